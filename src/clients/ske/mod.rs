@@ -1,0 +1,3 @@
+//! The SKE API v2.
+
+pub mod wire;

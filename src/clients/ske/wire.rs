@@ -1,0 +1,357 @@
+//! JSON of the SKE API v2, field for field (`ske-v2.json`, schemas). Everything is optional, since servers
+//! leave things out; enums stay text here, so that an unknown value never fails a whole answer.
+//!
+//! The simulator writes these same types.
+
+use serde::{Deserialize, Serialize};
+
+/// `ListClustersResponse`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ClusterList {
+    /// `items`.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub items: Vec<Cluster>,
+}
+
+/// `Cluster`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Cluster {
+    /// `access`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access: Option<Access>,
+    /// `hibernation`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hibernation: Option<Hibernation>,
+    /// `kubernetes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<Kubernetes>,
+    /// `maintenance`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Maintenance>,
+    /// `name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `nodepools`.
+    #[serde(deserialize_with = "null_as_default")]
+    pub nodepools: Vec<Nodepool>,
+    /// `status`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<ClusterStatus>,
+}
+
+/// `Access`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Access {
+    /// `idp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idp: Option<Idp>,
+}
+
+/// `IDP`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Idp {
+    /// `enabled`.
+    pub enabled: bool,
+    /// `type`.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// `Hibernation`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Hibernation {
+    /// `schedules`.
+    #[serde(deserialize_with = "null_as_default")]
+    pub schedules: Vec<HibernationSchedule>,
+}
+
+/// `HibernationSchedule`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HibernationSchedule {
+    /// `start`, crontab.
+    pub start: String,
+    /// `end`, crontab.
+    pub end: String,
+    /// `timezone`, IANA name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+}
+
+/// `Kubernetes`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Kubernetes {
+    /// `version`.
+    pub version: String,
+}
+
+/// `Maintenance`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Maintenance {
+    /// `autoUpdate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_update: Option<AutoUpdate>,
+    /// `timeWindow`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_window: Option<TimeWindow>,
+}
+
+/// `MaintenanceAutoUpdate`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AutoUpdate {
+    /// `kubernetesVersion`.
+    pub kubernetes_version: bool,
+    /// `machineImageVersion`.
+    pub machine_image_version: bool,
+}
+
+/// `TimeWindow`; the date is a dummy (`0000-01-01T02:00:00Z`), only the time of day counts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TimeWindow {
+    /// `start`.
+    pub start: String,
+    /// `end`.
+    pub end: String,
+}
+
+/// `Nodepool`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Nodepool {
+    /// `name`.
+    pub name: String,
+    /// `minimum`.
+    pub minimum: u32,
+    /// `maximum`.
+    pub maximum: u32,
+    /// `maxSurge`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_surge: Option<u32>,
+    /// `maxUnavailable`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_unavailable: Option<u32>,
+    /// `availabilityZones`.
+    #[serde(deserialize_with = "null_as_default")]
+    pub availability_zones: Vec<String>,
+    /// `machine`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
+    /// `volume`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<Volume>,
+}
+
+/// `Machine`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Machine {
+    /// `image`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<Image>,
+    /// `type`.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// `Image`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Image {
+    /// `name`.
+    pub name: String,
+    /// `version`.
+    pub version: String,
+}
+
+/// `Volume`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Volume {
+    /// `size`, GiB.
+    pub size: u32,
+    /// `type`.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+}
+
+/// `ClusterStatus`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClusterStatus {
+    /// `aggregated`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aggregated: Option<String>,
+    /// `creationTime`, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub creation_time: Option<String>,
+    /// `credentialsRotation`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials_rotation: Option<CredentialsRotation>,
+    /// `egressAddressRanges`, CIDR.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    pub egress_address_ranges: Vec<String>,
+    /// `error`, the older single form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<RuntimeError>,
+    /// `errors`.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    pub errors: Vec<ClusterError>,
+    /// `expiration`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expiration: Option<Expiration>,
+    /// `hibernated`.
+    pub hibernated: bool,
+    /// `podAddressRanges`, CIDR.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    pub pod_address_ranges: Vec<String>,
+    /// `serviceAccountIssuer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account_issuer: Option<String>,
+}
+
+/// `CredentialsRotationState`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CredentialsRotation {
+    /// `lastCompletionTime`, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_completion_time: Option<String>,
+    /// `lastInitiationTime`, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_initiation_time: Option<String>,
+    /// `phase`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+}
+
+/// `RuntimeError`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RuntimeError {
+    /// `code`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// `details`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<String>,
+    /// `message`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// `ClusterError`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClusterError {
+    /// `code`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// `message`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// `ExpirationStatus`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Expiration {
+    /// `kubernetes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<KubernetesExpiration>,
+}
+
+/// `ExpirationStatusKubernetes`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KubernetesExpiration {
+    /// `expirationDate`, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expiration_date: Option<String>,
+    /// `version`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// `CreateKubeconfigPayload`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CreateKubeconfig {
+    /// `expirationSeconds`: a number written as a string, 600 to 15 552 000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expiration_seconds: Option<String>,
+}
+
+/// `Kubeconfig`, `LoginKubeconfig` and `IDPKubeconfig`. No `Debug`: it holds the secret.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Kubeconfig {
+    /// `expirationTimestamp`, RFC 3339; only for the admin kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expiration_timestamp: Option<String>,
+    /// `kubeconfig`, YAML text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubeconfig: Option<String>,
+}
+
+/// `ProviderOptions`; only what the product shows.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProviderOptions {
+    /// `availabilityZones`.
+    #[serde(deserialize_with = "null_as_default")]
+    pub availability_zones: Vec<AvailabilityZone>,
+    /// `kubernetesVersions`.
+    #[serde(deserialize_with = "null_as_default")]
+    pub kubernetes_versions: Vec<KubernetesVersion>,
+}
+
+/// `AvailabilityZone`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AvailabilityZone {
+    /// `name`.
+    pub name: String,
+}
+
+/// `KubernetesVersion`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KubernetesVersion {
+    /// `expirationDate`, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expiration_date: Option<String>,
+    /// `state`, lower case (`supported`, `preview`, `deprecated`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// `version`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// Error body of the SKE API (grpc-gateway form); not part of the published file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ErrorBody {
+    /// gRPC code name ("FailedPrecondition").
+    pub code: String,
+    /// Sentence.
+    pub message: String,
+    /// Mostly empty.
+    pub details: serde_json::Value,
+}
+
+fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}

@@ -1,0 +1,132 @@
+//! The one door through which time enters: the machine's clock, or one that a test turns by hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+
+/// Reads the time and waits. Clones share the same time.
+#[derive(Debug, Clone)]
+pub struct Clock(Arc<Source>);
+
+#[derive(Debug)]
+enum Source {
+    Machine { started: std::time::Instant },
+    Hand(watch::Sender<Reading>),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    wall: Timestamp,
+    steady: Duration,
+}
+
+impl Clock {
+    /// The machine's clock.
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    pub fn machine() -> Self {
+        Self(Arc::new(Source::Machine { started: std::time::Instant::now() }))
+    }
+
+    /// A clock that stands at `start` until [`Clock::turn`] moves it.
+    pub fn by_hand(start: Timestamp) -> Self {
+        Self(Arc::new(Source::Hand(watch::Sender::new(Reading {
+            wall: start,
+            steady: Duration::ZERO,
+        }))))
+    }
+
+    /// The moment on the wall clock.
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    pub fn now(&self) -> Timestamp {
+        match &*self.0 {
+            Source::Machine { .. } => Timestamp::now(),
+            Source::Hand(sender) => sender.borrow().wall,
+        }
+    }
+
+    /// Time since this clock was made; unlike [`Clock::now`] it never jumps.
+    pub fn steady(&self) -> Duration {
+        match &*self.0 {
+            Source::Machine { started } => started.elapsed(),
+            Source::Hand(sender) => sender.borrow().steady,
+        }
+    }
+
+    /// Waits. On a clock turned by hand this ends when it has been turned far enough.
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    pub async fn sleep(&self, duration: Duration) {
+        match &*self.0 {
+            Source::Machine { .. } => tokio::time::sleep(duration).await,
+            Source::Hand(sender) => {
+                let mut receiver = sender.subscribe();
+                let end = receiver.borrow().steady.saturating_add(duration);
+                while receiver.borrow_and_update().steady < end {
+                    if receiver.changed().await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until a moment of the steady clock.
+    pub async fn sleep_until(&self, steady: Duration) {
+        self.sleep(steady.saturating_sub(self.steady())).await;
+    }
+
+    /// Ends a future that takes longer than `limit`; `None` says that it did.
+    pub async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            output = future => Some(output),
+            () = self.sleep(limit) => None,
+        }
+    }
+
+    /// Moves a clock that is turned by hand; the machine's clock ignores it.
+    pub fn turn(&self, by: Duration) {
+        if let Source::Hand(sender) = &*self.0 {
+            sender.send_modify(|reading| {
+                reading.steady = reading.steady.saturating_add(by);
+                let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
+                reading.wall = reading.wall.saturating_add(by).unwrap_or(Timestamp::MAX);
+            });
+        }
+    }
+
+    /// Sets the wall clock alone, as a person or a time service does.
+    pub fn jump(&self, by: SignedDuration) {
+        if let Source::Hand(sender) = &*self.0 {
+            sender.send_modify(|reading| {
+                reading.wall = reading.wall.saturating_add(by).unwrap_or(Timestamp::MAX);
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use crate::clock::Clock;
+
+    #[tokio::test]
+    async fn a_clock_turned_by_hand_ends_waits_and_times_out() {
+        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let waiting = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.timeout(Duration::from_secs(60), std::future::pending::<()>()).await }
+        });
+        tokio::task::yield_now().await;
+        clock.turn(Duration::from_secs(59));
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        clock.turn(Duration::from_secs(1));
+        assert_eq!(waiting.await.unwrap(), None);
+        assert_eq!(clock.now().as_second(), 60);
+    }
+}

@@ -1,0 +1,111 @@
+//! Writes ages and moments the one way the whole product writes them.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+/// How moments are shown: in the user's zone or in UTC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    /// Coordinated universal time.
+    pub const UTC: Self = Self(TimeZone::UTC);
+
+    /// The given zone.
+    pub fn new(zone: TimeZone) -> Self {
+        Self(zone)
+    }
+
+    /// "Tue 24 Nov 2026 22:03 +01:00": a moment in full.
+    pub fn full(&self, at: Timestamp) -> String {
+        at.to_zoned(self.0.clone()).strftime("%a %d %b %Y %H:%M %:z").to_string()
+    }
+
+    /// "24 Nov 22:03": a moment in a line whose year is plain.
+    pub fn short(&self, at: Timestamp) -> String {
+        at.to_zoned(self.0.clone()).strftime("%d %b %H:%M").to_string()
+    }
+
+    /// "22:03:11": a moment of today.
+    pub fn clock(&self, at: Timestamp) -> String {
+        at.to_zoned(self.0.clone()).strftime("%H:%M:%S").to_string()
+    }
+
+    /// Time of day if `at` lies within the last 20 hours, else day and month.
+    pub fn log(&self, at: Timestamp, now: Timestamp) -> String {
+        if now.duration_since(at).abs() < SignedDuration::from_hours(20) {
+            self.clock(at)
+        } else {
+            at.to_zoned(self.0.clone()).strftime("%d %b %H:%M").to_string()
+        }
+    }
+}
+
+/// Time passed between two moments, never negative: clocks of two machines differ.
+pub fn since(at: Timestamp, now: Timestamp) -> SignedDuration {
+    now.duration_since(at).max(SignedDuration::ZERO)
+}
+
+/// "2d 4h", "3h 12m", "47m", "12s": two units at most, seconds only below two minutes.
+pub fn long(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs().max(0);
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        _ if seconds < 120 => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m"),
+        (0, _, 0) => format!("{hours}h"),
+        (0, _, _) => format!("{hours}h {minutes}m"),
+        (10.., _, _) | (_, 0, _) => format!("{days}d"),
+        _ => format!("{days}d {hours}h"),
+    }
+}
+
+/// "2d04", "3h12", "47m", "12s", "812d": the same in at most five columns.
+pub fn narrow(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs().max(0);
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours) {
+        _ if seconds < 120 => format!("{seconds}s"),
+        (0, 0) => format!("{minutes}m"),
+        (0, _) => format!("{hours}h{minutes:02}"),
+        (1..=9, _) => format!("{days}d{hours:02}"),
+        _ => format!("{days}d"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use crate::domain::age::{Zone, long, narrow, since};
+
+    #[test]
+    fn ages_have_two_units_at_most() {
+        let cases = [
+            (0, "0s", "0s"),
+            (119, "119s", "119s"),
+            (120, "2m", "2m"),
+            (3_600, "1h", "1h00"),
+            (3 * 3_600 + 12 * 60, "3h 12m", "3h12"),
+            (2 * 86_400 + 4 * 3_600, "2d 4h", "2d04"),
+            (12 * 86_400 + 5 * 3_600, "12d", "12d"),
+            (-5, "0s", "0s"),
+        ];
+        for (seconds, wide, tight) in cases {
+            let duration = SignedDuration::from_secs(seconds);
+            assert_eq!((long(duration).as_str(), narrow(duration).as_str()), (wide, tight));
+        }
+    }
+
+    #[test]
+    fn api_20_a_moment_in_the_future_has_no_negative_age() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        assert_eq!(since(Timestamp::from_second(2_000).unwrap(), now), SignedDuration::ZERO);
+    }
+
+    #[test]
+    fn full_moments_carry_weekday_and_offset() {
+        let at: Timestamp = "2026-11-24T21:03:00Z".parse().unwrap();
+        assert_eq!(Zone::UTC.full(at), "Tue 24 Nov 2026 21:03 +00:00");
+    }
+}

@@ -1,0 +1,154 @@
+//! What needs a person first, and the next step in words.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::action::{Action, permits};
+use crate::domain::age::{long, since};
+use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::rotation::{Phase, Step};
+
+/// A preparing cluster that is unhealthy for this long is called stuck: Gardener's default retry duration.
+const GIVES_UP_AFTER: SignedDuration = SignedDuration::from_hours(12);
+
+/// Groups of the fleet in the order of urgency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Attention {
+    /// A running step does not move, as far as the SKE API tells.
+    Stuck,
+    /// SKE reports an error, an unhealthy state, or a word this program does not know.
+    Problem,
+    /// PREPARED: someone must update clients and complete.
+    Prepared,
+    /// A step is running.
+    Running,
+    /// Credentials are older than the configured age.
+    Overdue,
+    /// The Kubernetes version expires within 30 days.
+    Expiring,
+    /// Nothing to do.
+    Settled,
+}
+
+/// Why a running step counts as stuck, from what the SKE API shows.
+pub fn stuck_reason(cluster: &Cluster, now: Timestamp) -> Option<String> {
+    if !cluster.rotation.phase.is_running() {
+        return None;
+    }
+    if let Some(problem) = cluster.problems.iter().find(|problem| problem.blocks_roll()) {
+        return Some(format!("{}: {}", problem.code, problem.message));
+    }
+    let running = cluster.rotation.initiated.map(|at| since(at, now))?;
+    (cluster.rotation.phase == Phase::Preparing
+        && cluster.state == ClusterState::Unhealthy
+        && running > GIVES_UP_AFTER)
+        .then(|| format!("preparing for {} and unhealthy; reconcile it", long(running)))
+}
+
+/// The group a cluster belongs to.
+pub fn attention(cluster: &Cluster, now: Timestamp, overdue_after: SignedDuration) -> Attention {
+    if stuck_reason(cluster, now).is_some() {
+        return Attention::Stuck;
+    }
+    let reported = cluster.problems.iter().any(|problem| !problem.is_only_incomplete());
+    let odd = matches!(cluster.rotation.phase, Phase::Unknown(_))
+        || matches!(cluster.state, ClusterState::Unknown(_));
+    // A long roll may flicker between reconciling and unhealthy without anything being wrong.
+    let unhealthy =
+        cluster.state == ClusterState::Unhealthy && !cluster.rotation.phase.is_running();
+    if reported || odd || unhealthy {
+        Attention::Problem
+    } else if cluster.rotation.phase == Phase::Prepared {
+        Attention::Prepared
+    } else if cluster.rotation.phase.is_running() {
+        Attention::Running
+    } else if is_overdue(cluster, now, overdue_after) {
+        Attention::Overdue
+    } else if cluster
+        .version_expires
+        .is_some_and(|at| at.duration_since(now) < SignedDuration::from_hours(30 * 24))
+    {
+        Attention::Expiring
+    } else {
+        Attention::Settled
+    }
+}
+
+/// Whether the credentials are older than the configured age.
+pub fn is_overdue(cluster: &Cluster, now: Timestamp, overdue_after: SignedDuration) -> bool {
+    cluster.credentials_born().is_some_and(|born| since(born, now) > overdue_after)
+}
+
+/// What somebody would do next, in a few words; `None` when there is nothing to do.
+pub fn next_step(
+    cluster: &Cluster,
+    now: Timestamp,
+    overdue_after: SignedDuration,
+) -> Option<String> {
+    if stuck_reason(cluster, now).is_some() {
+        return Some("look at the blocker".to_owned());
+    }
+    match &cluster.rotation.phase {
+        Phase::Unknown(_) => Some("look: unknown phase".to_owned()),
+        Phase::Preparing => Some("wait for the nodes".to_owned()),
+        Phase::Completing => Some("wait".to_owned()),
+        Phase::Prepared => Some(match permits(cluster, Action::Rotate(Step::Complete)) {
+            Ok(()) => "update clients, complete".to_owned(),
+            Err(refusal) => refusal.to_string(),
+        }),
+        Phase::Never | Phase::Completed => {
+            if cluster.state == ClusterState::Unhealthy {
+                return Some("look: unhealthy".to_owned());
+            }
+            if !is_overdue(cluster, now, overdue_after) {
+                return None;
+            }
+            Some(match permits(cluster, Action::Rotate(Step::Start)) {
+                Ok(()) => "start: overdue".to_owned(),
+                Err(_) => "overdue, not possible now".to_owned(),
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use crate::domain::attention::{Attention, attention, next_step, stuck_reason};
+    use crate::domain::cluster::{ClusterState, Problem};
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::rotation::Phase;
+
+    const OVERDUE: SignedDuration = SignedDuration::from_hours(24 * 180);
+
+    #[test]
+    fn a_roll_blocker_makes_a_running_cluster_stuck_and_a_resting_one_a_problem() {
+        let blocker =
+            Problem { code: "SKE_NODE_MISCONFIGURED_PDB".into(), message: "payments/api".into() };
+        let mut running = cluster("a", Phase::Preparing);
+        running.problems.push(blocker.clone());
+        assert_eq!(attention(&running, now(), OVERDUE), Attention::Stuck);
+        assert!(stuck_reason(&running, now()).unwrap().contains("payments/api"));
+        let mut resting = cluster("a", Phase::Completed);
+        resting.problems.push(blocker);
+        assert_eq!(attention(&resting, now(), OVERDUE), Attention::Problem);
+    }
+
+    #[test]
+    fn unhealthy_alone_does_not_alarm_while_nodes_roll() {
+        let mut subject = cluster("a", Phase::Preparing);
+        subject.state = ClusterState::Unhealthy;
+        assert_eq!(attention(&subject, now(), OVERDUE), Attention::Running);
+        subject.rotation.initiated =
+            Some(now().saturating_sub(SignedDuration::from_hours(13)).unwrap());
+        assert_eq!(attention(&subject, now(), OVERDUE), Attention::Stuck);
+    }
+
+    #[test]
+    fn old_credentials_are_overdue_and_the_next_step_says_so() {
+        let subject = cluster("a", Phase::Never);
+        assert_eq!(attention(&subject, now(), OVERDUE), Attention::Overdue);
+        assert_eq!(next_step(&subject, now(), OVERDUE).as_deref(), Some("start: overdue"));
+        assert_eq!(next_step(&cluster("a", Phase::Completed), now(), OVERDUE), None);
+    }
+}

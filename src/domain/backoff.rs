@@ -1,0 +1,58 @@
+//! How long to wait before a read is tried again.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// First waiting time is at most this.
+const FIRST: Duration = Duration::from_millis(500);
+/// No waiting time of our own is longer than this.
+const LONGEST: Duration = Duration::from_secs(30);
+/// A server's Retry-After is honoured up to this.
+pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
+
+/// Full jitter: a random share of a waiting time that doubles with each failure in a row.
+/// `random` lies in 0..1 and is handed in, so that the rule stays pure.
+pub fn delay(failures_in_a_row: u32, random: f64) -> Duration {
+    let doublings = failures_in_a_row.saturating_sub(1).min(10);
+    let ceiling = FIRST.saturating_mul(1 << doublings).min(LONGEST);
+    ceiling.mul_f64(random.clamp(0.0, 1.0))
+}
+
+/// The moment before which a server that sent Retry-After must not be asked; bounded, never in the past.
+pub fn retry_after(now: Timestamp, wait: SignedDuration) -> Timestamp {
+    let longest = SignedDuration::try_from(LONGEST_RETRY_AFTER).unwrap_or(SignedDuration::ZERO);
+    now.saturating_add(wait.clamp(SignedDuration::ZERO, longest)).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::{SignedDuration, Timestamp};
+    use proptest::prelude::*;
+
+    use crate::domain::backoff::{delay, retry_after};
+
+    #[test]
+    fn waiting_doubles_up_to_half_a_minute() {
+        assert_eq!(delay(1, 1.0), Duration::from_millis(500));
+        assert_eq!(delay(3, 1.0), Duration::from_secs(2));
+        assert_eq!(delay(60, 1.0), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn api_09_retry_after_is_honoured_up_to_five_minutes() {
+        let now = Timestamp::UNIX_EPOCH;
+        let after = |seconds| retry_after(now, SignedDuration::from_secs(seconds)).as_second();
+        assert_eq!((after(30), after(9_999), after(-4)), (30, 300, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn waiting_is_bounded(failures in any::<u32>(), random in any::<f64>()) {
+            let random = if random.is_nan() { 0.0 } else { random };
+            prop_assert!(delay(failures, random) <= Duration::from_secs(30));
+        }
+    }
+}

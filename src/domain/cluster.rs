@@ -1,0 +1,301 @@
+//! A cluster as the SKE API describes it, in the words of the product.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::rotation::Rotation;
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Takes the text as it is; nothing is checked, since servers decide what exists.
+            pub fn new(text: impl AsRef<str>) -> Self {
+                Self(Arc::from(text.as_ref()))
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name_type!(
+    /// Id of a STACKIT project (a UUID as the platform writes it).
+    ProjectId
+);
+name_type!(
+    /// Region of the SKE API ("eu01").
+    Region
+);
+name_type!(
+    /// Name of a cluster, unique within a project and region (1 to 11 characters on SKE).
+    ClusterName
+);
+
+/// Where clusters are listed: one project in one region is one call of the API.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Scope {
+    /// Project.
+    pub project: ProjectId,
+    /// Region.
+    pub region: Region,
+}
+
+/// The full address of a cluster. A name alone never addresses one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClusterId {
+    /// Project and region.
+    pub scope: Scope,
+    /// Name within them.
+    pub name: ClusterName,
+}
+
+impl ClusterId {
+    /// Puts an address together.
+    pub fn new(project: &str, region: &str, name: &str) -> Self {
+        Self {
+            scope: Scope { project: ProjectId::new(project), region: Region::new(region) },
+            name: ClusterName::new(name),
+        }
+    }
+
+    /// Project of the cluster.
+    pub fn project(&self) -> &ProjectId {
+        &self.scope.project
+    }
+
+    /// Region of the cluster.
+    pub fn region(&self) -> &Region {
+        &self.scope.region
+    }
+}
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (project {}, {})", self.name, self.scope.project, self.scope.region)
+    }
+}
+
+/// `status.aggregated` of the SKE API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClusterState {
+    /// `STATE_HEALTHY`; the portal says "Active".
+    Healthy,
+    /// `STATE_CREATING`.
+    Creating,
+    /// `STATE_DELETING`.
+    Deleting,
+    /// `STATE_UNHEALTHY`; the portal says "Impaired". It may be transient.
+    Unhealthy,
+    /// `STATE_RECONCILING`.
+    Reconciling,
+    /// `STATE_HIBERNATED`.
+    Hibernated,
+    /// `STATE_HIBERNATING`.
+    Hibernating,
+    /// `STATE_WAKINGUP`.
+    WakingUp,
+    /// A word that this program does not know, verbatim; empty when the API sent none.
+    Unknown(String),
+}
+
+impl ClusterState {
+    /// The word for tables and sentences.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Creating => "creating",
+            Self::Deleting => "deleting",
+            Self::Unhealthy => "unhealthy",
+            Self::Reconciling => "reconciling",
+            Self::Hibernated => "hibernated",
+            Self::Hibernating => "hibernating",
+            Self::WakingUp => "waking up",
+            Self::Unknown(text) if text.is_empty() => "not stated",
+            Self::Unknown(text) => text,
+        }
+    }
+
+    /// Order for sorting: what needs a person first.
+    pub fn severity(&self) -> u8 {
+        match self {
+            Self::Unhealthy => 0,
+            Self::Unknown(_) => 1,
+            Self::Deleting => 2,
+            Self::Creating => 3,
+            Self::Reconciling => 4,
+            Self::WakingUp | Self::Hibernating => 5,
+            Self::Hibernated => 6,
+            Self::Healthy => 7,
+        }
+    }
+}
+
+/// A Kubernetes version ("1.33.4"), ordered by its numbers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KubernetesVersion {
+    numbers: (u32, u32, u32),
+    text: String,
+}
+
+impl KubernetesVersion {
+    /// Reads `MAJOR.MINOR[.PATCH]`; anything else is kept as text and counts as 0.0.0.
+    pub fn new(text: &str) -> Self {
+        let mut parts = text.split('.').map(|part| part.parse::<u32>().ok());
+        let mut next = || parts.next().flatten();
+        let numbers = match (next(), next()) {
+            (Some(major), Some(minor)) => (major, minor, next().unwrap_or(0)),
+            _ => (0, 0, 0),
+        };
+        Self { numbers, text: text.to_owned() }
+    }
+
+    /// As the API wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether clusters of this version may still hand out static-token kubeconfigs (below 1.27).
+    /// Source: "How to rotate credentials".
+    pub fn may_have_static_tokens(&self) -> bool {
+        self.numbers != (0, 0, 0) && (self.numbers.0, self.numbers.1) < (1, 27)
+    }
+}
+
+/// A node pool: only what the roll needs. All four numbers are spread over the zones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodePool {
+    /// Name.
+    pub name: String,
+    /// Fewest nodes.
+    pub minimum: u32,
+    /// Most nodes.
+    pub maximum: u32,
+    /// Nodes added at most while rolling.
+    pub max_surge: u32,
+    /// Nodes missing at most while rolling.
+    pub max_unavailable: u32,
+    /// Availability zones.
+    pub zones: Vec<String>,
+    /// Machine type ("c1.4").
+    pub machine_type: String,
+    /// Machine image and version ("flatcar 4230.2.1").
+    pub image: String,
+}
+
+/// An error that SKE reports for the cluster: `status.errors[]`, and the older `status.error`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Code, verbatim; unknown codes are normal.
+    pub code: String,
+    /// The server's words, cleaned.
+    pub message: String,
+}
+
+impl Problem {
+    /// Whether this code is known to hold up a node roll.
+    pub fn blocks_roll(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "SKE_NODE_MISCONFIGURED_PDB"
+                | "SKE_NODE_NO_VALID_HOST_FOUND"
+                | "SKE_NETWORK_NO_AVAILABLE_IPS"
+                | "SKE_QUOTA_EXCEEDED"
+                | "SKE_NODE_MACHINE_TYPE_NOT_FOUND"
+        )
+    }
+
+    /// "The list may be incomplete": says nothing about the cluster itself.
+    pub fn is_only_incomplete(&self) -> bool {
+        self.code == "SKE_FETCHING_ERRORS_NOT_POSSIBLE"
+    }
+}
+
+/// One entry of `hibernation.schedules[]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HibernationSchedule {
+    /// Cron expression of falling asleep.
+    pub start: String,
+    /// Cron expression of waking up.
+    pub end: String,
+    /// IANA time zone; empty means UTC.
+    pub timezone: String,
+}
+
+/// A cluster, as last read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// Address.
+    pub id: ClusterId,
+    /// `status.creationTime`; tells a cluster from a later one of the same name.
+    pub created: Option<Timestamp>,
+    /// `kubernetes.version`.
+    pub version: KubernetesVersion,
+    /// `status.expiration.kubernetes.expirationDate`.
+    pub version_expires: Option<Timestamp>,
+    /// `status.aggregated`.
+    pub state: ClusterState,
+    /// `status.hibernated`.
+    pub hibernated: bool,
+    /// `status.credentialsRotation`.
+    pub rotation: Rotation,
+    /// `nodepools`.
+    pub pools: Vec<NodePool>,
+    /// `status.errors[]` and `status.error`.
+    pub problems: Vec<Problem>,
+    /// `hibernation.schedules[]`.
+    pub schedules: Vec<HibernationSchedule>,
+    /// Start and end of `maintenance.timeWindow` as "HH:MM" in UTC; the date in it is a dummy.
+    pub maintenance: Option<(String, String)>,
+    /// `access.idp.enabled`.
+    pub idp: bool,
+}
+
+impl Cluster {
+    /// When its present keys were born: the last start, or the creation when it was never rotated.
+    pub fn credentials_born(&self) -> Option<Timestamp> {
+        self.rotation.initiated.or(self.created)
+    }
+
+    /// Nodes at least and at most, over all pools.
+    pub fn node_bounds(&self) -> (u32, u32) {
+        self.pools.iter().fold((0, 0), |(min, max), pool| {
+            (min.saturating_add(pool.minimum), max.saturating_add(pool.maximum))
+        })
+    }
+
+    /// Whether asking for an expiring kubeconfig switches static tokens off for ever: phase never and below 1.27.
+    pub fn issuing_is_one_way(&self) -> bool {
+        self.rotation.phase == crate::domain::rotation::Phase::Never
+            && self.version.may_have_static_tokens()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::cluster::KubernetesVersion;
+
+    #[test]
+    fn versions_are_ordered_by_number_and_strange_ones_are_kept() {
+        assert!(KubernetesVersion::new("1.9.1") < KubernetesVersion::new("1.33.0"));
+        assert!(KubernetesVersion::new("1.26.15").may_have_static_tokens());
+        assert!(!KubernetesVersion::new("1.27.0").may_have_static_tokens());
+        let strange = KubernetesVersion::new("next");
+        assert_eq!(strange.as_str(), "next");
+        assert!(!strange.may_have_static_tokens());
+    }
+}

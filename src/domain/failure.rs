@@ -1,0 +1,126 @@
+//! The only error that the dashboard knows: already in the user's words, comparable, safe to log.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+/// What a caller can do about a failure. Wire details stay below, in `clients` and `store`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// No connection: name resolution, refused, reset before an answer, TLS.
+    Unreachable,
+    /// No answer in time.
+    TimedOut,
+    /// The token is missing, expired or refused (HTTP 401), or cannot be renewed.
+    SignedOut,
+    /// HTTP 403: a permission is missing.
+    Forbidden,
+    /// HTTP 404: the cluster is gone, or the project is unknown or has SKE not enabled.
+    NotFound,
+    /// HTTP 501: the region does not exist for this service.
+    NotOffered,
+    /// HTTP 429; `retry_at` says when to come back.
+    RateLimited,
+    /// The server understood and refused (other 4xx).
+    Refused,
+    /// HTTP 5xx.
+    Server,
+    /// The answer is not what the API describes (not JSON, cut, HTML of a proxy).
+    Format,
+    /// The answer is larger than the limit.
+    TooLarge,
+    /// A file of this machine could not be read or written.
+    File,
+    /// The clipboard could not be reached.
+    Clipboard,
+    /// What was asked for is not possible as things stand; nothing was sent.
+    NotPossible,
+    /// A defect of this program.
+    Bug,
+}
+
+/// Something that did not work: what failed, on what, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What the caller can do about it.
+    pub kind: FailureKind,
+    /// One sentence without final full stop: what failed, on what. Server text is already cleaned.
+    pub message: String,
+    /// What to do, if something can be done.
+    pub hint: Option<String>,
+    /// The server's own code word, verbatim ("FailedPrecondition").
+    pub code: Option<String>,
+    /// The `x-trace-id` of the answer; support asks for it.
+    pub trace: Option<String>,
+    /// Nothing may be sent to this host earlier (Retry-After).
+    pub retry_at: Option<Timestamp>,
+}
+
+impl Failure {
+    /// A failure with a message alone.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, code: None, trace: None, retry_at: None }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Whether the request may have taken effect although no clear answer came.
+    pub fn leaves_outcome_unknown(&self) -> bool {
+        matches!(
+            self.kind,
+            FailureKind::Unreachable
+                | FailureKind::TimedOut
+                | FailureKind::Server
+                | FailureKind::Format
+                | FailureKind::TooLarge
+        )
+    }
+
+    /// Whether asking again later can help without anybody doing something.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self.kind,
+            FailureKind::Unreachable
+                | FailureKind::TimedOut
+                | FailureKind::RateLimited
+                | FailureKind::Server
+                | FailureKind::Format
+        )
+    }
+
+    /// Message, code, hint and trace id in one text, to be copied whole.
+    pub fn full_text(&self) -> String {
+        let mut text = self.message.clone();
+        for (label, value) in
+            [("code", &self.code), ("trace id", &self.trace), ("what to do", &self.hint)]
+        {
+            if let Some(value) = value {
+                text.push_str("\n");
+                text.push_str(label);
+                text.push_str(": ");
+                text.push_str(value);
+            }
+        }
+        text
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(code) = &self.code {
+            write!(f, " ({code})")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, ". {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,17 @@
+//! Floor 1: pure types and rules. No clock, no files, no network, no wire formats.
+
+pub mod access;
+pub mod action;
+pub mod age;
+pub mod attention;
+pub mod backoff;
+pub mod cluster;
+pub mod failure;
+pub mod fixtures;
+pub mod identity;
+pub mod lifetime;
+pub mod preflight;
+pub mod record;
+pub mod rotation;
+pub mod secret;
+pub mod text;

@@ -1,0 +1,307 @@
+//! What is known before a step: findings that forbid, warn, or say what cannot be known from here.
+
+use jiff::Timestamp;
+
+use crate::domain::access::{Access, StaticToken, best};
+use crate::domain::action::{Action, permits};
+use crate::domain::age::{long, since};
+use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::rotation::{Phase, Step};
+use crate::domain::text::plural;
+
+/// How a finding is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// Fine.
+    Fine,
+    /// Take note.
+    Note,
+    /// The step is refused.
+    Refused,
+    /// Cannot be known from here.
+    Unknowable,
+}
+
+/// One line of a preflight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How it is meant.
+    pub mark: Mark,
+    /// One clause.
+    pub text: String,
+}
+
+impl Finding {
+    fn new(mark: Mark, text: impl Into<String>) -> Self {
+        Self { mark, text: text.into() }
+    }
+}
+
+/// What this machine knows beside the cluster itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Kubeconfigs issued by this program.
+    pub issued: Vec<Access>,
+    /// Static-token kubeconfigs for this cluster found in the user's kubeconfig files; `None` while nobody has looked.
+    pub static_tokens: Option<Vec<StaticToken>>,
+}
+
+/// How loud the static-token warning of a start is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StaticTokenWarning {
+    /// There is evidence that static tokens exist; why.
+    Loud(String),
+    /// One line.
+    Quiet(String),
+}
+
+/// The static-token warning of a start: always there, loud where there is evidence.
+pub fn static_token_warning(cluster: &Cluster, evidence: &Evidence) -> StaticTokenWarning {
+    let found = evidence.static_tokens.as_deref().unwrap_or_default();
+    if let Some(first) = found.first() {
+        let more =
+            if found.len() > 1 { format!(" and {} more", found.len() - 1) } else { String::new() };
+        return StaticTokenWarning::Loud(format!(
+            "{} found on this machine: context {} in {}{more}",
+            found.len(),
+            first.context,
+            first.file
+        ));
+    }
+    if cluster.version.may_have_static_tokens() {
+        return StaticTokenWarning::Loud(format!(
+            "version {} still has them",
+            cluster.version.as_str()
+        ));
+    }
+    if cluster.rotation.phase == Phase::Never {
+        return StaticTokenWarning::Loud(
+            "this cluster was never rotated, so they may be in use".to_owned(),
+        );
+    }
+    StaticTokenWarning::Quiet(if evidence.static_tokens.is_some() {
+        "none found on this machine; others cannot be seen from here".to_owned()
+    } else {
+        "others cannot be seen from here".to_owned()
+    })
+}
+
+/// Everything known before a step, most important first.
+pub fn findings(
+    step: Step,
+    cluster: &Cluster,
+    evidence: &Evidence,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let mut out = vec![match permits(cluster, Action::Rotate(step)) {
+        Ok(()) => Finding::new(
+            Mark::Fine,
+            format!("phase is {}, {} is allowed", cluster.rotation.phase.word(), step.verb()),
+        ),
+        Err(refusal) => Finding::new(Mark::Refused, refusal.to_string()),
+    }];
+    out.push(match cluster.state {
+        ClusterState::Healthy => Finding::new(Mark::Fine, "SKE reports the cluster healthy"),
+        ClusterState::Unhealthy => {
+            Finding::new(Mark::Note, "SKE reports the cluster unhealthy; look before you go on")
+        }
+        ClusterState::Reconciling => {
+            Finding::new(Mark::Note, "another operation is running (reconciling)")
+        }
+        ClusterState::Creating
+        | ClusterState::Deleting
+        | ClusterState::Hibernated
+        | ClusterState::Hibernating
+        | ClusterState::WakingUp
+        | ClusterState::Unknown(_) => {
+            Finding::new(Mark::Note, format!("state is {}", cluster.state.word()))
+        }
+    });
+    for problem in &cluster.problems {
+        out.push(Finding::new(
+            Mark::Note,
+            format!("SKE reports {}: {}", problem.code, problem.message),
+        ));
+    }
+    if let Some(doubt) = cluster.rotation.doubt(now) {
+        out.push(Finding::new(
+            Mark::Note,
+            format!("the times that SKE shows are doubtful: {doubt}"),
+        ));
+    }
+    out.push(access_finding(step, cluster, evidence, now));
+    match step {
+        Step::Start => start_findings(cluster, &mut out),
+        Step::Complete => complete_findings(cluster, evidence, now, &mut out),
+    }
+    out
+}
+
+fn access_finding(step: Step, cluster: &Cluster, evidence: &Evidence, now: Timestamp) -> Finding {
+    let Some(access) = best(
+        evidence
+            .issued
+            .iter()
+            .filter(|access| step == Step::Start || !access.breaks_on_complete(cluster)),
+        &cluster.id,
+        now,
+    ) else {
+        return Finding::new(
+            Mark::Note,
+            match step {
+                Step::Start => {
+                    "skeys has issued no kubeconfig that is still valid; get one first (K)"
+                }
+                Step::Complete => {
+                    "skeys has issued no kubeconfig since the start; yours may be old (K gets one)"
+                }
+            },
+        );
+    };
+    let left = long(since(now, access.expires));
+    Finding::new(
+        Mark::Fine,
+        match step {
+            Step::Start => format!("you hold a kubeconfig for {left} ({})", access.place),
+            Step::Complete => {
+                format!(
+                    "you hold a kubeconfig issued after the start, for {left} ({})",
+                    access.place
+                )
+            }
+        },
+    )
+}
+
+fn start_findings(cluster: &Cluster, out: &mut Vec<Finding>) {
+    for pool in &cluster.pools {
+        let zones = u32::try_from(pool.zones.len()).unwrap_or(u32::MAX);
+        if pool.max_surge.saturating_add(pool.max_unavailable) < zones {
+            out.push(Finding::new(
+                Mark::Note,
+                format!(
+                    "pool {}: surge {} + unavailable {} over {zones} zones; some zones drain a node before its replacement exists",
+                    pool.name, pool.max_surge, pool.max_unavailable
+                ),
+            ));
+        }
+    }
+    if let Some(schedule) = cluster.schedules.first() {
+        out.push(Finding::new(
+            Mark::Note,
+            format!(
+                "hibernation is scheduled ({} {}); it is refused while nodes are replaced",
+                schedule.start,
+                if schedule.timezone.is_empty() { "UTC" } else { &schedule.timezone }
+            ),
+        ));
+    }
+    out.push(Finding::new(
+        Mark::Unknowable,
+        "PodDisruptionBudgets and free capacity: not visible in the SKE API",
+    ));
+}
+
+fn complete_findings(
+    cluster: &Cluster,
+    evidence: &Evidence,
+    now: Timestamp,
+    out: &mut Vec<Finding>,
+) {
+    let breaking: Vec<&Access> = evidence
+        .issued
+        .iter()
+        .filter(|access| {
+            access.cluster == cluster.id
+                && !access.is_expired(now)
+                && access.breaks_on_complete(cluster)
+        })
+        .collect();
+    if let Some(first) = breaking.first() {
+        out.push(Finding::new(
+            Mark::Note,
+            format!(
+                "{} issued by skeys before the start will break ({}{})",
+                plural(breaking.len(), "kubeconfig", "kubeconfigs"),
+                first.place,
+                if breaking.len() > 1 { ", …" } else { "" }
+            ),
+        ));
+    }
+    out.push(Finding::new(
+        Mark::Unknowable,
+        "clients outside this machine cannot be checked from here",
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use crate::domain::access::{Access, StaticToken};
+    use crate::domain::cluster::KubernetesVersion;
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::preflight::{
+        Evidence, Mark, StaticTokenWarning, findings, static_token_warning,
+    };
+    use crate::domain::rotation::{Phase, Step};
+
+    #[test]
+    fn the_static_token_warning_is_loud_exactly_where_there_is_evidence() {
+        let nothing = Evidence { static_tokens: Some(Vec::new()), ..Evidence::default() };
+        let quiet = static_token_warning(&cluster("a", Phase::Completed), &nothing);
+        assert!(matches!(quiet, StaticTokenWarning::Quiet(_)));
+        let never = static_token_warning(&cluster("a", Phase::Never), &nothing);
+        assert!(matches!(never, StaticTokenWarning::Loud(_)));
+        let mut old = cluster("a", Phase::Completed);
+        old.version = KubernetesVersion::new("1.26.4");
+        assert!(matches!(static_token_warning(&old, &nothing), StaticTokenWarning::Loud(_)));
+        let found = Evidence {
+            static_tokens: Some(vec![StaticToken {
+                file: "~/.kube/config".into(),
+                context: "shop".into(),
+            }]),
+            ..Evidence::default()
+        };
+        let StaticTokenWarning::Loud(why) =
+            static_token_warning(&cluster("a", Phase::Completed), &found)
+        else {
+            panic!("a found token is loud")
+        };
+        assert!(why.contains("context shop in ~/.kube/config"));
+    }
+
+    #[test]
+    fn a_pool_that_drains_before_it_surges_is_named() {
+        let mut subject = cluster("a", Phase::Never);
+        subject.pools[0].max_surge = 1;
+        let texts: Vec<_> = findings(Step::Start, &subject, &Evidence::default(), now())
+            .into_iter()
+            .map(|finding| finding.text)
+            .collect();
+        assert!(
+            texts
+                .iter()
+                .any(|text| text.contains("pool web: surge 1 + unavailable 0 over 3 zones"))
+        );
+    }
+
+    #[test]
+    fn complete_lists_what_was_issued_before_the_start_as_breaking() {
+        let subject = cluster("a", Phase::Prepared);
+        let access = |hours: i64, place: &str| Access {
+            cluster: subject.id.clone(),
+            issued: now().saturating_sub(SignedDuration::from_hours(hours)).unwrap(),
+            expires: now().saturating_add(SignedDuration::from_hours(9)).unwrap(),
+            place: place.into(),
+        };
+        let evidence = Evidence {
+            issued: vec![access(5, "old.yaml"), access(1, "new.yaml")],
+            ..Evidence::default()
+        };
+        let found = findings(Step::Complete, &subject, &evidence, now());
+        assert!(found.iter().any(|f| f.mark == Mark::Note && f.text.contains("old.yaml")));
+        assert!(found.iter().any(|f| f.mark == Mark::Fine && f.text.contains("new.yaml")));
+        assert!(found.iter().any(|f| f.mark == Mark::Unknowable));
+    }
+}

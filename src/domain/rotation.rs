@@ -1,0 +1,223 @@
+//! The credentials rotation of one cluster: phases, steps, and what the two moments tell.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// `status.credentialsRotation.phase` of the SKE API.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// No rotation yet with the new endpoints.
+    Never,
+    /// Started: new keys are made, every node is replaced.
+    Preparing,
+    /// Old and new credentials both work; somebody must update clients and complete.
+    Prepared,
+    /// The old credentials are being dropped.
+    Completing,
+    /// Done; rests here until the next start.
+    Completed,
+    /// A phase that this program does not know, verbatim; empty when the API sent none.
+    Unknown(String),
+}
+
+impl Phase {
+    /// The word for tables and sentences; PREPARED is loud because someone must act.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Never => "never",
+            Self::Preparing => "preparing",
+            Self::Prepared => "PREPARED",
+            Self::Completing => "completing",
+            Self::Completed => "completed",
+            Self::Unknown(text) if text.is_empty() => "not stated",
+            Self::Unknown(text) => text,
+        }
+    }
+
+    /// Order for sorting.
+    pub fn order(&self) -> u8 {
+        match self {
+            Self::Unknown(_) => 0,
+            Self::Never => 1,
+            Self::Preparing => 2,
+            Self::Prepared => 3,
+            Self::Completing => 4,
+            Self::Completed => 5,
+        }
+    }
+
+    /// Whether the platform is working on a step.
+    pub fn is_running(&self) -> bool {
+        matches!(self, Self::Preparing | Self::Completing)
+    }
+
+    /// The step a person would take next from here; `None` while that cannot be told.
+    pub fn due_step(&self) -> Option<Step> {
+        match self {
+            Self::Never | Self::Completed | Self::Completing => Some(Step::Start),
+            Self::Preparing | Self::Prepared => Some(Step::Complete),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+/// One of the two calls of the API that move a rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// `start-credentials-rotation`.
+    Start,
+    /// `complete-credentials-rotation`.
+    Complete,
+}
+
+impl Step {
+    /// "start" or "complete".
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Complete => "complete",
+        }
+    }
+
+    /// Last element of the endpoint's path.
+    pub fn endpoint(self) -> &'static str {
+        match self {
+            Self::Start => "start-credentials-rotation",
+            Self::Complete => "complete-credentials-rotation",
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.verb())
+    }
+}
+
+/// `status.credentialsRotation` as read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotation {
+    /// Phase.
+    pub phase: Phase,
+    /// `lastInitiationTime`, whole seconds.
+    pub initiated: Option<Timestamp>,
+    /// `lastCompletionTime`; older than `initiated` while a rotation is open.
+    pub completed: Option<Timestamp>,
+}
+
+/// Moments of two machines may differ by this much before that is called doubtful.
+pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+
+impl Rotation {
+    /// The moment from which SINCE counts: the start while a rotation is open, the completion afterwards.
+    /// The API does not say when PREPARED began.
+    pub fn since(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Never => None,
+            Phase::Completed => self.completed.or(self.initiated),
+            Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Unknown(_) => {
+                self.initiated
+            }
+        }
+    }
+
+    /// Why the moments cannot all be true, if they cannot.
+    pub fn doubt(&self, now: Timestamp) -> Option<&'static str> {
+        let future =
+            |at: Option<Timestamp>| at.is_some_and(|at| at.duration_since(now) > CLOCK_TOLERANCE);
+        if future(self.initiated) || future(self.completed) {
+            return Some("a moment lies in the future");
+        }
+        match (&self.phase, self.initiated, self.completed) {
+            (Phase::Completed, Some(initiated), Some(completed)) if initiated > completed => {
+                Some("started after it was completed")
+            }
+            (Phase::Preparing | Phase::Prepared | Phase::Completing, None, _) => {
+                Some("the moment of the start is missing")
+            }
+            (Phase::Completed, _, None) => Some("the moment of the completion is missing"),
+            _ => None,
+        }
+    }
+
+    /// Whether this reading shows that a step asked for at `requested` took effect, seen from how it was `before`.
+    /// `skew` is the server's clock minus ours.
+    pub fn shows_effect(
+        &self,
+        step: Step,
+        before: &Self,
+        requested: Timestamp,
+        skew: SignedDuration,
+    ) -> bool {
+        match step {
+            Step::Start => {
+                let since_request = self.initiated.is_some_and(|initiated| {
+                    // The API rounds to whole seconds.
+                    let requested = requested
+                        .saturating_add(skew)
+                        .and_then(|at| at.saturating_sub(SignedDuration::from_secs(2)))
+                        .unwrap_or(requested);
+                    initiated >= requested && self.initiated != before.initiated
+                });
+                since_request
+                    || (self.phase != before.phase
+                        && matches!(
+                            self.phase,
+                            Phase::Preparing | Phase::Prepared | Phase::Completing
+                        ))
+            }
+            Step::Complete => matches!(self.phase, Phase::Completing | Phase::Completed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use crate::domain::rotation::{Phase, Rotation, Step};
+
+    fn at(second: i64) -> Option<Timestamp> {
+        Timestamp::from_second(second).ok()
+    }
+
+    #[test]
+    fn api_20_doubtful_moments_are_named() {
+        let now = Timestamp::from_second(10_000).unwrap();
+        let rotation = |phase, initiated, completed| Rotation { phase, initiated, completed };
+        assert!(rotation(Phase::Completed, at(500), at(400)).doubt(now).is_some());
+        assert!(rotation(Phase::Prepared, None, None).doubt(now).is_some());
+        assert!(rotation(Phase::Preparing, at(99_999), None).doubt(now).is_some());
+        assert!(rotation(Phase::Prepared, at(500), at(400)).doubt(now).is_none());
+        assert!(rotation(Phase::Never, None, None).doubt(now).is_none());
+    }
+
+    #[test]
+    fn a_start_shows_by_its_moment_or_its_phase() {
+        let before = Rotation { phase: Phase::Completed, initiated: at(100), completed: at(200) };
+        let requested = Timestamp::from_second(1_000).unwrap();
+        let shows = |rotation: &Rotation, skew| {
+            rotation.shows_effect(Step::Start, &before, requested, SignedDuration::from_secs(skew))
+        };
+        assert!(!shows(&before, 0));
+        assert!(shows(
+            &Rotation { phase: Phase::Preparing, initiated: at(100), completed: None },
+            0
+        ));
+        let moment_first =
+            Rotation { phase: Phase::Completed, initiated: at(1_000), completed: at(200) };
+        assert!(shows(&moment_first, 0));
+        assert!(!shows(&moment_first, 600));
+    }
+
+    #[test]
+    fn since_counts_from_the_start_while_open_and_from_the_end_afterwards() {
+        let mut rotation =
+            Rotation { phase: Phase::Prepared, initiated: at(300), completed: at(200) };
+        assert_eq!(rotation.since(), at(300));
+        rotation.phase = Phase::Completed;
+        rotation.completed = at(400);
+        assert_eq!(rotation.since(), at(400));
+    }
+}

@@ -1,0 +1,142 @@
+//! Makes foreign text safe for a terminal and fits text into columns.
+
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+/// Longest foreign text that is kept, in characters; a server's essay is cut here.
+pub const MAX_FOREIGN_TEXT: usize = 2_000;
+
+/// Turns text from servers, files and the clipboard into something that a terminal cannot act on:
+/// control characters become their visible pictures (␛ for escape), bidirectional overrides and
+/// zero-width characters become `⟨U+202E⟩`, line ends become one blank, and the length is limited.
+pub fn clean(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(MAX_FOREIGN_TEXT * 4));
+    let mut previous_blank = false;
+    for (position, c) in text.chars().enumerate() {
+        if position >= MAX_FOREIGN_TEXT {
+            out.push('…');
+            break;
+        }
+        if matches!(c, '\n' | '\r' | '\t') {
+            if !previous_blank {
+                out.push(' ');
+            }
+            previous_blank = true;
+            continue;
+        }
+        previous_blank = c == ' ';
+        match c {
+            '\u{0}'..='\u{1f}' => {
+                out.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'));
+            }
+            '\u{7f}' => out.push('␡'),
+            _ if is_invisible(c) => {
+                out.push_str(&format!("⟨U+{:04X}⟩", u32::from(c)));
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// C1 controls, bidirectional controls, zero-width and other format characters.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{80}'..='\u{9f}'
+        | '\u{ad}'
+        | '\u{61c}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Columns that a text takes in a terminal.
+pub fn width(text: &str) -> usize {
+    UnicodeWidthStr::width(text)
+}
+
+/// Cuts a text in the middle so that it takes at most `columns`; names keep their start and their end.
+pub fn cut_middle(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    if columns == 0 {
+        return String::new();
+    }
+    let tail_columns = (columns - 1) / 2;
+    let head = take_columns(text.graphemes(true), columns - 1 - tail_columns);
+    let tail: Vec<&str> = take_columns(text.graphemes(true).rev(), tail_columns);
+    let mut out: String = head.concat();
+    out.push('…');
+    out.extend(tail.into_iter().rev());
+    out
+}
+
+/// Cuts a text at its end so that it takes at most `columns`.
+pub fn cut_end(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    if columns == 0 {
+        return String::new();
+    }
+    let mut out = take_columns(text.graphemes(true), columns - 1).concat();
+    out.push('…');
+    out
+}
+
+fn take_columns<'a>(graphemes: impl Iterator<Item = &'a str>, columns: usize) -> Vec<&'a str> {
+    let mut used = 0;
+    graphemes
+        .take_while(|grapheme| {
+            used += width(grapheme);
+            used <= columns
+        })
+        .collect()
+}
+
+/// "1 node", "2 nodes": a count with its noun.
+pub fn plural(count: usize, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::domain::text::{clean, cut_end, cut_middle, width};
+
+    #[test]
+    fn host_01_escape_sequences_become_visible_marks() {
+        assert_eq!(clean("a\u{1b}]52;c;eA==\u{7}b"), "a␛]52;c;eA==␇b");
+        assert_eq!(clean("x\u{202e}y\u{200b}"), "x⟨U+202E⟩y⟨U+200B⟩");
+        assert_eq!(clean("one\r\ntwo"), "one two");
+    }
+
+    #[test]
+    fn a_cut_name_keeps_both_ends() {
+        assert_eq!(cut_middle("payments-production", 9), "paym…tion");
+        assert_eq!(cut_end("payments", 4), "pay…");
+        assert_eq!(cut_middle("漢字漢字", 5), "漢…字");
+    }
+
+    proptest! {
+        #[test]
+        fn clean_text_has_no_control_characters_and_is_stable(text in any::<String>()) {
+            let cleaned = clean(&text);
+            prop_assert!(cleaned.chars().all(|c| !c.is_control()));
+            prop_assert_eq!(clean(&cleaned), cleaned);
+        }
+
+        #[test]
+        fn cuts_fit(text in any::<String>(), columns in 0_usize..40) {
+            let text = clean(&text);
+            prop_assert!(width(&cut_middle(&text, columns)) <= columns);
+            prop_assert!(width(&cut_end(&text, columns)) <= columns);
+        }
+    }
+}
