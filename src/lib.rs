@@ -1,6 +1,7 @@
 //! skeys: a terminal dashboard for rotating the credentials of STACKIT Kubernetes Engine clusters.
 #![allow(dead_code)]
 
+mod app;
 mod clients;
 mod clock;
 mod domain;

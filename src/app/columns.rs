@@ -1,0 +1,450 @@
+//! The one table of the fleet's columns: titles, widths, from which screen width on, cells and sort keys.
+
+use std::cmp::Ordering;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::app::fleet::{Entry, Fleet};
+use crate::app::settings::Settings;
+use crate::app::state::State;
+use crate::domain::access::best;
+use crate::domain::age::{narrow, since};
+use crate::domain::attention::{Attention, attention, is_overdue, next_step, stuck_reason};
+use crate::domain::cluster::{ClusterId, ClusterState, KubernetesVersion};
+use crate::domain::rotation::Phase;
+
+/// What a piece of text means; the theme turns it into colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tone {
+    /// Usual.
+    Plain,
+    /// Less important.
+    Dim,
+    /// The platform is working.
+    Busy,
+    /// Somebody must act.
+    Attention,
+    /// Wrong.
+    Bad,
+    /// Right.
+    Good,
+    /// Odd.
+    Warn,
+}
+
+/// One cell: text without padding, and what it means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// Text.
+    pub text: String,
+    /// Meaning.
+    pub tone: Tone,
+}
+
+impl Cell {
+    fn new(text: impl Into<String>, tone: Tone) -> Self {
+        Self { text: text.into(), tone }
+    }
+
+    fn dash() -> Self {
+        Self::new("—", Tone::Dim)
+    }
+}
+
+/// Column of the fleet.
+#[derive(Debug)]
+pub struct Column {
+    /// Id in the configuration and the column menu.
+    pub id: &'static str,
+    /// Title.
+    pub title: &'static str,
+    /// Fewest and most columns of text.
+    pub width: (u16, u16),
+    /// Whether numbers stand at the right.
+    pub right: bool,
+    /// Width of the table from which on it is shown.
+    pub from: u16,
+    /// What sorting by it means.
+    pub sort: SortKey,
+    /// Words for the sort menu.
+    pub sort_label: &'static str,
+}
+
+/// What the fleet can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SortKey {
+    /// What needs a person first.
+    Attention,
+    /// Name.
+    Name,
+    /// Phase.
+    Phase,
+    /// Whether nodes roll.
+    Roll,
+    /// Longest in phase first.
+    Since,
+    /// Project.
+    Project,
+    /// Region.
+    Region,
+    /// Urgency of the next step.
+    Next,
+    /// Oldest credentials first.
+    Age,
+    /// Soonest end of own access first.
+    Access,
+    /// Worst state first.
+    State,
+    /// Oldest version first.
+    Version,
+}
+
+/// The columns, in the order of the screen.
+pub const COLUMNS: &[Column] = &[
+    Column {
+        id: "attention",
+        title: "",
+        width: (1, 1),
+        right: false,
+        from: 0,
+        sort: SortKey::Attention,
+        sort_label: "attention: what needs you first",
+    },
+    Column {
+        id: "name",
+        title: "NAME",
+        width: (11, 16),
+        right: false,
+        from: 0,
+        sort: SortKey::Name,
+        sort_label: "name",
+    },
+    Column {
+        id: "project",
+        title: "PROJECT",
+        width: (8, 20),
+        right: false,
+        from: 70,
+        sort: SortKey::Project,
+        sort_label: "project",
+    },
+    Column {
+        id: "region",
+        title: "REG",
+        width: (4, 4),
+        right: false,
+        from: 74,
+        sort: SortKey::Region,
+        sort_label: "region",
+    },
+    Column {
+        id: "phase",
+        title: "PHASE",
+        width: (10, 10),
+        right: false,
+        from: 38,
+        sort: SortKey::Phase,
+        sort_label: "phase",
+    },
+    Column {
+        id: "roll",
+        title: "ROLL",
+        width: (9, 14),
+        right: false,
+        from: 60,
+        sort: SortKey::Roll,
+        sort_label: "roll",
+    },
+    Column {
+        id: "since",
+        title: "SINCE",
+        width: (6, 6),
+        right: true,
+        from: 34,
+        sort: SortKey::Since,
+        sort_label: "since: longest in phase",
+    },
+    Column {
+        id: "age",
+        title: "CRED AGE",
+        width: (8, 8),
+        right: true,
+        from: 112,
+        sort: SortKey::Age,
+        sort_label: "credential age: oldest",
+    },
+    Column {
+        id: "kubeconfig",
+        title: "MY ACCESS",
+        width: (9, 9),
+        right: true,
+        from: 122,
+        sort: SortKey::Access,
+        sort_label: "my access: ends soonest",
+    },
+    Column {
+        id: "state",
+        title: "STATE",
+        width: (11, 12),
+        right: false,
+        from: 134,
+        sort: SortKey::State,
+        sort_label: "state: worst",
+    },
+    Column {
+        id: "version",
+        title: "K8S",
+        width: (7, 8),
+        right: false,
+        from: 144,
+        sort: SortKey::Version,
+        sort_label: "Kubernetes version: oldest",
+    },
+    Column {
+        id: "next",
+        title: "NEXT STEP",
+        width: (14, 30),
+        right: false,
+        from: 96,
+        sort: SortKey::Next,
+        sort_label: "next step",
+    },
+];
+
+impl SortKey {
+    /// Reads the id of a column.
+    pub fn from_id(id: &str) -> Option<Self> {
+        COLUMNS.iter().find(|column| column.id == id).map(|column| column.sort)
+    }
+
+    /// The id of its column.
+    pub fn id(self) -> &'static str {
+        COLUMNS.iter().find(|column| column.sort == self).map_or("attention", |column| column.id)
+    }
+}
+
+/// Glyph of a cluster: its phase, or the overlay that matters more.
+pub fn glyph(entry: &Entry, state: &State) -> Cell {
+    let cluster = &entry.cluster;
+    let ascii = state.settings.ascii;
+    let pick = |fine, plain| if ascii { plain } else { fine };
+    if entry.gone.is_some() {
+        return Cell::new(pick("∅", "-"), Tone::Dim);
+    }
+    if stuck_reason(cluster, state.now.wall).is_some() {
+        return Cell::new(pick("✗", "x"), Tone::Bad);
+    }
+    if state.fleet.is_stale(&cluster.id) {
+        return Cell::new("~", Tone::Dim);
+    }
+    if matches!(cluster.state, ClusterState::Hibernated | ClusterState::Hibernating) {
+        return Cell::new(pick("○", "o"), Tone::Dim);
+    }
+    phase_glyph(&cluster.rotation.phase, ascii)
+}
+
+/// Glyph of a phase.
+pub fn phase_glyph(phase: &Phase, ascii: bool) -> Cell {
+    let pick = |fine, plain| if ascii { plain } else { fine };
+    match phase {
+        Phase::Never => Cell::new(pick("◌", "."), Tone::Dim),
+        Phase::Preparing => Cell::new(pick("◔", "/"), Tone::Busy),
+        Phase::Prepared => Cell::new(pick("◑", "P"), Tone::Attention),
+        Phase::Completing => Cell::new(pick("◕", "\\"), Tone::Busy),
+        Phase::Completed => Cell::new(pick("●", "*"), Tone::Good),
+        Phase::Unknown(_) => Cell::new("?", Tone::Warn),
+    }
+}
+
+/// The cell of a column for one cluster.
+pub fn cell(column: &Column, entry: &Entry, state: &State) -> Cell {
+    let cluster = &entry.cluster;
+    let now = state.now.wall;
+    let overdue_after = state.settings.overdue_after;
+    match column.sort {
+        SortKey::Attention => glyph(entry, state),
+        SortKey::Name => Cell::new(cluster.id.name.as_str(), Tone::Plain),
+        SortKey::Project => Cell::new(state.fleet.project_name(cluster.id.project()), Tone::Plain),
+        SortKey::Region => Cell::new(cluster.id.region().as_str(), Tone::Plain),
+        SortKey::Phase => phase_cell(entry, state),
+        SortKey::Roll => match cluster.rotation.phase {
+            Phase::Preparing => Cell::new("no access", Tone::Dim),
+            Phase::Prepared => Cell::new("done", Tone::Dim),
+            Phase::Never | Phase::Completing | Phase::Completed | Phase::Unknown(_) => Cell::dash(),
+        },
+        SortKey::Since => match (cluster.rotation.since(), &cluster.rotation.phase) {
+            (Some(at), Phase::Prepared) => Cell::new(narrow(since(at, now)), Tone::Attention),
+            (Some(at), Phase::Completed) => Cell::new(narrow(since(at, now)), Tone::Dim),
+            (Some(at), _) => Cell::new(narrow(since(at, now)), Tone::Plain),
+            (None, _) => cluster
+                .created
+                .map_or_else(Cell::dash, |at| Cell::new(narrow(since(at, now)), Tone::Dim)),
+        },
+        SortKey::Age => cluster.credentials_born().map_or_else(Cell::dash, |born| {
+            let tone = if is_overdue(cluster, now, overdue_after) { Tone::Warn } else { Tone::Dim };
+            Cell::new(narrow(since(born, now)), tone)
+        }),
+        SortKey::Access => {
+            best(&state.fleet.accesses, &cluster.id, now).map_or_else(Cell::dash, |access| {
+                let left = since(now, access.expires);
+                let tone =
+                    if left < SignedDuration::from_mins(30) { Tone::Warn } else { Tone::Plain };
+                Cell::new(narrow(left), tone)
+            })
+        }
+        SortKey::State => {
+            let tone = match cluster.state {
+                ClusterState::Unhealthy => Tone::Bad,
+                ClusterState::Unknown(_) => Tone::Warn,
+                ClusterState::Creating
+                | ClusterState::Deleting
+                | ClusterState::Reconciling
+                | ClusterState::WakingUp
+                | ClusterState::Hibernating => Tone::Busy,
+                ClusterState::Hibernated | ClusterState::Healthy => Tone::Dim,
+            };
+            Cell::new(cluster.state.word(), tone)
+        }
+        SortKey::Version => {
+            let expiring = attention(cluster, now, overdue_after) == Attention::Expiring;
+            let tone = if expiring { Tone::Warn } else { Tone::Dim };
+            Cell::new(cluster.version.as_str(), tone)
+        }
+        SortKey::Next => next_step(cluster, now, overdue_after).map_or_else(
+            || Cell::new("", Tone::Dim),
+            |text| {
+                let tone = match attention(cluster, now, overdue_after) {
+                    Attention::Stuck => Tone::Bad,
+                    Attention::Prepared => Tone::Attention,
+                    Attention::Problem | Attention::Overdue => Tone::Warn,
+                    Attention::Running | Attention::Expiring | Attention::Settled => Tone::Plain,
+                };
+                Cell::new(text, tone)
+            },
+        ),
+    }
+}
+
+fn phase_cell(entry: &Entry, state: &State) -> Cell {
+    let cluster = &entry.cluster;
+    if entry.gone.is_some() {
+        return Cell::new("not listed", Tone::Dim);
+    }
+    if let Some(pending) = state.pending.get(&cluster.id) {
+        return Cell::new(pending.word(), Tone::Busy);
+    }
+    let tone = match cluster.rotation.phase {
+        Phase::Never | Phase::Completed => Tone::Dim,
+        Phase::Preparing | Phase::Completing => Tone::Busy,
+        Phase::Prepared => Tone::Attention,
+        Phase::Unknown(_) => Tone::Warn,
+    };
+    Cell::new(cluster.rotation.phase.word(), tone)
+}
+
+/// A value to sort by; smaller comes first.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SortValue<'a> {
+    /// Group and moment: older first within a group.
+    Ranked(Attention, Timestamp),
+    /// A number.
+    Number(i64),
+    /// A moment; those without one come last.
+    Moment(Timestamp),
+    /// Text.
+    Text(&'a str),
+    /// A version.
+    Version(&'a KubernetesVersion),
+}
+
+/// The value of a cluster under a sort key.
+pub fn sort_value<'a>(
+    key: SortKey,
+    entry: &'a Entry,
+    fleet: &'a Fleet,
+    now: Timestamp,
+    settings: &Settings,
+) -> SortValue<'a> {
+    let cluster = &entry.cluster;
+    let moment = |at: Option<Timestamp>| SortValue::Moment(at.unwrap_or(Timestamp::MAX));
+    match key {
+        SortKey::Attention | SortKey::Next => {
+            let group = attention(cluster, now, settings.overdue_after);
+            let at = match group {
+                Attention::Prepared | Attention::Running | Attention::Stuck => {
+                    cluster.rotation.since()
+                }
+                Attention::Overdue => cluster.credentials_born(),
+                Attention::Expiring => cluster.version_expires,
+                Attention::Problem | Attention::Settled => None,
+            };
+            SortValue::Ranked(group, at.unwrap_or(Timestamp::MAX))
+        }
+        SortKey::Name => SortValue::Number(0),
+        SortKey::Phase => SortValue::Number(i64::from(cluster.rotation.phase.order())),
+        SortKey::Roll => SortValue::Number(match cluster.rotation.phase {
+            Phase::Preparing => 0,
+            Phase::Prepared => 1,
+            Phase::Never | Phase::Completing | Phase::Completed | Phase::Unknown(_) => 2,
+        }),
+        SortKey::Since => moment(cluster.rotation.since().or(cluster.created)),
+        SortKey::Project => SortValue::Text(fleet.project_name(cluster.id.project())),
+        SortKey::Region => SortValue::Text(cluster.id.region().as_str()),
+        SortKey::Age => moment(cluster.credentials_born()),
+        SortKey::Access => {
+            moment(best(&fleet.accesses, &cluster.id, now).map(|access| access.expires))
+        }
+        SortKey::State => SortValue::Number(i64::from(cluster.state.severity())),
+        SortKey::Version => SortValue::Version(&cluster.version),
+    }
+}
+
+/// Orders names so that `web-2` comes before `web-10`, then by project and region.
+pub fn compare_names(left: &ClusterId, right: &ClusterId) -> Ordering {
+    natural(left.name.as_str(), right.name.as_str()).then_with(|| left.cmp(right))
+}
+
+fn natural(left: &str, right: &str) -> Ordering {
+    let (mut a, mut b) = (left, right);
+    loop {
+        let (text_a, digits_a, rest_a) = chunk(a);
+        let (text_b, digits_b, rest_b) = chunk(b);
+        let number = |digits: &str| digits.parse::<u128>().unwrap_or(u128::MAX);
+        let order = text_a.cmp(text_b).then_with(|| number(digits_a).cmp(&number(digits_b)));
+        if order != Ordering::Equal || (rest_a.is_empty() && rest_b.is_empty()) {
+            return order.then_with(|| left.cmp(right));
+        }
+        (a, b) = (rest_a, rest_b);
+    }
+}
+
+/// Splits into leading text, the digits after it, and the rest.
+fn chunk(text: &str) -> (&str, &str, &str) {
+    let digits_at = text.find(|c: char| c.is_ascii_digit()).unwrap_or(text.len());
+    let (head, tail) = text.split_at(digits_at);
+    let end = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
+    let (digits, rest) = tail.split_at(end);
+    (head, digits, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering;
+
+    use crate::app::columns::{COLUMNS, natural};
+
+    #[test]
+    fn numbers_in_names_sort_by_value() {
+        assert_eq!(natural("web-2", "web-10"), Ordering::Less);
+        assert_eq!(natural("web-2", "web-2"), Ordering::Equal);
+        assert_eq!(natural("a", "b1"), Ordering::Less);
+        assert_eq!(natural("batch-09", "batch-10"), Ordering::Less);
+    }
+
+    #[test]
+    fn name_and_phase_fit_the_narrowest_screens() {
+        let from = |id| COLUMNS.iter().find(|column| column.id == id).unwrap().from;
+        assert_eq!(from("name"), 0);
+        assert!(from("phase") <= 40);
+    }
+}

@@ -1,0 +1,342 @@
+//! Dialogs as data: what they are about, what has the focus, how far they are.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tui_input::Input;
+
+use crate::app::columns::COLUMNS;
+use crate::app::keymap::Command;
+use crate::app::message::{Issued, Sequence};
+use crate::app::settings::Place;
+use crate::domain::action::Action;
+use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::failure::Failure;
+use crate::domain::kubeconfig::{Destination, Kind, Plan};
+use crate::domain::lifetime::{Lifetime, LifetimeError};
+use crate::domain::preflight::{Evidence, Finding};
+use crate::domain::rotation::Step;
+
+/// What lies over the screen.
+#[derive(Debug, Clone)]
+pub enum Dialog {
+    /// Start or complete a rotation.
+    Rotate(Box<RotateDialog>),
+    /// Wake up or reconcile.
+    Confirm(Box<ConfirmDialog>),
+    /// Issue a kubeconfig.
+    Issue(Box<IssueForm>),
+    /// A list to choose from.
+    Menu(Menu),
+    /// Something is under way: leave all the same?
+    Quit {
+        /// Whether the leaving button has the focus.
+        leave: bool,
+        /// What is under way, in words.
+        why: String,
+    },
+}
+
+/// Which of two buttons, or the text field, has the focus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Focus {
+    /// The field for the typed name.
+    Name,
+    /// Do nothing.
+    Cancel,
+    /// Do it.
+    Confirm,
+}
+
+/// The dialog of a rotation step. It is about one pinned cluster, whatever moves beneath it.
+#[derive(Debug, Clone)]
+pub struct RotateDialog {
+    /// Which step.
+    pub step: Step,
+    /// The cluster as the person sees it in this dialog; compared with a new reading before anything is sent.
+    pub shown: Cluster,
+    /// Name of its project.
+    pub project: String,
+    /// What this machine knows.
+    pub evidence: Evidence,
+    /// What is known before the step.
+    pub findings: Vec<Finding>,
+    /// When the cluster was last read for this dialog; `None` until the first reading came.
+    pub checked: Option<Timestamp>,
+    /// Whether the name must be typed.
+    pub wants_name: bool,
+    /// What was typed.
+    pub typed: Input,
+    /// Why the typed text was not taken.
+    pub typed_note: Option<String>,
+    /// What has the focus.
+    pub focus: Focus,
+    /// How far it is.
+    pub stage: RotateStage,
+    /// Keys pressed when the present stage began, and the moment: a held-down key must not confirm.
+    pub guard: Guard,
+    /// Rows of text above what is drawn, when it does not fit.
+    pub scroll: u16,
+}
+
+/// How far a rotation dialog is.
+#[derive(Debug, Clone)]
+pub enum RotateStage {
+    /// Waiting for the first reading.
+    Checking,
+    /// Waiting for the person.
+    Asking,
+    /// What it shows is no longer so; the person must look again and then confirm.
+    Changed(String),
+    /// Sent, or about to be.
+    Sending,
+    /// No clear answer came; reading back.
+    Unclear,
+    /// Refused, or failed without effect. Stays until dismissed.
+    Failed(Failure),
+    /// It ended; the sentence says how.
+    Settled(String),
+}
+
+/// Tells a decision from a held-down key or one typed ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guard {
+    /// Keys pressed when it began.
+    pub keys: u64,
+    /// Steady moment when it began.
+    pub at: Duration,
+}
+
+/// A question with one acting button, about one cluster.
+#[derive(Debug, Clone)]
+pub struct ConfirmDialog {
+    /// Which cluster, pinned.
+    pub cluster: ClusterId,
+    /// What would be done.
+    pub action: Action,
+    /// Whether the acting button has the focus.
+    pub confirm: bool,
+    /// Against held-down keys.
+    pub guard: Guard,
+}
+
+/// The kubeconfig form.
+#[derive(Debug, Clone)]
+pub struct IssueForm {
+    /// The cluster, pinned, as read when the form opened.
+    pub cluster: Cluster,
+    /// Name of its project.
+    pub project: String,
+    /// Which kind.
+    pub kind: Kind,
+    /// Lifetime as typed.
+    pub lifetime: Input,
+    /// Where to.
+    pub place: Place,
+    /// Path of the file, as typed.
+    pub path: Input,
+    /// Name of context, user and cluster in the file.
+    pub context: Input,
+    /// Whether it becomes the current context.
+    pub make_current: bool,
+    /// What has the focus.
+    pub focus: IssueField,
+    /// What the destination looks like.
+    pub plan: PlanState,
+    /// Number of the last look at the destination.
+    pub plan_sequence: Sequence,
+    /// How far it is.
+    pub stage: IssueStage,
+    /// Issued and not saved yet: nothing is lost when saving fails.
+    pub issued: Option<Issued>,
+    /// When it was asked for.
+    pub asked: Option<Timestamp>,
+    /// Whether something was typed or chosen.
+    pub touched: bool,
+    /// Whether the person agreed to replace an entry or file of the same name.
+    pub replace: bool,
+    /// Whether the person agreed to the one-way switch.
+    pub one_way_agreed: bool,
+    /// Against held-down keys.
+    pub guard: Guard,
+}
+
+/// Fields of the form, in the order of Tab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IssueField {
+    /// Kind.
+    Kind,
+    /// Lifetime; only for the admin kind.
+    Lifetime,
+    /// Destination.
+    Place,
+    /// Path; only for a file.
+    Path,
+    /// Context name; for merge and file.
+    Context,
+    /// Current context; only for merge.
+    MakeCurrent,
+    /// Cancel.
+    Cancel,
+    /// Issue.
+    Confirm,
+}
+
+/// What is known about the destination.
+#[derive(Debug, Clone)]
+pub enum PlanState {
+    /// Not looked yet.
+    Looking,
+    /// Looked.
+    Ready(Box<Plan>),
+    /// It cannot be written, and why.
+    Impossible(Failure),
+}
+
+/// How far a kubeconfig form is.
+#[derive(Debug, Clone)]
+pub enum IssueStage {
+    /// Being filled in.
+    Editing,
+    /// A question before anything is sent or written.
+    Asking {
+        /// Which.
+        question: Question,
+        /// Which answer has the focus.
+        answer: usize,
+    },
+    /// Asked SKE.
+    Issuing,
+    /// Writing.
+    Saving,
+    /// It did not work; stays until dismissed.
+    Failed(Failure),
+}
+
+/// Questions of the form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Issuing switches static tokens off for ever.
+    OneWay,
+    /// Entries of that name exist.
+    Taken(Vec<String>),
+    /// Something was typed; close all the same?
+    Discard,
+    /// An issued kubeconfig was not saved anywhere; close all the same?
+    Lose,
+}
+
+impl Question {
+    /// Answers, the harmless one first.
+    pub fn answers(&self) -> &'static [&'static str] {
+        match self {
+            Self::OneWay => &["Cancel", "Issue, switch static tokens off"],
+            Self::Taken(_) => &["Cancel", "Use another name", "Replace"],
+            Self::Discard => &["Go on editing", "Close the form"],
+            Self::Lose => &["Choose another destination", "Drop the kubeconfig"],
+        }
+    }
+}
+
+impl IssueForm {
+    /// The fields that this form has now, in the order of Tab.
+    pub fn fields(&self) -> Vec<IssueField> {
+        let mut fields = vec![IssueField::Kind];
+        if self.kind == Kind::Admin {
+            fields.push(IssueField::Lifetime);
+        }
+        fields.push(IssueField::Place);
+        if self.place == Place::File {
+            fields.push(IssueField::Path);
+        }
+        fields.push(IssueField::Context);
+        if self.place == Place::Merge {
+            fields.push(IssueField::MakeCurrent);
+        }
+        fields.extend([IssueField::Cancel, IssueField::Confirm]);
+        fields
+    }
+
+    /// The lifetime as typed.
+    ///
+    /// # Errors
+    /// The sentence to show.
+    pub fn lifetime(&self) -> Result<Lifetime, LifetimeError> {
+        Lifetime::parse(self.lifetime.value())
+    }
+
+    /// The destination as chosen.
+    pub fn destination(&self) -> Destination {
+        match self.place {
+            Place::Merge => Destination::Merge,
+            Place::File => Destination::File(self.path.value().trim().to_owned()),
+            Place::Clipboard => Destination::Clipboard,
+            Place::Stdout => Destination::Stdout,
+        }
+    }
+
+    /// Why it cannot be issued as filled in, if it cannot.
+    pub fn problem(&self) -> Option<String> {
+        if self.kind == Kind::Admin
+            && self.issued.is_none()
+            && let Err(error) = self.lifetime()
+        {
+            return Some(error.to_string());
+        }
+        if self.context.value().trim().is_empty() {
+            return Some("the context needs a name".to_owned());
+        }
+        if self.place == Place::File && self.path.value().trim().is_empty() {
+            return Some("the file needs a path".to_owned());
+        }
+        if self.kind == Kind::Idp && !self.cluster.idp {
+            return Some("this cluster has no IDP access switched on".to_owned());
+        }
+        match &self.plan {
+            PlanState::Impossible(failure) => Some(failure.to_string()),
+            PlanState::Looking => Some("looking at the destination".to_owned()),
+            PlanState::Ready(_) => None,
+        }
+    }
+}
+
+/// A list to choose from.
+#[derive(Debug, Clone)]
+pub struct Menu {
+    /// Which.
+    pub kind: MenuKind,
+    /// The chosen line.
+    pub cursor: usize,
+    /// Typed text that narrows the commands.
+    pub query: Input,
+}
+
+/// Which list.
+#[derive(Debug, Clone)]
+pub enum MenuKind {
+    /// Order of the fleet.
+    Sort,
+    /// Columns of the fleet.
+    Columns,
+    /// What to copy: words and text.
+    Copy(Vec<(String, String)>),
+    /// All commands that can be named.
+    Commands(Vec<(Command, String, String)>),
+}
+
+impl Menu {
+    /// Number of lines.
+    pub fn len(&self) -> usize {
+        match &self.kind {
+            MenuKind::Sort => COLUMNS.len(),
+            MenuKind::Columns => COLUMNS.len().saturating_sub(2),
+            MenuKind::Copy(items) => items.len(),
+            MenuKind::Commands(items) => items.len(),
+        }
+    }
+
+    /// Whether there is nothing to choose.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,141 @@
+//! Everything the machine can ask of the world: data only. Each variant names the message that answers it.
+
+use crate::app::message::{RequestId, Sequence};
+use crate::domain::access::Access;
+use crate::domain::action::Action;
+use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
+use crate::domain::kubeconfig::{Destination, Fresh, Kind, MergeOptions};
+use crate::domain::lifetime::Lifetime;
+use crate::domain::record::Record;
+use crate::domain::rotation::Step;
+use crate::domain::secret::Secret;
+
+/// Something to be done by the runtime.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Find out who we are (`Identified`).
+    Identify,
+    /// Learn the names of projects (`Named`).
+    NameProjects(Vec<ProjectId>),
+    /// List one scope (`Listed`).
+    List {
+        /// Number of the read.
+        sequence: Sequence,
+        /// What to list.
+        scope: Scope,
+    },
+    /// Read one cluster (`Read`).
+    Read {
+        /// Number of the read.
+        sequence: Sequence,
+        /// Which one.
+        id: ClusterId,
+    },
+    /// Read the cluster, compare it with what the person saw, then send the step once (`Rotated`).
+    Rotate {
+        /// Number of the request.
+        request: RequestId,
+        /// Which step.
+        step: Step,
+        /// What the dialog showed.
+        shown: Box<Cluster>,
+        /// Line for the journal, written before anything is sent.
+        intent: Box<Record>,
+    },
+    /// Wake up or reconcile (`Acted`).
+    Act {
+        /// Number of the request.
+        request: RequestId,
+        /// Which cluster.
+        id: ClusterId,
+        /// What.
+        action: Action,
+        /// Line for the journal, written before anything is sent.
+        intent: Box<Record>,
+    },
+    /// Look for static-token kubeconfigs of a cluster on this machine (`StaticTokensFound`).
+    FindStaticTokens(ClusterId),
+    /// See what a destination looks like now and afterwards (`Planned`).
+    Plan {
+        /// Number of the read.
+        sequence: Sequence,
+        /// Where.
+        destination: Destination,
+        /// Under which name.
+        context: String,
+    },
+    /// Ask SKE for a kubeconfig, once (`Issued`).
+    Issue {
+        /// Number of the request.
+        request: RequestId,
+        /// For which cluster.
+        id: ClusterId,
+        /// Which kind.
+        kind: Kind,
+        /// How long; only for the admin kind.
+        lifetime: Lifetime,
+        /// Destination that must be writable before anything is asked for.
+        destination: Destination,
+        /// Line for the journal, written before anything is sent.
+        intent: Box<Record>,
+    },
+    /// Write a kubeconfig (`Saved`).
+    Save {
+        /// Number of the request.
+        request: RequestId,
+        /// Where.
+        destination: Destination,
+        /// What.
+        fresh: Box<Fresh>,
+        /// How.
+        options: MergeOptions,
+        /// Content that the person saw before confirming.
+        fingerprint: Option<String>,
+    },
+    /// Copy a secret; it is cleared later (`Copied`).
+    CopySecret {
+        /// What it is, in words.
+        what: String,
+        /// The text.
+        text: Secret,
+    },
+    /// Copy something that is no secret (`Copied`).
+    CopyText {
+        /// What it is, in words.
+        what: String,
+        /// The text.
+        text: String,
+    },
+    /// Clear the clipboard if it still holds ours (`ClipboardCleared`).
+    ClearClipboard,
+    /// Append to the journal.
+    Journal(Box<Record>),
+    /// Keep between runs.
+    Remember(Box<Kept>),
+    /// Switch reporting of the mouse.
+    Mouse(bool),
+    /// Ring the terminal's bell.
+    Bell,
+    /// Draw everything anew.
+    Redraw,
+    /// Go to the background (Ctrl-Z).
+    Suspend,
+    /// End the program; texts to print afterwards, in order.
+    Quit {
+        /// Kubeconfigs for standard output.
+        print: Vec<Secret>,
+    },
+}
+
+/// What is kept between runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Kept {
+    /// Kubeconfigs that were issued.
+    pub accesses: Vec<Access>,
+    /// Word of the theme.
+    pub theme: Option<String>,
+    /// Ids of the chosen columns; empty means all.
+    pub columns: Vec<String>,
+    /// Sort key.
+    pub sort: Option<String>,
+}

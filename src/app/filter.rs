@@ -1,0 +1,176 @@
+//! The fleet's filter: words with a meaning (`phase:prepared`, `age:>90d`, `stuck`) and fuzzy text.
+
+use jiff::{SignedDuration, Timestamp};
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+
+use crate::domain::age::since;
+use crate::domain::attention::stuck_reason;
+use crate::domain::cluster::Cluster;
+
+/// A filter, read from what was typed.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    terms: Vec<Term>,
+    text: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Term {
+    Phase(String),
+    Project(String),
+    Region(String),
+    State(String),
+    Older(SignedDuration),
+    Younger(SignedDuration),
+    Stuck,
+    Marked,
+}
+
+/// What a filter looks at beside the cluster.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The cluster.
+    pub cluster: &'a Cluster,
+    /// Name of its project, or its id.
+    pub project: &'a str,
+    /// Whether the user marked it.
+    pub marked: bool,
+}
+
+impl Filter {
+    /// Reads a filter. Words that look like a term but are not one count as text.
+    pub fn parse(input: &str) -> Self {
+        let mut filter = Self::default();
+        let mut words = Vec::new();
+        for word in input.split_whitespace() {
+            match term(word) {
+                Some(term) => filter.terms.push(term),
+                None => words.push(word),
+            }
+        }
+        filter.text = words.join(" ");
+        filter
+    }
+
+    /// Whether everything passes.
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty() && self.text.is_empty()
+    }
+
+    /// Keeps what matches all terms and the fuzzy text.
+    pub fn matching<'a, T>(
+        &self,
+        subjects: impl IntoIterator<Item = (T, Subject<'a>)>,
+        now: Timestamp,
+    ) -> Vec<T> {
+        let pattern = (!self.text.is_empty())
+            .then(|| Pattern::parse(&self.text, CaseMatching::Ignore, Normalization::Smart));
+        let mut matcher = Matcher::new(Config::DEFAULT);
+        let mut characters = Vec::new();
+        let mut haystack = String::new();
+        subjects
+            .into_iter()
+            .filter(|(_, subject)| self.terms.iter().all(|term| term.holds(subject, now)))
+            .filter(|(_, subject)| {
+                pattern.as_ref().is_none_or(|pattern| {
+                    haystack.clear();
+                    haystack.push_str(subject.cluster.id.name.as_str());
+                    haystack.push(' ');
+                    haystack.push_str(subject.project);
+                    let text = Utf32Str::new(&haystack, &mut characters);
+                    pattern.score(text, &mut matcher).is_some()
+                })
+            })
+            .map(|(item, _)| item)
+            .collect()
+    }
+}
+
+fn term(word: &str) -> Option<Term> {
+    match word {
+        "stuck" => return Some(Term::Stuck),
+        "marked" => return Some(Term::Marked),
+        _ => {}
+    }
+    let (key, value) = word.split_once(':')?;
+    let value = value.to_lowercase();
+    match key {
+        "phase" => Some(Term::Phase(value)),
+        "project" => Some(Term::Project(value)),
+        "region" => Some(Term::Region(value)),
+        "state" => Some(Term::State(value)),
+        "age" => {
+            let read = |text: &str| {
+                humantime::parse_duration(text).ok().and_then(|d| SignedDuration::try_from(d).ok())
+            };
+            match value.strip_prefix('<') {
+                Some(rest) => read(rest).map(Term::Younger),
+                None => read(value.strip_prefix('>').unwrap_or(&value)).map(Term::Older),
+            }
+        }
+        _ => None,
+    }
+}
+
+impl Term {
+    fn holds(&self, subject: &Subject<'_>, now: Timestamp) -> bool {
+        let cluster = subject.cluster;
+        let age = || cluster.credentials_born().map(|born| since(born, now));
+        match self {
+            Self::Phase(text) => cluster.rotation.phase.word().to_lowercase().starts_with(text),
+            Self::Project(text) => {
+                subject.project.to_lowercase().contains(text)
+                    || cluster.id.project().as_str().starts_with(text)
+            }
+            Self::Region(text) => cluster.id.region().as_str().starts_with(text),
+            Self::State(text) => cluster.state.word().to_lowercase().starts_with(text),
+            Self::Older(limit) => age().is_some_and(|age| age > *limit),
+            Self::Younger(limit) => age().is_some_and(|age| age < *limit),
+            Self::Stuck => stuck_reason(cluster, now).is_some(),
+            Self::Marked => subject.marked,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::app::filter::{Filter, Subject};
+    use crate::domain::cluster::Cluster;
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::rotation::Phase;
+
+    fn names(filter: &str, clusters: &[Cluster]) -> Vec<String> {
+        let subjects = clusters.iter().map(|cluster| {
+            (
+                cluster.id.name.to_string(),
+                Subject { cluster, project: "payments", marked: cluster.id.name.as_str() == "web" },
+            )
+        });
+        Filter::parse(filter).matching(subjects, now())
+    }
+
+    #[test]
+    fn terms_and_fuzzy_text_narrow_together() {
+        let clusters = [
+            cluster("shop-prod", Phase::Prepared),
+            cluster("shop-dev", Phase::Never),
+            cluster("web", Phase::Prepared),
+        ];
+        assert_eq!(names("phase:prepared", &clusters), ["shop-prod", "web"]);
+        assert_eq!(names("phase:prepared spd", &clusters), ["shop-prod"]);
+        assert_eq!(names("marked", &clusters), ["web"]);
+        assert_eq!(names("age:>90d", &clusters), ["shop-dev"]);
+        assert_eq!(names("age:<90d", &clusters), ["shop-prod", "web"]);
+        assert_eq!(names("project:pay region:eu01", &clusters).len(), 3);
+        assert_eq!(names("state:hib", &clusters).len(), 0);
+        assert_eq!(names("", &clusters).len(), 3);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_filter(text in ".*") {
+            names(&text, &[cluster("a", Phase::Never)]);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The clusters that are known, where they are listed from, and which of them are shown in which order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::app::columns::{self, SortKey};
+use crate::app::filter::{Filter, Subject};
+use crate::app::message::{Now, Sequence};
+use crate::app::settings::Settings;
+use crate::domain::access::Access;
+use crate::domain::attention::{Attention, attention};
+use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
+use crate::domain::failure::Failure;
+use crate::domain::rotation::Phase;
+
+/// A cluster and what this program knows about its reading.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// As last read.
+    pub cluster: Cluster,
+    /// When it was last read.
+    pub seen: Now,
+    /// Number of that read.
+    pub sequence: Sequence,
+    /// Since when a working list no longer has it.
+    pub gone: Option<Timestamp>,
+    /// When this program saw the present phase begin; `None` if it was there from the first reading.
+    pub phase_seen: Option<Timestamp>,
+}
+
+/// How listing one scope goes.
+#[derive(Debug, Clone)]
+pub enum ScopeStatus {
+    /// No answer yet.
+    Loading,
+    /// The last list worked.
+    Live,
+    /// The region does not exist for this service (501); asked again rarely.
+    NotOffered,
+    /// The last lists failed; earlier rows are kept.
+    Failing {
+        /// The last failure.
+        failure: Failure,
+        /// When it began.
+        since: Timestamp,
+    },
+}
+
+/// One project in one region.
+#[derive(Debug, Clone)]
+pub struct ScopeState {
+    /// How it goes.
+    pub status: ScopeStatus,
+    /// When the next list is due, on the steady clock.
+    pub due: Duration,
+    /// The list under way.
+    pub in_flight: Option<Sequence>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Last list that worked.
+    pub seen: Option<Now>,
+    /// Items of the last list that could not be read.
+    pub skipped: usize,
+}
+
+impl ScopeState {
+    /// A scope that was never listed and is due at once.
+    pub fn new() -> Self {
+        Self {
+            status: ScopeStatus::Loading,
+            due: Duration::ZERO,
+            in_flight: None,
+            failures: 0,
+            seen: None,
+            skipped: 0,
+        }
+    }
+}
+
+/// Counts per phase and of stuck clusters, over all that are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All clusters.
+    pub all: usize,
+    /// Phase completed.
+    pub completed: usize,
+    /// Phase preparing.
+    pub preparing: usize,
+    /// Phase PREPARED.
+    pub prepared: usize,
+    /// Phase completing.
+    pub completing: usize,
+    /// Phase never.
+    pub never: usize,
+    /// Any other phase.
+    pub unknown: usize,
+    /// Stuck, whatever the phase.
+    pub stuck: usize,
+}
+
+/// How the fleet is looked at.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// Filter text.
+    pub filter: String,
+    /// Sort key.
+    pub sort: SortKey,
+    /// Whether the order is turned round.
+    pub reversed: bool,
+    /// Ids of the columns to show; empty means all that fit.
+    pub columns: Vec<String>,
+    /// Marked clusters.
+    pub marks: BTreeSet<ClusterId>,
+    /// Whether the preview is shown where there is width for it.
+    pub preview: bool,
+}
+
+/// Everything that is known about clusters.
+#[derive(Debug, Clone, Default)]
+pub struct Fleet {
+    /// Clusters by address.
+    pub entries: BTreeMap<ClusterId, Entry>,
+    /// Scopes by address.
+    pub scopes: BTreeMap<Scope, ScopeState>,
+    /// Names of projects.
+    pub projects: BTreeMap<ProjectId, String>,
+    /// Kubeconfigs that this program issued.
+    pub accesses: Vec<Access>,
+    /// Clusters that pass the filter, in order. A cache: [`Fleet::arrange`] makes it.
+    pub shown: Vec<ClusterId>,
+    /// Counts over all clusters. A cache, too.
+    pub counts: Counts,
+}
+
+impl Fleet {
+    /// Name of a project, or its id.
+    pub fn project_name<'a>(&'a self, id: &'a ProjectId) -> &'a str {
+        self.projects.get(id).map_or_else(|| id.as_str(), String::as_str)
+    }
+
+    /// A cluster as last read.
+    pub fn cluster(&self, id: &ClusterId) -> Option<&Cluster> {
+        self.entries.get(id).map(|entry| &entry.cluster)
+    }
+
+    /// Makes `shown` and `counts` anew; needed after data, filter, order or marks changed.
+    pub fn arrange(&mut self, look: &Look, now: Timestamp, settings: &Settings) {
+        self.counts = self.count(now, settings);
+        let filter = Filter::parse(&look.filter);
+        let subjects = self.entries.values().map(|entry| {
+            let cluster = &entry.cluster;
+            let subject = Subject {
+                cluster,
+                project: self.project_name(cluster.id.project()),
+                marked: look.marks.contains(&cluster.id),
+            };
+            (entry, subject)
+        });
+        let mut rows: Vec<(columns::SortValue<'_>, &Entry)> = filter
+            .matching(subjects, now)
+            .into_iter()
+            .map(|entry| (columns::sort_value(look.sort, entry, self, now, settings), entry))
+            .collect();
+        rows.sort_unstable_by(|(a, left), (b, right)| {
+            let order = a.cmp(b);
+            let order = if look.reversed { order.reverse() } else { order };
+            order.then_with(|| columns::compare_names(&left.cluster.id, &right.cluster.id))
+        });
+        self.shown = rows.into_iter().map(|(_, entry)| entry.cluster.id.clone()).collect();
+    }
+
+    fn count(&self, now: Timestamp, settings: &Settings) -> Counts {
+        let mut counts = Counts::default();
+        for entry in self.entries.values() {
+            counts.all += 1;
+            let phase = &entry.cluster.rotation.phase;
+            match phase {
+                Phase::Never => counts.never += 1,
+                Phase::Preparing => counts.preparing += 1,
+                Phase::Prepared => counts.prepared += 1,
+                Phase::Completing => counts.completing += 1,
+                Phase::Completed => counts.completed += 1,
+                Phase::Unknown(_) => counts.unknown += 1,
+            }
+            if attention(&entry.cluster, now, settings.overdue_after) == Attention::Stuck {
+                counts.stuck += 1;
+            }
+        }
+        counts
+    }
+
+    /// Whether no scope has answered yet.
+    pub fn is_loading(&self) -> bool {
+        self.entries.is_empty()
+            && self.scopes.values().any(|scope| matches!(scope.status, ScopeStatus::Loading))
+    }
+
+    /// Scopes that fail, in order.
+    pub fn failing(&self) -> impl Iterator<Item = (&Scope, &ScopeState, &Failure, Timestamp)> {
+        self.scopes.iter().filter_map(|(id, scope)| match &scope.status {
+            ScopeStatus::Failing { failure, since } => Some((id, scope, failure, *since)),
+            ScopeStatus::Loading | ScopeStatus::Live | ScopeStatus::NotOffered => None,
+        })
+    }
+
+    /// Whether a cluster's row is old because its scope fails.
+    pub fn is_stale(&self, id: &ClusterId) -> bool {
+        self.scopes
+            .get(&id.scope)
+            .is_some_and(|scope| matches!(scope.status, ScopeStatus::Failing { .. }))
+    }
+
+    /// The oldest last good list over all scopes that should be live.
+    pub fn oldest_seen(&self) -> Option<Now> {
+        self.scopes
+            .values()
+            .filter(|scope| !matches!(scope.status, ScopeStatus::NotOffered))
+            .filter_map(|scope| scope.seen)
+            .min_by_key(|seen| seen.steady)
+    }
+}

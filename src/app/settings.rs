@@ -1,0 +1,191 @@
+//! What the machine needs from the configuration; `cli` fills it.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use crate::domain::age::Zone;
+use crate::domain::cluster::{ClusterName, ProjectId, Region};
+use crate::domain::lifetime::Lifetime;
+
+/// Settings of one run. They do not change while it runs; what the user toggles lives in the state.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Projects to list, with names where the configuration gives them.
+    pub projects: Vec<(ProjectId, Option<String>)>,
+    /// Regions to ask in each project.
+    pub regions: Vec<Region>,
+    /// Globs (`*`, `?`) of cluster names that want their name typed for a start too.
+    pub protected: Vec<String>,
+    /// Whether nothing may be written or changed.
+    pub read_only: bool,
+    /// Credentials older than this are overdue.
+    pub overdue_after: SignedDuration,
+    /// Interval of lists while nothing runs.
+    pub poll_idle: Duration,
+    /// Interval of reads of a cluster on screen while a step runs.
+    pub poll_running: Duration,
+    /// Lifetime that the kubeconfig form begins with.
+    pub lifetime: Lifetime,
+    /// Destination that the kubeconfig form begins with.
+    pub destination: Place,
+    /// Folder for kubeconfigs in files of their own, as written in the configuration.
+    pub folder: String,
+    /// Whether the form begins with "make it the current context".
+    pub make_current: bool,
+    /// How long a kubeconfig stays in the clipboard.
+    pub clipboard_clear: Duration,
+    /// Colours to begin with.
+    pub theme: ThemeChoice,
+    /// Whether only ASCII is drawn.
+    pub ascii: bool,
+    /// Whether moments are shown in UTC to begin with.
+    pub utc: bool,
+    /// Whether the mouse is on to begin with.
+    pub mouse: bool,
+    /// The user's time zone.
+    pub local_zone: Zone,
+    /// Columns of the fleet, by id; empty means all that fit.
+    pub columns: Vec<String>,
+    /// Sort key of the fleet, by column id or "attention".
+    pub sort: String,
+    /// How the clipboard is reached, in words ("tmux", "terminal (OSC 52)", "desktop").
+    pub clipboard_way: String,
+    /// Whether this is a rehearsal on the embedded simulator.
+    pub rehearsal: bool,
+}
+
+impl Settings {
+    /// Whether a cluster's name matches a `protected` glob.
+    pub fn is_protected(&self, name: &ClusterName) -> bool {
+        self.protected.iter().any(|glob| matches_glob(glob, name.as_str()))
+    }
+
+    /// The defaults of the product, for one project and region; tests and the demo begin here.
+    pub fn defaults() -> Self {
+        Self {
+            projects: Vec::new(),
+            regions: Vec::new(),
+            protected: Vec::new(),
+            read_only: false,
+            overdue_after: SignedDuration::from_hours(180 * 24),
+            poll_idle: Duration::from_secs(30),
+            poll_running: Duration::from_secs(3),
+            lifetime: Lifetime::PRESETS.get(1).map_or(Lifetime::MIN, |(_, lifetime)| *lifetime),
+            destination: Place::Merge,
+            folder: "~/.kube/ske".to_owned(),
+            make_current: false,
+            clipboard_clear: Duration::from_secs(45),
+            theme: ThemeChoice::Auto,
+            ascii: false,
+            utc: false,
+            mouse: false,
+            local_zone: Zone::UTC,
+            columns: Vec::new(),
+            sort: "attention".to_owned(),
+            clipboard_way: "desktop".to_owned(),
+            rehearsal: false,
+        }
+    }
+}
+
+/// The four destinations of a kubeconfig, as a choice in a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Into the user's kubeconfig.
+    Merge,
+    /// A file of its own.
+    File,
+    /// The clipboard.
+    Clipboard,
+    /// Standard output after exit.
+    Stdout,
+}
+
+impl Place {
+    /// All, in the order of the form.
+    pub const ALL: [Self; 4] = [Self::Merge, Self::File, Self::Clipboard, Self::Stdout];
+}
+
+/// Which colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThemeChoice {
+    /// Sixteen colours that read on dark and light.
+    Auto,
+    /// Fine colours for a dark background.
+    Dark,
+    /// Fine colours for a light background.
+    Light,
+    /// Bold and bright.
+    HighContrast,
+    /// No colours (`NO_COLOR`).
+    Mono,
+}
+
+impl ThemeChoice {
+    /// All, in the order of the theme key.
+    pub const ALL: [Self; 5] =
+        [Self::Auto, Self::Dark, Self::Light, Self::HighContrast, Self::Mono];
+
+    /// The word in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Dark => "dark",
+            Self::Light => "light",
+            Self::HighContrast => "high-contrast",
+            Self::Mono => "mono",
+        }
+    }
+
+    /// Reads the word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|choice| choice.word() == word)
+    }
+
+    /// The next one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        let at = Self::ALL.iter().position(|choice| *choice == self).unwrap_or(0);
+        Self::ALL.get(at + 1).copied().unwrap_or(Self::Auto)
+    }
+}
+
+/// Matches `*` (any run) and `?` (one character); the whole text must match.
+fn matches_glob(glob: &str, text: &str) -> bool {
+    let mut pattern = glob.chars();
+    match pattern.next() {
+        None => text.is_empty(),
+        Some('*') => {
+            let rest = pattern.as_str();
+            text.char_indices()
+                .map(|(at, _)| at)
+                .chain([text.len()])
+                .any(|at| text.get(at..).is_some_and(|tail| matches_glob(rest, tail)))
+        }
+        Some(wanted) => {
+            let mut chars = text.chars();
+            chars.next().is_some_and(|c| wanted == '?' || wanted == c)
+                && matches_glob(pattern.as_str(), chars.as_str())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::app::settings::matches_glob;
+
+    #[test]
+    fn globs_match_whole_names() {
+        for (glob, text, expected) in [
+            ("*-prod", "shop-prod", true),
+            ("*-prod", "shop-prod2", false),
+            ("pay?", "pay1", true),
+            ("pay?", "pay", false),
+            ("*", "", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(matches_glob(glob, text), expected, "{glob} {text}");
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! Everything the program knows and shows at one moment. Only `update` changes it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::app::columns::{COLUMNS, SortKey};
+use crate::app::dialog::Dialog;
+use crate::app::effect::Kept;
+use crate::app::fleet::{Entry, Fleet, Look, ScopeState, ScopeStatus};
+use crate::app::keymap::{Context, Keymap};
+use crate::app::message::{Now, RequestId, Sequence};
+use crate::app::settings::{Settings, ThemeChoice};
+use crate::domain::age::Zone;
+use crate::domain::cluster::{Cluster, ClusterId, Scope};
+use crate::domain::failure::Failure;
+use crate::domain::identity::Identity;
+use crate::domain::record::Record;
+use crate::domain::rotation::{Rotation, Step};
+use crate::domain::secret::Secret;
+
+/// Records kept for the activity screen.
+pub const ACTIVITY_LIMIT: usize = 500;
+
+/// The whole state.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Settings of this run.
+    pub settings: Settings,
+    /// Keys of this run.
+    pub keymap: Keymap,
+    /// The moment of the last message.
+    pub now: Now,
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
+    /// What the last drawing measured.
+    pub metrics: Metrics,
+    /// Who we are; `None` until known.
+    pub identity: Option<Identity>,
+    /// Since when SKE refuses our token, and its words.
+    pub signed_out: Option<(Timestamp, Failure)>,
+    /// Clusters and scopes.
+    pub fleet: Fleet,
+    /// How the fleet is looked at.
+    pub look: Look,
+    /// The cluster under the cursor of the fleet.
+    pub cursor: Option<ClusterId>,
+    /// First row on screen of the fleet.
+    pub offset: usize,
+    /// Whether the filter line has the keyboard, and the text before it was opened.
+    pub filtering: Option<String>,
+    /// The screen.
+    pub screen: Screen,
+    /// The dialog over it.
+    pub dialog: Option<Dialog>,
+    /// Help lies over everything: the context it was opened from, and its scroll.
+    pub help: Option<(Context, usize)>,
+    /// Steps that were sent and are not settled, one per cluster at most.
+    pub pending: BTreeMap<ClusterId, Pending>,
+    /// Wake-ups and reconciles that were sent and not answered.
+    pub acting: BTreeMap<RequestId, ClusterId>,
+    /// Kubeconfig requests and writes under way.
+    pub issuing: Option<RequestId>,
+    /// What happened, newest last.
+    pub activity: VecDeque<Record>,
+    /// First line on screen of the activity, counted from the newest.
+    pub activity_offset: usize,
+    /// One line that goes away by itself.
+    pub toast: Option<Toast>,
+    /// Errors that stay until dismissed, oldest first.
+    pub errors: VecDeque<Failure>,
+    /// Clipboard that holds a kubeconfig of ours until this steady moment.
+    pub clipboard: Option<Duration>,
+    /// Kubeconfigs to be printed after exit.
+    pub print: Vec<Secret>,
+    /// Theme.
+    pub theme: ThemeChoice,
+    /// Whether moments are shown in UTC.
+    pub utc: bool,
+    /// Whether the mouse is on.
+    pub mouse: bool,
+    /// Until when the server asked us to wait, per scope.
+    pub waits: BTreeMap<Scope, Timestamp>,
+    /// Keys pressed so far; tells a held-down key from a decision.
+    pub key_count: u64,
+    /// Number of the last read.
+    pub last_sequence: Sequence,
+    /// Number of the last request.
+    pub last_request: RequestId,
+    /// State of the jitter's generator.
+    pub random: u64,
+    /// Reads of single clusters under way.
+    pub reading: BTreeMap<ClusterId, Sequence>,
+    /// When the open cluster is read next, on the steady clock.
+    pub detail_due: Duration,
+    /// Whether the program is ending.
+    pub quitting: bool,
+}
+
+/// What a drawing measured, for paging and the mouse.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// Rows of the main list that fit.
+    pub page_rows: usize,
+    /// Where the main list's first row lies, and what can be clicked.
+    pub targets: Vec<Target>,
+}
+
+/// A place that can be clicked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// Left column, top row, width, height.
+    pub area: (u16, u16, u16, u16),
+    /// What it is.
+    pub what: Clickable,
+}
+
+/// What can be clicked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clickable {
+    /// Row of the fleet, counted from the first shown.
+    Row(usize),
+    /// Tab of the cluster screen.
+    Tab(Tab),
+    /// Count in the header, 1 to 6.
+    Count(u8),
+    /// The cancelling button of a dialog.
+    Cancel,
+    /// The acting button of a dialog.
+    Confirm,
+}
+
+/// Where the user is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Screen {
+    /// All clusters.
+    Fleet,
+    /// One cluster.
+    Cluster {
+        /// Which.
+        id: ClusterId,
+        /// When it was created; a later cluster of the same name is another one.
+        created: Option<Timestamp>,
+        /// Which tab.
+        tab: Tab,
+    },
+    /// What happened. Boxed: where to go back to.
+    Activity(Box<Screen>),
+}
+
+/// Tabs of the cluster screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tab {
+    /// What the cluster is.
+    Overview,
+    /// Where its rotation stands.
+    Rotation,
+    /// What happened to it.
+    Activity,
+}
+
+impl Tab {
+    /// All, in order.
+    pub const ALL: [Self; 3] = [Self::Overview, Self::Rotation, Self::Activity];
+
+    /// Title.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Overview => "overview",
+            Self::Rotation => "rotation",
+            Self::Activity => "activity",
+        }
+    }
+}
+
+/// A line that goes away by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toast {
+    /// Text.
+    pub text: String,
+    /// When it goes, on the steady clock.
+    pub until: Duration,
+}
+
+/// A step that was sent and is not settled.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// Number of the request.
+    pub request: RequestId,
+    /// Which step.
+    pub step: Step,
+    /// When it was confirmed.
+    pub asked: Now,
+    /// How the rotation was before.
+    pub before: Rotation,
+    /// When the cluster was created, so that a later one of the same name is not taken for it.
+    pub created: Option<Timestamp>,
+    /// The server's clock minus ours.
+    pub skew: SignedDuration,
+    /// How it stands.
+    pub stage: PendingStage,
+    /// When the cluster is read next, on the steady clock.
+    pub due: Duration,
+}
+
+/// How a sent step stands.
+#[derive(Debug, Clone)]
+pub enum PendingStage {
+    /// Re-reading, then sending.
+    Sending,
+    /// Taken with 202; the reads do not show it yet.
+    Accepted {
+        /// When.
+        at: Timestamp,
+        /// Whether the long wait was told.
+        told: bool,
+    },
+    /// No clear answer; reading back to find out.
+    ReadingBack {
+        /// What broke.
+        failure: Failure,
+        /// When to stop, on the steady clock.
+        until: Duration,
+        /// Reads that worked since.
+        reads: u32,
+    },
+    /// Reading back did not tell either; the next read that works will.
+    Lost {
+        /// What broke.
+        failure: Failure,
+    },
+}
+
+impl Pending {
+    /// The word in the phase column.
+    pub fn word(&self) -> &'static str {
+        match (&self.stage, self.step) {
+            (PendingStage::Sending, _) => "sending",
+            (PendingStage::Accepted { .. }, _) => "accepted",
+            (PendingStage::ReadingBack { .. }, _) => "checking",
+            (PendingStage::Lost { .. }, _) => "unclear",
+        }
+    }
+}
+
+impl State {
+    /// The state before anything was read.
+    pub fn new(settings: Settings, keymap: Keymap, kept: Kept, now: Now, seed: u64) -> Self {
+        let scopes = settings
+            .projects
+            .iter()
+            .flat_map(|(project, _)| {
+                settings
+                    .regions
+                    .iter()
+                    .map(|region| Scope { project: project.clone(), region: region.clone() })
+            })
+            .map(|scope| (scope, ScopeState::new()))
+            .collect();
+        let projects = settings
+            .projects
+            .iter()
+            .filter_map(|(id, name)| name.clone().map(|name| (id.clone(), name)))
+            .collect();
+        let sort = kept.sort.as_deref().unwrap_or(&settings.sort);
+        let columns = if kept.columns.is_empty() { settings.columns.clone() } else { kept.columns };
+        let look = Look {
+            filter: String::new(),
+            sort: SortKey::from_id(sort).unwrap_or(SortKey::Attention),
+            reversed: false,
+            columns,
+            marks: std::collections::BTreeSet::new(),
+            preview: true,
+        };
+        let theme = match settings.theme {
+            ThemeChoice::Auto => {
+                kept.theme.as_deref().and_then(ThemeChoice::from_word).unwrap_or(ThemeChoice::Auto)
+            }
+            chosen => chosen,
+        };
+        Self {
+            fleet: Fleet { scopes, projects, accesses: kept.accesses, ..Fleet::default() },
+            look,
+            keymap,
+            now,
+            size: (80, 24),
+            metrics: Metrics::default(),
+            identity: None,
+            signed_out: None,
+            cursor: None,
+            offset: 0,
+            filtering: None,
+            screen: Screen::Fleet,
+            dialog: None,
+            help: None,
+            pending: BTreeMap::new(),
+            acting: BTreeMap::new(),
+            issuing: None,
+            activity: VecDeque::new(),
+            activity_offset: 0,
+            toast: None,
+            errors: VecDeque::new(),
+            clipboard: None,
+            print: Vec::new(),
+            theme,
+            utc: settings.utc,
+            mouse: settings.mouse,
+            waits: BTreeMap::new(),
+            key_count: 0,
+            last_sequence: Sequence(0),
+            last_request: RequestId(0),
+            random: seed | 1,
+            reading: BTreeMap::new(),
+            detail_due: Duration::ZERO,
+            quitting: false,
+            settings,
+        }
+    }
+
+    /// The zone in which moments are shown.
+    pub fn zone(&self) -> Zone {
+        if self.utc { Zone::UTC } else { self.settings.local_zone.clone() }
+    }
+
+    /// The entry under the cursor or on the cluster screen.
+    pub fn subject(&self) -> Option<&Entry> {
+        match &self.screen {
+            Screen::Fleet => self.fleet.entries.get(self.cursor.as_ref()?),
+            Screen::Cluster { id, .. } => self.fleet.entries.get(id),
+            Screen::Activity(_) => None,
+        }
+    }
+
+    /// Place of the cursor among the shown rows.
+    pub fn cursor_row(&self) -> Option<usize> {
+        let cursor = self.cursor.as_ref()?;
+        self.fleet.shown.iter().position(|id| id == cursor)
+    }
+
+    /// Where a key is looked up now.
+    pub fn context(&self) -> Context {
+        if self.help.is_some() {
+            return Context::Help;
+        }
+        match &self.dialog {
+            Some(Dialog::Rotate(_) | Dialog::Confirm(_) | Dialog::Quit { .. }) => Context::Dialog,
+            Some(Dialog::Issue(_)) => Context::Form,
+            Some(Dialog::Menu(_)) => Context::Menu,
+            None if self.filtering.is_some() => Context::Filter,
+            None => match self.screen {
+                Screen::Fleet => Context::Fleet,
+                Screen::Cluster { .. } => Context::Cluster,
+                Screen::Activity(_) => Context::Activity,
+            },
+        }
+    }
+
+    /// Whether something was sent whose end is not known to have come.
+    pub fn write_under_way(&self) -> bool {
+        self.issuing.is_some()
+            || !self.acting.is_empty()
+            || self.pending.values().any(|pending| {
+                matches!(pending.stage, PendingStage::Sending | PendingStage::ReadingBack { .. })
+            })
+    }
+
+    /// The account's name for the journal.
+    pub fn who(&self) -> String {
+        self.identity.as_ref().map_or_else(|| "?".to_owned(), |identity| identity.who.clone())
+    }
+
+    /// Whether any scope answered well lately.
+    pub fn is_live(&self) -> bool {
+        self.signed_out.is_none()
+            && self.fleet.failing().next().is_none()
+            && self.fleet.scopes.values().any(|scope| matches!(scope.status, ScopeStatus::Live))
+    }
+
+    /// Columns that are switched on, in order, whatever the width.
+    pub fn chosen_columns(&self) -> impl Iterator<Item = &'static crate::app::columns::Column> {
+        COLUMNS.iter().filter(|column| {
+            self.look.columns.is_empty()
+                || matches!(column.id, "attention" | "name")
+                || self.look.columns.iter().any(|id| id == column.id)
+        })
+    }
+
+    /// Whether a reading is of the same cluster as the one seen before under its address.
+    pub fn is_same(known: &Cluster, read: &Cluster) -> bool {
+        match (known.created, read.created) {
+            (Some(known), Some(read)) => known == read,
+            _ => true,
+        }
+    }
+}
