@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crossterm::event::{Event, KeyEventKind};
 use futures_util::{FutureExt, Stream, StreamExt};
+use ratatui::backend::Backend;
 use ratatui::buffer::Buffer;
 use tokio::sync::mpsc;
 
@@ -22,6 +23,9 @@ use crate::clock::Clock;
 use crate::domain::secret::Secret;
 use crate::runtime::perform::{Incoming, Performer};
 use crate::runtime::terminal::Surface;
+
+/// What a backend says when the terminal is gone.
+type Gone<S> = <<S as Surface>::Backend as Backend>::Error;
 
 /// Most things that are taken in before a frame is drawn.
 const DRAIN_LIMIT: usize = 512;
@@ -42,11 +46,11 @@ pub async fn run<S, I>(
 ) -> io::Result<Vec<Secret>>
 where
     S: Surface,
-    io::Error: From<<S::Backend as ratatui::backend::Backend>::Error>,
+    Gone<S>: std::error::Error + Send + Sync + 'static,
     I: Stream<Item = io::Result<Event>> + Unpin,
 {
     let mut drawn = Drawn::default();
-    let size = surface.terminal().size()?;
+    let size = surface.terminal().size().map_err(io::Error::other)?;
     state.size = (size.width, size.height);
     drawn.draw(&mut state, surface)?;
     let first = begin(&mut state);
@@ -79,12 +83,9 @@ where
             }
         }
         for next in taken {
-            let message = match next {
-                Incoming::Message(message) => message,
-                Incoming::Settled(message) => {
-                    performer.settle();
-                    message
-                }
+            let (message, settles) = match next {
+                Incoming::Message(message) => (message, false),
+                Incoming::Settled(message) => (message, true),
                 Incoming::Send(sequence) => {
                     surface.send(&sequence)?;
                     continue;
@@ -92,7 +93,11 @@ where
             };
             let now = Now { wall: clock.now(), steady: clock.steady() };
             let effects = update(&mut state, now, message);
-            if let Some(end) = perform_all(effects, surface, performer, &mut drawn)? {
+            let end = perform_all(effects, surface, performer, &mut drawn)?;
+            if settles {
+                performer.settle();
+            }
+            if let Some(end) = end {
                 performer.finish_writes(LAST_WAIT).await;
                 while let Ok(next) = incoming.try_recv() {
                     if let Incoming::Send(sequence) = next {
@@ -134,7 +139,7 @@ fn perform_all<S: Surface>(
     drawn: &mut Drawn,
 ) -> io::Result<Option<Vec<Secret>>>
 where
-    io::Error: From<<S::Backend as ratatui::backend::Backend>::Error>,
+    Gone<S>: std::error::Error + Send + Sync + 'static,
 {
     for effect in effects {
         match effect {
@@ -142,7 +147,7 @@ where
             Effect::Mouse(on) => surface.mouse(on)?,
             Effect::Bell => surface.send("\u{7}")?,
             Effect::Redraw => {
-                surface.terminal().clear()?;
+                surface.terminal().clear().map_err(io::Error::other)?;
                 drawn.last = None;
             }
             Effect::Suspend => {
@@ -165,10 +170,10 @@ struct Drawn {
 impl Drawn {
     fn draw<S: Surface>(&mut self, state: &mut State, surface: &mut S) -> io::Result<()>
     where
-        io::Error: From<<S::Backend as ratatui::backend::Backend>::Error>,
+        Gone<S>: std::error::Error + Send + Sync + 'static,
     {
         let terminal = surface.terminal();
-        terminal.autoresize()?;
+        terminal.autoresize().map_err(io::Error::other)?;
         let metrics = {
             let mut frame = terminal.get_frame();
             crate::ui::view(state, &mut frame)
@@ -185,10 +190,10 @@ impl Drawn {
         self.last = Some(terminal.current_buffer_mut().clone());
         surface.begin_frame()?;
         let terminal = surface.terminal();
-        terminal.flush()?;
-        terminal.hide_cursor()?;
+        terminal.flush().map_err(io::Error::other)?;
+        terminal.hide_cursor().map_err(io::Error::other)?;
         terminal.swap_buffers();
-        ratatui::backend::Backend::flush(terminal.backend_mut())?;
+        terminal.backend_mut().flush().map_err(io::Error::other)?;
         surface.end_frame()
     }
 }
