@@ -11,6 +11,7 @@ pub mod fixtures;
 pub mod identity;
 pub mod lifetime;
 pub mod preflight;
+pub mod provider;
 pub mod record;
 pub mod rotation;
 pub mod secret;
