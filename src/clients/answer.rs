@@ -89,21 +89,26 @@ impl Answer {
         let detail = if self.is_html() {
             "the answer is not JSON (text/html from a proxy?)".to_owned()
         } else {
-            format!("the answer is not what the API describes: {reason} ({} bytes)", self.body.len())
+            format!(
+                "the answer is not what the API describes: {reason} ({} bytes)",
+                self.body.len()
+            )
         };
         self.decorate(call.failure(FailureKind::Format, detail))
     }
 
     /// Whether the body is a web page, by its header or its first bytes.
     pub fn is_html(&self) -> bool {
-        self.content_type == "text/html"
-            || self.body.trim_ascii_start().first() == Some(&b'<')
+        self.content_type == "text/html" || self.body.trim_ascii_start().first() == Some(&b'<')
     }
 
     fn server_words(&self) -> (String, Option<String>) {
         let status = format!("HTTP {}", self.status);
         if self.is_html() {
-            return (format!("{status}, and the answer is not JSON (text/html from a proxy?)"), None);
+            return (
+                format!("{status}, and the answer is not JSON (text/html from a proxy?)"),
+                None,
+            );
         }
         let text = String::from_utf8_lossy(&self.body);
         let (message, code) = match serde_json::from_str::<Value>(&text) {

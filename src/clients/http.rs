@@ -159,8 +159,11 @@ impl Http {
             Some(Ok(response)) => response,
             Some(Err(error)) => return Err(sending_failure(call, &error)),
             None => {
-                let detail =
-                    format!("{} did not answer within {} s", call.host(), call.first_byte.as_secs());
+                let detail = format!(
+                    "{} did not answer within {} s",
+                    call.host(),
+                    call.first_byte.as_secs()
+                );
                 return Err(call.failure(FailureKind::TimedOut, detail));
             }
         };
@@ -268,10 +271,8 @@ impl Http {
     }
 
     fn close_gate(&self, call: &Call, at: Timestamp) {
-        let until = self
-            .clock
-            .steady()
-            .saturating_add(positive(at.duration_since(self.clock.now())));
+        let until =
+            self.clock.steady().saturating_add(positive(at.duration_since(self.clock.now())));
         let mut gates = self.gates.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let gate = gates.entry(call.gate_key()).or_default();
         *gate = until.max(*gate);
@@ -296,7 +297,8 @@ pub fn safe_url(text: &str, what: &str) -> Result<Url, Failure> {
         Failure::new(FailureKind::NotPossible, format!("{what} {} {reason}", clean(text)))
             .hint("write it as https://HOST; http is for this machine alone")
     };
-    let url = Url::parse(text.trim()).map_err(|error| refuse(&format!("is not a URL ({error})")))?;
+    let url =
+        Url::parse(text.trim()).map_err(|error| refuse(&format!("is not a URL ({error})")))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Failure::new(
             FailureKind::NotPossible,
@@ -323,8 +325,11 @@ fn is_loopback(url: &Url) -> bool {
 
 fn read_certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, Failure> {
     let refuse = || {
-        Failure::new(FailureKind::File, "the extra certificate authority holds no readable certificate")
-            .hint("it must be one or more certificates in PEM form")
+        Failure::new(
+            FailureKind::File,
+            "the extra certificate authority holds no readable certificate",
+        )
+        .hint("it must be one or more certificates in PEM form")
     };
     match reqwest::Certificate::from_pem_bundle(pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
@@ -350,7 +355,8 @@ fn sending_failure(call: &Call, error: &reqwest::Error) -> Failure {
     let failure =
         call.failure(kind, format!("could not connect to {host}; nothing was sent ({reason})"));
     if reason.contains("certificate") {
-        failure.hint("if the network has its own certificate authority, name it in the configuration")
+        failure
+            .hint("if the network has its own certificate authority, name it in the configuration")
     } else {
         failure.hint("check the network, the proxy and the address")
     }
@@ -366,12 +372,20 @@ fn redirect_failure(call: &Call, response: &reqwest::Response) -> Failure {
             || "an unnamed place".to_owned(),
             // Query and user part may hold secrets of a login page.
             |url| {
-                clean(&format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or("?"), url.path()))
+                clean(&format!(
+                    "{}://{}{}",
+                    url.scheme(),
+                    url.host_str().unwrap_or("?"),
+                    url.path()
+                ))
             },
         );
     call.failure(
         FailureKind::Refused,
-        format!("{} redirects to {target}; not followed, the token was not sent there", call.host()),
+        format!(
+            "{} redirects to {target}; not followed, the token was not sent there",
+            call.host()
+        ),
     )
     .hint("check the address of the API and whether a proxy wants a login")
 }
@@ -401,10 +415,8 @@ async fn collect(
             }
             Ok(None) => return Ok(()),
             Err(error) => {
-                let of = announced.map_or_else(
-                    || "an unknown number".to_owned(),
-                    |bytes| bytes.to_string(),
-                );
+                let of = announced
+                    .map_or_else(|| "an unknown number".to_owned(), |bytes| bytes.to_string());
                 let detail = format!(
                     "the answer was cut: {} bytes received of {of} ({})",
                     body.len(),

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::clients::ske::wire;
 use crate::domain::cluster::{
-    Cluster, ClusterId, ClusterName, ClusterState, HibernationSchedule, KubernetesVersion, NodePool,
-    Problem, Scope,
+    Cluster, ClusterId, ClusterName, ClusterState, HibernationSchedule, KubernetesVersion,
+    NodePool, Problem, Scope,
 };
 use crate::domain::provider::{OfferedVersion, ProviderOptions};
 use crate::domain::rotation::{Phase, Rotation};
@@ -174,9 +174,10 @@ fn cluster(id: ClusterId, item: wire::Cluster) -> Cluster {
                 timezone: clean(&schedule.timezone.unwrap_or_default()),
             })
             .collect(),
-        maintenance: item.maintenance.and_then(|maintenance| maintenance.time_window).and_then(
-            |window| Some((time_of_day(&window.start)?, time_of_day(&window.end)?)),
-        ),
+        maintenance: item
+            .maintenance
+            .and_then(|maintenance| maintenance.time_window)
+            .and_then(|window| Some((time_of_day(&window.start)?, time_of_day(&window.end)?))),
         idp: item.access.and_then(|access| access.idp).is_some_and(|idp| idp.enabled),
     }
 }
