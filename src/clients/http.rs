@@ -24,7 +24,7 @@ pub const ANSWER_LIMIT: usize = 1024 * 1024;
 /// Longest wait for the first byte of an answer.
 pub const FIRST_BYTE: Duration = Duration::from_secs(15);
 const CONNECT: Duration = Duration::from_secs(5);
-const WHOLE_ANSWER: Duration = Duration::from_secs(60);
+const WHOLE_ANSWER: Duration = Duration::from_mins(1);
 const MOST_RETRIES: u32 = 4;
 
 /// One request: what to send, and how far to trust the answer.

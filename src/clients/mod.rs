@@ -7,6 +7,8 @@
 pub mod answer;
 pub mod auth;
 pub mod http;
+#[cfg(test)]
+mod scripted;
 pub mod ske;
 
 /// Installs the one crypto library for TLS; calling it again does nothing. `main` and tests call it first.

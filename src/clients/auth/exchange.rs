@@ -130,13 +130,8 @@ impl Exchange {
             return Err(refused(&answer, failure));
         }
         let skew = answer.skew;
-        let (trace_of, body) = (answer.trace.clone(), Zeroizing::new(answer.body.clone()));
-        let wrong = |what: &str| {
-            let mut failure = answer.format_failure(&call, what);
-            failure.trace.clone_from(&trace_of);
-            failure
-        };
-        let value: Value = serde_json::from_slice(&body)
+        let wrong = |what: &str| answer.format_failure(&call, what);
+        let value: Value = serde_json::from_slice(&answer.body)
             .map_err(|_may_quote_the_token| wrong("it is not JSON"))?;
         let token = value
             .get("access_token")

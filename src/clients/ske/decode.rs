@@ -215,7 +215,8 @@ fn problems(status: &wire::ClusterStatus) -> Vec<Problem> {
             *known == problem
                 || is_older && (known.code == problem.code || known.message == problem.message)
         });
-        if !repeats && !(problem.code.is_empty() && problem.message.is_empty()) {
+        let says_nothing = problem.code.is_empty() && problem.message.is_empty();
+        if !repeats && !says_nothing {
             problems.push(problem);
         }
     }

@@ -25,7 +25,7 @@ use crate::domain::secret::Secret;
 /// Address of the real API; the region is part of the path.
 pub const DEFAULT_BASE: &str = "https://ske.api.stackit.cloud";
 /// Issuing is slow at times.
-const ISSUE_FIRST_BYTE: Duration = Duration::from_secs(60);
+const ISSUE_FIRST_BYTE: Duration = Duration::from_mins(1);
 
 /// Clusters of one scope, as just read.
 #[derive(Debug, Clone)]
@@ -293,14 +293,9 @@ impl SkeClient {
             return Err(Failure::new(FailureKind::NotPossible, message));
         }
         let mut url = self.base.clone();
-        match url.path_segments_mut() {
-            Ok(mut segments) => {
-                segments.pop_if_empty().extend(path);
-            }
-            Err(()) => {
-                let message = "the address of the SKE API cannot carry a path";
-                return Err(Failure::new(FailureKind::NotPossible, message));
-            }
+        // Fails only for addresses without a host, which `safe_url` does not let through.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
         }
         Ok(url)
     }

@@ -1,14 +1,13 @@
 //! The client against servers on loopback that misbehave on purpose.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::clients::auth::{SourceConfig, TokenSource};
 use crate::clients::http::Http;
+use crate::clients::scripted::{JSON, Server, answer};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::cluster::{ClusterId, Region, Scope};
@@ -19,76 +18,6 @@ use crate::domain::rotation::Step;
 use crate::domain::secret::Secret;
 
 const CANARY: &str = "canary-secret-token";
-
-/// Answers the n-th connection with the n-th text (the last one again and again); an empty text means no answer,
-/// "reset" closes the connection.
-struct Server {
-    base: String,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    async fn start(answers: Vec<String>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
-        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
-        let ledger = Arc::clone(&requests);
-        tokio::spawn(async move {
-            loop {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let mut request = Vec::new();
-                let mut buffer = [0; 8192];
-                while !is_whole(&request) {
-                    let read = stream.read(&mut buffer).await.unwrap_or(0);
-                    if read == 0 {
-                        break;
-                    }
-                    request.extend_from_slice(&buffer[..read]);
-                }
-                let number = {
-                    let mut ledger = ledger.lock().unwrap();
-                    ledger.push(String::from_utf8_lossy(&request).into_owned());
-                    ledger.len()
-                };
-                let answer = answers.get(number - 1).or(answers.last()).cloned().unwrap();
-                if answer.is_empty() {
-                    tokio::spawn(async move {
-                        std::future::pending::<()>().await;
-                        drop(stream);
-                    });
-                } else if answer != "reset" {
-                    // A client that refuses the answer closes first.
-                    let _closed = stream.write_all(answer.as_bytes()).await;
-                    let _closed = stream.shutdown().await;
-                }
-            }
-        });
-        Self { base, requests }
-    }
-
-    fn count(&self) -> usize {
-        self.requests.lock().unwrap().len()
-    }
-}
-
-fn is_whole(request: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(request);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head
-        .lines()
-        .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok())
-        .unwrap_or(0);
-    body.len() >= length
-}
-
-fn answer(status: &str, headers: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}",
-        body.len()
-    )
-}
-
-const JSON: &str = "Content-Type: application/json\r\n";
 
 fn client(base: &str) -> (SkeClient, Http, Clock) {
     let clock = Clock::by_hand(now());
@@ -122,7 +51,8 @@ async fn a_list_is_read_with_token_path_and_skew() {
     let date = now().saturating_add(jiff::SignedDuration::from_secs(90)).unwrap();
     let date = httpdate::fmt_http_date(date.into());
     let headers = format!("{JSON}Date: {date}\r\n");
-    let server = Server::start(vec![answer("200 OK", &headers, r#"{"items":[{"name":"a"}]}"#)]).await;
+    let server =
+        Server::start(vec![answer("200 OK", &headers, r#"{"items":[{"name":"a"}]}"#)]).await;
     let listing = client(&server.base).0.list(&scope()).await.unwrap();
     assert_eq!((listing.clusters.len(), listing.skipped, listing.skew.as_secs()), (1, 0, 90));
     let request = server.requests.lock().unwrap()[0].to_lowercase();
@@ -135,16 +65,25 @@ async fn api_01_03_statuses_of_a_list_become_kinds_and_hints() {
     let body = r#"{"code":"Unimplemented","message":"unknown region","details":""}"#;
     let failure = list_failure(answer("501 Not Implemented", "x-trace-id: t1\r\n", body)).await;
     assert_eq!(failure.kind, FailureKind::NotOffered);
-    assert_eq!((failure.code.as_deref(), failure.trace.as_deref()), (Some("Unimplemented"), Some("t1")));
+    assert_eq!(
+        (failure.code.as_deref(), failure.trace.as_deref()),
+        (Some("Unimplemented"), Some("t1"))
+    );
     let failure = list_failure(answer("403 Forbidden", "", "{}")).await;
-    assert!(failure.kind == FailureKind::Forbidden && failure.hint.unwrap().contains("ske.cluster.list"));
+    assert!(
+        failure.kind == FailureKind::Forbidden
+            && failure.hint.unwrap().contains("ske.cluster.list")
+    );
     let failure = list_failure(answer("404 Not Found", "", "{}")).await;
-    assert!(failure.kind == FailureKind::NotFound && failure.hint.unwrap().contains("not be enabled"));
+    assert!(
+        failure.kind == FailureKind::NotFound && failure.hint.unwrap().contains("not be enabled")
+    );
 }
 
 #[tokio::test]
 async fn api_04_a_plain_text_503_keeps_its_words() {
-    let failure = list_failure(answer("503 Unavailable", "", "upstream connect error\u{1b}[2J")).await;
+    let failure =
+        list_failure(answer("503 Unavailable", "", "upstream connect error\u{1b}[2J")).await;
     assert_eq!(failure.kind, FailureKind::Server);
     assert!(failure.message.contains("upstream connect error␛[2J (HTTP 503)"), "{failure}");
 }
@@ -152,7 +91,8 @@ async fn api_04_a_plain_text_503_keeps_its_words() {
 #[tokio::test]
 async fn api_05_a_login_page_is_named_and_never_drawn() {
     let page = "<html>log in here</html>";
-    let failure = list_failure(answer("200 OK", "Content-Type: text/html; charset=x\r\n", page)).await;
+    let failure =
+        list_failure(answer("200 OK", "Content-Type: text/html; charset=x\r\n", page)).await;
     assert_eq!(failure.kind, FailureKind::Format);
     assert!(failure.message.contains("not JSON (text/html from a proxy?)"));
     assert!(!failure.message.contains("log in"));
@@ -172,7 +112,8 @@ async fn api_08_a_large_body_is_refused_at_the_limit() {
     let failure = list_failure(announced).await;
     assert_eq!(failure.kind, FailureKind::TooLarge);
     assert!(failure.message.contains("64 MiB"));
-    let unannounced = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", " ".repeat(1_100_000));
+    let unannounced =
+        format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", " ".repeat(1_100_000));
     let server = Server::start(vec![unannounced]).await;
     let failure = client(&server.base).0.get(&id()).await.unwrap_err();
     assert!(failure.kind == FailureKind::TooLarge && failure.message.contains("1 MiB"));
