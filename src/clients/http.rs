@@ -24,7 +24,8 @@ pub const ANSWER_LIMIT: usize = 1024 * 1024;
 /// Longest wait for the first byte of an answer.
 pub const FIRST_BYTE: Duration = Duration::from_secs(15);
 const CONNECT: Duration = Duration::from_secs(5);
-const WHOLE_ANSWER: Duration = Duration::from_mins(1);
+/// Time for the rest of an answer beyond the first byte's limit: 60 s in all for ordinary calls.
+const REST_OF_ANSWER: Duration = Duration::from_secs(45);
 const MOST_RETRIES: u32 = 4;
 
 /// One request: what to send, and how far to trust the answer.
@@ -178,7 +179,7 @@ impl Http {
         }
         let left = call
             .first_byte
-            .max(WHOLE_ANSWER)
+            .saturating_add(REST_OF_ANSWER)
             .saturating_sub(self.clock.steady().saturating_sub(started));
         let announced = response.content_length();
         let mut body = Vec::new();

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
+use crate::domain::rotation::Step;
 use crate::domain::secret::Secret;
 
 fn jwt(claims: &serde_json::Value) -> String {
@@ -229,4 +230,53 @@ async fn a_token_file_is_read_again_when_it_changes() {
     std::fs::write(&path, "two\n").unwrap();
     assert_eq!(source.renew(&first).await.unwrap().expose(), "two");
     assert!(!format!("{source:?}").contains("two"));
+}
+
+#[tokio::test]
+async fn auth_03_fifty_reads_with_an_ended_token_all_go_on_after_one_renewal() {
+    let api = axum::Router::new().fallback(|headers: axum::http::HeaderMap| async move {
+        let renewed = headers.get("authorization").is_some_and(|value| value == "Bearer t2");
+        let status = if renewed { 200 } else { 401 };
+        (axum::http::StatusCode::from_u16(status).unwrap(), "{}")
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, api).await });
+    let endpoint = Server::start(vec![granted("t1"), granted("t2"), granted("t3")]).await;
+    let (source, http, _) =
+        from_config(inline(&key_json(None), Some(endpoint.base.clone()))).unwrap();
+    let client = SkeClient::new(&base, http, source).unwrap();
+    let reads = (0..50).map(|number| {
+        let client = client.clone();
+        let scope = ClusterId::new(&format!("p{number}"), "eu01", "x").scope;
+        tokio::spawn(async move { client.list(&scope).await })
+    });
+    for read in reads.collect::<Vec<_>>() {
+        read.await.unwrap().unwrap();
+    }
+    assert_eq!(endpoint.count(), 2);
+}
+
+#[tokio::test]
+async fn a_post_answered_401_is_repeated_once_with_a_renewed_token() {
+    let endpoint = Server::start(vec![granted("t1"), granted("t2")]).await;
+    let accepted = answer("202 Accepted", "x-trace-id: t7\r\n", "{}");
+    let api = Server::start(vec![answer("401 Unauthorized", "", "{}"), accepted]).await;
+    let (source, http, _) =
+        from_config(inline(&key_json(None), Some(endpoint.base.clone()))).unwrap();
+    let client = SkeClient::new(&api.base, http, source).unwrap();
+    let trace = client.rotate(&ClusterId::new("p", "eu01", "x"), Step::Start).await.unwrap();
+    assert_eq!((trace.as_deref(), endpoint.count(), api.count()), (Some("t7"), 2, 2));
+}
+
+#[tokio::test]
+async fn a_post_without_a_token_certainly_did_nothing() {
+    let endpoint = Server::start(vec![answer("503 Unavailable", "", "")]).await;
+    let api = Server::start(vec![answer("202 Accepted", "", "{}")]).await;
+    let (source, http, _) =
+        from_config(inline(&key_json(None), Some(endpoint.base.clone()))).unwrap();
+    let client = SkeClient::new(&api.base, http, source).unwrap();
+    let failure = client.rotate(&ClusterId::new("p", "eu01", "x"), Step::Start).await.unwrap_err();
+    assert!(!failure.leaves_outcome_unknown(), "{failure:?}");
+    assert_eq!(api.count(), 0);
 }
