@@ -1,5 +1,4 @@
 //! Small dialogs: wake up, reconcile, leaving; and what is pasted.
-#![expect(clippy::wildcard_enum_match_arm, reason = "keys and commands that mean nothing here are ignored")]
 
 use crate::app::availability::can;
 use crate::app::dialog::{ConfirmDialog, Dialog};

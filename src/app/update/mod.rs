@@ -1,8 +1,8 @@
 //! The only place where state changes: `update` takes what happened and says what to do.
-#![expect(clippy::wildcard_enum_match_arm, reason = "keys and commands that mean nothing here are ignored")]
-
 mod dialogs;
 mod kubeconfig;
+#[cfg(test)]
+mod laws;
 mod menus;
 mod navigation;
 mod notices;
@@ -24,6 +24,7 @@ use crate::app::state::State;
 pub use crate::app::update::navigation::COUNT_FILTERS;
 pub use crate::app::update::polling::next_wake;
 pub use crate::app::update::rotation::is_material;
+
 
 /// A wall clock that moved this much more or less than the steady one has jumped.
 const JUMP: SignedDuration = SignedDuration::from_secs(30);

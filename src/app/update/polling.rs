@@ -20,9 +20,9 @@ const QUICK_RETRIES: u32 = 4;
 /// Interval of lists in a scope where a step runs.
 const BUSY_SCOPE: Duration = Duration::from_secs(10);
 /// How long a region that is not offered, or a project without SKE, is left alone.
-const RARELY: Duration = Duration::from_secs(600);
+const RARELY: Duration = Duration::from_mins(10);
 /// How often a refused token is tried again, since a file or a login may have renewed it.
-const SIGNED_OUT: Duration = Duration::from_secs(60);
+const SIGNED_OUT: Duration = Duration::from_mins(1);
 
 /// Asks for everything that is due, and settles what has waited long enough.
 pub fn poll(state: &mut State) -> Vec<Effect> {
@@ -143,8 +143,7 @@ pub fn schedule_after_failure(state: &mut State, scope: &Scope, failure: Failure
     let Some(entry) = state.fleet.scopes.get_mut(scope) else { return false };
     entry.failures = entry.failures.saturating_add(1);
     let wait = match failure.kind {
-        FailureKind::NotOffered => RARELY,
-        FailureKind::NotFound | FailureKind::Forbidden => RARELY,
+        FailureKind::NotOffered | FailureKind::NotFound | FailureKind::Forbidden => RARELY,
         FailureKind::SignedOut => SIGNED_OUT,
         _ if entry.failures > QUICK_RETRIES => state.settings.poll_idle,
         _ => delay(entry.failures, jitter).max(Duration::from_millis(500)),
@@ -208,5 +207,5 @@ fn motion(state: &State) -> Duration {
         || !state.pending.is_empty()
         || state.fleet.failing().next().is_some()
         || !state.waits.is_empty();
-    if seconds_matter { Duration::from_secs(1) } else { Duration::from_secs(60) }
+    if seconds_matter { Duration::from_secs(1) } else { Duration::from_mins(1) }
 }

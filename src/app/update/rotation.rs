@@ -23,9 +23,11 @@ use crate::domain::record::Outcome;
 use crate::domain::rotation::Step;
 
 /// How long an unknown outcome is read back.
-pub const READ_BACK: Duration = Duration::from_secs(180);
+pub const READ_BACK: Duration = Duration::from_mins(3);
 /// Reads come this often at first.
 const READ_BACK_QUICK: Duration = Duration::from_secs(2);
+/// With this much of the read-back left, reads become slower.
+const READ_BACK_SLOW_AT: Duration = Duration::from_secs(150);
 /// Reads come this often after half a minute.
 const READ_BACK_SLOW: Duration = Duration::from_secs(5);
 /// After this long an accepted step that does not show is worth a word.
@@ -464,12 +466,11 @@ fn settle_pending(
     let shows =
         cluster.rotation.shows_effect(step, &pending.before, pending.asked.wall, pending.skew);
     match &mut pending.stage {
-        PendingStage::Sending => Vec::new(),
         PendingStage::Accepted { .. } if shows => {
             state.pending.remove(id);
             Vec::new()
         }
-        PendingStage::Accepted { .. } => Vec::new(),
+        PendingStage::Sending | PendingStage::Accepted { .. } => Vec::new(),
         PendingStage::ReadingBack { .. } | PendingStage::Lost { .. } if shows => {
             state.pending.remove(id);
             let text = match step {
@@ -686,7 +687,7 @@ fn follow_one(state: &mut State, id: &ClusterId) -> Vec<Effect> {
             )];
         }
         PendingStage::ReadingBack { until, .. } => {
-            let quick = until.saturating_sub(now.steady) > READ_BACK - Duration::from_secs(30);
+            let quick = until.saturating_sub(now.steady) > READ_BACK_SLOW_AT;
             let wait = if quick { READ_BACK_QUICK } else { READ_BACK_SLOW };
             pending.due = now.steady.saturating_add(wait);
         }

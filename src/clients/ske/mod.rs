@@ -217,8 +217,7 @@ impl SkeClient {
         endpoint: &str,
         permission: &str,
     ) -> Result<Option<String>, Failure> {
-        let mut call = self.cluster_call(Method::POST, purpose, id, &[endpoint])?;
-        call.body = Some(("application/json", Secret::new("{}".to_owned())));
+        let call = self.cluster_call(Method::POST, purpose, id, &[endpoint])?;
         let answer = self.send(call.clone(), permission).await?;
         if answer.is_html() {
             return Err(answer.format_failure(&call, "it is a web page"));
