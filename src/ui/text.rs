@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn wrapped_text_that_is_cut_says_so() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrap_to("one two three", 7, 1), ["one t…"]);
+        assert_eq!(wrap_to("one two three", 7, 1), ["one …"]);
     }
 
     proptest! {

@@ -242,12 +242,11 @@ fn effects(
 }
 
 fn end_of_start(mut texts: Vec<(String, Tone)>, short: bool) -> Vec<(String, Tone)> {
-    let text = if short {
-        "It cannot be cancelled."
-    } else {
-        "No other rotation can start until this one is completed. It cannot be cancelled."
-    };
-    texts.push((text.to_owned(), Tone::Plain));
+    if !short {
+        let text = "No other rotation can start until this one is completed.";
+        texts.push((text.to_owned(), Tone::Plain));
+    }
+    texts.push(("It cannot be cancelled.".to_owned(), Tone::Plain));
     texts
 }
 
