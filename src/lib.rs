@@ -5,3 +5,4 @@ mod app;
 mod clients;
 mod clock;
 mod domain;
+mod ui;

@@ -1,0 +1,462 @@
+//! The kubeconfig form: kind, lifetime, destination, name, and what the destination looks like afterwards.
+//!
+//! ```text
+//! ┏━ New kubeconfig ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ shop-prod · shop · eu01 ━┓
+//! ┃  kind       (•) admin   ( ) login with the stackit CLI   ( ) IDP            ┃
+//! ┃  valid for  [ 8h▏        ]   1h · 8h · 1d · 7d · 30d · 180d    ←→ preset    ┃
+//! ┃             until Wed 25 Nov 2026 22:03 +01:00 (21:03 UTC)                  ┃
+//! ┃  save to    (•) merge into ~/.kube/config                                   ┃
+//! ┃  context    [ shop-prod        ]                                            ┃
+//! ┃  result     ~/.kube/config, mode 0600 …                                     ┃
+//! ┃   [ Cancel ]    [ Issue kubeconfig ]                                        ┃
+//! ┗━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┛
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::columns::Tone;
+use crate::app::dialog::{IssueField, IssueForm, IssueStage, PlanState, Question};
+use crate::app::settings::Place;
+use crate::app::state::{Clickable, Metrics, State};
+use crate::domain::age::{Zone, long, since};
+use crate::domain::kubeconfig::{Kind, Plan};
+use crate::domain::lifetime::Lifetime;
+use crate::domain::text::{clean, cut_middle, plural};
+use crate::ui::dialogs::frame::{columns, failure, field, marked, open};
+use crate::ui::text::{blanks, cells, cut_spans, pad_end, spans_width, wrap};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::button::{self, Button};
+
+/// Columns that the form takes at most.
+const MOST: u16 = 84;
+
+/// The form, being drawn.
+struct Sheet<'a> {
+    state: &'a State,
+    theme: Theme,
+    form: &'a IssueForm,
+    columns: usize,
+    /// Whether only what can be changed is drawn, one line each.
+    tight: bool,
+}
+
+/// Draws the form over `area`.
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    form: &IssueForm,
+    metrics: &mut Metrics,
+) {
+    let columns = columns(area, MOST);
+    let room = usize::from(area.height.saturating_sub(3));
+    let roomy = Sheet { state, theme, form, columns, tight: false };
+    let bottom = roomy.bottom();
+    let mut top = spaced(roomy.sections());
+    if top.len() + bottom.len() > room {
+        top = roomy.sections().concat();
+    }
+    if top.len() + bottom.len() > room {
+        let tight = Sheet { tight: true, ..roomy };
+        top = around_focus(&tight, room.saturating_sub(bottom.len()));
+    }
+    top.truncate(room.saturating_sub(bottom.len()));
+    let lines: Vec<Line<'static>> = top.into_iter().chain(bottom).collect();
+    let place = format!(
+        "{} · {} · {}",
+        form.cluster.id.name,
+        cut_middle(&clean(&form.project), 20),
+        form.cluster.id.region()
+    );
+    let rows = lines.len() + 1;
+    let inner = open(theme, frame, area, (MOST, rows), "New kubeconfig", &place);
+    let used = cells(lines.len()).min(inner.height.saturating_sub(1));
+    frame.render_widget(Text::from(lines), Rect { height: used, ..inner });
+    let below = Rect { y: inner.y + used, height: inner.height.min(1), ..inner };
+    draw_buttons(theme, frame, below, form, metrics);
+}
+
+fn spaced(sections: Vec<Vec<Line<'static>>>) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    for section in sections.into_iter().filter(|section| !section.is_empty()) {
+        lines.extend(section);
+        lines.push(Line::default());
+    }
+    lines
+}
+
+/// When not everything fits: the section with the focus and as many of its neighbours as fit, in order.
+fn around_focus(sheet: &Sheet<'_>, room: usize) -> Vec<Line<'static>> {
+    let sections = sheet.sections();
+    let focus = match sheet.form.focus {
+        IssueField::Kind => 0,
+        IssueField::Lifetime => 1,
+        IssueField::Place | IssueField::Path => 2,
+        IssueField::Context | IssueField::MakeCurrent => 3,
+        IssueField::Cancel | IssueField::Confirm => 4,
+    };
+    let mut chosen = vec![false; sections.len()];
+    let mut left = room;
+    let mut order: Vec<usize> = (0..sections.len()).collect();
+    order.sort_by_key(|index| index.abs_diff(focus));
+    for index in order {
+        let rows = sections.get(index).map_or(0, Vec::len);
+        if rows <= left
+            && let Some(slot) = chosen.get_mut(index)
+        {
+            *slot = true;
+            left -= rows;
+        }
+    }
+    sections
+        .into_iter()
+        .zip(chosen)
+        .filter(|(_, shown)| *shown)
+        .flat_map(|(lines, _)| lines)
+        .collect()
+}
+
+impl Sheet<'_> {
+    fn sections(&self) -> Vec<Vec<Line<'static>>> {
+        vec![self.kind(), self.lifetime(), self.place(), self.context(), self.result()]
+    }
+
+    fn label_columns(&self) -> usize {
+        if self.columns >= 56 { 12 } else { 9 }
+    }
+
+    fn row(&self, label: &str, focused: bool, value: Vec<Span<'static>>) -> Line<'static> {
+        let label_columns = self.label_columns();
+        let role = if focused { Role::Accent } else { Role::Label };
+        let mark = if focused { "▸" } else { " " };
+        let mut spans = vec![
+            self.theme.part(mark, Role::Accent),
+            self.theme.part(pad_end(label, label_columns - 1), role),
+        ];
+        spans.extend(cut_spans(value, self.columns.saturating_sub(label_columns)));
+        Line::from(spans)
+    }
+
+    fn note(&self, text: &str, tone: Tone) -> Vec<Line<'static>> {
+        let indent = self.label_columns();
+        wrap(text, self.columns.saturating_sub(indent))
+            .into_iter()
+            .map(|line| Line::from(vec![blanks(indent), self.theme.span(line, tone)]))
+            .collect()
+    }
+
+    fn choice(&self, chosen: bool, text: &str) -> Span<'static> {
+        let mark = if chosen { "(•)" } else { "( )" };
+        let text = format!("{mark} {text}");
+        if chosen { self.theme.part(text, Role::Title) } else { Span::raw(text) }
+    }
+
+    fn kind(&self) -> Vec<Line<'static>> {
+        let focused = self.form.focus == IssueField::Kind;
+        let kinds = [
+            (Kind::Admin, "admin", "a client certificate with all rights that ends by itself"),
+            (Kind::Login, "login", "asks the stackit CLI for a login each time; holds no secret"),
+            (Kind::Idp, "IDP", "logs in through the cluster's IDP; holds no rights by itself"),
+        ];
+        let mut spans = Vec::new();
+        let mut words = "";
+        for (kind, name, text) in kinds {
+            let chosen = kind == self.form.kind;
+            spans.push(self.choice(chosen, name));
+            spans.push(Span::raw("   "));
+            if chosen {
+                words = text;
+            }
+        }
+        let mut lines = vec![self.row("kind", focused, spans)];
+        if !self.tight {
+            lines.extend(self.note(words, Tone::Dim));
+        }
+        lines
+    }
+
+    fn lifetime(&self) -> Vec<Line<'static>> {
+        if self.form.kind != Kind::Admin {
+            return Vec::new();
+        }
+        let focused = self.form.focus == IssueField::Lifetime;
+        let mut spans = field(self.theme, &self.form.lifetime, 18, focused);
+        let presets =
+            Lifetime::PRESETS.iter().map(|(text, _)| *text).collect::<Vec<_>>().join(" · ");
+        spans.push(self.theme.span(format!("   {presets}"), Tone::Dim));
+        let room = self.columns.saturating_sub(self.label_columns());
+        let arrows = self.theme.key("←→");
+        if spans_width(&spans) + 14 <= room && !self.theme.ascii {
+            spans.push(self.theme.span(format!("   {arrows} preset"), Tone::Dim));
+        }
+        let mut lines = vec![self.row("valid for", focused, spans)];
+        if let Some(issued) = &self.form.issued {
+            if let Some(at) = issued.expires {
+                lines.extend(self.note(&format!("issued; ends {}", self.moment(at)), Tone::Good));
+            }
+            return lines;
+        }
+        match self.form.lifetime() {
+            Ok(lifetime) => {
+                let text = format!("until {}", self.moment(lifetime.until(self.state.now.wall)));
+                lines.extend(self.note(&text, Tone::Plain));
+                if !self.tight {
+                    let long_life = lifetime.seconds() > 30 * 86_400;
+                    let text = if long_life {
+                        "only a rotation takes it back; SKE may grant less"
+                    } else {
+                        "SKE may grant less"
+                    };
+                    let tone = if long_life { Tone::Warn } else { Tone::Dim };
+                    lines.extend(self.note(text, tone));
+                }
+            }
+            Err(error) => lines.extend(self.note(&error.to_string(), Tone::Bad)),
+        }
+        lines
+    }
+
+    /// A moment in the user's zone, and in UTC where that differs.
+    fn moment(&self, at: jiff::Timestamp) -> String {
+        let zone = self.state.zone();
+        if zone == Zone::UTC {
+            return zone.full(at);
+        }
+        let utc = Zone::UTC.clock(at);
+        let utc = utc.get(..5).unwrap_or(&utc).to_owned();
+        format!("{} ({utc} UTC)", zone.full(at))
+    }
+
+    fn place(&self) -> Vec<Line<'static>> {
+        let focused = self.form.focus == IssueField::Place;
+        let mut lines = Vec::new();
+        for place in Place::ALL {
+            let chosen = place == self.form.place;
+            if self.tight && !chosen {
+                continue;
+            }
+            let label = if lines.is_empty() { "save to" } else { "" };
+            let mark = focused && lines.is_empty();
+            lines.push(self.row(label, mark, self.place_words(place, chosen)));
+        }
+        lines
+    }
+
+    fn place_words(&self, place: Place, chosen: bool) -> Vec<Span<'static>> {
+        let dim = |text: String| self.theme.span(text, Tone::Dim);
+        match place {
+            Place::Merge => {
+                let path = match (&self.form.plan, self.form.place) {
+                    (PlanState::Ready(plan), Place::Merge) => clean(&plan.path),
+                    _ => "your kubeconfig".to_owned(),
+                };
+                vec![self.choice(chosen, &format!("merge into {path}"))]
+            }
+            Place::File => {
+                let mut spans = vec![self.choice(chosen, "file"), Span::raw("   ")];
+                let focused = self.form.focus == IssueField::Path;
+                if chosen {
+                    let room = self.columns.saturating_sub(self.label_columns() + 11);
+                    if focused {
+                        spans.push(self.theme.part("▸", Role::Accent));
+                    }
+                    spans.extend(field(self.theme, &self.form.path, room.min(44), focused));
+                } else {
+                    spans.push(dim(cut_middle(&clean(self.form.path.value()), 44)));
+                }
+                spans
+            }
+            Place::Clipboard => {
+                let settings = &self.state.settings;
+                let clear = settings.clipboard_clear.as_secs();
+                vec![
+                    self.choice(chosen, "clipboard"),
+                    dim(format!("   {}, cleared after {clear}s", settings.clipboard_way)),
+                ]
+            }
+            Place::Stdout => vec![
+                self.choice(chosen, "print"),
+                dim("   to standard output, after skeys has ended".to_owned()),
+            ],
+        }
+    }
+
+    fn context(&self) -> Vec<Line<'static>> {
+        let focused = self.form.focus == IssueField::Context;
+        let mut spans = field(self.theme, &self.form.context, 26, focused);
+        if self.form.place != Place::Merge {
+            return vec![self.row("context", focused, spans)];
+        }
+        let ticked = if self.form.make_current { "[x]" } else { "[ ]" };
+        let on = self.form.focus == IssueField::MakeCurrent;
+        let mut tick = vec![
+            self.theme.part(if on { "▸" } else { " " }, Role::Accent),
+            Span::styled(
+                format!("{ticked} make it the current context"),
+                if on { self.theme.role(Role::Accent) } else { self.theme.tone(Tone::Plain) },
+            ),
+        ];
+        let room = self.columns.saturating_sub(self.label_columns());
+        if spans_width(&spans) + spans_width(&tick) + 2 <= room {
+            spans.push(Span::raw("  "));
+            spans.append(&mut tick);
+            return vec![self.row("context", focused, spans)];
+        }
+        vec![self.row("context", focused, spans), self.row("", false, tick)]
+    }
+
+    fn result(&self) -> Vec<Line<'static>> {
+        let mut lines = Vec::new();
+        if !matches!(self.form.place, Place::Clipboard | Place::Stdout)
+            && let PlanState::Ready(plan) = &self.form.plan
+        {
+            lines.extend(self.plan(plan));
+        }
+        if matches!(self.form.place, Place::Clipboard | Place::Stdout) && !self.tight {
+            lines.push(self.row("result", false, vec![Span::raw("nothing is written to a file")]));
+            let text = "an admin credential: clipboards and scrollback keep copies";
+            lines.extend(self.note(text, Tone::Warn));
+        }
+        if self.form.cluster.issuing_is_one_way() && self.form.issued.is_none() {
+            let text = "This cluster still hands out static-token kubeconfigs. Issuing an expiring one \
+                        switches that off for ever; existing static tokens keep working until a \
+                        rotation starts.";
+            lines.extend(marked(self.theme, "!", Tone::Warn, text, self.columns));
+        }
+        lines
+    }
+
+    fn plan(&self, plan: &Plan) -> Vec<Line<'static>> {
+        let file = clean(&plan.path);
+        let mode = plan.mode.map_or_else(|| "0600".to_owned(), |mode| format!("{mode:04o}"));
+        let verb = match (plan.exists, self.form.place) {
+            (false, _) => format!("{file} is made, mode 0600"),
+            (true, Place::Merge) => format!("{file}, mode {mode}, backup kept"),
+            (true, _) => format!("{file} exists, mode {mode}; asks before replacing it"),
+        };
+        let mut texts = vec![(verb, Tone::Plain)];
+        if let Some(link) = &plan.link {
+            texts.push((format!("→ a link to {}", clean(link)), Tone::Warn));
+        }
+        if !plan.taken.is_empty() {
+            let what = if self.form.replace { "is replaced" } else { "asks before replacing" };
+            let names = clean(&plan.taken.join(", "));
+            texts.push((format!("! {names} exists there: {what}"), Tone::Warn));
+        }
+        if plan.others > 0 && self.form.place == Place::Merge {
+            let others = plural(plan.others, "other entry", "other entries");
+            texts.push((format!("= {others} untouched"), Tone::Dim));
+        }
+        texts.extend(plan.notes.iter().map(|note| (clean(note), Tone::Dim)));
+        let label_columns = self.label_columns();
+        let mut lines = Vec::new();
+        for (text, tone) in texts {
+            for line in wrap(&text, self.columns.saturating_sub(label_columns)) {
+                let label = if lines.is_empty() { "result" } else { "" };
+                lines.push(self.row(label, false, vec![self.theme.span(line, tone)]));
+            }
+        }
+        lines
+    }
+
+    /// What stands directly above the buttons: the problem, the question, or how far it is.
+    fn bottom(&self) -> Vec<Line<'static>> {
+        let theme = self.theme;
+        match &self.form.stage {
+            IssueStage::Editing => match self.form.problem() {
+                Some(problem) => marked(theme, "!", Tone::Warn, &clean(&problem), self.columns),
+                None if self.form.issued.is_some() => marked(
+                    theme,
+                    "!",
+                    Tone::Warn,
+                    "The kubeconfig is issued and not saved anywhere yet.",
+                    self.columns,
+                ),
+                None => Vec::new(),
+            },
+            IssueStage::Asking { question, .. } => {
+                marked(theme, "?", Tone::Attention, &question_words(question), self.columns)
+            }
+            IssueStage::Issuing => {
+                let age = self.form.asked.map_or_else(String::new, |at| {
+                    format!(" {}", long(since(at, self.state.now.wall)))
+                });
+                marked(theme, "→", Tone::Busy, &format!("asking SKE …{age}"), self.columns)
+            }
+            IssueStage::Saving => marked(theme, "→", Tone::Busy, "writing …", self.columns),
+            IssueStage::Failed(problem) => {
+                let mut lines = failure(theme, problem, self.columns);
+                if self.form.issued.is_some() {
+                    let text = "The kubeconfig is issued and kept; choose where it goes.";
+                    lines.extend(marked(theme, "!", Tone::Warn, text, self.columns));
+                }
+                lines
+            }
+        }
+    }
+}
+
+fn question_words(question: &Question) -> String {
+    match question {
+        Question::OneWay => {
+            "Issuing an expiring kubeconfig switches static-token kubeconfigs of this cluster off \
+             for ever. Go on?"
+                .to_owned()
+        }
+        Question::Taken(names) => {
+            let names = clean(&names.join(", "));
+            format!("{names} exists there already. Replace it?")
+        }
+        Question::Discard => "Something was filled in. Close the form?".to_owned(),
+        Question::Lose => "The issued kubeconfig was not saved anywhere. Drop it?".to_owned(),
+    }
+}
+
+fn draw_buttons(
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    form: &IssueForm,
+    metrics: &mut Metrics,
+) {
+    if let IssueStage::Asking { question, answer } = &form.stage {
+        let buttons: Vec<Button<'_>> = question
+            .answers()
+            .iter()
+            .enumerate()
+            .map(|(index, label)| Button {
+                label,
+                focused: index == *answer,
+                ready: true,
+                click: None,
+            })
+            .collect();
+        button::draw(theme, frame, area, &buttons, metrics);
+        return;
+    }
+    let busy = matches!(form.stage, IssueStage::Issuing | IssueStage::Saving);
+    let label = match (&form.issued, form.place) {
+        (None, _) => "Issue kubeconfig",
+        (Some(_), Place::Merge | Place::File) => "Save kubeconfig",
+        (Some(_), Place::Clipboard) => "Copy kubeconfig",
+        (Some(_), Place::Stdout) => "Print after exit",
+    };
+    let buttons = [
+        Button {
+            label: if busy { "Close" } else { "Cancel" },
+            focused: busy || form.focus == IssueField::Cancel,
+            ready: true,
+            click: Some(Clickable::Cancel),
+        },
+        Button {
+            label,
+            focused: !busy && form.focus == IssueField::Confirm,
+            ready: !busy && form.problem().is_none(),
+            click: Some(Clickable::Confirm),
+        },
+    ];
+    button::draw(theme, frame, area, &buttons, metrics);
+}

@@ -1,0 +1,105 @@
+//! Floor 3: `view`, which turns the state into cells. Reads the state, decides nothing, knows no clock.
+
+pub mod dialogs;
+pub mod screens;
+pub mod text;
+pub mod theme;
+pub mod widgets;
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod tests;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::columns::Tone;
+use crate::app::dialog::Dialog;
+use crate::app::state::{Clickable, Metrics, Screen, State};
+use crate::ui::dialogs::{confirm, issue, menu, quit, rotate};
+use crate::ui::screens::{activity, cluster, fleet, help};
+use crate::ui::theme::Theme;
+use crate::ui::widgets::footer;
+
+/// Fewest columns on which screens are drawn.
+const LEAST_COLUMNS: u16 = 30;
+/// Fewest rows on which screens are drawn.
+const LEAST_ROWS: u16 = 8;
+
+/// What the bottom of a screen says while nothing else does, and the place in its list.
+#[derive(Debug, Default)]
+pub struct Status {
+    /// Text.
+    pub spans: Vec<Span<'static>>,
+    /// Row of the cursor and number of rows, both counted from 1.
+    pub row: Option<(usize, usize)>,
+}
+
+/// Draws everything: the screen, the footer, the dialog over them, the help over all. Returns what was measured.
+pub fn view(state: &State, frame: &mut Frame<'_>) -> Metrics {
+    let theme = Theme::of(state);
+    let area = frame.area();
+    let mut metrics = Metrics::default();
+    if area.width < LEAST_COLUMNS || area.height < LEAST_ROWS {
+        too_small(state, theme, frame, area);
+    } else {
+        draw(state, theme, frame, area, &mut metrics);
+    }
+    if theme.ascii {
+        theme::to_ascii(frame.buffer_mut());
+    }
+    metrics
+}
+
+fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics: &mut Metrics) {
+    let foot = footer::rows(state, area).min(area.height);
+    let body = Rect { height: area.height - foot, ..area };
+    let status = match &state.screen {
+        Screen::Fleet => fleet::draw(state, theme, frame, body, metrics),
+        Screen::Cluster { id, tab, .. } => {
+            cluster::draw(state, theme, frame, body, (id, *tab), metrics)
+        }
+        Screen::Activity(_) => activity::draw(state, theme, frame, body, metrics),
+    };
+    let foot_area = Rect { y: body.bottom(), height: foot, ..area };
+    footer::draw(state, theme, frame, foot_area, status.spans, status.row);
+    // What lies under a dialog cannot be clicked.
+    if state.dialog.is_some() || state.help.is_some() {
+        metrics.targets.clear();
+    }
+    match &state.dialog {
+        Some(Dialog::Rotate(dialog)) => rotate::draw(state, theme, frame, body, dialog, metrics),
+        Some(Dialog::Confirm(dialog)) => confirm::draw(state, theme, frame, body, dialog, metrics),
+        Some(Dialog::Issue(form)) => issue::draw(state, theme, frame, body, form, metrics),
+        Some(Dialog::Menu(chosen)) => menu::draw(state, theme, frame, body, chosen),
+        Some(Dialog::Quit { leave, why }) => {
+            quit::draw(theme, frame, body, (*leave, why), metrics);
+        }
+        None => {}
+    }
+    if let Some((context, scroll)) = state.help {
+        metrics
+            .targets
+            .retain(|target| !matches!(target.what, Clickable::Cancel | Clickable::Confirm));
+        help::draw(state, theme, frame, body, (context, scroll), metrics);
+    }
+}
+
+/// One line that still says the counts and the worst cluster, for terminals on which no screen fits.
+pub fn too_small(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    let columns = usize::from(area.width);
+    let counts = fleet::short_counts(state, theme);
+    let mut spans = counts;
+    if let Some(worst) = fleet::worst(state) {
+        spans.push(theme.span(worst.text, worst.tone));
+    }
+    let wish =
+        format!("{LEAST_COLUMNS}x{LEAST_ROWS} at least; this is {}x{}", area.width, area.height);
+    let lines = vec![
+        Line::from(text::cut_spans(spans, columns)),
+        Line::from(text::cut_spans(vec![theme.span(wish, Tone::Dim)], columns)),
+    ];
+    frame.render_widget(Text::from(lines), area);
+}

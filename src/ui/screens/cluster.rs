@@ -1,0 +1,235 @@
+//! One cluster: what it is, where its rotation stands, what happened to it.
+//!
+//! ```text
+//!  skeys  FLEET › shop › shop-prod                                        WRITE  ● live 2s
+//!  1 overview   2 ROTATION   3 activity                             1.33.4 · eu01 · healthy
+//! ╭─ rotation ──────────────────────────────────────────────── started 11:02 · 3h 12m ago ─╮
+//! │  ✓ 1 get access ━━━━ ✓ 2 start ━━━━━━━ ● 3 update clients ┄┄┄┄ ○ 4 complete            │
+//! │  ▸ next: update every client, then complete; old credentials work until then           │
+//! ╰────────────────────────────────────────────────────────────────────────────────────────╯
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::columns::Tone;
+use crate::app::fleet::Entry;
+use crate::app::state::{Clickable, Metrics, State, Tab, Target};
+use crate::domain::age::{long, since};
+use crate::domain::cluster::ClusterId;
+use crate::domain::text::{cut_middle, width};
+use crate::ui::Status;
+use crate::ui::text::{cells, spread, wrap};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::facts::Facts;
+use crate::ui::widgets::{header, notices, overview, records, rotation, stepper};
+
+/// Draws the screen; its bottom line says nothing of its own.
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    (id, tab): (&ClusterId, Tab),
+    metrics: &mut Metrics,
+) -> Status {
+    let notice_lines = own_notices(state, theme, id, usize::from(area.width));
+    let [head, notice_area, body] = Layout::vertical([
+        Constraint::Length(2),
+        Constraint::Length(cells(notice_lines.len()).min(area.height / 3)),
+        Constraint::Fill(1),
+    ])
+    .areas(area);
+    let entry = state.fleet.entries.get(id);
+    draw_head(state, theme, frame, head, (id, tab, entry), metrics);
+    frame.render_widget(Text::from(notice_lines), notice_area);
+    metrics.page_rows = usize::from(body.height.saturating_sub(2));
+    let boxed = body.height >= 10 && body.width >= 50;
+    let mut inner = body;
+    if boxed {
+        let mut block =
+            theme.pane().title(Line::from(theme.part(format!(" {} ", tab.title()), Role::Title)));
+        if let (Tab::Rotation, Some(entry)) = (tab, entry) {
+            block = block.title(Line::from(when(entry, state, theme)).right_aligned());
+        }
+        inner = block.inner(body);
+        inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+        frame.render_widget(block, body);
+    }
+    let columns = usize::from(inner.width);
+    let lines = match (tab, entry) {
+        (Tab::Activity, _) => activity(state, theme, id, columns, usize::from(inner.height)),
+        (_, None) => vec![Line::from(theme.span("not read yet", Tone::Dim))],
+        (Tab::Overview, Some(entry)) => overview::lines(entry, state, theme, columns),
+        (Tab::Rotation, Some(entry)) => {
+            rotation_lines(entry, state, theme, columns, usize::from(inner.height))
+        }
+    };
+    frame.render_widget(Text::from(lines), inner);
+    Status::default()
+}
+
+fn own_notices(state: &State, theme: Theme, id: &ClusterId, columns: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    if state.signed_out.is_some() || state.fleet.is_stale(id) {
+        lines.extend(notices::lines(state, theme, columns));
+    }
+    if let Some(gone) = state.fleet.entries.get(id).and_then(|entry| entry.gone) {
+        let text = format!(
+            "no longer listed since {}; what is shown is from the last reading",
+            state.zone().short(gone)
+        );
+        for line in wrap(&text, columns.saturating_sub(4)) {
+            lines.push(Line::from(vec![theme.span(" ! ", Tone::Warn), Span::raw(line)]));
+        }
+    }
+    lines
+}
+
+fn draw_head(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    (id, tab, entry): (&ClusterId, Tab, Option<&Entry>),
+    metrics: &mut Metrics,
+) {
+    let columns = usize::from(area.width);
+    let project = cut_middle(state.fleet.project_name(id.project()), 20);
+    let name = id.name.as_str();
+    let mut left = if columns >= 70 {
+        header::path(theme, &["FLEET", &project, name])
+    } else {
+        vec![Span::raw(" "), theme.part(name.to_owned(), Role::Title)]
+    };
+    if state.settings.is_protected(&id.name) {
+        left.push(theme.span("  PROTECTED", Tone::Attention));
+    }
+    let first = spread(left, header::status(state, theme, columns), columns);
+    let mut tabs = vec![Span::raw(" ")];
+    let mut at = 1;
+    for (index, each) in Tab::ALL.into_iter().enumerate() {
+        let title = if columns < 44 {
+            each.title().chars().take(8).collect::<String>()
+        } else {
+            each.title().to_owned()
+        };
+        let title = if each == tab { title.to_uppercase() } else { title };
+        let wide = width(&title) + 2;
+        metrics.targets.push(Target {
+            area: (area.x + cells(at), area.y + 1, cells(wide), 1),
+            what: Clickable::Tab(each),
+        });
+        tabs.push(theme.span(format!("{} ", index + 1), Tone::Dim));
+        tabs.push(if each == tab { theme.part(title, Role::Accent) } else { Span::raw(title) });
+        let gap = if columns >= 60 { "   " } else { " " };
+        tabs.push(Span::raw(gap));
+        at += wide + gap.len();
+    }
+    let right = entry.filter(|_| columns >= 60).map_or_else(Vec::new, |entry| {
+        let cluster = &entry.cluster;
+        let text = format!(
+            "{} · {} · {} ",
+            cluster.version.as_str(),
+            cluster.id.region(),
+            cluster.state.word()
+        );
+        vec![theme.span(text, Tone::Dim)]
+    });
+    frame.render_widget(Text::from(vec![first, spread(tabs, right, columns)]), area);
+}
+
+fn when(entry: &Entry, state: &State, theme: Theme) -> Vec<Span<'static>> {
+    let rotation = &entry.cluster.rotation;
+    let now = state.now.wall;
+    let text = match (&rotation.phase, rotation.since()) {
+        (crate::domain::rotation::Phase::Completed, Some(at)) => {
+            format!(" completed {} ago ", long(since(at, now)))
+        }
+        (_, Some(at)) => format!(" running for {} ", long(since(at, now))),
+        (_, None) => " never rotated ".to_owned(),
+    };
+    vec![theme.span(text, Tone::Dim)]
+}
+
+fn rotation_lines(
+    entry: &Entry,
+    state: &State,
+    theme: Theme,
+    columns: usize,
+    rows: usize,
+) -> Vec<Line<'static>> {
+    let roomy = rows >= 14;
+    let mut lines = Vec::new();
+    if roomy {
+        lines.push(Line::default());
+    }
+    if columns >= 96 {
+        lines.extend(stepper::wide(entry, state, theme, columns));
+    } else {
+        let tall = stepper::tall(entry, state, theme, columns.saturating_sub(2));
+        lines.extend(tall.into_iter().map(|mut spans| {
+            spans.insert(0, Span::raw("  "));
+            Line::from(spans)
+        }));
+    }
+    lines.push(Line::default());
+    let mut facts = Facts::new(theme, columns, 12);
+    let (next, tone) = rotation::next_sentence(entry, state);
+    for (index, text) in wrap(&next, columns.saturating_sub(10)).into_iter().enumerate() {
+        let lead = if index == 0 {
+            theme.part("  ▸ next: ", Role::Accent)
+        } else {
+            Span::raw("          ")
+        };
+        facts.line(vec![lead, theme.span(text, tone)]);
+    }
+    rotation::key_line(entry, state, theme, &mut facts);
+    if roomy {
+        facts.blank();
+    }
+    lines.extend(facts.into_lines());
+    if roomy {
+        lines.push(Line::default());
+    }
+    let indent = if columns >= 50 { 2 } else { 0 };
+    let mut known = Facts::new(theme, columns.saturating_sub(indent), 11);
+    rotation::roll_facts(entry, state, theme, &mut known);
+    if !entry.cluster.problems.is_empty() {
+        if roomy {
+            known.blank();
+        }
+        rotation::problems(entry, &mut known, "SKE reports");
+    }
+    lines.extend(known.into_lines().into_iter().map(|mut line| {
+        line.spans.insert(0, crate::ui::text::blanks(indent));
+        line
+    }));
+    lines
+}
+
+fn activity(
+    state: &State,
+    theme: Theme,
+    id: &ClusterId,
+    columns: usize,
+    rows: usize,
+) -> Vec<Line<'static>> {
+    let lines: Vec<Line<'static>> = state
+        .activity
+        .iter()
+        .rev()
+        .filter(|record| record.cluster.as_ref() == Some(id))
+        .skip(state.activity_offset)
+        .take(rows)
+        .map(|record| records::line(record, state, theme, columns, false))
+        .collect();
+    if lines.is_empty() {
+        return vec![
+            Line::default(),
+            Line::from(theme.span(" Nothing happened here that skeys has seen.", Tone::Dim)),
+        ];
+    }
+    lines
+}

@@ -1,0 +1,347 @@
+//! All clusters.
+//!
+//! ```text
+//!  skeys  FLEET   3 projects · eu01 eu02   as ops-sa@acme (token file)          WRITE  ● live 3s
+//!  44 clusters   1 ● 31 completed   2 ◔ 3 preparing   3 ◑ 4 PREPARED   …
+//! ╭─ clusters 1–20 of 44   phase:prepared ──────────── attention ↓ ─╮╭─ shop-prod ─────────────╮
+//! │   NAME          PROJECT    REG   PHASE       ROLL        SINCE  ││ phase   ◑ PREPARED      │
+//! │▌◑ shop-prod     shop       eu01  PREPARED    done         2d04 █││ next    update clients  │
+//! ╰─────────────────────────────────────────────────────────────────╯╰─────────────────────────╯
+//! ╭─ activity ─────────────────────────────────────────────────────────────────── A full log ─╮
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::columns::{COLUMNS, Cell, Tone, phase_glyph};
+use crate::app::keymap::{BINDINGS, Command};
+use crate::app::state::{Clickable, Metrics, State, Target};
+use crate::domain::attention::{next_step, stuck_reason};
+use crate::domain::rotation::Phase;
+use crate::domain::text::{clean, plural};
+use crate::ui::Status;
+use crate::ui::text::{as_fits, cells, cut_spans, spans_width, spread, wrap};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::{header, notices, preview, records, rotation, table};
+
+/// Width from which on the preview is shown.
+const PREVIEW_FROM: u16 = 110;
+/// Height from which on the activity is shown.
+const STRIP_FROM: u16 = 34;
+
+/// Draws the screen; returns what its bottom line says.
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    metrics: &mut Metrics,
+) -> Status {
+    let notice_lines = notices::lines(state, theme, usize::from(area.width));
+    let notice_rows = cells(notice_lines.len()).min(area.height / 3);
+    let head_rows = if area.height >= 12 { 2 } else { 1 };
+    let strip_rows = if area.height >= STRIP_FROM && !state.activity.is_empty() { 7 } else { 0 };
+    let [head, notice_area, main, strip] = Layout::vertical([
+        Constraint::Length(head_rows),
+        Constraint::Length(notice_rows),
+        Constraint::Fill(1),
+        Constraint::Length(strip_rows),
+    ])
+    .areas(area);
+    draw_header(state, theme, frame, head, metrics);
+    frame.render_widget(Text::from(notice_lines), notice_area);
+    let with_preview =
+        area.width >= PREVIEW_FROM && state.look.preview && !state.fleet.shown.is_empty();
+    let preview_columns = if area.width >= 170 { 50 } else { 40 };
+    let [list, side] = Layout::horizontal([
+        Constraint::Fill(1),
+        Constraint::Length(if with_preview { preview_columns } else { 0 }),
+    ])
+    .areas(main);
+    let row = draw_list(state, theme, frame, list, metrics);
+    if with_preview {
+        preview::draw(state, theme, frame, side);
+    }
+    if strip_rows > 0 {
+        draw_strip(state, theme, frame, strip);
+    }
+    let spans = if with_preview { Vec::new() } else { bottom(state, theme, area.height) };
+    Status { spans, row }
+}
+
+fn draw_header(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    metrics: &mut Metrics,
+) {
+    let columns = usize::from(area.width);
+    let right = header::status(state, theme, columns);
+    if area.height < 2 {
+        let mut left = vec![Span::raw(" "), theme.part("skeys", Role::Accent), Span::raw(" ")];
+        left.extend(short_counts(state, theme));
+        frame.render_widget(Text::from(spread(left, right, columns)), area);
+        return;
+    }
+    let room = columns.saturating_sub(spans_width(&right) + 1);
+    let gap = Span::raw("   ");
+    let scope = vec![gap.clone(), theme.span(scope_text(state), Tone::Dim)];
+    let mut parts = vec![header::path(theme, &["FLEET"]), scope];
+    let full = header::identity(state, theme, true);
+    let used: usize = parts.iter().map(|part| spans_width(part)).sum();
+    let who = if used + spans_width(&full) + 3 <= room {
+        full
+    } else {
+        header::identity(state, theme, false)
+    };
+    if !who.is_empty() {
+        parts.push([vec![gap], who].concat());
+    }
+    let first = spread(as_fits(parts, room), right, columns);
+    let second_area = Rect { y: area.y + 1, height: 1, ..area };
+    let second = counts_line(state, theme, second_area, metrics);
+    frame.render_widget(Text::from(vec![first, second]), area);
+}
+
+fn scope_text(state: &State) -> String {
+    let mut projects: Vec<_> = state.fleet.scopes.keys().map(|scope| &scope.project).collect();
+    projects.dedup();
+    let mut regions: Vec<_> =
+        state.fleet.scopes.keys().map(|scope| scope.region.as_str()).collect();
+    regions.sort_unstable();
+    regions.dedup();
+    let name = match projects.as_slice() {
+        [one] => format!("project {}", clean(state.fleet.project_name(one))),
+        several => plural(several.len(), "project", "projects"),
+    };
+    if regions.is_empty() { name } else { format!("{name} · {}", regions.join(" ")) }
+}
+
+/// The counts that are filters, with their numbers.
+fn counted(state: &State) -> [(Cell, &'static str, usize); 6] {
+    let counts = state.fleet.counts;
+    let stuck = Cell { text: "✗".to_owned(), tone: Tone::Bad };
+    [
+        (phase_glyph(&Phase::Completed, false), "completed", counts.completed),
+        (phase_glyph(&Phase::Preparing, false), "preparing", counts.preparing),
+        (phase_glyph(&Phase::Prepared, false), "PREPARED", counts.prepared),
+        (phase_glyph(&Phase::Completing, false), "completing", counts.completing),
+        (phase_glyph(&Phase::Never, false), "never", counts.never),
+        (stuck, "stuck", counts.stuck),
+    ]
+}
+
+fn counts_line(state: &State, theme: Theme, area: Rect, metrics: &mut Metrics) -> Line<'static> {
+    let columns = usize::from(area.width);
+    let all = plural(state.fleet.counts.all, "cluster", "clusters");
+    let words = columns >= 104;
+    let mut spans = vec![Span::raw(" ")];
+    if columns >= 60 {
+        spans.push(theme.part(format!("{all}   "), Role::Title));
+    }
+    for (index, (sign, word, count)) in counted(state).into_iter().enumerate() {
+        let at = spans_width(&spans);
+        let tone = if count == 0 { Tone::Dim } else { sign.tone };
+        let mut item = Vec::new();
+        if columns >= 60 {
+            item.push(theme.span(format!("{} ", index + 1), Tone::Dim));
+        }
+        let text = if words {
+            format!("{} {count} {word}", sign.text)
+        } else {
+            format!("{}{count}", sign.text)
+        };
+        item.push(theme.span(text, tone));
+        let what = Clickable::Count(u8::try_from(index + 1).unwrap_or(u8::MAX));
+        let wide = cells(spans_width(&item));
+        metrics.targets.push(Target { area: (area.x + cells(at), area.y, wide, 1), what });
+        spans.extend(item);
+        spans.push(Span::raw(if columns >= 60 { "   " } else { " " }));
+    }
+    if state.fleet.counts.unknown > 0 {
+        spans.push(theme.span(format!("? {} unknown", state.fleet.counts.unknown), Tone::Warn));
+    }
+    Line::from(cut_spans(spans, columns))
+}
+
+/// Counts in the fewest columns.
+pub fn short_counts(state: &State, theme: Theme) -> Vec<Span<'static>> {
+    counted(state)
+        .into_iter()
+        .filter(|(_, _, count)| *count > 0)
+        .map(|(sign, _, count)| theme.span(format!("{}{count} ", sign.text), sign.tone))
+        .collect()
+}
+
+/// Name and glyph of the cluster that needs somebody most, as far as the order of the list tells.
+pub fn worst(state: &State) -> Option<Cell> {
+    let entry = state.fleet.shown.first().and_then(|id| state.fleet.entries.get(id))?;
+    let sign = crate::app::columns::glyph(entry, state);
+    Some(Cell { text: format!("{} {}", sign.text, entry.cluster.id.name), tone: sign.tone })
+}
+
+fn draw_list(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    metrics: &mut Metrics,
+) -> Option<(usize, usize)> {
+    let boxed = area.width >= 70 && area.height >= 14;
+    let heading = u16::from(!boxed && area.height >= 10);
+    let inner = if boxed {
+        Rect {
+            x: area.x + 1,
+            y: area.y + 1,
+            width: area.width.saturating_sub(2),
+            height: area.height.saturating_sub(2),
+        }
+    } else {
+        Rect { y: area.y + heading, height: area.height.saturating_sub(heading), ..area }
+    };
+    let titled = u16::from(inner.height >= 6);
+    let rows = usize::from(inner.height.saturating_sub(titled));
+    metrics.page_rows = rows;
+    let window = table::window(state, rows);
+    let all = state.fleet.shown.len();
+    let columns = usize::from(area.width);
+    if boxed {
+        let block = theme
+            .pane()
+            .title(Line::from(title(state, theme, window.first, rows, columns.saturating_sub(24))))
+            .title(Line::from(order(state, theme)).right_aligned())
+            .title_bottom(aside_line(state, theme, columns));
+        frame.render_widget(block, area);
+    } else if heading > 0 {
+        let line = spread(
+            title(state, theme, window.first, rows, columns),
+            aside_line(state, theme, columns.saturating_sub(20)).spans,
+            columns,
+        );
+        frame.render_widget(Text::from(line), Rect { height: 1, ..area });
+    }
+    if all == 0 {
+        draw_nothing(state, theme, frame, inner);
+        return None;
+    }
+    table::draw(state, theme, frame, inner, window, metrics);
+    window.cursor.map(|row| (row + 1, all))
+}
+
+fn title(
+    state: &State,
+    theme: Theme,
+    first: usize,
+    rows: usize,
+    columns: usize,
+) -> Vec<Span<'static>> {
+    let all = state.fleet.shown.len();
+    let range = if all == 0 {
+        " clusters ".to_owned()
+    } else if all <= rows {
+        format!(" {} ", plural(all, "cluster", "clusters"))
+    } else {
+        format!(" clusters {}–{} of {all} ", first + 1, (first + rows).min(all))
+    };
+    let mut spans = vec![theme.part(range, Role::Title)];
+    if !state.look.filter.trim().is_empty() {
+        spans.push(theme.part(format!(" {} ", clean(&state.look.filter)), Role::Accent));
+    }
+    cut_spans(spans, columns)
+}
+
+fn order(state: &State, theme: Theme) -> Vec<Span<'static>> {
+    let word = COLUMNS
+        .iter()
+        .find(|column| column.sort == state.look.sort)
+        .map_or("", |column| column.sort_label.split(':').next().unwrap_or_default());
+    let arrow = if state.look.reversed { "↑" } else { "↓" };
+    vec![theme.span(format!(" {word} {arrow} "), Tone::Dim)]
+}
+
+fn aside_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
+    let texts = notices::asides(state);
+    if texts.is_empty() {
+        return Line::default();
+    }
+    let text = format!(" {} ", texts.join(" · "));
+    Line::from(cut_spans(vec![theme.span(text, Tone::Dim)], columns.saturating_sub(4)))
+}
+
+/// What stands in the place of rows: still reading, none there, none that matches.
+fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    let fleet = &state.fleet;
+    let hidden = fleet.entries.len();
+    let text = if hidden > 0 {
+        format!(
+            "Nothing matches {}. Esc clears the filter ({hidden} hidden).",
+            clean(&state.look.filter)
+        )
+    } else if fleet.is_loading() {
+        format!("Reading the clusters of {} …", scope_text(state))
+    } else if state.signed_out.is_some() || fleet.failing().next().is_some() {
+        "Nothing could be read yet; what failed stands above. r reads again.".to_owned()
+    } else {
+        format!("No clusters in {}. --project and --region choose others.", scope_text(state))
+    };
+    let columns = usize::from(area.width.saturating_sub(8)).max(10);
+    let lines: Vec<Line<'static>> = wrap(&text, columns)
+        .into_iter()
+        .map(|line| Line::from(theme.span(line, Tone::Plain)).centered())
+        .collect();
+    let rows = cells(lines.len());
+    let top = area.y + area.height.saturating_sub(rows) / 3;
+    let place = Rect { y: top, height: rows.min(area.height), ..area };
+    frame.render_widget(Text::from(lines), place);
+}
+
+fn draw_strip(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    let key = BINDINGS
+        .iter()
+        .find(|binding| binding.command == Command::Activity)
+        .map(|binding| theme.key(&state.keymap.label(binding)))
+        .unwrap_or_default();
+    let block = theme.pane().title(Line::from(theme.part(" activity ", Role::Title))).title(
+        Line::from(vec![
+            Span::raw(" "),
+            theme.part(key, Role::Accent),
+            theme.span(" full log ", Tone::Dim),
+        ])
+        .right_aligned(),
+    );
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let lines: Vec<Line<'static>> = state
+        .activity
+        .iter()
+        .rev()
+        .take(usize::from(inner.height))
+        .map(|record| records::line(record, state, theme, usize::from(inner.width), true))
+        .collect();
+    frame.render_widget(Text::from(lines), inner);
+}
+
+/// Next step or trouble of the cluster under the cursor, where no preview says it.
+fn bottom(state: &State, theme: Theme, rows: u16) -> Vec<Span<'static>> {
+    let Some(entry) = state.subject() else { return Vec::new() };
+    if rows < 6 {
+        return Vec::new();
+    }
+    let (sentence, tone) = rotation::next_sentence(entry, state);
+    let sign = crate::app::columns::glyph(entry, state);
+    let now = state.now.wall;
+    let urgent = stuck_reason(&entry.cluster, now).is_some()
+        || next_step(&entry.cluster, now, state.settings.overdue_after).is_some();
+    let tone = if urgent { tone } else { Tone::Dim };
+    let name = entry.cluster.id.name.as_str();
+    vec![
+        Span::raw(" "),
+        theme.span(sign.text, sign.tone),
+        Span::raw(" "),
+        theme.part(name.to_owned(), Role::Title),
+        Span::raw("  "),
+        theme.span(sentence, tone),
+    ]
+}

@@ -1,0 +1,568 @@
+//! Drawings of every screen at three sizes, and what must hold at every size and in every theme.
+
+use proptest::prelude::*;
+use ratatui::style::Modifier;
+use tui_input::Input;
+
+use crate::app::columns::{COLUMNS, Tone};
+use crate::app::dialog::{
+    ConfirmDialog, Dialog, Focus, Guard, IssueField, IssueStage, Menu, MenuKind, PlanState,
+    Question, RotateStage,
+};
+use crate::app::fleet::ScopeStatus;
+use crate::app::keymap::{Command, Context};
+use crate::app::settings::{Place, ThemeChoice};
+use crate::app::state::{Clickable, Pending, PendingStage, Screen, State, Tab, Toast};
+use crate::domain::action::Action;
+use crate::domain::age::Zone;
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::fixtures::now;
+use crate::domain::kubeconfig::{Kind, Plan};
+use crate::domain::rotation::Step;
+use crate::ui::fixtures::{
+    ago, arrange, drawn, empty, failing, fleet, form, id, issuing, keymap_with, live, many, opened,
+    refusal, rotating, text,
+};
+use crate::ui::theme::Theme;
+
+const SIZES: [(u16, u16); 4] = [(140, 40), (80, 24), (50, 15), (40, 12)];
+
+fn snapshot(name: &str, state: &State) {
+    for (columns, rows) in SIZES {
+        snapshot_at(name, state, columns, rows);
+    }
+}
+
+fn snapshot_at(name: &str, state: &State, columns: u16, rows: u16) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        insta::assert_snapshot!(format!("{name}_{columns}x{rows}"), text(state, columns, rows));
+    });
+}
+
+fn guard() -> Guard {
+    Guard { keys: 0, at: std::time::Duration::ZERO }
+}
+
+#[test]
+fn fleet_in_full() {
+    let mut state = fleet();
+    let marked = state.fleet.shown[2].clone();
+    state.look.marks.insert(marked);
+    state.cursor = Some(id(&state, "shop-prod"));
+    snapshot("fleet", &state);
+    snapshot_at("fleet", &state, 250, 50);
+    snapshot_at("fleet", &state, 100, 30);
+    snapshot_at("fleet", &state, 60, 20);
+}
+
+#[test]
+fn fleet_that_scrolls() {
+    let mut state = many(300);
+    state.offset = 120;
+    state.cursor = Some(state.fleet.shown[125].clone());
+    snapshot_at("fleet_scrolled", &state, 80, 24);
+}
+
+#[test]
+fn fleet_without_rows() {
+    let mut none = empty();
+    live(&mut none);
+    arrange(&mut none);
+    snapshot_at("fleet_none", &none, 80, 24);
+    let loading = empty();
+    snapshot_at("fleet_loading", &loading, 80, 24);
+    snapshot_at("fleet_loading", &loading, 40, 12);
+    let mut filtered = fleet();
+    filtered.look.filter = "phase:prepared nosuch".into();
+    arrange(&mut filtered);
+    snapshot_at("fleet_filtered_out", &filtered, 80, 24);
+    filtered.look.filter = "phase:prepared".into();
+    filtered.filtering = Some(String::new());
+    arrange(&mut filtered);
+    snapshot_at("fleet_filtering", &filtered, 80, 24);
+}
+
+#[test]
+fn fleet_in_trouble() {
+    let mut state = fleet();
+    failing(&mut state);
+    let scope = id(&state, "night").scope;
+    state.fleet.scopes.get_mut(&scope).unwrap().skipped = 2;
+    let elsewhere = id(&state, "legacy-7").scope;
+    state.fleet.scopes.get_mut(&elsewhere).unwrap().status = ScopeStatus::NotOffered;
+    state.waits.insert(scope, ago(-1));
+    snapshot("fleet_failing", &state);
+    for scope in state.fleet.scopes.values_mut() {
+        scope.status = ScopeStatus::Failing {
+            failure: Failure::new(FailureKind::TimedOut, "no answer within 10 s"),
+            since: ago(3),
+        };
+    }
+    snapshot_at("fleet_all_failing", &state, 80, 24);
+}
+
+#[test]
+fn auth_01_signed_out_is_told_and_rows_stay() {
+    let mut state = fleet();
+    let failure = Failure::new(FailureKind::SignedOut, "expired")
+        .hint("Run `stackit auth login`, then press r");
+    state.signed_out = Some((ago(4), failure));
+    snapshot("fleet_signed_out", &state);
+    assert!(text(&state, 80, 24).contains("shop-prod"));
+}
+
+#[test]
+fn cluster_tabs() {
+    snapshot("overview", &opened("shop-prod", Tab::Overview));
+    snapshot("rotation_prepared", &opened("shop-prod", Tab::Rotation));
+    snapshot("rotation_stuck", &opened("pay-prod", Tab::Rotation));
+    snapshot("cluster_activity", &opened("shop-prod", Tab::Activity));
+    snapshot_at("rotation_never", &opened("legacy-7", Tab::Rotation), 80, 24);
+    snapshot_at("rotation_completed", &opened("web-stage", Tab::Rotation), 80, 24);
+    snapshot_at("rotation_asleep", &opened("night", Tab::Rotation), 80, 24);
+    snapshot_at("rotation_unknown", &opened("odd", Tab::Rotation), 80, 24);
+    snapshot_at("overview_asleep", &opened("night", Tab::Overview), 80, 24);
+    let mut gone = opened("web-stage", Tab::Rotation);
+    let gone_id = id(&gone, "web-stage");
+    gone.fleet.entries.get_mut(&gone_id).unwrap().gone = Some(ago(7));
+    snapshot_at("rotation_gone", &gone, 80, 24);
+}
+
+#[test]
+fn a_sent_step_is_told_in_every_stage() {
+    let mut state = opened("web-stage", Tab::Rotation);
+    let cluster_id = id(&state, "web-stage");
+    let failure = Failure::new(FailureKind::TimedOut, "no answer within 10 s");
+    let stages = [
+        (PendingStage::Sending, "Sending"),
+        (PendingStage::Accepted { at: ago(1), told: false }, "Accepted at 14:01:11"),
+        (
+            PendingStage::ReadingBack {
+                failure: failure.clone(),
+                until: std::time::Duration::ZERO,
+                reads: 0,
+            },
+            "Checking whether the rotation started",
+        ),
+        (PendingStage::Lost { failure }, "Nothing will be sent again on its own"),
+    ];
+    for (stage, words) in stages {
+        let pending = Pending {
+            request: crate::app::message::RequestId(1),
+            step: Step::Start,
+            asked: state.now,
+            before: state.fleet.cluster(&cluster_id).unwrap().rotation.clone(),
+            created: None,
+            skew: jiff::SignedDuration::ZERO,
+            stage,
+            due: std::time::Duration::ZERO,
+        };
+        state.pending.insert(cluster_id.clone(), pending);
+        let drawn = text(&state, 80, 24);
+        let flat = drawn.replace(['│', '\n'], " ");
+        let flat = flat.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(words), "{words} in\n{drawn}");
+    }
+    snapshot_at("rotation_lost", &state, 80, 24);
+}
+
+#[test]
+fn start_dialog() {
+    snapshot("start", &rotating("web-stage", Step::Start, RotateStage::Asking));
+    let mut loud = rotating("legacy-7", Step::Start, RotateStage::Asking);
+    if let Some(Dialog::Rotate(dialog)) = &mut loud.dialog {
+        dialog.wants_name = true;
+        dialog.typed = Input::new("legacy".into());
+    }
+    snapshot("start_loud", &loud);
+    snapshot_at(
+        "start_checking",
+        &rotating("web-stage", Step::Start, RotateStage::Checking),
+        80,
+        24,
+    );
+    snapshot("start_failed", &rotating("web-stage", Step::Start, RotateStage::Failed(refusal())));
+    let settled =
+        RotateStage::Settled("It did not start. The start can be asked for again.".into());
+    snapshot_at("start_settled", &rotating("web-stage", Step::Start, settled), 80, 24);
+}
+
+#[test]
+fn complete_dialog() {
+    snapshot("complete", &rotating("shop-prod", Step::Complete, RotateStage::Asking));
+    let changed =
+        RotateStage::Changed("the state changed from healthy to reconciling; look again".into());
+    snapshot_at("complete_changed", &rotating("shop-prod", Step::Complete, changed), 80, 24);
+    snapshot_at(
+        "complete_sending",
+        &rotating("shop-prod", Step::Complete, RotateStage::Sending),
+        80,
+        24,
+    );
+    snapshot_at(
+        "complete_unclear",
+        &rotating("shop-prod", Step::Complete, RotateStage::Unclear),
+        80,
+        24,
+    );
+}
+
+#[test]
+fn the_warning_the_name_and_the_buttons_are_seen_at_every_size() {
+    for (columns, rows) in SIZES {
+        let complete =
+            text(&rotating("shop-prod", Step::Complete, RotateStage::Asking), columns, rows);
+        for word in ["shop-p", "[ Cancel ]", "[ Complete rotation ]", "cannot be undone"] {
+            assert!(complete.contains(word), "{word} at {columns}x{rows}\n{complete}");
+        }
+        let start = text(&rotating("legacy-7", Step::Start, RotateStage::Asking), columns, rows);
+        for word in ["tatic", "[ Cancel ]", "[ Start rotation ]", "cannot be cancelled"] {
+            assert!(start.contains(word), "{word} at {columns}x{rows}\n{start}");
+        }
+    }
+}
+
+#[test]
+fn kubeconfig_form() {
+    snapshot("form", &issuing(form("shop-prod")));
+    let mut one_way = form("legacy-7");
+    one_way.focus = IssueField::Confirm;
+    snapshot_at("form_one_way", &issuing(one_way.clone()), 80, 24);
+    one_way.stage = IssueStage::Asking { question: Question::OneWay, answer: 0 };
+    snapshot("form_one_way_question", &issuing(one_way));
+    let mut taken = form("shop-prod");
+    let names = vec!["shop-prod".to_owned()];
+    taken.plan = PlanState::Ready(Box::new(Plan {
+        path: "~/.kube/config".into(),
+        link: Some("~/dotfiles/kube".into()),
+        exists: true,
+        mode: Some(0o644),
+        others: 11,
+        taken: names.clone(),
+        current: None,
+        notes: vec!["mode 0644 is tightened to 0600".into()],
+        fingerprint: None,
+    }));
+    taken.stage = IssueStage::Asking { question: Question::Taken(names), answer: 0 };
+    snapshot_at("form_taken", &issuing(taken), 80, 24);
+    let mut impossible = form("shop-prod");
+    impossible.place = Place::File;
+    impossible.focus = IssueField::Path;
+    impossible.plan = PlanState::Impossible(
+        Failure::new(FailureKind::File, "~/.kube/ske cannot be made: permission denied")
+            .hint("Choose another folder"),
+    );
+    snapshot_at("form_impossible", &issuing(impossible), 80, 24);
+    let mut short = form("shop-prod");
+    short.lifetime = Input::new("45m".into());
+    short.place = Place::Clipboard;
+    snapshot_at("form_too_short", &issuing(short), 80, 24);
+    let mut asking = form("shop-prod");
+    asking.stage = IssueStage::Issuing;
+    asking.asked = Some(now().saturating_sub(jiff::SignedDuration::from_secs(12)).unwrap());
+    snapshot_at("form_asking", &issuing(asking), 80, 24);
+    let mut failed = form("shop-prod");
+    failed.stage = IssueStage::Failed(refusal());
+    failed.kind = Kind::Login;
+    failed.place = Place::Stdout;
+    snapshot_at("form_failed", &issuing(failed), 80, 24);
+}
+
+#[test]
+fn moments_of_the_form_carry_zone_and_utc() {
+    let mut state = issuing(form("shop-prod"));
+    let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(1));
+    state.settings.local_zone = Zone::new(zone);
+    let drawn = text(&state, 80, 24);
+    assert!(drawn.contains("until Tue 24 Nov 2026 23:02 +01:00 (22:02 UTC)"), "{drawn}");
+}
+
+#[test]
+fn menus() {
+    let menu = |kind, cursor| {
+        let mut state = fleet();
+        state.dialog = Some(Dialog::Menu(Menu { kind, cursor, query: Input::new("re".into()) }));
+        state
+    };
+    snapshot_at("menu_sort", &menu(MenuKind::Sort, 6), 80, 24);
+    snapshot_at("menu_sort", &menu(MenuKind::Sort, 11), 40, 12);
+    snapshot_at("menu_columns", &menu(MenuKind::Columns, 1), 80, 24);
+    let copy = MenuKind::Copy(vec![
+        ("name".into(), "shop-prod".into()),
+        ("project id".into(), "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21".into()),
+        (
+            "API call".into(),
+            "POST https://ske.api.stackit.cloud/v2/projects/5f1c3d9a/clusters".into(),
+        ),
+    ]);
+    snapshot_at("menu_copy", &menu(copy, 1), 80, 24);
+    let commands = MenuKind::Commands(vec![
+        (Command::Refresh, "refresh".into(), "read again now".into()),
+        (Command::Reconcile, "reconcile".into(), "ask SKE to reconcile the cluster again".into()),
+        (Command::WakeUp, "wake-up".into(), "wake a hibernated cluster up".into()),
+    ]);
+    snapshot_at("menu_commands", &menu(commands, 0), 80, 24);
+}
+
+#[test]
+fn questions() {
+    let mut state = opened("night", Tab::Overview);
+    let cluster = id(&state, "night");
+    let ask =
+        |action| ConfirmDialog { cluster: cluster.clone(), action, confirm: false, guard: guard() };
+    state.dialog = Some(Dialog::Confirm(Box::new(ask(Action::WakeUp))));
+    snapshot_at("wake_up", &state, 80, 24);
+    snapshot_at("wake_up", &state, 40, 12);
+    state.dialog = Some(Dialog::Confirm(Box::new(ask(Action::Reconcile))));
+    snapshot_at("reconcile", &state, 80, 24);
+    let why = "The start of shop-prod is being sent.".to_owned();
+    state.dialog = Some(Dialog::Quit { leave: false, why });
+    snapshot_at("quit", &state, 80, 24);
+    snapshot_at("quit", &state, 40, 12);
+}
+
+#[test]
+fn help_is_made_from_the_keymap() {
+    let mut state = fleet();
+    state.help = Some((Context::Fleet, 0));
+    snapshot("help", &state);
+    state.help = Some((Context::Form, 9_999));
+    snapshot_at("help_end", &state, 80, 24);
+    state.keymap = keymap_with("rotate", "X");
+    state.help = Some((Context::Fleet, 0));
+    assert!(text(&state, 100, 40).contains(" X "));
+}
+
+#[test]
+fn activity_newest_first() {
+    let mut state = fleet();
+    state.screen = Screen::Activity(Box::new(Screen::Fleet));
+    snapshot("activity", &state);
+    state.activity.clear();
+    snapshot_at("activity_none", &state, 80, 24);
+}
+
+#[test]
+fn messages_stand_above_the_keys() {
+    let mut state = fleet();
+    state.toast =
+        Some(Toast { text: "Copied. Cleared in 45s.".into(), until: std::time::Duration::MAX });
+    assert!(text(&state, 80, 24).contains("▸ Copied. Cleared in 45s."));
+    state.errors.push_back(refusal());
+    state.errors.push_back(refusal());
+    snapshot_at("error", &state, 140, 40);
+    snapshot_at("error", &state, 80, 24);
+    snapshot_at("error", &state, 40, 12);
+}
+
+#[test]
+fn tty_05_too_small_says_counts_and_the_worst_cluster() {
+    snapshot_at("too_small", &fleet(), 29, 7);
+    snapshot_at("too_small", &fleet(), 60, 3);
+    assert!(text(&fleet(), 29, 7).contains("pay-prod"));
+}
+
+#[test]
+fn only_visible_rows_are_drawn() {
+    let few = many(100);
+    let many = many(10_000);
+    let (small, small_metrics) = drawn(&few, 80, 24);
+    let (large, large_metrics) = drawn(&many, 80, 24);
+    let rows = |metrics: &crate::app::state::Metrics| {
+        metrics.targets.iter().filter(|target| matches!(target.what, Clickable::Row(_))).count()
+    };
+    assert_eq!(rows(&small_metrics), rows(&large_metrics));
+    assert_eq!(rows(&large_metrics), large_metrics.page_rows);
+    let names = |buffer: &ratatui::buffer::Buffer| {
+        (4..20).map(|y| buffer[(9, y)].symbol().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&small), names(&large));
+}
+
+#[test]
+fn the_cursor_is_on_the_screen_wherever_the_offset_is() {
+    let mut state = many(500);
+    for (offset, cursor) in [(0, 499), (499, 0), (9_999, 250), (100, 101), (490, 499)] {
+        state.offset = offset;
+        state.cursor = Some(state.fleet.shown[cursor].clone());
+        let name = state.fleet.shown[cursor].name.to_string();
+        for (columns, rows) in SIZES {
+            let drawn = text(&state, columns, rows);
+            let row = drawn.lines().find(|line| line.contains('▌') && line.contains(&name));
+            assert!(row.is_some(), "{name} from {offset} at {columns}x{rows}\n{drawn}");
+        }
+    }
+}
+
+#[test]
+fn tty_12_wide_characters_keep_the_columns_aligned() {
+    let mut state = fleet();
+    let project = id(&state, "shop-prod").scope.project;
+    state.fleet.projects.insert(project, "漢字プロジェクト・東京リージョン".into());
+    let drawn = text(&state, 100, 30);
+    let place = |name: &str| {
+        let line = drawn.lines().find(|line| line.contains(name)).unwrap();
+        let at = line.find("eu0").unwrap();
+        crate::domain::text::width(&line[..at])
+    };
+    assert_eq!(place("shop-prod2"), place("data-lake"));
+    let title = drawn.lines().find(|line| line.contains("REG")).unwrap();
+    assert_eq!(crate::domain::text::width(&title[..title.find("REG").unwrap()]), place("pay-prod"));
+}
+
+#[test]
+fn colours_carry_the_state() {
+    let mut state = fleet();
+    state.cursor = Some(id(&state, "web-stage"));
+    for choice in ThemeChoice::ALL {
+        state.theme = choice;
+        let (buffer, _) = drawn(&state, 80, 24);
+        let theme = Theme::of(&state);
+        let cell = |glyph: &str| {
+            buffer.content.iter().skip(80 * 4).find(|cell| cell.symbol() == glyph).unwrap().clone()
+        };
+        for (glyph, tone) in [("✗", Tone::Bad), ("◑", Tone::Attention), ("◔", Tone::Busy)] {
+            let style = theme.tone(tone);
+            let found = cell(glyph);
+            assert_eq!(found.fg, style.fg.unwrap_or_default(), "{choice:?} {glyph}");
+            assert!(found.modifier.contains(style.add_modifier), "{choice:?} {glyph}");
+        }
+        assert!(buffer.content.iter().all(|cell| cell.bg == ratatui::style::Color::Reset));
+    }
+}
+
+#[test]
+fn the_cursor_row_stands_out_without_colours() {
+    let mut state = fleet();
+    state.theme = ThemeChoice::Mono;
+    let (buffer, metrics) = drawn(&state, 80, 24);
+    let row = metrics.targets.iter().find(|target| target.what == Clickable::Row(0)).unwrap();
+    let cell = &buffer[(row.area.0 + 5, row.area.1)];
+    assert!(cell.modifier.contains(Modifier::REVERSED));
+    assert!(buffer.content.iter().all(|cell| cell.fg == ratatui::style::Color::Reset));
+}
+
+#[test]
+fn tty_09_ascii_mode_draws_nothing_else() {
+    for mut state in every_screen() {
+        state.settings.ascii = true;
+        for (columns, rows) in [(140, 40), (80, 24), (40, 12), (20, 4)] {
+            let (buffer, _) = drawn(&state, columns, rows);
+            let odd = buffer.content.iter().find(|cell| !cell.symbol().is_ascii());
+            assert!(odd.is_none(), "{odd:?}");
+        }
+    }
+    let mut state = fleet();
+    state.settings.ascii = true;
+    snapshot_at("fleet_ascii", &state, 80, 24);
+    let mut state = rotating("shop-prod", Step::Complete, RotateStage::Asking);
+    state.settings.ascii = true;
+    snapshot_at("complete_ascii", &state, 80, 24);
+}
+
+#[test]
+fn what_lies_under_a_dialog_cannot_be_clicked() {
+    let (_, metrics) = drawn(&rotating("shop-prod", Step::Complete, RotateStage::Asking), 80, 24);
+    let what: Vec<_> = metrics.targets.iter().map(|target| target.what).collect();
+    assert_eq!(what, [Clickable::Cancel, Clickable::Confirm]);
+}
+
+#[test]
+fn the_footer_offers_only_what_works_now() {
+    let mut state = fleet();
+    state.cursor = Some(id(&state, "pay-prod"));
+    let last = |state: &State| text(state, 100, 30).lines().last().unwrap().to_owned();
+    assert!(!last(&state).contains("complete…"), "{}", last(&state));
+    state.cursor = Some(id(&state, "shop-prod"));
+    assert!(last(&state).contains("R complete…"));
+    state.settings.read_only = true;
+    assert!(!last(&state).contains("complete…"));
+    assert!(!last(&state).contains("kubeconfig"));
+}
+
+#[test]
+fn columns_follow_the_width_and_the_choice() {
+    let mut state = fleet();
+    for column in COLUMNS.iter().filter(|column| column.from == 0 && column.id == "name") {
+        assert!(text(&state, 40, 12).contains(column.title));
+    }
+    assert!(text(&state, 250, 50).contains("NEXT STEP"));
+    state.look.columns = vec!["phase".into(), "version".into()];
+    let drawn = text(&state, 250, 50);
+    assert!(drawn.contains("K8S") && !drawn.contains("NEXT STEP"));
+}
+
+/// Every screen and dialog once.
+fn every_screen() -> Vec<State> {
+    let mut help = fleet();
+    help.help = Some((Context::Cluster, 3));
+    let mut error = fleet();
+    error.errors.push_back(refusal());
+    let mut log = fleet();
+    log.screen = Screen::Activity(Box::new(Screen::Fleet));
+    let mut trouble = fleet();
+    failing(&mut trouble);
+    let mut sort = fleet();
+    sort.dialog =
+        Some(Dialog::Menu(Menu { kind: MenuKind::Sort, cursor: 2, query: Input::default() }));
+    let mut quit = fleet();
+    quit.dialog = Some(Dialog::Quit { leave: true, why: "something is being sent".into() });
+    let mut typed = rotating("legacy-7", Step::Start, RotateStage::Changed("it moved".into()));
+    if let Some(Dialog::Rotate(dialog)) = &mut typed.dialog {
+        dialog.wants_name = true;
+        dialog.focus = Focus::Confirm;
+        dialog.typed_note = Some("not the name\u{1b}[31m".into());
+        dialog.scroll = 900;
+    }
+    vec![
+        empty(),
+        fleet(),
+        many(40),
+        help,
+        error,
+        log,
+        trouble,
+        sort,
+        quit,
+        typed,
+        opened("pay-prod", Tab::Overview),
+        opened("pay-prod", Tab::Rotation),
+        opened("shop-prod", Tab::Activity),
+        rotating("shop-prod", Step::Complete, RotateStage::Asking),
+        rotating("web-stage", Step::Start, RotateStage::Failed(refusal())),
+        issuing(form("shop-prod")),
+        issuing(form("legacy-7")),
+    ]
+}
+
+#[test]
+fn host_01_no_control_character_reaches_the_screen() {
+    for state in every_screen() {
+        let (buffer, _) = drawn(&state, 100, 30);
+        assert!(buffer.content.iter().all(|cell| !cell.symbol().chars().any(char::is_control)));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn tty_03_no_size_breaks_the_drawing(
+        columns in 1_u16..=60,
+        rows in 1_u16..=20,
+        which in 0_usize..17,
+        theme in 0_usize..5,
+    ) {
+        let mut screens = every_screen();
+        let mut state = screens.swap_remove(which);
+        state.theme = ThemeChoice::ALL[theme];
+        let (_, metrics) = drawn(&state, columns, rows);
+        for target in metrics.targets {
+            let (x, y, wide, high) = target.area;
+            prop_assert!(x + wide <= columns && y + high <= rows, "{:?}", target);
+        }
+    }
+}

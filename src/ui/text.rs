@@ -1,0 +1,178 @@
+//! Fits text into cells: padding, wrapping, and lines whose left and right ends both matter.
+
+use ratatui::text::{Line, Span};
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::domain::text::{cut_end, width};
+
+/// A count as cells of the screen.
+pub fn cells(count: usize) -> u16 {
+    u16::try_from(count).unwrap_or(u16::MAX)
+}
+
+/// Text at the left of exactly so many columns; cut at its end when too long.
+pub fn pad_end(text: &str, columns: usize) -> String {
+    let mut out = cut_end(text, columns);
+    let missing = columns.saturating_sub(width(&out));
+    out.extend(std::iter::repeat_n(' ', missing));
+    out
+}
+
+/// Text at the right of exactly so many columns; cut at its end when too long.
+pub fn pad_start(text: &str, columns: usize) -> String {
+    let cut = cut_end(text, columns);
+    let mut out = " ".repeat(columns.saturating_sub(width(&cut)));
+    out.push_str(&cut);
+    out
+}
+
+/// Blanks.
+pub fn blanks(columns: usize) -> Span<'static> {
+    Span::raw(" ".repeat(columns))
+}
+
+/// Breaks a text at its blanks into lines of at most so many columns; words that are longer are broken.
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(1);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && width(&line) + 1 + width(word) > columns {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        if width(&line) + width(word) <= columns {
+            line.push_str(word);
+            continue;
+        }
+        for grapheme in word.graphemes(true) {
+            if !line.is_empty() && width(&line) + width(grapheme) > columns {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push_str(grapheme);
+        }
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+/// At most `rows` wrapped lines; the last one ends in an ellipsis when something was left out.
+pub fn wrap_to(text: &str, columns: usize, rows: usize) -> Vec<String> {
+    let mut lines = wrap(text, columns);
+    if lines.len() > rows {
+        lines.truncate(rows);
+        if let Some(last) = lines.last_mut() {
+            let mut cut = cut_end(last, columns.saturating_sub(2));
+            if !cut.ends_with('…') {
+                cut.push_str(" …");
+            }
+            *last = cut;
+        }
+    }
+    lines
+}
+
+/// Columns of some spans.
+pub fn spans_width(spans: &[Span<'_>]) -> usize {
+    spans.iter().map(|span| width(&span.content)).sum()
+}
+
+/// Cuts spans at their end so that they take at most `columns`.
+pub fn cut_spans(spans: Vec<Span<'static>>, columns: usize) -> Vec<Span<'static>> {
+    if spans_width(&spans) <= columns {
+        return spans;
+    }
+    let mut left = columns;
+    let mut out = Vec::new();
+    for span in spans {
+        let wide = width(&span.content);
+        if wide <= left {
+            left -= wide;
+            out.push(span);
+        } else {
+            // The span before may have filled the line to its last column: its end makes room for the ellipsis.
+            if left > 0 {
+                out.push(Span::styled(cut_end(&span.content, left), span.style));
+            }
+            break;
+        }
+    }
+    out
+}
+
+/// A line of exactly so many columns with something at both ends; the left end is cut when both do not fit.
+pub fn spread(
+    left: Vec<Span<'static>>,
+    right: Vec<Span<'static>>,
+    columns: usize,
+) -> Line<'static> {
+    let right = cut_spans(right, columns);
+    let room = columns.saturating_sub(spans_width(&right));
+    let room_left = if right.is_empty() { room } else { room.saturating_sub(1) };
+    let mut spans = cut_spans(left, room_left);
+    let gap = room.saturating_sub(spans_width(&spans));
+    spans.push(blanks(gap));
+    spans.extend(right);
+    Line::from(spans)
+}
+
+/// Joins the longest beginning of optional parts that fits; each part carries its own spacing.
+pub fn as_fits(parts: Vec<Vec<Span<'static>>>, columns: usize) -> Vec<Span<'static>> {
+    let mut out: Vec<Span<'static>> = Vec::new();
+    for part in parts {
+        if spans_width(&out) + spans_width(&part) > columns {
+            continue;
+        }
+        out.extend(part);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use ratatui::text::Span;
+
+    use crate::domain::text::{clean, width};
+    use crate::ui::text::{pad_end, pad_start, spread, wrap, wrap_to};
+
+    #[test]
+    fn tty_12_wide_characters_count_as_two_columns() {
+        assert_eq!(pad_end("漢字", 6), "漢字  ");
+        assert_eq!(pad_end("漢字漢字", 5), "漢字…");
+        assert_eq!(pad_start("é", 3), "  é");
+    }
+
+    #[test]
+    fn a_spread_line_keeps_its_right_end() {
+        let line = spread(vec![Span::raw("a long left end")], vec![Span::raw("right")], 12);
+        assert_eq!(line.to_string(), "a lon… right");
+    }
+
+    #[test]
+    fn wrapped_text_that_is_cut_says_so() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap_to("one two three", 7, 1), ["one …"]);
+    }
+
+    proptest! {
+        #[test]
+        fn wrapped_lines_fit_and_lose_nothing(text in "[a-z漢 ]{0,60}", columns in 2_usize..20) {
+            let lines = wrap(&clean(&text), columns);
+            prop_assert!(lines.iter().all(|line| width(line) <= columns));
+            let squeeze = |text: &str| text.replace(' ', "");
+            prop_assert_eq!(squeeze(&lines.concat()), squeeze(&text));
+        }
+
+        #[test]
+        fn padded_text_has_exactly_its_columns(text in any::<String>(), columns in 0_usize..20) {
+            let text = clean(&text);
+            prop_assert_eq!(width(&pad_end(&text, columns)), columns);
+            prop_assert_eq!(width(&pad_start(&text, columns)), columns);
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Turns meanings into styles, and every glyph into ASCII where only that can be drawn.
+
+use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::symbols::border;
+use ratatui::text::Span;
+use ratatui::widgets::{Block, BorderType};
+
+use crate::app::columns::Tone;
+use crate::app::settings::ThemeChoice;
+use crate::app::state::State;
+
+/// What a part of the screen is, beside the meaning of its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The one accent: cursor bar, keys, focus.
+    Accent,
+    /// Border of a pane.
+    Border,
+    /// Border of a dialog.
+    DialogBorder,
+    /// Title in a border, name of a thing.
+    Title,
+    /// Heading of a column or label of a fact.
+    Label,
+    /// The row under the cursor.
+    Selected,
+    /// A button or choice that has the focus.
+    Focus,
+    /// Something that cannot be done now.
+    Off,
+}
+
+/// Colours and glyphs of one drawing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Theme {
+    /// Which colours.
+    pub choice: ThemeChoice,
+    /// Whether only ASCII is drawn.
+    pub ascii: bool,
+}
+
+/// The colours of a theme; `None` is the user's own foreground.
+struct Palette {
+    accent: Option<Color>,
+    dim: Option<Color>,
+    busy: Option<Color>,
+    attention: Option<Color>,
+    bad: Option<Color>,
+    good: Option<Color>,
+    warn: Option<Color>,
+}
+
+const fn rgb(hex: u32) -> Option<Color> {
+    Some(Color::from_u32(hex))
+}
+
+impl Theme {
+    /// The theme of a state.
+    pub fn of(state: &State) -> Self {
+        Self { choice: state.theme, ascii: state.settings.ascii }
+    }
+
+    fn palette(self) -> Palette {
+        match self.choice {
+            // Of the sixteen, those that stand out on black and on white alike; the background stays unknown.
+            ThemeChoice::Auto => Palette {
+                accent: Some(Color::Cyan),
+                dim: None,
+                busy: Some(Color::LightBlue),
+                attention: Some(Color::Magenta),
+                bad: Some(Color::Red),
+                good: Some(Color::Green),
+                warn: Some(Color::Yellow),
+            },
+            ThemeChoice::Dark => Palette {
+                accent: rgb(0x0082_aaff),
+                dim: rgb(0x0084_8ca8),
+                busy: rgb(0x007f_dbe6),
+                attention: rgb(0x00ff_cb6b),
+                bad: rgb(0x00ff_6e7a),
+                good: rgb(0x008f_c98a),
+                warn: rgb(0x00f5_9e5c),
+            },
+            ThemeChoice::Light => Palette {
+                accent: rgb(0x0024_50b5),
+                dim: rgb(0x0068_6e7d),
+                busy: rgb(0x0000_6478),
+                attention: rgb(0x0083_5200),
+                bad: rgb(0x00b3_1d28),
+                good: rgb(0x0036_6b25),
+                warn: rgb(0x00a0_4200),
+            },
+            ThemeChoice::HighContrast => Palette {
+                accent: None,
+                dim: None,
+                busy: Some(Color::LightBlue),
+                attention: Some(Color::Magenta),
+                bad: Some(Color::Red),
+                good: None,
+                warn: None,
+            },
+            ThemeChoice::Mono => Palette {
+                accent: None,
+                dim: None,
+                busy: None,
+                attention: None,
+                bad: None,
+                good: None,
+                warn: None,
+            },
+        }
+    }
+
+    /// Style of a text by its meaning.
+    pub fn tone(self, tone: Tone) -> Style {
+        let palette = self.palette();
+        let strong = matches!(self.choice, ThemeChoice::HighContrast | ThemeChoice::Mono);
+        match tone {
+            Tone::Plain => Style::new(),
+            Tone::Dim => self.dim(),
+            Tone::Busy => paint(palette.busy),
+            Tone::Attention => {
+                let style = paint(palette.attention).add_modifier(Modifier::BOLD);
+                if strong { style.add_modifier(Modifier::UNDERLINED) } else { style }
+            }
+            Tone::Bad => {
+                let style = paint(palette.bad).add_modifier(Modifier::BOLD);
+                if strong { style.add_modifier(Modifier::REVERSED) } else { style }
+            }
+            Tone::Good => paint(palette.good),
+            Tone::Warn => {
+                let style = paint(palette.warn);
+                if strong { style.add_modifier(Modifier::BOLD) } else { style }
+            }
+        }
+    }
+
+    fn dim(self) -> Style {
+        match (self.palette().dim, self.choice) {
+            (Some(color), _) => Style::new().fg(color),
+            (None, ThemeChoice::HighContrast) => Style::new(),
+            (None, _) => Style::new().add_modifier(Modifier::DIM),
+        }
+    }
+
+    /// Style of a part of the screen.
+    pub fn role(self, role: Role) -> Style {
+        let accent = paint(self.palette().accent);
+        match role {
+            Role::Accent => accent.add_modifier(Modifier::BOLD),
+            Role::DialogBorder => accent,
+            Role::Title => Style::new().add_modifier(Modifier::BOLD),
+            Role::Border | Role::Label | Role::Off => self.dim(),
+            Role::Selected => match self.choice {
+                ThemeChoice::HighContrast | ThemeChoice::Mono => {
+                    Style::new().add_modifier(Modifier::REVERSED)
+                }
+                ThemeChoice::Auto | ThemeChoice::Dark | ThemeChoice::Light => {
+                    Style::new().add_modifier(Modifier::BOLD)
+                }
+            },
+            Role::Focus => accent.add_modifier(Modifier::BOLD | Modifier::REVERSED),
+        }
+    }
+
+    /// A piece of text with a meaning.
+    pub fn span(self, text: impl Into<String>, tone: Tone) -> Span<'static> {
+        Span::styled(text.into(), self.tone(tone))
+    }
+
+    /// A piece of text that plays a part.
+    pub fn part(self, text: impl Into<String>, role: Role) -> Span<'static> {
+        Span::styled(text.into(), self.role(role))
+    }
+
+    /// A pane: rounded single border.
+    pub fn pane(self) -> Block<'static> {
+        let block = Block::bordered().border_style(self.role(Role::Border));
+        if self.ascii {
+            block.border_set(ASCII_BORDER)
+        } else {
+            block.border_type(BorderType::Rounded)
+        }
+    }
+
+    /// A dialog: heavy border.
+    pub fn dialog(self) -> Block<'static> {
+        let block = Block::bordered().border_style(self.role(Role::DialogBorder));
+        if self.ascii {
+            block.border_set(border::Set {
+                horizontal_top: "=",
+                horizontal_bottom: "=",
+                ..ASCII_BORDER
+            })
+        } else {
+            block.border_type(BorderType::Thick)
+        }
+    }
+
+    /// The name of a key as it can be drawn: arrows and Enter have no ASCII sign.
+    pub fn key(self, label: &str) -> String {
+        if !self.ascii {
+            return label.to_owned();
+        }
+        label
+            .replace('⏎', "enter")
+            .replace('↑', "up")
+            .replace('↓', "down")
+            .replace('←', "left")
+            .replace('→', "right")
+    }
+}
+
+fn paint(color: Option<Color>) -> Style {
+    color.map_or_else(Style::new, |color| Style::new().fg(color))
+}
+
+const ASCII_BORDER: border::Set<'static> = border::Set {
+    top_left: "+",
+    top_right: "+",
+    bottom_left: "+",
+    bottom_right: "+",
+    vertical_left: "|",
+    vertical_right: "|",
+    horizontal_top: "-",
+    horizontal_bottom: "-",
+};
+
+/// Replaces every cell that is not ASCII by its plain form. One pass over the cells of the screen, so that no text,
+/// foreign or own, can slip through.
+pub fn to_ascii(buffer: &mut Buffer) {
+    for cell in &mut buffer.content {
+        if cell.symbol().is_ascii() {
+            continue;
+        }
+        let mut characters = cell.symbol().chars();
+        let plain = characters.next().map_or(' ', plain_form);
+        cell.set_char(plain);
+    }
+}
+
+fn plain_form(c: char) -> char {
+    match c {
+        '◌' | '·' => '.',
+        '◔' => '/',
+        '◑' => 'P',
+        '◕' => '\\',
+        '●' | '•' => '*',
+        '✗' | '×' => 'x',
+        '○' => 'o',
+        '∅' | '─' | '┄' | '–' | '—' => '-',
+        '━' | '═' => '=',
+        '│' | '┃' | '▏' => '|',
+        '╭' | '╮' | '╰' | '╯' | '┏' | '┓' | '┗' | '┛' | '✓' => '+',
+        '█' | '▰' => '#',
+        '▱' => '.',
+        '▌' | '▸' | '→' | '›' => '>',
+        '←' | '◀' | '‹' => '<',
+        '↑' => '^',
+        '↓' => 'v',
+        '…' => '~',
+        '“' | '”' => '"',
+        '‘' | '’' => '\'',
+        '\u{a0}' => ' ',
+        _ => '?',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::style::{Color, Modifier};
+
+    use crate::app::columns::Tone;
+    use crate::app::settings::ThemeChoice;
+    use crate::ui::theme::{Role, Theme};
+
+    const TONES: [Tone; 7] =
+        [Tone::Plain, Tone::Dim, Tone::Busy, Tone::Attention, Tone::Bad, Tone::Good, Tone::Warn];
+    const ROLES: [Role; 8] = [
+        Role::Accent,
+        Role::Border,
+        Role::DialogBorder,
+        Role::Title,
+        Role::Label,
+        Role::Selected,
+        Role::Focus,
+        Role::Off,
+    ];
+
+    fn theme(choice: ThemeChoice) -> Theme {
+        Theme { choice, ascii: false }
+    }
+
+    #[test]
+    fn no_theme_paints_a_background() {
+        for choice in ThemeChoice::ALL {
+            for tone in TONES {
+                assert_eq!(theme(choice).tone(tone).bg, None, "{choice:?} {tone:?}");
+            }
+            for role in ROLES {
+                assert_eq!(theme(choice).role(role).bg, None, "{choice:?} {role:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn monochrome_has_no_colour_and_still_tells_urgent_from_calm() {
+        let mono = theme(ThemeChoice::Mono);
+        assert!(TONES.iter().all(|tone| mono.tone(*tone).fg.is_none()));
+        assert!(ROLES.iter().all(|role| mono.role(*role).fg.is_none()));
+        assert_ne!(mono.tone(Tone::Attention), mono.tone(Tone::Plain));
+        assert!(mono.tone(Tone::Bad).add_modifier.contains(Modifier::REVERSED));
+    }
+
+    #[test]
+    fn tty_11_the_automatic_theme_uses_the_sixteen_colours_alone() {
+        for tone in TONES {
+            let style = theme(ThemeChoice::Auto).tone(tone);
+            assert!(!matches!(style.fg, Some(Color::Rgb(..) | Color::Indexed(_))));
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The last lines of every screen: what was said last, and the keys that do something now.
+//!
+//! ```text
+//!  ! SKE refused the start: another operation is running          esc dismiss · y copy
+//!  ⏎ open   R start…   K kubeconfig   / filter   y copy   ? help            2 marked  2/44
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::availability::{can, due_step};
+use crate::app::columns::Tone;
+use crate::app::keymap::{BINDINGS, Binding, Command, Context};
+use crate::app::state::{Screen, State};
+use crate::domain::text::width;
+use crate::ui::text::{blanks, cut_spans, spans_width, spread, wrap_to};
+use crate::ui::theme::{Role, Theme};
+
+/// Hints that are shown at most.
+const HINTS: usize = 7;
+
+/// Rows that the footer takes on a screen of this size.
+pub fn rows(state: &State, area: Rect) -> u16 {
+    if area.height < 10 {
+        return 1;
+    }
+    match state.errors.front() {
+        Some(error) if state.filtering.is_none() => {
+            let lines =
+                wrap_to(&error_text(error), usize::from(area.width.saturating_sub(4)), 4).len();
+            // One more for the words that say what to do with it.
+            crate::ui::text::cells(lines + 1 + usize::from(area.width < 60)).min(area.height / 3)
+        }
+        _ => 2,
+    }
+}
+
+fn error_text(error: &crate::domain::failure::Failure) -> String {
+    let trace = error.trace.as_ref().map(|trace| format!(" Trace id {trace}.")).unwrap_or_default();
+    let text = error.to_string();
+    let stop = if text.ends_with('.') { "" } else { "." };
+    format!("{text}{stop}{trace}")
+}
+
+/// Draws it; `status` is what the screen itself has to say while nothing else does.
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    status: Vec<Span<'static>>,
+    row: Option<(usize, usize)>,
+) {
+    let columns = usize::from(area.width);
+    let mut lines = message_lines(state, theme, columns, usize::from(area.height), status);
+    let one_line = area.height < 2;
+    let something_said = state.toast.is_some() || !state.errors.is_empty();
+    if one_line && (something_said || state.filtering.is_some()) {
+        lines.truncate(1);
+    } else {
+        lines.truncate(usize::from(area.height.saturating_sub(1)));
+        lines.push(hint_line(state, theme, columns, row));
+    }
+    frame.render_widget(Text::from(lines), area);
+}
+
+fn message_lines(
+    state: &State,
+    theme: Theme,
+    columns: usize,
+    rows: usize,
+    status: Vec<Span<'static>>,
+) -> Vec<Line<'static>> {
+    if state.filtering.is_some() {
+        return vec![filter_line(state, theme, columns)];
+    }
+    if let Some(error) = state.errors.front() {
+        let more = state.errors.len() - 1;
+        let more = if more == 0 { String::new() } else { format!("{more} more · ") };
+        let hint = vec![theme.span(format!("{more}esc dismiss · y copy "), Tone::Dim)];
+        let mut texts = wrap_to(&error_text(error), columns.saturating_sub(4), rows.max(2) - 1);
+        let last = texts.pop().unwrap_or_default();
+        let mark = |first: bool| theme.span(if first { " ✗ " } else { "   " }, Tone::Bad);
+        let mut lines: Vec<Line<'static>> = texts
+            .into_iter()
+            .enumerate()
+            .map(|(index, text)| Line::from(vec![mark(index == 0), Span::raw(text)]))
+            .collect();
+        let first = lines.is_empty();
+        if width(&last) + 4 + spans_width(&hint) > columns && lines.len() + 2 < rows {
+            lines.push(Line::from(vec![mark(first), Span::raw(last)]));
+            lines.push(spread(Vec::new(), hint, columns));
+        } else {
+            lines.push(spread(vec![mark(first), Span::raw(last)], hint, columns));
+        }
+        while lines.len() + 1 < rows {
+            lines.insert(0, Line::default());
+        }
+        return lines;
+    }
+    if let Some(toast) = &state.toast {
+        let spans = vec![theme.part(" ▸ ", Role::Accent), Span::raw(toast.text.clone())];
+        return vec![Line::from(cut_spans(spans, columns))];
+    }
+    vec![Line::from(cut_spans(status, columns))]
+}
+
+fn filter_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
+    let shown = format!("{} of {} ", state.fleet.shown.len(), state.fleet.entries.len());
+    let left = vec![
+        theme.part(" / ", Role::Accent),
+        Span::raw(crate::domain::text::clean(&state.look.filter)),
+        theme.part("▏", Role::Accent),
+    ];
+    spread(left, vec![theme.span(shown, Tone::Dim)], columns)
+}
+
+fn hint_line(
+    state: &State,
+    theme: Theme,
+    columns: usize,
+    row: Option<(usize, usize)>,
+) -> Line<'static> {
+    let mut right = Vec::new();
+    if state.context() == Context::Fleet {
+        let marks = state.look.marks.len();
+        if marks > 0 {
+            right.push(theme.part(format!("{marks} marked"), Role::Accent));
+            right.push(Span::raw("  "));
+        }
+        if let Some((at, all)) = row {
+            right.push(theme.span(format!("{at}/{all} "), Tone::Dim));
+        }
+    }
+    let room = columns.saturating_sub(spans_width(&right) + 1);
+    let gap = if columns < 60 { 1 } else { 3 };
+    spread(hints(state, theme, room, gap), right, columns)
+}
+
+/// The hints that fit: the first ones, and always the way back and the help if there are such.
+fn hints(state: &State, theme: Theme, room: usize, gap: usize) -> Vec<Span<'static>> {
+    let context = state.context();
+    let mut possible: Vec<(u8, &Binding)> = BINDINGS
+        .iter()
+        .filter(|binding| binding.contexts.contains(&context))
+        .filter_map(|binding| binding.hint.map(|hint| (hint, binding)))
+        .filter(|(_, binding)| can(state, binding.command).is_ok())
+        .collect();
+    possible.sort_by_key(|(hint, _)| *hint);
+    let (last, first): (Vec<_>, Vec<_>) = possible
+        .into_iter()
+        .partition(|(_, binding)| matches!(binding.command, Command::Back | Command::Help));
+    let text = |binding: &Binding| {
+        let key = theme.key(&state.keymap.label(binding));
+        (key, label(state, binding))
+    };
+    let wide = |binding: &Binding| {
+        let (key, label) = text(binding);
+        width(&key) + 1 + width(&label) + gap
+    };
+    let mut used: usize = 1 + last.iter().map(|(_, binding)| wide(binding)).sum::<usize>();
+    let mut chosen = Vec::new();
+    for (_, binding) in first.iter().take(HINTS.saturating_sub(last.len())) {
+        if used + wide(binding) <= room {
+            used += wide(binding);
+            chosen.push(*binding);
+        }
+    }
+    chosen.extend(last.iter().map(|(_, binding)| *binding));
+    let mut spans = vec![Span::raw(" ")];
+    for binding in chosen {
+        let (key, label) = text(binding);
+        spans.push(theme.part(key, Role::Accent));
+        spans.push(Span::raw(format!(" {label}")));
+        spans.push(blanks(gap));
+    }
+    spans
+}
+
+fn label(state: &State, binding: &Binding) -> String {
+    match (binding.command, &state.screen) {
+        (Command::Rotate, _) => {
+            due_step(state).map_or(binding.label.to_owned(), |step| format!("{step}…"))
+        }
+        (Command::Back, Screen::Fleet) if state.dialog.is_none() && state.help.is_none() => {
+            if !state.errors.is_empty() {
+                "dismiss".to_owned()
+            } else if state.look.filter.is_empty() || state.filtering.is_some() {
+                binding.label.to_owned()
+            } else {
+                "clear filter".to_owned()
+            }
+        }
+        _ => binding.label.to_owned(),
+    }
+}

@@ -1,0 +1,91 @@
+//! The top line of every screen: where one is at the left; mode and freshness at the right.
+
+use ratatui::text::Span;
+
+use crate::app::columns::Tone;
+use crate::app::state::State;
+use crate::domain::age::{long, narrow};
+use crate::ui::theme::{Role, Theme};
+
+/// Whether anything may be changed, whether this is a rehearsal, and how old what one sees is.
+pub fn status(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>> {
+    let mut spans = Vec::new();
+    if state.settings.rehearsal {
+        spans.push(theme.part("DEMO", Role::Accent));
+        spans.push(Span::raw("  "));
+    }
+    if columns >= 60 || state.settings.read_only {
+        spans.push(if state.settings.read_only {
+            theme.part("READ-ONLY", Role::Title)
+        } else {
+            theme.span("WRITE", Tone::Dim)
+        });
+        spans.push(Span::raw("  "));
+    }
+    spans.extend(freshness(state, theme, columns));
+    spans.push(Span::raw(" "));
+    spans
+}
+
+fn freshness(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>> {
+    let age = state
+        .fleet
+        .oldest_seen()
+        .map(|seen| state.now.steady.saturating_sub(seen.steady))
+        .and_then(|age| jiff::SignedDuration::try_from(age).ok());
+    let short = columns < 50;
+    if state.signed_out.is_some() {
+        return vec![theme.span("✗ signed out", Tone::Bad)];
+    }
+    let Some(age) = age else {
+        return if state.fleet.failing().next().is_some() {
+            vec![theme.span("✗ no data", Tone::Bad)]
+        } else {
+            vec![theme.span("◌ reading", Tone::Dim)]
+        };
+    };
+    if state.is_live() {
+        let text = if short { narrow(age) } else { format!("live {}", long(age)) };
+        vec![theme.span("● ", Tone::Good), theme.span(text, Tone::Dim)]
+    } else if state.fleet.failing().next().is_none() {
+        vec![theme.span("◌ reading", Tone::Dim)]
+    } else {
+        let text = if short { narrow(age) } else { format!("stale {}", long(age)) };
+        vec![theme.span(format!("~ {text}"), Tone::Warn)]
+    }
+}
+
+/// The program's name and the way to the present screen.
+pub fn path(theme: Theme, parts: &[&str]) -> Vec<Span<'static>> {
+    let mut spans = vec![Span::raw(" "), theme.part("skeys", Role::Accent), Span::raw("  ")];
+    let last = parts.len().saturating_sub(1);
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            spans.push(theme.span(" › ", Tone::Dim));
+        }
+        spans.push(if index == last {
+            theme.part((*part).to_owned(), Role::Title)
+        } else {
+            theme.span((*part).to_owned(), Tone::Dim)
+        });
+    }
+    spans
+}
+
+/// Who acts, by which token, until when.
+pub fn identity(state: &State, theme: Theme, full: bool) -> Vec<Span<'static>> {
+    let Some(identity) = &state.identity else { return Vec::new() };
+    let mut spans = vec![
+        theme.span("as ", Tone::Dim),
+        Span::raw(crate::domain::text::cut_middle(&identity.who, 30)),
+    ];
+    if full {
+        let until = match identity.until {
+            _ if identity.renews => ", renews itself".to_owned(),
+            Some(until) => format!(", until {}", state.zone().short(until)),
+            None => String::new(),
+        };
+        spans.push(theme.span(format!(" ({}{until})", identity.source), Tone::Dim));
+    }
+    spans
+}

@@ -1,0 +1,155 @@
+//! What is wrong with the reading itself: signed out, failing places, waits; and what is merely worth a word.
+
+use jiff::SignedDuration;
+use ratatui::text::{Line, Span};
+
+use crate::app::columns::Tone;
+use crate::app::fleet::ScopeStatus;
+use crate::app::state::State;
+use crate::domain::age::{long, since};
+use crate::domain::cluster::Scope;
+use crate::domain::text::plural;
+use crate::ui::text::{cut_spans, wrap_to};
+use crate::ui::theme::Theme;
+
+/// Failing places that get a line of their own.
+const LINES: usize = 2;
+
+/// Lines about trouble, most important first.
+pub fn lines(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let mut lines = signed_out(state, theme, columns);
+    if state.signed_out.is_some() {
+        return lines;
+    }
+    let failing = state.fleet.failing().count();
+    for (scope, status, failure, since_when) in state.fleet.failing().take(LINES) {
+        let next = match state.waits.get(scope) {
+            Some(until) => format!("asked to wait until {}", state.zone().clock(*until)),
+            None => next_try(state, status.due, status.in_flight.is_some()),
+        };
+        let place = place(state, scope);
+        let text = format!(
+            "{place}: {} for {}, {next}",
+            failure.message,
+            long(since(since_when, state.now.wall))
+        );
+        let more = failing - LINES.min(failing);
+        let last = lines.len() + 1 == LINES.min(failing);
+        let mut spans = vec![theme.span(" ✗ ", Tone::Bad)];
+        let tail = if last && more > 0 { format!("  +{more} more") } else { String::new() };
+        let room = columns.saturating_sub(3 + crate::domain::text::width(&tail));
+        spans.push(Span::raw(shorten(&place, &failure.message, &text, room)));
+        spans.push(theme.span(tail, Tone::Dim));
+        lines.push(Line::from(cut_spans(spans, columns)));
+    }
+    lines.extend(waits(state, theme, columns));
+    lines
+}
+
+/// The whole sentence, or one whose middle, the server's words, is cut, so that place and next try stay.
+fn shorten(place: &str, message: &str, text: &str, room: usize) -> String {
+    use crate::domain::text::{cut_end, width};
+    let wide = width(text);
+    if wide <= room {
+        return text.to_owned();
+    }
+    let keep = width(message).saturating_sub(wide - room);
+    if keep < 8 {
+        return cut_end(text, room);
+    }
+    let tail = text
+        .strip_prefix(place)
+        .and_then(|rest| rest.strip_prefix(": "))
+        .and_then(|rest| rest.strip_prefix(message))
+        .unwrap_or_default();
+    format!("{place}: {}{tail}", cut_end(message, keep))
+}
+
+fn place(state: &State, scope: &Scope) -> String {
+    format!(
+        "{} · {}",
+        scope.region,
+        crate::domain::text::cut_middle(state.fleet.project_name(&scope.project), 20)
+    )
+}
+
+fn next_try(state: &State, due: std::time::Duration, in_flight: bool) -> String {
+    let left = due.saturating_sub(state.now.steady);
+    if in_flight || left.is_zero() {
+        return "trying now".to_owned();
+    }
+    SignedDuration::try_from(left)
+        .map_or_else(|_too_long| String::new(), |left| format!("next try in {}", long(left)))
+}
+
+fn waits(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let mut waiting = state.waits.iter().filter(|(scope, until)| {
+        **until > state.now.wall
+            && !state
+                .fleet
+                .scopes
+                .get(*scope)
+                .is_some_and(|scope| matches!(scope.status, ScopeStatus::Failing { .. }))
+    });
+    let Some((scope, until)) = waiting.next() else { return Vec::new() };
+    let more = waiting.count();
+    let more = if more == 0 { String::new() } else { format!("  +{more} more") };
+    let text = format!(
+        "{}: SKE asks to wait until {}{more}",
+        place(state, scope),
+        state.zone().clock(*until)
+    );
+    vec![Line::from(cut_spans(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)], columns))]
+}
+
+fn signed_out(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let Some((at, failure)) = &state.signed_out else { return Vec::new() };
+    let zone = state.zone();
+    let data = state.fleet.oldest_seen().map_or_else(
+        || " Nothing was read yet.".to_owned(),
+        |seen| format!(" Showing data of {}.", zone.clock(seen.wall)),
+    );
+    let hint = failure.hint.as_deref().unwrap_or("Get a new token, then press r");
+    let who = if state.identity.is_some() { format!(" of {}", state.who()) } else { String::new() };
+    let text = format!(
+        "SKE refuses the token{who} since {} ({}).{data} {}.",
+        zone.clock(*at),
+        failure.message,
+        hint.trim_end_matches('.')
+    );
+    wrap_to(&text, columns.saturating_sub(4), 3)
+        .into_iter()
+        .enumerate()
+        .map(|(index, line)| {
+            let mark = if index == 0 { " ✗ " } else { "   " };
+            Line::from(vec![theme.span(mark, Tone::Bad), Span::raw(line)])
+        })
+        .collect()
+}
+
+/// What is no trouble and still worth a word: regions that are not offered, items that could not be read.
+pub fn asides(state: &State) -> Vec<String> {
+    let mut regions: Vec<&str> = state
+        .fleet
+        .scopes
+        .iter()
+        .filter(|(_, scope)| matches!(scope.status, ScopeStatus::NotOffered))
+        .map(|(id, _)| id.region.as_str())
+        .collect();
+    regions.dedup();
+    regions.sort_unstable();
+    regions.dedup();
+    let mut texts = Vec::new();
+    if !regions.is_empty() {
+        texts.push(format!("{} not offered here", regions.join(", ")));
+    }
+    let skipped: usize = state.fleet.scopes.values().map(|scope| scope.skipped).sum();
+    if skipped > 0 {
+        texts.push(format!(
+            "{} could not be read and {} not shown",
+            plural(skipped, "entry", "entries"),
+            if skipped == 1 { "is" } else { "are" }
+        ));
+    }
+    texts
+}

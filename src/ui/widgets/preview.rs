@@ -1,0 +1,176 @@
+//! The pane beside the fleet: the cluster under the cursor in full.
+//!
+//! ```text
+//! ╭─ shop-prod ──────────────────────────╮
+//! │ phase   ◑ PREPARED                   │
+//! │ started Tue 24 Nov 2026 11:02 +00:00 │
+//! │ steps   ✓ 1 get access               │
+//! ╰──────────────────────────────────────╯
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::columns::{COLUMNS, SortKey, Tone, cell};
+use crate::app::fleet::Entry;
+use crate::app::state::State;
+use crate::domain::access::best;
+use crate::domain::age::{long, since};
+use crate::domain::cluster::Cluster;
+use crate::domain::text::cut_middle;
+use crate::ui::text::pad_end;
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::facts::Facts;
+use crate::ui::widgets::{rotation, stepper};
+
+/// Draws the pane.
+pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    let Some(entry) = state.subject() else {
+        frame.render_widget(theme.pane(), area);
+        return;
+    };
+    let columns = usize::from(area.width.saturating_sub(4));
+    let name = cut_middle(entry.cluster.id.name.as_str(), columns.saturating_sub(2));
+    let block = theme.pane().title(Line::from(vec![
+        Span::raw(" "),
+        theme.part(name, Role::Title),
+        Span::raw(" "),
+    ]));
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let inner =
+        Rect { x: inner.x.saturating_add(1), width: inner.width.saturating_sub(2), ..inner };
+    frame.render_widget(Text::from(lines(entry, state, theme, columns)), inner);
+}
+
+fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let cluster = &entry.cluster;
+    let mut facts = Facts::new(theme, columns, 8);
+    facts.fact(
+        "project",
+        vec![
+            Span::raw(cut_middle(state.fleet.project_name(cluster.id.project()), 20)),
+            theme.span(format!(" · {}", cluster.id.region()), Tone::Dim),
+        ],
+    );
+    facts.blank();
+    rotation_facts(entry, state, theme, &mut facts);
+    facts.blank();
+    for (index, spans) in stepper::tall(entry, state, theme, facts.room()).into_iter().enumerate() {
+        facts.fact(if index == 0 { "steps" } else { "" }, spans);
+    }
+    facts.blank();
+    let (next, tone) = rotation::next_sentence(entry, state);
+    facts.text("next", &next, tone);
+    facts.blank();
+    cluster_facts(cluster, state, theme, &mut facts);
+    facts.blank();
+    access_facts(entry, state, theme, &mut facts);
+    let told = next.contains("SKE reports") || next.starts_with("stuck");
+    if !cluster.problems.is_empty() && !(told && cluster.problems.len() == 1) {
+        facts.blank();
+        rotation::problems(entry, &mut facts, "SKE");
+    }
+    facts.into_lines()
+}
+
+fn rotation_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+    let cluster = &entry.cluster;
+    let zone = state.zone();
+    let now = state.now.wall;
+    let phase = COLUMNS
+        .iter()
+        .find(|column| column.sort == SortKey::Phase)
+        .map(|column| cell(column, entry, state));
+    let sign = crate::app::columns::glyph(entry, state);
+    let mut spans = vec![theme.span(sign.text, sign.tone), Span::raw(" ")];
+    if let Some(phase) = phase {
+        spans.push(theme.span(phase.text, phase.tone));
+    }
+    if let Some(at) = cluster.rotation.since() {
+        let word = match entry.phase_seen {
+            Some(seen) => format!("  for {}", long(since(seen, now))),
+            None => format!("  {} ago", long(since(at, now))),
+        };
+        spans.push(theme.span(word, Tone::Dim));
+    }
+    facts.fact("phase", spans);
+    if let Some(at) = cluster.rotation.initiated {
+        facts.fact("started", vec![Span::raw(zone.full(at))]);
+    }
+    if cluster.rotation.phase == crate::domain::rotation::Phase::Completed
+        && let Some(at) = cluster.rotation.completed
+    {
+        facts.fact("done", vec![Span::raw(zone.full(at))]);
+    }
+    if let Some(doubt) = cluster.rotation.doubt(now) {
+        facts.text("doubt", doubt, Tone::Warn);
+    }
+}
+
+fn cluster_facts(cluster: &Cluster, state: &State, theme: Theme, facts: &mut Facts) {
+    let now = state.now.wall;
+    let state_tone = match cluster.state {
+        crate::domain::cluster::ClusterState::Healthy => Tone::Dim,
+        crate::domain::cluster::ClusterState::Unhealthy => Tone::Bad,
+        _ => Tone::Warn,
+    };
+    facts.fact("state", vec![theme.span(cluster.state.word().to_owned(), state_tone)]);
+    facts.fact("k8s", version(cluster, now, theme));
+    for (index, pool) in cluster.pools.iter().take(4).enumerate() {
+        let label = if index == 0 { "pools" } else { "" };
+        let span = format!("{} {}–{}", pad_end(&pool.name, 8), pool.minimum, pool.maximum);
+        let rest = format!("  surge {} · unav {}", pool.max_surge, pool.max_unavailable);
+        facts.fact(label, vec![Span::raw(span), theme.span(rest, Tone::Dim)]);
+    }
+    if cluster.pools.len() > 4 {
+        facts.fact("", vec![theme.span(format!("{} more", cluster.pools.len() - 4), Tone::Dim)]);
+    }
+    if let Some((begin, end)) = &cluster.maintenance {
+        facts.fact("window", vec![Span::raw(format!("{begin}–{end} UTC"))]);
+    }
+    for schedule in cluster.schedules.iter().take(2) {
+        let zone = if schedule.timezone.is_empty() { "UTC" } else { &schedule.timezone };
+        facts.text(
+            "sleeps",
+            &format!("{} to {} {zone}", schedule.start, schedule.end),
+            Tone::Plain,
+        );
+    }
+}
+
+/// Version and when it ends.
+pub fn version(cluster: &Cluster, now: jiff::Timestamp, theme: Theme) -> Vec<Span<'static>> {
+    let mut spans = vec![Span::raw(cluster.version.as_str().to_owned())];
+    if let Some(at) = cluster.version_expires {
+        let left = at.duration_since(now);
+        let (text, tone) = if left.is_negative() {
+            (format!("  expired {} ago", long(since(at, now))), Tone::Bad)
+        } else if left < jiff::SignedDuration::from_hours(30 * 24) {
+            (format!("  expires in {}", long(left)), Tone::Warn)
+        } else {
+            (format!("  expires in {}", long(left)), Tone::Dim)
+        };
+        spans.push(theme.span(text, tone));
+    }
+    spans
+}
+
+fn access_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+    let now = state.now.wall;
+    match best(&state.fleet.accesses, &entry.cluster.id, now) {
+        Some(access) => {
+            let left = long(since(now, access.expires));
+            let mut spans = vec![Span::raw(format!("ends in {left}"))];
+            if access.breaks_on_complete(&entry.cluster) {
+                spans.push(theme.span("  BREAKS on complete", Tone::Bad));
+            }
+            facts.fact("access", spans);
+            facts.text("", &access.place, Tone::Dim);
+        }
+        None => {
+            facts.fact("access", vec![theme.span("none issued by skeys", Tone::Dim)]);
+        }
+    }
+}

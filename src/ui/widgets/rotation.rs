@@ -1,0 +1,173 @@
+//! Sentences about a cluster's rotation: what happens next, what was sent, what is known and what is not.
+
+use ratatui::text::Span;
+
+use crate::app::availability::{can_act, due_step};
+use crate::app::columns::{Tone, phase_glyph};
+use crate::app::fleet::Entry;
+use crate::app::keymap::{BINDINGS, Command};
+use crate::app::state::{Pending, PendingStage, State};
+use crate::domain::action::Action;
+use crate::domain::age::{long, since};
+use crate::domain::attention::{next_step, stuck_reason};
+use crate::domain::rotation::{Phase, Step};
+use crate::domain::text::plural;
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::facts::Facts;
+
+/// What happens next, in a sentence, and how urgent that is.
+pub fn next_sentence(entry: &Entry, state: &State) -> (String, Tone) {
+    let cluster = &entry.cluster;
+    let now = state.now.wall;
+    if let Some(gone) = entry.gone {
+        let text = format!("no longer listed since {}", state.zone().short(gone));
+        return (text, Tone::Warn);
+    }
+    if let Some(pending) = state.pending.get(&cluster.id) {
+        return (pending_sentence(state, pending), Tone::Busy);
+    }
+    if let Some(reason) = stuck_reason(cluster, now) {
+        return (format!("stuck: {reason}"), Tone::Bad);
+    }
+    let problem = cluster.problems.iter().find(|problem| !problem.is_only_incomplete());
+    if let Some(problem) = problem {
+        return (format!("SKE reports {}: {}", problem.code, problem.message), Tone::Warn);
+    }
+    let next = next_step(cluster, now, state.settings.overdue_after);
+    match (&cluster.rotation.phase, next) {
+        (Phase::Prepared, Some(text)) if text.starts_with("update clients") => (
+            "update every client, then complete; old credentials work until then".to_owned(),
+            Tone::Attention,
+        ),
+        (Phase::Preparing, _) => {
+            ("wait until all nodes are new; old credentials still work".to_owned(), Tone::Busy)
+        }
+        (Phase::Completing, _) => ("wait; SKE drops the old credentials".to_owned(), Tone::Busy),
+        (Phase::Never | Phase::Completed, Some(text)) if text.starts_with("start: overdue") => {
+            let age =
+                cluster.credentials_born().map(|born| long(since(born, now))).unwrap_or_default();
+            (format!("start a rotation; the credentials are {age} old"), Tone::Warn)
+        }
+        (_, Some(text)) => (text, Tone::Warn),
+        (_, None) => {
+            let age = cluster.credentials_born().map_or_else(String::new, |born| {
+                format!("; the credentials are {} old", long(since(born, now)))
+            });
+            (format!("nothing to do{age}"), Tone::Dim)
+        }
+    }
+}
+
+/// How a sent step stands, in the words of the whole product.
+pub fn pending_sentence(state: &State, pending: &Pending) -> String {
+    let done = match pending.step {
+        Step::Start => "the rotation started",
+        Step::Complete => "the rotation was completed",
+    };
+    match &pending.stage {
+        PendingStage::Sending => format!("Sending: {} the rotation …", pending.step),
+        PendingStage::Accepted { at, .. } => format!(
+            "Accepted at {}. Waiting for SKE to show it (usually under 3 minutes).",
+            state.zone().clock(*at)
+        ),
+        PendingStage::ReadingBack { .. } => {
+            format!("The connection broke before SKE answered. Checking whether {done} …")
+        }
+        PendingStage::Lost { .. } => {
+            "Cannot tell: SKE does not answer. Nothing will be sent again on its own.".to_owned()
+        }
+    }
+}
+
+/// The key of the step that is due; dimmed with its reason when it cannot be done now.
+pub fn key_line(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+    let Some(step) = due_step(state) else { return };
+    let words = match step {
+        Step::Start => "start the rotation",
+        Step::Complete => "complete the rotation",
+    };
+    let key = key_of(state, theme, Command::Rotate);
+    match can_act(state, entry, Action::Rotate(step)) {
+        Ok(()) => facts.line(vec![
+            Span::raw("    "),
+            theme.part(format!("{key}  "), Role::Accent),
+            Span::raw(words),
+        ]),
+        Err(reason) => facts.sentence(&format!("{key}  {words}: not now, {reason}"), Tone::Dim, 4),
+    };
+}
+
+fn key_of(state: &State, theme: Theme, command: Command) -> String {
+    BINDINGS
+        .iter()
+        .find(|binding| binding.command == command)
+        .map(|binding| theme.key(&state.keymap.label(binding)))
+        .unwrap_or_default()
+}
+
+/// Phase and how long, what SKE says of the roll, and what cannot be seen.
+pub fn roll_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+    let cluster = &entry.cluster;
+    let rotation = &cluster.rotation;
+    let zone = state.zone();
+    let now = state.now.wall;
+    let sign = phase_glyph(&rotation.phase, false);
+    let mut phase = vec![
+        theme.span(sign.text, sign.tone),
+        Span::raw(" "),
+        theme.part(rotation.phase.word().to_owned(), Role::Title),
+    ];
+    if let Some(seen) = entry.phase_seen {
+        phase.push(theme.span(format!("  for {}", long(since(seen, now))), Tone::Dim));
+    }
+    facts.fact("phase", phase);
+    if let Some(at) = rotation.initiated {
+        facts.fact(
+            "started",
+            vec![
+                Span::raw(zone.full(at)),
+                theme.span(format!("  {} ago", long(since(at, now))), Tone::Dim),
+            ],
+        );
+    }
+    if let Some(at) = rotation.completed {
+        let label = if rotation.phase == Phase::Completed { "completed" } else { "last one" };
+        facts.fact(
+            label,
+            vec![
+                Span::raw(zone.full(at)),
+                theme.span(format!("  {} ago", long(since(at, now))), Tone::Dim),
+            ],
+        );
+    }
+    if let Some(doubt) = rotation.doubt(now) {
+        facts.text("doubt", &format!("the times that SKE shows are doubtful: {doubt}"), Tone::Warn);
+    }
+    facts.fact("nodes", vec![Span::raw(nodes(entry))]);
+    if rotation.phase == Phase::Preparing {
+        facts.text("usual", "5–10m a node; several at once where surge allows it", Tone::Plain);
+    }
+    if rotation.phase.is_running() {
+        facts.text(
+            "detail",
+            "the SKE API shows phase and times only; node detail needs cluster access",
+            Tone::Dim,
+        );
+    }
+}
+
+/// "3–6 nodes in 1 pool": the API does not say how many there are now.
+pub fn nodes(entry: &Entry) -> String {
+    let (min, max) = entry.cluster.node_bounds();
+    let pools = plural(entry.cluster.pools.len(), "pool", "pools");
+    if min == max { format!("{max} in {pools}") } else { format!("{min}–{max} in {pools}") }
+}
+
+/// What SKE reports as wrong, each error whole.
+pub fn problems(entry: &Entry, facts: &mut Facts, label: &str) {
+    for (index, problem) in entry.cluster.problems.iter().enumerate() {
+        let label = if index == 0 { label } else { "" };
+        let tone = if problem.blocks_roll() { Tone::Bad } else { Tone::Warn };
+        facts.text(label, &format!("{}: {}", problem.code, problem.message), tone);
+    }
+}

@@ -1,0 +1,25 @@
+//! A scrollbar in one column: only when there is something to scroll.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use crate::ui::text::cells;
+use crate::ui::theme::{Role, Theme};
+
+/// Draws the thumb of a list of `all` lines of which those from `first` on are shown in `area`'s height.
+pub fn draw(theme: Theme, frame: &mut Frame<'_>, area: Rect, first: usize, all: usize) {
+    let rows = usize::from(area.height);
+    let area = area.intersection(frame.area());
+    if all <= rows || rows == 0 || area.is_empty() {
+        return;
+    }
+    let thumb = (rows * rows / all).clamp(1, rows);
+    let hidden = all - rows;
+    let top = (first.min(hidden) * (rows - thumb)).checked_div(hidden).unwrap_or(0);
+    for row in top..top + thumb {
+        let position = (area.x, area.y.saturating_add(cells(row)));
+        if let Some(cell) = frame.buffer_mut().cell_mut(position) {
+            cell.set_symbol("█").set_style(theme.role(Role::Border));
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The four steps of a rotation and where a cluster stands among them.
+//!
+//! ```text
+//!  ✓ 1 get access ━━━━━━━ ✓ 2 start ━━━━━━━━━━━━ ● 3 update clients ┄┄┄┄ ○ 4 complete
+//!    ends in 7h 52m         started 2d 4h ago      you are here            cannot be undone
+//! ```
+
+use ratatui::text::{Line, Span};
+
+use crate::app::columns::Tone;
+use crate::app::fleet::Entry;
+use crate::app::state::State;
+use crate::domain::access::best;
+use crate::domain::age::{long, since};
+use crate::domain::rotation::{Phase, Step};
+use crate::domain::text::width;
+use crate::ui::text::{blanks, cut_spans, pad_end, wrap_to};
+use crate::ui::theme::{Role, Theme};
+
+/// How one step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// Done.
+    Done,
+    /// The one that is due or running.
+    Now,
+    /// Comes later.
+    Later,
+    /// Cannot be told.
+    Unknown,
+}
+
+/// One step in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepLine {
+    /// How it stands.
+    pub mark: Mark,
+    /// Its number and name.
+    pub title: &'static str,
+    /// How it stands in words.
+    pub text: String,
+    /// What the words mean.
+    pub tone: Tone,
+}
+
+/// The four steps of a cluster.
+pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
+    let phase = &entry.cluster.rotation.phase;
+    let pending = state.pending.get(&entry.cluster.id).map(|pending| pending.step);
+    let marks = match (phase, pending) {
+        (Phase::Unknown(_), _) => [Mark::Unknown; 4],
+        (Phase::Never, _) | (Phase::Completed, Some(Step::Start)) => {
+            [access_mark(entry, state), Mark::Now, Mark::Later, Mark::Later]
+        }
+        (Phase::Preparing, _) => [Mark::Done, Mark::Now, Mark::Later, Mark::Later],
+        (Phase::Prepared, Some(_)) | (Phase::Completing, _) => {
+            [Mark::Done, Mark::Done, Mark::Done, Mark::Now]
+        }
+        (Phase::Prepared, None) => [Mark::Done, Mark::Done, Mark::Now, Mark::Later],
+        (Phase::Completed, _) => [Mark::Done; 4],
+    };
+    let [access, start, clients, complete] = marks;
+    let (text, tone) = access_words(entry, state);
+    let [start_words, client_words, complete_words] = words(entry, state, pending);
+    let access = match (access, tone) {
+        (Mark::Done, Tone::Plain | Tone::Warn) if text.starts_with("none") => Mark::Unknown,
+        _ => access,
+    };
+    let line = |mark, title, (text, tone)| StepLine { mark, title, text, tone };
+    [
+        line(access, "1 get access", (text, tone)),
+        line(start, "2 start", start_words),
+        line(clients, "3 update clients", client_words),
+        line(complete, "4 complete", complete_words),
+    ]
+}
+
+fn access_mark(entry: &Entry, state: &State) -> Mark {
+    let found = best(&state.fleet.accesses, &entry.cluster.id, state.now.wall).is_some();
+    if found { Mark::Done } else { Mark::Later }
+}
+
+fn access_words(entry: &Entry, state: &State) -> (String, Tone) {
+    let now = state.now.wall;
+    match best(&state.fleet.accesses, &entry.cluster.id, now) {
+        Some(access) if access.breaks_on_complete(&entry.cluster) && is_open(entry) => {
+            ("yours is from before the start".to_owned(), Tone::Warn)
+        }
+        Some(access) => (format!("yours ends in {}", long(since(now, access.expires))), Tone::Dim),
+        None => ("none issued by skeys".to_owned(), Tone::Plain),
+    }
+}
+
+fn is_open(entry: &Entry) -> bool {
+    matches!(
+        entry.cluster.rotation.phase,
+        Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Unknown(_)
+    )
+}
+
+fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone); 3] {
+    let rotation = &entry.cluster.rotation;
+    let now = state.now.wall;
+    let ago = |at: Option<jiff::Timestamp>, verb: &str| {
+        at.map_or_else(|| verb.to_owned(), |at| format!("{verb} {} ago", long(since(at, now))))
+    };
+    let dim = |text: String| (text, Tone::Dim);
+    let nothing = || dim(String::new());
+    if let Some(step) = pending {
+        let sent = (format!("{step} was sent"), Tone::Busy);
+        return match step {
+            Step::Start => [sent, nothing(), dim("cannot be undone".to_owned())],
+            Step::Complete => [dim(ago(rotation.initiated, "started")), nothing(), sent],
+        };
+    }
+    match &rotation.phase {
+        Phase::Never => [
+            ("due: never rotated".to_owned(), Tone::Plain),
+            dim("after the nodes are new".to_owned()),
+            dim("cannot be undone".to_owned()),
+        ],
+        Phase::Preparing => [
+            (ago(rotation.initiated, "preparing; started"), Tone::Busy),
+            dim("after the nodes are new".to_owned()),
+            dim("cannot be undone".to_owned()),
+        ],
+        Phase::Prepared => [
+            dim(ago(rotation.initiated, "started")),
+            ("due: up to you".to_owned(), Tone::Attention),
+            dim("cannot be undone".to_owned()),
+        ],
+        Phase::Completing => [
+            dim(ago(rotation.initiated, "started")),
+            nothing(),
+            ("old credentials are dropped".to_owned(), Tone::Busy),
+        ],
+        Phase::Completed => [
+            dim(ago(rotation.initiated, "started")),
+            nothing(),
+            dim(ago(rotation.completed, "completed")),
+        ],
+        Phase::Unknown(text) => [(format!("phase {text}"), Tone::Warn), nothing(), nothing()],
+    }
+}
+
+fn sign(theme: Theme, step: &StepLine) -> Span<'static> {
+    match step.mark {
+        Mark::Done => theme.span("✓", Tone::Good),
+        Mark::Now => {
+            theme.span("●", if step.tone == Tone::Busy { Tone::Busy } else { Tone::Attention })
+        }
+        Mark::Later => theme.span("○", Tone::Dim),
+        Mark::Unknown => theme.span("?", Tone::Dim),
+    }
+}
+
+fn title(theme: Theme, step: &StepLine) -> Span<'static> {
+    match step.mark {
+        Mark::Now => theme.part(step.title, Role::Title),
+        Mark::Done => Span::raw(step.title),
+        Mark::Later | Mark::Unknown => theme.span(step.title, Tone::Dim),
+    }
+}
+
+/// The steps below each other, with their words as far as they fit.
+pub fn tall(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Vec<Span<'static>>> {
+    steps(entry, state)
+        .iter()
+        .map(|step| {
+            let mut spans = vec![sign(theme, step), Span::raw(" "), title(theme, step)];
+            let used = width(step.title) + 2;
+            let column = 20.min(columns.saturating_sub(width(&step.text)));
+            if !step.text.is_empty() && used < column.max(used + 1) {
+                spans.push(blanks(column.saturating_sub(used).max(2)));
+                spans.push(theme.span(step.text.clone(), step.tone));
+            }
+            cut_spans(spans, columns)
+        })
+        .collect()
+}
+
+/// The steps beside each other, joined by a line, their words below.
+pub fn wide(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let steps = steps(entry, state);
+    let share = columns / 4;
+    let mut top = Vec::new();
+    let mut rows: Vec<Vec<Span<'static>>> = vec![Vec::new(), Vec::new()];
+    for (index, step) in steps.iter().enumerate() {
+        top.push(sign(theme, step));
+        top.push(Span::raw(" "));
+        top.push(title(theme, step));
+        let rest = share.saturating_sub(width(step.title) + 2);
+        if index < 3 && rest > 3 {
+            let (line, tone) =
+                if step.mark == Mark::Done { ("━", Tone::Good) } else { ("┄", Tone::Dim) };
+            top.push(Span::raw(" "));
+            top.push(theme.span(line.repeat(rest - 2), tone));
+            top.push(Span::raw(" "));
+        }
+        let words = wrap_to(&step.text, share.saturating_sub(4), 2);
+        for (row, spans) in rows.iter_mut().enumerate() {
+            let text = words.get(row).map_or("", String::as_str);
+            spans.push(theme.span(pad_end(&format!("  {text}"), share), step.tone));
+        }
+    }
+    let mut lines = vec![Line::from(cut_spans(top, columns))];
+    lines.extend(
+        rows.into_iter()
+            .map(|spans| cut_spans(spans, columns))
+            .filter(|spans| spans.iter().any(|span| !span.content.trim().is_empty()))
+            .map(Line::from),
+    );
+    lines
+}

@@ -1,0 +1,164 @@
+//! The fleet's table: only the rows on the screen are made.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::columns::{Column, Tone, cell, glyph};
+use crate::app::fleet::Entry;
+use crate::app::state::{Clickable, Metrics, State, Target};
+use crate::domain::cluster::ClusterId;
+use crate::domain::text::{cut_middle, width};
+use crate::ui::text::{blanks, cells, pad_end, pad_start, spread};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::scrollbar;
+
+/// Columns before the first one of the table: cursor bar, mark, glyph, blank.
+const LEAD: usize = 4;
+
+/// Which rows are on the screen, and where the cursor is among all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// First shown row.
+    pub first: usize,
+    /// Row of the cursor.
+    pub cursor: Option<usize>,
+}
+
+/// The rows to show so that the cursor is among them. Looks at the whole fleet only if it was not.
+pub fn window(state: &State, rows: usize) -> Window {
+    let all = state.fleet.shown.len();
+    let first = state.offset.min(all.saturating_sub(rows));
+    let near = state.fleet.shown.iter().skip(first).take(rows);
+    let on_screen =
+        state.cursor.as_ref().and_then(|cursor| near.enumerate().find(|(_, id)| *id == cursor));
+    if let Some((row, _)) = on_screen {
+        return Window { first, cursor: Some(first + row) };
+    }
+    let cursor = state.cursor_row();
+    let first = match cursor {
+        Some(row) if row < first => row,
+        Some(row) if row >= first + rows => row + 1 - rows.max(1),
+        _ => first,
+    };
+    Window { first: first.min(all.saturating_sub(1)), cursor }
+}
+
+/// Widths of the columns that are shown on a table of so many columns, in order.
+pub fn layout(state: &State, columns: usize) -> Vec<(&'static Column, usize)> {
+    let mut shown: Vec<(&'static Column, usize)> = state
+        .chosen_columns()
+        .filter(|column| column.id != "attention" && usize::from(column.from) <= columns)
+        .map(|column| (column, usize::from(column.width.0)))
+        .collect();
+    let gap = gap(columns);
+    let used =
+        |shown: &[(&Column, usize)]| LEAD + shown.iter().map(|(_, wide)| wide + gap).sum::<usize>();
+    while used(&shown) > columns + gap && shown.len() > 1 {
+        // The one that needs the widest screen is the least important.
+        let least = shown.iter().enumerate().max_by_key(|(_, (column, _))| column.from);
+        let Some((index, _)) = least else { break };
+        shown.remove(index);
+    }
+    let mut spare = (columns + gap).saturating_sub(used(&shown));
+    for id in ["name", "project", "next", "roll", "state", "version"] {
+        if let Some((column, wide)) = shown.iter_mut().find(|(column, _)| column.id == id) {
+            let more = usize::from(column.width.1).saturating_sub(*wide).min(spare);
+            *wide += more;
+            spare -= more;
+        }
+    }
+    shown
+}
+
+fn gap(columns: usize) -> usize {
+    if columns < 60 { 1 } else { 2 }
+}
+
+/// Draws titles and rows; says how many rows fit and where they can be clicked.
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    window: Window,
+    metrics: &mut Metrics,
+) {
+    let columns = usize::from(area.width.saturating_sub(1));
+    let layout = layout(state, columns);
+    let heading = area.height >= 6;
+    let rows = usize::from(area.height.saturating_sub(u16::from(heading)));
+    let mut lines = Vec::with_capacity(rows + 1);
+    if heading {
+        lines.push(titles(state, theme, &layout, columns));
+    }
+    let top = area.y.saturating_add(u16::from(heading));
+    for (index, id) in state.fleet.shown.iter().skip(window.first).take(rows).enumerate() {
+        let Some(entry) = state.fleet.entries.get(id) else { continue };
+        let selected = window.cursor == Some(window.first + index);
+        lines.push(row(state, theme, &layout, (id, entry), selected, columns));
+        metrics.targets.push(Target {
+            area: (area.x, top.saturating_add(cells(index)), area.width, 1),
+            what: Clickable::Row(index),
+        });
+    }
+    frame.render_widget(Text::from(lines), area);
+    let bar = Rect { x: area.right().saturating_sub(1), y: top, width: 1, height: cells(rows) };
+    scrollbar::draw(theme, frame, bar, window.first, state.fleet.shown.len());
+}
+
+fn titles(
+    state: &State,
+    theme: Theme,
+    layout: &[(&'static Column, usize)],
+    columns: usize,
+) -> Line<'static> {
+    let gap = gap(columns);
+    let mut spans = vec![blanks(LEAD)];
+    for (column, wide) in layout {
+        let sorted = column.sort == state.look.sort;
+        let arrow = if state.look.reversed { "↑" } else { "↓" };
+        let text = if sorted && width(column.title) < *wide {
+            format!("{}{arrow}", column.title)
+        } else {
+            column.title.to_owned()
+        };
+        let text = if column.right { pad_start(&text, *wide) } else { pad_end(&text, *wide) };
+        let role = if sorted { Role::Accent } else { Role::Label };
+        spans.push(theme.part(text, role));
+        spans.push(blanks(gap));
+    }
+    spread(spans, Vec::new(), columns)
+}
+
+fn row(
+    state: &State,
+    theme: Theme,
+    layout: &[(&'static Column, usize)],
+    (id, entry): (&ClusterId, &Entry),
+    selected: bool,
+    columns: usize,
+) -> Line<'static> {
+    let marked = state.look.marks.contains(id);
+    let sign = glyph(entry, state);
+    let gap = gap(columns);
+    let mut spans = vec![
+        theme.part(if selected { "▌" } else { " " }, Role::Accent),
+        theme.part(if marked { "+" } else { " " }, Role::Accent),
+        theme.span(sign.text, sign.tone),
+        Span::raw(" "),
+    ];
+    for (column, wide) in layout {
+        let value = cell(column, entry, state);
+        let text = match column.id {
+            "name" | "project" | "region" => cut_middle(&value.text, *wide),
+            _ => value.text,
+        };
+        let text = if column.right { pad_start(&text, *wide) } else { pad_end(&text, *wide) };
+        let tone = if column.id == "name" && entry.gone.is_some() { Tone::Dim } else { value.tone };
+        spans.push(theme.span(text, tone));
+        spans.push(blanks(gap));
+    }
+    let line = spread(spans, Vec::new(), columns);
+    if selected { line.patch_style(theme.role(Role::Selected)) } else { line }
+}
