@@ -1,1 +1,5 @@
-fn main() {}
+//! The `skeys` program.
+
+fn main() -> std::process::ExitCode {
+    skeys::main()
+}

@@ -1,0 +1,112 @@
+//! `skeys config path|check|init`.
+
+use std::path::Path;
+
+use crate::cli::args::{ConfigCommand, Flags};
+use crate::cli::config::{EXAMPLE, Places, load, path};
+use crate::store::private_file;
+
+/// What a command prints and how it ends.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Output {
+    /// For standard output.
+    pub out: String,
+    /// For standard error.
+    pub err: String,
+    /// Exit status: 0 fine, 1 failed, 2 wrong input.
+    pub status: u8,
+}
+
+impl Output {
+    fn fine(out: String) -> Self {
+        Self { out, err: String::new(), status: 0 }
+    }
+
+    fn wrong(err: String, status: u8) -> Self {
+        Self { out: String::new(), err, status }
+    }
+}
+
+/// Carries the command out.
+pub fn run(command: &ConfigCommand, flags: &Flags, places: &Places<'_>) -> Output {
+    let (path, _) = path(flags, places);
+    let Some(path) = path else {
+        let text = "No home folder is known; name a file with --config or SKEYS_CONFIG.\n";
+        return Output::wrong(text.to_owned(), 1);
+    };
+    match command {
+        ConfigCommand::Path => Output::fine(format!("{}\n", path.display())),
+        ConfigCommand::Check => check(flags, places),
+        ConfigCommand::Init { force } => init(&path, *force),
+    }
+}
+
+fn check(flags: &Flags, places: &Places<'_>) -> Output {
+    match load(flags, places) {
+        Ok(loaded) => {
+            let mut out = loaded.config.lines().join("\n");
+            out.push('\n');
+            for note in loaded.notes {
+                out.push_str(&note);
+                out.push('\n');
+            }
+            match crate::app::keymap::Keymap::new(&loaded.config.keys()) {
+                Ok(_) => Output::fine(out),
+                Err(problems) => Output::wrong(problems.join("\n") + "\n", 2),
+            }
+        }
+        Err(problems) => {
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Output::wrong(lines.join("\n") + "\n", 2)
+        }
+    }
+}
+
+fn init(path: &Path, force: bool) -> Output {
+    if path.exists() && !force {
+        let text = format!("{} exists; --force replaces it.\n", path.display());
+        return Output::wrong(text, 1);
+    }
+    match private_file::replace_quietly(path, EXAMPLE.as_bytes()) {
+        Ok(()) => Output::fine(format!("Written: {}\n", path.display())),
+        Err(failure) => Output::wrong(format!("{failure}\n"), 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::args::{ConfigCommand, Flags};
+    use crate::cli::commands::config::run;
+    use crate::cli::config::{EXAMPLE, Places};
+
+    #[test]
+    fn init_writes_a_private_file_once_and_check_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new/config.toml");
+        let places = Places { environment: &|_| None, default_file: Some(file.clone()), home: None };
+        let init = |force| run(&ConfigCommand::Init { force }, &Flags::default(), &places);
+        assert_eq!(init(false).status, 0);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), EXAMPLE);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!(init(false).status, 1);
+        assert_eq!(init(true).status, 0);
+        let checked = run(&ConfigCommand::Check, &Flags::default(), &places);
+        assert_eq!(checked.status, 0, "{}", checked.err);
+        assert!(checked.out.contains("poll.idle = \"30s\""));
+    }
+
+    #[test]
+    fn check_prints_everything_that_is_wrong_and_ends_with_two() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, "[keys]\nrotate = [\"K\"]\n").unwrap();
+        let places = Places { environment: &|_| None, default_file: Some(file.clone()), home: None };
+        let checked = run(&ConfigCommand::Check, &Flags::default(), &places);
+        assert_eq!(checked.status, 2);
+        assert!(checked.err.contains("key K means both"), "{}", checked.err);
+    }
+}

@@ -1,0 +1,4 @@
+//! Commands without a screen.
+
+pub mod config;
+pub mod simulate;

@@ -1,0 +1,297 @@
+//! Reads a configuration file: every key is held against the table, every error names line and column.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::cli::config::keys::{KEYS, Key, Kind, find, nearest};
+use crate::domain::lifetime::Lifetime;
+use crate::domain::text::clean;
+
+/// A checked value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A switch.
+    Switch(bool),
+    /// A duration.
+    Duration(Duration),
+    /// A number.
+    Number(i64),
+    /// A word, text or path.
+    Text(String),
+    /// A list.
+    List(Vec<String>),
+    /// A lifetime.
+    Lifetime(Lifetime),
+    /// Keys by command.
+    Keys(BTreeMap<String, Vec<String>>),
+}
+
+/// One thing that is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// File with line and column, name of a variable, or name of a flag.
+    pub place: String,
+    /// What is wrong and what would be right.
+    pub text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.text)
+    }
+}
+
+/// Reads a file's text; `name` is how errors call the file.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the file.
+pub fn read(name: &str, text: &str) -> Result<BTreeMap<&'static str, Value>, Vec<Problem>> {
+    let place = |at: usize| {
+        let (line, column) = line_and_column(text, at);
+        format!("{name}:{line}:{column}")
+    };
+    let table = DeTable::parse(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        vec![Problem { place: place(at), text: clean(error.message()) }]
+    })?;
+    let mut reader = Reader { place: &place, values: BTreeMap::new(), problems: Vec::new() };
+    reader.table("", table.get_ref());
+    if reader.problems.is_empty() {
+        Ok(reader.values)
+    } else {
+        reader.problems.sort_by_key(|(at, _)| *at);
+        Err(reader.problems.into_iter().map(|(_, problem)| problem).collect())
+    }
+}
+
+struct Reader<'a> {
+    place: &'a dyn Fn(usize) -> String,
+    values: BTreeMap<&'static str, Value>,
+    problems: Vec<(usize, Problem)>,
+}
+
+impl Reader<'_> {
+    fn table(&mut self, prefix: &str, table: &DeTable<'_>) {
+        for (name, value) in table {
+            let at = name.span().start;
+            let path = if prefix.is_empty() {
+                name.get_ref().to_string()
+            } else {
+                format!("{prefix}.{}", name.get_ref())
+            };
+            if let Some(key) = find(&path) {
+                match check(key, value) {
+                    Ok(checked) => {
+                        self.values.insert(key.path, checked);
+                    }
+                    Err(text) => self.problem(value.span().start, text),
+                }
+                continue;
+            }
+            let is_section = KEYS.iter().any(|key| key.path.starts_with(&format!("{path}.")));
+            match value.get_ref() {
+                DeValue::Table(inner) if is_section => self.table(&path, inner),
+                _ if is_section => {
+                    self.problem(value.span().start, format!("{path} is a section: write [{path}]"));
+                }
+                _ => {
+                    let hint = nearest(&path)
+                        .map_or_else(String::new, |near| format!("; did you mean {near}?"));
+                    self.problem(at, format!("unknown key {}{hint}", clean(&path)));
+                }
+            }
+        }
+    }
+
+    fn problem(&mut self, at: usize, text: String) {
+        let place = (self.place)(at);
+        self.problems.push((at, Problem { place, text }));
+    }
+}
+
+fn check(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
+    let wrong = |what: &str| format!("{} is {what}; it must be {}", key.path, key.kind.describe());
+    match (key.kind, value.get_ref()) {
+        (Kind::Switch, DeValue::Boolean(on)) => Ok(Value::Switch(*on)),
+        (Kind::Number(..), DeValue::Integer(number)) => {
+            let number = i64::from_str_radix(number.as_str(), number.radix())
+                .map_err(|_| wrong("too large"))?;
+            check_number(key, number)
+        }
+        (Kind::List, DeValue::Array(items)) => items
+            .iter()
+            .map(|item| match item.get_ref() {
+                DeValue::String(text) => Ok(text.to_string()),
+                _ => Err(wrong("a list with something that is no text")),
+            })
+            .collect::<Result<_, _>>()
+            .map(Value::List),
+        (Kind::Keys, DeValue::Table(table)) => {
+            let mut keys = BTreeMap::new();
+            for (name, value) in table {
+                let DeValue::Array(items) = value.get_ref() else {
+                    return Err(wrong(&format!("not right at {}", name.get_ref())));
+                };
+                let list = items
+                    .iter()
+                    .map(|item| match item.get_ref() {
+                        DeValue::String(text) => Ok(text.to_string()),
+                        _ => Err(wrong(&format!("not right at {}", name.get_ref()))),
+                    })
+                    .collect::<Result<_, _>>()?;
+                keys.insert(name.get_ref().to_string(), list);
+            }
+            Ok(Value::Keys(keys))
+        }
+        (
+            Kind::Duration(..) | Kind::Word(_) | Kind::Text | Kind::Path | Kind::Lifetime,
+            DeValue::String(text),
+        ) => from_text(key, text),
+        (_, other) => Err(wrong(kind_of(other))),
+    }
+}
+
+fn kind_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+fn check_number(key: &Key, number: i64) -> Result<Value, String> {
+    match key.kind {
+        Kind::Number(least, most) if (least..=most).contains(&number) => Ok(Value::Number(number)),
+        _ => Err(format!("{} is {number}; it must be {}", key.path, key.kind.describe())),
+    }
+}
+
+/// Reads a value from text, as variables and flags give it and as most values stand in the file.
+///
+/// # Errors
+/// What is wrong and what would be right, without the place.
+pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
+    let shown = clean(text);
+    let wrong = || format!("{} is \"{shown}\"; it must be {}", key.path, key.kind.describe());
+    match key.kind {
+        Kind::Switch => match text {
+            "true" | "1" | "yes" => Ok(Value::Switch(true)),
+            "false" | "0" | "no" | "" => Ok(Value::Switch(false)),
+            _ => Err(wrong()),
+        },
+        Kind::Duration(least, most) => match humantime::parse_duration(text) {
+            Ok(duration) if (least..=most).contains(&duration) => Ok(Value::Duration(duration)),
+            Ok(_) | Err(_) => Err(wrong()),
+        },
+        Kind::Number(..) => {
+            let number = text.parse().map_err(|_not_a_number| wrong())?;
+            check_number(key, number)
+        }
+        Kind::Word(words) => {
+            if words.contains(&text) {
+                return Ok(Value::Text(text.to_owned()));
+            }
+            let near = words
+                .iter()
+                .map(|word| (strsim::damerau_levenshtein(text, word), word))
+                .filter(|(distance, _)| *distance <= 3)
+                .min();
+            let hint = near.map_or_else(String::new, |(_, word)| format!("; did you mean {word}?"));
+            Err(format!("{}{hint}", wrong()))
+        }
+        Kind::Text | Kind::Path => Ok(Value::Text(text.to_owned())),
+        Kind::List => Ok(Value::List(
+            text.split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        )),
+        Kind::Lifetime => {
+            Lifetime::parse(text).map(Value::Lifetime).map_err(|error| format!("{}: {error}", key.path))
+        }
+        Kind::Keys => Err(wrong()),
+    }
+}
+
+/// Line and column, counted from one, columns in characters.
+fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before: String = text.bytes().take(at).map(char::from).collect();
+    let line = before.matches('\n').count() + 1;
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let column = text.get(line_start..at).map_or(0, |part| part.chars().count()) + 1;
+    (line, column)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::cli::config::file::read;
+
+    fn problems(text: &str) -> Vec<String> {
+        read("config.toml", text).unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn file_15_an_unknown_key_is_named_with_place_and_nearest_key() {
+        assert_eq!(
+            problems("read_only = true\n\n[poll]\n  idel = \"30s\"\n"),
+            ["config.toml:4:3: unknown key poll.idel; did you mean poll.idle?"]
+        );
+        assert_eq!(
+            problems("reed_only = true"),
+            ["config.toml:1:1: unknown key reed_only; did you mean read_only?"]
+        );
+    }
+
+    #[test]
+    fn file_15_wrong_types_units_and_ranges_are_named_with_what_would_be_right() {
+        let found = problems(
+            "read_only = \"yes\"\noverdue_after = \"180 parsecs\"\n[poll]\nconcurrency = 99\nidle = \"1s\"\n[display]\ntheme = \"drak\"\n[kubeconfig]\nlifetime = \"45m\"\n",
+        );
+        let expected = [
+            "config.toml:1:13: read_only is a text; it must be true or false",
+            "config.toml:2:17: overdue_after is \"180 parsecs\"; it must be a duration",
+            "config.toml:4:15: poll.concurrency is 99; it must be a whole number from 1 to 32",
+            "config.toml:5:8: poll.idle is \"1s\"; it must be a duration from 10s",
+            "config.toml:7:9: display.theme is \"drak\"; it must be one of",
+            "config.toml:9:12: kubeconfig.lifetime: 45m is too short: 1h to 180d",
+        ];
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(expected), "{found}\n{expected}");
+        }
+        assert!(found[4].ends_with("did you mean dark?"));
+    }
+
+    #[test]
+    fn file_15_a_duplicate_key_is_an_error_with_its_place() {
+        let found = problems("read_only = true\nread_only = false\n");
+        assert!(found[0].starts_with("config.toml:2:1: "), "{found:?}");
+    }
+
+    #[test]
+    fn file_15_columns_count_characters() {
+        let found = problems("protected = [\"ä\"] \nü = 1");
+        assert!(found[0].starts_with("config.toml:2:1: "), "{found:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_ends_in_values_or_sentences(text in ".{0,200}") {
+            if let Err(problems) = read("config.toml", &text) {
+                prop_assert!(!problems.is_empty());
+                prop_assert!(problems.iter().all(|p| p.place.starts_with("config.toml:")));
+            }
+        }
+    }
+}

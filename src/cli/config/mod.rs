@@ -1,0 +1,424 @@
+//! The configuration of one run: flags over environment over file over defaults, each value with its origin.
+
+pub mod file;
+pub mod keys;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cli::args::Flags;
+use crate::cli::config::file::{Problem, Value, from_text, read};
+use crate::cli::config::keys::{KEYS, Key};
+use crate::domain::lifetime::Lifetime;
+use crate::domain::secret::Secret;
+
+/// Content of `config.example.toml`.
+pub const EXAMPLE: &str = include_str!("../../../config.example.toml");
+
+/// Values by path, each with where it came from.
+#[derive(Debug, Clone)]
+pub struct Config {
+    values: BTreeMap<&'static str, (Value, String)>,
+    /// How to sign in.
+    pub auth: AuthChoice,
+}
+
+/// How to sign in, in the order of the sources.
+#[derive(Debug, Clone)]
+pub enum AuthChoice {
+    /// A token as it is.
+    Token {
+        /// The token.
+        secret: Secret,
+        /// Where it came from.
+        origin: String,
+    },
+    /// A file with a token.
+    File(PathBuf),
+    /// A service-account key.
+    Key {
+        /// The key: a file, or its text.
+        key: PathOrText,
+        /// A private key that overrides the one in the key.
+        private_key: Option<PathOrText>,
+    },
+    /// Nothing was found; what was looked for.
+    Nothing(Vec<String>),
+}
+
+/// A file, or the text that would be in it.
+#[derive(Debug, Clone)]
+pub enum PathOrText {
+    /// A file.
+    Path(PathBuf),
+    /// The text.
+    Text(Secret),
+}
+
+/// Where things are looked for.
+pub struct Places<'a> {
+    /// Reads a variable of the environment.
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+    /// The default configuration file, if the system tells.
+    pub default_file: Option<PathBuf>,
+    /// The home folder, for `~`.
+    pub home: Option<PathBuf>,
+}
+
+/// A configuration that was read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Things worth a line, none of them an error.
+    pub notes: Vec<String>,
+}
+
+/// The file that would be read: named by flag or variable, else the default one.
+pub fn path(flags: &Flags, places: &Places<'_>) -> (Option<PathBuf>, bool) {
+    let named = flags
+        .config
+        .clone()
+        .or_else(|| (places.environment)("SKEYS_CONFIG").filter(|p| !p.is_empty()).map(PathBuf::from));
+    match named {
+        Some(path) => (Some(path), true),
+        None => (places.default_file.clone(), false),
+    }
+}
+
+/// Reads flags, environment and file.
+///
+/// # Errors
+/// Everything that is wrong, each with its place.
+pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut notes = Vec::new();
+    let mut values: BTreeMap<&'static str, (Value, String)> = KEYS
+        .iter()
+        .map(|key| (key.path, (default(key), "default".to_owned())))
+        .collect();
+    match path(flags, places) {
+        (Some(path), named) => match read_file(&path, named) {
+            Ok(Some(found)) => {
+                let origin = path.display().to_string();
+                values.extend(found.into_iter().map(|(path, value)| (path, (value, origin.clone()))));
+            }
+            Ok(None) => {}
+            Err(found) => problems.extend(found),
+        },
+        (None, _) => notes.push(
+            "No home folder is known, so nothing is read from or kept in one; name a file with --config."
+                .to_owned(),
+        ),
+    }
+    for key in KEYS {
+        let set = key
+            .environment
+            .iter()
+            .find_map(|name| (places.environment)(name).filter(|v| !v.is_empty()).map(|v| (name, v)));
+        if let Some((name, text)) = set {
+            match from_text(key, &text) {
+                Ok(value) => {
+                    values.insert(key.path, (value, (*name).to_owned()));
+                }
+                Err(text) => problems.push(Problem { place: (*name).to_owned(), text }),
+            }
+        }
+    }
+    flags.lay_over(&mut values);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let auth = choose_auth(flags, places, &values);
+    Ok(Loaded { config: Config { values, auth }, notes })
+}
+
+/// Default of a key. The defaults are checked by a test, so that a broken one is an empty text here.
+pub fn default(key: &Key) -> Value {
+    let text = format!("value = {}", key.default);
+    let parsed = toml::from_str::<toml::Table>(&text).ok();
+    let value = parsed.and_then(|mut table| table.remove("value"));
+    let plain = match &value {
+        Some(toml::Value::Array(items)) => {
+            return Value::List(
+                items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
+            );
+        }
+        Some(toml::Value::Table(_)) => return Value::Keys(BTreeMap::new()),
+        Some(toml::Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    };
+    from_text(key, &plain).unwrap_or(Value::Text(plain))
+}
+
+fn read_file(
+    path: &Path,
+    named: bool,
+) -> Result<Option<BTreeMap<&'static str, Value>>, Vec<Problem>> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => read(&name, &text).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => Ok(None),
+        Err(error) => {
+            Err(vec![Problem { place: name, text: format!("cannot be read: {error}") }])
+        }
+    }
+}
+
+fn choose_auth(
+    flags: &Flags,
+    places: &Places<'_>,
+    values: &BTreeMap<&'static str, (Value, String)>,
+) -> AuthChoice {
+    let variable = |name: &str| (places.environment)(name).filter(|value| !value.trim().is_empty());
+    let path_value = |path: &str| match values.get(path) {
+        Some((Value::Text(text), _)) if !text.is_empty() => Some(expand(text, places.home.as_deref())),
+        _ => None,
+    };
+    let private_key = path_value("auth.private_key")
+        .map(PathOrText::Path)
+        .or_else(|| variable("STACKIT_PRIVATE_KEY").map(|text| PathOrText::Text(Secret::new(text))));
+    let key_file = || path_value("auth.service_account_key").map(PathOrText::Path);
+    let with_key = |key| AuthChoice::Key { key, private_key: private_key.clone() };
+    if let Some(path) = &flags.service_account_key {
+        return with_key(PathOrText::Path(path.clone()));
+    }
+    if let Some(path) = &flags.token_file {
+        return AuthChoice::File(path.clone());
+    }
+    if let Some(token) = variable("STACKIT_ACCESS_TOKEN") {
+        return AuthChoice::Token {
+            secret: Secret::new(token),
+            origin: "STACKIT_ACCESS_TOKEN".to_owned(),
+        };
+    }
+    if let Some(key) = key_file() {
+        return with_key(key);
+    }
+    if let Some(text) = variable("STACKIT_SERVICE_ACCOUNT_KEY") {
+        return with_key(PathOrText::Text(Secret::new(text)));
+    }
+    if let Some(path) = path_value("auth.token_file") {
+        return AuthChoice::File(path);
+    }
+    AuthChoice::Nothing(vec![
+        "--service-account-key and --token-file".to_owned(),
+        "STACKIT_ACCESS_TOKEN".to_owned(),
+        "STACKIT_SERVICE_ACCOUNT_KEY_PATH, STACKIT_SERVICE_ACCOUNT_KEY, auth.service_account_key"
+            .to_owned(),
+        "auth.token_file in the configuration (SKEYS_AUTH_TOKEN_FILE)".to_owned(),
+    ])
+}
+
+/// Puts the home folder in the place of a leading `~`.
+pub fn expand(text: &str, home: Option<&Path>) -> PathBuf {
+    match (text.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(text),
+    }
+}
+
+impl Config {
+    /// Every key with its value and origin, as text; nothing in it is secret.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = KEYS
+            .iter()
+            .filter_map(|key| self.values.get(key.path).map(|value| (key, value)))
+            .map(|(key, (value, origin))| format!("{} = {}   # {origin}", key.path, print(value)))
+            .collect();
+        lines.push(match &self.auth {
+            AuthChoice::Token { origin, .. } => format!("signs in with the token of {origin}"),
+            AuthChoice::File(path) => format!("signs in with the token in {}", path.display()),
+            AuthChoice::Key { key: PathOrText::Path(path), .. } => {
+                format!("signs in with the service-account key {}", path.display())
+            }
+            AuthChoice::Key { key: PathOrText::Text(_), .. } => {
+                "signs in with the service-account key of STACKIT_SERVICE_ACCOUNT_KEY".to_owned()
+            }
+            AuthChoice::Nothing(_) => "cannot sign in: no token source is set".to_owned(),
+        });
+        lines
+    }
+
+    /// A switch.
+    pub fn switch(&self, path: &str) -> bool {
+        matches!(self.values.get(path), Some((Value::Switch(true), _)))
+    }
+
+    /// A duration.
+    pub fn duration(&self, path: &str) -> Duration {
+        match self.values.get(path) {
+            Some((Value::Duration(duration), _)) => *duration,
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// A number.
+    pub fn number(&self, path: &str) -> usize {
+        match self.values.get(path) {
+            Some((Value::Number(number), _)) => usize::try_from(*number).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// A text; empty when not set.
+    pub fn text(&self, path: &str) -> &str {
+        match self.values.get(path) {
+            Some((Value::Text(text), _)) => text,
+            _ => "",
+        }
+    }
+
+    /// A list.
+    pub fn list(&self, path: &str) -> &[String] {
+        match self.values.get(path) {
+            Some((Value::List(list), _)) => list,
+            _ => &[],
+        }
+    }
+
+    /// The lifetime of kubeconfigs.
+    pub fn lifetime(&self) -> Lifetime {
+        match self.values.get("kubeconfig.lifetime") {
+            Some((Value::Lifetime(lifetime), _)) => *lifetime,
+            _ => Lifetime::MIN,
+        }
+    }
+
+    /// Changed keys by command.
+    pub fn keys(&self) -> BTreeMap<String, Vec<String>> {
+        match self.values.get("keys") {
+            Some((Value::Keys(keys), _)) => keys.clone(),
+            _ => BTreeMap::new(),
+        }
+    }
+}
+
+fn print(value: &Value) -> String {
+    let quoted = |text: &str| format!("{:?}", crate::domain::text::clean(text));
+    match value {
+        Value::Switch(on) => on.to_string(),
+        Value::Duration(duration) => quoted(&humantime::format_duration(*duration).to_string()),
+        Value::Number(number) => number.to_string(),
+        Value::Text(text) => quoted(text),
+        Value::List(list) => {
+            format!("[{}]", list.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", "))
+        }
+        Value::Lifetime(lifetime) => quoted(&lifetime.to_string()),
+        Value::Keys(keys) => format!("{} changed", keys.len()),
+    }
+}
+
+/// Lays a flag's value over what is there.
+pub fn lay(
+    values: &mut BTreeMap<&'static str, (Value, String)>,
+    path: &'static str,
+    value: Value,
+    flag: &str,
+) {
+    values.insert(path, (value, flag.to_owned()));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use crate::cli::args::Flags;
+    use crate::cli::config::file::{Value, read};
+    use crate::cli::config::keys::KEYS;
+    use crate::cli::config::{AuthChoice, EXAMPLE, Loaded, Places, default, load};
+
+    fn loaded(flags: &Flags, environment: &[(&str, &str)], file: &str) -> Result<Loaded, Vec<String>> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, file).unwrap();
+        let lookup = |name: &str| {
+            environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        };
+        let places =
+            Places { environment: &lookup, default_file: Some(path), home: Some(PathBuf::from("/home/a")) };
+        load(flags, &places).map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn flags_go_over_environment_over_file_over_defaults() {
+        let file = "regions = [\"eu02\"]\nprojects = [\"from-file\"]\n[display]\nutc = true\n";
+        let environment = [("STACKIT_PROJECT_ID", "from-environment"), ("STACKIT_REGION", "eu01")];
+        let config = loaded(&Flags::default(), &environment, file).unwrap().config;
+        assert_eq!(config.list("projects"), ["from-environment"]);
+        assert_eq!(config.list("regions"), ["eu01"]);
+        assert!(config.switch("display.utc"));
+        assert_eq!(config.number("poll.concurrency"), 6);
+        let flags = Flags { project: vec!["from-flag".into()], read_only: true, ..Flags::default() };
+        let config = loaded(&flags, &environment, file).unwrap().config;
+        assert_eq!(config.list("projects"), ["from-flag"]);
+        assert!(config.switch("read_only"));
+        assert!(config.lines().iter().any(|l| l.starts_with("read_only = true") && l.ends_with("--read-only")));
+    }
+
+    #[test]
+    fn file_15_a_wrong_variable_is_named() {
+        let environment = [("SKEYS_POLL_IDLE", "soon")];
+        let problems = loaded(&Flags::default(), &environment, "").unwrap_err();
+        assert!(problems[0].starts_with("SKEYS_POLL_IDLE: poll.idle is \"soon\""), "{problems:?}");
+    }
+
+    #[test]
+    fn file_14_without_a_home_folder_it_runs_with_defaults_and_says_so() {
+        let places = Places { environment: &|_| None, default_file: None, home: None };
+        let loaded = load(&Flags::default(), &places).unwrap();
+        assert_eq!(loaded.notes.len(), 1);
+    }
+
+    #[test]
+    fn the_sources_of_a_token_have_an_order_and_none_is_listed() {
+        let auth = |environment: &[(&str, &str)], file: &str| {
+            loaded(&Flags::default(), environment, file).unwrap().config.auth
+        };
+        let key_file = "[auth]\nservice_account_key = \"~/key.json\"\n";
+        assert!(matches!(
+            auth(&[("STACKIT_ACCESS_TOKEN", "t")], key_file),
+            AuthChoice::Token { .. }
+        ));
+        let AuthChoice::Key { key, .. } = auth(&[], key_file) else { panic!("the key of the file") };
+        assert!(format!("{key:?}").contains("/home/a/key.json"));
+        let AuthChoice::Nothing(tried) = auth(&[], "") else { panic!("nothing is set") };
+        assert!(tried.iter().any(|line| line.contains("STACKIT_ACCESS_TOKEN")));
+    }
+
+    #[test]
+    fn the_example_has_every_key_with_its_default_and_no_other() {
+        // Everything is commented out; without the marks it is a whole configuration.
+        let whole: String = EXAMPLE
+            .lines()
+            .map(|line| line.strip_prefix("#: ").unwrap_or(line))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let values = read("config.example.toml", &whole).unwrap_or_else(|p| panic!("{p:#?}"));
+        for key in KEYS {
+            let found = values.get(key.path).unwrap_or_else(|| panic!("{} is missing", key.path));
+            if !matches!(found, Value::Keys(_)) {
+                assert_eq!(*found, default(key), "{}", key.path);
+            }
+            for name in key.environment {
+                assert!(EXAMPLE.contains(name), "{name} is not mentioned");
+            }
+        }
+        for word in EXAMPLE.split(|c: char| !(c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit())) {
+            if word.starts_with("SKEYS_") {
+                assert!(KEYS.iter().any(|key| key.environment.contains(&word)), "{word}");
+            }
+        }
+        assert!(read("config.example.toml", EXAMPLE).unwrap().is_empty(), "nothing is set as shipped");
+    }
+
+    #[test]
+    fn every_default_is_a_value_of_its_key() {
+        for key in KEYS {
+            let fits = read("default", &format!("{} = {}", key.path, key.default));
+            assert!(fits.is_ok(), "{}: {fits:?}", key.path);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Puts the floors together: clients, store, runtime, for the real cloud or for the embedded simulator.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use crossterm::event::EventStream;
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use tokio::sync::mpsc;
+
+use crate::app::effect::Kept;
+use crate::app::keymap::Keymap;
+use crate::app::message::Now;
+use crate::app::settings::{Place, Settings, ThemeChoice};
+use crate::app::state::State;
+use crate::cli::args::World;
+use crate::cli::commands::simulate::scene;
+use crate::cli::config::{AuthChoice, Config, Loaded, PathOrText, Places, expand};
+use crate::clients::auth::key::KeyText;
+use crate::clients::auth::{SourceConfig, TokenSource};
+use crate::clients::http::Http;
+use crate::clients::projects::ProjectsClient;
+use crate::clients::ske::SkeClient;
+use crate::clock::Clock;
+use crate::domain::age::Zone;
+use crate::domain::cluster::{ProjectId, Region};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::secret::Secret;
+use crate::runtime::clipboard::{Clipboard, Way};
+use crate::runtime::perform::{Performer, Tools};
+use crate::runtime::terminal::{Screen, install_panic_hook};
+use crate::runtime::{run, signals};
+use crate::simulator::{Options, serve};
+use crate::store::journal::Journal;
+use crate::store::kubeconfigs::Kubeconfigs;
+use crate::store::memory;
+
+/// Where the cloud is, and how to sign in.
+struct Cloud {
+    source: SourceConfig,
+    ske: String,
+    resource_manager: String,
+    projects: Vec<(ProjectId, Option<String>)>,
+    regions: Vec<Region>,
+    rehearsal: bool,
+}
+
+/// Opens the dashboard on the real SKE.
+///
+/// # Errors
+/// What keeps it from starting, or the terminal went away.
+pub async fn dashboard(loaded: Loaded, places: &Places<'_>) -> anyhow::Result<()> {
+    let config = &loaded.config;
+    let cloud = Cloud {
+        source: source(config)?,
+        ske: config.text("endpoints.ske").to_owned(),
+        resource_manager: config.text("endpoints.resource_manager").to_owned(),
+        projects: config.list("projects").iter().map(|id| (ProjectId::new(id), None)).collect(),
+        regions: config.list("regions").iter().map(Region::new).collect(),
+        rehearsal: false,
+    };
+    open(&loaded, places, cloud, crate::cli::state_folder()).await
+}
+
+/// Opens the dashboard on an embedded simulator. It knows the simulator's address and nothing else of it.
+///
+/// # Errors
+/// What keeps it from starting, or the terminal went away.
+pub async fn demo(loaded: Loaded, places: &Places<'_>, world: &World) -> anyhow::Result<()> {
+    let options = Options {
+        seed: world.seed,
+        speed: world.speed,
+        scene: scene(world)?,
+        listen: ([127, 0, 0, 1], 0).into(),
+    };
+    let simulator = serve(options, Clock::machine()).await?;
+    let exports: BTreeMap<&str, String> = simulator.exports().into_iter().collect();
+    let export = |name: &str| exports.get(name).cloned().unwrap_or_default();
+    let cloud = Cloud {
+        source: SourceConfig::Token {
+            secret: Secret::new(export("STACKIT_ACCESS_TOKEN")),
+            origin: "rehearsal".to_owned(),
+        },
+        ske: export("STACKIT_SKE_CUSTOM_ENDPOINT"),
+        resource_manager: export("STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"),
+        projects: simulator.projects().into_iter().map(|(id, _)| (ProjectId::new(id), None)).collect(),
+        regions: loaded.config.list("regions").iter().map(Region::new).collect(),
+        rehearsal: true,
+    };
+    // What a rehearsal leaves behind stays apart from the real journal and memory, and ends with it.
+    let folder = tempfile::Builder::new().prefix("skeys-demo-").tempdir().ok();
+    let ended =
+        open(&loaded, places, cloud, folder.as_ref().map(|folder| folder.path().to_owned())).await;
+    simulator.stop();
+    ended
+}
+
+fn crate::cli::state_folder() -> Option<PathBuf> {
+    crate::cli::state_folder()
+}
+
+async fn open(
+    loaded: &Loaded,
+    places: &Places<'_>,
+    cloud: Cloud,
+    state_folder: Option<PathBuf>,
+) -> anyhow::Result<()> {
+    let config = &loaded.config;
+    let keymap = Keymap::new(&config.keys())
+        .map_err(|problems| anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  ")))?;
+    let clock = Clock::machine();
+    let http = Http::new(clock.clone(), extra_ca(config, places.home.as_deref())?)?;
+    let tokens = TokenSource::new(cloud.source, http.clone(), clock.clone())?;
+    let ske = SkeClient::new(&cloud.ske, http.clone(), tokens.clone())?;
+    let projects = ProjectsClient::new(&cloud.resource_manager, http, tokens.clone())?;
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let chain = Way::chain(places.environment);
+    let mut settings = settings(config, places.environment);
+    settings.projects = cloud.projects;
+    settings.regions = cloud.regions;
+    settings.rehearsal = cloud.rehearsal;
+    settings.clipboard_way = chain.first().map_or("", |way| way.word()).to_owned();
+    let (kept, mut notes) = recall(state_folder.as_deref());
+    notes.extend(loaded.notes.iter().cloned());
+    let journal = state_folder.clone().map(Journal::open);
+    let tools = Tools {
+        clock: clock.clone(),
+        ske,
+        tokens,
+        projects: Some(projects),
+        kubeconfigs: Kubeconfigs::new(
+            places.home.clone(),
+            (places.environment)("KUBECONFIG").map(Into::into),
+            clock.clone(),
+        ),
+        journal: journal.clone(),
+        state_folder: state_folder.clone(),
+        clipboard: Clipboard::new(chain, clock.clone(), sender.clone()),
+        read_only: settings.read_only,
+        concurrency: config.number("poll.concurrency"),
+    };
+    let performer = Performer::new(tools, sender.clone());
+    let now = Now { wall: clock.now(), steady: clock.steady() };
+    let seed = now.wall.as_nanosecond().unsigned_abs().try_into().unwrap_or(1);
+    let mut state = State::new(settings, keymap, kept, now, seed);
+    // What happened before, below what happens now.
+    if let Some(Ok((records, torn))) = journal.map(|journal| journal.tail(200)) {
+        state.activity.extend(records);
+        notes.extend(torn);
+    }
+    state.errors.extend(notes.into_iter().map(|note| Failure::new(FailureKind::File, note)));
+    signals::watch(sender).context("watching for signals")?;
+    install_panic_hook(state_folder);
+    let mut screen = Screen::take().context("taking the terminal")?;
+    let ended = run(state, &mut screen, EventStream::new(), &performer, receiver, &clock).await;
+    drop(screen);
+    for text in ended.context("drawing on the terminal")? {
+        use std::io::Write;
+        std::io::stdout().write_all(text.expose().as_bytes()).context("printing the kubeconfig")?;
+    }
+    Ok(())
+}
+
+fn recall(folder: Option<&Path>) -> (Kept, Vec<String>) {
+    let Some(folder) = folder else { return (Kept::default(), Vec::new()) };
+    let (memory, note) = memory::load(folder);
+    let kept = Kept {
+        accesses: memory.accesses,
+        theme: memory.theme,
+        columns: memory.columns,
+        sort: memory.sort,
+    };
+    (kept, note.into_iter().collect())
+}
+
+fn extra_ca(config: &Config, home: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
+    let file = config.text("endpoints.ca_file");
+    if file.is_empty() {
+        return Ok(None);
+    }
+    let path = expand(file, home);
+    let pem = std::fs::read(&path)
+        .with_context(|| format!("reading endpoints.ca_file, {}", path.display()))?;
+    Ok(Some(pem))
+}
+
+fn source(config: &Config) -> anyhow::Result<SourceConfig> {
+    let text = |given: &PathOrText| match given {
+        PathOrText::Path(path) => KeyText::Path(path.clone()),
+        PathOrText::Text(text) => KeyText::Inline(text.clone()),
+    };
+    match &config.auth {
+        AuthChoice::Token { secret, origin } => {
+            Ok(SourceConfig::Token { secret: secret.clone(), origin: origin.clone() })
+        }
+        AuthChoice::File(path) => Ok(SourceConfig::File { path: path.clone() }),
+        AuthChoice::Key { key, private_key } => Ok(SourceConfig::Key {
+            key: text(key),
+            private_key: private_key.as_ref().map(text),
+            token_url: Some(config.text("endpoints.token").to_owned()).filter(|url| !url.is_empty()),
+        }),
+        AuthChoice::Nothing(_) => anyhow::bail!("no way to sign in was found"),
+    }
+}
+
+fn settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Settings {
+    let set = |name: &str| environment(name).is_some_and(|value| !value.is_empty());
+    let theme = ThemeChoice::from_word(config.text("display.theme")).unwrap_or(ThemeChoice::Auto);
+    let theme = match theme {
+        ThemeChoice::Auto if set("NO_COLOR") => ThemeChoice::Mono,
+        ThemeChoice::Auto => from_background(environment("COLORFGBG").as_deref()),
+        chosen @ (ThemeChoice::Dark
+        | ThemeChoice::Light
+        | ThemeChoice::HighContrast
+        | ThemeChoice::Mono) => chosen,
+    };
+    Settings {
+        protected: config.list("protected").to_vec(),
+        read_only: config.switch("read_only"),
+        overdue_after: SignedDuration::try_from(config.duration("overdue_after"))
+            .unwrap_or(SignedDuration::MAX),
+        poll_idle: config.duration("poll.idle"),
+        poll_running: config.duration("poll.running"),
+        lifetime: config.lifetime(),
+        destination: match config.text("kubeconfig.destination") {
+            "file" => Place::File,
+            "clipboard" => Place::Clipboard,
+            "stdout" => Place::Stdout,
+            _ => Place::Merge,
+        },
+        folder: config.text("kubeconfig.folder").to_owned(),
+        make_current: config.switch("kubeconfig.make_current"),
+        clipboard_clear: config.duration("kubeconfig.clipboard_clear"),
+        theme,
+        ascii: match config.text("display.ascii") {
+            "always" => true,
+            "never" => false,
+            _ => !is_utf8(environment),
+        },
+        utc: config.switch("display.utc"),
+        mouse: config.switch("display.mouse"),
+        local_zone: Zone::new(TimeZone::system()),
+        columns: config.list("display.columns").to_vec(),
+        sort: config.text("display.sort").to_owned(),
+        ..Settings::defaults()
+    }
+}
+
+/// `COLORFGBG` ends in the background's colour number; terminals that set it tell light from dark.
+fn from_background(value: Option<&str>) -> ThemeChoice {
+    match value.and_then(|value| value.rsplit(';').next()).and_then(|last| last.parse::<u8>().ok()) {
+        Some(7 | 15) => ThemeChoice::Light,
+        Some(0..=6 | 8) => ThemeChoice::Dark,
+        _ => ThemeChoice::Auto,
+    }
+}
+
+/// Whether the locale writes UTF-8; the first of the three variables that is set counts.
+fn is_utf8(environment: &dyn Fn(&str) -> Option<String>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| environment(name).filter(|value| !value.is_empty()));
+    match locale {
+        Some(locale) => {
+            let locale = locale.to_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        }
+        None => cfg!(any(windows, target_os = "macos")),
+    }
+}
