@@ -4,3 +4,4 @@
 mod clients;
 mod clock;
 mod domain;
+mod store;

@@ -1,0 +1,16 @@
+//! Kubeconfigs: what the server returned, where one can go, and how one is merged into a file that a person keeps.
+
+mod document;
+mod emit;
+mod fresh;
+mod merge;
+mod plan;
+mod tokens;
+
+pub use crate::domain::kubeconfig::document::{MAX_BYTES, MAX_DEPTH};
+pub use crate::domain::kubeconfig::fresh::{Fresh, Kind, renamed};
+pub use crate::domain::kubeconfig::merge::{
+    MergeOptions, MergeRefusal, Merged, Survey, merge, survey,
+};
+pub use crate::domain::kubeconfig::plan::{Destination, NotSaved, Plan, Saved};
+pub use crate::domain::kubeconfig::tokens::static_tokens;

@@ -1,0 +1,3 @@
+//! Floor 2: files of this machine that the program writes: kubeconfigs, the journal, what is kept between runs.
+
+pub mod private_file;
