@@ -1,5 +1,7 @@
 //! Floor 2: files of this machine that the program writes: kubeconfigs, the journal, what is kept between runs.
 
+#[cfg(test)]
+mod checks;
 pub mod journal;
 pub mod kubeconfigs;
 pub mod memory;

@@ -308,9 +308,20 @@ impl<'a> Splice<'a> {
             let text = format!("{separator}{}", self.flow_text(last, entry));
             return Ok(Some((last.span.end..last.span.end, self.ends(text))));
         }
-        let indent = self.column(value.span.start);
+        let indent = self.dash(items).ok_or_else(|| {
+            broken(&format!("line {}: {list} is written in an unusual way", value.line))
+        })?;
         let line = format!("{}- {}", " ".repeat(indent), emit::block(entry, indent + 2));
         Ok(Some(self.lines_after(value.span.end, &line)))
+    }
+
+    /// Column of the dash of a block list: the parser reports only where items begin.
+    fn dash(&self, items: &[Node]) -> Option<usize> {
+        items.iter().find_map(|item| {
+            let lead = self.lead(item.span.start);
+            let rest = lead.trim_start_matches(' ');
+            rest.starts_with('-').then(|| lead.len() - rest.len())
+        })
     }
 
     fn is_flow(&self, node: &Node) -> bool {
