@@ -18,5 +18,27 @@ pub use crate::cli::main;
 /// The one door for the tests and benches of this repository; not an interface for other programs.
 #[doc(hidden)]
 pub mod testing {
-    pub use crate::{app, clients, clock, domain, runtime, simulator, store, ui};
+    pub use crate::clock::Clock;
+
+    pub mod app {
+        pub use crate::app::{effect, fleet, keymap, message, settings, state, update};
+    }
+    pub mod clients {
+        pub use crate::clients::{auth, http, install_crypto, projects, ske};
+    }
+    pub mod domain {
+        pub use crate::domain::{cluster, fixtures, rotation, secret};
+    }
+    pub mod runtime {
+        pub use crate::runtime::{clipboard, perform, run, terminal};
+    }
+    pub mod simulator {
+        pub use crate::simulator::{Options, Simulator, faults, scene, serve, state, world};
+    }
+    pub mod store {
+        pub use crate::store::{journal, kubeconfigs, private_file};
+    }
+    pub mod ui {
+        pub use crate::ui::view;
+    }
 }

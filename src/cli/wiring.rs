@@ -96,10 +96,6 @@ pub async fn demo(loaded: Loaded, places: &Places<'_>, world: &World) -> anyhow:
     ended
 }
 
-fn crate::cli::state_folder() -> Option<PathBuf> {
-    crate::cli::state_folder()
-}
-
 async fn open(
     loaded: &Loaded,
     places: &Places<'_>,

@@ -15,6 +15,8 @@ use crossterm::{cursor, execute, queue};
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 
+use crate::store::private_file::{create_folder, replace, unobserved};
+
 /// Where frames go: the terminal of a person, or the one of a test.
 pub trait Surface {
     /// What ratatui draws on.
@@ -177,7 +179,7 @@ pub fn install_panic_hook(report_folder: Option<PathBuf>) {
 
 /// Writes place and message of a panic; the message comes from this program's own code.
 fn write_report(folder: &std::path::Path, info: &std::panic::PanicHookInfo<'_>) -> Option<PathBuf> {
-    std::fs::create_dir_all(folder).ok()?;
+    create_folder(folder).ok()?;
     let path = folder.join("panic.txt");
     let text = format!(
         "skeys {}\n{}\n{}\n",
@@ -185,6 +187,6 @@ fn write_report(folder: &std::path::Path, info: &std::panic::PanicHookInfo<'_>) 
         info,
         std::backtrace::Backtrace::force_capture()
     );
-    crate::store::private_file::replace_quietly(&path, text.as_bytes()).ok()?;
+    replace(&path, text.as_bytes(), &unobserved).ok()?;
     Some(path)
 }

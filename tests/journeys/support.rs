@@ -23,7 +23,7 @@ use skeys::testing::clients::auth::{SourceConfig, TokenSource};
 use skeys::testing::clients::http::Http;
 use skeys::testing::clients::projects::ProjectsClient;
 use skeys::testing::clients::ske::SkeClient;
-use skeys::testing::clock::Clock;
+use skeys::testing::Clock;
 use skeys::testing::domain::cluster::{ProjectId, Region};
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::runtime::clipboard::{Clipboard, Way};

@@ -67,7 +67,10 @@ fn init(path: &Path, force: bool) -> Output {
         let text = format!("{} exists; --force replaces it.\n", path.display());
         return Output::wrong(text, 1);
     }
-    match private_file::replace_quietly(path, EXAMPLE.as_bytes()) {
+    let written = private_file::parent(path)
+        .map_or(Ok(()), |folder| private_file::create_folder(&folder))
+        .and_then(|()| private_file::replace(path, EXAMPLE.as_bytes(), &private_file::unobserved));
+    match written {
         Ok(()) => Output::fine(format!("Written: {}\n", path.display())),
         Err(failure) => Output::wrong(format!("{failure}\n"), 1),
     }

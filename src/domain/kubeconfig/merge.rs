@@ -1,0 +1,390 @@
+//! Merges a fresh kubeconfig into a person's file: bytes outside the splice stay, and the result is read again and compared.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::kubeconfig::document::{self, Content, Node, refused};
+use crate::domain::kubeconfig::emit;
+use crate::domain::kubeconfig::fresh::{Fresh, usable};
+use crate::domain::secret::Secret;
+use crate::domain::text::clean;
+
+/// How to merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergeOptions {
+    /// Name of context, cluster and user in the file.
+    pub context: String,
+    /// Whether it becomes the current context.
+    pub make_current: bool,
+    /// Whether entries of that name are replaced.
+    pub replace: bool,
+}
+
+/// A merged file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// The whole new text.
+    pub text: Secret,
+    /// Entries that were replaced, in words.
+    pub replaced: Vec<String>,
+}
+
+/// Why a merge was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MergeRefusal {
+    /// Entries of that name exist ("context shop").
+    Taken(Vec<String>),
+    /// The file cannot be changed safely; the sentence says why, with the line if known.
+    Refused(Failure),
+}
+
+impl From<Failure> for MergeRefusal {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
+    }
+}
+
+/// What a file holds, for showing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Survey {
+    /// Contexts of other names.
+    pub others: usize,
+    /// Entries of the wanted name, in words.
+    pub taken: Vec<String>,
+    /// `current-context`, cleaned.
+    pub current: Option<String>,
+}
+
+const LISTS: [(&str, &str); 3] =
+    [("clusters", "cluster"), ("contexts", "context"), ("users", "user")];
+
+/// Looks at a file for entries under a name.
+///
+/// # Errors
+/// Why the file cannot be merged into.
+pub fn survey(existing: &str, context: &str) -> Result<Survey, Failure> {
+    let text = existing.strip_prefix('\u{feff}').unwrap_or(existing);
+    let Some(root) = read_root(text)? else { return Ok(Survey::default()) };
+    let mut survey = Survey::default();
+    for (list, word) in LISTS {
+        let names = names(&root, list)?;
+        if names.iter().any(|name| name.as_deref() == Some(context)) {
+            survey.taken.push(format!("{word} {}", clean(context)));
+        }
+        if list == "contexts" {
+            survey.others = names.iter().filter(|name| name.as_deref() != Some(context)).count();
+        }
+    }
+    survey.current = root
+        .entry("current-context")
+        .and_then(|(_, value)| value.text())
+        .filter(|text| !text.is_empty())
+        .map(clean);
+    Ok(survey)
+}
+
+fn read_root(text: &str) -> Result<Option<Node>, Failure> {
+    let root = document::tree(text)?;
+    match &root {
+        None => Ok(None),
+        Some(node) if matches!(node.content, Content::Map(..)) => Ok(root),
+        Some(node) => Err(refused(format!("line {}: it is not a mapping", node.line))),
+    }
+}
+
+/// The names in a list, in order; refuses lists that are not lists, and names that are there twice.
+fn names(root: &Node, list: &str) -> Result<Vec<Option<String>>, Failure> {
+    let Some((_, value)) = root.entry(list) else { return Ok(Vec::new()) };
+    let items = match &value.content {
+        Content::List(items, _) => items,
+        Content::Scalar(..) if value.is_null() => return Ok(Vec::new()),
+        Content::Scalar(..) | Content::Map(..) | Content::Alias => {
+            return Err(refused(format!("line {}: {list} is not a list", value.line)));
+        }
+    };
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let mut names = Vec::with_capacity(items.len());
+    for item in items {
+        let name = item.entry("name").and_then(|(_, name)| name.text());
+        if let Some(name) = name
+            && let Some(first) = seen.insert(name, item.line)
+        {
+            return Err(refused(format!(
+                "line {}: {list} has the name {} twice (first in line {first})",
+                item.line,
+                clean(name)
+            )));
+        }
+        names.push(name.map(ToOwned::to_owned));
+    }
+    Ok(names)
+}
+
+/// Merges. Nothing but the three entries (and current-context, when asked) changes.
+///
+/// # Errors
+/// [`MergeRefusal`].
+pub fn merge(
+    existing: &str,
+    fresh: &Fresh,
+    options: &MergeOptions,
+) -> Result<Merged, MergeRefusal> {
+    usable(&options.context)?;
+    let (mark, text) =
+        existing.strip_prefix('\u{feff}').map_or(("", existing), |text| ("\u{feff}", text));
+    let found = survey(text, &options.context)?;
+    if !found.taken.is_empty() && !options.replace {
+        return Err(MergeRefusal::Taken(found.taken));
+    }
+    let entries = fresh.entries(&options.context);
+    let before = document::values(text)?;
+    let expected = expected(&before, &entries, options);
+    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+    match read_root(text)? {
+        None => edits.push((text.len()..text.len(), whole(text, &expected))),
+        Some(root) => {
+            let splice = Splice::new(text, &root);
+            let mut missing = Vec::new();
+            for (list, entry) in &entries {
+                match splice.list(list, entry, &options.context)? {
+                    Some(edit) => edits.push(edit),
+                    None => missing.push((*list, json!([entry]))),
+                }
+            }
+            if options.make_current {
+                match splice.current(&options.context) {
+                    Some(edit) => edits.push(edit),
+                    None => missing.push(("current-context", json!(options.context))),
+                }
+            }
+            edits.extend(splice.append(&missing));
+        }
+    }
+    let out = apply(text, edits)?;
+    let after = document::values(&out).map_err(|failure| broken(&failure.message))?;
+    document::tree(&out).map_err(|failure| broken(&failure.message))?;
+    if after != expected {
+        return Err(
+            broken("other entries would change, perhaps because they share an anchor").into()
+        );
+    }
+    Ok(Merged { text: Secret::new(format!("{mark}{out}")), replaced: found.taken })
+}
+
+fn broken(why: &str) -> Failure {
+    Failure::new(FailureKind::File, format!("it cannot be changed without damage: {why}"))
+        .hint("Save into a file of its own instead")
+}
+
+/// The values that the merged file must have.
+fn expected(before: &Value, entries: &[(&'static str, Value)], options: &MergeOptions) -> Value {
+    let new = before.is_null();
+    let mut root = before.as_object().cloned().unwrap_or_default();
+    if new {
+        root.insert("apiVersion".to_owned(), json!("v1"));
+        root.insert("kind".to_owned(), json!("Config"));
+    }
+    for (list, entry) in entries {
+        let mut items = root.get(*list).and_then(Value::as_array).cloned().unwrap_or_default();
+        let same = |item: &&mut Value| match item.get("name") {
+            Some(Value::String(name)) => *name == options.context,
+            Some(other) => other.to_string() == options.context,
+            None => false,
+        };
+        match items.iter_mut().find(same) {
+            Some(old) => *old = entry.clone(),
+            None => items.push(entry.clone()),
+        }
+        root.insert((*list).to_owned(), Value::Array(items));
+    }
+    if new || options.make_current {
+        root.insert("current-context".to_owned(), json!(options.context));
+    }
+    Value::Object(root)
+}
+
+fn whole(text: &str, expected: &Value) -> String {
+    let body = format!("{}\n", emit::block(expected, 0));
+    let start = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let out = format!("{start}{body}");
+    if text.contains("\r\n") { out.replace('\n', "\r\n") } else { out }
+}
+
+fn apply(text: &str, mut edits: Vec<(Range<usize>, String)>) -> Result<String, Failure> {
+    edits.sort_by_key(|(range, _)| range.start);
+    let mut out = String::with_capacity(text.len() + 16_384);
+    let mut from = 0;
+    let inner = || broken("its parts overlap");
+    for (range, insert) in edits {
+        out.push_str(text.get(from..range.start).ok_or_else(inner)?);
+        out.push_str(&insert);
+        from = range.end;
+    }
+    out.push_str(text.get(from..).ok_or_else(inner)?);
+    Ok(out)
+}
+
+struct Splice<'a> {
+    text: &'a str,
+    root: &'a Node,
+    flow: bool,
+    crlf: bool,
+}
+
+impl<'a> Splice<'a> {
+    fn new(text: &'a str, root: &'a Node) -> Self {
+        let flow = matches!(root.content, Content::Map(_, true));
+        Self { text, root, flow, crlf: text.contains("\r\n") }
+    }
+
+    fn ends(&self, text: String) -> String {
+        if self.crlf { text.replace('\n', "\r\n") } else { text }
+    }
+
+    fn before(&self, position: usize) -> &'a str {
+        self.text.get(..position).unwrap_or_default()
+    }
+
+    /// Text between the start of the line and a position.
+    fn lead(&self, position: usize) -> &'a str {
+        self.before(position).rsplit('\n').next().unwrap_or_default()
+    }
+
+    fn column(&self, position: usize) -> usize {
+        self.lead(position).chars().count()
+    }
+
+    /// The end of the line that holds the last byte of a node, and whether it ends with a line end.
+    fn line_end(&self, end: usize) -> (usize, bool) {
+        if self.before(end).ends_with('\n') {
+            return (end, true);
+        }
+        match self.text.get(end..).and_then(|rest| rest.find('\n')) {
+            Some(offset) => (end + offset + 1, true),
+            None => (self.text.len(), false),
+        }
+    }
+
+    fn lines_after(&self, end: usize, lines: &str) -> (Range<usize>, String) {
+        let (at, ended) = self.line_end(end);
+        let text = if ended { format!("{lines}\n") } else { format!("\n{lines}") };
+        (at..at, self.ends(text))
+    }
+
+    /// The edit for one list; `None` when the key is missing.
+    fn list(
+        &self,
+        list: &str,
+        entry: &Value,
+        context: &str,
+    ) -> Result<Option<(Range<usize>, String)>, Failure> {
+        let Some((key, value)) = self.root.entry(list) else { return Ok(None) };
+        let Content::List(items, flow) = &value.content else {
+            return Ok(Some(self.fill(key, value, entry)));
+        };
+        let position = names(self.root, list)?.iter().position(|n| n.as_deref() == Some(context));
+        if let Some(item) = position.and_then(|position| items.get(position)) {
+            let in_block = !flow && !self.is_flow(item);
+            let text = if in_block {
+                emit::block(entry, self.column(item.span.start))
+            } else {
+                self.flow_text(item, entry)
+            };
+            return Ok(Some((item.span.clone(), self.ends(text))));
+        }
+        let Some(last) = items.last() else { return Ok(Some(self.fill(key, value, entry))) };
+        if *flow {
+            let lead = self.lead(last.span.start);
+            let separator = if !lead.is_empty() && lead.trim().is_empty() {
+                format!(",\n{lead}")
+            } else if self.before(last.span.start).ends_with([',', '[']) {
+                ",".to_owned()
+            } else {
+                ", ".to_owned()
+            };
+            let text = format!("{separator}{}", self.flow_text(last, entry));
+            return Ok(Some((last.span.end..last.span.end, self.ends(text))));
+        }
+        let indent = self.dash(items).ok_or_else(|| {
+            broken(&format!("line {}: {list} is written in an unusual way", value.line))
+        })?;
+        let line = format!("{}- {}", " ".repeat(indent), emit::block(entry, indent + 2));
+        Ok(Some(self.lines_after(value.span.end, &line)))
+    }
+
+    /// Column of the dash of a block list: the parser reports only where items begin.
+    fn dash(&self, items: &[Node]) -> Option<usize> {
+        items.iter().find_map(|item| {
+            let lead = self.lead(item.span.start);
+            let rest = lead.trim_start_matches(' ');
+            rest.starts_with('-').then(|| lead.len() - rest.len())
+        })
+    }
+
+    fn is_flow(&self, node: &Node) -> bool {
+        self.text.get(node.span.start..).is_some_and(|rest| rest.starts_with(['{', '*']))
+    }
+
+    /// An entry as JSON, over several lines if its neighbour is.
+    fn flow_text(&self, neighbour: &Node, entry: &Value) -> String {
+        let lead = self.lead(neighbour.span.start);
+        let several = self.text.get(neighbour.span.clone()).is_some_and(|text| text.contains('\n'));
+        if several && lead.trim().is_empty() {
+            return serde_json::to_string_pretty(entry)
+                .unwrap_or_else(|_| entry.to_string())
+                .replace('\n', &format!("\n{lead}"));
+        }
+        entry.to_string()
+    }
+
+    /// Replaces a null or empty list.
+    fn fill(&self, key: &Node, value: &Node, entry: &Value) -> (Range<usize>, String) {
+        let after = self.text.get(key.span.end..).and_then(|rest| rest.find(':'));
+        let start = key.span.end + after.map_or(0, |offset| offset + 1);
+        let end = if value.span.is_empty() { start } else { value.span.end.max(start) };
+        if self.flow {
+            return (start..end, format!(" [{entry}]"));
+        }
+        let indent = self.column(key.span.start);
+        let text = format!("\n{}- {}", " ".repeat(indent), emit::block(entry, indent + 2));
+        (start..end, self.ends(text))
+    }
+
+    fn current(&self, context: &str) -> Option<(Range<usize>, String)> {
+        let (key, value) = self.root.entry("current-context")?;
+        let text = if self.flow { emit::quoted(context) } else { emit::scalar(context) };
+        if value.span.is_empty() {
+            let after = self.text.get(key.span.end..).and_then(|rest| rest.find(':'));
+            let start = key.span.end + after.map_or(0, |offset| offset + 1);
+            return Some((start..start, format!(" {text}")));
+        }
+        Some((value.span.clone(), text))
+    }
+
+    /// Keys that the root does not have yet.
+    fn append(&self, missing: &[(&'static str, Value)]) -> Option<(Range<usize>, String)> {
+        let Content::Map(entries, _) = &self.root.content else { return None };
+        if missing.is_empty() {
+            return None;
+        }
+        if self.flow {
+            let text = missing
+                .iter()
+                .map(|(key, value)| format!("{}: {value}", emit::quoted(key)))
+                .collect::<Vec<_>>()
+                .join(", ");
+            return Some(match entries.last() {
+                Some((_, last)) => (last.span.end..last.span.end, format!(", {text}")),
+                None => (self.root.span.start + 1..self.root.span.start + 1, text),
+            });
+        }
+        let indent = self.column(self.root.span.start);
+        let map: Map<String, Value> =
+            missing.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        let lines = format!("{}{}", " ".repeat(indent), emit::block(&Value::Object(map), indent));
+        Some(self.lines_after(self.root.span.end, &lines))
+    }
+}

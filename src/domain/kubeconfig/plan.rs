@@ -1,0 +1,59 @@
+//! Where a kubeconfig can go, what is there now, and how saving ended.
+
+use crate::domain::failure::Failure;
+
+/// Where a kubeconfig goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// Into the first file of `$KUBECONFIG`, or `~/.kube/config`.
+    Merge,
+    /// Into a file of its own; the path as typed, `~` allowed.
+    File(String),
+    /// Into the clipboard.
+    Clipboard,
+    /// To standard output after the screen is left.
+    Stdout,
+}
+
+/// What a destination looks like now and what saving changes; safe to show.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// The file in shown form (`~/…`); empty for clipboard and standard output.
+    pub path: String,
+    /// The resolved target if the path is a symbolic link.
+    pub link: Option<String>,
+    /// Whether the file exists.
+    pub exists: bool,
+    /// Permission bits now.
+    pub mode: Option<u32>,
+    /// Contexts of other names, which stay untouched.
+    pub others: usize,
+    /// Entries of the wanted name that exist already ("context shop", "user shop").
+    pub taken: Vec<String>,
+    /// `current-context` now.
+    pub current: Option<String>,
+    /// Sentences to show.
+    pub notes: Vec<String>,
+    /// SHA-256 of the content as hex; `None` when the file does not exist.
+    pub fingerprint: Option<String>,
+}
+
+/// A kubeconfig was saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// Where, in words.
+    pub place: String,
+    /// Sentences to show.
+    pub notes: Vec<String>,
+}
+
+/// A kubeconfig was not saved, and nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotSaved {
+    /// The file changed since it was shown; this is how it looks now.
+    Changed(Plan),
+    /// The name, or the file, exists and replacing was not asked for.
+    Taken(Plan),
+    /// It did not work.
+    Failed(Failure),
+}

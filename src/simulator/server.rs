@@ -1,0 +1,267 @@
+//! HTTP on loopback: takes requests, lets ordered faults act on them, hands them to the APIs.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use crate::simulator::Inner;
+use crate::simulator::faults::{Effect, Fault};
+use crate::simulator::state::{Call, Shared};
+use crate::simulator::{projects_api, ske_api};
+
+/// Largest request body, bytes.
+const BODY_LIMIT: usize = 1024 * 1024;
+/// Answers up to this size are kept in the ledger, bytes.
+const KEPT_ANSWER: usize = 256 * 1024;
+
+type Body = http_body_util::combinators::BoxBody<Bytes, io::Error>;
+
+/// Takes connections until it is aborted.
+pub async fn accept(listener: TcpListener, inner: Arc<Inner>) {
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        // Waiting connections that ended are let go, so that the set stays small.
+        while connections.try_join_next().is_some() {}
+        let Ok((stream, _)) = listener.accept().await else {
+            inner.clock.sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let inner = Arc::clone(&inner);
+        connections.spawn(async move {
+            let service = service_fn(move |request| answer(Arc::clone(&inner), request));
+            // A connection that breaks is the client's matter.
+            drop(
+                hyper::server::conn::http1::Builder::new()
+                    .auto_date_header(false)
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await,
+            );
+        });
+    }
+}
+
+/// An answer before it is sent.
+struct Draft {
+    status: u16,
+    content_type: String,
+    retry_after: Option<String>,
+    body: Vec<u8>,
+    json: Option<Value>,
+}
+
+async fn answer(inner: Arc<Inner>, request: Request<Incoming>) -> io::Result<Response<Body>> {
+    let method = request.method().to_string();
+    let path = request.uri().path().to_owned();
+    let query = pairs(request.uri().query().unwrap_or(""));
+    let bearer = request
+        .headers()
+        .get("authorization")
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .map(str::to_owned);
+    let body = match Limited::new(request.into_body(), BODY_LIMIT).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => return Err(io::Error::other(error)),
+    };
+    let effects = inner.lock().faults.effects(&method, &path);
+    for effect in &effects {
+        if let Effect::Delay { milliseconds } = effect {
+            inner.parked.fetch_add(1, Ordering::SeqCst);
+            let parked = Parked(&inner);
+            inner.clock.sleep(Duration::from_millis(*milliseconds)).await;
+            drop(parked);
+        }
+    }
+    let now = inner.clock.now();
+    let mut shared = inner.lock();
+    shared.world.advance(now);
+    let cut = |shared: &mut Shared| {
+        shared.note(Call {
+            at: now,
+            method: method.clone(),
+            path: path.clone(),
+            status: None,
+            body: serde_json::from_slice(&body).ok(),
+            answer: None,
+        });
+        Err(io::Error::from(io::ErrorKind::ConnectionReset))
+    };
+    if effects.iter().any(|effect| matches!(effect, Effect::Drop {})) {
+        return cut(&mut shared);
+    }
+    let draft = ordered(&effects).unwrap_or_else(|| {
+        let asked = Asked { method: &method, path: &path, query: &query, body: &body };
+        dispatch(&mut shared, &asked, bearer.as_deref(), &effects, now)
+    });
+    if effects.iter().any(|effect| matches!(effect, Effect::DropAfter {})) {
+        return cut(&mut shared);
+    }
+    let trace = shared.dice.hex(32);
+    shared.note(Call {
+        at: now,
+        method,
+        path,
+        status: Some(draft.status),
+        body: serde_json::from_slice(&body).ok(),
+        answer: draft.json.clone().filter(|_| draft.body.len() <= KEPT_ANSWER),
+    });
+    drop(shared);
+    finish(draft, &effects, &trace, now)
+}
+
+/// Counts a held request down even when its connection goes away.
+struct Parked<'a>(&'a Inner);
+
+impl Drop for Parked<'_> {
+    fn drop(&mut self) {
+        self.0.parked.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn ordered(effects: &[Effect]) -> Option<Draft> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Answer { status, body, retry_after, content_type } => Some(Draft {
+            status: *status,
+            content_type: content_type.clone(),
+            retry_after: retry_after.clone(),
+            body: body.clone().into_bytes(),
+            json: None,
+        }),
+        Effect::Huge { bytes } => Some(Draft {
+            status: 200,
+            content_type: "application/json".to_owned(),
+            retry_after: None,
+            body: vec![b' '; *bytes],
+            json: None,
+        }),
+        Effect::Delay { .. }
+        | Effect::Drop {}
+        | Effect::DropAfter {}
+        | Effect::Truncate { .. }
+        | Effect::UnknownWords {}
+        | Effect::Stale { .. }
+        | Effect::Reverse {}
+        | Effect::Kubeconfig { .. } => None,
+    })
+}
+
+struct Asked<'a> {
+    method: &'a str,
+    path: &'a str,
+    query: &'a [(String, String)],
+    body: &'a [u8],
+}
+
+fn dispatch(
+    shared: &mut Shared,
+    asked: &Asked<'_>,
+    bearer: Option<&str>,
+    effects: &[Effect],
+    now: Timestamp,
+) -> Draft {
+    let parts: Vec<&str> = asked.path.split('/').filter(|part| !part.is_empty()).collect();
+    let (status, json) = match (asked.method, parts.as_slice()) {
+        ("POST", ["token"]) => {
+            let form = pairs(&String::from_utf8_lossy(asked.body));
+            shared.tokens.exchange(&form, now)
+        }
+        ("POST", ["_simulator", "faults"]) => match serde_json::from_slice::<Fault>(asked.body) {
+            Ok(fault) => {
+                shared.faults.order(fault);
+                (202, serde_json::json!({}))
+            }
+            Err(error) => ske_api::error(400, "InvalidArgument", &error.to_string()),
+        },
+        ("DELETE", ["_simulator", "faults"]) => {
+            shared.faults.clear();
+            (200, serde_json::json!({}))
+        }
+        (_, ["v2", path @ ..]) => {
+            let open = matches!(path, ["regions", _, "provider-options"]);
+            if !open && !bearer.is_some_and(|bearer| shared.tokens.accepts(bearer, now)) {
+                ske_api::error(401, "Unauthenticated", "the token is missing, unknown or expired")
+            } else {
+                projects_api::route(shared, asked.method, path, asked.query)
+                    .or_else(|| ske_api::route(shared, asked.method, path, asked.body, effects, now))
+                    .unwrap_or_else(|| ske_api::error(404, "NotFound", "Not Found"))
+            }
+        }
+        _ => ske_api::error(404, "NotFound", "Not Found"),
+    };
+    Draft {
+        status,
+        content_type: "application/json".to_owned(),
+        retry_after: None,
+        body: json.to_string().into_bytes(),
+        json: Some(json),
+    }
+}
+
+fn finish(
+    draft: Draft,
+    effects: &[Effect],
+    trace: &str,
+    now: Timestamp,
+) -> io::Result<Response<Body>> {
+    let truncate = effects.iter().find_map(|effect| match effect {
+        Effect::Truncate { bytes } => Some(*bytes),
+        _other => None,
+    });
+    let length = draft.body.len();
+    let mut response = Response::builder()
+        .status(draft.status)
+        .header("content-type", draft.content_type)
+        .header("content-length", length)
+        .header("date", now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+        .header("x-trace-id", trace);
+    if let Some(retry_after) = draft.retry_after {
+        response = response.header("retry-after", retry_after);
+    }
+    let body: Body = match truncate {
+        Some(bytes) => {
+            let part = Bytes::from(draft.body.into_iter().take(bytes).collect::<Vec<u8>>());
+            let frames = [Ok(Frame::data(part)), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
+            BodyExt::boxed(StreamBody::new(futures_util::stream::iter(frames)))
+        }
+        None => Full::new(Bytes::from(draft.body)).map_err(|never| match never {}).boxed(),
+    };
+    response.body(body).map_err(io::Error::other)
+}
+
+/// Names and values of a query or form.
+fn pairs(text: &str) -> Vec<(String, String)> {
+    text.split('&')
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            (unescape(name), unescape(value))
+        })
+        .collect()
+}
+
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let escaped = |rest: &mut std::str::Bytes<'_>| {
+            let digits = [rest.next()?, rest.next()?];
+            u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()
+        };
+        match byte {
+            b'+' => bytes.push(b' '),
+            b'%' => bytes.extend(escaped(&mut rest)),
+            other => bytes.push(other),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

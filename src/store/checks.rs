@@ -1,0 +1,348 @@
+//! Tests of saving kubeconfigs, the journal and what is kept, over real files.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::clock::Clock;
+use crate::domain::fixtures::now;
+use crate::domain::kubeconfig::{
+    Destination, Fresh, Kind, MergeOptions, MergeRefusal, NotSaved, merge, renamed,
+};
+use crate::domain::record::{Outcome, Record};
+use crate::domain::secret::Secret;
+use crate::store::journal::Journal;
+use crate::store::kubeconfigs::Kubeconfigs;
+use crate::store::memory::{self, Memory};
+use crate::store::private_file::{Step, replace};
+
+const FRESH: &str = "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- name: k\n  cluster:\n    server: https://api.shop.0a1b2c3d4e.s.ske.eu01.onstackit.cloud\n    certificate-authority-data: QUJD\ncontexts:\n- name: c\n  context: {cluster: k, user: u}\nusers:\n- name: u\n  user:\n    client-certificate-data: QUJD\n    client-key-data: U0VDUkVU\n";
+
+fn fresh() -> Fresh {
+    Fresh::read(Kind::Admin, &Secret::new(FRESH.into())).unwrap()
+}
+
+fn options(replace: bool) -> MergeOptions {
+    MergeOptions { context: "shop".into(), make_current: false, replace }
+}
+
+fn ten() -> String {
+    let mut text =
+        String::from("# mine\napiVersion: v1\nkind: Config\ncurrent-context: x0 # now\n");
+    for (list, inner) in [
+        ("clusters", "cluster: {server: 'https://h'}"),
+        ("contexts", "context: {cluster: x, user: y} # keep"),
+        ("users", "user:\n    token: abc"),
+    ] {
+        text.push_str(&format!("{list}: # list\n"));
+        for n in 0..10 {
+            text.push_str(&format!("- name: x{n}\n  {inner}\n"));
+        }
+    }
+    text
+}
+
+/// Every line of the old text is still there, in order.
+fn keeps_lines(old: &str, new: &str) -> bool {
+    let mut lines = new.lines();
+    old.lines().all(|line| lines.any(|other| other == line))
+}
+
+#[test]
+fn file_08_styles_are_kept_and_merging_again_gives_the_same() {
+    let json = "{\n\t\"clusters\": [\n\t\t{\n\t\t\t\"name\": \"a\",\n\t\t\t\"cluster\": {}\n\t\t}\n\t],\n\t\"users\": null, \"contexts\": []\n}\n";
+    for text in [
+        "".to_owned(),
+        "# only a comment\n".to_owned(),
+        "---\n".to_owned(),
+        "{}".to_owned(),
+        "clusters:\ncontexts: null\nusers: []\n".to_owned(),
+        "clusters: []\ncontexts: [] # none\nusers: []\ncurrent-context: \"\"\n".to_owned(),
+        json.to_owned(),
+        "{\"clusters\":[{\"name\":\"a\",\"cluster\":{}}],\"users\":[],\"contexts\":null}"
+            .to_owned(),
+        "users:\n  - name: a\n    user: {token: x}\n\n# end\n".to_owned(),
+        "users:\n- name: a\n  user: &t {token: x}\n- name: b\n  user: *t\n".to_owned(),
+        ten(),
+        format!("\u{feff}{}", ten()),
+        ten().replace('\n', "\r\n"),
+    ] {
+        let once =
+            merge(&text, &fresh(), &options(false)).unwrap_or_else(|e| panic!("{text}: {e:?}"));
+        let once = once.text.expose();
+        assert!(
+            matches!(merge(once, &fresh(), &options(false)), Err(MergeRefusal::Taken(t)) if t.len() == 3)
+        );
+        let twice = merge(once, &fresh(), &options(true)).unwrap();
+        assert_eq!(once, twice.text.expose(), "from {text}");
+        let current = MergeOptions { make_current: true, ..options(true) };
+        assert!(merge(once, &fresh(), &current).unwrap().text.expose().contains("shop"));
+        if text.contains("x0") {
+            assert!(keeps_lines(&text, once), "{once}");
+            assert_eq!(text.contains("\r\n"), once.lines().count() == once.matches("\r\n").count());
+        }
+    }
+}
+
+#[test]
+fn file_08_what_cannot_be_kept_is_refused_with_its_line() {
+    let deep = format!("a: {}{}", "[".repeat(70), "]".repeat(70));
+    for (text, part) in [
+        ("a: 1\n---\nb: 2\n", "several documents"),
+        ("- a\n", "not a mapping"),
+        ("a: 1\na: 2\n", "line 2"),
+        ("users:\n- name: a\n- name: a\n", "line 3"),
+        ("users:\n\t- name: a\n", "line 2"),
+        ("users: &u\n- name: a\nother: *u\n", "anchor"),
+        (deep.as_str(), "nested deeper"),
+    ] {
+        match merge(text, &fresh(), &options(false)) {
+            Err(MergeRefusal::Refused(failure)) => {
+                assert!(failure.message.contains(part), "{text}: {}", failure.message);
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn api_23_a_strange_answer_is_refused_without_showing_it() {
+    for (text, part) in [
+        ("{{{".to_owned(), "not YAML"),
+        (FRESH.replace("client-certificate-data: QUJD", "x: y"), "no client certificate"),
+        (
+            FRESH
+                .replace("current-context: c\n", "")
+                .replace("contexts:\n", "contexts:\n- name: d\n"),
+            "2 contexts",
+        ),
+        (FRESH.replace("https:", "http:"), "without https"),
+        (
+            FRESH.replace("    client-key-data", "    exec: {command: evil}\n    client-key-data"),
+            "runs a command",
+        ),
+        (
+            FRESH.replace("    server", "    insecure-skip-tls-verify: true\n    server"),
+            "switches the check",
+        ),
+    ] {
+        let failure = Fresh::read(Kind::Admin, &Secret::new(text)).unwrap_err();
+        assert!(failure.message.contains(part), "{}", failure.message);
+        assert!(!failure.full_text().contains("U0VDUkVU"));
+    }
+    let own = renamed(&fresh(), "shop").unwrap();
+    assert_eq!(Fresh::read(Kind::Admin, &own).unwrap().context(), "shop");
+}
+
+proptest! {
+    #[test]
+    fn file_08_foreign_entries_survive_a_merge(
+        names in proptest::collection::btree_set("[a-z:#' \"0-9-]{1,12}", 0..8),
+        flow in any::<bool>(), crlf in any::<bool>(), indent in 0usize..4, current in any::<bool>(),
+    ) {
+        let pad = " ".repeat(indent);
+        let mut text = String::from("# top\n");
+        for (list, field) in [("users", "user"), ("contexts", "context"), ("clusters", "cluster")] {
+            let items: Vec<String> = names.iter()
+                .map(|n| format!("{{name: {}, {field}: {{x: [1, 2]}}}}", serde_json::Value::from(n.as_str()))).collect();
+            if flow || items.is_empty() {
+                text.push_str(&format!("{list}: [{}] # c\n", items.join(", ")));
+            } else {
+                text.push_str(&format!("{list}:\n"));
+                for item in items { text.push_str(&format!("{pad}- {item} # c\n")); }
+            }
+        }
+        if crlf { text = text.replace('\n', "\r\n"); }
+        let options = MergeOptions { context: "Shop/1".into(), make_current: current, replace: false };
+        let merged = merge(&text, &fresh(), &options).unwrap();
+        let read: serde_json::Value = serde_saphyr::from_str(merged.text.expose()).unwrap();
+        prop_assert_eq!(read["users"].as_array().unwrap().len(), names.len() + 1);
+        for (position, name) in names.iter().enumerate() {
+            prop_assert_eq!(read["users"][position]["name"].as_str(), Some(name.as_str()));
+        }
+        prop_assert_eq!(read["users"][names.len()]["user"]["client-key-data"].as_str(), Some("U0VDUkVU"));
+    }
+}
+
+fn files(home: &Path, clock: &Clock) -> Kubeconfigs {
+    Kubeconfigs::new(Some(home.to_owned()), None, clock.clone())
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn home_with(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join(".kube")).unwrap();
+    let config = home.path().join(".kube/config");
+    fs::write(&config, text).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
+    (home, config)
+}
+
+#[tokio::test]
+async fn file_11_a_0644_file_with_ten_foreign_contexts_is_merged_without_loss() {
+    let (home, config) = home_with(&ten());
+    let files = files(home.path(), &Clock::by_hand(now()));
+    let plan = files.plan(&Destination::Merge, "shop").unwrap();
+    assert_eq!((plan.others, plan.current.as_deref()), (10, Some("x0")));
+    assert!(plan.notes.contains(&"mode 0644 becomes 0600".to_owned()));
+    files
+        .save(&Destination::Merge, &fresh(), &options(false), plan.fingerprint.as_deref())
+        .await
+        .unwrap();
+    assert!(keeps_lines(&ten(), &fs::read_to_string(&config).unwrap()));
+    let backup = home.path().join(".kube/config.skeys-backup");
+    assert_eq!((mode(&config), mode(&backup)), (0o600, 0o600));
+    assert_eq!(fs::read_to_string(&backup).unwrap(), ten());
+    assert!(!home.path().join(".kube/config.lock").exists());
+    let again = files.plan(&Destination::Merge, "shop").unwrap();
+    let print = again.fingerprint.clone();
+    let taken = files.save(&Destination::Merge, &fresh(), &options(false), print.as_deref()).await;
+    assert!(matches!(taken, Err(NotSaved::Taken(plan)) if plan.taken.len() == 3), "file_09");
+}
+
+#[tokio::test]
+async fn file_10_a_file_that_changed_is_shown_again() {
+    let (home, config) = home_with(&ten());
+    let files = files(home.path(), &Clock::by_hand(now()));
+    let plan = files.plan(&Destination::Merge, "shop").unwrap();
+    fs::write(&config, "kind: Config\n").unwrap();
+    let saved = files
+        .save(&Destination::Merge, &fresh(), &options(false), plan.fingerprint.as_deref())
+        .await;
+    assert!(matches!(saved, Err(NotSaved::Changed(_))));
+    assert_eq!(fs::read_to_string(&config).unwrap(), "kind: Config\n");
+}
+
+#[tokio::test]
+async fn file_04_a_stale_lock_is_told_and_stays() {
+    let (home, config) = home_with(&ten());
+    let clock = Clock::by_hand(now());
+    let files = files(home.path(), &clock);
+    let lock = home.path().join(".kube/config.lock");
+    fs::write(&lock, "").unwrap();
+    let two_days = std::time::SystemTime::from(now()) - Duration::from_secs(2 * 86_400);
+    fs::File::options().write(true).open(&lock).unwrap().set_modified(two_days).unwrap();
+    let plan = files.plan(&Destination::Merge, "shop").unwrap();
+    let (fresh, options) = (fresh(), options(false));
+    let saving = files.save(&Destination::Merge, &fresh, &options, plan.fingerprint.as_deref());
+    let turning = async {
+        loop {
+            clock.turn(Duration::from_millis(100));
+            tokio::task::yield_now().await;
+        }
+    };
+    let failure = tokio::select! {
+        saved = saving => match saved { Err(NotSaved::Failed(failure)) => failure, other => panic!("{other:?}") },
+        () = turning => unreachable!(),
+    };
+    assert!(failure.message.contains("2days"), "{failure}");
+    assert!(failure.to_string().contains("rm ~/.kube/config.lock"), "{failure}");
+    assert!(lock.exists());
+    assert_eq!(fs::read_to_string(&config).unwrap(), ten());
+}
+
+#[tokio::test]
+async fn file_05_a_link_is_kept_and_its_target_written() {
+    let (home, config) = home_with("");
+    let dot = home.path().join("dotfile");
+    fs::write(&dot, ten()).unwrap();
+    fs::remove_file(&config).unwrap();
+    symlink(&dot, &config).unwrap();
+    let files = files(home.path(), &Clock::by_hand(now()));
+    let plan = files.plan(&Destination::Merge, "shop").unwrap();
+    assert!(plan.link.is_some());
+    files
+        .save(&Destination::Merge, &fresh(), &options(false), plan.fingerprint.as_deref())
+        .await
+        .unwrap();
+    assert!(fs::symlink_metadata(&config).unwrap().is_symlink());
+    assert!(fs::read_to_string(&dot).unwrap().contains("shop"));
+}
+
+#[test]
+fn file_06_and_07_what_cannot_be_written_is_refused_before() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    symlink("nowhere", at("dangling")).unwrap();
+    symlink("loop", at("loop")).unwrap();
+    fs::create_dir(at("folder")).unwrap();
+    fs::create_dir(at("open")).unwrap();
+    fs::set_permissions(at("open"), fs::Permissions::from_mode(0o777)).unwrap();
+    fs::create_dir(at("shut")).unwrap();
+    fs::set_permissions(at("shut"), fs::Permissions::from_mode(0o500)).unwrap();
+    let files = files(home.path(), &Clock::by_hand(now()));
+    for (path, part) in [
+        ("~/dangling", "leads nowhere"),
+        ("~/loop", "back to itself"),
+        ("~/folder", "is a folder"),
+        ("/dev/null", "is a device"),
+        ("~/open/x", "everybody"),
+        ("~/shut/x", "read-only folder"),
+    ] {
+        let failure = files.plan(&Destination::File(path.into()), "shop").unwrap_err();
+        assert!(failure.message.contains(part), "{path}: {failure}");
+    }
+}
+
+#[test]
+fn file_01_a_full_disk_at_each_step_leaves_the_old_file_and_names_the_step() {
+    for step in Step::ALL {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("f");
+        fs::write(&file, "old").unwrap();
+        let full = |now: Step| {
+            if now == step { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        };
+        let failure = replace(&file, b"new", &full).unwrap_err();
+        assert!(failure.message.contains(step.word()), "{failure}");
+        let expected = if step == Step::SyncFolder { "new" } else { "old" };
+        assert_eq!(fs::read_to_string(&file).unwrap(), expected);
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "{step:?}");
+    }
+}
+
+#[test]
+fn file_16_a_state_that_cannot_be_used_is_set_aside() {
+    for text in ["", "{\"version\": 99}", "{\"version\": 1, \"acc"] {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("state.json"), text).unwrap();
+        let (memory, note) = memory::load(home.path());
+        assert_eq!(memory, Memory::default());
+        assert!(note.unwrap().contains("state.json.broken-"));
+        let kept = Memory { theme: Some("dark".into()), ..Memory::default() };
+        memory::save(home.path(), &kept).unwrap();
+        assert_eq!(memory::load(home.path()), (kept, None));
+        assert_eq!(mode(&home.path().join("state.json")), 0o600);
+    }
+}
+
+#[test]
+fn file_17_a_torn_line_is_ended_and_told() {
+    let home = tempfile::tempdir().unwrap();
+    let journal = Journal::open(home.path().join("new"));
+    let record = Record {
+        at: now(),
+        who: "me".into(),
+        cluster: None,
+        step: "start".into(),
+        request: None,
+        outcome: Outcome::Done,
+        text: "a b".into(),
+        trace: None,
+    };
+    journal.append(&record).unwrap();
+    let path = home.path().join("new/journal.jsonl");
+    let torn = fs::read_to_string(&path).unwrap() + "{\"at\": \"20";
+    fs::write(&path, torn).unwrap();
+    journal.append(&record).unwrap();
+    let (records, note) = journal.tail(5).unwrap();
+    assert_eq!(records, [record.clone(), record]);
+    assert!(note.unwrap().contains("1 torn"));
+    assert_eq!((mode(&path), mode(&home.path().join("new"))), (0o600, 0o700));
+}

@@ -1,0 +1,164 @@
+//! The journal: every action as one JSON object a line, in a private file that only grows.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::cluster::ClusterId;
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::record::{Outcome, Record};
+use crate::domain::text::clean;
+use crate::store::private_file;
+
+/// Bytes that are read from the end at most.
+const TAIL_BYTES: u64 = 1024 * 1024;
+
+/// The journal file.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    path: PathBuf,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    #[serde(with = "crate::store::moment")]
+    at: Timestamp,
+    who: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    project: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cluster: Option<String>,
+    step: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request: Option<String>,
+    outcome: String,
+    text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
+}
+
+impl Journal {
+    /// The journal in a folder; nothing is created until the first line.
+    pub fn open(folder: PathBuf) -> Self {
+        Self { path: folder.join("journal.jsonl") }
+    }
+
+    /// Appends one line in one write under the file's lock, and waits until it is on the disk.
+    pub fn append(&self, record: &Record) -> Result<(), Failure> {
+        if let Some(folder) = private_file::parent(&self.path) {
+            private_file::create_folder(&folder)?;
+        }
+        let mut line = serde_json::to_vec(&Line::from(record)).map_err(|error| {
+            Failure::new(FailureKind::Bug, format!("A line of the journal was not made: {error}"))
+        })?;
+        line.push(b'\n');
+        self.write(line).map_err(|error| private_file::failed("appending", &self.path, &error))
+    }
+
+    fn write(&self, line: Vec<u8>) -> io::Result<()> {
+        let mut file =
+            OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
+        file.lock()?;
+        let mut out = Vec::with_capacity(line.len() + 1);
+        if file.seek(SeekFrom::End(0))? > 0 {
+            let mut last = [0_u8];
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+            if last != [b'\n'] {
+                out.push(b'\n');
+            }
+        }
+        out.extend(line);
+        file.write_all(&out)?;
+        file.sync_data()
+    }
+
+    /// The last `count` records, oldest first, and a note when lines could not be read.
+    pub fn tail(&self, count: usize) -> Result<(Vec<Record>, Option<String>), Failure> {
+        let bytes = match self.last_bytes() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), None)),
+            other => other.map_err(|error| private_file::failed("reading", &self.path, &error))?,
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let mut broken = 0_usize;
+        let mut records: Vec<Record> = Vec::new();
+        for line in text.lines().rev().filter(|line| !line.trim().is_empty()) {
+            if records.len() >= count {
+                break;
+            }
+            match serde_json::from_str::<Line>(line).ok().and_then(Line::record) {
+                Some(record) => records.push(record),
+                None => broken += 1,
+            }
+        }
+        records.reverse();
+        let note = (broken > 0).then(|| {
+            format!(
+                "{}: {broken} torn or unknown line(s) of the journal were left out",
+                clean(&self.path.display().to_string())
+            )
+        });
+        Ok((records, note))
+    }
+
+    fn last_bytes(&self) -> io::Result<Vec<u8>> {
+        let mut file = File::open(&self.path)?;
+        let length = file.metadata()?.len();
+        let start = length.saturating_sub(TAIL_BYTES);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+        if start > 0 {
+            // The first line of a cut is not whole.
+            let whole =
+                bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+            bytes.drain(..whole);
+        }
+        Ok(bytes)
+    }
+}
+
+impl From<&Record> for Line {
+    fn from(record: &Record) -> Self {
+        let cluster = record.cluster.as_ref();
+        Self {
+            at: record.at,
+            who: clean(&record.who),
+            project: cluster.map(|id| clean(id.project().as_str())),
+            region: cluster.map(|id| clean(id.region().as_str())),
+            cluster: cluster.map(|id| clean(id.name.as_str())),
+            step: clean(&record.step),
+            request: record.request.as_deref().map(clean),
+            outcome: record.outcome.word().to_owned(),
+            text: clean(&record.text),
+            trace: record.trace.as_deref().map(clean),
+        }
+    }
+}
+
+impl Line {
+    fn record(self) -> Option<Record> {
+        let cluster = match (&self.project, &self.region, &self.cluster) {
+            (Some(project), Some(region), Some(name)) => {
+                Some(ClusterId::new(&clean(project), &clean(region), &clean(name)))
+            }
+            _ => None,
+        };
+        Some(Record {
+            at: self.at,
+            who: clean(&self.who),
+            cluster,
+            step: clean(&self.step),
+            request: self.request.as_deref().map(clean),
+            outcome: Outcome::from_word(&self.outcome)?,
+            text: clean(&self.text),
+            trace: self.trace.as_deref().map(clean),
+        })
+    }
+}

@@ -1,0 +1,9 @@
+//! Floor 2: files of this machine that the program writes: kubeconfigs, the journal, what is kept between runs.
+
+#[cfg(test)]
+mod checks;
+pub mod journal;
+pub mod kubeconfigs;
+pub mod memory;
+mod moment;
+pub mod private_file;
