@@ -13,6 +13,7 @@ mod tests;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier};
 use ratatui::text::{Line, Span, Text};
 
 use crate::app::columns::Tone;
@@ -20,7 +21,7 @@ use crate::app::dialog::Dialog;
 use crate::app::state::{Clickable, Metrics, Screen, State};
 use crate::ui::dialogs::{confirm, issue, menu, quit, rotate};
 use crate::ui::screens::{activity, cluster, fleet, help};
-use crate::ui::theme::Theme;
+use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::footer;
 
 /// Fewest columns on which screens are drawn.
@@ -68,6 +69,12 @@ fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics:
     // What lies under a dialog cannot be clicked.
     if state.dialog.is_some() || state.help.is_some() {
         metrics.targets.clear();
+    }
+    if state.dialog.is_some() || state.help.is_some() {
+        // What lies under a dialog steps back, without a colour of its own.
+        let faded = theme.role(Role::Off).remove_modifier(Modifier::BOLD | Modifier::REVERSED);
+        let faded = if faded.fg.is_none() { faded.fg(Color::Reset) } else { faded };
+        frame.buffer_mut().set_style(body, faded);
     }
     match &state.dialog {
         Some(Dialog::Rotate(dialog)) => rotate::draw(state, theme, frame, body, dialog, metrics),

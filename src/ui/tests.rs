@@ -218,8 +218,13 @@ fn the_warning_the_name_and_the_buttons_are_seen_at_every_size() {
         for word in ["shop-p", "[ Cancel ]", "[ Complete rotation ]", "cannot be undone"] {
             assert!(complete.contains(word), "{word} at {columns}x{rows}\n{complete}");
         }
-        let start = text(&rotating("legacy-7", Step::Start, RotateStage::Asking), columns, rows);
-        for word in ["tatic", "[ Cancel ]", "[ Start rotation ]", "cannot be cancelled"] {
+        let mut start = rotating("legacy-7", Step::Start, RotateStage::Asking);
+        if let Some(Dialog::Rotate(dialog)) = &mut start.dialog {
+            dialog.wants_name = true;
+            dialog.typed = Input::new("lega".into());
+        }
+        let start = text(&start, columns, rows);
+        for word in ["tatic", "lega ", "[ Cancel ]", "[ Start rotation ]", "cannot be cancelled"] {
             assert!(start.contains(word), "{word} at {columns}x{rows}\n{start}");
         }
     }

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
-use ratatui::text::Span;
+use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType};
 
 use crate::app::columns::Tone;
@@ -196,6 +196,18 @@ impl Theme {
         } else {
             block.border_type(BorderType::Thick)
         }
+    }
+
+    /// A title at the left of a border: `─ title ─`.
+    pub fn title(self, mut spans: Vec<Span<'static>>) -> Line<'static> {
+        spans.insert(0, self.part("─", Role::Border));
+        Line::from(spans)
+    }
+
+    /// A title at the right of a border.
+    pub fn title_right(self, mut spans: Vec<Span<'static>>) -> Line<'static> {
+        spans.push(self.part("─", Role::Border));
+        Line::from(spans).right_aligned()
     }
 
     /// The name of a key as it can be drawn: arrows and Enter have no ASCII sign.

@@ -16,7 +16,7 @@ use crate::app::columns::{COLUMNS, Tone};
 use crate::app::dialog::{Menu, MenuKind};
 use crate::app::keymap::{BINDINGS, Command};
 use crate::app::state::State;
-use crate::domain::text::{clean, cut_end, width};
+use crate::domain::text::{clean, width};
 use crate::ui::dialogs::frame::open;
 use crate::ui::text::{cut_spans, pad_end, spread};
 use crate::ui::theme::{Role, Theme};
@@ -125,8 +125,8 @@ fn items(state: &State, theme: Theme, menu: &Menu) -> Vec<Item> {
             .iter()
             .map(|(words, text)| Item {
                 lead: String::new(),
-                text: pad_end(&clean(words), 18),
-                right: cut_end(&clean(text), 48),
+                text: format!("{}{}", pad_end(&clean(words), 18), clean(text)),
+                right: String::new(),
                 tone: Tone::Plain,
             })
             .collect(),

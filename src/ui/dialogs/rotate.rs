@@ -37,6 +37,14 @@ const MOST: u16 = 78;
 /// From full to the fewest words.
 const LEVELS: u8 = 4;
 
+/// How findings are marked.
+const SIGNS: [(Mark, &str, Tone); 4] = [
+    (Mark::Fine, "✓", Tone::Good),
+    (Mark::Note, "!", Tone::Warn),
+    (Mark::Refused, "✗", Tone::Bad),
+    (Mark::Unknowable, "?", Tone::Dim),
+];
+
 /// The dialog in three parts; only the middle may be shortened.
 struct Parts {
     top: Vec<Line<'static>>,
@@ -116,7 +124,9 @@ fn shorten(
 }
 
 fn parts(state: &State, theme: Theme, dialog: &RotateDialog, columns: usize, level: u8) -> Parts {
-    let mut top = facts(theme, dialog, columns, level);
+    let ended = matches!(dialog.stage, RotateStage::Failed(_) | RotateStage::Settled(_));
+    let mut top =
+        if ended && level >= 3 { Vec::new() } else { facts(theme, dialog, columns, level) };
     let gap = |lines: &mut Vec<Line<'static>>| {
         if level == 0 {
             lines.push(Line::default());
@@ -139,15 +149,17 @@ fn parts(state: &State, theme: Theme, dialog: &RotateDialog, columns: usize, lev
         | RotateStage::Unclear => {
             top.extend(effects(state, theme, dialog, columns, level));
             gap(&mut top);
-            middle.push(preflight_title(state, theme, dialog, columns));
-            middle.extend(findings(theme, dialog, columns));
+            middle.push(preflight_title(state, theme, dialog, columns, level));
+            if level < LEVELS {
+                middle.extend(findings(theme, dialog, columns));
+            }
         }
     }
     let least = match (&dialog.stage, level) {
         (RotateStage::Failed(_) | RotateStage::Settled(_), _) | (_, 0 | 1) => middle.len(),
         (_, 2) => middle.len().min(4),
         (_, 3) => middle.len().min(2),
-        _ => 0,
+        _ => 1,
     };
     gap(&mut bottom);
     bottom.extend(stage_lines(state, theme, dialog, columns));
@@ -203,7 +215,7 @@ fn effects(
             let quiet = match static_token_warning(&dialog.shown, &dialog.evidence) {
                 StaticTokenWarning::Loud(why) => {
                     let text = if short {
-                        "Static-token kubeconfigs stop working now.".to_owned()
+                        "Static tokens stop working now.".to_owned()
                     } else {
                         format!("Kubeconfigs with a static token stop working now: {why}.")
                     };
@@ -213,7 +225,7 @@ fn effects(
                 StaticTokenWarning::Quiet(why) => why,
             };
             let text = if short {
-                "Static-token kubeconfigs stop working now.".to_owned()
+                "Static tokens stop working now.".to_owned()
             } else {
                 format!("Kubeconfigs with a static token stop working now ({quiet}).")
             };
@@ -227,7 +239,7 @@ fn effects(
                 .initiated
                 .map_or_else(|| "the start".to_owned(), |at| state.zone().short(at));
             let text = if short {
-                format!("Old CA, signing key, and all credentials from before {before} end.")
+                format!("All credentials from before {before} stop working.")
             } else {
                 format!(
                     "The old certificate authority, the old signing key, and every kubeconfig and \
@@ -264,7 +276,7 @@ fn roll_effect(cluster: &Cluster, short: bool) -> String {
     let nodes = if min == max { plural_nodes(max) } else { format!("{min}–{max} nodes") };
     let together: u32 = cluster.pools.iter().map(rolled_together).sum();
     if short {
-        return format!("All {nodes} are replaced; pods restart elsewhere.");
+        return format!("All {nodes} are replaced.");
     }
     format!(
         "All {nodes} are replaced, at most {together} at a time; pods are evicted and restart \
@@ -292,12 +304,22 @@ fn preflight_title(
     theme: Theme,
     dialog: &RotateDialog,
     columns: usize,
+    level: u8,
 ) -> Line<'static> {
+    let mut left = vec![theme.part("preflight", Role::Label)];
+    if level >= 3 {
+        for (mark, sign, tone) in SIGNS {
+            let count = dialog.findings.iter().filter(|finding| finding.mark == mark).count();
+            if count > 0 {
+                left.push(theme.span(format!(" {sign}{count}"), tone));
+            }
+        }
+    }
     let age = match (&dialog.stage, dialog.checked) {
         (RotateStage::Checking, _) | (_, None) => "checking …".to_owned(),
         (_, Some(at)) => format!("checked {} ago", long(since(at, state.now.wall))),
     };
-    spread(vec![theme.part("preflight", Role::Label)], vec![theme.span(age, Tone::Dim)], columns)
+    spread(left, vec![theme.span(age, Tone::Dim)], columns)
 }
 
 fn findings(theme: Theme, dialog: &RotateDialog, columns: usize) -> Vec<Line<'static>> {
@@ -305,12 +327,10 @@ fn findings(theme: Theme, dialog: &RotateDialog, columns: usize) -> Vec<Line<'st
         .findings
         .iter()
         .flat_map(|finding| {
-            let (sign, tone) = match finding.mark {
-                Mark::Fine => ("✓", Tone::Good),
-                Mark::Note => ("!", Tone::Warn),
-                Mark::Refused => ("✗", Tone::Bad),
-                Mark::Unknowable => ("?", Tone::Dim),
-            };
+            let (_, sign, tone) = SIGNS
+                .into_iter()
+                .find(|(mark, _, _)| *mark == finding.mark)
+                .unwrap_or((Mark::Unknowable, "?", Tone::Dim));
             marked(theme, sign, tone, &finding.text, columns)
         })
         .collect()
@@ -331,8 +351,8 @@ fn stage_lines(
             lines
         }
         RotateStage::Sending => {
-            let text = format!("Reading once more, then sending the {} …", dialog.step);
-            marked(theme, "→", Tone::Busy, &text, columns)
+            let text = "Reading the cluster once more, then sending …";
+            marked(theme, "→", Tone::Busy, text, columns)
         }
         RotateStage::Unclear => {
             let text = state.pending.get(&dialog.shown.id).map_or_else(
@@ -373,6 +393,8 @@ fn name_lines(theme: Theme, dialog: &RotateDialog, columns: usize) -> Vec<Line<'
         );
         return vec![Line::from(spans)];
     }
+    let short = note.replace(" characters", "").replace(" character", "");
+    let note = if 2 + wide + 1 + width(&note) > columns { short } else { note };
     let field_columns = wide.min(columns.saturating_sub(2));
     let mut second = vec![Span::raw("  ")];
     second.extend(field(theme, &dialog.typed, field_columns, focused));

@@ -18,9 +18,10 @@ use crate::app::fleet::Entry;
 use crate::app::state::{Clickable, Metrics, State, Tab, Target};
 use crate::domain::age::{long, since};
 use crate::domain::cluster::ClusterId;
+use crate::domain::rotation::Phase;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::Status;
-use crate::ui::text::{cells, spread, wrap};
+use crate::ui::text::{blanks, cells, spread, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
 use crate::ui::widgets::{header, notices, overview, records, rotation, stepper};
@@ -48,10 +49,11 @@ pub fn draw(
     let boxed = body.height >= 10 && body.width >= 50;
     let mut inner = body;
     if boxed {
-        let mut block =
-            theme.pane().title(Line::from(theme.part(format!(" {} ", tab.title()), Role::Title)));
+        let mut block = theme
+            .pane()
+            .title(theme.title(vec![theme.part(format!(" {} ", tab.title()), Role::Title)]));
         if let (Tab::Rotation, Some(entry)) = (tab, entry) {
-            block = block.title(Line::from(when(entry, state, theme)).right_aligned());
+            block = block.title(theme.title_right(when(entry, state, theme)));
         }
         inner = block.inner(body);
         inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
@@ -144,10 +146,10 @@ fn when(entry: &Entry, state: &State, theme: Theme) -> Vec<Span<'static>> {
     let rotation = &entry.cluster.rotation;
     let now = state.now.wall;
     let text = match (&rotation.phase, rotation.since()) {
-        (crate::domain::rotation::Phase::Completed, Some(at)) => {
+        (Phase::Completed, Some(at)) => {
             format!(" completed {} ago ", long(since(at, now)))
         }
-        (_, Some(at)) => format!(" running for {} ", long(since(at, now))),
+        (_, Some(at)) => format!(" started {} ago ", long(since(at, now))),
         (_, None) => " never rotated ".to_owned(),
     };
     vec![theme.span(text, Tone::Dim)]
@@ -176,14 +178,13 @@ fn rotation_lines(
     }
     lines.push(Line::default());
     let mut facts = Facts::new(theme, columns, 12);
-    let (next, tone) = rotation::next_sentence(entry, state);
-    for (index, text) in wrap(&next, columns.saturating_sub(10)).into_iter().enumerate() {
-        let lead = if index == 0 {
-            theme.part("  ▸ next: ", Role::Accent)
-        } else {
-            Span::raw("          ")
-        };
-        facts.line(vec![lead, theme.span(text, tone)]);
+    let next = rotation::next(entry, state);
+    let lead = format!("  ▸ {}: ", next.lead);
+    let indent = width(&lead);
+    let words = wrap(&next.text, columns.saturating_sub(indent));
+    for (index, text) in words.into_iter().enumerate() {
+        let lead = if index == 0 { theme.part(lead.clone(), Role::Accent) } else { blanks(indent) };
+        facts.line(vec![lead, theme.span(text, next.tone)]);
     }
     rotation::key_line(entry, state, theme, &mut facts);
     if roomy {
@@ -202,11 +203,45 @@ fn rotation_lines(
         }
         rotation::problems(entry, &mut known, "SKE reports");
     }
-    lines.extend(known.into_lines().into_iter().map(|mut line| {
-        line.spans.insert(0, crate::ui::text::blanks(indent));
+    let mut known = known.into_lines();
+    if lines.len() + known.len() + 6 <= rows {
+        known.push(Line::default());
+        known.extend(overview::accesses(entry, state, theme, columns.saturating_sub(indent)));
+    }
+    if lines.len() + known.len() + 4 <= rows {
+        known.push(Line::default());
+        known.extend(advice(entry, theme, columns.saturating_sub(indent)));
+    }
+    lines.extend(known.into_iter().map(|mut line| {
+        line.spans.insert(0, blanks(indent));
         line
     }));
     lines
+}
+
+/// What somebody who does this once a year wants to know at this point.
+fn advice(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let text = match entry.cluster.rotation.phase {
+        Phase::Never | Phase::Completed => {
+            "A start makes new keys and replaces every node; old and new credentials then both work. \
+             Nothing old stops working before somebody completes, except static tokens."
+        }
+        Phase::Preparing | Phase::Prepared => {
+            "Between start and complete old and new credentials both work, and SKE sets no deadline. \
+             Until complete the old keys stay usable, too: finish when every client is updated."
+        }
+        Phase::Completing => {
+            "The old certificate authority and signing key are being dropped; clients that were not \
+             updated are refused from now on."
+        }
+        Phase::Unknown(_) => {
+            "skeys offers neither start nor complete in a phase that it does not know."
+        }
+    };
+    wrap(text, columns.min(100))
+        .into_iter()
+        .map(|line| theme.span(line, Tone::Dim).into())
+        .collect()
 }
 
 fn activity(

@@ -17,7 +17,6 @@ use ratatui::text::{Line, Span, Text};
 use crate::app::columns::{COLUMNS, Cell, Tone, phase_glyph};
 use crate::app::keymap::{BINDINGS, Command};
 use crate::app::state::{Clickable, Metrics, State, Target};
-use crate::domain::attention::{next_step, stuck_reason};
 use crate::domain::rotation::Phase;
 use crate::domain::text::{clean, plural};
 use crate::ui::Status;
@@ -119,6 +118,11 @@ fn scope_text(state: &State) -> String {
     if regions.is_empty() { name } else { format!("{name} · {}", regions.join(" ")) }
 }
 
+/// The same within a sentence.
+fn scope_words(state: &State) -> String {
+    scope_text(state).replace(" · ", " in ")
+}
+
 /// The counts that are filters, with their numbers.
 fn counted(state: &State) -> [(Cell, &'static str, usize); 6] {
     let counts = state.fleet.counts;
@@ -161,7 +165,10 @@ fn counts_line(state: &State, theme: Theme, area: Rect, metrics: &mut Metrics) -
         spans.push(Span::raw(if columns >= 60 { "   " } else { " " }));
     }
     if state.fleet.counts.unknown > 0 {
-        spans.push(theme.span(format!("? {} unknown", state.fleet.counts.unknown), Tone::Warn));
+        let text = format!("? {} unknown", state.fleet.counts.unknown);
+        if spans_width(&spans) + text.len() <= columns {
+            spans.push(theme.span(text, Tone::Warn));
+        }
     }
     Line::from(cut_spans(spans, columns))
 }
@@ -210,9 +217,9 @@ fn draw_list(
     if boxed {
         let block = theme
             .pane()
-            .title(Line::from(title(state, theme, window.first, rows, columns.saturating_sub(24))))
-            .title(Line::from(order(state, theme)).right_aligned())
-            .title_bottom(aside_line(state, theme, columns));
+            .title(theme.title(title(state, theme, window.first, rows, columns.saturating_sub(26))))
+            .title(theme.title_right(order(state, theme)))
+            .title_bottom(aside_border(state, theme, columns));
         frame.render_widget(block, area);
     } else if heading > 0 {
         let line = spread(
@@ -270,6 +277,11 @@ fn aside_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
     Line::from(cut_spans(vec![theme.span(text, Tone::Dim)], columns.saturating_sub(4)))
 }
 
+fn aside_border(state: &State, theme: Theme, columns: usize) -> Line<'static> {
+    let line = aside_line(state, theme, columns);
+    if line.spans.is_empty() { line } else { theme.title(line.spans) }
+}
+
 /// What stands in the place of rows: still reading, none there, none that matches.
 fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let fleet = &state.fleet;
@@ -280,11 +292,11 @@ fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) 
             clean(&state.look.filter)
         )
     } else if fleet.is_loading() {
-        format!("Reading the clusters of {} …", scope_text(state))
+        format!("Reading the clusters of {} …", scope_words(state))
     } else if state.signed_out.is_some() || fleet.failing().next().is_some() {
         "Nothing could be read yet; what failed stands above. r reads again.".to_owned()
     } else {
-        format!("No clusters in {}. --project and --region choose others.", scope_text(state))
+        format!("No clusters in {}. --project and --region choose others.", scope_words(state))
     };
     let columns = usize::from(area.width.saturating_sub(8)).max(10);
     let lines: Vec<Line<'static>> = wrap(&text, columns)
@@ -303,14 +315,12 @@ fn draw_strip(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
         .find(|binding| binding.command == Command::Activity)
         .map(|binding| theme.key(&state.keymap.label(binding)))
         .unwrap_or_default();
-    let block = theme.pane().title(Line::from(theme.part(" activity ", Role::Title))).title(
-        Line::from(vec![
-            Span::raw(" "),
-            theme.part(key, Role::Accent),
-            theme.span(" full log ", Tone::Dim),
-        ])
-        .right_aligned(),
-    );
+    let full =
+        vec![Span::raw(" "), theme.part(key, Role::Accent), theme.span(" full log ", Tone::Dim)];
+    let block = theme
+        .pane()
+        .title(theme.title(vec![theme.part(" activity ", Role::Title)]))
+        .title(theme.title_right(full));
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let lines: Vec<Line<'static>> = state
@@ -326,22 +336,17 @@ fn draw_strip(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
 /// Next step or trouble of the cluster under the cursor, where no preview says it.
 fn bottom(state: &State, theme: Theme, rows: u16) -> Vec<Span<'static>> {
     let Some(entry) = state.subject() else { return Vec::new() };
-    if rows < 6 {
+    if rows < 6 || state.dialog.is_some() || state.help.is_some() {
         return Vec::new();
     }
-    let (sentence, tone) = rotation::next_sentence(entry, state);
+    let next = rotation::next(entry, state);
     let sign = crate::app::columns::glyph(entry, state);
-    let now = state.now.wall;
-    let urgent = stuck_reason(&entry.cluster, now).is_some()
-        || next_step(&entry.cluster, now, state.settings.overdue_after).is_some();
-    let tone = if urgent { tone } else { Tone::Dim };
-    let name = entry.cluster.id.name.as_str();
     vec![
         Span::raw(" "),
         theme.span(sign.text, sign.tone),
         Span::raw(" "),
-        theme.part(name.to_owned(), Role::Title),
+        theme.part(entry.cluster.id.name.as_str().to_owned(), Role::Title),
         Span::raw("  "),
-        theme.span(sentence, tone),
+        theme.span(next.said(), next.tone),
     ]
 }

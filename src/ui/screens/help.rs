@@ -35,8 +35,8 @@ pub fn draw(
     let block = theme
         .pane()
         .border_style(theme.role(Role::DialogBorder))
-        .title(Line::from(theme.part(format!(" help: {} ", context.title()), Role::Title)))
-        .title(Line::from(theme.span(" esc closes ", Tone::Dim)).right_aligned());
+        .title(theme.title(vec![theme.part(format!(" help: {} ", context.title()), Role::Title)]))
+        .title(theme.title_right(vec![theme.span(" esc closes ", Tone::Dim)]));
     let inner = block.inner(place);
     frame.render_widget(block, place);
     let lines = lines(state, theme, context, usize::from(inner.width.saturating_sub(2)));

@@ -145,7 +145,7 @@ fn hints(state: &State, theme: Theme, room: usize, gap: usize) -> Vec<Span<'stat
         .iter()
         .filter(|binding| binding.contexts.contains(&context))
         .filter_map(|binding| binding.hint.map(|hint| (hint, binding)))
-        .filter(|(_, binding)| can(state, binding.command).is_ok())
+        .filter(|(_, binding)| works(state, context, binding.command))
         .collect();
     possible.sort_by_key(|(hint, _)| *hint);
     let (last, first): (Vec<_>, Vec<_>) = possible
@@ -176,6 +176,19 @@ fn hints(state: &State, theme: Theme, room: usize, gap: usize) -> Vec<Span<'stat
         spans.push(blanks(gap));
     }
     spans
+}
+
+fn works(state: &State, context: Context, command: Command) -> bool {
+    match (context, command) {
+        // Tab and the arrows do the same between buttons.
+        (Context::Dialog, Command::Right) => false,
+        // Whatever lies over a screen can be closed.
+        (
+            Context::Help | Context::Filter | Context::Menu | Context::Form | Context::Dialog,
+            Command::Back,
+        ) => true,
+        _ => can(state, command).is_ok(),
+    }
 }
 
 fn label(state: &State, binding: &Binding) -> String {

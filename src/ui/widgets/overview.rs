@@ -30,7 +30,7 @@ pub fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<
         out.extend(facts.into_lines());
         out.push(Line::default());
     }
-    let left_columns = if columns >= 76 { columns / 2 } else { columns };
+    let left_columns = if columns >= 76 { (columns / 2).max(43) } else { columns };
     let left = left_facts(entry, state, theme, left_columns.saturating_sub(1));
     let right = right_facts(entry, state, theme, columns - left_columns.min(columns));
     if columns >= 76 {
@@ -169,7 +169,8 @@ fn zones_text(pool: &NodePool) -> String {
     pool.zones.join(" ")
 }
 
-fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+/// Kubeconfigs that skeys issued for it, and what *complete* does to them.
+pub fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let now = state.now.wall;
     let mut issued: Vec<_> =
         state.fleet.accesses.iter().filter(|access| access.cluster == entry.cluster.id).collect();
@@ -177,8 +178,9 @@ fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<L
     if issued.is_empty() {
         return vec![Line::from(theme.span("skeys has issued no kubeconfig for it", Tone::Dim))];
     }
+    let place = columns.saturating_sub(33).clamp(16, 60);
     let mut lines = vec![Line::from(theme.part(
-        format!("{}  {}  {}", pad_end("KUBECONFIG", 26), pad_end("ENDS", 16), "ON COMPLETE"),
+        format!("{}  {}  {}", pad_end("KUBECONFIG", place), pad_end("ENDS", 14), "ON COMPLETE"),
         Role::Label,
     ))];
     for access in issued.into_iter().take(6) {
@@ -190,8 +192,8 @@ fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<L
             (format!("in {}", long(since(now, access.expires))), "keeps working", Tone::Good)
         };
         let spans = vec![
-            Span::raw(pad_end(&cut_middle(&access.place, 26), 26)),
-            Span::raw(format!("  {}", pad_end(&ends, 16))),
+            Span::raw(pad_end(&cut_middle(&access.place, place), place)),
+            Span::raw(format!("  {}", pad_end(&ends, 14))),
             theme.span(format!("  {verdict}"), tone),
         ];
         lines.push(Line::from(cut_spans(spans, columns)));

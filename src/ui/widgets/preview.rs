@@ -32,11 +32,8 @@ pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     };
     let columns = usize::from(area.width.saturating_sub(4));
     let name = cut_middle(entry.cluster.id.name.as_str(), columns.saturating_sub(2));
-    let block = theme.pane().title(Line::from(vec![
-        Span::raw(" "),
-        theme.part(name, Role::Title),
-        Span::raw(" "),
-    ]));
+    let title = vec![theme.part(format!(" {name} "), Role::Title)];
+    let block = theme.pane().title(theme.title(title));
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let inner =
@@ -61,13 +58,13 @@ fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line
         facts.fact(if index == 0 { "steps" } else { "" }, spans);
     }
     facts.blank();
-    let (next, tone) = rotation::next_sentence(entry, state);
-    facts.text("next", &next, tone);
+    let next = rotation::next(entry, state);
+    facts.text(next.lead, &next.text, next.tone);
     facts.blank();
     cluster_facts(cluster, state, theme, &mut facts);
     facts.blank();
     access_facts(entry, state, theme, &mut facts);
-    let told = next.contains("SKE reports") || next.starts_with("stuck");
+    let told = matches!(next.lead, "problem" | "stuck");
     if !cluster.problems.is_empty() && !(told && cluster.problems.len() == 1) {
         facts.blank();
         rotation::problems(entry, &mut facts, "SKE");
@@ -120,8 +117,12 @@ fn cluster_facts(cluster: &Cluster, state: &State, theme: Theme, facts: &mut Fac
     facts.fact("k8s", version(cluster, now, theme));
     for (index, pool) in cluster.pools.iter().take(4).enumerate() {
         let label = if index == 0 { "pools" } else { "" };
-        let span = format!("{} {}–{}", pad_end(&pool.name, 8), pool.minimum, pool.maximum);
-        let rest = format!("  surge {} · unav {}", pool.max_surge, pool.max_unavailable);
+        let span = format!("{} {}–{}", pad_end(&pool.name, 7), pool.minimum, pool.maximum);
+        let unavailable = match pool.max_unavailable {
+            0 => String::new(),
+            count => format!(" unav {count}"),
+        };
+        let rest = format!("  surge {}{unavailable}", pool.max_surge);
         facts.fact(label, vec![Span::raw(span), theme.span(rest, Tone::Dim)]);
     }
     if cluster.pools.len() > 4 {

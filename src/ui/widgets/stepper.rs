@@ -63,7 +63,7 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
     let (text, tone) = access_words(entry, state);
     let [start_words, client_words, complete_words] = words(entry, state, pending);
     let access = match (access, tone) {
-        (Mark::Done, Tone::Plain | Tone::Warn) if text.starts_with("none") => Mark::Unknown,
+        (Mark::Done, Tone::Plain | Tone::Warn) => Mark::Later,
         _ => access,
     };
     let line = |mark, title, (text, tone)| StepLine { mark, title, text, tone };
@@ -107,7 +107,7 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
     let dim = |text: String| (text, Tone::Dim);
     let nothing = || dim(String::new());
     if let Some(step) = pending {
-        let sent = (format!("{step} was sent"), Tone::Busy);
+        let sent = ("sent; see below".to_owned(), Tone::Busy);
         return match step {
             Step::Start => [sent, nothing(), dim("cannot be undone".to_owned())],
             Step::Complete => [dim(ago(rotation.initiated, "started")), nothing(), sent],
@@ -169,9 +169,10 @@ pub fn tall(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<V
         .map(|step| {
             let mut spans = vec![sign(theme, step), Span::raw(" "), title(theme, step)];
             let used = width(step.title) + 2;
-            let column = 20.min(columns.saturating_sub(width(&step.text)));
-            if !step.text.is_empty() && used < column.max(used + 1) {
-                spans.push(blanks(column.saturating_sub(used).max(2)));
+            let column = 20_usize;
+            let gap = column.saturating_sub(used).max(2);
+            if !step.text.is_empty() && used + gap + width(&step.text) <= columns {
+                spans.push(blanks(gap));
                 spans.push(theme.span(step.text.clone(), step.tone));
             }
             cut_spans(spans, columns)

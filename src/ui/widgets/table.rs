@@ -61,9 +61,20 @@ pub fn layout(state: &State, columns: usize) -> Vec<(&'static Column, usize)> {
         shown.remove(index);
     }
     let mut spare = (columns + gap).saturating_sub(used(&shown));
-    for id in ["name", "project", "next", "roll", "state", "version"] {
+    // Names first, then a next step that can be read, then the rest.
+    let wishes = [
+        ("name", 16),
+        ("next", 24),
+        ("project", 20),
+        ("next", 30),
+        ("roll", 14),
+        ("state", 12),
+        ("version", 8),
+    ];
+    for (id, wish) in wishes {
         if let Some((column, wide)) = shown.iter_mut().find(|(column, _)| column.id == id) {
-            let more = usize::from(column.width.1).saturating_sub(*wide).min(spare);
+            let most = usize::from(column.width.1).min(wish);
+            let more = most.saturating_sub(*wide).min(spare);
             *wide += more;
             spare -= more;
         }
