@@ -51,7 +51,18 @@ pub fn view(state: &State, frame: &mut Frame<'_>) -> Metrics {
     if theme.ascii {
         theme::to_ascii(frame.buffer_mut());
     }
+    clip(&mut metrics, area);
     metrics
+}
+
+/// What lies outside the screen cannot be clicked.
+fn clip(metrics: &mut Metrics, area: Rect) {
+    metrics.targets.retain_mut(|target| {
+        let (x, y, width, height) = target.area;
+        let seen = Rect { x, y, width, height }.intersection(area);
+        target.area = (seen.x, seen.y, seen.width, seen.height);
+        !seen.is_empty()
+    });
 }
 
 fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics: &mut Metrics) {

@@ -51,8 +51,9 @@ struct Palette {
     warn: Option<Color>,
 }
 
-const fn rgb(hex: u32) -> Option<Color> {
-    Some(Color::from_u32(hex))
+/// A fine colour.
+const fn fine(hex: u32) -> Color {
+    Color::from_u32(hex)
 }
 
 impl Theme {
@@ -74,22 +75,22 @@ impl Theme {
                 warn: Some(Color::Yellow),
             },
             ThemeChoice::Dark => Palette {
-                accent: rgb(0x0082_aaff),
-                dim: rgb(0x0084_8ca8),
-                busy: rgb(0x007f_dbe6),
-                attention: rgb(0x00ff_cb6b),
-                bad: rgb(0x00ff_6e7a),
-                good: rgb(0x008f_c98a),
-                warn: rgb(0x00f5_9e5c),
+                accent: Some(fine(0x0082_aaff)),
+                dim: Some(fine(0x0084_8ca8)),
+                busy: Some(fine(0x007f_dbe6)),
+                attention: Some(fine(0x00ff_cb6b)),
+                bad: Some(fine(0x00ff_6e7a)),
+                good: Some(fine(0x008f_c98a)),
+                warn: Some(fine(0x00f5_9e5c)),
             },
             ThemeChoice::Light => Palette {
-                accent: rgb(0x0024_50b5),
-                dim: rgb(0x0068_6e7d),
-                busy: rgb(0x0000_6478),
-                attention: rgb(0x0083_5200),
-                bad: rgb(0x00b3_1d28),
-                good: rgb(0x0036_6b25),
-                warn: rgb(0x00a0_4200),
+                accent: Some(fine(0x0024_50b5)),
+                dim: Some(fine(0x0068_6e7d)),
+                busy: Some(fine(0x0000_6478)),
+                attention: Some(fine(0x0083_5200)),
+                bad: Some(fine(0x00b3_1d28)),
+                good: Some(fine(0x0036_6b25)),
+                warn: Some(fine(0x00a0_4200)),
             },
             ThemeChoice::HighContrast => Palette {
                 accent: None,
@@ -254,7 +255,7 @@ pub fn to_ascii(buffer: &mut Buffer) {
 
 fn plain_form(c: char) -> char {
     match c {
-        '◌' | '·' => '.',
+        '◌' | '·' | '▱' => '.',
         '◔' => '/',
         '◑' => 'P',
         '◕' => '\\',
@@ -266,7 +267,6 @@ fn plain_form(c: char) -> char {
         '│' | '┃' | '▏' => '|',
         '╭' | '╮' | '╰' | '╯' | '┏' | '┓' | '┗' | '┛' | '✓' => '+',
         '█' | '▰' => '#',
-        '▱' => '.',
         '▌' | '▸' | '→' | '›' => '>',
         '←' | '◀' | '‹' => '<',
         '↑' => '^',

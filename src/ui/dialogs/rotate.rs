@@ -117,7 +117,7 @@ fn shorten(
         && room > 1
     {
         *last = Line::from(
-            theme.span(format!("  … {} more", plural(below + 1, "line", "lines")), Tone::Dim),
+            theme.span(format!("  … {}", plural(below + 1, "more line", "more lines")), Tone::Dim),
         );
     }
     shown
@@ -214,7 +214,10 @@ fn effects(
             }
             let quiet = match static_token_warning(&dialog.shown, &dialog.evidence) {
                 StaticTokenWarning::Loud(why) => {
-                    let text = if short {
+                    let with_why = format!("Static tokens stop working now: {why}.");
+                    let text = if short && width(&with_why) <= columns {
+                        with_why
+                    } else if short {
                         "Static tokens stop working now.".to_owned()
                     } else {
                         format!("Kubeconfigs with a static token stop working now: {why}.")

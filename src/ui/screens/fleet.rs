@@ -15,13 +15,14 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span, Text};
 
 use crate::app::columns::{COLUMNS, Cell, Tone, phase_glyph};
-use crate::app::keymap::{BINDINGS, Command};
+use crate::app::keymap::Command;
 use crate::app::state::{Clickable, Metrics, State, Target};
 use crate::domain::rotation::Phase;
 use crate::domain::text::{clean, plural};
 use crate::ui::Status;
 use crate::ui::text::{as_fits, cells, cut_spans, spans_width, spread, wrap};
 use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::footer::key_of;
 use crate::ui::widgets::{header, notices, preview, records, rotation, table};
 
 /// Width from which on the preview is shown.
@@ -222,11 +223,11 @@ fn draw_list(
             .title_bottom(aside_border(state, theme, columns));
         frame.render_widget(block, area);
     } else if heading > 0 {
-        let line = spread(
-            title(state, theme, window.first, rows, columns),
-            aside_line(state, theme, columns.saturating_sub(20)).spans,
-            columns,
-        );
+        let mut right = aside_line(state, theme, columns.saturating_sub(20)).spans;
+        if right.is_empty() {
+            right = order(state, theme);
+        }
+        let line = spread(title(state, theme, window.first, rows, columns), right, columns);
         frame.render_widget(Text::from(line), Rect { height: 1, ..area });
     }
     if all == 0 {
@@ -294,7 +295,10 @@ fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) 
     } else if fleet.is_loading() {
         format!("Reading the clusters of {} …", scope_words(state))
     } else if state.signed_out.is_some() || fleet.failing().next().is_some() {
-        "Nothing could be read yet; what failed stands above. r reads again.".to_owned()
+        format!(
+            "Nothing could be read yet; what failed stands above. {} reads again.",
+            key_of(state, theme, Command::Refresh)
+        )
     } else {
         format!("No clusters in {}. --project and --region choose others.", scope_words(state))
     };
@@ -310,11 +314,7 @@ fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) 
 }
 
 fn draw_strip(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
-    let key = BINDINGS
-        .iter()
-        .find(|binding| binding.command == Command::Activity)
-        .map(|binding| theme.key(&state.keymap.label(binding)))
-        .unwrap_or_default();
+    let key = key_of(state, theme, Command::Activity);
     let full =
         vec![Span::raw(" "), theme.part(key, Role::Accent), theme.span(" full log ", Tone::Dim)];
     let block = theme

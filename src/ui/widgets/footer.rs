@@ -20,6 +20,15 @@ use crate::ui::theme::{Role, Theme};
 /// Hints that are shown at most.
 const HINTS: usize = 7;
 
+/// The first key of a command as it is drawn.
+pub fn key_of(state: &State, theme: Theme, command: Command) -> String {
+    BINDINGS
+        .iter()
+        .find(|binding| binding.command == command)
+        .map(|binding| theme.key(&state.keymap.label(binding)))
+        .unwrap_or_default()
+}
+
 /// Rows that the footer takes on a screen of this size.
 pub fn rows(state: &State, area: Rect) -> u16 {
     if area.height < 10 {
@@ -78,7 +87,10 @@ fn message_lines(
     if let Some(error) = state.errors.front() {
         let more = state.errors.len() - 1;
         let more = if more == 0 { String::new() } else { format!("{more} more · ") };
-        let hint = vec![theme.span(format!("{more}esc dismiss · y copy "), Tone::Dim)];
+        let (back, copy) =
+            (key_of(state, theme, Command::Back), key_of(state, theme, Command::Copy));
+        let hint = format!("{more}{back} dismiss · {copy} copy ");
+        let hint = vec![theme.span(hint, Tone::Dim)];
         let mut texts = wrap_to(&error_text(error), columns.saturating_sub(4), rows.max(2) - 1);
         let last = texts.pop().unwrap_or_default();
         let mark = |first: bool| theme.span(if first { " ✗ " } else { "   " }, Tone::Bad);

@@ -14,7 +14,7 @@ use crate::app::columns::Tone;
 use crate::app::fleet::Entry;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
-use crate::domain::cluster::{ClusterState, NodePool};
+use crate::domain::cluster::NodePool;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::text::{blanks, cut_spans, pad_end, pad_start, spans_width};
 use crate::ui::theme::{Role, Theme};
@@ -67,17 +67,7 @@ fn left_facts(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec
     let cluster = &entry.cluster;
     let now = state.now.wall;
     let mut facts = Facts::new(theme, columns, 13);
-    let tone = match cluster.state {
-        ClusterState::Healthy => Tone::Good,
-        ClusterState::Unhealthy => Tone::Bad,
-        ClusterState::Hibernated | ClusterState::Hibernating => Tone::Dim,
-        ClusterState::Unknown(_) => Tone::Warn,
-        ClusterState::Creating
-        | ClusterState::Deleting
-        | ClusterState::Reconciling
-        | ClusterState::WakingUp => Tone::Busy,
-    };
-    facts.fact("state", vec![theme.span(cluster.state.word().to_owned(), tone)]);
+    facts.fact("state", vec![preview::state_word(cluster, theme)]);
     facts.fact("Kubernetes", preview::version(cluster, now, theme));
     if let Some(at) = cluster.created {
         facts.fact("created", vec![Span::raw(state.zone().full(at))]);

@@ -17,7 +17,8 @@ use crate::app::fleet::Entry;
 use crate::app::state::State;
 use crate::domain::access::best;
 use crate::domain::age::{long, since};
-use crate::domain::cluster::Cluster;
+use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::rotation::Phase;
 use crate::domain::text::cut_middle;
 use crate::ui::text::pad_end;
 use crate::ui::theme::{Role, Theme};
@@ -65,7 +66,7 @@ fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line
     facts.blank();
     access_facts(entry, state, theme, &mut facts);
     let told = matches!(next.lead, "problem" | "stuck");
-    if !cluster.problems.is_empty() && !(told && cluster.problems.len() == 1) {
+    if cluster.problems.len() > usize::from(told) {
         facts.blank();
         rotation::problems(entry, &mut facts, "SKE");
     }
@@ -85,21 +86,23 @@ fn rotation_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts)
     if let Some(phase) = phase {
         spans.push(theme.span(phase.text, phase.tone));
     }
-    if let Some(at) = cluster.rotation.since() {
-        let word = match entry.phase_seen {
-            Some(seen) => format!("  for {}", long(since(seen, now))),
-            None => format!("  {} ago", long(since(at, now))),
-        };
-        spans.push(theme.span(word, Tone::Dim));
+    // The API does not say when a phase began; only what this program saw change can be told.
+    if let Some(seen) = entry.phase_seen {
+        spans.push(theme.span(format!("  for {}", long(since(seen, now))), Tone::Dim));
     }
     facts.fact("phase", spans);
-    if let Some(at) = cluster.rotation.initiated {
-        facts.fact("started", vec![Span::raw(zone.full(at))]);
-    }
-    if cluster.rotation.phase == crate::domain::rotation::Phase::Completed
-        && let Some(at) = cluster.rotation.completed
-    {
-        facts.fact("done", vec![Span::raw(zone.full(at))]);
+    let done = cluster.rotation.phase == Phase::Completed;
+    let moments = [
+        ("started", cluster.rotation.initiated, !done),
+        ("done", cluster.rotation.completed.filter(|_| done), true),
+    ];
+    for (label, at, with_age) in moments {
+        let Some(at) = at else { continue };
+        facts.fact(label, vec![Span::raw(zone.full(at))]);
+        if with_age {
+            let age = format!("{} ago", long(since(at, now)));
+            facts.fact("", vec![theme.span(age, Tone::Dim)]);
+        }
     }
     if let Some(doubt) = cluster.rotation.doubt(now) {
         facts.text("doubt", doubt, Tone::Warn);
@@ -108,12 +111,7 @@ fn rotation_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts)
 
 fn cluster_facts(cluster: &Cluster, state: &State, theme: Theme, facts: &mut Facts) {
     let now = state.now.wall;
-    let state_tone = match cluster.state {
-        crate::domain::cluster::ClusterState::Healthy => Tone::Dim,
-        crate::domain::cluster::ClusterState::Unhealthy => Tone::Bad,
-        _ => Tone::Warn,
-    };
-    facts.fact("state", vec![theme.span(cluster.state.word().to_owned(), state_tone)]);
+    facts.fact("state", vec![state_word(cluster, theme)]);
     facts.fact("k8s", version(cluster, now, theme));
     for (index, pool) in cluster.pools.iter().take(4).enumerate() {
         let label = if index == 0 { "pools" } else { "" };
@@ -139,6 +137,21 @@ fn cluster_facts(cluster: &Cluster, state: &State, theme: Theme, facts: &mut Fac
             Tone::Plain,
         );
     }
+}
+
+/// The state that SKE reports.
+pub fn state_word(cluster: &Cluster, theme: Theme) -> Span<'static> {
+    let tone = match cluster.state {
+        ClusterState::Healthy => Tone::Good,
+        ClusterState::Unhealthy => Tone::Bad,
+        ClusterState::Hibernated | ClusterState::Hibernating => Tone::Dim,
+        ClusterState::Unknown(_) => Tone::Warn,
+        ClusterState::Creating
+        | ClusterState::Deleting
+        | ClusterState::Reconciling
+        | ClusterState::WakingUp => Tone::Busy,
+    };
+    theme.span(cluster.state.word().to_owned(), tone)
 }
 
 /// Version and when it ends.

@@ -5,7 +5,7 @@ use ratatui::text::Span;
 use crate::app::availability::{can_act, due_step};
 use crate::app::columns::{Tone, phase_glyph};
 use crate::app::fleet::Entry;
-use crate::app::keymap::{BINDINGS, Command};
+use crate::app::keymap::Command;
 use crate::app::state::{Pending, PendingStage, State};
 use crate::domain::action::Action;
 use crate::domain::age::{long, since};
@@ -15,6 +15,7 @@ use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::plural;
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
+use crate::ui::widgets::footer::key_of;
 
 /// What matters most about a cluster now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,14 +141,6 @@ pub fn key_line(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
         ]),
         Err(reason) => facts.sentence(&format!("{key}  {words}: not now, {reason}"), Tone::Dim, 4),
     };
-}
-
-fn key_of(state: &State, theme: Theme, command: Command) -> String {
-    BINDINGS
-        .iter()
-        .find(|binding| binding.command == command)
-        .map(|binding| theme.key(&state.keymap.label(binding)))
-        .unwrap_or_default()
 }
 
 /// Phase and how long, what SKE says of the roll, and what cannot be seen.

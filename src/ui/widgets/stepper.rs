@@ -13,7 +13,7 @@ use crate::app::state::State;
 use crate::domain::access::best;
 use crate::domain::age::{long, since};
 use crate::domain::rotation::{Phase, Step};
-use crate::domain::text::width;
+use crate::domain::text::{plural, width};
 use crate::ui::text::{blanks, cut_spans, pad_end, wrap_to};
 use crate::ui::theme::{Role, Theme};
 
@@ -126,7 +126,7 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
         ],
         Phase::Prepared => [
             dim(ago(rotation.initiated, "started")),
-            ("due: up to you".to_owned(), Tone::Attention),
+            (clients_words(entry, state), Tone::Attention),
             dim("cannot be undone".to_owned()),
         ],
         Phase::Completing => [
@@ -140,6 +140,25 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
             dim(ago(rotation.completed, "completed")),
         ],
         Phase::Unknown(text) => [(format!("phase {text}"), Tone::Warn), nothing(), nothing()],
+    }
+}
+
+fn clients_words(entry: &Entry, state: &State) -> String {
+    let breaking = state
+        .fleet
+        .accesses
+        .iter()
+        .filter(|access| {
+            access.cluster == entry.cluster.id
+                && !access.is_expired(state.now.wall)
+                && access.breaks_on_complete(&entry.cluster)
+        })
+        .count();
+    match breaking {
+        0 => "due: up to you".to_owned(),
+        count => {
+            format!("due: {} of yours would BREAK", plural(count, "kubeconfig", "kubeconfigs"))
+        }
     }
 }
 

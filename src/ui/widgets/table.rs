@@ -48,7 +48,7 @@ pub fn window(state: &State, rows: usize) -> Window {
 pub fn layout(state: &State, columns: usize) -> Vec<(&'static Column, usize)> {
     let mut shown: Vec<(&'static Column, usize)> = state
         .chosen_columns()
-        .filter(|column| column.id != "attention" && usize::from(column.from) <= columns)
+        .filter(|column| column.id != "attention" && usize::from(column.from) <= columns + 1)
         .map(|column| (column, usize::from(column.width.0)))
         .collect();
     let gap = gap(columns);
