@@ -253,7 +253,13 @@ impl Sheet<'_> {
             }
             let label = if lines.is_empty() { "save to" } else { "" };
             let mark = focused && lines.is_empty();
-            lines.push(self.row(label, mark, self.place_words(place, chosen)));
+            let mut words = self.place_words(place, chosen);
+            if self.tight {
+                let at = Place::ALL.iter().position(|each| *each == place).unwrap_or(0) + 1;
+                let text = format!("  {at}/{}", Place::ALL.len());
+                words.push(self.theme.span(text, Tone::Dim));
+            }
+            lines.push(self.row(label, mark, words));
         }
         lines
     }

@@ -64,8 +64,9 @@ pub fn draw(
     metrics: &mut Metrics,
 ) {
     let columns = columns(area, MOST);
-    // Frame and buttons.
-    let room = usize::from(area.height).saturating_sub(3);
+    let buttons = buttons(dialog);
+    let button_rows = button::rows(&buttons, columns);
+    let room = usize::from(area.height.saturating_sub(2)).saturating_sub(button_rows);
     let mut parts = parts(state, theme, dialog, columns, 0);
     for level in 1..=LEVELS {
         if parts.top.len() + parts.least + parts.bottom.len() <= room {
@@ -78,22 +79,17 @@ pub fn draw(
     top.truncate(room.saturating_sub(bottom.len()));
     let middle_room = room.saturating_sub(top.len() + bottom.len());
     let middle = shorten(theme, middle, middle_room, usize::from(dialog.scroll));
-    let rows = top.len() + middle.len() + bottom.len() + 1;
+    let rows = top.len() + middle.len() + bottom.len() + button_rows;
     let (title, step) = match dialog.step {
         Step::Start => ("Start credentials rotation", "step 2 of 4"),
         Step::Complete => ("Complete credentials rotation", "step 4 of 4"),
     };
     let inner = open(theme, frame, area, (MOST, rows), title, step);
     let lines: Vec<Line<'static>> = top.into_iter().chain(middle).chain(bottom).collect();
-    let used = cells(lines.len());
-    frame
-        .render_widget(Text::from(lines), Rect { height: inner.height.saturating_sub(1), ..inner });
-    let below = Rect {
-        y: inner.y + used.min(inner.height.saturating_sub(1)),
-        height: inner.height.min(1),
-        ..inner
-    };
-    draw_buttons(theme, frame, below, dialog, metrics);
+    let used = cells(lines.len()).min(inner.height.saturating_sub(cells(button_rows)));
+    frame.render_widget(Text::from(lines), Rect { height: used, ..inner });
+    let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
+    button::draw(theme, frame, below, &buttons, metrics);
 }
 
 fn shorten(
@@ -419,37 +415,25 @@ fn typed_note(dialog: &RotateDialog) -> String {
     }
 }
 
-fn draw_buttons(
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    dialog: &RotateDialog,
-    metrics: &mut Metrics,
-) {
-    let asking = matches!(dialog.stage, RotateStage::Asking | RotateStage::Changed(_));
-    let named = !dialog.wants_name || dialog.typed.value() == dialog.shown.id.name.as_str();
-    let verb = match dialog.step {
-        Step::Start => "Start rotation",
-        Step::Complete => "Complete rotation",
-    };
-    let confirm = Button {
-        label: verb,
-        focused: dialog.focus == Focus::Confirm,
-        ready: asking && named,
-        click: Some(Clickable::Confirm),
-    };
+fn buttons(dialog: &RotateDialog) -> Vec<Button<'static>> {
     let away =
         |label, focused| Button { label, focused, ready: true, click: Some(Clickable::Cancel) };
     match dialog.stage {
-        RotateStage::Checking | RotateStage::Asking | RotateStage::Changed(_) => {
-            let cancel = away("Cancel", dialog.focus == Focus::Cancel);
-            button::draw(theme, frame, area, &[cancel, confirm], metrics);
-        }
+        RotateStage::Checking | RotateStage::Asking | RotateStage::Changed(_) => {}
         RotateStage::Sending
         | RotateStage::Unclear
         | RotateStage::Failed(_)
-        | RotateStage::Settled(_) => {
-            button::draw(theme, frame, area, &[away("Close", true)], metrics);
-        }
+        | RotateStage::Settled(_) => return vec![away("Close", true)],
     }
+    let named = !dialog.wants_name || dialog.typed.value() == dialog.shown.id.name.as_str();
+    let confirm = Button {
+        label: match dialog.step {
+            Step::Start => "Start rotation",
+            Step::Complete => "Complete rotation",
+        },
+        focused: dialog.focus == Focus::Confirm,
+        ready: named && !matches!(dialog.stage, RotateStage::Checking),
+        click: Some(Clickable::Confirm),
+    };
+    vec![away("Cancel", dialog.focus == Focus::Cancel), confirm]
 }

@@ -121,7 +121,10 @@ fn scope_text(state: &State) -> String {
 
 /// The same within a sentence.
 fn scope_words(state: &State) -> String {
-    scope_text(state).replace(" · ", " in ")
+    match scope_text(state).split_once(" · ") {
+        Some((projects, regions)) => format!("{projects} ({regions})"),
+        None => scope_text(state),
+    }
 }
 
 /// The counts that are filters, with their numbers.
@@ -248,8 +251,10 @@ fn title(
     let all = state.fleet.shown.len();
     let range = if all == 0 {
         " clusters ".to_owned()
+    } else if all == state.fleet.entries.len() && all <= rows {
+        " clusters ".to_owned()
     } else if all <= rows {
-        format!(" {} ", plural(all, "cluster", "clusters"))
+        format!(" {all} of {} ", plural(state.fleet.entries.len(), "cluster", "clusters"))
     } else {
         format!(" clusters {}–{} of {all} ", first + 1, (first + rows).min(all))
     };

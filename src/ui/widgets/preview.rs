@@ -15,7 +15,6 @@ use ratatui::text::{Line, Span, Text};
 use crate::app::columns::{COLUMNS, SortKey, Tone, cell};
 use crate::app::fleet::Entry;
 use crate::app::state::State;
-use crate::domain::access::best;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::rotation::Phase;
@@ -173,14 +172,13 @@ pub fn version(cluster: &Cluster, now: jiff::Timestamp, theme: Theme) -> Vec<Spa
 
 fn access_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
     let now = state.now.wall;
-    match best(&state.fleet.accesses, &entry.cluster.id, now) {
+    match stepper::own_access(entry, state) {
         Some(access) => {
             let left = long(since(now, access.expires));
-            let mut spans = vec![Span::raw(format!("ends in {left}"))];
+            facts.fact("access", vec![Span::raw(format!("ends in {left}"))]);
             if access.breaks_on_complete(&entry.cluster) {
-                spans.push(theme.span("  BREAKS on complete", Tone::Bad));
+                facts.text("", "BREAKS on complete", Tone::Bad);
             }
-            facts.fact("access", spans);
             facts.text("", &access.place, Tone::Dim);
         }
         None => {

@@ -10,7 +10,7 @@ use ratatui::text::{Line, Span};
 use crate::app::columns::Tone;
 use crate::app::fleet::Entry;
 use crate::app::state::State;
-use crate::domain::access::best;
+use crate::domain::access::{Access, best};
 use crate::domain::age::{long, since};
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{plural, width};
@@ -75,14 +75,21 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
     ]
 }
 
+/// The kubeconfig to count on: one that outlives *complete* if there is one, else the one that lives longest.
+pub fn own_access<'a>(entry: &Entry, state: &'a State) -> Option<&'a Access> {
+    let (id, now) = (&entry.cluster.id, state.now.wall);
+    let issued = &state.fleet.accesses;
+    let lasting = issued.iter().filter(|access| !access.breaks_on_complete(&entry.cluster));
+    best(lasting, id, now).or_else(|| best(issued, id, now))
+}
+
 fn access_mark(entry: &Entry, state: &State) -> Mark {
-    let found = best(&state.fleet.accesses, &entry.cluster.id, state.now.wall).is_some();
-    if found { Mark::Done } else { Mark::Later }
+    if own_access(entry, state).is_some() { Mark::Done } else { Mark::Later }
 }
 
 fn access_words(entry: &Entry, state: &State) -> (String, Tone) {
     let now = state.now.wall;
-    match best(&state.fleet.accesses, &entry.cluster.id, now) {
+    match own_access(entry, state) {
         Some(access) if access.breaks_on_complete(&entry.cluster) && is_open(entry) => {
             ("yours is from before the start".to_owned(), Tone::Warn)
         }
