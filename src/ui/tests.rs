@@ -468,6 +468,28 @@ fn tty_09_ascii_mode_draws_nothing_else() {
 }
 
 #[test]
+fn the_header_says_what_may_be_done_and_where() {
+    let mut state = fleet();
+    let head = |state: &State| text(state, 100, 30).lines().next().unwrap().to_owned();
+    assert!(head(&state).contains("WRITE") && !head(&state).contains("DEMO"));
+    state.settings.read_only = true;
+    state.settings.rehearsal = true;
+    assert!(head(&state).contains("DEMO  READ-ONLY  ● live 3s"), "{}", head(&state));
+    let state = opened("shop-prod", Tab::Overview);
+    assert!(head(&state).contains("PROTECTED"));
+}
+
+#[test]
+fn prepared_is_not_said_to_last_longer_than_was_seen() {
+    let mut state = fleet();
+    state.cursor = Some(id(&state, "shop-prod"));
+    assert!(!text(&state, 140, 40).contains("PREPARED  for"));
+    let shop = id(&state, "shop-prod");
+    state.fleet.entries.get_mut(&shop).unwrap().phase_seen = Some(ago(20));
+    assert!(text(&state, 140, 40).contains("PREPARED  for 20m"));
+}
+
+#[test]
 fn what_lies_under_a_dialog_cannot_be_clicked() {
     let (_, metrics) = drawn(&rotating("shop-prod", Step::Complete, RotateStage::Asking), 80, 24);
     let what: Vec<_> = metrics.targets.iter().map(|target| target.what).collect();

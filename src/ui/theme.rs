@@ -137,6 +137,22 @@ impl Theme {
         }
     }
 
+    /// The same for sentences: a word may shout, three lines of it may not.
+    pub fn soft(self, tone: Tone) -> Style {
+        let style = self.tone(tone);
+        match self.choice {
+            ThemeChoice::HighContrast | ThemeChoice::Mono => Style {
+                add_modifier: style
+                    .add_modifier
+                    .difference(Modifier::UNDERLINED | Modifier::REVERSED),
+                ..style
+            },
+            ThemeChoice::Auto | ThemeChoice::Dark | ThemeChoice::Light => {
+                Style { add_modifier: style.add_modifier.difference(Modifier::BOLD), ..style }
+            }
+        }
+    }
+
     fn dim(self) -> Style {
         match (self.palette().dim, self.choice) {
             (Some(color), _) => Style::new().fg(color),
@@ -200,13 +216,15 @@ impl Theme {
     }
 
     /// A title at the left of a border: `─ title ─`.
-    pub fn title(self, mut spans: Vec<Span<'static>>) -> Line<'static> {
+    pub fn title(self, spans: Vec<Span<'static>>) -> Line<'static> {
+        let mut spans = above_border(spans);
         spans.insert(0, self.part("─", Role::Border));
         Line::from(spans)
     }
 
     /// A title at the right of a border.
-    pub fn title_right(self, mut spans: Vec<Span<'static>>) -> Line<'static> {
+    pub fn title_right(self, spans: Vec<Span<'static>>) -> Line<'static> {
+        let mut spans = above_border(spans);
         spans.push(self.part("─", Role::Border));
         Line::from(spans).right_aligned()
     }
@@ -223,6 +241,19 @@ impl Theme {
             .replace('←', "left")
             .replace('→', "right")
     }
+}
+
+/// Titles are drawn over the border's style; what they do not state themselves is the user's own.
+fn above_border(spans: Vec<Span<'static>>) -> Vec<Span<'static>> {
+    spans
+        .into_iter()
+        .map(|span| {
+            let style = span.style;
+            let dim = style.add_modifier.contains(Modifier::DIM);
+            let style = Style { fg: style.fg.or(Some(Color::Reset)), ..style };
+            span.style(if dim { style } else { style.remove_modifier(Modifier::DIM) })
+        })
+        .collect()
 }
 
 fn paint(color: Option<Color>) -> Style {

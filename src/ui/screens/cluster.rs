@@ -106,7 +106,7 @@ fn draw_head(
         vec![Span::raw(" "), theme.part(name.to_owned(), Role::Title)]
     };
     if state.settings.is_protected(&id.name) {
-        left.push(theme.span("  PROTECTED", Tone::Attention));
+        left.push(theme.part("  PROTECTED", Role::Title));
     }
     let first = spread(left, header::status(state, theme, columns), columns);
     let mut tabs = vec![Span::raw(" ")];
@@ -194,14 +194,15 @@ fn rotation_lines(
     if roomy {
         lines.push(Line::default());
     }
-    let indent = if columns >= 50 { 2 } else { 0 };
-    let mut known = Facts::new(theme, columns.saturating_sub(indent), 11);
+    let indent = 2;
+    let mut known = Facts::new(theme, columns.saturating_sub(indent), 13);
     rotation::roll_facts(entry, state, theme, &mut known);
-    if !entry.cluster.problems.is_empty() {
+    let told = rotation::tells_a_problem(&next, entry);
+    if entry.cluster.problems.len() > usize::from(told) {
         if roomy {
             known.blank();
         }
-        rotation::problems(entry, &mut known, "SKE reports");
+        rotation::problems(entry, &mut known, "SKE reports", Some(&next));
     }
     let mut known = known.into_lines();
     if lines.len() + known.len() + 6 <= rows {

@@ -249,9 +249,7 @@ fn title(
     columns: usize,
 ) -> Vec<Span<'static>> {
     let all = state.fleet.shown.len();
-    let range = if all == 0 {
-        " clusters ".to_owned()
-    } else if all == state.fleet.entries.len() && all <= rows {
+    let range = if all == 0 || (all == state.fleet.entries.len() && all <= rows) {
         " clusters ".to_owned()
     } else if all <= rows {
         format!(" {all} of {} ", plural(state.fleet.entries.len(), "cluster", "clusters"))

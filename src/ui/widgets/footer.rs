@@ -11,6 +11,7 @@ use ratatui::text::{Line, Span, Text};
 
 use crate::app::availability::{can, due_step};
 use crate::app::columns::Tone;
+use crate::app::dialog::Dialog;
 use crate::app::keymap::{BINDINGS, Binding, Command, Context};
 use crate::app::state::{Screen, State};
 use crate::domain::text::width;
@@ -194,6 +195,7 @@ fn works(state: &State, context: Context, command: Command) -> bool {
     match (context, command) {
         // Tab and the arrows do the same between buttons.
         (Context::Dialog, Command::Right) => false,
+        (Context::Dialog, Command::Copy) => matches!(state.dialog, Some(Dialog::Rotate(_))),
         // Whatever lies over a screen can be closed.
         (
             Context::Help | Context::Filter | Context::Menu | Context::Form | Context::Dialog,

@@ -64,10 +64,10 @@ fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line
     cluster_facts(cluster, state, theme, &mut facts);
     facts.blank();
     access_facts(entry, state, theme, &mut facts);
-    let told = matches!(next.lead, "problem" | "stuck");
+    let told = rotation::tells_a_problem(&next, entry);
     if cluster.problems.len() > usize::from(told) {
         facts.blank();
-        rotation::problems(entry, &mut facts, "SKE");
+        rotation::problems(entry, &mut facts, "SKE", Some(&next));
     }
     facts.into_lines()
 }

@@ -201,9 +201,19 @@ pub fn nodes(entry: &Entry) -> String {
     if min == max { format!("{max} in {pools}") } else { format!("{min}–{max} in {pools}") }
 }
 
-/// What SKE reports as wrong, each error whole.
-pub fn problems(entry: &Entry, facts: &mut Facts, label: &str) {
-    for (index, problem) in entry.cluster.problems.iter().enumerate() {
+/// Whether the sentence about what happens next is one of the errors that SKE reports.
+pub fn tells_a_problem(next: &Next, entry: &Entry) -> bool {
+    entry.cluster.problems.iter().any(|problem| next.text == problem_words(problem))
+}
+
+/// What SKE reports as wrong, each error whole, but for the one that `told` says already.
+pub fn problems(entry: &Entry, facts: &mut Facts, label: &str, told: Option<&Next>) {
+    let problems = entry
+        .cluster
+        .problems
+        .iter()
+        .filter(|problem| told.is_none_or(|next| next.text != problem_words(problem)));
+    for (index, problem) in problems.enumerate() {
         let label = if index == 0 { label } else { "" };
         let tone = if problem.blocks_roll() { Tone::Bad } else { Tone::Warn };
         facts.text(label, &problem_words(problem), tone);

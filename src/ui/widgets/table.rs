@@ -167,7 +167,10 @@ fn row(
         };
         let text = if column.right { pad_start(&text, *wide) } else { pad_end(&text, *wide) };
         let tone = if column.id == "name" && entry.gone.is_some() { Tone::Dim } else { value.tone };
-        spans.push(theme.span(text, tone));
+        // The phase is the one word of a row that may be loud.
+        let loud = column.id == "phase";
+        let style = if loud { theme.tone(tone) } else { theme.soft(tone) };
+        spans.push(Span::styled(text, style));
         spans.push(blanks(gap));
     }
     let line = spread(spans, Vec::new(), columns);
