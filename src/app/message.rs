@@ -120,6 +120,8 @@ pub enum Message {
     Copied {
         /// What was copied, in words.
         what: String,
+        /// Whether it is a secret that will be cleared.
+        secret: bool,
         /// The way it went in words, and when it will be cleared.
         result: Result<Copied, Failure>,
     },

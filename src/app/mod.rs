@@ -11,3 +11,4 @@ pub mod keymap;
 pub mod message;
 pub mod settings;
 pub mod state;
+pub mod update;

@@ -146,7 +146,7 @@ pub enum Screen {
         tab: Tab,
     },
     /// What happened. Boxed: where to go back to.
-    Activity(Box<Screen>),
+    Activity(Box<Self>),
 }
 
 /// Tabs of the cluster screen.
@@ -198,6 +198,8 @@ pub struct Pending {
     pub created: Option<Timestamp>,
     /// The server's clock minus ours.
     pub skew: SignedDuration,
+    /// Reads begun up to this one do not tell about it.
+    pub blind_until: Sequence,
     /// How it stands.
     pub stage: PendingStage,
     /// When the cluster is read next, on the steady clock.
@@ -277,7 +279,10 @@ impl State {
             ThemeChoice::Auto => {
                 kept.theme.as_deref().and_then(ThemeChoice::from_word).unwrap_or(ThemeChoice::Auto)
             }
-            chosen => chosen,
+            chosen @ (ThemeChoice::Dark
+            | ThemeChoice::Light
+            | ThemeChoice::HighContrast
+            | ThemeChoice::Mono) => chosen,
         };
         Self {
             fleet: Fleet { scopes, projects, accesses: kept.accesses, ..Fleet::default() },

@@ -1,3 +1,15 @@
 //! Floor 2: the outside world, one folder each. Wire types stay inside; what leaves are domain types.
 
+pub mod answer;
+pub mod auth;
+pub mod http;
+pub mod projects;
+#[cfg(test)]
+mod scripted;
 pub mod ske;
+
+/// Installs the one crypto library for TLS; calling it again does nothing. `main` and tests call it first.
+pub fn install_crypto() {
+    // A second installation is refused by rustls; the first one stays, which is what is wanted.
+    let _already_there = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}

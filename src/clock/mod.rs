@@ -119,7 +119,7 @@ mod tests {
         let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
         let waiting = tokio::spawn({
             let clock = clock.clone();
-            async move { clock.timeout(Duration::from_secs(60), std::future::pending::<()>()).await }
+            async move { clock.timeout(Duration::from_mins(1), std::future::pending::<()>()).await }
         });
         tokio::task::yield_now().await;
         clock.turn(Duration::from_secs(59));

@@ -100,11 +100,11 @@ pub fn permits(cluster: &Cluster, action: Action) -> Result<(), Refusal> {
         Action::Rotate(step) => {
             existing(cluster)?;
             awake(cluster)?;
+            if let ClusterState::Unknown(text) = &cluster.state {
+                return Err(Refusal::Unknown("state", text.clone()));
+            }
             match (step, &cluster.rotation.phase) {
                 (_, Phase::Unknown(text)) => Err(Refusal::Unknown("phase", text.clone())),
-                (_, _) if matches!(cluster.state, ClusterState::Unknown(_)) => {
-                    Err(Refusal::Unknown("state", cluster.state_text()))
-                }
                 (Step::Start, Phase::Never | Phase::Completed)
                 | (Step::Complete, Phase::Prepared) => Ok(()),
                 (step, phase) => Err(Refusal::Phase(step, phase.clone())),
@@ -164,15 +164,6 @@ fn awake(cluster: &Cluster) -> Result<(), Refusal> {
             } else {
                 Ok(())
             }
-        }
-    }
-}
-
-impl Cluster {
-    fn state_text(&self) -> String {
-        match &self.state {
-            ClusterState::Unknown(text) => text.clone(),
-            known => known.word().to_owned(),
         }
     }
 }

@@ -9,7 +9,7 @@ const FIRST: Duration = Duration::from_millis(500);
 /// No waiting time of our own is longer than this.
 const LONGEST: Duration = Duration::from_secs(30);
 /// A server's Retry-After is honoured up to this.
-pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
+pub const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
 
 /// Full jitter: a random share of a waiting time that doubles with each failure in a row.
 /// `random` lies in 0..1 and is handed in, so that the rule stays pure.

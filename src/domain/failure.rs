@@ -48,7 +48,7 @@ pub struct Failure {
     pub message: String,
     /// What to do, if something can be done.
     pub hint: Option<String>,
-    /// The server's own code word, verbatim ("FailedPrecondition").
+    /// The server's own code word, verbatim ("`FailedPrecondition`").
     pub code: Option<String>,
     /// The `x-trace-id` of the answer; support asks for it.
     pub trace: Option<String>,
@@ -100,7 +100,7 @@ impl Failure {
             [("code", &self.code), ("trace id", &self.trace), ("what to do", &self.hint)]
         {
             if let Some(value) = value {
-                text.push_str("\n");
+                text.push('\n');
                 text.push_str(label);
                 text.push_str(": ");
                 text.push_str(value);

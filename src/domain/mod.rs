@@ -12,6 +12,7 @@ pub mod identity;
 pub mod kubeconfig;
 pub mod lifetime;
 pub mod preflight;
+pub mod provider;
 pub mod record;
 pub mod rotation;
 pub mod secret;

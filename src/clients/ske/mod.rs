@@ -1,3 +1,310 @@
-//! The SKE API v2.
+//! The SKE API v2: reads that may be retried, writes that are sent once.
 
+pub mod decode;
+#[cfg(test)]
+mod tests;
 pub mod wire;
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use reqwest::{Method, Url};
+use zeroize::Zeroize as _;
+
+use crate::clients::answer::Answer;
+use crate::clients::auth::TokenSource;
+use crate::clients::http::{Call, Http, LIST_LIMIT, safe_url};
+use crate::domain::cluster::{Cluster, ClusterId, Region, Scope};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::lifetime::Lifetime;
+use crate::domain::provider::ProviderOptions;
+use crate::domain::rotation::Step;
+use crate::domain::secret::Secret;
+
+/// Address of the real API; the region is part of the path.
+pub const DEFAULT_BASE: &str = "https://ske.api.stackit.cloud";
+/// Issuing is slow at times.
+const ISSUE_FIRST_BYTE: Duration = Duration::from_mins(1);
+
+/// Clusters of one scope, as just read.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// In the server's order.
+    pub clusters: Vec<Cluster>,
+    /// Items without a usable name.
+    pub skipped: usize,
+    /// The server's clock minus ours; zero when it did not say.
+    pub skew: SignedDuration,
+}
+
+/// One cluster, as just read.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// The server's clock minus ours; zero when it did not say.
+    pub skew: SignedDuration,
+}
+
+/// A kubeconfig, as just issued.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// The YAML.
+    pub kubeconfig: Secret,
+    /// Its end as the server states it; only the admin kind has one.
+    pub expires: Option<Timestamp>,
+    /// `x-trace-id` of the answer.
+    pub trace: Option<String>,
+}
+
+/// Talks to one SKE API as one account. Clones share connections and token.
+#[derive(Clone)]
+pub struct SkeClient {
+    base: Url,
+    http: Http,
+    tokens: TokenSource,
+    retries: bool,
+}
+
+impl fmt::Debug for SkeClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SkeClient({})", self.base)
+    }
+}
+
+impl SkeClient {
+    /// A client for the API at `base`, without retries.
+    ///
+    /// # Errors
+    /// `base` is not https, nor http to this machine itself.
+    pub fn new(base: &str, http: Http, tokens: TokenSource) -> Result<Self, Failure> {
+        let mut base = safe_url(base, "the address of the SKE API")?;
+        base.set_query(None);
+        base.set_fragment(None);
+        Ok(Self { base, http, tokens, retries: false })
+    }
+
+    /// Whether reads repeat passing failures by themselves (headless commands) or not (the poller).
+    #[must_use]
+    pub fn with_retries(mut self, retries: bool) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// Lists the clusters of a project in a region.
+    ///
+    /// # Errors
+    /// `NotOffered` for an unknown region, `NotFound` where SKE is not enabled, `Forbidden` with the permission.
+    pub async fn list(&self, scope: &Scope) -> Result<Listing, Failure> {
+        let purpose = format!("list the clusters of project {} in {}", scope.project, scope.region);
+        let mut call = self.call(Method::GET, &purpose, scope, &["clusters"])?;
+        call.limit = LIST_LIMIT;
+        let answer = self.send(call.clone(), "ske.cluster.list").await.map_err(|failure| {
+            if failure.kind == FailureKind::NotFound {
+                failure.hint("SKE may not be enabled in this project, or the project is gone")
+            } else {
+                failure
+            }
+        })?;
+        let (clusters, skipped) = decode::list(scope, &answer.body)
+            .map_err(|reason| answer.format_failure(&call, &reason))?;
+        Ok(Listing { clusters, skipped, skew: answer.skew.unwrap_or_default() })
+    }
+
+    /// Reads one cluster.
+    ///
+    /// # Errors
+    /// `NotFound` when it is gone; others as for every read.
+    pub async fn get(&self, id: &ClusterId) -> Result<Reading, Failure> {
+        let call = self.cluster_call(Method::GET, &format!("read {id}"), id, &[])?;
+        let answer = self.send(call.clone(), "ske.cluster.get").await?;
+        let cluster = decode::one(id, &answer.body)
+            .map_err(|reason| answer.format_failure(&call, &reason))?;
+        Ok(Reading { cluster, skew: answer.skew.unwrap_or_default() })
+    }
+
+    /// Asks for a step of the rotation, once; gives the trace id.
+    ///
+    /// # Errors
+    /// [`Failure::leaves_outcome_unknown`] tells whether it may have happened all the same.
+    pub async fn rotate(&self, id: &ClusterId, step: Step) -> Result<Option<String>, Failure> {
+        let purpose = format!("{step} the credentials rotation of {id}");
+        self.order(id, &purpose, step.endpoint(), "ske.cluster.credential.rotate").await
+    }
+
+    /// Asks to wake the cluster up, once; gives the trace id.
+    ///
+    /// # Errors
+    /// As [`SkeClient::rotate`].
+    pub async fn wake_up(&self, id: &ClusterId) -> Result<Option<String>, Failure> {
+        self.order(id, &format!("wake up {id}"), "wakeup", "ske.cluster.wakeup").await
+    }
+
+    /// Asks to reconcile the cluster, once; gives the trace id.
+    ///
+    /// # Errors
+    /// As [`SkeClient::rotate`].
+    pub async fn reconcile(&self, id: &ClusterId) -> Result<Option<String>, Failure> {
+        self.order(id, &format!("reconcile {id}"), "reconcile", "ske.cluster.reconcile").await
+    }
+
+    /// Issues an admin kubeconfig, once.
+    ///
+    /// # Errors
+    /// As [`SkeClient::rotate`]: where the outcome is unknown, one may have been issued.
+    pub async fn issue(&self, id: &ClusterId, lifetime: Lifetime) -> Result<Issued, Failure> {
+        let purpose = format!("issue a kubeconfig for {id}");
+        let mut call = self.cluster_call(Method::POST, &purpose, id, &["kubeconfig"])?;
+        let payload =
+            serde_json::json!({ "expirationSeconds": lifetime.seconds().to_string() }).to_string();
+        call.body = Some(("application/json", Secret::new(payload)));
+        self.kubeconfig(call, "ske.cluster.kubeconfig.create").await
+    }
+
+    /// Reads the kubeconfig that logs in through the `stackit` command; no secret inside.
+    ///
+    /// # Errors
+    /// As for every read.
+    pub async fn login_kubeconfig(&self, id: &ClusterId) -> Result<Issued, Failure> {
+        let purpose = format!("read the login kubeconfig of {id}");
+        let call = self.cluster_call(Method::GET, &purpose, id, &["kubeconfig", "login"])?;
+        self.kubeconfig(call, "ske.cluster.kubeconfig.create").await
+    }
+
+    /// Reads the kubeconfig that logs in through the identity provider; no secret inside.
+    ///
+    /// # Errors
+    /// As for every read.
+    pub async fn idp_kubeconfig(&self, id: &ClusterId) -> Result<Issued, Failure> {
+        let purpose = format!("read the identity-provider kubeconfig of {id}");
+        let call = self.cluster_call(Method::GET, &purpose, id, &["kubeconfig", "idp"])?;
+        self.kubeconfig(call, "ske.cluster.kubeconfig.idp.create").await
+    }
+
+    /// Reads what SKE offers in a region; works without a token and sends none.
+    ///
+    /// # Errors
+    /// As for every read.
+    pub async fn provider_options(&self, region: &Region) -> Result<ProviderOptions, Failure> {
+        let purpose = format!("read what SKE offers in {region}");
+        let mut url = self.url(&["v2", "regions", region.as_str(), "provider-options"])?;
+        url.set_query(Some("versionState=SUPPORTED"));
+        let mut call = Call::new(Method::GET, url, purpose);
+        call.region = region.to_string();
+        let answer = self.http.read(&call, self.retries).await?;
+        if let Some(failure) = answer.failure(&call) {
+            return Err(failure);
+        }
+        decode::provider_options(&answer.body)
+            .map_err(|reason| answer.format_failure(&call, &reason))
+    }
+
+    async fn kubeconfig(&self, mut call: Call, permission: &str) -> Result<Issued, Failure> {
+        call.first_byte = ISSUE_FIRST_BYTE;
+        let mut answer = self.send(call.clone(), permission).await?;
+        let found = decode::kubeconfig(&answer.body)
+            .map_err(|reason| answer.format_failure(&call, &reason));
+        answer.body.zeroize();
+        let (text, expires) = found?;
+        Ok(Issued { kubeconfig: Secret::new(text), expires, trace: answer.trace })
+    }
+
+    async fn order(
+        &self,
+        id: &ClusterId,
+        purpose: &str,
+        endpoint: &str,
+        permission: &str,
+    ) -> Result<Option<String>, Failure> {
+        let call = self.cluster_call(Method::POST, purpose, id, &[endpoint])?;
+        let answer = self.send(call.clone(), permission).await?;
+        if answer.is_html() {
+            return Err(answer.format_failure(&call, "it is a web page"));
+        }
+        Ok(answer.trace)
+    }
+
+    /// Sends with a token; after a 401, which had no effect, once more with a renewed one.
+    async fn send(&self, mut call: Call, permission: &str) -> Result<Answer, Failure> {
+        let token = self.tokens.token().await.map_err(|failure| before_sending(&call, failure))?;
+        call.bearer = Some(token.clone());
+        let mut answer = self.attempt(&call).await?;
+        if answer.status == 401 {
+            let renewed = match self.tokens.renew(&token).await {
+                Ok(renewed) => renewed,
+                Err(failure) => return Err(answer.decorate(before_sending(&call, failure))),
+            };
+            call.bearer = Some(renewed);
+            answer = self.attempt(&call).await?;
+        }
+        match answer.failure(&call) {
+            None => Ok(answer),
+            Some(failure) if failure.kind == FailureKind::Forbidden => {
+                Err(failure.hint(format!("the account needs the permission {permission}")))
+            }
+            Some(failure) if failure.kind == FailureKind::SignedOut => {
+                Err(failure.hint("sign in again or check the token source"))
+            }
+            Some(failure) => Err(failure),
+        }
+    }
+
+    async fn attempt(&self, call: &Call) -> Result<Answer, Failure> {
+        if call.method == Method::GET {
+            self.http.read(call, self.retries).await
+        } else {
+            self.http.send(call).await
+        }
+    }
+
+    fn cluster_call(
+        &self,
+        method: Method,
+        purpose: &str,
+        id: &ClusterId,
+        rest: &[&str],
+    ) -> Result<Call, Failure> {
+        let mut path = vec!["clusters", id.name.as_str()];
+        path.extend(rest);
+        self.call(method, purpose, &id.scope, &path)
+    }
+
+    fn call(
+        &self,
+        method: Method,
+        purpose: &str,
+        scope: &Scope,
+        rest: &[&str],
+    ) -> Result<Call, Failure> {
+        let mut path =
+            vec!["v2", "projects", scope.project.as_str(), "regions", scope.region.as_str()];
+        path.extend(rest);
+        let mut call = Call::new(method, self.url(&path)?, purpose);
+        call.region = scope.region.to_string();
+        Ok(call)
+    }
+
+    /// Every element stays one element: a name can never change which endpoint is meant.
+    fn url(&self, path: &[&str]) -> Result<Url, Failure> {
+        if let Some(element) = path.iter().find(|element| matches!(**element, "" | "." | "..")) {
+            let message = format!("\"{element}\" is no project, region or cluster");
+            return Err(Failure::new(FailureKind::NotPossible, message));
+        }
+        let mut url = self.base.clone();
+        // Fails only for addresses without a host, which `safe_url` does not let through.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        Ok(url)
+    }
+}
+
+/// A token that could not be had leaves no doubt about a write: it was not sent.
+fn before_sending(call: &Call, mut failure: Failure) -> Failure {
+    if call.method != Method::GET && failure.leaves_outcome_unknown() {
+        failure.kind = FailureKind::NotPossible;
+        failure.message.push_str("; nothing was sent");
+    }
+    failure
+}

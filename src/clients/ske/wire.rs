@@ -340,7 +340,7 @@ pub struct KubernetesVersion {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ErrorBody {
-    /// gRPC code name ("FailedPrecondition").
+    /// gRPC code name (`FailedPrecondition`).
     pub code: String,
     /// Sentence.
     pub message: String,

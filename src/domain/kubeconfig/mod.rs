@@ -35,11 +35,11 @@ pub struct Fresh {
 }
 impl Fresh {
     /// c
-    pub fn context(&self) -> &str {
+    pub fn context(&self) -> &'static str {
         ""
     }
     /// s
-    pub fn server(&self) -> &str {
+    pub fn server(&self) -> &'static str {
         ""
     }
     /// n

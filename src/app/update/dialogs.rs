@@ -1,0 +1,201 @@
+//! Small dialogs: wake up, reconcile, leaving; and what is pasted.
+
+use crate::app::availability::can;
+use crate::app::dialog::{ConfirmDialog, Dialog};
+use crate::app::effect::Effect;
+use crate::app::keymap::Command;
+use crate::app::message::RequestId;
+use crate::app::state::State;
+use crate::app::update::{guard, kubeconfig, may_press, notices, polling, rotation};
+use crate::domain::action::Action;
+use crate::domain::cluster::ClusterId;
+use crate::domain::failure::Failure;
+use crate::domain::record::Outcome;
+use crate::domain::text::clean;
+
+/// Longest paste that a text field takes, in characters.
+const PASTE_LIMIT: usize = 256;
+
+/// Opens the question of a wake-up or reconcile, or says why not.
+pub fn open_confirm(state: &mut State, command: Command, action: Action) -> Vec<Effect> {
+    if let Err(reason) = can(state, command) {
+        notices::toast(state, reason);
+        return Vec::new();
+    }
+    let Some(entry) = state.subject() else { return Vec::new() };
+    let cluster = entry.cluster.id.clone();
+    let guard = guard(state);
+    state.dialog =
+        Some(Dialog::Confirm(Box::new(ConfirmDialog { cluster, action, confirm: false, guard })));
+    Vec::new()
+}
+
+/// A key in one of the small dialogs.
+pub fn key(state: &mut State, command: Option<Command>) -> Vec<Effect> {
+    match (&mut state.dialog, command) {
+        (_, Some(Command::Back)) => {
+            state.dialog = None;
+            Vec::new()
+        }
+        (Some(Dialog::Confirm(dialog)), Some(turn)) if is_turn(turn) => {
+            dialog.confirm = !dialog.confirm;
+            Vec::new()
+        }
+        (Some(Dialog::Quit { leave, .. }), Some(turn)) if is_turn(turn) => {
+            *leave = !*leave;
+            Vec::new()
+        }
+        (Some(Dialog::Confirm(dialog)), Some(Command::Open)) => {
+            let (dialog, guard) = (dialog.clone(), dialog.guard);
+            if !may_press(state, guard) {
+                return Vec::new();
+            }
+            state.dialog = None;
+            if dialog.confirm { act(state, &dialog) } else { Vec::new() }
+        }
+        (Some(Dialog::Quit { leave, .. }), Some(Command::Open)) => {
+            if *leave {
+                self::leave(state)
+            } else {
+                state.dialog = None;
+                Vec::new()
+            }
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn is_turn(command: Command) -> bool {
+    matches!(command, Command::Next | Command::Previous | Command::Left | Command::Right)
+}
+
+fn act(state: &mut State, dialog: &ConfirmDialog) -> Vec<Effect> {
+    let allowed = state
+        .fleet
+        .entries
+        .get(&dialog.cluster)
+        .map(|entry| crate::app::availability::can_act(state, entry, dialog.action));
+    if let Some(Err(reason)) = allowed {
+        notices::toast(state, format!("{}: {reason}", dialog.action.word()));
+        return Vec::new();
+    }
+    let request = rotation::next_request(state);
+    let verb = dialog.action.word().to_lowercase();
+    let intent = notices::record(
+        state,
+        Some(&dialog.cluster),
+        &verb,
+        Some(rotation::request_text(request)),
+        Outcome::Intended,
+        verb.clone(),
+    );
+    state.acting.insert(request, dialog.cluster.clone());
+    vec![Effect::Act {
+        request,
+        id: dialog.cluster.clone(),
+        action: dialog.action,
+        intent: Box::new(intent),
+    }]
+}
+
+/// A wake-up or reconcile was answered, or broke.
+pub fn acted(
+    state: &mut State,
+    request: RequestId,
+    id: &ClusterId,
+    action: Action,
+    result: Result<Option<String>, Failure>,
+) -> Vec<Effect> {
+    state.acting.remove(&request);
+    let verb = action.word().to_lowercase();
+    let (outcome, text, trace) = match result {
+        Ok(trace) => {
+            notices::toast(state, format!("{}: {verb} accepted.", id.name));
+            (Outcome::Done, "accepted (202)".to_owned(), trace)
+        }
+        Err(failure) => {
+            let text = format!("{verb} of {}: {failure}", id.name);
+            let unknown = failure.leaves_outcome_unknown();
+            let trace = failure.trace.clone();
+            notices::error(state, failure);
+            (if unknown { Outcome::Unknown } else { Outcome::Refused }, text, trace)
+        }
+    };
+    let mut record = notices::record(
+        state,
+        Some(id),
+        &verb,
+        Some(rotation::request_text(request)),
+        outcome,
+        text,
+    );
+    record.trace = trace;
+    let mut effects = vec![notices::journal(state, record)];
+    effects.extend(polling::read(state, id));
+    effects
+}
+
+/// Leaves, or asks first while something is under way.
+pub fn ask_to_leave(state: &mut State) -> Vec<Effect> {
+    if matches!(state.dialog, Some(Dialog::Quit { .. })) {
+        return leave(state);
+    }
+    if let Some(why) = why_stay(state) {
+        state.dialog = Some(Dialog::Quit { leave: false, why });
+        return Vec::new();
+    }
+    leave(state)
+}
+
+fn why_stay(state: &State) -> Option<String> {
+    if let Some((id, pending)) = state
+        .pending
+        .iter()
+        .find(|(_, p)| matches!(p.stage, crate::app::state::PendingStage::Sending))
+    {
+        return Some(format!("the {} of {} is being sent", pending.step, id.name));
+    }
+    if state.issuing.is_some() {
+        return Some("a kubeconfig is being issued or written".to_owned());
+    }
+    if let Some(Dialog::Issue(form)) = &state.dialog
+        && form.issued.is_some()
+    {
+        return Some("an issued kubeconfig was not saved anywhere".to_owned());
+    }
+    state.write_under_way().then(|| "it is being checked what became of a request".to_owned())
+}
+
+/// Ends the program.
+pub fn leave(state: &mut State) -> Vec<Effect> {
+    if state.quitting {
+        return Vec::new();
+    }
+    state.quitting = true;
+    let mut effects = Vec::new();
+    if state.clipboard.take().is_some() {
+        effects.push(Effect::ClearClipboard);
+    }
+    effects.push(notices::kept(state));
+    effects.push(Effect::Quit { print: std::mem::take(&mut state.print) });
+    effects
+}
+
+/// Text was pasted: for the focused field only, never keys.
+pub fn paste(state: &mut State, text: &str) -> Vec<Effect> {
+    let part: String = clean(&text.chars().take(PASTE_LIMIT).collect::<String>()).trim().to_owned();
+    if let Some(Dialog::Rotate(dialog)) = &mut state.dialog {
+        if dialog.wants_name {
+            dialog.typed_note = Some("type the name; a paste is not taken here".to_owned());
+        }
+        return Vec::new();
+    }
+    if let Some(Dialog::Issue(_)) = &state.dialog {
+        return kubeconfig::paste(state, &part);
+    }
+    if state.dialog.is_none() && state.filtering.is_some() {
+        state.look.filter.push_str(&part);
+        crate::app::update::arrange(state);
+    }
+    Vec::new()
+}

@@ -1,0 +1,709 @@
+//! The kubeconfig form: filling in, questions, issuing once, saving; what was issued is never lost in silence.
+#![expect(clippy::wildcard_enum_match_arm, reason = "keys and commands that mean nothing here are ignored")]
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use jiff::SignedDuration;
+use tui_input::{Input, InputRequest};
+
+use crate::app::availability::can;
+use crate::app::dialog::{Dialog, IssueField, IssueForm, IssueStage, PlanState, Question};
+use crate::app::effect::Effect;
+use crate::app::keymap::{Command, Context};
+use crate::app::message::{Copied, Issued, RequestId, Sequence};
+use crate::app::settings::Place;
+use crate::app::state::State;
+use crate::app::update::{guard, may_press, notices, polling, rotation};
+use crate::domain::access::Access;
+use crate::domain::cluster::ClusterId;
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::kubeconfig::{Kind, MergeOptions, NotSaved, Plan, Saved, renamed};
+use crate::domain::lifetime::Lifetime;
+use crate::domain::record::Outcome;
+
+/// A granted end that is earlier than asked by more than this is said.
+const CLAMP_TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
+/// Longest text in a field, in characters.
+const FIELD_LIMIT: usize = 256;
+
+/// Opens the form, or says why not.
+pub fn open(state: &mut State) -> Vec<Effect> {
+    if let Err(reason) = can(state, Command::Kubeconfig) {
+        notices::toast(state, reason);
+        return Vec::new();
+    }
+    let Some(entry) = state.subject() else { return Vec::new() };
+    let cluster = entry.cluster.clone();
+    let name = cluster.id.name.as_str();
+    let project = state.fleet.project_name(cluster.id.project()).to_owned();
+    let folder = state.settings.folder.trim_end_matches('/');
+    state.dialog = Some(Dialog::Issue(Box::new(IssueForm {
+        project,
+        kind: Kind::Admin,
+        lifetime: Input::new(state.settings.lifetime.to_string()),
+        place: state.settings.destination,
+        path: Input::new(format!("{folder}/{name}.yaml")),
+        context: Input::new(name.to_owned()),
+        make_current: state.settings.make_current,
+        focus: IssueField::Lifetime,
+        plan: PlanState::Looking,
+        plan_sequence: Sequence::default(),
+        stage: IssueStage::Editing,
+        issued: None,
+        asked: None,
+        touched: false,
+        replace: false,
+        one_way_agreed: false,
+        guard: guard(state),
+        cluster,
+    })));
+    look(state)
+}
+
+/// Looks at the destination anew; what was agreed about the old one no longer counts.
+fn look(state: &mut State) -> Vec<Effect> {
+    let sequence = polling::next_sequence(state);
+    let Some(form) = form(state) else { return Vec::new() };
+    form.plan = PlanState::Looking;
+    form.plan_sequence = sequence;
+    form.replace = false;
+    vec![Effect::Plan {
+        sequence,
+        destination: form.destination(),
+        context: form.context.value().trim().to_owned(),
+    }]
+}
+
+fn form(state: &mut State) -> Option<&mut IssueForm> {
+    match &mut state.dialog {
+        Some(Dialog::Issue(form)) => Some(form),
+        _ => None,
+    }
+}
+
+/// The destination was looked at.
+pub fn planned(
+    state: &mut State,
+    sequence: Sequence,
+    result: Result<Box<Plan>, Failure>,
+) -> Vec<Effect> {
+    if let Some(form) = form(state).filter(|form| form.plan_sequence == sequence) {
+        form.plan = match result {
+            Ok(plan) => PlanState::Ready(plan),
+            Err(failure) => PlanState::Impossible(failure),
+        };
+    }
+    Vec::new()
+}
+
+/// A key while the form is open.
+pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Effect> {
+    let Some(form) = form(state) else { return Vec::new() };
+    if command == Some(Command::Help) {
+        state.help = Some((Context::Form, 0));
+        return Vec::new();
+    }
+    match form.stage.clone() {
+        IssueStage::Editing => edit(state, command, key),
+        IssueStage::Asking { question, answer } => {
+            answer_key(state, &question, answer, command, key)
+        }
+        IssueStage::Issuing => {
+            if command == Some(Command::Back) {
+                abandon(state);
+            }
+            Vec::new()
+        }
+        IssueStage::Saving => Vec::new(),
+        IssueStage::Failed(_) => match command {
+            Some(Command::Back | Command::Open) => {
+                form.stage = IssueStage::Editing;
+                form.focus = IssueField::Cancel;
+                look(state)
+            }
+            _ => Vec::new(),
+        },
+    }
+}
+
+/// The person does not want to wait for SKE any more.
+fn abandon(state: &mut State) {
+    let until = form(state).and_then(|form| {
+        let asked = form.asked?;
+        let lifetime = form.lifetime().ok()?;
+        (form.kind == Kind::Admin).then(|| lifetime.until(asked))
+    });
+    state.dialog = None;
+    let zone = state.zone();
+    let text = match until {
+        Some(at) => format!(
+            "Not waiting any more. One may have been issued and cannot be recovered; it ends by itself at {}.",
+            zone.full(at)
+        ),
+        None => "Not waiting any more.".to_owned(),
+    };
+    notices::toast(state, text);
+}
+
+fn edit(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Effect> {
+    let pressable = match &state.dialog {
+        Some(Dialog::Issue(form)) => may_press(state, form.guard),
+        _ => false,
+    };
+    let Some(form) = form(state) else { return Vec::new() };
+    match command {
+        Some(Command::Back) => return close(state),
+        Some(Command::Next) => {
+            step_focus(form, true);
+            return Vec::new();
+        }
+        Some(Command::Previous) => {
+            step_focus(form, false);
+            return Vec::new();
+        }
+        Some(Command::Open) => {
+            if key.kind != KeyEventKind::Press {
+                return Vec::new();
+            }
+            return match form.focus {
+                IssueField::Cancel => close(state),
+                IssueField::Confirm if pressable => confirm(state),
+                IssueField::Confirm => Vec::new(),
+                // Enter presses buttons only; in a field it goes on to the next.
+                IssueField::Kind
+                | IssueField::Lifetime
+                | IssueField::Place
+                | IssueField::Path
+                | IssueField::Context
+                | IssueField::MakeCurrent => {
+                    step_focus(form, true);
+                    Vec::new()
+                }
+            };
+        }
+        _ => {}
+    }
+    edit_field(state, command, key)
+}
+
+fn step_focus(form: &mut IssueForm, forward: bool) {
+    let fields = form.fields();
+    let at = fields.iter().position(|field| *field == form.focus).unwrap_or(0);
+    let next = if forward { at + 1 } else { at + fields.len() - 1 };
+    form.focus = fields.get(next % fields.len().max(1)).copied().unwrap_or(IssueField::Cancel);
+}
+
+fn edit_field(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Effect> {
+    let Some(form) = form(state) else { return Vec::new() };
+    let issued = form.issued.is_some();
+    match (form.focus, command) {
+        (
+            IssueField::Kind,
+            Some(Command::Left | Command::Right | Command::Mark | Command::Up | Command::Down),
+        ) if !issued => {
+            let forward = !matches!(command, Some(Command::Left | Command::Up));
+            form.kind = neighbour(&[Kind::Admin, Kind::Login, Kind::Idp], form.kind, forward);
+            form.touched = true;
+            Vec::new()
+        }
+        (IssueField::Lifetime, Some(Command::Left | Command::Right)) if !issued => {
+            preset(form, command == Some(Command::Right));
+            Vec::new()
+        }
+        (
+            IssueField::Place,
+            Some(Command::Left | Command::Right | Command::Mark | Command::Up | Command::Down),
+        ) => {
+            let forward = !matches!(command, Some(Command::Left | Command::Up));
+            form.place = neighbour(&Place::ALL, form.place, forward);
+            form.touched = true;
+            look(state)
+        }
+        (IssueField::MakeCurrent, Some(Command::Mark | Command::Left | Command::Right)) => {
+            form.make_current = !form.make_current;
+            form.touched = true;
+            Vec::new()
+        }
+        (IssueField::Cancel | IssueField::Confirm, Some(Command::Left | Command::Right)) => {
+            form.focus = if form.focus == IssueField::Cancel {
+                IssueField::Confirm
+            } else {
+                IssueField::Cancel
+            };
+            Vec::new()
+        }
+        (IssueField::Lifetime, _) if issued => Vec::new(),
+        (IssueField::Lifetime, _) => {
+            type_into(&mut form.lifetime, key);
+            form.touched = true;
+            Vec::new()
+        }
+        (IssueField::Path, _) => {
+            let changed = type_into(&mut form.path, key);
+            form.touched |= changed;
+            if changed { look(state) } else { Vec::new() }
+        }
+        (IssueField::Context, _) => {
+            let changed = type_into(&mut form.context, key);
+            form.touched |= changed;
+            if changed { look(state) } else { Vec::new() }
+        }
+        (_, Some(Command::Up)) => {
+            step_focus(form, false);
+            Vec::new()
+        }
+        (_, Some(Command::Down)) => {
+            step_focus(form, true);
+            Vec::new()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn neighbour<T: Copy + PartialEq>(all: &[T], present: T, forward: bool) -> T {
+    let at = all.iter().position(|item| *item == present).unwrap_or(0);
+    let next = if forward { at + 1 } else { at + all.len() - 1 };
+    all.get(next % all.len().max(1)).copied().unwrap_or(present)
+}
+
+fn preset(form: &mut IssueForm, forward: bool) {
+    let now = form.lifetime().ok();
+    let next = if forward {
+        Lifetime::PRESETS.iter().find(|(_, preset)| now.is_none_or(|now| *preset > now))
+    } else {
+        Lifetime::PRESETS.iter().rev().find(|(_, preset)| now.is_none_or(|now| *preset < now))
+    };
+    if let Some((text, _)) = next {
+        form.lifetime = Input::new((*text).to_owned());
+        form.touched = true;
+    }
+}
+
+/// Types into a field; says whether its text changed.
+fn type_into(input: &mut Input, key: KeyEvent) -> bool {
+    let before = input.value().to_owned();
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    let request = match key.code {
+        KeyCode::Char('u') if control => Some(InputRequest::DeleteLine),
+        KeyCode::Char('w') if control => Some(InputRequest::DeletePrevWord),
+        KeyCode::Char(_) if control => None,
+        KeyCode::Char(c) if before.chars().count() < FIELD_LIMIT => {
+            Some(InputRequest::InsertChar(c))
+        }
+        KeyCode::Backspace => Some(InputRequest::DeletePrevChar),
+        KeyCode::Delete => Some(InputRequest::DeleteNextChar),
+        KeyCode::Left => Some(InputRequest::GoToPrevChar),
+        KeyCode::Right => Some(InputRequest::GoToNextChar),
+        KeyCode::Home => Some(InputRequest::GoToStart),
+        KeyCode::End => Some(InputRequest::GoToEnd),
+        _ => None,
+    };
+    if let Some(request) = request {
+        input.handle(request);
+    }
+    input.value() != before
+}
+
+/// Text was pasted into the focused field.
+pub fn paste(state: &mut State, text: &str) -> Vec<Effect> {
+    let Some(form) = form(state) else { return Vec::new() };
+    if !matches!(form.stage, IssueStage::Editing) {
+        return Vec::new();
+    }
+    let field = match form.focus {
+        IssueField::Lifetime if form.issued.is_none() => &mut form.lifetime,
+        IssueField::Path => &mut form.path,
+        IssueField::Context => &mut form.context,
+        IssueField::Lifetime
+        | IssueField::Kind
+        | IssueField::Place
+        | IssueField::MakeCurrent
+        | IssueField::Cancel
+        | IssueField::Confirm => return Vec::new(),
+    };
+    for c in text.chars() {
+        field.handle(InputRequest::InsertChar(c));
+    }
+    form.touched = true;
+    look(state)
+}
+
+fn close(state: &mut State) -> Vec<Effect> {
+    let Some(form) = form(state) else { return Vec::new() };
+    if form.issued.is_some() {
+        ask(state, Question::Lose);
+    } else if form.touched {
+        ask(state, Question::Discard);
+    } else {
+        state.dialog = None;
+    }
+    Vec::new()
+}
+
+fn ask(state: &mut State, question: Question) {
+    let guard = guard(state);
+    if let Some(form) = form(state) {
+        form.stage = IssueStage::Asking { question, answer: 0 };
+        form.guard = guard;
+    }
+}
+
+fn answer_key(
+    state: &mut State,
+    question: &Question,
+    answer: usize,
+    command: Option<Command>,
+    key: KeyEvent,
+) -> Vec<Effect> {
+    let answers = question.answers().len();
+    let Some(form) = form(state) else { return Vec::new() };
+    let turned = match command {
+        Some(Command::Next | Command::Right | Command::Down) => Some((answer + 1) % answers),
+        Some(Command::Previous | Command::Left | Command::Up) => {
+            Some((answer + answers - 1) % answers)
+        }
+        _ => None,
+    };
+    if let Some(answer) = turned {
+        form.stage = IssueStage::Asking { question: question.clone(), answer };
+        return Vec::new();
+    }
+    let guard = form.guard;
+    match command {
+        Some(Command::Back) => back_to_editing(state),
+        Some(Command::Open) if key.kind == KeyEventKind::Press && may_press(state, guard) => {
+            answered(state, question, answer)
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn back_to_editing(state: &mut State) -> Vec<Effect> {
+    if let Some(form) = form(state) {
+        form.stage = IssueStage::Editing;
+    }
+    Vec::new()
+}
+
+fn answered(state: &mut State, question: &Question, answer: usize) -> Vec<Effect> {
+    let Some(form) = form(state) else { return Vec::new() };
+    form.stage = IssueStage::Editing;
+    match (question, answer) {
+        (_, 0) => Vec::new(),
+        (Question::OneWay, _) => {
+            form.one_way_agreed = true;
+            confirm(state)
+        }
+        (Question::Taken(_), 1) => {
+            form.focus =
+                if form.place == Place::File { IssueField::Path } else { IssueField::Context };
+            Vec::new()
+        }
+        (Question::Taken(_), _) => {
+            form.replace = true;
+            confirm(state)
+        }
+        (Question::Discard | Question::Lose, _) => {
+            state.dialog = None;
+            Vec::new()
+        }
+    }
+}
+
+fn confirm(state: &mut State) -> Vec<Effect> {
+    let read_only = state.settings.read_only;
+    let Some(form) = form(state) else { return Vec::new() };
+    if read_only {
+        notices::toast(state, "Kubeconfig: read-only mode".to_owned());
+        return Vec::new();
+    }
+    if let Some(problem) = form.problem() {
+        notices::toast(state, problem);
+        return Vec::new();
+    }
+    if form.issued.is_none() && form.cluster.issuing_is_one_way() && !form.one_way_agreed {
+        ask(state, Question::OneWay);
+        return Vec::new();
+    }
+    if let PlanState::Ready(plan) = &form.plan
+        && !plan.taken.is_empty()
+        && !form.replace
+    {
+        let taken = plan.taken.clone();
+        ask(state, Question::Taken(taken));
+        return Vec::new();
+    }
+    if form.issued.is_some() { deliver(state) } else { issue(state) }
+}
+
+fn issue(state: &mut State) -> Vec<Effect> {
+    let request = rotation::next_request(state);
+    let now = state.now.wall;
+    let Some(form) = form(state) else { return Vec::new() };
+    let lifetime = form.lifetime().unwrap_or(Lifetime::MIN);
+    let (id, kind, destination) = (form.cluster.id.clone(), form.kind, form.destination());
+    form.stage = IssueStage::Issuing;
+    form.asked = Some(now);
+    state.issuing = Some(request);
+    let text = match kind {
+        Kind::Admin => format!("{} kubeconfig for {lifetime}", kind.word()),
+        Kind::Login | Kind::Idp => format!("{} kubeconfig", kind.word()),
+    };
+    let intent = notices::record(
+        state,
+        Some(&id),
+        "kubeconfig",
+        Some(rotation::request_text(request)),
+        Outcome::Intended,
+        text,
+    );
+    vec![Effect::Issue { request, id, kind, lifetime, destination, intent: Box::new(intent) }]
+}
+
+/// SKE answered, or did not.
+pub fn issued(
+    state: &mut State,
+    request: RequestId,
+    result: Result<Issued, Failure>,
+) -> Vec<Effect> {
+    if state.issuing != Some(request) {
+        return Vec::new();
+    }
+    state.issuing = None;
+    let now = state.now.wall;
+    let zone = state.zone();
+    let Some(form) = form(state).filter(|form| matches!(form.stage, IssueStage::Issuing)) else {
+        // Abandoned: the secret is dropped here.
+        return Vec::new();
+    };
+    let id = form.cluster.id.clone();
+    match result {
+        Ok(issued) => {
+            let asked = form.asked.unwrap_or(now);
+            let wanted = form.lifetime().ok().map(|lifetime| lifetime.until(asked));
+            let shorter = match (wanted, issued.expires) {
+                (Some(wanted), Some(expires)) => wanted.duration_since(expires) > CLAMP_TOLERANCE,
+                _ => false,
+            };
+            let mut text = match issued.expires {
+                Some(at) => format!("issued, expires {}", zone.full(at)),
+                None => "issued".to_owned(),
+            };
+            if shorter {
+                text.push_str(", shorter than asked");
+            }
+            form.issued = Some(issued);
+            let record = notices::record(
+                state,
+                Some(&id),
+                "kubeconfig",
+                Some(rotation::request_text(request)),
+                Outcome::Done,
+                text,
+            );
+            let mut effects = vec![notices::journal(state, record)];
+            effects.extend(deliver(state));
+            effects
+        }
+        Err(failure) => {
+            let unknown = failure.leaves_outcome_unknown() && form.kind == Kind::Admin;
+            let mut failure = failure;
+            if unknown {
+                let until = form
+                    .lifetime()
+                    .ok()
+                    .zip(form.asked)
+                    .map(|(lifetime, asked)| zone.full(lifetime.until(asked)));
+                let end =
+                    until.map(|at| format!("; it ends by itself at {at}")).unwrap_or_default();
+                failure.hint =
+                    Some(format!("One may have been issued and cannot be recovered{end}"));
+            }
+            form.stage = IssueStage::Failed(failure.clone());
+            let outcome = if unknown { Outcome::Unknown } else { Outcome::Refused };
+            let mut record = notices::record(
+                state,
+                Some(&id),
+                "kubeconfig",
+                Some(rotation::request_text(request)),
+                outcome,
+                failure.to_string(),
+            );
+            record.trace = failure.trace;
+            vec![notices::journal(state, record)]
+        }
+    }
+}
+
+/// Brings an issued kubeconfig to its destination.
+fn deliver(state: &mut State) -> Vec<Effect> {
+    let request = rotation::next_request(state);
+    let Some(form) = form(state) else { return Vec::new() };
+    let Some(issued) = form.issued.clone() else { return Vec::new() };
+    let context = form.context.value().trim().to_owned();
+    match form.place {
+        Place::Merge | Place::File => {
+            form.stage = IssueStage::Saving;
+            let fingerprint = match &form.plan {
+                PlanState::Ready(plan) => plan.fingerprint.clone(),
+                PlanState::Looking | PlanState::Impossible(_) => None,
+            };
+            let effect = Effect::Save {
+                request,
+                destination: form.destination(),
+                fresh: issued.fresh,
+                options: MergeOptions {
+                    context,
+                    make_current: form.make_current,
+                    replace: form.replace,
+                },
+                fingerprint,
+            };
+            state.issuing = Some(request);
+            vec![effect]
+        }
+        Place::Clipboard | Place::Stdout => match renamed(&issued.fresh, &context) {
+            Err(failure) => {
+                form.stage = IssueStage::Failed(failure);
+                Vec::new()
+            }
+            Ok(text) if form.place == Place::Clipboard => {
+                form.stage = IssueStage::Saving;
+                let what = format!("kubeconfig of {}", form.cluster.id.name);
+                vec![Effect::CopySecret { what, text }]
+            }
+            Ok(text) => {
+                state.print.push(text);
+                delivered(state, "standard output after exit".to_owned(), &[])
+            }
+        },
+    }
+}
+
+/// The kubeconfig reached its destination: remember it, say until when it works, close the form.
+fn delivered(state: &mut State, place: String, notes: &[String]) -> Vec<Effect> {
+    let now = state.now.wall;
+    let zone = state.zone();
+    let Some(form) = form(state) else { return Vec::new() };
+    let id = form.cluster.id.clone();
+    let expires = form.issued.as_ref().and_then(|issued| issued.expires);
+    let asked = form.asked.unwrap_or(now);
+    let shorter = match (form.lifetime().ok(), expires) {
+        (Some(lifetime), Some(expires)) => {
+            lifetime.until(asked).duration_since(expires) > CLAMP_TOLERANCE
+        }
+        _ => false,
+    };
+    state.dialog = None;
+    let mut text = format!("Kubeconfig of {} → {place}", id.name);
+    if let Some(at) = expires {
+        text.push_str(&format!(", expires {}", zone.full(at)));
+    }
+    if shorter {
+        text.push_str(" (shorter than asked)");
+    }
+    for note in notes {
+        text.push_str("; ");
+        text.push_str(note);
+    }
+    if let Some(expires) = expires {
+        state.fleet.accesses.retain(|access| !access.is_expired(now));
+        state.fleet.accesses.push(Access {
+            cluster: id.clone(),
+            issued: asked,
+            expires,
+            place: place.clone(),
+        });
+    }
+    let record = notices::record(
+        state,
+        Some(&id),
+        "save",
+        None,
+        Outcome::Done,
+        format!("kubeconfig → {place}"),
+    );
+    let effects = vec![notices::journal(state, record), notices::kept(state)];
+    notices::toast(state, text);
+    effects
+}
+
+/// The kubeconfig was copied, or not.
+pub fn copied(state: &mut State, result: Result<Copied, Failure>) -> Vec<Effect> {
+    let clear = state.settings.clipboard_clear;
+    match result {
+        Ok(copied) => {
+            state.clipboard = Some(state.now.steady.saturating_add(clear));
+            let unless = if copied.can_check { " unless something else is copied" } else { "" };
+            let note = format!("{}, cleared in {}s{unless}", copied.how, clear.as_secs());
+            delivered(state, "clipboard".to_owned(), &[note])
+        }
+        Err(failure) => {
+            if let Some(form) = form(state) {
+                form.stage = IssueStage::Failed(failure);
+            } else {
+                notices::error(state, failure);
+            }
+            Vec::new()
+        }
+    }
+}
+
+/// The kubeconfig was written, or not.
+pub fn saved(
+    state: &mut State,
+    request: RequestId,
+    result: Result<Saved, NotSaved>,
+) -> Vec<Effect> {
+    if state.issuing != Some(request) {
+        return Vec::new();
+    }
+    state.issuing = None;
+    let Some(form) = form(state) else { return Vec::new() };
+    match result {
+        Ok(saved) => delivered(state, saved.place, &saved.notes),
+        Err(NotSaved::Taken(plan)) => {
+            let taken = plan.taken.clone();
+            form.plan = PlanState::Ready(Box::new(plan));
+            form.replace = false;
+            ask(state, Question::Taken(taken));
+            Vec::new()
+        }
+        Err(NotSaved::Changed(plan)) => {
+            form.plan = PlanState::Ready(Box::new(plan));
+            form.replace = false;
+            form.stage = IssueStage::Editing;
+            form.focus = IssueField::Cancel;
+            notices::toast(
+                state,
+                "The file changed meanwhile; look at the result again, then save.".to_owned(),
+            );
+            Vec::new()
+        }
+        Err(NotSaved::Failed(failure)) => {
+            form.stage = IssueStage::Failed(failure.clone());
+            let id = form.cluster.id.clone();
+            let record = notices::record(
+                state,
+                Some(&id),
+                "save",
+                None,
+                Outcome::Refused,
+                failure.to_string(),
+            );
+            vec![notices::journal(state, record)]
+        }
+    }
+}
+
+/// The cluster is no longer listed: a form that has nothing issued yet cannot go on.
+pub fn cluster_gone(state: &mut State, id: &ClusterId) {
+    if let Some(form) = form(state)
+        && form.cluster.id == *id
+        && form.issued.is_none()
+    {
+        form.stage = IssueStage::Failed(Failure::new(
+            FailureKind::NotFound,
+            format!("{} is no longer listed", id.name),
+        ));
+    }
+}

@@ -1,0 +1,198 @@
+//! Laws of the machine under any sequence of messages.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+use crate::app::effect::{Effect, Kept};
+use crate::app::keymap::Keymap;
+use crate::app::message::{Listing, Message, Now, RequestId, RotateOutcome};
+use crate::app::settings::Settings;
+use crate::app::state::State;
+use crate::app::update::{begin, next_wake, update};
+use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Region};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::fixtures;
+use crate::domain::rotation::Phase;
+
+#[derive(Debug, Clone)]
+enum Event {
+    Key(char),
+    Named(KeyCode),
+    Pass(u64),
+    Jump(i64),
+    Answer(u8),
+    Paste(String),
+    Resize(u16, u16),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        6 => prop::sample::select("RKAWCsyca/:?jkgGp13%uTrq xbweo-prd".chars().collect::<Vec<_>>())
+            .prop_map(Event::Key),
+        5 => prop::sample::select(vec![
+            KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Left, KeyCode::Right,
+            KeyCode::Up, KeyCode::Down, KeyCode::Backspace,
+        ])
+        .prop_map(Event::Named),
+        3 => (0_u64..90).prop_map(Event::Pass),
+        1 => (-100_000_i64..100_000).prop_map(Event::Jump),
+        6 => any::<u8>().prop_map(Event::Answer),
+        1 => ".{0,20}".prop_map(Event::Paste),
+        1 => (0_u16..300, 0_u16..100).prop_map(|(w, h)| Event::Resize(w, h)),
+    ]
+}
+
+/// Plays the world: keeps effects that wait for an answer, and answers one when told to.
+struct World {
+    clusters: BTreeMap<ClusterId, Cluster>,
+    waiting: Vec<Effect>,
+    rotations: BTreeMap<ClusterId, usize>,
+}
+
+impl World {
+    fn new() -> Self {
+        let phases = [Phase::Never, Phase::Prepared, Phase::Completed, Phase::Preparing];
+        let clusters = ["web", "box", "pod", "ore"]
+            .into_iter()
+            .zip(phases)
+            .map(|(name, phase)| fixtures::cluster(name, phase))
+            .map(|cluster| (cluster.id.clone(), cluster))
+            .collect();
+        Self { clusters, waiting: Vec::new(), rotations: BTreeMap::new() }
+    }
+
+    fn take(&mut self, effects: Vec<Effect>) -> Result<(), TestCaseError> {
+        for effect in effects {
+            if let Effect::Rotate { shown, .. } = &effect {
+                let under_way = self.rotations.entry(shown.id.clone()).or_default();
+                *under_way += 1;
+                prop_assert!(*under_way <= 1, "two writes at once for {}", shown.id);
+            }
+            self.waiting.push(effect);
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, dice: u8) -> Option<Message> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let effect = self.waiting.remove(usize::from(dice) % self.waiting.len());
+        let broken = || Failure::new(FailureKind::Unreachable, "the connection broke");
+        let works = dice % 3 != 0;
+        match effect {
+            Effect::List { sequence, scope } => Some(Message::Listed {
+                sequence,
+                scope,
+                result: if works {
+                    let clusters = self.clusters.values().skip(usize::from(dice % 5 == 0)).cloned();
+                    Ok(Listing {
+                        clusters: clusters.collect(),
+                        skipped: 0,
+                        skew: SignedDuration::ZERO,
+                    })
+                } else {
+                    Err(broken())
+                },
+            }),
+            Effect::Read { sequence, id } => Some(Message::Read {
+                sequence,
+                result: match self.clusters.get(&id) {
+                    Some(cluster) if works => {
+                        Ok((Box::new(cluster.clone()), SignedDuration::ZERO))
+                    }
+                    _ => Err(broken()),
+                },
+                id,
+            }),
+            Effect::Rotate { request, shown, .. } => {
+                self.rotations.remove(&shown.id);
+                let outcome = match dice % 4 {
+                    0 => RotateOutcome::Unknown(broken(), SignedDuration::ZERO),
+                    1 => RotateOutcome::Refused(Failure::new(FailureKind::Refused, "no")),
+                    2 => RotateOutcome::Changed(shown.clone()),
+                    _ => RotateOutcome::Accepted { trace: None, skew: SignedDuration::ZERO },
+                };
+                Some(Message::Rotated { request, id: shown.id.clone(), outcome })
+            }
+            Effect::Act { request, id, action, .. } => {
+                Some(Message::Acted { request, id, action, result: Ok(None) })
+            }
+            Effect::Issue { request, .. } => {
+                Some(Message::Issued { request, result: Err(broken()) })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn machine() -> (State, World) {
+    let mut settings = Settings::defaults();
+    settings.projects = vec![(ProjectId::new("5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21"), None)];
+    settings.regions = vec![Region::new("eu01")];
+    let now = Now { wall: fixtures::now(), steady: Duration::ZERO };
+    (State::new(settings, Keymap::default(), Kept::default(), now, 3), World::new())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_sequence_of_messages_breaks_the_machine(events in prop::collection::vec(event(), 1..160)) {
+        let (mut state, mut world) = machine();
+        let effects = begin(&mut state);
+        world.take(effects)?;
+        let mut now = state.now;
+        let mut confirmations = 0_usize;
+        for event in events {
+            now.steady += Duration::from_millis(450);
+            now.wall = now.wall.saturating_add(SignedDuration::from_millis(450)).unwrap();
+            let mut pressed_enter = false;
+            let message = match event {
+                Event::Key(c) => Message::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)),
+                Event::Named(code) => {
+                    pressed_enter = code == KeyCode::Enter;
+                    Message::Key(KeyEvent::new(code, KeyModifiers::NONE))
+                }
+                Event::Pass(seconds) => {
+                    now.steady += Duration::from_secs(seconds);
+                    let by = SignedDuration::from_secs(i64::try_from(seconds).unwrap());
+                    now.wall = now.wall.saturating_add(by).unwrap();
+                    Message::Ticked
+                }
+                Event::Jump(seconds) => {
+                    now.wall = now.wall.saturating_add(SignedDuration::from_secs(seconds)).unwrap();
+                    Message::Ticked
+                }
+                Event::Answer(dice) => match world.answer(dice) {
+                    Some(message) => message,
+                    None => continue,
+                },
+                Event::Paste(text) => Message::Pasted(text),
+                Event::Resize(width, height) => Message::Resized(width, height),
+            };
+            let effects = update(&mut state, now, message);
+            let writes = effects.iter().filter(|e| matches!(e, Effect::Rotate { .. })).count();
+            prop_assert!(writes == 0 || pressed_enter, "a write without a confirmation");
+            confirmations += writes;
+            prop_assert!(state.last_request >= RequestId(u64::try_from(confirmations).unwrap()));
+            world.take(effects)?;
+            prop_assert!(state.fleet.entries.len() <= 4);
+            prop_assert!(state.errors.len() <= 20 && state.activity.len() <= 500);
+            prop_assert!(next_wake(&state).is_none_or(|wake| wake >= now.steady));
+            prop_assert!(state.fleet.shown.iter().all(|id| state.fleet.entries.contains_key(id)));
+            if state.quitting {
+                break;
+            }
+        }
+        // A quit always comes to an end.
+        let effects = update(&mut state, now, Message::Terminated);
+        prop_assert!(state.quitting);
+        let quits = effects.iter().any(|effect| matches!(effect, Effect::Quit { .. }));
+        prop_assert!(quits || effects.is_empty());
+    }
+}

@@ -1,0 +1,208 @@
+//! Lists to choose from: order, columns, what to copy, all commands.
+#![expect(clippy::wildcard_enum_match_arm, reason = "keys and commands that mean nothing here are ignored")]
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use tui_input::Input;
+
+use crate::app::availability::due_step;
+use crate::app::columns::COLUMNS;
+use crate::app::dialog::{Dialog, Menu, MenuKind};
+use crate::app::effect::Effect;
+use crate::app::keymap::{BINDINGS, Command};
+use crate::app::state::State;
+use crate::app::update::{arrange, navigation, notices};
+use crate::domain::cluster::ClusterId;
+use crate::domain::rotation::Step;
+
+/// Opens the menu of orders on the present one.
+pub fn open_sort(state: &mut State) {
+    let cursor = COLUMNS.iter().position(|c| c.sort == state.look.sort).unwrap_or(0);
+    state.dialog =
+        Some(Dialog::Menu(Menu { kind: MenuKind::Sort, cursor, query: Input::default() }));
+}
+
+/// Opens the menu of columns.
+pub fn open_columns(state: &mut State) {
+    state.dialog =
+        Some(Dialog::Menu(Menu { kind: MenuKind::Columns, cursor: 0, query: Input::default() }));
+}
+
+/// Opens the menu of what can be copied here.
+pub fn open_copy(state: &mut State) {
+    let items = copy_items(state);
+    if items.is_empty() {
+        notices::toast(state, "Nothing to copy here.".to_owned());
+        return;
+    }
+    state.dialog = Some(Dialog::Menu(Menu {
+        kind: MenuKind::Copy(items),
+        cursor: 0,
+        query: Input::default(),
+    }));
+}
+
+/// Opens the list of all commands that hold on this screen.
+pub fn open_commands(state: &mut State) {
+    state.dialog = Some(Dialog::Menu(Menu {
+        kind: MenuKind::Commands(commands(state, "")),
+        cursor: 0,
+        query: Input::default(),
+    }));
+}
+
+fn commands(state: &State, query: &str) -> Vec<(Command, String, String)> {
+    let context = match state.screen {
+        crate::app::state::Screen::Fleet => crate::app::keymap::Context::Fleet,
+        crate::app::state::Screen::Cluster { .. } => crate::app::keymap::Context::Cluster,
+        crate::app::state::Screen::Activity(_) => crate::app::keymap::Context::Activity,
+    };
+    let wanted = query.to_lowercase();
+    BINDINGS
+        .iter()
+        .filter(|binding| {
+            binding.contexts.contains(&context) && binding.command != Command::Palette
+        })
+        .filter(|binding| {
+            wanted.is_empty()
+                || binding.id.contains(&wanted)
+                || binding.help.to_lowercase().contains(&wanted)
+        })
+        .map(|binding| (binding.command, binding.id.to_owned(), binding.help.to_owned()))
+        .collect()
+}
+
+fn copy_items(state: &State) -> Vec<(String, String)> {
+    let mut items = Vec::new();
+    let mut add = |what: &str, text: String| items.push((what.to_owned(), text));
+    if let Some(failure) = state.errors.back() {
+        add("the error, whole", failure.full_text());
+    }
+    if !state.look.marks.is_empty() {
+        let names: Vec<&str> = state.look.marks.iter().map(|id| id.name.as_str()).collect();
+        add("names of the marked clusters", names.join("\n"));
+    }
+    if let Some(entry) = state.subject() {
+        let cluster = &entry.cluster;
+        let id = &cluster.id;
+        add("cluster name", id.name.to_string());
+        add("project id", id.project().to_string());
+        add(
+            "kubectl: watch the nodes",
+            format!(
+                "kubectl --context {} get nodes -L worker.gardener.cloud/pool,topology.kubernetes.io/zone -w",
+                id.name
+            ),
+        );
+        if let Some(step) = due_step(state) {
+            add("API call of the step that is due", api_call(id, step));
+        }
+        if let Some(problem) = cluster.problems.first() {
+            add("error that SKE reports", format!("{}: {}", problem.code, problem.message));
+        }
+    }
+    if let Some(trace) = state.activity.iter().rev().find_map(|record| record.trace.clone()) {
+        add("last trace id", trace);
+    }
+    items
+}
+
+/// The call of the API as a command line; the token stays a variable.
+pub fn api_call(id: &ClusterId, step: Step) -> String {
+    format!(
+        "curl -X POST -H \"Authorization: Bearer $STACKIT_ACCESS_TOKEN\" \
+         \"${{STACKIT_SKE_CUSTOM_ENDPOINT:-https://ske.api.stackit.cloud}}/v2/projects/{}/regions/{}/clusters/{}/{}\"",
+        id.project(),
+        id.region(),
+        id.name,
+        step.endpoint()
+    )
+}
+
+/// A key in a menu.
+pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Effect> {
+    let page = state.metrics.page_rows.max(1);
+    let Some(Dialog::Menu(menu)) = &mut state.dialog else { return Vec::new() };
+    if matches!(menu.kind, MenuKind::Commands(_)) && edits_query(menu, key) {
+        let query = menu.query.value().to_owned();
+        let found = commands(state, &query);
+        if let Some(Dialog::Menu(menu)) = &mut state.dialog {
+            menu.kind = MenuKind::Commands(found);
+            menu.cursor = 0;
+        }
+        return Vec::new();
+    }
+    let last = menu.len().saturating_sub(1);
+    match command {
+        Some(Command::Up) => menu.cursor = menu.cursor.saturating_sub(1),
+        Some(Command::Down) => menu.cursor = (menu.cursor + 1).min(last),
+        Some(Command::PageUp) => menu.cursor = menu.cursor.saturating_sub(page),
+        Some(Command::PageDown) => menu.cursor = (menu.cursor + page).min(last),
+        Some(Command::First) => menu.cursor = 0,
+        Some(Command::Last) => menu.cursor = last,
+        Some(Command::Back | Command::Quit) => state.dialog = None,
+        Some(Command::Open) => return choose(state),
+        Some(Command::Mark) if matches!(menu.kind, MenuKind::Columns) => return choose(state),
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn edits_query(menu: &mut Menu, key: KeyEvent) -> bool {
+    match key.code {
+        KeyCode::Char(c)
+            if !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) =>
+        {
+            menu.query.handle(tui_input::InputRequest::InsertChar(c));
+            true
+        }
+        KeyCode::Backspace => {
+            menu.query.handle(tui_input::InputRequest::DeletePrevChar);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn choose(state: &mut State) -> Vec<Effect> {
+    let Some(Dialog::Menu(menu)) = &state.dialog else { return Vec::new() };
+    let cursor = menu.cursor;
+    match &menu.kind {
+        MenuKind::Sort => {
+            if let Some(column) = COLUMNS.get(cursor) {
+                state.look.reversed = state.look.sort == column.sort && !state.look.reversed;
+                state.look.sort = column.sort;
+            }
+            state.dialog = None;
+            arrange(state);
+            vec![notices::kept(state)]
+        }
+        MenuKind::Columns => {
+            // The first two, glyph and name, are always there.
+            if let Some(column) = COLUMNS.get(cursor + 2) {
+                toggle_column(state, column.id);
+            }
+            vec![notices::kept(state)]
+        }
+        MenuKind::Copy(items) => {
+            let chosen = items.get(cursor).cloned();
+            state.dialog = None;
+            chosen.map(|(what, text)| Effect::CopyText { what, text }).into_iter().collect()
+        }
+        MenuKind::Commands(items) => {
+            let chosen = items.get(cursor).map(|(command, ..)| *command);
+            state.dialog = None;
+            chosen.map_or_else(Vec::new, |command| navigation::run(state, command))
+        }
+    }
+}
+
+fn toggle_column(state: &mut State, id: &str) {
+    let mut chosen: Vec<String> =
+        state.chosen_columns().map(|column| column.id.to_owned()).collect();
+    if let Some(at) = chosen.iter().position(|column| column == id) {
+        chosen.remove(at);
+    } else {
+        chosen.push(id.to_owned());
+    }
+    state.look.columns = if chosen.len() == COLUMNS.len() { Vec::new() } else { chosen };
+}

@@ -1,0 +1,188 @@
+//! The only place where state changes: `update` takes what happened and says what to do.
+mod dialogs;
+mod kubeconfig;
+#[cfg(test)]
+mod laws;
+mod menus;
+mod navigation;
+mod notices;
+mod polling;
+mod readings;
+mod rotation;
+
+use std::time::Duration;
+
+use crossterm::event::{KeyEvent, KeyEventKind};
+use jiff::SignedDuration;
+
+use crate::app::dialog::Dialog;
+use crate::app::effect::Effect;
+use crate::app::keymap::{Command, Context};
+use crate::app::message::{Message, Now};
+use crate::app::state::State;
+
+pub use crate::app::update::navigation::COUNT_FILTERS;
+pub use crate::app::update::polling::next_wake;
+pub use crate::app::update::rotation::is_material;
+
+
+/// A wall clock that moved this much more or less than the steady one has jumped.
+const JUMP: SignedDuration = SignedDuration::from_secs(30);
+
+/// Effects of the very first moment.
+pub fn begin(state: &mut State) -> Vec<Effect> {
+    let mut effects = vec![Effect::Identify];
+    let unnamed: Vec<_> = state
+        .settings
+        .projects
+        .iter()
+        .filter(|(_, name)| name.is_none())
+        .map(|(id, _)| id.clone())
+        .collect();
+    if !unnamed.is_empty() {
+        effects.push(Effect::NameProjects(unnamed));
+    }
+    if state.mouse {
+        effects.push(Effect::Mouse(true));
+    }
+    effects.extend(polling::poll(state));
+    effects
+}
+
+/// Takes in what happened at `now` and says what to do.
+pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
+    let before = std::mem::replace(&mut state.now, now);
+    let mut effects = Vec::new();
+    if has_jumped(before, now) {
+        effects.extend(polling::rearm(state));
+    }
+    effects.extend(match message {
+        Message::Key(key) => press(state, key),
+        Message::Pasted(text) => dialogs::paste(state, &text),
+        Message::Mouse(event) => navigation::mouse(state, event),
+        Message::Resized(columns, rows) => {
+            state.size = (columns, rows);
+            Vec::new()
+        }
+        Message::Ticked => Vec::new(),
+        Message::Resumed => {
+            let mut effects = polling::rearm(state);
+            effects.push(Effect::Redraw);
+            effects
+        }
+        Message::Terminated => dialogs::leave(state),
+        Message::Identified { identity, notes } => {
+            state.identity = Some(*identity);
+            for note in notes {
+                notices::toast(state, note);
+            }
+            Vec::new()
+        }
+        Message::Named(names) => {
+            state.fleet.projects.extend(names);
+            arrange(state);
+            Vec::new()
+        }
+        Message::Listed { sequence, scope, result } => {
+            readings::listed(state, sequence, &scope, result)
+        }
+        Message::Read { sequence, id, result } => readings::read(state, sequence, &id, result),
+        Message::Rotated { request, id, outcome } => {
+            rotation::rotated(state, request, &id, outcome)
+        }
+        Message::Acted { request, id, action, result } => {
+            dialogs::acted(state, request, &id, action, result)
+        }
+        Message::StaticTokensFound(id, found) => rotation::tokens_found(state, &id, found),
+        Message::Planned { sequence, result } => kubeconfig::planned(state, sequence, result),
+        Message::Issued { request, result } => kubeconfig::issued(state, request, result),
+        Message::Saved { request, result } => kubeconfig::saved(state, request, result),
+        Message::Copied { secret: true, result, .. } => kubeconfig::copied(state, result),
+        Message::Copied { what, result, .. } => {
+            notices::copied(state, &what, result);
+            Vec::new()
+        }
+        Message::ClipboardCleared { cleared } => {
+            state.clipboard = None;
+            if cleared {
+                notices::toast(state, "Clipboard cleared.".to_owned());
+            }
+            Vec::new()
+        }
+        Message::TaskFailed(failure) => {
+            notices::error(state, failure);
+            Vec::new()
+        }
+    });
+    effects.extend(polling::poll(state));
+    effects
+}
+
+fn has_jumped(before: Now, now: Now) -> bool {
+    let steady = now.steady.saturating_sub(before.steady);
+    let steady = SignedDuration::try_from(steady).unwrap_or(SignedDuration::MAX);
+    (now.wall.duration_since(before.wall) - steady).abs() > JUMP
+}
+
+fn press(state: &mut State, key: KeyEvent) -> Vec<Effect> {
+    if key.kind == KeyEventKind::Release {
+        return Vec::new();
+    }
+    state.key_count = state.key_count.saturating_add(1);
+    let context = state.context();
+    let command = state.keymap.lookup(context, key);
+    match command {
+        Some(Command::Interrupt) => return dialogs::ask_to_leave(state),
+        Some(Command::Redraw) => return vec![Effect::Redraw],
+        Some(Command::Suspend) => return vec![Effect::Suspend],
+        _ => {}
+    }
+    match context {
+        Context::Help => navigation::help(state, command),
+        Context::Filter => navigation::filter_key(state, command, key),
+        Context::Dialog => match &state.dialog {
+            Some(Dialog::Rotate(_)) => rotation::key(state, command, key),
+            _ => dialogs::key(state, command),
+        },
+        Context::Form => kubeconfig::key(state, command, key),
+        Context::Menu => menus::key(state, command, key),
+        Context::Fleet | Context::Cluster | Context::Activity => {
+            command.map_or_else(Vec::new, |command| navigation::run(state, command))
+        }
+    }
+}
+
+/// Makes the shown rows anew and keeps the cursor on its cluster.
+fn arrange(state: &mut State) {
+    let row = state.cursor_row();
+    state.fleet.arrange(&state.look, state.now.wall, &state.settings);
+    let still_there = state.cursor_row().is_some();
+    if !still_there {
+        let last = state.fleet.shown.len().saturating_sub(1);
+        state.cursor = state.fleet.shown.get(row.unwrap_or(0).min(last)).cloned();
+    }
+    navigation::keep_cursor_visible(state);
+}
+
+/// A number in 0..1 from the state's own generator (xorshift64*).
+fn random(state: &mut State) -> f64 {
+    let mut x = state.random;
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    state.random = x;
+    let bits = u32::try_from(x.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32).unwrap_or(0);
+    f64::from(bits) / f64::from(u32::MAX)
+}
+
+/// Within this time after a dialog or one of its stages appeared, its buttons do nothing.
+const GUARD: Duration = Duration::from_millis(400);
+
+/// Whether a button that appeared at `guard` may be pressed by this key.
+fn may_press(state: &State, guard: crate::app::dialog::Guard) -> bool {
+    state.now.steady.saturating_sub(guard.at) >= GUARD && state.key_count > guard.keys
+}
+
+fn guard(state: &State) -> crate::app::dialog::Guard {
+    crate::app::dialog::Guard { keys: state.key_count, at: state.now.steady }
+}

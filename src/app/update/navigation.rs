@@ -1,0 +1,333 @@
+//! Moving about: the fleet, tabs, the filter line, help, the mouse.
+#![expect(clippy::wildcard_enum_match_arm, reason = "keys and commands that mean nothing here are ignored")]
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+
+use crate::app::dialog::Dialog;
+use crate::app::effect::Effect;
+use crate::app::keymap::{BINDINGS, Command, Context};
+use crate::app::state::{Clickable, Screen, State, Tab};
+use crate::app::update::{arrange, dialogs, kubeconfig, menus, notices, polling, rotation};
+use crate::domain::action::Action;
+
+/// Filters behind the counts of the header, by number.
+pub const COUNT_FILTERS: [&str; 6] = [
+    "phase:completed",
+    "phase:preparing",
+    "phase:prepared",
+    "phase:completing",
+    "phase:never",
+    "stuck",
+];
+
+/// Carries out a command of a screen.
+pub fn run(state: &mut State, command: Command) -> Vec<Effect> {
+    match command {
+        Command::Quit => match &state.screen {
+            Screen::Fleet => return dialogs::ask_to_leave(state),
+            Screen::Cluster { .. } | Screen::Activity(_) => back(state),
+        },
+        Command::Interrupt => return dialogs::ask_to_leave(state),
+        Command::Back => back(state),
+        Command::Help => state.help = Some((state.context(), 0)),
+        Command::Palette => menus::open_commands(state),
+        Command::Copy => menus::open_copy(state),
+        Command::Refresh => {
+            polling::refresh(state);
+            if let Screen::Cluster { id, .. } = state.screen.clone() {
+                return polling::read(state, &id).into_iter().chain([Effect::Identify]).collect();
+            }
+            return vec![Effect::Identify];
+        }
+        Command::Utc => state.utc = !state.utc,
+        Command::Theme => {
+            state.theme = state.theme.next();
+            notices::toast(state, format!("Theme: {}.", state.theme.word()));
+            return vec![notices::kept(state)];
+        }
+        Command::Mouse => {
+            state.mouse = !state.mouse;
+            let word = if state.mouse { "on" } else { "off; selection is the terminal's again" };
+            notices::toast(state, format!("Mouse {word}."));
+            return vec![Effect::Mouse(state.mouse)];
+        }
+        Command::Redraw => return vec![Effect::Redraw],
+        Command::Suspend => return vec![Effect::Suspend],
+        Command::Rotate => return rotation::open(state),
+        Command::Kubeconfig => return kubeconfig::open(state),
+        Command::WakeUp => return dialogs::open_confirm(state, command, Action::WakeUp),
+        Command::Reconcile => return dialogs::open_confirm(state, command, Action::Reconcile),
+        Command::Activity => {
+            state.activity_offset = 0;
+            let from = std::mem::replace(&mut state.screen, Screen::Fleet);
+            state.screen = Screen::Activity(Box::new(from));
+        }
+        _ => return on_screen(state, command),
+    }
+    Vec::new()
+}
+
+fn on_screen(state: &mut State, command: Command) -> Vec<Effect> {
+    match state.screen.clone() {
+        Screen::Fleet => fleet(state, command),
+        Screen::Cluster { tab, .. } => {
+            let next = match command {
+                Command::Next | Command::Right => neighbour(tab, true),
+                Command::Previous | Command::Left => neighbour(tab, false),
+                Command::Number(number) => {
+                    Tab::ALL.get(usize::from(number).saturating_sub(1)).copied().unwrap_or(tab)
+                }
+                _ => {
+                    scroll_activity(state, command);
+                    tab
+                }
+            };
+            set_tab(state, next);
+            Vec::new()
+        }
+        Screen::Activity(_) => {
+            scroll_activity(state, command);
+            Vec::new()
+        }
+    }
+}
+
+fn set_tab(state: &mut State, next: Tab) {
+    if let Screen::Cluster { tab, .. } = &mut state.screen {
+        if *tab != next {
+            state.activity_offset = 0;
+        }
+        *tab = next;
+    }
+}
+
+fn neighbour(tab: Tab, forward: bool) -> Tab {
+    let at = Tab::ALL.iter().position(|other| *other == tab).unwrap_or(0);
+    let count = Tab::ALL.len();
+    let next = if forward { at + 1 } else { at + count - 1 };
+    Tab::ALL.get(next % count).copied().unwrap_or(tab)
+}
+
+fn scroll_activity(state: &mut State, command: Command) {
+    let page = state.metrics.page_rows.max(1);
+    let last = state.activity.len().saturating_sub(1);
+    let at = state.activity_offset;
+    state.activity_offset = match command {
+        Command::Up => at.saturating_sub(1),
+        Command::Down => (at + 1).min(last),
+        Command::PageUp => at.saturating_sub(page),
+        Command::PageDown => (at + page).min(last),
+        Command::First => 0,
+        Command::Last => last,
+        _ => at,
+    };
+}
+
+fn fleet(state: &mut State, command: Command) -> Vec<Effect> {
+    let page = state.metrics.page_rows.max(1);
+    match command {
+        Command::Up => move_cursor(state, |row, _| row.saturating_sub(1)),
+        Command::Down => move_cursor(state, |row, last| (row + 1).min(last)),
+        Command::PageUp => move_cursor(state, |row, _| row.saturating_sub(page)),
+        Command::PageDown => move_cursor(state, |row, last| (row + page).min(last)),
+        Command::First => move_cursor(state, |_, _| 0),
+        Command::Last => move_cursor(state, |_, last| last),
+        Command::Open => return open(state),
+        Command::Filter => state.filtering = Some(state.look.filter.clone()),
+        Command::Mark => {
+            if let Some(id) = state.cursor.clone()
+                && !state.look.marks.remove(&id)
+            {
+                state.look.marks.insert(id);
+            }
+            move_cursor(state, |row, last| (row + 1).min(last));
+        }
+        Command::MarkAll => {
+            if state.fleet.shown.iter().all(|id| state.look.marks.contains(id)) {
+                state.look.marks.clear();
+            } else {
+                state.look.marks.extend(state.fleet.shown.iter().cloned());
+            }
+        }
+        Command::Sort => menus::open_sort(state),
+        Command::Columns => menus::open_columns(state),
+        Command::Preview => state.look.preview = !state.look.preview,
+        Command::Number(number) => {
+            let at = usize::from(number).saturating_sub(1);
+            if let Some(filter) = COUNT_FILTERS.get(at) {
+                let same = state.look.filter == *filter;
+                state.look.filter = if same { String::new() } else { (*filter).to_owned() };
+                arrange(state);
+            }
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn move_cursor(state: &mut State, to: impl Fn(usize, usize) -> usize) {
+    let last = state.fleet.shown.len().saturating_sub(1);
+    let row = to(state.cursor_row().unwrap_or(0), last);
+    state.cursor = state.fleet.shown.get(row).cloned();
+    keep_cursor_visible(state);
+}
+
+/// Scrolls as little as is needed to show the cursor's row.
+pub fn keep_cursor_visible(state: &mut State) {
+    let page = state.metrics.page_rows.max(1);
+    let row = state.cursor_row().unwrap_or(0);
+    let lowest_offset = row.saturating_sub(page - 1);
+    let last_offset = state.fleet.shown.len().saturating_sub(page);
+    state.offset = state.offset.min(last_offset).clamp(lowest_offset.min(row), row);
+}
+
+fn open(state: &mut State) -> Vec<Effect> {
+    let Some(entry) = state.subject() else {
+        notices::toast(state, "Open: no cluster is chosen".to_owned());
+        return Vec::new();
+    };
+    let running = entry.cluster.rotation.phase.is_running()
+        || entry.cluster.rotation.phase == crate::domain::rotation::Phase::Prepared;
+    let id = entry.cluster.id.clone();
+    let created = entry.cluster.created;
+    let tab =
+        if running || state.pending.contains_key(&id) { Tab::Rotation } else { Tab::Overview };
+    state.screen = Screen::Cluster { id: id.clone(), created, tab };
+    state.detail_due = state.now.steady;
+    state.activity_offset = 0;
+    polling::read(state, &id).into_iter().collect()
+}
+
+fn back(state: &mut State) {
+    match std::mem::replace(&mut state.screen, Screen::Fleet) {
+        Screen::Fleet => {
+            // One thing per press, the loudest first.
+            if state.errors.pop_front().is_none()
+                && state.toast.take().is_none()
+                && !state.look.filter.is_empty()
+            {
+                state.look.filter.clear();
+                arrange(state);
+            }
+        }
+        Screen::Cluster { id, created, tab } => {
+            if state.errors.pop_front().is_some() {
+                state.screen = Screen::Cluster { id, created, tab };
+            } else {
+                arrange(state);
+            }
+        }
+        Screen::Activity(from) => state.screen = *from,
+    }
+}
+
+/// A key while the filter line has the keyboard.
+pub fn filter_key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Effect> {
+    match command {
+        Some(Command::Open) => state.filtering = None,
+        Some(Command::Back) => {
+            if let Some(before) = state.filtering.take() {
+                state.look.filter = before;
+            }
+        }
+        _ => {
+            let control = key.modifiers.contains(KeyModifiers::CONTROL);
+            let filter = &mut state.look.filter;
+            match key.code {
+                KeyCode::Char('u') if control => filter.clear(),
+                KeyCode::Char('w') if control => {
+                    let kept = filter.trim_end().rfind(' ').map_or(0, |at| at + 1);
+                    filter.truncate(kept);
+                }
+                KeyCode::Char(c) if !control && filter.chars().count() < 200 => filter.push(c),
+                KeyCode::Backspace => {
+                    filter.pop();
+                }
+                KeyCode::Up => move_cursor(state, |row, _| row.saturating_sub(1)),
+                KeyCode::Down => move_cursor(state, |row, last| (row + 1).min(last)),
+                _ => return Vec::new(),
+            }
+        }
+    }
+    arrange(state);
+    Vec::new()
+}
+
+/// A key while help is open.
+pub fn help(state: &mut State, command: Option<Command>) -> Vec<Effect> {
+    let page = state.metrics.page_rows.max(1);
+    let last = BINDINGS.len() + Context::ALL.len() * 2;
+    if let Some((_, scroll)) = &mut state.help {
+        match command {
+            Some(Command::Up) => *scroll = scroll.saturating_sub(1),
+            Some(Command::Down) => *scroll = (*scroll + 1).min(last),
+            Some(Command::PageUp) => *scroll = scroll.saturating_sub(page),
+            Some(Command::PageDown) => *scroll = (*scroll + page).min(last),
+            Some(Command::First) => *scroll = 0,
+            Some(Command::Last) => *scroll = last,
+            Some(_) => state.help = None,
+            None => {}
+        }
+    }
+    Vec::new()
+}
+
+/// The mouse was used; it is reported only while it is on.
+pub fn mouse(state: &mut State, event: MouseEvent) -> Vec<Effect> {
+    if !state.mouse {
+        return Vec::new();
+    }
+    match event.kind {
+        MouseEventKind::ScrollUp => wheel(state, Command::Up),
+        MouseEventKind::ScrollDown => wheel(state, Command::Down),
+        MouseEventKind::Down(MouseButton::Left) => click(state, event.column, event.row),
+        _ => Vec::new(),
+    }
+}
+
+fn wheel(state: &mut State, command: Command) -> Vec<Effect> {
+    if state.help.is_some() {
+        help(state, Some(command))
+    } else if state.dialog.is_none() && state.filtering.is_none() {
+        on_screen(state, command)
+    } else {
+        Vec::new()
+    }
+}
+
+fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
+    let hit = state.metrics.targets.iter().find(|target| {
+        let (x, y, width, height) = target.area;
+        (x..x.saturating_add(width)).contains(&column)
+            && (y..y.saturating_add(height)).contains(&row)
+    });
+    let Some(what) = hit.map(|target| target.what) else { return Vec::new() };
+    let over = state.help.is_some() || state.dialog.is_some();
+    match what {
+        Clickable::Row(at) if !over => {
+            let clicked = state.fleet.shown.get(at).cloned();
+            if clicked.is_some() && clicked == state.cursor {
+                return open(state);
+            }
+            state.cursor = clicked.or(state.cursor.take());
+            Vec::new()
+        }
+        Clickable::Tab(tab) if !over => {
+            set_tab(state, tab);
+            Vec::new()
+        }
+        Clickable::Count(number) if !over => fleet(state, Command::Number(number)),
+        Clickable::Cancel => {
+            // Destructive buttons are for the keyboard; the mouse only moves the focus there.
+            state.dialog = None;
+            Vec::new()
+        }
+        Clickable::Confirm => {
+            if let Some(Dialog::Rotate(dialog)) = &mut state.dialog {
+                dialog.focus = crate::app::dialog::Focus::Confirm;
+            }
+            Vec::new()
+        }
+        Clickable::Row(_) | Clickable::Tab(_) | Clickable::Count(_) => Vec::new(),
+    }
+}

@@ -1,0 +1,84 @@
+//! What is told: toasts, errors that stay, records of the activity and the journal.
+
+use std::time::Duration;
+
+use crate::app::effect::{Effect, Kept};
+use crate::app::message::Copied;
+use crate::app::state::{ACTIVITY_LIMIT, State, Toast};
+use crate::domain::cluster::ClusterId;
+use crate::domain::failure::Failure;
+use crate::domain::record::{Outcome, Record};
+
+/// How long a toast stays.
+const TOAST: Duration = Duration::from_secs(6);
+/// Errors kept until dismissed; older ones go.
+const ERROR_LIMIT: usize = 20;
+
+/// Shows one line for six seconds.
+pub fn toast(state: &mut State, text: String) {
+    state.toast = Some(Toast { text, until: state.now.steady.saturating_add(TOAST) });
+}
+
+/// Shows an error until it is dismissed.
+pub fn error(state: &mut State, failure: Failure) {
+    if state.errors.back() == Some(&failure) {
+        return;
+    }
+    if state.errors.len() >= ERROR_LIMIT {
+        state.errors.pop_front();
+    }
+    state.errors.push_back(failure);
+}
+
+/// Keeps a record in the activity.
+pub fn remember(state: &mut State, record: Record) {
+    if state.activity.len() >= ACTIVITY_LIMIT {
+        state.activity.pop_front();
+    }
+    state.activity.push_back(record);
+}
+
+/// A record of now, by us.
+pub fn record(
+    state: &State,
+    cluster: Option<&ClusterId>,
+    step: &str,
+    request: Option<String>,
+    outcome: Outcome,
+    text: String,
+) -> Record {
+    Record {
+        at: state.now.wall,
+        who: state.who(),
+        cluster: cluster.cloned(),
+        step: step.to_owned(),
+        request,
+        outcome,
+        text,
+        trace: None,
+    }
+}
+
+/// Keeps a record in the activity and the journal.
+pub fn journal(state: &mut State, record: Record) -> Effect {
+    remember(state, record.clone());
+    Effect::Journal(Box::new(record))
+}
+
+/// What is kept between runs, as it stands.
+pub fn kept(state: &State) -> Effect {
+    Effect::Remember(Box::new(Kept {
+        accesses: state.fleet.accesses.clone(),
+        theme: Some(state.theme.word().to_owned()),
+        columns: state.look.columns.clone(),
+        sort: Some(state.look.sort.id().to_owned()),
+    }))
+}
+
+/// Something that is no secret was copied, or not.
+pub fn copied(state: &mut State, what: &str, result: Result<Copied, Failure>) {
+    match result {
+        Err(failure) => error(state, failure),
+        Ok(copied) => toast(state, format!("{}: {what}.", copied.how)),
+    }
+}

@@ -1,0 +1,211 @@
+//! When what is read: lists per scope, the open cluster, clusters with a step under way; and when the next frame is due.
+#![expect(clippy::wildcard_enum_match_arm, reason = "keys and commands that mean nothing here are ignored")]
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::app::dialog::{Dialog, RotateStage};
+use crate::app::effect::Effect;
+use crate::app::fleet::{ScopeState, ScopeStatus};
+use crate::app::message::Sequence;
+use crate::app::state::{PendingStage, Screen, State};
+use crate::app::update::{random, rotation};
+use crate::domain::backoff::delay;
+use crate::domain::cluster::{ClusterId, Scope};
+use crate::domain::failure::{Failure, FailureKind};
+
+/// Failures in a row that are retried quickly; afterwards the idle interval holds.
+const QUICK_RETRIES: u32 = 4;
+/// Interval of lists in a scope where a step runs.
+const BUSY_SCOPE: Duration = Duration::from_secs(10);
+/// How long a region that is not offered, or a project without SKE, is left alone.
+const RARELY: Duration = Duration::from_mins(10);
+/// How often a refused token is tried again, since a file or a login may have renewed it.
+const SIGNED_OUT: Duration = Duration::from_mins(1);
+
+/// Asks for everything that is due, and settles what has waited long enough.
+pub fn poll(state: &mut State) -> Vec<Effect> {
+    if state.quitting {
+        return Vec::new();
+    }
+    let mut effects = Vec::new();
+    let now = state.now.steady;
+    if state.toast.as_ref().is_some_and(|toast| toast.until <= now) {
+        state.toast = None;
+    }
+    if state.clipboard.is_some_and(|at| at <= now) {
+        state.clipboard = None;
+        effects.push(Effect::ClearClipboard);
+    }
+    let wall = state.now.wall;
+    state.waits.retain(|_, until| *until > wall);
+    let due: Vec<Scope> = state
+        .fleet
+        .scopes
+        .iter()
+        .filter(|(_, scope)| scope.in_flight.is_none() && scope.due <= now)
+        .map(|(id, _)| id.clone())
+        .collect();
+    for scope in due {
+        let sequence = next_sequence(state);
+        if let Some(entry) = state.fleet.scopes.get_mut(&scope) {
+            entry.in_flight = Some(sequence);
+        }
+        effects.push(Effect::List { sequence, scope });
+    }
+    effects.extend(rotation::follow(state));
+    if let Some(id) = detail(state).filter(|_| state.detail_due <= now) {
+        state.detail_due = now.saturating_add(state.settings.poll_running);
+        effects.extend(read(state, &id));
+    }
+    effects
+}
+
+/// The open cluster, if it is worth reading often.
+fn detail(state: &State) -> Option<ClusterId> {
+    let Screen::Cluster { id, .. } = &state.screen else { return None };
+    let entry = state.fleet.entries.get(id)?;
+    (entry.gone.is_none() && entry.cluster.rotation.phase.is_running()).then(|| id.clone())
+}
+
+/// Reads one cluster unless that is under way.
+pub fn read(state: &mut State, id: &ClusterId) -> Option<Effect> {
+    if state.reading.contains_key(id) {
+        return None;
+    }
+    let sequence = next_sequence(state);
+    state.reading.insert(id.clone(), sequence);
+    Some(Effect::Read { sequence, id: id.clone() })
+}
+
+/// The next number of a read.
+pub fn next_sequence(state: &mut State) -> Sequence {
+    state.last_sequence = Sequence(state.last_sequence.0.saturating_add(1));
+    state.last_sequence
+}
+
+/// Everything is due at once: the user asked, the clock jumped, or the program was in the background.
+pub fn rearm(state: &mut State) -> Vec<Effect> {
+    let now = state.now.steady;
+    state.waits.clear();
+    state.detail_due = now;
+    for scope in state.fleet.scopes.values_mut() {
+        scope.due = now;
+    }
+    for pending in state.pending.values_mut() {
+        pending.due = now;
+    }
+    let mut again = None;
+    if let Some(Dialog::Rotate(dialog)) = &mut state.dialog
+        && matches!(dialog.stage, RotateStage::Asking | RotateStage::Changed(_))
+    {
+        dialog.stage = RotateStage::Checking;
+        dialog.checked = None;
+        again = Some(dialog.shown.id.clone());
+    }
+    again.and_then(|id| read(state, &id)).into_iter().collect()
+}
+
+/// Lists everything again now, unless a server asked us to wait.
+pub fn refresh(state: &mut State) {
+    let now = state.now.steady;
+    state.detail_due = now;
+    let waits = &state.waits;
+    for (id, scope) in &mut state.fleet.scopes {
+        if !waits.contains_key(id) {
+            scope.due = now;
+        }
+    }
+}
+
+/// A list worked: when is the next one due?
+pub fn schedule_after_success(state: &mut State, scope: &Scope) {
+    let jitter = random(state);
+    let busy = state.fleet.entries.values().any(|entry| {
+        entry.cluster.id.scope == *scope
+            && entry.gone.is_none()
+            && (entry.cluster.rotation.phase.is_running()
+                || state.pending.contains_key(&entry.cluster.id))
+    });
+    let interval =
+        if busy { BUSY_SCOPE.min(state.settings.poll_idle) } else { state.settings.poll_idle };
+    let now = state.now.steady;
+    if let Some(entry) = state.fleet.scopes.get_mut(scope) {
+        entry.due = now.saturating_add(interval.mul_f64(0.9 + 0.2 * jitter));
+    }
+}
+
+/// A list failed: keep rows, tell, and say when to try again. Returns whether this begins an outage.
+pub fn schedule_after_failure(state: &mut State, scope: &Scope, failure: Failure) -> bool {
+    let jitter = random(state);
+    let now = state.now;
+    let Some(entry) = state.fleet.scopes.get_mut(scope) else { return false };
+    entry.failures = entry.failures.saturating_add(1);
+    let wait = match failure.kind {
+        FailureKind::NotOffered | FailureKind::NotFound | FailureKind::Forbidden => RARELY,
+        FailureKind::SignedOut => SIGNED_OUT,
+        _ if entry.failures > QUICK_RETRIES => state.settings.poll_idle,
+        _ => delay(entry.failures, jitter).max(Duration::from_millis(500)),
+    };
+    entry.due = now.steady.saturating_add(wait);
+    if let Some(at) = failure.retry_at {
+        entry.due = entry.due.max(steady_of(now.wall, now.steady, at));
+        state.waits.insert(scope.clone(), at);
+    }
+    if failure.kind == FailureKind::NotOffered {
+        entry.status = ScopeStatus::NotOffered;
+        entry.failures = 0;
+        return false;
+    }
+    let since = match &entry.status {
+        ScopeStatus::Failing { since, .. } => Some(*since),
+        ScopeStatus::Loading | ScopeStatus::Live | ScopeStatus::NotOffered => None,
+    };
+    let begins = since.is_none();
+    entry.status = ScopeStatus::Failing { failure, since: since.unwrap_or(now.wall) };
+    begins
+}
+
+/// The steady moment of a wall moment, as the clocks stand to each other now.
+fn steady_of(wall: Timestamp, steady: Duration, at: Timestamp) -> Duration {
+    let ahead = Duration::try_from(at.duration_since(wall)).unwrap_or(Duration::ZERO);
+    steady.saturating_add(ahead)
+}
+
+/// When the machine wants to be woken, on the steady clock: the next thing that is due, and the next
+/// visible change of an age. Nothing is due sooner than something changes on screen.
+pub fn next_wake(state: &State) -> Option<Duration> {
+    let now = state.now.steady;
+    let scopes = state
+        .fleet
+        .scopes
+        .values()
+        .filter(|scope: &&ScopeState| scope.in_flight.is_none())
+        .map(|scope| scope.due);
+    let pending = state.pending.values().map(|pending| match &pending.stage {
+        PendingStage::ReadingBack { until, .. } => pending.due.min(*until),
+        PendingStage::Accepted { .. } => pending.due,
+        // Nothing is read for these, so that no timer is needed.
+        PendingStage::Sending | PendingStage::Lost { .. } => Duration::MAX,
+    });
+    let detail = detail(state).map(|_| state.detail_due);
+    let toast = state.toast.as_ref().map(|toast| toast.until);
+    scopes
+        .chain(pending)
+        .chain(detail)
+        .chain(toast)
+        .chain(state.clipboard)
+        .chain([now.saturating_add(motion(state))])
+        .min()
+        .map(|wake| wake.max(now))
+}
+
+/// How soon the picture changes by time alone.
+fn motion(state: &State) -> Duration {
+    let seconds_matter = state.dialog.is_some()
+        || !state.pending.is_empty()
+        || state.fleet.failing().next().is_some()
+        || !state.waits.is_empty();
+    if seconds_matter { Duration::from_secs(1) } else { Duration::from_mins(1) }
+}

@@ -1,0 +1,233 @@
+//! What reads bring: clusters that changed, vanished or are new ones under an old name.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+
+use crate::app::dialog::Dialog;
+use crate::app::effect::Effect;
+use crate::app::fleet::{Entry, ScopeStatus};
+use crate::app::message::{Listing, Sequence};
+use crate::app::state::{Screen, State};
+use crate::app::update::{arrange, kubeconfig, notices, polling, rotation};
+use crate::domain::age::{long, since};
+use crate::domain::cluster::{Cluster, ClusterId, Scope};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::record::Outcome;
+use crate::domain::rotation::Phase;
+
+/// A scope was listed, or not.
+pub fn listed(
+    state: &mut State,
+    sequence: Sequence,
+    scope: &Scope,
+    result: Result<Listing, Failure>,
+) -> Vec<Effect> {
+    let now = state.now;
+    let Some(entry) = state.fleet.scopes.get_mut(scope) else { return Vec::new() };
+    if entry.in_flight != Some(sequence) {
+        return Vec::new();
+    }
+    entry.in_flight = None;
+    match result {
+        Err(failure) => {
+            note_sign_in(state, Some(&failure));
+            polling::schedule_after_failure(state, scope, failure);
+            Vec::new()
+        }
+        Ok(listing) => {
+            note_sign_in(state, None);
+            let mut effects = recovered(state, scope);
+            if let Some(entry) = state.fleet.scopes.get_mut(scope) {
+                entry.status = ScopeStatus::Live;
+                entry.failures = 0;
+                entry.seen = Some(now);
+                entry.skipped = listing.skipped;
+            }
+            state.waits.remove(scope);
+            let listed: BTreeSet<ClusterId> =
+                listing.clusters.iter().map(|cluster| cluster.id.clone()).collect();
+            for cluster in listing.clusters {
+                effects.extend(apply(state, cluster, sequence, listing.skew));
+            }
+            effects.extend(missing(state, scope, &listed, sequence, listing.skipped));
+            polling::schedule_after_success(state, scope);
+            arrange(state);
+            effects
+        }
+    }
+}
+
+/// One cluster was read, or not.
+pub fn read(
+    state: &mut State,
+    sequence: Sequence,
+    id: &ClusterId,
+    result: Result<(Box<Cluster>, SignedDuration), Failure>,
+) -> Vec<Effect> {
+    if state.reading.get(id) == Some(&sequence) {
+        state.reading.remove(id);
+    }
+    match result {
+        Ok((cluster, skew)) => {
+            note_sign_in(state, None);
+            let effects = apply(state, *cluster, sequence, skew);
+            arrange(state);
+            effects
+        }
+        Err(failure) => {
+            note_sign_in(state, Some(&failure));
+            if failure.kind == FailureKind::NotFound
+                && let Some(entry) = state.fleet.entries.get_mut(id)
+                && entry.sequence < sequence
+            {
+                entry.gone.get_or_insert(state.now.wall);
+            }
+            rotation::read_failed(state, id, failure)
+        }
+    }
+}
+
+/// Takes a reading in, unless a later one is there.
+fn apply(
+    state: &mut State,
+    cluster: Cluster,
+    sequence: Sequence,
+    skew: SignedDuration,
+) -> Vec<Effect> {
+    let id = cluster.id.clone();
+    let now = state.now;
+    let known = state.fleet.entries.get(&id);
+    if known.is_some_and(|entry| entry.sequence > sequence) {
+        return Vec::new();
+    }
+    let mut effects = Vec::new();
+    let mut phase_seen = None;
+    if let Some(entry) = known {
+        if State::is_same(&entry.cluster, &cluster) {
+            phase_seen = entry.phase_seen;
+            let before = entry.cluster.rotation.phase.clone();
+            if before != cluster.rotation.phase {
+                phase_seen = Some(now.wall);
+                effects.extend(phase_changed(state, &before, &cluster));
+            }
+        } else {
+            effects.extend(replaced(state, &id));
+        }
+    }
+    effects.extend(rotation::seen(state, &cluster, sequence, skew));
+    state.fleet.entries.insert(id, Entry { cluster, seen: now, sequence, gone: None, phase_seen });
+    effects
+}
+
+fn phase_changed(state: &mut State, before: &Phase, cluster: &Cluster) -> Vec<Effect> {
+    let after = &cluster.rotation.phase;
+    let text = format!("{} → {}", before.word(), after.word());
+    if matches!(after, Phase::Prepared | Phase::Completed) {
+        notices::toast(state, format!("{}: {text}", cluster.id.name));
+    }
+    let record = notices::record(state, Some(&cluster.id), "phase", None, Outcome::Seen, text);
+    vec![notices::journal(state, record)]
+}
+
+/// Another cluster stands under the same name: what was meant for the old one is dropped.
+fn replaced(state: &mut State, id: &ClusterId) -> Vec<Effect> {
+    state.look.marks.remove(id);
+    state.pending.remove(id);
+    state.fleet.accesses.retain(|access| access.cluster != *id);
+    if dialog_is_about(state, id) {
+        state.dialog = None;
+    }
+    if matches!(&state.screen, Screen::Cluster { id: open, .. } if open == id) {
+        state.screen = Screen::Fleet;
+    }
+    let text = "deleted and created anew; this is another cluster".to_owned();
+    notices::toast(state, format!("{}: {text}", id.name));
+    let record = notices::record(state, Some(id), "phase", None, Outcome::Seen, text);
+    vec![notices::journal(state, record), notices::kept(state)]
+}
+
+fn dialog_is_about(state: &State, id: &ClusterId) -> bool {
+    match &state.dialog {
+        Some(Dialog::Rotate(dialog)) => dialog.shown.id == *id,
+        Some(Dialog::Confirm(dialog)) => dialog.cluster == *id,
+        Some(Dialog::Issue(form)) => form.cluster.id == *id,
+        Some(Dialog::Menu(_) | Dialog::Quit { .. }) | None => false,
+    }
+}
+
+/// Clusters that a working, complete list no longer has.
+fn missing(
+    state: &mut State,
+    scope: &Scope,
+    listed: &BTreeSet<ClusterId>,
+    sequence: Sequence,
+    skipped: usize,
+) -> Vec<Effect> {
+    if skipped > 0 {
+        // The missing ones may be among the items that could not be read.
+        return Vec::new();
+    }
+    let gone: Vec<ClusterId> = state
+        .fleet
+        .entries
+        .values()
+        .filter(|entry| entry.cluster.id.scope == *scope && entry.sequence < sequence)
+        .map(|entry| entry.cluster.id.clone())
+        .filter(|id| !listed.contains(id))
+        .collect();
+    for id in gone {
+        let in_use = state.cursor.as_ref() == Some(&id)
+            || dialog_is_about(state, &id)
+            || matches!(&state.screen, Screen::Cluster { id: open, .. } if *open == id);
+        let wall = state.now.wall;
+        if let Some(entry) = state.fleet.entries.get_mut(&id) {
+            if entry.gone.is_none() {
+                entry.gone = Some(wall);
+                let text = "no longer listed".to_owned();
+                let record = notices::record(state, Some(&id), "phase", None, Outcome::Seen, text);
+                notices::remember(state, record);
+                kubeconfig::cluster_gone(state, &id);
+                rotation::cluster_gone(state, &id);
+            } else if !in_use {
+                state.fleet.entries.remove(&id);
+                state.look.marks.remove(&id);
+                state.pending.remove(&id);
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// A scope works again: said once.
+fn recovered(state: &mut State, scope: &Scope) -> Vec<Effect> {
+    let Some(ScopeStatus::Failing { since: began, failure }) =
+        state.fleet.scopes.get(scope).map(|entry| entry.status.clone())
+    else {
+        return Vec::new();
+    };
+    let lasted = since(began, state.now.wall);
+    let project = state.fleet.project_name(&scope.project).to_owned();
+    let text = format!("{project} in {} answers again after {}", scope.region, long(lasted));
+    if lasted > SignedDuration::from_secs(20) {
+        notices::toast(state, text.clone());
+    }
+    let mut record = notices::record(state, None, "connection", None, Outcome::Seen, text);
+    record.trace = failure.trace;
+    notices::remember(state, record);
+    Vec::new()
+}
+
+fn note_sign_in(state: &mut State, failure: Option<&Failure>) {
+    match failure {
+        Some(failure) if failure.kind == FailureKind::SignedOut => {
+            if state.signed_out.is_none() {
+                state.signed_out = Some((state.now.wall, failure.clone()));
+            }
+        }
+        None if state.signed_out.take().is_some() => {
+            notices::toast(state, "SKE takes the token again.".to_owned());
+        }
+        Some(_) | None => {}
+    }
+}

@@ -1,0 +1,723 @@
+//! Start and complete: the dialog, the sent step, and finding out what became of it.
+#![expect(clippy::wildcard_enum_match_arm, reason = "keys and commands that mean nothing here are ignored")]
+
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use jiff::SignedDuration;
+use tui_input::Input;
+
+use crate::app::availability::{can, due_step, pending_reason};
+use crate::app::dialog::{Dialog, Focus, RotateDialog, RotateStage};
+use crate::app::effect::Effect;
+use crate::app::keymap::Command;
+use crate::app::message::{RequestId, RotateOutcome, Sequence};
+use crate::app::state::{Pending, PendingStage, State};
+use crate::app::update::{guard, may_press, notices, polling};
+use crate::domain::access::StaticToken;
+use crate::domain::action::{Action, permits};
+use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::preflight::{Evidence, findings};
+use crate::domain::record::Outcome;
+use crate::domain::rotation::Step;
+
+/// How long an unknown outcome is read back.
+pub const READ_BACK: Duration = Duration::from_mins(3);
+/// Reads come this often at first.
+const READ_BACK_QUICK: Duration = Duration::from_secs(2);
+/// With this much of the read-back left, reads become slower.
+const READ_BACK_SLOW_AT: Duration = Duration::from_secs(150);
+/// Reads come this often after half a minute.
+const READ_BACK_SLOW: Duration = Duration::from_secs(5);
+/// After this long an accepted step that does not show is worth a word.
+const GRACE: SignedDuration = SignedDuration::from_mins(3);
+
+/// Opens the dialog of the step that is due, or says why not.
+pub fn open(state: &mut State) -> Vec<Effect> {
+    if let Err(reason) = can(state, Command::Rotate) {
+        notices::toast(state, reason);
+        return Vec::new();
+    }
+    let (Some(step), Some(entry)) = (due_step(state), state.subject()) else { return Vec::new() };
+    let shown = entry.cluster.clone();
+    let id = shown.id.clone();
+    let project = state.fleet.project_name(id.project()).to_owned();
+    let evidence = Evidence {
+        issued: state.fleet.accesses.iter().filter(|a| a.cluster == id).cloned().collect(),
+        static_tokens: None,
+    };
+    let wants_name = step == Step::Complete || state.settings.is_protected(&id.name);
+    state.dialog = Some(Dialog::Rotate(Box::new(RotateDialog {
+        step,
+        findings: findings(step, &shown, &evidence, state.now.wall),
+        shown,
+        project,
+        evidence,
+        checked: None,
+        wants_name,
+        typed: Input::default(),
+        typed_note: None,
+        focus: Focus::Cancel,
+        stage: RotateStage::Checking,
+        guard: guard(state),
+        scroll: 0,
+    })));
+    // A read that began before the dialog does not count as its check.
+    state.reading.remove(&id);
+    let mut effects = vec![Effect::FindStaticTokens(id.clone())];
+    effects.extend(polling::read(state, &id));
+    effects
+}
+
+/// A key while the dialog is open.
+pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Effect> {
+    let now_guard = guard(state);
+    let Some(Dialog::Rotate(dialog)) = &mut state.dialog else { return Vec::new() };
+    let ended = matches!(dialog.stage, RotateStage::Failed(_) | RotateStage::Settled(_));
+    match command {
+        Some(Command::Back) => {
+            state.dialog = None;
+            Vec::new()
+        }
+        Some(Command::Next | Command::Right) => {
+            dialog.focus = turn(dialog, true);
+            Vec::new()
+        }
+        Some(Command::Previous | Command::Left) => {
+            dialog.focus = turn(dialog, false);
+            Vec::new()
+        }
+        Some(Command::Help) => {
+            state.help = Some((crate::app::keymap::Context::Dialog, 0));
+            Vec::new()
+        }
+        Some(Command::Copy) => copy(state),
+        Some(Command::Open) if key.kind == KeyEventKind::Press => {
+            let pressable = may_press(state, dialog_guard(state).unwrap_or(now_guard));
+            if pressable { press(state, ended) } else { Vec::new() }
+        }
+        _ => {
+            type_name(dialog, key);
+            Vec::new()
+        }
+    }
+}
+
+fn dialog_guard(state: &State) -> Option<crate::app::dialog::Guard> {
+    match &state.dialog {
+        Some(Dialog::Rotate(dialog)) => Some(dialog.guard),
+        _ => None,
+    }
+}
+
+fn turn(dialog: &RotateDialog, forward: bool) -> Focus {
+    let order: &[Focus] = if dialog.wants_name {
+        &[Focus::Name, Focus::Cancel, Focus::Confirm]
+    } else {
+        &[Focus::Cancel, Focus::Confirm]
+    };
+    let at = order.iter().position(|focus| *focus == dialog.focus).unwrap_or(0);
+    let next = if forward { at + 1 } else { at + order.len() - 1 };
+    order.get(next % order.len()).copied().unwrap_or(Focus::Cancel)
+}
+
+fn type_name(dialog: &mut RotateDialog, key: KeyEvent) {
+    if !dialog.wants_name {
+        match key.code {
+            KeyCode::Down => dialog.scroll = dialog.scroll.saturating_add(1),
+            KeyCode::Up => dialog.scroll = dialog.scroll.saturating_sub(1),
+            _ => {}
+        }
+        return;
+    }
+    dialog.typed_note = None;
+    match key.code {
+        KeyCode::Char(c)
+            if !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) =>
+        {
+            dialog.focus = Focus::Name;
+            if dialog.typed.value().chars().count() < 64 {
+                dialog.typed.handle(tui_input::InputRequest::InsertChar(c));
+            }
+        }
+        KeyCode::Char('u') => dialog.typed = Input::default(),
+        KeyCode::Backspace => {
+            dialog.typed.handle(tui_input::InputRequest::DeletePrevChar);
+        }
+        _ => {}
+    }
+}
+
+/// Why the typed text is not the cluster's name; exact, since look-alike letters exist.
+pub fn name_problem(typed: &str, name: &str) -> Option<String> {
+    if typed == name {
+        None
+    } else if typed.is_empty() {
+        Some(format!("type {name} to confirm"))
+    } else if typed.trim() == name {
+        Some("there is a blank before or after the name".to_owned())
+    } else if typed.to_lowercase() == name.to_lowercase() {
+        Some("the case of the letters differs".to_owned())
+    } else {
+        Some(format!("that is not {name}"))
+    }
+}
+
+fn press(state: &mut State, ended: bool) -> Vec<Effect> {
+    let Some(Dialog::Rotate(dialog)) = &mut state.dialog else { return Vec::new() };
+    if dialog.focus == Focus::Cancel || ended {
+        state.dialog = None;
+        return Vec::new();
+    }
+    if dialog.wants_name
+        && let Some(problem) = name_problem(dialog.typed.value(), dialog.shown.id.name.as_str())
+    {
+        dialog.typed_note = Some(problem);
+        return Vec::new();
+    }
+    if dialog.focus == Focus::Name {
+        dialog.focus = Focus::Confirm;
+        return Vec::new();
+    }
+    match &dialog.stage {
+        RotateStage::Asking => send(state),
+        RotateStage::Changed(_) => {
+            // The person has seen the change: ask anew on the new picture.
+            let refused =
+                permits(&dialog.shown, Action::Rotate(dialog.step)).err().map(|r| r.to_string());
+            match refused {
+                Some(reason) => notices::toast(state, reason),
+                None => dialog.stage = RotateStage::Asking,
+            }
+            reset(state);
+            Vec::new()
+        }
+        RotateStage::Checking
+        | RotateStage::Sending
+        | RotateStage::Unclear
+        | RotateStage::Failed(_)
+        | RotateStage::Settled(_) => Vec::new(),
+    }
+}
+
+/// Puts the focus back on Cancel and forgets what was typed: a new decision begins.
+fn reset(state: &mut State) {
+    let guard = guard(state);
+    if let Some(Dialog::Rotate(dialog)) = &mut state.dialog {
+        dialog.guard = guard;
+        dialog.focus = Focus::Cancel;
+        dialog.typed = Input::default();
+        dialog.typed_note = None;
+    }
+}
+
+fn send(state: &mut State) -> Vec<Effect> {
+    let Some(Dialog::Rotate(dialog)) = &state.dialog else { return Vec::new() };
+    let (step, shown) = (dialog.step, dialog.shown.clone());
+    let id = shown.id.clone();
+    let refusal = match (state.pending.get(&id), permits(&shown, Action::Rotate(step))) {
+        _ if state.settings.read_only => Some("read-only mode".to_owned()),
+        (Some(pending), _) => Some(pending_reason(state, pending)),
+        (None, Err(refusal)) => Some(refusal.to_string()),
+        (None, Ok(())) => None,
+    };
+    if let Some(reason) = refusal {
+        notices::toast(state, format!("{}: {reason}", Action::Rotate(step).word()));
+        return Vec::new();
+    }
+    let request = next_request(state);
+    let intent = notices::record(
+        state,
+        Some(&id),
+        step.verb(),
+        Some(request_text(request)),
+        Outcome::Intended,
+        format!("{step} credentials rotation"),
+    );
+    state.pending.insert(
+        id,
+        Pending {
+            request,
+            step,
+            asked: state.now,
+            before: shown.rotation.clone(),
+            created: shown.created,
+            skew: SignedDuration::ZERO,
+            blind_until: state.last_sequence,
+            stage: PendingStage::Sending,
+            due: Duration::MAX,
+        },
+    );
+    if let Some(Dialog::Rotate(dialog)) = &mut state.dialog {
+        dialog.stage = RotateStage::Sending;
+        dialog.focus = Focus::Cancel;
+    }
+    vec![Effect::Rotate { request, step, shown: Box::new(shown), intent: Box::new(intent) }]
+}
+
+/// The next number of a request.
+pub fn next_request(state: &mut State) -> RequestId {
+    state.last_request = RequestId(state.last_request.0.saturating_add(1));
+    state.last_request
+}
+
+/// How a request is named in the journal.
+pub fn request_text(request: RequestId) -> String {
+    format!("r{}", request.0)
+}
+
+fn copy(state: &State) -> Vec<Effect> {
+    let Some(Dialog::Rotate(dialog)) = &state.dialog else { return Vec::new() };
+    let (what, text) = match &dialog.stage {
+        RotateStage::Failed(failure) => ("error", failure.full_text()),
+        RotateStage::Checking
+        | RotateStage::Asking
+        | RotateStage::Changed(_)
+        | RotateStage::Sending
+        | RotateStage::Unclear
+        | RotateStage::Settled(_) => {
+            ("API call", crate::app::update::menus::api_call(&dialog.shown.id, dialog.step))
+        }
+    };
+    vec![Effect::CopyText { what: what.to_owned(), text }]
+}
+
+/// Looking for static-token kubeconfigs ended.
+pub fn tokens_found(state: &mut State, id: &ClusterId, found: Vec<StaticToken>) -> Vec<Effect> {
+    let now = state.now.wall;
+    if let Some(Dialog::Rotate(dialog)) = &mut state.dialog
+        && dialog.shown.id == *id
+    {
+        dialog.evidence.static_tokens = Some(found);
+        dialog.findings = findings(dialog.step, &dialog.shown, &dialog.evidence, now);
+    }
+    Vec::new()
+}
+
+/// The request was answered, or broke.
+pub fn rotated(
+    state: &mut State,
+    request: RequestId,
+    id: &ClusterId,
+    outcome: RotateOutcome,
+) -> Vec<Effect> {
+    let Some(pending) = state.pending.get(id).filter(|pending| pending.request == request) else {
+        return Vec::new();
+    };
+    let step = pending.step;
+    let blind_until = state.last_sequence;
+    let now = state.now;
+    match outcome {
+        RotateOutcome::Accepted { trace, skew } => {
+            if let Some(pending) = state.pending.get_mut(id) {
+                pending.stage = PendingStage::Accepted { at: now.wall, told: false };
+                pending.skew = skew;
+                pending.blind_until = blind_until;
+                pending.due = now.steady.saturating_add(Duration::from_secs(1));
+            }
+            let text = format!(
+                "Accepted at {}. Waiting for SKE to show it (usually under 3 minutes).",
+                state.zone().clock(now.wall)
+            );
+            close_about(state, id);
+            notices::toast(state, text);
+            vec![told(state, id, step, request, Outcome::Done, "accepted (202)".to_owned(), trace)]
+        }
+        RotateOutcome::Changed(cluster) => {
+            state.pending.remove(id);
+            let text = change_text(state, id, &cluster);
+            let record =
+                told(state, id, step, request, Outcome::Refused, format!("not sent: {text}"), None);
+            show_change(state, *cluster, text);
+            vec![record]
+        }
+        RotateOutcome::NotSent(failure) => {
+            state.pending.remove(id);
+            let text = format!("not sent: {failure}");
+            let trace = failure.trace.clone();
+            fail(state, id, failure);
+            vec![told(state, id, step, request, Outcome::Refused, text, trace)]
+        }
+        RotateOutcome::Refused(failure) => {
+            state.pending.remove(id);
+            let text = format!("refused: {failure}");
+            let trace = failure.trace.clone();
+            fail(state, id, failure);
+            vec![told(state, id, step, request, Outcome::Refused, text, trace)]
+        }
+        RotateOutcome::Unknown(failure, skew) => {
+            if let Some(pending) = state.pending.get_mut(id) {
+                pending.stage = PendingStage::ReadingBack {
+                    failure: failure.clone(),
+                    until: now.steady.saturating_add(READ_BACK),
+                    reads: 0,
+                };
+                pending.skew = skew;
+                pending.blind_until = blind_until;
+                pending.due = now.steady;
+            }
+            let trace = failure.trace.clone();
+            let text = format!(
+                "The connection broke before SKE answered. Checking whether the {} happened.",
+                noun(step)
+            );
+            if let Some(dialog) = dialog_about(state, id) {
+                dialog.stage = RotateStage::Unclear;
+            } else {
+                notices::toast(state, text);
+            }
+            vec![told(
+                state,
+                id,
+                step,
+                request,
+                Outcome::Unknown,
+                format!("no clear answer: {failure}"),
+                trace,
+            )]
+        }
+    }
+}
+
+fn noun(step: Step) -> &'static str {
+    match step {
+        Step::Start => "start",
+        Step::Complete => "completion",
+    }
+}
+
+fn told(
+    state: &mut State,
+    id: &ClusterId,
+    step: Step,
+    request: RequestId,
+    outcome: Outcome,
+    text: String,
+    trace: Option<String>,
+) -> Effect {
+    let mut record =
+        notices::record(state, Some(id), step.verb(), Some(request_text(request)), outcome, text);
+    record.trace = trace;
+    notices::journal(state, record)
+}
+
+fn dialog_about<'a>(state: &'a mut State, id: &ClusterId) -> Option<&'a mut RotateDialog> {
+    match &mut state.dialog {
+        Some(Dialog::Rotate(dialog)) if dialog.shown.id == *id => Some(dialog),
+        _ => None,
+    }
+}
+
+fn close_about(state: &mut State, id: &ClusterId) {
+    if dialog_about(state, id).is_some() {
+        state.dialog = None;
+    }
+}
+
+fn fail(state: &mut State, id: &ClusterId, failure: Failure) {
+    let guard = guard(state);
+    if let Some(dialog) = dialog_about(state, id) {
+        dialog.stage = RotateStage::Failed(failure);
+        dialog.focus = Focus::Cancel;
+        dialog.guard = guard;
+    } else {
+        notices::error(state, failure);
+    }
+}
+
+fn settle(state: &mut State, id: &ClusterId, text: String) {
+    let guard = guard(state);
+    if let Some(dialog) = dialog_about(state, id) {
+        dialog.stage = RotateStage::Settled(text);
+        dialog.focus = Focus::Cancel;
+        dialog.guard = guard;
+    } else {
+        notices::toast(state, format!("{}: {text}", id.name));
+    }
+}
+
+/// A reading came: it may settle a sent step, and the dialog looks at it.
+pub fn seen(
+    state: &mut State,
+    cluster: &Cluster,
+    sequence: Sequence,
+    skew: SignedDuration,
+) -> Vec<Effect> {
+    let effects = settle_pending(state, cluster, sequence, skew);
+    look(state, cluster, sequence);
+    effects
+}
+
+fn settle_pending(
+    state: &mut State,
+    cluster: &Cluster,
+    sequence: Sequence,
+    skew: SignedDuration,
+) -> Vec<Effect> {
+    let id = &cluster.id;
+    let Some(pending) = state.pending.get_mut(id).filter(|p| p.blind_until < sequence) else {
+        return Vec::new();
+    };
+    if pending.skew.is_zero() {
+        pending.skew = skew;
+    }
+    let (step, request) = (pending.step, pending.request);
+    let shows =
+        cluster.rotation.shows_effect(step, &pending.before, pending.asked.wall, pending.skew);
+    match &mut pending.stage {
+        PendingStage::Accepted { .. } if shows => {
+            state.pending.remove(id);
+            Vec::new()
+        }
+        PendingStage::Sending | PendingStage::Accepted { .. } => Vec::new(),
+        PendingStage::ReadingBack { .. } | PendingStage::Lost { .. } if shows => {
+            state.pending.remove(id);
+            let text = match step {
+                Step::Start => "It started.",
+                Step::Complete => "It is being completed.",
+            };
+            settle(state, id, text.to_owned());
+            vec![told(
+                state,
+                id,
+                step,
+                request,
+                Outcome::Done,
+                "read back: it happened".to_owned(),
+                None,
+            )]
+        }
+        PendingStage::ReadingBack { reads, .. } => {
+            *reads = reads.saturating_add(1);
+            Vec::new()
+        }
+        PendingStage::Lost { .. } => did_not_happen(state, id, step, request),
+    }
+}
+
+fn did_not_happen(
+    state: &mut State,
+    id: &ClusterId,
+    step: Step,
+    request: RequestId,
+) -> Vec<Effect> {
+    state.pending.remove(id);
+    let text = match step {
+        Step::Start => "It did not start, as far as SKE shows. You may start it again.",
+        Step::Complete => "It was not completed, as far as SKE shows. You may complete it again.",
+    };
+    settle(state, id, text.to_owned());
+    vec![told(
+        state,
+        id,
+        step,
+        request,
+        Outcome::Refused,
+        "read back: it did not happen".to_owned(),
+        None,
+    )]
+}
+
+/// What the dialog does with a reading of its cluster.
+fn look(state: &mut State, cluster: &Cluster, sequence: Sequence) {
+    let now = state.now.wall;
+    let text = change_text(state, &cluster.id, cluster);
+    let sent_after = state.pending.get(&cluster.id).is_some_and(|p| p.blind_until >= sequence);
+    let Some(dialog) = dialog_about(state, &cluster.id) else { return };
+    if sent_after {
+        return;
+    }
+    match dialog.stage {
+        RotateStage::Checking | RotateStage::Asking | RotateStage::Changed(_) => {}
+        RotateStage::Sending
+        | RotateStage::Unclear
+        | RotateStage::Failed(_)
+        | RotateStage::Settled(_) => return,
+    }
+    let was_checking = matches!(dialog.stage, RotateStage::Checking);
+    if is_material(&dialog.shown, cluster) {
+        show_change(state, cluster.clone(), text);
+        return;
+    }
+    dialog.shown = cluster.clone();
+    dialog.checked = Some(now);
+    dialog.findings = findings(dialog.step, &dialog.shown, &dialog.evidence, now);
+    if was_checking {
+        dialog.stage = RotateStage::Asking;
+    }
+}
+
+/// Whether a confirmation on the old picture would not hold for the new one.
+pub fn is_material(shown: &Cluster, read: &Cluster) -> bool {
+    shown.rotation != read.rotation
+        || shown.state != read.state
+        || shown.hibernated != read.hibernated
+        || !State::is_same(shown, read)
+}
+
+fn change_text(state: &State, id: &ClusterId, read: &Cluster) -> String {
+    let shown = match &state.dialog {
+        Some(Dialog::Rotate(dialog)) if dialog.shown.id == *id => &dialog.shown,
+        _ => match state.fleet.cluster(id) {
+            Some(cluster) => cluster,
+            None => read,
+        },
+    };
+    if !State::is_same(shown, read) {
+        "the cluster was deleted and created anew".to_owned()
+    } else if shown.rotation.phase != read.rotation.phase {
+        format!(
+            "the phase changed from {} to {}",
+            shown.rotation.phase.word(),
+            read.rotation.phase.word()
+        )
+    } else if shown.rotation != read.rotation {
+        "the times of the rotation changed: somebody else acted".to_owned()
+    } else {
+        format!("the state changed from {} to {}", shown.state.word(), read.state.word())
+    }
+}
+
+fn show_change(state: &mut State, cluster: Cluster, text: String) {
+    let now = state.now.wall;
+    let Some(dialog) = dialog_about(state, &cluster.id) else {
+        notices::toast(state, format!("{}: {text}; nothing was sent", cluster.id.name));
+        return;
+    };
+    dialog.findings = findings(dialog.step, &cluster, &dialog.evidence, now);
+    dialog.shown = cluster;
+    dialog.checked = Some(now);
+    dialog.stage = RotateStage::Changed(text);
+    reset(state);
+}
+
+/// A single read failed: a checking dialog says so, a read-back goes on.
+pub fn read_failed(state: &mut State, id: &ClusterId, failure: Failure) -> Vec<Effect> {
+    if failure.kind == FailureKind::NotFound {
+        cluster_gone(state, id);
+    }
+    if let Some(dialog) = dialog_about(state, id)
+        && matches!(dialog.stage, RotateStage::Checking)
+    {
+        fail(state, id, failure);
+    }
+    Vec::new()
+}
+
+/// The cluster is no longer listed: nothing can be confirmed about it.
+pub fn cluster_gone(state: &mut State, id: &ClusterId) {
+    let asking = dialog_about(state, id).is_some_and(|dialog| {
+        matches!(
+            dialog.stage,
+            RotateStage::Checking | RotateStage::Asking | RotateStage::Changed(_)
+        )
+    });
+    if asking {
+        fail(
+            state,
+            id,
+            Failure::new(FailureKind::NotFound, format!("{} is no longer listed", id.name))
+                .hint("It may have been deleted"),
+        );
+    }
+}
+
+/// Follows sent steps: reads what is due, and ends what has waited long enough.
+pub fn follow(state: &mut State) -> Vec<Effect> {
+    let now = state.now;
+    let mut effects = Vec::new();
+    let ids: Vec<ClusterId> = state
+        .pending
+        .iter()
+        .filter(|(_, pending)| pending.due <= now.steady || is_over(pending, now.steady))
+        .map(|(id, _)| id.clone())
+        .collect();
+    for id in ids {
+        effects.extend(follow_one(state, &id));
+    }
+    effects
+}
+
+fn is_over(pending: &Pending, steady: Duration) -> bool {
+    matches!(pending.stage, PendingStage::ReadingBack { until, .. } if until <= steady)
+}
+
+fn follow_one(state: &mut State, id: &ClusterId) -> Vec<Effect> {
+    let now = state.now;
+    let poll_running = state.settings.poll_running;
+    let Some(pending) = state.pending.get_mut(id) else { return Vec::new() };
+    let (step, request) = (pending.step, pending.request);
+    let mut slow_to_show = None;
+    match &mut pending.stage {
+        PendingStage::Sending | PendingStage::Lost { .. } => {
+            pending.due = Duration::MAX;
+            return Vec::new();
+        }
+        PendingStage::Accepted { at, told } => {
+            let late = now.wall.duration_since(*at) > GRACE;
+            if late && !*told {
+                *told = true;
+                slow_to_show = Some(*at);
+            }
+            pending.due =
+                now.steady.saturating_add(if late { READ_BACK_SLOW * 3 } else { poll_running });
+        }
+        PendingStage::ReadingBack { until, reads, failure } if *until <= now.steady => {
+            if *reads > 0 {
+                return did_not_happen(state, id, step, request);
+            }
+            let failure = failure.clone();
+            pending.stage = PendingStage::Lost { failure };
+            pending.due = Duration::MAX;
+            settle(
+                state,
+                id,
+                "Cannot tell: SKE does not answer. Nothing will be sent again on its own."
+                    .to_owned(),
+            );
+            return vec![told(
+                state,
+                id,
+                step,
+                request,
+                Outcome::Unknown,
+                "read back: SKE does not answer".to_owned(),
+                None,
+            )];
+        }
+        PendingStage::ReadingBack { until, .. } => {
+            let quick = until.saturating_sub(now.steady) > READ_BACK_SLOW_AT;
+            let wait = if quick { READ_BACK_QUICK } else { READ_BACK_SLOW };
+            pending.due = now.steady.saturating_add(wait);
+        }
+    }
+    if let Some(at) = slow_to_show {
+        let text = format!(
+            "{}: accepted at {}, and SKE still does not show it; skeys keeps looking",
+            id.name,
+            state.zone().clock(at)
+        );
+        notices::toast(state, text);
+    }
+    polling::read(state, id).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::app::update::rotation::name_problem;
+
+    #[test]
+    fn host_05_only_the_exact_name_is_taken_and_the_reason_is_said() {
+        assert_eq!(name_problem("shop-prod", "shop-prod"), None);
+        assert!(name_problem("Shop-prod", "shop-prod").unwrap().contains("case"));
+        assert!(name_problem("shop-prod ", "shop-prod").unwrap().contains("blank"));
+        assert!(name_problem("shop-dev", "shop-prod").unwrap().contains("not shop-prod"));
+        assert!(name_problem("", "shop-prod").is_some());
+    }
+
+    #[test]
+    fn host_02_a_look_alike_letter_is_another_name() {
+        assert!(name_problem("sh\u{43e}p", "shop").is_some());
+    }
+}

@@ -1,0 +1,161 @@
+//! An HTTP answer, and how its status and body become a failure in the user's words.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use serde_json::Value;
+
+use crate::clients::http::Call;
+use crate::domain::backoff;
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::text::{clean, cut_end};
+
+/// Longest server text that goes into a sentence, in columns.
+const LONGEST_MESSAGE: usize = 600;
+
+/// What came back: status, the headers that matter, and the whole body.
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// `x-trace-id`, cleaned.
+    pub trace: Option<String>,
+    /// `Retry-After` as a moment, bounded.
+    pub retry_at: Option<Timestamp>,
+    /// `Date` minus our clock.
+    pub skew: Option<SignedDuration>,
+    /// `Content-Type` without parameters, lower case; empty when absent.
+    pub content_type: String,
+    /// Body; may hold a secret.
+    pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer({}, {} bytes)", self.status, self.body.len())
+    }
+}
+
+impl Answer {
+    /// Takes status and headers; the body is filled in later.
+    pub fn from_head(response: &reqwest::Response, now: Timestamp) -> Self {
+        let headers = response.headers();
+        Self {
+            status: response.status().as_u16(),
+            trace: text_of(headers, &HeaderName::from_static("x-trace-id")).map(|id| clean(&id)),
+            retry_at: text_of(headers, &RETRY_AFTER)
+                .and_then(|text| wait_of(&text, now))
+                .map(|wait| backoff::retry_after(now, wait)),
+            skew: text_of(headers, &DATE)
+                .and_then(|text| moment_of(&text))
+                .map(|date| date.duration_since(now)),
+            content_type: text_of(headers, &CONTENT_TYPE)
+                .and_then(|text| text.split(';').next().map(|kind| kind.trim().to_lowercase()))
+                .unwrap_or_default(),
+            body: Vec::new(),
+        }
+    }
+
+    /// The failure that this answer is; `None` for 2xx.
+    pub fn failure(&self, call: &Call) -> Option<Failure> {
+        if (200..300).contains(&self.status) {
+            return None;
+        }
+        let kind = match self.status {
+            401 => FailureKind::SignedOut,
+            403 => FailureKind::Forbidden,
+            404 => FailureKind::NotFound,
+            408 => FailureKind::TimedOut,
+            429 => FailureKind::RateLimited,
+            501 => FailureKind::NotOffered,
+            500.. => FailureKind::Server,
+            _ => FailureKind::Refused,
+        };
+        let (message, code) = self.server_words();
+        let mut failure = call.failure(kind, message);
+        failure.code = code;
+        Some(self.decorate(failure))
+    }
+
+    /// Adds trace id and the moment of Retry-After to a failure.
+    pub fn decorate(&self, mut failure: Failure) -> Failure {
+        failure.trace.clone_from(&self.trace);
+        failure.retry_at = failure.retry_at.or(self.retry_at);
+        failure
+    }
+
+    /// A body that is not what the API describes; says what it is without drawing it.
+    pub fn format_failure(&self, call: &Call, reason: &str) -> Failure {
+        let detail = if self.is_html() {
+            "the answer is not JSON (text/html from a proxy?)".to_owned()
+        } else {
+            format!(
+                "the answer is not what the API describes: {reason} ({} bytes)",
+                self.body.len()
+            )
+        };
+        self.decorate(call.failure(FailureKind::Format, detail))
+    }
+
+    /// Whether the body is a web page, by its header or its first bytes.
+    pub fn is_html(&self) -> bool {
+        self.content_type == "text/html" || self.body.trim_ascii_start().first() == Some(&b'<')
+    }
+
+    fn server_words(&self) -> (String, Option<String>) {
+        let status = format!("HTTP {}", self.status);
+        if self.is_html() {
+            return (
+                format!("{status}, and the answer is not JSON (text/html from a proxy?)"),
+                None,
+            );
+        }
+        let text = String::from_utf8_lossy(&self.body);
+        let (message, code) = match serde_json::from_str::<Value>(&text) {
+            Ok(value) => words_of_json(&value),
+            Err(_) => (Some(text.trim().to_owned()), None),
+        };
+        let message = message.filter(|text| !text.is_empty()).map_or_else(
+            || status.clone(),
+            |text| format!("{} ({status})", cut_end(&clean(&text), LONGEST_MESSAGE)),
+        );
+        (message, code.filter(|code| !code.is_empty()).map(|code| cut_end(&clean(&code), 80)))
+    }
+}
+
+/// Message and code of the three known error bodies: SKE, resource manager, token API.
+fn words_of_json(value: &Value) -> (Option<String>, Option<String>) {
+    let inner = value.get("error").filter(|error| error.is_object()).unwrap_or(value);
+    let text = |name: &str| inner.get(name).and_then(plain);
+    let message = text("message")
+        .filter(|message| !message.is_empty())
+        .or_else(|| text("error_description"))
+        .or_else(|| text("error"));
+    // A code that only repeats the number of the status tells nothing.
+    let word = |name: &str| text(name).filter(|word| word.parse::<i64>().is_err());
+    (message, word("code").or_else(|| word("error")).or_else(|| word("status")))
+}
+
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn text_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+fn wait_of(text: &str, now: Timestamp) -> Option<SignedDuration> {
+    let text = text.trim();
+    match text.parse::<u64>() {
+        Ok(seconds) => Some(SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX))),
+        Err(_) => Some(moment_of(text)?.duration_since(now)),
+    }
+}
+
+fn moment_of(text: &str) -> Option<Timestamp> {
+    Timestamp::try_from(httpdate::parse_http_date(text.trim()).ok()?).ok()
+}

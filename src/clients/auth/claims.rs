@@ -1,0 +1,63 @@
+//! What a token says about itself, decoded without verification; and whether a header can carry it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::secret::Secret;
+use crate::domain::text::clean;
+
+/// The claims that the product shows. Opaque tokens have none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// `email`, else `sub`, cleaned.
+    pub who: Option<String>,
+    /// `exp`.
+    pub until: Option<Timestamp>,
+}
+
+/// Reads the middle part of a JWT; anything else gives empty claims.
+pub fn read(token: &Secret) -> Claims {
+    let payload = token
+        .expose()
+        .split('.')
+        .nth(1)
+        .and_then(|part| URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok())
+        .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let Some(payload) = payload else { return Claims::default() };
+    let text = |name: &str| {
+        payload.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(clean)
+    };
+    let until = payload.get("exp").and_then(|exp| match exp.as_i64() {
+        Some(seconds) => Timestamp::from_second(seconds).ok(),
+        None => {
+            Timestamp::from_duration(jiff::SignedDuration::try_from_secs_f64(exp.as_f64()?).ok()?)
+                .ok()
+        }
+    });
+    Claims { who: text("email").or_else(|| text("sub")), until }
+}
+
+/// Takes a token if a header can carry it; blanks around it are dropped.
+///
+/// # Errors
+/// A sentence that names `origin`; never the token.
+pub fn legal(token: &str, origin: &str) -> Result<Secret, Failure> {
+    let token = token.trim();
+    let refuse = |what: &str| {
+        Failure::new(FailureKind::SignedOut, format!("the token of {} {what}", clean(origin)))
+            .hint("set it again, as one line without blanks")
+    };
+    if token.is_empty() {
+        return Err(refuse("is empty"));
+    }
+    if token.contains(['\n', '\r']) {
+        return Err(refuse("has line breaks inside"));
+    }
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(refuse("holds characters that an HTTP header cannot carry"));
+    }
+    Ok(Secret::new(token.to_owned()))
+}

@@ -1,0 +1,182 @@
+//! Exchanges a signed assertion for an access token at the token endpoint.
+
+use std::sync::Mutex;
+
+use jiff::{SignedDuration, Timestamp};
+use reqwest::{Method, Url};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::clients::answer::Answer;
+use crate::clients::auth::claims;
+use crate::clients::auth::key::ServiceAccountKey;
+use crate::clients::http::{Call, Http, safe_url};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::secret::Secret;
+
+/// Token endpoint of STACKIT when neither configuration nor key names one.
+pub const DEFAULT_ENDPOINT: &str = "https://service-account.api.stackit.cloud/token";
+/// Clocks that differ by more are named when the endpoint refuses.
+const SKEW_WORTH_SAYING: SignedDuration = SignedDuration::from_secs(60);
+
+/// A key, where it is exchanged, and what was noticed on the way.
+pub struct Exchange {
+    key: ServiceAccountKey,
+    http: Http,
+    endpoint: Mutex<Url>,
+    default_endpoint: Url,
+    notes: Mutex<Vec<String>>,
+}
+
+/// A token as the endpoint granted it.
+pub struct Granted {
+    /// The token.
+    pub secret: Secret,
+    /// Its end on our clock.
+    pub until: Option<Timestamp>,
+}
+
+impl Exchange {
+    /// Endpoint order: configuration, key, default.
+    ///
+    /// # Errors
+    /// An endpoint is not a URL to which an assertion may be sent.
+    pub fn new(
+        key: ServiceAccountKey,
+        configured: Option<String>,
+        http: Http,
+        default_endpoint: &str,
+    ) -> Result<Self, Failure> {
+        let default_endpoint = safe_url(default_endpoint, "the token endpoint")?;
+        let endpoint = match (configured, &key.token_endpoint) {
+            (Some(text), _) => safe_url(&text, "the token endpoint")?,
+            (None, Some(inside)) => inside.clone(),
+            (None, None) => default_endpoint.clone(),
+        };
+        Ok(Self {
+            key,
+            http,
+            endpoint: Mutex::new(endpoint),
+            default_endpoint,
+            notes: Mutex::default(),
+        })
+    }
+
+    /// The account's email, as the key states it.
+    pub fn account(&self) -> String {
+        self.key.account()
+    }
+
+    /// When the key itself ends.
+    pub fn valid_until(&self) -> Option<Timestamp> {
+        self.key.valid_until
+    }
+
+    /// Detours taken.
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Exchanges once; a key that its own endpoint does not know is tried at the default one.
+    ///
+    /// # Errors
+    /// Refused, unreachable, or an answer without a token.
+    pub async fn run(&self) -> Result<Granted, Failure> {
+        let endpoint =
+            self.endpoint.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let failure = match self.ask(&endpoint).await {
+            Ok(granted) => return Ok(granted),
+            Err(failure) => failure,
+        };
+        let unknown_key =
+            failure.message.contains("Key with kid") && failure.message.contains("not found");
+        if !unknown_key || endpoint == self.default_endpoint {
+            return Err(failure);
+        }
+        let granted = match self.ask(&self.default_endpoint).await {
+            Ok(granted) => granted,
+            Err(other) => {
+                let mut failure = failure;
+                failure.message.push_str("; the default endpoint was tried as well: ");
+                failure.message.push_str(&other.message);
+                return Err(failure);
+            }
+        };
+        let host = |url: &Url| url.host_str().unwrap_or("?").to_owned();
+        let note = format!(
+            "the token endpoint {} does not know the key; the default {} does and is used: \
+             remove tokenEndpoint from the key",
+            host(&endpoint),
+            host(&self.default_endpoint)
+        );
+        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(note);
+        *self.endpoint.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            self.default_endpoint.clone();
+        Ok(granted)
+    }
+
+    async fn ask(&self, endpoint: &Url) -> Result<Granted, Failure> {
+        let now = self.http.clock().now();
+        let assertion = self.key.assertion(now)?;
+        let form = Zeroizing::new(format!(
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={}",
+            assertion.expose()
+        ));
+        let purpose = format!("get a token for {}", self.key.account());
+        let mut call = Call::new(Method::POST, endpoint.clone(), purpose);
+        call.body = Some(("application/x-www-form-urlencoded", Secret::new(form.to_string())));
+        let answer = self.http.send(&call).await.map_err(passing)?;
+        if let Some(failure) = answer.failure(&call) {
+            return Err(refused(&answer, failure));
+        }
+        let skew = answer.skew;
+        let wrong = |what: &str| answer.format_failure(&call, what);
+        let value: Value = serde_json::from_slice(&answer.body)
+            .map_err(|_may_quote_the_token| wrong("it is not JSON"))?;
+        let token = value
+            .get("access_token")
+            .and_then(Value::as_str)
+            .ok_or_else(|| wrong("there is no access_token in it"))?;
+        let secret = claims::legal(token, "the token endpoint")?;
+        // Counted on our clock, so that a clock that is off does not renew for ever.
+        let until = value
+            .get("expires_in")
+            .and_then(|value| value.as_i64().or_else(|| value.as_str()?.parse().ok()))
+            .and_then(|seconds| now.saturating_add(SignedDuration::from_secs(seconds)).ok())
+            .or_else(|| {
+                claims::read(&secret)
+                    .until
+                    .and_then(|until| until.saturating_sub(skew.unwrap_or_default()).ok())
+            });
+        Ok(Granted { secret, until })
+    }
+}
+
+/// An exchange without effect can be repeated: an endpoint out of reach passes by itself.
+fn passing(mut failure: Failure) -> Failure {
+    if failure.kind == FailureKind::NotPossible {
+        failure.kind = FailureKind::Unreachable;
+    }
+    failure
+}
+
+fn refused(answer: &Answer, mut failure: Failure) -> Failure {
+    let is_refusal = (400..500).contains(&answer.status) && !matches!(answer.status, 408 | 429);
+    if !is_refusal {
+        return failure;
+    }
+    failure.kind = FailureKind::SignedOut;
+    failure.hint = Some("check that the service account and its key still exist".to_owned());
+    if let Some(skew) = answer.skew
+        && skew.abs() > SKEW_WORTH_SAYING
+    {
+        let minutes = skew.abs().as_secs().saturating_add(30) / 60;
+        let direction = if skew.is_negative() { "ahead of" } else { "behind" };
+        failure.message = format!(
+            "{}; this machine's clock is about {minutes} min {direction} the server's",
+            failure.message
+        );
+        failure.hint = Some("set this machine's clock, then try again".to_owned());
+    }
+    failure
+}

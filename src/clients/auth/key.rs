@@ -1,0 +1,201 @@
+//! The service-account key: reads it, and signs the assertion that is exchanged for a token.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use reqwest::Url;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::clients::http::safe_url;
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::secret::Secret;
+use crate::domain::text::clean;
+
+const LARGEST_FILE: u64 = 1024 * 1024;
+
+/// A secret text that is given itself or by the file that holds it.
+#[derive(Debug, Clone)]
+pub enum KeyText {
+    /// The text.
+    Inline(Secret),
+    /// The file.
+    Path(PathBuf),
+}
+
+impl KeyText {
+    /// Where the text comes from, for sentences.
+    pub fn origin(&self, inline: &str) -> String {
+        match self {
+            Self::Inline(_) => inline.to_owned(),
+            Self::Path(path) => clean(&path.display().to_string()),
+        }
+    }
+
+    fn read(&self) -> Result<Secret, Failure> {
+        match self {
+            Self::Inline(secret) => Ok(secret.clone()),
+            Self::Path(path) => read_file(path),
+        }
+    }
+
+    fn note(&self) -> Option<String> {
+        match self {
+            Self::Inline(_) => None,
+            Self::Path(path) => readable_by_others(path),
+        }
+    }
+}
+
+/// A key that can sign.
+pub struct ServiceAccountKey {
+    kid: String,
+    issuer: String,
+    subject: String,
+    audience: String,
+    signer: EncodingKey,
+    /// `credentials.tokenEndpoint`.
+    pub token_endpoint: Option<Url>,
+    /// `validUntil`.
+    pub valid_until: Option<Timestamp>,
+    /// Warnings found while reading.
+    pub notes: Vec<String>,
+}
+
+impl ServiceAccountKey {
+    /// Reads a key and proves that it can sign.
+    ///
+    /// # Errors
+    /// The file, the field and the remedy; never text of the key.
+    pub fn read(key: &KeyText, private_key: Option<&KeyText>) -> Result<Self, Failure> {
+        let origin = key.origin("the service-account key");
+        let remedy = "create a new key in the STACKIT portal and save its JSON unchanged";
+        let refuse = |what: String| {
+            Failure::new(FailureKind::File, format!("{origin}: {what}")).hint(remedy)
+        };
+        let text = key.read()?;
+        let value: Value = serde_json::from_str(text.expose()).map_err(|error| {
+            refuse(format!("not JSON at line {}, column {}", error.line(), error.column()))
+        })?;
+        let credentials = value.get("credentials");
+        let optional = |name: &str| {
+            credentials?.get(name)?.as_str().map(str::trim).filter(|text| !text.is_empty())
+        };
+        let field = |name: &str| {
+            optional(name)
+                .map(str::to_owned)
+                .ok_or_else(|| refuse(format!("the field credentials.{name} is missing")))
+        };
+        let (pem, pem_origin) = match (private_key, optional("privateKey")) {
+            (Some(own), _) => (own.read()?, own.origin("the private key")),
+            (None, Some(inside)) => (
+                Secret::new(inside.to_owned()),
+                format!("{origin}: the field credentials.privateKey"),
+            ),
+            (None, None) => {
+                return Err(refuse("the field credentials.privateKey is missing".to_owned()).hint(
+                    "name the private key's file as well, or save the key together with it",
+                ));
+            }
+        };
+        let wrong_pem = || {
+            Failure::new(
+                FailureKind::File,
+                format!("{pem_origin} is not an RSA private key in PEM form"),
+            )
+            .hint("it begins with -----BEGIN PRIVATE KEY----- and is saved with its line ends")
+        };
+        let signer = EncodingKey::from_rsa_pem(pem.expose().as_bytes())
+            .map_err(|_may_quote_the_key| wrong_pem())?;
+        let token_endpoint = optional("tokenEndpoint")
+            .map(|text| safe_url(text, &format!("{origin}: credentials.tokenEndpoint")))
+            .transpose()?;
+        let found = Self {
+            kid: field("kid")?,
+            issuer: field("iss")?,
+            subject: field("sub")?,
+            audience: field("aud")?,
+            signer,
+            token_endpoint,
+            valid_until: value
+                .get("validUntil")
+                .and_then(Value::as_str)
+                .and_then(|text| text.parse().ok()),
+            notes: [key.note(), private_key.and_then(KeyText::note)]
+                .into_iter()
+                .flatten()
+                .collect(),
+        };
+        found.assertion(Timestamp::UNIX_EPOCH).map_err(|_cannot_sign| wrong_pem())?;
+        Ok(found)
+    }
+
+    /// The account's email, as the key states it.
+    pub fn account(&self) -> String {
+        clean(&self.issuer)
+    }
+
+    /// A signed JWT (RS512) that lives for one hour.
+    ///
+    /// # Errors
+    /// Signing failed.
+    pub fn assertion(&self, now: Timestamp) -> Result<Secret, Failure> {
+        let mut header = Header::new(Algorithm::RS512);
+        header.kid = Some(self.kid.clone());
+        let claims = serde_json::json!({
+            "iss": self.issuer,
+            "sub": self.subject,
+            "jti": uuid::Uuid::new_v4().to_string(),
+            "aud": self.audience,
+            "iat": now.as_second(),
+            "exp": now.as_second().saturating_add(3_600),
+        });
+        jsonwebtoken::encode(&header, &claims, &self.signer).map(Secret::new).map_err(
+            |_may_quote_the_key| {
+                Failure::new(FailureKind::SignedOut, "could not sign with the service-account key")
+            },
+        )
+    }
+}
+
+/// Reads a small secret file as text.
+///
+/// # Errors
+/// The file and the system's reason.
+pub fn read_file(path: &Path) -> Result<Secret, Failure> {
+    let name = clean(&path.display().to_string());
+    let refuse =
+        |what: String| Failure::new(FailureKind::File, format!("could not read {name}: {what}"));
+    let file = std::fs::File::open(path).map_err(|error| refuse(error.to_string()))?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(LARGEST_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| refuse(error.to_string()))?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(refuse("it is larger than 1 MiB".to_owned()));
+    }
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Secret::new(text.to_owned())),
+        Err(_) => Err(refuse("it is not UTF-8 text".to_owned())),
+    }
+}
+
+/// A warning if somebody besides the owner can read a secret file.
+pub fn readable_by_others(path: &Path) -> Option<String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+        if mode & 0o044 != 0 {
+            let name = clean(&path.display().to_string());
+            return Some(format!(
+                "{name} is readable by others (mode {mode:04o}): chmod 600 {name}"
+            ));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    None
+}

@@ -1,0 +1,282 @@
+//! Token sources against a token endpoint on loopback.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::clients::auth::key::KeyText;
+use crate::clients::auth::{SourceConfig, TokenSource};
+use crate::clients::http::Http;
+use crate::clients::scripted::{JSON, Server, answer};
+use crate::clients::ske::SkeClient;
+use crate::clock::Clock;
+use crate::domain::cluster::ClusterId;
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::fixtures::now;
+use crate::domain::rotation::Step;
+use crate::domain::secret::Secret;
+
+fn jwt(claims: &serde_json::Value) -> String {
+    let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    format!("{}.{}.c2ln", part(&serde_json::json!({"alg": "none"})), part(claims))
+}
+
+fn granted(token: &str) -> String {
+    let body = serde_json::json!({"access_token": token, "expires_in": 3600}).to_string();
+    answer("200 OK", JSON, &body)
+}
+
+fn key_json(endpoint: Option<&str>) -> serde_json::Value {
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    serde_json::json!({"id": "k", "validUntil": "2026-12-01T00:00:00Z", "credentials": {
+        "kid": "kid-1", "iss": "ops-sa@sa.stackit.cloud", "sub": "s", "aud": "a",
+        "privateKey": pair.serialize_pem(), "tokenEndpoint": endpoint}})
+}
+
+fn from_config(config: SourceConfig) -> Result<(TokenSource, Http, Clock), Failure> {
+    let clock = Clock::by_hand(now());
+    let http = Http::new(clock.clone(), None).unwrap();
+    let source = TokenSource::new(config, http.clone(), clock.clone())?;
+    Ok((source, http, clock))
+}
+
+fn inline(key: &serde_json::Value, token_url: Option<String>) -> SourceConfig {
+    let key = KeyText::Inline(Secret::new(key.to_string()));
+    SourceConfig::Key { key, private_key: None, token_url }
+}
+
+fn fixed(token: &str) -> SourceConfig {
+    SourceConfig::Token { secret: Secret::new(token.into()), origin: "STACKIT_ACCESS_TOKEN".into() }
+}
+
+fn refusal(config: SourceConfig) -> Failure {
+    from_config(config).err().unwrap()
+}
+
+#[tokio::test]
+async fn auth_02_an_ended_token_is_told_with_its_own_moment() {
+    let exp = now().as_second() - 60;
+    let token = jwt(&serde_json::json!({"email": "ops-sa@sa.stackit.cloud", "exp": exp}));
+    let (source, ..) = from_config(fixed(&token)).unwrap();
+    let failure = source.token().await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::SignedOut);
+    let ended = now().saturating_sub(jiff::SignedDuration::from_mins(1)).unwrap();
+    let ended = ended.strftime("%Y-%m-%d %H:%M:%S UTC");
+    assert_eq!(failure.message, format!("the token of ops-sa@sa.stackit.cloud ended at {ended}"));
+    assert!(failure.hint.unwrap().contains("STACKIT_ACCESS_TOKEN"));
+}
+
+#[tokio::test]
+async fn an_opaque_token_has_an_unknown_identity_and_works() {
+    let (source, ..) = from_config(fixed(" opaque \n")).unwrap();
+    assert_eq!(source.token().await.unwrap().expose(), "opaque");
+    let identity = source.identity();
+    assert_eq!((&*identity.who, identity.until, identity.renews), ("?", None, false));
+}
+
+#[tokio::test]
+async fn a_key_is_exchanged_as_rs512_and_renewed_a_minute_before_the_end() {
+    let server = Server::start(vec![granted("t1"), granted("t2")]).await;
+    let (source, _, clock) =
+        from_config(inline(&key_json(None), Some(server.base.clone()))).unwrap();
+    assert_eq!(source.token().await.unwrap().expose(), "t1");
+    clock.turn(Duration::from_secs(3_539));
+    assert_eq!(source.token().await.unwrap().expose(), "t1");
+    clock.turn(Duration::from_secs(1));
+    assert_eq!(source.token().await.unwrap().expose(), "t2");
+    assert_eq!(server.count(), 2);
+    let request = server.requests.lock().unwrap()[0].clone();
+    let (form, assertion) = request.rsplit_once("&assertion=").unwrap();
+    assert!(form.ends_with("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer"));
+    let header = jsonwebtoken::decode_header(assertion).unwrap();
+    assert_eq!(
+        (header.alg, header.kid.as_deref()),
+        (jsonwebtoken::Algorithm::RS512, Some("kid-1"))
+    );
+    let identity = source.identity();
+    assert_eq!((&*identity.who, identity.renews), ("ops-sa@sa.stackit.cloud", true));
+    assert!(source.notes().iter().any(|note| note.contains("key ends at 2026-12-01")));
+}
+
+#[tokio::test]
+async fn auth_03_fifty_reads_share_one_renewal() {
+    let endpoint = Server::start(vec![granted("t1"), granted("t2"), granted("t3")]).await;
+    let (source, ..) = from_config(inline(&key_json(None), Some(endpoint.base.clone()))).unwrap();
+    let first = source.token().await.unwrap();
+    let renewals = (0..50).map(|_| {
+        let (source, first) = (source.clone(), first.clone());
+        tokio::spawn(async move { source.renew(&first).await.unwrap() })
+    });
+    for renewal in renewals.collect::<Vec<_>>() {
+        assert_eq!(renewal.await.unwrap().expose(), "t2");
+    }
+    assert_eq!(endpoint.count(), 2);
+}
+
+#[tokio::test]
+async fn auth_04_a_refused_fresh_token_is_renewed_once_then_signed_out() {
+    let endpoint = Server::start(vec![granted("t1"), granted("t2"), granted("t3")]).await;
+    let api = Server::start(vec![answer("401 Unauthorized", "", "{}")]).await;
+    let (source, http, _) =
+        from_config(inline(&key_json(None), Some(endpoint.base.clone()))).unwrap();
+    let client = SkeClient::new(&api.base, http, source).unwrap();
+    let scope = ClusterId::new("p", "eu01", "x").scope;
+    assert_eq!(client.list(&scope).await.unwrap_err().kind, FailureKind::SignedOut);
+    assert_eq!((endpoint.count(), api.count()), (2, 2));
+    assert_eq!(client.list(&scope).await.unwrap_err().kind, FailureKind::SignedOut);
+    assert_eq!((endpoint.count(), api.count()), (2, 3));
+}
+
+#[tokio::test]
+async fn auth_05_a_key_unknown_to_its_own_endpoint_is_tried_at_the_default_once() {
+    let body = r#"{"error":{"code":400,"message":"Key with kid kid-1 was not found","status":"Bad Request"}}"#;
+    let own = Server::start(vec![answer("400 Bad Request", JSON, body)]).await;
+    let default = Server::start(vec![granted("t1"), granted("t2")]).await;
+    let clock = Clock::by_hand(now());
+    let http = Http::new(clock.clone(), None).unwrap();
+    let config = inline(&key_json(Some(&own.base)), None);
+    let source =
+        TokenSource::with_default_endpoint(config, http, clock.clone(), &default.base).unwrap();
+    assert_eq!(source.token().await.unwrap().expose(), "t1");
+    assert!(source.notes().iter().any(|note| note.contains("does not know the key")));
+    clock.turn(Duration::from_hours(1));
+    assert_eq!(source.token().await.unwrap().expose(), "t2");
+    assert_eq!((own.count(), default.count()), (1, 2));
+}
+
+#[tokio::test]
+async fn auth_06_a_failing_endpoint_does_not_end_a_token_that_still_works() {
+    let down = answer("503 Unavailable", "", "");
+    let server = Server::start(vec![granted("t1"), down]).await;
+    let (source, _, clock) =
+        from_config(inline(&key_json(None), Some(server.base.clone()))).unwrap();
+    source.token().await.unwrap();
+    clock.turn(Duration::from_secs(3_550));
+    assert_eq!(source.token().await.unwrap().expose(), "t1");
+    assert!(source.notes().iter().any(|note| note.contains("ends within 5 minutes")));
+    clock.turn(Duration::from_mins(1));
+    assert_eq!(source.token().await.unwrap_err().kind, FailureKind::Server);
+}
+
+#[test]
+fn auth_07_a_broken_key_names_file_field_and_remedy_and_shows_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key.json");
+    let read = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        let key = KeyText::Path(path.clone());
+        from_config(SourceConfig::Key { key, private_key: None, token_url: None })
+    };
+    let mut wrong_pem = key_json(None);
+    wrong_pem["credentials"]["privateKey"] = "canary-pem".into();
+    let mut no_kid = key_json(None);
+    no_kid["credentials"]["kid"] = "".into();
+    let cases = [
+        ("{\"canary\": canary", "not JSON at line 1"),
+        (&*wrong_pem.to_string(), "credentials.privateKey is not an RSA private key"),
+        (&*no_kid.to_string(), "credentials.kid is missing"),
+    ];
+    for (text, expected) in cases {
+        let failure = read(text).err().unwrap();
+        assert!(failure.message.contains("key.json") && failure.hint.is_some(), "{failure}");
+        assert!(failure.message.contains(expected), "{failure}");
+        assert!(!format!("{failure:?}").contains("canary"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (good, mode) = (key_json(None).to_string(), std::fs::Permissions::from_mode);
+        std::fs::set_permissions(&path, mode(0o644)).unwrap();
+        let notes = read(&good).unwrap().0.notes();
+        assert!(notes.iter().any(|note| note.contains("mode 0644): chmod 600")), "{notes:?}");
+        std::fs::set_permissions(&path, mode(0o600)).unwrap();
+        assert!(!read(&good).unwrap().0.notes().iter().any(|note| note.contains("chmod")));
+    }
+}
+
+#[tokio::test]
+async fn auth_08_a_clock_that_is_off_is_said_when_the_endpoint_refuses() {
+    let date = httpdate::fmt_http_date((now() + Duration::from_mins(10)).into());
+    let body = r#"{"error":{"code":400,"message":"invalid assertion","status":"Bad Request"}}"#;
+    let server =
+        Server::start(vec![answer("400 Bad Request", &format!("Date: {date}\r\n"), body)]).await;
+    let (source, ..) = from_config(inline(&key_json(None), Some(server.base.clone()))).unwrap();
+    let failure = source.token().await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::SignedOut);
+    assert!(failure.message.contains("invalid assertion"), "{failure}");
+    assert!(failure.message.contains("clock is about 10 min behind the server's"), "{failure}");
+}
+
+#[tokio::test]
+async fn auth_10_tokens_that_no_header_can_carry_are_refused() {
+    for (token, expected) in
+        [("canary\nb", "line breaks"), ("canary\u{7}", "cannot carry"), (" ", "empty")]
+    {
+        let failure = refusal(fixed(token));
+        assert!(failure.message.contains(expected), "{failure}");
+        assert!(!format!("{failure:?}").contains("canary"));
+    }
+}
+
+#[tokio::test]
+async fn a_token_file_is_read_again_when_it_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "one\n").unwrap();
+    let (source, ..) = from_config(SourceConfig::File { path: path.clone() }).unwrap();
+    let first = source.token().await.unwrap();
+    assert_eq!(source.renew(&first).await.unwrap_err().kind, FailureKind::SignedOut);
+    std::fs::write(&path, "two\n").unwrap();
+    assert_eq!(source.renew(&first).await.unwrap().expose(), "two");
+    assert!(!format!("{source:?}").contains("two"));
+}
+
+#[tokio::test]
+async fn auth_03_fifty_reads_with_an_ended_token_all_go_on_after_one_renewal() {
+    let api = axum::Router::new().fallback(|headers: axum::http::HeaderMap| async move {
+        let renewed = headers.get("authorization").is_some_and(|value| value == "Bearer t2");
+        let status = if renewed { 200 } else { 401 };
+        (axum::http::StatusCode::from_u16(status).unwrap(), "{}")
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, api).await });
+    let endpoint = Server::start(vec![granted("t1"), granted("t2"), granted("t3")]).await;
+    let (source, http, _) =
+        from_config(inline(&key_json(None), Some(endpoint.base.clone()))).unwrap();
+    let client = SkeClient::new(&base, http, source).unwrap();
+    let reads = (0..50).map(|number| {
+        let client = client.clone();
+        let scope = ClusterId::new(&format!("p{number}"), "eu01", "x").scope;
+        tokio::spawn(async move { client.list(&scope).await })
+    });
+    for read in reads.collect::<Vec<_>>() {
+        read.await.unwrap().unwrap();
+    }
+    assert_eq!(endpoint.count(), 2);
+}
+
+#[tokio::test]
+async fn a_post_answered_401_is_repeated_once_with_a_renewed_token() {
+    let endpoint = Server::start(vec![granted("t1"), granted("t2")]).await;
+    let accepted = answer("202 Accepted", "x-trace-id: t7\r\n", "{}");
+    let api = Server::start(vec![answer("401 Unauthorized", "", "{}"), accepted]).await;
+    let (source, http, _) =
+        from_config(inline(&key_json(None), Some(endpoint.base.clone()))).unwrap();
+    let client = SkeClient::new(&api.base, http, source).unwrap();
+    let trace = client.rotate(&ClusterId::new("p", "eu01", "x"), Step::Start).await.unwrap();
+    assert_eq!((trace.as_deref(), endpoint.count(), api.count()), (Some("t7"), 2, 2));
+}
+
+#[tokio::test]
+async fn a_post_without_a_token_certainly_did_nothing() {
+    let endpoint = Server::start(vec![answer("503 Unavailable", "", "")]).await;
+    let api = Server::start(vec![answer("202 Accepted", "", "{}")]).await;
+    let (source, http, _) =
+        from_config(inline(&key_json(None), Some(endpoint.base.clone()))).unwrap();
+    let client = SkeClient::new(&api.base, http, source).unwrap();
+    let failure = client.rotate(&ClusterId::new("p", "eu01", "x"), Step::Start).await.unwrap_err();
+    assert!(!failure.leaves_outcome_unknown(), "{failure:?}");
+    assert_eq!(api.count(), 0);
+}

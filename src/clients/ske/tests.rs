@@ -1,0 +1,263 @@
+//! The client against servers on loopback that misbehave on purpose.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+
+use crate::clients::auth::{SourceConfig, TokenSource};
+use crate::clients::http::Http;
+use crate::clients::scripted::{JSON, Server, answer};
+use crate::clients::ske::SkeClient;
+use crate::clock::Clock;
+use crate::domain::cluster::{ClusterId, Region, Scope};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::fixtures::now;
+use crate::domain::lifetime::Lifetime;
+use crate::domain::rotation::Step;
+use crate::domain::secret::Secret;
+
+const CANARY: &str = "canary-secret-token";
+
+fn client(base: &str) -> (SkeClient, Http, Clock) {
+    let clock = Clock::by_hand(now());
+    let http = Http::new(clock.clone(), None).unwrap();
+    let tokens = TokenSource::new(
+        SourceConfig::Token { secret: Secret::new(CANARY.into()), origin: "TEST".into() },
+        http.clone(),
+        clock.clone(),
+    )
+    .unwrap();
+    (SkeClient::new(base, http.clone(), tokens).unwrap(), http, clock)
+}
+
+fn id() -> ClusterId {
+    ClusterId::new("p", "eu01", "shop")
+}
+
+fn scope() -> Scope {
+    id().scope
+}
+
+async fn list_failure(answer: String) -> Failure {
+    let server = Server::start(vec![answer]).await;
+    let failure = client(&server.base).0.list(&scope()).await.unwrap_err();
+    assert!(!format!("{failure:?} {failure}").contains(CANARY));
+    failure
+}
+
+#[tokio::test]
+async fn a_list_is_read_with_token_path_and_skew() {
+    let date = now().saturating_add(jiff::SignedDuration::from_secs(90)).unwrap();
+    let date = httpdate::fmt_http_date(date.into());
+    let headers = format!("{JSON}Date: {date}\r\n");
+    let server =
+        Server::start(vec![answer("200 OK", &headers, r#"{"items":[{"name":"a"}]}"#)]).await;
+    let listing = client(&server.base).0.list(&scope()).await.unwrap();
+    assert_eq!((listing.clusters.len(), listing.skipped, listing.skew.as_secs()), (1, 0, 90));
+    let request = server.requests.lock().unwrap()[0].to_lowercase();
+    assert!(request.starts_with("get /v2/projects/p/regions/eu01/clusters http/1.1"));
+    assert!(request.contains(&format!("authorization: bearer {CANARY}")));
+}
+
+#[tokio::test]
+async fn api_01_03_statuses_of_a_list_become_kinds_and_hints() {
+    let body = r#"{"code":"Unimplemented","message":"unknown region","details":""}"#;
+    let failure = list_failure(answer("501 Not Implemented", "x-trace-id: t1\r\n", body)).await;
+    assert_eq!(failure.kind, FailureKind::NotOffered);
+    assert_eq!(
+        (failure.code.as_deref(), failure.trace.as_deref()),
+        (Some("Unimplemented"), Some("t1"))
+    );
+    let failure = list_failure(answer("403 Forbidden", "", "{}")).await;
+    assert!(
+        failure.kind == FailureKind::Forbidden
+            && failure.hint.unwrap().contains("ske.cluster.list")
+    );
+    let failure = list_failure(answer("404 Not Found", "", "{}")).await;
+    assert!(
+        failure.kind == FailureKind::NotFound && failure.hint.unwrap().contains("not be enabled")
+    );
+}
+
+#[tokio::test]
+async fn api_04_a_plain_text_503_keeps_its_words() {
+    let failure =
+        list_failure(answer("503 Unavailable", "", "upstream connect error\u{1b}[2J")).await;
+    assert_eq!(failure.kind, FailureKind::Server);
+    assert!(failure.message.contains("upstream connect error␛[2J (HTTP 503)"), "{failure}");
+}
+
+#[tokio::test]
+async fn api_05_a_login_page_is_named_and_never_drawn() {
+    let page = "<html>log in here</html>";
+    let failure =
+        list_failure(answer("200 OK", "Content-Type: text/html; charset=x\r\n", page)).await;
+    assert_eq!(failure.kind, FailureKind::Format);
+    assert!(failure.message.contains("not JSON (text/html from a proxy?)"));
+    assert!(!failure.message.contains("log in"));
+}
+
+#[tokio::test]
+async fn api_06_a_cut_body_names_the_bytes_received() {
+    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"items\":[".to_owned();
+    let failure = list_failure(cut).await;
+    assert_eq!(failure.kind, FailureKind::Format);
+    assert!(failure.message.contains("10 bytes received of 100"), "{failure}");
+}
+
+#[tokio::test]
+async fn api_08_a_large_body_is_refused_at_the_limit() {
+    let announced = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{{", 70 * 1024 * 1024);
+    let failure = list_failure(announced).await;
+    assert_eq!(failure.kind, FailureKind::TooLarge);
+    assert!(failure.message.contains("64 MiB"));
+    let unannounced =
+        format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", " ".repeat(1_100_000));
+    let server = Server::start(vec![unannounced]).await;
+    let failure = client(&server.base).0.get(&id()).await.unwrap_err();
+    assert!(failure.kind == FailureKind::TooLarge && failure.message.contains("1 MiB"));
+}
+
+#[tokio::test]
+async fn api_09_after_a_429_nothing_is_sent_to_host_and_region_until_the_moment() {
+    let date = httpdate::fmt_http_date((now() + Duration::from_secs(30)).into());
+    for wait in ["30".to_owned(), date] {
+        let limited = answer("429 Too Many", &format!("Retry-After: {wait}\r\n"), "{}");
+        let good = answer("200 OK", JSON, "{}");
+        let server = Server::start(vec![limited, good]).await;
+        let (client, _, clock) = client(&server.base);
+        let moment = Some(now() + Duration::from_secs(30));
+        assert_eq!(client.list(&scope()).await.unwrap_err().retry_at, moment);
+        clock.turn(Duration::from_secs(29));
+        let failure = client.rotate(&id(), Step::Start).await.unwrap_err();
+        assert_eq!((failure.kind, failure.retry_at), (FailureKind::RateLimited, moment));
+        assert!(!failure.leaves_outcome_unknown());
+        assert_eq!(server.count(), 1);
+        client.provider_options(&Region::new("eu02")).await.unwrap();
+        clock.turn(Duration::from_secs(1));
+        client.list(&scope()).await.unwrap();
+        assert_eq!(server.count(), 3);
+    }
+}
+
+#[tokio::test]
+async fn api_09_a_retrying_read_waits_as_told_and_goes_on() {
+    let limited = answer("429 Too Many", "Retry-After: 30\r\n", "{}");
+    let server = Server::start(vec![limited, answer("200 OK", JSON, "{}")]).await;
+    let (client, http, clock) = client(&server.base);
+    let client = client.with_retries(true);
+    let reading = tokio::spawn(async move { client.list(&scope()).await });
+    while http.waiting() == 0 {
+        tokio::task::yield_now().await;
+    }
+    clock.turn(Duration::from_secs(29));
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((server.count(), http.waiting()), (1, 1));
+    clock.turn(Duration::from_secs(1));
+    assert!(reading.await.unwrap().is_ok());
+    assert_eq!((server.count(), http.waiting()), (2, 0));
+}
+
+#[tokio::test]
+async fn api_04_a_retrying_read_gives_up_after_four_retries() {
+    let server = Server::start(vec![answer("503 Unavailable", "Retry-After: 10\r\n", "")]).await;
+    let (client, http, clock) = client(&server.base);
+    let client = client.with_retries(true);
+    let reading = tokio::spawn(async move { client.list(&scope()).await });
+    for _ in 0..4 {
+        while http.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        clock.turn(Duration::from_secs(10));
+        while http.waiting() == 1 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(reading.await.unwrap().unwrap_err().kind, FailureKind::Server);
+    assert_eq!(server.count(), 5);
+}
+
+#[tokio::test]
+async fn api_10_a_silent_server_ends_in_a_time_out() {
+    let server = Server::start(vec![String::new()]).await;
+    let (client, _, clock) = client(&server.base);
+    let reading = tokio::spawn(async move { client.list(&scope()).await });
+    while server.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    clock.turn(Duration::from_secs(15));
+    let failure = reading.await.unwrap().unwrap_err();
+    assert_eq!(failure.kind, FailureKind::TimedOut);
+    assert!(failure.message.contains("did not answer within 15 s"));
+}
+
+#[tokio::test]
+async fn api_12_a_post_is_sent_once_although_the_connection_breaks() {
+    let server = Server::start(vec!["reset".into()]).await;
+    let (client, ..) = client(&server.base);
+    let failure = client.with_retries(true).rotate(&id(), Step::Start).await.unwrap_err();
+    assert!(failure.leaves_outcome_unknown(), "{failure:?}");
+    assert_eq!(server.count(), 1);
+}
+
+#[tokio::test]
+async fn api_13_a_post_that_finds_no_connection_certainly_did_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let (client, ..) = client(&base);
+    let failure = client.rotate(&id(), Step::Complete).await.unwrap_err();
+    assert!(!failure.leaves_outcome_unknown());
+    assert!(failure.message.contains("nothing was sent"));
+    assert_eq!(client.list(&scope()).await.unwrap_err().kind, FailureKind::Unreachable);
+}
+
+#[tokio::test]
+async fn api_15_a_refused_start_keeps_text_code_and_trace() {
+    let body = r#"{"code":"FailedPrecondition","message":"phase is not 'Completed'","details":""}"#;
+    let server = Server::start(vec![answer("400 Bad Request", "x-trace-id: t9\r\n", body)]).await;
+    let failure = client(&server.base).0.rotate(&id(), Step::Start).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Refused);
+    let text = failure.full_text();
+    assert!(text.contains("phase is not 'Completed'") && text.contains("FailedPrecondition"));
+    assert!(text.contains("t9") && !failure.leaves_outcome_unknown());
+}
+
+#[tokio::test]
+async fn api_24_a_redirect_is_not_followed_and_the_token_stays() {
+    let other = Server::start(vec![answer("200 OK", JSON, "{}")]).await;
+    let to = format!("Location: {}/v2?secret=1\r\n", other.base.replace("127.0.0.1", "localhost"));
+    let failure = list_failure(answer("307 Temporary Redirect", &to, "")).await;
+    assert_eq!(failure.kind, FailureKind::Refused);
+    assert!(failure.message.contains("redirects to http://localhost"), "{failure}");
+    assert!(!failure.message.contains("secret=1"));
+    assert_eq!(other.count(), 0);
+}
+
+#[tokio::test]
+async fn host_04_a_kubeconfig_is_handed_out_without_showing() {
+    let body = r#"{"kubeconfig":"canary-kubeconfig","expirationTimestamp":"2026-11-24T16:00:00Z"}"#;
+    let server = Server::start(vec![answer("200 OK", JSON, body)]).await;
+    let (client, http, _) = client(&server.base);
+    let issued = client.issue(&id(), Lifetime::MIN).await.unwrap();
+    assert_eq!(issued.kubeconfig.expose(), "canary-kubeconfig");
+    assert_eq!(issued.expires, "2026-11-24T16:00:00Z".parse::<Timestamp>().ok());
+    assert!(server.requests.lock().unwrap()[0].ends_with(r#"{"expirationSeconds":"3600"}"#));
+    let shown = format!("{issued:?} {client:?} {http:?} {:?}", client.tokens);
+    assert!(!shown.contains("canary"), "{shown}");
+}
+
+#[test]
+fn addresses_that_would_leak_the_token_are_refused() {
+    let (good, http, _) = client("http://127.0.0.1:1");
+    for base in ["http://ske.example", "ftp://127.0.0.1", "nonsense", "https://a:b@ske.example"] {
+        assert!(SkeClient::new(base, http.clone(), good.tokens.clone()).is_err(), "{base}");
+    }
+    assert!(SkeClient::new("https://ske.example/x/", http, good.tokens.clone()).is_ok());
+    let url = good.url(&["clusters", "a/../b?c"]).unwrap();
+    assert_eq!(url.path(), "/clusters/a%2F..%2Fb%3Fc");
+    assert!(good.url(&["clusters", ".."]).is_err());
+}

@@ -1,0 +1,199 @@
+//! Floor 4: the event loop. It owns the clock, the tasks, the terminal and the signals, and turns
+//! results into messages; it decides nothing.
+
+pub mod clipboard;
+pub mod perform;
+pub mod signals;
+pub mod terminal;
+
+use std::io;
+use std::time::Duration;
+
+use crossterm::event::{Event, KeyEventKind};
+use futures_util::{FutureExt, Stream, StreamExt};
+use ratatui::backend::Backend;
+use ratatui::buffer::Buffer;
+use tokio::sync::mpsc;
+
+use crate::app::effect::Effect;
+use crate::app::message::{Message, Now};
+use crate::app::state::State;
+use crate::app::update::{begin, next_wake, update};
+use crate::clock::Clock;
+use crate::domain::secret::Secret;
+use crate::runtime::perform::{Incoming, Performer};
+use crate::runtime::terminal::Surface;
+
+/// What a backend says when the terminal is gone.
+type Gone<S> = <<S as Surface>::Backend as Backend>::Error;
+
+/// Most things that are taken in before a frame is drawn.
+const DRAIN_LIMIT: usize = 512;
+/// How long the end waits for a request that was sent.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+
+/// Runs until the user leaves or the terminal is gone; gives back what is to be printed afterwards.
+///
+/// # Errors
+/// The terminal cannot be drawn on any more.
+pub async fn run<S, I>(
+    mut state: State,
+    surface: &mut S,
+    mut input: I,
+    performer: &Performer,
+    mut incoming: mpsc::UnboundedReceiver<Incoming>,
+    clock: &Clock,
+) -> io::Result<Vec<Secret>>
+where
+    S: Surface,
+    Gone<S>: std::error::Error + Send + Sync + 'static,
+    I: Stream<Item = io::Result<Event>> + Unpin,
+{
+    let mut drawn = Drawn::default();
+    let size = surface.terminal().size().map_err(io::Error::other)?;
+    state.size = (size.width, size.height);
+    drawn.draw(&mut state, surface)?;
+    let first = begin(&mut state);
+    if let Some(end) = perform_all(first, surface, performer, &mut drawn)? {
+        return Ok(end);
+    }
+    loop {
+        let wake = next_wake(&state);
+        let mut taken = Vec::new();
+        tokio::select! {
+            biased;
+            Some(next) = incoming.recv() => taken.push(next),
+            event = input.next() => match event {
+                Some(Ok(event)) => taken.extend(translate(event)),
+                // A dead terminal ends the program; nothing spins on it.
+                Some(Err(_)) | None => taken.push(Incoming::Message(Message::Terminated)),
+            },
+            () = wait(clock, wake) => taken.push(Incoming::Message(Message::Ticked)),
+        }
+        while taken.len() < DRAIN_LIMIT {
+            let next = incoming.try_recv().ok().map(|next| vec![next]).or_else(|| {
+                match input.next().now_or_never() {
+                    Some(Some(Ok(event))) => Some(translate(event).into_iter().collect()),
+                    Some(Some(Err(_)) | None) | None => None,
+                }
+            });
+            match next {
+                Some(more) => taken.extend(more),
+                None => break,
+            }
+        }
+        for next in taken {
+            let (message, settles) = match next {
+                Incoming::Message(message) => (message, false),
+                Incoming::Settled(message) => (message, true),
+                Incoming::Send(sequence) => {
+                    surface.send(&sequence)?;
+                    continue;
+                }
+            };
+            let now = Now { wall: clock.now(), steady: clock.steady() };
+            let effects = update(&mut state, now, message);
+            let end = perform_all(effects, surface, performer, &mut drawn)?;
+            if settles {
+                performer.settle();
+            }
+            if let Some(end) = end {
+                performer.finish_writes(LAST_WAIT).await;
+                while let Ok(next) = incoming.try_recv() {
+                    if let Incoming::Send(sequence) = next {
+                        surface.send(&sequence)?;
+                    }
+                }
+                return Ok(end);
+            }
+        }
+        drawn.draw(&mut state, surface)?;
+    }
+}
+
+async fn wait(clock: &Clock, until: Option<Duration>) {
+    match until {
+        Some(until) => clock.sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn translate(event: Event) -> Option<Incoming> {
+    let message = match event {
+        Event::Key(key) if key.kind == KeyEventKind::Release => return None,
+        Event::Key(key) => Message::Key(key),
+        Event::Paste(text) => Message::Pasted(text),
+        Event::Mouse(mouse) => Message::Mouse(mouse),
+        Event::Resize(columns, rows) => Message::Resized(columns, rows),
+        Event::FocusGained | Event::FocusLost => return None,
+    };
+    Some(Incoming::Message(message))
+}
+
+/// Carries effects out: what concerns the terminal here, the rest in tasks. Gives back what is to be
+/// printed when the program ends.
+fn perform_all<S: Surface>(
+    effects: Vec<Effect>,
+    surface: &mut S,
+    performer: &Performer,
+    drawn: &mut Drawn,
+) -> io::Result<Option<Vec<Secret>>>
+where
+    Gone<S>: std::error::Error + Send + Sync + 'static,
+{
+    for effect in effects {
+        match effect {
+            Effect::Quit { print } => return Ok(Some(print)),
+            Effect::Mouse(on) => surface.mouse(on)?,
+            Effect::Bell => surface.send("\u{7}")?,
+            Effect::Redraw => {
+                surface.terminal().clear().map_err(io::Error::other)?;
+                drawn.last = None;
+            }
+            Effect::Suspend => {
+                surface.suspend()?;
+                drawn.last = None;
+                performer.tell(Message::Resumed);
+            }
+            other => performer.perform(other),
+        }
+    }
+    Ok(None)
+}
+
+/// What was drawn last. A frame that would look the same is not written at all.
+#[derive(Default)]
+struct Drawn {
+    last: Option<Buffer>,
+}
+
+impl Drawn {
+    fn draw<S: Surface>(&mut self, state: &mut State, surface: &mut S) -> io::Result<()>
+    where
+        Gone<S>: std::error::Error + Send + Sync + 'static,
+    {
+        let terminal = surface.terminal();
+        terminal.autoresize().map_err(io::Error::other)?;
+        let metrics = {
+            let mut frame = terminal.get_frame();
+            crate::ui::view(state, &mut frame)
+        };
+        if metrics != state.metrics {
+            state.metrics = metrics;
+        }
+        let terminal = surface.terminal();
+        let same = self.last.as_ref() == Some(terminal.current_buffer_mut());
+        if same {
+            terminal.current_buffer_mut().reset();
+            return Ok(());
+        }
+        self.last = Some(terminal.current_buffer_mut().clone());
+        surface.begin_frame()?;
+        let terminal = surface.terminal();
+        terminal.flush().map_err(io::Error::other)?;
+        terminal.hide_cursor().map_err(io::Error::other)?;
+        terminal.swap_buffers();
+        terminal.backend_mut().flush().map_err(io::Error::other)?;
+        surface.end_frame()
+    }
+}

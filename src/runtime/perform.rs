@@ -1,0 +1,351 @@
+//! Carries effects out: one match, one task each, every result a message. The only place that awaits a client.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::app::effect::{Effect, Kept};
+use crate::app::message::{Issued, Listing, Message, RotateOutcome};
+use crate::app::update::is_material;
+use crate::clients::auth::TokenSource;
+use crate::clients::projects::ProjectsClient;
+use crate::clients::ske::SkeClient;
+use crate::clock::Clock;
+use crate::domain::action::Action;
+use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::kubeconfig::{Destination, Fresh, Kind};
+use crate::domain::lifetime::Lifetime;
+use crate::domain::record::Record;
+use crate::domain::rotation::Step;
+use crate::runtime::clipboard::Clipboard;
+use crate::store::journal::Journal;
+use crate::store::kubeconfigs::Kubeconfigs;
+use crate::store::memory::{self, Memory};
+
+/// What comes to the loop beside keys and time.
+#[derive(Debug)]
+pub enum Incoming {
+    /// Something happened.
+    Message(Message),
+    /// A task ended with this; the loop counts it off after taking it in.
+    Settled(Message),
+    /// An escape sequence to be sent between frames.
+    Send(String),
+}
+
+/// What effects are carried out with.
+pub struct Tools {
+    /// Time.
+    pub clock: Clock,
+    /// The SKE API.
+    pub ske: SkeClient,
+    /// Who we are.
+    pub tokens: TokenSource,
+    /// Names of projects, where a resource manager is known.
+    pub projects: Option<ProjectsClient>,
+    /// The user's kubeconfigs.
+    pub kubeconfigs: Kubeconfigs,
+    /// The journal; `None` where nothing can be kept.
+    pub journal: Option<Journal>,
+    /// Folder of what is kept between runs; `None` where nothing can be kept.
+    pub state_folder: Option<PathBuf>,
+    /// The clipboard.
+    pub clipboard: Clipboard,
+    /// Whether nothing may be sent that changes something, and nothing written for the user.
+    pub read_only: bool,
+    /// Lists and reads under way at once, at most.
+    pub concurrency: usize,
+}
+
+/// Carries effects out. Clones share the tasks.
+#[derive(Clone)]
+pub struct Performer(Arc<Inner>);
+
+struct Inner {
+    tools: Tools,
+    reads: Semaphore,
+    sender: UnboundedSender<Incoming>,
+    in_flight: AtomicUsize,
+    writes: AtomicUsize,
+    write_ended: Notify,
+    broken_memory: AtomicBool,
+}
+
+impl Performer {
+    /// A performer that sends results to `sender`.
+    pub fn new(tools: Tools, sender: UnboundedSender<Incoming>) -> Self {
+        let reads = Semaphore::new(tools.concurrency.max(1));
+        Self(Arc::new(Inner {
+            tools,
+            reads,
+            sender,
+            in_flight: AtomicUsize::new(0),
+            writes: AtomicUsize::new(0),
+            write_ended: Notify::new(),
+            broken_memory: AtomicBool::new(false),
+        }))
+    }
+
+    /// Tasks whose result the loop has not taken in yet.
+    pub fn in_flight(&self) -> usize {
+        self.0.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// The loop took a task's result in.
+    pub fn settle(&self) {
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Sends a message to the loop.
+    pub fn tell(&self, message: Message) {
+        drop(self.0.sender.send(Incoming::Message(message)));
+    }
+
+    /// Waits for requests that were sent and files that are being written, at most `limit`.
+    pub async fn finish_writes(&self, limit: Duration) {
+        let ended = async {
+            loop {
+                let notified = self.0.write_ended.notified();
+                if self.0.writes.load(Ordering::SeqCst) == 0 {
+                    return;
+                }
+                notified.await;
+            }
+        };
+        let _in_time = self.0.tools.clock.timeout(limit, ended).await;
+    }
+
+    /// Carries one effect out in a task of its own.
+    pub fn perform(&self, effect: Effect) {
+        let is_write = matches!(
+            effect,
+            Effect::Rotate { .. }
+                | Effect::Act { .. }
+                | Effect::Issue { .. }
+                | Effect::Save { .. }
+                | Effect::Journal(_)
+                | Effect::Remember(_)
+                | Effect::ClearClipboard
+        );
+        self.0.in_flight.fetch_add(1, Ordering::SeqCst);
+        if is_write {
+            self.0.writes.fetch_add(1, Ordering::SeqCst);
+        }
+        let this = self.clone();
+        tokio::spawn(async move {
+            // A task of its own, so that a defect in it becomes a message instead of silence.
+            let performer = this.clone();
+            let result = tokio::spawn(async move { performer.carry_out(effect).await }).await;
+            let message = result.unwrap_or_else(|_panic| {
+                Some(Message::TaskFailed(
+                    Failure::new(FailureKind::Bug, "a task of skeys broke; the rest goes on")
+                        .hint("Press r to read again; the report is in the state folder"),
+                ))
+            });
+            if is_write {
+                this.0.writes.fetch_sub(1, Ordering::SeqCst);
+                this.0.write_ended.notify_waiters();
+            }
+            match message {
+                Some(message) => drop(this.0.sender.send(Incoming::Settled(message))),
+                None => this.settle(),
+            }
+        });
+    }
+
+    async fn carry_out(&self, effect: Effect) -> Option<Message> {
+        let tools = &self.0.tools;
+        match effect {
+            Effect::Identify => {
+                // Makes the first token, so that the name is known; a failure shows at the first list.
+                drop(tools.tokens.token().await);
+                let identity = Box::new(tools.tokens.identity());
+                Some(Message::Identified { identity, notes: tools.tokens.notes() })
+            }
+            Effect::NameProjects(ids) => {
+                let client = tools.projects.as_ref()?;
+                let mut names = Vec::new();
+                for id in ids {
+                    let _permit = self.0.reads.acquire().await.ok()?;
+                    if let Ok(name) = client.name(&id).await {
+                        names.push((id, name));
+                    }
+                }
+                Some(Message::Named(names))
+            }
+            Effect::List { sequence, scope } => {
+                let _permit = self.0.reads.acquire().await.ok()?;
+                let result = tools.ske.list(&scope).await.map(|listing| Listing {
+                    clusters: listing.clusters,
+                    skipped: listing.skipped,
+                    skew: listing.skew,
+                });
+                Some(Message::Listed { sequence, scope, result })
+            }
+            Effect::Read { sequence, id } => {
+                let result =
+                    tools.ske.get(&id).await.map(|reading| (Box::new(reading.cluster), reading.skew));
+                Some(Message::Read { sequence, id, result })
+            }
+            Effect::Rotate { request, step, shown, intent } => {
+                let outcome = match self.intend(*intent).await {
+                    Ok(()) => self.rotate(&shown, step).await,
+                    Err(failure) => RotateOutcome::NotSent(failure),
+                };
+                Some(Message::Rotated { request, id: shown.id.clone(), outcome })
+            }
+            Effect::Act { request, id, action, intent } => {
+                let result = match self.intend(*intent).await {
+                    Ok(()) => match action {
+                        Action::WakeUp => tools.ske.wake_up(&id).await,
+                        Action::Reconcile => tools.ske.reconcile(&id).await,
+                        Action::Rotate(_) | Action::Issue => Ok(None),
+                    },
+                    Err(failure) => Err(failure),
+                };
+                Some(Message::Acted { request, id, action, result })
+            }
+            Effect::FindStaticTokens(id) => {
+                let kubeconfigs = tools.kubeconfigs.clone();
+                let (id, found) = blocking(move || {
+                    let found = kubeconfigs.static_tokens(&id);
+                    (id, found)
+                })
+                .await?;
+                Some(Message::StaticTokensFound(id, found))
+            }
+            Effect::Plan { sequence, destination, context } => {
+                let kubeconfigs = tools.kubeconfigs.clone();
+                let result = blocking(move || kubeconfigs.plan(&destination, &context)).await?;
+                Some(Message::Planned { sequence, result: result.map(Box::new) })
+            }
+            Effect::Issue { request, id, kind, lifetime, destination, intent } => {
+                let result = self.issue(&id, kind, lifetime, destination, *intent).await;
+                Some(Message::Issued { request, result })
+            }
+            Effect::Save { request, destination, fresh, options, fingerprint } => {
+                let result = match self.may_write() {
+                    Ok(()) => {
+                        tools
+                            .kubeconfigs
+                            .save(&destination, &fresh, &options, fingerprint.as_deref())
+                            .await
+                    }
+                    Err(failure) => Err(crate::domain::kubeconfig::NotSaved::Failed(failure)),
+                };
+                Some(Message::Saved { request, result })
+            }
+            Effect::CopySecret { what, text } => {
+                let result = tools.clipboard.copy(text.expose(), true).await;
+                Some(Message::Copied { what, secret: true, result })
+            }
+            Effect::CopyText { what, text } => {
+                let result = tools.clipboard.copy(&text, false).await;
+                Some(Message::Copied { what, secret: false, result })
+            }
+            Effect::ClearClipboard => {
+                let cleared = tools.clipboard.clear().await;
+                Some(Message::ClipboardCleared { cleared })
+            }
+            Effect::Journal(record) => self.write_journal(*record).await.err().map(Message::TaskFailed),
+            Effect::Remember(kept) => self.remember(*kept).await,
+            // The loop does these itself.
+            Effect::Mouse(_)
+            | Effect::Bell
+            | Effect::Redraw
+            | Effect::Suspend
+            | Effect::Quit { .. } => None,
+        }
+    }
+
+    fn may_write(&self) -> Result<(), Failure> {
+        if self.0.tools.read_only {
+            Err(Failure::new(FailureKind::NotPossible, "read-only mode; nothing was sent or written")
+                .hint("Start skeys without --read-only"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes the journal before anything is sent. An action that cannot be written down is still carried
+    /// out when the journal is absent by configuration, but not when writing it fails.
+    async fn intend(&self, intent: Record) -> Result<(), Failure> {
+        self.may_write()?;
+        self.write_journal(intent).await.map_err(|failure| {
+            Failure::new(failure.kind, format!("{}; nothing was sent", failure.message))
+                .hint(failure.hint.unwrap_or_else(|| "Free the journal's folder".to_owned()))
+        })
+    }
+
+    async fn write_journal(&self, record: Record) -> Result<(), Failure> {
+        let Some(journal) = self.0.tools.journal.clone() else { return Ok(()) };
+        blocking(move || journal.append(&record)).await.unwrap_or(Ok(()))
+    }
+
+    async fn rotate(&self, shown: &Cluster, step: Step) -> RotateOutcome {
+        let ske = &self.0.tools.ske;
+        let reading = match ske.get(&shown.id).await {
+            Ok(reading) => reading,
+            Err(failure) => return RotateOutcome::NotSent(failure),
+        };
+        if is_material(shown, &reading.cluster) {
+            return RotateOutcome::Changed(Box::new(reading.cluster));
+        }
+        match ske.rotate(&shown.id, step).await {
+            Ok(trace) => RotateOutcome::Accepted { trace, skew: reading.skew },
+            Err(failure) if failure.leaves_outcome_unknown() => {
+                RotateOutcome::Unknown(failure, reading.skew)
+            }
+            Err(failure) => RotateOutcome::Refused(failure),
+        }
+    }
+
+    async fn issue(
+        &self,
+        id: &ClusterId,
+        kind: Kind,
+        lifetime: Lifetime,
+        destination: Destination,
+        intent: Record,
+    ) -> Result<Issued, Failure> {
+        let tools = &self.0.tools;
+        // Refused before anything is asked for, if it could not be kept.
+        let kubeconfigs = tools.kubeconfigs.clone();
+        let context = id.name.to_string();
+        if let Some(plan) = blocking(move || kubeconfigs.plan(&destination, &context)).await {
+            plan?;
+        }
+        self.intend(intent).await?;
+        let issued = match kind {
+            Kind::Admin => tools.ske.issue(id, lifetime).await?,
+            Kind::Login => tools.ske.login_kubeconfig(id).await?,
+            Kind::Idp => tools.ske.idp_kubeconfig(id).await?,
+        };
+        let fresh = Fresh::read(kind, &issued.kubeconfig)?;
+        Ok(Issued { fresh: Box::new(fresh), expires: issued.expires })
+    }
+
+    async fn remember(&self, kept: Kept) -> Option<Message> {
+        let folder = self.0.tools.state_folder.clone()?;
+        let memory = Memory {
+            accesses: kept.accesses,
+            theme: kept.theme,
+            columns: kept.columns,
+            sort: kept.sort,
+            ..Memory::default()
+        };
+        let failure = blocking(move || memory::save(&folder, &memory)).await?.err()?;
+        // Said once: it is no reason to disturb an operator again and again.
+        let told = self.0.broken_memory.swap(true, Ordering::SeqCst);
+        (!told).then_some(Message::TaskFailed(failure))
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
+}

@@ -1,0 +1,190 @@
+//! The real terminal: raw mode and alternate screen, undone once and only once on every way out.
+
+use std::io::{self, Stdout, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{cursor, execute, queue};
+use ratatui::Terminal;
+use ratatui::backend::{Backend, CrosstermBackend};
+
+/// Where frames go: the terminal of a person, or the one of a test.
+pub trait Surface {
+    /// What ratatui draws on.
+    type Backend: Backend;
+
+    /// What ratatui draws on.
+    fn terminal(&mut self) -> &mut Terminal<Self::Backend>;
+
+    /// Called before a frame is written.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    fn begin_frame(&mut self) -> io::Result<()>;
+
+    /// Called after a frame was written.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    fn end_frame(&mut self) -> io::Result<()>;
+
+    /// Sends an escape sequence between frames.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    fn send(&mut self, sequence: &str) -> io::Result<()>;
+
+    /// Switches reporting of the mouse.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    fn mouse(&mut self, on: bool) -> io::Result<()>;
+
+    /// Goes to the background and comes back.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    fn suspend(&mut self) -> io::Result<()>;
+}
+
+/// Whether the terminal is in our hands. One flag for the loop, the panic hook and signals.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal of a person.
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+    mouse: bool,
+}
+
+impl Screen {
+    /// Takes the terminal: raw mode, alternate screen, bracketed paste.
+    ///
+    /// # Errors
+    /// The terminal refuses.
+    pub fn take() -> io::Result<Self> {
+        enter()?;
+        let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        Ok(Self { terminal, mouse: false })
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+fn enter() -> io::Result<()> {
+    enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)
+}
+
+/// Gives the terminal back. Does nothing if it is not ours; a dead terminal is no error here.
+pub fn restore() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        let mut out = io::stdout();
+        drop(queue!(
+            out,
+            EndSynchronizedUpdate,
+            DisableMouseCapture,
+            DisableBracketedPaste,
+            LeaveAlternateScreen,
+            cursor::Show
+        ));
+        drop(out.flush());
+        drop(disable_raw_mode());
+    }
+}
+
+impl Surface for Screen {
+    type Backend = CrosstermBackend<Stdout>;
+
+    fn terminal(&mut self) -> &mut Terminal<Self::Backend> {
+        &mut self.terminal
+    }
+
+    fn begin_frame(&mut self) -> io::Result<()> {
+        queue!(io::stdout(), BeginSynchronizedUpdate)
+    }
+
+    fn end_frame(&mut self) -> io::Result<()> {
+        execute!(io::stdout(), EndSynchronizedUpdate)
+    }
+
+    fn send(&mut self, sequence: &str) -> io::Result<()> {
+        let mut out = io::stdout();
+        out.write_all(sequence.as_bytes())?;
+        out.flush()
+    }
+
+    fn mouse(&mut self, on: bool) -> io::Result<()> {
+        self.mouse = on;
+        if on {
+            execute!(io::stdout(), EnableMouseCapture)
+        } else {
+            execute!(io::stdout(), DisableMouseCapture)
+        }
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        restore();
+        stop_here();
+        enter()?;
+        if self.mouse {
+            execute!(io::stdout(), EnableMouseCapture)?;
+        }
+        self.terminal.clear()
+    }
+}
+
+/// Stops the process group as Ctrl-Z does in a shell; returns after `fg`.
+#[cfg(unix)]
+fn stop_here() {
+    // The whole group, as the terminal would do it, so that a wrapping script stops too.
+    drop(rustix::process::kill_current_process_group(rustix::process::Signal::TSTP));
+}
+
+#[cfg(not(unix))]
+fn stop_here() {}
+
+/// Installs the panic hook: a panic of the loop restores the screen first, then says one sentence and where
+/// the report is; a panic in a task leaves the screen alone, since the loop goes on and tells it.
+pub fn install_panic_hook(report_folder: Option<PathBuf>) {
+    let main = std::thread::current().id();
+    std::panic::set_hook(Box::new(move |info| {
+        let report = report_folder.as_ref().and_then(|folder| write_report(folder, info));
+        if std::thread::current().id() == main {
+            restore();
+            let place = report
+                .map_or_else(String::new, |path| format!(" The report is {}.", path.display()));
+            let mut err = io::stderr();
+            drop(writeln!(
+                err,
+                "skeys stopped on a defect of its own; the terminal is restored.{place} \
+                 Rotations go on on the server; starting skeys again shows where they stand."
+            ));
+        }
+    }));
+}
+
+/// Writes place and message of a panic; the message comes from this program's own code.
+fn write_report(folder: &std::path::Path, info: &std::panic::PanicHookInfo<'_>) -> Option<PathBuf> {
+    std::fs::create_dir_all(folder).ok()?;
+    let path = folder.join("panic.txt");
+    let text = format!(
+        "skeys {}\n{}\n{}\n",
+        env!("CARGO_PKG_VERSION"),
+        info,
+        std::backtrace::Backtrace::force_capture()
+    );
+    crate::store::private_file::replace_quietly(&path, text.as_bytes()).ok()?;
+    Some(path)
+}

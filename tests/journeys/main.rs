@@ -1,0 +1,19 @@
+//! Whole journeys: keys in, screen out, real HTTP to the simulator, time turned by hand.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests say what went wrong by panicking, and wait for the machine in real milliseconds"
+)]
+
+mod support;
+
+mod clipboard;
+mod faults;
+mod hostile;
+mod identity;
+mod kubeconfig;
+mod outage;
+mod rotation;

@@ -1,0 +1,423 @@
+//! Drives the real loop: a person's keys, a screen to read, a clock to turn, the simulator behind it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use futures_util::Stream;
+use jiff::Timestamp;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use skeys::testing::app::effect::Kept;
+use skeys::testing::app::keymap::Keymap;
+use skeys::testing::app::message::Now;
+use skeys::testing::app::settings::Settings;
+use skeys::testing::app::state::State;
+use skeys::testing::clients::auth::{SourceConfig, TokenSource};
+use skeys::testing::clients::http::Http;
+use skeys::testing::clients::projects::ProjectsClient;
+use skeys::testing::clients::ske::SkeClient;
+use skeys::testing::clock::Clock;
+use skeys::testing::domain::cluster::{ProjectId, Region};
+use skeys::testing::domain::secret::Secret;
+use skeys::testing::runtime::clipboard::{Clipboard, Way};
+use skeys::testing::runtime::perform::{Incoming, Performer, Tools};
+use skeys::testing::runtime::terminal::Surface;
+use skeys::testing::simulator::scene::Scene;
+use skeys::testing::simulator::{Options, Simulator, serve};
+use skeys::testing::store::journal::Journal;
+use skeys::testing::store::kubeconfigs::Kubeconfigs;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// The moment at which every journey begins.
+pub fn start() -> Timestamp {
+    "2026-11-24T14:00:00Z".parse().unwrap()
+}
+
+/// A journey under way.
+pub struct Journey {
+    pub clock: Clock,
+    pub simulator: Simulator,
+    pub home: tempfile::TempDir,
+    pub sent: Arc<Mutex<Vec<String>>>,
+    performer: Performer,
+    keyboard: Keyboard,
+    screen: watch::Receiver<String>,
+    incoming: mpsc::UnboundedSender<Incoming>,
+    task: Option<JoinHandle<io::Result<Vec<Secret>>>>,
+}
+
+/// How a journey begins.
+pub struct Setting {
+    pub scene: String,
+    pub size: (u16, u16),
+    pub settings: Settings,
+    pub projects: Option<usize>,
+    pub regions: Vec<&'static str>,
+    pub token: Option<Secret>,
+    pub ways: Vec<Way>,
+    pub prepare: Box<dyn Fn(&Path)>,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            scene: SMALL.to_owned(),
+            size: (120, 40),
+            settings: Settings::defaults(),
+            projects: None,
+            regions: vec!["eu01"],
+            token: None,
+            ways: vec![Way::Terminal],
+            prepare: Box::new(|_home| {}),
+        }
+    }
+}
+
+/// One project, a cluster in every state that matters.
+pub const SMALL: &str = include_str!("small.toml");
+
+impl Journey {
+    /// Begins with the defaults.
+    pub async fn begin() -> Self {
+        Self::with(Setting::default()).await
+    }
+
+    /// Begins with a setting.
+    pub async fn with(setting: Setting) -> Self {
+        skeys::testing::clients::install_crypto();
+        let clock = Clock::by_hand(start());
+        let scene = Scene::parse(&setting.scene, "small.toml").unwrap();
+        let options =
+            Options { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
+        let simulator = serve(options, clock.clone()).await.unwrap();
+        let home = tempfile::tempdir().unwrap();
+        (setting.prepare)(home.path());
+        let exports: BTreeMap<_, _> = simulator.exports().into_iter().collect();
+        let http = Http::new(clock.clone(), None).unwrap();
+        let secret =
+            setting.token.unwrap_or_else(|| Secret::new(exports["STACKIT_ACCESS_TOKEN"].clone()));
+        let source =
+            SourceConfig::Token { secret, origin: "STACKIT_ACCESS_TOKEN".to_owned() };
+        let tokens = TokenSource::new(source, http.clone(), clock.clone()).unwrap();
+        let ske =
+            SkeClient::new(&exports["STACKIT_SKE_CUSTOM_ENDPOINT"], http.clone(), tokens.clone())
+                .unwrap();
+        let projects = ProjectsClient::new(
+            &exports["STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"],
+            http,
+            tokens.clone(),
+        )
+        .unwrap();
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let mut settings = setting.settings;
+        let wanted = setting.projects.unwrap_or(usize::MAX);
+        settings.projects = simulator
+            .projects()
+            .into_iter()
+            .take(wanted)
+            .map(|(id, _name)| (ProjectId::new(id), None))
+            .collect();
+        settings.regions = setting.regions.iter().map(Region::new).collect();
+        let tools = Tools {
+            clock: clock.clone(),
+            ske,
+            tokens,
+            projects: Some(projects),
+            kubeconfigs: Kubeconfigs::new(Some(home.path().to_owned()), None, clock.clone()),
+            journal: Some(Journal::open(home.path().join("state"))),
+            state_folder: Some(home.path().join("state")),
+            clipboard: Clipboard::new(setting.ways, clock.clone(), sender.clone()),
+            read_only: settings.read_only,
+            concurrency: 4,
+        };
+        let performer = Performer::new(tools, sender.clone());
+        let now = Now { wall: clock.now(), steady: clock.steady() };
+        let state = State::new(settings, Keymap::default(), Kept::default(), now, 7);
+        let (publish, screen) = watch::channel(String::new());
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let mut surface = TestSurface {
+            terminal: Terminal::new(TestBackend::new(setting.size.0, setting.size.1)).unwrap(),
+            publish,
+            sent: Arc::clone(&sent),
+        };
+        let keyboard = Keyboard::default();
+        let task = tokio::spawn({
+            let (performer, clock, input) = (performer.clone(), clock.clone(), keyboard.clone());
+            async move {
+                skeys::testing::runtime::run(state, &mut surface, input, &performer, receiver, &clock)
+                    .await
+            }
+        });
+        let mut journey = Self {
+            clock,
+            simulator,
+            home,
+            sent,
+            performer,
+            keyboard,
+            screen,
+            incoming: sender,
+            task: Some(task),
+        };
+        journey.settle().await;
+        journey
+    }
+
+    /// Presses keys: plain characters, and names in angle brackets ("R", "<tab><enter>").
+    pub async fn press(&mut self, keys: &str) {
+        for key in parse(keys) {
+            // A person is slower than the guard of a dialog.
+            self.clock.turn(Duration::from_millis(500));
+            self.settle().await;
+            self.keyboard.send(Event::Key(key));
+            self.settle().await;
+        }
+    }
+
+    /// Sends keys as fast as a held-down key does, without time passing.
+    pub async fn hold(&mut self, keys: &str) {
+        for key in parse(keys) {
+            self.keyboard.send(Event::Key(key));
+        }
+        self.settle().await;
+    }
+
+    /// Pastes a text.
+    pub async fn paste(&mut self, text: &str) {
+        self.keyboard.send(Event::Paste(text.to_owned()));
+        self.settle().await;
+    }
+
+    /// Resizes the terminal's idea of itself.
+    pub async fn event(&mut self, event: Event) {
+        self.keyboard.send(event);
+        self.settle().await;
+    }
+
+    /// Lets virtual time pass, second by second, so that every wait in between comes to its end.
+    pub async fn wait(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.clock.turn(Duration::from_secs(1));
+            self.settle().await;
+        }
+    }
+
+    /// Lets virtual time pass until the screen shows a text; panics after `limit` seconds of it.
+    pub async fn until(&mut self, text: &str, limit: u64) {
+        for _ in 0..limit {
+            if self.screen().contains(text) {
+                return;
+            }
+            self.clock.turn(Duration::from_secs(1));
+            self.settle().await;
+        }
+        assert!(self.screen().contains(text), "not within {limit}s: {text}\n{}", self.screen());
+    }
+
+    /// Lets virtual time pass in larger steps until the screen shows a text.
+    pub async fn until_slowly(&mut self, text: &str, step: u64, steps: u64) {
+        for _ in 0..steps {
+            if self.screen().contains(text) {
+                return;
+            }
+            self.clock.turn(Duration::from_secs(step));
+            self.settle().await;
+        }
+        assert!(self.screen().contains(text), "not within {steps} steps: {text}\n{}", self.screen());
+    }
+
+    /// The screen as text.
+    pub fn screen(&self) -> String {
+        self.screen.borrow().clone()
+    }
+
+    /// Panics unless the screen shows a text.
+    #[track_caller]
+    pub fn shows(&self, text: &str) {
+        assert!(self.screen().contains(text), "the screen does not show: {text}\n{}", self.screen());
+    }
+
+    /// Panics if the screen shows a text.
+    #[track_caller]
+    pub fn hides(&self, text: &str) {
+        assert!(!self.screen().contains(text), "the screen shows: {text}\n{}", self.screen());
+    }
+
+    /// Number of requests that the simulator took with this method and end of path.
+    pub fn calls(&self, method: &str, path_end: &str) -> usize {
+        self.simulator
+            .ledger()
+            .iter()
+            .filter(|call| call.method == method && call.path.ends_with(path_end))
+            .count()
+    }
+
+    /// A file below the journey's home.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// A file's text.
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// Waits until nothing is under way that could change the screen without time passing.
+    pub async fn settle(&mut self) {
+        let mut quiet = 0;
+        for _ in 0..20_000 {
+            tokio::time::sleep(Duration::from_micros(300)).await;
+            let busy = self.performer.in_flight() > self.simulator.parked();
+            if busy || !self.keyboard.is_idle() {
+                quiet = 0;
+            } else {
+                quiet += 1;
+            }
+            if quiet >= 3 || self.task.as_ref().is_none_or(JoinHandle::is_finished) {
+                return;
+            }
+        }
+        panic!("nothing settles\n{}", self.screen());
+    }
+
+    /// Sends a message as a signal does.
+    pub fn terminate(&self) {
+        let message = skeys::testing::app::message::Message::Terminated;
+        drop(self.incoming.send(Incoming::Message(message)));
+    }
+
+    /// Waits for the end and gives back what would be printed.
+    pub async fn end(&mut self) -> Vec<Secret> {
+        let task = self.task.take().expect("ended once");
+        tokio::time::timeout(Duration::from_secs(20), task)
+            .await
+            .unwrap_or_else(|_| panic!("the program does not end\n{}", self.screen()))
+            .unwrap()
+            .unwrap()
+    }
+}
+
+struct TestSurface {
+    terminal: Terminal<TestBackend>,
+    publish: watch::Sender<String>,
+    sent: Arc<Mutex<Vec<String>>>,
+}
+
+impl Surface for TestSurface {
+    type Backend = TestBackend;
+
+    fn terminal(&mut self) -> &mut Terminal<TestBackend> {
+        &mut self.terminal
+    }
+
+    fn begin_frame(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn end_frame(&mut self) -> io::Result<()> {
+        let buffer = self.terminal.backend().buffer();
+        let width = usize::from(buffer.area.width);
+        let text: String = buffer
+            .content
+            .chunks(width.max(1))
+            .map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>() + "\n")
+            .collect();
+        self.publish.send_replace(text);
+        Ok(())
+    }
+
+    fn send(&mut self, sequence: &str) -> io::Result<()> {
+        self.sent.lock().unwrap().push(sequence.to_owned());
+        Ok(())
+    }
+
+    fn mouse(&mut self, _on: bool) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Keys on their way to the loop. Knows whether the loop has taken them in and waits again.
+#[derive(Clone, Default)]
+struct Keyboard(Arc<Keys>);
+
+#[derive(Default)]
+struct Keys {
+    queue: Mutex<(VecDeque<Event>, Option<Waker>)>,
+    // Polls that found nothing since the last event: the first comes while draining, the second when the
+    // loop waits again.
+    empty_polls: AtomicUsize,
+}
+
+impl Keyboard {
+    fn send(&self, event: Event) {
+        let mut queue = self.0.queue.lock().unwrap();
+        self.0.empty_polls.store(0, Ordering::SeqCst);
+        queue.0.push_back(event);
+        if let Some(waker) = queue.1.take() {
+            waker.wake();
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.0.queue.lock().unwrap().0.is_empty() && self.0.empty_polls.load(Ordering::SeqCst) >= 2
+    }
+}
+
+impl Stream for Keyboard {
+    type Item = io::Result<Event>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut queue = self.0.queue.lock().unwrap();
+        if let Some(event) = queue.0.pop_front() {
+            self.0.empty_polls.store(0, Ordering::SeqCst);
+            return Poll::Ready(Some(Ok(event)));
+        }
+        self.0.empty_polls.fetch_add(1, Ordering::SeqCst);
+        queue.1 = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+fn parse(keys: &str) -> Vec<KeyEvent> {
+    let mut found = Vec::new();
+    let mut rest = keys;
+    while let Some(c) = rest.chars().next() {
+        if let Some((name, after)) = rest.strip_prefix('<').and_then(|rest| rest.split_once('>')) {
+            let (code, modifiers) = match name {
+                "enter" => (KeyCode::Enter, KeyModifiers::NONE),
+                "esc" => (KeyCode::Esc, KeyModifiers::NONE),
+                "tab" => (KeyCode::Tab, KeyModifiers::NONE),
+                "backtab" => (KeyCode::BackTab, KeyModifiers::SHIFT),
+                "up" => (KeyCode::Up, KeyModifiers::NONE),
+                "down" => (KeyCode::Down, KeyModifiers::NONE),
+                "left" => (KeyCode::Left, KeyModifiers::NONE),
+                "right" => (KeyCode::Right, KeyModifiers::NONE),
+                "backspace" => (KeyCode::Backspace, KeyModifiers::NONE),
+                "space" => (KeyCode::Char(' '), KeyModifiers::NONE),
+                other => match other.strip_prefix("ctrl-").and_then(|rest| rest.chars().next()) {
+                    Some(c) => (KeyCode::Char(c), KeyModifiers::CONTROL),
+                    None => panic!("no key is called {other}"),
+                },
+            };
+            found.push(KeyEvent::new(code, modifiers));
+            rest = after;
+        } else {
+            let shift = if c.is_uppercase() { KeyModifiers::SHIFT } else { KeyModifiers::NONE };
+            found.push(KeyEvent::new(KeyCode::Char(c), shift));
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    found
+}
