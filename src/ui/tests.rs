@@ -157,6 +157,7 @@ fn a_sent_step_is_told_in_every_stage() {
             before: state.fleet.cluster(&cluster_id).unwrap().rotation.clone(),
             created: None,
             skew: jiff::SignedDuration::ZERO,
+            blind_until: crate::app::message::Sequence(0),
             stage,
             due: std::time::Duration::ZERO,
         };
@@ -239,7 +240,7 @@ fn kubeconfig_form() {
     one_way.stage = IssueStage::Asking { question: Question::OneWay, answer: 0 };
     snapshot("form_one_way_question", &issuing(one_way));
     let mut taken = form("shop-prod");
-    let names = vec!["shop-prod".to_owned()];
+    let names = vec!["context shop-prod".to_owned(), "user shop-prod".to_owned()];
     taken.plan = PlanState::Ready(Box::new(Plan {
         path: "~/.kube/config".into(),
         link: Some("~/dotfiles/kube".into()),
@@ -388,6 +389,27 @@ fn only_visible_rows_are_drawn() {
 }
 
 #[test]
+fn a_click_means_the_row_of_the_whole_list() {
+    let mut state = many(500);
+    state.offset = 100;
+    state.cursor = Some(state.fleet.shown[105].clone());
+    let (_, metrics) = drawn(&state, 80, 24);
+    let first = metrics.targets.iter().find_map(|target| match target.what {
+        Clickable::Row(row) => Some((row, target.area)),
+        Clickable::Tab(_) | Clickable::Count(_) | Clickable::Cancel | Clickable::Confirm => None,
+    });
+    assert_eq!(first, Some((100, (1, 4, 78, 1))));
+}
+
+#[test]
+fn a_long_overview_can_be_scrolled() {
+    let mut state = opened("shop-prod", Tab::Overview);
+    assert!(!text(&state, 50, 15).contains("KUBECONFIG"));
+    state.activity_offset = 900;
+    assert!(text(&state, 50, 15).contains("keeps working"));
+}
+
+#[test]
 fn the_cursor_is_on_the_screen_wherever_the_offset_is() {
     let mut state = many(500);
     for (offset, cursor) in [(0, 499), (499, 0), (9_999, 250), (100, 101), (490, 499)] {
@@ -443,7 +465,8 @@ fn the_cursor_row_stands_out_without_colours() {
     let mut state = fleet();
     state.theme = ThemeChoice::Mono;
     let (buffer, metrics) = drawn(&state, 80, 24);
-    let row = metrics.targets.iter().find(|target| target.what == Clickable::Row(0)).unwrap();
+    let row =
+        metrics.targets.iter().find(|target| matches!(target.what, Clickable::Row(0))).unwrap();
     let cell = &buffer[(row.area.0 + 5, row.area.1)];
     assert!(cell.modifier.contains(Modifier::REVERSED));
     assert!(buffer.content.iter().all(|cell| cell.fg == ratatui::style::Color::Reset));

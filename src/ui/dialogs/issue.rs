@@ -364,12 +364,12 @@ impl Sheet<'_> {
             texts.push((format!("→ a link to {}", clean(link)), Tone::Warn));
         }
         if !plan.taken.is_empty() {
-            let what = if self.form.replace { "is replaced" } else { "asks before replacing" };
+            let what = if self.form.replace { "replaced" } else { "asks before replacing" };
             let names = clean(&plan.taken.join(", "));
-            texts.push((format!("! {names} exists there: {what}"), Tone::Warn));
+            texts.push((format!("! there already: {names}; {what}"), Tone::Warn));
         }
         if plan.others > 0 && self.form.place == Place::Merge {
-            let others = plural(plan.others, "other entry", "other entries");
+            let others = plural(plan.others, "other context", "other contexts");
             texts.push((format!("= {others} untouched"), Tone::Dim));
         }
         texts.extend(plan.notes.iter().map(|note| (clean(note), Tone::Dim)));
@@ -431,7 +431,7 @@ fn question_words(question: &Question) -> String {
         Question::OneWay => ONE_WAY.to_owned(),
         Question::Taken(names) => {
             let names = clean(&names.join(", "));
-            format!("{names} exists there already. Replace it?")
+            format!("There already: {names}. Replace?")
         }
         Question::Discard => "Something was filled in. Close the form?".to_owned(),
         Question::Lose => "The issued kubeconfig was not saved anywhere. Drop it?".to_owned(),

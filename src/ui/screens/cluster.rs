@@ -24,7 +24,7 @@ use crate::ui::Status;
 use crate::ui::text::{blanks, cells, spread, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
-use crate::ui::widgets::{header, notices, overview, records, rotation, stepper};
+use crate::ui::widgets::{header, notices, overview, records, rotation, scrollbar, stepper};
 
 /// Draws the screen; its bottom line says nothing of its own.
 pub fn draw(
@@ -68,7 +68,17 @@ pub fn draw(
             rotation_lines(entry, state, theme, columns, usize::from(inner.height))
         }
     };
-    frame.render_widget(Text::from(lines), inner);
+    let rows = usize::from(inner.height);
+    let all = lines.len();
+    // The activity scrolls by itself: it makes only the lines that are seen.
+    let first = match tab {
+        Tab::Activity => 0,
+        Tab::Overview | Tab::Rotation => state.activity_offset.min(all.saturating_sub(rows)),
+    };
+    let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
+    frame.render_widget(Text::from(shown), inner);
+    let bar = Rect { x: inner.right().min(body.right().saturating_sub(1)), width: 1, ..inner };
+    scrollbar::draw(theme, frame, bar, first, all);
     Status::default()
 }
 
@@ -181,7 +191,9 @@ fn rotation_lines(
     let next = rotation::next(entry, state);
     let lead = format!("  ▸ {}: ", next.lead);
     let indent = width(&lead);
-    let words = wrap(&next.text, columns.saturating_sub(indent));
+    // A notice above says already that it is gone.
+    let said = if entry.gone.is_some() { "" } else { next.text.as_str() };
+    let words = wrap(said, columns.saturating_sub(indent));
     for (index, text) in words.into_iter().enumerate() {
         let lead = if index == 0 { theme.part(lead.clone(), Role::Accent) } else { blanks(indent) };
         facts.line(vec![lead, theme.span(text, next.tone)]);
@@ -209,7 +221,7 @@ fn rotation_lines(
         known.push(Line::default());
         known.extend(overview::accesses(entry, state, theme, columns.saturating_sub(indent)));
     }
-    if lines.len() + known.len() + 4 <= rows {
+    if lines.len() + known.len() + 4 <= rows && entry.gone.is_none() {
         known.push(Line::default());
         known.extend(advice(entry, theme, columns.saturating_sub(indent)));
     }

@@ -107,11 +107,14 @@ fn right_facts(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Ve
     }
     for (index, schedule) in cluster.schedules.iter().enumerate() {
         let zone = if schedule.timezone.is_empty() { "UTC" } else { &schedule.timezone };
-        facts.text(
-            if index == 0 { "hibernation" } else { "" },
-            &format!("{} to {} {zone}", schedule.start, schedule.end),
-            Tone::Plain,
-        );
+        facts
+            .text(
+                if index == 0 { "hibernation" } else { "" },
+                &format!("sleeps {}", schedule.start),
+                Tone::Plain,
+            )
+            .text("", &format!("wakes {}", schedule.end), Tone::Plain)
+            .text("", zone, Tone::Dim);
     }
     let idp = if cluster.idp { "switched on" } else { "switched off" };
     facts.fact("IDP access", vec![Span::raw(idp)]);
@@ -168,9 +171,9 @@ pub fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> V
     if issued.is_empty() {
         return vec![Line::from(theme.span("skeys has issued no kubeconfig for it", Tone::Dim))];
     }
-    let place = columns.saturating_sub(33).clamp(16, 60);
+    let place = columns.saturating_sub(28).clamp(8, 60);
     let mut lines = vec![Line::from(theme.part(
-        format!("{}  {}  {}", pad_end("KUBECONFIG", place), pad_end("ENDS", 14), "ON COMPLETE"),
+        format!("{}  {}  {}", pad_end("KUBECONFIG", place), pad_end("ENDS", 11), "ON COMPLETE"),
         Role::Label,
     ))];
     for access in issued.into_iter().take(6) {
@@ -183,7 +186,7 @@ pub fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> V
         };
         let spans = vec![
             Span::raw(pad_end(&cut_middle(&access.place, place), place)),
-            Span::raw(format!("  {}", pad_end(&ends, 14))),
+            Span::raw(format!("  {}", pad_end(&ends, 11))),
             theme.span(format!("  {verdict}"), tone),
         ];
         lines.push(Line::from(cut_spans(spans, columns)));

@@ -110,7 +110,7 @@ pub fn draw(
         lines.push(row(state, theme, &layout, (id, entry), selected, columns));
         metrics.targets.push(Target {
             area: (area.x, top.saturating_add(cells(index)), area.width, 1),
-            what: Clickable::Row(index),
+            what: Clickable::Row(window.first + index),
         });
     }
     frame.render_widget(Text::from(lines), area);
