@@ -203,7 +203,7 @@ fn rotation_lines(
         facts.blank();
     }
     lines.extend(facts.into_lines());
-    if roomy {
+    if roomy && entry.gone.is_none() {
         lines.push(Line::default());
     }
     let indent = 2;

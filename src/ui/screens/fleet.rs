@@ -12,11 +12,13 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Modifier;
 use ratatui::text::{Line, Span, Text};
 
 use crate::app::columns::{COLUMNS, Cell, Tone, phase_glyph};
 use crate::app::keymap::Command;
 use crate::app::state::{Clickable, Metrics, State, Target};
+use crate::app::update::COUNT_FILTERS;
 use crate::domain::rotation::Phase;
 use crate::domain::text::{clean, plural};
 use crate::ui::Status;
@@ -161,7 +163,10 @@ fn counts_line(state: &State, theme: Theme, area: Rect, metrics: &mut Metrics) -
         } else {
             format!("{}{count}", sign.text)
         };
-        item.push(theme.span(text, tone));
+        let chosen = COUNT_FILTERS.get(index).is_some_and(|filter| state.look.filter == *filter);
+        let style = theme.tone(tone);
+        let style = if chosen { style.add_modifier(Modifier::UNDERLINED) } else { style };
+        item.push(Span::styled(text, style));
         let what = Clickable::Count(u8::try_from(index + 1).unwrap_or(u8::MAX));
         let wide = cells(spans_width(&item));
         metrics.targets.push(Target { area: (area.x + cells(at), area.y, wide, 1), what });
