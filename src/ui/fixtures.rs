@@ -154,7 +154,7 @@ fn access(id: &ClusterId, minutes: i64, place: &str) -> Access {
     Access {
         cluster: id.clone(),
         issued: ago(minutes),
-        expires: ago(-472 + minutes / 10),
+        expires: ago(if minutes > 600 { -9 * 1_440 } else { -472 }),
         place: place.into(),
     }
 }
@@ -207,7 +207,7 @@ pub fn failing(state: &mut State) {
         failure: Failure::new(FailureKind::Server, "503 upstream connect error"),
         since: ago(2),
     };
-    failed.due = Duration::from_secs(10_020);
+    failed.due = Duration::from_secs(10_019);
     failed.seen = Some(Now { wall: ago(2), steady: Duration::from_secs(9_870) });
 }
 
@@ -240,16 +240,16 @@ pub fn id(state: &State, name: &str) -> ClusterId {
 
 /// A rotation dialog over the cluster screen.
 pub fn rotating(name: &str, step: Step, stage: RotateStage) -> State {
-    let mut state = opened(name, Tab::Rotation);
-    let id = id(&state, name);
-    let shown = state.fleet.cluster(&id).unwrap().clone();
+    let mut opened_on = opened(name, Tab::Rotation);
+    let id = id(&opened_on, name);
+    let shown = opened_on.fleet.cluster(&id).unwrap().clone();
     let evidence =
-        Evidence { issued: state.fleet.accesses.clone(), static_tokens: Some(Vec::new()) };
-    let wants_name = step == Step::Complete || state.settings.is_protected(&shown.id.name);
-    state.dialog = Some(Dialog::Rotate(Box::new(RotateDialog {
+        Evidence { issued: opened_on.fleet.accesses.clone(), static_tokens: Some(Vec::new()) };
+    let wants_name = step == Step::Complete || opened_on.settings.is_protected(&shown.id.name);
+    opened_on.dialog = Some(Dialog::Rotate(Box::new(RotateDialog {
         step,
         findings: findings(step, &shown, &evidence, now()),
-        project: state.fleet.project_name(shown.id.project()).to_owned(),
+        project: opened_on.fleet.project_name(shown.id.project()).to_owned(),
         shown,
         evidence,
         checked: (!matches!(stage, RotateStage::Checking)).then(|| ago(0)),
@@ -261,7 +261,7 @@ pub fn rotating(name: &str, step: Step, stage: RotateStage) -> State {
         guard: Guard { keys: 0, at: Duration::ZERO },
         scroll: 0,
     })));
-    state
+    opened_on
 }
 
 /// The kubeconfig form over the fleet.

@@ -13,6 +13,7 @@ mod tests;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier};
 use ratatui::text::{Line, Span, Text};
 
 use crate::app::columns::Tone;
@@ -20,7 +21,7 @@ use crate::app::dialog::Dialog;
 use crate::app::state::{Clickable, Metrics, Screen, State};
 use crate::ui::dialogs::{confirm, issue, menu, quit, rotate};
 use crate::ui::screens::{activity, cluster, fleet, help};
-use crate::ui::theme::Theme;
+use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::footer;
 
 /// Fewest columns on which screens are drawn.
@@ -50,7 +51,18 @@ pub fn view(state: &State, frame: &mut Frame<'_>) -> Metrics {
     if theme.ascii {
         theme::to_ascii(frame.buffer_mut());
     }
+    clip(&mut metrics, area);
     metrics
+}
+
+/// What lies outside the screen cannot be clicked.
+fn clip(metrics: &mut Metrics, area: Rect) {
+    metrics.targets.retain_mut(|target| {
+        let (x, y, width, height) = target.area;
+        let seen = Rect { x, y, width, height }.intersection(area);
+        target.area = (seen.x, seen.y, seen.width, seen.height);
+        !seen.is_empty()
+    });
 }
 
 fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics: &mut Metrics) {
@@ -68,6 +80,12 @@ fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics:
     // What lies under a dialog cannot be clicked.
     if state.dialog.is_some() || state.help.is_some() {
         metrics.targets.clear();
+    }
+    if state.dialog.is_some() || state.help.is_some() {
+        // What lies under a dialog steps back, without a colour of its own.
+        let faded = theme.role(Role::Off).remove_modifier(Modifier::BOLD | Modifier::REVERSED);
+        let faded = if faded.fg.is_none() { faded.fg(Color::Reset) } else { faded };
+        frame.buffer_mut().set_style(body, faded);
     }
     match &state.dialog {
         Some(Dialog::Rotate(dialog)) => rotate::draw(state, theme, frame, body, dialog, metrics),

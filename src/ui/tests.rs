@@ -157,6 +157,7 @@ fn a_sent_step_is_told_in_every_stage() {
             before: state.fleet.cluster(&cluster_id).unwrap().rotation.clone(),
             created: None,
             skew: jiff::SignedDuration::ZERO,
+            blind_until: crate::app::message::Sequence(0),
             stage,
             due: std::time::Duration::ZERO,
         };
@@ -218,8 +219,13 @@ fn the_warning_the_name_and_the_buttons_are_seen_at_every_size() {
         for word in ["shop-p", "[ Cancel ]", "[ Complete rotation ]", "cannot be undone"] {
             assert!(complete.contains(word), "{word} at {columns}x{rows}\n{complete}");
         }
-        let start = text(&rotating("legacy-7", Step::Start, RotateStage::Asking), columns, rows);
-        for word in ["tatic", "[ Cancel ]", "[ Start rotation ]", "cannot be cancelled"] {
+        let mut start = rotating("legacy-7", Step::Start, RotateStage::Asking);
+        if let Some(Dialog::Rotate(dialog)) = &mut start.dialog {
+            dialog.wants_name = true;
+            dialog.typed = Input::new("lega".into());
+        }
+        let start = text(&start, columns, rows);
+        for word in ["tatic", "lega ", "[ Cancel ]", "[ Start rotation ]", "cannot be cancelled"] {
             assert!(start.contains(word), "{word} at {columns}x{rows}\n{start}");
         }
     }
@@ -234,7 +240,7 @@ fn kubeconfig_form() {
     one_way.stage = IssueStage::Asking { question: Question::OneWay, answer: 0 };
     snapshot("form_one_way_question", &issuing(one_way));
     let mut taken = form("shop-prod");
-    let names = vec!["shop-prod".to_owned()];
+    let names = vec!["context shop-prod".to_owned(), "user shop-prod".to_owned()];
     taken.plan = PlanState::Ready(Box::new(Plan {
         path: "~/.kube/config".into(),
         link: Some("~/dotfiles/kube".into()),
@@ -383,6 +389,27 @@ fn only_visible_rows_are_drawn() {
 }
 
 #[test]
+fn a_click_means_the_row_of_the_whole_list() {
+    let mut state = many(500);
+    state.offset = 100;
+    state.cursor = Some(state.fleet.shown[105].clone());
+    let (_, metrics) = drawn(&state, 80, 24);
+    let first = metrics.targets.iter().find_map(|target| match target.what {
+        Clickable::Row(row) => Some((row, target.area)),
+        Clickable::Tab(_) | Clickable::Count(_) | Clickable::Cancel | Clickable::Confirm => None,
+    });
+    assert_eq!(first, Some((100, (1, 4, 78, 1))));
+}
+
+#[test]
+fn a_long_overview_can_be_scrolled() {
+    let mut state = opened("shop-prod", Tab::Overview);
+    assert!(!text(&state, 50, 15).contains("KUBECONFIG"));
+    state.activity_offset = 900;
+    assert!(text(&state, 50, 15).contains("keeps working"));
+}
+
+#[test]
 fn the_cursor_is_on_the_screen_wherever_the_offset_is() {
     let mut state = many(500);
     for (offset, cursor) in [(0, 499), (499, 0), (9_999, 250), (100, 101), (490, 499)] {
@@ -405,12 +432,11 @@ fn tty_12_wide_characters_keep_the_columns_aligned() {
     let drawn = text(&state, 100, 30);
     let place = |name: &str| {
         let line = drawn.lines().find(|line| line.contains(name)).unwrap();
-        let at = line.find("eu0").unwrap();
-        crate::domain::text::width(&line[..at])
+        crate::domain::text::width(line.split("eu0").next().unwrap())
     };
     assert_eq!(place("shop-prod2"), place("data-lake"));
     let title = drawn.lines().find(|line| line.contains("REG")).unwrap();
-    assert_eq!(crate::domain::text::width(&title[..title.find("REG").unwrap()]), place("pay-prod"));
+    assert_eq!(crate::domain::text::width(title.split("REG").next().unwrap()), place("pay-prod"));
 }
 
 #[test]
@@ -439,7 +465,8 @@ fn the_cursor_row_stands_out_without_colours() {
     let mut state = fleet();
     state.theme = ThemeChoice::Mono;
     let (buffer, metrics) = drawn(&state, 80, 24);
-    let row = metrics.targets.iter().find(|target| target.what == Clickable::Row(0)).unwrap();
+    let row =
+        metrics.targets.iter().find(|target| matches!(target.what, Clickable::Row(0))).unwrap();
     let cell = &buffer[(row.area.0 + 5, row.area.1)];
     assert!(cell.modifier.contains(Modifier::REVERSED));
     assert!(buffer.content.iter().all(|cell| cell.fg == ratatui::style::Color::Reset));
@@ -461,6 +488,28 @@ fn tty_09_ascii_mode_draws_nothing_else() {
     let mut state = rotating("shop-prod", Step::Complete, RotateStage::Asking);
     state.settings.ascii = true;
     snapshot_at("complete_ascii", &state, 80, 24);
+}
+
+#[test]
+fn the_header_says_what_may_be_done_and_where() {
+    let mut state = fleet();
+    let head = |state: &State| text(state, 100, 30).lines().next().unwrap().to_owned();
+    assert!(head(&state).contains("WRITE") && !head(&state).contains("DEMO"));
+    state.settings.read_only = true;
+    state.settings.rehearsal = true;
+    assert!(head(&state).contains("DEMO  READ-ONLY  ● live 3s"), "{}", head(&state));
+    let state = opened("shop-prod", Tab::Overview);
+    assert!(head(&state).contains("PROTECTED"));
+}
+
+#[test]
+fn prepared_is_not_said_to_last_longer_than_was_seen() {
+    let mut state = fleet();
+    state.cursor = Some(id(&state, "shop-prod"));
+    assert!(!text(&state, 140, 40).contains("PREPARED  for"));
+    let shop = id(&state, "shop-prod");
+    state.fleet.entries.get_mut(&shop).unwrap().phase_seen = Some(ago(20));
+    assert!(text(&state, 140, 40).contains("PREPARED  for 20m"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
-use ratatui::text::Span;
+use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType};
 
 use crate::app::columns::Tone;
@@ -51,8 +51,9 @@ struct Palette {
     warn: Option<Color>,
 }
 
-const fn rgb(hex: u32) -> Option<Color> {
-    Some(Color::from_u32(hex))
+/// A fine colour.
+const fn fine(hex: u32) -> Color {
+    Color::from_u32(hex)
 }
 
 impl Theme {
@@ -74,22 +75,22 @@ impl Theme {
                 warn: Some(Color::Yellow),
             },
             ThemeChoice::Dark => Palette {
-                accent: rgb(0x0082_aaff),
-                dim: rgb(0x0084_8ca8),
-                busy: rgb(0x007f_dbe6),
-                attention: rgb(0x00ff_cb6b),
-                bad: rgb(0x00ff_6e7a),
-                good: rgb(0x008f_c98a),
-                warn: rgb(0x00f5_9e5c),
+                accent: Some(fine(0x0082_aaff)),
+                dim: Some(fine(0x0084_8ca8)),
+                busy: Some(fine(0x007f_dbe6)),
+                attention: Some(fine(0x00ff_cb6b)),
+                bad: Some(fine(0x00ff_6e7a)),
+                good: Some(fine(0x008f_c98a)),
+                warn: Some(fine(0x00f5_9e5c)),
             },
             ThemeChoice::Light => Palette {
-                accent: rgb(0x0024_50b5),
-                dim: rgb(0x0068_6e7d),
-                busy: rgb(0x0000_6478),
-                attention: rgb(0x0083_5200),
-                bad: rgb(0x00b3_1d28),
-                good: rgb(0x0036_6b25),
-                warn: rgb(0x00a0_4200),
+                accent: Some(fine(0x0024_50b5)),
+                dim: Some(fine(0x0068_6e7d)),
+                busy: Some(fine(0x0000_6478)),
+                attention: Some(fine(0x0083_5200)),
+                bad: Some(fine(0x00b3_1d28)),
+                good: Some(fine(0x0036_6b25)),
+                warn: Some(fine(0x00a0_4200)),
             },
             ThemeChoice::HighContrast => Palette {
                 accent: None,
@@ -132,6 +133,22 @@ impl Theme {
             Tone::Warn => {
                 let style = paint(palette.warn);
                 if strong { style.add_modifier(Modifier::BOLD) } else { style }
+            }
+        }
+    }
+
+    /// The same for sentences: a word may shout, three lines of it may not.
+    pub fn soft(self, tone: Tone) -> Style {
+        let style = self.tone(tone);
+        match self.choice {
+            ThemeChoice::HighContrast | ThemeChoice::Mono => Style {
+                add_modifier: style
+                    .add_modifier
+                    .difference(Modifier::UNDERLINED | Modifier::REVERSED),
+                ..style
+            },
+            ThemeChoice::Auto | ThemeChoice::Dark | ThemeChoice::Light => {
+                Style { add_modifier: style.add_modifier.difference(Modifier::BOLD), ..style }
             }
         }
     }
@@ -198,6 +215,20 @@ impl Theme {
         }
     }
 
+    /// A title at the left of a border: `─ title ─`.
+    pub fn title(self, spans: Vec<Span<'static>>) -> Line<'static> {
+        let mut spans = above_border(spans);
+        spans.insert(0, self.part("─", Role::Border));
+        Line::from(spans)
+    }
+
+    /// A title at the right of a border.
+    pub fn title_right(self, spans: Vec<Span<'static>>) -> Line<'static> {
+        let mut spans = above_border(spans);
+        spans.push(self.part("─", Role::Border));
+        Line::from(spans).right_aligned()
+    }
+
     /// The name of a key as it can be drawn: arrows and Enter have no ASCII sign.
     pub fn key(self, label: &str) -> String {
         if !self.ascii {
@@ -210,6 +241,19 @@ impl Theme {
             .replace('←', "left")
             .replace('→', "right")
     }
+}
+
+/// Titles are drawn over the border's style; what they do not state themselves is the user's own.
+fn above_border(spans: Vec<Span<'static>>) -> Vec<Span<'static>> {
+    spans
+        .into_iter()
+        .map(|span| {
+            let style = span.style;
+            let dim = style.add_modifier.contains(Modifier::DIM);
+            let style = Style { fg: style.fg.or(Some(Color::Reset)), ..style };
+            span.style(if dim { style } else { style.remove_modifier(Modifier::DIM) })
+        })
+        .collect()
 }
 
 fn paint(color: Option<Color>) -> Style {
@@ -242,7 +286,7 @@ pub fn to_ascii(buffer: &mut Buffer) {
 
 fn plain_form(c: char) -> char {
     match c {
-        '◌' | '·' => '.',
+        '◌' | '·' | '▱' => '.',
         '◔' => '/',
         '◑' => 'P',
         '◕' => '\\',
@@ -254,7 +298,6 @@ fn plain_form(c: char) -> char {
         '│' | '┃' | '▏' => '|',
         '╭' | '╮' | '╰' | '╯' | '┏' | '┓' | '┗' | '┛' | '✓' => '+',
         '█' | '▰' => '#',
-        '▱' => '.',
         '▌' | '▸' | '→' | '›' => '>',
         '←' | '◀' | '‹' => '<',
         '↑' => '^',

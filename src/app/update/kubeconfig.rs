@@ -1,5 +1,8 @@
 //! The kubeconfig form: filling in, questions, issuing once, saving; what was issued is never lost in silence.
-#![expect(clippy::wildcard_enum_match_arm, reason = "keys and commands that mean nothing here are ignored")]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "keys and commands that mean nothing here are ignored"
+)]
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use jiff::SignedDuration;

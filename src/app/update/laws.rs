@@ -102,9 +102,7 @@ impl World {
             Effect::Read { sequence, id } => Some(Message::Read {
                 sequence,
                 result: match self.clusters.get(&id) {
-                    Some(cluster) if works => {
-                        Ok((Box::new(cluster.clone()), SignedDuration::ZERO))
-                    }
+                    Some(cluster) if works => Ok((Box::new(cluster.clone()), SignedDuration::ZERO)),
                     _ => Err(broken()),
                 },
                 id,

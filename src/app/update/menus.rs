@@ -1,5 +1,8 @@
 //! Lists to choose from: order, columns, what to copy, all commands.
-#![expect(clippy::wildcard_enum_match_arm, reason = "keys and commands that mean nothing here are ignored")]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "keys and commands that mean nothing here are ignored"
+)]
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::Input;

@@ -25,7 +25,6 @@ pub use crate::app::update::navigation::COUNT_FILTERS;
 pub use crate::app::update::polling::next_wake;
 pub use crate::app::update::rotation::is_material;
 
-
 /// A wall clock that moved this much more or less than the steady one has jumped.
 const JUMP: SignedDuration = SignedDuration::from_secs(30);
 

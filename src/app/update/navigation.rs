@@ -1,5 +1,8 @@
 //! Moving about: the fleet, tabs, the filter line, help, the mouse.
-#![expect(clippy::wildcard_enum_match_arm, reason = "keys and commands that mean nothing here are ignored")]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "keys and commands that mean nothing here are ignored"
+)]
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 

@@ -1,5 +1,8 @@
 //! When what is read: lists per scope, the open cluster, clusters with a step under way; and when the next frame is due.
-#![expect(clippy::wildcard_enum_match_arm, reason = "keys and commands that mean nothing here are ignored")]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "keys and commands that mean nothing here are ignored"
+)]
 
 use std::time::Duration;
 

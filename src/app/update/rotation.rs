@@ -1,5 +1,8 @@
 //! Start and complete: the dialog, the sent step, and finding out what became of it.
-#![expect(clippy::wildcard_enum_match_arm, reason = "keys and commands that mean nothing here are ignored")]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "keys and commands that mean nothing here are ignored"
+)]
 
 use std::time::Duration;
 

@@ -38,16 +38,37 @@ pub fn open(
         width: wide,
         height: high,
     };
-    frame.render_widget(Clear, place);
-    let mut block = theme.dialog().title(Line::from(theme.part(format!(" {title} "), Role::Title)));
+    // A blank column at both sides keeps the frame apart from what lies under it.
+    let left = place.x.saturating_sub(1);
+    let halo = Rect {
+        x: left,
+        width: (place.right() + 1).min(area.right()).saturating_sub(left),
+        ..place
+    };
+    frame.render_widget(Clear, halo);
+    let mut block = theme.dialog().title(edge(
+        theme,
+        vec![theme.part(format!(" {title} "), Role::Title)],
+        false,
+    ));
     if width(title) + width(right) + 8 <= usize::from(wide) && !right.is_empty() {
-        block =
-            block.title(Line::from(theme.span(format!(" {right} "), Tone::Dim)).right_aligned());
+        block = block.title(edge(theme, vec![theme.span(format!(" {right} "), Tone::Dim)], true));
     }
     let inner = block.inner(place);
     frame.render_widget(block, place);
     let pad = padding(area);
     Rect { x: inner.x + pad, width: inner.width.saturating_sub(pad * 2), ..inner }
+}
+
+/// A title in the heavy border, at its left or right end.
+fn edge(theme: Theme, mut spans: Vec<Span<'static>>, right: bool) -> Line<'static> {
+    let dash = theme.part("━", Role::DialogBorder);
+    if right {
+        spans.push(dash);
+        return Line::from(spans).right_aligned();
+    }
+    spans.insert(0, dash);
+    Line::from(spans)
 }
 
 /// A text field in brackets of so many columns, brackets included; the end of a long text is shown.
@@ -92,7 +113,7 @@ pub fn failure(theme: Theme, failure: &Failure, columns: usize) -> Vec<Line<'sta
         .collect();
     if !details.is_empty() {
         lines.extend(
-            wrap(&details.join("   "), columns.saturating_sub(2))
+            wrap(&details.join(" · "), columns.saturating_sub(2))
                 .into_iter()
                 .map(|text| Line::from(vec![Span::raw("  "), theme.span(text, Tone::Dim)])),
         );

@@ -23,7 +23,7 @@ use crate::app::state::{Clickable, Metrics, State};
 use crate::domain::age::{Zone, long, since};
 use crate::domain::kubeconfig::{Kind, Plan};
 use crate::domain::lifetime::Lifetime;
-use crate::domain::text::{clean, cut_middle, plural};
+use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::dialogs::frame::{columns, failure, field, marked, open};
 use crate::ui::text::{blanks, cells, cut_spans, pad_end, spans_width, wrap};
 use crate::ui::theme::{Role, Theme};
@@ -31,6 +31,11 @@ use crate::ui::widgets::button::{self, Button};
 
 /// Columns that the form takes at most.
 const MOST: u16 = 84;
+
+/// What issuing does to a cluster that still has static tokens.
+const ONE_WAY: &str = "This cluster still hands out static-token kubeconfigs. Issuing an expiring one \
+                       switches that off for ever; existing static tokens keep working until a \
+                       rotation starts.";
 
 /// The form, being drawn.
 struct Sheet<'a> {
@@ -52,10 +57,15 @@ pub fn draw(
     metrics: &mut Metrics,
 ) {
     let columns = columns(area, MOST);
-    let room = usize::from(area.height.saturating_sub(3));
+    let buttons = buttons(form);
+    let button_rows = button::rows(&buttons, columns);
+    let room = usize::from(area.height.saturating_sub(2)).saturating_sub(button_rows);
     let roomy = Sheet { state, theme, form, columns, tight: false };
-    let bottom = roomy.bottom();
+    let mut bottom = roomy.bottom();
     let mut top = spaced(roomy.sections());
+    if !bottom.is_empty() && top.len() + bottom.len() < room {
+        bottom.push(Line::default());
+    }
     if top.len() + bottom.len() > room {
         top = roomy.sections().concat();
     }
@@ -71,12 +81,12 @@ pub fn draw(
         cut_middle(&clean(&form.project), 20),
         form.cluster.id.region()
     );
-    let rows = lines.len() + 1;
+    let rows = lines.len() + button_rows;
     let inner = open(theme, frame, area, (MOST, rows), "New kubeconfig", &place);
-    let used = cells(lines.len()).min(inner.height.saturating_sub(1));
+    let used = cells(lines.len()).min(inner.height.saturating_sub(cells(button_rows)));
     frame.render_widget(Text::from(lines), Rect { height: used, ..inner });
-    let below = Rect { y: inner.y + used, height: inner.height.min(1), ..inner };
-    draw_buttons(theme, frame, below, form, metrics);
+    let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
+    button::draw(theme, frame, below, &buttons, metrics);
 }
 
 fn spaced(sections: Vec<Vec<Line<'static>>>) -> Vec<Line<'static>> {
@@ -162,11 +172,12 @@ impl Sheet<'_> {
             (Kind::Idp, "IDP", "logs in through the cluster's IDP; holds no rights by itself"),
         ];
         let mut spans = Vec::new();
+        let gap = if self.columns >= 56 { 3 } else { 1 };
         let mut words = "";
         for (kind, name, text) in kinds {
             let chosen = kind == self.form.kind;
             spans.push(self.choice(chosen, name));
-            spans.push(Span::raw("   "));
+            spans.push(blanks(gap));
             if chosen {
                 words = text;
             }
@@ -186,13 +197,16 @@ impl Sheet<'_> {
         let mut spans = field(self.theme, &self.form.lifetime, 18, focused);
         let presets =
             Lifetime::PRESETS.iter().map(|(text, _)| *text).collect::<Vec<_>>().join(" · ");
-        spans.push(self.theme.span(format!("   {presets}"), Tone::Dim));
         let room = self.columns.saturating_sub(self.label_columns());
+        if spans_width(&spans) + 3 + width(&presets) <= room {
+            spans.push(self.theme.span(format!("   {presets}"), Tone::Dim));
+        }
         let arrows = self.theme.key("←→");
         if spans_width(&spans) + 14 <= room && !self.theme.ascii {
             spans.push(self.theme.span(format!("   {arrows} preset"), Tone::Dim));
         }
-        let mut lines = vec![self.row("valid for", focused, spans)];
+        let label = if self.columns >= 56 { "valid for" } else { "valid" };
+        let mut lines = vec![self.row(label, focused, spans)];
         if let Some(issued) = &self.form.issued {
             if let Some(at) = issued.expires {
                 lines.extend(self.note(&format!("issued; ends {}", self.moment(at)), Tone::Good));
@@ -201,22 +215,21 @@ impl Sheet<'_> {
         }
         match self.form.lifetime() {
             Ok(lifetime) => {
-                let text = format!("until {}", self.moment(lifetime.until(self.state.now.wall)));
-                lines.extend(self.note(&text, Tone::Plain));
-                if !self.tight {
-                    let long_life = lifetime.seconds() > 30 * 86_400;
-                    let text = if long_life {
-                        "only a rotation takes it back; SKE may grant less"
-                    } else {
-                        "SKE may grant less"
-                    };
-                    let tone = if long_life { Tone::Warn } else { Tone::Dim };
-                    lines.extend(self.note(text, tone));
+                // SKE may grant less; the moment shown after issuing is the one it returned.
+                let until = self.moment(lifetime.until(self.state.now.wall));
+                lines.extend(self.note(&format!("at most until {until}"), Tone::Plain));
+                if !self.tight && lifetime.seconds() > 30 * 86_400 {
+                    let text = "once issued, only a rotation takes it back";
+                    lines.extend(self.note(text, Tone::Warn));
                 }
             }
             Err(error) => lines.extend(self.note(&error.to_string(), Tone::Bad)),
         }
         lines
+    }
+
+    fn lifetime_is_wrong(&self) -> bool {
+        self.form.kind == Kind::Admin && self.form.issued.is_none() && self.form.lifetime().is_err()
     }
 
     /// A moment in the user's zone, and in UTC where that differs.
@@ -240,7 +253,13 @@ impl Sheet<'_> {
             }
             let label = if lines.is_empty() { "save to" } else { "" };
             let mark = focused && lines.is_empty();
-            lines.push(self.row(label, mark, self.place_words(place, chosen)));
+            let mut words = self.place_words(place, chosen);
+            if self.tight {
+                let at = Place::ALL.iter().position(|each| *each == place).unwrap_or(0) + 1;
+                let text = format!("  {at}/{}", Place::ALL.len());
+                words.push(self.theme.span(text, Tone::Dim));
+            }
+            lines.push(self.row(label, mark, words));
         }
         lines
     }
@@ -291,11 +310,13 @@ impl Sheet<'_> {
             return vec![self.row("context", focused, spans)];
         }
         let ticked = if self.form.make_current { "[x]" } else { "[ ]" };
+        let words =
+            if self.columns >= 50 { "make it the current context" } else { "make it current" };
         let on = self.form.focus == IssueField::MakeCurrent;
         let mut tick = vec![
             self.theme.part(if on { "▸" } else { " " }, Role::Accent),
             Span::styled(
-                format!("{ticked} make it the current context"),
+                format!("{ticked} {words}"),
                 if on { self.theme.role(Role::Accent) } else { self.theme.tone(Tone::Plain) },
             ),
         ];
@@ -317,14 +338,15 @@ impl Sheet<'_> {
         }
         if matches!(self.form.place, Place::Clipboard | Place::Stdout) && !self.tight {
             lines.push(self.row("result", false, vec![Span::raw("nothing is written to a file")]));
-            let text = "an admin credential: clipboards and scrollback keep copies";
-            lines.extend(self.note(text, Tone::Warn));
+            if self.form.kind == Kind::Admin {
+                let text = "an admin credential: clipboards and scrollback keep copies";
+                lines.extend(self.note(text, Tone::Warn));
+            }
         }
-        if self.form.cluster.issuing_is_one_way() && self.form.issued.is_none() {
-            let text = "This cluster still hands out static-token kubeconfigs. Issuing an expiring one \
-                        switches that off for ever; existing static tokens keep working until a \
-                        rotation starts.";
-            lines.extend(marked(self.theme, "!", Tone::Warn, text, self.columns));
+        let asked =
+            matches!(self.form.stage, IssueStage::Asking { question: Question::OneWay, .. });
+        if self.form.cluster.issuing_is_one_way() && self.form.issued.is_none() && !asked {
+            lines.extend(marked(self.theme, "!", Tone::Warn, ONE_WAY, self.columns));
         }
         lines
     }
@@ -342,12 +364,12 @@ impl Sheet<'_> {
             texts.push((format!("→ a link to {}", clean(link)), Tone::Warn));
         }
         if !plan.taken.is_empty() {
-            let what = if self.form.replace { "is replaced" } else { "asks before replacing" };
+            let what = if self.form.replace { "replaced" } else { "asks before replacing" };
             let names = clean(&plan.taken.join(", "));
-            texts.push((format!("! {names} exists there: {what}"), Tone::Warn));
+            texts.push((format!("! there already: {names}; {what}"), Tone::Warn));
         }
         if plan.others > 0 && self.form.place == Place::Merge {
-            let others = plural(plan.others, "other entry", "other entries");
+            let others = plural(plan.others, "other context", "other contexts");
             texts.push((format!("= {others} untouched"), Tone::Dim));
         }
         texts.extend(plan.notes.iter().map(|note| (clean(note), Tone::Dim)));
@@ -367,6 +389,11 @@ impl Sheet<'_> {
         let theme = self.theme;
         match &self.form.stage {
             IssueStage::Editing => match self.form.problem() {
+                // Said beside the field.
+                Some(_) if self.lifetime_is_wrong() => Vec::new(),
+                Some(_) if matches!(self.form.plan, PlanState::Looking) => {
+                    marked(theme, "→", Tone::Dim, "looking at the destination …", self.columns)
+                }
                 Some(problem) => marked(theme, "!", Tone::Warn, &clean(&problem), self.columns),
                 None if self.form.issued.is_some() => marked(
                     theme,
@@ -401,29 +428,20 @@ impl Sheet<'_> {
 
 fn question_words(question: &Question) -> String {
     match question {
-        Question::OneWay => {
-            "Issuing an expiring kubeconfig switches static-token kubeconfigs of this cluster off \
-             for ever. Go on?"
-                .to_owned()
-        }
+        Question::OneWay => ONE_WAY.to_owned(),
         Question::Taken(names) => {
             let names = clean(&names.join(", "));
-            format!("{names} exists there already. Replace it?")
+            format!("There already: {names}. Replace?")
         }
         Question::Discard => "Something was filled in. Close the form?".to_owned(),
         Question::Lose => "The issued kubeconfig was not saved anywhere. Drop it?".to_owned(),
     }
 }
 
-fn draw_buttons(
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    form: &IssueForm,
-    metrics: &mut Metrics,
-) {
+/// The buttons that the form has in its present stage.
+fn buttons(form: &IssueForm) -> Vec<Button<'static>> {
     if let IssueStage::Asking { question, answer } = &form.stage {
-        let buttons: Vec<Button<'_>> = question
+        return question
             .answers()
             .iter()
             .enumerate()
@@ -434,29 +452,28 @@ fn draw_buttons(
                 click: None,
             })
             .collect();
-        button::draw(theme, frame, area, &buttons, metrics);
-        return;
     }
     let busy = matches!(form.stage, IssueStage::Issuing | IssueStage::Saving);
+    let close = Button {
+        label: if busy { "Close" } else { "Cancel" },
+        focused: busy || form.focus == IssueField::Cancel,
+        ready: true,
+        click: Some(Clickable::Cancel),
+    };
+    if busy {
+        return vec![close];
+    }
     let label = match (&form.issued, form.place) {
         (None, _) => "Issue kubeconfig",
         (Some(_), Place::Merge | Place::File) => "Save kubeconfig",
         (Some(_), Place::Clipboard) => "Copy kubeconfig",
         (Some(_), Place::Stdout) => "Print after exit",
     };
-    let buttons = [
-        Button {
-            label: if busy { "Close" } else { "Cancel" },
-            focused: busy || form.focus == IssueField::Cancel,
-            ready: true,
-            click: Some(Clickable::Cancel),
-        },
-        Button {
-            label,
-            focused: !busy && form.focus == IssueField::Confirm,
-            ready: !busy && form.problem().is_none(),
-            click: Some(Clickable::Confirm),
-        },
-    ];
-    button::draw(theme, frame, area, &buttons, metrics);
+    let confirm = Button {
+        label,
+        focused: form.focus == IssueField::Confirm,
+        ready: form.problem().is_none(),
+        click: Some(Clickable::Confirm),
+    };
+    vec![close, confirm]
 }

@@ -14,12 +14,13 @@ use ratatui::text::{Line, Span, Text};
 use crate::app::availability::can;
 use crate::app::columns::{COLUMNS, Tone};
 use crate::app::dialog::{Menu, MenuKind};
-use crate::app::keymap::{BINDINGS, Command};
+use crate::app::keymap::Command;
 use crate::app::state::State;
-use crate::domain::text::{clean, cut_end, width};
+use crate::domain::text::{clean, width};
 use crate::ui::dialogs::frame::open;
 use crate::ui::text::{cut_spans, pad_end, spread};
 use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::footer::key_of;
 use crate::ui::widgets::scrollbar;
 
 /// One line of a list.
@@ -125,8 +126,8 @@ fn items(state: &State, theme: Theme, menu: &Menu) -> Vec<Item> {
             .iter()
             .map(|(words, text)| Item {
                 lead: String::new(),
-                text: pad_end(&clean(words), 18),
-                right: cut_end(&clean(text), 48),
+                text: format!("{}{}", pad_end(&clean(words), 18), clean(text)),
+                right: String::new(),
                 tone: Tone::Plain,
             })
             .collect(),
@@ -141,11 +142,7 @@ fn command_item(
     theme: Theme,
     (command, name, help): &(Command, String, String),
 ) -> Item {
-    let key = BINDINGS
-        .iter()
-        .find(|binding| binding.command == *command)
-        .map(|binding| theme.key(&state.keymap.label(binding)))
-        .unwrap_or_default();
+    let key = key_of(state, theme, *command);
     // Asked as if the menu were closed: the command is carried out on the screen below.
     let (text, tone) = match can(state, *command) {
         Ok(()) => (help.clone(), Tone::Plain),

@@ -37,6 +37,14 @@ const MOST: u16 = 78;
 /// From full to the fewest words.
 const LEVELS: u8 = 4;
 
+/// How findings are marked.
+const SIGNS: [(Mark, &str, Tone); 4] = [
+    (Mark::Fine, "✓", Tone::Good),
+    (Mark::Note, "!", Tone::Warn),
+    (Mark::Refused, "✗", Tone::Bad),
+    (Mark::Unknowable, "?", Tone::Dim),
+];
+
 /// The dialog in three parts; only the middle may be shortened.
 struct Parts {
     top: Vec<Line<'static>>,
@@ -56,8 +64,9 @@ pub fn draw(
     metrics: &mut Metrics,
 ) {
     let columns = columns(area, MOST);
-    // Frame and buttons.
-    let room = usize::from(area.height).saturating_sub(3);
+    let buttons = buttons(dialog);
+    let button_rows = button::rows(&buttons, columns);
+    let room = usize::from(area.height.saturating_sub(2)).saturating_sub(button_rows);
     let mut parts = parts(state, theme, dialog, columns, 0);
     for level in 1..=LEVELS {
         if parts.top.len() + parts.least + parts.bottom.len() <= room {
@@ -70,22 +79,17 @@ pub fn draw(
     top.truncate(room.saturating_sub(bottom.len()));
     let middle_room = room.saturating_sub(top.len() + bottom.len());
     let middle = shorten(theme, middle, middle_room, usize::from(dialog.scroll));
-    let rows = top.len() + middle.len() + bottom.len() + 1;
+    let rows = top.len() + middle.len() + bottom.len() + button_rows;
     let (title, step) = match dialog.step {
         Step::Start => ("Start credentials rotation", "step 2 of 4"),
         Step::Complete => ("Complete credentials rotation", "step 4 of 4"),
     };
     let inner = open(theme, frame, area, (MOST, rows), title, step);
     let lines: Vec<Line<'static>> = top.into_iter().chain(middle).chain(bottom).collect();
-    let used = cells(lines.len());
-    frame
-        .render_widget(Text::from(lines), Rect { height: inner.height.saturating_sub(1), ..inner });
-    let below = Rect {
-        y: inner.y + used.min(inner.height.saturating_sub(1)),
-        height: inner.height.min(1),
-        ..inner
-    };
-    draw_buttons(theme, frame, below, dialog, metrics);
+    let used = cells(lines.len()).min(inner.height.saturating_sub(cells(button_rows)));
+    frame.render_widget(Text::from(lines), Rect { height: used, ..inner });
+    let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
+    button::draw(theme, frame, below, &buttons, metrics);
 }
 
 fn shorten(
@@ -109,14 +113,16 @@ fn shorten(
         && room > 1
     {
         *last = Line::from(
-            theme.span(format!("  … {} more", plural(below + 1, "line", "lines")), Tone::Dim),
+            theme.span(format!("  … {}", plural(below + 1, "more line", "more lines")), Tone::Dim),
         );
     }
     shown
 }
 
 fn parts(state: &State, theme: Theme, dialog: &RotateDialog, columns: usize, level: u8) -> Parts {
-    let mut top = facts(theme, dialog, columns, level);
+    let ended = matches!(dialog.stage, RotateStage::Failed(_) | RotateStage::Settled(_));
+    let mut top =
+        if ended && level >= 3 { Vec::new() } else { facts(theme, dialog, columns, level) };
     let gap = |lines: &mut Vec<Line<'static>>| {
         if level == 0 {
             lines.push(Line::default());
@@ -139,15 +145,17 @@ fn parts(state: &State, theme: Theme, dialog: &RotateDialog, columns: usize, lev
         | RotateStage::Unclear => {
             top.extend(effects(state, theme, dialog, columns, level));
             gap(&mut top);
-            middle.push(preflight_title(state, theme, dialog, columns));
-            middle.extend(findings(theme, dialog, columns));
+            middle.push(preflight_title(state, theme, dialog, columns, level));
+            if level < LEVELS {
+                middle.extend(findings(theme, dialog, columns));
+            }
         }
     }
     let least = match (&dialog.stage, level) {
         (RotateStage::Failed(_) | RotateStage::Settled(_), _) | (_, 0 | 1) => middle.len(),
         (_, 2) => middle.len().min(4),
         (_, 3) => middle.len().min(2),
-        _ => 0,
+        _ => 1,
     };
     gap(&mut bottom);
     bottom.extend(stage_lines(state, theme, dialog, columns));
@@ -202,8 +210,11 @@ fn effects(
             }
             let quiet = match static_token_warning(&dialog.shown, &dialog.evidence) {
                 StaticTokenWarning::Loud(why) => {
-                    let text = if short {
-                        "Static-token kubeconfigs stop working now.".to_owned()
+                    let with_why = format!("Static tokens stop working now: {why}.");
+                    let text = if short && width(&with_why) <= columns {
+                        with_why
+                    } else if short {
+                        "Static tokens stop working now.".to_owned()
                     } else {
                         format!("Kubeconfigs with a static token stop working now: {why}.")
                     };
@@ -213,7 +224,7 @@ fn effects(
                 StaticTokenWarning::Quiet(why) => why,
             };
             let text = if short {
-                "Static-token kubeconfigs stop working now.".to_owned()
+                "Static tokens stop working now.".to_owned()
             } else {
                 format!("Kubeconfigs with a static token stop working now ({quiet}).")
             };
@@ -227,7 +238,7 @@ fn effects(
                 .initiated
                 .map_or_else(|| "the start".to_owned(), |at| state.zone().short(at));
             let text = if short {
-                format!("Old CA, signing key, and all credentials from before {before} end.")
+                format!("All credentials from before {before} stop working.")
             } else {
                 format!(
                     "The old certificate authority, the old signing key, and every kubeconfig and \
@@ -264,7 +275,7 @@ fn roll_effect(cluster: &Cluster, short: bool) -> String {
     let nodes = if min == max { plural_nodes(max) } else { format!("{min}–{max} nodes") };
     let together: u32 = cluster.pools.iter().map(rolled_together).sum();
     if short {
-        return format!("All {nodes} are replaced; pods restart elsewhere.");
+        return format!("All {nodes} are replaced.");
     }
     format!(
         "All {nodes} are replaced, at most {together} at a time; pods are evicted and restart \
@@ -292,12 +303,22 @@ fn preflight_title(
     theme: Theme,
     dialog: &RotateDialog,
     columns: usize,
+    level: u8,
 ) -> Line<'static> {
+    let mut left = vec![theme.part("preflight", Role::Label)];
+    if level >= 3 {
+        for (mark, sign, tone) in SIGNS {
+            let count = dialog.findings.iter().filter(|finding| finding.mark == mark).count();
+            if count > 0 {
+                left.push(theme.span(format!(" {sign}{count}"), tone));
+            }
+        }
+    }
     let age = match (&dialog.stage, dialog.checked) {
         (RotateStage::Checking, _) | (_, None) => "checking …".to_owned(),
         (_, Some(at)) => format!("checked {} ago", long(since(at, state.now.wall))),
     };
-    spread(vec![theme.part("preflight", Role::Label)], vec![theme.span(age, Tone::Dim)], columns)
+    spread(left, vec![theme.span(age, Tone::Dim)], columns)
 }
 
 fn findings(theme: Theme, dialog: &RotateDialog, columns: usize) -> Vec<Line<'static>> {
@@ -305,12 +326,10 @@ fn findings(theme: Theme, dialog: &RotateDialog, columns: usize) -> Vec<Line<'st
         .findings
         .iter()
         .flat_map(|finding| {
-            let (sign, tone) = match finding.mark {
-                Mark::Fine => ("✓", Tone::Good),
-                Mark::Note => ("!", Tone::Warn),
-                Mark::Refused => ("✗", Tone::Bad),
-                Mark::Unknowable => ("?", Tone::Dim),
-            };
+            let (_, sign, tone) = SIGNS
+                .into_iter()
+                .find(|(mark, _, _)| *mark == finding.mark)
+                .unwrap_or((Mark::Unknowable, "?", Tone::Dim));
             marked(theme, sign, tone, &finding.text, columns)
         })
         .collect()
@@ -331,8 +350,8 @@ fn stage_lines(
             lines
         }
         RotateStage::Sending => {
-            let text = format!("Reading once more, then sending the {} …", dialog.step);
-            marked(theme, "→", Tone::Busy, &text, columns)
+            let text = "Reading the cluster once more, then sending …";
+            marked(theme, "→", Tone::Busy, text, columns)
         }
         RotateStage::Unclear => {
             let text = state.pending.get(&dialog.shown.id).map_or_else(
@@ -373,6 +392,8 @@ fn name_lines(theme: Theme, dialog: &RotateDialog, columns: usize) -> Vec<Line<'
         );
         return vec![Line::from(spans)];
     }
+    let short = note.replace(" characters", "").replace(" character", "");
+    let note = if 2 + wide + 1 + width(&note) > columns { short } else { note };
     let field_columns = wide.min(columns.saturating_sub(2));
     let mut second = vec![Span::raw("  ")];
     second.extend(field(theme, &dialog.typed, field_columns, focused));
@@ -394,37 +415,25 @@ fn typed_note(dialog: &RotateDialog) -> String {
     }
 }
 
-fn draw_buttons(
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    dialog: &RotateDialog,
-    metrics: &mut Metrics,
-) {
-    let asking = matches!(dialog.stage, RotateStage::Asking | RotateStage::Changed(_));
-    let named = !dialog.wants_name || dialog.typed.value() == dialog.shown.id.name.as_str();
-    let verb = match dialog.step {
-        Step::Start => "Start rotation",
-        Step::Complete => "Complete rotation",
-    };
-    let confirm = Button {
-        label: verb,
-        focused: dialog.focus == Focus::Confirm,
-        ready: asking && named,
-        click: Some(Clickable::Confirm),
-    };
+fn buttons(dialog: &RotateDialog) -> Vec<Button<'static>> {
     let away =
         |label, focused| Button { label, focused, ready: true, click: Some(Clickable::Cancel) };
     match dialog.stage {
-        RotateStage::Checking | RotateStage::Asking | RotateStage::Changed(_) => {
-            let cancel = away("Cancel", dialog.focus == Focus::Cancel);
-            button::draw(theme, frame, area, &[cancel, confirm], metrics);
-        }
+        RotateStage::Checking | RotateStage::Asking | RotateStage::Changed(_) => {}
         RotateStage::Sending
         | RotateStage::Unclear
         | RotateStage::Failed(_)
-        | RotateStage::Settled(_) => {
-            button::draw(theme, frame, area, &[away("Close", true)], metrics);
-        }
+        | RotateStage::Settled(_) => return vec![away("Close", true)],
     }
+    let named = !dialog.wants_name || dialog.typed.value() == dialog.shown.id.name.as_str();
+    let confirm = Button {
+        label: match dialog.step {
+            Step::Start => "Start rotation",
+            Step::Complete => "Complete rotation",
+        },
+        focused: dialog.focus == Focus::Confirm,
+        ready: named && !matches!(dialog.stage, RotateStage::Checking),
+        click: Some(Clickable::Confirm),
+    };
+    vec![away("Cancel", dialog.focus == Focus::Cancel), confirm]
 }

@@ -46,8 +46,8 @@ pub fn draw(
     let zone = if state.utc { " UTC " } else { " local time " };
     let block = theme
         .pane()
-        .title(Line::from(theme.part(title, Role::Title)))
-        .title(Line::from(theme.span(zone, Tone::Dim)).right_aligned());
+        .title(theme.title(vec![theme.part(title, Role::Title)]))
+        .title(theme.title_right(vec![theme.span(zone, Tone::Dim)]));
     let inner = block.inner(pane);
     frame.render_widget(block, pane);
     if all == 0 {

@@ -18,12 +18,13 @@ use crate::app::fleet::Entry;
 use crate::app::state::{Clickable, Metrics, State, Tab, Target};
 use crate::domain::age::{long, since};
 use crate::domain::cluster::ClusterId;
+use crate::domain::rotation::Phase;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::Status;
-use crate::ui::text::{cells, spread, wrap};
+use crate::ui::text::{blanks, cells, spread, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
-use crate::ui::widgets::{header, notices, overview, records, rotation, stepper};
+use crate::ui::widgets::{header, notices, overview, records, rotation, scrollbar, stepper};
 
 /// Draws the screen; its bottom line says nothing of its own.
 pub fn draw(
@@ -48,10 +49,11 @@ pub fn draw(
     let boxed = body.height >= 10 && body.width >= 50;
     let mut inner = body;
     if boxed {
-        let mut block =
-            theme.pane().title(Line::from(theme.part(format!(" {} ", tab.title()), Role::Title)));
+        let mut block = theme
+            .pane()
+            .title(theme.title(vec![theme.part(format!(" {} ", tab.title()), Role::Title)]));
         if let (Tab::Rotation, Some(entry)) = (tab, entry) {
-            block = block.title(Line::from(when(entry, state, theme)).right_aligned());
+            block = block.title(theme.title_right(when(entry, state, theme)));
         }
         inner = block.inner(body);
         inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
@@ -66,7 +68,17 @@ pub fn draw(
             rotation_lines(entry, state, theme, columns, usize::from(inner.height))
         }
     };
-    frame.render_widget(Text::from(lines), inner);
+    let rows = usize::from(inner.height);
+    let all = lines.len();
+    // The activity scrolls by itself: it makes only the lines that are seen.
+    let first = match tab {
+        Tab::Activity => 0,
+        Tab::Overview | Tab::Rotation => state.activity_offset.min(all.saturating_sub(rows)),
+    };
+    let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
+    frame.render_widget(Text::from(shown), inner);
+    let bar = Rect { x: inner.right().min(body.right().saturating_sub(1)), width: 1, ..inner };
+    scrollbar::draw(theme, frame, bar, first, all);
     Status::default()
 }
 
@@ -104,7 +116,7 @@ fn draw_head(
         vec![Span::raw(" "), theme.part(name.to_owned(), Role::Title)]
     };
     if state.settings.is_protected(&id.name) {
-        left.push(theme.span("  PROTECTED", Tone::Attention));
+        left.push(theme.part("  PROTECTED", Role::Title));
     }
     let first = spread(left, header::status(state, theme, columns), columns);
     let mut tabs = vec![Span::raw(" ")];
@@ -144,10 +156,10 @@ fn when(entry: &Entry, state: &State, theme: Theme) -> Vec<Span<'static>> {
     let rotation = &entry.cluster.rotation;
     let now = state.now.wall;
     let text = match (&rotation.phase, rotation.since()) {
-        (crate::domain::rotation::Phase::Completed, Some(at)) => {
+        (Phase::Completed, Some(at)) => {
             format!(" completed {} ago ", long(since(at, now)))
         }
-        (_, Some(at)) => format!(" running for {} ", long(since(at, now))),
+        (_, Some(at)) => format!(" started {} ago ", long(since(at, now))),
         (_, None) => " never rotated ".to_owned(),
     };
     vec![theme.span(text, Tone::Dim)]
@@ -176,37 +188,73 @@ fn rotation_lines(
     }
     lines.push(Line::default());
     let mut facts = Facts::new(theme, columns, 12);
-    let (next, tone) = rotation::next_sentence(entry, state);
-    for (index, text) in wrap(&next, columns.saturating_sub(10)).into_iter().enumerate() {
-        let lead = if index == 0 {
-            theme.part("  ▸ next: ", Role::Accent)
-        } else {
-            Span::raw("          ")
-        };
-        facts.line(vec![lead, theme.span(text, tone)]);
+    let next = rotation::next(entry, state);
+    let lead = format!("  ▸ {}: ", next.lead);
+    let indent = width(&lead);
+    // A notice above says already that it is gone.
+    let said = if entry.gone.is_some() { "" } else { next.text.as_str() };
+    let words = wrap(said, columns.saturating_sub(indent));
+    for (index, text) in words.into_iter().enumerate() {
+        let lead = if index == 0 { theme.part(lead.clone(), Role::Accent) } else { blanks(indent) };
+        facts.line(vec![lead, theme.span(text, next.tone)]);
     }
     rotation::key_line(entry, state, theme, &mut facts);
     if roomy {
         facts.blank();
     }
     lines.extend(facts.into_lines());
-    if roomy {
+    if roomy && entry.gone.is_none() {
         lines.push(Line::default());
     }
-    let indent = if columns >= 50 { 2 } else { 0 };
-    let mut known = Facts::new(theme, columns.saturating_sub(indent), 11);
+    let indent = 2;
+    let mut known = Facts::new(theme, columns.saturating_sub(indent), 13);
     rotation::roll_facts(entry, state, theme, &mut known);
-    if !entry.cluster.problems.is_empty() {
+    let told = rotation::tells_a_problem(&next, entry);
+    if entry.cluster.problems.len() > usize::from(told) {
         if roomy {
             known.blank();
         }
-        rotation::problems(entry, &mut known, "SKE reports");
+        rotation::problems(entry, &mut known, "SKE reports", Some(&next));
     }
-    lines.extend(known.into_lines().into_iter().map(|mut line| {
-        line.spans.insert(0, crate::ui::text::blanks(indent));
+    let mut known = known.into_lines();
+    if lines.len() + known.len() + 6 <= rows {
+        known.push(Line::default());
+        known.extend(overview::accesses(entry, state, theme, columns.saturating_sub(indent)));
+    }
+    if lines.len() + known.len() + 4 <= rows && entry.gone.is_none() {
+        known.push(Line::default());
+        known.extend(advice(entry, theme, columns.saturating_sub(indent)));
+    }
+    lines.extend(known.into_iter().map(|mut line| {
+        line.spans.insert(0, blanks(indent));
         line
     }));
     lines
+}
+
+/// What somebody who does this once a year wants to know at this point.
+fn advice(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let text = match entry.cluster.rotation.phase {
+        Phase::Never | Phase::Completed => {
+            "A start makes new keys and replaces every node; old and new credentials then both work. \
+             Nothing old stops working before somebody completes, except static tokens."
+        }
+        Phase::Preparing | Phase::Prepared => {
+            "Between start and complete old and new credentials both work, and SKE sets no deadline. \
+             Until complete the old keys stay usable, too: finish when every client is updated."
+        }
+        Phase::Completing => {
+            "The old certificate authority and signing key are being dropped; clients that were not \
+             updated are refused from now on."
+        }
+        Phase::Unknown(_) => {
+            "skeys offers neither start nor complete in a phase that it does not know."
+        }
+    };
+    wrap(text, columns.min(100))
+        .into_iter()
+        .map(|line| theme.span(line, Tone::Dim).into())
+        .collect()
 }
 
 fn activity(

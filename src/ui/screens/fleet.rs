@@ -12,17 +12,19 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Modifier;
 use ratatui::text::{Line, Span, Text};
 
 use crate::app::columns::{COLUMNS, Cell, Tone, phase_glyph};
-use crate::app::keymap::{BINDINGS, Command};
+use crate::app::keymap::Command;
 use crate::app::state::{Clickable, Metrics, State, Target};
-use crate::domain::attention::{next_step, stuck_reason};
+use crate::app::update::COUNT_FILTERS;
 use crate::domain::rotation::Phase;
 use crate::domain::text::{clean, plural};
 use crate::ui::Status;
 use crate::ui::text::{as_fits, cells, cut_spans, spans_width, spread, wrap};
 use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::footer::key_of;
 use crate::ui::widgets::{header, notices, preview, records, rotation, table};
 
 /// Width from which on the preview is shown.
@@ -119,6 +121,14 @@ fn scope_text(state: &State) -> String {
     if regions.is_empty() { name } else { format!("{name} · {}", regions.join(" ")) }
 }
 
+/// The same within a sentence.
+fn scope_words(state: &State) -> String {
+    match scope_text(state).split_once(" · ") {
+        Some((projects, regions)) => format!("{projects} ({regions})"),
+        None => scope_text(state),
+    }
+}
+
 /// The counts that are filters, with their numbers.
 fn counted(state: &State) -> [(Cell, &'static str, usize); 6] {
     let counts = state.fleet.counts;
@@ -153,7 +163,10 @@ fn counts_line(state: &State, theme: Theme, area: Rect, metrics: &mut Metrics) -
         } else {
             format!("{}{count}", sign.text)
         };
-        item.push(theme.span(text, tone));
+        let chosen = COUNT_FILTERS.get(index).is_some_and(|filter| state.look.filter == *filter);
+        let style = theme.tone(tone);
+        let style = if chosen { style.add_modifier(Modifier::UNDERLINED) } else { style };
+        item.push(Span::styled(text, style));
         let what = Clickable::Count(u8::try_from(index + 1).unwrap_or(u8::MAX));
         let wide = cells(spans_width(&item));
         metrics.targets.push(Target { area: (area.x + cells(at), area.y, wide, 1), what });
@@ -161,7 +174,10 @@ fn counts_line(state: &State, theme: Theme, area: Rect, metrics: &mut Metrics) -
         spans.push(Span::raw(if columns >= 60 { "   " } else { " " }));
     }
     if state.fleet.counts.unknown > 0 {
-        spans.push(theme.span(format!("? {} unknown", state.fleet.counts.unknown), Tone::Warn));
+        let text = format!("? {} unknown", state.fleet.counts.unknown);
+        if spans_width(&spans) + text.len() <= columns {
+            spans.push(theme.span(text, Tone::Warn));
+        }
     }
     Line::from(cut_spans(spans, columns))
 }
@@ -210,16 +226,16 @@ fn draw_list(
     if boxed {
         let block = theme
             .pane()
-            .title(Line::from(title(state, theme, window.first, rows, columns.saturating_sub(24))))
-            .title(Line::from(order(state, theme)).right_aligned())
-            .title_bottom(aside_line(state, theme, columns));
+            .title(theme.title(title(state, theme, window.first, rows, columns.saturating_sub(26))))
+            .title(theme.title_right(order(state, theme)))
+            .title_bottom(aside_border(state, theme, columns));
         frame.render_widget(block, area);
     } else if heading > 0 {
-        let line = spread(
-            title(state, theme, window.first, rows, columns),
-            aside_line(state, theme, columns.saturating_sub(20)).spans,
-            columns,
-        );
+        let mut right = aside_line(state, theme, columns.saturating_sub(20)).spans;
+        if right.is_empty() {
+            right = order(state, theme);
+        }
+        let line = spread(title(state, theme, window.first, rows, columns), right, columns);
         frame.render_widget(Text::from(line), Rect { height: 1, ..area });
     }
     if all == 0 {
@@ -238,10 +254,10 @@ fn title(
     columns: usize,
 ) -> Vec<Span<'static>> {
     let all = state.fleet.shown.len();
-    let range = if all == 0 {
+    let range = if all == 0 || (all == state.fleet.entries.len() && all <= rows) {
         " clusters ".to_owned()
     } else if all <= rows {
-        format!(" {} ", plural(all, "cluster", "clusters"))
+        format!(" {all} of {} ", plural(state.fleet.entries.len(), "cluster", "clusters"))
     } else {
         format!(" clusters {}–{} of {all} ", first + 1, (first + rows).min(all))
     };
@@ -270,6 +286,11 @@ fn aside_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
     Line::from(cut_spans(vec![theme.span(text, Tone::Dim)], columns.saturating_sub(4)))
 }
 
+fn aside_border(state: &State, theme: Theme, columns: usize) -> Line<'static> {
+    let line = aside_line(state, theme, columns);
+    if line.spans.is_empty() { line } else { theme.title(line.spans) }
+}
+
 /// What stands in the place of rows: still reading, none there, none that matches.
 fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let fleet = &state.fleet;
@@ -280,11 +301,14 @@ fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) 
             clean(&state.look.filter)
         )
     } else if fleet.is_loading() {
-        format!("Reading the clusters of {} …", scope_text(state))
+        format!("Reading the clusters of {} …", scope_words(state))
     } else if state.signed_out.is_some() || fleet.failing().next().is_some() {
-        "Nothing could be read yet; what failed stands above. r reads again.".to_owned()
+        format!(
+            "Nothing could be read yet; what failed stands above. {} reads again.",
+            key_of(state, theme, Command::Refresh)
+        )
     } else {
-        format!("No clusters in {}. --project and --region choose others.", scope_text(state))
+        format!("No clusters in {}. --project and --region choose others.", scope_words(state))
     };
     let columns = usize::from(area.width.saturating_sub(8)).max(10);
     let lines: Vec<Line<'static>> = wrap(&text, columns)
@@ -298,19 +322,13 @@ fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) 
 }
 
 fn draw_strip(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
-    let key = BINDINGS
-        .iter()
-        .find(|binding| binding.command == Command::Activity)
-        .map(|binding| theme.key(&state.keymap.label(binding)))
-        .unwrap_or_default();
-    let block = theme.pane().title(Line::from(theme.part(" activity ", Role::Title))).title(
-        Line::from(vec![
-            Span::raw(" "),
-            theme.part(key, Role::Accent),
-            theme.span(" full log ", Tone::Dim),
-        ])
-        .right_aligned(),
-    );
+    let key = key_of(state, theme, Command::Activity);
+    let full =
+        vec![Span::raw(" "), theme.part(key, Role::Accent), theme.span(" full log ", Tone::Dim)];
+    let block = theme
+        .pane()
+        .title(theme.title(vec![theme.part(" activity ", Role::Title)]))
+        .title(theme.title_right(full));
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let lines: Vec<Line<'static>> = state
@@ -326,22 +344,17 @@ fn draw_strip(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
 /// Next step or trouble of the cluster under the cursor, where no preview says it.
 fn bottom(state: &State, theme: Theme, rows: u16) -> Vec<Span<'static>> {
     let Some(entry) = state.subject() else { return Vec::new() };
-    if rows < 6 {
+    if rows < 6 || state.dialog.is_some() || state.help.is_some() {
         return Vec::new();
     }
-    let (sentence, tone) = rotation::next_sentence(entry, state);
+    let next = rotation::next(entry, state);
     let sign = crate::app::columns::glyph(entry, state);
-    let now = state.now.wall;
-    let urgent = stuck_reason(&entry.cluster, now).is_some()
-        || next_step(&entry.cluster, now, state.settings.overdue_after).is_some();
-    let tone = if urgent { tone } else { Tone::Dim };
-    let name = entry.cluster.id.name.as_str();
     vec![
         Span::raw(" "),
         theme.span(sign.text, sign.tone),
         Span::raw(" "),
-        theme.part(name.to_owned(), Role::Title),
+        theme.part(entry.cluster.id.name.as_str().to_owned(), Role::Title),
         Span::raw("  "),
-        theme.span(sentence, tone),
+        theme.span(next.said(), next.tone),
     ]
 }

@@ -13,11 +13,12 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::Clear;
 
 use crate::app::columns::{Tone, phase_glyph};
-use crate::app::keymap::{BINDINGS, Context};
+use crate::app::keymap::{BINDINGS, Command, Context};
 use crate::app::state::{Metrics, State};
 use crate::domain::rotation::Phase;
 use crate::ui::text::{pad_end, wrap};
 use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::footer::key_of;
 use crate::ui::widgets::scrollbar;
 
 /// Draws the overlay.
@@ -35,8 +36,10 @@ pub fn draw(
     let block = theme
         .pane()
         .border_style(theme.role(Role::DialogBorder))
-        .title(Line::from(theme.part(format!(" help: {} ", context.title()), Role::Title)))
-        .title(Line::from(theme.span(" esc closes ", Tone::Dim)).right_aligned());
+        .title(theme.title(vec![theme.part(" help ", Role::Title)]))
+        .title(theme.title_right(vec![
+            theme.span(format!(" {} closes ", key_of(state, theme, Command::Back)), Tone::Dim),
+        ]));
     let inner = block.inner(place);
     frame.render_widget(block, place);
     let lines = lines(state, theme, context, usize::from(inner.width.saturating_sub(2)));

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span, Text};
 
 use crate::app::state::{Clickable, Metrics, Target};
 use crate::domain::text::width;
-use crate::ui::text::{blanks, cells};
+use crate::ui::text::cells;
 use crate::ui::theme::{Role, Theme};
 
 /// One button.
@@ -38,7 +38,13 @@ impl Button<'_> {
     }
 }
 
-/// Draws buttons from the left of `area`, and says where they can be clicked.
+/// Rows that buttons take: one, or one each when they do not fit beside each other.
+pub fn rows(buttons: &[Button<'_>], columns: usize) -> usize {
+    let wide: usize = buttons.iter().map(Button::columns).sum();
+    if wide <= columns { 1 } else { buttons.len() }
+}
+
+/// Draws buttons from the top left of `area`, and says where they can be clicked.
 pub fn draw(
     theme: Theme,
     frame: &mut Frame<'_>,
@@ -46,22 +52,28 @@ pub fn draw(
     buttons: &[Button<'_>],
     metrics: &mut Metrics,
 ) {
+    let room = usize::from(area.width);
+    let stacked = rows(buttons, room) > 1;
     let wide: usize = buttons.iter().map(|button| button.columns() + 3).sum();
-    let gap = if wide <= usize::from(area.width) { 3 } else { 0 };
-    let mut spans = Vec::new();
-    let mut at = 0;
+    let gap = if wide <= room { 3 } else { 0 };
+    let (mut x, mut y) = (0, 0);
     for button in buttons {
         let columns = button.columns();
-        if let Some(what) = button.click
-            && at + columns <= usize::from(area.width)
-            && area.height > 0
-        {
-            let left = area.x.saturating_add(cells(at + 1));
-            metrics.targets.push(Target { area: (left, area.y, cells(columns - 1), 1), what });
+        let place = Rect {
+            x: area.x.saturating_add(cells(x)),
+            y: area.y.saturating_add(cells(y)),
+            width: cells(columns),
+            height: 1,
         }
-        spans.extend(button.spans(theme));
-        spans.push(blanks(gap));
-        at += columns + gap;
+        .intersection(area);
+        frame.render_widget(Text::from(Line::from(button.spans(theme))), place);
+        if let Some(what) = button.click
+            && place.width > 1
+            && !place.is_empty()
+        {
+            let area = (place.x + 1, place.y, place.width - 1, 1);
+            metrics.targets.push(Target { area, what });
+        }
+        if stacked { y += 1 } else { x += columns + gap }
     }
-    frame.render_widget(Text::from(Line::from(spans)), Rect { height: area.height.min(1), ..area });
 }

@@ -37,7 +37,7 @@ impl Facts {
     pub fn text(&mut self, label: &str, value: &str, tone: Tone) -> &mut Self {
         for (index, line) in wrap(value, self.room()).into_iter().enumerate() {
             let label = if index == 0 { label } else { "" };
-            self.fact(label, vec![self.theme.span(line, tone)]);
+            self.fact(label, vec![Span::styled(line, self.theme.soft(tone))]);
         }
         self
     }

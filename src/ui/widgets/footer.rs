@@ -11,6 +11,7 @@ use ratatui::text::{Line, Span, Text};
 
 use crate::app::availability::{can, due_step};
 use crate::app::columns::Tone;
+use crate::app::dialog::Dialog;
 use crate::app::keymap::{BINDINGS, Binding, Command, Context};
 use crate::app::state::{Screen, State};
 use crate::domain::text::width;
@@ -19,6 +20,15 @@ use crate::ui::theme::{Role, Theme};
 
 /// Hints that are shown at most.
 const HINTS: usize = 7;
+
+/// The first key of a command as it is drawn.
+pub fn key_of(state: &State, theme: Theme, command: Command) -> String {
+    BINDINGS
+        .iter()
+        .find(|binding| binding.command == command)
+        .map(|binding| theme.key(&state.keymap.label(binding)))
+        .unwrap_or_default()
+}
 
 /// Rows that the footer takes on a screen of this size.
 pub fn rows(state: &State, area: Rect) -> u16 {
@@ -78,7 +88,10 @@ fn message_lines(
     if let Some(error) = state.errors.front() {
         let more = state.errors.len() - 1;
         let more = if more == 0 { String::new() } else { format!("{more} more · ") };
-        let hint = vec![theme.span(format!("{more}esc dismiss · y copy "), Tone::Dim)];
+        let (back, copy) =
+            (key_of(state, theme, Command::Back), key_of(state, theme, Command::Copy));
+        let hint = format!("{more}{back} dismiss · {copy} copy ");
+        let hint = vec![theme.span(hint, Tone::Dim)];
         let mut texts = wrap_to(&error_text(error), columns.saturating_sub(4), rows.max(2) - 1);
         let last = texts.pop().unwrap_or_default();
         let mark = |first: bool| theme.span(if first { " ✗ " } else { "   " }, Tone::Bad);
@@ -145,7 +158,7 @@ fn hints(state: &State, theme: Theme, room: usize, gap: usize) -> Vec<Span<'stat
         .iter()
         .filter(|binding| binding.contexts.contains(&context))
         .filter_map(|binding| binding.hint.map(|hint| (hint, binding)))
-        .filter(|(_, binding)| can(state, binding.command).is_ok())
+        .filter(|(_, binding)| works(state, context, binding.command))
         .collect();
     possible.sort_by_key(|(hint, _)| *hint);
     let (last, first): (Vec<_>, Vec<_>) = possible
@@ -176,6 +189,20 @@ fn hints(state: &State, theme: Theme, room: usize, gap: usize) -> Vec<Span<'stat
         spans.push(blanks(gap));
     }
     spans
+}
+
+fn works(state: &State, context: Context, command: Command) -> bool {
+    match (context, command) {
+        // Tab and the arrows do the same between buttons.
+        (Context::Dialog, Command::Right) => false,
+        (Context::Dialog, Command::Copy) => matches!(state.dialog, Some(Dialog::Rotate(_))),
+        // Whatever lies over a screen can be closed.
+        (
+            Context::Help | Context::Filter | Context::Menu | Context::Form | Context::Dialog,
+            Command::Back,
+        ) => true,
+        _ => can(state, command).is_ok(),
+    }
 }
 
 fn label(state: &State, binding: &Binding) -> String {

@@ -27,6 +27,18 @@ pub fn lines(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> 
             Some(until) => format!("asked to wait until {}", state.zone().clock(*until)),
             None => next_try(state, status.due, status.in_flight.is_some()),
         };
+        if columns < 60 {
+            let age = long(since(since_when, state.now.wall));
+            let tail = format!(
+                " {age}, {}",
+                next.replace("next try in", "next").replace("asked to wait until", "wait until")
+            );
+            let room = columns.saturating_sub(4 + crate::domain::text::width(&tail));
+            let text = format!("{}: {}", scope.region, failure.message);
+            let text = format!("{}{tail}", crate::domain::text::cut_end(&text, room));
+            lines.push(Line::from(vec![theme.span(" ✗ ", Tone::Bad), Span::raw(text)]));
+            continue;
+        }
         let place = place(state, scope);
         let text = format!(
             "{place}: {} for {}, {next}",

@@ -14,7 +14,7 @@ use crate::app::columns::Tone;
 use crate::app::fleet::Entry;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
-use crate::domain::cluster::{ClusterState, NodePool};
+use crate::domain::cluster::NodePool;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::text::{blanks, cut_spans, pad_end, pad_start, spans_width};
 use crate::ui::theme::{Role, Theme};
@@ -26,11 +26,11 @@ pub fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<
     let mut out = Vec::new();
     if !entry.cluster.problems.is_empty() {
         let mut facts = Facts::new(theme, columns, 13);
-        rotation::problems(entry, &mut facts, "SKE reports");
+        rotation::problems(entry, &mut facts, "SKE reports", None);
         out.extend(facts.into_lines());
         out.push(Line::default());
     }
-    let left_columns = if columns >= 76 { columns / 2 } else { columns };
+    let left_columns = if columns >= 76 { (columns / 2).max(43) } else { columns };
     let left = left_facts(entry, state, theme, left_columns.saturating_sub(1));
     let right = right_facts(entry, state, theme, columns - left_columns.min(columns));
     if columns >= 76 {
@@ -67,17 +67,7 @@ fn left_facts(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec
     let cluster = &entry.cluster;
     let now = state.now.wall;
     let mut facts = Facts::new(theme, columns, 13);
-    let tone = match cluster.state {
-        ClusterState::Healthy => Tone::Good,
-        ClusterState::Unhealthy => Tone::Bad,
-        ClusterState::Hibernated | ClusterState::Hibernating => Tone::Dim,
-        ClusterState::Unknown(_) => Tone::Warn,
-        ClusterState::Creating
-        | ClusterState::Deleting
-        | ClusterState::Reconciling
-        | ClusterState::WakingUp => Tone::Busy,
-    };
-    facts.fact("state", vec![theme.span(cluster.state.word().to_owned(), tone)]);
+    facts.fact("state", vec![preview::state_word(cluster, theme)]);
     facts.fact("Kubernetes", preview::version(cluster, now, theme));
     if let Some(at) = cluster.created {
         facts.fact("created", vec![Span::raw(state.zone().full(at))]);
@@ -117,11 +107,14 @@ fn right_facts(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Ve
     }
     for (index, schedule) in cluster.schedules.iter().enumerate() {
         let zone = if schedule.timezone.is_empty() { "UTC" } else { &schedule.timezone };
-        facts.text(
-            if index == 0 { "hibernation" } else { "" },
-            &format!("{} to {} {zone}", schedule.start, schedule.end),
-            Tone::Plain,
-        );
+        facts
+            .text(
+                if index == 0 { "hibernation" } else { "" },
+                &format!("sleeps {}", schedule.start),
+                Tone::Plain,
+            )
+            .text("", &format!("wakes {}", schedule.end), Tone::Plain)
+            .text("", zone, Tone::Dim);
     }
     let idp = if cluster.idp { "switched on" } else { "switched off" };
     facts.fact("IDP access", vec![Span::raw(idp)]);
@@ -169,7 +162,8 @@ fn zones_text(pool: &NodePool) -> String {
     pool.zones.join(" ")
 }
 
-fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+/// Kubeconfigs that skeys issued for it, and what *complete* does to them.
+pub fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let now = state.now.wall;
     let mut issued: Vec<_> =
         state.fleet.accesses.iter().filter(|access| access.cluster == entry.cluster.id).collect();
@@ -177,8 +171,9 @@ fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<L
     if issued.is_empty() {
         return vec![Line::from(theme.span("skeys has issued no kubeconfig for it", Tone::Dim))];
     }
+    let place = columns.saturating_sub(28).clamp(8, 60);
     let mut lines = vec![Line::from(theme.part(
-        format!("{}  {}  {}", pad_end("KUBECONFIG", 26), pad_end("ENDS", 16), "ON COMPLETE"),
+        format!("{}  {}  {}", pad_end("KUBECONFIG", place), pad_end("ENDS", 11), "ON COMPLETE"),
         Role::Label,
     ))];
     for access in issued.into_iter().take(6) {
@@ -190,8 +185,8 @@ fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<L
             (format!("in {}", long(since(now, access.expires))), "keeps working", Tone::Good)
         };
         let spans = vec![
-            Span::raw(pad_end(&cut_middle(&access.place, 26), 26)),
-            Span::raw(format!("  {}", pad_end(&ends, 16))),
+            Span::raw(pad_end(&cut_middle(&access.place, place), place)),
+            Span::raw(format!("  {}", pad_end(&ends, 11))),
             theme.span(format!("  {verdict}"), tone),
         ];
         lines.push(Line::from(cut_spans(spans, columns)));

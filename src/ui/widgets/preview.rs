@@ -15,9 +15,9 @@ use ratatui::text::{Line, Span, Text};
 use crate::app::columns::{COLUMNS, SortKey, Tone, cell};
 use crate::app::fleet::Entry;
 use crate::app::state::State;
-use crate::domain::access::best;
 use crate::domain::age::{long, since};
-use crate::domain::cluster::Cluster;
+use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::rotation::Phase;
 use crate::domain::text::cut_middle;
 use crate::ui::text::pad_end;
 use crate::ui::theme::{Role, Theme};
@@ -32,11 +32,8 @@ pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     };
     let columns = usize::from(area.width.saturating_sub(4));
     let name = cut_middle(entry.cluster.id.name.as_str(), columns.saturating_sub(2));
-    let block = theme.pane().title(Line::from(vec![
-        Span::raw(" "),
-        theme.part(name, Role::Title),
-        Span::raw(" "),
-    ]));
+    let title = vec![theme.part(format!(" {name} "), Role::Title)];
+    let block = theme.pane().title(theme.title(title));
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let inner =
@@ -61,16 +58,16 @@ fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line
         facts.fact(if index == 0 { "steps" } else { "" }, spans);
     }
     facts.blank();
-    let (next, tone) = rotation::next_sentence(entry, state);
-    facts.text("next", &next, tone);
+    let next = rotation::next(entry, state);
+    facts.text(next.lead, &next.text, next.tone);
     facts.blank();
     cluster_facts(cluster, state, theme, &mut facts);
     facts.blank();
     access_facts(entry, state, theme, &mut facts);
-    let told = next.contains("SKE reports") || next.starts_with("stuck");
-    if !cluster.problems.is_empty() && !(told && cluster.problems.len() == 1) {
+    let told = rotation::tells_a_problem(&next, entry);
+    if cluster.problems.len() > usize::from(told) {
         facts.blank();
-        rotation::problems(entry, &mut facts, "SKE");
+        rotation::problems(entry, &mut facts, "SKE", Some(&next));
     }
     facts.into_lines()
 }
@@ -88,21 +85,23 @@ fn rotation_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts)
     if let Some(phase) = phase {
         spans.push(theme.span(phase.text, phase.tone));
     }
-    if let Some(at) = cluster.rotation.since() {
-        let word = match entry.phase_seen {
-            Some(seen) => format!("  for {}", long(since(seen, now))),
-            None => format!("  {} ago", long(since(at, now))),
-        };
-        spans.push(theme.span(word, Tone::Dim));
+    // The API does not say when a phase began; only what this program saw change can be told.
+    if let Some(seen) = entry.phase_seen {
+        spans.push(theme.span(format!("  for {}", long(since(seen, now))), Tone::Dim));
     }
     facts.fact("phase", spans);
-    if let Some(at) = cluster.rotation.initiated {
-        facts.fact("started", vec![Span::raw(zone.full(at))]);
-    }
-    if cluster.rotation.phase == crate::domain::rotation::Phase::Completed
-        && let Some(at) = cluster.rotation.completed
-    {
-        facts.fact("done", vec![Span::raw(zone.full(at))]);
+    let done = cluster.rotation.phase == Phase::Completed;
+    let moments = [
+        ("started", cluster.rotation.initiated, !done),
+        ("done", cluster.rotation.completed.filter(|_| done), true),
+    ];
+    for (label, at, with_age) in moments {
+        let Some(at) = at else { continue };
+        facts.fact(label, vec![Span::raw(zone.full(at))]);
+        if with_age {
+            let age = format!("{} ago", long(since(at, now)));
+            facts.fact("", vec![theme.span(age, Tone::Dim)]);
+        }
     }
     if let Some(doubt) = cluster.rotation.doubt(now) {
         facts.text("doubt", doubt, Tone::Warn);
@@ -111,17 +110,16 @@ fn rotation_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts)
 
 fn cluster_facts(cluster: &Cluster, state: &State, theme: Theme, facts: &mut Facts) {
     let now = state.now.wall;
-    let state_tone = match cluster.state {
-        crate::domain::cluster::ClusterState::Healthy => Tone::Dim,
-        crate::domain::cluster::ClusterState::Unhealthy => Tone::Bad,
-        _ => Tone::Warn,
-    };
-    facts.fact("state", vec![theme.span(cluster.state.word().to_owned(), state_tone)]);
+    facts.fact("state", vec![state_word(cluster, theme)]);
     facts.fact("k8s", version(cluster, now, theme));
     for (index, pool) in cluster.pools.iter().take(4).enumerate() {
         let label = if index == 0 { "pools" } else { "" };
-        let span = format!("{} {}–{}", pad_end(&pool.name, 8), pool.minimum, pool.maximum);
-        let rest = format!("  surge {} · unav {}", pool.max_surge, pool.max_unavailable);
+        let span = format!("{} {}–{}", pad_end(&pool.name, 7), pool.minimum, pool.maximum);
+        let unavailable = match pool.max_unavailable {
+            0 => String::new(),
+            count => format!(" unav {count}"),
+        };
+        let rest = format!("  surge {}{unavailable}", pool.max_surge);
         facts.fact(label, vec![Span::raw(span), theme.span(rest, Tone::Dim)]);
     }
     if cluster.pools.len() > 4 {
@@ -138,6 +136,21 @@ fn cluster_facts(cluster: &Cluster, state: &State, theme: Theme, facts: &mut Fac
             Tone::Plain,
         );
     }
+}
+
+/// The state that SKE reports.
+pub fn state_word(cluster: &Cluster, theme: Theme) -> Span<'static> {
+    let tone = match cluster.state {
+        ClusterState::Healthy => Tone::Good,
+        ClusterState::Unhealthy => Tone::Bad,
+        ClusterState::Hibernated | ClusterState::Hibernating => Tone::Dim,
+        ClusterState::Unknown(_) => Tone::Warn,
+        ClusterState::Creating
+        | ClusterState::Deleting
+        | ClusterState::Reconciling
+        | ClusterState::WakingUp => Tone::Busy,
+    };
+    theme.span(cluster.state.word().to_owned(), tone)
 }
 
 /// Version and when it ends.
@@ -159,14 +172,13 @@ pub fn version(cluster: &Cluster, now: jiff::Timestamp, theme: Theme) -> Vec<Spa
 
 fn access_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
     let now = state.now.wall;
-    match best(&state.fleet.accesses, &entry.cluster.id, now) {
+    match stepper::own_access(entry, state) {
         Some(access) => {
             let left = long(since(now, access.expires));
-            let mut spans = vec![Span::raw(format!("ends in {left}"))];
+            facts.fact("access", vec![Span::raw(format!("ends in {left}"))]);
             if access.breaks_on_complete(&entry.cluster) {
-                spans.push(theme.span("  BREAKS on complete", Tone::Bad));
+                facts.text("", "BREAKS on complete", Tone::Bad);
             }
-            facts.fact("access", spans);
             facts.text("", &access.place, Tone::Dim);
         }
         None => {

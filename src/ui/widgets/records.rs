@@ -19,6 +19,8 @@ pub fn line(
     let (sign, tone) = sign(record.outcome);
     let wide = columns >= 60;
     let time = state.zone().log(record.at, state.now.wall);
+    // "22 Nov 10:22" is told by its day where there is no room.
+    let time = if !wide && time.len() > 8 { time.chars().take(6).collect() } else { time };
     let mut left = vec![
         Span::raw(" "),
         theme.span(pad_end(&time, if wide { 12 } else { 8 }), Tone::Dim),

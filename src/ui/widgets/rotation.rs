@@ -5,56 +5,99 @@ use ratatui::text::Span;
 use crate::app::availability::{can_act, due_step};
 use crate::app::columns::{Tone, phase_glyph};
 use crate::app::fleet::Entry;
-use crate::app::keymap::{BINDINGS, Command};
+use crate::app::keymap::Command;
 use crate::app::state::{Pending, PendingStage, State};
 use crate::domain::action::Action;
 use crate::domain::age::{long, since};
 use crate::domain::attention::{next_step, stuck_reason};
+use crate::domain::cluster::Problem;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::plural;
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
+use crate::ui::widgets::footer::key_of;
+
+/// What matters most about a cluster now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Next {
+    /// What kind of thing it is, in a word: "next", "stuck", "problem", "sent", "gone".
+    pub lead: &'static str,
+    /// A sentence.
+    pub text: String,
+    /// How urgent it is.
+    pub tone: Tone,
+}
+
+impl Next {
+    fn new(lead: &'static str, text: impl Into<String>, tone: Tone) -> Self {
+        Self { lead, text: text.into(), tone }
+    }
+
+    /// Word and sentence together; a plain next step needs no word.
+    pub fn said(&self) -> String {
+        if self.lead == "next" {
+            self.text.clone()
+        } else {
+            format!("{}: {}", self.lead, self.text)
+        }
+    }
+}
 
 /// What happens next, in a sentence, and how urgent that is.
-pub fn next_sentence(entry: &Entry, state: &State) -> (String, Tone) {
+pub fn next(entry: &Entry, state: &State) -> Next {
     let cluster = &entry.cluster;
     let now = state.now.wall;
     if let Some(gone) = entry.gone {
         let text = format!("no longer listed since {}", state.zone().short(gone));
-        return (text, Tone::Warn);
+        return Next::new("gone", text, Tone::Warn);
     }
     if let Some(pending) = state.pending.get(&cluster.id) {
-        return (pending_sentence(state, pending), Tone::Busy);
+        return Next::new("sent", pending_sentence(state, pending), Tone::Busy);
     }
     if let Some(reason) = stuck_reason(cluster, now) {
-        return (format!("stuck: {reason}"), Tone::Bad);
+        let blocker = cluster.problems.iter().find(|problem| problem.blocks_roll());
+        return Next::new("stuck", blocker.map_or(reason, problem_words), Tone::Bad);
     }
-    let problem = cluster.problems.iter().find(|problem| !problem.is_only_incomplete());
-    if let Some(problem) = problem {
-        return (format!("SKE reports {}: {}", problem.code, problem.message), Tone::Warn);
+    if let Some(problem) = cluster.problems.iter().find(|problem| !problem.is_only_incomplete()) {
+        return Next::new("problem", problem_words(problem), Tone::Warn);
     }
-    let next = next_step(cluster, now, state.settings.overdue_after);
-    match (&cluster.rotation.phase, next) {
-        (Phase::Prepared, Some(text)) if text.starts_with("update clients") => (
-            "update every client, then complete; old credentials work until then".to_owned(),
+    let age = cluster.credentials_born().map(|born| long(since(born, now)));
+    match (&cluster.rotation.phase, next_step(cluster, now, state.settings.overdue_after)) {
+        (Phase::Prepared, Some(text)) if text.starts_with("update clients") => Next::new(
+            "next",
+            "update clients, then complete; old credentials work until then",
             Tone::Attention,
         ),
         (Phase::Preparing, _) => {
-            ("wait until all nodes are new; old credentials still work".to_owned(), Tone::Busy)
+            Next::new("next", "wait until all nodes are new; old credentials work", Tone::Busy)
         }
-        (Phase::Completing, _) => ("wait; SKE drops the old credentials".to_owned(), Tone::Busy),
+        (Phase::Completing, _) => {
+            Next::new("next", "wait; SKE drops the old credentials", Tone::Busy)
+        }
         (Phase::Never | Phase::Completed, Some(text)) if text.starts_with("start: overdue") => {
-            let age =
-                cluster.credentials_born().map(|born| long(since(born, now))).unwrap_or_default();
-            (format!("start a rotation; the credentials are {age} old"), Tone::Warn)
+            let age = age.unwrap_or_default();
+            let text = format!("start a rotation; the credentials are {age} old");
+            Next::new("next", text, Tone::Warn)
         }
-        (_, Some(text)) => (text, Tone::Warn),
+        (Phase::Unknown(text), _) => {
+            let text = format!("look in the portal; skeys does not know the phase {text}");
+            Next::new("next", text, Tone::Warn)
+        }
+        (_, Some(text)) => Next::new("next", text, Tone::Warn),
         (_, None) => {
-            let age = cluster.credentials_born().map_or_else(String::new, |born| {
-                format!("; the credentials are {} old", long(since(born, now)))
-            });
-            (format!("nothing to do{age}"), Tone::Dim)
+            let age =
+                age.map_or_else(String::new, |age| format!("; the credentials are {age} old"));
+            Next::new("next", format!("nothing to do{age}"), Tone::Dim)
         }
+    }
+}
+
+/// The server's words first: they say more than the code.
+fn problem_words(problem: &Problem) -> String {
+    if problem.message.is_empty() {
+        problem.code.clone()
+    } else {
+        format!("{} ({})", problem.message, problem.code)
     }
 }
 
@@ -65,7 +108,7 @@ pub fn pending_sentence(state: &State, pending: &Pending) -> String {
         Step::Complete => "the rotation was completed",
     };
     match &pending.stage {
-        PendingStage::Sending => format!("Sending: {} the rotation …", pending.step),
+        PendingStage::Sending => format!("Sending the {} …", pending.step),
         PendingStage::Accepted { at, .. } => format!(
             "Accepted at {}. Waiting for SKE to show it (usually under 3 minutes).",
             state.zone().clock(*at)
@@ -82,6 +125,9 @@ pub fn pending_sentence(state: &State, pending: &Pending) -> String {
 /// The key of the step that is due; dimmed with its reason when it cannot be done now.
 pub fn key_line(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
     let Some(step) = due_step(state) else { return };
+    if entry.gone.is_some() {
+        return;
+    }
     let words = match step {
         Step::Start => "start the rotation",
         Step::Complete => "complete the rotation",
@@ -95,14 +141,6 @@ pub fn key_line(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
         ]),
         Err(reason) => facts.sentence(&format!("{key}  {words}: not now, {reason}"), Tone::Dim, 4),
     };
-}
-
-fn key_of(state: &State, theme: Theme, command: Command) -> String {
-    BINDINGS
-        .iter()
-        .find(|binding| binding.command == command)
-        .map(|binding| theme.key(&state.keymap.label(binding)))
-        .unwrap_or_default()
 }
 
 /// Phase and how long, what SKE says of the roll, and what cannot be seen.
@@ -131,7 +169,7 @@ pub fn roll_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts)
         );
     }
     if let Some(at) = rotation.completed {
-        let label = if rotation.phase == Phase::Completed { "completed" } else { "last one" };
+        let label = if rotation.phase == Phase::Completed { "completed" } else { "previous" };
         facts.fact(
             label,
             vec![
@@ -163,11 +201,21 @@ pub fn nodes(entry: &Entry) -> String {
     if min == max { format!("{max} in {pools}") } else { format!("{min}–{max} in {pools}") }
 }
 
-/// What SKE reports as wrong, each error whole.
-pub fn problems(entry: &Entry, facts: &mut Facts, label: &str) {
-    for (index, problem) in entry.cluster.problems.iter().enumerate() {
+/// Whether the sentence about what happens next is one of the errors that SKE reports.
+pub fn tells_a_problem(next: &Next, entry: &Entry) -> bool {
+    entry.cluster.problems.iter().any(|problem| next.text == problem_words(problem))
+}
+
+/// What SKE reports as wrong, each error whole, but for the one that `told` says already.
+pub fn problems(entry: &Entry, facts: &mut Facts, label: &str, told: Option<&Next>) {
+    let problems = entry
+        .cluster
+        .problems
+        .iter()
+        .filter(|problem| told.is_none_or(|next| next.text != problem_words(problem)));
+    for (index, problem) in problems.enumerate() {
         let label = if index == 0 { label } else { "" };
         let tone = if problem.blocks_roll() { Tone::Bad } else { Tone::Warn };
-        facts.text(label, &format!("{}: {}", problem.code, problem.message), tone);
+        facts.text(label, &problem_words(problem), tone);
     }
 }

@@ -10,10 +10,10 @@ use ratatui::text::{Line, Span};
 use crate::app::columns::Tone;
 use crate::app::fleet::Entry;
 use crate::app::state::State;
-use crate::domain::access::best;
+use crate::domain::access::{Access, best};
 use crate::domain::age::{long, since};
 use crate::domain::rotation::{Phase, Step};
-use crate::domain::text::width;
+use crate::domain::text::{plural, width};
 use crate::ui::text::{blanks, cut_spans, pad_end, wrap_to};
 use crate::ui::theme::{Role, Theme};
 
@@ -63,7 +63,7 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
     let (text, tone) = access_words(entry, state);
     let [start_words, client_words, complete_words] = words(entry, state, pending);
     let access = match (access, tone) {
-        (Mark::Done, Tone::Plain | Tone::Warn) if text.starts_with("none") => Mark::Unknown,
+        (Mark::Done, Tone::Plain | Tone::Warn) => Mark::Later,
         _ => access,
     };
     let line = |mark, title, (text, tone)| StepLine { mark, title, text, tone };
@@ -75,14 +75,21 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
     ]
 }
 
+/// The kubeconfig to count on: one that outlives *complete* if there is one, else the one that lives longest.
+pub fn own_access<'a>(entry: &Entry, state: &'a State) -> Option<&'a Access> {
+    let (id, now) = (&entry.cluster.id, state.now.wall);
+    let issued = &state.fleet.accesses;
+    let lasting = issued.iter().filter(|access| !access.breaks_on_complete(&entry.cluster));
+    best(lasting, id, now).or_else(|| best(issued, id, now))
+}
+
 fn access_mark(entry: &Entry, state: &State) -> Mark {
-    let found = best(&state.fleet.accesses, &entry.cluster.id, state.now.wall).is_some();
-    if found { Mark::Done } else { Mark::Later }
+    if own_access(entry, state).is_some() { Mark::Done } else { Mark::Later }
 }
 
 fn access_words(entry: &Entry, state: &State) -> (String, Tone) {
     let now = state.now.wall;
-    match best(&state.fleet.accesses, &entry.cluster.id, now) {
+    match own_access(entry, state) {
         Some(access) if access.breaks_on_complete(&entry.cluster) && is_open(entry) => {
             ("yours is from before the start".to_owned(), Tone::Warn)
         }
@@ -107,7 +114,7 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
     let dim = |text: String| (text, Tone::Dim);
     let nothing = || dim(String::new());
     if let Some(step) = pending {
-        let sent = (format!("{step} was sent"), Tone::Busy);
+        let sent = ("sent; see below".to_owned(), Tone::Busy);
         return match step {
             Step::Start => [sent, nothing(), dim("cannot be undone".to_owned())],
             Step::Complete => [dim(ago(rotation.initiated, "started")), nothing(), sent],
@@ -126,7 +133,7 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
         ],
         Phase::Prepared => [
             dim(ago(rotation.initiated, "started")),
-            ("due: up to you".to_owned(), Tone::Attention),
+            (clients_words(entry, state), Tone::Attention),
             dim("cannot be undone".to_owned()),
         ],
         Phase::Completing => [
@@ -140,6 +147,25 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
             dim(ago(rotation.completed, "completed")),
         ],
         Phase::Unknown(text) => [(format!("phase {text}"), Tone::Warn), nothing(), nothing()],
+    }
+}
+
+fn clients_words(entry: &Entry, state: &State) -> String {
+    let breaking = state
+        .fleet
+        .accesses
+        .iter()
+        .filter(|access| {
+            access.cluster == entry.cluster.id
+                && !access.is_expired(state.now.wall)
+                && access.breaks_on_complete(&entry.cluster)
+        })
+        .count();
+    match breaking {
+        0 => "due: up to you".to_owned(),
+        count => {
+            format!("due: {} of yours would BREAK", plural(count, "kubeconfig", "kubeconfigs"))
+        }
     }
 }
 
@@ -169,9 +195,10 @@ pub fn tall(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<V
         .map(|step| {
             let mut spans = vec![sign(theme, step), Span::raw(" "), title(theme, step)];
             let used = width(step.title) + 2;
-            let column = 20.min(columns.saturating_sub(width(&step.text)));
-            if !step.text.is_empty() && used < column.max(used + 1) {
-                spans.push(blanks(column.saturating_sub(used).max(2)));
+            let column = 20_usize;
+            let gap = column.saturating_sub(used).max(2);
+            if !step.text.is_empty() && used + gap + width(&step.text) <= columns {
+                spans.push(blanks(gap));
                 spans.push(theme.span(step.text.clone(), step.tone));
             }
             cut_spans(spans, columns)

@@ -48,7 +48,7 @@ pub fn window(state: &State, rows: usize) -> Window {
 pub fn layout(state: &State, columns: usize) -> Vec<(&'static Column, usize)> {
     let mut shown: Vec<(&'static Column, usize)> = state
         .chosen_columns()
-        .filter(|column| column.id != "attention" && usize::from(column.from) <= columns)
+        .filter(|column| column.id != "attention" && usize::from(column.from) <= columns + 1)
         .map(|column| (column, usize::from(column.width.0)))
         .collect();
     let gap = gap(columns);
@@ -61,9 +61,20 @@ pub fn layout(state: &State, columns: usize) -> Vec<(&'static Column, usize)> {
         shown.remove(index);
     }
     let mut spare = (columns + gap).saturating_sub(used(&shown));
-    for id in ["name", "project", "next", "roll", "state", "version"] {
+    // Names first, then a next step that can be read, then the rest.
+    let wishes = [
+        ("name", 16),
+        ("next", 24),
+        ("project", 20),
+        ("next", 30),
+        ("roll", 14),
+        ("state", 12),
+        ("version", 8),
+    ];
+    for (id, wish) in wishes {
         if let Some((column, wide)) = shown.iter_mut().find(|(column, _)| column.id == id) {
-            let more = usize::from(column.width.1).saturating_sub(*wide).min(spare);
+            let most = usize::from(column.width.1).min(wish);
+            let more = most.saturating_sub(*wide).min(spare);
             *wide += more;
             spare -= more;
         }
@@ -99,7 +110,7 @@ pub fn draw(
         lines.push(row(state, theme, &layout, (id, entry), selected, columns));
         metrics.targets.push(Target {
             area: (area.x, top.saturating_add(cells(index)), area.width, 1),
-            what: Clickable::Row(index),
+            what: Clickable::Row(window.first + index),
         });
     }
     frame.render_widget(Text::from(lines), area);
@@ -156,7 +167,10 @@ fn row(
         };
         let text = if column.right { pad_start(&text, *wide) } else { pad_end(&text, *wide) };
         let tone = if column.id == "name" && entry.gone.is_some() { Tone::Dim } else { value.tone };
-        spans.push(theme.span(text, tone));
+        // The phase is the one word of a row that may be loud.
+        let loud = column.id == "phase";
+        let style = if loud { theme.tone(tone) } else { theme.soft(tone) };
+        spans.push(Span::styled(text, style));
         spans.push(blanks(gap));
     }
     let line = spread(spans, Vec::new(), columns);
