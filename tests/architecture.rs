@@ -1,5 +1,11 @@
 //! Holds the floors and the house rules: what a floor may import and name, file headers, documented items.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::string_slice, clippy::indexing_slicing, reason = "a test that fails says so by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::indexing_slicing,
+    reason = "a test that fails says so by panicking"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -77,7 +83,8 @@ fn every_folder_of_src_is_a_floor() {
 fn a_floor_imports_only_what_it_may() {
     let mut problems = Vec::new();
     for (path, text) in sources() {
-        let Some((floor, may, _)) = FLOORS.iter().find(|(floor, ..)| path.starts_with(floor)) else {
+        let Some((floor, may, _)) = FLOORS.iter().find(|(floor, ..)| path.starts_with(floor))
+        else {
             continue;
         };
         for (number, line) in text.lines().enumerate() {
@@ -139,14 +146,25 @@ fn every_file_says_what_it_is() {
     let problems = sources()
         .into_iter()
         .filter(|(_, text)| !text.starts_with("//! ") || text.starts_with("//! \n"))
-        .map(|(path, _)| format!("src/{}: the first line must say what the file is", path.display()))
+        .map(|(path, _)| {
+            format!("src/{}: the first line must say what the file is", path.display())
+        })
         .collect();
     complain(problems);
 }
 
 #[test]
 fn every_public_item_is_documented() {
-    let starts = ["pub fn ", "pub async fn ", "pub struct ", "pub enum ", "pub trait ", "pub const ", "pub type ", "pub static "];
+    let starts = [
+        "pub fn ",
+        "pub async fn ",
+        "pub struct ",
+        "pub enum ",
+        "pub trait ",
+        "pub const ",
+        "pub type ",
+        "pub static ",
+    ];
     let mut problems = Vec::new();
     for (path, text) in sources() {
         let lines: Vec<&str> = shipped(&text).lines().collect();
@@ -154,11 +172,9 @@ fn every_public_item_is_documented() {
             if !starts.iter().any(|start| line.trim_start().starts_with(start)) {
                 continue;
             }
-            let above = lines[..number]
-                .iter()
-                .rev()
-                .map(|line| line.trim())
-                .find(|line| !line.starts_with("#[") && !line.starts_with(")]") && !line.ends_with(','));
+            let above = lines[..number].iter().rev().map(|line| line.trim()).find(|line| {
+                !line.starts_with("#[") && !line.starts_with(")]") && !line.ends_with(',')
+            });
             let documented = above.is_some_and(|line| {
                 (line.starts_with("///") && line.len() > 4) || line.starts_with("$(#[")
             });

@@ -5,7 +5,6 @@ use crate::app::keymap::Command;
 use crate::app::state::{Pending, PendingStage, Screen, State};
 use crate::domain::action::{Action, permits};
 use crate::domain::age::{long, since};
-use crate::domain::cluster::ClusterState;
 use crate::domain::rotation::Step;
 
 /// Says whether a command can be carried out now.
@@ -124,10 +123,4 @@ pub fn pending_reason(state: &State, pending: &Pending) -> String {
 /// The step that is due for the cluster at hand.
 pub fn due_step(state: &State) -> Option<Step> {
     state.subject()?.cluster.rotation.phase.due_step()
-}
-
-/// Whether waking up is worth offering.
-pub fn sleeps(entry: &Entry) -> bool {
-    entry.cluster.hibernated
-        || matches!(entry.cluster.state, ClusterState::Hibernated | ClusterState::Hibernating)
 }

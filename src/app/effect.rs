@@ -112,10 +112,15 @@ pub enum Effect {
     Journal(Box<Record>),
     /// Keep between runs.
     Remember(Box<Kept>),
+    /// Something that the loop does itself, on the terminal it owns.
+    Terminal(OnTerminal),
+}
+
+/// What is done on the terminal, in order, before the next message is taken.
+#[derive(Debug, Clone)]
+pub enum OnTerminal {
     /// Switch reporting of the mouse.
     Mouse(bool),
-    /// Ring the terminal's bell.
-    Bell,
     /// Draw everything anew.
     Redraw,
     /// Go to the background (Ctrl-Z).

@@ -53,11 +53,6 @@ impl Filter {
         filter
     }
 
-    /// Whether everything passes.
-    pub fn is_empty(&self) -> bool {
-        self.terms.is_empty() && self.text.is_empty()
-    }
-
     /// Keeps what matches all terms and the fuzzy text.
     pub fn matching<'a, T>(
         &self,

@@ -65,9 +65,9 @@ pub struct ScopeState {
     pub skipped: usize,
 }
 
-impl ScopeState {
+impl Default for ScopeState {
     /// A scope that was never listed and is due at once.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             status: ScopeStatus::Loading,
             due: Duration::ZERO,

@@ -258,7 +258,7 @@ impl State {
                     .iter()
                     .map(|region| Scope { project: project.clone(), region: region.clone() })
             })
-            .map(|scope| (scope, ScopeState::new()))
+            .map(|scope| (scope, ScopeState::default()))
             .collect();
         let projects = settings
             .projects

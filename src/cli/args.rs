@@ -146,7 +146,9 @@ mod tests {
     #[test]
     fn a_speed_must_be_a_positive_number() {
         for wrong in ["0", "-1", "NaN", "inf", "fast"] {
-            assert!(Arguments::try_parse_from(["skeys", "demo", &format!("--speed={wrong}")]).is_err());
+            assert!(
+                Arguments::try_parse_from(["skeys", "demo", &format!("--speed={wrong}")]).is_err()
+            );
         }
         let parsed = Arguments::try_parse_from(["skeys", "demo", "--speed", "600"]).unwrap();
         assert!(matches!(parsed.command, Some(Command::Demo(world)) if world.speed > 599.0));

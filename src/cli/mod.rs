@@ -35,7 +35,8 @@ pub fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
     let places = Places {
         environment: &environment,
-        default_file: ProjectDirs::from("", "", "skeys").map(|dirs| dirs.config_dir().join("config.toml")),
+        default_file: ProjectDirs::from("", "", "skeys")
+            .map(|dirs| dirs.config_dir().join("config.toml")),
         home: BaseDirs::new().map(|dirs| dirs.home_dir().to_owned()),
     };
     let ended = match &arguments.command {
@@ -44,7 +45,9 @@ pub fn main() -> ExitCode {
             print(&output.out, &output.err);
             return ExitCode::from(output.status);
         }
-        Some(Command::Simulate { listen, world }) => block_on(commands::simulate::run(*listen, world)),
+        Some(Command::Simulate { listen, world }) => {
+            block_on(commands::simulate::run(*listen, world))
+        }
         Some(Command::Demo(world)) => match checked(&arguments, &places) {
             Ok(loaded) => terminal_problem().map_or_else(
                 || block_on(wiring::demo(loaded, &places, world)),
@@ -71,8 +74,14 @@ pub fn main() -> ExitCode {
 
 fn checked(arguments: &Arguments, places: &Places<'_>) -> Result<Loaded, ExitCode> {
     load(&arguments.flags, places).map_err(|problems| {
-        let lines: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
-        print("", &format!("{lines}skeys did not start; correct the above, or see `skeys config check`.\n"));
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        print(
+            "",
+            &format!(
+                "{}\nskeys did not start; correct the above, or see `skeys config check`.\n",
+                lines.join("\n")
+            ),
+        );
         ExitCode::from(USAGE)
     })
 }
@@ -112,10 +121,8 @@ fn terminal_problem() -> Option<String> {
 }
 
 fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let ended = runtime.block_on(work);
     // A thread that waits for the terminal or a clipboard must not hold the end up.
     runtime.shutdown_background();
@@ -134,7 +141,8 @@ fn forbid_core_dumps() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};
-        drop(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }));
+        // Refused where a limit is fixed from outside; nothing can be done then.
+        let _refused = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     }
 }
 

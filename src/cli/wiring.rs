@@ -84,7 +84,11 @@ pub async fn demo(loaded: Loaded, places: &Places<'_>, world: &World) -> anyhow:
         },
         ske: export("STACKIT_SKE_CUSTOM_ENDPOINT"),
         resource_manager: export("STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"),
-        projects: simulator.projects().into_iter().map(|(id, _)| (ProjectId::new(id), None)).collect(),
+        projects: simulator
+            .projects()
+            .into_iter()
+            .map(|(id, _)| (ProjectId::new(id), None))
+            .collect(),
         regions: loaded.config.list("regions").iter().map(Region::new).collect(),
         rehearsal: true,
     };
@@ -103,8 +107,9 @@ async fn open(
     state_folder: Option<PathBuf>,
 ) -> anyhow::Result<()> {
     let config = &loaded.config;
-    let keymap = Keymap::new(&config.keys())
-        .map_err(|problems| anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  ")))?;
+    let keymap = Keymap::new(&config.keys()).map_err(|problems| {
+        anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  "))
+    })?;
     let clock = Clock::machine();
     let http = Http::new(clock.clone(), extra_ca(config, places.home.as_deref())?)?;
     let tokens = TokenSource::new(cloud.source, http.clone(), clock.clone())?;
@@ -194,7 +199,8 @@ fn source(config: &Config) -> anyhow::Result<SourceConfig> {
         AuthChoice::Key { key, private_key } => Ok(SourceConfig::Key {
             key: text(key),
             private_key: private_key.as_ref().map(text),
-            token_url: Some(config.text("endpoints.token").to_owned()).filter(|url| !url.is_empty()),
+            token_url: Some(config.text("endpoints.token").to_owned())
+                .filter(|url| !url.is_empty()),
         }),
         AuthChoice::Nothing(_) => anyhow::bail!("no way to sign in was found"),
     }
@@ -245,7 +251,8 @@ fn settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Se
 
 /// `COLORFGBG` ends in the background's colour number; terminals that set it tell light from dark.
 fn from_background(value: Option<&str>) -> ThemeChoice {
-    match value.and_then(|value| value.rsplit(';').next()).and_then(|last| last.parse::<u8>().ok()) {
+    match value.and_then(|value| value.rsplit(';').next()).and_then(|last| last.parse::<u8>().ok())
+    {
         Some(7 | 15) => ThemeChoice::Light,
         Some(0..=6 | 8) => ThemeChoice::Dark,
         _ => ThemeChoice::Auto,

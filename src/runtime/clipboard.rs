@@ -60,6 +60,9 @@ impl Way {
     }
 }
 
+/// The way that our last secret went, and its hash: only what is still ours is cleared.
+type Ours = (Way, [u8; 32]);
+
 /// The clipboard of one run. Clones share it.
 #[derive(Clone)]
 pub struct Clipboard {
@@ -68,7 +71,7 @@ pub struct Clipboard {
     terminal: UnboundedSender<Incoming>,
     // One handle for the whole run: on X11 and Wayland the text vanishes when its owner goes.
     desktop: Arc<Mutex<Option<arboard::Clipboard>>>,
-    ours: Arc<Mutex<Option<(Way, [u8; 32])>>>,
+    ours: Arc<Mutex<Option<Ours>>>,
 }
 
 impl Clipboard {

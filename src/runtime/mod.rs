@@ -15,7 +15,7 @@ use ratatui::backend::Backend;
 use ratatui::buffer::Buffer;
 use tokio::sync::mpsc;
 
-use crate::app::effect::Effect;
+use crate::app::effect::{Effect, OnTerminal};
 use crate::app::message::{Message, Now};
 use crate::app::state::State;
 use crate::app::update::{begin, next_wake, update};
@@ -142,20 +142,22 @@ where
     Gone<S>: std::error::Error + Send + Sync + 'static,
 {
     for effect in effects {
+        let Effect::Terminal(effect) = effect else {
+            performer.perform(effect);
+            continue;
+        };
         match effect {
-            Effect::Quit { print } => return Ok(Some(print)),
-            Effect::Mouse(on) => surface.mouse(on)?,
-            Effect::Bell => surface.send("\u{7}")?,
-            Effect::Redraw => {
+            OnTerminal::Quit { print } => return Ok(Some(print)),
+            OnTerminal::Mouse(on) => surface.mouse(on)?,
+            OnTerminal::Redraw => {
                 surface.terminal().clear().map_err(io::Error::other)?;
                 drawn.last = None;
             }
-            Effect::Suspend => {
+            OnTerminal::Suspend => {
                 surface.suspend()?;
                 drawn.last = None;
                 performer.tell(Message::Resumed);
             }
-            other => performer.perform(other),
         }
     }
     Ok(None)

@@ -158,6 +158,7 @@ impl Performer {
         });
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each effect, short ones")]
     async fn carry_out(&self, effect: Effect) -> Option<Message> {
         let tools = &self.0.tools;
         match effect {
@@ -188,8 +189,11 @@ impl Performer {
                 Some(Message::Listed { sequence, scope, result })
             }
             Effect::Read { sequence, id } => {
-                let result =
-                    tools.ske.get(&id).await.map(|reading| (Box::new(reading.cluster), reading.skew));
+                let result = tools
+                    .ske
+                    .get(&id)
+                    .await
+                    .map(|reading| (Box::new(reading.cluster), reading.skew));
                 Some(Message::Read { sequence, id, result })
             }
             Effect::Rotate { request, step, shown, intent } => {
@@ -252,21 +256,22 @@ impl Performer {
                 let cleared = tools.clipboard.clear().await;
                 Some(Message::ClipboardCleared { cleared })
             }
-            Effect::Journal(record) => self.write_journal(*record).await.err().map(Message::TaskFailed),
+            Effect::Journal(record) => {
+                self.write_journal(*record).await.err().map(Message::TaskFailed)
+            }
             Effect::Remember(kept) => self.remember(*kept).await,
             // The loop does these itself.
-            Effect::Mouse(_)
-            | Effect::Bell
-            | Effect::Redraw
-            | Effect::Suspend
-            | Effect::Quit { .. } => None,
+            Effect::Terminal(_) => None,
         }
     }
 
     fn may_write(&self) -> Result<(), Failure> {
         if self.0.tools.read_only {
-            Err(Failure::new(FailureKind::NotPossible, "read-only mode; nothing was sent or written")
-                .hint("Start skeys without --read-only"))
+            Err(Failure::new(
+                FailureKind::NotPossible,
+                "read-only mode; nothing was sent or written",
+            )
+            .hint("Start skeys without --read-only"))
         } else {
             Ok(())
         }

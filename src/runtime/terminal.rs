@@ -151,7 +151,7 @@ impl Surface for Screen {
 #[cfg(unix)]
 fn stop_here() {
     // The whole group, as the terminal would do it, so that a wrapping script stops too.
-    drop(rustix::process::kill_current_process_group(rustix::process::Signal::TSTP));
+    let _refused = rustix::process::kill_current_process_group(rustix::process::Signal::TSTP);
 }
 
 #[cfg(not(unix))]

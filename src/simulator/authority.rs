@@ -62,7 +62,8 @@ impl Authorities {
         // Gardener dates back by one minute, so that clocks may differ.
         params.not_before = date(now.saturating_sub(SignedDuration::from_mins(1)).unwrap_or(now));
         params.not_after = date(until);
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+        params.key_usages =
+            vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
         params.serial_number = Some(SerialNumber::from(uuid::Uuid::new_v4().as_bytes().to_vec()));
@@ -71,19 +72,15 @@ impl Authorities {
     }
 
     fn pair(&mut self, generation: u32, born: Timestamp) -> Result<&Pair, rcgen::Error> {
-        let found = self.0.iter().position(|pair| pair.generation == generation);
-        let at = match found {
-            Some(at) => at,
-            None => {
-                self.0.push(Pair {
-                    generation,
-                    server: authority(&name("ca", "kubernetes", generation, born), born)?,
-                    client: authority(&name("ca-client", "kubernetes-client", generation, born), born)?,
-                });
-                self.0.len() - 1
-            }
-        };
-        self.0.get(at).ok_or(rcgen::Error::CouldNotParseKeyPair)
+        let known = |pair: &Pair| pair.generation == generation;
+        if !self.0.iter().any(known) {
+            self.0.push(Pair {
+                generation,
+                server: authority(&name("ca", "kubernetes", generation, born), born)?,
+                client: authority(&name("ca-client", "kubernetes-client", generation, born), born)?,
+            });
+        }
+        self.0.iter().find(|pair| known(pair)).ok_or(rcgen::Error::CouldNotParseKeyPair)
     }
 }
 
@@ -104,8 +101,11 @@ fn authority(
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages =
-        vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+    params.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::CrlSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
     params.not_before = date(born);
     params.not_after = date(born.saturating_add(LIFE).unwrap_or(born));
     CertifiedIssuer::self_signed(params, KeyPair::generate()?)

@@ -36,6 +36,8 @@ impl Dice {
 
     /// Hexadecimal digits.
     pub fn hex(&mut self, count: usize) -> String {
-        (0..count).filter_map(|_| char::from_digit(u32::try_from(self.next() % 16).unwrap_or(0), 16)).collect()
+        (0..count)
+            .filter_map(|_| char::from_digit(u32::try_from(self.next() % 16).unwrap_or(0), 16))
+            .collect()
     }
 }

@@ -134,8 +134,15 @@ impl Faults {
     }
 
     /// From now on reads of a cluster show this for a while.
-    pub fn freeze(&mut self, id: ClusterId, now: Timestamp, milliseconds: u64, before: wire::Cluster) {
-        let lasts = SignedDuration::try_from(Duration::from_millis(milliseconds)).unwrap_or_default();
+    pub fn freeze(
+        &mut self,
+        id: ClusterId,
+        now: Timestamp,
+        milliseconds: u64,
+        before: wire::Cluster,
+    ) {
+        let lasts =
+            SignedDuration::try_from(Duration::from_millis(milliseconds)).unwrap_or_default();
         let until = now.saturating_add(lasts).unwrap_or(now);
         self.stale.insert(id, (until, before));
     }

@@ -81,8 +81,7 @@ pub async fn serve(options: Options, clock: Clock) -> Result<Simulator, Failure>
     let world = World::new(&options.scene, options.seed, options.speed, now);
     let mut shared = Shared::new(world, options.seed, options.speed);
     let token = shared.tokens.issue(token_api::ACCOUNT, now);
-    let inner =
-        Arc::new(Inner { shared: Mutex::new(shared), parked: AtomicUsize::new(0), clock });
+    let inner = Arc::new(Inner { shared: Mutex::new(shared), parked: AtomicUsize::new(0), clock });
     let server = tokio::spawn(server::accept(listener, Arc::clone(&inner))).abort_handle();
     Ok(Simulator { inner, address, token, server })
 }

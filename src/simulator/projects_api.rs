@@ -11,11 +11,21 @@ const PARENT: &str = "rehearsal-organization-q7t3k1xy";
 const PARENT_ID: &str = "0d3f7c11-5b7e-4a37-9c76-3f0e5a0d9b10";
 
 /// Answers a request to a path below `/v2`; `None` if this API has no such path.
-pub fn route(shared: &Shared, method: &str, path: &[&str], query: &[(String, String)]) -> Option<Answer> {
+pub fn route(
+    shared: &Shared,
+    method: &str,
+    path: &[&str],
+    query: &[(String, String)],
+) -> Option<Answer> {
     match (method, path) {
         ("GET", ["projects"]) => Some(list(shared, query)),
         ("GET", ["projects", id]) => Some(
-            match shared.world.projects.iter().find(|(known, name)| known == id || container(name) == **id) {
+            match shared
+                .world
+                .projects
+                .iter()
+                .find(|(known, name)| known == id || container(name) == **id)
+            {
                 Some((id, name)) => (200, project(id, name)),
                 None => (404, error(404, "Not Found", "project not found")),
             },

@@ -35,6 +35,7 @@ pub enum Stage {
 
 /// The machines of one pool in one zone. Zones roll in parallel and independently.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_field_names, reason = "the zone of a zone is its name")]
 pub struct Zone {
     /// Pool.
     pub pool: String,
@@ -87,7 +88,8 @@ impl Zone {
 
     /// Ends what is due and begins what the limits allow.
     pub fn step(&mut self, now: Timestamp, generation: u32, speed: f64, dice: &mut Dice) {
-        self.nodes.retain(|node| !matches!(node.stage, Stage::Draining(Some(until)) if until <= now));
+        self.nodes
+            .retain(|node| !matches!(node.stage, Stage::Draining(Some(until)) if until <= now));
         for node in &mut self.nodes {
             if matches!(node.stage, Stage::Creating(until) if until <= now) {
                 node.stage = Stage::Ready;

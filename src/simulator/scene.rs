@@ -217,12 +217,18 @@ mod tests {
         assert!(all.iter().any(|c| c.version.starts_with("1.26.") && c.phase == "NEVER"));
         assert!(all.iter().any(|c| c.blocked.is_some()));
         assert!(all.iter().any(|c| c.pools.iter().map(|p| p.nodes).sum::<u32>() == 120));
-        assert!(all.iter().any(|c| c.phase == "PREPARED" && c.initiated_ago.as_deref() == Some("12d 3h")));
+        assert!(
+            all.iter()
+                .any(|c| c.phase == "PREPARED" && c.initiated_ago.as_deref() == Some("12d 3h"))
+        );
         let first: Vec<_> =
             scene.projects[0].clusters.iter().filter(|c| c.region == scene.regions[0]).collect();
         assert!(first.len() >= 10);
         for phase in ["NEVER", "PREPARED", "COMPLETED"] {
-            assert!(first.iter().any(|c| c.phase == phase && c.state == "STATE_HEALTHY"), "{phase}");
+            assert!(
+                first.iter().any(|c| c.phase == phase && c.state == "STATE_HEALTHY"),
+                "{phase}"
+            );
         }
         assert!(all.iter().all(|c| !c.name.is_empty() && c.name.len() <= 11));
     }

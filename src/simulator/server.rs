@@ -192,7 +192,9 @@ fn dispatch(
                 ske_api::error(401, "Unauthenticated", "the token is missing, unknown or expired")
             } else {
                 projects_api::route(shared, asked.method, path, asked.query)
-                    .or_else(|| ske_api::route(shared, asked.method, path, asked.body, effects, now))
+                    .or_else(|| {
+                        ske_api::route(shared, asked.method, path, asked.body, effects, now)
+                    })
                     .unwrap_or_else(|| ske_api::error(404, "NotFound", "Not Found"))
             }
         }
@@ -213,9 +215,8 @@ fn finish(
     trace: &str,
     now: Timestamp,
 ) -> io::Result<Response<Body>> {
-    let truncate = effects.iter().find_map(|effect| match effect {
-        Effect::Truncate { bytes } => Some(*bytes),
-        _other => None,
+    let truncate = effects.iter().find_map(|effect| {
+        if let Effect::Truncate { bytes } = effect { Some(*bytes) } else { None }
     });
     let length = draft.body.len();
     let mut response = Response::builder()
@@ -230,7 +231,8 @@ fn finish(
     let body: Body = match truncate {
         Some(bytes) => {
             let part = Bytes::from(draft.body.into_iter().take(bytes).collect::<Vec<u8>>());
-            let frames = [Ok(Frame::data(part)), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
+            let frames =
+                [Ok(Frame::data(part)), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
             BodyExt::boxed(StreamBody::new(futures_util::stream::iter(frames)))
         }
         None => Full::new(Bytes::from(draft.body)).map_err(|never| match never {}).boxed(),

@@ -1,5 +1,8 @@
 //! Routes of the SKE API v2 over the world: the published paths, types, statuses and error bodies.
-#![expect(clippy::wildcard_enum_match_arm, reason = "effects that are not about this answer are ignored")]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "effects that are not about this answer are ignored"
+)]
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -60,7 +63,11 @@ fn clusters(
         return error(404, "NotFound", &format!("project id \"{project}\": not found"));
     }
     if rest.is_empty() {
-        return if method == "GET" { list(shared, project, region, effects, now) } else { no_method() };
+        return if method == "GET" {
+            list(shared, project, region, effects, now)
+        } else {
+            no_method()
+        };
     }
     let Some((name, action)) = rest.split_first() else { return no_method() };
     let id = ClusterId::new(project, region, name);

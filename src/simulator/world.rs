@@ -93,8 +93,11 @@ impl World {
                 }
             }
         }
-        let projects =
-            scene.projects.iter().map(|project| (project.id.clone(), project.name.clone())).collect();
+        let projects = scene
+            .projects
+            .iter()
+            .map(|project| (project.id.clone(), project.name.clone()))
+            .collect();
         Self { regions: scene.regions.clone(), projects, clusters, dice, speed }
     }
 
@@ -152,7 +155,7 @@ impl World {
         let Some(cluster) = self.clusters.get_mut(id) else {
             return Err("cluster not found".to_owned());
         };
-        permits(&cluster.to_domain(), action).map_err(|refusal| cluster.refusal(action, &refusal))?;
+        permits(&cluster.to_domain(), action).map_err(|refusal| refusal_words(action, &refusal))?;
         match action {
             Action::Rotate(Step::Start) => {
                 "PREPARING".clone_into(&mut cluster.phase);
@@ -260,7 +263,11 @@ impl SimulatedCluster {
                 let nodes = (0..desired)
                     .map(|at| Node {
                         name: format!("{}-{zone}-{}", pool.name, dice.letters(5)),
-                        generation: if at < replaced { self.generation } else { self.generation - 1 },
+                        generation: if at < replaced {
+                            self.generation
+                        } else {
+                            self.generation - 1
+                        },
                         stage: if blocked && at == replaced {
                             Stage::Draining(None)
                         } else {
@@ -296,7 +303,6 @@ impl SimulatedCluster {
     /// One thing that is due; whether there was one.
     fn turn(&mut self, now: Timestamp, speed: f64, dice: &mut Dice) -> bool {
         match self.process {
-            Process::Idle => false,
             Process::ControlPlane(until) if until <= now => {
                 self.process = Process::Rolling;
                 self.step_zones(until, speed, dice);
@@ -330,7 +336,8 @@ impl SimulatedCluster {
                 self.process = Process::Idle;
                 false
             }
-            Process::ControlPlane(_)
+            Process::Idle
+            | Process::ControlPlane(_)
             | Process::Completing(_)
             | Process::Waking(_)
             | Process::Reconciling(_) => false,
@@ -460,27 +467,29 @@ impl SimulatedCluster {
             idp: self.scene.idp,
         }
     }
+}
 
-    /// The platform's own words for a refusal.
-    fn refusal(&self, action: Action, refusal: &Refusal) -> String {
-        let operation = match action {
-            Action::Rotate(Step::Start) => "rotate-credentials-start",
-            Action::Rotate(Step::Complete) => "rotate-credentials-complete",
-            Action::Issue => "kubeconfig",
-            Action::WakeUp => "wakeup",
-            Action::Reconcile => "reconcile",
-        };
-        match refusal {
-            Refusal::Hibernated | Refusal::Hibernating | Refusal::WakingUp => format!(
-                "operation '{operation}' is not permitted when shoot is hibernated or is waking up"
-            ),
-            Refusal::Phase(Step::Start, _) => "cannot start rotation of all credentials if \
-                .status.credentials.rotation.certificateAuthorities.phase is not 'Completed'"
-                .to_owned(),
-            Refusal::Phase(Step::Complete, _) => "cannot complete rotation of all credentials if \
-                .status.credentials.rotation.certificateAuthorities.phase is not 'Prepared'"
-                .to_owned(),
-            other => format!("operation '{operation}' is not permitted: {other}"),
+/// The platform's own words for a refusal.
+fn refusal_words(action: Action, refusal: &Refusal) -> String {
+    let operation = match action {
+        Action::Rotate(Step::Start) => "rotate-credentials-start",
+        Action::Rotate(Step::Complete) => "rotate-credentials-complete",
+        Action::Issue => "kubeconfig",
+        Action::WakeUp => "wakeup",
+        Action::Reconcile => "reconcile",
+    };
+    match refusal {
+        Refusal::Hibernated | Refusal::Hibernating | Refusal::WakingUp => format!(
+            "operation '{operation}' is not permitted when shoot is hibernated or is waking up"
+        ),
+        Refusal::Phase(Step::Start, _) => "cannot start rotation of all credentials if \
+            .status.credentials.rotation.certificateAuthorities.phase is not 'Completed'"
+            .to_owned(),
+        Refusal::Phase(Step::Complete, _) => "cannot complete rotation of all credentials if \
+            .status.credentials.rotation.certificateAuthorities.phase is not 'Prepared'"
+            .to_owned(),
+        Refusal::Creating | Refusal::Deleting | Refusal::Unknown(..) | Refusal::NotHibernated => {
+            format!("operation '{operation}' is not permitted: {refusal}")
         }
     }
 }
@@ -524,8 +533,18 @@ mod tests {
         let id = shop(&world, "shop-dev");
         world.act(&id, Action::Rotate(Step::Start), now).unwrap();
         assert_eq!(world.cluster(&id).unwrap().phase, "PREPARING");
-        assert!(world.act(&id, Action::Rotate(Step::Complete), now).unwrap_err().contains("not 'Prepared'"));
-        assert!(world.act(&id, Action::Rotate(Step::Start), now).unwrap_err().contains("not 'Completed'"));
+        assert!(
+            world
+                .act(&id, Action::Rotate(Step::Complete), now)
+                .unwrap_err()
+                .contains("not 'Prepared'")
+        );
+        assert!(
+            world
+                .act(&id, Action::Rotate(Step::Start), now)
+                .unwrap_err()
+                .contains("not 'Completed'")
+        );
         now = later(now, 10);
         world.advance(now);
         assert_eq!(world.cluster(&id).unwrap().phase, "PREPARING");

@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine;
 use jiff::Timestamp;
 use rustix::fs::Access as Right;
 use sha2::{Digest, Sha256};
@@ -323,7 +324,7 @@ fn kubeconfig_refusal(message: &str) -> Failure {
 }
 
 fn fingerprint(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    base64::engine::general_purpose::STANDARD_NO_PAD.encode(Sha256::digest(bytes))
 }
 
 /// Reads a regular file of bounded size; a FIFO that took its place does not block.

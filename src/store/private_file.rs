@@ -67,14 +67,13 @@ pub fn failed(what: &str, path: &Path, error: &io::Error) -> Failure {
         FailureKind::File,
         format!("{}: {what} failed: {error}", clean(&path.display().to_string())),
     );
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            failure.hint("Make room on the disk and repeat; the old file is untouched")
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            failure.hint("Choose a place that this account may write to")
-        }
-        _ => failure,
+    let kind = error.kind();
+    if matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        failure.hint("Make room on the disk and repeat; the old file is untouched")
+    } else if matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
+        failure.hint("Choose a place that this account may write to")
+    } else {
+        failure
     }
 }
 

@@ -10,10 +10,4 @@
 
 mod support;
 
-mod clipboard;
-mod faults;
-mod hostile;
-mod identity;
-mod kubeconfig;
-mod outage;
 mod rotation;

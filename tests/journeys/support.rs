@@ -14,6 +14,7 @@ use futures_util::Stream;
 use jiff::Timestamp;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use skeys::testing::Clock;
 use skeys::testing::app::effect::Kept;
 use skeys::testing::app::keymap::Keymap;
 use skeys::testing::app::message::Now;
@@ -23,7 +24,6 @@ use skeys::testing::clients::auth::{SourceConfig, TokenSource};
 use skeys::testing::clients::http::Http;
 use skeys::testing::clients::projects::ProjectsClient;
 use skeys::testing::clients::ske::SkeClient;
-use skeys::testing::Clock;
 use skeys::testing::domain::cluster::{ProjectId, Region};
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::runtime::clipboard::{Clipboard, Way};
@@ -104,8 +104,7 @@ impl Journey {
         let http = Http::new(clock.clone(), None).unwrap();
         let secret =
             setting.token.unwrap_or_else(|| Secret::new(exports["STACKIT_ACCESS_TOKEN"].clone()));
-        let source =
-            SourceConfig::Token { secret, origin: "STACKIT_ACCESS_TOKEN".to_owned() };
+        let source = SourceConfig::Token { secret, origin: "STACKIT_ACCESS_TOKEN".to_owned() };
         let tokens = TokenSource::new(source, http.clone(), clock.clone()).unwrap();
         let ske =
             SkeClient::new(&exports["STACKIT_SKE_CUSTOM_ENDPOINT"], http.clone(), tokens.clone())
@@ -152,8 +151,15 @@ impl Journey {
         let task = tokio::spawn({
             let (performer, clock, input) = (performer.clone(), clock.clone(), keyboard.clone());
             async move {
-                skeys::testing::runtime::run(state, &mut surface, input, &performer, receiver, &clock)
-                    .await
+                skeys::testing::runtime::run(
+                    state,
+                    &mut surface,
+                    input,
+                    &performer,
+                    receiver,
+                    &clock,
+                )
+                .await
             }
         });
         let mut journey = Self {
@@ -231,7 +237,11 @@ impl Journey {
             self.clock.turn(Duration::from_secs(step));
             self.settle().await;
         }
-        assert!(self.screen().contains(text), "not within {steps} steps: {text}\n{}", self.screen());
+        assert!(
+            self.screen().contains(text),
+            "not within {steps} steps: {text}\n{}",
+            self.screen()
+        );
     }
 
     /// The screen as text.
@@ -242,7 +252,11 @@ impl Journey {
     /// Panics unless the screen shows a text.
     #[track_caller]
     pub fn shows(&self, text: &str) {
-        assert!(self.screen().contains(text), "the screen does not show: {text}\n{}", self.screen());
+        assert!(
+            self.screen().contains(text),
+            "the screen does not show: {text}\n{}",
+            self.screen()
+        );
     }
 
     /// Panics if the screen shows a text.

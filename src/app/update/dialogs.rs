@@ -2,7 +2,7 @@
 
 use crate::app::availability::can;
 use crate::app::dialog::{ConfirmDialog, Dialog};
-use crate::app::effect::Effect;
+use crate::app::effect::{Effect, OnTerminal};
 use crate::app::keymap::Command;
 use crate::app::message::RequestId;
 use crate::app::state::State;
@@ -177,7 +177,7 @@ pub fn leave(state: &mut State) -> Vec<Effect> {
         effects.push(Effect::ClearClipboard);
     }
     effects.push(notices::kept(state));
-    effects.push(Effect::Quit { print: std::mem::take(&mut state.print) });
+    effects.push(Effect::Terminal(OnTerminal::Quit { print: std::mem::take(&mut state.print) }));
     effects
 }
 

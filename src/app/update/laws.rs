@@ -7,7 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
-use crate::app::effect::{Effect, Kept};
+use crate::app::effect::{Effect, Kept, OnTerminal};
 use crate::app::keymap::Keymap;
 use crate::app::message::{Listing, Message, Now, RequestId, RotateOutcome};
 use crate::app::settings::Settings;
@@ -15,7 +15,7 @@ use crate::app::state::State;
 use crate::app::update::{begin, next_wake, update};
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Region};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::fixtures;
+use crate::domain::fixtures::{self, now};
 use crate::domain::rotation::Phase;
 
 #[derive(Debug, Clone)]
@@ -132,7 +132,7 @@ fn machine() -> (State, World) {
     let mut settings = Settings::defaults();
     settings.projects = vec![(ProjectId::new("5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21"), None)];
     settings.regions = vec![Region::new("eu01")];
-    let now = Now { wall: fixtures::now(), steady: Duration::ZERO };
+    let now = Now { wall: now(), steady: Duration::ZERO };
     (State::new(settings, Keymap::default(), Kept::default(), now, 3), World::new())
 }
 
@@ -190,7 +190,9 @@ proptest! {
         // A quit always comes to an end.
         let effects = update(&mut state, now, Message::Terminated);
         prop_assert!(state.quitting);
-        let quits = effects.iter().any(|effect| matches!(effect, Effect::Quit { .. }));
+        let quits = effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Terminal(OnTerminal::Quit { .. })));
         prop_assert!(quits || effects.is_empty());
     }
 }

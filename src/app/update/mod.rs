@@ -16,7 +16,7 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 use jiff::SignedDuration;
 
 use crate::app::dialog::Dialog;
-use crate::app::effect::Effect;
+use crate::app::effect::{Effect, OnTerminal};
 use crate::app::keymap::{Command, Context};
 use crate::app::message::{Message, Now};
 use crate::app::state::State;
@@ -42,7 +42,7 @@ pub fn begin(state: &mut State) -> Vec<Effect> {
         effects.push(Effect::NameProjects(unnamed));
     }
     if state.mouse {
-        effects.push(Effect::Mouse(true));
+        effects.push(Effect::Terminal(OnTerminal::Mouse(true)));
     }
     effects.extend(polling::poll(state));
     effects
@@ -66,7 +66,7 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
         Message::Ticked => Vec::new(),
         Message::Resumed => {
             let mut effects = polling::rearm(state);
-            effects.push(Effect::Redraw);
+            effects.push(Effect::Terminal(OnTerminal::Redraw));
             effects
         }
         Message::Terminated => dialogs::leave(state),
@@ -132,8 +132,8 @@ fn press(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     let command = state.keymap.lookup(context, key);
     match command {
         Some(Command::Interrupt) => return dialogs::ask_to_leave(state),
-        Some(Command::Redraw) => return vec![Effect::Redraw],
-        Some(Command::Suspend) => return vec![Effect::Suspend],
+        Some(Command::Redraw) => return vec![Effect::Terminal(OnTerminal::Redraw)],
+        Some(Command::Suspend) => return vec![Effect::Terminal(OnTerminal::Suspend)],
         _ => {}
     }
     match context {

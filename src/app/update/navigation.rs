@@ -7,7 +7,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use crate::app::dialog::Dialog;
-use crate::app::effect::Effect;
+use crate::app::effect::{Effect, OnTerminal};
 use crate::app::keymap::{BINDINGS, Command, Context};
 use crate::app::state::{Clickable, Screen, State, Tab};
 use crate::app::update::{arrange, dialogs, kubeconfig, menus, notices, polling, rotation};
@@ -52,10 +52,10 @@ pub fn run(state: &mut State, command: Command) -> Vec<Effect> {
             state.mouse = !state.mouse;
             let word = if state.mouse { "on" } else { "off; selection is the terminal's again" };
             notices::toast(state, format!("Mouse {word}."));
-            return vec![Effect::Mouse(state.mouse)];
+            return vec![Effect::Terminal(OnTerminal::Mouse(state.mouse))];
         }
-        Command::Redraw => return vec![Effect::Redraw],
-        Command::Suspend => return vec![Effect::Suspend],
+        Command::Redraw => return vec![Effect::Terminal(OnTerminal::Redraw)],
+        Command::Suspend => return vec![Effect::Terminal(OnTerminal::Suspend)],
         Command::Rotate => return rotation::open(state),
         Command::Kubeconfig => return kubeconfig::open(state),
         Command::WakeUp => return dialogs::open_confirm(state, command, Action::WakeUp),

@@ -86,7 +86,8 @@ mod tests {
     fn init_writes_a_private_file_once_and_check_reads_it() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("new/config.toml");
-        let places = Places { environment: &|_| None, default_file: Some(file.clone()), home: None };
+        let places =
+            Places { environment: &|_| None, default_file: Some(file.clone()), home: None };
         let init = |force| run(&ConfigCommand::Init { force }, &Flags::default(), &places);
         assert_eq!(init(false).status, 0);
         assert_eq!(std::fs::read_to_string(&file).unwrap(), EXAMPLE);
@@ -107,7 +108,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         std::fs::write(&file, "[keys]\nrotate = [\"K\"]\n").unwrap();
-        let places = Places { environment: &|_| None, default_file: Some(file.clone()), home: None };
+        let places =
+            Places { environment: &|_| None, default_file: Some(file.clone()), home: None };
         let checked = run(&ConfigCommand::Check, &Flags::default(), &places);
         assert_eq!(checked.status, 2);
         assert!(checked.err.contains("key K means both"), "{}", checked.err);

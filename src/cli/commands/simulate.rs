@@ -16,8 +16,7 @@ use crate::simulator::{Options, serve};
 /// # Errors
 /// The scene is wrong, the address is taken, or nobody reads what is printed.
 pub async fn run(listen: SocketAddr, world: &World) -> anyhow::Result<()> {
-    let options =
-        Options { seed: world.seed, speed: world.speed, scene: scene(world)?, listen };
+    let options = Options { seed: world.seed, speed: world.speed, scene: scene(world)?, listen };
     let simulator = serve(options, Clock::machine()).await?;
     let mut out = std::io::stdout();
     for (name, value) in simulator.exports() {
@@ -38,6 +37,7 @@ pub fn scene(world: &World) -> anyhow::Result<Scene> {
         return Ok(Scene::fleet()?);
     };
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading the scene {name}"))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("reading the scene {name}"))?;
     Ok(Scene::parse(&text, &name)?)
 }

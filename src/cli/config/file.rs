@@ -93,18 +93,26 @@ impl Reader<'_> {
                 continue;
             }
             let is_section = KEYS.iter().any(|key| key.path.starts_with(&format!("{path}.")));
-            match value.get_ref() {
-                DeValue::Table(inner) if is_section => self.table(&path, inner),
-                _ if is_section => {
-                    self.problem(value.span().start, format!("{path} is a section: write [{path}]"));
-                }
-                _ => {
-                    let hint = nearest(&path)
-                        .map_or_else(String::new, |near| format!("; did you mean {near}?"));
-                    self.problem(at, format!("unknown key {}{hint}", clean(&path)));
-                }
+            if let (true, DeValue::Table(inner)) = (is_section, value.get_ref()) {
+                self.table(&path, inner);
+            } else {
+                self.unknown(at, value, &path, is_section);
             }
         }
+    }
+
+    /// A key that the table does not have: a section written as a value, or a wrong name.
+    fn unknown(&mut self, at: usize, value: &Spanned<DeValue<'_>>, path: &str, is_section: bool) {
+        if is_section {
+            let what = kind_of(value.get_ref());
+            let text = format!("{path} is {what}; it is a section: write [{path}]");
+            self.problem(value.span().start, text);
+            return;
+        }
+        let hint = nearest(path).map_or_else(String::new, |near| {
+            format!("; did you mean {}? ({})", near.path, near.help)
+        });
+        self.problem(at, format!("unknown key {}{hint}", clean(path)));
     }
 
     fn problem(&mut self, at: usize, text: String) {
@@ -119,15 +127,12 @@ fn check(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
         (Kind::Switch, DeValue::Boolean(on)) => Ok(Value::Switch(*on)),
         (Kind::Number(..), DeValue::Integer(number)) => {
             let number = i64::from_str_radix(number.as_str(), number.radix())
-                .map_err(|_| wrong("too large"))?;
+                .map_err(|_overflow| wrong("too large"))?;
             check_number(key, number)
         }
         (Kind::List, DeValue::Array(items)) => items
             .iter()
-            .map(|item| match item.get_ref() {
-                DeValue::String(text) => Ok(text.to_string()),
-                _ => Err(wrong("a list with something that is no text")),
-            })
+            .map(|item| text_of(item).ok_or_else(|| wrong("a list with something that is no text")))
             .collect::<Result<_, _>>()
             .map(Value::List),
         (Kind::Keys, DeValue::Table(table)) => {
@@ -138,9 +143,9 @@ fn check(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
                 };
                 let list = items
                     .iter()
-                    .map(|item| match item.get_ref() {
-                        DeValue::String(text) => Ok(text.to_string()),
-                        _ => Err(wrong(&format!("not right at {}", name.get_ref()))),
+                    .map(|item| {
+                        text_of(item)
+                            .ok_or_else(|| wrong(&format!("not right at {}", name.get_ref())))
                     })
                     .collect::<Result<_, _>>()?;
                 keys.insert(name.get_ref().to_string(), list);
@@ -153,6 +158,10 @@ fn check(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
         ) => from_text(key, text),
         (_, other) => Err(wrong(kind_of(other))),
     }
+}
+
+fn text_of(value: &Spanned<DeValue<'_>>) -> Option<String> {
+    if let DeValue::String(text) = value.get_ref() { Some(text.to_string()) } else { None }
 }
 
 fn kind_of(value: &DeValue<'_>) -> &'static str {
@@ -168,10 +177,12 @@ fn kind_of(value: &DeValue<'_>) -> &'static str {
 }
 
 fn check_number(key: &Key, number: i64) -> Result<Value, String> {
-    match key.kind {
-        Kind::Number(least, most) if (least..=most).contains(&number) => Ok(Value::Number(number)),
-        _ => Err(format!("{} is {number}; it must be {}", key.path, key.kind.describe())),
+    if let Kind::Number(least, most) = key.kind
+        && (least..=most).contains(&number)
+    {
+        return Ok(Value::Number(number));
     }
+    Err(format!("{} is {number}; it must be {}", key.path, key.kind.describe()))
 }
 
 /// Reads a value from text, as variables and flags give it and as most values stand in the file.
@@ -215,9 +226,9 @@ pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
                 .map(str::to_owned)
                 .collect(),
         )),
-        Kind::Lifetime => {
-            Lifetime::parse(text).map(Value::Lifetime).map_err(|error| format!("{}: {error}", key.path))
-        }
+        Kind::Lifetime => Lifetime::parse(text)
+            .map(Value::Lifetime)
+            .map_err(|error| format!("{}: {error}", key.path)),
         Kind::Keys => Err(wrong()),
     }
 }
@@ -245,11 +256,15 @@ mod tests {
     fn file_15_an_unknown_key_is_named_with_place_and_nearest_key() {
         assert_eq!(
             problems("read_only = true\n\n[poll]\n  idel = \"30s\"\n"),
-            ["config.toml:4:3: unknown key poll.idel; did you mean poll.idle?"]
+            [
+                "config.toml:4:3: unknown key poll.idel; did you mean poll.idle? (Interval of lists while nothing runs)"
+            ]
         );
         assert_eq!(
             problems("reed_only = true"),
-            ["config.toml:1:1: unknown key reed_only; did you mean read_only?"]
+            [
+                "config.toml:1:1: unknown key reed_only; did you mean read_only? (Send and write nothing)"
+            ]
         );
     }
 

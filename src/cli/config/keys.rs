@@ -53,33 +53,196 @@ macro_rules! key {
 
 /// Every key of the configuration.
 pub const KEYS: &[Key] = &[
-    key!("projects", ["SKEYS_PROJECTS", "STACKIT_PROJECT_ID"], Kind::List, "[]", "Ids of the projects to list"),
-    key!("regions", ["SKEYS_REGIONS", "STACKIT_REGION"], Kind::List, "[\"eu01\", \"eu02\"]", "Regions to ask in each project"),
-    key!("protected", ["SKEYS_PROTECTED"], Kind::List, "[]", "Globs of cluster names whose start wants the name typed, too"),
+    key!(
+        "projects",
+        ["SKEYS_PROJECTS", "STACKIT_PROJECT_ID"],
+        Kind::List,
+        "[]",
+        "Ids of the projects to list"
+    ),
+    key!(
+        "regions",
+        ["SKEYS_REGIONS", "STACKIT_REGION"],
+        Kind::List,
+        "[\"eu01\", \"eu02\"]",
+        "Regions to ask in each project"
+    ),
+    key!(
+        "protected",
+        ["SKEYS_PROTECTED"],
+        Kind::List,
+        "[]",
+        "Globs of cluster names whose start wants the name typed, too"
+    ),
     key!("read_only", ["SKEYS_READ_ONLY"], Kind::Switch, "false", "Send and write nothing"),
-    key!("overdue_after", ["SKEYS_OVERDUE_AFTER"], Kind::Duration(DAY, Duration::from_hours(24 * 3650)), "\"180d\"", "Credentials older than this are called overdue"),
-    key!("poll.idle", ["SKEYS_POLL_IDLE"], Kind::Duration(Duration::from_secs(10), Duration::from_hours(1)), "\"30s\"", "Interval of lists while nothing runs"),
-    key!("poll.running", ["SKEYS_POLL_RUNNING"], Kind::Duration(SECOND, Duration::from_mins(5)), "\"3s\"", "Interval of reads of the open cluster while a step runs"),
-    key!("poll.concurrency", ["SKEYS_POLL_CONCURRENCY"], Kind::Number(1, 32), "6", "Reads under way at once"),
-    key!("kubeconfig.lifetime", ["SKEYS_KUBECONFIG_LIFETIME"], Kind::Lifetime, "\"8h\"", "Lifetime that the form begins with"),
-    key!("kubeconfig.destination", ["SKEYS_KUBECONFIG_DESTINATION"], Kind::Word(&["merge", "file", "clipboard", "stdout"]), "\"merge\"", "Destination that the form begins with"),
-    key!("kubeconfig.folder", ["SKEYS_KUBECONFIG_FOLDER"], Kind::Path, "\"~/.kube/ske\"", "Folder for kubeconfigs in files of their own"),
-    key!("kubeconfig.make_current", ["SKEYS_KUBECONFIG_MAKE_CURRENT"], Kind::Switch, "false", "Begin with \"make it the current context\" ticked"),
-    key!("kubeconfig.clipboard_clear", ["SKEYS_KUBECONFIG_CLIPBOARD_CLEAR"], Kind::Duration(Duration::from_secs(5), Duration::from_mins(10)), "\"45s\"", "How long a kubeconfig stays in the clipboard"),
-    key!("display.theme", ["SKEYS_DISPLAY_THEME"], Kind::Word(&["auto", "dark", "light", "high-contrast", "mono"]), "\"auto\"", "Colours"),
-    key!("display.ascii", ["SKEYS_DISPLAY_ASCII"], Kind::Word(&["auto", "always", "never"]), "\"auto\"", "Draw with ASCII only; auto goes by the locale"),
+    key!(
+        "overdue_after",
+        ["SKEYS_OVERDUE_AFTER"],
+        Kind::Duration(DAY, Duration::from_hours(24 * 3650)),
+        "\"180d\"",
+        "Credentials older than this are called overdue"
+    ),
+    key!(
+        "poll.idle",
+        ["SKEYS_POLL_IDLE"],
+        Kind::Duration(Duration::from_secs(10), Duration::from_hours(1)),
+        "\"30s\"",
+        "Interval of lists while nothing runs"
+    ),
+    key!(
+        "poll.running",
+        ["SKEYS_POLL_RUNNING"],
+        Kind::Duration(SECOND, Duration::from_mins(5)),
+        "\"3s\"",
+        "Interval of reads of the open cluster while a step runs"
+    ),
+    key!(
+        "poll.concurrency",
+        ["SKEYS_POLL_CONCURRENCY"],
+        Kind::Number(1, 32),
+        "6",
+        "Reads under way at once"
+    ),
+    key!(
+        "kubeconfig.lifetime",
+        ["SKEYS_KUBECONFIG_LIFETIME"],
+        Kind::Lifetime,
+        "\"8h\"",
+        "Lifetime that the form begins with"
+    ),
+    key!(
+        "kubeconfig.destination",
+        ["SKEYS_KUBECONFIG_DESTINATION"],
+        Kind::Word(&["merge", "file", "clipboard", "stdout"]),
+        "\"merge\"",
+        "Destination that the form begins with"
+    ),
+    key!(
+        "kubeconfig.folder",
+        ["SKEYS_KUBECONFIG_FOLDER"],
+        Kind::Path,
+        "\"~/.kube/ske\"",
+        "Folder for kubeconfigs in files of their own"
+    ),
+    key!(
+        "kubeconfig.make_current",
+        ["SKEYS_KUBECONFIG_MAKE_CURRENT"],
+        Kind::Switch,
+        "false",
+        "Begin with \"make it the current context\" ticked"
+    ),
+    key!(
+        "kubeconfig.clipboard_clear",
+        ["SKEYS_KUBECONFIG_CLIPBOARD_CLEAR"],
+        Kind::Duration(Duration::from_secs(5), Duration::from_mins(10)),
+        "\"45s\"",
+        "How long a kubeconfig stays in the clipboard"
+    ),
+    key!(
+        "display.theme",
+        ["SKEYS_DISPLAY_THEME"],
+        Kind::Word(&["auto", "dark", "light", "high-contrast", "mono"]),
+        "\"auto\"",
+        "Colours"
+    ),
+    key!(
+        "display.ascii",
+        ["SKEYS_DISPLAY_ASCII"],
+        Kind::Word(&["auto", "always", "never"]),
+        "\"auto\"",
+        "Draw with ASCII only; auto goes by the locale"
+    ),
     key!("display.utc", ["SKEYS_DISPLAY_UTC"], Kind::Switch, "false", "Show moments in UTC"),
-    key!("display.mouse", ["SKEYS_DISPLAY_MOUSE"], Kind::Switch, "false", "Begin with the mouse on"),
-    key!("display.columns", ["SKEYS_DISPLAY_COLUMNS"], Kind::List, "[]", "Columns of the fleet by id; empty means all that fit"),
-    key!("display.sort", ["SKEYS_DISPLAY_SORT"], Kind::Word(&["attention", "name", "project", "region", "phase", "roll", "since", "age", "kubeconfig", "state", "version", "next"]), "\"attention\"", "Order of the fleet"),
-    key!("auth.token_file", ["SKEYS_AUTH_TOKEN_FILE"], Kind::Path, "\"\"", "File with an access token; read again when it changes"),
-    key!("auth.service_account_key", ["SKEYS_AUTH_SERVICE_ACCOUNT_KEY", "STACKIT_SERVICE_ACCOUNT_KEY_PATH"], Kind::Path, "\"\"", "Service-account key file (JSON)"),
-    key!("auth.private_key", ["SKEYS_AUTH_PRIVATE_KEY", "STACKIT_PRIVATE_KEY_PATH"], Kind::Path, "\"\"", "Private key file (PEM), if the key file has none"),
-    key!("endpoints.ske", ["SKEYS_ENDPOINTS_SKE", "STACKIT_SKE_CUSTOM_ENDPOINT"], Kind::Text, "\"https://ske.api.stackit.cloud\"", "SKE API"),
-    key!("endpoints.token", ["SKEYS_ENDPOINTS_TOKEN", "STACKIT_TOKEN_BASEURL"], Kind::Text, "\"\"", "Token endpoint; empty means the one in the key, or STACKIT's"),
-    key!("endpoints.resource_manager", ["SKEYS_ENDPOINTS_RESOURCE_MANAGER", "STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"], Kind::Text, "\"https://resource-manager.api.stackit.cloud\"", "Resource manager API, for the names of projects"),
-    key!("endpoints.ca_file", ["SKEYS_ENDPOINTS_CA_FILE"], Kind::Path, "\"\"", "Further certificate authority (PEM), beside the system's"),
-    key!("keys", [], Kind::Keys, "{}", "Keys by command; a command that is named gets these keys instead of its own"),
+    key!(
+        "display.mouse",
+        ["SKEYS_DISPLAY_MOUSE"],
+        Kind::Switch,
+        "false",
+        "Begin with the mouse on"
+    ),
+    key!(
+        "display.columns",
+        ["SKEYS_DISPLAY_COLUMNS"],
+        Kind::List,
+        "[]",
+        "Columns of the fleet by id; empty means all that fit"
+    ),
+    key!(
+        "display.sort",
+        ["SKEYS_DISPLAY_SORT"],
+        Kind::Word(&[
+            "attention",
+            "name",
+            "project",
+            "region",
+            "phase",
+            "roll",
+            "since",
+            "age",
+            "kubeconfig",
+            "state",
+            "version",
+            "next"
+        ]),
+        "\"attention\"",
+        "Order of the fleet"
+    ),
+    key!(
+        "auth.token_file",
+        ["SKEYS_AUTH_TOKEN_FILE"],
+        Kind::Path,
+        "\"\"",
+        "File with an access token; read again when it changes"
+    ),
+    key!(
+        "auth.service_account_key",
+        ["SKEYS_AUTH_SERVICE_ACCOUNT_KEY", "STACKIT_SERVICE_ACCOUNT_KEY_PATH"],
+        Kind::Path,
+        "\"\"",
+        "Service-account key file (JSON)"
+    ),
+    key!(
+        "auth.private_key",
+        ["SKEYS_AUTH_PRIVATE_KEY", "STACKIT_PRIVATE_KEY_PATH"],
+        Kind::Path,
+        "\"\"",
+        "Private key file (PEM), if the key file has none"
+    ),
+    key!(
+        "endpoints.ske",
+        ["SKEYS_ENDPOINTS_SKE", "STACKIT_SKE_CUSTOM_ENDPOINT"],
+        Kind::Text,
+        "\"https://ske.api.stackit.cloud\"",
+        "SKE API"
+    ),
+    key!(
+        "endpoints.token",
+        ["SKEYS_ENDPOINTS_TOKEN", "STACKIT_TOKEN_BASEURL"],
+        Kind::Text,
+        "\"\"",
+        "Token endpoint; empty means the one in the key, or STACKIT's"
+    ),
+    key!(
+        "endpoints.resource_manager",
+        ["SKEYS_ENDPOINTS_RESOURCE_MANAGER", "STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"],
+        Kind::Text,
+        "\"https://resource-manager.api.stackit.cloud\"",
+        "Resource manager API, for the names of projects"
+    ),
+    key!(
+        "endpoints.ca_file",
+        ["SKEYS_ENDPOINTS_CA_FILE"],
+        Kind::Path,
+        "\"\"",
+        "Further certificate authority (PEM), beside the system's"
+    ),
+    key!(
+        "keys",
+        [],
+        Kind::Keys,
+        "{}",
+        "Keys by command; a command that is named gets these keys instead of its own"
+    ),
 ];
 
 /// The key with this path.
@@ -88,12 +251,12 @@ pub fn find(path: &str) -> Option<&'static Key> {
 }
 
 /// The valid path that looks most like a wrong one.
-pub fn nearest(path: &str) -> Option<&'static str> {
+pub fn nearest(path: &str) -> Option<&'static Key> {
     KEYS.iter()
-        .map(|key| (strsim::damerau_levenshtein(path, key.path), key.path))
-        .filter(|(distance, candidate)| *distance <= candidate.len().max(path.len()) / 2)
-        .min()
-        .map(|(_, candidate)| candidate)
+        .map(|key| (strsim::damerau_levenshtein(path, key.path), key))
+        .filter(|(distance, key)| *distance <= key.path.len().max(path.len()) / 2)
+        .min_by_key(|(distance, key)| (*distance, key.path))
+        .map(|(_, key)| key)
 }
 
 impl Kind {

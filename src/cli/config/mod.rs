@@ -77,10 +77,9 @@ pub struct Loaded {
 
 /// The file that would be read: named by flag or variable, else the default one.
 pub fn path(flags: &Flags, places: &Places<'_>) -> (Option<PathBuf>, bool) {
-    let named = flags
-        .config
-        .clone()
-        .or_else(|| (places.environment)("SKEYS_CONFIG").filter(|p| !p.is_empty()).map(PathBuf::from));
+    let named = flags.config.clone().or_else(|| {
+        (places.environment)("SKEYS_CONFIG").filter(|p| !p.is_empty()).map(PathBuf::from)
+    });
     match named {
         Some(path) => (Some(path), true),
         None => (places.default_file.clone(), false),
@@ -94,10 +93,8 @@ pub fn path(flags: &Flags, places: &Places<'_>) -> (Option<PathBuf>, bool) {
 pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut notes = Vec::new();
-    let mut values: BTreeMap<&'static str, (Value, String)> = KEYS
-        .iter()
-        .map(|key| (key.path, (default(key), "default".to_owned())))
-        .collect();
+    let mut values: BTreeMap<&'static str, (Value, String)> =
+        KEYS.iter().map(|key| (key.path, (default(key), "default".to_owned()))).collect();
     match path(flags, places) {
         (Some(path), named) => match read_file(&path, named) {
             Ok(Some(found)) => {
@@ -113,10 +110,9 @@ pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<Problem>> 
         ),
     }
     for key in KEYS {
-        let set = key
-            .environment
-            .iter()
-            .find_map(|name| (places.environment)(name).filter(|v| !v.is_empty()).map(|v| (name, v)));
+        let set = key.environment.iter().find_map(|name| {
+            (places.environment)(name).filter(|v| !v.is_empty()).map(|v| (name, v))
+        });
         if let Some((name, text)) = set {
             match from_text(key, &text) {
                 Ok(value) => {
@@ -161,9 +157,7 @@ fn read_file(
     match std::fs::read_to_string(path) {
         Ok(text) => read(&name, &text).map(Some),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => Ok(None),
-        Err(error) => {
-            Err(vec![Problem { place: name, text: format!("cannot be read: {error}") }])
-        }
+        Err(error) => Err(vec![Problem { place: name, text: format!("cannot be read: {error}") }]),
     }
 }
 
@@ -174,12 +168,14 @@ fn choose_auth(
 ) -> AuthChoice {
     let variable = |name: &str| (places.environment)(name).filter(|value| !value.trim().is_empty());
     let path_value = |path: &str| match values.get(path) {
-        Some((Value::Text(text), _)) if !text.is_empty() => Some(expand(text, places.home.as_deref())),
+        Some((Value::Text(text), _)) if !text.is_empty() => {
+            Some(expand(text, places.home.as_deref()))
+        }
         _ => None,
     };
-    let private_key = path_value("auth.private_key")
-        .map(PathOrText::Path)
-        .or_else(|| variable("STACKIT_PRIVATE_KEY").map(|text| PathOrText::Text(Secret::new(text))));
+    let private_key = path_value("auth.private_key").map(PathOrText::Path).or_else(|| {
+        variable("STACKIT_PRIVATE_KEY").map(|text| PathOrText::Text(Secret::new(text)))
+    });
     let key_file = || path_value("auth.service_account_key").map(PathOrText::Path);
     let with_key = |key| AuthChoice::Key { key, private_key: private_key.clone() };
     if let Some(path) = &flags.service_account_key {
@@ -330,15 +326,22 @@ mod tests {
     use crate::cli::config::keys::KEYS;
     use crate::cli::config::{AuthChoice, EXAMPLE, Loaded, Places, default, load};
 
-    fn loaded(flags: &Flags, environment: &[(&str, &str)], file: &str) -> Result<Loaded, Vec<String>> {
+    fn loaded(
+        flags: &Flags,
+        environment: &[(&str, &str)],
+        file: &str,
+    ) -> Result<Loaded, Vec<String>> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
         std::fs::write(&path, file).unwrap();
         let lookup = |name: &str| {
             environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         };
-        let places =
-            Places { environment: &lookup, default_file: Some(path), home: Some(PathBuf::from("/home/a")) };
+        let places = Places {
+            environment: &lookup,
+            default_file: Some(path),
+            home: Some(PathBuf::from("/home/a")),
+        };
         load(flags, &places).map_err(|problems| problems.iter().map(ToString::to_string).collect())
     }
 
@@ -351,11 +354,17 @@ mod tests {
         assert_eq!(config.list("regions"), ["eu01"]);
         assert!(config.switch("display.utc"));
         assert_eq!(config.number("poll.concurrency"), 6);
-        let flags = Flags { project: vec!["from-flag".into()], read_only: true, ..Flags::default() };
+        let flags =
+            Flags { project: vec!["from-flag".into()], read_only: true, ..Flags::default() };
         let config = loaded(&flags, &environment, file).unwrap().config;
         assert_eq!(config.list("projects"), ["from-flag"]);
         assert!(config.switch("read_only"));
-        assert!(config.lines().iter().any(|l| l.starts_with("read_only = true") && l.ends_with("--read-only")));
+        assert!(
+            config
+                .lines()
+                .iter()
+                .any(|l| l.starts_with("read_only = true") && l.ends_with("--read-only"))
+        );
     }
 
     #[test]
@@ -382,7 +391,9 @@ mod tests {
             auth(&[("STACKIT_ACCESS_TOKEN", "t")], key_file),
             AuthChoice::Token { .. }
         ));
-        let AuthChoice::Key { key, .. } = auth(&[], key_file) else { panic!("the key of the file") };
+        let AuthChoice::Key { key, .. } = auth(&[], key_file) else {
+            panic!("the key of the file")
+        };
         assert!(format!("{key:?}").contains("/home/a/key.json"));
         let AuthChoice::Nothing(tried) = auth(&[], "") else { panic!("nothing is set") };
         assert!(tried.iter().any(|line| line.contains("STACKIT_ACCESS_TOKEN")));
@@ -406,12 +417,17 @@ mod tests {
                 assert!(EXAMPLE.contains(name), "{name} is not mentioned");
             }
         }
-        for word in EXAMPLE.split(|c: char| !(c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit())) {
+        for word in
+            EXAMPLE.split(|c: char| !(c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit()))
+        {
             if word.starts_with("SKEYS_") {
                 assert!(KEYS.iter().any(|key| key.environment.contains(&word)), "{word}");
             }
         }
-        assert!(read("config.example.toml", EXAMPLE).unwrap().is_empty(), "nothing is set as shipped");
+        assert!(
+            read("config.example.toml", EXAMPLE).unwrap().is_empty(),
+            "nothing is set as shipped"
+        );
     }
 
     #[test]

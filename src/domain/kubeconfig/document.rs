@@ -120,7 +120,12 @@ pub fn tree(text: &str) -> Result<Option<Node>, Failure> {
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 Some(Node { content: Content::Alias, span: bytes(&span)?, line: span.start.line() })
             }
-            _ => None,
+            Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentEnd
+            | Event::Anchor(..)
+            | Event::Comment(..)
+            | _ => None,
         };
         if open.len() > MAX_DEPTH {
             return Err(refused(format!(

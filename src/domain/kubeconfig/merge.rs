@@ -191,7 +191,7 @@ fn expected(before: &Value, entries: &[(&'static str, Value)], options: &MergeOp
         let mut items = root.get(*list).and_then(Value::as_array).cloned().unwrap_or_default();
         let same = |item: &&mut Value| match item.get("name") {
             Some(Value::String(name)) => *name == options.context,
-            Some(other) => other.to_string() == options.context,
+            Some(other) => *other.to_string() == *options.context,
             None => false,
         };
         match items.iter_mut().find(same) {

@@ -7,10 +7,8 @@ mod merge;
 mod plan;
 mod tokens;
 
-pub use crate::domain::kubeconfig::document::{MAX_BYTES, MAX_DEPTH};
+pub use crate::domain::kubeconfig::document::MAX_BYTES;
 pub use crate::domain::kubeconfig::fresh::{Fresh, Kind, renamed};
-pub use crate::domain::kubeconfig::merge::{
-    MergeOptions, MergeRefusal, Merged, Survey, merge, survey,
-};
+pub use crate::domain::kubeconfig::merge::{MergeOptions, MergeRefusal, merge, survey};
 pub use crate::domain::kubeconfig::plan::{Destination, NotSaved, Plan, Saved};
 pub use crate::domain::kubeconfig::tokens::static_tokens;

@@ -34,7 +34,7 @@ pub struct Plan {
     pub current: Option<String>,
     /// Sentences to show.
     pub notes: Vec<String>,
-    /// SHA-256 of the content as hex; `None` when the file does not exist.
+    /// SHA-256 of the content; `None` when the file does not exist.
     pub fingerprint: Option<String>,
 }
 
