@@ -46,6 +46,8 @@ pub struct State {
     pub look: Look,
     /// The cluster under the cursor of the fleet.
     pub cursor: Option<ClusterId>,
+    /// Whether somebody put the cursor there; before that it stays on top while lists arrive.
+    pub cursor_moved: bool,
     /// First row on screen of the fleet.
     pub offset: usize,
     /// Whether the filter line has the keyboard, and the text before it was opened.
@@ -294,6 +296,7 @@ impl State {
             identity: None,
             signed_out: None,
             cursor: None,
+            cursor_moved: false,
             offset: 0,
             filtering: None,
             screen: Screen::Fleet,

@@ -7,10 +7,11 @@ pub mod signals;
 pub mod terminal;
 
 use std::io;
+use std::task::Poll;
 use std::time::Duration;
 
 use crossterm::event::{Event, KeyEventKind};
-use futures_util::{FutureExt, Stream, StreamExt};
+use futures_util::{Stream, StreamExt};
 use ratatui::backend::Backend;
 use ratatui::buffer::Buffer;
 use tokio::sync::mpsc;
@@ -71,15 +72,12 @@ where
             () = wait(clock, wake) => taken.push(Incoming::Message(Message::Ticked)),
         }
         while taken.len() < DRAIN_LIMIT {
-            let next = incoming.try_recv().ok().map(|next| vec![next]).or_else(|| {
-                match input.next().now_or_never() {
-                    Some(Some(Ok(event))) => Some(translate(event).into_iter().collect()),
-                    Some(Some(Err(_)) | None) | None => None,
-                }
-            });
-            match next {
-                Some(more) => taken.extend(more),
-                None => break,
+            if let Ok(next) = incoming.try_recv() {
+                taken.push(next);
+            } else if let Some(event) = at_hand(&mut input).await {
+                taken.extend(translate(event));
+            } else {
+                break;
             }
         }
         for next in taken {
@@ -109,6 +107,16 @@ where
         }
         drawn.draw(&mut state, surface)?;
     }
+}
+
+/// An event that is there already. Polled as this task: crossterm's stream keeps the waker of the poll that
+/// found nothing, so that a poll with another one would leave the loop asleep.
+async fn at_hand(input: &mut (impl Stream<Item = io::Result<Event>> + Unpin)) -> Option<Event> {
+    std::future::poll_fn(|context| match input.poll_next_unpin(context) {
+        Poll::Ready(Some(Ok(event))) => Poll::Ready(Some(event)),
+        Poll::Ready(Some(Err(_)) | None) | Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 async fn wait(clock: &Clock, until: Option<Duration>) {

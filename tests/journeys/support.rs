@@ -14,6 +14,7 @@ use futures_util::Stream;
 use jiff::Timestamp;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::buffer::Cell;
 use skeys::testing::Clock;
 use skeys::testing::app::effect::Kept;
 use skeys::testing::app::keymap::Keymap;
@@ -342,7 +343,7 @@ impl Surface for TestSurface {
         let text: String = buffer
             .content
             .chunks(width.max(1))
-            .map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>() + "\n")
+            .map(|row| row.iter().map(Cell::symbol).collect::<String>() + "\n")
             .collect();
         self.publish.send_replace(text);
         Ok(())

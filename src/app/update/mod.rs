@@ -155,8 +155,10 @@ fn press(state: &mut State, key: KeyEvent) -> Vec<Effect> {
 fn arrange(state: &mut State) {
     let row = state.cursor_row();
     state.fleet.arrange(&state.look, state.now.wall, &state.settings);
-    let still_there = state.cursor_row().is_some();
-    if !still_there {
+    if !state.cursor_moved {
+        // Until somebody has moved it, the cursor stays on top, whatever arrives.
+        state.cursor = state.fleet.shown.first().cloned();
+    } else if state.cursor_row().is_none() {
         let last = state.fleet.shown.len().saturating_sub(1);
         state.cursor = state.fleet.shown.get(row.unwrap_or(0).min(last)).cloned();
     }

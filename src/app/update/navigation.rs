@@ -25,6 +25,17 @@ pub const COUNT_FILTERS: [&str; 6] = [
 
 /// Carries out a command of a screen.
 pub fn run(state: &mut State, command: Command) -> Vec<Effect> {
+    // Whoever acts on a cluster has chosen it.
+    state.cursor_moved |= matches!(
+        command,
+        Command::Open
+            | Command::Rotate
+            | Command::Kubeconfig
+            | Command::WakeUp
+            | Command::Reconcile
+            | Command::Mark
+            | Command::Copy
+    );
     match command {
         Command::Quit => match &state.screen {
             Screen::Fleet => return dialogs::ask_to_leave(state),
@@ -172,6 +183,7 @@ fn move_cursor(state: &mut State, to: impl Fn(usize, usize) -> usize) {
     let last = state.fleet.shown.len().saturating_sub(1);
     let row = to(state.cursor_row().unwrap_or(0), last);
     state.cursor = state.fleet.shown.get(row).cloned();
+    state.cursor_moved = true;
     keep_cursor_visible(state);
 }
 
@@ -313,6 +325,7 @@ fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
                 return open(state);
             }
             state.cursor = clicked.or(state.cursor.take());
+            state.cursor_moved = true;
             Vec::new()
         }
         Clickable::Tab(tab) if !over => {

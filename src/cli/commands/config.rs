@@ -108,8 +108,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         std::fs::write(&file, "[keys]\nrotate = [\"K\"]\n").unwrap();
-        let places =
-            Places { environment: &|_| None, default_file: Some(file.clone()), home: None };
+        let places = Places { environment: &|_| None, default_file: Some(file), home: None };
         let checked = run(&ConfigCommand::Check, &Flags::default(), &places);
         assert_eq!(checked.status, 2);
         assert!(checked.err.contains("key K means both"), "{}", checked.err);

@@ -402,11 +402,9 @@ mod tests {
     #[test]
     fn the_example_has_every_key_with_its_default_and_no_other() {
         // Everything is commented out; without the marks it is a whole configuration.
-        let whole: String = EXAMPLE
-            .lines()
-            .map(|line| line.strip_prefix("#: ").unwrap_or(line))
-            .map(|line| format!("{line}\n"))
-            .collect();
+        let lines: Vec<&str> =
+            EXAMPLE.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect();
+        let whole = lines.join("\n");
         let values = read("config.example.toml", &whole).unwrap_or_else(|p| panic!("{p:#?}"));
         for key in KEYS {
             let found = values.get(key.path).unwrap_or_else(|| panic!("{} is missing", key.path));
