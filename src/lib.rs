@@ -27,7 +27,7 @@ pub mod testing {
         pub use crate::clients::{auth, http, install_crypto, projects, ske};
     }
     pub mod domain {
-        pub use crate::domain::{cluster, fixtures, rotation, secret};
+        pub use crate::domain::{action, cluster, failure, fixtures, rotation, secret};
     }
     pub mod runtime {
         pub use crate::runtime::{clipboard, perform, run, terminal};
@@ -36,7 +36,7 @@ pub mod testing {
         pub use crate::simulator::{Options, Simulator, faults, scene, serve, state, world};
     }
     pub mod store {
-        pub use crate::store::{journal, kubeconfigs, private_file};
+        pub use crate::store::{journal, kubeconfigs, memory, private_file};
     }
     pub mod ui {
         pub use crate::ui::view;

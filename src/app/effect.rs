@@ -1,9 +1,9 @@
 //! Everything the machine can ask of the world: data only. Each variant names the message that answers it.
 
 use crate::app::message::{RequestId, Sequence};
-use crate::domain::access::Access;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
+use crate::domain::kept::Kept;
 use crate::domain::kubeconfig::{Destination, Fresh, Kind, MergeOptions};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::record::Record;
@@ -130,17 +130,4 @@ pub enum OnTerminal {
         /// Kubeconfigs for standard output.
         print: Vec<Secret>,
     },
-}
-
-/// What is kept between runs.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Kept {
-    /// Kubeconfigs that were issued.
-    pub accesses: Vec<Access>,
-    /// Word of the theme.
-    pub theme: Option<String>,
-    /// Ids of the chosen columns; empty means all.
-    pub columns: Vec<String>,
-    /// Sort key.
-    pub sort: Option<String>,
 }

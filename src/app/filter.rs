@@ -53,12 +53,13 @@ impl Filter {
         filter
     }
 
-    /// Keeps what matches all terms and the fuzzy text.
+    /// Keeps what matches all terms and the fuzzy text, each with how closely: 0 when the name holds the text as
+    /// it was typed, 1 when it only fits.
     pub fn matching<'a, T>(
         &self,
         subjects: impl IntoIterator<Item = (T, Subject<'a>)>,
         now: Timestamp,
-    ) -> Vec<T> {
+    ) -> Vec<(u8, T)> {
         let pattern = (!self.text.is_empty())
             .then(|| Pattern::parse(&self.text, CaseMatching::Ignore, Normalization::Smart));
         let mut matcher = Matcher::new(Config::DEFAULT);
@@ -77,7 +78,10 @@ impl Filter {
                     pattern.score(text, &mut matcher).is_some()
                 })
             })
-            .map(|(item, _)| item)
+            .map(|(item, subject)| {
+                let literal = subject.cluster.id.name.as_str().contains(&self.text);
+                (u8::from(!literal), item)
+            })
             .collect()
     }
 }
@@ -142,7 +146,9 @@ mod tests {
                 Subject { cluster, project: "payments", marked: cluster.id.name.as_str() == "web" },
             )
         });
-        Filter::parse(filter).matching(subjects, now())
+        let mut found = Filter::parse(filter).matching(subjects, now());
+        found.sort_by_key(|(rank, _)| *rank);
+        found.into_iter().map(|(_, name)| name).collect()
     }
 
     #[test]
@@ -160,6 +166,12 @@ mod tests {
         assert_eq!(names("project:pay region:eu01", &clusters).len(), 3);
         assert_eq!(names("state:hib", &clusters).len(), 0);
         assert_eq!(names("", &clusters).len(), 3);
+    }
+
+    #[test]
+    fn a_name_that_holds_the_text_as_typed_comes_before_one_that_only_fits() {
+        let clusters = [cluster("e-commerc-h", Phase::Never), cluster("echo", Phase::Never)];
+        assert_eq!(names("ech", &clusters), ["echo", "e-commerc-h"]);
     }
 
     proptest::proptest! {

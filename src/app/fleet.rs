@@ -158,17 +158,21 @@ impl Fleet {
             };
             (entry, subject)
         });
-        let mut rows: Vec<(columns::SortValue<'_>, &Entry)> = filter
+        let mut rows: Vec<(u8, columns::SortValue<'_>, &Entry)> = filter
             .matching(subjects, now)
             .into_iter()
-            .map(|entry| (columns::sort_value(look.sort, entry, self, now, settings), entry))
+            .map(|(rank, entry)| {
+                (rank, columns::sort_value(look.sort, entry, self, now, settings), entry)
+            })
             .collect();
-        rows.sort_unstable_by(|(a, left), (b, right)| {
+        rows.sort_unstable_by(|(rank, a, left), (other, b, right)| {
             let order = a.cmp(b);
             let order = if look.reversed { order.reverse() } else { order };
-            order.then_with(|| columns::compare_names(&left.cluster.id, &right.cluster.id))
+            rank.cmp(other)
+                .then(order)
+                .then_with(|| columns::compare_names(&left.cluster.id, &right.cluster.id))
         });
-        self.shown = rows.into_iter().map(|(_, entry)| entry.cluster.id.clone()).collect();
+        self.shown = rows.into_iter().map(|(.., entry)| entry.cluster.id.clone()).collect();
     }
 
     fn count(&self, now: Timestamp, settings: &Settings) -> Counts {

@@ -7,7 +7,6 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::app::columns::{COLUMNS, SortKey};
 use crate::app::dialog::Dialog;
-use crate::app::effect::Kept;
 use crate::app::fleet::{Entry, Fleet, Look, ScopeState, ScopeStatus};
 use crate::app::keymap::{Context, Keymap};
 use crate::app::message::{Now, RequestId, Sequence};
@@ -16,6 +15,7 @@ use crate::domain::age::Zone;
 use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::failure::Failure;
 use crate::domain::identity::Identity;
+use crate::domain::kept::Kept;
 use crate::domain::record::Record;
 use crate::domain::rotation::{Rotation, Step};
 use crate::domain::secret::Secret;
@@ -183,6 +183,8 @@ pub struct Toast {
     pub text: String,
     /// When it goes, on the steady clock.
     pub until: Duration,
+    /// Whether it tells what was seen, not what became of something the person did.
+    pub seen: bool,
 }
 
 /// A step that was sent and is not settled.

@@ -9,7 +9,6 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 
-use crate::app::effect::Kept;
 use crate::app::keymap::Keymap;
 use crate::app::message::Now;
 use crate::app::settings::{Place, Settings, ThemeChoice};
@@ -26,6 +25,7 @@ use crate::clock::Clock;
 use crate::domain::age::Zone;
 use crate::domain::cluster::{ProjectId, Region};
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::kept::Kept;
 use crate::domain::secret::Secret;
 use crate::runtime::clipboard::{Clipboard, Way};
 use crate::runtime::perform::{Performer, Tools};
@@ -165,13 +165,7 @@ async fn open(
 
 fn recall(folder: Option<&Path>) -> (Kept, Vec<String>) {
     let Some(folder) = folder else { return (Kept::default(), Vec::new()) };
-    let (memory, note) = memory::load(folder);
-    let kept = Kept {
-        accesses: memory.accesses,
-        theme: memory.theme,
-        columns: memory.columns,
-        sort: memory.sort,
-    };
+    let (kept, note) = memory::load(folder);
     (kept, note.into_iter().collect())
 }
 

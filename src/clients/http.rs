@@ -70,9 +70,9 @@ impl Call {
         self.url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
     }
 
-    /// Starts a failure of this call: "could not PURPOSE: DETAIL".
+    /// Starts a failure of this call.
     pub fn failure(&self, kind: FailureKind, detail: impl fmt::Display) -> Failure {
-        Failure::new(kind, format!("could not {}: {detail}", self.purpose))
+        Failure::new(kind, detail.to_string()).tried(format!("could not {}", self.purpose))
     }
 
     fn gate_key(&self) -> String {

@@ -55,13 +55,19 @@ impl Clock {
     }
 
     /// Waits. On a clock turned by hand this ends when it has been turned far enough.
-    #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub async fn sleep(&self, duration: Duration) {
+        self.sleep_until(self.steady().saturating_add(duration)).await;
+    }
+
+    /// Waits until a moment of the steady clock.
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    pub async fn sleep_until(&self, end: Duration) {
         match &*self.0 {
-            Source::Machine { .. } => tokio::time::sleep(duration).await,
+            Source::Machine { .. } => {
+                tokio::time::sleep(end.saturating_sub(self.steady())).await;
+            }
             Source::Hand(sender) => {
                 let mut receiver = sender.subscribe();
-                let end = receiver.borrow().steady.saturating_add(duration);
                 while receiver.borrow_and_update().steady < end {
                     if receiver.changed().await.is_err() {
                         std::future::pending::<()>().await;
@@ -69,11 +75,6 @@ impl Clock {
                 }
             }
         }
-    }
-
-    /// Waits until a moment of the steady clock.
-    pub async fn sleep_until(&self, steady: Duration) {
-        self.sleep(steady.saturating_sub(self.steady())).await;
     }
 
     /// Ends a future that takes longer than `limit`; `None` says that it did.

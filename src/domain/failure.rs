@@ -44,7 +44,10 @@ pub enum FailureKind {
 pub struct Failure {
     /// What the caller can do about it.
     pub kind: FailureKind,
-    /// One sentence without final full stop: what failed, on what. Server text is already cleaned.
+    /// What was tried, on what ("could not list the clusters of project p in eu01"); where a place on the screen
+    /// says that already, it is left out.
+    pub tried: Option<String>,
+    /// Why it failed: one sentence without final full stop. Server text is already cleaned.
     pub message: String,
     /// What to do, if something can be done.
     pub hint: Option<String>,
@@ -59,7 +62,22 @@ pub struct Failure {
 impl Failure {
     /// A failure with a message alone.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, code: None, trace: None, retry_at: None }
+        Self {
+            kind,
+            tried: None,
+            message: message.into(),
+            hint: None,
+            code: None,
+            trace: None,
+            retry_at: None,
+        }
+    }
+
+    /// Adds what was tried.
+    #[must_use]
+    pub fn tried(mut self, tried: impl Into<String>) -> Self {
+        self.tried = Some(tried.into());
+        self
     }
 
     /// Adds what to do.
@@ -93,9 +111,17 @@ impl Failure {
         )
     }
 
-    /// Message, code, hint and trace id in one text, to be copied whole.
+    /// What was tried and why it failed.
+    pub fn sentence(&self) -> String {
+        match &self.tried {
+            Some(tried) => format!("{tried}: {}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
+    /// What was tried, why it failed, code, trace id and hint in one text, to be copied whole.
     pub fn full_text(&self) -> String {
-        let mut text = self.message.clone();
+        let mut text = self.sentence();
         for (label, value) in
             [("code", &self.code), ("trace id", &self.trace), ("what to do", &self.hint)]
         {
@@ -112,7 +138,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
+        f.write_str(&self.sentence())?;
         if let Some(code) = &self.code {
             write!(f, " ({code})")?;
         }

@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod failure;
 pub mod fixtures;
 pub mod identity;
+pub mod kept;
 pub mod kubeconfig;
 pub mod lifetime;
 pub mod preflight;

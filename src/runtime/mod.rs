@@ -60,6 +60,7 @@ where
     }
     loop {
         let wake = next_wake(&state);
+        surface.waits(wake);
         let mut taken = Vec::new();
         tokio::select! {
             biased;
@@ -80,10 +81,14 @@ where
                 break;
             }
         }
+        let mut settled = 0;
         for next in taken {
-            let (message, settles) = match next {
-                Incoming::Message(message) => (message, false),
-                Incoming::Settled(message) => (message, true),
+            let message = match next {
+                Incoming::Message(message) => message,
+                Incoming::Settled(message) => {
+                    settled += 1;
+                    message
+                }
                 Incoming::Send(sequence) => {
                     surface.send(&sequence)?;
                     continue;
@@ -92,9 +97,6 @@ where
             let now = Now { wall: clock.now(), steady: clock.steady() };
             let effects = update(&mut state, now, message);
             let end = perform_all(effects, surface, performer, &mut drawn)?;
-            if settles {
-                performer.settle();
-            }
             if let Some(end) = end {
                 performer.finish_writes(LAST_WAIT).await;
                 while let Ok(next) = incoming.try_recv() {
@@ -106,6 +108,7 @@ where
             }
         }
         drawn.draw(&mut state, surface)?;
+        performer.settle(settled);
     }
 }
 

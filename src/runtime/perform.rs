@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::app::effect::{Effect, Kept};
+use crate::app::effect::Effect;
 use crate::app::message::{Issued, Listing, Message, RotateOutcome};
 use crate::app::update::is_material;
 use crate::clients::auth::TokenSource;
@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::kept::Kept;
 use crate::domain::kubeconfig::{Destination, Fresh, Kind};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::record::Record;
@@ -25,7 +26,7 @@ use crate::domain::rotation::Step;
 use crate::runtime::clipboard::Clipboard;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
-use crate::store::memory::{self, Memory};
+use crate::store::memory;
 
 /// What comes to the loop beside keys and time.
 #[derive(Debug)]
@@ -96,9 +97,9 @@ impl Performer {
         self.0.in_flight.load(Ordering::SeqCst)
     }
 
-    /// The loop took a task's result in.
-    pub fn settle(&self) {
-        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+    /// The loop took the results of this many tasks in and showed them.
+    pub fn settle(&self, tasks: usize) {
+        self.0.in_flight.fetch_sub(tasks, Ordering::SeqCst);
     }
 
     /// Sends a message to the loop.
@@ -153,7 +154,7 @@ impl Performer {
             }
             match message {
                 Some(message) => drop(this.0.sender.send(Incoming::Settled(message))),
-                None => this.settle(),
+                None => this.settle(1),
             }
         });
     }
@@ -282,7 +283,7 @@ impl Performer {
     async fn intend(&self, intent: Record) -> Result<(), Failure> {
         self.may_write()?;
         self.write_journal(intent).await.map_err(|failure| {
-            Failure::new(failure.kind, format!("{}; nothing was sent", failure.message))
+            Failure::new(failure.kind, format!("{}; nothing was sent", failure.sentence()))
                 .hint(failure.hint.unwrap_or_else(|| "Free the journal's folder".to_owned()))
         })
     }
@@ -337,14 +338,7 @@ impl Performer {
 
     async fn remember(&self, kept: Kept) -> Option<Message> {
         let folder = self.0.tools.state_folder.clone()?;
-        let memory = Memory {
-            accesses: kept.accesses,
-            theme: kept.theme,
-            columns: kept.columns,
-            sort: kept.sort,
-            ..Memory::default()
-        };
-        let failure = blocking(move || memory::save(&folder, &memory)).await?.err()?;
+        let failure = blocking(move || memory::save(&folder, &kept)).await?.err()?;
         // Said once: it is no reason to disturb an operator again and again.
         let told = self.0.broken_memory.swap(true, Ordering::SeqCst);
         (!told).then_some(Message::TaskFailed(failure))

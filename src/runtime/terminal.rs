@@ -3,6 +3,7 @@
 use std::io::{self, Stdout, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossterm::event::{
     DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
@@ -54,6 +55,9 @@ pub trait Surface {
     /// # Errors
     /// The terminal is gone.
     fn suspend(&mut self) -> io::Result<()>;
+
+    /// Told when everything was taken in and drawn, and the loop waits until this steady moment.
+    fn waits(&mut self, _until: Option<Duration>) {}
 }
 
 /// Whether the terminal is in our hands. One flag for the loop, the panic hook and signals.

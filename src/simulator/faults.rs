@@ -24,6 +24,9 @@ pub struct Fault {
     /// How often; `None` means until taken back.
     #[serde(default)]
     pub times: Option<u32>,
+    /// How many requests that it would meet pass unharmed first.
+    #[serde(default)]
+    pub after: u32,
     /// What happens.
     pub effect: Effect,
 }
@@ -85,10 +88,17 @@ fn json() -> String {
     "application/json".to_owned()
 }
 
+impl Effect {
+    /// An answer in JSON, without any effect.
+    pub fn answer(status: u16, body: &str) -> Self {
+        Self::Answer { status, body: body.to_owned(), retry_after: None, content_type: json() }
+    }
+}
+
 impl Fault {
     /// A fault for requests with this method and part of a path.
     pub fn new(method: &str, path: &str, times: Option<u32>, effect: Effect) -> Self {
-        Self { method: method.to_owned(), path: path.to_owned(), times, effect }
+        Self { method: method.to_owned(), path: path.to_owned(), times, after: 0, effect }
     }
 
     /// A delay of whole seconds, as often as it comes.
@@ -124,7 +134,9 @@ impl Faults {
             let applies = (fault.method.is_empty() || fault.method == method)
                 && path.contains(&fault.path)
                 && fault.times != Some(0);
-            if applies {
+            if applies && fault.after > 0 {
+                fault.after -= 1;
+            } else if applies {
                 fault.times = fault.times.map(|times| times - 1);
                 effects.push(fault.effect.clone());
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
@@ -231,9 +232,13 @@ fn finish(
     let body: Body = match truncate {
         Some(bytes) => {
             let part = Bytes::from(draft.body.into_iter().take(bytes).collect::<Vec<u8>>());
-            let frames =
-                [Ok(Frame::data(part)), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
-            BodyExt::boxed(StreamBody::new(futures_util::stream::iter(frames)))
+            // The head and the part are on their way before the connection breaks.
+            let cut = futures_util::stream::once(async {
+                tokio::task::yield_now().await;
+                Err(io::Error::from(io::ErrorKind::ConnectionReset))
+            });
+            let frames = futures_util::stream::iter([Ok(Frame::data(part))]).chain(cut);
+            BodyExt::boxed(StreamBody::new(Box::pin(frames)))
         }
         None => Full::new(Bytes::from(draft.body)).map_err(|never| match never {}).boxed(),
     };

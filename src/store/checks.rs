@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use crate::clock::Clock;
 use crate::domain::fixtures::now;
+use crate::domain::kept::Kept;
 use crate::domain::kubeconfig::{
     Destination, Fresh, Kind, MergeOptions, MergeRefusal, NotSaved, merge, renamed,
 };
@@ -16,7 +17,7 @@ use crate::domain::record::{Outcome, Record};
 use crate::domain::secret::Secret;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
-use crate::store::memory::{self, Memory};
+use crate::store::memory;
 use crate::store::private_file::{Step, replace};
 
 const FRESH: &str = "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- name: k\n  cluster:\n    server: https://api.shop.0a1b2c3d4e.s.ske.eu01.onstackit.cloud\n    certificate-authority-data: QUJD\ncontexts:\n- name: c\n  context: {cluster: k, user: u}\nusers:\n- name: u\n  user:\n    client-certificate-data: QUJD\n    client-key-data: U0VDUkVU\n";
@@ -55,7 +56,7 @@ fn keeps_lines(old: &str, new: &str) -> bool {
 fn file_08_styles_are_kept_and_merging_again_gives_the_same() {
     let json = "{\n\t\"clusters\": [\n\t\t{\n\t\t\t\"name\": \"a\",\n\t\t\t\"cluster\": {}\n\t\t}\n\t],\n\t\"users\": null, \"contexts\": []\n}\n";
     for text in [
-        "".to_owned(),
+        String::new(),
         "# only a comment\n".to_owned(),
         "---\n".to_owned(),
         "{}".to_owned(),
@@ -226,7 +227,7 @@ async fn file_04_a_stale_lock_is_told_and_stays() {
     let files = files(home.path(), &clock);
     let lock = home.path().join(".kube/config.lock");
     fs::write(&lock, "").unwrap();
-    let two_days = std::time::SystemTime::from(now()) - Duration::from_secs(2 * 86_400);
+    let two_days = std::time::SystemTime::from(now()) - Duration::from_hours(48);
     fs::File::options().write(true).open(&lock).unwrap().set_modified(two_days).unwrap();
     let plan = files.plan(&Destination::Merge, "shop").unwrap();
     let (fresh, options) = (fresh(), options(false));
@@ -313,9 +314,9 @@ fn file_16_a_state_that_cannot_be_used_is_set_aside() {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("state.json"), text).unwrap();
         let (memory, note) = memory::load(home.path());
-        assert_eq!(memory, Memory::default());
+        assert_eq!(memory, Kept::default());
         assert!(note.unwrap().contains("state.json.broken-"));
-        let kept = Memory { theme: Some("dark".into()), ..Memory::default() };
+        let kept = Kept { theme: Some("dark".into()), ..Kept::default() };
         memory::save(home.path(), &kept).unwrap();
         assert_eq!(memory::load(home.path()), (kept, None));
         assert_eq!(mode(&home.path().join("state.json")), 0o600);

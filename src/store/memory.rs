@@ -1,4 +1,4 @@
-//! What is kept between runs: issued kubeconfigs and the look of the table; never a secret.
+//! Reads and writes what is kept between runs.
 
 use std::fs;
 use std::io::{self, Read};
@@ -10,40 +10,14 @@ use serde::{Deserialize, Serialize};
 use crate::domain::access::Access;
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::kept::Kept;
 use crate::domain::text::clean;
 use crate::store::private_file;
 
 /// The version that this program writes.
-pub const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 const NAME: &str = "state.json";
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
-
-/// What is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Memory {
-    /// Version of the format.
-    pub version: u32,
-    /// Issued kubeconfigs.
-    pub accesses: Vec<Access>,
-    /// Chosen theme.
-    pub theme: Option<String>,
-    /// Chosen columns.
-    pub columns: Vec<String>,
-    /// Chosen order.
-    pub sort: Option<String>,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self {
-            version: VERSION,
-            accesses: Vec::new(),
-            theme: None,
-            columns: Vec::new(),
-            sort: None,
-        }
-    }
-}
 
 #[derive(Serialize, Deserialize)]
 struct Wire {
@@ -71,7 +45,7 @@ struct WireAccess {
 }
 
 /// Reads what is kept. A file that cannot be used is set aside and told about; defaults are used then.
-pub fn load(folder: &Path) -> (Memory, Option<String>) {
+pub fn load(folder: &Path) -> (Kept, Option<String>) {
     let path = folder.join(NAME);
     let why = match read(&path) {
         Ok(text) => match serde_json::from_str::<Wire>(&text) {
@@ -80,7 +54,7 @@ pub fn load(folder: &Path) -> (Memory, Option<String>) {
             Err(_) if text.is_empty() => "it is empty".to_owned(),
             Err(error) => format!("it is damaged at line {}", error.line()),
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return (Memory::default(), None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return (Kept::default(), None),
         Err(error) => format!("it cannot be read: {error}"),
     };
     let shown = clean(&path.display().to_string());
@@ -108,7 +82,7 @@ pub fn load(folder: &Path) -> (Memory, Option<String>) {
             format!("{shown}: {why}; it could not be set aside ({error}), defaults are used")
         }
     };
-    (Memory::default(), Some(note))
+    (Kept::default(), Some(note))
 }
 
 fn read(path: &Path) -> io::Result<String> {
@@ -121,14 +95,14 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 /// Replaces what is kept, atomically and privately.
-pub fn save(folder: &Path, memory: &Memory) -> Result<(), Failure> {
-    let content = serde_json::to_vec_pretty(&Wire::from(memory)).map_err(|error| {
+pub fn save(folder: &Path, kept: &Kept) -> Result<(), Failure> {
+    let content = serde_json::to_vec_pretty(&Wire::from(kept)).map_err(|error| {
         Failure::new(FailureKind::Bug, format!("What is kept was not written: {error}"))
     })?;
     private_file::replace(&folder.join(NAME), &content, &private_file::unobserved)
 }
 
-impl From<Wire> for Memory {
+impl From<Wire> for Kept {
     fn from(wire: Wire) -> Self {
         let access = |entry: WireAccess| Access {
             cluster: ClusterId::new(
@@ -141,7 +115,6 @@ impl From<Wire> for Memory {
             place: clean(&entry.place),
         };
         Self {
-            version: wire.version,
             accesses: wire.accesses.into_iter().map(access).collect(),
             theme: wire.theme.as_deref().map(clean),
             columns: wire.columns.iter().map(|column| clean(column)).collect(),
@@ -150,8 +123,8 @@ impl From<Wire> for Memory {
     }
 }
 
-impl From<&Memory> for Wire {
-    fn from(memory: &Memory) -> Self {
+impl From<&Kept> for Wire {
+    fn from(kept: &Kept) -> Self {
         let access = |access: &Access| WireAccess {
             project: access.cluster.project().to_string(),
             region: access.cluster.region().to_string(),
@@ -162,10 +135,10 @@ impl From<&Memory> for Wire {
         };
         Self {
             version: VERSION,
-            accesses: memory.accesses.iter().map(access).collect(),
-            theme: memory.theme.clone(),
-            columns: memory.columns.clone(),
-            sort: memory.sort.clone(),
+            accesses: kept.accesses.iter().map(access).collect(),
+            theme: kept.theme.clone(),
+            columns: kept.columns.clone(),
+            sort: kept.sort.clone(),
         }
     }
 }

@@ -12,7 +12,6 @@ use tui_input::Input;
 use crate::app::dialog::{
     Dialog, Focus, Guard, IssueField, IssueForm, IssueStage, PlanState, RotateDialog, RotateStage,
 };
-use crate::app::effect::Kept;
 use crate::app::fleet::{Entry, ScopeStatus};
 use crate::app::keymap::Keymap;
 use crate::app::message::{Now, Sequence};
@@ -26,6 +25,7 @@ use crate::domain::cluster::{
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{cluster, now};
 use crate::domain::identity::Identity;
+use crate::domain::kept::Kept;
 use crate::domain::kubeconfig::{Kind, Plan};
 use crate::domain::preflight::{Evidence, findings};
 use crate::domain::record::{Outcome, Record};

@@ -354,8 +354,11 @@ fn activity_newest_first() {
 #[test]
 fn messages_stand_above_the_keys() {
     let mut state = fleet();
-    state.toast =
-        Some(Toast { text: "Copied. Cleared in 45s.".into(), until: std::time::Duration::MAX });
+    state.toast = Some(Toast {
+        text: "Copied. Cleared in 45s.".into(),
+        until: std::time::Duration::MAX,
+        seen: false,
+    });
     assert!(text(&state, 80, 24).contains("▸ Copied. Cleared in 45s."));
     state.errors.push_back(refusal());
     state.errors.push_back(refusal());

@@ -10,4 +10,9 @@
 
 mod support;
 
+mod clipboard;
+mod hostile;
+mod identity;
+mod kubeconfig;
+mod outage;
 mod rotation;

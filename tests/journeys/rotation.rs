@@ -1,13 +1,440 @@
 //! Rotations from start to completed, and everything that stops one.
 
-use crate::support::Journey;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use skeys::testing::domain::action::Action;
+use skeys::testing::domain::cluster::ClusterId;
+use skeys::testing::domain::rotation::Step;
+use skeys::testing::simulator::faults::{Effect, Fault};
+
+use crate::support::{Journey, PROJECT, Setting};
+
+const START: &str = "start-credentials-rotation";
+const COMPLETE: &str = "complete-credentials-rotation";
+
+fn id(name: &str) -> ClusterId {
+    ClusterId::new(PROJECT, "eu01", name)
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rotation_goes_from_start_to_completed_by_keys_alone() {
     let mut journey = Journey::begin().await;
-    println!("{}", journey.screen());
     journey.press("/alpha<enter>R").await;
-    println!("{}", journey.screen());
+    journey.shows("Start credentials rotation");
+    journey.says("Kubeconfigs with a static token stop working now");
     journey.press("<tab><enter>").await;
-    println!("{}", journey.screen());
+    journey.shows("Accepted at 14:00:");
+    journey.until("preparing", 30).await;
+    journey.press("<enter>").await;
+    journey.shows("preparing; started");
+    journey.until_slowly("◑ PREPARED", 20, 400).await;
+    journey.shows("3 update clients");
+    journey.press("R").await;
+    journey.shows("Complete credentials rotation");
+    journey.says("It cannot be undone.");
+    journey.press("alpha<tab><tab><enter>").await;
+    journey.shows("Accepted at");
+    journey.until_slowly("completed", 10, 200).await;
+    journey.until_slowly("● completed", 10, 200).await;
+    assert_eq!(journey.calls("POST", START), 1);
+    assert_eq!(journey.calls("POST", COMPLETE), 1);
+    let journal = journey.read("state/journal.jsonl");
+    for step in ["\"step\":\"start\"", "\"step\":\"complete\""] {
+        let outcomes: Vec<&str> = journal.lines().filter(|line| line.contains(step)).collect();
+        assert_eq!(outcomes.len(), 2, "intended, then done: {journal}");
+        assert!(outcomes[0].contains("\"outcome\":\"intended\""), "{journal}");
+        assert!(outcomes[1].contains("\"outcome\":\"done\""), "{journal}");
+        assert!(outcomes[1].contains("\"trace\":"), "{journal}");
+        assert!(outcomes[1].contains("rehearsal@simulator"), "{journal}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_is_refused_in_each_forbidden_state_with_its_reason() {
+    let mut journey = Journey::begin().await;
+    for (name, state, reason) in [
+        ("delta", None, "Complete: nodes are still being replaced"),
+        ("foxtrot", None, "Start: a rotation is being completed"),
+        ("echo", None, "Start: the cluster is hibernated; wake it up first"),
+        ("alpha", Some("STATE_HIBERNATING"), "Start: the cluster is falling asleep"),
+        ("alpha", Some("STATE_WAKINGUP"), "Start: the cluster is waking up"),
+        ("alpha", Some("STATE_CREATING"), "Start: the cluster is being created"),
+        ("alpha", Some("STATE_DELETING"), "Start: the cluster is being deleted"),
+        ("alpha", Some("STATE_DREAMING"), "Start: unknown state STATE_DREAMING"),
+        ("bravo", Some("STATE_HIBERNATED"), "Complete: the cluster is hibernated"),
+    ] {
+        if let Some(state) = state {
+            journey.simulator.with_world(|world| {
+                world.cluster_mut(&id(name)).unwrap().set_state(state);
+            });
+        }
+        journey.press(&format!("/<ctrl-u>{name}<enter>r")).await;
+        journey.press("R").await;
+        journey.shows(reason);
+        journey.hides("credentials rotation");
+        journey.wait(7).await;
+    }
+    assert_eq!(journey.calls("POST", START) + journey.calls("POST", COMPLETE), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_11_after_202_stale_reads_are_waited_for_and_never_an_error() {
+    let mut journey = Journey::begin().await;
+    journey.order(Fault::new("POST", START, Some(1), Effect::Stale { milliseconds: 60_000 }));
+    journey.press("/alpha<enter>R<tab><enter>").await;
+    journey.shows("Accepted at");
+    for _ in 0..11 {
+        journey.wait(5).await;
+        journey.shows("accepted");
+        journey.hides("◔ preparing");
+        journey.hides("did not start");
+    }
+    journey.until("◔ preparing", 20).await;
+    assert_eq!(journey.calls("POST", START), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_12_a_start_whose_answer_is_lost_is_read_back_and_found() {
+    let mut journey = Journey::begin().await;
+    journey.order(Fault::new("POST", START, Some(1), Effect::DropAfter {}));
+    journey.press("/alpha<enter>R<tab><enter>").await;
+    journey.until("It started.", 10).await;
+    assert_eq!(journey.calls("POST", START), 1);
+    journey.press("<enter>").await;
+    journey.shows("preparing");
+    assert!(journey.read("state/journal.jsonl").contains("read back: it happened"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_13_a_start_that_never_arrived_is_read_back_and_may_be_repeated() {
+    let mut journey = Journey::begin().await;
+    journey.order(Fault::new("POST", START, Some(1), Effect::Drop {}));
+    journey.press("/alpha<enter>R<tab><enter>").await;
+    journey.says("Checking whether the rotation started");
+    journey.wait(170).await;
+    journey.says("Checking whether the rotation started");
+    journey.until_said("It did not start, as far as SKE shows. You may start it again.", 30).await;
+    assert_eq!(journey.calls("POST", START), 1);
+    // Again, through the whole dialog.
+    journey.press("<enter>R").await;
+    journey.shows("Start credentials rotation");
+    journey.press("<tab><enter>").await;
+    journey.shows("Accepted at");
+    assert_eq!(journey.calls("POST", START), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_14_an_outcome_that_cannot_be_read_back_is_unknown_until_reads_work_again() {
+    let mut journey = Journey::begin().await;
+    journey.press("/alpha<enter>R").await;
+    journey.order(Fault::new("POST", START, None, Effect::DropAfter {}));
+    journey.press("<tab>").await;
+    // The read before the POST works, everything after it fails.
+    journey.order_after(1, Fault::new("GET", "", None, Effect::Drop {}));
+    journey.press("<enter>").await;
+    journey.says("Checking whether the rotation started");
+    journey.until_said("Cannot tell: SKE does not answer. Nothing will be sent again", 200).await;
+    journey.press("<enter>R").await;
+    journey.says("whether the start took effect is not known");
+    assert_eq!(journey.calls("POST", START), 1);
+    journey.simulator.clear_faults();
+    journey.until("It started.", 60).await;
+    assert_eq!(journey.calls("POST", START), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_15_a_refusal_keeps_the_servers_words_until_it_is_dismissed() {
+    let mut journey = Journey::begin().await;
+    let body = r#"{"code":"FailedPrecondition","message":"an encryption key rotation is under way","details":""}"#;
+    journey.order(Fault::new("POST", START, Some(1), Effect::answer(400, body)));
+    journey.press("/alpha<enter>R<tab><enter>").await;
+    journey.says("an encryption key rotation is under way");
+    journey.shows("FailedPrecondition");
+    journey.shows("trace");
+    journey.wait(60).await;
+    journey.says("an encryption key rotation is under way");
+    journey.press("<enter>").await;
+    journey.hides("Start credentials rotation");
+    journey.shows("completed");
+    assert_eq!(journey.calls("POST", START), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_16_a_phase_that_changes_under_the_dialog_is_shown_and_nothing_is_sent() {
+    let mut journey = Journey::begin().await;
+    journey.press("/alpha<enter>R").await;
+    journey.shows("Start credentials rotation");
+    // Somebody else starts it between the check and the press.
+    let now = journey.clock.now();
+    journey.simulator.with_world(|world| {
+        world.act(&id("alpha"), Action::Rotate(Step::Start), now).unwrap();
+    });
+    journey.press("<tab><enter>").await;
+    journey.shows("the phase changed from completed to preparing");
+    assert_eq!(journey.calls("POST", START), 0);
+    // The button stays off: the step is not possible any more.
+    journey.press("<tab><enter>").await;
+    journey.press("<tab><enter>").await;
+    assert_eq!(journey.calls("POST", START), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_17_a_deleted_cluster_stays_on_screen_as_no_longer_listed() {
+    let mut journey = Journey::begin().await;
+    journey.press("/bravo<enter><enter>").await;
+    journey.simulator.with_world(|world| world.delete(&id("bravo")));
+    journey.until("no longer listed since 24 Nov 14:00", 60).await;
+    journey.shows("bravo");
+    journey.press("R").await;
+    journey.shows("Complete: no longer listed");
+    journey.press("<esc>").await;
+    journey.press("<esc>").await;
+    journey.shows("bravo");
+    assert_eq!(journey.calls("POST", COMPLETE), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_18_a_cluster_made_anew_under_the_same_name_is_another_one() {
+    let mut journey = Journey::begin().await;
+    journey.press("/bravo<enter><space>").await;
+    journey.press("R").await;
+    journey.shows("Complete credentials rotation");
+    let now = journey.clock.now();
+    journey.simulator.with_world(|world| world.recreate(&id("bravo"), now));
+    journey.until("deleted and created anew", 60).await;
+    journey.hides("Complete credentials rotation");
+    journey.press("/<ctrl-u>marked<enter>").await;
+    journey.shows("Nothing matches marked");
+    assert_eq!(journey.calls("POST", COMPLETE), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_19_the_same_name_in_two_projects_and_regions_is_never_mixed() {
+    let twins = ["5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21", "6a1c0e21-7a1e-4c52-9d5e-5f1c3d9a2b7f"]
+        .map(|id| {
+            format!(
+                "[[projects]]\nid = \"{id}\"\nname = \"p-{}\"\n{}",
+                &id[..2],
+                ["eu01", "eu02"]
+                    .map(|region| format!(
+                        "[[projects.clusters]]\nname = \"twin\"\nregion = \"{region}\"\n\
+                         initiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n"
+                    ))
+                    .concat()
+            )
+        })
+        .concat();
+    let scene = format!("regions = [\"eu01\", \"eu02\"]\n{twins}");
+    let setting = Setting { scene, regions: vec!["eu01", "eu02"], ..Setting::default() };
+    let mut journey = Journey::with(setting).await;
+    journey.press("/twin region:eu02 project:p-6a<enter>").await;
+    journey.shows("1 of 4 clusters");
+    journey.press("R").await;
+    journey.shows("project p-6a");
+    journey.press("<tab><enter>").await;
+    journey.shows("Accepted at");
+    let posts: Vec<String> = journey
+        .simulator
+        .ledger()
+        .into_iter()
+        .filter(|call| call.method == "POST")
+        .map(|call| call.path)
+        .collect();
+    let wanted = format!(
+        "/v2/projects/6a1c0e21-7a1e-4c52-9d5e-5f1c3d9a2b7f/regions/eu02/clusters/twin/{START}"
+    );
+    assert_eq!(posts, [wanted]);
+    journey.press("/<ctrl-u><enter>").await;
+    journey.wait(10).await;
+    let preparing = journey.screen().lines().filter(|line| line.contains("preparing")).count();
+    assert!(preparing >= 1);
+    let screen = journey.screen();
+    let others =
+        screen.lines().filter(|line| line.contains("● twin") && line.contains("completed"));
+    assert_eq!(others.count(), 3, "{screen}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_26_the_selection_stays_on_its_cluster_when_the_order_of_lists_changes() {
+    let mut journey = Journey::begin().await;
+    journey.press("<down><down><down>").await;
+    let chosen = journey.cursor_line();
+    journey.order(Fault::new("GET", "clusters", None, Effect::Reverse {}));
+    journey.press("r").await;
+    journey.wait(40).await;
+    assert_eq!(journey.cursor_line(), chosen);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn host_06_confirming_a_start_twice_fast_sends_one_post() {
+    let mut journey = Journey::begin().await;
+    journey.press("/alpha<enter>R<tab>").await;
+    journey.clock.turn(Duration::from_secs(1));
+    journey.settle().await;
+    journey.hold("<enter><enter><enter>").await;
+    journey.wait(3).await;
+    assert_eq!(journey.calls("POST", START), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tty_09_a_held_enter_confirms_nothing_in_a_dialog_that_opens() {
+    let mut journey = Journey::begin().await;
+    journey.press("/alpha<enter>").await;
+    // The dialog opens while Tab and Enter are held down.
+    journey.hold("R<tab><enter><enter><enter>").await;
+    assert_eq!(journey.calls("POST", START), 0);
+    journey.shows("Start credentials rotation");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tty_08_a_paste_never_confirms_and_is_not_taken_as_the_name() {
+    let mut journey = Journey::begin().await;
+    journey.press("/bravo<enter>R").await;
+    journey.paste("bravo\n").await;
+    journey.shows("type the name; a paste is not taken here");
+    journey.press("<tab><tab><enter>").await;
+    journey.paste("y\n").await;
+    journey.paste(&"bravo\n".repeat(200_000)).await;
+    assert_eq!(journey.calls("POST", COMPLETE), 0);
+    journey.press("<esc>").await;
+    // A text field takes a bounded part, without line ends.
+    journey.press("/").await;
+    journey.paste(&"x\n".repeat(500_000)).await;
+    journey.shows("x x x");
+    journey.press("<esc><esc><esc>").await;
+    journey.shows("alpha");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn host_05_complete_wants_the_exact_name() {
+    let mut journey = Journey::begin().await;
+    for (typed, said) in [
+        ("brav", "that is not bravo"),
+        ("Bravo", "the case of the letters differs"),
+        ("bravo ", "a blank before or after"),
+        ("alpha", "that is not bravo"),
+        ("", "type bravo to confirm"),
+    ] {
+        journey.press("/<ctrl-u>bravo<enter>R").await;
+        journey.press(&typed.replace(' ', "<space>")).await;
+        journey.press(if typed.is_empty() { "<tab><enter>" } else { "<tab><tab><enter>" }).await;
+        journey.shows(said);
+        journey.press("<esc>").await;
+    }
+    assert_eq!(journey.calls("POST", COMPLETE), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn host_07_the_dialog_keeps_its_cluster_when_rows_move_under_the_cursor() {
+    let mut journey = Journey::begin().await;
+    journey.press("/alpha<enter>").await;
+    journey.press("R").await;
+    journey.shows("cluster   alpha");
+    // The world moves: another cluster becomes the loudest, the filter no longer decides.
+    let now = journey.clock.now();
+    journey.simulator.with_world(|world| {
+        world.act(&id("nova"), Action::Rotate(Step::Start), now).unwrap();
+    });
+    journey.wait(35).await;
+    journey.shows("cluster   alpha");
+    journey.press("<tab><enter>").await;
+    journey.shows("Accepted at");
+    let posts = journey.simulator.ledger();
+    let post = posts.iter().find(|call| call.method == "POST").unwrap();
+    assert!(post.path.contains("/clusters/alpha/"), "{}", post.path);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn host_08_read_only_sends_no_post_and_writes_no_kubeconfig() {
+    let mut setting = Setting::default();
+    setting.settings.read_only = true;
+    let mut journey = Journey::with(setting).await;
+    journey.shows("READ-ONLY");
+    for (name, keys) in [("alpha", "RKC"), ("bravo", "RK"), ("echo", "W")] {
+        journey.press(&format!("/<ctrl-u>{name}<enter>")).await;
+        for key in keys.chars() {
+            journey.press(&key.to_string()).await;
+            journey.shows("read-only mode");
+            journey.hides("credentials rotation");
+            journey.hides("New kubeconfig");
+            journey.wait(7).await;
+        }
+        journey.press("<enter>").await;
+        for key in keys.chars() {
+            journey.press(&key.to_string()).await;
+            journey.shows("read-only mode");
+            journey.wait(7).await;
+        }
+        journey.press("<esc>").await;
+    }
+    assert!(journey.simulator.ledger().iter().all(|call| call.method == "GET"));
+    assert!(!journey.path(".kube").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn time_01_a_jump_of_the_wall_clock_keeps_ages_right_and_storms_nobody() {
+    let mut journey = Journey::begin().await;
+    journey.wait(5).await;
+    let before = journey.simulator.ledger().len();
+    for by in [11, -11] {
+        journey.clock.jump(SignedDuration::from_hours(by));
+        journey.wait(10).await;
+    }
+    // One refresh after each jump, and the ordinary ones of a running cluster.
+    let asked = journey.simulator.ledger().len() - before;
+    assert!(asked <= 12, "{asked} requests");
+    journey.shows("39d");
+    journey.hides("overdue: ");
+    journey.press("/alpha<enter>R").await;
+    journey.clock.jump(SignedDuration::from_hours(6));
+    journey.wait(2).await;
+    // The dialog was checked again after the jump.
+    journey.shows("checked");
+    journey.press("<tab><enter>").await;
+    journey.shows("Accepted at");
+    journey.until("preparing", 30).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_protected_cluster_wants_its_name_for_a_start_too() {
+    let mut setting = Setting::default();
+    setting.settings.protected = vec!["alph*".to_owned()];
+    let mut journey = Journey::with(setting).await;
+    journey.press("/alpha<enter>R<tab><tab><enter>").await;
+    journey.shows("type alpha to confirm");
+    assert_eq!(journey.calls("POST", START), 0);
+    journey.press("alpha<tab><tab><enter>").await;
+    journey.shows("Accepted at");
+    assert_eq!(journey.calls("POST", START), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sleeping_cluster_is_woken_up_and_can_then_be_started() {
+    let mut journey = Journey::begin().await;
+    journey.press("/echo<enter>W").await;
+    journey.shows("Wake up");
+    journey.press("<enter>").await;
+    assert_eq!(journey.calls("POST", "wakeup"), 0, "the focus begins on Cancel");
+    journey.press("W<tab><enter>").await;
+    journey.shows("wake up accepted");
+    assert_eq!(journey.calls("POST", "wakeup"), 1);
+    journey.until_slowly("healthy", 30, 60).await;
+    journey.press("R").await;
+    journey.shows("Start credentials rotation");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_termination_while_a_start_is_under_way_waits_for_its_answer_and_ends() {
+    let mut journey = Journey::begin().await;
+    journey.press("/alpha<enter>R<tab>").await;
+    journey.order(Fault::new("POST", START, Some(1), Effect::Delay { milliseconds: 1_500 }));
+    journey.press("<enter>").await;
+    journey.terminate();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    // The answer comes within the two seconds that the end waits.
+    journey.clock.turn(Duration::from_secs(1));
+    journey.clock.turn(Duration::from_millis(600));
+    journey.end().await;
+    assert_eq!(journey.calls("POST", START), 1);
 }

@@ -16,24 +16,27 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Cell;
 use skeys::testing::Clock;
-use skeys::testing::app::effect::Kept;
 use skeys::testing::app::keymap::Keymap;
 use skeys::testing::app::message::Now;
 use skeys::testing::app::settings::Settings;
 use skeys::testing::app::state::State;
+use skeys::testing::clients::auth::key::KeyText;
 use skeys::testing::clients::auth::{SourceConfig, TokenSource};
 use skeys::testing::clients::http::Http;
 use skeys::testing::clients::projects::ProjectsClient;
 use skeys::testing::clients::ske::SkeClient;
 use skeys::testing::domain::cluster::{ProjectId, Region};
+use skeys::testing::domain::failure::{Failure, FailureKind};
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::runtime::clipboard::{Clipboard, Way};
 use skeys::testing::runtime::perform::{Incoming, Performer, Tools};
 use skeys::testing::runtime::terminal::Surface;
+use skeys::testing::simulator::faults::Fault;
 use skeys::testing::simulator::scene::Scene;
 use skeys::testing::simulator::{Options, Simulator, serve};
 use skeys::testing::store::journal::Journal;
 use skeys::testing::store::kubeconfigs::Kubeconfigs;
+use skeys::testing::store::memory;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -48,6 +51,8 @@ pub struct Journey {
     pub simulator: Simulator,
     pub home: tempfile::TempDir,
     pub sent: Arc<Mutex<Vec<String>>>,
+    waits: Arc<Mutex<Option<Duration>>>,
+    size: Arc<Mutex<(u16, u16)>>,
     performer: Performer,
     keyboard: Keyboard,
     screen: watch::Receiver<String>,
@@ -62,7 +67,8 @@ pub struct Setting {
     pub settings: Settings,
     pub projects: Option<usize>,
     pub regions: Vec<&'static str>,
-    pub token: Option<Secret>,
+    pub sign_in: SignIn,
+    pub kubeconfig_env: Option<String>,
     pub ways: Vec<Way>,
     pub prepare: Box<dyn Fn(&Path)>,
 }
@@ -75,12 +81,33 @@ impl Default for Setting {
             settings: Settings::defaults(),
             projects: None,
             regions: vec!["eu01"],
-            token: None,
+            sign_in: SignIn::Given,
+            kubeconfig_env: None,
             ways: vec![Way::Terminal],
             prepare: Box::new(|_home| {}),
         }
     }
 }
+
+/// How a journey signs in.
+pub enum SignIn {
+    /// With the token that the simulator prints.
+    Given,
+    /// With another token.
+    Token(Secret),
+    /// With a service-account key.
+    Key,
+}
+
+fn service_account_key() -> String {
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    serde_json::json!({"id": "k", "credentials": {"kid": "kid-1", "iss": "rehearsal@simulator",
+        "sub": "s", "aud": "a", "privateKey": pair.serialize_pem()}})
+    .to_string()
+}
+
+/// Id of the project in [`SMALL`].
+pub const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
 
 /// One project, a cluster in every state that matters.
 pub const SMALL: &str = include_str!("small.toml");
@@ -92,6 +119,7 @@ impl Journey {
     }
 
     /// Begins with a setting.
+    #[expect(clippy::too_many_lines, reason = "the wiring of the program, in one place")]
     pub async fn with(setting: Setting) -> Self {
         skeys::testing::clients::install_crypto();
         let clock = Clock::by_hand(start());
@@ -103,9 +131,17 @@ impl Journey {
         (setting.prepare)(home.path());
         let exports: BTreeMap<_, _> = simulator.exports().into_iter().collect();
         let http = Http::new(clock.clone(), None).unwrap();
-        let secret =
-            setting.token.unwrap_or_else(|| Secret::new(exports["STACKIT_ACCESS_TOKEN"].clone()));
-        let source = SourceConfig::Token { secret, origin: "STACKIT_ACCESS_TOKEN".to_owned() };
+        let given =
+            |secret| SourceConfig::Token { secret, origin: "STACKIT_ACCESS_TOKEN".to_owned() };
+        let source = match setting.sign_in {
+            SignIn::Given => given(Secret::new(exports["STACKIT_ACCESS_TOKEN"].clone())),
+            SignIn::Token(secret) => given(secret),
+            SignIn::Key => SourceConfig::Key {
+                key: KeyText::Inline(Secret::new(service_account_key())),
+                private_key: None,
+                token_url: Some(exports["STACKIT_TOKEN_BASEURL"].clone()),
+            },
+        };
         let tokens = TokenSource::new(source, http.clone(), clock.clone()).unwrap();
         let ske =
             SkeClient::new(&exports["STACKIT_SKE_CUSTOM_ENDPOINT"], http.clone(), tokens.clone())
@@ -131,7 +167,13 @@ impl Journey {
             ske,
             tokens,
             projects: Some(projects),
-            kubeconfigs: Kubeconfigs::new(Some(home.path().to_owned()), None, clock.clone()),
+            kubeconfigs: Kubeconfigs::new(
+                Some(home.path().to_owned()),
+                setting
+                    .kubeconfig_env
+                    .map(|text| text.replace('~', home.path().to_str().unwrap()).into()),
+                clock.clone(),
+            ),
             journal: Some(Journal::open(home.path().join("state"))),
             state_folder: Some(home.path().join("state")),
             clipboard: Clipboard::new(setting.ways, clock.clone(), sender.clone()),
@@ -140,13 +182,20 @@ impl Journey {
         };
         let performer = Performer::new(tools, sender.clone());
         let now = Now { wall: clock.now(), steady: clock.steady() };
-        let state = State::new(settings, Keymap::default(), Kept::default(), now, 7);
+        let (kept, note) = memory::load(&home.path().join("state"));
+        let mut state = State::new(settings, Keymap::default(), kept, now, 7);
+        state.errors.extend(note.map(|note| Failure::new(FailureKind::File, note)));
+
         let (publish, screen) = watch::channel(String::new());
         let sent = Arc::new(Mutex::new(Vec::new()));
+        let waits = Arc::new(Mutex::new(Some(Duration::ZERO)));
+        let size = Arc::new(Mutex::new(setting.size));
         let mut surface = TestSurface {
             terminal: Terminal::new(TestBackend::new(setting.size.0, setting.size.1)).unwrap(),
             publish,
             sent: Arc::clone(&sent),
+            waits: Arc::clone(&waits),
+            size: Arc::clone(&size),
         };
         let keyboard = Keyboard::default();
         let task = tokio::spawn({
@@ -168,6 +217,8 @@ impl Journey {
             simulator,
             home,
             sent,
+            waits,
+            size,
             performer,
             keyboard,
             screen,
@@ -207,6 +258,31 @@ impl Journey {
     pub async fn event(&mut self, event: Event) {
         self.keyboard.send(event);
         self.settle().await;
+    }
+
+    /// Presses a key and does not wait for what comes of it.
+    pub fn strike(&self, keys: &str) {
+        for key in parse(keys) {
+            self.keyboard.send(Event::Key(key));
+        }
+    }
+
+    /// Lets virtual time pass in tenths of a second while something waits for it, until words are said.
+    pub async fn turn_until(&mut self, text: &str, tenths: u32) {
+        for _ in 0..tenths {
+            if self.words().contains(text) {
+                break;
+            }
+            self.clock.turn(Duration::from_millis(100));
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+        self.settle().await;
+        self.says(text);
+    }
+
+    /// Gives the terminal another size; the program learns of it by an event, or when it draws.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        *self.size.lock().unwrap() = (columns, rows);
     }
 
     /// Lets virtual time pass, second by second, so that every wait in between comes to its end.
@@ -260,6 +336,42 @@ impl Journey {
         );
     }
 
+    /// What the dialog says, else the screen, as running text: without frames and line breaks.
+    pub fn words(&self) -> String {
+        let screen = self.screen();
+        let in_dialog = screen.contains('┃');
+        let lines = screen.lines().filter_map(|line| {
+            if !in_dialog {
+                return Some(line);
+            }
+            let (_, rest) = line.split_once('┃')?;
+            rest.rsplit_once('┃').map(|(text, _)| text)
+        });
+        let text = lines.collect::<Vec<_>>().join(" ");
+        text.replace(['│', '╭', '╮', '╰', '╯', '─'], " ")
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    /// Panics unless the running text of the dialog, or of the screen, holds these words.
+    #[track_caller]
+    pub fn says(&self, text: &str) {
+        assert!(self.words().contains(text), "nothing says: {text}\n{}", self.screen());
+    }
+
+    /// Lets virtual time pass until the running text holds these words.
+    pub async fn until_said(&mut self, text: &str, limit: u64) {
+        for _ in 0..limit {
+            if self.words().contains(text) {
+                return;
+            }
+            self.clock.turn(Duration::from_secs(1));
+            self.settle().await;
+        }
+        self.says(text);
+    }
+
     /// Panics if the screen shows a text.
     #[track_caller]
     pub fn hides(&self, text: &str) {
@@ -291,16 +403,43 @@ impl Journey {
         for _ in 0..20_000 {
             tokio::time::sleep(Duration::from_micros(300)).await;
             let busy = self.performer.in_flight() > self.simulator.parked();
-            if busy || !self.keyboard.is_idle() {
+            let waits = self.waits.lock().unwrap().is_none_or(|until| until > self.clock.steady());
+            if busy || !waits || !self.keyboard.is_idle() {
                 quiet = 0;
             } else {
                 quiet += 1;
             }
-            if quiet >= 3 || self.task.as_ref().is_none_or(JoinHandle::is_finished) {
+            if quiet >= 2 || self.task.as_ref().is_none_or(JoinHandle::is_finished) {
                 return;
             }
         }
-        panic!("nothing settles\n{}", self.screen());
+        panic!(
+            "nothing settles: {} tasks, {} held, waits until {:?}, it is {:?}, keyboard idle {}\n{}",
+            self.performer.in_flight(),
+            self.simulator.parked(),
+            self.waits.lock().unwrap(),
+            self.clock.steady(),
+            self.keyboard.is_idle(),
+            self.screen()
+        );
+    }
+
+    /// Orders a fault.
+    pub fn order(&self, fault: Fault) {
+        self.simulator.order(fault);
+    }
+
+    /// Orders a fault that begins after some requests that it would have met.
+    pub fn order_after(&self, requests: u32, fault: Fault) {
+        self.simulator.order(Fault { after: requests, ..fault });
+    }
+
+    /// The row under the cursor of the fleet.
+    pub fn cursor_line(&self) -> String {
+        let screen = self.screen();
+        let line =
+            screen.lines().find(|line| line.contains('▌')).unwrap_or_else(|| panic!("{screen}"));
+        line.split_whitespace().take(6).collect::<Vec<_>>().join(" ")
     }
 
     /// Sends a message as a signal does.
@@ -324,12 +463,16 @@ struct TestSurface {
     terminal: Terminal<TestBackend>,
     publish: watch::Sender<String>,
     sent: Arc<Mutex<Vec<String>>>,
+    waits: Arc<Mutex<Option<Duration>>>,
+    size: Arc<Mutex<(u16, u16)>>,
 }
 
 impl Surface for TestSurface {
     type Backend = TestBackend;
 
     fn terminal(&mut self) -> &mut Terminal<TestBackend> {
+        let (columns, rows) = *self.size.lock().unwrap();
+        self.terminal.backend_mut().resize(columns, rows);
         &mut self.terminal
     }
 
@@ -360,6 +503,10 @@ impl Surface for TestSurface {
 
     fn suspend(&mut self) -> io::Result<()> {
         Ok(())
+    }
+
+    fn waits(&mut self, until: Option<Duration>) {
+        *self.waits.lock().unwrap() = until;
     }
 }
 

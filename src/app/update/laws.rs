@@ -8,7 +8,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
-use crate::app::effect::{Effect, Kept, OnTerminal};
+use crate::app::effect::{Effect, OnTerminal};
 use crate::app::keymap::Keymap;
 use crate::app::message::{Listing, Message, Now, RequestId, RotateOutcome};
 use crate::app::settings::Settings;
@@ -17,6 +17,7 @@ use crate::app::update::{begin, next_wake, update};
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Region};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{self, now};
+use crate::domain::kept::Kept;
 use crate::domain::rotation::Phase;
 
 #[derive(Debug, Clone)]

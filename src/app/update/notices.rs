@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::app::effect::{Effect, Kept};
+use crate::app::effect::Effect;
 use crate::app::message::Copied;
 use crate::app::state::{ACTIVITY_LIMIT, State, Toast};
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
+use crate::domain::kept::Kept;
 use crate::domain::record::{Outcome, Record};
 
 /// How long a toast stays.
@@ -14,9 +15,18 @@ const TOAST: Duration = Duration::from_secs(6);
 /// Errors kept until dismissed; older ones go.
 const ERROR_LIMIT: usize = 20;
 
-/// Shows one line for six seconds.
+/// Shows one line for six seconds: what became of something that the person did.
 pub fn toast(state: &mut State, text: String) {
-    state.toast = Some(Toast { text, until: state.now.steady.saturating_add(TOAST) });
+    let until = state.now.steady.saturating_add(TOAST);
+    state.toast = Some(Toast { text, until, seen: false });
+}
+
+/// Shows one line about something that was seen; it never takes the place of an answer to the person.
+pub fn mention(state: &mut State, text: String) {
+    if state.toast.as_ref().is_none_or(|toast| toast.seen) {
+        let until = state.now.steady.saturating_add(TOAST);
+        state.toast = Some(Toast { text, until, seen: true });
+    }
 }
 
 /// Shows an error until it is dismissed.

@@ -124,7 +124,7 @@ fn phase_changed(state: &mut State, before: &Phase, cluster: &Cluster) -> Vec<Ef
     let after = &cluster.rotation.phase;
     let text = format!("{} → {}", before.word(), after.word());
     if matches!(after, Phase::Prepared | Phase::Completed) {
-        notices::toast(state, format!("{}: {text}", cluster.id.name));
+        notices::mention(state, format!("{}: {text}", cluster.id.name));
     }
     let record = notices::record(state, Some(&cluster.id), "phase", None, Outcome::Seen, text);
     vec![notices::journal(state, record)]
@@ -210,7 +210,7 @@ fn recovered(state: &mut State, scope: &Scope) -> Vec<Effect> {
     let project = state.fleet.project_name(&scope.project).to_owned();
     let text = format!("{project} in {} answers again after {}", scope.region, long(lasted));
     if lasted > SignedDuration::from_secs(20) {
-        notices::toast(state, text.clone());
+        notices::mention(state, text.clone());
     }
     let mut record = notices::record(state, None, "connection", None, Outcome::Seen, text);
     record.trace = failure.trace;

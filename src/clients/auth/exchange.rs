@@ -98,7 +98,7 @@ impl Exchange {
             Err(other) => {
                 let mut failure = failure;
                 failure.message.push_str("; the default endpoint was tried as well: ");
-                failure.message.push_str(&other.message);
+                failure.message.push_str(&other.sentence());
                 return Err(failure);
             }
         };

@@ -51,8 +51,8 @@ impl fmt::Debug for Fresh {
 }
 
 fn strange(what: impl fmt::Display) -> Failure {
-    Failure::new(FailureKind::Format, format!("The kubeconfig that SKE returned {what}"))
-        .hint("Nothing was written. Issue another one, or report this to STACKIT")
+    Failure::new(FailureKind::Refused, format!("The kubeconfig that SKE returned {what}"))
+        .hint("Nothing was written. Issue another one, or report this to STACKIT; this one ends by itself")
 }
 
 fn named<'a>(root: &'a Value, list: &str, name: &str, field: &str) -> Option<&'a Value> {

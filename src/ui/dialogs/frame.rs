@@ -97,7 +97,7 @@ pub fn field(theme: Theme, input: &Input, columns: usize, focused: bool) -> Vec<
     spans
 }
 
-/// A failure in full: what failed, what to do, code and trace id for support.
+/// A failure in full: why it failed, what to do, and for support what was tried, code and trace id.
 pub fn failure(theme: Theme, failure: &Failure, columns: usize) -> Vec<Line<'static>> {
     let mut lines = marked(theme, "✗", Tone::Bad, &failure.message, columns);
     if let Some(hint) = &failure.hint {
@@ -107,10 +107,14 @@ pub fn failure(theme: Theme, failure: &Failure, columns: usize) -> Vec<Line<'sta
                 .map(|text| Line::from(vec![Span::raw("  "), Span::raw(text)])),
         );
     }
-    let details: Vec<String> = [("code", &failure.code), ("trace id", &failure.trace)]
-        .into_iter()
-        .filter_map(|(label, value)| value.as_ref().map(|value| format!("{label} {value}")))
-        .collect();
+    let details: Vec<String> = [
+        failure.tried.clone(),
+        failure.code.as_ref().map(|code| format!("code {code}")),
+        failure.trace.as_ref().map(|trace| format!("trace id {trace}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if !details.is_empty() {
         lines.extend(
             wrap(&details.join(" · "), columns.saturating_sub(2))

@@ -1,14 +1,15 @@
 //! What is wrong with the reading itself: signed out, failing places, waits; and what is merely worth a word.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use ratatui::text::{Line, Span};
 
 use crate::app::columns::Tone;
-use crate::app::fleet::ScopeStatus;
+use crate::app::fleet::{ScopeState, ScopeStatus};
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::Scope;
-use crate::domain::text::plural;
+use crate::domain::failure::Failure;
+use crate::domain::text::{cut_end, cut_middle, plural, width};
 use crate::ui::text::{cut_spans, wrap_to};
 use crate::ui::theme::Theme;
 
@@ -22,45 +23,62 @@ pub fn lines(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> 
         return lines;
     }
     let failing = state.fleet.failing().count();
-    for (scope, status, failure, since_when) in state.fleet.failing().take(LINES) {
-        let next = match state.waits.get(scope) {
-            Some(until) => format!("asked to wait until {}", state.zone().clock(*until)),
-            None => next_try(state, status.due, status.in_flight.is_some()),
-        };
-        if columns < 60 {
-            let age = long(since(since_when, state.now.wall));
-            let tail = format!(
-                " {age}, {}",
-                next.replace("next try in", "next").replace("asked to wait until", "wait until")
-            );
-            let room = columns.saturating_sub(4 + crate::domain::text::width(&tail));
-            let text = format!("{}: {}", scope.region, failure.message);
-            let text = format!("{}{tail}", crate::domain::text::cut_end(&text, room));
-            lines.push(Line::from(vec![theme.span(" ✗ ", Tone::Bad), Span::raw(text)]));
-            continue;
-        }
-        let place = place(state, scope);
-        let text = format!(
-            "{place}: {} for {}, {next}",
-            failure.message,
-            long(since(since_when, state.now.wall))
-        );
-        let more = failing - LINES.min(failing);
-        let last = lines.len() + 1 == LINES.min(failing);
-        let mut spans = vec![theme.span(" ✗ ", Tone::Bad)];
-        let tail = if last && more > 0 { format!("  +{more} more") } else { String::new() };
-        let room = columns.saturating_sub(3 + crate::domain::text::width(&tail));
-        spans.push(Span::raw(shorten(&place, &failure.message, &text, room)));
-        spans.push(theme.span(tail, Tone::Dim));
-        lines.push(Line::from(cut_spans(spans, columns)));
+    for (index, failing_place) in state.fleet.failing().take(LINES).enumerate() {
+        let more = if index + 1 == LINES { failing.saturating_sub(LINES) } else { 0 };
+        lines.extend(failing_lines(state, theme, columns, failing_place, more));
     }
     lines.extend(waits(state, theme, columns));
     lines
 }
 
+/// One failing place: where, why, since when, the next try; and how many more there are.
+fn failing_lines(
+    state: &State,
+    theme: Theme,
+    columns: usize,
+    (scope, status, failure, since_when): (&Scope, &ScopeState, &Failure, Timestamp),
+    more: usize,
+) -> Vec<Line<'static>> {
+    let age = long(since(since_when, state.now.wall));
+    let next = match state.waits.get(scope) {
+        Some(until) => format!("asked to wait until {}", state.zone().clock(*until)),
+        None => next_try(state, status.due, status.in_flight.is_some()),
+    };
+    if columns < 60 {
+        let next = next.replace("next try in", "next").replace("asked to wait", "wait");
+        let tail = format!(" {age}, {next}");
+        let text = format!("{}: {}", scope.region, reason(failure));
+        let text = cut_end(&text, columns.saturating_sub(4 + width(&tail)));
+        let spans = vec![theme.span(" ✗ ", Tone::Bad), Span::raw(format!("{text}{tail}"))];
+        return vec![Line::from(spans)];
+    }
+    let place = place(state, scope);
+    let reason = reason(failure);
+    let tail = if more > 0 { format!("  +{more} more") } else { String::new() };
+    let text = format!("{place}: {reason} for {age}, {next}");
+    if !failure.is_passing() {
+        // Only a person can help here: the whole sentence counts.
+        return marked(theme, &format!("{text}{tail}"), columns, 2);
+    }
+    let room = columns.saturating_sub(3 + width(&tail));
+    let spans = vec![
+        theme.span(" ✗ ", Tone::Bad),
+        Span::raw(shorten(&place, &reason, &text, room)),
+        theme.span(tail, Tone::Dim),
+    ];
+    vec![Line::from(cut_spans(spans, columns))]
+}
+
+/// Why a list failed; with what to do where only a person can help.
+fn reason(failure: &Failure) -> String {
+    match (&failure.hint, failure.is_passing()) {
+        (Some(hint), false) => format!("{}; {hint}", failure.message),
+        _ => failure.message.clone(),
+    }
+}
+
 /// The whole sentence, or one whose middle, the server's words, is cut, so that place and next try stay.
 fn shorten(place: &str, message: &str, text: &str, room: usize) -> String {
-    use crate::domain::text::{cut_end, width};
     let wide = width(text);
     if wide <= room {
         return text.to_owned();
@@ -78,11 +96,7 @@ fn shorten(place: &str, message: &str, text: &str, room: usize) -> String {
 }
 
 fn place(state: &State, scope: &Scope) -> String {
-    format!(
-        "{} · {}",
-        scope.region,
-        crate::domain::text::cut_middle(state.fleet.project_name(&scope.project), 20)
-    )
+    format!("{} · {}", scope.region, cut_middle(state.fleet.project_name(&scope.project), 20))
 }
 
 fn next_try(state: &State, due: std::time::Duration, in_flight: bool) -> String {
@@ -129,7 +143,12 @@ fn signed_out(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>>
         failure.message,
         hint.trim_end_matches('.')
     );
-    wrap_to(&text, columns.saturating_sub(4), 3)
+    marked(theme, &text, columns, 3)
+}
+
+/// A sentence over some rows, behind a cross.
+fn marked(theme: Theme, text: &str, columns: usize, rows: usize) -> Vec<Line<'static>> {
+    wrap_to(text, columns.saturating_sub(4), rows)
         .into_iter()
         .enumerate()
         .map(|(index, line)| {

@@ -1,8 +1,8 @@
 //! What a cluster is: state, version, pools, windows, kubeconfigs.
 //!
 //! ```text
-//!  state      healthy                        maintenance  02:00–04:00 UTC
-//!  version    1.33.4  expires in 121d        hibernation  0 20 * * 1-5 to 0 6 * * 1-5
+//!  phase       ◑ PREPARED                       project      shop
+//!  state       healthy                          maintenance  02:00–04:00 UTC
 //!
 //!  POOL      NODES  SURGE  UNAV  ZONES                  MACHINE   IMAGE
 //!  web         3–6      3     0  eu01-1 eu01-2 eu01-3   c1.4      flatcar 4230.2.1
@@ -67,6 +67,7 @@ fn left_facts(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec
     let cluster = &entry.cluster;
     let now = state.now.wall;
     let mut facts = Facts::new(theme, columns, 13);
+    facts.fact("phase", preview::phase_words(entry, state, theme));
     facts.fact("state", vec![preview::state_word(cluster, theme)]);
     facts.fact("Kubernetes", preview::version(cluster, now, theme));
     if let Some(at) = cluster.created {

@@ -72,10 +72,8 @@ fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line
     facts.into_lines()
 }
 
-fn rotation_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
-    let cluster = &entry.cluster;
-    let zone = state.zone();
-    let now = state.now.wall;
+/// Glyph and word of the phase, and since when if this program saw it begin.
+pub fn phase_words(entry: &Entry, state: &State, theme: Theme) -> Vec<Span<'static>> {
     let phase = COLUMNS
         .iter()
         .find(|column| column.sort == SortKey::Phase)
@@ -87,9 +85,16 @@ fn rotation_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts)
     }
     // The API does not say when a phase began; only what this program saw change can be told.
     if let Some(seen) = entry.phase_seen {
-        spans.push(theme.span(format!("  for {}", long(since(seen, now))), Tone::Dim));
+        spans.push(theme.span(format!("  for {}", long(since(seen, state.now.wall))), Tone::Dim));
     }
-    facts.fact("phase", spans);
+    spans
+}
+
+fn rotation_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+    let cluster = &entry.cluster;
+    let zone = state.zone();
+    let now = state.now.wall;
+    facts.fact("phase", phase_words(entry, state, theme));
     let done = cluster.rotation.phase == Phase::Completed;
     let moments = [
         ("started", cluster.rotation.initiated, !done),

@@ -1,0 +1,58 @@
+//! The clipboard: which way a kubeconfig went, and that it is cleared.
+
+use skeys::testing::runtime::clipboard::Way;
+
+use crate::support::{Journey, Setting};
+
+const TO_CLIPBOARD: &str = "<tab><down><down><tab><tab><tab><enter>";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clip_01_without_a_desktop_the_terminal_gets_it_and_that_is_what_is_said() {
+    let mut journey = Journey::begin().await;
+    journey.press("/alpha<enter>K").await;
+    journey.press(TO_CLIPBOARD).await;
+    journey.says("Sent to the terminal (OSC 52)");
+    journey.says("cleared in 45s");
+    journey.hides("Copied");
+    let sent = journey.sent.lock().unwrap().clone();
+    assert_eq!(sent.len(), 1);
+    assert!(sent[0].starts_with("\u{1b}]52;c;") && sent[0].ends_with('\u{7}'));
+    journey.wait(44).await;
+    assert_eq!(journey.sent.lock().unwrap().len(), 1, "not before its time");
+    journey.wait(2).await;
+    assert_eq!(journey.sent.lock().unwrap().last().unwrap(), "\u{1b}]52;c;!\u{7}");
+    journey.says("Clipboard cleared.");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clip_01_a_way_that_does_not_work_gives_way_to_the_next() {
+    // There is no tmux server in a test; whatever the reason, the terminal is next.
+    let setting = Setting { ways: vec![Way::Tmux, Way::Terminal], ..Setting::default() };
+    let mut journey = Journey::with(setting).await;
+    journey.press("/alpha<enter>K").await;
+    journey.press(TO_CLIPBOARD).await;
+    journey.until_said("Sent to the terminal (OSC 52)", 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clip_03_quitting_before_the_time_clears_it_on_the_way_out() {
+    let mut journey = Journey::begin().await;
+    journey.press("/alpha<enter>K").await;
+    journey.press(TO_CLIPBOARD).await;
+    journey.press("<ctrl-c>").await;
+    journey.end().await;
+    assert_eq!(journey.sent.lock().unwrap().last().unwrap(), "\u{1b}]52;c;!\u{7}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clip_01_no_way_at_all_offers_a_file_and_keeps_what_was_issued() {
+    let mut journey = Journey::with(Setting { ways: Vec::new(), ..Setting::default() }).await;
+    journey.press("/alpha<enter>K").await;
+    journey.press(TO_CLIPBOARD).await;
+    journey.says("the clipboard cannot be reached");
+    journey.says("Choose a file instead");
+    // Back in the form: another destination, and no second kubeconfig.
+    journey.press("<enter><backtab><backtab><up><tab><tab><tab><tab><enter>").await;
+    journey.says("Kubeconfig of alpha → ~/.kube/ske/alpha.yaml");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
+}

@@ -1,0 +1,132 @@
+//! Hostile words from servers and files, secrets that must not leak, files that are broken.
+
+use std::fs;
+
+use crossterm::event::Event;
+use skeys::testing::simulator::faults::{Effect, Fault};
+
+use crate::support::{Journey, PROJECT, SMALL, Setting};
+
+const EVIL: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{1b}]52;c;ZXZpbA==\u{7}\u{202e}gnp\u{200b}.exe";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn host_01_escape_sequences_of_a_server_are_drawn_as_marks() {
+    let toml = EVIL
+        .escape_default()
+        .to_string()
+        .replace("\\u{1b}", "\\u001b")
+        .replace("\\u{7}", "\\u0007");
+    let toml = toml.replace("\\u{202e}", "\\u202e").replace("\\u{200b}", "\\u200b");
+    let long = "x".repeat(10_000);
+    let scene = SMALL.replace(
+        "name = \"nova\"",
+        &format!("errors = [[\"SKE_{toml}\", \"{toml} {long}\"]]\nname = \"nova\""),
+    );
+    let mut journey = Journey::with(Setting { scene, ..Setting::default() }).await;
+    journey.press("/nova<enter><enter>1").await;
+    journey.says("␛]0;owned␇␛[2J");
+    journey.press("2").await;
+    let body = serde_json::json!({"code": EVIL, "message": format!("{EVIL}{long}"), "details": ""});
+    journey.order(Fault::new("GET", "/clusters", None, Effect::answer(400, &body.to_string())));
+    journey.press("r").await;
+    journey.press("<esc>").await;
+    journey.says("␛[2J");
+    let screen = journey.screen();
+    assert!(screen.chars().all(|c| c == '\n' || !c.is_control()), "{screen:?}");
+    for c in ['\u{202e}', '\u{200b}'] {
+        assert!(!screen.contains(c));
+    }
+    assert!(journey.sent.lock().unwrap().is_empty(), "nothing goes to the terminal beside frames");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn host_04_no_secret_is_on_the_screen_in_the_journal_or_in_the_memory() {
+    let mut journey = Journey::begin().await;
+    let token = journey.simulator.exports().into_iter().find(|(n, _)| *n == "STACKIT_ACCESS_TOKEN");
+    let token = token.unwrap().1;
+    let mut screens = String::new();
+    for keys in [
+        "/alpha<enter>K",
+        "<tab><tab><tab><tab><tab><enter>",
+        "R",
+        "<tab><enter>",
+        "A",
+        "<esc>",
+        "<enter>",
+        "1",
+        "3",
+        "y",
+        "<esc>",
+        "?",
+        "<esc>",
+        ":",
+        "<esc>",
+    ] {
+        journey.press(keys).await;
+        screens.push_str(&journey.screen());
+    }
+    let kubeconfig = journey.read(".kube/config");
+    let canaries: Vec<&str> = kubeconfig
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("client-key-data: "))
+        .chain([token.as_str()])
+        .collect();
+    assert_eq!(canaries.len(), 2);
+    for entry in fs::read_dir(journey.path("state")).unwrap() {
+        screens.push_str(&fs::read_to_string(entry.unwrap().path()).unwrap());
+    }
+    for canary in canaries {
+        assert!(!screens.contains(&canary[..24.min(canary.len())]), "a secret was shown or kept");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_16_a_broken_state_file_is_set_aside_and_told_once() {
+    let memory = Setting {
+        prepare: Box::new(|home| {
+            fs::create_dir_all(home.join("state")).unwrap();
+            fs::write(home.join("state/state.json"), "{\"version\": 99").unwrap();
+        }),
+        ..Setting::default()
+    };
+    let mut journey = Journey::with(memory).await;
+    journey.says("set aside");
+    journey.shows("alpha");
+    let aside = fs::read_dir(journey.path("state")).unwrap().flatten();
+    let aside: Vec<_> =
+        aside.filter(|e| e.file_name().to_string_lossy().contains(".broken-")).collect();
+    assert_eq!(aside.len(), 1);
+    journey.press("<esc>").await;
+    journey.hides("set aside");
+    journey.press("T").await;
+    assert!(journey.read("state/state.json").contains("\"theme\""));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tty_04_a_storm_of_resizes_draws_the_last_size_and_breaks_nothing() {
+    let mut journey = Journey::begin().await;
+    for (columns, rows) in [(1, 1), (29, 7), (300, 2), (1, 80), (80, 24), (2, 2), (50, 15)] {
+        for step in 0..40_u16 {
+            journey.resize(columns + step % 3, rows + step % 2);
+        }
+        journey.resize(columns, rows);
+        journey.event(Event::Resize(columns, rows)).await;
+        assert_eq!(journey.screen().lines().count(), usize::from(rows));
+    }
+    journey.shows("delta");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tty_07_unasked_mouse_reports_do_nothing() {
+    use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+    let mut journey = Journey::begin().await;
+    let before = journey.screen();
+    for kind in
+        [MouseEventKind::Down(MouseButton::Left), MouseEventKind::ScrollDown, MouseEventKind::Moved]
+    {
+        let report = MouseEvent { kind, column: 20, row: 6, modifiers: KeyModifiers::NONE };
+        journey.event(Event::Mouse(report)).await;
+    }
+    assert_eq!(journey.screen(), before);
+    assert!(journey.simulator.ledger().iter().all(|call| call.path.contains(PROJECT)));
+}

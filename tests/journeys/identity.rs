@@ -1,0 +1,80 @@
+//! Who skeys acts as: tokens that end, are refused, or are renewed.
+
+use skeys::testing::domain::secret::Secret;
+use skeys::testing::simulator::faults::{Effect, Fault};
+
+use crate::support::{Journey, Setting, SignIn};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auth_02_a_token_that_ended_before_the_start_is_said_with_its_moment() {
+    // {"email":"ops-sa@acme","exp":1795528800}: 24 November 2026, 14:00:00 UTC, and it is two hours later.
+    let payload = "eyJlbWFpbCI6Im9wcy1zYUBhY21lIiwiZXhwIjoxNzk1NTIxNjAwfQ";
+    let token = Secret::new(format!("eyJhbGciOiJSUzUxMiJ9.{payload}.c2ln"));
+    let setting = Setting { sign_in: SignIn::Token(token), ..Setting::default() };
+    let mut journey = Journey::with(setting).await;
+    journey.says("the token of ops-sa@acme ended at 2026-11-24 12:00:00 UTC");
+    journey.says("set a new token in STACKIT_ACCESS_TOKEN");
+    journey.wait(30).await;
+    assert!(journey.simulator.ledger().is_empty(), "a dead token is not sent");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auth_04_a_401_in_the_middle_renews_once_and_goes_on() {
+    let mut journey = Journey::with(Setting { sign_in: SignIn::Key, ..Setting::default() }).await;
+    journey.shows("8 clusters");
+    assert_eq!(journey.calls("POST", "/token"), 1);
+    journey.simulator.revoke_tokens();
+    journey.press("r").await;
+    journey.shows("live");
+    assert_eq!(journey.calls("POST", "/token"), 2);
+    // A start survives it as well: the 401 had no effect, so that it is sent anew.
+    journey.press("/alpha<enter>R").await;
+    journey.wait(60).await;
+    journey.simulator.revoke_tokens();
+    journey.press("<tab><enter>").await;
+    journey.shows("Accepted at");
+    assert_eq!(journey.calls("POST", "/token"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auth_04_refused_although_fresh_is_signed_out_with_the_data_kept() {
+    let mut journey = Journey::with(Setting { sign_in: SignIn::Key, ..Setting::default() }).await;
+    let body = r#"{"code":"Unauthenticated","message":"token rejected","details":""}"#;
+    journey.order(Fault::new("GET", "/clusters", None, Effect::answer(401, body)));
+    journey.press("r").await;
+    journey.says("SKE refuses the token of");
+    journey.shows("signed out");
+    journey.shows("alpha");
+    assert_eq!(journey.calls("POST", "/token"), 2, "one renewal");
+    journey.press("/alpha<enter>R").await;
+    journey.says("Start: SKE refuses the token since");
+    // Signed out is no reason to ask again and again.
+    let asked = journey.simulator.ledger().len();
+    journey.wait(60).await;
+    assert!(journey.simulator.ledger().len() - asked <= 10);
+    journey.simulator.clear_faults();
+    journey.press("r").await;
+    journey.until("live", 60).await;
+    journey.hides("signed out");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auth_03_many_reads_at_the_end_of_a_token_share_one_renewal() {
+    let setting =
+        Setting { sign_in: SignIn::Key, regions: vec!["eu01", "eu02"], ..Setting::default() };
+    let mut journey = Journey::with(setting).await;
+    // The token lives for twelve hours.
+    journey.clock.turn(std::time::Duration::from_secs(12 * 3600 + 60));
+    journey.settle().await;
+    journey.wait(3).await;
+    journey.shows("live");
+    assert_eq!(journey.calls("POST", "/token"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_header_says_who_by_which_source_and_until_when() {
+    let journey =
+        Journey::with(Setting { sign_in: SignIn::Key, size: (160, 40), ..Setting::default() })
+            .await;
+    journey.shows("as rehearsal@simulator (service-account key");
+}

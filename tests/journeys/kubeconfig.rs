@@ -1,0 +1,358 @@
+//! Kubeconfigs to each destination: what is asked for, what is written, and what is left alone.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use skeys::testing::simulator::faults::{Effect, Fault};
+
+use crate::support::{Journey, Setting};
+
+/// Comments, quotes of both kinds, a flow list, an exec user, and ten foreign contexts.
+const FOREIGN: &str = include_str!("foreign.yaml");
+
+fn write(path: &Path, text: &str, mode: u32) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+/// From the open form, with the focus on the lifetime, to the button of the destination.
+fn to_button(downs: usize) -> String {
+    let fields = if downs == 0 || downs == 1 { 3 } else { 2 };
+    format!("<tab>{}{}<tab><enter>", "<down>".repeat(downs), "<tab>".repeat(fields))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn merge_adds_one_context_to_a_0644_file_and_loses_nothing() {
+    let mut journey = Journey::with(Setting {
+        prepare: Box::new(|home| write(&home.join(".kube/config"), FOREIGN, 0o644)),
+        ..Setting::default()
+    })
+    .await;
+    journey.press("/alpha<enter>K").await;
+    journey.says("10 other contexts");
+    journey.says("mode 0644 becomes 0600");
+    journey.press(&to_button(0)).await;
+    journey.says("Kubeconfig of alpha → ~/.kube/config, context alpha");
+    journey.says("expires Tue 24 Nov 2026 22:00 +00:00");
+    let merged = journey.read(".kube/config");
+    for line in FOREIGN.lines() {
+        assert!(merged.lines().any(|other| other == line), "lost: {line}\n{merged}");
+    }
+    assert!(merged.contains("name: alpha"));
+    assert_eq!(mode(&journey.path(".kube/config")), 0o600, "file_11");
+    assert_eq!(journey.read(".kube/config.skeys-backup"), FOREIGN);
+    assert_eq!(mode(&journey.path(".kube/config.skeys-backup")), 0o600, "file_11");
+    assert!(!journey.path(".kube/config.lock").exists());
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
+    // The current context is the user's until they say otherwise.
+    assert!(merged.contains("current-context: foreign-3"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn merge_goes_into_the_first_file_of_kubeconfig() {
+    let mut journey = Journey::with(Setting {
+        kubeconfig_env: Some(":~/one.yaml::~/two.yaml".to_owned()),
+        prepare: Box::new(|home| {
+            write(&home.join("one.yaml"), FOREIGN, 0o600);
+            write(&home.join("two.yaml"), "apiVersion: v1\nkind: Config\n", 0o600);
+        }),
+        ..Setting::default()
+    })
+    .await;
+    journey.press("/alpha<enter>K").await;
+    journey.says("merge into ~/one.yaml");
+    journey.press(&to_button(0)).await;
+    journey.says("Kubeconfig of alpha → ~/one.yaml");
+    assert!(journey.read("one.yaml").contains("name: alpha"));
+    assert!(!journey.read("two.yaml").contains("alpha"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn making_it_the_current_context_happens_on_request_only() {
+    let mut journey = Journey::with(Setting {
+        prepare: Box::new(|home| write(&home.join(".kube/config"), FOREIGN, 0o600)),
+        ..Setting::default()
+    })
+    .await;
+    journey.press("/alpha<enter>K<tab><tab><tab><space><tab><tab><enter>").await;
+    journey.says("Kubeconfig of alpha →");
+    assert!(journey.read(".kube/config").contains("current-context: alpha"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_its_own_is_private_and_asks_before_it_replaces() {
+    let mut journey = Journey::begin().await;
+    journey.press("/alpha<enter>K").await;
+    journey.press(&to_button(1)).await;
+    journey.says("Kubeconfig of alpha → ~/.kube/ske/alpha.yaml");
+    let path = journey.path(".kube/ske/alpha.yaml");
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    let first = journey.read(".kube/ske/alpha.yaml");
+    assert!(first.contains("current-context: alpha"));
+    journey.press("K").await;
+    journey.press(&to_button(1)).await;
+    journey.says("Replace");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 1, "asked before anything is issued");
+    // The harmless answer has the focus.
+    journey.press("<enter>").await;
+    assert_eq!(journey.read(".kube/ske/alpha.yaml"), first);
+    journey.press("<enter><tab><tab><enter>").await;
+    journey.says("Kubeconfig of alpha → ~/.kube/ske/alpha.yaml");
+    assert_ne!(journey.read(".kube/ske/alpha.yaml"), first);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn standard_output_gets_it_after_the_end_and_not_before() {
+    let mut journey = Journey::begin().await;
+    journey.press("/alpha<enter>K").await;
+    journey.press(&to_button(3)).await;
+    journey.says("Kubeconfig of alpha → standard output after exit");
+    assert!(journey.sent.lock().unwrap().iter().all(|text| !text.contains("client-key")));
+    journey.press("q").await;
+    let printed = journey.end().await;
+    assert_eq!(printed.len(), 1);
+    assert!(printed[0].expose().contains("client-key-data"));
+    assert!(printed[0].expose().contains("name: alpha"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lifetime_outside_the_limits_is_refused_before_anything_is_asked() {
+    let mut journey = Journey::begin().await;
+    journey.press("/alpha<enter>K").await;
+    for (typed, said) in [
+        ("45m", "45m is too short: 1h to 180d"),
+        ("181d", "181d is too long: 1h to 180d (6 months)"),
+        ("soon", "is not a duration"),
+    ] {
+        journey.press(&format!("<ctrl-u>{typed}")).await;
+        journey.says(said);
+        journey.press("<tab><tab><tab><tab><tab><enter>").await;
+        journey.shows("New kubeconfig");
+        journey.press("<backtab><backtab><backtab><backtab><backtab>").await;
+    }
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 0);
+    journey.press("<ctrl-u>1d<space>12h").await;
+    journey.says("Thu 26 Nov 2026 02:0");
+    journey.press(&to_button(0)).await;
+    journey.says("Kubeconfig of alpha →");
+    let ledger = journey.simulator.ledger();
+    let post = ledger.iter().find(|call| call.path.ends_with("/kubeconfig")).unwrap();
+    assert_eq!(post.body.as_ref().unwrap()["expirationSeconds"], "129600");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_21_a_shorter_life_than_asked_is_shown_as_the_server_returned_it() {
+    let mut journey = Journey::begin().await;
+    journey.press("/short<enter>K").await;
+    journey.press(&to_button(0)).await;
+    journey.says("expires Tue 24 Nov 2026 16:00 +00:00 (shorter than asked)");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_with_static_tokens_is_asked_for_before_the_one_way_switch() {
+    let mut journey = Journey::begin().await;
+    journey.press("/legacy<enter>K").await;
+    journey.says("still hands out static-token kubeconfigs");
+    journey.press(&to_button(0)).await;
+    journey.says("switch static tokens off");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 0);
+    journey.press("<enter>").await;
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 0, "the focus begins on the harmless answer");
+    journey.press("<enter><tab><enter>").await;
+    journey.says("Kubeconfig of legacy →");
+    // A newer one that was never rotated is not asked about.
+    journey.press("/<ctrl-u>nova<enter>K").await;
+    journey.press(&to_button(0)).await;
+    journey.says("Kubeconfig of nova →");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_23_a_strange_kubeconfig_is_refused_with_a_sentence_and_nothing_is_written() {
+    for (text, said) in [
+        ("apiVersion: v1\nkind: Config\n", "has no context"),
+        ("[this, is, no, mapping]", "is not a mapping"),
+        ("a: [unclosed", "was refused"),
+        (
+            "contexts: [{name: a, context: {}}, {name: b, context: {}}]",
+            "has 2 contexts and does not say which one to use",
+        ),
+        (
+            "contexts: [{name: a, context: {cluster: c, user: u}}]\n\
+             clusters: [{name: c, cluster: {server: 'https://api.example'}}]\nusers: [{name: u, user: {}}]",
+            "The kubeconfig that SKE returned",
+        ),
+    ] {
+        let mut journey = Journey::begin().await;
+        journey.order(Fault::new(
+            "POST",
+            "/kubeconfig",
+            None,
+            Effect::Kubeconfig { text: text.to_owned() },
+        ));
+        journey.press("/alpha<enter>K").await;
+        journey.press(&to_button(0)).await;
+        journey.says(said);
+        journey.says("Nothing was written");
+        assert!(!journey.path(".kube/config").exists(), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_22_not_waiting_for_a_slow_answer_says_that_one_may_have_been_issued() {
+    let mut journey = Journey::begin().await;
+    journey.order(Fault::slow("/kubeconfig", 50));
+    journey.press("/alpha<enter>K").await;
+    journey.press(&to_button(0)).await;
+    journey.wait(5).await;
+    journey.press("<esc>").await;
+    journey.says("One may have been issued and cannot be recovered; it ends by itself at Tue 24 Nov 2026 22:00");
+    journey.wait(60).await;
+    assert!(!journey.path(".kube/config").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_04_a_lock_of_another_program_is_waited_for_then_named_and_left_alone() {
+    let mut journey = Journey::with(Setting {
+        prepare: Box::new(|home| {
+            write(&home.join(".kube/config"), FOREIGN, 0o600);
+            write(&home.join(".kube/config.lock"), "", 0o600);
+        }),
+        ..Setting::default()
+    })
+    .await;
+    journey.press("/alpha<enter>K").await;
+    let button = to_button(0);
+    journey.press(button.strip_suffix("<enter>").unwrap()).await;
+    journey.clock.turn(std::time::Duration::from_secs(1));
+    journey.settle().await;
+    journey.strike("<enter>");
+    journey.turn_until("the lock is held by another program", 200).await;
+    journey.says("rm ~/.kube/config.lock");
+    assert!(journey.path(".kube/config.lock").exists());
+    assert_eq!(journey.read(".kube/config"), FOREIGN);
+    // Nothing is lost: it can still be saved elsewhere, without another one being issued.
+    fs::remove_file(journey.path(".kube/config.lock")).unwrap();
+    journey.press("<enter>").await;
+    journey.press("<tab><enter>").await;
+    journey.says("Kubeconfig of alpha → ~/.kube/config");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_05_a_link_into_another_folder_is_said_followed_and_kept() {
+    let mut journey = Journey::with(Setting {
+        prepare: Box::new(|home| {
+            write(&home.join("dotfiles/kube.yaml"), FOREIGN, 0o600);
+            fs::create_dir_all(home.join(".kube")).unwrap();
+            symlink(home.join("dotfiles/kube.yaml"), home.join(".kube/config")).unwrap();
+        }),
+        ..Setting::default()
+    })
+    .await;
+    journey.press("/alpha<enter>K").await;
+    journey.says("is a link to ~/dotfiles/kube.yaml");
+    journey.press(&to_button(0)).await;
+    journey.says("Kubeconfig of alpha →");
+    assert!(fs::symlink_metadata(journey.path(".kube/config")).unwrap().is_symlink());
+    assert!(journey.read("dotfiles/kube.yaml").contains("name: alpha"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_07_what_cannot_be_written_is_refused_before_ske_is_asked() {
+    let mut journey = Journey::with(Setting {
+        prepare: Box::new(|home| write(&home.join(".kube/config"), FOREIGN, 0o400)),
+        ..Setting::default()
+    })
+    .await;
+    journey.press("/alpha<enter>K").await;
+    journey.says("is read-only");
+    journey.press(&to_button(0)).await;
+    journey.shows("New kubeconfig");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_09_a_name_that_is_taken_is_asked_about_and_never_half_replaced() {
+    let mut journey = Journey::with(Setting {
+        prepare: Box::new(|home| write(&home.join(".kube/config"), FOREIGN, 0o600)),
+        ..Setting::default()
+    })
+    .await;
+    // The context is free, but a user of that name is there.
+    journey.press("/alpha<enter>K<tab><tab><ctrl-u>lonely-user").await;
+    journey.says("user lonely-user");
+    journey.press("<tab><tab><tab><enter>").await;
+    journey.says("Use another name");
+    journey.press("<tab><enter>").await;
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 0);
+    assert_eq!(journey.read(".kube/config"), FOREIGN);
+    journey.press("<ctrl-u>foreign-7<tab><tab><tab><enter>").await;
+    journey.says("Replace");
+    journey.press("<tab><tab><enter>").await;
+    journey.says("Kubeconfig of alpha → ~/.kube/config, context foreign-7");
+    let merged = journey.read(".kube/config");
+    assert_eq!(merged.matches("name: foreign-7").count(), 3, "one context, one cluster, one user");
+    assert!(merged.contains("client-key-data"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_10_a_file_that_changes_before_the_write_is_shown_again() {
+    let mut journey = Journey::with(Setting {
+        prepare: Box::new(|home| write(&home.join(".kube/config"), FOREIGN, 0o600)),
+        ..Setting::default()
+    })
+    .await;
+    journey.press("/alpha<enter>K").await;
+    journey.says("10 other contexts");
+    let changed = FOREIGN.replace("foreign-9", "renamed-9");
+    fs::write(journey.path(".kube/config"), &changed).unwrap();
+    journey.press(&to_button(0)).await;
+    journey.shows("The file changed meanwhile");
+    assert_eq!(journey.read(".kube/config"), changed);
+    journey.press("<tab><enter>").await;
+    journey.says("Kubeconfig of alpha →");
+    assert!(journey.read(".kube/config").contains("renamed-9"));
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn login_and_idp_kubeconfigs_hold_no_secret_and_say_why_not() {
+    let mut journey = Journey::begin().await;
+    journey.press("/alpha<enter>K<backtab><right>").await;
+    journey.press("<tab><tab><tab><tab><tab><enter>").await;
+    journey.says("Kubeconfig of alpha → ~/.kube/config");
+    let text = journey.read(".kube/config");
+    assert!(text.contains("command: stackit") && !text.contains("client-key-data"));
+    journey.press("K<backtab><right><right>").await;
+    journey.says("no IDP access");
+    assert_eq!(journey.calls("GET", "/kubeconfig/idp"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn host_03_an_exec_entry_in_the_users_files_is_never_executed() {
+    let marker = "executed-by-mistake";
+    let mut journey = Journey::with(Setting {
+        prepare: Box::new(move |home| {
+            let evil = format!(
+                "clusters: [{{name: c, cluster: {{server: 'https://api.alpha.0a1b2c3d4e.s.ske.eu01.onstackit.cloud'}}}}]\n\
+                 users: [{{name: u, user: {{exec: {{apiVersion: client.authentication.k8s.io/v1, command: touch, args: ['{}']}}}}}}]\n\
+                 contexts: [{{name: evil, context: {{cluster: c, user: u}}}}]\n",
+                home.join(marker).display()
+            );
+            write(&home.join(".kube/config"), &evil, 0o600);
+        }),
+        ..Setting::default()
+    })
+    .await;
+    journey.press("/alpha<enter>R<esc>K").await;
+    journey.press(&to_button(0)).await;
+    journey.says("Kubeconfig of alpha →");
+    assert!(!journey.path(marker).exists());
+}

@@ -1,0 +1,199 @@
+//! Regions, projects and connections that fail: the rest goes on, old rows stay with their age, recovery is told.
+
+use skeys::testing::simulator::faults::{Effect, Fault};
+
+use crate::support::{Journey, SMALL, Setting};
+
+fn text(status: u16, body: &str, content_type: &str, retry_after: Option<&str>) -> Effect {
+    Effect::Answer {
+        status,
+        body: body.to_owned(),
+        retry_after: retry_after.map(str::to_owned),
+        content_type: content_type.to_owned(),
+    }
+}
+
+/// Id of the second project.
+const MEDIA: &str = "6a1c0e21-7a1e-4c52-9d5e-5f1c3d9a2b7f";
+
+/// The small world, and a second project with one cluster.
+fn two_projects() -> String {
+    format!(
+        "{SMALL}\n[[projects]]\nid = \"{MEDIA}\"\nname = \"media\"\n\
+         [[projects.clusters]]\nname = \"encoder\"\ninitiated_ago = \"9d\"\ncompleted_ago = \"8d\"\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_01_a_region_that_is_not_offered_is_no_failure_of_the_others() {
+    let scene = SMALL.replace("regions = [\"eu01\", \"eu02\"]", "regions = [\"eu01\"]");
+    let setting = Setting { scene, regions: vec!["eu01", "eu99"], ..Setting::default() };
+    let mut journey = Journey::with(setting).await;
+    journey.shows("8 clusters");
+    journey.shows("live");
+    journey.hides("eu99:");
+    journey.hides("failed");
+    journey.press("A").await;
+    journey.hides("unknown region");
+    journey.press("<esc>").await;
+    // It is asked again rarely, not at each refresh.
+    let asked = |journey: &Journey| {
+        journey.simulator.ledger().iter().filter(|call| call.path.contains("eu99")).count()
+    };
+    assert_eq!(asked(&journey), 1);
+    journey.wait(120).await;
+    assert_eq!(asked(&journey), 1);
+    // Working goes on in the region that is offered.
+    journey.press("/alpha<enter>R<tab><enter>").await;
+    journey.shows("Accepted at");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_02_a_project_without_ske_is_named_and_the_rest_is_intact() {
+    let mut journey = Journey::with(Setting { scene: two_projects(), ..Setting::default() }).await;
+    journey.shows("9 clusters");
+    let body = r#"{"code":"NotFound","message":"project id \"6a1c0e21\": not found","details":""}"#;
+    journey.order(Fault::new("GET", MEDIA, None, Effect::answer(404, body)));
+    journey.press("r").await;
+    journey.says("media");
+    journey.says("SKE may not be enabled in this project");
+    journey.shows("alpha");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_04_an_outage_keeps_the_rows_with_age_and_next_try_and_tells_its_end_once() {
+    let mut journey = Journey::begin().await;
+    let page = "upstream connect error or disconnect/reset before headers";
+    journey.order(Fault::new("GET", "/regions/", None, text(503, page, "text/plain", None)));
+    journey.wait(60).await;
+    journey.shows("alpha");
+    journey.says("upstream connect error");
+    journey.says("next try in");
+    journey.shows("~ ");
+    journey.hides("● live");
+    journey.wait(60).await;
+    journey.shows("alpha");
+    journey.simulator.clear_faults();
+    journey.until("answers again after 2m", 60).await;
+    journey.shows("live");
+    journey.press("A").await;
+    let screen = journey.screen();
+    let told = screen.lines().filter(|line| line.contains("answers again")).count();
+    assert_eq!(told, 1, "{screen}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_05_a_login_page_is_named_and_never_drawn() {
+    let mut journey = Journey::begin().await;
+    let page = "<html><body>Please sign in \u{1b}[2J</body></html>";
+    journey.order(Fault::new("GET", "/clusters", None, text(200, page, "text/html", None)));
+    journey.press("r").await;
+    journey.wait(3).await;
+    journey.says("the answer is not JSON (text/html from a proxy?)");
+    journey.hides("sign in");
+    journey.shows("alpha");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_06_a_cut_answer_names_the_bytes_keeps_the_rows_and_is_tried_again() {
+    let mut journey = Journey::begin().await;
+    journey.order(Fault::new("GET", "/clusters", Some(3), Effect::Truncate { bytes: 700 }));
+    let before = journey.simulator.ledger().len();
+    journey.press("r").await;
+    journey.says("the answer was cut: 700 bytes received of");
+    journey.shows("alpha");
+    journey.until("live", 60).await;
+    journey.hides("was cut");
+    assert!(journey.simulator.ledger().len() > before + 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_07_unknown_words_are_shown_as_sent_and_switch_actions_off() {
+    let mut journey = Journey::begin().await;
+    journey.order(Fault::new("GET", "/clusters", None, Effect::UnknownWords {}));
+    journey.press("r").await;
+    journey.press("/alpha<enter><enter>").await;
+    journey.says("WAITING_FOR_WORKERS_ROLLOUT");
+    journey.says("STATE_TRANSMOGRIFYING");
+    journey.says("SKE_BRAND_NEW");
+    journey.press("R").await;
+    journey.says("unknown");
+    journey.hides("credentials rotation");
+    journey.press("<esc>").await;
+    assert!(journey.simulator.ledger().iter().all(|call| call.method == "GET"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_08_a_list_of_seventy_mebibytes_is_refused_with_a_sentence() {
+    let mut journey = Journey::begin().await;
+    journey.order(Fault::new("GET", "/clusters", Some(1), Effect::Huge { bytes: 70 << 20 }));
+    journey.press("r").await;
+    journey.says("the answer is larger than 64 MiB and was refused");
+    journey.shows("alpha");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_09_a_server_that_asks_to_wait_is_not_asked_earlier() {
+    for header in ["30", "Tue, 24 Nov 2026 14:00:35 GMT"] {
+        let mut journey = Journey::begin().await;
+        journey.wait(4).await;
+        let limit = text(429, "{}", "application/json", Some(header));
+        journey.order(Fault::new("GET", "/clusters", Some(1), limit));
+        journey.press("r").await;
+        journey.shows("alpha");
+        let asked = journey.calls("GET", "/clusters");
+        // Neither the poller nor a person's r reaches the host before the time is over.
+        for _ in 0..4 {
+            journey.press("r").await;
+            journey.wait(6).await;
+            journey.says("14:00:3");
+        }
+        assert_eq!(journey.calls("GET", "/clusters"), asked, "{header}");
+        journey.wait(20).await;
+        assert!(journey.calls("GET", "/clusters") > asked, "{header}");
+        journey.shows("live");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_10_a_slow_server_is_a_time_out_and_polls_do_not_pile_up() {
+    let mut journey = Journey::begin().await;
+    journey.order(Fault::slow("/clusters", 40));
+    journey.press("r").await;
+    assert_eq!(journey.simulator.parked(), 1);
+    for _ in 0..10 {
+        journey.press("r").await;
+    }
+    assert_eq!(journey.simulator.parked(), 1, "one list of a scope at a time");
+    journey.wait(16).await;
+    journey.says("did not answer within 15");
+    journey.shows("alpha");
+    journey.wait(120).await;
+    assert!(journey.simulator.parked() <= 3, "{} requests wait", journey.simulator.parked());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_region_that_answers_501_leaves_the_other_working() {
+    let setting = Setting { regions: vec!["eu01", "eu02"], ..Setting::default() };
+    let mut journey = Journey::with(setting).await;
+    let body = r#"{"code":"Unimplemented","message":"unknown region","details":""}"#;
+    journey.order(Fault::new("GET", "/regions/eu02/", None, Effect::answer(501, body)));
+    journey.press("r").await;
+    journey.wait(3).await;
+    journey.shows("alpha");
+    journey.shows("live");
+    journey.hides("unknown region");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_27_rows_of_a_project_that_fails_are_stale_not_deleted() {
+    let mut journey = Journey::with(Setting { scene: two_projects(), ..Setting::default() }).await;
+    journey.order(Fault::new("GET", MEDIA, None, Effect::Drop {}));
+    journey.press("r").await;
+    journey.wait(90).await;
+    journey.shows("~ encoder");
+    journey.hides("not listed");
+    journey.shows("9 clusters");
+    journey.simulator.clear_faults();
+    journey.until("● encoder", 60).await;
+}
