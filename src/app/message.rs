@@ -5,6 +5,7 @@ use std::time::Duration;
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::app::settings::Background;
 use crate::domain::access::StaticToken;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
@@ -44,6 +45,8 @@ pub enum Message {
     Ticked,
     /// The program came back from the background (Ctrl-Z, fg).
     Resumed,
+    /// The terminal told its background.
+    BackgroundKnown(Background),
     /// TERM, INT or HUP was received.
     Terminated,
     /// Answer to `Effect::Identify`.

@@ -37,6 +37,10 @@ pub struct Settings {
     pub clipboard_clear: Duration,
     /// Colours to begin with.
     pub theme: ThemeChoice,
+    /// Whether the terminal shows fine colours (24 bits), not sixteen alone.
+    pub fine_colors: bool,
+    /// The terminal's background, as far as it is known at the start.
+    pub background: Option<Background>,
     /// Whether only ASCII is drawn.
     pub ascii: bool,
     /// Whether moments are shown in UTC to begin with.
@@ -77,6 +81,8 @@ impl Settings {
             make_current: false,
             clipboard_clear: Duration::from_secs(45),
             theme: ThemeChoice::Auto,
+            fine_colors: false,
+            background: None,
             ascii: false,
             utc: false,
             mouse: false,
@@ -107,10 +113,19 @@ impl Place {
     pub const ALL: [Self; 4] = [Self::Merge, Self::File, Self::Clipboard, Self::Stdout];
 }
 
+/// Whether the terminal's background is dark or light.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Background {
+    /// Light text on dark.
+    Dark,
+    /// Dark text on light.
+    Light,
+}
+
 /// Which colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThemeChoice {
-    /// Sixteen colours that read on dark and light.
+    /// Sixteen colours that read on dark and light; finer ones once the terminal told its background.
     Auto,
     /// Fine colours for a dark background.
     Dark,

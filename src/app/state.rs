@@ -10,7 +10,7 @@ use crate::app::dialog::Dialog;
 use crate::app::fleet::{Entry, Fleet, Look, ScopeState, ScopeStatus};
 use crate::app::keymap::{Context, Keymap};
 use crate::app::message::{Now, RequestId, Sequence};
-use crate::app::settings::{Settings, ThemeChoice};
+use crate::app::settings::{Background, Settings, ThemeChoice};
 use crate::domain::age::Zone;
 use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::failure::Failure;
@@ -78,6 +78,8 @@ pub struct State {
     pub print: Vec<Secret>,
     /// Theme.
     pub theme: ThemeChoice,
+    /// The terminal's background, as far as it is known.
+    pub background: Option<Background>,
     /// Whether moments are shown in UTC.
     pub utc: bool,
     /// Whether the mouse is on.
@@ -314,6 +316,7 @@ impl State {
             clipboard: None,
             print: Vec::new(),
             theme,
+            background: settings.background,
             utc: settings.utc,
             mouse: settings.mouse,
             waits: BTreeMap::new(),

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use crossterm::event::EventStream;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 
 use crate::app::keymap::Keymap;
 use crate::app::message::Now;
-use crate::app::settings::{Place, Settings, ThemeChoice};
+use crate::app::settings::{Background, Place, Settings, ThemeChoice};
 use crate::app::state::State;
 use crate::cli::args::World;
 use crate::cli::commands::simulate::scene;
@@ -28,6 +27,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kept::Kept;
 use crate::domain::secret::Secret;
 use crate::runtime::clipboard::{Clipboard, Way};
+use crate::runtime::input::Input;
 use crate::runtime::perform::{Performer, Tools};
 use crate::runtime::terminal::{Screen, install_panic_hook};
 use crate::runtime::{run, signals};
@@ -151,10 +151,12 @@ async fn open(
         notes.extend(torn);
     }
     state.errors.extend(notes.into_iter().map(|note| Failure::new(FailureKind::File, note)));
-    signals::watch(sender).context("watching for signals")?;
+    let ask = state.theme == ThemeChoice::Auto && state.settings.fine_colors;
+    signals::watch(sender.clone()).context("watching for signals")?;
     install_panic_hook(state_folder);
     let mut screen = Screen::take().context("taking the terminal")?;
-    let ended = run(state, &mut screen, EventStream::new(), &performer, receiver, &clock).await;
+    let input = Input::open(ask, sender).context("reading the terminal")?;
+    let ended = run(state, &mut screen, input, &performer, receiver, &clock).await;
     drop(screen);
     for text in ended.context("drawing on the terminal")? {
         use std::io::Write;
@@ -205,8 +207,8 @@ fn settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Se
     let theme = ThemeChoice::from_word(config.text("display.theme")).unwrap_or(ThemeChoice::Auto);
     let theme = match theme {
         ThemeChoice::Auto if set("NO_COLOR") => ThemeChoice::Mono,
-        ThemeChoice::Auto => from_background(environment("COLORFGBG").as_deref()),
-        chosen @ (ThemeChoice::Dark
+        chosen @ (ThemeChoice::Auto
+        | ThemeChoice::Dark
         | ThemeChoice::Light
         | ThemeChoice::HighContrast
         | ThemeChoice::Mono) => chosen,
@@ -229,6 +231,9 @@ fn settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Se
         make_current: config.switch("kubeconfig.make_current"),
         clipboard_clear: config.duration("kubeconfig.clipboard_clear"),
         theme,
+        fine_colors: environment("COLORTERM")
+            .is_some_and(|value| matches!(value.as_str(), "truecolor" | "24bit")),
+        background: background(environment("COLORFGBG").as_deref()),
         ascii: match config.text("display.ascii") {
             "always" => true,
             "never" => false,
@@ -244,12 +249,12 @@ fn settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Se
 }
 
 /// `COLORFGBG` ends in the background's colour number; terminals that set it tell light from dark.
-fn from_background(value: Option<&str>) -> ThemeChoice {
+fn background(value: Option<&str>) -> Option<Background> {
     match value.and_then(|value| value.rsplit(';').next()).and_then(|last| last.parse::<u8>().ok())
     {
-        Some(7 | 15) => ThemeChoice::Light,
-        Some(0..=6 | 8) => ThemeChoice::Dark,
-        _ => ThemeChoice::Auto,
+        Some(7 | 15) => Some(Background::Light),
+        Some(0..=6 | 8) => Some(Background::Dark),
+        _ => None,
     }
 }
 

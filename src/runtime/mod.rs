@@ -2,6 +2,7 @@
 //! results into messages; it decides nothing.
 
 pub mod clipboard;
+pub mod input;
 pub mod perform;
 pub mod signals;
 pub mod terminal;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use crossterm::event::{Event, KeyEventKind};
 use futures_util::{Stream, StreamExt};
+use ratatui::Terminal;
 use ratatui::backend::Backend;
 use ratatui::buffer::Buffer;
 use tokio::sync::mpsc;
@@ -112,8 +114,8 @@ where
     }
 }
 
-/// An event that is there already. Polled as this task: crossterm's stream keeps the waker of the poll that
-/// found nothing, so that a poll with another one would leave the loop asleep.
+/// An event that is there already. Polled as this task: a stream may keep the waker of the last poll that found
+/// nothing, so that a poll with another one would leave the loop asleep.
 async fn at_hand(input: &mut (impl Stream<Item = io::Result<Event>> + Unpin)) -> Option<Event> {
     std::future::poll_fn(|context| match input.poll_next_unpin(context) {
         Poll::Ready(Some(Ok(event))) => Poll::Ready(Some(event)),
@@ -161,7 +163,7 @@ where
             OnTerminal::Quit { print } => return Ok(Some(print)),
             OnTerminal::Mouse(on) => surface.mouse(on)?,
             OnTerminal::Redraw => {
-                surface.terminal().clear().map_err(io::Error::other)?;
+                wipe(surface.terminal()).map_err(io::Error::other)?;
                 drawn.last = None;
             }
             OnTerminal::Suspend => {
@@ -172,6 +174,15 @@ where
         }
     }
     Ok(None)
+}
+
+/// Clears the screen and forgets what is on it, so that the next frame is written whole. The library's own way
+/// asks the terminal for its cursor and reads the answer, which belongs to whoever reads keys.
+pub(in crate::runtime) fn wipe<B: Backend>(terminal: &mut Terminal<B>) -> Result<(), B::Error> {
+    terminal.backend_mut().clear()?;
+    // Resets the buffer of the last frame; the other one is clean.
+    terminal.swap_buffers();
+    Ok(())
 }
 
 /// What was drawn last. A frame that would look the same is not written at all.
@@ -204,7 +215,6 @@ impl Drawn {
         surface.begin_frame()?;
         let terminal = surface.terminal();
         terminal.flush().map_err(io::Error::other)?;
-        terminal.hide_cursor().map_err(io::Error::other)?;
         terminal.swap_buffers();
         terminal.backend_mut().flush().map_err(io::Error::other)?;
         surface.end_frame()

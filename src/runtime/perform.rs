@@ -139,15 +139,8 @@ impl Performer {
         }
         let this = self.clone();
         tokio::spawn(async move {
-            // A task of its own, so that a defect in it becomes a message instead of silence.
             let performer = this.clone();
-            let result = tokio::spawn(async move { performer.carry_out(effect).await }).await;
-            let message = result.unwrap_or_else(|_panic| {
-                Some(Message::TaskFailed(
-                    Failure::new(FailureKind::Bug, "a task of skeys broke; the rest goes on")
-                        .hint("Press r to read again; the report is in the state folder"),
-                ))
-            });
+            let message = guarded(async move { performer.carry_out(effect).await }).await;
             if is_write {
                 this.0.writes.fetch_sub(1, Ordering::SeqCst);
                 this.0.write_ended.notify_waiters();
@@ -345,6 +338,32 @@ impl Performer {
     }
 }
 
+/// Awaits work in a task of its own, so that a defect in it becomes a message instead of silence.
+async fn guarded(work: impl Future<Output = Option<Message>> + Send + 'static) -> Option<Message> {
+    tokio::spawn(work).await.unwrap_or_else(|_panic| {
+        Some(Message::TaskFailed(
+            Failure::new(FailureKind::Bug, "a task of skeys broke; the rest goes on")
+                .hint("Press r to read again; the report is in the state folder"),
+        ))
+    })
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(work).await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::app::message::Message;
+    use crate::domain::failure::FailureKind;
+    use crate::runtime::perform::guarded;
+
+    #[tokio::test]
+    async fn tty_01_a_panic_in_a_task_becomes_a_notice_and_the_rest_goes_on() {
+        let message = guarded(async { panic!("a defect for the test") }).await;
+        assert!(
+            matches!(message, Some(Message::TaskFailed(failure)) if failure.kind == FailureKind::Bug)
+        );
+        assert!(guarded(async { None }).await.is_none());
+    }
 }

@@ -16,6 +16,7 @@ use crossterm::{cursor, execute, queue};
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 
+use crate::runtime::wipe;
 use crate::store::private_file::{create_folder, replace, unobserved};
 
 /// Where frames go: the terminal of a person, or the one of a test.
@@ -90,6 +91,7 @@ impl Drop for Screen {
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
+    // Hidden here and not by ratatui, whose own way complains on standard error when the terminal has died.
     execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)
 }
 
@@ -147,7 +149,7 @@ impl Surface for Screen {
         if self.mouse {
             execute!(io::stdout(), EnableMouseCapture)?;
         }
-        self.terminal.clear()
+        wipe(&mut self.terminal)
     }
 }
 

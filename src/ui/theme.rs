@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType};
 
 use crate::app::columns::Tone;
-use crate::app::settings::ThemeChoice;
+use crate::app::settings::{Background, ThemeChoice};
 use crate::app::state::State;
 
 /// What a part of the screen is, beside the meaning of its text.
@@ -59,7 +59,16 @@ const fn fine(hex: u32) -> Color {
 impl Theme {
     /// The theme of a state.
     pub fn of(state: &State) -> Self {
-        Self { choice: state.theme, ascii: state.settings.ascii }
+        let choice = match (state.theme, state.background) {
+            (ThemeChoice::Auto, Some(Background::Dark)) if state.settings.fine_colors => {
+                ThemeChoice::Dark
+            }
+            (ThemeChoice::Auto, Some(Background::Light)) if state.settings.fine_colors => {
+                ThemeChoice::Light
+            }
+            (choice, _) => choice,
+        };
+        Self { choice, ascii: state.settings.ascii }
     }
 
     fn palette(self) -> Palette {

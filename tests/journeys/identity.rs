@@ -64,7 +64,7 @@ async fn auth_03_many_reads_at_the_end_of_a_token_share_one_renewal() {
         Setting { sign_in: SignIn::Key, regions: vec!["eu01", "eu02"], ..Setting::default() };
     let mut journey = Journey::with(setting).await;
     // The token lives for twelve hours.
-    journey.clock.turn(std::time::Duration::from_secs(12 * 3600 + 60));
+    journey.clock.turn(std::time::Duration::from_mins(12 * 60 + 1));
     journey.settle().await;
     journey.wait(3).await;
     journey.shows("live");

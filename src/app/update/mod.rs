@@ -69,6 +69,10 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
             effects.push(Effect::Terminal(OnTerminal::Redraw));
             effects
         }
+        Message::BackgroundKnown(background) => {
+            state.background = Some(background);
+            Vec::new()
+        }
         Message::Terminated => dialogs::leave(state),
         Message::Identified { identity, notes } => {
             state.identity = Some(*identity);

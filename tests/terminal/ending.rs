@@ -1,0 +1,112 @@
+//! Every way in which the program ends or is interrupted.
+
+use rustix::process::Signal;
+use skeys::testing::runtime::terminal::{Screen, install_panic_hook};
+
+use crate::support::{SKEYS, Terminal, closed_under_the_demo};
+
+/// Runs the demo below a shell that afterwards says how it ended and how the terminal is set.
+fn below_a_shell() -> Terminal {
+    let script = format!("'{SKEYS}' demo; echo \"status $?\"; stty -a");
+    let terminal = Terminal::run(&["bash", "-c", &script], 100, 30, &[]);
+    terminal.until("32 clusters");
+    terminal
+}
+
+fn ended_well(mut terminal: Terminal, status: &str) {
+    terminal.until(status);
+    terminal.until(" icanon");
+    terminal.until(" echo ");
+    terminal.end_restored();
+}
+
+#[test]
+fn quitting_gives_the_terminal_back() {
+    let mut terminal = below_a_shell();
+    terminal.send(b"q");
+    ended_well(terminal, "status 0");
+}
+
+#[test]
+fn tty_02_ctrl_c_ends_it() {
+    let mut terminal = below_a_shell();
+    terminal.send(b"\x03");
+    ended_well(terminal, "status 0");
+}
+
+#[test]
+fn tty_02_signals_end_it_with_the_terminal_restored() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let mut terminal = Terminal::demo(100, 30);
+        terminal.signal(signal);
+        assert_eq!(terminal.end_restored(), 0, "{signal:?}");
+    }
+}
+
+#[test]
+fn tty_02_a_terminal_that_is_closed_leaves_no_process() {
+    for hangup in [true, false] {
+        let home = tempfile::tempdir().unwrap();
+        let mut child = closed_under_the_demo(home.path(), hangup);
+        let start = std::time::Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(
+                start.elapsed().as_secs() < 60,
+                "it goes on without a terminal; hangup: {hangup}"
+            );
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        };
+        assert_ne!(status.code(), Some(101), "a dead terminal is no defect");
+    }
+}
+
+#[test]
+fn tty_03_ctrl_z_and_fg_with_a_resize_in_between() {
+    let script = format!(
+        "set -m; '{SKEYS}' demo; echo \"stopped $?\"; stty -a; read -r line; fg >/dev/null; \
+         echo \"ended $?\""
+    );
+    let mut terminal = Terminal::run(&["bash", "-c", &script], 100, 30, &[]);
+    terminal.until("32 clusters");
+    terminal.send(b"\x1a");
+    terminal.until("stopped 148");
+    terminal.until(" icanon");
+    terminal.wait_for("the main screen", |screen| !screen.alternate_screen());
+    terminal.resize(70, 20);
+    terminal.send(b"\n");
+    terminal.wait_for("the dashboard again, in the new size", |screen| {
+        screen.alternate_screen() && screen.rows(0, 70).nth(19).is_some_and(|r| r.contains("help"))
+    });
+    terminal.send(b"q");
+    terminal.until("ended 0");
+    terminal.end_restored();
+}
+
+/// What the child process of the next test does: it takes the terminal as the program does, then panics.
+#[test]
+fn child_that_panics() {
+    if std::env::var_os("SKEYS_CHILD_PANICS").is_none() {
+        return;
+    }
+    let home = std::env::var("HOME").unwrap();
+    install_panic_hook(Some(std::path::Path::new(&home).join("state")));
+    let _screen = Screen::take().unwrap();
+    panic!("a defect for the test");
+}
+
+#[test]
+fn tty_01_a_panic_restores_the_screen_then_says_so_and_where_the_report_is() {
+    let me = std::env::current_exe().unwrap();
+    let words = [me.to_str().unwrap(), "--exact", "ending::child_that_panics", "--nocapture"];
+    let mut terminal = Terminal::run(&words, 100, 30, &[("SKEYS_CHILD_PANICS", "1")]);
+    assert_eq!(terminal.end_restored(), 101);
+    terminal.until("skeys stopped on a defect of its own; the terminal is restored.");
+    let bytes = String::from_utf8_lossy(&terminal.bytes()).into_owned();
+    let (left, said) = (bytes.find("\u{1b}[?1049l").unwrap(), bytes.find("skeys stopped").unwrap());
+    assert!(left < said, "the sentence comes after the restore");
+    let report = std::fs::read_to_string(terminal.home.path().join("state/panic.txt")).unwrap();
+    assert!(report.contains("a defect for the test") && report.contains("ending.rs"), "{report}");
+}

@@ -1,0 +1,101 @@
+//! Files of the user: a wrong configuration, a crash at every step of a write, a home that cannot be written.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use skeys::testing::store::private_file::{Step, replace, unobserved};
+
+use crate::support::{SKEYS, Terminal, plain};
+
+#[test]
+fn file_15_a_wrong_configuration_is_named_with_file_line_and_column_and_nothing_starts() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("mine.toml");
+    fs::write(&file, "read_only = true\n[poll]\n  idel = \"30s\"\nidle = \"soon\"\n").unwrap();
+    let (status, out, err) = plain(home.path(), &["--config", "mine.toml", "demo"], &[]);
+    assert_eq!((status, out.as_str()), (2, ""));
+    assert!(err.contains("mine.toml:3:3: unknown key poll.idel; did you mean poll.idle?"), "{err}");
+    assert!(err.contains("mine.toml:4:8: poll.idle is \"soon\""), "{err}");
+    assert!(err.contains("skeys did not start"), "{err}");
+}
+
+#[test]
+fn config_path_init_and_check_work_together() {
+    let home = tempfile::tempdir().unwrap();
+    let (status, path, _) = plain(home.path(), &["config", "path"], &[]);
+    assert_eq!(status, 0);
+    let file = Path::new(path.trim());
+    assert!(file.starts_with(home.path()) && !file.exists());
+    let (status, ..) = plain(home.path(), &["config", "init"], &[]);
+    assert_eq!(status, 0);
+    assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_to_string(file).unwrap(), include_str!("../../config.example.toml"));
+    let environment = [("SKEYS_POLL_IDLE", "1m"), ("STACKIT_PROJECT_ID", "p-1")];
+    let (status, out, err) =
+        plain(home.path(), &["--region", "eu02", "config", "check"], &environment);
+    assert_eq!(status, 0, "{err}");
+    for line in
+        ["poll.idle = \"1m\"", "SKEYS_POLL_IDLE", "p-1", "STACKIT_PROJECT_ID", "eu02", "--region"]
+    {
+        assert!(out.contains(line), "{line}\n{out}");
+    }
+}
+
+#[test]
+fn file_14_a_home_that_cannot_be_written_does_not_keep_it_from_running() {
+    let home = tempfile::tempdir().unwrap();
+    let mut terminal =
+        Terminal::run_in(home, &[SKEYS, "demo"], 100, 30, &[("XDG_STATE_HOME", "/proc/nowhere")]);
+    terminal.until("32 clusters");
+    terminal.send(b"q");
+    assert_eq!(terminal.end_restored(), 0);
+}
+
+/// What the child of the next test does: it replaces a file and is killed at one step.
+#[test]
+fn child_that_is_killed() {
+    let Ok(step) = std::env::var("SKEYS_CHILD_KILLED") else { return };
+    let file = std::env::var("SKEYS_CHILD_FILE").unwrap();
+    let kill = |at: Step| {
+        if format!("{at:?}") == step {
+            let me = rustix::process::getpid();
+            rustix::process::kill_process(me, rustix::process::Signal::KILL).unwrap();
+        }
+        Ok(())
+    };
+    replace(Path::new(&file), b"the new one, whole", &kill).unwrap();
+}
+
+#[test]
+fn file_02_a_kill_at_any_step_leaves_the_old_or_the_new_file_whole_and_private() {
+    let me = std::env::current_exe().unwrap();
+    for step in Step::ALL {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("config");
+        fs::write(&file, "the old one, whole").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let status = std::process::Command::new(&me)
+            .args(["--exact", "files::child_that_is_killed"])
+            .env("SKEYS_CHILD_KILLED", format!("{step:?}"))
+            .env("SKEYS_CHILD_FILE", &file)
+            .output()
+            .unwrap()
+            .status;
+        assert_eq!(status.code(), None, "{step:?}: killed");
+        let content = fs::read_to_string(&file).unwrap();
+        assert!(
+            matches!(content.as_str(), "the old one, whole" | "the new one, whole"),
+            "{step:?}"
+        );
+        let expected_new = matches!(step, Step::SyncFolder);
+        assert_eq!(content.starts_with("the new"), expected_new, "{step:?}");
+        for entry in fs::read_dir(home.path()).unwrap().flatten() {
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{step:?}");
+        }
+        // The next run cleans up after the killed one.
+        replace(&file, b"the next one", &unobserved).unwrap();
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "{step:?}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "the next one");
+    }
+}

@@ -1,0 +1,18 @@
+//! The built binary in a pseudo-terminal: it leaves the terminal as it found it, whatever ends it.
+//!
+//! Waits have generous limits and end as soon as what is waited for is there.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests say what went wrong by panicking, and wait for another process in real time"
+)]
+
+mod support;
+
+mod ending;
+mod files;
+mod manners;

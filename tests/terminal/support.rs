@@ -1,0 +1,244 @@
+//! A program in a pseudo-terminal, and the screen that a person would see.
+
+use std::io::{Read as _, Write as _};
+use std::num::NonZeroU16;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+/// The binary under test.
+pub const SKEYS: &str = env!("CARGO_BIN_EXE_skeys");
+/// No wait is longer; none takes as long unless something is wrong.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// A terminal with a program in it.
+pub struct Terminal {
+    child: Box<dyn Child + Send + Sync>,
+    master: Box<dyn MasterPty + Send>,
+    writer: Box<dyn std::io::Write + Send>,
+    seen: Arc<Mutex<Seen>>,
+    pub home: tempfile::TempDir,
+}
+
+struct Seen {
+    parser: vt100::Parser,
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+impl Terminal {
+    /// Runs the demo.
+    pub fn demo(columns: u16, rows: u16) -> Self {
+        let terminal = Self::run(&[SKEYS, "demo"], columns, rows, &[]);
+        terminal.until("32 clusters");
+        terminal
+    }
+
+    /// Runs a program with a home of its own and a small, fixed environment.
+    pub fn run(words: &[&str], columns: u16, rows: u16, environment: &[(&str, &str)]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        Self::run_in(home, words, columns, rows, environment)
+    }
+
+    /// Runs a program with a home that is prepared already.
+    pub fn run_in(
+        home: tempfile::TempDir,
+        words: &[&str],
+        columns: u16,
+        rows: u16,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let mut command = CommandBuilder::new(words[0]);
+        command.args(&words[1..]);
+        command.env_clear();
+        command.cwd(home.path());
+        let defaults = [("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("PATH", "/usr/bin:/bin")];
+        for (name, value) in defaults.iter().chain(environment) {
+            command.env(name, value);
+        }
+        command.env("HOME", home.path());
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let seen = Arc::new(Mutex::new(Seen {
+            parser: vt100::Parser::new(cells(rows), cells(columns), 0),
+            bytes: Vec::new(),
+            ended: false,
+        }));
+        let shared = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 16_384];
+            loop {
+                let count = reader.read(&mut buffer).unwrap_or(0);
+                let mut seen = shared.lock().unwrap();
+                if count == 0 {
+                    seen.ended = true;
+                    return;
+                }
+                seen.parser.process(&buffer[..count]);
+                seen.bytes.extend_from_slice(&buffer[..count]);
+            }
+        });
+        let writer = pair.master.take_writer().unwrap();
+        Self { child, master: pair.master, writer, seen, home }
+    }
+
+    /// The screen as text.
+    pub fn screen(&self) -> String {
+        self.seen.lock().unwrap().parser.screen().contents()
+    }
+
+    /// Everything that was written to the terminal.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.seen.lock().unwrap().bytes.clone()
+    }
+
+    /// Waits until the screen shows a text.
+    #[track_caller]
+    pub fn until(&self, text: &str) {
+        self.wait_for(text, |screen| screen.contents().contains(text));
+    }
+
+    /// Waits until something holds of the screen.
+    #[track_caller]
+    pub fn wait_for(&self, what: &str, holds: impl Fn(&vt100::Screen) -> bool) {
+        let start = Instant::now();
+        while !holds(self.seen.lock().unwrap().parser.screen()) {
+            assert!(start.elapsed() < LIMIT, "waited in vain for: {what}\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Types bytes.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.writer.write_all(bytes).unwrap();
+        self.writer.flush().unwrap();
+    }
+
+    /// Gives the terminal another size.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        self.seen.lock().unwrap().parser.screen_mut().set_size(cells(rows), cells(columns));
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
+        self.master.resize(size).unwrap();
+    }
+
+    /// Sends a signal to the program.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let id = i32::try_from(self.child.process_id().unwrap()).unwrap();
+        let id = rustix::process::Pid::from_raw(id).unwrap();
+        rustix::process::kill_process(id, signal).unwrap();
+    }
+
+    /// Waits for the end of the program; exit status, or the number of a signal plus 128.
+    #[track_caller]
+    pub fn end(&mut self) -> u32 {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.exit_code();
+            }
+            assert!(start.elapsed() < LIMIT, "it does not end\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for the end, and checks that the terminal is as it was: main screen, cursor, echo, no modes left on.
+    #[track_caller]
+    pub fn end_restored(&mut self) -> u32 {
+        let status = self.end();
+        self.wait_for("the main screen", |screen| !screen.alternate_screen());
+        self.wait_for("the cursor", |screen| !screen.hide_cursor());
+        self.wait_for("no bracketed paste", |screen| !screen.bracketed_paste());
+        let seen = self.seen.lock().unwrap();
+        assert_eq!(seen.parser.screen().mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+        let count = |mode: &str| {
+            String::from_utf8_lossy(&seen.bytes).matches(&format!("\u{1b}[?{mode}")).count()
+        };
+        assert_eq!(
+            count("1049h"),
+            count("1049l"),
+            "the alternate screen is left as often as entered"
+        );
+        status
+    }
+}
+
+fn cells(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).unwrap()
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // A test that failed leaves no process behind.
+        drop(self.child.kill());
+    }
+}
+
+/// Runs the binary without a terminal: status, standard output, standard error.
+pub fn plain(
+    home: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> (i32, String, String) {
+    let output = std::process::Command::new(SKEYS)
+        .args(arguments)
+        .env_clear()
+        .env("HOME", home)
+        .env("TERM", "xterm-256color")
+        .envs(environment.iter().copied())
+        .current_dir(home)
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+/// Opens a terminal of our own, runs the demo in it until it has drawn, and closes the terminal as a person closes
+/// a window. Gives back the process; `hangup` says whether the program is told by a signal, too.
+pub fn closed_under_the_demo(home: &Path, hangup: bool) -> std::process::Child {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let size = rustix::termios::Winsize { ws_row: 30, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&master, size).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let slave = || {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        // The terminal must not become this test's own.
+        let flags = i32::try_from(rustix::fs::OFlags::NOCTTY.bits()).unwrap();
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).write(true).custom_flags(flags).open(name.to_str().unwrap()).unwrap()
+    };
+    let mut command = if hangup {
+        // A session of its own with this terminal: the kernel sends HUP when the terminal goes.
+        let mut command = std::process::Command::new("setsid");
+        command.args(["--ctty", SKEYS, "demo"]);
+        command
+    } else {
+        let mut command = std::process::Command::new(SKEYS);
+        command.arg("demo");
+        command
+    };
+    let child = command
+        .env_clear()
+        .envs([("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("PATH", "/usr/bin:/bin")])
+        .env("HOME", home)
+        .stdin(slave())
+        .stdout(slave())
+        .stderr(slave())
+        .spawn()
+        .unwrap();
+    let mut master = std::fs::File::from(master);
+    let mut parser = vt100::Parser::new(cells(30), cells(100), 0);
+    let mut buffer = [0; 16_384];
+    while !parser.screen().contents().contains("32 clusters") {
+        let count = master.read(&mut buffer).unwrap();
+        parser.process(&buffer[..count]);
+    }
+    child
+}
