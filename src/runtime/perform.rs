@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, Semaphore};
 
@@ -19,7 +20,7 @@ use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kept::Kept;
-use crate::domain::kubeconfig::{Destination, Fresh, Kind};
+use crate::domain::kubeconfig::{Destination, Fresh, Kind, NotSaved};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::record::Record;
 use crate::domain::rotation::Step;
@@ -140,7 +141,8 @@ impl Performer {
         let this = self.clone();
         tokio::spawn(async move {
             let performer = this.clone();
-            let message = guarded(async move { performer.carry_out(effect).await }).await;
+            let broken = broken(&effect);
+            let message = guarded(broken, async move { performer.carry_out(effect).await }).await;
             if is_write {
                 this.0.writes.fetch_sub(1, Ordering::SeqCst);
                 this.0.write_ended.notify_waiters();
@@ -234,7 +236,7 @@ impl Performer {
                             .save(&destination, &fresh, &options, fingerprint.as_deref())
                             .await
                     }
-                    Err(failure) => Err(crate::domain::kubeconfig::NotSaved::Failed(failure)),
+                    Err(failure) => Err(NotSaved::Failed(failure)),
                 };
                 Some(Message::Saved { request, result })
             }
@@ -339,13 +341,56 @@ impl Performer {
 }
 
 /// Awaits work in a task of its own, so that a defect in it becomes a message instead of silence.
-async fn guarded(work: impl Future<Output = Option<Message>> + Send + 'static) -> Option<Message> {
-    tokio::spawn(work).await.unwrap_or_else(|_panic| {
-        Some(Message::TaskFailed(
-            Failure::new(FailureKind::Bug, "a task of skeys broke; the rest goes on")
-                .hint("Press r to read again; the report is in the state folder"),
-        ))
-    })
+async fn guarded(
+    broken: Message,
+    work: impl Future<Output = Option<Message>> + Send + 'static,
+) -> Option<Message> {
+    tokio::spawn(work).await.unwrap_or(Some(broken))
+}
+
+/// What the machine is told when carrying an effect out breaks: whoever waits for an answer gets one.
+fn broken(effect: &Effect) -> Message {
+    let defect = Failure::new(FailureKind::Bug, "a task of skeys broke; the rest goes on")
+        .hint("Press r to read again; the report is in the state folder");
+    match effect {
+        Effect::List { sequence, scope } => {
+            Message::Listed { sequence: *sequence, scope: scope.clone(), result: Err(defect) }
+        }
+        Effect::Read { sequence, id } => {
+            Message::Read { sequence: *sequence, id: id.clone(), result: Err(defect) }
+        }
+        Effect::Rotate { request, shown, .. } => Message::Rotated {
+            request: *request,
+            id: shown.id.clone(),
+            outcome: RotateOutcome::Unknown(defect, SignedDuration::ZERO),
+        },
+        Effect::Act { request, id, action, .. } => Message::Acted {
+            request: *request,
+            id: id.clone(),
+            action: *action,
+            result: Err(defect),
+        },
+        Effect::Issue { request, .. } => Message::Issued { request: *request, result: Err(defect) },
+        Effect::Save { request, .. } => {
+            Message::Saved { request: *request, result: Err(NotSaved::Failed(defect)) }
+        }
+        Effect::Plan { sequence, .. } => {
+            Message::Planned { sequence: *sequence, result: Err(defect) }
+        }
+        Effect::CopySecret { what, .. } => {
+            Message::Copied { what: what.clone(), secret: true, result: Err(defect) }
+        }
+        Effect::CopyText { what, .. } => {
+            Message::Copied { what: what.clone(), secret: false, result: Err(defect) }
+        }
+        Effect::Identify
+        | Effect::NameProjects(_)
+        | Effect::FindStaticTokens(_)
+        | Effect::ClearClipboard
+        | Effect::Journal(_)
+        | Effect::Remember(_)
+        | Effect::Terminal(_) => Message::TaskFailed(defect),
+    }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
@@ -354,16 +399,41 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 #[cfg(test)]
 mod tests {
-    use crate::app::message::Message;
+    use crate::app::effect::Effect;
+    use crate::app::message::{Message, RequestId, RotateOutcome};
     use crate::domain::failure::FailureKind;
-    use crate::runtime::perform::guarded;
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::record::{Outcome, Record};
+    use crate::domain::rotation::{Phase, Step};
+    use crate::runtime::perform::{broken, guarded};
 
     #[tokio::test]
     async fn tty_01_a_panic_in_a_task_becomes_a_notice_and_the_rest_goes_on() {
-        let message = guarded(async { panic!("a defect for the test") }).await;
-        assert!(
-            matches!(message, Some(Message::TaskFailed(failure)) if failure.kind == FailureKind::Bug)
-        );
-        assert!(guarded(async { None }).await.is_none());
+        let message = guarded(broken(&Effect::Identify), async { panic!("a defect") }).await;
+        let Some(Message::TaskFailed(failure)) = message else { panic!("{message:?}") };
+        assert_eq!(failure.kind, FailureKind::Bug);
+        assert!(guarded(broken(&Effect::Identify), async { None }).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn tty_01_a_start_whose_task_breaks_is_of_unknown_outcome() {
+        let shown = Box::new(cluster("a", Phase::Completed));
+        let intent = Box::new(Record {
+            at: now(),
+            who: String::new(),
+            cluster: None,
+            step: String::new(),
+            request: None,
+            outcome: Outcome::Intended,
+            text: String::new(),
+            trace: None,
+        });
+        let effect = Effect::Rotate { request: RequestId(3), step: Step::Start, shown, intent };
+        let message = guarded(broken(&effect), async { panic!("a defect") }).await;
+        let Some(Message::Rotated { request, outcome, .. }) = message else {
+            panic!("{message:?}")
+        };
+        assert_eq!(request, RequestId(3));
+        assert!(matches!(outcome, RotateOutcome::Unknown(..)));
     }
 }
