@@ -18,6 +18,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use crate::simulator::ske_api::describe;
+
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 

@@ -22,6 +22,8 @@ pub struct Call {
     pub method: String,
     /// Path without query.
     pub path: String,
+    /// Names and values of the query.
+    pub query: Vec<(String, String)>,
     /// Status of the answer; `None` when the connection was cut instead.
     pub status: Option<u16>,
     /// Body of the request, if it is JSON.
