@@ -27,7 +27,9 @@ pub mod testing {
         pub use crate::clients::{auth, http, install_crypto, projects, ske};
     }
     pub mod domain {
-        pub use crate::domain::{action, cluster, failure, fixtures, lifetime, rotation, secret};
+        pub use crate::domain::{
+            action, cluster, failure, fixtures, kept, lifetime, rotation, secret,
+        };
     }
     pub mod runtime {
         pub use crate::runtime::{clipboard, perform, run, terminal};

@@ -9,7 +9,7 @@ use crate::app::settings::Settings;
 use crate::app::state::State;
 use crate::domain::access::best;
 use crate::domain::age::{narrow, since};
-use crate::domain::attention::{Attention, attention, is_overdue, next_step, stuck_reason};
+use crate::domain::attention::{Attention, attention, is_overdue, next_step, stuck};
 use crate::domain::cluster::{ClusterId, ClusterState, KubernetesVersion};
 use crate::domain::rotation::Phase;
 
@@ -231,7 +231,7 @@ pub fn glyph(entry: &Entry, state: &State) -> Cell {
     if entry.gone.is_some() {
         return Cell::new(pick("∅", "-"), Tone::Dim);
     }
-    if stuck_reason(cluster, state.now.wall).is_some() {
+    if stuck(cluster, state.now.wall).is_some() {
         return Cell::new(pick("✗", "x"), Tone::Bad);
     }
     if state.fleet.is_stale(&cluster.id) {
@@ -404,27 +404,39 @@ pub fn compare_names(left: &ClusterId, right: &ClusterId) -> Ordering {
     natural(left.name.as_str(), right.name.as_str()).then_with(|| left.cmp(right))
 }
 
+/// Bytes are compared as they are, runs of digits by their value; equal values in unlike writing by the text.
 fn natural(left: &str, right: &str) -> Ordering {
-    let (mut a, mut b) = (left, right);
+    let (mut a, mut b) = (left.as_bytes(), right.as_bytes());
     loop {
-        let (text_a, digits_a, rest_a) = chunk(a);
-        let (text_b, digits_b, rest_b) = chunk(b);
-        let number = |digits: &str| digits.parse::<u128>().unwrap_or(u128::MAX);
-        let order = text_a.cmp(text_b).then_with(|| number(digits_a).cmp(&number(digits_b)));
-        if order != Ordering::Equal || (rest_a.is_empty() && rest_b.is_empty()) {
-            return order.then_with(|| left.cmp(right));
+        let same = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+        let number_before =
+            a.iter().take(same).rev().take_while(|byte| byte.is_ascii_digit()).count();
+        (a, b) = (rest(a, same - number_before), rest(b, same - number_before));
+        let (digits_a, digits_b) = (digits(a), digits(b));
+        if digits_a.is_empty() || digits_b.is_empty() {
+            return a.cmp(b).then_with(|| left.cmp(right));
         }
-        (a, b) = (rest_a, rest_b);
+        let order = by_value(digits_a, digits_b);
+        if order != Ordering::Equal {
+            return order;
+        }
+        (a, b) = (rest(a, digits_a.len()), rest(b, digits_b.len()));
     }
 }
 
-/// Splits into leading text, the digits after it, and the rest.
-fn chunk(text: &str) -> (&str, &str, &str) {
-    let digits_at = text.find(|c: char| c.is_ascii_digit()).unwrap_or(text.len());
-    let (head, tail) = text.split_at(digits_at);
-    let end = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
-    let (digits, rest) = tail.split_at(end);
-    (head, digits, rest)
+fn rest(text: &[u8], from: usize) -> &[u8] {
+    text.get(from..).unwrap_or_default()
+}
+
+fn digits(text: &[u8]) -> &[u8] {
+    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    text.get(..count).unwrap_or_default()
+}
+
+fn by_value(a: &[u8], b: &[u8]) -> Ordering {
+    let zeros = |text: &[u8]| text.iter().take_while(|byte| **byte == b'0').count();
+    let (a, b) = (rest(a, zeros(a)), rest(b, zeros(b)));
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
 #[cfg(test)]
@@ -439,6 +451,17 @@ mod tests {
         assert_eq!(natural("web-2", "web-2"), Ordering::Equal);
         assert_eq!(natural("a", "b1"), Ordering::Less);
         assert_eq!(natural("batch-09", "batch-10"), Ordering::Less);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn names_have_one_order(a in "[a01-]{0,6}", b in "[a01-]{0,6}", c in "[a01-]{0,6}") {
+            proptest::prop_assert_eq!(natural(&a, &b), natural(&b, &a).reverse());
+            proptest::prop_assert_eq!(natural(&a, &b) == Ordering::Equal, a == b);
+            if natural(&a, &b) != Ordering::Greater && natural(&b, &c) != Ordering::Greater {
+                proptest::prop_assert_ne!(natural(&a, &c), Ordering::Greater);
+            }
+        }
     }
 
     #[test]

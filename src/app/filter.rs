@@ -5,7 +5,7 @@ use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use crate::domain::age::since;
-use crate::domain::attention::stuck_reason;
+use crate::domain::attention::stuck;
 use crate::domain::cluster::Cluster;
 
 /// A filter, read from what was typed.
@@ -126,7 +126,7 @@ impl Term {
             Self::State(text) => cluster.state.word().to_lowercase().starts_with(text),
             Self::Older(limit) => age().is_some_and(|age| age > *limit),
             Self::Younger(limit) => age().is_some_and(|age| age < *limit),
-            Self::Stuck => stuck_reason(cluster, now).is_some(),
+            Self::Stuck => stuck(cluster, now).is_some(),
             Self::Marked => subject.marked,
         }
     }

@@ -28,6 +28,8 @@ pub struct Entry {
     pub gone: Option<Timestamp>,
     /// When this program saw the present phase begin; `None` if it was there from the first reading.
     pub phase_seen: Option<Timestamp>,
+    /// Place among all names in their natural order. A cache: [`Fleet::arrange`] makes it.
+    pub name_rank: usize,
 }
 
 /// How listing one scope goes.
@@ -132,6 +134,8 @@ pub struct Fleet {
     pub shown: Vec<ClusterId>,
     /// Counts over all clusters. A cache, too.
     pub counts: Counts,
+    /// Whether data changed since the caches were made.
+    pub outdated: bool,
 }
 
 impl Fleet {
@@ -145,18 +149,33 @@ impl Fleet {
         self.entries.get(id).map(|entry| &entry.cluster)
     }
 
-    /// Makes `shown` and `counts` anew; needed after data, filter, order or marks changed.
+    /// Makes `shown`, `counts` and the order of names anew; needed after data changed.
     pub fn arrange(&mut self, look: &Look, now: Timestamp, settings: &Settings) {
+        self.outdated = false;
         self.counts = self.count(now, settings);
+        let mut by_name: Vec<&mut Entry> = self.entries.values_mut().collect();
+        by_name.sort_unstable_by(|a, b| columns::compare_names(&a.cluster.id, &b.cluster.id));
+        for (rank, entry) in by_name.into_iter().enumerate() {
+            entry.name_rank = rank;
+        }
+        self.select(look, now, settings);
+    }
+
+    /// Makes `shown` anew; needed after filter, order or marks changed.
+    pub fn select(&mut self, look: &Look, now: Timestamp, settings: &Settings) {
         let filter = Filter::parse(&look.filter);
+        // Neighbours mostly belong to one project.
+        let mut project: Option<(&ProjectId, &str)> = None;
         let subjects = self.entries.values().map(|entry| {
             let cluster = &entry.cluster;
-            let subject = Subject {
-                cluster,
-                project: self.project_name(cluster.id.project()),
-                marked: look.marks.contains(&cluster.id),
+            let id = cluster.id.project();
+            let name = match project {
+                Some((known, name)) if known == id => name,
+                _ => self.project_name(id),
             };
-            (entry, subject)
+            project = Some((id, name));
+            let marked = !look.marks.is_empty() && look.marks.contains(&cluster.id);
+            (entry, Subject { cluster, project: name, marked })
         });
         let mut rows: Vec<(u8, columns::SortValue<'_>, &Entry)> = filter
             .matching(subjects, now)
@@ -168,9 +187,7 @@ impl Fleet {
         rows.sort_unstable_by(|(rank, a, left), (other, b, right)| {
             let order = a.cmp(b);
             let order = if look.reversed { order.reverse() } else { order };
-            rank.cmp(other)
-                .then(order)
-                .then_with(|| columns::compare_names(&left.cluster.id, &right.cluster.id))
+            rank.cmp(other).then(order).then_with(|| left.name_rank.cmp(&right.name_rank))
         });
         self.shown = rows.into_iter().map(|(.., entry)| entry.cluster.id.clone()).collect();
     }

@@ -1,10 +1,12 @@
 //! What needs a person first, and the next step in words.
 
+use std::fmt;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::action::{Action, permits};
 use crate::domain::age::{long, since};
-use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::cluster::{Cluster, ClusterState, Problem};
 use crate::domain::rotation::{Phase, Step};
 
 /// A preparing cluster that is unhealthy for this long is called stuck: Gardener's default retry duration.
@@ -29,24 +31,44 @@ pub enum Attention {
     Settled,
 }
 
-/// Why a running step counts as stuck, from what the SKE API shows.
-pub fn stuck_reason(cluster: &Cluster, now: Timestamp) -> Option<String> {
+/// Why a running step counts as stuck, from what the SKE API shows; its text is a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stuck<'a> {
+    /// SKE reports an error that holds a roll up.
+    Reported(&'a Problem),
+    /// Preparing and unhealthy for longer than the platform retries.
+    GaveUp(SignedDuration),
+}
+
+impl fmt::Display for Stuck<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reported(problem) => write!(f, "{}: {}", problem.code, problem.message),
+            Self::GaveUp(running) => {
+                write!(f, "preparing for {} and unhealthy; reconcile it", long(*running))
+            }
+        }
+    }
+}
+
+/// Whether a running step is stuck, and why.
+pub fn stuck(cluster: &Cluster, now: Timestamp) -> Option<Stuck<'_>> {
     if !cluster.rotation.phase.is_running() {
         return None;
     }
     if let Some(problem) = cluster.problems.iter().find(|problem| problem.blocks_roll()) {
-        return Some(format!("{}: {}", problem.code, problem.message));
+        return Some(Stuck::Reported(problem));
     }
     let running = cluster.rotation.initiated.map(|at| since(at, now))?;
     (cluster.rotation.phase == Phase::Preparing
         && cluster.state == ClusterState::Unhealthy
         && running > GIVES_UP_AFTER)
-        .then(|| format!("preparing for {} and unhealthy; reconcile it", long(running)))
+        .then_some(Stuck::GaveUp(running))
 }
 
 /// The group a cluster belongs to.
 pub fn attention(cluster: &Cluster, now: Timestamp, overdue_after: SignedDuration) -> Attention {
-    if stuck_reason(cluster, now).is_some() {
+    if stuck(cluster, now).is_some() {
         return Attention::Stuck;
     }
     let reported = cluster.problems.iter().any(|problem| !problem.is_only_incomplete());
@@ -84,7 +106,7 @@ pub fn next_step(
     now: Timestamp,
     overdue_after: SignedDuration,
 ) -> Option<String> {
-    if stuck_reason(cluster, now).is_some() {
+    if stuck(cluster, now).is_some() {
         return Some("look at the blocker".to_owned());
     }
     match &cluster.rotation.phase {
@@ -114,7 +136,7 @@ pub fn next_step(
 mod tests {
     use jiff::SignedDuration;
 
-    use crate::domain::attention::{Attention, attention, next_step, stuck_reason};
+    use crate::domain::attention::{Attention, attention, next_step, stuck};
     use crate::domain::cluster::{ClusterState, Problem};
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::rotation::Phase;
@@ -128,7 +150,7 @@ mod tests {
         let mut running = cluster("a", Phase::Preparing);
         running.problems.push(blocker.clone());
         assert_eq!(attention(&running, now(), OVERDUE), Attention::Stuck);
-        assert!(stuck_reason(&running, now()).unwrap().contains("payments/api"));
+        assert!(stuck(&running, now()).unwrap().to_string().contains("payments/api"));
         let mut resting = cluster("a", Phase::Completed);
         resting.problems.push(blocker);
         assert_eq!(attention(&resting, now(), OVERDUE), Attention::Problem);

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use crate::app::effect::{Effect, OnTerminal};
 use crate::app::message::{Message, Now};
 use crate::app::state::State;
-use crate::app::update::{begin, next_wake, update};
+use crate::app::update::{begin, next_wake, settle, update};
 use crate::clock::Clock;
 use crate::domain::secret::Secret;
 use crate::runtime::perform::{Incoming, Performer};
@@ -109,6 +109,7 @@ where
                 return Ok(end);
             }
         }
+        settle(&mut state);
         drawn.draw(&mut state, surface)?;
         performer.settle(settled);
     }

@@ -195,7 +195,7 @@ pub fn paste(state: &mut State, text: &str) -> Vec<Effect> {
     }
     if state.dialog.is_none() && state.filtering.is_some() {
         state.look.filter.push_str(&part);
-        crate::app::update::arrange(state);
+        crate::app::update::select(state);
     }
     Vec::new()
 }

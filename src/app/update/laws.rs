@@ -13,7 +13,7 @@ use crate::app::keymap::Keymap;
 use crate::app::message::{Listing, Message, Now, RequestId, RotateOutcome};
 use crate::app::settings::Settings;
 use crate::app::state::State;
-use crate::app::update::{begin, next_wake, update};
+use crate::app::update::{begin, next_wake, settle, update};
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Region};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{self, now};
@@ -182,6 +182,7 @@ proptest! {
             confirmations += writes;
             prop_assert!(state.last_request >= RequestId(u64::try_from(confirmations).unwrap()));
             world.take(effects)?;
+            settle(&mut state);
             prop_assert!(state.fleet.entries.len() <= 4);
             prop_assert!(state.errors.len() <= 20 && state.activity.len() <= 500);
             prop_assert!(next_wake(&state).is_none_or(|wake| wake >= now.steady));

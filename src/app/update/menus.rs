@@ -13,7 +13,7 @@ use crate::app::dialog::{Dialog, Menu, MenuKind};
 use crate::app::effect::Effect;
 use crate::app::keymap::{BINDINGS, Command};
 use crate::app::state::State;
-use crate::app::update::{arrange, navigation, notices};
+use crate::app::update::{navigation, notices, select};
 use crate::domain::cluster::ClusterId;
 use crate::domain::rotation::Step;
 
@@ -176,7 +176,7 @@ fn choose(state: &mut State) -> Vec<Effect> {
                 state.look.sort = column.sort;
             }
             state.dialog = None;
-            arrange(state);
+            select(state);
             vec![notices::kept(state)]
         }
         MenuKind::Columns => {

@@ -55,6 +55,9 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
     if has_jumped(before, now) {
         effects.extend(polling::rearm(state));
     }
+    if matches!(message, Message::Key(_) | Message::Pasted(_) | Message::Mouse(_)) {
+        settle(state);
+    }
     effects.extend(match message {
         Message::Key(key) => press(state, key),
         Message::Pasted(text) => dialogs::paste(state, &text),
@@ -155,10 +158,30 @@ fn press(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     }
 }
 
-/// Makes the shown rows anew and keeps the cursor on its cluster.
+/// Data changed: what is derived from it is out of date until [`settle`].
 fn arrange(state: &mut State) {
+    state.fleet.outdated = true;
+}
+
+/// Makes counts and shown rows anew if data changed, and keeps the cursor on its cluster. Called before the state is
+/// read: by the loop before it draws, so that a hundred answers cost one sorting, and before a person's input counts.
+pub fn settle(state: &mut State) {
+    if !state.fleet.outdated {
+        return;
+    }
     let row = state.cursor_row();
     state.fleet.arrange(&state.look, state.now.wall, &state.settings);
+    keep_cursor(state, row);
+}
+
+/// The way of looking changed: makes the shown rows anew and keeps the cursor on its cluster.
+fn select(state: &mut State) {
+    let row = state.cursor_row();
+    state.fleet.select(&state.look, state.now.wall, &state.settings);
+    keep_cursor(state, row);
+}
+
+fn keep_cursor(state: &mut State, row: Option<usize>) {
     if !state.cursor_moved {
         // Until somebody has moved it, the cursor stays on top, whatever arrives.
         state.cursor = state.fleet.shown.first().cloned();

@@ -10,7 +10,7 @@ use crate::app::dialog::Dialog;
 use crate::app::effect::{Effect, OnTerminal};
 use crate::app::keymap::{BINDINGS, Command, Context};
 use crate::app::state::{Clickable, Screen, State, Tab};
-use crate::app::update::{arrange, dialogs, kubeconfig, menus, notices, polling, rotation};
+use crate::app::update::{dialogs, kubeconfig, menus, notices, polling, rotation, select};
 use crate::domain::action::Action;
 
 /// Filters behind the counts of the header, by number.
@@ -171,7 +171,7 @@ fn fleet(state: &mut State, command: Command) -> Vec<Effect> {
             if let Some(filter) = COUNT_FILTERS.get(at) {
                 let same = state.look.filter == *filter;
                 state.look.filter = if same { String::new() } else { (*filter).to_owned() };
-                arrange(state);
+                select(state);
             }
         }
         _ => {}
@@ -222,14 +222,14 @@ fn back(state: &mut State) {
                 && !state.look.filter.is_empty()
             {
                 state.look.filter.clear();
-                arrange(state);
+                select(state);
             }
         }
         Screen::Cluster { id, created, tab } => {
             if state.errors.pop_front().is_some() {
                 state.screen = Screen::Cluster { id, created, tab };
             } else {
-                arrange(state);
+                select(state);
             }
         }
         Screen::Activity(from) => state.screen = *from,
@@ -264,7 +264,7 @@ pub fn filter_key(state: &mut State, command: Option<Command>, key: KeyEvent) ->
             }
         }
     }
-    arrange(state);
+    select(state);
     Vec::new()
 }
 

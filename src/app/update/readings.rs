@@ -116,7 +116,10 @@ fn apply(
         }
     }
     effects.extend(rotation::seen(state, &cluster, sequence, skew));
-    state.fleet.entries.insert(id, Entry { cluster, seen: now, sequence, gone: None, phase_seen });
+    state
+        .fleet
+        .entries
+        .insert(id, Entry { cluster, seen: now, sequence, gone: None, phase_seen, name_rank: 0 });
     effects
 }
 

@@ -9,7 +9,7 @@ use crate::app::keymap::Command;
 use crate::app::state::{Pending, PendingStage, State};
 use crate::domain::action::Action;
 use crate::domain::age::{long, since};
-use crate::domain::attention::{next_step, stuck_reason};
+use crate::domain::attention::{Stuck, next_step, stuck};
 use crate::domain::cluster::Problem;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::plural;
@@ -54,9 +54,12 @@ pub fn next(entry: &Entry, state: &State) -> Next {
     if let Some(pending) = state.pending.get(&cluster.id) {
         return Next::new("sent", pending_sentence(state, pending), Tone::Busy);
     }
-    if let Some(reason) = stuck_reason(cluster, now) {
-        let blocker = cluster.problems.iter().find(|problem| problem.blocks_roll());
-        return Next::new("stuck", blocker.map_or(reason, problem_words), Tone::Bad);
+    if let Some(reason) = stuck(cluster, now) {
+        let text = match reason {
+            Stuck::Reported(problem) => problem_words(problem),
+            Stuck::GaveUp(_) => reason.to_string(),
+        };
+        return Next::new("stuck", text, Tone::Bad);
     }
     if let Some(problem) = cluster.problems.iter().find(|problem| !problem.is_only_incomplete()) {
         return Next::new("problem", problem_words(problem), Tone::Warn);

@@ -1,0 +1,282 @@
+//! What the product promises about speed, each beside the naive way in the same run.
+//!
+//! `cargo bench` measures; `cargo bench --bench speed -- --quick` only shows that everything runs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a bench measures real time, prints, and ends when something is wrong"
+)]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use jiff::SignedDuration;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::layout::Constraint;
+use ratatui::widgets::{Row, Table};
+use skeys::testing::app::fleet::Fleet;
+use skeys::testing::app::keymap::Keymap;
+use skeys::testing::app::message::{Listing, Message, Now, Sequence};
+use skeys::testing::app::settings::Settings;
+use skeys::testing::app::state::State;
+use skeys::testing::app::update::{begin, settle, update};
+use skeys::testing::clients::ske::decode;
+use skeys::testing::domain::cluster::{Cluster, ClusterId, ProjectId, Region, Scope};
+use skeys::testing::domain::fixtures;
+use skeys::testing::domain::kept::Kept;
+use skeys::testing::domain::rotation::Phase;
+use skeys::testing::simulator::describe;
+use skeys::testing::simulator::scene::Scene;
+use skeys::testing::simulator::world::World;
+use skeys::testing::ui::view;
+
+const SIZE: (u16, u16) = (140, 40);
+const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
+
+fn main() {
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    let bench = Bench { quick };
+    println!("{:<44} {:>12} {:>12} {:>8}", "", "skeys", "naive", "ratio");
+    for count in [100, 1_000, 10_000] {
+        frames(&bench, count);
+    }
+    keys(&bench);
+    decoding(&bench);
+    first_frame(&bench);
+}
+
+struct Bench {
+    quick: bool,
+}
+
+impl Bench {
+    /// Median time of one run.
+    fn time(&self, mut run: impl FnMut()) -> Duration {
+        run();
+        let budget = if self.quick { Duration::ZERO } else { Duration::from_millis(600) };
+        let start = Instant::now();
+        let mut times = Vec::new();
+        while times.is_empty() || (start.elapsed() < budget && times.len() < 20_000) {
+            let begin = Instant::now();
+            run();
+            times.push(begin.elapsed());
+        }
+        times.sort_unstable();
+        times.get(times.len() / 2).copied().unwrap_or_default()
+    }
+}
+
+fn line(name: &str, ours: Duration, naive: Option<Duration>) {
+    let text = |time: Duration| {
+        let micros = time.as_secs_f64() * 1e6;
+        if micros < 1_000.0 {
+            format!("{micros:.1} µs")
+        } else {
+            format!("{:.2} ms", micros / 1e3)
+        }
+    };
+    let (other, ratio) = naive.map_or_else(Default::default, |naive| {
+        (text(naive), format!("{:.0}x", naive.as_secs_f64() / ours.as_secs_f64().max(1e-9)))
+    });
+    println!("{name:<44} {:>12} {other:>12} {ratio:>8}", text(ours));
+}
+
+fn clusters(count: usize) -> Vec<Cluster> {
+    let phases =
+        [Phase::Completed, Phase::Completed, Phase::Prepared, Phase::Preparing, Phase::Never];
+    (0..count)
+        .map(|number| {
+            let phase = phases.get(number % phases.len()).cloned().unwrap_or(Phase::Never);
+            fixtures::cluster(&format!("web-{number}"), phase)
+        })
+        .collect()
+}
+
+/// A state that has listed this many clusters.
+fn machine(count: usize) -> State {
+    let mut settings = Settings::defaults();
+    settings.projects = vec![(ProjectId::new(PROJECT), Some("shop".to_owned()))];
+    settings.regions = vec![Region::new("eu01")];
+    let now = Now { wall: fixtures::now(), steady: Duration::ZERO };
+    let mut state = State::new(settings, Keymap::default(), Kept::default(), now, 7);
+    state.size = SIZE;
+    drop(begin(&mut state));
+    let scope = Scope { project: ProjectId::new(PROJECT), region: Region::new("eu01") };
+    let sequence = state.fleet.scopes.get(&scope).and_then(|s| s.in_flight).unwrap_or(Sequence(0));
+    let listing = Listing { clusters: clusters(count), skipped: 0, skew: SignedDuration::ZERO };
+    drop(update(&mut state, now, Message::Listed { sequence, scope, result: Ok(listing) }));
+    settle(&mut state);
+    assert_eq!(state.fleet.shown.len(), count);
+    state
+}
+
+fn draw(terminal: &mut Terminal<TestBackend>, state: &mut State) {
+    let mut metrics = None;
+    terminal.draw(|frame| metrics = Some(view(state, frame))).unwrap();
+    state.metrics = metrics.unwrap_or_default();
+}
+
+/// A table of all rows, as it is written without a thought of their number.
+fn draw_all_rows(terminal: &mut Terminal<TestBackend>, fleet: &Fleet) {
+    terminal
+        .draw(|frame| {
+            let rows = fleet.shown.iter().filter_map(|id| fleet.cluster(id)).map(|cluster| {
+                Row::new([
+                    cluster.id.name.to_string(),
+                    fleet.project_name(cluster.id.project()).to_owned(),
+                    cluster.id.region().to_string(),
+                    cluster.rotation.phase.word().to_owned(),
+                    cluster.state.word().to_owned(),
+                    cluster.version.as_str().to_owned(),
+                ])
+            });
+            let widths = [Constraint::Length(16); 6];
+            frame.render_widget(Table::new(rows, widths), frame.area());
+        })
+        .unwrap();
+}
+
+fn frames(bench: &Bench, count: usize) {
+    let mut state = machine(count);
+    let mut terminal = Terminal::new(TestBackend::new(SIZE.0, SIZE.1)).unwrap();
+    let ours = bench.time(|| draw(&mut terminal, &mut state));
+    let naive = bench.time(|| draw_all_rows(&mut terminal, &state.fleet));
+    line(&format!("frame, {count} clusters (naive: all rows)"), ours, Some(naive));
+}
+
+fn press(state: &mut State, code: KeyCode) {
+    let key = KeyEvent::new(code, KeyModifiers::NONE);
+    let now = state.now;
+    drop(black_box(update(state, now, Message::Key(key))));
+}
+
+fn keys(bench: &Bench) {
+    let mut state = machine(10_000);
+    let mut down = true;
+    let time = bench.time(|| {
+        press(&mut state, if down { KeyCode::Down } else { KeyCode::Up });
+        down = !down;
+    });
+    line("a key that moves, 10,000 clusters", time, None);
+    press(&mut state, KeyCode::Char('/'));
+    let mut typed = false;
+    let ours = bench.time(|| {
+        press(&mut state, if typed { KeyCode::Backspace } else { KeyCode::Char('9') });
+        typed = !typed;
+    });
+    // The naive way: each row's whole text put together in lower case, the list sorted by text.
+    let entries: Vec<Cluster> = state.fleet.entries.values().map(|e| e.cluster.clone()).collect();
+    let naive = bench.time(|| {
+        let mut found: Vec<(String, ClusterId)> = entries
+            .iter()
+            .map(|cluster| (format!("{cluster:?}").to_lowercase(), cluster.id.clone()))
+            .filter(|(text, _)| text.contains('9'))
+            .collect();
+        found.sort();
+        black_box(found.len());
+    });
+    line("a keystroke in the filter, with sorting, 10,000", ours, Some(naive));
+    press(&mut state, KeyCode::Esc);
+    let (look, now, settings) = (state.look.clone(), state.now.wall, state.settings.clone());
+    let time = bench.time(|| state.fleet.arrange(&look, now, &settings));
+    line("counting and sorting by attention, 10,000", time, None);
+}
+
+fn decoding(bench: &Bench) {
+    let now = fixtures::now();
+    let world = World::new(&Scene::fleet().unwrap(), 7, 1.0, now);
+    let (project, _) = world.projects.first().cloned().unwrap();
+    let items: Vec<serde_json::Value> = world
+        .list(&project, "eu01")
+        .cycle_to(1_000)
+        .map(|cluster| serde_json::to_value(describe(cluster, now, 1.0)).unwrap())
+        .enumerate()
+        .map(|(number, mut item)| {
+            if let Some(name) = item.get_mut("name") {
+                *name = format!("c-{number}").into();
+            }
+            item
+        })
+        .collect();
+    let body = serde_json::json!({ "items": items }).to_string();
+    let scope = Scope { project: ProjectId::new(&project), region: Region::new("eu01") };
+    let ours = bench.time(|| {
+        black_box(decode::list(&scope, body.as_bytes()).unwrap());
+    });
+    // The naive way: a tree of values first.
+    let naive = bench.time(|| {
+        let tree: serde_json::Value = serde_json::from_slice(body.as_bytes()).unwrap();
+        black_box(decode::list(&scope, tree.to_string().as_bytes()).unwrap());
+    });
+    let name = format!("decoding 1,000 clusters ({} KiB)", body.len() / 1024);
+    line(&name, ours, Some(naive));
+}
+
+trait CycleTo: Iterator + Sized {
+    /// Repeats the items until there are this many.
+    fn cycle_to(self, count: usize) -> impl Iterator<Item = Self::Item>
+    where
+        Self::Item: Clone,
+    {
+        let items: Vec<_> = self.collect();
+        items.into_iter().cycle().take(count)
+    }
+}
+
+impl<I: Iterator> CycleTo for I {}
+
+/// From the start of the process to the first frame in a terminal, and to the first clusters.
+fn first_frame(bench: &Bench) {
+    let mut first = Vec::new();
+    let mut listed = Vec::new();
+    for _ in 0..if bench.quick { 1 } else { 15 } {
+        let (frame, list) = start_once();
+        first.push(frame);
+        listed.push(list);
+    }
+    for (name, mut times) in [
+        ("start of `skeys demo` to its first frame", first),
+        ("… and to the first clusters", listed),
+    ] {
+        times.sort_unstable();
+        line(name, times.get(times.len() / 2).copied().unwrap_or_default(), None);
+    }
+}
+
+fn start_once() -> (Duration, Duration) {
+    use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+    use std::io::Read;
+    let size = PtySize { rows: 40, cols: 140, pixel_width: 0, pixel_height: 0 };
+    let pair = native_pty_system().openpty(size).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_skeys"));
+    command.arg("demo");
+    command.env("HOME", home.path());
+    command.env("TERM", "xterm-256color");
+    command.env("LANG", "C.UTF-8");
+    let start = Instant::now();
+    let mut child = pair.slave.spawn_command(command).unwrap();
+    drop(pair.slave);
+    let mut reader = pair.master.try_clone_reader().unwrap();
+    let mut seen = Vec::new();
+    let mut buffer = [0; 8_192];
+    let mut frame = None;
+    loop {
+        let count = reader.read(&mut buffer).unwrap();
+        seen.extend(buffer.iter().take(count));
+        let text = String::from_utf8_lossy(&seen);
+        if frame.is_none() && text.contains("skeys") {
+            frame = Some(start.elapsed());
+        }
+        if text.contains("PREPARED") && text.contains("payments") {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return (frame.unwrap_or_default(), start.elapsed());
+        }
+    }
+}
