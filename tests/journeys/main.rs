@@ -16,4 +16,5 @@ mod hostile;
 mod identity;
 mod kubeconfig;
 mod outage;
+mod pictures;
 mod rotation;

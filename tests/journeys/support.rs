@@ -14,7 +14,8 @@ use futures_util::Stream;
 use jiff::Timestamp;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use ratatui::buffer::Cell;
+use ratatui::buffer::{Buffer, Cell};
+use ratatui::layout::Rect;
 use skeys::testing::Clock;
 use skeys::testing::app::keymap::Keymap;
 use skeys::testing::app::message::Now;
@@ -55,7 +56,7 @@ pub struct Journey {
     size: Arc<Mutex<(u16, u16)>>,
     performer: Performer,
     keyboard: Keyboard,
-    screen: watch::Receiver<String>,
+    screen: watch::Receiver<Buffer>,
     incoming: mpsc::UnboundedSender<Incoming>,
     task: Option<JoinHandle<io::Result<Vec<Secret>>>>,
 }
@@ -186,7 +187,7 @@ impl Journey {
         let mut state = State::new(settings, Keymap::default(), kept, now, 7);
         state.errors.extend(note.map(|note| Failure::new(FailureKind::File, note)));
 
-        let (publish, screen) = watch::channel(String::new());
+        let (publish, screen) = watch::channel(Buffer::empty(Rect::default()));
         let sent = Arc::new(Mutex::new(Vec::new()));
         let waits = Arc::new(Mutex::new(Some(Duration::ZERO)));
         let size = Arc::new(Mutex::new(setting.size));
@@ -323,6 +324,17 @@ impl Journey {
 
     /// The screen as text.
     pub fn screen(&self) -> String {
+        let buffer = self.screen.borrow();
+        let width = usize::from(buffer.area.width);
+        buffer
+            .content
+            .chunks(width.max(1))
+            .map(|row| row.iter().map(Cell::symbol).collect::<String>() + "\n")
+            .collect()
+    }
+
+    /// The screen with its colours.
+    pub fn buffer(&self) -> Buffer {
         self.screen.borrow().clone()
     }
 
@@ -461,7 +473,7 @@ impl Journey {
 
 struct TestSurface {
     terminal: Terminal<TestBackend>,
-    publish: watch::Sender<String>,
+    publish: watch::Sender<Buffer>,
     sent: Arc<Mutex<Vec<String>>>,
     waits: Arc<Mutex<Option<Duration>>>,
     size: Arc<Mutex<(u16, u16)>>,
@@ -481,14 +493,7 @@ impl Surface for TestSurface {
     }
 
     fn end_frame(&mut self) -> io::Result<()> {
-        let buffer = self.terminal.backend().buffer();
-        let width = usize::from(buffer.area.width);
-        let text: String = buffer
-            .content
-            .chunks(width.max(1))
-            .map(|row| row.iter().map(Cell::symbol).collect::<String>() + "\n")
-            .collect();
-        self.publish.send_replace(text);
+        self.publish.send_replace(self.terminal.backend().buffer().clone());
         Ok(())
     }
 

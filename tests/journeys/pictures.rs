@@ -1,0 +1,225 @@
+//! The pictures of the README: the real program on the demo's world, as SVG.
+//!
+//! `SKEYS_DRAW_PICTURES=1 cargo test --test journeys pictures` draws them anew into `assets/pictures`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use ratatui::buffer::{Buffer, Cell};
+use ratatui::style::{Color, Modifier};
+use skeys::testing::app::settings::ThemeChoice;
+
+use crate::support::{Journey, Setting};
+
+const CELL: (f64, f64) = (8.4, 17.0);
+const FONT: f64 = 14.0;
+
+/// Colours behind and of text that has none of its own.
+struct Paper {
+    name: &'static str,
+    theme: ThemeChoice,
+    back: &'static str,
+    ink: &'static str,
+}
+
+const DARK: Paper = Paper { name: "", theme: ThemeChoice::Dark, back: "#12161e", ink: "#d7dce6" };
+const LIGHT: Paper =
+    Paper { name: "-light", theme: ThemeChoice::Light, back: "#fbfbf8", ink: "#1f2430" };
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pictures_show_the_program_as_it_is() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/pictures");
+    let redraw = std::env::var_os("SKEYS_DRAW_PICTURES").is_some();
+    let mut old = Vec::new();
+    for (name, svg) in draw_all().await {
+        let file = folder.join(format!("{name}.svg"));
+        if redraw {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&file, svg).unwrap();
+        } else if std::fs::read_to_string(&file).ok().as_deref() != Some(&svg) {
+            old.push(name);
+        }
+    }
+    assert!(
+        old.is_empty(),
+        "these pictures are old: {old:?}\ndraw them anew: SKEYS_DRAW_PICTURES=1 cargo test --test journeys pictures"
+    );
+}
+
+async fn draw_all() -> Vec<(String, String)> {
+    let mut drawn = Vec::new();
+    for paper in [DARK, LIGHT] {
+        let mut setting = Setting {
+            scene: include_str!("../../assets/scenes/fleet.toml").to_owned(),
+            size: (132, 36),
+            regions: vec!["eu01", "eu02"],
+            ..Setting::default()
+        };
+        setting.settings.theme = paper.theme;
+        setting.settings.protected = vec!["*-prod".to_owned()];
+        let mut journey = Journey::with(setting).await;
+        let mut take = |name: &str, journey: &Journey| {
+            // The polls of several places come in any order; the age of the last one is not the point.
+            let mut picture = svg(&journey.buffer(), &paper);
+            for seconds in 0..9 {
+                picture = picture.replace(&format!(">checked {seconds}s ago<"), ">checked 1s ago<");
+                picture = picture.replace(&format!(">live {seconds}s<"), ">live 1s<");
+            }
+            drawn.push((format!("{name}{}", paper.name), picture));
+        };
+        journey.wait(2).await;
+        take("fleet", &journey);
+        journey.resize(100, 30);
+        journey.press("<ctrl-l>").await;
+        journey.press("/shop-prod<enter><enter>").await;
+        take("rotation", &journey);
+        journey.press("R").await;
+        journey.press("shop-pr").await;
+        take("complete", &journey);
+        journey.press("<esc><esc>").await;
+        journey.press("/<ctrl-u>shop-stage<enter>R").await;
+        take("start", &journey);
+        journey.press("<esc>K").await;
+        take("kubeconfig", &journey);
+    }
+    drawn
+}
+
+fn svg(buffer: &Buffer, paper: &Paper) -> String {
+    let (columns, rows) = (buffer.area.width, buffer.area.height);
+    let (width, height) = (at(columns, CELL.0) + 24.0, at(rows, CELL.1) + 24.0);
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\">\n\
+         <style>text{{font:{FONT}px ui-monospace,'JetBrains Mono','DejaVu Sans Mono',Menlo,Consolas,monospace;white-space:pre}}</style>\n\
+         <rect width=\"{width}\" height=\"{height}\" rx=\"8\" fill=\"{}\"/>\n<g transform=\"translate(12 12)\">\n",
+        paper.back
+    );
+    for row in 0..rows {
+        let cells: Vec<&Cell> = (0..columns).map(|column| &buffer[(column, row)]).collect();
+        let mut column = 0;
+        while column < cells.len() {
+            let first = cells[column];
+            let run = cells[column..]
+                .iter()
+                .take_while(|cell| look(cell, paper) == look(first, paper) && alike(first, cell))
+                .count()
+                .max(1);
+            let text: String =
+                cells[column..column + run].iter().map(|cell| cell.symbol()).collect();
+            paint(&mut out, (u16::try_from(column).unwrap(), row), run, &text, &look(first, paper));
+            column += run;
+        }
+    }
+    out.push_str("</g>\n</svg>\n");
+    out
+}
+
+fn at(cells: u16, size: f64) -> f64 {
+    (f64::from(cells) * size * 10.0).round() / 10.0
+}
+
+/// Letters stand together; every other sign keeps its own place, whatever font draws it.
+fn alike(first: &Cell, next: &Cell) -> bool {
+    let plain = |cell: &Cell| cell.symbol().is_ascii();
+    plain(first) && plain(next)
+        || first.symbol() == next.symbol() && line_of(first.symbol()).is_some()
+}
+
+#[derive(PartialEq)]
+struct Look {
+    ink: String,
+    back: Option<String>,
+    bold: bool,
+    underlined: bool,
+}
+
+fn look(cell: &Cell, paper: &Paper) -> Look {
+    let css = |color: Color| match color {
+        Color::Rgb(r, g, b) => Some(format!("#{r:02x}{g:02x}{b:02x}")),
+        Color::Reset => None,
+        other => panic!("{other} is not in the themes of the pictures"),
+    };
+    let mut ink = css(cell.fg).unwrap_or_else(|| paper.ink.to_owned());
+    let mut back = css(cell.bg);
+    if cell.modifier.contains(Modifier::REVERSED) {
+        let ground = back.unwrap_or_else(|| paper.back.to_owned());
+        back = Some(std::mem::replace(&mut ink, ground));
+    }
+    Look {
+        ink,
+        back,
+        bold: cell.modifier.contains(Modifier::BOLD),
+        underlined: cell.modifier.contains(Modifier::UNDERLINED),
+    }
+}
+
+fn paint(out: &mut String, (column, row): (u16, u16), run: usize, text: &str, look: &Look) {
+    let wide = u16::try_from(run).unwrap();
+    let (x, y) = (at(column, CELL.0), at(row, CELL.1));
+    if let Some(back) = &look.back {
+        let w = at(wide, CELL.0);
+        writeln!(
+            out,
+            "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{}\" fill=\"{back}\"/>",
+            CELL.1
+        )
+        .unwrap();
+    }
+    if text.trim().is_empty() {
+        return;
+    }
+    let first: String = text.chars().take(1).collect();
+    if let Some(path) = line_of(&first) {
+        let thick = if "━┃┏┓┗┛".contains(&first) { 2.4 } else { 1.1 };
+        for cell in 0..wide {
+            let left = at(column + cell, CELL.0);
+            writeln!(
+                out,
+                "<path transform=\"translate({left} {y})\" d=\"{path}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{thick}\"/>",
+                look.ink
+            )
+            .unwrap();
+        }
+        return;
+    }
+    let bold = if look.bold { " font-weight=\"700\"" } else { "" };
+    let under = if look.underlined { " text-decoration=\"underline\"" } else { "" };
+    // Viewers fold blanks, so that words with more than one between them are placed apart.
+    let mut from = 0;
+    for part in text.split("  ") {
+        let letters = part.trim();
+        let blanks = part.chars().count() - part.trim_start().chars().count();
+        let x = at(column + u16::try_from(from + blanks).unwrap(), CELL.0);
+        from += part.chars().count() + 2;
+        if letters.is_empty() {
+            continue;
+        }
+        let length = at(u16::try_from(letters.chars().count()).unwrap(), CELL.0);
+        let escaped = letters.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        writeln!(
+            out,
+            "<text x=\"{x}\" y=\"{}\" textLength=\"{length}\" lengthAdjust=\"spacingAndGlyphs\" fill=\"{}\"{bold}{under}>{escaped}</text>",
+            at(row, CELL.1) + 13.0,
+            look.ink
+        )
+        .unwrap();
+    }
+}
+
+/// Box-drawing signs as paths, so that they join in every font.
+fn line_of(sign: &str) -> Option<&'static str> {
+    Some(match sign {
+        "─" | "━" => "M0 8.5H8.4",
+        "┄" => "M1 8.5H3.2M5.2 8.5H7.4",
+        "│" | "┃" => "M4.2 0V17",
+        "╭" => "M8.4 8.5Q4.2 8.5 4.2 12.7V17",
+        "╮" => "M0 8.5Q4.2 8.5 4.2 12.7V17",
+        "╰" => "M4.2 0V4.3Q4.2 8.5 8.4 8.5",
+        "╯" => "M4.2 0V4.3Q4.2 8.5 0 8.5",
+        "┏" => "M8.4 8.5H4.2V17",
+        "┓" => "M0 8.5H4.2V17",
+        "┗" => "M4.2 0V8.5H8.4",
+        "┛" => "M4.2 0V8.5H0",
+        _ => return None,
+    })
+}
