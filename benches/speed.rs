@@ -11,6 +11,7 @@
 )]
 
 use std::hint::black_box;
+use std::io::{BufRead as _, Read as _};
 use std::time::{Duration, Instant};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -48,6 +49,7 @@ fn main() {
     keys(&bench);
     decoding(&bench);
     first_frame(&bench);
+    resting(&bench);
 }
 
 struct Bench {
@@ -248,35 +250,119 @@ fn first_frame(bench: &Bench) {
     }
 }
 
-fn start_once() -> (Duration, Duration) {
-    use portable_pty::{CommandBuilder, PtySize, native_pty_system};
-    use std::io::Read;
-    let size = PtySize { rows: 40, cols: 140, pixel_width: 0, pixel_height: 0 };
-    let pair = native_pty_system().openpty(size).unwrap();
-    let home = tempfile::tempdir().unwrap();
-    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_skeys"));
-    command.arg("demo");
-    command.env("HOME", home.path());
-    command.env("TERM", "xterm-256color");
-    command.env("LANG", "C.UTF-8");
-    let start = Instant::now();
-    let mut child = pair.slave.spawn_command(command).unwrap();
-    drop(pair.slave);
-    let mut reader = pair.master.try_clone_reader().unwrap();
-    let mut seen = Vec::new();
-    let mut buffer = [0; 8_192];
-    let mut frame = None;
-    loop {
-        let count = reader.read(&mut buffer).unwrap();
-        seen.extend(buffer.iter().take(count));
-        let text = String::from_utf8_lossy(&seen);
-        if frame.is_none() && text.contains("skeys") {
-            frame = Some(start.elapsed());
+/// The binary in a terminal of its own, which nobody reads but this bench.
+struct InTerminal {
+    child: Box<dyn portable_pty::Child + Send + Sync>,
+    reader: Box<dyn std::io::Read + Send>,
+    parser: vt100::Parser,
+    _master: Box<dyn portable_pty::MasterPty + Send>,
+    _home: tempfile::TempDir,
+}
+
+impl InTerminal {
+    fn start(arguments: &[&str], environment: &[(String, String)]) -> Self {
+        use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+        let size = PtySize { rows: 40, cols: 140, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_skeys"));
+        command.args(arguments);
+        command.env("HOME", home.path());
+        command.env("TERM", "xterm-256color");
+        command.env("LANG", "C.UTF-8");
+        for (name, value) in environment {
+            command.env(name, value);
         }
-        if text.contains("PREPARED") && text.contains("payments") {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            return (frame.unwrap_or_default(), start.elapsed());
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let reader = pair.master.try_clone_reader().unwrap();
+        let cells = |count| std::num::NonZeroU16::new(count).unwrap();
+        let parser = vt100::Parser::new(cells(40), cells(140), 0);
+        Self { child, reader, parser, _master: pair.master, _home: home }
+    }
+
+    /// Reads until the screen shows a text.
+    fn until(&mut self, text: &str) {
+        let mut buffer = [0; 8_192];
+        while !self.parser.screen().contents().contains(text) {
+            let count = self.reader.read(&mut buffer).unwrap();
+            assert!(count > 0, "it ended:\n{}", self.parser.screen().contents());
+            let bytes: Vec<u8> = buffer.iter().take(count).copied().collect();
+            self.parser.process(&bytes);
         }
     }
+}
+
+impl Drop for InTerminal {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn start_once() -> (Duration, Duration) {
+    let start = Instant::now();
+    let mut terminal = InTerminal::start(&["demo"], &[]);
+    terminal.until("skeys");
+    let frame = start.elapsed();
+    terminal.until("32 clusters");
+    (frame, start.elapsed())
+}
+
+/// Memory and processor time of a dashboard that watches 1,000 clusters in which nothing happens.
+fn resting(bench: &Bench) {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = folder.path().join("scene.toml");
+    let text = "regions = [\"eu01\"]\n[[projects]]\nid = \"p\"\nname = \"p\"\n[[projects.clusters]]\n\
+                name = \"c\"\nrepeat = 1000\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n";
+    std::fs::write(&scene, text).unwrap();
+    let mut server = std::process::Command::new(env!("CARGO_BIN_EXE_skeys"))
+        .args(["simulate", "--scene"])
+        .arg(&scene)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let exports: Vec<(String, String)> = std::io::BufReader::new(server.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok)
+        .take(7)
+        .filter_map(|line| {
+            let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
+            Some((name.to_owned(), value.to_owned()))
+        })
+        .collect();
+    let mut terminal = InTerminal::start(&[], &exports);
+    terminal.until("1000 clusters");
+    let seconds = if bench.quick { 1 } else { 30 };
+    std::thread::sleep(Duration::from_secs(2));
+    let before = processor_time(&terminal);
+    std::thread::sleep(Duration::from_secs(seconds));
+    let used = processor_time(&terminal).zip(before).map(|(after, before)| after - before);
+    if let (Some(memory), Some(used)) = (resident_mebibytes(&terminal), used) {
+        println!("resident memory, 1,000 clusters, one window     {memory:>9.1} MiB");
+        println!(
+            "processor, resting for {seconds} s with one poll       {:>9.2} %",
+            100.0 * used / seconds as f64
+        );
+    }
+    drop(server.kill());
+    drop(server.wait());
+}
+
+fn proc_file(terminal: &InTerminal, name: &str) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{}/{name}", terminal.child.process_id()?)).ok()
+}
+
+fn resident_mebibytes(terminal: &InTerminal) -> Option<f64> {
+    let status = proc_file(terminal, "status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
+}
+
+/// Seconds of user and system time, from clock ticks of a hundredth.
+fn processor_time(terminal: &InTerminal) -> Option<f64> {
+    let stat = proc_file(terminal, "stat")?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
+    Some((ticks(11)? + ticks(12)?) / 100.0)
 }

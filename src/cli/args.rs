@@ -23,6 +23,7 @@ pub struct Arguments {
 
 /// Options that go over environment and file. No option takes a token: arguments are visible to others.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Flags {
     /// Project id to list; repeat it for several
     #[arg(long, global = true, value_name = "ID")]

@@ -134,10 +134,12 @@ struct Look {
 }
 
 fn look(cell: &Cell, paper: &Paper) -> Look {
-    let css = |color: Color| match color {
-        Color::Rgb(r, g, b) => Some(format!("#{r:02x}{g:02x}{b:02x}")),
-        Color::Reset => None,
-        other => panic!("{other} is not in the themes of the pictures"),
+    let css = |color: Color| {
+        if let Color::Rgb(r, g, b) = color {
+            return Some(format!("#{r:02x}{g:02x}{b:02x}"));
+        }
+        assert_eq!(color, Color::Reset, "the themes of the pictures have fine colours only");
+        None
     };
     let mut ink = css(cell.fg).unwrap_or_else(|| paper.ink.to_owned());
     let mut back = css(cell.bg);
