@@ -37,8 +37,8 @@ pub struct Settings {
     pub clipboard_clear: Duration,
     /// Colours to begin with.
     pub theme: ThemeChoice,
-    /// Whether the terminal shows fine colours (24 bits), not sixteen alone.
-    pub fine_colors: bool,
+    /// How many colours the terminal shows.
+    pub depth: ColorDepth,
     /// The terminal's background, as far as it is known at the start.
     pub background: Option<Background>,
     /// Whether only ASCII is drawn.
@@ -81,7 +81,7 @@ impl Settings {
             make_current: false,
             clipboard_clear: Duration::from_secs(45),
             theme: ThemeChoice::Auto,
-            fine_colors: false,
+            depth: ColorDepth::Sixteen,
             background: None,
             ascii: false,
             utc: false,
@@ -111,6 +111,17 @@ pub enum Place {
 impl Place {
     /// All, in the order of the form.
     pub const ALL: [Self; 4] = [Self::Merge, Self::File, Self::Clipboard, Self::Stdout];
+}
+
+/// How many colours a terminal shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColorDepth {
+    /// The sixteen that the user chose.
+    Sixteen,
+    /// The 256 of xterm.
+    Indexed,
+    /// 24 bits.
+    Full,
 }
 
 /// Whether the terminal's background is dark or light.

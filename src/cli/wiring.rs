@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::app::keymap::Keymap;
 use crate::app::message::Now;
-use crate::app::settings::{Background, Place, Settings, ThemeChoice};
+use crate::app::settings::{Background, ColorDepth, Place, Settings, ThemeChoice};
 use crate::app::state::State;
 use crate::cli::args::World;
 use crate::cli::commands::simulate::scene;
@@ -151,7 +151,7 @@ async fn open(
         notes.extend(torn);
     }
     state.errors.extend(notes.into_iter().map(|note| Failure::new(FailureKind::File, note)));
-    let ask = state.theme == ThemeChoice::Auto && state.settings.fine_colors;
+    let ask = state.theme == ThemeChoice::Auto;
     signals::watch(sender.clone()).context("watching for signals")?;
     install_panic_hook(state_folder);
     let mut screen = Screen::take().context("taking the terminal")?;
@@ -231,8 +231,7 @@ fn settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Se
         make_current: config.switch("kubeconfig.make_current"),
         clipboard_clear: config.duration("kubeconfig.clipboard_clear"),
         theme,
-        fine_colors: environment("COLORTERM")
-            .is_some_and(|value| matches!(value.as_str(), "truecolor" | "24bit")),
+        depth: depth(environment),
         background: background(environment("COLORFGBG").as_deref()),
         ascii: match config.text("display.ascii") {
             "always" => true,
@@ -245,6 +244,27 @@ fn settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Se
         columns: config.list("display.columns").to_vec(),
         sort: config.text("display.sort").to_owned(),
         ..Settings::defaults()
+    }
+}
+
+/// How many colours the terminal shows, as far as its variables tell. Inside tmux and screen those of the terminal
+/// around them mean nothing.
+fn depth(environment: &dyn Fn(&str) -> Option<String>) -> ColorDepth {
+    let term = environment("TERM").unwrap_or_default();
+    let nested = environment("TMUX").is_some() || environment("STY").is_some();
+    let told = environment("COLORTERM").unwrap_or_default();
+    // xterm shows 24 bits since its version 331 and sets TERM to plain "xterm" all the same.
+    let xterm = environment("XTERM_VERSION")
+        .and_then(|text| text.strip_prefix("XTerm(")?.strip_suffix(')')?.parse::<u32>().ok());
+    if matches!(told.as_str(), "truecolor" | "24bit")
+        || term.ends_with("-direct")
+        || !nested && xterm.is_some_and(|version| version >= 331)
+    {
+        ColorDepth::Full
+    } else if term.contains("256color") {
+        ColorDepth::Indexed
+    } else {
+        ColorDepth::Sixteen
     }
 }
 

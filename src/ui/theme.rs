@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType};
 
 use crate::app::columns::Tone;
-use crate::app::settings::{Background, ThemeChoice};
+use crate::app::settings::{Background, ColorDepth, ThemeChoice};
 use crate::app::state::State;
 
 /// What a part of the screen is, beside the meaning of its text.
@@ -38,6 +38,8 @@ pub struct Theme {
     pub choice: ThemeChoice,
     /// Whether only ASCII is drawn.
     pub ascii: bool,
+    /// Whether fine colours are replaced by the nearest of xterm's 256.
+    pub indexed: bool,
 }
 
 /// The colours of a theme; `None` is the user's own foreground.
@@ -51,24 +53,22 @@ struct Palette {
     warn: Option<Color>,
 }
 
-/// A fine colour.
-const fn fine(hex: u32) -> Color {
-    Color::from_u32(hex)
-}
-
 impl Theme {
     /// The theme of a state.
     pub fn of(state: &State) -> Self {
+        let depth = state.settings.depth;
         let choice = match (state.theme, state.background) {
-            (ThemeChoice::Auto, Some(Background::Dark)) if state.settings.fine_colors => {
-                ThemeChoice::Dark
-            }
-            (ThemeChoice::Auto, Some(Background::Light)) if state.settings.fine_colors => {
-                ThemeChoice::Light
-            }
-            (choice, _) => choice,
+            (chosen, _) if depth == ColorDepth::Sixteen => chosen,
+            (ThemeChoice::Auto, Some(Background::Dark)) => ThemeChoice::Dark,
+            (ThemeChoice::Auto, Some(Background::Light)) => ThemeChoice::Light,
+            (chosen, _) => chosen,
         };
-        Self { choice, ascii: state.settings.ascii }
+        Self { choice, ascii: state.settings.ascii, indexed: depth == ColorDepth::Indexed }
+    }
+
+    /// A colour in 24 bits, or the one of xterm's 256 that is nearest to it.
+    fn fine(self, hex: u32, nearest: u8) -> Color {
+        if self.indexed { Color::Indexed(nearest) } else { Color::from_u32(hex) }
     }
 
     fn palette(self) -> Palette {
@@ -81,25 +81,26 @@ impl Theme {
                 attention: Some(Color::Magenta),
                 bad: Some(Color::Red),
                 good: Some(Color::Green),
-                warn: Some(Color::Yellow),
+                // Yellow is not to be read on white, and the background may be that.
+                warn: Some(Color::LightRed),
             },
             ThemeChoice::Dark => Palette {
-                accent: Some(fine(0x0082_aaff)),
-                dim: Some(fine(0x0084_8ca8)),
-                busy: Some(fine(0x007f_dbe6)),
-                attention: Some(fine(0x00ff_cb6b)),
-                bad: Some(fine(0x00ff_6e7a)),
-                good: Some(fine(0x008f_c98a)),
-                warn: Some(fine(0x00f5_9e5c)),
+                accent: Some(self.fine(0x0082_aaff, 111)),
+                dim: Some(self.fine(0x0084_8ca8, 103)),
+                busy: Some(self.fine(0x007f_dbe6, 116)),
+                attention: Some(self.fine(0x00ff_cb6b, 221)),
+                bad: Some(self.fine(0x00ff_6e7a, 204)),
+                good: Some(self.fine(0x008f_c98a, 114)),
+                warn: Some(self.fine(0x00f5_9e5c, 215)),
             },
             ThemeChoice::Light => Palette {
-                accent: Some(fine(0x0024_50b5)),
-                dim: Some(fine(0x0068_6e7d)),
-                busy: Some(fine(0x0000_6478)),
-                attention: Some(fine(0x0083_5200)),
-                bad: Some(fine(0x00b3_1d28)),
-                good: Some(fine(0x0036_6b25)),
-                warn: Some(fine(0x00a0_4200)),
+                accent: Some(self.fine(0x0024_50b5, 25)),
+                dim: Some(self.fine(0x0068_6e7d, 242)),
+                busy: Some(self.fine(0x0000_6478, 24)),
+                attention: Some(self.fine(0x0083_5200, 94)),
+                bad: Some(self.fine(0x00b3_1d28, 124)),
+                good: Some(self.fine(0x0036_6b25, 28)),
+                warn: Some(self.fine(0x00a0_4200, 130)),
             },
             ThemeChoice::HighContrast => Palette {
                 accent: None,
@@ -341,7 +342,7 @@ mod tests {
     ];
 
     fn theme(choice: ThemeChoice) -> Theme {
-        Theme { choice, ascii: false }
+        Theme { choice, ascii: false, indexed: false }
     }
 
     #[test]
