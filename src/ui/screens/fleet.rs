@@ -145,17 +145,45 @@ fn counted(state: &State) -> [(Cell, &'static str, usize); 6] {
 
 fn counts_line(state: &State, theme: Theme, area: Rect, metrics: &mut Metrics) -> Line<'static> {
     let columns = usize::from(area.width);
-    let all = plural(state.fleet.counts.all, "cluster", "clusters");
-    let words = columns >= 104;
-    let mut spans = vec![Span::raw(" ")];
-    if columns >= 60 {
-        spans.push(theme.part(format!("{all}   "), Role::Title));
+    let mut told = Vec::new();
+    // The widest form that fits: with words, with numbers, bare.
+    for (words, numbers) in [(true, true), (false, true), (false, false)] {
+        told = counts(state, theme, words, numbers);
+        if told.iter().map(|(spans, _)| spans_width(spans)).sum::<usize>() <= columns {
+            break;
+        }
+    }
+    let mut spans = Vec::new();
+    for (item, number) in told {
+        if let Some(number) = number {
+            let wide = cells(spans_width(&item));
+            let at = area.x + cells(spans_width(&spans));
+            let what = Clickable::Count(number);
+            metrics.targets.push(Target { area: (at, area.y, wide, 1), what });
+        }
+        spans.extend(item);
+    }
+    Line::from(cut_spans(spans, columns))
+}
+
+/// The parts of the line of counts; those that can be pressed have their number.
+fn counts(
+    state: &State,
+    theme: Theme,
+    words: bool,
+    numbers: bool,
+) -> Vec<(Vec<Span<'static>>, Option<u8>)> {
+    let gap = || (vec![Span::raw(if numbers { "   " } else { " " })], None);
+    let mut parts = vec![(vec![Span::raw(" ")], None)];
+    if numbers {
+        let all = plural(state.fleet.counts.all, "cluster", "clusters");
+        parts.push((vec![theme.part(all, Role::Title)], None));
+        parts.push(gap());
     }
     for (index, (sign, word, count)) in counted(state).into_iter().enumerate() {
-        let at = spans_width(&spans);
         let tone = if count == 0 { Tone::Dim } else { sign.tone };
         let mut item = Vec::new();
-        if columns >= 60 {
+        if numbers {
             item.push(theme.span(format!("{} ", index + 1), Tone::Dim));
         }
         let text = if words {
@@ -167,19 +195,17 @@ fn counts_line(state: &State, theme: Theme, area: Rect, metrics: &mut Metrics) -
         let style = theme.tone(tone);
         let style = if chosen { style.add_modifier(Modifier::UNDERLINED) } else { style };
         item.push(Span::styled(text, style));
-        let what = Clickable::Count(u8::try_from(index + 1).unwrap_or(u8::MAX));
-        let wide = cells(spans_width(&item));
-        metrics.targets.push(Target { area: (area.x + cells(at), area.y, wide, 1), what });
-        spans.extend(item);
-        spans.push(Span::raw(if columns >= 60 { "   " } else { " " }));
+        if index > 0 {
+            parts.push(gap());
+        }
+        parts.push((item, Some(u8::try_from(index + 1).unwrap_or(u8::MAX))));
     }
     if state.fleet.counts.unknown > 0 {
         let text = format!("? {} unknown", state.fleet.counts.unknown);
-        if spans_width(&spans) + text.len() <= columns {
-            spans.push(theme.span(text, Tone::Warn));
-        }
+        parts.push(gap());
+        parts.push((vec![theme.span(text, Tone::Warn)], None));
     }
-    Line::from(cut_spans(spans, columns))
+    parts
 }
 
 /// Counts in the fewest columns.
