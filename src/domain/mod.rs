@@ -11,6 +11,7 @@ pub mod fixtures;
 pub mod identity;
 pub mod kubeconfig;
 pub mod lifetime;
+pub mod observed;
 pub mod preflight;
 pub mod provider;
 pub mod record;
