@@ -15,6 +15,7 @@ pub mod observed;
 pub mod preflight;
 pub mod provider;
 pub mod record;
+pub mod roll;
 pub mod rotation;
 pub mod secret;
 pub mod text;

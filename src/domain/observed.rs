@@ -183,6 +183,8 @@ pub struct Budget {
     pub observed: bool,
     /// Number of `status.disruptedPods`.
     pub disrupted: usize,
+    /// `spec.unhealthyPodEvictionPolicy` is `AlwaysAllow`: pods that are not ready may always be evicted.
+    pub always_lets_unready_go: bool,
 }
 
 /// A label selector.
@@ -214,8 +216,8 @@ impl Selector {
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> Option<bool> {
         match self {
             Self::Nothing => Some(false),
-            Self::Labels(requirements) => Some(requirements.iter().all(|requirement| {
-                match requirement {
+            Self::Labels(requirements) => {
+                Some(requirements.iter().all(|requirement| match requirement {
                     Requirement::In(key, values) => {
                         labels.get(key).is_some_and(|value| values.contains(value))
                     }
@@ -224,8 +226,8 @@ impl Selector {
                     }
                     Requirement::Exists(key) => labels.contains_key(key),
                     Requirement::Absent(key) => !labels.contains_key(key),
-                }
-            })),
+                }))
+            }
             Self::Unreadable(_) => None,
         }
     }
