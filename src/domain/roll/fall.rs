@@ -19,7 +19,12 @@ pub fn fell(before: Figure, after: Figure) -> bool {
 }
 
 /// Why a node's change lets the share of new nodes fall, if it does.
-pub fn cause(pool: &PoolRoll, node: &NodeRoll, before: Option<Stage>, first: bool) -> Option<Cause> {
+pub fn cause(
+    pool: &PoolRoll,
+    node: &NodeRoll,
+    before: Option<Stage>,
+    first: bool,
+) -> Option<Cause> {
     let name = || node.short.clone();
     match (before, node.stage) {
         (Some(Stage::New), Stage::Joining) => Some(Cause::NodeNotReady(name())),

@@ -1,1 +1,31 @@
-//! Tests of the roll.
+//! Tests of the roll: node lists as manifests with the expected stage of each node, watched rolls, and laws.
+
+mod blockers;
+mod laws;
+mod manifest;
+mod outlook;
+mod stages;
+mod watched;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::cluster::Cluster;
+use crate::domain::fixtures::now;
+use crate::domain::roll::Roll;
+use crate::domain::roll::history::History;
+use crate::domain::rotation::Phase;
+
+/// So many minutes before the fixtures' now.
+fn ago(minutes: i64) -> Timestamp {
+    now().checked_sub(SignedDuration::from_mins(minutes)).unwrap()
+}
+
+/// The fixtures' cluster: pool `web` over three zones, three to six nodes, surge 3.
+fn cluster(phase: Phase) -> Cluster {
+    crate::domain::fixtures::cluster("shop", phase)
+}
+
+/// A roll as one picture shows it, without a history.
+fn at_once(cluster: &Cluster, picture: &crate::domain::observed::Picture) -> Roll {
+    Roll::read(cluster, picture, &History::default(), now())
+}
