@@ -26,7 +26,7 @@ use crate::domain::text::{clean, plural};
 pub fn start(cluster: &Cluster, picture: Option<&Picture>, now: Timestamp) -> Vec<Finding> {
     let mut out = Vec::new();
     let lasts = estimate(cluster, picture);
-    if let Some((nodes, lasts)) = lasts {
+    if let Some((nodes, lasts)) = lasts.filter(|_| picture.is_some()) {
         out.push(Finding::new(
             Mark::Fine,
             format!(

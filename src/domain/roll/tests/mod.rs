@@ -4,6 +4,7 @@ mod blockers;
 mod laws;
 mod manifest;
 mod outlook;
+mod preflight;
 mod stages;
 mod watched;
 
