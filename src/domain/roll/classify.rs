@@ -155,12 +155,11 @@ impl NodeRoll {
         let stage = stage(node, wanted, compares_checksums);
         let drain_began = node.terminating.as_ref().and_then(|terminating| terminating.since);
         let told = match stage {
-            Stage::New => node.ready_changed,
+            Stage::New | Stage::Preserved => node.ready_changed,
             // A node that was ready before waits since it failed, not since it was created.
             Stage::Joining if !node.ready => node.ready_changed.max(node.created),
             Stage::Joining => node.created,
             Stage::Draining | Stage::Leaving => drain_began,
-            Stage::Preserved => node.ready_changed,
             Stage::Old | Stage::Cordoned => None,
         };
         let reason = match stage {

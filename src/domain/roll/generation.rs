@@ -200,7 +200,8 @@ impl Wanted {
         let telling = tainted || (rolling && (start.is_some() || several));
         let name = candidates.last().filter(|_| telling).map(|(_, label)| (*label).to_owned());
         let young = start.is_some() && question.nodes.iter().any(|n| is_young_unlabelled(n, start));
-        let begun = !rolling || tainted || name.is_some() || young;
+        let rolls = question.nodes.iter().any(|node| node.rolling);
+        let begun = !rolling || tainted || rolls || name.is_some() || young;
         Self {
             name,
             checksum: None,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::cluster::Cluster;
 use crate::domain::observed::{Picture, Templates};
 use crate::domain::roll::Roll;
 use crate::domain::roll::classify::{NodeRoll, Since, Stage};
@@ -18,6 +18,7 @@ use crate::domain::roll::generation::{Guess, Stand, stand};
 use crate::domain::roll::memory::{Memory, Track};
 use crate::domain::roll::moments::Clock;
 use crate::domain::roll::progress::{Figure, PoolRoll, PoolState, pools};
+use crate::domain::roll::subject::{Subject, furthest};
 use crate::domain::roll::timeline::{Cause, Happening, Timeline};
 use crate::domain::rotation::{Phase, Rotation};
 
@@ -49,27 +50,6 @@ pub struct History {
     guesses: BTreeMap<String, BTreeSet<Guess>>,
     figures: (Option<Figure>, Option<Figure>),
     prepared_at: Option<Timestamp>,
-}
-
-/// Which rotation of which cluster is watched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Subject {
-    id: ClusterId,
-    created: Option<Timestamp>,
-    initiated: Option<Timestamp>,
-}
-
-impl Subject {
-    fn of(cluster: &Cluster) -> Self {
-        let initiated = cluster.rotation.initiated;
-        Self { id: cluster.id.clone(), created: cluster.created, initiated }
-    }
-
-    /// The same cluster, not one made anew under its name.
-    fn is_cluster(&self, other: &Self) -> bool {
-        let known = self.created.is_some() && other.created.is_some();
-        self.id == other.id && (!known || self.created == other.created)
-    }
 }
 
 impl History {
@@ -181,8 +161,11 @@ impl History {
                 self.notice_node(pool, node, track, first, clock, &mut causes);
             }
         }
+        let rolling: BTreeSet<&str> =
+            seen.iter().filter(|pool| rolls(pool)).map(|pool| pool.name.as_str()).collect();
         for (uid, track) in before {
-            self.notice_gone(uid, track, clock, &mut causes);
+            let tells = rolling.contains(track.pool.as_str());
+            self.notice_gone(uid, track, tells, clock, &mut causes);
         }
         if first {
             self.memory.watched_since = Some(clock.now());
@@ -202,8 +185,7 @@ impl History {
     fn notice_pools(&mut self, seen: &[PoolRoll], stand: Stand, clock: Clock) -> Vec<Cause> {
         let mut causes = Vec::new();
         for pool in seen {
-            let rolls = matches!(pool.state, PoolState::Rolling | PoolState::AllNew);
-            if rolls && stand == Stand::Rolling {
+            if rolls(pool) && stand == Stand::Rolling {
                 if !self.begun.contains(&pool.name) {
                     let at = pool.template_created.unwrap_or(clock.now());
                     self.timeline.add(at, Happening::NodesBegan { pool: pool.name.clone() });
@@ -297,8 +279,7 @@ impl History {
         first: bool,
         clock: Clock,
     ) -> Option<SignedDuration> {
-        let rolls = matches!(pool.state, PoolState::Rolling | PoolState::AllNew);
-        if node.stage != Stage::New || !rolls {
+        if node.stage != Stage::New || !rolls(pool) {
             return None;
         }
         let created = node.created?;
@@ -326,8 +307,7 @@ impl History {
         took: Option<SignedDuration>,
         clock: Clock,
     ) {
-        let rolls = matches!(pool.state, PoolState::Rolling | PoolState::AllNew);
-        if !rolls {
+        if !rolls(pool) {
             return;
         }
         let told = node.since.filter(|since| !since.at_least).map(|since| since.at);
@@ -347,7 +327,14 @@ impl History {
         self.timeline.add(at, what);
     }
 
-    fn notice_gone(&mut self, uid: String, track: Track, clock: Clock, causes: &mut Vec<Cause>) {
+    fn notice_gone(
+        &mut self,
+        uid: String,
+        track: Track,
+        tells: bool,
+        clock: Clock,
+        causes: &mut Vec<Cause>,
+    ) {
         self.gone_count += 1;
         if self.gone.len() == MAX_GONE {
             self.gone.pop_front();
@@ -363,7 +350,9 @@ impl History {
             causes.push(Cause::NodeLost(track.short.clone()));
         }
         self.memory.changes.insert((track.pool, track.zone), clock.now());
-        self.timeline.add(clock.now(), Happening::Gone { node: track.short, took });
+        if tells {
+            self.timeline.add(clock.now(), Happening::Gone { node: track.short, took });
+        }
         self.gone.push_back(uid);
     }
 
@@ -406,8 +395,10 @@ impl History {
     }
 }
 
-/// The later of two phases of one rotation; a phase nobody knows is taken as it is said.
-fn furthest(known: &Phase, said: &Phase) -> Phase {
-    let unknown = matches!(known, Phase::Unknown(_)) || matches!(said, Phase::Unknown(_));
-    if !unknown && known.order() > said.order() { known.clone() } else { said.clone() }
+/// Whether a pool's nodes are being replaced, or the last one just was.
+fn rolls(pool: &PoolRoll) -> bool {
+    match pool.state {
+        PoolState::Rolling | PoolState::AllNew | PoolState::Missing => true,
+        PoolState::Settled | PoolState::NotBegun | PoolState::Empty => false,
+    }
 }

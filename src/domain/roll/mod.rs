@@ -18,6 +18,7 @@ pub mod moments;
 pub mod preflight;
 pub mod progress;
 pub mod steps;
+pub mod subject;
 pub mod timeline;
 pub mod words;
 
@@ -30,7 +31,7 @@ use jiff::Timestamp;
 
 use crate::domain::cluster::Cluster;
 use crate::domain::observed::Picture;
-use crate::domain::roll::blocker::{Blocker, Scene};
+use crate::domain::roll::blocker::{Blocker, Scene, Severity};
 use crate::domain::roll::classify::{NodeRoll, Stage};
 use crate::domain::roll::eta::{Outlook, outlook};
 use crate::domain::roll::generation::{Guess, Stand, stand};
@@ -129,6 +130,11 @@ impl Roll {
     /// All nodes, pool by pool.
     pub fn nodes(&self) -> impl Iterator<Item = &NodeRoll> {
         self.pools.iter().flat_map(PoolRoll::nodes)
+    }
+
+    /// The worst thing that holds the roll up; notes do not count.
+    pub fn worst(&self) -> Option<&Blocker> {
+        self.blockers.iter().find(|blocker| blocker.kind.severity() != Severity::Note)
     }
 
     /// What is named to hold up a node.

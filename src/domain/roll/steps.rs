@@ -117,8 +117,7 @@ fn secrets(plane: &ControlPlane, begun: bool, before: StepState) -> (StepState, 
             (state, Some(format!("{} of {total} Secrets written anew", done.min(total))))
         }
         Some(_) if before == StepState::Done => (StepState::Now, None),
-        Some(_) => (StepState::Waiting, None),
         None if before == StepState::Done => (StepState::Unknown, None),
-        None => (StepState::Waiting, None),
+        Some(_) | None => (StepState::Waiting, None),
     }
 }

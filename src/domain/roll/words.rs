@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::age::{long, since};
 use crate::domain::observed::{Picture, Pod};
 use crate::domain::roll::Roll;
-use crate::domain::roll::classify::{NodeRoll, Stage, Wait};
+use crate::domain::roll::blocker::Blocker;
+use crate::domain::roll::classify::{NodeRoll, Stage, Wait, short};
 use crate::domain::roll::eta::{Outlook, Span, USUAL_NODE};
 use crate::domain::roll::generation::{Guess, Stand, stand};
 use crate::domain::roll::limits::Limits;
@@ -82,6 +83,37 @@ pub fn summary(roll: &Roll, now: Timestamp) -> String {
     }
     parts.retain(|part| !part.is_empty());
     parts.join(", ")
+}
+
+/// "web-7 blocked 47m: PodDisruptionBudget payments/api allows 0": one line for the fleet and for notifications.
+pub fn headline(blocker: &Blocker, now: Timestamp) -> String {
+    let lasts = blocker.since.map(|began| {
+        let lasted = long(since(began.at, now));
+        if began.at_least { format!("at least {lasted}") } else { lasted }
+    });
+    let pool = blocker.place.as_ref().map_or("", |(pool, _)| pool);
+    let node = blocker.node.as_ref().map(|name| short(name, pool));
+    match (node, lasts) {
+        (Some(node), Some(lasts)) if blocker.holds_drain() => {
+            format!("{node} blocked {lasts}: {}", blocker.brief)
+        }
+        (Some(node), Some(lasts)) => format!("{node}: {}, {lasts}", blocker.brief),
+        (Some(node), None) => format!("{node}: {}", blocker.brief),
+        (None, Some(lasts)) => format!("{}, {lasts}", blocker.brief),
+        (None, None) => blocker.brief.clone(),
+    }
+}
+
+/// Why a roll that stands still does so: the worst thing that is named, or that nothing is.
+pub fn evidence(roll: &Roll, now: Timestamp) -> Option<String> {
+    let Outlook::Stalled { since: last } = roll.outlook else { return None };
+    Some(match roll.worst() {
+        Some(blocker) => blocker.why.clone(),
+        None => format!(
+            "No node has changed for {}, and nothing that is seen holds it up.",
+            long(since(last, now))
+        ),
+    })
 }
 
 /// "40–60m", "1h 20m–2h 40m", "5–10m": rounded outwards, so that it never claims more than it knows.

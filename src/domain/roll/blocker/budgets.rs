@@ -98,6 +98,9 @@ pub fn holds(budget: &Budget, pod: &Pod) -> bool {
     !free && (budget.allowed <= 0 || !budget.observed)
 }
 
+/// A node, the budget that holds it, and the pods that stay because of that.
+type Held<'a> = (&'a NodeRoll, &'a Budget, Vec<&'a Pod>);
+
 /// Budgets that hold draining nodes. Gives back the uids of waiting pods that are explained by one of them.
 pub fn find<'a>(
     scene: &Scene<'a>,
@@ -105,7 +108,7 @@ pub fn find<'a>(
     index: &BudgetIndex<'a>,
     out: &mut Vec<Blocker>,
 ) -> HashSet<&'a str> {
-    let mut held: BTreeMap<(&str, &str, &str), (&NodeRoll, &Budget, Vec<&Pod>)> = BTreeMap::new();
+    let mut held: BTreeMap<(&str, &str, &str), Held<'_>> = BTreeMap::new();
     let mut unreadable: BTreeMap<(&str, &str), (&NodeRoll, &Budget)> = BTreeMap::new();
     for (pod, node) in &gathered.leaving {
         for budget in index.unreadable(&pod.namespace) {
@@ -176,7 +179,11 @@ fn held_by(
             Some(_) | None => why.push('.'),
         }
     }
-    let mut blocker = Blocker::new(kind, why, frees(budget));
+    let brief = format!(
+        "{object} {}",
+        if kind == Kind::MisconfiguredBudget { "never lets a pod go" } else { "allows 0" }
+    );
+    let mut blocker = Blocker::new(kind, brief, why, frees(budget));
     blocker.command = kubectl(Some(&budget.namespace), "get pdb", &budget.name, "");
     blocker.object = Some(object);
     blocker.node = Some(node.name.clone());
@@ -218,6 +225,11 @@ fn under_several(scene: &Scene<'_>, pod: &Pod, node: &NodeRoll, budgets: &[&Budg
     let mut blocker = Blocker::new(
         Kind::SeveralBudgets,
         format!(
+            "pod {} is under {} PodDisruptionBudgets",
+            place(&pod.namespace, &pod.name),
+            budgets.len()
+        ),
+        format!(
             "{}: pod {} is under {} PodDisruptionBudgets ({}); such a pod cannot be evicted.",
             waits(node, scene.clock),
             place(&pod.namespace, &pod.name),
@@ -243,6 +255,7 @@ fn cannot_be_judged(node: &NodeRoll, budget: &Budget) -> Blocker {
     };
     let mut blocker = Blocker::new(
         Kind::UnreadableBudget,
+        format!("{object} cannot be judged"),
         format!("{object} cannot be judged ({why}); it may hold pods on {}.", node.short),
         "Look at it by hand.",
     );

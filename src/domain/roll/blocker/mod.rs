@@ -150,6 +150,8 @@ pub struct Blocker {
     pub place: Option<(String, String)>,
     /// Since when.
     pub since: Option<Since>,
+    /// What it is, as a clause without times ("PodDisruptionBudget payments/api allows 0"): the same as long as it lasts.
+    pub brief: String,
     /// Why, as a sentence.
     pub why: String,
     /// What would free it, as a sentence.
@@ -161,13 +163,14 @@ pub struct Blocker {
 }
 
 impl Blocker {
-    fn new(kind: Kind, why: String, frees: impl Into<String>) -> Self {
+    fn new(kind: Kind, brief: impl Into<String>, why: String, frees: impl Into<String>) -> Self {
         Self {
             kind,
             object: None,
             node: None,
             place: None,
             since: None,
+            brief: brief.into(),
             why,
             frees: frees.into(),
             command: None,

@@ -48,6 +48,7 @@ fn not_ready(scene: &Scene<'_>, node: &NodeRoll, starting: &[&Pod]) -> Option<Bl
     why.push('.');
     let mut blocker = Blocker::new(
         Kind::NodeNotReady,
+        "the new node is not ready",
         why,
         "It moves when the node is ready; the platform replaces a machine that stays away.",
     );
@@ -88,6 +89,7 @@ fn does_not_come(scene: &Scene<'_>, pool: &PoolRoll, zone: &ZoneRoll) -> Option<
     };
     let mut blocker = Blocker::new(
         Kind::NoNewNode,
+        format!("no new node comes in {}", where_it_is(&pool.name, &zone.name)),
         format!(
             "{} waits {}: {left} and no new one comes.",
             where_it_is(&pool.name, &zone.name),

@@ -22,6 +22,9 @@ const PENDING_AFTER: SignedDuration = SignedDuration::from_mins(3);
 /// Groups of waiting pods that are listed.
 const MAX_GROUPS: usize = 20;
 
+/// Pods with the moment that counts for them, by our clock.
+type Dated<'a> = Vec<(Timestamp, &'a Pod)>;
+
 /// Finds them. `explained` are waiting pods that a budget's sentence has named already.
 pub fn find(
     scene: &Scene<'_>,
@@ -37,7 +40,7 @@ pub fn find(
 }
 
 fn hung(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
-    let mut by_node: BTreeMap<&str, (&NodeRoll, Vec<(Timestamp, &Pod)>)> = BTreeMap::new();
+    let mut by_node: BTreeMap<&str, (&NodeRoll, Dated<'_>)> = BTreeMap::new();
     for (pod, node) in &gathered.leaving {
         let Some(by) = pod.deleted_by.map(|by| scene.clock.planned(by)) else { continue };
         if since(by, scene.clock.now()) > HUNG_AFTER {
@@ -61,6 +64,7 @@ fn hung(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
         };
         let mut blocker = Blocker::new(
             Kind::HungPod,
+            format!("pod {} hangs in its deletion", place(&pod.namespace, &pod.name)),
             format!(
                 "{}: pod {} should have been gone {} ago{why}{more}.",
                 waits(node, scene.clock),
@@ -116,6 +120,7 @@ fn stuck_volume(
         .map_or(String::new(), |words| format!(": {}", clean(words.trim_end_matches('.'))));
     let mut blocker = Blocker::new(
         Kind::Volume,
+        format!("volume {volume} does not detach"),
         format!("{subject}{lasts}{words}."),
         "It moves when the volume is detached; pods that use it elsewhere wait as well.",
     );
@@ -133,7 +138,7 @@ fn pending(
     explained: &HashSet<&str>,
     out: &mut Vec<Blocker>,
 ) {
-    let mut groups: BTreeMap<(&str, &str, &str), Vec<(Timestamp, &Pod)>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, &str, &str), Dated<'_>> = BTreeMap::new();
     let mut any = false;
     for (pod, began) in &gathered.pending {
         let Some(began) = began else { continue };
@@ -200,6 +205,7 @@ fn finds_no_node(
     };
     let mut blocker = Blocker::new(
         Kind::PendingPods,
+        format!("pod {}{more} finds no node", place(&pod.namespace, &pod.name)),
         format!(
             "pod {}{more} finds no node, for {}{words}.{bound}",
             place(&pod.namespace, &pod.name),
@@ -232,6 +238,7 @@ fn at_maximum(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
     }
     out.push(Blocker::new(
         Kind::AtMaximum,
+        list(full.iter().cloned(), 3),
         format!("{}; the autoscaler adds no node for pods that find none.", list(full, 3)),
         "It moves when a pool may have more nodes, or pods need less.",
     ));
@@ -262,6 +269,7 @@ fn lost(gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
     if !bare.is_empty() {
         out.push(Blocker::new(
             Kind::BarePods,
+            plural(bare.len(), "pod does not come back", "pods do not come back"),
             format!(
                 "{} on draining nodes {} not come back, nothing controls {}: {}.",
                 plural(bare.len(), "pod", "pods"),
@@ -278,6 +286,7 @@ fn lost(gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
     if !local.is_empty() {
         out.push(Blocker::new(
             Kind::LocalData,
+            plural(local.len(), "pod loses local data", "pods lose local data"),
             format!(
                 "{} on draining nodes {} what is in emptyDir or hostPath: {}.",
                 plural(local.len(), "pod", "pods"),
@@ -305,6 +314,7 @@ fn local_volumes(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Block
         };
         let mut blocker = Blocker::new(
             Kind::LocalVolumes,
+            format!("volume {} stays on its node", clean(&volume.name)),
             format!(
                 "pod {} on {} uses volume {}, which stays on its node; the pod cannot start elsewhere with it.",
                 place(&pod.namespace, &pod.name),

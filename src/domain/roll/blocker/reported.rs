@@ -66,6 +66,7 @@ fn put_beside(problem: &Problem, out: &mut Vec<Blocker>) {
     let kind = if problem.blocks_roll() { Kind::Reported } else { Kind::OtherReport };
     let mut blocker = Blocker::new(
         kind,
+        clean(&problem.code),
         format!("SKE reports {}: {}.", clean(&problem.code), clean(problem.message.trim_end_matches('.'))),
         capacity_frees(problem).unwrap_or(match problem.code.as_str() {
             "SKE_NODE_MISCONFIGURED_PDB" => {
@@ -104,6 +105,7 @@ fn gave_up(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
     }
     let mut blocker = Blocker::new(
         Kind::GaveUp,
+        "PREPARING for more than 12h and unhealthy",
         format!(
             "PREPARING for {} and unhealthy: the platform may have stopped trying.",
             long(since(started, now))
@@ -119,6 +121,7 @@ fn meanwhile(scene: &Scene<'_>, due: &Due) -> Option<Blocker> {
     match due {
         Due::Hibernation(at) => Some(Blocker::new(
             Kind::Hibernation,
+            "hibernation is scheduled before the nodes are done",
             format!(
                 "Hibernation is scheduled in {}, before the nodes are done; it is refused while they are replaced.",
                 long(since(now, *at))
@@ -127,12 +130,14 @@ fn meanwhile(scene: &Scene<'_>, due: &Due) -> Option<Blocker> {
         )),
         Due::Maintenance(at) if *at <= now => Some(Blocker::new(
             Kind::Maintenance,
+            "the maintenance window is open",
             "The maintenance window is open; an update made in it may replace nodes once more."
                 .to_owned(),
             "Nothing to do, unless an update is due.",
         )),
         Due::Maintenance(at) => Some(Blocker::new(
             Kind::Maintenance,
+            "the maintenance window opens before the nodes are done",
             format!(
                 "The maintenance window opens in {}, before the nodes are done; an update made in it may replace nodes once more.",
                 long(since(now, *at))

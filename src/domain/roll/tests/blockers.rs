@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::domain::cluster::{Cluster, ClusterState, HibernationSchedule, Problem};
 use crate::domain::fixtures::now;
 use crate::domain::observed::{Budget, Node, Picture, Pod, Requirement, Selector};
-use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::budgets::{BudgetIndex, holds, is_misconfigured};
 use crate::domain::roll::blocker::{Blocker, Kind, Severity};
 use crate::domain::roll::classify::Since;
@@ -13,6 +12,7 @@ use crate::domain::roll::history::History;
 use crate::domain::roll::tests::stages::fixture;
 use crate::domain::roll::tests::watched::{draining, old, picture};
 use crate::domain::roll::tests::{ago, at_once, cluster};
+use crate::domain::roll::{Roll, words};
 use crate::domain::rotation::Phase;
 
 fn preparing() -> Cluster {
@@ -74,6 +74,10 @@ fn k8s_11_every_kind_of_budget_is_matched_rightly_or_called_unreadable() {
     assert_eq!(api.frees, "It moves when one more replica is ready.");
     assert_eq!(api.command.as_deref(), Some("kubectl -n payments get pdb api"));
     assert_eq!(api.since, Some(Since::told(ago(47))));
+    assert_eq!(
+        words::headline(api, now()),
+        "web-z2-aaaaa-77777 blocked 47m: PodDisruptionBudget payments/api allows 0"
+    );
     assert_eq!(api.object_text(), "PodDisruptionBudget payments/api");
     assert_eq!(api.place, Some(("web".into(), "eu01-2".into())));
     assert!(about(&roll, "shop/db ").frees.contains("maxUnavailable 0 lets no pod go"));

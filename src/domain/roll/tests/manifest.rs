@@ -26,9 +26,10 @@ pub fn load(yaml: &str) -> (Picture, BTreeMap<String, String>) {
             }
             "Secret" => {
                 let template = template(item);
-                match &mut picture.templates {
-                    Templates::Known(list) => list.push(template),
-                    other => *other = Templates::Known(vec![template]),
+                if let Templates::Known(list) = &mut picture.templates {
+                    list.push(template);
+                } else {
+                    picture.templates = Templates::Known(vec![template]);
                 }
             }
             "Pod" => picture.pods.push(Arc::new(pod(item))),
@@ -147,10 +148,10 @@ fn budget(item: &Value) -> Budget {
     let number = |pointer: &str| {
         i32::try_from(item.pointer(pointer).and_then(Value::as_i64).unwrap_or_default()).unwrap()
     };
-    let figure = |key: &str| match &item["spec"][key] {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
+    let figure = |key: &str| {
+        let value = &item["spec"][key];
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        (!value.is_null()).then_some(text)
     };
     Budget {
         namespace: text(item, "/metadata/namespace"),

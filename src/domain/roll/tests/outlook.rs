@@ -68,6 +68,10 @@ fn a_standstill_stops_the_countdown_and_says_since_when() {
     let roll = watched(&picture(nodes), &[0]);
     assert_eq!(roll.outlook, Outlook::Stalled { since: ago(47) });
     assert_eq!(words::outlook(roll.outlook, ago(0)).unwrap(), "stalled 47m");
+    assert_eq!(
+        words::evidence(&roll, ago(0)).unwrap(),
+        "No node has changed for 47m, and nothing that is seen holds it up."
+    );
 }
 
 #[test]

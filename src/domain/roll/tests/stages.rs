@@ -42,7 +42,7 @@ pub const FIXTURES: [(&str, &str); 17] = fixtures![
     "no_new_node",
 ];
 
-/// A manifest's picture; the stages of its nodes are checked on the way.
+/// A manifest's picture.
 pub fn fixture(name: &str) -> Picture {
     let (_, yaml) = FIXTURES.iter().find(|(known, _)| *known == name).unwrap();
     load(yaml).0
@@ -72,11 +72,14 @@ fn checked(name: &str, phase: Phase) -> Roll {
     roll
 }
 
+/// Fixture, phase, new nodes and all that count, state of the first pool, and why it is an estimate.
+type Row = (&'static str, Phase, (usize, usize), PoolState, &'static [Guess]);
+
 #[test]
 fn every_node_of_every_fixture_is_in_its_expected_stage() {
     use Guess::{LabelsAbsent, NoTemplate, SecretsForbidden, TemplatesLag};
     use PoolState::{AllNew, NotBegun, Rolling, Settled};
-    let rows: [(&str, Phase, (usize, usize), PoolState, &[Guess]); 14] = [
+    let rows: [Row; 14] = [
         ("control_plane_first", Phase::Preparing, (0, 3), NotBegun, &[]),
         ("every_stage", Phase::Preparing, (2, 7), Rolling, &[]),
         ("labels_absent", Phase::Preparing, (1, 5), Rolling, &[LabelsAbsent]),

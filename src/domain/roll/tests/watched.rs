@@ -275,9 +275,9 @@ fn a_fall_of_the_figure_names_its_causes() {
     let falls: Vec<_> = history
         .timeline()
         .entries()
-        .filter_map(|entry| match &entry.what {
-            Happening::Back { causes, .. } => Some(causes.clone()),
-            _ => None,
+        .filter_map(|entry| {
+            let Happening::Back { causes, .. } = &entry.what else { return None };
+            Some(causes.clone())
         })
         .collect();
     assert_eq!(falls, [vec![Cause::NodeNotReady("web-1".into()), Cause::NodeLost("web-2".into())]]);
@@ -305,7 +305,7 @@ fn k8s_12_a_second_template_in_one_rotation_is_remembered_as_another_roll() {
 fn k8s_12_the_template_of_the_rotation_itself_is_never_another_roll() {
     let mut history = History::default();
     let late = node("web-9", ZONE, ago(178), "gardener-node-agent-web-0000000000000009");
-    let rolling = picture(vec![late.clone(), node("web-1", ZONE, ago(150), NEW)]);
+    let rolling = picture(vec![late, node("web-1", ZONE, ago(150), NEW)]);
     history.observe(&preparing(), &rolling, ago(60));
     let lagging = Roll::read(&cluster(Phase::Prepared), &rolling, &history, ago(1));
     assert_eq!(lagging.another, None);
