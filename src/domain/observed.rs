@@ -32,6 +32,22 @@ pub struct Picture {
     pub skew_seconds: i64,
 }
 
+impl Picture {
+    /// Whether nothing is known of a kind ("nodes"): it could not be listed, and no earlier list is left of it.
+    pub fn is_blind_to(&self, kind: &str) -> bool {
+        let is_empty = match kind {
+            "nodes" => self.nodes.is_empty(),
+            "pods" => self.pods.is_empty(),
+            "poddisruptionbudgets" => self.budgets.is_empty(),
+            "volumeattachments" => self.attachments.is_empty(),
+            "persistentvolumes" => self.volumes.is_empty(),
+            "events" => self.events.is_empty(),
+            _ => true,
+        };
+        is_empty && self.unseen.contains_key(kind)
+    }
+}
+
 /// A node (`v1 Node`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {

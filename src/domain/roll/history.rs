@@ -62,7 +62,7 @@ impl History {
         let clock = Clock::new(at, picture.skew_seconds);
         self.notice_phase(cluster, clock);
         let unread = picture.templates == Templates::Unread;
-        if !(unread || picture.unseen.contains_key("nodes")) {
+        if !(unread || picture.is_blind_to("nodes")) {
             self.notice_nodes(cluster, picture, clock);
         }
         self.last = Some(at);

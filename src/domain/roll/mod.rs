@@ -81,7 +81,7 @@ impl Roll {
             let alone = std::slice::from_ref(&*pool);
             pool.outlook = outlook(alone, pace, memory.watched_since, now);
         }
-        let seen = !picture.unseen.contains_key("nodes");
+        let seen = !picture.is_blind_to("nodes");
         let figure = match stand {
             Stand::Before => None,
             Stand::Rolling if !seen => None,

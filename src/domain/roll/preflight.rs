@@ -65,7 +65,7 @@ pub fn start(cluster: &Cluster, picture: Option<&Picture>, now: Timestamp) -> Ve
 pub fn complete(cluster: &Cluster, picture: &Picture, now: Timestamp) -> Vec<Finding> {
     let mut out: Vec<Finding> =
         picture.unseen.get("nodes").map(|why| not_listed("nodes", why)).into_iter().collect();
-    if !out.is_empty() {
+    if picture.is_blind_to("nodes") {
         return out;
     }
     let roll = Roll::read(cluster, picture, &History::default(), now);
@@ -123,7 +123,7 @@ pub fn complete(cluster: &Cluster, picture: &Picture, now: Timestamp) -> Vec<Fin
 /// Nodes that will be replaced and how long that usually takes: the slowest zone counts. From the nodes that are
 /// there, else from the fewest that the pools may have; `None` without any.
 pub fn estimate(cluster: &Cluster, picture: Option<&Picture>) -> Option<(usize, Span)> {
-    let seen = picture.filter(|picture| !picture.unseen.contains_key("nodes"));
+    let seen = picture.filter(|picture| !picture.is_blind_to("nodes"));
     let known: BTreeSet<String> = cluster.pools.iter().map(|pool| pool.name.clone()).collect();
     let mut nodes: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     match seen {
@@ -209,11 +209,11 @@ fn unseen(picture: &Picture) -> Vec<Finding> {
 }
 
 fn not_listed(kind: &str, why: &str) -> Finding {
-    Finding::new(Mark::Unknowable, format!("{kind} cannot be listed ({})", clean(why)))
+    Finding::new(Mark::Unknowable, format!("{kind} are not known: {}", clean(why)))
 }
 
 fn budgets(picture: &Picture, index: &BudgetIndex<'_>, out: &mut Vec<Finding>) {
-    if picture.unseen.contains_key("poddisruptionbudgets") {
+    if picture.is_blind_to("poddisruptionbudgets") {
         return;
     }
     let names = |wanted: &dyn Fn(&Budget) -> bool| {
@@ -252,7 +252,7 @@ fn budgets(picture: &Picture, index: &BudgetIndex<'_>, out: &mut Vec<Finding>) {
         "PodDisruptionBudget cannot be judged",
         "PodDisruptionBudgets cannot be judged",
     );
-    if picture.unseen.contains_key("pods") {
+    if picture.is_blind_to("pods") {
         return;
     }
     let several: Vec<&Pod> = all_pods(picture)
@@ -273,7 +273,7 @@ fn budgets(picture: &Picture, index: &BudgetIndex<'_>, out: &mut Vec<Finding>) {
 }
 
 fn workloads(picture: &Picture, out: &mut Vec<Finding>) {
-    if picture.unseen.contains_key("pods") {
+    if picture.is_blind_to("pods") {
         return;
     }
     let mut replicas: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();

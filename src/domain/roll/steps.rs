@@ -5,6 +5,7 @@
 use crate::domain::observed::{ControlPlane, Picture};
 use crate::domain::roll::generation::{Stand, stand};
 use crate::domain::roll::progress::{Figure, PoolRoll, PoolState};
+use crate::domain::roll::words;
 use crate::domain::rotation::Rotation;
 
 /// A step of the start flow.
@@ -71,15 +72,12 @@ pub fn steps(
     let plane_state = control_plane(plane, begun);
     let plane_detail = if plane_state == StepState::Now { plane_words(plane) } else { None };
     let (secrets_state, secrets_detail) = secrets(plane, begun, plane_state);
-    let nodes_unseen = picture.unseen.get("nodes");
-    let nodes_state = match nodes_unseen {
-        Some(_) => StepState::Unknown,
-        None if begun => StepState::Now,
-        None => StepState::Waiting,
-    };
-    let nodes_detail = match nodes_unseen {
-        Some(_) => Some("nodes cannot be listed".to_owned()),
-        None => figure.filter(|_| begun).map(crate::domain::roll::words::figure),
+    let (nodes_state, nodes_detail) = if picture.is_blind_to("nodes") {
+        (StepState::Unknown, Some("nodes cannot be seen".to_owned()))
+    } else if begun {
+        (StepState::Now, figure.map(words::figure))
+    } else {
+        (StepState::Waiting, None)
     };
     vec![
         view(Accepted, StepState::Done, None),

@@ -326,12 +326,13 @@ pub fn notes(
     let mut out: Vec<String> = clock.note().into_iter().collect();
     for (kind, reason) in &picture.unseen {
         let consequence = match *kind {
+            _ if !picture.is_blind_to(kind) => "; what is shown may be old or incomplete",
             "nodes" => "; the roll cannot be seen",
             "pods" => "; what holds a drain cannot be named",
             "poddisruptionbudgets" => "; whether one holds a drain cannot be told",
             _ => "",
         };
-        out.push(format!("{kind} cannot be listed ({}){consequence}", clean(reason)));
+        out.push(format!("{kind}: {}{consequence}", clean(reason)));
     }
     let rolling = stand(rotation) == Stand::Rolling;
     for pool in pools {

@@ -83,7 +83,7 @@ fn hung(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
 }
 
 fn volumes(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
-    if scene.picture.attachments.is_empty() || scene.picture.unseen.contains_key("nodes") {
+    if scene.picture.attachments.is_empty() || scene.picture.is_blind_to("nodes") {
         return;
     }
     let nodes: HashMap<&str, &NodeRoll> =

@@ -151,7 +151,7 @@ fn a_budget_holds_what_the_eviction_api_refuses() {
         (budget(0, 3, 3, 4), &unready, false),
         (budget(0, 2, 3, 4), &unready, true),
         (lenient, &unready, false),
-        (budget(0, 3, 3, 3), &waiting, false),
+        (budget(0, 2, 3, 3), &waiting, false),
         (budget(0, 3, 3, 3), &going, false),
         (stale, &healthy, true),
     ] {

@@ -140,9 +140,10 @@ fn the_usual_time_is_that_of_the_slowest_zone() {
 #[test]
 fn kinds_that_cannot_be_listed_are_unknowable() {
     let (subject, mut picture) = before_start("held_by_pods");
+    picture.pods.clear();
     picture.unseen.insert("pods", "forbidden".into());
     let found = start(&subject, Some(&picture), now());
-    assert_eq!(texts(&found, Mark::Unknowable), ["pods cannot be listed (forbidden)"]);
+    assert_eq!(texts(&found, Mark::Unknowable), ["pods are not known: forbidden"]);
     assert!(!texts(&found, Mark::Note).iter().any(|text| text.contains("replica")));
 }
 
@@ -163,9 +164,10 @@ fn complete_says_whether_every_node_is_new() {
     let waiting = complete(&subject, &fixture("held_by_pods"), now());
     assert!(texts(&waiting, Mark::Note).iter().any(|text| text.starts_with("2 pods find no node")));
     let mut blind = fixture("all_new");
+    blind.nodes.clear();
     blind.unseen.insert("nodes", "forbidden".into());
     let blind = complete(&subject, &blind, now());
-    assert_eq!(texts(&blind, Mark::Unknowable), ["nodes cannot be listed (forbidden)"]);
+    assert_eq!(texts(&blind, Mark::Unknowable), ["nodes are not known: forbidden"]);
 }
 
 #[test]

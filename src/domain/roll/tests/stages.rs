@@ -348,6 +348,15 @@ fn nodes_that_cannot_be_listed_are_unknown_not_gone() {
 }
 
 #[test]
+fn k8s_04_a_list_that_is_old_is_shown_and_said_to_be() {
+    let mut picture = fixture("every_stage");
+    picture.unseen.insert("nodes", "503 for 2m".into());
+    let roll = at_once(&cluster(Phase::Preparing), &picture);
+    assert_eq!(words::figure(roll.rotation.unwrap()), "2 of 7 nodes new");
+    assert_eq!(roll.notes[0], "nodes: 503 for 2m; what is shown may be old or incomplete");
+}
+
+#[test]
 fn an_unknown_phase_of_an_open_rotation_never_reads_as_done() {
     let roll = checked("all_new", Phase::Unknown("WAITING_FOR_WORKERS_ROLLOUT".into()));
     assert_eq!(roll.rotation.unwrap().percent(), 99);

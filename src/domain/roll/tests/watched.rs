@@ -302,6 +302,30 @@ fn k8s_12_a_second_template_in_one_rotation_is_remembered_as_another_roll() {
 }
 
 #[test]
+fn k8s_12_a_second_template_soon_after_the_first_is_another_roll_for_who_watched() {
+    let subject = preparing();
+    let early = || picture(vec![node("web-1", ZONE, ago(165), NEW)]);
+    let mut changed = early();
+    changed.templates = Templates::Known(vec![template("gardener-node-agent-web-3", ago(160))]);
+    let mut history = History::default();
+    history.observe(&subject, &early(), ago(162));
+    assert!(Roll::read(&subject, &changed, &history, ago(159)).pools[0].another);
+    // Without the first template, a node of the first minutes may as well be of the old generation.
+    assert!(!Roll::read(&subject, &changed, &History::default(), ago(159)).pools[0].another);
+}
+
+#[test]
+fn a_new_node_that_failed_waits_since_it_failed() {
+    let failed =
+        Node { ready_changed: Some(ago(2)), ..joining(node("web-1", ZONE, ago(160), NEW)) };
+    let seen = picture(vec![failed]);
+    let roll = Roll::read(&preparing(), &seen, &History::default(), ago(0));
+    let node = roll.nodes().next().unwrap();
+    assert_eq!(node.since, Some(Since::told(ago(2))));
+    assert!(roll.blockers.is_empty());
+}
+
+#[test]
 fn k8s_12_the_template_of_the_rotation_itself_is_never_another_roll() {
     let mut history = History::default();
     let late = node("web-9", ZONE, ago(178), "gardener-node-agent-web-0000000000000009");
