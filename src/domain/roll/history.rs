@@ -167,6 +167,9 @@ impl History {
             let tells = rolling.contains(track.pool.as_str());
             self.notice_gone(uid, track, tells, clock, &mut causes);
         }
+        if !picture.is_blind_to("poddisruptionbudgets") {
+            self.memory.notice_budgets(&picture.budgets, clock.now());
+        }
         if first {
             self.memory.watched_since = Some(clock.now());
         }

@@ -1,9 +1,11 @@
 //! What is remembered of a roll and cannot be read off one picture; plain data, kept up by the history.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::domain::observed::Budget;
 use crate::domain::roll::classify::{Since, Stage};
 
 /// What earlier pictures told. Its size follows the nodes and pools that are there.
@@ -17,6 +19,8 @@ pub struct Memory {
     pub changes: BTreeMap<(String, String), Timestamp>,
     /// The first template that this rotation made for a pool.
     pub first_templates: BTreeMap<String, String>,
+    /// PodDisruptionBudgets ("namespace/name") that allow no eviction in the last picture, since when.
+    pub tight_budgets: BTreeMap<String, Since>,
 }
 
 /// A node as it was last seen.
@@ -47,8 +51,29 @@ impl Memory {
         self.changes.get(&(pool.to_owned(), zone.to_owned())).copied()
     }
 
+    /// Since when a budget allows no eviction, as far as it was watched.
+    pub fn tight_since(&self, budget: &Budget) -> Option<Since> {
+        self.tight_budgets.get(&budget_key(budget)).copied()
+    }
+
+    /// Notes which budgets allow no eviction at a moment.
+    pub fn notice_budgets(&mut self, budgets: &[Arc<Budget>], at: Timestamp) {
+        let first = self.watched_since.is_none();
+        let mut before = std::mem::take(&mut self.tight_budgets);
+        for budget in budgets.iter().filter(|budget| budget.allowed <= 0) {
+            let key = budget_key(budget);
+            let since = before.remove(&key);
+            let since = since.unwrap_or(Since { at, at_least: first });
+            self.tight_budgets.insert(key, since);
+        }
+    }
+
     /// The first template that this rotation made for a pool, if it was seen.
     pub fn first_template(&self, pool: &str) -> Option<&str> {
         self.first_templates.get(pool).map(String::as_str)
     }
+}
+
+fn budget_key(budget: &Budget) -> String {
+    format!("{}/{}", budget.namespace, budget.name)
 }

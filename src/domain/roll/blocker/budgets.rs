@@ -8,7 +8,7 @@ use crate::domain::observed::{Budget, Pod, Requirement, Selector};
 use crate::domain::roll::blocker::{
     Blocker, Gathered, Kind, Object, PATIENCE, Scene, place, waits,
 };
-use crate::domain::roll::classify::NodeRoll;
+use crate::domain::roll::classify::{NodeRoll, Since};
 use crate::domain::roll::command::kubectl;
 use crate::domain::text::clean;
 
@@ -117,9 +117,9 @@ pub fn find<'a>(
         match index.covering(pod).as_slice() {
             [] => {}
             [budget] => {
-                let early =
-                    node.since.is_none_or(|began| since(began.at, scene.clock.now()) < PATIENCE);
-                if holds(budget, pod) && (is_misconfigured(budget) || !early) {
+                let patient = began(scene, node, budget)
+                    .is_some_and(|began| since(began.at, scene.clock.now()) >= PATIENCE);
+                if holds(budget, pod) && (is_misconfigured(budget) || patient) {
                     let key = (node.name.as_str(), &*budget.namespace, &*budget.name);
                     held.entry(key).or_insert((node, budget, Vec::new())).2.push(pod);
                 }
@@ -143,6 +143,13 @@ pub fn find<'a>(
     explained
 }
 
+/// Since when a budget holds a node: it drains, and the budget allows nothing. A budget that was so when it was first
+/// seen is taken to have been so all along.
+fn began(scene: &Scene<'_>, node: &NodeRoll, budget: &Budget) -> Option<Since> {
+    let tight = scene.history.memory().tight_since(budget).filter(|since| !since.at_least);
+    node.since.map(|drains| tight.map_or(drains, |tight| drains.max(tight)))
+}
+
 fn held_by(
     scene: &Scene<'_>,
     node: &NodeRoll,
@@ -150,6 +157,7 @@ fn held_by(
     pods: &[&Pod],
     waiting: Option<&Pod>,
 ) -> Blocker {
+    let since = began(scene, node, budget);
     let first = pods.first().map(|pod| place(&pod.namespace, &pod.name)).unwrap_or_default();
     let more = match pods.len() {
         0 | 1 => String::new(),
@@ -168,7 +176,7 @@ fn held_by(
     let object = Object::new("PodDisruptionBudget", &budget.namespace, &budget.name);
     let mut why = format!(
         "{}: pod {first}{more} may not be evicted, {object} {figures}.",
-        waits(node, scene.clock)
+        waits(node, since, scene.clock)
     );
     if let Some(pod) = waiting {
         why.push_str(&format!(" Replica {} finds no node", place(&pod.namespace, &pod.name)));
@@ -188,7 +196,7 @@ fn held_by(
     blocker.object = Some(object);
     blocker.node = Some(node.name.clone());
     blocker.place = Some((node.pool.clone(), node.zone.clone()));
-    blocker.since = node.since;
+    blocker.since = since;
     blocker
 }
 
@@ -231,7 +239,7 @@ fn under_several(scene: &Scene<'_>, pod: &Pod, node: &NodeRoll, budgets: &[&Budg
         ),
         format!(
             "{}: pod {} is under {} PodDisruptionBudgets ({}); such a pod cannot be evicted.",
-            waits(node, scene.clock),
+            waits(node, node.since, scene.clock),
             place(&pod.namespace, &pod.name),
             budgets.len(),
             names.join(", ")

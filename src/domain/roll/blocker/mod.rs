@@ -18,6 +18,7 @@ use crate::domain::cluster::{Cluster, Problem};
 use crate::domain::observed::{Picture, Pod};
 use crate::domain::roll::blocker::budgets::BudgetIndex;
 use crate::domain::roll::classify::{NodeRoll, Since, Stage};
+use crate::domain::roll::generation::{Stand, stand};
 use crate::domain::roll::history::History;
 use crate::domain::roll::moments::Clock;
 use crate::domain::roll::progress::{PoolRoll, PoolState};
@@ -272,7 +273,7 @@ pub fn find(scene: &Scene<'_>) -> Vec<Blocker> {
         PoolState::NotBegun | PoolState::Rolling | PoolState::AllNew | PoolState::Missing => true,
         PoolState::Settled | PoolState::Empty => false,
     };
-    if !scene.pools.iter().any(rolls) {
+    if stand(scene.rotation) != Stand::Rolling && !scene.pools.iter().any(rolls) {
         return Vec::new();
     }
     let gathered = Gathered::of(scene);
@@ -298,8 +299,8 @@ fn place(namespace: &str, name: &str) -> String {
 }
 
 /// "web-7 waits 47m".
-fn waits(node: &NodeRoll, clock: Clock) -> String {
-    match node.since {
+fn waits(node: &NodeRoll, since: Option<Since>, clock: Clock) -> String {
+    match since {
         Some(began) => format!("{} waits {}", node.short, lasting(began, clock)),
         None => format!("{} waits", node.short),
     }

@@ -67,7 +67,7 @@ fn hung(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
             format!("pod {} hangs in its deletion", place(&pod.namespace, &pod.name)),
             format!(
                 "{}: pod {} should have been gone {} ago{why}{more}.",
-                waits(node, scene.clock),
+                waits(node, node.since, scene.clock),
                 place(&pod.namespace, &pod.name),
                 long(since(*by, scene.clock.now()))
             ),
@@ -108,7 +108,9 @@ fn stuck_volume(
     }
     let volume = clean(&attachment.volume);
     let subject = match node {
-        Some(node) => format!("{}: volume {volume} does not detach", waits(node, scene.clock)),
+        Some(node) => {
+            format!("{}: volume {volume} does not detach", waits(node, node.since, scene.clock))
+        }
         None => format!("volume {volume} does not detach from a node that is gone"),
     };
     let lasts = began

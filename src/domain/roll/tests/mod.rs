@@ -1,6 +1,11 @@
-//! Tests of the roll: node lists as manifests with the expected stage of each node, watched rolls, and laws.
+//! Tests of the roll: node lists as manifests, watched rolls, and laws.
+//!
+//! The manifests in `fixtures/` are what `kubectl get -o yaml` shows, one list for a situation; each node says in its
+//! annotation `test.skeys/stage` which stage is expected. The fixtures' now is 24 November 2026, 14:02:11 UTC, and the
+//! rotation started three hours earlier.
 
 mod blockers;
+mod budgets;
 mod laws;
 mod manifest;
 mod outlook;
