@@ -10,7 +10,7 @@ use crate::domain::cluster::{Cluster, ClusterState, Problem};
 use crate::domain::rotation::{Phase, Step};
 
 /// A preparing cluster that is unhealthy for this long is called stuck: Gardener's default retry duration.
-const GIVES_UP_AFTER: SignedDuration = SignedDuration::from_hours(12);
+pub const GIVES_UP_AFTER: SignedDuration = SignedDuration::from_hours(12);
 
 /// Groups of the fleet in the order of urgency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

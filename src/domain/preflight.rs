@@ -1,11 +1,15 @@
 //! What is known before a step: findings that forbid, warn, or say what cannot be known from here.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::domain::access::{Access, StaticToken, best};
 use crate::domain::action::{Action, permits};
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::observed::Picture;
+use crate::domain::roll;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::plural;
 
@@ -32,7 +36,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(mark: Mark, text: impl Into<String>) -> Self {
+    /// A finding in one clause, without a full stop.
+    pub fn new(mark: Mark, text: impl Into<String>) -> Self {
         Self { mark, text: text.into() }
     }
 }
@@ -44,6 +49,8 @@ pub struct Evidence {
     pub issued: Vec<Access>,
     /// Static-token kubeconfigs for this cluster found in the user's kubeconfig files; `None` while nobody has looked.
     pub static_tokens: Option<Vec<StaticToken>>,
+    /// What the cluster's own API shows; `None` while nobody has looked, or it cannot be reached.
+    pub picture: Option<Arc<Picture>>,
 }
 
 /// How loud the static-token warning of a start is.
@@ -130,9 +137,15 @@ pub fn findings(
         ));
     }
     out.push(access_finding(step, cluster, evidence, now));
+    let picture = evidence.picture.as_deref();
     match step {
-        Step::Start => start_findings(cluster, &mut out),
-        Step::Complete => complete_findings(cluster, evidence, now, &mut out),
+        Step::Start => out.extend(roll::preflight::start(cluster, picture, now)),
+        Step::Complete => {
+            out.extend(
+                picture.into_iter().flat_map(|p| roll::preflight::complete(cluster, p, now)),
+            );
+            complete_findings(cluster, evidence, now, &mut out);
+        }
     }
     out
 }
@@ -171,35 +184,6 @@ fn access_finding(step: Step, cluster: &Cluster, evidence: &Evidence, now: Times
             }
         },
     )
-}
-
-fn start_findings(cluster: &Cluster, out: &mut Vec<Finding>) {
-    for pool in &cluster.pools {
-        let zones = u32::try_from(pool.zones.len()).unwrap_or(u32::MAX);
-        if pool.max_surge.saturating_add(pool.max_unavailable) < zones {
-            out.push(Finding::new(
-                Mark::Note,
-                format!(
-                    "pool {}: surge {} + unavailable {} over {zones} zones; some zones drain a node before its replacement exists",
-                    pool.name, pool.max_surge, pool.max_unavailable
-                ),
-            ));
-        }
-    }
-    if let Some(schedule) = cluster.schedules.first() {
-        out.push(Finding::new(
-            Mark::Note,
-            format!(
-                "hibernation is scheduled ({} {}); it is refused while nodes are replaced",
-                schedule.start,
-                if schedule.timezone.is_empty() { "UTC" } else { &schedule.timezone }
-            ),
-        ));
-    }
-    out.push(Finding::new(
-        Mark::Unknowable,
-        "PodDisruptionBudgets and free capacity: not visible in the SKE API",
-    ));
 }
 
 fn complete_findings(

@@ -244,8 +244,11 @@ pub fn rotating(name: &str, step: Step, stage: RotateStage) -> State {
     let mut opened_on = opened(name, Tab::Rotation);
     let id = id(&opened_on, name);
     let shown = opened_on.fleet.cluster(&id).unwrap().clone();
-    let evidence =
-        Evidence { issued: opened_on.fleet.accesses.clone(), static_tokens: Some(Vec::new()) };
+    let evidence = Evidence {
+        issued: opened_on.fleet.accesses.clone(),
+        static_tokens: Some(Vec::new()),
+        ..Evidence::default()
+    };
     let wants_name = step == Step::Complete || opened_on.settings.is_protected(&shown.id.name);
     opened_on.dialog = Some(Dialog::Rotate(Box::new(RotateDialog {
         step,

@@ -1,0 +1,347 @@
+//! What a cluster's own Kubernetes API shows, reduced to what a rotation needs. Plain data; the rules are in `roll`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::failure::Failure;
+
+/// Everything that was seen of one cluster. Parts are shared, so that a new picture costs only what changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Picture {
+    /// Nodes by name.
+    pub nodes: Vec<Arc<Node>>,
+    /// Which node generation each pool is meant to have.
+    pub templates: Templates,
+    /// Pods by namespace and name; finished ones are left out.
+    pub pods: Vec<Arc<Pod>>,
+    /// PodDisruptionBudgets by namespace and name.
+    pub budgets: Vec<Arc<Budget>>,
+    /// Volumes that are, or should no longer be, attached to a node.
+    pub attachments: Vec<Arc<Attachment>>,
+    /// Persistent volumes that cannot follow a pod to any node.
+    pub volumes: Vec<Arc<BoundVolume>>,
+    /// Late events, oldest first, bounded.
+    pub events: Vec<Arc<Event>>,
+    /// Signs of the steps before the nodes begin.
+    pub control_plane: ControlPlane,
+    /// Kinds that could not be listed ("pods"), with the reason; what depends on them is unknown.
+    pub unseen: BTreeMap<&'static str, String>,
+    /// Rules for judging where this cluster's clock differs from ours: the server's clock minus ours.
+    pub skew_seconds: i64,
+}
+
+impl Picture {
+    /// Whether nothing is known of a kind ("nodes"): it could not be listed, and no earlier list is left of it.
+    pub fn is_blind_to(&self, kind: &str) -> bool {
+        let is_empty = match kind {
+            "nodes" => self.nodes.is_empty(),
+            "pods" => self.pods.is_empty(),
+            "poddisruptionbudgets" => self.budgets.is_empty(),
+            "volumeattachments" => self.attachments.is_empty(),
+            "persistentvolumes" => self.volumes.is_empty(),
+            "events" => self.events.is_empty(),
+            _ => true,
+        };
+        is_empty && self.unseen.contains_key(kind)
+    }
+}
+
+/// A node (`v1 Node`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// `metadata.uid`: a node that is made anew under the same name is another one.
+    pub uid: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// Label `worker.gardener.cloud/pool`; empty when absent.
+    pub pool: String,
+    /// Label `topology.kubernetes.io/zone`; empty when absent.
+    pub zone: String,
+    /// `metadata.creationTimestamp`.
+    pub created: Option<Timestamp>,
+    /// Label `worker.gardener.cloud/gardener-node-agent-secret-name`: the generation it was born with.
+    pub generation: Option<String>,
+    /// Annotation `checksum/cloud-config-data`: what it has applied.
+    pub checksum: Option<String>,
+    /// Label `node.gardener.cloud/machine-name`.
+    pub machine: Option<String>,
+    /// Label `worker.gardener.cloud/kubernetes-version`, else the kubelet's version.
+    pub version: String,
+    /// Taint `deployment.machine.sapcloud.io/prefer-no-schedule`: it belongs to an old machine set.
+    pub doomed: bool,
+    /// Annotation `cluster-autoscaler.kubernetes.io/scale-down-disabled-by-mcm`: its machine deployment rolls.
+    pub rolling: bool,
+    /// `spec.unschedulable`.
+    pub cordoned: bool,
+    /// Condition `Terminating` is true.
+    pub terminating: Option<Terminating>,
+    /// Condition `Ready` is true.
+    pub ready: bool,
+    /// `lastTransitionTime` of the condition `Ready`.
+    pub ready_changed: Option<Timestamp>,
+    /// Reason and message of `Ready` while it is not true.
+    pub not_ready_because: Option<String>,
+    /// Taint `node.gardener.cloud/critical-components-not-ready` or `node.cloudprovider.kubernetes.io/uninitialized`.
+    pub still_joining: bool,
+    /// Condition `Preserved`, or annotation `node.machine.sapcloud.io/preserve`: kept on purpose.
+    pub preserved: bool,
+}
+
+/// Condition `Terminating` of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terminating {
+    /// `lastTransitionTime`: when the drain began.
+    pub since: Option<Timestamp>,
+    /// `reason`.
+    pub reason: String,
+}
+
+/// Secrets in `kube-system` that describe a pool's nodes (label `gardener.cloud/role=operating-system-config`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Templates {
+    /// Not looked at yet.
+    #[default]
+    Unread,
+    /// As listed.
+    Known(Vec<Template>),
+    /// Reading Secrets is forbidden; generations are inferred from the nodes.
+    Forbidden,
+}
+
+/// Metadata of one such Secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// `metadata.name`: the generation, as nodes carry it in their label.
+    pub name: String,
+    /// Label `worker.gardener.cloud/pool`.
+    pub pool: String,
+    /// `metadata.creationTimestamp`.
+    pub created: Option<Timestamp>,
+    /// Annotation `checksum/data-script`.
+    pub checksum: Option<String>,
+}
+
+/// A pod (`v1 Pod`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// `spec.nodeName`.
+    pub node: Option<String>,
+    /// The controller among `metadata.ownerReferences`; `None` for a bare pod.
+    pub owner: Option<Owner>,
+    /// `metadata.creationTimestamp`.
+    pub created: Option<Timestamp>,
+    /// Condition `Ready` is true.
+    pub ready: bool,
+    /// `status.phase` is `Pending`.
+    pub pending: bool,
+    /// Condition `PodScheduled` is false: since when, and the scheduler's words.
+    pub unscheduled: Option<(Option<Timestamp>, String)>,
+    /// `metadata.deletionTimestamp`: the moment by which it should be gone, grace period included.
+    pub deleted_by: Option<Timestamp>,
+    /// `metadata.finalizers`.
+    pub finalizers: Vec<String>,
+    /// Names of its PersistentVolumeClaims, in its namespace.
+    pub claims: Vec<String>,
+    /// Whether it has an `emptyDir` on disk, or a `hostPath`: data that does not move.
+    pub local_data: bool,
+    /// A mirror of a static pod.
+    pub mirror: bool,
+}
+
+/// The controller of a pod.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// `kind` ("`ReplicaSet`").
+    pub kind: String,
+    /// `name`.
+    pub name: String,
+}
+
+impl Pod {
+    /// Whether a drain leaves it alone: DaemonSet pods and mirrors of static pods.
+    pub fn stays_on_its_node(&self) -> bool {
+        self.mirror || self.owner.as_ref().is_some_and(|owner| owner.kind == "DaemonSet")
+    }
+}
+
+/// A PodDisruptionBudget (`policy/v1`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `spec.selector`.
+    pub selector: Selector,
+    /// `spec.minAvailable`, a number or a percentage.
+    pub min_available: Option<String>,
+    /// `spec.maxUnavailable`, a number or a percentage.
+    pub max_unavailable: Option<String>,
+    /// `status.disruptionsAllowed`.
+    pub allowed: i32,
+    /// `status.currentHealthy`.
+    pub healthy: i32,
+    /// `status.desiredHealthy`.
+    pub desired: i32,
+    /// `status.expectedPods`.
+    pub expected: i32,
+    /// `status.observedGeneration` is `metadata.generation`: the figures belong to the present text.
+    pub observed: bool,
+    /// Number of `status.disruptedPods`.
+    pub disrupted: usize,
+    /// `spec.unhealthyPodEvictionPolicy` is `AlwaysAllow`: pods that are not ready may always be evicted.
+    pub always_lets_unready_go: bool,
+}
+
+/// A label selector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selector {
+    /// Absent: matches nothing.
+    Nothing,
+    /// As written; without any requirement it matches every pod of the namespace.
+    Labels(Vec<Requirement>),
+    /// It cannot be judged from here, and why.
+    Unreadable(String),
+}
+
+/// One requirement of a selector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Requirement {
+    /// The label has one of these values (`matchLabels`, `In`).
+    In(String, Vec<String>),
+    /// The label has none of these values, or is absent (`NotIn`).
+    NotIn(String, Vec<String>),
+    /// The label is there (`Exists`).
+    Exists(String),
+    /// The label is absent (`DoesNotExist`).
+    Absent(String),
+}
+
+impl Selector {
+    /// Whether the selector matches labels; `None` when that cannot be judged.
+    pub fn matches(&self, labels: &BTreeMap<String, String>) -> Option<bool> {
+        match self {
+            Self::Nothing => Some(false),
+            Self::Labels(requirements) => {
+                Some(requirements.iter().all(|requirement| match requirement {
+                    Requirement::In(key, values) => {
+                        labels.get(key).is_some_and(|value| values.contains(value))
+                    }
+                    Requirement::NotIn(key, values) => {
+                        labels.get(key).is_none_or(|value| !values.contains(value))
+                    }
+                    Requirement::Exists(key) => labels.contains_key(key),
+                    Requirement::Absent(key) => !labels.contains_key(key),
+                }))
+            }
+            Self::Unreadable(_) => None,
+        }
+    }
+}
+
+/// A volume on a node (`storage.k8s.io/v1 VolumeAttachment`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// `metadata.name`.
+    pub name: String,
+    /// `spec.nodeName`.
+    pub node: String,
+    /// `spec.source.persistentVolumeName`.
+    pub volume: String,
+    /// `metadata.deletionTimestamp`: detaching began.
+    pub detaching_since: Option<Timestamp>,
+    /// `status.detachError.message`.
+    pub detach_error: Option<String>,
+}
+
+/// A persistent volume that is bound to a node or a zone (`v1 PersistentVolume`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundVolume {
+    /// `metadata.name`.
+    pub name: String,
+    /// Namespace and name of its claim.
+    pub claim: Option<(String, String)>,
+    /// `spec.local` or `spec.hostPath`: its data stays on one node.
+    pub on_node: bool,
+    /// Zones that `spec.nodeAffinity` allows; empty when any.
+    pub zones: Vec<String>,
+}
+
+/// An event (`v1 Event`) about a node or a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `lastTimestamp`, else `eventTime`, else the creation.
+    pub at: Option<Timestamp>,
+    /// `involvedObject.kind`.
+    pub kind: String,
+    /// `involvedObject.namespace`; empty for nodes.
+    pub namespace: String,
+    /// `involvedObject.name`.
+    pub name: String,
+    /// `reason`.
+    pub reason: String,
+    /// `message`, cleaned.
+    pub message: String,
+    /// `type` is `Warning`.
+    pub warning: bool,
+    /// `count`, at least 1.
+    pub count: u32,
+}
+
+/// Signs of the steps that come before the nodes (domain knowledge: order of the start flow).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ControlPlane {
+    /// `/readyz` answered well; `None` while not asked.
+    pub ready: Option<bool>,
+    /// Keys in `/openid/v1/jwks`: two between start and complete.
+    pub signing_keys: Option<usize>,
+    /// Certificates in the authority bundle of the newest kubeconfig: two between start and complete.
+    pub authorities: Option<usize>,
+    /// Secrets that carry the new encryption key's label, and all of them; `None` when not counted.
+    pub reencrypted: Option<(usize, usize)>,
+}
+
+/// What came of looking at a cluster.
+#[derive(Debug, Clone)]
+pub enum Sighting {
+    /// A picture.
+    Picture(Arc<Picture>),
+    /// Why there is none now; the last picture keeps its age.
+    Trouble(Trouble),
+}
+
+/// Why a cluster's own API shows nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// A kubeconfig is being asked for, or the first lists are under way.
+    Connecting,
+    /// The credentials are so fresh that the API server does not accept them yet (401); tried again.
+    NotAcceptedYet {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The API server refuses the credentials.
+    CredentialsRefused(Failure),
+    /// No kubeconfig can be had from SKE.
+    NoAccess(Failure),
+    /// The kubeconfig that SKE returned is not used, and why.
+    KubeconfigRefused(Failure),
+    /// The API server cannot be reached (network, access control list, proxy).
+    Unreachable(Failure),
+    /// The cluster sleeps: it has no API server now.
+    Hibernated,
+    /// Asking for a kubeconfig would switch static tokens off for ever; not asked without a person's word.
+    OneWay,
+}

@@ -1,0 +1,103 @@
+//! New nodes that do not come, or do not become ready.
+
+use crate::domain::age::{long, since};
+use crate::domain::observed::Pod;
+use crate::domain::roll::blocker::{
+    Blocker, Gathered, Kind, NODE_PATIENCE, Object, Scene, lasting, place, where_it_is,
+};
+use crate::domain::roll::classify::{NodeRoll, Since, Stage, Wait};
+use crate::domain::roll::command::kubectl;
+use crate::domain::roll::progress::{PoolRoll, PoolState, ZoneRoll};
+use crate::domain::roll::words::list;
+use crate::domain::text::plural;
+
+/// Finds them.
+pub fn find(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
+    for pool in scene.pools {
+        for zone in &pool.zones {
+            for node in zone.nodes.iter().filter(|node| node.stage == Stage::Joining) {
+                let starting = gathered.starting.get(node.name.as_str());
+                let starting = starting.map(Vec::as_slice).unwrap_or_default();
+                out.extend(not_ready(scene, node, starting));
+            }
+            out.extend(does_not_come(scene, pool, zone));
+        }
+    }
+}
+
+fn not_ready(scene: &Scene<'_>, node: &NodeRoll, starting: &[&Pod]) -> Option<Blocker> {
+    let began = node.since?;
+    if since(began.at, scene.clock.now()) <= NODE_PATIENCE {
+        return None;
+    }
+    let system: Vec<String> = starting
+        .iter()
+        .filter(|pod| pod.namespace == "kube-system")
+        .map(|pod| place(&pod.namespace, &pod.name))
+        .collect();
+    let mut why = format!("{} is not ready for {}", node.short, lasting(began, scene.clock));
+    match (&node.wait, &node.reason) {
+        (Some(Wait::Configuring), _) => why.push_str(": it has not applied its configuration"),
+        (Some(Wait::Starting), _) => why.push_str(": its system pods are not ready"),
+        (_, Some(reason)) => why.push_str(&format!(": {}", reason.trim_end_matches('.'))),
+        (Some(Wait::NotReady) | None, None) => {}
+    }
+    if !system.is_empty() {
+        why.push_str(&format!(" ({})", list(system, 3)));
+    }
+    why.push('.');
+    let mut blocker = Blocker::new(
+        Kind::NodeNotReady,
+        "the new node is not ready",
+        why,
+        "It moves when the node is ready; the platform replaces a machine that stays away.",
+    );
+    blocker.command = kubectl(None, "describe node", &node.name, "");
+    blocker.object = Some(Object::new("Node", "", &node.name));
+    blocker.node = Some(node.name.clone());
+    blocker.place = Some((node.pool.clone(), node.zone.clone()));
+    blocker.since = Some(began);
+    Some(blocker)
+}
+
+/// Machines cannot be seen before they register as nodes: where nothing is under way for long and nodes are still to
+/// be replaced, or missing, none comes.
+fn does_not_come(scene: &Scene<'_>, pool: &PoolRoll, zone: &ZoneRoll) -> Option<Blocker> {
+    match pool.state {
+        PoolState::Rolling | PoolState::AllNew | PoolState::Missing => {}
+        PoolState::Settled | PoolState::NotBegun | PoolState::Empty => return None,
+    }
+    let counts = zone.counts;
+    let wanted = zone.limits.map_or(0, |limits| usize::try_from(limits.minimum).unwrap_or(0));
+    let missing = wanted.saturating_sub(counts.seen());
+    let under_way = counts.joining + counts.draining + counts.leaving;
+    if under_way > 0 || (counts.old_left() == 0 && missing == 0) {
+        return None;
+    }
+    let watched = scene.history.memory().watched_since;
+    let began = zone.changed.max(pool.template_created).or(watched)?;
+    let now = scene.clock.now();
+    let long_watched = watched.is_some_and(|at| since(at, now) > NODE_PATIENCE);
+    let is_reported = scene.cluster.problems.iter().any(super::reported::is_about_capacity);
+    // A node that went before the watch began left no trace: then only SKE's word counts.
+    if since(began, now) <= NODE_PATIENCE || !(long_watched || is_reported) {
+        return None;
+    }
+    let left = match counts.old_left() {
+        0 => format!("{} missing", plural(missing, "node is", "nodes are")),
+        old => format!("{} left", plural(old, "old node is", "old nodes are")),
+    };
+    let mut blocker = Blocker::new(
+        Kind::NoNewNode,
+        format!("no new node comes in {}", where_it_is(&pool.name, &zone.name)),
+        format!(
+            "{} waits {}: {left} and no new one comes.",
+            where_it_is(&pool.name, &zone.name),
+            long(since(began, now))
+        ),
+        "It moves when a new machine can be made there.",
+    );
+    blocker.place = Some((pool.name.clone(), zone.name.clone()));
+    blocker.since = Some(Since::told(began));
+    Some(blocker)
+}

@@ -1,0 +1,333 @@
+//! Pods and volumes that keep a node from going, or that do not survive its going.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::age::{long, since};
+use crate::domain::observed::{Attachment, BoundVolume, Pod};
+use crate::domain::roll::blocker::{
+    Blocker, Gathered, Kind, Object, Scene, VOLUME_PATIENCE, lasting, place, waits,
+};
+use crate::domain::roll::classify::{NodeRoll, Since, Stage};
+use crate::domain::roll::command::kubectl;
+use crate::domain::roll::progress::PoolRoll;
+use crate::domain::roll::words::{first_names, list};
+use crate::domain::text::{clean, plural};
+
+/// A pod that is still there so long after its grace period is over hangs.
+const HUNG_AFTER: SignedDuration = SignedDuration::from_mins(2);
+/// A pod without a node for this long is worth a word.
+const PENDING_AFTER: SignedDuration = SignedDuration::from_mins(3);
+/// Groups of waiting pods that are listed.
+const MAX_GROUPS: usize = 20;
+
+/// Pods with the moment that counts for them, by our clock.
+type Dated<'a> = Vec<(Timestamp, &'a Pod)>;
+
+/// Finds them. `explained` are waiting pods that a budget's sentence has named already.
+pub fn find(
+    scene: &Scene<'_>,
+    gathered: &Gathered<'_>,
+    explained: &HashSet<&str>,
+    out: &mut Vec<Blocker>,
+) {
+    hung(scene, gathered, out);
+    volumes(scene, out);
+    pending(scene, gathered, explained, out);
+    lost(gathered, out);
+    local_volumes(scene, gathered, out);
+}
+
+fn hung(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
+    let mut by_node: BTreeMap<&str, (&NodeRoll, Dated<'_>)> = BTreeMap::new();
+    for (pod, node) in &gathered.leaving {
+        let Some(by) = pod.deleted_by.map(|by| scene.clock.planned(by)) else { continue };
+        if since(by, scene.clock.now()) > HUNG_AFTER {
+            by_node.entry(&node.name).or_insert((node, Vec::new())).1.push((by, pod));
+        }
+    }
+    for (node, mut pods) in by_node.into_values() {
+        pods.sort_by_key(|(by, pod)| (*by, &pod.name));
+        let Some((by, pod)) = pods.first() else { continue };
+        let more =
+            if pods.len() > 1 { format!(", {} more", pods.len() - 1) } else { String::new() };
+        let (why, frees) = match pod.finalizers.as_slice() {
+            [] => (
+                String::new(),
+                "It moves when its node confirms that its containers and mounts are gone.",
+            ),
+            finalizers => (
+                format!(", held by {}", list(finalizers.iter().map(|name| clean(name)), 3)),
+                "It moves when the owner of the finalizer takes it off.",
+            ),
+        };
+        let mut blocker = Blocker::new(
+            Kind::HungPod,
+            format!("pod {} hangs in its deletion", place(&pod.namespace, &pod.name)),
+            format!(
+                "{}: pod {} should have been gone {} ago{why}{more}.",
+                waits(node, node.since, scene.clock),
+                place(&pod.namespace, &pod.name),
+                long(since(*by, scene.clock.now()))
+            ),
+            frees,
+        );
+        blocker.command = kubectl(Some(&pod.namespace), "describe pod", &pod.name, "");
+        blocker.object = Some(Object::new("Pod", &pod.namespace, &pod.name));
+        blocker.node = Some(node.name.clone());
+        blocker.place = Some((node.pool.clone(), node.zone.clone()));
+        blocker.since = Some(Since::told(*by));
+        out.push(blocker);
+    }
+}
+
+fn volumes(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
+    if scene.picture.attachments.is_empty() || scene.picture.is_blind_to("nodes") {
+        return;
+    }
+    let nodes: HashMap<&str, &NodeRoll> =
+        scene.pools.iter().flat_map(PoolRoll::nodes).map(|node| (&*node.name, node)).collect();
+    for attachment in &scene.picture.attachments {
+        let node = nodes.get(attachment.node.as_str()).copied();
+        if node.is_none_or(|node| node.stage == Stage::Draining) {
+            out.extend(stuck_volume(scene, attachment, node));
+        }
+    }
+}
+
+fn stuck_volume(
+    scene: &Scene<'_>,
+    attachment: &Attachment,
+    node: Option<&NodeRoll>,
+) -> Option<Blocker> {
+    let began = attachment.detaching_since.map(|at| scene.clock.ours(at));
+    let long_under_way = began.is_some_and(|at| since(at, scene.clock.now()) > VOLUME_PATIENCE);
+    if attachment.detach_error.is_none() && !long_under_way {
+        return None;
+    }
+    let volume = clean(&attachment.volume);
+    let subject = match node {
+        Some(node) => {
+            format!("{}: volume {volume} does not detach", waits(node, node.since, scene.clock))
+        }
+        None => format!("volume {volume} does not detach from a node that is gone"),
+    };
+    let lasts = began
+        .map(|at| format!(", since {}", long(since(at, scene.clock.now()))))
+        .unwrap_or_default();
+    let words = attachment
+        .detach_error
+        .as_deref()
+        .map_or(String::new(), |words| format!(": {}", clean(words.trim_end_matches('.'))));
+    let mut blocker = Blocker::new(
+        Kind::Volume,
+        format!("volume {volume} does not detach"),
+        format!("{subject}{lasts}{words}."),
+        "It moves when the volume is detached; pods that use it elsewhere wait as well.",
+    );
+    blocker.command = kubectl(None, "get volumeattachment", &attachment.name, "-o yaml");
+    blocker.object = Some(Object::new("VolumeAttachment", "", &attachment.name));
+    blocker.node = node.map(|node| node.name.clone());
+    blocker.place = node.map(|node| (node.pool.clone(), node.zone.clone()));
+    blocker.since = began.map(Since::told);
+    Some(blocker)
+}
+
+fn pending(
+    scene: &Scene<'_>,
+    gathered: &Gathered<'_>,
+    explained: &HashSet<&str>,
+    out: &mut Vec<Blocker>,
+) {
+    let mut groups: BTreeMap<(&str, &str, &str), Dated<'_>> = BTreeMap::new();
+    let mut any = false;
+    for (pod, began) in &gathered.pending {
+        let Some(began) = began else { continue };
+        if since(*began, scene.clock.now()) <= PENDING_AFTER {
+            continue;
+        }
+        any = true;
+        if explained.contains(pod.uid.as_str()) {
+            continue;
+        }
+        let key = match &pod.owner {
+            Some(owner) => (pod.namespace.as_str(), owner.kind.as_str(), owner.name.as_str()),
+            None => (pod.namespace.as_str(), "", pod.name.as_str()),
+        };
+        groups.entry(key).or_default().push((*began, pod));
+    }
+    let bound = bound_volumes(scene.picture.volumes.iter().map(|volume| &**volume));
+    for mut pods in groups.into_values().take(MAX_GROUPS) {
+        pods.sort_by_key(|(began, pod)| (*began, &pod.name));
+        out.extend(finds_no_node(scene, &pods, &bound));
+    }
+    if any {
+        at_maximum(scene, out);
+    }
+}
+
+fn finds_no_node(
+    scene: &Scene<'_>,
+    pods: &[(Timestamp, &Pod)],
+    bound: &HashMap<(&str, &str), &BoundVolume>,
+) -> Option<Blocker> {
+    let (began, pod) = pods.first()?;
+    let began = Since::told(*began);
+    let more = match (pods.len() - 1, &pod.owner) {
+        (0, _) => String::new(),
+        (count, Some(owner)) => {
+            format!(" and {count} more of {} {}", clean(&owner.kind), clean(&owner.name))
+        }
+        (count, None) => format!(" and {count} more"),
+    };
+    let words = pod.unscheduled.as_ref().map(|(_, words)| words.trim_end_matches('.'));
+    let words = words
+        .filter(|words| !words.is_empty())
+        .map(|words| format!(": {}", clean(words)))
+        .unwrap_or_default();
+    let volume = pod
+        .claims
+        .iter()
+        .find_map(|claim| bound.get(&(pod.namespace.as_str(), claim.as_str())))
+        .filter(|volume| volume.on_node || !volume.zones.is_empty());
+    let (bound, frees) = match volume {
+        Some(volume) if volume.on_node => (
+            format!(" Its volume {} stays on one node.", clean(&volume.name)),
+            "It moves when that node is back, or the pod gets another volume.".to_owned(),
+        ),
+        Some(volume) => {
+            let zones = list(volume.zones.iter().map(|zone| clean(zone)), 3);
+            (
+                format!(" Its volume {} is bound to {zones}.", clean(&volume.name)),
+                format!("It moves when a node in {zones} has room for it."),
+            )
+        }
+        None => (String::new(), "It moves when a node has room for it.".to_owned()),
+    };
+    let mut blocker = Blocker::new(
+        Kind::PendingPods,
+        format!("pod {}{more} finds no node", place(&pod.namespace, &pod.name)),
+        format!(
+            "pod {}{more} finds no node, for {}{words}.{bound}",
+            place(&pod.namespace, &pod.name),
+            lasting(began, scene.clock)
+        ),
+        frees,
+    );
+    blocker.command = kubectl(Some(&pod.namespace), "describe pod", &pod.name, "");
+    blocker.object = Some(Object::new("Pod", &pod.namespace, &pod.name));
+    blocker.since = Some(began);
+    Some(blocker)
+}
+
+/// Volumes by namespace and name of their claim.
+pub fn bound_volumes<'a>(
+    volumes: impl Iterator<Item = &'a BoundVolume>,
+) -> HashMap<(&'a str, &'a str), &'a BoundVolume> {
+    volumes
+        .filter_map(|volume| {
+            let (namespace, name) = volume.claim.as_ref()?;
+            Some(((namespace.as_str(), name.as_str()), volume))
+        })
+        .collect()
+}
+
+fn at_maximum(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
+    let full = pools_at_maximum(scene.cluster, scene.pools);
+    if full.is_empty() {
+        return;
+    }
+    out.push(Blocker::new(
+        Kind::AtMaximum,
+        list(full.iter().cloned(), 3),
+        format!("{}; the autoscaler adds no node for pods that find none.", list(full, 3)),
+        "It moves when a pool may have more nodes, or pods need less.",
+    ));
+}
+
+/// "pool web is at its maximum of 6": pools that have all the nodes that they may have.
+pub fn pools_at_maximum(
+    cluster: &crate::domain::cluster::Cluster,
+    pools: &[PoolRoll],
+) -> Vec<String> {
+    let seen: HashMap<&str, usize> =
+        pools.iter().map(|pool| (pool.name.as_str(), pool.counts.seen())).collect();
+    cluster
+        .pools
+        .iter()
+        .filter(|pool| {
+            let most = usize::try_from(pool.maximum).unwrap_or(usize::MAX);
+            pool.maximum > pool.minimum
+                && seen.get(pool.name.as_str()).is_some_and(|count| *count >= most)
+        })
+        .map(|pool| format!("pool {} is at its maximum of {}", clean(&pool.name), pool.maximum))
+        .collect()
+}
+
+fn lost(gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
+    let going = || gathered.leaving.iter().map(|(pod, _)| *pod);
+    let bare: Vec<&Pod> = going().filter(|pod| pod.owner.is_none()).collect();
+    if !bare.is_empty() {
+        out.push(Blocker::new(
+            Kind::BarePods,
+            plural(bare.len(), "pod does not come back", "pods do not come back"),
+            format!(
+                "{} on draining nodes {} not come back, nothing controls {}: {}.",
+                plural(bare.len(), "pod", "pods"),
+                if bare.len() == 1 { "does" } else { "do" },
+                if bare.len() == 1 { "it" } else { "them" },
+                first_names(&bare)
+            ),
+            "Make them anew elsewhere, if they are needed.",
+        ));
+    }
+    let local: Vec<&Pod> = going()
+        .filter(|pod| pod.local_data && pod.owner.is_some() && pod.namespace != "kube-system")
+        .collect();
+    if !local.is_empty() {
+        out.push(Blocker::new(
+            Kind::LocalData,
+            plural(local.len(), "pod loses local data", "pods lose local data"),
+            format!(
+                "{} on draining nodes {} what is in emptyDir or hostPath: {}.",
+                plural(local.len(), "pod", "pods"),
+                if local.len() == 1 { "loses" } else { "lose" },
+                first_names(&local)
+            ),
+            "Copy it before the pods go, if it is needed.",
+        ));
+    }
+}
+
+fn local_volumes(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
+    let volumes = scene.picture.volumes.iter().map(|volume| &**volume);
+    let bound = bound_volumes(volumes.filter(|volume| volume.on_node));
+    if bound.is_empty() {
+        return;
+    }
+    for (pod, node) in &gathered.leaving {
+        let Some(volume) = pod
+            .claims
+            .iter()
+            .find_map(|claim| bound.get(&(pod.namespace.as_str(), claim.as_str())))
+        else {
+            continue;
+        };
+        let mut blocker = Blocker::new(
+            Kind::LocalVolumes,
+            format!("volume {} stays on its node", clean(&volume.name)),
+            format!(
+                "pod {} on {} uses volume {}, which stays on its node; the pod cannot start elsewhere with it.",
+                place(&pod.namespace, &pod.name),
+                node.short,
+                clean(&volume.name)
+            ),
+            "Copy the data to a volume that can follow the pod.",
+        );
+        blocker.command = kubectl(None, "get pv", &volume.name, "-o yaml");
+        blocker.object = Some(Object::new("PersistentVolume", "", &volume.name));
+        blocker.node = Some(node.name.clone());
+        out.push(blocker);
+    }
+}

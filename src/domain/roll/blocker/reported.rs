@@ -1,0 +1,150 @@
+//! What only the SKE API tells: its errors, put beside what the cluster shows of them, and what is due meanwhile.
+
+use crate::domain::age::{long, since};
+use crate::domain::attention::GIVES_UP_AFTER;
+use crate::domain::cluster::{ClusterState, Problem};
+use crate::domain::roll::blocker::{Blocker, Kind, Scene};
+use crate::domain::roll::calendar::{Due, due};
+use crate::domain::roll::classify::Since;
+use crate::domain::roll::eta::horizon;
+use crate::domain::rotation::Phase;
+use crate::domain::text::clean;
+
+/// Adds what SKE tells to what was found in the cluster.
+pub fn find(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
+    gave_up(scene, out);
+    for problem in scene.cluster.problems.iter().filter(|problem| !problem.is_only_incomplete()) {
+        put_beside(problem, out);
+    }
+    let pace = scene.history.pace();
+    let within = horizon(scene.pools, pace, scene.clock.now());
+    for due in due(scene.cluster, scene.clock.now(), within) {
+        out.extend(meanwhile(scene, &due));
+    }
+}
+
+/// Whether SKE says that no machine can be had.
+pub fn is_about_capacity(problem: &Problem) -> bool {
+    matches!(
+        problem.code.as_str(),
+        "SKE_NODE_NO_VALID_HOST_FOUND"
+            | "SKE_NETWORK_NO_AVAILABLE_IPS"
+            | "SKE_QUOTA_EXCEEDED"
+            | "SKE_NODE_MACHINE_TYPE_NOT_FOUND"
+    )
+}
+
+/// Kinds of what the cluster may show of a reported error, the likelier ones first.
+fn shows_as(problem: &Problem) -> &'static [&'static [Kind]] {
+    match problem.code.as_str() {
+        "SKE_NODE_MISCONFIGURED_PDB" => {
+            &[&[Kind::MisconfiguredBudget, Kind::SeveralBudgets], &[Kind::Budget]]
+        }
+        "SKE_UNREADY_NODES"
+        | "SKE_NODE_MEMORY_PRESSURE"
+        | "SKE_NODE_DISK_PRESSURE"
+        | "SKE_NODE_PID_PRESSURE" => &[&[Kind::NodeNotReady]],
+        _ if is_about_capacity(problem) => &[&[Kind::NoNewNode]],
+        _ => &[],
+    }
+}
+
+fn put_beside(problem: &Problem, out: &mut Vec<Blocker>) {
+    let shown = |kinds: &&&[Kind]| out.iter().any(|blocker| kinds.contains(&blocker.kind));
+    let kinds = shows_as(problem).iter().find(shown).copied().unwrap_or_default();
+    let mut beside = false;
+    for blocker in out.iter_mut().filter(|blocker| kinds.contains(&blocker.kind)) {
+        blocker.reported.push(problem.clone());
+        if let Some(frees) = capacity_frees(problem) {
+            frees.clone_into(&mut blocker.frees);
+        }
+        beside = true;
+    }
+    if beside {
+        return;
+    }
+    let kind = if problem.blocks_roll() { Kind::Reported } else { Kind::OtherReport };
+    let mut blocker = Blocker::new(
+        kind,
+        clean(&problem.code),
+        format!("SKE reports {}: {}.", clean(&problem.code), clean(problem.message.trim_end_matches('.'))),
+        capacity_frees(problem).unwrap_or(match problem.code.as_str() {
+            "SKE_NODE_MISCONFIGURED_PDB" => {
+                "It moves when the PodDisruptionBudget lets a pod go: one more replica, or a looser budget."
+            }
+            _ => "Look at what SKE says.",
+        }),
+    );
+    blocker.reported.push(problem.clone());
+    out.push(blocker);
+}
+
+fn capacity_frees(problem: &Problem) -> Option<&'static str> {
+    Some(match problem.code.as_str() {
+        "SKE_NODE_NO_VALID_HOST_FOUND" => {
+            "It moves when there is room for this machine type in this zone; another type or zone may have it."
+        }
+        "SKE_NETWORK_NO_AVAILABLE_IPS" => "It moves when addresses of the network become free.",
+        "SKE_QUOTA_EXCEEDED" => "It moves when the project's quota allows another machine.",
+        "SKE_NODE_MACHINE_TYPE_NOT_FOUND" => {
+            "It moves when the pool gets a machine type that exists."
+        }
+        _ => return None,
+    })
+}
+
+fn gave_up(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
+    let now = scene.clock.now();
+    let Some(started) = scene.rotation.initiated else { return };
+    let unhealthy = scene.cluster.state == ClusterState::Unhealthy;
+    if scene.rotation.phase != Phase::Preparing
+        || !unhealthy
+        || since(started, now) <= GIVES_UP_AFTER
+    {
+        return;
+    }
+    let mut blocker = Blocker::new(
+        Kind::GaveUp,
+        "PREPARING for more than 12h and unhealthy",
+        format!(
+            "PREPARING for {} and unhealthy: the platform may have stopped trying.",
+            long(since(started, now))
+        ),
+        "Ask SKE to reconcile the cluster; that starts it again.",
+    );
+    blocker.since = Some(Since::told(started));
+    out.push(blocker);
+}
+
+fn meanwhile(scene: &Scene<'_>, due: &Due) -> Option<Blocker> {
+    let now = scene.clock.now();
+    match due {
+        Due::Hibernation(at) => Some(Blocker::new(
+            Kind::Hibernation,
+            "hibernation is scheduled before the nodes are done",
+            format!(
+                "Hibernation is scheduled in {}, before the nodes are done; it is refused while they are replaced.",
+                long(since(now, *at))
+            ),
+            "Nothing is lost: the cluster stays awake. Sleep it by hand later, if it should.",
+        )),
+        Due::Maintenance(at) if *at <= now => Some(Blocker::new(
+            Kind::Maintenance,
+            "the maintenance window is open",
+            "The maintenance window is open; an update made in it may replace nodes once more."
+                .to_owned(),
+            "Nothing to do, unless an update is due.",
+        )),
+        Due::Maintenance(at) => Some(Blocker::new(
+            Kind::Maintenance,
+            "the maintenance window opens before the nodes are done",
+            format!(
+                "The maintenance window opens in {}, before the nodes are done; an update made in it may replace nodes once more.",
+                long(since(now, *at))
+            ),
+            "Nothing to do, unless an update is due.",
+        )),
+        // The preflight says so; while the nodes roll it changes nothing.
+        Due::Unreadable(_) => None,
+    }
+}

@@ -1,0 +1,215 @@
+//! What each node is doing in the roll, from one picture; what only time tells is added by the history.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::observed::Node;
+use crate::domain::roll::generation::Wanted;
+use crate::domain::roll::moments::Clock;
+use crate::domain::text::clean;
+
+/// The machine controller forces a drain after this long by default; the value on SKE is not documented.
+pub const DRAIN_TIMEOUT: SignedDuration = SignedDuration::from_hours(2);
+/// The machine controller gives up on a machine that has not joined after this long by default.
+pub const CREATION_TIMEOUT: SignedDuration = SignedDuration::from_mins(20);
+
+/// What a node does in the roll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Of the wanted generation, ready, and its template applied.
+    New,
+    /// Of the wanted generation, being removed again: it failed, or the autoscaler takes it away.
+    Leaving,
+    /// Of the wanted generation, not ready yet.
+    Joining,
+    /// Of the old generation, its pods are being evicted.
+    Draining,
+    /// Of the old generation, unschedulable, but the platform does not remove it: perhaps somebody cordoned it.
+    Cordoned,
+    /// Of the old generation, waiting for its turn.
+    Old,
+    /// Failed and kept on purpose; shown, not counted.
+    Preserved,
+}
+
+impl Stage {
+    /// Whether it is still to be replaced.
+    pub fn is_old(self) -> bool {
+        match self {
+            Self::Old | Self::Cordoned | Self::Draining => true,
+            Self::New | Self::Leaving | Self::Joining | Self::Preserved => false,
+        }
+    }
+}
+
+/// Why a node of the wanted generation is not counted as new yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Its condition `Ready` is not true.
+    NotReady,
+    /// Its system pods are not ready, or the cloud has not initialised it (taints).
+    Starting,
+    /// It has not applied the template's present content.
+    Configuring,
+}
+
+/// A moment from which something counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Since {
+    /// The moment, by our clock.
+    pub at: Timestamp,
+    /// It may have been so for longer: this is only when it was first seen.
+    pub at_least: bool,
+}
+
+impl Since {
+    /// A moment that the cluster tells, or that was watched.
+    pub fn told(at: Timestamp) -> Self {
+        Self { at, at_least: false }
+    }
+
+    /// A moment at which it was seen to be so already.
+    pub fn seen(at: Timestamp) -> Self {
+        Self { at, at_least: true }
+    }
+}
+
+/// A node in the roll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRoll {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.name`, as the API writes it.
+    pub name: String,
+    /// The name from its pool on ("web-z1-5f7d9-abcde"), safe to draw.
+    pub short: String,
+    /// Pool; empty when the node does not tell.
+    pub pool: String,
+    /// Zone; empty when the node does not tell.
+    pub zone: String,
+    /// What it does.
+    pub stage: Stage,
+    /// Since when it is in this stage, where that is known.
+    pub since: Option<Since>,
+    /// While it drains: when the platform forces it by its default limit, by our clock.
+    pub deadline: Option<Timestamp>,
+    /// While it drains: something named in the roll's blockers holds it.
+    pub blocked: bool,
+    /// While it joins: why it does not count as new yet.
+    pub wait: Option<Wait>,
+    /// Its own words on why it is not ready, or is being removed; safe to draw.
+    pub reason: Option<String>,
+    /// Unschedulable.
+    pub cordoned: bool,
+    /// Its generation was judged by its age only.
+    pub estimated: bool,
+    /// Version of Kubernetes, safe to draw.
+    pub version: String,
+    /// `metadata.creationTimestamp`, by our clock.
+    pub created: Option<Timestamp>,
+}
+
+/// What a node does, given the generation that its pool is meant to have.
+pub fn stage(node: &Node, wanted: &Wanted, compares_checksums: bool) -> Stage {
+    if node.preserved && !node.ready {
+        Stage::Preserved
+    } else if wanted.is_old(node) {
+        if node.terminating.is_some() {
+            Stage::Draining
+        } else if node.cordoned {
+            Stage::Cordoned
+        } else {
+            Stage::Old
+        }
+    } else if node.terminating.is_some() {
+        Stage::Leaving
+    } else if wait(node, wanted, compares_checksums).is_some() {
+        Stage::Joining
+    } else {
+        Stage::New
+    }
+}
+
+/// Why a node of the wanted generation does not count as new yet.
+/// Checksums are compared only in pools where some node reports one.
+pub fn wait(node: &Node, wanted: &Wanted, compares_checksums: bool) -> Option<Wait> {
+    if !node.ready {
+        Some(Wait::NotReady)
+    } else if node.still_joining {
+        Some(Wait::Starting)
+    } else if compares_checksums && wanted.checksum.is_some() && node.checksum != wanted.checksum {
+        Some(Wait::Configuring)
+    } else {
+        None
+    }
+}
+
+impl NodeRoll {
+    /// Looks at one node. `zone` is where it is counted.
+    pub fn of(
+        node: &Node,
+        (pool, zone): (&str, &str),
+        wanted: &Wanted,
+        compares_checksums: bool,
+        clock: Clock,
+    ) -> Self {
+        let stage = stage(node, wanted, compares_checksums);
+        let drain_began = node.terminating.as_ref().and_then(|terminating| terminating.since);
+        let told = match stage {
+            Stage::New | Stage::Preserved => node.ready_changed,
+            // A node that was ready before waits since it failed, not since it was created.
+            Stage::Joining if !node.ready => node.ready_changed.max(node.created),
+            Stage::Joining => node.created,
+            Stage::Draining | Stage::Leaving => drain_began,
+            Stage::Old | Stage::Cordoned => None,
+        };
+        let reason = match stage {
+            Stage::Joining | Stage::Preserved => node.not_ready_because.as_deref(),
+            Stage::Draining | Stage::Leaving => {
+                node.terminating.as_ref().map(|terminating| terminating.reason.as_str())
+            }
+            Stage::New | Stage::Old | Stage::Cordoned => None,
+        };
+        Self {
+            uid: node.uid.clone(),
+            name: node.name.clone(),
+            short: short(&node.name, pool),
+            pool: pool.to_owned(),
+            zone: zone.to_owned(),
+            stage,
+            since: told.map(|at| Since::told(clock.ours(at))),
+            deadline: drain_began
+                .filter(|_| stage == Stage::Draining)
+                .and_then(|at| clock.ours(at).checked_add(DRAIN_TIMEOUT).ok()),
+            blocked: false,
+            wait: (stage == Stage::Joining)
+                .then(|| wait(node, wanted, compares_checksums))
+                .flatten(),
+            reason: reason.filter(|text| !text.is_empty()).map(clean),
+            cordoned: node.cordoned,
+            estimated: wanted.judges_by_age(node),
+            version: clean(&node.version),
+            created: node.created.map(|at| clock.ours(at)),
+        }
+    }
+}
+
+/// A node's name from its pool on: machine names begin with the technical name of the cluster
+/// (`shoot--<project>--<cluster>-<pool>-z1-<hash>-<random>`), which the screen shows already.
+pub fn short(name: &str, pool: &str) -> String {
+    let start = if pool.is_empty() { None } else { name.rfind(&format!("-{pool}-")) };
+    clean(start.and_then(|at| name.get(at + 1..)).unwrap_or(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::roll::classify::short;
+
+    #[test]
+    fn names_are_shown_from_the_pool_on_and_cleaned() {
+        assert_eq!(short("shoot--f00--shop-web-z1-5f7d9-abcde", "web"), "web-z1-5f7d9-abcde");
+        assert_eq!(short("shoot--f00--web-web-z1-5f7d9-abcde", "web"), "web-z1-5f7d9-abcde");
+        assert_eq!(short("web-7", "web"), "web-7");
+        assert_eq!(short("web-7", ""), "web-7");
+        assert_eq!(short("x-web-\u{1b}]0;y", "web"), "web-␛]0;y");
+    }
+}

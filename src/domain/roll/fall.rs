@@ -1,0 +1,61 @@
+//! Progress does not run backwards without a named cause: when it does, and why.
+
+use crate::domain::roll::classify::{NodeRoll, Stage};
+use crate::domain::roll::progress::{Figure, PoolRoll};
+use crate::domain::roll::timeline::Cause;
+
+/// Whether the share of new nodes fell, compared without rounding.
+pub fn fell(before: Figure, after: Figure) -> bool {
+    match (before.done, after.done) {
+        (_, true) => false,
+        (true, false) => true,
+        (false, false) => {
+            let part = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+            let total = |figure: Figure| part(figure.total().max(1));
+            part(after.new).saturating_mul(total(before))
+                < part(before.new).saturating_mul(total(after))
+        }
+    }
+}
+
+/// Why a node's change lets the share of new nodes fall, if it does.
+pub fn cause(
+    pool: &PoolRoll,
+    node: &NodeRoll,
+    before: Option<Stage>,
+    first: bool,
+) -> Option<Cause> {
+    let name = || node.short.clone();
+    match (before, node.stage) {
+        (Some(Stage::New), Stage::Joining) => Some(Cause::NodeNotReady(name())),
+        (Some(Stage::New), Stage::Leaving) => Some(Cause::NodeLeaving(name())),
+        (Some(Stage::New), Stage::Preserved) => Some(Cause::NodeKept(name())),
+        (
+            Some(Stage::New | Stage::Joining | Stage::Leaving),
+            Stage::Old | Stage::Cordoned | Stage::Draining,
+        ) if pool.another => Some(Cause::AnotherRoll(pool.name.clone())),
+        (
+            Some(Stage::New | Stage::Joining | Stage::Leaving),
+            Stage::Old | Stage::Cordoned | Stage::Draining,
+        ) => Some(Cause::OtherTemplate(pool.name.clone())),
+        (Some(Stage::Preserved), Stage::Old | Stage::Cordoned | Stage::Draining) => {
+            Some(Cause::NodeCountsAgain(name()))
+        }
+        (None, Stage::Old | Stage::Cordoned | Stage::Draining) if !first => {
+            Some(Cause::OldNodeAdded(name()))
+        }
+        (
+            None
+            | Some(
+                Stage::New
+                | Stage::Leaving
+                | Stage::Joining
+                | Stage::Draining
+                | Stage::Cordoned
+                | Stage::Old
+                | Stage::Preserved,
+            ),
+            _,
+        ) => None,
+    }
+}

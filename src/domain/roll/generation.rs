@@ -1,0 +1,321 @@
+//! Which generation a pool's nodes are meant to have, and how that is known.
+//!
+//! Gardener asks two things of a node: does it carry the taint of an old machine set, and is its label the name of
+//! the pool's present template (`nodeToBeDeleted`). The same two markers are used here, so that skeys agrees with
+//! the platform; where one of them cannot be read, it is inferred and said to be an estimate.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::observed::{Node, Template, Templates};
+use crate::domain::rotation::{Phase, Rotation};
+
+/// The control plane comes first and takes minutes; a node that was born later than this after the start with
+/// neither the old nor the wanted generation belongs to a template in between.
+const CONTROL_PLANE: SignedDuration = SignedDuration::from_mins(30);
+
+/// Where the rotation stands, as far as nodes are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand {
+    /// None was ever started.
+    Before,
+    /// Nodes are being replaced, or will be.
+    Rolling,
+    /// Every node was replaced: PREPARED and later.
+    After,
+}
+
+/// Reads the stand from the phase; an unknown phase counts as rolling while a rotation is open.
+pub fn stand(rotation: &Rotation) -> Stand {
+    match rotation.phase {
+        Phase::Never => Stand::Before,
+        Phase::Preparing => Stand::Rolling,
+        Phase::Prepared | Phase::Completing | Phase::Completed => Stand::After,
+        Phase::Unknown(_) => match (rotation.initiated, rotation.completed) {
+            (None, _) => Stand::Before,
+            (Some(initiated), Some(completed)) if initiated <= completed => Stand::After,
+            (Some(_), _) => Stand::Rolling,
+        },
+    }
+}
+
+/// Why a figure is an estimate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Guess {
+    /// The templates were not looked at yet.
+    TemplatesUnread,
+    /// Reading Secrets is forbidden.
+    SecretsForbidden,
+    /// Secrets can be read, but none describes this pool.
+    NoTemplate,
+    /// The list of templates is older than the list of nodes.
+    TemplatesLag,
+    /// Nodes without the generation label are judged by their age.
+    LabelsAbsent,
+    /// SKE does not say when the rotation started.
+    StartUnknown,
+}
+
+/// Which generation a pool is meant to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Name of the template, as nodes carry it in their label; `None` when it cannot be told.
+    pub name: Option<String>,
+    /// Checksum that a node reports once it has applied the template.
+    pub checksum: Option<String>,
+    /// When the template was made.
+    pub created: Option<Timestamp>,
+    /// Whether the nodes' turn has come; before, every node is old although none is marked.
+    pub begun: bool,
+    /// Whether the pool is replaced for another reason than the rotation, or once more within it.
+    pub another: bool,
+    /// Why this is an estimate; empty when it is exact.
+    pub guesses: BTreeSet<Guess>,
+    old: BTreeSet<String>,
+    border: Option<Timestamp>,
+}
+
+/// What [`Wanted::of`] is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// Pool.
+    pub pool: &'a str,
+    /// Its nodes.
+    pub nodes: &'a [&'a Node],
+    /// Templates of all pools.
+    pub templates: &'a Templates,
+    /// Phase and moments.
+    pub rotation: &'a Rotation,
+    /// Name of the first template that this rotation made for the pool, if that was seen.
+    pub first: Option<&'a str>,
+}
+
+impl Question<'_> {
+    fn start(&self) -> Option<Timestamp> {
+        if stand(self.rotation) == Stand::Before { None } else { self.rotation.initiated }
+    }
+
+    fn is_rolling(&self) -> bool {
+        stand(self.rotation) == Stand::Rolling
+    }
+
+    /// Labels of nodes that were there before the start.
+    fn before(&self) -> BTreeSet<&str> {
+        let start = self.start();
+        self.nodes
+            .iter()
+            .filter(|node| born_before(node, start))
+            .filter_map(|node| node.generation.as_deref())
+            .collect()
+    }
+}
+
+fn born_before(node: &Node, moment: Option<Timestamp>) -> bool {
+    matches!((node.created, moment), (Some(created), Some(moment)) if created < moment)
+}
+
+/// Newest template of a pool.
+pub fn newest<'a>(templates: &'a Templates, pool: &str) -> Option<&'a Template> {
+    match templates {
+        Templates::Known(list) => list
+            .iter()
+            .filter(|template| template.pool == pool)
+            .max_by_key(|template| (template.created, &template.name)),
+        Templates::Unread | Templates::Forbidden => None,
+    }
+}
+
+impl Wanted {
+    /// Finds out which generation a pool is meant to have.
+    pub fn of(question: Question<'_>) -> Self {
+        let template = newest(question.templates, question.pool);
+        let mut wanted = match template {
+            Some(template) if !lags(template, question) => Self::told(template, question),
+            Some(_) => Self::inferred(question, Guess::TemplatesLag),
+            None => Self::inferred(
+                question,
+                match question.templates {
+                    Templates::Unread => Guess::TemplatesUnread,
+                    Templates::Known(_) => Guess::NoTemplate,
+                    Templates::Forbidden => Guess::SecretsForbidden,
+                },
+            ),
+        };
+        if question.is_rolling() {
+            wanted.border = wanted.created.max(question.start());
+            if question.start().is_none() {
+                wanted.guesses.insert(Guess::StartUnknown);
+            }
+            let unlabelled = |node: &&&Node| !node.doomed && node.generation.is_none();
+            if wanted.begun && question.nodes.iter().any(|node| unlabelled(&node)) {
+                wanted.guesses.insert(Guess::LabelsAbsent);
+            }
+        }
+        wanted.another = wanted.is_another(question);
+        wanted
+    }
+
+    fn told(template: &Template, question: Question<'_>) -> Self {
+        let begun = match (question.is_rolling(), question.start(), template.created) {
+            (false, ..) => true,
+            (true, Some(start), Some(created)) => created >= start,
+            (true, ..) => question.nodes.iter().any(|node| {
+                node.doomed || node.generation.as_ref().is_some_and(|label| *label != template.name)
+            }),
+        };
+        Self {
+            name: Some(template.name.clone()),
+            checksum: template.checksum.clone(),
+            created: template.created,
+            begun,
+            another: false,
+            guesses: BTreeSet::new(),
+            old: BTreeSet::new(),
+            border: None,
+        }
+    }
+
+    /// Without a template: labels of tainted nodes, and of nodes older than the start, are old; the label of the
+    /// newest other node is the wanted one.
+    fn inferred(question: Question<'_>, guess: Guess) -> Self {
+        let (start, rolling) = (question.start(), question.is_rolling());
+        let tainted = question.nodes.iter().any(|node| node.doomed);
+        let doomed = question.nodes.iter().filter(|node| node.doomed);
+        let mut old: BTreeSet<&str> =
+            doomed.filter_map(|node| node.generation.as_deref()).collect();
+        if start.is_some() {
+            old.extend(question.before());
+        }
+        let mut candidates: Vec<(Option<Timestamp>, &str)> = question
+            .nodes
+            .iter()
+            .filter(|node| !node.doomed && !born_before(node, start))
+            .filter_map(|node| Some((node.created, node.generation.as_deref()?)))
+            .filter(|(_, label)| !old.contains(label))
+            .collect();
+        candidates.sort_unstable();
+        let several = candidates.iter().map(|(_, label)| label).collect::<BTreeSet<_>>().len() > 1;
+        // Without taints nothing can be told but by the start of a rotation that still runs.
+        let telling = tainted || (rolling && (start.is_some() || several));
+        let name = candidates.last().filter(|_| telling).map(|(_, label)| (*label).to_owned());
+        let young = start.is_some() && question.nodes.iter().any(|n| is_young_unlabelled(n, start));
+        let rolls = question.nodes.iter().any(|node| node.rolling);
+        let begun = !rolling || tainted || rolls || name.is_some() || young;
+        Self {
+            name,
+            checksum: None,
+            created: None,
+            begun,
+            another: false,
+            guesses: BTreeSet::from([guess]),
+            old: if telling {
+                old.into_iter().map(str::to_owned).collect()
+            } else {
+                BTreeSet::new()
+            },
+            border: None,
+        }
+    }
+
+    /// Whether a node will be replaced.
+    pub fn is_old(&self, node: &Node) -> bool {
+        if !self.begun || node.doomed {
+            return true;
+        }
+        match (&node.generation, &self.name) {
+            (Some(label), _) if self.old.contains(label) => true,
+            (Some(label), Some(name)) => label != name,
+            (Some(_), None) => false,
+            (None, _) => born_before(node, self.border),
+        }
+    }
+
+    /// Whether a node's generation is told by its age only.
+    pub fn judges_by_age(&self, node: &Node) -> bool {
+        self.begun && !node.doomed && node.generation.is_none() && self.border.is_some()
+    }
+
+    /// A pool is replaced "once more" when nodes of a generation in between are old again.
+    fn is_another(&self, question: Question<'_>) -> bool {
+        let is_first = self.name.is_some() && self.name.as_deref() == question.first;
+        let start = question.start();
+        if !question.is_rolling() {
+            // What is older than the start is a list that lags: the phase says that it is gone.
+            return question.nodes.iter().any(|node| {
+                self.is_old(node) && !born_before(node, start) && (node.doomed || !is_first)
+            });
+        }
+        if !self.begun || is_first {
+            return false;
+        }
+        let made = match question.templates {
+            Templates::Known(list) => list
+                .iter()
+                .filter(|template| template.pool == question.pool)
+                .filter(|t| start.is_some_and(|start| t.created.is_some_and(|at| at >= start)))
+                .count(),
+            Templates::Unread | Templates::Forbidden => 0,
+        };
+        let replaced_since_first = question.first.is_some() && self.name.is_some();
+        made > 1 || replaced_since_first || self.has_generation_in_between(question)
+    }
+
+    fn has_generation_in_between(&self, question: Question<'_>) -> bool {
+        let Some(later) = question.start().and_then(|at| at.checked_add(CONTROL_PLANE).ok()) else {
+            return false;
+        };
+        let before = question.before();
+        question.nodes.iter().any(|node| {
+            node.created.is_some_and(|created| created >= later)
+                && node.generation.as_deref().is_some_and(|label| {
+                    Some(label) != self.name.as_deref() && !before.contains(label)
+                })
+        })
+    }
+}
+
+fn is_young_unlabelled(node: &Node, start: Option<Timestamp>) -> bool {
+    node.generation.is_none() && node.created.is_some() && !born_before(node, start)
+}
+
+/// Whether a node of a generation that is neither this template's nor an old one was born since the start.
+fn lags(template: &Template, question: Question<'_>) -> bool {
+    let start = question.start();
+    let is_older = matches!((template.created, start), (Some(at), Some(start)) if at < start);
+    if !question.is_rolling() || !is_older {
+        return false;
+    }
+    let before = question.before();
+    question.nodes.iter().any(|node| {
+        node.created.is_some()
+            && !born_before(node, start)
+            && node
+                .generation
+                .as_deref()
+                .is_some_and(|label| label != template.name && !before.contains(label))
+    })
+}
+
+/// The pool of a node: its label, else the pool whose template it carries, else the one among `pools` that its
+/// generation names (`gardener-node-agent-<pool>-<16 hex>`); empty when nothing tells.
+pub fn pool_of<'a>(
+    node: &'a Node,
+    templates: &'a Templates,
+    pools: &'a BTreeSet<String>,
+) -> &'a str {
+    if !node.pool.is_empty() {
+        return &node.pool;
+    }
+    let Some(label) = node.generation.as_deref() else { return "" };
+    if let Templates::Known(list) = templates
+        && let Some(template) = list.iter().find(|template| template.name == label)
+    {
+        return &template.pool;
+    }
+    label
+        .strip_prefix("gardener-node-agent-")
+        .and_then(|rest| rest.rsplit_once('-'))
+        .and_then(|(pool, _)| pools.get(pool))
+        .map_or("", String::as_str)
+}

@@ -1,0 +1,407 @@
+//! Watches a roll over time and keeps what a single picture cannot tell: which nodes went, how long each step took,
+//! when something last moved, and what happened.
+//!
+//! It holds for one rotation of one cluster: when SKE shows another start, it begins anew. Pictures that are older
+//! than the newest one, and readings of SKE that are older than what is known, are left out.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::cluster::Cluster;
+use crate::domain::observed::{Picture, Templates};
+use crate::domain::roll::Roll;
+use crate::domain::roll::classify::{NodeRoll, Since, Stage};
+use crate::domain::roll::eta::Pace;
+use crate::domain::roll::fall::{cause, fell};
+use crate::domain::roll::generation::{Guess, Stand, stand};
+use crate::domain::roll::memory::{Memory, Track};
+use crate::domain::roll::moments::Clock;
+use crate::domain::roll::progress::{Figure, PoolRoll, PoolState, pools};
+use crate::domain::roll::subject::{Subject, furthest};
+use crate::domain::roll::timeline::{Cause, Happening, Timeline};
+use crate::domain::rotation::{Phase, Rotation};
+
+/// A reading of SKE that shows an earlier start is taken for an old answer for this long.
+const OLD_ANSWERS: SignedDuration = SignedDuration::from_mins(10);
+/// A node that took longer to become ready was ready before and failed in between.
+const LONGEST_JOIN: SignedDuration = SignedDuration::from_mins(40);
+/// A drain that seems to have taken longer ended while nobody watched.
+const LONGEST_DRAIN: SignedDuration = SignedDuration::from_hours(6);
+/// Pictures that follow each other faster than this tell when something happened.
+const CLOSE: SignedDuration = SignedDuration::from_mins(2);
+/// Nodes that went and may turn out not to have gone.
+const MAX_GONE: usize = 256;
+
+/// The roll of one rotation as it was watched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History {
+    subject: Option<Subject>,
+    phase: Option<Phase>,
+    last: Option<Timestamp>,
+    memory: Memory,
+    pace: Pace,
+    gone: VecDeque<String>,
+    gone_count: usize,
+    timeline: Timeline,
+    blocked: BTreeMap<String, String>,
+    begun: BTreeSet<String>,
+    another: BTreeSet<String>,
+    guesses: BTreeMap<String, BTreeSet<Guess>>,
+    figures: (Option<Figure>, Option<Figure>),
+    prepared_at: Option<Timestamp>,
+}
+
+impl History {
+    /// Takes a picture that was taken at `at` (our clock), beside the newest reading of SKE. `false` when it was
+    /// left out because something newer is known.
+    pub fn observe(&mut self, cluster: &Cluster, picture: &Picture, at: Timestamp) -> bool {
+        if self.last.is_some_and(|last| at < last) || !self.takes(cluster, at) {
+            return false;
+        }
+        let clock = Clock::new(at, picture.skew_seconds);
+        self.notice_phase(cluster, clock);
+        let unread = picture.templates == Templates::Unread;
+        if !(unread || picture.is_blind_to("nodes")) {
+            self.notice_nodes(cluster, picture, clock);
+        }
+        self.last = Some(at);
+        true
+    }
+
+    /// The rotation as furthest seen: an old answer of SKE does not turn a phase back.
+    pub fn rotation(&self, cluster: &Cluster) -> Rotation {
+        let mut rotation = cluster.rotation.clone();
+        if self.subject.as_ref().is_some_and(|subject| *subject == Subject::of(cluster))
+            && let Some(known) = &self.phase
+        {
+            rotation.phase = furthest(known, &rotation.phase);
+        }
+        rotation
+    }
+
+    /// What earlier pictures told.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// How long nodes took in this roll.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// What happened.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// Nodes that were seen and are gone, each counted once.
+    pub fn gone(&self) -> usize {
+        self.gone_count
+    }
+
+    /// When PREPARED was seen to begin; `None` when it had begun before the watch.
+    pub fn prepared_at(&self) -> Option<Timestamp> {
+        self.prepared_at
+    }
+
+    /// Whether the reading belongs to the rotation that is watched, beginning anew for a later one.
+    fn takes(&mut self, cluster: &Cluster, at: Timestamp) -> bool {
+        let seen = Subject::of(cluster);
+        match &self.subject {
+            Some(subject) if *subject == seen => return true,
+            Some(subject) if subject.is_cluster(&seen) => {
+                let older = seen.initiated < subject.initiated;
+                let soon = self.last.is_some_and(|last| at.duration_since(last) < OLD_ANSWERS);
+                if older && soon {
+                    return false;
+                }
+                if seen.initiated == subject.initiated {
+                    // Only the creation became known.
+                    self.subject = Some(seen);
+                    return true;
+                }
+            }
+            Some(_) | None => {}
+        }
+        *self = Self { subject: Some(seen), ..Self::default() };
+        true
+    }
+
+    fn notice_phase(&mut self, cluster: &Cluster, clock: Clock) {
+        let phase = match &self.phase {
+            Some(known) => furthest(known, &cluster.rotation.phase),
+            None => cluster.rotation.phase.clone(),
+        };
+        if self.phase.as_ref() == Some(&phase) {
+            return;
+        }
+        let first = self.phase.is_none();
+        if let Some(started) = cluster.rotation.initiated.filter(|_| first) {
+            self.timeline.add(started.min(clock.now()), Happening::Phase(Phase::Preparing));
+        }
+        if !first {
+            self.timeline.add(clock.now(), Happening::Phase(phase.clone()));
+            if phase == Phase::Prepared {
+                self.prepared_at = Some(clock.now());
+            }
+        }
+        self.phase = Some(phase);
+    }
+
+    fn notice_nodes(&mut self, cluster: &Cluster, picture: &Picture, clock: Clock) {
+        let rotation = self.rotation(cluster);
+        let seen = pools(cluster, &rotation, picture, &self.memory, clock);
+        let first = self.memory.watched_since.is_none();
+        let mut causes = self.notice_pools(&seen, stand(&rotation), clock);
+        let mut before = std::mem::take(&mut self.memory.nodes);
+        for pool in &seen {
+            for node in pool.nodes() {
+                let track = before.remove(&node.uid);
+                self.notice_node(pool, node, track, first, clock, &mut causes);
+            }
+        }
+        let rolling: BTreeSet<&str> =
+            seen.iter().filter(|pool| rolls(pool)).map(|pool| pool.name.as_str()).collect();
+        for (uid, track) in before {
+            let tells = rolling.contains(track.pool.as_str());
+            self.notice_gone(uid, track, tells, clock, &mut causes);
+        }
+        if !picture.is_blind_to("poddisruptionbudgets") {
+            self.memory.notice_budgets(&picture.budgets, clock.now());
+        }
+        if first {
+            self.memory.watched_since = Some(clock.now());
+        }
+        let zones: BTreeSet<(&str, &str)> = seen
+            .iter()
+            .flat_map(|pool| pool.zones.iter().map(|zone| (pool.name.as_str(), zone.name.as_str())))
+            .collect();
+        self.memory
+            .changes
+            .retain(|(pool, zone), _| zones.contains(&(pool.as_str(), zone.as_str())));
+        let roll = Roll::read(cluster, picture, self, clock.now());
+        self.notice_blocks(&roll, clock);
+        self.notice_figures(&roll, clock, causes);
+    }
+
+    fn notice_pools(&mut self, seen: &[PoolRoll], stand: Stand, clock: Clock) -> Vec<Cause> {
+        let mut causes = Vec::new();
+        for pool in seen {
+            if rolls(pool) && stand == Stand::Rolling {
+                if !self.begun.contains(&pool.name) {
+                    let at = pool.template_created.unwrap_or(clock.now());
+                    self.timeline.add(at, Happening::NodesBegan { pool: pool.name.clone() });
+                    self.begun.insert(pool.name.clone());
+                }
+                if let Some(template) = pool.template.as_ref().filter(|_| !pool.another)
+                    && pool.template_created.is_some()
+                {
+                    let known = &mut self.memory.first_templates;
+                    known.entry(pool.name.clone()).or_insert_with(|| template.clone());
+                }
+            }
+            if pool.another && self.another.insert(pool.name.clone()) {
+                let at = pool.template_created.unwrap_or(clock.now());
+                self.timeline.add(at, Happening::AnotherRoll { pool: pool.name.clone() });
+                causes.push(Cause::AnotherRoll(pool.name.clone()));
+            } else if !pool.another {
+                self.another.remove(&pool.name);
+            }
+            let known = self.guesses.insert(pool.name.clone(), pool.guesses.clone());
+            if known.is_some_and(|known| known != pool.guesses) {
+                causes.push(Cause::OtherTemplate(pool.name.clone()));
+            }
+        }
+        let names: BTreeSet<&str> = seen.iter().map(|pool| pool.name.as_str()).collect();
+        self.guesses.retain(|pool, _| names.contains(pool.as_str()));
+        self.begun.retain(|pool| names.contains(pool.as_str()));
+        self.another.retain(|pool| names.contains(pool.as_str()));
+        causes
+    }
+
+    fn notice_node(
+        &mut self,
+        pool: &PoolRoll,
+        node: &NodeRoll,
+        track: Option<Track>,
+        first: bool,
+        clock: Clock,
+        causes: &mut Vec<Cause>,
+    ) {
+        let before = track.as_ref().map(|track| track.stage);
+        let returned = track.is_none() && self.forget_gone(&node.uid);
+        let since = match &track {
+            Some(track) if track.stage == node.stage => track.since,
+            Some(_) => Since::told(clock.now()),
+            None if first || returned => node.since.unwrap_or(Since::seen(clock.now())),
+            None => node.since.unwrap_or(Since::told(clock.now())),
+        };
+        if before != Some(node.stage) {
+            if !first {
+                let zone = (node.pool.clone(), node.zone.clone());
+                self.memory.changes.insert(zone, clock.now());
+            }
+            let took = self.measure_join(pool, node, before, first, clock);
+            if !returned {
+                self.tell(pool, node, before, first, took, clock);
+            }
+            causes.extend(cause(pool, node, before, first));
+        }
+        let drain_began = match node.stage {
+            Stage::Draining | Stage::Leaving => Some(node.since.unwrap_or(since).at),
+            Stage::New | Stage::Joining | Stage::Cordoned | Stage::Old | Stage::Preserved => None,
+        };
+        self.memory.nodes.insert(
+            node.uid.clone(),
+            Track {
+                stage: node.stage,
+                since,
+                drain_began,
+                short: node.short.clone(),
+                pool: node.pool.clone(),
+                zone: node.zone.clone(),
+            },
+        );
+    }
+
+    /// A uid never comes back: if it does, the list in between was short of it.
+    fn forget_gone(&mut self, uid: &str) -> bool {
+        let Some(place) = self.gone.iter().position(|gone| gone == uid) else { return false };
+        self.gone.remove(place);
+        self.gone_count = self.gone_count.saturating_sub(1);
+        self.pace.drains.forget(uid);
+        true
+    }
+
+    fn measure_join(
+        &mut self,
+        pool: &PoolRoll,
+        node: &NodeRoll,
+        before: Option<Stage>,
+        first: bool,
+        clock: Clock,
+    ) -> Option<SignedDuration> {
+        if node.stage != Stage::New || !rolls(pool) {
+            return None;
+        }
+        let created = node.created?;
+        let told = node.since.filter(|since| !since.at_least).map(|since| since.at);
+        let close = self.last.is_some_and(|last| clock.now().duration_since(last) < CLOSE);
+        // System pods come after the kubelet: if the change itself was watched, that is the truer moment.
+        let watched = (!first && before == Some(Stage::Joining) && close).then_some(clock.now());
+        let took = watched.or(told)?.duration_since(created);
+        let plausible = took > SignedDuration::ZERO && took <= LONGEST_JOIN;
+        if !plausible {
+            return None;
+        }
+        self.pace.joins.add(&node.uid, took);
+        Some(took)
+    }
+
+    /// Writes a change of a node into the timeline. What was so before the watch is written with the cluster's own
+    /// moment, or not at all.
+    fn tell(
+        &mut self,
+        pool: &PoolRoll,
+        node: &NodeRoll,
+        before: Option<Stage>,
+        first: bool,
+        took: Option<SignedDuration>,
+        clock: Clock,
+    ) {
+        if !rolls(pool) {
+            return;
+        }
+        let told = node.since.filter(|since| !since.at_least).map(|since| since.at);
+        let Some(at) = (if first { told } else { told.or(Some(clock.now())) }) else { return };
+        let name = node.short.clone();
+        let what = match (node.stage, before) {
+            (Stage::New, _) => Happening::Ready { node: name, took },
+            (Stage::Joining, Some(Stage::New)) => Happening::NotReady { node: name },
+            (Stage::Joining, _) => Happening::Joining { node: name },
+            (Stage::Draining, _) => Happening::Draining { node: name },
+            (Stage::Cordoned, _) => Happening::Cordoned { node: name },
+            (Stage::Leaving, _) => Happening::Leaving { node: name },
+            (Stage::Old | Stage::Preserved, _) => return,
+        };
+        // A node that fails again did so now, whenever it was created.
+        let at = if matches!(what, Happening::NotReady { .. }) { clock.now() } else { at };
+        self.timeline.add(at, what);
+    }
+
+    fn notice_gone(
+        &mut self,
+        uid: String,
+        track: Track,
+        tells: bool,
+        clock: Clock,
+        causes: &mut Vec<Cause>,
+    ) {
+        self.gone_count += 1;
+        if self.gone.len() == MAX_GONE {
+            self.gone.pop_front();
+        }
+        let took = track
+            .drain_began
+            .map(|began| clock.now().duration_since(began))
+            .filter(|took| !took.is_negative() && *took <= LONGEST_DRAIN);
+        if let Some(took) = took.filter(|_| track.stage == Stage::Draining) {
+            self.pace.drains.add(&uid, took);
+        }
+        if track.stage == Stage::New {
+            causes.push(Cause::NodeLost(track.short.clone()));
+        }
+        self.memory.changes.insert((track.pool, track.zone), clock.now());
+        if tells {
+            self.timeline.add(clock.now(), Happening::Gone { node: track.short, took });
+        }
+        self.gone.push_back(uid);
+    }
+
+    fn notice_blocks(&mut self, roll: &Roll, clock: Clock) {
+        let mut held = BTreeMap::new();
+        for node in roll.nodes().filter(|node| node.blocked) {
+            let by = roll.blockers_of(node).find(|blocker| blocker.holds_drain());
+            if let Some(blocker) = by {
+                held.insert(node.uid.clone(), (node.short.clone(), blocker.object_text()));
+            }
+        }
+        for (uid, (node, by)) in &held {
+            if !self.blocked.contains_key(uid) {
+                let what = Happening::Blocked { node: node.clone(), by: by.clone() };
+                self.timeline.add(clock.now(), what);
+            }
+        }
+        for (uid, node) in &self.blocked {
+            if !held.contains_key(uid) && self.memory.nodes.contains_key(uid) {
+                self.timeline.add(clock.now(), Happening::Freed { node: node.clone() });
+            }
+        }
+        self.blocked = held.into_iter().map(|(uid, (node, _))| (uid, node)).collect();
+    }
+
+    fn notice_figures(&mut self, roll: &Roll, clock: Clock, causes: Vec<Cause>) {
+        let now = (roll.rotation, roll.another);
+        for (before, after) in [(self.figures.0, now.0), (self.figures.1, now.1)] {
+            if let (Some(before), Some(after)) = (before, after)
+                && fell(before, after)
+            {
+                let mut causes = causes.clone();
+                if before.done && !after.done {
+                    causes.insert(0, Cause::Phase);
+                }
+                self.timeline.add_fall(clock.now(), before, after, causes);
+            }
+        }
+        self.figures = now;
+    }
+}
+
+/// Whether a pool's nodes are being replaced, or the last one just was.
+fn rolls(pool: &PoolRoll) -> bool {
+    match pool.state {
+        PoolState::Rolling | PoolState::AllNew | PoolState::Missing => true,
+        PoolState::Settled | PoolState::NotBegun | PoolState::Empty => false,
+    }
+}

@@ -1,0 +1,79 @@
+//! What is remembered of a roll and cannot be read off one picture; plain data, kept up by the history.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::observed::Budget;
+use crate::domain::roll::classify::{Since, Stage};
+
+/// What earlier pictures told. Its size follows the nodes and pools that are there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// When the first picture of this rotation was seen, by our clock.
+    pub watched_since: Option<Timestamp>,
+    /// Nodes of the last picture by uid.
+    pub nodes: BTreeMap<String, Track>,
+    /// When a node last changed what it does, by pool and zone.
+    pub changes: BTreeMap<(String, String), Timestamp>,
+    /// The first template that this rotation made for a pool.
+    pub first_templates: BTreeMap<String, String>,
+    /// PodDisruptionBudgets ("namespace/name") that allow no eviction in the last picture, since when.
+    pub tight_budgets: BTreeMap<String, Since>,
+}
+
+/// A node as it was last seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Track {
+    /// What it did.
+    pub stage: Stage,
+    /// Since when, as far as it was watched.
+    pub since: Since,
+    /// When its drain began, if it has begun.
+    pub drain_began: Option<Timestamp>,
+    /// Short name.
+    pub short: String,
+    /// Pool.
+    pub pool: String,
+    /// Zone.
+    pub zone: String,
+}
+
+impl Memory {
+    /// Since when a node is in a stage, if it was in it when last seen.
+    pub fn since(&self, uid: &str, stage: Stage) -> Option<Since> {
+        self.nodes.get(uid).filter(|track| track.stage == stage).map(|track| track.since)
+    }
+
+    /// When a node of the pool in this zone was last seen to change what it does.
+    pub fn change(&self, pool: &str, zone: &str) -> Option<Timestamp> {
+        self.changes.get(&(pool.to_owned(), zone.to_owned())).copied()
+    }
+
+    /// Since when a budget allows no eviction, as far as it was watched.
+    pub fn tight_since(&self, budget: &Budget) -> Option<Since> {
+        self.tight_budgets.get(&budget_key(budget)).copied()
+    }
+
+    /// Notes which budgets allow no eviction at a moment.
+    pub fn notice_budgets(&mut self, budgets: &[Arc<Budget>], at: Timestamp) {
+        let first = self.watched_since.is_none();
+        let mut before = std::mem::take(&mut self.tight_budgets);
+        for budget in budgets.iter().filter(|budget| budget.allowed <= 0) {
+            let key = budget_key(budget);
+            let since = before.remove(&key);
+            let since = since.unwrap_or(Since { at, at_least: first });
+            self.tight_budgets.insert(key, since);
+        }
+    }
+
+    /// The first template that this rotation made for a pool, if it was seen.
+    pub fn first_template(&self, pool: &str) -> Option<&str> {
+        self.first_templates.get(pool).map(String::as_str)
+    }
+}
+
+fn budget_key(budget: &Budget) -> String {
+    format!("{}/{}", budget.namespace, budget.name)
+}

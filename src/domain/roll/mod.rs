@@ -1,0 +1,162 @@
+//! The node roll: what each node does, how far pools are, when it will be done, and what holds it up.
+//!
+//! [`history::History`] is shown every picture; [`Roll::read`] says how things stand at any moment. Pure: pictures,
+//! readings of SKE and moments are handed in. The facts behind the rules are Gardener's and its machine
+//! controller's, which SKE runs on; what could only be inferred is said to be an estimate.
+
+pub mod blocker;
+pub mod calendar;
+pub mod classify;
+pub mod command;
+pub mod eta;
+pub mod fall;
+pub mod generation;
+pub mod history;
+pub mod limits;
+pub mod memory;
+pub mod moments;
+pub mod preflight;
+pub mod progress;
+pub mod steps;
+pub mod subject;
+pub mod timeline;
+pub mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::domain::cluster::Cluster;
+use crate::domain::observed::Picture;
+use crate::domain::roll::blocker::{Blocker, Scene, Severity};
+use crate::domain::roll::classify::{NodeRoll, Stage};
+use crate::domain::roll::eta::{Outlook, outlook};
+use crate::domain::roll::generation::{Guess, Stand, stand};
+use crate::domain::roll::history::History;
+use crate::domain::roll::moments::Clock;
+use crate::domain::roll::progress::{Counts, Figure, PoolRoll, pools};
+use crate::domain::roll::steps::{StepView, steps};
+
+/// How a roll stands at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roll {
+    /// Pools in SKE's order, then those that only nodes name.
+    pub pools: Vec<PoolRoll>,
+    /// How many nodes of the cluster do what.
+    pub counts: Counts,
+    /// Share of new nodes in the rotation; `None` when none was started or nodes cannot be seen.
+    pub rotation: Option<Figure>,
+    /// Share of new nodes in a roll that is not part of the rotation (an upgrade, a changed pool), if there is one.
+    pub another: Option<Figure>,
+    /// Why the figures are estimates; empty when they are exact.
+    pub guesses: BTreeSet<Guess>,
+    /// Steps of the start.
+    pub steps: Vec<StepView>,
+    /// When it will be done.
+    pub outlook: Outlook,
+    /// What holds it up, worst first, bounded.
+    pub blockers: Vec<Blocker>,
+    /// What a reader should know of the figures, in sentences without a full stop.
+    pub notes: Vec<String>,
+}
+
+impl Roll {
+    /// Reads a picture in the light of what was seen before. `now` is our clock's.
+    pub fn read(cluster: &Cluster, picture: &Picture, history: &History, now: Timestamp) -> Self {
+        let rotation = history.rotation(cluster);
+        let stand = stand(&rotation);
+        let clock = Clock::new(now, picture.skew_seconds);
+        let memory = history.memory();
+        let mut pools = pools(cluster, &rotation, picture, memory, clock);
+        let pace = history.pace();
+        let scene = Scene { cluster, rotation: &rotation, picture, pools: &pools, history, clock };
+        let blockers = blocker::find(&scene);
+        mark_blocked(&mut pools, &blockers);
+        let mut counts = Counts::default();
+        for pool in &mut pools {
+            counts += pool.counts;
+            let alone = std::slice::from_ref(&*pool);
+            pool.outlook = outlook(alone, pace, memory.watched_since, now);
+        }
+        let seen = !picture.is_blind_to("nodes");
+        let figure = match stand {
+            Stand::Before => None,
+            Stand::Rolling if !seen => None,
+            Stand::Rolling => Some(Figure::counted(counts)),
+            Stand::After => Some(Figure::finished(counts)),
+        };
+        let others = || pools.iter().filter(|pool| pool.another);
+        let is_other = seen && stand != Stand::Rolling && others().next().is_some();
+        let another = is_other.then(|| {
+            let mut counts = Counts::default();
+            others().for_each(|pool| counts += pool.counts);
+            Figure::counted(counts)
+        });
+        let outlook = match outlook(&pools, pace, memory.watched_since, now) {
+            _ if !seen && stand == Stand::Rolling => Outlook::Unknown,
+            Outlook::Idle if stand == Stand::Rolling => Outlook::Finishing,
+            Outlook::Idle if stand == Stand::After => Outlook::Done,
+            other @ (Outlook::Idle
+            | Outlook::Unknown
+            | Outlook::NotBegun
+            | Outlook::Early
+            | Outlook::Left { .. }
+            | Outlook::Stalled { .. }
+            | Outlook::Finishing
+            | Outlook::Done) => other,
+        };
+        let guesses = pools.iter().flat_map(|pool| pool.guesses.iter().copied()).collect();
+        let steps = steps(&rotation, picture, &pools, figure);
+        let notes = words::notes(&rotation, picture, &pools, clock);
+        Self { pools, counts, rotation: figure, another, guesses, steps, outlook, blockers, notes }
+    }
+
+    /// The figure of what is under way: the rotation's while it rolls, else another roll's, else the rotation's.
+    pub fn figure(&self) -> Option<Figure> {
+        match self.rotation {
+            Some(figure) if !figure.done => Some(figure),
+            done => self.another.or(done),
+        }
+    }
+
+    /// Whether the figures are estimates.
+    pub fn is_estimated(&self) -> bool {
+        !self.guesses.is_empty()
+    }
+
+    /// All nodes, pool by pool.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeRoll> {
+        self.pools.iter().flat_map(PoolRoll::nodes)
+    }
+
+    /// The worst thing that holds the roll up; notes do not count.
+    pub fn worst(&self) -> Option<&Blocker> {
+        self.blockers.iter().find(|blocker| blocker.kind.severity() != Severity::Note)
+    }
+
+    /// What is named to hold up a node.
+    pub fn blockers_of(&self, node: &NodeRoll) -> impl Iterator<Item = &Blocker> {
+        self.blockers.iter().filter(|blocker| blocker.node.as_ref() == Some(&node.name))
+    }
+}
+
+/// Lays the blockers over the draining nodes.
+fn mark_blocked(pools: &mut [PoolRoll], blockers: &[Blocker]) {
+    let held: BTreeSet<&str> = blockers
+        .iter()
+        .filter(|blocker| blocker.holds_drain())
+        .filter_map(|blocker| blocker.node.as_deref())
+        .collect();
+    for pool in pools {
+        for zone in &mut pool.zones {
+            for node in &mut zone.nodes {
+                node.blocked = node.stage == Stage::Draining && held.contains(node.name.as_str());
+                zone.counts.blocked += usize::from(node.blocked);
+                pool.counts.blocked += usize::from(node.blocked);
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Brings moments of the cluster's clock to ours, so that ages and deadlines can be compared.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::age::{long, since};
+
+/// Differences below this are the rounding of a `Date` header, not a wrong clock.
+const NOISE: SignedDuration = SignedDuration::from_secs(30);
+/// From here on the difference is worth a word on the screen.
+const WORTH_A_WORD: SignedDuration = SignedDuration::from_mins(2);
+
+/// The two clocks at one moment: ours, and how far the cluster's is from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    now: Timestamp,
+    skew: SignedDuration,
+}
+
+impl Clock {
+    /// `now` by our clock; `skew_seconds` is the cluster's clock minus ours.
+    pub fn new(now: Timestamp, skew_seconds: i64) -> Self {
+        let skew = SignedDuration::from_secs(skew_seconds.clamp(-DECADE, DECADE));
+        Self { now, skew: if skew.abs() < NOISE { SignedDuration::ZERO } else { skew } }
+    }
+
+    /// This moment, by our clock.
+    pub fn now(self) -> Timestamp {
+        self.now
+    }
+
+    /// A past moment of the cluster, by our clock; never later than now.
+    pub fn ours(self, at: Timestamp) -> Timestamp {
+        self.planned(at).min(self.now)
+    }
+
+    /// A moment of the cluster that may lie ahead, by our clock.
+    pub fn planned(self, at: Timestamp) -> Timestamp {
+        at.checked_sub(self.skew).unwrap_or(at)
+    }
+
+    /// How long ago a moment of the cluster is; never negative.
+    pub fn age(self, at: Timestamp) -> SignedDuration {
+        since(self.planned(at), self.now)
+    }
+
+    /// Says that the clocks differ, when they differ enough to matter.
+    pub fn note(self) -> Option<String> {
+        if self.skew.abs() < WORTH_A_WORD {
+            return None;
+        }
+        let side = if self.skew.is_positive() { "ahead of" } else { "behind" };
+        Some(format!(
+            "the cluster's clock is {} {side} this machine's; ages are corrected by that",
+            long(self.skew.abs())
+        ))
+    }
+}
+
+/// Seconds; a larger difference is a broken header.
+const DECADE: i64 = 10 * 366 * 86_400;
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use crate::domain::roll::moments::Clock;
+
+    #[test]
+    fn k8s_14_ages_are_corrected_and_never_negative() {
+        let now = Timestamp::from_second(10_000).unwrap();
+        let drained = Timestamp::from_second(10_180).unwrap();
+        let ahead = Clock::new(now, 300);
+        assert_eq!(ahead.age(drained), SignedDuration::from_secs(120));
+        assert!(ahead.note().unwrap().contains("5m ahead of"));
+        let unknown = Clock::new(now, 0);
+        assert_eq!(unknown.age(drained), SignedDuration::ZERO);
+        assert_eq!(unknown.ours(drained), now);
+        assert_eq!(Clock::new(now, 12).age(drained), SignedDuration::ZERO);
+        assert_eq!(Clock::new(now, i64::MIN).ours(drained), now);
+    }
+}

@@ -1,0 +1,335 @@
+//! What a picture tells before a step: what will hold the nodes up, what is lost, and what falls into the time.
+//!
+//! Counts with the first names; every list is bounded. Pods of `kube-system` are the platform's and left out, but
+//! for PodDisruptionBudgets, which hold a drain wherever they are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::domain::age::{long, since};
+use crate::domain::cluster::{Cluster, NodePool};
+use crate::domain::observed::{Budget, Picture, Pod, Selector};
+use crate::domain::preflight::{Finding, Mark};
+use crate::domain::roll::blocker::budgets::{BudgetIndex, is_misconfigured};
+use crate::domain::roll::blocker::pods::{bound_volumes, pools_at_maximum};
+use crate::domain::roll::calendar::{Due, due};
+use crate::domain::roll::eta::{Span, usual};
+use crate::domain::roll::generation::pool_of;
+use crate::domain::roll::history::History;
+use crate::domain::roll::limits::{Limits, share, zones_that_drain_first};
+use crate::domain::roll::words::{first_names, list, span};
+use crate::domain::roll::{Roll, words};
+use crate::domain::text::{clean, plural};
+
+/// Before start: everything the nodes will meet. Without a picture, what the SKE API alone tells.
+pub fn start(cluster: &Cluster, picture: Option<&Picture>, now: Timestamp) -> Vec<Finding> {
+    let mut out = Vec::new();
+    let lasts = estimate(cluster, picture);
+    if let Some((nodes, lasts)) = lasts.filter(|_| picture.is_some()) {
+        out.push(Finding::new(
+            Mark::Fine,
+            format!(
+                "{} to replace, usually {} in all if nothing blocks",
+                plural(nodes, "node", "nodes"),
+                span(lasts)
+            ),
+        ));
+    }
+    out.extend(cluster.pools.iter().filter_map(drains_first));
+    let within = lasts.map(|(_, lasts)| lasts.high).unwrap_or_default();
+    out.extend(due(cluster, now, within).iter().map(|due| meanwhile(due, now)));
+    match picture {
+        None => out.push(Finding::new(
+            Mark::Unknowable,
+            "PodDisruptionBudgets and free capacity: not visible in the SKE API",
+        )),
+        Some(picture) => {
+            out.extend(unseen(picture));
+            let index = BudgetIndex::of(&picture.budgets);
+            budgets(picture, &index, &mut out);
+            workloads(picture, &mut out);
+            let roll = Roll::read(cluster, picture, &History::default(), now);
+            for text in pools_at_maximum(cluster, &roll.pools).into_iter().take(3) {
+                out.push(Finding::new(
+                    Mark::Note,
+                    format!("{text}; no node is added for pods that find none"),
+                ));
+            }
+        }
+    }
+    out
+}
+
+/// Before complete: whether every node is new, and what else the picture tells of the nodes.
+pub fn complete(cluster: &Cluster, picture: &Picture, now: Timestamp) -> Vec<Finding> {
+    let mut out: Vec<Finding> =
+        picture.unseen.get("nodes").map(|why| not_listed("nodes", why)).into_iter().collect();
+    if picture.is_blind_to("nodes") {
+        return out;
+    }
+    let roll = Roll::read(cluster, picture, &History::default(), now);
+    let counted = roll.counts.seen() - roll.counts.preserved;
+    let old: Vec<String> = roll
+        .nodes()
+        .filter(|node| node.created.is_some() && node.created < cluster.rotation.initiated)
+        .map(|node| node.short.clone())
+        .collect();
+    if old.is_empty() && counted > 0 {
+        out.push(Finding::new(
+            Mark::Fine,
+            format!("{counted} of {counted} nodes were created after the start"),
+        ));
+    } else if !old.is_empty() {
+        out.push(Finding::new(
+            Mark::Note,
+            format!(
+                "{} created before the start and may not outlive complete: {}",
+                plural(old.len(), "node was", "nodes were"),
+                list(old, 3)
+            ),
+        ));
+    }
+    if let Some(another) = roll.another {
+        out.push(Finding::new(
+            Mark::Note,
+            format!(
+                "another roll is under way ({}); it is not part of the rotation",
+                words::figure(another)
+            ),
+        ));
+    }
+    let unready = roll.counts.joining + roll.counts.preserved;
+    if unready > 0 {
+        out.push(Finding::new(
+            Mark::Note,
+            format!("{} not ready", plural(unready, "node is", "nodes are")),
+        ));
+    }
+    let waiting: Vec<&Pod> = pods(picture).filter(|pod| pod.unscheduled.is_some()).collect();
+    if !waiting.is_empty() {
+        out.push(Finding::new(
+            Mark::Note,
+            format!(
+                "{} no node: {}",
+                plural(waiting.len(), "pod finds", "pods find"),
+                first_names(&waiting)
+            ),
+        ));
+    }
+    out
+}
+
+/// Nodes that will be replaced and how long that usually takes: the slowest zone counts. From the nodes that are
+/// there, else from the fewest that the pools may have; `None` without any.
+pub fn estimate(cluster: &Cluster, picture: Option<&Picture>) -> Option<(usize, Span)> {
+    let seen = picture.filter(|picture| !picture.is_blind_to("nodes"));
+    let known: BTreeSet<String> = cluster.pools.iter().map(|pool| pool.name.clone()).collect();
+    let mut nodes: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    match seen {
+        Some(picture) => {
+            for node in &picture.nodes {
+                let pool = pool_of(node, &picture.templates, &known);
+                *nodes.entry((pool, &node.zone)).or_default() += 1;
+            }
+        }
+        None => {
+            for pool in &cluster.pools {
+                for (index, zone) in pool.zones.iter().enumerate() {
+                    let fewest = share(pool.minimum, pool.zones.len(), index);
+                    let fewest = usize::try_from(fewest).unwrap_or(usize::MAX);
+                    *nodes.entry((&pool.name, zone)).or_default() += fewest;
+                }
+            }
+        }
+    }
+    let batch = |(pool, zone): (&str, &str)| {
+        let pool = cluster.pools.iter().find(|known| known.name == pool)?;
+        let index = pool.zones.iter().position(|known| known == zone)?;
+        Some(Limits::of(pool, index).batch())
+    };
+    let total: usize = nodes.values().sum();
+    let slowest = nodes
+        .iter()
+        .map(|(place, count)| usual(*count, batch(*place).unwrap_or(1)))
+        .max_by_key(|lasts| lasts.high)?;
+    (total > 0).then_some((total, slowest))
+}
+
+fn drains_first(pool: &NodePool) -> Option<Finding> {
+    let zones = zones_that_drain_first(pool);
+    let (surge, unavailable) = (pool.max_surge, pool.max_unavailable);
+    let count = u32::try_from(pool.zones.len()).unwrap_or(u32::MAX);
+    if zones.is_empty() || surge.saturating_add(unavailable) >= count {
+        return None;
+    }
+    Some(Finding::new(
+        Mark::Note,
+        format!(
+            "pool {}: surge {surge} + unavailable {unavailable} over {count} zones; {} a node before its replacement exists",
+            clean(&pool.name),
+            if zones.len() == 1 {
+                format!("{} drains", clean(zones.first().copied().unwrap_or_default()))
+            } else {
+                format!("{} drain", list(zones.iter().map(|zone| clean(zone)), 3))
+            }
+        ),
+    ))
+}
+
+fn meanwhile(due: &Due, now: Timestamp) -> Finding {
+    match due {
+        Due::Hibernation(at) => Finding::new(
+            Mark::Note,
+            format!(
+                "hibernation is scheduled in {}, before the nodes are likely done; it is refused while nodes are replaced",
+                long(since(now, *at))
+            ),
+        ),
+        Due::Maintenance(at) if *at <= now => Finding::new(
+            Mark::Note,
+            "the maintenance window is open; an update made in it may replace nodes once more",
+        ),
+        Due::Maintenance(at) => Finding::new(
+            Mark::Note,
+            format!(
+                "the maintenance window opens in {}, before the nodes are likely done; an update made in it may replace nodes once more",
+                long(since(now, *at))
+            ),
+        ),
+        Due::Unreadable(text) => Finding::new(
+            Mark::Unknowable,
+            format!("hibernation is scheduled ({text}); when, cannot be read here"),
+        ),
+    }
+}
+
+fn unseen(picture: &Picture) -> Vec<Finding> {
+    picture.unseen.iter().map(|(kind, why)| not_listed(kind, why)).collect()
+}
+
+fn not_listed(kind: &str, why: &str) -> Finding {
+    Finding::new(Mark::Unknowable, format!("{kind} are not known: {}", clean(why)))
+}
+
+fn budgets(picture: &Picture, index: &BudgetIndex<'_>, out: &mut Vec<Finding>) {
+    if picture.is_blind_to("poddisruptionbudgets") {
+        return;
+    }
+    let names = |wanted: &dyn Fn(&Budget) -> bool| {
+        let chosen = picture.budgets.iter().filter(|budget| wanted(budget));
+        chosen
+            .map(|budget| clean(&format!("{}/{}", budget.namespace, budget.name)))
+            .collect::<Vec<_>>()
+    };
+    let covers =
+        |budget: &Budget| budget.expected > 0 && !matches!(budget.selector, Selector::Nothing);
+    let never = names(&|budget| is_misconfigured(budget) && covers(budget));
+    let now = names(&|b| b.allowed <= 0 && !is_misconfigured(b) && covers(b));
+    let unclear = names(&|budget| matches!(budget.selector, Selector::Unreadable(_)));
+    let mut note = |mark, names: Vec<String>, one: &str, many: &str| {
+        if !names.is_empty() {
+            let text = format!("{}: {}", plural(names.len(), one, many), list(names, 3));
+            out.push(Finding::new(mark, text));
+        }
+    };
+    let quiet = never.is_empty() && now.is_empty() && unclear.is_empty();
+    note(
+        Mark::Note,
+        never,
+        "PodDisruptionBudget never lets a pod go and will hold every drain of its nodes",
+        "PodDisruptionBudgets never let a pod go and will hold every drain of their nodes",
+    );
+    note(
+        Mark::Note,
+        now,
+        "PodDisruptionBudget allows no eviction now",
+        "PodDisruptionBudgets allow no eviction now",
+    );
+    note(
+        Mark::Unknowable,
+        unclear,
+        "PodDisruptionBudget cannot be judged",
+        "PodDisruptionBudgets cannot be judged",
+    );
+    if picture.is_blind_to("pods") {
+        return;
+    }
+    let several: Vec<&Pod> = all_pods(picture)
+        .filter(|pod| !pod.stays_on_its_node() && index.covering(pod).len() > 1)
+        .collect();
+    if !several.is_empty() {
+        let count = plural(several.len(), "pod is", "pods are");
+        out.push(Finding::new(
+            Mark::Note,
+            format!(
+                "{count} under more than one PodDisruptionBudget and cannot be evicted: {}",
+                first_names(&several)
+            ),
+        ));
+    } else if quiet {
+        out.push(Finding::new(Mark::Fine, "no PodDisruptionBudget stands in the way now"));
+    }
+}
+
+fn workloads(picture: &Picture, out: &mut Vec<Finding>) {
+    if picture.is_blind_to("pods") {
+        return;
+    }
+    let mut replicas: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
+    for pod in pods(picture) {
+        if let Some(owner) = pod.owner.as_ref().filter(|owner| owner.kind != "Job") {
+            *replicas.entry((&pod.namespace, &owner.kind, &owner.name)).or_default() += 1;
+        }
+    }
+    let single: Vec<String> = replicas
+        .into_iter()
+        .filter(|(_, count)| *count == 1)
+        .map(|((namespace, _, name), _)| clean(&format!("{namespace}/{name}")))
+        .collect();
+    if !single.is_empty() {
+        out.push(Finding::new(
+            Mark::Note,
+            format!(
+                "{} a single replica and pause while it moves: {}",
+                plural(single.len(), "workload has", "workloads have"),
+                list(single, 3)
+            ),
+        ));
+    }
+    let mut note = |chosen: Vec<&Pod>, one: &str, many: &str| {
+        if !chosen.is_empty() {
+            let text = format!("{}: {}", plural(chosen.len(), one, many), first_names(&chosen));
+            out.push(Finding::new(Mark::Note, text));
+        }
+    };
+    note(
+        pods(picture).filter(|pod| pod.owner.is_none()).collect(),
+        "pod has no controller and does not come back",
+        "pods have no controller and do not come back",
+    );
+    let volumes = picture.volumes.iter().map(|volume| &**volume);
+    let bound = bound_volumes(volumes.filter(|volume| volume.on_node));
+    let is_bound = |pod: &Pod| {
+        pod.claims.iter().any(|claim| bound.contains_key(&(&*pod.namespace, claim.as_str())))
+    };
+    note(
+        pods(picture).filter(|pod| is_bound(pod)).collect(),
+        "pod uses a volume that stays on its node and cannot start elsewhere",
+        "pods use volumes that stay on their node and cannot start elsewhere",
+    );
+    note(
+        pods(picture).filter(|pod| pod.local_data && pod.owner.is_some()).collect(),
+        "pod loses what it keeps in emptyDir or hostPath",
+        "pods lose what they keep in emptyDir or hostPath",
+    );
+}
+
+/// Pods of the users that a drain moves.
+fn pods(picture: &Picture) -> impl Iterator<Item = &Pod> {
+    all_pods(picture).filter(|pod| pod.namespace != "kube-system" && !pod.stays_on_its_node())
+}
+
+fn all_pods(picture: &Picture) -> impl Iterator<Item = &Pod> {
+    picture.pods.iter().map(|pod| &**pod)
+}

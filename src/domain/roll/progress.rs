@@ -1,0 +1,357 @@
+//! Counts and figures of a roll: per zone, per pool, and for the whole cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::AddAssign;
+
+use jiff::Timestamp;
+
+use crate::domain::cluster::{Cluster, NodePool};
+use crate::domain::observed::{Node, Picture};
+use crate::domain::roll::classify::{NodeRoll, Stage};
+use crate::domain::roll::eta::Outlook;
+use crate::domain::roll::generation::{Guess, Question, Stand, Wanted, pool_of, stand};
+use crate::domain::roll::limits::Limits;
+use crate::domain::roll::memory::Memory;
+use crate::domain::roll::moments::Clock;
+use crate::domain::rotation::Rotation;
+
+/// Nodes by what they do. Every node that was seen is in exactly one field, but for `blocked`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// New and ready.
+    pub new: usize,
+    /// New, not ready yet.
+    pub joining: usize,
+    /// Old, waiting for their turn.
+    pub old: usize,
+    /// Old and unschedulable, but not being removed.
+    pub cordoned: usize,
+    /// Old, pods being evicted; includes the blocked ones.
+    pub draining: usize,
+    /// Among the draining ones: held up by something that is named.
+    pub blocked: usize,
+    /// New, but being removed again.
+    pub leaving: usize,
+    /// Failed and kept on purpose.
+    pub preserved: usize,
+}
+
+impl Counts {
+    /// Counts one node.
+    pub fn add(&mut self, node: &NodeRoll) {
+        *match node.stage {
+            Stage::New => &mut self.new,
+            Stage::Leaving => &mut self.leaving,
+            Stage::Joining => &mut self.joining,
+            Stage::Draining => &mut self.draining,
+            Stage::Cordoned => &mut self.cordoned,
+            Stage::Old => &mut self.old,
+            Stage::Preserved => &mut self.preserved,
+        } += 1;
+        self.blocked += usize::from(node.blocked);
+    }
+
+    /// Nodes that are still to be replaced.
+    pub fn old_left(self) -> usize {
+        self.old + self.cordoned + self.draining
+    }
+
+    /// All nodes that were seen.
+    pub fn seen(self) -> usize {
+        self.new + self.leaving + self.joining + self.old_left() + self.preserved
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.new += other.new;
+        self.joining += other.joining;
+        self.old += other.old;
+        self.cordoned += other.cordoned;
+        self.draining += other.draining;
+        self.blocked += other.blocked;
+        self.leaving += other.leaving;
+        self.preserved += other.preserved;
+    }
+}
+
+/// "9 of 15 nodes new". Joining nodes count on neither side; preserved ones are not counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figure {
+    /// Nodes that are new and ready.
+    pub new: usize,
+    /// Nodes that are still to be replaced.
+    pub old: usize,
+    /// The phase says that all nodes are new; no count can say that.
+    pub done: bool,
+}
+
+impl Figure {
+    /// What a count shows while the phase has not said that the nodes are done.
+    pub fn counted(counts: Counts) -> Self {
+        Self { new: counts.new, old: counts.old_left(), done: false }
+    }
+
+    /// What is shown once the phase has said so, even if the list of nodes lags.
+    pub fn finished(counts: Counts) -> Self {
+        Self { new: counts.seen() - counts.old_left() - counts.preserved, old: 0, done: true }
+    }
+
+    /// Nodes on both sides.
+    pub fn total(self) -> usize {
+        self.new + self.old
+    }
+
+    /// Share that is new, 0 to 1; exactly 1 only when done, at most 0.99 before.
+    pub fn fraction(self) -> f64 {
+        if self.done {
+            return 1.0;
+        }
+        let part = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        (part(self.new) / part(self.total().max(1))).min(0.99)
+    }
+
+    /// The share in whole percent, rounded down; 100 only when done.
+    pub fn percent(self) -> usize {
+        if self.done { 100 } else { (self.new * 100 / self.total().max(1)).min(99) }
+    }
+}
+
+/// The nodes of one pool in one zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZoneRoll {
+    /// Zone; empty for nodes that do not tell theirs.
+    pub name: String,
+    /// Surge and unavailable here; `None` when SKE does not know the pool or the zone.
+    pub limits: Option<Limits>,
+    /// Its nodes: new ones first, then by age.
+    pub nodes: Vec<NodeRoll>,
+    /// How many do what.
+    pub counts: Counts,
+    /// When a node here last changed what it does, by our clock, as far as known.
+    pub changed: Option<Timestamp>,
+}
+
+impl ZoneRoll {
+    /// How many times a batch must still be replaced here.
+    pub fn waves(&self) -> usize {
+        self.counts.old_left().div_ceil(self.limits.map_or(1, Limits::batch))
+    }
+
+    /// Whether the zone is still being worked on.
+    pub fn is_unfinished(&self) -> bool {
+        self.counts.old_left() + self.counts.joining + self.counts.leaving > 0
+    }
+
+    /// When a node here last changed what it does, as far as the nodes themselves tell.
+    fn told_change(&self) -> Option<Timestamp> {
+        self.nodes
+            .iter()
+            .flat_map(|node| {
+                let change = node.since.filter(|since| !since.at_least).map(|since| since.at);
+                [change, node.created]
+            })
+            .flatten()
+            .max()
+    }
+}
+
+/// How far a pool is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolState {
+    /// No roll concerns it.
+    Settled,
+    /// The control plane comes first; no node is replaced yet.
+    NotBegun,
+    /// Nodes are being replaced.
+    Rolling,
+    /// All nodes are new; the phase has not said so yet.
+    AllNew,
+    /// It has no nodes and needs none.
+    Empty,
+    /// It should have nodes, but none is seen.
+    Missing,
+}
+
+/// The nodes of one pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolRoll {
+    /// Name; empty for nodes that do not tell theirs.
+    pub name: String,
+    /// Whether SKE lists the pool; one that was removed still has nodes for a while.
+    pub known_to_ske: bool,
+    /// How far it is.
+    pub state: PoolState,
+    /// Its nodes are replaced for another reason than the rotation, or once more within it.
+    pub another: bool,
+    /// Zones in SKE's order, then those that only nodes name.
+    pub zones: Vec<ZoneRoll>,
+    /// How many nodes do what.
+    pub counts: Counts,
+    /// Share that is new.
+    pub figure: Figure,
+    /// When it will be done.
+    pub outlook: Outlook,
+    /// Why the figures are estimates; empty when they are exact.
+    pub guesses: BTreeSet<Guess>,
+    /// When the wanted template was made, by our clock.
+    pub template_created: Option<Timestamp>,
+    /// Name of the wanted template.
+    pub template: Option<String>,
+}
+
+impl PoolRoll {
+    /// All nodes of the pool.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeRoll> {
+        self.zones.iter().flat_map(|zone| &zone.nodes)
+    }
+}
+
+/// Reads the pools off a picture: SKE's in SKE's order, then those that only nodes name.
+pub fn pools(
+    cluster: &Cluster,
+    rotation: &Rotation,
+    picture: &Picture,
+    memory: &Memory,
+    clock: Clock,
+) -> Vec<PoolRoll> {
+    let known: BTreeSet<String> = cluster.pools.iter().map(|pool| pool.name.clone()).collect();
+    let mut by_pool: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
+    for node in &picture.nodes {
+        by_pool.entry(pool_of(node, &picture.templates, &known)).or_default().push(node);
+    }
+    let mut out = Vec::with_capacity(by_pool.len().max(cluster.pools.len()));
+    let listed = cluster.pools.iter().map(|pool| (pool.name.as_str(), Some(pool)));
+    let mut unlisted: Vec<&str> =
+        by_pool.keys().copied().filter(|name| !known.contains(*name)).collect();
+    unlisted.sort_by_key(|name| (name.is_empty(), *name));
+    for (name, spec) in listed.chain(unlisted.into_iter().map(|name| (name, None))) {
+        let nodes = by_pool.remove(name).unwrap_or_default();
+        let question = Question {
+            pool: name,
+            nodes: &nodes,
+            templates: &picture.templates,
+            rotation,
+            first: memory.first_template(name),
+        };
+        out.push(pool(name, spec, question, memory, clock));
+    }
+    out
+}
+
+fn pool(
+    name: &str,
+    spec: Option<&NodePool>,
+    question: Question<'_>,
+    memory: &Memory,
+    clock: Clock,
+) -> PoolRoll {
+    let wanted = Wanted::of(question);
+    let compares = question.nodes.iter().any(|node| node.checksum.is_some());
+    let zones = zones(spec, question.nodes, |node, zone| {
+        let mut seen = NodeRoll::of(node, (name, zone), &wanted, compares, clock);
+        let watched = memory.since(&seen.uid, seen.stage);
+        seen.since = match (seen.since, watched) {
+            // It was ready before, and was seen to fail.
+            (Some(told), Some(watched)) if seen.stage == Stage::Joining => Some(told.max(watched)),
+            (told, watched) => told.or(watched),
+        };
+        seen
+    });
+    let zones: Vec<ZoneRoll> = zones
+        .into_iter()
+        .map(|mut zone| {
+            zone.changed = zone.told_change().max(memory.change(name, &zone.name));
+            zone
+        })
+        .collect();
+    let mut counts = Counts::default();
+    for zone in &zones {
+        counts += zone.counts;
+    }
+    let state = state(spec, counts, &wanted, stand(question.rotation));
+    let figure = match state {
+        PoolState::Settled | PoolState::Empty => Figure::finished(counts),
+        PoolState::NotBegun | PoolState::Rolling | PoolState::AllNew | PoolState::Missing => {
+            Figure::counted(counts)
+        }
+    };
+    PoolRoll {
+        name: name.to_owned(),
+        known_to_ske: spec.is_some(),
+        state,
+        another: wanted.another,
+        zones,
+        counts,
+        figure,
+        outlook: Outlook::Idle,
+        guesses: if question.nodes.is_empty() { BTreeSet::new() } else { wanted.guesses },
+        template_created: wanted.created.map(|at| clock.ours(at)),
+        template: wanted.name,
+    }
+}
+
+fn state(spec: Option<&NodePool>, counts: Counts, wanted: &Wanted, stand: Stand) -> PoolState {
+    if counts.seen() == 0 {
+        return if spec.is_some_and(|pool| pool.minimum > 0) && stand == Stand::Rolling {
+            PoolState::Missing
+        } else {
+            PoolState::Empty
+        };
+    }
+    match stand {
+        Stand::Before | Stand::After if wanted.another => PoolState::Rolling,
+        Stand::Before | Stand::After => PoolState::Settled,
+        Stand::Rolling if !wanted.begun => PoolState::NotBegun,
+        Stand::Rolling if counts.old_left() + counts.joining + counts.leaving > 0 => {
+            PoolState::Rolling
+        }
+        Stand::Rolling => PoolState::AllNew,
+    }
+}
+
+fn zones(
+    spec: Option<&NodePool>,
+    nodes: &[&Node],
+    look: impl Fn(&Node, &str) -> NodeRoll,
+) -> Vec<ZoneRoll> {
+    let listed = spec.map(|pool| pool.zones.as_slice()).unwrap_or_default();
+    let mut by_zone: BTreeMap<&str, Vec<NodeRoll>> = BTreeMap::new();
+    for node in nodes {
+        // In a pool with one zone there is no doubt where a node without the label is.
+        let zone = match listed {
+            [only] if node.zone.is_empty() => only,
+            _ => &node.zone,
+        };
+        by_zone.entry(zone).or_default().push(look(node, zone));
+    }
+    let mut out: Vec<ZoneRoll> = listed
+        .iter()
+        .enumerate()
+        .map(|(index, zone)| ZoneRoll {
+            name: zone.clone(),
+            limits: spec.map(|pool| Limits::of(pool, index)),
+            nodes: by_zone.remove(zone.as_str()).unwrap_or_default(),
+            counts: Counts::default(),
+            changed: None,
+        })
+        .collect();
+    let mut unlisted: Vec<(&str, Vec<NodeRoll>)> = by_zone.into_iter().collect();
+    unlisted.sort_by_key(|(zone, _)| (zone.is_empty(), *zone));
+    out.extend(unlisted.into_iter().map(|(zone, nodes)| ZoneRoll {
+        name: zone.to_owned(),
+        limits: None,
+        nodes,
+        counts: Counts::default(),
+        changed: None,
+    }));
+    for zone in &mut out {
+        zone.nodes.sort_by(|a, b| {
+            (a.stage, a.created, &a.name, &a.uid).cmp(&(b.stage, b.created, &b.name, &b.uid))
+        });
+        for node in &zone.nodes {
+            zone.counts.add(node);
+        }
+    }
+    out
+}

@@ -1,0 +1,175 @@
+//! What holds a roll up, from manifests: named object, since when, why, what frees it, and the command.
+
+use std::sync::Arc;
+
+use crate::domain::cluster::{Cluster, ClusterState, HibernationSchedule, Problem};
+use crate::domain::fixtures::now;
+use crate::domain::observed::{Budget, Picture, Pod};
+use crate::domain::roll::Roll;
+use crate::domain::roll::blocker::{Blocker, Kind, Severity};
+use crate::domain::roll::history::History;
+use crate::domain::roll::tests::budgets::{budget, pod};
+use crate::domain::roll::tests::stages::fixture;
+use crate::domain::roll::tests::watched::{old, picture};
+use crate::domain::roll::tests::{ago, at_once, cluster};
+use crate::domain::rotation::Phase;
+
+/// The fixtures' cluster while nodes roll.
+pub fn preparing() -> Cluster {
+    cluster(Phase::Preparing)
+}
+
+/// Kinds of all blockers in their order.
+pub fn kinds(roll: &Roll) -> Vec<Kind> {
+    roll.blockers.iter().map(|blocker| blocker.kind).collect()
+}
+
+/// The blocker whose sentence contains a text.
+pub fn about<'a>(roll: &'a Roll, text: &str) -> &'a Blocker {
+    roll.blockers.iter().find(|blocker| blocker.why.contains(text)).unwrap()
+}
+
+fn problem(code: &str, message: &str) -> Problem {
+    Problem { code: code.into(), message: message.into() }
+}
+
+#[test]
+fn what_ske_reports_is_shown_even_when_nodes_cannot_be_seen() {
+    let mut subject = preparing();
+    subject.problems = vec![problem("SKE_NODE_MISCONFIGURED_PDB", "payments/api")];
+    let mut blind = Picture::default();
+    blind.unseen.insert("nodes", "forbidden".into());
+    subject.pools.clear();
+    assert_eq!(kinds(&at_once(&subject, &blind)), [Kind::Reported]);
+}
+
+#[test]
+fn pods_and_volumes_that_hang_or_do_not_survive_are_named() {
+    let roll = at_once(&preparing(), &fixture("held_by_pods"));
+    assert_eq!(
+        kinds(&roll),
+        [
+            Kind::PendingPods,
+            Kind::HungPod,
+            Kind::Volume,
+            Kind::BarePods,
+            Kind::LocalData,
+            Kind::LocalVolumes,
+        ]
+    );
+    let whys: Vec<&str> = roll.blockers.iter().map(|blocker| blocker.why.as_str()).collect();
+    assert_eq!(
+        whys,
+        [
+            "pod shop/zonal-1 finds no node, for 22m: 0/5 nodes are available: 3 node(s) had volume node affinity conflict. Its volume pv-zonal is bound to eu01-2.",
+            "web-z2-aaaaa-77777 waits 47m: pod jobs/stuck-1 should have been gone 14m ago, held by example.com/archive.",
+            "web-z2-aaaaa-77777 waits 47m: volume pv-disk does not detach, since 12m: volume is busy.",
+            "1 pod on draining nodes does not come back, nothing controls it: tools/shell.",
+            "1 pod on draining nodes loses what is in emptyDir or hostPath: shop/cache-1.",
+            "pod shop/disk-0 on web-z2-aaaaa-77777 uses volume pv-local, which stays on its node; the pod cannot start elsewhere with it.",
+        ]
+    );
+    assert_eq!(roll.blockers[1].command.as_deref(), Some("kubectl -n jobs describe pod stuck-1"));
+    assert!(roll.blockers[0].frees.contains("a node in eu01-2 has room"));
+    assert_eq!(roll.counts.blocked, 1);
+}
+
+#[test]
+fn full_pools_are_named_only_when_pods_find_no_node() {
+    let mut subject = preparing();
+    subject.pools[0].maximum = 4;
+    assert!(kinds(&at_once(&subject, &fixture("held_by_pods"))).contains(&Kind::AtMaximum));
+    assert!(!kinds(&at_once(&subject, &fixture("blocked_by_budgets"))).contains(&Kind::AtMaximum));
+}
+
+/// Watches a fixture long enough that what does not come is missed.
+fn watched(subject: &Cluster, seen: &Picture) -> Roll {
+    let mut history = History::default();
+    for minutes in [30, 15, 0] {
+        history.observe(subject, seen, ago(minutes));
+    }
+    Roll::read(subject, seen, &history, now())
+}
+
+#[test]
+fn new_nodes_that_do_not_come_or_do_not_get_ready_are_named() {
+    let seen = fixture("no_new_node");
+    let roll = watched(&preparing(), &seen);
+    assert_eq!(kinds(&roll), [Kind::NoNewNode, Kind::NodeNotReady]);
+    assert_eq!(
+        roll.blockers[0].why,
+        "pool web in eu01-2 waits 2h 38m: 1 old node is left and no new one comes."
+    );
+    assert_eq!(
+        roll.blockers[1].why,
+        "web-z1-bbbbb-11111 is not ready for 22m: its system pods are not ready (kube-system/calico-node-1)."
+    );
+    let fresh = at_once(&preparing(), &seen);
+    assert_eq!(kinds(&fresh), [Kind::NodeNotReady], "nobody has watched long enough yet");
+}
+
+#[test]
+fn what_ske_reports_is_put_beside_what_the_cluster_shows() {
+    let mut subject = preparing();
+    subject.problems = vec![
+        problem("SKE_NODE_NO_VALID_HOST_FOUND", "no host for c1.4 in eu01-2"),
+        problem("SKE_NODE_MISCONFIGURED_PDB", "payments/api"),
+        problem("SKE_DNS_ZONE_NOT_FOUND", "zone"),
+        problem("SKE_FETCHING_ERRORS_NOT_POSSIBLE", "?"),
+    ];
+    let roll = at_once(&subject, &fixture("no_new_node"));
+    let none = roll.blockers.iter().find(|blocker| blocker.kind == Kind::NoNewNode).unwrap();
+    assert_eq!(none.reported, [subject.problems[0].clone()]);
+    assert!(none.frees.contains("room for this machine type"));
+    assert_eq!(about(&roll, "SKE_NODE_MISCONFIGURED_PDB").kind, Kind::Reported);
+    assert_eq!(about(&roll, "SKE_DNS_ZONE_NOT_FOUND").kind, Kind::OtherReport);
+    assert!(!roll.blockers.iter().any(|blocker| blocker.why.contains("FETCHING")));
+    let held = at_once(&subject, &fixture("blocked_by_budgets"));
+    assert!(!held.blockers.iter().any(|b| b.why.contains("MISCONFIGURED_PDB")), "not said twice");
+    assert_eq!(about(&held, "billing/one ").reported.len(), 1);
+}
+
+#[test]
+fn half_a_day_of_preparing_and_unhealthy_asks_for_a_reconcile() {
+    let mut subject = preparing();
+    subject.state = ClusterState::Unhealthy;
+    subject.rotation.initiated = Some(ago(13 * 60));
+    let seen = picture(vec![old("web-1", "eu01-1")]);
+    let roll = at_once(&subject, &seen);
+    assert_eq!(roll.blockers[0].kind, Kind::GaveUp);
+    assert!(roll.blockers[0].why.contains("may have stopped trying"));
+    subject.rotation.initiated = Some(ago(11 * 60));
+    assert!(!kinds(&at_once(&subject, &seen)).contains(&Kind::GaveUp));
+}
+
+#[test]
+fn what_is_due_before_the_nodes_are_done_is_noted() {
+    let mut subject = preparing();
+    subject.schedules = vec![HibernationSchedule {
+        start: "5 14 * * *".into(),
+        end: "0 6 * * *".into(),
+        timezone: "UTC".into(),
+    }];
+    subject.maintenance = Some(("14:00".into(), "15:00".into()));
+    let roll = at_once(&subject, &picture(vec![old("web-1", "eu01-1"), old("web-2", "eu01-1")]));
+    assert_eq!(kinds(&roll), [Kind::Hibernation, Kind::Maintenance]);
+    assert!(roll.blockers.iter().all(|blocker| blocker.kind.severity() == Severity::Note));
+    assert!(roll.blockers[0].why.starts_with("Hibernation is scheduled in 2m"));
+    assert!(roll.blockers[1].why.starts_with("The maintenance window is open"));
+}
+
+#[test]
+fn worse_things_come_first_and_the_list_is_bounded() {
+    let mut seen = fixture("blocked_by_budgets");
+    for number in 0..500 {
+        let space = format!("space-{number}");
+        let node = "shoot--f00--shop-web-z2-aaaaa-77777";
+        seen.pods.push(Arc::new(Pod { namespace: space.clone(), ..pod("api-1", Some(node)) }));
+        seen.budgets.push(Arc::new(Budget { namespace: space, ..budget(0, 3, 3, 4) }));
+    }
+    let roll = at_once(&preparing(), &seen);
+    assert_eq!(roll.blockers.len(), 100);
+    let severities: Vec<Severity> =
+        roll.blockers.iter().map(|blocker| blocker.kind.severity()).collect();
+    assert!(severities.is_sorted());
+}

@@ -1,0 +1,260 @@
+//! PodDisruptionBudgets that hold a drain, and those that do not.
+
+use std::sync::Arc;
+
+use crate::domain::fixtures::now;
+use crate::domain::observed::{Budget, Node, Picture, Pod, Requirement, Selector};
+use crate::domain::roll::blocker::Kind;
+use crate::domain::roll::blocker::budgets::{BudgetIndex, holds, is_misconfigured};
+use crate::domain::roll::classify::Since;
+use crate::domain::roll::history::History;
+use crate::domain::roll::tests::blockers::{about, kinds, preparing};
+use crate::domain::roll::tests::stages::fixture;
+use crate::domain::roll::tests::watched::{draining, old, picture};
+use crate::domain::roll::tests::{ago, at_once};
+use crate::domain::roll::{Roll, words};
+
+#[test]
+fn k8s_11_every_kind_of_budget_is_matched_rightly_or_called_unreadable() {
+    let roll = at_once(&preparing(), &fixture("blocked_by_budgets"));
+    let waits = "web-z2-aaaaa-77777 waits 47m";
+    let shown: Vec<(Kind, &str)> =
+        roll.blockers.iter().map(|blocker| (blocker.kind, blocker.why.as_str())).collect();
+    assert_eq!(
+        shown,
+        [
+            (
+                Kind::MisconfiguredBudget,
+                &*format!(
+                    "{waits}: pod billing/one-1 may not be evicted, PodDisruptionBudget billing/one allows 0 (needs 1 healthy, has 1 of 1)."
+                )
+            ),
+            (
+                Kind::MisconfiguredBudget,
+                &*format!(
+                    "{waits}: pod shop/db-0 may not be evicted, PodDisruptionBudget shop/db allows 0 (needs 1 healthy, has 1 of 1)."
+                )
+            ),
+            (
+                Kind::SeveralBudgets,
+                &*format!(
+                    "{waits}: pod twice/web-1 is under 2 PodDisruptionBudgets (by-app, by-team); such a pod cannot be evicted."
+                )
+            ),
+            (
+                Kind::Budget,
+                &*format!(
+                    "{waits}: pod payments/api-6f9 may not be evicted, PodDisruptionBudget payments/api allows 0 (needs 3 healthy, has 3)."
+                )
+            ),
+            (
+                Kind::UnreadableBudget,
+                "PodDisruptionBudget odd/unreadable cannot be judged (unknown operator Near); it may hold pods on web-z2-aaaaa-77777."
+            ),
+        ]
+    );
+    let api = about(&roll, "payments/api ");
+    assert_eq!(api.frees, "It moves when one more replica is ready.");
+    assert_eq!(api.command.as_deref(), Some("kubectl -n payments get pdb api"));
+    assert_eq!(api.since, Some(Since::told(ago(47))));
+    assert_eq!(
+        words::headline(api, now()),
+        "web-z2-aaaaa-77777 blocked 47m: PodDisruptionBudget payments/api allows 0"
+    );
+    assert_eq!(api.object_text(), "PodDisruptionBudget payments/api");
+    assert_eq!(api.place, Some(("web".into(), "eu01-2".into())));
+    assert!(about(&roll, "shop/db ").frees.contains("maxUnavailable 0 lets no pod go"));
+    assert!(about(&roll, "billing/one ").frees.contains("one more ready replica"));
+    assert_eq!((roll.counts.draining, roll.counts.blocked), (1, 1));
+    let node = roll.nodes().find(|node| node.blocked).unwrap();
+    assert_eq!(roll.blockers_of(node).count(), 4);
+}
+
+#[test]
+fn a_budget_is_given_time_before_it_is_called_a_blocker() {
+    let mut early = fixture("blocked_by_budgets");
+    for node in &mut early.nodes {
+        if node.terminating.is_some() {
+            *node = Arc::new(draining((**node).clone(), ago(1)));
+        }
+    }
+    let roll = at_once(&preparing(), &early);
+    assert!(!kinds(&roll).contains(&Kind::Budget));
+    assert!(kinds(&roll).contains(&Kind::MisconfiguredBudget), "that one will not get better");
+}
+
+#[test]
+fn a_budget_that_lets_pods_go_one_by_one_is_no_blocker() {
+    let subject = preparing();
+    let with = |allowed| {
+        let mut seen = fixture("blocked_by_budgets");
+        for budget in &mut seen.budgets {
+            if budget.name == "api" {
+                *budget = Arc::new(Budget { allowed, ..(**budget).clone() });
+            }
+        }
+        seen
+    };
+    let mut history = History::default();
+    for (minutes, allowed) in [(10, 0), (9, 1), (8, 0), (7, 1), (6, 0)] {
+        history.observe(&subject, &with(allowed), ago(minutes));
+    }
+    let at = |minutes| Roll::read(&subject, &with(0), &history, ago(minutes));
+    assert!(!kinds(&at(5)).contains(&Kind::Budget));
+    let held = at(2);
+    assert_eq!(about(&held, "payments/api ").since, Some(Since::told(ago(6))));
+    assert!(about(&held, "payments/api ").why.starts_with("web-z2-aaaaa-77777 waits 4m: "));
+}
+
+/// Budget `payments/api` for pods `app: api`, with these figures.
+pub fn budget(allowed: i32, healthy: i32, desired: i32, expected: i32) -> Budget {
+    Budget {
+        namespace: "payments".into(),
+        name: "api".into(),
+        selector: Selector::Labels(vec![Requirement::In("app".into(), vec!["api".into()])]),
+        min_available: None,
+        max_unavailable: None,
+        allowed,
+        healthy,
+        desired,
+        expected,
+        observed: true,
+        disrupted: 0,
+        always_lets_unready_go: false,
+    }
+}
+
+/// A ready pod `app: api` in namespace `payments`.
+pub fn pod(name: &str, node: Option<&str>) -> Pod {
+    Pod {
+        uid: format!("uid-{name}"),
+        namespace: "payments".into(),
+        name: name.into(),
+        labels: [("app".to_owned(), "api".to_owned())].into(),
+        node: node.map(str::to_owned),
+        owner: None,
+        created: None,
+        ready: true,
+        pending: false,
+        unscheduled: None,
+        deleted_by: None,
+        finalizers: Vec::new(),
+        claims: Vec::new(),
+        local_data: false,
+        mirror: false,
+    }
+}
+
+#[test]
+fn a_budget_holds_what_the_eviction_api_refuses() {
+    let healthy = pod("a", Some("n"));
+    let unready = Pod { ready: false, ..healthy.clone() };
+    let waiting = Pod { pending: true, ready: false, ..healthy.clone() };
+    let going = Pod { deleted_by: Some(now()), ..healthy.clone() };
+    let stale = Budget { observed: false, ..budget(1, 4, 3, 4) };
+    let lenient = Budget { always_lets_unready_go: true, ..budget(0, 1, 3, 3) };
+    for (budget, pod, expected) in [
+        (budget(0, 3, 3, 3), &healthy, true),
+        (budget(1, 4, 3, 4), &healthy, false),
+        (budget(0, 3, 3, 4), &unready, false),
+        (budget(0, 2, 3, 4), &unready, true),
+        (lenient, &unready, false),
+        (budget(0, 2, 3, 3), &waiting, false),
+        (budget(0, 3, 3, 3), &going, false),
+        (stale, &healthy, true),
+    ] {
+        assert_eq!(holds(&budget, pod), expected, "{budget:?} {pod:?}");
+    }
+    assert!(is_misconfigured(&budget(0, 3, 3, 3)));
+    assert!(!is_misconfigured(&budget(0, 3, 3, 4)), "one replica is missing: it may come");
+    assert!(!is_misconfigured(&budget(0, 0, 0, 0)));
+    assert!(!is_misconfigured(&Budget { observed: false, ..budget(0, 3, 3, 3) }));
+    assert!(!is_misconfigured(&Budget { disrupted: 1, ..budget(0, 3, 3, 3) }));
+}
+
+#[test]
+fn k8s_11_the_index_finds_what_comparing_with_all_budgets_finds() {
+    let with = |name: &str, requirements: Option<Vec<Requirement>>| {
+        let selector = requirements.map_or(Selector::Nothing, Selector::Labels);
+        Arc::new(Budget { name: name.into(), selector, ..budget(0, 1, 1, 1) })
+    };
+    let (key, value) = (|| "app".to_owned(), |text: &str| vec![text.to_owned()]);
+    let budgets = vec![
+        with("nothing", None),
+        with("everything", Some(Vec::new())),
+        with(
+            "in",
+            Some(vec![Requirement::In(key(), vec!["api".into(), "db".into(), "api".into()])]),
+        ),
+        with("not", Some(vec![Requirement::NotIn(key(), value("db"))])),
+        with("absent", Some(vec![Requirement::Absent("tier".into())])),
+        with("both", Some(vec![Requirement::Exists(key()), Requirement::In(key(), value("db"))])),
+        Arc::new(Budget { namespace: "elsewhere".into(), ..budget(0, 1, 1, 1) }),
+    ];
+    let index = BudgetIndex::of(&budgets);
+    for app in ["api", "db", "web"] {
+        let mut subject = pod("a", None);
+        subject.labels.insert("app".into(), app.into());
+        let mut found: Vec<&str> =
+            index.covering(&subject).iter().map(|budget| budget.name.as_str()).collect();
+        let mut all: Vec<&str> = budgets
+            .iter()
+            .filter(|budget| budget.namespace == subject.namespace)
+            .filter(|budget| budget.selector.matches(&subject.labels) == Some(true))
+            .map(|budget| budget.name.as_str())
+            .collect();
+        found.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(found, all, "{app}");
+    }
+}
+
+#[test]
+fn a_replica_that_finds_no_node_is_named_beside_its_budget_and_not_again() {
+    let mut seen = fixture("blocked_by_budgets");
+    let mut waiting = pod("api-9zz", None);
+    waiting.pending = true;
+    waiting.unscheduled =
+        Some((Some(ago(20)), "0/5 nodes are available: 5 Insufficient cpu.".into()));
+    seen.pods.push(Arc::new(waiting));
+    let roll = at_once(&preparing(), &seen);
+    assert!(about(&roll, "payments/api ").why.ends_with(
+        "Replica payments/api-9zz finds no node: 0/5 nodes are available: 5 Insufficient cpu."
+    ));
+    assert!(!kinds(&roll).contains(&Kind::PendingPods));
+}
+
+/// 1,000 nodes, 20,000 pods, 500 budgets in one namespace (K8S-07).
+pub fn large() -> Picture {
+    let zones = ["eu01-1", "eu01-2", "eu01-3"];
+    let nodes: Vec<Node> = (0..1_000_usize)
+        .map(|number| {
+            let node = old(&format!("web-{number}"), zones[number % 3]);
+            if number % 50 == 0 { draining(node, ago(30)) } else { node }
+        })
+        .collect();
+    let mut seen = picture(nodes);
+    for number in 0..20_000 {
+        let mut subject = pod(&format!("api-{number}"), Some(&format!("web-{}", number % 1_000)));
+        subject.labels.insert("app".into(), format!("app-{}", number % 500));
+        seen.pods.push(Arc::new(subject));
+    }
+    for number in 0..500 {
+        let asked = Requirement::In("app".into(), vec![format!("app-{number}")]);
+        let selector = Selector::Labels(vec![asked]);
+        let name = format!("app-{number}");
+        seen.budgets.push(Arc::new(Budget { name, selector, ..budget(0, 40, 40, 41) }));
+    }
+    seen
+}
+
+#[test]
+fn k8s_07_a_large_cluster_is_looked_at_as_a_small_one_is() {
+    let (subject, seen) = (preparing(), large());
+    let mut history = History::default();
+    history.observe(&subject, &seen, ago(1));
+    let roll = Roll::read(&subject, &seen, &history, now());
+    assert_eq!((roll.counts.draining, roll.counts.blocked), (20, 20));
+    let index = BudgetIndex::of(&seen.budgets);
+    assert!(seen.pods.iter().all(|pod| index.covering(pod).len() == 1));
+}

@@ -1,0 +1,222 @@
+//! Laws of the roll over any sequence of events: counts add up, progress stays in [0,1] and does not run backwards
+//! without a named cause, and only the end state decides the figures.
+
+use proptest::prelude::*;
+
+use crate::domain::observed::{Node, Picture, Templates};
+use crate::domain::roll::Roll;
+use crate::domain::roll::history::History;
+use crate::domain::roll::progress::Figure;
+use crate::domain::roll::tests::watched::{NEW, draining, joining, node, old, picture, template};
+use crate::domain::roll::tests::{ago, cluster};
+use crate::domain::roll::timeline::Happening;
+use crate::domain::rotation::Phase;
+
+/// What a slot for a node holds in one picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    Empty,
+    Old,
+    Unlabelled,
+    Cordoned,
+    Draining,
+    Joining,
+    Configuring,
+    New,
+    Leaving,
+    Kept,
+    Third,
+}
+
+const SLOTS: [Slot; 11] = [
+    Slot::Empty,
+    Slot::Old,
+    Slot::Unlabelled,
+    Slot::Cordoned,
+    Slot::Draining,
+    Slot::Joining,
+    Slot::Configuring,
+    Slot::New,
+    Slot::Leaving,
+    Slot::Kept,
+    Slot::Third,
+];
+
+const THIRD: &str = "gardener-node-agent-web-0000000000000003";
+
+fn build(place: usize, slot: Slot) -> Option<Node> {
+    let zone = ["eu01-1", "eu01-2", "eu01-3", ""][place % 4];
+    let name = format!("web-{place}");
+    let new = || node(&name, zone, ago(120), NEW);
+    let mut out = match slot {
+        Slot::Empty => return None,
+        Slot::Old => old(&name, zone),
+        Slot::Unlabelled => Node { generation: None, doomed: false, ..old(&name, zone) },
+        Slot::Cordoned => Node { cordoned: true, ..old(&name, zone) },
+        Slot::Draining => draining(old(&name, zone), ago(40)),
+        Slot::Joining => joining(new()),
+        Slot::Configuring => Node { still_joining: true, ..new() },
+        Slot::New => new(),
+        Slot::Leaving => draining(new(), ago(10)),
+        Slot::Kept => Node { preserved: true, ready: false, ..old(&name, zone) },
+        Slot::Third => node(&name, zone, ago(60), THIRD),
+    };
+    // One uid for each place and side, so that nodes also change in place.
+    let side = if matches!(slot, Slot::Old | Slot::Cordoned | Slot::Draining | Slot::Kept) {
+        "old"
+    } else {
+        "new"
+    };
+    out.uid = format!("{place}/{side}");
+    Some(out)
+}
+
+fn templates(kind: u8) -> Templates {
+    match kind % 5 {
+        0 => Templates::Forbidden,
+        1 => Templates::Known(vec![template(super::watched::OLD, ago(60 * 24))]),
+        2 => Templates::Known(vec![template(THIRD, ago(90))]),
+        3 => Templates::Unread,
+        _ => Templates::Known(vec![template(NEW, ago(174))]),
+    }
+}
+
+fn seen(slots: &[Slot], kind: u8) -> Picture {
+    let nodes = slots.iter().enumerate().filter_map(|(place, slot)| build(place, *slot)).collect();
+    Picture { templates: templates(kind), ..picture(nodes) }
+}
+
+fn slots() -> impl Strategy<Value = Vec<Slot>> {
+    proptest::collection::vec(proptest::sample::select(SLOTS.as_slice()), 0..9)
+}
+
+fn phases() -> impl Strategy<Value = Phase> {
+    proptest::sample::select(vec![
+        Phase::Never,
+        Phase::Preparing,
+        Phase::Prepared,
+        Phase::Completing,
+        Phase::Completed,
+        Phase::Unknown("SOON".into()),
+    ])
+}
+
+fn falls(history: &History) -> usize {
+    let entries = history.timeline().entries();
+    entries.filter(|entry| matches!(entry.what, Happening::Back { .. })).count()
+}
+
+proptest! {
+    #[test]
+    fn counts_add_up_to_the_nodes_seen_and_progress_lies_between_0_and_1(
+        slots in slots(), kind in any::<u8>(), phase in phases(), skew in any::<i64>(),
+    ) {
+        let picture = Picture { skew_seconds: skew, ..seen(&slots, kind) };
+        let roll = Roll::read(&cluster(phase.clone()), &picture, &History::default(), ago(0));
+        prop_assert_eq!(roll.counts.seen(), picture.nodes.len());
+        prop_assert_eq!(roll.nodes().count(), picture.nodes.len());
+        prop_assert!(roll.counts.blocked <= roll.counts.draining);
+        let pools: usize = roll.pools.iter().map(|pool| pool.counts.seen()).sum();
+        prop_assert_eq!(pools, picture.nodes.len());
+        for figure in roll.pools.iter().map(|pool| pool.figure).chain(roll.rotation).chain(roll.another) {
+            prop_assert!((0.0..=1.0).contains(&figure.fraction()));
+            prop_assert!(figure.percent() <= 100);
+            prop_assert_eq!(figure.percent() == 100, figure.done);
+        }
+        if matches!(phase, Phase::Preparing | Phase::Unknown(_)) {
+            prop_assert!(!roll.rotation.unwrap().done);
+        }
+        for node in roll.nodes() {
+            prop_assert!(node.since.is_none_or(|since| since.at <= ago(0)));
+        }
+    }
+
+    #[test]
+    fn progress_falls_only_with_a_named_cause(
+        rounds in proptest::collection::vec((slots(), any::<u8>()), 1..12),
+    ) {
+        let subject = cluster(Phase::Preparing);
+        let mut history = History::default();
+        let mut shown: Option<Figure> = None;
+        let mut at = 600;
+        for (slots, kind) in rounds {
+            at -= 3;
+            let picture = seen(&slots, kind);
+            let before = falls(&history);
+            history.observe(&subject, &picture, ago(at));
+            if picture.templates == Templates::Unread {
+                continue;
+            }
+            let now = Roll::read(&subject, &picture, &history, ago(at)).rotation.unwrap();
+            let fell = shown.is_some_and(|shown| now.fraction() < shown.fraction());
+            if fell {
+                prop_assert_eq!(falls(&history), before + 1);
+            }
+            for entry in history.timeline().entries() {
+                if let Happening::Back { causes, .. } = &entry.what {
+                    prop_assert!(!causes.is_empty(), "{:?}", entry);
+                }
+            }
+            shown = Some(now);
+        }
+    }
+
+    #[test]
+    fn only_the_end_state_decides_the_figures(
+        rounds in proptest::collection::vec((slots(), any::<u8>()), 0..8),
+        turned in any::<bool>(),
+        (last, kind) in (slots(), any::<u8>()),
+    ) {
+        let subject = cluster(Phase::Preparing);
+        let end = seen(&last, kind);
+        let mut order: Vec<usize> = (0..rounds.len()).collect();
+        if turned {
+            order.reverse();
+        }
+        let mut history = History::default();
+        for (step, place) in order.into_iter().enumerate() {
+            let (slots, kind) = &rounds[place];
+            let minutes = 500 - i64::try_from(step).unwrap();
+            history.observe(&subject, &seen(slots, *kind), ago(minutes));
+        }
+        history.observe(&subject, &end, ago(1));
+        let watched = Roll::read(&subject, &end, &history, ago(0));
+        let fresh = Roll::read(&subject, &end, &History::default(), ago(0));
+        prop_assert_eq!(watched.counts, fresh.counts);
+        prop_assert_eq!(watched.rotation, fresh.rotation);
+        prop_assert_eq!(watched.guesses, fresh.guesses);
+    }
+
+    #[test]
+    fn k8s_10_every_uid_is_counted_once_whatever_its_name(
+        names in proptest::collection::vec(0_u8..3, 1..20),
+    ) {
+        let subject = cluster(Phase::Preparing);
+        let mut history = History::default();
+        let mut at = 600;
+        for (number, name) in names.iter().enumerate() {
+            at -= 3;
+            let mut only = node(&format!("web-{name}"), "eu01-1", ago(at + 1), NEW);
+            only.uid = format!("uid-{number}");
+            history.observe(&subject, &picture(vec![only]), ago(at));
+        }
+        prop_assert_eq!(history.gone(), names.len() - 1);
+        prop_assert_eq!(history.memory().nodes.len(), 1);
+    }
+
+    #[test]
+    fn pictures_out_of_turn_never_panic_and_stay_bounded(
+        rounds in proptest::collection::vec((slots(), any::<u8>(), phases(), -600_i64..600, -9_i64..9), 1..20),
+    ) {
+        let mut history = History::default();
+        for (slots, kind, phase, minutes, start) in rounds {
+            let mut subject = cluster(phase);
+            subject.rotation.initiated = (start != 0).then(|| ago(180 + start));
+            let picture = seen(&slots, kind);
+            history.observe(&subject, &picture, ago(minutes));
+            let roll = Roll::read(&subject, &picture, &history, ago(minutes));
+            prop_assert_eq!(roll.counts.seen(), picture.nodes.len());
+            prop_assert!(history.memory().nodes.len() <= 9);
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Reads the manifests of `fixtures/` into a picture, as far as the tests need it, and holds them to being real ones.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::domain::observed::{
+    Attachment, BoundVolume, Budget, Node, Owner, Picture, Pod, Requirement, Selector, Template,
+    Templates, Terminating,
+};
+
+/// A fixture's picture, and the stage that each node's annotation `test.skeys/stage` expects.
+pub fn load(yaml: &str) -> (Picture, BTreeMap<String, String>) {
+    let list: Value = serde_saphyr::from_str(yaml).unwrap();
+    assert_eq!(text(&list, "/kind"), "List");
+    let mut picture = Picture { templates: Templates::Forbidden, ..Picture::default() };
+    let mut expected = BTreeMap::new();
+    for item in list["items"].as_array().unwrap() {
+        match text(item, "/kind").as_str() {
+            "Node" => {
+                let stage = &item["metadata"]["annotations"]["test.skeys/stage"];
+                expected.insert(name(item), stage.as_str().unwrap().to_owned());
+                picture.nodes.push(Arc::new(node(item)));
+            }
+            "Secret" => {
+                let template = template(item);
+                if let Templates::Known(list) = &mut picture.templates {
+                    list.push(template);
+                } else {
+                    picture.templates = Templates::Known(vec![template]);
+                }
+            }
+            "Pod" => picture.pods.push(Arc::new(pod(item))),
+            "PodDisruptionBudget" => picture.budgets.push(Arc::new(budget(item))),
+            "VolumeAttachment" => picture.attachments.push(Arc::new(attachment(item))),
+            "PersistentVolume" => picture.volumes.push(Arc::new(volume(item))),
+            other => panic!("{other} in a fixture"),
+        }
+    }
+    picture.nodes.sort_by(|a, b| a.name.cmp(&b.name));
+    (picture, expected)
+}
+
+fn text(value: &Value, pointer: &str) -> String {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn optional(value: &Value, pointer: &str) -> Option<String> {
+    value.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
+}
+
+fn name(item: &Value) -> String {
+    text(item, "/metadata/name")
+}
+
+fn moment(value: &Value, pointer: &str) -> Option<Timestamp> {
+    optional(value, pointer).map(|text| text.parse().unwrap())
+}
+
+fn label(item: &Value, key: &str) -> Option<String> {
+    item["metadata"]["labels"][key].as_str().map(str::to_owned)
+}
+
+fn annotation(item: &Value, key: &str) -> Option<String> {
+    item["metadata"]["annotations"][key].as_str().map(str::to_owned)
+}
+
+fn array<'a>(item: &'a Value, pointer: &str) -> &'a [Value] {
+    item.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+fn condition<'a>(item: &'a Value, kind: &str) -> Option<&'a Value> {
+    array(item, "/status/conditions").iter().find(|condition| condition["type"] == kind)
+}
+
+fn node(item: &Value) -> Node {
+    let ready = condition(item, "Ready").unwrap();
+    let is_ready = ready["status"] == "True";
+    let tainted = |key: &str| array(item, "/spec/taints").iter().any(|taint| taint["key"] == key);
+    Node {
+        uid: text(item, "/metadata/uid"),
+        name: name(item),
+        pool: label(item, "worker.gardener.cloud/pool").unwrap_or_default(),
+        zone: label(item, "topology.kubernetes.io/zone").unwrap_or_default(),
+        created: moment(item, "/metadata/creationTimestamp"),
+        generation: label(item, "worker.gardener.cloud/gardener-node-agent-secret-name"),
+        checksum: annotation(item, "checksum/cloud-config-data"),
+        machine: label(item, "node.gardener.cloud/machine-name"),
+        version: label(item, "worker.gardener.cloud/kubernetes-version").unwrap_or_default(),
+        doomed: tainted("deployment.machine.sapcloud.io/prefer-no-schedule"),
+        rolling: false,
+        cordoned: item["spec"]["unschedulable"] == true,
+        terminating: condition(item, "Terminating").map(|condition| Terminating {
+            since: moment(condition, "/lastTransitionTime"),
+            reason: text(condition, "/reason"),
+        }),
+        ready: is_ready,
+        ready_changed: moment(ready, "/lastTransitionTime"),
+        not_ready_because: (!is_ready)
+            .then(|| format!("{}: {}", text(ready, "/reason"), text(ready, "/message"))),
+        still_joining: tainted("node.gardener.cloud/critical-components-not-ready")
+            || tainted("node.cloudprovider.kubernetes.io/uninitialized"),
+        preserved: annotation(item, "node.machine.sapcloud.io/preserve").is_some(),
+    }
+}
+
+fn template(item: &Value) -> Template {
+    assert_eq!(label(item, "gardener.cloud/role").as_deref(), Some("operating-system-config"));
+    Template {
+        name: name(item),
+        pool: label(item, "worker.gardener.cloud/pool").unwrap(),
+        created: moment(item, "/metadata/creationTimestamp"),
+        checksum: annotation(item, "checksum/data-script"),
+    }
+}
+
+fn pod(item: &Value) -> Pod {
+    let labels = item["metadata"]["labels"].as_object().into_iter().flatten();
+    let owner = array(item, "/metadata/ownerReferences").first();
+    let scheduled = condition(item, "PodScheduled").filter(|c| c["status"] == "False");
+    let finalizers = array(item, "/metadata/finalizers").iter();
+    let volumes = array(item, "/spec/volumes");
+    Pod {
+        uid: text(item, "/metadata/uid"),
+        namespace: text(item, "/metadata/namespace"),
+        name: name(item),
+        labels: labels.map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect(),
+        node: optional(item, "/spec/nodeName"),
+        owner: owner.map(|o| Owner { kind: text(o, "/kind"), name: text(o, "/name") }),
+        created: moment(item, "/metadata/creationTimestamp"),
+        ready: condition(item, "Ready").is_some_and(|c| c["status"] == "True"),
+        pending: item["status"]["phase"] == "Pending",
+        unscheduled: scheduled.map(|c| (moment(c, "/lastTransitionTime"), text(c, "/message"))),
+        deleted_by: moment(item, "/metadata/deletionTimestamp"),
+        finalizers: finalizers.map(|f| f.as_str().unwrap().to_owned()).collect(),
+        claims: volumes
+            .iter()
+            .filter_map(|v| optional(v, "/persistentVolumeClaim/claimName"))
+            .collect(),
+        local_data: volumes.iter().any(|v| v.get("emptyDir").is_some()),
+        mirror: false,
+    }
+}
+
+fn budget(item: &Value) -> Budget {
+    let number = |pointer: &str| {
+        i32::try_from(item.pointer(pointer).and_then(Value::as_i64).unwrap_or_default()).unwrap()
+    };
+    let figure = |key: &str| {
+        let value = &item["spec"][key];
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        (!value.is_null()).then_some(text)
+    };
+    Budget {
+        namespace: text(item, "/metadata/namespace"),
+        name: name(item),
+        selector: selector(&item["spec"]["selector"]),
+        min_available: figure("minAvailable"),
+        max_unavailable: figure("maxUnavailable"),
+        allowed: number("/status/disruptionsAllowed"),
+        healthy: number("/status/currentHealthy"),
+        desired: number("/status/desiredHealthy"),
+        expected: number("/status/expectedPods"),
+        observed: item["status"]["observedGeneration"] == item["metadata"]["generation"],
+        disrupted: 0,
+        always_lets_unready_go: item["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow",
+    }
+}
+
+fn selector(value: &Value) -> Selector {
+    if value.is_null() {
+        return Selector::Nothing;
+    }
+    let texts = |value: &Value| {
+        let values = value.as_array().into_iter().flatten();
+        values.map(|text| text.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let mut out: Vec<Requirement> = value["matchLabels"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| Requirement::In(key.clone(), vec![value.as_str().unwrap().to_owned()]))
+        .collect();
+    for expression in array(value, "/matchExpressions") {
+        let key = text(expression, "/key");
+        out.push(match text(expression, "/operator").as_str() {
+            "In" => Requirement::In(key, texts(&expression["values"])),
+            "NotIn" => Requirement::NotIn(key, texts(&expression["values"])),
+            "Exists" => Requirement::Exists(key),
+            "DoesNotExist" => Requirement::Absent(key),
+            other => return Selector::Unreadable(format!("unknown operator {other}")),
+        });
+    }
+    Selector::Labels(out)
+}
+
+fn attachment(item: &Value) -> Attachment {
+    Attachment {
+        name: name(item),
+        node: text(item, "/spec/nodeName"),
+        volume: text(item, "/spec/source/persistentVolumeName"),
+        detaching_since: moment(item, "/metadata/deletionTimestamp"),
+        detach_error: optional(item, "/status/detachError/message"),
+    }
+}
+
+fn volume(item: &Value) -> BoundVolume {
+    let claim = &item["spec"]["claimRef"];
+    let terms = array(item, "/spec/nodeAffinity/required/nodeSelectorTerms").iter();
+    BoundVolume {
+        name: name(item),
+        claim: claim.is_object().then(|| (text(claim, "/namespace"), text(claim, "/name"))),
+        on_node: item["spec"].get("local").is_some(),
+        zones: terms
+            .flat_map(|term| array(term, "/matchExpressions"))
+            .filter(|expression| expression["key"] == "topology.kubernetes.io/zone")
+            .flat_map(|expression| array(expression, "/values"))
+            .map(|zone| zone.as_str().unwrap().to_owned())
+            .collect(),
+    }
+}
+
+#[test]
+fn fixtures_are_manifests_that_the_kubernetes_types_take() {
+    use k8s_openapi::api::{core::v1, policy::v1 as policy, storage::v1 as storage};
+    fn takes<T: serde::de::DeserializeOwned>(item: &Value) {
+        serde_json::from_value::<T>(item.clone()).unwrap_or_else(|error| panic!("{error}: {item}"));
+    }
+    for (_, yaml) in super::stages::FIXTURES {
+        let list: Value = serde_saphyr::from_str(yaml).unwrap();
+        for item in list["items"].as_array().unwrap() {
+            match text(item, "/kind").as_str() {
+                "Node" => takes::<v1::Node>(item),
+                "Secret" => takes::<v1::Secret>(item),
+                "Pod" => takes::<v1::Pod>(item),
+                "PodDisruptionBudget" => takes::<policy::PodDisruptionBudget>(item),
+                "VolumeAttachment" => takes::<storage::VolumeAttachment>(item),
+                "PersistentVolume" => takes::<v1::PersistentVolume>(item),
+                other => panic!("{other} in a fixture"),
+            }
+        }
+    }
+}

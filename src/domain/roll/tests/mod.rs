@@ -1,0 +1,37 @@
+//! Tests of the roll: node lists as manifests, watched rolls, and laws.
+//!
+//! The manifests in `fixtures/` are what `kubectl get -o yaml` shows, one list for a situation; each node says in its
+//! annotation `test.skeys/stage` which stage is expected. The fixtures' now is 24 November 2026, 14:02:11 UTC, and the
+//! rotation started three hours earlier.
+
+mod blockers;
+mod budgets;
+mod laws;
+mod manifest;
+mod outlook;
+mod preflight;
+mod stages;
+mod watched;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::cluster::Cluster;
+use crate::domain::fixtures::now;
+use crate::domain::roll::Roll;
+use crate::domain::roll::history::History;
+use crate::domain::rotation::Phase;
+
+/// So many minutes before the fixtures' now.
+fn ago(minutes: i64) -> Timestamp {
+    now().checked_sub(SignedDuration::from_mins(minutes)).unwrap()
+}
+
+/// The fixtures' cluster: pool `web` over three zones, three to six nodes, surge 3.
+fn cluster(phase: Phase) -> Cluster {
+    crate::domain::fixtures::cluster("shop", phase)
+}
+
+/// A roll as one picture shows it, without a history.
+fn at_once(cluster: &Cluster, picture: &crate::domain::observed::Picture) -> Roll {
+    Roll::read(cluster, picture, &History::default(), now())
+}

@@ -1,0 +1,155 @@
+//! When a roll will be done, and when it stands still.
+
+use jiff::SignedDuration;
+
+use crate::domain::observed::{Node, Picture};
+use crate::domain::roll::eta::{Outlook, Span};
+use crate::domain::roll::history::History;
+use crate::domain::roll::progress::Figure;
+use crate::domain::roll::tests::watched::{NEW, draining, node, old, picture};
+use crate::domain::roll::tests::{ago, cluster};
+use crate::domain::roll::{Roll, words};
+use crate::domain::rotation::Phase;
+
+fn ready(name: &str, zone: &str, created: i64, ready: i64) -> Node {
+    Node { ready_changed: Some(ago(ready)), ..node(name, zone, ago(created), NEW) }
+}
+
+/// Watches a picture at each of these minutes before now, and reads it at the last.
+fn watched(picture: &Picture, minutes: &[i64]) -> Roll {
+    let subject = cluster(Phase::Preparing);
+    let mut history = History::default();
+    for minute in minutes {
+        history.observe(&subject, picture, ago(*minute));
+    }
+    Roll::read(&subject, picture, &history, ago(*minutes.last().unwrap()))
+}
+
+fn mins(low: i64, high: i64) -> Span {
+    Span { low: SignedDuration::from_mins(low), high: SignedDuration::from_mins(high) }
+}
+
+#[test]
+fn the_eta_is_hidden_until_two_nodes_were_replaced() {
+    let one = picture(vec![ready("web-1", "eu01-1", 20, 16), old("web-2", "eu01-2")]);
+    assert_eq!(watched(&one, &[0]).outlook, Outlook::Early);
+    let two = picture(vec![
+        ready("web-1", "eu01-1", 20, 16),
+        ready("web-2", "eu01-2", 15, 11),
+        old("web-3", "eu01-2"),
+    ]);
+    assert!(matches!(watched(&two, &[0]).outlook, Outlook::Left { held: false, .. }));
+}
+
+#[test]
+fn the_slowest_zone_counts_and_its_batches_follow_each_other() {
+    let mut nodes = vec![ready("web-1", "eu01-1", 8, 4), ready("web-2", "eu01-2", 7, 3)];
+    nodes.extend((0..4).map(|number| old(&format!("web-1{number}"), "eu01-1")));
+    nodes.extend((0..2).map(|number| old(&format!("web-2{number}"), "eu01-2")));
+    let roll = watched(&picture(nodes), &[0]);
+    let Outlook::Left { span, worst, held } = roll.outlook else { panic!("{:?}", roll.outlook) };
+    // Four waves of 4m to join and, as no drain was watched, 3 to 5m to drain, with a margin.
+    assert_eq!(span.low, SignedDuration::from_secs(4 * 7 * 60 * 9 / 10));
+    assert_eq!(span.high, SignedDuration::from_secs(4 * 9 * 60 * 6 / 5));
+    assert_eq!(worst, SignedDuration::from_mins(4 * 140));
+    assert!(!held);
+    assert_eq!(words::outlook(roll.outlook, ago(0)).unwrap(), "about 25–45m left");
+    assert!(words::worst_case(roll.outlook).unwrap().starts_with("at worst 9h 20m"));
+    assert!(matches!(roll.pools[0].outlook, Outlook::Left { .. }));
+}
+
+#[test]
+fn a_standstill_stops_the_countdown_and_says_since_when() {
+    let nodes = vec![
+        ready("web-1", "eu01-1", 70, 66),
+        ready("web-2", "eu01-2", 75, 71),
+        draining(old("web-3", "eu01-3"), ago(47)),
+    ];
+    let roll = watched(&picture(nodes), &[0]);
+    assert_eq!(roll.outlook, Outlook::Stalled { since: ago(47) });
+    assert_eq!(words::outlook(roll.outlook, ago(0)).unwrap(), "stalled 47m");
+    assert_eq!(
+        words::evidence(&roll, ago(0)).unwrap(),
+        "No node has changed for 47m, and nothing that is seen holds it up."
+    );
+}
+
+#[test]
+fn what_moved_before_the_watch_began_is_not_taken_for_a_standstill() {
+    let nodes = vec![
+        ready("web-1", "eu01-1", 70, 66),
+        ready("web-2", "eu01-2", 75, 71),
+        old("web-3", "eu01-3"),
+    ];
+    let seen = picture(nodes);
+    assert!(matches!(watched(&seen, &[0]).outlook, Outlook::Left { .. }));
+    let patient = watched(&seen, &[40, 20, 0]);
+    assert!(matches!(patient.outlook, Outlook::Stalled { .. }), "{:?}", patient.outlook);
+}
+
+#[test]
+fn one_held_zone_does_not_hide_what_the_others_do() {
+    let nodes = vec![
+        ready("web-1", "eu01-1", 9, 5),
+        ready("web-2", "eu01-2", 75, 71),
+        old("web-4", "eu01-1"),
+        draining(old("web-3", "eu01-3"), ago(47)),
+    ];
+    let roll = watched(&picture(nodes), &[0]);
+    assert!(matches!(roll.outlook, Outlook::Left { held: true, .. }), "{:?}", roll.outlook);
+    assert!(words::outlook(roll.outlook, ago(0)).unwrap().ends_with("once it moves"));
+}
+
+#[test]
+fn a_slow_cluster_is_given_three_times_its_own_median() {
+    let nodes = |since| {
+        vec![
+            ready("web-1", "eu01-1", 160, 140),
+            ready("web-2", "eu01-2", 150, 130),
+            draining(old("web-3", "eu01-3"), ago(since)),
+        ]
+    };
+    // 20m to join and 4m to drain: 72m.
+    assert!(matches!(watched(&picture(nodes(70)), &[0]).outlook, Outlook::Left { .. }));
+    assert!(matches!(watched(&picture(nodes(74)), &[0]).outlook, Outlook::Stalled { .. }));
+}
+
+#[test]
+fn ranges_are_rounded_outwards() {
+    for (span, text) in [
+        (mins(41, 58), "40–60m"),
+        (mins(5, 10), "5–10m"),
+        (mins(3, 3), "3–4m"),
+        (mins(0, 4), "0–4m"),
+        (mins(0, 1), "0–1m"),
+        (mins(44, 71), "40–75m"),
+        (mins(85, 133), "1h 20m–2h 20m"),
+        (mins(300, 500), "5h–8h 30m"),
+    ] {
+        assert_eq!(words::span(span), text);
+    }
+}
+
+#[test]
+fn figures_are_said_by_rule() {
+    let figure = |new, old, done| Figure { new, old, done };
+    assert_eq!(words::figure(figure(9, 6, false)), "9 of 15 nodes new");
+    assert_eq!(words::figure_narrow(figure(9, 6, false)), "9/15");
+    assert_eq!(words::figure(figure(0, 0, true)), "no nodes");
+    assert_eq!(words::figure(figure(1, 0, true)), "the only node is new");
+    assert_eq!(figure(999, 1, false).percent(), 99);
+    assert_eq!(figure(15, 0, false).percent(), 99);
+    assert!(figure(15, 0, false).fraction() < 1.0);
+    assert_eq!(figure(0, 0, false).percent(), 0);
+}
+
+#[test]
+fn a_summary_says_everything_in_one_line() {
+    let nodes = vec![
+        ready("web-1", "eu01-1", 9, 5),
+        ready("web-2", "eu01-2", 8, 4),
+        old("web-4", "eu01-1"),
+    ];
+    let roll = watched(&picture(nodes), &[0]);
+    assert_eq!(words::summary(&roll, ago(0)), "2 of 3 nodes new, about 6–11m left");
+}

@@ -1,0 +1,180 @@
+//! What a picture tells before a step.
+
+use std::sync::Arc;
+
+use crate::domain::cluster::{Cluster, HibernationSchedule};
+use crate::domain::fixtures::now;
+use crate::domain::observed::{Owner, Picture, Pod};
+use crate::domain::preflight::{Evidence, Finding, Mark, findings};
+use crate::domain::roll::preflight::{complete, estimate, start};
+use crate::domain::roll::tests::cluster;
+use crate::domain::roll::tests::stages::fixture;
+use crate::domain::roll::words;
+use crate::domain::rotation::{Phase, Step};
+
+fn texts(found: &[Finding], mark: Mark) -> Vec<&str> {
+    found.iter().filter(|f| f.mark == mark).map(|f| f.text.as_str()).collect()
+}
+
+/// A fixture as it looks before a start: the cluster rests, its pods and budgets are the same.
+fn before_start(name: &str) -> (Cluster, Picture) {
+    (cluster(Phase::Completed), fixture(name))
+}
+
+#[test]
+fn without_a_picture_the_ske_api_alone_speaks() {
+    let mut subject = cluster(Phase::Never);
+    subject.pools[0].max_surge = 1;
+    let found = start(&subject, None, now());
+    assert!(texts(&found, Mark::Fine).is_empty(), "how many nodes there are is not known");
+    assert_eq!(
+        texts(&found, Mark::Note),
+        [
+            "pool web: surge 1 + unavailable 0 over 3 zones; eu01-2, eu01-3 drain a node before its replacement exists"
+        ]
+    );
+    assert_eq!(
+        texts(&found, Mark::Unknowable),
+        ["PodDisruptionBudgets and free capacity: not visible in the SKE API"]
+    );
+}
+
+#[test]
+fn budgets_that_will_hold_a_drain_are_counted_and_named() {
+    let (subject, picture) = before_start("blocked_by_budgets");
+    let found = start(&subject, Some(&picture), now());
+    let notes = texts(&found, Mark::Note).join("\n");
+    for part in [
+        "4 PodDisruptionBudgets never let a pod go and will hold every drain of their nodes: shop/db, billing/one, odd/unreadable and 1 more",
+        "2 PodDisruptionBudgets allow no eviction now: payments/api, unready/sick",
+        "1 pod is under more than one PodDisruptionBudget and cannot be evicted: twice/web-1",
+    ] {
+        assert!(notes.contains(part), "{part}\n{notes}");
+    }
+    assert!(!notes.contains("no-selector"), "it covers nothing");
+    assert_eq!(
+        texts(&found, Mark::Unknowable),
+        ["1 PodDisruptionBudget cannot be judged: odd/unreadable"]
+    );
+}
+
+#[test]
+fn workloads_that_suffer_are_counted_and_named() {
+    let (subject, picture) = before_start("held_by_pods");
+    let found = start(&subject, Some(&picture), now());
+    assert_eq!(
+        texts(&found, Mark::Fine),
+        [
+            "4 nodes to replace, usually 10–20m in all if nothing blocks",
+            "no PodDisruptionBudget stands in the way now",
+        ]
+    );
+    let notes = start(&subject, Some(&picture), now());
+    let notes = texts(&notes, Mark::Note).join("\n");
+    for part in [
+        "2 workloads have a single replica and pause while it moves: shop/disk, shop/zonal",
+        "1 pod has no controller and does not come back: tools/shell",
+        "1 pod uses a volume that stays on its node and cannot start elsewhere: shop/disk-0",
+        "1 pod loses what it keeps in emptyDir or hostPath: shop/cache-1",
+    ] {
+        assert!(notes.contains(part), "{part}\n{notes}");
+    }
+}
+
+#[test]
+fn long_lists_are_cut() {
+    let (subject, mut picture) = before_start("held_by_pods");
+    let template: Pod = (*picture.pods[2]).clone();
+    for number in 0..5_000 {
+        let name = format!("bare-{number}");
+        picture.pods.push(Arc::new(Pod { uid: name.clone(), name, ..template.clone() }));
+        let name = format!("lonely-{number}");
+        let owner = Some(Owner { kind: "ReplicaSet".into(), name: name.clone() });
+        picture.pods.push(Arc::new(Pod { uid: name.clone(), name, owner, ..template.clone() }));
+    }
+    let found = start(&subject, Some(&picture), now());
+    assert!(found.len() < 20);
+    assert!(found.iter().all(|finding| finding.text.chars().count() < 220), "{found:?}");
+    assert!(texts(&found, Mark::Note).iter().any(|text| text.starts_with("5001 pods have no")));
+}
+
+#[test]
+fn what_falls_into_the_usual_time_is_noted() {
+    let mut subject = cluster(Phase::Never);
+    let sleep = |start: &str| {
+        vec![HibernationSchedule {
+            start: start.into(),
+            end: "0 6 * * *".into(),
+            timezone: String::new(),
+        }]
+    };
+    subject.schedules = sleep("7 14 * * *");
+    subject.maintenance = Some(("14:10".into(), "15:00".into()));
+    let notes = start(&subject, None, now());
+    let notes = texts(&notes, Mark::Note).join("\n");
+    assert!(notes.contains("hibernation is scheduled in 4m"), "{notes}");
+    assert!(notes.contains("the maintenance window opens in 7m"), "{notes}");
+    subject.schedules = sleep("0 20 * * *");
+    subject.maintenance = None;
+    assert!(texts(&start(&subject, None, now()), Mark::Note).is_empty());
+    subject.schedules = sleep("@midnight");
+    let unclear = start(&subject, None, now());
+    assert!(texts(&unclear, Mark::Unknowable)[0].contains("hibernation is scheduled (@midnight)"));
+}
+
+#[test]
+fn the_usual_time_is_that_of_the_slowest_zone() {
+    let mut subject = cluster(Phase::Never);
+    subject.pools[0].max_surge = 1;
+    let span = |subject: &Cluster| {
+        let (nodes, span) = estimate(subject, Some(&fixture("every_stage"))).unwrap();
+        (nodes, words::span(span))
+    };
+    assert_eq!(span(&subject), (13, "25–50m".into()));
+    subject.pools[0].max_surge = 6;
+    assert_eq!(span(&subject), (13, "15–30m".into()));
+    subject.pools.clear();
+    assert_eq!(estimate(&subject, None), None);
+}
+
+#[test]
+fn kinds_that_cannot_be_listed_are_unknowable() {
+    let (subject, mut picture) = before_start("held_by_pods");
+    picture.pods.clear();
+    picture.unseen.insert("pods", "forbidden".into());
+    let found = start(&subject, Some(&picture), now());
+    assert_eq!(texts(&found, Mark::Unknowable), ["pods are not known: forbidden"]);
+    assert!(!texts(&found, Mark::Note).iter().any(|text| text.contains("replica")));
+}
+
+#[test]
+fn complete_says_whether_every_node_is_new() {
+    let subject = cluster(Phase::Prepared);
+    let fine = complete(&subject, &fixture("all_new"), now());
+    assert_eq!(texts(&fine, Mark::Fine), ["3 of 3 nodes were created after the start"]);
+    assert!(texts(&fine, Mark::Note).is_empty());
+    let lagging = complete(&subject, &fixture("prepared_but_lagging"), now());
+    assert!(texts(&lagging, Mark::Note)[0].starts_with("2 nodes were created before the start"));
+    let another = complete(&subject, &fixture("another_roll_while_prepared"), now());
+    assert!(
+        texts(&another, Mark::Note).contains(
+            &"another roll is under way (1 of 3 nodes new); it is not part of the rotation"
+        )
+    );
+    let waiting = complete(&subject, &fixture("held_by_pods"), now());
+    assert!(texts(&waiting, Mark::Note).iter().any(|text| text.starts_with("2 pods find no node")));
+    let mut blind = fixture("all_new");
+    blind.nodes.clear();
+    blind.unseen.insert("nodes", "forbidden".into());
+    let blind = complete(&subject, &blind, now());
+    assert_eq!(texts(&blind, Mark::Unknowable), ["nodes are not known: forbidden"]);
+}
+
+#[test]
+fn the_dialogs_findings_carry_them() {
+    let evidence = Evidence { picture: Some(Arc::new(fixture("all_new"))), ..Evidence::default() };
+    let found = findings(Step::Complete, &cluster(Phase::Prepared), &evidence, now());
+    assert!(texts(&found, Mark::Fine).contains(&"3 of 3 nodes were created after the start"));
+    let found = findings(Step::Start, &cluster(Phase::Completed), &evidence, now());
+    assert!(texts(&found, Mark::Fine).contains(&"no PodDisruptionBudget stands in the way now"));
+}

@@ -1,0 +1,398 @@
+//! Every row of the classification, from manifests; the expected stage stands in each node's annotation.
+
+use std::collections::BTreeSet;
+
+use crate::domain::cluster::NodePool;
+use crate::domain::fixtures::now;
+use crate::domain::observed::{Picture, Templates};
+use crate::domain::roll::classify::{NodeRoll, Since, Stage, Wait};
+use crate::domain::roll::eta::Outlook;
+use crate::domain::roll::generation::Guess;
+use crate::domain::roll::progress::{Counts, PoolState};
+use crate::domain::roll::steps::{StepName, StepState};
+use crate::domain::roll::tests::manifest::load;
+use crate::domain::roll::tests::{ago, at_once, cluster};
+use crate::domain::roll::{Roll, words};
+use crate::domain::rotation::Phase;
+
+macro_rules! fixtures {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../fixtures/", $name, ".yaml")))),*]
+    };
+}
+
+/// All manifests by name.
+pub const FIXTURES: [(&str, &str); 17] = fixtures![
+    "control_plane_first",
+    "every_stage",
+    "labels_absent",
+    "labels_absent_on_some",
+    "secrets_forbidden_taints",
+    "secrets_forbidden_ages",
+    "secrets_forbidden_not_begun",
+    "all_new",
+    "prepared_but_lagging",
+    "another_roll_while_prepared",
+    "another_roll_while_preparing",
+    "templates_lag",
+    "pools",
+    "never_rotated",
+    "blocked_by_budgets",
+    "held_by_pods",
+    "no_new_node",
+];
+
+/// A manifest's picture.
+pub fn fixture(name: &str) -> Picture {
+    let (_, yaml) = FIXTURES.iter().find(|(known, _)| *known == name).unwrap();
+    load(yaml).0
+}
+
+fn word(node: &NodeRoll) -> &'static str {
+    match node.stage {
+        Stage::New => "new",
+        Stage::Leaving => "leaving",
+        Stage::Joining => "joining",
+        Stage::Draining => "draining",
+        Stage::Cordoned => "cordoned",
+        Stage::Old => "old",
+        Stage::Preserved => "preserved",
+    }
+}
+
+/// Reads a fixture and holds every node to the stage that its annotation expects.
+fn checked(name: &str, phase: Phase) -> Roll {
+    let (_, yaml) = FIXTURES.iter().find(|(known, _)| *known == name).unwrap();
+    let (picture, expected) = load(yaml);
+    let roll = at_once(&cluster(phase), &picture);
+    assert_eq!(roll.counts.seen(), expected.len(), "{name}: every node is counted once");
+    for node in roll.nodes() {
+        assert_eq!(word(node), expected[&node.name], "{name}: {}", node.name);
+    }
+    roll
+}
+
+/// Fixture, phase, new nodes and all that count, state of the first pool, and why it is an estimate.
+type Row = (&'static str, Phase, (usize, usize), PoolState, &'static [Guess]);
+
+#[test]
+fn every_node_of_every_fixture_is_in_its_expected_stage() {
+    use Guess::{LabelsAbsent, NoTemplate, SecretsForbidden, TemplatesLag};
+    use PoolState::{AllNew, NotBegun, Rolling, Settled};
+    let rows: [Row; 14] = [
+        ("control_plane_first", Phase::Preparing, (0, 3), NotBegun, &[]),
+        ("every_stage", Phase::Preparing, (2, 7), Rolling, &[]),
+        ("labels_absent", Phase::Preparing, (1, 5), Rolling, &[LabelsAbsent]),
+        ("labels_absent_on_some", Phase::Preparing, (2, 4), Rolling, &[LabelsAbsent]),
+        ("secrets_forbidden_taints", Phase::Preparing, (1, 3), Rolling, &[SecretsForbidden]),
+        ("secrets_forbidden_ages", Phase::Preparing, (1, 3), Rolling, &[SecretsForbidden]),
+        ("secrets_forbidden_not_begun", Phase::Preparing, (0, 3), NotBegun, &[SecretsForbidden]),
+        ("all_new", Phase::Preparing, (3, 3), AllNew, &[]),
+        ("prepared_but_lagging", Phase::Prepared, (3, 3), Settled, &[]),
+        ("another_roll_while_preparing", Phase::Preparing, (1, 3), Rolling, &[]),
+        ("templates_lag", Phase::Preparing, (1, 2), Rolling, &[TemplatesLag]),
+        ("pools", Phase::Preparing, (2, 5), Rolling, &[NoTemplate]),
+        ("blocked_by_budgets", Phase::Preparing, (2, 4), Rolling, &[]),
+        ("no_new_node", Phase::Preparing, (2, 4), Rolling, &[]),
+    ];
+    for (name, phase, (new, total), state, guesses) in rows {
+        let roll = checked(name, phase);
+        let figure = roll.rotation.unwrap();
+        assert_eq!((figure.new, figure.total()), (new, total), "{name}");
+        assert_eq!(roll.pools[0].state, state, "{name}");
+        let guesses: BTreeSet<Guess> = guesses.iter().copied().collect();
+        assert_eq!(roll.guesses, guesses, "{name}");
+    }
+}
+
+#[test]
+fn before_the_nodes_begin_nothing_is_new_and_the_steps_say_why() {
+    let roll = checked("control_plane_first", Phase::Preparing);
+    let figure = roll.rotation.unwrap();
+    assert_eq!((figure.percent(), words::figure(figure).as_str()), (0, "0 of 3 nodes new"));
+    assert_eq!(roll.outlook, Outlook::NotBegun);
+    assert_eq!(words::outlook(roll.outlook, now()).unwrap(), "usually 5–10m a node");
+    assert_eq!(words::pool_state(&roll.pools[0]), Some("control plane first, nodes not begun"));
+    let states: Vec<_> = roll.steps.iter().map(|step| (step.name, step.state)).collect();
+    assert_eq!(
+        states,
+        [
+            (StepName::Accepted, StepState::Done),
+            (StepName::ControlPlane, StepState::Now),
+            (StepName::Secrets, StepState::Waiting),
+            (StepName::Nodes, StepState::Waiting),
+            (StepName::Prepared, StepState::Waiting),
+        ]
+    );
+}
+
+#[test]
+fn steps_follow_the_signs_of_the_control_plane() {
+    let mut picture = fixture("control_plane_first");
+    let mut step = |keys, reencrypted| {
+        picture.control_plane.signing_keys = keys;
+        picture.control_plane.reencrypted = reencrypted;
+        let roll = at_once(&cluster(Phase::Preparing), &picture);
+        let secrets = &roll.steps[2];
+        (roll.steps[1].state, secrets.state, secrets.detail.clone().unwrap_or_default())
+    };
+    let none = String::new;
+    assert_eq!(step(Some(1), Some((0, 40))), (StepState::Now, StepState::Waiting, none()));
+    assert_eq!(step(Some(2), Some((0, 40))), (StepState::Done, StepState::Now, none()));
+    assert_eq!(
+        step(Some(2), Some((3, 40))),
+        (StepState::Done, StepState::Now, "3 of 40 Secrets written anew".to_owned())
+    );
+    assert_eq!(step(Some(2), Some((40, 40))).1, StepState::Done);
+    assert_eq!(step(Some(2), None), (StepState::Done, StepState::Unknown, none()));
+    let rolling = checked("every_stage", Phase::Preparing);
+    assert_eq!(rolling.steps[2].state, StepState::Done);
+    assert_eq!(rolling.steps[3].detail.as_deref(), Some("2 of 7 nodes new"));
+    let done = at_once(&cluster(Phase::Prepared), &fixture("all_new"));
+    assert!(done.steps.iter().all(|step| step.state == StepState::Done));
+}
+
+#[test]
+fn stages_carry_since_when_and_why() {
+    let roll = checked("every_stage", Phase::Preparing);
+    let node = |end: &str| roll.nodes().find(|node| node.name.ends_with(end)).unwrap();
+    let draining = node("33333");
+    assert_eq!(draining.since, Some(Since::told(ago(47))));
+    assert_eq!(draining.deadline, Some(ago(-73)));
+    assert_eq!(draining.short, "web-z2-aaaaa-33333");
+    assert_eq!(
+        words::stage_detail(draining, now()).unwrap(),
+        "forced in 1h 13m by the platform's default"
+    );
+    assert_eq!(node("11111").since, None);
+    assert_eq!(node("77777").wait, Some(Wait::NotReady));
+    assert_eq!(
+        node("77777").reason.as_deref(),
+        Some("KubeletNotReady: container runtime network not ready")
+    );
+    assert_eq!(node("88888").wait, Some(Wait::Starting));
+    assert_eq!(node("99999").wait, Some(Wait::Starting));
+    assert_eq!(node("aaaaa").wait, Some(Wait::Configuring));
+    assert!(node("66666").cordoned, "a new node that somebody cordoned is still new");
+    assert_eq!(
+        roll.counts,
+        Counts {
+            new: 2,
+            joining: 4,
+            old: 2,
+            cordoned: 1,
+            draining: 2,
+            blocked: 0,
+            leaving: 1,
+            preserved: 1
+        }
+    );
+    assert_eq!(
+        words::counts(roll.counts),
+        "2 new · 4 joining · 2 draining · 1 cordoned · 2 old · 1 leaving · 1 preserved"
+    );
+}
+
+#[test]
+fn all_new_is_not_a_hundred_percent_before_the_phase_says_so() {
+    let roll = checked("all_new", Phase::Preparing);
+    let figure = roll.rotation.unwrap();
+    assert_eq!(figure.percent(), 99);
+    assert!(figure.fraction() < 1.0);
+    assert_eq!(roll.outlook, Outlook::Finishing);
+    let done = at_once(&cluster(Phase::Prepared), &fixture("all_new"));
+    assert_eq!(done.rotation.unwrap().percent(), 100);
+    assert_eq!(words::figure(done.rotation.unwrap()), "all 3 nodes new");
+    assert_eq!(words::figure_narrow(done.rotation.unwrap()), "done 3/3");
+    assert_eq!(done.outlook, Outlook::Done);
+}
+
+#[test]
+fn the_phase_overrides_a_list_that_lags() {
+    for phase in [Phase::Prepared, Phase::Completing, Phase::Completed] {
+        let roll = checked("prepared_but_lagging", phase);
+        let figure = roll.rotation.unwrap();
+        assert!(figure.done);
+        assert_eq!(roll.another, None, "nodes that are older than the start are no roll");
+        assert_eq!(roll.outlook, Outlook::Done);
+        assert!(roll.blockers.is_empty());
+    }
+}
+
+#[test]
+fn k8s_12_an_upgrade_while_prepared_is_another_roll() {
+    for phase in [Phase::Prepared, Phase::Completed] {
+        let roll = checked("another_roll_while_prepared", phase);
+        assert!(roll.rotation.unwrap().done, "the rotation's own nodes were done");
+        assert_eq!(words::figure(roll.another.unwrap()), "1 of 3 nodes new");
+        assert!(roll.pools[0].another);
+        assert_eq!(words::pool_state(&roll.pools[0]), Some("another roll"));
+        assert!(roll.notes.iter().any(|note| note.contains("not part of the rotation")));
+        assert_eq!(words::figure(roll.figure().unwrap()), "1 of 3 nodes new");
+    }
+}
+
+#[test]
+fn k8s_12_a_change_while_nodes_roll_is_named() {
+    let roll = checked("another_roll_while_preparing", Phase::Preparing);
+    assert!(roll.pools[0].another);
+    assert_eq!(roll.another, None, "it is part of what PREPARED waits for");
+    assert!(roll.notes.iter().any(|note| note.contains("was changed since the start")));
+}
+
+#[test]
+fn k8s_05_without_secrets_the_figures_are_estimates_and_say_so() {
+    for name in ["secrets_forbidden_taints", "secrets_forbidden_ages"] {
+        let roll = checked(name, Phase::Preparing);
+        assert!(words::basis(&roll.guesses).starts_with("estimated: Secrets may not be read"));
+        assert!(words::summary(&roll, now()).ends_with("estimated"));
+    }
+    let exact = checked("every_stage", Phase::Preparing);
+    assert!(words::basis(&exact.guesses).starts_with("exact"));
+}
+
+#[test]
+fn k8s_05_with_and_without_secrets_the_same_nodes_are_old() {
+    for name in ["every_stage", "secrets_forbidden_taints", "another_roll_while_preparing"] {
+        let known = fixture(name);
+        let mut forbidden = known.clone();
+        forbidden.templates = Templates::Forbidden;
+        let olds = |picture: &Picture| {
+            let roll = at_once(&cluster(Phase::Preparing), picture);
+            let olds = roll.nodes().filter(|node| node.stage.is_old());
+            olds.map(|node| node.name.clone()).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(olds(&known), olds(&forbidden), "{name}");
+    }
+}
+
+#[test]
+fn k8s_06_ages_decide_where_labels_are_absent() {
+    let roll = checked("labels_absent", Phase::Preparing);
+    assert!(roll.guesses.contains(&Guess::LabelsAbsent));
+    let estimated = roll.nodes().filter(|node| node.estimated).count();
+    assert_eq!(estimated, 4, "the tainted one is certain");
+}
+
+#[test]
+fn k8s_06_without_a_start_nothing_is_called_new_by_its_age() {
+    let mut subject = cluster(Phase::Preparing);
+    subject.rotation.initiated = None;
+    let mut picture = fixture("labels_absent");
+    picture.templates = Templates::Forbidden;
+    let roll = at_once(&subject, &picture);
+    assert!(roll.guesses.contains(&Guess::StartUnknown));
+    assert!(roll.rotation.unwrap().fraction() < 1.0);
+}
+
+#[test]
+fn pools_without_nodes_unknown_pools_and_strays_have_their_place() {
+    let mut subject = cluster(Phase::Preparing);
+    let pool = |name: &str, minimum| NodePool {
+        name: name.into(),
+        minimum,
+        zones: vec!["eu01-1".into()],
+        ..subject.pools[0].clone()
+    };
+    let (zero, missing) = (pool("zero", 0), pool("lost", 2));
+    subject.pools.extend([zero, missing]);
+    let roll = at_once(&subject, &fixture("pools"));
+    let shown: Vec<_> = roll
+        .pools
+        .iter()
+        .map(|pool| (pool.name.as_str(), pool.known_to_ske, pool.state, pool.counts.seen()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("web", true, PoolState::Rolling, 3),
+            ("zero", true, PoolState::Empty, 0),
+            ("lost", true, PoolState::Missing, 0),
+            ("gone", false, PoolState::NotBegun, 1),
+            ("", false, PoolState::NotBegun, 1),
+        ]
+    );
+    assert_eq!(roll.pools[1].figure.percent(), 100, "zero of zero is done");
+    assert_eq!(roll.pools[2].figure.percent(), 0);
+    assert!(roll.notes.iter().any(|note| note.contains("SKE does not list pool gone")));
+    let zones: Vec<_> = roll.pools[0].zones.iter().map(|zone| zone.name.as_str()).collect();
+    assert_eq!(zones, ["eu01-1", "eu01-2", "eu01-3", ""]);
+}
+
+#[test]
+fn a_node_without_a_zone_label_belongs_to_the_only_zone() {
+    let mut subject = cluster(Phase::Preparing);
+    subject.pools[0].zones = vec!["eu01-1".into()];
+    let roll = at_once(&subject, &fixture("pools"));
+    assert_eq!(roll.pools[0].zones[0].counts.seen(), 2);
+}
+
+#[test]
+fn a_cluster_that_was_never_rotated_has_no_roll() {
+    let roll = checked("never_rotated", Phase::Never);
+    assert_eq!((roll.rotation, roll.another, roll.outlook), (None, None, Outlook::Idle));
+    assert_eq!(words::summary(&roll, now()), "no roll");
+    assert!(roll.blockers.is_empty());
+}
+
+#[test]
+fn nodes_that_cannot_be_listed_are_unknown_not_gone() {
+    let mut picture = fixture("every_stage");
+    picture.nodes.clear();
+    picture.unseen.insert("nodes", "forbidden".into());
+    let roll = at_once(&cluster(Phase::Preparing), &picture);
+    assert_eq!((roll.rotation, roll.outlook), (None, Outlook::Unknown));
+    assert_eq!(words::summary(&roll, now()), "nodes cannot be seen");
+    assert!(roll.notes.iter().any(|note| note.contains("the roll cannot be seen")));
+    assert_eq!(roll.steps[3].state, StepState::Unknown);
+}
+
+#[test]
+fn k8s_04_a_list_that_is_old_is_shown_and_said_to_be() {
+    let mut picture = fixture("every_stage");
+    picture.unseen.insert("nodes", "503 for 2m".into());
+    let roll = at_once(&cluster(Phase::Preparing), &picture);
+    assert_eq!(words::figure(roll.rotation.unwrap()), "2 of 7 nodes new");
+    assert_eq!(roll.notes[0], "nodes: 503 for 2m; what is shown may be old or incomplete");
+}
+
+#[test]
+fn an_unknown_phase_of_an_open_rotation_never_reads_as_done() {
+    let roll = checked("all_new", Phase::Unknown("WAITING_FOR_WORKERS_ROLLOUT".into()));
+    assert_eq!(roll.rotation.unwrap().percent(), 99);
+}
+
+#[test]
+fn k8s_08_names_and_messages_are_safe_to_draw() {
+    let mut picture = fixture("every_stage");
+    for node in &mut picture.nodes {
+        let mut hostile = (**node).clone();
+        hostile.name.push_str("\u{1b}]0;pwned\u{7}");
+        hostile.not_ready_because = Some("\u{1b}[2J".into());
+        hostile.version = "\u{202e}1".into();
+        *node = std::sync::Arc::new(hostile);
+    }
+    let roll = at_once(&cluster(Phase::Preparing), &picture);
+    for node in roll.nodes() {
+        let texts = [&node.short, &node.version, node.reason.as_ref().unwrap_or(&node.short)];
+        assert!(texts.iter().all(|text| !text.chars().any(char::is_control)), "{texts:?}");
+    }
+}
+
+#[test]
+fn k8s_14_a_wrong_clock_is_noted_and_corrected() {
+    let mut picture = fixture("every_stage");
+    picture.skew_seconds = 300;
+    let roll = at_once(&cluster(Phase::Preparing), &picture);
+    let since = |end: &str| {
+        let node = roll.nodes().find(|node| node.name.ends_with(end)).unwrap();
+        node.since.unwrap().at
+    };
+    assert_eq!(since("33333"), ago(52));
+    assert!(roll.nodes().all(|node| node.since.is_none_or(|since| since.at <= now())));
+    assert!(roll.notes[0].contains("5m ahead of"));
+    picture.skew_seconds = -300;
+    let behind = at_once(&cluster(Phase::Preparing), &picture);
+    assert!(behind.nodes().all(|node| node.since.is_none_or(|since| since.at <= now())));
+    assert_eq!(behind.counts, roll.counts, "the clock changes no figure");
+}

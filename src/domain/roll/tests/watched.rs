@@ -1,0 +1,368 @@
+//! Rolls watched over several pictures: what is remembered, and what pictures out of turn do to it.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::cluster::Cluster;
+use crate::domain::observed::{Node, Picture, Template, Templates, Terminating};
+use crate::domain::roll::classify::{Since, Stage};
+use crate::domain::roll::history::History;
+use crate::domain::roll::tests::stages::fixture;
+use crate::domain::roll::tests::{ago, cluster};
+use crate::domain::roll::timeline::{Cause, Happening, MAX_ENTRIES};
+use crate::domain::roll::{Roll, words};
+use crate::domain::rotation::Phase;
+
+/// Name of the generation of before the start.
+pub const OLD: &str = "gardener-node-agent-web-0000000000000001";
+/// Name of the generation that the rotation made.
+pub const NEW: &str = "gardener-node-agent-web-0000000000000002";
+
+/// A ready node of pool `web`; its uid is its name and generation.
+pub fn node(name: &str, zone: &str, created: Timestamp, generation: &str) -> Node {
+    Node {
+        uid: format!("{name}/{generation}"),
+        name: name.into(),
+        pool: "web".into(),
+        zone: zone.into(),
+        created: Some(created),
+        generation: Some(generation.into()),
+        checksum: None,
+        machine: None,
+        version: "1.33.4".into(),
+        doomed: generation == OLD,
+        rolling: false,
+        cordoned: false,
+        terminating: None,
+        ready: true,
+        ready_changed: Some(created),
+        not_ready_because: None,
+        still_joining: false,
+        preserved: false,
+    }
+}
+
+/// A node of before the start.
+pub fn old(name: &str, zone: &str) -> Node {
+    node(name, zone, ago(60 * 24 * 30), OLD)
+}
+
+/// A node whose drain began at a moment.
+pub fn draining(node: Node, since: Timestamp) -> Node {
+    let terminating = Terminating { since: Some(since), reason: "MachineDeleted".into() };
+    Node { terminating: Some(terminating), cordoned: true, ..node }
+}
+
+/// A node that is not ready.
+pub fn joining(node: Node) -> Node {
+    Node { ready: false, ..node }
+}
+
+/// The template of pool `web` of this name.
+pub fn template(name: &str, created: Timestamp) -> Template {
+    Template { name: name.into(), pool: "web".into(), created: Some(created), checksum: None }
+}
+
+/// A picture of these nodes, with the rotation's template.
+pub fn picture(nodes: Vec<Node>) -> Picture {
+    let mut nodes: Vec<Arc<Node>> = nodes.into_iter().map(Arc::new).collect();
+    nodes.sort_by(|a, b| a.name.cmp(&b.name));
+    Picture {
+        nodes,
+        templates: Templates::Known(vec![template(NEW, ago(174))]),
+        ..Picture::default()
+    }
+}
+
+/// What happened, in the product's words.
+fn told(history: &History) -> Vec<String> {
+    history.timeline().entries().map(|entry| words::happening(&entry.what)).collect()
+}
+
+fn preparing() -> Cluster {
+    cluster(Phase::Preparing)
+}
+
+const ZONE: &str = "eu01-1";
+
+#[test]
+fn a_replacement_is_told_from_joining_to_gone() {
+    let subject = preparing();
+    let mut history = History::default();
+    let born = node("web-2", ZONE, ago(20), NEW);
+    let steps = [
+        (30, vec![old("web-1", ZONE)]),
+        (19, vec![old("web-1", ZONE), joining(born.clone())]),
+        (18, vec![old("web-1", ZONE), joining(born.clone())]),
+        (17, vec![old("web-1", ZONE), Node { ready_changed: Some(ago(17)), ..born.clone() }]),
+        (
+            16,
+            vec![
+                draining(old("web-1", ZONE), ago(16)),
+                Node { ready_changed: Some(ago(17)), ..born.clone() },
+            ],
+        ),
+        (12, vec![Node { ready_changed: Some(ago(17)), ..born }]),
+    ];
+    for (minutes, nodes) in steps {
+        assert!(history.observe(&subject, &picture(nodes), ago(minutes)));
+    }
+    assert_eq!(
+        told(&history),
+        [
+            "rotation started",
+            "pool web: nodes begin",
+            "web-2 joining",
+            "web-2 ready after 3m",
+            "web-1 draining",
+            "web-1 gone after 4m",
+        ]
+    );
+    assert_eq!(history.gone(), 1);
+    let joins: Vec<_> = history.pace().joins.durations().collect();
+    let drains: Vec<_> = history.pace().drains.durations().collect();
+    assert_eq!(joins, [SignedDuration::from_mins(3)]);
+    assert_eq!(drains, [SignedDuration::from_mins(4)]);
+}
+
+#[test]
+fn k8s_10_a_node_made_anew_under_the_same_name_is_another_one() {
+    let subject = preparing();
+    let mut history = History::default();
+    history.observe(&subject, &picture(vec![draining(old("web-1", ZONE), ago(9))]), ago(8));
+    let again = node("web-1", ZONE, ago(5), NEW);
+    history.observe(&subject, &picture(vec![again]), ago(3));
+    assert_eq!(history.gone(), 1);
+    assert_eq!(history.memory().nodes.len(), 1);
+    let lines = told(&history);
+    assert!(lines.contains(&"web-1 gone after 6m".to_owned()), "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| line.starts_with("web-1 ready")).count(), 1);
+}
+
+#[test]
+fn k8s_03_a_short_list_in_between_does_not_count_nodes_as_gone_for_good() {
+    let subject = preparing();
+    let all =
+        vec![old("web-1", ZONE), old("web-2", "eu01-2"), node("web-3", "eu01-3", ago(50), NEW)];
+    let mut straight = History::default();
+    let mut disturbed = History::default();
+    for minutes in [30, 20, 10] {
+        straight.observe(&subject, &picture(all.clone()), ago(minutes));
+    }
+    disturbed.observe(&subject, &picture(all.clone()), ago(30));
+    disturbed.observe(&subject, &picture(vec![old("web-1", ZONE)]), ago(20));
+    disturbed.observe(&subject, &picture(all.clone()), ago(10));
+    assert_eq!(disturbed.gone(), 0);
+    assert_eq!(disturbed.pace().drains.len(), 0);
+    let read = |history| Roll::read(&subject, &picture(all.clone()), history, ago(9));
+    assert_eq!(read(&straight).counts, read(&disturbed).counts);
+}
+
+#[test]
+fn k8s_03_older_pictures_and_older_readings_of_ske_are_left_out() {
+    let subject = preparing();
+    let mut history = History::default();
+    assert!(history.observe(&subject, &picture(vec![node("web-1", ZONE, ago(50), NEW)]), ago(10)));
+    let before = history.clone();
+    assert!(!history.observe(&subject, &picture(vec![old("web-1", ZONE)]), ago(11)));
+    let mut earlier = cluster(Phase::Completed);
+    earlier.rotation.initiated = Some(ago(60 * 24 * 12));
+    assert!(!history.observe(&earlier, &picture(vec![old("web-1", ZONE)]), ago(9)));
+    assert_eq!(history, before);
+}
+
+#[test]
+fn the_same_picture_again_changes_nothing_but_the_moment() {
+    let subject = preparing();
+    let seen = picture(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
+    let mut once = History::default();
+    once.observe(&subject, &seen, ago(10));
+    let mut thrice = once.clone();
+    thrice.observe(&subject, &seen, ago(10));
+    thrice.observe(&subject, &seen, ago(10));
+    assert_eq!(once, thrice);
+}
+
+#[test]
+fn a_phase_that_was_reached_is_not_turned_back_by_an_old_answer() {
+    let mut history = History::default();
+    let seen = picture(vec![node("web-1", ZONE, ago(50), NEW)]);
+    history.observe(&preparing(), &seen, ago(10));
+    history.observe(&cluster(Phase::Prepared), &seen, ago(9));
+    history.observe(&preparing(), &seen, ago(8));
+    assert_eq!(history.rotation(&preparing()).phase, Phase::Prepared);
+    assert_eq!(history.prepared_at(), Some(ago(9)));
+    assert!(Roll::read(&preparing(), &seen, &history, ago(7)).rotation.unwrap().done);
+    assert_eq!(told(&history).iter().filter(|line| *line == "PREPARED").count(), 1);
+}
+
+#[test]
+fn another_start_begins_a_new_history() {
+    let mut history = History::default();
+    let seen = picture(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
+    history.observe(&preparing(), &seen, ago(10));
+    let mut next = preparing();
+    next.rotation.initiated = Some(ago(5));
+    assert!(history.observe(&next, &seen, ago(4)));
+    assert_eq!(history.gone(), 0);
+    assert_eq!(history.pace().joins.len(), 0);
+    assert_eq!(told(&history), ["rotation started"]);
+    let mut other = preparing();
+    other.created = Some(ago(60));
+    assert!(history.observe(&other, &seen, ago(3)), "a cluster made anew under the same name");
+    assert_eq!(history.memory().watched_since, Some(ago(3)));
+}
+
+#[test]
+fn a_watch_that_begins_in_the_middle_reads_what_the_nodes_tell() {
+    let subject = preparing();
+    let ready = |name: &str, zone: &str, created, ready| Node {
+        ready_changed: Some(ago(ready)),
+        ..node(name, zone, ago(created), NEW)
+    };
+    let mut history = History::default();
+    let seen = picture(vec![
+        ready("web-1", ZONE, 160, 156),
+        ready("web-2", "eu01-2", 150, 145),
+        draining(old("web-3", "eu01-3"), ago(3)),
+        old("web-4", "eu01-3"),
+    ]);
+    history.observe(&subject, &seen, ago(1));
+    assert_eq!(
+        told(&history),
+        [
+            "rotation started",
+            "pool web: nodes begin",
+            "web-1 ready after 4m",
+            "web-2 ready after 5m",
+            "web-3 draining",
+        ]
+    );
+    assert_eq!(history.pace().joins.len(), 2);
+    let roll = Roll::read(&subject, &seen, &history, ago(0));
+    let waiting = roll.nodes().find(|node| node.stage == Stage::Old).unwrap();
+    assert_eq!(waiting.since, Some(Since::seen(ago(1))), "since when it waits is not known");
+}
+
+#[test]
+fn pictures_without_nodes_or_templates_are_not_taken_for_empty_clusters() {
+    let subject = preparing();
+    let mut history = History::default();
+    let seen = picture(vec![old("web-1", ZONE)]);
+    history.observe(&subject, &seen, ago(10));
+    let mut blind = picture(Vec::new());
+    blind.unseen.insert("nodes", "forbidden".into());
+    assert!(history.observe(&subject, &blind, ago(9)));
+    let mut unread = picture(Vec::new());
+    unread.templates = Templates::Unread;
+    assert!(history.observe(&subject, &unread, ago(8)));
+    assert_eq!(history.gone(), 0);
+    assert_eq!(history.memory().nodes.len(), 1);
+}
+
+#[test]
+fn a_fall_of_the_figure_names_its_causes() {
+    let subject = preparing();
+    let new = |name: &str| node(name, ZONE, ago(50), NEW);
+    let mut history = History::default();
+    history.observe(
+        &subject,
+        &picture(vec![new("web-1"), new("web-2"), old("web-3", ZONE)]),
+        ago(10),
+    );
+    history.observe(&subject, &picture(vec![joining(new("web-1")), old("web-3", ZONE)]), ago(9));
+    let falls: Vec<_> = history
+        .timeline()
+        .entries()
+        .filter_map(|entry| {
+            let Happening::Back { causes, .. } = &entry.what else { return None };
+            Some(causes.clone())
+        })
+        .collect();
+    assert_eq!(falls, [vec![Cause::NodeNotReady("web-1".into()), Cause::NodeLost("web-2".into())]]);
+    assert!(
+        told(&history).last().unwrap().starts_with("0/1 after 2/3: web-1 is not ready any more")
+    );
+}
+
+#[test]
+fn k8s_12_a_second_template_in_one_rotation_is_remembered_as_another_roll() {
+    let subject = preparing();
+    let mut history = History::default();
+    history.observe(&subject, &picture(vec![node("web-1", ZONE, ago(150), NEW)]), ago(60));
+    let mut changed = picture(vec![node("web-1", ZONE, ago(150), NEW)]);
+    changed.templates = Templates::Known(vec![template("gardener-node-agent-web-3", ago(50))]);
+    history.observe(&subject, &changed, ago(49));
+    let roll = Roll::read(&subject, &changed, &history, ago(49));
+    assert!(roll.pools[0].another);
+    let lines = told(&history);
+    assert!(lines.iter().any(|line| line.contains("another roll")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.ends_with("pool web is replaced once more")), "{lines:?}");
+}
+
+#[test]
+fn k8s_12_a_second_template_soon_after_the_first_is_another_roll_for_who_watched() {
+    let subject = preparing();
+    let early = || picture(vec![node("web-1", ZONE, ago(165), NEW)]);
+    let mut changed = early();
+    changed.templates = Templates::Known(vec![template("gardener-node-agent-web-3", ago(160))]);
+    let mut history = History::default();
+    history.observe(&subject, &early(), ago(162));
+    assert!(Roll::read(&subject, &changed, &history, ago(159)).pools[0].another);
+    // Without the first template, a node of the first minutes may as well be of the old generation.
+    assert!(!Roll::read(&subject, &changed, &History::default(), ago(159)).pools[0].another);
+}
+
+#[test]
+fn a_new_node_that_failed_waits_since_it_failed() {
+    let failed =
+        Node { ready_changed: Some(ago(2)), ..joining(node("web-1", ZONE, ago(160), NEW)) };
+    let seen = picture(vec![failed]);
+    let roll = Roll::read(&preparing(), &seen, &History::default(), ago(0));
+    let node = roll.nodes().next().unwrap();
+    assert_eq!(node.since, Some(Since::told(ago(2))));
+    assert!(roll.blockers.is_empty());
+}
+
+#[test]
+fn k8s_12_the_template_of_the_rotation_itself_is_never_another_roll() {
+    let mut history = History::default();
+    let late = node("web-9", ZONE, ago(178), "gardener-node-agent-web-0000000000000009");
+    let rolling = picture(vec![late, node("web-1", ZONE, ago(150), NEW)]);
+    history.observe(&preparing(), &rolling, ago(60));
+    let lagging = Roll::read(&cluster(Phase::Prepared), &rolling, &history, ago(1));
+    assert_eq!(lagging.another, None);
+}
+
+#[test]
+fn a_blocked_drain_is_told_once_and_so_is_its_release() {
+    let subject = preparing();
+    let mut history = History::default();
+    let held = fixture("blocked_by_budgets");
+    for minutes in [3, 2, 1] {
+        history.observe(&subject, &held, ago(minutes));
+    }
+    let mut free = held.clone();
+    free.budgets.clear();
+    history.observe(&subject, &free, ago(0));
+    let lines = told(&history);
+    let of = |end: &str| lines.iter().filter(|line| line.contains(end)).count();
+    assert_eq!((of("blocked by"), of("goes on")), (1, 1), "{lines:?}");
+}
+
+#[test]
+fn the_history_is_bounded_over_a_long_life() {
+    let subject = preparing();
+    let mut history = History::default();
+    for round in 0..3_000_i64 {
+        let name = format!("web-{round}");
+        let at = ago(3_000 - round);
+        let fresh = node(&name, ZONE, at.checked_sub(SignedDuration::from_mins(2)).unwrap(), NEW);
+        history.observe(&subject, &picture(vec![fresh]), at);
+    }
+    assert_eq!(history.gone(), 2_999);
+    assert_eq!(history.timeline().entries().len(), MAX_ENTRIES);
+    assert!(history.pace().joins.len() <= 256);
+    assert_eq!(history.memory().nodes.len(), 1);
+}
