@@ -24,10 +24,10 @@ pub mod testing {
         pub use crate::app::{effect, fleet, keymap, message, settings, state, update};
     }
     pub mod clients {
-        pub use crate::clients::{auth, http, install_crypto, projects, ske};
+        pub use crate::clients::{auth, http, install_crypto, kubernetes, projects, ske};
     }
     pub mod domain {
-        pub use crate::domain::{cluster, fixtures, rotation, secret};
+        pub use crate::domain::{cluster, fixtures, observed, rotation, secret};
     }
     pub mod runtime {
         pub use crate::runtime::{clipboard, perform, run, terminal};
