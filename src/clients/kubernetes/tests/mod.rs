@@ -1,1 +1,8 @@
-//! Tests.
+//! A whole look at a cluster over TLS: what is told, in which order, and what is sent for it.
+
+mod access;
+mod cluster;
+mod credentials;
+mod lists;
+mod view;
+mod watches;
