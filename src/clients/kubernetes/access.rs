@@ -64,6 +64,7 @@ impl Access {
             Failure::new(FailureKind::Format, format!("{}; it is not used", clean(&message)))
                 .hint("Nothing was run or sent because of it. Report this to STACKIT if it stays")
         };
+        crate::clients::install_crypto();
         let current = kubeconfig::current(text).map_err(refuse)?;
         let url = server(&current.server, expected).map_err(refuse)?;
         let authorities = certificates(&current.authorities)

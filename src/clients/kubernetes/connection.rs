@@ -52,7 +52,6 @@ impl Connection {
     /// # Errors
     /// A proxy of a kind that is not supported.
     pub fn new(access: Access, cluster: ClusterName, clock: Clock) -> Result<Arc<Self>, Failure> {
-        crate::clients::install_crypto();
         let client = kube::Client::try_from(access.config().clone()).map_err(|_may_quote| {
             KubeError::Unreachable(
                 "the proxy of this machine is of a kind that cannot be used".to_owned(),

@@ -25,14 +25,14 @@ const MOST_PAGES: usize = 40;
 const KEY_NAME: &str = "credentials.gardener.cloud/key-name";
 
 /// Looks again and again; never ends.
-pub async fn watch_control_plane(eye: &Eye, cluster: watch::Receiver<Cluster>) {
+pub async fn watch_control_plane(eye: &Eye, mut cluster: watch::Receiver<Cluster>) {
     let mut connections = eye.connections.clone();
     loop {
         let connection = connected(&mut connections).await;
         // Kinds that cannot be read leave their sign unknown; trouble is for the keeper to tell.
         let keys = connection.get("/openid/v1/jwks").await.ok().and_then(|body| count_keys(&body));
         let (phase, start) = {
-            let cluster = cluster.borrow();
+            let cluster = cluster.borrow_and_update();
             (cluster.rotation.phase.clone(), cluster.rotation.initiated)
         };
         let counts = phase == Phase::Preparing
@@ -47,7 +47,22 @@ pub async fn watch_control_plane(eye: &Eye, cluster: watch::Receiver<Cluster>) {
                 }
             });
         });
-        eye.clock.sleep(if phase.is_running() { OFTEN } else { SELDOM }).await;
+        let wait = if phase.is_running() { OFTEN } else { SELDOM };
+        tokio::select! {
+            () = eye.clock.sleep(wait) => {}
+            () = another_phase(&mut cluster, &phase) => {}
+        }
+    }
+}
+
+async fn another_phase(cluster: &mut watch::Receiver<Cluster>, phase: &Phase) {
+    loop {
+        if cluster.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        if cluster.borrow_and_update().rotation.phase != *phase {
+            return;
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! beginning of a watch keeps it asking for the same version for ever; one object that cannot be read hides its page;
 //! and it reads bodies of any size. What it does otherwise is done here over the same requests (`kube::core::Request`).
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub struct Eye {
     pub news: Notify,
     /// Somebody doubts the connection.
     pub doubt: Notify,
+    /// Something in between holds watches back.
+    pub held_back: AtomicBool,
     /// The connection to use; `None` while there is none.
     pub connections: watch::Receiver<Option<Arc<Connection>>>,
 }
@@ -95,6 +98,13 @@ struct Place {
     list_took: Duration,
 }
 
+impl Place {
+    /// Watches are of no use for a while.
+    fn poll(&mut self, eye: &Eye) {
+        self.poll_until = Some(eye.clock.steady().saturating_add(POLL_FOR));
+    }
+}
+
 /// Keeps one kind in view; never ends.
 pub async fn follow<T: PartialEq>(kind: Kind<T>, eye: &Eye) {
     let mut connections = eye.connections.clone();
@@ -139,44 +149,43 @@ async fn pause(
 /// Says what a failure means for the kind, and how long to wait.
 fn take_note(slot: Slot, eye: &Eye, error: &KubeError, failures: u32) -> Duration {
     let patient = failures < PATIENCE;
+    if error.is_about_the_connection() {
+        eye.doubt.notify_one();
+    }
+    let is_denied = matches!(error, KubeError::Forbidden(_) | KubeError::NotServed(_));
+    // A server that has just started may forbid what it allows a moment later.
+    if !patient || is_denied && !eye.store().is_listed(slot) {
+        let standing = match error {
+            KubeError::Forbidden(words) => Standing::Forbidden(words.clone()),
+            KubeError::Unreachable(_)
+            | KubeError::Broken(_)
+            | KubeError::TimedOut(_)
+            | KubeError::Refused(_)
+            | KubeError::NotServed(_)
+            | KubeError::Gone(_)
+            | KubeError::Busy(_)
+            | KubeError::Status { .. }
+            | KubeError::Format(_)
+            | KubeError::TooLarge(_) => Standing::Failing(error.to_string()),
+        };
+        eye.tell(|store| store.stand(slot, standing));
+    }
     let wait = backoff::delay(failures, random());
     match error {
-        KubeError::Unreachable(_)
+        KubeError::Forbidden(_) | KubeError::NotServed(_) if patient => DENIED.0,
+        KubeError::Forbidden(_) | KubeError::NotServed(_) => DENIED.1,
+        // The usual course of things: list again at once, but not again and again.
+        KubeError::Gone(_) if failures == 1 => Duration::ZERO,
+        KubeError::Busy(Some(asked)) => wait.max(*asked).min(backoff::LONGEST_RETRY_AFTER),
+        KubeError::Gone(_)
+        | KubeError::Busy(None)
+        | KubeError::Unreachable(_)
         | KubeError::Broken(_)
         | KubeError::TimedOut(_)
-        | KubeError::Refused(_) => {
-            eye.doubt.notify_one();
-            if !patient {
-                eye.tell(|store| store.stand(slot, Standing::Failing(error.to_string())));
-            }
-            wait
-        }
-        // A server that has just started may forbid what it allows a moment later.
-        KubeError::Forbidden(words) if !patient || !eye.store().is_listed(slot) => {
-            eye.tell(|store| store.stand(slot, Standing::Forbidden(words.clone())));
-            if patient { DENIED.0 } else { DENIED.1 }
-        }
-        KubeError::Forbidden(_) => DENIED.0,
-        KubeError::NotServed(_) => {
-            eye.tell(|store| store.stand(slot, Standing::Failing(error.to_string())));
-            if patient { DENIED.0 } else { DENIED.1 }
-        }
-        KubeError::Gone(_) => {
-            if failures == 1 {
-                Duration::ZERO
-            } else {
-                wait
-            }
-        }
-        KubeError::Busy(asked) => {
-            asked.map_or(wait, |asked| asked.min(backoff::LONGEST_RETRY_AFTER))
-        }
-        KubeError::Status { .. } | KubeError::Format(_) | KubeError::TooLarge(_) => {
-            if !patient {
-                eye.tell(|store| store.stand(slot, Standing::Failing(error.to_string())));
-            }
-            wait
-        }
+        | KubeError::Refused(_)
+        | KubeError::Status { .. }
+        | KubeError::Format(_)
+        | KubeError::TooLarge(_) => wait,
     }
 }
 
@@ -206,8 +215,7 @@ async fn list<T>(kind: &Kind<T>, eye: &Eye) -> Result<Listed<T>, KubeError> {
             break;
         }
     }
-    let is_bounded = matches!(kind.slot, Slot::NodeEvents | Slot::PodEvents);
-    if next.is_some() && !is_bounded {
+    if next.is_some() && !kind.slot.is_bounded() {
         listed.missing = Some(format!("only the first {} were read", listed.items.len()));
     } else if unreadable > 0 {
         listed.missing =
@@ -224,7 +232,7 @@ fn take_over<T: PartialEq>(
 ) -> bool {
     // Without a version there is nothing to watch from.
     if listed.version.is_none() {
-        place.poll_until = Some(eye.clock.steady().saturating_add(POLL_FOR));
+        place.poll(eye);
     }
     place.version = Some(listed.version.unwrap_or_default());
     eye.tell(|store| {
@@ -333,7 +341,7 @@ fn not_begun(eye: &Eye, place: &mut Place, error: KubeError) -> Result<(), KubeE
         place.version = None;
     }
     if of_no_use {
-        place.poll_until = Some(eye.clock.steady().saturating_add(POLL_FOR));
+        place.poll(eye);
         return Ok(());
     }
     Err(error)
@@ -347,6 +355,13 @@ async fn is_deaf<T: PartialEq>(
     lines: &mut Lines,
     place: &mut Place,
 ) -> Result<bool, KubeError> {
+    // Of many events only some are listed and kept, so that a list proves nothing; other kinds found out for them.
+    if kind.slot.is_bounded() {
+        if eye.held_back.load(Ordering::Relaxed) {
+            place.poll(eye);
+        }
+        return Ok(place.poll_until.is_some());
+    }
     let listed = list(kind, eye).await?;
     if let Some(line) = eye.clock.timeout(LATENESS, lines.next()).await {
         return match line? {
@@ -356,7 +371,8 @@ async fn is_deaf<T: PartialEq>(
     }
     let before = place.version.clone();
     if take_over(kind, eye, listed, place) {
-        place.poll_until = Some(eye.clock.steady().saturating_add(POLL_FOR));
+        eye.held_back.store(true, Ordering::Relaxed);
+        place.poll(eye);
         return Ok(true);
     }
     place.version = before;

@@ -81,6 +81,10 @@ impl Held {
         let life = self.connection.access().life();
         self.phase != *phase || now.saturating_sub(self.issued) >= life.saturating_mul(2) / 3
     }
+
+    fn is_alive(&self, now: Duration) -> bool {
+        now.saturating_sub(self.issued) < self.connection.access().life()
+    }
 }
 
 /// How a trial of credentials ended.
@@ -100,6 +104,9 @@ pub struct Keeper<'a, F> {
     connections: watch::Sender<Option<Arc<Connection>>>,
     /// Accepted at least once.
     current: Option<Held>,
+    /// What `current` followed. Replicas learn of a new authority one by one, so that what one of them took the next
+    /// may refuse.
+    previous: Option<Held>,
     /// Issued and not accepted yet.
     candidate: Option<Held>,
     /// The gate at the last look.
@@ -141,6 +148,7 @@ where
             expected,
             connections,
             current: None,
+            previous: None,
             candidate: None,
             gate,
             was_closed: false,
@@ -167,7 +175,7 @@ where
             (self.gate, self.not_before) = (gate, Duration::ZERO);
         }
         if let Some(trouble) = self.closed() {
-            (self.current, self.candidate) = (None, None);
+            (self.current, self.previous, self.candidate) = (None, None, None);
             (self.away, self.refused, self.waiting_since) = (0, 0, None);
             self.was_closed = true;
             self.eye.tell(|store| store.control_plane(|plane| plane.ready = None));
@@ -280,6 +288,7 @@ where
                 }
                 self.note_refused(failure)
             }
+            Trial::Refused(_) if self.falls_back() => Duration::ZERO,
             Trial::Refused(_) => {
                 // They may simply have ended, for instance while the server was away: one fresh kubeconfig is tried.
                 self.away = 0;
@@ -302,9 +311,22 @@ where
         }
     }
 
+    /// Makes what was current a candidate again where the credentials before it may still be good.
+    fn falls_back(&mut self) -> bool {
+        let now = self.eye.clock.steady();
+        let previous = self.previous.take().filter(|held| held.is_alive(now));
+        if previous.is_none() || !self.is_settling() {
+            return false;
+        }
+        self.candidate = std::mem::replace(&mut self.current, previous);
+        true
+    }
+
     fn accept(&mut self, held: &Held, ready: Option<bool>) {
+        if self.candidate.take().is_some() {
+            self.previous = self.current.take();
+        }
         self.current = Some(held.clone());
-        self.candidate = None;
         (self.refused, self.waiting_since) = (0, None);
         self.stay(ready);
     }

@@ -1,5 +1,6 @@
 //! Keeps one cluster in view until it is dropped, and tells what is seen.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -56,6 +57,7 @@ pub async fn observe<F, Fut>(
         store: Mutex::new(Store::default()),
         news: Notify::new(),
         doubt: Notify::new(),
+        held_back: AtomicBool::new(false),
         connections,
     };
     let expected = Expected {

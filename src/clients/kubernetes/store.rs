@@ -51,6 +51,11 @@ impl Slot {
         Self::PodEvents,
     ];
 
+    /// Whether only the latest objects are kept.
+    pub fn is_bounded(self) -> bool {
+        matches!(self, Self::NodeEvents | Self::PodEvents)
+    }
+
     /// The API's own plural, as it stands in [`Picture::unseen`].
     pub fn name(self) -> &'static str {
         match self {

@@ -35,7 +35,7 @@ async fn an_issued_kubeconfig_is_taken_with_its_facts_and_shows_nothing() {
     let access = read(&text).unwrap();
     assert_eq!(access.host(), "api.shop.0f3c9a.s.ske.eu01.onstackit.cloud");
     assert_eq!((access.authorities(), access.issuer()), (1, "kubernetes-client"));
-    assert_eq!(access.life(), Duration::from_secs(600));
+    assert_eq!(access.life(), Duration::from_mins(10));
     let debug = format!("{access:?} {:?}", access.config());
     let key = text.split("client-key-data: ").nth(1).unwrap().split('}').next().unwrap();
     assert!(!debug.contains(key), "{debug}");
@@ -50,12 +50,13 @@ async fn an_issued_kubeconfig_is_taken_with_its_facts_and_shows_nothing() {
 async fn a_bundle_of_two_authorities_is_counted() {
     use base64::Engine as _;
     let text = issued(SERVER).await;
-    let start = text.find("certificate-authority-data: ").unwrap() + 28;
-    let end = start + text[start..].find('}').unwrap();
+    let (before, rest) = text.split_once("certificate-authority-data: ").unwrap();
+    let (bundle, after) = rest.split_once('}').unwrap();
     let engine = base64::engine::general_purpose::STANDARD;
-    let mut pem = engine.decode(&text[start..end]).unwrap();
+    let mut pem = engine.decode(bundle).unwrap();
     pem.extend(pem.clone());
-    let text = format!("{}{}{}", &text[..start], engine.encode(pem), &text[end..]);
+    let bundle = engine.encode(pem);
+    let text = format!("{before}certificate-authority-data: {bundle}}}{after}");
     assert_eq!(read(&text).unwrap().authorities(), 2);
 }
 

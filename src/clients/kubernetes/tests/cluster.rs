@@ -191,7 +191,9 @@ impl FakeCluster {
     /// All requests, to be printed.
     pub fn ledger(&self) -> String {
         let world = self.world();
-        world.requests.iter().map(|(number, path)| format!("{number} {path}\n")).collect()
+        let lines: Vec<String> =
+            world.requests.iter().map(|(number, path)| format!("{number} {path}")).collect();
+        lines.join("\n")
     }
 
     /// Requests made with a credential.

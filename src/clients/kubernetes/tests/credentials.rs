@@ -67,6 +67,24 @@ async fn k8s_01_the_old_credentials_go_on_while_the_new_ones_are_not_known() {
 }
 
 #[tokio::test]
+async fn k8s_01_what_one_replica_accepts_and_the_next_refuses_does_not_end_the_look() {
+    let fake = fake().await;
+    let view = View::of(&fake, quiet());
+    first_picture(&view).await;
+    view.cluster.send_replace(started(0));
+    view.turning_until("fresh ones", |view| view.fake.count_of(2) >= 9).await;
+    for accepted in [[1], [2], [1], [2]] {
+        accept(&fake, &accepted);
+        fake.cut();
+        view.turn(40).await;
+    }
+    fake.put(NODES, node("n1", "u1"));
+    view.until("still seen", |view| view.picture().nodes.len() == 2).await;
+    assert_eq!(view.issued(), 2);
+    assert_eq!(view.troubles(), [Trouble::Connecting]);
+}
+
+#[tokio::test]
 async fn a_refusal_without_such_a_reason_costs_one_fresh_kubeconfig_and_is_said() {
     let fake = fake().await;
     accept(&fake, &[]);
