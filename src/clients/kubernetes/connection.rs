@@ -175,7 +175,7 @@ impl Connection {
 /// Asks a cluster once whether its API server is ready.
 ///
 /// # Errors
-/// As [`Connection::ready`], in a person's words.
+/// It cannot be asked, or refuses the credentials, in a person's words.
 pub async fn probe(
     access: Access,
     cluster: &ClusterName,

@@ -213,6 +213,9 @@ pub fn reasons(error: &(dyn Error + 'static)) -> String {
         texts.push(text);
         next = source(error);
     }
+    if texts.len() > 1 {
+        texts.retain(|text| !text.starts_with("client error ("));
+    }
     let inner = texts.len().saturating_sub(2);
     words(&texts.split_off(inner).join(": "))
 }

@@ -27,7 +27,7 @@ pub const DEFAULT_BASE: &str = "https://ske.api.stackit.cloud";
 /// Issuing is slow at times.
 const ISSUE_FIRST_BYTE: Duration = Duration::from_mins(1);
 
-/// Life of the kubeconfigs that skeys uses itself, in seconds: the least that the API grants. It is not a [`Lifetime`],
+/// Life of the kubeconfigs that skeys uses itself, in seconds: the least that the API grants. It is not a `Lifetime`,
 /// whose limits are what the product promises to people. Source: SKE API v2, `CreateKubeconfigPayload`.
 pub const SHORT_LIFE_SECONDS: u32 = 600;
 

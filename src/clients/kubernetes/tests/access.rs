@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::clients::kubernetes::error::KubeError;
+use crate::clients::kubernetes::second_look::second_look;
 use crate::clients::kubernetes::tests::cluster::{FakeCluster, Handshake};
 use crate::clients::kubernetes::{Access, Expected, probe};
 use crate::clock::Clock;
@@ -168,4 +170,21 @@ async fn a_probe_tells_whether_the_server_is_ready() {
     let failure = probe(access, &name, &clock).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Unreachable);
     assert!(failure.message.contains("certificate is not this cluster's"), "{failure}");
+}
+
+#[tokio::test]
+async fn k8s_15_a_second_look_tells_a_refusal_from_an_outage() {
+    let clock = Clock::machine();
+    for (handshake, refused) in
+        [(Handshake::Strict, true), (Handshake::Curt, true), (Handshake::Lenient, false)]
+    {
+        let fake = FakeCluster::start(handshake).await;
+        let access = Access::read(&fake.kubeconfig(1, 600), &expected(true)).unwrap();
+        let seen = second_look(&access, &clock).await;
+        assert_eq!(matches!(seen, Some(KubeError::Refused(_))), refused, "{seen:?}");
+        assert_eq!(seen.is_none(), !refused);
+        fake.rules(|rules| rules.away = true);
+        let seen = second_look(&access, &clock).await;
+        assert!(matches!(seen, Some(KubeError::Unreachable(_))), "{seen:?}");
+    }
 }

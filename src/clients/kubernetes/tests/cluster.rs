@@ -24,9 +24,13 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::domain::secret::Secret;
 
+/// Nodes.
 pub const NODES: &str = "/api/v1/nodes";
+/// Pods.
 pub const PODS: &str = "/api/v1/pods";
+/// Secrets that describe nodes.
 pub const SECRETS: &str = "/api/v1/namespaces/kube-system/secrets";
+/// Events.
 pub const EVENTS: &str = "/api/v1/events";
 
 /// Faults and habits.
@@ -70,12 +74,14 @@ struct World {
 /// One cluster. Clones share it.
 #[derive(Clone)]
 pub struct FakeCluster {
+    /// Where it listens on loopback.
     pub port: u16,
     world: Arc<Mutex<World>>,
     changed: watch::Sender<()>,
     in_flight: Arc<AtomicI64>,
     authority: Arc<String>,
     clients: Arc<CertifiedIssuer<'static, KeyPair>>,
+    is_curt: bool,
 }
 
 fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
@@ -107,6 +113,8 @@ pub enum Handshake {
     Lenient,
     /// Ends the handshake at every certificate that it can be shown.
     Strict,
+    /// Shuts the door without a word on everybody who shows a certificate.
+    Curt,
 }
 
 impl FakeCluster {
@@ -121,7 +129,7 @@ impl FakeCluster {
             .unwrap();
         let mut roots = RootCertStore::empty();
         let verifier = match handshake {
-            Handshake::Lenient => {
+            Handshake::Lenient | Handshake::Curt => {
                 roots.add(clients.der().clone()).unwrap();
                 WebPkiClientVerifier::builder(Arc::new(roots)).allow_unauthenticated()
             }
@@ -145,6 +153,7 @@ impl FakeCluster {
             in_flight: Arc::default(),
             authority: Arc::new(servers.pem()),
             clients: Arc::new(clients),
+            is_curt: matches!(handshake, Handshake::Curt),
         };
         this.world().version = 100;
         let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -286,6 +295,9 @@ impl FakeCluster {
                 certificate.subject().iter_common_name().next()?.as_str().ok()?.parse().ok()
             })
             .unwrap_or(0);
+        if self.is_curt && credential > 0 {
+            return;
+        }
         let service = service_fn(move |request| {
             let this = self.clone();
             async move { Ok::<_, Infallible>(this.answer(credential, request).await) }

@@ -10,10 +10,12 @@ use crate::clients::kubernetes::tests::cluster::{
 use crate::clients::kubernetes::tests::view::{View, quiet, started};
 use crate::domain::observed::{Sighting, Templates, Trouble};
 
+/// A node of pool `web`.
 pub fn node(name: &str, uid: &str) -> Value {
     json!({"metadata": {"name": name, "uid": uid, "labels": {"worker.gardener.cloud/pool": "web"}}})
 }
 
+/// A Secret that describes the nodes of pool `web`, already encrypted anew.
 pub fn template(name: &str, created: &str) -> Value {
     json!({"metadata": {"name": name, "namespace": "kube-system", "uid": name, "creationTimestamp": created,
         "labels": {"worker.gardener.cloud/pool": "web", "gardener.cloud/role": "operating-system-config",

@@ -21,13 +21,20 @@ use crate::domain::secret::Secret;
 /// Real time after which a test gives up.
 const PATIENCE: u32 = 3_000;
 
+/// The one who looks.
 pub struct View {
+    /// What is looked at.
     pub fake: FakeCluster,
+    /// Time.
     pub clock: Clock,
+    /// What SKE says of the cluster.
     pub cluster: watch::Sender<Cluster>,
+    /// Everything that was told.
     pub told: Arc<Mutex<Vec<Sighting>>>,
     issued: Arc<AtomicU64>,
+    /// Why SKE gives no kubeconfig, if so.
     pub refuse_issue: Arc<Mutex<Option<Failure>>>,
+    /// What SKE gives instead of a good kubeconfig.
     pub kubeconfig: Arc<Mutex<Option<Secret>>>,
     task: JoinHandle<()>,
 }
@@ -52,10 +59,12 @@ pub fn started(minutes: i64) -> Cluster {
 }
 
 impl View {
+    /// Begins to look.
     pub fn of(fake: &FakeCluster, cluster: Cluster) -> Self {
         Self::agreeing(fake, cluster, false)
     }
 
+    /// Begins to look with a person's word about the one-way switch.
     pub fn agreeing(fake: &FakeCluster, cluster: Cluster, one_way_agreed: bool) -> Self {
         let clock = Clock::by_hand(fixtures::now());
         let (sender, receiver) = watch::channel(cluster);
@@ -95,6 +104,7 @@ impl View {
         self.issued.load(Ordering::SeqCst)
     }
 
+    /// The pictures that were told.
     pub fn pictures(&self) -> Vec<Arc<Picture>> {
         let told = self.told.lock().unwrap();
         told.iter()
@@ -105,6 +115,7 @@ impl View {
             .collect()
     }
 
+    /// The troubles that were told.
     pub fn troubles(&self) -> Vec<Trouble> {
         let told = self.told.lock().unwrap();
         told.iter()
@@ -115,6 +126,7 @@ impl View {
             .collect()
     }
 
+    /// The last picture.
     pub fn picture(&self) -> Arc<Picture> {
         self.pictures().last().cloned().unwrap_or_default()
     }
@@ -182,6 +194,7 @@ async fn rest() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
+/// SKE does not answer.
 pub fn away() -> Failure {
     Failure::new(FailureKind::Unreachable, "no SKE")
 }
