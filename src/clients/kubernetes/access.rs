@@ -228,3 +228,35 @@ fn proxy(url: &Url, address: &http::Uri, matcher: &Matcher) -> Result<Option<htt
     }
     proxy.as_str().parse().map(Some).map_err(|_no_uri: http::uri::InvalidUri| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper_util::client::proxy::matcher::Matcher;
+    use reqwest::Url;
+
+    use crate::clients::kubernetes::access::proxy;
+
+    fn chosen(matcher: &Matcher, server: &str) -> Option<String> {
+        let url = Url::parse(server).unwrap();
+        let address = url.as_str().parse().unwrap();
+        proxy(&url, &address, matcher).unwrap().map(|proxy| proxy.to_string())
+    }
+
+    #[test]
+    fn the_proxy_of_the_machine_is_used_but_not_for_the_machine_itself() {
+        let matcher = Matcher::builder()
+            .https("http://us%20er:p%40ss@proxy.example:3128")
+            .no("direct.example")
+            .build();
+        assert_eq!(
+            chosen(&matcher, "https://api.example").as_deref(),
+            Some("http://us%20er:p%40ss@proxy.example:3128/")
+        );
+        for direct in ["https://127.0.0.1:1", "https://localhost", "https://direct.example"] {
+            assert_eq!(chosen(&matcher, direct), None, "{direct}");
+        }
+        let socks = Matcher::builder().all("socks5://proxy.example:1080").build();
+        let server = "https://api.example";
+        assert_eq!(chosen(&socks, server).as_deref(), Some("socks5://proxy.example:1080/"));
+    }
+}

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::clients::kubernetes::connection::{Connection, PAGE_LIMIT};
 use crate::clients::kubernetes::error::KubeError;
-use crate::clients::kubernetes::follow::{Eye, connected};
+use crate::clients::kubernetes::eye::{Eye, connected};
 use crate::clients::kubernetes::kind::PAGE;
 use crate::domain::cluster::Cluster;
 use crate::domain::rotation::Phase;

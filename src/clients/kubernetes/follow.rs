@@ -6,20 +6,20 @@
 //! beginning of a watch keeps it asking for the same version for ever; one object that cannot be read hides its page;
 //! and it reads bodies of any size. What it does otherwise is done here over the same requests (`kube::core::Request`).
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::clients::http::random;
 use crate::clients::kubernetes::connection::{Connection, PAGE_LIMIT};
 use crate::clients::kubernetes::error::KubeError;
+use crate::clients::kubernetes::eye::{Eye, connected, pause};
 use crate::clients::kubernetes::kind::{Change, Kind, WATCH_SECONDS};
 use crate::clients::kubernetes::lines::Lines;
 use crate::clients::kubernetes::shelf::Item;
 use crate::clients::kubernetes::store::{Slot, Standing, Store};
-use crate::clock::Clock;
 use crate::domain::backoff;
 use crate::domain::text::plural;
 
@@ -39,50 +39,6 @@ const POLL_FOR: Duration = Duration::from_mins(30);
 const PATIENCE: u32 = 3;
 /// Pause after HTTP 403 or a kind that is not served, first and later.
 const DENIED: (Duration, Duration) = (Duration::from_secs(15), Duration::from_mins(5));
-
-/// What everybody who looks at one cluster shares.
-pub struct Eye {
-    /// Time.
-    pub clock: Clock,
-    /// What was seen.
-    pub store: Mutex<Store>,
-    /// Something in the store may be worth telling.
-    pub news: Notify,
-    /// Somebody doubts the connection.
-    pub doubt: Notify,
-    /// Something in between holds watches back.
-    pub held_back: AtomicBool,
-    /// The connection to use; `None` while there is none.
-    pub connections: watch::Receiver<Option<Arc<Connection>>>,
-}
-
-impl Eye {
-    /// The store, for a moment.
-    pub fn store(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes the store and wakes whoever tells of it.
-    pub fn tell<T>(&self, change: impl FnOnce(&mut Store) -> T) -> T {
-        let result = change(&mut self.store());
-        self.news.notify_one();
-        result
-    }
-}
-
-/// Waits for a connection.
-pub async fn connected(
-    connections: &mut watch::Receiver<Option<Arc<Connection>>>,
-) -> Arc<Connection> {
-    loop {
-        if let Some(connection) = connections.borrow_and_update().clone() {
-            return connection;
-        }
-        if connections.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-}
 
 /// Where a kind stands between two requests.
 #[derive(Default)]
@@ -131,18 +87,6 @@ pub async fn follow<T: PartialEq>(kind: Kind<T>, eye: &Eye) {
             let wait = take_note(kind.slot, eye, &error, place.failures);
             pause(eye, &mut connections, wait).await;
         }
-    }
-}
-
-/// Waits, or until there is another connection.
-async fn pause(
-    eye: &Eye,
-    connections: &mut watch::Receiver<Option<Arc<Connection>>>,
-    wait: Duration,
-) {
-    tokio::select! {
-        () = eye.clock.sleep(wait) => {}
-        Ok(()) = connections.changed() => {}
     }
 }
 

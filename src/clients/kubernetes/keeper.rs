@@ -11,11 +11,12 @@ use crate::clients::http::random;
 use crate::clients::kubernetes::access::{Access, Expected};
 use crate::clients::kubernetes::connection::Connection;
 use crate::clients::kubernetes::error::KubeError;
-use crate::clients::kubernetes::follow::Eye;
+use crate::clients::kubernetes::eye::Eye;
+use crate::clients::kubernetes::gate::Gate;
 use crate::clients::kubernetes::store::Store;
 use crate::clients::ske::Issued;
 use crate::domain::backoff;
-use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::cluster::Cluster;
 use crate::domain::failure::Failure;
 use crate::domain::observed::Trouble;
 use crate::domain::rotation::Phase;
@@ -24,9 +25,6 @@ use crate::domain::rotation::Phase;
 const PULSE: Duration = Duration::from_secs(15);
 /// Doubts do not make it be asked more often than this.
 const LEAST_PULSE: Duration = Duration::from_secs(1);
-/// So long after the start of a rotation a fresh certificate may not be accepted yet: kube-apiserver learns of the new
-/// authority only when its replicas were replaced.
-const SETTLING: SignedDuration = SignedDuration::from_mins(15);
 /// A fresh certificate that is not accepted yet is tried again after this, and up to a third more.
 const NOT_YET: Duration = Duration::from_secs(15);
 /// Refused credentials are tried again after this, and so is SKE where it refuses to issue any.
@@ -35,37 +33,6 @@ const REFUSED: Duration = Duration::from_mins(1);
 const STRANGE: Duration = Duration::from_mins(5);
 /// SKE is asked for kubeconfigs no faster than this.
 const LEAST_ISSUE: Duration = Duration::from_secs(2);
-
-/// What decides whether the cluster is asked at all; a change of it ends every wait.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Gate {
-    sleeps: bool,
-    one_way: bool,
-    phase: Phase,
-    initiated: Option<Timestamp>,
-}
-
-impl Gate {
-    fn of(cluster: &Cluster) -> Self {
-        let sleeps = match cluster.state {
-            ClusterState::Hibernated | ClusterState::Hibernating => true,
-            // The API server comes up before the rest.
-            ClusterState::WakingUp => false,
-            ClusterState::Healthy
-            | ClusterState::Creating
-            | ClusterState::Deleting
-            | ClusterState::Unhealthy
-            | ClusterState::Reconciling
-            | ClusterState::Unknown(_) => cluster.hibernated,
-        };
-        Self {
-            sleeps,
-            one_way: cluster.issuing_is_one_way(),
-            phase: cluster.rotation.phase.clone(),
-            initiated: cluster.rotation.initiated,
-        }
-    }
-}
 
 /// A connection, and when its credentials were issued.
 #[derive(Clone)]
@@ -174,7 +141,7 @@ where
         if gate != self.gate {
             (self.gate, self.not_before) = (gate, Duration::ZERO);
         }
-        if let Some(trouble) = self.closed() {
+        if let Some(trouble) = self.gate.closed(self.one_way_agreed) {
             (self.current, self.previous, self.candidate) = (None, None, None);
             (self.away, self.refused, self.waiting_since) = (0, 0, None);
             self.was_closed = true;
@@ -197,14 +164,6 @@ where
             }
             (None, None) => Some(until_issue.max(LEAST_ISSUE)),
         }
-    }
-
-    /// Why the cluster is not asked at all, if so.
-    fn closed(&self) -> Option<Trouble> {
-        if self.gate.sleeps {
-            return Some(Trouble::Hibernated);
-        }
-        (self.gate.one_way && !self.one_way_agreed).then_some(Trouble::OneWay)
     }
 
     /// While the server is away, no fresh kubeconfig helps; it says itself when the old one has ended.
@@ -381,7 +340,7 @@ where
     fn is_settling(&self) -> bool {
         let skew = SignedDuration::from_secs(self.eye.store().skew_seconds());
         let there = self.eye.clock.now().saturating_add(skew).unwrap_or(Timestamp::MAX);
-        self.gate.initiated.is_some_and(|start| there.duration_since(start) < SETTLING)
+        self.gate.is_settling(there)
     }
 
     fn down(&self, trouble: Trouble) {

@@ -11,7 +11,8 @@ use tokio::sync::{Notify, watch};
 
 use crate::clients::kubernetes::access::Expected;
 use crate::clients::kubernetes::control_plane::watch_control_plane;
-use crate::clients::kubernetes::follow::{Eye, follow};
+use crate::clients::kubernetes::eye::Eye;
+use crate::clients::kubernetes::follow::follow;
 use crate::clients::kubernetes::keeper::Keeper;
 use crate::clients::kubernetes::kind;
 use crate::clients::kubernetes::store::Store;

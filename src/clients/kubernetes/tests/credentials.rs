@@ -2,13 +2,21 @@
 
 use std::collections::BTreeSet;
 
+use tokio::sync::{mpsc, watch};
+
+use crate::clients::auth::{SourceConfig, TokenSource};
+use crate::clients::http::Http;
 use crate::clients::kubernetes::tests::cluster::{FakeCluster, Handshake, NODES};
 use crate::clients::kubernetes::tests::lists::node;
 use crate::clients::kubernetes::tests::view::{View, away, quiet, started};
+use crate::clients::kubernetes::{Subject, observe};
+use crate::clients::scripted::{JSON, Server, answer};
+use crate::clients::ske::SkeClient;
+use crate::clock::Clock;
 use crate::domain::cluster::{ClusterState, KubernetesVersion};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures;
-use crate::domain::observed::Trouble;
+use crate::domain::observed::{Sighting, Trouble};
 use crate::domain::rotation::Phase;
 use crate::domain::secret::Secret;
 
@@ -265,6 +273,35 @@ async fn what_works_goes_on_when_ske_gives_nothing() {
     fake.put(NODES, node("n1", "u1"));
     view.until("still seen", |view| view.picture().nodes.len() == 2).await;
     assert_eq!(view.troubles(), [Trouble::Connecting]);
+}
+
+#[tokio::test]
+async fn the_ske_client_gives_what_is_needed() {
+    let fake = fake().await;
+    let body = serde_json::json!({"kubeconfig": fake.kubeconfig(1, 600).expose()}).to_string();
+    let server = Server::start(vec![answer("200 OK", JSON, &body)]).await;
+    let clock = Clock::by_hand(fixtures::now());
+    let http = Http::new(clock.clone(), None).unwrap();
+    let secret = Secret::new("canary-token".into());
+    let config = SourceConfig::Token { secret, origin: "TEST".into() };
+    let tokens = TokenSource::new(config, http.clone(), clock.clone()).unwrap();
+    let ske = SkeClient::new(&server.base, http, tokens).unwrap();
+    let (sender, cluster) = watch::channel(quiet());
+    let subject = Subject { cluster, ske_on_loopback: ske.is_on_loopback(), one_way_agreed: false };
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let looking = tokio::spawn(async move {
+        let id = sender.borrow().id.clone();
+        let issue = || ske.issue_short_lived(&id);
+        observe(subject, issue, clock, |sighting| drop(told.send(sighting))).await;
+    });
+    while let Some(sighting) = heard.recv().await {
+        assert!(!format!("{sighting:?}").contains("canary"));
+        if matches!(sighting, Sighting::Picture(picture) if picture.nodes.len() == 1) {
+            break;
+        }
+    }
+    assert!(server.requests.lock().unwrap()[0].ends_with(r#"{"expirationSeconds":"600"}"#));
+    looking.abort();
 }
 
 #[tokio::test]

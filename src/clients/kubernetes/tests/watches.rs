@@ -78,6 +78,24 @@ async fn k8s_03_when_the_version_is_gone_the_old_content_stays_until_the_new_lis
 }
 
 #[tokio::test]
+async fn k8s_03_a_bookmark_spares_a_new_list() {
+    let (fake, view) = with_nodes(2).await;
+    let lists = fake.count(&[NODES, "limit="]);
+    for round in 0..5 {
+        fake.put(PODS, json!({"metadata": {"name": format!("p{round}"), "uid": "p"}}));
+    }
+    view.settle().await;
+    fake.bookmark(NODES);
+    view.settle().await;
+    fake.forget_the_past();
+    fake.cut();
+    view.turn(5).await;
+    fake.put(NODES, node("m", "m"));
+    view.turning_until("resumed", |view| view.picture().nodes.len() == 3).await;
+    assert_eq!(fake.count(&[NODES, "limit="]), lists);
+}
+
+#[tokio::test]
 async fn k8s_10_a_node_made_anew_under_its_name_is_another_one_and_counted_once() {
     let (fake, view) = with_nodes(2).await;
     fake.delete(NODES, "n0");
