@@ -138,19 +138,8 @@ impl Connection {
                 Some(seen) => Err(seen),
                 None => Err(KubeError::Broken(reason)),
             },
-            Err(
-                error
-                @ (KubeError::Unreachable(_) | KubeError::TimedOut(_) | KubeError::Refused(_)),
-            ) => Err(error),
-            Err(
-                KubeError::Forbidden(_)
-                | KubeError::NotServed(_)
-                | KubeError::Gone(_)
-                | KubeError::Busy(_)
-                | KubeError::Status { .. }
-                | KubeError::Format(_)
-                | KubeError::TooLarge(_),
-            ) => Ok(None),
+            Err(error) if error.is_about_the_connection() => Err(error),
+            Err(_other_answer) => Ok(None),
         }
     }
 

@@ -16,9 +16,13 @@ const LONGEST_MESSAGE: usize = 300;
 /// Why a request to an API server gave nothing. The texts are cleaned and hold no secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubeError {
-    /// No connection: name resolution, refused, filtered, or a server whose certificate is not the cluster's.
+    /// No connection: name resolution, refused, filtered.
     #[error("no connection ({0})")]
     Unreachable(String),
+    /// Somebody answers whose certificate none of the kubeconfig's authorities signed: the authorities were replaced
+    /// meanwhile, or a proxy opens TLS.
+    #[error("its certificate is not this cluster's ({0})")]
+    Untrusted(String),
     /// The connection ended before an answer. With TLS 1.3 a refused client certificate looks the same at first:
     /// the alert comes after the client believes that it is connected.
     #[error("the connection broke before an answer ({0})")]
@@ -117,8 +121,7 @@ impl KubeError {
             return Self::Refused(format!("TLS alert {alert:?}"));
         }
         if let rustls::Error::InvalidCertificate(reason) = error {
-            let reason = words(&format!("{reason:?}"));
-            return Self::Unreachable(format!("its certificate is not this cluster's: {reason}"));
+            return Self::Untrusted(words(&format!("{reason:?}")));
         }
         Self::Unreachable(words(&error.to_string()))
     }
@@ -126,7 +129,11 @@ impl KubeError {
     /// Whether the server could not be asked at all, so that the whole connection is in doubt.
     pub fn is_about_the_connection(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) | Self::Refused(_) => true,
+            Self::Unreachable(_)
+            | Self::Untrusted(_)
+            | Self::Broken(_)
+            | Self::TimedOut(_)
+            | Self::Refused(_) => true,
             Self::Forbidden(_)
             | Self::NotServed(_)
             | Self::Gone(_)
@@ -145,7 +152,7 @@ impl KubeError {
     /// The failure that a person reads: on which cluster and host, and what to do.
     pub fn failure(&self, cluster: &ClusterName, host: &str) -> Failure {
         let kind = match self {
-            Self::Unreachable(_) | Self::Broken(_) => FailureKind::Unreachable,
+            Self::Unreachable(_) | Self::Untrusted(_) | Self::Broken(_) => FailureKind::Unreachable,
             Self::TimedOut(_) => FailureKind::TimedOut,
             Self::Refused(_) => FailureKind::Refused,
             Self::Forbidden(_) => FailureKind::Forbidden,
@@ -160,6 +167,9 @@ impl KubeError {
         match self {
             Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => failure.hint(
                 "Check the network, a proxy in between, and that the cluster's access control list admits this machine",
+            ),
+            Self::Untrusted(_) => failure.hint(
+                "Tried again with a fresh kubeconfig. If it stays, a proxy may open TLS: let this host pass",
             ),
             Self::Refused(_) => failure.hint(
                 "Tried again by itself. If it stays, check in the portal that the cluster is healthy",

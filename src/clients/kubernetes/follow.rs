@@ -102,6 +102,7 @@ fn take_note(slot: Slot, eye: &Eye, error: &KubeError, failures: u32) -> Duratio
         let standing = match error {
             KubeError::Forbidden(words) => Standing::Forbidden(words.clone()),
             KubeError::Unreachable(_)
+            | KubeError::Untrusted(_)
             | KubeError::Broken(_)
             | KubeError::TimedOut(_)
             | KubeError::Refused(_)
@@ -124,6 +125,7 @@ fn take_note(slot: Slot, eye: &Eye, error: &KubeError, failures: u32) -> Duratio
         KubeError::Gone(_)
         | KubeError::Busy(None)
         | KubeError::Unreachable(_)
+        | KubeError::Untrusted(_)
         | KubeError::Broken(_)
         | KubeError::TimedOut(_)
         | KubeError::Refused(_)
@@ -272,6 +274,7 @@ fn not_begun(eye: &Eye, place: &mut Place, error: KubeError) -> Result<(), KubeE
         // Listing is allowed and served, watching is not.
         KubeError::Forbidden(_) | KubeError::NotServed(_) => true,
         KubeError::Unreachable(_)
+        | KubeError::Untrusted(_)
         | KubeError::Broken(_)
         | KubeError::Refused(_)
         | KubeError::Gone(_)

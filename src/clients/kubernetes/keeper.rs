@@ -43,23 +43,32 @@ struct Held {
 }
 
 impl Held {
-    /// Two thirds of its life are over, or it is from before the phase changed: the bundle of authorities is another.
-    fn is_due(&self, now: Duration, phase: &Phase) -> bool {
-        let life = self.connection.access().life();
-        self.phase != *phase || now.saturating_sub(self.issued) >= life.saturating_mul(2) / 3
+    fn age(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.issued)
     }
 
-    fn is_alive(&self, now: Duration) -> bool {
-        now.saturating_sub(self.issued) < self.connection.access().life()
+    fn life(&self) -> Duration {
+        self.connection.access().life()
+    }
+
+    /// Two thirds of its life are over, or it is from before the phase changed: the bundle of authorities is another.
+    fn is_due(&self, now: Duration, phase: &Phase) -> bool {
+        self.phase != *phase || self.age(now) >= self.life().saturating_mul(2) / 3
     }
 }
 
 /// How a trial of credentials ended.
 enum Trial {
     Accepted(Option<bool>),
+    /// The server refuses us.
     Refused(Failure),
+    /// We refuse the server: what we know of it may be old.
+    Untrusted(Failure),
     Away(Failure),
 }
+
+/// A server that is away for so many lives of a kubeconfig may have gone to another address.
+const LONG_AWAY: u32 = 3;
 
 /// Keeps the connection; see [`Keeper::run`].
 pub struct Keeper<'a, F> {
@@ -107,6 +116,9 @@ where
         connections: watch::Sender<Option<Arc<Connection>>>,
     ) -> Self {
         let gate = Gate::of(&cluster.borrow());
+        if let Some(trouble) = gate.closed(one_way_agreed) {
+            eye.tell(|store| store.fail(trouble));
+        }
         Self {
             eye,
             issue,
@@ -169,13 +181,14 @@ where
     /// While the server is away, no fresh kubeconfig helps; it says itself when the old one has ended.
     fn wants_fresh(&self) -> bool {
         let now = self.eye.clock.steady();
-        let is_due = |held: &Held| held.is_due(now, &self.gate.phase);
-        match (&self.candidate, &self.current) {
-            (None, None) => true,
-            _ if self.away > 0 => false,
-            (Some(candidate), _) => is_due(candidate),
-            (None, Some(current)) => is_due(current),
-        }
+        let newest = self.candidate.as_ref().or(self.current.as_ref());
+        newest.is_none_or(|held| {
+            if self.away > 0 {
+                held.age(now) >= held.life().saturating_mul(LONG_AWAY)
+            } else {
+                held.is_due(now, &self.gate.phase)
+            }
+        })
     }
 
     /// Asks SKE for a kubeconfig and makes it the candidate. Where that fails, the trouble is told if nothing else
@@ -183,8 +196,10 @@ where
     async fn obtain(&mut self) {
         let access = match (self.issue)().await {
             Ok(issued) => Access::read(&issued.kubeconfig, &self.expected)
-                .and_then(|access| self.connect(access))
-                .map_err(|failure| (Trouble::KubeconfigRefused(failure), STRANGE)),
+                .map_err(|failure| (Trouble::KubeconfigRefused(failure), STRANGE))
+                .and_then(|access| {
+                    self.connect(access).map_err(|failure| (Trouble::Unreachable(failure), STRANGE))
+                }),
             Err(failure) => {
                 self.unissued = self.unissued.saturating_add(1);
                 let wait = self.wait_for_ske(&failure);
@@ -227,35 +242,34 @@ where
 
     /// Tries credentials and draws the conclusions; says how long to rest.
     async fn try_out(&mut self, held: &Held, is_candidate: bool) -> Duration {
-        match self.trial(&held.connection).await {
+        let trial = self.trial(&held.connection).await;
+        let refusal = match trial {
             Trial::Accepted(ready) => {
                 self.accept(held, ready);
-                PULSE
+                return PULSE;
             }
-            Trial::Away(failure) => self.note_away(failure),
-            Trial::Refused(failure) if is_candidate => {
-                // The old credentials live on where the new ones are not known yet.
-                if let Some(current) = self.current.clone() {
-                    match self.trial(&current.connection).await {
-                        Trial::Accepted(ready) => {
-                            self.stay(ready);
-                            return not_yet();
-                        }
-                        Trial::Away(failure) => return self.note_away(failure),
-                        Trial::Refused(_) => self.current = None,
-                    }
-                }
-                self.note_refused(failure)
-            }
-            Trial::Refused(_) if self.falls_back() => Duration::ZERO,
-            Trial::Refused(_) => {
+            Trial::Away(failure) => return self.note_away(failure),
+            Trial::Refused(_) if !is_candidate && self.falls_back() => return Duration::ZERO,
+            Trial::Refused(_) | Trial::Untrusted(_) if !is_candidate => {
                 // They may simply have ended, for instance while the server was away: one fresh kubeconfig is tried.
-                self.away = 0;
-                self.refused = self.refused.max(1);
+                (self.away, self.refused) = (0, self.refused.max(1));
                 self.current = None;
-                Duration::ZERO
+                return Duration::ZERO;
+            }
+            refusal @ (Trial::Refused(_) | Trial::Untrusted(_)) => refusal,
+        };
+        // The old credentials live on where the new ones are not known yet.
+        if let Some(current) = self.current.clone() {
+            match self.trial(&current.connection).await {
+                Trial::Accepted(ready) => {
+                    self.stay(ready);
+                    return not_yet();
+                }
+                Trial::Away(failure) => return self.note_away(failure),
+                Trial::Refused(_) | Trial::Untrusted(_) => self.current = None,
             }
         }
+        self.note_refused(refusal)
     }
 
     async fn trial(&self, connection: &Connection) -> Trial {
@@ -266,6 +280,7 @@ where
         match result {
             Ok(ready) => Trial::Accepted(ready),
             Err(error @ KubeError::Refused(_)) => Trial::Refused(connection.failure(&error)),
+            Err(error @ KubeError::Untrusted(_)) => Trial::Untrusted(connection.failure(&error)),
             Err(error) => Trial::Away(connection.failure(&error)),
         }
     }
@@ -273,7 +288,7 @@ where
     /// Makes what was current a candidate again where the credentials before it may still be good.
     fn falls_back(&mut self) -> bool {
         let now = self.eye.clock.steady();
-        let previous = self.previous.take().filter(|held| held.is_alive(now));
+        let previous = self.previous.take().filter(|held| held.age(now) < held.life());
         if previous.is_none() || !self.is_settling() {
             return false;
         }
@@ -320,9 +335,9 @@ where
     }
 
     /// Fresh credentials are refused: that is normal soon after a start; else one fresh kubeconfig is tried.
-    fn note_refused(&mut self, failure: Failure) -> Duration {
+    fn note_refused(&mut self, refusal: Trial) -> Duration {
         self.away = 0;
-        if self.is_settling() {
+        if matches!(refusal, Trial::Refused(_)) && self.is_settling() {
             let since = *self.waiting_since.get_or_insert_with(|| self.eye.clock.now());
             self.down(Trouble::NotAcceptedYet { since });
             return not_yet();
@@ -333,7 +348,13 @@ where
             self.candidate = None;
             return Duration::ZERO;
         }
-        self.down(Trouble::CredentialsRefused(failure));
+        match refusal {
+            Trial::Refused(failure) => self.down(Trouble::CredentialsRefused(failure)),
+            Trial::Untrusted(failure) | Trial::Away(failure) => {
+                self.down(Trouble::Unreachable(failure));
+            }
+            Trial::Accepted(_) => {}
+        }
         REFUSED
     }
 

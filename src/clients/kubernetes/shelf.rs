@@ -80,23 +80,19 @@ impl<T: PartialEq> Shelf<T> {
     /// Replaces everything by a whole list; tells whether anything changed. Parts that are equal stay shared.
     pub fn swap(&mut self, items: Vec<Item<T>>) -> bool {
         let mut fresh: BTreeMap<Key, Held<T>> = BTreeMap::new();
-        let mut changed = false;
         for item in items {
             let Some(value) = item.value else { continue };
             let known = self.held.get(&item.key);
             let known = known.filter(|held| held.uid == item.uid && *held.value == value);
-            let value = if let Some(held) = known {
-                Arc::clone(&held.value)
-            } else {
-                changed = true;
-                Arc::new(value)
-            };
+            let value = known.map_or_else(|| Arc::new(value), |held| Arc::clone(&held.value));
             fresh.insert(item.key, Held { uid: item.uid, value });
         }
-        changed = changed || fresh.len() != self.held.len();
-        self.held = fresh;
+        let before = std::mem::replace(&mut self.held, fresh);
         self.trim();
-        changed
+        let is_new = |key: &Key, held: &Held<T>| {
+            before.get(key).is_none_or(|known| !Arc::ptr_eq(&known.value, &held.value))
+        };
+        before.len() != self.held.len() || self.held.iter().any(|(key, held)| is_new(key, held))
     }
 
     /// Everything, by namespace and name.
@@ -164,6 +160,7 @@ mod tests {
             assert!(content(&shelf).len() <= 10);
         }
         shelf.swap((0..100).map(|n| item(&n.to_string(), "u", Some(n))).collect());
+        assert!(!shelf.swap((0..100).map(|n| item(&n.to_string(), "u", Some(n))).collect()));
         let mut left = content(&shelf);
         left.sort_unstable();
         assert_eq!(left, (92..100).collect::<Vec<_>>());

@@ -160,6 +160,36 @@ async fn k8s_04_a_server_that_is_away_is_told_with_a_reason_and_found_again() {
 }
 
 #[tokio::test]
+async fn k8s_04_a_server_that_is_away_for_long_is_looked_for_at_a_new_address() {
+    let (gone, back) = (fake().await, fake().await);
+    let view = View::of(&gone, quiet());
+    first_picture(&view).await;
+    gone.rules(|rules| rules.away = true);
+    gone.cut();
+    *view.kubeconfig.lock().unwrap() = Some(back.kubeconfig(7, 600));
+    view.turning_fast_until("at the new address", |_| back.count_of(7) >= 9).await;
+    assert_eq!(view.issued(), 2);
+    view.turning_until("well again", |view| view.trouble().is_none()).await;
+}
+
+#[tokio::test]
+async fn authorities_that_were_replaced_meanwhile_cost_one_fresh_kubeconfig() {
+    let (fake, other) = (fake().await, fake().await);
+    let view = View::of(&fake, quiet());
+    let text = fake.kubeconfig(1, 600).expose().to_owned();
+    let stale = text.replace(&fake.port.to_string(), &other.port.to_string());
+    *view.kubeconfig.lock().unwrap() = Some(Secret::new(stale.clone()));
+    view.turning_until("said", |view| matches!(view.trouble(), Some(Trouble::Unreachable(_))))
+        .await;
+    let Some(Trouble::Unreachable(failure)) = view.trouble() else { panic!() };
+    assert!(failure.message.contains("certificate is not this cluster's"), "{failure}");
+    assert_eq!(view.issued(), 2);
+    *view.kubeconfig.lock().unwrap() = Some(other.kubeconfig(3, 600));
+    view.turning_until("found", |view| view.picture().nodes.len() == 1).await;
+    assert!(view.issued() <= 3, "{}", view.issued());
+}
+
+#[tokio::test]
 async fn a_server_that_never_answers_is_told_as_such() {
     let fake = fake().await;
     fake.rules(|rules| rules.silent = true);
@@ -225,7 +255,7 @@ async fn the_one_way_switch_is_not_thrown_without_a_persons_word() {
     let view = View::of(&fake, old.clone());
     view.until("one way", |view| view.trouble() == Some(Trouble::OneWay)).await;
     view.turn(120).await;
-    assert_eq!(view.issued(), 0);
+    assert_eq!((view.issued(), view.troubles()), (0, vec![Trouble::OneWay]));
     let agreed = View::agreeing(&fake, old.clone(), true);
     agreed.until("a picture", |view| view.picture().nodes.len() == 1).await;
     old.version = KubernetesVersion::new("1.27.0");

@@ -147,6 +147,23 @@ async fn k8s_14_the_clock_of_the_cluster_is_compared_with_ours() {
 }
 
 #[tokio::test]
+async fn an_idle_cluster_is_left_alone() {
+    let fake = small().await;
+    let view = View::of(&fake, quiet());
+    view.until("all kinds", |view| {
+        view.picture().unseen.is_empty() && view.picture().control_plane.signing_keys.is_some()
+    })
+    .await;
+    let (sent, told) = (fake.count(&[]), view.pictures().len());
+    for _ in 0..100 {
+        view.settle().await;
+    }
+    assert_eq!((fake.count(&[]), view.pictures().len()), (sent, told));
+    view.turn(60).await;
+    assert!(fake.count(&[]) - sent <= 6, "only the pulse: {}", fake.ledger());
+}
+
+#[tokio::test]
 async fn pictures_come_only_with_changes_and_not_too_often() {
     let fake = small().await;
     let view = View::of(&fake, quiet());

@@ -144,6 +144,11 @@ impl View {
         self.turning(Duration::from_millis(40), what, holds).await;
     }
 
+    /// Waits while the clock turns by ten seconds at a time; for what takes long and sends little.
+    pub async fn turning_fast_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        self.turning(Duration::from_secs(10), what, holds).await;
+    }
+
     /// Waits while the clock turns by a second at a time.
     pub async fn turning_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         self.turning(Duration::from_secs(1), what, holds).await;
