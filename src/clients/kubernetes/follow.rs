@@ -165,7 +165,7 @@ async fn list<T>(kind: &Kind<T>, eye: &Eye) -> Result<Listed<T>, KubeError> {
         listed.missing = Some(format!("only the first {} were read", listed.items.len()));
     } else if unreadable > 0 {
         listed.missing =
-            Some(format!("{} could not be read", plural(unreadable, "one", "of them")));
+            Some(format!("{} could not be read", plural(unreadable, "object", "objects")));
     }
     Ok(listed)
 }
