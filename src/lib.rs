@@ -24,11 +24,11 @@ pub mod testing {
         pub use crate::app::{effect, fleet, keymap, message, settings, state, update};
     }
     pub mod clients {
-        pub use crate::clients::{auth, http, install_crypto, projects, ske};
+        pub use crate::clients::{auth, http, install_crypto, kubernetes, projects, ske};
     }
     pub mod domain {
         pub use crate::domain::{
-            action, cluster, failure, fixtures, kept, lifetime, rotation, secret,
+            action, cluster, failure, fixtures, kept, lifetime, observed, rotation, secret,
         };
     }
     pub mod runtime {

@@ -314,7 +314,8 @@ pub fn safe_url(text: &str, what: &str) -> Result<Url, Failure> {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether a URL names this machine itself.
+pub fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
         host == "localhost"
             || host
@@ -448,6 +449,6 @@ fn positive(duration: SignedDuration) -> Duration {
 }
 
 /// A number in 0..1 for jitter; nothing secret hangs on it.
-fn random() -> f64 {
+pub fn random() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / (f64::from(u32::MAX) + 1.0)
 }

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod auth;
 pub mod http;
+pub mod kubernetes;
 pub mod projects;
 #[cfg(test)]
 mod scripted;

@@ -234,10 +234,10 @@ async fn a_token_file_is_read_again_when_it_changes() {
 
 #[tokio::test]
 async fn auth_03_fifty_reads_with_an_ended_token_all_go_on_after_one_renewal() {
-    let api = axum::Router::new().fallback(|headers: axum::http::HeaderMap| async move {
+    let api = axum::Router::new().fallback(|headers: http::HeaderMap| async move {
         let renewed = headers.get("authorization").is_some_and(|value| value == "Bearer t2");
         let status = if renewed { 200 } else { 401 };
-        (axum::http::StatusCode::from_u16(status).unwrap(), "{}")
+        (http::StatusCode::from_u16(status).unwrap(), "{}")
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());

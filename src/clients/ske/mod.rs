@@ -14,7 +14,7 @@ use zeroize::Zeroize as _;
 
 use crate::clients::answer::Answer;
 use crate::clients::auth::TokenSource;
-use crate::clients::http::{Call, Http, LIST_LIMIT, safe_url};
+use crate::clients::http::{Call, Http, LIST_LIMIT, is_loopback, safe_url};
 use crate::domain::cluster::{Cluster, ClusterId, Region, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::lifetime::Lifetime;
@@ -26,6 +26,10 @@ use crate::domain::secret::Secret;
 pub const DEFAULT_BASE: &str = "https://ske.api.stackit.cloud";
 /// Issuing is slow at times.
 const ISSUE_FIRST_BYTE: Duration = Duration::from_mins(1);
+
+/// Life of the kubeconfigs that skeys uses itself, in seconds: the least that the API grants. It is not a `Lifetime`,
+/// whose limits are what the product promises to people. Source: SKE API v2, `CreateKubeconfigPayload`.
+pub const SHORT_LIFE_SECONDS: u32 = 600;
 
 /// Clusters of one scope, as just read.
 #[derive(Debug, Clone)]
@@ -154,12 +158,22 @@ impl SkeClient {
     /// # Errors
     /// As [`SkeClient::rotate`]: where the outcome is unknown, one may have been issued.
     pub async fn issue(&self, id: &ClusterId, lifetime: Lifetime) -> Result<Issued, Failure> {
-        let purpose = format!("issue a kubeconfig for {id}");
-        let mut call = self.cluster_call(Method::POST, &purpose, id, &["kubeconfig"])?;
-        let payload =
-            serde_json::json!({ "expirationSeconds": lifetime.seconds().to_string() }).to_string();
-        call.body = Some(("application/json", Secret::new(payload)));
-        self.kubeconfig(call, "ske.cluster.kubeconfig.create").await
+        self.issue_for(id, &format!("issue a kubeconfig for {id}"), lifetime.seconds()).await
+    }
+
+    /// Issues an admin kubeconfig that lives for [`SHORT_LIFE_SECONDS`], for the program's own look at the nodes.
+    /// It stays in memory; people get theirs from [`SkeClient::issue`].
+    ///
+    /// # Errors
+    /// As [`SkeClient::rotate`]: where the outcome is unknown, one may have been issued, which ends by itself.
+    pub async fn issue_short_lived(&self, id: &ClusterId) -> Result<Issued, Failure> {
+        let purpose = format!("get access to the nodes of {id}");
+        self.issue_for(id, &purpose, SHORT_LIFE_SECONDS).await
+    }
+
+    /// Whether the API at the other end is on this machine (the simulator).
+    pub fn is_on_loopback(&self) -> bool {
+        is_loopback(&self.base)
     }
 
     /// Reads the kubeconfig that logs in through the `stackit` command; no secret inside.
@@ -198,6 +212,18 @@ impl SkeClient {
         }
         decode::provider_options(&answer.body)
             .map_err(|reason| answer.format_failure(&call, &reason))
+    }
+
+    async fn issue_for(
+        &self,
+        id: &ClusterId,
+        purpose: &str,
+        seconds: u32,
+    ) -> Result<Issued, Failure> {
+        let mut call = self.cluster_call(Method::POST, purpose, id, &["kubeconfig"])?;
+        let payload = serde_json::json!({ "expirationSeconds": seconds.to_string() }).to_string();
+        call.body = Some(("application/json", Secret::new(payload)));
+        self.kubeconfig(call, "ske.cluster.kubeconfig.create").await
     }
 
     async fn kubeconfig(&self, mut call: Call, permission: &str) -> Result<Issued, Failure> {

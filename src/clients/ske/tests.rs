@@ -250,6 +250,15 @@ async fn host_04_a_kubeconfig_is_handed_out_without_showing() {
     assert!(!shown.contains("canary"), "{shown}");
 }
 
+#[tokio::test]
+async fn the_kubeconfig_for_our_own_use_lives_for_ten_minutes() {
+    let server = Server::start(vec![answer("200 OK", JSON, r#"{"kubeconfig":"x"}"#)]).await;
+    let (client, ..) = client(&server.base);
+    assert!(client.is_on_loopback());
+    client.issue_short_lived(&id()).await.unwrap();
+    assert!(server.requests.lock().unwrap()[0].ends_with(r#"{"expirationSeconds":"600"}"#));
+}
+
 #[test]
 fn addresses_that_would_leak_the_token_are_refused() {
     let (good, http, _) = client("http://127.0.0.1:1");

@@ -1,0 +1,262 @@
+//! From the text of an issued admin kubeconfig to a checked way to a cluster's API server. Held in memory only.
+
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine as _;
+use hyper_util::client::proxy::matcher::Matcher;
+use jiff::Timestamp;
+use kube::client::ConfigExt as _;
+use reqwest::Url;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use secrecy::SecretString;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::clients::http::is_loopback;
+use crate::clients::kubernetes::kubeconfig::{self, Current};
+use crate::domain::cluster::ClusterName;
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::secret::Secret;
+use crate::domain::text::clean;
+
+/// Longest wait for a connection. The connector is out of the clock's reach; the request around it is not.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Gardener dates certificates back by this much, so that clocks may differ.
+const DATED_BACK: Duration = Duration::from_mins(1);
+/// A life that a certificate states is believed within these bounds.
+const SHORTEST_LIFE: Duration = Duration::from_mins(2);
+
+/// Where a kubeconfig may lead.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    /// Name of the cluster, which is part of the server's name.
+    pub cluster: ClusterName,
+    /// Whether the SKE API itself is on this machine (the simulator); only then may the server be, too.
+    pub loopback: bool,
+}
+
+/// A checked kubeconfig. `Debug` shows where it leads and no content.
+#[derive(Clone)]
+pub struct Access {
+    config: kube::Config,
+    host: String,
+    authorities: usize,
+    issuer: String,
+    life: Duration,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    /// Checks what SKE returned. Nothing it names is read, run or connected to.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing or dangerous; it never quotes a secret.
+    pub fn read(text: &Secret, expected: &Expected) -> Result<Self, Failure> {
+        let refuse = |reason: String| {
+            let message =
+                format!("the kubeconfig that SKE returned for {} {reason}", expected.cluster);
+            Failure::new(FailureKind::Format, format!("{}; it is not used", clean(&message)))
+                .hint("Nothing was run or sent because of it. Report this to STACKIT if it stays")
+        };
+        crate::clients::install_crypto();
+        let current = kubeconfig::current(text).map_err(refuse)?;
+        let url = server(&current.server, expected).map_err(refuse)?;
+        let authorities = certificates(&current.authorities)
+            .ok_or_else(|| refuse("has a certificate authority that cannot be read".to_owned()))?;
+        let chain = certificates(&current.certificate)
+            .ok_or_else(|| refuse("has a client certificate that cannot be read".to_owned()))?;
+        let (issuer, life) = facts(&chain)
+            .ok_or_else(|| refuse("has a client certificate that cannot be read".to_owned()))?;
+        let host = host_and_port(&url);
+        let count = authorities.len();
+        let config = config(&url, authorities, current)
+            .map_err(|()| refuse("holds an address that cannot be used".to_owned()))?;
+        // Says early, and in our words, that a key does not fit or an authority is none.
+        config.rustls_client_config().map_err(|_may_quote| {
+            refuse("has a certificate or key that cannot be used".to_owned())
+        })?;
+        Ok(Self { config, host, authorities: count, issuer, life })
+    }
+
+    /// What kube-rs connects with.
+    pub fn config(&self) -> &kube::Config {
+        &self.config
+    }
+
+    /// Host, and port unless it is 443.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Certificates in its bundle of authorities: two between start and complete.
+    pub fn authorities(&self) -> usize {
+        self.authorities
+    }
+
+    /// Common name of the authority that signed the client certificate, cleaned; it differs per generation.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// How long it lives from its issue on, by the certificate itself, so that no clock needs to be right.
+    pub fn life(&self) -> Duration {
+        self.life
+    }
+}
+
+/// The server's address, if it is where this cluster's API server can be.
+fn server(text: &str, expected: &Expected) -> Result<Url, String> {
+    let url =
+        Url::parse(text.trim()).map_err(|_no_url| "has no usable server address".to_owned())?;
+    let shown =
+        || format!("leads to {}", clean(&format!("{}://{}", url.scheme(), host_and_port(&url))));
+    if url.scheme() != "https" {
+        return Err(format!("{} instead of https", shown()));
+    }
+    let bare = url.username().is_empty()
+        && url.password().is_none()
+        && matches!(url.path(), "" | "/")
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !bare {
+        return Err("has a server address with more than a host in it".to_owned());
+    }
+    let is_expected = if is_loopback(&url) {
+        expected.loopback
+    } else {
+        is_api_server(url.host_str().unwrap_or_default(), expected.cluster.as_str())
+    };
+    if is_expected {
+        Ok(url)
+    } else {
+        Err(format!("{}, which is no address of this cluster", shown()))
+    }
+}
+
+/// `api.<name>.<hex>.s.ske.<region>.onstackit.cloud`: exact at both ends and in the cluster's name, tolerant between.
+/// The label `ske` must be there, since customers may own other names under that domain.
+fn is_api_server(host: &str, cluster: &str) -> bool {
+    let Some(middle) = host
+        .strip_prefix("api.")
+        .and_then(|rest| rest.strip_prefix(&cluster.to_ascii_lowercase()))
+        .and_then(|rest| rest.strip_prefix('.'))
+        .and_then(|rest| rest.strip_suffix(".onstackit.cloud"))
+    else {
+        return false;
+    };
+    let is_label = |label: &str| {
+        !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
+    !cluster.is_empty()
+        && middle.split('.').all(is_label)
+        && middle.split('.').any(|label| label == "ske")
+}
+
+fn host_and_port(url: &Url) -> String {
+    let host = clean(url.host_str().unwrap_or("?"));
+    url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+}
+
+/// The certificates of a base64 field, at least one; each must be one.
+fn certificates(base64: &str) -> Option<Vec<CertificateDer<'static>>> {
+    let pem = base64::engine::general_purpose::STANDARD.decode(joined(base64)).ok()?;
+    let all: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().ok()?;
+    let readable = |der: &CertificateDer<'_>| X509Certificate::from_der(der).is_ok();
+    (!all.is_empty() && all.iter().all(readable)).then_some(all)
+}
+
+/// YAML may fold long values over lines.
+fn joined(base64: &str) -> String {
+    base64.split_whitespace().collect()
+}
+
+/// Issuer and life of the first certificate of a chain.
+fn facts(chain: &[CertificateDer<'_>]) -> Option<(String, Duration)> {
+    let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
+    let issuer = certificate.issuer().iter_common_name().next();
+    let issuer = issuer.and_then(|name| name.as_str().ok()).map(clean).unwrap_or_default();
+    let moment = |seconds: i64| Timestamp::from_second(seconds).ok();
+    let validity = certificate.validity();
+    let from = moment(validity.not_before.timestamp())?;
+    let until = moment(validity.not_after.timestamp())?;
+    let life = Duration::try_from(until.duration_since(from)).unwrap_or_default();
+    Some((issuer, life.saturating_sub(DATED_BACK).max(SHORTEST_LIFE)))
+}
+
+fn config(
+    url: &Url,
+    authorities: Vec<CertificateDer<'static>>,
+    current: Current,
+) -> Result<kube::Config, ()> {
+    let address: http::Uri = url.as_str().parse().map_err(|_no_uri: http::uri::InvalidUri| ())?;
+    let mut config = kube::Config::new(address);
+    config.root_cert = Some(authorities.iter().map(|der| der.as_ref().to_vec()).collect());
+    config.connect_timeout = Some(CONNECT);
+    // The other limits are held by the clock around each request; a watch may be silent for long.
+    config.read_timeout = None;
+    config.write_timeout = None;
+    config.default_retry = false;
+    config.auth_info.client_certificate_data = Some(joined(&current.certificate));
+    config.auth_info.client_key_data = Some(SecretString::from(joined(current.key.expose())));
+    config.proxy_url = proxy(url, &config.cluster_url, &Matcher::from_system())?;
+    Ok(config)
+}
+
+/// The proxy of this machine for an address, as for every other request of the program; none for loopback.
+fn proxy(url: &Url, address: &http::Uri, matcher: &Matcher) -> Result<Option<http::Uri>, ()> {
+    if is_loopback(url) {
+        return Ok(None);
+    }
+    let Some(intercept) = matcher.intercept(address) else { return Ok(None) };
+    let mut proxy = Url::parse(&intercept.uri().to_string()).map_err(|_no_url| ())?;
+    let basic = intercept.basic_auth().and_then(|value| {
+        let encoded = value.to_str().ok()?.strip_prefix("Basic ")?;
+        let plain = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
+        let plain = String::from_utf8(plain).ok()?;
+        plain.split_once(':').map(|(user, word)| (user.to_owned(), word.to_owned()))
+    });
+    let raw = intercept.raw_auth().map(|(user, word)| (user.to_owned(), word.to_owned()));
+    if let Some((user, word)) = basic.or(raw) {
+        proxy.set_username(&user)?;
+        proxy.set_password(Some(&word))?;
+    }
+    proxy.as_str().parse().map(Some).map_err(|_no_uri: http::uri::InvalidUri| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper_util::client::proxy::matcher::Matcher;
+    use reqwest::Url;
+
+    use crate::clients::kubernetes::access::proxy;
+
+    fn chosen(matcher: &Matcher, server: &str) -> Option<String> {
+        let url = Url::parse(server).unwrap();
+        let address = url.as_str().parse().unwrap();
+        proxy(&url, &address, matcher).unwrap().map(|proxy| proxy.to_string())
+    }
+
+    #[test]
+    fn the_proxy_of_the_machine_is_used_but_not_for_the_machine_itself() {
+        let matcher = Matcher::builder()
+            .https("http://us%20er:p%40ss@proxy.example:3128")
+            .no("direct.example")
+            .build();
+        assert_eq!(
+            chosen(&matcher, "https://api.example").as_deref(),
+            Some("http://us%20er:p%40ss@proxy.example:3128/")
+        );
+        for direct in ["https://127.0.0.1:1", "https://localhost", "https://direct.example"] {
+            assert_eq!(chosen(&matcher, direct), None, "{direct}");
+        }
+        let socks = Matcher::builder().all("socks5://proxy.example:1080").build();
+        let server = "https://api.example";
+        assert_eq!(chosen(&socks, server).as_deref(), Some("socks5://proxy.example:1080/"));
+    }
+}

@@ -1,0 +1,194 @@
+//! One connection to a cluster's API server: requests that end in time, bounded answers, and the server's clock.
+//!
+//! Requests go through `kube::Client::send` and not through its typed calls: those have no time limit that our
+//! clock could hold, no bound on a body, and write bodies that they cannot read into the log.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use http::header::{ACCEPT_ENCODING, DATE, HeaderMap, RETRY_AFTER};
+use http_body_util::BodyExt as _;
+use jiff::Timestamp;
+use kube::client::Body;
+
+use crate::clients::http::FIRST_BYTE;
+use crate::clients::kubernetes::access::Access;
+use crate::clients::kubernetes::error::{KubeError, reasons};
+use crate::clients::kubernetes::second_look::second_look;
+use crate::clock::Clock;
+use crate::domain::cluster::ClusterName;
+use crate::domain::failure::Failure;
+
+/// Longest wait for a whole answer.
+const WHOLE_ANSWER: Duration = Duration::from_mins(1);
+/// Most bytes of one page of a list.
+pub const PAGE_LIMIT: usize = 64 * 1024 * 1024;
+/// Most bytes of other answers and of the words of an error.
+pub const ANSWER_LIMIT: usize = 1024 * 1024;
+/// No skew is known.
+const UNKNOWN: i64 = i64::MIN;
+
+/// An API server and the credentials for it. `Debug` shows the host alone.
+pub struct Connection {
+    client: kube::Client,
+    access: Access,
+    cluster: ClusterName,
+    clock: Clock,
+    /// The server's clock minus ours in seconds.
+    skew: AtomicI64,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Connection({})", self.access.host())
+    }
+}
+
+impl Connection {
+    /// Prepares a connection; nothing is sent yet.
+    ///
+    /// # Errors
+    /// A proxy of a kind that is not supported.
+    pub fn new(access: Access, cluster: ClusterName, clock: Clock) -> Result<Arc<Self>, Failure> {
+        let client = kube::Client::try_from(access.config().clone()).map_err(|_may_quote| {
+            KubeError::Unreachable(
+                "the proxy of this machine is of a kind that cannot be used".to_owned(),
+            )
+            .failure(&cluster, access.host())
+        })?;
+        Ok(Arc::new(Self { client, access, cluster, clock, skew: AtomicI64::new(UNKNOWN) }))
+    }
+
+    /// What it connects with.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// The server's clock minus ours in whole seconds, once an answer told.
+    pub fn skew_seconds(&self) -> Option<i64> {
+        Some(self.skew.load(Ordering::Relaxed)).filter(|skew| *skew != UNKNOWN)
+    }
+
+    /// Asks for a path and reads the whole answer.
+    ///
+    /// # Errors
+    /// Every status but success, and everything that prevents a whole answer in time.
+    pub async fn get(&self, path: &str) -> Result<Vec<u8>, KubeError> {
+        let request = http::Request::get(path)
+            .body(Vec::new())
+            .map_err(|error| KubeError::Format(error.to_string()))?;
+        self.read(request, ANSWER_LIMIT).await
+    }
+
+    /// Sends a read and takes its whole answer, at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`Connection::get`].
+    pub async fn read(
+        &self,
+        request: http::Request<Vec<u8>>,
+        limit: usize,
+    ) -> Result<Vec<u8>, KubeError> {
+        let whole = async {
+            let body = self.open(request).await?;
+            collect(body, limit).await
+        };
+        self.clock
+            .timeout(WHOLE_ANSWER, whole)
+            .await
+            .unwrap_or(Err(KubeError::TimedOut(WHOLE_ANSWER)))
+    }
+
+    /// Sends a read and gives its body once a success has begun; for watches, which have no end.
+    ///
+    /// # Errors
+    /// As [`Connection::get`].
+    pub async fn open(&self, mut request: http::Request<Vec<u8>>) -> Result<Body, KubeError> {
+        request.headers_mut().insert(ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
+        let sending = self.client.send(request.map(Body::from));
+        let response = match self.clock.timeout(FIRST_BYTE, sending).await {
+            Some(Ok(response)) => response,
+            Some(Err(error)) => return Err(KubeError::from_sending(&error)),
+            None => return Err(KubeError::TimedOut(FIRST_BYTE)),
+        };
+        let (head, body) = response.into_parts();
+        self.note_date(&head.headers);
+        if head.status.is_success() {
+            return Ok(body);
+        }
+        // The status alone suffices if the words do not come.
+        let words = self.clock.timeout(FIRST_BYTE, collect(body, ANSWER_LIMIT)).await;
+        let words = words.and_then(Result::ok).unwrap_or_default();
+        Err(KubeError::from_answer(head.status, retry_after(&head.headers), &words))
+    }
+
+    /// Whether the API server is ready (`/readyz`); `None` when it does not say. Any answer but 401 shows that it
+    /// takes the credentials.
+    ///
+    /// # Errors
+    /// It cannot be asked, or refuses the credentials. A connection that broke gets a second look, since a server
+    /// that refuses the certificate in the handshake looks like one that is away.
+    pub async fn ready(&self) -> Result<Option<bool>, KubeError> {
+        match self.get("/readyz").await {
+            Ok(_) => Ok(Some(true)),
+            Err(KubeError::Status { code: 500.., .. }) => Ok(Some(false)),
+            Err(KubeError::Broken(reason)) => match second_look(&self.access, &self.clock).await {
+                Some(seen) => Err(seen),
+                None => Err(KubeError::Broken(reason)),
+            },
+            Err(error) if error.is_about_the_connection() => Err(error),
+            Err(_other_answer) => Ok(None),
+        }
+    }
+
+    /// The failure that a person reads.
+    pub fn failure(&self, error: &KubeError) -> Failure {
+        error.failure(&self.cluster, self.access.host())
+    }
+
+    fn note_date(&self, headers: &HeaderMap) {
+        let date = headers
+            .get(DATE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| httpdate::parse_http_date(text).ok())
+            .and_then(|moment| Timestamp::try_from(moment).ok());
+        if let Some(date) = date {
+            let skew = date.duration_since(self.clock.now()).as_secs();
+            self.skew.store(skew, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Asks a cluster once whether its API server is ready.
+///
+/// # Errors
+/// It cannot be asked, or refuses the credentials, in a person's words.
+pub async fn probe(
+    access: Access,
+    cluster: &ClusterName,
+    clock: &Clock,
+) -> Result<Option<bool>, Failure> {
+    let connection = Connection::new(access, cluster.clone(), clock.clone())?;
+    connection.ready().await.map_err(|error| connection.failure(&error))
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    text.trim().parse().ok().map(Duration::from_secs)
+}
+
+async fn collect(mut body: Body, limit: usize) -> Result<Vec<u8>, KubeError> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| KubeError::Broken(reasons(&error)))?;
+        if let Some(data) = frame.data_ref() {
+            if bytes.len().saturating_add(data.len()) > limit {
+                return Err(KubeError::TooLarge(limit));
+            }
+            bytes.extend_from_slice(data);
+        }
+    }
+    Ok(bytes)
+}

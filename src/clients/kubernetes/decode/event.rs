@@ -1,0 +1,43 @@
+//! Events about nodes and pods.
+
+use k8s_openapi::api::core::v1 as core;
+
+use crate::clients::kubernetes::decode::{at, text};
+use crate::domain::observed::Event;
+use crate::domain::text::clean;
+
+/// Reads an event about a node.
+pub fn node_event(event: &core::Event) -> Option<Event> {
+    about("Node", event)
+}
+
+/// Reads an event about a pod.
+pub fn pod_event(event: &core::Event) -> Option<Event> {
+    about("Pod", event)
+}
+
+/// Servers may leave the selection to us.
+fn about(kind: &str, event: &core::Event) -> Option<Event> {
+    let object = &event.involved_object;
+    if object.kind.as_deref() != Some(kind) {
+        return None;
+    }
+    let series = event.series.as_ref();
+    // Newer reporters leave the old fields empty and count in `series`.
+    let moment = at(event.last_timestamp.as_ref())
+        .or_else(|| series?.last_observed_time.as_ref().map(|time| time.0))
+        .or_else(|| event.event_time.as_ref().map(|time| time.0))
+        .or_else(|| at(event.metadata.creation_timestamp.as_ref()));
+    let count = event.count.or_else(|| series?.count).unwrap_or(1);
+    Some(Event {
+        uid: text(event.metadata.uid.as_ref()),
+        at: moment,
+        kind: kind.to_owned(),
+        namespace: if kind == "Node" { String::new() } else { text(object.namespace.as_ref()) },
+        name: text(object.name.as_ref()),
+        reason: text(event.reason.as_ref()),
+        message: event.message.as_deref().map(clean).unwrap_or_default(),
+        warning: event.type_.as_deref() == Some("Warning"),
+        count: u32::try_from(count).unwrap_or(1).max(1),
+    })
+}

@@ -1,0 +1,62 @@
+//! From the objects of the Kubernetes API to what a rotation needs of them. Every field may be missing, and every
+//! text is cleaned. Objects that nobody needs (finished pods, volumes that go anywhere) become `None`.
+
+mod budget;
+mod event;
+mod node;
+mod pod;
+mod storage;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+
+pub use crate::clients::kubernetes::decode::budget::budget;
+pub use crate::clients::kubernetes::decode::event::{node_event, pod_event};
+pub use crate::clients::kubernetes::decode::node::{node, template};
+pub use crate::clients::kubernetes::decode::pod::pod;
+pub use crate::clients::kubernetes::decode::storage::{attachment, bound_volume};
+use crate::domain::text::clean;
+
+/// A text that is there and not empty, cleaned.
+fn some(text: Option<&String>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).map(|text| clean(text))
+}
+
+/// A text, cleaned; empty when absent.
+fn text(text: Option<&String>) -> String {
+    some(text).unwrap_or_default()
+}
+
+fn label(meta: &ObjectMeta, key: &str) -> Option<String> {
+    some(meta.labels.as_ref().and_then(|labels| labels.get(key)))
+}
+
+fn annotation(meta: &ObjectMeta, key: &str) -> Option<String> {
+    some(meta.annotations.as_ref().and_then(|annotations| annotations.get(key)))
+}
+
+/// Whether an annotation is there and does not say no.
+fn is_annotated(meta: &ObjectMeta, key: &str) -> bool {
+    let value = meta.annotations.as_ref().and_then(|annotations| annotations.get(key));
+    value.is_some_and(|value| !value.eq_ignore_ascii_case("false"))
+}
+
+fn cleaned(map: Option<&BTreeMap<String, String>>) -> BTreeMap<String, String> {
+    map.into_iter().flatten().map(|(key, value)| (clean(key), clean(value))).collect()
+}
+
+fn at(time: Option<&Time>) -> Option<Timestamp> {
+    time.map(|time| time.0)
+}
+
+/// "Reason: message", or the one of them that is there.
+fn because(reason: Option<&String>, message: Option<&String>) -> Option<String> {
+    match (some(reason), some(message)) {
+        (Some(reason), Some(message)) => Some(format!("{reason}: {message}")),
+        (reason, message) => reason.or(message),
+    }
+}

@@ -1,0 +1,64 @@
+//! Pods: where they run, who made them, and what they would lose by moving.
+
+use k8s_openapi::api::core::v1 as core;
+
+use crate::clients::kubernetes::decode::{at, because, cleaned, some, text};
+use crate::domain::observed::{Owner, Pod};
+use crate::domain::text::clean;
+
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
+/// Reads a pod; finished ones are left out.
+pub fn pod(pod: &core::Pod) -> Option<Pod> {
+    let meta = &pod.metadata;
+    let status = pod.status.as_ref();
+    let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or_default();
+    if matches!(phase, "Succeeded" | "Failed") {
+        return None;
+    }
+    let spec = pod.spec.as_ref();
+    let name = some(meta.name.as_ref())?;
+    let volumes = spec.and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
+    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let condition = |kind: &str, status: &str| {
+        conditions.iter().find(|condition| condition.type_ == kind && condition.status == status)
+    };
+    let owners = meta.owner_references.as_deref().unwrap_or_default();
+    Some(Pod {
+        uid: text(meta.uid.as_ref()),
+        namespace: text(meta.namespace.as_ref()),
+        labels: cleaned(meta.labels.as_ref()),
+        node: some(spec.and_then(|spec| spec.node_name.as_ref())),
+        owner: owners
+            .iter()
+            .find(|owner| owner.controller == Some(true))
+            .map(|owner| Owner { kind: clean(&owner.kind), name: clean(&owner.name) }),
+        created: at(meta.creation_timestamp.as_ref()),
+        ready: condition("Ready", "True").is_some(),
+        pending: phase == "Pending",
+        unscheduled: condition("PodScheduled", "False").map(|condition| {
+            let words = some(condition.message.as_ref());
+            let words = words.or_else(|| because(condition.reason.as_ref(), None));
+            (at(condition.last_transition_time.as_ref()), words.unwrap_or_default())
+        }),
+        deleted_by: at(meta.deletion_timestamp.as_ref()),
+        finalizers: meta.finalizers.iter().flatten().map(|name| clean(name)).collect(),
+        claims: volumes.iter().filter_map(|volume| claim(&name, volume)).collect(),
+        local_data: volumes.iter().any(stays),
+        mirror: meta.annotations.as_ref().is_some_and(|all| all.contains_key(MIRROR)),
+        name,
+    })
+}
+
+/// The claim behind a volume; one of a generic ephemeral volume is named after pod and volume.
+fn claim(pod: &str, volume: &core::Volume) -> Option<String> {
+    match &volume.persistent_volume_claim {
+        Some(claim) => some(Some(&claim.claim_name)),
+        None => volume.ephemeral.as_ref().map(|_| format!("{pod}-{}", clean(&volume.name))),
+    }
+}
+
+fn stays(volume: &core::Volume) -> bool {
+    volume.host_path.is_some()
+        || volume.empty_dir.as_ref().is_some_and(|dir| dir.medium.as_deref() != Some("Memory"))
+}

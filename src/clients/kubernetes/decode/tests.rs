@@ -1,0 +1,400 @@
+//! Objects as servers write them, with everything missing that can be, and with what should never be there.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use proptest::prelude::*;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::clients::kubernetes::decode;
+use crate::clients::kubernetes::kind;
+use crate::domain::observed::{
+    Attachment, BoundVolume, Budget, Event, Node, Owner, Pod, Requirement, Selector, Template,
+    Terminating,
+};
+
+fn read<K: DeserializeOwned, T>(decode: fn(&K) -> Option<T>, yaml: &str) -> Option<T> {
+    let value: Value = serde_saphyr::from_str(yaml).unwrap();
+    decode(&serde_json::from_value(value).unwrap())
+}
+
+fn node(yaml: &str) -> Node {
+    read(decode::node, yaml).unwrap()
+}
+
+fn pod(yaml: &str) -> Pod {
+    read(decode::pod, yaml).unwrap()
+}
+
+fn selector(selector: Value) -> Selector {
+    let budget: PodDisruptionBudget =
+        serde_json::from_value(json!({"metadata": {"name": "b"}, "spec": {"selector": selector}}))
+            .unwrap();
+    decode::budget(&budget).unwrap().selector
+}
+
+const OLD_NODE: &str = r#"
+metadata:
+  name: shoot--x--shop-web-z1-abc12-q9zkf
+  uid: 7f0c
+  creationTimestamp: "2026-10-01T08:00:00Z"
+  labels:
+    worker.gardener.cloud/pool: web
+    topology.kubernetes.io/zone: eu01-1
+    worker.gardener.cloud/gardener-node-agent-secret-name: gardener-node-agent-web-0011223344556677
+    worker.gardener.cloud/kubernetes-version: 1.33.4
+    node.gardener.cloud/machine-name: shoot--x--shop-web-z1-abc12-q9zkf
+  annotations:
+    checksum/cloud-config-data: c0ffee
+    cluster-autoscaler.kubernetes.io/scale-down-disabled-by-mcm: "true"
+    node.machine.sapcloud.io/preserve: "false"
+spec:
+  unschedulable: true
+  taints:
+  - {key: deployment.machine.sapcloud.io/prefer-no-schedule, value: "True", effect: PreferNoSchedule}
+status:
+  conditions:
+  - {type: Terminating, status: "True", reason: ScaleDown, lastTransitionTime: "2026-11-24T14:00:00Z"}
+  - {type: Ready, status: "False", reason: KubeletNotReady, message: "PLEG is not healthy", lastTransitionTime: "2026-11-24T14:01:00Z"}
+  nodeInfo: {kubeletVersion: v1.33.3, architecture: "", bootID: "", containerRuntimeVersion: "", kernelVersion: "", kubeProxyVersion: "", machineID: "", operatingSystem: "", osImage: "", systemUUID: ""}
+"#;
+
+#[test]
+fn a_node_that_is_being_replaced_is_read_with_all_its_marks() {
+    let node = node(OLD_NODE);
+    assert_eq!(
+        node,
+        Node {
+            uid: "7f0c".into(),
+            name: "shoot--x--shop-web-z1-abc12-q9zkf".into(),
+            pool: "web".into(),
+            zone: "eu01-1".into(),
+            created: "2026-10-01T08:00:00Z".parse().ok(),
+            generation: Some("gardener-node-agent-web-0011223344556677".into()),
+            checksum: Some("c0ffee".into()),
+            machine: Some("shoot--x--shop-web-z1-abc12-q9zkf".into()),
+            version: "1.33.4".into(),
+            doomed: true,
+            rolling: true,
+            cordoned: true,
+            terminating: Some(Terminating {
+                since: "2026-11-24T14:00:00Z".parse().ok(),
+                reason: "ScaleDown".into(),
+            }),
+            ready: false,
+            ready_changed: "2026-11-24T14:01:00Z".parse().ok(),
+            not_ready_because: Some("KubeletNotReady: PLEG is not healthy".into()),
+            still_joining: false,
+            preserved: false,
+        }
+    );
+}
+
+#[test]
+fn k8s_06_a_node_without_labels_taints_or_conditions_is_read_all_the_same() {
+    let bare = node("{metadata: {name: n1}}");
+    assert_eq!((bare.name.as_str(), bare.pool.as_str(), bare.zone.as_str()), ("n1", "", ""));
+    assert!(bare.generation.is_none() && bare.created.is_none() && bare.terminating.is_none());
+    assert!(!bare.ready && !bare.doomed && !bare.preserved && bare.not_ready_because.is_none());
+    let empty = node(
+        "{metadata: {name: n1, labels: {worker.gardener.cloud/gardener-node-agent-secret-name: ''}}}",
+    );
+    assert_eq!(empty.generation, None, "an empty label tells as little as none");
+    assert!(
+        read(decode::node, "{metadata: {}}").is_none(),
+        "without a name there is nothing to show"
+    );
+}
+
+#[test]
+fn a_joining_node_and_a_kept_one_are_told_by_taint_condition_and_annotation() {
+    let joining = node(
+        "{metadata: {name: n1}, spec: {taints: [{key: node.gardener.cloud/critical-components-not-ready, effect: NoSchedule}]}}",
+    );
+    assert!(joining.still_joining);
+    let kept = node(
+        "{metadata: {name: n1}, status: {conditions: [{type: Preserved, status: 'True'}, {type: Ready, status: Unknown, reason: NodeStatusUnknown}]}}",
+    );
+    assert!(kept.preserved && !kept.ready);
+    assert_eq!(kept.not_ready_because.as_deref(), Some("NodeStatusUnknown"));
+    let annotated = node(
+        "{metadata: {name: n1, annotations: {node.machine.sapcloud.io/preserve: now}}, status: {nodeInfo: {kubeletVersion: v1.33.3}}}",
+    );
+    assert!(annotated.preserved);
+    assert_eq!(annotated.version, "1.33.3");
+}
+
+#[test]
+fn k8s_08_escape_bytes_never_leave_the_decoder() {
+    let evil = "a\\u001b]52;c;eA==\\u0007\\u202e";
+    let node = node(&format!(
+        "{{metadata: {{name: \"{evil}\", uid: \"{evil}\", labels: {{worker.gardener.cloud/pool: \"{evil}\"}}}}, \
+         status: {{conditions: [{{type: Ready, status: \"False\", message: \"{evil}\"}}]}}}}"
+    ));
+    let pod = pod(&format!(
+        "{{metadata: {{name: \"{evil}\", namespace: \"{evil}\", labels: {{\"{evil}\": \"{evil}\"}}, finalizers: [\"{evil}\"], \
+         ownerReferences: [{{kind: \"{evil}\", name: \"{evil}\", controller: true, apiVersion: v1, uid: u}}]}}, \
+         spec: {{nodeName: \"{evil}\", containers: [], volumes: [{{name: v, persistentVolumeClaim: {{claimName: \"{evil}\"}}}}]}}, \
+         status: {{conditions: [{{type: PodScheduled, status: \"False\", message: \"{evil}\"}}]}}}}"
+    ));
+    let event: Event = read(
+        decode::pod_event,
+        &format!(
+            "{{metadata: {{name: e, uid: \"{evil}\"}}, involvedObject: {{kind: Pod, name: \"{evil}\", namespace: \"{evil}\"}}, \
+             reason: \"{evil}\", message: \"{evil}\"}}"
+        ),
+    )
+    .unwrap();
+    let shown = format!("{node:#?}{pod:#?}{event:#?}");
+    for bad in ["\\u{1b}", "\\u{7}", "\\u{202e}", "\u{1b}", "\u{7}", "\u{202e}"] {
+        assert!(!shown.contains(bad), "{bad:?} in {shown}");
+    }
+    assert_eq!(event.message, "a␛]52;c;eA==␇⟨U+202E⟩");
+}
+
+#[test]
+fn a_pod_is_read_with_what_holds_it_and_what_it_would_lose() {
+    let pod = pod(r#"
+metadata:
+  name: db-0
+  namespace: shop
+  uid: p1
+  labels: {app: db}
+  creationTimestamp: "2026-11-24T13:00:00Z"
+  deletionTimestamp: "2026-11-24T14:00:30Z"
+  finalizers: [example.org/hold]
+  ownerReferences:
+  - {apiVersion: v1, kind: Other, name: x, uid: o1}
+  - {apiVersion: apps/v1, kind: StatefulSet, name: db, uid: o2, controller: true}
+spec:
+  nodeName: n1
+  containers: []
+  volumes:
+  - {name: data, persistentVolumeClaim: {claimName: data-db-0}}
+  - {name: scratch, ephemeral: {volumeClaimTemplate: {spec: {}}}}
+  - {name: memory, emptyDir: {medium: Memory}}
+  - {name: cache, emptyDir: {}}
+status:
+  phase: Running
+  conditions: [{type: Ready, status: "True"}]
+"#);
+    assert_eq!(pod.owner, Some(Owner { kind: "StatefulSet".into(), name: "db".into() }));
+    assert_eq!(pod.claims, ["data-db-0", "db-0-scratch"]);
+    assert!(pod.local_data && pod.ready && !pod.pending && !pod.mirror);
+    assert_eq!(pod.deleted_by, "2026-11-24T14:00:30Z".parse().ok());
+    assert_eq!(pod.finalizers, ["example.org/hold"]);
+}
+
+#[test]
+fn finished_pods_are_left_out_and_pending_ones_say_why() {
+    for phase in ["Succeeded", "Failed"] {
+        let yaml = format!("{{metadata: {{name: p}}, status: {{phase: {phase}}}}}");
+        assert!(read(decode::pod, &yaml).is_none());
+    }
+    let pending = pod(
+        "{metadata: {name: p, annotations: {kubernetes.io/config.mirror: x}}, spec: {containers: [], volumes: [{name: m, emptyDir: {medium: Memory}}]}, status: {phase: Pending, conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, lastTransitionTime: '2026-11-24T14:00:00Z', message: '0/3 nodes are available'}]}}",
+    );
+    assert!(pending.pending && pending.mirror && !pending.local_data && pending.owner.is_none());
+    assert_eq!(
+        pending.unscheduled,
+        Some(("2026-11-24T14:00:00Z".parse().ok(), "0/3 nodes are available".into()))
+    );
+}
+
+#[test]
+fn k8s_11_selectors_are_read_as_the_api_means_them() {
+    assert_eq!(selector(Value::Null), Selector::Nothing);
+    let everything = selector(json!({}));
+    assert_eq!(everything.matches(&BTreeMap::new()), Some(true));
+    let full = selector(json!({
+        "matchLabels": {"app": "db"},
+        "matchExpressions": [
+            {"key": "tier", "operator": "In", "values": ["a", "b"]},
+            {"key": "track", "operator": "NotIn", "values": ["canary"]},
+            {"key": "owner", "operator": "Exists"},
+            {"key": "old", "operator": "DoesNotExist"},
+        ]
+    }));
+    assert_eq!(
+        full,
+        Selector::Labels(vec![
+            Requirement::In("app".into(), vec!["db".into()]),
+            Requirement::In("tier".into(), vec!["a".into(), "b".into()]),
+            Requirement::NotIn("track".into(), vec!["canary".into()]),
+            Requirement::Exists("owner".into()),
+            Requirement::Absent("old".into()),
+        ])
+    );
+    for expression in [
+        json!({"key": "k", "operator": "Gt", "values": ["1"]}),
+        json!({"key": "k", "operator": "In", "values": []}),
+        json!({"key": "k", "operator": "NotIn"}),
+        json!({"key": "k"}),
+    ] {
+        let unknown =
+            selector(json!({"matchLabels": {"a": "b"}, "matchExpressions": [expression]}));
+        assert!(matches!(unknown, Selector::Unreadable(_)), "{unknown:?}");
+        assert_eq!(unknown.matches(&BTreeMap::new()), None);
+    }
+}
+
+#[test]
+fn a_budget_is_read_with_its_figures_and_whether_they_are_current() {
+    let yaml = |observed: u32| {
+        format!(
+            "{{metadata: {{name: b, namespace: shop, generation: 3}}, spec: {{minAvailable: 2, maxUnavailable: '25%', selector: {{}}}}, \
+             status: {{observedGeneration: {observed}, disruptionsAllowed: 0, currentHealthy: 2, desiredHealthy: 2, expectedPods: 2, \
+             disruptedPods: {{a: '2026-11-24T14:00:00Z'}}}}}}"
+        )
+    };
+    let budget: Budget = read(decode::budget, &yaml(3)).unwrap();
+    assert_eq!(
+        (budget.min_available.as_deref(), budget.max_unavailable.as_deref()),
+        (Some("2"), Some("25%"))
+    );
+    assert_eq!((budget.allowed, budget.healthy, budget.desired, budget.expected), (0, 2, 2, 2));
+    assert!(budget.observed && budget.disrupted == 1);
+    assert!(!read(decode::budget, &yaml(2)).unwrap().observed);
+    let bare: Budget = read(decode::budget, "{metadata: {name: b}}").unwrap();
+    assert!(!bare.observed && bare.selector == Selector::Nothing);
+}
+
+#[test]
+fn volumes_that_can_go_anywhere_are_left_out() {
+    let volume = |yaml: &str| -> Option<BoundVolume> { read(decode::bound_volume, yaml) };
+    assert!(volume("{metadata: {name: v}, spec: {nfs: {path: /, server: s}}}").is_none());
+    assert!(volume("{metadata: {name: v}}").is_none());
+    let cinder = volume(
+        "{metadata: {name: v}, spec: {claimRef: {namespace: shop, name: data}, nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: topology.cinder.csi.openstack.org/zone, operator: In, values: [eu01-2, eu01-2]}]}]}}}}",
+    )
+    .unwrap();
+    assert_eq!(cinder.zones, ["eu01-2"]);
+    assert_eq!(cinder.claim, Some(("shop".into(), "data".into())));
+    assert!(!cinder.on_node);
+    assert!(volume("{metadata: {name: v}, spec: {hostPath: {path: /x}}}").unwrap().on_node);
+    let local = "{metadata: {name: v}, spec: {nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [n1]}]}]}}}}";
+    assert!(volume(local).unwrap().on_node);
+}
+
+#[test]
+fn attachments_templates_and_events_are_read() {
+    let attachment: Attachment = read(
+        decode::attachment,
+        "{metadata: {name: a, deletionTimestamp: '2026-11-24T14:00:00Z'}, spec: {attacher: x, nodeName: n1, source: {persistentVolumeName: pv-1}}, status: {attached: true, detachError: {message: busy}}}",
+    )
+    .unwrap();
+    assert_eq!((attachment.node.as_str(), attachment.volume.as_str()), ("n1", "pv-1"));
+    assert_eq!(attachment.detach_error.as_deref(), Some("busy"));
+    assert!(attachment.detaching_since.is_some());
+    let template: Template = read(
+        decode::template,
+        "{apiVersion: meta.k8s.io/v1, kind: PartialObjectMetadata, metadata: {name: gardener-node-agent-web-1, labels: {worker.gardener.cloud/pool: web}, annotations: {checksum/data-script: c0ffee}}}",
+    )
+    .unwrap();
+    assert_eq!((template.pool.as_str(), template.checksum.as_deref()), ("web", Some("c0ffee")));
+    let event: Event = read(
+        decode::node_event,
+        "{metadata: {name: e, namespace: default, uid: u1, creationTimestamp: '2026-11-24T14:00:00Z'}, involvedObject: {kind: Node, name: n1, namespace: x}, reason: NodeNotReady, type: Warning, series: {count: 7, lastObservedTime: '2026-11-24T14:05:00.000000Z'}}",
+    )
+    .unwrap();
+    assert_eq!((event.count, event.warning, event.namespace.as_str()), (7, true, ""));
+    assert_eq!(event.at, "2026-11-24T14:05:00Z".parse().ok());
+    let other = "{metadata: {name: e}, involvedObject: {kind: Deployment, name: d}}";
+    assert!(read(decode::node_event, other).is_none() && read(decode::pod_event, other).is_none());
+}
+
+/// JSON that looks like objects of the API: its field names, and anything at all below them.
+fn any_object() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        Just(Value::from("2026-11-24T14:00:00Z")),
+        Just(Value::from("True")),
+    ];
+    let names = prop::sample::select(vec![
+        "type",
+        "object",
+        "metadata",
+        "name",
+        "uid",
+        "labels",
+        "annotations",
+        "spec",
+        "status",
+        "taints",
+        "conditions",
+        "selector",
+        "matchLabels",
+        "matchExpressions",
+        "operator",
+        "values",
+        "key",
+        "items",
+        "resourceVersion",
+        "continue",
+        "involvedObject",
+        "kind",
+        "count",
+        "volumes",
+        "nodeAffinity",
+        "code",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "ownerReferences",
+    ]);
+    leaf.prop_recursive(5, 60, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::vec((names.clone(), inner), 0..6).prop_map(|pairs| {
+                Value::Object(pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
+            }),
+        ]
+    })
+}
+
+fn try_all(text: &str) {
+    let page = text.as_bytes();
+    let line = format!("{{\"type\":\"MODIFIED\",\"object\":{text}}}");
+    macro_rules! all {
+        ($($kind:expr),*) => {$(
+            drop($kind.page(page));
+            drop($kind.change(page));
+            drop($kind.change(line.as_bytes()));
+        )*};
+    }
+    all!(
+        kind::nodes(),
+        kind::templates(),
+        kind::pods(),
+        kind::budgets(),
+        kind::attachments(),
+        kind::volumes(),
+        kind::node_events(),
+        kind::pod_events()
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_json_ends_in_a_value_or_a_sentence(value in any_object()) {
+        try_all(&value.to_string());
+        let as_page = json!({"items": [value.clone(), {"metadata": value}], "metadata": {}});
+        try_all(&as_page.to_string());
+    }
+
+    #[test]
+    fn any_text_ends_in_a_value_or_a_sentence(text in any::<String>()) {
+        try_all(&text);
+    }
+}
+
+#[test]
+fn one_strange_object_does_not_hide_the_others() {
+    let page = kind::nodes()
+        .page(br#"{"metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":5}},{"metadata":{"name":"n","uid":"u"}},[]]}"#)
+        .unwrap();
+    assert_eq!((page.items.len(), page.unreadable, page.version.as_deref()), (1, 2, Some("7")));
+}

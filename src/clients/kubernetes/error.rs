@@ -1,0 +1,243 @@
+//! What can go wrong when a cluster's API server is asked, sorted by what the asker can do about it.
+
+use std::error::Error;
+use std::time::Duration;
+
+use http::StatusCode;
+use rustls::AlertDescription;
+
+use crate::domain::cluster::ClusterName;
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::text::{clean, cut_end};
+
+/// Longest server text that goes into a sentence, in columns.
+const LONGEST_MESSAGE: usize = 300;
+
+/// Why a request to an API server gave nothing. The texts are cleaned and hold no secrets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KubeError {
+    /// No connection: name resolution, refused, filtered.
+    #[error("no connection ({0})")]
+    Unreachable(String),
+    /// Somebody answers whose certificate none of the kubeconfig's authorities signed: the authorities were replaced
+    /// meanwhile, or a proxy opens TLS.
+    #[error("its certificate is not this cluster's ({0})")]
+    Untrusted(String),
+    /// The connection ended before an answer. With TLS 1.3 a refused client certificate looks the same at first:
+    /// the alert comes after the client believes that it is connected.
+    #[error("the connection broke before an answer ({0})")]
+    Broken(String),
+    /// No answer within the limit.
+    #[error("no answer within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// HTTP 401, or the handshake was ended because of our certificate.
+    #[error("it refuses the credentials ({0})")]
+    Refused(String),
+    /// HTTP 403.
+    #[error("it forbids this ({0})")]
+    Forbidden(String),
+    /// HTTP 404, 405 or 501: this server does not serve this.
+    #[error("it does not serve this ({0})")]
+    NotServed(String),
+    /// HTTP 410, or an event with that code: the place to go on from is no longer remembered.
+    #[error("it no longer remembers where the last read ended ({0})")]
+    Gone(String),
+    /// HTTP 429, with the time to wait if it is stated.
+    #[error("it asks to slow down")]
+    Busy(Option<Duration>),
+    /// Any other status.
+    #[error("{message} (HTTP {code})")]
+    Status {
+        /// HTTP status.
+        code: u16,
+        /// The server's words.
+        message: String,
+    },
+    /// The answer is not what the API describes.
+    #[error("the answer is not what the Kubernetes API describes ({0})")]
+    Format(String),
+    /// The answer is larger than the limit, in bytes.
+    #[error("the answer is larger than {} MiB and was refused", .0 / (1024 * 1024))]
+    TooLarge(usize),
+}
+
+impl KubeError {
+    /// An answer that is no success, from its status and its body (a `Status` object or anything else).
+    pub fn from_answer(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Self {
+        let text = serde_json::from_slice::<kube::core::Status>(body).map_or_else(
+            |_no_status| {
+                if body.trim_ascii_start().first() == Some(&b'<') {
+                    "a web page, perhaps of a proxy".to_owned()
+                } else {
+                    words(&String::from_utf8_lossy(body))
+                }
+            },
+            |status| words(&status.message),
+        );
+        let text = if text.is_empty() {
+            status.canonical_reason().unwrap_or("no reason given").to_owned()
+        } else {
+            text
+        };
+        match status.as_u16() {
+            401 => Self::Refused(format!("HTTP 401 {text}")),
+            403 => Self::Forbidden(text),
+            404 | 405 | 501 => Self::NotServed(text),
+            410 => Self::Gone(text),
+            429 => Self::Busy(retry_after),
+            code => Self::Status { code, message: text },
+        }
+    }
+
+    /// An error of a watch, which arrives as an event.
+    pub fn from_event(status: &kube::core::Status) -> Self {
+        let code = if status.reason == "Expired" || status.reason == "Gone" {
+            StatusCode::GONE
+        } else {
+            StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        };
+        let retry_after =
+            status.details.as_ref().map(|details| u64::from(details.retry_after_seconds));
+        let retry_after = retry_after.filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        let body = serde_json::to_vec(status).unwrap_or_default();
+        Self::from_answer(code, retry_after, &body)
+    }
+
+    /// A request that came back without an answer.
+    pub fn from_sending(error: &kube::Error) -> Self {
+        if let Some(tls) = find::<rustls::Error>(error) {
+            return Self::from_tls(tls);
+        }
+        let connecting = find::<hyper_util::client::legacy::Error>(error)
+            .is_some_and(hyper_util::client::legacy::Error::is_connect);
+        if connecting { Self::Unreachable(reasons(error)) } else { Self::Broken(reasons(error)) }
+    }
+
+    /// A TLS error: an alert about our certificate is a refusal, everything else an unreachable server.
+    pub fn from_tls(error: &rustls::Error) -> Self {
+        if let rustls::Error::AlertReceived(alert) = error
+            && is_about_our_certificate(*alert)
+        {
+            return Self::Refused(format!("TLS alert {alert:?}"));
+        }
+        if let rustls::Error::InvalidCertificate(reason) = error {
+            return Self::Untrusted(words(&format!("{reason:?}")));
+        }
+        Self::Unreachable(words(&error.to_string()))
+    }
+
+    /// Whether the server could not be asked at all, so that the whole connection is in doubt.
+    pub fn is_about_the_connection(&self) -> bool {
+        match self {
+            Self::Unreachable(_)
+            | Self::Untrusted(_)
+            | Self::Broken(_)
+            | Self::TimedOut(_)
+            | Self::Refused(_) => true,
+            Self::Forbidden(_)
+            | Self::NotServed(_)
+            | Self::Gone(_)
+            | Self::Busy(_)
+            | Self::Status { .. }
+            | Self::Format(_)
+            | Self::TooLarge(_) => false,
+        }
+    }
+
+    /// Whether a watch cannot go on from where it was.
+    pub fn asks_for_a_new_list(&self) -> bool {
+        matches!(self, Self::Gone(_) | Self::Format(_) | Self::TooLarge(_))
+    }
+
+    /// The failure that a person reads: on which cluster and host, and what to do.
+    pub fn failure(&self, cluster: &ClusterName, host: &str) -> Failure {
+        let kind = match self {
+            Self::Unreachable(_) | Self::Untrusted(_) | Self::Broken(_) => FailureKind::Unreachable,
+            Self::TimedOut(_) => FailureKind::TimedOut,
+            Self::Refused(_) => FailureKind::Refused,
+            Self::Forbidden(_) => FailureKind::Forbidden,
+            Self::NotServed(_) => FailureKind::NotFound,
+            Self::Busy(_) => FailureKind::RateLimited,
+            Self::Gone(_) | Self::Status { .. } => FailureKind::Server,
+            Self::Format(_) => FailureKind::Format,
+            Self::TooLarge(_) => FailureKind::TooLarge,
+        };
+        let message = format!("the API server of {cluster} ({host}): {self}");
+        let failure = Failure::new(kind, clean(&message));
+        match self {
+            Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => failure.hint(
+                "Check the network, a proxy in between, and that the cluster's access control list admits this machine",
+            ),
+            Self::Untrusted(_) => failure.hint(
+                "Tried again with a fresh kubeconfig. If it stays, a proxy may open TLS: let this host pass",
+            ),
+            Self::Refused(_) => failure.hint(
+                "Tried again by itself. If it stays, check in the portal that the cluster is healthy",
+            ),
+            Self::Forbidden(_) => failure.hint("The account's kubeconfig lacks this permission"),
+            Self::NotServed(_)
+            | Self::Gone(_)
+            | Self::Busy(_)
+            | Self::Status { .. }
+            | Self::Format(_)
+            | Self::TooLarge(_) => failure,
+        }
+    }
+}
+
+/// Alerts with which a server says that it does not take the client's certificate.
+pub fn is_about_our_certificate(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::NoCertificate
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::CertificateRequired
+    )
+}
+
+/// Finds an error of a type among an error and its sources.
+pub fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        next = source(error);
+    }
+    None
+}
+
+/// The innermost reasons of an error; the outer words of the HTTP stack tell a person nothing.
+pub fn reasons(error: &(dyn Error + 'static)) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        texts.retain(|outer| !outer.contains(&text));
+        texts.push(text);
+        next = source(error);
+    }
+    if texts.len() > 1 {
+        texts.retain(|text| !text.starts_with("client error ("));
+    }
+    let inner = texts.len().saturating_sub(2);
+    words(&texts.split_off(inner).join(": "))
+}
+
+/// `io::Error::source` leaves out the error that it wraps.
+fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
+}
+
+fn words(text: &str) -> String {
+    cut_end(clean(text).trim(), LONGEST_MESSAGE)
+}

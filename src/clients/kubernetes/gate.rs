@@ -1,0 +1,109 @@
+//! Whether a cluster's own API is asked at all, by what SKE says of the cluster.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::observed::Trouble;
+use crate::domain::rotation::Phase;
+
+/// So long after the start of a rotation a fresh certificate may not be accepted yet: kube-apiserver learns of the new
+/// authority only when its replicas were replaced.
+const SETTLING: SignedDuration = SignedDuration::from_mins(15);
+
+/// What decides whether the cluster is asked at all; a change of it ends every wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    sleeps: bool,
+    one_way: bool,
+    /// Where the rotation stands.
+    pub phase: Phase,
+    initiated: Option<Timestamp>,
+}
+
+impl Gate {
+    /// As SKE shows the cluster.
+    pub fn of(cluster: &Cluster) -> Self {
+        let sleeps = match cluster.state {
+            ClusterState::Hibernated | ClusterState::Hibernating => true,
+            // The API server comes up before the rest.
+            ClusterState::WakingUp => false,
+            ClusterState::Healthy
+            | ClusterState::Creating
+            | ClusterState::Deleting
+            | ClusterState::Unhealthy
+            | ClusterState::Reconciling
+            | ClusterState::Unknown(_) => cluster.hibernated,
+        };
+        Self {
+            sleeps,
+            one_way: cluster.issuing_is_one_way(),
+            phase: cluster.rotation.phase.clone(),
+            initiated: cluster.rotation.initiated,
+        }
+    }
+
+    /// Why the cluster is not asked at all, if so.
+    pub fn closed(&self, one_way_agreed: bool) -> Option<Trouble> {
+        if self.sleeps {
+            return Some(Trouble::Hibernated);
+        }
+        (self.one_way && !one_way_agreed).then_some(Trouble::OneWay)
+    }
+
+    /// Whether a rotation began so lately that fresh certificates may not be accepted yet; `there` is the moment by the
+    /// platform's clock.
+    pub fn is_settling(&self, there: Timestamp) -> bool {
+        self.initiated.is_some_and(|start| there.duration_since(start) < SETTLING)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use crate::clients::kubernetes::gate::Gate;
+    use crate::domain::cluster::{ClusterState, KubernetesVersion};
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::observed::Trouble;
+    use crate::domain::rotation::Phase;
+
+    #[test]
+    fn k8s_13_a_sleeping_cluster_is_not_asked_and_one_that_wakes_is() {
+        let mut cluster = cluster("shop", Phase::Prepared);
+        for (state, hibernated, sleeps) in [
+            (ClusterState::Healthy, false, false),
+            (ClusterState::Reconciling, true, true),
+            (ClusterState::Hibernating, false, true),
+            (ClusterState::Hibernated, true, true),
+            (ClusterState::WakingUp, true, false),
+            (ClusterState::Unknown("STATE_X".into()), true, true),
+        ] {
+            (cluster.state, cluster.hibernated) = (state, hibernated);
+            let closed = Gate::of(&cluster).closed(true);
+            assert_eq!(closed, sleeps.then_some(Trouble::Hibernated), "{:?}", cluster.state);
+        }
+    }
+
+    #[test]
+    fn the_one_way_switch_needs_a_word() {
+        let mut cluster = cluster("shop", Phase::Never);
+        cluster.version = KubernetesVersion::new("1.26.1");
+        assert_eq!(Gate::of(&cluster).closed(false), Some(Trouble::OneWay));
+        assert_eq!(Gate::of(&cluster).closed(true), None);
+        cluster.rotation.phase = Phase::Completed;
+        assert_eq!(Gate::of(&cluster).closed(false), None);
+    }
+
+    #[test]
+    fn k8s_01_settling_ends_and_a_start_that_lies_ahead_counts() {
+        let mut cluster = cluster("shop", Phase::Preparing);
+        let mut settles = |minutes: i64| {
+            cluster.rotation.initiated = now().checked_sub(SignedDuration::from_mins(minutes)).ok();
+            Gate::of(&cluster).is_settling(now())
+        };
+        assert!(settles(3) && settles(-2));
+        assert!(!settles(20));
+        cluster.rotation.initiated = None;
+        assert!(!Gate::of(&cluster).is_settling(now()));
+    }
+}

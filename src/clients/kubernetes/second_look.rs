@@ -1,0 +1,95 @@
+//! A second look at a connection that broke before an answer: was the server away, or did it refuse our certificate?
+//!
+//! With TLS 1.3 the client believes that it is connected before the server has judged the client's certificate. The
+//! alert then meets a request on its way, and all that the HTTP stack reports is a cancelled request. Here nothing is
+//! sent after the handshake, so that the alert can be read.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::client::ConfigExt as _;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::clients::kubernetes::access::Access;
+use crate::clients::kubernetes::error::{KubeError, find, is_about_our_certificate, reasons};
+use crate::clock::Clock;
+
+/// Longest wait for connection and handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A server that has not complained by then has nothing against the handshake.
+const VERDICT: Duration = Duration::from_secs(2);
+
+/// How a handshake ended.
+enum Ending {
+    /// The server waits for a request.
+    Open,
+    /// The server closed the connection without a word, after it had shown its certificate.
+    Closed,
+    /// It did not come about, or was ended with a reason.
+    Failed(KubeError),
+}
+
+/// Connects once more and reads what the server says about the handshake. `None`: it has nothing against it, or it
+/// cannot be looked at (through a proxy).
+pub async fn second_look(access: &Access, clock: &Clock) -> Option<KubeError> {
+    if access.config().proxy_url.is_some() {
+        return None;
+    }
+    let with_certificate = access.config().rustls_client_config().ok()?;
+    match shake_hands(access, with_certificate, clock).await {
+        Ending::Open => None,
+        Ending::Failed(error) => Some(error),
+        Ending::Closed => {
+            let mut stranger = access.config().clone();
+            stranger.auth_info = kube::config::AuthInfo::default();
+            let without = stranger.rustls_client_config().ok()?;
+            match shake_hands(access, without, clock).await {
+                // It talks to a stranger, or asks the stranger for a certificate: it is there, and ours is the reason.
+                Ending::Open | Ending::Failed(KubeError::Refused(_)) => Some(KubeError::Refused(
+                    "it closes the connection at our certificate".to_owned(),
+                )),
+                Ending::Closed => None,
+                Ending::Failed(error) => Some(error),
+            }
+        }
+    }
+}
+
+async fn shake_hands(access: &Access, config: ClientConfig, clock: &Clock) -> Ending {
+    let address = &access.config().cluster_url;
+    let host = address.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let port = address.port_u16().unwrap_or(443);
+    let Ok(name) = ServerName::try_from(host.clone()) else {
+        return Ending::Failed(KubeError::Unreachable("its name is no host name".to_owned()));
+    };
+    let connecting = async {
+        let stream = TcpStream::connect((host.as_str(), port)).await?;
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    };
+    let mut stream = match clock.timeout(HANDSHAKE, connecting).await {
+        Some(Ok(stream)) => stream,
+        Some(Err(error)) => return Ending::Failed(why(&error)),
+        None => return Ending::Failed(KubeError::TimedOut(HANDSHAKE)),
+    };
+    let mut byte = [0];
+    match clock.timeout(VERDICT, stream.read(&mut byte)).await {
+        None | Some(Ok(1..)) => Ending::Open,
+        Some(Ok(0)) => Ending::Closed,
+        Some(Err(error)) => match find::<rustls::Error>(&error) {
+            Some(rustls::Error::AlertReceived(alert)) if is_about_our_certificate(*alert) => {
+                Ending::Failed(why(&error))
+            }
+            Some(_) | None => Ending::Closed,
+        },
+    }
+}
+
+fn why(error: &io::Error) -> KubeError {
+    find::<rustls::Error>(error)
+        .map_or_else(|| KubeError::Unreachable(reasons(error)), KubeError::from_tls)
+}

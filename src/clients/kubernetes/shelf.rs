@@ -1,0 +1,168 @@
+//! The objects of one kind, each once. A whole list replaces them at once; single changes are by name and uid.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+/// What an object is found under. At any time a server has one object of a name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// Namespace; empty where there is none.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+/// An object as read from the server.
+#[derive(Debug, Clone)]
+pub struct Item<T> {
+    /// What it is found under, as the server writes it.
+    pub key: Key,
+    /// `metadata.uid`; an object that is made anew under the same name has another.
+    pub uid: String,
+    /// `metadata.resourceVersion`.
+    pub version: String,
+    /// What is kept of it; `None` when nothing is.
+    pub value: Option<T>,
+}
+
+/// How many objects are kept, and the moment by which the oldest go.
+struct Bound<T> {
+    most: usize,
+    moment: fn(&T) -> Option<Timestamp>,
+}
+
+/// The objects of one kind.
+pub struct Shelf<T> {
+    held: BTreeMap<Key, Held<T>>,
+    bound: Option<Bound<T>>,
+}
+
+struct Held<T> {
+    uid: String,
+    value: Arc<T>,
+}
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Self {
+        Self { held: BTreeMap::new(), bound: None }
+    }
+}
+
+impl<T: PartialEq> Shelf<T> {
+    /// A shelf that keeps about the `most` latest objects; up to a quarter more between clearings.
+    pub fn bounded(most: usize, moment: fn(&T) -> Option<Timestamp>) -> Self {
+        Self { held: BTreeMap::new(), bound: Some(Bound { most, moment }) }
+    }
+
+    /// Takes an added or modified object; tells whether anything changed in what is kept.
+    pub fn put(&mut self, item: Item<T>) -> bool {
+        let Some(value) = item.value else { return self.remove(&item.key, &item.uid) };
+        let known = self.held.get(&item.key);
+        if known.is_some_and(|held| held.uid == item.uid && *held.value == value) {
+            return false;
+        }
+        self.held.insert(item.key, Held { uid: item.uid, value: Arc::new(value) });
+        let limit = self.bound.as_ref().map(|bound| bound.most.saturating_add(bound.most / 4));
+        if limit.is_some_and(|limit| self.held.len() > limit) {
+            self.trim();
+        }
+        true
+    }
+
+    /// Takes an object away; one of the same name that was made since then stays.
+    pub fn remove(&mut self, key: &Key, uid: &str) -> bool {
+        let is_it = self.held.get(key).is_some_and(|held| held.uid == uid || uid.is_empty());
+        is_it && self.held.remove(key).is_some()
+    }
+
+    /// Replaces everything by a whole list; tells whether anything changed. Parts that are equal stay shared.
+    pub fn swap(&mut self, items: Vec<Item<T>>) -> bool {
+        let mut fresh: BTreeMap<Key, Held<T>> = BTreeMap::new();
+        for item in items {
+            let Some(value) = item.value else { continue };
+            let known = self.held.get(&item.key);
+            let known = known.filter(|held| held.uid == item.uid && *held.value == value);
+            let value = known.map_or_else(|| Arc::new(value), |held| Arc::clone(&held.value));
+            fresh.insert(item.key, Held { uid: item.uid, value });
+        }
+        let before = std::mem::replace(&mut self.held, fresh);
+        self.trim();
+        let is_new = |key: &Key, held: &Held<T>| {
+            before.get(key).is_none_or(|known| !Arc::ptr_eq(&known.value, &held.value))
+        };
+        before.len() != self.held.len() || self.held.iter().any(|(key, held)| is_new(key, held))
+    }
+
+    /// Everything, by namespace and name.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<T>> {
+        self.held.values().map(|held| &held.value)
+    }
+
+    fn trim(&mut self) {
+        let Some(Bound { most, moment }) = &self.bound else { return };
+        let excess = self.held.len().saturating_sub(*most);
+        if excess == 0 {
+            return;
+        }
+        let mut by_age: Vec<(Option<Timestamp>, Key)> =
+            self.held.iter().map(|(key, held)| (moment(&held.value), key.clone())).collect();
+        by_age.sort();
+        for (_, key) in by_age.into_iter().take(excess) {
+            self.held.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use crate::clients::kubernetes::shelf::{Item, Key, Shelf};
+
+    fn item(name: &str, uid: &str, value: Option<i64>) -> Item<i64> {
+        let key = Key { namespace: String::new(), name: name.into() };
+        Item { key, uid: uid.into(), version: "1".into(), value }
+    }
+
+    fn content(shelf: &Shelf<i64>) -> Vec<i64> {
+        shelf.all().map(|value| **value).collect()
+    }
+
+    #[test]
+    fn k8s_10_an_object_made_anew_is_counted_once_and_a_late_end_of_the_old_one_spares_it() {
+        let mut shelf = Shelf::default();
+        assert!(shelf.put(item("a", "old", Some(1))));
+        assert!(shelf.put(item("a", "new", Some(1))), "another one, although it looks the same");
+        assert!(!shelf.remove(&item("a", "old", None).key, "old"));
+        assert_eq!(content(&shelf), [1]);
+        assert!(shelf.remove(&item("a", "new", None).key, "new"));
+        assert!(content(&shelf).is_empty());
+    }
+
+    #[test]
+    fn a_list_replaces_all_and_shares_what_is_equal() {
+        let mut shelf = Shelf::default();
+        shelf.swap(vec![item("a", "1", Some(1)), item("b", "2", Some(2))]);
+        let before = shelf.all().next().cloned().unwrap();
+        assert!(!shelf.swap(vec![item("b", "2", Some(2)), item("a", "1", Some(1))]));
+        assert!(shelf.swap(vec![item("a", "1", Some(1)), item("c", "3", None)]));
+        assert!(std::sync::Arc::ptr_eq(&before, shelf.all().next().unwrap()));
+        assert_eq!(content(&shelf), [1]);
+    }
+
+    #[test]
+    fn a_bounded_shelf_keeps_the_latest() {
+        let mut shelf = Shelf::bounded(8, |value| Timestamp::from_second(*value).ok());
+        for number in 0..100 {
+            shelf.put(item(&number.to_string(), "u", Some(number)));
+            assert!(content(&shelf).len() <= 10);
+        }
+        shelf.swap((0..100).map(|n| item(&n.to_string(), "u", Some(n))).collect());
+        assert!(!shelf.swap((0..100).map(|n| item(&n.to_string(), "u", Some(n))).collect()));
+        let mut left = content(&shelf);
+        left.sort_unstable();
+        assert_eq!(left, (92..100).collect::<Vec<_>>());
+    }
+}

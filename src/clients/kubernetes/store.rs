@@ -1,0 +1,280 @@
+//! What was seen of one cluster so far, and what is to be told of it. Plain state behind one lock, never held while
+//! waiting.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::clients::kubernetes::shelf::Shelf;
+use crate::domain::observed::{
+    Attachment, BoundVolume, Budget, ControlPlane, Event, Node, Picture, Pod, Template, Templates,
+    Trouble,
+};
+
+/// Events that are kept, of nodes and of pods each.
+const MOST_EVENTS: usize = 500;
+/// Smaller changes of the cluster's clock are noise: the header it is read from counts whole seconds.
+const SKEW_NOISE: u64 = 3;
+
+/// Finds the shelf of a kind.
+pub type Shelves<T> = fn(&mut Store) -> &mut Shelf<T>;
+
+/// A kind that is listed and watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Slot {
+    /// Nodes.
+    Nodes,
+    /// Secrets that describe nodes.
+    Templates,
+    /// Pods.
+    Pods,
+    /// PodDisruptionBudgets.
+    Budgets,
+    /// VolumeAttachments.
+    Attachments,
+    /// PersistentVolumes.
+    Volumes,
+    /// Events of nodes.
+    NodeEvents,
+    /// Events of pods.
+    PodEvents,
+}
+
+impl Slot {
+    const ALL: [Self; 8] = [
+        Self::Nodes,
+        Self::Templates,
+        Self::Pods,
+        Self::Budgets,
+        Self::Attachments,
+        Self::Volumes,
+        Self::NodeEvents,
+        Self::PodEvents,
+    ];
+
+    /// Whether only the latest objects are kept.
+    pub fn is_bounded(self) -> bool {
+        matches!(self, Self::NodeEvents | Self::PodEvents)
+    }
+
+    /// The API's own plural, as it stands in [`Picture::unseen`].
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nodes => "nodes",
+            Self::Templates => "secrets",
+            Self::Pods => "pods",
+            Self::Budgets => "poddisruptionbudgets",
+            Self::Attachments => "volumeattachments",
+            Self::Volumes => "persistentvolumes",
+            Self::NodeEvents | Self::PodEvents => "events",
+        }
+    }
+}
+
+/// How far a kind is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// Not listed yet.
+    #[default]
+    Unread,
+    /// Listed; the text says what is missing in it, if anything.
+    Seen(Option<String>),
+    /// HTTP 403.
+    Forbidden(String),
+    /// It cannot be read now, and why; what was read before is still there.
+    Failing(String),
+}
+
+#[derive(Default)]
+struct Known {
+    standing: Standing,
+    /// It was listed at least once.
+    listed: bool,
+    /// The server answered for it since the last time it was away.
+    confirmed: bool,
+}
+
+/// Everything that was seen, and what is to be told.
+pub struct Store {
+    /// Nodes.
+    pub nodes: Shelf<Node>,
+    /// Secrets that describe nodes.
+    pub templates: Shelf<Template>,
+    /// Pods.
+    pub pods: Shelf<Pod>,
+    /// PodDisruptionBudgets.
+    pub budgets: Shelf<Budget>,
+    /// VolumeAttachments.
+    pub attachments: Shelf<Attachment>,
+    /// PersistentVolumes.
+    pub volumes: Shelf<BoundVolume>,
+    /// Events of nodes.
+    pub node_events: Shelf<Event>,
+    /// Events of pods.
+    pub pod_events: Shelf<Event>,
+    control_plane: ControlPlane,
+    skew_seconds: i64,
+    known: BTreeMap<Slot, Known>,
+    trouble: Option<Trouble>,
+    trouble_is_told: bool,
+    changed: bool,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        let events = || Shelf::bounded(MOST_EVENTS, |event: &Event| event.at);
+        Self {
+            nodes: Shelf::default(),
+            templates: Shelf::default(),
+            pods: Shelf::default(),
+            budgets: Shelf::default(),
+            attachments: Shelf::default(),
+            volumes: Shelf::default(),
+            node_events: events(),
+            pod_events: events(),
+            control_plane: ControlPlane::default(),
+            skew_seconds: 0,
+            known: Slot::ALL.into_iter().map(|slot| (slot, Known::default())).collect(),
+            trouble: Some(Trouble::Connecting),
+            trouble_is_told: false,
+            changed: false,
+        }
+    }
+}
+
+impl Store {
+    /// Something in a shelf changed.
+    pub fn mark(&mut self) {
+        self.changed = true;
+    }
+
+    /// The server answered for a kind.
+    pub fn stand(&mut self, slot: Slot, standing: Standing) {
+        let known = self.known.entry(slot).or_default();
+        known.listed |= matches!(standing, Standing::Seen(_));
+        self.changed |= known.standing != standing || !known.confirmed;
+        known.confirmed = true;
+        known.standing = standing;
+    }
+
+    /// A watch of a kind goes on from where it was.
+    pub fn confirm(&mut self, slot: Slot) {
+        let known = self.known.entry(slot).or_default();
+        self.changed |= !known.confirmed;
+        known.confirmed = true;
+        if known.listed && matches!(known.standing, Standing::Failing(_)) {
+            known.standing = Standing::Seen(None);
+            self.changed = true;
+        }
+    }
+
+    /// Whether a kind was ever listed.
+    pub fn is_listed(&self, slot: Slot) -> bool {
+        self.known.get(&slot).is_some_and(|known| known.listed)
+    }
+
+    /// Changes what is known of the control plane.
+    pub fn control_plane(&mut self, change: impl FnOnce(&mut ControlPlane)) {
+        let before = self.control_plane.clone();
+        change(&mut self.control_plane);
+        self.changed |= before != self.control_plane;
+    }
+
+    /// Takes over the difference of the clocks.
+    pub fn skew(&mut self, seconds: i64) {
+        if self.skew_seconds.abs_diff(seconds) >= SKEW_NOISE {
+            self.skew_seconds = seconds;
+            self.changed = true;
+        }
+    }
+
+    /// The server's clock minus ours.
+    pub fn skew_seconds(&self) -> i64 {
+        self.skew_seconds
+    }
+
+    /// Nothing can be shown now, and why.
+    pub fn fail(&mut self, trouble: Trouble) {
+        for known in self.known.values_mut() {
+            known.confirmed = false;
+        }
+        if self.trouble.as_ref() != Some(&trouble) {
+            self.trouble = Some(trouble);
+            self.trouble_is_told = false;
+        }
+    }
+
+    /// The server takes our credentials again.
+    pub fn recover(&mut self) {
+        self.changed |= self.trouble.take().is_some();
+    }
+
+    /// Trouble that was not told yet.
+    pub fn untold_trouble(&mut self) -> Option<Trouble> {
+        let trouble = self.trouble.clone().filter(|_| !self.trouble_is_told)?;
+        self.trouble_is_told = true;
+        Some(trouble)
+    }
+
+    /// Whether there is a new picture. Nodes and what they are meant to be must have been answered for; the rest is
+    /// named as not read yet until it is there.
+    pub fn has_news(&self) -> bool {
+        let is_confirmed = |slot| self.known.get(&slot).is_some_and(|known| known.confirmed);
+        self.changed
+            && self.trouble.is_none()
+            && is_confirmed(Slot::Nodes)
+            && is_confirmed(Slot::Templates)
+    }
+
+    /// Whether a node has begun to be replaced: the platform's own marks, not our reading of generations.
+    pub fn nodes_have_begun(&self, start: jiff::Timestamp) -> bool {
+        self.nodes.all().any(|node| node.doomed || node.rolling)
+            || self.templates.all().any(|template| template.created.is_some_and(|at| at >= start))
+    }
+
+    /// The picture as of now.
+    pub fn picture(&mut self) -> Picture {
+        self.changed = false;
+        let mut events: Vec<Arc<Event>> =
+            self.node_events.all().chain(self.pod_events.all()).map(Arc::clone).collect();
+        events.sort_by(|a, b| (a.at, &a.uid).cmp(&(b.at, &b.uid)));
+        Picture {
+            nodes: self.nodes.all().map(Arc::clone).collect(),
+            templates: self.picture_of_templates(),
+            pods: self.pods.all().map(Arc::clone).collect(),
+            budgets: self.budgets.all().map(Arc::clone).collect(),
+            attachments: self.attachments.all().map(Arc::clone).collect(),
+            volumes: self.volumes.all().map(Arc::clone).collect(),
+            events,
+            control_plane: self.control_plane.clone(),
+            unseen: self.unseen(),
+            skew_seconds: self.skew_seconds,
+        }
+    }
+
+    fn picture_of_templates(&self) -> Templates {
+        match self.known.get(&Slot::Templates) {
+            Some(Known { standing: Standing::Forbidden(_), .. }) => Templates::Forbidden,
+            Some(Known { listed: true, .. }) => Templates::Known(
+                self.templates.all().map(|template| (**template).clone()).collect(),
+            ),
+            Some(Known { listed: false, .. }) | None => Templates::Unread,
+        }
+    }
+
+    fn unseen(&self) -> BTreeMap<&'static str, String> {
+        let mut unseen = BTreeMap::new();
+        for (slot, known) in &self.known {
+            let reason = match &known.standing {
+                Standing::Unread => "not read yet".to_owned(),
+                Standing::Seen(None) => continue,
+                Standing::Seen(Some(missing)) => missing.clone(),
+                // The templates have a word of their own for this.
+                Standing::Forbidden(_) if *slot == Slot::Templates => continue,
+                Standing::Forbidden(words) => format!("forbidden ({words})"),
+                Standing::Failing(words) => words.clone(),
+            };
+            unseen.insert(slot.name(), reason);
+        }
+        unseen
+    }
+}

@@ -1,0 +1,192 @@
+//! Kubeconfigs as SKE issues them, and as it never should.
+
+use std::time::Duration;
+
+use crate::clients::kubernetes::error::KubeError;
+use crate::clients::kubernetes::second_look::second_look;
+use crate::clients::kubernetes::tests::cluster::{FakeCluster, Handshake};
+use crate::clients::kubernetes::{Access, Expected, probe};
+use crate::clock::Clock;
+use crate::domain::cluster::ClusterName;
+use crate::domain::failure::FailureKind;
+use crate::domain::fixtures::now;
+use crate::domain::secret::Secret;
+
+const SERVER: &str = "https://api.shop.0f3c9a.s.ske.eu01.onstackit.cloud";
+
+fn expected(loopback: bool) -> Expected {
+    Expected { cluster: ClusterName::new("shop"), loopback }
+}
+
+async fn issued(server: &str) -> String {
+    let fake = FakeCluster::start(Handshake::Lenient).await;
+    let text = fake.kubeconfig(1, 600).expose().to_owned();
+    text.replace(&format!("https://127.0.0.1:{}", fake.port), server)
+}
+
+fn read(text: &str) -> Result<Access, String> {
+    Access::read(&Secret::new(text.to_owned()), &expected(false)).map_err(|failure| {
+        assert_eq!(failure.kind, FailureKind::Format);
+        failure.message
+    })
+}
+
+#[tokio::test]
+async fn an_issued_kubeconfig_is_taken_with_its_facts_and_shows_nothing() {
+    let text = issued(SERVER).await;
+    let access = read(&text).unwrap();
+    assert_eq!(access.host(), "api.shop.0f3c9a.s.ske.eu01.onstackit.cloud");
+    assert_eq!((access.authorities(), access.issuer()), (1, "kubernetes-client"));
+    assert_eq!(access.life(), Duration::from_mins(10));
+    let debug = format!("{access:?} {:?}", access.config());
+    let key = text.split("client-key-data: ").nth(1).unwrap().split('}').next().unwrap();
+    assert!(!debug.contains(key), "{debug}");
+    assert!(!format!("{access:?}").contains("data"));
+    assert!(!access.config().accept_invalid_certs);
+    assert!(access.config().auth_info.exec.is_none() && !access.config().default_retry);
+    // The same as JSON, folded, and with a byte order mark.
+    assert!(read(&format!("\u{feff}{text}")).is_ok());
+}
+
+#[tokio::test]
+async fn a_bundle_of_two_authorities_is_counted() {
+    use base64::Engine as _;
+    let text = issued(SERVER).await;
+    let (before, rest) = text.split_once("certificate-authority-data: ").unwrap();
+    let (bundle, after) = rest.split_once('}').unwrap();
+    let engine = base64::engine::general_purpose::STANDARD;
+    let mut pem = engine.decode(bundle).unwrap();
+    pem.extend(pem.clone());
+    let bundle = engine.encode(pem);
+    let text = format!("{before}certificate-authority-data: {bundle}}}{after}");
+    assert_eq!(read(&text).unwrap().authorities(), 2);
+}
+
+#[tokio::test]
+async fn k8s_09_what_an_issued_kubeconfig_never_holds_is_refused() {
+    let text = issued(SERVER).await;
+    let user = |extra: &str| text.replace("user: {client", &format!("user: {{{extra}, client"));
+    let cluster =
+        |extra: &str| text.replace("cluster: {server", &format!("cluster: {{{extra}, server"));
+    let cases = [
+        (user("exec: {command: /tmp/canary, apiVersion: v1}"), "wants the command /tmp/canary run"),
+        (user("exec: {}"), "wants a command run"),
+        (user("auth-provider: {name: gcp}"), "auth-provider"),
+        (user("tokenFile: /etc/passwd"), "tokenFile"),
+        (user("client-certificate: /etc/passwd"), "client-certificate"),
+        (user("client-key: /etc/passwd"), "client-key"),
+        (user("as: root"), "acts as another user"),
+        (user("as-groups: [system:masters]"), "acts as another user"),
+        (user("as-uid: '0'"), "acts as another user"),
+        (user("as-user-extra: {a: [b]}"), "acts as another user"),
+        (cluster("certificate-authority: /etc/passwd"), "names a file of this machine"),
+        (cluster("insecure-skip-tls-verify: true"), "switches the check"),
+        (cluster("insecure-skip-tls-verify: 'false'"), "switches the check"),
+        (cluster("proxy-url: http://evil.example"), "names a proxy"),
+        (cluster("tls-server-name: evil.example"), "under another name"),
+        (text.replace("client-key-data", "other"), "has no client key"),
+        (text.replace("client-certificate-data", "other"), "has no client certificate"),
+        (text.replace("certificate-authority-data", "other"), "has no certificate authority"),
+        (text.replace("client-key-data: ", "client-key-data: QUJD"), "cannot be used"),
+        (
+            text.replace("client-certificate-data: ", "client-certificate-data: '*'#"),
+            "cannot be read",
+        ),
+        (text.replace("current-context: main", "current-context: gone"), "not in it"),
+        (
+            text.replace("contexts: [", "contexts: [{name: b}, ")
+                .replace("current-context: main", ""),
+            "has 2 contexts",
+        ),
+        (text.replace("cluster: c,", "cluster: d,"), "has no cluster"),
+        ("[".into(), "cannot be read as YAML"),
+        ("\u{0}".into(), "cannot be read as YAML"),
+        (String::new(), ""),
+        ("kind: Config".into(), "has no context"),
+    ];
+    let key = text.split("client-key-data: ").nth(1).unwrap().split('}').next().unwrap();
+    for (text, reason) in cases {
+        let message = read(&text).err().unwrap_or_else(|| panic!("taken: {reason}"));
+        assert!(message.contains(reason), "{message} should say {reason}");
+        assert!(message.starts_with("the kubeconfig that SKE returned for shop"), "{message}");
+        assert!(!message.contains(key) && !message.contains("QUJD"), "{message}");
+    }
+    assert!(read(&cluster("insecure-skip-tls-verify: false")).is_ok());
+    assert!(read(&user("exec: null, as: ~")).is_ok());
+    assert!(read(&cluster("disable-compression: true, extensions: []")).is_ok());
+}
+
+#[tokio::test]
+async fn k8s_09_only_an_address_of_this_cluster_is_taken() {
+    let text = issued(SERVER).await;
+    let cases = [
+        ("https://api.shop.0f3c9a.s.ske.eu02.onstackit.cloud", true),
+        ("https://API.SHOP.x.ske.eu01.onstackit.cloud:443/", true),
+        ("https://api.shop.x.y.z.ske.eu01.onstackit.cloud:6443", true),
+        ("http://api.shop.0f3c9a.s.ske.eu01.onstackit.cloud", false),
+        ("https://api.shop2.0f3c9a.s.ske.eu01.onstackit.cloud", false),
+        ("https://api.prod.0f3c9a.s.ske.eu01.onstackit.cloud", false),
+        ("https://api.shop.ske.eu01.onstackit.cloud.evil.example", false),
+        ("https://evil.example/api.shop.x.ske.eu01.onstackit.cloud", false),
+        ("https://api.shop.runs.onstackit.cloud", false),
+        ("https://shop.0f3c9a.s.ske.eu01.onstackit.cloud", false),
+        ("https://api.shop.x.ske.eu01.onstackit.cloud.", false),
+        ("https://api.shop.x.ske.eu01.onstackit.cloud@evil.example", false),
+        ("https://u:p@api.shop.x.ske.eu01.onstackit.cloud", false),
+        ("https://api.shop.x.ske.eu01.onstackit.cloud/proxy", false),
+        ("https://api.shop.x.ske.eu01.onstackit.cloud?a=b", false),
+        ("https://127.0.0.1:1234", false),
+        ("https://localhost", false),
+        ("https://10.0.0.1", false),
+        ("", false),
+    ];
+    for (server, taken) in cases {
+        let result = read(&text.replace(SERVER, server));
+        assert_eq!(result.is_ok(), taken, "{server}: {result:?}");
+    }
+    let on_loopback = |server: &str| {
+        Access::read(&Secret::new(text.replace(SERVER, server)), &expected(true)).is_ok()
+    };
+    assert!(on_loopback("https://127.0.0.1:1") && on_loopback("https://[::1]:1"));
+    assert!(
+        on_loopback(SERVER) && !on_loopback("https://10.0.0.1") && !on_loopback("http://127.0.0.1")
+    );
+}
+
+#[tokio::test]
+async fn a_probe_tells_whether_the_server_is_ready() {
+    let fake = FakeCluster::start(Handshake::Lenient).await;
+    let clock = Clock::by_hand(now());
+    let name = ClusterName::new("shop");
+    let access = Access::read(&fake.kubeconfig(1, 600), &expected(true)).unwrap();
+    assert_eq!(probe(access.clone(), &name, &clock).await, Ok(Some(true)));
+    fake.rules(|rules| {
+        rules.statuses.insert("/readyz", 500);
+    });
+    assert_eq!(probe(access.clone(), &name, &clock).await, Ok(Some(false)));
+    // Another cluster answers at this address: its certificate is not signed by the authority of the kubeconfig.
+    let other = FakeCluster::start(Handshake::Lenient).await;
+    let text =
+        fake.kubeconfig(1, 600).expose().replace(&fake.port.to_string(), &other.port.to_string());
+    let access = Access::read(&Secret::new(text), &expected(true)).unwrap();
+    let failure = probe(access, &name, &clock).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Unreachable);
+    assert!(failure.message.contains("certificate is not this cluster's"), "{failure}");
+}
+
+#[tokio::test]
+async fn k8s_15_a_second_look_tells_a_refusal_from_an_outage() {
+    let clock = Clock::machine();
+    for (handshake, refused) in
+        [(Handshake::Strict, true), (Handshake::Curt, true), (Handshake::Lenient, false)]
+    {
+        let fake = FakeCluster::start(handshake).await;
+        let access = Access::read(&fake.kubeconfig(1, 600), &expected(true)).unwrap();
+        let seen = second_look(&access, &clock).await;
+        assert_eq!(matches!(seen, Some(KubeError::Refused(_))), refused, "{seen:?}");
+        assert_eq!(seen.is_none(), !refused);
+        fake.rules(|rules| rules.away = true);
+        let seen = second_look(&access, &clock).await;
+        assert!(matches!(seen, Some(KubeError::Unreachable(_))), "{seen:?}");
+    }
+}

@@ -1,0 +1,299 @@
+//! A Kubernetes API over TLS for tests: lists in pages, watches, client certificates, and faults on order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use base64::Engine as _;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::RootCertStore;
+use rustls::server::WebPkiClientVerifier;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::domain::secret::Secret;
+
+/// Nodes.
+pub const NODES: &str = "/api/v1/nodes";
+/// Pods.
+pub const PODS: &str = "/api/v1/pods";
+/// Secrets that describe nodes.
+pub const SECRETS: &str = "/api/v1/namespaces/kube-system/secrets";
+/// Events.
+pub const EVENTS: &str = "/api/v1/events";
+
+/// Faults and habits.
+#[derive(Default, Clone)]
+pub struct Rules {
+    /// Status for paths that begin so, instead of an answer.
+    pub statuses: BTreeMap<&'static str, u16>,
+    /// Status for the beginning of watches.
+    pub watch_status: Option<u16>,
+    /// Credentials by number that get no 401; `None` means all.
+    pub accepted: Option<BTreeSet<u64>>,
+    /// Connections are closed as soon as they come.
+    pub away: bool,
+    /// Requests are taken and never answered.
+    pub silent: bool,
+    /// Watches are taken and never answered.
+    pub unborn_watches: bool,
+    /// Watches begin and tell nothing.
+    pub deaf_watches: bool,
+    /// Fewer objects a page than asked for.
+    pub page: Option<usize>,
+    /// Pages of a list are held back from this one on, until it is `None` again.
+    pub hold_page: Option<usize>,
+    /// `Date` header.
+    pub date: Option<String>,
+}
+
+/// What the server holds.
+#[derive(Default)]
+pub struct World {
+    /// Of the last change.
+    pub version: u64,
+    /// By path, then namespace and name.
+    pub objects: BTreeMap<&'static str, BTreeMap<(String, String), Value>>,
+    /// Version, path, verb and object of every change.
+    pub log: Vec<(u64, &'static str, &'static str, Value)>,
+    /// Versions up to this are forgotten.
+    pub forgotten: u64,
+    /// Watches that began before the number grew are cut.
+    pub cuts: u64,
+    /// Faults and habits.
+    pub rules: Rules,
+    /// Credential, path and query of every request.
+    pub requests: Vec<(u64, String)>,
+}
+
+/// One cluster. Clones share it.
+#[derive(Clone)]
+pub struct FakeCluster {
+    /// Where it listens on loopback.
+    pub port: u16,
+    world: Arc<Mutex<World>>,
+    /// Tells of every change of the world.
+    pub changed: watch::Sender<()>,
+    /// What is under way.
+    pub in_flight: Arc<AtomicI64>,
+    authority: Arc<String>,
+    clients: Arc<CertifiedIssuer<'static, KeyPair>>,
+    /// See [`Handshake::Curt`].
+    pub is_curt: bool,
+}
+
+fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// What the server does about client certificates in the handshake.
+pub enum Handshake {
+    /// Takes those of its own authority, as the platform does in effect.
+    Lenient,
+    /// Ends the handshake at every certificate that it can be shown.
+    Strict,
+    /// Shuts the door without a word on everybody who shows a certificate.
+    Curt,
+}
+
+impl FakeCluster {
+    /// Begins to listen on loopback.
+    pub async fn start(handshake: Handshake) -> Self {
+        crate::clients::install_crypto();
+        let (servers, clients) = (authority("kubernetes"), authority("kubernetes-client"));
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])
+            .unwrap()
+            .signed_by(&key, &servers)
+            .unwrap();
+        let mut roots = RootCertStore::empty();
+        let verifier = match handshake {
+            Handshake::Lenient | Handshake::Curt => {
+                roots.add(clients.der().clone()).unwrap();
+                WebPkiClientVerifier::builder(Arc::new(roots)).allow_unauthenticated()
+            }
+            Handshake::Strict => {
+                roots.add(authority("another").der().clone()).unwrap();
+                WebPkiClientVerifier::builder(Arc::new(roots))
+            }
+        };
+        let config = rustls::ServerConfig::builder()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let this = Self {
+            port: listener.local_addr().unwrap().port(),
+            world: Arc::default(),
+            changed: watch::Sender::new(()),
+            in_flight: Arc::default(),
+            authority: Arc::new(servers.pem()),
+            clients: Arc::new(clients),
+            is_curt: matches!(handshake, Handshake::Curt),
+        };
+        this.world().version = 100;
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let server = this.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                // Small writes would wait for delayed acknowledgements.
+                stream.set_nodelay(true).unwrap();
+                if server.world().rules.away {
+                    continue;
+                }
+                tokio::spawn(server.clone().converse(acceptor.clone(), stream));
+            }
+        });
+        this
+    }
+
+    /// The world, for a moment.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+
+    /// Changes the rules from now on.
+    pub fn rules(&self, change: impl FnOnce(&mut Rules)) {
+        change(&mut self.world().rules);
+        self.changed.send_replace(());
+    }
+
+    /// Requests that were neither answered nor handed to a watch yet, and handshakes under way.
+    pub fn in_flight(&self) -> i64 {
+        self.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// Requests whose path and query hold all words.
+    pub fn count(&self, words: &[&str]) -> usize {
+        let world = self.world();
+        world
+            .requests
+            .iter()
+            .filter(|(_, path)| words.iter().all(|word| path.contains(word)))
+            .count()
+    }
+
+    /// All requests, to be printed.
+    pub fn ledger(&self) -> String {
+        let world = self.world();
+        let lines: Vec<String> =
+            world.requests.iter().map(|(number, path)| format!("{number} {path}")).collect();
+        lines.join("\n")
+    }
+
+    /// Requests made with a credential.
+    pub fn count_of(&self, credential: u64) -> usize {
+        self.world().requests.iter().filter(|(number, _)| *number == credential).count()
+    }
+
+    /// Adds or changes an object.
+    pub fn put(&self, path: &'static str, mut object: Value) {
+        let mut world = self.world();
+        world.version += 1;
+        object["metadata"]["resourceVersion"] = world.version.to_string().into();
+        let key = key(&object);
+        let known = world.objects.entry(path).or_default().insert(key, object.clone());
+        let verb = if known.is_some() { "MODIFIED" } else { "ADDED" };
+        let version = world.version;
+        world.log.push((version, path, verb, object));
+        drop(world);
+        self.changed.send_replace(());
+    }
+
+    /// Takes an object away.
+    pub fn delete(&self, path: &'static str, name: &str) {
+        let mut world = self.world();
+        let objects = world.objects.entry(path).or_default();
+        let Some(key) = objects.keys().find(|(_, known)| known == name).cloned() else { return };
+        let mut object = objects.remove(&key).unwrap();
+        world.version += 1;
+        object["metadata"]["resourceVersion"] = world.version.to_string().into();
+        let version = world.version;
+        world.log.push((version, path, "DELETED", object));
+        drop(world);
+        self.changed.send_replace(());
+    }
+
+    /// Ends every watch that is open now.
+    pub fn cut(&self) {
+        self.world().cuts += 1;
+        self.changed.send_replace(());
+    }
+
+    /// Tells watches of a kind that nothing changed in it up to now.
+    pub fn bookmark(&self, path: &'static str) {
+        let mut world = self.world();
+        let version = world.version;
+        let object =
+            serde_json::json!({"kind": "X", "metadata": {"resourceVersion": version.to_string()}});
+        world.log.push((version, path, "BOOKMARK", object));
+        drop(world);
+        self.changed.send_replace(());
+    }
+
+    /// Forgets everything before the present version.
+    pub fn forget_the_past(&self) {
+        let mut world = self.world();
+        world.forgotten = world.version;
+    }
+
+    /// Forgets how it came to be as it is: every older version is gone.
+    pub fn forget(&self) {
+        let mut world = self.world();
+        world.version += 1;
+        world.forgotten = world.version;
+    }
+
+    /// Names and uids of a kind, in order.
+    pub fn uids(&self, path: &'static str) -> Vec<(String, String)> {
+        let world = self.world();
+        let objects = world.objects.get(path).into_iter().flat_map(BTreeMap::values);
+        let text = |object: &Value, field: &str| {
+            object["metadata"][field].as_str().unwrap_or_default().to_owned()
+        };
+        objects.map(|object| (text(object, "name"), text(object, "uid"))).collect()
+    }
+
+    /// A kubeconfig with credential `number`, which lives for `seconds`.
+    pub fn kubeconfig(&self, number: u64, seconds: i64) -> Secret {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, number.to_string());
+        // rustls judges by the machine's clock; for the client only the difference of the two counts.
+        let now = machine_time();
+        params.not_before = now - time::Duration::minutes(1);
+        params.not_after = now + time::Duration::seconds(seconds);
+        let certificate = params.signed_by(&key, &*self.clients).unwrap();
+        let encode = |pem: &str| base64::engine::general_purpose::STANDARD.encode(pem);
+        Secret::new(format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: main\n\
+             clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:{}', certificate-authority-data: {}}}}}]\n\
+             contexts: [{{name: main, context: {{cluster: c, user: u}}}}]\n\
+             users: [{{name: u, user: {{client-certificate-data: {}, client-key-data: {}}}}}]\n",
+            self.port,
+            encode(&self.authority),
+            encode(&certificate.pem()),
+            encode(&key.serialize_pem()),
+        ))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the TLS library looks at the machine's clock")]
+fn machine_time() -> time::OffsetDateTime {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    time::OffsetDateTime::UNIX_EPOCH + since
+}
+
+fn key(object: &Value) -> (String, String) {
+    let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+    (text("namespace"), text("name"))
+}

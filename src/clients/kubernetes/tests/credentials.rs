@@ -1,0 +1,349 @@
+//! Getting in: fresh certificates that are not accepted yet, renewal, refusal, servers that are away, clusters that sleep.
+
+use std::collections::BTreeSet;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::clients::auth::{SourceConfig, TokenSource};
+use crate::clients::http::Http;
+use crate::clients::kubernetes::tests::cluster::{FakeCluster, Handshake, NODES};
+use crate::clients::kubernetes::tests::lists::node;
+use crate::clients::kubernetes::tests::view::{View, away, quiet, started};
+use crate::clients::kubernetes::{Subject, observe};
+use crate::clients::scripted::{JSON, Server, answer};
+use crate::clients::ske::SkeClient;
+use crate::clock::Clock;
+use crate::domain::cluster::{ClusterState, KubernetesVersion};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::fixtures;
+use crate::domain::observed::{Sighting, Trouble};
+use crate::domain::rotation::Phase;
+use crate::domain::secret::Secret;
+
+async fn fake() -> FakeCluster {
+    let fake = FakeCluster::start(Handshake::Lenient).await;
+    fake.put(NODES, node("n0", "u0"));
+    fake
+}
+
+fn accept(fake: &FakeCluster, credentials: &[u64]) {
+    let credentials: BTreeSet<u64> = credentials.iter().copied().collect();
+    fake.rules(|rules| rules.accepted = Some(credentials));
+}
+
+async fn first_picture(view: &View) {
+    view.until("a picture", |view| {
+        view.picture().nodes.len() == 1 && view.picture().unseen.is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn k8s_01_a_fresh_certificate_that_is_not_accepted_yet_is_tried_again_and_said() {
+    let fake = fake().await;
+    accept(&fake, &[]);
+    let view = View::of(&fake, started(1));
+    view.until("not accepted yet", |view| {
+        matches!(view.trouble(), Some(Trouble::NotAcceptedYet { .. }))
+    })
+    .await;
+    view.turn(180).await;
+    assert_eq!(view.issued(), 1, "the same certificate is tried again");
+    let tried = fake.count(&["/readyz"]);
+    assert!((9..=14).contains(&tried), "{tried} attempts in three minutes");
+    assert_eq!(view.troubles().len(), 2, "said once: {:?}", view.troubles());
+    accept(&fake, &[1]);
+    view.turning_until("a picture", |view| view.picture().nodes.len() == 1).await;
+}
+
+#[tokio::test]
+async fn k8s_01_the_old_credentials_go_on_while_the_new_ones_are_not_known() {
+    let fake = fake().await;
+    let view = View::of(&fake, quiet());
+    first_picture(&view).await;
+    accept(&fake, &[1]);
+    view.cluster.send_replace(started(0));
+    view.turning_until("fresh ones were tried", |view| view.fake.count_of(2) >= 3).await;
+    fake.put(NODES, node("n1", "u1"));
+    view.until("still seen", |view| view.picture().nodes.len() == 2).await;
+    assert_eq!(view.troubles(), [Trouble::Connecting]);
+    accept(&fake, &[2]);
+    view.turning_until("taken over", |view| view.fake.count_of(2) >= 10).await;
+    assert_eq!(view.issued(), 2);
+    assert_eq!(fake.count(&[NODES, "limit="]), 1, "watches were resumed");
+    assert_eq!(view.troubles(), [Trouble::Connecting]);
+}
+
+#[tokio::test]
+async fn k8s_01_what_one_replica_accepts_and_the_next_refuses_does_not_end_the_look() {
+    let fake = fake().await;
+    let view = View::of(&fake, quiet());
+    first_picture(&view).await;
+    view.cluster.send_replace(started(0));
+    view.turning_until("fresh ones", |view| view.fake.count_of(2) >= 9).await;
+    for accepted in [[1], [2], [1], [2]] {
+        accept(&fake, &accepted);
+        fake.cut();
+        view.turn(40).await;
+    }
+    fake.put(NODES, node("n1", "u1"));
+    view.until("still seen", |view| view.picture().nodes.len() == 2).await;
+    assert_eq!(view.issued(), 2);
+    assert_eq!(view.troubles(), [Trouble::Connecting]);
+}
+
+#[tokio::test]
+async fn a_refusal_without_such_a_reason_costs_one_fresh_kubeconfig_and_is_said() {
+    let fake = fake().await;
+    accept(&fake, &[]);
+    let view = View::of(&fake, quiet());
+    view.until("refused", |view| matches!(view.trouble(), Some(Trouble::CredentialsRefused(_))))
+        .await;
+    assert_eq!(view.issued(), 2);
+    view.turn(300).await;
+    assert_eq!(view.issued(), 2, "no storm of kubeconfigs");
+    assert!(fake.count(&["/readyz"]) <= 8);
+    let Some(Trouble::CredentialsRefused(failure)) = view.trouble() else { panic!() };
+    assert!(failure.message.contains("API server of shop (127.0.0.1:"), "{failure}");
+    fake.rules(|rules| rules.accepted = None);
+    view.turning_until("a picture", |view| view.picture().nodes.len() == 1).await;
+}
+
+#[tokio::test]
+async fn credentials_are_renewed_after_two_thirds_of_their_life_and_watches_go_on() {
+    let fake = fake().await;
+    let view = View::of(&fake, quiet());
+    first_picture(&view).await;
+    let pictures = view.pictures().len();
+    view.turn(380).await;
+    assert_eq!(view.issued(), 1);
+    let lists = fake.count(&["limit="]);
+    view.turning_until("renewed", |view| view.issued() == 2 && view.fake.count_of(2) >= 9).await;
+    assert_eq!(fake.count(&["limit="]), lists, "nothing was listed again");
+    fake.put(NODES, node("n1", "u1"));
+    view.until("seen with the new ones", |view| view.picture().nodes.len() == 2).await;
+    assert_eq!(view.pictures().len(), pictures + 1);
+    assert_eq!(view.troubles(), [Trouble::Connecting]);
+}
+
+#[tokio::test]
+async fn an_old_certificate_that_ended_is_replaced_without_a_word() {
+    let fake = fake().await;
+    let view = View::of(&fake, quiet());
+    first_picture(&view).await;
+    accept(&fake, &[2, 3]);
+    fake.cut();
+    view.turning_until("a fresh one", |view| view.fake.count_of(2) >= 9).await;
+    assert_eq!(view.issued(), 2);
+    assert_eq!(view.troubles(), [Trouble::Connecting]);
+}
+
+#[tokio::test]
+async fn k8s_04_a_server_that_is_away_is_told_with_a_reason_and_found_again() {
+    let fake = fake().await;
+    let view = View::of(&fake, quiet());
+    first_picture(&view).await;
+    fake.rules(|rules| rules.away = true);
+    fake.cut();
+    view.turning_until("away", |view| matches!(view.trouble(), Some(Trouble::Unreachable(_))))
+        .await;
+    let Some(Trouble::Unreachable(failure)) = view.trouble() else { panic!() };
+    assert!(failure.hint.unwrap().contains("access control list"));
+    view.turn(600).await;
+    assert_eq!(view.issued(), 1, "no kubeconfigs for a server that is away");
+    assert_eq!(view.troubles().len(), 2, "said once: {:?}", view.troubles());
+    fake.put(NODES, node("n1", "u1"));
+    accept(&fake, &[2]);
+    fake.rules(|rules| rules.away = false);
+    view.turning_until("back", |view| view.picture().nodes.len() == 2).await;
+    assert!(view.trouble().is_none());
+}
+
+#[tokio::test]
+async fn k8s_04_a_server_that_is_away_for_long_is_looked_for_at_a_new_address() {
+    let (gone, back) = (fake().await, fake().await);
+    let view = View::of(&gone, quiet());
+    first_picture(&view).await;
+    gone.rules(|rules| rules.away = true);
+    gone.cut();
+    *view.kubeconfig.lock().unwrap() = Some(back.kubeconfig(7, 600));
+    view.turning_fast_until("at the new address", |_| back.count_of(7) >= 9).await;
+    assert_eq!(view.issued(), 2);
+    view.turning_until("well again", |view| view.trouble().is_none()).await;
+}
+
+#[tokio::test]
+async fn authorities_that_were_replaced_meanwhile_cost_one_fresh_kubeconfig() {
+    let (fake, other) = (fake().await, fake().await);
+    let view = View::of(&fake, quiet());
+    let text = fake.kubeconfig(1, 600).expose().to_owned();
+    let stale = text.replace(&fake.port.to_string(), &other.port.to_string());
+    *view.kubeconfig.lock().unwrap() = Some(Secret::new(stale.clone()));
+    view.turning_until("said", |view| matches!(view.trouble(), Some(Trouble::Unreachable(_))))
+        .await;
+    let Some(Trouble::Unreachable(failure)) = view.trouble() else { panic!() };
+    assert!(failure.message.contains("certificate is not this cluster's"), "{failure}");
+    assert_eq!(view.issued(), 2);
+    *view.kubeconfig.lock().unwrap() = Some(other.kubeconfig(3, 600));
+    view.turning_until("found", |view| view.picture().nodes.len() == 1).await;
+    assert!(view.issued() <= 3, "{}", view.issued());
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_told_as_such() {
+    let fake = fake().await;
+    fake.rules(|rules| rules.silent = true);
+    let view = View::of(&fake, quiet());
+    view.turning_until("timed out", |view| {
+        matches!(view.trouble(), Some(Trouble::Unreachable(failure)) if failure.kind == FailureKind::TimedOut)
+    })
+    .await;
+    fake.rules(|rules| rules.silent = false);
+    view.turning_until("a picture", |view| view.picture().nodes.len() == 1).await;
+}
+
+#[tokio::test]
+async fn k8s_13_a_cluster_that_falls_asleep_is_left_alone_until_it_wakes() {
+    let fake = fake().await;
+    let view = View::of(&fake, quiet());
+    first_picture(&view).await;
+    fake.rules(|rules| rules.away = true);
+    let mut asleep = quiet();
+    (asleep.hibernated, asleep.state) = (true, ClusterState::Hibernated);
+    view.cluster.send_replace(asleep.clone());
+    view.until("asleep", |view| view.trouble() == Some(Trouble::Hibernated)).await;
+    let before = fake.count(&[""]);
+    view.turn(600).await;
+    view.cluster.send_replace(asleep.clone());
+    view.turn(30).await;
+    assert_eq!((fake.count(&[""]), view.issued()), (before, 1), "nothing was sent");
+    assert_eq!(view.trouble(), Some(Trouble::Hibernated));
+    (asleep.hibernated, asleep.state) = (true, ClusterState::WakingUp);
+    view.cluster.send_replace(asleep);
+    view.turning_until("not there yet", |view| {
+        matches!(view.trouble(), Some(Trouble::Unreachable(_)))
+    })
+    .await;
+    fake.rules(|rules| rules.away = false);
+    view.turning_until("awake", |view| view.trouble().is_none()).await;
+    assert_eq!(view.picture().nodes.len(), 1);
+}
+
+#[tokio::test]
+async fn k8s_15_a_certificate_refused_in_the_handshake_is_no_outage() {
+    let fake = FakeCluster::start(Handshake::Strict).await;
+    let view = View::of(&fake, quiet());
+    view.turning_until("refused", |view| {
+        matches!(view.trouble(), Some(Trouble::CredentialsRefused(_)))
+    })
+    .await;
+    assert_eq!(view.issued(), 2);
+    assert!(view.troubles().iter().all(|trouble| !matches!(trouble, Trouble::Unreachable(_))));
+    let fresh = View::of(&fake, started(1));
+    fresh
+        .turning_until("not yet", |view| {
+            matches!(view.trouble(), Some(Trouble::NotAcceptedYet { .. }))
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn the_one_way_switch_is_not_thrown_without_a_persons_word() {
+    let fake = fake().await;
+    let mut old = fixtures::cluster("shop", Phase::Never);
+    old.version = KubernetesVersion::new("1.26.9");
+    let view = View::of(&fake, old.clone());
+    view.until("one way", |view| view.trouble() == Some(Trouble::OneWay)).await;
+    view.turn(120).await;
+    assert_eq!((view.issued(), view.troubles()), (0, vec![Trouble::OneWay]));
+    let agreed = View::agreeing(&fake, old.clone(), true);
+    agreed.until("a picture", |view| view.picture().nodes.len() == 1).await;
+    old.version = KubernetesVersion::new("1.27.0");
+    view.cluster.send_replace(old);
+    view.until("a picture", |view| view.picture().nodes.len() == 1).await;
+}
+
+#[tokio::test]
+async fn no_kubeconfig_and_a_strange_one_are_told_and_asked_for_again_later() {
+    let fake = fake().await;
+    let view = View::of(&fake, quiet());
+    first_picture(&view).await;
+    let refusal = Failure::new(FailureKind::Forbidden, "no permission");
+    let other = View::of(&fake, quiet());
+    *other.refuse_issue.lock().unwrap() = Some(refusal.clone());
+    other
+        .until("no access", |view| view.trouble() == Some(Trouble::NoAccess(refusal.clone())))
+        .await;
+    other.turn(55).await;
+    assert_eq!(other.issued(), 1);
+    *other.refuse_issue.lock().unwrap() = Some(away());
+    other
+        .turning_until("asked again", |view| view.trouble() == Some(Trouble::NoAccess(away())))
+        .await;
+    *other.refuse_issue.lock().unwrap() = None;
+    *other.kubeconfig.lock().unwrap() = Some(Secret::new("apiVersion: v1\n".into()));
+    other
+        .turning_until("refused", |view| {
+            matches!(view.trouble(), Some(Trouble::KubeconfigRefused(_)))
+        })
+        .await;
+    *other.kubeconfig.lock().unwrap() = None;
+    other.turning_until("a picture", |view| view.picture().nodes.len() == 1).await;
+}
+
+#[tokio::test]
+async fn what_works_goes_on_when_ske_gives_nothing() {
+    let fake = fake().await;
+    let view = View::of(&fake, quiet());
+    first_picture(&view).await;
+    *view.refuse_issue.lock().unwrap() = Some(away());
+    view.turn(500).await;
+    let asked = view.issued();
+    assert!((2..=20).contains(&asked), "{asked}");
+    fake.put(NODES, node("n1", "u1"));
+    view.until("still seen", |view| view.picture().nodes.len() == 2).await;
+    assert_eq!(view.troubles(), [Trouble::Connecting]);
+}
+
+#[tokio::test]
+async fn the_ske_client_gives_what_is_needed() {
+    let fake = fake().await;
+    let body = serde_json::json!({"kubeconfig": fake.kubeconfig(1, 600).expose()}).to_string();
+    let server = Server::start(vec![answer("200 OK", JSON, &body)]).await;
+    let clock = Clock::by_hand(fixtures::now());
+    let http = Http::new(clock.clone(), None).unwrap();
+    let secret = Secret::new("canary-token".into());
+    let config = SourceConfig::Token { secret, origin: "TEST".into() };
+    let tokens = TokenSource::new(config, http.clone(), clock.clone()).unwrap();
+    let ske = SkeClient::new(&server.base, http, tokens).unwrap();
+    let (sender, cluster) = watch::channel(quiet());
+    let subject = Subject { cluster, ske_on_loopback: ske.is_on_loopback(), one_way_agreed: false };
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let looking = tokio::spawn(async move {
+        let id = sender.borrow().id.clone();
+        let issue = || ske.issue_short_lived(&id);
+        observe(subject, issue, clock, |sighting| drop(told.send(sighting))).await;
+    });
+    while let Some(sighting) = heard.recv().await {
+        assert!(!format!("{sighting:?}").contains("canary"));
+        if matches!(sighting, Sighting::Picture(picture) if picture.nodes.len() == 1) {
+            break;
+        }
+    }
+    assert!(server.requests.lock().unwrap()[0].ends_with(r#"{"expirationSeconds":"600"}"#));
+    looking.abort();
+}
+
+#[tokio::test]
+async fn everything_ends_with_the_one_who_looks() {
+    let fake = fake().await;
+    let view = View::of(&fake, quiet());
+    first_picture(&view).await;
+    drop(view);
+    let other = View::of(&fake, quiet());
+    first_picture(&other).await;
+    let before = fake.count_of(1);
+    other.turn(20).await;
+    // Only the second one's pulse.
+    assert!(fake.count_of(1) - before <= 3);
+}

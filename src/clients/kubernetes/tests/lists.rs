@@ -1,0 +1,227 @@
+//! What is listed, how, and what becomes of what cannot be.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::clients::kubernetes::tests::cluster::{
+    EVENTS, FakeCluster, Handshake, NODES, PODS, SECRETS,
+};
+use crate::clients::kubernetes::tests::view::{View, quiet, started};
+use crate::domain::observed::{Sighting, Templates, Trouble};
+
+/// A node of pool `web`.
+pub fn node(name: &str, uid: &str) -> Value {
+    json!({"metadata": {"name": name, "uid": uid, "labels": {"worker.gardener.cloud/pool": "web"}}})
+}
+
+/// A Secret that describes the nodes of pool `web`, already encrypted anew.
+pub fn template(name: &str, created: &str) -> Value {
+    json!({"metadata": {"name": name, "namespace": "kube-system", "uid": name, "creationTimestamp": created,
+        "labels": {"worker.gardener.cloud/pool": "web", "gardener.cloud/role": "operating-system-config",
+            "credentials.gardener.cloud/key-name": "k"}}})
+}
+
+async fn small() -> FakeCluster {
+    let fake = FakeCluster::start(Handshake::Lenient).await;
+    fake.put(NODES, node("n1", "u1"));
+    fake.put(SECRETS, template("gardener-node-agent-web-1", "2026-01-01T00:00:00Z"));
+    fake
+}
+
+#[tokio::test]
+async fn a_first_picture_has_every_kind_and_the_signs_of_the_control_plane() {
+    let fake = small().await;
+    fake.put(PODS, json!({"metadata": {"name": "p", "namespace": "shop", "uid": "p"}, "status": {"phase": "Running"}}));
+    fake.put(PODS, json!({"metadata": {"name": "q", "namespace": "shop", "uid": "q"}, "status": {"phase": "Failed"}}));
+    fake.put(EVENTS, json!({"metadata": {"name": "e1", "namespace": "default", "uid": "e1"}, "involvedObject": {"kind": "Node", "name": "n1"}}));
+    fake.put(EVENTS, json!({"metadata": {"name": "e2", "namespace": "shop", "uid": "e2"}, "involvedObject": {"kind": "Pod", "name": "p"}}));
+    fake.put(
+        "/apis/policy/v1/poddisruptionbudgets",
+        json!({"metadata": {"name": "b", "namespace": "shop", "uid": "b"}}),
+    );
+    fake.put("/apis/storage.k8s.io/v1/volumeattachments", json!({"metadata": {"name": "a", "uid": "a"}, "spec": {"attacher": "x", "nodeName": "n1", "source": {}}}));
+    fake.put(
+        "/api/v1/persistentvolumes",
+        json!({"metadata": {"name": "v", "uid": "v"}, "spec": {"local": {"path": "/"}}}),
+    );
+    let view = View::of(&fake, quiet());
+    view.until("all kinds", |view| {
+        let picture = view.picture();
+        picture.unseen.is_empty() && picture.control_plane.signing_keys.is_some()
+    })
+    .await;
+    let picture = view.picture();
+    assert_eq!((picture.nodes.len(), picture.pods.len(), picture.events.len()), (1, 1, 2));
+    assert_eq!(
+        (picture.budgets.len(), picture.attachments.len(), picture.volumes.len()),
+        (1, 1, 1)
+    );
+    assert!(matches!(&picture.templates, Templates::Known(known) if known.len() == 1));
+    assert_eq!(picture.control_plane.ready, Some(true));
+    assert_eq!(picture.control_plane.signing_keys, Some(2));
+    assert_eq!(picture.control_plane.authorities, Some(1));
+    assert_eq!(picture.control_plane.reencrypted, None, "counted only while it happens");
+    assert!(matches!(view.told.lock().unwrap()[0], Sighting::Trouble(Trouble::Connecting)));
+    assert_eq!(fake.count(&["/secrets", "limit=500"]), 1, "only those of kube-system");
+    assert_eq!(
+        fake.count(&["/secrets", "labelSelector=gardener.cloud%2Frole%3Doperating-system-config"]),
+        2
+    );
+}
+
+#[tokio::test]
+async fn a_long_list_is_read_in_pages() {
+    let fake = small().await;
+    for number in 0..1_200 {
+        fake.put(NODES, node(&format!("m{number:04}"), &format!("{number}")));
+    }
+    let view = View::of(&fake, quiet());
+    view.until("1201 nodes", |view| view.picture().nodes.len() == 1_201).await;
+    assert_eq!(fake.count(&[NODES, "limit=500"]), 3);
+}
+
+#[tokio::test]
+async fn k8s_05_where_secrets_are_forbidden_the_rest_goes_on() {
+    let fake = small().await;
+    fake.rules(|rules| {
+        rules.statuses.insert("/api/v1/namespaces/kube-system/secrets", 403);
+    });
+    let view = View::of(&fake, quiet());
+    view.until("a picture", |view| view.picture().nodes.len() == 1).await;
+    assert_eq!(view.picture().templates, Templates::Forbidden);
+    view.until("only that is missing", |view| view.picture().unseen.is_empty()).await;
+    fake.rules(|rules| rules.statuses.clear());
+    view.turning_until("allowed later", |view| {
+        matches!(view.picture().templates, Templates::Known(_))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn kinds_that_are_forbidden_not_served_or_broken_are_named_and_come_back() {
+    let fake = small().await;
+    fake.rules(|rules| {
+        rules.statuses.insert("/api/v1/pods", 403);
+        rules.statuses.insert("/apis/policy/", 404);
+        rules.statuses.insert("/apis/storage.k8s.io/", 500);
+    });
+    let view = View::of(&fake, quiet());
+    view.turning_until("three are named", |view| {
+        let unseen = view.picture().unseen.clone();
+        unseen.get("pods").is_some_and(|reason| reason.contains("forbidden"))
+            && unseen.get("poddisruptionbudgets").is_some_and(|reason| reason.contains("serve"))
+            && unseen.get("volumeattachments").is_some_and(|reason| reason.contains("500"))
+    })
+    .await;
+    assert_eq!(view.picture().nodes.len(), 1);
+    assert!(!view.troubles().iter().any(|trouble| *trouble != Trouble::Connecting));
+    fake.rules(|rules| rules.statuses.clear());
+    view.turning_until("all is well", |view| view.picture().unseen.is_empty()).await;
+}
+
+#[tokio::test]
+async fn secrets_are_counted_while_they_are_encrypted_anew_and_not_afterwards() {
+    let fake = small().await;
+    let view = View::of(&fake, started(2));
+    view.until("counted", |view| view.picture().control_plane.reencrypted == Some((1, 1))).await;
+    let mut doomed = node("n1", "u1");
+    doomed["spec"] = json!({"taints": [{"key": "deployment.machine.sapcloud.io/prefer-no-schedule", "effect": "PreferNoSchedule"}]});
+    fake.put(NODES, doomed);
+    view.until("the roll began", |view| view.picture().nodes[0].doomed).await;
+    view.turn(40).await;
+    let before = fake.count(&["/api/v1/secrets"]);
+    view.turn(100).await;
+    assert_eq!(fake.count(&["/api/v1/secrets"]), before);
+}
+
+#[tokio::test]
+async fn k8s_14_the_clock_of_the_cluster_is_compared_with_ours() {
+    let fake = small().await;
+    let date = crate::domain::fixtures::now() + Duration::from_mins(5);
+    fake.rules(|rules| rules.date = Some(httpdate::fmt_http_date(date.into())));
+    let view = View::of(&fake, quiet());
+    view.until("a picture", |view| !view.pictures().is_empty()).await;
+    let skew = view.picture().skew_seconds;
+    assert!((295..=300).contains(&skew), "{skew}");
+}
+
+#[tokio::test]
+async fn an_idle_cluster_is_left_alone() {
+    let fake = small().await;
+    let view = View::of(&fake, quiet());
+    view.until("all kinds", |view| {
+        view.picture().unseen.is_empty() && view.picture().control_plane.signing_keys.is_some()
+    })
+    .await;
+    let (sent, told) = (fake.count(&[]), view.pictures().len());
+    for _ in 0..100 {
+        view.settle().await;
+    }
+    assert_eq!((fake.count(&[]), view.pictures().len()), (sent, told));
+    view.turn(60).await;
+    assert!(fake.count(&[]) - sent <= 6, "only the pulse: {}", fake.ledger());
+}
+
+#[tokio::test]
+async fn pictures_come_only_with_changes_and_not_too_often() {
+    let fake = small().await;
+    let view = View::of(&fake, quiet());
+    view.until("all kinds", |view| {
+        view.picture().unseen.is_empty() && view.picture().control_plane.signing_keys.is_some()
+    })
+    .await;
+    let before = view.pictures().len();
+    for round in 0..50 {
+        let mut heartbeat = node("n1", "u1");
+        heartbeat["metadata"]["annotations"] = json!({"heartbeat": round});
+        fake.put(NODES, heartbeat);
+    }
+    view.turn(10).await;
+    assert_eq!(view.pictures().len(), before, "nothing that is shown changed");
+    for number in 0..50 {
+        fake.put(NODES, node(&format!("m{number}"), &format!("{number}")));
+        view.settle().await;
+    }
+    let told = view.pictures().len() - before;
+    assert!(told <= 1, "{told} pictures while the clock stood still");
+    view.until("all nodes", |view| view.picture().nodes.len() == 51).await;
+    assert!(view.pictures().len() - before <= 2);
+}
+
+#[tokio::test]
+async fn k8s_07_a_large_cluster_is_read_in_pages_and_small_changes_cost_little() {
+    let fake = FakeCluster::start(Handshake::Lenient).await;
+    for number in 0..1_000 {
+        fake.put(NODES, node(&format!("n{number:04}"), &format!("n{number}")));
+    }
+    for number in 0..20_000 {
+        fake.put(PODS, json!({
+            "metadata": {"name": format!("p{number:05}"), "namespace": format!("ns{}", number % 50), "uid": format!("p{number}"),
+                "labels": {"app": format!("a{}", number % 500), "pod-template-hash": "5d4f8c7b9"}},
+            "spec": {"nodeName": format!("n{:04}", number % 1_000), "containers": [{"name": "c", "image": "example.org/c:1"}]},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        }));
+    }
+    for number in 0..500 {
+        fake.put("/apis/policy/v1/poddisruptionbudgets", json!({"metadata": {"name": format!("b{number}"), "namespace": "ns1", "uid": format!("b{number}")},
+            "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": format!("a{number}")}}}}));
+    }
+    let view = View::of(&fake, quiet());
+    view.until("nodes before pods", |view| view.picture().nodes.len() == 1_000).await;
+    let first = std::sync::Arc::clone(&view.pictures()[0]);
+    assert_eq!(first.unseen.get("pods").map(String::as_str), Some("not read yet"));
+    view.until("everything", |view| {
+        view.picture().pods.len() == 20_000 && view.picture().budgets.len() == 500
+    })
+    .await;
+    assert_eq!(fake.count(&[PODS, "limit=500"]), 40);
+    let before = view.picture();
+    fake.put(NODES, node("n0000", "another"));
+    view.until("one changed", |view| view.picture().nodes[0].uid == "another").await;
+    let after = view.picture();
+    assert!(
+        std::sync::Arc::ptr_eq(&before.pods[7], &after.pods[7])
+            && std::sync::Arc::ptr_eq(&before.nodes[7], &after.nodes[7])
+    );
+}

@@ -1,0 +1,205 @@
+//! Somebody who looks at a cluster in a test: a clock turned by hand, and what was told so far.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::clients::kubernetes::tests::cluster::FakeCluster;
+use crate::clients::kubernetes::{Subject, observe};
+use crate::clients::ske::Issued;
+use crate::clock::Clock;
+use crate::domain::cluster::Cluster;
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::fixtures;
+use crate::domain::observed::{Picture, Sighting, Trouble};
+use crate::domain::rotation::Phase;
+use crate::domain::secret::Secret;
+
+/// Real time after which a test gives up.
+const PATIENCE: u32 = 3_000;
+
+/// The one who looks.
+pub struct View {
+    /// What is looked at.
+    pub fake: FakeCluster,
+    /// Time.
+    pub clock: Clock,
+    /// What SKE says of the cluster.
+    pub cluster: watch::Sender<Cluster>,
+    /// Everything that was told.
+    pub told: Arc<Mutex<Vec<Sighting>>>,
+    issued: Arc<AtomicU64>,
+    /// Why SKE gives no kubeconfig, if so.
+    pub refuse_issue: Arc<Mutex<Option<Failure>>>,
+    /// What SKE gives instead of a good kubeconfig.
+    pub kubeconfig: Arc<Mutex<Option<Secret>>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A rotated cluster without anything special.
+pub fn quiet() -> Cluster {
+    fixtures::cluster("shop", Phase::Completed)
+}
+
+/// A cluster whose rotation began some minutes ago.
+pub fn started(minutes: i64) -> Cluster {
+    let mut cluster = fixtures::cluster("shop", Phase::Preparing);
+    cluster.rotation.initiated =
+        fixtures::now().saturating_sub(jiff::SignedDuration::from_mins(minutes)).ok();
+    cluster
+}
+
+impl View {
+    /// Begins to look.
+    pub fn of(fake: &FakeCluster, cluster: Cluster) -> Self {
+        Self::agreeing(fake, cluster, false)
+    }
+
+    /// Begins to look with a person's word about the one-way switch.
+    pub fn agreeing(fake: &FakeCluster, cluster: Cluster, one_way_agreed: bool) -> Self {
+        let clock = Clock::by_hand(fixtures::now());
+        let (sender, receiver) = watch::channel(cluster);
+        let (told, issued) = (Arc::<Mutex<Vec<Sighting>>>::default(), Arc::new(AtomicU64::new(0)));
+        let refuse_issue = Arc::<Mutex<Option<Failure>>>::default();
+        let kubeconfig = Arc::<Mutex<Option<Secret>>>::default();
+        let issue = {
+            let (fake, issued) = (fake.clone(), Arc::clone(&issued));
+            let (refuse, given) = (Arc::clone(&refuse_issue), Arc::clone(&kubeconfig));
+            move || {
+                let number = issued.fetch_add(1, Ordering::SeqCst) + 1;
+                let refusal = refuse.lock().unwrap().clone();
+                let given = given.lock().unwrap().clone();
+                let kubeconfig = given.unwrap_or_else(|| fake.kubeconfig(number, 600));
+                async move {
+                    match refusal {
+                        Some(failure) => Err(failure),
+                        None => Ok(Issued { kubeconfig, expires: None, trace: None }),
+                    }
+                }
+            }
+        };
+        let subject = Subject { cluster: receiver, ske_on_loopback: true, one_way_agreed };
+        let task = tokio::spawn({
+            let (clock, told) = (clock.clone(), Arc::clone(&told));
+            async move {
+                observe(subject, issue, clock, move |sighting| told.lock().unwrap().push(sighting))
+                    .await;
+            }
+        });
+        let fake = fake.clone();
+        Self { fake, clock, cluster: sender, told, issued, refuse_issue, kubeconfig, task }
+    }
+
+    /// Kubeconfigs that were asked for.
+    pub fn issued(&self) -> u64 {
+        self.issued.load(Ordering::SeqCst)
+    }
+
+    /// The pictures that were told.
+    pub fn pictures(&self) -> Vec<Arc<Picture>> {
+        let told = self.told.lock().unwrap();
+        told.iter()
+            .filter_map(|sighting| match sighting {
+                Sighting::Picture(picture) => Some(Arc::clone(picture)),
+                Sighting::Trouble(_) => None,
+            })
+            .collect()
+    }
+
+    /// The troubles that were told.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        let told = self.told.lock().unwrap();
+        told.iter()
+            .filter_map(|sighting| match sighting {
+                Sighting::Trouble(trouble) => Some(trouble.clone()),
+                Sighting::Picture(_) => None,
+            })
+            .collect()
+    }
+
+    /// The last picture.
+    pub fn picture(&self) -> Arc<Picture> {
+        self.pictures().last().cloned().unwrap_or_default()
+    }
+
+    /// What was told last, if it was trouble.
+    pub fn trouble(&self) -> Option<Trouble> {
+        match self.told.lock().unwrap().last() {
+            Some(Sighting::Trouble(trouble)) => Some(trouble.clone()),
+            Some(Sighting::Picture(_)) | None => None,
+        }
+    }
+
+    /// Waits without turning the clock much until something holds.
+    pub async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        self.turning(Duration::from_millis(40), what, holds).await;
+    }
+
+    /// Waits while the clock turns by ten seconds at a time; for what takes long and sends little.
+    pub async fn turning_fast_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        self.turning(Duration::from_secs(10), what, holds).await;
+    }
+
+    /// Waits while the clock turns by a second at a time.
+    pub async fn turning_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        self.turning(Duration::from_secs(1), what, holds).await;
+    }
+
+    async fn turning(&self, by: Duration, what: &str, holds: impl Fn(&Self) -> bool) {
+        for _ in 0..PATIENCE {
+            if holds(self) {
+                return;
+            }
+            self.settle().await;
+            self.clock.turn(by);
+        }
+        let (troubles, picture) = (self.troubles(), self.picture());
+        panic!(
+            "{what}: never; {} kubeconfigs, troubles {troubles:#?}, {} nodes, unseen {:?}",
+            self.issued(),
+            picture.nodes.len(),
+            picture.unseen
+        );
+    }
+
+    /// Turns the clock by so many seconds, one after the other.
+    pub async fn turn(&self, seconds: u32) {
+        for _ in 0..seconds {
+            self.settle().await;
+            self.clock.turn(Duration::from_secs(1));
+        }
+        self.settle().await;
+    }
+
+    /// Lets everything happen that happens without time.
+    pub async fn settle(&self) {
+        rest().await;
+        // Some requests are held back on purpose.
+        for _ in 0..50 {
+            if self.fake.in_flight() == 0 {
+                break;
+            }
+            rest().await;
+        }
+        rest().await;
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the network of this machine needs real time")]
+async fn rest() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// SKE does not answer.
+pub fn away() -> Failure {
+    Failure::new(FailureKind::Unreachable, "no SKE")
+}
