@@ -214,8 +214,8 @@ impl Selector {
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> Option<bool> {
         match self {
             Self::Nothing => Some(false),
-            Self::Labels(requirements) => Some(requirements.iter().all(|requirement| {
-                match requirement {
+            Self::Labels(requirements) => {
+                Some(requirements.iter().all(|requirement| match requirement {
                     Requirement::In(key, values) => {
                         labels.get(key).is_some_and(|value| values.contains(value))
                     }
@@ -224,8 +224,8 @@ impl Selector {
                     }
                     Requirement::Exists(key) => labels.contains_key(key),
                     Requirement::Absent(key) => !labels.contains_key(key),
-                }
-            })),
+                }))
+            }
             Self::Unreadable(_) => None,
         }
     }

@@ -2,6 +2,7 @@
 //! published protocols over it. Programs learn of the world only through them.
 
 mod authority;
+pub mod cluster;
 mod dice;
 pub mod faults;
 mod kubeconfig;

@@ -149,7 +149,7 @@ pub fn describe(cluster: &SimulatedCluster, now: Timestamp, speed: f64) -> wire:
         .map(|pool| wire::Nodepool {
             name: pool.name.clone(),
             minimum: pool.nodes,
-            maximum: pool.nodes.saturating_mul(2).clamp(1, 1_000),
+            maximum: pool.maximum.unwrap_or(pool.nodes.saturating_mul(2)).clamp(1, 1_000),
             max_surge: Some(pool.surge),
             max_unavailable: Some(pool.unavailable),
             availability_zones: (1..=pool.zones)
@@ -259,7 +259,7 @@ fn admin_kubeconfig(
         return error(400, "FailedPrecondition", &message);
     }
     let Some(cluster) = shared.world.cluster_mut(id) else { return no_method() };
-    match kubeconfig::admin(cluster, ACCOUNT, seconds, now) {
+    match kubeconfig::admin(cluster, ACCOUNT, seconds, now, 1) {
         Ok((text, until)) => {
             let answer = wire::Kubeconfig {
                 expiration_timestamp: Some(until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
@@ -276,7 +276,7 @@ fn exec_kubeconfig(shared: &mut Shared, id: &ClusterId, idp: bool, effects: &[Ef
     if idp && !cluster.scene.idp {
         return error(400, "FailedPrecondition", "idp access is not enabled for this cluster");
     }
-    match kubeconfig::exec(cluster, idp) {
+    match kubeconfig::exec(cluster, idp, 1) {
         Ok(text) => {
             let kubeconfig = Some(replaced(text, effects));
             (200, json!(wire::Kubeconfig { expiration_timestamp: None, kubeconfig }))
