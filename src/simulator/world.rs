@@ -274,7 +274,7 @@ mod tests {
             world.advance(later(now, 45));
             let id = ClusterId::new(&world.projects[5].0, "eu01", "transcode");
             let zones = &world.cluster(&id).unwrap().inside.zones;
-            zones.iter().flat_map(|z| &z.nodes).map(|n| n.name.clone()).collect::<Vec<_>>()
+            zones.iter().flat_map(|z| &z.nodes).map(|n| n.name.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(names(), names());
     }

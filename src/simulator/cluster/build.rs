@@ -448,7 +448,7 @@ impl Interior {
             }
         });
         for claim in claims {
-            let node = (local == Local::LocalVolume).then_some(host);
+            let node = (local == Local::OwnDisk).then_some(host);
             self.make_volume(&key, &claim, &zone, node, standing.created.max(since));
             let claim = Key { namespace: Text::clone(&key.namespace), name: claim };
             let volume = self.store.get(Kind::Claim, &claim).and_then(|object| {

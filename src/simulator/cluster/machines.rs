@@ -376,6 +376,34 @@ impl Interior {
         self.settle(at);
     }
 
+    /// Somebody changed a node object; one that was cordoned or opened gets or loses the taint that goes with it.
+    pub(in crate::simulator::cluster) fn replace_node(
+        &mut self,
+        mut object: Object,
+        at: Timestamp,
+    ) {
+        let key = object.meta.key.clone();
+        let was = self
+            .store
+            .get(Kind::Node, &key)
+            .and_then(|known| known.node())
+            .map(|n| n.unschedulable);
+        let Body::Node(node) = &mut object.body else { return };
+        let is = node.unschedulable;
+        if is && !node.has_taint(UNSCHEDULABLE) {
+            node.taints.push(taint(UNSCHEDULABLE, "NoSchedule", Some(at)));
+        } else if !is {
+            node.remove_taint(UNSCHEDULABLE);
+        }
+        self.edit_node(&key.name, |known| *known = object);
+        if was != Some(is) {
+            let name = &key.name;
+            let reason = if is { "NodeNotSchedulable" } else { "NodeSchedulable" };
+            let message = format!("Node {name} status is now: {reason}");
+            self.note(Kind::Node, &key, at, normal("kubelet", reason, message));
+        }
+    }
+
     /// All machines vanish, as hibernation does it.
     pub fn fall_asleep(&mut self, at: Timestamp) {
         self.asleep = true;

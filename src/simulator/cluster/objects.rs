@@ -265,7 +265,7 @@ pub enum Local {
     /// A `hostPath`.
     HostPath,
     /// A persistent volume on the node's own disk.
-    LocalVolume,
+    OwnDisk,
 }
 
 /// `v1 Event`.

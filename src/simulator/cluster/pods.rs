@@ -103,7 +103,7 @@ impl Interior {
         let Some(workload) = self.workloads.get_mut(number) else { return Key::global("") };
         let key = Key { namespace: Text::clone(&workload.namespace), name };
         workload.pods.insert(key.clone());
-        let has_volume = workload.volume || workload.local == Local::LocalVolume;
+        let has_volume = workload.volume || workload.local == Local::OwnDisk;
         let claim = has_volume.then(|| text(&format!("data-{}", key.name)));
         let mut pod = Pod {
             workload: number,
@@ -272,14 +272,18 @@ impl Interior {
         self.hasten(name, at);
     }
 
-    /// Removes a finalizer's hold: what was stopped is gone now.
-    pub fn finalizers_changed(&mut self, key: &Key, at: Timestamp) {
-        let over = self.store.get(Kind::Pod, key).is_some_and(|object| {
-            object.meta.finalizers.is_empty()
-                && object.meta.deletion.is_some_and(|deletion| deletion.by <= at)
-        });
-        if over {
-            self.remove_pod(key, at);
+    /// Takes a changed object over: a node that takes pods or not, a pod that nothing holds any more.
+    pub fn replace(&mut self, object: Object, at: Timestamp) {
+        let key = object.meta.key.clone();
+        if object.node().is_some() {
+            self.replace_node(object, at);
+        } else {
+            let over = object.meta.finalizers.is_empty()
+                && object.meta.deletion.is_some_and(|deletion| deletion.by <= at);
+            self.store.edit(Kind::Pod, &key, |known| *known = object);
+            if over {
+                self.remove_pod(&key, at);
+            }
         }
         self.settle(at);
     }

@@ -118,7 +118,7 @@ impl Interior {
         let claims = self
             .pod(&id)
             .and_then(Object::pod)
-            .filter(|pod| pod.local != Local::LocalVolume)
+            .filter(|pod| pod.local != Local::OwnDisk)
             .map(|pod| pod.claims.clone())
             .unwrap_or_default();
         if claims.is_empty() {

@@ -10,7 +10,7 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::rotation::Step;
 use crate::simulator::cluster::SimulatedCluster;
 use crate::simulator::cluster::machines::{CHECKSUM, DOOMED, GENERATION};
-use crate::simulator::cluster::objects::{Body, Key, Kind};
+use crate::simulator::cluster::objects::{Body, Key, Kind, Text};
 use crate::simulator::dice::Dice;
 use crate::simulator::roll::{Pace, Stage};
 use crate::simulator::scene::Scene;
@@ -63,15 +63,12 @@ fn check(cluster: &SimulatedCluster) {
     let mut waiting = BTreeSet::new();
     for object in inside.store.list(Kind::Pod) {
         let pod = object.pod().unwrap();
-        match &pod.node {
-            Some(node) => {
-                assert!(nodes.contains(&**node), "{:?} is on a node that is gone", object.meta.key);
-                placed.entry(node).or_default().insert(&object.meta.key);
-            }
-            None => {
-                waiting.insert(&object.meta.key);
-                assert!(!pod.ready.0);
-            }
+        if let Some(node) = &pod.node {
+            assert!(nodes.contains(&**node), "{:?} is on a node that is gone", object.meta.key);
+            placed.entry(node).or_default().insert(&object.meta.key);
+        } else {
+            waiting.insert(&object.meta.key);
+            assert!(!pod.ready.0);
         }
         assert!(inside.workloads[pod.workload].pods.contains(&object.meta.key));
     }
@@ -121,7 +118,7 @@ fn check_limits(cluster: &SimulatedCluster) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
     fn a_roll_keeps_its_limits_at_every_step_and_ends(
@@ -168,7 +165,7 @@ proptest! {
 
     #[test]
     fn the_middle_of_a_roll_is_consistent_too(
-        nodes in 1_u32..12, progress in 0.0_f64..1.0, surge in 0_u32..4, seed in any::<u64>(),
+        nodes in 2_u32..12, progress in 0.0_f64..1.0, surge in 0_u32..4, seed in any::<u64>(),
         blocked in any::<bool>(),
     ) {
         let blocked = if blocked { "blocked = [\"web\", \"eu01-1\", \"payments/api\"]" } else { "" };
@@ -428,11 +425,15 @@ fn a_rotation_goes_through_its_steps_in_the_platforms_order() {
     assert_eq!(dropped_while.as_deref(), Some("COMPLETING"));
     assert_eq!(cluster.phase, "COMPLETED");
     assert_eq!(cluster.inside.lives.len(), nodes, "completing rolls no node");
-    let secrets =
-        cluster.inside.store.list(Kind::ServiceAccount).find_map(|object| match &object.body {
-            Body::ServiceAccount(secrets) if !secrets.is_empty() => Some(secrets.len()),
-            _ => None,
-        });
+    let secrets = cluster.inside.store.list(Kind::ServiceAccount).find_map(|object| {
+        if let Body::ServiceAccount(secrets) = &object.body
+            && !secrets.is_empty()
+        {
+            Some(secrets.len())
+        } else {
+            None
+        }
+    });
     assert_eq!(secrets, Some(1), "the old listed one is gone");
 }
 
@@ -459,7 +460,7 @@ fn the_autoscaler_stays_within_its_limits_and_a_roll_still_ends() {
 fn a_deleted_node_is_replaced_and_hibernation_takes_all() {
     let mut cluster = cluster("pools = [{ name = \"web\", nodes = 3 }]", 5);
     cluster.look_inside();
-    let name = cluster.inside.zones[0].nodes[0].name.clone();
+    let name = Text::clone(&cluster.inside.zones[0].nodes[0].name);
     cluster.inside.delete_node(&name, start());
     check(&cluster);
     assert_eq!(cluster.inside.store.count(Kind::Node), 2);
