@@ -4,6 +4,7 @@
 use base64::Engine;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::simulator::faults::Strange;
 use crate::simulator::world::SimulatedCluster;
 
 /// What a request asks for when it says nothing, seconds.
@@ -66,6 +67,33 @@ pub fn exec(cluster: &mut SimulatedCluster, idp: bool, port: u16) -> Result<Stri
          - login{argument}\n      command: stackit\n      interactiveMode: Never\n      provideClusterInfo: true\n",
         cluster_name = cluster.id.name
     ))
+}
+
+/// A kubeconfig that nobody should use: one thing of a good one is changed.
+pub fn strange(text: &str, what: Strange) -> String {
+    let replace = |key: &str, with: &str| {
+        text.lines()
+            .map(|line| match line.trim_start().strip_prefix(key) {
+                Some(_) => {
+                    let indent = line.len() - line.trim_start().len();
+                    format!("{:indent$}{with}\n", "")
+                }
+                None => format!("{line}\n"),
+            })
+            .collect::<String>()
+    };
+    match what {
+        Strange::Exec => replace(
+            "client-key-data:",
+            "exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, args: [/tmp/skeys-was-here], \
+             interactiveMode: Never}",
+        ),
+        Strange::FilePath => replace("client-key-data:", "client-key: /etc/passwd"),
+        Strange::SkipVerify => {
+            replace("certificate-authority-data:", "insecure-skip-tls-verify: true")
+        }
+        Strange::OtherHost => replace("server:", "server: https://api.attacker.example:6443"),
+    }
 }
 
 /// The old kind: a token that does not expire; `None` if the cluster has no such token any more.

@@ -258,8 +258,13 @@ fn admin_kubeconfig(
     if let Err(message) = shared.world.act(id, Action::Issue, now) {
         return error(400, "FailedPrecondition", &message);
     }
+    let port = match shared.doors.port(id) {
+        Ok(port) => port,
+        Err(wrong) => return error(500, "Internal", &wrong.to_string()),
+    };
     let Some(cluster) = shared.world.cluster_mut(id) else { return no_method() };
-    match kubeconfig::admin(cluster, ACCOUNT, seconds, now, 1) {
+    cluster.uses_short_lived = true;
+    match kubeconfig::admin(cluster, ACCOUNT, seconds, now, port) {
         Ok((text, until)) => {
             let answer = wire::Kubeconfig {
                 expiration_timestamp: Some(until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
@@ -272,11 +277,15 @@ fn admin_kubeconfig(
 }
 
 fn exec_kubeconfig(shared: &mut Shared, id: &ClusterId, idp: bool, effects: &[Effect]) -> Answer {
+    let port = match shared.doors.port(id) {
+        Ok(port) => port,
+        Err(wrong) => return error(500, "Internal", &wrong.to_string()),
+    };
     let Some(cluster) = shared.world.cluster_mut(id) else { return no_method() };
     if idp && !cluster.scene.idp {
         return error(400, "FailedPrecondition", "idp access is not enabled for this cluster");
     }
-    match kubeconfig::exec(cluster, idp, 1) {
+    match kubeconfig::exec(cluster, idp, port) {
         Ok(text) => {
             let kubeconfig = Some(replaced(text, effects));
             (200, json!(wire::Kubeconfig { expiration_timestamp: None, kubeconfig }))
@@ -290,9 +299,44 @@ fn replaced(text: String, effects: &[Effect]) -> String {
         .iter()
         .find_map(|effect| match effect {
             Effect::Kubeconfig { text } => Some(text.clone()),
+            Effect::StrangeKubeconfig { what } => Some(kubeconfig::strange(&text, *what)),
             _ => None,
         })
         .unwrap_or(text)
+}
+
+/// The old way to credentials, which is gone from the published description but still answers: `GET
+/// /v1/projects/…/clusters/…/credentials`. It ends for ever with the first use of the new ways.
+pub fn old_credentials(shared: &mut Shared, project: &str, name: &str) -> Answer {
+    let Some(region) = shared.world.regions.first().cloned() else { return no_method() };
+    let id = ClusterId::new(project, &region, name);
+    let refused = "endpoint is unavailable for clusters that have already obtained a kubeconfig or triggered a \
+                   credentials rotation via the new endpoints";
+    match shared.world.cluster(&id) {
+        None => return error(404, "NotFound", &format!("cluster \"{name}\": not found")),
+        Some(cluster) if cluster.uses_short_lived || cluster.credentials.static_token.is_none() => {
+            return error(400, "FailedPrecondition", refused);
+        }
+        Some(_) => {}
+    }
+    let port = match shared.doors.port(&id) {
+        Ok(port) => port,
+        Err(wrong) => return error(500, "Internal", &wrong.to_string()),
+    };
+    let Some(cluster) = shared.world.cluster_mut(&id) else { return no_method() };
+    match kubeconfig::with_static_token(cluster, port) {
+        Ok(Some(access)) => (
+            200,
+            json!({
+                "server": access.server,
+                "token": access.token,
+                "certificateAuthorityData": access.authority,
+                "kubeconfig": access.kubeconfig,
+            }),
+        ),
+        Ok(None) => error(400, "FailedPrecondition", refused),
+        Err(wrong) => error(500, "Internal", &wrong.to_string()),
+    }
 }
 
 fn provider_options(shared: &Shared, region: &str, now: Timestamp) -> Answer {
