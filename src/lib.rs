@@ -27,13 +27,15 @@ pub mod testing {
         pub use crate::clients::{auth, http, install_crypto, projects, ske};
     }
     pub mod domain {
-        pub use crate::domain::{cluster, fixtures, rotation, secret};
+        pub use crate::domain::{action, cluster, fixtures, rotation, secret};
     }
     pub mod runtime {
         pub use crate::runtime::{clipboard, perform, run, terminal};
     }
     pub mod simulator {
-        pub use crate::simulator::{Options, Simulator, faults, scene, serve, state, world};
+        pub use crate::simulator::{
+            Options, Simulator, cluster, faults, scene, serve, state, world,
+        };
     }
     pub mod store {
         pub use crate::store::{journal, kubeconfigs, private_file};
