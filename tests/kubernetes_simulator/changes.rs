@@ -1,9 +1,11 @@
 //! Patches, deletions, evictions, questions about oneself.
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
 use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{DeleteParams, EvictParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
@@ -67,6 +69,40 @@ async fn deleting_the_pod_frees_the_drain() {
     assert!(api.get_opt(&pod.name_any()).await.unwrap().is_none());
     assert_eq!(api.list(&ListParams::default()).await.unwrap().items.len(), 1, "made anew");
     cloud.until("delta", |cluster| cluster.phase == "PREPARED").await;
+}
+
+#[tokio::test]
+async fn a_drain_is_freed_by_more_pods_a_looser_budget_or_none() {
+    let scene = |name: &str| {
+        format!(
+            "[[projects.clusters]]\nname = \"{name}\"\nphase = \"PREPARING\"\ninitiated_ago = \"70m\"\n\
+             completed_ago = \"120d\"\nprogress = 0.9\npools = [{{ name = \"web\", nodes = 6 }}]\n\
+             blocked = [\"web\", \"eu01-1\", \"payments/api\"]\n"
+        )
+    };
+    let cloud = Cloud::with(&["more", "loose", "none"].map(scene).concat()).await;
+    let more = Api::<Deployment>::namespaced(cloud.client("more").await, "payments");
+    let scale = Patch::Merge(json!({"spec": {"replicas": 2}}));
+    let scaled = more.patch_scale("api", &PatchParams::default(), &scale).await.unwrap();
+    assert_eq!(scaled.spec.unwrap().replicas, Some(2));
+    let loose = Api::<PodDisruptionBudget>::namespaced(cloud.client("loose").await, "payments");
+    let budget = loose.get("api").await.unwrap();
+    assert_eq!(budget.status.unwrap().disruptions_allowed, 0);
+    let patch = Patch::Merge(json!({"spec": {"minAvailable": null, "maxUnavailable": "100%"}}));
+    loose.patch("api", &PatchParams::default(), &patch).await.unwrap();
+    let budget = loose.get("api").await.unwrap();
+    assert_eq!(budget.status.unwrap().disruptions_allowed, 1);
+    assert_eq!(budget.metadata.generation, Some(2));
+    let none = Api::<PodDisruptionBudget>::namespaced(cloud.client("none").await, "payments");
+    none.delete("api", &DeleteParams::default()).await.unwrap();
+    assert!(none.get_opt("api").await.unwrap().is_none());
+    for name in ["more", "loose", "none"] {
+        cloud.until(name, |cluster| cluster.phase == "PREPARED").await;
+        assert!(cloud.see(name, |c| c.inside.lives.iter().all(|life| life.forced.is_none())));
+    }
+    let list = more.list(&ListParams::default()).await.unwrap().items;
+    let status = list.iter().find(|object| object.name_any() == "api").unwrap();
+    assert_eq!(status.status.as_ref().unwrap().ready_replicas, Some(2));
 }
 
 #[tokio::test]

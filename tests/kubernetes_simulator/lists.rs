@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{
     ConfigMap, Event, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Secret,
     ServiceAccount,
@@ -77,6 +78,18 @@ async fn every_kind_can_be_read_as_its_type() {
     assert_eq!(root.data.as_ref().unwrap()["ca.crt"].matches("BEGIN CERTIFICATE").count(), 2);
     assert!(root.managed_fields()[0].time.is_some());
     assert!(all::<ServiceAccount>(&client).await.len() >= 6);
+    let daemons = all::<DaemonSet>(&client).await;
+    assert_eq!(daemons.len(), 3);
+    let running = i32::try_from(nodes.len()).unwrap();
+    let status = daemons[0].status.as_ref().unwrap();
+    assert_eq!(status.desired_number_scheduled, running);
+    assert!(
+        all::<Deployment>(&client)
+            .await
+            .iter()
+            .all(|deployment| { deployment.spec.as_ref().unwrap().replicas > Some(0) })
+    );
+    assert_eq!(all::<StatefulSet>(&client).await.len(), 2);
     let volumes = all::<PersistentVolume>(&client).await;
     let claims = all::<PersistentVolumeClaim>(&client).await;
     let attachments = all::<VolumeAttachment>(&client).await;
@@ -221,6 +234,6 @@ async fn the_server_tells_about_itself() {
     assert_eq!(ask(&client, "GET", "/readyz", "*/*").await, "ok");
     let keys = ask(&client, "GET", "/openid/v1/jwks", "*/*").await;
     assert_eq!(keys["keys"].as_array().unwrap().len(), 1);
-    let missing = http::Request::get("/apis/apps/v1/deployments").body(Vec::new()).unwrap();
+    let missing = http::Request::get("/apis/batch/v1/jobs").body(Vec::new()).unwrap();
     assert_eq!(code(client.request_text(missing).await), 404);
 }

@@ -5,7 +5,10 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::simulator::cluster::interior::{Interior, text};
-use crate::simulator::cluster::objects::{Amount, Body, Budget, Key, Kind, Object, Text};
+use crate::simulator::cluster::objects::{
+    Amount, Body, Budget, Controller, Key, Kind, Object, Text,
+};
+use crate::simulator::scene::WorkloadKind;
 
 /// Why a pod is not evicted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,12 +62,30 @@ impl Interior {
         }
     }
 
-    /// Counts the pods of a workload for its budgets.
-    pub(in crate::simulator::cluster) fn count_budgets(&mut self, number: usize) {
+    /// Makes the object that controls the pods of a workload, if there is one.
+    pub(in crate::simulator::cluster) fn make_controller(&mut self, number: usize, at: Timestamp) {
         let Some(workload) = self.workloads.get(number) else { return };
-        if workload.budgets.is_empty() {
-            return;
-        }
+        let Some(kind) = controller_kind(workload.kind) else { return };
+        let key =
+            Key { namespace: Text::clone(&workload.namespace), name: Text::clone(&workload.name) };
+        let (app, wanted) = (Text::clone(&workload.name), workload.replicas);
+        let mut meta = self.meta(key, at);
+        meta.labels.insert("app".into(), Text::clone(&app));
+        let body = Body::Controller(Controller {
+            kind,
+            workload: number,
+            app,
+            wanted,
+            there: 0,
+            ready: 0,
+            generation: 1,
+        });
+        self.store.put(Object { meta, body });
+    }
+
+    /// Counts the pods of a workload for its controller and its budgets.
+    pub(in crate::simulator::cluster) fn count_pods(&mut self, number: usize) {
+        let Some(workload) = self.workloads.get(number) else { return };
         let (mut healthy, mut there) = (0, 0);
         for key in &workload.pods {
             let Some(object) = self.store.get(Kind::Pod, key) else { continue };
@@ -72,6 +93,20 @@ impl Interior {
             if object.meta.deletion.is_none() && object.pod().is_some_and(|pod| pod.ready.0) {
                 healthy += 1;
             }
+        }
+        if let Some(kind) = controller_kind(workload.kind) {
+            let key = Key {
+                namespace: Text::clone(&workload.namespace),
+                name: Text::clone(&workload.name),
+            };
+            let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+            let wanted = if kind == Kind::DaemonSet { hosts } else { workload.replicas };
+            self.store.edit(kind, &key, |object| {
+                if let Body::Controller(controller) = &mut object.body {
+                    (controller.wanted, controller.there, controller.ready) =
+                        (wanted, there, healthy);
+                }
+            });
         }
         let replicas = workload.replicas;
         for key in workload.budgets.clone() {
@@ -126,7 +161,7 @@ impl Interior {
         self.delete_pod(key, grace, at);
         // The next eviction has to see the new figures.
         while let Some(workload) = self.stir.budgets.pop_first() {
-            self.count_budgets(workload);
+            self.count_pods(workload);
         }
         Ok(())
     }
@@ -155,6 +190,14 @@ impl Interior {
         self.settle(at);
     }
 
+    /// Somebody deletes a budget.
+    pub fn delete_budget(&mut self, key: &Key) {
+        self.store.remove(Kind::Budget, key);
+        if let Some(workload) = self.budgets.remove(key).and_then(|n| self.workloads.get_mut(n)) {
+            workload.budgets.retain(|known| known != key);
+        }
+    }
+
     /// Whether a budget, written as "namespace/name", holds up every drain.
     pub fn is_misconfigured(&self, named: &str) -> bool {
         let (namespace, name) = named.split_once('/').unwrap_or(("default", named));
@@ -163,5 +206,15 @@ impl Interior {
             .get(Kind::Budget, &key)
             .and_then(|object| object.budget())
             .is_some_and(Budget::is_misconfigured)
+    }
+}
+
+/// What controls pods of such a workload.
+fn controller_kind(kind: WorkloadKind) -> Option<Kind> {
+    match kind {
+        WorkloadKind::Deployment => Some(Kind::Deployment),
+        WorkloadKind::StatefulSet => Some(Kind::StatefulSet),
+        WorkloadKind::DaemonSet => Some(Kind::DaemonSet),
+        WorkloadKind::Bare => None,
     }
 }

@@ -100,9 +100,10 @@ impl Interior {
         }
         let stuck = self.build_zones(standing);
         for number in 0..self.workloads.len() {
+            self.make_controller(number, standing.created);
             self.make_budgets(number, standing.created);
             self.build_pods(number, standing, stuck.as_ref());
-            self.count_budgets(number);
+            self.count_pods(number);
         }
         self.catch_up(now);
         self.begin_with_head_start(now);
@@ -449,7 +450,7 @@ impl Interior {
         });
         for claim in claims {
             let node = (local == Local::OwnDisk).then_some(host);
-            self.make_volume(&key, &claim, &zone, node, standing.created.max(since));
+            self.make_volume(&key, &claim, &zone, node, standing.created);
             let claim = Key { namespace: Text::clone(&key.namespace), name: claim };
             let volume = self.store.get(Kind::Claim, &claim).and_then(|object| {
                 if let Body::Claim(volume) = &object.body {

@@ -168,7 +168,7 @@ impl Interior {
             } else if std::mem::take(&mut self.stir.pods) {
                 self.schedule(at);
             } else if let Some(workload) = self.stir.budgets.pop_first() {
-                self.count_budgets(workload);
+                self.count_pods(workload);
             } else if std::mem::take(&mut self.stir.zones) {
                 self.step_zones(at);
             } else {

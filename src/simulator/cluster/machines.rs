@@ -189,11 +189,7 @@ impl Interior {
     ) {
         let machine =
             self.about.pools.get(pool).map_or_else(|| text("g1a.4d"), |p| Text::clone(&p.machine));
-        let cores: u32 = machine
-            .rsplit('.')
-            .next()
-            .and_then(|size| size.trim_end_matches(char::is_alphabetic).parse().ok())
-            .unwrap_or(4);
+        let cores = cores(&machine);
         self.number += 1;
         let number = self.number;
         let mut meta = self.meta(Key::global(name), at);
@@ -207,7 +203,10 @@ impl Interior {
             (ZONE, text(zone)),
             ("worker.gardener.cloud/cri-name", text("containerd")),
             (GENERATION, self.template_name(pool, template).into()),
-            ("worker.gardener.cloud/kubernetes-version", Text::clone(&self.about.version)),
+            (
+                "worker.gardener.cloud/kubernetes-version",
+                text(self.about.version.trim_start_matches('v')),
+            ),
             (POOL, text(pool)),
         ];
         meta.labels.extend(labels.map(|(key, value)| (key.into(), value)));
@@ -242,7 +241,7 @@ impl Interior {
             Host {
                 pool: text(pool),
                 zone: text(zone),
-                cpu: (cores.saturating_mul(1_000).saturating_sub(80), 0),
+                cpu: (allocatable(cores), 0),
                 pods: std::collections::BTreeSet::new(),
                 counts: std::collections::BTreeMap::new(),
                 open: false,
@@ -449,6 +448,17 @@ impl Interior {
         }
         self.stir.zones = true;
     }
+}
+
+/// Cores of a machine type ("g1a.4d").
+pub fn cores(machine: &str) -> u32 {
+    let size = machine.rsplit('.').next().unwrap_or_default();
+    size.trim_end_matches(char::is_alphabetic).parse().unwrap_or(4)
+}
+
+/// Millicores that pods may have of so many cores.
+pub fn allocatable(cores: u32) -> u32 {
+    cores.saturating_mul(1_000).saturating_sub(80)
 }
 
 /// Condition `Ready` that is true.

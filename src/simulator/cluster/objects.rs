@@ -16,6 +16,10 @@ pub type Labels = BTreeMap<Cow<'static, str>, Text>;
 pub enum Kind {
     /// `v1 ConfigMap`.
     ConfigMap,
+    /// `apps/v1 DaemonSet`.
+    DaemonSet,
+    /// `apps/v1 Deployment`.
+    Deployment,
     /// `v1 Event`.
     Event,
     /// `v1 Namespace`.
@@ -34,6 +38,8 @@ pub enum Kind {
     Secret,
     /// `v1 ServiceAccount`.
     ServiceAccount,
+    /// `apps/v1 StatefulSet`.
+    StatefulSet,
     /// `storage.k8s.io/v1 VolumeAttachment`.
     Attachment,
 }
@@ -134,6 +140,8 @@ pub enum Body {
     Pod(Box<Pod>),
     /// A PodDisruptionBudget.
     Budget(Budget),
+    /// A deployment, stateful set or daemon set.
+    Controller(Controller),
     /// A secret.
     Secret(Secret),
     /// Names of the Secrets in `.secrets[]`.
@@ -154,6 +162,7 @@ impl Body {
             Self::Claim(_) => Kind::Claim,
             Self::Pod(_) => Kind::Pod,
             Self::Budget(_) => Kind::Budget,
+            Self::Controller(controller) => controller.kind,
             Self::Secret(_) => Kind::Secret,
             Self::ServiceAccount(_) => Kind::ServiceAccount,
             Self::Attachment(_) => Kind::Attachment,
@@ -355,6 +364,25 @@ impl Budget {
     }
 }
 
+/// A deployment, stateful set or daemon set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Controller {
+    /// Which of them.
+    pub kind: Kind,
+    /// Number of its workload.
+    pub workload: usize,
+    /// Value of its pods' label `app`.
+    pub app: Text,
+    /// Pods that it wants.
+    pub wanted: u32,
+    /// Pods that it has.
+    pub there: u32,
+    /// Pods of these that are ready.
+    pub ready: u32,
+    /// `metadata.generation`, which is observed at once.
+    pub generation: u32,
+}
+
 /// `v1 Secret`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
@@ -394,6 +422,11 @@ impl Object {
     /// The PodDisruptionBudget, if it is one.
     pub fn budget(&self) -> Option<&Budget> {
         if let Body::Budget(budget) = &self.body { Some(budget) } else { None }
+    }
+
+    /// The deployment, stateful set or daemon set, if it is one.
+    pub fn controller(&self) -> Option<&Controller> {
+        if let Body::Controller(controller) = &self.body { Some(controller) } else { None }
     }
 
     /// The Secret, if it is one.

@@ -40,8 +40,17 @@ impl Interior {
                         !workload.pods.contains(&key)
                     })
                     .collect();
+                let most = workload.replicas;
+                let too_many = |key: &&Key| {
+                    let ordinal = key.name.rsplit('-').next().and_then(|n| n.parse::<u32>().ok());
+                    ordinal.is_some_and(|ordinal| ordinal >= most)
+                };
+                let surplus: Vec<Key> = workload.pods.iter().filter(too_many).cloned().collect();
                 for name in names {
                     self.new_pod(number, Some(name), None, at);
+                }
+                for key in surplus {
+                    self.delete_pod(&key, None, at);
                 }
             }
             WorkloadKind::DaemonSet => {
@@ -272,17 +281,42 @@ impl Interior {
         self.hasten(name, at);
     }
 
-    /// Takes a changed object over: a node that takes pods or not, a pod that nothing holds any more.
-    pub fn replace(&mut self, object: Object, at: Timestamp) {
-        let key = object.meta.key.clone();
-        if object.node().is_some() {
-            self.replace_node(object, at);
-        } else {
-            let over = object.meta.finalizers.is_empty()
-                && object.meta.deletion.is_some_and(|deletion| deletion.by <= at);
-            self.store.edit(Kind::Pod, &key, |known| *known = object);
-            if over {
-                self.remove_pod(&key, at);
+    /// Takes a changed object over: a node that takes pods or not, a pod that nothing holds any more, a budget with
+    /// other figures, a controller that wants another number of pods.
+    pub fn replace(&mut self, mut object: Object, at: Timestamp) {
+        let (kind, key) = (object.body.kind(), object.meta.key.clone());
+        match &mut object.body {
+            Body::Node(_) => self.replace_node(object, at),
+            Body::Budget(budget) => {
+                budget.generation += 1;
+                self.store.edit(kind, &key, |known| *known = object);
+                self.stir.budgets.extend(self.budgets.get(&key));
+            }
+            Body::Controller(controller) => {
+                controller.generation += 1;
+                let (number, wanted) = (controller.workload, controller.wanted);
+                self.store.edit(kind, &key, |known| *known = object);
+                if let Some(workload) = self.workloads.get_mut(number) {
+                    workload.replicas = wanted;
+                }
+                self.stir.workloads.insert(number);
+                self.stir.budgets.insert(number);
+            }
+            Body::Pod(_)
+            | Body::ConfigMap(_)
+            | Body::Event(_)
+            | Body::Namespace
+            | Body::Volume(_)
+            | Body::Claim(_)
+            | Body::Secret(_)
+            | Body::ServiceAccount(_)
+            | Body::Attachment(_) => {
+                let over = object.meta.finalizers.is_empty()
+                    && object.meta.deletion.is_some_and(|deletion| deletion.by <= at);
+                self.store.edit(kind, &key, |known| *known = object);
+                if over {
+                    self.remove_pod(&key, at);
+                }
             }
         }
         self.settle(at);

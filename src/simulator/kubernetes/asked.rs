@@ -1,5 +1,8 @@
 //! One request to an API server, taken apart.
 
+use serde_json::Value;
+
+use crate::simulator::kubernetes::protobuf;
 use crate::simulator::kubernetes::resources::Resource;
 use crate::simulator::kubernetes::table::Include;
 
@@ -41,6 +44,17 @@ impl Asked {
             return Ok(None);
         }
         text.parse().map(Some).map_err(|error| format!("{name} \"{text}\": {error}"))
+    }
+
+    /// The body as JSON, whichever way it is encoded.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn json(&self) -> Result<Value, String> {
+        if let Some(value) = protobuf::read(&self.body) {
+            return Ok(value);
+        }
+        serde_json::from_slice(&self.body).map_err(|error| error.to_string())
     }
 
     /// How the answer is to be written; `None` if that cannot be done.
@@ -159,7 +173,8 @@ mod tests {
             ("/api/v1/namespaces/x/pods/a/eviction", Some("Pod x a eviction")),
             ("/api/v1/namespaces/x/nodes", None),
             ("/apis/policy/v1/poddisruptionbudgets", Some("PodDisruptionBudget   ")),
-            ("/apis/apps/v1/deployments", None),
+            ("/apis/apps/v1/deployments", Some("Deployment   ")),
+            ("/apis/batch/v1/jobs", None),
             ("/api/v2/nodes", None),
         ] {
             assert_eq!(find(path).as_deref(), target, "{path}");

@@ -1,11 +1,11 @@
-//! Changes: patches of nodes and pods, deletions, evictions.
+//! Changes: patches, deletions, evictions, numbers of pods.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::simulator::cluster::SimulatedCluster;
 use crate::simulator::cluster::budgets::Refused;
-use crate::simulator::cluster::objects::{Body, Key, Kind, Labels, Object, Taint};
+use crate::simulator::cluster::objects::{Amount, Body, Key, Kind, Labels, Object, Taint};
 use crate::simulator::kubernetes::asked::{Asked, Target};
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::resources::Resource;
@@ -31,9 +31,15 @@ pub fn change(
         return not_found(target.resource, target.name);
     }
     match (asked.method.as_str(), kind, target.part) {
-        ("PATCH", Kind::Node | Kind::Pod, "") => {
-            patched(cluster, target.resource, &key, asked, view, now)
+        (
+            "PATCH",
+            Kind::Node | Kind::Pod | Kind::Budget | Kind::Deployment | Kind::StatefulSet,
+            "",
+        ) => patched(cluster, target.resource, &key, asked, view, now),
+        ("GET" | "PATCH" | "PUT", Kind::Deployment | Kind::StatefulSet, "scale") => {
+            scale(cluster, target.resource, &key, asked, view, now)
         }
+        ("DELETE", Kind::Budget, "") => delete_budget(cluster, target.resource, &key, asked),
         ("DELETE", Kind::Pod, "") => delete_pod(cluster, target.resource, &key, asked, view, now),
         ("DELETE", Kind::Node, "") => delete_node(cluster, &key, asked, now),
         ("POST", Kind::Pod, "eviction") => evict(cluster, &key, asked, now),
@@ -130,6 +136,13 @@ fn take_over(object: &mut Object, document: &Value, now: Timestamp) {
         .flatten()
         .filter_map(|finalizer| finalizer.as_str().map(str::to_owned))
         .collect();
+    if let Body::Controller(controller) = &mut object.body {
+        controller.wanted = count(document.pointer("/spec/replicas")).unwrap_or(controller.wanted);
+    }
+    if let Body::Budget(budget) = &mut object.body {
+        budget.min_available = amount(document.pointer("/spec/minAvailable"));
+        budget.max_unavailable = amount(document.pointer("/spec/maxUnavailable"));
+    }
     if let Body::Node(node) = &mut object.body {
         node.unschedulable = document.pointer("/spec/unschedulable") == Some(&Value::Bool(true));
         let known = std::mem::take(&mut node.taints);
@@ -146,6 +159,71 @@ fn take_over(object: &mut Object, document: &Value, now: Timestamp) {
             });
         }
     }
+}
+
+fn count(value: Option<&Value>) -> Option<u32> {
+    value?.as_u64().and_then(|count| u32::try_from(count).ok())
+}
+
+fn amount(value: Option<&Value>) -> Option<Amount> {
+    count(value)
+        .map(Amount::Number)
+        .or_else(|| value?.as_str().map(|text| Amount::Percent(text.to_owned())))
+}
+
+/// The number of pods that a controller wants, read or changed.
+fn scale(
+    cluster: &mut SimulatedCluster,
+    resource: &'static Resource,
+    key: &Key,
+    asked: &Asked,
+    view: View,
+    now: Timestamp,
+) -> Answer {
+    let Some(object) = cluster.inside.store.get(resource.kind, key) else {
+        return not_found(resource, &key.name);
+    };
+    let mut changed = Object::clone(object);
+    if asked.method != "GET" {
+        let body = match asked.json() {
+            Ok(body) => body,
+            Err(message) => return bad_request(&message),
+        };
+        let Some(wanted) = count(body.pointer("/spec/replicas")) else {
+            return bad_request("spec.replicas is missing");
+        };
+        if let Body::Controller(controller) = &mut changed.body {
+            controller.wanted = wanted;
+        }
+        if !is_dry(asked, &Value::Null) {
+            cluster.inside.replace(changed.clone(), now);
+        }
+    }
+    let Some(controller) = changed.controller() else { return no_method() };
+    let metadata = render::metadata(&changed, changed.meta.version, &view);
+    let body = json!({
+        "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata,
+        "spec": {"replicas": controller.wanted},
+        "status": {"replicas": controller.there, "selector": format!("app={}", controller.app)},
+    });
+    (200, body)
+}
+
+fn delete_budget(
+    cluster: &mut SimulatedCluster,
+    resource: &'static Resource,
+    key: &Key,
+    asked: &Asked,
+) -> Answer {
+    let Some(object) = cluster.inside.store.get(Kind::Budget, key).cloned() else {
+        return not_found(resource, &key.name);
+    };
+    match options(asked, &object, resource) {
+        Ok(options) if is_dry(asked, &options) => {}
+        Ok(_) => cluster.inside.delete_budget(key),
+        Err(answer) => return answer,
+    }
+    (200, success(resource, key, &object.meta.uid))
 }
 
 /// `Status` of a change that was made.
@@ -224,7 +302,7 @@ fn delete_node(cluster: &mut SimulatedCluster, key: &Key, asked: &Asked, now: Ti
 
 fn evict(cluster: &mut SimulatedCluster, key: &Key, asked: &Asked, now: Timestamp) -> Answer {
     let Some(resource) = Resource::find("", "pods") else { return no_method() };
-    let body: Value = serde_json::from_slice(&asked.body).unwrap_or(Value::Null);
+    let body = asked.json().unwrap_or(Value::Null);
     let options = body.get("deleteOptions").cloned().unwrap_or(Value::Null);
     if is_dry(asked, &options) {
         return (201, success(resource, key, ""));

@@ -8,7 +8,7 @@ use crate::simulator::kubernetes::status::Answer;
 
 /// Groups that are offered besides the core.
 const GROUPS: &[&str] =
-    &["authentication.k8s.io", "authorization.k8s.io", "policy", "storage.k8s.io"];
+    &["apps", "authentication.k8s.io", "authorization.k8s.io", "policy", "storage.k8s.io"];
 
 /// Answers discovery; `None` if the path is no part of it.
 pub fn route(path: &[&str], version: &str) -> Option<Answer> {
@@ -64,6 +64,14 @@ fn resources(group: &str, group_version: &str) -> Value {
             also("pods/eviction", "Eviction", true, policy);
             let tokens = json!({"group": "authentication.k8s.io", "version": "v1"});
             also("serviceaccounts/token", "TokenRequest", true, tokens);
+        }
+        "apps" => {
+            for name in ["deployments/scale", "statefulsets/scale"] {
+                let scale = json!({
+                    "group": "autoscaling", "version": "v1", "verbs": ["get", "patch", "update"],
+                });
+                also(name, "Scale", true, scale);
+            }
         }
         "authorization.k8s.io" => {
             also("selfsubjectaccessreviews", "SelfSubjectAccessReview", false, json!({}));

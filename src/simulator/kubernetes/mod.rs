@@ -11,6 +11,7 @@ mod discovery;
 pub mod door;
 mod json;
 mod patch;
+mod protobuf;
 mod read;
 mod render;
 mod render_node;

@@ -4,7 +4,7 @@ use base64::Engine;
 use serde_json::{Map, Value, json};
 
 use crate::simulator::cluster::objects::{
-    Amount, Attachment, Body, Budget, Event, Key, Labels, Meta, Object, Volume,
+    Amount, Attachment, Body, Budget, Controller, Event, Key, Kind, Labels, Meta, Object, Volume,
 };
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::view::View;
@@ -29,6 +29,7 @@ pub fn object(object: &Object, version: u64, view: &View) -> Map<String, Value> 
         }),
         Body::Pod(pod) => render_pod::body(&object.meta, pod, view),
         Body::Budget(budget) => render_budget(&object.meta, budget, view),
+        Body::Controller(controller) => render_controller(controller),
         Body::Secret(secret) => {
             let encode = |text: &String| base64::engine::general_purpose::STANDARD.encode(text);
             let data: Map<String, Value> = secret
@@ -70,8 +71,11 @@ pub fn metadata(object: &Object, version: u64, view: &View) -> Value {
     put("uid", json!(&*meta.uid));
     put("resourceVersion", json!(version.to_string()));
     put("creationTimestamp", view.time(meta.created));
-    if let Some(budget) = object.budget() {
-        put("generation", json!(budget.generation));
+    let generation = object.budget().map(|budget| budget.generation);
+    if let Some(generation) =
+        generation.or_else(|| object.controller().map(|controller| controller.generation))
+    {
+        put("generation", json!(generation));
     }
     if !meta.labels.is_empty() {
         put("labels", texts(&meta.labels, view));
@@ -212,4 +216,31 @@ fn render_budget(meta: &Meta, budget: &Budget, view: &View) -> Value {
             }],
         },
     })
+}
+
+fn render_controller(controller: &Controller) -> Value {
+    let Controller { app, wanted, there, ready, generation, .. } = controller;
+    let labels = json!({"app": &**app});
+    let container = json!({"name": "main", "image": format!("registry.example/{app}:1.4.2")});
+    let mut spec = json!({
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+    });
+    let status = if controller.kind == Kind::DaemonSet {
+        json!({
+            "desiredNumberScheduled": wanted, "currentNumberScheduled": there, "numberMisscheduled": 0,
+            "numberReady": ready, "numberAvailable": ready, "updatedNumberScheduled": there,
+            "observedGeneration": generation,
+        })
+    } else {
+        set(&mut spec, "replicas", json!(wanted));
+        if controller.kind == Kind::StatefulSet {
+            set(&mut spec, "serviceName", json!(&**app));
+        }
+        json!({
+            "replicas": there, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": there,
+            "observedGeneration": generation,
+        })
+    };
+    json!({"spec": spec, "status": status})
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::simulator::cluster::machines::{allocatable, cores};
 use crate::simulator::cluster::objects::{Condition, Meta, Node, Taint};
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::view::View;
@@ -44,9 +45,8 @@ pub fn body(meta: &Meta, node: &Node, view: &View) -> Value {
     if let Some(terminating) = &node.terminating {
         conditions.push(condition("Terminating", terminating, view));
     }
-    let cores =
-        node.machine.rsplit('.').next().unwrap_or("4").trim_end_matches(char::is_alphabetic);
-    let size = |spare: &str| json!({"cpu": format!("{cores}{spare}"), "memory": "15987804Ki", "pods": "110", "ephemeral-storage": "49Gi"});
+    let size = |cpu: String| json!({"cpu": cpu, "memory": "15987804Ki", "pods": "110", "ephemeral-storage": "49Gi"});
+    let cores = cores(&node.machine);
     json!({
         "spec": spec,
         "status": {
@@ -54,8 +54,8 @@ pub fn body(meta: &Meta, node: &Node, view: &View) -> Value {
                 {"type": "InternalIP", "address": format!("10.250.{high}.{low}")},
                 {"type": "Hostname", "address": view.node(&meta.key.name)},
             ],
-            "capacity": size(""),
-            "allocatable": size(""),
+            "capacity": size(cores.to_string()),
+            "allocatable": size(format!("{}m", allocatable(cores))),
             "conditions": conditions,
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
             "nodeInfo": {

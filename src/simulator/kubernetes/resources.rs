@@ -24,6 +24,7 @@ pub struct Resource {
 }
 
 const READ: &[&str] = &["get", "list", "watch"];
+const READ_PATCH: &[&str] = &["get", "list", "patch", "watch"];
 const READ_DELETE_PATCH: &[&str] = &["delete", "get", "list", "patch", "watch"];
 
 const fn core(
@@ -66,7 +67,22 @@ pub const RESOURCES: &[Resource] = &[
         &["sa"],
     ),
     Resource {
+        group: "apps",
+        ..core(Kind::DaemonSet, "daemonsets", "daemonset", "DaemonSet", true, &["ds"])
+    },
+    Resource {
+        group: "apps",
+        verbs: READ_PATCH,
+        ..core(Kind::Deployment, "deployments", "deployment", "Deployment", true, &["deploy"])
+    },
+    Resource {
+        group: "apps",
+        verbs: READ_PATCH,
+        ..core(Kind::StatefulSet, "statefulsets", "statefulset", "StatefulSet", true, &["sts"])
+    },
+    Resource {
         group: "policy",
+        verbs: READ_DELETE_PATCH,
         ..core(
             Kind::Budget,
             "poddisruptionbudgets",

@@ -33,9 +33,9 @@ pub fn token(
         return not_found(target.resource, target.name);
     };
     let uid = account.meta.uid.to_string();
-    let mut request: Value = match serde_json::from_slice(&asked.body) {
+    let mut request: Value = match asked.json() {
         Ok(request) => request,
-        Err(error) => return bad_request(&error.to_string()),
+        Err(error) => return bad_request(&error),
     };
     let seconds =
         request.pointer("/spec/expirationSeconds").and_then(Value::as_i64).unwrap_or(TOKEN_SECONDS);
@@ -87,9 +87,9 @@ pub fn access(
     asked: &Asked,
     forbidden: impl Fn(&str, &str) -> bool,
 ) -> Answer {
-    let mut review: Value = match serde_json::from_slice(&asked.body) {
+    let mut review: Value = match asked.json() {
         Ok(review) => review,
-        Err(error) => return bad_request(&error.to_string()),
+        Err(error) => return bad_request(&error),
     };
     let text = |pointer: &str| review.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let at = "/spec/resourceAttributes";

@@ -1,8 +1,11 @@
 //! Tables, as kubectl asks for them: the columns that people know.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::simulator::cluster::objects::{Amount, Body, Key, Kind, Object};
+use crate::simulator::cluster::objects::{
+    Amount, Body, Controller, Event, Kind, Meta, Node, Object, Pod,
+};
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::view::{View, age};
 
@@ -88,6 +91,20 @@ fn columns(kind: Kind) -> &'static [Column] {
             ("Allowed Disruptions", 0),
             ("Age", 0),
         ],
+        Kind::DaemonSet => &[
+            ("Name", 0),
+            ("Desired", 0),
+            ("Current", 0),
+            ("Ready", 0),
+            ("Up-to-date", 0),
+            ("Available", 0),
+            ("Node Selector", 0),
+            ("Age", 0),
+        ],
+        Kind::Deployment => {
+            &[("Name", 0), ("Ready", 0), ("Up-to-date", 0), ("Available", 0), ("Age", 0)]
+        }
+        Kind::StatefulSet => &[("Name", 0), ("Ready", 0), ("Age", 0)],
         Kind::Secret => &[("Name", 0), ("Type", 0), ("Data", 0), ("Age", 0)],
         Kind::ServiceAccount => &[("Name", 0), ("Secrets", 0), ("Age", 0)],
         Kind::Attachment => {
@@ -123,48 +140,12 @@ pub fn row(object: &Object, shown: Option<Value>, view: &View) -> Value {
 fn cells(object: &Object, view: &View) -> Value {
     let meta = &object.meta;
     let name = &*meta.key.name;
-    let since = |at: jiff::Timestamp| age(view.now.duration_since(at));
-    let old = since(meta.created);
+    let old = age(view.now.duration_since(meta.created));
     match &object.body {
         Body::ConfigMap(data) => json!([name, data.len(), old]),
-        Body::Event(event) => {
-            let Key { name: about, .. } = &event.about;
-            let kind = event.kind.to_lowercase();
-            let about = if event.kind == "Node" { view.node(about) } else { (&**about).into() };
-            let word = if event.warning { "Warning" } else { "Normal" };
-            json!([
-                since(event.last),
-                word,
-                event.reason,
-                format!("{kind}/{about}"),
-                "",
-                event.component,
-                view.message(&event.message),
-                since(event.first),
-                event.count,
-                name,
-            ])
-        }
+        Body::Event(event) => event_cells(name, event, view),
         Body::Namespace => json!([name, "Active", old]),
-        Body::Node(node) => {
-            let mut status = if node.ready.status { "Ready" } else { "NotReady" }.to_owned();
-            if node.unschedulable {
-                status.push_str(",SchedulingDisabled");
-            }
-            let (high, low) = (node.number / 250 % 250, node.number % 250 + 2);
-            json!([
-                view.node(name),
-                status,
-                "<none>",
-                old,
-                &*node.version,
-                format!("10.250.{high}.{low}"),
-                "<none>",
-                "Flatcar Container Linux by Kinvolk 4230.2.1 (Oklo)",
-                "6.12.30-flatcar",
-                "containerd://2.0.5",
-            ])
-        }
+        Body::Node(node) => node_cells(name, node, &old, view),
         Body::Volume(volume) => {
             let class = if volume.node.is_some() { "local" } else { "premium-perf1-stackit" };
             let claim = format!("{}/{}", volume.claim.namespace, volume.claim.name);
@@ -182,17 +163,7 @@ fn cells(object: &Object, view: &View) -> Value {
                 old
             ])
         }
-        Body::Pod(pod) => {
-            let status = match (&pod.node, pod.started, meta.deletion) {
-                (_, _, Some(_)) => "Terminating",
-                (None, _, None) => "Pending",
-                (Some(_), None, None) => "ContainerCreating",
-                (Some(_), Some(_), None) => "Running",
-            };
-            let node = pod.node.as_deref().map_or("<none>".into(), |node| view.node(node));
-            let ready = if pod.ready.0 { "1/1" } else { "0/1" };
-            json!([name, ready, status, "0", old, "<none>", node, "<none>", "<none>"])
-        }
+        Body::Pod(pod) => pod_cells(meta, pod, &old, view),
         Body::Budget(budget) => {
             let text = |amount: Option<&Amount>| match amount {
                 Some(Amount::Number(number)) => number.to_string(),
@@ -207,6 +178,15 @@ fn cells(object: &Object, view: &View) -> Value {
                 old,
             ])
         }
+        Body::Controller(controller) => {
+            let Controller { wanted, there, ready, .. } = controller;
+            let share = format!("{ready}/{wanted}");
+            match controller.kind {
+                Kind::DaemonSet => json!([name, wanted, there, ready, there, ready, "<none>", old]),
+                Kind::Deployment => json!([name, share, there, ready, old]),
+                _ => json!([name, share, old]),
+            }
+        }
         Body::Secret(secret) => json!([name, secret.kind, secret.data.len(), old]),
         Body::ServiceAccount(secrets) => json!([name, secrets.len(), old]),
         Body::Attachment(attachment) => json!([
@@ -218,4 +198,56 @@ fn cells(object: &Object, view: &View) -> Value {
             old,
         ]),
     }
+}
+
+fn event_cells(name: &str, event: &Event, view: &View) -> Value {
+    let since = |at: Timestamp| age(view.now.duration_since(at));
+    let kind = event.kind.to_lowercase();
+    let about = &*event.about.name;
+    let about = if event.kind == "Node" { view.node(about) } else { about.into() };
+    let word = if event.warning { "Warning" } else { "Normal" };
+    json!([
+        since(event.last),
+        word,
+        event.reason,
+        format!("{kind}/{about}"),
+        "",
+        event.component,
+        view.message(&event.message),
+        since(event.first),
+        event.count,
+        name,
+    ])
+}
+
+fn node_cells(name: &str, node: &Node, old: &str, view: &View) -> Value {
+    let mut status = if node.ready.status { "Ready" } else { "NotReady" }.to_owned();
+    if node.unschedulable {
+        status.push_str(",SchedulingDisabled");
+    }
+    let (high, low) = (node.number / 250 % 250, node.number % 250 + 2);
+    json!([
+        view.node(name),
+        status,
+        "<none>",
+        old,
+        &*node.version,
+        format!("10.250.{high}.{low}"),
+        "<none>",
+        "Flatcar Container Linux by Kinvolk 4230.2.1 (Oklo)",
+        "6.12.30-flatcar",
+        "containerd://2.0.5",
+    ])
+}
+
+fn pod_cells(meta: &Meta, pod: &Pod, old: &str, view: &View) -> Value {
+    let status = match (&pod.node, pod.started, meta.deletion) {
+        (_, _, Some(_)) => "Terminating",
+        (None, _, None) => "Pending",
+        (Some(_), None, None) => "ContainerCreating",
+        (Some(_), Some(_), None) => "Running",
+    };
+    let node = pod.node.as_deref().map_or("<none>".into(), |node| view.node(node));
+    let ready = if pod.ready.0 { "1/1" } else { "0/1" };
+    json!([&*meta.key.name, ready, status, "0", old, "<none>", node, "<none>", "<none>"])
 }
