@@ -54,7 +54,7 @@ pub fn about(scene: &SceneCluster, region: &str, shoot: &str, team: &str) -> Abo
         let about = PoolAbout {
             machine: pool.machine.as_str().into(),
             most: each(most, pool),
-            least: each(pool.nodes, pool).saturating_sub(1),
+            least: each(pool.nodes, pool),
             autoscale: pool.autoscale,
             joins: pool.joins,
         };
@@ -105,21 +105,12 @@ impl Interior {
             self.build_pods(number, standing, stuck.as_ref());
             self.count_pods(number);
         }
-        self.catch_up(now);
         self.begin_with_head_start(now);
         if self.about.pools.values().any(|pool| pool.autoscale) {
             let next = self.in_about(now, 120);
             self.agenda.add(next, Task::Autoscale);
         }
         self.store.compact();
-    }
-
-    /// Lets happen what lies in the past: the drains that wait already.
-    fn catch_up(&mut self, now: Timestamp) {
-        while let Some((at, task)) = self.agenda.take(now) {
-            self.run(at, task);
-        }
-        self.settle(now);
     }
 
     /// Begins what the limits allow, some of it a while ago, so that not all nodes come at once.
@@ -274,7 +265,12 @@ impl Interior {
             let begun = standing.initiated.unwrap_or(standing.now);
             let begun = begun.saturating_add(SignedDuration::from_mins(4)).unwrap_or(begun);
             let since = standing.now.saturating_sub(BLOCKED_FOR).unwrap_or(begun).max(begun);
-            self.begin_drain(name, since.min(standing.now));
+            let since = since.min(standing.now);
+            self.drain_since(name, since, standing.now);
+            let budget = standing.scene.blocked.as_ref().map(|[_, _, budget]| budget.clone());
+            if let Some(machine) = self.machine_mut(name) {
+                machine.blocked = budget.map(|budget| (since, budget));
+            }
         }
         stuck
     }

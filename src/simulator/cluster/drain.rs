@@ -23,22 +23,34 @@ const DETACH_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
 impl Interior {
     /// A machine is to go: its node is cordoned and emptied.
     pub(in crate::simulator::cluster) fn begin_drain(&mut self, name: &Text, at: Timestamp) {
+        self.drain_since(name, at, at);
+    }
+
+    /// The same for a drain that began a while ago, as a scene may have it: ages in scenes are those of reality,
+    /// however fast the world runs from now on.
+    pub(in crate::simulator::cluster) fn drain_since(
+        &mut self,
+        name: &Text,
+        since: Timestamp,
+        at: Timestamp,
+    ) {
         let Some(machine) = self.machine_mut(name) else { return };
         machine.stage = Stage::Draining;
-        machine.draining = Some(at);
+        machine.draining = Some(since);
         if let Some(life) = self.life(name) {
-            life.draining = Some(at);
+            life.draining = Some(since);
         }
-        self.edit_node(name, |object| close(object, at));
+        self.edit_node(name, |object| close(object, since));
         let message = format!("Node {name} status is now: NodeNotSchedulable");
         self.note(
             Kind::Node,
             &Key::global(name),
-            at,
+            since,
             normal("kubelet", "NodeNotSchedulable", message),
         );
         self.look_in(name, at, 2);
-        let end = self.pace.then(at, self.about.drain_timeout);
+        let left = self.about.drain_timeout.saturating_sub(at.duration_since(since));
+        let end = self.pace.then(at, left.max(SignedDuration::ZERO));
         self.agenda.add(end, Task::Force(Text::clone(name)));
     }
 
@@ -131,10 +143,7 @@ impl Interior {
 
     /// The time is over: what is still there is deleted.
     pub(in crate::simulator::cluster) fn force(&mut self, name: &Text, at: Timestamp) {
-        let timeout = self.about.drain_timeout;
-        let over = |since: Timestamp| self.pace.then(since, timeout) <= at;
-        let Some(machine) = self.machine(name) else { return };
-        if machine.stage != Stage::Draining || !machine.draining.is_some_and(over) {
+        if self.machine(name).is_none_or(|machine| machine.stage != Stage::Draining) {
             return;
         }
         if let Some(life) = self.life(name) {

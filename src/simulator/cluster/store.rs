@@ -163,6 +163,9 @@ impl Store {
             return Err(Lost::TooNew(self.version));
         }
         let later: Vec<&Change> = self.changes(kind, version)?.collect();
+        if later.is_empty() {
+            return Ok(self.list(kind).cloned().collect());
+        }
         // Newest first, so that the state before the oldest change is what remains.
         let mut past: BTreeMap<&Key, Option<&Arc<Object>>> = BTreeMap::new();
         for change in later.into_iter().rev() {
