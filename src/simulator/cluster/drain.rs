@@ -6,7 +6,7 @@ use crate::simulator::cluster::agenda::Task;
 use crate::simulator::cluster::budgets::Refused;
 use crate::simulator::cluster::events::normal;
 use crate::simulator::cluster::interior::Interior;
-use crate::simulator::cluster::machines::{UNSCHEDULABLE, taint};
+use crate::simulator::cluster::nodes::{UNSCHEDULABLE, taint};
 use crate::simulator::cluster::objects::{Body, Condition, Key, Kind, Object, Text};
 use crate::simulator::roll::Stage;
 use crate::simulator::scene::WorkloadKind;

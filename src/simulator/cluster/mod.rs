@@ -3,12 +3,14 @@
 pub mod agenda;
 pub mod budgets;
 mod build;
+mod build_zones;
 pub mod credentials;
 mod drain;
 mod events;
 pub mod history;
 pub mod interior;
-pub mod machines;
+mod machines;
+pub mod nodes;
 pub mod objects;
 mod pods;
 mod rotation;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::simulator::cluster::agenda::PARTS;
 use crate::simulator::cluster::credentials::Credentials;
 use crate::simulator::cluster::interior::{Interior, text};
-use crate::simulator::cluster::machines::{POOL, digest};
+use crate::simulator::cluster::nodes::{POOL, digest};
 use crate::simulator::cluster::objects::{Body, Key, Kind, Object, Secret, TOKEN_SECRET, Text};
 
 /// Label of what was written with, or signed with, which key.

@@ -9,7 +9,7 @@ use crate::domain::action::Action;
 use crate::domain::cluster::ClusterId;
 use crate::domain::rotation::Step;
 use crate::simulator::cluster::SimulatedCluster;
-use crate::simulator::cluster::machines::{CHECKSUM, DOOMED, GENERATION};
+use crate::simulator::cluster::nodes::{CHECKSUM, DOOMED, GENERATION};
 use crate::simulator::cluster::objects::{Body, Key, Kind, Text};
 use crate::simulator::dice::Dice;
 use crate::simulator::roll::{Pace, Stage};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::simulator::cluster::machines::{allocatable, cores};
+use crate::simulator::cluster::nodes::{allocatable, cores};
 use crate::simulator::cluster::objects::{Condition, Meta, Node, Taint};
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::view::View;

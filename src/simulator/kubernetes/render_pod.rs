@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::simulator::cluster::machines::POOL;
+use crate::simulator::cluster::nodes::POOL;
 use crate::simulator::cluster::objects::{Local, Meta, Pod};
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::view::View;

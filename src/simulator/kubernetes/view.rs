@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::simulator::cluster::machines::GENERATION;
+use crate::simulator::cluster::nodes::GENERATION;
 
 /// How objects are shown.
 #[derive(Debug, Clone, Copy)]
