@@ -101,6 +101,9 @@ pub enum Effect {
         #[serde(default)]
         hang: bool,
     },
+    /// A cluster's own API refuses client certificates in the handshake already, as no kube-apiserver does but proxies
+    /// before one may.
+    RefuseHandshake {},
     /// Watches of a cluster's own API are cut after this many seconds.
     CutWatches {
         /// Seconds.
@@ -260,6 +263,15 @@ impl Faults {
         self.ordered.iter().find_map(|fault| {
             let Effect::Away { hang } = fault.effect else { return None };
             fault.applies(&fault.method, &keys, now).then_some((hang, fault.until))
+        })
+    }
+
+    /// Whether client certificates are refused in the handshake.
+    pub fn refuses_handshakes(&self, id: &ClusterId, now: Timestamp) -> bool {
+        let keys = kubernetes_keys(id, "/");
+        self.ordered.iter().any(|fault| {
+            matches!(fault.effect, Effect::RefuseHandshake {})
+                && fault.applies(&fault.method, &keys, now)
         })
     }
 

@@ -88,7 +88,7 @@ pub async fn serve(options: Options, clock: Clock) -> Result<Simulator, Failure>
     })?;
     let now = clock.now();
     let world = World::new(&options.scene, options.seed, options.speed, now);
-    let mut shared = Shared::new(world, options.seed, options.speed);
+    let mut shared = Shared::new(world, options.seed);
     let token = shared.tokens.issue(token_api::ACCOUNT, now);
     let inner = Arc::new(Inner {
         shared: Mutex::new(shared),

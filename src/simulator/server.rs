@@ -97,7 +97,6 @@ async fn answer(inner: Arc<Inner>, request: Request<Incoming>) -> io::Result<Res
     hold(&inner, &effects).await;
     let now = inner.clock.now();
     let mut shared = inner.lock();
-    shared.world.advance(now);
     let cut = |shared: &mut Shared| {
         shared.note(Call {
             at: now,
@@ -184,6 +183,7 @@ pub fn ordered(effects: &[Effect]) -> Option<Draft> {
         | Effect::Kubeconfig { .. }
         | Effect::StrangeKubeconfig { .. }
         | Effect::Away { .. }
+        | Effect::RefuseHandshake {}
         | Effect::CutWatches { .. }
         | Effect::Compact {}
         | Effect::RefuseFresh { .. }

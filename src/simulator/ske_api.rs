@@ -62,6 +62,7 @@ fn clusters(
     if !shared.world.projects.iter().any(|(id, _)| id == project) {
         return error(404, "NotFound", &format!("project id \"{project}\": not found"));
     }
+    shared.world.advance_in(project, region, now);
     if rest.is_empty() {
         return if method == "GET" {
             list(shared, project, region, effects, now)
@@ -118,10 +119,9 @@ fn read(
     effects: &[Effect],
     now: Timestamp,
 ) -> Option<wire::Cluster> {
-    let speed = shared.speed;
     let mut cluster = match shared.faults.frozen(id, now) {
         Some(frozen) => frozen,
-        None => describe(shared.world.cluster(id)?, now, speed),
+        None => describe(shared.world.cluster(id)?, now),
     };
     if effects.iter().any(|effect| matches!(effect, Effect::UnknownWords {}))
         && let Some(status) = &mut cluster.status
@@ -139,7 +139,7 @@ fn read(
 }
 
 /// A cluster as the API writes it.
-pub fn describe(cluster: &SimulatedCluster, now: Timestamp, speed: f64) -> wire::Cluster {
+pub fn describe(cluster: &SimulatedCluster, now: Timestamp) -> wire::Cluster {
     let scene = &cluster.scene;
     let text = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let expires = now.saturating_add(SignedDuration::from_hours(24 * scene.expires_in_days));
@@ -190,7 +190,7 @@ pub fn describe(cluster: &SimulatedCluster, now: Timestamp, speed: f64) -> wire:
         name: Some(cluster.id.name.to_string()),
         nodepools,
         status: Some(wire::ClusterStatus {
-            aggregated: Some(cluster.aggregated(now, speed).to_owned()),
+            aggregated: Some(cluster.aggregated(now).to_owned()),
             creation_time: Some(text(cluster.created)),
             credentials_rotation: Some(wire::CredentialsRotation {
                 last_completion_time: cluster.completed.map(text),
@@ -199,7 +199,7 @@ pub fn describe(cluster: &SimulatedCluster, now: Timestamp, speed: f64) -> wire:
             }),
             egress_address_ranges: vec!["192.0.2.17/32".to_owned()],
             error: None,
-            errors: cluster.errors(now, speed),
+            errors: cluster.errors(now),
             expiration: expires.ok().map(|at| wire::Expiration {
                 kubernetes: Some(wire::KubernetesExpiration {
                     expiration_date: Some(text(at)),
@@ -220,8 +220,7 @@ fn order(
     effects: &[Effect],
     now: Timestamp,
 ) -> Answer {
-    let speed = shared.speed;
-    let before = shared.world.cluster(id).map(|cluster| describe(cluster, now, speed));
+    let before = shared.world.cluster(id).map(|cluster| describe(cluster, now));
     if let Err(message) = shared.world.act(id, action, now) {
         return error(400, "FailedPrecondition", &message);
     }

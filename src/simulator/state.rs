@@ -54,8 +54,6 @@ pub struct Shared {
     pub faults: Faults,
     /// Chance, for trace ids.
     pub dice: Dice,
-    /// How much faster processes run.
-    pub speed: f64,
     /// API servers of clusters.
     pub doors: Doors,
     /// Watches under way, by number.
@@ -67,13 +65,12 @@ pub struct Shared {
 
 impl Shared {
     /// A beginning.
-    pub fn new(world: World, seed: u64, speed: f64) -> Self {
+    pub fn new(world: World, seed: u64) -> Self {
         Self {
             world,
             tokens: Tokens::default(),
             faults: Faults::default(),
             dice: Dice::new(seed ^ 0x5eed),
-            speed,
             doors: Doors::default(),
             watches: BTreeMap::new(),
             watches_begun: 0,

@@ -59,6 +59,15 @@ impl World {
         }
     }
 
+    /// The same for the clusters of a project in a region; the others wait until somebody asks for them.
+    pub fn advance_in(&mut self, project: &str, region: &str, now: Timestamp) {
+        for (id, cluster) in &mut self.clusters {
+            if id.project().as_str() == project && id.region().as_str() == region {
+                cluster.advance(now);
+            }
+        }
+    }
+
     /// Clusters of a project in a region, by name.
     pub fn list<'a>(
         &'a self,
@@ -233,7 +242,7 @@ mod tests {
         world.advance(much_later);
         let cluster = world.cluster(&id).unwrap();
         assert_eq!(cluster.phase, "PREPARING");
-        let errors = cluster.errors(much_later, 1.0);
+        let errors = cluster.errors(much_later);
         assert!(errors[0].message.as_ref().unwrap().contains("payments/api"));
         world.cluster_mut(&id).unwrap().unblock();
         world.advance(later(much_later, 120));

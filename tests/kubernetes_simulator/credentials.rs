@@ -1,9 +1,14 @@
 //! What works when: before the start, while preparing, prepared, after complete.
 
+use std::sync::{Arc, Mutex};
+
+use base64::Engine;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Node, Secret, ServiceAccount};
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use skeys::testing::domain::rotation::Step;
 
 use crate::support::{Cloud, ask, client, code, with_token};
@@ -69,7 +74,6 @@ async fn keys(client: &Client) -> usize {
 
 /// Takes the certificate authorities out of a kubeconfig, one by one.
 fn authorities(kubeconfig: &str) -> Vec<String> {
-    use base64::Engine;
     let engine = base64::engine::general_purpose::STANDARD;
     let data = kubeconfig
         .lines()
@@ -220,4 +224,55 @@ async fn a_token_lives_as_long_as_was_asked_for() {
     assert_eq!(does(&robot).await, "works");
     cloud.clock.turn(std::time::Duration::from_secs(601));
     assert_eq!(does(&robot).await, "401");
+}
+
+/// Notes which authorities a server asks for, and shows no certificate.
+#[derive(Debug)]
+struct Hints(Arc<Mutex<Vec<usize>>>);
+
+impl rustls::client::ResolvesClientCert for Hints {
+    fn resolve(
+        &self,
+        hints: &[&[u8]],
+        _schemes: &[rustls::SignatureScheme],
+    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        self.0.lock().unwrap().push(hints.len());
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn the_server_hints_at_the_authorities_that_it_accepts_and_speaks_http_2() {
+    let cloud = Cloud::calm().await;
+    let hinted = || async {
+        let text = cloud.kubeconfig("alpha").await;
+        let address = text.lines().find_map(|l| l.trim().strip_prefix("server: https://")).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        for authority in authorities(&text) {
+            let pem = base64::engine::general_purpose::STANDARD.decode(authority).unwrap();
+            roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
+        }
+        let hints = Arc::new(Mutex::new(Vec::new()));
+        let mut config = rustls::ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_client_cert_resolver(Arc::new(Hints(Arc::clone(&hints))));
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        hints.lock().unwrap().clone()
+    };
+    assert_eq!(hinted().await, [1]);
+    cloud.begin("alpha", Step::Start);
+    assert_eq!(hinted().await, [1], "the API server does not know the new authority yet");
+    cloud.until("alpha", |cluster| cluster.phase == "PREPARED").await;
+    assert_eq!(hinted().await, [2]);
+    cloud.begin("alpha", Step::Complete);
+    cloud.until("alpha", |cluster| cluster.phase == "COMPLETED").await;
+    assert_eq!(hinted().await, [1]);
 }

@@ -132,6 +132,18 @@ async fn fresh_certificates_can_be_refused_for_minutes() {
 }
 
 #[tokio::test]
+async fn a_handshake_can_be_refused() {
+    let cloud = Cloud::calm().await;
+    cloud.simulator.order(Fault::of_cluster("alpha", "", Effect::RefuseHandshake {}));
+    let api = Api::<Node>::all(cloud.client("alpha").await);
+    let refused = api.list(&ListParams::default()).await.unwrap_err();
+    assert!(!matches!(refused, kube::Error::Api(_)), "{refused:?}");
+    cloud.simulator.clear_faults();
+    let api = Api::<Node>::all(cloud.client("alpha").await);
+    api.list(&ListParams::default()).await.unwrap();
+}
+
+#[tokio::test]
 async fn requests_can_be_delayed_dropped_and_truncated() {
     let cloud = Cloud::calm().await;
     let api = Api::<Node>::all(cloud.client("alpha").await);

@@ -32,6 +32,40 @@ pub struct Standing<'a> {
     pub now: Timestamp,
 }
 
+impl Standing<'_> {
+    /// Whether a rotation was started and not completed.
+    fn is_open(&self) -> bool {
+        self.completed < self.initiated
+    }
+
+    /// A moment so many minutes after one, but not in the future.
+    fn after(&self, at: Timestamp, minutes: i64) -> Timestamp {
+        at.saturating_add(SignedDuration::from_mins(minutes)).unwrap_or(at).min(self.now)
+    }
+
+    /// When the listed token Secrets were made that a rotation did not make beside them.
+    fn listed_since(&self) -> Timestamp {
+        match self.initiated {
+            Some(initiated) if !self.is_open() => self.after(initiated, 4),
+            _ => self.completed.unwrap_or(self.created),
+        }
+    }
+
+    /// When somebody made token Secrets by hand: soon after the last rotation, which ended those before.
+    fn made_by_hand(&self) -> Timestamp {
+        let made = self.completed.map_or(self.created, |completed| self.after(completed, 24 * 60));
+        if self.is_open() { made.min(self.initiated.unwrap_or(made)) } else { made }
+    }
+
+    /// When the bundle was written last that is in every namespace.
+    fn bundle_since(&self, early: bool) -> Timestamp {
+        match self.initiated {
+            Some(initiated) if self.is_open() && !early => self.after(initiated, 4),
+            _ => self.completed.unwrap_or(self.created),
+        }
+    }
+}
+
 /// What does not change about a cluster.
 pub fn about(scene: &SceneCluster, region: &str, shoot: &str, team: &str) -> About {
     let team: String = team
@@ -72,9 +106,15 @@ impl Interior {
     pub fn build(&mut self, standing: &Standing<'_>, credentials: &mut Credentials) {
         let now = standing.now;
         self.built = true;
+        // Nodes that have not begun to roll are in namespaces that do not have the new bundle either.
+        let early = self.template != credentials.current;
+        let current = credentials.current;
+        let published = credentials.bundle.clone();
+        credentials.bundle.retain(|generation| !early || *generation != current);
         let bundle = credentials.bundle_pem().unwrap_or_default();
+        credentials.bundle = published;
         self.workloads = workloads::all(standing.scene, &self.about.team, &mut self.dice);
-        self.build_namespaces(standing, &bundle);
+        self.build_namespaces(standing, &bundle, standing.bundle_since(early));
         self.make_templates(if self.template <= 1 {
             standing.created
         } else {
@@ -128,16 +168,16 @@ impl Interior {
         self.settle(now);
     }
 
-    fn build_namespaces(&mut self, standing: &Standing<'_>, bundle: &str) {
+    fn build_namespaces(&mut self, standing: &Standing<'_>, bundle: &str, written: Timestamp) {
         let created = standing.created;
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
-            self.make_namespace(name, bundle, created);
+            self.make_namespace(name, bundle, created, written);
         }
         let mut names: Vec<Text> =
             self.workloads.iter().map(|workload| Text::clone(&workload.namespace)).collect();
         names.extend(standing.scene.service_accounts.iter().map(|a| text(&a.namespace)));
         for name in names {
-            self.make_namespace(&name, bundle, created);
+            self.make_namespace(&name, bundle, created, written);
         }
         let data: BTreeMap<String, String> = [
             ("kubernetesVersion", &self.about.version),
@@ -195,7 +235,8 @@ impl Interior {
             }
             let Some(token) = account.token else { continue };
             let listed = token == TokenSecret::Listed;
-            let secret = self.make_token(&key, listed, credentials, bundle, created);
+            let since = if listed { standing.listed_since() } else { standing.made_by_hand() };
+            let secret = self.make_token(&key, listed, credentials, bundle, since);
             let used = account
                 .used_ago
                 .as_deref()

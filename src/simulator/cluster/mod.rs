@@ -198,7 +198,9 @@ impl SimulatedCluster {
 
     /// Lets everything happen that is due until `now`, in order.
     pub fn advance(&mut self, now: Timestamp) {
-        if !self.inside.built && self.process == Process::Rolling {
+        let changes_inside =
+            matches!(self.process, Process::ControlPlane | Process::Rolling | Process::Completing);
+        if !self.inside.built && changes_inside {
             self.look_inside();
             self.notice_the_end();
         }
@@ -277,6 +279,17 @@ impl SimulatedCluster {
         self.ring();
     }
 
+    /// Says whether new machines can be had for a pool.
+    pub fn set_capacity(&mut self, pool: &str, there: bool) {
+        for zone in self.inside.zones.iter_mut().filter(|zone| *zone.pool == *pool) {
+            zone.no_capacity = !there;
+        }
+        self.inside.stir.zones = true;
+        let at = self.seen;
+        self.inside.settle(at);
+        self.ring();
+    }
+
     /// Sets the state that SKE reports while nothing runs.
     pub fn set_state(&mut self, state: &str) {
         let at = self.seen;
@@ -296,7 +309,7 @@ impl SimulatedCluster {
     }
 
     /// `status.aggregated` at this moment.
-    pub fn aggregated(&self, now: Timestamp, _speed: f64) -> &str {
+    pub fn aggregated(&self, now: Timestamp) -> &str {
         match self.process {
             Process::Idle | Process::Waking => &self.state,
             Process::Rolling if self.is_reported(now) => {
@@ -349,7 +362,7 @@ impl SimulatedCluster {
     }
 
     /// `status.errors[]` at this moment.
-    pub fn errors(&self, now: Timestamp, _speed: f64) -> Vec<wire::ClusterError> {
+    pub fn errors(&self, now: Timestamp) -> Vec<wire::ClusterError> {
         let from_scene = self.scene.errors.iter().map(|[code, message]| wire::ClusterError {
             code: Some(code.clone()),
             message: Some(message.clone()),

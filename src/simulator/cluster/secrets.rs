@@ -77,6 +77,7 @@ impl Interior {
         name: &str,
         bundle: &str,
         at: Timestamp,
+        written: Timestamp,
     ) {
         if self.store.get(Kind::Namespace, &Key::global(name)).is_some() {
             return;
@@ -87,7 +88,7 @@ impl Interior {
         let meta = self.meta(Key::new(name, "default"), at);
         self.store.put(Object { meta, body: Body::ServiceAccount(Vec::new()) });
         let mut meta = self.meta(Key::new(name, ROOT), at);
-        meta.written = Some(at);
+        meta.written = Some(written);
         meta.labels.insert(BUNDLE_NAME.into(), bundle_name(bundle));
         let data = [("ca.crt".to_owned(), bundle.to_owned())].into();
         self.store.put(Object { meta, body: Body::ConfigMap(data) });

@@ -242,7 +242,7 @@ fn deleting_the_pod_frees_a_blocked_drain() {
         .collect();
     assert_eq!(drained.len(), 1);
     assert_eq!(drained[0].blocked.as_ref().unwrap().1, "payments/api");
-    let errors = cluster.errors(now, 1.0);
+    let errors = cluster.errors(now);
     assert_eq!(errors[0].code.as_deref(), Some("SKE_NODE_MISCONFIGURED_PDB"));
     assert!(errors[0].message.as_ref().unwrap().contains(&*drained[0].name));
     let pod = cluster
@@ -267,7 +267,7 @@ fn a_drain_that_cannot_end_is_forced_after_its_time() {
                 pools = [{ name = \"web\", nodes = 3 }]\nblocked = [\"web\", \"eu01-1\", \"payments/api\"]";
     let mut cluster = cluster(text, 5);
     cluster.advance(start());
-    assert_eq!(cluster.errors(start(), 1.0).len(), 1);
+    assert_eq!(cluster.errors(start()).len(), 1);
     let end = play(&mut cluster, start(), later(start(), 600), |_, _| {});
     assert_eq!(cluster.phase, "PREPARED");
     // 47 of 120 minutes were over.
@@ -282,7 +282,7 @@ fn a_scene_keeps_its_ages_however_fast_the_world_runs() {
     let mut cluster = cluster_at(text, 5, 120.0);
     cluster.advance(start());
     assert_eq!(cluster.phase, "PREPARING");
-    assert_eq!(cluster.errors(start(), 120.0).len(), 1);
+    assert_eq!(cluster.errors(start()).len(), 1);
     let since = cluster.inside.lives.iter().find_map(|life| life.draining).unwrap();
     assert_eq!(start().duration_since(since), SignedDuration::from_mins(47));
     // 73 minutes are left until the drain is forced; here that is 36 seconds and a half.
@@ -301,10 +301,7 @@ fn another_roll_after_the_rotation_is_one_of_its_own() {
     cluster.look_inside();
     let before = cluster.inside.template_name("web", cluster.inside.template);
     cluster.roll_again(start());
-    assert_eq!(
-        (&*cluster.phase, cluster.aggregated(start(), 1.0)),
-        ("PREPARED", "STATE_RECONCILING")
-    );
+    assert_eq!((&*cluster.phase, cluster.aggregated(start())), ("PREPARED", "STATE_RECONCILING"));
     let secrets: Vec<_> = cluster
         .inside
         .store
@@ -314,8 +311,25 @@ fn another_roll_after_the_rotation_is_one_of_its_own() {
         .collect();
     assert!(secrets.len() == 1 && secrets[0] != before, "{secrets:?}");
     cluster.advance(later(start(), 60));
-    assert_eq!(cluster.aggregated(later(start(), 60), 1.0), "STATE_HEALTHY");
+    assert_eq!(cluster.aggregated(later(start(), 60)), "STATE_HEALTHY");
     assert_eq!(cluster.tally(later(start(), 60)).ready, 3);
+}
+
+#[test]
+fn without_capacity_a_roll_waits_is_reported_and_goes_on_when_there_is_some() {
+    let text = "initiated_ago = \"40d\"\ncompleted_ago = \"39d\"\npools = [{ name = \"web\", nodes = 3 }]\n\
+                no_capacity = \"web\"";
+    let mut cluster = cluster(text, 5);
+    cluster.begin(Action::Rotate(Step::Start), start());
+    let now = later(start(), 60);
+    cluster.advance(now);
+    let errors = cluster.errors(now);
+    assert_eq!(errors.len(), 3, "one for each zone");
+    assert_eq!(errors[0].code.as_deref(), Some("SKE_NODE_NO_VALID_HOST_FOUND"));
+    assert_eq!((cluster.phase.as_str(), cluster.tally(now).old), ("PREPARING", 3));
+    cluster.set_capacity("web", true);
+    play(&mut cluster, now, later(now, 60), |cluster, _| check(cluster));
+    assert_eq!(cluster.phase, "PREPARED");
 }
 
 #[test]
@@ -485,6 +499,48 @@ fn a_rotation_goes_through_its_steps_in_the_platforms_order() {
 }
 
 #[test]
+fn a_scene_may_begin_while_the_control_plane_is_renewed_or_the_old_is_dropped() {
+    let text = "phase = \"PREPARING\"\ninitiated_ago = \"1m\"\ncompleted_ago = \"200d\"\npools = [{ name = \"web\", nodes = 3 }]";
+    let mut early = cluster(text, 5);
+    early.advance(start());
+    let bundles = |cluster: &SimulatedCluster| {
+        let mut counts = BTreeSet::new();
+        for object in cluster.inside.store.list(Kind::ConfigMap) {
+            if let Body::ConfigMap(data) = &object.body
+                && let Some(pem) = data.get("ca.crt")
+            {
+                counts.insert(pem.matches("BEGIN").count());
+            }
+        }
+        counts
+    };
+    assert_eq!((early.credentials.clients.clone(), bundles(&early)), (vec![1], [1].into()));
+    let end = play(&mut early, start(), later(start(), 120), |_, _| {});
+    assert_eq!(early.phase, "PREPARED");
+    assert!(end < later(start(), 60));
+    assert_eq!((early.credentials.clients.clone(), bundles(&early)), (vec![2, 1], [2].into()));
+
+    let text = "phase = \"COMPLETING\"\ninitiated_ago = \"5h\"\ncompleted_ago = \"200d\"\npools = [{ name = \"web\", nodes = 3 }]";
+    let mut late = cluster(text, 5);
+    late.advance(start());
+    assert_eq!((late.credentials.clients.clone(), bundles(&late)), (vec![2, 1], [2].into()));
+    late.advance(later(start(), 1));
+    assert_eq!(late.phase, "COMPLETED");
+    assert_eq!((late.credentials.clients.clone(), bundles(&late)), (vec![2], [1].into()));
+    // Tokens that were made by hand before the start are dead, and look so: older than the start.
+    let manual = late.inside.store.get(Kind::Secret, &Key::new("shop", "deployer-token")).unwrap();
+    assert!(manual.meta.created < late.initiated.unwrap());
+    let token = manual.secret().unwrap().data["token"].clone();
+    assert_eq!(late.credentials.verify(&token), None);
+    let mut calm = cluster("initiated_ago = \"40d\"\ncompleted_ago = \"39d\"", 5);
+    calm.look_inside();
+    let manual = calm.inside.store.get(Kind::Secret, &Key::new("shop", "deployer-token")).unwrap();
+    assert!(manual.meta.created > calm.completed.unwrap());
+    let token = manual.secret().unwrap().data["token"].clone();
+    assert!(calm.credentials.verify(&token).is_some());
+}
+
+#[test]
 fn the_autoscaler_stays_within_its_limits_and_a_roll_still_ends() {
     let text = "initiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n\
                 pools = [{ name = \"web\", nodes = 6, maximum = 12, autoscale = true }]";
@@ -552,4 +608,20 @@ fn what_a_very_large_cluster_costs() {
         cluster.advance(now);
     }
     println!("an hour of its roll: {:?}, {:?}", begun.elapsed(), cluster.tally(now));
+}
+
+#[test]
+#[ignore = "measures"]
+#[expect(clippy::disallowed_methods, reason = "measures the machine's time")]
+fn what_many_small_rolling_clusters_cost() {
+    let text = "phase = \"PREPARING\"\ninitiated_ago = \"70m\"\ncompleted_ago = \"200d\"\nprogress = 0.5\n\
+                pools = [{ name = \"web\", nodes = 3 }]";
+    let begun = std::time::Instant::now();
+    let mut all: Vec<_> = (0..200).map(|seed| cluster(text, seed)).collect();
+    println!("200 described: {:?}", begun.elapsed());
+    let begun = std::time::Instant::now();
+    for cluster in &mut all {
+        cluster.advance(start());
+    }
+    println!("200 built: {:?}", begun.elapsed());
 }

@@ -259,11 +259,20 @@ fn welcome(
         connections.abort_all();
     }
     *known = Some(material.clone());
-    connections.spawn(serve(Arc::clone(inner), id.clone(), stream, material));
+    let now = inner.clock.now();
+    let refuses = inner.lock().faults.refuses_handshakes(id, now);
+    let config = if refuses { &material.refusing } else { &material.config };
+    let acceptor = TlsAcceptor::from(Arc::clone(config));
+    connections.spawn(serve(Arc::clone(inner), id.clone(), acceptor, stream, material));
 }
 
-async fn serve(inner: Arc<Inner>, id: ClusterId, stream: TcpStream, material: Material) {
-    let acceptor = TlsAcceptor::from(Arc::clone(&material.config));
+async fn serve(
+    inner: Arc<Inner>,
+    id: ClusterId,
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    material: Material,
+) {
     // A connection that breaks is the client's matter.
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();

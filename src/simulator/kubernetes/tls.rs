@@ -8,10 +8,11 @@ use std::sync::Arc;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{
-    DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
+    SignatureScheme,
 };
 
 use crate::simulator::cluster::SimulatedCluster;
@@ -22,6 +23,8 @@ use crate::simulator::kubeconfig::published_name;
 pub struct Material {
     /// How it takes connections.
     pub config: Arc<ServerConfig>,
+    /// How it takes them when it refuses client certificates in the handshake.
+    pub refusing: Arc<ServerConfig>,
     /// Judges client certificates.
     pub judge: Arc<dyn ClientCertVerifier>,
     /// The cluster that it belongs to; one that is made anew has another one.
@@ -30,9 +33,12 @@ pub struct Material {
     pub rollout: u64,
 }
 
-/// Asks for certificates and offers the authorities as hints, but takes any chain.
+/// Asks for certificates and offers the authorities as hints, but takes any chain, or none at all.
 #[derive(Debug)]
-struct AnyChain(Arc<dyn ClientCertVerifier>);
+struct AnyChain {
+    judge: Arc<dyn ClientCertVerifier>,
+    takes: bool,
+}
 
 impl ClientCertVerifier for AnyChain {
     fn offer_client_auth(&self) -> bool {
@@ -44,7 +50,7 @@ impl ClientCertVerifier for AnyChain {
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.0.root_hint_subjects()
+        self.judge.root_hint_subjects()
     }
 
     fn verify_client_cert(
@@ -53,7 +59,11 @@ impl ClientCertVerifier for AnyChain {
         _intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        Ok(ClientCertVerified::assertion())
+        if self.takes {
+            Ok(ClientCertVerified::assertion())
+        } else {
+            Err(CertificateError::UnknownIssuer.into())
+        }
     }
 
     fn verify_tls12_signature(
@@ -62,7 +72,7 @@ impl ClientCertVerifier for AnyChain {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, cert, dss)
+        self.judge.verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -71,11 +81,11 @@ impl ClientCertVerifier for AnyChain {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, cert, dss)
+        self.judge.verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.judge.supported_verify_schemes()
     }
 }
 
@@ -97,20 +107,25 @@ pub fn material(cluster: &mut SimulatedCluster) -> Result<Material, String> {
         .credentials
         .serving(&[&name, "localhost", "kubernetes", "kubernetes.default.svc"])
         .map_err(|error| error.to_string())?;
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(serving.key));
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_client_cert_verifier(Arc::new(AnyChain(Arc::clone(&judge))))
-        .with_single_cert(vec![CertificateDer::from(serving.certificate)], key)
-        .map_err(|error| error.to_string())?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // A resumed session would not see that the certificate has changed.
-    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
+    let config = |takes| {
+        let verifier = AnyChain { judge: Arc::clone(&judge), takes };
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(serving.key.clone()));
+        let chain = vec![CertificateDer::from(serving.certificate.clone())];
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?
+            .with_client_cert_verifier(Arc::new(verifier))
+            .with_single_cert(chain, key)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // A resumed session would not see that the certificate has changed.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Arc::new(config))
+    };
+    let made = |takes| config(takes).map_err(|error: Error| error.to_string());
     Ok(Material {
-        config: Arc::new(config),
-        judge,
+        config: made(true)?,
+        refusing: made(false)?,
+        judge: Arc::clone(&judge),
         shoot: cluster.shoot.clone(),
         rollout: cluster.credentials.rollouts,
     })
