@@ -196,7 +196,7 @@ fn decoding(bench: &Bench) {
     let items: Vec<serde_json::Value> = world
         .list(&project, "eu01")
         .cycle_to(1_000)
-        .map(|cluster| serde_json::to_value(describe(cluster, now, 1.0)).unwrap())
+        .map(|cluster| serde_json::to_value(describe(cluster, now)).unwrap())
         .enumerate()
         .map(|(number, mut item)| {
             if let Some(name) = item.get_mut("name") {

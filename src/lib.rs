@@ -36,7 +36,7 @@ pub mod testing {
     }
     pub mod simulator {
         pub use crate::simulator::{
-            Options, Simulator, describe, faults, scene, serve, state, world,
+            Options, Simulator, cluster, describe, faults, scene, serve, state, world,
         };
     }
     pub mod store {

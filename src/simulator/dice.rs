@@ -10,6 +10,20 @@ impl Dice {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
+    /// A generator for one of many things under the same seed, told apart by its name.
+    pub fn named(seed: u64, name: &str) -> Self {
+        // FNV-1a
+        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let mut dice = Self::new(seed ^ hash);
+        // The first numbers of similar seeds are similar.
+        for _ in 0..4 {
+            dice.next();
+        }
+        dice
+    }
+
     /// The next number.
     pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
@@ -39,5 +53,19 @@ impl Dice {
         (0..count)
             .filter_map(|_| char::from_digit(u32::try_from(self.next() % 16).unwrap_or(0), 16))
             .collect()
+    }
+
+    /// A number below a limit; 0 when the limit is 0.
+    pub fn below(&mut self, limit: usize) -> usize {
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+        if limit == 0 { 0 } else { usize::try_from(self.next() % limit).unwrap_or(0) }
+    }
+
+    /// A unique id, as `metadata.uid` is written.
+    pub fn uid(&mut self) -> String {
+        let (high, low) = (self.next(), self.next());
+        uuid::Builder::from_random_bytes((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
+            .into_uuid()
+            .to_string()
     }
 }

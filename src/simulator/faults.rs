@@ -1,6 +1,9 @@
 //! Faults that can be ordered, by code or with `POST /_simulator/faults`:
 //! `{"method":"POST","path":"start-credentials-rotation","times":1,"effect":{"drop_after":{}}}`.
 //! `DELETE /_simulator/faults` takes all back.
+//!
+//! Faults of a cluster's own API name it at the beginning of the path: `kubernetes/alpha/api/v1/nodes`,
+//! `kubernetes/<project>/<region>/alpha/` where two have the same name, `kubernetes/*/api/v1/secrets` for all.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +21,7 @@ pub struct Fault {
     /// Method it applies to; empty means any.
     #[serde(default)]
     pub method: String,
-    /// Part of the path it applies to; empty means any.
+    /// Part of the path it applies to; empty means any of the cloud's own APIs.
     #[serde(default)]
     pub path: String,
     /// How often; `None` means until taken back.
@@ -27,8 +30,13 @@ pub struct Fault {
     /// How many requests that it would meet pass unharmed first.
     #[serde(default)]
     pub after: u32,
+    /// Seconds after the order at which it ends; `None` means until taken back.
+    #[serde(default)]
+    pub lasting: Option<u64>,
     /// What happens.
     pub effect: Effect,
+    #[serde(skip)]
+    until: Option<Timestamp>,
 }
 
 /// What a fault does to a request.
@@ -82,6 +90,57 @@ pub enum Effect {
         /// Text.
         text: String,
     },
+    /// Makes the kubeconfig of an answer one that nobody should use.
+    StrangeKubeconfig {
+        /// What is wrong with it.
+        what: Strange,
+    },
+    /// A cluster's own API cannot be reached: connections are refused, or hang.
+    Away {
+        /// Whether connections are taken and never answered.
+        #[serde(default)]
+        hang: bool,
+    },
+    /// A cluster's own API refuses client certificates in the handshake already, as no kube-apiserver does but proxies
+    /// before one may.
+    RefuseHandshake {},
+    /// Watches of a cluster's own API are cut after this many seconds.
+    CutWatches {
+        /// Seconds.
+        seconds: u64,
+    },
+    /// A cluster's own API forgets all past versions before it answers: whoever resumes is told 410.
+    Compact {},
+    /// A cluster's own API does not accept client certificates that are fresher than this.
+    RefuseFresh {
+        /// Seconds.
+        seconds: u32,
+    },
+    /// A cluster's own API forbids it: 403.
+    Forbid {},
+    /// Nodes do not say which generation they are of, as old versions of Gardener made them.
+    StripLabels {},
+    /// Names of nodes and messages of events contain bytes that terminals obey.
+    EscapeBytes {},
+    /// A cluster's clock is ahead of the world by this many seconds; behind, if they are negative.
+    ClockSkew {
+        /// Seconds.
+        seconds: i32,
+    },
+}
+
+/// What is wrong with a kubeconfig.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strange {
+    /// It runs a command.
+    Exec,
+    /// It names a file of this machine as the key.
+    FilePath,
+    /// It does not check the server's certificate.
+    SkipVerify,
+    /// It leads to another host.
+    OtherHost,
 }
 
 fn json() -> String {
@@ -98,7 +157,15 @@ impl Effect {
 impl Fault {
     /// A fault for requests with this method and part of a path.
     pub fn new(method: &str, path: &str, times: Option<u32>, effect: Effect) -> Self {
-        Self { method: method.to_owned(), path: path.to_owned(), times, after: 0, effect }
+        Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            times,
+            after: 0,
+            lasting: None,
+            effect,
+            until: None,
+        }
     }
 
     /// A delay of whole seconds, as often as it comes.
@@ -106,6 +173,43 @@ impl Fault {
         let milliseconds = seconds.saturating_mul(1_000);
         Self::new("", path, None, Effect::Delay { milliseconds })
     }
+
+    /// A fault of one cluster's own API, as often as it comes; the path may be empty.
+    pub fn of_cluster(name: &str, path: &str, effect: Effect) -> Self {
+        Self::new("", &format!("{KUBERNETES}{name}/{}", path.trim_start_matches('/')), None, effect)
+    }
+
+    /// Ends it so many seconds after the order.
+    #[must_use]
+    pub fn lasting(mut self, seconds: u64) -> Self {
+        self.lasting = Some(seconds);
+        self
+    }
+
+    fn applies(&self, method: &str, keys: &[String], now: Timestamp) -> bool {
+        let meant = if keys.first().is_some_and(|key| key.starts_with(KUBERNETES)) {
+            self.path.starts_with(KUBERNETES)
+        } else {
+            !self.path.starts_with(KUBERNETES)
+        };
+        meant
+            && (self.method.is_empty() || self.method == method)
+            && keys.iter().any(|key| key.contains(&self.path))
+            && self.times != Some(0)
+            && self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// Beginning of the paths of clusters' own APIs.
+const KUBERNETES: &str = "kubernetes/";
+
+/// The ways in which a fault may name a request to a cluster's own API.
+pub fn kubernetes_keys(id: &ClusterId, path: &str) -> Vec<String> {
+    vec![
+        format!("{KUBERNETES}{}{path}", id.name),
+        format!("{KUBERNETES}*{path}"),
+        format!("{KUBERNETES}{}/{}/{}{path}", id.project(), id.region(), id.name),
+    ]
 }
 
 /// Faults that are ordered, and clusters whose reads are stale.
@@ -117,7 +221,9 @@ pub struct Faults {
 
 impl Faults {
     /// Orders one more.
-    pub fn order(&mut self, fault: Fault) {
+    pub fn order(&mut self, mut fault: Fault, now: Timestamp) {
+        fault.until =
+            fault.lasting.and_then(|seconds| now.saturating_add(Duration::from_secs(seconds)).ok());
         self.ordered.push(fault);
     }
 
@@ -128,12 +234,10 @@ impl Faults {
     }
 
     /// The effects on a request, in the order in which they were ordered; counts them down.
-    pub fn effects(&mut self, method: &str, path: &str) -> Vec<Effect> {
+    pub fn effects(&mut self, method: &str, keys: &[String], now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
         for fault in &mut self.ordered {
-            let applies = (fault.method.is_empty() || fault.method == method)
-                && path.contains(&fault.path)
-                && fault.times != Some(0);
+            let applies = fault.applies(method, keys, now);
             if applies && fault.after > 0 {
                 fault.after -= 1;
             } else if applies {
@@ -141,8 +245,34 @@ impl Faults {
                 effects.push(fault.effect.clone());
             }
         }
-        self.ordered.retain(|fault| fault.times != Some(0));
+        self.ordered
+            .retain(|fault| fault.times != Some(0) && fault.until.is_none_or(|until| now < until));
         effects
+    }
+
+    /// Whether a request would be forbidden; nothing is counted down.
+    pub fn forbids(&self, method: &str, keys: &[String], now: Timestamp) -> bool {
+        self.ordered.iter().any(|fault| {
+            matches!(fault.effect, Effect::Forbid {}) && fault.applies(method, keys, now)
+        })
+    }
+
+    /// Whether a cluster's own API cannot be reached: whether connections hang, and until when.
+    pub fn away(&self, id: &ClusterId, now: Timestamp) -> Option<(bool, Option<Timestamp>)> {
+        let keys = kubernetes_keys(id, "/");
+        self.ordered.iter().find_map(|fault| {
+            let Effect::Away { hang } = fault.effect else { return None };
+            fault.applies(&fault.method, &keys, now).then_some((hang, fault.until))
+        })
+    }
+
+    /// Whether client certificates are refused in the handshake.
+    pub fn refuses_handshakes(&self, id: &ClusterId, now: Timestamp) -> bool {
+        let keys = kubernetes_keys(id, "/");
+        self.ordered.iter().any(|fault| {
+            matches!(fault.effect, Effect::RefuseHandshake {})
+                && fault.applies(&fault.method, &keys, now)
+        })
     }
 
     /// From now on reads of a cluster show this for a while.
@@ -169,5 +299,55 @@ impl Faults {
             }
             None => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use crate::domain::cluster::ClusterId;
+    use crate::simulator::faults::{Effect, Fault, Faults, kubernetes_keys};
+
+    #[test]
+    fn faults_meet_the_requests_that_they_name_and_no_others() {
+        let id = ClusterId::new("p", "eu01", "alpha");
+        let now = Timestamp::UNIX_EPOCH;
+        let nodes = kubernetes_keys(&id, "/api/v1/nodes");
+        let ske = ["/v2/projects/p/regions/eu01/clusters/alpha".to_owned()];
+        for (path, meets_nodes, meets_ske) in [
+            ("kubernetes/alpha/", true, false),
+            ("kubernetes/alpha/api/v1/nodes", true, false),
+            ("kubernetes/alpha/api/v1/pods", false, false),
+            ("kubernetes/*/api/v1/nodes", true, false),
+            ("kubernetes/p/eu01/alpha/", true, false),
+            ("kubernetes/p/eu02/alpha/", false, false),
+            ("kubernetes/bravo/", false, false),
+            ("alpha", false, true),
+            ("", false, true),
+        ] {
+            let mut faults = Faults::default();
+            faults.order(Fault::new("", path, None, Effect::Drop {}), now);
+            assert_eq!(!faults.effects("GET", &nodes, now).is_empty(), meets_nodes, "{path}");
+            assert_eq!(!faults.effects("GET", &ske, now).is_empty(), meets_ske, "{path}");
+        }
+    }
+
+    #[test]
+    fn faults_end_by_count_and_by_time() {
+        let now = Timestamp::UNIX_EPOCH;
+        let keys = ["/x".to_owned()];
+        let mut faults = Faults::default();
+        let mut fault = Fault::new("GET", "/x", Some(1), Effect::Drop {});
+        fault.after = 1;
+        faults.order(fault, now);
+        assert_eq!(faults.effects("POST", &keys, now).len(), 0);
+        assert_eq!(faults.effects("GET", &keys, now).len(), 0);
+        assert_eq!(faults.effects("GET", &keys, now).len(), 1);
+        assert_eq!(faults.effects("GET", &keys, now).len(), 0);
+        faults.order(Fault::new("", "/x", None, Effect::Drop {}).lasting(60), now);
+        assert_eq!(faults.effects("GET", &keys, now).len(), 1);
+        let later = now + jiff::SignedDuration::from_secs(60);
+        assert_eq!(faults.effects("GET", &keys, later).len(), 0);
     }
 }

@@ -4,6 +4,7 @@
 use base64::Engine;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::simulator::faults::Strange;
 use crate::simulator::world::SimulatedCluster;
 
 /// What a request asks for when it says nothing, seconds.
@@ -20,6 +21,7 @@ pub fn admin(
     user: &str,
     seconds: i64,
     now: Timestamp,
+    port: u16,
 ) -> Result<(String, Timestamp), rcgen::Error> {
     let granted = cluster
         .scene
@@ -30,11 +32,10 @@ pub fn admin(
         .map_or(seconds, |most| seconds.min(most));
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let until = now.saturating_add(SignedDuration::from_secs(granted)).unwrap_or(now);
-    let (generation, born) = (cluster.generation, cluster.initiated.unwrap_or(cluster.created));
     let user = format!("gardener.cloud:admin:{user}");
-    let issued = cluster.authorities.issue(generation, born, &user, now, until)?;
-    let (name, server) = (context_name(cluster), server(cluster));
-    let authority = encode(&bundle(cluster)?);
+    let issued = cluster.credentials.issue(&user, now, until)?;
+    let (name, server) = (context_name(cluster), server(port));
+    let authority = encode(&cluster.credentials.bundle_pem()?);
     let (certificate, key) = (encode(&issued.certificate), encode(&issued.key));
     let text = format!(
         "apiVersion: v1\nkind: Config\nclusters:\n- name: {name}\n  cluster:\n    \
@@ -50,9 +51,9 @@ pub fn admin(
 ///
 /// # Errors
 /// The crypto library's sentence.
-pub fn exec(cluster: &mut SimulatedCluster, idp: bool) -> Result<String, rcgen::Error> {
-    let (name, server) = (context_name(cluster), server(cluster));
-    let authority = encode(&bundle(cluster)?);
+pub fn exec(cluster: &mut SimulatedCluster, idp: bool, port: u16) -> Result<String, rcgen::Error> {
+    let (name, server) = (context_name(cluster), server(port));
+    let authority = encode(&cluster.credentials.bundle_pem()?);
     let (project, region) = (cluster.id.project(), cluster.id.region());
     let argument = if idp { "\n      - --idp" } else { "" };
     Ok(format!(
@@ -68,24 +69,79 @@ pub fn exec(cluster: &mut SimulatedCluster, idp: bool) -> Result<String, rcgen::
     ))
 }
 
-/// Between start and complete both authorities are in the bundle, else the present one.
-fn bundle(cluster: &mut SimulatedCluster) -> Result<String, rcgen::Error> {
-    let (generation, born) = (cluster.generation, cluster.initiated.unwrap_or(cluster.created));
-    let mut bundle = cluster.authorities.server_pem(generation, born)?;
-    if matches!(cluster.phase.as_str(), "PREPARING" | "PREPARED") && generation > 1 {
-        let created = cluster.created;
-        bundle.push_str(&cluster.authorities.server_pem(generation - 1, created)?);
+/// A kubeconfig that nobody should use: one thing of a good one is changed.
+pub fn strange(text: &str, what: Strange) -> String {
+    let replace = |key: &str, with: &str| {
+        text.lines()
+            .map(|line| match line.trim_start().strip_prefix(key) {
+                Some(_) => {
+                    let indent = line.len() - line.trim_start().len();
+                    format!("{:indent$}{with}\n", "")
+                }
+                None => format!("{line}\n"),
+            })
+            .collect::<String>()
+    };
+    match what {
+        Strange::Exec => replace(
+            "client-key-data:",
+            "exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, args: [/tmp/skeys-was-here], \
+             interactiveMode: Never}",
+        ),
+        Strange::FilePath => replace("client-key-data:", "client-key: /etc/passwd"),
+        Strange::SkipVerify => {
+            replace("certificate-authority-data:", "insecure-skip-tls-verify: true")
+        }
+        Strange::OtherHost => replace("server:", "server: https://api.attacker.example:6443"),
     }
-    Ok(bundle)
+}
+
+/// The old kind: a token that does not expire; `None` if the cluster has no such token any more.
+///
+/// # Errors
+/// The crypto library's sentence.
+pub fn with_static_token(
+    cluster: &mut SimulatedCluster,
+    port: u16,
+) -> Result<Option<StaticAccess>, rcgen::Error> {
+    let Some(token) = cluster.credentials.static_token.clone() else { return Ok(None) };
+    let (name, server) = (context_name(cluster), server(port));
+    let authority = encode(&cluster.credentials.bundle_pem()?);
+    let kubeconfig = format!(
+        "apiVersion: v1\nkind: Config\nclusters:\n- name: {name}\n  cluster:\n    \
+         certificate-authority-data: {authority}\n    server: {server}\n\
+         contexts:\n- name: {name}\n  context:\n    cluster: {name}\n    user: {name}\n\
+         current-context: {name}\npreferences: {{}}\nusers:\n- name: {name}\n  user:\n    \
+         token: {token}\n"
+    );
+    Ok(Some(StaticAccess { server, token, authority, kubeconfig }))
+}
+
+/// What the old way to credentials gave.
+pub struct StaticAccess {
+    /// Address of the API server.
+    pub server: String,
+    /// The token.
+    pub token: String,
+    /// Bundle of authorities, base64 of PEM.
+    pub authority: String,
+    /// All of it as a kubeconfig.
+    pub kubeconfig: String,
 }
 
 fn context_name(cluster: &SimulatedCluster) -> String {
     format!("garden-ske--{}-external", cluster.id.name)
 }
 
-fn server(cluster: &SimulatedCluster) -> String {
+/// The simulator's API servers are on this machine; their certificates carry the published name as well.
+fn server(port: u16) -> String {
+    format!("https://127.0.0.1:{port}")
+}
+
+/// The name that SKE would publish for the API server.
+pub fn published_name(cluster: &SimulatedCluster) -> String {
     format!(
-        "https://api.{}.{}.s.ske.{}.onstackit.cloud",
+        "api.{}.{}.s.ske.{}.onstackit.cloud",
         cluster.id.name,
         cluster.shoot,
         cluster.id.region()

@@ -2,9 +2,11 @@
 //! published protocols over it. Programs learn of the world only through them.
 
 mod authority;
+pub mod cluster;
 mod dice;
 pub mod faults;
 mod kubeconfig;
+pub mod kubernetes;
 mod projects_api;
 mod roll;
 pub mod scene;
@@ -21,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use crate::simulator::ske_api::describe;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::clock::Clock;
@@ -56,11 +59,17 @@ pub(in crate::simulator) struct Inner {
     shared: Mutex<Shared>,
     parked: AtomicUsize,
     clock: Clock,
+    pulse: watch::Sender<u64>,
 }
 
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets everybody look who waits for something that no cluster rings for.
+    fn pulse(&self) {
+        self.pulse.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 
@@ -81,9 +90,14 @@ pub async fn serve(options: Options, clock: Clock) -> Result<Simulator, Failure>
     })?;
     let now = clock.now();
     let world = World::new(&options.scene, options.seed, options.speed, now);
-    let mut shared = Shared::new(world, options.seed, options.speed);
+    let mut shared = Shared::new(world, options.seed);
     let token = shared.tokens.issue(token_api::ACCOUNT, now);
-    let inner = Arc::new(Inner { shared: Mutex::new(shared), parked: AtomicUsize::new(0), clock });
+    let inner = Arc::new(Inner {
+        shared: Mutex::new(shared),
+        parked: AtomicUsize::new(0),
+        clock,
+        pulse: watch::Sender::new(0),
+    });
     let server = tokio::spawn(server::accept(listener, Arc::clone(&inner))).abort_handle();
     Ok(Simulator { inner, address, token, server })
 }
@@ -128,12 +142,24 @@ impl Simulator {
 
     /// Orders a fault.
     pub fn order(&self, fault: Fault) {
-        self.inner.lock().faults.order(fault);
+        self.inner.lock().faults.order(fault, self.inner.clock.now());
+        self.inner.pulse();
     }
 
     /// Takes all faults back.
     pub fn clear_faults(&self) {
         self.inner.lock().faults.clear();
+        self.inner.pulse();
+    }
+
+    /// Watches of clusters' own APIs that are under way.
+    pub fn watches(&self) -> usize {
+        self.inner.lock().watches.len()
+    }
+
+    /// Watches that have not told yet what has happened until now.
+    pub fn lagging(&self) -> usize {
+        self.inner.lock().lagging(self.inner.clock.now())
     }
 
     /// Changes the world directly; for tests of other floors.
@@ -141,7 +167,11 @@ impl Simulator {
         let now = self.inner.clock.now();
         let mut shared = self.inner.lock();
         shared.world.advance(now);
-        change(&mut shared.world)
+        let done = change(&mut shared.world);
+        shared.world.clusters().for_each(world::SimulatedCluster::ring);
+        drop(shared);
+        self.inner.pulse();
+        done
     }
 
     /// Ends all tokens, as an administrator can.
@@ -158,5 +188,6 @@ impl Simulator {
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.server.abort();
+        self.inner.lock().doors.end();
     }
 }

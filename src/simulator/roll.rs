@@ -1,36 +1,62 @@
-//! The node roll of one cluster: surge, unavailable and zones as the platform counts them. Pure; time is handed in.
+//! The node roll of one pool in one zone: surge, unavailable and zones as the platform counts them. Pure; it decides
+//! what may begin, and `cluster::machines` does it.
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::simulator::cluster::objects::Text;
 use crate::simulator::dice::Dice;
-
-/// Creating a machine takes about this long in reality.
-const CREATION: SignedDuration = SignedDuration::from_mins(4);
-/// Draining and removing one takes about this long.
-const DRAIN: SignedDuration = SignedDuration::from_mins(3);
 
 /// One machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Node {
-    /// Name.
-    pub name: String,
-    /// Generation of its credentials.
-    pub generation: u32,
+pub struct Machine {
+    /// Name; its node has the same.
+    pub name: Text,
+    /// Which template of its pool it was made from; old ones are replaced.
+    pub template: u32,
     /// What it does.
     pub stage: Stage,
     /// When it was asked for.
     pub created: Timestamp,
+    /// Since when it drains.
+    pub draining: Option<Timestamp>,
+    /// Since when a PodDisruptionBudget holds its drain up, and which one.
+    pub blocked: Option<(Timestamp, String)>,
+    /// When the drain looks at it next; earlier orders are out of date.
+    pub next_look: Option<Timestamp>,
 }
 
 /// What a machine does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Being made until then.
-    Creating(Timestamp),
+    /// Is made, starts and joins.
+    Creating,
     /// Works.
     Ready,
-    /// Its pods leave until then; `None` while a PodDisruptionBudget holds one.
-    Draining(Option<Timestamp>),
+    /// Its pods leave.
+    Draining,
+    /// Empty; it is being removed.
+    Leaving,
+}
+
+impl Machine {
+    /// A machine that is being made.
+    pub fn new(name: Text, template: u32, stage: Stage, created: Timestamp) -> Self {
+        Self { name, template, stage, created, draining: None, blocked: None, next_look: None }
+    }
+
+    /// Whether it is on its way out.
+    pub fn is_going(&self) -> bool {
+        matches!(self.stage, Stage::Draining | Stage::Leaving)
+    }
+}
+
+/// What may begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// One more machine.
+    Create,
+    /// This machine is drained and removed.
+    Drain(Text),
 }
 
 /// The machines of one pool in one zone. Zones roll in parallel and independently.
@@ -38,9 +64,11 @@ pub enum Stage {
 #[expect(clippy::struct_field_names, reason = "the zone of a zone is its name")]
 pub struct Zone {
     /// Pool.
-    pub pool: String,
+    pub pool: Text,
     /// Zone.
-    pub zone: String,
+    pub zone: Text,
+    /// Number of the zone, from 1.
+    pub number: u32,
     /// Machines wanted.
     pub desired: usize,
     /// More machines than wanted, at most.
@@ -48,9 +76,9 @@ pub struct Zone {
     /// Fewer working machines than wanted, at most.
     pub unavailable: usize,
     /// Machines.
-    pub nodes: Vec<Node>,
-    /// Whether drains cannot end.
-    pub blocked: bool,
+    pub nodes: Vec<Machine>,
+    /// Whether old machines are being replaced.
+    pub rolling: bool,
     /// Whether no new machine can be had.
     pub no_capacity: bool,
 }
@@ -68,102 +96,160 @@ impl Zone {
         if surge == 0 && unavailable == 0 { (0, 1) } else { (surge, unavailable) }
     }
 
-    /// The next moment at which something ends here.
-    pub fn next_end(&self) -> Option<Timestamp> {
-        self.nodes
-            .iter()
-            .filter_map(|node| match node.stage {
-                Stage::Creating(until) => Some(until),
-                Stage::Draining(until) => until,
-                Stage::Ready => None,
-            })
-            .min()
-    }
-
-    /// Whether every machine works and is of this generation.
-    pub fn is_done(&self, generation: u32) -> bool {
+    /// Whether every machine works and is of this template.
+    pub fn is_done(&self, template: u32) -> bool {
         self.nodes.len() == self.desired
-            && self.nodes.iter().all(|n| n.generation == generation && n.stage == Stage::Ready)
+            && self.nodes.iter().all(|n| n.template == template && n.stage == Stage::Ready)
     }
 
-    /// Ends what is due and begins what the limits allow.
-    pub fn step(&mut self, now: Timestamp, generation: u32, speed: f64, dice: &mut Dice) {
-        self.nodes
-            .retain(|node| !matches!(node.stage, Stage::Draining(Some(until)) if until <= now));
-        for node in &mut self.nodes {
-            if matches!(node.stage, Stage::Creating(until) if until <= now) {
-                node.stage = Stage::Ready;
-            }
-        }
-        loop {
-            if self.can_create(generation) {
-                let until = after(now, CREATION, speed, dice);
-                self.nodes.push(Node {
-                    name: format!("{}-{}-{}", self.pool, self.zone, dice.letters(5)),
-                    generation,
-                    stage: Stage::Creating(until),
-                    created: now,
-                });
-            } else if let Some(at) = self.next_to_drain(generation) {
-                let until = (!self.blocked).then(|| after(now, DRAIN, speed, dice));
-                if let Some(node) = self.nodes.get_mut(at) {
-                    node.stage = Stage::Draining(until);
-                }
-            } else {
-                return;
-            }
+    /// Machines that work.
+    pub fn ready(&self) -> usize {
+        self.nodes.iter().filter(|node| node.stage == Stage::Ready).count()
+    }
+
+    /// The next thing that the limits allow, if there is one.
+    pub fn decide(&self, template: u32) -> Option<Decision> {
+        if self.can_create(template) {
+            Some(Decision::Create)
+        } else {
+            self.next_to_drain(template).map(Decision::Drain)
         }
     }
 
-    fn can_create(&self, generation: u32) -> bool {
-        let new = self.nodes.iter().filter(|node| node.generation == generation).count();
+    fn can_create(&self, template: u32) -> bool {
+        let staying = |node: &&Machine| !node.is_going();
+        let new = self.nodes.iter().filter(|n| n.template == template).filter(staying).count();
+        let old = self.nodes.iter().filter(|n| n.template != template).filter(staying).count();
+        // Outside of a roll old machines are as good as new ones.
+        let have = if self.rolling { new } else { new + old };
         // Machines that are going still count against the surge: a stuck drain stops its zone.
-        !self.no_capacity && new < self.desired && self.nodes.len() < self.desired + self.surge
+        !self.no_capacity && have < self.desired && self.nodes.len() < self.desired + self.surge
     }
 
-    fn next_to_drain(&self, generation: u32) -> Option<usize> {
-        let ready = self.nodes.iter().filter(|node| node.stage == Stage::Ready).count();
-        if ready <= self.desired.saturating_sub(self.unavailable) {
-            return None;
+    fn next_to_drain(&self, template: u32) -> Option<Text> {
+        let oldest = |old: bool| {
+            self.nodes
+                .iter()
+                .filter(|node| (node.template != template) == old && node.stage == Stage::Ready)
+                .min_by_key(|node| node.created)
+                .map(|node| Text::clone(&node.name))
+        };
+        if self.rolling {
+            let enough = self.ready() > self.desired.saturating_sub(self.unavailable);
+            return enough.then(|| oldest(true)).flatten();
         }
-        self.nodes
-            .iter()
-            .enumerate()
-            .filter(|(_, node)| node.generation != generation && node.stage == Stage::Ready)
-            .min_by_key(|(_, node)| node.created)
-            .map(|(at, _)| at)
+        let staying = self.nodes.iter().filter(|node| !node.is_going()).count();
+        (staying > self.desired).then(|| oldest(true).or_else(|| oldest(false))).flatten()
     }
 }
 
-/// A moment about `lasts` from now, made shorter by the speed.
-pub fn after(now: Timestamp, lasts: SignedDuration, speed: f64, dice: &mut Dice) -> Timestamp {
-    let seconds = lasts.as_secs_f64() * (0.8 + 0.5 * dice.share()) / speed.max(0.01);
-    SignedDuration::try_from_secs_f64(seconds)
-        .ok()
-        .and_then(|lasts| now.saturating_add(lasts).ok())
-        .unwrap_or(now)
+/// Reality, or faster.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace(f64);
+
+impl Pace {
+    /// So many times faster than in reality.
+    pub fn new(speed: f64) -> Self {
+        Self(speed.max(0.01))
+    }
+
+    /// A moment `lasts` from a moment.
+    pub fn then(self, at: Timestamp, lasts: SignedDuration) -> Timestamp {
+        SignedDuration::try_from_secs_f64(lasts.as_secs_f64() / self.0)
+            .ok()
+            .and_then(|lasts| at.saturating_add(lasts).ok())
+            .unwrap_or(at)
+    }
+
+    /// A moment about `lasts` from a moment.
+    pub fn about(self, at: Timestamp, lasts: SignedDuration, dice: &mut Dice) -> Timestamp {
+        self.then(at, part(lasts, 0.8 + 0.5 * dice.share()))
+    }
+
+    /// How long a wait is that took from one moment to another, as it would be in reality.
+    pub fn real(self, from: Timestamp, to: Timestamp) -> SignedDuration {
+        part(to.duration_since(from), self.0)
+    }
+}
+
+/// A share, or a multiple, of a duration.
+pub fn part(of: SignedDuration, share: f64) -> SignedDuration {
+    SignedDuration::try_from_secs_f64(of.as_secs_f64() * share).unwrap_or(of)
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
+    use jiff::{SignedDuration, Timestamp};
     use proptest::prelude::*;
 
     use crate::simulator::dice::Dice;
-    use crate::simulator::roll::{Node, Stage, Zone, spread};
+    use crate::simulator::roll::{Decision, Machine, Stage, Zone, spread};
 
     fn zone(desired: usize, surge: usize, unavailable: usize) -> Zone {
         let (surge, unavailable) = Zone::limits(surge, unavailable);
         let nodes = (0..desired)
-            .map(|number| Node {
-                name: number.to_string(),
-                generation: 1,
-                stage: Stage::Ready,
-                created: Timestamp::UNIX_EPOCH,
+            .map(|number| {
+                Machine::new(number.to_string().into(), 1, Stage::Ready, Timestamp::UNIX_EPOCH)
             })
             .collect();
-        let (pool, zone) = ("web".to_owned(), "eu01-1".to_owned());
-        Zone { pool, zone, desired, surge, unavailable, nodes, blocked: false, no_capacity: false }
+        Zone {
+            pool: "web".into(),
+            zone: "eu01-1".into(),
+            number: 1,
+            desired,
+            surge,
+            unavailable,
+            nodes,
+            rolling: true,
+            no_capacity: false,
+        }
+    }
+
+    /// A zone with machines that take a random time for what they do.
+    struct Played {
+        zone: Zone,
+        ends: Vec<(Timestamp, String)>,
+        dice: Dice,
+        blocked: bool,
+        count: usize,
+    }
+
+    impl Played {
+        fn step(&mut self, now: Timestamp) {
+            for (_, name) in self.ends.iter().filter(|(at, _)| *at <= now) {
+                let at = self.zone.nodes.iter().position(|n| *n.name == **name).unwrap();
+                if self.zone.nodes[at].is_going() {
+                    self.zone.nodes.remove(at);
+                } else {
+                    self.zone.nodes[at].stage = Stage::Ready;
+                }
+            }
+            self.ends.retain(|(at, _)| *at > now);
+            while let Some(decision) = self.zone.decide(2) {
+                let seconds = i64::try_from(60 + self.dice.below(240)).unwrap();
+                let end = now.saturating_add(SignedDuration::from_secs(seconds)).unwrap();
+                match decision {
+                    Decision::Create => {
+                        self.count += 1;
+                        let name = format!("new-{}", self.count);
+                        let machine = Machine::new(name.as_str().into(), 2, Stage::Creating, now);
+                        self.zone.nodes.push(machine);
+                        self.ends.push((end, name));
+                    }
+                    Decision::Drain(name) => {
+                        let node = self.zone.nodes.iter_mut().find(|n| n.name == name).unwrap();
+                        node.stage = Stage::Draining;
+                        if !self.blocked {
+                            self.ends.push((end, name.to_string()));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn play(zone: Zone, seed: u64) -> Played {
+        Played { zone, ends: Vec::new(), dice: Dice::new(seed), blocked: false, count: 0 }
     }
 
     #[test]
@@ -174,25 +260,37 @@ mod tests {
 
     #[test]
     fn a_zone_without_surge_drains_before_it_creates() {
-        let mut zone = zone(2, 0, 0);
-        zone.step(Timestamp::UNIX_EPOCH, 2, 1.0, &mut Dice::new(1));
-        assert_eq!(zone.nodes.len(), 2);
-        assert_eq!(zone.nodes.iter().filter(|n| matches!(n.stage, Stage::Draining(_))).count(), 1);
+        let mut played = play(zone(2, 0, 0), 1);
+        played.step(Timestamp::UNIX_EPOCH);
+        let nodes = &played.zone.nodes;
+        assert_eq!(nodes.len(), 2);
+        assert_eq!(nodes.iter().filter(|n| n.stage == Stage::Draining).count(), 1);
     }
 
     #[test]
     fn a_blocked_drain_stops_its_zone() {
-        let mut zone = zone(3, 1, 0);
-        zone.blocked = true;
-        let mut dice = Dice::new(1);
+        let mut played = play(zone(3, 1, 0), 1);
+        played.blocked = true;
         let mut now = Timestamp::UNIX_EPOCH;
         for _ in 0..200 {
-            zone.step(now, 2, 1.0, &mut dice);
-            now = now.saturating_add(jiff::SignedDuration::from_mins(1)).unwrap();
+            played.step(now);
+            now = now.saturating_add(SignedDuration::from_mins(1)).unwrap();
         }
-        assert!(!zone.is_done(2));
-        assert_eq!(zone.nodes.iter().filter(|n| n.stage == Stage::Draining(None)).count(), 1);
-        zone.blocked = false;
+        assert!(!played.zone.is_done(2));
+        let going = played.zone.nodes.iter().filter(|node| node.is_going()).count();
+        assert_eq!(going, 1);
+    }
+
+    #[test]
+    fn outside_of_a_roll_only_what_is_missing_or_too_much_changes() {
+        let mut zone = zone(3, 1, 0);
+        zone.rolling = false;
+        assert_eq!(zone.decide(2), None);
+        zone.nodes[0].stage = Stage::Leaving;
+        assert_eq!(zone.decide(2), Some(Decision::Create));
+        zone.nodes[0].stage = Stage::Ready;
+        zone.desired = 2;
+        assert_eq!(zone.decide(2), Some(Decision::Drain("0".into())));
     }
 
     proptest! {
@@ -200,20 +298,19 @@ mod tests {
         fn limits_hold_at_every_step_and_the_roll_ends(
             desired in 1_usize..12, surge in 0_usize..4, unavailable in 0_usize..4, seed in any::<u64>(),
         ) {
-            let mut zone = zone(desired, surge, unavailable);
-            let mut dice = Dice::new(seed);
+            let mut played = play(zone(desired, surge, unavailable), seed);
             let mut now = Timestamp::UNIX_EPOCH;
             for _ in 0..10_000 {
-                zone.step(now, 2, 1.0, &mut dice);
-                let ready = zone.nodes.iter().filter(|n| n.stage == Stage::Ready).count();
+                played.step(now);
+                let zone = &played.zone;
                 prop_assert!(zone.nodes.len() <= desired + zone.surge);
-                prop_assert!(ready + zone.unavailable >= desired);
-                match zone.next_end() {
+                prop_assert!(zone.ready() + zone.unavailable >= desired);
+                match played.ends.iter().map(|(at, _)| *at).min() {
                     Some(next) => now = next,
                     None => break,
                 }
             }
-            prop_assert!(zone.is_done(2));
+            prop_assert!(played.zone.is_done(2));
         }
     }
 }

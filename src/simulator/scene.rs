@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::clean;
+use crate::simulator::cluster::objects::{Amount, Local};
 
 /// A world before it starts.
 #[derive(Debug, Clone, Deserialize)]
@@ -76,9 +77,22 @@ pub struct SceneCluster {
     /// Errors that SKE reports: code and message.
     #[serde(default)]
     pub errors: Vec<[String; 2]>,
-    /// A drain that cannot end: pool, zone, and the PodDisruptionBudget in its way.
+    /// A drain that cannot end: pool, zone, and the PodDisruptionBudget in its way ("payments/api"). Short for a
+    /// deployment of that name with one replica in that zone, all of which its budget wants to be available.
     #[serde(default)]
     pub blocked: Option<[String; 3]>,
+    /// What runs in the cluster, besides what runs in every cluster.
+    #[serde(default)]
+    pub workloads: Vec<SceneWorkload>,
+    /// Whether the usual applications run as well.
+    #[serde(default = "yes")]
+    pub usual_workloads: bool,
+    /// Service accounts besides the usual ones.
+    #[serde(default)]
+    pub service_accounts: Vec<SceneServiceAccount>,
+    /// How long a drain lasts before it is forced, humantime text.
+    #[serde(default = "drain_timeout")]
+    pub drain_timeout: String,
     /// A pool for which no new machine can be had.
     #[serde(default)]
     pub no_capacity: Option<String>,
@@ -104,13 +118,147 @@ pub struct ScenePool {
     /// `maxUnavailable`.
     #[serde(default)]
     pub unavailable: u32,
-    /// Machine type.
+    /// Machine type; the number after the point is that of its cores.
     #[serde(default = "machine")]
     pub machine: String,
+    /// `maximum`; twice the nodes if it is not given.
+    #[serde(default)]
+    pub maximum: Option<u32>,
+    /// Whether the autoscaler adds and removes nodes now and then.
+    #[serde(default)]
+    pub autoscale: bool,
+    /// Whether new nodes become ready.
+    #[serde(default = "yes")]
+    pub joins: bool,
+}
+
+/// A workload: what makes pods.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SceneWorkload {
+    /// Namespace.
+    #[serde(default = "default_namespace")]
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Makes this many, with a number after the name.
+    #[serde(default = "one")]
+    pub repeat: u32,
+    /// What it is.
+    #[serde(default)]
+    pub kind: WorkloadKind,
+    /// Pods that it wants to have.
+    #[serde(default = "two")]
+    pub replicas: u32,
+    /// Pool in which its pods run; any if it is not given.
+    #[serde(default)]
+    pub pool: Option<String>,
+    /// Zone in which its pods are when the world begins; any if it is not given.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// `minAvailable` of its PodDisruptionBudget: a number or a percentage.
+    #[serde(default)]
+    pub min_available: Option<Amount>,
+    /// `maxUnavailable` of its PodDisruptionBudget: a number or a percentage.
+    #[serde(default)]
+    pub max_unavailable: Option<Amount>,
+    /// How many `PodDisruptionBudget`s of the same kind cover it, if there is one.
+    #[serde(default = "one")]
+    pub budgets: u32,
+    /// Millicores that each pod asks for.
+    #[serde(default = "cpu")]
+    pub cpu: u32,
+    /// Whether each pod has a volume of its own, which stays in its zone.
+    #[serde(default)]
+    pub volume: bool,
+    /// Data that stays on the node.
+    #[serde(default)]
+    pub local: Local,
+    /// `terminationGracePeriodSeconds`.
+    #[serde(default = "grace")]
+    pub grace: u32,
+    /// Seconds from being placed to being ready.
+    #[serde(default = "start")]
+    pub start: u32,
+    /// A finalizer that keeps deleted pods.
+    #[serde(default)]
+    pub finalizer: Option<String>,
+    /// Whether a pod that had to move becomes ready again.
+    #[serde(default = "yes")]
+    pub recovers: bool,
+    /// Whether its volumes can be detached.
+    #[serde(default = "yes")]
+    pub detaches: bool,
+}
+
+/// What makes pods.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkloadKind {
+    /// Pods that are all alike.
+    #[default]
+    Deployment,
+    /// Pods with names of their own.
+    StatefulSet,
+    /// A pod on every node.
+    DaemonSet,
+    /// A pod that nobody makes anew.
+    Bare,
+}
+
+/// A service account.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SceneServiceAccount {
+    /// Namespace.
+    #[serde(default = "default_namespace")]
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// The Secret that holds a token of it, if there is one.
+    #[serde(default)]
+    pub token: Option<TokenSecret>,
+    /// How long ago that token was used last, humantime text; never if it is not given.
+    #[serde(default)]
+    pub used_ago: Option<String>,
+    /// Whether it may do everything.
+    #[serde(default)]
+    pub admin: bool,
+}
+
+/// How a Secret with a token came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenSecret {
+    /// Made by Kubernetes and listed in the account's `.secrets[]`.
+    Listed,
+    /// Made by hand.
+    Manual,
 }
 
 fn one() -> u32 {
     1
+}
+fn two() -> u32 {
+    2
+}
+fn yes() -> bool {
+    true
+}
+fn default_namespace() -> String {
+    "default".to_owned()
+}
+fn cpu() -> u32 {
+    200
+}
+fn grace() -> u32 {
+    30
+}
+fn start() -> u32 {
+    20
+}
+fn drain_timeout() -> String {
+    "2h".to_owned()
 }
 fn three() -> u32 {
     3
@@ -174,6 +322,7 @@ impl Scene {
                     ("initiated_ago", cluster.initiated_ago.as_ref()),
                     ("completed_ago", cluster.completed_ago.as_ref()),
                     ("clamp", cluster.clamp.as_ref()),
+                    ("drain_timeout", Some(&cluster.drain_timeout)),
                 ] {
                     if let Some(text) = text
                         && let Err(error) = humantime::parse_duration(text)
@@ -186,6 +335,20 @@ impl Scene {
                 }
                 if cluster.pools.iter().any(|pool| pool.zones == 0 || pool.zones > 9) {
                     return Err(wrong(format!("{at}: a pool has 1 to 9 zones")));
+                }
+                for workload in &cluster.workloads {
+                    let pool = workload.pool.as_ref();
+                    if pool.is_some_and(|pool| !cluster.pools.iter().any(|p| p.name == **pool)) {
+                        let name = &workload.name;
+                        return Err(wrong(format!("{at}: workload {name} names no pool of it")));
+                    }
+                }
+                for account in &cluster.service_accounts {
+                    if let Some(text) = &account.used_ago
+                        && let Err(error) = humantime::parse_duration(text)
+                    {
+                        return Err(wrong(format!("{at}: used_ago is \"{text}\": {error}")));
+                    }
                 }
                 if !(0.0..=1.0).contains(&cluster.progress) {
                     return Err(wrong(format!("{at}: progress lies between 0 and 1")));

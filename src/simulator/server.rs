@@ -21,11 +21,12 @@ use crate::simulator::state::{Call, Shared};
 use crate::simulator::{projects_api, ske_api};
 
 /// Largest request body, bytes.
-const BODY_LIMIT: usize = 1024 * 1024;
+pub const BODY_LIMIT: usize = 1024 * 1024;
 /// Answers up to this size are kept in the ledger, bytes.
 const KEPT_ANSWER: usize = 256 * 1024;
 
-type Body = http_body_util::combinators::BoxBody<Bytes, io::Error>;
+/// Body of an answer.
+pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, io::Error>;
 
 /// Takes connections until it is aborted.
 pub async fn accept(listener: TcpListener, inner: Arc<Inner>) {
@@ -52,12 +53,30 @@ pub async fn accept(listener: TcpListener, inner: Arc<Inner>) {
 }
 
 /// An answer before it is sent.
-struct Draft {
-    status: u16,
-    content_type: String,
-    retry_after: Option<String>,
-    body: Vec<u8>,
-    json: Option<Value>,
+pub struct Draft {
+    /// HTTP status.
+    pub status: u16,
+    /// Content type.
+    pub content_type: String,
+    /// Retry-After as it is.
+    pub retry_after: Option<String>,
+    /// Body.
+    pub body: Vec<u8>,
+    /// The body, if it is JSON.
+    pub json: Option<Value>,
+}
+
+impl Draft {
+    /// An answer in JSON.
+    pub fn json(status: u16, json: Value) -> Self {
+        Self {
+            status,
+            content_type: "application/json".to_owned(),
+            retry_after: None,
+            body: json.to_string().into_bytes(),
+            json: Some(json),
+        }
+    }
 }
 
 async fn answer(inner: Arc<Inner>, request: Request<Incoming>) -> io::Result<Response<Body>> {
@@ -74,18 +93,11 @@ async fn answer(inner: Arc<Inner>, request: Request<Incoming>) -> io::Result<Res
         Ok(body) => body.to_bytes(),
         Err(error) => return Err(io::Error::other(error)),
     };
-    let effects = inner.lock().faults.effects(&method, &path);
-    for effect in &effects {
-        if let Effect::Delay { milliseconds } = effect {
-            inner.parked.fetch_add(1, Ordering::SeqCst);
-            let parked = Parked(&inner);
-            inner.clock.sleep(Duration::from_millis(*milliseconds)).await;
-            drop(parked);
-        }
-    }
+    let keys = [path.clone()];
+    let effects = inner.lock().faults.effects(&method, &keys, inner.clock.now());
+    hold(&inner, &effects).await;
     let now = inner.clock.now();
     let mut shared = inner.lock();
-    shared.world.advance(now);
     let cut = |shared: &mut Shared| {
         shared.note(Call {
             at: now,
@@ -108,6 +120,10 @@ async fn answer(inner: Arc<Inner>, request: Request<Incoming>) -> io::Result<Res
     if effects.iter().any(|effect| matches!(effect, Effect::DropAfter {})) {
         return cut(&mut shared);
     }
+    shared.doors.serve_fresh(&inner);
+    if path.starts_with("/_simulator/") {
+        inner.pulse();
+    }
     let trace = shared.dice.hex(32);
     shared.note(Call {
         at: now,
@@ -119,7 +135,19 @@ async fn answer(inner: Arc<Inner>, request: Request<Incoming>) -> io::Result<Res
         answer: draft.json.clone().filter(|_| draft.body.len() <= KEPT_ANSWER),
     });
     drop(shared);
-    finish(draft, &effects, &trace, now)
+    finish(draft, &effects, ("x-trace-id", &trace), now)
+}
+
+/// Holds a request as long as ordered delays say.
+pub async fn hold(inner: &Inner, effects: &[Effect]) {
+    for effect in effects {
+        if let Effect::Delay { milliseconds } = effect {
+            inner.parked.fetch_add(1, Ordering::SeqCst);
+            let parked = Parked(inner);
+            inner.clock.sleep(Duration::from_millis(*milliseconds)).await;
+            drop(parked);
+        }
+    }
 }
 
 /// Counts a held request down even when its connection goes away.
@@ -131,7 +159,8 @@ impl Drop for Parked<'_> {
     }
 }
 
-fn ordered(effects: &[Effect]) -> Option<Draft> {
+/// The answer that was ordered instead of the true one.
+pub fn ordered(effects: &[Effect]) -> Option<Draft> {
     effects.iter().find_map(|effect| match effect {
         Effect::Answer { status, body, retry_after, content_type } => Some(Draft {
             status: *status,
@@ -154,7 +183,17 @@ fn ordered(effects: &[Effect]) -> Option<Draft> {
         | Effect::UnknownWords {}
         | Effect::Stale { .. }
         | Effect::Reverse {}
-        | Effect::Kubeconfig { .. } => None,
+        | Effect::Kubeconfig { .. }
+        | Effect::StrangeKubeconfig { .. }
+        | Effect::Away { .. }
+        | Effect::RefuseHandshake {}
+        | Effect::CutWatches { .. }
+        | Effect::Compact {}
+        | Effect::RefuseFresh { .. }
+        | Effect::Forbid {}
+        | Effect::StripLabels {}
+        | Effect::EscapeBytes {}
+        | Effect::ClockSkew { .. } => None,
     })
 }
 
@@ -180,7 +219,7 @@ fn dispatch(
         }
         ("POST", ["_simulator", "faults"]) => match serde_json::from_slice::<Fault>(asked.body) {
             Ok(fault) => {
-                shared.faults.order(fault);
+                shared.faults.order(fault, now);
                 (202, serde_json::json!({}))
             }
             Err(error) => ske_api::error(400, "InvalidArgument", &error.to_string()),
@@ -201,21 +240,26 @@ fn dispatch(
                     .unwrap_or_else(|| ske_api::error(404, "NotFound", "Not Found"))
             }
         }
+        ("GET", ["v1", "projects", project, "clusters", name, "credentials"]) => {
+            if bearer.is_some_and(|bearer| shared.tokens.accepts(bearer, now)) {
+                ske_api::old_credentials(shared, project, name)
+            } else {
+                ske_api::error(401, "Unauthenticated", "the token is missing, unknown or expired")
+            }
+        }
         _ => ske_api::error(404, "NotFound", "Not Found"),
     };
-    Draft {
-        status,
-        content_type: "application/json".to_owned(),
-        retry_after: None,
-        body: json.to_string().into_bytes(),
-        json: Some(json),
-    }
+    Draft::json(status, json)
 }
 
-fn finish(
+/// Makes the response; what is cut is cut here.
+///
+/// # Errors
+/// A header cannot be written.
+pub fn finish(
     draft: Draft,
     effects: &[Effect],
-    trace: &str,
+    (trace_name, trace): (&str, &str),
     now: Timestamp,
 ) -> io::Result<Response<Body>> {
     let truncate = effects.iter().find_map(|effect| {
@@ -227,7 +271,7 @@ fn finish(
         .header("content-type", draft.content_type)
         .header("content-length", length)
         .header("date", now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
-        .header("x-trace-id", trace);
+        .header(trace_name, trace);
     if let Some(retry_after) = draft.retry_after {
         response = response.header("retry-after", retry_after);
     }
@@ -240,15 +284,15 @@ fn finish(
                 Err(io::Error::from(io::ErrorKind::ConnectionReset))
             });
             let frames = futures_util::stream::iter([Ok(Frame::data(part))]).chain(cut);
-            BodyExt::boxed(StreamBody::new(Box::pin(frames)))
+            BodyExt::boxed_unsync(StreamBody::new(Box::pin(frames)))
         }
-        None => Full::new(Bytes::from(draft.body)).map_err(|never| match never {}).boxed(),
+        None => Full::new(Bytes::from(draft.body)).map_err(|never| match never {}).boxed_unsync(),
     };
     response.body(body).map_err(io::Error::other)
 }
 
 /// Names and values of a query or form.
-fn pairs(text: &str) -> Vec<(String, String)> {
+pub fn pairs(text: &str) -> Vec<(String, String)> {
     text.split('&')
         .filter(|part| !part.is_empty())
         .map(|part| {

@@ -62,6 +62,7 @@ fn clusters(
     if !shared.world.projects.iter().any(|(id, _)| id == project) {
         return error(404, "NotFound", &format!("project id \"{project}\": not found"));
     }
+    shared.world.advance_in(project, region, now);
     if rest.is_empty() {
         return if method == "GET" {
             list(shared, project, region, effects, now)
@@ -118,10 +119,9 @@ fn read(
     effects: &[Effect],
     now: Timestamp,
 ) -> Option<wire::Cluster> {
-    let speed = shared.speed;
     let mut cluster = match shared.faults.frozen(id, now) {
         Some(frozen) => frozen,
-        None => describe(shared.world.cluster(id)?, now, speed),
+        None => describe(shared.world.cluster(id)?, now),
     };
     if effects.iter().any(|effect| matches!(effect, Effect::UnknownWords {}))
         && let Some(status) = &mut cluster.status
@@ -139,7 +139,7 @@ fn read(
 }
 
 /// A cluster as the API writes it.
-pub fn describe(cluster: &SimulatedCluster, now: Timestamp, speed: f64) -> wire::Cluster {
+pub fn describe(cluster: &SimulatedCluster, now: Timestamp) -> wire::Cluster {
     let scene = &cluster.scene;
     let text = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let expires = now.saturating_add(SignedDuration::from_hours(24 * scene.expires_in_days));
@@ -149,7 +149,7 @@ pub fn describe(cluster: &SimulatedCluster, now: Timestamp, speed: f64) -> wire:
         .map(|pool| wire::Nodepool {
             name: pool.name.clone(),
             minimum: pool.nodes,
-            maximum: pool.nodes.saturating_mul(2).clamp(1, 1_000),
+            maximum: pool.maximum.unwrap_or(pool.nodes.saturating_mul(2)).clamp(1, 1_000),
             max_surge: Some(pool.surge),
             max_unavailable: Some(pool.unavailable),
             availability_zones: (1..=pool.zones)
@@ -190,7 +190,7 @@ pub fn describe(cluster: &SimulatedCluster, now: Timestamp, speed: f64) -> wire:
         name: Some(cluster.id.name.to_string()),
         nodepools,
         status: Some(wire::ClusterStatus {
-            aggregated: Some(cluster.aggregated(now, speed).to_owned()),
+            aggregated: Some(cluster.aggregated(now).to_owned()),
             creation_time: Some(text(cluster.created)),
             credentials_rotation: Some(wire::CredentialsRotation {
                 last_completion_time: cluster.completed.map(text),
@@ -199,7 +199,7 @@ pub fn describe(cluster: &SimulatedCluster, now: Timestamp, speed: f64) -> wire:
             }),
             egress_address_ranges: vec!["192.0.2.17/32".to_owned()],
             error: None,
-            errors: cluster.errors(now, speed),
+            errors: cluster.errors(now),
             expiration: expires.ok().map(|at| wire::Expiration {
                 kubernetes: Some(wire::KubernetesExpiration {
                     expiration_date: Some(text(at)),
@@ -220,8 +220,7 @@ fn order(
     effects: &[Effect],
     now: Timestamp,
 ) -> Answer {
-    let speed = shared.speed;
-    let before = shared.world.cluster(id).map(|cluster| describe(cluster, now, speed));
+    let before = shared.world.cluster(id).map(|cluster| describe(cluster, now));
     if let Err(message) = shared.world.act(id, action, now) {
         return error(400, "FailedPrecondition", &message);
     }
@@ -258,8 +257,13 @@ fn admin_kubeconfig(
     if let Err(message) = shared.world.act(id, Action::Issue, now) {
         return error(400, "FailedPrecondition", &message);
     }
+    let port = match shared.doors.port(id) {
+        Ok(port) => port,
+        Err(wrong) => return error(500, "Internal", &wrong.to_string()),
+    };
     let Some(cluster) = shared.world.cluster_mut(id) else { return no_method() };
-    match kubeconfig::admin(cluster, ACCOUNT, seconds, now) {
+    cluster.uses_short_lived = true;
+    match kubeconfig::admin(cluster, ACCOUNT, seconds, now, port) {
         Ok((text, until)) => {
             let answer = wire::Kubeconfig {
                 expiration_timestamp: Some(until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
@@ -272,11 +276,15 @@ fn admin_kubeconfig(
 }
 
 fn exec_kubeconfig(shared: &mut Shared, id: &ClusterId, idp: bool, effects: &[Effect]) -> Answer {
+    let port = match shared.doors.port(id) {
+        Ok(port) => port,
+        Err(wrong) => return error(500, "Internal", &wrong.to_string()),
+    };
     let Some(cluster) = shared.world.cluster_mut(id) else { return no_method() };
     if idp && !cluster.scene.idp {
         return error(400, "FailedPrecondition", "idp access is not enabled for this cluster");
     }
-    match kubeconfig::exec(cluster, idp) {
+    match kubeconfig::exec(cluster, idp, port) {
         Ok(text) => {
             let kubeconfig = Some(replaced(text, effects));
             (200, json!(wire::Kubeconfig { expiration_timestamp: None, kubeconfig }))
@@ -290,9 +298,44 @@ fn replaced(text: String, effects: &[Effect]) -> String {
         .iter()
         .find_map(|effect| match effect {
             Effect::Kubeconfig { text } => Some(text.clone()),
+            Effect::StrangeKubeconfig { what } => Some(kubeconfig::strange(&text, *what)),
             _ => None,
         })
         .unwrap_or(text)
+}
+
+/// The old way to credentials, which is gone from the published description but still answers: `GET
+/// /v1/projects/…/clusters/…/credentials`. It ends for ever with the first use of the new ways.
+pub fn old_credentials(shared: &mut Shared, project: &str, name: &str) -> Answer {
+    let Some(region) = shared.world.regions.first().cloned() else { return no_method() };
+    let id = ClusterId::new(project, &region, name);
+    let refused = "endpoint is unavailable for clusters that have already obtained a kubeconfig or triggered a \
+                   credentials rotation via the new endpoints";
+    match shared.world.cluster(&id) {
+        None => return error(404, "NotFound", &format!("cluster \"{name}\": not found")),
+        Some(cluster) if cluster.uses_short_lived || cluster.credentials.static_token.is_none() => {
+            return error(400, "FailedPrecondition", refused);
+        }
+        Some(_) => {}
+    }
+    let port = match shared.doors.port(&id) {
+        Ok(port) => port,
+        Err(wrong) => return error(500, "Internal", &wrong.to_string()),
+    };
+    let Some(cluster) = shared.world.cluster_mut(&id) else { return no_method() };
+    match kubeconfig::with_static_token(cluster, port) {
+        Ok(Some(access)) => (
+            200,
+            json!({
+                "server": access.server,
+                "token": access.token,
+                "certificateAuthorityData": access.authority,
+                "kubeconfig": access.kubeconfig,
+            }),
+        ),
+        Ok(None) => error(400, "FailedPrecondition", refused),
+        Err(wrong) => error(500, "Internal", &wrong.to_string()),
+    }
 }
 
 fn provider_options(shared: &Shared, region: &str, now: Timestamp) -> Answer {

@@ -1,12 +1,14 @@
 //! What the servers of one simulator share: the world, tokens, faults, and the ledger of calls.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::domain::cluster::ClusterId;
 use crate::simulator::dice::Dice;
 use crate::simulator::faults::Faults;
+use crate::simulator::kubernetes::door::Doors;
 use crate::simulator::token_api::Tokens;
 use crate::simulator::world::World;
 
@@ -32,6 +34,17 @@ pub struct Call {
     pub answer: Option<Value>,
 }
 
+/// A watch under way.
+#[derive(Debug, Clone)]
+pub struct Watching {
+    /// Whose API it watches.
+    pub cluster: ClusterId,
+    /// Version up to which it has everything.
+    pub position: u64,
+    /// Whether it has handed everything out and sleeps.
+    pub idle: bool,
+}
+
 /// Shared by all connections, behind one lock.
 #[derive(Debug)]
 pub struct Shared {
@@ -43,20 +56,26 @@ pub struct Shared {
     pub faults: Faults,
     /// Chance, for trace ids.
     pub dice: Dice,
-    /// How much faster processes run.
-    pub speed: f64,
+    /// API servers of clusters.
+    pub doors: Doors,
+    /// Watches under way, by number.
+    pub watches: BTreeMap<u64, Watching>,
+    /// Watches that were begun.
+    pub watches_begun: u64,
     ledger: VecDeque<Call>,
 }
 
 impl Shared {
     /// A beginning.
-    pub fn new(world: World, seed: u64, speed: f64) -> Self {
+    pub fn new(world: World, seed: u64) -> Self {
         Self {
             world,
             tokens: Tokens::default(),
             faults: Faults::default(),
             dice: Dice::new(seed ^ 0x5eed),
-            speed,
+            doors: Doors::default(),
+            watches: BTreeMap::new(),
+            watches_begun: 0,
             ledger: VecDeque::new(),
         }
     }
@@ -67,6 +86,18 @@ impl Shared {
             self.ledger.pop_front();
         }
         self.ledger.push_back(call);
+    }
+
+    /// Watches that have not told yet what has happened until `now`.
+    pub fn lagging(&self, now: Timestamp) -> usize {
+        let lags = |watching: &Watching| {
+            self.world.cluster(&watching.cluster).is_none_or(|cluster| {
+                !watching.idle
+                    || cluster.inside.store.version() > watching.position
+                    || cluster.next_due().is_some_and(|due| due <= now)
+            })
+        };
+        self.watches.values().filter(|watching| lags(watching)).count()
     }
 
     /// Calls, oldest first.

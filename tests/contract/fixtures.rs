@@ -44,7 +44,7 @@ fn the_simulator_writes_no_key_that_is_not_published() {
     for (project, _) in &world.projects {
         for region in &world.regions {
             for cluster in world.list(project, region) {
-                written.extend(keys(&serde_json::to_value(describe(cluster, now, 1.0)).unwrap()));
+                written.extend(keys(&serde_json::to_value(describe(cluster, now)).unwrap()));
             }
         }
     }

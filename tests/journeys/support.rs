@@ -415,8 +415,9 @@ impl Journey {
         for _ in 0..20_000 {
             tokio::time::sleep(Duration::from_micros(300)).await;
             let busy = self.performer.in_flight() > self.simulator.parked();
+            let told = self.simulator.lagging() == 0;
             let waits = self.waits.lock().unwrap().is_none_or(|until| until > self.clock.steady());
-            if busy || !waits || !self.keyboard.is_idle() {
+            if busy || !waits || !told || !self.keyboard.is_idle() {
                 quiet = 0;
             } else {
                 quiet += 1;
@@ -442,8 +443,9 @@ impl Journey {
     }
 
     /// Orders a fault that begins after some requests that it would have met.
-    pub fn order_after(&self, requests: u32, fault: Fault) {
-        self.simulator.order(Fault { after: requests, ..fault });
+    pub fn order_after(&self, requests: u32, mut fault: Fault) {
+        fault.after = requests;
+        self.simulator.order(fault);
     }
 
     /// The row under the cursor of the fleet.

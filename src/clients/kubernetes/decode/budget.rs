@@ -24,6 +24,8 @@ pub fn budget(budget: &PodDisruptionBudget) -> Option<Budget> {
         desired: status.map_or(0, |status| status.desired_healthy),
         expected: status.map_or(0, |status| status.expected_pods),
         observed: status.is_some_and(|status| status.observed_generation == meta.generation),
+        always_lets_unready_go: spec.and_then(|spec| spec.unhealthy_pod_eviction_policy.as_deref())
+            == Some("AlwaysAllow"),
         disrupted: status
             .and_then(|status| status.disrupted_pods.as_ref())
             .map_or(0, std::collections::BTreeMap::len),

@@ -1,0 +1,89 @@
+//! What really happened to nodes, for tests: no client sees this.
+
+use jiff::Timestamp;
+
+use crate::simulator::cluster::objects::Text;
+
+/// The life of one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeLife {
+    /// Name.
+    pub name: Text,
+    /// Pool.
+    pub pool: Text,
+    /// Zone.
+    pub zone: Text,
+    /// Template that it was made from; it grows with each roll.
+    pub template: u32,
+    /// When the machine was asked for.
+    pub asked: Timestamp,
+    /// When the node appeared.
+    pub registered: Option<Timestamp>,
+    /// When it took pods.
+    pub ready: Option<Timestamp>,
+    /// When its drain began.
+    pub draining: Option<Timestamp>,
+    /// When the drain was forced.
+    pub forced: Option<Timestamp>,
+    /// When the node object was removed.
+    pub gone: Option<Timestamp>,
+}
+
+impl NodeLife {
+    /// What it was at a moment; `None` while clients could not see it.
+    pub fn stage(&self, at: Timestamp) -> Option<LifeStage> {
+        let by = |moment: Option<Timestamp>| moment.is_some_and(|moment| moment <= at);
+        if !by(self.registered) || by(self.gone) {
+            None
+        } else if by(self.draining) {
+            Some(LifeStage::Draining)
+        } else if by(self.ready) {
+            Some(LifeStage::Ready)
+        } else {
+            Some(LifeStage::Joining)
+        }
+    }
+}
+
+/// What a node is, as clients may see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LifeStage {
+    /// There, but takes no pods yet.
+    Joining,
+    /// Works.
+    Ready,
+    /// On its way out.
+    Draining,
+}
+
+/// How many nodes are what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Of older templates, working.
+    pub old: usize,
+    /// Of older templates, on their way out.
+    pub draining: usize,
+    /// Of the newest template, not working yet.
+    pub joining: usize,
+    /// Of the newest template, working.
+    pub ready: usize,
+    /// Of the newest template, on their way out.
+    pub leaving: usize,
+}
+
+/// Counts the nodes that clients could see at a moment; `template` is the newest one.
+pub fn tally(lives: &[NodeLife], template: u32, at: Timestamp) -> Tally {
+    let mut tally = Tally::default();
+    for life in lives {
+        let old = life.template != template;
+        match life.stage(at) {
+            Some(LifeStage::Draining) if old => tally.draining += 1,
+            Some(_) if old => tally.old += 1,
+            Some(LifeStage::Joining) => tally.joining += 1,
+            Some(LifeStage::Ready) => tally.ready += 1,
+            Some(LifeStage::Draining) => tally.leaving += 1,
+            None => {}
+        }
+    }
+    tally
+}

@@ -1,0 +1,306 @@
+//! The objects of one cluster with their resource versions, and a bounded log of changes from which watches are
+//! served and past states are rebuilt.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::simulator::cluster::objects::{Key, Kind, Object};
+
+/// Changes that are remembered.
+const LOG_LIMIT: usize = 5_000;
+/// Versions of a cluster begin here, so that they look like those of a cluster that has lived.
+const FIRST_VERSION: u64 = 184_000;
+
+/// One change of one object.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Version that it made.
+    pub version: u64,
+    /// Kind of the object.
+    pub kind: Kind,
+    /// The object before; `None` when it was created.
+    pub before: Option<Arc<Object>>,
+    /// The object afterwards; `None` when it was removed.
+    pub after: Option<Arc<Object>>,
+}
+
+impl Change {
+    fn key(&self) -> Option<&Key> {
+        self.after.as_ref().or(self.before.as_ref()).map(|object| &object.meta.key)
+    }
+}
+
+/// Why the past cannot be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// That version is forgotten; this is the oldest one that is not.
+    TooOld(u64),
+    /// That version is still to come; this is the present one.
+    TooNew(u64),
+}
+
+/// The objects.
+#[derive(Debug)]
+pub struct Store {
+    objects: BTreeMap<Kind, BTreeMap<Key, Arc<Object>>>,
+    log: VecDeque<Change>,
+    version: u64,
+    forgotten: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            objects: BTreeMap::new(),
+            log: VecDeque::new(),
+            version: FIRST_VERSION,
+            forgotten: FIRST_VERSION,
+        }
+    }
+}
+
+impl Store {
+    /// The present version.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// One object.
+    pub fn get(&self, kind: Kind, key: &Key) -> Option<&Arc<Object>> {
+        self.objects.get(&kind)?.get(key)
+    }
+
+    /// Objects of a kind, by namespace and name.
+    pub fn list(&self, kind: Kind) -> impl Iterator<Item = &Arc<Object>> {
+        self.objects.get(&kind).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// How many objects of a kind there are.
+    pub fn count(&self, kind: Kind) -> usize {
+        self.objects.get(&kind).map_or(0, BTreeMap::len)
+    }
+
+    /// Adds an object, or puts it in the place of one with the same name.
+    pub fn put(&mut self, mut object: Object) {
+        self.version += 1;
+        object.meta.version = self.version;
+        let (kind, key) = (object.body.kind(), object.meta.key.clone());
+        let after = Arc::new(object);
+        let before = self.objects.entry(kind).or_default().insert(key, Arc::clone(&after));
+        self.remember(Change { version: self.version, kind, before, after: Some(after) });
+    }
+
+    /// Changes an object; a change that changes nothing leaves no trace. Returns whether it is there.
+    pub fn edit(&mut self, kind: Kind, key: &Key, change: impl FnOnce(&mut Object)) -> bool {
+        let Some(place) = self.objects.get_mut(&kind).and_then(|objects| objects.get_mut(key))
+        else {
+            return false;
+        };
+        let mut next = Object::clone(place);
+        change(&mut next);
+        if next == **place {
+            return true;
+        }
+        self.version += 1;
+        next.meta.version = self.version;
+        let after = Arc::new(next);
+        let before = std::mem::replace(place, Arc::clone(&after));
+        let version = self.version;
+        self.remember(Change { version, kind, before: Some(before), after: Some(after) });
+        true
+    }
+
+    /// Removes an object.
+    pub fn remove(&mut self, kind: Kind, key: &Key) -> Option<Arc<Object>> {
+        let before = self.objects.get_mut(&kind)?.remove(key)?;
+        self.version += 1;
+        self.remember(Change {
+            version: self.version,
+            kind,
+            before: Some(Arc::clone(&before)),
+            after: None,
+        });
+        Some(before)
+    }
+
+    fn remember(&mut self, change: Change) {
+        if self.log.len() >= LOG_LIMIT
+            && let Some(oldest) = self.log.pop_front()
+        {
+            self.forgotten = oldest.version;
+        }
+        self.log.push_back(change);
+    }
+
+    /// Forgets all changes so far, as compaction does; whoever stands at an earlier version must list again.
+    pub fn compact(&mut self) {
+        self.log.clear();
+        self.forgotten = self.version;
+    }
+
+    /// Changes of one kind after a version, oldest first.
+    ///
+    /// # Errors
+    /// The version is forgotten.
+    pub fn changes(
+        &self,
+        kind: Kind,
+        after: u64,
+    ) -> Result<impl Iterator<Item = &Change> + Clone, Lost> {
+        if after < self.forgotten {
+            return Err(Lost::TooOld(self.forgotten));
+        }
+        let start = self.log.partition_point(|change| change.version <= after);
+        Ok(self.log.range(start..).filter(move |change| change.kind == kind))
+    }
+
+    /// Objects of a kind as they were at a version.
+    ///
+    /// # Errors
+    /// The version is forgotten, or still to come.
+    pub fn list_at(&self, kind: Kind, version: u64) -> Result<Vec<Arc<Object>>, Lost> {
+        if version > self.version {
+            return Err(Lost::TooNew(self.version));
+        }
+        let later: Vec<&Change> = self.changes(kind, version)?.collect();
+        if later.is_empty() {
+            return Ok(self.list(kind).cloned().collect());
+        }
+        // Newest first, so that the state before the oldest change is what remains.
+        let mut past: BTreeMap<&Key, Option<&Arc<Object>>> = BTreeMap::new();
+        for change in later.into_iter().rev() {
+            if let Some(key) = change.key() {
+                past.insert(key, change.before.as_ref());
+            }
+        }
+        let mut objects: BTreeMap<&Key, &Arc<Object>> = self
+            .objects
+            .get(&kind)
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| !past.contains_key(key))
+            .collect();
+        objects.extend(past.into_iter().filter_map(|(key, object)| Some((key, object?))));
+        Ok(objects.into_values().cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use crate::simulator::cluster::objects::{Body, Key, Kind, Labels, Meta, Object};
+    use crate::simulator::cluster::store::{Lost, Store};
+
+    fn object(name: u8, value: u8, secret: bool) -> Object {
+        let meta = Meta {
+            key: Key::global(&name.to_string()),
+            uid: name.to_string().into(),
+            created: Timestamp::UNIX_EPOCH,
+            version: 0,
+            labels: Labels::new(),
+            annotations: Labels::new(),
+            owner: None,
+            finalizers: Vec::new(),
+            deletion: None,
+            written: None,
+        };
+        let body = if secret {
+            Body::ServiceAccount(vec![value.to_string().into()])
+        } else {
+            Body::ConfigMap([("value".to_owned(), value.to_string())].into())
+        };
+        Object { meta, body }
+    }
+
+    fn picture(store: &Store, kind: Kind) -> BTreeMap<Key, Object> {
+        store.list(kind).map(|object| (object.meta.key.clone(), Object::clone(object))).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn replaying_a_watch_from_any_version_gives_the_list(
+            steps in prop::collection::vec((0_u8..3, 0_u8..6, any::<u8>(), any::<bool>()), 1..60),
+        ) {
+            let mut store = Store::default();
+            let mut past = vec![(store.version(), picture(&store, Kind::ConfigMap))];
+            for (step, name, value, other) in steps {
+                let kind = if other { Kind::ServiceAccount } else { Kind::ConfigMap };
+                let key = Key::global(&name.to_string());
+                match step {
+                    0 => store.put(object(name, value, other)),
+                    1 => {
+                        store.edit(kind, &key, |found| found.body = object(name, value, other).body);
+                    }
+                    _ => {
+                        store.remove(kind, &key);
+                    }
+                }
+                past.push((store.version(), picture(&store, Kind::ConfigMap)));
+            }
+            let present = picture(&store, Kind::ConfigMap);
+            for (version, then) in past {
+                let at: BTreeMap<Key, Object> = store
+                    .list_at(Kind::ConfigMap, version)
+                    .unwrap()
+                    .into_iter()
+                    .map(|object| (object.meta.key.clone(), Object::clone(&object)))
+                    .collect();
+                prop_assert_eq!(&at, &then);
+                let mut replayed = then;
+                let mut last = version;
+                for change in store.changes(Kind::ConfigMap, version).unwrap() {
+                    prop_assert!(change.version > last);
+                    last = change.version;
+                    match (&change.before, &change.after) {
+                        (before, Some(after)) => {
+                            let replaced =
+                                replayed.insert(after.meta.key.clone(), Object::clone(after));
+                            prop_assert_eq!(replaced.as_ref(), before.as_deref());
+                        }
+                        (Some(before), None) => {
+                            prop_assert!(replayed.remove(&before.meta.key).is_some());
+                        }
+                        (None, None) => unreachable!(),
+                    }
+                }
+                prop_assert_eq!(replayed, present.clone());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_is_said_to_be() {
+        let mut store = Store::default();
+        let before = store.version();
+        store.put(object(1, 1, false));
+        assert_eq!(store.changes(Kind::ConfigMap, before).unwrap().count(), 1);
+        store.compact();
+        let oldest = store.version();
+        assert_eq!(
+            store.changes(Kind::ConfigMap, before).err(),
+            Some(Lost::TooOld(oldest)),
+            "a version before the compaction"
+        );
+        assert_eq!(store.list_at(Kind::ConfigMap, before).err(), Some(Lost::TooOld(oldest)));
+        assert_eq!(store.list_at(Kind::ConfigMap, oldest).unwrap().len(), 1);
+        assert_eq!(store.list_at(Kind::ConfigMap, oldest + 1).err(), Some(Lost::TooNew(oldest)));
+        for number in 0..=5_100_u32 {
+            store.put(object(u8::try_from(number % 7).unwrap(), 0, false));
+        }
+        assert!(store.changes(Kind::ConfigMap, oldest).is_err());
+    }
+
+    #[test]
+    fn a_change_that_changes_nothing_makes_no_version() {
+        let mut store = Store::default();
+        store.put(object(1, 1, false));
+        let version = store.version();
+        assert!(store.edit(Kind::ConfigMap, &Key::global("1"), |_| {}));
+        assert!(!store.edit(Kind::ConfigMap, &Key::global("2"), |_| {}));
+        assert_eq!(store.version(), version);
+    }
+}

@@ -1,0 +1,197 @@
+//! One request to an API server, taken apart.
+
+use serde_json::Value;
+
+use crate::simulator::kubernetes::protobuf;
+use crate::simulator::kubernetes::resources::Resource;
+use crate::simulator::kubernetes::table::Include;
+
+/// A request.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Method.
+    pub method: String,
+    /// Path without query.
+    pub path: String,
+    /// Names and values of the query.
+    pub query: Vec<(String, String)>,
+    /// `Accept`.
+    pub accept: String,
+    /// `Content-Type`.
+    pub content_type: String,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+impl Asked {
+    /// A value of the query; empty if it is not there.
+    pub fn value(&self, name: &str) -> &str {
+        self.query.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// A switch of the query.
+    pub fn is_on(&self, name: &str) -> bool {
+        matches!(self.value(name), "true" | "1")
+    }
+
+    /// A number of the query.
+    ///
+    /// # Errors
+    /// A sentence, if it is there and no number.
+    pub fn number(&self, name: &str) -> Result<Option<u64>, String> {
+        let text = self.value(name);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|error| format!("{name} \"{text}\": {error}"))
+    }
+
+    /// The body as JSON, whichever way it is encoded.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn json(&self) -> Result<Value, String> {
+        if let Some(value) = protobuf::read(&self.body) {
+            return Ok(value);
+        }
+        serde_json::from_slice(&self.body).map_err(|error| error.to_string())
+    }
+
+    /// How the answer is to be written; `None` if that cannot be done.
+    pub fn form(&self) -> Option<Form> {
+        if self.accept.is_empty() {
+            return Some(Form::Object);
+        }
+        let include = match self.value("includeObject") {
+            "None" => Include::None,
+            "Object" => Include::Object,
+            _ => Include::Metadata,
+        };
+        self.accept.split(',').find_map(|part| {
+            let mut parts = part.split(';').map(str::trim);
+            if !matches!(parts.next(), Some("application/json" | "*/*" | "application/*")) {
+                return None;
+            }
+            let (mut as_, mut version) = ("", "v1");
+            for part in parts {
+                match part.split_once('=') {
+                    Some(("as", value)) => as_ = value,
+                    Some(("v", value)) => version = value,
+                    _ => {}
+                }
+            }
+            match (as_, version) {
+                ("", _) => Some(Form::Object),
+                ("Table", "v1") => Some(Form::Table(include)),
+                ("PartialObjectMetadata" | "PartialObjectMetadataList", "v1") => {
+                    Some(Form::Metadata)
+                }
+                _ => None,
+            }
+        })
+    }
+}
+
+/// How objects are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As they are.
+    Object,
+    /// Only their metadata.
+    Metadata,
+    /// As rows.
+    Table(Include),
+}
+
+/// What a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// Resource.
+    pub resource: &'static Resource,
+    /// Namespace; empty means all, or none.
+    pub namespace: &'a str,
+    /// Name of one object; empty means the collection.
+    pub name: &'a str,
+    /// Part of that object; empty means all of it.
+    pub part: &'a str,
+}
+
+impl<'a> Target<'a> {
+    /// Finds what a path leads to.
+    pub fn find(path: &[&'a str]) -> Option<Self> {
+        let (group, rest) = match path {
+            ["api", "v1", rest @ ..] => ("", rest),
+            ["apis", group, "v1", rest @ ..] => (*group, rest),
+            _ => return None,
+        };
+        let (namespace, rest) = match rest {
+            ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (*namespace, rest),
+            _ => ("", rest),
+        };
+        let (plural, name, part) = match rest {
+            [plural] => (plural, "", ""),
+            [plural, name] => (plural, *name, ""),
+            [plural, name, part] => (plural, *name, *part),
+            _ => return None,
+        };
+        let resource = Resource::find(group, plural)?;
+        let has_place = !namespace.is_empty();
+        // Objects of namespaces are addressed in them, others are not.
+        if has_place && !resource.namespaced
+            || !name.is_empty() && resource.namespaced && !has_place
+        {
+            return None;
+        }
+        Some(Self { resource, namespace, name, part })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::simulator::kubernetes::asked::{Asked, Form, Target};
+    use crate::simulator::kubernetes::table::Include;
+
+    #[test]
+    fn paths_lead_to_resources() {
+        let find = |path: &str| {
+            let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+            Target::find(&parts).map(|target| {
+                format!(
+                    "{} {} {} {}",
+                    target.resource.name, target.namespace, target.name, target.part
+                )
+            })
+        };
+        for (path, target) in [
+            ("/api/v1/nodes", Some("Node   ")),
+            ("/api/v1/nodes/a", Some("Node  a ")),
+            ("/api/v1/nodes/a/status", Some("Node  a status")),
+            ("/api/v1/pods", Some("Pod   ")),
+            ("/api/v1/pods/a", None),
+            ("/api/v1/namespaces", Some("Namespace   ")),
+            ("/api/v1/namespaces/x", Some("Namespace  x ")),
+            ("/api/v1/namespaces/x/pods/a/eviction", Some("Pod x a eviction")),
+            ("/api/v1/namespaces/x/nodes", None),
+            ("/apis/policy/v1/poddisruptionbudgets", Some("PodDisruptionBudget   ")),
+            ("/apis/apps/v1/deployments", Some("Deployment   ")),
+            ("/apis/batch/v1/jobs", None),
+            ("/api/v2/nodes", None),
+        ] {
+            assert_eq!(find(path).as_deref(), target, "{path}");
+        }
+    }
+
+    #[test]
+    fn clients_get_the_form_that_they_ask_for() {
+        let form = |accept: &str| Asked { accept: accept.to_owned(), ..Asked::default() }.form();
+        assert_eq!(form(""), Some(Form::Object));
+        assert_eq!(form("application/json, */*"), Some(Form::Object));
+        let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+        assert_eq!(form(kubectl), Some(Form::Table(Include::Metadata)));
+        let metadata = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+        assert_eq!(form(metadata), Some(Form::Metadata));
+        let proto = "application/vnd.kubernetes.protobuf,application/json";
+        assert_eq!(form(proto), Some(Form::Object));
+        assert_eq!(form("application/yaml"), None);
+    }
+}

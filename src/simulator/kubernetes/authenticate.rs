@@ -1,0 +1,118 @@
+//! Who asks: client certificates, tokens of service accounts, and the static token. There is no anonymous access.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
+use serde_json::Value;
+
+use crate::simulator::cluster::SimulatedCluster;
+use crate::simulator::cluster::objects::{Key, Kind};
+
+/// Somebody the API server knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// User name.
+    pub user: String,
+    /// Groups.
+    pub groups: Vec<String>,
+    /// Whether it may do everything.
+    pub admin: bool,
+}
+
+/// What a request brings along.
+pub struct Presented<'a> {
+    /// Client certificate and what came with it.
+    pub chain: &'a [CertificateDer<'static>],
+    /// Bearer token.
+    pub bearer: Option<&'a str>,
+}
+
+/// Says who asks. Times are judged by the cluster's own clock; a certificate that is fresher than `fresh` is not
+/// accepted yet.
+pub fn identify(
+    cluster: &mut SimulatedCluster,
+    judge: &dyn ClientCertVerifier,
+    presented: &Presented<'_>,
+    now: Timestamp,
+    fresh: Option<SignedDuration>,
+) -> Option<Identity> {
+    by_certificate(judge, presented.chain, now, fresh)
+        .or_else(|| by_token(cluster, presented.bearer?, now))
+}
+
+fn by_certificate(
+    judge: &dyn ClientCertVerifier,
+    chain: &[CertificateDer<'static>],
+    now: Timestamp,
+    fresh: Option<SignedDuration>,
+) -> Option<Identity> {
+    let (own, others) = chain.split_first()?;
+    let seconds = u64::try_from(now.as_second()).ok()?;
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    judge.verify_client_cert(own, others, at).ok()?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(own).ok()?;
+    if let Some(fresh) = fresh {
+        // Certificates are dated back by one minute.
+        let made = certificate.validity().not_before.timestamp() + 60;
+        if now.as_second() - made < fresh.as_secs() {
+            return None;
+        }
+    }
+    let subject = certificate.subject();
+    let user = subject.iter_common_name().next()?.as_str().ok()?.to_owned();
+    let groups: Vec<String> = subject
+        .iter_organization()
+        .filter_map(|group| group.as_str().ok().map(str::to_owned))
+        .collect();
+    let admin = groups.iter().any(|group| {
+        matches!(
+            group.as_str(),
+            "gardener.cloud:system:admins" | "gardener.cloud:project:admins" | "system:masters"
+        )
+    });
+    Some(Identity { user, groups: authenticated(groups), admin })
+}
+
+fn authenticated(mut groups: Vec<String>) -> Vec<String> {
+    groups.push("system:authenticated".to_owned());
+    groups
+}
+
+fn by_token(cluster: &mut SimulatedCluster, token: &str, now: Timestamp) -> Option<Identity> {
+    if cluster.credentials.static_token.as_deref() == Some(token) {
+        return Some(Identity {
+            user: "system:cluster-admin".to_owned(),
+            groups: authenticated(vec!["system:masters".to_owned()]),
+            admin: true,
+        });
+    }
+    let claims = cluster.credentials.verify(token)?;
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    let known = if text("iss") == Some("kubernetes/serviceaccount") {
+        cluster.inside.knows_token(&claims, now)
+    } else {
+        let end = claims.get("exp").and_then(Value::as_i64)?;
+        end > now.as_second() && knows_account(cluster, &claims)
+    };
+    let user = text("sub")?.to_owned();
+    let namespace = user.split(':').nth(2).unwrap_or_default();
+    let groups = authenticated(vec![
+        "system:serviceaccounts".to_owned(),
+        format!("system:serviceaccounts:{namespace}"),
+    ]);
+    let admin = cluster.inside.admins.contains(&user);
+    known.then_some(Identity { user, groups, admin })
+}
+
+fn knows_account(cluster: &SimulatedCluster, claims: &Value) -> bool {
+    let text = |pointer: &str| claims.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let key =
+        Key::new(text("/kubernetes.io/namespace"), text("/kubernetes.io/serviceaccount/name"));
+    cluster
+        .inside
+        .store
+        .get(Kind::ServiceAccount, &key)
+        .is_some_and(|account| *account.meta.uid == *text("/kubernetes.io/serviceaccount/uid"))
+}

@@ -1,0 +1,246 @@
+//! Objects as the API writes them: metadata, and the smaller kinds.
+
+use base64::Engine;
+use serde_json::{Map, Value, json};
+
+use crate::simulator::cluster::objects::{
+    Amount, Attachment, Body, Budget, Controller, Event, Key, Kind, Labels, Meta, Object, Volume,
+};
+use crate::simulator::kubernetes::json::set;
+use crate::simulator::kubernetes::view::View;
+use crate::simulator::kubernetes::{render_node, render_pod};
+
+/// An object without `kind` and `apiVersion`. The version is that of the change by which it is shown.
+pub fn object(object: &Object, version: u64, view: &View) -> Map<String, Value> {
+    let mut found = match &object.body {
+        Body::ConfigMap(data) => json!({"data": data}),
+        Body::Event(event) => render_event(event, view),
+        Body::Namespace => {
+            json!({"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}})
+        }
+        Body::Node(node) => render_node::body(&object.meta, node, view),
+        Body::Volume(volume) => render_volume(&object.meta, volume),
+        Body::Claim(volume) => json!({
+            "spec": {
+                "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "20Gi"}},
+                "storageClassName": "premium-perf1-stackit", "volumeMode": "Filesystem", "volumeName": &**volume,
+            },
+            "status": {"phase": "Bound", "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "20Gi"}},
+        }),
+        Body::Pod(pod) => render_pod::body(&object.meta, pod, view),
+        Body::Budget(budget) => render_budget(&object.meta, budget, view),
+        Body::Controller(controller) => render_controller(controller),
+        Body::Secret(secret) => {
+            let encode = |text: &String| base64::engine::general_purpose::STANDARD.encode(text);
+            let data: Map<String, Value> = secret
+                .data
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), Value::String(encode(value))))
+                .collect();
+            json!({"type": secret.kind, "data": data})
+        }
+        Body::ServiceAccount(secrets) => {
+            let secrets: Vec<Value> = secrets.iter().map(|name| json!({"name": &**name})).collect();
+            if secrets.is_empty() { json!({}) } else { json!({"secrets": secrets}) }
+        }
+        Body::Attachment(attachment) => render_attachment(attachment, view),
+    };
+    let metadata = metadata(object, version, view);
+    match found.as_object_mut() {
+        Some(map) => {
+            map.insert("metadata".to_owned(), metadata);
+            std::mem::take(map)
+        }
+        None => Map::new(),
+    }
+}
+
+/// `metadata` of an object.
+pub fn metadata(object: &Object, version: u64, view: &View) -> Value {
+    let meta = &object.meta;
+    let name =
+        if object.node().is_some() { view.node(&meta.key.name) } else { (&*meta.key.name).into() };
+    let mut found = Map::new();
+    let mut put = |key: &str, value: Value| {
+        found.insert(key.to_owned(), value);
+    };
+    put("name", json!(name));
+    if !meta.key.namespace.is_empty() {
+        put("namespace", json!(&*meta.key.namespace));
+    }
+    put("uid", json!(&*meta.uid));
+    put("resourceVersion", json!(version.to_string()));
+    put("creationTimestamp", view.time(meta.created));
+    let generation = object.budget().map(|budget| budget.generation);
+    if let Some(generation) =
+        generation.or_else(|| object.controller().map(|controller| controller.generation))
+    {
+        put("generation", json!(generation));
+    }
+    if !meta.labels.is_empty() {
+        put("labels", texts(&meta.labels, view));
+    }
+    if !meta.annotations.is_empty() {
+        put("annotations", texts(&meta.annotations, view));
+    }
+    if let Some(owner) = &meta.owner {
+        put(
+            "ownerReferences",
+            json!([{
+                "apiVersion": owner.version, "kind": owner.kind, "name": &*owner.name, "uid": &*owner.uid,
+                "controller": true, "blockOwnerDeletion": true,
+            }]),
+        );
+    }
+    if !meta.finalizers.is_empty() {
+        put("finalizers", json!(meta.finalizers));
+    }
+    if let Some(deletion) = meta.deletion {
+        put("deletionTimestamp", view.time(deletion.by));
+        put("deletionGracePeriodSeconds", json!(deletion.grace));
+    }
+    if let Some(written) = meta.written {
+        put(
+            "managedFields",
+            json!([{
+                "manager": "kube-controller-manager", "operation": "Update", "apiVersion": "v1",
+                "time": view.time(written), "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {".": {}, "f:ca.crt": {}}},
+            }]),
+        );
+    }
+    Value::Object(found)
+}
+
+fn texts(labels: &Labels, view: &View) -> Value {
+    let shown: Map<String, Value> = labels
+        .iter()
+        .filter(|(key, _)| view.shows_label(key))
+        .map(|(key, value)| (key.to_string(), Value::String(value.to_string())))
+        .collect();
+    Value::Object(shown)
+}
+
+fn render_event(event: &Event, view: &View) -> Value {
+    let Key { namespace, name } = &event.about;
+    let mut about = json!({"kind": event.kind, "apiVersion": "v1", "uid": &*event.uid});
+    if event.kind == "Node" {
+        set(&mut about, "name", json!(view.node(name)));
+    } else {
+        set(&mut about, "name", json!(&**name));
+        set(&mut about, "namespace", json!(&**namespace));
+    }
+    json!({
+        "involvedObject": about, "reason": event.reason, "message": view.message(&event.message),
+        "source": {"component": event.component}, "type": if event.warning { "Warning" } else { "Normal" },
+        "firstTimestamp": view.time(event.first), "lastTimestamp": view.time(event.last), "count": event.count,
+        "eventTime": null, "reportingComponent": event.component, "reportingInstance": "",
+    })
+}
+
+fn render_volume(meta: &Meta, volume: &Volume) -> Value {
+    let place = |key: &str, values: Value| {
+        json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [
+            {"key": key, "operator": "In", "values": values}]}]}})
+    };
+    let Key { namespace, name } = &volume.claim;
+    let mut spec = json!({
+        "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "20Gi"}, "volumeMode": "Filesystem",
+        "persistentVolumeReclaimPolicy": "Delete", "storageClassName": "premium-perf1-stackit",
+        "claimRef": {
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": &**namespace, "name": &**name,
+        },
+    });
+    if let Some(node) = &volume.node {
+        set(&mut spec, "storageClassName", json!("local"));
+        set(&mut spec, "local", json!({"path": "/mnt/disks/data"}));
+        set(&mut spec, "nodeAffinity", place("kubernetes.io/hostname", json!([&**node])));
+    } else {
+        set(
+            &mut spec,
+            "csi",
+            json!({"driver": "cinder.csi.openstack.org", "volumeHandle": &*meta.uid, "fsType": "ext4"}),
+        );
+        set(
+            &mut spec,
+            "nodeAffinity",
+            place("topology.cinder.csi.openstack.org/zone", json!([&*volume.zone])),
+        );
+    }
+    json!({"spec": spec, "status": {"phase": "Bound"}})
+}
+
+fn render_attachment(attachment: &Attachment, view: &View) -> Value {
+    let mut status = json!({"attached": attachment.attached});
+    if let Some((at, message)) = &attachment.detach_error {
+        set(
+            &mut status,
+            "detachError",
+            json!({"time": view.time(*at), "message": view.message(message)}),
+        );
+    }
+    json!({
+        "spec": {
+            "attacher": "cinder.csi.openstack.org", "nodeName": view.node(&attachment.node),
+            "source": {"persistentVolumeName": &*attachment.volume},
+        },
+        "status": status,
+    })
+}
+
+/// A number or a percentage, as JSON.
+pub fn amount(amount: &Amount) -> Value {
+    match amount {
+        Amount::Number(number) => json!(number),
+        Amount::Percent(text) => json!(text),
+    }
+}
+
+fn render_budget(meta: &Meta, budget: &Budget, view: &View) -> Value {
+    let mut spec = json!({"selector": {"matchLabels": {"app": &*budget.app}}});
+    if let Some(most) = &budget.max_unavailable {
+        set(&mut spec, "maxUnavailable", amount(most));
+    } else if let Some(least) = &budget.min_available {
+        set(&mut spec, "minAvailable", amount(least));
+    }
+    let (status, reason) =
+        if budget.allowed > 0 { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
+    json!({
+        "spec": spec,
+        "status": {
+            "disruptionsAllowed": budget.allowed, "currentHealthy": budget.healthy,
+            "desiredHealthy": budget.desired, "expectedPods": budget.expected,
+            "observedGeneration": budget.generation,
+            "conditions": [{
+                "type": "DisruptionAllowed", "status": status, "reason": reason, "message": "",
+                "lastTransitionTime": view.time(meta.created), "observedGeneration": budget.generation,
+            }],
+        },
+    })
+}
+
+fn render_controller(controller: &Controller) -> Value {
+    let Controller { app, wanted, there, ready, generation, .. } = controller;
+    let labels = json!({"app": &**app});
+    let container = json!({"name": "main", "image": format!("registry.example/{app}:1.4.2")});
+    let mut spec = json!({
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+    });
+    let status = if controller.kind == Kind::DaemonSet {
+        json!({
+            "desiredNumberScheduled": wanted, "currentNumberScheduled": there, "numberMisscheduled": 0,
+            "numberReady": ready, "numberAvailable": ready, "updatedNumberScheduled": there,
+            "observedGeneration": generation,
+        })
+    } else {
+        set(&mut spec, "replicas", json!(wanted));
+        if controller.kind == Kind::StatefulSet {
+            set(&mut spec, "serviceName", json!(&**app));
+        }
+        json!({
+            "replicas": there, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": there,
+            "observedGeneration": generation,
+        })
+    };
+    json!({"spec": spec, "status": status})
+}

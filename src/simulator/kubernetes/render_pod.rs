@@ -1,0 +1,100 @@
+//! Pods as the API writes them.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::simulator::cluster::nodes::POOL;
+use crate::simulator::cluster::objects::{Local, Meta, Pod};
+use crate::simulator::kubernetes::json::set;
+use crate::simulator::kubernetes::view::View;
+
+/// `spec` and `status` of a pod.
+pub fn body(meta: &Meta, pod: &Pod, view: &View) -> Value {
+    let app = meta.labels.get("app").map_or("app", |app| app);
+    let image = format!("registry.example/{}/{app}:1.4.2", meta.key.namespace);
+    let mut spec = json!({
+        "containers": [{
+            "name": "main", "image": image, "imagePullPolicy": "IfNotPresent",
+            "resources": {"requests": {"cpu": format!("{}m", pod.cpu)}},
+        }],
+        "restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler",
+        "serviceAccountName": "default", "terminationGracePeriodSeconds": pod.grace,
+    });
+    if let Some(node) = &pod.node {
+        set(&mut spec, "nodeName", json!(view.node(node)));
+    }
+    if let Some(pool) = &pod.pool {
+        set(&mut spec, "nodeSelector", json!({POOL: &**pool}));
+    }
+    let mut volumes: Vec<Value> = pod
+        .claims
+        .iter()
+        .map(|claim| json!({"name": "data", "persistentVolumeClaim": {"claimName": &**claim}}))
+        .collect();
+    match pod.local {
+        Local::EmptyDir => volumes.push(json!({"name": "scratch", "emptyDir": {}})),
+        Local::HostPath => {
+            volumes.push(json!({"name": "host", "hostPath": {"path": "/var/lib", "type": ""}}));
+        }
+        Local::Nothing | Local::OwnDisk => {}
+    }
+    if !volumes.is_empty() {
+        set(&mut spec, "volumes", json!(volumes));
+    }
+    if meta.owner.as_ref().is_some_and(|owner| owner.kind == "DaemonSet") {
+        set(&mut spec, "tolerations", json!([{"operator": "Exists"}]));
+    }
+    json!({"spec": spec, "status": status(meta, pod, &image, view)})
+}
+
+fn status(meta: &Meta, pod: &Pod, image: &str, view: &View) -> Value {
+    let (ready, since) = pod.ready;
+    let flag = |kind: &str, status: bool, at: Timestamp| {
+        json!({
+            "type": kind, "status": if status { "True" } else { "False" },
+            "lastProbeTime": null, "lastTransitionTime": view.time(at),
+        })
+    };
+    let mut scheduled =
+        flag("PodScheduled", pod.node.is_some(), pod.scheduled.unwrap_or(meta.created));
+    if let Some((at, message)) = &pod.unschedulable {
+        set(&mut scheduled, "reason", json!("Unschedulable"));
+        set(&mut scheduled, "message", json!(message));
+        set(&mut scheduled, "lastTransitionTime", view.time(*at));
+    }
+    let Some(placed) = pod.scheduled else {
+        return json!({"phase": "Pending", "qosClass": "Burstable", "conditions": [scheduled]});
+    };
+    let mut conditions = vec![
+        scheduled,
+        flag("Initialized", true, placed),
+        flag("ContainersReady", ready, since),
+        flag("Ready", ready, since),
+    ];
+    if !ready {
+        for condition in conditions.iter_mut().skip(2) {
+            set(condition, "reason", json!("ContainersNotReady"));
+            set(condition, "message", json!("containers with unready status: [main]"));
+        }
+    }
+    let state = match pod.started {
+        Some(at) => json!({"running": {"startedAt": view.time(at)}}),
+        None => json!({"waiting": {"reason": "ContainerCreating"}}),
+    };
+    let mut status = json!({
+        "phase": if pod.started.is_some() { "Running" } else { "Pending" },
+        "qosClass": "Burstable", "startTime": view.time(placed), "conditions": conditions,
+        "containerStatuses": [{
+            "name": "main", "image": image, "imageID": "", "ready": ready, "restartCount": 0,
+            "started": pod.started.is_some(), "state": state,
+        }],
+    });
+    if pod.started.is_some() {
+        let number = pod.number;
+        let address =
+            format!("100.{}.{}.{}", 64 + number % 60, number / 250 % 250, number % 250 + 2);
+        set(&mut status, "podIP", json!(address));
+        set(&mut status, "podIPs", json!([{"ip": address}]));
+    }
+    status
+}

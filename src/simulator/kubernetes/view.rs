@@ -1,0 +1,116 @@
+//! How a cluster's objects are shown to one request: times as its clock has them, and ordered oddities.
+
+use std::borrow::Cow;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::simulator::cluster::nodes::GENERATION;
+
+/// How objects are shown.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    /// Now.
+    pub now: Timestamp,
+    /// The cluster's clock minus ours.
+    pub skew: SignedDuration,
+    /// Nodes do not say which generation they are of, as old versions of Gardener made them.
+    pub strip_labels: bool,
+    /// Names of nodes and messages of events contain bytes that terminals obey.
+    pub escape: bool,
+}
+
+impl View {
+    /// Everything as it is.
+    pub fn plain(now: Timestamp) -> Self {
+        Self { now, skew: SignedDuration::ZERO, strip_labels: false, escape: false }
+    }
+
+    /// What the cluster's clock says.
+    pub fn clock(&self) -> Timestamp {
+        self.now.saturating_add(self.skew).unwrap_or(self.now)
+    }
+
+    /// A moment as APIs write it.
+    pub fn time(&self, at: Timestamp) -> Value {
+        Value::String(self.text(at))
+    }
+
+    /// A moment as text.
+    pub fn text(&self, at: Timestamp) -> String {
+        let at = at.saturating_add(self.skew).unwrap_or(at);
+        at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    /// Name of a node.
+    pub fn node<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        if self.escape && !name.is_empty() {
+            Cow::Owned(format!("{name}\u{1b}[2J\u{7}"))
+        } else {
+            Cow::Borrowed(name)
+        }
+    }
+
+    /// Message of an event.
+    pub fn message<'a>(&self, message: &'a str) -> Cow<'a, str> {
+        if self.escape {
+            Cow::Owned(format!("\u{1b}]0;owned\u{7}\u{1b}[31m{message}\r\n\u{9b}5A"))
+        } else {
+            Cow::Borrowed(message)
+        }
+    }
+
+    /// Whether a label is shown.
+    pub fn shows_label(&self, key: &str) -> bool {
+        !(self.strip_labels && matches!(key, GENERATION | "node.gardener.cloud/machine-name"))
+    }
+}
+
+/// A duration as kubectl writes ages (`duration.HumanDuration`).
+pub fn age(lasts: SignedDuration) -> String {
+    let seconds = lasts.as_secs();
+    let (minutes, hours) = (seconds / 60, seconds / 3_600);
+    let days = hours / 24;
+    let pair = |most: i64, unit: &str, rest: i64, small: &str| {
+        if rest == 0 { format!("{most}{unit}") } else { format!("{most}{unit}{rest}{small}") }
+    };
+    match seconds {
+        ..-1 => "<invalid>".to_owned(),
+        -1 => "0s".to_owned(),
+        0..120 => format!("{seconds}s"),
+        120..600 => pair(minutes, "m", seconds % 60, "s"),
+        600..10_800 => format!("{minutes}m"),
+        10_800..28_800 => pair(hours, "h", minutes % 60, "m"),
+        28_800..172_800 => format!("{hours}h"),
+        172_800..691_200 => pair(days, "d", hours % 24, "h"),
+        691_200..63_072_000 => format!("{days}d"),
+        63_072_000..252_288_000 => pair(days / 365, "y", days % 365, "d"),
+        _ => format!("{}y", days / 365),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use crate::simulator::kubernetes::view::age;
+
+    #[test]
+    fn ages_read_as_kubectl_writes_them() {
+        for (seconds, text) in [
+            (-5, "<invalid>"),
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (125, "2m5s"),
+            (3_000, "50m"),
+            (3 * 3_600 + 60, "3h1m"),
+            (47 * 3_600, "47h"),
+            (49 * 3_600, "2d1h"),
+            (100 * 86_400, "100d"),
+            (800 * 86_400, "2y70d"),
+        ] {
+            assert_eq!(age(SignedDuration::from_secs(seconds)), text);
+        }
+    }
+}

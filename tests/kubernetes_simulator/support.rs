@@ -1,0 +1,179 @@
+//! A simulator with a clock that the test turns, and clients for its clusters.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde_json::{Value, json};
+use skeys::testing::Clock;
+use skeys::testing::domain::action::Action;
+use skeys::testing::domain::cluster::ClusterId;
+use skeys::testing::domain::rotation::Step;
+use skeys::testing::simulator::scene::Scene;
+use skeys::testing::simulator::world::SimulatedCluster;
+use skeys::testing::simulator::{Options, Simulator, serve};
+
+/// Id of the one project.
+pub const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
+
+/// The moment at which every test begins.
+pub fn start() -> Timestamp {
+    "2026-11-24T14:00:00Z".parse().unwrap()
+}
+
+pub struct Cloud {
+    pub clock: Clock,
+    pub simulator: Simulator,
+    exports: BTreeMap<&'static str, String>,
+    http: reqwest::Client,
+}
+
+impl Cloud {
+    /// A cloud with one project, whose clusters are described in lines of a scene.
+    pub async fn with(clusters: &str) -> Self {
+        skeys::testing::clients::install_crypto();
+        let text = format!(
+            "regions = [\"eu01\"]\n[[projects]]\nid = \"{PROJECT}\"\nname = \"shop\"\n{clusters}"
+        );
+        let scene = Scene::parse(&text, "test").unwrap();
+        let clock = Clock::by_hand(start());
+        let options =
+            Options { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
+        let simulator = serve(options, clock.clone()).await.unwrap();
+        let exports = simulator.exports().into_iter().collect();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { clock, simulator, exports, http }
+    }
+
+    /// A cluster that was rotated a while ago.
+    pub async fn calm() -> Self {
+        Self::with(
+            "[[projects.clusters]]\nname = \"alpha\"\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n\
+             pools = [{ name = \"web\", nodes = 3 }]\n",
+        )
+        .await
+    }
+
+    pub fn id(name: &str) -> ClusterId {
+        ClusterId::new(PROJECT, "eu01", name)
+    }
+
+    pub fn see<T>(&self, name: &str, see: impl FnOnce(&mut SimulatedCluster) -> T) -> T {
+        self.simulator.with_world(|world| see(world.cluster_mut(&Self::id(name)).unwrap()))
+    }
+
+    pub fn phase(&self, name: &str) -> String {
+        self.see(name, |cluster| cluster.phase.clone())
+    }
+
+    pub fn begin(&self, name: &str, step: Step) {
+        let now = self.clock.now();
+        self.simulator
+            .with_world(|world| world.act(&Self::id(name), Action::Rotate(step), now).unwrap());
+    }
+
+    /// Turns the clock on, in steps of ten seconds, so that every watch sees what happens.
+    pub async fn wait(&self, seconds: u64) {
+        for _ in 0..seconds.div_ceil(10) {
+            self.clock.turn(Duration::from_secs(10));
+            self.settle().await;
+        }
+    }
+
+    /// Turns the clock on until something is true of a cluster.
+    pub async fn until(&self, name: &str, what: impl Fn(&SimulatedCluster) -> bool) {
+        for _ in 0..2_000 {
+            if self.see(name, |cluster| what(cluster)) {
+                return;
+            }
+            self.clock.turn(Duration::from_secs(10));
+            self.settle().await;
+        }
+        panic!("it does not come");
+    }
+
+    /// Waits until every watch has told what happened.
+    pub async fn settle(&self) {
+        for _ in 0..10_000 {
+            if self.simulator.lagging() == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+        panic!("watches lag behind");
+    }
+
+    /// Text of a kubeconfig.
+    pub async fn kubeconfig(&self, name: &str) -> String {
+        let base = &self.exports["STACKIT_SKE_CUSTOM_ENDPOINT"];
+        let url = format!("{base}/v2/projects/{PROJECT}/regions/eu01/clusters/{name}/kubeconfig");
+        let body = json!({"expirationSeconds": "28800"});
+        let answer = self
+            .http
+            .post(url)
+            .bearer_auth(&self.exports["STACKIT_ACCESS_TOKEN"])
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
+        let text = answer.text().await.unwrap();
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        answer["kubeconfig"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    /// What the old way to credentials answers.
+    pub async fn old_credentials(&self, name: &str) -> (u16, Value) {
+        let base = &self.exports["STACKIT_SKE_CUSTOM_ENDPOINT"];
+        let url = format!("{base}/v1/projects/{PROJECT}/clusters/{name}/credentials");
+        let token = &self.exports["STACKIT_ACCESS_TOKEN"];
+        let answer = self.http.get(url).bearer_auth(token).send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap())
+    }
+
+    /// A client with a fresh kubeconfig.
+    pub async fn client(&self, name: &str) -> Client {
+        client(&self.kubeconfig(name).await).await
+    }
+}
+
+/// A client for the text of a kubeconfig.
+pub async fn client(text: &str) -> Client {
+    let kubeconfig = Kubeconfig::from_yaml(text).unwrap();
+    let options = KubeConfigOptions::default();
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+    // Else kube-rs asks again for ever on its own when it is told 429, 503 or 504.
+    config.default_retry = false;
+    Client::try_from(config).unwrap()
+}
+
+/// The same kubeconfig with a token instead of its certificate.
+pub fn with_token(text: &str, token: &str) -> String {
+    let lines = text.lines().filter_map(|line| {
+        if line.trim_start().starts_with("client-certificate-data") {
+            Some(format!("    token: {token}\n"))
+        } else if line.trim_start().starts_with("client-key-data") {
+            None
+        } else {
+            Some(format!("{line}\n"))
+        }
+    });
+    lines.collect()
+}
+
+/// Status of what a request failed with.
+pub fn code<T: std::fmt::Debug>(answer: Result<T, kube::Error>) -> u16 {
+    match answer {
+        Err(kube::Error::Api(status)) => status.code,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// Any request, as text.
+pub async fn ask(client: &Client, method: &str, path: &str, accept: &str) -> Value {
+    let request = http::Request::builder().method(method).uri(path).header("accept", accept);
+    let text = client.request_text(request.body(Vec::new()).unwrap()).await.unwrap();
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
+}
