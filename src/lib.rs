@@ -32,7 +32,7 @@ pub mod testing {
         };
     }
     pub mod runtime {
-        pub use crate::runtime::{clipboard, perform, run, terminal};
+        pub use crate::runtime::{clipboard, notify, perform, run, terminal};
     }
     pub mod simulator {
         pub use crate::simulator::{

@@ -2,7 +2,7 @@
 
 use crate::app::fleet::Entry;
 use crate::app::keymap::Command;
-use crate::app::state::{Pending, PendingStage, Screen, State};
+use crate::app::state::{Pending, PendingStage, Screen, State, Tab};
 use crate::domain::action::{Action, permits};
 use crate::domain::age::{long, since};
 use crate::domain::rotation::Step;
@@ -26,6 +26,12 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
         Command::Kubeconfig => on_cluster(Action::Issue),
         Command::WakeUp => on_cluster(Action::WakeUp),
         Command::Reconcile => on_cluster(Action::Reconcile),
+        Command::Watch if state.subject().is_none() => {
+            Err("Watch: no cluster is chosen".to_owned())
+        }
+        Command::Events if !matches!(state.screen, Screen::Cluster { tab: Tab::Nodes, .. }) => {
+            Err("Events: they are on the nodes tab".to_owned())
+        }
         Command::Open if state.context() == crate::app::keymap::Context::Fleet => {
             if state.subject().is_some() {
                 Ok(())
@@ -71,6 +77,8 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
         | Command::Columns
         | Command::Activity
         | Command::Preview
+        | Command::Watch
+        | Command::Events
         | Command::Next
         | Command::Previous
         | Command::Number(_) => Ok(()),

@@ -9,8 +9,11 @@ use crate::app::settings::Settings;
 use crate::app::state::State;
 use crate::domain::access::best;
 use crate::domain::age::{narrow, since};
-use crate::domain::attention::{Attention, attention, is_overdue, next_step, stuck};
+use crate::domain::attention::{Attention, is_overdue, next_step};
 use crate::domain::cluster::{ClusterId, ClusterState, KubernetesVersion};
+use crate::domain::observed::Trouble;
+use crate::domain::roll::progress::Figure;
+use crate::domain::roll::{Roll, words};
 use crate::domain::rotation::Phase;
 
 /// What a piece of text means; the theme turns it into colours.
@@ -231,7 +234,7 @@ pub fn glyph(entry: &Entry, state: &State) -> Cell {
     if entry.gone.is_some() {
         return Cell::new(pick("∅", "-"), Tone::Dim);
     }
-    if stuck(cluster, state.now.wall).is_some() {
+    if entry.is_stuck(state.now.wall) {
         return Cell::new(pick("✗", "x"), Tone::Bad);
     }
     if state.fleet.is_stale(&cluster.id) {
@@ -267,11 +270,7 @@ pub fn cell(column: &Column, entry: &Entry, state: &State) -> Cell {
         SortKey::Project => Cell::new(state.fleet.project_name(cluster.id.project()), Tone::Plain),
         SortKey::Region => Cell::new(cluster.id.region().as_str(), Tone::Plain),
         SortKey::Phase => phase_cell(entry, state),
-        SortKey::Roll => match cluster.rotation.phase {
-            Phase::Preparing => Cell::new("no access", Tone::Dim),
-            Phase::Prepared => Cell::new("done", Tone::Dim),
-            Phase::Never | Phase::Completing | Phase::Completed | Phase::Unknown(_) => Cell::dash(),
-        },
+        SortKey::Roll => roll_cell(entry, state),
         SortKey::Since => match (cluster.rotation.since(), &cluster.rotation.phase) {
             (Some(at), Phase::Prepared) => Cell::new(narrow(since(at, now)), Tone::Attention),
             (Some(at), Phase::Completed) => Cell::new(narrow(since(at, now)), Tone::Dim),
@@ -306,14 +305,14 @@ pub fn cell(column: &Column, entry: &Entry, state: &State) -> Cell {
             Cell::new(cluster.state.word(), tone)
         }
         SortKey::Version => {
-            let expiring = attention(cluster, now, overdue_after) == Attention::Expiring;
+            let expiring = entry.attention(now, overdue_after) == Attention::Expiring;
             let tone = if expiring { Tone::Warn } else { Tone::Dim };
             Cell::new(cluster.version.as_str(), tone)
         }
         SortKey::Next => next_step(cluster, now, overdue_after).map_or_else(
             || Cell::new("", Tone::Dim),
             |text| {
-                let tone = match attention(cluster, now, overdue_after) {
+                let tone = match entry.attention(now, overdue_after) {
                     Attention::Stuck => Tone::Bad,
                     Attention::Prepared => Tone::Attention,
                     Attention::Problem | Attention::Overdue => Tone::Warn,
@@ -322,6 +321,59 @@ pub fn cell(column: &Column, entry: &Entry, state: &State) -> Cell {
                 Cell::new(text, tone)
             },
         ),
+    }
+}
+
+/// How far the roll is: a bar and the figure, or why neither can be told.
+fn roll_cell(entry: &Entry, state: &State) -> Cell {
+    let observed = state.observed.get(&entry.cluster.id);
+    let roll = observed.and_then(|observed| observed.roll.as_ref());
+    match entry.cluster.rotation.phase {
+        Phase::Preparing => {
+            let Some(observed) = observed else { return Cell::new("no access", Tone::Dim) };
+            let Some(figure) = roll.and_then(Roll::figure) else {
+                let text = observed.trouble.as_ref().map_or("looking", |(t, _)| trouble_word(t));
+                return Cell::new(text, Tone::Dim);
+            };
+            let tone = match (&entry.held, &observed.trouble) {
+                (Some(_), _) => Tone::Bad,
+                (None, Some(_)) => Tone::Dim,
+                (None, None) => Tone::Busy,
+            };
+            let text = format!("{} {}", bar(figure, 5), words::figure_narrow(figure));
+            Cell::new(text, tone)
+        }
+        Phase::Prepared => match roll.and_then(Roll::figure) {
+            Some(figure) => Cell::new(words::figure_narrow(figure), Tone::Dim),
+            None => Cell::new("done", Tone::Dim),
+        },
+        Phase::Never | Phase::Completing | Phase::Completed | Phase::Unknown(_) => Cell::dash(),
+    }
+}
+
+/// A bar of so many cells. Full only when it is done, empty only when nothing is new.
+pub fn bar(figure: Figure, cells: usize) -> String {
+    let whole = u32::try_from(cells).unwrap_or(0);
+    let part = figure.fraction() * f64::from(whole);
+    let least = usize::from(figure.new > 0);
+    let most = if figure.done { cells } else { cells.saturating_sub(1) };
+    let filled = (0..cells)
+        .filter(|cell| f64::from(u32::try_from(*cell).unwrap_or(0)) + 0.5 <= part)
+        .count()
+        .clamp(least.min(most), most);
+    format!("{}{}", "▰".repeat(filled), "▱".repeat(cells - filled))
+}
+
+/// Why a cluster's own API shows nothing, in a word or two.
+pub fn trouble_word(trouble: &Trouble) -> &'static str {
+    match trouble {
+        Trouble::Connecting => "looking",
+        Trouble::NotAcceptedYet { .. } => "not yet in",
+        Trouble::CredentialsRefused(_) => "refused",
+        Trouble::NoAccess(_) | Trouble::KubeconfigRefused(_) => "no access",
+        Trouble::Unreachable(_) => "unreachable",
+        Trouble::Hibernated => "asleep",
+        Trouble::OneWay => "not asked",
     }
 }
 
@@ -369,7 +421,7 @@ pub fn sort_value<'a>(
     let moment = |at: Option<Timestamp>| SortValue::Moment(at.unwrap_or(Timestamp::MAX));
     match key {
         SortKey::Attention | SortKey::Next => {
-            let group = attention(cluster, now, settings.overdue_after);
+            let group = entry.attention(now, settings.overdue_after);
             let at = match group {
                 Attention::Prepared | Attention::Running | Attention::Stuck => {
                     cluster.rotation.since()
@@ -382,8 +434,9 @@ pub fn sort_value<'a>(
         }
         SortKey::Name => SortValue::Number(0),
         SortKey::Phase => SortValue::Number(i64::from(cluster.rotation.phase.order())),
+        // Most nodes left first, as far as pools tell.
         SortKey::Roll => SortValue::Number(match cluster.rotation.phase {
-            Phase::Preparing => 0,
+            Phase::Preparing => -i64::from(cluster.node_bounds().1),
             Phase::Prepared => 1,
             Phase::Never | Phase::Completing | Phase::Completed | Phase::Unknown(_) => 2,
         }),

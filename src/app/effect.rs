@@ -1,6 +1,7 @@
 //! Everything the machine can ask of the world: data only. Each variant names the message that answers it.
 
 use crate::app::message::{RequestId, Sequence};
+use crate::app::status::Status;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
 use crate::domain::kept::Kept;
@@ -55,6 +56,24 @@ pub enum Effect {
     },
     /// Look for static-token kubeconfigs of a cluster on this machine (`StaticTokensFound`).
     FindStaticTokens(ClusterId),
+    /// Look at a cluster through its own API until `Unobserve` (`Sighted`, again and again).
+    Observe {
+        /// As SKE showed it last.
+        cluster: Box<Cluster>,
+        /// Whether a person agreed that asking for a kubeconfig switches static tokens off.
+        agreed: bool,
+    },
+    /// A newer reading of SKE for whoever looks at this cluster.
+    Reading(Box<Cluster>),
+    /// Look at a cluster no longer.
+    Unobserve(ClusterId),
+    /// Tell a person who may be looking elsewhere: bell, terminal, desktop.
+    Notify {
+        /// Which cluster, in words.
+        title: String,
+        /// What.
+        text: String,
+    },
     /// See what a destination looks like now and afterwards (`Planned`).
     Plan {
         /// Number of the read.
@@ -121,6 +140,8 @@ pub enum Effect {
 pub enum OnTerminal {
     /// Switch reporting of the mouse.
     Mouse(bool),
+    /// Window title and terminal progress; `None` takes both back.
+    Status(Option<Status>),
     /// Draw everything anew.
     Redraw,
     /// Go to the background (Ctrl-Z).

@@ -36,6 +36,8 @@ pub struct Subject<'a> {
     pub project: &'a str,
     /// Whether the user marked it.
     pub marked: bool,
+    /// Whether its own API shows that its roll is held up.
+    pub stuck: bool,
 }
 
 impl Filter {
@@ -126,7 +128,7 @@ impl Term {
             Self::State(text) => cluster.state.word().to_lowercase().starts_with(text),
             Self::Older(limit) => age().is_some_and(|age| age > *limit),
             Self::Younger(limit) => age().is_some_and(|age| age < *limit),
-            Self::Stuck => stuck(cluster, now).is_some(),
+            Self::Stuck => subject.stuck || stuck(cluster, now).is_some(),
             Self::Marked => subject.marked,
         }
     }
@@ -143,7 +145,12 @@ mod tests {
         let subjects = clusters.iter().map(|cluster| {
             (
                 cluster.id.name.to_string(),
-                Subject { cluster, project: "payments", marked: cluster.id.name.as_str() == "web" },
+                Subject {
+                    cluster,
+                    project: "payments",
+                    marked: cluster.id.name.as_str() == "web",
+                    stuck: false,
+                },
             )
         });
         let mut found = Filter::parse(filter).matching(subjects, now());

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::app::columns::{self, SortKey};
 use crate::app::filter::{Filter, Subject};
 use crate::app::message::{Now, Sequence};
 use crate::app::settings::Settings;
 use crate::domain::access::Access;
-use crate::domain::attention::{Attention, attention};
+use crate::domain::attention::{Attention, attention, stuck};
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
 use crate::domain::failure::Failure;
 use crate::domain::rotation::Phase;
@@ -28,8 +28,25 @@ pub struct Entry {
     pub gone: Option<Timestamp>,
     /// When this program saw the present phase begin; `None` if it was there from the first reading.
     pub phase_seen: Option<Timestamp>,
+    /// What holds its roll up, in one line, as the cluster's own API shows it.
+    pub held: Option<String>,
     /// Place among all names in their natural order. A cache: [`Fleet::arrange`] makes it.
     pub name_rank: usize,
+}
+
+impl Entry {
+    /// The group it belongs to, by what SKE and the cluster's own API show.
+    pub fn attention(&self, now: Timestamp, overdue_after: SignedDuration) -> Attention {
+        if self.held.is_some() {
+            return Attention::Stuck;
+        }
+        attention(&self.cluster, now, overdue_after)
+    }
+
+    /// Whether it is stuck.
+    pub fn is_stuck(&self, now: Timestamp) -> bool {
+        self.held.is_some() || stuck(&self.cluster, now).is_some()
+    }
 }
 
 /// How listing one scope goes.
@@ -175,7 +192,7 @@ impl Fleet {
             };
             project = Some((id, name));
             let marked = !look.marks.is_empty() && look.marks.contains(&cluster.id);
-            (entry, Subject { cluster, project: name, marked })
+            (entry, Subject { cluster, project: name, marked, stuck: entry.held.is_some() })
         });
         let mut rows: Vec<(u8, columns::SortValue<'_>, &Entry)> = filter
             .matching(subjects, now)
@@ -205,7 +222,7 @@ impl Fleet {
                 Phase::Completed => counts.completed += 1,
                 Phase::Unknown(_) => counts.unknown += 1,
             }
-            if attention(&entry.cluster, now, settings.overdue_after) == Attention::Stuck {
+            if entry.attention(now, settings.overdue_after) == Attention::Stuck {
                 counts.stuck += 1;
             }
         }

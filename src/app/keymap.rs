@@ -71,6 +71,10 @@ pub enum Command {
     WakeUp,
     /// Ask SKE to reconcile.
     Reconcile,
+    /// Be told of the cluster, or no longer.
+    Watch,
+    /// All events of the node under the cursor, or its summary.
+    Events,
     /// Next tab or field.
     Next,
     /// Previous tab or field.
@@ -334,6 +338,24 @@ pub const BINDINGS: &[Binding] = &[
         None
     ),
     binding!(
+        "watch",
+        Command::Watch,
+        ON_CLUSTER,
+        ["w"],
+        "watch",
+        "be told of the cluster: bell, notification, window title; or no longer",
+        Some(65)
+    ),
+    binding!(
+        "events",
+        Command::Events,
+        &[Cluster],
+        ["e"],
+        "events",
+        "all events of the node under the cursor, or its summary",
+        Some(46)
+    ),
+    binding!(
         "number-1",
         Command::Number(1),
         ON_CLUSTER,
@@ -360,7 +382,15 @@ pub const BINDINGS: &[Binding] = &[
         "third tab or count",
         None
     ),
-    binding!("number-4", Command::Number(4), &[Fleet], ["4"], "count 4", "fourth count", None),
+    binding!(
+        "number-4",
+        Command::Number(4),
+        ON_CLUSTER,
+        ["4"],
+        "tab 4",
+        "fourth tab or count",
+        None
+    ),
     binding!("number-5", Command::Number(5), &[Fleet], ["5"], "count 5", "fifth count", None),
     binding!("number-6", Command::Number(6), &[Fleet], ["6"], "count 6", "sixth count", None),
     binding!(

@@ -12,6 +12,7 @@ use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
 use crate::domain::failure::Failure;
 use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{Fresh, NotSaved, Plan, Saved};
+use crate::domain::observed::Sighting;
 
 /// The moment at which a message is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +99,13 @@ pub enum Message {
     },
     /// Answer to `Effect::FindStaticTokens`.
     StaticTokensFound(ClusterId, Vec<StaticToken>),
+    /// Answer to `Effect::Observe`, again and again until `Effect::Unobserve`.
+    Sighted {
+        /// Which cluster.
+        id: ClusterId,
+        /// What came of looking.
+        sighting: Sighting,
+    },
     /// Answer to `Effect::Plan`.
     Planned {
         /// Number of the read.

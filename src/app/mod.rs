@@ -9,6 +9,8 @@ pub mod filter;
 pub mod fleet;
 pub mod keymap;
 pub mod message;
+pub mod observation;
 pub mod settings;
 pub mod state;
+pub mod status;
 pub mod update;

@@ -25,6 +25,10 @@ pub struct Settings {
     pub poll_idle: Duration,
     /// Interval of reads of a cluster on screen while a step runs.
     pub poll_running: Duration,
+    /// Which clusters are looked at through their own API.
+    pub watch: WatchPolicy,
+    /// How many clusters are looked at at once, at most.
+    pub watch_limit: usize,
     /// Lifetime that the kubeconfig form begins with.
     pub lifetime: Lifetime,
     /// Destination that the kubeconfig form begins with.
@@ -75,6 +79,8 @@ impl Settings {
             overdue_after: SignedDuration::from_hours(180 * 24),
             poll_idle: Duration::from_secs(30),
             poll_running: Duration::from_secs(3),
+            watch: WatchPolicy::Running,
+            watch_limit: 6,
             lifetime: Lifetime::PRESETS.get(1).map_or(Lifetime::MIN, |(_, lifetime)| *lifetime),
             destination: Place::Merge,
             folder: "~/.kube/ske".to_owned(),
@@ -111,6 +117,18 @@ pub enum Place {
 impl Place {
     /// All, in the order of the form.
     pub const ALL: [Self; 4] = [Self::Merge, Self::File, Self::Clipboard, Self::Stdout];
+}
+
+/// Which clusters are looked at through their own Kubernetes API, each with an admin kubeconfig of ten minutes that is
+/// held in memory only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchPolicy {
+    /// Those whose nodes roll, those that are watched, and the one on screen while its nodes matter.
+    Running,
+    /// Only those that are watched and the one on screen.
+    Open,
+    /// None.
+    Never,
 }
 
 /// How many colours a terminal shows.

@@ -1,6 +1,6 @@
 //! Everything the program knows and shows at one moment. Only `update` changes it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,13 +10,16 @@ use crate::app::dialog::Dialog;
 use crate::app::fleet::{Entry, Fleet, Look, ScopeState, ScopeStatus};
 use crate::app::keymap::{Context, Keymap};
 use crate::app::message::{Now, RequestId, Sequence};
+use crate::app::observation::{Observed, Watch};
 use crate::app::settings::{Background, Settings, ThemeChoice};
+use crate::app::status::Status;
 use crate::domain::age::Zone;
 use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::failure::Failure;
 use crate::domain::identity::Identity;
 use crate::domain::kept::Kept;
 use crate::domain::record::Record;
+use crate::domain::roll::classify::{NodeRoll, Stage};
 use crate::domain::rotation::{Rotation, Step};
 use crate::domain::secret::Secret;
 
@@ -76,6 +79,20 @@ pub struct State {
     pub clipboard: Option<Duration>,
     /// Kubeconfigs to be printed after exit.
     pub print: Vec<Secret>,
+    /// What was seen of clusters through their own API, in this run.
+    pub observed: BTreeMap<ClusterId, Observed>,
+    /// Clusters that are looked at now.
+    pub observing: BTreeMap<ClusterId, Watch>,
+    /// Clusters that somebody wants to be told about.
+    pub watched: BTreeSet<ClusterId>,
+    /// Clusters of which a person agreed that static tokens are switched off.
+    pub agreed: BTreeSet<ClusterId>,
+    /// The node under the cursor of the nodes tab, by uid.
+    pub node_cursor: Option<String>,
+    /// Whether the nodes tab shows all events of that node.
+    pub node_events: bool,
+    /// What the window's title and the terminal's progress say of the watched clusters.
+    pub status: Option<Status>,
     /// Theme.
     pub theme: ThemeChoice,
     /// The terminal's background, as far as it is known.
@@ -160,19 +177,22 @@ pub enum Tab {
     Overview,
     /// Where its rotation stands.
     Rotation,
+    /// Its nodes, one by one.
+    Nodes,
     /// What happened to it.
     Activity,
 }
 
 impl Tab {
     /// All, in order.
-    pub const ALL: [Self; 3] = [Self::Overview, Self::Rotation, Self::Activity];
+    pub const ALL: [Self; 4] = [Self::Overview, Self::Rotation, Self::Nodes, Self::Activity];
 
     /// Title.
     pub fn title(self) -> &'static str {
         match self {
             Self::Overview => "overview",
             Self::Rotation => "rotation",
+            Self::Nodes => "nodes",
             Self::Activity => "activity",
         }
     }
@@ -278,7 +298,7 @@ impl State {
             sort: SortKey::from_id(sort).unwrap_or(SortKey::Attention),
             reversed: false,
             columns,
-            marks: std::collections::BTreeSet::new(),
+            marks: BTreeSet::new(),
             preview: true,
         };
         let theme = match settings.theme {
@@ -315,6 +335,13 @@ impl State {
             errors: VecDeque::new(),
             clipboard: None,
             print: Vec::new(),
+            observed: BTreeMap::new(),
+            observing: BTreeMap::new(),
+            watched: BTreeSet::new(),
+            agreed: BTreeSet::new(),
+            node_cursor: None,
+            node_events: false,
+            status: None,
             theme,
             background: settings.background,
             utc: settings.utc,
@@ -343,6 +370,31 @@ impl State {
             Screen::Cluster { id, .. } => self.fleet.entries.get(id),
             Screen::Activity(_) => None,
         }
+    }
+
+    /// What was seen of the open cluster through its own API.
+    pub fn open_observed(&self) -> Option<&Observed> {
+        match &self.screen {
+            Screen::Cluster { id, .. } => self.observed.get(id),
+            Screen::Fleet | Screen::Activity(_) => None,
+        }
+    }
+
+    /// Nodes of the open cluster in the order of the nodes tab: pool by pool, zone by zone.
+    pub fn node_uids(&self) -> Vec<String> {
+        let roll = self.open_observed().and_then(|observed| observed.roll.as_ref());
+        roll.map_or_else(Vec::new, |roll| roll.nodes().map(|node| node.uid.clone()).collect())
+    }
+
+    /// The node under the cursor of the nodes tab: the chosen one, else the first that is held up, drains, or is there.
+    pub fn node_at_cursor(&self) -> Option<&NodeRoll> {
+        let roll = self.open_observed()?.roll.as_ref()?;
+        let chosen = self.node_cursor.as_ref();
+        chosen
+            .and_then(|uid| roll.nodes().find(|node| node.uid == *uid))
+            .or_else(|| roll.nodes().find(|node| node.blocked))
+            .or_else(|| roll.nodes().find(|node| node.stage == Stage::Draining))
+            .or_else(|| roll.nodes().next())
     }
 
     /// Place of the cursor among the shown rows.

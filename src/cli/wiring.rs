@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::app::keymap::Keymap;
 use crate::app::message::Now;
-use crate::app::settings::{Background, ColorDepth, Place, Settings, ThemeChoice};
+use crate::app::settings::{Background, ColorDepth, Place, Settings, ThemeChoice, WatchPolicy};
 use crate::app::state::State;
 use crate::cli::args::World;
 use crate::cli::commands::simulate::scene;
@@ -28,6 +28,7 @@ use crate::domain::kept::Kept;
 use crate::domain::secret::Secret;
 use crate::runtime::clipboard::{Clipboard, Way};
 use crate::runtime::input::Input;
+use crate::runtime::notify::Notifier;
 use crate::runtime::perform::{Performer, Tools};
 use crate::runtime::terminal::{Screen, install_panic_hook};
 use crate::runtime::{run, signals};
@@ -138,6 +139,7 @@ async fn open(
         journal: journal.clone(),
         state_folder: state_folder.clone(),
         clipboard: Clipboard::new(chain, clock.clone(), sender.clone()),
+        notifier: Notifier::of(places.environment, config.switch("notify.desktop")),
         read_only: settings.read_only,
         concurrency: config.number("poll.concurrency"),
     };
@@ -220,6 +222,12 @@ fn settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Se
             .unwrap_or(SignedDuration::MAX),
         poll_idle: config.duration("poll.idle"),
         poll_running: config.duration("poll.running"),
+        watch: match config.text("kubernetes.watch") {
+            "never" => WatchPolicy::Never,
+            "open" => WatchPolicy::Open,
+            _ => WatchPolicy::Running,
+        },
+        watch_limit: config.number("kubernetes.limit"),
         lifetime: config.lifetime(),
         destination: match config.text("kubeconfig.destination") {
             "file" => Place::File,

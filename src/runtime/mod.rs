@@ -3,6 +3,8 @@
 
 pub mod clipboard;
 pub mod input;
+pub mod notify;
+pub mod observers;
 pub mod perform;
 pub mod signals;
 pub mod terminal;
@@ -163,6 +165,7 @@ where
         match effect {
             OnTerminal::Quit { print } => return Ok(Some(print)),
             OnTerminal::Mouse(on) => surface.mouse(on)?,
+            OnTerminal::Status(status) => surface.status(performer.notifier(), status.as_ref())?,
             OnTerminal::Redraw => {
                 wipe(surface.terminal()).map_err(io::Error::other)?;
                 drawn.last = None;

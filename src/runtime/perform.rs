@@ -25,6 +25,8 @@ use crate::domain::lifetime::Lifetime;
 use crate::domain::record::Record;
 use crate::domain::rotation::Step;
 use crate::runtime::clipboard::Clipboard;
+use crate::runtime::notify::Notifier;
+use crate::runtime::observers::Observers;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::memory;
@@ -58,6 +60,8 @@ pub struct Tools {
     pub state_folder: Option<PathBuf>,
     /// The clipboard.
     pub clipboard: Clipboard,
+    /// How a person who looks elsewhere is told.
+    pub notifier: Notifier,
     /// Whether nothing may be sent that changes something, and nothing written for the user.
     pub read_only: bool,
     /// Lists and reads under way at once, at most.
@@ -70,6 +74,7 @@ pub struct Performer(Arc<Inner>);
 
 struct Inner {
     tools: Tools,
+    observers: Observers,
     reads: Semaphore,
     sender: UnboundedSender<Incoming>,
     in_flight: AtomicUsize,
@@ -84,6 +89,7 @@ impl Performer {
         let reads = Semaphore::new(tools.concurrency.max(1));
         Self(Arc::new(Inner {
             tools,
+            observers: Observers::default(),
             reads,
             sender,
             in_flight: AtomicUsize::new(0),
@@ -122,8 +128,14 @@ impl Performer {
         let _in_time = self.0.tools.clock.timeout(limit, ended).await;
     }
 
+    /// How a person who looks elsewhere is told.
+    pub fn notifier(&self) -> Notifier {
+        self.0.tools.notifier
+    }
+
     /// Carries one effect out in a task of its own.
     pub fn perform(&self, effect: Effect) {
+        let Some(effect) = self.look(effect) else { return };
         let is_write = matches!(
             effect,
             Effect::Rotate { .. }
@@ -152,6 +164,26 @@ impl Performer {
                 None => this.settle(1),
             }
         });
+    }
+
+    /// Begins and ends looking at clusters, in the order in which that is asked for; hands back other effects.
+    fn look(&self, effect: Effect) -> Option<Effect> {
+        let Inner { tools, observers, sender, .. } = &*self.0;
+        if let Effect::Observe { cluster, agreed } = effect {
+            if !tools.read_only {
+                observers.begin(*cluster, agreed, &tools.ske, &tools.clock, sender);
+            }
+            return None;
+        }
+        if let Effect::Reading(cluster) = effect {
+            observers.reading(*cluster);
+            return None;
+        }
+        if let Effect::Unobserve(id) = &effect {
+            observers.end(id);
+            return None;
+        }
+        Some(effect)
     }
 
     #[expect(clippy::too_many_lines, reason = "one arm for each effect, short ones")]
@@ -256,8 +288,17 @@ impl Performer {
                 self.write_journal(*record).await.err().map(Message::TaskFailed)
             }
             Effect::Remember(kept) => self.remember(*kept).await,
-            // The loop does these itself.
-            Effect::Terminal(_) => None,
+            Effect::Notify { title, text } => {
+                let sequence = tools.notifier.sequence(&title, &text);
+                drop(self.0.sender.send(Incoming::Send(sequence)));
+                tools.notifier.tell_desktop(&title, &text, &tools.clock).await;
+                None
+            }
+            // Done before, or by the loop itself.
+            Effect::Observe { .. }
+            | Effect::Reading(_)
+            | Effect::Unobserve(_)
+            | Effect::Terminal(_) => None,
         }
     }
 
@@ -389,6 +430,10 @@ fn broken(effect: &Effect) -> Message {
         | Effect::ClearClipboard
         | Effect::Journal(_)
         | Effect::Remember(_)
+        | Effect::Observe { .. }
+        | Effect::Reading(_)
+        | Effect::Unobserve(_)
+        | Effect::Notify { .. }
         | Effect::Terminal(_) => Message::TaskFailed(defect),
     }
 }

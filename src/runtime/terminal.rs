@@ -16,6 +16,8 @@ use crossterm::{cursor, execute, queue};
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 
+use crate::app::status::Status;
+use crate::runtime::notify::Notifier;
 use crate::runtime::wipe;
 use crate::store::private_file::{create_folder, replace, unobserved};
 
@@ -51,6 +53,17 @@ pub trait Surface {
     /// The terminal is gone.
     fn mouse(&mut self, on: bool) -> io::Result<()>;
 
+    /// Sets window title and progress, or takes them back.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    fn status(&mut self, notifier: Notifier, status: Option<&Status>) -> io::Result<()> {
+        match status {
+            Some(status) => self.send(&notifier.status(status, false)),
+            None => self.send(&notifier.no_status()),
+        }
+    }
+
     /// Goes to the background and comes back.
     ///
     /// # Errors
@@ -63,6 +76,9 @@ pub trait Surface {
 
 /// Whether the terminal is in our hands. One flag for the loop, the panic hook and signals.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether title and progress of the terminal are ours.
+static TITLED: AtomicBool = AtomicBool::new(false);
 
 /// The terminal of a person.
 pub struct Screen {
@@ -99,6 +115,10 @@ fn enter() -> io::Result<()> {
 pub fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut out = io::stdout();
+        if TITLED.swap(false, Ordering::SeqCst) {
+            // Progress off; terminals that do not know it ignore it, since none is told of it otherwise.
+            drop(out.write_all(b"\x1b[23;2t"));
+        }
         drop(queue!(
             out,
             EndSynchronizedUpdate,
@@ -139,6 +159,19 @@ impl Surface for Screen {
             execute!(io::stdout(), EnableMouseCapture)
         } else {
             execute!(io::stdout(), DisableMouseCapture)
+        }
+    }
+
+    fn status(&mut self, notifier: Notifier, status: Option<&Status>) -> io::Result<()> {
+        match status {
+            Some(status) => {
+                let first = !TITLED.swap(true, Ordering::SeqCst);
+                self.send(&notifier.status(status, first))
+            }
+            None => {
+                TITLED.store(false, Ordering::SeqCst);
+                self.send(&notifier.no_status())
+            }
         }
     }
 

@@ -80,6 +80,7 @@ fn add(state: &mut State, project: &str, region: &str, mut cluster: Cluster) {
         sequence: Sequence(1),
         gone: None,
         phase_seen: None,
+        held: None,
         name_rank: 0,
     };
     state.fleet.entries.insert(cluster.id, entry);

@@ -19,7 +19,7 @@ use ratatui::layout::Rect;
 use skeys::testing::Clock;
 use skeys::testing::app::keymap::Keymap;
 use skeys::testing::app::message::Now;
-use skeys::testing::app::settings::Settings;
+use skeys::testing::app::settings::{Settings, WatchPolicy};
 use skeys::testing::app::state::State;
 use skeys::testing::clients::auth::key::KeyText;
 use skeys::testing::clients::auth::{SourceConfig, TokenSource};
@@ -30,6 +30,7 @@ use skeys::testing::domain::cluster::{ProjectId, Region};
 use skeys::testing::domain::failure::{Failure, FailureKind};
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::runtime::clipboard::{Clipboard, Way};
+use skeys::testing::runtime::notify::Notifier;
 use skeys::testing::runtime::perform::{Incoming, Performer, Tools};
 use skeys::testing::runtime::terminal::Surface;
 use skeys::testing::simulator::faults::Fault;
@@ -65,12 +66,15 @@ pub struct Journey {
 pub struct Setting {
     pub scene: String,
     pub size: (u16, u16),
+    /// Journeys that are not about nodes look at no cluster, so that they can count their requests.
     pub settings: Settings,
     pub projects: Option<usize>,
     pub regions: Vec<&'static str>,
     pub sign_in: SignIn,
     pub kubeconfig_env: Option<String>,
     pub ways: Vec<Way>,
+    /// What the environment tells of the terminal.
+    pub terminal: BTreeMap<String, String>,
     pub prepare: Box<dyn Fn(&Path)>,
 }
 
@@ -79,12 +83,13 @@ impl Default for Setting {
         Self {
             scene: SMALL.to_owned(),
             size: (120, 40),
-            settings: Settings::defaults(),
+            settings: Settings { watch: WatchPolicy::Never, ..Settings::defaults() },
             projects: None,
             regions: vec!["eu01"],
             sign_in: SignIn::Given,
             kubeconfig_env: None,
             ways: vec![Way::Terminal],
+            terminal: BTreeMap::new(),
             prepare: Box::new(|_home| {}),
         }
     }
@@ -178,6 +183,7 @@ impl Journey {
             journal: Some(Journal::open(home.path().join("state"))),
             state_folder: Some(home.path().join("state")),
             clipboard: Clipboard::new(setting.ways, clock.clone(), sender.clone()),
+            notifier: Notifier::of(|name| setting.terminal.get(name).cloned(), false),
             read_only: settings.read_only,
             concurrency: 4,
         };

@@ -176,6 +176,9 @@ pub fn leave(state: &mut State) -> Vec<Effect> {
     if state.clipboard.take().is_some() {
         effects.push(Effect::ClearClipboard);
     }
+    if state.status.take().is_some() {
+        effects.push(Effect::Terminal(OnTerminal::Status(None)));
+    }
     effects.push(notices::kept(state));
     effects.push(Effect::Terminal(OnTerminal::Quit { print: std::mem::take(&mut state.print) }));
     effects

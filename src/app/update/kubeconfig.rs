@@ -15,7 +15,7 @@ use crate::app::keymap::{Command, Context};
 use crate::app::message::{Copied, Issued, RequestId, Sequence};
 use crate::app::settings::Place;
 use crate::app::state::State;
-use crate::app::update::{guard, may_press, notices, polling, rotation};
+use crate::app::update::{guard, may_press, notices, observing, polling, rotation};
 use crate::domain::access::Access;
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
@@ -394,7 +394,10 @@ fn answered(state: &mut State, question: &Question, answer: usize) -> Vec<Effect
         (_, 0) => Vec::new(),
         (Question::OneWay, _) => {
             form.one_way_agreed = true;
-            confirm(state)
+            let id = form.cluster.id.clone();
+            let mut effects = observing::agreed(state, &id);
+            effects.extend(confirm(state));
+            effects
         }
         (Question::Taken(_), 1) => {
             form.focus =

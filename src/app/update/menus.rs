@@ -15,6 +15,7 @@ use crate::app::keymap::{BINDINGS, Command};
 use crate::app::state::State;
 use crate::app::update::{navigation, notices, select};
 use crate::domain::cluster::ClusterId;
+use crate::domain::roll::command::kubectl;
 use crate::domain::rotation::Step;
 
 /// Opens the menu of orders on the present one.
@@ -96,6 +97,18 @@ fn copy_items(state: &State) -> Vec<(String, String)> {
                 id.name
             ),
         );
+        let roll = state.observed.get(id).and_then(|observed| observed.roll.as_ref());
+        for blocker in roll.iter().flat_map(|roll| &roll.blockers).take(3) {
+            if let Some(command) = &blocker.command {
+                add(&format!("kubectl: {}", blocker.object_text()), command.clone());
+            }
+        }
+        if let Some(node) = state.node_at_cursor() {
+            add("node name", node.name.clone());
+            if let Some(command) = kubectl(None, "describe node", &node.name, "") {
+                add("kubectl: the node", command);
+            }
+        }
         if let Some(step) = due_step(state) {
             add("API call of the step that is due", api_call(id, step));
         }

@@ -6,6 +6,7 @@ mod laws;
 mod menus;
 mod navigation;
 mod notices;
+mod observing;
 mod polling;
 mod readings;
 mod rotation;
@@ -20,6 +21,7 @@ use crate::app::effect::{Effect, OnTerminal};
 use crate::app::keymap::{Command, Context};
 use crate::app::message::{Message, Now};
 use crate::app::state::State;
+use crate::app::status::status;
 
 pub use crate::app::update::navigation::COUNT_FILTERS;
 pub use crate::app::update::polling::next_wake;
@@ -69,6 +71,8 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
         Message::Ticked => Vec::new(),
         Message::Resumed => {
             let mut effects = polling::rearm(state);
+            // The terminal was given back, and with it the title.
+            state.status = None;
             effects.push(Effect::Terminal(OnTerminal::Redraw));
             effects
         }
@@ -100,6 +104,7 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
             dialogs::acted(state, request, &id, action, result)
         }
         Message::StaticTokensFound(id, found) => rotation::tokens_found(state, &id, found),
+        Message::Sighted { id, sighting } => observing::sighted(state, &id, sighting),
         Message::Planned { sequence, result } => kubeconfig::planned(state, sequence, result),
         Message::Issued { request, result } => kubeconfig::issued(state, request, result),
         Message::Saved { request, result } => kubeconfig::saved(state, request, result),
@@ -121,7 +126,20 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
         }
     });
     effects.extend(polling::poll(state));
+    effects.extend(observing::read_anew(state));
+    effects.extend(observing::look(state));
+    effects.extend(told_outside(state));
     effects
+}
+
+/// Window title and terminal progress, when they changed.
+fn told_outside(state: &mut State) -> Option<Effect> {
+    let status = status(state);
+    if status == state.status || state.quitting {
+        return None;
+    }
+    state.status.clone_from(&status);
+    Some(Effect::Terminal(OnTerminal::Status(status)))
 }
 
 fn has_jumped(before: Now, now: Now) -> bool {

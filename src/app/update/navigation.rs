@@ -6,6 +6,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
+use crate::app::availability::can;
 use crate::app::dialog::Dialog;
 use crate::app::effect::{Effect, OnTerminal};
 use crate::app::keymap::{BINDINGS, Command, Context};
@@ -34,6 +35,7 @@ pub fn run(state: &mut State, command: Command) -> Vec<Effect> {
             | Command::WakeUp
             | Command::Reconcile
             | Command::Mark
+            | Command::Watch
             | Command::Copy
     );
     match command {
@@ -71,6 +73,11 @@ pub fn run(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Kubeconfig => return kubeconfig::open(state),
         Command::WakeUp => return dialogs::open_confirm(state, command, Action::WakeUp),
         Command::Reconcile => return dialogs::open_confirm(state, command, Action::Reconcile),
+        Command::Watch => watch(state),
+        Command::Events => match can(state, command) {
+            Ok(()) => state.node_events = !state.node_events,
+            Err(reason) => notices::toast(state, reason),
+        },
         Command::Activity => {
             state.activity_offset = 0;
             let from = std::mem::replace(&mut state.screen, Screen::Fleet);
@@ -90,6 +97,10 @@ fn on_screen(state: &mut State, command: Command) -> Vec<Effect> {
                 Command::Previous | Command::Left => neighbour(tab, false),
                 Command::Number(number) => {
                     Tab::ALL.get(usize::from(number).saturating_sub(1)).copied().unwrap_or(tab)
+                }
+                _ if tab == Tab::Nodes => {
+                    move_among_nodes(state, command);
+                    tab
                 }
                 _ => {
                     scroll_activity(state, command);
@@ -120,6 +131,40 @@ fn neighbour(tab: Tab, forward: bool) -> Tab {
     let count = Tab::ALL.len();
     let next = if forward { at + 1 } else { at + count - 1 };
     Tab::ALL.get(next % count).copied().unwrap_or(tab)
+}
+
+/// Begins or ends telling of the cluster at hand.
+fn watch(state: &mut State) {
+    let Some(id) = state.subject().map(|entry| entry.cluster.id.clone()) else {
+        notices::toast(state, "Watch: no cluster is chosen".to_owned());
+        return;
+    };
+    let text = if state.watched.remove(&id) {
+        format!("{}: no longer watched.", id.name)
+    } else {
+        state.watched.insert(id.clone());
+        format!("{}: you are told when it is PREPARED, completed, held up or moves on.", id.name)
+    };
+    notices::toast(state, text);
+}
+
+/// Moves the cursor of the nodes tab.
+fn move_among_nodes(state: &mut State, command: Command) {
+    let uids = state.node_uids();
+    let Some(last) = uids.len().checked_sub(1) else { return };
+    let page = state.metrics.page_rows.max(1);
+    let known = state.node_cursor.as_ref().and_then(|uid| uids.iter().position(|u| u == uid));
+    let at = known.unwrap_or(0);
+    let next = match command {
+        Command::Up => at.saturating_sub(1),
+        Command::Down => (at + usize::from(known.is_some())).min(last),
+        Command::PageUp => at.saturating_sub(page),
+        Command::PageDown => (at + page).min(last),
+        Command::First => 0,
+        Command::Last => last,
+        _ => return,
+    };
+    state.node_cursor = uids.get(next).cloned();
 }
 
 fn scroll_activity(state: &mut State, command: Command) {
@@ -210,6 +255,8 @@ fn open(state: &mut State) -> Vec<Effect> {
     state.screen = Screen::Cluster { id: id.clone(), created, tab };
     state.detail_due = state.now.steady;
     state.activity_offset = 0;
+    state.node_cursor = None;
+    state.node_events = false;
     polling::read(state, &id).into_iter().collect()
 }
 

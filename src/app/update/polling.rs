@@ -13,7 +13,7 @@ use crate::app::effect::Effect;
 use crate::app::fleet::{ScopeState, ScopeStatus};
 use crate::app::message::Sequence;
 use crate::app::state::{PendingStage, Screen, State};
-use crate::app::update::{random, rotation};
+use crate::app::update::{observing, random, rotation};
 use crate::domain::backoff::delay;
 use crate::domain::cluster::{ClusterId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
@@ -199,6 +199,7 @@ pub fn next_wake(state: &State) -> Option<Duration> {
         .chain(detail)
         .chain(toast)
         .chain(state.clipboard)
+        .chain(observing::next_reading(state))
         .chain([now.saturating_add(motion(state))])
         .min()
         .map(|wake| wake.max(now))

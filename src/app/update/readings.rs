@@ -9,7 +9,7 @@ use crate::app::effect::Effect;
 use crate::app::fleet::{Entry, ScopeStatus};
 use crate::app::message::{Listing, Sequence};
 use crate::app::state::{Screen, State};
-use crate::app::update::{arrange, kubeconfig, notices, polling, rotation};
+use crate::app::update::{arrange, kubeconfig, notices, observing, polling, rotation};
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
@@ -103,12 +103,17 @@ fn apply(
     }
     let mut effects = Vec::new();
     let mut phase_seen = None;
+    let mut held = None;
+    let mut changed = true;
     if let Some(entry) = known {
         if State::is_same(&entry.cluster, &cluster) {
             phase_seen = entry.phase_seen;
+            held.clone_from(&entry.held);
+            changed = entry.cluster != cluster;
             let before = entry.cluster.rotation.phase.clone();
             if before != cluster.rotation.phase {
                 phase_seen = Some(now.wall);
+                held = None;
                 effects.extend(phase_changed(state, &before, &cluster));
             }
         } else {
@@ -116,10 +121,14 @@ fn apply(
         }
     }
     effects.extend(rotation::seen(state, &cluster, sequence, skew));
-    state
-        .fleet
-        .entries
-        .insert(id, Entry { cluster, seen: now, sequence, gone: None, phase_seen, name_rank: 0 });
+    let shown = cluster.clone();
+    state.fleet.entries.insert(
+        id,
+        Entry { cluster, seen: now, sequence, gone: None, phase_seen, held, name_rank: 0 },
+    );
+    if changed {
+        effects.extend(observing::reading(state, &shown));
+    }
     effects
 }
 
@@ -129,8 +138,13 @@ fn phase_changed(state: &mut State, before: &Phase, cluster: &Cluster) -> Vec<Ef
     if matches!(after, Phase::Prepared | Phase::Completed) {
         notices::mention(state, format!("{}: {text}", cluster.id.name));
     }
+    let mut effects = Vec::new();
+    if matches!(after, Phase::Prepared | Phase::Completed) {
+        effects.extend(observing::tell(state, &cluster.id, after.word()));
+    }
     let record = notices::record(state, Some(&cluster.id), "phase", None, Outcome::Seen, text);
-    vec![notices::journal(state, record)]
+    effects.push(notices::journal(state, record));
+    effects
 }
 
 /// Another cluster stands under the same name: what was meant for the old one is dropped.
@@ -147,7 +161,9 @@ fn replaced(state: &mut State, id: &ClusterId) -> Vec<Effect> {
     let text = "deleted and created anew; this is another cluster".to_owned();
     notices::toast(state, format!("{}: {text}", id.name));
     let record = notices::record(state, Some(id), "phase", None, Outcome::Seen, text);
-    vec![notices::journal(state, record), notices::kept(state)]
+    let mut effects = vec![notices::journal(state, record), notices::kept(state)];
+    effects.extend(observing::forget(state, id));
+    effects
 }
 
 fn dialog_is_about(state: &State, id: &ClusterId) -> bool {
@@ -179,6 +195,7 @@ fn missing(
         .map(|entry| entry.cluster.id.clone())
         .filter(|id| !listed.contains(id))
         .collect();
+    let mut effects = Vec::new();
     for id in gone {
         let in_use = state.cursor.as_ref() == Some(&id)
             || dialog_is_about(state, &id)
@@ -196,10 +213,11 @@ fn missing(
                 state.fleet.entries.remove(&id);
                 state.look.marks.remove(&id);
                 state.pending.remove(&id);
+                effects.extend(observing::forget(state, &id));
             }
         }
     }
-    Vec::new()
+    effects
 }
 
 /// A scope works again: said once.

@@ -49,7 +49,7 @@ pub fn open(state: &mut State) -> Vec<Effect> {
     let evidence = Evidence {
         issued: state.fleet.accesses.iter().filter(|a| a.cluster == id).cloned().collect(),
         static_tokens: None,
-        picture: None,
+        picture: state.observed.get(&id).and_then(|observed| observed.picture.clone()),
     };
     let wants_name = step == Step::Complete || state.settings.is_protected(&id.name);
     state.dialog = Some(Dialog::Rotate(Box::new(RotateDialog {

@@ -104,6 +104,27 @@ pub const KEYS: &[Key] = &[
         "Reads under way at once"
     ),
     key!(
+        "kubernetes.watch",
+        ["SKEYS_KUBERNETES_WATCH"],
+        Kind::Word(&["running", "open", "never"]),
+        "\"running\"",
+        "Which clusters are looked at through their own API: those whose nodes roll, only the open one, none"
+    ),
+    key!(
+        "kubernetes.limit",
+        ["SKEYS_KUBERNETES_LIMIT"],
+        Kind::Number(1, 32),
+        "6",
+        "Clusters looked at at once"
+    ),
+    key!(
+        "notify.desktop",
+        ["SKEYS_NOTIFY_DESKTOP"],
+        Kind::Switch,
+        "true",
+        "Tell the desktop of watched clusters, where there is one"
+    ),
+    key!(
         "kubeconfig.lifetime",
         ["SKEYS_KUBECONFIG_LIFETIME"],
         Kind::Lifetime,

@@ -24,7 +24,7 @@ use crate::ui::Status;
 use crate::ui::text::{blanks, cells, spread, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
-use crate::ui::widgets::{header, notices, overview, records, rotation, scrollbar, stepper};
+use crate::ui::widgets::{header, nodes, notices, overview, records, rotation, scrollbar, stepper};
 
 /// Draws the screen; its bottom line says nothing of its own.
 pub fn draw(
@@ -67,13 +67,16 @@ pub fn draw(
         (Tab::Rotation, Some(entry)) => {
             rotation_lines(entry, state, theme, columns, usize::from(inner.height))
         }
+        (Tab::Nodes, Some(entry)) => nodes::lines(entry, state, theme, columns),
     };
     let rows = usize::from(inner.height);
     let all = lines.len();
     // The activity scrolls by itself: it makes only the lines that are seen.
     let first = match tab {
         Tab::Activity => 0,
-        Tab::Overview | Tab::Rotation => state.activity_offset.min(all.saturating_sub(rows)),
+        Tab::Overview | Tab::Rotation | Tab::Nodes => {
+            state.activity_offset.min(all.saturating_sub(rows))
+        }
     };
     let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
     frame.render_widget(Text::from(shown), inner);

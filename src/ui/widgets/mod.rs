@@ -4,6 +4,7 @@ pub mod button;
 pub mod facts;
 pub mod footer;
 pub mod header;
+pub mod nodes;
 pub mod notices;
 pub mod overview;
 pub mod preview;

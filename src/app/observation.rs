@@ -1,0 +1,119 @@
+//! What is seen of clusters through their own Kubernetes API, and which of them are looked at.
+//!
+//! Looking at a cluster costs an admin kubeconfig of ten minutes, so that only those are looked at that somebody
+//! needs: the one on screen while its nodes matter, and those whose nodes roll, up to a bound.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::app::dialog::Dialog;
+use crate::app::message::Now;
+use crate::app::settings::WatchPolicy;
+use crate::app::state::{Screen, State, Tab};
+use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::observed::{Picture, Trouble};
+use crate::domain::roll::Roll;
+use crate::domain::roll::blocker::Severity;
+use crate::domain::roll::eta::Outlook;
+use crate::domain::roll::history::History;
+use crate::domain::rotation::{Phase, Step};
+
+/// A cluster that nobody needs any more is looked at for this much longer, so that going back and forth asks for
+/// no further kubeconfig.
+pub const LINGER: Duration = Duration::from_secs(45);
+
+/// One cluster as it was looked at in this run.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// What was watched.
+    pub history: History,
+    /// The newest picture.
+    pub picture: Option<Arc<Picture>>,
+    /// When the newest picture came.
+    pub seen: Option<Now>,
+    /// Why there is no newer picture, and since when that is so.
+    pub trouble: Option<(Trouble, Timestamp)>,
+    /// How the roll stood when it was last read.
+    pub roll: Option<Roll>,
+    /// When the roll was last read, on the steady clock.
+    pub read: Duration,
+}
+
+impl Observed {
+    /// Reads the roll anew.
+    pub fn read_roll(&mut self, cluster: &Cluster, now: Now) {
+        self.read = now.steady;
+        self.roll = self
+            .picture
+            .as_ref()
+            .map(|picture| Roll::read(cluster, picture, &self.history, now.wall));
+    }
+
+    /// Whether the roll stands still or something is named that holds it up.
+    pub fn is_held(&self) -> bool {
+        self.roll.as_ref().is_some_and(|roll| {
+            matches!(roll.outlook, Outlook::Stalled { .. })
+                || roll.counts.blocked > 0
+                || roll.worst().is_some_and(|worst| worst.kind.severity() == Severity::Stops)
+        })
+    }
+}
+
+/// A cluster that is looked at now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watch {
+    /// When the last one who needed it went away, on the steady clock; `None` while it is needed.
+    pub left: Option<Duration>,
+    /// Whether a person agreed that asking for a kubeconfig switches static tokens off.
+    pub agreed: bool,
+}
+
+/// The clusters that should be looked at, the most needed first, within the bound.
+pub fn wanted(state: &State) -> Vec<ClusterId> {
+    if state.settings.read_only || state.settings.watch == WatchPolicy::Never {
+        // Asking for a kubeconfig is a request that changes something.
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut taken = BTreeSet::new();
+    let mut take = |id: &ClusterId| {
+        let listed = state.fleet.entries.get(id).is_some_and(|entry| entry.gone.is_none());
+        if listed && taken.insert(id.clone()) {
+            found.push(id.clone());
+        }
+    };
+    on_screen(state).iter().for_each(&mut take);
+    state.watched.iter().filter(|id| rolls(state, id)).for_each(&mut take);
+    if state.settings.watch == WatchPolicy::Running {
+        state.fleet.shown.iter().filter(|id| rolls(state, id)).for_each(&mut take);
+    }
+    found.truncate(state.settings.watch_limit);
+    found
+}
+
+/// Whether the nodes of a cluster are being replaced, as far as SKE tells.
+fn rolls(state: &State, id: &ClusterId) -> bool {
+    state.fleet.cluster(id).is_some_and(|cluster| cluster.rotation.phase == Phase::Preparing)
+}
+
+/// Clusters whose nodes somebody looks at, or is about to replace.
+fn on_screen(state: &State) -> Vec<ClusterId> {
+    let mut ids = Vec::new();
+    if let Some(Dialog::Rotate(dialog)) = &state.dialog
+        && (dialog.step == Step::Start || dialog.shown.rotation.phase == Phase::Prepared)
+    {
+        ids.push(dialog.shown.id.clone());
+    }
+    if let Screen::Cluster { id, tab, .. } = &state.screen {
+        let open = state.fleet.cluster(id).is_some_and(|cluster| {
+            matches!(cluster.rotation.phase, Phase::Preparing | Phase::Prepared)
+        });
+        if *tab == Tab::Nodes || open {
+            ids.push(id.clone());
+        }
+    }
+    ids
+}

@@ -1,0 +1,60 @@
+//! What is told of the watched clusters outside the screen: window title and terminal progress.
+
+use crate::app::state::State;
+use crate::domain::cluster::ClusterId;
+use crate::domain::roll::words;
+use crate::domain::rotation::Phase;
+use crate::domain::text::clean;
+
+/// Window title and terminal progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Title of the window.
+    pub title: String,
+    /// Progress of the roll.
+    pub progress: Progress,
+}
+
+/// Progress as terminals show it (OSC 9;4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing to show.
+    None,
+    /// Under way, and how far is not known.
+    Unknown,
+    /// Percent of the nodes are new.
+    Percent(u8),
+    /// Held up at this percentage.
+    Held(u8),
+}
+
+/// What is told of the watched clusters: the first that is held up, else the first that rolls, else the first.
+pub fn status(state: &State) -> Option<Status> {
+    let rank = |id: &&ClusterId| {
+        let entry = state.fleet.entries.get(*id);
+        let held = entry.is_some_and(|entry| entry.held.is_some());
+        let rolls = entry.is_some_and(|e| e.cluster.rotation.phase == Phase::Preparing);
+        (!held, !rolls)
+    };
+    let id = state.watched.iter().min_by_key(rank)?;
+    let entry = state.fleet.entries.get(id)?;
+    let phase = &entry.cluster.rotation.phase;
+    let figure = state.observed.get(id).and_then(|seen| seen.roll.as_ref()?.figure());
+    let figure = figure.filter(|_| *phase == Phase::Preparing);
+    let mut title = format!("skeys: {} ", clean(id.name.as_str()));
+    match figure {
+        Some(figure) => title.push_str(&words::figure_narrow(figure)),
+        None => title.push_str(&clean(phase.word())),
+    }
+    if entry.held.is_some() {
+        title.push_str(" held up");
+    }
+    let percent = figure.map(|figure| u8::try_from(figure.percent()).unwrap_or(99));
+    let progress = match (phase.is_running(), percent, entry.held.is_some()) {
+        (false, ..) => Progress::None,
+        (true, None, _) => Progress::Unknown,
+        (true, Some(percent), false) => Progress::Percent(percent),
+        (true, Some(percent), true) => Progress::Held(percent),
+    };
+    Some(Status { title, progress })
+}
