@@ -335,10 +335,11 @@ fn roll_cell(entry: &Entry, state: &State) -> Cell {
                 let text = observed.trouble.as_ref().map_or("looking", |(t, _)| trouble_word(t));
                 return Cell::new(text, Tone::Dim);
             };
-            let tone = match (&entry.held, &observed.trouble) {
+            let is_seen = observed.is_seen() && state.observing.contains_key(&entry.cluster.id);
+            let tone = match (&entry.held, is_seen) {
                 (Some(_), _) => Tone::Bad,
-                (None, Some(_)) => Tone::Dim,
-                (None, None) => Tone::Busy,
+                (None, false) => Tone::Dim,
+                (None, true) => Tone::Busy,
             };
             let text = format!("{} {}", bar(figure, 5), words::figure_narrow(figure));
             Cell::new(text, tone)

@@ -43,13 +43,31 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Reads the roll anew.
+    /// Reads the roll anew. While nothing newer is seen it stays as it was: time that passes unseen is no standstill.
     pub fn read_roll(&mut self, cluster: &Cluster, now: Now) {
         self.read = now.steady;
-        self.roll = self
-            .picture
-            .as_ref()
-            .map(|picture| Roll::read(cluster, picture, &self.history, now.wall));
+        let Some(picture) = &self.picture else { return };
+        let seen = self.seen.filter(|_| self.trouble.is_some()).map_or(now.wall, |seen| seen.wall);
+        self.roll = Some(Roll::read(cluster, picture, &self.history, seen));
+        if self.trouble.is_some() {
+            self.forget_outlook();
+        }
+    }
+
+    /// Nothing newer is seen: what was forecast no longer holds.
+    pub fn forget_outlook(&mut self) {
+        let Some(roll) = &mut self.roll else { return };
+        if matches!(roll.outlook, Outlook::Left { .. } | Outlook::Early) {
+            roll.outlook = Outlook::Unknown;
+            for pool in &mut roll.pools {
+                pool.outlook = Outlook::Idle;
+            }
+        }
+    }
+
+    /// Whether the picture is of now.
+    pub fn is_seen(&self) -> bool {
+        self.picture.is_some() && self.trouble.is_none()
     }
 
     /// Whether the roll stands still or something is named that holds it up.

@@ -386,14 +386,22 @@ impl State {
         roll.map_or_else(Vec::new, |roll| roll.nodes().map(|node| node.uid.clone()).collect())
     }
 
-    /// The node under the cursor of the nodes tab: the chosen one, else the first that is held up, drains, or is there.
+    /// The node under the cursor of the nodes tab: the chosen one, else the first that needs a look.
     pub fn node_at_cursor(&self) -> Option<&NodeRoll> {
         let roll = self.open_observed()?.roll.as_ref()?;
+        let find = |holds: &dyn Fn(&NodeRoll) -> bool| roll.nodes().find(|node| holds(node));
+        let place = roll.worst().and_then(|worst| worst.place.as_ref());
         let chosen = self.node_cursor.as_ref();
         chosen
-            .and_then(|uid| roll.nodes().find(|node| node.uid == *uid))
-            .or_else(|| roll.nodes().find(|node| node.blocked))
-            .or_else(|| roll.nodes().find(|node| node.stage == Stage::Draining))
+            .and_then(|uid| find(&|node| node.uid == *uid))
+            .or_else(|| find(&|node| node.blocked))
+            .or_else(|| {
+                find(&|node| {
+                    place.is_some_and(|(pool, zone)| node.pool == *pool && node.zone == *zone)
+                })
+            })
+            .or_else(|| find(&|node| node.stage == Stage::Draining))
+            .or_else(|| find(&|node| node.stage == Stage::Joining))
             .or_else(|| roll.nodes().next())
     }
 

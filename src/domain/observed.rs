@@ -33,7 +33,15 @@ pub struct Picture {
     pub skew_seconds: i64,
 }
 
+/// The reason in [`Picture::unseen`] for a kind whose first list is under way.
+pub const NOT_READ_YET: &str = "not read yet";
+
 impl Picture {
+    /// Whether the first list of some kind is still under way: what depends on it is not known for a moment.
+    pub fn is_being_read(&self) -> bool {
+        self.unseen.values().any(|reason| reason == NOT_READ_YET)
+    }
+
     /// Whether nothing is known of a kind ("nodes"): it could not be listed, and no earlier list is left of it.
     pub fn is_blind_to(&self, kind: &str) -> bool {
         let is_empty = match kind {
@@ -352,7 +360,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told = |f: &mut fmt::Formatter<'_>, what: &str, failure: &Failure| {
             write!(f, "{what}: {}", failure.message)?;
-            failure.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+            failure.hint.as_ref().map_or(Ok(()), |hint| write!(f, ". {hint}"))
         };
         match self {
             Self::Connecting => f.write_str("looking at the cluster's own API"),

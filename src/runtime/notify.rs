@@ -18,7 +18,7 @@ const DESKTOP_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing a terminal can or cannot")]
 pub struct Notifier {
-    /// OSC 9: iTerm2, WezTerm, Ghostty.
+    /// OSC 9: iTerm2, `WezTerm`, Ghostty.
     osc_9: bool,
     /// OSC 777: urxvt, foot.
     osc_777: bool,

@@ -163,16 +163,10 @@ impl Surface for Screen {
     }
 
     fn status(&mut self, notifier: Notifier, status: Option<&Status>) -> io::Result<()> {
-        match status {
-            Some(status) => {
-                let first = !TITLED.swap(true, Ordering::SeqCst);
-                self.send(&notifier.status(status, first))
-            }
-            None => {
-                TITLED.store(false, Ordering::SeqCst);
-                self.send(&notifier.no_status())
-            }
-        }
+        let had_title = TITLED.swap(status.is_some(), Ordering::SeqCst);
+        let sequence = status
+            .map_or_else(|| notifier.no_status(), |status| notifier.status(status, !had_title));
+        self.send(&sequence)
     }
 
     fn suspend(&mut self) -> io::Result<()> {

@@ -18,10 +18,11 @@ use crate::domain::age::Zone;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
 use crate::domain::kubeconfig::{Kind, Plan};
+use crate::domain::observed::Trouble;
 use crate::domain::rotation::Step;
 use crate::ui::fixtures::{
     ago, arrange, drawn, empty, failing, fleet, form, id, issuing, keymap_with, live, many, opened,
-    refusal, rotating, text,
+    refusal, rolls, rotating, text,
 };
 use crate::ui::theme::Theme;
 
@@ -112,6 +113,47 @@ fn auth_01_signed_out_is_told_and_rows_stay() {
     state.signed_out = Some((ago(4), failure));
     snapshot("fleet_signed_out", &state);
     assert!(text(&state, 80, 24).contains("shop-prod"));
+}
+
+#[test]
+fn nodes_tab() {
+    snapshot("nodes_rolling", &rolls::rolling(18));
+    snapshot("nodes_stalled", &rolls::stalled());
+    snapshot("nodes_done", &rolls::done());
+    snapshot_at("nodes_before", &rolls::before_the_nodes(), 140, 40);
+    snapshot_at("nodes_before", &rolls::before_the_nodes(), 80, 24);
+    let mut events = rolls::stalled();
+    events.node_events = true;
+    snapshot_at("nodes_events", &events, 80, 24);
+    let away = Failure::new(FailureKind::Unreachable, "no answer from api.example:443 within 10 s")
+        .hint("Check the cluster's access control list");
+    let cut_off = rolls::cut_off(rolls::rolling(12), Trouble::Unreachable(away.clone()));
+    snapshot_at("nodes_cut_off", &cut_off, 140, 40);
+    snapshot_at("nodes_cut_off", &cut_off, 80, 24);
+    snapshot("nodes_unreachable", &rolls::unseen(Trouble::Unreachable(away)));
+    snapshot_at("nodes_one_way", &rolls::unseen(Trouble::OneWay), 80, 24);
+    snapshot_at("nodes_looking", &rolls::unseen(Trouble::Connecting), 80, 24);
+}
+
+#[test]
+fn the_roll_is_seen_in_fleet_and_rotation() {
+    let mut state = rolls::stalled();
+    let pay = id(&state, "pay-prod");
+    state.watched.insert(pay.clone());
+    if let Screen::Cluster { tab, .. } = &mut state.screen {
+        *tab = Tab::Rotation;
+    }
+    snapshot("rotation_stalled", &state);
+    state.screen = Screen::Fleet;
+    arrange(&mut state);
+    state.cursor = Some(pay);
+    snapshot("fleet_stalled", &state);
+    let mut before = rolls::before_the_nodes();
+    if let Screen::Cluster { tab, .. } = &mut before.screen {
+        *tab = Tab::Rotation;
+    }
+    snapshot_at("rotation_before", &before, 140, 40);
+    snapshot_at("rotation_before", &before, 80, 24);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Laws of the machine under any sequence of messages.
 #![expect(clippy::wildcard_enum_match_arm, reason = "effects that nobody answers here")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -18,6 +19,7 @@ use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Region};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{self, now};
 use crate::domain::kept::Kept;
+use crate::domain::observed::{Node, Picture, Sighting, Template, Templates, Terminating, Trouble};
 use crate::domain::rotation::Phase;
 
 #[derive(Debug, Clone)]
@@ -27,13 +29,14 @@ enum Event {
     Pass(u64),
     Jump(i64),
     Answer(u8),
+    Sight(u8),
     Paste(String),
     Resize(u16, u16),
 }
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        6 => prop::sample::select("RKAWCsyca/:?jkgGp13%uTrq xbweo-prd".chars().collect::<Vec<_>>())
+        6 => prop::sample::select("RKAWCsyca/:?jkgGp1234%uTrq xbweo-prd".chars().collect::<Vec<_>>())
             .prop_map(Event::Key),
         5 => prop::sample::select(vec![
             KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Left, KeyCode::Right,
@@ -43,6 +46,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (0_u64..90).prop_map(Event::Pass),
         1 => (-100_000_i64..100_000).prop_map(Event::Jump),
         6 => any::<u8>().prop_map(Event::Answer),
+        4 => any::<u8>().prop_map(Event::Sight),
         1 => ".{0,20}".prop_map(Event::Paste),
         1 => (0_u16..300, 0_u16..100).prop_map(|(w, h)| Event::Resize(w, h)),
     ]
@@ -53,7 +57,11 @@ struct World {
     clusters: BTreeMap<ClusterId, Cluster>,
     waiting: Vec<Effect>,
     rotations: BTreeMap<ClusterId, usize>,
+    looked_at: BTreeSet<ClusterId>,
 }
+
+/// Clusters that may be looked at at once.
+const LIMIT: usize = 2;
 
 impl World {
     fn new() -> Self {
@@ -64,7 +72,12 @@ impl World {
             .map(|(name, phase)| fixtures::cluster(name, phase))
             .map(|cluster| (cluster.id.clone(), cluster))
             .collect();
-        Self { clusters, waiting: Vec::new(), rotations: BTreeMap::new() }
+        Self {
+            clusters,
+            waiting: Vec::new(),
+            rotations: BTreeMap::new(),
+            looked_at: BTreeSet::new(),
+        }
     }
 
     fn take(&mut self, effects: Vec<Effect>) -> Result<(), TestCaseError> {
@@ -74,9 +87,35 @@ impl World {
                 *under_way += 1;
                 prop_assert!(*under_way <= 1, "two writes at once for {}", shown.id);
             }
+            match &effect {
+                Effect::Observe { cluster, .. } => {
+                    prop_assert!(self.looked_at.insert(cluster.id.clone()), "looked at twice");
+                    prop_assert!(self.looked_at.len() <= LIMIT, "{:?}", self.looked_at);
+                }
+                Effect::Unobserve(id) => {
+                    prop_assert!(self.looked_at.remove(id), "{id} was not looked at");
+                }
+                Effect::Reading(cluster) => {
+                    prop_assert!(self.looked_at.contains(&cluster.id), "nobody looks");
+                }
+                _ => {}
+            }
             self.waiting.push(effect);
         }
         Ok(())
+    }
+
+    /// What one of those that look sees.
+    fn sight(&self, dice: u8) -> Option<Message> {
+        let id = self.looked_at.iter().nth(usize::from(dice) % LIMIT)?.clone();
+        let broken = Failure::new(FailureKind::Unreachable, "no answer");
+        let sighting = match dice / 4 % 8 {
+            0 => Sighting::Trouble(Trouble::Connecting),
+            1 => Sighting::Trouble(Trouble::Unreachable(broken)),
+            2 => Sighting::Trouble(Trouble::OneWay),
+            nodes => Sighting::Picture(Arc::new(picture(nodes))),
+        };
+        Some(Message::Sighted { id, sighting })
     }
 
     fn answer(&mut self, dice: u8) -> Option<Message> {
@@ -131,10 +170,49 @@ impl World {
     }
 }
 
+/// So many nodes, some of them old, the first one draining for hours.
+fn picture(nodes: u8) -> Picture {
+    let node = |index: u8| Node {
+        uid: index.to_string(),
+        name: format!("node-{index}"),
+        pool: "web".into(),
+        zone: format!("eu01-{}", index % 3 + 1),
+        created: Some(now()),
+        generation: Some(format!("web-{}", index % 2)),
+        checksum: None,
+        machine: None,
+        version: String::new(),
+        doomed: index.is_multiple_of(2),
+        rolling: true,
+        cordoned: index == 0,
+        terminating: (index == 0).then(|| Terminating {
+            since: now().checked_sub(SignedDuration::from_hours(1)).ok(),
+            reason: String::new(),
+        }),
+        ready: true,
+        ready_changed: None,
+        not_ready_because: None,
+        still_joining: false,
+        preserved: false,
+    };
+    let template = Template {
+        name: "web-1".into(),
+        pool: "web".into(),
+        created: now().checked_sub(SignedDuration::from_hours(2)).ok(),
+        checksum: None,
+    };
+    Picture {
+        nodes: (0..nodes).map(|index| Arc::new(node(index))).collect(),
+        templates: Templates::Known(vec![template]),
+        ..Picture::default()
+    }
+}
+
 fn machine() -> (State, World) {
     let mut settings = Settings::defaults();
     settings.projects = vec![(ProjectId::new("5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21"), None)];
     settings.regions = vec![Region::new("eu01")];
+    settings.watch_limit = LIMIT;
     let now = Now { wall: now(), steady: Duration::ZERO };
     (State::new(settings, Keymap::default(), Kept::default(), now, 3), World::new())
 }
@@ -173,6 +251,10 @@ proptest! {
                     Some(message) => message,
                     None => continue,
                 },
+                Event::Sight(dice) => match world.sight(dice) {
+                    Some(message) => message,
+                    None => continue,
+                },
                 Event::Paste(text) => Message::Pasted(text),
                 Event::Resize(width, height) => Message::Resized(width, height),
             };
@@ -183,6 +265,7 @@ proptest! {
             prop_assert!(state.last_request >= RequestId(u64::try_from(confirmations).unwrap()));
             world.take(effects)?;
             settle(&mut state);
+            prop_assert!(state.observing.keys().eq(&world.looked_at));
             prop_assert!(state.fleet.entries.len() <= 4);
             prop_assert!(state.errors.len() <= 20 && state.activity.len() <= 500);
             prop_assert!(next_wake(&state).is_none_or(|wake| wake >= now.steady));

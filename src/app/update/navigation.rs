@@ -153,11 +153,11 @@ fn move_among_nodes(state: &mut State, command: Command) {
     let uids = state.node_uids();
     let Some(last) = uids.len().checked_sub(1) else { return };
     let page = state.metrics.page_rows.max(1);
-    let known = state.node_cursor.as_ref().and_then(|uid| uids.iter().position(|u| u == uid));
-    let at = known.unwrap_or(0);
+    let shown = state.node_at_cursor().map(|node| node.uid.clone());
+    let at = shown.and_then(|uid| uids.iter().position(|known| *known == uid)).unwrap_or(0);
     let next = match command {
         Command::Up => at.saturating_sub(1),
-        Command::Down => (at + usize::from(known.is_some())).min(last),
+        Command::Down => (at + 1).min(last),
         Command::PageUp => at.saturating_sub(page),
         Command::PageDown => (at + page).min(last),
         Command::First => 0,

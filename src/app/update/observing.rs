@@ -49,8 +49,7 @@ pub fn look(state: &mut State) -> Vec<Effect> {
         }
     }
     for id in ended {
-        state.observing.remove(&id);
-        effects.push(Effect::Unobserve(id));
+        effects.extend(end(state, &id));
     }
     for id in missing.into_iter().take(free) {
         effects.extend(begin(state, &id));
@@ -66,14 +65,27 @@ fn begin(state: &mut State, id: &ClusterId) -> Option<Effect> {
     Some(Effect::Observe { cluster: Box::new(cluster), agreed })
 }
 
+/// What was seen stays, as old as it is; what it said of now does not.
+fn end(state: &mut State, id: &ClusterId) -> Option<Effect> {
+    state.observing.remove(id)?;
+    if let Some(observed) = state.observed.get_mut(id) {
+        observed.forget_outlook();
+    }
+    if let Some(entry) = state.fleet.entries.get_mut(id)
+        && entry.held.take().is_some()
+    {
+        arrange(state);
+    }
+    Some(Effect::Unobserve(id.clone()))
+}
+
 /// A person agreed that asking for a kubeconfig switches static tokens off: whoever looks may ask now.
 pub fn agreed(state: &mut State, id: &ClusterId) -> Vec<Effect> {
     state.agreed.insert(id.clone());
-    if state.observing.remove(id).is_none() {
-        return Vec::new();
+    let mut effects: Vec<Effect> = end(state, id).into_iter().collect();
+    if !effects.is_empty() {
+        effects.extend(begin(state, id));
     }
-    let mut effects = vec![Effect::Unobserve(id.clone())];
-    effects.extend(begin(state, id));
     effects
 }
 
@@ -82,10 +94,7 @@ pub fn forget(state: &mut State, id: &ClusterId) -> Vec<Effect> {
     state.observed.remove(id);
     state.watched.remove(id);
     state.agreed.remove(id);
-    match state.observing.remove(id) {
-        Some(_) => vec![Effect::Unobserve(id.clone())],
-        None => Vec::new(),
-    }
+    end(state, id).into_iter().collect()
 }
 
 /// SKE showed the cluster: whoever looks at it learns of it, and the roll is read in its light.
@@ -119,6 +128,7 @@ pub fn sighted(state: &mut State, id: &ClusterId, sighting: Sighting) -> Vec<Eff
                 _ => now.wall,
             };
             observed.trouble = Some((trouble, since));
+            observed.read_roll(&cluster, now);
             return Vec::new();
         }
         Sighting::Picture(picture) => {
@@ -141,7 +151,7 @@ pub fn read_anew(state: &mut State) -> Vec<Effect> {
         .iter()
         .filter(|(id, observed)| {
             state.observing.contains_key(*id)
-                && observed.picture.is_some()
+                && observed.is_seen()
                 && now.steady.saturating_sub(observed.read) >= READ_ANEW
         })
         .map(|(id, _)| id.clone())
@@ -165,7 +175,7 @@ pub fn next_reading(state: &State) -> Option<Duration> {
         .filter(|(id, observed)| {
             // A roll that is over stands still for ever.
             state.observing.contains_key(*id)
-                && observed.picture.is_some()
+                && observed.is_seen()
                 && state.fleet.cluster(id).is_some_and(|c| c.rotation.phase == Phase::Preparing)
         })
         .map(|(_, observed)| observed.read.saturating_add(READ_ANEW))
@@ -190,6 +200,9 @@ fn show_in_dialog(state: &mut State, id: &ClusterId) {
 fn noticed(state: &mut State, id: &ClusterId) -> Vec<Effect> {
     let wall = state.now.wall;
     let Some(observed) = state.observed.get(id) else { return Vec::new() };
+    if observed.picture.as_ref().is_none_or(|picture| picture.is_being_read()) {
+        return Vec::new();
+    }
     let rolling = state.fleet.cluster(id).is_some_and(|c| c.rotation.phase == Phase::Preparing);
     let held = if rolling && observed.is_held() {
         let text = observed.roll.as_ref().and_then(|roll| {
@@ -222,4 +235,220 @@ pub fn tell(state: &State, id: &ClusterId, text: &str) -> Vec<Effect> {
         return Vec::new();
     }
     vec![Effect::Notify { title: format!("{} ({})", id.name, id.region()), text: text.to_owned() }]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use jiff::SignedDuration;
+
+    use crate::app::effect::Effect;
+    use crate::app::fleet::Entry;
+    use crate::app::keymap::Keymap;
+    use crate::app::message::{Message, Now, Sequence};
+    use crate::app::observation::unseen;
+    use crate::app::settings::{Settings, WatchPolicy};
+    use crate::app::state::{Screen, State, Tab};
+    use crate::app::update::{settle, update};
+    use crate::domain::cluster::ClusterId;
+    use crate::domain::failure::{Failure, FailureKind};
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::kept::Kept;
+    use crate::domain::observed::{
+        Node, Picture, Sighting, Template, Templates, Terminating, Trouble,
+    };
+    use crate::domain::roll::eta::Outlook;
+    use crate::domain::rotation::Phase;
+
+    fn machine(names: &[(&str, Phase)], change: impl Fn(&mut Settings)) -> State {
+        let mut settings = Settings::defaults();
+        change(&mut settings);
+        let at = Now { wall: now(), steady: Duration::from_secs(1_000) };
+        let mut state = State::new(settings, Keymap::default(), Kept::default(), at, 1);
+        for (name, phase) in names {
+            let cluster = cluster(name, phase.clone());
+            let entry = Entry {
+                cluster: cluster.clone(),
+                seen: at,
+                sequence: Sequence(1),
+                gone: None,
+                phase_seen: None,
+                held: None,
+                name_rank: 0,
+            };
+            state.fleet.entries.insert(cluster.id, entry);
+        }
+        let (look, settings) = (state.look.clone(), state.settings.clone());
+        state.fleet.arrange(&look, at.wall, &settings);
+        state
+    }
+
+    fn id(name: &str) -> ClusterId {
+        cluster(name, Phase::Never).id
+    }
+
+    /// Lets time pass.
+    fn pass(state: &mut State, seconds: u64, message: Message) -> Vec<Effect> {
+        let by = SignedDuration::from_secs(i64::try_from(seconds).unwrap());
+        let later = Now {
+            wall: state.now.wall.checked_add(by).unwrap(),
+            steady: state.now.steady + Duration::from_secs(seconds),
+        };
+        update(state, later, message)
+    }
+
+    fn begun(effects: &[Effect]) -> Vec<&str> {
+        let found = effects.iter().filter_map(|effect| {
+            if let Effect::Observe { cluster, .. } = effect {
+                Some(cluster.id.name.as_str())
+            } else {
+                None
+            }
+        });
+        found.collect()
+    }
+
+    fn ended(effects: &[Effect]) -> Vec<&str> {
+        let found = effects.iter().filter_map(|effect| {
+            if let Effect::Unobserve(id) = effect { Some(id.name.as_str()) } else { None }
+        });
+        found.collect()
+    }
+
+    fn told(effects: &[Effect]) -> Vec<&str> {
+        let found = effects.iter().filter_map(|effect| {
+            if let Effect::Notify { text, .. } = effect { Some(text.as_str()) } else { None }
+        });
+        found.collect()
+    }
+
+    fn open(state: &mut State, name: &str, tab: Tab) {
+        state.screen = Screen::Cluster { id: id(name), created: None, tab };
+    }
+
+    /// Two new nodes, and an old one that drains since so many minutes before the fixtures' now.
+    fn picture(drains: i64) -> Sighting {
+        let ago = |minutes| now().checked_sub(SignedDuration::from_mins(minutes)).unwrap();
+        let node = |name: &str, zone: &str, new: bool| Node {
+            uid: name.to_owned(),
+            name: name.to_owned(),
+            pool: "web".into(),
+            zone: zone.to_owned(),
+            created: Some(ago(if new { 60 } else { 9_000 })),
+            generation: Some(if new { "web-2" } else { "web-1" }.to_owned()),
+            checksum: None,
+            machine: None,
+            version: "1.33.4".into(),
+            doomed: !new,
+            rolling: true,
+            cordoned: !new,
+            terminating: (!new)
+                .then(|| Terminating { since: Some(ago(drains)), reason: "MachineDeleted".into() }),
+            ready: true,
+            ready_changed: Some(ago(if new { 56 } else { 9_000 })),
+            not_ready_because: None,
+            still_joining: false,
+            preserved: false,
+        };
+        let nodes = [("a", "eu01-1", true), ("b", "eu01-2", true), ("c", "eu01-3", false)];
+        Sighting::Picture(Arc::new(Picture {
+            nodes: nodes.map(|(name, zone, new)| Arc::new(node(name, zone, new))).to_vec(),
+            templates: Templates::Known(vec![Template {
+                name: "web-2".into(),
+                pool: "web".into(),
+                created: Some(ago(90)),
+                checksum: None,
+            }]),
+            ..Picture::default()
+        }))
+    }
+
+    fn sight(state: &mut State, name: &str, sighting: Sighting) -> Vec<Effect> {
+        pass(state, 1, Message::Sighted { id: id(name), sighting })
+    }
+
+    #[test]
+    fn those_that_roll_are_looked_at_up_to_the_limit_and_the_open_one_first() {
+        let rolling = ["a1", "b2", "c3", "d4"].map(|name| (name, Phase::Preparing));
+        let mut state = machine(&rolling, |settings| settings.watch_limit = 2);
+        let effects = pass(&mut state, 1, Message::Ticked);
+        assert_eq!(begun(&effects), ["a1", "b2"]);
+        assert!(unseen(&state, &id("d4")).unwrap().contains("kubernetes.limit"));
+        open(&mut state, "d4", Tab::Rotation);
+        let effects = pass(&mut state, 1, Message::Ticked);
+        assert_eq!((begun(&effects), ended(&effects)), (vec!["d4"], vec!["b2"]));
+    }
+
+    #[test]
+    fn a_resting_cluster_is_looked_at_only_while_its_nodes_are_on_screen_and_a_while_longer() {
+        let mut state = machine(&[("shop", Phase::Completed)], |_| {});
+        assert_eq!(begun(&pass(&mut state, 1, Message::Ticked)), [""; 0]);
+        open(&mut state, "shop", Tab::Overview);
+        assert_eq!(begun(&pass(&mut state, 1, Message::Ticked)), [""; 0]);
+        open(&mut state, "shop", Tab::Nodes);
+        assert_eq!(begun(&pass(&mut state, 1, Message::Ticked)), ["shop"]);
+        state.screen = Screen::Fleet;
+        assert_eq!(ended(&pass(&mut state, 1, Message::Ticked)), [""; 0]);
+        assert_eq!(ended(&pass(&mut state, 44, Message::Ticked)), [""; 0]);
+        assert_eq!(ended(&pass(&mut state, 2, Message::Ticked)), ["shop"]);
+    }
+
+    #[test]
+    fn nobody_is_looked_at_in_read_only_mode_or_when_the_configuration_says_never() {
+        let forbid: [fn(&mut Settings); 2] =
+            [|settings| settings.read_only = true, |settings| settings.watch = WatchPolicy::Never];
+        for change in forbid {
+            let mut state = machine(&[("shop", Phase::Preparing)], change);
+            open(&mut state, "shop", Tab::Nodes);
+            state.watched.insert(id("shop"));
+            assert_eq!(begun(&pass(&mut state, 1, Message::Ticked)), [""; 0]);
+            assert!(unseen(&state, &id("shop")).is_some());
+        }
+    }
+
+    #[test]
+    fn a_standstill_and_its_end_are_told_once_and_only_who_watches_is_notified() {
+        let mut state = machine(&[("shop", Phase::Preparing), ("pay", Phase::Preparing)], |_| {});
+        state.watched.insert(id("shop"));
+        pass(&mut state, 1, Message::Ticked);
+        assert_eq!(told(&sight(&mut state, "shop", picture(10))), [""; 0]);
+        for name in ["shop", "pay"] {
+            let effects = sight(&mut state, name, picture(47));
+            let expected: &[&str] = if name == "shop" { &["the roll stands still"] } else { &[] };
+            assert_eq!(told(&effects), expected);
+            assert!(state.fleet.entries[&id(name)].held.is_some());
+            assert_eq!(told(&sight(&mut state, name, picture(47))), [""; 0], "told twice");
+        }
+        settle(&mut state);
+        assert_eq!(state.fleet.counts.stuck, 2);
+        let effects = sight(&mut state, "shop", picture(1));
+        assert_eq!(told(&effects), ["the roll goes on"]);
+        settle(&mut state);
+        assert_eq!(state.fleet.counts.stuck, 1);
+    }
+
+    #[test]
+    fn time_alone_makes_a_standstill_but_not_while_nothing_is_seen() {
+        let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+        pass(&mut state, 1, Message::Ticked);
+        sight(&mut state, "shop", picture(10));
+        let failure = Failure::new(FailureKind::Unreachable, "no answer");
+        sight(&mut state, "shop", Sighting::Trouble(Trouble::Unreachable(failure)));
+        pass(&mut state, 7_200, Message::Ticked);
+        let roll = state.observed[&id("shop")].roll.clone().unwrap();
+        assert_eq!(roll.outlook, Outlook::Unknown);
+        assert!(state.fleet.entries[&id("shop")].held.is_none());
+        assert_eq!(roll.counts.new, 2, "what was seen stays");
+        sight(&mut state, "shop", picture(10));
+        assert!(state.fleet.entries[&id("shop")].held.is_some());
+    }
+
+    #[test]
+    fn what_comes_late_from_an_observer_that_was_ended_is_left_out() {
+        let mut state = machine(&[("shop", Phase::Completed)], |_| {});
+        sight(&mut state, "shop", picture(10));
+        assert!(state.observed.is_empty());
+    }
 }

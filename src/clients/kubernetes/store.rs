@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::clients::kubernetes::shelf::Shelf;
 use crate::domain::observed::{
-    Attachment, BoundVolume, Budget, ControlPlane, Event, Node, Picture, Pod, Template, Templates,
-    Trouble,
+    Attachment, BoundVolume, Budget, ControlPlane, Event, NOT_READ_YET, Node, Picture, Pod,
+    Template, Templates, Trouble,
 };
 
 /// Events that are kept, of nodes and of pods each.
@@ -265,7 +265,7 @@ impl Store {
         let mut unseen = BTreeMap::new();
         for (slot, known) in &self.known {
             let reason = match &known.standing {
-                Standing::Unread => "not read yet".to_owned(),
+                Standing::Unread => NOT_READ_YET.to_owned(),
                 Standing::Seen(None) => continue,
                 Standing::Seen(Some(missing)) => missing.clone(),
                 // The templates have a word of their own for this.

@@ -128,7 +128,7 @@ pub struct ZoneRoll {
     pub nodes: Vec<NodeRoll>,
     /// How many do what.
     pub counts: Counts,
-    /// When a node here last changed what it does, by our clock, as far as known.
+    /// When a node here last changed what it does, or its turn came, by our clock, as far as known.
     pub changed: Option<Timestamp>,
 }
 
@@ -258,10 +258,13 @@ fn pool(
         };
         seen
     });
+    let template_created = wanted.created.map(|at| clock.ours(at));
     let zones: Vec<ZoneRoll> = zones
         .into_iter()
         .map(|mut zone| {
-            zone.changed = zone.told_change().max(memory.change(name, &zone.name));
+            let seen = zone.told_change().max(memory.change(name, &zone.name));
+            // Before its template was made, a zone had nothing to wait for.
+            zone.changed = seen.max(template_created);
             zone
         })
         .collect();
@@ -286,7 +289,7 @@ fn pool(
         figure,
         outlook: Outlook::Idle,
         guesses: if question.nodes.is_empty() { BTreeSet::new() } else { wanted.guesses },
-        template_created: wanted.created.map(|at| clock.ours(at)),
+        template_created,
         template: wanted.name,
     }
 }

@@ -43,7 +43,7 @@ pub struct StepView {
     pub name: StepName,
     /// Where it stands.
     pub state: StepState,
-    /// What shows of it ("3 of 40 Secrets written anew").
+    /// What shows of it ("3 of 40" Secrets).
     pub detail: Option<String>,
 }
 
@@ -112,7 +112,7 @@ fn secrets(plane: &ControlPlane, begun: bool, before: StepState) -> (StepState, 
     match plane.reencrypted {
         Some((done, total)) if done > 0 => {
             let state = if done >= total { StepState::Done } else { StepState::Now };
-            (state, Some(format!("{} of {total} Secrets written anew", done.min(total))))
+            (state, Some(format!("{} of {total}", done.min(total))))
         }
         Some(_) if before == StepState::Done => (StepState::Now, None),
         None if before == StepState::Done => (StepState::Unknown, None),

@@ -14,7 +14,7 @@ use crate::domain::roll::generation::{Guess, Stand, stand};
 use crate::domain::roll::limits::Limits;
 use crate::domain::roll::moments::Clock;
 use crate::domain::roll::progress::{Counts, Figure, PoolRoll, PoolState};
-use crate::domain::roll::steps::{StepName, StepState};
+use crate::domain::roll::steps::StepName;
 use crate::domain::roll::timeline::{Cause, Happening};
 use crate::domain::rotation::{Phase, Rotation};
 use crate::domain::text::{clean, plural};
@@ -257,16 +257,6 @@ pub fn step(name: StepName) -> &'static str {
         StepName::Secrets => "Secrets written anew",
         StepName::Nodes => "nodes rolling",
         StepName::Prepared => "PREPARED",
-    }
-}
-
-/// The word for where a step stands.
-pub fn step_state(state: StepState) -> &'static str {
-    match state {
-        StepState::Done => "done",
-        StepState::Now => "now",
-        StepState::Waiting => "later",
-        StepState::Unknown => "unknown",
     }
 }
 

@@ -126,15 +126,12 @@ fn draw_head(
         left.push(theme.part("  PROTECTED", Role::Title));
     }
     let first = spread(left, header::status(state, theme, columns), columns);
-    let mut tabs = vec![Span::raw(" ")];
-    let mut at = 1;
+    let tight = columns < 44;
+    let mut tabs = vec![blanks(usize::from(!tight))];
+    let mut at = usize::from(!tight);
     for (index, each) in Tab::ALL.into_iter().enumerate() {
-        let title = if columns < 44 {
-            each.title().chars().take(8).collect::<String>()
-        } else {
-            each.title().to_owned()
-        };
-        let title = if each == tab { title.to_uppercase() } else { title };
+        let title = each.title();
+        let title = if each == tab { title.to_uppercase() } else { title.to_owned() };
         let wide = width(&title) + 2;
         metrics.targets.push(Target {
             area: (area.x + cells(at), area.y + 1, cells(wide), 1),

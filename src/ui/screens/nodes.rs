@@ -22,6 +22,7 @@ use crate::domain::age::{long, since};
 use crate::domain::observed::{Picture, Trouble};
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::Severity;
+use crate::domain::roll::progress::PoolState;
 use crate::domain::roll::words;
 use crate::domain::rotation::Phase;
 use crate::ui::text::{cells, cut_spans, wrap, wrap_to};
@@ -154,7 +155,7 @@ impl Tab<'_> {
     fn narrow(&self, frame: &mut Frame<'_>, area: Rect) {
         let inner = pane(self.theme, frame, area, self.title(), self.freshness());
         let (columns, rows) = (usize::from(inner.width), usize::from(inner.height));
-        let mut lines = self.head(columns);
+        let mut lines = self.head(columns, rows);
         let chosen = self.state.node_at_cursor();
         let grid = roll::pools_low(
             self.roll,
@@ -203,16 +204,19 @@ impl Tab<'_> {
         }
     }
 
+    /// Whether nodes are being replaced; before that, the steps of the control plane are shown.
+    fn has_begun(&self) -> bool {
+        self.entry.cluster.rotation.phase != Phase::Preparing
+            || self.roll.pools.iter().any(|pool| {
+                !matches!(pool.state, PoolState::NotBegun | PoolState::Missing | PoolState::Empty)
+            })
+    }
+
     /// What is wrong with the picture; the bar; the legend or, before the nodes begin, the steps.
-    fn head(&self, columns: usize) -> Vec<Line<'static>> {
+    fn head(&self, columns: usize, rows: usize) -> Vec<Line<'static>> {
         let (theme, now) = (self.theme, self.state.now.wall);
         let mut lines = Vec::new();
         if let Some(text) = unseen(self.state, &self.entry.cluster.id) {
-            let since = self.observed.trouble.as_ref().map(|(_, at)| *at);
-            let lasts = since.map_or_else(String::new, |at| {
-                format!(" for {}", long(crate::domain::age::since(at, now)))
-            });
-            let text = format!("{text}{lasts}");
             for (index, text) in
                 wrap_to(&sentence(&text), columns.saturating_sub(2), 2).into_iter().enumerate()
             {
@@ -221,10 +225,13 @@ impl Tab<'_> {
             }
         }
         lines.push(Line::from(roll::summary(self.roll, now, theme, columns)));
-        if self.entry.cluster.rotation.phase == Phase::Preparing && self.roll.counts.new == 0 {
+        if !self.has_begun() && rows >= 16 {
+            lines.push(Line::default());
             lines.extend(roll::steps(&self.roll.steps, theme, columns));
-        } else {
+        } else if self.has_begun() {
             lines.push(Line::from(roll::legend(self.roll.counts, theme, columns)));
+        } else {
+            lines.push(Line::from(roll::step_now(&self.roll.steps, theme, columns)));
         }
         lines
     }
@@ -233,7 +240,7 @@ impl Tab<'_> {
     fn pools(&self, frame: &mut Frame<'_>, area: Rect) {
         let (columns, rows) = (usize::from(area.width), usize::from(area.height));
         let mut head = vec![Line::default()];
-        head.extend(self.head(columns));
+        head.extend(self.head(columns, rows));
         head.push(Line::default());
         let foot = self.foot(columns, rows.saturating_sub(head.len()) / 2);
         let room = rows.saturating_sub(head.len() + foot.len() + 1).max(1);
@@ -281,6 +288,13 @@ impl Tab<'_> {
             let spans = vec![theme.span(sign, tone), Span::raw(" "), Span::raw(text)];
             lines.push(Line::from(cut_spans(spans, columns)));
         }
+        if let Some(text) = words::evidence(self.roll, now).filter(|_| self.roll.worst().is_none())
+        {
+            for (index, text) in wrap(&text, columns.saturating_sub(2)).into_iter().enumerate() {
+                let lead = if index == 0 { "! " } else { "  " };
+                lines.push(Line::from(vec![theme.span(lead, Tone::Warn), Span::raw(text)]));
+            }
+        }
         for note in &self.roll.notes {
             let spans = vec![theme.span("· ", Tone::Dim), theme.span(note.clone(), Tone::Dim)];
             lines.push(Line::from(cut_spans(spans, columns)));
@@ -289,7 +303,7 @@ impl Tab<'_> {
         let pace = self.observed.history.pace();
         if pace.joins.len() >= 3 {
             let text = format!(
-                "a node takes {} here, by {} measured",
+                "a node takes {} here ({} measured)",
                 long(pace.median()),
                 pace.joins.len()
             );

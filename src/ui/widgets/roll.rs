@@ -16,6 +16,7 @@ use crate::app::columns::{Tone, bar};
 use crate::domain::cluster::Cluster;
 use crate::domain::roll::Roll;
 use crate::domain::roll::classify::{NodeRoll, Stage};
+use crate::domain::roll::limits::Limits;
 use crate::domain::roll::progress::{Counts, PoolRoll, PoolState, ZoneRoll};
 use crate::domain::roll::steps::{StepState, StepView};
 use crate::domain::roll::words;
@@ -132,41 +133,47 @@ fn outlook_tone(roll: &Roll) -> Tone {
     }
 }
 
-/// The steps of the start, joined by a line; what shows of the running one follows.
+/// The steps of the start below each other, with what shows of them.
 pub fn steps(steps: &[StepView], theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let mut spans: Vec<Span<'static>> = Vec::new();
-    for (index, step) in steps.iter().enumerate() {
-        if index > 0 {
-            spans.push(theme.span(if columns >= 100 { " ┄┄ " } else { "  " }, Tone::Dim));
+    let name = steps.iter().map(|step| width(words::step(step.name))).max().unwrap_or(0);
+    let line = |step: &StepView| {
+        let mut spans = step_spans(step, theme);
+        if let Some(detail) = &step.detail {
+            let gap = name.saturating_sub(width(words::step(step.name))) + 2;
+            spans.push(blanks(gap));
+            spans.push(theme.span(detail.clone(), Tone::Dim));
         }
-        let (sign, tone) = match step.state {
-            StepState::Done => ("✓", Tone::Good),
-            StepState::Now => ("●", Tone::Busy),
-            StepState::Waiting => ("○", Tone::Dim),
-            StepState::Unknown => ("?", Tone::Dim),
-        };
-        spans.push(theme.span(sign, tone));
-        spans.push(Span::raw(" "));
-        let name = words::step(step.name);
-        spans.push(match step.state {
-            StepState::Now => theme.part(name, Role::Title),
-            StepState::Done => Span::raw(name),
-            StepState::Waiting | StepState::Unknown => theme.span(name, Tone::Dim),
-        });
+        Line::from(cut_spans(spans, columns))
+    };
+    steps.iter().map(line).collect()
+}
+
+/// The step that is under way, in one line; else the first whose turn has not come.
+pub fn step_now(steps: &[StepView], theme: Theme, columns: usize) -> Vec<Span<'static>> {
+    let now = steps.iter().find(|step| step.state == StepState::Now);
+    let step = now.or_else(|| steps.iter().find(|step| step.state != StepState::Done));
+    let Some(step) = step else { return Vec::new() };
+    let mut spans = step_spans(step, theme);
+    if let Some(detail) = &step.detail {
+        spans.push(theme.span(format!(": {detail}"), Tone::Dim));
     }
-    if spans_width(&spans) > columns {
-        // Only where it stands.
-        spans =
-            steps.iter().find(|step| step.state == StepState::Now).map_or_else(Vec::new, |step| {
-                vec![theme.span("● ", Tone::Busy), theme.part(words::step(step.name), Role::Title)]
-            });
-    }
-    let mut lines = vec![Line::from(cut_spans(spans, columns))];
-    let detail = steps.iter().find(|step| step.state == StepState::Now);
-    if let Some(text) = detail.and_then(|step| step.detail.clone()) {
-        lines.push(Line::from(theme.span(text, Tone::Dim)));
-    }
-    lines
+    cut_spans(spans, columns)
+}
+
+fn step_spans(step: &StepView, theme: Theme) -> Vec<Span<'static>> {
+    let (sign, tone) = match step.state {
+        StepState::Done => ("✓", Tone::Good),
+        StepState::Now => ("●", Tone::Busy),
+        StepState::Waiting => ("○", Tone::Dim),
+        StepState::Unknown => ("?", Tone::Dim),
+    };
+    let name = words::step(step.name);
+    let name = match step.state {
+        StepState::Now => theme.part(name, Role::Title),
+        StepState::Done => Span::raw(name),
+        StepState::Waiting | StepState::Unknown => theme.span(name, Tone::Dim),
+    };
+    vec![theme.span(sign, tone), Span::raw(" "), name]
 }
 
 /// Pools, zones below each other, nodes side by side; the chosen one in brackets.
@@ -188,7 +195,7 @@ pub fn pools(
         let zone_columns = pool.zones.iter().map(|zone| width(&zone_name(zone))).max().unwrap_or(0);
         for zone in &pool.zones {
             let lead = format!("  {}  ", pad_end(&zone_name(zone), zone_columns));
-            let note = if zone.is_unfinished() && zone.limits.is_some_and(|l| l.drains_first()) {
+            let note = if zone.is_unfinished() && zone.limits.is_some_and(Limits::drains_first) {
                 "drains before it adds"
             } else {
                 ""

@@ -12,6 +12,7 @@ use crate::domain::action::Action;
 use crate::domain::age::{long, since};
 use crate::domain::attention::{Stuck, next_step, stuck};
 use crate::domain::cluster::Problem;
+use crate::domain::roll::steps::{StepName, StepState};
 use crate::domain::roll::words;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::plural;
@@ -208,12 +209,11 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
     if *phase != Phase::Preparing {
         return true;
     }
-    if roll.counts.new == 0 {
-        for line in roll::steps(&roll.steps, theme, room) {
-            facts.fact("", line.spans);
-        }
-    } else {
+    let running = roll.steps.iter().find(|step| step.state == StepState::Now);
+    if running.is_none_or(|step| step.name == StepName::Nodes) {
         facts.fact("", roll::legend(roll.counts, theme, room));
+    } else {
+        facts.fact("", roll::step_now(&roll.steps, theme, room));
     }
     facts.blank();
     for line in roll::pools_low(roll, None, now, theme, room).lines {

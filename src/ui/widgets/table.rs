@@ -61,10 +61,11 @@ pub fn layout(state: &State, columns: usize) -> Vec<(&'static Column, usize)> {
         shown.remove(index);
     }
     let mut spare = (columns + gap).saturating_sub(used(&shown));
-    // Names first, then a next step that can be read, then the rest.
+    // Names that can be told apart, then a next step that can be read, then the rest.
     let wishes = [
-        ("name", 16),
+        ("project", 12),
         ("next", 24),
+        ("name", 16),
         ("project", 20),
         ("next", 30),
         ("roll", 14),

@@ -75,7 +75,7 @@ fn does_not_come(scene: &Scene<'_>, pool: &PoolRoll, zone: &ZoneRoll) -> Option<
         return None;
     }
     let watched = scene.history.memory().watched_since;
-    let began = zone.changed.max(pool.template_created).or(watched)?;
+    let began = zone.changed.or(watched)?;
     let now = scene.clock.now();
     let long_watched = watched.is_some_and(|at| since(at, now) > NODE_PATIENCE);
     let is_reported = scene.cluster.problems.iter().any(super::reported::is_about_capacity);

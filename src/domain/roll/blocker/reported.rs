@@ -66,7 +66,7 @@ fn put_beside(problem: &Problem, out: &mut Vec<Blocker>) {
     let kind = if problem.blocks_roll() { Kind::Reported } else { Kind::OtherReport };
     let mut blocker = Blocker::new(
         kind,
-        clean(&problem.code),
+        format!("SKE reports {}", clean(&problem.code)),
         format!("SKE reports {}: {}.", clean(&problem.code), clean(problem.message.trim_end_matches('.'))),
         capacity_frees(problem).unwrap_or(match problem.code.as_str() {
             "SKE_NODE_MISCONFIGURED_PDB" => {

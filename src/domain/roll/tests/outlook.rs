@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::domain::observed::{Node, Picture};
+use crate::domain::observed::{Node, Picture, Templates};
 use crate::domain::roll::eta::{Outlook, Span};
 use crate::domain::roll::history::History;
 use crate::domain::roll::progress::Figure;
@@ -85,6 +85,23 @@ fn what_moved_before_the_watch_began_is_not_taken_for_a_standstill() {
     assert!(matches!(watched(&seen, &[0]).outlook, Outlook::Left { .. }));
     let patient = watched(&seen, &[40, 20, 0]);
     assert!(matches!(patient.outlook, Outlook::Stalled { .. }), "{:?}", patient.outlook);
+}
+
+#[test]
+fn a_pool_whose_turn_has_just_come_is_not_taken_for_a_standstill() {
+    // The control plane took an hour of the watch; the pool's template is two minutes old.
+    let mut begun = picture(vec![old("web-1", "eu01-1"), old("web-2", "eu01-2")]);
+    let Templates::Known(templates) = &mut begun.templates else { panic!("no templates") };
+    for template in templates {
+        template.created = Some(ago(2));
+    }
+    assert_eq!(watched(&begun, &[60, 30, 0]).outlook, Outlook::Early);
+    let Templates::Known(templates) = &mut begun.templates else { panic!("no templates") };
+    for template in templates {
+        template.created = Some(ago(50));
+    }
+    let waiting = watched(&begun, &[60, 30, 0]);
+    assert_eq!(waiting.outlook, Outlook::Stalled { since: ago(50) });
 }
 
 #[test]

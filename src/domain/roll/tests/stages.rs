@@ -141,7 +141,7 @@ fn steps_follow_the_signs_of_the_control_plane() {
     assert_eq!(step(Some(2), Some((0, 40))), (StepState::Done, StepState::Now, none()));
     assert_eq!(
         step(Some(2), Some((3, 40))),
-        (StepState::Done, StepState::Now, "3 of 40 Secrets written anew".to_owned())
+        (StepState::Done, StepState::Now, "3 of 40".to_owned())
     );
     assert_eq!(step(Some(2), Some((40, 40))).1, StepState::Done);
     assert_eq!(step(Some(2), None), (StepState::Done, StepState::Unknown, none()));
