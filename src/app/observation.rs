@@ -88,7 +88,11 @@ pub fn wanted(state: &State) -> Vec<ClusterId> {
     on_screen(state).iter().for_each(&mut take);
     state.watched.iter().filter(|id| rolls(state, id)).for_each(&mut take);
     if state.settings.watch == WatchPolicy::Running {
-        state.fleet.shown.iter().filter(|id| rolls(state, id)).for_each(&mut take);
+        // Who is looked at keeps its place: the order of the rows must not cost kubeconfigs, nor must the filter. Rows
+        // that were just listed are not in order yet.
+        let looked_at = state.observing.keys();
+        let rest = looked_at.chain(&state.fleet.shown).chain(state.fleet.entries.keys());
+        rest.filter(|id| rolls(state, id)).for_each(&mut take);
     }
     found.truncate(state.settings.watch_limit);
     found
