@@ -152,9 +152,9 @@ pub const COLUMNS: &[Column] = &[
     Column {
         id: "roll",
         title: "ROLL",
-        width: (9, 14),
+        width: (13, 14),
         right: false,
-        from: 60,
+        from: 52,
         sort: SortKey::Roll,
         sort_label: "roll",
     },
@@ -349,6 +349,17 @@ fn roll_cell(entry: &Entry, state: &State) -> Cell {
         },
         Phase::Never | Phase::Completing | Phase::Completed | Phase::Unknown(_) => Cell::dash(),
     }
+}
+
+/// "9/15 new", while nodes are replaced and can be seen: what the roll and the phase say in one.
+pub fn new_nodes(entry: &Entry, state: &State) -> Option<Cell> {
+    if entry.cluster.rotation.phase != Phase::Preparing || entry.gone.is_some() {
+        return None;
+    }
+    let observed = state.observed.get(&entry.cluster.id)?;
+    let figure = observed.roll.as_ref()?.figure()?;
+    let tone = if entry.held.is_some() { Tone::Bad } else { Tone::Busy };
+    Some(Cell::new(format!("{} new", words::figure_narrow(figure)), tone))
 }
 
 /// A bar of so many cells. Full only when it is done, empty only when nothing is new.

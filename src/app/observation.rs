@@ -121,3 +121,35 @@ fn on_screen(state: &State) -> Vec<ClusterId> {
     }
     ids
 }
+
+/// Why nothing newer is seen of a cluster's nodes, as a sentence without a full stop; `None` while they are seen.
+pub fn unseen(state: &State, id: &ClusterId) -> Option<String> {
+    let observed = state.observed.get(id);
+    let looks = state.observing.contains_key(id);
+    match observed.and_then(|observed| observed.trouble.as_ref()) {
+        Some((trouble, _)) if looks => return Some(trouble.to_string()),
+        None if looks && observed.is_some_and(|observed| observed.picture.is_some()) => {
+            return None;
+        }
+        None if looks => return Some(Trouble::Connecting.to_string()),
+        Some(_) | None => {}
+    }
+    let sleeps = state.fleet.cluster(id).is_some_and(|cluster| cluster.hibernated);
+    Some(if state.settings.read_only {
+        "nodes are not looked at in read-only mode: that takes a kubeconfig, and asking for one is a request \
+         that changes something"
+            .to_owned()
+    } else if state.settings.watch == WatchPolicy::Never {
+        "nodes are not looked at: the configuration says kubernetes.watch = \"never\"".to_owned()
+    } else if sleeps {
+        Trouble::Hibernated.to_string()
+    } else if state.observing.len() >= state.settings.watch_limit {
+        format!(
+            "not looked at: {} clusters are looked at already, the most that the configuration allows \
+             (kubernetes.limit)",
+            state.observing.len()
+        )
+    } else {
+        "not looked at now".to_owned()
+    })
+}

@@ -206,6 +206,17 @@ pub struct Problem {
     pub message: String,
 }
 
+impl fmt::Display for Problem {
+    /// The server's words first: they say more than the code.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.message.is_empty() {
+            f.write_str(&self.code)
+        } else {
+            write!(f, "{} ({})", self.message, self.code)
+        }
+    }
+}
+
 impl Problem {
     /// Whether this code is known to hold up a node roll.
     pub fn blocks_roll(&self) -> bool {

@@ -1,6 +1,7 @@
 //! What a cluster's own Kubernetes API shows, reduced to what a rotation needs. Plain data; the rules are in `roll`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -344,4 +345,29 @@ pub enum Trouble {
     Hibernated,
     /// Asking for a kubeconfig would switch static tokens off for ever; not asked without a person's word.
     OneWay,
+}
+
+impl fmt::Display for Trouble {
+    /// A sentence without a full stop.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = |f: &mut fmt::Formatter<'_>, what: &str, failure: &Failure| {
+            write!(f, "{what}: {}", failure.message)?;
+            failure.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+        };
+        match self {
+            Self::Connecting => f.write_str("looking at the cluster's own API"),
+            Self::NotAcceptedYet { .. } => f.write_str(
+                "the API server does not accept the fresh credentials yet (401); tried again by itself",
+            ),
+            Self::CredentialsRefused(failure) => told(f, "the API server refuses us", failure),
+            Self::NoAccess(failure) => told(f, "SKE gives no kubeconfig", failure),
+            Self::KubeconfigRefused(failure) => told(f, "the kubeconfig is not used", failure),
+            Self::Unreachable(failure) => told(f, "the API server cannot be reached", failure),
+            Self::Hibernated => f.write_str("the cluster sleeps; it has no API server now"),
+            Self::OneWay => f.write_str(
+                "not looked at: asking for a kubeconfig would switch static tokens off for ever; \
+                 issue one yourself if that is wanted",
+            ),
+        }
+    }
 }

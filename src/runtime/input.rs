@@ -2,7 +2,9 @@
 //! unasked answers of the terminal are kept out of the keys.
 //!
 //! crossterm's own stream is not used: when the terminal dies, its reader spins inside the poll for ever, and the
-//! loop with it. Here the descriptor is watched first, and crossterm reads only what is there.
+//! loop with it. Here the descriptor is watched first, and crossterm reads only what is there. Of its two ways to read
+//! it uses the one that asks (`use-dev-tty`): the other one is told of new bytes once, and forgets them when a resize
+//! comes at the same time.
 
 use std::io;
 use std::pin::Pin;
@@ -17,8 +19,10 @@ use crate::app::message::Message;
 use crate::app::settings::Background;
 use crate::runtime::perform::Incoming;
 
-/// Longest wait for the terminal's answer; keys typed meanwhile wait as well.
+/// Longest wait for the terminal's answer, which takes a round trip to it. Keys typed before it came are lost.
 const ANSWER: Duration = Duration::from_millis(250);
+/// How long crossterm may look for what is there; with no time at all it does not look.
+const READ: Duration = Duration::from_millis(1);
 /// Longest answer of a terminal that is kept out, in keys.
 const LONGEST_ANSWER: usize = 64;
 
@@ -72,7 +76,7 @@ fn read_all(sender: &UnboundedSender<Found>) -> io::Result<()> {
     let mut answers = Answers::default();
     loop {
         wait_for_bytes()?;
-        while crossterm::event::poll(Duration::ZERO)? {
+        while crossterm::event::poll(READ)? {
             let event = crossterm::event::read()?;
             let is_answer = matches!(event, Event::Key(key) if answers.swallow(key));
             if !is_answer && sender.send(Ok(event)).is_err() {

@@ -33,8 +33,26 @@ fn tty_04_a_thousand_resizes_end_in_the_last_size() {
 }
 
 #[test]
+fn tty_04_the_first_key_after_a_resize_is_not_held_back() {
+    let mut terminal = Terminal::demo(100, 30);
+    for round in 0..5_u16 {
+        terminal.resize(90 + round, 25);
+        terminal.wait_for("the footer in the last row", |screen| {
+            screen.rows(0, 90).nth(24).is_some_and(|row| row.contains("help"))
+        });
+        terminal.send(b"?");
+        terminal.until("choose the columns");
+        terminal.send(b"\x1b");
+        terminal.wait_for("help closed", |screen| !screen.contents().contains("choose the columns"));
+        terminal.resize(100, 30);
+    }
+    terminal.send(b"q");
+    assert_eq!(terminal.end_restored(), 0);
+}
+
+#[test]
 fn a_terminal_that_is_too_small_is_told_so_in_a_sentence() {
-    let mut terminal = Terminal::run(&[SKEYS, "demo"], 24, 5, &[]);
+    let mut terminal = Terminal::run(&[SKEYS, "demo", "--theme", "dark"], 24, 5, &[]);
     terminal.until("30x8 at least; this is");
     terminal.send(b"q");
     assert_eq!(terminal.end_restored(), 0);

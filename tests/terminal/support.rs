@@ -17,10 +17,13 @@ const LIMIT: Duration = Duration::from_mins(1);
 pub struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
-    writer: Box<dyn std::io::Write + Send>,
+    writer: Arc<Mutex<Box<dyn std::io::Write + Send>>>,
     seen: Arc<Mutex<Seen>>,
     pub home: tempfile::TempDir,
 }
+
+/// "Primary device attributes": what are you?
+const ASKED: &[u8] = b"\x1b[c";
 
 struct Seen {
     parser: vt100::Parser,
@@ -69,7 +72,8 @@ impl Terminal {
             bytes: Vec::new(),
             ended: false,
         }));
-        let shared = Arc::clone(&seen);
+        let writer = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
+        let (shared, answers) = (Arc::clone(&seen), Arc::clone(&writer));
         std::thread::spawn(move || {
             let mut buffer = [0; 16_384];
             loop {
@@ -81,9 +85,12 @@ impl Terminal {
                 }
                 seen.parser.process(&buffer[..count]);
                 seen.bytes.extend_from_slice(&buffer[..count]);
+                // Every terminal says what it is when asked.
+                if buffer[..count].windows(ASKED.len()).any(|bytes| bytes == ASKED) {
+                    drop(answers.lock().unwrap().write_all(b"\x1b[?62c"));
+                }
             }
         });
-        let writer = pair.master.take_writer().unwrap();
         Self { child, master: pair.master, writer, seen, home }
     }
 
@@ -115,8 +122,9 @@ impl Terminal {
 
     /// Types bytes.
     pub fn send(&mut self, bytes: &[u8]) {
-        self.writer.write_all(bytes).unwrap();
-        self.writer.flush().unwrap();
+        let mut writer = self.writer.lock().unwrap();
+        writer.write_all(bytes).unwrap();
+        writer.flush().unwrap();
     }
 
     /// Gives the terminal another size.

@@ -21,10 +21,11 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::rotation::Phase;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::Status;
+use crate::ui::screens::nodes;
 use crate::ui::text::{blanks, cells, spread, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
-use crate::ui::widgets::{header, nodes, notices, overview, records, rotation, scrollbar, stepper};
+use crate::ui::widgets::{header, notices, overview, records, rotation, scrollbar, stepper};
 
 /// Draws the screen; its bottom line says nothing of its own.
 pub fn draw(
@@ -46,6 +47,10 @@ pub fn draw(
     draw_head(state, theme, frame, head, (id, tab, entry), metrics);
     frame.render_widget(Text::from(notice_lines), notice_area);
     metrics.page_rows = usize::from(body.height.saturating_sub(2));
+    if let (Tab::Nodes, Some(entry)) = (tab, entry) {
+        nodes::draw(state, theme, frame, body, entry);
+        return Status::default();
+    }
     let boxed = body.height >= 10 && body.width >= 50;
     let mut inner = body;
     if boxed {
@@ -62,12 +67,11 @@ pub fn draw(
     let columns = usize::from(inner.width);
     let lines = match (tab, entry) {
         (Tab::Activity, _) => activity(state, theme, id, columns, usize::from(inner.height)),
-        (_, None) => vec![Line::from(theme.span("not read yet", Tone::Dim))],
+        (_, None) | (Tab::Nodes, _) => vec![Line::from(theme.span("not read yet", Tone::Dim))],
         (Tab::Overview, Some(entry)) => overview::lines(entry, state, theme, columns),
         (Tab::Rotation, Some(entry)) => {
             rotation_lines(entry, state, theme, columns, usize::from(inner.height))
         }
-        (Tab::Nodes, Some(entry)) => nodes::lines(entry, state, theme, columns),
     };
     let rows = usize::from(inner.height);
     let all = lines.len();
@@ -201,7 +205,11 @@ fn rotation_lines(
         let lead = if index == 0 { theme.part(lead.clone(), Role::Accent) } else { blanks(indent) };
         facts.line(vec![lead, theme.span(text, next.tone)]);
     }
-    rotation::key_line(entry, state, theme, &mut facts);
+    // While nodes are replaced there is nothing to do; the key follows at the end.
+    let rolls = entry.cluster.rotation.phase == Phase::Preparing;
+    if !rolls {
+        rotation::key_line(entry, state, theme, 4, &mut facts);
+    }
     if roomy {
         facts.blank();
     }
@@ -212,12 +220,13 @@ fn rotation_lines(
     let indent = 2;
     let mut known = Facts::new(theme, columns.saturating_sub(indent), 13);
     rotation::roll_facts(entry, state, theme, &mut known);
-    let told = rotation::tells_a_problem(&next, entry);
-    if entry.cluster.problems.len() > usize::from(told) {
-        if roomy {
-            known.blank();
-        }
-        rotation::problems(entry, &mut known, "SKE reports", Some(&next));
+    if roomy {
+        known.blank();
+    }
+    rotation::problems(rotation::untold(entry, state, &next), "SKE reports", &mut known);
+    if rolls {
+        known.blank();
+        rotation::key_line(entry, state, theme, 0, &mut known);
     }
     let mut known = known.into_lines();
     if lines.len() + known.len() + 6 <= rows {

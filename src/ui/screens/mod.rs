@@ -4,3 +4,4 @@ pub mod activity;
 pub mod cluster;
 pub mod fleet;
 pub mod help;
+pub mod nodes;

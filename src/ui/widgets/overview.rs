@@ -26,7 +26,7 @@ pub fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<
     let mut out = Vec::new();
     if !entry.cluster.problems.is_empty() {
         let mut facts = Facts::new(theme, columns, 13);
-        rotation::problems(entry, &mut facts, "SKE reports", None);
+        rotation::problems(&entry.cluster.problems, "SKE reports", &mut facts);
         out.extend(facts.into_lines());
         out.push(Line::default());
     }

@@ -14,15 +14,17 @@ use ratatui::text::{Line, Span, Text};
 
 use crate::app::columns::{COLUMNS, SortKey, Tone, cell};
 use crate::app::fleet::Entry;
+use crate::app::observation::unseen;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::roll::words;
 use crate::domain::rotation::Phase;
 use crate::domain::text::cut_middle;
 use crate::ui::text::pad_end;
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
-use crate::ui::widgets::{rotation, stepper};
+use crate::ui::widgets::{roll, rotation, stepper};
 
 /// Draws the pane.
 pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
@@ -64,11 +66,8 @@ fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line
     cluster_facts(cluster, state, theme, &mut facts);
     facts.blank();
     access_facts(entry, state, theme, &mut facts);
-    let told = rotation::tells_a_problem(&next, entry);
-    if cluster.problems.len() > usize::from(told) {
-        facts.blank();
-        rotation::problems(entry, &mut facts, "SKE", Some(&next));
-    }
+    facts.blank();
+    rotation::problems(rotation::untold(entry, state, &next), "SKE", &mut facts);
     facts.into_lines()
 }
 
@@ -110,6 +109,25 @@ fn rotation_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts)
     }
     if let Some(doubt) = cluster.rotation.doubt(now) {
         facts.text("doubt", doubt, Tone::Warn);
+    }
+    roll_facts(entry, state, theme, facts);
+}
+
+/// How far the roll is, while nodes are replaced.
+fn roll_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+    if entry.cluster.rotation.phase != Phase::Preparing {
+        return;
+    }
+    let now = state.now.wall;
+    let observed = state.observed.get(&entry.cluster.id);
+    let Some(roll) = observed.and_then(|observed| observed.roll.as_ref()) else {
+        let text = unseen(state, &entry.cluster.id).unwrap_or_default();
+        facts.text("nodes", &text, Tone::Dim);
+        return;
+    };
+    facts.fact("nodes", roll::summary_short(roll, theme));
+    if let Some(text) = words::outlook(roll.outlook, now) {
+        facts.text("", &text, Tone::Dim);
     }
 }
 

@@ -6,16 +6,20 @@ use crate::app::availability::{can_act, due_step};
 use crate::app::columns::{Tone, phase_glyph};
 use crate::app::fleet::Entry;
 use crate::app::keymap::Command;
+use crate::app::observation::unseen;
 use crate::app::state::{Pending, PendingStage, State};
 use crate::domain::action::Action;
 use crate::domain::age::{long, since};
 use crate::domain::attention::{Stuck, next_step, stuck};
 use crate::domain::cluster::Problem;
+use crate::domain::roll::words;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::plural;
+use crate::ui::text::blanks;
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
 use crate::ui::widgets::footer::key_of;
+use crate::ui::widgets::{node, roll};
 
 /// What matters most about a cluster now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,15 +58,18 @@ pub fn next(entry: &Entry, state: &State) -> Next {
     if let Some(pending) = state.pending.get(&cluster.id) {
         return Next::new("sent", pending_sentence(state, pending), Tone::Busy);
     }
+    if let Some(held) = &entry.held {
+        return Next::new("held up", held.clone(), Tone::Bad);
+    }
     if let Some(reason) = stuck(cluster, now) {
         let text = match reason {
-            Stuck::Reported(problem) => problem_words(problem),
+            Stuck::Reported(problem) => problem.to_string(),
             Stuck::GaveUp(_) => reason.to_string(),
         };
         return Next::new("stuck", text, Tone::Bad);
     }
     if let Some(problem) = cluster.problems.iter().find(|problem| !problem.is_only_incomplete()) {
-        return Next::new("problem", problem_words(problem), Tone::Warn);
+        return Next::new("problem", problem.to_string(), Tone::Warn);
     }
     let age = cluster.credentials_born().map(|born| long(since(born, now)));
     match (&cluster.rotation.phase, next_step(cluster, now, state.settings.overdue_after)) {
@@ -72,7 +79,9 @@ pub fn next(entry: &Entry, state: &State) -> Next {
             Tone::Attention,
         ),
         (Phase::Preparing, _) => {
-            Next::new("next", "wait until all nodes are new; old credentials work", Tone::Busy)
+            let left = outlook(entry, state).map_or_else(String::new, |left| format!(", {left}"));
+            let text = format!("wait until all nodes are new{left}; old credentials work");
+            Next::new("next", text, Tone::Busy)
         }
         (Phase::Completing, _) => {
             Next::new("next", "wait; SKE drops the old credentials", Tone::Busy)
@@ -95,13 +104,10 @@ pub fn next(entry: &Entry, state: &State) -> Next {
     }
 }
 
-/// The server's words first: they say more than the code.
-fn problem_words(problem: &Problem) -> String {
-    if problem.message.is_empty() {
-        problem.code.clone()
-    } else {
-        format!("{} ({})", problem.message, problem.code)
-    }
+/// How long the nodes still take, where that can be told.
+fn outlook(entry: &Entry, state: &State) -> Option<String> {
+    let observed = state.observed.get(&entry.cluster.id)?;
+    words::outlook(observed.roll.as_ref()?.outlook, state.now.wall)
 }
 
 /// How a sent step stands, in the words of the whole product.
@@ -126,7 +132,7 @@ pub fn pending_sentence(state: &State, pending: &Pending) -> String {
 }
 
 /// The key of the step that is due; dimmed with its reason when it cannot be done now.
-pub fn key_line(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+pub fn key_line(entry: &Entry, state: &State, theme: Theme, indent: usize, facts: &mut Facts) {
     let Some(step) = due_step(state) else { return };
     if entry.gone.is_some() {
         return;
@@ -138,20 +144,37 @@ pub fn key_line(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
     let key = key_of(state, theme, Command::Rotate);
     match can_act(state, entry, Action::Rotate(step)) {
         Ok(()) => facts.line(vec![
-            Span::raw("    "),
+            blanks(indent),
             theme.part(format!("{key}  "), Role::Accent),
             Span::raw(words),
         ]),
-        Err(reason) => facts.sentence(&format!("{key}  {words}: not now, {reason}"), Tone::Dim, 4),
+        Err(reason) => {
+            facts.sentence(&format!("{key}  {words}: not now, {reason}"), Tone::Dim, indent)
+        }
     };
 }
 
-/// Phase and how long, what SKE says of the roll, and what cannot be seen.
+/// How far the nodes are, phase and times; what matters most comes first.
 pub fn roll_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
-    let cluster = &entry.cluster;
-    let rotation = &cluster.rotation;
+    let rolls = entry.cluster.rotation.phase == Phase::Preparing;
+    let seen = rolls && nodes_seen(entry, state, theme, facts);
+    if seen {
+        facts.blank();
+    }
+    times(entry, state, theme, facts);
+    if !(seen || nodes_seen(entry, state, theme, facts)) {
+        nodes_unseen(entry, state, facts);
+    }
+}
+
+fn times(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+    let rotation = &entry.cluster.rotation;
     let zone = state.zone();
     let now = state.now.wall;
+    let moment = |at| {
+        let ago = format!("  {} ago", long(since(at, now)));
+        vec![Span::raw(zone.full(at)), theme.span(ago, Tone::Dim)]
+    };
     let sign = phase_glyph(&rotation.phase, false);
     let mut phase = vec![
         theme.span(sign.text, sign.tone),
@@ -163,37 +186,68 @@ pub fn roll_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts)
     }
     facts.fact("phase", phase);
     if let Some(at) = rotation.initiated {
-        facts.fact(
-            "started",
-            vec![
-                Span::raw(zone.full(at)),
-                theme.span(format!("  {} ago", long(since(at, now))), Tone::Dim),
-            ],
-        );
+        facts.fact("started", moment(at));
     }
     if let Some(at) = rotation.completed {
         let label = if rotation.phase == Phase::Completed { "completed" } else { "previous" };
-        facts.fact(
-            label,
-            vec![
-                Span::raw(zone.full(at)),
-                theme.span(format!("  {} ago", long(since(at, now))), Tone::Dim),
-            ],
-        );
+        facts.fact(label, moment(at));
     }
     if let Some(doubt) = rotation.doubt(now) {
         facts.text("doubt", &format!("the times that SKE shows are doubtful: {doubt}"), Tone::Warn);
     }
-    facts.fact("nodes", vec![Span::raw(nodes(entry))]);
-    if rotation.phase == Phase::Preparing {
-        facts.text("usual", "5–10m a node; several at once where surge allows it", Tone::Plain);
+}
+
+/// How far the roll is, as the cluster's own API shows it; `false` when it shows nothing.
+fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> bool {
+    let phase = &entry.cluster.rotation.phase;
+    let observed = state.observed.get(&entry.cluster.id);
+    let Some(roll) = observed.and_then(|observed| observed.roll.as_ref()) else { return false };
+    let now = state.now.wall;
+    let room = facts.room();
+    facts.fact("nodes", roll::summary(roll, now, theme, room));
+    if *phase != Phase::Preparing {
+        return true;
     }
-    if rotation.phase.is_running() {
-        facts.text(
-            "detail",
-            "the SKE API shows phase and times only; node detail needs cluster access",
-            Tone::Dim,
-        );
+    if roll.counts.new == 0 {
+        for line in roll::steps(&roll.steps, theme, room) {
+            facts.fact("", line.spans);
+        }
+    } else {
+        facts.fact("", roll::legend(roll.counts, theme, room));
+    }
+    facts.blank();
+    for line in roll::pools_low(roll, None, now, theme, room).lines {
+        facts.fact("", line.spans);
+    }
+    if let Some(worst) = roll.worst() {
+        facts.blank();
+        if entry.held.is_some() {
+            // What holds it is said above.
+            node::remedy(worst, theme, facts);
+        } else {
+            node::held_by(worst, now, theme, facts);
+        }
+    }
+    if let Some(text) = unseen(state, &entry.cluster.id) {
+        let since = observed.and_then(|observed| observed.seen).map(|seen| seen.wall);
+        let age = since.map_or_else(String::new, |at| {
+            format!("as of {} ago: ", long(crate::domain::age::since(at, now)))
+        });
+        facts.text("detail", &format!("{age}{text}"), Tone::Warn);
+    }
+    true
+}
+
+/// What SKE tells of the nodes, and why nothing else is known.
+fn nodes_unseen(entry: &Entry, state: &State, facts: &mut Facts) {
+    let phase = &entry.cluster.rotation.phase;
+    facts.fact("nodes", vec![Span::raw(nodes(entry))]);
+    if *phase != Phase::Preparing {
+        return;
+    }
+    facts.text("usual", "5–10m a node; several at once where surge allows it", Tone::Plain);
+    if let Some(text) = unseen(state, &entry.cluster.id) {
+        facts.text("detail", &text, Tone::Dim);
     }
 }
 
@@ -204,21 +258,24 @@ pub fn nodes(entry: &Entry) -> String {
     if min == max { format!("{max} in {pools}") } else { format!("{min}–{max} in {pools}") }
 }
 
-/// Whether the sentence about what happens next is one of the errors that SKE reports.
-pub fn tells_a_problem(next: &Next, entry: &Entry) -> bool {
-    entry.cluster.problems.iter().any(|problem| next.text == problem_words(problem))
+/// Errors that SKE reports and that neither `next` nor what holds the roll up tells already.
+pub fn untold<'a>(entry: &'a Entry, state: &State, next: &Next) -> Vec<&'a Problem> {
+    let observed = state.observed.get(&entry.cluster.id);
+    let worst = observed.and_then(|observed| observed.roll.as_ref()?.worst());
+    let beside = worst.map_or(&[][..], |worst| &worst.reported);
+    let problems = entry.cluster.problems.iter();
+    problems.filter(|p| !beside.contains(p) && next.text != p.to_string()).collect()
 }
 
-/// What SKE reports as wrong, each error whole, but for the one that `told` says already.
-pub fn problems(entry: &Entry, facts: &mut Facts, label: &str, told: Option<&Next>) {
-    let problems = entry
-        .cluster
-        .problems
-        .iter()
-        .filter(|problem| told.is_none_or(|next| next.text != problem_words(problem)));
-    for (index, problem) in problems.enumerate() {
+/// What SKE reports as wrong, each error whole.
+pub fn problems<'a>(
+    problems: impl IntoIterator<Item = &'a Problem>,
+    label: &str,
+    facts: &mut Facts,
+) {
+    for (index, problem) in problems.into_iter().enumerate() {
         let label = if index == 0 { label } else { "" };
         let tone = if problem.blocks_roll() { Tone::Bad } else { Tone::Warn };
-        facts.text(label, &problem_words(problem), tone);
+        facts.text(label, &problem.to_string(), tone);
     }
 }

@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 
-use crate::app::columns::{Column, Tone, cell, glyph};
+use crate::app::columns::{Column, Tone, cell, glyph, new_nodes};
 use crate::app::fleet::Entry;
 use crate::app::state::{Clickable, Metrics, State, Target};
 use crate::domain::cluster::ClusterId;
@@ -150,17 +150,29 @@ fn row(
     selected: bool,
     columns: usize,
 ) -> Line<'static> {
-    let marked = state.look.marks.contains(id);
+    let mark = if state.look.marks.contains(id) {
+        "+"
+    } else if state.watched.contains(id) {
+        "w"
+    } else {
+        " "
+    };
     let sign = glyph(entry, state);
+    let has_roll = layout.iter().any(|(column, _)| column.id == "roll");
     let gap = gap(columns);
     let mut spans = vec![
         theme.part(if selected { "▌" } else { " " }, Role::Accent),
-        theme.part(if marked { "+" } else { " " }, Role::Accent),
+        theme.part(mark, Role::Accent),
         theme.span(sign.text, sign.tone),
         Span::raw(" "),
     ];
     for (column, wide) in layout {
-        let value = cell(column, entry, state);
+        let value = match column.id {
+            // Where there is no room for the roll, its figure says more than the word for its phase.
+            "phase" if !has_roll => new_nodes(entry, state),
+            _ => None,
+        };
+        let value = value.unwrap_or_else(|| cell(column, entry, state));
         let text = match column.id {
             "name" | "project" | "region" => cut_middle(&value.text, *wide),
             _ => value.text,

@@ -1,0 +1,347 @@
+//! A roll in lines: the bar, the legend, pools and zones with a glyph for each node, and the steps before them.
+//!
+//! ```text
+//!  ▰▰▰▰▰▰▰▰▰▰▰▰▱▱▱▱▱▱▱▱  9 of 15 nodes new  60 %   about 40–60m left
+//!  ■ 9 new   ▣ 1 joining   ▢ 1 draining   ✗ 1 blocked   □ 3 old
+//!
+//!  web    ▰▰▰▰▰▰▰▱▱▱▱▱  7/12   about 45–70m left          surge 1, unavailable 0
+//!    eu01-1   ■ ■ ■ □
+//!    eu01-2   ■ ■[✗]□
+//! ```
+
+use jiff::Timestamp;
+use ratatui::text::{Line, Span};
+
+use crate::app::columns::{Tone, bar};
+use crate::domain::cluster::Cluster;
+use crate::domain::roll::Roll;
+use crate::domain::roll::classify::{NodeRoll, Stage};
+use crate::domain::roll::progress::{Counts, PoolRoll, PoolState, ZoneRoll};
+use crate::domain::roll::steps::{StepState, StepView};
+use crate::domain::roll::words;
+use crate::domain::text::{clean, cut_middle, width};
+use crate::ui::text::{as_fits, blanks, cut_spans, pad_end, spans_width, spread};
+use crate::ui::theme::{Role, Theme};
+
+/// Lines, and the one of them that must be seen.
+#[derive(Debug, Clone, Default)]
+pub struct Grid {
+    /// The lines.
+    pub lines: Vec<Line<'static>>,
+    /// The line of the node under the cursor.
+    pub cursor: usize,
+}
+
+/// The sign of a node.
+pub fn sign(node: &NodeRoll) -> (&'static str, Tone) {
+    match node.stage {
+        Stage::Draining if node.blocked => ("✗", Tone::Bad),
+        Stage::Draining => ("▢", Tone::Busy),
+        Stage::New => ("■", Tone::Good),
+        Stage::Leaving => ("▤", Tone::Warn),
+        Stage::Joining => ("▣", Tone::Busy),
+        Stage::Cordoned => ("▥", Tone::Warn),
+        Stage::Old => ("□", Tone::Dim),
+        Stage::Preserved => ("◆", Tone::Dim),
+    }
+}
+
+/// What every sign means, with how many there are of it; those that do not occur are left out.
+pub fn legend(counts: Counts, theme: Theme, columns: usize) -> Vec<Span<'static>> {
+    let parts = [
+        ("■", Tone::Good, counts.new, "new"),
+        ("▣", Tone::Busy, counts.joining, "joining"),
+        ("▢", Tone::Busy, counts.draining.saturating_sub(counts.blocked), "draining"),
+        ("✗", Tone::Bad, counts.blocked, "blocked"),
+        ("▥", Tone::Warn, counts.cordoned, "cordoned"),
+        ("□", Tone::Dim, counts.old, "old"),
+        ("▤", Tone::Warn, counts.leaving, "leaving"),
+        ("◆", Tone::Dim, counts.preserved, "preserved"),
+    ];
+    let gap = if columns >= 60 { "   " } else { "  " };
+    let mut spans: Vec<Span<'static>> = Vec::new();
+    for (sign, tone, count, word) in parts {
+        if count == 0 {
+            continue;
+        }
+        if !spans.is_empty() {
+            spans.push(Span::raw(gap));
+        }
+        spans.push(theme.span(sign, tone));
+        spans.push(Span::raw(format!(" {count} {word}")));
+    }
+    if spans.is_empty() {
+        spans.push(theme.span("no nodes", Tone::Dim));
+    }
+    cut_spans(spans, columns)
+}
+
+/// Bar, figure, percent and outlook, as far as they fit.
+pub fn summary(roll: &Roll, now: Timestamp, theme: Theme, columns: usize) -> Vec<Span<'static>> {
+    let outlook = words::outlook(roll.outlook, now).map(|text| {
+        let tone = outlook_tone(roll);
+        vec![Span::raw("   "), theme.span(text, tone)]
+    });
+    let Some(figure) = roll.figure() else {
+        let text = words::counts(roll.counts);
+        let mut parts = vec![vec![Span::raw(text)]];
+        parts.extend(outlook);
+        return as_fits(parts, columns);
+    };
+    let tone = if roll.counts.blocked > 0 { Tone::Bad } else { bar_tone(figure.done) };
+    let cells = if columns >= 110 {
+        24
+    } else if columns >= 70 {
+        16
+    } else {
+        6
+    };
+    let mut parts = vec![
+        vec![theme.span(bar(figure, cells), tone)],
+        vec![Span::raw("  "), theme.part(words::figure(figure), Role::Title)],
+    ];
+    parts.extend(outlook);
+    if !figure.done {
+        let percent = format!("   {} %", figure.percent());
+        parts.push(vec![theme.span(percent, Tone::Dim)]);
+    }
+    as_fits(parts, columns)
+}
+
+/// Bar and figure for a narrow pane.
+pub fn summary_short(roll: &Roll, theme: Theme) -> Vec<Span<'static>> {
+    let Some(figure) = roll.figure() else {
+        return vec![Span::raw(words::counts(roll.counts))];
+    };
+    let tone = if roll.counts.blocked > 0 { Tone::Bad } else { bar_tone(figure.done) };
+    let text = format!(" {} new", words::figure_narrow(figure));
+    vec![theme.span(bar(figure, 8), tone), theme.part(text, Role::Title)]
+}
+
+fn bar_tone(done: bool) -> Tone {
+    if done { Tone::Good } else { Tone::Busy }
+}
+
+fn outlook_tone(roll: &Roll) -> Tone {
+    use crate::domain::roll::eta::Outlook;
+    match roll.outlook {
+        Outlook::Stalled { .. } => Tone::Bad,
+        Outlook::Left { held: true, .. } | Outlook::Unknown => Tone::Warn,
+        Outlook::Left { .. } | Outlook::Finishing => Tone::Plain,
+        Outlook::Idle | Outlook::NotBegun | Outlook::Early | Outlook::Done => Tone::Dim,
+    }
+}
+
+/// The steps of the start, joined by a line; what shows of the running one follows.
+pub fn steps(steps: &[StepView], theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let mut spans: Vec<Span<'static>> = Vec::new();
+    for (index, step) in steps.iter().enumerate() {
+        if index > 0 {
+            spans.push(theme.span(if columns >= 100 { " ┄┄ " } else { "  " }, Tone::Dim));
+        }
+        let (sign, tone) = match step.state {
+            StepState::Done => ("✓", Tone::Good),
+            StepState::Now => ("●", Tone::Busy),
+            StepState::Waiting => ("○", Tone::Dim),
+            StepState::Unknown => ("?", Tone::Dim),
+        };
+        spans.push(theme.span(sign, tone));
+        spans.push(Span::raw(" "));
+        let name = words::step(step.name);
+        spans.push(match step.state {
+            StepState::Now => theme.part(name, Role::Title),
+            StepState::Done => Span::raw(name),
+            StepState::Waiting | StepState::Unknown => theme.span(name, Tone::Dim),
+        });
+    }
+    if spans_width(&spans) > columns {
+        // Only where it stands.
+        spans =
+            steps.iter().find(|step| step.state == StepState::Now).map_or_else(Vec::new, |step| {
+                vec![theme.span("● ", Tone::Busy), theme.part(words::step(step.name), Role::Title)]
+            });
+    }
+    let mut lines = vec![Line::from(cut_spans(spans, columns))];
+    let detail = steps.iter().find(|step| step.state == StepState::Now);
+    if let Some(text) = detail.and_then(|step| step.detail.clone()) {
+        lines.push(Line::from(theme.span(text, Tone::Dim)));
+    }
+    lines
+}
+
+/// Pools, zones below each other, nodes side by side; the chosen one in brackets.
+pub fn pools(
+    roll: &Roll,
+    cluster: &Cluster,
+    chosen: Option<&str>,
+    now: Timestamp,
+    theme: Theme,
+    columns: usize,
+) -> Grid {
+    let mut grid = Grid::default();
+    let name = names(roll);
+    for (index, pool) in roll.pools.iter().enumerate() {
+        if index > 0 {
+            grid.lines.push(Line::default());
+        }
+        grid.lines.push(pool_line(pool, cluster, name, now, theme, columns));
+        let zone_columns = pool.zones.iter().map(|zone| width(&zone_name(zone))).max().unwrap_or(0);
+        for zone in &pool.zones {
+            let lead = format!("  {}  ", pad_end(&zone_name(zone), zone_columns));
+            let note = if zone.is_unfinished() && zone.limits.is_some_and(|l| l.drains_first()) {
+                "drains before it adds"
+            } else {
+                ""
+            };
+            let nodes: Vec<&NodeRoll> = zone.nodes.iter().collect();
+            // Each takes two columns, and the bracket after the last one needs another.
+            let room = (columns.saturating_sub(width(&lead) + 1) / 2).max(1);
+            for (row, nodes) in nodes.chunks(room).enumerate() {
+                let lead = if row == 0 { lead.clone() } else { " ".repeat(width(&lead)) };
+                let mut spans = vec![theme.span(lead, Tone::Dim)];
+                if nodes.iter().any(|node| chosen == Some(node.uid.as_str())) {
+                    grid.cursor = grid.lines.len();
+                }
+                spans.extend(glyphs(nodes, chosen, theme));
+                let note = vec![theme.span(if row == 0 { note } else { "" }, Tone::Dim)];
+                let fits = spans_width(&spans) + spans_width(&note) + 3 <= columns;
+                let note = if fits { note } else { Vec::new() };
+                grid.lines.push(spread(spans, note, columns));
+            }
+            if nodes.is_empty() {
+                grid.lines.push(Line::from(vec![
+                    theme.span(lead, Tone::Dim),
+                    theme.span(" no nodes", Tone::Dim),
+                ]));
+            }
+        }
+    }
+    grid
+}
+
+/// The same with a line or two for each pool.
+pub fn pools_low(
+    roll: &Roll,
+    chosen: Option<&str>,
+    now: Timestamp,
+    theme: Theme,
+    columns: usize,
+) -> Grid {
+    let mut grid = Grid::default();
+    let name = names(roll);
+    for pool in &roll.pools {
+        let mut spans = vec![
+            Span::raw(pad_end(&pool_name(pool), name)),
+            theme.part(format!(" {}", words::figure_narrow(pool.figure)), Role::Title),
+        ];
+        let left = words::outlook(pool.outlook, now).filter(|_| columns >= 60);
+        let head = name + 1 + width(&words::figure_narrow(pool.figure));
+        if let Some(left) = left.filter(|left| head + width(left) + 30 < columns) {
+            spans.push(theme.span(format!("  {left}"), Tone::Dim));
+        }
+        let begin = grid.lines.len();
+        for zone in &pool.zones {
+            let wide = width(&zone_name(zone)) + 2 + 2 * zone.nodes.len() + 2;
+            if spans_width(&spans) + wide > columns && !spans.is_empty() {
+                grid.lines.push(Line::from(cut_spans(std::mem::take(&mut spans), columns)));
+                spans.push(blanks((name + 1).min(columns / 4)));
+            }
+            let holds = zone.nodes.iter().any(|node| chosen == Some(node.uid.as_str()));
+            if holds {
+                grid.cursor = grid.lines.len();
+            }
+            spans.push(theme.span(format!("  {}", zone_name(zone)), Tone::Dim));
+            let nodes: Vec<&NodeRoll> = zone.nodes.iter().collect();
+            let room = (columns.saturating_sub(spans_width(&spans) + 1) / 2).max(1);
+            for (row, part) in nodes.chunks(room).enumerate() {
+                if row > 0 {
+                    grid.lines.push(Line::from(cut_spans(std::mem::take(&mut spans), columns)));
+                    spans.push(blanks((name + 1).min(columns / 4)));
+                }
+                if part.iter().any(|node| chosen == Some(node.uid.as_str())) {
+                    grid.cursor = grid.lines.len();
+                }
+                spans.extend(glyphs(part, chosen, theme));
+            }
+        }
+        if !spans.is_empty() || grid.lines.len() == begin {
+            grid.lines.push(Line::from(cut_spans(spans, columns)));
+        }
+    }
+    grid
+}
+
+/// Columns that the names of pools take.
+fn names(roll: &Roll) -> usize {
+    roll.pools.iter().map(|pool| width(&pool_name(pool))).max().unwrap_or(0)
+}
+
+/// A pool's name as it is drawn; pool names have at most 15 characters.
+fn pool_name(pool: &PoolRoll) -> String {
+    if pool.name.is_empty() { "no pool".to_owned() } else { cut_middle(&clean(&pool.name), 15) }
+}
+
+fn zone_name(zone: &ZoneRoll) -> String {
+    if zone.name.is_empty() { "no zone".to_owned() } else { cut_middle(&clean(&zone.name), 12) }
+}
+
+fn pool_line(
+    pool: &PoolRoll,
+    cluster: &Cluster,
+    name: usize,
+    now: Timestamp,
+    theme: Theme,
+    columns: usize,
+) -> Line<'static> {
+    let settled = matches!(pool.state, PoolState::Settled | PoolState::Empty);
+    let tone = if pool.counts.blocked > 0 {
+        Tone::Bad
+    } else {
+        bar_tone(matches!(pool.state, PoolState::AllNew | PoolState::Settled))
+    };
+    let mut parts = vec![vec![theme.part(pad_end(&pool_name(pool), name), Role::Title)]];
+    if settled {
+        let text = words::counts(pool.counts);
+        parts.push(vec![Span::raw("  "), Span::raw(text)]);
+    } else {
+        let cells = if columns >= 64 { 12 } else { 6 };
+        parts.push(vec![Span::raw("  "), theme.span(bar(pool.figure, cells), tone)]);
+        parts.push(vec![Span::raw(format!("  {}", words::figure_narrow(pool.figure)))]);
+    }
+    let text = words::pool_state(pool)
+        .map(str::to_owned)
+        .filter(|_| !settled)
+        .or_else(|| words::outlook(pool.outlook, now));
+    if let Some(text) = text {
+        parts.push(vec![theme.span(format!("   {text}"), Tone::Dim)]);
+    }
+    let left = as_fits(parts, columns);
+    let limits =
+        cluster.pools.iter().find(|known| known.name == pool.name).map(|known| {
+            format!("surge {}, unavailable {}", known.max_surge, known.max_unavailable)
+        });
+    let right = limits.map_or_else(Vec::new, |text| vec![theme.span(text, Tone::Dim)]);
+    let fits = spans_width(&left) + spans_width(&right) + 3 <= columns;
+    spread(left, if fits { right } else { Vec::new() }, columns)
+}
+
+/// One sign for each node, a blank before each; the chosen one in brackets.
+fn glyphs(nodes: &[&NodeRoll], chosen: Option<&str>, theme: Theme) -> Vec<Span<'static>> {
+    let mut spans = Vec::new();
+    let mut after_chosen = false;
+    for node in nodes {
+        let is_chosen = chosen == Some(node.uid.as_str());
+        spans.push(match (is_chosen, after_chosen) {
+            (true, _) => theme.part("[", Role::Accent),
+            (false, true) => theme.part("]", Role::Accent),
+            (false, false) => Span::raw(" "),
+        });
+        let (sign, tone) = sign(node);
+        spans.push(theme.span(sign, tone));
+        after_chosen = is_chosen;
+    }
+    if after_chosen {
+        spans.push(theme.part("]", Role::Accent));
+    }
+    spans
+}
