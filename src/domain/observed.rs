@@ -8,6 +8,9 @@ use jiff::Timestamp;
 
 use crate::domain::failure::Failure;
 
+/// Why a kind is not seen while its first list is under way.
+pub const NOT_READ_YET: &str = "not read yet";
+
 /// Everything that was seen of one cluster. Parts are shared, so that a new picture costs only what changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Picture {
@@ -46,6 +49,11 @@ impl Picture {
             _ => true,
         };
         is_empty && self.unseen.contains_key(kind)
+    }
+
+    /// Whether first lists are still under way.
+    pub fn is_partial(&self) -> bool {
+        self.unseen.values().any(|reason| reason == NOT_READ_YET)
     }
 }
 
