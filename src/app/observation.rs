@@ -32,8 +32,10 @@ pub struct Observed {
     pub history: History,
     /// The newest picture.
     pub picture: Option<Arc<Picture>>,
-    /// When the newest picture came.
+    /// When the newest picture was last known to hold: when it came, or later, when it ceased to be watched.
     pub seen: Option<Now>,
+    /// Whether the newest picture is watched, so that it holds now.
+    pub live: bool,
     /// Why there is no newer picture, and since when that is so.
     pub trouble: Option<(Trouble, Timestamp)>,
     /// How the roll stood when it was last read.
@@ -43,13 +45,20 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Reads the roll anew.
+    /// Reads the roll anew, as of the moment at which the picture was last known to hold: nobody knows what has become
+    /// of nodes that are not seen, least of all that they stand still.
     pub fn read_roll(&mut self, cluster: &Cluster, now: Now) {
         self.read = now.steady;
-        self.roll = self
-            .picture
-            .as_ref()
-            .map(|picture| Roll::read(cluster, picture, &self.history, now.wall));
+        let at = self.seen.filter(|_| !self.live).unwrap_or(now).wall;
+        self.roll =
+            self.picture.as_ref().map(|picture| Roll::read(cluster, picture, &self.history, at));
+    }
+
+    /// The picture is not watched any more.
+    pub fn lose_sight(&mut self, now: Now) {
+        if std::mem::take(&mut self.live) {
+            self.seen = Some(now);
+        }
     }
 
     /// Whether the roll stands still or something is named that holds it up.

@@ -50,6 +50,9 @@ pub fn look(state: &mut State) -> Vec<Effect> {
     }
     for id in ended {
         state.observing.remove(&id);
+        if let Some(observed) = state.observed.get_mut(&id) {
+            observed.lose_sight(state.now);
+        }
         effects.push(Effect::Unobserve(id));
     }
     for id in missing.into_iter().take(free) {
@@ -72,6 +75,9 @@ pub fn agreed(state: &mut State, id: &ClusterId) -> Vec<Effect> {
     if state.observing.remove(id).is_none() {
         return Vec::new();
     }
+    if let Some(observed) = state.observed.get_mut(id) {
+        observed.lose_sight(state.now);
+    }
     let mut effects = vec![Effect::Unobserve(id.clone())];
     effects.extend(begin(state, id));
     effects
@@ -92,7 +98,7 @@ pub fn forget(state: &mut State, id: &ClusterId) -> Vec<Effect> {
 pub fn reading(state: &mut State, cluster: &Cluster) -> Vec<Effect> {
     let now = state.now;
     if let Some(observed) = state.observed.get_mut(&cluster.id) {
-        if let Some(picture) = observed.picture.clone() {
+        if let Some(picture) = observed.picture.clone().filter(|_| observed.live) {
             observed.history.observe(cluster, &picture, now.wall);
         }
         observed.read_roll(cluster, now);
@@ -114,17 +120,17 @@ pub fn sighted(state: &mut State, id: &ClusterId, sighting: Sighting) -> Vec<Eff
     let Some(observed) = state.observed.get_mut(id) else { return Vec::new() };
     match sighting {
         Sighting::Trouble(trouble) => {
-            let since = match &observed.trouble {
-                Some((known, since)) if *known == trouble => *since,
-                _ => now.wall,
-            };
+            // One outage may have many reasons, one after the other.
+            let since = observed.trouble.as_ref().map_or(now.wall, |(_, since)| *since);
             observed.trouble = Some((trouble, since));
+            observed.lose_sight(now);
             return Vec::new();
         }
         Sighting::Picture(picture) => {
             observed.history.observe(&cluster, &picture, now.wall);
             observed.picture = Some(picture);
             observed.seen = Some(now);
+            observed.live = true;
             observed.trouble = None;
             observed.read_roll(&cluster, now);
         }
@@ -141,7 +147,7 @@ pub fn read_anew(state: &mut State) -> Vec<Effect> {
         .iter()
         .filter(|(id, observed)| {
             state.observing.contains_key(*id)
-                && observed.picture.is_some()
+                && observed.live
                 && now.steady.saturating_sub(observed.read) >= READ_ANEW
         })
         .map(|(id, _)| id.clone())
@@ -165,7 +171,7 @@ pub fn next_reading(state: &State) -> Option<Duration> {
         .filter(|(id, observed)| {
             // A roll that is over stands still for ever.
             state.observing.contains_key(*id)
-                && observed.picture.is_some()
+                && observed.live
                 && state.fleet.cluster(id).is_some_and(|c| c.rotation.phase == Phase::Preparing)
         })
         .map(|(_, observed)| observed.read.saturating_add(READ_ANEW))
@@ -190,6 +196,10 @@ fn show_in_dialog(state: &mut State, id: &ClusterId) {
 fn noticed(state: &mut State, id: &ClusterId) -> Vec<Effect> {
     let wall = state.now.wall;
     let Some(observed) = state.observed.get(id) else { return Vec::new() };
+    // Before everything is read, what holds a roll up may be missing, or something else be taken for it.
+    if observed.picture.as_ref().is_some_and(|picture| picture.is_partial()) {
+        return Vec::new();
+    }
     let rolling = state.fleet.cluster(id).is_some_and(|c| c.rotation.phase == Phase::Preparing);
     let held = if rolling && observed.is_held() {
         let text = observed.roll.as_ref().and_then(|roll| {
