@@ -16,7 +16,7 @@ use crate::app::state::{Screen, State, Tab};
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::observed::{Picture, Trouble};
 use crate::domain::roll::Roll;
-use crate::domain::roll::blocker::Severity;
+use crate::domain::roll::blocker::Blocker;
 use crate::domain::roll::eta::Outlook;
 use crate::domain::roll::history::History;
 use crate::domain::rotation::{Phase, Step};
@@ -66,7 +66,7 @@ impl Observed {
         self.roll.as_ref().is_some_and(|roll| {
             matches!(roll.outlook, Outlook::Stalled { .. })
                 || roll.counts.blocked > 0
-                || roll.worst().is_some_and(|worst| worst.kind.severity() == Severity::Stops)
+                || roll.worst().is_some_and(Blocker::stops)
         })
     }
 }

@@ -1,12 +1,14 @@
 //! Clusters from inside: what the simulator knows that happened to their nodes, what their own APIs were asked, and
 //! clients of those APIs beside the dashboard.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use skeys::testing::app::settings::{Settings, WatchPolicy};
 use skeys::testing::domain::cluster::ClusterId;
+use skeys::testing::simulator::cluster::history::{NodeLife, Tally, tally};
 use skeys::testing::simulator::faults::{Effect, Fault};
 use skeys::testing::simulator::state::Call;
 use skeys::testing::simulator::world::SimulatedCluster;
@@ -14,10 +16,8 @@ use skeys::testing::simulator::world::SimulatedCluster;
 use crate::support::{Journey, PROJECT, Setting};
 
 /// What really is, as a dashboard should show it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Truth {
-    /// Phase as the API writes it.
-    pub phase: String,
     /// New and ready.
     pub new: usize,
     /// New, not ready yet.
@@ -30,7 +30,7 @@ pub struct Truth {
 
 impl Truth {
     /// New ones and all that count, as "9/15" has them.
-    pub fn figure(&self) -> (usize, usize) {
+    pub fn figure(self) -> (usize, usize) {
         (self.new, self.new + self.draining + self.old)
     }
 }
@@ -53,20 +53,43 @@ impl Journey {
         self.simulator.with_world(|world| see(world.cluster_mut(&id).unwrap()))
     }
 
-    /// What really is now.
-    pub fn truth(&self, name: &str) -> Truth {
+    /// Phase of a cluster as the API writes it.
+    pub fn phase(&self, name: &str) -> String {
+        self.inside(name, |cluster| cluster.phase.clone())
+    }
+
+    /// What really is now, in one zone of one pool each.
+    pub fn truths(&self, name: &str, places: &[(&str, &str)]) -> Vec<Truth> {
         let now = self.clock.now();
         self.inside(name, |cluster| {
-            let tally = cluster.tally(now);
-            let template = cluster.inside.template;
+            let (all, template) = (&cluster.inside.lives, cluster.inside.template);
             // Until the nodes' turn has come there is one generation only, which is to go.
-            let begun = cluster.inside.lives.iter().any(|life| life.template != template);
-            let (new, old) = match cluster.phase.as_str() {
-                "PREPARING" if !begun => (0, tally.ready),
-                _ => (tally.ready, tally.old),
+            let begun = all.iter().any(|life| life.template != template);
+            let of = |(pool, zone): &(&str, &str)| {
+                let is_there = |life: &&NodeLife| *life.pool == **pool && *life.zone == **zone;
+                let lives: Vec<NodeLife> = all.iter().filter(is_there).cloned().collect();
+                let Tally { old, draining, joining, ready, .. } = tally(&lives, template, now);
+                if cluster.phase == "PREPARING" && !begun {
+                    return Truth { old: ready, ..Truth::default() };
+                }
+                Truth { new: ready, joining, draining, old }
             };
-            let phase = cluster.phase.clone();
-            Truth { phase, new, joining: tally.joining, draining: tally.draining, old }
+            places.iter().map(of).collect()
+        })
+    }
+
+    /// What really is now.
+    pub fn truth(&self, name: &str) -> Truth {
+        let places: BTreeSet<(String, String)> = self.inside(name, |cluster| {
+            let place = |life: &NodeLife| (life.pool.to_string(), life.zone.to_string());
+            cluster.inside.lives.iter().map(place).collect()
+        });
+        let places: Vec<_> = places.iter().map(|(pool, zone)| (&**pool, &**zone)).collect();
+        self.truths(name, &places).into_iter().fold(Truth::default(), |sum, truth| Truth {
+            new: sum.new + truth.new,
+            joining: sum.joining + truth.joining,
+            draining: sum.draining + truth.draining,
+            old: sum.old + truth.old,
         })
     }
 
@@ -90,21 +113,63 @@ impl Journey {
         })
     }
 
+    /// New nodes and all, as the head of the nodes tab says it ("9 of 15 nodes new").
+    pub fn headline(&self) -> Option<(usize, usize)> {
+        let words = self.words();
+        let (before, after) = words.split_once(" of ")?;
+        let new = before.rsplit(' ').next()?.parse().ok()?;
+        after.contains(" nodes new").then_some((new, after.split(' ').next()?.parse().ok()?))
+    }
+
+    /// The nodes of zones, each of a pool, as the nodes tab draws them: one sign for each.
+    pub fn drawn(&self, places: &[(&str, &str)]) -> Vec<Truth> {
+        let screen = self.screen();
+        let left = screen.lines().filter_map(|line| line.strip_prefix('│')?.split('│').next());
+        let left: Vec<&str> = left.map(str::trim).collect();
+        let of = |(pool, zone): &(&str, &str)| {
+            let word = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
+            let head = left.iter().position(|line| word(line) == *pool).unwrap_or(left.len());
+            let mut rows = left.iter().skip(head + 1).take_while(|line| line.starts_with("eu01-"));
+            let row = rows.find(|line| word(line) == *zone);
+            let row = row.unwrap_or_else(|| panic!("{pool} in {zone} is not drawn\n{screen}"));
+            let count = |signs: &[char]| row.chars().filter(|c| signs.contains(c)).count();
+            Truth {
+                new: count(&['■']),
+                joining: count(&['▣']),
+                draining: count(&['▢', '✗']),
+                old: count(&['□']),
+            }
+        };
+        places.iter().map(of).collect()
+    }
+
+    /// Lets at most two pictures come, until something is shown as it really is.
+    #[track_caller]
+    pub fn until_shown<'a, T: PartialEq + std::fmt::Debug>(
+        &'a mut self,
+        truth: impl Fn(&Self) -> T + 'a,
+        shown: impl Fn(&Self) -> T + 'a,
+    ) -> impl Future<Output = ()> + 'a {
+        let caller = std::panic::Location::caller();
+        async move {
+            for refresh in 0..3 {
+                if refresh > 0 {
+                    self.clock.turn(Duration::from_millis(300));
+                    self.settle().await;
+                }
+                if truth(self) == shown(self) {
+                    return;
+                }
+            }
+            let (truth, shown, screen) = (truth(self), shown(self), self.screen());
+            panic!("{caller}: {shown:?} instead of {truth:?} at {}\n{screen}", self.clock.now());
+        }
+    }
+
     /// Lets at most two pictures come, until the fleet shows what really is.
     #[track_caller]
     pub fn until_true<'a>(&'a mut self, name: &'a str) -> impl Future<Output = ()> + 'a {
-        let caller = std::panic::Location::caller();
-        async move {
-            for _ in 0..3 {
-                if self.figure(name) == Some(self.truth(name).figure()) {
-                    return;
-                }
-                self.clock.turn(Duration::from_millis(300));
-                self.settle().await;
-            }
-            let (truth, screen) = (self.truth(name), self.screen());
-            panic!("{caller}: not shown at {}: {truth:?}\n{screen}", self.clock.now());
-        }
+        self.until_shown(|j| Some(j.truth(name).figure()), |j| j.figure(name))
     }
 
     /// Lets virtual time pass in steps until something holds; panics after so many of them.

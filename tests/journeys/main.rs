@@ -11,12 +11,14 @@
 
 mod inside;
 mod support;
+mod told;
 
 mod clipboard;
 mod hostile;
 mod identity;
 mod kubeconfig;
 mod looking;
+mod nodes;
 mod outage;
 mod pictures;
 mod rotation;

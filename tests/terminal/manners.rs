@@ -43,7 +43,8 @@ fn tty_04_the_first_key_after_a_resize_is_not_held_back() {
         terminal.send(b"?");
         terminal.until("choose the columns");
         terminal.send(b"\x1b");
-        terminal.wait_for("help closed", |screen| !screen.contents().contains("choose the columns"));
+        terminal
+            .wait_for("help closed", |screen| !screen.contents().contains("choose the columns"));
         terminal.resize(100, 30);
     }
     terminal.send(b"q");
