@@ -335,8 +335,7 @@ fn roll_cell(entry: &Entry, state: &State) -> Cell {
                 let text = observed.trouble.as_ref().map_or("looking", |(t, _)| trouble_word(t));
                 return Cell::new(text, Tone::Dim);
             };
-            let is_seen = observed.is_seen() && state.observing.contains_key(&entry.cluster.id);
-            let tone = match (&entry.held, is_seen) {
+            let tone = match (&entry.held, observed.live) {
                 (Some(_), _) => Tone::Bad,
                 (None, false) => Tone::Dim,
                 (None, true) => Tone::Busy,

@@ -14,9 +14,9 @@ use crate::app::message::Now;
 use crate::app::settings::WatchPolicy;
 use crate::app::state::{Screen, State, Tab};
 use crate::domain::cluster::{Cluster, ClusterId};
-use crate::domain::observed::{Picture, Trouble};
+use crate::domain::observed::{Picture, Sighting, Trouble};
 use crate::domain::roll::Roll;
-use crate::domain::roll::blocker::Severity;
+use crate::domain::roll::blocker::Blocker;
 use crate::domain::roll::eta::Outlook;
 use crate::domain::roll::history::History;
 use crate::domain::rotation::{Phase, Step};
@@ -32,8 +32,10 @@ pub struct Observed {
     pub history: History,
     /// The newest picture.
     pub picture: Option<Arc<Picture>>,
-    /// When the newest picture came.
+    /// When the newest picture was last known to hold: when it came, or later, when it ceased to be watched.
     pub seen: Option<Now>,
+    /// Whether the newest picture is watched, so that it holds now.
+    pub live: bool,
     /// Why there is no newer picture, and since when that is so.
     pub trouble: Option<(Trouble, Timestamp)>,
     /// How the roll stood when it was last read.
@@ -43,19 +45,57 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Reads the roll anew. While nothing newer is seen it stays as it was: time that passes unseen is no standstill.
+    /// SKE showed the cluster: the roll is read in its light.
+    pub fn reading(&mut self, cluster: &Cluster, now: Now) {
+        if let Some(picture) = self.picture.clone().filter(|_| self.live) {
+            self.history.observe(cluster, &picture, now.wall);
+        }
+        self.read_roll(cluster, now);
+    }
+
+    /// Somebody looked at the cluster; whether there is a new picture.
+    pub fn sighted(&mut self, cluster: &Cluster, sighting: Sighting, now: Now) -> bool {
+        match sighting {
+            Sighting::Trouble(trouble) => {
+                // One outage may have many reasons, one after the other.
+                let since = self.trouble.as_ref().map_or(now.wall, |(_, since)| *since);
+                self.trouble = Some((trouble, since));
+                self.lose_sight(now);
+                false
+            }
+            Sighting::Picture(picture) => {
+                self.history.observe(cluster, &picture, now.wall);
+                self.picture = Some(picture);
+                self.seen = Some(now);
+                self.live = true;
+                self.trouble = None;
+                self.read_roll(cluster, now);
+                true
+            }
+        }
+    }
+
+    /// Reads the roll anew, as of the moment at which the picture was last known to hold: nobody knows what has become
+    /// of nodes that are not seen, least of all that they stand still.
     pub fn read_roll(&mut self, cluster: &Cluster, now: Now) {
         self.read = now.steady;
-        let Some(picture) = &self.picture else { return };
-        let seen = self.seen.filter(|_| self.trouble.is_some()).map_or(now.wall, |seen| seen.wall);
-        self.roll = Some(Roll::read(cluster, picture, &self.history, seen));
-        if self.trouble.is_some() {
+        let at = self.seen.filter(|_| !self.live).unwrap_or(now).wall;
+        self.roll =
+            self.picture.as_ref().map(|picture| Roll::read(cluster, picture, &self.history, at));
+        if !self.live {
             self.forget_outlook();
         }
     }
 
-    /// Nothing newer is seen: what was forecast no longer holds.
-    pub fn forget_outlook(&mut self) {
+    /// The picture is not watched any more: what it said of now and of later no longer holds.
+    pub fn lose_sight(&mut self, now: Now) {
+        if std::mem::take(&mut self.live) {
+            self.seen = Some(now);
+        }
+        self.forget_outlook();
+    }
+
+    fn forget_outlook(&mut self) {
         let Some(roll) = &mut self.roll else { return };
         if matches!(roll.outlook, Outlook::Left { .. } | Outlook::Early) {
             roll.outlook = Outlook::Unknown;
@@ -65,17 +105,12 @@ impl Observed {
         }
     }
 
-    /// Whether the picture is of now.
-    pub fn is_seen(&self) -> bool {
-        self.picture.is_some() && self.trouble.is_none()
-    }
-
     /// Whether the roll stands still or something is named that holds it up.
     pub fn is_held(&self) -> bool {
         self.roll.as_ref().is_some_and(|roll| {
             matches!(roll.outlook, Outlook::Stalled { .. })
                 || roll.counts.blocked > 0
-                || roll.worst().is_some_and(|worst| worst.kind.severity() == Severity::Stops)
+                || roll.worst().is_some_and(Blocker::stops)
         })
     }
 }
@@ -106,7 +141,11 @@ pub fn wanted(state: &State) -> Vec<ClusterId> {
     on_screen(state).iter().for_each(&mut take);
     state.watched.iter().filter(|id| rolls(state, id)).for_each(&mut take);
     if state.settings.watch == WatchPolicy::Running {
-        state.fleet.shown.iter().filter(|id| rolls(state, id)).for_each(&mut take);
+        // Who is looked at keeps its place: the order of the rows must not cost kubeconfigs, nor must the filter. Rows
+        // that were just listed are not in order yet.
+        let looked_at = state.observing.keys();
+        let rest = looked_at.chain(&state.fleet.shown).chain(state.fleet.entries.keys());
+        rest.filter(|id| rolls(state, id)).for_each(&mut take);
     }
     found.truncate(state.settings.watch_limit);
     found

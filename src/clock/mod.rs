@@ -1,6 +1,7 @@
 //! The one door through which time enters: the machine's clock, or one that a test turns by hand.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +14,18 @@ pub struct Clock(Arc<Source>);
 #[derive(Debug)]
 enum Source {
     Machine { started: std::time::Instant },
-    Hand(watch::Sender<Reading>),
+    Hand { reading: watch::Sender<Reading>, racing: AtomicUsize },
+}
+
+/// A future that runs against a limit; counted until it is dropped.
+struct Race<'a>(Option<&'a AtomicUsize>);
+
+impl Drop for Race<'_> {
+    fn drop(&mut self) {
+        if let Some(racing) = self.0 {
+            racing.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +43,11 @@ impl Clock {
 
     /// A clock that stands at `start` until [`Clock::turn`] moves it.
     pub fn by_hand(start: Timestamp) -> Self {
-        Self(Arc::new(Source::Hand(watch::Sender::new(Reading {
-            wall: start,
-            steady: Duration::ZERO,
-        }))))
+        let reading = Reading { wall: start, steady: Duration::ZERO };
+        Self(Arc::new(Source::Hand {
+            reading: watch::Sender::new(reading),
+            racing: AtomicUsize::new(0),
+        }))
     }
 
     /// The moment on the wall clock.
@@ -42,7 +55,7 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match &*self.0 {
             Source::Machine { .. } => Timestamp::now(),
-            Source::Hand(sender) => sender.borrow().wall,
+            Source::Hand { reading, .. } => reading.borrow().wall,
         }
     }
 
@@ -50,7 +63,7 @@ impl Clock {
     pub fn steady(&self) -> Duration {
         match &*self.0 {
             Source::Machine { started } => started.elapsed(),
-            Source::Hand(sender) => sender.borrow().steady,
+            Source::Hand { reading, .. } => reading.borrow().steady,
         }
     }
 
@@ -66,8 +79,8 @@ impl Clock {
             Source::Machine { .. } => {
                 tokio::time::sleep(end.saturating_sub(self.steady())).await;
             }
-            Source::Hand(sender) => {
-                let mut receiver = sender.subscribe();
+            Source::Hand { reading, .. } => {
+                let mut receiver = reading.subscribe();
                 while receiver.borrow_and_update().steady < end {
                     if receiver.changed().await.is_err() {
                         std::future::pending::<()>().await;
@@ -79,6 +92,7 @@ impl Clock {
 
     /// Ends a future that takes longer than `limit`; `None` says that it did.
     pub async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
+        let _race = self.race();
         tokio::select! {
             biased;
             output = future => Some(output),
@@ -86,10 +100,29 @@ impl Clock {
         }
     }
 
+    fn race(&self) -> Race<'_> {
+        Race(match &*self.0 {
+            Source::Machine { .. } => None,
+            Source::Hand { racing, .. } => {
+                racing.fetch_add(1, Ordering::SeqCst);
+                Some(racing)
+            }
+        })
+    }
+
+    /// Futures that run against a limit now, if the clock is turned by hand. Whoever turns it lets them come to their
+    /// end first: what the machine needs for them is no time that passes.
+    pub fn racing(&self) -> usize {
+        match &*self.0 {
+            Source::Machine { .. } => 0,
+            Source::Hand { racing, .. } => racing.load(Ordering::SeqCst),
+        }
+    }
+
     /// Moves a clock that is turned by hand; the machine's clock ignores it.
     pub fn turn(&self, by: Duration) {
-        if let Source::Hand(sender) = &*self.0 {
-            sender.send_modify(|reading| {
+        if let Source::Hand { reading, .. } = &*self.0 {
+            reading.send_modify(|reading| {
                 reading.steady = reading.steady.saturating_add(by);
                 let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
                 reading.wall = reading.wall.saturating_add(by).unwrap_or(Timestamp::MAX);
@@ -99,8 +132,8 @@ impl Clock {
 
     /// Sets the wall clock alone, as a person or a time service does.
     pub fn jump(&self, by: SignedDuration) {
-        if let Source::Hand(sender) = &*self.0 {
-            sender.send_modify(|reading| {
+        if let Source::Hand { reading, .. } = &*self.0 {
+            reading.send_modify(|reading| {
                 reading.wall = reading.wall.saturating_add(by).unwrap_or(Timestamp::MAX);
             });
         }
@@ -126,8 +159,10 @@ mod tests {
         clock.turn(Duration::from_secs(59));
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
+        assert_eq!(clock.racing(), 1);
         clock.turn(Duration::from_secs(1));
         assert_eq!(waiting.await.unwrap(), None);
+        assert_eq!(clock.racing(), 0);
         assert_eq!(clock.now().as_second(), 60);
     }
 }

@@ -9,12 +9,16 @@
     reason = "tests say what went wrong by panicking, and wait for the machine in real milliseconds"
 )]
 
+mod inside;
 mod support;
+mod told;
 
 mod clipboard;
 mod hostile;
 mod identity;
 mod kubeconfig;
+mod looking;
+mod nodes;
 mod outage;
 mod pictures;
 mod rotation;

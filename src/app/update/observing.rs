@@ -69,7 +69,7 @@ fn begin(state: &mut State, id: &ClusterId) -> Option<Effect> {
 fn end(state: &mut State, id: &ClusterId) -> Option<Effect> {
     state.observing.remove(id)?;
     if let Some(observed) = state.observed.get_mut(id) {
-        observed.forget_outlook();
+        observed.lose_sight(state.now);
     }
     if let Some(entry) = state.fleet.entries.get_mut(id)
         && entry.held.take().is_some()
@@ -101,10 +101,7 @@ pub fn forget(state: &mut State, id: &ClusterId) -> Vec<Effect> {
 pub fn reading(state: &mut State, cluster: &Cluster) -> Vec<Effect> {
     let now = state.now;
     if let Some(observed) = state.observed.get_mut(&cluster.id) {
-        if let Some(picture) = observed.picture.clone() {
-            observed.history.observe(cluster, &picture, now.wall);
-        }
-        observed.read_roll(cluster, now);
+        observed.reading(cluster, now);
     }
     if state.observing.contains_key(&cluster.id) {
         vec![Effect::Reading(Box::new(cluster.clone()))]
@@ -121,23 +118,8 @@ pub fn sighted(state: &mut State, id: &ClusterId, sighting: Sighting) -> Vec<Eff
     }
     let Some(cluster) = state.fleet.cluster(id).cloned() else { return Vec::new() };
     let Some(observed) = state.observed.get_mut(id) else { return Vec::new() };
-    match sighting {
-        Sighting::Trouble(trouble) => {
-            let since = match &observed.trouble {
-                Some((known, since)) if *known == trouble => *since,
-                _ => now.wall,
-            };
-            observed.trouble = Some((trouble, since));
-            observed.read_roll(&cluster, now);
-            return Vec::new();
-        }
-        Sighting::Picture(picture) => {
-            observed.history.observe(&cluster, &picture, now.wall);
-            observed.picture = Some(picture);
-            observed.seen = Some(now);
-            observed.trouble = None;
-            observed.read_roll(&cluster, now);
-        }
+    if !observed.sighted(&cluster, sighting, now) {
+        return Vec::new();
     }
     show_in_dialog(state, id);
     noticed(state, id)
@@ -151,7 +133,7 @@ pub fn read_anew(state: &mut State) -> Vec<Effect> {
         .iter()
         .filter(|(id, observed)| {
             state.observing.contains_key(*id)
-                && observed.is_seen()
+                && observed.live
                 && now.steady.saturating_sub(observed.read) >= READ_ANEW
         })
         .map(|(id, _)| id.clone())
@@ -175,7 +157,7 @@ pub fn next_reading(state: &State) -> Option<Duration> {
         .filter(|(id, observed)| {
             // A roll that is over stands still for ever.
             state.observing.contains_key(*id)
-                && observed.is_seen()
+                && observed.live
                 && state.fleet.cluster(id).is_some_and(|c| c.rotation.phase == Phase::Preparing)
         })
         .map(|(_, observed)| observed.read.saturating_add(READ_ANEW))

@@ -52,6 +52,8 @@ struct Place {
     poll_until: Option<Duration>,
     /// How long the last list took.
     list_took: Duration,
+    /// Outages until the last list.
+    outages: u32,
 }
 
 impl Place {
@@ -67,6 +69,11 @@ pub async fn follow<T: PartialEq>(kind: Kind<T>, eye: &Eye) {
     let mut place = Place::default();
     loop {
         let connection = connected(&mut connections).await;
+        // A watch would tell one by one what happened in an outage, and each step would pass for the present.
+        let outages = eye.store().outages();
+        if std::mem::replace(&mut place.outages, outages) != outages {
+            place.version = None;
+        }
         let step = if place.version.is_none() {
             relist(&kind, eye, &mut place).await
         } else if place.poll_until.is_some_and(|until| eye.clock.steady() < until) {

@@ -116,6 +116,7 @@ pub struct Store {
     known: BTreeMap<Slot, Known>,
     trouble: Option<Trouble>,
     trouble_is_told: bool,
+    outages: u32,
     changed: bool,
 }
 
@@ -136,6 +137,7 @@ impl Default for Store {
             known: Slot::ALL.into_iter().map(|slot| (slot, Known::default())).collect(),
             trouble: Some(Trouble::Connecting),
             trouble_is_told: false,
+            outages: 0,
             changed: false,
         }
     }
@@ -194,6 +196,7 @@ impl Store {
 
     /// Nothing can be shown now, and why.
     pub fn fail(&mut self, trouble: Trouble) {
+        self.outages += u32::from(self.known.values().any(|known| known.confirmed));
         for known in self.known.values_mut() {
             known.confirmed = false;
         }
@@ -201,6 +204,11 @@ impl Store {
             self.trouble = Some(trouble);
             self.trouble_is_told = false;
         }
+    }
+
+    /// How often something was seen and then nothing any more.
+    pub fn outages(&self) -> u32 {
+        self.outages
     }
 
     /// The server takes our credentials again.
@@ -215,14 +223,17 @@ impl Store {
         Some(trouble)
     }
 
-    /// Whether there is a new picture. Nodes and what they are meant to be must have been answered for; the rest is
-    /// named as not read yet until it is there.
+    /// Whether there is a new picture. Nodes and what they are meant to be must have been answered for, and after an
+    /// outage everything that was there before it: old pods on new nodes would look like something that holds them up.
+    /// What was never read is named as such until it is there.
     pub fn has_news(&self) -> bool {
-        let is_confirmed = |slot| self.known.get(&slot).is_some_and(|known| known.confirmed);
+        let is_needed = |slot: Slot| matches!(slot, Slot::Nodes | Slot::Templates);
         self.changed
             && self.trouble.is_none()
-            && is_confirmed(Slot::Nodes)
-            && is_confirmed(Slot::Templates)
+            && self
+                .known
+                .iter()
+                .all(|(slot, known)| known.confirmed || !(known.listed || is_needed(*slot)))
     }
 
     /// Whether a node has begun to be replaced: the platform's own marks, not our reading of generations.

@@ -146,6 +146,23 @@ pub enum Outlook {
     Done,
 }
 
+impl Outlook {
+    /// The same, but counted from when it moves, if something is in the way that does not go away by itself.
+    #[must_use]
+    pub fn held_if(self, stops: bool) -> Self {
+        match self {
+            Self::Left { span, worst, held } => Self::Left { span, worst, held: held || stops },
+            Self::Idle
+            | Self::Unknown
+            | Self::NotBegun
+            | Self::Early
+            | Self::Stalled { .. }
+            | Self::Finishing
+            | Self::Done => self,
+        }
+    }
+}
+
 /// Works out when these pools will be done. `watched_since` is when the first picture was seen.
 pub fn outlook(
     pools: &[PoolRoll],

@@ -79,7 +79,8 @@ impl Roll {
         for pool in &mut pools {
             counts += pool.counts;
             let alone = std::slice::from_ref(&*pool);
-            pool.outlook = outlook(alone, pace, memory.watched_since, now);
+            let stops = blockers.iter().any(|b| b.stops() && b.concerns(&pool.name));
+            pool.outlook = outlook(alone, pace, memory.watched_since, now).held_if(stops);
         }
         let seen = !picture.is_blind_to("nodes");
         let figure = match stand {
@@ -95,7 +96,8 @@ impl Roll {
             others().for_each(|pool| counts += pool.counts);
             Figure::counted(counts)
         });
-        let outlook = match outlook(&pools, pace, memory.watched_since, now) {
+        let stops = blockers.iter().any(Blocker::stops);
+        let outlook = match outlook(&pools, pace, memory.watched_since, now).held_if(stops) {
             _ if !seen && stand == Stand::Rolling => Outlook::Unknown,
             Outlook::Idle if stand == Stand::Rolling => Outlook::Finishing,
             Outlook::Idle if stand == Stand::After => Outlook::Done,

@@ -259,6 +259,10 @@ fn welcome(
         connections.abort_all();
     }
     *known = Some(material.clone());
+    // As kube-apiserver does it: else the system would hold a line of a watch back until the one before is acknowledged.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
     let now = inner.clock.now();
     let refuses = inner.lock().faults.refuses_handshakes(id, now);
     let config = if refuses { &material.refusing } else { &material.config };

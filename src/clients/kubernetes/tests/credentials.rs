@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
 use crate::clients::auth::{SourceConfig, TokenSource};
 use crate::clients::http::Http;
-use crate::clients::kubernetes::tests::cluster::{FakeCluster, Handshake, NODES};
+use crate::clients::kubernetes::tests::cluster::{FakeCluster, Handshake, NODES, PODS};
 use crate::clients::kubernetes::tests::lists::node;
 use crate::clients::kubernetes::tests::view::{View, away, quiet, started};
 use crate::clients::kubernetes::{Subject, observe};
@@ -157,6 +158,38 @@ async fn k8s_04_a_server_that_is_away_is_told_with_a_reason_and_found_again() {
     fake.rules(|rules| rules.away = false);
     view.turning_until("back", |view| view.picture().nodes.len() == 2).await;
     assert!(view.trouble().is_none());
+}
+
+#[tokio::test]
+async fn k8s_04_after_an_outage_no_kind_is_shown_as_it_was_before() {
+    let fake = fake().await;
+    fake.put(PODS, json!({"metadata": {"name": "p0", "namespace": "a", "uid": "p0"}}));
+    let view = View::of(&fake, quiet());
+    view.until("a picture", |view| {
+        view.picture().pods.len() == 1 && view.picture().unseen.is_empty()
+    })
+    .await;
+    fake.rules(|rules| rules.away = true);
+    fake.cut();
+    view.turning_until("away", |view| matches!(view.trouble(), Some(Trouble::Unreachable(_))))
+        .await;
+    fake.delete(NODES, "n0");
+    fake.delete(PODS, "p0");
+    let before = view.pictures().len();
+    fake.rules(|rules| {
+        rules.away = false;
+        rules.statuses.insert(PODS, 503);
+    });
+    view.turning_until("back", |view| view.pictures().len() > before).await;
+    // Pods of nodes that are gone would look like something that holds the roll up.
+    for picture in view.pictures().into_iter().skip(before) {
+        assert!(picture.nodes.is_empty() && picture.unseen.contains_key("pods"), "{picture:?}");
+    }
+    fake.rules(|rules| rules.statuses.clear());
+    view.turning_until("all is read", |view| {
+        view.picture().pods.is_empty() && view.picture().unseen.is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]

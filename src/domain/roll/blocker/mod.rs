@@ -204,6 +204,16 @@ impl Blocker {
         kind && self.node.is_some()
     }
 
+    /// Whether it does not go away by itself.
+    pub fn stops(&self) -> bool {
+        self.kind.severity() == Severity::Stops
+    }
+
+    /// Whether it is about a pool, or about all of them.
+    pub fn concerns(&self, pool: &str) -> bool {
+        self.place.as_ref().is_none_or(|(waiting, _)| waiting == pool)
+    }
+
     /// The object, or what stands for it ("PodDisruptionBudget payments/api", "SKE").
     pub fn object_text(&self) -> String {
         self.object.as_ref().map_or_else(|| "SKE".to_owned(), Object::to_string)

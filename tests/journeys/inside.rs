@@ -1,0 +1,261 @@
+//! Clusters from inside: what the simulator knows that happened to their nodes, what their own APIs were asked, and
+//! clients of those APIs beside the dashboard.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use kube::Client;
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use skeys::testing::app::settings::{Settings, WatchPolicy};
+use skeys::testing::domain::cluster::ClusterId;
+use skeys::testing::simulator::cluster::history::{NodeLife, Tally, tally};
+use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::state::Call;
+use skeys::testing::simulator::world::SimulatedCluster;
+
+use crate::support::{Journey, PROJECT, Setting};
+
+/// What really is, as a dashboard should show it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Truth {
+    /// New and ready.
+    pub new: usize,
+    /// New, not ready yet.
+    pub joining: usize,
+    /// Old, their pods leave.
+    pub draining: usize,
+    /// Old, nothing happens to them yet.
+    pub old: usize,
+}
+
+impl Truth {
+    /// New ones and all that count, as "9/15" has them.
+    pub fn figure(self) -> (usize, usize) {
+        (self.new, self.new + self.draining + self.old)
+    }
+}
+
+/// A world of one project.
+pub fn world(clusters: &str) -> String {
+    format!("regions = [\"eu01\"]\n[[projects]]\nid = \"{PROJECT}\"\nname = \"shop\"\n{clusters}")
+}
+
+/// A setting in which clusters of one project are looked at.
+pub fn looking(watch: WatchPolicy, clusters: &str) -> Setting {
+    let settings = Settings { watch, ..Settings::defaults() };
+    Setting { scene: world(clusters), settings, size: (132, 40), ..Setting::default() }
+}
+
+impl Journey {
+    /// Looks at a cluster of the first project, or changes it.
+    pub fn inside<T>(&self, name: &str, see: impl FnOnce(&mut SimulatedCluster) -> T) -> T {
+        let id = ClusterId::new(PROJECT, "eu01", name);
+        self.simulator.with_world(|world| see(world.cluster_mut(&id).unwrap()))
+    }
+
+    /// Phase of a cluster as the API writes it.
+    pub fn phase(&self, name: &str) -> String {
+        self.inside(name, |cluster| cluster.phase.clone())
+    }
+
+    /// What really is now, in one zone of one pool each.
+    pub fn truths(&self, name: &str, places: &[(&str, &str)]) -> Vec<Truth> {
+        let now = self.clock.now();
+        self.inside(name, |cluster| {
+            let (all, template) = (&cluster.inside.lives, cluster.inside.template);
+            // Until the nodes' turn has come there is one generation only, which is to go.
+            let begun = all.iter().any(|life| life.template != template);
+            let of = |(pool, zone): &(&str, &str)| {
+                let is_there = |life: &&NodeLife| *life.pool == **pool && *life.zone == **zone;
+                let lives: Vec<NodeLife> = all.iter().filter(is_there).cloned().collect();
+                let Tally { old, draining, joining, ready, .. } = tally(&lives, template, now);
+                if cluster.phase == "PREPARING" && !begun {
+                    return Truth { old: ready, ..Truth::default() };
+                }
+                Truth { new: ready, joining, draining, old }
+            };
+            places.iter().map(of).collect()
+        })
+    }
+
+    /// What really is now.
+    pub fn truth(&self, name: &str) -> Truth {
+        let places: BTreeSet<(String, String)> = self.inside(name, |cluster| {
+            let place = |life: &NodeLife| (life.pool.to_string(), life.zone.to_string());
+            cluster.inside.lives.iter().map(place).collect()
+        });
+        let places: Vec<_> = places.iter().map(|(pool, zone)| (&**pool, &**zone)).collect();
+        self.truths(name, &places).into_iter().fold(Truth::default(), |sum, truth| Truth {
+            new: sum.new + truth.new,
+            joining: sum.joining + truth.joining,
+            draining: sum.draining + truth.draining,
+            old: sum.old + truth.old,
+        })
+    }
+
+    /// The row of a cluster in the fleet.
+    pub fn row(&self, name: &str) -> String {
+        let screen = self.screen();
+        let word = format!(" {name} ");
+        let rows = screen.lines().filter_map(|line| line.strip_prefix('│')?.split('│').next());
+        rows.into_iter()
+            .find(|row| row.contains(&word))
+            .unwrap_or_else(|| panic!("no row of {name}\n{screen}"))
+            .to_owned()
+    }
+
+    /// New nodes and all, as the row of a cluster in the fleet shows them.
+    pub fn figure(&self, name: &str) -> Option<(usize, usize)> {
+        let row = self.row(name);
+        row.split_whitespace().find_map(|word| {
+            let (new, all) = word.split_once('/')?;
+            Some((new.parse().ok()?, all.parse().ok()?))
+        })
+    }
+
+    /// New nodes and all, as the head of the nodes tab says it ("9 of 15 nodes new").
+    pub fn headline(&self) -> Option<(usize, usize)> {
+        let words = self.words();
+        let (before, after) = words.split_once(" of ")?;
+        let new = before.rsplit(' ').next()?.parse().ok()?;
+        after.contains(" nodes new").then_some((new, after.split(' ').next()?.parse().ok()?))
+    }
+
+    /// The nodes of zones, each of a pool, as the nodes tab draws them: one sign for each.
+    pub fn drawn(&self, places: &[(&str, &str)]) -> Vec<Truth> {
+        let screen = self.screen();
+        let left = screen.lines().filter_map(|line| line.strip_prefix('│')?.split('│').next());
+        let left: Vec<&str> = left.map(str::trim).collect();
+        let of = |(pool, zone): &(&str, &str)| {
+            let word = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
+            let head = left.iter().position(|line| word(line) == *pool).unwrap_or(left.len());
+            let mut rows = left.iter().skip(head + 1).take_while(|line| line.starts_with("eu01-"));
+            let row = rows.find(|line| word(line) == *zone);
+            let row = row.unwrap_or_else(|| panic!("{pool} in {zone} is not drawn\n{screen}"));
+            let count = |signs: &[char]| row.chars().filter(|c| signs.contains(c)).count();
+            Truth {
+                new: count(&['■']),
+                joining: count(&['▣']),
+                draining: count(&['▢', '✗']),
+                old: count(&['□']),
+            }
+        };
+        places.iter().map(of).collect()
+    }
+
+    /// Lets at most two pictures come, until something is shown as it really is.
+    #[track_caller]
+    pub fn until_shown<'a, T: PartialEq + std::fmt::Debug>(
+        &'a mut self,
+        truth: impl Fn(&Self) -> T + 'a,
+        shown: impl Fn(&Self) -> T + 'a,
+    ) -> impl Future<Output = ()> + 'a {
+        let caller = std::panic::Location::caller();
+        async move {
+            for refresh in 0..3 {
+                if refresh > 0 {
+                    self.clock.turn(Duration::from_millis(300));
+                    self.settle().await;
+                }
+                if truth(self) == shown(self) {
+                    return;
+                }
+            }
+            let (truth, shown, screen) = (truth(self), shown(self), self.screen());
+            panic!("{caller}: {shown:?} instead of {truth:?} at {}\n{screen}", self.clock.now());
+        }
+    }
+
+    /// Lets at most two pictures come, until the fleet shows what really is.
+    #[track_caller]
+    pub fn until_true<'a>(&'a mut self, name: &'a str) -> impl Future<Output = ()> + 'a {
+        self.until_shown(|j| Some(j.truth(name).figure()), |j| j.figure(name))
+    }
+
+    /// Lets virtual time pass in steps until something holds; panics after so many of them.
+    #[track_caller]
+    pub fn until_so<'a>(
+        &'a mut self,
+        what: &'a str,
+        (step, steps): (u64, u64),
+        holds: impl Fn(&Self) -> bool + 'a,
+    ) -> impl Future<Output = ()> + 'a {
+        let caller = std::panic::Location::caller();
+        async move {
+            for _ in 0..steps {
+                if holds(self) {
+                    return;
+                }
+                self.clock.turn(Duration::from_secs(step));
+                self.settle().await;
+            }
+            let screen = self.screen();
+            assert!(holds(self), "{caller}: not within {steps} steps: {what}\n{screen}");
+        }
+    }
+
+    /// Turns the clock in larger steps.
+    pub async fn pass(&mut self, step: u64, steps: u64) {
+        for _ in 0..steps {
+            self.clock.turn(Duration::from_secs(step));
+            self.settle().await;
+        }
+    }
+
+    /// Requests to a cluster's own API whose path ends so.
+    pub fn asked(&self, name: &str, path_end: &str) -> Vec<Call> {
+        let start = format!("/kubernetes/{PROJECT}/eu01/{name}/");
+        let mut calls = self.simulator.ledger();
+        calls.retain(|call| call.path.starts_with(&start) && call.path.ends_with(path_end));
+        calls
+    }
+
+    /// Lists, not watches, of one kind of a cluster's objects.
+    pub fn lists(&self, name: &str, path_end: &str) -> usize {
+        self.asked(name, path_end).iter().filter(|call| !is_watch(call)).count()
+    }
+
+    /// Watches of one kind of a cluster's objects, whenever they began.
+    pub fn watched(&self, name: &str, path_end: &str) -> usize {
+        self.asked(name, path_end).iter().filter(|call| is_watch(call)).count()
+    }
+
+    /// Kubeconfigs that SKE was asked for.
+    pub fn issued(&self, name: &str) -> usize {
+        self.calls("POST", &format!("/clusters/{name}/kubeconfig"))
+    }
+
+    /// Orders a fault of a cluster's own API for so many seconds.
+    pub fn trouble(&self, name: &str, path: &str, effect: Effect, seconds: u64) {
+        self.order(Fault::of_cluster(name, path, effect).lasting(seconds));
+    }
+
+    /// Asks SKE for a kubeconfig, as somebody else does.
+    pub async fn ask_kubeconfig(&self, name: &str) -> String {
+        let exports: std::collections::BTreeMap<_, _> =
+            self.simulator.exports().into_iter().collect();
+        let url = format!(
+            "{}/v2/projects/{PROJECT}/regions/eu01/clusters/{name}/kubeconfig",
+            exports["STACKIT_SKE_CUSTOM_ENDPOINT"]
+        );
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = http.post(url).bearer_auth(&exports["STACKIT_ACCESS_TOKEN"]);
+        let answer = request.body(r#"{"expirationSeconds":"28800"}"#).send().await.unwrap();
+        let answer: serde_json::Value =
+            serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        answer["kubeconfig"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+}
+
+fn is_watch(call: &Call) -> bool {
+    call.query.iter().any(|(name, value)| name == "watch" && value != "false")
+}
+
+/// A client for the text of a kubeconfig.
+pub async fn client(text: &str) -> Client {
+    let kubeconfig = Kubeconfig::from_yaml(text).unwrap();
+    let options = KubeConfigOptions::default();
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+    config.default_retry = false;
+    Client::try_from(config).unwrap()
+}

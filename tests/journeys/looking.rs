@@ -1,0 +1,445 @@
+//! Looking at clusters through their own API when that is hard or not allowed: watches that break, servers that are
+//! away, certificates that are refused, and the bounds of what is asked for.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Node;
+use kube::api::{Api, ListParams};
+use skeys::testing::app::settings::WatchPolicy;
+use skeys::testing::domain::action::Action;
+use skeys::testing::domain::cluster::ClusterId;
+use skeys::testing::domain::rotation::Step;
+use skeys::testing::simulator::faults::{Effect, Fault, Strange};
+use skeys::testing::simulator::state::Call;
+
+use crate::inside::{client, looking};
+use crate::support::{Journey, PROJECT};
+
+const NODES: &str = "/api/v1/nodes";
+
+/// A cluster in the middle of its roll.
+fn rolling(name: &str) -> String {
+    format!(
+        "[[projects.clusters]]\nname = \"{name}\"\nphase = \"PREPARING\"\ninitiated_ago = \"20m\"\n\
+         completed_ago = \"120d\"\nprogress = 0.1\npools = [{{ name = \"web\", nodes = 12 }}]\n"
+    )
+}
+
+/// A cluster in which nothing happens.
+fn calm(name: &str) -> String {
+    format!(
+        "[[projects.clusters]]\nname = \"{name}\"\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n\
+         pools = [{{ name = \"web\", nodes = 3 }}]\n"
+    )
+}
+
+async fn watching(clusters: &str) -> Journey {
+    Journey::with(looking(WatchPolicy::Running, clusters)).await
+}
+
+/// Somebody else carries a step out.
+fn step(journey: &Journey, name: &str, step: Step) {
+    let (id, now) = (ClusterId::new(PROJECT, "eu01", name), journey.clock.now());
+    journey.simulator.with_world(|world| world.act(&id, Action::Rotate(step), now).unwrap());
+}
+
+/// Breaks every connection to a cluster's API server, as a replica that is replaced does.
+async fn break_connections(journey: &mut Journey, name: &str) {
+    journey.trouble(name, "", Effect::Away { hang: false }, 1);
+    journey.settle().await;
+    journey.pass(1, 2).await;
+}
+
+#[tokio::test]
+async fn whoever_rolls_is_looked_at_from_the_first_list_on_whatever_the_filter_shows() {
+    let mut journey = watching(&(rolling("delta") + &calm("alpha"))).await;
+    assert_eq!(journey.issued("delta"), 1, "no time has passed");
+    journey.until_true("delta").await;
+    journey.press("/alpha<enter>").await;
+    journey.hides("delta");
+    journey.pass(10, 12).await;
+    journey.press("/<ctrl-u><enter>").await;
+    journey.until_true("delta").await;
+    assert_eq!((journey.issued("delta"), journey.simulator.watches()), (1, 8));
+}
+
+#[tokio::test]
+async fn whoever_is_looked_at_keeps_its_place_when_the_order_of_the_fleet_changes() {
+    let mut setting = looking(WatchPolicy::Running, &(rolling("left") + &rolling("right")));
+    setting.settings.watch_limit = 1;
+    let mut journey = Journey::with(setting).await;
+    let both = |journey: &Journey| (journey.issued("left"), journey.issued("right"));
+    let first = both(&journey);
+    assert_eq!(first.0 + first.1, 1);
+    for turned in ["↑", "↓", "↑"] {
+        journey.press("s<enter>").await;
+        journey.shows(&format!("attention {turned}"));
+        journey.pass(10, 6).await;
+        assert_eq!(both(&journey), first, "{}", journey.screen());
+    }
+}
+
+#[tokio::test]
+async fn what_holds_a_roll_up_is_told_when_everything_was_read_and_not_before() {
+    let held = "[[projects.clusters]]\nname = \"held\"\nphase = \"PREPARING\"\ninitiated_ago = \"40m\"\n\
+        completed_ago = \"120d\"\nprogress = 0.3\npools = [{ name = \"web\", nodes = 9 }]\n\
+        blocked = [\"web\", \"eu01-1\", \"payments/api\"]\n";
+    let mut journey = watching(held).await;
+    journey.until("held: PodDisruptionBudget payments/api never lets a pod go", 5).await;
+    journey.pass(10, 6).await;
+    let journal = journey.read("state/journal.jsonl");
+    let told: Vec<&str> =
+        journal.lines().filter(|line| line.contains("\"step\":\"roll\"")).collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].contains("payments/api"), "{told:#?}");
+}
+
+#[tokio::test]
+async fn k8s_02_watches_that_are_cut_every_five_seconds_lose_and_double_nothing() {
+    let mut journey = watching(&rolling("delta")).await;
+    journey.until_true("delta").await;
+    journey.trouble("delta", "", Effect::CutWatches { seconds: 5 }, 900);
+    break_connections(&mut journey, "delta").await;
+    let start = journey.truth("delta");
+    for _ in 0..60 {
+        journey.pass(10, 1).await;
+        journey.until_true("delta").await;
+    }
+    assert_ne!(journey.truth("delta"), start);
+    assert!(journey.watched("delta", NODES) > 60, "{} watches", journey.watched("delta", NODES));
+    assert_eq!(journey.lists("delta", NODES), 1, "where it was is remembered");
+    assert!(journey.issued("delta") <= 2, "and no credentials are asked for because of it");
+}
+
+#[tokio::test]
+async fn k8s_03_a_version_that_is_gone_costs_one_list_and_turns_nothing_back() {
+    let mut journey = watching(&rolling("delta")).await;
+    journey.until_true("delta").await;
+    let mut before = journey.figure("delta").unwrap();
+    for round in 1..=3 {
+        let mut fault = Fault::of_cluster("delta", NODES, Effect::Compact {});
+        fault.times = Some(1);
+        journey.order(fault);
+        break_connections(&mut journey, "delta").await;
+        for _ in 0..15 {
+            journey.pass(10, 1).await;
+            journey.until_true("delta").await;
+            let now = journey.figure("delta").unwrap();
+            assert!(now.0 >= before.0, "{before:?} → {now:?}");
+            before = now;
+        }
+        assert_eq!(journey.lists("delta", NODES), 1 + round);
+    }
+}
+
+#[tokio::test]
+async fn k8s_03_a_server_that_forgets_all_the_time_is_not_stormed() {
+    let mut journey = watching(&rolling("delta")).await;
+    journey.until_true("delta").await;
+    journey.trouble("delta", NODES, Effect::Compact {}, 600);
+    break_connections(&mut journey, "delta").await;
+    journey.pass(10, 60).await;
+    let asked = journey.asked("delta", NODES).len();
+    assert!(asked < 100, "{asked} requests in ten minutes");
+    journey.pass(10, 4).await;
+    for _ in 0..20 {
+        journey.pass(10, 1).await;
+        journey.until_true("delta").await;
+    }
+}
+
+#[tokio::test]
+async fn k8s_04_a_server_that_is_away_leaves_the_last_picture_with_its_age_and_the_rest_alone() {
+    let mut journey = watching(&(rolling("delta") + &rolling("other"))).await;
+    journey.until_true("delta").await;
+    let last = journey.figure("delta").unwrap();
+    journey.trouble("delta", "", Effect::Away { hang: false }, 1_000);
+    let asked = journey.issued("delta");
+    for _ in 0..96 {
+        journey.pass(10, 1).await;
+        assert_eq!(journey.figure("delta"), Some(last), "the last picture stays");
+        journey.until_true("other").await;
+        journey.shows("live");
+    }
+    // What nobody sees is not told.
+    journey.hides("delta: ");
+    journey.shows("✗ 0 stuck");
+    journey.press("/delta<enter><enter>3").await;
+    journey.says("The API server cannot be reached: the API server of delta");
+    journey.shows(" as of 15m ago ");
+    assert_ne!(journey.truth("delta").figure(), last, "meanwhile the roll went on");
+    assert_eq!(journey.issued("delta"), asked, "no kubeconfig helps against that");
+    // It comes back: everything is as it is now, at once.
+    journey.until_so("live", (1, 120), |journey| journey.screen().contains("─ live ─")).await;
+    for _ in 0..30 {
+        journey.hides("does not detach");
+        journey.clock.turn(Duration::from_millis(300));
+        journey.settle().await;
+    }
+    journey.press("<esc>").await;
+    for _ in 0..10 {
+        journey.pass(10, 1).await;
+        journey.until_true("delta").await;
+    }
+}
+
+#[tokio::test]
+async fn k8s_01_certificates_that_are_not_accepted_yet_are_said_and_tried_again() {
+    let mut journey = watching(&calm("alpha")).await;
+    step(&journey, "alpha", Step::Start);
+    journey.until("not yet in", 60).await;
+    journey.press("<enter>3").await;
+    journey.says("The API server does not accept the fresh credentials yet (401); tried again");
+    journey.press("<esc>").await;
+    let early = journey.clock.now();
+    journey.until_so("a figure", (5, 60), |journey| journey.figure("alpha").is_some()).await;
+    let waited = journey.clock.now().duration_since(early).as_secs();
+    assert!((60..300).contains(&waited), "{waited} s");
+    journey.until_true("alpha").await;
+    assert_eq!(journey.issued("alpha"), 1, "the same ones, again and again");
+    let refused = journey.asked("alpha", "/readyz");
+    let refused = refused.iter().filter(|call| call.status == Some(401)).count();
+    assert!((3..=20).contains(&refused), "{refused} attempts in {waited} s");
+}
+
+#[tokio::test]
+async fn k8s_07_a_thousand_nodes_and_five_hundred_budgets_come_in_pages_and_are_drawn_at_once() {
+    let huge = "[[projects.clusters]]\nname = \"huge\"\nphase = \"PREPARING\"\ninitiated_ago = \"2h\"\n\
+        completed_ago = \"120d\"\nprogress = 0.5\nusual_workloads = false\n\
+        pools = [{ name = \"web\", nodes = 1000, surge = 30 }]\n\
+        [[projects.clusters.workloads]]\nnamespace = \"load\"\nname = \"app\"\nrepeat = 500\nreplicas = 3\n\
+        cpu = 50\nmax_unavailable = 1\n";
+    let mut journey = watching(huge).await;
+    journey.until_true("huge").await;
+    let pages = |journey: &Journey, path: &str| {
+        let asked = journey.asked("huge", path);
+        let limited = |call: &&Call| call.query.iter().any(|(n, v)| n == "limit" && v == "500");
+        asked.iter().filter(limited).count()
+    };
+    assert!(pages(&journey, NODES) >= 3, "{} pages of nodes", pages(&journey, NODES));
+    assert!(pages(&journey, "/api/v1/pods") >= 9, "{} of pods", pages(&journey, "/api/v1/pods"));
+    let lists = journey.lists("huge", NODES);
+    for _ in 0..6 {
+        journey.pass(10, 1).await;
+        journey.until_true("huge").await;
+    }
+    assert_eq!(journey.lists("huge", NODES), lists, "what changes is told one by one");
+    journey.press("<enter>").await;
+    for key in ["3", "<down>", "<down>", "e", "2", "3"] {
+        let work = journey.react(key).await.unwrap_or_default();
+        assert!(work < Duration::from_millis(200), "{work:?} for {key}, in an unoptimised build");
+    }
+    let (new, all) = journey.truth("huge").figure();
+    journey.shows(&format!("{new} of {all} nodes new"));
+}
+
+#[tokio::test]
+async fn k8s_09_a_kubeconfig_that_nobody_should_use_is_refused() {
+    for what in [Strange::Exec, Strange::FilePath, Strange::SkipVerify, Strange::OtherHost] {
+        let mut journey = watching(&calm("alpha")).await;
+        let effect = Effect::StrangeKubeconfig { what };
+        journey.order(Fault::new("POST", "/kubeconfig", None, effect));
+        step(&journey, "alpha", Step::Start);
+        journey.until("no access", 60).await;
+        journey.press("<enter>3").await;
+        journey.says("The kubeconfig is not used: the kubeconfig that SKE returned for alpha");
+        journey.pass(10, 60).await;
+        assert!(journey.asked("alpha", "").is_empty(), "{what:?}");
+        assert!(journey.issued("alpha") <= 3, "{what:?}: asked {} times", journey.issued("alpha"));
+    }
+}
+
+#[tokio::test]
+async fn k8s_13_a_cluster_that_falls_asleep_while_it_is_looked_at_is_left_alone() {
+    let mut journey = watching(&rolling("delta")).await;
+    journey.until_true("delta").await;
+    journey.inside("delta", |cluster| cluster.set_state("STATE_HIBERNATED"));
+    journey.pass(10, 6).await;
+    let (issued, asked) = (journey.issued("delta"), journey.asked("delta", "").len());
+    journey.pass(10, 60).await;
+    assert_eq!((journey.issued("delta"), journey.asked("delta", "").len()), (issued, asked));
+    assert_eq!(journey.simulator.watches(), 0);
+    journey.hides("delta: ");
+    journey.shows("✗ 0 stuck");
+    journey.press("<enter>3").await;
+    journey.says("The cluster sleeps; it has no API server now");
+}
+
+#[tokio::test]
+async fn k8s_15_a_handshake_that_is_refused_is_said_as_refused_not_as_unreachable() {
+    let mut setting = looking(WatchPolicy::Running, &rolling("delta"));
+    // Long enough after its start that fresh certificates should be accepted.
+    setting.faults.push(Fault::of_cluster("delta", "", Effect::RefuseHandshake {}));
+    let mut journey = Journey::with(setting).await;
+    journey.until("refused", 5).await;
+    for _ in 0..12 {
+        journey.pass(10, 1).await;
+        journey.shows("refused");
+        journey.hides("unreachable");
+    }
+    assert_eq!(journey.issued("delta"), 2, "one fresh kubeconfig is tried");
+    journey.simulator.clear_faults();
+    journey.pass(10, 7).await;
+    journey.until_true("delta").await;
+}
+
+#[tokio::test]
+async fn old_credentials_end_with_complete_and_new_ones_and_the_dashboard_go_on() {
+    let mut journey = watching(&calm("alpha")).await;
+    let old = journey.ask_kubeconfig("alpha").await;
+    works(&old).await.unwrap();
+    step(&journey, "alpha", Step::Start);
+    journey.until_so("PREPARED", (20, 200), |j| j.phase("alpha") == "PREPARED").await;
+    let new = journey.ask_kubeconfig("alpha").await;
+    works(&old).await.unwrap();
+    works(&new).await.unwrap();
+    // The nodes tab keeps looking when nothing rolls any more.
+    journey.press("<enter>3").await;
+    journey.until("all 3 nodes new", 20).await;
+    journey.press("R").await;
+    journey.press("alpha<tab><tab><enter>").await;
+    journey.until_so("COMPLETED", (5, 400), |j| j.phase("alpha") == "COMPLETED").await;
+    works(&new).await.unwrap();
+    // Whoever knows the new authorities is told; who pins the old ones meets a stranger.
+    let line = |text: &str| {
+        let mut lines = text.lines();
+        lines.find(|line| line.contains("certificate-authority-data")).unwrap().to_owned()
+    };
+    let refused = works(&old.replace(&line(&old), &line(&new))).await.unwrap_err();
+    assert!(matches!(&refused, kube::Error::Api(status) if status.code == 401), "{refused:?}");
+    works(&old).await.unwrap_err();
+    journey.pass(10, 6).await;
+    assert_eq!(journey.simulator.watches(), 8);
+    journey.shows("─ live ─");
+    journey.shows("■ 3 new");
+}
+
+/// Whether the nodes can be listed with a kubeconfig.
+async fn works(text: &str) -> Result<(), kube::Error> {
+    let nodes: Api<Node> = Api::all(client(text).await);
+    nodes.list(&ListParams::default()).await.map(|_| ())
+}
+
+#[tokio::test]
+async fn a_one_way_switch_is_never_thrown_by_looking() {
+    let legacy = "[[projects.clusters]]\nname = \"legacy\"\nphase = \"NEVER\"\nversion = \"1.26.15\"\nage = \"800d\"\n";
+    for watch in [WatchPolicy::Running, WatchPolicy::Open] {
+        let mut journey = Journey::with(looking(watch, legacy)).await;
+        journey.press("/legacy<enter>w").await;
+        journey.pass(10, 6).await;
+        for tab in ["1", "2", "3", "4", "3"] {
+            journey.press("<enter>").await;
+            journey.press(tab).await;
+            journey.pass(10, 3).await;
+        }
+        journey
+            .says("Not looked at: asking for a kubeconfig would switch static tokens off for ever");
+        journey.press("R").await;
+        journey.pass(10, 3).await;
+        assert_eq!(journey.issued("legacy"), 0);
+        assert!(journey.asked("legacy", "").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn read_only_mode_asks_for_nothing_that_changes_something() {
+    let mut setting = looking(WatchPolicy::Running, &(rolling("delta") + &calm("alpha")));
+    setting.settings.read_only = true;
+    let mut journey = Journey::with(setting).await;
+    journey.press("/delta<enter>w<enter>3").await;
+    journey.pass(10, 30).await;
+    journey.says("Nodes are not looked at in read-only mode");
+    assert!(journey.simulator.ledger().iter().all(|call| call.method == "GET"));
+    assert_eq!(journey.simulator.watches(), 0);
+}
+
+#[tokio::test]
+async fn no_more_clusters_are_looked_at_than_the_limit_allows() {
+    let all: Vec<String> = (1..=5).map(|number| format!("roll-{number}")).collect();
+    let mut setting =
+        looking(WatchPolicy::Running, &all.iter().map(|name| rolling(name)).collect::<String>());
+    setting.settings.watch_limit = 2;
+    let mut journey = Journey::with(setting).await;
+    journey.pass(10, 6).await;
+    let looked_at = |journey: &Journey| -> Vec<String> {
+        all.iter().filter(|name| journey.issued(name) > 0).cloned().collect()
+    };
+    assert_eq!(looked_at(&journey).len(), 2);
+    assert_eq!(journey.simulator.watches(), 16, "eight kinds each");
+    let last = all.iter().find(|name| journey.issued(name) == 0).unwrap().clone();
+    // Who opens another one looks at it, and one of the others gives way.
+    journey.press(&format!("/{last}<enter><enter>3")).await;
+    journey.until_shown(|j| Some(j.truth(&last).figure()), Journey::headline).await;
+    assert_eq!(journey.issued(&last), 1);
+    assert_eq!(journey.simulator.watches(), 16);
+    journey.pass(10, 12).await;
+    assert_eq!(looked_at(&journey).len(), 3, "and keeps its place");
+}
+
+#[tokio::test]
+async fn leaving_and_coming_back_soon_asks_for_no_other_kubeconfig() {
+    let mut journey = Journey::with(looking(WatchPolicy::Open, &rolling("delta"))).await;
+    journey.pass(10, 3).await;
+    assert_eq!(journey.issued("delta"), 0, "nobody looks at it");
+    journey.press("<enter>3").await;
+    journey.pass(10, 2).await;
+    assert_eq!((journey.issued("delta"), journey.simulator.watches()), (1, 8));
+    for _ in 0..5 {
+        journey.press("<esc>").await;
+        journey.pass(10, 4).await;
+        assert_eq!(journey.simulator.watches(), 8, "it lingers");
+        journey.press("<enter>3").await;
+        journey.pass(5, 1).await;
+    }
+    assert_eq!(journey.issued("delta"), 1);
+    journey.press("<esc>").await;
+    journey.pass(10, 5).await;
+    assert_eq!(journey.simulator.watches(), 0, "nobody came back");
+    let asked = journey.asked("delta", "").len();
+    journey.pass(10, 30).await;
+    assert_eq!((journey.issued("delta"), journey.asked("delta", "").len()), (1, asked));
+    journey.press("<enter>3").await;
+    journey.pass(10, 2).await;
+    assert_eq!(journey.issued("delta"), 2);
+}
+
+#[tokio::test]
+async fn res_03_keys_are_answered_at_once_while_every_task_is_slow() {
+    let many = "[[projects.clusters]]\nname = \"calm\"\nrepeat = 300\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n";
+    let rolls = ["roll-1", "roll-2", "roll-3", "roll-4"].map(rolling).concat();
+    let mut journey = watching(&(rolls + many)).await;
+    journey.until_true("roll-1").await;
+    journey.order(Fault::slow("", 3_600));
+    journey.order(Fault::slow("kubernetes/*/", 3_600));
+    // Lists, reads, the pulse and the renewal of every look are due and get no answer.
+    journey.press("/roll-1<enter><enter>3").await;
+    journey.pass(5, 3).await;
+    assert!(journey.simulator.parked() >= 5, "{} requests are held", journey.simulator.parked());
+    let mut longest = Duration::ZERO;
+    for (keys, shown) in [
+        ("1", "1 OVERVIEW"),
+        ("2", "2 ROTATION"),
+        ("3", "3 NODES"),
+        ("<down>", "3 NODES"),
+        ("e", "live"),
+        ("<esc>", "1 of 304 clusters"),
+        ("/", "esc cancel"),
+        ("<ctrl-u>", "304 clusters"),
+        ("c", "clusters 1–33 of 300"),
+        ("<enter>", "clusters 1–33 of 300"),
+        ("<down>", "calm2"),
+        ("?", "step that is due"),
+        ("<esc>", "calm2"),
+        ("s", "Sort by"),
+        ("<esc>", "calm2"),
+        ("K", "New kubeconfig"),
+        ("<esc>", "calm2"),
+        ("R", "Start credentials rotation"),
+        ("<esc>", "calm2"),
+        ("A", "activity"),
+    ] {
+        longest = longest.max(journey.react(keys).await.unwrap_or_default());
+        journey.shows(shown);
+    }
+    assert!(longest < Duration::from_millis(50), "{longest:?} of work for one key");
+}

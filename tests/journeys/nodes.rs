@@ -1,0 +1,232 @@
+//! Node rolls as the dashboard shows them, held to what the simulator knows that it did to the nodes.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, ListParams};
+use skeys::testing::app::settings::WatchPolicy;
+use skeys::testing::simulator::faults::{Effect, Fault};
+
+use crate::inside::{client, looking};
+use crate::support::{Journey, Setting};
+
+/// A cluster that was rotated a while ago, with more lines of its description.
+fn rotated(name: &str, more: &str) -> String {
+    format!(
+        "[[projects.clusters]]\nname = \"{name}\"\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n{more}\n"
+    )
+}
+
+/// A cluster in the middle of its roll.
+fn rolling(name: &str) -> String {
+    format!(
+        "[[projects.clusters]]\nname = \"{name}\"\nphase = \"PREPARING\"\ninitiated_ago = \"20m\"\n\
+         completed_ago = \"120d\"\nprogress = 0.3\npools = [{{ name = \"web\", nodes = 9 }}]\n"
+    )
+}
+
+/// A tall terminal, so that every pool and zone is in it.
+fn tall(clusters: &str) -> Setting {
+    Setting { size: (132, 64), ..looking(WatchPolicy::Running, clusters) }
+}
+
+/// Every zone of every pool of the farm.
+fn everywhere() -> Vec<(&'static str, &'static str)> {
+    let zones = ["eu01-1", "eu01-2", "eu01-3"];
+    ["web", "db", "ci"].into_iter().flat_map(|pool| zones.map(|zone| (pool, zone))).collect()
+}
+
+#[tokio::test]
+async fn a_roll_is_shown_node_by_node_as_it_happens_from_start_to_prepared() {
+    // One pool rolls by surge, in one the later zones drain before they create, one is small.
+    let farm = rotated(
+        "farm",
+        "pools = [{ name = \"web\", nodes = 7 }, { name = \"db\", nodes = 5, surge = 1 }, { name = \"ci\", nodes = 3 }]",
+    );
+    let places = everywhere();
+    let mut journey = Journey::with(tall(&farm)).await;
+    journey.press("/farm<enter>R<tab><enter>").await;
+    journey.press("<enter>").await;
+    journey.press("3").await;
+    journey.until_so("a picture", (5, 60), |journey| journey.headline().is_some()).await;
+    let (mut before, mut changes) = (None, 0);
+    for round in 0..400 {
+        journey.pass(10, 1).await;
+        if journey.phase("farm") == "PREPARED" {
+            break;
+        }
+        journey.until_shown(|j| Some(j.truth("farm").figure()), Journey::headline).await;
+        let (truths, drawn) = (places.clone(), places.clone());
+        journey.until_shown(move |j| j.truths("farm", &truths), move |j| j.drawn(&drawn)).await;
+        // Nothing looks done before SKE says so, not even when all nodes are new.
+        journey.hides("100 %");
+        journey.hides("all 15 nodes new");
+        changes += usize::from(before != journey.headline());
+        before = journey.headline();
+        if round % 20 == 0 {
+            journey.press("<esc>").await;
+            journey.until_true("farm").await;
+            let row = journey.row("farm");
+            assert!(row.contains("preparing") && row.contains('▱'), "{row}");
+            journey.press("<enter>3").await;
+        }
+    }
+    assert_eq!(journey.phase("farm"), "PREPARED");
+    assert!(changes > 10, "{changes} different figures");
+    journey.until("all 15 nodes new", 30).await;
+    journey.press("<esc>").await;
+    journey.shows("done 15/15");
+    journey.shows("◑ 1 PREPARED");
+}
+
+/// Whether a budget holds up a drain, as the machine controller knows it.
+fn is_blocked(journey: &Journey) -> bool {
+    journey.inside("held", |cluster| {
+        cluster.inside.zones.iter().flat_map(|zone| &zone.nodes).any(|node| node.blocked.is_some())
+    })
+}
+
+#[tokio::test]
+async fn a_blocked_drain_is_named_freed_through_the_api_and_the_outlook_comes_back() {
+    let held = rotated(
+        "held",
+        "pools = [{ name = \"web\", nodes = 6 }]\nblocked = [\"web\", \"eu01-1\", \"payments/api\"]",
+    );
+    let mut journey = Journey::with(tall(&held)).await;
+    journey.press("/held<enter>R<tab><enter>").await;
+    journey.press("<enter>").await;
+    journey.press("3").await;
+    journey.until_so("a drain that is blocked", (10, 300), is_blocked).await;
+    // Named by the cluster's own API, long before SKE reports it.
+    journey.until("blocked by PodDisruptionBudget payments/api", 2).await;
+    let node = journey.inside("held", |cluster| {
+        let mut nodes = cluster.inside.zones.iter().flat_map(|zone| &zone.nodes);
+        nodes.find(|node| node.blocked.is_some()).unwrap().name.to_string()
+    });
+    let short = &node[node.find("web-z1-").unwrap()..];
+    journey.says("held: PodDisruptionBudget payments/api never lets a pod go");
+    journey.shows(&format!("{short} blocked"));
+    journey.shows("once it moves");
+    journey.shows("✗ 1 blocked");
+    journey.shows("kubectl -n payments get pdb api");
+    assert!(journey.drawn(&[("web", "eu01-1")])[0].draining >= 1);
+
+    let text = journey.ask_kubeconfig("held").await;
+    let pods: Api<Pod> = Api::namespaced(client(&text).await, "payments");
+    let there = pods.list(&ListParams::default()).await.unwrap();
+    pods.delete(&there.items[0].name_any(), &DeleteParams::default()).await.unwrap();
+    journey.until("held: the roll goes on", 60).await;
+    journey.hides("once it moves");
+    journey.hides("✗ 1 blocked");
+    journey.shows(" left ");
+    let gone = |journey: &Journey| {
+        journey.inside("held", |cluster| {
+            cluster.inside.lives.iter().any(|life| *life.name == *node && life.gone.is_some())
+        })
+    };
+    journey.until_so("the node is gone", (10, 60), gone).await;
+    journey.until_shown(|j| Some(j.truth("held").figure()), Journey::headline).await;
+}
+
+#[tokio::test]
+async fn a_zone_without_capacity_is_named_until_there_is_some() {
+    let full = rotated("full", "pools = [{ name = \"web\", nodes = 6 }]");
+    let mut journey = Journey::with(tall(&full)).await;
+    journey.press("/full<enter>R<tab><enter>").await;
+    journey.press("<enter>").await;
+    journey.press("3").await;
+    journey.until_so("a new node", (10, 100), |journey| journey.truth("full").new > 0).await;
+    journey.inside("full", |cluster| cluster.set_capacity("web", false));
+    // Nothing is reported yet: what is missing is seen.
+    journey.until_slowly("✗ no new node comes in pool web in eu01-", 10, 120).await;
+    journey.hides("SKE_NODE_NO_VALID_HOST_FOUND");
+    journey.says("once it moves");
+    journey.until_slowly("SKE_NODE_NO_VALID_HOST_FOUND", 10, 120).await;
+    journey.shows("It moves when there is room for this machine");
+    journey.inside("full", |cluster| cluster.set_capacity("web", true));
+    journey.until("full: the roll goes on", 600).await;
+    journey.hides("no new node comes");
+    journey.until_shown(|j| Some(j.truth("full").figure()), Journey::headline).await;
+    journey.until_slowly("all 6 nodes new", 20, 200).await;
+}
+
+/// A picture of a rolling cluster while something is odd about it from the first request on.
+async fn oddly(path: &str, effect: Effect) -> Journey {
+    let mut setting = tall(&rolling("odd"));
+    setting.faults.push(Fault::of_cluster("odd", path, effect));
+    let mut journey = Journey::with(setting).await;
+    journey.press("<enter>3").await;
+    journey.until_so("a picture", (5, 100), |journey| journey.headline().is_some()).await;
+    journey
+}
+
+/// The figures go on being right while the roll does.
+async fn stays_true(journey: &mut Journey) {
+    for _ in 0..40 {
+        journey.pass(20, 1).await;
+        if journey.phase("odd") != "PREPARING" {
+            return;
+        }
+        journey.until_shown(|j| Some(j.truth("odd").figure()), Journey::headline).await;
+    }
+}
+
+#[tokio::test]
+async fn k8s_05_where_secrets_are_forbidden_the_figures_are_right_and_called_estimates() {
+    let mut journey = oddly("/api/v1/namespaces/kube-system/secrets", Effect::Forbid {}).await;
+    journey.says("estimated: Secrets may not be read, so taints and ages of nodes are used");
+    stays_true(&mut journey).await;
+}
+
+#[tokio::test]
+async fn k8s_06_where_labels_are_absent_the_figures_are_right_and_called_estimates() {
+    let mut journey = oddly("", Effect::StripLabels {}).await;
+    journey.says("estimated: nodes without a generation label are judged by their age");
+    stays_true(&mut journey).await;
+}
+
+#[tokio::test]
+async fn k8s_08_names_and_messages_with_escape_bytes_are_drawn_as_marks() {
+    let mut journey = oddly("", Effect::EscapeBytes {}).await;
+    for keys in ["", "e", "<esc>", "<enter>2", "1", "4", "3"] {
+        journey.press(keys).await;
+        journey.pass(30, 2).await;
+        let screen = journey.screen();
+        assert!(screen.chars().all(|c| c == '\n' || !c.is_control()), "{screen:?}");
+    }
+    journey.shows("␛");
+    let sent = journey.sent.lock().unwrap().concat();
+    assert!(sent.is_empty(), "{sent:?}");
+}
+
+#[tokio::test]
+async fn k8s_14_a_clock_that_is_five_minutes_off_is_noted_and_ages_stay_true() {
+    for seconds in [300, -300] {
+        let mut journey = oddly("", Effect::ClockSkew { seconds }).await;
+        let word = if seconds > 0 { "ahead of" } else { "behind" };
+        journey.says(&format!("the cluster's clock is 5m {word} this machine's"));
+        stays_true(&mut journey).await;
+        // Whole minutes of the drain that the platform grants, by our clock.
+        journey.hides("forced in 2h 0");
+        journey.hides("forced in 1h 54m");
+    }
+}
+
+#[tokio::test]
+async fn k8s_12_a_second_roll_while_prepared_is_called_another_one() {
+    let prepared = "[[projects.clusters]]\nname = \"again\"\nphase = \"PREPARED\"\ninitiated_ago = \"5h\"\n\
+        completed_ago = \"120d\"\npools = [{ name = \"web\", nodes = 6 }]\n";
+    let mut journey = Journey::with(tall(prepared)).await;
+    journey.press("<enter>3").await;
+    journey.until("all 6 nodes new", 10).await;
+    let now = journey.clock.now();
+    journey.inside("again", |cluster| cluster.roll_again(now));
+    journey.until("another roll", 60).await;
+    for _ in 0..20 {
+        journey.pass(20, 1).await;
+        journey.until_shown(|j| Some(j.truth("again").figure()), Journey::headline).await;
+        journey.hides("stuck");
+    }
+    journey.press("<esc>").await;
+    let row = journey.row("again");
+    assert!(row.contains("PREPARED"), "{row}");
+}

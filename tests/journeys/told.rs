@@ -1,0 +1,150 @@
+//! What a person who looks elsewhere is told of the clusters they watch: bell, notification, window title, progress.
+
+use std::collections::BTreeMap;
+
+use skeys::testing::app::settings::WatchPolicy;
+use skeys::testing::domain::action::Action;
+use skeys::testing::domain::cluster::ClusterId;
+use skeys::testing::domain::rotation::Step;
+use skeys::testing::simulator::cluster::SimulatedCluster;
+
+use crate::inside::looking;
+use crate::support::{Journey, PROJECT, Setting};
+
+const HELD: &str = "blocked = [\"web\", \"eu01-1\", \"payments/api\"]\n";
+
+/// Two clusters that were rotated a while ago, in a terminal that these variables tell of.
+fn twins(more: &str, terminal: &[(&str, &str)]) -> Setting {
+    let cluster = |name: &str| {
+        format!(
+            "[[projects.clusters]]\nname = \"{name}\"\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n\
+             pools = [{{ name = \"web\", nodes = 3 }}]\n{more}"
+        )
+    };
+    let terminal: BTreeMap<String, String> =
+        terminal.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Setting { terminal, ..looking(WatchPolicy::Running, &(cluster("mine") + &cluster("other"))) }
+}
+
+/// Somebody carries a step out on both.
+fn step(journey: &Journey, step: Step) {
+    let now = journey.clock.now();
+    for name in ["mine", "other"] {
+        let id = ClusterId::new(PROJECT, "eu01", name);
+        journey.simulator.with_world(|world| world.act(&id, Action::Rotate(step), now).unwrap());
+    }
+}
+
+/// What the terminal was sent beside frames, and forgets it.
+fn sent(journey: &Journey) -> Vec<String> {
+    std::mem::take(&mut journey.sent.lock().unwrap())
+}
+
+/// Only what rings.
+fn rings(journey: &Journey) -> Vec<String> {
+    sent(journey).into_iter().filter(|text| text.starts_with('\u{7}')).collect()
+}
+
+fn both_are(phase: &'static str) -> impl Fn(&Journey) -> bool {
+    move |journey| ["mine", "other"].iter().all(|name| journey.phase(name) == phase)
+}
+
+#[tokio::test]
+async fn whoever_watches_is_told_of_prepared_and_completed_and_of_no_other_cluster() {
+    let mut journey = Journey::with(twins("", &[("TERM_PROGRAM", "iTerm.app")])).await;
+    assert!(sent(&journey).is_empty());
+    journey.press("/mine<enter>w").await;
+    journey.says("mine: you are told when it is PREPARED, completed, held up or moves on.");
+    assert_eq!(sent(&journey), ["\u{1b}]2;skeys: mine completed\u{7}"], "the title alone");
+    step(&journey, Step::Start);
+    journey.until_so("PREPARED", (20, 200), both_are("PREPARED")).await;
+    journey.pass(10, 3).await;
+    assert_eq!(rings(&journey), ["\u{7}\u{1b}]9;mine (eu01): PREPARED\u{7}"]);
+    step(&journey, Step::Complete);
+    journey.until_so("COMPLETED", (10, 200), both_are("COMPLETED")).await;
+    journey.pass(10, 3).await;
+    assert_eq!(rings(&journey), ["\u{7}\u{1b}]9;mine (eu01): completed\u{7}"]);
+    // Nobody watches any more: the title is given back, and nothing rings.
+    journey.press("w").await;
+    assert_eq!(sent(&journey), ["\u{1b}[23;2t"]);
+    step(&journey, Step::Start);
+    journey.until_so("PREPARED", (20, 200), both_are("PREPARED")).await;
+    journey.pass(10, 3).await;
+    assert!(sent(&journey).is_empty());
+}
+
+#[tokio::test]
+async fn a_standstill_and_its_end_ring_and_stand_in_title_and_progress() {
+    let ghostty = [("TERM_PROGRAM", "ghostty")];
+    let mut journey = Journey::with(twins(HELD, &ghostty)).await;
+    journey.press("/mine<enter>w").await;
+    step(&journey, Step::Start);
+    let rolls = |journey: &Journey| {
+        let sent = journey.sent.lock().unwrap();
+        sent.iter().any(|text| text.starts_with('\u{7}'))
+    };
+    journey.until_so("it rings", (10, 200), rolls).await;
+    let all = sent(&journey);
+    let ring: Vec<&String> = all.iter().filter(|text| text.starts_with('\u{7}')).collect();
+    let held = "PodDisruptionBudget payments/api never lets a pod go";
+    assert_eq!(ring, [&format!("\u{7}\u{1b}]9;mine (eu01): {held}\u{7}")]);
+    // Before: how far it is; now: that it is held up, in the words of the figure on screen.
+    assert!(
+        all.contains(&"\u{1b}]2;skeys: mine 0/3\u{7}\u{1b}]9;4;1;0\u{7}".to_owned()),
+        "{all:#?}"
+    );
+    let (new, total) = journey.figure("mine").unwrap();
+    let title = format!(
+        "\u{1b}]2;skeys: mine {new}/{total} held up\u{7}\u{1b}]9;4;2;{}\u{7}",
+        new * 100 / total
+    );
+    assert!(all.contains(&title), "{title:?} {all:#?}");
+    journey.pass(60, 10).await;
+    assert!(rings(&journey).is_empty(), "once is enough");
+    for name in ["mine", "other"] {
+        journey.inside(name, SimulatedCluster::unblock);
+    }
+    journey.until("mine: the roll goes on", 60).await;
+    assert_eq!(rings(&journey), ["\u{7}\u{1b}]9;mine (eu01): the roll goes on\u{7}"]);
+    journey.until_so("PREPARED", (20, 200), both_are("PREPARED")).await;
+    journey.pass(10, 3).await;
+    let all = sent(&journey);
+    let last = all.iter().rev().find(|text| text.contains("]2;")).unwrap();
+    assert_eq!(last, "\u{1b}]2;skeys: mine PREPARED\u{7}\u{1b}]9;4;0;0\u{7}");
+    assert!(all.iter().all(|text| !text.contains(";100\u{7}")), "a bar is never full: {all:#?}");
+}
+
+#[tokio::test]
+async fn the_title_has_the_figure_that_is_on_screen_at_every_step() {
+    let mut journey = Journey::with(twins("", &[("TERM", "xterm-256color")])).await;
+    journey.press("/mine<enter>w").await;
+    step(&journey, Step::Start);
+    journey.until_so("a figure", (5, 60), |journey| journey.figure("mine").is_some()).await;
+    let mut titles = Vec::new();
+    while journey.phase("mine") == "PREPARING" {
+        journey.pass(10, 1).await;
+        titles.extend(sent(&journey));
+        if let Some((new, total)) =
+            journey.figure("mine").filter(|_| !journey.row("mine").contains("done"))
+        {
+            let title = format!("\u{1b}]2;skeys: mine {new}/{total}\u{7}");
+            assert_eq!(titles.last(), Some(&title), "{}", journey.screen());
+        }
+    }
+    let mut once = titles.clone();
+    once.dedup();
+    assert_eq!(once.len(), titles.len(), "only what changes is sent: {titles:#?}");
+}
+
+#[tokio::test]
+async fn behind_a_multiplexer_only_bell_and_title_are_sent() {
+    let variables = [("TMUX", "/tmp/tmux-0/default,1,0"), ("TERM_PROGRAM", "ghostty")];
+    let mut journey = Journey::with(twins("", &variables)).await;
+    journey.press("/mine<enter>w").await;
+    step(&journey, Step::Start);
+    journey.until_so("PREPARED", (20, 200), both_are("PREPARED")).await;
+    journey.pass(10, 3).await;
+    let all = sent(&journey);
+    assert_eq!(all.iter().filter(|text| *text == "\u{7}").count(), 1, "{all:#?}");
+    assert!(all.iter().all(|text| *text == "\u{7}" || text.starts_with("\u{1b}]2;skeys: mine ")));
+}
