@@ -14,7 +14,7 @@ use crate::app::message::Now;
 use crate::app::settings::WatchPolicy;
 use crate::app::state::{Screen, State, Tab};
 use crate::domain::cluster::{Cluster, ClusterId};
-use crate::domain::observed::{Picture, Trouble};
+use crate::domain::observed::{Picture, Sighting, Trouble};
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::Severity;
 use crate::domain::roll::eta::Outlook;
@@ -43,6 +43,36 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// SKE showed the cluster: the roll is read in its light.
+    pub fn reading(&mut self, cluster: &Cluster, now: Now) {
+        if let Some(picture) = self.picture.clone() {
+            self.history.observe(cluster, &picture, now.wall);
+        }
+        self.read_roll(cluster, now);
+    }
+
+    /// Somebody looked at the cluster; whether there is a new picture.
+    pub fn sighted(&mut self, cluster: &Cluster, sighting: Sighting, now: Now) -> bool {
+        match sighting {
+            Sighting::Trouble(trouble) => {
+                let since = match &self.trouble {
+                    Some((known, since)) if *known == trouble => *since,
+                    _ => now.wall,
+                };
+                self.trouble = Some((trouble, since));
+                false
+            }
+            Sighting::Picture(picture) => {
+                self.history.observe(cluster, &picture, now.wall);
+                self.picture = Some(picture);
+                self.seen = Some(now);
+                self.trouble = None;
+                self.read_roll(cluster, now);
+                true
+            }
+        }
+    }
+
     /// Reads the roll anew.
     pub fn read_roll(&mut self, cluster: &Cluster, now: Now) {
         self.read = now.steady;

@@ -92,10 +92,7 @@ pub fn forget(state: &mut State, id: &ClusterId) -> Vec<Effect> {
 pub fn reading(state: &mut State, cluster: &Cluster) -> Vec<Effect> {
     let now = state.now;
     if let Some(observed) = state.observed.get_mut(&cluster.id) {
-        if let Some(picture) = observed.picture.clone() {
-            observed.history.observe(cluster, &picture, now.wall);
-        }
-        observed.read_roll(cluster, now);
+        observed.reading(cluster, now);
     }
     if state.observing.contains_key(&cluster.id) {
         vec![Effect::Reading(Box::new(cluster.clone()))]
@@ -112,22 +109,8 @@ pub fn sighted(state: &mut State, id: &ClusterId, sighting: Sighting) -> Vec<Eff
     }
     let Some(cluster) = state.fleet.cluster(id).cloned() else { return Vec::new() };
     let Some(observed) = state.observed.get_mut(id) else { return Vec::new() };
-    match sighting {
-        Sighting::Trouble(trouble) => {
-            let since = match &observed.trouble {
-                Some((known, since)) if *known == trouble => *since,
-                _ => now.wall,
-            };
-            observed.trouble = Some((trouble, since));
-            return Vec::new();
-        }
-        Sighting::Picture(picture) => {
-            observed.history.observe(&cluster, &picture, now.wall);
-            observed.picture = Some(picture);
-            observed.seen = Some(now);
-            observed.trouble = None;
-            observed.read_roll(&cluster, now);
-        }
+    if !observed.sighted(&cluster, sighting, now) {
+        return Vec::new();
     }
     show_in_dialog(state, id);
     noticed(state, id)
