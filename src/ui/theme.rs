@@ -304,7 +304,7 @@ pub fn to_ascii(buffer: &mut Buffer) {
     }
 }
 
-/// The same for a text outside the screen; it may take fewer columns afterwards, never more.
+/// The same for a text outside the screen, which may take another number of columns afterwards.
 pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii() { c } else { plain_form(c) }).collect()
 }
