@@ -109,7 +109,7 @@ pub struct WaitFor {
     #[arg(value_name = "CLUSTER")]
     pub cluster: Target,
     /// Phase to wait for
-    #[arg(long = "for", value_name = "PHASE", value_enum)]
+    #[arg(long = "for", value_name = "PHASE", value_enum, ignore_case = true)]
     pub goal: Goal,
     /// How long to wait at most, such as 90m or "2h 30m"; for ever if it is not given
     #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]

@@ -109,7 +109,7 @@ impl Course {
     /// SKE showed the cluster.
     pub fn reading(&mut self, cluster: Cluster, now: Now) -> Verdict {
         self.missing = 0;
-        if self.outage.take().is_some() {
+        if self.outage.take().is_some_and(|outage| outage.is_told(now)) {
             // What SKE accepted before it went away may take as long to show after it came back.
             self.at_rest = None;
         }

@@ -132,7 +132,7 @@ impl Search {
         let flags = match (projects.len() > 1, regions.len() > 1) {
             (true, false) => "--project",
             (false, _) => "--region",
-            (true, true) => "--project or --region",
+            (true, true) => "--project, --region or both",
         };
         let mut places: Vec<String> = ids.into_iter().map(address).collect();
         places.sort_unstable();
@@ -145,6 +145,10 @@ impl Search {
     }
 
     fn none(&self) -> String {
+        if self.scopes.is_empty() {
+            return "no project and region is looked at; name both, or write the cluster's full address"
+                .to_owned();
+        }
         let projects: BTreeSet<_> = self.scopes.iter().map(|scope| &scope.project).collect();
         let regions: BTreeSet<_> = self.scopes.iter().map(|scope| scope.region.as_str()).collect();
         let regions = regions.into_iter().map(clean).collect::<Vec<_>>().join(", ");
@@ -246,7 +250,7 @@ mod tests {
         let text = two(scope("p-1", "eu02"), scope("p-1", "eu01"));
         assert!(text.contains("p-1/eu01/shop, p-1/eu02/shop. Narrow with --region, or"), "{text}");
         let text = two(scope("p-1", "eu01"), scope("p-2", "eu02"));
-        assert!(text.contains("Narrow with --project or --region, or"), "{text}");
+        assert!(text.contains("Narrow with --project, --region or both, or"), "{text}");
     }
 
     #[test]

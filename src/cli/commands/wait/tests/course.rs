@@ -163,6 +163,9 @@ fn an_outage_begins_the_grace_anew() {
     course.reading(rested(), after(0));
     course.failure(failure(FailureKind::Server), after(10));
     assert_eq!(course.reading(rested(), after(1_200)), Verdict::GoesOn);
+    // A hiccup does not.
+    course.failure(failure(FailureKind::Server), after(1_300));
+    assert_eq!(course.reading(rested(), after(1_301)), Verdict::GoesOn);
     assert_eq!(course.reading(rested(), after(1_499)), Verdict::GoesOn);
     reason(course.reading(rested(), after(1_500)));
 }
