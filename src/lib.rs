@@ -23,6 +23,10 @@ pub mod testing {
     pub mod app {
         pub use crate::app::{effect, fleet, keymap, message, settings, state, update};
     }
+    pub mod cli {
+        pub use crate::cli::args::Goal;
+        pub use crate::cli::commands::wait;
+    }
     pub mod clients {
         pub use crate::clients::{auth, http, install_crypto, kubernetes, projects, ske};
     }
@@ -43,6 +47,6 @@ pub mod testing {
         pub use crate::store::{journal, kubeconfigs, memory, private_file};
     }
     pub mod ui {
-        pub use crate::ui::view;
+        pub use crate::ui::{theme, view};
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::commands::wait::target::Target;
 use crate::cli::config::file::Value;
 use crate::cli::config::lay;
 
@@ -68,9 +70,59 @@ pub enum Command {
         #[command(flatten)]
         world: World,
     },
+    /// Wait without a screen until a rotation is prepared or completed
+    ///
+    /// At a terminal it draws a bar on standard error and prints one line on standard output when it is over; elsewhere
+    /// (and where TERM is dumb) it prints one line for each change on standard output.
+    ///
+    /// For some minutes after a start was accepted SKE may still show the phase from before it. So where nothing is
+    /// under way, it waits 5 minutes for SKE to show a start and then fails. A rotation that was seen under way, or was
+    /// started since, and goes past PREPARED counts as prepared; that is said. A cluster that is COMPLETED at the first
+    /// look counts as completed. Outages are told and waited through; so are blocked drains, phases that skeys does not
+    /// know, and clusters on which SKE gave up.
+    #[command(after_help = WAIT_STATUS)]
+    Wait(WaitFor),
     /// The configuration: where it is, whether it is right, a first one
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+/// What the exit status of `skeys wait` means.
+const WAIT_STATUS: &str = "\
+Exit status:
+  0    it is there
+  1    it cannot be: no such cluster, several of that name, deleted, nothing under way,
+       no way to sign in, or nobody reads what is printed
+  2    wrong usage or configuration
+  124  the time is over
+  130  ended by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP
+
+A rotation goes on whatever becomes of skeys: start the same wait again to go on waiting.";
+
+/// What is waited for.
+#[derive(Debug, Clone, Args)]
+pub struct WaitFor {
+    /// Name of the cluster, or PROJECT/REGION/NAME
+    ///
+    /// A name is looked for in all projects and regions that are configured, or that --project and --region name. One
+    /// that two clusters bear is refused.
+    #[arg(value_name = "CLUSTER")]
+    pub cluster: Target,
+    /// Phase to wait for
+    #[arg(long = "for", value_name = "PHASE", value_enum, ignore_case = true)]
+    pub goal: Goal,
+    /// How long to wait at most, such as 90m or "2h 30m"; for ever if it is not given
+    #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]
+    pub timeout: Option<Duration>,
+}
+
+/// A phase that can be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Goal {
+    /// All nodes are new; old and new credentials both work
+    Prepared,
+    /// The old credentials have stopped working
+    Completed,
 }
 
 /// What is simulated.
@@ -107,6 +159,14 @@ fn parse_speed(text: &str) -> Result<f64, String> {
         Ok(speed) if speed.is_finite() && (0.01..=100_000.0).contains(&speed) => Ok(speed),
         _ => Err("it must be a number from 0.01 to 100000".to_owned()),
     }
+}
+
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration < Duration::from_secs(1) {
+        return Err("it must be 1s at least".to_owned());
+    }
+    Ok(duration)
 }
 
 impl Flags {

@@ -13,7 +13,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use directories::{BaseDirs, ProjectDirs};
 
-use crate::cli::args::{Arguments, Command};
+use crate::cli::args::{Arguments, Command, WaitFor};
+use crate::cli::commands::wait::target::Target;
 use crate::cli::config::{AuthChoice, Loaded, Places, load};
 
 /// Exit status for wrong input.
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
         Some(Command::Simulate { listen, world }) => {
             block_on(commands::simulate::run(*listen, world))
         }
+        Some(Command::Wait(words)) => return waited(&arguments, words, &places),
         Some(Command::Demo(world)) => match checked(&arguments, &places) {
             Ok(loaded) => terminal_problem().map_or_else(
                 || block_on(wiring::demo(loaded, &places, world)),
@@ -56,20 +58,47 @@ pub fn main() -> ExitCode {
             Err(status) => return status,
         },
         None => match checked(&arguments, &places) {
-            Ok(loaded) => match missing(&loaded).or_else(terminal_problem) {
-                Some(problem) => Err(anyhow::anyhow!(problem)),
-                None => block_on(wiring::dashboard(loaded, &places)),
-            },
+            Ok(loaded) => {
+                let missing = no_sign_in(&loaded).or_else(|| no_project(&loaded));
+                match missing.or_else(terminal_problem) {
+                    Some(problem) => Err(anyhow::anyhow!(problem)),
+                    None => block_on(wiring::dashboard(loaded, &places)),
+                }
+            }
             Err(status) => return status,
         },
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            print("", &format!("skeys: {error:#}\n"));
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&format!("{error:#}")),
     }
+}
+
+/// `skeys wait`, which has exit statuses of its own.
+fn waited(arguments: &Arguments, words: &WaitFor, places: &Places<'_>) -> ExitCode {
+    let flags = &arguments.flags;
+    if let Some(problem) = words.cluster.contradiction(&flags.project, &flags.region) {
+        print("", &format!("skeys: {problem}\n"));
+        return ExitCode::from(USAGE);
+    }
+    let loaded = match checked(arguments, places) {
+        Ok(loaded) => loaded,
+        Err(status) => return status,
+    };
+    let is_whole = matches!(words.cluster, Target::Whole(_));
+    let missing = no_sign_in(&loaded).or_else(|| no_project(&loaded).filter(|_| !is_whole));
+    if let Some(problem) = missing {
+        return failed(&problem);
+    }
+    match block_on(wiring::wait(&loaded, places, words)) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => failed(&format!("{error:#}")),
+    }
+}
+
+fn failed(problem: &str) -> ExitCode {
+    print("", &format!("skeys: {problem}\n"));
+    ExitCode::FAILURE
 }
 
 fn checked(arguments: &Arguments, places: &Places<'_>) -> Result<Loaded, ExitCode> {
@@ -86,16 +115,19 @@ fn checked(arguments: &Arguments, places: &Places<'_>) -> Result<Loaded, ExitCod
     })
 }
 
-/// What the dashboard cannot do without.
-fn missing(loaded: &Loaded) -> Option<String> {
-    if let AuthChoice::Nothing(tried) = &loaded.config.auth {
-        return Some(format!(
-            "no way to sign in was found. Looked for:\n  {}\n\
-             Set STACKIT_ACCESS_TOKEN (for example with `stackit auth get-access-token`) or a service-account key. \
-             To try skeys without an account: skeys demo",
-            tried.join("\n  ")
-        ));
-    }
+/// Why there is no token to be had, if there is none.
+fn no_sign_in(loaded: &Loaded) -> Option<String> {
+    let AuthChoice::Nothing(tried) = &loaded.config.auth else { return None };
+    Some(format!(
+        "no way to sign in was found. Looked for:\n  {}\n\
+         Set STACKIT_ACCESS_TOKEN (for example with `stackit auth get-access-token`) or a service-account key. \
+         To try skeys without an account: skeys demo",
+        tried.join("\n  ")
+    ))
+}
+
+/// Why nothing can be listed, if no project is named.
+fn no_project(loaded: &Loaded) -> Option<String> {
     loaded.config.list("projects").is_empty().then(|| {
         "no project is named. Use --project ID, STACKIT_PROJECT_ID, or `projects` in the configuration \
          (`skeys config path`). To try skeys without an account: skeys demo"
@@ -106,7 +138,7 @@ fn missing(loaded: &Loaded) -> Option<String> {
 /// Why a dashboard cannot be drawn here, if it cannot.
 fn terminal_problem() -> Option<String> {
     use std::io::IsTerminal;
-    let hint = "`skeys simulate` and `skeys config` work without one";
+    let hint = "`skeys wait`, `skeys simulate` and `skeys config` work without one";
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         return Some(format!("the dashboard needs a terminal for input and output; {hint}"));
     }
@@ -120,7 +152,7 @@ fn terminal_problem() -> Option<String> {
     }
 }
 
-fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let ended = runtime.block_on(work);

@@ -1,19 +1,23 @@
 //! Puts the floors together: clients, store, runtime, for the real cloud or for the embedded simulator.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::app::keymap::Keymap;
 use crate::app::message::Now;
 use crate::app::settings::{Background, ColorDepth, Place, Settings, ThemeChoice, WatchPolicy};
 use crate::app::state::State;
-use crate::cli::args::World;
+use crate::cli::args::{WaitFor, World};
 use crate::cli::commands::simulate::scene;
+use crate::cli::commands::wait::course::Cadence;
+use crate::cli::commands::wait::printer::{self, Form, Printer};
+use crate::cli::commands::wait::{self, Looks, Order};
 use crate::cli::config::{AuthChoice, Config, Loaded, PathOrText, Places, expand};
 use crate::clients::auth::key::KeyText;
 use crate::clients::auth::{SourceConfig, TokenSource};
@@ -22,7 +26,7 @@ use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::age::Zone;
-use crate::domain::cluster::{ProjectId, Region};
+use crate::domain::cluster::{ProjectId, Region, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kept::Kept;
 use crate::domain::secret::Secret;
@@ -36,6 +40,7 @@ use crate::simulator::{Options, serve};
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::memory;
+use crate::ui::theme::Theme;
 
 /// Where the cloud is, and how to sign in.
 struct Cloud {
@@ -99,6 +104,80 @@ pub async fn demo(loaded: Loaded, places: &Places<'_>, world: &World) -> anyhow:
         open(&loaded, places, cloud, folder.as_ref().map(|folder| folder.path().to_owned())).await;
     simulator.stop();
     ended
+}
+
+/// Waits for a phase without a screen; gives the exit status.
+///
+/// # Errors
+/// What keeps it from starting.
+pub async fn wait(loaded: &Loaded, places: &Places<'_>, words: &WaitFor) -> anyhow::Result<u8> {
+    let config = &loaded.config;
+    let clock = Clock::machine();
+    let http = Http::new(clock.clone(), extra_ca(config, places.home.as_deref())?)?;
+    let tokens = TokenSource::new(source(config)?, http.clone(), clock.clone())?;
+    let ske = SkeClient::new(config.text("endpoints.ske"), http, tokens.clone())?;
+    let settings = settings(config, places.environment);
+    let regions: Vec<Region> = config.list("regions").iter().map(Region::new).collect();
+    let scopes = config.list("projects").iter().map(ProjectId::new).flat_map(|project| {
+        regions.iter().map(move |region| Scope { project: project.clone(), region: region.clone() })
+    });
+    let order = Order {
+        target: words.cluster.clone(),
+        goal: words.goal,
+        timeout: words.timeout,
+        scopes: scopes.collect(),
+    };
+    let tools = wait::Tools {
+        clock,
+        ske,
+        cadence: Cadence { running: settings.poll_running, idle: settings.poll_idle },
+        concurrency: config.number("poll.concurrency"),
+        looks: match settings.watch {
+            _ if settings.read_only => Looks::NotReadOnly,
+            WatchPolicy::Never => Looks::NotConfigured,
+            WatchPolicy::Open | WatchPolicy::Running => Looks::AtNodes,
+        },
+        renews: !matches!(config.auth, AuthChoice::Token { .. }),
+        rests: watch::Sender::default(),
+    };
+    let notifier = Notifier::of(places.environment, config.switch("notify.desktop"));
+    let mut printer = printer(&settings, places.environment, notifier);
+    for note in loaded.notes.iter().cloned().chain(tokens.notes()) {
+        // Nobody who reads it is no reason not to wait.
+        drop(printer.note(&note));
+    }
+    Ok(wait::run(order, tools, &mut printer, signals::ended()).await)
+}
+
+/// A bar where standard error is a terminal that can draw one, else lines.
+fn printer(
+    settings: &Settings,
+    environment: &dyn Fn(&str) -> Option<String>,
+    notifier: Notifier,
+) -> Printer {
+    let term = environment("TERM").unwrap_or_default();
+    let can_draw = cfg!(windows) || !matches!(term.as_str(), "" | "dumb");
+    let form = if can_draw && std::io::stderr().is_terminal() {
+        let Settings { theme, background, depth, ascii, .. } = settings;
+        Form::Bar(printer::Screen {
+            theme: Theme::new(*theme, *background, *depth, *ascii),
+            notifier,
+            columns: Box::new(columns_of_stderr),
+        })
+    } else {
+        Form::Lines
+    };
+    let streams = (Box::new(std::io::stdout()), Box::new(std::io::stderr()));
+    Printer::new(streams.0, streams.1, form, settings.ascii)
+}
+
+/// Columns of the terminal behind standard error; 80 where it does not tell.
+fn columns_of_stderr() -> usize {
+    #[cfg(unix)]
+    let told = rustix::termios::tcgetwinsize(std::io::stderr()).ok().map(|size| size.ws_col);
+    #[cfg(not(unix))]
+    let told = crossterm::terminal::size().ok().map(|(columns, _)| columns);
+    told.filter(|columns| *columns > 0).map_or(80, usize::from)
 }
 
 async fn open(

@@ -35,6 +35,18 @@ impl Phase {
         }
     }
 
+    /// As the API writes it, for output that programs read; what it sent, verbatim, when this program does not know it.
+    pub fn api_word(&self) -> &str {
+        match self {
+            Self::Never => "NEVER",
+            Self::Preparing => "PREPARING",
+            Self::Prepared => "PREPARED",
+            Self::Completing => "COMPLETING",
+            Self::Completed => "COMPLETED",
+            Self::Unknown(text) => text,
+        }
+    }
+
     /// Order for sorting.
     pub fn order(&self) -> u8 {
         match self {
@@ -130,15 +142,20 @@ impl Rotation {
             return Some("a moment lies in the future");
         }
         match (&self.phase, self.initiated, self.completed) {
-            (Phase::Completed, Some(initiated), Some(completed)) if initiated > completed => {
-                Some("started after it was completed")
-            }
+            _ if self.contradicts_completion() => Some("started after it was completed"),
             (Phase::Preparing | Phase::Prepared | Phase::Completing, None, _) => {
                 Some("the moment of the start is missing")
             }
             (Phase::Completed, _, None) => Some("the moment of the completion is missing"),
             _ => None,
         }
+    }
+
+    /// Whether it is called completed although its start is the later moment: SKE shows the moment of a start and not
+    /// its phase yet, or its moments are wrong.
+    pub fn contradicts_completion(&self) -> bool {
+        self.phase == Phase::Completed
+            && self.completed.is_some_and(|completed| self.initiated > Some(completed))
     }
 
     /// Whether this reading shows that a step asked for at `requested` took effect, seen from how it was `before`.

@@ -76,22 +76,27 @@ impl Notifier {
     pub fn status(self, status: &Status, first: bool) -> String {
         let mut out = if first { "\u{1b}[22;2t".to_owned() } else { String::new() };
         out.push_str(&format!("\u{1b}]2;{}\u{7}", safe(&status.title)));
-        if self.progress {
-            let (state, percent) = match status.progress {
-                Progress::None => (0, 0),
-                Progress::Unknown => (3, 0),
-                Progress::Percent(percent) => (1, percent),
-                Progress::Held(percent) => (2, percent),
-            };
-            out.push_str(&format!("\u{1b}]9;4;{state};{percent}\u{7}"));
-        }
+        out.push_str(&self.progress(status.progress));
         out
+    }
+
+    /// The sequence of progress alone; empty where the terminal does not know it.
+    pub fn progress(self, progress: Progress) -> String {
+        if !self.progress {
+            return String::new();
+        }
+        let (state, percent) = match progress {
+            Progress::None => (0, 0),
+            Progress::Unknown => (3, 0),
+            Progress::Percent(percent) => (1, percent),
+            Progress::Held(percent) => (2, percent),
+        };
+        format!("\u{1b}]9;4;{state};{percent}\u{7}")
     }
 
     /// The sequence that takes title and progress back.
     pub fn no_status(self) -> String {
-        let progress = if self.progress { "\u{1b}]9;4;0;0\u{7}" } else { "" };
-        format!("{progress}\u{1b}[23;2t")
+        format!("{}\u{1b}[23;2t", self.progress(Progress::None))
     }
 
     /// Tells the desktop, if there is one. A daemon that is absent or hangs is no error and blocks nothing.

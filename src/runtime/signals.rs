@@ -32,23 +32,29 @@ pub fn watch(_sender: UnboundedSender<Incoming>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Waits for TERM, INT or HUP; for commands without a screen.
+/// Waits for TERM, INT or HUP and gives the signal's number; for commands without a screen. Where no handler can be
+/// installed, the system's own way of ending holds.
 #[cfg(unix)]
-pub async fn ended() {
+pub async fn ended() -> u8 {
     use tokio::signal::unix::{SignalKind, signal};
     let mut waits = Vec::new();
     for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
         if let Ok(mut stream) = signal(kind) {
             waits.push(Box::pin(async move {
                 stream.recv().await;
+                u8::try_from(kind.as_raw_value()).unwrap_or(0)
             }));
         }
     }
-    futures_util::future::select_all(waits).await;
+    if waits.is_empty() {
+        return std::future::pending().await;
+    }
+    futures_util::future::select_all(waits).await.0
 }
 
-/// Waits for Ctrl-C; for commands without a screen.
+/// Waits for Ctrl-C and gives the number that it has elsewhere; for commands without a screen.
 #[cfg(not(unix))]
-pub async fn ended() {
+pub async fn ended() -> u8 {
     drop(tokio::signal::ctrl_c().await);
+    2
 }

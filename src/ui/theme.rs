@@ -56,14 +56,24 @@ struct Palette {
 impl Theme {
     /// The theme of a state.
     pub fn of(state: &State) -> Self {
-        let depth = state.settings.depth;
-        let choice = match (state.theme, state.background) {
+        let settings = &state.settings;
+        Self::new(state.theme, state.background, settings.depth, settings.ascii)
+    }
+
+    /// The theme that was chosen, as the terminal can show it.
+    pub fn new(
+        chosen: ThemeChoice,
+        background: Option<Background>,
+        depth: ColorDepth,
+        ascii: bool,
+    ) -> Self {
+        let choice = match (chosen, background) {
             (chosen, _) if depth == ColorDepth::Sixteen => chosen,
             (ThemeChoice::Auto, Some(Background::Dark)) => ThemeChoice::Dark,
             (ThemeChoice::Auto, Some(Background::Light)) => ThemeChoice::Light,
             (chosen, _) => chosen,
         };
-        Self { choice, ascii: state.settings.ascii, indexed: depth == ColorDepth::Indexed }
+        Self { choice, ascii, indexed: depth == ColorDepth::Indexed }
     }
 
     /// A colour in 24 bits, or the one of xterm's 256 that is nearest to it.
@@ -292,6 +302,11 @@ pub fn to_ascii(buffer: &mut Buffer) {
         let plain = characters.next().map_or(' ', plain_form);
         cell.set_char(plain);
     }
+}
+
+/// The same for a text outside the screen, which may take another number of columns afterwards.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii() { c } else { plain_form(c) }).collect()
 }
 
 fn plain_form(c: char) -> char {

@@ -16,3 +16,4 @@ mod support;
 mod ending;
 mod files;
 mod manners;
+mod wait;

@@ -157,7 +157,7 @@ fn the_command_line_says_what_there_is() {
     let home = tempfile::tempdir().unwrap();
     let (status, out, _) = plain(home.path(), &["--help"], &[]);
     assert_eq!(status, 0);
-    for word in ["demo", "simulate", "config", "--read-only", "--project"] {
+    for word in ["demo", "simulate", "wait", "config", "--read-only", "--project"] {
         assert!(out.contains(word), "{out}");
     }
     let (status, _, err) = plain(home.path(), &["--token", "x"], &[]);

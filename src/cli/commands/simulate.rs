@@ -23,7 +23,7 @@ pub async fn run(listen: SocketAddr, world: &World) -> anyhow::Result<()> {
         writeln!(out, "export {name}={value}").context("printing the addresses")?;
     }
     out.flush().context("printing the addresses")?;
-    signals::ended().await;
+    let _number = signals::ended().await;
     simulator.stop();
     Ok(())
 }

@@ -1,0 +1,161 @@
+//! One line for each change, for logs and pipes: nothing is printed that was printed before, and nothing while only
+//! time passes. Pure.
+
+use std::time::Duration;
+
+use crate::app::message::Now;
+use crate::cli::commands::wait::outage::Outage;
+use crate::cli::commands::wait::standing::{Standing, halting, problems};
+use crate::domain::age::since;
+use crate::domain::attention::{Stuck, stuck};
+use crate::domain::cluster::{ClusterState, Problem};
+use crate::domain::observed::Trouble;
+use crate::domain::roll::Roll;
+use crate::domain::roll::blocker::Kind;
+use crate::domain::roll::eta::Outlook;
+use crate::domain::roll::progress::Figure;
+use crate::domain::rotation::Phase;
+
+/// An API server that renews itself is away for a moment now and then; that its nodes cannot be seen is told after
+/// this.
+pub const TROUBLE_PATIENCE: Duration = Duration::from_mins(1);
+
+/// What concerns nodes comes in pieces at first and in bursts later; it is told together, no sooner than this after the
+/// last line.
+pub const TOGETHER: Duration = Duration::from_secs(3);
+
+/// What makes a new line when it changes. How long something lasts is not in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Sign {
+    phase: Option<Phase>,
+    at_rest: bool,
+    figure: Option<Figure>,
+    blocked: usize,
+    blocker: Option<(Kind, Option<String>, String)>,
+    stalled: bool,
+    state: Option<ClusterState>,
+    problems: Vec<String>,
+    gave_up: bool,
+    trouble: Option<&'static str>,
+    outage: bool,
+}
+
+impl Sign {
+    fn of(standing: &Standing<'_>) -> Self {
+        let roll = standing.rolling();
+        let worst = roll.and_then(Roll::worst);
+        let cluster = standing.cluster;
+        Self {
+            phase: standing.phase().cloned(),
+            at_rest: standing.at_rest,
+            figure: roll.and_then(Roll::figure),
+            blocked: roll.map_or(0, |roll| roll.counts.blocked),
+            blocker: worst.map(|worst| (worst.kind, worst.node.clone(), worst.brief.clone())),
+            stalled: roll.is_some_and(|roll| matches!(roll.outlook, Outlook::Stalled { .. })),
+            state: cluster.and_then(|cluster| halting(&cluster.state)).cloned(),
+            problems: cluster
+                .map(|cluster| problems(cluster).map(timeless).collect())
+                .unwrap_or_default(),
+            gave_up: cluster.is_some_and(|cluster| {
+                matches!(stuck(cluster, standing.now.wall), Some(Stuck::GaveUp(_)))
+            }),
+            trouble: trouble(standing),
+            outage: standing.outage.is_some_and(|outage| outage.is_told(standing.now)),
+        }
+    }
+
+    /// Whether it differs in nothing but what nodes do.
+    fn differs_by_nodes(&self, other: &Self) -> bool {
+        let Self { figure, blocked, blocker, stalled, .. } = other.clone();
+        Self { figure, blocked, blocker, stalled, ..self.clone() } == *other
+    }
+}
+
+/// What SKE reports without numbers, which may count something that goes on.
+fn timeless(problem: &Problem) -> String {
+    let message: String = problem.message.chars().filter(|c| !c.is_ascii_digit()).collect();
+    format!("{} {message}", problem.code)
+}
+
+/// The kind of trouble that keeps its nodes from being seen, once it has lasted.
+pub fn trouble(standing: &Standing<'_>) -> Option<&'static str> {
+    let (trouble, began) = standing.observed.trouble.as_ref().filter(|_| standing.is_rolling())?;
+    let lasted = Duration::try_from(since(*began, standing.now.wall)).unwrap_or_default();
+    if lasted < TROUBLE_PATIENCE {
+        return None;
+    }
+    match trouble {
+        Trouble::Connecting => None,
+        Trouble::NotAcceptedYet { .. } => Some("not yet"),
+        Trouble::CredentialsRefused(_) => Some("refused"),
+        Trouble::NoAccess(_) => Some("no access"),
+        Trouble::KubeconfigRefused(_) => Some("strange"),
+        Trouble::Unreachable(_) => Some("unreachable"),
+        Trouble::Hibernated => Some("asleep"),
+        Trouble::OneWay => Some("one way"),
+    }
+}
+
+/// What was printed last.
+#[derive(Debug, Default)]
+pub struct Lines {
+    last: Option<Sign>,
+    /// When that was, on the steady clock.
+    told: Duration,
+    /// What there will be to say once the outage is over.
+    outage: Option<Outage>,
+}
+
+impl Lines {
+    /// The line that is due, if something changed.
+    pub fn tell(&mut self, standing: &Standing<'_>) -> Option<String> {
+        let mut sign = Sign::of(standing);
+        let before = self.last.clone().unwrap_or_default();
+        if sign.outage {
+            // That nodes cannot be seen either may be the same outage.
+            sign.trouble = before.trouble;
+        }
+        let now = standing.now.steady;
+        let too_soon = self.last.is_some() && now.saturating_sub(self.told) < TOGETHER;
+        if sign == before || too_soon && sign.differs_by_nodes(&before) {
+            return None;
+        }
+        let remarks = self.remarks(standing, &before, &sign);
+        self.last = Some(sign);
+        self.told = now;
+        Some(standing.line(&remarks))
+    }
+
+    /// The outage that was told is over without any line since; told with the last one.
+    pub fn owed(&mut self, now: Now) -> Option<String> {
+        self.outage.take().map(|outage| outage.over(now))
+    }
+
+    fn remarks(&mut self, standing: &Standing<'_>, before: &Sign, sign: &Sign) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if sign.outage && !before.outage {
+            self.outage = standing.outage.cloned();
+            remarks.extend(standing.outage.map(|outage| outage.begun()));
+        }
+        if !sign.outage {
+            remarks.extend(self.owed(standing.now));
+        }
+        if sign.phase != before.phase || sign.at_rest != before.at_rest {
+            remarks.extend(standing.phase_remark());
+        }
+        if sign.state != before.state {
+            remarks.extend(standing.state_remark());
+        }
+        if sign.problems != before.problems || sign.gave_up != before.gave_up {
+            remarks.extend(standing.problem_remarks());
+        }
+        if sign.trouble != before.trouble {
+            match sign.trouble {
+                Some(_) => remarks.extend(standing.trouble_remark()),
+                None if standing.is_rolling() => remarks.push("nodes are seen again".to_owned()),
+                None => {}
+            }
+        }
+        remarks
+    }
+}

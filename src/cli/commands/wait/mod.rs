@@ -1,0 +1,442 @@
+//! `skeys wait`: waits without a screen until a rotation is prepared or completed.
+//!
+//! It finds the cluster ([`search`]), reads it again and again, looks at its nodes while they are replaced, and shows
+//! what changes ([`printer`]). What a reading means is decided in [`course`]. Nothing is sent that changes something,
+//! but for the kubeconfigs of ten minutes that looking at nodes takes.
+
+mod bar;
+pub mod course;
+mod lines;
+mod outage;
+pub mod printer;
+mod search;
+mod standing;
+pub mod target;
+
+use std::io;
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, Fuse, FusedFuture as _, FutureExt as _};
+use futures_util::stream::{self, StreamExt as _};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+
+use crate::app::message::{Message, Now};
+use crate::app::observation::Observed;
+use crate::cli::args::Goal;
+use crate::cli::commands::wait::course::{Cadence, Course, How, Verdict};
+use crate::cli::commands::wait::outage::Outage;
+use crate::cli::commands::wait::printer::Printer;
+use crate::cli::commands::wait::search::{Found, Search};
+pub use crate::cli::commands::wait::standing::Looks;
+use crate::cli::commands::wait::standing::Standing;
+use crate::cli::commands::wait::target::Target;
+use crate::clients::http::random;
+use crate::clients::ske::SkeClient;
+use crate::clock::Clock;
+use crate::domain::age::long;
+use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Scope};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::observed::{Sighting, Trouble};
+use crate::domain::rotation::Phase;
+use crate::runtime::observers::Observers;
+use crate::runtime::perform::Incoming;
+
+/// Exit status when the time is over, as timeout(1) has it.
+const TIMED_OUT: u8 = 124;
+/// A roll is read anew this often while nothing comes, since a standstill is told by time alone.
+const READ_ANEW: Duration = Duration::from_secs(5);
+
+/// What is waited for.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The cluster.
+    pub target: Target,
+    /// The phase.
+    pub goal: Goal,
+    /// How long at most; for ever if it is not given.
+    pub timeout: Option<Duration>,
+    /// Where a name is looked for.
+    pub scopes: Vec<Scope>,
+}
+
+/// What it is done with.
+pub struct Tools {
+    /// Time.
+    pub clock: Clock,
+    /// The SKE API.
+    pub ske: SkeClient,
+    /// How often it is read.
+    pub cadence: Cadence,
+    /// Lists under way at once, at most.
+    pub concurrency: usize,
+    /// Whether nodes are looked at.
+    pub looks: Looks,
+    /// Whether the source of the token can bring another one.
+    pub renews: bool,
+    /// Told whenever it rests.
+    pub rests: watch::Sender<Rest>,
+}
+
+/// Until when it rests, for whoever turns the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rest {
+    /// On the steady clock.
+    pub until: Duration,
+    /// Whether an answer of SKE is awaited meanwhile.
+    pub asking: bool,
+}
+
+/// How a wait ended.
+enum Ended {
+    Reached(How),
+    Failed(String),
+    TimedOut(Duration),
+    Signal(u8),
+}
+
+/// Waits, says how it ended, and gives the exit status: 0 reached, 1 failed, 124 out of time, 128 and the number of the
+/// signal that `stop` brings.
+pub async fn run(
+    order: Order,
+    tools: Tools,
+    printer: &mut Printer,
+    stop: impl Future<Output = u8>,
+) -> u8 {
+    let clock = tools.clock.clone();
+    let deadline = order.timeout.map(|limit| (clock.steady().saturating_add(limit), limit));
+    let out_of_time = async {
+        match deadline {
+            Some((at, limit)) => {
+                clock.sleep_until(at).await;
+                limit
+            }
+            None => std::future::pending().await,
+        }
+    };
+    let mut wait = Wait::new(order, tools, printer);
+    let ended = tokio::select! {
+        biased;
+        signal = stop => Ok(Ended::Signal(signal)),
+        ended = wait.attend() => ended,
+        limit = out_of_time => Ok(Ended::TimedOut(limit)),
+    };
+    let said = match ended {
+        Ok(ended) => wait.end(ended).await,
+        Err(error) => Err(error),
+    };
+    // Nobody reads what is said: a quiet end.
+    said.unwrap_or(1)
+}
+
+/// What is known so far.
+struct Seen {
+    name: String,
+    goal: Goal,
+    looks: Looks,
+    search: Option<Search>,
+    course: Option<Course>,
+    observed: Observed,
+}
+
+impl Seen {
+    fn outage(&self) -> Option<&Outage> {
+        let searching = self.search.as_ref().and_then(Search::outage);
+        self.course.as_ref().map_or(searching, Course::outage)
+    }
+
+    fn standing(&self, now: Now) -> Standing<'_> {
+        Standing {
+            name: &self.name,
+            goal: self.goal,
+            cluster: self.course.as_ref().and_then(Course::latest),
+            at_rest: self.course.as_ref().is_some_and(Course::is_at_rest),
+            observed: &self.observed,
+            looks: self.looks,
+            outage: self.outage(),
+            now,
+        }
+    }
+}
+
+struct Wait<'a> {
+    target: Target,
+    scopes: Vec<Scope>,
+    tools: Tools,
+    printer: &'a mut Printer,
+    began: Now,
+    seen: Seen,
+    observers: Observers,
+    looking: bool,
+    sender: UnboundedSender<Incoming>,
+    sightings: UnboundedReceiver<Incoming>,
+}
+
+impl<'a> Wait<'a> {
+    fn new(order: Order, tools: Tools, printer: &'a mut Printer) -> Self {
+        let (sender, sightings) = unbounded_channel();
+        let seen = Seen {
+            name: order.target.name(),
+            goal: order.goal,
+            looks: tools.looks,
+            search: None,
+            course: None,
+            observed: Observed::default(),
+        };
+        Self {
+            target: order.target,
+            scopes: order.scopes,
+            began: now(&tools.clock),
+            tools,
+            printer,
+            seen,
+            observers: Observers::default(),
+            looking: false,
+            sender,
+            sightings,
+        }
+    }
+
+    fn now(&self) -> Now {
+        now(&self.tools.clock)
+    }
+
+    /// Waits until it is over, unless it is dropped before.
+    async fn attend(&mut self) -> io::Result<Ended> {
+        match self.target.clone() {
+            Target::Whole(id) => self.watch(id, None).await,
+            Target::Name(name) => match self.find(name).await? {
+                Ok(cluster) => self.watch(cluster.id.clone(), Some(cluster)).await,
+                Err(sentence) => Ok(Ended::Failed(sentence)),
+            },
+        }
+    }
+
+    /// Finds the cluster of a name. Every project and region must have answered, or another one may have it, too.
+    async fn find(&mut self, name: ClusterName) -> io::Result<Result<Cluster, String>> {
+        let mut search = Search::new(name, self.scopes.iter().cloned());
+        loop {
+            ask(&mut search, &self.tools).await;
+            match search.stands() {
+                Found::One(cluster) => {
+                    if let Some(doubt) = search.doubt() {
+                        self.printer.note(&doubt)?;
+                    }
+                    return Ok(Ok(*cluster));
+                }
+                Found::Failed(sentence) => return Ok(Err(sentence)),
+                Found::NotYet => {}
+            }
+            let due = search.next(self.now(), self.tools.cadence.idle, random());
+            self.seen.search = Some(search);
+            while self.now().steady < due {
+                self.rest_until(due, false)?.await;
+            }
+            search = match self.seen.search.take() {
+                Some(search) => search,
+                None => return Ok(Err("the search was lost".to_owned())),
+            };
+        }
+    }
+
+    /// Reads the cluster until the wait is over.
+    async fn watch(&mut self, id: ClusterId, first: Option<Cluster>) -> io::Result<Ended> {
+        self.seen.course = Some(Course::new(self.seen.goal, id.clone(), self.tools.renews));
+        let mut due = self.now().steady;
+        if let Some(cluster) = first {
+            if let Some(ended) = self.take(Ok(cluster)) {
+                return Ok(ended);
+            }
+            due = self.next_read();
+        }
+        let mut reading: Fuse<BoxFuture<'static, Result<Cluster, Failure>>> = Fuse::terminated();
+        loop {
+            if reading.is_terminated() && due <= self.now().steady {
+                reading = read(self.tools.ske.clone(), id.clone()).boxed().fuse();
+            }
+            let asking = !reading.is_terminated();
+            let rest = self.rest_until(if asking { Duration::MAX } else { due }, asking)?;
+            tokio::select! {
+                biased;
+                result = &mut reading, if asking => {
+                    if let Some(ended) = self.take(result) {
+                        return Ok(ended);
+                    }
+                    due = self.next_read();
+                }
+                Some(incoming) = self.sightings.recv() => self.hear(incoming),
+                () = rest => {}
+            }
+        }
+    }
+
+    /// A reading came, or not; `Some` when that ends the wait.
+    fn take(&mut self, result: Result<Cluster, Failure>) -> Option<Ended> {
+        let now = self.now();
+        let course = self.seen.course.as_mut()?;
+        let before = course.latest().cloned();
+        let verdict = match result {
+            Ok(cluster) => course.reading(cluster, now),
+            Err(failure) => course.failure(failure, now),
+        };
+        if let Some(cluster) =
+            course.latest().cloned().filter(|_| course.latest() != before.as_ref())
+        {
+            if self.seen.observed.picture.is_some() {
+                self.seen.observed.reading(&cluster, now);
+            }
+            self.look(cluster);
+        }
+        match verdict {
+            Verdict::GoesOn => None,
+            Verdict::Reached(how) => Some(Ended::Reached(how)),
+            Verdict::Failed(sentence) => Some(Ended::Failed(sentence)),
+        }
+    }
+
+    fn next_read(&self) -> Duration {
+        let now = self.now();
+        let next = |course: &Course| course.next(now, self.tools.cadence, random());
+        self.seen.course.as_ref().map_or(now.steady, next)
+    }
+
+    /// Begins and ends looking at the nodes, as the phase asks for.
+    fn look(&mut self, cluster: Cluster) {
+        // The one-way switch cannot be meant while nodes are replaced; asked all the same, since it is for ever.
+        let wanted = self.tools.looks == Looks::AtNodes
+            && cluster.rotation.phase == Phase::Preparing
+            && !cluster.issuing_is_one_way();
+        match (self.looking, wanted) {
+            (false, true) => {
+                let Tools { ske, clock, .. } = &self.tools;
+                self.observers.begin(cluster, false, ske, clock, &self.sender);
+            }
+            (true, true) => self.observers.reading(cluster),
+            (true, false) => self.observers.end(&cluster.id),
+            (false, false) => {}
+        }
+        self.looking = wanted;
+    }
+
+    /// Somebody looked at the nodes.
+    fn hear(&mut self, incoming: Incoming) {
+        let now = self.now();
+        let cluster = self.seen.course.as_ref().and_then(Course::latest);
+        let (Some(cluster), Incoming::Message(message)) = (cluster, incoming) else { return };
+        let sighting = if let Message::Sighted { sighting, .. } = message {
+            sighting
+        } else if let Message::TaskFailed(failure) = message {
+            Sighting::Trouble(Trouble::NoAccess(failure))
+        } else {
+            return;
+        };
+        self.seen.observed.sighted(cluster, sighting, now);
+    }
+
+    /// Shows how things stand and gives what ends when something is due, at the latest at `due`.
+    fn rest_until(
+        &mut self,
+        due: Duration,
+        asking: bool,
+    ) -> io::Result<impl Future<Output = ()> + use<>> {
+        let now = self.now();
+        let observed = &mut self.seen.observed;
+        if let Some(cluster) = self.seen.course.as_ref().and_then(Course::latest)
+            && observed.picture.is_some()
+            && now.steady.saturating_sub(observed.read) >= READ_ANEW
+        {
+            observed.read_roll(cluster, now);
+        }
+        self.printer.show(&self.seen.standing(now), self.began)?;
+        let until = self.wake(now, due);
+        self.tools.rests.send_replace(Rest { until, asking });
+        let clock = self.tools.clock.clone();
+        Ok(async move { clock.sleep_until(until).await })
+    }
+
+    /// When something is due that is no answer.
+    fn wake(&self, now: Now, due: Duration) -> Duration {
+        let told = self.seen.outage().map(Outage::told_from).filter(|at| *at > now.steady);
+        let looked = self.looking && self.seen.observed.picture.is_some();
+        let anew = looked.then(|| self.seen.observed.read.saturating_add(READ_ANEW));
+        let moves = self.printer.moves().then(|| {
+            // Waiting times count seconds in the first two minutes and minutes afterwards.
+            let waited = now.steady.saturating_sub(self.began.steady).as_secs();
+            let next = if waited < 120 { waited + 1 } else { (waited / 60 + 1) * 60 };
+            self.began.steady.saturating_add(Duration::from_secs(next))
+        });
+        [Some(due), told, anew, moves].into_iter().flatten().min().unwrap_or(due)
+    }
+
+    /// Says how it ended.
+    async fn end(&mut self, ended: Ended) -> io::Result<u8> {
+        self.observers = Observers::default();
+        let now = self.now();
+        let standing = self.seen.standing(now);
+        let (status, told) = match ended {
+            Ended::Reached(how) => {
+                self.printer.reached(&standing, how, self.began)?;
+                (0, standing.phase_word())
+            }
+            Ended::Failed(sentence) => {
+                self.printer.note(&sentence)?;
+                (1, sentence)
+            }
+            Ended::TimedOut(limit) => {
+                let limit = long(limit.try_into().unwrap_or_default());
+                self.printer
+                    .note(&format!("out of time after {limit}: {}", standing.sentence()))?;
+                (TIMED_OUT, format!("out of time after {limit}"))
+            }
+            Ended::Signal(number) => {
+                // The terminal may be what went away.
+                drop(self.printer.note(&format!("ended by a signal: {}", standing.sentence())));
+                return Ok(128_u8.saturating_add(number));
+            }
+        };
+        if let Some(notifier) = self.printer.ring(&self.seen.name, &told)? {
+            notifier.tell_desktop(&self.seen.name, &told, &self.tools.clock).await;
+        }
+        Ok(status)
+    }
+}
+
+fn now(clock: &Clock) -> Now {
+    Now { wall: clock.now(), steady: clock.steady() }
+}
+
+/// Lists what was not listed yet, several places at once.
+async fn ask(search: &mut Search, tools: &Tools) {
+    tools.rests.send_replace(Rest { until: Duration::MAX, asking: true });
+    let lists = search.unanswered().into_iter().map(|scope| async move {
+        let listed = tools.ske.list(&scope).await.map(|listing| listing.clusters);
+        (scope, listed)
+    });
+    let mut lists = stream::iter(lists).buffer_unordered(tools.concurrency.max(1));
+    while let Some((scope, result)) = lists.next().await {
+        search.listed(&scope, result, now(&tools.clock));
+        if matches!(search.stands(), Found::Failed(_)) {
+            return;
+        }
+    }
+}
+
+/// Reads a cluster. That it is not there must be said by the list, too.
+async fn read(ske: SkeClient, id: ClusterId) -> Result<Cluster, Failure> {
+    let missing = match ske.get(&id).await {
+        Ok(reading) => return Ok(reading.cluster),
+        Err(failure) if failure.kind == FailureKind::NotFound => failure,
+        Err(failure) => return Err(failure),
+    };
+    match ske.list(&id.scope).await {
+        Ok(listing) => listing.clusters.into_iter().find(|other| other.id == id).ok_or(missing),
+        // Who may read clusters need not be allowed to list them.
+        Err(failure) if matches!(failure.kind, FailureKind::NotFound | FailureKind::Forbidden) => {
+            Err(missing)
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! Where a wait speaks: lines on standard output, or a bar on standard error, and the end of it. It keeps what was said,
+//! so that nothing is said twice.
+
+use std::io::{self, Write};
+
+use crate::app::message::Now;
+use crate::app::status::Progress;
+use crate::cli::commands::wait::bar;
+use crate::cli::commands::wait::course::How;
+use crate::cli::commands::wait::lines::Lines;
+use crate::cli::commands::wait::standing::Standing;
+use crate::domain::text::clean;
+use crate::runtime::notify::Notifier;
+use crate::ui::theme::{Theme, plain};
+
+/// Back to the first column, and everything from there to the end of the line away.
+const WIPE: &str = "\r\u{1b}[K";
+
+/// A terminal that a bar is drawn on.
+pub struct Screen {
+    /// Colours.
+    pub theme: Theme,
+    /// What the terminal understands beside text.
+    pub notifier: Notifier,
+    /// How many columns it has now.
+    pub columns: Box<dyn Fn() -> usize + Send>,
+}
+
+/// The form in which a wait shows how things stand.
+pub enum Form {
+    /// A line for each change, on standard output.
+    Lines,
+    /// A bar on standard error.
+    Bar(Screen),
+}
+
+/// Speaks for one wait.
+pub struct Printer {
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
+    form: Form,
+    ascii: bool,
+    lines: Lines,
+    drawn: Option<String>,
+    progress: Progress,
+}
+
+impl Printer {
+    /// A printer for two streams.
+    pub fn new(
+        out: Box<dyn Write + Send>,
+        err: Box<dyn Write + Send>,
+        form: Form,
+        ascii: bool,
+    ) -> Self {
+        Self {
+            out,
+            err,
+            form,
+            ascii,
+            lines: Lines::default(),
+            drawn: None,
+            progress: Progress::None,
+        }
+    }
+
+    /// Whether it draws what changes by time alone.
+    pub fn moves(&self) -> bool {
+        matches!(self.form, Form::Bar(_))
+    }
+
+    /// Shows how things stand, if that looks different from what was shown.
+    ///
+    /// # Errors
+    /// Nobody takes what is written.
+    pub fn show(&mut self, standing: &Standing<'_>, began: Now) -> io::Result<()> {
+        match &self.form {
+            Form::Lines => match self.lines.tell(standing) {
+                Some(line) => self.say(&line),
+                None => Ok(()),
+            },
+            Form::Bar(screen) => {
+                // The last column stays free: a cursor behind it would wrap.
+                let columns = (screen.columns)().saturating_sub(1);
+                let line = bar::draw(standing, began, screen.theme, columns);
+                let mut out = String::new();
+                let progress = standing.progress();
+                if progress != self.progress {
+                    out.push_str(&screen.notifier.progress(progress));
+                    self.progress = progress;
+                }
+                if self.drawn.as_ref() != Some(&line) {
+                    out.push_str(&format!("{WIPE}{line}"));
+                    self.drawn = Some(line);
+                }
+                if out.is_empty() {
+                    return Ok(());
+                }
+                self.err.write_all(out.as_bytes())?;
+                self.err.flush()
+            }
+        }
+    }
+
+    /// Says something that does not concern how the rotation stands, on standard error.
+    ///
+    /// # Errors
+    /// Nobody takes what is written.
+    pub fn note(&mut self, text: &str) -> io::Result<()> {
+        self.wipe()?;
+        let line = self.as_drawn(text);
+        writeln!(self.err, "skeys: {line}")?;
+        self.err.flush()
+    }
+
+    /// Says how a wait ended well, on standard output.
+    ///
+    /// # Errors
+    /// Nobody takes what is written.
+    pub fn reached(&mut self, standing: &Standing<'_>, how: How, began: Now) -> io::Result<()> {
+        self.wipe()?;
+        let owed = self.lines.owed(standing.now);
+        self.say(&standing.reached(how, began, owed))
+    }
+
+    /// Rings, and tells the terminal that it is over; a person may look elsewhere.
+    ///
+    /// # Errors
+    /// Nobody takes what is written.
+    pub fn ring(&mut self, title: &str, text: &str) -> io::Result<Option<Notifier>> {
+        let Form::Bar(screen) = &self.form else { return Ok(None) };
+        let notifier = screen.notifier;
+        self.err.write_all(notifier.sequence(title, text).as_bytes())?;
+        self.err.flush()?;
+        Ok(Some(notifier))
+    }
+
+    /// Takes the bar and the terminal's progress away.
+    ///
+    /// # Errors
+    /// Nobody takes what is written.
+    pub fn wipe(&mut self) -> io::Result<()> {
+        let Form::Bar(screen) = &self.form else { return Ok(()) };
+        let mut out = String::new();
+        if self.progress != Progress::None {
+            out.push_str(&screen.notifier.progress(Progress::None));
+            self.progress = Progress::None;
+        }
+        if self.drawn.take().is_some() {
+            out.push_str(WIPE);
+        }
+        self.err.write_all(out.as_bytes())?;
+        self.err.flush()
+    }
+
+    fn say(&mut self, line: &str) -> io::Result<()> {
+        let line = self.as_drawn(line);
+        writeln!(self.out, "{line}")?;
+        self.out.flush()
+    }
+
+    fn as_drawn(&self, text: &str) -> String {
+        let text = clean(text);
+        if self.ascii { plain(&text) } else { text }
+    }
+}

@@ -1,0 +1,265 @@
+//! How things stand in words: the parts that lines, the bar and the last sentence are put together from. Pure.
+
+use crate::app::message::Now;
+use crate::app::observation::Observed;
+use crate::app::status::Progress;
+use crate::cli::args::Goal;
+use crate::cli::commands::wait::course::{GRACE, How};
+use crate::cli::commands::wait::outage::{Outage, moment};
+use crate::domain::age::long;
+use crate::domain::attention::{Stuck, stuck};
+use crate::domain::cluster::{Cluster, ClusterState, Problem};
+use crate::domain::observed::{Templates, Trouble};
+use crate::domain::roll::Roll;
+use crate::domain::roll::words;
+use crate::domain::rotation::Phase;
+use crate::domain::text::{clean, cut_end};
+
+/// Longest foreign text within a line, in columns.
+const LONGEST: usize = 300;
+
+/// Whether nodes are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looks {
+    /// While they are replaced.
+    AtNodes,
+    /// Asking for a kubeconfig changes something: `--read-only`.
+    NotReadOnly,
+    /// `kubernetes.watch` is `never`.
+    NotConfigured,
+}
+
+/// How things stand at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// Name of the cluster, safe to draw.
+    pub name: &'a str,
+    /// What is waited for.
+    pub goal: Goal,
+    /// The cluster as SKE shows it; `None` until it was found.
+    pub cluster: Option<&'a Cluster>,
+    /// Whether SKE shows that nothing is under way.
+    pub at_rest: bool,
+    /// What was seen of its nodes.
+    pub observed: &'a Observed,
+    /// Whether its nodes are looked at.
+    pub looks: Looks,
+    /// Since when SKE cannot be asked.
+    pub outage: Option<&'a Outage>,
+    /// The moment.
+    pub now: Now,
+}
+
+impl<'a> Standing<'a> {
+    /// The phase in SKE's own word, safe to draw; a dash while it is not known.
+    pub fn phase_word(&self) -> String {
+        match self.phase().map(Phase::api_word) {
+            None => "-".to_owned(),
+            Some("") => "UNSTATED".to_owned(),
+            Some(word) => clean(word).replace(' ', "_"),
+        }
+    }
+
+    /// The phase.
+    pub fn phase(&self) -> Option<&'a Phase> {
+        self.cluster.map(|cluster| &cluster.rotation.phase)
+    }
+
+    /// Whether nodes are being replaced.
+    pub fn is_rolling(&self) -> bool {
+        self.phase() == Some(&Phase::Preparing)
+    }
+
+    /// The roll, once enough was seen of it to tell old nodes from new ones.
+    pub fn roll(&self) -> Option<&'a Roll> {
+        let picture = self.observed.picture.as_ref()?;
+        let told = picture.templates != Templates::Unread && !picture.is_blind_to("nodes");
+        self.observed.roll.as_ref().filter(|_| told)
+    }
+
+    /// The roll while it is under way.
+    pub fn rolling(&self) -> Option<&'a Roll> {
+        self.roll().filter(|_| self.is_rolling())
+    }
+
+    /// "9 of 15 nodes new, about 40–60m left".
+    pub fn summary(&self) -> Option<String> {
+        match self.phase()? {
+            Phase::Preparing => self.roll().map(|roll| words::summary(roll, self.now.wall)),
+            Phase::Prepared => {
+                let figure = self.roll()?.figure().filter(|figure| figure.done)?;
+                Some(words::figure(figure))
+            }
+            Phase::Never | Phase::Completing | Phase::Completed | Phase::Unknown(_) => None,
+        }
+    }
+
+    /// "web-7 blocked 47m: PodDisruptionBudget payments/api allows 0": the worst that holds the roll up.
+    pub fn headline(&self) -> Option<String> {
+        Some(words::headline(self.rolling()?.worst()?, self.now.wall))
+    }
+
+    /// What is special about the phase.
+    pub fn phase_remark(&self) -> Option<String> {
+        if self.at_rest {
+            let grace = long(GRACE.try_into().unwrap_or_default());
+            return Some(format!(
+                "nothing is under way so far; a start that was accepted may take {grace} to show"
+            ));
+        }
+        match (self.phase()?, self.looks) {
+            (Phase::Preparing, Looks::NotReadOnly) => {
+                Some("nodes are not looked at: read-only".to_owned())
+            }
+            (Phase::Preparing, Looks::NotConfigured) => {
+                Some("nodes are not looked at: kubernetes.watch is never".to_owned())
+            }
+            (Phase::Prepared, _) if self.goal == Goal::Completed => {
+                Some("somebody must complete it".to_owned())
+            }
+            (Phase::Unknown(_), _) => {
+                Some("skeys does not know this phase and waits for another".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// What keeps the cluster as a whole from going on.
+    pub fn state_remark(&self) -> Option<String> {
+        let state = halting(&self.cluster?.state)?;
+        Some(format!("the cluster is {}", clean(state.word())))
+    }
+
+    /// Why its nodes cannot be seen.
+    pub fn trouble_remark(&self) -> Option<String> {
+        let (trouble, _) = self.observed.trouble.as_ref().filter(|_| self.is_rolling())?;
+        let why = match trouble {
+            Trouble::Connecting => return None,
+            Trouble::NotAcceptedYet { .. } => {
+                return Some(
+                    "nodes cannot be seen yet: the API server does not take fresh credentials so far"
+                        .to_owned(),
+                );
+            }
+            Trouble::CredentialsRefused(failure)
+            | Trouble::NoAccess(failure)
+            | Trouble::KubeconfigRefused(failure)
+            | Trouble::Unreachable(failure) => failure.message.clone(),
+            Trouble::Hibernated => "the cluster sleeps".to_owned(),
+            Trouble::OneWay => {
+                "asking for a kubeconfig would switch static tokens off for ever".to_owned()
+            }
+        };
+        Some(format!("nodes cannot be seen: {}", foreign(&why)))
+    }
+
+    /// What SKE reports, and that it seems to have given up.
+    pub fn problem_remarks(&self) -> Vec<String> {
+        let Some(cluster) = self.cluster else { return Vec::new() };
+        let gave_up = stuck(cluster, self.now.wall).filter(|why| matches!(why, Stuck::GaveUp(_)));
+        let problems = problems(cluster)
+            .map(|problem| foreign(&format!("SKE reports {}: {}", problem.code, problem.message)));
+        problems.chain(gave_up.map(|why| why.to_string())).collect()
+    }
+
+    /// "shop-prod is PREPARING, 9 of 15 nodes new, about 40–60m left": for the last sentence.
+    pub fn sentence(&self) -> String {
+        let Some(phase) = self.phase() else {
+            return format!("{} was not found so far", self.name);
+        };
+        let summary = self.summary().map_or_else(String::new, |summary| format!(", {summary}"));
+        let runs = if phase.is_running() { "; the rotation goes on without skeys" } else { "" };
+        let out = match self.outage.filter(|outage| outage.is_told(self.now)) {
+            Some(outage) => format!("; {}", outage.brief(self.now)),
+            None => String::new(),
+        };
+        format!("{} is {}{summary}{runs}{out}", self.name, self.phase_word())
+    }
+
+    /// "2026-11-24T15:03:00Z shop-prod PREPARED all 15 nodes new (started 2026-11-24T14:02:11Z, waited 58m)".
+    /// `owed` is what there still was to say.
+    pub fn reached(&self, how: How, began: Now, owed: Option<String>) -> String {
+        let mut remarks = Vec::new();
+        match how {
+            How::Seen => {}
+            How::Already => remarks.push("so already at the first look".to_owned()),
+            How::Past => remarks.push("went past PREPARED".to_owned()),
+        }
+        if let Some(cluster) = self.cluster {
+            let rotation = &cluster.rotation;
+            remarks.extend(rotation.initiated.map(|at| format!("started {}", moment(at))));
+            let ended = rotation.completed.filter(|_| rotation.phase == Phase::Completed);
+            remarks.extend(ended.map(|at| format!("completed {}", moment(at))));
+            remarks.extend(rotation.doubt(self.now.wall).map(|doubt| format!("doubtful: {doubt}")));
+        }
+        if how != How::Already {
+            remarks.push(format!("waited {}", self.waited(began)));
+        }
+        remarks.extend(owed);
+        self.line(&remarks)
+    }
+
+    /// A line with a moment, the phase, what rolls, and remarks in brackets.
+    pub fn line(&self, remarks: &[String]) -> String {
+        let mut line = format!("{} {} {}", moment(self.now.wall), self.name, self.phase_word());
+        if let Some(summary) = self.summary() {
+            line.push(' ');
+            line.push_str(&summary);
+        }
+        if let Some(headline) = self.headline() {
+            line.push_str("; ");
+            line.push_str(&headline);
+        }
+        if !remarks.is_empty() {
+            line.push_str(&format!(" ({})", remarks.join("; ")));
+        }
+        clean(&line)
+    }
+
+    /// "12m": how long the wait has lasted.
+    pub fn waited(&self, began: Now) -> String {
+        let lasted = self.now.steady.saturating_sub(began.steady);
+        long(lasted.try_into().unwrap_or_default())
+    }
+
+    /// Progress for the terminal.
+    pub fn progress(&self) -> Progress {
+        let percent = self.rolling().and_then(Roll::figure).map(|figure| figure.percent());
+        let percent = percent.map(|percent| u8::try_from(percent).unwrap_or(99));
+        match (self.phase().is_some_and(Phase::is_running), percent, self.is_held()) {
+            (false, ..) => Progress::None,
+            (true, None, _) => Progress::Unknown,
+            (true, Some(percent), false) => Progress::Percent(percent),
+            (true, Some(percent), true) => Progress::Held(percent),
+        }
+    }
+
+    /// Whether something holds the roll up.
+    pub fn is_held(&self) -> bool {
+        self.is_rolling() && self.observed.is_held()
+    }
+}
+
+/// Errors that SKE reports, without the one that only says that the list of them is incomplete.
+pub fn problems(cluster: &Cluster) -> impl Iterator<Item = &Problem> {
+    cluster.problems.iter().filter(|problem| !problem.is_only_incomplete())
+}
+
+/// A state in which no step goes on. Others flicker in a long roll without anything being wrong.
+pub fn halting(state: &ClusterState) -> Option<&ClusterState> {
+    match state {
+        ClusterState::Creating
+        | ClusterState::Deleting
+        | ClusterState::Hibernated
+        | ClusterState::Hibernating
+        | ClusterState::WakingUp => Some(state),
+        ClusterState::Healthy
+        | ClusterState::Unhealthy
+        | ClusterState::Reconciling
+        | ClusterState::Unknown(_) => None,
+    }
+}
+
+fn foreign(text: &str) -> String {
+    cut_end(clean(text).trim_end_matches('.'), LONGEST)
+}

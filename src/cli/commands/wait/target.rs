@@ -1,0 +1,107 @@
+//! What CLUSTER on the command line means: a name, or a cluster's full address. Nothing is asked for here.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::domain::cluster::{ClusterId, ClusterName};
+use crate::domain::text::clean;
+
+/// The cluster that is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The only one of this name in the projects and regions that are looked at.
+    Name(ClusterName),
+    /// This one: `project/region/name`.
+    Whole(ClusterId),
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts: Vec<&str> = text.split('/').collect();
+        if parts.iter().any(|part| part.trim().is_empty()) {
+            return Err("a part of it is empty".to_owned());
+        }
+        match parts.as_slice() {
+            [name] => Ok(Self::Name(ClusterName::new(name))),
+            [project, region, name] => Ok(Self::Whole(ClusterId::new(project, region, name))),
+            _ => Err("write NAME or PROJECT/REGION/NAME".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(&clean(name.as_str())),
+            Self::Whole(id) => f.write_str(&address(id)),
+        }
+    }
+}
+
+impl Target {
+    /// Name of the cluster, safe to draw.
+    pub fn name(&self) -> String {
+        let (Self::Name(name) | Self::Whole(ClusterId { name, .. })) = self;
+        clean(name.as_str())
+    }
+
+    /// Why flags that narrow cannot be meant together with it; a name leaves room for them.
+    pub fn contradiction(&self, projects: &[String], regions: &[String]) -> Option<String> {
+        let Self::Whole(id) = self else { return None };
+        let lacks = |given: &[String], own: &str| {
+            !given.is_empty() && !given.iter().any(|given| given == own)
+        };
+        let flag = if lacks(projects, id.project().as_str()) {
+            "--project"
+        } else if lacks(regions, id.region().as_str()) {
+            "--region"
+        } else {
+            return None;
+        };
+        Some(format!("{self} is not what {flag} narrows to; leave one of the two away"))
+    }
+}
+
+/// `project/region/name`, safe to draw, as the command line takes it.
+pub fn address(id: &ClusterId) -> String {
+    clean(&format!("{}/{}/{}", id.project(), id.region(), id.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::commands::wait::target::{Target, address};
+    use crate::domain::cluster::{ClusterId, ClusterName};
+
+    #[test]
+    fn a_cluster_is_a_name_or_a_full_address_and_nothing_between() {
+        let name = "shop-prod".parse::<Target>().unwrap();
+        assert_eq!(name, Target::Name(ClusterName::new("shop-prod")));
+        let whole = "p-1/eu01/shop-prod".parse::<Target>().unwrap();
+        assert_eq!(whole, Target::Whole(ClusterId::new("p-1", "eu01", "shop-prod")));
+        assert_eq!(whole.to_string(), "p-1/eu01/shop-prod");
+        for wrong in ["", " ", "/", "eu01/shop-prod", "p//shop-prod", "a/b/c/d"] {
+            assert!(wrong.parse::<Target>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn flags_that_do_not_hold_the_address_contradict_it() {
+        let whole: Target = "p-1/eu01/shop-prod".parse().unwrap();
+        let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
+        assert_eq!(whole.contradiction(&[], &[]), None);
+        assert_eq!(whole.contradiction(&list(&["p-2", "p-1"]), &list(&["eu01"])), None);
+        assert!(whole.contradiction(&list(&["p-2"]), &[]).unwrap().contains("--project"));
+        assert!(whole.contradiction(&[], &list(&["eu02"])).unwrap().contains("--region"));
+        let name: Target = "shop-prod".parse().unwrap();
+        assert_eq!(name.contradiction(&list(&["p-2"]), &[]), None);
+    }
+
+    #[test]
+    fn host_01_a_name_with_escape_bytes_is_drawn_as_marks() {
+        let target: Target = "a\u{1b}]0;x\u{7}".parse().unwrap();
+        assert_eq!(target.to_string(), "a␛]0;x␇");
+        assert_eq!(address(&ClusterId::new("p", "r", "\u{1b}")), "p/r/␛");
+    }
+}

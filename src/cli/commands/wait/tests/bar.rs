@@ -1,0 +1,123 @@
+//! The line that is drawn again and again.
+
+use proptest::prelude::*;
+
+use crate::app::settings::{ColorDepth, ThemeChoice};
+use crate::app::status::Progress;
+use crate::cli::commands::wait::bar::draw;
+use crate::cli::commands::wait::outage::Outage;
+use crate::cli::commands::wait::tests::{Scene, after, blocked, seen};
+use crate::domain::cluster::Problem;
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::rotation::Phase;
+use crate::domain::text::width;
+use crate::ui::theme::Theme;
+
+fn theme(choice: ThemeChoice, ascii: bool) -> Theme {
+    Theme::new(choice, None, ColorDepth::Sixteen, ascii)
+}
+
+/// Without colours.
+fn bare(drawn: &str) -> String {
+    let mut out = String::new();
+    let mut rest = drawn;
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        out.push_str(before);
+        rest = after.split_once('m').unwrap().1;
+    }
+    out + rest
+}
+
+fn drawn(scene: &Scene, second: u64, columns: usize) -> String {
+    bare(&draw(&scene.at(second), after(0), theme(ThemeChoice::Mono, false), columns))
+}
+
+#[test]
+fn it_shows_name_phase_bar_figure_outlook_and_how_long_it_was_waited() {
+    assert_eq!(
+        drawn(&Scene::rolling(seen(9)), 720, 120),
+        "shop-prod PREPARING ▰▰▰▰▰▰▱▱▱▱ 9 of 15 nodes new, about 40–60m left  waited 12m"
+    );
+}
+
+#[test]
+fn what_holds_it_up_stays_longest_when_there_is_little_room() {
+    let held = Scene::rolling(blocked(9));
+    let whole = "shop-prod PREPARING ▰▰▰▰▰▰▱▱▱▱ 9 of 15 nodes new, about 40–60m left, 1 node blocked; \
+                 web-7 blocked 48m: PodDisruptionBudget payments/api allows 0  waited 90s";
+    assert_eq!(drawn(&held, 90, 200), whole);
+    let columns = width(whole);
+    assert_eq!(drawn(&held, 90, columns - 1), whole.strip_suffix("  waited 90s").unwrap());
+    let without_bar = drawn(&held, 90, columns - 20);
+    assert!(without_bar.starts_with("shop-prod PREPARING 9 of 15"), "{without_bar}");
+    assert!(without_bar.ends_with("payments/api allows 0"), "{without_bar}");
+    assert_eq!(drawn(&held, 90, 40), "shop-prod PREPARING 9 of 15 nodes new, …");
+    assert_eq!(drawn(&held, 90, 0), "");
+}
+
+#[test]
+fn an_outage_and_a_search_are_said() {
+    let failure = Failure::new(FailureKind::Server, "HTTP 503");
+    let outage = Some(Outage::new(failure, after(0)));
+    let out = Scene { outage: outage.clone(), ..Scene::rolling(seen(9)) };
+    let text = drawn(&out, 300, 120);
+    assert!(text.contains("SKE cannot be asked for 5m: HTTP 503; 9 of 15"), "{text}");
+    assert!(!drawn(&out, 10, 120).contains("503"), "a hiccup is not told");
+    let mut search = Scene::new(Phase::Never);
+    search.cluster = None;
+    assert_eq!(drawn(&search, 1, 80), "shop-prod looking for it  waited 1s");
+}
+
+#[test]
+fn tty_11_ascii_is_ascii() {
+    let held = Scene::rolling(blocked(9));
+    for columns in [20, 60, 200] {
+        let line = draw(&held.at(90), after(0), theme(ThemeChoice::Auto, true), columns);
+        assert!(line.is_ascii(), "{line:?}");
+    }
+    let line = draw(&held.at(90), after(0), theme(ThemeChoice::Mono, true), 200);
+    assert!(bare(&line).contains("PREPARING ######.... 9 of 15 nodes new, about 40-60m"), "{line}");
+}
+
+#[test]
+fn without_colours_nothing_is_coloured() {
+    let coloured =
+        |choice| draw(&Scene::rolling(blocked(9)).at(90), after(0), theme(choice, false), 200);
+    assert!(coloured(ThemeChoice::Auto).contains("\u{1b}[1;31m"), "what holds it up is red");
+    let mono = coloured(ThemeChoice::Mono);
+    for part in mono.split("\u{1b}[").skip(1) {
+        let codes = part.split_once('m').unwrap().0;
+        assert!(
+            codes.split(';').all(|code| matches!(code, "0" | "1" | "2" | "4" | "7")),
+            "{mono:?}"
+        );
+    }
+}
+
+#[test]
+fn the_terminal_is_told_how_far_it_is() {
+    assert_eq!(Scene::rolling(seen(9)).at(0).progress(), Progress::Percent(60));
+    assert_eq!(Scene::rolling(blocked(9)).at(0).progress(), Progress::Held(60));
+    assert_eq!(Scene::new(Phase::Completing).at(0).progress(), Progress::Unknown);
+    assert_eq!(Scene::new(Phase::Prepared).at(0).progress(), Progress::None);
+}
+
+proptest! {
+    /// Whatever the server says: the line fits, and holds no control character but those of its colours.
+    #[test]
+    fn the_line_fits_and_is_clean(
+        columns in 0_usize..160,
+        phase in ".{0,40}",
+        message in ".{0,80}",
+        ascii in any::<bool>(),
+    ) {
+        let mut scene = Scene::new(Phase::Unknown(phase));
+        if let Some(cluster) = &mut scene.cluster {
+            cluster.problems.push(Problem { code: "SKE_X".into(), message });
+        }
+        let line = bare(&draw(&scene.at(5), after(0), theme(ThemeChoice::Auto, ascii), columns));
+        prop_assert!(width(&line) <= columns, "{line:?}");
+        prop_assert!(line.chars().all(|c| !c.is_control()), "{line:?}");
+        prop_assert!(!ascii || line.is_ascii(), "{line:?}");
+    }
+}

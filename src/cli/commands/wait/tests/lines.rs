@@ -1,0 +1,262 @@
+//! One line for each change, and none without.
+
+use crate::cli::args::Goal;
+use crate::cli::commands::wait::course::How;
+use crate::cli::commands::wait::lines::Lines;
+use crate::cli::commands::wait::outage::Outage;
+use crate::cli::commands::wait::standing::Looks;
+use crate::cli::commands::wait::tests::{Scene, after, ago, blocked, seen};
+use crate::domain::cluster::{ClusterState, Problem};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::observed::{Templates, Trouble};
+use crate::domain::roll::eta::Outlook;
+use crate::domain::rotation::Phase;
+
+/// Lines for scenes at these seconds.
+fn told(scenes: &[(u64, &Scene)]) -> Vec<String> {
+    let mut lines = Lines::default();
+    scenes.iter().filter_map(|(second, scene)| lines.tell(&scene.at(*second))).collect()
+}
+
+fn unreachable() -> Failure {
+    Failure::new(FailureKind::Unreachable, "no route to host")
+}
+
+#[test]
+fn a_line_says_when_what_phase_and_how_far() {
+    assert_eq!(
+        told(&[(49, &Scene::rolling(seen(9)))]),
+        ["2026-11-24T14:03:00Z shop-prod PREPARING 9 of 15 nodes new, about 40–60m left"]
+    );
+}
+
+#[test]
+fn time_alone_makes_no_line_and_a_node_does() {
+    let (nine, ten) = (Scene::rolling(seen(9)), Scene::rolling(seen(10)));
+    let mut later = Scene::rolling(seen(9));
+    if let Some(Outlook::Left { span, .. }) =
+        later.observed.roll.as_mut().map(|roll| &mut roll.outlook)
+    {
+        span.high += jiff::SignedDuration::from_mins(60);
+    }
+    let lines = told(&[(0, &nine), (600, &nine), (700, &later), (800, &ten), (900, &ten)]);
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[1].starts_with("2026-11-24T14:15:31Z shop-prod PREPARING 10 of 15"), "{lines:?}");
+}
+
+#[test]
+fn nodes_that_change_at_once_are_told_together() {
+    let scenes: Vec<Scene> = (0..6).map(|new| Scene::rolling(seen(new))).collect();
+    let mut times: Vec<(u64, &Scene)> = (100..).zip(&scenes).collect();
+    times.push((108, &scenes[5]));
+    let lines = told(&times);
+    let figures: Vec<&str> = lines.iter().filter_map(|line| line.split(' ').nth(3)).collect();
+    assert_eq!(figures, ["0", "3", "5"]);
+    // A phase is told at once.
+    let prepared = Scene::new(Phase::Prepared);
+    assert_eq!(told(&[(0, &scenes[5]), (1, &prepared)]).len(), 2);
+}
+
+#[test]
+fn what_is_seen_in_pieces_is_not_told_before_old_and_new_nodes_can_be_told_apart() {
+    let mut early = Scene::rolling(seen(15));
+    if let Some(picture) = &mut early.observed.picture {
+        std::sync::Arc::make_mut(picture).templates = Templates::Unread;
+    }
+    assert_eq!(told(&[(0, &early)]), ["2026-11-24T14:02:11Z shop-prod PREPARING"]);
+}
+
+#[test]
+fn a_blocker_is_told_when_it_comes_and_when_it_goes_with_its_age_then() {
+    let (free, held) = (Scene::rolling(seen(9)), Scene::rolling(blocked(9)));
+    let lines = told(&[(0, &free), (60, &held), (3_600, &held), (3_660, &free)]);
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert!(
+        lines[1].ends_with(
+            "9 of 15 nodes new, about 40–60m left, 1 node blocked; \
+             web-7 blocked 48m: PodDisruptionBudget payments/api allows 0"
+        ),
+        "{lines:#?}"
+    );
+    assert!(lines[2].ends_with("about 40–60m left"), "{lines:#?}");
+}
+
+#[test]
+fn a_standstill_is_told_once() {
+    let mut still = Scene::rolling(seen(9));
+    if let Some(roll) = &mut still.observed.roll {
+        roll.outlook = Outlook::Stalled { since: ago(20) };
+    }
+    let lines = told(&[(0, &Scene::rolling(seen(9))), (60, &still), (600, &still)]);
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[1].ends_with("9 of 15 nodes new, stalled 21m"), "{lines:#?}");
+}
+
+#[test]
+fn cli_03_an_outage_is_told_once_when_it_begins_and_once_when_it_ends() {
+    let well = Scene::rolling(seen(9));
+    let outage = Outage::new(unreachable(), after(100));
+    let out = Scene { outage: Some(outage), ..Scene::rolling(seen(9)) };
+    let times = [(0, &well), (100, &out), (110, &out), (120, &out), (600, &out), (1_300, &well)];
+    let lines = told(&times);
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert!(
+        lines[1].ends_with(
+            "(SKE cannot be asked since 2026-11-24T14:03:51Z: no route to host; asking goes on)"
+        ),
+        "{lines:#?}"
+    );
+    assert!(lines[2].ends_with("(SKE answers again after 20m)"), "{lines:#?}");
+    // A hiccup is no outage.
+    assert_eq!(told(&[(0, &well), (100, &out), (103, &well)]).len(), 1);
+}
+
+#[test]
+fn nodes_go_on_being_told_in_an_outage_and_its_own_trouble_is_not_told_again() {
+    let outage = || Some(Outage::new(unreachable(), after(0)));
+    let out = Scene { outage: outage(), ..Scene::rolling(seen(9)) };
+    let more = Scene { outage: outage(), ..Scene::rolling(seen(10)) };
+    let mut blind = Scene { outage: outage(), ..Scene::rolling(seen(10)) };
+    blind.observed.trouble = Some((Trouble::NoAccess(unreachable()), after(100).wall));
+    let lines = told(&[(30, &out), (60, &more), (300, &blind)]);
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[1].ends_with("10 of 15 nodes new, about 40–60m left"), "{lines:#?}");
+}
+
+#[test]
+fn that_nodes_cannot_be_seen_is_told_when_it_lasts_and_when_it_is_over() {
+    let well = Scene::rolling(seen(9));
+    let mut blind = Scene::rolling(seen(9));
+    blind.observed.trouble = Some((Trouble::Unreachable(unreachable()), after(10).wall));
+    let lines = told(&[(0, &well), (10, &blind), (69, &blind), (70, &blind), (90, &well)]);
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert!(lines[1].ends_with("(nodes cannot be seen: no route to host)"), "{lines:#?}");
+    assert!(lines[2].ends_with("(nodes are seen again)"), "{lines:#?}");
+}
+
+#[test]
+fn what_ske_reports_is_told_once_and_numbers_in_it_are_no_change() {
+    let well = Scene::new(Phase::Preparing);
+    let reporting = |message: &str| {
+        let mut scene = Scene::new(Phase::Preparing);
+        if let Some(cluster) = &mut scene.cluster {
+            let code = "SKE_NODE_MISCONFIGURED_PDB".to_owned();
+            cluster.problems.push(Problem { code, message: message.to_owned() });
+        }
+        scene
+    };
+    let (first, second) =
+        (reporting("payments/api waits 12m"), reporting("payments/api waits 13m"));
+    let lines = told(&[(0, &well), (60, &first), (120, &second)]);
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(
+        lines[1].ends_with("(SKE reports SKE_NODE_MISCONFIGURED_PDB: payments/api waits 12m)"),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn that_ske_seems_to_have_given_up_is_told_once() {
+    let mut tired = Scene::new(Phase::Preparing);
+    if let Some(cluster) = &mut tired.cluster {
+        cluster.state = ClusterState::Unhealthy;
+        cluster.rotation.initiated = Some(ago(13 * 60));
+    }
+    let lines = told(&[(0, &tired), (3_600, &tired), (7_200, &tired)]);
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].contains("preparing for 13h and unhealthy; reconcile it"), "{lines:#?}");
+}
+
+#[test]
+fn phases_say_what_is_special_about_them() {
+    let line = |change: &dyn Fn(&mut Scene), phase: Phase| {
+        let mut scene = Scene::new(phase);
+        change(&mut scene);
+        let (_, text) = told(&[(0, &scene)])
+            .pop()
+            .unwrap()
+            .split_once(' ')
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
+        text
+    };
+    let plain: &dyn Fn(&mut Scene) = &|_| {};
+    assert_eq!(line(plain, Phase::Completing), "shop-prod COMPLETING");
+    assert_eq!(
+        line(&|scene| scene.goal = Goal::Completed, Phase::Prepared),
+        "shop-prod PREPARED (somebody must complete it)"
+    );
+    assert_eq!(
+        line(&|scene| scene.looks = Looks::NotReadOnly, Phase::Preparing),
+        "shop-prod PREPARING (nodes are not looked at: read-only)"
+    );
+    assert_eq!(
+        line(&|scene| scene.at_rest = true, Phase::Never),
+        "shop-prod NEVER (nothing is under way so far; a start that was accepted may take 5m to show)"
+    );
+    assert_eq!(
+        line(plain, Phase::Unknown("GOING ON".into())),
+        "shop-prod GOING_ON (skeys does not know this phase and waits for another)"
+    );
+    assert!(line(plain, Phase::Unknown(String::new())).starts_with("shop-prod UNSTATED ("));
+    let asleep = |scene: &mut Scene| {
+        if let Some(cluster) = &mut scene.cluster {
+            cluster.state = ClusterState::Hibernated;
+        }
+    };
+    assert_eq!(line(&asleep, Phase::Preparing), "shop-prod PREPARING (the cluster is hibernated)");
+}
+
+#[test]
+fn before_the_cluster_is_found_only_an_outage_is_told() {
+    let mut search = Scene::new(Phase::Never);
+    search.cluster = None;
+    assert!(told(&[(0, &search), (60, &search)]).is_empty());
+    search.outage = Some(Outage::new(unreachable(), after(0)));
+    let lines = told(&[(30, &search)]);
+    assert!(lines[0].starts_with("2026-11-24T14:02:41Z shop-prod - (SKE cannot be"), "{lines:?}");
+}
+
+#[test]
+fn host_01_words_of_the_server_cannot_reach_the_terminal() {
+    let mut scene = Scene::new(Phase::Unknown("EVIL\u{1b}[2J\nNEXT".into()));
+    if let Some(cluster) = &mut scene.cluster {
+        let message = "\u{1b}]0;title\u{7}\u{202e}".repeat(200);
+        cluster.problems.push(Problem { code: "C\r".into(), message });
+    }
+    let lines = told(&[(0, &scene)]);
+    assert!(lines[0].chars().all(|c| !c.is_control()), "{lines:?}");
+    assert!(lines[0].contains("EVIL␛[2J_NEXT") && lines[0].len() < 2_000, "{lines:?}");
+}
+
+#[test]
+fn the_last_line_says_how_it_was_reached() {
+    let reached = |phase: Phase, how: How| Scene::new(phase).at(3_480).reached(how, after(0), None);
+    assert_eq!(
+        reached(Phase::Prepared, How::Seen),
+        "2026-11-24T15:00:11Z shop-prod PREPARED (started 2026-11-24T11:02:11Z; waited 58m)"
+    );
+    assert_eq!(
+        reached(Phase::Completing, How::Past),
+        "2026-11-24T15:00:11Z shop-prod COMPLETING \
+         (went past PREPARED; started 2026-11-24T11:02:11Z; waited 58m)"
+    );
+    assert_eq!(
+        reached(Phase::Completed, How::Already),
+        "2026-11-24T15:00:11Z shop-prod COMPLETED (so already at the first look; \
+         started 2026-11-12T14:02:11Z; completed 2026-11-13T14:02:11Z)"
+    );
+}
+
+#[test]
+fn the_last_sentence_says_where_it_stands() {
+    assert_eq!(
+        Scene::rolling(blocked(9)).at(60).sentence(),
+        "shop-prod is PREPARING, 9 of 15 nodes new, about 40–60m left, 1 node blocked; \
+         the rotation goes on without skeys"
+    );
+    assert_eq!(Scene::new(Phase::Prepared).at(60).sentence(), "shop-prod is PREPARED");
+    let outage = Some(Outage::new(unreachable(), after(0)));
+    let lost = Scene { outage, ..Scene::new(Phase::Completing) };
+    assert!(lost.at(600).sentence().ends_with("; SKE cannot be asked for 10m: no route to host"));
+}

@@ -1,0 +1,123 @@
+//! Tests of what a wait decides and says, without anything to be asked.
+
+mod bar;
+mod course;
+mod lines;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::app::message::Now;
+use crate::app::observation::Observed;
+use crate::cli::args::Goal;
+use crate::cli::commands::wait::outage::Outage;
+use crate::cli::commands::wait::standing::{Looks, Standing};
+use crate::domain::cluster::Cluster;
+use crate::domain::fixtures;
+use crate::domain::observed::{Picture, Templates};
+use crate::domain::roll::Roll;
+use crate::domain::roll::blocker::{Blocker, Kind};
+use crate::domain::roll::classify::Since;
+use crate::domain::roll::eta::{Outlook, Span};
+use crate::domain::roll::progress::{Counts, Figure};
+use crate::domain::rotation::Phase;
+
+/// So many seconds after the begin of the wait, which is the fixtures' now: 24 November 2026, 14:02:11 UTC.
+fn after(seconds: u64) -> Now {
+    let passed = SignedDuration::from_secs(i64::try_from(seconds).unwrap());
+    Now { wall: fixtures::now() + passed, steady: Duration::from_secs(seconds) }
+}
+
+/// So many minutes before the begin.
+fn ago(minutes: i64) -> Timestamp {
+    fixtures::now() - SignedDuration::from_mins(minutes)
+}
+
+fn cluster(phase: Phase) -> Cluster {
+    fixtures::cluster("shop", phase)
+}
+
+/// What was seen when so many nodes of 15 are new, and 40 to 60 minutes are left.
+fn seen(new: usize) -> Observed {
+    let roll = Roll {
+        pools: Vec::new(),
+        counts: Counts { new, old: 15 - new, ..Counts::default() },
+        rotation: Some(Figure { new, old: 15 - new, done: false }),
+        another: None,
+        guesses: std::collections::BTreeSet::new(),
+        steps: Vec::new(),
+        outlook: Outlook::Left {
+            span: Span { low: SignedDuration::from_mins(40), high: SignedDuration::from_mins(60) },
+            worst: SignedDuration::from_hours(7),
+            held: false,
+        },
+        blockers: Vec::new(),
+        notes: Vec::new(),
+    };
+    let picture = Picture { templates: Templates::Known(Vec::new()), ..Picture::default() };
+    Observed { picture: Some(Arc::new(picture)), roll: Some(roll), ..Observed::default() }
+}
+
+/// The same, with a drain that a PodDisruptionBudget has held up since the begin.
+fn blocked(new: usize) -> Observed {
+    let mut observed = seen(new);
+    if let Some(roll) = &mut observed.roll {
+        roll.counts.draining = 1;
+        roll.counts.blocked = 1;
+        roll.blockers.push(Blocker {
+            kind: Kind::MisconfiguredBudget,
+            object: None,
+            node: Some("shoot--x--shop-web-7".into()),
+            place: Some(("web".into(), "eu01-1".into())),
+            since: Some(Since::told(ago(47))),
+            brief: "PodDisruptionBudget payments/api allows 0".into(),
+            why: String::new(),
+            frees: String::new(),
+            command: None,
+            reported: Vec::new(),
+        });
+    }
+    observed
+}
+
+/// How things stand, all of it.
+struct Scene {
+    cluster: Option<Cluster>,
+    observed: Observed,
+    outage: Option<Outage>,
+    goal: Goal,
+    looks: Looks,
+    at_rest: bool,
+}
+
+impl Scene {
+    fn new(phase: Phase) -> Self {
+        Self {
+            cluster: Some(cluster(phase)),
+            observed: Observed::default(),
+            outage: None,
+            goal: Goal::Prepared,
+            looks: Looks::AtNodes,
+            at_rest: false,
+        }
+    }
+
+    fn rolling(observed: Observed) -> Self {
+        Self { observed, ..Self::new(Phase::Preparing) }
+    }
+
+    fn at(&self, seconds: u64) -> Standing<'_> {
+        Standing {
+            name: "shop-prod",
+            goal: self.goal,
+            cluster: self.cluster.as_ref(),
+            at_rest: self.at_rest,
+            observed: &self.observed,
+            looks: self.looks,
+            outage: self.outage.as_ref(),
+            now: after(seconds),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! `skeys wait` as it is shipped: at a terminal, in a pipe, and ended from outside. No moment is asserted.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::Signal;
+use skeys::testing::Clock;
+use skeys::testing::domain::cluster::ClusterId;
+use skeys::testing::simulator::scene::Scene;
+use skeys::testing::simulator::{Options, Simulator, serve};
+
+use crate::support::{SKEYS, Terminal, plain};
+
+const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
+const WORLD: &str = include_str!("../wait/world.toml");
+
+/// A simulator in this process, and what the program needs to find it.
+struct Cloud {
+    simulator: Simulator,
+    exports: Vec<(&'static str, String)>,
+}
+
+impl Cloud {
+    /// A cloud in which things take the time that they take: a phase changes when a test says so.
+    async fn begin() -> Self {
+        skeys::testing::clients::install_crypto();
+        let scene = Scene::parse(WORLD, "world.toml").unwrap();
+        let options =
+            Options { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
+        let simulator = serve(options, Clock::machine()).await.unwrap();
+        let mut exports = simulator.exports();
+        exports.push(("SKEYS_POLL_RUNNING", "1s".to_owned()));
+        exports.push(("SKEYS_NOTIFY_DESKTOP", "false".to_owned()));
+        Self { simulator, exports }
+    }
+
+    fn environment<'a>(&'a self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        let exports = self.exports.iter().map(|(name, value)| (*name, value.as_str()));
+        exports.chain(more.iter().copied()).collect()
+    }
+
+    /// Puts a cluster into a phase as if it had come there.
+    fn put(&self, name: &str, phase: &str) {
+        let id = ClusterId::new(PROJECT, "eu01", name);
+        self.simulator.with_world(|world| {
+            phase.clone_into(&mut world.cluster_mut(&id).unwrap().phase);
+        });
+    }
+
+    /// Runs it without a terminal until it ends.
+    fn plain(&self, arguments: &[&str], more: &[(&str, &str)]) -> (i32, String, String) {
+        let home = tempfile::tempdir().unwrap();
+        plain(home.path(), arguments, &self.environment(more))
+    }
+
+    /// Begins to wait for a cluster to be prepared, without a terminal.
+    fn begin_wait(&self, home: &Path, cluster: &str) -> Child {
+        Command::new(SKEYS)
+            .args(["wait", cluster, "--for", "prepared"])
+            .env_clear()
+            .env("HOME", home)
+            .envs(self.environment(&[]))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let id = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(id, signal).unwrap();
+}
+
+/// Status, standard output and standard error of a process that ends.
+fn ended(child: Child) -> (i32, String, String) {
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+/// Reads the first line that a process prints.
+fn first_line(child: &mut Child) -> String {
+    use std::io::Read as _;
+    let out = child.stdout.as_mut().unwrap();
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while out.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
+        line.push(byte[0]);
+    }
+    String::from_utf8(line).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_pipe_it_prints_plain_lines_and_ends_with_zero() {
+    let cloud = Cloud::begin().await;
+    let home = tempfile::tempdir().unwrap();
+    let mut child = cloud.begin_wait(home.path(), "delta");
+    let first = first_line(&mut child);
+    cloud.put("delta", "PREPARED");
+    let (status, out, err) = ended(child);
+    let out = format!("{first}\n{out}");
+    assert_eq!((status, err.as_str()), (0, ""), "{out}");
+    assert!(!out.contains(['\u{1b}', '\r', '\u{7}']), "{out:?}");
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines[0].contains("Z delta PREPARING"), "{out}");
+    assert!(lines.last().unwrap().contains("Z delta PREPARED "), "{out}");
+    for line in lines {
+        let (moment, _) = line.split_once(' ').unwrap();
+        assert!(moment.parse::<jiff::Timestamp>().is_ok() && moment.len() == 20, "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_a_terminal_it_draws_a_bar_and_leaves_one_line() {
+    let cloud = Cloud::begin().await;
+    let words = [SKEYS, "wait", "delta", "--for", "prepared"];
+    let environment = cloud.environment(&[("WT_SESSION", "1")]);
+    let mut terminal = Terminal::run(&words, 70, 10, &environment);
+    terminal.until("delta PREPARING ");
+    terminal.until("of 4 nodes new");
+    terminal.resize(40, 10);
+    cloud.put("delta", "PREPARED");
+    assert_eq!(terminal.end_restored(), 0);
+    terminal.until("delta PREPARED");
+    let bytes = String::from_utf8_lossy(&terminal.bytes()).into_owned();
+    assert!(bytes.contains("\r\u{1b}[Kdelta "), "{bytes:?}");
+    assert!(bytes.contains("\u{1b}]9;4;") && bytes.contains("\u{1b}]9;4;0;0\u{7}"), "{bytes:?}");
+    assert!(!bytes.contains("\u{1b}[?1049h"), "no screen is taken: {bytes:?}");
+    // A bar that wrapped would leave rows behind.
+    let screen = terminal.screen();
+    assert!(screen.starts_with("20"), "{screen}");
+    assert!(!screen.contains("PREPARING"), "{screen}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tty_10_tty_11_without_colours_and_in_ascii_where_only_that_can_be_drawn() {
+    let cloud = Cloud::begin().await;
+    for (more, is_plain) in [
+        (&[("NO_COLOR", "1")][..], false),
+        (&[("LANG", "C"), ("LC_ALL", "C"), ("NO_COLOR", "1")][..], true),
+    ] {
+        let words = [SKEYS, "wait", "delta", "--for", "prepared"];
+        let mut terminal = Terminal::run(&words, 120, 10, &cloud.environment(more));
+        terminal.until("of 4 nodes new");
+        terminal.send(b"\x03");
+        assert_eq!(terminal.end(), 130);
+        terminal.until("ended by a signal: delta is PREPARING");
+        let bytes = terminal.bytes();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        assert!(!is_plain || bytes.is_ascii(), "{text:?}");
+        for part in text.split("\u{1b}[").skip(1) {
+            let codes = part.split_once(|c: char| c.is_ascii_alphabetic()).unwrap().0;
+            let colour = |code: &str| code.parse::<u8>().is_ok_and(|code| code >= 30);
+            assert!(!codes.split(';').any(colour), "a colour: {text:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dumb_terminal_gets_lines() {
+    let cloud = Cloud::begin().await;
+    let words = [SKEYS, "wait", "bravo", "--for", "completed", "--timeout", "2s"];
+    let mut terminal = Terminal::run(&words, 120, 10, &cloud.environment(&[("TERM", "dumb")]));
+    assert_eq!(terminal.end(), 124);
+    terminal.until("bravo PREPARED (somebody must complete it)");
+    terminal.until("out of time after 2s: bravo is PREPARED");
+    assert!(!terminal.bytes().contains(&0x1b));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tty_02_sigterm_ends_it_with_143_and_sigint_with_130() {
+    let cloud = Cloud::begin().await;
+    for (number, status) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+        let home = tempfile::tempdir().unwrap();
+        let mut child = cloud.begin_wait(home.path(), "delta");
+        assert!(first_line(&mut child).contains(" delta PREPARING"));
+        signal(&child, number);
+        let (code, _, err) = ended(child);
+        assert_eq!(code, status, "{err}");
+        assert!(err.contains("skeys: ended by a signal: delta is PREPARING"), "{err}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cli_01_a_reader_that_has_enough_ends_it_without_a_word() {
+    let cloud = Cloud::begin().await;
+    let home = tempfile::tempdir().unwrap();
+    let mut child = cloud.begin_wait(home.path(), "delta");
+    assert!(first_line(&mut child).contains(" delta PREPARING"));
+    drop(child.stdout.take());
+    cloud.put("delta", "PREPARED");
+    let (status, _, err) = ended(child);
+    assert_eq!((status, err.as_str()), (1, ""));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cli_04_killed_and_started_again_it_comes_to_the_right_end() {
+    let cloud = Cloud::begin().await;
+    let home = tempfile::tempdir().unwrap();
+    let mut child = cloud.begin_wait(home.path(), "delta");
+    assert!(first_line(&mut child).contains(" delta PREPARING"));
+    signal(&child, Signal::KILL);
+    drop(child.wait());
+    let mut child = cloud.begin_wait(home.path(), "delta");
+    assert!(first_line(&mut child).contains(" delta PREPARING"));
+    cloud.put("delta", "PREPARED");
+    let (status, out, _) = ended(child);
+    assert_eq!(status, 0);
+    assert!(out.lines().last().unwrap().contains(" delta PREPARED "), "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cli_05_names_are_narrowed_by_flags_and_addresses_stand_alone() {
+    let cloud = Cloud::begin().await;
+    let wait = |words: &[&str]| {
+        let words = [&["wait", "--for", "prepared"], words].concat();
+        cloud.plain(&words, &[])
+    };
+    // The variables of the simulator name one project and one region.
+    let (status, out, err) = wait(&["twin", "--region", "eu01", "--region", "eu02"]);
+    assert_eq!((status, out.as_str()), (1, ""));
+    assert!(err.contains(&format!("{PROJECT}/eu01/twin, {PROJECT}/eu02/twin")), "{err}");
+    assert!(err.contains("Narrow with --region, or write one of these"), "{err}");
+    assert_eq!(wait(&["twin", "--region", "eu02"]).0, 0);
+    let address = format!("{PROJECT}/eu02/twin");
+    assert_eq!(wait(&[&address]).0, 0, "the configured region is no contradiction");
+    let (status, _, err) = wait(&[&address, "--region", "eu01"]);
+    assert_eq!(status, 2);
+    assert!(err.contains("is not what --region narrows to"), "{err}");
+    assert_eq!(wait(&["nobody"]).0, 1);
+}
+
+#[test]
+fn wrong_usage_ends_with_two_and_what_it_cannot_do_without_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    for words in [
+        &["wait", "--for", "prepared"][..],
+        &["wait", "alpha"],
+        &["wait", "alpha", "--for", "never"],
+        &["wait", "eu01/alpha", "--for", "prepared"],
+        &["wait", "alpha", "--for", "prepared", "--timeout", "soon"],
+        &["wait", "alpha", "--for", "prepared", "--timeout", "0s"],
+    ] {
+        let (status, out, err) = plain(home.path(), words, &[]);
+        assert_eq!((status, out.as_str()), (2, ""), "{words:?}: {err}");
+    }
+    let wait = ["wait", "alpha", "--for", "prepared"];
+    let (status, _, err) = plain(home.path(), &wait, &[("STACKIT_PROJECT_ID", "p")]);
+    assert_eq!(status, 1);
+    assert!(err.contains("no way to sign in was found"), "{err}");
+    let (status, _, err) = plain(home.path(), &wait, &[("STACKIT_ACCESS_TOKEN", "t")]);
+    assert_eq!(status, 1);
+    assert!(err.contains("no project is named"), "{err}");
+    let (status, out, _) = plain(home.path(), &["wait", "--help"], &[]);
+    assert_eq!(status, 0);
+    for text in ["PROJECT/REGION/NAME", "Exit status:", "124", "5 minutes", "prepared"] {
+        assert!(out.contains(text), "{text}: {out}");
+    }
+}
+
+#[test]
+fn it_works_with_what_skeys_simulate_prints() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("world.toml"), WORLD).unwrap();
+    let mut server = Command::new(SKEYS)
+        .args(["simulate", "--speed", "600", "--scene", "world.toml"])
+        .current_dir(home.path())
+        .env_clear()
+        .env("HOME", home.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let exports: Vec<String> = (0..7).map(|_| first_line(&mut server)).collect();
+    let environment: Vec<(&str, &str)> = exports
+        .iter()
+        .map(|line| line.strip_prefix("export ").unwrap().split_once('=').unwrap())
+        .collect();
+    let (status, out, err) =
+        plain(home.path(), &["wait", "bravo", "--for", "prepared"], &environment);
+    signal(&server, Signal::TERM);
+    assert!(server.wait().unwrap().success(), "the simulator ends well");
+    assert_eq!((status, err.as_str()), (0, ""));
+    assert!(out.contains(" bravo PREPARED (so already at the first look; started "), "{out}");
+}

@@ -1,0 +1,139 @@
+//! How a wait ends before what it waits for is there, and how it shows itself at a terminal.
+
+use skeys::testing::cli::Goal;
+use skeys::testing::cli::wait::Looks;
+use skeys::testing::domain::rotation::Step;
+use skeys::testing::simulator::faults::Fault;
+
+use crate::support::{Cloud, WORLD, Words, words};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_time_is_over_with_124_and_where_it_stands_is_said() {
+    let cloud = Cloud::begin().await;
+    let mut wait = cloud.wait(Words { timeout: Some(5_400), ..words("bravo", Goal::Completed) });
+    wait.stride = 30;
+    wait.pass(&cloud, 5_399).await;
+    assert!(!wait.is_over());
+    assert_eq!(wait.end(&cloud, 1).await, 124);
+    assert_eq!(wait.err.text(), "skeys: out of time after 1h 30m: bravo is PREPARED\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_time_is_over_while_an_answer_is_awaited_and_while_the_cluster_is_looked_for() {
+    let cloud = Cloud::begin().await;
+    cloud.simulator.order(Fault::slow("/clusters", 3_600));
+    let mut wait = cloud.wait(Words { timeout: Some(5), ..words("bravo", Goal::Completed) });
+    assert_eq!(wait.end(&cloud, 6).await, 124, "{}", wait.all());
+    assert_eq!(wait.err.text(), "skeys: out of time after 5s: bravo was not found so far\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tty_02_signals_end_it_at_once_whatever_it_does() {
+    let cloud = Cloud::begin().await;
+    cloud.step("alpha", Step::Start);
+    for (number, status) in [(2, 130), (15, 143), (1, 129)] {
+        let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+        wait.settle(&cloud).await;
+        wait.signal(number);
+        assert_eq!(wait.end(&cloud, 0).await, status, "{}", wait.all());
+        let said = wait.err.text();
+        assert_eq!(
+            said,
+            "skeys: ended by a signal: alpha is PREPARING; the rotation goes on without skeys\n"
+        );
+    }
+    cloud.simulator.order(Fault::slow("/clusters", 3_600));
+    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    wait.settle(&cloud).await;
+    wait.signal(15);
+    assert_eq!(wait.end(&cloud, 0).await, 143, "{}", wait.all());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cli_04_a_wait_that_was_killed_and_is_started_again_has_the_right_result() {
+    let cloud = Cloud::with(WORLD, 4.0).await;
+    cloud.step("alpha", Step::Start);
+    // Killed at several points on the way, and begun again from nothing but what the API shows.
+    for seconds in [1, 60, 300, 900] {
+        let wait = cloud.wait(words("alpha", Goal::Prepared));
+        wait.pass(&cloud, seconds).await;
+        wait.kill();
+        if wait.out.text().contains(" PREPARED ") {
+            break;
+        }
+    }
+    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
+    // What was prepared meanwhile is seen at the first look, what was completed as well.
+    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
+    cloud.step("alpha", Step::Complete);
+    let wait = cloud.wait(words("alpha", Goal::Completed));
+    wait.pass(&cloud, 10).await;
+    wait.kill();
+    let mut past = cloud.wait(words("alpha", Goal::Prepared));
+    assert_eq!(past.end(&cloud, 0).await, 0, "{}", past.all());
+    assert!(past.out.text().contains("went past PREPARED"), "{}", past.all());
+    let mut wait = cloud.wait(words("alpha", Goal::Completed));
+    assert_eq!(wait.end(&cloud, 900).await, 0, "{}", wait.all());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cli_01_an_output_that_nobody_reads_ends_it_quietly() {
+    let cloud = Cloud::with(WORLD, 10.0).await;
+    cloud.step("alpha", Step::Start);
+    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    wait.settle(&cloud).await;
+    wait.out.close();
+    assert_eq!(wait.end(&cloud, 1_200).await, 1, "{}", wait.all());
+    assert_eq!(wait.err.text(), "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bar_is_drawn_in_one_line_of_standard_error_and_the_end_is_one_line_of_standard_output() {
+    let cloud = Cloud::with(WORLD, 4.0).await;
+    cloud.step("alpha", Step::Start);
+    let looks = Looks::AtNodes;
+    let mut wait =
+        cloud.wait(Words { looks, columns: Some(100), ..words("alpha", Goal::Prepared) });
+    assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
+    let lines = wait.out.lines();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].contains(" alpha PREPARED all 3 nodes new (started "), "{lines:#?}");
+    let drawn = wait.err.text();
+    assert!(!drawn.contains('\n'), "{drawn:?}");
+    let frames: Vec<&str> = drawn.split("\r\u{1b}[K").collect();
+    assert!(
+        frames.iter().any(|frame| frame.contains("▱▱ 0 of 3 nodes new, usually")),
+        "{frames:#?}"
+    );
+    assert!(frames.iter().any(|frame| frame.contains("▰▱ 3 of ")), "{frames:#?}");
+    assert!(frames.windows(2).all(|pair| pair[0] != pair[1] || pair[0].is_empty()), "{frames:#?}");
+    // Progress in the terminal's own way, taken back at the end; then the bell.
+    assert!(drawn.contains("\u{1b}]9;4;3;0\u{7}") && drawn.contains("\u{1b}]9;4;1;"), "{drawn:?}");
+    assert!(drawn.ends_with("\u{1b}]9;4;0;0\u{7}\r\u{1b}[K\u{7}"), "{drawn:?}");
+    assert!(!drawn.contains("\u{1b}[3") && !drawn.contains("\u{1b}[9"), "no colours: {drawn:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bar_is_taken_away_before_anything_else_is_said() {
+    let cloud = Cloud::begin().await;
+    cloud.step("alpha", Step::Start);
+    let words =
+        || Words { columns: Some(80), timeout: Some(150), ..words("alpha", Goal::Prepared) };
+    let mut wait = cloud.wait(words());
+    assert_eq!(wait.end(&cloud, 151).await, 124);
+    let drawn = wait.err.text();
+    let end = "\u{1b}]9;4;0;0\u{7}\r\u{1b}[Kskeys: out of time after 2m: alpha is PREPARING; \
+               the rotation goes on without skeys\n\u{7}";
+    assert!(drawn.ends_with(end), "{drawn:?}");
+    // Waiting time counts seconds for two minutes, then minutes.
+    assert!(drawn.contains("waited 119s") && drawn.contains("waited 2m"), "{drawn:?}");
+    assert_eq!(drawn.matches("waited 2m").count(), 1, "{drawn:?}");
+    let mut wait = cloud.wait(words());
+    wait.settle(&cloud).await;
+    wait.signal(2);
+    assert_eq!(wait.end(&cloud, 0).await, 130);
+    assert!(!wait.err.text().contains("]9;4;0;0\u{7}\u{7}"), "a person at the keys needs no bell");
+    assert!(wait.err.text().ends_with("without skeys\n"), "{:?}", wait.err.text());
+}

@@ -1,0 +1,102 @@
+//! Which cluster a name means.
+
+use skeys::testing::cli::Goal;
+use skeys::testing::simulator::faults::{Effect, Fault};
+
+use crate::support::{Cloud, OTHER, PROJECT, Words, words};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cli_05_a_name_in_two_projects_and_regions_is_refused_and_all_are_listed() {
+    let cloud = Cloud::begin().await;
+    let regions = || vec!["eu01", "eu02"];
+    let mut wait = cloud.wait(Words { regions: regions(), ..words("twin", Goal::Prepared) });
+    assert_eq!(wait.end(&cloud, 0).await, 1);
+    let said = wait.err.text();
+    assert!(
+        said.contains("clusters are called twin: ")
+            && said.contains("Narrow with --project, --region or both, or"),
+        "{said}"
+    );
+    assert_eq!(wait.out.text(), "");
+    // One flag narrows it to one region, or to one project; then only the other one is left to be named.
+    let mut wait = cloud.wait(words("twin", Goal::Prepared));
+    assert_eq!(wait.end(&cloud, 0).await, 1);
+    let said = wait.err.text();
+    assert!(said.contains(&format!("{PROJECT}/eu01/twin, {OTHER}/eu01/twin")), "{said}");
+    assert!(said.contains("Narrow with --project, or"), "{said}");
+    let projects = Some(vec![PROJECT.to_owned()]);
+    let narrow = Words { projects, regions: regions(), ..words("twin", Goal::Prepared) };
+    let mut wait = cloud.wait(narrow);
+    assert_eq!(wait.end(&cloud, 0).await, 1);
+    let said = wait.err.text();
+    assert!(said.contains(&format!("{PROJECT}/eu01/twin, {PROJECT}/eu02/twin")), "{said}");
+    assert!(said.contains("Narrow with --region, or"), "{said}");
+    // Both, or the address.
+    let projects = Some(vec![OTHER.to_owned()]);
+    let mut wait = cloud.wait(Words { projects, ..words("twin", Goal::Prepared) });
+    assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
+    let address = format!("{PROJECT}/eu02/twin");
+    let mut wait = cloud.wait(words(&address, Goal::Prepared));
+    assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_is_nowhere_fails_at_once_and_near_ones_are_offered() {
+    let cloud = Cloud::begin().await;
+    let mut wait = cloud.wait(words("alpa", Goal::Prepared));
+    assert_eq!(wait.end(&cloud, 0).await, 1);
+    assert_eq!(
+        wait.err.text(),
+        "skeys: no cluster is called alpa in 2 projects (eu01); there is alpha\n"
+    );
+    let address = format!("{PROJECT}/eu01/alpa");
+    let mut wait = cloud.wait(words(&address, Goal::Prepared));
+    assert_eq!(wait.end(&cloud, 10).await, 1);
+    assert!(
+        wait.err.text().contains(&format!("there is no {PROJECT}/eu01/alpa")),
+        "{}",
+        wait.all()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cli_05_while_one_region_cannot_be_listed_nothing_is_guessed() {
+    let cloud = Cloud::begin().await;
+    let regions = || vec!["eu01", "eu02"];
+    cloud.simulator.order(Fault::new("GET", "/regions/eu02/", None, Effect::Drop {}));
+    let mut wait = cloud.wait(Words { regions: regions(), ..words("alpha", Goal::Completed) });
+    wait.pass(&cloud, 600).await;
+    let lines = wait.out.lines();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].contains("Z alpha - (SKE cannot be asked since 2026-11-24T14:00:00Z: "));
+    cloud.simulator.clear_faults();
+    assert_eq!(wait.end(&cloud, 60).await, 0, "{}", wait.all());
+    let lines = wait.out.lines();
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[1].ends_with("; SKE answers again after 10m)"), "{lines:#?}");
+    let listed = |region: &str| {
+        let ledger = cloud.simulator.ledger();
+        ledger.iter().filter(|call| call.path.contains(region)).count()
+    };
+    assert_eq!(listed("/regions/eu01/clusters"), 2, "what answered is not asked again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_01_api_02_api_03_places_without_ske_or_permission_do_not_keep_from_finding() {
+    let cloud = Cloud::begin().await;
+    let body = r#"{"code":"PermissionDenied","message":"no","details":""}"#;
+    cloud.simulator.order(Fault::new("GET", OTHER, None, Effect::answer(403, body)));
+    let words = || Words { regions: vec!["eu01", "eu99"], ..words("bravo", Goal::Prepared) };
+    let mut wait = cloud.wait(words());
+    assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
+    let said = wait.err.text();
+    assert!(said.contains("whether another bravo is there cannot be told"), "{said}");
+    assert!(said.contains(&format!("project {OTHER} in eu01")), "{said}");
+    assert!(said.contains("ske.cluster.list"), "{said}");
+    cloud.simulator.clear_faults();
+    let body = r#"{"code":"NotFound","message":"not found","details":""}"#;
+    cloud.simulator.order(Fault::new("GET", OTHER, None, Effect::answer(404, body)));
+    let mut wait = cloud.wait(words());
+    assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
+    assert_eq!(wait.err.text(), "");
+}

@@ -1,0 +1,17 @@
+//! `skeys wait` in this process: real HTTP to the simulator, time turned by hand, output read as it is written.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests say what went wrong by panicking, and wait for the machine in real milliseconds"
+)]
+
+mod support;
+
+mod ending;
+mod finding;
+mod nodes;
+mod phases;
+mod trouble;

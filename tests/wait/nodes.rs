@@ -1,0 +1,113 @@
+//! Nodes are looked at while they are replaced, and only then.
+
+use skeys::testing::cli::Goal;
+use skeys::testing::cli::wait::Looks;
+use skeys::testing::domain::rotation::Step;
+use skeys::testing::simulator::faults::{Effect, Fault};
+
+use crate::support::{Cloud, WORLD, Words, id, words};
+
+fn looking(cluster: &str) -> Words<'_> {
+    Words { looks: Looks::AtNodes, ..words(cluster, Goal::Prepared) }
+}
+
+fn kubeconfigs(cloud: &Cloud) -> usize {
+    let ledger = cloud.simulator.ledger();
+    ledger.iter().filter(|c| c.method == "POST" && c.path.ends_with("/kubeconfig")).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_change_of_the_figure_is_one_line_and_none_is_repeated() {
+    let cloud = Cloud::with(WORLD, 4.0).await;
+    cloud.step("alpha", Step::Start);
+    let mut wait = cloud.wait(looking("alpha"));
+    assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
+    let lines = wait.out.lines();
+    let rests: Vec<&str> = lines.iter().map(|line| line.split_once(' ').unwrap().1).collect();
+    assert_eq!(rests[0], "alpha PREPARING");
+    assert!(rests.iter().any(|line| line.starts_with("alpha PREPARING 0 of 3 nodes new, usually")));
+    assert!(rests.iter().any(|line| line.starts_with("alpha PREPARING 3 of ")), "{lines:#?}");
+    assert!(rests.windows(2).all(|pair| pair[0] != pair[1]), "{lines:#?}");
+    assert!(lines.len() < 20, "{lines:#?}");
+    assert!(rests.last().unwrap().starts_with("alpha PREPARED all 3 nodes new (started 2026-"));
+    let (_, last) =
+        cloud.simulator.ledger().iter().enumerate().last().map(|(n, c)| (n, c.clone())).unwrap();
+    assert_eq!((last.method.as_str(), last.path.ends_with("/clusters/alpha")), ("GET", true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_holds_the_roll_up_is_told_and_ends_nothing() {
+    let cloud = Cloud::begin().await;
+    let mut wait = cloud.wait(Words { timeout: Some(1_800), ..looking("delta") });
+    wait.until(&cloud, "1 node blocked; web-", 600).await;
+    let lines = wait.out.lines();
+    assert!(lines.last().unwrap().contains("PodDisruptionBudget payments/api"), "{lines:#?}");
+    assert_eq!(wait.end(&cloud, 1_800).await, 124, "{}", wait.all());
+    let said = wait.err.text();
+    assert!(said.contains("skeys: out of time after 30m: delta is PREPARING, "), "{said}");
+    assert!(said.contains("1 node blocked; the rotation goes on without skeys"), "{said}");
+    let lines = wait.out.lines();
+    assert!(lines.iter().any(|line| line.contains("SKE reports SKE_NODE_MISCONFIGURED_PDB")));
+    assert!(lines.len() < 12, "time alone makes no line: {lines:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn that_its_nodes_cannot_be_seen_is_told_once_and_the_phase_goes_on_being_read() {
+    let cloud = Cloud::with(WORLD, 4.0).await;
+    cloud.simulator.order(Fault::of_cluster("alpha", "", Effect::Away { hang: false }));
+    cloud.step("alpha", Step::Start);
+    let mut wait = cloud.wait(looking("alpha"));
+    assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
+    let lines = wait.out.lines();
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert!(lines[1].contains("alpha PREPARING (nodes cannot be seen: "), "{lines:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_leave_no_kubeconfig_is_asked_for() {
+    for (looks, why) in
+        [(Looks::NotReadOnly, "read-only"), (Looks::NotConfigured, "watch is never")]
+    {
+        let cloud = Cloud::with(WORLD, 10.0).await;
+        cloud.step("alpha", Step::Start);
+        let mut wait = cloud.wait(Words { looks, ..words("alpha", Goal::Prepared) });
+        assert_eq!(wait.end(&cloud, 1_200).await, 0, "{}", wait.all());
+        assert!(wait.out.lines()[0].contains(why), "{}", wait.all());
+        assert!(cloud.simulator.ledger().iter().all(|call| call.method == "GET"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clusters_whose_nodes_are_not_replaced_are_not_looked_at_and_one_way_ones_never() {
+    for (cluster, goal) in
+        [("legacy", Goal::Prepared), ("alpha", Goal::Prepared), ("bravo", Goal::Completed)]
+    {
+        let cloud = Cloud::begin().await;
+        let wait = cloud.wait(Words { goal, ..looking(cluster) });
+        wait.pass(&cloud, 120).await;
+        assert_eq!(kubeconfigs(&cloud), 0, "{cluster}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn looking_ends_with_the_roll() {
+    let cloud = Cloud::with(WORLD, 10.0).await;
+    cloud.step("alpha", Step::Start);
+    let wait = cloud.wait(Words { goal: Goal::Completed, ..looking("alpha") });
+    wait.until(&cloud, "alpha PREPARED", 1_800).await;
+    let asked = kubeconfigs(&cloud);
+    assert!(asked > 0);
+    for _ in 0..200 {
+        if cloud.simulator.watches() == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(cloud.simulator.watches(), 0);
+    wait.pass(&cloud, 900).await;
+    assert_eq!(kubeconfigs(&cloud), asked);
+    assert_eq!(
+        cloud.simulator.with_world(|w| w.cluster(&id("alpha")).unwrap().phase.clone()),
+        "PREPARED"
+    );
+}

@@ -1,0 +1,144 @@
+//! What is waited for comes, was there already, or cannot come.
+
+use skeys::testing::cli::Goal;
+use skeys::testing::domain::rotation::Step;
+use skeys::testing::simulator::faults::{Effect, Fault};
+
+use crate::support::{Cloud, Words, id, words};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_is_waited_for_until_it_is_prepared() {
+    let cloud = Cloud::with(crate::support::WORLD, 10.0).await;
+    cloud.order("alpha", Step::Start).await;
+    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    assert_eq!(wait.end(&cloud, 1_200).await, 0, "{}", wait.all());
+    let lines = wait.out.lines();
+    assert_eq!(
+        lines[0],
+        "2026-11-24T14:00:00Z alpha PREPARING (nodes are not looked at: kubernetes.watch is never)"
+    );
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[1].contains("Z alpha PREPARED (started 2026-11-24T14:00:00Z; waited "));
+    assert_eq!(wait.err.text(), "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_completion_is_waited_for_through_the_phases_before_it() {
+    let cloud = Cloud::begin().await;
+    let mut wait = cloud.wait(words("bravo", Goal::Completed));
+    wait.stride = 5;
+    wait.pass(&cloud, 3_600).await;
+    let lines = wait.out.lines();
+    assert_eq!(lines, ["2026-11-24T14:00:00Z bravo PREPARED (somebody must complete it)"]);
+    // While a person must act, SKE is asked seldom.
+    let asked = cloud.calls("GET");
+    assert!((100..160).contains(&asked), "{asked} reads in an hour");
+    cloud.order("bravo", Step::Complete).await;
+    assert_eq!(wait.end(&cloud, 900).await, 0, "{}", wait.all());
+    let lines = wait.out.lines();
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert!(lines[1].ends_with(" bravo COMPLETING"), "{lines:#?}");
+    assert!(lines[2].contains(" bravo COMPLETED (started 2026-11-24T09:00:00Z; completed 2026-11"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_so_already_ends_at_once() {
+    let cloud = Cloud::begin().await;
+    for (cluster, goal) in [("bravo", Goal::Prepared), ("alpha", Goal::Completed)] {
+        let mut wait = cloud.wait(words(cluster, goal));
+        assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
+        assert!(wait.out.text().contains("so already at the first look"), "{}", wait.all());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_11_reads_that_stay_stale_for_three_minutes_after_a_start_are_survived() {
+    for cluster in ["alpha", "legacy"] {
+        let cloud = Cloud::with(crate::support::WORLD, 10.0).await;
+        let stale = Effect::Stale { milliseconds: 180_000 };
+        cloud.simulator.order(Fault::new("POST", "start-credentials-rotation", None, stale));
+        cloud.order(cluster, Step::Start).await;
+        let mut wait = cloud.wait(words(cluster, Goal::Prepared));
+        wait.pass(&cloud, 179).await;
+        let lines = wait.out.lines();
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+        assert!(lines[0].contains("(nothing is under way so far; "), "{lines:#?}");
+        assert_eq!(wait.end(&cloud, 1_200).await, 0, "{}", wait.all());
+        assert_eq!(cloud.calls("POST"), 1, "nothing is sent by the wait");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nothing_was_started_the_wait_fails_after_five_minutes_and_says_so() {
+    let cloud = Cloud::begin().await;
+    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    wait.pass(&cloud, 299).await;
+    assert!(!wait.is_over());
+    assert_eq!(wait.end(&cloud, 10).await, 1, "{}", wait.all());
+    assert!(wait.err.text().contains("SKE has shown no start for 5m"), "{}", wait.all());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_that_went_past_prepared_between_two_looks_counts_and_that_is_said() {
+    let cloud = Cloud::begin().await;
+    cloud.step("alpha", Step::Start);
+    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    wait.settle(&cloud).await;
+    cloud.put("alpha", "PREPARED");
+    cloud.step("alpha", Step::Complete);
+    assert_eq!(wait.end(&cloud, 10).await, 0, "{}", wait.all());
+    let last = wait.out.lines().pop().unwrap();
+    assert!(last.contains(" alpha COMPLETING (went past PREPARED; started 2026-"), "{last}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_07_a_phase_that_nobody_knows_is_shown_and_waited_through() {
+    let cloud = Cloud::begin().await;
+    cloud.simulator.order(Fault::new("GET", "/clusters", None, Effect::UnknownWords {}));
+    let mut wait = cloud.wait(words("bravo", Goal::Prepared));
+    wait.pass(&cloud, 600).await;
+    let lines = wait.out.lines();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(
+        lines[0].contains(
+            " bravo WAITING_FOR_WORKERS_ROLLOUT (skeys does not know this phase and waits for another; \
+             SKE reports SKE_BRAND_NEW: a code that nobody knows yet)"
+        ),
+        "{lines:#?}"
+    );
+    cloud.simulator.clear_faults();
+    assert_eq!(wait.end(&cloud, 30).await, 0, "{}", wait.all());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_by_its_full_address_needs_no_list() {
+    let cloud = Cloud::begin().await;
+    let address = format!("{}/eu02/twin", crate::support::PROJECT);
+    let mut wait = cloud.wait(Words { regions: Vec::new(), ..words(&address, Goal::Prepared) });
+    assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
+    let ledger = cloud.simulator.ledger();
+    assert_eq!(ledger.len(), 1);
+    assert!(ledger[0].path.ends_with("/regions/eu02/clusters/twin"), "{}", ledger[0].path);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_17_a_cluster_that_goes_is_told_and_ends_the_wait() {
+    let cloud = Cloud::begin().await;
+    let mut wait = cloud.wait(words("delta", Goal::Prepared));
+    wait.pass(&cloud, 10).await;
+    cloud.simulator.with_world(|world| world.delete(&id("delta")));
+    assert_eq!(wait.end(&cloud, 10).await, 1, "{}", wait.all());
+    let said = wait.err.text();
+    assert!(said.contains("eu01/delta is gone") && said.contains("it was PREPARING"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_18_a_cluster_that_is_made_anew_under_its_name_ends_the_wait() {
+    let cloud = Cloud::begin().await;
+    let mut wait = cloud.wait(words("delta", Goal::Prepared));
+    wait.pass(&cloud, 10).await;
+    let now = cloud.clock.now();
+    cloud.simulator.with_world(|world| world.recreate(&id("delta"), now));
+    assert_eq!(wait.end(&cloud, 10).await, 1, "{}", wait.all());
+    assert!(wait.err.text().contains("created anew at 2026-11-24T14:00:1"), "{}", wait.all());
+}

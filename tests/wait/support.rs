@@ -1,0 +1,343 @@
+//! A wait under way, the simulator behind it, and a clock that the test turns.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use skeys::testing::Clock;
+use skeys::testing::app::settings::{ColorDepth, ThemeChoice};
+use skeys::testing::cli::Goal;
+use skeys::testing::cli::wait::course::Cadence;
+use skeys::testing::cli::wait::printer::{Form, Printer, Screen};
+use skeys::testing::cli::wait::{Looks, Order, Rest, Tools, run};
+use skeys::testing::clients::auth::key::KeyText;
+use skeys::testing::clients::auth::{SourceConfig, TokenSource};
+use skeys::testing::clients::http::Http;
+use skeys::testing::clients::ske::SkeClient;
+use skeys::testing::domain::action::Action;
+use skeys::testing::domain::cluster::{ClusterId, ProjectId, Region, Scope};
+use skeys::testing::domain::rotation::Step;
+use skeys::testing::domain::secret::Secret;
+use skeys::testing::runtime::notify::Notifier;
+use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::scene::Scene;
+use skeys::testing::simulator::{Options, Simulator, serve};
+use skeys::testing::ui::theme::Theme;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+/// Id of the project that most clusters are in.
+pub const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
+/// Id of another project.
+pub const OTHER: &str = "6a1c0e21-7a1e-4c52-9d5e-5f1c3d9a2b7f";
+
+/// The moment at which every test begins.
+pub fn start() -> Timestamp {
+    "2026-11-24T14:00:00Z".parse().unwrap()
+}
+
+/// The world.
+pub const WORLD: &str = include_str!("world.toml");
+
+/// A cluster of the project.
+pub fn id(name: &str) -> ClusterId {
+    ClusterId::new(PROJECT, "eu01", name)
+}
+
+/// The cloud of a test.
+pub struct Cloud {
+    pub clock: Clock,
+    pub simulator: Simulator,
+}
+
+impl Cloud {
+    /// A cloud in which processes take their usual time.
+    pub async fn begin() -> Self {
+        Self::with(WORLD, 1.0).await
+    }
+
+    /// A cloud with another world, or in a hurry.
+    pub async fn with(world: &str, speed: f64) -> Self {
+        skeys::testing::clients::install_crypto();
+        let clock = Clock::by_hand(start());
+        let scene = Scene::parse(world, "world.toml").unwrap();
+        let options = Options { seed: 7, speed, scene, listen: "127.0.0.1:0".parse().unwrap() };
+        let simulator = serve(options, clock.clone()).await.unwrap();
+        Self { clock, simulator }
+    }
+
+    fn client(&self, sign_in: &SignIn) -> SkeClient {
+        let exports: BTreeMap<_, _> = self.simulator.exports().into_iter().collect();
+        let http = Http::new(self.clock.clone(), None).unwrap();
+        let source = match sign_in {
+            SignIn::Given => SourceConfig::Token {
+                secret: Secret::new(exports["STACKIT_ACCESS_TOKEN"].clone()),
+                origin: "STACKIT_ACCESS_TOKEN".to_owned(),
+            },
+            SignIn::Key => SourceConfig::Key {
+                key: KeyText::Inline(Secret::new(service_account_key())),
+                private_key: None,
+                token_url: Some(exports["STACKIT_TOKEN_BASEURL"].clone()),
+            },
+        };
+        let tokens = TokenSource::new(source, http.clone(), self.clock.clone()).unwrap();
+        SkeClient::new(&exports["STACKIT_SKE_CUSTOM_ENDPOINT"], http, tokens).unwrap()
+    }
+
+    /// Starts or completes a rotation as another client does.
+    pub async fn order(&self, name: &str, step: Step) {
+        self.client(&SignIn::Given).rotate(&id(name), step).await.unwrap();
+    }
+
+    /// The same without a request.
+    pub fn step(&self, name: &str, step: Step) {
+        let now = self.clock.now();
+        self.simulator.with_world(|world| world.act(&id(name), Action::Rotate(step), now).unwrap());
+    }
+
+    /// Puts a cluster into a phase as if it had come there.
+    pub fn put(&self, name: &str, phase: &str) {
+        self.simulator.with_world(|world| {
+            phase.clone_into(&mut world.cluster_mut(&id(name)).unwrap().phase);
+        });
+    }
+
+    /// Makes SKE answer reads with a status until that is taken back.
+    pub fn out(&self, status: u16) {
+        let effect = Effect::Answer {
+            status,
+            body: "upstream connect error".to_owned(),
+            retry_after: None,
+            content_type: "text/plain".to_owned(),
+        };
+        self.simulator.order(Fault::new("GET", "/regions/", None, effect));
+    }
+
+    /// Requests with this method so far.
+    pub fn calls(&self, method: &str) -> usize {
+        self.simulator.ledger().iter().filter(|call| call.method == method).count()
+    }
+
+    /// Begins to wait.
+    pub fn wait(&self, words: Words<'_>) -> Waiting {
+        let (out, err) = (Stream::default(), Stream::default());
+        let (rests, rest) = watch::channel(Rest { until: Duration::ZERO, asking: true });
+        let projects = words
+            .projects
+            .unwrap_or_else(|| self.simulator.projects().into_iter().map(|(id, _)| id).collect());
+        let scopes = projects.iter().flat_map(|project| {
+            words.regions.iter().map(move |region| Scope {
+                project: ProjectId::new(project),
+                region: Region::new(region),
+            })
+        });
+        let order = Order {
+            target: words.cluster.parse().unwrap(),
+            goal: words.goal,
+            timeout: words.timeout.map(Duration::from_secs),
+            scopes: scopes.collect(),
+        };
+        let tools = Tools {
+            clock: self.clock.clone(),
+            ske: self.client(&words.sign_in),
+            cadence: Cadence { running: Duration::from_secs(3), idle: Duration::from_secs(30) },
+            concurrency: 4,
+            looks: words.looks,
+            renews: matches!(words.sign_in, SignIn::Key),
+            rests,
+        };
+        let form = match words.columns {
+            None => Form::Lines,
+            Some(columns) => Form::Bar(Screen {
+                theme: Theme::new(ThemeChoice::Mono, None, ColorDepth::Sixteen, false),
+                notifier: Notifier::of(|name| (name == "WT_SESSION").then(|| "1".into()), false),
+                columns: Box::new(move || columns),
+            }),
+        };
+        let mut printer = Printer::new(Box::new(out.clone()), Box::new(err.clone()), form, false);
+        let (signal, signalled) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let stop = async {
+                match signalled.await {
+                    Ok(number) => number,
+                    Err(_) => std::future::pending().await,
+                }
+            };
+            run(order, tools, &mut printer, stop).await
+        });
+        Waiting { clock: self.clock.clone(), out, err, stride: 1, rest, signal: Some(signal), task }
+    }
+}
+
+/// How a wait signs in.
+pub enum SignIn {
+    /// With the token that the simulator prints.
+    Given,
+    /// With a service-account key.
+    Key,
+}
+
+fn service_account_key() -> String {
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    serde_json::json!({"id": "k", "credentials": {"kid": "kid-1", "iss": "rehearsal@simulator",
+        "sub": "s", "aud": "a", "privateKey": pair.serialize_pem()}})
+    .to_string()
+}
+
+/// What stands on the command line.
+pub struct Words<'a> {
+    pub cluster: &'a str,
+    pub goal: Goal,
+    pub timeout: Option<u64>,
+    pub projects: Option<Vec<String>>,
+    pub regions: Vec<&'a str>,
+    pub looks: Looks,
+    pub sign_in: SignIn,
+    /// Columns of the terminal, if there is one.
+    pub columns: Option<usize>,
+}
+
+/// `skeys wait CLUSTER --for …` without looking at nodes, so that requests can be counted.
+pub fn words(cluster: &str, goal: Goal) -> Words<'_> {
+    Words {
+        cluster,
+        goal,
+        timeout: None,
+        projects: None,
+        regions: vec!["eu01"],
+        looks: Looks::NotConfigured,
+        sign_in: SignIn::Given,
+        columns: None,
+    }
+}
+
+/// What is written to a stream.
+#[derive(Clone, Default)]
+pub struct Stream {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    closed: Arc<Mutex<bool>>,
+}
+
+impl Stream {
+    pub fn text(&self) -> String {
+        String::from_utf8(self.bytes.lock().unwrap().clone()).unwrap()
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.text().lines().map(str::to_owned).collect()
+    }
+
+    /// Whoever read it has gone away.
+    pub fn close(&self) {
+        *self.closed.lock().unwrap() = true;
+    }
+}
+
+impl io::Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if *self.closed.lock().unwrap() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.bytes.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A wait under way.
+pub struct Waiting {
+    clock: Clock,
+    pub out: Stream,
+    pub err: Stream,
+    /// Seconds that pass at a time.
+    pub stride: u64,
+    rest: watch::Receiver<Rest>,
+    signal: Option<oneshot::Sender<u8>>,
+    task: JoinHandle<u8>,
+}
+
+impl Waiting {
+    /// Waits until it rests: nothing is under way that does not take time, but for what an ordered delay holds.
+    pub async fn settle(&self, cloud: &Cloud) {
+        let mut quiet = 0;
+        for _ in 0..20_000 {
+            tokio::time::sleep(Duration::from_micros(300)).await;
+            if self.task.is_finished() {
+                return;
+            }
+            let rest = *self.rest.borrow();
+            let asks = rest.asking && cloud.simulator.parked() == 0;
+            if asks || rest.until <= self.clock.steady() || cloud.simulator.lagging() > 0 {
+                quiet = 0;
+            } else {
+                quiet += 1;
+            }
+            if quiet >= 3 {
+                return;
+            }
+        }
+        panic!("it does not rest: {:?}\n{}", *self.rest.borrow(), self.all());
+    }
+
+    /// Lets virtual time pass, stride by stride.
+    pub async fn pass(&self, cloud: &Cloud, seconds: u64) {
+        self.settle(cloud).await;
+        let mut left = seconds;
+        while left > 0 {
+            let step = left.min(self.stride);
+            self.clock.turn(Duration::from_secs(step));
+            self.settle(cloud).await;
+            left -= step;
+        }
+    }
+
+    /// Lets virtual time pass until standard output says something.
+    pub async fn until(&self, cloud: &Cloud, text: &str, limit: u64) {
+        self.settle(cloud).await;
+        let mut left = limit;
+        while left > 0 && !self.out.text().contains(text) && !self.task.is_finished() {
+            let step = left.min(self.stride);
+            self.pass(cloud, step).await;
+            left -= step;
+        }
+        assert!(self.out.text().contains(text), "not within {limit}s: {text}\n{}", self.all());
+    }
+
+    /// Lets virtual time pass until it has ended; gives its status.
+    pub async fn end(&mut self, cloud: &Cloud, limit: u64) -> u8 {
+        self.settle(cloud).await;
+        let mut left = limit;
+        while left > 0 && !self.task.is_finished() {
+            let step = left.min(self.stride);
+            self.pass(cloud, step).await;
+            left -= step;
+        }
+        assert!(self.task.is_finished(), "it does not end within {limit}s\n{}", self.all());
+        (&mut self.task).await.unwrap()
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&mut self, number: u8) {
+        self.signal.take().unwrap().send(number).unwrap();
+    }
+
+    /// Ends it as SIGKILL does.
+    pub fn kill(&self) {
+        self.task.abort();
+    }
+
+    /// Everything that was said.
+    pub fn all(&self) -> String {
+        format!("--- out\n{}--- err\n{}", self.out.text(), self.err.text())
+    }
+}

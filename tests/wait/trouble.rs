@@ -1,0 +1,188 @@
+//! Outages, refusals and odd answers are told once and waited through; what cannot get better ends the wait.
+
+use skeys::testing::cli::Goal;
+use skeys::testing::domain::rotation::Step;
+use skeys::testing::simulator::faults::{Effect, Fault};
+
+use crate::support::{Cloud, SignIn, WORLD, Words, words};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cli_03_a_wait_goes_on_over_an_outage_of_twenty_minutes_and_prints_it_once() {
+    let cloud = Cloud::with(WORLD, 0.5).await;
+    cloud.step("alpha", Step::Start);
+    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    wait.pass(&cloud, 60).await;
+    // The network is gone first, then a gateway answers for SKE, then it is asked for patience.
+    cloud.simulator.order(Fault::new("GET", "", None, Effect::Drop {}));
+    wait.pass(&cloud, 600).await;
+    cloud.simulator.clear_faults();
+    cloud.out(503);
+    wait.pass(&cloud, 300).await;
+    cloud.simulator.clear_faults();
+    cloud.out(429);
+    wait.pass(&cloud, 300).await;
+    cloud.simulator.clear_faults();
+    wait.stride = 10;
+    assert_eq!(wait.end(&cloud, 7_200).await, 0, "{}", wait.all());
+    let lines = wait.out.lines();
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+    assert!(lines[1].contains("alpha PREPARING (SKE cannot be asked since 2026-11-24T14:01:0"));
+    assert!(lines[1].ends_with("; asking goes on)"), "{lines:#?}");
+    assert!(lines[2].ends_with(" alpha PREPARING (SKE answers again after 20m)"), "{lines:#?}");
+    assert!(lines[3].contains(" alpha PREPARED ("), "{lines:#?}");
+    assert_eq!(wait.err.text(), "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_does_not_make_requests_pile_up() {
+    let cloud = Cloud::begin().await;
+    cloud.step("alpha", Step::Start);
+    let wait = cloud.wait(words("alpha", Goal::Prepared));
+    wait.pass(&cloud, 10).await;
+    let before = cloud.calls("GET");
+    cloud.out(503);
+    wait.pass(&cloud, 600).await;
+    let asked = cloud.calls("GET") - before;
+    assert!((15..35).contains(&asked), "{asked} requests in ten minutes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_comes_with_the_first_answer_after_an_outage_tells_both() {
+    let cloud = Cloud::begin().await;
+    cloud.step("alpha", Step::Start);
+    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    wait.pass(&cloud, 10).await;
+    cloud.out(503);
+    wait.stride = 10;
+    wait.pass(&cloud, 3_600).await;
+    cloud.simulator.clear_faults();
+    assert_eq!(wait.end(&cloud, 60).await, 0, "{}", wait.all());
+    let last = wait.out.lines().pop().unwrap();
+    assert!(last.contains(" alpha PREPARED (") && last.contains("; SKE answers again after 1h"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn single_odd_answers_are_neither_told_nor_fatal() {
+    let cloud = Cloud::begin().await;
+    cloud.step("alpha", Step::Start);
+    let wait = cloud.wait(words("alpha", Goal::Prepared));
+    let not_found = r#"{"code":"NotFound","message":"cluster \"alpha\": not found","details":""}"#;
+    for effect in [
+        Effect::Drop {},
+        Effect::Truncate { bytes: 40 },
+        Effect::Huge { bytes: 3 << 20 },
+        Effect::answer(401, "{}"),
+        Effect::answer(403, "{}"),
+        Effect::answer(404, not_found),
+        Effect::answer(400, "{}"),
+        Effect::answer(200, "<html>sign in</html>"),
+        Effect::answer(500, "{}"),
+    ] {
+        wait.pass(&cloud, 20).await;
+        // A 404 of the cluster alone, again and again: the list says that it is there.
+        let times = if matches!(effect, Effect::Answer { status: 404, .. }) { 5 } else { 1 };
+        cloud.simulator.order(Fault::new("GET", "/clusters/alpha", Some(times), effect));
+    }
+    wait.pass(&cloud, 40).await;
+    assert!(!wait.is_over(), "{}", wait.all());
+    assert_eq!(wait.out.lines().len(), 1, "{}", wait.all());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_09_a_server_that_asks_to_wait_is_not_asked_earlier() {
+    let cloud = Cloud::begin().await;
+    cloud.step("alpha", Step::Start);
+    let wait = cloud.wait(words("alpha", Goal::Prepared));
+    wait.pass(&cloud, 10).await;
+    let limited = Effect::Answer {
+        status: 429,
+        body: "{}".to_owned(),
+        retry_after: Some("120".to_owned()),
+        content_type: "application/json".to_owned(),
+    };
+    cloud.simulator.order(Fault::new("GET", "/clusters/alpha", Some(1), limited));
+    wait.pass(&cloud, 4).await;
+    let asked = cloud.calls("GET");
+    wait.pass(&cloud, 114).await;
+    assert_eq!(cloud.calls("GET"), asked);
+    wait.pass(&cloud, 10).await;
+    assert!(cloud.calls("GET") > asked);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_10_a_slow_answer_ends_in_time_and_asking_goes_on() {
+    let cloud = Cloud::begin().await;
+    cloud.step("alpha", Step::Start);
+    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    wait.pass(&cloud, 10).await;
+    cloud.simulator.order(Fault::slow("/clusters/alpha", 40));
+    wait.pass(&cloud, 120).await;
+    let lines = wait.out.lines();
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[1].contains("did not answer within 15 s"), "{lines:#?}");
+    cloud.simulator.clear_faults();
+    wait.stride = 10;
+    assert_eq!(wait.end(&cloud, 7_200).await, 0, "{}", wait.all());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auth_03_tokens_that_end_meanwhile_are_renewed_without_a_word() {
+    let cloud = Cloud::begin().await;
+    cloud.step("alpha", Step::Start);
+    let mut wait = cloud.wait(Words { sign_in: SignIn::Key, ..words("alpha", Goal::Prepared) });
+    wait.pass(&cloud, 60).await;
+    cloud.simulator.revoke_tokens();
+    wait.stride = 10;
+    assert_eq!(wait.end(&cloud, 7_200).await, 0, "{}", wait.all());
+    assert_eq!(wait.out.lines().len(), 2, "{}", wait.all());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auth_04_a_token_that_cannot_be_renewed_ends_the_wait_with_a_hint() {
+    let cloud = Cloud::begin().await;
+    cloud.step("alpha", Step::Start);
+    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    wait.pass(&cloud, 60).await;
+    cloud.simulator.revoke_tokens();
+    assert_eq!(wait.end(&cloud, 120).await, 1, "{}", wait.all());
+    let said = wait.err.text();
+    assert!(said.contains("was refused") && said.contains("STACKIT_ACCESS_TOKEN"), "{said}");
+    // At the first look there is nothing to be patient for.
+    for cluster in ["alpha".to_owned(), format!("{}/eu01/alpha", crate::support::PROJECT)] {
+        let mut wait = cloud.wait(words(&cluster, Goal::Prepared));
+        assert_eq!(wait.end(&cloud, 0).await, 1, "{}", wait.all());
+        assert!(wait.err.text().contains("set a new token in"), "{}", wait.all());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auth_06_a_token_endpoint_that_is_away_is_an_outage() {
+    let cloud = Cloud::begin().await;
+    cloud.step("alpha", Step::Start);
+    let mut wait = cloud.wait(Words { sign_in: SignIn::Key, ..words("alpha", Goal::Prepared) });
+    wait.pass(&cloud, 60).await;
+    cloud.simulator.order(Fault::new("POST", "/token", None, Effect::Drop {}));
+    cloud.simulator.revoke_tokens();
+    wait.pass(&cloud, 1_200).await;
+    assert_eq!(wait.out.lines().len(), 2, "{}", wait.all());
+    cloud.simulator.clear_faults();
+    wait.stride = 10;
+    assert_eq!(wait.end(&cloud, 7_200).await, 0, "{}", wait.all());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_token_is_ever_printed() {
+    let cloud = Cloud::begin().await;
+    let exports = cloud.simulator.exports();
+    let (_, token) = exports.iter().find(|(name, _)| *name == "STACKIT_ACCESS_TOKEN").unwrap();
+    cloud.step("alpha", Step::Start);
+    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    wait.pass(&cloud, 30).await;
+    cloud.out(500);
+    wait.pass(&cloud, 60).await;
+    cloud.simulator.clear_faults();
+    cloud.simulator.revoke_tokens();
+    wait.end(&cloud, 120).await;
+    assert!(!wait.all().contains(token.as_str()), "{}", wait.all());
+    assert!(!wait.all().contains("Bearer"), "{}", wait.all());
+}
