@@ -30,8 +30,14 @@ async fn each_change_of_the_figure_is_one_line_and_none_is_repeated() {
     assert!(rests.windows(2).all(|pair| pair[0] != pair[1]), "{lines:#?}");
     assert!(lines.len() < 20, "{lines:#?}");
     assert!(rests.last().unwrap().starts_with("alpha PREPARED all 3 nodes new (started 2026-"));
-    let (_, last) =
-        cloud.simulator.ledger().iter().enumerate().last().map(|(n, c)| (n, c.clone())).unwrap();
+    let (_, last) = cloud
+        .simulator
+        .ledger()
+        .iter()
+        .enumerate()
+        .next_back()
+        .map(|(n, c)| (n, c.clone()))
+        .unwrap();
     assert_eq!((last.method.as_str(), last.path.ends_with("/clusters/alpha")), ("GET", true));
 }
 

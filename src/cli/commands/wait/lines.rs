@@ -135,7 +135,7 @@ impl Lines {
         let mut remarks = Vec::new();
         if sign.outage && !before.outage {
             self.outage = standing.outage.cloned();
-            remarks.extend(standing.outage.map(|outage| outage.begun()));
+            remarks.extend(standing.outage.map(Outage::begun));
         }
         if !sign.outage {
             remarks.extend(self.owed(standing.now));

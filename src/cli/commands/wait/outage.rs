@@ -72,10 +72,12 @@ impl Outage {
     /// When SKE is asked again, on the steady clock: as the dashboard does it, and not before a server's Retry-After.
     /// `random` lies in 0..1.
     pub fn next(&self, now: Now, idle: Duration, renews: bool, random: f64) -> Duration {
-        let wait = match self.failure.kind {
-            FailureKind::SignedOut if renews => SIGNED_OUT,
-            _ if self.failures > QUICK_RETRIES => idle,
-            _ => delay(self.failures, random).max(LEAST),
+        let wait = if renews && self.failure.kind == FailureKind::SignedOut {
+            SIGNED_OUT
+        } else if self.failures > QUICK_RETRIES {
+            idle
+        } else {
+            delay(self.failures, random).max(LEAST)
         };
         let asked = self.failure.retry_at.map(|at| at.duration_since(now.wall));
         let asked = asked.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or_default();
@@ -165,7 +167,7 @@ mod tests {
         let mut limited = Failure::new(FailureKind::RateLimited, "HTTP 429");
         limited.retry_at = Some(after(300).wall);
         subject.again(limited, after(5));
-        assert_eq!(subject.next(after(5), idle, false, 0.5), Duration::from_secs(300));
+        assert_eq!(subject.next(after(5), idle, false, 0.5), Duration::from_mins(5));
         let signed_out = outage(FailureKind::SignedOut);
         assert_eq!(signed_out.next(after(0), idle, true, 0.5), Duration::from_mins(1));
     }

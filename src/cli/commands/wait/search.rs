@@ -259,7 +259,7 @@ mod tests {
         let places = [(here, Ok(&["shop"][..])), (there.clone(), Err(FailureKind::Server))];
         let (mut search, found) = searched(&places);
         assert!(matches!(found, Found::NotYet));
-        assert_eq!(search.unanswered(), [there.clone()]);
+        assert_eq!(search.unanswered(), std::slice::from_ref(&there));
         assert!(search.outage().is_some());
         search.listed(&there, Ok(vec![cluster(&there, "shop")]), now());
         assert!(failed(search.stands()).starts_with("2 clusters are called shop"));

@@ -224,7 +224,10 @@ impl<'a> Standing<'a> {
 
     /// Progress for the terminal.
     pub fn progress(&self) -> Progress {
-        let percent = self.rolling().and_then(Roll::figure).map(|figure| figure.percent());
+        let percent = self
+            .rolling()
+            .and_then(Roll::figure)
+            .map(crate::domain::roll::progress::Figure::percent);
         let percent = percent.map(|percent| u8::try_from(percent).unwrap_or(99));
         match (self.phase().is_some_and(Phase::is_running), percent, self.is_held()) {
             (false, ..) => Progress::None,

@@ -59,7 +59,7 @@ fn what_holds_it_up_stays_longest_when_there_is_little_room() {
 fn an_outage_and_a_search_are_said() {
     let failure = Failure::new(FailureKind::Server, "HTTP 503");
     let outage = Some(Outage::new(failure, after(0)));
-    let out = Scene { outage: outage.clone(), ..Scene::rolling(seen(9)) };
+    let out = Scene { outage, ..Scene::rolling(seen(9)) };
     let text = drawn(&out, 300, 120);
     assert!(text.contains("SKE cannot be asked for 5m: HTTP 503; 9 of 15"), "{text}");
     assert!(!drawn(&out, 10, 120).contains("503"), "a hiccup is not told");

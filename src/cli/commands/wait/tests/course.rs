@@ -111,7 +111,7 @@ fn a_phase_that_shows_before_its_moment_is_no_old_answer_and_the_old_one_is() {
     // It shows the moment of the start, and the phase of the rotation before.
     let early = rotated(Phase::Completed, Some(1), Some(1_440));
     for goal in [Goal::Prepared, Goal::Completed] {
-        assert_eq!(verdicts(goal, &[early.clone()]), [Verdict::GoesOn]);
+        assert_eq!(verdicts(goal, std::slice::from_ref(&early)), [Verdict::GoesOn]);
     }
 }
 
