@@ -13,6 +13,7 @@
 
 mod support;
 
+mod clipboard;
 mod ending;
 mod files;
 mod manners;

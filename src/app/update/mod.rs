@@ -115,9 +115,12 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
         }
         Message::ClipboardCleared { cleared } => {
             state.clipboard = None;
-            if cleared {
-                notices::toast(state, "Clipboard cleared.".to_owned());
-            }
+            let text = if cleared {
+                "Clipboard cleared."
+            } else {
+                "Clipboard left alone: it no longer holds the kubeconfig, as far as can be read."
+            };
+            notices::toast(state, text.to_owned());
             Vec::new()
         }
         Message::TaskFailed(failure) => {
