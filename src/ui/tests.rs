@@ -1,6 +1,7 @@
 //! Drawings of every screen at three sizes, and what must hold at every size and in every theme.
 
 use proptest::prelude::*;
+use ratatui::buffer::Cell;
 use ratatui::style::Modifier;
 use tui_input::Input;
 
@@ -24,7 +25,7 @@ use crate::ui::fixtures::{
     ago, arrange, drawn, empty, failing, fleet, form, id, issuing, keymap_with, live, many, opened,
     refusal, rolls, rotating, text,
 };
-use crate::ui::theme::Theme;
+use crate::ui::theme::{Theme, plain};
 
 const SIZES: [(u16, u16); 4] = [(140, 40), (80, 24), (50, 15), (40, 12)];
 
@@ -520,8 +521,14 @@ fn the_cursor_row_stands_out_without_colours() {
 #[test]
 fn tty_09_ascii_mode_draws_nothing_else() {
     for mut state in every_screen() {
-        state.settings.ascii = true;
         for (columns, rows) in [(140, 40), (80, 24), (40, 12), (20, 4)] {
+            state.settings.ascii = false;
+            // Keys are words there; marks for control characters stand in foreign text.
+            let ours = |cell: &&Cell| !matches!(cell.symbol(), "?" | "⏎" | "␛");
+            for cell in drawn(&state, columns, rows).0.content.iter().filter(ours) {
+                assert_ne!(plain(cell.symbol()), "?", "{} has no plain form", cell.symbol());
+            }
+            state.settings.ascii = true;
             let (buffer, _) = drawn(&state, columns, rows);
             let odd = buffer.content.iter().find(|cell| !cell.symbol().is_ascii());
             assert!(odd.is_none(), "{odd:?}");
@@ -533,6 +540,9 @@ fn tty_09_ascii_mode_draws_nothing_else() {
     let mut state = rotating("shop-prod", Step::Complete, RotateStage::Asking);
     state.settings.ascii = true;
     snapshot_at("complete_ascii", &state, 80, 24);
+    let mut state = rolls::stalled();
+    state.settings.ascii = true;
+    snapshot_at("nodes_ascii", &state, 80, 24);
 }
 
 #[test]
@@ -625,6 +635,9 @@ fn every_screen() -> Vec<State> {
         opened("pay-prod", Tab::Overview),
         opened("pay-prod", Tab::Rotation),
         opened("shop-prod", Tab::Activity),
+        rolls::rolling(12),
+        rolls::stalled(),
+        rolls::done(),
         rotating("shop-prod", Step::Complete, RotateStage::Asking),
         rotating("web-stage", Step::Start, RotateStage::Failed(refusal())),
         issuing(form("shop-prod")),

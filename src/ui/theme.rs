@@ -311,6 +311,10 @@ pub fn plain(text: &str) -> String {
 
 fn plain_form(c: char) -> char {
     match c {
+        '■' => 'N',
+        '▣' => 'J',
+        '▢' => 'D',
+        '□' => 'O',
         '◌' | '·' | '▱' => '.',
         '◔' => '/',
         '◑' => 'P',

@@ -579,14 +579,20 @@ fn deliver(state: &mut State) -> Vec<Effect> {
             }
             Ok(text) => {
                 state.print.push(text);
-                delivered(state, "standard output after exit".to_owned(), &[])
+                delivered(state, "standard output after exit".to_owned(), None, &[])
             }
         },
     }
 }
 
 /// The kubeconfig reached its destination: remember it, say until when it works, close the form.
-fn delivered(state: &mut State, place: String, notes: &[String]) -> Vec<Effect> {
+/// The kubeconfig is where it was meant to go. `said`: how to begin the sentence, if not with the place.
+fn delivered(
+    state: &mut State,
+    place: String,
+    said: Option<String>,
+    notes: &[String],
+) -> Vec<Effect> {
     let now = state.now.wall;
     let zone = state.zone();
     let Some(form) = form(state) else { return Vec::new() };
@@ -600,7 +606,10 @@ fn delivered(state: &mut State, place: String, notes: &[String]) -> Vec<Effect> 
         _ => false,
     };
     state.dialog = None;
-    let mut text = format!("Kubeconfig of {} → {place}", id.name);
+    let mut text = said.map_or_else(
+        || format!("Kubeconfig of {} → {place}", id.name),
+        |said| format!("{said}: kubeconfig of {}", id.name),
+    );
     if let Some(at) = expires {
         text.push_str(&format!(", expires {}", zone.full(at)));
     }
@@ -640,8 +649,8 @@ pub fn copied(state: &mut State, result: Result<Copied, Failure>) -> Vec<Effect>
         Ok(copied) => {
             state.clipboard = Some(state.now.steady.saturating_add(clear));
             let unless = if copied.can_check { " unless something else is copied" } else { "" };
-            let note = format!("{}, cleared in {}s{unless}", copied.how, clear.as_secs());
-            delivered(state, "clipboard".to_owned(), &[note])
+            let note = format!("cleared in {}s{unless}", clear.as_secs());
+            delivered(state, "clipboard".to_owned(), Some(copied.how), &[note])
         }
         Err(failure) => {
             if let Some(form) = form(state) {
@@ -666,7 +675,7 @@ pub fn saved(
     state.issuing = None;
     let Some(form) = form(state) else { return Vec::new() };
     match result {
-        Ok(saved) => delivered(state, saved.place, &saved.notes),
+        Ok(saved) => delivered(state, saved.place, None, &saved.notes),
         Err(NotSaved::Taken(plan)) => {
             let taken = plan.taken.clone();
             form.plan = PlanState::Ready(Box::new(plan));
