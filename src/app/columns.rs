@@ -9,7 +9,7 @@ use crate::app::settings::Settings;
 use crate::app::state::State;
 use crate::domain::access::best;
 use crate::domain::age::{narrow, since};
-use crate::domain::attention::{Attention, is_overdue, next_step};
+use crate::domain::attention::{Attention, LOOK_AT_BLOCKER, is_overdue, next_step};
 use crate::domain::cluster::{ClusterId, ClusterState, KubernetesVersion};
 use crate::domain::observed::Trouble;
 use crate::domain::roll::progress::Figure;
@@ -309,6 +309,7 @@ pub fn cell(column: &Column, entry: &Entry, state: &State) -> Cell {
             let tone = if expiring { Tone::Warn } else { Tone::Dim };
             Cell::new(cluster.version.as_str(), tone)
         }
+        SortKey::Next if entry.held => Cell::new(LOOK_AT_BLOCKER, Tone::Bad),
         SortKey::Next => next_step(cluster, now, overdue_after).map_or_else(
             || Cell::new("", Tone::Dim),
             |text| {
@@ -330,15 +331,15 @@ fn roll_cell(entry: &Entry, state: &State) -> Cell {
     let roll = observed.and_then(|observed| observed.roll.as_ref());
     match entry.cluster.rotation.phase {
         Phase::Preparing => {
-            let Some(observed) = observed else { return Cell::new("no access", Tone::Dim) };
+            let Some(observed) = observed else { return Cell::new("not watched", Tone::Dim) };
             let Some(figure) = roll.and_then(Roll::figure) else {
                 let text = observed.trouble.as_ref().map_or("looking", |(t, _)| trouble_word(t));
                 return Cell::new(text, Tone::Dim);
             };
-            let tone = match (&entry.held, observed.live) {
-                (Some(_), _) => Tone::Bad,
-                (None, false) => Tone::Dim,
-                (None, true) => Tone::Busy,
+            let tone = match (entry.held, observed.live) {
+                (_, false) => Tone::Dim,
+                (true, true) => Tone::Bad,
+                (false, true) => Tone::Busy,
             };
             let text = format!("{} {}", bar(figure, 5), words::figure_narrow(figure));
             Cell::new(text, tone)
@@ -358,7 +359,11 @@ pub fn new_nodes(entry: &Entry, state: &State) -> Option<Cell> {
     }
     let observed = state.observed.get(&entry.cluster.id)?;
     let figure = observed.roll.as_ref()?.figure()?;
-    let tone = if entry.held.is_some() { Tone::Bad } else { Tone::Busy };
+    let tone = match (entry.held, observed.live) {
+        (_, false) => Tone::Dim,
+        (true, true) => Tone::Bad,
+        (false, true) => Tone::Busy,
+    };
     Some(Cell::new(format!("{} new", words::figure_narrow(figure)), tone))
 }
 
@@ -379,8 +384,8 @@ pub fn bar(figure: Figure, cells: usize) -> String {
 pub fn trouble_word(trouble: &Trouble) -> &'static str {
     match trouble {
         Trouble::Connecting => "looking",
-        Trouble::NotAcceptedYet { .. } => "not yet in",
-        Trouble::CredentialsRefused(_) => "refused",
+        Trouble::NotAcceptedYet { .. } => "login waits",
+        Trouble::CredentialsRefused(_) => "login refused",
         Trouble::NoAccess(_) | Trouble::KubeconfigRefused(_) => "no access",
         Trouble::Unreachable(_) => "unreachable",
         Trouble::Hibernated => "asleep",

@@ -26,10 +26,12 @@ pub struct Entry {
     pub sequence: Sequence,
     /// Since when a working list no longer has it.
     pub gone: Option<Timestamp>,
+    /// Since when answers are older than what is known of the rotation, on the steady clock.
+    pub older: Option<Duration>,
     /// When this program saw the present phase begin; `None` if it was there from the first reading.
     pub phase_seen: Option<Timestamp>,
-    /// What holds its roll up, in one line, as the cluster's own API shows it.
-    pub held: Option<String>,
+    /// Whether something holds its roll up, as the cluster's own API shows it.
+    pub held: bool,
     /// Place among all names in their natural order. A cache: [`Fleet::arrange`] makes it.
     pub name_rank: usize,
 }
@@ -37,7 +39,7 @@ pub struct Entry {
 impl Entry {
     /// The group it belongs to, by what SKE and the cluster's own API show.
     pub fn attention(&self, now: Timestamp, overdue_after: SignedDuration) -> Attention {
-        if self.held.is_some() {
+        if self.held {
             return Attention::Stuck;
         }
         attention(&self.cluster, now, overdue_after)
@@ -45,7 +47,7 @@ impl Entry {
 
     /// Whether it is stuck.
     pub fn is_stuck(&self, now: Timestamp) -> bool {
-        self.held.is_some() || stuck(&self.cluster, now).is_some()
+        self.held || stuck(&self.cluster, now).is_some()
     }
 }
 
@@ -139,8 +141,10 @@ pub struct Look {
 /// Everything that is known about clusters.
 #[derive(Debug, Clone, Default)]
 pub struct Fleet {
-    /// Clusters by address.
+    /// Clusters by address. [`Fleet::put`] and [`Fleet::forget`] add and remove.
     pub entries: BTreeMap<ClusterId, Entry>,
+    /// Those whose nodes are being replaced, so that nobody has to look for them.
+    pub rolling: BTreeSet<ClusterId>,
     /// Scopes by address.
     pub scopes: BTreeMap<Scope, ScopeState>,
     /// Names of projects.
@@ -164,6 +168,23 @@ impl Fleet {
     /// A cluster as last read.
     pub fn cluster(&self, id: &ClusterId) -> Option<&Cluster> {
         self.entries.get(id).map(|entry| &entry.cluster)
+    }
+
+    /// Takes a reading in.
+    pub fn put(&mut self, entry: Entry) {
+        let id = entry.cluster.id.clone();
+        if entry.cluster.rotation.phase == Phase::Preparing {
+            self.rolling.insert(id.clone());
+        } else {
+            self.rolling.remove(&id);
+        }
+        self.entries.insert(id, entry);
+    }
+
+    /// Drops a cluster.
+    pub fn forget(&mut self, id: &ClusterId) {
+        self.rolling.remove(id);
+        self.entries.remove(id);
     }
 
     /// Makes `shown`, `counts` and the order of names anew; needed after data changed.
@@ -192,7 +213,7 @@ impl Fleet {
             };
             project = Some((id, name));
             let marked = !look.marks.is_empty() && look.marks.contains(&cluster.id);
-            (entry, Subject { cluster, project: name, marked, stuck: entry.held.is_some() })
+            (entry, Subject { cluster, project: name, marked, stuck: entry.held })
         });
         let mut rows: Vec<(u8, columns::SortValue<'_>, &Entry)> = filter
             .matching(subjects, now)

@@ -352,7 +352,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Cluster],
         ["e"],
         "events",
-        "all events of the node under the cursor, or its summary",
+        "the node under the cursor in full, with all events; arrows scroll it",
         Some(46)
     ),
     binding!(

@@ -13,12 +13,13 @@ use crate::app::dialog::Dialog;
 use crate::app::message::Now;
 use crate::app::settings::WatchPolicy;
 use crate::app::state::{Screen, State, Tab};
+use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::observed::{Picture, Sighting, Trouble};
-use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::Blocker;
 use crate::domain::roll::eta::Outlook;
 use crate::domain::roll::history::History;
+use crate::domain::roll::{Roll, words};
 use crate::domain::rotation::{Phase, Step};
 
 /// A cluster that nobody needs any more is looked at for this much longer, so that going back and forth asks for
@@ -42,6 +43,8 @@ pub struct Observed {
     pub roll: Option<Roll>,
     /// When the roll was last read, on the steady clock.
     pub read: Duration,
+    /// Whether it was told that something holds the roll up, and not yet that it goes on.
+    pub told_held: bool,
 }
 
 impl Observed {
@@ -51,6 +54,7 @@ impl Observed {
             self.history.observe(cluster, &picture, now.wall);
         }
         self.read_roll(cluster, now);
+        self.told_held &= cluster.rotation.phase == Phase::Preparing;
     }
 
     /// Somebody looked at the cluster; whether there is a new picture.
@@ -79,12 +83,17 @@ impl Observed {
     /// of nodes that are not seen, least of all that they stand still.
     pub fn read_roll(&mut self, cluster: &Cluster, now: Now) {
         self.read = now.steady;
-        let at = self.seen.filter(|_| !self.live).unwrap_or(now).wall;
+        let at = self.as_of(now.wall);
         self.roll =
             self.picture.as_ref().map(|picture| Roll::read(cluster, picture, &self.history, at));
         if !self.live {
             self.forget_outlook();
         }
+    }
+
+    /// The moment of which the picture is.
+    pub fn as_of(&self, now: Timestamp) -> Timestamp {
+        self.seen.filter(|_| !self.live).map_or(now, |seen| seen.wall)
     }
 
     /// The picture is not watched any more: what it said of now and of later no longer holds.
@@ -97,7 +106,7 @@ impl Observed {
 
     fn forget_outlook(&mut self) {
         let Some(roll) = &mut self.roll else { return };
-        if matches!(roll.outlook, Outlook::Left { .. } | Outlook::Early) {
+        if matches!(roll.outlook, Outlook::Left { .. } | Outlook::Early | Outlook::Stalled { .. }) {
             roll.outlook = Outlook::Unknown;
             for pool in &mut roll.pools {
                 pool.outlook = Outlook::Idle;
@@ -141,10 +150,8 @@ pub fn wanted(state: &State) -> Vec<ClusterId> {
     on_screen(state).iter().for_each(&mut take);
     state.watched.iter().filter(|id| rolls(state, id)).for_each(&mut take);
     if state.settings.watch == WatchPolicy::Running {
-        // Who is looked at keeps its place: the order of the rows must not cost kubeconfigs, nor must the filter. Rows
-        // that were just listed are not in order yet.
-        let looked_at = state.observing.keys();
-        let rest = looked_at.chain(&state.fleet.shown).chain(state.fleet.entries.keys());
+        // Who is looked at keeps its place: neither filter nor order of the rows may cost kubeconfigs.
+        let rest = state.observing.keys().chain(&state.fleet.rolling);
         rest.filter(|id| rolls(state, id)).for_each(&mut take);
     }
     found.truncate(state.settings.watch_limit);
@@ -173,6 +180,24 @@ fn on_screen(state: &State) -> Vec<ClusterId> {
         }
     }
     ids
+}
+
+/// The picture of a cluster, if it is of now.
+pub fn seen_now(state: &State, id: &ClusterId) -> Option<Arc<Picture>> {
+    state.observed.get(id).filter(|observed| observed.live)?.picture.clone()
+}
+
+/// What holds a cluster's roll up, in one line; how old that is when nothing newer is seen.
+pub fn held_up(state: &State, id: &ClusterId) -> Option<String> {
+    let now = state.now.wall;
+    state.fleet.entries.get(id).filter(|entry| entry.held)?;
+    let observed = state.observed.get(id)?;
+    let roll = observed.roll.as_ref()?;
+    let at = observed.as_of(now);
+    let text = roll.worst().map(|worst| words::headline(worst, at));
+    let text = text.or_else(|| words::outlook(roll.outlook, at).filter(|_| observed.live));
+    let text = text.unwrap_or_else(|| "the roll stood still".to_owned());
+    Some(if observed.live { text } else { format!("{text} (as of {} ago)", long(since(at, now))) })
 }
 
 /// Why nothing newer is seen of a cluster's nodes, as a sentence without a full stop; `None` while they are seen.

@@ -70,7 +70,7 @@ pub struct State {
     /// What happened, newest last.
     pub activity: VecDeque<Record>,
     /// First line on screen of the activity, counted from the newest.
-    pub activity_offset: usize,
+    pub scroll: usize,
     /// One line that goes away by itself.
     pub toast: Option<Toast>,
     /// Errors that stay until dismissed, oldest first.
@@ -124,6 +124,8 @@ pub struct State {
 pub struct Metrics {
     /// Rows of the main list that fit.
     pub page_rows: usize,
+    /// Largest useful scroll of what is scrolled.
+    pub scroll_last: usize,
     /// Where the main list's first row lies, and what can be clicked.
     pub targets: Vec<Target>,
 }
@@ -330,7 +332,7 @@ impl State {
             acting: BTreeMap::new(),
             issuing: None,
             activity: VecDeque::new(),
-            activity_offset: 0,
+            scroll: 0,
             toast: None,
             errors: VecDeque::new(),
             clipboard: None,

@@ -32,25 +32,26 @@ pub enum Progress {
 pub fn status(state: &State) -> Option<Status> {
     let rank = |id: &&ClusterId| {
         let entry = state.fleet.entries.get(*id);
-        let held = entry.is_some_and(|entry| entry.held.is_some());
+        let held = entry.is_some_and(|entry| entry.held);
         let rolls = entry.is_some_and(|e| e.cluster.rotation.phase == Phase::Preparing);
         (!held, !rolls)
     };
     let id = state.watched.iter().min_by_key(rank)?;
     let entry = state.fleet.entries.get(id)?;
     let phase = &entry.cluster.rotation.phase;
-    let figure = state.observed.get(id).and_then(|seen| seen.roll.as_ref()?.figure());
-    let figure = figure.filter(|_| *phase == Phase::Preparing);
+    let seen = state.observed.get(id).filter(|seen| seen.live && *phase == Phase::Preparing);
+    let figure = seen.and_then(|seen| seen.roll.as_ref()?.figure());
+    let held = entry.held && seen.is_some();
     let mut title = format!("skeys: {} ", clean(id.name.as_str()));
     match figure {
         Some(figure) => title.push_str(&words::figure_narrow(figure)),
         None => title.push_str(&clean(phase.word())),
     }
-    if entry.held.is_some() {
+    if held {
         title.push_str(" held up");
     }
     let percent = figure.map(|figure| u8::try_from(figure.percent()).unwrap_or(99));
-    let progress = match (phase.is_running(), percent, entry.held.is_some()) {
+    let progress = match (phase.is_running(), percent, held) {
         (false, ..) => Progress::None,
         (true, None, _) => Progress::Unknown,
         (true, Some(percent), false) => Progress::Percent(percent),

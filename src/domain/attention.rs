@@ -100,6 +100,9 @@ pub fn is_overdue(cluster: &Cluster, now: Timestamp, overdue_after: SignedDurati
     cluster.credentials_born().is_some_and(|born| since(born, now) > overdue_after)
 }
 
+/// The next step where something holds a roll up.
+pub const LOOK_AT_BLOCKER: &str = "look at the blocker";
+
 /// What somebody would do next, in a few words; `None` when there is nothing to do.
 pub fn next_step(
     cluster: &Cluster,
@@ -107,7 +110,7 @@ pub fn next_step(
     overdue_after: SignedDuration,
 ) -> Option<String> {
     if stuck(cluster, now).is_some() {
-        return Some("look at the blocker".to_owned());
+        return Some(LOOK_AT_BLOCKER.to_owned());
     }
     match &cluster.rotation.phase {
         Phase::Unknown(_) => Some("look: unknown phase".to_owned()),

@@ -49,8 +49,10 @@ pub struct Evidence {
     pub issued: Vec<Access>,
     /// Static-token kubeconfigs for this cluster found in the user's kubeconfig files; `None` while nobody has looked.
     pub static_tokens: Option<Vec<StaticToken>>,
-    /// What the cluster's own API shows; `None` while nobody has looked, or it cannot be reached.
+    /// What the cluster's own API shows now; `None` while nobody looks, or it cannot be reached.
     pub picture: Option<Arc<Picture>>,
+    /// Why there is no picture, in a clause.
+    pub unseen: Option<String>,
 }
 
 /// How loud the static-token warning of a start is.
@@ -138,6 +140,9 @@ pub fn findings(
     }
     out.push(access_finding(step, cluster, evidence, now));
     let picture = evidence.picture.as_deref();
+    if let (None, Some(why)) = (picture, &evidence.unseen) {
+        out.push(Finding::new(Mark::Unknowable, format!("nodes and pods cannot be seen: {why}")));
+    }
     match step {
         Step::Start => out.extend(roll::preflight::start(cluster, picture, now)),
         Step::Complete => {

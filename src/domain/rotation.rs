@@ -1,6 +1,7 @@
 //! The credentials rotation of one cluster: phases, steps, and what the two moments tell.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -118,6 +119,10 @@ pub struct Rotation {
     pub completed: Option<Timestamp>,
 }
 
+/// Readings that show an earlier rotation, or an earlier phase, than an answer before them are taken for old answers
+/// for this long; then they are the truth.
+pub const OLD_ANSWERS: Duration = Duration::from_mins(10);
+
 /// Moments of two machines may differ by this much before that is called doubtful.
 pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -156,6 +161,28 @@ impl Rotation {
     pub fn contradicts_completion(&self) -> bool {
         self.phase == Phase::Completed
             && self.completed.is_some_and(|completed| self.initiated > Some(completed))
+    }
+
+    /// Whether this reading is of a time before one that is known, although it came later: SKE answers from caches.
+    pub fn is_older_than(&self, known: &Self) -> bool {
+        if self.initiated != known.initiated {
+            return self.initiated < known.initiated;
+        }
+        let unsure = |rotation: &Self| matches!(rotation.phase, Phase::Unknown(_));
+        if unsure(known) || unsure(self) {
+            return false;
+        }
+        let rests = |rotation: &Self| matches!(rotation.phase, Phase::Never | Phase::Completed);
+        // The moment of a start may come later than its phase, or earlier.
+        let is_over = |rotation: &Self| rests(rotation) && !rotation.contradicts_completion();
+        match (rests(known), rests(self)) {
+            (true, false) => false,
+            (true, true) => is_over(known) && !is_over(self),
+            (false, false) => self.phase.order() < known.phase.order(),
+            (false, true) => {
+                self.phase == Phase::Never || !is_over(self) || self.completed == known.completed
+            }
+        }
     }
 
     /// Whether this reading shows that a step asked for at `requested` took effect, seen from how it was `before`.

@@ -1,8 +1,11 @@
 //! Tasks that look at clusters through their own API, one for each, until they are told to stop.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -13,7 +16,11 @@ use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::observed::{Sighting, Trouble};
 use crate::runtime::perform::Incoming;
+
+/// After looking broke by a defect, it begins anew.
+const ANEW: Duration = Duration::from_mins(1);
 
 /// Who looks at which cluster now.
 #[derive(Default)]
@@ -51,30 +58,25 @@ impl Observers {
             ske_on_loopback: ske.is_on_loopback(),
             one_way_agreed: agreed,
         };
-        let (ske, clock) = (ske.clone(), clock.clone());
-        let (tell, about) = (sender.clone(), id.clone());
-        let looking = tokio::spawn(async move {
-            let issued_for = about.clone();
-            let issue = move || {
-                let (ske, id) = (ske.clone(), issued_for.clone());
-                async move { ske.issue_short_lived(&id).await }
-            };
-            observe(subject, issue, clock, |sighting| {
-                let message = Message::Sighted { id: about.clone(), sighting };
-                drop(tell.send(Incoming::Message(message)));
-            })
-            .await;
-        });
-        let task = looking.abort_handle();
-        let tell = sender.clone();
-        tokio::spawn(async move {
-            if looking.await.is_err_and(|error| error.is_panic()) {
+        let (ske, clock, sender, about) = (ske.clone(), clock.clone(), sender.clone(), id.clone());
+        let task = tokio::spawn(async move {
+            let tell = |message| drop(sender.send(Incoming::Message(message)));
+            let sighted = |sighting| tell(Message::Sighted { id: about.clone(), sighting });
+            loop {
+                let issue = || ske.issue_short_lived(&about);
+                let looking = observe(subject.clone(), issue, clock.clone(), sighted);
+                if AssertUnwindSafe(looking).catch_unwind().await.is_ok() {
+                    return;
+                }
+                // What was seen last is not of now any more.
+                sighted(Sighting::Trouble(Trouble::Connecting));
                 let failure = Failure::new(FailureKind::Bug, "looking at a cluster broke")
-                    .hint("The rest goes on; open the cluster again to look anew");
-                drop(tell.send(Incoming::Message(Message::TaskFailed(failure))));
+                    .hint("The rest goes on; it is looked at anew in a minute");
+                tell(Message::TaskFailed(failure));
+                clock.sleep(ANEW).await;
             }
         });
-        self.lock().insert(id, Observer { readings, task });
+        self.lock().insert(id, Observer { readings, task: task.abort_handle() });
     }
 
     /// Hands on a newer reading of SKE.

@@ -451,7 +451,7 @@ fn a_click_means_the_row_of_the_whole_list() {
 fn a_long_overview_can_be_scrolled() {
     let mut state = opened("shop-prod", Tab::Overview);
     assert!(!text(&state, 50, 15).contains("KUBECONFIG"));
-    state.activity_offset = 900;
+    state.scroll = 900;
     assert!(text(&state, 50, 15).contains("keeps working"));
 }
 

@@ -56,6 +56,7 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
     let mut effects = Vec::new();
     if has_jumped(before, now) {
         effects.extend(polling::rearm(state));
+        effects.extend(observing::slept(state, before));
     }
     if matches!(message, Message::Key(_) | Message::Pasted(_) | Message::Mouse(_)) {
         settle(state);
@@ -71,6 +72,9 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
         Message::Ticked => Vec::new(),
         Message::Resumed => {
             let mut effects = polling::rearm(state);
+            if now.steady.saturating_sub(before.steady) > ASLEEP {
+                effects.extend(observing::slept(state, before));
+            }
             // The terminal was given back, and with it the title.
             state.status = None;
             effects.push(Effect::Terminal(OnTerminal::Redraw));
@@ -223,6 +227,9 @@ fn random(state: &mut State) -> f64 {
     let bits = u32::try_from(x.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32).unwrap_or(0);
     f64::from(bits) / f64::from(u32::MAX)
 }
+
+/// After a longer time in the background, what was seen of nodes is not of now any more.
+const ASLEEP: Duration = Duration::from_secs(30);
 
 /// Within this time after a dialog or one of its stages appeared, its buttons do nothing.
 const GUARD: Duration = Duration::from_millis(400);

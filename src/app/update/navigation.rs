@@ -75,11 +75,14 @@ pub fn run(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Reconcile => return dialogs::open_confirm(state, command, Action::Reconcile),
         Command::Watch => watch(state),
         Command::Events => match can(state, command) {
-            Ok(()) => state.node_events = !state.node_events,
+            Ok(()) => {
+                state.node_events = !state.node_events;
+                state.scroll = 0;
+            }
             Err(reason) => notices::toast(state, reason),
         },
         Command::Activity => {
-            state.activity_offset = 0;
+            state.scroll = 0;
             let from = std::mem::replace(&mut state.screen, Screen::Fleet);
             state.screen = Screen::Activity(Box::new(from));
         }
@@ -98,12 +101,12 @@ fn on_screen(state: &mut State, command: Command) -> Vec<Effect> {
                 Command::Number(number) => {
                     Tab::ALL.get(usize::from(number).saturating_sub(1)).copied().unwrap_or(tab)
                 }
-                _ if tab == Tab::Nodes => {
+                _ if tab == Tab::Nodes && !state.node_events => {
                     move_among_nodes(state, command);
                     tab
                 }
                 _ => {
-                    scroll_activity(state, command);
+                    scroll(state, command);
                     tab
                 }
             };
@@ -111,7 +114,7 @@ fn on_screen(state: &mut State, command: Command) -> Vec<Effect> {
             Vec::new()
         }
         Screen::Activity(_) => {
-            scroll_activity(state, command);
+            scroll(state, command);
             Vec::new()
         }
     }
@@ -120,7 +123,7 @@ fn on_screen(state: &mut State, command: Command) -> Vec<Effect> {
 fn set_tab(state: &mut State, next: Tab) {
     if let Screen::Cluster { tab, .. } = &mut state.screen {
         if *tab != next {
-            state.activity_offset = 0;
+            state.scroll = 0;
         }
         *tab = next;
     }
@@ -167,11 +170,12 @@ fn move_among_nodes(state: &mut State, command: Command) {
     state.node_cursor = uids.get(next).cloned();
 }
 
-fn scroll_activity(state: &mut State, command: Command) {
+/// Scrolls the text on screen.
+fn scroll(state: &mut State, command: Command) {
     let page = state.metrics.page_rows.max(1);
-    let last = state.activity.len().saturating_sub(1);
-    let at = state.activity_offset;
-    state.activity_offset = match command {
+    let last = state.metrics.scroll_last;
+    let at = state.scroll.min(last);
+    state.scroll = match command {
         Command::Up => at.saturating_sub(1),
         Command::Down => (at + 1).min(last),
         Command::PageUp => at.saturating_sub(page),
@@ -254,7 +258,7 @@ fn open(state: &mut State) -> Vec<Effect> {
         if running || state.pending.contains_key(&id) { Tab::Rotation } else { Tab::Overview };
     state.screen = Screen::Cluster { id: id.clone(), created, tab };
     state.detail_due = state.now.steady;
-    state.activity_offset = 0;
+    state.scroll = 0;
     state.node_cursor = None;
     state.node_events = false;
     polling::read(state, &id).into_iter().collect()

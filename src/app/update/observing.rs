@@ -1,16 +1,19 @@
 //! Looking at clusters: who is looked at, what came of it, and what is told when a roll stands still or moves on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::dialog::Dialog;
 use crate::app::effect::Effect;
-use crate::app::observation::{LINGER, Watch, wanted};
+use crate::app::message::Now;
+use crate::app::observation::{LINGER, Watch, seen_now, unseen, wanted};
 use crate::app::state::State;
 use crate::app::update::{arrange, notices};
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::observed::Sighting;
+use crate::domain::preflight::findings;
 use crate::domain::record::Outcome;
-use crate::domain::roll::words;
+use crate::domain::roll::Roll;
 use crate::domain::rotation::Phase;
 
 /// A roll is read anew this often while nothing comes, since a standstill is told by time alone.
@@ -54,6 +57,7 @@ pub fn look(state: &mut State) -> Vec<Effect> {
     for id in missing.into_iter().take(free) {
         effects.extend(begin(state, &id));
     }
+    show_in_dialog(state);
     effects
 }
 
@@ -72,11 +76,23 @@ fn end(state: &mut State, id: &ClusterId) -> Option<Effect> {
         observed.lose_sight(state.now);
     }
     if let Some(entry) = state.fleet.entries.get_mut(id)
-        && entry.held.take().is_some()
+        && std::mem::take(&mut entry.held)
     {
         arrange(state);
     }
     Some(Effect::Unobserve(id.clone()))
+}
+
+/// Time passed in which nothing could be seen, since the machine or the program was asleep: whoever is looked at is
+/// looked at anew. `before`: the last moment at which anything was seen.
+pub fn slept(state: &mut State, before: Now) -> Vec<Effect> {
+    let asleep: Vec<ClusterId> = std::mem::take(&mut state.observing).into_keys().collect();
+    for id in &asleep {
+        if let Some(observed) = state.observed.get_mut(id) {
+            observed.lose_sight(before);
+        }
+    }
+    asleep.into_iter().map(Effect::Unobserve).collect()
 }
 
 /// A person agreed that asking for a kubeconfig switches static tokens off: whoever looks may ask now.
@@ -121,7 +137,6 @@ pub fn sighted(state: &mut State, id: &ClusterId, sighting: Sighting) -> Vec<Eff
     if !observed.sighted(&cluster, sighting, now) {
         return Vec::new();
     }
-    show_in_dialog(state, id);
     noticed(state, id)
 }
 
@@ -165,45 +180,50 @@ pub fn next_reading(state: &State) -> Option<Duration> {
         .min()
 }
 
-/// What the cluster's own picture tells before a step.
-fn show_in_dialog(state: &mut State, id: &ClusterId) {
-    let picture = state.observed.get(id).and_then(|observed| observed.picture.clone());
+/// Tells an open dialog what is seen now, or why nothing is.
+fn show_in_dialog(state: &mut State) {
+    let Some(Dialog::Rotate(dialog)) = &state.dialog else { return };
+    let id = &dialog.shown.id;
+    let (picture, why) = (seen_now(state, id), unseen(state, id));
     let now = state.now.wall;
-    if let Some(Dialog::Rotate(dialog)) = &mut state.dialog
-        && dialog.shown.id == *id
-    {
-        dialog.evidence.picture = picture;
-        dialog.findings =
-            crate::domain::preflight::findings(dialog.step, &dialog.shown, &dialog.evidence, now);
+    let Some(Dialog::Rotate(dialog)) = &mut state.dialog else { return };
+    let is_same = match (&dialog.evidence.picture, &picture) {
+        (Some(known), Some(picture)) => Arc::ptr_eq(known, picture),
+        (None, None) => true,
+        _ => false,
+    };
+    if is_same && dialog.evidence.unseen == why {
+        return;
     }
+    dialog.evidence.picture = picture;
+    dialog.evidence.unseen = why;
+    dialog.findings = findings(dialog.step, &dialog.shown, &dialog.evidence, now);
 }
 
-/// Notices that a roll stands still or moves on.
+/// Notices that a roll stands still or moves on, as far as it is seen now.
 fn noticed(state: &mut State, id: &ClusterId) -> Vec<Effect> {
-    let wall = state.now.wall;
-    let Some(observed) = state.observed.get(id) else { return Vec::new() };
-    if observed.picture.as_ref().is_none_or(|picture| picture.is_being_read()) {
+    let rolling = state.fleet.cluster(id).is_some_and(|c| c.rotation.phase == Phase::Preparing);
+    let Some(observed) = state.observed.get_mut(id) else { return Vec::new() };
+    if !observed.live || observed.picture.as_ref().is_none_or(|picture| picture.is_being_read()) {
         return Vec::new();
     }
-    let rolling = state.fleet.cluster(id).is_some_and(|c| c.rotation.phase == Phase::Preparing);
-    let held = if rolling && observed.is_held() {
-        let text = observed.roll.as_ref().and_then(|roll| {
-            let named = roll.worst().map(|worst| words::headline(worst, wall));
-            named.or_else(|| words::outlook(roll.outlook, wall))
-        });
-        Some(text.unwrap_or_else(|| "stands still".to_owned()))
-    } else {
-        None
-    };
-    let brief = observed.roll.as_ref().and_then(|roll| roll.worst().map(|b| b.brief.clone()));
-    let Some(entry) = state.fleet.entries.get_mut(id) else { return Vec::new() };
-    let before = std::mem::replace(&mut entry.held, held);
-    let text = match (before.is_some(), entry.held.is_some()) {
-        (false, true) => brief.unwrap_or_else(|| "the roll stands still".to_owned()),
+    let held = rolling && observed.is_held();
+    let told = std::mem::replace(&mut observed.told_held, held);
+    let text = match (told, held) {
+        (false, true) => {
+            let worst = observed.roll.as_ref().and_then(Roll::worst);
+            worst.map_or_else(|| "the roll stands still".to_owned(), |worst| worst.brief.clone())
+        }
         (true, false) if rolling => "the roll goes on".to_owned(),
-        _ => return Vec::new(),
+        _ => String::new(),
     };
-    arrange(state);
+    let Some(entry) = state.fleet.entries.get_mut(id) else { return Vec::new() };
+    if std::mem::replace(&mut entry.held, held) != held {
+        arrange(state);
+    }
+    if text.is_empty() {
+        return Vec::new();
+    }
     notices::mention(state, format!("{}: {text}", id.name));
     let mut effects = tell(state, id, &text);
     let record = notices::record(state, Some(id), "roll", None, Outcome::Seen, text);
@@ -256,11 +276,12 @@ mod tests {
                 seen: at,
                 sequence: Sequence(1),
                 gone: None,
+                older: None,
                 phase_seen: None,
-                held: None,
+                held: false,
                 name_rank: 0,
             };
-            state.fleet.entries.insert(cluster.id, entry);
+            state.fleet.put(entry);
         }
         let (look, settings) = (state.look.clone(), state.settings.clone());
         state.fleet.arrange(&look, at.wall, &settings);
@@ -400,7 +421,7 @@ mod tests {
             let effects = sight(&mut state, name, picture(47));
             let expected: &[&str] = if name == "shop" { &["the roll stands still"] } else { &[] };
             assert_eq!(told(&effects), expected);
-            assert!(state.fleet.entries[&id(name)].held.is_some());
+            assert!(state.fleet.entries[&id(name)].held);
             assert_eq!(told(&sight(&mut state, name, picture(47))), [""; 0], "told twice");
         }
         settle(&mut state);
@@ -421,10 +442,10 @@ mod tests {
         pass(&mut state, 7_200, Message::Ticked);
         let roll = state.observed[&id("shop")].roll.clone().unwrap();
         assert_eq!(roll.outlook, Outlook::Unknown);
-        assert!(state.fleet.entries[&id("shop")].held.is_none());
+        assert!(!state.fleet.entries[&id("shop")].held);
         assert_eq!(roll.counts.new, 2, "what was seen stays");
         sight(&mut state, "shop", picture(10));
-        assert!(state.fleet.entries[&id("shop")].held.is_some());
+        assert!(state.fleet.entries[&id("shop")].held);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::record::Outcome;
-use crate::domain::rotation::Phase;
+use crate::domain::rotation::{OLD_ANSWERS, Phase};
 
 /// A scope was listed, or not.
 pub fn listed(
@@ -91,7 +91,7 @@ pub fn read(
 /// Takes a reading in, unless a later one is there.
 fn apply(
     state: &mut State,
-    cluster: Cluster,
+    mut cluster: Cluster,
     sequence: Sequence,
     skew: SignedDuration,
 ) -> Vec<Effect> {
@@ -103,17 +103,25 @@ fn apply(
     }
     let mut effects = Vec::new();
     let mut phase_seen = None;
-    let mut held = None;
+    let mut held = false;
+    let mut older = None;
     let mut changed = true;
     if let Some(entry) = known {
         if State::is_same(&entry.cluster, &cluster) {
             phase_seen = entry.phase_seen;
-            held.clone_from(&entry.held);
+            held = entry.held;
+            if cluster.rotation.is_older_than(&entry.cluster.rotation) {
+                let began = entry.older.unwrap_or(now.steady);
+                if now.steady.saturating_sub(began) < OLD_ANSWERS {
+                    older = Some(began);
+                    cluster.rotation = entry.cluster.rotation.clone();
+                }
+            }
             changed = entry.cluster != cluster;
             let before = entry.cluster.rotation.phase.clone();
             if before != cluster.rotation.phase {
                 phase_seen = Some(now.wall);
-                held = None;
+                held = false;
                 effects.extend(phase_changed(state, &before, &cluster));
             }
         } else {
@@ -122,10 +130,16 @@ fn apply(
     }
     effects.extend(rotation::seen(state, &cluster, sequence, skew));
     let shown = cluster.clone();
-    state.fleet.entries.insert(
-        id,
-        Entry { cluster, seen: now, sequence, gone: None, phase_seen, held, name_rank: 0 },
-    );
+    state.fleet.put(Entry {
+        cluster,
+        seen: now,
+        sequence,
+        gone: None,
+        older,
+        phase_seen,
+        held,
+        name_rank: 0,
+    });
     if changed {
         effects.extend(observing::reading(state, &shown));
     }
@@ -210,7 +224,7 @@ fn missing(
                 kubeconfig::cluster_gone(state, &id);
                 rotation::cluster_gone(state, &id);
             } else if !in_use {
-                state.fleet.entries.remove(&id);
+                state.fleet.forget(&id);
                 state.look.marks.remove(&id);
                 state.pending.remove(&id);
                 effects.extend(observing::forget(state, &id));

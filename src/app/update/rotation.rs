@@ -15,6 +15,7 @@ use crate::app::dialog::{Dialog, Focus, RotateDialog, RotateStage};
 use crate::app::effect::Effect;
 use crate::app::keymap::Command;
 use crate::app::message::{RequestId, RotateOutcome, Sequence};
+use crate::app::observation::{seen_now, unseen};
 use crate::app::state::{Pending, PendingStage, State};
 use crate::app::update::{guard, may_press, notices, polling};
 use crate::domain::access::StaticToken;
@@ -49,7 +50,8 @@ pub fn open(state: &mut State) -> Vec<Effect> {
     let evidence = Evidence {
         issued: state.fleet.accesses.iter().filter(|a| a.cluster == id).cloned().collect(),
         static_tokens: None,
-        picture: state.observed.get(&id).and_then(|observed| observed.picture.clone()),
+        picture: seen_now(state, &id),
+        unseen: unseen(state, &id),
     };
     let wants_name = step == Step::Complete || state.settings.is_protected(&id.name);
     state.dialog = Some(Dialog::Rotate(Box::new(RotateDialog {

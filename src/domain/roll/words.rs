@@ -85,7 +85,8 @@ pub fn summary(roll: &Roll, now: Timestamp) -> String {
     parts.join(", ")
 }
 
-/// "web-7 blocked 47m: PodDisruptionBudget payments/api allows 0": one line for the fleet and for notifications.
+/// "PDB payments/api allows 0 · web-7 blocked 47m": one line for the fleet and for whoever waits. The culprit comes
+/// first, so that it is not what a narrow screen cuts off.
 pub fn headline(blocker: &Blocker, now: Timestamp) -> String {
     let lasts = blocker.since.map(|began| {
         let lasted = long(since(began.at, now));
@@ -93,14 +94,15 @@ pub fn headline(blocker: &Blocker, now: Timestamp) -> String {
     });
     let pool = blocker.place.as_ref().map_or("", |(pool, _)| pool);
     let node = blocker.node.as_ref().map(|name| short(name, pool));
+    let brief = blocker.brief.replace("PodDisruptionBudget", "PDB");
     match (node, lasts) {
         (Some(node), Some(lasts)) if blocker.holds_drain() => {
-            format!("{node} blocked {lasts}: {}", blocker.brief)
+            format!("{brief} · {node} blocked {lasts}")
         }
-        (Some(node), Some(lasts)) => format!("{node}: {}, {lasts}", blocker.brief),
-        (Some(node), None) => format!("{node}: {}", blocker.brief),
-        (None, Some(lasts)) => format!("{}, {lasts}", blocker.brief),
-        (None, None) => blocker.brief.clone(),
+        (Some(node), Some(lasts)) => format!("{brief} · {node} {lasts}"),
+        (Some(node), None) => format!("{brief} · {node}"),
+        (None, Some(lasts)) => format!("{brief}, {lasts}"),
+        (None, None) => brief,
     }
 }
 

@@ -48,7 +48,7 @@ pub fn draw(
     frame.render_widget(Text::from(notice_lines), notice_area);
     metrics.page_rows = usize::from(body.height.saturating_sub(2));
     if let (Tab::Nodes, Some(entry)) = (tab, entry) {
-        nodes::draw(state, theme, frame, body, entry);
+        nodes::draw(state, theme, frame, body, entry, metrics);
         return Status::default();
     }
     let boxed = body.height >= 10 && body.width >= 50;
@@ -78,9 +78,11 @@ pub fn draw(
     // The activity scrolls by itself: it makes only the lines that are seen.
     let first = match tab {
         Tab::Activity => 0,
-        Tab::Overview | Tab::Rotation | Tab::Nodes => {
-            state.activity_offset.min(all.saturating_sub(rows))
-        }
+        Tab::Overview | Tab::Rotation | Tab::Nodes => state.scroll.min(all.saturating_sub(rows)),
+    };
+    metrics.scroll_last = match tab {
+        Tab::Activity => state.activity.len().saturating_sub(1),
+        Tab::Overview | Tab::Rotation | Tab::Nodes => all.saturating_sub(rows),
     };
     let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
     frame.render_widget(Text::from(shown), inner);
@@ -278,7 +280,7 @@ fn activity(
         .iter()
         .rev()
         .filter(|record| record.cluster.as_ref() == Some(id))
-        .skip(state.activity_offset)
+        .skip(state.scroll)
         .take(rows)
         .map(|record| records::line(record, state, theme, columns, false))
         .collect();

@@ -10,42 +10,57 @@
 //! ╭─ timeline ─────────────────────────────────────────────────────────────────────────────────────╮
 //! ```
 
+use jiff::Timestamp;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span, Text};
 
 use crate::app::columns::Tone;
 use crate::app::fleet::Entry;
+use crate::app::keymap::Command;
 use crate::app::observation::{Observed, unseen};
-use crate::app::state::State;
+use crate::app::state::{Metrics, State};
 use crate::domain::age::{long, since};
-use crate::domain::observed::{Picture, Trouble};
+use crate::domain::observed::Trouble;
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::Severity;
+use crate::domain::roll::classify::NodeRoll;
 use crate::domain::roll::progress::PoolState;
 use crate::domain::roll::words;
 use crate::domain::rotation::Phase;
+use crate::domain::text::plural;
 use crate::ui::text::{cells, cut_spans, wrap, wrap_to};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::roll::Grid;
-use crate::ui::widgets::{node, roll, scrollbar, timeline};
+use crate::ui::widgets::{footer, node, roll, scrollbar, timeline};
 
 /// From here on there is room for two panes beside each other.
 const WIDE: u16 = 100;
 
+/// Events of a node that are shown beside what it does; all of them when it is shown in full.
+const SOME_EVENTS: usize = 6;
+
 /// Draws the tab.
-pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, entry: &Entry) {
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    entry: &Entry,
+    metrics: &mut Metrics,
+) {
     let observed = state.observed.get(&entry.cluster.id);
-    let seen = observed.and_then(|o| Some((o, o.roll.as_ref()?, o.picture.as_deref()?)));
-    let Some((observed, roll, picture)) = seen else {
+    let seen = observed.and_then(|observed| Some((observed, observed.roll.as_ref()?)));
+    let Some((observed, roll)) = seen else {
         nothing_seen(state, theme, frame, area, entry);
         return;
     };
-    let tab = Tab { state, theme, entry, observed, roll, picture };
+    let now = observed.as_of(state.now.wall);
+    let tab = Tab { state, theme, entry, observed, roll, now };
     if area.width >= WIDE && area.height >= 20 {
-        tab.wide(frame, area);
+        tab.wide(frame, area, metrics);
     } else {
-        tab.narrow(frame, area);
+        tab.narrow(frame, area, metrics);
     }
 }
 
@@ -128,11 +143,12 @@ struct Tab<'a> {
     entry: &'a Entry,
     observed: &'a Observed,
     roll: &'a Roll,
-    picture: &'a Picture,
+    /// The moment of which the picture is.
+    now: Timestamp,
 }
 
 impl Tab<'_> {
-    fn wide(&self, frame: &mut Frame<'_>, area: Rect) {
+    fn wide(&self, frame: &mut Frame<'_>, area: Rect, metrics: &mut Metrics) {
         let rows = area.height;
         let below = if rows >= 24 { (rows / 3).min(12) } else { 0 };
         let [above, timeline_area] =
@@ -141,7 +157,7 @@ impl Tab<'_> {
             Layout::horizontal([Constraint::Fill(5), Constraint::Fill(4)]).areas(above);
         let inner = pane(self.theme, frame, left, self.title(), self.freshness());
         self.pools(frame, inner);
-        self.node(frame, right);
+        self.node(frame, right, metrics);
         if below > 0 {
             let title = vec![self.theme.part(" timeline ", Role::Title)];
             let inner = pane(self.theme, frame, timeline_area, title, Vec::new());
@@ -152,20 +168,27 @@ impl Tab<'_> {
         }
     }
 
-    fn narrow(&self, frame: &mut Frame<'_>, area: Rect) {
+    fn narrow(&self, frame: &mut Frame<'_>, area: Rect, metrics: &mut Metrics) {
         let inner = pane(self.theme, frame, area, self.title(), self.freshness());
         let (columns, rows) = (usize::from(inner.width), usize::from(inner.height));
-        let mut lines = self.head(columns, rows);
         let chosen = self.state.node_at_cursor();
+        if let Some(chosen) = chosen.filter(|_| self.state.node_events) {
+            let [title, rest] =
+                Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(inner);
+            frame.render_widget(self.node_title(chosen, columns), title);
+            self.node_part(chosen, frame, rest, metrics);
+            return;
+        }
+        let mut lines = self.head(columns, rows);
         let grid = roll::pools_low(
             self.roll,
             chosen.map(|node| node.uid.as_str()),
-            self.state.now.wall,
+            self.now,
             self.theme,
             columns,
         );
         let room = rows.saturating_sub(lines.len());
-        let share = if self.state.node_events { room / 4 } else { room * 3 / 5 };
+        let share = room * 3 / 5;
         let first = first_seen(&grid, share.max(1));
         let shown = grid.lines.into_iter().skip(first).take(share.max(1));
         lines.extend(shown);
@@ -173,15 +196,13 @@ impl Tab<'_> {
             if rows >= 12 {
                 lines.push(Line::default());
             }
-            let mut title =
-                vec![self.theme.part(format!("[{}]", chosen.short), Role::Title), Span::raw("  ")];
-            title.extend(node::stage(chosen, self.state.now.wall, self.theme));
-            lines.push(Line::from(cut_spans(title, columns)));
+            lines.push(self.node_title(chosen, columns));
             let rest = rows.saturating_sub(lines.len());
-            lines.extend(self.node_lines(chosen, columns).into_iter().take(rest));
+            let all = self.node_lines(chosen, columns);
+            lines.extend(self.part(all, rest, metrics).0);
         }
         let rest = rows.saturating_sub(lines.len());
-        if rest >= 3 && !self.state.node_events {
+        if rest >= 3 {
             lines.push(Line::default());
             let history = &self.observed.history;
             lines.extend(timeline::lines(history, self.state, self.theme, columns, rest - 1));
@@ -214,7 +235,7 @@ impl Tab<'_> {
 
     /// What is wrong with the picture; the bar; the legend or, before the nodes begin, the steps.
     fn head(&self, columns: usize, rows: usize) -> Vec<Line<'static>> {
-        let (theme, now) = (self.theme, self.state.now.wall);
+        let (theme, now) = (self.theme, self.now);
         let mut lines = Vec::new();
         if let Some(text) = unseen(self.state, &self.entry.cluster.id) {
             for (index, text) in
@@ -245,7 +266,7 @@ impl Tab<'_> {
         let foot = self.foot(columns, rows.saturating_sub(head.len()) / 2);
         let room = rows.saturating_sub(head.len() + foot.len() + 1).max(1);
         let chosen = self.state.node_at_cursor().map(|node| node.uid.as_str());
-        let now = self.state.now.wall;
+        let now = self.now;
         let cluster = &self.entry.cluster;
         let mut grid = roll::pools(self.roll, cluster, chosen, now, self.theme, columns);
         if grid.lines.len() > room {
@@ -276,7 +297,7 @@ impl Tab<'_> {
 
     /// What holds the roll up, one line each; what to know of the figures.
     fn foot(&self, columns: usize, rows: usize) -> Vec<Line<'static>> {
-        let (theme, now) = (self.theme, self.state.now.wall);
+        let (theme, now) = (self.theme, self.now);
         let mut lines = Vec::new();
         for blocker in &self.roll.blockers {
             let (sign, tone) = match blocker.kind.severity() {
@@ -326,30 +347,70 @@ impl Tab<'_> {
     }
 
     /// The node under the cursor.
-    fn node(&self, frame: &mut Frame<'_>, area: Rect) {
+    fn node(&self, frame: &mut Frame<'_>, area: Rect, metrics: &mut Metrics) {
         let Some(chosen) = self.state.node_at_cursor() else {
             pane(self.theme, frame, area, Vec::new(), Vec::new());
             return;
         };
         let title = vec![node::title(chosen, self.theme, usize::from(area.width))];
         let mut right = vec![Span::raw(" ")];
-        right.extend(node::stage(chosen, self.state.now.wall, self.theme));
+        right.extend(node::stage(chosen, self.now, self.theme));
         right.push(Span::raw(" "));
         let inner = pane(self.theme, frame, area, title, right);
-        let lines = self.node_lines(chosen, usize::from(inner.width));
-        frame.render_widget(Text::from(lines), inner);
+        self.node_part(chosen, frame, inner, metrics);
     }
 
-    fn node_lines(
+    fn node_title(&self, chosen: &NodeRoll, columns: usize) -> Line<'static> {
+        let mut title =
+            vec![self.theme.part(format!("[{}]", chosen.short), Role::Title), Span::raw("  ")];
+        title.extend(node::stage(chosen, self.now, self.theme));
+        Line::from(cut_spans(title, columns))
+    }
+
+    fn node_part(
         &self,
-        chosen: &crate::domain::roll::classify::NodeRoll,
-        columns: usize,
-    ) -> Vec<Line<'static>> {
+        chosen: &NodeRoll,
+        frame: &mut Frame<'_>,
+        area: Rect,
+        metrics: &mut Metrics,
+    ) {
+        let lines = self.node_lines(chosen, usize::from(area.width));
+        let all = lines.len();
+        let (lines, first) = self.part(lines, usize::from(area.height), metrics);
+        frame.render_widget(Text::from(lines), area);
         if self.state.node_events {
-            node::events(chosen, self.picture, self.state, self.theme, columns)
-        } else {
-            node::lines(chosen, self.observed, self.state, self.theme, columns)
+            let bar = Rect { x: area.right(), width: 1, ..area };
+            scrollbar::draw(self.theme, frame, bar, first, all);
         }
+    }
+
+    fn node_lines(&self, chosen: &NodeRoll, columns: usize) -> Vec<Line<'static>> {
+        let events = if self.state.node_events { usize::MAX } else { SOME_EVENTS };
+        node::lines(chosen, self.observed, self.state, self.theme, columns, events)
+    }
+
+    /// What is seen of the node's lines: their beginning, and how much more there is; or, in full, the part that was
+    /// scrolled to. The number of the first line comes with it.
+    fn part(
+        &self,
+        mut lines: Vec<Line<'static>>,
+        rows: usize,
+        metrics: &mut Metrics,
+    ) -> (Vec<Line<'static>>, usize) {
+        if self.state.node_events {
+            metrics.page_rows = rows.saturating_sub(1).max(1);
+            metrics.scroll_last = lines.len().saturating_sub(rows);
+            let first = self.state.scroll.min(metrics.scroll_last);
+            return (lines.into_iter().skip(first).take(rows).collect(), first);
+        }
+        if lines.len() > rows && rows > 1 {
+            let more = plural(lines.len() - rows + 1, "more line", "more lines");
+            let key = footer::key_of(self.state, self.theme, Command::Events);
+            lines.truncate(rows - 1);
+            lines.push(Line::from(self.theme.span(format!("… {more}: {key}"), Tone::Dim)));
+        }
+        lines.truncate(rows);
+        (lines, 0)
     }
 }
 

@@ -57,63 +57,51 @@ pub fn concerning<'a>(roll: &'a Roll, node: &NodeRoll) -> Vec<&'a Blocker> {
     own.chain(around).collect()
 }
 
-/// The node in full.
+/// The node, with at most so many of its events. Durations end at the moment of which the picture is.
 pub fn lines(
     node: &NodeRoll,
     observed: &Observed,
     state: &State,
     theme: Theme,
     columns: usize,
+    events: usize,
 ) -> Vec<Line<'static>> {
     let (Some(roll), Some(picture)) = (&observed.roll, &observed.picture) else {
         return Vec::new();
     };
-    let now = state.now.wall;
+    let now = observed.as_of(state.now.wall);
     let mut facts = Facts::new(theme, columns, LABEL);
     for blocker in concerning(roll, node).into_iter().take(3) {
         held_by(blocker, now, theme, &mut facts);
         facts.blank();
     }
-    identity(node, roll, state, theme, &mut facts);
+    identity(node, roll, (state, now), theme, &mut facts);
     if node.stage.is_old() && node.stage != Stage::Old {
         facts.blank();
         pods(node, picture, now, theme, &mut facts);
     }
-    let found = events_of(node, picture);
-    if !found.is_empty() {
-        facts.blank();
-        for event in found.into_iter().take(6) {
-            event_line(event, node, picture, state, &mut facts);
-        }
-    }
-    facts.into_lines()
-}
-
-/// All events of the node and of its pods, newest first.
-pub fn events(
-    node: &NodeRoll,
-    picture: &Picture,
-    state: &State,
-    theme: Theme,
-    columns: usize,
-) -> Vec<Line<'static>> {
-    let mut facts = Facts::new(theme, columns, LABEL);
+    facts.blank();
     let found = events_of(node, picture);
     if found.is_empty() {
         let text = match picture.unseen.get("events") {
-            Some(reason) => format!("events cannot be read: {}", clean(reason)),
-            None => "The cluster keeps no events of this node; they live about an hour.".to_owned(),
+            Some(reason) => format!("cannot be read: {}", clean(reason)),
+            None => "none; a cluster keeps them for about an hour".to_owned(),
         };
-        facts.sentence(&text, Tone::Dim, 0);
+        facts.text("events", &text, Tone::Dim);
     }
-    for event in found {
-        event_line(event, node, picture, state, &mut facts);
+    for event in found.into_iter().take(events) {
+        event_line(event, node, picture, (state, now), &mut facts);
     }
     facts.into_lines()
 }
 
-fn identity(node: &NodeRoll, roll: &Roll, state: &State, theme: Theme, facts: &mut Facts) {
-    let now = state.now.wall;
+fn identity(
+    node: &NodeRoll,
+    roll: &Roll,
+    (state, now): (&State, Timestamp),
+    theme: Theme,
+    facts: &mut Facts,
+) {
     let zone = roll
         .pools
         .iter()
@@ -238,8 +226,14 @@ fn events_of<'a>(node: &NodeRoll, picture: &'a Picture) -> Vec<&'a Event> {
     found
 }
 
-fn event_line(event: &Event, node: &NodeRoll, picture: &Picture, state: &State, facts: &mut Facts) {
-    let clock = Clock::new(state.now.wall, picture.skew_seconds);
+fn event_line(
+    event: &Event,
+    node: &NodeRoll,
+    picture: &Picture,
+    (state, now): (&State, Timestamp),
+    facts: &mut Facts,
+) {
+    let clock = Clock::new(now, picture.skew_seconds);
     let at = event.at.map_or_else(String::new, |at| state.zone().clock(clock.ours(at)));
     let times = if event.count > 1 { format!(" ×{}", event.count) } else { String::new() };
     let about = if event.name == node.name {

@@ -126,9 +126,15 @@ fn roll_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
         return;
     };
     facts.fact("nodes", roll::summary_short(roll, theme));
-    if let Some(text) = words::outlook(roll.outlook, now) {
-        facts.text("", &text, Tone::Dim);
-    }
+    let Some(seen) = observed.filter(|observed| !observed.live).and_then(|o| o.seen) else {
+        if let Some(text) = words::outlook(roll.outlook, now) {
+            facts.text("", &text, Tone::Dim);
+        }
+        return;
+    };
+    let why = unseen(state, &entry.cluster.id).unwrap_or_default();
+    let text = format!("as of {} ago: {why}", long(since(seen.wall, now)));
+    facts.text("", &text, Tone::Warn);
 }
 
 fn cluster_facts(cluster: &Cluster, state: &State, theme: Theme, facts: &mut Facts) {

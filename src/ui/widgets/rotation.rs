@@ -6,7 +6,7 @@ use crate::app::availability::{can_act, due_step};
 use crate::app::columns::{Tone, phase_glyph};
 use crate::app::fleet::Entry;
 use crate::app::keymap::Command;
-use crate::app::observation::unseen;
+use crate::app::observation::{held_up, unseen};
 use crate::app::state::{Pending, PendingStage, State};
 use crate::domain::action::Action;
 use crate::domain::age::{long, since};
@@ -38,9 +38,9 @@ impl Next {
         Self { lead, text: text.into(), tone }
     }
 
-    /// Word and sentence together; a plain next step needs no word.
+    /// Word and sentence together, where the sentence does not speak for itself.
     pub fn said(&self) -> String {
-        if self.lead == "next" {
+        if matches!(self.lead, "next" | "held up") {
             self.text.clone()
         } else {
             format!("{}: {}", self.lead, self.text)
@@ -59,8 +59,8 @@ pub fn next(entry: &Entry, state: &State) -> Next {
     if let Some(pending) = state.pending.get(&cluster.id) {
         return Next::new("sent", pending_sentence(state, pending), Tone::Busy);
     }
-    if let Some(held) = &entry.held {
-        return Next::new("held up", held.clone(), Tone::Bad);
+    if let Some(held) = held_up(state, &cluster.id) {
+        return Next::new("held up", held, Tone::Bad);
     }
     if let Some(reason) = stuck(cluster, now) {
         let text = match reason {
@@ -203,7 +203,7 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
     let phase = &entry.cluster.rotation.phase;
     let observed = state.observed.get(&entry.cluster.id);
     let Some(roll) = observed.and_then(|observed| observed.roll.as_ref()) else { return false };
-    let now = state.now.wall;
+    let now = observed.map_or(state.now.wall, |observed| observed.as_of(state.now.wall));
     let room = facts.room();
     facts.fact("nodes", roll::summary(roll, now, theme, room));
     if *phase != Phase::Preparing {
@@ -221,7 +221,7 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
     }
     if let Some(worst) = roll.worst() {
         facts.blank();
-        if entry.held.is_some() {
+        if entry.held {
             // What holds it is said above.
             node::remedy(worst, theme, facts);
         } else {
@@ -229,9 +229,9 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
         }
     }
     if let Some(text) = unseen(state, &entry.cluster.id) {
-        let since = observed.and_then(|observed| observed.seen).map(|seen| seen.wall);
-        let age = since.map_or_else(String::new, |at| {
-            format!("as of {} ago: ", long(crate::domain::age::since(at, now)))
+        let seen = observed.and_then(|observed| observed.seen).map(|seen| seen.wall);
+        let age = seen.map_or_else(String::new, |at| {
+            format!("as of {} ago: ", long(since(at, state.now.wall)))
         });
         facts.text("detail", &format!("{age}{text}"), Tone::Warn);
     }

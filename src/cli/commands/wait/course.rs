@@ -13,12 +13,10 @@ use crate::cli::commands::wait::target::address;
 use crate::domain::age::long;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::rotation::{Phase, Rotation};
+use crate::domain::rotation::{OLD_ANSWERS, Phase, Rotation};
 
 /// How long SKE may show that nothing is under way; a start that it accepted usually shows within three minutes.
 pub const GRACE: Duration = Duration::from_mins(5);
-/// Readings that show an earlier rotation, or an earlier phase, are taken for old answers for this long.
-const OLD_ANSWERS: Duration = Duration::from_mins(10);
 /// Answers in a row that must say that the cluster is not there.
 const MISSING: u32 = 2;
 /// Interval of reads where it is not known whether a step runs.
@@ -118,7 +116,7 @@ impl Course {
             if both.is_some_and(|(known, seen)| known != seen) {
                 return Verdict::Failed(self.another(&cluster));
             }
-            if is_older(&known.rotation, &cluster.rotation) && !self.outlives(now) {
+            if cluster.rotation.is_older_than(&known.rotation) && !self.outlives(now) {
                 return Verdict::GoesOn;
             }
         }
@@ -243,28 +241,6 @@ impl Course {
     fn another(&self, cluster: &Cluster) -> String {
         let made = cluster.created.map_or_else(String::new, |at| format!(" at {}", moment(at)));
         format!("{} was deleted and created anew{made}; this is another cluster", address(&self.id))
-    }
-}
-
-/// Whether a reading is of a time before what is known.
-fn is_older(known: &Rotation, said: &Rotation) -> bool {
-    if said.initiated != known.initiated {
-        return said.initiated < known.initiated;
-    }
-    let unsure = |rotation: &Rotation| matches!(rotation.phase, Phase::Unknown(_));
-    if unsure(known) || unsure(said) {
-        return false;
-    }
-    let rests = |rotation: &Rotation| matches!(rotation.phase, Phase::Never | Phase::Completed);
-    // The moment of a start may come later than its phase, or earlier.
-    let is_over = |rotation: &Rotation| rests(rotation) && !rotation.contradicts_completion();
-    match (rests(known), rests(said)) {
-        (true, false) => false,
-        (true, true) => is_over(known) && !is_over(said),
-        (false, false) => said.phase.order() < known.phase.order(),
-        (false, true) => {
-            said.phase == Phase::Never || !is_over(said) || said.completed == known.completed
-        }
     }
 }
 

@@ -94,7 +94,7 @@ impl<'a> Standing<'a> {
         }
     }
 
-    /// "web-7 blocked 47m: PodDisruptionBudget payments/api allows 0": the worst that holds the roll up.
+    /// "PDB payments/api allows 0 · web-7 blocked 47m": the worst that holds the roll up.
     pub fn headline(&self) -> Option<String> {
         Some(words::headline(self.rolling()?.worst()?, self.now.wall))
     }

@@ -59,7 +59,7 @@ fn k8s_11_every_kind_of_budget_is_matched_rightly_or_called_unreadable() {
     assert_eq!(api.since, Some(Since::told(ago(47))));
     assert_eq!(
         words::headline(api, now()),
-        "web-z2-aaaaa-77777 blocked 47m: PodDisruptionBudget payments/api allows 0"
+        "PDB payments/api allows 0 · web-z2-aaaaa-77777 blocked 47m"
     );
     assert_eq!(api.object_text(), "PodDisruptionBudget payments/api");
     assert_eq!(api.place, Some(("web".into(), "eu01-2".into())));

@@ -74,7 +74,7 @@ fn a_blocker_is_told_when_it_comes_and_when_it_goes_with_its_age_then() {
     assert!(
         lines[1].ends_with(
             "9 of 15 nodes new, about 40–60m left, 1 node blocked; \
-             web-7 blocked 48m: PodDisruptionBudget payments/api allows 0"
+             PDB payments/api allows 0 · web-7 blocked 48m"
         ),
         "{lines:#?}"
     );
