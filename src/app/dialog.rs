@@ -28,13 +28,15 @@ pub enum Dialog {
     Issue(Box<IssueForm>),
     /// A list to choose from.
     Menu(Menu),
-    /// Something is under way: leave all the same?
-    Quit {
-        /// Whether the leaving button has the focus.
-        leave: bool,
-        /// What is under way, in words.
-        why: String,
-    },
+}
+
+/// Something is under way: leave all the same? It lies over everything, so that nothing below it is lost.
+#[derive(Debug, Clone)]
+pub struct Leaving {
+    /// Whether the leaving button has the focus.
+    pub leave: bool,
+    /// What is under way, in words.
+    pub why: String,
 }
 
 /// Which of two buttons, or the text field, has the focus.
@@ -288,9 +290,6 @@ impl IssueForm {
         }
         if self.place == Place::File && self.path.value().trim().is_empty() {
             return Some("the file needs a path".to_owned());
-        }
-        if self.kind == Kind::Idp && !self.cluster.idp {
-            return Some("this cluster has no IDP access switched on".to_owned());
         }
         match &self.plan {
             PlanState::Impossible(failure) => Some(failure.to_string()),

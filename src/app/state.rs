@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::columns::{COLUMNS, SortKey};
-use crate::app::dialog::Dialog;
+use crate::app::dialog::{Dialog, Leaving};
 use crate::app::fleet::{Entry, Fleet, Look, ScopeState, ScopeStatus};
 use crate::app::keymap::{Context, Keymap};
 use crate::app::message::{Now, RequestId, Sequence};
@@ -65,8 +65,10 @@ pub struct State {
     pub pending: BTreeMap<ClusterId, Pending>,
     /// Wake-ups and reconciles that were sent and not answered.
     pub acting: BTreeMap<RequestId, ClusterId>,
+    /// The question whether to leave, over everything.
+    pub leaving: Option<Leaving>,
     /// Kubeconfig requests and writes under way.
-    pub issuing: Option<RequestId>,
+    pub issuing: Option<(RequestId, ClusterId)>,
     /// What happened, newest last.
     pub activity: VecDeque<Record>,
     /// First line on screen of the activity, counted from the newest.
@@ -331,6 +333,7 @@ impl State {
             pending: BTreeMap::new(),
             acting: BTreeMap::new(),
             issuing: None,
+            leaving: None,
             activity: VecDeque::new(),
             scroll: 0,
             toast: None,
@@ -413,13 +416,21 @@ impl State {
         self.fleet.shown.iter().position(|id| id == cursor)
     }
 
+    /// Whether something lies over the screen.
+    pub fn is_covered(&self) -> bool {
+        self.dialog.is_some() || self.help.is_some() || self.leaving.is_some()
+    }
+
     /// Where a key is looked up now.
     pub fn context(&self) -> Context {
+        if self.leaving.is_some() {
+            return Context::Dialog;
+        }
         if self.help.is_some() {
             return Context::Help;
         }
         match &self.dialog {
-            Some(Dialog::Rotate(_) | Dialog::Confirm(_) | Dialog::Quit { .. }) => Context::Dialog,
+            Some(Dialog::Rotate(_) | Dialog::Confirm(_)) => Context::Dialog,
             Some(Dialog::Issue(_)) => Context::Form,
             Some(Dialog::Menu(_)) => Context::Menu,
             None if self.filtering.is_some() => Context::Filter,

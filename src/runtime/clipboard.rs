@@ -100,9 +100,8 @@ impl Clipboard {
             };
             match result {
                 Ok(()) => {
-                    if secret {
-                        *lock(&self.ours) = Some((*way, hash(text)));
-                    }
+                    // What was ours is no longer there, whatever took its place.
+                    *lock(&self.ours) = secret.then(|| (*way, hash(text)));
                     let (how, can_check) = match way {
                         Way::Tmux => ("Sent to the terminal (tmux)", true),
                         Way::Terminal => ("Sent to the terminal (OSC 52)", false),

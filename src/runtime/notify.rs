@@ -9,6 +9,9 @@ use crate::app::status::{Progress, Status};
 use crate::clock::Clock;
 use crate::domain::text::{clean, cut_end};
 
+/// Takes progress back (OSC 9;4).
+pub const PROGRESS_OFF: &str = "\u{1b}]9;4;0;0\u{7}";
+
 /// Longest text that is sent, in columns.
 const LONGEST: usize = 200;
 /// How long the desktop may take.
@@ -80,13 +83,18 @@ impl Notifier {
         out
     }
 
+    /// Whether the terminal is known to show progress.
+    pub fn shows_progress(self) -> bool {
+        self.progress
+    }
+
     /// The sequence of progress alone; empty where the terminal does not know it.
     pub fn progress(self, progress: Progress) -> String {
         if !self.progress {
             return String::new();
         }
         let (state, percent) = match progress {
-            Progress::None => (0, 0),
+            Progress::None => return PROGRESS_OFF.to_owned(),
             Progress::Unknown => (3, 0),
             Progress::Percent(percent) => (1, percent),
             Progress::Held(percent) => (2, percent),

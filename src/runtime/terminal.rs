@@ -17,7 +17,7 @@ use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 
 use crate::app::status::Status;
-use crate::runtime::notify::Notifier;
+use crate::runtime::notify::{Notifier, PROGRESS_OFF};
 use crate::runtime::wipe;
 use crate::store::private_file::{create_folder, replace, unobserved};
 
@@ -77,8 +77,10 @@ pub trait Surface {
 /// Whether the terminal is in our hands. One flag for the loop, the panic hook and signals.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Whether title and progress of the terminal are ours.
+/// Whether the terminal's title is ours.
 static TITLED: AtomicBool = AtomicBool::new(false);
+/// Whether the terminal was told of progress.
+static PROGRESSED: AtomicBool = AtomicBool::new(false);
 
 /// The terminal of a person.
 pub struct Screen {
@@ -116,8 +118,10 @@ pub fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut out = io::stdout();
         if TITLED.swap(false, Ordering::SeqCst) {
-            // Progress off; terminals that do not know it ignore it, since none is told of it otherwise.
             drop(out.write_all(b"\x1b[23;2t"));
+        }
+        if PROGRESSED.swap(false, Ordering::SeqCst) {
+            drop(out.write_all(PROGRESS_OFF.as_bytes()));
         }
         drop(queue!(
             out,
@@ -166,6 +170,7 @@ impl Surface for Screen {
         let had_title = TITLED.swap(status.is_some(), Ordering::SeqCst);
         let sequence = status
             .map_or_else(|| notifier.no_status(), |status| notifier.status(status, !had_title));
+        PROGRESSED.store(status.is_some() && notifier.shows_progress(), Ordering::SeqCst);
         self.send(&sequence)
     }
 

@@ -78,10 +78,8 @@ fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics:
     let foot_area = Rect { y: body.bottom(), height: foot, ..area };
     footer::draw(state, theme, frame, foot_area, status.spans, status.row);
     // What lies under a dialog cannot be clicked.
-    if state.dialog.is_some() || state.help.is_some() {
+    if state.is_covered() {
         metrics.targets.clear();
-    }
-    if state.dialog.is_some() || state.help.is_some() {
         // What lies under a dialog steps back, without a colour of its own.
         let faded = theme.role(Role::Off).remove_modifier(Modifier::BOLD | Modifier::REVERSED);
         let faded = if faded.fg.is_none() { faded.fg(Color::Reset) } else { faded };
@@ -92,9 +90,6 @@ fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics:
         Some(Dialog::Confirm(dialog)) => confirm::draw(state, theme, frame, body, dialog, metrics),
         Some(Dialog::Issue(form)) => issue::draw(state, theme, frame, body, form, metrics),
         Some(Dialog::Menu(chosen)) => menu::draw(state, theme, frame, body, chosen),
-        Some(Dialog::Quit { leave, why }) => {
-            quit::draw(theme, frame, body, (*leave, why), metrics);
-        }
         None => {}
     }
     if let Some((context, scroll)) = state.help {
@@ -102,6 +97,10 @@ fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics:
             .targets
             .retain(|target| !matches!(target.what, Clickable::Cancel | Clickable::Confirm));
         help::draw(state, theme, frame, body, (context, scroll), metrics);
+    }
+    if let Some(leaving) = &state.leaving {
+        metrics.targets.clear();
+        quit::draw(theme, frame, body, leaving, metrics);
     }
 }
 

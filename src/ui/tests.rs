@@ -7,8 +7,8 @@ use tui_input::Input;
 
 use crate::app::columns::{COLUMNS, Tone};
 use crate::app::dialog::{
-    ConfirmDialog, Dialog, Focus, Guard, IssueField, IssueStage, Menu, MenuKind, PlanState,
-    Question, RotateStage,
+    ConfirmDialog, Dialog, Focus, Guard, IssueField, IssueStage, Leaving, Menu, MenuKind,
+    PlanState, Question, RotateStage,
 };
 use crate::app::fleet::ScopeStatus;
 use crate::app::keymap::{Command, Context};
@@ -368,7 +368,8 @@ fn questions() {
     state.dialog = Some(Dialog::Confirm(Box::new(ask(Action::Reconcile))));
     snapshot_at("reconcile", &state, 80, 24);
     let why = "The start of shop-prod is being sent.".to_owned();
-    state.dialog = Some(Dialog::Quit { leave: false, why });
+    state.dialog = None;
+    state.leaving = Some(Leaving { leave: false, why });
     snapshot_at("quit", &state, 80, 24);
     snapshot_at("quit", &state, 40, 12);
 }
@@ -552,7 +553,7 @@ fn the_header_says_what_may_be_done_and_where() {
     assert!(head(&state).contains("WRITE") && !head(&state).contains("DEMO"));
     state.settings.read_only = true;
     state.settings.rehearsal = true;
-    assert!(head(&state).contains("DEMO  READ-ONLY  ● live 3s"), "{}", head(&state));
+    assert!(head(&state).contains("DEMO  READ-ONLY  ● live"), "{}", head(&state));
     let state = opened("shop-prod", Tab::Overview);
     assert!(head(&state).contains("PROTECTED"));
 }
@@ -613,7 +614,7 @@ fn every_screen() -> Vec<State> {
     sort.dialog =
         Some(Dialog::Menu(Menu { kind: MenuKind::Sort, cursor: 2, query: Input::default() }));
     let mut quit = fleet();
-    quit.dialog = Some(Dialog::Quit { leave: true, why: "something is being sent".into() });
+    quit.leaving = Some(Leaving { leave: true, why: "something is being sent".into() });
     let mut typed = rotating("legacy-7", Step::Start, RotateStage::Changed("it moved".into()));
     if let Some(Dialog::Rotate(dialog)) = &mut typed.dialog {
         dialog.wants_name = true;

@@ -331,8 +331,23 @@ async fn login_and_idp_kubeconfigs_hold_no_secret_and_say_why_not() {
     let text = journey.read(".kube/config");
     assert!(text.contains("command: stackit") && !text.contains("client-key-data"));
     journey.press("K<backtab><right><right>").await;
-    journey.says("no IDP access");
-    assert_eq!(journey.calls("GET", "/kubeconfig/idp"), 0);
+    journey.says("no IDP access switched on for this cluster; it may refuse");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_question_whether_to_leave_keeps_what_lies_below_it() {
+    let mut journey = Journey::with(Setting { ways: Vec::new(), ..Setting::default() }).await;
+    journey.press("/alpha<enter>K").await;
+    journey.press("<tab><down><down><tab><tab><tab><enter>").await;
+    journey.says("the clipboard cannot be reached");
+    // Issued and nowhere saved.
+    journey.press("<ctrl-c>").await;
+    journey.says("an issued kubeconfig was not saved anywhere");
+    journey.press("<enter>").await;
+    journey.hides("Leave skeys");
+    journey.press("<enter><backtab><backtab><up><tab><tab><tab><tab><enter>").await;
+    journey.says("Kubeconfig of alpha → ~/.kube/ske/alpha.yaml");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -187,7 +187,7 @@ async fn k8s_04_a_server_that_is_away_leaves_the_last_picture_with_its_age_and_t
 async fn k8s_01_certificates_that_are_not_accepted_yet_are_said_and_tried_again() {
     let mut journey = watching(&calm("alpha")).await;
     step(&journey, "alpha", Step::Start);
-    journey.until("not yet in", 60).await;
+    journey.until("login waits", 60).await;
     journey.press("<enter>3").await;
     journey.says("The API server does not accept the fresh credentials yet (401); tried again");
     journey.press("<esc>").await;

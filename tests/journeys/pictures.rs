@@ -63,7 +63,6 @@ async fn draw_all() -> Vec<(String, String)> {
             let mut picture = svg(&journey.buffer(), &paper);
             for seconds in 0..9 {
                 picture = picture.replace(&format!(">checked {seconds}s ago<"), ">checked 1s ago<");
-                picture = picture.replace(&format!(">live {seconds}s<"), ">live 1s<");
             }
             drawn.push((format!("{name}{}", paper.name), picture));
         };

@@ -1,7 +1,7 @@
 //! Small dialogs: wake up, reconcile, leaving; and what is pasted.
 
 use crate::app::availability::can;
-use crate::app::dialog::{ConfirmDialog, Dialog};
+use crate::app::dialog::{ConfirmDialog, Dialog, Leaving};
 use crate::app::effect::{Effect, OnTerminal};
 use crate::app::keymap::Command;
 use crate::app::message::RequestId;
@@ -33,16 +33,9 @@ pub fn open_confirm(state: &mut State, command: Command, action: Action) -> Vec<
 /// A key in one of the small dialogs.
 pub fn key(state: &mut State, command: Option<Command>) -> Vec<Effect> {
     match (&mut state.dialog, command) {
-        (_, Some(Command::Back)) => {
-            state.dialog = None;
-            Vec::new()
-        }
+        (_, Some(Command::Back)) => back(state),
         (Some(Dialog::Confirm(dialog)), Some(turn)) if is_turn(turn) => {
             dialog.confirm = !dialog.confirm;
-            Vec::new()
-        }
-        (Some(Dialog::Quit { leave, .. }), Some(turn)) if is_turn(turn) => {
-            *leave = !*leave;
             Vec::new()
         }
         (Some(Dialog::Confirm(dialog)), Some(Command::Open)) => {
@@ -53,14 +46,33 @@ pub fn key(state: &mut State, command: Option<Command>) -> Vec<Effect> {
             state.dialog = None;
             if dialog.confirm { act(state, &dialog) } else { Vec::new() }
         }
-        (Some(Dialog::Quit { leave, .. }), Some(Command::Open)) => {
-            if *leave {
-                self::leave(state)
-            } else {
-                state.dialog = None;
-                Vec::new()
-            }
+        _ => Vec::new(),
+    }
+}
+
+/// One step back from whatever lies on top: never past what would be lost.
+pub fn back(state: &mut State) -> Vec<Effect> {
+    if state.leaving.take().is_some() {
+        return Vec::new();
+    }
+    if let Some(Dialog::Issue(_)) = &state.dialog {
+        return kubeconfig::back(state);
+    }
+    state.dialog = None;
+    Vec::new()
+}
+
+/// A key while it is asked whether to leave.
+pub fn leaving_key(state: &mut State, command: Option<Command>) -> Vec<Effect> {
+    let Some(leaving) = &mut state.leaving else { return Vec::new() };
+    match command {
+        Some(Command::Back) => back(state),
+        Some(turn) if is_turn(turn) => {
+            leaving.leave = !leaving.leave;
+            Vec::new()
         }
+        Some(Command::Open) if leaving.leave => leave(state),
+        Some(Command::Open) => back(state),
         _ => Vec::new(),
     }
 }
@@ -137,11 +149,11 @@ pub fn acted(
 
 /// Leaves, or asks first while something is under way.
 pub fn ask_to_leave(state: &mut State) -> Vec<Effect> {
-    if matches!(state.dialog, Some(Dialog::Quit { .. })) {
+    if state.leaving.is_some() {
         return leave(state);
     }
     if let Some(why) = why_stay(state) {
-        state.dialog = Some(Dialog::Quit { leave: false, why });
+        state.leaving = Some(Leaving { leave: false, why });
         return Vec::new();
     }
     leave(state)
@@ -187,6 +199,9 @@ pub fn leave(state: &mut State) -> Vec<Effect> {
 /// Text was pasted: for the focused field only, never keys.
 pub fn paste(state: &mut State, text: &str) -> Vec<Effect> {
     let part: String = clean(&text.chars().take(PASTE_LIMIT).collect::<String>()).trim().to_owned();
+    if state.leaving.is_some() {
+        return Vec::new();
+    }
     if let Some(Dialog::Rotate(dialog)) = &mut state.dialog {
         if dialog.wants_name {
             dialog.typed_note = Some("type the name; a paste is not taken here".to_owned());
@@ -196,7 +211,7 @@ pub fn paste(state: &mut State, text: &str) -> Vec<Effect> {
     if let Some(Dialog::Issue(_)) = &state.dialog {
         return kubeconfig::paste(state, &part);
     }
-    if state.dialog.is_none() && state.filtering.is_some() {
+    if !state.is_covered() && state.filtering.is_some() {
         state.look.filter.push_str(&part);
         crate::app::update::select(state);
     }

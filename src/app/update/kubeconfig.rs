@@ -110,22 +110,29 @@ pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Ef
         IssueStage::Asking { question, answer } => {
             answer_key(state, &question, answer, command, key)
         }
-        IssueStage::Issuing => {
-            if command == Some(Command::Back) {
-                abandon(state);
-            }
-            Vec::new()
-        }
-        IssueStage::Saving => Vec::new(),
-        IssueStage::Failed(_) => match command {
-            Some(Command::Back | Command::Open) => {
-                form.stage = IssueStage::Editing;
-                form.focus = IssueField::Cancel;
-                look(state)
-            }
+        IssueStage::Issuing | IssueStage::Saving | IssueStage::Failed(_) => match command {
+            Some(Command::Back) => back(state),
+            Some(Command::Open) if matches!(form.stage, IssueStage::Failed(_)) => back(state),
             _ => Vec::new(),
         },
     }
+}
+
+/// One step back: what was issued is not dropped without a question, and what is being written is written.
+pub fn back(state: &mut State) -> Vec<Effect> {
+    let Some(form) = form(state) else { return Vec::new() };
+    match &form.stage {
+        IssueStage::Editing => return close(state),
+        IssueStage::Asking { .. } => return back_to_editing(state),
+        IssueStage::Issuing => abandon(state),
+        IssueStage::Saving => {}
+        IssueStage::Failed(_) => {
+            form.stage = IssueStage::Editing;
+            form.focus = IssueField::Cancel;
+            return look(state);
+        }
+    }
+    Vec::new()
 }
 
 /// The person does not want to wait for SKE any more.
@@ -154,7 +161,7 @@ fn edit(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Effec
     };
     let Some(form) = form(state) else { return Vec::new() };
     match command {
-        Some(Command::Back) => return close(state),
+        Some(Command::Back) => return back(state),
         Some(Command::Next) => {
             step_focus(form, true);
             return Vec::new();
@@ -372,7 +379,7 @@ fn answer_key(
     }
     let guard = form.guard;
     match command {
-        Some(Command::Back) => back_to_editing(state),
+        Some(Command::Back) => back(state),
         Some(Command::Open) if key.kind == KeyEventKind::Press && may_press(state, guard) => {
             answered(state, question, answer)
         }
@@ -449,7 +456,7 @@ fn issue(state: &mut State) -> Vec<Effect> {
     let (id, kind, destination) = (form.cluster.id.clone(), form.kind, form.destination());
     form.stage = IssueStage::Issuing;
     form.asked = Some(now);
-    state.issuing = Some(request);
+    state.issuing = Some((request, id.clone()));
     let text = match kind {
         Kind::Admin => format!("{} kubeconfig for {lifetime}", kind.word()),
         Kind::Login | Kind::Idp => format!("{} kubeconfig", kind.word()),
@@ -471,17 +478,27 @@ pub fn issued(
     request: RequestId,
     result: Result<Issued, Failure>,
 ) -> Vec<Effect> {
-    if state.issuing != Some(request) {
+    let Some((_, id)) = state.issuing.take_if(|(known, _)| *known == request) else {
         return Vec::new();
-    }
-    state.issuing = None;
+    };
     let now = state.now.wall;
     let zone = state.zone();
     let Some(form) = form(state).filter(|form| matches!(form.stage, IssueStage::Issuing)) else {
-        // Abandoned: the secret is dropped here.
-        return Vec::new();
+        // Nobody waited for it: the secret is dropped here.
+        let (outcome, text) = match &result {
+            Ok(issued) => {
+                let end = issued.expires.map(|at| format!("; it expires {}", zone.full(at)));
+                (Outcome::Done, format!("issued and dropped unseen{}", end.unwrap_or_default()))
+            }
+            Err(failure) if failure.leaves_outcome_unknown() => {
+                (Outcome::Unknown, failure.to_string())
+            }
+            Err(failure) => (Outcome::Refused, failure.to_string()),
+        };
+        let request = Some(rotation::request_text(request));
+        let record = notices::record(state, Some(&id), "kubeconfig", request, outcome, text);
+        return vec![notices::journal(state, record)];
     };
-    let id = form.cluster.id.clone();
     match result {
         Ok(issued) => {
             let asked = form.asked.unwrap_or(now);
@@ -549,6 +566,7 @@ fn deliver(state: &mut State) -> Vec<Effect> {
     match form.place {
         Place::Merge | Place::File => {
             form.stage = IssueStage::Saving;
+            let cluster = form.cluster.id.clone();
             let fingerprint = match &form.plan {
                 PlanState::Ready(plan) => plan.fingerprint.clone(),
                 PlanState::Looking | PlanState::Impossible(_) => None,
@@ -564,7 +582,7 @@ fn deliver(state: &mut State) -> Vec<Effect> {
                 },
                 fingerprint,
             };
-            state.issuing = Some(request);
+            state.issuing = Some((request, cluster));
             vec![effect]
         }
         Place::Clipboard | Place::Stdout => match renamed(&issued.fresh, &context) {
@@ -669,10 +687,9 @@ pub fn saved(
     request: RequestId,
     result: Result<Saved, NotSaved>,
 ) -> Vec<Effect> {
-    if state.issuing != Some(request) {
+    if state.issuing.take_if(|(known, _)| *known == request).is_none() {
         return Vec::new();
     }
-    state.issuing = None;
     let Some(form) = form(state) else { return Vec::new() };
     match result {
         Ok(saved) => delivered(state, saved.place, None, &saved.notes),

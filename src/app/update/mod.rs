@@ -118,7 +118,6 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::ClipboardCleared { cleared } => {
-            state.clipboard = None;
             let text = if cleared {
                 "Clipboard cleared."
             } else {
@@ -167,6 +166,9 @@ fn press(state: &mut State, key: KeyEvent) -> Vec<Effect> {
         Some(Command::Redraw) => return vec![Effect::Terminal(OnTerminal::Redraw)],
         Some(Command::Suspend) => return vec![Effect::Terminal(OnTerminal::Suspend)],
         _ => {}
+    }
+    if state.leaving.is_some() {
+        return dialogs::leaving_key(state, command);
     }
     match context {
         Context::Help => navigation::help(state, command),

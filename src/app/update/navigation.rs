@@ -10,6 +10,7 @@ use crate::app::availability::can;
 use crate::app::dialog::Dialog;
 use crate::app::effect::{Effect, OnTerminal};
 use crate::app::keymap::{BINDINGS, Command, Context};
+use crate::app::settings::WatchPolicy;
 use crate::app::state::{Clickable, Screen, State, Tab};
 use crate::app::update::{dialogs, kubeconfig, menus, notices, polling, rotation, select};
 use crate::domain::action::Action;
@@ -146,7 +147,12 @@ fn watch(state: &mut State) {
         format!("{}: no longer watched.", id.name)
     } else {
         state.watched.insert(id.clone());
-        format!("{}: you are told when it is PREPARED, completed, held up or moves on.", id.name)
+        let nodes = if state.settings.read_only || state.settings.watch == WatchPolicy::Never {
+            ". Its nodes are not looked at"
+        } else {
+            ", held up or moves on"
+        };
+        format!("{}: you are told when it is PREPARED, completed{nodes}.", id.name)
     };
     notices::toast(state, text);
 }
@@ -354,7 +360,7 @@ pub fn mouse(state: &mut State, event: MouseEvent) -> Vec<Effect> {
 fn wheel(state: &mut State, command: Command) -> Vec<Effect> {
     if state.help.is_some() {
         help(state, Some(command))
-    } else if state.dialog.is_none() && state.filtering.is_none() {
+    } else if !state.is_covered() && state.filtering.is_none() {
         on_screen(state, command)
     } else {
         Vec::new()
@@ -368,7 +374,7 @@ fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
             && (y..y.saturating_add(height)).contains(&row)
     });
     let Some(what) = hit.map(|target| target.what) else { return Vec::new() };
-    let over = state.help.is_some() || state.dialog.is_some();
+    let over = state.is_covered();
     match what {
         Clickable::Row(at) if !over => {
             let clicked = state.fleet.shown.get(at).cloned();
@@ -384,12 +390,9 @@ fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
             Vec::new()
         }
         Clickable::Count(number) if !over => fleet(state, Command::Number(number)),
-        Clickable::Cancel => {
-            // Destructive buttons are for the keyboard; the mouse only moves the focus there.
-            state.dialog = None;
-            Vec::new()
-        }
+        Clickable::Cancel => dialogs::back(state),
         Clickable::Confirm => {
+            // Destructive buttons are for the keyboard; the mouse only moves the focus there.
             if let Some(Dialog::Rotate(dialog)) = &mut state.dialog {
                 dialog.focus = crate::app::dialog::Focus::Confirm;
             }

@@ -246,6 +246,7 @@ mod tests {
 
     use jiff::SignedDuration;
 
+    use crate::app::dialog::Dialog;
     use crate::app::effect::Effect;
     use crate::app::fleet::Entry;
     use crate::app::keymap::Keymap;
@@ -253,7 +254,7 @@ mod tests {
     use crate::app::observation::unseen;
     use crate::app::settings::{Settings, WatchPolicy};
     use crate::app::state::{Screen, State, Tab};
-    use crate::app::update::{settle, update};
+    use crate::app::update::{rotation, settle, update};
     use crate::domain::cluster::ClusterId;
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
@@ -453,5 +454,90 @@ mod tests {
         let mut state = machine(&[("shop", Phase::Completed)], |_| {});
         sight(&mut state, "shop", picture(10));
         assert!(state.observed.is_empty());
+    }
+
+    fn read(state: &mut State, name: &str, phase: Phase) -> Vec<Effect> {
+        let sequence = Sequence(state.last_sequence.0 + 1);
+        state.last_sequence = sequence;
+        let read = Box::new(cluster(name, phase));
+        let result = Ok((read, SignedDuration::ZERO));
+        pass(state, 1, Message::Read { sequence, id: id(name), result })
+    }
+
+    #[test]
+    fn an_old_answer_of_ske_turns_no_phase_back_and_rings_nothing() {
+        let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+        state.watched.insert(id("shop"));
+        assert_eq!(told(&read(&mut state, "shop", Phase::Prepared)), ["PREPARED"]);
+        for _ in 0..3 {
+            assert_eq!(told(&read(&mut state, "shop", Phase::Preparing)), [""; 0]);
+            assert_eq!(state.fleet.entries[&id("shop")].cluster.rotation.phase, Phase::Prepared);
+            assert_eq!(told(&read(&mut state, "shop", Phase::Prepared)), [""; 0]);
+        }
+        // What SKE goes on saying is the truth.
+        read(&mut state, "shop", Phase::Preparing);
+        pass(&mut state, 601, Message::Ticked);
+        read(&mut state, "shop", Phase::Preparing);
+        assert_eq!(state.fleet.entries[&id("shop")].cluster.rotation.phase, Phase::Preparing);
+        assert!(state.fleet.rolling.contains(&id("shop")));
+    }
+
+    #[test]
+    fn time_that_was_slept_through_is_no_standstill() {
+        for wakes in [Message::Resumed, Message::Ticked] {
+            let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+            state.watched.insert(id("shop"));
+            pass(&mut state, 1, Message::Ticked);
+            sight(&mut state, "shop", picture(5));
+            assert!(state.observed[&id("shop")].live);
+            // In the background the steady clock goes on; while the machine sleeps it does not.
+            let resumed = matches!(wakes, Message::Resumed);
+            let later = Now {
+                wall: state.now.wall.checked_add(SignedDuration::from_hours(2)).unwrap(),
+                steady: state.now.steady + Duration::from_secs(if resumed { 7_200 } else { 1 }),
+            };
+            let effects = update(&mut state, later, wakes);
+            assert_eq!((told(&effects), ended(&effects)), (vec![], vec!["shop"]));
+            assert_eq!(begun(&effects), ["shop"], "it is looked at anew");
+            assert!(!state.observed[&id("shop")].live);
+            assert_eq!(told(&pass(&mut state, 10, Message::Ticked)), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn what_was_told_is_not_told_again_because_somebody_looked_away() {
+        let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+        state.watched.insert(id("shop"));
+        pass(&mut state, 1, Message::Ticked);
+        assert_eq!(told(&sight(&mut state, "shop", picture(47))), ["the roll stands still"]);
+        state.settings.read_only = true;
+        assert_eq!(ended(&pass(&mut state, 1, Message::Ticked)), ["shop"]);
+        assert!(!state.fleet.entries[&id("shop")].held, "nobody knows");
+        state.settings.read_only = false;
+        pass(&mut state, 1, Message::Ticked);
+        assert_eq!(told(&sight(&mut state, "shop", picture(47))), [""; 0]);
+        assert!(state.fleet.entries[&id("shop")].held);
+        assert_eq!(told(&sight(&mut state, "shop", picture(1))), ["the roll goes on"]);
+    }
+
+    #[test]
+    fn a_dialog_shows_only_what_is_seen_now() {
+        let mut state = machine(&[("shop", Phase::Prepared)], |_| {});
+        open(&mut state, "shop", Tab::Nodes);
+        pass(&mut state, 1, Message::Ticked);
+        sight(&mut state, "shop", picture(5));
+        rotation::open(&mut state);
+        pass(&mut state, 1, Message::Ticked);
+        let evidence = |state: &State| match &state.dialog {
+            Some(Dialog::Rotate(dialog)) => dialog.evidence.clone(),
+            _ => panic!("the dialog"),
+        };
+        assert!(evidence(&state).picture.is_some() && evidence(&state).unseen.is_none());
+        let failure = Failure::new(FailureKind::Unreachable, "no answer");
+        sight(&mut state, "shop", Sighting::Trouble(Trouble::Unreachable(failure)));
+        assert!(evidence(&state).picture.is_none());
+        assert!(evidence(&state).unseen.unwrap().contains("no answer"));
+        sight(&mut state, "shop", picture(5));
+        assert!(evidence(&state).picture.is_some());
     }
 }

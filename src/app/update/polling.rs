@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::app::dialog::{Dialog, RotateStage};
 use crate::app::effect::Effect;
@@ -88,13 +88,18 @@ pub fn next_sequence(state: &mut State) -> Sequence {
     state.last_sequence
 }
 
-/// Everything is due at once: the user asked, the clock jumped, or the program was in the background.
+/// After a jump of the clock, a moment to wait for that lies further ahead is not what the server meant.
+const CREDIBLE_WAIT: SignedDuration = SignedDuration::from_mins(10);
+
+/// Everything is due at once: the clock jumped, or the program was in the background. Only a server that asked us to
+/// wait until a moment that still lies ahead is left alone until then.
 pub fn rearm(state: &mut State) -> Vec<Effect> {
-    let now = state.now.steady;
-    state.waits.clear();
+    let (wall, now) = (state.now.wall, state.now.steady);
+    let is_ahead = |until: Timestamp| until > wall && until.duration_since(wall) <= CREDIBLE_WAIT;
+    state.waits.retain(|_, until| is_ahead(*until));
     state.detail_due = now;
-    for scope in state.fleet.scopes.values_mut() {
-        scope.due = now;
+    for (id, scope) in &mut state.fleet.scopes {
+        scope.due = state.waits.get(id).map_or(now, |until| steady_of(wall, now, *until));
     }
     for pending in state.pending.values_mut() {
         pending.due = now;
@@ -208,6 +213,7 @@ pub fn next_wake(state: &State) -> Option<Duration> {
 /// How soon the picture changes by time alone.
 fn motion(state: &State) -> Duration {
     let seconds_matter = state.dialog.is_some()
+        || state.leaving.is_some()
         || !state.pending.is_empty()
         || state.fleet.failing().next().is_some()
         || !state.waits.is_empty();

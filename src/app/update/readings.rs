@@ -185,7 +185,7 @@ fn dialog_is_about(state: &State, id: &ClusterId) -> bool {
         Some(Dialog::Rotate(dialog)) => dialog.shown.id == *id,
         Some(Dialog::Confirm(dialog)) => dialog.cluster == *id,
         Some(Dialog::Issue(form)) => form.cluster.id == *id,
-        Some(Dialog::Menu(_) | Dialog::Quit { .. }) | None => false,
+        Some(Dialog::Menu(_)) | None => false,
     }
 }
 

@@ -343,6 +343,14 @@ impl Sheet<'_> {
                 lines.extend(self.note(text, Tone::Warn));
             }
         }
+        if self.form.kind == Kind::Idp && !self.form.cluster.idp {
+            let text = "SKE shows no IDP access switched on for this cluster; it may refuse";
+            lines.extend(self.note(text, Tone::Warn));
+        }
+        if self.form.cluster.hibernated && self.form.kind == Kind::Admin {
+            let text = "the cluster sleeps: it can be used once the cluster is awake";
+            lines.extend(self.note(text, Tone::Warn));
+        }
         let asked =
             matches!(self.form.stage, IssueStage::Asking { question: Question::OneWay, .. });
         if self.form.cluster.issuing_is_one_way() && self.form.issued.is_none() && !asked {
@@ -453,16 +461,17 @@ fn buttons(form: &IssueForm) -> Vec<Button<'static>> {
             })
             .collect();
     }
-    let busy = matches!(form.stage, IssueStage::Issuing | IssueStage::Saving);
-    let close = Button {
-        label: if busy { "Close" } else { "Cancel" },
-        focused: busy || form.focus == IssueField::Cancel,
-        ready: true,
-        click: Some(Clickable::Cancel),
-    };
-    if busy {
-        return vec![close];
+    let click = Some(Clickable::Cancel);
+    match form.stage {
+        // Enter, pressed once too often, must not give up what was just asked for: it takes Esc.
+        IssueStage::Issuing => {
+            return vec![Button { label: "Stop waiting", focused: false, ready: true, click }];
+        }
+        IssueStage::Saving => return Vec::new(),
+        IssueStage::Editing | IssueStage::Asking { .. } | IssueStage::Failed(_) => {}
     }
+    let focused = form.focus == IssueField::Cancel;
+    let close = Button { label: "Cancel", focused, ready: true, click };
     let label = match (&form.issued, form.place) {
         (None, _) => "Issue kubeconfig",
         (Some(_), Place::Merge | Place::File) => "Save kubeconfig",

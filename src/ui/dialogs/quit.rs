@@ -12,6 +12,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Text};
 
 use crate::app::columns::Tone;
+use crate::app::dialog::Leaving;
 use crate::app::state::{Clickable, Metrics};
 use crate::domain::text::clean;
 use crate::ui::dialogs::frame::{columns, marked, open};
@@ -26,7 +27,7 @@ pub fn draw(
     theme: Theme,
     frame: &mut Frame<'_>,
     area: Rect,
-    (leave, why): (bool, &str),
+    Leaving { leave, why }: &Leaving,
     metrics: &mut Metrics,
 ) {
     let columns = columns(area, MOST);
@@ -44,6 +45,6 @@ pub fn draw(
     let below = Rect { y: inner.y + text_rows, height: inner.height.min(1), ..inner };
     let button = |label, focused, click| Button { label, focused, ready: true, click: Some(click) };
     let buttons =
-        [button("Stay", !leave, Clickable::Cancel), button("Leave", leave, Clickable::Confirm)];
+        [button("Stay", !leave, Clickable::Cancel), button("Leave", *leave, Clickable::Confirm)];
     button::draw(theme, frame, below, &buttons, metrics);
 }

@@ -370,7 +370,7 @@ fn draw_strip(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
 /// Next step or trouble of the cluster under the cursor, where no preview says it.
 fn bottom(state: &State, theme: Theme, rows: u16) -> Vec<Span<'static>> {
     let Some(entry) = state.subject() else { return Vec::new() };
-    if rows < 6 || state.dialog.is_some() || state.help.is_some() {
+    if rows < 6 || state.is_covered() {
         return Vec::new();
     }
     let next = rotation::next(entry, state);

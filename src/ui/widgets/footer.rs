@@ -210,7 +210,7 @@ fn label(state: &State, binding: &Binding) -> String {
         (Command::Rotate, _) => {
             due_step(state).map_or(binding.label.to_owned(), |step| format!("{step}…"))
         }
-        (Command::Back, Screen::Fleet) if state.dialog.is_none() && state.help.is_none() => {
+        (Command::Back, Screen::Fleet) if !state.is_covered() => {
             if !state.errors.is_empty() {
                 "dismiss".to_owned()
             } else if state.look.filter.is_empty() || state.filtering.is_some() {

@@ -45,7 +45,12 @@ fn freshness(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>> 
         };
     };
     if state.is_live() {
-        let text = if short { narrow(age) } else { format!("live {}", long(age)) };
+        // Below a minute its age is what the polls make of it; seconds would stand still between them.
+        let text = match (short, age.as_mins()) {
+            (_, 0) => "live".to_owned(),
+            (true, _) => narrow(age),
+            (false, _) => format!("live {}", long(age)),
+        };
         vec![theme.span("● ", Tone::Good), theme.span(text, Tone::Dim)]
     } else if state.fleet.failing().next().is_none() {
         vec![theme.span("◌ reading", Tone::Dim)]
