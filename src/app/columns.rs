@@ -15,6 +15,7 @@ use crate::domain::observed::Trouble;
 use crate::domain::roll::progress::Figure;
 use crate::domain::roll::{Roll, words};
 use crate::domain::rotation::Phase;
+use crate::domain::text::width;
 
 /// What a piece of text means; the theme turns it into colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -152,7 +153,7 @@ pub const COLUMNS: &[Column] = &[
     Column {
         id: "roll",
         title: "ROLL",
-        width: (13, 14),
+        width: (13, 22),
         right: false,
         from: 52,
         sort: SortKey::Roll,
@@ -259,8 +260,8 @@ pub fn phase_glyph(phase: &Phase, ascii: bool) -> Cell {
     }
 }
 
-/// The cell of a column for one cluster.
-pub fn cell(column: &Column, entry: &Entry, state: &State) -> Cell {
+/// The cell of a column for one cluster, where there is room for so many columns of text.
+pub fn cell(column: &Column, entry: &Entry, state: &State, room: usize) -> Cell {
     let cluster = &entry.cluster;
     let now = state.now.wall;
     let overdue_after = state.settings.overdue_after;
@@ -270,7 +271,7 @@ pub fn cell(column: &Column, entry: &Entry, state: &State) -> Cell {
         SortKey::Project => Cell::new(state.fleet.project_name(cluster.id.project()), Tone::Plain),
         SortKey::Region => Cell::new(cluster.id.region().as_str(), Tone::Plain),
         SortKey::Phase => phase_cell(entry, state),
-        SortKey::Roll => roll_cell(entry, state),
+        SortKey::Roll => roll_cell(entry, state, room),
         SortKey::Since => match (cluster.rotation.since(), &cluster.rotation.phase) {
             (Some(at), Phase::Prepared) => Cell::new(narrow(since(at, now)), Tone::Attention),
             (Some(at), Phase::Completed) => Cell::new(narrow(since(at, now)), Tone::Dim),
@@ -313,6 +314,8 @@ pub fn cell(column: &Column, entry: &Entry, state: &State) -> Cell {
         SortKey::Next => next_step(cluster, now, overdue_after).map_or_else(
             || Cell::new("", Tone::Dim),
             |text| {
+                let text =
+                    time_left(entry, state).map_or(text, |left| format!("wait, {left} left"));
                 let tone = match entry.attention(now, overdue_after) {
                     Attention::Stuck => Tone::Bad,
                     Attention::Prepared => Tone::Attention,
@@ -325,8 +328,15 @@ pub fn cell(column: &Column, entry: &Entry, state: &State) -> Cell {
     }
 }
 
-/// How far the roll is: a bar and the figure, or why neither can be told.
-fn roll_cell(entry: &Entry, state: &State) -> Cell {
+/// "40–60m", while nodes are replaced and are seen.
+fn time_left(entry: &Entry, state: &State) -> Option<String> {
+    let observed = state.observed.get(&entry.cluster.id).filter(|observed| observed.live)?;
+    let rolls = entry.cluster.rotation.phase == Phase::Preparing;
+    words::left(observed.roll.as_ref().filter(|_| rolls)?.outlook)
+}
+
+/// How far the roll is: a bar, the figure and, with room for it, how long it still takes; or why none can be told.
+fn roll_cell(entry: &Entry, state: &State, room: usize) -> Cell {
     let observed = state.observed.get(&entry.cluster.id);
     let roll = observed.and_then(|observed| observed.roll.as_ref());
     match entry.cluster.rotation.phase {
@@ -342,7 +352,10 @@ fn roll_cell(entry: &Entry, state: &State) -> Cell {
                 (false, true) => Tone::Busy,
             };
             let text = format!("{} {}", bar(figure, 5), words::figure_narrow(figure));
-            Cell::new(text, tone)
+            let left = if entry.held { Some("✗".to_owned()) } else { time_left(entry, state) };
+            let whole =
+                left.map(|left| format!("{text} {left}")).filter(|whole| width(whole) <= room);
+            Cell::new(whole.unwrap_or(text), tone)
         }
         Phase::Prepared => match roll.and_then(Roll::figure) {
             Some(figure) => Cell::new(words::figure_narrow(figure), Tone::Dim),
@@ -450,9 +463,12 @@ pub fn sort_value<'a>(
         }
         SortKey::Name => SortValue::Number(0),
         SortKey::Phase => SortValue::Number(i64::from(cluster.rotation.phase.order())),
-        // Most nodes left first, as far as pools tell.
+        // Most nodes left first, as they are seen; else as far as pools tell.
         SortKey::Roll => SortValue::Number(match cluster.rotation.phase {
-            Phase::Preparing => -i64::from(cluster.node_bounds().1),
+            Phase::Preparing => {
+                let seen = entry.remaining.and_then(|left| i64::try_from(left).ok());
+                -seen.unwrap_or_else(|| i64::from(cluster.node_bounds().1))
+            }
             Phase::Prepared => 1,
             Phase::Never | Phase::Completing | Phase::Completed | Phase::Unknown(_) => 2,
         }),

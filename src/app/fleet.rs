@@ -32,6 +32,8 @@ pub struct Entry {
     pub phase_seen: Option<Timestamp>,
     /// Whether something holds its roll up, as the cluster's own API shows it.
     pub held: bool,
+    /// Nodes that are still to be replaced, as it was seen last.
+    pub remaining: Option<usize>,
     /// Place among all names in their natural order. A cache: [`Fleet::arrange`] makes it.
     pub name_rank: usize,
 }

@@ -61,12 +61,15 @@ pub fn look(state: &mut State) -> Vec<Effect> {
     effects
 }
 
-fn begin(state: &mut State, id: &ClusterId) -> Option<Effect> {
-    let cluster = state.fleet.cluster(id)?.clone();
+/// Begins to look. It takes an admin kubeconfig, so that the journal tells of it; the activity is for what happens.
+fn begin(state: &mut State, id: &ClusterId) -> Vec<Effect> {
+    let Some(cluster) = state.fleet.cluster(id).cloned() else { return Vec::new() };
     let agreed = state.agreed.contains(id);
     state.observing.insert(id.clone(), Watch { left: None, agreed });
     state.observed.entry(id.clone()).or_default();
-    Some(Effect::Observe { cluster: Box::new(cluster), agreed })
+    let text = "nodes are looked at, with admin kubeconfigs of ten minutes that stay in memory";
+    let record = notices::record(state, Some(id), "look", None, Outcome::Intended, text.to_owned());
+    vec![Effect::Journal(Box::new(record)), Effect::Observe { cluster: Box::new(cluster), agreed }]
 }
 
 /// What was seen stays, as old as it is; what it said of now does not.
@@ -217,8 +220,12 @@ fn noticed(state: &mut State, id: &ClusterId) -> Vec<Effect> {
         (true, false) if rolling => "the roll goes on".to_owned(),
         _ => String::new(),
     };
+    let figure = observed.roll.as_ref().and_then(Roll::figure).filter(|_| rolling);
+    let remaining = figure.map(|figure| figure.old);
     let Some(entry) = state.fleet.entries.get_mut(id) else { return Vec::new() };
-    if std::mem::replace(&mut entry.held, held) != held {
+    let before = (entry.held, entry.remaining);
+    (entry.held, entry.remaining) = (held, remaining);
+    if before != (held, remaining) {
         arrange(state);
     }
     if text.is_empty() {
@@ -280,6 +287,7 @@ mod tests {
                 older: None,
                 phase_seen: None,
                 held: false,
+                remaining: None,
                 name_rank: 0,
             };
             state.fleet.put(entry);

@@ -103,13 +103,13 @@ fn apply(
     }
     let mut effects = Vec::new();
     let mut phase_seen = None;
-    let mut held = false;
+    let (mut held, mut remaining) = (false, None);
     let mut older = None;
     let mut changed = true;
     if let Some(entry) = known {
         if State::is_same(&entry.cluster, &cluster) {
             phase_seen = entry.phase_seen;
-            held = entry.held;
+            (held, remaining) = (entry.held, entry.remaining);
             if cluster.rotation.is_older_than(&entry.cluster.rotation) {
                 let began = entry.older.unwrap_or(now.steady);
                 if now.steady.saturating_sub(began) < OLD_ANSWERS {
@@ -121,7 +121,7 @@ fn apply(
             let before = entry.cluster.rotation.phase.clone();
             if before != cluster.rotation.phase {
                 phase_seen = Some(now.wall);
-                held = false;
+                (held, remaining) = (false, None);
                 effects.extend(phase_changed(state, &before, &cluster));
             }
         } else {
@@ -138,6 +138,7 @@ fn apply(
         older,
         phase_seen,
         held,
+        remaining,
         name_rank: 0,
     });
     if changed {

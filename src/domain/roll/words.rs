@@ -67,6 +67,11 @@ pub fn worst_case(outlook: Outlook) -> Option<String> {
     }
 }
 
+/// "40–60m": how long it still takes, where there is room for no more words.
+pub fn left(outlook: Outlook) -> Option<String> {
+    if let Outlook::Left { span: left, .. } = outlook { Some(span(left)) } else { None }
+}
+
 /// "9 of 15 nodes new, about 40–60m left": one line for a status, `wait`, or a notification.
 pub fn summary(roll: &Roll, now: Timestamp) -> String {
     let mut parts = vec![match roll.figure() {

@@ -158,7 +158,11 @@ fn hints(state: &State, theme: Theme, room: usize, gap: usize) -> Vec<Span<'stat
         .iter()
         .filter(|binding| binding.contexts.contains(&context))
         .filter_map(|binding| binding.hint.map(|hint| (hint, binding)))
-        .filter(|(_, binding)| works(state, context, binding.command))
+        .filter(|(_, binding)| {
+            // What a phase forbids stays where it is; chosen, it says why.
+            let stays = matches!(binding.command, Command::Rotate | Command::Kubeconfig);
+            works(state, context, binding.command) || stays
+        })
         .collect();
     possible.sort_by_key(|(hint, _)| *hint);
     let (last, first): (Vec<_>, Vec<_>) = possible
@@ -184,8 +188,12 @@ fn hints(state: &State, theme: Theme, room: usize, gap: usize) -> Vec<Span<'stat
     let mut spans = vec![Span::raw(" ")];
     for binding in chosen {
         let (key, label) = text(binding);
-        spans.push(theme.part(key, Role::Accent));
-        spans.push(Span::raw(format!(" {label}")));
+        if works(state, context, binding.command) {
+            spans.push(theme.part(key, Role::Accent));
+            spans.push(Span::raw(format!(" {label}")));
+        } else {
+            spans.push(theme.part(format!("{key} {label}"), Role::Off));
+        }
         spans.push(blanks(gap));
     }
     spans

@@ -76,7 +76,7 @@ pub fn phase_words(entry: &Entry, state: &State, theme: Theme) -> Vec<Span<'stat
     let phase = COLUMNS
         .iter()
         .find(|column| column.sort == SortKey::Phase)
-        .map(|column| cell(column, entry, state));
+        .map(|column| cell(column, entry, state, usize::MAX));
     let sign = crate::app::columns::glyph(entry, state);
     let mut spans = vec![theme.span(sign.text, sign.tone), Span::raw(" ")];
     if let Some(phase) = phase {

@@ -65,10 +65,12 @@ pub fn layout(state: &State, columns: usize) -> Vec<(&'static Column, usize)> {
     let wishes = [
         ("project", 12),
         ("next", 24),
+        // With how long it still takes, where nodes are being replaced.
+        ("roll", if state.fleet.rolling.is_empty() { 13 } else { 19 }),
         ("name", 16),
         ("project", 20),
         ("next", 30),
-        ("roll", 14),
+        ("roll", 22),
         ("state", 12),
         ("version", 8),
     ];
@@ -173,7 +175,7 @@ fn row(
             "phase" if !has_roll => new_nodes(entry, state),
             _ => None,
         };
-        let value = value.unwrap_or_else(|| cell(column, entry, state));
+        let value = value.unwrap_or_else(|| cell(column, entry, state, *wide));
         let text = match column.id {
             "name" | "project" | "region" => cut_middle(&value.text, *wide),
             _ => value.text,
