@@ -405,7 +405,7 @@ fn now(clock: &Clock) -> Now {
     Now { wall: clock.now(), steady: clock.steady() }
 }
 
-/// Lists what was not listed yet, several places at once.
+/// Lists what was not listed yet, several places at once. Two of a name do not end it: all of them are to be named.
 async fn ask(search: &mut Search, tools: &Tools) {
     tools.rests.send_replace(Rest { until: Duration::MAX, asking: true });
     let lists = search.unanswered().into_iter().map(|scope| async move {
@@ -415,7 +415,7 @@ async fn ask(search: &mut Search, tools: &Tools) {
     let mut lists = stream::iter(lists).buffer_unordered(tools.concurrency.max(1));
     while let Some((scope, result)) = lists.next().await {
         search.listed(&scope, result, now(&tools.clock));
-        if matches!(search.stands(), Found::Failed(_)) {
+        if search.is_hopeless() {
             return;
         }
     }
