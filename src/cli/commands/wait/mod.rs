@@ -214,9 +214,10 @@ impl<'a> Wait<'a> {
 
     /// Finds the cluster of a name. Every project and region must have answered, or another one may have it, too.
     async fn find(&mut self, name: ClusterName) -> io::Result<Result<Cluster, String>> {
-        let mut search = Search::new(name, self.scopes.iter().cloned());
-        loop {
-            ask(&mut search, &self.tools).await;
+        // It stays where the end of the wait finds it, whenever that comes.
+        self.seen.search = Some(Search::new(name, self.scopes.iter().cloned()));
+        while let Some(search) = &mut self.seen.search {
+            ask(search, &self.tools).await;
             match search.stands() {
                 Found::One(cluster) => {
                     if let Some(doubt) = search.doubt() {
@@ -227,16 +228,12 @@ impl<'a> Wait<'a> {
                 Found::Failed(sentence) => return Ok(Err(sentence)),
                 Found::NotYet => {}
             }
-            let due = search.next(self.now(), self.tools.cadence.idle, random());
-            self.seen.search = Some(search);
+            let due = search.next(now(&self.tools.clock), self.tools.cadence.idle, random());
             while self.now().steady < due {
                 self.rest_until(due, false)?.await;
             }
-            search = match self.seen.search.take() {
-                Some(search) => search,
-                None => return Ok(Err("the search was lost".to_owned())),
-            };
         }
+        Ok(Err("the search was lost".to_owned()))
     }
 
     /// Reads the cluster until the wait is over.
