@@ -97,7 +97,7 @@ impl Observed {
 
     fn forget_outlook(&mut self) {
         let Some(roll) = &mut self.roll else { return };
-        if matches!(roll.outlook, Outlook::Left { .. } | Outlook::Early) {
+        if matches!(roll.outlook, Outlook::Left { .. } | Outlook::Early { .. }) {
             roll.outlook = Outlook::Unknown;
             for pool in &mut roll.pools {
                 pool.outlook = Outlook::Idle;
