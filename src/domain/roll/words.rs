@@ -29,8 +29,11 @@ pub fn figure(figure: Figure) -> String {
     }
 }
 
-/// "9/15", "done 24/24": the figure for a narrow column.
+/// "9/15", "done 24/24", "no nodes": the figure for a narrow column.
 pub fn figure_narrow(figure: Figure) -> String {
+    if figure.total() == 0 {
+        return "no nodes".to_owned();
+    }
     let numbers = format!("{}/{}", figure.new, figure.total());
     if figure.done { format!("done {numbers}") } else { numbers }
 }

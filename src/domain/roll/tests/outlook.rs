@@ -163,6 +163,8 @@ fn figures_are_said_by_rule() {
     let figure = |new, old, done| Figure { new, old, done };
     assert_eq!(words::figure(figure(9, 6, false)), "9 of 15 nodes new");
     assert_eq!(words::figure_narrow(figure(9, 6, false)), "9/15");
+    assert_eq!(words::figure_narrow(figure(0, 0, false)), "no nodes");
+    assert_eq!(words::figure_narrow(figure(0, 0, true)), "no nodes", "as in the wide form");
     assert_eq!(words::figure(figure(0, 0, true)), "no nodes");
     assert_eq!(words::figure(figure(1, 0, true)), "the only node is new");
     assert_eq!(figure(999, 1, false).percent(), 99);
