@@ -74,6 +74,8 @@ pub struct Tools {
     pub looks: Looks,
     /// Whether the source of the token can bring another one.
     pub renews: bool,
+    /// Tells that what is drawn may be gone.
+    pub redraws: watch::Receiver<()>,
     /// Told whenever it rests.
     pub rests: watch::Sender<Rest>,
 }
@@ -337,6 +339,10 @@ impl<'a> Wait<'a> {
         asking: bool,
     ) -> io::Result<impl Future<Output = ()> + use<>> {
         let now = self.now();
+        if self.tools.redraws.has_changed().unwrap_or(false) {
+            self.tools.redraws.mark_unchanged();
+            self.printer.forget();
+        }
         let observed = &mut self.seen.observed;
         if let Some(cluster) = self.seen.course.as_ref().and_then(Course::latest)
             && observed.picture.is_some()
@@ -348,7 +354,19 @@ impl<'a> Wait<'a> {
         let until = self.wake(now, due);
         self.tools.rests.send_replace(Rest { until, asking });
         let clock = self.tools.clock.clone();
-        Ok(async move { clock.sleep_until(until).await })
+        let mut redraws = self.tools.redraws.clone();
+        let told = async move {
+            if redraws.changed().await.is_err() {
+                // Nobody is left to tell.
+                std::future::pending::<()>().await;
+            }
+        };
+        Ok(async move {
+            tokio::select! {
+                () = clock.sleep_until(until) => {}
+                () = told => {}
+            }
+        })
     }
 
     /// When something is due that is no answer.
