@@ -138,6 +138,7 @@ pub async fn wait(loaded: &Loaded, places: &Places<'_>, words: &WaitFor) -> anyh
             WatchPolicy::Open | WatchPolicy::Running => Looks::AtNodes,
         },
         renews: !matches!(config.auth, AuthChoice::Token { .. }),
+        redraws: signals::redraws(),
         rests: watch::Sender::default(),
     };
     let notifier = Notifier::of(places.environment, config.switch("notify.desktop"));

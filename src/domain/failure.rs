@@ -119,6 +119,14 @@ impl Failure {
         }
     }
 
+    /// What to do, as a sentence of its own without final full stop.
+    pub fn advice(&self) -> Option<String> {
+        let hint = self.hint.as_ref()?;
+        let mut letters = hint.chars();
+        let first = letters.next().into_iter().flat_map(char::to_uppercase);
+        Some(first.chain(letters.clone()).collect())
+    }
+
     /// What was tried, why it failed, code, trace id and hint in one text, to be copied whole.
     pub fn full_text(&self) -> String {
         let mut text = self.sentence();
@@ -142,11 +150,31 @@ impl fmt::Display for Failure {
         if let Some(code) = &self.code {
             write!(f, " ({code})")?;
         }
-        if let Some(hint) = &self.hint {
-            write!(f, ". {hint}")?;
+        if let Some(advice) = self.advice() {
+            write!(f, ". {advice}")?;
         }
         Ok(())
     }
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::failure::{Failure, FailureKind};
+
+    #[test]
+    fn what_to_do_is_a_sentence_of_its_own() {
+        let failure = |hint| Failure::new(FailureKind::Server, "it broke").hint(hint);
+        for (hint, advice) in [
+            ("write a new token to FILE", "Write a new token to FILE"),
+            ("Wait until it has ended", "Wait until it has ended"),
+            ("`stackit auth login` first", "`stackit auth login` first"),
+            ("", ""),
+        ] {
+            assert_eq!(failure(hint).advice().as_deref(), Some(advice));
+            assert_eq!(failure(hint).to_string(), format!("it broke. {advice}"));
+        }
+        assert_eq!(Failure::new(FailureKind::Server, "it broke").advice(), None);
+    }
+}

@@ -360,7 +360,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told = |f: &mut fmt::Formatter<'_>, what: &str, failure: &Failure| {
             write!(f, "{what}: {}", failure.message)?;
-            failure.hint.as_ref().map_or(Ok(()), |hint| write!(f, ". {hint}"))
+            failure.advice().map_or(Ok(()), |advice| write!(f, ". {advice}"))
         };
         match self {
             Self::Connecting => f.write_str("looking at the cluster's own API"),

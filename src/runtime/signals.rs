@@ -1,6 +1,7 @@
 //! Signals that end the program, as messages.
 
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 
 use crate::app::message::Message;
 use crate::runtime::perform::Incoming;
@@ -30,6 +31,29 @@ pub fn watch(sender: UnboundedSender<Incoming>) -> std::io::Result<()> {
 #[cfg(not(unix))]
 pub fn watch(_sender: UnboundedSender<Incoming>) -> std::io::Result<()> {
     Ok(())
+}
+
+/// Told whenever what is drawn may be gone: after `fg`, and when the terminal has another size. Where no handler can be
+/// installed, never.
+#[cfg(unix)]
+pub fn redraws() -> watch::Receiver<()> {
+    use rustix::process::Signal;
+    use tokio::signal::unix::{SignalKind, signal};
+    let (sender, receiver) = watch::channel(());
+    for kind in [SignalKind::from_raw(Signal::CONT.as_raw()), SignalKind::window_change()] {
+        let Ok(mut stream) = signal(kind) else { continue };
+        let sender = sender.clone();
+        tokio::spawn(
+            async move { while stream.recv().await.is_some() && sender.send(()).is_ok() {} },
+        );
+    }
+    receiver
+}
+
+/// Other systems do not tell.
+#[cfg(not(unix))]
+pub fn redraws() -> watch::Receiver<()> {
+    watch::channel(()).1
 }
 
 /// Waits for TERM, INT or HUP and gives the signal's number; for commands without a screen. Where no handler can be

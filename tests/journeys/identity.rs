@@ -13,7 +13,7 @@ async fn auth_02_a_token_that_ended_before_the_start_is_said_with_its_moment() {
     let setting = Setting { sign_in: SignIn::Token(token), ..Setting::default() };
     let mut journey = Journey::with(setting).await;
     journey.says("the token of ops-sa@acme ended at 2026-11-24 12:00:00 UTC");
-    journey.says("set a new token in STACKIT_ACCESS_TOKEN");
+    journey.says("Start skeys again with a new token in STACKIT_ACCESS_TOKEN.");
     journey.wait(30).await;
     assert!(journey.simulator.ledger().is_empty(), "a dead token is not sent");
 }

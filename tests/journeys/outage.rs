@@ -49,6 +49,23 @@ async fn api_01_a_region_that_is_not_offered_is_no_failure_of_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_01_a_region_that_was_listed_and_is_unknown_now_fails_and_its_rows_are_old() {
+    let mut journey = Journey::begin().await;
+    journey.shows("● alpha");
+    let body = r#"{"code":"Unimplemented","message":"unknown region","details":""}"#;
+    journey.order(Fault::new("GET", "/clusters", None, Effect::answer(501, body)));
+    journey.press("r").await;
+    journey.says("eu01 · shop: unknown region (HTTP 501) for");
+    journey.shows("~ alpha");
+    journey.hides("not offered here");
+    journey.wait(60).await;
+    journey.shows("stale");
+    journey.simulator.clear_faults();
+    journey.until("● alpha", 60).await;
+    journey.hides("HTTP 501");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_02_a_project_without_ske_is_named_and_the_rest_is_intact() {
     let mut journey = Journey::with(Setting { scene: two_projects(), ..Setting::default() }).await;
     journey.shows("9 clusters");

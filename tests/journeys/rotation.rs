@@ -25,7 +25,8 @@ async fn a_rotation_goes_from_start_to_completed_by_keys_alone() {
     journey.says("Kubeconfigs with a static token stop working now");
     journey.press("<tab><enter>").await;
     journey.shows("Accepted at 14:00:");
-    journey.until("preparing", 30).await;
+    journey.until("SKE shows it: preparing.", 30).await;
+    journey.hides("Waiting for SKE");
     journey.press("<enter>").await;
     journey.shows("preparing; started");
     journey.until_slowly("◑ PREPARED", 20, 400).await;
@@ -37,6 +38,9 @@ async fn a_rotation_goes_from_start_to_completed_by_keys_alone() {
     journey.shows("Accepted at");
     journey.until_slowly("completed", 10, 200).await;
     journey.until_slowly("● completed", 10, 200).await;
+    journey.press("A").await;
+    journey.shows("start: accepted (202)");
+    journey.shows("complete: accepted (202)");
     assert_eq!(journey.calls("POST", START), 1);
     assert_eq!(journey.calls("POST", COMPLETE), 1);
     let journal = journey.read("state/journal.jsonl");

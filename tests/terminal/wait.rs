@@ -112,6 +112,29 @@ async fn in_a_pipe_it_prints_plain_lines_and_ends_with_zero() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tty_03_the_bar_is_drawn_anew_after_fg_and_after_a_resize() {
+    let cloud = Cloud::begin().await;
+    let words = [SKEYS, "wait", "bravo", "--for", "completed"];
+    // Too narrow for the time that was waited, so that nothing else makes it draw.
+    let terminal = Terminal::run(&words, 30, 10, &cloud.environment(&[]));
+    terminal.until("bravo PREPARED");
+    let drawn = || String::from_utf8_lossy(&terminal.bytes()).matches("bravo").count();
+    let drawn_more_than = |before: usize| {
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while drawn() <= before {
+            assert!(std::time::Instant::now() < patience, "{}", terminal.screen());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    };
+    let before = drawn();
+    terminal.signal(Signal::CONT);
+    drawn_more_than(before);
+    let before = drawn();
+    terminal.resize(32, 10);
+    drawn_more_than(before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_a_terminal_it_draws_a_bar_and_leaves_one_line() {
     let cloud = Cloud::begin().await;
     let words = [SKEYS, "wait", "delta", "--for", "prepared"];

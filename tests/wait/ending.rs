@@ -3,7 +3,7 @@
 use skeys::testing::cli::Goal;
 use skeys::testing::cli::wait::Looks;
 use skeys::testing::domain::rotation::Step;
-use skeys::testing::simulator::faults::Fault;
+use skeys::testing::simulator::faults::{Effect, Fault};
 
 use crate::support::{Cloud, WORLD, Words, words};
 
@@ -25,6 +25,17 @@ async fn the_time_is_over_while_an_answer_is_awaited_and_while_the_cluster_is_lo
     let mut wait = cloud.wait(Words { timeout: Some(5), ..words("bravo", Goal::Completed) });
     assert_eq!(wait.end(&cloud, 6).await, 124, "{}", wait.all());
     assert_eq!(wait.err.text(), "skeys: out of time after 5s: bravo was not found so far\n");
+    // Nor is it lost why nothing was found, when the end comes in the middle of another try.
+    cloud.simulator.clear_faults();
+    cloud.simulator.order(Fault::new("GET", "/clusters", Some(2), Effect::answer(503, "away")));
+    let mut slow = Fault::slow("/clusters", 3_600);
+    slow.after = 2;
+    cloud.simulator.order(slow);
+    let mut wait = cloud.wait(Words { timeout: Some(10), ..words("bravo", Goal::Completed) });
+    assert_eq!(wait.end(&cloud, 11).await, 124, "{}", wait.all());
+    let said = wait.err.text();
+    assert!(said.contains("bravo was not found so far; SKE cannot be asked for"), "{said}");
+    assert!(said.contains("HTTP 503"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,8 +13,9 @@ async fn cli_05_a_name_in_two_projects_and_regions_is_refused_and_all_are_listed
     assert_eq!(wait.end(&cloud, 0).await, 1);
     let said = wait.err.text();
     assert!(
-        said.contains("clusters are called twin: ")
-            && said.contains("Narrow with --project, --region or both, or"),
+        said.contains(&format!(
+            "3 clusters are called twin: {PROJECT}/eu01/twin, {PROJECT}/eu02/twin, {OTHER}/eu01/twin."
+        )) && said.contains("Narrow with --project, --region or both, or"),
         "{said}"
     );
     assert_eq!(wait.out.text(), "");

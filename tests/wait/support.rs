@@ -146,6 +146,7 @@ impl Cloud {
             concurrency: 4,
             looks: words.looks,
             renews: matches!(words.sign_in, SignIn::Key),
+            redraws: watch::channel(()).1,
             rests,
         };
         let form = match words.columns {

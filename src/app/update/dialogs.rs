@@ -123,7 +123,7 @@ pub fn acted(
     let (outcome, text, trace) = match result {
         Ok(trace) => {
             notices::toast(state, format!("{}: {verb} accepted.", id.name));
-            (Outcome::Done, "accepted (202)".to_owned(), trace)
+            (Outcome::Done, format!("{verb}: accepted (202)"), trace)
         }
         Err(failure) => {
             let text = format!("{verb} of {}: {failure}", id.name);

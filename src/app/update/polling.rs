@@ -148,10 +148,14 @@ pub fn schedule_after_success(state: &mut State, scope: &Scope) {
 pub fn schedule_after_failure(state: &mut State, scope: &Scope, failure: Failure) -> bool {
     let jitter = random(state);
     let now = state.now;
+    // Where clusters were listed before, "not offered" is a failure like others: their rows are old now.
+    let has_rows = state.fleet.entries.keys().any(|id| id.scope == *scope);
     let Some(entry) = state.fleet.scopes.get_mut(scope) else { return false };
     entry.failures = entry.failures.saturating_add(1);
+    let not_offered = failure.kind == FailureKind::NotOffered && !has_rows;
     let wait = match failure.kind {
-        FailureKind::NotOffered | FailureKind::NotFound | FailureKind::Forbidden => RARELY,
+        FailureKind::NotFound | FailureKind::Forbidden => RARELY,
+        FailureKind::NotOffered if not_offered => RARELY,
         FailureKind::SignedOut => SIGNED_OUT,
         _ if entry.failures > QUICK_RETRIES => state.settings.poll_idle,
         _ => delay(entry.failures, jitter).max(Duration::from_millis(500)),
@@ -161,7 +165,7 @@ pub fn schedule_after_failure(state: &mut State, scope: &Scope, failure: Failure
         entry.due = entry.due.max(steady_of(now.wall, now.steady, at));
         state.waits.insert(scope.clone(), at);
     }
-    if failure.kind == FailureKind::NotOffered {
+    if not_offered {
         entry.status = ScopeStatus::NotOffered;
         entry.failures = 0;
         return false;

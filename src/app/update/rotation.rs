@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tui_input::Input;
 
 use crate::app::availability::{can, due_step, pending_reason};
@@ -36,6 +36,8 @@ const READ_BACK_SLOW_AT: Duration = Duration::from_secs(150);
 const READ_BACK_SLOW: Duration = Duration::from_secs(5);
 /// After this long an accepted step that does not show is worth a word.
 const GRACE: SignedDuration = SignedDuration::from_mins(3);
+/// Said of an accepted step until a reading shows it.
+const WAITING: &str = "Waiting for SKE to show it (usually under 3 minutes).";
 
 /// Opens the dialog of the step that is due, or says why not.
 pub fn open(state: &mut State) -> Vec<Effect> {
@@ -322,10 +324,7 @@ pub fn rotated(
                 pending.blind_until = blind_until;
                 pending.due = now.steady.saturating_add(Duration::from_secs(1));
             }
-            let text = format!(
-                "Accepted at {}. Waiting for SKE to show it (usually under 3 minutes).",
-                state.zone().clock(now.wall)
-            );
+            let text = format!("{} {WAITING}", accepted(state, now.wall));
             close_about(state, id);
             notices::toast(state, text);
             vec![told(state, id, step, request, Outcome::Done, "accepted (202)".to_owned(), trace)]
@@ -402,8 +401,10 @@ fn told(
     text: String,
     trace: Option<String>,
 ) -> Effect {
+    let verb = step.verb();
+    let text = format!("{verb}: {text}");
     let mut record =
-        notices::record(state, Some(id), step.verb(), Some(request_text(request)), outcome, text);
+        notices::record(state, Some(id), verb, Some(request_text(request)), outcome, text);
     record.trace = trace;
     notices::journal(state, record)
 }
@@ -472,8 +473,10 @@ fn settle_pending(
     let shows =
         cluster.rotation.shows_effect(step, &pending.before, pending.asked.wall, pending.skew);
     match &mut pending.stage {
-        PendingStage::Accepted { .. } if shows => {
+        PendingStage::Accepted { at, .. } if shows => {
+            let at = *at;
             state.pending.remove(id);
+            now_shown(state, at, cluster);
             Vec::new()
         }
         PendingStage::Sending | PendingStage::Accepted { .. } => Vec::new(),
@@ -500,6 +503,20 @@ fn settle_pending(
         }
         PendingStage::Lost { .. } => did_not_happen(state, id, step, request),
     }
+}
+
+/// What was waited for is there: a line that still says so gives way.
+fn now_shown(state: &mut State, at: Timestamp, cluster: &Cluster) {
+    let accepted = accepted(state, at);
+    let waiting = format!("{accepted} {WAITING}");
+    if state.toast.as_ref().is_some_and(|toast| toast.text == waiting) {
+        let phase = cluster.rotation.phase.word();
+        notices::toast(state, format!("{accepted} SKE shows it: {phase}."));
+    }
+}
+
+fn accepted(state: &State, at: Timestamp) -> String {
+    format!("Accepted at {}.", state.zone().clock(at))
 }
 
 fn did_not_happen(

@@ -155,7 +155,7 @@ impl TokenSource {
     pub async fn token(&self) -> Result<Secret, Failure> {
         match &self.0.kind {
             Kind::Fixed { secret, origin } => {
-                self.check_end(secret, &format!("set a new token in {origin}"))?;
+                self.check_end(secret, &another_in(origin))?;
                 Ok(secret.clone())
             }
             Kind::File { path } => {
@@ -196,14 +196,12 @@ impl TokenSource {
     /// Signed out: the source has no other token; says what to do.
     pub async fn renew(&self, refused: &Secret) -> Result<Secret, Failure> {
         let signed_out = |hint: String| {
-            Failure::new(
-                FailureKind::SignedOut,
-                format!("the token of {} was refused", self.identity().who),
-            )
-            .hint(hint)
+            let claims = self.lock_shown().claims.clone();
+            let message = format!("{} was refused", the_token(&claims));
+            Failure::new(FailureKind::SignedOut, message).hint(hint)
         };
         match &self.0.kind {
-            Kind::Fixed { origin, .. } => Err(signed_out(format!("set a new token in {origin}"))),
+            Kind::Fixed { origin, .. } => Err(signed_out(another_in(origin))),
             Kind::File { path } => {
                 let secret = self.token().await?;
                 if secret == *refused { Err(signed_out(new_token_in(path))) } else { Ok(secret) }
@@ -309,8 +307,7 @@ impl TokenSource {
         let claims = claims::read(secret);
         match claims.until {
             Some(until) if until <= self.0.clock.now() => {
-                let who = claims.who.unwrap_or_else(|| "?".to_owned());
-                let message = format!("the token of {who} ended at {}", moment(until));
+                let message = format!("{} ended at {}", the_token(&claims), moment(until));
                 Err(Failure::new(FailureKind::SignedOut, message).hint(remedy))
             }
             Some(_) | None => Ok(()),
@@ -332,6 +329,15 @@ impl TokenSource {
 
 fn read_token(path: &std::path::Path) -> Result<Secret, Failure> {
     claims::legal(read_file(path)?.expose(), &path.display().to_string())
+}
+
+/// What a process was given at its start cannot be changed from outside.
+fn another_in(origin: &str) -> String {
+    format!("start skeys again with a new token in {origin}")
+}
+
+fn the_token(claims: &Claims) -> String {
+    claims.who.as_ref().map_or_else(|| "the token".to_owned(), |who| format!("the token of {who}"))
 }
 
 fn new_token_in(path: &std::path::Path) -> String {

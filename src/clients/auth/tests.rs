@@ -64,7 +64,26 @@ async fn auth_02_an_ended_token_is_told_with_its_own_moment() {
     let ended = now().saturating_sub(jiff::SignedDuration::from_mins(1)).unwrap();
     let ended = ended.strftime("%Y-%m-%d %H:%M:%S UTC");
     assert_eq!(failure.message, format!("the token of ops-sa@sa.stackit.cloud ended at {ended}"));
-    assert!(failure.hint.unwrap().contains("STACKIT_ACCESS_TOKEN"));
+    let remedy = "start skeys again with a new token in STACKIT_ACCESS_TOKEN";
+    assert_eq!(failure.hint.as_deref(), Some(remedy));
+}
+
+#[tokio::test]
+async fn auth_04_a_refused_token_is_told_with_its_account_if_that_is_known() {
+    let known = jwt(&serde_json::json!({"email": "ops-sa@sa.stackit.cloud"}));
+    for (token, told) in [
+        (known.as_str(), "the token of ops-sa@sa.stackit.cloud was refused"),
+        ("opaque", "the token was refused"),
+    ] {
+        let (source, ..) = from_config(fixed(token)).unwrap();
+        let failure = source.renew(&Secret::new(token.to_owned())).await.unwrap_err();
+        assert_eq!(failure.message, told);
+        assert!(failure.to_string().contains("refused. Start skeys again with a new token in"));
+    }
+    let exp = now().as_second() - 60;
+    let (source, ..) = from_config(fixed(&jwt(&serde_json::json!({"exp": exp})))).unwrap();
+    let ended = source.token().await.unwrap_err();
+    assert!(ended.message.starts_with("the token ended at "), "{}", ended.message);
 }
 
 #[tokio::test]

@@ -125,7 +125,10 @@ pub enum Outlook {
     /// The control plane comes first.
     NotBegun,
     /// Too few nodes were replaced to tell.
-    Early,
+    Early {
+        /// A part of it is held up.
+        held: bool,
+    },
     /// About so long.
     Left {
         /// The range, if nothing more blocks.
@@ -152,10 +155,10 @@ impl Outlook {
     pub fn held_if(self, stops: bool) -> Self {
         match self {
             Self::Left { span, worst, held } => Self::Left { span, worst, held: held || stops },
+            Self::Early { held } => Self::Early { held: held || stops },
             Self::Idle
             | Self::Unknown
             | Self::NotBegun
-            | Self::Early
             | Self::Stalled { .. }
             | Self::Finishing
             | Self::Done => self,
@@ -189,7 +192,7 @@ pub fn outlook(
         .collect();
     if zones.is_empty() {
         let missing = pools.iter().any(|pool| pool.state == PoolState::Missing);
-        return if missing { Outlook::Early } else { Outlook::Finishing };
+        return if missing { Outlook::Early { held: false } } else { Outlook::Finishing };
     }
     let limit = pace.stall_after();
     let stalled =
@@ -198,9 +201,10 @@ pub fn outlook(
         let last = zones.iter().filter_map(|(_, zone)| zone.changed).max().or(watched_since);
         return Outlook::Stalled { since: last.unwrap_or(now) };
     }
+    let held = zones.iter().any(|zone| stalled(zone) || zone.1.counts.blocked > 0);
     let new: usize = pools.iter().map(|pool| pool.counts.new).sum();
     if pace.joins.len() < ENOUGH || new < ENOUGH {
-        return Outlook::Early;
+        return Outlook::Early { held };
     }
     let wave = pace.wave();
     let spans = || zones.iter().map(|(_, zone)| left(zone, wave, now));
@@ -210,7 +214,7 @@ pub fn outlook(
             high: spans().map(|span| span.high).max().unwrap_or_default(),
         },
         worst: zones.iter().map(|(_, zone)| worst(zone)).max().unwrap_or_default(),
-        held: zones.iter().any(|zone| stalled(zone) || zone.1.counts.blocked > 0),
+        held,
     }
 }
 

@@ -104,7 +104,7 @@ impl Roll {
             other @ (Outlook::Idle
             | Outlook::Unknown
             | Outlook::NotBegun
-            | Outlook::Early
+            | Outlook::Early { .. }
             | Outlook::Left { .. }
             | Outlook::Stalled { .. }
             | Outlook::Finishing

@@ -29,8 +29,11 @@ pub fn figure(figure: Figure) -> String {
     }
 }
 
-/// "9/15", "done 24/24": the figure for a narrow column.
+/// "9/15", "done 24/24", "no nodes": the figure for a narrow column.
 pub fn figure_narrow(figure: Figure) -> String {
+    if figure.total() == 0 {
+        return "no nodes".to_owned();
+    }
     let numbers = format!("{}/{}", figure.new, figure.total());
     if figure.done { format!("done {numbers}") } else { numbers }
 }
@@ -40,7 +43,12 @@ pub fn outlook(outlook: Outlook, now: Timestamp) -> Option<String> {
     match outlook {
         Outlook::Idle | Outlook::Done => None,
         Outlook::Unknown => Some("nodes cannot be seen".to_owned()),
-        Outlook::NotBegun | Outlook::Early => Some(format!("usually {} a node", span(USUAL_NODE))),
+        Outlook::NotBegun | Outlook::Early { held: false } => {
+            Some(format!("usually {} a node", span(USUAL_NODE)))
+        }
+        Outlook::Early { held: true } => {
+            Some(format!("usually {} a node once it moves", span(USUAL_NODE)))
+        }
         Outlook::Left { span: left, held: false, .. } => Some(format!("about {} left", span(left))),
         Outlook::Left { span: left, held: true, .. } => {
             Some(format!("about {} once it moves", span(left)))
@@ -60,7 +68,7 @@ pub fn worst_case(outlook: Outlook) -> Option<String> {
         Outlook::Idle
         | Outlook::Unknown
         | Outlook::NotBegun
-        | Outlook::Early
+        | Outlook::Early { .. }
         | Outlook::Stalled { .. }
         | Outlook::Finishing
         | Outlook::Done => None,
@@ -117,7 +125,7 @@ pub fn evidence(roll: &Roll, now: Timestamp) -> Option<String> {
     Some(match roll.worst() {
         Some(blocker) => blocker.why.clone(),
         None => format!(
-            "No node has changed for {}, and nothing that is seen holds it up.",
+            "No node that is left has changed for {}, and nothing that is seen holds it up.",
             long(since(last, now))
         ),
     })

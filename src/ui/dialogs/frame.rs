@@ -100,9 +100,9 @@ pub fn field(theme: Theme, input: &Input, columns: usize, focused: bool) -> Vec<
 /// A failure in full: why it failed, what to do, and for support what was tried, code and trace id.
 pub fn failure(theme: Theme, failure: &Failure, columns: usize) -> Vec<Line<'static>> {
     let mut lines = marked(theme, "✗", Tone::Bad, &failure.message, columns);
-    if let Some(hint) = &failure.hint {
+    if let Some(advice) = failure.advice() {
         lines.extend(
-            wrap(hint, columns.saturating_sub(2))
+            wrap(&advice, columns.saturating_sub(2))
                 .into_iter()
                 .map(|text| Line::from(vec![Span::raw("  "), Span::raw(text)])),
         );

@@ -196,7 +196,7 @@ fn pods(node: &NodeRoll, picture: &Picture, now: Timestamp, theme: Theme, facts:
 fn pod_word(pod: &Pod, clock: Clock) -> (String, Tone) {
     match pod.deleted_by {
         Some(by) if clock.planned(by) < clock.now() => {
-            (format!("should be gone for {}", long(clock.age(by))), Tone::Bad)
+            (format!("should have gone {} ago", long(clock.age(by))), Tone::Bad)
         }
         Some(_) => ("being deleted".to_owned(), Tone::Busy),
         None if pod.pending => ("pending".to_owned(), Tone::Dim),
@@ -249,4 +249,25 @@ fn event_line(
 /// The name in a border.
 pub fn title(node: &NodeRoll, theme: Theme, columns: usize) -> Span<'static> {
     theme.part(format!(" {} ", cut_middle(&node.short, columns.saturating_sub(26))), Role::Title)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::fixtures::now;
+    use crate::domain::observed::Pod;
+    use crate::domain::roll::moments::Clock;
+    use crate::ui::fixtures::{ago, rolls};
+    use crate::ui::widgets::node::pod_word;
+
+    #[test]
+    fn a_pod_that_is_still_there_says_since_when_it_should_not_be() {
+        let deleted = |deleted_by| Pod { deleted_by, ..rolls::pod("api-1", "web-1") };
+        for (pod, word) in [
+            (deleted(None), "ready"),
+            (deleted(Some(ago(-1))), "being deleted"),
+            (deleted(Some(ago(5))), "should have gone 5m ago"),
+        ] {
+            assert_eq!(pod_word(&pod, Clock::new(now(), 0)).0, word);
+        }
+    }
 }

@@ -135,13 +135,13 @@ fn signed_out(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>>
         || " Nothing was read yet.".to_owned(),
         |seen| format!(" Showing data of {}.", zone.clock(seen.wall)),
     );
-    let hint = failure.hint.as_deref().unwrap_or("Get a new token, then press r");
+    let advice = failure.advice().unwrap_or_else(|| "Get a new token, then press r".to_owned());
     let who = if state.identity.is_some() { format!(" of {}", state.who()) } else { String::new() };
     let text = format!(
         "SKE refuses the token{who} since {} ({}).{data} {}.",
         zone.clock(*at),
         failure.message,
-        hint.trim_end_matches('.')
+        advice.trim_end_matches('.')
     );
     marked(theme, &text, columns, 3)
 }

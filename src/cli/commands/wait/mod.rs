@@ -74,6 +74,8 @@ pub struct Tools {
     pub looks: Looks,
     /// Whether the source of the token can bring another one.
     pub renews: bool,
+    /// Tells that what is drawn may be gone.
+    pub redraws: watch::Receiver<()>,
     /// Told whenever it rests.
     pub rests: watch::Sender<Rest>,
 }
@@ -214,9 +216,10 @@ impl<'a> Wait<'a> {
 
     /// Finds the cluster of a name. Every project and region must have answered, or another one may have it, too.
     async fn find(&mut self, name: ClusterName) -> io::Result<Result<Cluster, String>> {
-        let mut search = Search::new(name, self.scopes.iter().cloned());
-        loop {
-            ask(&mut search, &self.tools).await;
+        // It stays where the end of the wait finds it, whenever that comes.
+        self.seen.search = Some(Search::new(name, self.scopes.iter().cloned()));
+        while let Some(search) = &mut self.seen.search {
+            ask(search, &self.tools).await;
             match search.stands() {
                 Found::One(cluster) => {
                     if let Some(doubt) = search.doubt() {
@@ -227,16 +230,12 @@ impl<'a> Wait<'a> {
                 Found::Failed(sentence) => return Ok(Err(sentence)),
                 Found::NotYet => {}
             }
-            let due = search.next(self.now(), self.tools.cadence.idle, random());
-            self.seen.search = Some(search);
+            let due = search.next(now(&self.tools.clock), self.tools.cadence.idle, random());
             while self.now().steady < due {
                 self.rest_until(due, false)?.await;
             }
-            search = match self.seen.search.take() {
-                Some(search) => search,
-                None => return Ok(Err("the search was lost".to_owned())),
-            };
         }
+        Ok(Err("the search was lost".to_owned()))
     }
 
     /// Reads the cluster until the wait is over.
@@ -340,6 +339,10 @@ impl<'a> Wait<'a> {
         asking: bool,
     ) -> io::Result<impl Future<Output = ()> + use<>> {
         let now = self.now();
+        if self.tools.redraws.has_changed().unwrap_or(false) {
+            self.tools.redraws.mark_unchanged();
+            self.printer.forget();
+        }
         let observed = &mut self.seen.observed;
         if let Some(cluster) = self.seen.course.as_ref().and_then(Course::latest)
             && observed.picture.is_some()
@@ -351,7 +354,19 @@ impl<'a> Wait<'a> {
         let until = self.wake(now, due);
         self.tools.rests.send_replace(Rest { until, asking });
         let clock = self.tools.clock.clone();
-        Ok(async move { clock.sleep_until(until).await })
+        let mut redraws = self.tools.redraws.clone();
+        let told = async move {
+            if redraws.changed().await.is_err() {
+                // Nobody is left to tell.
+                std::future::pending::<()>().await;
+            }
+        };
+        Ok(async move {
+            tokio::select! {
+                () = clock.sleep_until(until) => {}
+                () = told => {}
+            }
+        })
     }
 
     /// When something is due that is no answer.
@@ -405,7 +420,7 @@ fn now(clock: &Clock) -> Now {
     Now { wall: clock.now(), steady: clock.steady() }
 }
 
-/// Lists what was not listed yet, several places at once.
+/// Lists what was not listed yet, several places at once. Two of a name do not end it: all of them are to be named.
 async fn ask(search: &mut Search, tools: &Tools) {
     tools.rests.send_replace(Rest { until: Duration::MAX, asking: true });
     let lists = search.unanswered().into_iter().map(|scope| async move {
@@ -415,7 +430,7 @@ async fn ask(search: &mut Search, tools: &Tools) {
     let mut lists = stream::iter(lists).buffer_unordered(tools.concurrency.max(1));
     while let Some((scope, result)) = lists.next().await {
         search.listed(&scope, result, now(&tools.clock));
-        if matches!(search.stands(), Found::Failed(_)) {
+        if search.is_hopeless() {
             return;
         }
     }

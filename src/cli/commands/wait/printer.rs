@@ -69,6 +69,13 @@ impl Printer {
         matches!(self.form, Form::Bar(_))
     }
 
+    /// What was drawn may be gone: it is drawn anew the next time.
+    pub fn forget(&mut self) {
+        if matches!(self.form, Form::Bar(_)) {
+            self.drawn = None;
+        }
+    }
+
     /// Shows how things stand, if that looks different from what was shown.
     ///
     /// # Errors

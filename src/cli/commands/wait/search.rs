@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::app::message::Now;
 use crate::cli::commands::wait::outage::Outage;
 use crate::cli::commands::wait::target::address;
-use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Scope};
+use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Region, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::{clean, plural};
 
@@ -100,6 +100,11 @@ impl Search {
         }
     }
 
+    /// Whether no further list can help.
+    pub fn is_hopeless(&self) -> bool {
+        self.hopeless.is_some()
+    }
+
     /// How it stands.
     pub fn stands(&self) -> Found {
         if self.found.len() > 1 {
@@ -136,8 +141,9 @@ impl Search {
         };
         let mut places: Vec<String> = ids.into_iter().map(address).collect();
         places.sort_unstable();
+        let least = if self.unanswered.is_empty() { "" } else { "at least " };
         format!(
-            "{} clusters are called {}: {}. Narrow with {flags}, or write one of these instead of the name",
+            "{least}{} clusters are called {}: {}. Narrow with {flags}, or write one of these instead of the name",
             places.len(),
             clean(self.name.as_str()),
             places.join(", ")
@@ -170,12 +176,32 @@ impl Search {
             let near: Vec<String> = near.into_iter().map(|name| clean(name)).collect();
             text.push_str(&format!("; there is {}", near.join(", ")));
         }
-        // That a region is not offered says nothing about where the cluster is.
+        let nowhere = self.regions_not_offered();
+        if !nowhere.is_empty() {
+            text.push_str(&format!("; not offered here: {}", nowhere.join(", ")));
+        }
         let places = self.blind_places(|failure| failure.kind != FailureKind::NotOffered);
         if !places.is_empty() {
             text.push_str(&format!("; not seen from here: {places}"));
         }
         text
+    }
+
+    /// Regions that are offered in none of the projects; their names may be wrong.
+    fn regions_not_offered(&self) -> Vec<String> {
+        let refused = |scope: &Scope| {
+            self.blind
+                .iter()
+                .any(|(blind, failure)| blind == scope && failure.kind == FailureKind::NotOffered)
+        };
+        let regions: BTreeSet<&Region> = self.scopes.iter().map(|scope| &scope.region).collect();
+        regions
+            .into_iter()
+            .filter(|region| {
+                self.scopes.iter().filter(|scope| scope.region == **region).all(refused)
+            })
+            .map(|region| clean(region.as_str()))
+            .collect()
     }
 
     fn blind_places(&self, counts: impl Fn(&Failure) -> bool) -> String {
@@ -266,6 +292,19 @@ mod tests {
     }
 
     #[test]
+    fn cli_05_two_are_enough_to_refuse_but_not_to_say_that_there_are_no_more() {
+        let text = failed(
+            searched(&[
+                (scope("p-1", "eu01"), Ok(&["shop"])),
+                (scope("p-1", "eu02"), Ok(&["shop"])),
+                (scope("p-2", "eu01"), Err(FailureKind::Server)),
+            ])
+            .1,
+        );
+        assert!(text.starts_with("at least 2 clusters are called shop: p-1/eu01/shop"), "{text}");
+    }
+
+    #[test]
     fn a_name_must_be_exact_and_near_ones_are_offered() {
         let places = [(scope("p-1", "eu01"), Ok(&["shop-prod", "shap", "Shop"][..]))];
         let text = failed(searched(&places).1);
@@ -281,6 +320,26 @@ mod tests {
         ]);
         assert!(matches!(found, Found::One(cluster) if cluster.id.name.as_str() == "shop"));
         assert_eq!(search.doubt(), None);
+    }
+
+    #[test]
+    fn api_01_a_region_that_is_offered_nowhere_is_told_when_the_name_is_not_found() {
+        let text = failed(
+            searched(&[
+                (scope("p-1", "eu01"), Ok(&[])),
+                (scope("p-1", "eu02"), Ok(&[])),
+                (scope("p-2", "eu02"), Err(FailureKind::NotOffered)),
+                (scope("p-1", "eu03"), Err(FailureKind::NotOffered)),
+                (scope("p-2", "eu03"), Err(FailureKind::NotOffered)),
+                (scope("p-1", "eu09"), Err(FailureKind::NotOffered)),
+            ])
+            .1,
+        );
+        assert_eq!(
+            text,
+            "no cluster is called shop in 2 projects (eu01, eu02, eu03, eu09); \
+             not offered here: eu03, eu09"
+        );
     }
 
     #[test]

@@ -165,7 +165,11 @@ impl<'a> Standing<'a> {
     /// "shop-prod is PREPARING, 9 of 15 nodes new, about 40–60m left": for the last sentence.
     pub fn sentence(&self) -> String {
         let Some(phase) = self.phase() else {
-            return format!("{} was not found so far", self.name);
+            // However short it is, it is why nothing was found.
+            let out = self
+                .outage
+                .map_or_else(String::new, |outage| format!("; {}", outage.brief(self.now)));
+            return format!("{} was not found so far{out}", self.name);
         };
         let summary = self.summary().map_or_else(String::new, |summary| format!(", {summary}"));
         let runs = if phase.is_running() { "; the rotation goes on without skeys" } else { "" };

@@ -32,7 +32,7 @@ fn mins(low: i64, high: i64) -> Span {
 #[test]
 fn the_eta_is_hidden_until_two_nodes_were_replaced() {
     let one = picture(vec![ready("web-1", "eu01-1", 20, 16), old("web-2", "eu01-2")]);
-    assert_eq!(watched(&one, &[0]).outlook, Outlook::Early);
+    assert_eq!(watched(&one, &[0]).outlook, Outlook::Early { held: false });
     let two = picture(vec![
         ready("web-1", "eu01-1", 20, 16),
         ready("web-2", "eu01-2", 15, 11),
@@ -70,8 +70,19 @@ fn a_standstill_stops_the_countdown_and_says_since_when() {
     assert_eq!(words::outlook(roll.outlook, ago(0)).unwrap(), "stalled 47m");
     assert_eq!(
         words::evidence(&roll, ago(0)).unwrap(),
-        "No node has changed for 47m, and nothing that is seen holds it up."
+        "No node that is left has changed for 47m, and nothing that is seen holds it up."
     );
+}
+
+#[test]
+fn a_roll_that_is_held_up_before_it_has_a_pace_takes_the_usual_time_once_it_moves() {
+    let nodes = |since| vec![draining(old("web-1", "eu01-1"), since), old("web-2", "eu01-2")];
+    let moving = watched(&picture(nodes(ago(2))), &[0]);
+    assert_eq!(words::outlook(moving.outlook, ago(0)).unwrap(), "usually 5–10m a node");
+    let held = watched(&picture(nodes(ago(47))), &[0]);
+    assert_eq!(held.outlook, Outlook::Early { held: true });
+    assert_eq!(words::outlook(held.outlook, ago(0)).unwrap(), "usually 5–10m a node once it moves");
+    assert_eq!(Outlook::Early { held: false }.held_if(true), Outlook::Early { held: true });
 }
 
 #[test]
@@ -95,7 +106,7 @@ fn a_pool_whose_turn_has_just_come_is_not_taken_for_a_standstill() {
     for template in templates {
         template.created = Some(ago(2));
     }
-    assert_eq!(watched(&begun, &[60, 30, 0]).outlook, Outlook::Early);
+    assert_eq!(watched(&begun, &[60, 30, 0]).outlook, Outlook::Early { held: false });
     let Templates::Known(templates) = &mut begun.templates else { panic!("no templates") };
     for template in templates {
         template.created = Some(ago(50));
@@ -152,6 +163,8 @@ fn figures_are_said_by_rule() {
     let figure = |new, old, done| Figure { new, old, done };
     assert_eq!(words::figure(figure(9, 6, false)), "9 of 15 nodes new");
     assert_eq!(words::figure_narrow(figure(9, 6, false)), "9/15");
+    assert_eq!(words::figure_narrow(figure(0, 0, false)), "no nodes");
+    assert_eq!(words::figure_narrow(figure(0, 0, true)), "no nodes", "as in the wide form");
     assert_eq!(words::figure(figure(0, 0, true)), "no nodes");
     assert_eq!(words::figure(figure(1, 0, true)), "the only node is new");
     assert_eq!(figure(999, 1, false).percent(), 99);

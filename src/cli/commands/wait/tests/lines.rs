@@ -259,4 +259,13 @@ fn the_last_sentence_says_where_it_stands() {
     let outage = Some(Outage::new(unreachable(), after(0)));
     let lost = Scene { outage, ..Scene::new(Phase::Completing) };
     assert!(lost.at(600).sentence().ends_with("; SKE cannot be asked for 10m: no route to host"));
+    let sought = Scene { cluster: None, ..Scene::new(Phase::Never) };
+    assert_eq!(sought.at(60).sentence(), "shop-prod was not found so far");
+    let outage = Some(Outage::new(unreachable(), after(0)));
+    let unasked = Scene { cluster: None, outage, ..Scene::new(Phase::Never) };
+    // However short: it is why nothing was found.
+    assert_eq!(
+        unasked.at(5).sentence(),
+        "shop-prod was not found so far; SKE cannot be asked for 5s: no route to host"
+    );
 }
