@@ -45,9 +45,9 @@ async fn each_change_of_the_figure_is_one_line_and_none_is_repeated() {
 async fn what_holds_the_roll_up_is_told_and_ends_nothing() {
     let cloud = Cloud::begin().await;
     let mut wait = cloud.wait(Words { timeout: Some(1_800), ..looking("delta") });
-    wait.until(&cloud, "1 node blocked; web-", 600).await;
+    wait.until(&cloud, "1 node blocked; PDB payments/api", 600).await;
     let lines = wait.out.lines();
-    assert!(lines.last().unwrap().contains("PodDisruptionBudget payments/api"), "{lines:#?}");
+    assert!(lines.last().unwrap().contains("PDB payments/api"), "{lines:#?}");
     assert_eq!(wait.end(&cloud, 1_800).await, 124, "{}", wait.all());
     let said = wait.err.text();
     assert!(said.contains("skeys: out of time after 30m: delta is PREPARING, "), "{said}");
