@@ -10,39 +10,33 @@
     reason = "a bench measures real time, prints, and ends when something is wrong"
 )]
 
+mod measure;
+
 use std::hint::black_box;
-use std::io::{BufRead as _, Read as _};
+use std::io::Read as _;
 use std::time::{Duration, Instant};
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use jiff::SignedDuration;
+use crossterm::event::KeyCode;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Constraint;
 use ratatui::widgets::{Row, Table};
 use skeys::testing::app::fleet::Fleet;
-use skeys::testing::app::keymap::Keymap;
-use skeys::testing::app::message::{Listing, Message, Now, Sequence};
-use skeys::testing::app::settings::Settings;
 use skeys::testing::app::state::State;
-use skeys::testing::app::update::{begin, settle, update};
 use skeys::testing::clients::ske::decode;
 use skeys::testing::domain::cluster::{Cluster, ClusterId, ProjectId, Region, Scope};
 use skeys::testing::domain::fixtures;
-use skeys::testing::domain::kept::Kept;
 use skeys::testing::domain::rotation::Phase;
 use skeys::testing::simulator::describe;
 use skeys::testing::simulator::scene::Scene;
 use skeys::testing::simulator::world::World;
-use skeys::testing::ui::view;
 
-const SIZE: (u16, u16) = (140, 40);
-const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
+use crate::measure::{
+    Bench, Cloud, draw, line, machine, mebibytes, median, memory, press, processor_time, terminal,
+};
 
 fn main() {
-    let quick = std::env::args().any(|argument| argument == "--quick");
-    let bench = Bench { quick };
-    println!("{:<44} {:>12} {:>12} {:>8}", "", "skeys", "naive", "ratio");
+    let bench = Bench::begin();
     for count in [100, 1_000, 10_000] {
         frames(&bench, count);
     }
@@ -50,42 +44,6 @@ fn main() {
     decoding(&bench);
     first_frame(&bench);
     resting(&bench);
-}
-
-struct Bench {
-    quick: bool,
-}
-
-impl Bench {
-    /// Median time of one run.
-    fn time(&self, mut run: impl FnMut()) -> Duration {
-        run();
-        let budget = if self.quick { Duration::ZERO } else { Duration::from_millis(600) };
-        let start = Instant::now();
-        let mut times = Vec::new();
-        while times.is_empty() || (start.elapsed() < budget && times.len() < 20_000) {
-            let begin = Instant::now();
-            run();
-            times.push(begin.elapsed());
-        }
-        times.sort_unstable();
-        times.get(times.len() / 2).copied().unwrap_or_default()
-    }
-}
-
-fn line(name: &str, ours: Duration, naive: Option<Duration>) {
-    let text = |time: Duration| {
-        let micros = time.as_secs_f64() * 1e6;
-        if micros < 1_000.0 {
-            format!("{micros:.1} µs")
-        } else {
-            format!("{:.2} ms", micros / 1e3)
-        }
-    };
-    let (other, ratio) = naive.map_or_else(Default::default, |naive| {
-        (text(naive), format!("{:.0}x", naive.as_secs_f64() / ours.as_secs_f64().max(1e-9)))
-    });
-    println!("{name:<44} {:>12} {other:>12} {ratio:>8}", text(ours));
 }
 
 fn clusters(count: usize) -> Vec<Cluster> {
@@ -99,28 +57,8 @@ fn clusters(count: usize) -> Vec<Cluster> {
         .collect()
 }
 
-/// A state that has listed this many clusters.
-fn machine(count: usize) -> State {
-    let mut settings = Settings::defaults();
-    settings.projects = vec![(ProjectId::new(PROJECT), Some("shop".to_owned()))];
-    settings.regions = vec![Region::new("eu01")];
-    let now = Now { wall: fixtures::now(), steady: Duration::ZERO };
-    let mut state = State::new(settings, Keymap::default(), Kept::default(), now, 7);
-    state.size = SIZE;
-    drop(begin(&mut state));
-    let scope = Scope { project: ProjectId::new(PROJECT), region: Region::new("eu01") };
-    let sequence = state.fleet.scopes.get(&scope).and_then(|s| s.in_flight).unwrap_or(Sequence(0));
-    let listing = Listing { clusters: clusters(count), skipped: 0, skew: SignedDuration::ZERO };
-    drop(update(&mut state, now, Message::Listed { sequence, scope, result: Ok(listing) }));
-    settle(&mut state);
-    assert_eq!(state.fleet.shown.len(), count);
-    state
-}
-
-fn draw(terminal: &mut Terminal<TestBackend>, state: &mut State) {
-    let mut metrics = None;
-    terminal.draw(|frame| metrics = Some(view(state, frame))).unwrap();
-    state.metrics = metrics.unwrap_or_default();
+fn listed(count: usize) -> State {
+    machine(clusters(count), fixtures::now())
 }
 
 /// A table of all rows, as it is written without a thought of their number.
@@ -144,21 +82,15 @@ fn draw_all_rows(terminal: &mut Terminal<TestBackend>, fleet: &Fleet) {
 }
 
 fn frames(bench: &Bench, count: usize) {
-    let mut state = machine(count);
-    let mut terminal = Terminal::new(TestBackend::new(SIZE.0, SIZE.1)).unwrap();
+    let mut state = listed(count);
+    let mut terminal = terminal();
     let ours = bench.time(|| draw(&mut terminal, &mut state));
     let naive = bench.time(|| draw_all_rows(&mut terminal, &state.fleet));
     line(&format!("frame, {count} clusters (naive: all rows)"), ours, Some(naive));
 }
 
-fn press(state: &mut State, code: KeyCode) {
-    let key = KeyEvent::new(code, KeyModifiers::NONE);
-    let now = state.now;
-    drop(black_box(update(state, now, Message::Key(key))));
-}
-
 fn keys(bench: &Bench) {
-    let mut state = machine(10_000);
+    let mut state = listed(10_000);
     let mut down = true;
     let time = bench.time(|| {
         press(&mut state, if down { KeyCode::Down } else { KeyCode::Up });
@@ -241,12 +173,11 @@ fn first_frame(bench: &Bench) {
         first.push(frame);
         listed.push(list);
     }
-    for (name, mut times) in [
+    for (name, times) in [
         ("start of `skeys demo` to its first frame", first),
         ("… and to the first clusters", listed),
     ] {
-        times.sort_unstable();
-        line(name, times.get(times.len() / 2).copied().unwrap_or_default(), None);
+        line(name, median(times), None);
     }
 }
 
@@ -311,58 +242,24 @@ fn start_once() -> (Duration, Duration) {
 
 /// Memory and processor time of a dashboard that watches 1,000 clusters in which nothing happens.
 fn resting(bench: &Bench) {
-    let folder = tempfile::tempdir().unwrap();
-    let scene = folder.path().join("scene.toml");
-    let text = "regions = [\"eu01\"]\n[[projects]]\nid = \"p\"\nname = \"p\"\n[[projects.clusters]]\n\
-                name = \"c\"\nrepeat = 1000\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n";
-    std::fs::write(&scene, text).unwrap();
-    let mut server = std::process::Command::new(env!("CARGO_BIN_EXE_skeys"))
-        .args(["simulate", "--scene"])
-        .arg(&scene)
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let exports: Vec<(String, String)> = std::io::BufReader::new(server.stdout.take().unwrap())
-        .lines()
-        .map_while(Result::ok)
-        .take(7)
-        .filter_map(|line| {
-            let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
-            Some((name.to_owned(), value.to_owned()))
-        })
-        .collect();
-    let mut terminal = InTerminal::start(&[], &exports);
+    let cloud = Cloud::of(
+        "regions = [\"eu01\"]\n[[projects]]\nid = \"p\"\nname = \"p\"\n[[projects.clusters]]\n\
+         name = \"c\"\nrepeat = 1000\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n",
+    );
+    let mut terminal = InTerminal::start(&[], &cloud.exports);
     terminal.until("1000 clusters");
+    let process = terminal.child.process_id().unwrap().to_string();
     let seconds = if bench.quick { 1 } else { 30 };
     std::thread::sleep(Duration::from_secs(2));
-    let before = processor_time(&terminal);
+    let before = processor_time(&process);
     std::thread::sleep(Duration::from_secs(seconds));
-    let used = processor_time(&terminal).zip(before).map(|(after, before)| after - before);
-    if let (Some(memory), Some(used)) = (resident_mebibytes(&terminal), used) {
-        println!("resident memory, 1,000 clusters, one window     {memory:>9.1} MiB");
+    let used = processor_time(&process).zip(before).map(|(after, before)| after - before);
+    if let (Some(resident), Some(used)) = (mebibytes(&process, "VmRSS"), used) {
+        memory("resident memory, 1,000 clusters, one window", resident, None);
         println!(
-            "processor, resting for {seconds} s with one poll       {:>9.2} %",
+            "{:<52} {:>10.2} %",
+            format!("processor, resting for {seconds} s with one poll"),
             100.0 * used / seconds as f64
         );
     }
-    drop(server.kill());
-    drop(server.wait());
-}
-
-fn proc_file(terminal: &InTerminal, name: &str) -> Option<String> {
-    std::fs::read_to_string(format!("/proc/{}/{name}", terminal.child.process_id()?)).ok()
-}
-
-fn resident_mebibytes(terminal: &InTerminal) -> Option<f64> {
-    let status = proc_file(terminal, "status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
-}
-
-/// Seconds of user and system time, from clock ticks of a hundredth.
-fn processor_time(terminal: &InTerminal) -> Option<f64> {
-    let stat = proc_file(terminal, "stat")?;
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
-    Some((ticks(11)? + ticks(12)?) / 100.0)
 }

@@ -34,6 +34,9 @@ pub mod testing {
         pub use crate::domain::{
             action, cluster, failure, fixtures, kept, lifetime, observed, rotation, secret,
         };
+        pub mod roll {
+            pub use crate::domain::roll::{Roll, history};
+        }
     }
     pub mod runtime {
         pub use crate::runtime::{clipboard, notify, perform, run, terminal};

@@ -50,10 +50,9 @@ pub struct Observed {
 impl Observed {
     /// SKE showed the cluster: the roll is read in its light.
     pub fn reading(&mut self, cluster: &Cluster, now: Now) {
-        if let Some(picture) = self.picture.clone().filter(|_| self.live) {
-            self.history.observe(cluster, &picture, now.wall);
-        }
-        self.read_roll(cluster, now);
+        let picture = self.picture.clone().filter(|_| self.live);
+        let roll = picture.and_then(|picture| self.history.observe(cluster, &picture, now.wall));
+        self.take_roll(roll, cluster, now);
         self.told_held &= cluster.rotation.phase == Phase::Preparing;
     }
 
@@ -68,14 +67,22 @@ impl Observed {
                 false
             }
             Sighting::Picture(picture) => {
-                self.history.observe(cluster, &picture, now.wall);
+                let roll = self.history.observe(cluster, &picture, now.wall);
                 self.picture = Some(picture);
                 self.seen = Some(now);
                 self.live = true;
                 self.trouble = None;
-                self.read_roll(cluster, now);
+                self.take_roll(roll, cluster, now);
                 true
             }
+        }
+    }
+
+    /// Takes the roll as the history read it just now; reads it where the history left the picture out.
+    fn take_roll(&mut self, roll: Option<Roll>, cluster: &Cluster, now: Now) {
+        match roll {
+            Some(roll) => (self.roll, self.read) = (Some(roll), now.steady),
+            None => self.read_roll(cluster, now),
         }
     }
 

@@ -142,7 +142,7 @@ pub struct Pod {
     /// `metadata.name`.
     pub name: String,
     /// `metadata.labels`.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
     /// `spec.nodeName`.
     pub node: Option<String>,
     /// The controller among `metadata.ownerReferences`; `None` for a bare pod.
@@ -165,6 +165,33 @@ pub struct Pod {
     pub local_data: bool,
     /// A mirror of a static pod.
     pub mirror: bool,
+}
+
+/// Labels, each name once. A sorted list: there are many pods with few labels each, and a map of two takes half a
+/// kibibyte.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels(Box<[(String, String)]>);
+
+impl Labels {
+    /// The value of a label.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let at = self.0.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
+        self.0.get(at).map(|(_, value)| value.as_str())
+    }
+
+    /// All of them by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl FromIterator<(String, String)> for Labels {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(labels: I) -> Self {
+        let mut all: Vec<(String, String)> = labels.into_iter().collect();
+        all.sort();
+        all.dedup_by(|later, earlier| later.0 == earlier.0);
+        Self(all.into_boxed_slice())
+    }
 }
 
 /// The controller of a pod.
@@ -238,19 +265,20 @@ pub enum Requirement {
 
 impl Selector {
     /// Whether the selector matches labels; `None` when that cannot be judged.
-    pub fn matches(&self, labels: &BTreeMap<String, String>) -> Option<bool> {
+    pub fn matches(&self, labels: &Labels) -> Option<bool> {
+        let is_among = |value: &str, values: &[String]| values.iter().any(|known| known == value);
         match self {
             Self::Nothing => Some(false),
             Self::Labels(requirements) => {
                 Some(requirements.iter().all(|requirement| match requirement {
                     Requirement::In(key, values) => {
-                        labels.get(key).is_some_and(|value| values.contains(value))
+                        labels.get(key).is_some_and(|value| is_among(value, values))
                     }
                     Requirement::NotIn(key, values) => {
-                        labels.get(key).is_none_or(|value| !values.contains(value))
+                        labels.get(key).is_none_or(|value| !is_among(value, values))
                     }
-                    Requirement::Exists(key) => labels.contains_key(key),
-                    Requirement::Absent(key) => !labels.contains_key(key),
+                    Requirement::Exists(key) => labels.get(key).is_some(),
+                    Requirement::Absent(key) => labels.get(key).is_none(),
                 }))
             }
             Self::Unreadable(_) => None,

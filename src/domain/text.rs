@@ -10,6 +10,10 @@ pub const MAX_FOREIGN_TEXT: usize = 2_000;
 /// control characters become their visible pictures (␛ for escape), bidirectional overrides and
 /// zero-width characters become `⟨U+202E⟩`, line ends become one blank, and the length is limited.
 pub fn clean(text: &str) -> String {
+    // Nearly all of it is plain, and there is much of it.
+    if text.len() <= MAX_FOREIGN_TEXT && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len().min(MAX_FOREIGN_TEXT * 4));
     let mut previous_blank = false;
     for (position, c) in text.chars().enumerate() {
@@ -108,13 +112,15 @@ pub fn plural(count: usize, one: &str, many: &str) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::domain::text::{clean, cut_end, cut_middle, width};
+    use crate::domain::text::{MAX_FOREIGN_TEXT, clean, cut_end, cut_middle, width};
 
     #[test]
     fn host_01_escape_sequences_become_visible_marks() {
         assert_eq!(clean("a\u{1b}]52;c;eA==\u{7}b"), "a␛]52;c;eA==␇b");
         assert_eq!(clean("x\u{202e}y\u{200b}"), "x⟨U+202E⟩y⟨U+200B⟩");
         assert_eq!(clean("one\r\ntwo"), "one two");
+        assert_eq!(clean("as  it ~ is"), "as  it ~ is");
+        assert!(clean(&"x".repeat(MAX_FOREIGN_TEXT + 1)).ends_with("x…"));
     }
 
     #[test]

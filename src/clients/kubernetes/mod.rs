@@ -4,19 +4,19 @@
 mod access;
 mod connection;
 mod control_plane;
-mod decode;
+pub mod decode;
 mod error;
 mod eye;
 mod follow;
 mod gate;
 mod keeper;
-mod kind;
+pub mod kind;
 mod kubeconfig;
 mod lines;
 mod observe;
 mod second_look;
 mod shelf;
-mod store;
+pub mod store;
 #[cfg(test)]
 mod tests;
 

@@ -53,20 +53,22 @@ pub struct History {
 }
 
 impl History {
-    /// Takes a picture that was taken at `at` (our clock), beside the newest reading of SKE. `false` when it was
-    /// left out because something newer is known.
-    pub fn observe(&mut self, cluster: &Cluster, picture: &Picture, at: Timestamp) -> bool {
+    /// Takes a picture that was taken at `at` (our clock), beside the newest reading of SKE, and reads the roll as of
+    /// then. `None` when it was left out because something newer is known.
+    pub fn observe(&mut self, cluster: &Cluster, picture: &Picture, at: Timestamp) -> Option<Roll> {
         if self.last.is_some_and(|last| at < last) || !self.takes(cluster, at) {
-            return false;
+            return None;
         }
         let clock = Clock::new(at, picture.skew_seconds);
         self.notice_phase(cluster, clock);
         let unread = picture.templates == Templates::Unread;
-        if !(unread || picture.is_blind_to("nodes")) {
-            self.notice_nodes(cluster, picture, clock);
-        }
+        let roll = if unread || picture.is_blind_to("nodes") {
+            Roll::read(cluster, picture, self, at)
+        } else {
+            self.notice_nodes(cluster, picture, clock)
+        };
         self.last = Some(at);
-        true
+        Some(roll)
     }
 
     /// The rotation as furthest seen: an old answer of SKE does not turn a phase back.
@@ -149,7 +151,7 @@ impl History {
         self.phase = Some(phase);
     }
 
-    fn notice_nodes(&mut self, cluster: &Cluster, picture: &Picture, clock: Clock) {
+    fn notice_nodes(&mut self, cluster: &Cluster, picture: &Picture, clock: Clock) -> Roll {
         let rotation = self.rotation(cluster);
         let seen = pools(cluster, &rotation, picture, &self.memory, clock);
         let first = self.memory.watched_since.is_none();
@@ -183,6 +185,7 @@ impl History {
         let roll = Roll::read(cluster, picture, self, clock.now());
         self.notice_blocks(&roll, clock);
         self.notice_figures(&roll, clock, causes);
+        roll
     }
 
     fn notice_pools(&mut self, seen: &[PoolRoll], stand: Stand, clock: Clock) -> Vec<Cause> {

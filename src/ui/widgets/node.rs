@@ -76,12 +76,13 @@ pub fn lines(
         facts.blank();
     }
     identity(node, roll, (state, now), theme, &mut facts);
+    let on_node = pods_on(node, picture);
     if node.stage.is_old() && node.stage != Stage::Old {
         facts.blank();
-        pods(node, picture, now, theme, &mut facts);
+        pods(&on_node, picture, now, theme, &mut facts);
     }
     facts.blank();
-    let found = events_of(node, picture);
+    let found = events_of(node, &on_node, picture);
     if found.is_empty() {
         let text = match picture.unseen.get("events") {
             Some(reason) => format!("cannot be read: {}", clean(reason)),
@@ -161,16 +162,20 @@ pub fn remedy(blocker: &Blocker, theme: Theme, facts: &mut Facts) {
     }
 }
 
+fn pods_on<'a>(node: &NodeRoll, picture: &'a Picture) -> Vec<&'a Pod> {
+    let here = |pod: &&Pod| pod.node.as_deref() == Some(&node.name);
+    picture.pods.iter().map(AsRef::as_ref).filter(here).collect()
+}
+
 /// Pods of a node that is being emptied: those that must still go, the longest waiting first.
-fn pods(node: &NodeRoll, picture: &Picture, now: Timestamp, theme: Theme, facts: &mut Facts) {
+fn pods(on_node: &[&Pod], picture: &Picture, now: Timestamp, theme: Theme, facts: &mut Facts) {
     if picture.is_blind_to("pods") {
         facts.text("pods", "cannot be read", Tone::Warn);
         return;
     }
-    let on_node = || picture.pods.iter().filter(|pod| pod.node.as_deref() == Some(&node.name));
     let mut going: Vec<&Pod> =
-        on_node().map(AsRef::as_ref).filter(|pod| !pod.stays_on_its_node()).collect();
-    let staying = on_node().count() - going.len();
+        on_node.iter().copied().filter(|pod| !pod.stays_on_its_node()).collect();
+    let staying = on_node.len() - going.len();
     going.sort_by_key(|pod| (pod.deleted_by.is_none(), pod.deleted_by, pod.created));
     let stays = match staying {
         0 => String::new(),
@@ -206,15 +211,11 @@ fn pod_word(pod: &Pod, clock: Clock) -> (String, Tone) {
 }
 
 /// Events of the node and of the pods that are on it, newest first.
-fn events_of<'a>(node: &NodeRoll, picture: &'a Picture) -> Vec<&'a Event> {
+fn events_of<'a>(node: &NodeRoll, on_node: &[&Pod], picture: &'a Picture) -> Vec<&'a Event> {
     let about_node = |event: &Event| event.kind == "Node" && event.name == node.name;
     let about_pod = |event: &Event| {
         event.kind == "Pod"
-            && picture.pods.iter().any(|pod| {
-                pod.node.as_deref() == Some(&node.name)
-                    && pod.name == event.name
-                    && pod.namespace == event.namespace
-            })
+            && on_node.iter().any(|pod| pod.name == event.name && pod.namespace == event.namespace)
     };
     let mut found: Vec<&Event> = picture
         .events

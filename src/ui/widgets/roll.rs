@@ -24,13 +24,85 @@ use crate::domain::text::{clean, cut_middle, width};
 use crate::ui::text::{as_fits, blanks, cut_spans, pad_end, spans_width, spread};
 use crate::ui::theme::{Role, Theme};
 
-/// Lines, and the one of them that must be seen.
-#[derive(Debug, Clone, Default)]
-pub struct Grid {
-    /// The lines.
-    pub lines: Vec<Line<'static>>,
+/// Lines, and the one of them that must be seen. Nodes are drawn only where their line is shown.
+#[derive(Debug)]
+pub struct Grid<'a> {
+    rows: Vec<Row<'a>>,
     /// The line of the node under the cursor.
     pub cursor: usize,
+    chosen: Option<&'a str>,
+    theme: Theme,
+    columns: usize,
+}
+
+#[derive(Debug)]
+enum Row<'a> {
+    /// As it is.
+    Drawn(Line<'static>),
+    /// Parts, and what is said at the end of the line if there is room.
+    Parts(Vec<Part<'a>>, Option<&'static str>),
+}
+
+#[derive(Debug)]
+enum Part<'a> {
+    Text(Span<'static>),
+    Nodes(&'a [NodeRoll]),
+}
+
+impl<'a> Grid<'a> {
+    fn new(chosen: Option<&'a str>, theme: Theme, columns: usize) -> Self {
+        Self { rows: Vec::new(), cursor: 0, chosen, theme, columns }
+    }
+
+    /// How many lines there are.
+    pub fn height(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// So many lines from one of them on.
+    pub fn lines(&self, first: usize, count: usize) -> impl Iterator<Item = Line<'static>> {
+        self.rows.iter().skip(first).take(count).map(|row| self.draw(row))
+    }
+
+    fn draw(&self, row: &Row<'_>) -> Line<'static> {
+        let (parts, note) = match row {
+            Row::Drawn(line) => return line.clone(),
+            Row::Parts(parts, note) => (parts, note),
+        };
+        let mut spans = Vec::new();
+        for part in parts {
+            match part {
+                Part::Text(span) => spans.push(span.clone()),
+                Part::Nodes(nodes) => spans.extend(glyphs(nodes, self.chosen, self.theme)),
+            }
+        }
+        let Some(note) = note else { return Line::from(cut_spans(spans, self.columns)) };
+        let fits = self.width(parts) + width(note) + 3 <= self.columns;
+        let note = if fits { vec![self.theme.span(*note, Tone::Dim)] } else { Vec::new() };
+        spread(spans, note, self.columns)
+    }
+
+    /// Columns that parts take: two for each node, and one for the bracket after the last one.
+    fn width(&self, parts: &[Part<'_>]) -> usize {
+        let of = |part: &Part<'_>| match part {
+            Part::Text(span) => width(&span.content),
+            Part::Nodes(nodes) => {
+                2 * nodes.len() + usize::from(nodes.last().is_some_and(|last| self.is_chosen(last)))
+            }
+        };
+        parts.iter().map(of).sum()
+    }
+
+    fn is_chosen(&self, node: &NodeRoll) -> bool {
+        self.chosen == Some(node.uid.as_str())
+    }
+
+    /// Notes that these nodes are in the next line.
+    fn look_for_chosen(&mut self, nodes: &[NodeRoll]) {
+        if nodes.iter().any(|node| self.is_chosen(node)) {
+            self.cursor = self.rows.len();
+        }
+    }
 }
 
 /// The sign of a node.
@@ -181,21 +253,21 @@ fn step_spans(step: &StepView, theme: Theme) -> Vec<Span<'static>> {
 }
 
 /// Pools, zones below each other, nodes side by side; the chosen one in brackets.
-pub fn pools(
-    roll: &Roll,
+pub fn pools<'a>(
+    roll: &'a Roll,
     cluster: &Cluster,
-    chosen: Option<&str>,
+    chosen: Option<&'a str>,
     now: Timestamp,
     theme: Theme,
     columns: usize,
-) -> Grid {
-    let mut grid = Grid::default();
+) -> Grid<'a> {
+    let mut grid = Grid::new(chosen, theme, columns);
     let name = names(roll);
     for (index, pool) in roll.pools.iter().enumerate() {
         if index > 0 {
-            grid.lines.push(Line::default());
+            grid.rows.push(Row::Drawn(Line::default()));
         }
-        grid.lines.push(pool_line(pool, cluster, name, now, theme, columns));
+        grid.rows.push(Row::Drawn(pool_line(pool, cluster, name, now, theme, columns)));
         let zone_columns = pool.zones.iter().map(|zone| width(&zone_name(zone))).max().unwrap_or(0);
         for zone in &pool.zones {
             let lead = format!("  {}  ", pad_end(&zone_name(zone), zone_columns));
@@ -204,26 +276,19 @@ pub fn pools(
             } else {
                 ""
             };
-            let nodes: Vec<&NodeRoll> = zone.nodes.iter().collect();
             // Each takes two columns, and the bracket after the last one needs another.
             let room = (columns.saturating_sub(width(&lead) + 1) / 2).max(1);
-            for (row, nodes) in nodes.chunks(room).enumerate() {
+            for (row, nodes) in zone.nodes.chunks(room).enumerate() {
                 let lead = if row == 0 { lead.clone() } else { " ".repeat(width(&lead)) };
-                let mut spans = vec![theme.span(lead, Tone::Dim)];
-                if nodes.iter().any(|node| chosen == Some(node.uid.as_str())) {
-                    grid.cursor = grid.lines.len();
-                }
-                spans.extend(glyphs(nodes, chosen, theme));
-                let note = vec![theme.span(if row == 0 { note } else { "" }, Tone::Dim)];
-                let fits = spans_width(&spans) + spans_width(&note) + 3 <= columns;
-                let note = if fits { note } else { Vec::new() };
-                grid.lines.push(spread(spans, note, columns));
+                grid.look_for_chosen(nodes);
+                let parts = vec![Part::Text(theme.span(lead, Tone::Dim)), Part::Nodes(nodes)];
+                grid.rows.push(Row::Parts(parts, Some(if row == 0 { note } else { "" })));
             }
-            if nodes.is_empty() {
-                grid.lines.push(Line::from(vec![
+            if zone.nodes.is_empty() {
+                grid.rows.push(Row::Drawn(Line::from(vec![
                     theme.span(lead, Tone::Dim),
                     theme.span(" no nodes", Tone::Dim),
-                ]));
+                ])));
             }
         }
     }
@@ -231,53 +296,43 @@ pub fn pools(
 }
 
 /// The same with a line or two for each pool.
-pub fn pools_low(
-    roll: &Roll,
-    chosen: Option<&str>,
+pub fn pools_low<'a>(
+    roll: &'a Roll,
+    chosen: Option<&'a str>,
     now: Timestamp,
     theme: Theme,
     columns: usize,
-) -> Grid {
-    let mut grid = Grid::default();
+) -> Grid<'a> {
+    let mut grid = Grid::new(chosen, theme, columns);
     let name = names(roll);
+    let indent = || Part::Text(blanks((name + 1).min(columns / 4)));
     for pool in &roll.pools {
-        let mut spans = vec![
-            Span::raw(pad_end(&pool_name(pool), name)),
-            theme.part(format!(" {}", words::figure_narrow(pool.figure)), Role::Title),
+        let figure = format!(" {}", words::figure_narrow(pool.figure));
+        let head = name + width(&figure);
+        let mut parts = vec![
+            Part::Text(Span::raw(pad_end(&pool_name(pool), name))),
+            Part::Text(theme.part(figure, Role::Title)),
         ];
         let left = words::outlook(pool.outlook, now).filter(|_| columns >= 60);
-        let head = name + 1 + width(&words::figure_narrow(pool.figure));
         if let Some(left) = left.filter(|left| head + width(left) + 30 < columns) {
-            spans.push(theme.span(format!("  {left}"), Tone::Dim));
+            parts.push(Part::Text(theme.span(format!("  {left}"), Tone::Dim)));
         }
-        let begin = grid.lines.len();
         for zone in &pool.zones {
             let wide = width(&zone_name(zone)) + 2 + 2 * zone.nodes.len() + 2;
-            if spans_width(&spans) + wide > columns && !spans.is_empty() {
-                grid.lines.push(Line::from(cut_spans(std::mem::take(&mut spans), columns)));
-                spans.push(blanks((name + 1).min(columns / 4)));
+            if grid.width(&parts) + wide > columns {
+                grid.rows.push(Row::Parts(std::mem::replace(&mut parts, vec![indent()]), None));
             }
-            let holds = zone.nodes.iter().any(|node| chosen == Some(node.uid.as_str()));
-            if holds {
-                grid.cursor = grid.lines.len();
-            }
-            spans.push(theme.span(format!("  {}", zone_name(zone)), Tone::Dim));
-            let nodes: Vec<&NodeRoll> = zone.nodes.iter().collect();
-            let room = (columns.saturating_sub(spans_width(&spans) + 1) / 2).max(1);
-            for (row, part) in nodes.chunks(room).enumerate() {
+            parts.push(Part::Text(theme.span(format!("  {}", zone_name(zone)), Tone::Dim)));
+            let room = (columns.saturating_sub(grid.width(&parts) + 1) / 2).max(1);
+            for (row, nodes) in zone.nodes.chunks(room).enumerate() {
                 if row > 0 {
-                    grid.lines.push(Line::from(cut_spans(std::mem::take(&mut spans), columns)));
-                    spans.push(blanks((name + 1).min(columns / 4)));
+                    grid.rows.push(Row::Parts(std::mem::replace(&mut parts, vec![indent()]), None));
                 }
-                if part.iter().any(|node| chosen == Some(node.uid.as_str())) {
-                    grid.cursor = grid.lines.len();
-                }
-                spans.extend(glyphs(part, chosen, theme));
+                grid.look_for_chosen(nodes);
+                parts.push(Part::Nodes(nodes));
             }
         }
-        if !spans.is_empty() || grid.lines.len() == begin {
-            grid.lines.push(Line::from(cut_spans(spans, columns)));
-        }
+        grid.rows.push(Row::Parts(parts, None));
     }
     grid
 }
@@ -337,7 +392,7 @@ fn pool_line(
 }
 
 /// One sign for each node, a blank before each; the chosen one in brackets.
-fn glyphs(nodes: &[&NodeRoll], chosen: Option<&str>, theme: Theme) -> Vec<Span<'static>> {
+fn glyphs(nodes: &[NodeRoll], chosen: Option<&str>, theme: Theme) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
     let mut after_chosen = false;
     for node in nodes {

@@ -216,7 +216,8 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
         facts.fact("", roll::step_now(&roll.steps, theme, room));
     }
     facts.blank();
-    for line in roll::pools_low(roll, None, now, theme, room).lines {
+    let grid = roll::pools_low(roll, None, now, theme, room);
+    for line in grid.lines(0, grid.height()) {
         facts.fact("", line.spans);
     }
     if let Some(worst) = roll.worst() {

@@ -19,6 +19,7 @@ pub use crate::clients::kubernetes::decode::event::{node_event, pod_event};
 pub use crate::clients::kubernetes::decode::node::{node, template};
 pub use crate::clients::kubernetes::decode::pod::pod;
 pub use crate::clients::kubernetes::decode::storage::{attachment, bound_volume};
+use crate::domain::observed::Labels;
 use crate::domain::text::clean;
 
 /// A text that is there and not empty, cleaned.
@@ -45,7 +46,7 @@ fn is_annotated(meta: &ObjectMeta, key: &str) -> bool {
     value.is_some_and(|value| !value.eq_ignore_ascii_case("false"))
 }
 
-fn cleaned(map: Option<&BTreeMap<String, String>>) -> BTreeMap<String, String> {
+fn labels(map: Option<&BTreeMap<String, String>>) -> Labels {
     map.into_iter().flatten().map(|(key, value)| (clean(key), clean(value))).collect()
 }
 

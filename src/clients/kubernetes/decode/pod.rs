@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1 as core;
 
-use crate::clients::kubernetes::decode::{at, because, cleaned, some, text};
+use crate::clients::kubernetes::decode::{at, because, labels, some, text};
 use crate::domain::observed::{Owner, Pod};
 use crate::domain::text::clean;
 
@@ -27,7 +27,7 @@ pub fn pod(pod: &core::Pod) -> Option<Pod> {
     Some(Pod {
         uid: text(meta.uid.as_ref()),
         namespace: text(meta.namespace.as_ref()),
-        labels: cleaned(meta.labels.as_ref()),
+        labels: labels(meta.labels.as_ref()),
         node: some(spec.and_then(|spec| spec.node_name.as_ref())),
         owner: owners
             .iter()

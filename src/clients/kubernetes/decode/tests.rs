@@ -1,7 +1,5 @@
 //! Objects as servers write them, with everything missing that can be, and with what should never be there.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
@@ -10,8 +8,8 @@ use serde_json::{Value, json};
 use crate::clients::kubernetes::decode;
 use crate::clients::kubernetes::kind;
 use crate::domain::observed::{
-    Attachment, BoundVolume, Budget, Event, Node, Owner, Pod, Requirement, Selector, Template,
-    Terminating,
+    Attachment, BoundVolume, Budget, Event, Labels, Node, Owner, Pod, Requirement, Selector,
+    Template, Terminating,
 };
 
 fn read<K: DeserializeOwned, T>(decode: fn(&K) -> Option<T>, yaml: &str) -> Option<T> {
@@ -206,7 +204,7 @@ fn finished_pods_are_left_out_and_pending_ones_say_why() {
 fn k8s_11_selectors_are_read_as_the_api_means_them() {
     assert_eq!(selector(Value::Null), Selector::Nothing);
     let everything = selector(json!({}));
-    assert_eq!(everything.matches(&BTreeMap::new()), Some(true));
+    assert_eq!(everything.matches(&Labels::default()), Some(true));
     let full = selector(json!({
         "matchLabels": {"app": "db"},
         "matchExpressions": [
@@ -235,7 +233,7 @@ fn k8s_11_selectors_are_read_as_the_api_means_them() {
         let unknown =
             selector(json!({"matchLabels": {"a": "b"}, "matchExpressions": [expression]}));
         assert!(matches!(unknown, Selector::Unreadable(_)), "{unknown:?}");
-        assert_eq!(unknown.matches(&BTreeMap::new()), None);
+        assert_eq!(unknown.matches(&Labels::default()), None);
     }
 }
 

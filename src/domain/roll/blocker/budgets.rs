@@ -57,10 +57,7 @@ impl<'a> BudgetIndex<'a> {
     /// Budgets that cover a pod, by name; those that cannot be judged are left out.
     pub fn covering(&self, pod: &Pod) -> Vec<&'a Budget> {
         let Some(space) = self.0.get(pod.namespace.as_str()) else { return Vec::new() };
-        let asked = pod
-            .labels
-            .iter()
-            .filter_map(|(key, value)| space.by_label.get(&(key.as_str(), value.as_str())));
+        let asked = pod.labels.iter().filter_map(|label| space.by_label.get(&label));
         let mut out: Vec<&Budget> = asked
             .flatten()
             .chain(&space.by_nothing)

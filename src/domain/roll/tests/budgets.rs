@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::fixtures::now;
-use crate::domain::observed::{Budget, Node, Picture, Pod, Requirement, Selector};
+use crate::domain::observed::{Budget, Labels, Node, Picture, Pod, Requirement, Selector};
 use crate::domain::roll::blocker::Kind;
 use crate::domain::roll::blocker::budgets::{BudgetIndex, holds, is_misconfigured};
 use crate::domain::roll::classify::Since;
@@ -124,13 +124,17 @@ pub fn budget(allowed: i32, healthy: i32, desired: i32, expected: i32) -> Budget
     }
 }
 
+fn labelled(app: &str) -> Labels {
+    [("app".to_owned(), app.to_owned())].into_iter().collect()
+}
+
 /// A ready pod `app: api` in namespace `payments`.
 pub fn pod(name: &str, node: Option<&str>) -> Pod {
     Pod {
         uid: format!("uid-{name}"),
         namespace: "payments".into(),
         name: name.into(),
-        labels: [("app".to_owned(), "api".to_owned())].into(),
+        labels: labelled("api"),
         node: node.map(str::to_owned),
         owner: None,
         created: None,
@@ -194,7 +198,7 @@ fn k8s_11_the_index_finds_what_comparing_with_all_budgets_finds() {
     let index = BudgetIndex::of(&budgets);
     for app in ["api", "db", "web"] {
         let mut subject = pod("a", None);
-        subject.labels.insert("app".into(), app.into());
+        subject.labels = labelled(app);
         let mut found: Vec<&str> =
             index.covering(&subject).iter().map(|budget| budget.name.as_str()).collect();
         let mut all: Vec<&str> = budgets
@@ -236,7 +240,7 @@ pub fn large() -> Picture {
     let mut seen = picture(nodes);
     for number in 0..20_000 {
         let mut subject = pod(&format!("api-{number}"), Some(&format!("web-{}", number % 1_000)));
-        subject.labels.insert("app".into(), format!("app-{}", number % 500));
+        subject.labels = labelled(&format!("app-{}", number % 500));
         seen.pods.push(Arc::new(subject));
     }
     for number in 0..500 {

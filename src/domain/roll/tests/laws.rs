@@ -213,8 +213,9 @@ proptest! {
             let mut subject = cluster(phase);
             subject.rotation.initiated = (start != 0).then(|| ago(180 + start));
             let picture = seen(&slots, kind);
-            history.observe(&subject, &picture, ago(minutes));
+            let on_the_way = history.observe(&subject, &picture, ago(minutes));
             let roll = Roll::read(&subject, &picture, &history, ago(minutes));
+            prop_assert!(on_the_way.is_none_or(|on_the_way| on_the_way == roll));
             prop_assert_eq!(roll.counts.seen(), picture.nodes.len());
             prop_assert!(history.memory().nodes.len() <= 9);
         }

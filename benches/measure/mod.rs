@@ -1,0 +1,178 @@
+//! What the benches share: medians and their table, a listed dashboard, a simulator in a process of its own.
+
+use std::io::BufRead as _;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use jiff::{SignedDuration, Timestamp};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use skeys::testing::app::keymap::Keymap;
+use skeys::testing::app::message::{Listing, Message, Now, Sequence};
+use skeys::testing::app::settings::Settings;
+use skeys::testing::app::state::State;
+use skeys::testing::app::update::{begin, settle, update};
+use skeys::testing::domain::cluster::{Cluster, ProjectId, Region, Scope};
+use skeys::testing::domain::kept::Kept;
+use skeys::testing::ui::view;
+
+/// Columns and rows of every terminal here.
+pub const SIZE: (u16, u16) = (140, 40);
+/// The project that clusters are in.
+pub const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
+
+/// How thoroughly is measured.
+pub struct Bench {
+    /// Everything runs, and nothing is measured well.
+    pub quick: bool,
+}
+
+impl Bench {
+    /// Reads how thoroughly, and begins the table.
+    pub fn begin() -> Self {
+        let quick = std::env::args().any(|argument| argument == "--quick");
+        println!("{:<52} {:>12} {:>12} {:>8}", "", "skeys", "naive", "ratio");
+        Self { quick }
+    }
+
+    /// Median time of one run.
+    pub fn time(&self, mut run: impl FnMut()) -> Duration {
+        run();
+        let budget = if self.quick { Duration::ZERO } else { Duration::from_millis(600) };
+        let start = Instant::now();
+        let mut times = Vec::new();
+        while times.is_empty() || (start.elapsed() < budget && times.len() < 20_000) {
+            let begin = Instant::now();
+            run();
+            times.push(begin.elapsed());
+        }
+        median(times)
+    }
+}
+
+/// The middle one.
+pub fn median<T: PartialOrd + Copy + Default>(mut values: Vec<T>) -> T {
+    values.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// A line of the table about time.
+pub fn line(name: &str, ours: Duration, naive: Option<Duration>) {
+    let text = |seconds: f64| {
+        let micros = seconds * 1e6;
+        if micros < 1_000.0 {
+            format!("{micros:.1} µs")
+        } else {
+            format!("{:.2} ms", micros / 1e3)
+        }
+    };
+    row(name, ours.as_secs_f64(), naive.map(|naive| naive.as_secs_f64()), text);
+}
+
+/// A line of the table about memory in MiB.
+pub fn memory(name: &str, ours: f64, naive: Option<f64>) {
+    row(name, ours, naive, |mebibytes| format!("{mebibytes:.1} MiB"));
+}
+
+fn row(name: &str, ours: f64, naive: Option<f64>, text: impl Fn(f64) -> String) {
+    let (other, ratio) = naive.map_or_else(Default::default, |naive| {
+        let ratio = naive / ours.max(1e-9);
+        (text(naive), if ratio < 10.0 { format!("{ratio:.1}x") } else { format!("{ratio:.0}x") })
+    });
+    println!("{name:<52} {:>12} {other:>12} {ratio:>8}", text(ours));
+}
+
+/// A state that has listed these clusters.
+pub fn machine(clusters: Vec<Cluster>, wall: Timestamp) -> State {
+    let count = clusters.len();
+    let mut settings = Settings::defaults();
+    settings.projects = vec![(ProjectId::new(PROJECT), Some("shop".to_owned()))];
+    settings.regions = vec![Region::new("eu01")];
+    let now = Now { wall, steady: Duration::ZERO };
+    let mut state = State::new(settings, Keymap::default(), Kept::default(), now, 7);
+    state.size = SIZE;
+    drop(begin(&mut state));
+    let scope = Scope { project: ProjectId::new(PROJECT), region: Region::new("eu01") };
+    let sequence = state.fleet.scopes.get(&scope).and_then(|s| s.in_flight).unwrap_or(Sequence(0));
+    let listing = Listing { clusters, skipped: 0, skew: SignedDuration::ZERO };
+    drop(update(&mut state, now, Message::Listed { sequence, scope, result: Ok(listing) }));
+    settle(&mut state);
+    assert_eq!(state.fleet.shown.len(), count);
+    state
+}
+
+/// A terminal that nobody sees.
+pub fn terminal() -> Terminal<TestBackend> {
+    Terminal::new(TestBackend::new(SIZE.0, SIZE.1)).unwrap()
+}
+
+/// Draws a frame as the loop does.
+pub fn draw(terminal: &mut Terminal<TestBackend>, state: &mut State) {
+    let mut metrics = None;
+    terminal.draw(|frame| metrics = Some(view(state, frame))).unwrap();
+    state.metrics = metrics.unwrap_or_default();
+}
+
+/// Presses a key.
+pub fn press(state: &mut State, code: KeyCode) {
+    let key = KeyEvent::new(code, KeyModifiers::NONE);
+    let now = state.now;
+    drop(std::hint::black_box(update(state, now, Message::Key(key))));
+}
+
+/// A cloud in another process.
+pub struct Cloud {
+    process: Child,
+    /// What a client has in its environment.
+    pub exports: Vec<(String, String)>,
+    _scene: tempfile::TempDir,
+}
+
+impl Cloud {
+    /// Begins to simulate a scene in real time.
+    pub fn of(scene: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("scene.toml");
+        std::fs::write(&file, scene).unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_skeys"))
+            .args(["simulate", "--speed", "1", "--scene"])
+            .arg(&file)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let exports: Vec<(String, String)> =
+            std::io::BufReader::new(process.stdout.take().unwrap())
+                .lines()
+                .map_while(Result::ok)
+                .take(7)
+                .filter_map(|line| {
+                    let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
+                    Some((name.to_owned(), value.to_owned()))
+                })
+                .collect();
+        Self { process, exports, _scene: folder }
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// Memory of a process in MiB as the kernel has it under a name (`VmRSS`); `process` is a number or "self".
+pub fn mebibytes(process: &str, name: &str) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
+}
+
+/// Seconds of user and system time of a process, from clock ticks of a hundredth.
+pub fn processor_time(process: &str) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
+    Some((ticks(11)? + ticks(12)?) / 100.0)
+}
