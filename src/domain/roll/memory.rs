@@ -21,6 +21,8 @@ pub struct Memory {
     pub first_templates: BTreeMap<String, String>,
     /// PodDisruptionBudgets ("namespace/name") that allow no eviction in the last picture, since when.
     pub tight_budgets: BTreeMap<String, Since>,
+    /// Whether PodDisruptionBudgets were ever seen. They may be read later than nodes.
+    pub budgets_seen: bool,
 }
 
 /// A node as it was last seen.
@@ -58,7 +60,7 @@ impl Memory {
 
     /// Notes which budgets allow no eviction at a moment.
     pub fn notice_budgets(&mut self, budgets: &[Arc<Budget>], at: Timestamp) {
-        let first = self.watched_since.is_none();
+        let first = !std::mem::replace(&mut self.budgets_seen, true);
         let mut before = std::mem::take(&mut self.tight_budgets);
         for budget in budgets.iter().filter(|budget| budget.allowed <= 0) {
             let key = budget_key(budget);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::fixtures::now;
-use crate::domain::observed::{Budget, Node, Picture, Pod, Requirement, Selector};
+use crate::domain::observed::{Budget, NOT_READ_YET, Node, Picture, Pod, Requirement, Selector};
 use crate::domain::roll::blocker::Kind;
 use crate::domain::roll::blocker::budgets::{BudgetIndex, holds, is_misconfigured};
 use crate::domain::roll::classify::Since;
@@ -104,6 +104,20 @@ fn a_budget_that_lets_pods_go_one_by_one_is_no_blocker() {
     let held = at(2);
     assert_eq!(about(&held, "payments/api ").since, Some(Since::told(ago(6))));
     assert!(about(&held, "payments/api ").why.starts_with("web-z2-aaaaa-77777 waits 4m: "));
+}
+
+#[test]
+fn a_budget_that_is_read_later_than_the_nodes_is_taken_to_have_been_tight_all_along() {
+    let subject = preparing();
+    let seen = fixture("blocked_by_budgets");
+    let mut unread = seen.clone();
+    unread.budgets.clear();
+    unread.unseen.insert("poddisruptionbudgets", NOT_READ_YET.to_owned());
+    let mut history = History::default();
+    history.observe(&subject, &unread, ago(1));
+    history.observe(&subject, &seen, now());
+    let roll = Roll::read(&subject, &seen, &history, now());
+    assert_eq!(about(&roll, "payments/api ").since, Some(Since::told(ago(47))));
 }
 
 /// Budget `payments/api` for pods `app: api`, with these figures.
