@@ -217,6 +217,10 @@ impl History {
         self.guesses.retain(|pool, _| names.contains(pool.as_str()));
         self.begun.retain(|pool| names.contains(pool.as_str()));
         self.another.retain(|pool| names.contains(pool.as_str()));
+        if self.another.is_empty() {
+            self.memory.others.clear();
+        }
+        self.memory.others.extend(self.another.iter().cloned());
         causes
     }
 

@@ -1,6 +1,6 @@
 //! What is remembered of a roll and cannot be read off one picture; plain data, kept up by the history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -19,6 +19,9 @@ pub struct Memory {
     pub changes: BTreeMap<(String, String), Timestamp>,
     /// The first template that this rotation made for a pool.
     pub first_templates: BTreeMap<String, String>,
+    /// Pools that another roll concerns or has concerned, until it concerns none any more: their share of new nodes is
+    /// told together to the end.
+    pub others: BTreeSet<String>,
     /// PodDisruptionBudgets ("namespace/name") that allow no eviction in the last picture, since when.
     pub tight_budgets: BTreeMap<String, Since>,
     /// Whether PodDisruptionBudgets were ever seen. They may be read later than nodes.

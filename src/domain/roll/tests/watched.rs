@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::cluster::Cluster;
+use crate::domain::cluster::{Cluster, NodePool};
 use crate::domain::observed::{Node, Picture, Template, Templates, Terminating};
 use crate::domain::roll::classify::{Since, Stage};
 use crate::domain::roll::history::History;
@@ -312,6 +312,38 @@ fn k8s_12_a_second_template_soon_after_the_first_is_another_roll_for_who_watched
     assert!(Roll::read(&subject, &changed, &history, ago(159)).pools[0].another);
     // Without the first template, a node of the first minutes may as well be of the old generation.
     assert!(!Roll::read(&subject, &changed, &History::default(), ago(159)).pools[0].another);
+}
+
+#[test]
+fn k8s_12_a_pool_that_is_done_first_stays_in_the_figure_of_the_other_roll() {
+    let mut subject = cluster(Phase::Prepared);
+    subject.pools.push(NodePool { name: "db".into(), ..subject.pools[0].clone() });
+    let third = "gardener-node-agent-web-3";
+    let seen = |web: &str, db: [&str; 2]| {
+        let of_db = |number: usize, label: &str| Node {
+            pool: "db".into(),
+            ..node(&format!("db-{number}"), ZONE, ago(100), label)
+        };
+        let mut seen =
+            picture(vec![node("web-1", ZONE, ago(100), web), of_db(1, db[0]), of_db(2, db[1])]);
+        let of_db = Template { pool: "db".into(), ..template("db-3", ago(50)) };
+        seen.templates = Templates::Known(vec![template(third, ago(50)), of_db]);
+        seen
+    };
+    let mut history = History::default();
+    let mut figures = Vec::new();
+    for (minutes, seen) in [
+        (30, seen(NEW, [NEW, NEW])),
+        (20, seen(third, [NEW, NEW])),
+        (10, seen(third, ["db-3", NEW])),
+        (5, seen(third, ["db-3", "db-3"])),
+    ] {
+        history.observe(&subject, &seen, ago(minutes));
+        let roll = Roll::read(&subject, &seen, &history, ago(minutes));
+        figures.push(roll.another.map(words::figure_narrow));
+    }
+    let figures: Vec<&str> = figures.iter().map(|f| f.as_deref().unwrap_or("none")).collect();
+    assert_eq!(figures, ["0/3", "1/3", "2/3", "none"]);
 }
 
 #[test]
