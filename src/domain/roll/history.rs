@@ -278,6 +278,11 @@ impl History {
         true
     }
 
+    /// Whether the last picture is so recent that what changed since then changed now.
+    fn was_close(&self, clock: Clock) -> bool {
+        self.last.is_some_and(|last| clock.now().duration_since(last) < CLOSE)
+    }
+
     fn measure_join(
         &mut self,
         pool: &PoolRoll,
@@ -291,7 +296,7 @@ impl History {
         }
         let created = node.created?;
         let told = node.since.filter(|since| !since.at_least).map(|since| since.at);
-        let close = self.last.is_some_and(|last| clock.now().duration_since(last) < CLOSE);
+        let close = self.was_close(clock);
         // System pods come after the kubelet: if the change itself was watched, that is the truer moment.
         let watched = (!first && before == Some(Stage::Joining) && close).then_some(clock.now());
         let took = watched.or(told)?.duration_since(created);
@@ -346,8 +351,10 @@ impl History {
         if self.gone.len() == MAX_GONE {
             self.gone.pop_front();
         }
+        // Else it may have gone at any moment since the last picture.
         let took = track
             .drain_began
+            .filter(|_| self.was_close(clock))
             .map(|began| clock.now().duration_since(began))
             .filter(|took| !took.is_negative() && *took <= LONGEST_DRAIN);
         if let Some(took) = took.filter(|_| track.stage == Stage::Draining) {

@@ -103,6 +103,13 @@ fn a_replacement_is_told_from_joining_to_gone() {
                 Node { ready_changed: Some(ago(17)), ..born.clone() },
             ],
         ),
+        (
+            13,
+            vec![
+                draining(old("web-1", ZONE), ago(16)),
+                Node { ready_changed: Some(ago(17)), ..born.clone() },
+            ],
+        ),
         (12, vec![Node { ready_changed: Some(ago(17)), ..born }]),
     ];
     for (minutes, nodes) in steps {
@@ -127,10 +134,21 @@ fn a_replacement_is_told_from_joining_to_gone() {
 }
 
 #[test]
+fn a_drain_that_ended_while_nobody_watched_is_no_measure() {
+    let subject = preparing();
+    let mut history = History::default();
+    let leaves = draining(old("web-1", ZONE), ago(60));
+    history.observe(&subject, &picture(vec![leaves, old("web-2", ZONE)]), ago(58));
+    history.observe(&subject, &picture(vec![old("web-2", ZONE)]), ago(2));
+    assert_eq!(history.pace().drains.len(), 0);
+    assert_eq!(told(&history).last().unwrap(), "web-1 gone");
+}
+
+#[test]
 fn k8s_10_a_node_made_anew_under_the_same_name_is_another_one() {
     let subject = preparing();
     let mut history = History::default();
-    history.observe(&subject, &picture(vec![draining(old("web-1", ZONE), ago(9))]), ago(8));
+    history.observe(&subject, &picture(vec![draining(old("web-1", ZONE), ago(9))]), ago(4));
     let again = node("web-1", ZONE, ago(5), NEW);
     history.observe(&subject, &picture(vec![again]), ago(3));
     assert_eq!(history.gone(), 1);
