@@ -182,7 +182,7 @@ fn meanwhile(due: &Due, now: Timestamp) -> Finding {
         Due::Hibernation(at) => Finding::new(
             Mark::Note,
             format!(
-                "hibernation is scheduled in {}, before the nodes are likely done; it is refused while nodes are replaced",
+                "hibernation is scheduled in {}, before the nodes are likely done; the platform's rules refuse it while a rotation runs, what SKE does then is not known",
                 long(since(now, *at))
             ),
         ),

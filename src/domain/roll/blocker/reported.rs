@@ -119,15 +119,28 @@ fn gave_up(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
 fn meanwhile(scene: &Scene<'_>, due: &Due) -> Option<Blocker> {
     let now = scene.clock.now();
     match due {
-        Due::Hibernation(at) => Some(Blocker::new(
-            Kind::Hibernation,
-            "hibernation is scheduled before the nodes are done",
-            format!(
-                "Hibernation is scheduled in {}, before the nodes are done; it is refused while they are replaced.",
-                long(since(now, *at))
-            ),
-            "Nothing is lost: the cluster stays awake. Sleep it by hand later, if it should.",
-        )),
+        Due::Hibernation(at) => {
+            let (follows, frees) = if scene.rotation.phase.is_running() {
+                (
+                    "the platform's rules refuse it while a rotation runs, what SKE does then is not known",
+                    "If it is refused, the cluster stays awake; sleep it by hand later, if it should.",
+                )
+            } else {
+                (
+                    "the cluster would fall asleep in the middle of this roll",
+                    "Move the schedule, if the roll should be done before.",
+                )
+            };
+            Some(Blocker::new(
+                Kind::Hibernation,
+                "hibernation is scheduled before the nodes are done",
+                format!(
+                    "Hibernation is scheduled in {}, before the nodes are done; {follows}.",
+                    long(since(now, *at))
+                ),
+                frees,
+            ))
+        }
         Due::Maintenance(at) if *at <= now => Some(Blocker::new(
             Kind::Maintenance,
             "the maintenance window is open",

@@ -159,6 +159,28 @@ fn what_is_due_before_the_nodes_are_done_is_noted() {
 }
 
 #[test]
+fn hibernation_is_called_refused_only_while_the_rotation_runs() {
+    let schedules = vec![HibernationSchedule {
+        start: "5 14 * * *".into(),
+        end: "0 6 * * *".into(),
+        timezone: "UTC".into(),
+    }];
+    for (phase, fixture_name, refused) in [
+        (Phase::Preparing, "another_roll_while_preparing", true),
+        (Phase::Prepared, "another_roll_while_prepared", false),
+        (Phase::Completing, "another_roll_while_prepared", true),
+        (Phase::Completed, "another_roll_while_prepared", false),
+    ] {
+        let subject = Cluster { schedules: schedules.clone(), ..cluster(phase.clone()) };
+        let roll = at_once(&subject, &fixture(fixture_name));
+        let sleep = about(&roll, "Hibernation is scheduled");
+        assert_eq!(sleep.why.contains("refuse"), refused, "{phase:?}: {}", sleep.why);
+        assert_eq!(sleep.why.contains("would fall asleep"), !refused, "{phase:?}");
+        assert_eq!(sleep.why.contains("not known"), refused, "{phase:?}");
+    }
+}
+
+#[test]
 fn worse_things_come_first_and_the_list_is_bounded() {
     let mut seen = fixture("blocked_by_budgets");
     for number in 0..500 {
