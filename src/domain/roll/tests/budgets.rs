@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::fixtures::now;
 use crate::domain::observed::{Budget, NOT_READ_YET, Node, Picture, Pod, Requirement, Selector};
 use crate::domain::roll::blocker::Kind;
-use crate::domain::roll::blocker::budgets::{BudgetIndex, holds, is_misconfigured};
+use crate::domain::roll::blocker::budgets::{BudgetIndex, frees, holds, is_misconfigured};
 use crate::domain::roll::classify::Since;
 use crate::domain::roll::history::History;
 use crate::domain::roll::tests::blockers::{about, kinds, preparing};
@@ -157,6 +157,41 @@ pub fn pod(name: &str, node: Option<&str>) -> Pod {
         local_data: false,
         mirror: false,
     }
+}
+
+#[test]
+fn what_frees_a_budget_counts_percentages_as_the_platform_does() {
+    let least =
+        |text: &str, figures: Budget| Budget { min_available: Some(text.into()), ..figures };
+    let most =
+        |text: &str, figures: Budget| Budget { max_unavailable: Some(text.into()), ..figures };
+    for (budget, text) in [
+        (least("90%", budget(0, 3, 3, 3)), "the workload has 7 more ready replicas, or"),
+        (least("50%", budget(0, 1, 1, 1)), "the workload has one more ready replica, or"),
+        (least("99%", budget(0, 4, 4, 4)), "the workload has 96 more ready replicas, or"),
+        (least("90%", budget(0, 2, 3, 3)), "the workload has 8 more ready replicas, or"),
+        (least("50%", budget(0, 2, 2, 4)), "when one more replica is ready."),
+        (least("100%", budget(0, 3, 3, 3)), "only when the budget is loosened: minAvailable 100%"),
+        (least("700%", budget(0, 3, 21, 3)), "the workload has 19 more ready replicas, or"),
+        (least("3", budget(0, 3, 3, 3)), "the workload has one more ready replica, or"),
+        (least("500", budget(0, 3, 500, 3)), "the workload has 498 more ready replicas, or"),
+        (most("30%", budget(0, 2, 2, 3)), "when one more replica is ready."),
+        (most("0%", budget(0, 3, 3, 3)), "only when the budget is loosened: maxUnavailable 0%"),
+        (most("1", budget(0, 2, 2, 3)), "when one more replica is ready."),
+    ] {
+        assert!(frees(&budget).contains(text), "{budget:?}\n{}", frees(&budget));
+    }
+    let extreme = least("50%", budget(i32::MIN, i32::MAX, i32::MAX, i32::MAX));
+    assert!(frees(&extreme).starts_with("It moves"));
+    let negative = least("50%", budget(i32::MIN, i32::MIN, i32::MIN, i32::MIN));
+    assert!(frees(&negative).starts_with("It moves"));
+}
+
+#[test]
+fn a_percentage_in_a_manifest_is_counted_out() {
+    let roll = at_once(&preparing(), &fixture("budget_in_percent"));
+    assert_eq!(kinds(&roll), [Kind::MisconfiguredBudget]);
+    assert!(roll.blockers[0].frees.contains("7 more ready replicas"), "{}", roll.blockers[0].frees);
 }
 
 #[test]

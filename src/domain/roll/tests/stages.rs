@@ -22,7 +22,7 @@ macro_rules! fixtures {
 }
 
 /// All manifests by name.
-pub const FIXTURES: [(&str, &str); 17] = fixtures![
+pub const FIXTURES: [(&str, &str); 18] = fixtures![
     "control_plane_first",
     "every_stage",
     "labels_absent",
@@ -38,6 +38,7 @@ pub const FIXTURES: [(&str, &str); 17] = fixtures![
     "pools",
     "never_rotated",
     "blocked_by_budgets",
+    "budget_in_percent",
     "held_by_pods",
     "no_new_node",
 ];
