@@ -50,10 +50,11 @@ pub fn start(cluster: &Cluster, picture: Option<&Picture>, now: Timestamp) -> Ve
             budgets(picture, &index, &mut out);
             workloads(picture, &mut out);
             let roll = Roll::read(cluster, picture, &History::default(), now);
-            for text in pools_at_maximum(cluster, &roll.pools).into_iter().take(3) {
+            for text in pools_at_maximum(cluster, &roll.pools, &BTreeSet::new()).into_iter().take(3)
+            {
                 out.push(Finding::new(
                     Mark::Note,
-                    format!("{text}; no node is added for pods that find none"),
+                    format!("{text}; no node is added there for pods that find none"),
                 ));
             }
         }
@@ -70,9 +71,16 @@ pub fn complete(cluster: &Cluster, picture: &Picture, now: Timestamp) -> Vec<Fin
     }
     let roll = Roll::read(cluster, picture, &History::default(), now);
     let counted = roll.counts.seen() - roll.counts.preserved;
+    // Both moments as they were written: one of them brought to our clock would not compare with the other.
+    let before: BTreeSet<&str> = picture
+        .nodes
+        .iter()
+        .filter(|node| node.created.is_some() && node.created < cluster.rotation.initiated)
+        .map(|node| node.name.as_str())
+        .collect();
     let old: Vec<String> = roll
         .nodes()
-        .filter(|node| node.created.is_some() && node.created < cluster.rotation.initiated)
+        .filter(|node| before.contains(node.name.as_str()))
         .map(|node| node.short.clone())
         .collect();
     if old.is_empty() && counted > 0 {

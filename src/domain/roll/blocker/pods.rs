@@ -1,17 +1,18 @@
 //! Pods and volumes that keep a node from going, or that do not survive its going.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::age::{long, since};
+use crate::domain::cluster::Cluster;
 use crate::domain::observed::{Attachment, BoundVolume, Pod};
 use crate::domain::roll::blocker::{
     Blocker, Gathered, Kind, Object, Scene, VOLUME_PATIENCE, lasting, place, waits,
 };
 use crate::domain::roll::classify::{NodeRoll, Since, Stage};
 use crate::domain::roll::command::kubectl;
-use crate::domain::roll::progress::PoolRoll;
+use crate::domain::roll::progress::{PoolRoll, ZoneRoll};
 use crate::domain::roll::words::{first_names, list};
 use crate::domain::text::{clean, plural};
 
@@ -141,13 +142,16 @@ fn pending(
     out: &mut Vec<Blocker>,
 ) {
     let mut groups: BTreeMap<(&str, &str, &str), Dated<'_>> = BTreeMap::new();
-    let mut any = false;
+    let bound = bound_volumes(scene.picture.volumes.iter().map(|volume| &**volume));
+    let (mut any, mut asked) = (false, BTreeSet::new());
     for (pod, began) in &gathered.pending {
         let Some(began) = began else { continue };
         if since(*began, scene.clock.now()) <= PENDING_AFTER {
             continue;
         }
         any = true;
+        let volumes = pod.claims.iter().filter_map(|claim| bound.get(&(&*pod.namespace, &**claim)));
+        asked.extend(volumes.flat_map(|volume| &volume.zones).map(String::as_str));
         if explained.contains(pod.uid.as_str()) {
             continue;
         }
@@ -157,13 +161,12 @@ fn pending(
         };
         groups.entry(key).or_default().push((*began, pod));
     }
-    let bound = bound_volumes(scene.picture.volumes.iter().map(|volume| &**volume));
     for mut pods in groups.into_values().take(MAX_GROUPS) {
         pods.sort_by_key(|(began, pod)| (*began, &pod.name));
         out.extend(finds_no_node(scene, &pods, &bound));
     }
     if any {
-        at_maximum(scene, out);
+        at_maximum(scene, &asked, out);
     }
 }
 
@@ -233,36 +236,65 @@ pub fn bound_volumes<'a>(
         .collect()
 }
 
-fn at_maximum(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
-    let full = pools_at_maximum(scene.cluster, scene.pools);
+/// `asked`: zones to which waiting pods are bound.
+fn at_maximum(scene: &Scene<'_>, asked: &BTreeSet<&str>, out: &mut Vec<Blocker>) {
+    let full = pools_at_maximum(scene.cluster, scene.pools, asked);
     if full.is_empty() {
         return;
     }
     out.push(Blocker::new(
         Kind::AtMaximum,
         list(full.iter().cloned(), 3),
-        format!("{}; the autoscaler adds no node for pods that find none.", list(full, 3)),
+        format!("{}; the autoscaler adds no node there for pods that find none.", list(full, 3)),
         "It moves when a pool may have more nodes, or pods need less.",
     ));
 }
 
-/// "pool web is at its maximum of 6": pools that have all the nodes that they may have.
+/// "pool web is at its maximum of 6", "pool web is at its maximum in eu01-1 (2)": pools that have all the nodes that
+/// they may have, in all zones, or in some of those that are asked about. The autoscaler counts each zone against its
+/// share.
 pub fn pools_at_maximum(
-    cluster: &crate::domain::cluster::Cluster,
+    cluster: &Cluster,
     pools: &[PoolRoll],
+    asked: &BTreeSet<&str>,
 ) -> Vec<String> {
-    let seen: HashMap<&str, usize> =
-        pools.iter().map(|pool| (pool.name.as_str(), pool.counts.seen())).collect();
-    cluster
-        .pools
-        .iter()
-        .filter(|pool| {
-            let most = usize::try_from(pool.maximum).unwrap_or(usize::MAX);
-            pool.maximum > pool.minimum
-                && seen.get(pool.name.as_str()).is_some_and(|count| *count >= most)
-        })
-        .map(|pool| format!("pool {} is at its maximum of {}", clean(&pool.name), pool.maximum))
-        .collect()
+    let seen: HashMap<&str, &PoolRoll> =
+        pools.iter().map(|pool| (pool.name.as_str(), pool)).collect();
+    let may_grow = cluster.pools.iter().filter(|pool| pool.maximum > pool.minimum);
+    let told = may_grow.filter_map(|pool| {
+        let zones = &seen.get(pool.name.as_str())?.zones;
+        let full: Vec<(&str, u32)> = zones
+            .iter()
+            .filter_map(|zone| Some((zone.name.as_str(), zone.limits?.maximum, zone)))
+            .filter(|(_, most, zone)| {
+                *most > 0 && machines(zone) >= usize::try_from(*most).unwrap_or(usize::MAX)
+            })
+            .map(|(name, most, _)| (name, most))
+            .collect();
+        let name = clean(&pool.name);
+        let shares = zones.iter().filter(|zone| zone.limits.is_some_and(|l| l.maximum > 0)).count();
+        match full.len() {
+            0 => None,
+            count if count == shares => {
+                Some(format!("pool {name} is at its maximum of {}", pool.maximum))
+            }
+            _ => {
+                let full = full.iter().filter(|(zone, _)| asked.contains(zone));
+                let full = list(full.map(|(zone, most)| format!("{} ({most})", clean(zone))), 3);
+                (!full.is_empty()).then(|| format!("pool {name} is at its maximum in {full}"))
+            }
+        }
+    });
+    told.collect()
+}
+
+/// Machines of a zone that count against its maximum: those that the roll adds for a while do not.
+fn machines(zone: &ZoneRoll) -> usize {
+    let counts = zone.counts;
+    let surge = zone.limits.map_or(0, |limits| usize::try_from(limits.surge).unwrap_or(0));
+    let in_flight =
+        if counts.old_left() > 0 { surge.min(counts.joining + counts.draining) } else { 0 };
+    (counts.seen() - counts.leaving).saturating_sub(in_flight)
 }
 
 fn lost(gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {

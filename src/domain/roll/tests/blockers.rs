@@ -1,16 +1,18 @@
 //! What holds a roll up, from manifests: named object, since when, why, what frees it, and the command.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::domain::cluster::{Cluster, ClusterState, HibernationSchedule, Problem};
 use crate::domain::fixtures::now;
-use crate::domain::observed::{Budget, Picture, Pod};
+use crate::domain::observed::{Budget, Node, Picture, Pod};
 use crate::domain::roll::Roll;
+use crate::domain::roll::blocker::pods::pools_at_maximum;
 use crate::domain::roll::blocker::{Blocker, Kind, Severity};
 use crate::domain::roll::history::History;
 use crate::domain::roll::tests::budgets::{budget, pod};
 use crate::domain::roll::tests::stages::fixture;
-use crate::domain::roll::tests::watched::{old, picture};
+use crate::domain::roll::tests::watched::{NEW, draining, joining, node, old, picture};
 use crate::domain::roll::tests::{ago, at_once, cluster};
 use crate::domain::rotation::Phase;
 
@@ -77,9 +79,44 @@ fn pods_and_volumes_that_hang_or_do_not_survive_are_named() {
 #[test]
 fn full_pools_are_named_only_when_pods_find_no_node() {
     let mut subject = preparing();
-    subject.pools[0].maximum = 4;
+    (subject.pools[0].minimum, subject.pools[0].maximum) = (2, 3);
+    subject.pools[0].max_surge = 0;
     assert!(kinds(&at_once(&subject, &fixture("held_by_pods"))).contains(&Kind::AtMaximum));
     assert!(!kinds(&at_once(&subject, &fixture("blocked_by_budgets"))).contains(&Kind::AtMaximum));
+}
+
+#[test]
+fn nodes_that_the_roll_adds_for_a_while_do_not_count_against_the_maximum() {
+    let subject = preparing();
+    let new = |name: &str, zone: &str| node(name, zone, ago(50), NEW);
+    let asked = BTreeSet::from(["eu01-1", "eu01-2"]);
+    let full = |nodes: Vec<Node>| {
+        let pools = at_once(&subject, &picture(nodes)).pools;
+        let all = pools_at_maximum(&subject, &pools, &BTreeSet::new()).concat();
+        (all, pools_at_maximum(&subject, &pools, &asked).concat())
+    };
+    let five = || {
+        vec![
+            old("web-1", "eu01-1"),
+            new("web-3", "eu01-2"),
+            new("web-4", "eu01-2"),
+            new("web-5", "eu01-3"),
+            new("web-6", "eu01-3"),
+        ]
+    };
+    let with = |node: Node| [five(), vec![node]].concat();
+    let in_one = || (String::new(), "pool web is at its maximum in eu01-2 (2)".to_owned());
+    let in_all = || {
+        let text = "pool web is at its maximum of 6".to_owned();
+        (text.clone(), text)
+    };
+    assert_eq!(full(five()), in_one());
+    let joins = joining(new("web-2", "eu01-1"));
+    assert_eq!(full(with(joins)), in_one(), "it is there for the roll only");
+    assert_eq!(full(with(draining(new("web-2", "eu01-1"), ago(5)))), in_one(), "it goes");
+    assert_eq!(full(with(old("web-2", "eu01-1"))), in_all());
+    let surge = vec![draining(old("web-0", "eu01-1"), ago(1)), old("web-2", "eu01-1")];
+    assert_eq!(full([five(), surge].concat()), in_all());
 }
 
 /// Watches a fixture long enough that what does not come is missed.

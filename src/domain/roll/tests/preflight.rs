@@ -171,6 +171,19 @@ fn complete_says_whether_every_node_is_new() {
 }
 
 #[test]
+fn k8s_14_complete_finds_the_same_whatever_our_clock_says() {
+    let subject = cluster(Phase::Prepared);
+    for name in ["all_new", "prepared_but_lagging"] {
+        let mut picture = fixture(name);
+        let told = complete(&subject, &picture, now());
+        for skew in [3_600, -3_600, 86_400] {
+            picture.skew_seconds = skew;
+            assert_eq!(complete(&subject, &picture, now()), told, "{name} {skew}");
+        }
+    }
+}
+
+#[test]
 fn the_dialogs_findings_carry_them() {
     let evidence = Evidence { picture: Some(Arc::new(fixture("all_new"))), ..Evidence::default() };
     let found = findings(Step::Complete, &cluster(Phase::Prepared), &evidence, now());
