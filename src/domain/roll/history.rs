@@ -61,6 +61,7 @@ impl History {
         }
         let clock = Clock::new(at, picture.skew_seconds);
         self.notice_phase(cluster, clock);
+        self.memory.notice_problems(&cluster.problems, at, self.last.is_none());
         let unread = picture.templates == Templates::Unread;
         if !(unread || picture.is_blind_to("nodes")) {
             self.notice_nodes(cluster, picture, clock);

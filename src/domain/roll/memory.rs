@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::domain::cluster::Problem;
 use crate::domain::observed::Budget;
 use crate::domain::roll::classify::{Since, Stage};
 
@@ -24,6 +25,8 @@ pub struct Memory {
     pub others: BTreeSet<String>,
     /// PodDisruptionBudgets ("namespace/name") that allow no eviction in the last picture, since when.
     pub tight_budgets: BTreeMap<String, Since>,
+    /// Codes of the errors that SKE reports, since when.
+    pub reported: BTreeMap<String, Since>,
     /// Whether PodDisruptionBudgets were ever seen. They may be read later than nodes.
     pub budgets_seen: bool,
 }
@@ -70,6 +73,20 @@ impl Memory {
             let since = before.remove(&key);
             let since = since.unwrap_or(Since { at, at_least: first });
             self.tight_budgets.insert(key, since);
+        }
+    }
+
+    /// Since when SKE reports an error, as far as it was watched.
+    pub fn reported_since(&self, problem: &Problem) -> Option<Since> {
+        self.reported.get(&problem.code).copied()
+    }
+
+    /// Notes what SKE reports at a moment; at the `first` look it may have been so for longer.
+    pub fn notice_problems(&mut self, problems: &[Problem], at: Timestamp, first: bool) {
+        let mut before = std::mem::take(&mut self.reported);
+        for problem in problems {
+            let since = before.remove(&problem.code).unwrap_or(Since { at, at_least: first });
+            self.reported.entry(problem.code.clone()).or_insert(since);
         }
     }
 

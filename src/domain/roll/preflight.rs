@@ -50,7 +50,8 @@ pub fn start(cluster: &Cluster, picture: Option<&Picture>, now: Timestamp) -> Ve
             budgets(picture, &index, &mut out);
             workloads(picture, &mut out);
             let roll = Roll::read(cluster, picture, &History::default(), now);
-            for text in pools_at_maximum(cluster, &roll.pools, &BTreeSet::new()).into_iter().take(3)
+            for (_, text) in
+                pools_at_maximum(cluster, &roll.pools, &BTreeSet::new()).into_iter().take(3)
             {
                 out.push(Finding::new(
                     Mark::Note,

@@ -12,6 +12,10 @@ use crate::domain::roll::classify::{NodeRoll, Since};
 use crate::domain::roll::command::kubectl;
 use crate::domain::text::clean;
 
+/// The remedy that needs no change of a budget or a workload, and what it costs.
+const BY_HAND: &str =
+    "Deleting the pod by hand goes past the budget; it is missing until another is ready.";
+
 /// Budgets found by namespace and by one label that they ask for, so that a pod is compared with the few that may
 /// cover it and not with all.
 #[derive(Debug, Default)]
@@ -191,7 +195,7 @@ fn held_by(
         "{object} {}",
         if kind == Kind::MisconfiguredBudget { "never lets a pod go" } else { "allows 0" }
     );
-    let mut blocker = Blocker::new(kind, brief, why, frees(budget));
+    let mut blocker = Blocker::new(kind, brief, why, format!("{} {BY_HAND}", frees(budget)));
     blocker.command = kubectl(Some(&budget.namespace), "get pdb", &budget.name, "");
     blocker.object = Some(object);
     blocker.node = Some(node.name.clone());
@@ -276,7 +280,7 @@ fn under_several(scene: &Scene<'_>, pod: &Pod, node: &NodeRoll, budgets: &[&Budg
             budgets.len(),
             names.join(", ")
         ),
-        "It moves when only one of them covers the pod.",
+        format!("It moves when only one of them covers the pod. {BY_HAND}"),
     );
     let first = budgets.first().map(|budget| budget.name.as_str()).unwrap_or_default();
     blocker.command = kubectl(Some(&pod.namespace), "get pdb", first, "");

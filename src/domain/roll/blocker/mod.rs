@@ -34,6 +34,9 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(3);
 const NODE_PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 const VOLUME_PATIENCE: SignedDuration = SignedDuration::from_mins(2);
 
+/// The remedy after all others, and what it costs.
+const LAST_RESORT: &str = "As a last resort, deleting the Node object makes the platform remove and replace the machine; its pods go without a drain.";
+
 /// What kind of thing it is, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {

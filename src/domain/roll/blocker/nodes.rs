@@ -3,10 +3,10 @@
 use crate::domain::age::{long, since};
 use crate::domain::observed::Pod;
 use crate::domain::roll::blocker::{
-    Blocker, Gathered, Kind, NODE_PATIENCE, Object, Scene, lasting, place, where_it_is,
+    Blocker, Gathered, Kind, LAST_RESORT, NODE_PATIENCE, Object, Scene, lasting, place, where_it_is,
 };
 use crate::domain::roll::classify::{NodeRoll, Since, Stage, Wait};
-use crate::domain::roll::command::kubectl;
+use crate::domain::roll::command::{kubectl, nodes_of};
 use crate::domain::roll::progress::{PoolRoll, PoolState, ZoneRoll};
 use crate::domain::roll::words::list;
 use crate::domain::text::plural;
@@ -50,7 +50,9 @@ fn not_ready(scene: &Scene<'_>, node: &NodeRoll, starting: &[&Pod]) -> Option<Bl
         Kind::NodeNotReady,
         "the new node is not ready",
         why,
-        "It moves when the node is ready; the platform replaces a machine that stays away.",
+        format!(
+            "It moves when the node is ready; the platform replaces a machine that stays away. {LAST_RESORT}"
+        ),
     );
     blocker.command = kubectl(None, "describe node", &node.name, "");
     blocker.object = Some(Object::new("Node", "", &node.name));
@@ -97,6 +99,8 @@ fn does_not_come(scene: &Scene<'_>, pool: &PoolRoll, zone: &ZoneRoll) -> Option<
         ),
         "It moves when a new machine can be made there.",
     );
+    blocker.command = nodes_of(&pool.name, &zone.name);
+    blocker.object = Some(Object::new("node pool", "", &pool.name)).filter(|_| pool.known_to_ske);
     blocker.place = Some((pool.name.clone(), zone.name.clone()));
     blocker.since = Some(Since::told(began));
     Some(blocker)

@@ -8,10 +8,10 @@ use crate::domain::age::{long, since};
 use crate::domain::cluster::Cluster;
 use crate::domain::observed::{Attachment, BoundVolume, Pod};
 use crate::domain::roll::blocker::{
-    Blocker, Gathered, Kind, Object, Scene, VOLUME_PATIENCE, lasting, place, waits,
+    Blocker, Gathered, Kind, LAST_RESORT, Object, Scene, VOLUME_PATIENCE, lasting, place, waits,
 };
 use crate::domain::roll::classify::{NodeRoll, Since, Stage};
-use crate::domain::roll::command::kubectl;
+use crate::domain::roll::command::{kubectl, nodes_of};
 use crate::domain::roll::progress::{PoolRoll, ZoneRoll};
 use crate::domain::roll::words::{first_names, list};
 use crate::domain::text::{clean, plural};
@@ -72,7 +72,7 @@ fn hung(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
                 place(&pod.namespace, &pod.name),
                 long(since(*by, scene.clock.now()))
             ),
-            frees,
+            format!("{frees} {LAST_RESORT}"),
         );
         blocker.command = kubectl(Some(&pod.namespace), "describe pod", &pod.name, "");
         blocker.object = Some(Object::new("Pod", &pod.namespace, &pod.name));
@@ -220,6 +220,10 @@ fn finds_no_node(
     );
     blocker.command = kubectl(Some(&pod.namespace), "describe pod", &pod.name, "");
     blocker.object = Some(Object::new("Pod", &pod.namespace, &pod.name));
+    // Which pool could take it cannot be told where there are several.
+    if let ([pool], Some([zone])) = (scene.pools, volume.map(|volume| volume.zones.as_slice())) {
+        blocker.place = Some((pool.name.clone(), zone.clone()));
+    }
     blocker.since = Some(began);
     Some(blocker)
 }
@@ -242,22 +246,28 @@ fn at_maximum(scene: &Scene<'_>, asked: &BTreeSet<&str>, out: &mut Vec<Blocker>)
     if full.is_empty() {
         return;
     }
-    out.push(Blocker::new(
+    let texts = || full.iter().map(|(_, text)| text.clone());
+    let mut blocker = Blocker::new(
         Kind::AtMaximum,
-        list(full.iter().cloned(), 3),
-        format!("{}; the autoscaler adds no node there for pods that find none.", list(full, 3)),
+        list(texts(), 3),
+        format!("{}; the autoscaler adds no node there for pods that find none.", list(texts(), 3)),
         "It moves when a pool may have more nodes, or pods need less.",
-    ));
+    );
+    if let [(pool, _), ..] = full.as_slice() {
+        blocker.command = nodes_of(pool, "");
+        blocker.object = Some(Object::new("node pool", "", pool));
+    }
+    out.push(blocker);
 }
 
 /// "pool web is at its maximum of 6", "pool web is at its maximum in eu01-1 (2)": pools that have all the nodes that
 /// they may have, in all zones, or in some of those that are asked about. The autoscaler counts each zone against its
-/// share.
+/// share. With the name of each pool.
 pub fn pools_at_maximum(
     cluster: &Cluster,
     pools: &[PoolRoll],
     asked: &BTreeSet<&str>,
-) -> Vec<String> {
+) -> Vec<(String, String)> {
     let seen: HashMap<&str, &PoolRoll> =
         pools.iter().map(|pool| (pool.name.as_str(), pool)).collect();
     let may_grow = cluster.pools.iter().filter(|pool| pool.maximum > pool.minimum);
@@ -273,7 +283,7 @@ pub fn pools_at_maximum(
             .collect();
         let name = clean(&pool.name);
         let shares = zones.iter().filter(|zone| zone.limits.is_some_and(|l| l.maximum > 0)).count();
-        match full.len() {
+        let text = match full.len() {
             0 => None,
             count if count == shares => {
                 Some(format!("pool {name} is at its maximum of {}", pool.maximum))
@@ -283,7 +293,8 @@ pub fn pools_at_maximum(
                 let full = list(full.map(|(zone, most)| format!("{} ({most})", clean(zone))), 3);
                 (!full.is_empty()).then(|| format!("pool {name} is at its maximum in {full}"))
             }
-        }
+        }?;
+        Some((pool.name.clone(), text))
     });
     told.collect()
 }
@@ -298,10 +309,15 @@ fn machines(zone: &ZoneRoll) -> usize {
 }
 
 fn lost(gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
-    let going = || gathered.leaving.iter().map(|(pod, _)| *pod);
-    let bare: Vec<&Pod> = going().filter(|pod| pod.owner.is_none()).collect();
+    let going = |wanted: &dyn Fn(&Pod) -> bool| {
+        gathered.leaving.iter().copied().filter(|(pod, _)| wanted(pod)).collect::<Vec<_>>()
+    };
+    let names = |pods: &[(&Pod, &NodeRoll)]| {
+        first_names(&pods.iter().map(|(pod, _)| *pod).collect::<Vec<_>>())
+    };
+    let bare = going(&|pod| pod.owner.is_none());
     if !bare.is_empty() {
-        out.push(Blocker::new(
+        let mut blocker = Blocker::new(
             Kind::BarePods,
             plural(bare.len(), "pod does not come back", "pods do not come back"),
             format!(
@@ -309,26 +325,40 @@ fn lost(gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
                 plural(bare.len(), "pod", "pods"),
                 if bare.len() == 1 { "does" } else { "do" },
                 if bare.len() == 1 { "it" } else { "them" },
-                first_names(&bare)
+                names(&bare)
             ),
             "Make them anew elsewhere, if they are needed.",
-        ));
+        );
+        point_at(&mut blocker, &bare);
+        out.push(blocker);
     }
-    let local: Vec<&Pod> = going()
-        .filter(|pod| pod.local_data && pod.owner.is_some() && pod.namespace != "kube-system")
-        .collect();
+    let local =
+        going(&|pod| pod.local_data && pod.owner.is_some() && pod.namespace != "kube-system");
     if !local.is_empty() {
-        out.push(Blocker::new(
+        let mut blocker = Blocker::new(
             Kind::LocalData,
             plural(local.len(), "pod loses local data", "pods lose local data"),
             format!(
                 "{} on draining nodes {} what is in emptyDir or hostPath: {}.",
                 plural(local.len(), "pod", "pods"),
                 if local.len() == 1 { "loses" } else { "lose" },
-                first_names(&local)
+                names(&local)
             ),
             "Copy it before the pods go, if it is needed.",
-        ));
+        );
+        point_at(&mut blocker, &local);
+        out.push(blocker);
+    }
+}
+
+/// Names the first of these pods, and their node if they share one.
+fn point_at(blocker: &mut Blocker, pods: &[(&Pod, &NodeRoll)]) {
+    let [(pod, node), ..] = pods else { return };
+    blocker.command = kubectl(Some(&pod.namespace), "get pod", &pod.name, "-o wide");
+    blocker.object = Some(Object::new("Pod", &pod.namespace, &pod.name));
+    if pods.iter().all(|(_, other)| other.name == node.name) {
+        blocker.node = Some(node.name.clone());
+        blocker.place = Some((node.pool.clone(), node.zone.clone()));
     }
 }
 

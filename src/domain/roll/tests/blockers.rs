@@ -9,6 +9,7 @@ use crate::domain::observed::{Budget, Node, Picture, Pod};
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::pods::pools_at_maximum;
 use crate::domain::roll::blocker::{Blocker, Kind, Severity};
+use crate::domain::roll::classify::Since;
 use crate::domain::roll::history::History;
 use crate::domain::roll::tests::budgets::{budget, pod};
 use crate::domain::roll::tests::stages::fixture;
@@ -90,10 +91,12 @@ fn nodes_that_the_roll_adds_for_a_while_do_not_count_against_the_maximum() {
     let subject = preparing();
     let new = |name: &str, zone: &str| node(name, zone, ago(50), NEW);
     let asked = BTreeSet::from(["eu01-1", "eu01-2"]);
-    let full = |nodes: Vec<Node>| {
+    let full = |nodes: Vec<Node>| -> (String, String) {
         let pools = at_once(&subject, &picture(nodes)).pools;
-        let all = pools_at_maximum(&subject, &pools, &BTreeSet::new()).concat();
-        (all, pools_at_maximum(&subject, &pools, &asked).concat())
+        let texts = |asked: &BTreeSet<&str>| {
+            pools_at_maximum(&subject, &pools, asked).into_iter().map(|(_, text)| text).collect()
+        };
+        (texts(&BTreeSet::new()), texts(&asked))
     };
     let five = || {
         vec![
@@ -164,6 +167,56 @@ fn what_ske_reports_is_put_beside_what_the_cluster_shows() {
     let held = at_once(&subject, &fixture("blocked_by_budgets"));
     assert!(!held.blockers.iter().any(|b| b.why.contains("MISCONFIGURED_PDB")), "not said twice");
     assert_eq!(about(&held, "billing/one ").reported.len(), 1);
+}
+
+#[test]
+fn since_when_ske_reports_something_is_remembered() {
+    let mut subject = preparing();
+    let seen = picture(vec![old("web-1", "eu01-1")]);
+    let mut history = History::default();
+    subject.problems = vec![problem("SKE_NODE_MISCONFIGURED_PDB", "payments/api")];
+    history.observe(&subject, &seen, ago(30));
+    subject.problems.push(problem("SKE_DNS_ZONE_NOT_FOUND", "zone"));
+    history.observe(&subject, &seen, ago(20));
+    subject.problems[0].message = "payments/api, shop/db".into();
+    history.observe(&subject, &seen, ago(10));
+    let roll = Roll::read(&subject, &seen, &history, now());
+    assert_eq!(about(&roll, "MISCONFIGURED_PDB").since, Some(Since::seen(ago(30))));
+    assert_eq!(about(&roll, "DNS_ZONE").since, Some(Since::told(ago(20))));
+    assert_eq!(about(&roll, "MISCONFIGURED_PDB").command.as_deref(), Some("kubectl get pdb -A"));
+    subject.problems.clear();
+    history.observe(&subject, &seen, ago(5));
+    assert!(history.memory().reported.is_empty());
+}
+
+#[test]
+fn blockers_name_an_object_a_place_and_a_command_that_looks() {
+    let mut subject = preparing();
+    (subject.pools[0].minimum, subject.pools[0].maximum, subject.pools[0].max_surge) = (2, 3, 0);
+    let held = at_once(&subject, &fixture("held_by_pods"));
+    let of = |kind: Kind| held.blockers.iter().find(|blocker| blocker.kind == kind).unwrap();
+    for (kind, object, command) in [
+        (Kind::BarePods, "Pod tools/shell", "kubectl -n tools get pod shell -o wide"),
+        (Kind::LocalData, "Pod shop/cache-1", "kubectl -n shop get pod cache-1 -o wide"),
+        (Kind::AtMaximum, "node pool web", "kubectl get nodes -l worker.gardener.cloud/pool=web"),
+    ] {
+        assert_eq!(of(kind).object_text(), object);
+        assert_eq!(of(kind).command.as_deref(), Some(command));
+    }
+    assert_eq!(of(Kind::PendingPods).place, Some(("web".into(), "eu01-2".into())));
+    assert!(of(Kind::HungPod).frees.contains("deleting the Node object"));
+    let none = watched(&preparing(), &fixture("no_new_node"));
+    assert_eq!(none.blockers[0].object_text(), "node pool web");
+    assert_eq!(
+        none.blockers[0].command.as_deref(),
+        Some(
+            "kubectl get nodes -l worker.gardener.cloud/pool=web,topology.kubernetes.io/zone=eu01-2"
+        )
+    );
+    assert!(none.blockers[1].frees.contains("deleting the Node object"));
+    let budgets = at_once(&preparing(), &fixture("blocked_by_budgets"));
+    assert!(about(&budgets, "payments/api ").frees.contains("Deleting the pod by hand"));
+    assert!(about(&budgets, "twice/web-1 ").frees.contains("Deleting the pod by hand"));
 }
 
 #[test]
