@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::cluster::Cluster;
 use crate::domain::observed::{Picture, Templates};
 use crate::domain::roll::Roll;
-use crate::domain::roll::classify::{NodeRoll, Since, Stage};
+use crate::domain::roll::classify::{NodeRoll, Since, Stage, Wait};
 use crate::domain::roll::eta::Pace;
 use crate::domain::roll::fall::{cause, fell};
 use crate::domain::roll::generation::{Guess, Stand, stand};
@@ -151,6 +151,9 @@ impl History {
     }
 
     fn notice_nodes(&mut self, cluster: &Cluster, picture: &Picture, clock: Clock) {
+        for pool in self.memory.notice_templates(&picture.templates, clock.now()) {
+            self.timeline.add(clock.now(), Happening::Reconfigured { pool });
+        }
         let rotation = self.rotation(cluster);
         let seen = pools(cluster, &rotation, picture, &self.memory, clock);
         let first = self.memory.watched_since.is_none();
@@ -235,6 +238,9 @@ impl History {
         causes: &mut Vec<Cause>,
     ) {
         let before = track.as_ref().map(|track| track.stage);
+        let reconfigured = track.as_ref().is_some_and(|track| track.reconfigures);
+        let reconfigures =
+            node.wait == Some(Wait::Configuring) && (reconfigured || before == Some(Stage::New));
         let returned = track.is_none() && self.forget_gone(&node.uid);
         let since = match &track {
             Some(track) if track.stage == node.stage => track.since,
@@ -247,8 +253,11 @@ impl History {
                 let zone = (node.pool.clone(), node.zone.clone());
                 self.memory.changes.insert(zone, clock.now());
             }
-            let took = self.measure_join(pool, node, before, first, clock);
-            if !returned {
+            // The pool's line says it for all of its nodes.
+            let quiet = reconfigures || reconfigured && node.stage == Stage::New;
+            let took =
+                if quiet { None } else { self.measure_join(pool, node, before, first, clock) };
+            if !(returned || quiet) {
                 self.tell(pool, node, before, first, took, clock);
             }
             causes.extend(cause(pool, node, before, first));
@@ -262,6 +271,7 @@ impl History {
             Track {
                 stage: node.stage,
                 since,
+                reconfigures,
                 drain_began,
                 short: node.short.clone(),
                 pool: node.pool.clone(),

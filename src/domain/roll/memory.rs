@@ -6,8 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::cluster::Problem;
-use crate::domain::observed::Budget;
+use crate::domain::observed::{Budget, Templates};
 use crate::domain::roll::classify::{Since, Stage};
+use crate::domain::roll::generation::newest;
 
 /// What earlier pictures told. Its size follows the nodes and pools that are there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Memory {
     pub nodes: BTreeMap<String, Track>,
     /// When a node last changed what it does, by pool and zone.
     pub changes: BTreeMap<(String, String), Timestamp>,
+    /// What each pool's template asked of its nodes in the last picture, since when. It may change in place.
+    pub configurations: BTreeMap<String, (Configuration, Since)>,
     /// The first template that this rotation made for a pool.
     pub first_templates: BTreeMap<String, String>,
     /// Pools that another roll concerns or has concerned, until it concerns none any more: their share of new nodes is
@@ -31,6 +34,9 @@ pub struct Memory {
     pub budgets_seen: bool,
 }
 
+/// Name and checksum of a template.
+pub type Configuration = (String, Option<String>);
+
 /// A node as it was last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Track {
@@ -38,6 +44,8 @@ pub struct Track {
     pub stage: Stage,
     /// Since when, as far as it was watched.
     pub since: Since,
+    /// It was ready and is to apply a changed configuration.
+    pub reconfigures: bool,
     /// When its drain began, if it has begun.
     pub drain_began: Option<Timestamp>,
     /// Short name.
@@ -74,6 +82,38 @@ impl Memory {
             let since = since.unwrap_or(Since { at, at_least: first });
             self.tight_budgets.insert(key, since);
         }
+    }
+
+    /// Since when a pool's template asks what it asks now, as far as it was watched.
+    pub fn configured_since(&self, pool: &str) -> Option<Since> {
+        self.configurations.get(pool).map(|(_, since)| *since)
+    }
+
+    /// Notes what the templates ask at a moment. Tells the pools whose nodes are to apply something else, in place.
+    pub fn notice_templates(&mut self, templates: &Templates, at: Timestamp) -> Vec<String> {
+        let Templates::Known(list) = templates else { return Vec::new() };
+        let mut before = std::mem::take(&mut self.configurations);
+        let mut changed = Vec::new();
+        for template in list {
+            let pool = &template.pool;
+            let Some(template) = newest(templates, pool) else { continue };
+            if self.configurations.contains_key(pool) {
+                continue;
+            }
+            let asks = (template.name.clone(), template.checksum.clone());
+            let since = match before.remove(pool) {
+                Some((asked, since)) if asked == asks => since,
+                Some(((name, _), _)) => {
+                    if name == template.name {
+                        changed.push(pool.clone());
+                    }
+                    Since::told(at)
+                }
+                None => Since::seen(at),
+            };
+            self.configurations.insert(pool.clone(), (asks, since));
+        }
+        changed
     }
 
     /// Since when SKE reports an error, as far as it was watched.

@@ -273,6 +273,9 @@ pub fn happening(what: &Happening) -> String {
         Happening::AnotherRoll { pool } => {
             format!("pool {}: another roll, nodes are replaced once more", clean(pool))
         }
+        Happening::Reconfigured { pool } => {
+            format!("pool {}: nodes are to apply a changed configuration", clean(pool))
+        }
         Happening::Joining { node } => format!("{node} joining"),
         Happening::Ready { node, took: time } => format!("{node} ready{}", took(time)),
         Happening::Draining { node } => format!("{node} draining"),
@@ -296,6 +299,9 @@ pub fn cause(cause: &Cause) -> String {
         Cause::AnotherRoll(pool) => format!("pool {} is replaced once more", clean(pool)),
         Cause::OtherTemplate(pool) => {
             format!("the generation of pool {} is known differently now", clean(pool))
+        }
+        Cause::Reconfigured(pool) => {
+            format!("nodes of pool {} are to apply a changed configuration", clean(pool))
         }
         Cause::NodeLost(node) => format!("{node} is gone"),
         Cause::NodeNotReady(node) => format!("{node} is not ready any more"),

@@ -14,7 +14,7 @@ use crate::domain::text::clean;
 
 /// The remedy that needs no change of a budget or a workload, and what it costs.
 const BY_HAND: &str =
-    "Deleting the pod by hand goes past the budget; it is missing until another is ready.";
+    "Deleting the pod goes past the budget and leaves one fewer until another is ready.";
 
 /// Budgets found by namespace and by one label that they ask for, so that a pod is compared with the few that may
 /// cover it and not with all.

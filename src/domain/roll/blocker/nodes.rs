@@ -35,25 +35,33 @@ fn not_ready(scene: &Scene<'_>, node: &NodeRoll, starting: &[&Pod]) -> Option<Bl
         .filter(|pod| pod.namespace == "kube-system")
         .map(|pod| place(&pod.namespace, &pod.name))
         .collect();
-    let mut why = format!("{} is not ready for {}", node.short, lasting(began, scene.clock));
+    let lasts = lasting(began, scene.clock);
+    let (brief, mut why, frees) = if node.wait == Some(Wait::Configuring) {
+        (
+            "the new node has not applied its configuration",
+            format!("{} has not applied its pool's configuration for {lasts}", node.short),
+            "It moves when the node has applied it; the node does that by itself.",
+        )
+    } else {
+        (
+            "the new node is not ready",
+            format!("{} is not ready for {lasts}", node.short),
+            "It moves when the node is ready; the platform replaces a machine that stays away.",
+        )
+    };
     match (&node.wait, &node.reason) {
-        (Some(Wait::Configuring), _) => why.push_str(": it has not applied its configuration"),
+        (Some(Wait::Configuring), _) | (Some(Wait::NotReady) | None, None) => {}
         (Some(Wait::Starting), _) => why.push_str(": its system pods are not ready"),
-        (_, Some(reason)) => why.push_str(&format!(": {}", reason.trim_end_matches('.'))),
-        (Some(Wait::NotReady) | None, None) => {}
+        (Some(Wait::NotReady) | None, Some(reason)) => {
+            why.push_str(&format!(": {}", reason.trim_end_matches('.')));
+        }
     }
     if !system.is_empty() {
         why.push_str(&format!(" ({})", list(system, 3)));
     }
     why.push('.');
-    let mut blocker = Blocker::new(
-        Kind::NodeNotReady,
-        "the new node is not ready",
-        why,
-        format!(
-            "It moves when the node is ready; the platform replaces a machine that stays away. {LAST_RESORT}"
-        ),
-    );
+    let frees = format!("{frees} {LAST_RESORT}");
+    let mut blocker = Blocker::new(Kind::NodeNotReady, brief, why, frees);
     blocker.command = kubectl(None, "describe node", &node.name, "");
     blocker.object = Some(Object::new("Node", "", &node.name));
     blocker.node = Some(node.name.clone());

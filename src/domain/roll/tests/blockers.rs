@@ -215,8 +215,8 @@ fn blockers_name_an_object_a_place_and_a_command_that_looks() {
     );
     assert!(none.blockers[1].frees.contains("deleting the Node object"));
     let budgets = at_once(&preparing(), &fixture("blocked_by_budgets"));
-    assert!(about(&budgets, "payments/api ").frees.contains("Deleting the pod by hand"));
-    assert!(about(&budgets, "twice/web-1 ").frees.contains("Deleting the pod by hand"));
+    assert!(about(&budgets, "payments/api ").frees.contains("Deleting the pod"));
+    assert!(about(&budgets, "twice/web-1 ").frees.contains("Deleting the pod"));
 }
 
 #[test]

@@ -305,6 +305,58 @@ fn a_fall_of_the_figure_names_its_causes() {
 }
 
 #[test]
+fn a_configuration_that_changes_in_place_is_no_node_that_fails() {
+    let mut subject = preparing();
+    subject.pools[0].minimum = 0;
+    let asks = |checksum: &str, nodes: Vec<Node>| {
+        let mut seen = picture(nodes);
+        let asked = Template { checksum: Some(checksum.into()), ..template(NEW, ago(174)) };
+        seen.templates = Templates::Known(vec![asked]);
+        seen
+    };
+    let applied = |name: &str, checksum: &str| Node {
+        checksum: Some(checksum.into()),
+        ..node(name, ZONE, ago(150), NEW)
+    };
+    let both = |checksum: &str| vec![applied("web-1", checksum), applied("web-2", checksum)];
+    let mut history = History::default();
+    history.observe(&subject, &asks("a", both("a")), ago(31));
+    let lags = asks("b", both("a"));
+    history.observe(&subject, &lags, ago(30));
+    let early = Roll::read(&subject, &lags, &history, ago(25));
+    assert_eq!(early.counts.joining, 2);
+    assert_eq!(early.nodes().next().unwrap().since, Some(Since::told(ago(30))));
+    assert!(early.blockers.is_empty(), "{:?}", early.blockers);
+    let late = Roll::read(&subject, &lags, &history, ago(10));
+    assert_eq!(late.blockers[0].why, "web-1 has not applied its pool's configuration for 20m.");
+    history.observe(
+        &subject,
+        &asks("b", vec![applied("web-1", "b"), applied("web-2", "a")]),
+        ago(9),
+    );
+    history.observe(&subject, &asks("b", both("b")), ago(8));
+    let lines = told(&history);
+    assert_eq!(
+        &lines[lines.len() - 2..],
+        [
+            "pool web: nodes are to apply a changed configuration",
+            "0/0 after 2/2: nodes of pool web are to apply a changed configuration",
+        ],
+        "{lines:?}"
+    );
+    let first = Roll::read(&subject, &lags, &History::default(), ago(0));
+    assert!(first.blockers.is_empty(), "since when is not known");
+    let mut fresh = History::default();
+    fresh.observe(&subject, &lags, ago(30));
+    let waited = Roll::read(&subject, &lags, &fresh, ago(10));
+    assert!(waited.blockers[0].why.ends_with("for at least 20m."), "{:?}", waited.blockers[0]);
+    let born = Node { checksum: None, ..node("web-3", ZONE, ago(20), NEW) };
+    let young = Roll::read(&subject, &asks("b", vec![applied("web-1", "b"), born]), &fresh, ago(5));
+    let joins = young.nodes().find(|node| node.stage == Stage::Joining).unwrap();
+    assert_eq!(joins.since, Some(Since::told(ago(20))), "it waits since it was made");
+}
+
+#[test]
 fn k8s_12_a_second_template_in_one_rotation_is_remembered_as_another_roll() {
     let subject = preparing();
     let mut history = History::default();
