@@ -35,15 +35,16 @@ pub fn figure_narrow(figure: Figure) -> String {
     if figure.done { format!("done {numbers}") } else { numbers }
 }
 
-/// "about 40–60m left", "usually 5–10m a node", "stalled 47m"; `None` when there is nothing to wait for.
+/// "about 40–60m left", "estimate 25–40m left", "usually 7–10m a node", "stalled 47m"; `None` when there is nothing to wait for.
 pub fn outlook(outlook: Outlook, now: Timestamp) -> Option<String> {
     match outlook {
         Outlook::Idle | Outlook::Done => None,
         Outlook::Unknown => Some("nodes cannot be seen".to_owned()),
         Outlook::NotBegun | Outlook::Early => Some(format!("usually {} a node", span(USUAL_NODE))),
-        Outlook::Left { span: left, held: false, .. } => Some(format!("about {} left", span(left))),
-        Outlook::Left { span: left, held: true, .. } => {
-            Some(format!("about {} once it moves", span(left)))
+        Outlook::Left { span: left, held, estimate, .. } => {
+            let about = if estimate { "estimate" } else { "about" };
+            let end = if held { "once it moves" } else { "left" };
+            Some(format!("{about} {} {end}", span(left)))
         }
         Outlook::Stalled { since: last } => Some(format!("stalled {}", long(since(last, now)))),
         Outlook::Finishing => Some("waiting for SKE to say PREPARED".to_owned()),

@@ -130,9 +130,9 @@ fn the_usual_time_is_that_of_the_slowest_zone() {
         let (nodes, span) = estimate(subject, Some(&fixture("every_stage"))).unwrap();
         (nodes, words::span(span))
     };
-    assert_eq!(span(&subject), (13, "25–50m".into()));
+    assert_eq!(span(&subject), (13, "35–50m".into()));
     subject.pools[0].max_surge = 6;
-    assert_eq!(span(&subject), (13, "15–30m".into()));
+    assert_eq!(span(&subject), (13, "20–30m".into()));
     subject.pools.clear();
     assert_eq!(estimate(&subject, None), None);
 }

@@ -112,7 +112,7 @@ fn before_the_nodes_begin_nothing_is_new_and_the_steps_say_why() {
     let figure = roll.rotation.unwrap();
     assert_eq!((figure.percent(), words::figure(figure).as_str()), (0, "0 of 3 nodes new"));
     assert_eq!(roll.outlook, Outlook::NotBegun);
-    assert_eq!(words::outlook(roll.outlook, now()).unwrap(), "usually 5–10m a node");
+    assert_eq!(words::outlook(roll.outlook, now()).unwrap(), "usually 7–10m a node");
     assert_eq!(words::pool_state(&roll.pools[0]), Some("control plane first, nodes not begun"));
     let states: Vec<_> = roll.steps.iter().map(|step| (step.name, step.state)).collect();
     assert_eq!(
