@@ -39,10 +39,11 @@ pub fn start(cluster: &Cluster, picture: Option<&Picture>, now: Timestamp) -> Ve
     out.extend(cluster.pools.iter().filter_map(drains_first));
     let within = lasts.map(|(_, lasts)| lasts.high).unwrap_or_default();
     out.extend(due(cluster, now, within).iter().map(|due| meanwhile(due, now)));
+    out.push(Finding::new(Mark::Unknowable, "free capacity and quota cannot be seen from here"));
     match picture {
         None => out.push(Finding::new(
             Mark::Unknowable,
-            "PodDisruptionBudgets and free capacity: not visible in the SKE API",
+            "PodDisruptionBudgets: not visible in the SKE API",
         )),
         Some(picture) => {
             out.extend(unseen(picture));

@@ -8,9 +8,10 @@ use crate::domain::age::{long, since};
 use crate::domain::cluster::Cluster;
 use crate::domain::observed::{Attachment, BoundVolume, Pod};
 use crate::domain::roll::blocker::{
-    Blocker, Gathered, Kind, LAST_RESORT, Object, Scene, VOLUME_PATIENCE, lasting, place, waits,
+    Blocker, Gathered, Kind, LAST_RESORT, Object, Scene, VOLUME_PATIENCE, is_drained, lasting,
+    place, waits,
 };
-use crate::domain::roll::classify::{NodeRoll, Since, Stage};
+use crate::domain::roll::classify::{NodeRoll, Since};
 use crate::domain::roll::command::{kubectl, nodes_of};
 use crate::domain::roll::progress::{PoolRoll, ZoneRoll};
 use crate::domain::roll::words::{first_names, list};
@@ -91,7 +92,7 @@ fn volumes(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
         scene.pools.iter().flat_map(PoolRoll::nodes).map(|node| (&*node.name, node)).collect();
     for attachment in &scene.picture.attachments {
         let node = nodes.get(attachment.node.as_str()).copied();
-        if node.is_none_or(|node| node.stage == Stage::Draining) {
+        if node.is_none_or(is_drained) {
             out.extend(stuck_volume(scene, attachment, node));
         }
     }

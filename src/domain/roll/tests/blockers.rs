@@ -220,6 +220,23 @@ fn blockers_name_an_object_a_place_and_a_command_that_looks() {
 }
 
 #[test]
+fn a_new_node_that_goes_again_is_held_by_the_same_things() {
+    for name in ["blocked_by_budgets", "held_by_pods"] {
+        let seen = fixture(name);
+        let mut again = seen.clone();
+        for node in &mut again.nodes {
+            if node.terminating.is_some() {
+                let generation = Some(NEW.to_owned());
+                *node = Arc::new(Node { generation, doomed: false, ..(**node).clone() });
+            }
+        }
+        let roll = at_once(&preparing(), &again);
+        assert_eq!((roll.counts.leaving, roll.counts.blocked), (1, 0));
+        assert_eq!(kinds(&roll), kinds(&at_once(&preparing(), &seen)), "{name}");
+    }
+}
+
+#[test]
 fn half_a_day_of_preparing_and_unhealthy_asks_for_a_reconcile() {
     let mut subject = preparing();
     subject.state = ClusterState::Unhealthy;

@@ -291,7 +291,7 @@ fn k8s_06_without_a_start_nothing_is_called_new_by_its_age() {
     picture.templates = Templates::Forbidden;
     let roll = at_once(&subject, &picture);
     assert!(roll.guesses.contains(&Guess::StartUnknown));
-    let shown: Vec<_> = roll.nodes().map(|node| (&node.name[17..], word(node))).collect();
+    let shown: Vec<_> = roll.nodes().map(|node| (node.short.as_str(), word(node))).collect();
     assert_eq!(
         shown,
         [
