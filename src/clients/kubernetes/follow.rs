@@ -236,7 +236,12 @@ async fn look<T: PartialEq>(
         Err(error) => return not_begun(eye, place, error),
     };
     place.unborn = 0;
-    eye.tell(|store| store.confirm(kind.slot));
+    eye.tell(|store| {
+        // An outage may have been noticed while the answer was on its way.
+        if store.outages() == place.outages {
+            store.confirm(kind.slot);
+        }
+    });
     let mut lines = Lines::new(body);
     let began = eye.clock.steady();
     let mut heard = began;

@@ -23,7 +23,7 @@ pub mod timeline;
 pub mod words;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use std::collections::BTreeSet;
 

@@ -49,7 +49,7 @@ fn k8s_11_every_kind_of_budget_is_matched_rightly_or_called_unreadable() {
             ),
             (
                 Kind::UnreadableBudget,
-                "PodDisruptionBudget odd/unreadable cannot be judged (unknown operator Near); it may hold pods on web-z2-aaaaa-77777."
+                "PodDisruptionBudget odd/unreadable cannot be judged (unknown operator Near of app); it may hold pods on web-z2-aaaaa-77777."
             ),
         ]
     );
