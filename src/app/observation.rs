@@ -115,7 +115,7 @@ impl Observed {
         let Some(roll) = &mut self.roll else { return };
         if matches!(
             roll.outlook,
-            Outlook::Left { .. } | Outlook::Early { .. } | Outlook::Stalled { .. }
+            Outlook::Left { .. } | Outlook::Early | Outlook::Stalled { .. }
         ) {
             roll.outlook = Outlook::Unknown;
             for pool in &mut roll.pools {

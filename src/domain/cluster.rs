@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::rotation::Rotation;
+use crate::domain::rotation::{Phase, Rotation};
 
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident) => {
@@ -169,10 +169,15 @@ impl KubernetesVersion {
         &self.text
     }
 
-    /// Whether clusters of this version may still hand out static-token kubeconfigs (below 1.27).
-    /// Source: "How to rotate credentials".
+    /// Whether its numbers could be read.
+    pub fn is_known(&self) -> bool {
+        self.numbers != (0, 0, 0)
+    }
+
+    /// Whether clusters of this version may still hand out static-token kubeconfigs (below 1.27); a version that
+    /// cannot be read may. Source: "How to rotate credentials".
     pub fn may_have_static_tokens(&self) -> bool {
-        self.numbers != (0, 0, 0) && (self.numbers.0, self.numbers.1) < (1, 27)
+        (self.numbers.0, self.numbers.1) < (1, 27)
     }
 }
 
@@ -289,16 +294,23 @@ impl Cluster {
         })
     }
 
-    /// Whether asking for an expiring kubeconfig switches static tokens off for ever: phase never and below 1.27.
+    /// Whether asking for an expiring kubeconfig may switch static tokens off for ever: never rotated, as far as is
+    /// known, and below 1.27, as far as is known. What cannot be told counts as one way: it cannot be taken back.
     pub fn issuing_is_one_way(&self) -> bool {
-        self.rotation.phase == crate::domain::rotation::Phase::Never
-            && self.version.may_have_static_tokens()
+        let never = match self.rotation.phase {
+            Phase::Never => true,
+            Phase::Unknown(_) => self.rotation.initiated.is_none(),
+            Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Completed => false,
+        };
+        never && self.version.may_have_static_tokens()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::domain::cluster::KubernetesVersion;
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::rotation::Phase;
 
     #[test]
     fn versions_are_ordered_by_number_and_strange_ones_are_kept() {
@@ -307,6 +319,27 @@ mod tests {
         assert!(!KubernetesVersion::new("1.27.0").may_have_static_tokens());
         let strange = KubernetesVersion::new("next");
         assert_eq!(strange.as_str(), "next");
-        assert!(!strange.may_have_static_tokens());
+        assert!(!strange.is_known());
+        assert!(strange.may_have_static_tokens(), "what is not known may");
+    }
+
+    #[test]
+    fn asking_is_one_way_unless_it_is_known_not_to_be() {
+        for (phase, initiated, version, one_way) in [
+            (Phase::Never, None, "1.26.1", true),
+            (Phase::Never, None, "1.33.4", false),
+            (Phase::Never, None, "", true),
+            (Phase::Never, None, "next", true),
+            (Phase::Unknown(String::new()), None, "1.26.1", true),
+            (Phase::Unknown("SOON".into()), None, "", true),
+            (Phase::Unknown("SOON".into()), None, "1.33.4", false),
+            (Phase::Unknown("SOON".into()), Some(now()), "1.26.1", false),
+            (Phase::Completed, Some(now()), "", false),
+        ] {
+            let mut subject = cluster("shop", phase.clone());
+            subject.rotation.initiated = initiated;
+            subject.version = KubernetesVersion::new(version);
+            assert_eq!(subject.issuing_is_one_way(), one_way, "{phase:?} {version:?}");
+        }
     }
 }

@@ -401,7 +401,7 @@ impl fmt::Display for Trouble {
             Self::Unreachable(failure) => told(f, "the API server cannot be reached", failure),
             Self::Hibernated => f.write_str("the cluster sleeps; it has no API server now"),
             Self::OneWay => f.write_str(
-                "not looked at: asking for a kubeconfig would switch static tokens off for ever; \
+                "not looked at: asking for a kubeconfig may switch static tokens off for ever; \
                  issue one yourself if that is wanted",
             ),
         }

@@ -78,10 +78,11 @@ pub fn static_token_warning(cluster: &Cluster, evidence: &Evidence) -> StaticTok
         ));
     }
     if cluster.version.may_have_static_tokens() {
-        return StaticTokenWarning::Loud(format!(
-            "version {} still has them",
-            cluster.version.as_str()
-        ));
+        return StaticTokenWarning::Loud(if cluster.version.is_known() {
+            format!("version {} still has them", cluster.version.as_str())
+        } else {
+            "its version cannot be read here, so they may be in use".to_owned()
+        });
     }
     if cluster.rotation.phase == Phase::Never {
         return StaticTokenWarning::Loud(

@@ -159,7 +159,7 @@ async fn api_21_a_shorter_life_than_asked_is_shown_as_the_server_returned_it() {
 async fn a_cluster_with_static_tokens_is_asked_for_before_the_one_way_switch() {
     let mut journey = Journey::begin().await;
     journey.press("/legacy<enter>K").await;
-    journey.says("still hands out static-token kubeconfigs");
+    journey.says("may still hand out static-token kubeconfigs");
     journey.press(&to_button(0)).await;
     journey.says("switch static tokens off");
     assert_eq!(journey.calls("POST", "/kubeconfig"), 0);

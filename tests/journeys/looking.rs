@@ -333,7 +333,7 @@ async fn a_one_way_switch_is_never_thrown_by_looking() {
             journey.pass(10, 3).await;
         }
         journey
-            .says("Not looked at: asking for a kubeconfig would switch static tokens off for ever");
+            .says("Not looked at: asking for a kubeconfig may switch static tokens off for ever");
         journey.press("R").await;
         journey.pass(10, 3).await;
         assert_eq!(journey.issued("legacy"), 0);

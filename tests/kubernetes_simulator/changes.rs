@@ -159,7 +159,8 @@ async fn a_finalizer_holds_a_pod_until_it_is_taken_off() {
     let pod = api.get(&name).await.unwrap();
     assert!(pod.meta().deletion_timestamp.is_some());
     let patch = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-    api.patch(&name, &PatchParams::default(), &patch).await.unwrap_err();
+    let last = api.patch(&name, &PatchParams::default(), &patch).await.unwrap();
+    assert!(last.meta().finalizers.is_none() && last.meta().deletion_timestamp.is_some());
     assert!(api.get_opt(&name).await.unwrap().is_none());
 }
 

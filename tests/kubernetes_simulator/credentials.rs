@@ -222,6 +222,10 @@ async fn a_token_lives_as_long_as_was_asked_for() {
     let text = with_token(&cloud.kubeconfig("legacy").await, &issued.status.unwrap().token);
     let robot = client(&text).await;
     assert_eq!(does(&robot).await, "works");
+    request.spec.audiences = vec!["vault".to_owned()];
+    let vaults = api.create_token_request("robot", &PostParams::default(), &request).await.unwrap();
+    let text = with_token(&cloud.kubeconfig("legacy").await, &vaults.status.unwrap().token);
+    assert_eq!(does(&client(&text).await).await, "401", "it is for another audience");
     cloud.clock.turn(std::time::Duration::from_secs(601));
     assert_eq!(does(&robot).await, "401");
 }

@@ -48,6 +48,8 @@ struct Place {
     failures: u32,
     /// Watches that did not begin in time, in a row.
     unborn: u32,
+    /// Watches that told something and ended at once, in a row.
+    hasty: u32,
     /// Polling until this steady moment.
     poll_until: Option<Duration>,
     /// How long the last list took.
@@ -99,7 +101,9 @@ pub async fn follow<T: PartialEq>(kind: Kind<T>, eye: &Eye) {
 
 /// Says what a failure means for the kind, and how long to wait.
 fn take_note(slot: Slot, eye: &Eye, error: &KubeError, failures: u32) -> Duration {
-    let patient = failures < PATIENCE;
+    // What others have answered for does not wait for one list that hangs.
+    let hangs = matches!(error, KubeError::TimedOut(_)) && eye.store().is_waited_for(slot);
+    let patient = failures < PATIENCE && !hangs;
     if error.is_about_the_connection() {
         eye.doubt.notify_one();
     }
@@ -232,7 +236,12 @@ async fn look<T: PartialEq>(
         Err(error) => return not_begun(eye, place, error),
     };
     place.unborn = 0;
-    eye.tell(|store| store.confirm(kind.slot));
+    eye.tell(|store| {
+        // An outage may have been noticed while the answer was on its way.
+        if store.outages() == place.outages {
+            store.confirm(kind.slot);
+        }
+    });
     let mut lines = Lines::new(body);
     let began = eye.clock.steady();
     let mut heard = began;
@@ -251,8 +260,14 @@ async fn look<T: PartialEq>(
                 // The next attempt tells whether the server is still there.
                 ended @ (Ok(None) | Err(KubeError::Broken(_))) => {
                     let lived = eye.clock.steady().saturating_sub(began);
-                    if productive || lived >= WORTHWHILE {
-                        place.failures = 0;
+                    if lived >= WORTHWHILE {
+                        (place.failures, place.hasty) = (0, 0);
+                        return Ok(());
+                    }
+                    if productive {
+                        // Nothing is wrong with what is shown; the server is only not asked without end.
+                        place.hasty = place.hasty.saturating_add(1);
+                        pause(eye, connections, backoff::delay(place.hasty, random())).await;
                         return Ok(());
                     }
                     return ended.and(Err(KubeError::Broken("a watch ended at once".to_owned())));

@@ -90,6 +90,8 @@ mod tests {
         cluster.version = KubernetesVersion::new("1.26.1");
         assert_eq!(Gate::of(&cluster).closed(false), Some(Trouble::OneWay));
         assert_eq!(Gate::of(&cluster).closed(true), None);
+        cluster.rotation.phase = Phase::Unknown(String::new());
+        assert_eq!(Gate::of(&cluster).closed(false), Some(Trouble::OneWay), "no phase is stated");
         cluster.rotation.phase = Phase::Completed;
         assert_eq!(Gate::of(&cluster).closed(false), None);
     }

@@ -169,6 +169,12 @@ impl Store {
         }
     }
 
+    /// Whether the server has answered for another kind, but not for this one, since the last time it was away.
+    pub fn is_waited_for(&self, slot: Slot) -> bool {
+        let confirmed = |known: &Known| known.confirmed;
+        !self.known.get(&slot).is_some_and(confirmed) && self.known.values().any(confirmed)
+    }
+
     /// Whether a kind was ever listed.
     pub fn is_listed(&self, slot: Slot) -> bool {
         self.known.get(&slot).is_some_and(|known| known.listed)

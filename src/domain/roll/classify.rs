@@ -154,7 +154,11 @@ impl NodeRoll {
     ) -> Self {
         let stage = stage(node, wanted, compares_checksums);
         let drain_began = node.terminating.as_ref().and_then(|terminating| terminating.since);
+        let waits_for =
+            (stage == Stage::Joining).then(|| wait(node, wanted, compares_checksums)).flatten();
         let told = match stage {
+            // It may have been ready for long before its template changed in place.
+            Stage::Joining if waits_for == Some(Wait::Configuring) => None,
             Stage::New | Stage::Preserved => node.ready_changed,
             // A node that was ready before waits since it failed, not since it was created.
             Stage::Joining if !node.ready => node.ready_changed.max(node.created),
@@ -181,9 +185,7 @@ impl NodeRoll {
                 .filter(|_| stage == Stage::Draining)
                 .and_then(|at| clock.ours(at).checked_add(DRAIN_TIMEOUT).ok()),
             blocked: false,
-            wait: (stage == Stage::Joining)
-                .then(|| wait(node, wanted, compares_checksums))
-                .flatten(),
+            wait: waits_for,
             reason: reason.filter(|text| !text.is_empty()).map(clean),
             cordoned: node.cordoned,
             estimated: wanted.judges_by_age(node),

@@ -1,4 +1,5 @@
-//! When a roll will be done: a range from the times that this very roll took, hidden while there are too few of them.
+//! When a roll will be done: a range from the times that this very roll took; while there are too few of them, from
+//! what is usual, and said to be an estimate.
 //!
 //! Zones of a pool roll in parallel, batches within a zone one after the other, so the slowest zone counts.
 
@@ -12,7 +13,7 @@ use crate::domain::roll::progress::{PoolRoll, PoolState, ZoneRoll};
 
 /// What a node usually takes, from creation to the old one being gone: said before this roll has shown its own pace.
 pub const USUAL_NODE: Span =
-    Span { low: SignedDuration::from_mins(5), high: SignedDuration::from_mins(10) };
+    Span { low: SignedDuration::from_mins(7), high: SignedDuration::from_mins(10) };
 /// The part of it that evicting pods and removing the machine takes; used until a removal was watched.
 const USUAL_DRAIN: Span =
     Span { low: SignedDuration::from_mins(3), high: SignedDuration::from_mins(5) };
@@ -99,7 +100,7 @@ impl Pace {
         LEAST_STALL.max(self.median() * 3)
     }
 
-    /// What a batch takes, from the middle half of the measured times and a margin.
+    /// What a batch takes, from the middle half of the measured times and a margin; the usual while there are none.
     fn wave(&self) -> Span {
         let part = |samples: &Samples, usual: Span, quarters: usize| {
             samples.quarter(quarters).unwrap_or(if quarters < 2 { usual.low } else { usual.high })
@@ -111,6 +112,9 @@ impl Pace {
         let sum = |quarters| {
             part(&self.joins, usual_join, quarters) + part(&self.drains, USUAL_DRAIN, quarters)
         };
+        if self.joins.len() + self.drains.len() == 0 {
+            return USUAL_NODE;
+        }
         Span { low: sum(1) * 9 / 10, high: sum(3) * 6 / 5 }
     }
 }
@@ -124,11 +128,8 @@ pub enum Outlook {
     Unknown,
     /// The control plane comes first.
     NotBegun,
-    /// Too few nodes were replaced to tell.
-    Early {
-        /// A part of it is held up.
-        held: bool,
-    },
+    /// Nodes that should be there are not seen, and there is nothing else to tell from.
+    Early,
     /// About so long.
     Left {
         /// The range, if nothing more blocks.
@@ -137,6 +138,8 @@ pub enum Outlook {
         worst: SignedDuration,
         /// A part of it is held up, and the range counts from when it moves.
         held: bool,
+        /// Too few nodes were replaced to measure: the range counts with what is usual.
+        estimate: bool,
     },
     /// Nothing has moved since then (by our clock), longer than is normal here.
     Stalled {
@@ -154,11 +157,13 @@ impl Outlook {
     #[must_use]
     pub fn held_if(self, stops: bool) -> Self {
         match self {
-            Self::Left { span, worst, held } => Self::Left { span, worst, held: held || stops },
-            Self::Early { held } => Self::Early { held: held || stops },
+            Self::Left { span, worst, held, estimate } => {
+                Self::Left { span, worst, held: held || stops, estimate }
+            }
             Self::Idle
             | Self::Unknown
             | Self::NotBegun
+            | Self::Early
             | Self::Stalled { .. }
             | Self::Finishing
             | Self::Done => self,
@@ -192,7 +197,7 @@ pub fn outlook(
         .collect();
     if zones.is_empty() {
         let missing = pools.iter().any(|pool| pool.state == PoolState::Missing);
-        return if missing { Outlook::Early { held: false } } else { Outlook::Finishing };
+        return if missing { Outlook::Early } else { Outlook::Finishing };
     }
     let limit = pace.stall_after();
     let stalled =
@@ -203,9 +208,6 @@ pub fn outlook(
     }
     let held = zones.iter().any(|zone| stalled(zone) || zone.1.counts.blocked > 0);
     let new: usize = pools.iter().map(|pool| pool.counts.new).sum();
-    if pace.joins.len() < ENOUGH || new < ENOUGH {
-        return Outlook::Early { held };
-    }
     let wave = pace.wave();
     let spans = || zones.iter().map(|(_, zone)| left(zone, wave, now));
     Outlook::Left {
@@ -215,6 +217,7 @@ pub fn outlook(
         },
         worst: zones.iter().map(|(_, zone)| worst(zone)).max().unwrap_or_default(),
         held,
+        estimate: pace.joins.len() < ENOUGH || new < ENOUGH,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Progress does not run backwards without a named cause: when it does, and why.
 
-use crate::domain::roll::classify::{NodeRoll, Stage};
+use crate::domain::roll::classify::{NodeRoll, Stage, Wait};
 use crate::domain::roll::progress::{Figure, PoolRoll};
 use crate::domain::roll::timeline::Cause;
 
@@ -27,6 +27,9 @@ pub fn cause(
 ) -> Option<Cause> {
     let name = || node.short.clone();
     match (before, node.stage) {
+        (Some(Stage::New), Stage::Joining) if node.wait == Some(Wait::Configuring) => {
+            Some(Cause::Reconfigured(pool.name.clone()))
+        }
         (Some(Stage::New), Stage::Joining) => Some(Cause::NodeNotReady(name())),
         (Some(Stage::New), Stage::Leaving) => Some(Cause::NodeLeaving(name())),
         (Some(Stage::New), Stage::Preserved) => Some(Cause::NodeKept(name())),

@@ -15,6 +15,9 @@ use crate::domain::rotation::{Phase, Rotation};
 /// neither the old nor the wanted generation belongs to a template in between.
 const CONTROL_PLANE: SignedDuration = SignedDuration::from_mins(30);
 
+/// Moments of the API count whole seconds.
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
 /// Where the rotation stands, as far as nodes are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stand {
@@ -143,7 +146,12 @@ impl Wanted {
             ),
         };
         if question.is_rolling() {
-            wanted.border = wanted.created.max(question.start());
+            // Without either, no node that is as old as one of the old generation is new.
+            wanted.border = wanted.created.max(question.start()).or_else(|| {
+                let doomed = question.nodes.iter().filter(|node| node.doomed);
+                let youngest = doomed.filter_map(|node| node.created).max();
+                youngest.map(|at| at.saturating_add(SECOND).unwrap_or(at))
+            });
             if question.start().is_none() {
                 wanted.guesses.insert(Guess::StartUnknown);
             }

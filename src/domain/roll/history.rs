@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::cluster::Cluster;
 use crate::domain::observed::{Picture, Templates};
 use crate::domain::roll::Roll;
-use crate::domain::roll::classify::{NodeRoll, Since, Stage};
+use crate::domain::roll::classify::{NodeRoll, Since, Stage, Wait};
 use crate::domain::roll::eta::Pace;
 use crate::domain::roll::fall::{cause, fell};
 use crate::domain::roll::generation::{Guess, Stand, stand};
@@ -61,6 +61,7 @@ impl History {
         }
         let clock = Clock::new(at, picture.skew_seconds);
         self.notice_phase(cluster, clock);
+        self.memory.notice_problems(&cluster.problems, at, self.last.is_none());
         let unread = picture.templates == Templates::Unread;
         let roll = if unread || picture.is_blind_to("nodes") {
             Roll::read(cluster, picture, self, at)
@@ -152,6 +153,9 @@ impl History {
     }
 
     fn notice_nodes(&mut self, cluster: &Cluster, picture: &Picture, clock: Clock) -> Roll {
+        for pool in self.memory.notice_templates(&picture.templates, clock.now()) {
+            self.timeline.add(clock.now(), Happening::Reconfigured { pool });
+        }
         let rotation = self.rotation(cluster);
         let seen = pools(cluster, &rotation, picture, &self.memory, clock);
         let first = self.memory.watched_since.is_none();
@@ -220,6 +224,10 @@ impl History {
         self.guesses.retain(|pool, _| names.contains(pool.as_str()));
         self.begun.retain(|pool| names.contains(pool.as_str()));
         self.another.retain(|pool| names.contains(pool.as_str()));
+        if self.another.is_empty() {
+            self.memory.others.clear();
+        }
+        self.memory.others.extend(self.another.iter().cloned());
         causes
     }
 
@@ -233,6 +241,9 @@ impl History {
         causes: &mut Vec<Cause>,
     ) {
         let before = track.as_ref().map(|track| track.stage);
+        let reconfigured = track.as_ref().is_some_and(|track| track.reconfigures);
+        let reconfigures =
+            node.wait == Some(Wait::Configuring) && (reconfigured || before == Some(Stage::New));
         let returned = track.is_none() && self.forget_gone(&node.uid);
         let since = match &track {
             Some(track) if track.stage == node.stage => track.since,
@@ -245,8 +256,11 @@ impl History {
                 let zone = (node.pool.clone(), node.zone.clone());
                 self.memory.changes.insert(zone, clock.now());
             }
-            let took = self.measure_join(pool, node, before, first, clock);
-            if !returned {
+            // The pool's line says it for all of its nodes.
+            let quiet = reconfigures || reconfigured && node.stage == Stage::New;
+            let took =
+                if quiet { None } else { self.measure_join(pool, node, before, first, clock) };
+            if !(returned || quiet) {
                 self.tell(pool, node, before, first, took, clock);
             }
             causes.extend(cause(pool, node, before, first));
@@ -260,6 +274,7 @@ impl History {
             Track {
                 stage: node.stage,
                 since,
+                reconfigures,
                 drain_began,
                 short: node.short.clone(),
                 pool: node.pool.clone(),
@@ -277,6 +292,11 @@ impl History {
         true
     }
 
+    /// Whether the last picture is so recent that what changed since then changed now.
+    fn was_close(&self, clock: Clock) -> bool {
+        self.last.is_some_and(|last| clock.now().duration_since(last) < CLOSE)
+    }
+
     fn measure_join(
         &mut self,
         pool: &PoolRoll,
@@ -290,7 +310,7 @@ impl History {
         }
         let created = node.created?;
         let told = node.since.filter(|since| !since.at_least).map(|since| since.at);
-        let close = self.last.is_some_and(|last| clock.now().duration_since(last) < CLOSE);
+        let close = self.was_close(clock);
         // System pods come after the kubelet: if the change itself was watched, that is the truer moment.
         let watched = (!first && before == Some(Stage::Joining) && close).then_some(clock.now());
         let took = watched.or(told)?.duration_since(created);
@@ -345,8 +365,10 @@ impl History {
         if self.gone.len() == MAX_GONE {
             self.gone.pop_front();
         }
+        // Else it may have gone at any moment since the last picture.
         let took = track
             .drain_began
+            .filter(|_| self.was_close(clock))
             .map(|began| clock.now().duration_since(began))
             .filter(|took| !took.is_negative() && *took <= LONGEST_DRAIN);
         if let Some(took) = took.filter(|_| track.stage == Stage::Draining) {

@@ -1,12 +1,14 @@
 //! What is remembered of a roll and cannot be read off one picture; plain data, kept up by the history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::observed::Budget;
+use crate::domain::cluster::Problem;
+use crate::domain::observed::{Budget, Templates};
 use crate::domain::roll::classify::{Since, Stage};
+use crate::domain::roll::generation::newest;
 
 /// What earlier pictures told. Its size follows the nodes and pools that are there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,11 +19,23 @@ pub struct Memory {
     pub nodes: BTreeMap<String, Track>,
     /// When a node last changed what it does, by pool and zone.
     pub changes: BTreeMap<(String, String), Timestamp>,
+    /// What each pool's template asked of its nodes in the last picture, since when. It may change in place.
+    pub configurations: BTreeMap<String, (Configuration, Since)>,
     /// The first template that this rotation made for a pool.
     pub first_templates: BTreeMap<String, String>,
+    /// Pools that another roll concerns or has concerned, until it concerns none any more: their share of new nodes is
+    /// told together to the end.
+    pub others: BTreeSet<String>,
     /// PodDisruptionBudgets ("namespace/name") that allow no eviction in the last picture, since when.
     pub tight_budgets: BTreeMap<String, Since>,
+    /// Codes of the errors that SKE reports, since when.
+    pub reported: BTreeMap<String, Since>,
+    /// Whether PodDisruptionBudgets were ever seen. They may be read later than nodes.
+    pub budgets_seen: bool,
 }
+
+/// Name and checksum of a template.
+pub type Configuration = (String, Option<String>);
 
 /// A node as it was last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +44,8 @@ pub struct Track {
     pub stage: Stage,
     /// Since when, as far as it was watched.
     pub since: Since,
+    /// It was ready and is to apply a changed configuration.
+    pub reconfigures: bool,
     /// When its drain began, if it has begun.
     pub drain_began: Option<Timestamp>,
     /// Short name.
@@ -58,13 +74,59 @@ impl Memory {
 
     /// Notes which budgets allow no eviction at a moment.
     pub fn notice_budgets(&mut self, budgets: &[Arc<Budget>], at: Timestamp) {
-        let first = self.watched_since.is_none();
+        let first = !std::mem::replace(&mut self.budgets_seen, true);
         let mut before = std::mem::take(&mut self.tight_budgets);
         for budget in budgets.iter().filter(|budget| budget.allowed <= 0) {
             let key = budget_key(budget);
             let since = before.remove(&key);
             let since = since.unwrap_or(Since { at, at_least: first });
             self.tight_budgets.insert(key, since);
+        }
+    }
+
+    /// Since when a pool's template asks what it asks now, as far as it was watched.
+    pub fn configured_since(&self, pool: &str) -> Option<Since> {
+        self.configurations.get(pool).map(|(_, since)| *since)
+    }
+
+    /// Notes what the templates ask at a moment. Tells the pools whose nodes are to apply something else, in place.
+    pub fn notice_templates(&mut self, templates: &Templates, at: Timestamp) -> Vec<String> {
+        let Templates::Known(list) = templates else { return Vec::new() };
+        let mut before = std::mem::take(&mut self.configurations);
+        let mut changed = Vec::new();
+        for template in list {
+            let pool = &template.pool;
+            let Some(template) = newest(templates, pool) else { continue };
+            if self.configurations.contains_key(pool) {
+                continue;
+            }
+            let asks = (template.name.clone(), template.checksum.clone());
+            let since = match before.remove(pool) {
+                Some((asked, since)) if asked == asks => since,
+                Some(((name, _), _)) => {
+                    if name == template.name {
+                        changed.push(pool.clone());
+                    }
+                    Since::told(at)
+                }
+                None => Since::seen(at),
+            };
+            self.configurations.insert(pool.clone(), (asks, since));
+        }
+        changed
+    }
+
+    /// Since when SKE reports an error, as far as it was watched.
+    pub fn reported_since(&self, problem: &Problem) -> Option<Since> {
+        self.reported.get(&problem.code).copied()
+    }
+
+    /// Notes what SKE reports at a moment; at the `first` look it may have been so for longer.
+    pub fn notice_problems(&mut self, problems: &[Problem], at: Timestamp, first: bool) {
+        let mut before = std::mem::take(&mut self.reported);
+        for problem in problems {
+            let since = before.remove(&problem.code).unwrap_or(Since { at, at_least: first });
+            self.reported.entry(problem.code.clone()).or_insert(since);
         }
     }
 

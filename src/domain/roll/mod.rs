@@ -23,7 +23,7 @@ pub mod timeline;
 pub mod words;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use std::collections::BTreeSet;
 
@@ -89,11 +89,12 @@ impl Roll {
             Stand::Rolling => Some(Figure::counted(counts)),
             Stand::After => Some(Figure::finished(counts)),
         };
-        let others = || pools.iter().filter(|pool| pool.another);
-        let is_other = seen && stand != Stand::Rolling && others().next().is_some();
+        let is_other = seen && stand != Stand::Rolling && pools.iter().any(|pool| pool.another);
         let another = is_other.then(|| {
             let mut counts = Counts::default();
-            others().for_each(|pool| counts += pool.counts);
+            // A pool that is done first stays in, or its new nodes would be lost to the figure.
+            let concerned = |pool: &&PoolRoll| pool.another || memory.others.contains(&pool.name);
+            pools.iter().filter(concerned).for_each(|pool| counts += pool.counts);
             Figure::counted(counts)
         });
         let stops = blockers.iter().any(Blocker::stops);
@@ -104,7 +105,7 @@ impl Roll {
             other @ (Outlook::Idle
             | Outlook::Unknown
             | Outlook::NotBegun
-            | Outlook::Early { .. }
+            | Outlook::Early
             | Outlook::Left { .. }
             | Outlook::Stalled { .. }
             | Outlook::Finishing

@@ -39,10 +39,11 @@ pub fn start(cluster: &Cluster, picture: Option<&Picture>, now: Timestamp) -> Ve
     out.extend(cluster.pools.iter().filter_map(drains_first));
     let within = lasts.map(|(_, lasts)| lasts.high).unwrap_or_default();
     out.extend(due(cluster, now, within).iter().map(|due| meanwhile(due, now)));
+    out.push(Finding::new(Mark::Unknowable, "free capacity and quota cannot be seen from here"));
     match picture {
         None => out.push(Finding::new(
             Mark::Unknowable,
-            "PodDisruptionBudgets and free capacity: not visible in the SKE API",
+            "PodDisruptionBudgets: not visible in the SKE API",
         )),
         Some(picture) => {
             out.extend(unseen(picture));
@@ -50,10 +51,12 @@ pub fn start(cluster: &Cluster, picture: Option<&Picture>, now: Timestamp) -> Ve
             budgets(picture, &index, &mut out);
             workloads(picture, &mut out);
             let roll = Roll::read(cluster, picture, &History::default(), now);
-            for text in pools_at_maximum(cluster, &roll.pools).into_iter().take(3) {
+            for (_, text) in
+                pools_at_maximum(cluster, &roll.pools, &BTreeSet::new()).into_iter().take(3)
+            {
                 out.push(Finding::new(
                     Mark::Note,
-                    format!("{text}; no node is added for pods that find none"),
+                    format!("{text}; no node is added there for pods that find none"),
                 ));
             }
         }
@@ -70,9 +73,16 @@ pub fn complete(cluster: &Cluster, picture: &Picture, now: Timestamp) -> Vec<Fin
     }
     let roll = Roll::read(cluster, picture, &History::default(), now);
     let counted = roll.counts.seen() - roll.counts.preserved;
+    // Both moments as they were written: one of them brought to our clock would not compare with the other.
+    let before: BTreeSet<&str> = picture
+        .nodes
+        .iter()
+        .filter(|node| node.created.is_some() && node.created < cluster.rotation.initiated)
+        .map(|node| node.name.as_str())
+        .collect();
     let old: Vec<String> = roll
         .nodes()
-        .filter(|node| node.created.is_some() && node.created < cluster.rotation.initiated)
+        .filter(|node| before.contains(node.name.as_str()))
         .map(|node| node.short.clone())
         .collect();
     if old.is_empty() && counted > 0 {
@@ -182,7 +192,7 @@ fn meanwhile(due: &Due, now: Timestamp) -> Finding {
         Due::Hibernation(at) => Finding::new(
             Mark::Note,
             format!(
-                "hibernation is scheduled in {}, before the nodes are likely done; it is refused while nodes are replaced",
+                "hibernation is scheduled in {}, before the nodes are likely done; the platform's rules refuse it while a rotation runs, what SKE does then is not known",
                 long(since(now, *at))
             ),
         ),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::domain::cluster::{Cluster, NodePool};
 use crate::domain::observed::{Node, Picture};
-use crate::domain::roll::classify::{NodeRoll, Stage};
+use crate::domain::roll::classify::{NodeRoll, Since, Stage, Wait};
 use crate::domain::roll::eta::Outlook;
 use crate::domain::roll::generation::{Guess, Question, Stand, Wanted, pool_of, stand};
 use crate::domain::roll::limits::Limits;
@@ -256,6 +256,12 @@ fn pool(
             (Some(told), Some(watched)) if seen.stage == Stage::Joining => Some(told.max(watched)),
             (told, watched) => told.or(watched),
         };
+        if seen.wait == Some(Wait::Configuring)
+            && let Some(asked) = memory.configured_since(name)
+        {
+            let born = seen.created.filter(|created| *created > asked.at).map(Since::told);
+            seen.since = Some(born.unwrap_or(asked));
+        }
         seen
     });
     let template_created = wanted.created.map(|at| clock.ours(at));

@@ -98,7 +98,13 @@ fn plane_words(plane: &ControlPlane) -> Option<String> {
     if plane.ready == Some(false) {
         Some("the API server is not ready".to_owned())
     } else if plane.authorities.is_some_and(|count| count > 1) {
-        Some("the new certificate authority is there, the new signing key is not in use".to_owned())
+        Some(match plane.signing_keys {
+            Some(1) => {
+                "the new certificate authority is there, the new signing key is not accepted yet"
+                    .to_owned()
+            }
+            Some(_) | None => "the new certificate authority is there".to_owned(),
+        })
     } else {
         None
     }

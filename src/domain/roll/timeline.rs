@@ -31,6 +31,11 @@ pub enum Happening {
         /// Pool.
         pool: String,
     },
+    /// The configuration of the pool's nodes was changed in place.
+    Reconfigured {
+        /// Pool.
+        pool: String,
+    },
     /// The pool's nodes are replaced for another reason, or once more.
     AnotherRoll {
         /// Pool.
@@ -107,6 +112,8 @@ pub enum Cause {
     AnotherRoll(String),
     /// Which generation the pool is meant to have is known differently now.
     OtherTemplate(String),
+    /// The configuration of the pool's nodes was changed in place; they are to apply it.
+    Reconfigured(String),
     /// A new node is gone.
     NodeLost(String),
     /// A new node is not ready any more.

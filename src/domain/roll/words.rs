@@ -38,20 +38,16 @@ pub fn figure_narrow(figure: Figure) -> String {
     if figure.done { format!("done {numbers}") } else { numbers }
 }
 
-/// "about 40–60m left", "usually 5–10m a node", "stalled 47m"; `None` when there is nothing to wait for.
+/// "about 40–60m left", "estimate 25–40m left", "usually 7–10m a node", "stalled 47m"; `None` when there is nothing to wait for.
 pub fn outlook(outlook: Outlook, now: Timestamp) -> Option<String> {
     match outlook {
         Outlook::Idle | Outlook::Done => None,
         Outlook::Unknown => Some("nodes cannot be seen".to_owned()),
-        Outlook::NotBegun | Outlook::Early { held: false } => {
-            Some(format!("usually {} a node", span(USUAL_NODE)))
-        }
-        Outlook::Early { held: true } => {
-            Some(format!("usually {} a node once it moves", span(USUAL_NODE)))
-        }
-        Outlook::Left { span: left, held: false, .. } => Some(format!("about {} left", span(left))),
-        Outlook::Left { span: left, held: true, .. } => {
-            Some(format!("about {} once it moves", span(left)))
+        Outlook::NotBegun | Outlook::Early => Some(format!("usually {} a node", span(USUAL_NODE))),
+        Outlook::Left { span: left, held, estimate, .. } => {
+            let about = if estimate { "estimate" } else { "about" };
+            let end = if held { "once it moves" } else { "left" };
+            Some(format!("{about} {} {end}", span(left)))
         }
         Outlook::Stalled { since: last } => Some(format!("stalled {}", long(since(last, now)))),
         Outlook::Finishing => Some("waiting for SKE to say PREPARED".to_owned()),
@@ -68,7 +64,7 @@ pub fn worst_case(outlook: Outlook) -> Option<String> {
         Outlook::Idle
         | Outlook::Unknown
         | Outlook::NotBegun
-        | Outlook::Early { .. }
+        | Outlook::Early
         | Outlook::Stalled { .. }
         | Outlook::Finishing
         | Outlook::Done => None,
@@ -288,6 +284,9 @@ pub fn happening(what: &Happening) -> String {
         Happening::AnotherRoll { pool } => {
             format!("pool {}: another roll, nodes are replaced once more", clean(pool))
         }
+        Happening::Reconfigured { pool } => {
+            format!("pool {}: nodes are to apply a changed configuration", clean(pool))
+        }
         Happening::Joining { node } => format!("{node} joining"),
         Happening::Ready { node, took: time } => format!("{node} ready{}", took(time)),
         Happening::Draining { node } => format!("{node} draining"),
@@ -311,6 +310,9 @@ pub fn cause(cause: &Cause) -> String {
         Cause::AnotherRoll(pool) => format!("pool {} is replaced once more", clean(pool)),
         Cause::OtherTemplate(pool) => {
             format!("the generation of pool {} is known differently now", clean(pool))
+        }
+        Cause::Reconfigured(pool) => {
+            format!("nodes of pool {} are to apply a changed configuration", clean(pool))
         }
         Cause::NodeLost(node) => format!("{node} is gone"),
         Cause::NodeNotReady(node) => format!("{node} is not ready any more"),

@@ -19,6 +19,8 @@ const REGISTERED_AFTER: f64 = 0.6;
 const KUBELET_AFTER: f64 = 0.8;
 /// After this long a machine that does not join is given up.
 const CREATION_TIMEOUT: SignedDuration = SignedDuration::from_mins(20);
+/// Machines that are gone for longer are forgotten.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(6);
 /// The autoscaler acts about this often.
 const AUTOSCALE: i64 = 360;
 
@@ -91,6 +93,8 @@ impl Interior {
             let end = self.pace.then(begin, CREATION_TIMEOUT);
             self.agenda.add(end, Task::NotJoined(Text::clone(&name)));
         }
+        // The autoscaler makes and removes nodes for as long as the program runs.
+        self.lives.retain(|life| life.gone.is_none_or(|gone| at.duration_since(gone) < REMEMBERED));
         self.lives.push(NodeLife {
             name: Text::clone(&name),
             pool,

@@ -94,7 +94,7 @@ fn by_token(cluster: &mut SimulatedCluster, token: &str, now: Timestamp) -> Opti
         cluster.inside.knows_token(&claims, now)
     } else {
         let end = claims.get("exp").and_then(Value::as_i64)?;
-        end > now.as_second() && knows_account(cluster, &claims)
+        end > now.as_second() && is_for_us(&claims) && knows_account(cluster, &claims)
     };
     let user = text("sub")?.to_owned();
     let namespace = user.split(':').nth(2).unwrap_or_default();
@@ -104,6 +104,15 @@ fn by_token(cluster: &mut SimulatedCluster, token: &str, now: Timestamp) -> Opti
     ]);
     let admin = cluster.inside.admins.contains(&user);
     known.then_some(Identity { user, groups, admin })
+}
+
+/// A token for another audience is none for this API; its own audience is the issuer.
+fn is_for_us(claims: &Value) -> bool {
+    let issuer = claims.get("iss");
+    match claims.get("aud") {
+        Some(Value::Array(audiences)) => audiences.iter().any(|audience| Some(audience) == issuer),
+        audience @ (Some(_) | None) => audience == issuer,
+    }
 }
 
 fn knows_account(cluster: &SimulatedCluster, claims: &Value) -> bool {

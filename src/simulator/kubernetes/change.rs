@@ -110,11 +110,10 @@ fn patched(
     if is_dry(asked, &Value::Null) {
         return (200, writer.one(&changed, changed.meta.version, true));
     }
-    cluster.inside.replace(changed, now);
-    match cluster.inside.store.get(resource.kind, key) {
-        Some(object) => (200, writer.one(object, object.meta.version, true)),
-        None => (200, success(resource, key, "")),
-    }
+    cluster.inside.replace(changed.clone(), now);
+    // Without its last finalizer it may be gone by now: then as it last was.
+    let shown = cluster.inside.store.get(resource.kind, key).map_or(&changed, |object| object);
+    (200, writer.one(shown, shown.meta.version, true))
 }
 
 /// Takes over what may be changed: labels, annotations, finalizers, and of nodes whether they take pods.
@@ -239,7 +238,7 @@ fn options(asked: &Asked, object: &Object, resource: &Resource) -> Result<Value,
     let options: Value = if asked.body.is_empty() {
         json!({})
     } else {
-        serde_json::from_slice(&asked.body).map_err(|error| bad_request(&error.to_string()))?
+        asked.json().map_err(|error| bad_request(&error))?
     };
     if let Some(wanted) = options.pointer("/preconditions/uid").and_then(Value::as_str)
         && wanted != &*object.meta.uid

@@ -46,13 +46,35 @@ pub fn read(body: &[u8]) -> Option<Value> {
             }
             json!({"spec": found})
         }
-        "Eviction" => match number(&asked.unwrap_or_default(), 1) {
-            Some(seconds) => json!({"deleteOptions": {"gracePeriodSeconds": seconds}}),
-            None => json!({}),
+        "Eviction" => match delete_options(&asked.unwrap_or_default()) {
+            options if options.is_empty() => json!({}),
+            options => json!({"deleteOptions": options}),
         },
+        "DeleteOptions" => Value::Object(delete_options(&message)),
         _ => json!({}),
     };
     Some(found)
+}
+
+/// How long a pod may take, which uid is meant, and whether it is only tried.
+fn delete_options(message: &[(u64, Field<'_>)]) -> Map<String, Value> {
+    let mut found = Map::new();
+    if let Some(seconds) = number(message, 1) {
+        found.insert("gracePeriodSeconds".to_owned(), json!(seconds));
+    }
+    let uid = text(message, 2).and_then(fields).and_then(|meant| string(&meant, 1));
+    if let Some(uid) = uid {
+        found.insert("preconditions".to_owned(), json!({"uid": uid}));
+    }
+    let dry: Vec<String> = message
+        .iter()
+        .filter(|(number, _)| *number == 5)
+        .filter_map(|(_, field)| as_string(field))
+        .collect();
+    if !dry.is_empty() {
+        found.insert("dryRun".to_owned(), json!(dry));
+    }
+    found
 }
 
 fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, Field<'_>)>> {
@@ -148,6 +170,13 @@ mod tests {
         let eviction = message("Eviction", &field(2, &[1 << 3, 7]));
         let expected = json!({"deleteOptions": {"gracePeriodSeconds": 7}});
         assert_eq!(read(&eviction).unwrap(), expected);
+        let tried = message("Eviction", &field(2, &field(5, b"All")));
+        assert_eq!(read(&tried).unwrap(), json!({"deleteOptions": {"dryRun": ["All"]}}));
+        let options = [vec![1 << 3, 7], field(2, &field(1, b"u-1")), field(5, b"All")].concat();
+        let expected = json!({
+            "gracePeriodSeconds": 7, "preconditions": {"uid": "u-1"}, "dryRun": ["All"],
+        });
+        assert_eq!(read(&message("DeleteOptions", &options)).unwrap(), expected);
     }
 
     #[test]

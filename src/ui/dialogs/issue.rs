@@ -33,7 +33,7 @@ use crate::ui::widgets::button::{self, Button};
 const MOST: u16 = 84;
 
 /// What issuing does to a cluster that still has static tokens.
-const ONE_WAY: &str = "This cluster still hands out static-token kubeconfigs. Issuing an expiring one \
+const ONE_WAY: &str = "This cluster may still hand out static-token kubeconfigs. Issuing an expiring one \
                        switches that off for ever; existing static tokens keep working until a \
                        rotation starts.";
 

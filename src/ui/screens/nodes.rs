@@ -96,7 +96,7 @@ fn nothing_seen(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, 
     );
     if entry.cluster.rotation.phase == Phase::Preparing {
         lines.push(Line::default());
-        let text = "A node usually takes 5–10m, several at once where surge allows it.";
+        let text = "A node usually takes 7–10m, several at once where surge allows it.";
         lines.extend(wrap(text, columns).into_iter().map(|t| Line::from(theme.span(t, Tone::Dim))));
     }
     frame.render_widget(Text::from(lines), inner);

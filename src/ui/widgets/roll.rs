@@ -199,13 +199,9 @@ fn outlook_tone(roll: &Roll) -> Tone {
     use crate::domain::roll::eta::Outlook;
     match roll.outlook {
         Outlook::Stalled { .. } => Tone::Bad,
-        Outlook::Left { held: true, .. } | Outlook::Early { held: true } | Outlook::Unknown => {
-            Tone::Warn
-        }
+        Outlook::Left { held: true, .. } | Outlook::Unknown => Tone::Warn,
         Outlook::Left { .. } | Outlook::Finishing => Tone::Plain,
-        Outlook::Idle | Outlook::NotBegun | Outlook::Early { held: false } | Outlook::Done => {
-            Tone::Dim
-        }
+        Outlook::Idle | Outlook::NotBegun | Outlook::Early | Outlook::Done => Tone::Dim,
     }
 }
 

@@ -246,7 +246,7 @@ fn nodes_unseen(entry: &Entry, state: &State, facts: &mut Facts) {
     if *phase != Phase::Preparing {
         return;
     }
-    facts.text("usual", "5–10m a node; several at once where surge allows it", Tone::Plain);
+    facts.text("usual", "7–10m a node; several at once where surge allows it", Tone::Plain);
     if let Some(text) = unseen(state, &entry.cluster.id) {
         facts.text("detail", &text, Tone::Dim);
     }

@@ -43,7 +43,7 @@ fn sign(what: &Happening) -> (String, Tone) {
             return (cell.text, cell.tone);
         }
         Happening::NodesBegan { .. } => ("▸", Tone::Busy),
-        Happening::Joining { .. } => ("▣", Tone::Busy),
+        Happening::Reconfigured { .. } | Happening::Joining { .. } => ("▣", Tone::Busy),
         Happening::Ready { .. } => ("■", Tone::Good),
         Happening::Draining { .. } => ("▢", Tone::Busy),
         Happening::Cordoned { .. } => ("▥", Tone::Warn),
@@ -67,6 +67,7 @@ fn words_tone(what: &Happening) -> Tone {
         Happening::Gone { .. } => Tone::Dim,
         Happening::Phase(_)
         | Happening::NodesBegan { .. }
+        | Happening::Reconfigured { .. }
         | Happening::Joining { .. }
         | Happening::Ready { .. }
         | Happening::Draining { .. }

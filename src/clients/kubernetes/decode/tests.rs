@@ -1,5 +1,7 @@
 //! Objects as servers write them, with everything missing that can be, and with what should never be there.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
@@ -8,9 +10,11 @@ use serde_json::{Value, json};
 use crate::clients::kubernetes::decode;
 use crate::clients::kubernetes::kind;
 use crate::domain::observed::{
-    Attachment, BoundVolume, Budget, Event, Labels, Node, Owner, Pod, Requirement, Selector,
-    Template, Terminating,
+    Attachment, BoundVolume, Budget, Event, Labels, Node, Owner, Picture, Pod, Requirement,
+    Selector, Template, Templates, Terminating,
 };
+use crate::domain::roll::tests::manifest::load;
+use crate::domain::roll::tests::stages::FIXTURES;
 
 fn read<K: DeserializeOwned, T>(decode: fn(&K) -> Option<T>, yaml: &str) -> Option<T> {
     let value: Value = serde_saphyr::from_str(yaml).unwrap();
@@ -395,4 +399,50 @@ fn one_strange_object_does_not_hide_the_others() {
         .page(br#"{"metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":5}},{"metadata":{"name":"n","uid":"u"}},[]]}"#)
         .unwrap();
     assert_eq!((page.items.len(), page.unreadable, page.version.as_deref()), (1, 2, Some("7")));
+}
+
+/// The picture that the program itself makes of a fixture of the roll.
+fn picture(yaml: &str) -> Picture {
+    fn item<K: DeserializeOwned, T>(decode: fn(&K) -> Option<T>, item: &Value) -> Option<Arc<T>> {
+        decode(&serde_json::from_value(item.clone()).unwrap()).map(Arc::new)
+    }
+    let list: Value = serde_saphyr::from_str(yaml).unwrap();
+    let mut picture = Picture { templates: Templates::Forbidden, ..Picture::default() };
+    for object in list["items"].as_array().unwrap() {
+        match object["kind"].as_str().unwrap() {
+            "Node" => picture.nodes.extend(item(decode::node, object)),
+            "Pod" => picture.pods.extend(item(decode::pod, object)),
+            "PodDisruptionBudget" => picture.budgets.extend(item(decode::budget, object)),
+            "VolumeAttachment" => picture.attachments.extend(item(decode::attachment, object)),
+            "PersistentVolume" => picture.volumes.extend(item(decode::bound_volume, object)),
+            "Secret" => {
+                let template = item(decode::template, object).map(|one| (*one).clone());
+                picture.templates = match picture.templates {
+                    Templates::Known(known) => {
+                        Templates::Known(known.into_iter().chain(template).collect())
+                    }
+                    Templates::Unread | Templates::Forbidden => {
+                        Templates::Known(template.into_iter().collect())
+                    }
+                };
+            }
+            other => panic!("{other} in a fixture"),
+        }
+    }
+    picture.nodes.sort_by(|a, b| a.name.cmp(&b.name));
+    picture
+}
+
+#[test]
+fn the_fixtures_of_the_roll_are_read_by_the_program_as_their_tests_read_them() {
+    for (name, yaml) in FIXTURES {
+        let (expected, _) = load(yaml);
+        let found = picture(yaml);
+        assert_eq!(found.nodes, expected.nodes, "{name}");
+        assert_eq!(found.templates, expected.templates, "{name}");
+        assert_eq!(found.pods, expected.pods, "{name}");
+        assert_eq!(found.budgets, expected.budgets, "{name}");
+        assert_eq!(found.attachments, expected.attachments, "{name}");
+        assert_eq!(found.volumes, expected.volumes, "{name}");
+    }
 }

@@ -75,7 +75,8 @@ impl FakeCluster {
             world.rules.clone()
         };
         let is_watch = query.contains("watch=true");
-        if rules.silent || (is_watch && rules.unborn_watches) {
+        let hangs = rules.hangs.is_some_and(|start| path.starts_with(start));
+        if rules.silent || hangs || (is_watch && rules.unborn_watches) {
             drop(busy);
             std::future::pending::<()>().await;
             return status(500, "never");
@@ -157,6 +158,10 @@ impl FakeCluster {
         if from < forgotten {
             let gone = json!({"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}});
             sender.send(Bytes::from(format!("{gone}\n"))).unwrap();
+        } else if self.world().rules.hasty_watches {
+            let version = self.world().version.to_string();
+            let here = json!({"type": "BOOKMARK", "object": {"kind": "X", "metadata": {"resourceVersion": version}}});
+            sender.send(Bytes::from(format!("{here}\n"))).unwrap();
         } else {
             tokio::spawn(self.clone().feed(path.to_owned(), from, cuts, is_deaf, sender));
         }

@@ -39,6 +39,10 @@ pub struct Rules {
     pub silent: bool,
     /// Watches are taken and never answered.
     pub unborn_watches: bool,
+    /// Paths that begin so are taken and never answered.
+    pub hangs: Option<&'static str>,
+    /// Watches tell one line and end.
+    pub hasty_watches: bool,
     /// Watches begin and tell nothing.
     pub deaf_watches: bool,
     /// Fewer objects a page than asked for.

@@ -121,6 +121,21 @@ async fn kinds_that_are_forbidden_not_served_or_broken_are_named_and_come_back()
 }
 
 #[tokio::test]
+async fn one_list_that_hangs_holds_the_picture_back_only_until_it_has_timed_out_once() {
+    let fake = small().await;
+    fake.rules(|rules| rules.hangs = Some(SECRETS));
+    let view = View::of(&fake, quiet());
+    let before = view.clock.steady();
+    view.turning_until("nodes", |view| view.picture().nodes.len() == 1).await;
+    let took = view.clock.steady().saturating_sub(before);
+    assert!((15..25).contains(&took.as_secs()), "{took:?}");
+    assert_eq!(view.picture().templates, Templates::Unread);
+    assert!(view.picture().unseen.contains_key("secrets"));
+    fake.rules(|rules| rules.hangs = None);
+    view.turning_until("all", |view| view.picture().unseen.is_empty()).await;
+}
+
+#[tokio::test]
 async fn secrets_are_counted_while_they_are_encrypted_anew_and_not_afterwards() {
     let fake = small().await;
     let view = View::of(&fake, started(2));

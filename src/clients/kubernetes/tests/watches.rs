@@ -50,6 +50,22 @@ async fn k8s_02_a_watch_that_is_cut_again_and_again_loses_and_doubles_nothing() 
 }
 
 #[tokio::test]
+async fn watches_that_tell_one_line_and_end_are_opened_more_and_more_rarely() {
+    let (fake, view) = with_nodes(1).await;
+    fake.rules(|rules| rules.hasty_watches = true);
+    fake.cut();
+    view.turn(5).await;
+    let before = fake.count(&[NODES, "watch=true"]);
+    view.turn(60).await;
+    let opened = fake.count(&[NODES, "watch=true"]) - before;
+    assert!((1..=30).contains(&opened), "{opened}");
+    assert!(view.picture().unseen.is_empty(), "what is shown is right");
+    fake.rules(|rules| rules.hasty_watches = false);
+    fake.put(NODES, node("m", "m"));
+    view.turning_until("the new node", |view| view.picture().nodes.len() == 2).await;
+}
+
+#[tokio::test]
 async fn k8s_03_when_the_version_is_gone_the_old_content_stays_until_the_new_list_is_whole() {
     for as_status in [false, true] {
         let (fake, view) = with_nodes(5).await;

@@ -12,6 +12,10 @@ use crate::domain::roll::classify::{NodeRoll, Since};
 use crate::domain::roll::command::kubectl;
 use crate::domain::text::clean;
 
+/// The remedy that needs no change of a budget or a workload, and what it costs.
+const BY_HAND: &str =
+    "Deleting the pod goes past the budget and leaves one fewer until another is ready.";
+
 /// Budgets found by namespace and by one label that they ask for, so that a pod is compared with the few that may
 /// cover it and not with all.
 #[derive(Debug, Default)]
@@ -188,7 +192,7 @@ fn held_by(
         "{object} {}",
         if kind == Kind::MisconfiguredBudget { "never lets a pod go" } else { "allows 0" }
     );
-    let mut blocker = Blocker::new(kind, brief, why, frees(budget));
+    let mut blocker = Blocker::new(kind, brief, why, format!("{} {BY_HAND}", frees(budget)));
     blocker.command = kubectl(Some(&budget.namespace), "get pdb", &budget.name, "");
     blocker.object = Some(object);
     blocker.node = Some(node.name.clone());
@@ -207,21 +211,53 @@ pub fn frees(budget: &Budget) -> String {
         .or_else(|| {
             is(&budget.min_available, &["100%"]).map(|text| format!("minAvailable {text}"))
         });
-    let missing = budget.desired.saturating_add(1).saturating_sub(budget.healthy).max(1);
-    match (never, missing) {
-        (Some(rule), _) => {
-            format!("It moves only when the budget is loosened: {rule} lets no pod go.")
-        }
-        (None, 1) if is_misconfigured(budget) => {
-            "It moves when the workload has one more ready replica, or the budget is loosened."
-                .to_owned()
-        }
-        (None, more) if is_misconfigured(budget) => format!(
-            "It moves when the workload has {more} more ready replicas, or the budget is loosened."
-        ),
-        (None, 1) => "It moves when one more replica is ready.".to_owned(),
-        (None, more) => format!("It moves when {more} more replicas are ready."),
+    if let Some(rule) = never {
+        return format!("It moves only when the budget is loosened: {rule} lets no pod go.");
     }
+    let Some(enough) = enough(budget) else {
+        return "It moves only when the budget is loosened.".to_owned();
+    };
+    if enough > i64::from(budget.expected) || is_misconfigured(budget) {
+        return match (enough - i64::from(budget.healthy)).max(1) {
+            1 => {
+                "It moves when the workload has one more ready replica, or the budget is loosened."
+                    .to_owned()
+            }
+            more => format!(
+                "It moves when the workload has {more} more ready replicas, or the budget is loosened."
+            ),
+        };
+    }
+    match budget.desired.saturating_add(1).saturating_sub(budget.healthy).max(1) {
+        1 => "It moves when one more replica is ready.".to_owned(),
+        more => format!("It moves when {more} more replicas are ready."),
+    }
+}
+
+/// The fewest pods, no fewer than there should be, of which one may go when all are ready. A percentage asks for
+/// more of more pods, and the platform rounds up.
+fn enough(budget: &Budget) -> Option<i64> {
+    let percent = |text: &Option<String>| {
+        let number = text.as_deref()?.strip_suffix('%')?.parse::<i64>().ok()?;
+        (0..=100).contains(&number).then_some(number)
+    };
+    let part = |percent: i64, pods: i64| (percent * pods + 99) / 100;
+    let allowed = |pods: i64| match (percent(&budget.min_available), &budget.max_unavailable) {
+        (Some(least), _) => pods - part(least, pods),
+        (None, Some(_)) => match percent(&budget.max_unavailable) {
+            Some(most) => part(most, pods),
+            // As many as it says, and that is not none.
+            None => 1,
+        },
+        (None, None) => pods - i64::from(budget.desired),
+    };
+    let expected = i64::from(budget.expected).max(1);
+    // Below a hundred percent, a hundred pods leave one; a number leaves one as soon as there is one more.
+    let first = expected.max(i64::from(budget.desired)).saturating_add(1);
+    (expected..=expected + 100)
+        .find(|pods| allowed(*pods) >= 1)
+        .or(Some(first))
+        .filter(|pods| allowed(*pods) >= 1)
 }
 
 fn under_several(scene: &Scene<'_>, pod: &Pod, node: &NodeRoll, budgets: &[&Budget]) -> Blocker {
@@ -241,7 +277,7 @@ fn under_several(scene: &Scene<'_>, pod: &Pod, node: &NodeRoll, budgets: &[&Budg
             budgets.len(),
             names.join(", ")
         ),
-        "It moves when only one of them covers the pod.",
+        format!("It moves when only one of them covers the pod. {BY_HAND}"),
     );
     let first = budgets.first().map(|budget| budget.name.as_str()).unwrap_or_default();
     blocker.command = kubectl(Some(&pod.namespace), "get pdb", first, "");

@@ -34,6 +34,9 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(3);
 const NODE_PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 const VOLUME_PATIENCE: SignedDuration = SignedDuration::from_mins(2);
 
+/// The remedy after all others, and what it costs.
+const LAST_RESORT: &str = "As a last resort, deleting the Node object makes the platform remove and replace the machine; its pods go without a drain.";
+
 /// What kind of thing it is, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -239,7 +242,7 @@ pub struct Scene<'a> {
 
 /// The pods that matter for a roll: one pass over all pods, and everything after it looks at these only.
 pub struct Gathered<'a> {
-    /// Pods on draining nodes that a drain must move.
+    /// Pods that a drain must move, of old nodes and of new ones that go again.
     pub leaving: Vec<(&'a Pod, &'a NodeRoll)>,
     /// Pods on joining nodes that are not ready, by the node's name.
     pub starting: HashMap<&'a str, Vec<&'a Pod>>,
@@ -253,7 +256,7 @@ impl<'a> Gathered<'a> {
             .pools
             .iter()
             .flat_map(PoolRoll::nodes)
-            .filter(|node| matches!(node.stage, Stage::Draining | Stage::Joining))
+            .filter(|node| is_drained(node) || node.stage == Stage::Joining)
             .map(|node| (node.name.as_str(), node))
             .collect();
         let mut out = Self { leaving: Vec::new(), starting: HashMap::new(), pending: Vec::new() };
@@ -267,7 +270,7 @@ impl<'a> Gathered<'a> {
             let Some(node) = pod.node.as_deref().and_then(|name| concerned.get(name)) else {
                 continue;
             };
-            if node.stage == Stage::Draining && !pod.stays_on_its_node() {
+            if is_drained(node) && !pod.stays_on_its_node() {
                 out.leaving.push((pod, node));
             } else if node.stage == Stage::Joining && !pod.ready {
                 out.starting.entry(&node.name).or_default().push(pod);
@@ -275,6 +278,11 @@ impl<'a> Gathered<'a> {
         }
         out
     }
+}
+
+/// Whether pods are being evicted from a node.
+fn is_drained(node: &NodeRoll) -> bool {
+    matches!(node.stage, Stage::Draining | Stage::Leaving)
 }
 
 /// Everything that holds the roll up, worst and longest first. Empty when nothing rolls.

@@ -3,10 +3,10 @@
 use crate::domain::age::{long, since};
 use crate::domain::observed::Pod;
 use crate::domain::roll::blocker::{
-    Blocker, Gathered, Kind, NODE_PATIENCE, Object, Scene, lasting, place, where_it_is,
+    Blocker, Gathered, Kind, LAST_RESORT, NODE_PATIENCE, Object, Scene, lasting, place, where_it_is,
 };
 use crate::domain::roll::classify::{NodeRoll, Since, Stage, Wait};
-use crate::domain::roll::command::kubectl;
+use crate::domain::roll::command::{kubectl, nodes_of};
 use crate::domain::roll::progress::{PoolRoll, PoolState, ZoneRoll};
 use crate::domain::roll::words::list;
 use crate::domain::text::plural;
@@ -35,23 +35,33 @@ fn not_ready(scene: &Scene<'_>, node: &NodeRoll, starting: &[&Pod]) -> Option<Bl
         .filter(|pod| pod.namespace == "kube-system")
         .map(|pod| place(&pod.namespace, &pod.name))
         .collect();
-    let mut why = format!("{} is not ready for {}", node.short, lasting(began, scene.clock));
+    let lasts = lasting(began, scene.clock);
+    let (brief, mut why, frees) = if node.wait == Some(Wait::Configuring) {
+        (
+            "the new node has not applied its configuration",
+            format!("{} has not applied its pool's configuration for {lasts}", node.short),
+            "It moves when the node has applied it; the node does that by itself.",
+        )
+    } else {
+        (
+            "the new node is not ready",
+            format!("{} is not ready for {lasts}", node.short),
+            "It moves when the node is ready; the platform replaces a machine that stays away.",
+        )
+    };
     match (&node.wait, &node.reason) {
-        (Some(Wait::Configuring), _) => why.push_str(": it has not applied its configuration"),
+        (Some(Wait::Configuring), _) | (Some(Wait::NotReady) | None, None) => {}
         (Some(Wait::Starting), _) => why.push_str(": its system pods are not ready"),
-        (_, Some(reason)) => why.push_str(&format!(": {}", reason.trim_end_matches('.'))),
-        (Some(Wait::NotReady) | None, None) => {}
+        (Some(Wait::NotReady) | None, Some(reason)) => {
+            why.push_str(&format!(": {}", reason.trim_end_matches('.')));
+        }
     }
     if !system.is_empty() {
         why.push_str(&format!(" ({})", list(system, 3)));
     }
     why.push('.');
-    let mut blocker = Blocker::new(
-        Kind::NodeNotReady,
-        "the new node is not ready",
-        why,
-        "It moves when the node is ready; the platform replaces a machine that stays away.",
-    );
+    let frees = format!("{frees} {LAST_RESORT}");
+    let mut blocker = Blocker::new(Kind::NodeNotReady, brief, why, frees);
     blocker.command = kubectl(None, "describe node", &node.name, "");
     blocker.object = Some(Object::new("Node", "", &node.name));
     blocker.node = Some(node.name.clone());
@@ -97,6 +107,8 @@ fn does_not_come(scene: &Scene<'_>, pool: &PoolRoll, zone: &ZoneRoll) -> Option<
         ),
         "It moves when a new machine can be made there.",
     );
+    blocker.command = nodes_of(&pool.name, &zone.name);
+    blocker.object = Some(Object::new("node pool", "", &pool.name)).filter(|_| pool.known_to_ske);
     blocker.place = Some((pool.name.clone(), zone.name.clone()));
     blocker.since = Some(Since::told(began));
     Some(blocker)

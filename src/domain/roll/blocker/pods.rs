@@ -1,17 +1,19 @@
 //! Pods and volumes that keep a node from going, or that do not survive its going.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::age::{long, since};
+use crate::domain::cluster::Cluster;
 use crate::domain::observed::{Attachment, BoundVolume, Pod};
 use crate::domain::roll::blocker::{
-    Blocker, Gathered, Kind, Object, Scene, VOLUME_PATIENCE, lasting, place, waits,
+    Blocker, Gathered, Kind, LAST_RESORT, Object, Scene, VOLUME_PATIENCE, is_drained, lasting,
+    place, waits,
 };
-use crate::domain::roll::classify::{NodeRoll, Since, Stage};
-use crate::domain::roll::command::kubectl;
-use crate::domain::roll::progress::PoolRoll;
+use crate::domain::roll::classify::{NodeRoll, Since};
+use crate::domain::roll::command::{kubectl, nodes_of};
+use crate::domain::roll::progress::{PoolRoll, ZoneRoll};
 use crate::domain::roll::words::{first_names, list};
 use crate::domain::text::{clean, plural};
 
@@ -71,7 +73,7 @@ fn hung(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
                 place(&pod.namespace, &pod.name),
                 long(since(*by, scene.clock.now()))
             ),
-            frees,
+            format!("{frees} {LAST_RESORT}"),
         );
         blocker.command = kubectl(Some(&pod.namespace), "describe pod", &pod.name, "");
         blocker.object = Some(Object::new("Pod", &pod.namespace, &pod.name));
@@ -90,7 +92,7 @@ fn volumes(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
         scene.pools.iter().flat_map(PoolRoll::nodes).map(|node| (&*node.name, node)).collect();
     for attachment in &scene.picture.attachments {
         let node = nodes.get(attachment.node.as_str()).copied();
-        if node.is_none_or(|node| node.stage == Stage::Draining) {
+        if node.is_none_or(is_drained) {
             out.extend(stuck_volume(scene, attachment, node));
         }
     }
@@ -141,13 +143,16 @@ fn pending(
     out: &mut Vec<Blocker>,
 ) {
     let mut groups: BTreeMap<(&str, &str, &str), Dated<'_>> = BTreeMap::new();
-    let mut any = false;
+    let bound = bound_volumes(scene.picture.volumes.iter().map(|volume| &**volume));
+    let (mut any, mut asked) = (false, BTreeSet::new());
     for (pod, began) in &gathered.pending {
         let Some(began) = began else { continue };
         if since(*began, scene.clock.now()) <= PENDING_AFTER {
             continue;
         }
         any = true;
+        let volumes = pod.claims.iter().filter_map(|claim| bound.get(&(&*pod.namespace, &**claim)));
+        asked.extend(volumes.flat_map(|volume| &volume.zones).map(String::as_str));
         if explained.contains(pod.uid.as_str()) {
             continue;
         }
@@ -157,13 +162,12 @@ fn pending(
         };
         groups.entry(key).or_default().push((*began, pod));
     }
-    let bound = bound_volumes(scene.picture.volumes.iter().map(|volume| &**volume));
     for mut pods in groups.into_values().take(MAX_GROUPS) {
         pods.sort_by_key(|(began, pod)| (*began, &pod.name));
         out.extend(finds_no_node(scene, &pods, &bound));
     }
     if any {
-        at_maximum(scene, out);
+        at_maximum(scene, &asked, out);
     }
 }
 
@@ -217,6 +221,10 @@ fn finds_no_node(
     );
     blocker.command = kubectl(Some(&pod.namespace), "describe pod", &pod.name, "");
     blocker.object = Some(Object::new("Pod", &pod.namespace, &pod.name));
+    // Which pool could take it cannot be told where there are several.
+    if let ([pool], Some([zone])) = (scene.pools, volume.map(|volume| volume.zones.as_slice())) {
+        blocker.place = Some((pool.name.clone(), zone.clone()));
+    }
     blocker.since = Some(began);
     Some(blocker)
 }
@@ -233,43 +241,84 @@ pub fn bound_volumes<'a>(
         .collect()
 }
 
-fn at_maximum(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
-    let full = pools_at_maximum(scene.cluster, scene.pools);
+/// `asked`: zones to which waiting pods are bound.
+fn at_maximum(scene: &Scene<'_>, asked: &BTreeSet<&str>, out: &mut Vec<Blocker>) {
+    let full = pools_at_maximum(scene.cluster, scene.pools, asked);
     if full.is_empty() {
         return;
     }
-    out.push(Blocker::new(
+    let texts = || full.iter().map(|(_, text)| text.clone());
+    let mut blocker = Blocker::new(
         Kind::AtMaximum,
-        list(full.iter().cloned(), 3),
-        format!("{}; the autoscaler adds no node for pods that find none.", list(full, 3)),
+        list(texts(), 3),
+        format!("{}; the autoscaler adds no node there for pods that find none.", list(texts(), 3)),
         "It moves when a pool may have more nodes, or pods need less.",
-    ));
+    );
+    if let [(pool, _), ..] = full.as_slice() {
+        blocker.command = nodes_of(pool, "");
+        blocker.object = Some(Object::new("node pool", "", pool));
+    }
+    out.push(blocker);
 }
 
-/// "pool web is at its maximum of 6": pools that have all the nodes that they may have.
+/// "pool web is at its maximum of 6", "pool web is at its maximum in eu01-1 (2)": pools that have all the nodes that
+/// they may have, in all zones, or in some of those that are asked about. The autoscaler counts each zone against its
+/// share. With the name of each pool.
 pub fn pools_at_maximum(
-    cluster: &crate::domain::cluster::Cluster,
+    cluster: &Cluster,
     pools: &[PoolRoll],
-) -> Vec<String> {
-    let seen: HashMap<&str, usize> =
-        pools.iter().map(|pool| (pool.name.as_str(), pool.counts.seen())).collect();
-    cluster
-        .pools
-        .iter()
-        .filter(|pool| {
-            let most = usize::try_from(pool.maximum).unwrap_or(usize::MAX);
-            pool.maximum > pool.minimum
-                && seen.get(pool.name.as_str()).is_some_and(|count| *count >= most)
-        })
-        .map(|pool| format!("pool {} is at its maximum of {}", clean(&pool.name), pool.maximum))
-        .collect()
+    asked: &BTreeSet<&str>,
+) -> Vec<(String, String)> {
+    let seen: HashMap<&str, &PoolRoll> =
+        pools.iter().map(|pool| (pool.name.as_str(), pool)).collect();
+    let may_grow = cluster.pools.iter().filter(|pool| pool.maximum > pool.minimum);
+    let told = may_grow.filter_map(|pool| {
+        let zones = &seen.get(pool.name.as_str())?.zones;
+        let full: Vec<(&str, u32)> = zones
+            .iter()
+            .filter_map(|zone| Some((zone.name.as_str(), zone.limits?.maximum, zone)))
+            .filter(|(_, most, zone)| {
+                *most > 0 && machines(zone) >= usize::try_from(*most).unwrap_or(usize::MAX)
+            })
+            .map(|(name, most, _)| (name, most))
+            .collect();
+        let name = clean(&pool.name);
+        let shares = zones.iter().filter(|zone| zone.limits.is_some_and(|l| l.maximum > 0)).count();
+        let text = match full.len() {
+            0 => None,
+            count if count == shares => {
+                Some(format!("pool {name} is at its maximum of {}", pool.maximum))
+            }
+            _ => {
+                let full = full.iter().filter(|(zone, _)| asked.contains(zone));
+                let full = list(full.map(|(zone, most)| format!("{} ({most})", clean(zone))), 3);
+                (!full.is_empty()).then(|| format!("pool {name} is at its maximum in {full}"))
+            }
+        }?;
+        Some((pool.name.clone(), text))
+    });
+    told.collect()
+}
+
+/// Machines of a zone that count against its maximum: those that the roll adds for a while do not.
+fn machines(zone: &ZoneRoll) -> usize {
+    let counts = zone.counts;
+    let surge = zone.limits.map_or(0, |limits| usize::try_from(limits.surge).unwrap_or(0));
+    let in_flight =
+        if counts.old_left() > 0 { surge.min(counts.joining + counts.draining) } else { 0 };
+    (counts.seen() - counts.leaving).saturating_sub(in_flight)
 }
 
 fn lost(gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
-    let going = || gathered.leaving.iter().map(|(pod, _)| *pod);
-    let bare: Vec<&Pod> = going().filter(|pod| pod.owner.is_none()).collect();
+    let going = |wanted: &dyn Fn(&Pod) -> bool| {
+        gathered.leaving.iter().copied().filter(|(pod, _)| wanted(pod)).collect::<Vec<_>>()
+    };
+    let names = |pods: &[(&Pod, &NodeRoll)]| {
+        first_names(&pods.iter().map(|(pod, _)| *pod).collect::<Vec<_>>())
+    };
+    let bare = going(&|pod| pod.owner.is_none());
     if !bare.is_empty() {
-        out.push(Blocker::new(
+        let mut blocker = Blocker::new(
             Kind::BarePods,
             plural(bare.len(), "pod does not come back", "pods do not come back"),
             format!(
@@ -277,26 +326,40 @@ fn lost(gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
                 plural(bare.len(), "pod", "pods"),
                 if bare.len() == 1 { "does" } else { "do" },
                 if bare.len() == 1 { "it" } else { "them" },
-                first_names(&bare)
+                names(&bare)
             ),
             "Make them anew elsewhere, if they are needed.",
-        ));
+        );
+        point_at(&mut blocker, &bare);
+        out.push(blocker);
     }
-    let local: Vec<&Pod> = going()
-        .filter(|pod| pod.local_data && pod.owner.is_some() && pod.namespace != "kube-system")
-        .collect();
+    let local =
+        going(&|pod| pod.local_data && pod.owner.is_some() && pod.namespace != "kube-system");
     if !local.is_empty() {
-        out.push(Blocker::new(
+        let mut blocker = Blocker::new(
             Kind::LocalData,
             plural(local.len(), "pod loses local data", "pods lose local data"),
             format!(
                 "{} on draining nodes {} what is in emptyDir or hostPath: {}.",
                 plural(local.len(), "pod", "pods"),
                 if local.len() == 1 { "loses" } else { "lose" },
-                first_names(&local)
+                names(&local)
             ),
             "Copy it before the pods go, if it is needed.",
-        ));
+        );
+        point_at(&mut blocker, &local);
+        out.push(blocker);
+    }
+}
+
+/// Names the first of these pods, and their node if they share one.
+fn point_at(blocker: &mut Blocker, pods: &[(&Pod, &NodeRoll)]) {
+    let [(pod, node), ..] = pods else { return };
+    blocker.command = kubectl(Some(&pod.namespace), "get pod", &pod.name, "-o wide");
+    blocker.object = Some(Object::new("Pod", &pod.namespace, &pod.name));
+    if pods.iter().all(|(_, other)| other.name == node.name) {
+        blocker.node = Some(node.name.clone());
+        blocker.place = Some((node.pool.clone(), node.zone.clone()));
     }
 }
 

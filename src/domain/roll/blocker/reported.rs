@@ -14,7 +14,7 @@ use crate::domain::text::clean;
 pub fn find(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
     gave_up(scene, out);
     for problem in scene.cluster.problems.iter().filter(|problem| !problem.is_only_incomplete()) {
-        put_beside(problem, out);
+        put_beside(scene, problem, out);
     }
     let pace = scene.history.pace();
     let within = horizon(scene.pools, pace, scene.clock.now());
@@ -49,7 +49,7 @@ fn shows_as(problem: &Problem) -> &'static [&'static [Kind]] {
     }
 }
 
-fn put_beside(problem: &Problem, out: &mut Vec<Blocker>) {
+fn put_beside(scene: &Scene<'_>, problem: &Problem, out: &mut Vec<Blocker>) {
     let shown = |kinds: &&&[Kind]| out.iter().any(|blocker| kinds.contains(&blocker.kind));
     let kinds = shows_as(problem).iter().find(shown).copied().unwrap_or_default();
     let mut beside = false;
@@ -75,8 +75,23 @@ fn put_beside(problem: &Problem, out: &mut Vec<Blocker>) {
             _ => "Look at what SKE says.",
         }),
     );
+    blocker.command = looks_at(problem).map(str::to_owned);
+    blocker.since = scene.history.memory().reported_since(problem);
     blocker.reported.push(problem.clone());
     out.push(blocker);
+}
+
+/// A command that looks at what SKE reports, where the cluster itself can show something of it.
+fn looks_at(problem: &Problem) -> Option<&'static str> {
+    match problem.code.as_str() {
+        "SKE_NODE_MISCONFIGURED_PDB" => Some("kubectl get pdb -A"),
+        "SKE_UNREADY_NODES"
+        | "SKE_NODE_MEMORY_PRESSURE"
+        | "SKE_NODE_DISK_PRESSURE"
+        | "SKE_NODE_PID_PRESSURE" => Some("kubectl describe nodes"),
+        _ if is_about_capacity(problem) => Some("kubectl get nodes -o wide"),
+        _ => None,
+    }
 }
 
 fn capacity_frees(problem: &Problem) -> Option<&'static str> {
@@ -110,8 +125,9 @@ fn gave_up(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
             "PREPARING for {} and unhealthy: the platform may have stopped trying.",
             long(since(started, now))
         ),
-        "Ask SKE to reconcile the cluster; that starts it again.",
+        "Ask SKE to reconcile the cluster; that likely makes the platform try again.",
     );
+    blocker.command = Some("kubectl get nodes".to_owned());
     blocker.since = Some(Since::told(started));
     out.push(blocker);
 }
@@ -119,15 +135,28 @@ fn gave_up(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
 fn meanwhile(scene: &Scene<'_>, due: &Due) -> Option<Blocker> {
     let now = scene.clock.now();
     match due {
-        Due::Hibernation(at) => Some(Blocker::new(
-            Kind::Hibernation,
-            "hibernation is scheduled before the nodes are done",
-            format!(
-                "Hibernation is scheduled in {}, before the nodes are done; it is refused while they are replaced.",
-                long(since(now, *at))
-            ),
-            "Nothing is lost: the cluster stays awake. Sleep it by hand later, if it should.",
-        )),
+        Due::Hibernation(at) => {
+            let (follows, frees) = if scene.rotation.phase.is_running() {
+                (
+                    "the platform's rules refuse it while a rotation runs, what SKE does then is not known",
+                    "If it is refused, the cluster stays awake; sleep it by hand later, if it should.",
+                )
+            } else {
+                (
+                    "the cluster would fall asleep in the middle of this roll",
+                    "Move the schedule, if the roll should be done before.",
+                )
+            };
+            Some(Blocker::new(
+                Kind::Hibernation,
+                "hibernation is scheduled before the nodes are done",
+                format!(
+                    "Hibernation is scheduled in {}, before the nodes are done; {follows}.",
+                    long(since(now, *at))
+                ),
+                frees,
+            ))
+        }
         Due::Maintenance(at) if *at <= now => Some(Blocker::new(
             Kind::Maintenance,
             "the maintenance window is open",

@@ -1,16 +1,19 @@
 //! What holds a roll up, from manifests: named object, since when, why, what frees it, and the command.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::domain::cluster::{Cluster, ClusterState, HibernationSchedule, Problem};
 use crate::domain::fixtures::now;
-use crate::domain::observed::{Budget, Picture, Pod};
+use crate::domain::observed::{Budget, Node, Picture, Pod};
 use crate::domain::roll::Roll;
+use crate::domain::roll::blocker::pods::pools_at_maximum;
 use crate::domain::roll::blocker::{Blocker, Kind, Severity};
+use crate::domain::roll::classify::Since;
 use crate::domain::roll::history::History;
 use crate::domain::roll::tests::budgets::{budget, pod};
 use crate::domain::roll::tests::stages::fixture;
-use crate::domain::roll::tests::watched::{old, picture};
+use crate::domain::roll::tests::watched::{NEW, draining, joining, node, old, picture};
 use crate::domain::roll::tests::{ago, at_once, cluster};
 use crate::domain::rotation::Phase;
 
@@ -77,9 +80,46 @@ fn pods_and_volumes_that_hang_or_do_not_survive_are_named() {
 #[test]
 fn full_pools_are_named_only_when_pods_find_no_node() {
     let mut subject = preparing();
-    subject.pools[0].maximum = 4;
+    (subject.pools[0].minimum, subject.pools[0].maximum) = (2, 3);
+    subject.pools[0].max_surge = 0;
     assert!(kinds(&at_once(&subject, &fixture("held_by_pods"))).contains(&Kind::AtMaximum));
     assert!(!kinds(&at_once(&subject, &fixture("blocked_by_budgets"))).contains(&Kind::AtMaximum));
+}
+
+#[test]
+fn nodes_that_the_roll_adds_for_a_while_do_not_count_against_the_maximum() {
+    let subject = preparing();
+    let new = |name: &str, zone: &str| node(name, zone, ago(50), NEW);
+    let asked = BTreeSet::from(["eu01-1", "eu01-2"]);
+    let full = |nodes: Vec<Node>| -> (String, String) {
+        let pools = at_once(&subject, &picture(nodes)).pools;
+        let texts = |asked: &BTreeSet<&str>| {
+            pools_at_maximum(&subject, &pools, asked).into_iter().map(|(_, text)| text).collect()
+        };
+        (texts(&BTreeSet::new()), texts(&asked))
+    };
+    let five = || {
+        vec![
+            old("web-1", "eu01-1"),
+            new("web-3", "eu01-2"),
+            new("web-4", "eu01-2"),
+            new("web-5", "eu01-3"),
+            new("web-6", "eu01-3"),
+        ]
+    };
+    let with = |node: Node| [five(), vec![node]].concat();
+    let in_one = || (String::new(), "pool web is at its maximum in eu01-2 (2)".to_owned());
+    let in_all = || {
+        let text = "pool web is at its maximum of 6".to_owned();
+        (text.clone(), text)
+    };
+    assert_eq!(full(five()), in_one());
+    let joins = joining(new("web-2", "eu01-1"));
+    assert_eq!(full(with(joins)), in_one(), "it is there for the roll only");
+    assert_eq!(full(with(draining(new("web-2", "eu01-1"), ago(5)))), in_one(), "it goes");
+    assert_eq!(full(with(old("web-2", "eu01-1"))), in_all());
+    let surge = vec![draining(old("web-0", "eu01-1"), ago(1)), old("web-2", "eu01-1")];
+    assert_eq!(full([five(), surge].concat()), in_all());
 }
 
 /// Watches a fixture long enough that what does not come is missed.
@@ -130,6 +170,73 @@ fn what_ske_reports_is_put_beside_what_the_cluster_shows() {
 }
 
 #[test]
+fn since_when_ske_reports_something_is_remembered() {
+    let mut subject = preparing();
+    let seen = picture(vec![old("web-1", "eu01-1")]);
+    let mut history = History::default();
+    subject.problems = vec![problem("SKE_NODE_MISCONFIGURED_PDB", "payments/api")];
+    history.observe(&subject, &seen, ago(30));
+    subject.problems.push(problem("SKE_DNS_ZONE_NOT_FOUND", "zone"));
+    history.observe(&subject, &seen, ago(20));
+    subject.problems[0].message = "payments/api, shop/db".into();
+    history.observe(&subject, &seen, ago(10));
+    let roll = Roll::read(&subject, &seen, &history, now());
+    assert_eq!(about(&roll, "MISCONFIGURED_PDB").since, Some(Since::seen(ago(30))));
+    assert_eq!(about(&roll, "DNS_ZONE").since, Some(Since::told(ago(20))));
+    assert_eq!(about(&roll, "MISCONFIGURED_PDB").command.as_deref(), Some("kubectl get pdb -A"));
+    subject.problems.clear();
+    history.observe(&subject, &seen, ago(5));
+    assert!(history.memory().reported.is_empty());
+}
+
+#[test]
+fn blockers_name_an_object_a_place_and_a_command_that_looks() {
+    let mut subject = preparing();
+    (subject.pools[0].minimum, subject.pools[0].maximum, subject.pools[0].max_surge) = (2, 3, 0);
+    let held = at_once(&subject, &fixture("held_by_pods"));
+    let of = |kind: Kind| held.blockers.iter().find(|blocker| blocker.kind == kind).unwrap();
+    for (kind, object, command) in [
+        (Kind::BarePods, "Pod tools/shell", "kubectl -n tools get pod shell -o wide"),
+        (Kind::LocalData, "Pod shop/cache-1", "kubectl -n shop get pod cache-1 -o wide"),
+        (Kind::AtMaximum, "node pool web", "kubectl get nodes -l worker.gardener.cloud/pool=web"),
+    ] {
+        assert_eq!(of(kind).object_text(), object);
+        assert_eq!(of(kind).command.as_deref(), Some(command));
+    }
+    assert_eq!(of(Kind::PendingPods).place, Some(("web".into(), "eu01-2".into())));
+    assert!(of(Kind::HungPod).frees.contains("deleting the Node object"));
+    let none = watched(&preparing(), &fixture("no_new_node"));
+    assert_eq!(none.blockers[0].object_text(), "node pool web");
+    assert_eq!(
+        none.blockers[0].command.as_deref(),
+        Some(
+            "kubectl get nodes -l worker.gardener.cloud/pool=web,topology.kubernetes.io/zone=eu01-2"
+        )
+    );
+    assert!(none.blockers[1].frees.contains("deleting the Node object"));
+    let budgets = at_once(&preparing(), &fixture("blocked_by_budgets"));
+    assert!(about(&budgets, "payments/api ").frees.contains("Deleting the pod"));
+    assert!(about(&budgets, "twice/web-1 ").frees.contains("Deleting the pod"));
+}
+
+#[test]
+fn a_new_node_that_goes_again_is_held_by_the_same_things() {
+    for name in ["blocked_by_budgets", "held_by_pods"] {
+        let seen = fixture(name);
+        let mut again = seen.clone();
+        for node in &mut again.nodes {
+            if node.terminating.is_some() {
+                let generation = Some(NEW.to_owned());
+                *node = Arc::new(Node { generation, doomed: false, ..(**node).clone() });
+            }
+        }
+        let roll = at_once(&preparing(), &again);
+        assert_eq!((roll.counts.leaving, roll.counts.blocked), (1, 0));
+        assert_eq!(kinds(&roll), kinds(&at_once(&preparing(), &seen)), "{name}");
+    }
+}
+
+#[test]
 fn half_a_day_of_preparing_and_unhealthy_asks_for_a_reconcile() {
     let mut subject = preparing();
     subject.state = ClusterState::Unhealthy;
@@ -156,6 +263,28 @@ fn what_is_due_before_the_nodes_are_done_is_noted() {
     assert!(roll.blockers.iter().all(|blocker| blocker.kind.severity() == Severity::Note));
     assert!(roll.blockers[0].why.starts_with("Hibernation is scheduled in 2m"));
     assert!(roll.blockers[1].why.starts_with("The maintenance window is open"));
+}
+
+#[test]
+fn hibernation_is_called_refused_only_while_the_rotation_runs() {
+    let schedules = vec![HibernationSchedule {
+        start: "5 14 * * *".into(),
+        end: "0 6 * * *".into(),
+        timezone: "UTC".into(),
+    }];
+    for (phase, fixture_name, refused) in [
+        (Phase::Preparing, "another_roll_while_preparing", true),
+        (Phase::Prepared, "another_roll_while_prepared", false),
+        (Phase::Completing, "another_roll_while_prepared", true),
+        (Phase::Completed, "another_roll_while_prepared", false),
+    ] {
+        let subject = Cluster { schedules: schedules.clone(), ..cluster(phase.clone()) };
+        let roll = at_once(&subject, &fixture(fixture_name));
+        let sleep = about(&roll, "Hibernation is scheduled");
+        assert_eq!(sleep.why.contains("refuse"), refused, "{phase:?}: {}", sleep.why);
+        assert_eq!(sleep.why.contains("would fall asleep"), !refused, "{phase:?}");
+        assert_eq!(sleep.why.contains("not known"), refused, "{phase:?}");
+    }
 }
 
 #[test]

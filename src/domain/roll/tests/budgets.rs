@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::domain::fixtures::now;
-use crate::domain::observed::{Budget, Labels, Node, Picture, Pod, Requirement, Selector};
+use crate::domain::observed::{
+    Budget, Labels, NOT_READ_YET, Node, Picture, Pod, Requirement, Selector,
+};
 use crate::domain::roll::blocker::Kind;
-use crate::domain::roll::blocker::budgets::{BudgetIndex, holds, is_misconfigured};
+use crate::domain::roll::blocker::budgets::{BudgetIndex, frees, holds, is_misconfigured};
 use crate::domain::roll::classify::Since;
 use crate::domain::roll::history::History;
 use crate::domain::roll::tests::blockers::{about, kinds, preparing};
@@ -49,12 +51,12 @@ fn k8s_11_every_kind_of_budget_is_matched_rightly_or_called_unreadable() {
             ),
             (
                 Kind::UnreadableBudget,
-                "PodDisruptionBudget odd/unreadable cannot be judged (unknown operator Near); it may hold pods on web-z2-aaaaa-77777."
+                "PodDisruptionBudget odd/unreadable cannot be judged (unknown operator Near of app); it may hold pods on web-z2-aaaaa-77777."
             ),
         ]
     );
     let api = about(&roll, "payments/api ");
-    assert_eq!(api.frees, "It moves when one more replica is ready.");
+    assert!(api.frees.starts_with("It moves when one more replica is ready. Deleting the pod"));
     assert_eq!(api.command.as_deref(), Some("kubectl -n payments get pdb api"));
     assert_eq!(api.since, Some(Since::told(ago(47))));
     assert_eq!(
@@ -106,6 +108,20 @@ fn a_budget_that_lets_pods_go_one_by_one_is_no_blocker() {
     assert!(about(&held, "payments/api ").why.starts_with("web-z2-aaaaa-77777 waits 4m: "));
 }
 
+#[test]
+fn a_budget_that_is_read_later_than_the_nodes_is_taken_to_have_been_tight_all_along() {
+    let subject = preparing();
+    let seen = fixture("blocked_by_budgets");
+    let mut unread = seen.clone();
+    unread.budgets.clear();
+    unread.unseen.insert("poddisruptionbudgets", NOT_READ_YET.to_owned());
+    let mut history = History::default();
+    history.observe(&subject, &unread, ago(1));
+    history.observe(&subject, &seen, now());
+    let roll = Roll::read(&subject, &seen, &history, now());
+    assert_eq!(about(&roll, "payments/api ").since, Some(Since::told(ago(47))));
+}
+
 /// Budget `payments/api` for pods `app: api`, with these figures.
 pub fn budget(allowed: i32, healthy: i32, desired: i32, expected: i32) -> Budget {
     Budget {
@@ -147,6 +163,41 @@ pub fn pod(name: &str, node: Option<&str>) -> Pod {
         local_data: false,
         mirror: false,
     }
+}
+
+#[test]
+fn what_frees_a_budget_counts_percentages_as_the_platform_does() {
+    let least =
+        |text: &str, figures: Budget| Budget { min_available: Some(text.into()), ..figures };
+    let most =
+        |text: &str, figures: Budget| Budget { max_unavailable: Some(text.into()), ..figures };
+    for (budget, text) in [
+        (least("90%", budget(0, 3, 3, 3)), "the workload has 7 more ready replicas, or"),
+        (least("50%", budget(0, 1, 1, 1)), "the workload has one more ready replica, or"),
+        (least("99%", budget(0, 4, 4, 4)), "the workload has 96 more ready replicas, or"),
+        (least("90%", budget(0, 2, 3, 3)), "the workload has 8 more ready replicas, or"),
+        (least("50%", budget(0, 2, 2, 4)), "when one more replica is ready."),
+        (least("100%", budget(0, 3, 3, 3)), "only when the budget is loosened: minAvailable 100%"),
+        (least("700%", budget(0, 3, 21, 3)), "the workload has 19 more ready replicas, or"),
+        (least("3", budget(0, 3, 3, 3)), "the workload has one more ready replica, or"),
+        (least("500", budget(0, 3, 500, 3)), "the workload has 498 more ready replicas, or"),
+        (most("30%", budget(0, 2, 2, 3)), "when one more replica is ready."),
+        (most("0%", budget(0, 3, 3, 3)), "only when the budget is loosened: maxUnavailable 0%"),
+        (most("1", budget(0, 2, 2, 3)), "when one more replica is ready."),
+    ] {
+        assert!(frees(&budget).contains(text), "{budget:?}\n{}", frees(&budget));
+    }
+    let extreme = least("50%", budget(i32::MIN, i32::MAX, i32::MAX, i32::MAX));
+    assert!(frees(&extreme).starts_with("It moves"));
+    let negative = least("50%", budget(i32::MIN, i32::MIN, i32::MIN, i32::MIN));
+    assert!(frees(&negative).starts_with("It moves"));
+}
+
+#[test]
+fn a_percentage_in_a_manifest_is_counted_out() {
+    let roll = at_once(&preparing(), &fixture("budget_in_percent"));
+    assert_eq!(kinds(&roll), [Kind::MisconfiguredBudget]);
+    assert!(roll.blockers[0].frees.contains("7 more ready replicas"), "{}", roll.blockers[0].frees);
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! Laws of the roll over any sequence of events: counts add up, progress stays in [0,1] and does not run backwards
 //! without a named cause, and only the end state decides the figures.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
-use crate::domain::observed::{Node, Picture, Templates};
+use crate::domain::cluster::{Cluster, NodePool};
+use crate::domain::observed::{Node, Picture, Template, Templates};
 use crate::domain::roll::Roll;
+use crate::domain::roll::fall::fell;
 use crate::domain::roll::history::History;
 use crate::domain::roll::progress::Figure;
 use crate::domain::roll::tests::watched::{NEW, draining, joining, node, old, picture, template};
@@ -86,6 +90,40 @@ fn seen(slots: &[Slot], kind: u8) -> Picture {
     Picture { templates: templates(kind), ..picture(nodes) }
 }
 
+/// The fixtures' cluster with a second pool, in a phase of one and the same rotation.
+fn two_pools(phase: Phase) -> Cluster {
+    let mut subject = cluster(Phase::Preparing);
+    subject.rotation.phase = phase;
+    let db = NodePool { name: "db".into(), ..subject.pools[0].clone() };
+    subject.pools.push(db);
+    subject
+}
+
+/// Nodes and templates of two pools.
+fn both((web, kind): &(Vec<Slot>, u8), (db, other): &(Vec<Slot>, u8)) -> Picture {
+    let renamed = |name: &str| name.replace("-web-", "-db-");
+    let mut all = seen(web, *kind);
+    for node in seen(db, *other).nodes {
+        all.nodes.push(Arc::new(Node {
+            uid: format!("db/{}", node.uid),
+            name: format!("db-{}", node.name),
+            pool: "db".into(),
+            generation: node.generation.as_deref().map(renamed),
+            ..(*node).clone()
+        }));
+    }
+    if let (Templates::Known(list), Templates::Known(more)) =
+        (&mut all.templates, templates(*other))
+    {
+        list.extend(more.into_iter().map(|template| Template {
+            name: renamed(&template.name),
+            pool: "db".into(),
+            ..template
+        }));
+    }
+    all
+}
+
 fn slots() -> impl Strategy<Value = Vec<Slot>> {
     proptest::collection::vec(proptest::sample::select(SLOTS.as_slice()), 0..9)
 }
@@ -99,6 +137,22 @@ fn phases() -> impl Strategy<Value = Phase> {
         Phase::Completed,
         Phase::Unknown("SOON".into()),
     ])
+}
+
+/// What changes in a step beside one node.
+#[derive(Debug, Clone)]
+enum Turn {
+    None,
+    Phase(Phase),
+    Templates(u8),
+}
+
+fn sometimes() -> impl Strategy<Value = Turn> {
+    prop_oneof![
+        8 => Just(Turn::None),
+        1 => phases().prop_map(Turn::Phase),
+        1 => any::<u8>().prop_map(Turn::Templates),
+    ]
 }
 
 fn falls(history: &History) -> usize {
@@ -158,6 +212,53 @@ proptest! {
                 }
             }
             shown = Some(now);
+        }
+    }
+
+    #[test]
+    fn k8s_12_no_figure_of_two_pools_falls_without_a_named_cause_in_any_phase(
+        mut web in (slots(), any::<u8>()),
+        mut db in (slots(), any::<u8>()),
+        steps in proptest::collection::vec(
+            (any::<bool>(), 0_usize..5, proptest::sample::select(SLOTS.as_slice()), sometimes()),
+            1..24,
+        ),
+    ) {
+        let mut history = History::default();
+        let mut phase = Phase::Prepared;
+        let mut shown: (Option<Figure>, Option<Figure>) = (None, None);
+        let mut at = 600;
+        for (of_web, place, slot, turn) in steps {
+            at -= 3;
+            match turn {
+                Turn::None => {}
+                Turn::Phase(next) => phase = next,
+                Turn::Templates(kind) if of_web => web.1 = kind,
+                Turn::Templates(kind) => db.1 = kind,
+            }
+            let changed = if of_web { &mut web.0 } else { &mut db.0 };
+            changed.resize(changed.len().max(place + 1), Slot::Empty);
+            changed[place] = slot;
+            let subject = two_pools(phase.clone());
+            let picture = both(&web, &db);
+            let before = falls(&history);
+            history.observe(&subject, &picture, ago(at));
+            if picture.templates == Templates::Unread {
+                continue;
+            }
+            let roll = Roll::read(&subject, &picture, &history, ago(at));
+            let fell = |shown: Option<Figure>, now: Option<Figure>| {
+                matches!((shown, now), (Some(shown), Some(now)) if fell(shown, now))
+            };
+            let fallen = [fell(shown.0, roll.rotation), fell(shown.1, roll.another)];
+            let fallen = fallen.into_iter().filter(|fell| *fell).count();
+            prop_assert_eq!(falls(&history), before + fallen);
+            for entry in history.timeline().entries() {
+                if let Happening::Back { causes, .. } = &entry.what {
+                    prop_assert!(!causes.is_empty(), "{:?}", entry);
+                }
+            }
+            shown = (roll.rotation, roll.another);
         }
     }
 

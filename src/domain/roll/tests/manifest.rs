@@ -190,7 +190,12 @@ fn selector(value: &Value) -> Selector {
             "NotIn" => Requirement::NotIn(key, texts(&expression["values"])),
             "Exists" => Requirement::Exists(key),
             "DoesNotExist" => Requirement::Absent(key),
-            other => return Selector::Unreadable(format!("unknown operator {other}")),
+            other => {
+                return Selector::Unreadable(format!(
+                    "unknown operator {other} of {}",
+                    text(expression, "/key")
+                ));
+            }
         });
     }
     Selector::Labels(out)

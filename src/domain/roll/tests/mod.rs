@@ -7,10 +7,10 @@
 mod blockers;
 mod budgets;
 mod laws;
-mod manifest;
+pub mod manifest;
 mod outlook;
 mod preflight;
-mod stages;
+pub mod stages;
 mod watched;
 
 use jiff::{SignedDuration, Timestamp};

@@ -22,7 +22,7 @@ macro_rules! fixtures {
 }
 
 /// All manifests by name.
-pub const FIXTURES: [(&str, &str); 17] = fixtures![
+pub const FIXTURES: [(&str, &str); 18] = fixtures![
     "control_plane_first",
     "every_stage",
     "labels_absent",
@@ -38,6 +38,7 @@ pub const FIXTURES: [(&str, &str); 17] = fixtures![
     "pools",
     "never_rotated",
     "blocked_by_budgets",
+    "budget_in_percent",
     "held_by_pods",
     "no_new_node",
 ];
@@ -111,7 +112,7 @@ fn before_the_nodes_begin_nothing_is_new_and_the_steps_say_why() {
     let figure = roll.rotation.unwrap();
     assert_eq!((figure.percent(), words::figure(figure).as_str()), (0, "0 of 3 nodes new"));
     assert_eq!(roll.outlook, Outlook::NotBegun);
-    assert_eq!(words::outlook(roll.outlook, now()).unwrap(), "usually 5–10m a node");
+    assert_eq!(words::outlook(roll.outlook, now()).unwrap(), "usually 7–10m a node");
     assert_eq!(words::pool_state(&roll.pools[0]), Some("control plane first, nodes not begun"));
     let states: Vec<_> = roll.steps.iter().map(|step| (step.name, step.state)).collect();
     assert_eq!(
@@ -145,6 +146,14 @@ fn steps_follow_the_signs_of_the_control_plane() {
     );
     assert_eq!(step(Some(2), Some((40, 40))).1, StepState::Done);
     assert_eq!(step(Some(2), None), (StepState::Done, StepState::Unknown, none()));
+    picture.control_plane.authorities = Some(2);
+    picture.control_plane.reencrypted = None;
+    let mut detail = |keys| {
+        picture.control_plane.signing_keys = keys;
+        at_once(&cluster(Phase::Preparing), &picture).steps[1].detail.clone().unwrap_or_default()
+    };
+    assert!(detail(Some(1)).ends_with("the new signing key is not accepted yet"));
+    assert!(detail(None).ends_with("authority is there"), "the keys could not be read");
     let rolling = checked("every_stage", Phase::Preparing);
     assert_eq!(rolling.steps[2].state, StepState::Done);
     assert_eq!(rolling.steps[3].detail.as_deref(), Some("2 of 7 nodes new"));
@@ -282,7 +291,27 @@ fn k8s_06_without_a_start_nothing_is_called_new_by_its_age() {
     picture.templates = Templates::Forbidden;
     let roll = at_once(&subject, &picture);
     assert!(roll.guesses.contains(&Guess::StartUnknown));
-    assert!(roll.rotation.unwrap().fraction() < 1.0);
+    let shown: Vec<_> = roll.nodes().map(|node| (node.short.as_str(), word(node))).collect();
+    assert_eq!(
+        shown,
+        [
+            ("web-z1-aaaaa-11111", "old"),
+            ("web-z1-aaaaa-55555", "old"),
+            ("web-z1-bbbbb-44444", "old"),
+            ("web-z2-aaaaa-22222", "draining"),
+            ("web-z3-aaaaa-33333", "old"),
+        ],
+        "each is older than the one with the taint"
+    );
+    assert_eq!(words::figure(roll.rotation.unwrap()), "0 of 5 nodes new");
+    for node in &mut picture.nodes {
+        let mut clean = (**node).clone();
+        clean.doomed = false;
+        *node = std::sync::Arc::new(clean);
+    }
+    let untold = at_once(&subject, &picture);
+    assert_eq!(untold.pools[0].state, PoolState::NotBegun, "nothing says that nodes have begun");
+    assert_eq!(words::figure(untold.rotation.unwrap()), "0 of 5 nodes new");
 }
 
 #[test]

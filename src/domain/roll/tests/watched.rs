@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::cluster::Cluster;
+use crate::domain::cluster::{Cluster, NodePool};
 use crate::domain::observed::{Node, Picture, Template, Templates, Terminating};
 use crate::domain::roll::classify::{Since, Stage};
 use crate::domain::roll::history::History;
@@ -103,6 +103,13 @@ fn a_replacement_is_told_from_joining_to_gone() {
                 Node { ready_changed: Some(ago(17)), ..born.clone() },
             ],
         ),
+        (
+            13,
+            vec![
+                draining(old("web-1", ZONE), ago(16)),
+                Node { ready_changed: Some(ago(17)), ..born.clone() },
+            ],
+        ),
         (12, vec![Node { ready_changed: Some(ago(17)), ..born }]),
     ];
     for (minutes, nodes) in steps {
@@ -127,10 +134,21 @@ fn a_replacement_is_told_from_joining_to_gone() {
 }
 
 #[test]
+fn a_drain_that_ended_while_nobody_watched_is_no_measure() {
+    let subject = preparing();
+    let mut history = History::default();
+    let leaves = draining(old("web-1", ZONE), ago(60));
+    history.observe(&subject, &picture(vec![leaves, old("web-2", ZONE)]), ago(58));
+    history.observe(&subject, &picture(vec![old("web-2", ZONE)]), ago(2));
+    assert_eq!(history.pace().drains.len(), 0);
+    assert_eq!(told(&history).last().unwrap(), "web-1 gone");
+}
+
+#[test]
 fn k8s_10_a_node_made_anew_under_the_same_name_is_another_one() {
     let subject = preparing();
     let mut history = History::default();
-    history.observe(&subject, &picture(vec![draining(old("web-1", ZONE), ago(9))]), ago(8));
+    history.observe(&subject, &picture(vec![draining(old("web-1", ZONE), ago(9))]), ago(4));
     let again = node("web-1", ZONE, ago(5), NEW);
     history.observe(&subject, &picture(vec![again]), ago(3));
     assert_eq!(history.gone(), 1);
@@ -291,6 +309,58 @@ fn a_fall_of_the_figure_names_its_causes() {
 }
 
 #[test]
+fn a_configuration_that_changes_in_place_is_no_node_that_fails() {
+    let mut subject = preparing();
+    subject.pools[0].minimum = 0;
+    let asks = |checksum: &str, nodes: Vec<Node>| {
+        let mut seen = picture(nodes);
+        let asked = Template { checksum: Some(checksum.into()), ..template(NEW, ago(174)) };
+        seen.templates = Templates::Known(vec![asked]);
+        seen
+    };
+    let applied = |name: &str, checksum: &str| Node {
+        checksum: Some(checksum.into()),
+        ..node(name, ZONE, ago(150), NEW)
+    };
+    let both = |checksum: &str| vec![applied("web-1", checksum), applied("web-2", checksum)];
+    let mut history = History::default();
+    history.observe(&subject, &asks("a", both("a")), ago(31));
+    let lags = asks("b", both("a"));
+    history.observe(&subject, &lags, ago(30));
+    let early = Roll::read(&subject, &lags, &history, ago(25));
+    assert_eq!(early.counts.joining, 2);
+    assert_eq!(early.nodes().next().unwrap().since, Some(Since::told(ago(30))));
+    assert!(early.blockers.is_empty(), "{:?}", early.blockers);
+    let late = Roll::read(&subject, &lags, &history, ago(10));
+    assert_eq!(late.blockers[0].why, "web-1 has not applied its pool's configuration for 20m.");
+    history.observe(
+        &subject,
+        &asks("b", vec![applied("web-1", "b"), applied("web-2", "a")]),
+        ago(9),
+    );
+    history.observe(&subject, &asks("b", both("b")), ago(8));
+    let lines = told(&history);
+    assert_eq!(
+        &lines[lines.len() - 2..],
+        [
+            "pool web: nodes are to apply a changed configuration",
+            "no nodes after 2/2: nodes of pool web are to apply a changed configuration",
+        ],
+        "{lines:?}"
+    );
+    let first = Roll::read(&subject, &lags, &History::default(), ago(0));
+    assert!(first.blockers.is_empty(), "since when is not known");
+    let mut fresh = History::default();
+    fresh.observe(&subject, &lags, ago(30));
+    let waited = Roll::read(&subject, &lags, &fresh, ago(10));
+    assert!(waited.blockers[0].why.ends_with("for at least 20m."), "{:?}", waited.blockers[0]);
+    let born = Node { checksum: None, ..node("web-3", ZONE, ago(20), NEW) };
+    let young = Roll::read(&subject, &asks("b", vec![applied("web-1", "b"), born]), &fresh, ago(5));
+    let joins = young.nodes().find(|node| node.stage == Stage::Joining).unwrap();
+    assert_eq!(joins.since, Some(Since::told(ago(20))), "it waits since it was made");
+}
+
+#[test]
 fn k8s_12_a_second_template_in_one_rotation_is_remembered_as_another_roll() {
     let subject = preparing();
     let mut history = History::default();
@@ -316,6 +386,38 @@ fn k8s_12_a_second_template_soon_after_the_first_is_another_roll_for_who_watched
     assert!(Roll::read(&subject, &changed, &history, ago(159)).pools[0].another);
     // Without the first template, a node of the first minutes may as well be of the old generation.
     assert!(!Roll::read(&subject, &changed, &History::default(), ago(159)).pools[0].another);
+}
+
+#[test]
+fn k8s_12_a_pool_that_is_done_first_stays_in_the_figure_of_the_other_roll() {
+    let mut subject = cluster(Phase::Prepared);
+    subject.pools.push(NodePool { name: "db".into(), ..subject.pools[0].clone() });
+    let third = "gardener-node-agent-web-3";
+    let seen = |web: &str, db: [&str; 2]| {
+        let of_db = |number: usize, label: &str| Node {
+            pool: "db".into(),
+            ..node(&format!("db-{number}"), ZONE, ago(100), label)
+        };
+        let mut seen =
+            picture(vec![node("web-1", ZONE, ago(100), web), of_db(1, db[0]), of_db(2, db[1])]);
+        let of_db = Template { pool: "db".into(), ..template("db-3", ago(50)) };
+        seen.templates = Templates::Known(vec![template(third, ago(50)), of_db]);
+        seen
+    };
+    let mut history = History::default();
+    let mut figures = Vec::new();
+    for (minutes, seen) in [
+        (30, seen(NEW, [NEW, NEW])),
+        (20, seen(third, [NEW, NEW])),
+        (10, seen(third, ["db-3", NEW])),
+        (5, seen(third, ["db-3", "db-3"])),
+    ] {
+        history.observe(&subject, &seen, ago(minutes));
+        let roll = Roll::read(&subject, &seen, &history, ago(minutes));
+        figures.push(roll.another.map(words::figure_narrow));
+    }
+    let figures: Vec<&str> = figures.iter().map(|f| f.as_deref().unwrap_or("none")).collect();
+    assert_eq!(figures, ["0/3", "1/3", "2/3", "none"]);
 }
 
 #[test]

@@ -52,6 +52,7 @@ fn seen(new: usize) -> Observed {
             span: Span { low: SignedDuration::from_mins(40), high: SignedDuration::from_mins(60) },
             worst: SignedDuration::from_hours(7),
             held: false,
+            estimate: false,
         },
         blockers: Vec::new(),
         notes: Vec::new(),
