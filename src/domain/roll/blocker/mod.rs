@@ -2,6 +2,9 @@
 //!
 //! Only what a picture and the SKE API show is said. What SKE reports is put beside what the cluster shows of the
 //! same thing; nothing is said twice. Nothing is done about it from here: the commands only look.
+//!
+//! Not looked at: admission webhooks whose service has no endpoints. They can keep nodes from joining; what is seen of
+//! it is the node that does not become ready.
 
 pub mod budgets;
 mod nodes;
