@@ -351,7 +351,7 @@ pub const BINDINGS: &[Binding] = &[
         Command::Events,
         &[Cluster],
         ["e"],
-        "events",
+        "in full",
         "the node under the cursor in full, with all events; arrows scroll it",
         Some(46)
     ),

@@ -113,10 +113,7 @@ impl Observed {
 
     fn forget_outlook(&mut self) {
         let Some(roll) = &mut self.roll else { return };
-        if matches!(
-            roll.outlook,
-            Outlook::Left { .. } | Outlook::Early | Outlook::Stalled { .. }
-        ) {
+        if matches!(roll.outlook, Outlook::Left { .. } | Outlook::Early | Outlook::Stalled { .. }) {
             roll.outlook = Outlook::Unknown;
             for pool in &mut roll.pools {
                 pool.outlook = Outlook::Idle;

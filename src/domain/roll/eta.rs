@@ -134,7 +134,7 @@ pub enum Outlook {
     Left {
         /// The range, if nothing more blocks.
         span: Span,
-        /// If every batch used up the platform's default time limits.
+        /// If every batch used up Gardener's default time limits.
         worst: SignedDuration,
         /// A part of it is held up, and the range counts from when it moves.
         held: bool,

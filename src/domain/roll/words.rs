@@ -54,11 +54,11 @@ pub fn outlook(outlook: Outlook, now: Timestamp) -> Option<String> {
     }
 }
 
-/// "at worst 7h, if every drain used the platform's default limit of 2h"; `None` while there is no forecast.
+/// "at worst 7h, if every machine and every drain used Gardener's default limits"; `None` while there is no forecast.
 pub fn worst_case(outlook: Outlook) -> Option<String> {
     match outlook {
         Outlook::Left { worst, .. } => Some(format!(
-            "at worst {}, if every machine and every drain used the platform's default limits",
+            "at worst {}, if every machine and every drain used Gardener's default limits",
             long(worst)
         )),
         Outlook::Idle
@@ -170,9 +170,9 @@ pub fn stage_detail(node: &NodeRoll, now: Timestamp) -> Option<String> {
     match node.stage {
         Stage::Draining => node.deadline.map(|at| {
             if at <= now {
-                "past the platform's default limit of 2h".to_owned()
+                "past Gardener's default limit of 2h; SKE's is not known".to_owned()
             } else {
-                format!("forced in {} by the platform's default", long(since(now, at)))
+                format!("forced in {}, if Gardener's default of 2h holds", long(since(now, at)))
             }
         }),
         Stage::Joining => Some(match (node.wait, &node.reason) {
@@ -242,7 +242,7 @@ pub fn limits(limits: Limits) -> String {
 /// Where the figures come from: "exact: …" or "estimated: …, …".
 pub fn basis(guesses: &BTreeSet<Guess>) -> String {
     if guesses.is_empty() {
-        return "exact: labels and taints of the nodes against their pool's template".to_owned();
+        return "exact: each node says which generation it is of".to_owned();
     }
     let reasons: Vec<&str> = guesses.iter().map(|guess| reason(*guess)).collect();
     format!("estimated: {}", reasons.join(", "))

@@ -309,7 +309,7 @@ pub fn pools_low<'a>(
             Part::Text(Span::raw(pad_end(&pool_name(pool), name))),
             Part::Text(theme.part(figure, Role::Title)),
         ];
-        let left = words::outlook(pool.outlook, now).filter(|_| columns >= 60);
+        let left = pool_outlook(pool, now).filter(|_| columns >= 60);
         if let Some(left) = left.filter(|left| head + width(left) + 30 < columns) {
             parts.push(Part::Text(theme.span(format!("  {left}"), Tone::Dim)));
         }
@@ -336,6 +336,15 @@ pub fn pools_low<'a>(
 /// Columns that the names of pools take.
 fn names(roll: &Roll) -> usize {
     roll.pools.iter().map(|pool| width(&pool_name(pool))).max().unwrap_or(0)
+}
+
+/// What is to be expected of a pool: its state where that says all, else how long it takes.
+fn pool_outlook(pool: &PoolRoll, now: Timestamp) -> Option<String> {
+    let settled = matches!(pool.state, PoolState::Settled | PoolState::Empty);
+    words::pool_state(pool)
+        .map(str::to_owned)
+        .filter(|_| !settled)
+        .or_else(|| words::outlook(pool.outlook, now))
 }
 
 /// A pool's name as it is drawn; pool names have at most 15 characters.
@@ -370,11 +379,7 @@ fn pool_line(
         parts.push(vec![Span::raw("  "), theme.span(bar(pool.figure, cells), tone)]);
         parts.push(vec![Span::raw(format!("  {}", words::figure_narrow(pool.figure)))]);
     }
-    let text = words::pool_state(pool)
-        .map(str::to_owned)
-        .filter(|_| !settled)
-        .or_else(|| words::outlook(pool.outlook, now));
-    if let Some(text) = text {
+    if let Some(text) = pool_outlook(pool, now) {
         parts.push(vec![theme.span(format!("   {text}"), Tone::Dim)]);
     }
     let left = as_fits(parts, columns);

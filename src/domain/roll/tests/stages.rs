@@ -171,7 +171,7 @@ fn stages_carry_since_when_and_why() {
     assert_eq!(draining.short, "web-z2-aaaaa-33333");
     assert_eq!(
         words::stage_detail(draining, now()).unwrap(),
-        "forced in 1h 13m by the platform's default"
+        "forced in 1h 13m, if Gardener's default of 2h holds"
     );
     assert_eq!(node("11111").since, None);
     assert_eq!(node("77777").wait, Some(Wait::NotReady));
