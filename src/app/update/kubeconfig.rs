@@ -206,10 +206,9 @@ fn edit_field(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec
     let Some(form) = form(state) else { return Vec::new() };
     let issued = form.issued.is_some();
     match (form.focus, command) {
-        (
-            IssueField::Kind,
-            Some(Command::Left | Command::Right | Command::Mark | Command::Up | Command::Down),
-        ) if !issued => {
+        (IssueField::Kind, Some(Command::Left | Command::Right | Command::Up | Command::Down))
+            if !issued =>
+        {
             let forward = !matches!(command, Some(Command::Left | Command::Up));
             form.kind = neighbour(&[Kind::Admin, Kind::Login, Kind::Idp], form.kind, forward);
             form.touched = true;
@@ -219,10 +218,7 @@ fn edit_field(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec
             preset(form, command == Some(Command::Right));
             Vec::new()
         }
-        (
-            IssueField::Place,
-            Some(Command::Left | Command::Right | Command::Mark | Command::Up | Command::Down),
-        ) => {
+        (IssueField::Place, Some(Command::Left | Command::Right | Command::Up | Command::Down)) => {
             let forward = !matches!(command, Some(Command::Left | Command::Up));
             form.place = neighbour(&Place::ALL, form.place, forward);
             form.touched = true;
