@@ -279,16 +279,12 @@ impl Journey {
         }
     }
 
-    /// Presses a key while no time passes, and waits only until the loop has shown what came of it. Gives back how long
-    /// the thread worked on it, where the system tells; that is how long a person waits on a machine of their own.
-    pub async fn react(&mut self, key: &str) -> Option<Duration> {
-        assert!(is_alone(), "else others work on it, too");
-        let before = worked();
+    /// Presses a key while no time passes and nobody answers, and waits only until the loop has shown what came of it.
+    pub async fn react(&mut self, key: &str) {
         self.strike(key);
         while !self.keyboard.is_idle() {
             tokio::task::yield_now().await;
         }
-        Some(worked()?.saturating_sub(before?))
     }
 
     /// Lets virtual time pass in tenths of a second while something waits for it, until words are said.
@@ -513,12 +509,6 @@ const HELD: u32 = 80;
 /// Whether program, simulator and test take turns in one thread.
 fn is_alone() -> bool {
     Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread
-}
-
-/// Time that this thread has spent on a processor.
-fn worked() -> Option<Duration> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// Lets others work. In one thread every yield takes everything that is ready and every packet that has arrived one
