@@ -391,7 +391,8 @@ fn show(state: &mut State, picture: Picture) {
     let now = Now { steady: state.now.steady + Duration::from_millis(300), ..state.now };
     let id = state.fleet.entries.keys().next().unwrap().clone();
     let sighting = Sighting::Picture(Arc::new(picture));
-    drop(black_box(update(state, now, Message::Sighted { id, sighting })));
+    let number = state.observing.get(&id).unwrap().number;
+    drop(black_box(update(state, now, Message::Sighted { id, number, sighting })));
     settle(state);
 }
 

@@ -331,7 +331,7 @@ pub fn cell(column: &Column, entry: &Entry, state: &State, room: usize) -> Cell 
 /// "40–60m", while nodes are replaced and are seen.
 fn time_left(entry: &Entry, state: &State) -> Option<String> {
     let observed = state.observed.get(&entry.cluster.id).filter(|observed| observed.live)?;
-    let rolls = entry.cluster.rotation.phase == Phase::Preparing;
+    let rolls = entry.cluster.rotation.phase == Phase::Preparing && !entry.is_stuck(state.now.wall);
     words::left(observed.roll.as_ref().filter(|_| rolls)?.outlook)
 }
 

@@ -58,6 +58,8 @@ pub enum Effect {
     FindStaticTokens(ClusterId),
     /// Look at a cluster through its own API until `Unobserve` (`Sighted`, again and again).
     Observe {
+        /// Number of this look; what it brings bears it.
+        number: Sequence,
         /// As SKE showed it last.
         cluster: Box<Cluster>,
         /// Whether a person agreed that asking for a kubeconfig switches static tokens off.

@@ -101,6 +101,8 @@ pub enum Message {
     StaticTokensFound(ClusterId, Vec<StaticToken>),
     /// Answer to `Effect::Observe`, again and again until `Effect::Unobserve`.
     Sighted {
+        /// The look that it belongs to.
+        number: Sequence,
         /// Which cluster.
         id: ClusterId,
         /// What came of looking.

@@ -3,14 +3,13 @@
 //! Looking at a cluster costs an admin kubeconfig of ten minutes, so that only those are looked at that somebody
 //! needs: the one on screen while its nodes matter, and those whose nodes roll, up to a bound.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::app::dialog::Dialog;
-use crate::app::message::Now;
+use crate::app::message::{Now, Sequence};
 use crate::app::settings::WatchPolicy;
 use crate::app::state::{Screen, State, Tab};
 use crate::domain::age::{long, since};
@@ -91,6 +90,9 @@ impl Observed {
     pub fn read_roll(&mut self, cluster: &Cluster, now: Now) {
         self.read = now.steady;
         let at = self.as_of(now.wall);
+        if self.live {
+            self.history.still_holds(at);
+        }
         self.roll =
             self.picture.as_ref().map(|picture| Roll::read(cluster, picture, &self.history, at));
         if !self.live {
@@ -134,35 +136,43 @@ impl Observed {
 /// A cluster that is looked at now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watch {
+    /// Its number: what others saw before it does not count.
+    pub number: Sequence,
     /// When the last one who needed it went away, on the steady clock; `None` while it is needed.
     pub left: Option<Duration>,
     /// Whether a person agreed that asking for a kubeconfig switches static tokens off.
     pub agreed: bool,
 }
 
-/// The clusters that should be looked at, the most needed first, within the bound.
-pub fn wanted(state: &State) -> Vec<ClusterId> {
+/// The clusters that should be looked at, the most needed first, within the bound; and how many of them, from the first
+/// on, somebody asked for.
+pub fn wanted(state: &State) -> (Vec<ClusterId>, usize) {
     if state.settings.read_only || state.settings.watch == WatchPolicy::Never {
         // Asking for a kubeconfig is a request that changes something.
-        return Vec::new();
+        return (Vec::new(), 0);
     }
-    let mut found = Vec::new();
-    let mut taken = BTreeSet::new();
-    let mut take = |id: &ClusterId| {
-        let listed = state.fleet.entries.get(id).is_some_and(|entry| entry.gone.is_none());
-        if listed && taken.insert(id.clone()) {
-            found.push(id.clone());
+    let limit = state.settings.watch_limit;
+    let mut found: Vec<ClusterId> = Vec::new();
+    let take = |found: &mut Vec<ClusterId>, ids: &mut dyn Iterator<Item = &ClusterId>| {
+        for id in ids {
+            if found.len() >= limit {
+                break;
+            }
+            let listed = state.fleet.entries.get(id).is_some_and(|entry| entry.gone.is_none());
+            if listed && !found.contains(id) {
+                found.push(id.clone());
+            }
         }
     };
-    on_screen(state).iter().for_each(&mut take);
-    state.watched.iter().filter(|id| rolls(state, id)).for_each(&mut take);
+    take(&mut found, &mut on_screen(state).iter());
+    take(&mut found, &mut state.watched.iter().filter(|id| rolls(state, id)));
+    let asked_for = found.len();
     if state.settings.watch == WatchPolicy::Running {
         // Who is looked at keeps its place: neither filter nor order of the rows may cost kubeconfigs.
         let rest = state.observing.keys().chain(&state.fleet.rolling);
-        rest.filter(|id| rolls(state, id)).for_each(&mut take);
+        take(&mut found, &mut rest.filter(|id| rolls(state, id)));
     }
-    found.truncate(state.settings.watch_limit);
-    found
+    (found, asked_for)
 }
 
 /// Whether the nodes of a cluster are being replaced, as far as SKE tells.

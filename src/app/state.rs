@@ -65,10 +65,12 @@ pub struct State {
     pub pending: BTreeMap<ClusterId, Pending>,
     /// Wake-ups and reconciles that were sent and not answered.
     pub acting: BTreeMap<RequestId, ClusterId>,
+    /// When the program last went to the background, until something comes after that.
+    pub suspended: Option<Now>,
     /// The question whether to leave, over everything.
     pub leaving: Option<Leaving>,
     /// Kubeconfig requests and writes under way.
-    pub issuing: Option<(RequestId, ClusterId)>,
+    pub issuing: BTreeMap<RequestId, ClusterId>,
     /// What happened, newest last.
     pub activity: VecDeque<Record>,
     /// First line on screen of the activity, counted from the newest.
@@ -332,7 +334,8 @@ impl State {
             help: None,
             pending: BTreeMap::new(),
             acting: BTreeMap::new(),
-            issuing: None,
+            issuing: BTreeMap::new(),
+            suspended: None,
             leaving: None,
             activity: VecDeque::new(),
             scroll: 0,
@@ -444,7 +447,7 @@ impl State {
 
     /// Whether something was sent whose end is not known to have come.
     pub fn write_under_way(&self) -> bool {
-        self.issuing.is_some()
+        !self.issuing.is_empty()
             || !self.acting.is_empty()
             || self.pending.values().any(|pending| {
                 matches!(pending.stage, PendingStage::Sending | PendingStage::ReadingBack { .. })

@@ -176,11 +176,18 @@ impl Rotation {
         // The moment of a start may come later than its phase, or earlier.
         let is_over = |rotation: &Self| rests(rotation) && !rotation.contradicts_completion();
         match (rests(known), rests(self)) {
-            (true, false) => false,
+            // A start may show its phase before its moment, but no later phase does.
+            (true, false) => {
+                let later = matches!(self.phase, Phase::Prepared | Phase::Completing);
+                let earlier = self.completed.is_some() && self.completed < known.completed;
+                known.phase == Phase::Completed && (later || earlier)
+            }
             (true, true) => is_over(known) && !is_over(self),
             (false, false) => self.phase.order() < known.phase.order(),
             (false, true) => {
-                self.phase == Phase::Never || !is_over(self) || self.completed == known.completed
+                self.phase == Phase::Never
+                    || !is_over(self)
+                    || self.completed.is_some() && self.completed == known.completed
             }
         }
     }
@@ -224,6 +231,29 @@ mod tests {
 
     fn at(second: i64) -> Option<Timestamp> {
         Timestamp::from_second(second).ok()
+    }
+
+    #[test]
+    fn an_answer_of_an_earlier_time_is_told_from_a_later_one() {
+        let rotation =
+            |phase: Phase, initiated, completed| Rotation { phase, initiated, completed };
+        let (one, two, three) = (at(100), at(200), at(300));
+        let done = rotation(Phase::Completed, one, two);
+        // Back in the same rotation.
+        assert!(rotation(Phase::Completing, one, at(50)).is_older_than(&done));
+        assert!(rotation(Phase::Prepared, one, None).is_older_than(&done));
+        assert!(rotation(Phase::Preparing, one, at(50)).is_older_than(&done));
+        // A start shows its phase before its moment, or its moment before its phase.
+        assert!(!rotation(Phase::Preparing, one, two).is_older_than(&done));
+        assert!(!rotation(Phase::Completed, three, two).is_older_than(&done));
+        let started = rotation(Phase::Preparing, three, two);
+        assert!(done.is_older_than(&started));
+        assert!(!rotation(Phase::Prepared, three, two).is_older_than(&started));
+        assert!(rotation(Phase::Never, None, None).is_older_than(&started));
+        // A completion without a moment is one.
+        let first = rotation(Phase::Completing, one, None);
+        assert!(!rotation(Phase::Completed, one, None).is_older_than(&first));
+        assert!(!rotation(Phase::Unknown("X".into()), one, two).is_older_than(&done));
     }
 
     #[test]

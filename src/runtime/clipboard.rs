@@ -18,6 +18,8 @@ use crate::runtime::perform::Incoming;
 
 /// Largest text that terminals are known to take by OSC 52, in bytes of base64.
 const OSC_52_LIMIT: usize = 74_994;
+/// Buffers of tmux that are looked through; it keeps 50 unless told otherwise.
+const MOST_BUFFERS: usize = 100;
 /// How long `tmux` may take.
 const TMUX_LIMIT: Duration = Duration::from_secs(2);
 
@@ -91,6 +93,11 @@ impl Clipboard {
     /// # Errors
     /// None works; each way's reason is named.
     pub async fn copy(&self, text: &str, secret: bool) -> Result<Copied, Failure> {
+        let before = lock(&self.ours).take();
+        if let Some((Way::Tmux, ours)) = before {
+            // Elsewhere what is copied takes its place; tmux keeps both.
+            self.tmux_forget(ours).await;
+        }
         let mut reasons = Vec::new();
         for way in &self.chain {
             let result = match way {
@@ -100,7 +107,6 @@ impl Clipboard {
             };
             match result {
                 Ok(()) => {
-                    // What was ours is no longer there, whatever took its place.
                     *lock(&self.ours) = secret.then(|| (*way, hash(text)));
                     let (how, can_check) = match way {
                         Way::Tmux => ("Sent to the terminal (tmux)", true),
@@ -124,18 +130,15 @@ impl Clipboard {
         let Some((way, ours)) = lock(&self.ours).take() else { return false };
         match way {
             Way::Tmux => {
-                let held = self.tmux(&["save-buffer", "-"], None).await.ok();
-                if held.is_none_or(|held| hash_bytes(&held) != ours) {
-                    return false;
-                }
-                // tmux takes no empty buffer; a blank goes to the terminal, then the buffer goes.
-                let blanked = self.tmux(&["load-buffer", "-w", "-"], Some(" ")).await.is_ok();
-                drop(self.tmux(&["delete-buffer"], None).await);
-                // The blank was put on top of the stack; below it lies ours.
-                let below = self.tmux(&["save-buffer", "-"], None).await.ok();
-                if below.is_some_and(|below| hash_bytes(&below) == ours) {
+                let top = self.tmux(&["save-buffer", "-"], None).await.ok();
+                let is_ours = top.is_some_and(|top| hash_bytes(&top) == ours);
+                let mut blanked = false;
+                if is_ours {
+                    // tmux takes no empty buffer; a blank goes to the terminal, then the buffer goes.
+                    blanked = self.tmux(&["load-buffer", "-w", "-"], Some(" ")).await.is_ok();
                     drop(self.tmux(&["delete-buffer"], None).await);
                 }
+                self.tmux_forget(ours).await;
                 blanked
             }
             Way::Terminal => {
@@ -183,6 +186,18 @@ impl Clipboard {
 
     async fn tmux_copy(&self, text: &str) -> Result<(), String> {
         self.tmux(&["load-buffer", "-w", "-"], Some(text)).await.map(|_output| ())
+    }
+
+    /// Takes our secret out of tmux's stack of buffers, wherever it lies by now.
+    async fn tmux_forget(&self, ours: [u8; 32]) {
+        let names = self.tmux(&["list-buffers", "-F", "#{buffer_name}"], None).await;
+        let names = String::from_utf8_lossy(&names.unwrap_or_default()).into_owned();
+        for name in names.lines().take(MOST_BUFFERS) {
+            let held = self.tmux(&["save-buffer", "-b", name, "-"], None).await;
+            if held.is_ok_and(|held| hash_bytes(&held) == ours) {
+                drop(self.tmux(&["delete-buffer", "-b", name], None).await);
+            }
+        }
     }
 
     /// Runs tmux; the text goes through standard input, never into an argument.

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::app::message::Message;
+use crate::app::message::{Message, Sequence};
 use crate::clients::kubernetes::{Subject, observe};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
@@ -42,11 +42,12 @@ impl Observers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to look at a cluster; what comes of it is sent until [`Observers::end`].
+    /// Begins to look at a cluster; what comes of it is sent under a number until [`Observers::end`]. `agreed`: a
+    /// person agreed that asking for a kubeconfig switches static tokens off.
     pub fn begin(
         &self,
         cluster: Cluster,
-        agreed: bool,
+        (number, agreed): (Sequence, bool),
         ske: &SkeClient,
         clock: &Clock,
         sender: &UnboundedSender<Incoming>,
@@ -61,7 +62,7 @@ impl Observers {
         let (ske, clock, sender, about) = (ske.clone(), clock.clone(), sender.clone(), id.clone());
         let task = tokio::spawn(async move {
             let tell = |message| drop(sender.send(Incoming::Message(message)));
-            let sighted = |sighting| tell(Message::Sighted { id: about.clone(), sighting });
+            let sighted = |sighting| tell(Message::Sighted { id: about.clone(), number, sighting });
             loop {
                 let issue = || ske.issue_short_lived(&about);
                 let looking = observe(subject.clone(), issue, clock.clone(), sighted);

@@ -169,9 +169,9 @@ impl Performer {
     /// Begins and ends looking at clusters, in the order in which that is asked for; hands back other effects.
     fn look(&self, effect: Effect) -> Option<Effect> {
         let Inner { tools, observers, sender, .. } = &*self.0;
-        if let Effect::Observe { cluster, agreed } = effect {
+        if let Effect::Observe { cluster, number, agreed } = effect {
             if !tools.read_only {
-                observers.begin(*cluster, agreed, &tools.ske, &tools.clock, sender);
+                observers.begin(*cluster, (number, agreed), &tools.ske, &tools.clock, sender);
             }
             return None;
         }

@@ -11,10 +11,12 @@ const TMUX: &str = r#"#!/bin/sh
 buffers="$HOME/buffers"
 mkdir -p "$buffers"
 top=$(ls "$buffers" | sort -n | tail -n 1)
+[ "$2" = -b ] && meant="$3" || meant="$top"
 case "$1" in
   load-buffer) cat >"$buffers/$(( ${top:-0} + 1 ))" ;;
-  save-buffer) [ -n "$top" ] && cat "$buffers/$top" ;;
-  delete-buffer) [ -n "$top" ] && rm "$buffers/$top" ;;
+  list-buffers) ls "$buffers" | sort -rn ;;
+  save-buffer) [ -n "$meant" ] && cat "$buffers/$meant" ;;
+  delete-buffer) [ -n "$meant" ] && rm "$buffers/$meant" ;;
 esac
 "#;
 
@@ -52,7 +54,20 @@ fn clip_02_what_another_program_put_there_is_not_cleared() {
     fs::write(terminal.home.path().join("buffers/2"), "of another program").unwrap();
     terminal.send(b"\x03");
     assert_eq!(terminal.end_restored(), 0);
-    assert!(buffers(&terminal).contains(&"of another program".to_owned()));
+    assert_eq!(buffers(&terminal), ["of another program"], "ours does not stay below it, either");
+}
+
+#[test]
+fn clip_02_what_we_copied_before_does_not_stay_in_the_stack_of_tmux() {
+    let mut terminal = with_a_kubeconfig_copied();
+    terminal.send(b"y");
+    terminal.until("cluster name");
+    terminal.send(b"\r");
+    terminal.until("cluster name.");
+    assert_eq!(buffers(&terminal), ["pay-prod"]);
+    terminal.send(b"\x03");
+    assert_eq!(terminal.end_restored(), 0);
+    assert_eq!(buffers(&terminal), ["pay-prod"], "what is no secret stays");
 }
 
 #[test]

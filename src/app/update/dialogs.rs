@@ -167,7 +167,7 @@ fn why_stay(state: &State) -> Option<String> {
     {
         return Some(format!("the {} of {} is being sent", pending.step, id.name));
     }
-    if state.issuing.is_some() {
+    if !state.issuing.is_empty() {
         return Some("a kubeconfig is being issued or written".to_owned());
     }
     if let Some(Dialog::Issue(form)) = &state.dialog

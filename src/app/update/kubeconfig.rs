@@ -452,7 +452,7 @@ fn issue(state: &mut State) -> Vec<Effect> {
     let (id, kind, destination) = (form.cluster.id.clone(), form.kind, form.destination());
     form.stage = IssueStage::Issuing;
     form.asked = Some(now);
-    state.issuing = Some((request, id.clone()));
+    state.issuing.insert(request, id.clone());
     let text = match kind {
         Kind::Admin => format!("{} kubeconfig for {lifetime}", kind.word()),
         Kind::Login | Kind::Idp => format!("{} kubeconfig", kind.word()),
@@ -474,9 +474,7 @@ pub fn issued(
     request: RequestId,
     result: Result<Issued, Failure>,
 ) -> Vec<Effect> {
-    let Some((_, id)) = state.issuing.take_if(|(known, _)| *known == request) else {
-        return Vec::new();
-    };
+    let Some(id) = state.issuing.remove(&request) else { return Vec::new() };
     let now = state.now.wall;
     let zone = state.zone();
     let Some(form) = form(state).filter(|form| matches!(form.stage, IssueStage::Issuing)) else {
@@ -578,7 +576,7 @@ fn deliver(state: &mut State) -> Vec<Effect> {
                 },
                 fingerprint,
             };
-            state.issuing = Some((request, cluster));
+            state.issuing.insert(request, cluster);
             vec![effect]
         }
         Place::Clipboard | Place::Stdout => match renamed(&issued.fresh, &context) {
@@ -599,8 +597,8 @@ fn deliver(state: &mut State) -> Vec<Effect> {
     }
 }
 
-/// The kubeconfig reached its destination: remember it, say until when it works, close the form.
-/// The kubeconfig is where it was meant to go. `said`: how to begin the sentence, if not with the place.
+/// The kubeconfig reached its destination: remember it, say until when it works, close the form. `said`: how to begin
+/// the sentence, if not with the place.
 fn delivered(
     state: &mut State,
     place: String,
@@ -683,10 +681,14 @@ pub fn saved(
     request: RequestId,
     result: Result<Saved, NotSaved>,
 ) -> Vec<Effect> {
-    if state.issuing.take_if(|(known, _)| *known == request).is_none() {
-        return Vec::new();
-    }
-    let Some(form) = form(state) else { return Vec::new() };
+    let Some(id) = state.issuing.remove(&request) else { return Vec::new() };
+    let Some(form) = form(state) else {
+        // The form is gone with the cluster that it was about.
+        let Ok(saved) = result else { return Vec::new() };
+        let text = format!("kubeconfig → {}", saved.place);
+        let record = notices::record(state, Some(&id), "save", None, Outcome::Done, text);
+        return vec![notices::journal(state, record)];
+    };
     match result {
         Ok(saved) => delivered(state, saved.place, None, &saved.notes),
         Err(NotSaved::Taken(plan)) => {

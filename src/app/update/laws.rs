@@ -1,7 +1,7 @@
 //! Laws of the machine under any sequence of messages.
 #![expect(clippy::wildcard_enum_match_arm, reason = "effects that nobody answers here")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use crate::app::effect::{Effect, OnTerminal};
 use crate::app::keymap::Keymap;
-use crate::app::message::{Listing, Message, Now, RequestId, RotateOutcome};
+use crate::app::message::{Listing, Message, Now, RequestId, RotateOutcome, Sequence};
 use crate::app::settings::Settings;
 use crate::app::state::State;
 use crate::app::update::{begin, next_wake, settle, update};
@@ -57,7 +57,7 @@ struct World {
     clusters: BTreeMap<ClusterId, Cluster>,
     waiting: Vec<Effect>,
     rotations: BTreeMap<ClusterId, usize>,
-    looked_at: BTreeSet<ClusterId>,
+    looked_at: BTreeMap<ClusterId, Sequence>,
 }
 
 /// Clusters that may be looked at at once.
@@ -76,7 +76,7 @@ impl World {
             clusters,
             waiting: Vec::new(),
             rotations: BTreeMap::new(),
-            looked_at: BTreeSet::new(),
+            looked_at: BTreeMap::new(),
         }
     }
 
@@ -88,15 +88,18 @@ impl World {
                 prop_assert!(*under_way <= 1, "two writes at once for {}", shown.id);
             }
             match &effect {
-                Effect::Observe { cluster, .. } => {
-                    prop_assert!(self.looked_at.insert(cluster.id.clone()), "looked at twice");
+                Effect::Observe { cluster, number, .. } => {
+                    prop_assert!(
+                        self.looked_at.insert(cluster.id.clone(), *number).is_none(),
+                        "looked at twice"
+                    );
                     prop_assert!(self.looked_at.len() <= LIMIT, "{:?}", self.looked_at);
                 }
                 Effect::Unobserve(id) => {
-                    prop_assert!(self.looked_at.remove(id), "{id} was not looked at");
+                    prop_assert!(self.looked_at.remove(id).is_some(), "{id} was not looked at");
                 }
                 Effect::Reading(cluster) => {
-                    prop_assert!(self.looked_at.contains(&cluster.id), "nobody looks");
+                    prop_assert!(self.looked_at.contains_key(&cluster.id), "nobody looks");
                 }
                 _ => {}
             }
@@ -107,7 +110,8 @@ impl World {
 
     /// What one of those that look sees.
     fn sight(&self, dice: u8) -> Option<Message> {
-        let id = self.looked_at.iter().nth(usize::from(dice) % LIMIT)?.clone();
+        let (id, number) = self.looked_at.iter().nth(usize::from(dice) % LIMIT)?;
+        let (id, number) = (id.clone(), *number);
         let broken = Failure::new(FailureKind::Unreachable, "no answer");
         let sighting = match dice / 4 % 8 {
             0 => Sighting::Trouble(Trouble::Connecting),
@@ -115,7 +119,7 @@ impl World {
             2 => Sighting::Trouble(Trouble::OneWay),
             nodes => Sighting::Picture(Arc::new(picture(nodes))),
         };
-        Some(Message::Sighted { id, sighting })
+        Some(Message::Sighted { id, number, sighting })
     }
 
     fn answer(&mut self, dice: u8) -> Option<Message> {
@@ -265,7 +269,7 @@ proptest! {
             prop_assert!(state.last_request >= RequestId(u64::try_from(confirmations).unwrap()));
             world.take(effects)?;
             settle(&mut state);
-            prop_assert!(state.observing.keys().eq(&world.looked_at));
+            prop_assert!(state.observing.keys().eq(world.looked_at.keys()));
             prop_assert!(state.fleet.entries.len() <= 4);
             prop_assert!(state.errors.len() <= 20 && state.activity.len() <= 500);
             prop_assert!(next_wake(&state).is_none_or(|wake| wake >= now.steady));

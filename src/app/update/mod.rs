@@ -54,9 +54,13 @@ pub fn begin(state: &mut State) -> Vec<Effect> {
 pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
     let before = std::mem::replace(&mut state.now, now);
     let mut effects = Vec::new();
+    let suspended =
+        state.suspended.take().filter(|at| now.steady.saturating_sub(at.steady) > ASLEEP);
     if has_jumped(before, now) {
         effects.extend(polling::rearm(state));
         effects.extend(observing::slept(state, before));
+    } else if let Some(at) = suspended {
+        effects.extend(observing::slept(state, at));
     }
     if matches!(message, Message::Key(_) | Message::Pasted(_) | Message::Mouse(_)) {
         settle(state);
@@ -72,9 +76,6 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
         Message::Ticked => Vec::new(),
         Message::Resumed => {
             let mut effects = polling::rearm(state);
-            if now.steady.saturating_sub(before.steady) > ASLEEP {
-                effects.extend(observing::slept(state, before));
-            }
             // The terminal was given back, and with it the title.
             state.status = None;
             effects.push(Effect::Terminal(OnTerminal::Redraw));
@@ -108,7 +109,9 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
             dialogs::acted(state, request, &id, action, result)
         }
         Message::StaticTokensFound(id, found) => rotation::tokens_found(state, &id, found),
-        Message::Sighted { id, sighting } => observing::sighted(state, &id, sighting),
+        Message::Sighted { id, number, sighting } => {
+            observing::sighted(state, &id, number, sighting)
+        }
         Message::Planned { sequence, result } => kubeconfig::planned(state, sequence, result),
         Message::Issued { request, result } => kubeconfig::issued(state, request, result),
         Message::Saved { request, result } => kubeconfig::saved(state, request, result),
@@ -164,7 +167,7 @@ fn press(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     match command {
         Some(Command::Interrupt) => return dialogs::ask_to_leave(state),
         Some(Command::Redraw) => return vec![Effect::Terminal(OnTerminal::Redraw)],
-        Some(Command::Suspend) => return vec![Effect::Terminal(OnTerminal::Suspend)],
+        Some(Command::Suspend) => return suspend(state),
         _ => {}
     }
     if state.leaving.is_some() {
@@ -183,6 +186,12 @@ fn press(state: &mut State, key: KeyEvent) -> Vec<Effect> {
             command.map_or_else(Vec::new, |command| navigation::run(state, command))
         }
     }
+}
+
+/// Goes to the background. Whatever comes next comes after that.
+fn suspend(state: &mut State) -> Vec<Effect> {
+    state.suspended = Some(state.now);
+    vec![Effect::Terminal(OnTerminal::Suspend)]
 }
 
 /// Data changed: what is derived from it is out of date until [`settle`].

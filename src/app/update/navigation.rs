@@ -69,7 +69,7 @@ pub fn run(state: &mut State, command: Command) -> Vec<Effect> {
             return vec![Effect::Terminal(OnTerminal::Mouse(state.mouse))];
         }
         Command::Redraw => return vec![Effect::Terminal(OnTerminal::Redraw)],
-        Command::Suspend => return vec![Effect::Terminal(OnTerminal::Suspend)],
+        Command::Suspend => return super::suspend(state),
         Command::Rotate => return rotation::open(state),
         Command::Kubeconfig => return kubeconfig::open(state),
         Command::WakeUp => return dialogs::open_confirm(state, command, Action::WakeUp),
@@ -77,6 +77,8 @@ pub fn run(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Watch => watch(state),
         Command::Events => match can(state, command) {
             Ok(()) => {
+                // It stays this node, whatever becomes of it.
+                state.node_cursor = state.node_at_cursor().map(|node| node.uid.clone());
                 state.node_events = !state.node_events;
                 state.scroll = 0;
             }
@@ -289,7 +291,10 @@ fn back(state: &mut State) {
                 select(state);
             }
         }
-        Screen::Activity(from) => state.screen = *from,
+        Screen::Activity(from) => {
+            state.screen = *from;
+            state.scroll = 0;
+        }
     }
 }
 
@@ -392,6 +397,10 @@ fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
         Clickable::Count(number) if !over => fleet(state, Command::Number(number)),
         Clickable::Cancel => dialogs::back(state),
         Clickable::Confirm => {
+            if let Some(leaving) = &mut state.leaving {
+                leaving.leave = true;
+                return Vec::new();
+            }
             // Destructive buttons are for the keyboard; the mouse only moves the focus there.
             if let Some(Dialog::Rotate(dialog)) = &mut state.dialog {
                 dialog.focus = crate::app::dialog::Focus::Confirm;

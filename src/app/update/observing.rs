@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::app::dialog::Dialog;
 use crate::app::effect::Effect;
-use crate::app::message::Now;
+use crate::app::message::{Now, Sequence};
 use crate::app::observation::{LINGER, Watch, seen_now, unseen, wanted};
 use crate::app::state::State;
-use crate::app::update::{arrange, notices};
+use crate::app::update::{arrange, notices, polling};
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::observed::Sighting;
 use crate::domain::preflight::findings;
@@ -22,7 +22,7 @@ const READ_ANEW: Duration = Duration::from_secs(5);
 /// Begins and ends looking, as screens and phases ask for.
 pub fn look(state: &mut State) -> Vec<Effect> {
     let now = state.now.steady;
-    let wanted = wanted(state);
+    let (wanted, asked_for) = wanted(state);
     let mut effects = Vec::new();
     for (id, look) in &mut state.observing {
         let needed = wanted.contains(id);
@@ -38,12 +38,13 @@ pub fn look(state: &mut State) -> Vec<Effect> {
         })
         .map(|(id, _)| id.clone())
         .collect();
-    let missing: Vec<ClusterId> =
-        wanted.into_iter().filter(|id| !state.observing.contains_key(id)).collect();
-    // Who is needed takes the place of who lingers.
+    let is_new = |id: &&ClusterId| !state.observing.contains_key(*id);
+    let urgent = wanted.iter().take(asked_for).filter(is_new).count();
+    let missing: Vec<ClusterId> = wanted.iter().filter(is_new).cloned().collect();
+    // Who is asked for takes the place of who lingers; the others wait until that is over.
     let mut free = room.saturating_sub(state.observing.len() - ended.len());
     for (id, look) in &state.observing {
-        if free >= missing.len() {
+        if free >= urgent {
             break;
         }
         if look.left.is_some() && !ended.contains(id) {
@@ -65,11 +66,13 @@ pub fn look(state: &mut State) -> Vec<Effect> {
 fn begin(state: &mut State, id: &ClusterId) -> Vec<Effect> {
     let Some(cluster) = state.fleet.cluster(id).cloned() else { return Vec::new() };
     let agreed = state.agreed.contains(id);
-    state.observing.insert(id.clone(), Watch { left: None, agreed });
+    let number = polling::next_sequence(state);
+    state.observing.insert(id.clone(), Watch { number, left: None, agreed });
     state.observed.entry(id.clone()).or_default();
     let text = "nodes are looked at, with admin kubeconfigs of ten minutes that stay in memory";
     let record = notices::record(state, Some(id), "look", None, Outcome::Intended, text.to_owned());
-    vec![Effect::Journal(Box::new(record)), Effect::Observe { cluster: Box::new(cluster), agreed }]
+    let cluster = Box::new(cluster);
+    vec![Effect::Journal(Box::new(record)), Effect::Observe { cluster, number, agreed }]
 }
 
 /// What was seen stays, as old as it is; what it said of now does not.
@@ -89,13 +92,19 @@ fn end(state: &mut State, id: &ClusterId) -> Option<Effect> {
 /// Time passed in which nothing could be seen, since the machine or the program was asleep: whoever is looked at is
 /// looked at anew. `before`: the last moment at which anything was seen.
 pub fn slept(state: &mut State, before: Now) -> Vec<Effect> {
-    let asleep: Vec<ClusterId> = std::mem::take(&mut state.observing).into_keys().collect();
-    for id in &asleep {
-        if let Some(observed) = state.observed.get_mut(id) {
+    let mut effects = Vec::new();
+    let looked_at: Vec<ClusterId> = state.observing.keys().cloned().collect();
+    for id in looked_at {
+        if let Some(observed) = state.observed.get_mut(&id) {
             observed.lose_sight(before);
         }
+        let lingers = state.observing.get(&id).is_some_and(|look| look.left.is_some());
+        effects.extend(end(state, &id));
+        if !lingers {
+            effects.extend(begin(state, &id));
+        }
     }
-    asleep.into_iter().map(Effect::Unobserve).collect()
+    effects
 }
 
 /// A person agreed that asking for a kubeconfig switches static tokens off: whoever looks may ask now.
@@ -130,9 +139,14 @@ pub fn reading(state: &mut State, cluster: &Cluster) -> Vec<Effect> {
 }
 
 /// Somebody looked at a cluster.
-pub fn sighted(state: &mut State, id: &ClusterId, sighting: Sighting) -> Vec<Effect> {
+pub fn sighted(
+    state: &mut State,
+    id: &ClusterId,
+    number: Sequence,
+    sighting: Sighting,
+) -> Vec<Effect> {
     let now = state.now;
-    if !state.observing.contains_key(id) {
+    if state.observing.get(id).is_none_or(|look| look.number != number) {
         return Vec::new();
     }
     let Some(cluster) = state.fleet.cluster(id).cloned() else { return Vec::new() };
@@ -378,7 +392,8 @@ mod tests {
     }
 
     fn sight(state: &mut State, name: &str, sighting: Sighting) -> Vec<Effect> {
-        pass(state, 1, Message::Sighted { id: id(name), sighting })
+        let number = state.observing.get(&id(name)).map_or(Sequence(0), |look| look.number);
+        pass(state, 1, Message::Sighted { id: id(name), number, sighting })
     }
 
     #[test]
@@ -492,24 +507,56 @@ mod tests {
 
     #[test]
     fn time_that_was_slept_through_is_no_standstill() {
-        for wakes in [Message::Resumed, Message::Ticked] {
+        let failure = Failure::new(FailureKind::Unreachable, "no answer");
+        let other = Message::Sighted {
+            id: id("other"),
+            number: Sequence(0),
+            sighting: Sighting::Trouble(Trouble::Unreachable(failure)),
+        };
+        // From the background, whatever comes first; from sleep.
+        for (wakes, suspended) in
+            [(Message::Resumed, true), (other, true), (Message::Ticked, false)]
+        {
             let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
             state.watched.insert(id("shop"));
             pass(&mut state, 1, Message::Ticked);
             sight(&mut state, "shop", picture(5));
             assert!(state.observed[&id("shop")].live);
+            let old = state.observing[&id("shop")].number;
             // In the background the steady clock goes on; while the machine sleeps it does not.
-            let resumed = matches!(wakes, Message::Resumed);
+            state.suspended = suspended.then_some(state.now);
             let later = Now {
                 wall: state.now.wall.checked_add(SignedDuration::from_hours(2)).unwrap(),
-                steady: state.now.steady + Duration::from_secs(if resumed { 7_200 } else { 1 }),
+                steady: state.now.steady + Duration::from_secs(if suspended { 7_200 } else { 1 }),
             };
             let effects = update(&mut state, later, wakes);
             assert_eq!((told(&effects), ended(&effects)), (vec![], vec!["shop"]));
             assert_eq!(begun(&effects), ["shop"], "it is looked at anew");
             assert!(!state.observed[&id("shop")].live);
             assert_eq!(told(&pass(&mut state, 10, Message::Ticked)), [""; 0]);
+            // What the look before it saw comes too late.
+            let late = Message::Sighted { id: id("shop"), number: old, sighting: picture(47) };
+            assert_eq!(told(&pass(&mut state, 1, late)), [""; 0]);
+            assert!(!state.observed[&id("shop")].live);
         }
+    }
+
+    #[test]
+    fn going_back_and_forth_at_the_limit_asks_for_no_further_kubeconfig() {
+        let rolling = [("a1", Phase::Preparing), ("b2", Phase::Preparing), ("x", Phase::Completed)];
+        let mut state = machine(&rolling, |settings| settings.watch_limit = 2);
+        assert_eq!(begun(&pass(&mut state, 1, Message::Ticked)), ["a1", "b2"]);
+        open(&mut state, "x", Tab::Nodes);
+        assert_eq!(begun(&pass(&mut state, 1, Message::Ticked)), ["x"]);
+        for _ in 0..3 {
+            state.screen = Screen::Fleet;
+            assert_eq!(begun(&pass(&mut state, 5, Message::Ticked)), [""; 0]);
+            open(&mut state, "x", Tab::Nodes);
+            assert_eq!(begun(&pass(&mut state, 5, Message::Ticked)), [""; 0]);
+        }
+        state.screen = Screen::Fleet;
+        pass(&mut state, 1, Message::Ticked);
+        assert_eq!(begun(&pass(&mut state, 46, Message::Ticked)), ["b2"], "its turn comes again");
     }
 
     #[test]

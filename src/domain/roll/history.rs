@@ -72,6 +72,11 @@ impl History {
         Some(roll)
     }
 
+    /// The picture that was observed last still holds at `at` (our clock): nothing changed, and that was seen.
+    pub fn still_holds(&mut self, at: Timestamp) {
+        self.last = self.last.max(Some(at));
+    }
+
     /// The rotation as furthest seen: an old answer of SKE does not turn a phase back.
     pub fn rotation(&self, cluster: &Cluster) -> Rotation {
         let mut rotation = cluster.rotation.clone();

@@ -71,9 +71,23 @@ pub fn worst_case(outlook: Outlook) -> Option<String> {
     }
 }
 
-/// "40–60m": how long it still takes, where there is room for no more words.
+/// "40–60m", or "~20–30m" where it is an estimate: how long it still takes, where there is room for no more words;
+/// `None` while it is held up.
 pub fn left(outlook: Outlook) -> Option<String> {
-    if let Outlook::Left { span: left, .. } = outlook { Some(span(left)) } else { None }
+    match outlook {
+        Outlook::Left { span: left, held: false, estimate: true, .. } => {
+            Some(format!("~{}", span(left)))
+        }
+        Outlook::Left { span: left, held: false, estimate: false, .. } => Some(span(left)),
+        Outlook::Left { held: true, .. }
+        | Outlook::Idle
+        | Outlook::Unknown
+        | Outlook::NotBegun
+        | Outlook::Early
+        | Outlook::Stalled { .. }
+        | Outlook::Finishing
+        | Outlook::Done => None,
+    }
 }
 
 /// "9 of 15 nodes new, about 40–60m left": one line for a status, `wait`, or a notification.

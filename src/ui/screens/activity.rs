@@ -36,8 +36,8 @@ pub fn draw(
     let pane = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let rows = usize::from(pane.height.saturating_sub(2));
     metrics.page_rows = rows;
-    metrics.scroll_last = state.activity.len().saturating_sub(1);
     let all = state.activity.len();
+    metrics.scroll_last = all.saturating_sub(rows);
     let first = state.scroll.min(all.saturating_sub(rows.min(all)));
     let title = if all == 0 {
         " activity ".to_owned()

@@ -81,7 +81,7 @@ pub fn draw(
         Tab::Overview | Tab::Rotation | Tab::Nodes => state.scroll.min(all.saturating_sub(rows)),
     };
     metrics.scroll_last = match tab {
-        Tab::Activity => state.activity.len().saturating_sub(1),
+        Tab::Activity => records_of(state, id).saturating_sub(rows),
         Tab::Overview | Tab::Rotation | Tab::Nodes => all.saturating_sub(rows),
     };
     let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
@@ -268,6 +268,10 @@ fn advice(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'static>> {
         .collect()
 }
 
+fn records_of(state: &State, id: &ClusterId) -> usize {
+    state.activity.iter().filter(|record| record.cluster.as_ref() == Some(id)).count()
+}
+
 fn activity(
     state: &State,
     theme: Theme,
@@ -280,7 +284,7 @@ fn activity(
         .iter()
         .rev()
         .filter(|record| record.cluster.as_ref() == Some(id))
-        .skip(state.scroll)
+        .skip(state.scroll.min(records_of(state, id).saturating_sub(rows)))
         .take(rows)
         .map(|record| records::line(record, state, theme, columns, false))
         .collect();

@@ -21,7 +21,7 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
-use crate::app::message::{Message, Now};
+use crate::app::message::{Message, Now, Sequence};
 use crate::app::observation::Observed;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::course::{Cadence, Course, How, Verdict};
@@ -308,7 +308,7 @@ impl<'a> Wait<'a> {
         match (self.looking, wanted) {
             (false, true) => {
                 let Tools { ske, clock, .. } = &self.tools;
-                self.observers.begin(cluster, false, ske, clock, &self.sender);
+                self.observers.begin(cluster, (Sequence(0), false), ske, clock, &self.sender);
             }
             (true, true) => self.observers.reading(cluster),
             (true, false) => self.observers.end(&cluster.id),
