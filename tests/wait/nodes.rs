@@ -26,18 +26,14 @@ async fn each_change_of_the_figure_is_one_line_and_none_is_repeated() {
     let rests: Vec<&str> = lines.iter().map(|line| line.split_once(' ').unwrap().1).collect();
     assert_eq!(rests[0], "alpha PREPARING");
     assert!(rests.iter().any(|line| line.starts_with("alpha PREPARING 0 of 3 nodes new, usually")));
-    assert!(rests.iter().any(|line| line.starts_with("alpha PREPARING 3 of ")), "{lines:#?}");
+    let figures = rests.iter().filter(|line| line.contains(" nodes new")).count();
+    assert!(figures >= 3, "{lines:#?}");
     assert!(rests.windows(2).all(|pair| pair[0] != pair[1]), "{lines:#?}");
     assert!(lines.len() < 20, "{lines:#?}");
     assert!(rests.last().unwrap().starts_with("alpha PREPARED all 3 nodes new (started 2026-"));
-    let (_, last) = cloud
-        .simulator
-        .ledger()
-        .iter()
-        .enumerate()
-        .next_back()
-        .map(|(n, c)| (n, c.clone()))
-        .unwrap();
+    // The last that SKE was asked is how the cluster is; looks may still be on their way.
+    let ledger = cloud.simulator.ledger();
+    let last = ledger.iter().rev().find(|call| !call.path.starts_with("/kubernetes/")).unwrap();
     assert_eq!((last.method.as_str(), last.path.ends_with("/clusters/alpha")), ("GET", true));
 }
 
