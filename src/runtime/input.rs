@@ -29,18 +29,29 @@ const LONGEST_ANSWER: usize = 64;
 type Found = io::Result<Event>;
 
 /// Events of the real terminal. Ends when the terminal is gone.
-pub struct Input(UnboundedReceiver<Found>);
+pub struct Input {
+    events: UnboundedReceiver<Found>,
+    /// Held until the first event is waited for: whoever asks the terminal keeps everybody from writing to it until the
+    /// answer is there, and the first frame is not to wait for that.
+    held_back: Option<std::sync::mpsc::Sender<()>>,
+}
 
 impl Input {
-    /// Begins to read. Asks for the background first if `ask`; the answer is sent to the loop.
+    /// Reads from when the first event is waited for. Asks for the background first if `ask`; the answer is sent to
+    /// the loop.
     ///
     /// # Errors
     /// The thread, or the handler of resizes, cannot be made.
     pub fn open(ask: bool, incoming: UnboundedSender<Incoming>) -> io::Result<Self> {
-        let (sender, receiver) = unbounded_channel();
+        let (sender, events) = unbounded_channel();
+        let (held_back, begins) = std::sync::mpsc::channel::<()>();
         #[cfg(unix)]
         watch_size(sender.clone())?;
         std::thread::Builder::new().name("input".to_owned()).spawn(move || {
+            begins.recv().unwrap_or_default();
+            if sender.is_closed() {
+                return;
+            }
             if ask && let Some(background) = background() {
                 drop(incoming.send(Incoming::Message(Message::BackgroundKnown(background))));
             }
@@ -48,7 +59,7 @@ impl Input {
                 drop(sender.send(Err(error)));
             }
         })?;
-        Ok(Self(receiver))
+        Ok(Self { events, held_back: Some(held_back) })
     }
 }
 
@@ -56,7 +67,8 @@ impl Stream for Input {
     type Item = Found;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Found>> {
-        self.0.poll_recv(context)
+        drop(self.held_back.take());
+        self.events.poll_recv(context)
     }
 }
 
