@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::fleet::{Entry, Fleet};
+use crate::app::observation::Observed;
 use crate::app::settings::Settings;
 use crate::app::state::State;
 use crate::domain::access::best;
@@ -346,11 +347,7 @@ fn roll_cell(entry: &Entry, state: &State, room: usize) -> Cell {
                 let text = observed.trouble.as_ref().map_or("looking", |(t, _)| trouble_word(t));
                 return Cell::new(text, Tone::Dim);
             };
-            let tone = match (entry.held, observed.live) {
-                (_, false) => Tone::Dim,
-                (true, true) => Tone::Bad,
-                (false, true) => Tone::Busy,
-            };
+            let tone = roll_tone(entry, observed);
             let text = format!("{} {}", bar(figure, 5), words::figure_narrow(figure));
             let left = if entry.held { Some("✗".to_owned()) } else { time_left(entry, state) };
             let whole =
@@ -365,6 +362,14 @@ fn roll_cell(entry: &Entry, state: &State, room: usize) -> Cell {
     }
 }
 
+fn roll_tone(entry: &Entry, observed: &Observed) -> Tone {
+    match (entry.held, observed.live) {
+        (_, false) => Tone::Dim,
+        (true, true) => Tone::Bad,
+        (false, true) => Tone::Busy,
+    }
+}
+
 /// "9/15 new", while nodes are replaced and can be seen: what the roll and the phase say in one.
 pub fn new_nodes(entry: &Entry, state: &State) -> Option<Cell> {
     if entry.cluster.rotation.phase != Phase::Preparing || entry.gone.is_some() {
@@ -372,12 +377,8 @@ pub fn new_nodes(entry: &Entry, state: &State) -> Option<Cell> {
     }
     let observed = state.observed.get(&entry.cluster.id)?;
     let figure = observed.roll.as_ref()?.figure()?;
-    let tone = match (entry.held, observed.live) {
-        (_, false) => Tone::Dim,
-        (true, true) => Tone::Bad,
-        (false, true) => Tone::Busy,
-    };
-    Some(Cell::new(format!("{} new", words::figure_narrow(figure)), tone))
+    let text = format!("{} new", words::figure_narrow(figure));
+    Some(Cell::new(text, roll_tone(entry, observed)))
 }
 
 /// A bar of so many cells. Full only when it is done, empty only when nothing is new.

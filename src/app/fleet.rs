@@ -39,6 +39,21 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// A cluster that was read for the first time.
+    pub fn new(cluster: Cluster, seen: Now, sequence: Sequence) -> Self {
+        Self {
+            cluster,
+            seen,
+            sequence,
+            gone: None,
+            older: None,
+            phase_seen: None,
+            held: false,
+            remaining: None,
+            name_rank: 0,
+        }
+    }
+
     /// The group it belongs to, by what SKE and the cluster's own API show.
     pub fn attention(&self, now: Timestamp, overdue_after: SignedDuration) -> Attention {
         if self.held {

@@ -23,6 +23,25 @@ pub struct Now {
     pub steady: Duration,
 }
 
+/// A wall clock that moved this much more or less than the steady one has jumped.
+const JUMP: SignedDuration = SignedDuration::from_secs(30);
+/// Whoever wakes this much later than was meant was asleep.
+const ASLEEP: Duration = Duration::from_secs(30);
+
+impl Now {
+    /// Whether the wall clock jumped since then: somebody set it, or the machine slept.
+    pub fn has_jumped_since(self, before: Self) -> bool {
+        let steady = self.steady.saturating_sub(before.steady);
+        let steady = SignedDuration::try_from(steady).unwrap_or(SignedDuration::MAX);
+        (self.wall.duration_since(before.wall) - steady).abs() > JUMP
+    }
+
+    /// Whether this is so long after a moment of the steady clock that nothing was done in between.
+    pub fn overslept(self, meant: Duration) -> bool {
+        self.steady.saturating_sub(meant) > ASLEEP
+    }
+}
+
 /// Number of a read; of two answers the one asked for later counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Sequence(pub u64);

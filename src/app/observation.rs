@@ -223,9 +223,7 @@ pub fn unseen(state: &State, id: &ClusterId) -> Option<String> {
     let looks = state.observing.contains_key(id);
     match observed.and_then(|observed| observed.trouble.as_ref()) {
         Some((trouble, _)) if looks => return Some(trouble.to_string()),
-        None if looks && observed.is_some_and(|observed| observed.picture.is_some()) => {
-            return None;
-        }
+        None if looks && observed.is_some_and(|observed| observed.live) => return None,
         None if looks => return Some(Trouble::Connecting.to_string()),
         Some(_) | None => {}
     }

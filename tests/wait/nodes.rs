@@ -38,6 +38,20 @@ async fn each_change_of_the_figure_is_one_line_and_none_is_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_passed_in_the_background_is_no_standstill() {
+    let cloud = Cloud::with(WORLD, 4.0).await;
+    cloud.step("alpha", Step::Start);
+    let mut wait = cloud.wait(looking("alpha"));
+    wait.until(&cloud, "PREPARING 1 of ", 1_200).await;
+    wait.stride = 7_200;
+    wait.pass(&cloud, 7_200).await;
+    wait.stride = 1;
+    assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
+    assert!(!wait.out.text().contains("stalled"), "{}", wait.all());
+    assert!(kubeconfigs(&cloud) >= 2, "it is looked at anew");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_holds_the_roll_up_is_told_and_ends_nothing() {
     let cloud = Cloud::begin().await;
     let mut wait = cloud.wait(Words { timeout: Some(1_800), ..looking("delta") });

@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use crate::app::effect::{Effect, OnTerminal};
+use crate::app::fleet::Entry;
 use crate::app::keymap::Keymap;
 use crate::app::message::{Listing, Message, Now, RequestId, RotateOutcome, Sequence};
 use crate::app::settings::Settings;
@@ -270,6 +271,9 @@ proptest! {
             world.take(effects)?;
             settle(&mut state);
             prop_assert!(state.observing.keys().eq(world.looked_at.keys()));
+            let roll = |entry: &&Entry| entry.cluster.rotation.phase == Phase::Preparing;
+            let rolling = state.fleet.entries.values().filter(roll).map(|e| &e.cluster.id);
+            prop_assert!(state.fleet.rolling.iter().eq(rolling));
             prop_assert!(state.fleet.entries.len() <= 4);
             prop_assert!(state.errors.len() <= 20 && state.activity.len() <= 500);
             prop_assert!(next_wake(&state).is_none_or(|wake| wake >= now.steady));

@@ -149,16 +149,14 @@ pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Ef
     }
     let last = menu.len().saturating_sub(1);
     match command {
-        Some(Command::Up) => menu.cursor = menu.cursor.saturating_sub(1),
-        Some(Command::Down) => menu.cursor = (menu.cursor + 1).min(last),
-        Some(Command::PageUp) => menu.cursor = menu.cursor.saturating_sub(page),
-        Some(Command::PageDown) => menu.cursor = (menu.cursor + page).min(last),
-        Some(Command::First) => menu.cursor = 0,
-        Some(Command::Last) => menu.cursor = last,
         Some(Command::Back | Command::Quit) => state.dialog = None,
         Some(Command::Open) => return choose(state),
         Some(Command::Mark) if matches!(menu.kind, MenuKind::Columns) => return choose(state),
-        _ => {}
+        Some(command) => {
+            menu.cursor =
+                navigation::moved(command, menu.cursor, page, last).unwrap_or(menu.cursor);
+        }
+        None => {}
     }
     Vec::new()
 }

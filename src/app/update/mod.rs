@@ -14,7 +14,6 @@ mod rotation;
 use std::time::Duration;
 
 use crossterm::event::{KeyEvent, KeyEventKind};
-use jiff::SignedDuration;
 
 use crate::app::dialog::Dialog;
 use crate::app::effect::{Effect, OnTerminal};
@@ -26,9 +25,6 @@ use crate::app::status::status;
 pub use crate::app::update::navigation::COUNT_FILTERS;
 pub use crate::app::update::polling::next_wake;
 pub use crate::app::update::rotation::is_material;
-
-/// A wall clock that moved this much more or less than the steady one has jumped.
-const JUMP: SignedDuration = SignedDuration::from_secs(30);
 
 /// Effects of the very first moment.
 pub fn begin(state: &mut State) -> Vec<Effect> {
@@ -54,9 +50,8 @@ pub fn begin(state: &mut State) -> Vec<Effect> {
 pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
     let before = std::mem::replace(&mut state.now, now);
     let mut effects = Vec::new();
-    let suspended =
-        state.suspended.take().filter(|at| now.steady.saturating_sub(at.steady) > ASLEEP);
-    if has_jumped(before, now) {
+    let suspended = state.suspended.take().filter(|at| now.overslept(at.steady));
+    if now.has_jumped_since(before) {
         effects.extend(polling::rearm(state));
         effects.extend(observing::slept(state, before));
     } else if let Some(at) = suspended {
@@ -151,12 +146,6 @@ fn told_outside(state: &mut State) -> Option<Effect> {
     Some(Effect::Terminal(OnTerminal::Status(status)))
 }
 
-fn has_jumped(before: Now, now: Now) -> bool {
-    let steady = now.steady.saturating_sub(before.steady);
-    let steady = SignedDuration::try_from(steady).unwrap_or(SignedDuration::MAX);
-    (now.wall.duration_since(before.wall) - steady).abs() > JUMP
-}
-
 fn press(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     if key.kind == KeyEventKind::Release {
         return Vec::new();
@@ -238,9 +227,6 @@ fn random(state: &mut State) -> f64 {
     let bits = u32::try_from(x.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32).unwrap_or(0);
     f64::from(bits) / f64::from(u32::MAX)
 }
-
-/// After a longer time in the background, what was seen of nodes is not of now any more.
-const ASLEEP: Duration = Duration::from_secs(30);
 
 /// Within this time after a dialog or one of its stages appeared, its buttons do nothing.
 const GUARD: Duration = Duration::from_millis(400);

@@ -9,7 +9,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent,
 use crate::app::availability::can;
 use crate::app::dialog::Dialog;
 use crate::app::effect::{Effect, OnTerminal};
-use crate::app::keymap::{BINDINGS, Command, Context};
+use crate::app::keymap::Command;
 use crate::app::settings::WatchPolicy;
 use crate::app::state::{Clickable, Screen, State, Tab};
 use crate::app::update::{dialogs, kubeconfig, menus, notices, polling, rotation, select};
@@ -166,43 +166,43 @@ fn move_among_nodes(state: &mut State, command: Command) {
     let page = state.metrics.page_rows.max(1);
     let shown = state.node_at_cursor().map(|node| node.uid.clone());
     let at = shown.and_then(|uid| uids.iter().position(|known| *known == uid)).unwrap_or(0);
-    let next = match command {
-        Command::Up => at.saturating_sub(1),
-        Command::Down => (at + 1).min(last),
-        Command::PageUp => at.saturating_sub(page),
-        Command::PageDown => (at + page).min(last),
-        Command::First => 0,
-        Command::Last => last,
-        _ => return,
-    };
-    state.node_cursor = uids.get(next).cloned();
+    if let Some(next) = moved(command, at, page, last) {
+        state.node_cursor = uids.get(next).cloned();
+    }
 }
 
 /// Scrolls the text on screen.
 fn scroll(state: &mut State, command: Command) {
-    let page = state.metrics.page_rows.max(1);
-    let last = state.metrics.scroll_last;
-    let at = state.scroll.min(last);
-    state.scroll = match command {
+    let (page, last) = (state.metrics.page_rows.max(1), state.metrics.scroll_last);
+    if let Some(next) = moved(command, state.scroll.min(last), page, last) {
+        state.scroll = next;
+    }
+}
+
+/// Where a command leads from a place among `0..=last`; `None` when it is not about moving.
+pub fn moved(command: Command, at: usize, page: usize, last: usize) -> Option<usize> {
+    Some(match command {
         Command::Up => at.saturating_sub(1),
         Command::Down => (at + 1).min(last),
         Command::PageUp => at.saturating_sub(page),
         Command::PageDown => (at + page).min(last),
         Command::First => 0,
         Command::Last => last,
-        _ => at,
-    };
+        _ => return None,
+    })
 }
 
 fn fleet(state: &mut State, command: Command) -> Vec<Effect> {
     let page = state.metrics.page_rows.max(1);
     match command {
-        Command::Up => move_cursor(state, |row, _| row.saturating_sub(1)),
-        Command::Down => move_cursor(state, |row, last| (row + 1).min(last)),
-        Command::PageUp => move_cursor(state, |row, _| row.saturating_sub(page)),
-        Command::PageDown => move_cursor(state, |row, last| (row + page).min(last)),
-        Command::First => move_cursor(state, |_, _| 0),
-        Command::Last => move_cursor(state, |_, last| last),
+        Command::Up
+        | Command::Down
+        | Command::PageUp
+        | Command::PageDown
+        | Command::First
+        | Command::Last => {
+            move_cursor(state, |row, last| moved(command, row, page, last).unwrap_or(row));
+        }
         Command::Open => return open(state),
         Command::Filter => state.filtering = Some(state.look.filter.clone()),
         Command::Mark => {
@@ -333,17 +333,11 @@ pub fn filter_key(state: &mut State, command: Option<Command>, key: KeyEvent) ->
 /// A key while help is open.
 pub fn help(state: &mut State, command: Option<Command>) -> Vec<Effect> {
     let page = state.metrics.page_rows.max(1);
-    let last = BINDINGS.len() + Context::ALL.len() * 2;
-    if let Some((_, scroll)) = &mut state.help {
-        match command {
-            Some(Command::Up) => *scroll = scroll.saturating_sub(1),
-            Some(Command::Down) => *scroll = (*scroll + 1).min(last),
-            Some(Command::PageUp) => *scroll = scroll.saturating_sub(page),
-            Some(Command::PageDown) => *scroll = (*scroll + page).min(last),
-            Some(Command::First) => *scroll = 0,
-            Some(Command::Last) => *scroll = last,
-            Some(_) => state.help = None,
-            None => {}
+    let last = state.metrics.scroll_last;
+    if let (Some((_, scroll)), Some(command)) = (&mut state.help, command) {
+        match moved(command, (*scroll).min(last), page, last) {
+            Some(next) => *scroll = next,
+            None => state.help = None,
         }
     }
     Vec::new()

@@ -293,18 +293,7 @@ mod tests {
         let mut state = State::new(settings, Keymap::default(), Kept::default(), at, 1);
         for (name, phase) in names {
             let cluster = cluster(name, phase.clone());
-            let entry = Entry {
-                cluster: cluster.clone(),
-                seen: at,
-                sequence: Sequence(1),
-                gone: None,
-                older: None,
-                phase_seen: None,
-                held: false,
-                remaining: None,
-                name_rank: 0,
-            };
-            state.fleet.put(entry);
+            state.fleet.put(Entry::new(cluster, at, Sequence(1)));
         }
         let (look, settings) = (state.look.clone(), state.settings.clone());
         state.fleet.arrange(&look, at.wall, &settings);
@@ -533,6 +522,7 @@ mod tests {
             assert_eq!((told(&effects), ended(&effects)), (vec![], vec!["shop"]));
             assert_eq!(begun(&effects), ["shop"], "it is looked at anew");
             assert!(!state.observed[&id("shop")].live);
+            assert_eq!(unseen(&state, &id("shop")), Some(Trouble::Connecting.to_string()));
             assert_eq!(told(&pass(&mut state, 10, Message::Ticked)), [""; 0]);
             // What the look before it saw comes too late.
             let late = Message::Sighted { id: id("shop"), number: old, sighting: picture(47) };

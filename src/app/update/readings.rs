@@ -1,6 +1,7 @@
 //! What reads bring: clusters that changed, vanished or are new ones under an old name.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 
@@ -91,60 +92,51 @@ pub fn read(
 /// Takes a reading in, unless a later one is there.
 fn apply(
     state: &mut State,
-    mut cluster: Cluster,
+    cluster: Cluster,
     sequence: Sequence,
     skew: SignedDuration,
 ) -> Vec<Effect> {
-    let id = cluster.id.clone();
-    let now = state.now;
+    let (id, now) = (cluster.id.clone(), state.now);
     let known = state.fleet.entries.get(&id);
     if known.is_some_and(|entry| entry.sequence > sequence) {
         return Vec::new();
     }
     let mut effects = Vec::new();
-    let mut phase_seen = None;
-    let (mut held, mut remaining) = (false, None);
-    let mut older = None;
+    let mut entry = Entry::new(cluster, now, sequence);
     let mut changed = true;
-    if let Some(entry) = known {
-        if State::is_same(&entry.cluster, &cluster) {
-            phase_seen = entry.phase_seen;
-            (held, remaining) = (entry.held, entry.remaining);
-            if cluster.rotation.is_older_than(&entry.cluster.rotation) {
-                let began = entry.older.unwrap_or(now.steady);
-                if now.steady.saturating_sub(began) < OLD_ANSWERS {
-                    older = Some(began);
-                    cluster.rotation = entry.cluster.rotation.clone();
-                }
-            }
-            changed = entry.cluster != cluster;
-            let before = entry.cluster.rotation.phase.clone();
-            if before != cluster.rotation.phase {
-                phase_seen = Some(now.wall);
-                (held, remaining) = (false, None);
-                effects.extend(phase_changed(state, &before, &cluster));
+    if let Some(known) = known.cloned() {
+        if State::is_same(&known.cluster, &entry.cluster) {
+            keep_from_old_answer(&mut entry, &known, now.steady);
+            changed = known.cluster != entry.cluster;
+            let before = &known.cluster.rotation.phase;
+            if *before == entry.cluster.rotation.phase {
+                entry.phase_seen = known.phase_seen;
+                (entry.held, entry.remaining) = (known.held, known.remaining);
+            } else {
+                entry.phase_seen = Some(now.wall);
+                effects.extend(phase_changed(state, before, &entry.cluster));
             }
         } else {
             effects.extend(replaced(state, &id));
         }
     }
-    effects.extend(rotation::seen(state, &cluster, sequence, skew));
-    let shown = cluster.clone();
-    state.fleet.put(Entry {
-        cluster,
-        seen: now,
-        sequence,
-        gone: None,
-        older,
-        phase_seen,
-        held,
-        remaining,
-        name_rank: 0,
-    });
-    if changed {
-        effects.extend(observing::reading(state, &shown));
-    }
+    effects.extend(rotation::seen(state, &entry.cluster, sequence, skew));
+    let shown = changed.then(|| entry.cluster.clone());
+    state.fleet.put(entry);
+    effects.extend(shown.iter().flat_map(|cluster| observing::reading(state, cluster)));
     effects
+}
+
+/// An answer may be older than one before it: then the rotation stays as it is known, for a while.
+fn keep_from_old_answer(entry: &mut Entry, known: &Entry, now: Duration) {
+    if !entry.cluster.rotation.is_older_than(&known.cluster.rotation) {
+        return;
+    }
+    let began = known.older.unwrap_or(now);
+    if now.saturating_sub(began) < OLD_ANSWERS {
+        entry.older = Some(began);
+        entry.cluster.rotation = known.cluster.rotation.clone();
+    }
 }
 
 fn phase_changed(state: &mut State, before: &Phase, cluster: &Cluster) -> Vec<Effect> {

@@ -46,7 +46,8 @@ pub fn draw(
     let rows = usize::from(inner.height);
     metrics.page_rows = rows;
     let all = lines.len();
-    let first = scroll.min(all.saturating_sub(rows));
+    metrics.scroll_last = all.saturating_sub(rows);
+    let first = scroll.min(metrics.scroll_last);
     let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
     frame.render_widget(Text::from(shown), inner);
     let bar = Rect { x: inner.right().saturating_sub(1), width: 1, ..inner };

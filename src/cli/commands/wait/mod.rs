@@ -170,6 +170,8 @@ struct Wait<'a> {
     seen: Seen,
     observers: Observers,
     looking: bool,
+    /// When it rested last, and until when it meant to.
+    rested: (Now, Duration),
     sender: UnboundedSender<Incoming>,
     sightings: UnboundedReceiver<Incoming>,
 }
@@ -185,10 +187,12 @@ impl<'a> Wait<'a> {
             course: None,
             observed: Observed::default(),
         };
+        let began = now(&tools.clock);
         Self {
             target: order.target,
             scopes: order.scopes,
-            began: now(&tools.clock),
+            began,
+            rested: (began, Duration::MAX),
             tools,
             printer,
             seen,
@@ -311,10 +315,26 @@ impl<'a> Wait<'a> {
                 self.observers.begin(cluster, (Sequence(0), false), ske, clock, &self.sender);
             }
             (true, true) => self.observers.reading(cluster),
-            (true, false) => self.observers.end(&cluster.id),
+            (true, false) => {
+                self.observers.end(&cluster.id);
+                self.seen.observed.lose_sight(now(&self.tools.clock));
+            }
             (false, false) => {}
         }
         self.looking = wanted;
+    }
+
+    /// The machine or the program was asleep: what was seen before is not of now, and it is looked at anew.
+    fn slept(&mut self, before: Now) {
+        self.seen.observed.lose_sight(before);
+        let latest = self.seen.course.as_ref().and_then(Course::latest).cloned();
+        if let Some(cluster) = latest.filter(|_| self.looking) {
+            self.observers.end(&cluster.id);
+            // What was seen before comes too late.
+            while self.sightings.try_recv().is_ok() {}
+            self.looking = false;
+            self.look(cluster);
+        }
     }
 
     /// Somebody looked at the nodes.
@@ -343,15 +363,20 @@ impl<'a> Wait<'a> {
             self.tools.redraws.mark_unchanged();
             self.printer.forget();
         }
+        let (before, meant) = self.rested;
+        if now.has_jumped_since(before) || now.overslept(meant) {
+            self.slept(before);
+        }
         let observed = &mut self.seen.observed;
         if let Some(cluster) = self.seen.course.as_ref().and_then(Course::latest)
-            && observed.picture.is_some()
+            && observed.live
             && now.steady.saturating_sub(observed.read) >= READ_ANEW
         {
             observed.read_roll(cluster, now);
         }
         self.printer.show(&self.seen.standing(now), self.began)?;
         let until = self.wake(now, due);
+        self.rested = (now, until);
         self.tools.rests.send_replace(Rest { until, asking });
         let clock = self.tools.clock.clone();
         let mut redraws = self.tools.redraws.clone();
@@ -372,7 +397,7 @@ impl<'a> Wait<'a> {
     /// When something is due that is no answer.
     fn wake(&self, now: Now, due: Duration) -> Duration {
         let told = self.seen.outage().map(Outage::told_from).filter(|at| *at > now.steady);
-        let looked = self.looking && self.seen.observed.picture.is_some();
+        let looked = self.looking && self.seen.observed.live;
         let anew = looked.then(|| self.seen.observed.read.saturating_add(READ_ANEW));
         let moves = self.printer.moves().then(|| {
             // Waiting times count seconds in the first two minutes and minutes afterwards.
