@@ -319,10 +319,11 @@ impl Waiting {
             left -= step;
         }
         // What is about to end needs the machine's time, not ours.
-        match tokio::time::timeout(Duration::from_secs(20), &mut self.task).await {
-            Ok(status) => status.unwrap(),
-            Err(_) => panic!("it does not end within {limit}s\n{}", self.all()),
-        }
+        let ended = tokio::time::timeout(Duration::from_secs(20), &mut self.task).await;
+        let Ok(status) = ended else {
+            panic!("it does not end within {limit}s\n{}", self.all());
+        };
+        status.unwrap()
     }
 
     /// Whether it has ended.
