@@ -301,8 +301,12 @@ fn workloads(picture: &Picture, out: &mut Vec<Finding>) {
         out.push(Finding::new(
             Mark::Note,
             format!(
-                "{} a single replica and pause while it moves: {}",
-                plural(single.len(), "workload has", "workloads have"),
+                "{}: {}",
+                plural(
+                    single.len(),
+                    "workload with a single replica pauses while its pod moves",
+                    "workloads with a single replica pause while their pods move"
+                ),
                 list(single, 3)
             ),
         ));

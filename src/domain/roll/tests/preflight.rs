@@ -78,7 +78,7 @@ fn workloads_that_suffer_are_counted_and_named() {
     let notes = start(&subject, Some(&picture), now());
     let notes = texts(&notes, Mark::Note).join("\n");
     for part in [
-        "2 workloads have a single replica and pause while it moves: shop/disk, shop/zonal",
+        "2 workloads with a single replica pause while their pods move: shop/disk, shop/zonal",
         "1 pod has no controller and does not come back: tools/shell",
         "1 pod uses a volume that stays on its node and cannot start elsewhere: shop/disk-0",
         "1 pod loses what it keeps in emptyDir or hostPath: shop/cache-1",
