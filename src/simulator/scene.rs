@@ -189,6 +189,9 @@ pub struct SceneWorkload {
     /// Whether its volumes can be detached.
     #[serde(default = "yes")]
     pub detaches: bool,
+    /// Whether it answers for an admission webhook that must agree to new nodes (`failurePolicy: Fail`).
+    #[serde(default)]
+    pub guards_nodes: bool,
 }
 
 /// What makes pods.

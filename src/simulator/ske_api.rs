@@ -142,7 +142,6 @@ fn read(
 pub fn describe(cluster: &SimulatedCluster, now: Timestamp) -> wire::Cluster {
     let scene = &cluster.scene;
     let text = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let expires = now.saturating_add(SignedDuration::from_hours(24 * scene.expires_in_days));
     let nodepools = scene
         .pools
         .iter()
@@ -200,9 +199,9 @@ pub fn describe(cluster: &SimulatedCluster, now: Timestamp) -> wire::Cluster {
             egress_address_ranges: vec!["192.0.2.17/32".to_owned()],
             error: None,
             errors: cluster.errors(now),
-            expiration: expires.ok().map(|at| wire::Expiration {
+            expiration: Some(wire::Expiration {
                 kubernetes: Some(wire::KubernetesExpiration {
-                    expiration_date: Some(text(at)),
+                    expiration_date: Some(text(cluster.expires)),
                     version: Some(scene.version.clone()),
                 }),
             }),

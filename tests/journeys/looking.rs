@@ -60,7 +60,7 @@ async fn whoever_rolls_is_looked_at_from_the_first_list_on_whatever_the_filter_s
     journey.pass(10, 12).await;
     journey.press("/<ctrl-u><enter>").await;
     journey.until_true("delta").await;
-    assert_eq!((journey.issued("delta"), journey.simulator.watches()), (1, 8));
+    assert_eq!((journey.issued("delta"), journey.simulator.watches()), (1, 12));
 }
 
 #[tokio::test]
@@ -308,7 +308,7 @@ async fn old_credentials_end_with_complete_and_new_ones_and_the_dashboard_go_on(
     assert!(matches!(&refused, kube::Error::Api(status) if status.code == 401), "{refused:?}");
     works(&old).await.unwrap_err();
     journey.pass(10, 6).await;
-    assert_eq!(journey.simulator.watches(), 8);
+    assert_eq!(journey.simulator.watches(), 12);
     journey.shows("─ live ─");
     journey.shows("■ 3 new");
 }
@@ -364,13 +364,13 @@ async fn no_more_clusters_are_looked_at_than_the_limit_allows() {
         all.iter().filter(|name| journey.issued(name) > 0).cloned().collect()
     };
     assert_eq!(looked_at(&journey).len(), 2);
-    assert_eq!(journey.simulator.watches(), 16, "eight kinds each");
+    assert_eq!(journey.simulator.watches(), 24, "twelve kinds each");
     let last = all.iter().find(|name| journey.issued(name) == 0).unwrap().clone();
     // Who opens another one looks at it, and one of the others gives way.
     journey.press(&format!("/{last}<enter><enter>3")).await;
     journey.until_shown(|j| Some(j.truth(&last).figure()), Journey::headline).await;
     assert_eq!(journey.issued(&last), 1);
-    assert_eq!(journey.simulator.watches(), 16);
+    assert_eq!(journey.simulator.watches(), 24);
     journey.pass(10, 12).await;
     assert_eq!(looked_at(&journey).len(), 3, "and keeps its place");
 }
@@ -382,11 +382,11 @@ async fn leaving_and_coming_back_soon_asks_for_no_other_kubeconfig() {
     assert_eq!(journey.issued("delta"), 0, "nobody looks at it");
     journey.press("<enter>3").await;
     journey.pass(10, 2).await;
-    assert_eq!((journey.issued("delta"), journey.simulator.watches()), (1, 8));
+    assert_eq!((journey.issued("delta"), journey.simulator.watches()), (1, 12));
     for _ in 0..5 {
         journey.press("<esc>").await;
         journey.pass(10, 4).await;
-        assert_eq!(journey.simulator.watches(), 8, "it lingers");
+        assert_eq!(journey.simulator.watches(), 12, "it lingers");
         journey.press("<enter>3").await;
         journey.pass(5, 1).await;
     }

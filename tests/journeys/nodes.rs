@@ -1,8 +1,10 @@
 //! Node rolls as the dashboard shows them, held to what the simulator knows that it did to the nodes.
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, ListParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use serde_json::json;
 use skeys::testing::app::settings::WatchPolicy;
 use skeys::testing::simulator::faults::{Effect, Fault};
 
@@ -148,6 +150,46 @@ async fn a_zone_without_capacity_is_named_until_there_is_some() {
     journey.hides("no new node comes");
     journey.until_shown(|j| Some(j.truth("full").figure()), Journey::headline).await;
     journey.until_slowly("all 6 nodes new", 20, 200).await;
+}
+
+#[tokio::test]
+async fn a_webhook_that_nobody_answers_for_is_named_by_its_service_until_somebody_does() {
+    let guard = rotated(
+        "guard",
+        "pools = [{ name = \"web\", nodes = 9 }]\n\
+         workloads = [{ namespace = \"policy\", name = \"webhook\", guards_nodes = true }]",
+    );
+    let mut journey = Journey::with(tall(&guard)).await;
+    let text = journey.ask_kubeconfig("guard").await;
+    let deployments: Api<Deployment> = Api::namespaced(client(&text).await, "policy");
+    let scale = |replicas: u32| Patch::Merge(json!({"spec": {"replicas": replicas}}));
+    journey.press("/guard<enter>R<tab><enter>").await;
+    journey.press("<enter>").await;
+    journey.press("3").await;
+    journey.until_so("a new node", (10, 100), |journey| journey.truth("guard").new > 0).await;
+    journey.hides("no endpoints");
+    deployments.patch_scale("webhook", &PatchParams::default(), &scale(0)).await.unwrap();
+    journey.until("✗ webhook service policy/webhook has no endpoints", 300).await;
+    journey.shows("nodes meanwhile");
+    journey.shows("(ValidatingWebhookConfiguration webhook)");
+    journey.shows("kubectl -n policy describe service webhook");
+    journey.shows("once it moves");
+    journey.until_said("guard: webhook service policy/webhook has no endpoints", 10).await;
+    journey.pass(60, 10).await;
+    let none_joins = |journey: &Journey| {
+        let truth = journey.truth("guard");
+        (truth.joining, truth.new)
+    };
+    assert_eq!(none_joins(&journey).0, 0, "who asked before is ready by now");
+    let stands = none_joins(&journey);
+    journey.pass(60, 10).await;
+    assert_eq!(none_joins(&journey), stands);
+    journey.until_shown(|j| Some(j.truth("guard").figure()), Journey::headline).await;
+
+    deployments.patch_scale("webhook", &PatchParams::default(), &scale(1)).await.unwrap();
+    journey.until("guard: the roll goes on", 600).await;
+    journey.hides("no endpoints");
+    journey.until_slowly("all 9 nodes new", 20, 300).await;
 }
 
 /// A picture of a rolling cluster while something is odd about it from the first request on.

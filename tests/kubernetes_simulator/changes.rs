@@ -1,10 +1,14 @@
 //! Patches, deletions, evictions, questions about oneself.
 
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{DeleteParams, EvictParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Resource, ResourceExt};
@@ -69,6 +73,52 @@ async fn deleting_the_pod_frees_the_drain() {
     assert!(api.get_opt(&pod.name_any()).await.unwrap().is_none());
     assert_eq!(api.list(&ListParams::default()).await.unwrap().items.len(), 1, "made anew");
     cloud.until("delta", |cluster| cluster.phase == "PREPARED").await;
+}
+
+#[tokio::test]
+async fn nodes_stay_away_while_a_webhook_cannot_be_asked_and_come_when_it_may_fail() {
+    let cloud = Cloud::with(
+        "[[projects.clusters]]\nname = \"golf\"\nphase = \"PREPARING\"\ninitiated_ago = \"20m\"\n\
+         completed_ago = \"120d\"\npools = [{ name = \"web\", nodes = 3 }]\n\
+         workloads = [{ namespace = \"policy\", name = \"webhook\", replicas = 1, guards_nodes = true }]\n",
+    )
+    .await;
+    let client = cloud.client("golf").await;
+    let webhooks = Api::<ValidatingWebhookConfiguration>::all(client.clone());
+    let asked = webhooks.get("webhook").await.unwrap().webhooks.unwrap().remove(0);
+    let service = asked.client_config.service.unwrap();
+    assert_eq!((&*service.namespace, &*service.name), ("policy", "webhook"));
+    let services = Api::<Service>::namespaced(client.clone(), "policy");
+    assert!(services.get("webhook").await.unwrap().spec.unwrap().cluster_ip.is_some());
+    let slices = Api::<EndpointSlice>::namespaced(client.clone(), "policy");
+    let of_it = ListParams::default().labels("kubernetes.io/service-name=webhook");
+    let serving = async || {
+        let mut slices = slices.list(&of_it).await.unwrap().items;
+        let endpoints = slices.remove(0).endpoints;
+        let is_serving = |one: &Endpoint| one.conditions.as_ref().unwrap().serving == Some(true);
+        endpoints.iter().filter(|one| is_serving(one)).count()
+    };
+    assert_eq!(serving().await, 1);
+    // Without pods there is nobody to ask.
+    let deployments = Api::<Deployment>::namespaced(client.clone(), "policy");
+    let scale = |replicas: u32| Patch::Merge(json!({"spec": {"replicas": replicas}}));
+    deployments.patch_scale("webhook", &PatchParams::default(), &scale(0)).await.unwrap();
+    cloud.wait(60).await;
+    assert_eq!(serving().await, 0);
+    let nodes = Api::<Node>::all(client);
+    let names = async || -> BTreeSet<String> {
+        let list = nodes.list(&ListParams::default()).await.unwrap();
+        list.items.iter().map(ResourceExt::name_any).collect()
+    };
+    let there = names().await;
+    cloud.wait(900).await;
+    assert!(names().await.is_subset(&there), "nobody comes");
+    let fails = json!([{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}]);
+    let fails = Patch::Json::<()>(serde_json::from_value(fails).unwrap());
+    webhooks.patch("webhook", &PatchParams::default(), &fails).await.unwrap();
+    cloud.until("golf", |cluster| cluster.phase == "PREPARED").await;
+    webhooks.delete("webhook", &DeleteParams::default()).await.unwrap();
+    assert!(webhooks.get_opt("webhook").await.unwrap().is_none());
 }
 
 #[tokio::test]

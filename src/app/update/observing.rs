@@ -131,11 +131,13 @@ pub fn reading(state: &mut State, cluster: &Cluster) -> Vec<Effect> {
     if let Some(observed) = state.observed.get_mut(&cluster.id) {
         observed.reading(cluster, now);
     }
-    if state.observing.contains_key(&cluster.id) {
-        vec![Effect::Reading(Box::new(cluster.clone()))]
-    } else {
-        Vec::new()
+    if !state.observing.contains_key(&cluster.id) {
+        return Vec::new();
     }
+    // It counts as reading the roll anew, so that it must notice what time alone tells.
+    let mut effects = noticed(state, &cluster.id);
+    effects.push(Effect::Reading(Box::new(cluster.clone())));
+    effects
 }
 
 /// Somebody looked at a cluster.
@@ -458,6 +460,31 @@ mod tests {
         assert!(!state.fleet.entries[&id("shop")].held);
         assert_eq!(roll.counts.new, 2, "what was seen stays");
         sight(&mut state, "shop", picture(10));
+        assert!(state.fleet.entries[&id("shop")].held);
+    }
+
+    #[test]
+    fn a_standstill_is_told_however_often_ske_answers() {
+        let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+        state.watched.insert(id("shop"));
+        pass(&mut state, 1, Message::Ticked);
+        sight(&mut state, "shop", picture(0));
+        let mut effects = Vec::new();
+        for number in 0..600 {
+            let mut answer = state.fleet.cluster(&id("shop")).unwrap().clone();
+            answer.pools[0].maximum = 100 + number;
+            effects.extend(pass(
+                &mut state,
+                3,
+                Message::Read {
+                    sequence: Sequence(2 + u64::from(number)),
+                    id: id("shop"),
+                    result: Ok((Box::new(answer), SignedDuration::ZERO)),
+                },
+            ));
+            effects.extend(pass(&mut state, 0, Message::Ticked));
+        }
+        assert_eq!(told(&effects), ["the roll stands still"]);
         assert!(state.fleet.entries[&id("shop")].held);
     }
 

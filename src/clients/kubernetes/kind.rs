@@ -1,6 +1,10 @@
 //! The kinds of objects that are kept in view: where they are served, what of them is asked for, how they are read.
 
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+};
 use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::VolumeAttachment;
 use kube::Resource;
@@ -14,6 +18,7 @@ use crate::clients::kubernetes::decode;
 use crate::clients::kubernetes::error::KubeError;
 use crate::clients::kubernetes::shelf::{Item, Key};
 use crate::clients::kubernetes::store::{Shelves, Slot};
+use crate::domain::observed::admission::{Admission, Endpoints, Namespace};
 use crate::domain::observed::{Attachment, BoundVolume, Budget, Event, Node, Pod, Template};
 
 /// Objects that are asked for at once.
@@ -103,6 +108,62 @@ pub fn volumes() -> Kind<BoundVolume> {
         most_pages: 40,
         read: |text| read::<core::PersistentVolume, _>(text, decode::bound_volume),
         shelf: |store| &mut store.volumes,
+    }
+}
+
+/// `admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration`.
+pub fn validating_webhooks() -> Kind<Admission> {
+    Kind {
+        slot: Slot::ValidatingWebhooks,
+        path: "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+        labels: None,
+        fields: None,
+        metadata_only: false,
+        most_pages: 4,
+        read: |text| read::<ValidatingWebhookConfiguration, _>(text, decode::validating),
+        shelf: |store| &mut store.validating_webhooks,
+    }
+}
+
+/// `admissionregistration.k8s.io/v1 MutatingWebhookConfiguration`.
+pub fn mutating_webhooks() -> Kind<Admission> {
+    Kind {
+        slot: Slot::MutatingWebhooks,
+        path: "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
+        labels: None,
+        fields: None,
+        metadata_only: false,
+        most_pages: 4,
+        read: |text| read::<MutatingWebhookConfiguration, _>(text, decode::mutating),
+        shelf: |store| &mut store.mutating_webhooks,
+    }
+}
+
+/// `discovery.k8s.io/v1 EndpointSlice`.
+pub fn endpoints() -> Kind<Endpoints> {
+    Kind {
+        slot: Slot::Endpoints,
+        path: "/apis/discovery.k8s.io/v1/endpointslices",
+        labels: None,
+        fields: None,
+        metadata_only: false,
+        most_pages: 40,
+        read: |text| read::<EndpointSlice, _>(text, decode::endpoints),
+        shelf: |store| &mut store.endpoints,
+    }
+}
+
+/// Metadata of `v1 Namespace`.
+pub fn namespaces() -> Kind<Namespace> {
+    Kind {
+        slot: Slot::Namespaces,
+        path: "/api/v1/namespaces",
+        labels: None,
+        fields: None,
+        metadata_only: true,
+        most_pages: 20,
+        read: |text| read::<PartialObjectMeta<core::Namespace>, _>(text, decode::namespace),
+        shelf: |store| &mut store.namespaces,
     }
 }
 

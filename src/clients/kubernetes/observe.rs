@@ -78,6 +78,10 @@ pub async fn observe<F, Fut>(
     parts.push(Box::pin(follow(kind::budgets(), &eye)));
     parts.push(Box::pin(follow(kind::attachments(), &eye)));
     parts.push(Box::pin(follow(kind::volumes(), &eye)));
+    parts.push(Box::pin(follow(kind::validating_webhooks(), &eye)));
+    parts.push(Box::pin(follow(kind::mutating_webhooks(), &eye)));
+    parts.push(Box::pin(follow(kind::endpoints(), &eye)));
+    parts.push(Box::pin(follow(kind::namespaces(), &eye)));
     parts.push(Box::pin(follow(kind::node_events(), &eye)));
     parts.push(Box::pin(follow(kind::pod_events(), &eye)));
     parts.push(Box::pin(watch_control_plane(&eye, cluster)));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clients::kubernetes::shelf::Shelf;
+use crate::domain::observed::admission::{Admission, Endpoints, Namespace};
 use crate::domain::observed::{
     Attachment, BoundVolume, Budget, ControlPlane, Event, NOT_READ_YET, Node, Picture, Pod,
     Template, Templates, Trouble,
@@ -33,6 +34,14 @@ pub enum Slot {
     Attachments,
     /// PersistentVolumes.
     Volumes,
+    /// ValidatingWebhookConfigurations.
+    ValidatingWebhooks,
+    /// MutatingWebhookConfigurations.
+    MutatingWebhooks,
+    /// EndpointSlices.
+    Endpoints,
+    /// Namespaces.
+    Namespaces,
     /// Events of nodes.
     NodeEvents,
     /// Events of pods.
@@ -40,13 +49,17 @@ pub enum Slot {
 }
 
 impl Slot {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 12] = [
         Self::Nodes,
         Self::Templates,
         Self::Pods,
         Self::Budgets,
         Self::Attachments,
         Self::Volumes,
+        Self::ValidatingWebhooks,
+        Self::MutatingWebhooks,
+        Self::Endpoints,
+        Self::Namespaces,
         Self::NodeEvents,
         Self::PodEvents,
     ];
@@ -65,6 +78,10 @@ impl Slot {
             Self::Budgets => "poddisruptionbudgets",
             Self::Attachments => "volumeattachments",
             Self::Volumes => "persistentvolumes",
+            Self::ValidatingWebhooks => "validatingwebhookconfigurations",
+            Self::MutatingWebhooks => "mutatingwebhookconfigurations",
+            Self::Endpoints => "endpointslices",
+            Self::Namespaces => "namespaces",
             Self::NodeEvents | Self::PodEvents => "events",
         }
     }
@@ -107,6 +124,14 @@ pub struct Store {
     pub attachments: Shelf<Attachment>,
     /// PersistentVolumes.
     pub volumes: Shelf<BoundVolume>,
+    /// ValidatingWebhookConfigurations.
+    pub validating_webhooks: Shelf<Admission>,
+    /// MutatingWebhookConfigurations.
+    pub mutating_webhooks: Shelf<Admission>,
+    /// EndpointSlices.
+    pub endpoints: Shelf<Endpoints>,
+    /// Namespaces.
+    pub namespaces: Shelf<Namespace>,
     /// Events of nodes.
     pub node_events: Shelf<Event>,
     /// Events of pods.
@@ -130,6 +155,10 @@ impl Default for Store {
             budgets: Shelf::default(),
             attachments: Shelf::default(),
             volumes: Shelf::default(),
+            validating_webhooks: Shelf::default(),
+            mutating_webhooks: Shelf::default(),
+            endpoints: Shelf::default(),
+            namespaces: Shelf::default(),
             node_events: events(),
             pod_events: events(),
             control_plane: ControlPlane::default(),
@@ -261,6 +290,14 @@ impl Store {
             budgets: self.budgets.all().map(Arc::clone).collect(),
             attachments: self.attachments.all().map(Arc::clone).collect(),
             volumes: self.volumes.all().map(Arc::clone).collect(),
+            admissions: self
+                .validating_webhooks
+                .all()
+                .chain(self.mutating_webhooks.all())
+                .map(Arc::clone)
+                .collect(),
+            endpoints: self.endpoints.all().map(Arc::clone).collect(),
+            namespaces: self.namespaces.all().map(Arc::clone).collect(),
             events,
             control_plane: self.control_plane.clone(),
             unseen: self.unseen(),

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::cluster::Cluster;
 use crate::domain::observed::{Picture, Templates};
 use crate::domain::roll::Roll;
+use crate::domain::roll::blocker::webhooks::unanswered;
 use crate::domain::roll::classify::{NodeRoll, Since, Stage, Wait};
 use crate::domain::roll::eta::Pace;
 use crate::domain::roll::fall::{cause, fell};
@@ -180,6 +181,10 @@ impl History {
         }
         if !picture.is_blind_to("poddisruptionbudgets") {
             self.memory.notice_budgets(&picture.budgets, clock.now());
+        }
+        if let Some(unanswered) = unanswered(picture) {
+            let services = unanswered.into_iter().map(|one| one.service).collect();
+            self.memory.notice_services(services, clock.now());
         }
         if first {
             self.memory.watched_since = Some(clock.now());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::cluster::Problem;
+use crate::domain::observed::admission::Service;
 use crate::domain::observed::{Budget, Templates};
 use crate::domain::roll::classify::{Since, Stage};
 use crate::domain::roll::generation::newest;
@@ -28,10 +29,14 @@ pub struct Memory {
     pub others: BTreeSet<String>,
     /// PodDisruptionBudgets ("namespace/name") that allow no eviction in the last picture, since when.
     pub tight_budgets: BTreeMap<String, Since>,
+    /// Services without endpoints that webhooks must ask about what nodes need in the last picture, since when.
+    pub unanswered: BTreeMap<Service, Since>,
     /// Codes of the errors that SKE reports, since when.
     pub reported: BTreeMap<String, Since>,
     /// Whether PodDisruptionBudgets were ever seen. They may be read later than nodes.
     pub budgets_seen: bool,
+    /// Whether what stands behind services was ever seen.
+    pub endpoints_seen: bool,
 }
 
 /// Name and checksum of a template.
@@ -81,6 +86,21 @@ impl Memory {
             let since = before.remove(&key);
             let since = since.unwrap_or(Since { at, at_least: first });
             self.tight_budgets.insert(key, since);
+        }
+    }
+
+    /// Since when a service that webhooks must ask has no endpoints, as far as it was watched.
+    pub fn unanswered_since(&self, service: &Service) -> Option<Since> {
+        self.unanswered.get(service).copied()
+    }
+
+    /// Notes which of them have no endpoints at a moment.
+    pub fn notice_services(&mut self, services: Vec<Service>, at: Timestamp) {
+        let first = !std::mem::replace(&mut self.endpoints_seen, true);
+        let mut before = std::mem::take(&mut self.unanswered);
+        for service in services {
+            let since = before.remove(&service).unwrap_or(Since { at, at_least: first });
+            self.unanswered.insert(service, since);
         }
     }
 

@@ -13,6 +13,7 @@ use crate::domain::observed::{Budget, Picture, Pod, Selector};
 use crate::domain::preflight::{Finding, Mark};
 use crate::domain::roll::blocker::budgets::{BudgetIndex, is_misconfigured};
 use crate::domain::roll::blocker::pods::{bound_volumes, pools_at_maximum};
+use crate::domain::roll::blocker::webhooks::unanswered;
 use crate::domain::roll::calendar::{Due, due};
 use crate::domain::roll::eta::{Span, usual};
 use crate::domain::roll::generation::pool_of;
@@ -49,6 +50,7 @@ pub fn start(cluster: &Cluster, picture: Option<&Picture>, now: Timestamp) -> Ve
             out.extend(unseen(picture));
             let index = BudgetIndex::of(&picture.budgets);
             budgets(picture, &index, &mut out);
+            webhooks(picture, &mut out);
             workloads(picture, &mut out);
             let roll = Roll::read(cluster, picture, &History::default(), now);
             for (_, text) in
@@ -279,6 +281,20 @@ fn budgets(picture: &Picture, index: &BudgetIndex<'_>, out: &mut Vec<Finding>) {
         ));
     } else if quiet {
         out.push(Finding::new(Mark::Fine, "no PodDisruptionBudget stands in the way now"));
+    }
+}
+
+fn webhooks(picture: &Picture, out: &mut Vec<Finding>) {
+    for one in unanswered(picture).unwrap_or_default().into_iter().take(3) {
+        let may = if one.is_certain() { "refuse" } else { "may refuse" };
+        out.push(Finding::new(
+            Mark::Note,
+            format!(
+                "service {} has no endpoints; webhooks that must ask it {may} {}, and new nodes may not join",
+                one.place(),
+                one.refused()
+            ),
+        ));
     }
 }
 

@@ -351,6 +351,9 @@ pub fn notes(
             "nodes" => "; the roll cannot be seen",
             "pods" => "; what holds a drain cannot be named",
             "poddisruptionbudgets" => "; whether one holds a drain cannot be told",
+            "validatingwebhookconfigurations"
+            | "mutatingwebhookconfigurations"
+            | "endpointslices" => "; whether a webhook keeps nodes from joining cannot be told",
             _ => "",
         };
         out.push(format!("{kind}: {}{consequence}", clean(reason)));

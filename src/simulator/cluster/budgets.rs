@@ -83,7 +83,7 @@ impl Interior {
         self.store.put(Object { meta, body });
     }
 
-    /// Counts the pods of a workload for its controller and its budgets.
+    /// Counts the pods of a workload for its controller, its budgets and its service.
     pub(in crate::simulator::cluster) fn count_pods(&mut self, number: usize) {
         let Some(workload) = self.workloads.get(number) else { return };
         let (mut healthy, mut there) = (0, 0);
@@ -125,6 +125,7 @@ impl Interior {
                     if expected == 0 { 0 } else { u32::saturating_sub(healthy, desired) };
             });
         }
+        self.list_endpoints(number);
     }
 
     /// Evicts a pod, if its budget allows it; the grace period is its own unless another one is wanted.

@@ -135,6 +135,7 @@ impl Interior {
         for number in 0..self.workloads.len() {
             self.make_controller(number, standing.created);
             self.make_budgets(number, standing.created);
+            self.make_webhook(number, standing.created);
             self.build_pods(number, standing, stuck.as_ref());
             self.count_pods(number);
         }

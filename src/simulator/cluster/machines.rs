@@ -23,6 +23,8 @@ const CREATION_TIMEOUT: SignedDuration = SignedDuration::from_mins(20);
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(6);
 /// The autoscaler acts about this often.
 const AUTOSCALE: i64 = 360;
+/// A kubelet whose node is refused tries again after about this long; seconds.
+const REGISTER_AGAIN: i64 = 10;
 
 impl Interior {
     /// A name for a new machine: pool, zone, machine set and chance.
@@ -124,6 +126,16 @@ impl Interior {
         }) else {
             return;
         };
+        if self.refuses_nodes() {
+            let asked = self.life(name).map_or(at, |life| life.asked);
+            if at.duration_since(asked) < CREATION_TIMEOUT {
+                let again = self.in_about(at, REGISTER_AGAIN);
+                self.agenda.add(again, Task::Register(Text::clone(name)));
+            } else {
+                self.leave(name, at);
+            }
+            return;
+        }
         self.appear(&pool, &zone, name, template, at);
         if let Some(life) = self.life(name) {
             life.registered = Some(at);
@@ -137,6 +149,10 @@ impl Interior {
 
     /// Its kubelet is ready.
     pub(in crate::simulator::cluster) fn kubelet_ready(&mut self, name: &Text, at: Timestamp) {
+        if !self.hosts.contains_key(name) {
+            self.again(name, at, Task::KubeletReady(Text::clone(name)));
+            return;
+        }
         self.edit_node(name, |object| {
             if let Body::Node(node) = &mut object.body {
                 node.ready = ready(at);
@@ -149,8 +165,21 @@ impl Interior {
         self.start_daemons(name, at);
     }
 
+    /// What came too early for a machine that is not given up comes again.
+    fn again(&mut self, name: &str, at: Timestamp, task: Task) {
+        if self.machine(name).is_some_and(|machine| machine.stage == Stage::Creating) {
+            let again = self.in_about(at, REGISTER_AGAIN);
+            self.agenda.add(again, task);
+        }
+    }
+
     /// It takes pods.
     pub(in crate::simulator::cluster) fn joined(&mut self, name: &Text, at: Timestamp) {
+        let node = self.store.get(Kind::Node, &Key::global(name));
+        if !node.and_then(|object| object.node()).is_some_and(|node| node.ready.status) {
+            self.again(name, at, Task::Joined(Text::clone(name)));
+            return;
+        }
         let Some(host) = self.hosts.get(name) else { return };
         let pool = Text::clone(&host.pool);
         let Some(machine) = self.machine_mut(name).filter(|m| m.stage == Stage::Creating) else {

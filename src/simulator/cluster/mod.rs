@@ -19,6 +19,7 @@ pub mod secrets;
 pub mod store;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 mod workloads;
 
 use jiff::{SignedDuration, Timestamp};
@@ -52,6 +53,8 @@ pub struct SimulatedCluster {
     pub team: String,
     /// When it was created.
     pub created: Timestamp,
+    /// When its Kubernetes version expires.
+    pub expires: Timestamp,
     /// Phase as the API writes it.
     pub phase: String,
     /// Last start.
@@ -146,8 +149,10 @@ impl SimulatedCluster {
         let about = build::about(&scene, id.region().as_str(), &shoot, team);
         let mut inside = Interior::new(about, template, pace, dice);
         inside.asleep = matches!(scene.state.as_str(), "STATE_HIBERNATED" | "STATE_WAKINGUP");
+        let expires = SignedDuration::from_hours(24 * scene.expires_in_days);
         let mut cluster = Self {
             created,
+            expires: now.saturating_add(expires).unwrap_or(now),
             phase: scene.phase.clone(),
             initiated,
             completed,

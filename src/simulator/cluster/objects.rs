@@ -20,8 +20,12 @@ pub enum Kind {
     DaemonSet,
     /// `apps/v1 Deployment`.
     Deployment,
+    /// `discovery.k8s.io/v1 EndpointSlice`.
+    Endpoints,
     /// `v1 Event`.
     Event,
+    /// `admissionregistration.k8s.io/v1 MutatingWebhookConfiguration`; there are none.
+    MutatingWebhook,
     /// `v1 Namespace`.
     Namespace,
     /// `v1 Node`.
@@ -36,12 +40,16 @@ pub enum Kind {
     Budget,
     /// `v1 Secret`.
     Secret,
+    /// `v1 Service`.
+    Service,
     /// `v1 ServiceAccount`.
     ServiceAccount,
     /// `apps/v1 StatefulSet`.
     StatefulSet,
     /// `storage.k8s.io/v1 VolumeAttachment`.
     Attachment,
+    /// `admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration`.
+    Webhook,
 }
 
 /// Namespace and name; the namespace is empty for kinds that have none.
@@ -148,6 +156,12 @@ pub enum Body {
     ServiceAccount(Vec<Text>),
     /// A volume attachment.
     Attachment(Attachment),
+    /// A service.
+    Service(Service),
+    /// What stands behind a service.
+    Endpoints(Vec<Endpoint>),
+    /// A webhook.
+    Webhook(Webhook),
 }
 
 impl Body {
@@ -166,6 +180,9 @@ impl Body {
             Self::Secret(_) => Kind::Secret,
             Self::ServiceAccount(_) => Kind::ServiceAccount,
             Self::Attachment(_) => Kind::Attachment,
+            Self::Service(_) => Kind::Service,
+            Self::Endpoints(_) => Kind::Endpoints,
+            Self::Webhook(_) => Kind::Webhook,
         }
     }
 }
@@ -406,6 +423,39 @@ pub struct Attachment {
     pub attached: bool,
     /// `status.detachError`: when, and the message.
     pub detach_error: Option<(Timestamp, String)>,
+}
+
+/// `v1 Service`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// `spec.selector`: value of the label `app`.
+    pub app: Text,
+    /// Number from which its address follows.
+    pub number: u32,
+}
+
+/// One of `endpoints` of a slice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// `targetRef.name`.
+    pub pod: Text,
+    /// `nodeName`.
+    pub node: Text,
+    /// Number from which the pod's address follows.
+    pub number: u32,
+    /// `conditions.serving`.
+    pub serving: bool,
+    /// `conditions.terminating`.
+    pub terminating: bool,
+}
+
+/// A configuration with one webhook, which is asked about new nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// `clientConfig.service`.
+    pub service: Key,
+    /// `failurePolicy`.
+    pub failure_policy: Text,
 }
 
 impl Object {

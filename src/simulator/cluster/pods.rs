@@ -310,7 +310,10 @@ impl Interior {
             | Body::Claim(_)
             | Body::Secret(_)
             | Body::ServiceAccount(_)
-            | Body::Attachment(_) => {
+            | Body::Attachment(_)
+            | Body::Service(_)
+            | Body::Endpoints(_)
+            | Body::Webhook(_) => {
                 let over = object.meta.finalizers.is_empty()
                     && object.meta.deletion.is_some_and(|deletion| deletion.by <= at);
                 self.store.edit(kind, &key, |known| *known = object);

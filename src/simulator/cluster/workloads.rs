@@ -43,6 +43,8 @@ pub struct Workload {
     pub min_available: Option<Amount>,
     /// `maxUnavailable` of its budgets.
     pub max_unavailable: Option<Amount>,
+    /// Whether it answers for a webhook that must agree to new nodes.
+    pub guards_nodes: bool,
     /// Its `PodDisruptionBudget`s.
     pub budgets: Vec<Key>,
     /// What pods name as their controller.
@@ -93,6 +95,7 @@ impl Workload {
             finalizer: scene.finalizer.clone(),
             recovers: scene.recovers,
             detaches: scene.detaches,
+            guards_nodes: scene.guards_nodes,
             min_available: scene.min_available.clone(),
             max_unavailable: scene.max_unavailable.clone(),
             budgets,
@@ -155,6 +158,7 @@ fn plain(namespace: &str, name: &str) -> SceneWorkload {
         finalizer: None,
         recovers: true,
         detaches: true,
+        guards_nodes: false,
     }
 }
 

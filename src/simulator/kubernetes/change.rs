@@ -33,13 +33,20 @@ pub fn change(
     match (asked.method.as_str(), kind, target.part) {
         (
             "PATCH",
-            Kind::Node | Kind::Pod | Kind::Budget | Kind::Deployment | Kind::StatefulSet,
+            Kind::Node
+            | Kind::Pod
+            | Kind::Budget
+            | Kind::Deployment
+            | Kind::StatefulSet
+            | Kind::Webhook,
             "",
         ) => patched(cluster, target.resource, &key, asked, view, now),
         ("GET" | "PATCH" | "PUT", Kind::Deployment | Kind::StatefulSet, "scale") => {
             scale(cluster, target.resource, &key, asked, view, now)
         }
-        ("DELETE", Kind::Budget, "") => delete_budget(cluster, target.resource, &key, asked),
+        ("DELETE", Kind::Budget | Kind::Webhook, "") => {
+            delete_plainly(cluster, target.resource, &key, asked)
+        }
         ("DELETE", Kind::Pod, "") => delete_pod(cluster, target.resource, &key, asked, view, now),
         ("DELETE", Kind::Node, "") => delete_node(cluster, &key, asked, now),
         ("POST", Kind::Pod, "eviction") => evict(cluster, &key, asked, now),
@@ -116,7 +123,8 @@ fn patched(
     (200, writer.one(shown, shown.meta.version, true))
 }
 
-/// Takes over what may be changed: labels, annotations, finalizers, and of nodes whether they take pods.
+/// Takes over what may be changed: labels, annotations, finalizers, figures, what a webhook does when it cannot be
+/// asked, and of nodes whether they take pods.
 fn take_over(object: &mut Object, document: &Value, now: Timestamp) {
     let texts = |pointer: &str| -> Labels {
         document
@@ -141,6 +149,11 @@ fn take_over(object: &mut Object, document: &Value, now: Timestamp) {
     if let Body::Budget(budget) = &mut object.body {
         budget.min_available = amount(document.pointer("/spec/minAvailable"));
         budget.max_unavailable = amount(document.pointer("/spec/maxUnavailable"));
+    }
+    if let Body::Webhook(webhook) = &mut object.body
+        && let Some(policy) = document.pointer("/webhooks/0/failurePolicy").and_then(Value::as_str)
+    {
+        webhook.failure_policy = policy.into();
     }
     if let Body::Node(node) = &mut object.body {
         node.unschedulable = document.pointer("/spec/unschedulable") == Some(&Value::Bool(true));
@@ -208,18 +221,20 @@ fn scale(
     (200, body)
 }
 
-fn delete_budget(
+/// Deletes what is gone at once.
+fn delete_plainly(
     cluster: &mut SimulatedCluster,
     resource: &'static Resource,
     key: &Key,
     asked: &Asked,
 ) -> Answer {
-    let Some(object) = cluster.inside.store.get(Kind::Budget, key).cloned() else {
+    let Some(object) = cluster.inside.store.get(resource.kind, key).cloned() else {
         return not_found(resource, &key.name);
     };
     match options(asked, &object, resource) {
         Ok(options) if is_dry(asked, &options) => {}
-        Ok(_) => cluster.inside.delete_budget(key),
+        Ok(_) if resource.kind == Kind::Budget => cluster.inside.delete_budget(key),
+        Ok(_) => cluster.inside.delete_webhook(key),
         Err(answer) => return answer,
     }
     (200, success(resource, key, &object.meta.uid))

@@ -7,8 +7,15 @@ use crate::simulator::kubernetes::resources::{RESOURCES, Resource};
 use crate::simulator::kubernetes::status::Answer;
 
 /// Groups that are offered besides the core.
-const GROUPS: &[&str] =
-    &["apps", "authentication.k8s.io", "authorization.k8s.io", "policy", "storage.k8s.io"];
+const GROUPS: &[&str] = &[
+    "admissionregistration.k8s.io",
+    "apps",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "discovery.k8s.io",
+    "policy",
+    "storage.k8s.io",
+];
 
 /// Answers discovery; `None` if the path is no part of it.
 pub fn route(path: &[&str], version: &str) -> Option<Answer> {

@@ -16,6 +16,7 @@ mod read;
 mod render;
 mod render_node;
 mod render_pod;
+mod render_service;
 mod resources;
 mod review;
 mod selectors;

@@ -8,7 +8,7 @@ use crate::simulator::cluster::objects::{
 };
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::view::View;
-use crate::simulator::kubernetes::{render_node, render_pod};
+use crate::simulator::kubernetes::{render_node, render_pod, render_service};
 
 /// An object without `kind` and `apiVersion`. The version is that of the change by which it is shown.
 pub fn object(object: &Object, version: u64, view: &View) -> Map<String, Value> {
@@ -44,6 +44,9 @@ pub fn object(object: &Object, version: u64, view: &View) -> Map<String, Value> 
             if secrets.is_empty() { json!({}) } else { json!({"secrets": secrets}) }
         }
         Body::Attachment(attachment) => render_attachment(attachment, view),
+        Body::Service(service) => render_service::service(service),
+        Body::Endpoints(endpoints) => render_service::endpoints(&object.meta, endpoints, view),
+        Body::Webhook(webhook) => render_service::webhook(&object.meta, webhook),
     };
     let metadata = metadata(object, version, view);
     match found.as_object_mut() {

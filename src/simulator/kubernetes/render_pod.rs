@@ -90,11 +90,14 @@ fn status(meta: &Meta, pod: &Pod, image: &str, view: &View) -> Value {
         }],
     });
     if pod.started.is_some() {
-        let number = pod.number;
-        let address =
-            format!("100.{}.{}.{}", 64 + number % 60, number / 250 % 250, number % 250 + 2);
+        let address = address(pod.number);
         set(&mut status, "podIP", json!(address));
         set(&mut status, "podIPs", json!([{"ip": address}]));
     }
     status
+}
+
+/// Address of the pod of a number.
+pub fn address(number: u32) -> String {
+    format!("100.{}.{}.{}", 64 + number % 60, number / 250 % 250, number % 250 + 2)
 }

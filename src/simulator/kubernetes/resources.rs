@@ -58,6 +58,7 @@ pub const RESOURCES: &[Resource] = &[
     core(Kind::Volume, "persistentvolumes", "persistentvolume", "PersistentVolume", false, &["pv"]),
     Resource { verbs: READ_DELETE_PATCH, ..core(Kind::Pod, "pods", "pod", "Pod", true, &["po"]) },
     core(Kind::Secret, "secrets", "secret", "Secret", true, &[]),
+    core(Kind::Service, "services", "service", "Service", true, &["svc"]),
     core(
         Kind::ServiceAccount,
         "serviceaccounts",
@@ -66,6 +67,29 @@ pub const RESOURCES: &[Resource] = &[
         true,
         &["sa"],
     ),
+    Resource {
+        group: "admissionregistration.k8s.io",
+        ..core(
+            Kind::MutatingWebhook,
+            "mutatingwebhookconfigurations",
+            "mutatingwebhookconfiguration",
+            "MutatingWebhookConfiguration",
+            false,
+            &[],
+        )
+    },
+    Resource {
+        group: "admissionregistration.k8s.io",
+        verbs: READ_DELETE_PATCH,
+        ..core(
+            Kind::Webhook,
+            "validatingwebhookconfigurations",
+            "validatingwebhookconfiguration",
+            "ValidatingWebhookConfiguration",
+            false,
+            &[],
+        )
+    },
     Resource {
         group: "apps",
         ..core(Kind::DaemonSet, "daemonsets", "daemonset", "DaemonSet", true, &["ds"])
@@ -79,6 +103,10 @@ pub const RESOURCES: &[Resource] = &[
         group: "apps",
         verbs: READ_PATCH,
         ..core(Kind::StatefulSet, "statefulsets", "statefulset", "StatefulSet", true, &["sts"])
+    },
+    Resource {
+        group: "discovery.k8s.io",
+        ..core(Kind::Endpoints, "endpointslices", "endpointslice", "EndpointSlice", true, &[])
     },
     Resource {
         group: "policy",

@@ -7,6 +7,8 @@ use crate::simulator::cluster::objects::{
     Amount, Body, Controller, Event, Kind, Meta, Node, Object, Pod,
 };
 use crate::simulator::kubernetes::json::set;
+use crate::simulator::kubernetes::render_pod;
+use crate::simulator::kubernetes::render_service::service_address;
 use crate::simulator::kubernetes::view::{View, age};
 
 /// How much of the object goes with its row.
@@ -106,6 +108,19 @@ fn columns(kind: Kind) -> &'static [Column] {
         }
         Kind::StatefulSet => &[("Name", 0), ("Ready", 0), ("Age", 0)],
         Kind::Secret => &[("Name", 0), ("Type", 0), ("Data", 0), ("Age", 0)],
+        Kind::Service => &[
+            ("Name", 0),
+            ("Type", 0),
+            ("Cluster-IP", 0),
+            ("External-IP", 0),
+            ("Port(s)", 0),
+            ("Age", 0),
+            ("Selector", 1),
+        ],
+        Kind::Endpoints => {
+            &[("Name", 0), ("AddressType", 0), ("Ports", 0), ("Endpoints", 0), ("Age", 0)]
+        }
+        Kind::MutatingWebhook | Kind::Webhook => &[("Name", 0), ("Webhooks", 0), ("Age", 0)],
         Kind::ServiceAccount => &[("Name", 0), ("Secrets", 0), ("Age", 0)],
         Kind::Attachment => {
             &[("Name", 0), ("Attacher", 0), ("PV", 0), ("Node", 0), ("Attached", 0), ("Age", 0)]
@@ -120,7 +135,7 @@ pub fn definitions(kind: Kind) -> Value {
         .map(|(name, priority)| {
             let format = if *name == "Name" { "name" } else { "" };
             let kind = match *name {
-                "Restarts" | "Data" | "Secrets" | "Allowed Disruptions" | "Count" => "integer",
+                "Restarts" | "Data" | "Secrets" | "Webhooks" | "Allowed Disruptions" | "Count" => "integer",
                 _ => "string",
             };
             json!({"name": name, "type": kind, "format": format, "description": "", "priority": priority})
@@ -197,6 +212,26 @@ fn cells(object: &Object, view: &View) -> Value {
             attachment.attached,
             old,
         ]),
+        Body::Service(service) => json!([
+            name,
+            "ClusterIP",
+            service_address(service.number),
+            "<none>",
+            "443/TCP",
+            old,
+            format!("app={}", service.app),
+        ]),
+        Body::Endpoints(endpoints) => {
+            let addresses: Vec<String> =
+                endpoints.iter().take(3).map(|one| render_pod::address(one.number)).collect();
+            let (ports, addresses) = match (addresses.join(","), endpoints.len()) {
+                (_, 0) => ("<unset>", "<unset>".to_owned()),
+                (shown, 1..=3) => ("8443", shown),
+                (shown, all) => ("8443", format!("{shown} + {} more...", all - 3)),
+            };
+            json!([name, "IPv4", ports, addresses, old])
+        }
+        Body::Webhook(_) => json!([name, 1, old]),
     }
 }
 

@@ -136,9 +136,10 @@ fn identity(
 
 /// A blocker in full.
 pub fn held_by(blocker: &Blocker, now: Timestamp, theme: Theme, facts: &mut Facts) {
+    let held = if blocker.node.is_some() { "held by" } else { "held up" };
     let (label, tone) = match blocker.kind.severity() {
-        Severity::Stops => ("held by", Tone::Bad),
-        Severity::Holds => ("held by", Tone::Warn),
+        Severity::Stops => (held, Tone::Bad),
+        Severity::Holds => (held, Tone::Warn),
         Severity::Note => ("note", Tone::Plain),
     };
     facts.text(label, &blocker.brief, tone);

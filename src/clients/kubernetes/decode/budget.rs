@@ -40,7 +40,7 @@ fn amount(amount: &IntOrString) -> String {
 }
 
 /// In `policy/v1` a selector that is absent matches nothing, and an empty one everything.
-fn selector(selector: Option<&LabelSelector>) -> Selector {
+pub fn selector(selector: Option<&LabelSelector>) -> Selector {
     let Some(selector) = selector else { return Selector::Nothing };
     let labels = selector.match_labels.iter().flatten();
     let mut all: Vec<Requirement> =

@@ -1,6 +1,7 @@
 //! From the objects of the Kubernetes API to what a rotation needs of them. Every field may be missing, and every
 //! text is cleaned. Objects that nobody needs (finished pods, volumes that go anywhere) become `None`.
 
+mod admission;
 mod budget;
 mod event;
 mod node;
@@ -14,6 +15,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
+pub use crate::clients::kubernetes::decode::admission::{
+    endpoints, mutating, namespace, validating,
+};
 pub use crate::clients::kubernetes::decode::budget::budget;
 pub use crate::clients::kubernetes::decode::event::{node_event, pod_event};
 pub use crate::clients::kubernetes::decode::node::{node, template};

@@ -346,6 +346,11 @@ fn any_object() -> impl Strategy<Value = Value> {
         "creationTimestamp",
         "deletionTimestamp",
         "ownerReferences",
+        "webhooks",
+        "clientConfig",
+        "service",
+        "rules",
+        "endpoints",
     ]);
     leaf.prop_recursive(5, 60, 6, move |inner| {
         prop_oneof![
@@ -374,6 +379,10 @@ fn try_all(text: &str) {
         kind::budgets(),
         kind::attachments(),
         kind::volumes(),
+        kind::validating_webhooks(),
+        kind::mutating_webhooks(),
+        kind::endpoints(),
+        kind::namespaces(),
         kind::node_events(),
         kind::pod_events()
     );
@@ -415,6 +424,14 @@ fn picture(yaml: &str) -> Picture {
             "PodDisruptionBudget" => picture.budgets.extend(item(decode::budget, object)),
             "VolumeAttachment" => picture.attachments.extend(item(decode::attachment, object)),
             "PersistentVolume" => picture.volumes.extend(item(decode::bound_volume, object)),
+            "ValidatingWebhookConfiguration" => {
+                picture.admissions.extend(item(decode::validating, object));
+            }
+            "MutatingWebhookConfiguration" => {
+                picture.admissions.extend(item(decode::mutating, object));
+            }
+            "EndpointSlice" => picture.endpoints.extend(item(decode::endpoints, object)),
+            "Namespace" => picture.namespaces.extend(item(decode::namespace, object)),
             "Secret" => {
                 let template = item(decode::template, object).map(|one| (*one).clone());
                 picture.templates = match picture.templates {
@@ -444,5 +461,8 @@ fn the_fixtures_of_the_roll_are_read_by_the_program_as_their_tests_read_them() {
         assert_eq!(found.budgets, expected.budgets, "{name}");
         assert_eq!(found.attachments, expected.attachments, "{name}");
         assert_eq!(found.volumes, expected.volumes, "{name}");
+        assert_eq!(found.admissions, expected.admissions, "{name}");
+        assert_eq!(found.endpoints, expected.endpoints, "{name}");
+        assert_eq!(found.namespaces, expected.namespaces, "{name}");
     }
 }

@@ -2,14 +2,12 @@
 //!
 //! Only what a picture and the SKE API show is said. What SKE reports is put beside what the cluster shows of the
 //! same thing; nothing is said twice. Nothing is done about it from here: the commands only look.
-//!
-//! Not looked at: admission webhooks whose service has no endpoints. They can keep nodes from joining; what is seen of
-//! it is the node that does not become ready.
 
 pub mod budgets;
 mod nodes;
 pub mod pods;
 mod reported;
+pub mod webhooks;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -49,6 +47,8 @@ pub enum Kind {
     SeveralBudgets,
     /// PREPARING for more than 12 hours and unhealthy.
     GaveUp,
+    /// Webhooks that nobody can ask refuse what new nodes need.
+    Webhook,
     /// No new node comes.
     NoNewNode,
     /// SKE reports an error that is known to hold up a roll, and nothing here shows it.
@@ -67,6 +67,8 @@ pub enum Kind {
     OtherReport,
     /// A PodDisruptionBudget that cannot be judged from here.
     UnreadableBudget,
+    /// Webhooks that nobody can ask may refuse what new nodes need.
+    UnclearWebhook,
     /// Pods that do not come back, because nothing controls them.
     BarePods,
     /// Pods that lose what they keep on the node's disk.
@@ -99,6 +101,7 @@ impl Kind {
             Self::MisconfiguredBudget
             | Self::SeveralBudgets
             | Self::GaveUp
+            | Self::Webhook
             | Self::NoNewNode
             | Self::Reported => Severity::Stops,
             Self::Budget
@@ -108,6 +111,7 @@ impl Kind {
             | Self::PendingPods
             | Self::OtherReport => Severity::Holds,
             Self::UnreadableBudget
+            | Self::UnclearWebhook
             | Self::BarePods
             | Self::LocalData
             | Self::LocalVolumes
@@ -194,12 +198,14 @@ impl Blocker {
             | Kind::HungPod
             | Kind::Volume => true,
             Kind::GaveUp
+            | Kind::Webhook
             | Kind::NoNewNode
             | Kind::Reported
             | Kind::NodeNotReady
             | Kind::PendingPods
             | Kind::OtherReport
             | Kind::UnreadableBudget
+            | Kind::UnclearWebhook
             | Kind::BarePods
             | Kind::LocalData
             | Kind::LocalVolumes
@@ -302,6 +308,7 @@ pub fn find(scene: &Scene<'_>) -> Vec<Blocker> {
     let mut out = Vec::new();
     let explained = budgets::find(scene, &gathered, &index, &mut out);
     pods::find(scene, &gathered, &explained, &mut out);
+    webhooks::find(scene, &mut out);
     nodes::find(scene, &gathered, &mut out);
     reported::find(scene, &mut out);
     out.sort_by(|a, b| order(a).cmp(&order(b)));

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::domain::observed::admission::{
+    Admission, Endpoints, Namespace, Rule, Scope, Service, Webhook,
+};
 use crate::domain::observed::{
     Attachment, BoundVolume, Budget, Node, Owner, Picture, Pod, Requirement, Selector, Template,
     Templates, Terminating,
@@ -36,6 +39,14 @@ pub fn load(yaml: &str) -> (Picture, BTreeMap<String, String>) {
             "PodDisruptionBudget" => picture.budgets.push(Arc::new(budget(item))),
             "VolumeAttachment" => picture.attachments.push(Arc::new(attachment(item))),
             "PersistentVolume" => picture.volumes.push(Arc::new(volume(item))),
+            "ValidatingWebhookConfiguration" => {
+                picture.admissions.extend(admission("ValidatingWebhookConfiguration", item));
+            }
+            "MutatingWebhookConfiguration" => {
+                picture.admissions.extend(admission("MutatingWebhookConfiguration", item));
+            }
+            "EndpointSlice" => picture.endpoints.push(Arc::new(endpoints(item))),
+            "Namespace" => picture.namespaces.extend(namespace(item)),
             other => panic!("{other} in a fixture"),
         }
     }
@@ -227,9 +238,70 @@ fn volume(item: &Value) -> BoundVolume {
     }
 }
 
+/// What holds something up: what may fail, deletions and what is outside of the cluster do not.
+fn admission(kind: &'static str, item: &Value) -> Option<Arc<Admission>> {
+    let texts = |value: &Value| {
+        let all = value.as_array().into_iter().flatten();
+        all.map(|text| text.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let or_all = |value: &Value| match selector(value) {
+        Selector::Nothing => Selector::Labels(Vec::new()),
+        written @ (Selector::Labels(_) | Selector::Unreadable(_)) => written,
+    };
+    let mut webhooks = Vec::new();
+    for hook in array(item, "/webhooks") {
+        let of_service = &hook["clientConfig"]["service"];
+        let exact = hook["matchPolicy"] == "Exact";
+        let rules: Vec<Rule> = array(hook, "/rules")
+            .iter()
+            .filter(|rule| texts(&rule["operations"]).iter().any(|operation| operation != "DELETE"))
+            .filter(|rule| !exact || texts(&rule["apiVersions"]) == ["v1"])
+            .map(|rule| Rule {
+                groups: texts(&rule["apiGroups"]),
+                resources: texts(&rule["resources"]),
+                scope: if rule["scope"] == "Namespaced" { Scope::Namespaced } else { Scope::Any },
+            })
+            .collect();
+        if hook["failurePolicy"] != "Ignore" && of_service.is_object() && !rules.is_empty() {
+            webhooks.push(Webhook {
+                service: service(text(of_service, "/namespace"), text(of_service, "/name")),
+                rules,
+                namespaces: or_all(&hook["namespaceSelector"]),
+                objects: or_all(&hook["objectSelector"]),
+                conditional: hook.get("matchConditions").is_some(),
+            });
+        }
+    }
+    (!webhooks.is_empty()).then(|| Arc::new(Admission { kind, name: name(item), webhooks }))
+}
+
+fn service(namespace: String, name: String) -> Service {
+    Service { namespace, name }
+}
+
+fn endpoints(item: &Value) -> Endpoints {
+    let service_name = label(item, "kubernetes.io/service-name").unwrap();
+    let serves = |one: &Value| {
+        one.get("conditions").is_none_or(|c| c["ready"] == true || c["serving"] == true)
+    };
+    Endpoints {
+        service: service(text(item, "/metadata/namespace"), service_name),
+        serves: array(item, "/endpoints").iter().any(serves),
+    }
+}
+
+fn namespace(item: &Value) -> Option<Arc<Namespace>> {
+    let labels = item["metadata"]["labels"].as_object().into_iter().flatten();
+    let labels = labels.map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect();
+    (name(item) == "kube-system").then(|| Arc::new(Namespace { name: name(item), labels }))
+}
+
 #[test]
 fn fixtures_are_manifests_that_the_kubernetes_types_take() {
-    use k8s_openapi::api::{core::v1, policy::v1 as policy, storage::v1 as storage};
+    use k8s_openapi::api::{
+        admissionregistration::v1 as admission, core::v1, discovery::v1 as discovery,
+        policy::v1 as policy, storage::v1 as storage,
+    };
     fn takes<T: serde::de::DeserializeOwned>(item: &Value) {
         serde_json::from_value::<T>(item.clone()).unwrap_or_else(|error| panic!("{error}: {item}"));
     }
@@ -243,6 +315,14 @@ fn fixtures_are_manifests_that_the_kubernetes_types_take() {
                 "PodDisruptionBudget" => takes::<policy::PodDisruptionBudget>(item),
                 "VolumeAttachment" => takes::<storage::VolumeAttachment>(item),
                 "PersistentVolume" => takes::<v1::PersistentVolume>(item),
+                "ValidatingWebhookConfiguration" => {
+                    takes::<admission::ValidatingWebhookConfiguration>(item);
+                }
+                "MutatingWebhookConfiguration" => {
+                    takes::<admission::MutatingWebhookConfiguration>(item);
+                }
+                "EndpointSlice" => takes::<discovery::EndpointSlice>(item),
+                "Namespace" => takes::<v1::Namespace>(item),
                 other => panic!("{other} in a fixture"),
             }
         }

@@ -12,6 +12,7 @@ mod outlook;
 mod preflight;
 pub mod stages;
 mod watched;
+mod webhooks;
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -22,7 +22,7 @@ macro_rules! fixtures {
 }
 
 /// All manifests by name.
-pub const FIXTURES: [(&str, &str); 18] = fixtures![
+pub const FIXTURES: [(&str, &str); 19] = fixtures![
     "control_plane_first",
     "every_stage",
     "labels_absent",
@@ -41,6 +41,7 @@ pub const FIXTURES: [(&str, &str); 18] = fixtures![
     "budget_in_percent",
     "held_by_pods",
     "no_new_node",
+    "webhooks_unanswered",
 ];
 
 /// A manifest's picture.

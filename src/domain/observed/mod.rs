@@ -1,5 +1,7 @@
 //! What a cluster's own Kubernetes API shows, reduced to what a rotation needs. Plain data; the rules are in `roll`.
 
+pub mod admission;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::failure::Failure;
+use crate::domain::observed::admission::{Admission, Endpoints, Namespace};
 
 /// Everything that was seen of one cluster. Parts are shared, so that a new picture costs only what changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +26,12 @@ pub struct Picture {
     pub attachments: Vec<Arc<Attachment>>,
     /// Persistent volumes that cannot follow a pod to any node.
     pub volumes: Vec<Arc<BoundVolume>>,
+    /// Admission webhooks that make the API server refuse what they cannot be asked about.
+    pub admissions: Vec<Arc<Admission>>,
+    /// What stands behind services.
+    pub endpoints: Vec<Arc<Endpoints>>,
+    /// Namespaces in which the platform keeps what nodes need.
+    pub namespaces: Vec<Arc<Namespace>>,
     /// Late events, oldest first, bounded.
     pub events: Vec<Arc<Event>>,
     /// Signs of the steps before the nodes begin.
@@ -50,6 +59,7 @@ impl Picture {
             "poddisruptionbudgets" => self.budgets.is_empty(),
             "volumeattachments" => self.attachments.is_empty(),
             "persistentvolumes" => self.volumes.is_empty(),
+            "endpointslices" => self.endpoints.is_empty(),
             "events" => self.events.is_empty(),
             _ => true,
         };

@@ -1,0 +1,131 @@
+//! Admission webhooks, and what stands behind the services that they ask.
+
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ValidatingWebhook,
+    ValidatingWebhookConfiguration, WebhookClientConfig,
+};
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use kube::core::PartialObjectMeta;
+
+use crate::clients::kubernetes::decode::budget::selector;
+use crate::clients::kubernetes::decode::{label, labels, some, text};
+use crate::domain::observed::Selector;
+use crate::domain::observed::admission::{
+    Admission, Endpoints, Namespace, Rule, Scope, Service, Webhook,
+};
+use crate::domain::text::clean;
+
+/// Namespaces in which the platform keeps what nodes need.
+const KEPT: [&str; 2] = ["kube-system", "kube-node-lease"];
+
+/// The fields that both kinds of webhooks have.
+struct Written<'a> {
+    client: &'a WebhookClientConfig,
+    failure_policy: Option<&'a str>,
+    match_policy: Option<&'a str>,
+    rules: &'a [RuleWithOperations],
+    namespaces: Option<&'a LabelSelector>,
+    objects: Option<&'a LabelSelector>,
+    conditional: bool,
+}
+
+macro_rules! written {
+    ($webhook:ident : $kind:ty) => {
+        |$webhook: &$kind| {
+            webhook(&Written {
+                client: &$webhook.client_config,
+                failure_policy: $webhook.failure_policy.as_deref(),
+                match_policy: $webhook.match_policy.as_deref(),
+                rules: $webhook.rules.as_deref().unwrap_or_default(),
+                namespaces: $webhook.namespace_selector.as_ref(),
+                objects: $webhook.object_selector.as_ref(),
+                conditional: $webhook.match_conditions.as_ref().is_some_and(|all| !all.is_empty()),
+            })
+        }
+    };
+}
+
+/// Reads a ValidatingWebhookConfiguration; one that holds nothing up is left out.
+pub fn validating(found: &ValidatingWebhookConfiguration) -> Option<Admission> {
+    let webhooks = found.webhooks.iter().flatten().filter_map(written!(one: ValidatingWebhook));
+    admission("ValidatingWebhookConfiguration", &found.metadata, webhooks.collect())
+}
+
+/// Reads a MutatingWebhookConfiguration; one that holds nothing up is left out.
+pub fn mutating(found: &MutatingWebhookConfiguration) -> Option<Admission> {
+    let webhooks = found.webhooks.iter().flatten().filter_map(written!(one: MutatingWebhook));
+    admission("MutatingWebhookConfiguration", &found.metadata, webhooks.collect())
+}
+
+fn admission(kind: &'static str, meta: &ObjectMeta, webhooks: Vec<Webhook>) -> Option<Admission> {
+    let name = some(meta.name.as_ref())?;
+    (!webhooks.is_empty()).then_some(Admission { kind, name, webhooks })
+}
+
+/// `None` for one that ignores failures (absent means `Fail`), that asks outside of the cluster, or that is not about
+/// creating or updating.
+fn webhook(written: &Written<'_>) -> Option<Webhook> {
+    if written.failure_policy == Some("Ignore") {
+        return None;
+    }
+    let service = written.client.service.as_ref()?;
+    let exact = written.match_policy == Some("Exact");
+    let rules: Vec<Rule> = written.rules.iter().filter_map(|found| rule(found, exact)).collect();
+    (!rules.is_empty()).then(|| Webhook {
+        service: Service { namespace: clean(&service.namespace), name: clean(&service.name) },
+        rules,
+        namespaces: or_everything(written.namespaces),
+        objects: or_everything(written.objects),
+        conditional: written.conditional,
+    })
+}
+
+/// An absent selector of a webhook selects everything, not nothing as that of a PodDisruptionBudget.
+fn or_everything(written: Option<&LabelSelector>) -> Selector {
+    written.map_or_else(|| Selector::Labels(Vec::new()), |written| selector(Some(written)))
+}
+
+/// Every kind that counts is served as `v1`; by default a webhook that names another version is asked all the same.
+fn rule(written: &RuleWithOperations, exact: bool) -> Option<Rule> {
+    let has = |list: &Option<Vec<String>>, wanted: &[&str]| {
+        list.iter().flatten().any(|known| wanted.contains(&known.as_str()))
+    };
+    if !has(&written.operations, &["*", "CREATE", "UPDATE"])
+        || exact && !has(&written.api_versions, &["*", "v1"])
+    {
+        return None;
+    }
+    let all = |list: &Option<Vec<String>>| list.iter().flatten().map(|one| clean(one)).collect();
+    Some(Rule {
+        groups: all(&written.api_groups),
+        resources: all(&written.resources),
+        scope: match written.scope.as_deref() {
+            Some("Cluster") => Scope::Cluster,
+            Some("Namespaced") => Scope::Namespaced,
+            Some(_) | None => Scope::Any,
+        },
+    })
+}
+
+/// Reads an EndpointSlice; one that belongs to no service is left out.
+pub fn endpoints(slice: &EndpointSlice) -> Option<Endpoints> {
+    let name = label(&slice.metadata, "kubernetes.io/service-name")?;
+    let namespace = text(slice.metadata.namespace.as_ref());
+    let serves = slice.endpoints.iter().any(serves);
+    Some(Endpoints { service: Service { namespace, name }, serves })
+}
+
+/// An endpoint that ends still serves; what is not said counts as yes.
+fn serves(endpoint: &Endpoint) -> bool {
+    let conditions = endpoint.conditions.as_ref();
+    conditions.and_then(|found| found.serving.or(found.ready)).unwrap_or(true)
+}
+
+/// Reads a namespace; only those in which the platform keeps what nodes need are of interest.
+pub fn namespace(found: &PartialObjectMeta<core::Namespace>) -> Option<Namespace> {
+    let name = some(found.metadata.name.as_ref())?;
+    KEPT.contains(&name.as_str())
+        .then(|| Namespace { name, labels: labels(found.metadata.labels.as_ref()) })
+}

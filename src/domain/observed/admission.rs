@@ -1,0 +1,133 @@
+//! Admission webhooks: who must be asked before the API server takes a change, and whether anybody is there to answer.
+
+use crate::domain::observed::{Labels, Selector};
+
+/// The webhooks of one configuration that make the API server refuse what they cannot be asked about
+/// (`admissionregistration.k8s.io/v1`); the others are left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// `ValidatingWebhookConfiguration` or `MutatingWebhookConfiguration`.
+    pub kind: &'static str,
+    /// `metadata.name`.
+    pub name: String,
+    /// `webhooks` with `failurePolicy: Fail`, a service of the cluster, and rules about creating or updating.
+    pub webhooks: Vec<Webhook>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// `clientConfig.service`.
+    pub service: Service,
+    /// `rules` about creating or updating; one of them must fit.
+    pub rules: Vec<Rule>,
+    /// `namespaceSelector`; objects without a namespace are caught whatever it says.
+    pub namespaces: Selector,
+    /// `objectSelector`.
+    pub objects: Selector,
+    /// It has `matchConditions`, which cannot be judged from here.
+    pub conditional: bool,
+}
+
+/// Namespace and name of a service.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Service {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+/// What a webhook is asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// `apiGroups`; `*` is any.
+    pub groups: Vec<String>,
+    /// `resources` ("pods", "pods/status", "*", "*/*").
+    pub resources: Vec<String>,
+    /// `scope`.
+    pub scope: Scope,
+}
+
+/// Where the objects of a rule are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Anywhere.
+    Any,
+    /// In no namespace.
+    Cluster,
+    /// In a namespace.
+    Namespaced,
+}
+
+impl Rule {
+    /// Whether the rule is about a resource ("pods", or "pods/status"), inside or outside of namespaces.
+    pub fn is_about(&self, group: &str, resource: &str, namespaced: bool) -> bool {
+        let in_scope = match self.scope {
+            Scope::Any => true,
+            Scope::Cluster => !namespaced,
+            Scope::Namespaced => namespaced,
+        };
+        let (wanted, part) = split(resource);
+        let names = |named: &String| {
+            let (resource, sub) = split(named);
+            (resource == "*" || resource == wanted) && (sub == "*" || sub == part)
+        };
+        in_scope
+            && self.groups.iter().any(|known| known == "*" || known == group)
+            && self.resources.iter().any(names)
+    }
+}
+
+/// Resource and subresource; the latter is empty for the resource itself.
+fn split(resource: &str) -> (&str, &str) {
+    resource.split_once('/').unwrap_or((resource, ""))
+}
+
+/// Part of what stands behind a service (`discovery.k8s.io/v1 EndpointSlice`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Label `kubernetes.io/service-name`, in its namespace.
+    pub service: Service,
+    /// Whether one of `endpoints` serves.
+    pub serves: bool,
+}
+
+/// A namespace in which the platform keeps what nodes need (`v1 Namespace`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.labels`, which webhooks select by.
+    pub labels: Labels,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::observed::admission::{Rule, Scope};
+
+    #[test]
+    fn a_rule_names_groups_resources_subresources_and_where() {
+        let rule = |group: &str, resource: &str, scope| Rule {
+            groups: vec![group.into()],
+            resources: vec![resource.into()],
+            scope,
+        };
+        for (group, resource, scope, about_pods, about_status, about_nodes) in [
+            ("", "pods", Scope::Any, true, false, false),
+            ("", "pods/status", Scope::Any, false, true, false),
+            ("", "pods/*", Scope::Any, true, true, false),
+            ("", "*/status", Scope::Any, false, true, false),
+            ("*", "*", Scope::Any, true, false, true),
+            ("*", "*/*", Scope::Any, true, true, true),
+            ("", "*/*", Scope::Namespaced, true, true, false),
+            ("", "*/*", Scope::Cluster, false, false, true),
+            ("apps", "*", Scope::Any, false, false, false),
+        ] {
+            let rule = rule(group, resource, scope);
+            assert_eq!(rule.is_about("", "pods", true), about_pods, "{rule:?}");
+            assert_eq!(rule.is_about("", "pods/status", true), about_status, "{rule:?}");
+            assert_eq!(rule.is_about("", "nodes", false), about_nodes, "{rule:?}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Services, what stands behind them, and the webhooks that ask them, as the API writes them.
+
+use serde_json::{Value, json};
+
+use crate::simulator::cluster::objects::{Endpoint, Key, Meta, Service, Webhook};
+use crate::simulator::kubernetes::render_pod::address;
+use crate::simulator::kubernetes::view::View;
+
+/// Address of a service.
+pub fn service_address(number: u32) -> String {
+    format!("100.104.{}.{}", number / 250 % 250, number % 250 + 2)
+}
+
+/// `spec` and `status` of a service.
+pub fn service(service: &Service) -> Value {
+    let address = service_address(service.number);
+    json!({
+        "spec": {
+            "type": "ClusterIP", "clusterIP": address, "clusterIPs": [address], "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster",
+            "selector": {"app": &*service.app},
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 8443}],
+        },
+        "status": {"loadBalancer": {}},
+    })
+}
+
+/// Everything but the metadata of a slice. A real server writes no endpoints as null.
+pub fn endpoints(meta: &Meta, endpoints: &[Endpoint], view: &View) -> Value {
+    let shown = |one: &Endpoint| {
+        json!({
+            "addresses": [address(one.number)], "nodeName": view.node(&one.node),
+            "conditions": {
+                "ready": one.serving && !one.terminating, "serving": one.serving, "terminating": one.terminating,
+            },
+            "targetRef": {"kind": "Pod", "namespace": &*meta.key.namespace, "name": &*one.pod},
+        })
+    };
+    let (endpoints, ports) = if endpoints.is_empty() {
+        (Value::Null, Value::Null)
+    } else {
+        let ports = json!([{"name": "https", "port": 8443, "protocol": "TCP"}]);
+        (endpoints.iter().map(shown).collect(), ports)
+    };
+    json!({"addressType": "IPv4", "endpoints": endpoints, "ports": ports})
+}
+
+/// Everything but the metadata of a configuration.
+pub fn webhook(meta: &Meta, webhook: &Webhook) -> Value {
+    let Key { namespace, name } = &webhook.service;
+    json!({"webhooks": [{
+        "name": format!("{}.example.com", meta.key.name),
+        "admissionReviewVersions": ["v1"], "sideEffects": "None", "timeoutSeconds": 10,
+        "failurePolicy": &*webhook.failure_policy, "matchPolicy": "Equivalent",
+        "namespaceSelector": {}, "objectSelector": {},
+        "clientConfig": {"service": {
+            "namespace": &**namespace, "name": &**name, "path": "/validate", "port": 443,
+        }},
+        "rules": [{
+            "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["nodes"], "scope": "*",
+        }],
+    }]})
+}
