@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::clients::kubernetes::shelf::Shelf;
 use crate::domain::observed::admission::{Admission, Endpoints, Namespace};
 use crate::domain::observed::{
-    Attachment, BoundVolume, Budget, ControlPlane, Event, NOT_READ_YET, Node, Picture, Pod,
-    Template, Templates, Trouble,
+    Attachment, BoundVolume, Budget, ControlPlane, Event, Node, Picture, Pod, Template, Templates,
+    Trouble, Unseen,
 };
 
 /// Events that are kept, of nodes and of pods each.
@@ -315,19 +315,19 @@ impl Store {
         }
     }
 
-    fn unseen(&self) -> BTreeMap<&'static str, String> {
+    fn unseen(&self) -> BTreeMap<&'static str, Unseen> {
         let mut unseen = BTreeMap::new();
         for (slot, known) in &self.known {
-            let reason = match &known.standing {
-                Standing::Unread => NOT_READ_YET.to_owned(),
+            let why = match &known.standing {
+                Standing::Unread => Unseen::Unread,
                 Standing::Seen(None) => continue,
-                Standing::Seen(Some(missing)) => missing.clone(),
+                Standing::Seen(Some(missing)) => Unseen::Partly(missing.clone()),
                 // The templates have a word of their own for this.
                 Standing::Forbidden(_) if *slot == Slot::Templates => continue,
-                Standing::Forbidden(words) => format!("forbidden ({words})"),
-                Standing::Failing(words) => words.clone(),
+                Standing::Forbidden(words) => Unseen::Failing(format!("forbidden ({words})")),
+                Standing::Failing(words) => Unseen::Failing(words.clone()),
             };
-            unseen.insert(slot.name(), reason);
+            unseen.insert(slot.name(), why);
         }
         unseen
     }

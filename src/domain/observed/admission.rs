@@ -19,7 +19,7 @@ pub struct Admission {
 pub struct Webhook {
     /// `clientConfig.service`.
     pub service: Service,
-    /// `rules` about creating or updating; one of them must fit.
+    /// `rules` about creating or updating what is served as `v1`; one of them must fit.
     pub rules: Vec<Rule>,
     /// `namespaceSelector`; objects without a namespace are caught whatever it says.
     pub namespaces: Selector,
@@ -41,6 +41,10 @@ pub struct Service {
 /// What a webhook is asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
+    /// `operations` has `CREATE`, or is any.
+    pub creates: bool,
+    /// `operations` has `UPDATE`, or is any.
+    pub updates: bool,
     /// `apiGroups`; `*` is any.
     pub groups: Vec<String>,
     /// `resources` ("pods", "pods/status", "*", "*/*").
@@ -60,9 +64,29 @@ pub enum Scope {
     Namespaced,
 }
 
+/// What is done to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// `CREATE`.
+    Create,
+    /// `UPDATE`, which patches are as well.
+    Update,
+}
+
 impl Rule {
-    /// Whether the rule is about a resource ("pods", or "pods/status"), inside or outside of namespaces.
-    pub fn is_about(&self, group: &str, resource: &str, namespaced: bool) -> bool {
+    /// Whether the rule is about doing something to a resource ("pods", or "pods/status"), inside or outside of
+    /// namespaces.
+    pub fn is_about(
+        &self,
+        operation: Operation,
+        group: &str,
+        resource: &str,
+        namespaced: bool,
+    ) -> bool {
+        let done = match operation {
+            Operation::Create => self.creates,
+            Operation::Update => self.updates,
+        };
         let in_scope = match self.scope {
             Scope::Any => true,
             Scope::Cluster => !namespaced,
@@ -73,7 +97,7 @@ impl Rule {
             let (resource, sub) = split(named);
             (resource == "*" || resource == wanted) && (sub == "*" || sub == part)
         };
-        in_scope
+        done && in_scope
             && self.groups.iter().any(|known| known == "*" || known == group)
             && self.resources.iter().any(names)
     }
@@ -104,11 +128,13 @@ pub struct Namespace {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::observed::admission::{Rule, Scope};
+    use crate::domain::observed::admission::{Operation, Rule, Scope};
 
     #[test]
     fn a_rule_names_groups_resources_subresources_and_where() {
         let rule = |group: &str, resource: &str, scope| Rule {
+            creates: true,
+            updates: false,
             groups: vec![group.into()],
             resources: vec![resource.into()],
             scope,
@@ -125,9 +151,13 @@ mod tests {
             ("apps", "*", Scope::Any, false, false, false),
         ] {
             let rule = rule(group, resource, scope);
-            assert_eq!(rule.is_about("", "pods", true), about_pods, "{rule:?}");
-            assert_eq!(rule.is_about("", "pods/status", true), about_status, "{rule:?}");
-            assert_eq!(rule.is_about("", "nodes", false), about_nodes, "{rule:?}");
+            let creating = |resource: &str, namespaced| {
+                assert!(!rule.is_about(Operation::Update, "", resource, namespaced));
+                rule.is_about(Operation::Create, "", resource, namespaced)
+            };
+            assert_eq!(creating("pods", true), about_pods, "{rule:?}");
+            assert_eq!(creating("pods/status", true), about_status, "{rule:?}");
+            assert_eq!(creating("nodes", false), about_nodes, "{rule:?}");
         }
     }
 }

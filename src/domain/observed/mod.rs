@@ -36,19 +36,46 @@ pub struct Picture {
     pub events: Vec<Arc<Event>>,
     /// Signs of the steps before the nodes begin.
     pub control_plane: ControlPlane,
-    /// Kinds that could not be listed ("pods"), with the reason; what depends on them is unknown.
-    pub unseen: BTreeMap<&'static str, String>,
+    /// Kinds that are not known as they are now ("pods"), and why; what depends on them is unknown.
+    pub unseen: BTreeMap<&'static str, Unseen>,
     /// Rules for judging where this cluster's clock differs from ours: the server's clock minus ours.
     pub skew_seconds: i64,
 }
 
-/// The reason in [`Picture::unseen`] for a kind whose first list is under way.
-pub const NOT_READ_YET: &str = "not read yet";
+/// Why a kind is not known as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unseen {
+    /// Its first list is under way.
+    Unread,
+    /// It was listed, and what is missing in the list.
+    Partly(String),
+    /// It cannot be listed now, and why; what was listed before is still there.
+    Failing(String),
+}
+
+impl fmt::Display for Unseen {
+    /// A clause without a full stop.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unread => f.write_str("not read yet"),
+            Self::Partly(text) | Self::Failing(text) => f.write_str(text),
+        }
+    }
+}
 
 impl Picture {
     /// Whether the first list of some kind is still under way: what depends on it is not known for a moment.
     pub fn is_being_read(&self) -> bool {
-        self.unseen.values().any(|reason| reason == NOT_READ_YET)
+        self.unseen.values().any(|why| *why == Unseen::Unread)
+    }
+
+    /// Whether a kind ("nodes") was ever listed in full: what is not in the list was not there.
+    pub fn is_whole(&self, kind: &str) -> bool {
+        match self.unseen.get(kind) {
+            None => true,
+            Some(Unseen::Failing(_)) => !self.is_blind_to(kind),
+            Some(Unseen::Unread | Unseen::Partly(_)) => false,
+        }
     }
 
     /// Whether nothing is known of a kind ("nodes"): it could not be listed, and no earlier list is left of it.
@@ -59,11 +86,20 @@ impl Picture {
             "poddisruptionbudgets" => self.budgets.is_empty(),
             "volumeattachments" => self.attachments.is_empty(),
             "persistentvolumes" => self.volumes.is_empty(),
+            "validatingwebhookconfigurations" => {
+                !self.has_admission("ValidatingWebhookConfiguration")
+            }
+            "mutatingwebhookconfigurations" => !self.has_admission("MutatingWebhookConfiguration"),
             "endpointslices" => self.endpoints.is_empty(),
+            "namespaces" => self.namespaces.is_empty(),
             "events" => self.events.is_empty(),
             _ => true,
         };
         is_empty && self.unseen.contains_key(kind)
+    }
+
+    fn has_admission(&self, kind: &str) -> bool {
+        self.admissions.iter().any(|admission| admission.kind == kind)
     }
 }
 
@@ -271,6 +307,15 @@ pub enum Requirement {
     Exists(String),
     /// The label is absent (`DoesNotExist`).
     Absent(String),
+}
+
+impl Requirement {
+    /// The label that it is about.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::In(key, _) | Self::NotIn(key, _) | Self::Exists(key) | Self::Absent(key) => key,
+        }
+    }
 }
 
 impl Selector {

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, NodePool};
-use crate::domain::observed::{Budget, Picture, Pod, Selector};
+use crate::domain::observed::{Budget, Picture, Pod, Selector, Unseen};
 use crate::domain::preflight::{Finding, Mark};
 use crate::domain::roll::blocker::budgets::{BudgetIndex, is_misconfigured};
 use crate::domain::roll::blocker::pods::{bound_volumes, pools_at_maximum};
-use crate::domain::roll::blocker::webhooks::unanswered;
+use crate::domain::roll::blocker::webhooks::{Unanswered, unanswered};
 use crate::domain::roll::calendar::{Due, due};
 use crate::domain::roll::eta::{Span, usual};
 use crate::domain::roll::generation::pool_of;
@@ -220,8 +220,8 @@ fn unseen(picture: &Picture) -> Vec<Finding> {
     picture.unseen.iter().map(|(kind, why)| not_listed(kind, why)).collect()
 }
 
-fn not_listed(kind: &str, why: &str) -> Finding {
-    Finding::new(Mark::Unknowable, format!("{kind} are not known: {}", clean(why)))
+fn not_listed(kind: &str, why: &Unseen) -> Finding {
+    Finding::new(Mark::Unknowable, format!("{kind} are not known: {}", clean(&why.to_string())))
 }
 
 fn budgets(picture: &Picture, index: &BudgetIndex<'_>, out: &mut Vec<Finding>) {
@@ -285,14 +285,18 @@ fn budgets(picture: &Picture, index: &BudgetIndex<'_>, out: &mut Vec<Finding>) {
 }
 
 fn webhooks(picture: &Picture, out: &mut Vec<Finding>) {
-    for one in unanswered(picture).unwrap_or_default().into_iter().take(3) {
-        let may = if one.is_certain() { "refuse" } else { "may refuse" };
+    let (certain, unclear): (Vec<_>, Vec<_>) =
+        unanswered(picture).unwrap_or_default().into_iter().partition(Unanswered::is_certain);
+    for (found, may) in [(certain, "refuses"), (unclear, "may refuse")] {
+        let Some(first) = found.first() else { continue };
         out.push(Finding::new(
             Mark::Note,
             format!(
-                "service {} has no endpoints; webhooks that must ask it {may} {}, and new nodes may not join",
-                one.place(),
-                one.refused()
+                "{} no endpoints for the webhooks that must ask {}, and the API server {may} {}: {}",
+                plural(found.len(), "service has", "services have"),
+                if found.len() == 1 { "it" } else { "them" },
+                if found.len() == 1 { first.refused() } else { "what new nodes need".to_owned() },
+                list(found.iter().map(Unanswered::place), 3)
             ),
         ));
     }

@@ -347,16 +347,19 @@ pub fn notes(
     let mut out: Vec<String> = clock.note().into_iter().collect();
     for (kind, reason) in &picture.unseen {
         let consequence = match *kind {
+            "endpointslices" if !picture.is_whole(kind) => {
+                "; whether a webhook keeps nodes from joining cannot be told"
+            }
             _ if !picture.is_blind_to(kind) => "; what is shown may be old or incomplete",
             "nodes" => "; the roll cannot be seen",
             "pods" => "; what holds a drain cannot be named",
             "poddisruptionbudgets" => "; whether one holds a drain cannot be told",
-            "validatingwebhookconfigurations"
-            | "mutatingwebhookconfigurations"
-            | "endpointslices" => "; whether a webhook keeps nodes from joining cannot be told",
+            "validatingwebhookconfigurations" | "mutatingwebhookconfigurations" => {
+                "; whether a webhook keeps nodes from joining cannot be told"
+            }
             _ => "",
         };
-        out.push(format!("{kind}: {}{consequence}", clean(reason)));
+        out.push(format!("{kind}: {}{consequence}", clean(&reason.to_string())));
     }
     let rolling = stand(rotation) == Stand::Rolling;
     for pool in pools {

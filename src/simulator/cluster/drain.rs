@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::simulator::cluster::agenda::Task;
 use crate::simulator::cluster::budgets::Refused;
 use crate::simulator::cluster::events::normal;
-use crate::simulator::cluster::interior::Interior;
+use crate::simulator::cluster::interior::{Interior, spaced};
 use crate::simulator::cluster::nodes::{UNSCHEDULABLE, taint};
 use crate::simulator::cluster::objects::{Body, Condition, Key, Kind, Object, Text};
 use crate::simulator::roll::Stage;
@@ -57,8 +57,7 @@ impl Interior {
     /// Orders the next look, unless one comes earlier.
     fn look_in(&mut self, name: &Text, at: Timestamp, seconds: i64) {
         let next = self.pace.then(at, SignedDuration::from_secs(seconds));
-        // However fast the world runs, a drain that waits must not fill it.
-        let next = next.max(at.saturating_add(SignedDuration::from_millis(20)).unwrap_or(at));
+        let next = spaced(at, next);
         let Some(machine) = self.machine_mut(name) else { return };
         if machine.next_look.is_none_or(|known| known <= at || known > next) {
             machine.next_look = Some(next);

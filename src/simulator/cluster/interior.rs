@@ -233,3 +233,8 @@ impl Interior {
 pub(in crate::simulator::cluster) fn text(value: &str) -> Text {
     value.into()
 }
+
+/// When something that waits is tried again after `at`: however fast the world runs, it must not fill it.
+pub(in crate::simulator::cluster) fn spaced(at: Timestamp, next: Timestamp) -> Timestamp {
+    next.max(at.saturating_add(SignedDuration::from_millis(20)).unwrap_or(at))
+}

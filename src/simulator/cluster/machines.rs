@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::simulator::cluster::agenda::Task;
 use crate::simulator::cluster::events::{normal, warning};
 use crate::simulator::cluster::history::NodeLife;
-use crate::simulator::cluster::interior::{Interior, text};
+use crate::simulator::cluster::interior::{Interior, spaced, text};
 use crate::simulator::cluster::nodes::{
     CHECKSUM, CRITICAL, KEPT, KEPT_BY_MCM, NOT_READY, UNINITIALIZED, digest, mark_rolling, ready,
 };
@@ -121,16 +121,17 @@ impl Interior {
     /// A new machine's node appears.
     pub(in crate::simulator::cluster) fn register(&mut self, name: &Text, at: Timestamp) {
         let Some((pool, zone, template)) = self.zones.iter().find_map(|zone| {
-            let machine = zone.nodes.iter().find(|machine| machine.name == *name)?;
+            let is_it =
+                |machine: &&Machine| machine.name == *name && machine.stage == Stage::Creating;
+            let machine = zone.nodes.iter().find(is_it)?;
             Some((Text::clone(&zone.pool), Text::clone(&zone.zone), machine.template))
         }) else {
             return;
         };
         if self.refuses_nodes() {
             let asked = self.life(name).map_or(at, |life| life.asked);
-            if at.duration_since(asked) < CREATION_TIMEOUT {
-                let again = self.in_about(at, REGISTER_AGAIN);
-                self.agenda.add(again, Task::Register(Text::clone(name)));
+            if at < self.pace.then(asked, CREATION_TIMEOUT) {
+                self.again(name, at, Task::Register(Text::clone(name)));
             } else {
                 self.leave(name, at);
             }
@@ -169,7 +170,7 @@ impl Interior {
     fn again(&mut self, name: &str, at: Timestamp, task: Task) {
         if self.machine(name).is_some_and(|machine| machine.stage == Stage::Creating) {
             let again = self.in_about(at, REGISTER_AGAIN);
-            self.agenda.add(again, task);
+            self.agenda.add(spaced(at, again), task);
         }
     }
 
@@ -238,6 +239,10 @@ impl Interior {
         let message = format!("Node {name} event: Removing Node {name} from Controller");
         self.note(Kind::Node, &key, at, normal("node-controller", "RemovingNode", message));
         self.remove_node(name, at);
+        if let Some(life) = self.life(name) {
+            // Also of a machine whose node never came.
+            life.gone.get_or_insert(at);
+        }
         for zone in &mut self.zones {
             zone.nodes.retain(|machine| machine.name != *name);
         }

@@ -85,7 +85,7 @@ pub fn lines(
     let found = events_of(node, &on_node, picture);
     if found.is_empty() {
         let text = match picture.unseen.get("events") {
-            Some(reason) => format!("cannot be read: {}", clean(reason)),
+            Some(reason) => format!("cannot be read: {}", clean(&reason.to_string())),
             None => "none; a cluster keeps them for about an hour".to_owned(),
         };
         facts.text("events", &text, Tone::Dim);

@@ -24,7 +24,6 @@ const KEPT: [&str; 2] = ["kube-system", "kube-node-lease"];
 struct Written<'a> {
     client: &'a WebhookClientConfig,
     failure_policy: Option<&'a str>,
-    match_policy: Option<&'a str>,
     rules: &'a [RuleWithOperations],
     namespaces: Option<&'a LabelSelector>,
     objects: Option<&'a LabelSelector>,
@@ -37,7 +36,6 @@ macro_rules! written {
             webhook(&Written {
                 client: &$webhook.client_config,
                 failure_policy: $webhook.failure_policy.as_deref(),
-                match_policy: $webhook.match_policy.as_deref(),
                 rules: $webhook.rules.as_deref().unwrap_or_default(),
                 namespaces: $webhook.namespace_selector.as_ref(),
                 objects: $webhook.object_selector.as_ref(),
@@ -71,8 +69,7 @@ fn webhook(written: &Written<'_>) -> Option<Webhook> {
         return None;
     }
     let service = written.client.service.as_ref()?;
-    let exact = written.match_policy == Some("Exact");
-    let rules: Vec<Rule> = written.rules.iter().filter_map(|found| rule(found, exact)).collect();
+    let rules: Vec<Rule> = written.rules.iter().filter_map(rule).collect();
     (!rules.is_empty()).then(|| Webhook {
         service: Service { namespace: clean(&service.namespace), name: clean(&service.name) },
         rules,
@@ -87,18 +84,21 @@ fn or_everything(written: Option<&LabelSelector>) -> Selector {
     written.map_or_else(|| Selector::Labels(Vec::new()), |written| selector(Some(written)))
 }
 
-/// Every kind that counts is served as `v1`; by default a webhook that names another version is asked all the same.
-fn rule(written: &RuleWithOperations, exact: bool) -> Option<Rule> {
-    let has = |list: &Option<Vec<String>>, wanted: &[&str]| {
-        list.iter().flatten().any(|known| wanted.contains(&known.as_str()))
+/// Every kind that counts is served as `v1` and as nothing else: whoever names another version only is never asked,
+/// whatever its `matchPolicy` says.
+fn rule(written: &RuleWithOperations) -> Option<Rule> {
+    let has = |list: &Option<Vec<String>>, wanted: &str| {
+        list.iter().flatten().any(|known| known == "*" || known == wanted)
     };
-    if !has(&written.operations, &["*", "CREATE", "UPDATE"])
-        || exact && !has(&written.api_versions, &["*", "v1"])
-    {
+    let creates = has(&written.operations, "CREATE");
+    let updates = has(&written.operations, "UPDATE");
+    if !(creates || updates) || !has(&written.api_versions, "v1") {
         return None;
     }
     let all = |list: &Option<Vec<String>>| list.iter().flatten().map(|one| clean(one)).collect();
     Some(Rule {
+        creates,
+        updates,
         groups: all(&written.api_groups),
         resources: all(&written.resources),
         scope: match written.scope.as_deref() {
@@ -117,10 +117,12 @@ pub fn endpoints(slice: &EndpointSlice) -> Option<Endpoints> {
     Some(Endpoints { service: Service { namespace, name }, serves })
 }
 
-/// An endpoint that ends still serves; what is not said counts as yes.
+/// What is not said counts as yes; an endpoint that ends may still serve.
 fn serves(endpoint: &Endpoint) -> bool {
-    let conditions = endpoint.conditions.as_ref();
-    conditions.and_then(|found| found.serving.or(found.ready)).unwrap_or(true)
+    endpoint
+        .conditions
+        .as_ref()
+        .is_none_or(|found| found.ready.unwrap_or(true) || found.serving == Some(true))
 }
 
 /// Reads a namespace; only those in which the platform keeps what nodes need are of interest.

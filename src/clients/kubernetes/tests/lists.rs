@@ -8,7 +8,7 @@ use crate::clients::kubernetes::tests::cluster::{
     EVENTS, FakeCluster, Handshake, NODES, PODS, SECRETS,
 };
 use crate::clients::kubernetes::tests::view::{View, quiet, started};
-use crate::domain::observed::{Sighting, Templates, Trouble};
+use crate::domain::observed::{Sighting, Templates, Trouble, Unseen};
 
 /// A node of pool `web`.
 pub fn node(name: &str, uid: &str) -> Value {
@@ -109,9 +109,11 @@ async fn kinds_that_are_forbidden_not_served_or_broken_are_named_and_come_back()
     let view = View::of(&fake, quiet());
     view.turning_until("three are named", |view| {
         let unseen = view.picture().unseen.clone();
-        unseen.get("pods").is_some_and(|reason| reason.contains("forbidden"))
-            && unseen.get("poddisruptionbudgets").is_some_and(|reason| reason.contains("serve"))
-            && unseen.get("volumeattachments").is_some_and(|reason| reason.contains("500"))
+        unseen.get("pods").is_some_and(|why| why.to_string().contains("forbidden"))
+            && unseen
+                .get("poddisruptionbudgets")
+                .is_some_and(|why| why.to_string().contains("serve"))
+            && unseen.get("volumeattachments").is_some_and(|why| why.to_string().contains("500"))
     })
     .await;
     assert_eq!(view.picture().nodes.len(), 1);
@@ -225,7 +227,7 @@ async fn k8s_07_a_large_cluster_is_read_in_pages_and_small_changes_cost_little()
     let view = View::of(&fake, quiet());
     view.until("nodes before pods", |view| view.picture().nodes.len() == 1_000).await;
     let first = std::sync::Arc::clone(&view.pictures()[0]);
-    assert_eq!(first.unseen.get("pods").map(String::as_str), Some("not read yet"));
+    assert_eq!(first.unseen.get("pods"), Some(&Unseen::Unread));
     view.until("everything", |view| {
         view.picture().pods.len() == 20_000 && view.picture().budgets.len() == 500
     })

@@ -308,8 +308,8 @@ pub fn find(scene: &Scene<'_>) -> Vec<Blocker> {
     let mut out = Vec::new();
     let explained = budgets::find(scene, &gathered, &index, &mut out);
     pods::find(scene, &gathered, &explained, &mut out);
-    webhooks::find(scene, &mut out);
-    nodes::find(scene, &gathered, &mut out);
+    let kept_away = webhooks::find(scene, &mut out);
+    nodes::find(scene, &gathered, kept_away, &mut out);
     reported::find(scene, &mut out);
     out.sort_by(|a, b| order(a).cmp(&order(b)));
     out.truncate(MAX_BLOCKERS);

@@ -11,8 +11,8 @@ use crate::domain::roll::progress::{PoolRoll, PoolState, ZoneRoll};
 use crate::domain::roll::words::list;
 use crate::domain::text::plural;
 
-/// Finds them.
-pub fn find(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
+/// Finds them. Where something else is known to keep nodes away, it is not said once more that none comes.
+pub fn find(scene: &Scene<'_>, gathered: &Gathered<'_>, kept_away: bool, out: &mut Vec<Blocker>) {
     for pool in scene.pools {
         for zone in &pool.zones {
             for node in zone.nodes.iter().filter(|node| node.stage == Stage::Joining) {
@@ -20,7 +20,9 @@ pub fn find(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Blocker>) 
                 let starting = starting.map(Vec::as_slice).unwrap_or_default();
                 out.extend(not_ready(scene, node, starting));
             }
-            out.extend(does_not_come(scene, pool, zone));
+            if !kept_away {
+                out.extend(does_not_come(scene, pool, zone));
+            }
         }
     }
 }

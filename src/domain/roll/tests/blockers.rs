@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::cluster::{Cluster, ClusterState, HibernationSchedule, Problem};
 use crate::domain::fixtures::now;
-use crate::domain::observed::{Budget, Node, Picture, Pod};
+use crate::domain::observed::{Budget, Node, Picture, Pod, Unseen};
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::pods::pools_at_maximum;
 use crate::domain::roll::blocker::{Blocker, Kind, Severity};
@@ -41,7 +41,7 @@ fn what_ske_reports_is_shown_even_when_nodes_cannot_be_seen() {
     let mut subject = preparing();
     subject.problems = vec![problem("SKE_NODE_MISCONFIGURED_PDB", "payments/api")];
     let mut blind = Picture::default();
-    blind.unseen.insert("nodes", "forbidden".into());
+    blind.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
     subject.pools.clear();
     assert_eq!(kinds(&at_once(&subject, &blind)), [Kind::Reported]);
 }

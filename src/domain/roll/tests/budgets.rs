@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::fixtures::now;
-use crate::domain::observed::{
-    Budget, Labels, NOT_READ_YET, Node, Picture, Pod, Requirement, Selector,
-};
+use crate::domain::observed::{Budget, Labels, Node, Picture, Pod, Requirement, Selector, Unseen};
 use crate::domain::roll::blocker::Kind;
 use crate::domain::roll::blocker::budgets::{BudgetIndex, frees, holds, is_misconfigured};
 use crate::domain::roll::classify::Since;
@@ -114,7 +112,7 @@ fn a_budget_that_is_read_later_than_the_nodes_is_taken_to_have_been_tight_all_al
     let seen = fixture("blocked_by_budgets");
     let mut unread = seen.clone();
     unread.budgets.clear();
-    unread.unseen.insert("poddisruptionbudgets", NOT_READ_YET.to_owned());
+    unread.unseen.insert("poddisruptionbudgets", Unseen::Unread);
     let mut history = History::default();
     history.observe(&subject, &unread, ago(1));
     history.observe(&subject, &seen, now());

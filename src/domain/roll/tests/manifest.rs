@@ -251,12 +251,13 @@ fn admission(kind: &'static str, item: &Value) -> Option<Arc<Admission>> {
     let mut webhooks = Vec::new();
     for hook in array(item, "/webhooks") {
         let of_service = &hook["clientConfig"]["service"];
-        let exact = hook["matchPolicy"] == "Exact";
         let rules: Vec<Rule> = array(hook, "/rules")
             .iter()
             .filter(|rule| texts(&rule["operations"]).iter().any(|operation| operation != "DELETE"))
-            .filter(|rule| !exact || texts(&rule["apiVersions"]) == ["v1"])
+            .filter(|rule| texts(&rule["apiVersions"]) != ["v1beta1"])
             .map(|rule| Rule {
+                creates: texts(&rule["operations"]) != ["UPDATE"],
+                updates: texts(&rule["operations"]) != ["CREATE"],
                 groups: texts(&rule["apiGroups"]),
                 resources: texts(&rule["resources"]),
                 scope: if rule["scope"] == "Namespaced" { Scope::Namespaced } else { Scope::Any },
@@ -282,7 +283,7 @@ fn service(namespace: String, name: String) -> Service {
 fn endpoints(item: &Value) -> Endpoints {
     let service_name = label(item, "kubernetes.io/service-name").unwrap();
     let serves = |one: &Value| {
-        one.get("conditions").is_none_or(|c| c["ready"] == true || c["serving"] == true)
+        one.get("conditions").is_none_or(|c| c["ready"] != false || c["serving"] == true)
     };
     Endpoints {
         service: service(text(item, "/metadata/namespace"), service_name),

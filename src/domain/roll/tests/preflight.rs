@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::cluster::{Cluster, HibernationSchedule};
 use crate::domain::fixtures::now;
-use crate::domain::observed::{Owner, Picture, Pod};
+use crate::domain::observed::{Owner, Picture, Pod, Unseen};
 use crate::domain::preflight::{Evidence, Finding, Mark, findings};
 use crate::domain::roll::preflight::{complete, estimate, start};
 use crate::domain::roll::tests::cluster;
@@ -148,7 +148,7 @@ fn the_usual_time_is_that_of_the_slowest_zone() {
 fn kinds_that_cannot_be_listed_are_unknowable() {
     let (subject, mut picture) = before_start("held_by_pods");
     picture.pods.clear();
-    picture.unseen.insert("pods", "forbidden".into());
+    picture.unseen.insert("pods", Unseen::Failing("forbidden".into()));
     let found = start(&subject, Some(&picture), now());
     assert_eq!(
         texts(&found, Mark::Unknowable),
@@ -175,7 +175,7 @@ fn complete_says_whether_every_node_is_new() {
     assert!(texts(&waiting, Mark::Note).iter().any(|text| text.starts_with("2 pods find no node")));
     let mut blind = fixture("all_new");
     blind.nodes.clear();
-    blind.unseen.insert("nodes", "forbidden".into());
+    blind.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
     let blind = complete(&subject, &blind, now());
     assert_eq!(texts(&blind, Mark::Unknowable), ["nodes are not known: forbidden"]);
 }

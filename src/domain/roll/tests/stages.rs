@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::cluster::NodePool;
 use crate::domain::fixtures::now;
-use crate::domain::observed::{Picture, Templates};
+use crate::domain::observed::{Picture, Templates, Unseen};
 use crate::domain::roll::classify::{NodeRoll, Since, Stage, Wait};
 use crate::domain::roll::eta::Outlook;
 use crate::domain::roll::generation::Guess;
@@ -369,7 +369,7 @@ fn a_cluster_that_was_never_rotated_has_no_roll() {
 fn nodes_that_cannot_be_listed_are_unknown_not_gone() {
     let mut picture = fixture("every_stage");
     picture.nodes.clear();
-    picture.unseen.insert("nodes", "forbidden".into());
+    picture.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
     let roll = at_once(&cluster(Phase::Preparing), &picture);
     assert_eq!((roll.rotation, roll.outlook), (None, Outlook::Unknown));
     assert_eq!(words::summary(&roll, now()), "nodes cannot be seen");
@@ -380,7 +380,7 @@ fn nodes_that_cannot_be_listed_are_unknown_not_gone() {
 #[test]
 fn k8s_04_a_list_that_is_old_is_shown_and_said_to_be() {
     let mut picture = fixture("every_stage");
-    picture.unseen.insert("nodes", "503 for 2m".into());
+    picture.unseen.insert("nodes", Unseen::Failing("503 for 2m".into()));
     let roll = at_once(&cluster(Phase::Preparing), &picture);
     assert_eq!(words::figure(roll.rotation.unwrap()), "2 of 7 nodes new");
     assert_eq!(roll.notes[0], "nodes: 503 for 2m; what is shown may be old or incomplete");

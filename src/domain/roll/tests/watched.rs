@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::{Cluster, NodePool};
-use crate::domain::observed::{Node, Picture, Template, Templates, Terminating};
+use crate::domain::observed::{Node, Picture, Template, Templates, Terminating, Unseen};
 use crate::domain::roll::classify::{Since, Stage};
 use crate::domain::roll::history::History;
 use crate::domain::roll::tests::stages::fixture;
@@ -274,7 +274,7 @@ fn pictures_without_nodes_or_templates_are_not_taken_for_empty_clusters() {
     let seen = picture(vec![old("web-1", ZONE)]);
     history.observe(&subject, &seen, ago(10));
     let mut blind = picture(Vec::new());
-    blind.unseen.insert("nodes", "forbidden".into());
+    blind.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
     assert!(history.observe(&subject, &blind, ago(9)).is_some());
     let mut unread = picture(Vec::new());
     unread.templates = Templates::Unread;

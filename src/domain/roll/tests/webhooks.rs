@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::domain::cluster::Cluster;
 use crate::domain::fixtures::now;
-use crate::domain::observed::Picture;
 use crate::domain::observed::admission::Endpoints;
+use crate::domain::observed::{Picture, Unseen};
 use crate::domain::preflight::Mark;
-use crate::domain::roll::blocker::webhooks::{Unanswered, unanswered};
+use crate::domain::roll::blocker::webhooks::unanswered;
 use crate::domain::roll::blocker::{Blocker, Kind};
 use crate::domain::roll::classify::Since;
 use crate::domain::roll::history::History;
@@ -51,9 +51,10 @@ fn webhooks_that_nobody_answers_for_and_that_nodes_need_are_named_by_their_servi
     assert_eq!(
         whys,
         [
-            "Service images/check has had no endpoints for at least 40m: webhooks that must ask it refuse pods in kube-system meanwhile (ValidatingWebhookConfiguration images); new nodes may not join.",
-            "Service policy/webhook has had no endpoints for 12m: webhooks that must ask it refuse nodes, node certificates, node leases, pods in kube-system meanwhile (MutatingWebhookConfiguration policy-defaults, ValidatingWebhookConfiguration policy); new nodes may not join.",
-            "Service rare/asked has had no endpoints for at least 40m: webhooks that must ask it may refuse nodes meanwhile (ValidatingWebhookConfiguration sometimes); when they ask, cannot be judged from here.",
+            "Service agents/webhook has had no endpoints for at least 40m, and must be asked (ValidatingWebhookConfiguration agents): the API server refuses pods in kube-system meanwhile, and new nodes may not join.",
+            "Service policy/webhook has had no endpoints for 12m, and must be asked (MutatingWebhookConfiguration policy-defaults, ValidatingWebhookConfiguration policy): the API server refuses nodes, node certificates, node leases, leases in kube-system, pods in kube-system meanwhile, and new nodes may not join.",
+            "Service images/check has had no endpoints for at least 40m, and must be asked (ValidatingWebhookConfiguration images): the API server may refuse pods in kube-system meanwhile; whether the webhook is asked cannot be judged from here.",
+            "Service rare/asked has had no endpoints for at least 40m, and must be asked (ValidatingWebhookConfiguration sometimes): the API server may refuse nodes meanwhile; whether the webhook is asked cannot be judged from here.",
         ]
     );
     let policy = about(&roll, "policy/webhook");
@@ -71,7 +72,7 @@ fn webhooks_that_nobody_answers_for_and_that_nodes_need_are_named_by_their_servi
 #[test]
 fn a_webhook_whose_pod_moves_is_given_time_and_starts_anew_when_it_goes_again() {
     let dead = fixture("webhooks_unanswered");
-    let alive = with_endpoints(&with_endpoints(&dead, "policy", true), "images", true);
+    let alive = with_endpoints(&with_endpoints(&dead, "policy", true), "agents", true);
     let names = |pictures: &[(i64, &Picture)]| -> Vec<String> {
         let roll = watched(&preparing(), pictures);
         of_webhooks(&roll).iter().filter(|one| one.stops()).map(|one| one.object_text()).collect()
@@ -83,47 +84,98 @@ fn a_webhook_whose_pod_moves_is_given_time_and_starts_anew_when_it_goes_again() 
 }
 
 #[test]
-fn where_endpoints_are_not_known_in_full_nobody_is_accused() {
-    let mut partly = fixture("webhooks_unanswered");
-    partly.unseen.insert("endpointslices", "only the first 20000 were read".into());
-    assert_eq!(unanswered(&partly), None);
-    assert!(of_webhooks(&watched(&preparing(), &[(40, &partly), (0, &partly)])).is_empty());
-    let mut history = History::default();
-    history.observe(&preparing(), &fixture("webhooks_unanswered"), ago(40));
-    history.observe(&preparing(), &partly, ago(20));
-    let again = fixture("webhooks_unanswered");
-    history.observe(&preparing(), &again, ago(0));
-    let roll = Roll::read(&preparing(), &again, &history, now());
-    assert!(about(&roll, "policy/webhook").why.contains("at least 40m"), "what was known holds");
+fn where_something_is_not_read_in_full_nobody_is_accused_and_nothing_is_forgotten() {
+    let whole = fixture("webhooks_unanswered");
+    let without = |kind: &'static str, why: Unseen, empty: fn(&mut Picture)| {
+        let mut picture = whole.clone();
+        picture.unseen.insert(kind, why);
+        empty(&mut picture);
+        picture
+    };
+    let partly = Unseen::Partly("only the first 20000 were read".into());
+    for picture in [
+        without("endpointslices", partly, |picture| picture.endpoints.truncate(1)),
+        without("endpointslices", Unseen::Unread, |picture| picture.endpoints.clear()),
+        without("endpointslices", Unseen::Failing("403".into()), |p| p.endpoints.clear()),
+        // The lists of another look come one by one.
+        without("validatingwebhookconfigurations", Unseen::Unread, |p| p.admissions.clear()),
+        without("pods", Unseen::Unread, |picture| picture.pods.clear()),
+        without("namespaces", Unseen::Unread, |picture| picture.namespaces.clear()),
+    ] {
+        assert_eq!(unanswered(&picture), None, "{:?}", picture.unseen);
+        assert!(of_webhooks(&watched(&preparing(), &[(40, &whole), (0, &picture)])).is_empty());
+        let roll = watched(&preparing(), &[(40, &whole), (20, &picture), (0, &whole)]);
+        assert!(
+            about(&roll, "policy/webhook").why.contains("at least 40m"),
+            "{:?}",
+            picture.unseen
+        );
+    }
+    // What was listed in full before goes on to count.
+    let failing = without("endpointslices", Unseen::Failing("500".into()), |_| {});
+    assert_eq!(unanswered(&failing), unanswered(&whole));
+    let without_pods =
+        without("pods", Unseen::Failing("403".into()), |picture| picture.pods.clear());
+    let of_agents = |picture: &Picture| {
+        let all = unanswered(picture).unwrap();
+        all.iter().find(|one| one.place() == "agents/webhook").unwrap().is_certain()
+    };
+    assert!(of_agents(&whole) && !of_agents(&without_pods));
 }
 
 #[test]
-fn a_namespace_is_judged_by_its_labels_and_by_its_name_where_they_are_not_known() {
-    let services = |picture: &Picture| -> Vec<String> {
-        unanswered(picture).unwrap().iter().map(Unanswered::place).collect()
+fn a_namespace_is_judged_by_its_labels_and_only_its_name_is_known_without_them() {
+    let services = |picture: &Picture| -> Vec<(String, bool)> {
+        let all = unanswered(picture).unwrap();
+        all.iter().map(|one| (one.place(), one.is_certain())).collect()
     };
     let mut picture = fixture("webhooks_unanswered");
-    assert_eq!(services(&picture), ["images/check", "policy/webhook", "rare/asked"]);
+    let known = ["agents/webhook", "policy/webhook"].map(|place| (place.to_owned(), true));
+    let unclear = ["images/check", "rare/asked"].map(|place| (place.to_owned(), false));
+    assert_eq!(services(&picture), [known.clone(), unclear].concat());
     picture.namespaces.clear();
     let blind = services(&picture);
-    assert!(blind.contains(&"spares/webhook".to_owned()), "its label is not known: {blind:?}");
+    assert_eq!(blind[..2], known);
+    for place in ["mesh/injector", "spares/webhook"] {
+        assert!(blind.contains(&(place.to_owned(), false)), "its label is not known: {blind:?}");
+    }
+}
+
+#[test]
+fn what_keeps_nodes_away_is_said_once_and_only_while_nodes_are_to_come() {
+    let mut dead = fixture("webhooks_unanswered");
+    let none_comes = |roll: &Roll| roll.blockers.iter().any(|b| b.kind == Kind::NoNewNode);
+    let roll = watched(&preparing(), &[(40, &dead), (20, &dead), (0, &dead)]);
+    assert!(!none_comes(&roll), "it is the webhook that keeps them away");
+    let alive = with_endpoints(&dead, "policy", true);
+    assert!(none_comes(&watched(&preparing(), &[(40, &alive), (20, &alive), (0, &alive)])));
+    dead.nodes.retain(|node| !node.doomed);
+    let mut subject = preparing();
+    subject.pools[0].minimum = 1;
+    assert!(of_webhooks(&watched(&subject, &[(40, &dead), (0, &dead)])).is_empty());
 }
 
 #[test]
 fn before_a_start_they_are_said_as_well() {
     let subject = cluster(Phase::Never);
-    let findings = preflight::start(&subject, Some(&fixture("webhooks_unanswered")), now());
-    let notes: Vec<&str> = findings
-        .iter()
-        .filter(|finding| finding.mark == Mark::Note && finding.text.contains("no endpoints"))
-        .map(|finding| finding.text.as_str())
-        .collect();
+    let mut picture = fixture("webhooks_unanswered");
+    let notes = |picture: &Picture| -> Vec<String> {
+        let findings = preflight::start(&subject, Some(picture), now());
+        let about = findings.into_iter().filter(|one| one.text.contains("no endpoints"));
+        about.inspect(|one| assert_eq!(one.mark, Mark::Note)).map(|one| one.text).collect()
+    };
     assert_eq!(
-        notes,
+        notes(&picture),
         [
-            "service images/check has no endpoints; webhooks that must ask it refuse pods in kube-system, and new nodes may not join",
-            "service policy/webhook has no endpoints; webhooks that must ask it refuse nodes, node certificates, node leases, pods in kube-system, and new nodes may not join",
-            "service rare/asked has no endpoints; webhooks that must ask it may refuse nodes, and new nodes may not join",
+            "2 services have no endpoints for the webhooks that must ask them, and the API server refuses what new nodes need: agents/webhook, policy/webhook",
+            "2 services have no endpoints for the webhooks that must ask them, and the API server may refuse what new nodes need: images/check, rare/asked",
+        ]
+    );
+    picture.admissions.retain(|admission| admission.name == "agents");
+    assert_eq!(
+        notes(&picture),
+        [
+            "1 service has no endpoints for the webhooks that must ask it, and the API server refuses pods in kube-system: agents/webhook"
         ]
     );
 }
