@@ -36,6 +36,13 @@ impl Now {
         (self.wall.duration_since(before.wall) - steady).abs() > JUMP
     }
 
+    /// Time since a moment, by the clock that shows more: the steady one may stand still while the machine sleeps.
+    pub fn longest_since(self, before: Self) -> SignedDuration {
+        let steady = self.steady.saturating_sub(before.steady);
+        let steady = SignedDuration::try_from(steady).unwrap_or(SignedDuration::MAX);
+        steady.max(self.wall.duration_since(before.wall))
+    }
+
     /// Whether this is so long after a moment of the steady clock that nothing was done in between.
     pub fn overslept(self, meant: Duration) -> bool {
         self.steady.saturating_sub(meant) > ASLEEP

@@ -114,7 +114,14 @@ impl Observed {
     }
 
     fn forget_outlook(&mut self) {
+        let prepared = self.history.prepared_at();
+        let held_then = prepared.zip(self.seen).is_some_and(|(at, seen)| seen.wall >= at);
         let Some(roll) = &mut self.roll else { return };
+        // SKE says that all nodes are new, and the picture is from before that: it does not tell how many they are.
+        let done = roll.rotation.is_some_and(|figure| figure.done);
+        if done && roll.counts.old_left() > 0 && !held_then {
+            roll.rotation = None;
+        }
         if matches!(roll.outlook, Outlook::Left { .. } | Outlook::Early | Outlook::Stalled { .. }) {
             roll.outlook = Outlook::Unknown;
             for pool in &mut roll.pools {

@@ -56,13 +56,19 @@ pub fn redraws() -> watch::Receiver<()> {
     watch::channel(()).1
 }
 
-/// Waits for TERM, INT or HUP and gives the signal's number; for commands without a screen. Where no handler can be
-/// installed, the system's own way of ending holds.
+/// Waits for TERM, INT or HUP and gives the signal's number; for commands without a screen. One that is ignored from
+/// the outset (`nohup`, a job of a script) stays ignored. Where no handler can be installed, the system's own way of
+/// ending holds.
 #[cfg(unix)]
 pub async fn ended() -> u8 {
     use tokio::signal::unix::{SignalKind, signal};
+    let ignored = ignored();
     let mut waits = Vec::new();
     for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+        let bit = u32::try_from(kind.as_raw_value() - 1).unwrap_or(0);
+        if ignored.checked_shr(bit).unwrap_or(0) & 1 == 1 {
+            continue;
+        }
         if let Ok(mut stream) = signal(kind) {
             waits.push(Box::pin(async move {
                 stream.recv().await;
@@ -74,6 +80,14 @@ pub async fn ended() -> u8 {
         return std::future::pending().await;
     }
     futures_util::future::select_all(waits).await.0
+}
+
+/// Signals that this process ignores, the first at the lowest bit; none where the system does not say.
+#[cfg(unix)]
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Waits for Ctrl-C and gives the number that it has elsewhere; for commands without a screen.

@@ -1,5 +1,6 @@
 //! Drawings of every screen at three sizes, and what must hold at every size and in every theme.
 
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 use ratatui::buffer::Cell;
 use ratatui::style::Modifier;
@@ -12,8 +13,10 @@ use crate::app::dialog::{
 };
 use crate::app::fleet::ScopeStatus;
 use crate::app::keymap::{Command, Context};
+use crate::app::message::{Message, Now};
 use crate::app::settings::{Place, ThemeChoice};
 use crate::app::state::{Clickable, Pending, PendingStage, Screen, State, Tab, Toast};
+use crate::app::update::update;
 use crate::domain::action::Action;
 use crate::domain::age::Zone;
 use crate::domain::failure::{Failure, FailureKind};
@@ -121,6 +124,8 @@ fn nodes_tab() {
     snapshot("nodes_rolling", &rolls::rolling(18));
     snapshot("nodes_stalled", &rolls::stalled());
     snapshot("nodes_done", &rolls::done());
+    // Here the node's pane has no room for a border with its name.
+    snapshot_at("nodes_stalled", &rolls::stalled(), 100, 30);
     snapshot_at("nodes_before", &rolls::before_the_nodes(), 140, 40);
     snapshot_at("nodes_before", &rolls::before_the_nodes(), 80, 24);
     let mut events = rolls::stalled();
@@ -562,6 +567,46 @@ fn the_header_says_what_may_be_done_and_where() {
     assert!(head(&state).contains("DEMO  READ-ONLY  ● live"), "{}", head(&state));
     let state = opened("shop-prod", Tab::Overview);
     assert!(head(&state).contains("PROTECTED"));
+}
+
+#[test]
+fn after_a_sleep_nothing_is_called_live_and_its_age_is_not_that_of_the_waking_hours() {
+    let mut state = fleet();
+    let woken = Now {
+        wall: state.now.wall.checked_add(jiff::SignedDuration::from_hours(8)).unwrap(),
+        steady: state.now.steady + std::time::Duration::from_secs(2),
+    };
+    update(&mut state, woken, Message::Ticked);
+    let head = |state: &State| text(state, 100, 30).lines().next().unwrap().to_owned();
+    assert!(head(&state).contains("◌ reading"), "{}", head(&state));
+    let scope = state.fleet.scopes.keys().next().unwrap().clone();
+    let status = ScopeStatus::Failing {
+        failure: Failure::new(FailureKind::Unreachable, "no network"),
+        since: woken.wall,
+    };
+    state.fleet.scopes.get_mut(&scope).unwrap().status = status;
+    assert!(head(&state).contains("~ stale 8h"), "{}", head(&state));
+}
+
+#[test]
+fn every_finding_can_be_scrolled_to_where_the_name_is_to_be_typed() {
+    let mut state = rotating("shop-prod", Step::Complete, RotateStage::Asking);
+    let mut seen = String::new();
+    for _ in 0..20 {
+        let (_, metrics) = drawn(&state, 50, 15);
+        state.metrics = metrics;
+        seen.push_str(&text(&state, 50, 15));
+        let down = KeyEvent::new(KeyCode::Down, KeyModifiers::NONE);
+        let now = state.now;
+        update(&mut state, now, Message::Key(down));
+    }
+    let Some(Dialog::Rotate(dialog)) = &state.dialog else { panic!("it is gone") };
+    let words = |text: &str| text.split_whitespace().take(3).map(str::to_owned).collect::<Vec<_>>();
+    for finding in &dialog.findings {
+        assert!(seen.contains(&words(&finding.text).join(" ")), "{}", finding.text);
+    }
+    assert!(dialog.scroll > 0 && usize::from(dialog.scroll) == state.metrics.scroll_last);
+    assert_eq!(dialog.typed.value(), "shop-p");
 }
 
 #[test]

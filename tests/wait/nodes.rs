@@ -18,7 +18,7 @@ fn kubeconfigs(cloud: &Cloud) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_change_of_the_figure_is_one_line_and_none_is_repeated() {
-    let cloud = Cloud::with(WORLD, 4.0).await;
+    let cloud = Cloud::with(WORLD, 2.0).await;
     cloud.step("alpha", Step::Start);
     let mut wait = cloud.wait(looking("alpha"));
     assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
@@ -48,7 +48,27 @@ async fn what_passed_in_the_background_is_no_standstill() {
     wait.stride = 1;
     assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
     assert!(!wait.out.text().contains("stalled"), "{}", wait.all());
-    assert!(kubeconfigs(&cloud) >= 2, "it is looked at anew");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_sleep_it_is_looked_at_anew() {
+    let cloud = Cloud::begin().await;
+    let mut wait = cloud.wait(looking("delta"));
+    wait.until(&cloud, "1 node blocked; PDB payments/api", 600).await;
+    // The one it has would be renewed after two thirds of its ten minutes; then there is a fresh one.
+    let first = kubeconfigs(&cloud);
+    for _ in 0..450 {
+        if kubeconfigs(&cloud) > first {
+            break;
+        }
+        wait.pass(&cloud, 1).await;
+    }
+    let renewed = kubeconfigs(&cloud);
+    wait.stride = 120;
+    wait.pass(&cloud, 120).await;
+    wait.stride = 1;
+    wait.pass(&cloud, 60).await;
+    assert!(kubeconfigs(&cloud) > renewed, "{}", wait.all());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

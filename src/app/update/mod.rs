@@ -53,6 +53,10 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
     let suspended = state.suspended.take().filter(|at| now.overslept(at.steady));
     if now.has_jumped_since(before) {
         effects.extend(polling::rearm(state));
+        polling::doubt(state);
+        if now.wall < before.wall {
+            observing::rewind(state);
+        }
         effects.extend(observing::slept(state, before));
     } else if let Some(at) = suspended {
         effects.extend(observing::slept(state, at));
@@ -65,8 +69,13 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
         Message::Pasted(text) => dialogs::paste(state, &text),
         Message::Mouse(event) => navigation::mouse(state, event),
         Message::Resized(columns, rows) => {
-            state.size = (columns, rows);
-            Vec::new()
+            let before = std::mem::replace(&mut state.size, (columns, rows));
+            if before == state.size {
+                // It was another one in between, and the terminal may have cut what was drawn.
+                vec![Effect::Terminal(OnTerminal::Redraw)]
+            } else {
+                Vec::new()
+            }
         }
         Message::Ticked => Vec::new(),
         Message::Resumed => {

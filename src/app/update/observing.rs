@@ -89,6 +89,14 @@ fn end(state: &mut State, id: &ClusterId) -> Option<Effect> {
     Some(Effect::Unobserve(id.clone()))
 }
 
+/// The wall clock was set back: what was remembered must not lie ahead, or nothing would count until then.
+pub fn rewind(state: &mut State) {
+    let now = state.now.wall;
+    for observed in state.observed.values_mut() {
+        observed.history.rewind(now);
+    }
+}
+
 /// Time passed in which nothing could be seen, since the machine or the program was asleep: whoever is looked at is
 /// looked at anew. `before`: the last moment at which anything was seen.
 pub fn slept(state: &mut State, before: Now) -> Vec<Effect> {
@@ -486,6 +494,38 @@ mod tests {
         }
         assert_eq!(told(&effects), ["the roll stands still"]);
         assert!(state.fleet.entries[&id("shop")].held);
+    }
+
+    #[test]
+    fn prepared_that_comes_while_nothing_is_seen_makes_no_count_of_an_old_picture() {
+        let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+        pass(&mut state, 1, Message::Ticked);
+        sight(&mut state, "shop", picture(10));
+        let failure = Failure::new(FailureKind::Unreachable, "no answer");
+        sight(&mut state, "shop", Sighting::Trouble(Trouble::Unreachable(failure)));
+        let mut answer = state.fleet.cluster(&id("shop")).unwrap().clone();
+        answer.rotation.phase = Phase::Prepared;
+        let (sequence, result) = (Sequence(2), Ok((Box::new(answer), SignedDuration::ZERO)));
+        pass(&mut state, 1, Message::Read { sequence, id: id("shop"), result });
+        let roll = state.observed[&id("shop")].roll.clone().unwrap();
+        assert_eq!((roll.rotation, roll.counts.old_left()), (None, 1), "two of three were new");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_blinds_nobody() {
+        let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+        pass(&mut state, 1, Message::Ticked);
+        sight(&mut state, "shop", picture(10));
+        let back = Now {
+            wall: state.now.wall.checked_sub(SignedDuration::from_mins(30)).unwrap(),
+            steady: state.now.steady + Duration::from_secs(1),
+        };
+        update(&mut state, back, Message::Ticked);
+        sight(&mut state, "shop", picture(10));
+        let watched = state.observed[&id("shop")].history.memory().watched_since;
+        assert_eq!(watched, Some(back.wall), "what is remembered does not lie ahead");
+        pass(&mut state, 3 * 3_600, Message::Ticked);
+        assert!(state.fleet.entries[&id("shop")].held, "and a standstill shows in time");
     }
 
     #[test]

@@ -115,6 +115,15 @@ pub fn rearm(state: &mut State) -> Vec<Effect> {
     again.and_then(|id| read(state, &id)).into_iter().collect()
 }
 
+/// What was listed may be long ago: nothing counts as live until it was listed again.
+pub fn doubt(state: &mut State) {
+    for scope in state.fleet.scopes.values_mut() {
+        if matches!(scope.status, ScopeStatus::Live) {
+            scope.status = ScopeStatus::Loading;
+        }
+    }
+}
+
 /// Lists everything again now, unless a server asked us to wait.
 pub fn refresh(state: &mut State) {
     let now = state.now.steady;

@@ -37,6 +37,8 @@ const READ_BACK_SLOW: Duration = Duration::from_secs(5);
 /// After this long an accepted step that does not show is worth a word.
 const GRACE: SignedDuration = SignedDuration::from_mins(3);
 /// Said of an accepted step until a reading shows it.
+/// Lines that a page of findings goes on by.
+const PAGE: u16 = 5;
 const WAITING: &str = "Waiting for SKE to show it (usually under 3 minutes).";
 
 /// Opens the dialog of the step that is due, or says why not.
@@ -81,6 +83,7 @@ pub fn open(state: &mut State) -> Vec<Effect> {
 /// A key while the dialog is open.
 pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Effect> {
     let now_guard = guard(state);
+    let last = u16::try_from(state.metrics.scroll_last).unwrap_or(u16::MAX);
     let Some(Dialog::Rotate(dialog)) = &mut state.dialog else { return Vec::new() };
     let ended = matches!(dialog.stage, RotateStage::Failed(_) | RotateStage::Settled(_));
     match command {
@@ -106,7 +109,13 @@ pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Ef
             if pressable { press(state, ended) } else { Vec::new() }
         }
         _ => {
-            type_name(dialog, key);
+            match key.code {
+                KeyCode::Down => dialog.scroll = dialog.scroll.saturating_add(1).min(last),
+                KeyCode::PageDown => dialog.scroll = dialog.scroll.saturating_add(PAGE).min(last),
+                KeyCode::Up => dialog.scroll = dialog.scroll.min(last).saturating_sub(1),
+                KeyCode::PageUp => dialog.scroll = dialog.scroll.min(last).saturating_sub(PAGE),
+                _ => type_name(dialog, key),
+            }
             Vec::new()
         }
     }
@@ -132,11 +141,6 @@ fn turn(dialog: &RotateDialog, forward: bool) -> Focus {
 
 fn type_name(dialog: &mut RotateDialog, key: KeyEvent) {
     if !dialog.wants_name {
-        match key.code {
-            KeyCode::Down => dialog.scroll = dialog.scroll.saturating_add(1),
-            KeyCode::Up => dialog.scroll = dialog.scroll.saturating_sub(1),
-            _ => {}
-        }
         return;
     }
     dialog.typed_note = None;

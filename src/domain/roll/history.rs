@@ -78,6 +78,15 @@ impl History {
         self.last = self.last.max(Some(at));
     }
 
+    /// The clock was set back to `now`: no remembered moment lies ahead of it any more. The timeline keeps what was
+    /// written into it.
+    pub fn rewind(&mut self, now: Timestamp) {
+        for moment in [&mut self.last, &mut self.prepared_at] {
+            *moment = moment.map(|at| at.min(now));
+        }
+        self.memory.rewind(now);
+    }
+
     /// The rotation as furthest seen: an old answer of SKE does not turn a phase back.
     pub fn rotation(&self, cluster: &Cluster) -> Rotation {
         let mut rotation = cluster.rotation.clone();

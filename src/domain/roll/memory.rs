@@ -62,6 +62,24 @@ pub struct Track {
 }
 
 impl Memory {
+    /// The clock was set back: no moment lies ahead of `now` any more.
+    pub fn rewind(&mut self, now: Timestamp) {
+        let tracks = self
+            .nodes
+            .values_mut()
+            .flat_map(|track| [&mut track.since.at].into_iter().chain(&mut track.drain_began));
+        let all = tracks
+            .chain(self.changes.values_mut())
+            .chain(self.configurations.values_mut().map(|(_, since)| &mut since.at))
+            .chain(self.tight_budgets.values_mut().map(|since| &mut since.at))
+            .chain(self.unanswered.values_mut().map(|since| &mut since.at))
+            .chain(self.reported.values_mut().map(|since| &mut since.at))
+            .chain(&mut self.watched_since);
+        for at in all {
+            *at = (*at).min(now);
+        }
+    }
+
     /// Since when a node is in a stage, if it was in it when last seen.
     pub fn since(&self, uid: &str, stage: Stage) -> Option<Since> {
         self.nodes.get(uid).filter(|track| track.stage == stage).map(|track| track.since)

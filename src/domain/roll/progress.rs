@@ -82,6 +82,8 @@ pub struct Figure {
     pub new: usize,
     /// Nodes that are still to be replaced.
     pub old: usize,
+    /// Nodes that are on neither side: they join, or go again.
+    pub between: usize,
     /// The phase says that all nodes are new; no count can say that.
     pub done: bool,
 }
@@ -89,17 +91,22 @@ pub struct Figure {
 impl Figure {
     /// What a count shows while the phase has not said that the nodes are done.
     pub fn counted(counts: Counts) -> Self {
-        Self { new: counts.new, old: counts.old_left(), done: false }
+        let between = counts.joining + counts.leaving;
+        Self { new: counts.new, old: counts.old_left(), between, done: false }
     }
 
     /// What is shown once the phase has said so, even if the list of nodes lags.
     pub fn finished(counts: Counts) -> Self {
-        Self { new: counts.seen() - counts.old_left() - counts.preserved, old: 0, done: true }
+        let new = counts.seen() - counts.old_left() - counts.preserved;
+        Self { new, old: 0, between: 0, done: true }
     }
 
-    /// Nodes on both sides.
+    /// Nodes on both sides; where there are none, those that are on their way to one.
     pub fn total(self) -> usize {
-        self.new + self.old
+        match self.new + self.old {
+            0 => self.between,
+            both => both,
+        }
     }
 
     /// Share that is new, 0 to 1; exactly 1 only when done, at most 0.99 before.

@@ -78,6 +78,7 @@ pub fn draw(
     // Whatever the size, the bottom holds the warning, the name and the buttons.
     top.truncate(room.saturating_sub(bottom.len()));
     let middle_room = room.saturating_sub(top.len() + bottom.len());
+    metrics.scroll_last = middle.len().saturating_sub(middle_room);
     let middle = shorten(theme, middle, middle_room, usize::from(dialog.scroll));
     let rows = top.len() + middle.len() + bottom.len() + button_rows;
     let (title, step) = match dialog.step {
@@ -112,9 +113,11 @@ fn shorten(
         && below > 0
         && room > 1
     {
-        *last = Line::from(
-            theme.span(format!("  … {}", plural(below + 1, "more line", "more lines")), Tone::Dim),
-        );
+        *last =
+            Line::from(theme.span(
+                format!("  … {}: ↓", plural(below + 1, "more line", "more lines")),
+                Tone::Dim,
+            ));
     }
     shown
 }

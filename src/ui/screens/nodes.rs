@@ -116,6 +116,11 @@ fn sentence(text: &str) -> String {
     format!("{first}{}.", characters.as_str())
 }
 
+/// Whether there is room for a border with a title.
+fn has_border(area: Rect) -> bool {
+    area.height >= 8 && area.width >= 50
+}
+
 /// A pane where there is room for its border; hands back the room inside.
 fn pane(
     theme: Theme,
@@ -124,7 +129,7 @@ fn pane(
     title: Vec<Span<'static>>,
     right: Vec<Span<'static>>,
 ) -> Rect {
-    if area.height < 8 || area.width < 50 {
+    if !has_border(area) {
         return Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     }
     let mut block = theme.pane().title(theme.title(title));
@@ -346,11 +351,18 @@ impl Tab<'_> {
     }
 
     /// The node under the cursor.
-    fn node(&self, frame: &mut Frame<'_>, area: Rect, metrics: &mut Metrics) {
+    fn node(&self, frame: &mut Frame<'_>, mut area: Rect, metrics: &mut Metrics) {
         let Some(chosen) = self.state.node_at_cursor() else {
             pane(self.theme, frame, area, Vec::new(), Vec::new());
             return;
         };
+        if !has_border(area) {
+            let [title, rest] =
+                Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(area);
+            let title = Rect { x: title.x + 1, width: title.width.saturating_sub(2), ..title };
+            frame.render_widget(self.node_title(chosen, usize::from(title.width)), title);
+            area = rest;
+        }
         let title = vec![node::title(chosen, self.theme, usize::from(area.width))];
         let mut right = vec![Span::raw(" ")];
         right.extend(node::stage(chosen, self.now, self.theme));

@@ -28,11 +28,7 @@ pub fn status(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>>
 }
 
 fn freshness(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>> {
-    let age = state
-        .fleet
-        .oldest_seen()
-        .map(|seen| state.now.steady.saturating_sub(seen.steady))
-        .and_then(|age| jiff::SignedDuration::try_from(age).ok());
+    let age = state.fleet.oldest_seen().map(|seen| state.now.longest_since(seen));
     let short = columns < 50;
     if state.signed_out.is_some() {
         return vec![theme.span("✗ signed out", Tone::Bad)];

@@ -203,6 +203,9 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
     let phase = &entry.cluster.rotation.phase;
     let observed = state.observed.get(&entry.cluster.id);
     let Some(roll) = observed.and_then(|observed| observed.roll.as_ref()) else { return false };
+    if *phase == Phase::Prepared && roll.figure().is_none() {
+        return false;
+    }
     let now = observed.map_or(state.now.wall, |observed| observed.as_of(state.now.wall));
     let room = facts.room();
     facts.fact("nodes", roll::summary(roll, now, theme, room));

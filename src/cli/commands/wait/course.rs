@@ -104,6 +104,12 @@ impl Course {
         self.at_rest.is_some()
     }
 
+    /// Time passed in which nothing could be asked: what SKE showed before does not count as lasting.
+    pub fn slept(&mut self) {
+        self.at_rest = None;
+        self.older = None;
+    }
+
     /// SKE showed the cluster.
     pub fn reading(&mut self, cluster: Cluster, now: Now) -> Verdict {
         self.missing = 0;

@@ -212,14 +212,19 @@ impl<'a> Wait<'a> {
         match self.target.clone() {
             Target::Whole(id) => self.watch(id, None).await,
             Target::Name(name) => match self.find(name).await? {
-                Ok(cluster) => self.watch(cluster.id.clone(), Some(cluster)).await,
+                Ok((id, cluster)) => self.watch(id, cluster).await,
                 Err(sentence) => Ok(Ended::Failed(sentence)),
             },
         }
     }
 
-    /// Finds the cluster of a name. Every project and region must have answered, or another one may have it, too.
-    async fn find(&mut self, name: ClusterName) -> io::Result<Result<Cluster, String>> {
+    /// Finds the cluster of a name. Every project and region must have answered, or another one may have it, too; the
+    /// cluster is handed over as it was read where that took one round, for else it may be another by now.
+    async fn find(
+        &mut self,
+        name: ClusterName,
+    ) -> io::Result<Result<(ClusterId, Option<Cluster>), String>> {
+        let mut first = true;
         // It stays where the end of the wait finds it, whenever that comes.
         self.seen.search = Some(Search::new(name, self.scopes.iter().cloned()));
         while let Some(search) = &mut self.seen.search {
@@ -229,10 +234,10 @@ impl<'a> Wait<'a> {
                     if let Some(doubt) = search.doubt() {
                         self.printer.note(&doubt)?;
                     }
-                    return Ok(Ok(*cluster));
+                    return Ok(Ok((cluster.id.clone(), first.then_some(*cluster))));
                 }
                 Found::Failed(sentence) => return Ok(Err(sentence)),
-                Found::NotYet => {}
+                Found::NotYet => first = false,
             }
             let due = search.next(now(&self.tools.clock), self.tools.cadence.idle, random());
             while self.now().steady < due {
@@ -327,6 +332,13 @@ impl<'a> Wait<'a> {
     /// The machine or the program was asleep: what was seen before is not of now, and it is looked at anew.
     fn slept(&mut self, before: Now) {
         self.seen.observed.lose_sight(before);
+        let now = self.now().wall;
+        if now < before.wall {
+            self.seen.observed.history.rewind(now);
+        }
+        if let Some(course) = &mut self.seen.course {
+            course.slept();
+        }
         let latest = self.seen.course.as_ref().and_then(Course::latest).cloned();
         if let Some(cluster) = latest.filter(|_| self.looking) {
             self.observers.end(&cluster.id);

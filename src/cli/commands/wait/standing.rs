@@ -1,5 +1,7 @@
 //! How things stand in words: the parts that lines, the bar and the last sentence are put together from. Pure.
 
+use jiff::Timestamp;
+
 use crate::app::message::Now;
 use crate::app::observation::Observed;
 use crate::app::status::Progress;
@@ -73,8 +75,15 @@ impl<'a> Standing<'a> {
     /// The roll, once enough was seen of it to tell old nodes from new ones.
     pub fn roll(&self) -> Option<&'a Roll> {
         let picture = self.observed.picture.as_ref()?;
-        let told = picture.templates != Templates::Unread && !picture.is_blind_to("nodes");
+        let told = picture.templates != Templates::Unread
+            && !picture.is_blind_to("nodes")
+            && !picture.is_being_read();
         self.observed.roll.as_ref().filter(|_| told)
+    }
+
+    /// The moment of which the nodes are known.
+    fn seen_at(&self) -> Timestamp {
+        self.observed.as_of(self.now.wall)
     }
 
     /// The roll while it is under way.
@@ -85,7 +94,7 @@ impl<'a> Standing<'a> {
     /// "9 of 15 nodes new, about 40–60m left".
     pub fn summary(&self) -> Option<String> {
         match self.phase()? {
-            Phase::Preparing => self.roll().map(|roll| words::summary(roll, self.now.wall)),
+            Phase::Preparing => self.roll().map(|roll| words::summary(roll, self.seen_at())),
             Phase::Prepared => {
                 let figure = self.roll()?.figure().filter(|figure| figure.done)?;
                 Some(words::figure(figure))
@@ -96,7 +105,7 @@ impl<'a> Standing<'a> {
 
     /// "PDB payments/api allows 0 · web-7 blocked 47m": the worst that holds the roll up.
     pub fn headline(&self) -> Option<String> {
-        Some(words::headline(self.rolling()?.worst()?, self.now.wall))
+        Some(words::headline(self.rolling()?.worst()?, self.seen_at()))
     }
 
     /// What is special about the phase.
@@ -243,7 +252,7 @@ impl<'a> Standing<'a> {
 
     /// Whether something holds the roll up.
     pub fn is_held(&self) -> bool {
-        self.is_rolling() && self.observed.is_held()
+        self.observed.live && self.rolling().is_some() && self.observed.is_held()
     }
 }
 

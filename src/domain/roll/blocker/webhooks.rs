@@ -197,7 +197,7 @@ impl<'a> World<'a> {
     }
 
     /// Whether a selector takes what is needed; `None` when that cannot be told. Which labels a new node will carry
-    /// is not known; of pods, those of DaemonSets are needed on every node; the rest carries no labels.
+    /// is not known; of pods, those of `DaemonSet`s are needed on every node; the rest carries no labels.
     fn has_selected(&self, selector: &Selector, need: &Need) -> Option<bool> {
         if matches!(selector, Selector::Labels(all) if all.is_empty()) {
             return Some(true);

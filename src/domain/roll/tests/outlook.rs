@@ -171,12 +171,17 @@ fn ranges_are_rounded_outwards() {
 
 #[test]
 fn figures_are_said_by_rule() {
-    let figure = |new, old, done| Figure { new, old, done };
+    let figure = |new, old, done| Figure { new, old, between: 0, done };
     assert_eq!(words::figure(figure(9, 6, false)), "9 of 15 nodes new");
     assert_eq!(words::figure_narrow(figure(9, 6, false)), "9/15");
     assert_eq!(words::figure_narrow(figure(0, 0, false)), "no nodes");
     assert_eq!(words::figure_narrow(figure(0, 0, true)), "no nodes", "as in the wide form");
     assert_eq!(words::figure(figure(0, 0, true)), "no nodes");
+    // All of them join, or go again: they are there.
+    let between = Figure { between: 3, ..figure(0, 0, false) };
+    assert_eq!(words::figure(between), "0 of 3 nodes new");
+    assert_eq!(words::figure_narrow(between), "0/3");
+    assert_eq!(between.percent(), 0);
     assert_eq!(words::figure(figure(1, 0, true)), "the only node is new");
     assert_eq!(figure(999, 1, false).percent(), 99);
     assert_eq!(figure(15, 0, false).percent(), 99);

@@ -217,6 +217,24 @@ fn a_phase_that_was_reached_is_not_turned_back_by_an_old_answer() {
 }
 
 #[test]
+fn pictures_count_again_after_the_clock_was_set_back() {
+    let subject = cluster(Phase::Preparing);
+    let mut history = History::default();
+    let seen = picture(vec![old("web-1", "eu01-1"), old("web-2", "eu01-1")]);
+    let fewer = picture(vec![old("web-1", "eu01-1")]);
+    history.observe(&subject, &seen, ago(10)).unwrap();
+    history.observe(&subject, &fewer, ago(9)).unwrap();
+    assert!(history.observe(&subject, &seen, ago(70)).is_none(), "it is older");
+    history.rewind(ago(70));
+    history.observe(&subject, &fewer, ago(69)).unwrap();
+    let memory = history.memory();
+    assert_eq!(
+        (memory.watched_since, memory.change("web", "eu01-1")),
+        (Some(ago(70)), Some(ago(70)))
+    );
+}
+
+#[test]
 fn another_start_begins_a_new_history() {
     let mut history = History::default();
     let seen = picture(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
@@ -344,7 +362,7 @@ fn a_configuration_that_changes_in_place_is_no_node_that_fails() {
         &lines[lines.len() - 2..],
         [
             "pool web: nodes are to apply a changed configuration",
-            "no nodes after 2/2: nodes of pool web are to apply a changed configuration",
+            "0/2 after 2/2: nodes of pool web are to apply a changed configuration",
         ],
         "{lines:?}"
     );

@@ -171,6 +171,19 @@ fn an_outage_begins_the_grace_anew() {
 }
 
 #[test]
+fn a_sleep_begins_the_grace_anew() {
+    let mut course = course(Goal::Prepared);
+    assert_eq!(course.reading(rested(), after(0)), Verdict::GoesOn);
+    course.slept();
+    assert_eq!(
+        course.reading(rested(), after(660)),
+        Verdict::GoesOn,
+        "two readings are no five minutes"
+    );
+    assert_eq!(course.reading(under_way(Phase::Preparing), after(700)), Verdict::GoesOn);
+}
+
+#[test]
 fn a_rotation_that_was_seen_and_went_past_prepared_counts() {
     let done = rotated(Phase::Completed, Some(1), Some(0));
     let outcome = |readings: &[Cluster]| verdicts(Goal::Prepared, readings).pop().unwrap();

@@ -8,7 +8,7 @@ use crate::cli::commands::wait::standing::Looks;
 use crate::cli::commands::wait::tests::{Scene, after, ago, blocked, seen};
 use crate::domain::cluster::{ClusterState, Problem};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::observed::{Templates, Trouble};
+use crate::domain::observed::{Templates, Trouble, Unseen};
 use crate::domain::roll::eta::Outlook;
 use crate::domain::rotation::Phase;
 
@@ -42,6 +42,26 @@ fn time_alone_makes_no_line_and_a_node_does() {
     let lines = told(&[(0, &nine), (600, &nine), (700, &later), (800, &ten), (900, &ten)]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
     assert!(lines[1].starts_with("2026-11-24T14:15:31Z shop-prod PREPARING 10 of 15"), "{lines:?}");
+}
+
+#[test]
+fn what_held_a_roll_up_does_not_go_on_lasting_while_nothing_is_seen() {
+    let mut away = Scene::rolling(blocked(9));
+    assert!(away.at(2_400).is_held());
+    assert!(away.at(2_400).headline().unwrap().ends_with("blocked 1h 27m"));
+    away.observed.seen = Some(after(0));
+    away.observed.live = false;
+    assert!(away.at(2_400).headline().unwrap().ends_with("blocked 47m"));
+    assert!(!away.at(2_400).is_held(), "nobody knows");
+}
+
+#[test]
+fn nothing_is_said_of_nodes_before_everything_was_read() {
+    let mut again = Scene::rolling(blocked(9));
+    let mut picture = (**again.observed.picture.as_ref().unwrap()).clone();
+    picture.unseen.insert("pods", Unseen::Unread);
+    again.observed.picture = Some(std::sync::Arc::new(picture));
+    assert!(again.at(0).roll().is_none() && again.at(0).headline().is_none());
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn seen(new: usize) -> Observed {
     let roll = Roll {
         pools: Vec::new(),
         counts: Counts { new, old: 15 - new, ..Counts::default() },
-        rotation: Some(Figure { new, old: 15 - new, done: false }),
+        rotation: Some(Figure { new, old: 15 - new, between: 0, done: false }),
         another: None,
         guesses: std::collections::BTreeSet::new(),
         steps: Vec::new(),
@@ -58,7 +58,12 @@ fn seen(new: usize) -> Observed {
         notes: Vec::new(),
     };
     let picture = Picture { templates: Templates::Known(Vec::new()), ..Picture::default() };
-    Observed { picture: Some(Arc::new(picture)), roll: Some(roll), ..Observed::default() }
+    Observed {
+        picture: Some(Arc::new(picture)),
+        roll: Some(roll),
+        live: true,
+        ..Observed::default()
+    }
 }
 
 /// The same, with a drain that a PodDisruptionBudget has held up since the begin.
