@@ -31,16 +31,17 @@ const ASLEEP: Duration = Duration::from_secs(30);
 impl Now {
     /// Whether the wall clock jumped since then: somebody set it, or the machine slept.
     pub fn has_jumped_since(self, before: Self) -> bool {
-        let steady = self.steady.saturating_sub(before.steady);
-        let steady = SignedDuration::try_from(steady).unwrap_or(SignedDuration::MAX);
-        (self.wall.duration_since(before.wall) - steady).abs() > JUMP
+        (self.wall.duration_since(before.wall) - self.steady_since(before)).abs() > JUMP
     }
 
     /// Time since a moment, by the clock that shows more: the steady one may stand still while the machine sleeps.
     pub fn longest_since(self, before: Self) -> SignedDuration {
+        self.steady_since(before).max(self.wall.duration_since(before.wall))
+    }
+
+    fn steady_since(self, before: Self) -> SignedDuration {
         let steady = self.steady.saturating_sub(before.steady);
-        let steady = SignedDuration::try_from(steady).unwrap_or(SignedDuration::MAX);
-        steady.max(self.wall.duration_since(before.wall))
+        SignedDuration::try_from(steady).unwrap_or(SignedDuration::MAX)
     }
 
     /// Whether this is so long after a moment of the steady clock that nothing was done in between.

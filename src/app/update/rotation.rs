@@ -17,6 +17,7 @@ use crate::app::keymap::Command;
 use crate::app::message::{RequestId, RotateOutcome, Sequence};
 use crate::app::observation::{seen_now, unseen};
 use crate::app::state::{Pending, PendingStage, State};
+use crate::app::update::navigation::moved;
 use crate::app::update::{guard, may_press, notices, polling};
 use crate::domain::access::StaticToken;
 use crate::domain::action::{Action, permits};
@@ -38,7 +39,7 @@ const READ_BACK_SLOW: Duration = Duration::from_secs(5);
 const GRACE: SignedDuration = SignedDuration::from_mins(3);
 /// Said of an accepted step until a reading shows it.
 /// Lines that a page of findings goes on by.
-const PAGE: u16 = 5;
+const PAGE: usize = 5;
 const WAITING: &str = "Waiting for SKE to show it (usually under 3 minutes).";
 
 /// Opens the dialog of the step that is due, or says why not.
@@ -83,7 +84,7 @@ pub fn open(state: &mut State) -> Vec<Effect> {
 /// A key while the dialog is open.
 pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Effect> {
     let now_guard = guard(state);
-    let last = u16::try_from(state.metrics.scroll_last).unwrap_or(u16::MAX);
+    let last = state.metrics.scroll_last;
     let Some(Dialog::Rotate(dialog)) = &mut state.dialog else { return Vec::new() };
     let ended = matches!(dialog.stage, RotateStage::Failed(_) | RotateStage::Settled(_));
     match command {
@@ -109,15 +110,24 @@ pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Ef
             if pressable { press(state, ended) } else { Vec::new() }
         }
         _ => {
-            match key.code {
-                KeyCode::Down => dialog.scroll = dialog.scroll.saturating_add(1).min(last),
-                KeyCode::PageDown => dialog.scroll = dialog.scroll.saturating_add(PAGE).min(last),
-                KeyCode::Up => dialog.scroll = dialog.scroll.min(last).saturating_sub(1),
-                KeyCode::PageUp => dialog.scroll = dialog.scroll.min(last).saturating_sub(PAGE),
-                _ => type_name(dialog, key),
+            let at = usize::from(dialog.scroll).min(last);
+            match scrolls(key.code).and_then(|command| moved(command, at, PAGE, last)) {
+                Some(at) => dialog.scroll = u16::try_from(at).unwrap_or(u16::MAX),
+                None => type_name(dialog, key),
             }
             Vec::new()
         }
+    }
+}
+
+/// Where the name is typed letters are no commands; these keys are.
+fn scrolls(key: KeyCode) -> Option<Command> {
+    match key {
+        KeyCode::Up => Some(Command::Up),
+        KeyCode::Down => Some(Command::Down),
+        KeyCode::PageUp => Some(Command::PageUp),
+        KeyCode::PageDown => Some(Command::PageDown),
+        _ => None,
     }
 }
 
