@@ -13,7 +13,7 @@ use crate::domain::observed::Trouble;
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::Kind;
 use crate::domain::roll::eta::Outlook;
-use crate::domain::roll::progress::Figure;
+use crate::domain::roll::words;
 use crate::domain::rotation::Phase;
 
 /// An API server that renews itself is away for a moment now and then; that its nodes cannot be seen is told after
@@ -29,7 +29,8 @@ pub const TOGETHER: Duration = Duration::from_secs(3);
 struct Sign {
     phase: Option<Phase>,
     at_rest: bool,
-    figure: Option<Figure>,
+    /// As it is read: what it does not show is no change.
+    figure: Option<String>,
     blocked: usize,
     blocker: Option<(Kind, Option<String>, String)>,
     stalled: bool,
@@ -48,7 +49,7 @@ impl Sign {
         Self {
             phase: standing.phase().cloned(),
             at_rest: standing.at_rest,
-            figure: roll.and_then(Roll::figure),
+            figure: roll.and_then(Roll::figure).map(words::figure),
             blocked: roll.map_or(0, |roll| roll.counts.blocked),
             blocker: worst.map(|worst| (worst.kind, worst.node.clone(), worst.brief.clone())),
             stalled: roll.is_some_and(|roll| matches!(roll.outlook, Outlook::Stalled { .. })),
@@ -115,6 +116,8 @@ impl Lines {
             // That nodes cannot be seen either may be the same outage.
             sign.trouble = before.trouble;
         }
+        // In a long roll the state flickers, and with it whether SKE goes on trying.
+        sign.gave_up |= before.gave_up && sign.phase == before.phase;
         let now = standing.now.steady;
         let too_soon = self.last.is_some() && now.saturating_sub(self.told) < TOGETHER;
         if sign == before || too_soon && sign.differs_by_nodes(&before) {
@@ -144,7 +147,10 @@ impl Lines {
             remarks.extend(standing.phase_remark());
         }
         if sign.state != before.state {
-            remarks.extend(standing.state_remark());
+            remarks.extend(standing.state());
+        }
+        if sign.problems.is_empty() && !before.problems.is_empty() {
+            remarks.push("SKE reports no error any more".to_owned());
         }
         if sign.problems != before.problems || sign.gave_up != before.gave_up {
             remarks.extend(standing.problem_remarks());

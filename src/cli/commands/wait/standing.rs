@@ -135,8 +135,12 @@ impl<'a> Standing<'a> {
 
     /// What keeps the cluster as a whole from going on.
     pub fn state_remark(&self) -> Option<String> {
-        let state = halting(&self.cluster?.state)?;
-        Some(format!("the cluster is {}", clean(state.word())))
+        halting(&self.cluster?.state).and_then(|_| self.state())
+    }
+
+    /// "the cluster is healthy".
+    pub fn state(&self) -> Option<String> {
+        Some(format!("the cluster is {}", clean(self.cluster?.state.word())))
     }
 
     /// Why its nodes cannot be seen.

@@ -10,6 +10,7 @@ use crate::domain::cluster::{ClusterState, Problem};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::observed::{Templates, Trouble, Unseen};
 use crate::domain::roll::eta::Outlook;
+use crate::domain::roll::progress::Figure;
 use crate::domain::rotation::Phase;
 
 /// Lines for scenes at these seconds.
@@ -176,13 +177,63 @@ fn what_ske_reports_is_told_once_and_numbers_in_it_are_no_change() {
 }
 
 #[test]
+fn what_a_line_does_not_show_makes_none() {
+    let (mut few, mut more) = (Scene::rolling(seen(9)), Scene::rolling(seen(9)));
+    for (scene, joining) in [(&mut few, 1), (&mut more, 2)] {
+        if let Some(Figure { between, .. }) =
+            scene.observed.roll.as_mut().and_then(|roll| roll.rotation.as_mut())
+        {
+            *between = joining;
+        }
+    }
+    assert_ne!(few.observed.roll.as_ref().unwrap(), more.observed.roll.as_ref().unwrap());
+    let lines = told(&[(0, &few), (60, &more)]);
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+}
+
+#[test]
+fn what_is_over_is_told_with_what_it_was() {
+    let well = Scene::new(Phase::Preparing);
+    let (mut asleep, mut reporting) = (Scene::new(Phase::Preparing), Scene::new(Phase::Preparing));
+    if let (Some(one), Some(other)) = (&mut asleep.cluster, &mut reporting.cluster) {
+        one.state = ClusterState::Hibernating;
+        let (code, message) = ("SKE_QUOTA".to_owned(), "no floating IP is left".to_owned());
+        other.problems.push(Problem { code, message });
+    }
+    let lines = told(&[(0, &well), (60, &asleep), (120, &well), (180, &reporting), (240, &well)]);
+    let ends: Vec<&str> =
+        lines.iter().map(|line| line.split_once(" PREPARING").unwrap().1.trim()).collect();
+    assert_eq!(
+        ends,
+        [
+            "",
+            "(the cluster is hibernating)",
+            "(the cluster is healthy)",
+            "(SKE reports SKE_QUOTA: no floating IP is left)",
+            "(SKE reports no error any more)",
+        ]
+    );
+}
+
+#[test]
 fn that_ske_seems_to_have_given_up_is_told_once() {
     let mut tired = Scene::new(Phase::Preparing);
     if let Some(cluster) = &mut tired.cluster {
         cluster.state = ClusterState::Unhealthy;
         cluster.rotation.initiated = Some(ago(13 * 60));
     }
-    let lines = told(&[(0, &tired), (3_600, &tired), (7_200, &tired)]);
+    let mut flickering = Scene::new(Phase::Preparing);
+    flickering.cluster.clone_from(&tired.cluster);
+    if let Some(cluster) = &mut flickering.cluster {
+        cluster.state = ClusterState::Reconciling;
+    }
+    let lines = told(&[
+        (0, &tired),
+        (3_600, &tired),
+        (7_200, &tired),
+        (7_260, &flickering),
+        (7_320, &tired),
+    ]);
     assert_eq!(lines.len(), 1, "{lines:#?}");
     assert!(lines[0].contains("preparing for 13h and unhealthy; reconcile it"), "{lines:#?}");
 }
