@@ -415,6 +415,12 @@ fn messages_stand_above_the_keys() {
         seen: false,
     });
     assert!(text(&state, 80, 24).contains("▸ Copied. Cleared in 45s."));
+    let long = "Kubeconfig of shop-prod → ~/.kube/config, context shop-prod/eu01/shop, expires Tue 24 Nov 2026 22:02";
+    state.toast = Some(Toast { text: long.into(), until: std::time::Duration::MAX, seen: false });
+    for (columns, rows) in [(140, 40), (80, 24), (50, 15)] {
+        let drawn = text(&state, columns, rows);
+        assert!(drawn.contains("22:02"), "it is said to its end at {columns}x{rows}: {drawn}");
+    }
     state.errors.push_back(refusal());
     state.errors.push_back(refusal());
     snapshot_at("error", &state, 140, 40);

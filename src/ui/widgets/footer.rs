@@ -15,11 +15,14 @@ use crate::app::dialog::Dialog;
 use crate::app::keymap::{BINDINGS, Binding, Command, Context};
 use crate::app::state::{Screen, State};
 use crate::domain::text::width;
-use crate::ui::text::{blanks, cut_spans, spans_width, spread, wrap_to};
+use crate::ui::text::{blanks, cells, cut_spans, spans_width, spread, wrap_to};
 use crate::ui::theme::{Role, Theme};
 
 /// Hints that are shown at most.
 const HINTS: usize = 7;
+
+/// Lines of what goes away by itself at most.
+const TOAST_LINES: usize = 3;
 
 /// The first key of a command as it is drawn.
 pub fn key_of(state: &State, theme: Theme, command: Command) -> String {
@@ -35,15 +38,17 @@ pub fn rows(state: &State, area: Rect) -> u16 {
     if area.height < 10 {
         return 1;
     }
-    match state.errors.front() {
-        Some(error) if state.filtering.is_none() => {
-            let lines =
-                wrap_to(&error_text(error), usize::from(area.width.saturating_sub(4)), 4).len();
+    let columns = usize::from(area.width.saturating_sub(4));
+    let lines = match (state.errors.front(), &state.toast) {
+        _ if state.filtering.is_some() => 1,
+        (Some(error), _) => {
             // One more for the words that say what to do with it.
-            crate::ui::text::cells(lines + 1 + usize::from(area.width < 60)).min(area.height / 3)
+            wrap_to(&error_text(error), columns, 4).len() + usize::from(area.width < 60)
         }
-        _ => 2,
-    }
+        (None, Some(toast)) => wrap_to(&toast.text, columns, TOAST_LINES).len(),
+        (None, None) => 1,
+    };
+    cells(lines + 1).clamp(2, (area.height / 3).max(2))
 }
 
 fn error_text(error: &crate::domain::failure::Failure) -> String {
@@ -113,8 +118,15 @@ fn message_lines(
         return lines;
     }
     if let Some(toast) = &state.toast {
-        let spans = vec![theme.part(" ▸ ", Role::Accent), Span::raw(toast.text.clone())];
-        return vec![Line::from(cut_spans(spans, columns))];
+        let lines = rows.saturating_sub(1).clamp(1, TOAST_LINES);
+        return wrap_to(&toast.text, columns.saturating_sub(4), lines)
+            .into_iter()
+            .enumerate()
+            .map(|(index, text)| {
+                let mark = if index == 0 { " ▸ " } else { "   " };
+                Line::from(vec![theme.part(mark, Role::Accent), Span::raw(text)])
+            })
+            .collect();
     }
     vec![Line::from(cut_spans(status, columns))]
 }
@@ -218,6 +230,7 @@ fn label(state: &State, binding: &Binding) -> String {
         (Command::Rotate, _) => {
             due_step(state).map_or(binding.label.to_owned(), |step| format!("{step}…"))
         }
+        (Command::Back, _) if state.context() == Context::Help => "close".to_owned(),
         (Command::Back, Screen::Fleet) if !state.is_covered() => {
             if !state.errors.is_empty() {
                 "dismiss".to_owned()

@@ -167,7 +167,6 @@ pub fn asides(state: &State) -> Vec<String> {
         .filter(|(_, scope)| matches!(scope.status, ScopeStatus::NotOffered))
         .map(|(id, _)| id.region.as_str())
         .collect();
-    regions.dedup();
     regions.sort_unstable();
     regions.dedup();
     let mut texts = Vec::new();

@@ -54,13 +54,15 @@ pub fn layout(state: &State, columns: usize) -> Vec<(&'static Column, usize)> {
     let gap = gap(columns);
     let used =
         |shown: &[(&Column, usize)]| LEAD + shown.iter().map(|(_, wide)| wide + gap).sum::<usize>();
-    while used(&shown) > columns + gap && shown.len() > 1 {
+    // Of the gap after the last one a blank stays where there is room, so that no word touches the scrollbar.
+    let room = columns + 1;
+    while used(&shown) > room && shown.len() > 1 {
         // The one that needs the widest screen is the least important.
         let least = shown.iter().enumerate().max_by_key(|(_, (column, _))| column.from);
         let Some((index, _)) = least else { break };
         shown.remove(index);
     }
-    let mut spare = (columns + gap).saturating_sub(used(&shown));
+    let mut spare = room.saturating_sub(used(&shown));
     // Names that can be told apart, then a next step that can be read, then the rest.
     let wishes = [
         ("project", 12),
@@ -142,6 +144,7 @@ fn titles(
         spans.push(theme.part(text, role));
         spans.push(blanks(gap));
     }
+    spans.pop();
     spread(spans, Vec::new(), columns)
 }
 
@@ -188,6 +191,7 @@ fn row(
         spans.push(Span::styled(text, style));
         spans.push(blanks(gap));
     }
+    spans.pop();
     let line = spread(spans, Vec::new(), columns);
     if selected { line.patch_style(theme.role(Role::Selected)) } else { line }
 }
