@@ -29,10 +29,12 @@ pub enum Stand {
     After,
 }
 
-/// Reads the stand from the phase; an unknown phase counts as rolling while a rotation is open.
+/// Reads the stand from the phase; an unknown phase counts as rolling while a rotation is open, and one that is called
+/// completed before its start has not begun yet.
 pub fn stand(rotation: &Rotation) -> Stand {
     match rotation.phase {
         Phase::Never => Stand::Before,
+        Phase::Completed if rotation.contradicts_completion() => Stand::Before,
         Phase::Preparing => Stand::Rolling,
         Phase::Prepared | Phase::Completing | Phase::Completed => Stand::After,
         Phase::Unknown(_) => match (rotation.initiated, rotation.completed) {

@@ -2,7 +2,7 @@
 //! when something last moved, and what happened.
 //!
 //! It holds for one rotation of one cluster: when SKE shows another start, it begins anew. Pictures that are older
-//! than the newest one, and readings of SKE that are older than what is known, are left out.
+//! than the newest one are left out; answers of SKE that are older than what is known never come here.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -19,12 +19,10 @@ use crate::domain::roll::generation::{Guess, Stand, stand};
 use crate::domain::roll::memory::{Memory, Track};
 use crate::domain::roll::moments::Clock;
 use crate::domain::roll::progress::{Figure, PoolRoll, PoolState, pools};
-use crate::domain::roll::subject::{Subject, furthest};
+use crate::domain::roll::subject::Subject;
 use crate::domain::roll::timeline::{Cause, Happening, Timeline};
-use crate::domain::rotation::{Phase, Rotation};
+use crate::domain::rotation::Phase;
 
-/// A reading of SKE that shows an earlier start is taken for an old answer for this long.
-const OLD_ANSWERS: SignedDuration = SignedDuration::from_mins(10);
 /// A node that took longer to become ready was ready before and failed in between.
 const LONGEST_JOIN: SignedDuration = SignedDuration::from_mins(40);
 /// A drain that seems to have taken longer ended while nobody watched.
@@ -43,7 +41,6 @@ pub struct History {
     memory: Memory,
     pace: Pace,
     gone: VecDeque<String>,
-    gone_count: usize,
     timeline: Timeline,
     blocked: BTreeMap<String, String>,
     begun: BTreeSet<String>,
@@ -55,11 +52,12 @@ pub struct History {
 
 impl History {
     /// Takes a picture that was taken at `at` (our clock), beside the newest reading of SKE, and reads the roll as of
-    /// then. `None` when it was left out because something newer is known.
+    /// then. `None` when it was left out because a newer one is known.
     pub fn observe(&mut self, cluster: &Cluster, picture: &Picture, at: Timestamp) -> Option<Roll> {
-        if self.last.is_some_and(|last| at < last) || !self.takes(cluster, at) {
+        if self.last.is_some_and(|last| at < last) {
             return None;
         }
+        self.turn_to(cluster);
         let clock = Clock::new(at, picture.skew_seconds);
         self.notice_phase(cluster, clock);
         self.memory.notice_problems(&cluster.problems, at, self.last.is_none());
@@ -87,17 +85,6 @@ impl History {
         self.memory.rewind(now);
     }
 
-    /// The rotation as furthest seen: an old answer of SKE does not turn a phase back.
-    pub fn rotation(&self, cluster: &Cluster) -> Rotation {
-        let mut rotation = cluster.rotation.clone();
-        if self.subject.as_ref().is_some_and(|subject| *subject == Subject::of(cluster))
-            && let Some(known) = &self.phase
-        {
-            rotation.phase = furthest(known, &rotation.phase);
-        }
-        rotation
-    }
-
     /// What earlier pictures told.
     pub fn memory(&self) -> &Memory {
         &self.memory
@@ -113,68 +100,50 @@ impl History {
         &self.timeline
     }
 
-    /// Nodes that were seen and are gone, each counted once.
-    pub fn gone(&self) -> usize {
-        self.gone_count
-    }
-
     /// When PREPARED was seen to begin; `None` when it had begun before the watch.
     pub fn prepared_at(&self) -> Option<Timestamp> {
         self.prepared_at
     }
 
-    /// Whether the reading belongs to the rotation that is watched, beginning anew for a later one.
-    fn takes(&mut self, cluster: &Cluster, at: Timestamp) -> bool {
+    /// Begins anew if the reading is of another rotation than the one that was watched.
+    fn turn_to(&mut self, cluster: &Cluster) {
         let seen = Subject::of(cluster);
-        match &self.subject {
-            Some(subject) if *subject == seen => return true,
-            Some(subject) if subject.is_cluster(&seen) => {
-                let older = seen.initiated < subject.initiated;
-                let soon = self.last.is_some_and(|last| at.duration_since(last) < OLD_ANSWERS);
-                if older && soon {
-                    return false;
-                }
-                if seen.initiated == subject.initiated {
-                    // Only the creation became known.
-                    self.subject = Some(seen);
-                    return true;
-                }
-            }
-            Some(_) | None => {}
+        let same = self.subject.as_ref().is_some_and(|subject| subject.is_rotation(&seen));
+        if !same {
+            *self = Self::default();
         }
-        *self = Self { subject: Some(seen), ..Self::default() };
-        true
+        // The creation may become known later.
+        self.subject = Some(seen);
     }
 
     fn notice_phase(&mut self, cluster: &Cluster, clock: Clock) {
-        let phase = match &self.phase {
-            Some(known) => furthest(known, &cluster.rotation.phase),
-            None => cluster.rotation.phase.clone(),
-        };
-        if self.phase.as_ref() == Some(&phase) {
-            return;
-        }
-        let first = self.phase.is_none();
-        if let Some(started) = cluster.rotation.initiated.filter(|_| first) {
-            self.timeline.add(started.min(clock.now()), Happening::Phase(Phase::Preparing));
-        }
-        if !first {
-            self.timeline.add(clock.now(), Happening::Phase(phase.clone()));
-            if phase == Phase::Prepared {
-                self.prepared_at = Some(clock.now());
+        let phase = &cluster.rotation.phase;
+        match self.phase.replace(phase.clone()) {
+            Some(known) if known == *phase => {}
+            Some(_) => {
+                self.timeline.add(clock.now(), Happening::Phase(phase.clone()));
+                match phase {
+                    Phase::Prepared => self.prepared_at = Some(clock.now()),
+                    Phase::Never | Phase::Preparing => self.prepared_at = None,
+                    Phase::Completing | Phase::Completed | Phase::Unknown(_) => {}
+                }
+            }
+            None => {
+                if let Some(started) = cluster.rotation.initiated {
+                    let at = started.min(clock.now());
+                    self.timeline.add(at, Happening::Phase(Phase::Preparing));
+                }
             }
         }
-        self.phase = Some(phase);
     }
 
     fn notice_nodes(&mut self, cluster: &Cluster, picture: &Picture, clock: Clock) -> Roll {
         for pool in self.memory.notice_templates(&picture.templates, clock.now()) {
             self.timeline.add(clock.now(), Happening::Reconfigured { pool });
         }
-        let rotation = self.rotation(cluster);
-        let seen = pools(cluster, &rotation, picture, &self.memory, clock);
+        let seen = pools(cluster, picture, &self.memory, clock);
         let first = self.memory.watched_since.is_none();
-        let mut causes = self.notice_pools(&seen, stand(&rotation), clock);
+        let mut causes = self.notice_pools(&seen, stand(&cluster.rotation), clock);
         let mut before = std::mem::take(&mut self.memory.nodes);
         for pool in &seen {
             for node in pool.nodes() {
@@ -306,7 +275,6 @@ impl History {
     fn forget_gone(&mut self, uid: &str) -> bool {
         let Some(place) = self.gone.iter().position(|gone| gone == uid) else { return false };
         self.gone.remove(place);
-        self.gone_count = self.gone_count.saturating_sub(1);
         self.pace.drains.forget(uid);
         true
     }
@@ -380,7 +348,6 @@ impl History {
         clock: Clock,
         causes: &mut Vec<Cause>,
     ) {
-        self.gone_count += 1;
         if self.gone.len() == MAX_GONE {
             self.gone.pop_front();
         }

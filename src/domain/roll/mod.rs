@@ -66,13 +66,12 @@ pub struct Roll {
 impl Roll {
     /// Reads a picture in the light of what was seen before. `now` is our clock's.
     pub fn read(cluster: &Cluster, picture: &Picture, history: &History, now: Timestamp) -> Self {
-        let rotation = history.rotation(cluster);
-        let stand = stand(&rotation);
+        let stand = stand(&cluster.rotation);
         let clock = Clock::new(now, picture.skew_seconds);
         let memory = history.memory();
-        let mut pools = pools(cluster, &rotation, picture, memory, clock);
+        let mut pools = pools(cluster, picture, memory, clock);
         let pace = history.pace();
-        let scene = Scene { cluster, rotation: &rotation, picture, pools: &pools, history, clock };
+        let scene = Scene { cluster, picture, pools: &pools, history, clock };
         let blockers = blocker::find(&scene);
         mark_blocked(&mut pools, &blockers);
         let mut counts = Counts::default();
@@ -112,8 +111,8 @@ impl Roll {
             | Outlook::Done) => other,
         };
         let guesses = pools.iter().flat_map(|pool| pool.guesses.iter().copied()).collect();
-        let steps = steps(&rotation, picture, &pools, figure);
-        let notes = words::notes(&rotation, picture, &pools, clock);
+        let steps = steps(&cluster.rotation, picture, &pools, figure);
+        let notes = words::notes(&cluster.rotation, picture, &pools, clock);
         Self { pools, counts, rotation: figure, another, guesses, steps, outlook, blockers, notes }
     }
 

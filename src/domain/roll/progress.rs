@@ -13,7 +13,6 @@ use crate::domain::roll::generation::{Guess, Question, Stand, Wanted, pool_of, s
 use crate::domain::roll::limits::Limits;
 use crate::domain::roll::memory::Memory;
 use crate::domain::roll::moments::Clock;
-use crate::domain::rotation::Rotation;
 
 /// Nodes by what they do. Every node that was seen is in exactly one field, but for `blocked`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -215,13 +214,7 @@ impl PoolRoll {
 }
 
 /// Reads the pools off a picture: SKE's in SKE's order, then those that only nodes name.
-pub fn pools(
-    cluster: &Cluster,
-    rotation: &Rotation,
-    picture: &Picture,
-    memory: &Memory,
-    clock: Clock,
-) -> Vec<PoolRoll> {
+pub fn pools(cluster: &Cluster, picture: &Picture, memory: &Memory, clock: Clock) -> Vec<PoolRoll> {
     let known: BTreeSet<String> = cluster.pools.iter().map(|pool| pool.name.clone()).collect();
     let mut by_pool: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
     for node in &picture.nodes {
@@ -238,7 +231,7 @@ pub fn pools(
             pool: name,
             nodes: &nodes,
             templates: &picture.templates,
-            rotation,
+            rotation: &cluster.rotation,
             first: memory.first_template(name),
         };
         out.push(pool(name, spec, question, memory, clock));

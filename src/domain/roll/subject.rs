@@ -1,9 +1,8 @@
-//! Which rotation of which cluster a history is about, and how far it was seen to be.
+//! Which rotation of which cluster a history is about.
 
 use jiff::Timestamp;
 
 use crate::domain::cluster::{Cluster, ClusterId};
-use crate::domain::rotation::Phase;
 
 /// Which rotation of which cluster is watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,15 +22,10 @@ impl Subject {
         Self { id: cluster.id.clone(), created: cluster.created, initiated }
     }
 
-    /// The same cluster, not one made anew under its name.
-    pub fn is_cluster(&self, other: &Self) -> bool {
+    /// The same rotation of the same cluster, not of one made anew under its name.
+    pub fn is_rotation(&self, other: &Self) -> bool {
         let known = self.created.is_some() && other.created.is_some();
-        self.id == other.id && (!known || self.created == other.created)
+        let same = !known || self.created == other.created;
+        self.id == other.id && same && self.initiated == other.initiated
     }
-}
-
-/// The later of two phases of one rotation; a phase nobody knows is taken as it is said.
-pub fn furthest(known: &Phase, said: &Phase) -> Phase {
-    let unknown = matches!(known, Phase::Unknown(_)) || matches!(said, Phase::Unknown(_));
-    if !unknown && known.order() > said.order() { known.clone() } else { said.clone() }
 }

@@ -23,7 +23,6 @@ use crate::domain::roll::generation::{Stand, stand};
 use crate::domain::roll::history::History;
 use crate::domain::roll::moments::Clock;
 use crate::domain::roll::progress::{PoolRoll, PoolState};
-use crate::domain::rotation::Rotation;
 use crate::domain::text::clean;
 
 /// Blockers listed at most.
@@ -237,8 +236,6 @@ impl Blocker {
 pub struct Scene<'a> {
     /// The cluster as SKE shows it.
     pub cluster: &'a Cluster,
-    /// The rotation as furthest seen.
-    pub rotation: &'a Rotation,
     /// The picture.
     pub picture: &'a Picture,
     /// Its pools, classified.
@@ -300,7 +297,7 @@ pub fn find(scene: &Scene<'_>) -> Vec<Blocker> {
         PoolState::NotBegun | PoolState::Rolling | PoolState::AllNew | PoolState::Missing => true,
         PoolState::Settled | PoolState::Empty => false,
     };
-    if stand(scene.rotation) != Stand::Rolling && !scene.pools.iter().any(rolls) {
+    if stand(&scene.cluster.rotation) != Stand::Rolling && !scene.pools.iter().any(rolls) {
         return Vec::new();
     }
     let gathered = Gathered::of(scene);

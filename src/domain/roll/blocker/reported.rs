@@ -110,9 +110,9 @@ fn capacity_frees(problem: &Problem) -> Option<&'static str> {
 
 fn gave_up(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
     let now = scene.clock.now();
-    let Some(started) = scene.rotation.initiated else { return };
+    let Some(started) = scene.cluster.rotation.initiated else { return };
     let unhealthy = scene.cluster.state == ClusterState::Unhealthy;
-    if scene.rotation.phase != Phase::Preparing
+    if scene.cluster.rotation.phase != Phase::Preparing
         || !unhealthy
         || since(started, now) <= GIVES_UP_AFTER
     {
@@ -136,7 +136,7 @@ fn meanwhile(scene: &Scene<'_>, due: &Due) -> Option<Blocker> {
     let now = scene.clock.now();
     match due {
         Due::Hibernation(at) => {
-            let (follows, frees) = if scene.rotation.phase.is_running() {
+            let (follows, frees) = if scene.cluster.rotation.phase.is_running() {
                 (
                     "the platform's rules refuse it while a rotation runs, what SKE does then is not known",
                     "If it is refused, the cluster stays awake; sleep it by hand later, if it should.",
