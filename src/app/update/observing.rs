@@ -235,6 +235,11 @@ fn noticed(state: &mut State, id: &ClusterId) -> Vec<Effect> {
         return Vec::new();
     }
     let held = rolling && observed.is_held();
+    let unknown = observed.picture.as_ref().is_some_and(|picture| !picture.tells_drains());
+    if observed.told_held && !held && unknown && observed.history.has_blocked() {
+        // What held a node is not seen any more, which does not mean that it is gone.
+        return Vec::new();
+    }
     let told = std::mem::replace(&mut observed.told_held, held);
     let text = match (told, held) {
         (false, true) => {
@@ -291,9 +296,10 @@ mod tests {
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::kept::Kept;
     use crate::domain::observed::{
-        Node, Picture, Sighting, Template, Templates, Terminating, Trouble,
+        Node, Picture, Pod, Sighting, Template, Templates, Terminating, Trouble, Unseen,
     };
     use crate::domain::roll::eta::Outlook;
+    use crate::domain::roll::tests::budgets::{budget, pod};
     use crate::domain::rotation::Phase;
 
     fn machine(names: &[(&str, Phase)], change: impl Fn(&mut Settings)) -> State {
@@ -630,6 +636,32 @@ mod tests {
         assert_eq!(told(&sight(&mut state, "shop", picture(47))), [""; 0]);
         assert!(state.fleet.entries[&id("shop")].held);
         assert_eq!(told(&sight(&mut state, "shop", picture(1))), ["the roll goes on"]);
+    }
+
+    #[test]
+    fn a_blocker_that_is_not_seen_any_more_is_not_told_to_be_gone() {
+        let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+        state.watched.insert(id("shop"));
+        pass(&mut state, 1, Message::Ticked);
+        let Sighting::Picture(stands) = picture(10) else { panic!("a picture") };
+        let with = |change: &dyn Fn(&mut Picture)| {
+            let mut picture = (*stands).clone();
+            change(&mut picture);
+            Sighting::Picture(Arc::new(picture))
+        };
+        let held = |picture: &mut Picture| {
+            let pod = Pod { namespace: "payments".into(), ..pod("api-1", Some("c")) };
+            picture.pods.push(Arc::new(pod));
+            picture.budgets.push(Arc::new(budget(0, 1, 1, 1)));
+        };
+        let brief = "PodDisruptionBudget payments/api never lets a pod go";
+        assert_eq!(told(&sight(&mut state, "shop", with(&held))), [brief]);
+        let blind = |picture: &mut Picture| {
+            picture.unseen.insert("pods", Unseen::Failing("no answer".into()));
+        };
+        assert_eq!(told(&sight(&mut state, "shop", with(&blind))), [""; 0]);
+        assert_eq!(told(&sight(&mut state, "shop", with(&held))), [""; 0]);
+        assert_eq!(told(&sight(&mut state, "shop", with(&|_| {}))), ["the roll goes on"]);
     }
 
     #[test]

@@ -98,6 +98,13 @@ impl Picture {
         is_empty && self.unseen.contains_key(kind)
     }
 
+    /// Whether what keeps pods on draining nodes is known: else nobody can say that a node is free again.
+    pub fn tells_drains(&self) -> bool {
+        ["pods", "poddisruptionbudgets"]
+            .into_iter()
+            .all(|kind| !self.is_blind_to(kind) && self.unseen.get(kind) != Some(&Unseen::Unread))
+    }
+
     fn has_admission(&self, kind: &str) -> bool {
         self.admissions.iter().any(|admission| admission.kind == kind)
     }

@@ -60,7 +60,11 @@ impl History {
         self.turn_to(cluster);
         let clock = Clock::new(at, picture.skew_seconds);
         self.notice_phase(cluster, clock);
-        self.memory.notice_problems(&cluster.problems, at, self.last.is_none());
+        let watched = self.was_close(clock);
+        if !watched {
+            self.memory.forget_watch();
+        }
+        self.memory.notice_problems(&cluster.problems, at, !watched);
         let unread = picture.templates == Templates::Unread;
         let roll = if unread || picture.is_blind_to("nodes") {
             Roll::read(cluster, picture, self, at)
@@ -175,7 +179,7 @@ impl History {
             .changes
             .retain(|(pool, zone), _| zones.contains(&(pool.as_str(), zone.as_str())));
         let roll = Roll::read(cluster, picture, self, clock.now());
-        self.notice_blocks(&roll, clock);
+        self.notice_blocks(&roll, picture.tells_drains(), clock);
         self.notice_figures(&roll, clock, causes);
         roll
     }
@@ -370,7 +374,12 @@ impl History {
         self.gone.push_back(uid);
     }
 
-    fn notice_blocks(&mut self, roll: &Roll, clock: Clock) {
+    /// Nodes that were held when that was last known.
+    pub fn has_blocked(&self) -> bool {
+        !self.blocked.is_empty()
+    }
+
+    fn notice_blocks(&mut self, roll: &Roll, known: bool, clock: Clock) {
         let mut held = BTreeMap::new();
         for node in roll.nodes().filter(|node| node.blocked) {
             let by = roll.blockers_of(node).find(|blocker| blocker.holds_drain());
@@ -384,12 +393,19 @@ impl History {
                 self.timeline.add(clock.now(), what);
             }
         }
-        for (uid, node) in &self.blocked {
-            if !held.contains_key(uid) && self.memory.nodes.contains_key(uid) {
-                self.timeline.add(clock.now(), Happening::Freed { node: node.clone() });
+        let nodes = &self.memory.nodes;
+        let drains = |uid: &String| nodes.get(uid).is_some_and(|t| t.stage == Stage::Draining);
+        for (uid, node) in std::mem::take(&mut self.blocked) {
+            if held.contains_key(&uid) || !nodes.contains_key(&uid) {
+                continue;
+            }
+            if !known && drains(&uid) {
+                self.blocked.insert(uid, node);
+            } else {
+                self.timeline.add(clock.now(), Happening::Freed { node });
             }
         }
-        self.blocked = held.into_iter().map(|(uid, (node, _))| (uid, node)).collect();
+        self.blocked.extend(held.into_iter().map(|(uid, (node, _))| (uid, node)));
     }
 
     fn notice_figures(&mut self, roll: &Roll, clock: Clock, causes: Vec<Cause>) {

@@ -33,9 +33,9 @@ pub struct Memory {
     pub unanswered: BTreeMap<Service, Since>,
     /// Codes of the errors that SKE reports, since when.
     pub reported: BTreeMap<String, Since>,
-    /// Whether PodDisruptionBudgets were ever seen. They may be read later than nodes.
+    /// Whether PodDisruptionBudgets were seen in this watch. They may be read later than nodes.
     pub budgets_seen: bool,
-    /// Whether what stands behind services was ever seen.
+    /// Whether what stands behind services was seen in this watch.
     pub endpoints_seen: bool,
 }
 
@@ -78,6 +78,11 @@ impl Memory {
         for at in all {
             *at = (*at).min(now);
         }
+    }
+
+    /// Nobody watched for a while: what is seen next may have been so for longer.
+    pub fn forget_watch(&mut self) {
+        (self.budgets_seen, self.endpoints_seen) = (false, false);
     }
 
     /// Since when a node is in a stage, if it was in it when last seen.
@@ -159,7 +164,7 @@ impl Memory {
         self.reported.get(&problem.code).copied()
     }
 
-    /// Notes what SKE reports at a moment; at the `first` look it may have been so for longer.
+    /// Notes what SKE reports at a moment; at the `first` look of a watch it may have been so for longer.
     pub fn notice_problems(&mut self, problems: &[Problem], at: Timestamp, first: bool) {
         let mut before = std::mem::take(&mut self.reported);
         for problem in problems {

@@ -177,12 +177,19 @@ fn since_when_ske_reports_something_is_remembered() {
     subject.problems = vec![problem("SKE_NODE_MISCONFIGURED_PDB", "payments/api")];
     history.observe(&subject, &seen, ago(30));
     subject.problems.push(problem("SKE_DNS_ZONE_NOT_FOUND", "zone"));
+    history.still_holds(ago(21));
     history.observe(&subject, &seen, ago(20));
+    subject.problems.push(problem("SKE_OBSERVABILITY_INSTANCE_NOT_FOUND", "gone"));
     subject.problems[0].message = "payments/api, shop/db".into();
     history.observe(&subject, &seen, ago(10));
     let roll = Roll::read(&subject, &seen, &history, now());
     assert_eq!(about(&roll, "MISCONFIGURED_PDB").since, Some(Since::seen(ago(30))));
     assert_eq!(about(&roll, "DNS_ZONE").since, Some(Since::told(ago(20))));
+    assert_eq!(
+        about(&roll, "OBSERVABILITY").since,
+        Some(Since::seen(ago(10))),
+        "nobody watched meanwhile"
+    );
     assert_eq!(about(&roll, "MISCONFIGURED_PDB").command.as_deref(), Some("kubectl get pdb -A"));
     subject.problems.clear();
     history.observe(&subject, &seen, ago(5));

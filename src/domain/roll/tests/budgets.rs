@@ -12,6 +12,7 @@ use crate::domain::roll::tests::blockers::{about, kinds, preparing};
 use crate::domain::roll::tests::stages::fixture;
 use crate::domain::roll::tests::watched::{draining, old, picture};
 use crate::domain::roll::tests::{ago, at_once};
+use crate::domain::roll::timeline::Happening;
 use crate::domain::roll::{Roll, words};
 
 #[test]
@@ -118,6 +119,51 @@ fn a_budget_that_is_read_later_than_the_nodes_is_taken_to_have_been_tight_all_al
     history.observe(&subject, &seen, now());
     let roll = Roll::read(&subject, &seen, &history, now());
     assert_eq!(about(&roll, "payments/api ").since, Some(Since::told(ago(47))));
+}
+
+#[test]
+fn a_budget_that_became_tight_while_nobody_watched_may_have_been_so_for_longer() {
+    let subject = preparing();
+    let tight = fixture("blocked_by_budgets");
+    let mut loose = tight.clone();
+    for budget in &mut loose.budgets {
+        *budget = Arc::new(Budget { allowed: 1, ..(**budget).clone() });
+    }
+    let mut history = History::default();
+    history.observe(&subject, &loose, ago(60));
+    let mut unread = tight.clone();
+    unread.unseen.insert("poddisruptionbudgets", Unseen::Unread);
+    unread.budgets.clear();
+    history.observe(&subject, &unread, ago(1));
+    history.observe(&subject, &tight, now());
+    let roll = Roll::read(&subject, &tight, &history, now());
+    assert_eq!(about(&roll, "payments/api ").since, Some(Since::told(ago(47))), "as the drain");
+}
+
+#[test]
+fn a_node_is_not_called_free_because_its_pods_are_read_anew() {
+    let subject = preparing();
+    let seen = fixture("blocked_by_budgets");
+    let mut unread = seen.clone();
+    for kind in ["pods", "poddisruptionbudgets"] {
+        unread.unseen.insert(kind, Unseen::Failing("no answer".into()));
+    }
+    (unread.pods, unread.budgets) = (Vec::new(), Vec::new());
+    let mut history = History::default();
+    let mut free = seen.clone();
+    free.pods.clear();
+    for (minutes, picture) in [(9, &seen), (8, &unread), (7, &seen), (6, &free)] {
+        history.observe(&subject, picture, ago(minutes));
+    }
+    let of_blocks: Vec<String> = history
+        .timeline()
+        .entries()
+        .filter(|entry| matches!(entry.what, Happening::Blocked { .. } | Happening::Freed { .. }))
+        .map(|entry| words::happening(&entry.what))
+        .collect();
+    assert_eq!(of_blocks.len(), 2, "{of_blocks:?}");
+    assert!(of_blocks[1].ends_with(" goes on"), "{of_blocks:?}");
+    assert!(!history.has_blocked());
 }
 
 /// Budget `payments/api` for pods `app: api`, with these figures.

@@ -5,7 +5,7 @@
 //! rotation started three hours earlier.
 
 mod blockers;
-mod budgets;
+pub mod budgets;
 mod laws;
 pub mod manifest;
 mod outlook;

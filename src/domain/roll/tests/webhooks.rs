@@ -31,6 +31,7 @@ fn with_endpoints(picture: &Picture, namespace: &str, serves: bool) -> Picture {
 fn watched(subject: &Cluster, pictures: &[(i64, &Picture)]) -> Roll {
     let mut history = History::default();
     for (minutes, picture) in pictures {
+        history.still_holds(ago(*minutes + 1));
         history.observe(subject, picture, ago(*minutes));
     }
     let (_, last) = pictures.last().unwrap();
