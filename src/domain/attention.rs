@@ -10,7 +10,11 @@ use crate::domain::cluster::{Cluster, ClusterState, Problem};
 use crate::domain::rotation::{Phase, Step};
 
 /// A preparing cluster that is unhealthy for this long is called stuck: Gardener's default retry duration.
-pub const GIVES_UP_AFTER: SignedDuration = SignedDuration::from_hours(12);
+const GIVES_UP_AFTER: SignedDuration = SignedDuration::from_hours(12);
+
+/// In a long roll the state flickers between reconciling and unhealthy without anything being wrong; unhealthy without
+/// a break for this long is more than that.
+const NO_FLICKER: SignedDuration = SignedDuration::from_mins(15);
 
 /// Groups of the fleet in the order of urgency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,11 +63,17 @@ pub fn stuck(cluster: &Cluster, now: Timestamp) -> Option<Stuck<'_>> {
     if let Some(problem) = cluster.problems.iter().find(|problem| problem.blocks_roll()) {
         return Some(Stuck::Reported(problem));
     }
+    gave_up(cluster, now).map(Stuck::GaveUp)
+}
+
+/// For how long a start has been running of which the platform seems to have given up; `None` where it goes on.
+pub fn gave_up(cluster: &Cluster, now: Timestamp) -> Option<SignedDuration> {
     let running = cluster.rotation.initiated.map(|at| since(at, now))?;
+    let unhealthy = cluster.unhealthy_since.map(|at| since(at, now))?;
     (cluster.rotation.phase == Phase::Preparing
-        && cluster.state == ClusterState::Unhealthy
-        && running > GIVES_UP_AFTER)
-        .then_some(Stuck::GaveUp(running))
+        && running > GIVES_UP_AFTER
+        && unhealthy >= NO_FLICKER)
+        .then_some(running)
 }
 
 /// The group a cluster belongs to.
@@ -163,10 +173,18 @@ mod tests {
     fn unhealthy_alone_does_not_alarm_while_nodes_roll() {
         let mut subject = cluster("a", Phase::Preparing);
         subject.state = ClusterState::Unhealthy;
+        let ago = |minutes| now().saturating_sub(SignedDuration::from_mins(minutes)).unwrap();
+        subject.remember(None, ago(20));
         assert_eq!(attention(&subject, now(), OVERDUE), Attention::Running);
-        subject.rotation.initiated =
-            Some(now().saturating_sub(SignedDuration::from_hours(13)).unwrap());
+        subject.rotation.initiated = Some(ago(13 * 60));
         assert_eq!(attention(&subject, now(), OVERDUE), Attention::Stuck);
+        let mut again = subject.clone();
+        again.remember(Some(&subject), now());
+        assert_eq!(attention(&again, now(), OVERDUE), Attention::Stuck);
+        subject.state = ClusterState::Reconciling;
+        subject.remember(Some(&again), ago(1));
+        again.remember(Some(&subject), now());
+        assert_eq!(attention(&again, now(), OVERDUE), Attention::Running, "it flickers");
     }
 
     #[test]

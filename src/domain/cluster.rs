@@ -279,9 +279,18 @@ pub struct Cluster {
     pub maintenance: Option<(String, String)>,
     /// `access.idp.enabled`.
     pub idp: bool,
+    /// Since when every reading showed it unhealthy, by our clock; no field of the API tells that.
+    pub unhealthy_since: Option<Timestamp>,
 }
 
 impl Cluster {
+    /// Takes over what only several readings tell; `before`: the reading before this one, which was made at `at`.
+    pub fn remember(&mut self, before: Option<&Self>, at: Timestamp) {
+        let known = before.and_then(|before| before.unhealthy_since);
+        let unhealthy = self.state == ClusterState::Unhealthy;
+        self.unhealthy_since = unhealthy.then(|| known.map_or(at, |known| known.min(at)));
+    }
+
     /// When its present keys were born: the last start, or the creation when it was never rotated.
     pub fn credentials_born(&self) -> Option<Timestamp> {
         self.rotation.initiated.or(self.created)

@@ -103,10 +103,12 @@ fn apply(
     }
     let mut effects = Vec::new();
     let mut entry = Entry::new(cluster, now, sequence);
+    entry.cluster.remember(None, now.wall);
     let mut changed = true;
     if let Some(known) = known.cloned() {
         if State::is_same(&known.cluster, &entry.cluster) {
             keep_from_old_answer(&mut entry, &known, now.steady);
+            entry.cluster.remember(Some(&known.cluster), now.wall);
             changed = known.cluster != entry.cluster;
             let before = &known.cluster.rotation.phase;
             if *before == entry.cluster.rotation.phase {

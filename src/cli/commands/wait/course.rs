@@ -111,7 +111,7 @@ impl Course {
     }
 
     /// SKE showed the cluster.
-    pub fn reading(&mut self, cluster: Cluster, now: Now) -> Verdict {
+    pub fn reading(&mut self, mut cluster: Cluster, now: Now) -> Verdict {
         self.missing = 0;
         if self.outage.take().is_some_and(|outage| outage.is_told(now)) {
             // What SKE accepted before it went away may take as long to show after it came back.
@@ -127,6 +127,7 @@ impl Course {
             }
         }
         self.older = None;
+        cluster.remember(self.latest.as_ref(), now.wall);
         let first_look = self.first.is_none();
         let rotation = cluster.rotation.clone();
         self.first.get_or_insert_with(|| rotation.clone());

@@ -1,13 +1,12 @@
 //! What only the SKE API tells: its errors, put beside what the cluster shows of them, and what is due meanwhile.
 
 use crate::domain::age::{long, since};
-use crate::domain::attention::GIVES_UP_AFTER;
-use crate::domain::cluster::{ClusterState, Problem};
+use crate::domain::attention;
+use crate::domain::cluster::Problem;
 use crate::domain::roll::blocker::{Blocker, Kind, Scene};
 use crate::domain::roll::calendar::{Due, due};
 use crate::domain::roll::classify::Since;
 use crate::domain::roll::eta::horizon;
-use crate::domain::rotation::Phase;
 use crate::domain::text::clean;
 
 /// Adds what SKE tells to what was found in the cluster.
@@ -110,25 +109,18 @@ fn capacity_frees(problem: &Problem) -> Option<&'static str> {
 
 fn gave_up(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
     let now = scene.clock.now();
-    let Some(started) = scene.cluster.rotation.initiated else { return };
-    let unhealthy = scene.cluster.state == ClusterState::Unhealthy;
-    if scene.cluster.rotation.phase != Phase::Preparing
-        || !unhealthy
-        || since(started, now) <= GIVES_UP_AFTER
-    {
-        return;
-    }
+    let Some(running) = attention::gave_up(scene.cluster, now) else { return };
     let mut blocker = Blocker::new(
         Kind::GaveUp,
         "PREPARING for more than 12h and unhealthy",
         format!(
             "PREPARING for {} and unhealthy: the platform may have stopped trying.",
-            long(since(started, now))
+            long(running)
         ),
         "Ask SKE to reconcile the cluster; that likely makes the platform try again.",
     );
     blocker.command = Some("kubectl get nodes".to_owned());
-    blocker.since = Some(Since::told(started));
+    blocker.since = scene.cluster.rotation.initiated.map(Since::told);
     out.push(blocker);
 }
 

@@ -220,12 +220,14 @@ fn that_ske_seems_to_have_given_up_is_told_once() {
     let mut tired = Scene::new(Phase::Preparing);
     if let Some(cluster) = &mut tired.cluster {
         cluster.state = ClusterState::Unhealthy;
+        cluster.remember(None, ago(20));
         cluster.rotation.initiated = Some(ago(13 * 60));
     }
     let mut flickering = Scene::new(Phase::Preparing);
     flickering.cluster.clone_from(&tired.cluster);
     if let Some(cluster) = &mut flickering.cluster {
         cluster.state = ClusterState::Reconciling;
+        cluster.remember(tired.cluster.as_ref(), ago(1));
     }
     let lines = told(&[
         (0, &tired),
