@@ -31,7 +31,7 @@ use jiff::Timestamp;
 
 use crate::domain::cluster::Cluster;
 use crate::domain::observed::Picture;
-use crate::domain::roll::blocker::{Blocker, Scene, Severity};
+use crate::domain::roll::blocker::{Blocker, MAX_BLOCKERS, Scene, Severity};
 use crate::domain::roll::classify::{NodeRoll, Stage};
 use crate::domain::roll::eta::{Outlook, outlook};
 use crate::domain::roll::generation::{Guess, Stand, stand};
@@ -72,7 +72,7 @@ impl Roll {
         let mut pools = pools(cluster, picture, memory, clock);
         let pace = history.pace();
         let scene = Scene { cluster, picture, pools: &pools, history, clock };
-        let blockers = blocker::find(&scene);
+        let mut blockers = blocker::find(&scene);
         mark_blocked(&mut pools, &blockers);
         let mut counts = Counts::default();
         for pool in &mut pools {
@@ -97,6 +97,7 @@ impl Roll {
             Figure::counted(counts)
         });
         let stops = blockers.iter().any(Blocker::stops);
+        blockers.truncate(MAX_BLOCKERS);
         let outlook = match outlook(&pools, pace, memory.watched_since, now).held_if(stops) {
             _ if !seen && stand == Stand::Rolling => Outlook::Unknown,
             Outlook::Idle if stand == Stand::Rolling => Outlook::Finishing,

@@ -102,6 +102,9 @@ pub fn holds(budget: &Budget, pod: &Pod) -> bool {
 /// A node, the budget that holds it, and the pods that stay because of that.
 type Held<'a> = (&'a NodeRoll, &'a Budget, Vec<&'a Pod>);
 
+/// A node, and its pods that the same budgets cover.
+type Several<'a> = (&'a NodeRoll, Vec<&'a Pod>);
+
 /// Budgets that hold draining nodes. Gives back the uids of waiting pods that are explained by one of them.
 pub fn find<'a>(
     scene: &Scene<'a>,
@@ -110,6 +113,7 @@ pub fn find<'a>(
     out: &mut Vec<Blocker>,
 ) -> HashSet<&'a str> {
     let mut held: BTreeMap<(&str, &str, &str), Held<'_>> = BTreeMap::new();
+    let mut several: BTreeMap<(&str, &str, Vec<&str>), Several<'_>> = BTreeMap::new();
     let mut unreadable: BTreeMap<(&str, &str), (&NodeRoll, &Budget)> = BTreeMap::new();
     for (pod, node) in &gathered.leaving {
         for budget in index.unreadable(&pod.namespace) {
@@ -125,12 +129,17 @@ pub fn find<'a>(
                     held.entry(key).or_insert((node, budget, Vec::new())).2.push(pod);
                 }
             }
-            several => {
+            budgets => {
                 if !pod.pending && pod.deleted_by.is_none() {
-                    out.push(under_several(scene, pod, node, several));
+                    let names = budgets.iter().map(|budget| &*budget.name).collect();
+                    let key = (node.name.as_str(), pod.namespace.as_str(), names);
+                    several.entry(key).or_insert((node, Vec::new())).1.push(pod);
                 }
             }
         }
+    }
+    for ((_, _, names), (node, pods)) in several {
+        out.extend(under_several(scene, &pods, node, &names));
     }
     let mut explained = HashSet::new();
     for (node, budget, pods) in held.into_values() {
@@ -260,8 +269,18 @@ fn enough(budget: &Budget) -> Option<i64> {
         .filter(|pods| allowed(*pods) >= 1)
 }
 
-fn under_several(scene: &Scene<'_>, pod: &Pod, node: &NodeRoll, budgets: &[&Budget]) -> Blocker {
-    let names: Vec<String> = budgets.iter().take(3).map(|budget| clean(&budget.name)).collect();
+fn under_several(
+    scene: &Scene<'_>,
+    pods: &[&Pod],
+    node: &NodeRoll,
+    budgets: &[&str],
+) -> Option<Blocker> {
+    let pod = pods.first()?;
+    let more = match pods.len() {
+        0 | 1 => String::new(),
+        count => format!(", and {} more pods here,", count - 1),
+    };
+    let names: Vec<String> = budgets.iter().take(3).map(|name| clean(name)).collect();
     let object = Object::new("Pod", &pod.namespace, &pod.name);
     let mut blocker = Blocker::new(
         Kind::SeveralBudgets,
@@ -271,7 +290,7 @@ fn under_several(scene: &Scene<'_>, pod: &Pod, node: &NodeRoll, budgets: &[&Budg
             budgets.len()
         ),
         format!(
-            "{}: pod {} is under {} PodDisruptionBudgets ({}); such a pod cannot be evicted.",
+            "{}: pod {}{more} is under {} PodDisruptionBudgets ({}); such a pod cannot be evicted.",
             waits(node, node.since, scene.clock),
             place(&pod.namespace, &pod.name),
             budgets.len(),
@@ -279,13 +298,13 @@ fn under_several(scene: &Scene<'_>, pod: &Pod, node: &NodeRoll, budgets: &[&Budg
         ),
         format!("It moves when only one of them covers the pod. {BY_HAND}"),
     );
-    let first = budgets.first().map(|budget| budget.name.as_str()).unwrap_or_default();
+    let first = budgets.first().copied().unwrap_or_default();
     blocker.command = kubectl(Some(&pod.namespace), "get pdb", first, "");
     blocker.object = Some(object);
     blocker.node = Some(node.name.clone());
     blocker.place = Some((node.pool.clone(), node.zone.clone()));
     blocker.since = node.since;
-    blocker
+    Some(blocker)
 }
 
 fn cannot_be_judged(node: &NodeRoll, budget: &Budget) -> Blocker {

@@ -246,6 +246,15 @@ pub struct Scene<'a> {
     pub clock: Clock,
 }
 
+impl Scene<'_> {
+    /// Whether something that began then cannot be of this rotation's roll.
+    fn is_older(&self, began: Timestamp) -> bool {
+        let rotation = &self.cluster.rotation;
+        stand(rotation) == Stand::Rolling
+            && rotation.initiated.is_some_and(|started| began < started)
+    }
+}
+
 /// The pods that matter for a roll: one pass over all pods, and everything after it looks at these only.
 pub struct Gathered<'a> {
     /// Pods that a drain must move, of old nodes and of new ones that go again.
@@ -291,7 +300,7 @@ fn is_drained(node: &NodeRoll) -> bool {
     matches!(node.stage, Stage::Draining | Stage::Leaving)
 }
 
-/// Everything that holds the roll up, worst and longest first. Empty when nothing rolls.
+/// Everything that holds the roll up, worst and longest first, not bounded. Empty when nothing rolls.
 pub fn find(scene: &Scene<'_>) -> Vec<Blocker> {
     let rolls = |pool: &PoolRoll| match pool.state {
         PoolState::NotBegun | PoolState::Rolling | PoolState::AllNew | PoolState::Missing => true,
@@ -309,13 +318,13 @@ pub fn find(scene: &Scene<'_>) -> Vec<Blocker> {
     nodes::find(scene, &gathered, kept_away, &mut out);
     reported::find(scene, &mut out);
     out.sort_by(|a, b| order(a).cmp(&order(b)));
-    out.truncate(MAX_BLOCKERS);
     out
 }
 
-fn order(blocker: &Blocker) -> (Severity, Timestamp, Kind, &str) {
+/// What keeps a node from going comes before what may have to do with the roll.
+fn order(blocker: &Blocker) -> (Severity, bool, Timestamp, Kind, &str) {
     let since = blocker.since.map_or(Timestamp::MAX, |since| since.at);
-    (blocker.kind.severity(), since, blocker.kind, &blocker.why)
+    (blocker.kind.severity(), !blocker.holds_drain(), since, blocker.kind, &blocker.why)
 }
 
 /// "payments/api-6f9", safe to draw.

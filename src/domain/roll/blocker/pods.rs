@@ -92,7 +92,9 @@ fn volumes(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
         scene.pools.iter().flat_map(PoolRoll::nodes).map(|node| (&*node.name, node)).collect();
     for attachment in &scene.picture.attachments {
         let node = nodes.get(attachment.node.as_str()).copied();
-        if node.is_none_or(is_drained) {
+        let began = attachment.detaching_since.map(|at| scene.clock.ours(at));
+        let of_roll = node.is_some() || !began.is_some_and(|began| scene.is_older(began));
+        if node.is_none_or(is_drained) && of_roll {
             out.extend(stuck_volume(scene, attachment, node));
         }
     }
@@ -147,7 +149,7 @@ fn pending(
     let (mut any, mut asked) = (false, BTreeSet::new());
     for (pod, began) in &gathered.pending {
         let Some(began) = began else { continue };
-        if since(*began, scene.clock.now()) <= PENDING_AFTER {
+        if since(*began, scene.clock.now()) <= PENDING_AFTER || scene.is_older(*began) {
             continue;
         }
         any = true;
@@ -162,8 +164,12 @@ fn pending(
         };
         groups.entry(key).or_default().push((*began, pod));
     }
-    for mut pods in groups.into_values().take(MAX_GROUPS) {
+    let mut groups: Vec<Dated<'_>> = groups.into_values().collect();
+    for pods in &mut groups {
         pods.sort_by_key(|(began, pod)| (*began, &pod.name));
+    }
+    groups.sort_by_key(|pods| pods.first().map(|(began, _)| *began));
+    for pods in groups.into_iter().take(MAX_GROUPS) {
         out.extend(finds_no_node(scene, &pods, &bound));
     }
     if any {

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::SignedDuration;
+
 use crate::domain::cluster::{Cluster, ClusterState, HibernationSchedule, Problem};
 use crate::domain::fixtures::now;
 use crate::domain::observed::{Budget, Node, Picture, Pod, Unseen};
@@ -52,9 +54,9 @@ fn pods_and_volumes_that_hang_or_do_not_survive_are_named() {
     assert_eq!(
         kinds(&roll),
         [
-            Kind::PendingPods,
             Kind::HungPod,
             Kind::Volume,
+            Kind::PendingPods,
             Kind::BarePods,
             Kind::LocalData,
             Kind::LocalVolumes,
@@ -64,16 +66,16 @@ fn pods_and_volumes_that_hang_or_do_not_survive_are_named() {
     assert_eq!(
         whys,
         [
-            "pod shop/zonal-1 finds no node, for 22m: 0/5 nodes are available: 3 node(s) had volume node affinity conflict. Its volume pv-zonal is bound to eu01-2.",
             "web-z2-aaaaa-77777 waits 47m: pod jobs/stuck-1 should have been gone 14m ago, held by example.com/archive.",
             "web-z2-aaaaa-77777 waits 47m: volume pv-disk does not detach, since 12m: volume is busy.",
+            "pod shop/zonal-1 finds no node, for 22m: 0/5 nodes are available: 3 node(s) had volume node affinity conflict. Its volume pv-zonal is bound to eu01-2.",
             "1 pod on draining nodes does not come back, nothing controls it: tools/shell.",
             "1 pod on draining nodes loses what is in emptyDir or hostPath: shop/cache-1.",
             "pod shop/disk-0 on web-z2-aaaaa-77777 uses volume pv-local, which stays on its node; the pod cannot start elsewhere with it.",
         ]
     );
-    assert_eq!(roll.blockers[1].command.as_deref(), Some("kubectl -n jobs describe pod stuck-1"));
-    assert!(roll.blockers[0].frees.contains("a node in eu01-2 has room"));
+    assert_eq!(roll.blockers[0].command.as_deref(), Some("kubectl -n jobs describe pod stuck-1"));
+    assert!(roll.blockers[2].frees.contains("a node in eu01-2 has room"));
     assert_eq!(roll.counts.blocked, 1);
 }
 
@@ -309,4 +311,51 @@ fn worse_things_come_first_and_the_list_is_bounded() {
     let severities: Vec<Severity> =
         roll.blockers.iter().map(|blocker| blocker.kind.severity()).collect();
     assert!(severities.is_sorted());
+}
+
+#[test]
+fn what_keeps_a_node_comes_first_and_what_is_older_than_the_roll_is_not_of_it() {
+    let mut seen = fixture("blocked_by_budgets");
+    seen.budgets.retain(|budget| budget.name == "api");
+    let waiting = |name: &str, since| Pod {
+        pending: true,
+        unscheduled: Some((Some(since), "no room".into())),
+        namespace: "ml".into(),
+        ..pod(name, None)
+    };
+    let subject = preparing();
+    let started = subject.rotation.initiated.unwrap();
+    let before = started.checked_sub(SignedDuration::from_hours(900)).unwrap();
+    seen.pods.push(Arc::new(waiting("gpu-0", before)));
+    let later = started.checked_add(SignedDuration::from_mins(1)).unwrap();
+    seen.pods.push(Arc::new(waiting("late-0", later)));
+    let roll = at_once(&subject, &seen);
+    assert_eq!(roll.worst().unwrap().kind, Kind::Budget, "{:?}", kinds(&roll));
+    assert!(about(&roll, "late-0").since < roll.worst().unwrap().since);
+    assert!(roll.blockers.iter().all(|blocker| !blocker.why.contains("gpu-0")));
+}
+
+#[test]
+fn a_node_is_called_blocked_however_much_else_there_is() {
+    let mut seen = fixture("blocked_by_budgets");
+    let node = "shoot--f00--shop-web-z2-aaaaa-77777";
+    for number in 0..120 {
+        let name = format!("many-{number}");
+        let labels = pod(&name, Some(node)).labels;
+        seen.pods.push(Arc::new(Pod {
+            namespace: "many".into(),
+            labels,
+            ..pod(&name, Some(node))
+        }));
+    }
+    for name in ["by-one", "by-two"] {
+        let budget = Budget { namespace: "many".into(), name: name.into(), ..budget(1, 3, 3, 4) };
+        seen.budgets.push(Arc::new(budget));
+    }
+    let roll = at_once(&preparing(), &seen);
+    let several: Vec<&Blocker> =
+        roll.blockers.iter().filter(|blocker| blocker.why.contains("by-two")).collect();
+    assert_eq!(several.len(), 1, "{several:#?}");
+    assert!(several[0].why.contains(", and 119 more pods here, is under 2"), "{several:#?}");
+    assert_eq!(roll.counts.blocked, 1);
 }
