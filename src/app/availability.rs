@@ -118,8 +118,9 @@ pub fn pending_reason(state: &State, pending: &Pending) -> String {
                 long(waited)
             )
         }
-        PendingStage::ReadingBack { .. } => {
-            format!("checking whether the {} took effect", pending.step)
+        PendingStage::ReadingBack { until, .. } => {
+            let left = until.saturating_sub(state.now.steady).try_into().unwrap_or_default();
+            format!("checking whether the {} took effect, for up to {}", pending.step, long(left))
         }
         PendingStage::Lost { .. } => format!(
             "whether the {} took effect is not known; the next read that works tells",

@@ -256,8 +256,8 @@ pub enum PendingStage {
         failure: Failure,
         /// When to stop, on the steady clock.
         until: Duration,
-        /// Reads that worked since.
-        reads: u32,
+        /// When a reading last showed nothing of it, on the steady clock.
+        seen: Option<Duration>,
     },
     /// Reading back did not tell either; the next read that works will.
     Lost {

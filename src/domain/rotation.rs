@@ -218,7 +218,12 @@ impl Rotation {
                             Phase::Preparing | Phase::Prepared | Phase::Completing
                         ))
             }
-            Step::Complete => matches!(self.phase, Phase::Completing | Phase::Completed),
+            // Somebody may have started the next rotation before this was looked at again.
+            Step::Complete => {
+                matches!(self.phase, Phase::Completing | Phase::Completed)
+                    || self.initiated > before.initiated
+                    || self.completed > before.completed
+            }
         }
     }
 }
@@ -283,6 +288,19 @@ mod tests {
             Rotation { phase: Phase::Completed, initiated: at(1_000), completed: at(200) };
         assert!(shows(&moment_first, 0));
         assert!(!shows(&moment_first, 600));
+    }
+
+    #[test]
+    fn a_completion_shows_even_when_the_next_start_came_first() {
+        let before = Rotation { phase: Phase::Prepared, initiated: at(100), completed: at(50) };
+        let requested = Timestamp::from_second(1_000).unwrap();
+        let shows = |rotation: &Rotation| {
+            rotation.shows_effect(Step::Complete, &before, requested, SignedDuration::ZERO)
+        };
+        assert!(!shows(&before));
+        assert!(shows(&Rotation { phase: Phase::Completing, ..before.clone() }));
+        let next = Rotation { phase: Phase::Preparing, initiated: at(2_000), completed: at(1_100) };
+        assert!(shows(&next));
     }
 
     #[test]

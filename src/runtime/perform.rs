@@ -248,12 +248,12 @@ impl Performer {
                     let found = kubeconfigs.static_tokens(&id);
                     (id, found)
                 })
-                .await?;
+                .await;
                 Some(Message::StaticTokensFound(id, found))
             }
             Effect::Plan { sequence, destination, context } => {
                 let kubeconfigs = tools.kubeconfigs.clone();
-                let result = blocking(move || kubeconfigs.plan(&destination, &context)).await?;
+                let result = blocking(move || kubeconfigs.plan(&destination, &context)).await;
                 Some(Message::Planned { sequence, result: result.map(Box::new) })
             }
             Effect::Issue { request, id, kind, lifetime, destination, intent } => {
@@ -326,7 +326,7 @@ impl Performer {
 
     async fn write_journal(&self, record: Record) -> Result<(), Failure> {
         let Some(journal) = self.0.tools.journal.clone() else { return Ok(()) };
-        blocking(move || journal.append(&record)).await.unwrap_or(Ok(()))
+        blocking(move || journal.append(&record)).await
     }
 
     async fn rotate(&self, shown: &Cluster, step: Step) -> RotateOutcome {
@@ -359,9 +359,7 @@ impl Performer {
         // Refused before anything is asked for, if it could not be kept.
         let kubeconfigs = tools.kubeconfigs.clone();
         let context = id.name.to_string();
-        if let Some(plan) = blocking(move || kubeconfigs.plan(&destination, &context)).await {
-            plan?;
-        }
+        blocking(move || kubeconfigs.plan(&destination, &context)).await?;
         self.intend(intent).await?;
         let issued = match kind {
             Kind::Admin => tools.ske.issue(id, lifetime).await?,
@@ -374,7 +372,7 @@ impl Performer {
 
     async fn remember(&self, kept: Kept) -> Option<Message> {
         let folder = self.0.tools.state_folder.clone()?;
-        let failure = blocking(move || memory::save(&folder, &kept)).await?.err()?;
+        let failure = blocking(move || memory::save(&folder, &kept)).await.err()?;
         // Said once: it is no reason to disturb an operator again and again.
         let told = self.0.broken_memory.swap(true, Ordering::SeqCst);
         (!told).then_some(Message::TaskFailed(failure))
@@ -438,8 +436,16 @@ fn broken(effect: &Effect) -> Message {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    tokio::task::spawn_blocking(work).await.ok()
+/// Awaits work that blocks. A defect in it is one of whoever awaits it.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and everything with it.
+            Err(_cancelled) => std::future::pending().await,
+        },
+    }
 }
 
 #[cfg(test)]
@@ -450,7 +456,7 @@ mod tests {
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::record::{Outcome, Record};
     use crate::domain::rotation::{Phase, Step};
-    use crate::runtime::perform::{broken, guarded};
+    use crate::runtime::perform::{blocking, broken, guarded};
 
     #[tokio::test]
     async fn tty_01_a_panic_in_a_task_becomes_a_notice_and_the_rest_goes_on() {
@@ -458,6 +464,16 @@ mod tests {
         let Some(Message::TaskFailed(failure)) = message else { panic!("{message:?}") };
         assert_eq!(failure.kind, FailureKind::Bug);
         assert!(guarded(broken(&Effect::Identify), async { None }).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn tty_01_a_defect_in_work_that_blocks_is_one_of_its_task() {
+        let work = async {
+            let (): () = blocking(|| panic!("a defect")).await;
+            None
+        };
+        let message = guarded(broken(&Effect::Identify), work).await;
+        assert!(matches!(message, Some(Message::TaskFailed(_))), "{message:?}");
     }
 
     #[tokio::test]

@@ -197,7 +197,7 @@ fn a_sent_step_is_told_in_every_stage() {
             PendingStage::ReadingBack {
                 failure: failure.clone(),
                 until: std::time::Duration::ZERO,
-                reads: 0,
+                seen: None,
             },
             "Checking whether the rotation started",
         ),

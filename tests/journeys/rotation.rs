@@ -103,7 +103,7 @@ async fn api_12_a_start_whose_answer_is_lost_is_read_back_and_found() {
     let mut journey = Journey::begin().await;
     journey.order(Fault::new("POST", START, Some(1), Effect::DropAfter {}));
     journey.press("/alpha<enter>R<tab><enter>").await;
-    journey.until("It started.", 10).await;
+    journey.until("It started: SKE shows it", 10).await;
     assert_eq!(journey.calls("POST", START), 1);
     journey.press("<enter>").await;
     journey.shows("preparing");
@@ -143,7 +143,7 @@ async fn api_14_an_outcome_that_cannot_be_read_back_is_unknown_until_reads_work_
     journey.says("whether the start took effect is not known");
     assert_eq!(journey.calls("POST", START), 1);
     journey.simulator.clear_faults();
-    journey.until("It started.", 60).await;
+    journey.until("It started: SKE shows it", 60).await;
     assert_eq!(journey.calls("POST", START), 1);
 }
 

@@ -36,10 +36,12 @@ const READ_BACK_SLOW_AT: Duration = Duration::from_secs(150);
 /// Reads come this often after half a minute.
 const READ_BACK_SLOW: Duration = Duration::from_secs(5);
 /// After this long an accepted step that does not show is worth a word.
-const GRACE: SignedDuration = SignedDuration::from_mins(3);
-/// Said of an accepted step until a reading shows it.
+const GRACE: Duration = Duration::from_mins(3);
 /// Lines that a page of findings goes on by.
 const PAGE: usize = 5;
+/// A reading tells at the end of a read-back that nothing happened if it is not older than this.
+const FRESH: Duration = Duration::from_secs(15);
+/// Said of an accepted step until a reading shows it.
 const WAITING: &str = "Waiting for SKE to show it (usually under 3 minutes).";
 
 /// Opens the dialog of the step that is due, or says why not.
@@ -370,7 +372,7 @@ pub fn rotated(
                 pending.stage = PendingStage::ReadingBack {
                     failure: failure.clone(),
                     until: now.steady.saturating_add(READ_BACK),
-                    reads: 0,
+                    seen: None,
                 };
                 pending.skew = skew;
                 pending.blind_until = blind_until;
@@ -497,8 +499,8 @@ fn settle_pending(
         PendingStage::ReadingBack { .. } | PendingStage::Lost { .. } if shows => {
             state.pending.remove(id);
             let text = match step {
-                Step::Start => "It started.",
-                Step::Complete => "It is being completed.",
+                Step::Start => "It started: SKE shows it, though its answer was lost.",
+                Step::Complete => "It is being completed: SKE shows it, though its answer was lost.",
             };
             settle(state, id, text.to_owned());
             vec![told(
@@ -511,8 +513,8 @@ fn settle_pending(
                 None,
             )]
         }
-        PendingStage::ReadingBack { reads, .. } => {
-            *reads = reads.saturating_add(1);
+        PendingStage::ReadingBack { seen, .. } => {
+            *seen = Some(state.now.steady);
             Vec::new()
         }
         PendingStage::Lost { .. } => did_not_happen(state, id, step, request),
@@ -692,7 +694,7 @@ fn follow_one(state: &mut State, id: &ClusterId) -> Vec<Effect> {
             return Vec::new();
         }
         PendingStage::Accepted { at, told } => {
-            let late = now.wall.duration_since(*at) > GRACE;
+            let late = now.steady.saturating_sub(pending.asked.steady) > GRACE;
             if late && !*told {
                 *told = true;
                 slow_to_show = Some(*at);
@@ -700,8 +702,9 @@ fn follow_one(state: &mut State, id: &ClusterId) -> Vec<Effect> {
             pending.due =
                 now.steady.saturating_add(if late { READ_BACK_SLOW * 3 } else { poll_running });
         }
-        PendingStage::ReadingBack { until, reads, failure } if *until <= now.steady => {
-            if *reads > 0 {
+        PendingStage::ReadingBack { until, seen, failure } if *until <= now.steady => {
+            // What SKE showed earlier may have been older than the step.
+            if seen.is_some_and(|seen| until.saturating_sub(seen) <= FRESH) {
                 return did_not_happen(state, id, step, request);
             }
             let failure = failure.clone();
@@ -742,7 +745,81 @@ fn follow_one(state: &mut State, id: &ClusterId) -> Vec<Effect> {
 
 #[cfg(test)]
 mod tests {
-    use crate::app::update::rotation::name_problem;
+    use std::time::Duration;
+
+    use jiff::SignedDuration;
+
+    use crate::app::effect::Effect;
+    use crate::app::fleet::Entry;
+    use crate::app::keymap::Keymap;
+    use crate::app::message::{Message, Now, RequestId, Sequence};
+    use crate::app::settings::Settings;
+    use crate::app::state::{Pending, PendingStage, State};
+    use crate::app::update::rotation::{READ_BACK, name_problem};
+    use crate::app::update::update;
+    use crate::domain::failure::{Failure, FailureKind};
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::kept::Kept;
+    use crate::domain::record::{Outcome, Record};
+    use crate::domain::rotation::{Phase, Step};
+
+    /// What the journal tells of a start whose answer was lost, when SKE last showed nothing of it so many seconds
+    /// after that.
+    fn read_back(last_read: u64) -> Vec<Outcome> {
+        let shown = cluster("shop", Phase::Completed);
+        let at = |seconds: u64| Now {
+            wall: now().saturating_add(SignedDuration::from_secs(seconds.cast_signed())).unwrap(),
+            steady: Duration::from_secs(1_000 + seconds),
+        };
+        let mut state =
+            State::new(Settings::defaults(), Keymap::default(), Kept::default(), at(0), 1);
+        state.fleet.put(Entry::new(shown.clone(), at(0), Sequence(1)));
+        let failure = Failure::new(FailureKind::TimedOut, "no answer");
+        let until = at(READ_BACK.as_secs()).steady;
+        let pending = Pending {
+            request: RequestId(1),
+            step: Step::Start,
+            asked: at(0),
+            before: shown.rotation.clone(),
+            created: shown.created,
+            skew: SignedDuration::ZERO,
+            blind_until: Sequence(1),
+            stage: PendingStage::ReadingBack { failure, until, seen: None },
+            due: at(0).steady,
+        };
+        state.pending.insert(shown.id.clone(), pending);
+        let mut told = Vec::new();
+        for second in 0..=READ_BACK.as_secs() {
+            let mut effects = update(&mut state, at(second), Message::Ticked);
+            let reads: Vec<Sequence> = effects
+                .iter()
+                .filter_map(|effect| match effect {
+                    Effect::Read { sequence, .. } => Some(*sequence),
+                    _ => None,
+                })
+                .collect();
+            for sequence in reads {
+                let answer = if second <= last_read {
+                    Ok((Box::new(shown.clone()), SignedDuration::ZERO))
+                } else {
+                    Err(Failure::new(FailureKind::Unreachable, "no route"))
+                };
+                let read = Message::Read { sequence, id: shown.id.clone(), result: answer };
+                effects.extend(update(&mut state, at(second), read));
+            }
+            told.extend(effects.into_iter().filter_map(|effect| match effect {
+                Effect::Journal(record) => Some(Record::clone(&record).outcome),
+                _ => None,
+            }));
+        }
+        told
+    }
+
+    #[test]
+    fn a_step_did_not_happen_only_if_ske_says_so_late_enough() {
+        assert_eq!(read_back(READ_BACK.as_secs()), [Outcome::Refused]);
+        assert_eq!(read_back(0), [Outcome::Unknown], "an early answer may be an old one");
+    }
 
     #[test]
     fn host_05_only_the_exact_name_is_taken_and_the_reason_is_said() {

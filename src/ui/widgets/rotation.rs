@@ -123,8 +123,12 @@ pub fn pending_sentence(state: &State, pending: &Pending) -> String {
             "Accepted at {}. Waiting for SKE to show it (usually under 3 minutes).",
             state.zone().clock(*at)
         ),
-        PendingStage::ReadingBack { .. } => {
-            format!("The connection broke before SKE answered. Checking whether {done} …")
+        PendingStage::ReadingBack { until, .. } => {
+            let left = until.saturating_sub(state.now.steady).try_into().unwrap_or_default();
+            format!(
+                "The connection broke before SKE answered. Checking whether {done}, for up to {} …",
+                long(left)
+            )
         }
         PendingStage::Lost { .. } => {
             "Cannot tell: SKE does not answer. Nothing will be sent again on its own.".to_owned()
