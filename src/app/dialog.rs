@@ -63,6 +63,8 @@ pub struct RotateDialog {
     pub evidence: Evidence,
     /// What is known before the step.
     pub findings: Vec<Finding>,
+    /// Reads begun up to this one are no check of it.
+    pub blind_until: Sequence,
     /// When the cluster was last read for this dialog; `None` until the first reading came.
     pub checked: Option<Timestamp>,
     /// Whether the name must be typed.

@@ -105,14 +105,20 @@ pub fn rearm(state: &mut State) -> Vec<Effect> {
         pending.due = now;
     }
     let mut again = None;
+    let blind_until = state.last_sequence;
     if let Some(Dialog::Rotate(dialog)) = &mut state.dialog
         && matches!(dialog.stage, RotateStage::Asking | RotateStage::Changed(_))
     {
         dialog.stage = RotateStage::Checking;
         dialog.checked = None;
+        dialog.blind_until = blind_until;
         again = Some(dialog.shown.id.clone());
     }
-    again.and_then(|id| read(state, &id)).into_iter().collect()
+    let again = again.and_then(|id| {
+        state.reading.remove(&id);
+        read(state, &id)
+    });
+    again.into_iter().collect()
 }
 
 /// What was listed may be long ago: nothing counts as live until it was listed again.

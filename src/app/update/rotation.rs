@@ -67,6 +67,7 @@ pub fn open(state: &mut State) -> Vec<Effect> {
         shown,
         project,
         evidence,
+        blind_until: state.last_sequence,
         checked: None,
         wants_name,
         typed: Input::default(),
@@ -575,6 +576,9 @@ fn look(state: &mut State, cluster: &Cluster, sequence: Sequence) {
         | RotateStage::Settled(_) => return,
     }
     let was_checking = matches!(dialog.stage, RotateStage::Checking);
+    if was_checking && sequence <= dialog.blind_until {
+        return;
+    }
     if is_material(&dialog.shown, cluster) {
         show_change(state, cluster.clone(), text);
         return;
@@ -754,7 +758,8 @@ mod tests {
     use crate::app::keymap::Keymap;
     use crate::app::message::{Message, Now, RequestId, Sequence};
     use crate::app::settings::Settings;
-    use crate::app::state::{Pending, PendingStage, State};
+    use crate::app::dialog::{Dialog, RotateStage};
+    use crate::app::state::{Pending, PendingStage, Screen, State, Tab};
     use crate::app::update::rotation::{READ_BACK, name_problem};
     use crate::app::update::update;
     use crate::domain::failure::{Failure, FailureKind};
@@ -813,6 +818,25 @@ mod tests {
             }));
         }
         told
+    }
+
+    #[test]
+    fn a_dialog_is_checked_by_what_was_asked_after_it_was_opened() {
+        let shown = cluster("shop", Phase::Completed);
+        let at = Now { wall: now(), steady: Duration::from_secs(1_000) };
+        let mut state = State::new(Settings::defaults(), Keymap::default(), Kept::default(), at, 1);
+        state.fleet.put(Entry::new(shown.clone(), at, Sequence(1)));
+        state.screen = Screen::Cluster { id: shown.id.clone(), created: None, tab: Tab::Rotation };
+        state.last_sequence = Sequence(5);
+        super::open(&mut state);
+        let mut checked_after = |sequence| {
+            let result = Ok((Box::new(shown.clone()), SignedDuration::ZERO));
+            update(&mut state, at, Message::Read { sequence, id: shown.id.clone(), result });
+            let Some(Dialog::Rotate(dialog)) = &state.dialog else { panic!("the dialog") };
+            matches!(dialog.stage, RotateStage::Asking) && dialog.checked.is_some()
+        };
+        assert!(!checked_after(Sequence(5)));
+        assert!(checked_after(Sequence(6)));
     }
 
     #[test]
