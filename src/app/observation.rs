@@ -93,8 +93,12 @@ impl Observed {
         if self.live {
             self.history.still_holds(at);
         }
-        self.roll =
-            self.picture.as_ref().map(|picture| Roll::read(cluster, picture, &self.history, at));
+        match &self.picture {
+            Some(picture) => self.roll = Some(Roll::read(cluster, picture, &self.history, at)),
+            // The count of the roll that is over stays.
+            None if cluster.rotation.phase != Phase::Preparing => {}
+            None => self.roll = None,
+        }
         if !self.live {
             self.forget_outlook();
         }
@@ -103,6 +107,22 @@ impl Observed {
     /// The moment of which the picture is.
     pub fn as_of(&self, now: Timestamp) -> Timestamp {
         self.seen.filter(|_| !self.live).map_or(now, |seen| seen.wall)
+    }
+
+    /// The clock was set back to `now`: no remembered moment lies ahead of it any more.
+    pub fn rewind(&mut self, now: Timestamp) {
+        self.history.rewind(now);
+        if let Some((_, since)) = &mut self.trouble {
+            *since = now.min(*since);
+        }
+        if let Some(seen) = &mut self.seen {
+            seen.wall = now.min(seen.wall);
+        }
+    }
+
+    /// Nobody looks, and nothing rolls: the picture, which may be large, is let go.
+    pub fn let_go(&mut self) {
+        self.picture = None;
     }
 
     /// The picture is not watched any more: what it said of now and of later no longer holds.
@@ -183,7 +203,7 @@ pub fn wanted(state: &State) -> (Vec<ClusterId>, usize) {
 }
 
 /// Whether the nodes of a cluster are being replaced, as far as SKE tells.
-fn rolls(state: &State, id: &ClusterId) -> bool {
+pub fn rolls(state: &State, id: &ClusterId) -> bool {
     state.fleet.cluster(id).is_some_and(|cluster| cluster.rotation.phase == Phase::Preparing)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::app::dialog::Dialog;
 use crate::app::effect::Effect;
 use crate::app::message::{Now, Sequence};
-use crate::app::observation::{LINGER, Watch, seen_now, unseen, wanted};
+use crate::app::observation::{LINGER, Watch, rolls, seen_now, unseen, wanted};
 use crate::app::state::State;
 use crate::app::update::{arrange, notices, polling};
 use crate::domain::cluster::{Cluster, ClusterId};
@@ -54,6 +54,10 @@ pub fn look(state: &mut State) -> Vec<Effect> {
     }
     for id in ended {
         effects.extend(end(state, &id));
+        let over = !rolls(state, &id);
+        if let Some(observed) = state.observed.get_mut(&id).filter(|_| over) {
+            observed.let_go();
+        }
     }
     for id in missing.into_iter().take(free) {
         effects.extend(begin(state, &id));
@@ -93,7 +97,7 @@ fn end(state: &mut State, id: &ClusterId) -> Option<Effect> {
 pub fn rewind(state: &mut State) {
     let now = state.now.wall;
     for observed in state.observed.values_mut() {
-        observed.history.rewind(now);
+        observed.rewind(now);
     }
 }
 
@@ -140,6 +144,10 @@ pub fn reading(state: &mut State, cluster: &Cluster) -> Vec<Effect> {
         observed.reading(cluster, now);
     }
     if !state.observing.contains_key(&cluster.id) {
+        let over = cluster.rotation.phase != Phase::Preparing;
+        if let Some(observed) = state.observed.get_mut(&cluster.id).filter(|_| over) {
+            observed.let_go();
+        }
         return Vec::new();
     }
     // It counts as reading the roll anew, so that it must notice what time alone tells.
@@ -198,9 +206,7 @@ pub fn next_reading(state: &State) -> Option<Duration> {
         .iter()
         .filter(|(id, observed)| {
             // A roll that is over stands still for ever.
-            state.observing.contains_key(*id)
-                && observed.live
-                && state.fleet.cluster(id).is_some_and(|c| c.rotation.phase == Phase::Preparing)
+            state.observing.contains_key(*id) && observed.live && rolls(state, id)
         })
         .map(|(_, observed)| observed.read.saturating_add(READ_ANEW))
         .chain(state.observing.values().filter_map(|look| Some(look.left?.saturating_add(LINGER))))
@@ -229,7 +235,7 @@ fn show_in_dialog(state: &mut State) {
 
 /// Notices that a roll stands still or moves on, as far as it is seen now.
 fn noticed(state: &mut State, id: &ClusterId) -> Vec<Effect> {
-    let rolling = state.fleet.cluster(id).is_some_and(|c| c.rotation.phase == Phase::Preparing);
+    let rolling = rolls(state, id);
     let Some(observed) = state.observed.get_mut(id) else { return Vec::new() };
     if !observed.live || observed.picture.as_ref().is_none_or(|picture| picture.is_being_read()) {
         return Vec::new();
@@ -515,6 +521,21 @@ mod tests {
         pass(&mut state, 1, Message::Read { sequence, id: id("shop"), result });
         let roll = state.observed[&id("shop")].roll.clone().unwrap();
         assert_eq!((roll.rotation, roll.counts.old_left()), (None, 1), "two of three were new");
+    }
+
+    #[test]
+    fn a_picture_is_let_go_when_nobody_looks_and_nothing_rolls() {
+        let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+        pass(&mut state, 1, Message::Ticked);
+        sight(&mut state, "shop", picture(10));
+        read(&mut state, "shop", Phase::Prepared);
+        assert!(state.observed[&id("shop")].picture.is_some(), "it lingers");
+        pass(&mut state, 1, Message::Ticked);
+        assert_eq!(ended(&pass(&mut state, 46, Message::Ticked)), ["shop"]);
+        let observed = &state.observed[&id("shop")];
+        assert!(observed.picture.is_none() && observed.roll.is_some(), "the count stays");
+        read(&mut state, "shop", Phase::Completing);
+        assert!(state.observed[&id("shop")].roll.is_some());
     }
 
     #[test]

@@ -501,7 +501,9 @@ fn settle_pending(
             state.pending.remove(id);
             let text = match step {
                 Step::Start => "It started: SKE shows it, though its answer was lost.",
-                Step::Complete => "It is being completed: SKE shows it, though its answer was lost.",
+                Step::Complete => {
+                    "It is being completed: SKE shows it, though its answer was lost."
+                }
             };
             settle(state, id, text.to_owned());
             vec![told(
@@ -753,12 +755,12 @@ mod tests {
 
     use jiff::SignedDuration;
 
+    use crate::app::dialog::{Dialog, RotateStage};
     use crate::app::effect::Effect;
     use crate::app::fleet::Entry;
     use crate::app::keymap::Keymap;
     use crate::app::message::{Message, Now, RequestId, Sequence};
     use crate::app::settings::Settings;
-    use crate::app::dialog::{Dialog, RotateStage};
     use crate::app::state::{Pending, PendingStage, Screen, State, Tab};
     use crate::app::update::rotation::{READ_BACK, name_problem};
     use crate::app::update::update;

@@ -172,7 +172,7 @@ async fn list<T>(kind: &Kind<T>, eye: &Eye) -> Result<Listed<T>, KubeError> {
             break;
         }
     }
-    if next.is_some() && !kind.slot.is_bounded() {
+    if next.is_some() {
         listed.missing = Some(format!("only the first {} were read", listed.items.len()));
     } else if unreadable > 0 {
         listed.missing =

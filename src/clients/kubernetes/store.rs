@@ -106,6 +106,8 @@ struct Known {
     standing: Standing,
     /// It was listed at least once.
     listed: bool,
+    /// What was missing in its last list.
+    missing: Option<String>,
     /// The server answered for it since the last time it was away.
     confirmed: bool,
 }
@@ -181,7 +183,9 @@ impl Store {
     /// The server answered for a kind.
     pub fn stand(&mut self, slot: Slot, standing: Standing) {
         let known = self.known.entry(slot).or_default();
-        known.listed |= matches!(standing, Standing::Seen(_));
+        if let Standing::Seen(missing) = &standing {
+            (known.listed, known.missing) = (true, missing.clone());
+        }
         self.changed |= known.standing != standing || !known.confirmed;
         known.confirmed = true;
         known.standing = standing;
@@ -193,7 +197,7 @@ impl Store {
         self.changed |= !known.confirmed;
         known.confirmed = true;
         if known.listed && matches!(known.standing, Standing::Failing(_)) {
-            known.standing = Standing::Seen(None);
+            known.standing = Standing::Seen(known.missing.clone());
             self.changed = true;
         }
     }
@@ -330,5 +334,23 @@ impl Store {
             unseen.insert(slot.name(), why);
         }
         unseen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::clients::kubernetes::store::{Slot, Standing, Store};
+    use crate::domain::observed::Unseen;
+
+    #[test]
+    fn a_list_that_was_short_is_short_after_its_watch_broke_and_goes_on() {
+        let mut store = Store::default();
+        store.stand(Slot::Pods, Standing::Seen(Some("only the first 9 were read".into())));
+        store.stand(Slot::Pods, Standing::Failing("no answer".into()));
+        assert_eq!(store.unseen()["pods"], Unseen::Failing("no answer".into()));
+        store.confirm(Slot::Pods);
+        assert_eq!(store.unseen()["pods"], Unseen::Partly("only the first 9 were read".into()));
+        store.stand(Slot::Pods, Standing::Seen(None));
+        assert!(!store.unseen().contains_key("pods"));
     }
 }

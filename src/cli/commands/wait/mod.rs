@@ -169,7 +169,9 @@ struct Wait<'a> {
     began: Now,
     seen: Seen,
     observers: Observers,
-    looking: bool,
+    /// Number of the look under way, and of the last one.
+    looking: Option<Sequence>,
+    looks: Sequence,
     /// When it rested last, and until when it meant to.
     rested: (Now, Duration),
     sender: UnboundedSender<Incoming>,
@@ -197,7 +199,8 @@ impl<'a> Wait<'a> {
             printer,
             seen,
             observers: Observers::default(),
-            looking: false,
+            looking: None,
+            looks: Sequence(0),
             sender,
             sightings,
         }
@@ -314,19 +317,21 @@ impl<'a> Wait<'a> {
         let wanted = self.tools.looks == Looks::AtNodes
             && cluster.rotation.phase == Phase::Preparing
             && !cluster.issuing_is_one_way();
-        match (self.looking, wanted) {
+        match (self.looking.is_some(), wanted) {
             (false, true) => {
                 let Tools { ske, clock, .. } = &self.tools;
-                self.observers.begin(cluster, (Sequence(0), false), ske, clock, &self.sender);
+                let number = Sequence(self.looks.0.saturating_add(1));
+                (self.looks, self.looking) = (number, Some(number));
+                self.observers.begin(cluster, (number, false), ske, clock, &self.sender);
             }
             (true, true) => self.observers.reading(cluster),
             (true, false) => {
                 self.observers.end(&cluster.id);
                 self.seen.observed.lose_sight(now(&self.tools.clock));
+                self.looking = None;
             }
             (false, false) => {}
         }
-        self.looking = wanted;
     }
 
     /// The machine or the program was asleep: what was seen before is not of now, and it is looked at anew.
@@ -334,17 +339,15 @@ impl<'a> Wait<'a> {
         self.seen.observed.lose_sight(before);
         let now = self.now().wall;
         if now < before.wall {
-            self.seen.observed.history.rewind(now);
+            self.seen.observed.rewind(now);
         }
         if let Some(course) = &mut self.seen.course {
             course.slept();
         }
         let latest = self.seen.course.as_ref().and_then(Course::latest).cloned();
-        if let Some(cluster) = latest.filter(|_| self.looking) {
+        if let Some(cluster) = latest.filter(|_| self.looking.is_some()) {
             self.observers.end(&cluster.id);
-            // What was seen before comes too late.
-            while self.sightings.try_recv().is_ok() {}
-            self.looking = false;
+            self.looking = None;
             self.look(cluster);
         }
     }
@@ -354,13 +357,17 @@ impl<'a> Wait<'a> {
         let now = self.now();
         let cluster = self.seen.course.as_ref().and_then(Course::latest);
         let (Some(cluster), Incoming::Message(message)) = (cluster, incoming) else { return };
-        let sighting = if let Message::Sighted { sighting, .. } = message {
-            sighting
+        let (number, sighting) = if let Message::Sighted { number, sighting, .. } = message {
+            (Some(number), sighting)
         } else if let Message::TaskFailed(failure) = message {
-            Sighting::Trouble(Trouble::NoAccess(failure))
+            (self.looking, Sighting::Trouble(Trouble::NoAccess(failure)))
         } else {
             return;
         };
+        // What an earlier look saw comes too late.
+        if number.is_none() || number != self.looking {
+            return;
+        }
         self.seen.observed.sighted(cluster, sighting, now);
     }
 
@@ -409,7 +416,7 @@ impl<'a> Wait<'a> {
     /// When something is due that is no answer.
     fn wake(&self, now: Now, due: Duration) -> Duration {
         let told = self.seen.outage().map(Outage::told_from).filter(|at| *at > now.steady);
-        let looked = self.looking && self.seen.observed.live;
+        let looked = self.looking.is_some() && self.seen.observed.live;
         let anew = looked.then(|| self.seen.observed.read.saturating_add(READ_ANEW));
         let moves = self.printer.moves().then(|| {
             // Waiting times count seconds in the first two minutes and minutes afterwards.
