@@ -189,7 +189,7 @@ async fn k8s_01_certificates_that_are_not_accepted_yet_are_said_and_tried_again(
     step(&journey, "alpha", Step::Start);
     journey.until("login waits", 60).await;
     journey.press("<enter>3").await;
-    journey.says("The API server does not accept the fresh credentials yet (401); tried again");
+    journey.says("The API server and the fresh credentials do not fit together yet; tried again");
     journey.press("<esc>").await;
     let early = journey.clock.now();
     journey.until_so("a figure", (5, 60), |journey| journey.figure("alpha").is_some()).await;

@@ -334,10 +334,16 @@ where
         backoff::delay(self.away, random()).max(LEAST_PULSE / 2)
     }
 
-    /// Fresh credentials are refused: that is normal soon after a start; else one fresh kubeconfig is tried.
+    /// Fresh credentials are refused: that is normal soon after a start, as it is while a rotation is completed that the
+    /// server still shows its old certificate. Else one fresh kubeconfig is tried.
     fn note_refused(&mut self, refusal: Trial) -> Duration {
         self.away = 0;
-        if matches!(refusal, Trial::Refused(_)) && self.is_settling() {
+        let is_normal = match refusal {
+            Trial::Refused(_) => self.is_settling(),
+            Trial::Untrusted(_) => self.gate.phase == Phase::Completing,
+            Trial::Accepted(_) | Trial::Away(_) => false,
+        };
+        if is_normal {
             let since = *self.waiting_since.get_or_insert_with(|| self.eye.clock.now());
             self.down(Trouble::NotAcceptedYet { since });
             return not_yet();

@@ -426,7 +426,8 @@ pub enum Sighting {
 pub enum Trouble {
     /// A kubeconfig is being asked for, or the first lists are under way.
     Connecting,
-    /// The credentials are so fresh that the API server does not accept them yet (401); tried again.
+    /// The API server and the fresh credentials do not fit together yet (401, or its certificate is still the old one);
+    /// tried again.
     NotAcceptedYet {
         /// Since when.
         since: Timestamp,
@@ -455,7 +456,7 @@ impl fmt::Display for Trouble {
         match self {
             Self::Connecting => f.write_str("looking at the cluster's own API"),
             Self::NotAcceptedYet { .. } => f.write_str(
-                "the API server does not accept the fresh credentials yet (401); tried again by itself",
+                "the API server and the fresh credentials do not fit together yet; tried again by itself",
             ),
             Self::CredentialsRefused(failure) => told(f, "the API server refuses us", failure),
             Self::NoAccess(failure) => told(f, "SKE gives no kubeconfig", failure),

@@ -223,6 +223,24 @@ async fn authorities_that_were_replaced_meanwhile_cost_one_fresh_kubeconfig() {
 }
 
 #[tokio::test]
+async fn an_old_server_certificate_is_waited_for_while_a_rotation_is_completed() {
+    let (fake, other) = (fake().await, fake().await);
+    let view = View::of(&fake, fixtures::cluster("shop", Phase::Completing));
+    let text = fake.kubeconfig(1, 600).expose().to_owned();
+    let early = text.replace(&fake.port.to_string(), &other.port.to_string());
+    *view.kubeconfig.lock().unwrap() = Some(Secret::new(early));
+    view.turning_until("said", |view| {
+        matches!(view.trouble(), Some(Trouble::NotAcceptedYet { .. }))
+    })
+    .await;
+    view.turn(60).await;
+    assert_eq!(view.issued(), 1, "the same credentials are tried again");
+    *view.kubeconfig.lock().unwrap() = None;
+    view.cluster.send_replace(quiet());
+    view.turning_until("found", |view| view.picture().nodes.len() == 1).await;
+}
+
+#[tokio::test]
 async fn a_server_that_never_answers_is_told_as_such() {
     let fake = fake().await;
     fake.rules(|rules| rules.silent = true);
