@@ -46,7 +46,20 @@ pub struct Observed {
     pub told_held: bool,
 }
 
+/// A roll is read anew this often while nothing comes, since a standstill is told by time alone.
+const READ_ANEW: Duration = Duration::from_secs(5);
+
 impl Observed {
+    /// When the roll is to be read anew, on the steady clock; `None` while nothing is seen.
+    pub fn read_anew_at(&self) -> Option<Duration> {
+        self.live.then(|| self.read.saturating_add(READ_ANEW))
+    }
+
+    /// Whether that moment has come.
+    pub fn is_to_be_read_anew(&self, now: Now) -> bool {
+        self.read_anew_at().is_some_and(|at| at <= now.steady)
+    }
+
     /// SKE showed the cluster: the roll is read in its light.
     pub fn reading(&mut self, cluster: &Cluster, now: Now) {
         let picture = self.picture.clone().filter(|_| self.live);

@@ -8,6 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 const FIRST: Duration = Duration::from_millis(500);
 /// No waiting time of our own is longer than this.
 const LONGEST: Duration = Duration::from_secs(30);
+/// Failures in a row that are tried again quickly.
+const QUICK_RETRIES: u32 = 4;
+/// Least time between two tries.
+const LEAST: Duration = Duration::from_millis(500);
+/// How often a refused token is tried again, where its source may bring another.
+pub const SIGNED_OUT: Duration = Duration::from_mins(1);
 /// A server's Retry-After is honoured up to this.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
 
@@ -17,6 +23,15 @@ pub fn delay(failures_in_a_row: u32, random: f64) -> Duration {
     let doublings = failures_in_a_row.saturating_sub(1).min(10);
     let ceiling = FIRST.saturating_mul(1 << doublings).min(LONGEST);
     ceiling.mul_f64(random.clamp(0.0, 1.0))
+}
+
+/// How long a failing server is left alone: not long at first, afterwards as long as when it is `idle`.
+pub fn retry(failures_in_a_row: u32, idle: Duration, random: f64) -> Duration {
+    if failures_in_a_row > QUICK_RETRIES {
+        idle
+    } else {
+        delay(failures_in_a_row, random).max(LEAST)
+    }
 }
 
 /// The moment before which a server that sent Retry-After must not be asked; bounded, never in the past.
@@ -32,13 +47,21 @@ mod tests {
     use jiff::{SignedDuration, Timestamp};
     use proptest::prelude::*;
 
-    use crate::domain::backoff::{delay, retry_after};
+    use crate::domain::backoff::{delay, retry, retry_after};
 
     #[test]
     fn waiting_doubles_up_to_half_a_minute() {
         assert_eq!(delay(1, 1.0), Duration::from_millis(500));
         assert_eq!(delay(3, 1.0), Duration::from_secs(2));
         assert_eq!(delay(60, 1.0), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_server_that_goes_on_failing_is_asked_as_in_quiet_times() {
+        let idle = Duration::from_secs(45);
+        assert_eq!(retry(1, idle, 0.0), Duration::from_millis(500));
+        assert_eq!(retry(4, idle, 1.0), Duration::from_secs(4));
+        assert_eq!(retry(5, idle, 0.0), idle);
     }
 
     #[test]

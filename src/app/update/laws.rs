@@ -185,7 +185,6 @@ fn picture(nodes: u8) -> Picture {
         created: Some(now()),
         generation: Some(format!("web-{}", index % 2)),
         checksum: None,
-        machine: None,
         version: String::new(),
         doomed: index.is_multiple_of(2),
         rolling: true,

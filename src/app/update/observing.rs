@@ -16,9 +16,6 @@ use crate::domain::record::Outcome;
 use crate::domain::roll::Roll;
 use crate::domain::rotation::Phase;
 
-/// A roll is read anew this often while nothing comes, since a standstill is told by time alone.
-const READ_ANEW: Duration = Duration::from_secs(5);
-
 /// Begins and ends looking, as screens and phases ask for.
 pub fn look(state: &mut State) -> Vec<Effect> {
     let now = state.now.steady;
@@ -182,9 +179,7 @@ pub fn read_anew(state: &mut State) -> Vec<Effect> {
         .observed
         .iter()
         .filter(|(id, observed)| {
-            state.observing.contains_key(*id)
-                && observed.live
-                && now.steady.saturating_sub(observed.read) >= READ_ANEW
+            state.observing.contains_key(*id) && observed.is_to_be_read_anew(now)
         })
         .map(|(id, _)| id.clone())
         .collect();
@@ -204,11 +199,9 @@ pub fn next_reading(state: &State) -> Option<Duration> {
     state
         .observed
         .iter()
-        .filter(|(id, observed)| {
-            // A roll that is over stands still for ever.
-            state.observing.contains_key(*id) && observed.live && rolls(state, id)
-        })
-        .map(|(_, observed)| observed.read.saturating_add(READ_ANEW))
+        // A roll that is over stands still for ever.
+        .filter(|(id, _)| state.observing.contains_key(*id) && rolls(state, id))
+        .filter_map(|(_, observed)| observed.read_anew_at())
         .chain(state.observing.values().filter_map(|look| Some(look.left?.saturating_add(LINGER))))
         .min()
 }
@@ -376,7 +369,6 @@ mod tests {
             created: Some(ago(if new { 60 } else { 9_000 })),
             generation: Some(if new { "web-2" } else { "web-1" }.to_owned()),
             checksum: None,
-            machine: None,
             version: "1.33.4".into(),
             doomed: !new,
             rolling: true,

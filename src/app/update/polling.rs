@@ -14,18 +14,14 @@ use crate::app::fleet::{ScopeState, ScopeStatus};
 use crate::app::message::Sequence;
 use crate::app::state::{PendingStage, Screen, State};
 use crate::app::update::{observing, random, rotation};
-use crate::domain::backoff::delay;
+use crate::domain::backoff::{SIGNED_OUT, retry};
 use crate::domain::cluster::{ClusterId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 
-/// Failures in a row that are retried quickly; afterwards the idle interval holds.
-const QUICK_RETRIES: u32 = 4;
 /// Interval of lists in a scope where a step runs.
 const BUSY_SCOPE: Duration = Duration::from_secs(10);
 /// How long a region that is not offered, or a project without SKE, is left alone.
 const RARELY: Duration = Duration::from_mins(10);
-/// How often a refused token is tried again, since a file or a login may have renewed it.
-const SIGNED_OUT: Duration = Duration::from_mins(1);
 
 /// Asks for everything that is due, and settles what has waited long enough.
 pub fn poll(state: &mut State) -> Vec<Effect> {
@@ -172,8 +168,7 @@ pub fn schedule_after_failure(state: &mut State, scope: &Scope, failure: Failure
         FailureKind::NotFound | FailureKind::Forbidden => RARELY,
         FailureKind::NotOffered if not_offered => RARELY,
         FailureKind::SignedOut => SIGNED_OUT,
-        _ if entry.failures > QUICK_RETRIES => state.settings.poll_idle,
-        _ => delay(entry.failures, jitter).max(Duration::from_millis(500)),
+        _ => retry(entry.failures, state.settings.poll_idle, jitter),
     };
     entry.due = now.steady.saturating_add(wait);
     if let Some(at) = failure.retry_at {

@@ -42,7 +42,6 @@ pub struct Access {
     config: kube::Config,
     host: String,
     authorities: usize,
-    issuer: String,
     life: Duration,
 }
 
@@ -71,7 +70,7 @@ impl Access {
             .ok_or_else(|| refuse("has a certificate authority that cannot be read".to_owned()))?;
         let chain = certificates(&current.certificate)
             .ok_or_else(|| refuse("has a client certificate that cannot be read".to_owned()))?;
-        let (issuer, life) = facts(&chain)
+        let life = life_of(&chain)
             .ok_or_else(|| refuse("has a client certificate that cannot be read".to_owned()))?;
         let host = host_and_port(&url);
         let count = authorities.len();
@@ -81,7 +80,7 @@ impl Access {
         config.rustls_client_config().map_err(|_may_quote| {
             refuse("has a certificate or key that cannot be used".to_owned())
         })?;
-        Ok(Self { config, host, authorities: count, issuer, life })
+        Ok(Self { config, host, authorities: count, life })
     }
 
     /// What kube-rs connects with.
@@ -97,11 +96,6 @@ impl Access {
     /// Certificates in its bundle of authorities: two between start and complete.
     pub fn authorities(&self) -> usize {
         self.authorities
-    }
-
-    /// Common name of the authority that signed the client certificate, cleaned; it differs per generation.
-    pub fn issuer(&self) -> &str {
-        &self.issuer
     }
 
     /// How long it lives from its issue on, by the certificate itself, so that no clock needs to be right.
@@ -176,17 +170,15 @@ fn joined(base64: &str) -> String {
     base64.split_whitespace().collect()
 }
 
-/// Issuer and life of the first certificate of a chain.
-fn facts(chain: &[CertificateDer<'_>]) -> Option<(String, Duration)> {
+/// Life of the first certificate of a chain.
+fn life_of(chain: &[CertificateDer<'_>]) -> Option<Duration> {
     let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
-    let issuer = certificate.issuer().iter_common_name().next();
-    let issuer = issuer.and_then(|name| name.as_str().ok()).map(clean).unwrap_or_default();
     let moment = |seconds: i64| Timestamp::from_second(seconds).ok();
     let validity = certificate.validity();
     let from = moment(validity.not_before.timestamp())?;
     let until = moment(validity.not_after.timestamp())?;
     let life = Duration::try_from(until.duration_since(from)).unwrap_or_default();
-    Some((issuer, life.saturating_sub(DATED_BACK).max(SHORTEST_LIFE)))
+    Some(life.saturating_sub(DATED_BACK).max(SHORTEST_LIFE))
 }
 
 fn config(

@@ -127,8 +127,6 @@ pub struct Node {
     pub generation: Option<String>,
     /// Annotation `checksum/cloud-config-data`: what it has applied.
     pub checksum: Option<String>,
-    /// Label `node.gardener.cloud/machine-name`.
-    pub machine: Option<String>,
     /// Label `worker.gardener.cloud/kubernetes-version`, else the kubelet's version.
     pub version: String,
     /// Taint `deployment.machine.sapcloud.io/prefer-no-schedule`: it belongs to an old machine set.

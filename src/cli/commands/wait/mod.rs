@@ -44,8 +44,6 @@ use crate::runtime::perform::Incoming;
 
 /// Exit status when the time is over, as timeout(1) has it.
 const TIMED_OUT: u8 = 124;
-/// A roll is read anew this often while nothing comes, since a standstill is told by time alone.
-const READ_ANEW: Duration = Duration::from_secs(5);
 
 /// What is waited for.
 #[derive(Debug, Clone)]
@@ -388,8 +386,7 @@ impl<'a> Wait<'a> {
         }
         let observed = &mut self.seen.observed;
         if let Some(cluster) = self.seen.course.as_ref().and_then(Course::latest)
-            && observed.live
-            && now.steady.saturating_sub(observed.read) >= READ_ANEW
+            && observed.is_to_be_read_anew(now)
         {
             observed.read_roll(cluster, now);
         }
@@ -416,8 +413,7 @@ impl<'a> Wait<'a> {
     /// When something is due that is no answer.
     fn wake(&self, now: Now, due: Duration) -> Duration {
         let told = self.seen.outage().map(Outage::told_from).filter(|at| *at > now.steady);
-        let looked = self.looking.is_some() && self.seen.observed.live;
-        let anew = looked.then(|| self.seen.observed.read.saturating_add(READ_ANEW));
+        let anew = self.looking.and_then(|_| self.seen.observed.read_anew_at());
         let moves = self.printer.moves().then(|| {
             // Waiting times count seconds in the first two minutes and minutes afterwards.
             let waited = now.steady.saturating_sub(self.began.steady).as_secs();

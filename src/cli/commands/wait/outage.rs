@@ -7,17 +7,11 @@ use jiff::Timestamp;
 
 use crate::app::message::Now;
 use crate::domain::age::{long, since};
-use crate::domain::backoff::delay;
+use crate::domain::backoff::{SIGNED_OUT, retry};
 use crate::domain::failure::{Failure, FailureKind};
 
 /// Shorter outages are not worth a line, as in the dashboard.
 const WORTH_TELLING: Duration = Duration::from_secs(20);
-/// Failures in a row that are tried again quickly; afterwards the idle interval holds.
-const QUICK_RETRIES: u32 = 4;
-/// Least time between two tries.
-const LEAST: Duration = Duration::from_millis(500);
-/// How often a refused token is tried again, where its source can bring another.
-const SIGNED_OUT: Duration = Duration::from_mins(1);
 /// A refusal that nobody can do anything about is taken for a passing one for this long: gateways err, too.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A token that is refused may be replaced for this long, where its source can bring another.
@@ -69,15 +63,13 @@ impl Outage {
         self.refused.is_some_and(|began| now.steady.saturating_sub(began) >= patience)
     }
 
-    /// When SKE is asked again, on the steady clock: as the dashboard does it, and not before a server's Retry-After.
+    /// When SKE is asked again, on the steady clock, and not before a server's Retry-After.
     /// `random` lies in 0..1.
     pub fn next(&self, now: Now, idle: Duration, renews: bool, random: f64) -> Duration {
         let wait = if renews && self.failure.kind == FailureKind::SignedOut {
             SIGNED_OUT
-        } else if self.failures > QUICK_RETRIES {
-            idle
         } else {
-            delay(self.failures, random).max(LEAST)
+            retry(self.failures, idle, random)
         };
         let asked = self.failure.retry_at.map(|at| at.duration_since(now.wall));
         let asked = asked.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or_default();

@@ -13,7 +13,6 @@ const POOL: &str = "worker.gardener.cloud/pool";
 const ZONE: &str = "topology.kubernetes.io/zone";
 const GENERATION: &str = "worker.gardener.cloud/gardener-node-agent-secret-name";
 const VERSION: &str = "worker.gardener.cloud/kubernetes-version";
-const MACHINE: &str = "node.gardener.cloud/machine-name";
 const APPLIED: &str = "checksum/cloud-config-data";
 const WANTED: &str = "checksum/data-script";
 const ROLLING: &str = "cluster-autoscaler.kubernetes.io/scale-down-disabled-by-mcm";
@@ -46,7 +45,6 @@ pub fn node(node: &core::Node) -> Option<Node> {
         created: at(meta.creation_timestamp.as_ref()),
         generation: label(meta, GENERATION),
         checksum: annotation(meta, APPLIED),
-        machine: label(meta, MACHINE),
         version: label(meta, VERSION).or(kubelet).unwrap_or_default(),
         doomed: taints.iter().any(|taint| taint.key == DOOMED),
         rolling: is_annotated(meta, ROLLING),

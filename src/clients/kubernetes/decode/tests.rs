@@ -75,7 +75,6 @@ fn a_node_that_is_being_replaced_is_read_with_all_its_marks() {
             created: "2026-10-01T08:00:00Z".parse().ok(),
             generation: Some("gardener-node-agent-web-0011223344556677".into()),
             checksum: Some("c0ffee".into()),
-            machine: Some("shoot--x--shop-web-z1-abc12-q9zkf".into()),
             version: "1.33.4".into(),
             doomed: true,
             rolling: true,

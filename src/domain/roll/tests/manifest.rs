@@ -98,7 +98,6 @@ fn node(item: &Value) -> Node {
         created: moment(item, "/metadata/creationTimestamp"),
         generation: label(item, "worker.gardener.cloud/gardener-node-agent-secret-name"),
         checksum: annotation(item, "checksum/cloud-config-data"),
-        machine: label(item, "node.gardener.cloud/machine-name"),
         version: label(item, "worker.gardener.cloud/kubernetes-version").unwrap_or_default(),
         doomed: tainted("deployment.machine.sapcloud.io/prefer-no-schedule"),
         rolling: false,

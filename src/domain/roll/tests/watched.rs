@@ -29,7 +29,6 @@ pub fn node(name: &str, zone: &str, created: Timestamp, generation: &str) -> Nod
         created: Some(created),
         generation: Some(generation.into()),
         checksum: None,
-        machine: None,
         version: "1.33.4".into(),
         doomed: generation == OLD,
         rolling: false,
