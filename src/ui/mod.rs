@@ -10,6 +10,8 @@ pub mod widgets;
 mod fixtures;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod used;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

@@ -237,10 +237,18 @@ fn edit_field(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec
             };
             Vec::new()
         }
+        // A text is one line: up and down lead to its neighbours.
+        (_, Some(Command::Up)) => {
+            step_focus(form, false);
+            Vec::new()
+        }
+        (_, Some(Command::Down)) => {
+            step_focus(form, true);
+            Vec::new()
+        }
         (IssueField::Lifetime, _) if issued => Vec::new(),
         (IssueField::Lifetime, _) => {
-            type_into(&mut form.lifetime, key);
-            form.touched = true;
+            form.touched |= type_into(&mut form.lifetime, key);
             Vec::new()
         }
         (IssueField::Path, _) => {
@@ -252,14 +260,6 @@ fn edit_field(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec
             let changed = type_into(&mut form.context, key);
             form.touched |= changed;
             if changed { look(state) } else { Vec::new() }
-        }
-        (_, Some(Command::Up)) => {
-            step_focus(form, false);
-            Vec::new()
-        }
-        (_, Some(Command::Down)) => {
-            step_focus(form, true);
-            Vec::new()
         }
         _ => Vec::new(),
     }

@@ -1,0 +1,69 @@
+//! Menus, the form and the filter as they are used: keys in, screen out.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use crate::app::dialog::Dialog;
+use crate::app::effect::Effect;
+use crate::app::message::Message;
+use crate::app::state::State;
+use crate::app::update::update;
+use crate::ui::fixtures::{fleet, form, id, issuing, text};
+
+fn press(state: &mut State, code: KeyCode) -> Vec<Effect> {
+    // Pressed by a person: never too soon after what appeared.
+    let mut now = state.now;
+    now.steady += std::time::Duration::from_secs(1);
+    update(state, now, Message::Key(KeyEvent::new(code, KeyModifiers::NONE)))
+}
+
+fn write(state: &mut State, typed: &str) {
+    for c in typed.chars() {
+        press(state, KeyCode::Char(c));
+    }
+}
+
+fn footer(state: &State, columns: u16) -> String {
+    text(state, columns, 30).lines().last().unwrap_or_default().to_owned()
+}
+
+fn on_shop() -> State {
+    let mut state = fleet();
+    state.cursor = Some(id(&state, "shop-prod"));
+    state
+}
+
+#[test]
+fn a_form_that_was_only_walked_through_closes_without_a_question() {
+    let mut state = issuing(form("shop-prod"));
+    for code in [KeyCode::Right, KeyCode::Down, KeyCode::Tab, KeyCode::Up, KeyCode::Home] {
+        // A preset to the right is a change; everything else is a walk.
+        if code != KeyCode::Right {
+            press(&mut state, code);
+        }
+    }
+    press(&mut state, KeyCode::Esc);
+    assert!(state.dialog.is_none(), "{}", text(&state, 80, 24));
+    let mut state = issuing(form("shop-prod"));
+    write(&mut state, "1");
+    press(&mut state, KeyCode::Esc);
+    assert!(text(&state, 80, 24).contains("Something was filled in"));
+}
+
+#[test]
+fn arrows_leave_a_text_field_for_its_neighbours() {
+    use crate::app::dialog::IssueField;
+    let mut state = issuing(form("shop-prod"));
+    let focus = |state: &State| match &state.dialog {
+        Some(Dialog::Issue(form)) => form.focus,
+        _ => panic!("the form is closed"),
+    };
+    press(&mut state, KeyCode::Down);
+    assert_eq!(focus(&state), IssueField::Place);
+    press(&mut state, KeyCode::Tab);
+    assert_eq!(focus(&state), IssueField::Context);
+    press(&mut state, KeyCode::Down);
+    assert_eq!(focus(&state), IssueField::MakeCurrent);
+    press(&mut state, KeyCode::Up);
+    press(&mut state, KeyCode::Up);
+    assert_eq!(focus(&state), IssueField::Place);
+}
