@@ -55,7 +55,7 @@ impl Way {
     /// The way in words, for the form.
     pub fn word(self) -> &'static str {
         match self {
-            Self::Tmux => "tmux buffer, passed on to the terminal",
+            Self::Tmux => "tmux buffer and terminal",
             Self::Terminal => "terminal (OSC 52)",
             Self::Desktop => "this machine's clipboard",
         }

@@ -67,3 +67,15 @@ fn arrows_leave_a_text_field_for_its_neighbours() {
     press(&mut state, KeyCode::Up);
     assert_eq!(focus(&state), IssueField::Place);
 }
+
+#[test]
+fn the_clipboard_says_when_it_is_cleared() {
+    let mut state = issuing(form("shop-prod"));
+    for way in ["tmux buffer and terminal", "terminal (OSC 52)", "this machine's clipboard"] {
+        state.settings.clipboard_way = way.to_owned();
+        for columns in [80, 140] {
+            let drawn = text(&state, columns, 40);
+            assert!(drawn.contains(&format!("{way}, cleared after 45s")), "{drawn}");
+        }
+    }
+}
