@@ -69,6 +69,15 @@ fn arrows_leave_a_text_field_for_its_neighbours() {
 }
 
 #[test]
+fn a_moment_is_said_once_where_the_zone_is_utc_by_another_name() {
+    let mut state = issuing(form("shop-prod"));
+    let zone = jiff::tz::TimeZone::posix("GMT0").unwrap();
+    state.settings.local_zone = crate::domain::age::Zone::new(zone);
+    let drawn = text(&state, 80, 24);
+    assert!(drawn.contains("22:02 +00:00") && !drawn.contains("UTC)"), "{drawn}");
+}
+
+#[test]
 fn the_clipboard_says_when_it_is_cleared() {
     let mut state = issuing(form("shop-prod"));
     for way in ["tmux buffer and terminal", "terminal (OSC 52)", "this machine's clipboard"] {

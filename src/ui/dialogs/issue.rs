@@ -235,7 +235,8 @@ impl Sheet<'_> {
     /// A moment in the user's zone, and in UTC where that differs.
     fn moment(&self, at: jiff::Timestamp) -> String {
         let zone = self.state.zone();
-        if zone == Zone::UTC {
+        // A zone may have another name and the same time, some the winter long.
+        if zone.full(at) == Zone::UTC.full(at) {
             return zone.full(at);
         }
         let utc = Zone::UTC.clock(at);
