@@ -46,7 +46,10 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
                 Ok(())
             }
         }
-        Command::Mark | Command::MarkAll | Command::Sort if state.fleet.entries.is_empty() => {
+        Command::Mark if state.screen == Screen::Fleet && state.fleet.shown.is_empty() => {
+            Err("Mark: no cluster is shown".to_owned())
+        }
+        Command::MarkAll | Command::Sort if state.fleet.entries.is_empty() => {
             Err("there are no clusters".to_owned())
         }
         Command::Up

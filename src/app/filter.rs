@@ -88,6 +88,13 @@ impl Filter {
     }
 }
 
+/// What phases and states are called, and what a time looks like.
+const PHASES: &str = "never, preparing, prepared, completing, completed";
+const STATES: &str =
+    "healthy, creating, deleting, unhealthy, reconciling, hibernated, hibernating, waking up";
+const TIMES: &str = "90d, >12h, <2w";
+const KEYS: &str = "phase, project, region, state, age";
+
 fn term(word: &str) -> Option<Term> {
     match word {
         "stuck" => return Some(Term::Stuck),
@@ -101,16 +108,40 @@ fn term(word: &str) -> Option<Term> {
         "project" => Some(Term::Project(value)),
         "region" => Some(Term::Region(value)),
         "state" => Some(Term::State(value)),
-        "age" => {
-            let read = |text: &str| {
-                humantime::parse_duration(text).ok().and_then(|d| SignedDuration::try_from(d).ok())
-            };
-            match value.strip_prefix('<') {
-                Some(rest) => read(rest).map(Term::Younger),
-                None => read(value.strip_prefix('>').unwrap_or(&value)).map(Term::Older),
-            }
-        }
+        "age" => match value.strip_prefix('<') {
+            Some(rest) => time(rest).map(Term::Younger),
+            None => time(value.strip_prefix('>').unwrap_or(&value)).map(Term::Older),
+        },
         _ => None,
+    }
+}
+
+fn time(text: &str) -> Option<SignedDuration> {
+    humantime::parse_duration(text).ok().and_then(|d| SignedDuration::try_from(d).ok())
+}
+
+/// What is wrong with the words of a filter, to be said where nothing matches it: SKE may have phases and states
+/// that this program does not know.
+pub fn problems(input: &str) -> Vec<String> {
+    input.split_whitespace().filter_map(problem).collect()
+}
+
+fn problem(word: &str) -> Option<String> {
+    let (key, value) = word.split_once(':')?;
+    let begins =
+        |words: &str| words.split(", ").any(|word| word.starts_with(&value.to_lowercase()));
+    match key {
+        "phase" if begins(PHASES) => None,
+        "phase" => Some(format!("{value} is no phase: {PHASES}")),
+        "state" if begins(STATES) => None,
+        "state" => Some(format!("{value} is no state: {STATES}")),
+        "age" => match value.trim_start_matches(['<', '>']) {
+            "" => Some(format!("age wants a time: {TIMES}")),
+            text if term(word).is_none() => Some(format!("{text} is no age: {TIMES}")),
+            _ => None,
+        },
+        "project" | "region" => None,
+        _ => Some(format!("there is no word {key}: {KEYS}")),
     }
 }
 
@@ -136,7 +167,7 @@ impl Term {
 
 #[cfg(test)]
 mod tests {
-    use crate::app::filter::{Filter, Subject};
+    use crate::app::filter::{Filter, PHASES, Subject, problems};
     use crate::domain::cluster::Cluster;
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::rotation::Phase;
@@ -181,10 +212,22 @@ mod tests {
         assert_eq!(names("ech", &clusters), ["echo", "e-commerc-h"]);
     }
 
+    #[test]
+    fn words_that_mean_something_are_no_problem() {
+        for known in PHASES.split(", ") {
+            assert!(problems(&format!("phase:{known}")).is_empty());
+        }
+        let fine =
+            "phase:PREP state:hib age:>90d age:<2w age:3h project:x region:y stuck web phase:";
+        assert_eq!(problems(fine), Vec::<String>::new());
+        assert_eq!(problems("phase:foo age:>>9d a:b").len(), 3);
+    }
+
     proptest::proptest! {
         #[test]
         fn any_text_is_a_filter(text in ".*") {
             names(&text, &[cluster("a", Phase::Never)]);
+            problems(&text);
         }
     }
 }

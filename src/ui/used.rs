@@ -78,6 +78,42 @@ fn a_moment_is_said_once_where_the_zone_is_utc_by_another_name() {
 }
 
 #[test]
+fn a_filter_word_that_means_nothing_is_said_to() {
+    for (typed, said) in [
+        ("phase:foo", "foo is no phase: never, preparing, prepared, completing, completed"),
+        ("state:foo", "foo is no state: healthy,"),
+        ("age:>9x", "9x is no age: 90d, >12h, <2w"),
+        ("age:<", "age wants a time: 90d, >12h, <2w"),
+        ("foo:bar", "there is no word foo: phase, project, region, state, age"),
+    ] {
+        let mut state = on_shop();
+        write(&mut state, "/");
+        write(&mut state, typed);
+        let flat = |state: &State| {
+            let drawn = text(state, 140, 30).replace(['│', '\n'], " ");
+            drawn.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert!(flat(&state).contains(said), "{said} in\n{}", text(&state, 140, 30));
+        press(&mut state, KeyCode::Enter);
+        assert!(flat(&state).contains(said), "{said} in\n{}", text(&state, 140, 30));
+    }
+    let mut state = on_shop();
+    // What is known is no problem, though no cluster may have it.
+    write(&mut state, "/phase:pre");
+    assert!(!text(&state, 140, 30).contains("is no phase"));
+}
+
+#[test]
+fn nothing_is_offered_for_a_cluster_where_no_row_is() {
+    let mut state = on_shop();
+    write(&mut state, "/nosuchname");
+    press(&mut state, KeyCode::Enter);
+    let line = footer(&state, 140);
+    assert!(!line.contains("kubeconfig") && !line.contains("rotate"), "{line}");
+    assert!(line.contains("filter") && !line.contains("mark"), "{line}");
+}
+
+#[test]
 fn the_clipboard_says_when_it_is_cleared() {
     let mut state = issuing(form("shop-prod"));
     for way in ["tmux buffer and terminal", "terminal (OSC 52)", "this machine's clipboard"] {

@@ -16,6 +16,7 @@ use ratatui::style::Modifier;
 use ratatui::text::{Line, Span, Text};
 
 use crate::app::columns::{COLUMNS, Cell, Tone, phase_glyph};
+use crate::app::filter::problems;
 use crate::app::keymap::Command;
 use crate::app::state::{Clickable, Metrics, State, Target};
 use crate::app::update::COUNT_FILTERS;
@@ -337,9 +338,12 @@ fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) 
         format!("No clusters in {}. --project and --region choose others.", scope_words(state))
     };
     let columns = usize::from(area.width.saturating_sub(8)).max(10);
-    let lines: Vec<Line<'static>> = wrap(&text, columns)
-        .into_iter()
-        .map(|line| Line::from(theme.span(line, Tone::Plain)).centered())
+    let problems = if hidden > 0 { problems(&state.look.filter) } else { Vec::new() };
+    let told = problems.into_iter().map(|problem| (clean(&problem), Tone::Warn));
+    let lines: Vec<Line<'static>> = told
+        .chain([(text, Tone::Plain)])
+        .flat_map(|(text, tone)| wrap(&text, columns).into_iter().map(move |line| (line, tone)))
+        .map(|(line, tone)| Line::from(theme.span(line, tone)).centered())
         .collect();
     let rows = cells(lines.len());
     let top = area.y + area.height.saturating_sub(rows) / 3;

@@ -11,10 +11,11 @@ use ratatui::text::{Line, Span, Text};
 
 use crate::app::availability::{can, due_step};
 use crate::app::columns::Tone;
-use crate::app::dialog::Dialog;
+use crate::app::dialog::{Dialog, MenuKind};
+use crate::app::filter::problems;
 use crate::app::keymap::{BINDINGS, Binding, Command, Context};
 use crate::app::state::{Screen, State};
-use crate::domain::text::width;
+use crate::domain::text::{clean, width};
 use crate::ui::text::{blanks, cells, cut_spans, spans_width, spread, wrap_to};
 use crate::ui::theme::{Role, Theme};
 
@@ -133,11 +134,15 @@ fn message_lines(
 
 fn filter_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
     let shown = format!("{} of {} ", state.fleet.shown.len(), state.fleet.entries.len());
-    let left = vec![
+    let mut left = vec![
         theme.part(" / ", Role::Accent),
         Span::raw(crate::domain::text::clean(&state.look.filter)),
         theme.part("▏", Role::Accent),
     ];
+    if state.fleet.shown.is_empty() && !state.fleet.entries.is_empty() {
+        let problems = problems(&state.look.filter).join("; ");
+        left.push(theme.span(format!("  {}", clean(&problems)), Tone::Warn));
+    }
     spread(left, vec![theme.span(shown, Tone::Dim)], columns)
 }
 
@@ -172,7 +177,8 @@ fn hints(state: &State, theme: Theme, room: usize, gap: usize) -> Vec<Span<'stat
         .filter_map(|binding| binding.hint.map(|hint| (hint, binding)))
         .filter(|(_, binding)| {
             // What a phase forbids stays where it is; chosen, it says why.
-            let stays = matches!(binding.command, Command::Rotate | Command::Kubeconfig);
+            let stays = matches!(binding.command, Command::Rotate | Command::Kubeconfig)
+                && state.subject().is_some();
             works(state, context, binding.command) || stays
         })
         .collect();
