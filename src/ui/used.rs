@@ -78,6 +78,39 @@ fn a_moment_is_said_once_where_the_zone_is_utc_by_another_name() {
 }
 
 #[test]
+fn space_chooses_in_every_menu_that_takes_no_text() {
+    let mut state = on_shop();
+    write(&mut state, "s");
+    press(&mut state, KeyCode::Down);
+    let before = state.look.sort;
+    press(&mut state, KeyCode::Char(' '));
+    assert!(state.dialog.is_none());
+    assert_ne!(state.look.sort, before);
+    write(&mut state, "y");
+    let effects = press(&mut state, KeyCode::Char(' '));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::CopyText { .. })));
+    write(&mut state, ":re ");
+    let Some(Dialog::Menu(menu)) = &state.dialog else { panic!("the palette is closed") };
+    assert_eq!(menu.query.value(), "re ");
+}
+
+#[test]
+fn the_footer_of_a_menu_says_what_its_keys_do() {
+    for (key, said, unsaid) in [
+        ("s", vec!["⏎ choose", "esc cancel"], vec!["open"]),
+        ("c", vec!["space tick", "esc close"], vec!["open", "choose"]),
+        ("y", vec!["⏎ copy"], vec!["open"]),
+        (":", vec!["⏎ run"], vec!["open", "space"]),
+    ] {
+        let mut state = on_shop();
+        write(&mut state, key);
+        let line = footer(&state, 100);
+        assert!(said.iter().all(|words| line.contains(words)), "{key}: {line}");
+        assert!(unsaid.iter().all(|words| !line.contains(words)), "{key}: {line}");
+    }
+}
+
+#[test]
 fn a_filter_word_that_means_nothing_is_said_to() {
     for (typed, said) in [
         ("phase:foo", "foo is no phase: never, preparing, prepared, completing, completed"),

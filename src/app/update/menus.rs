@@ -151,7 +151,8 @@ pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Ef
     match command {
         Some(Command::Back | Command::Quit) => state.dialog = None,
         Some(Command::Open) => return choose(state),
-        Some(Command::Mark) if matches!(menu.kind, MenuKind::Columns) => return choose(state),
+        // The palette took the blank as text before.
+        Some(Command::Mark) => return choose(state),
         Some(command) => {
             menu.cursor =
                 navigation::moved(command, menu.cursor, page, last).unwrap_or(menu.cursor);

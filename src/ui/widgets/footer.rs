@@ -136,7 +136,7 @@ fn filter_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
     let shown = format!("{} of {} ", state.fleet.shown.len(), state.fleet.entries.len());
     let mut left = vec![
         theme.part(" / ", Role::Accent),
-        Span::raw(crate::domain::text::clean(&state.look.filter)),
+        Span::raw(clean(&state.look.filter)),
         theme.part("▏", Role::Accent),
     ];
     if state.fleet.shown.is_empty() && !state.fleet.entries.is_empty() {
@@ -222,6 +222,10 @@ fn works(state: &State, context: Context, command: Command) -> bool {
         // Tab and the arrows do the same between buttons.
         (Context::Dialog, Command::Right) => false,
         (Context::Dialog, Command::Copy) => matches!(state.dialog, Some(Dialog::Rotate(_))),
+        // Both keys do the same in a menu: the fitting one is named.
+        (Context::Menu, Command::Mark) => ticks(state),
+        (Context::Form, Command::Mark) => true,
+        (Context::Menu, Command::Open) => !ticks(state),
         // Whatever lies over a screen can be closed.
         (
             Context::Help | Context::Filter | Context::Menu | Context::Form | Context::Dialog,
@@ -231,7 +235,31 @@ fn works(state: &State, context: Context, command: Command) -> bool {
     }
 }
 
+/// Whether the open menu is one whose lines are ticked.
+fn ticks(state: &State) -> bool {
+    matches!(&state.dialog, Some(Dialog::Menu(menu)) if matches!(menu.kind, MenuKind::Columns))
+}
+
+/// What a key does in the open menu.
+fn menu_label(kind: &MenuKind, command: Command) -> Option<&'static str> {
+    match (kind, command) {
+        (MenuKind::Columns, Command::Mark) => Some("tick"),
+        // What was ticked stays ticked.
+        (MenuKind::Columns, Command::Back) => Some("close"),
+        (MenuKind::Sort, Command::Open) => Some("choose"),
+        (MenuKind::Copy(_), Command::Open) => Some("copy"),
+        (MenuKind::Commands(_), Command::Open) => Some("run"),
+        _ => None,
+    }
+}
+
 fn label(state: &State, binding: &Binding) -> String {
+    if let Some(Dialog::Menu(menu)) = &state.dialog
+        && state.context() == Context::Menu
+        && let Some(label) = menu_label(&menu.kind, binding.command)
+    {
+        return label.to_owned();
+    }
     match (binding.command, &state.screen) {
         (Command::Rotate, _) => {
             due_step(state).map_or(binding.label.to_owned(), |step| format!("{step}…"))
