@@ -111,6 +111,17 @@ fn the_footer_of_a_menu_says_what_its_keys_do() {
 }
 
 #[test]
+fn the_palette_lists_what_is_done_not_how_one_moves() {
+    let mut state = on_shop();
+    write(&mut state, ":");
+    let drawn = text(&state, 140, 60);
+    assert!(drawn.contains("rotate") && drawn.contains("mark-all"), "{drawn}");
+    for id in ["page-up", "number-", "interrupt", "one level back", "to the last"] {
+        assert!(!drawn.contains(id), "{id} in\n{drawn}");
+    }
+}
+
+#[test]
 fn a_filter_word_that_means_nothing_is_said_to() {
     for (typed, said) in [
         ("phase:foo", "foo is no phase: never, preparing, prepared, completing, completed"),

@@ -63,9 +63,7 @@ fn commands(state: &State, query: &str) -> Vec<(Command, String, String)> {
     let wanted = query.to_lowercase();
     BINDINGS
         .iter()
-        .filter(|binding| {
-            binding.contexts.contains(&context) && binding.command != Command::Palette
-        })
+        .filter(|binding| binding.contexts.contains(&context) && is_named(binding.command))
         .filter(|binding| {
             wanted.is_empty()
                 || binding.id.contains(&wanted)
@@ -73,6 +71,27 @@ fn commands(state: &State, query: &str) -> Vec<(Command, String, String)> {
         })
         .map(|binding| (binding.command, binding.id.to_owned(), binding.help.to_owned()))
         .collect()
+}
+
+/// Whether a command is looked for by its name: one does not move about that way, nor open the palette from within.
+fn is_named(command: Command) -> bool {
+    !matches!(
+        command,
+        Command::Palette
+            | Command::Up
+            | Command::Down
+            | Command::PageUp
+            | Command::PageDown
+            | Command::First
+            | Command::Last
+            | Command::Left
+            | Command::Right
+            | Command::Next
+            | Command::Previous
+            | Command::Number(_)
+            | Command::Back
+            | Command::Interrupt
+    )
 }
 
 fn copy_items(state: &State) -> Vec<(String, String)> {
