@@ -122,6 +122,52 @@ fn the_palette_lists_what_is_done_not_how_one_moves() {
 }
 
 #[test]
+fn the_line_under_the_cursor_is_shown_in_full() {
+    let squeeze = |text: &str| text.replace(['\n', ' '], "");
+    let inside = |drawn: &str| {
+        drawn.lines().filter_map(|line| line.split('┃').nth(1)).collect::<Vec<_>>().join("\n")
+    };
+    for columns in [60, 80, 140] {
+        let mut state = on_shop();
+        write(&mut state, "y");
+        loop {
+            let Some(Dialog::Menu(menu)) = &state.dialog else { panic!("closed") };
+            let crate::app::dialog::MenuKind::Copy(items) = &menu.kind else { panic!("other") };
+            let (words, value) = items.get(menu.cursor).cloned().unwrap();
+            let last = menu.cursor + 1 == items.len();
+            let drawn = text(&state, columns, 30);
+            assert!(drawn.contains(&words), "{words} at {columns}\n{drawn}");
+            assert!(
+                squeeze(&inside(&drawn)).contains(&squeeze(&value)),
+                "{value} at {columns}\n{drawn}"
+            );
+            if last {
+                break;
+            }
+            press(&mut state, KeyCode::Down);
+        }
+    }
+}
+
+#[test]
+fn the_columns_menu_says_what_is_shown_on_this_screen() {
+    let mut state = on_shop();
+    write(&mut state, "c");
+    let line = |state: &State, title: &str, columns: u16| {
+        let drawn = text(state, columns, 40);
+        let found = drawn.lines().find(|line| line.contains(&format!("] {title} ")));
+        found.unwrap_or_else(|| panic!("{title} in\n{drawn}")).to_owned()
+    };
+    assert!(line(&state, "phase", 140).contains("shown"));
+    assert!(line(&state, "state", 140).contains("no room beside the preview"));
+    assert!(line(&state, "k8s", 100).contains("no room on this screen"));
+    assert!(text(&state, 140, 40).contains("p hides the preview"));
+    write(&mut state, "p");
+    assert!(line(&state, "state", 140).contains("shown"));
+    assert!(!text(&state, 140, 40).contains("hides the preview"));
+}
+
+#[test]
 fn a_filter_word_that_means_nothing_is_said_to() {
     for (typed, said) in [
         ("phase:foo", "foo is no phase: never, preparing, prepared, completing, completed"),

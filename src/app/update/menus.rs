@@ -11,7 +11,7 @@ use crate::app::availability::due_step;
 use crate::app::columns::COLUMNS;
 use crate::app::dialog::{Dialog, Menu, MenuKind};
 use crate::app::effect::Effect;
-use crate::app::keymap::{BINDINGS, Command};
+use crate::app::keymap::{BINDINGS, Command, Context};
 use crate::app::state::State;
 use crate::app::update::{navigation, notices, select};
 use crate::domain::cluster::ClusterId;
@@ -56,9 +56,9 @@ pub fn open_commands(state: &mut State) {
 
 fn commands(state: &State, query: &str) -> Vec<(Command, String, String)> {
     let context = match state.screen {
-        crate::app::state::Screen::Fleet => crate::app::keymap::Context::Fleet,
-        crate::app::state::Screen::Cluster { .. } => crate::app::keymap::Context::Cluster,
-        crate::app::state::Screen::Activity(_) => crate::app::keymap::Context::Activity,
+        crate::app::state::Screen::Fleet => Context::Fleet,
+        crate::app::state::Screen::Cluster { .. } => Context::Cluster,
+        crate::app::state::Screen::Activity(_) => Context::Activity,
     };
     let wanted = query.to_lowercase();
     BINDINGS
@@ -98,11 +98,11 @@ fn copy_items(state: &State) -> Vec<(String, String)> {
     let mut items = Vec::new();
     let mut add = |what: &str, text: String| items.push((what.to_owned(), text));
     if let Some(failure) = state.errors.back() {
-        add("the error, whole", failure.full_text());
+        add("error, whole", failure.full_text());
     }
     if !state.look.marks.is_empty() {
         let names: Vec<&str> = state.look.marks.iter().map(|id| id.name.as_str()).collect();
-        add("names of the marked clusters", names.join("\n"));
+        add("marked names", names.join("\n"));
     }
     if let Some(entry) = state.subject() {
         let cluster = &entry.cluster;
@@ -110,7 +110,7 @@ fn copy_items(state: &State) -> Vec<(String, String)> {
         add("cluster name", id.name.to_string());
         add("project id", id.project().to_string());
         add(
-            "kubectl: watch the nodes",
+            "watch the nodes",
             format!(
                 "kubectl --context {} get nodes -L worker.gardener.cloud/pool,topology.kubernetes.io/zone -w",
                 id.name
@@ -119,20 +119,20 @@ fn copy_items(state: &State) -> Vec<(String, String)> {
         let roll = state.observed.get(id).and_then(|observed| observed.roll.as_ref());
         for blocker in roll.iter().flat_map(|roll| &roll.blockers).take(3) {
             if let Some(command) = &blocker.command {
-                add(&format!("kubectl: {}", blocker.object_text()), command.clone());
+                add(&blocker.object_text(), command.clone());
             }
         }
         if let Some(node) = state.node_at_cursor() {
             add("node name", node.name.clone());
             if let Some(command) = kubectl(None, "describe node", &node.name, "") {
-                add("kubectl: the node", command);
+                add("describe the node", command);
             }
         }
         if let Some(step) = due_step(state) {
-            add("API call of the step that is due", api_call(id, step));
+            add(&format!("API call: {step}"), api_call(id, step));
         }
         if let Some(problem) = cluster.problems.first() {
-            add("error that SKE reports", format!("{}: {}", problem.code, problem.message));
+            add("SKE's error", format!("{}: {}", problem.code, problem.message));
         }
     }
     if let Some(trace) = state.activity.iter().rev().find_map(|record| record.trace.clone()) {
@@ -167,6 +167,13 @@ pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Ef
         return Vec::new();
     }
     let last = menu.len().saturating_sub(1);
+    // What the menu of columns says about the preview can be done from here.
+    if matches!(menu.kind, MenuKind::Columns)
+        && state.keymap.lookup(Context::Fleet, key) == Some(Command::Preview)
+    {
+        state.look.preview = !state.look.preview;
+        return Vec::new();
+    }
     match command {
         Some(Command::Back | Command::Quit) => state.dialog = None,
         Some(Command::Open) => return choose(state),

@@ -17,38 +17,79 @@ use crate::app::dialog::{Menu, MenuKind};
 use crate::app::keymap::Command;
 use crate::app::state::State;
 use crate::domain::text::{clean, width};
+use crate::ui::dialogs::frame as dialog;
 use crate::ui::dialogs::frame::open;
-use crate::ui::text::{cut_spans, pad_end, spread};
+use crate::ui::screens::fleet;
+use crate::ui::text::{cells, cut_spans, pad_end, spread, wrap, wrap_to};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::footer::key_of;
 use crate::ui::widgets::scrollbar;
 
+/// Columns that a list takes at most: lines are read, not followed across a wide screen.
+const MOST: u16 = 130;
+/// Rows at most for the chosen line in full.
+const FULL: usize = 8;
+/// Rows of the list that stay when the chosen line takes much room.
+const LEAST_LISTED: usize = 4;
+
 /// One line of a list.
 struct Item {
     lead: String,
+    /// What it is called, in a column of its own; may be empty.
+    label: String,
     text: String,
     right: String,
     tone: Tone,
 }
 
+impl Item {
+    /// Columns that the whole line takes with labels of so many.
+    fn columns(&self, labels: usize) -> usize {
+        let right = if self.right.is_empty() { 0 } else { width(&self.right) + 1 };
+        1 + width(&self.lead) + labels.max(width(&self.label)) + width(&self.text) + right
+    }
+
+    /// All that it says.
+    fn full(&self, labels: usize) -> String {
+        if width(&self.label) + 1 >= labels && labels > 0 {
+            return format!("{}: {}", self.label, self.text);
+        }
+        self.text.clone()
+    }
+}
+
 /// Draws the list over `area`.
 pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, menu: &Menu) {
+    let (items, note) = items(state, theme, area, menu);
     let (title, hint) = match &menu.kind {
         MenuKind::Sort => ("Sort by", "again turns it round"),
-        MenuKind::Columns => ("Columns", "space ticks"),
+        MenuKind::Columns => ("Columns", note.as_str()),
         MenuKind::Copy(_) => ("Copy", ""),
         MenuKind::Commands(_) => ("Commands", ""),
     };
-    let items = items(state, theme, menu);
     let query = matches!(menu.kind, MenuKind::Commands(_));
-    let most = match menu.kind {
+    let least = match menu.kind {
         MenuKind::Sort | MenuKind::Columns => 46,
         MenuKind::Copy(_) | MenuKind::Commands(_) => 76,
     };
+    let labels = items.iter().map(|item| width(&item.label)).max().unwrap_or(0);
+    let labels = if labels == 0 { 0 } else { labels + 2 };
+    // Frame, padding and scrollbar take seven.
+    let widest = items.iter().map(|item| item.columns(labels)).max().unwrap_or(0) + 7;
+    let most = cells(widest).clamp(least, MOST);
+    let room = usize::from(area.height.saturating_sub(2));
+    let columns = dialog::columns(area, most).saturating_sub(1);
+    let labels = labels.min(columns / 2);
     let above = usize::from(query);
-    let rows = (items.len().max(1) + above).min(usize::from(area.height.saturating_sub(2)));
+    // As many rows as the longest line takes, so that the list stays where it is while one moves along it.
+    let in_full = matches!(menu.kind, MenuKind::Copy(_) | MenuKind::Commands(_));
+    let cut = |item: &Item| in_full && item.columns(labels) > columns;
+    let full = |item: &Item| wrap(&item.full(labels), columns.saturating_sub(2)).len();
+    let longest = items.iter().filter(|item| cut(item)).map(full).max().unwrap_or(0);
+    let below = longest.min(FULL).min(room.saturating_sub(LEAST_LISTED.min(items.len()) + above));
+    let gap = usize::from(below > 0 && items.len() + above + below < room);
+    let rows = (items.len().max(1) + above + gap + below).min(room);
     let inner = open(theme, frame, area, (most, rows), title, hint);
-    let columns = usize::from(inner.width);
     if query {
         let spans = vec![
             theme.part(": ", Role::Accent),
@@ -60,13 +101,27 @@ pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, menu
     }
     let list = Rect {
         y: inner.y + u16::from(query).min(inner.height),
-        height: inner.height.saturating_sub(u16::from(query)),
+        height: inner.height.saturating_sub(cells(above + gap + below)),
         ..inner
     };
     if items.is_empty() {
         let text = if query { "no command matches" } else { "nothing to choose" };
         frame.render_widget(Text::from(theme.span(text, Tone::Dim)), list);
         return;
+    }
+    if let Some(item) = items.get(menu.cursor).filter(|item| below > 0 && cut(item)) {
+        let lines: Vec<Line<'static>> =
+            wrap_to(&item.full(labels), columns.saturating_sub(2), below)
+                .into_iter()
+                .enumerate()
+                .map(|(index, text)| {
+                    let mark = if index == 0 { "▸ " } else { "  " };
+                    Line::from(vec![theme.part(mark, Role::Accent), Span::raw(text)])
+                })
+                .collect();
+        let height = cells(below).min(inner.height);
+        let place = Rect { y: inner.bottom() - height, height, ..inner };
+        frame.render_widget(Text::from(lines), place);
     }
     let high = usize::from(list.height);
     let all = items.len();
@@ -76,25 +131,37 @@ pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, menu
         .enumerate()
         .skip(first)
         .take(high)
-        .map(|(index, item)| line(theme, item, index == menu.cursor, columns.saturating_sub(1)))
+        .map(|(index, item)| line(theme, item, index == menu.cursor, (labels, columns)))
         .collect();
     frame.render_widget(Text::from(lines), list);
     let bar = Rect { x: list.right().saturating_sub(1), width: 1, ..list };
     scrollbar::draw(theme, frame, bar, first, all);
 }
 
-fn line(theme: Theme, item: Item, chosen: bool, columns: usize) -> Line<'static> {
+fn line(
+    theme: Theme,
+    item: Item,
+    chosen: bool,
+    (labels, columns): (usize, usize),
+) -> Line<'static> {
+    let label = if labels == 0 {
+        String::new()
+    } else {
+        format!("{} ", pad_end(&item.label, labels.saturating_sub(1)))
+    };
     let left = vec![
         theme.part(if chosen { "▌" } else { " " }, Role::Accent),
         Span::raw(item.lead),
+        theme.span(label, item.tone),
         theme.span(item.text, item.tone),
     ];
     let line = spread(left, vec![theme.span(item.right, Tone::Dim)], columns);
     if chosen { line.patch_style(theme.role(Role::Selected)) } else { line }
 }
 
-fn items(state: &State, theme: Theme, menu: &Menu) -> Vec<Item> {
-    match &menu.kind {
+/// The lines, and what is to be said of them all.
+fn items(state: &State, theme: Theme, area: Rect, menu: &Menu) -> (Vec<Item>, String) {
+    let items = match &menu.kind {
         MenuKind::Sort => COLUMNS
             .iter()
             .map(|column| {
@@ -102,31 +169,20 @@ fn items(state: &State, theme: Theme, menu: &Menu) -> Vec<Item> {
                 let arrow = if state.look.reversed { "↑" } else { "↓" };
                 Item {
                     lead: if chosen { "(•) " } else { "( ) " }.to_owned(),
+                    label: String::new(),
                     text: column.sort_label.to_owned(),
                     right: if chosen { arrow.to_owned() } else { String::new() },
                     tone: Tone::Plain,
                 }
             })
             .collect(),
-        MenuKind::Columns => COLUMNS
-            .iter()
-            .skip(2)
-            .map(|column| {
-                let all = state.look.columns.is_empty();
-                let ticked = all || state.look.columns.iter().any(|id| id == column.id);
-                Item {
-                    lead: if ticked { "[x] " } else { "[ ] " }.to_owned(),
-                    text: column.title.to_lowercase(),
-                    right: format!("from {} columns", column.from),
-                    tone: Tone::Plain,
-                }
-            })
-            .collect(),
+        MenuKind::Columns => return columns(state, theme, area),
         MenuKind::Copy(choices) => choices
             .iter()
             .map(|(words, text)| Item {
                 lead: String::new(),
-                text: format!("{}{}", pad_end(&clean(words), 18), clean(text)),
+                label: clean(words),
+                text: clean(text),
                 right: String::new(),
                 tone: Tone::Plain,
             })
@@ -134,7 +190,41 @@ fn items(state: &State, theme: Theme, menu: &Menu) -> Vec<Item> {
         MenuKind::Commands(commands) => {
             commands.iter().map(|command| command_item(state, theme, command)).collect()
         }
-    }
+    };
+    (items, String::new())
+}
+
+/// The columns: which are ticked, and which of those the screen has room for.
+fn columns(state: &State, theme: Theme, area: Rect) -> (Vec<Item>, String) {
+    let (shown, alone) = fleet::shown_columns(state, theme, area);
+    let all = state.look.columns.is_empty();
+    let mut hidden = false;
+    let items = COLUMNS
+        .iter()
+        .skip(2)
+        .map(|column| {
+            let ticked = all || state.look.columns.iter().any(|id| id == column.id);
+            let right = if !ticked {
+                ""
+            } else if shown.contains(&column.id) {
+                "shown"
+            } else if alone.contains(&column.id) {
+                hidden = true;
+                "no room beside the preview"
+            } else {
+                "no room on this screen"
+            };
+            Item {
+                lead: if ticked { "[x] " } else { "[ ] " }.to_owned(),
+                label: String::new(),
+                text: column.title.to_lowercase(),
+                right: right.to_owned(),
+                tone: Tone::Plain,
+            }
+        })
+        .collect();
+    let key = key_of(state, theme, Command::Preview);
+    (items, if hidden { format!("{key} hides the preview") } else { String::new() })
 }
 
 fn command_item(
@@ -148,11 +238,5 @@ fn command_item(
         Ok(()) => (help.clone(), Tone::Plain),
         Err(reason) => (reason, Tone::Dim),
     };
-    let name_columns = 14.max(width(name) + 2);
-    Item {
-        lead: String::new(),
-        text: format!("{}{text}", pad_end(name, name_columns)),
-        right: key,
-        tone,
-    }
+    Item { lead: String::new(), label: name.clone(), text, right: key, tone }
 }

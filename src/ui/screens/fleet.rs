@@ -42,35 +42,75 @@ pub fn draw(
     metrics: &mut Metrics,
 ) -> Status {
     let notice_lines = notices::lines(state, theme, usize::from(area.width));
-    let notice_rows = cells(notice_lines.len()).min(area.height / 3);
+    let with_preview = has_preview(state, area);
+    let [head, notice_area, list, side, strip] =
+        places(state, area, notice_lines.len(), with_preview);
+    draw_header(state, theme, frame, head, metrics);
+    frame.render_widget(Text::from(notice_lines), notice_area);
+    let row = draw_list(state, theme, frame, list, metrics);
+    if with_preview {
+        preview::draw(state, theme, frame, side);
+    }
+    if strip.height > 0 {
+        draw_strip(state, theme, frame, strip);
+    }
+    let spans = if with_preview { Vec::new() } else { bottom(state, theme, area.height) };
+    Status { spans, row }
+}
+
+/// Whether the preview is drawn on a screen of this size.
+fn has_preview(state: &State, area: Rect) -> bool {
+    area.width >= PREVIEW_FROM && state.look.preview && !state.fleet.shown.is_empty()
+}
+
+/// Where the parts lie: header, notices, list, preview, activity.
+fn places(state: &State, area: Rect, notices: usize, with_preview: bool) -> [Rect; 5] {
+    let notice_rows = cells(notices).min(area.height / 3);
     let head_rows = if area.height >= 12 { 2 } else { 1 };
     let strip_rows = if area.height >= STRIP_FROM && !state.activity.is_empty() { 7 } else { 0 };
-    let [head, notice_area, main, strip] = Layout::vertical([
+    let [head, notices, main, strip] = Layout::vertical([
         Constraint::Length(head_rows),
         Constraint::Length(notice_rows),
         Constraint::Fill(1),
         Constraint::Length(strip_rows),
     ])
     .areas(area);
-    draw_header(state, theme, frame, head, metrics);
-    frame.render_widget(Text::from(notice_lines), notice_area);
-    let with_preview =
-        area.width >= PREVIEW_FROM && state.look.preview && !state.fleet.shown.is_empty();
     let preview_columns = if area.width >= 170 { 50 } else { 40 };
     let [list, side] = Layout::horizontal([
         Constraint::Fill(1),
         Constraint::Length(if with_preview { preview_columns } else { 0 }),
     ])
     .areas(main);
-    let row = draw_list(state, theme, frame, list, metrics);
-    if with_preview {
-        preview::draw(state, theme, frame, side);
+    [head, notices, list, side, strip]
+}
+
+/// Whether the list has a border, and what is inside, below the heading that stands for one.
+fn inside(list: Rect) -> (bool, Rect) {
+    let boxed = list.width >= 70 && list.height >= 14;
+    if boxed {
+        let (width, height) = (list.width.saturating_sub(2), list.height.saturating_sub(2));
+        return (true, Rect { x: list.x + 1, y: list.y + 1, width, height });
     }
-    if strip_rows > 0 {
-        draw_strip(state, theme, frame, strip);
-    }
-    let spans = if with_preview { Vec::new() } else { bottom(state, theme, area.height) };
-    Status { spans, row }
+    let heading = u16::from(list.height >= 10);
+    (false, Rect { y: list.y + heading, height: list.height.saturating_sub(heading), ..list })
+}
+
+/// Ids of the columns that the table shows on a screen of this size, as it is and as it were without the preview.
+pub fn shown_columns(
+    state: &State,
+    theme: Theme,
+    area: Rect,
+) -> (Vec<&'static str>, Vec<&'static str>) {
+    let notices = notices::lines(state, theme, usize::from(area.width)).len();
+    let shown = |with_preview| {
+        let [_, _, list, ..] = places(state, area, notices, with_preview);
+        let (_, inner) = inside(list);
+        table::layout(state, usize::from(inner.width.saturating_sub(1)))
+            .into_iter()
+            .map(|(column, _)| column.id)
+            .collect()
+    };
+    (shown(has_preview(state, area)), shown(false))
 }
 
 fn draw_header(
@@ -232,18 +272,8 @@ fn draw_list(
     area: Rect,
     metrics: &mut Metrics,
 ) -> Option<(usize, usize)> {
-    let boxed = area.width >= 70 && area.height >= 14;
-    let heading = u16::from(!boxed && area.height >= 10);
-    let inner = if boxed {
-        Rect {
-            x: area.x + 1,
-            y: area.y + 1,
-            width: area.width.saturating_sub(2),
-            height: area.height.saturating_sub(2),
-        }
-    } else {
-        Rect { y: area.y + heading, height: area.height.saturating_sub(heading), ..area }
-    };
+    let (boxed, inner) = inside(area);
+    let headed = !boxed && inner.y > area.y;
     let titled = u16::from(inner.height >= 6);
     let rows = usize::from(inner.height.saturating_sub(titled));
     metrics.page_rows = rows;
@@ -257,7 +287,7 @@ fn draw_list(
             .title(theme.title_right(order(state, theme)))
             .title_bottom(aside_border(state, theme, columns));
         frame.render_widget(block, area);
-    } else if heading > 0 {
+    } else if headed {
         let mut right = aside_line(state, theme, columns.saturating_sub(20)).spans;
         if right.is_empty() {
             right = order(state, theme);
