@@ -224,13 +224,13 @@ fn works(state: &State, context: Context, command: Command) -> bool {
         (Context::Dialog, Command::Copy) => matches!(state.dialog, Some(Dialog::Rotate(_))),
         // Both keys do the same in a menu: the fitting one is named.
         (Context::Menu, Command::Mark) => ticks(state),
-        (Context::Form, Command::Mark) => true,
         (Context::Menu, Command::Open) => !ticks(state),
         // Whatever lies over a screen can be closed.
         (
             Context::Help | Context::Filter | Context::Menu | Context::Form | Context::Dialog,
             Command::Back,
-        ) => true,
+        )
+        | (Context::Form, Command::Mark) => true,
         _ => can(state, command).is_ok(),
     }
 }
