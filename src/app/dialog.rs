@@ -12,7 +12,7 @@ use crate::app::settings::Place;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::Failure;
-use crate::domain::kubeconfig::{Destination, Kind, Plan};
+use crate::domain::kubeconfig::{Destination, Kind, Known, Plan, Whose};
 use crate::domain::lifetime::{Lifetime, LifetimeError};
 use crate::domain::preflight::{Evidence, Finding};
 use crate::domain::rotation::Step;
@@ -223,11 +223,22 @@ pub enum Question {
     /// Issuing switches static tokens off for ever.
     OneWay,
     /// Entries of that name exist.
-    Taken(Vec<String>),
+    Taken(Taken),
     /// Something was typed; close all the same?
     Discard,
     /// An issued kubeconfig was not saved anywhere; close all the same?
     Lose,
+}
+
+/// What is in the way of saving.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Taken {
+    /// The entries, or the file, in words.
+    pub names: Vec<String>,
+    /// Which cluster they belong to.
+    pub whose: Whose,
+    /// Another name that is free, as far as can be seen.
+    pub other: Option<String>,
 }
 
 impl Question {
@@ -276,6 +287,27 @@ impl IssueForm {
             Place::File => Destination::File(self.path.value().trim().to_owned()),
             Place::Clipboard => Destination::Clipboard,
             Place::Stdout => Destination::Stdout,
+        }
+    }
+
+    /// What the destination looks like, once it was looked at.
+    pub fn plan(&self) -> Option<&Plan> {
+        match &self.plan {
+            PlanState::Ready(plan) => Some(plan),
+            PlanState::Looking | PlanState::Impossible(_) => None,
+        }
+    }
+
+    /// Whether it becomes the current context whatever was chosen: the first one of a new file does.
+    pub fn becomes_current(&self) -> bool {
+        self.place == Place::Merge && self.plan().is_some_and(|plan| plan.blank)
+    }
+
+    /// What is known of the cluster: its server, once a kubeconfig is issued.
+    pub fn known(&self) -> Known {
+        match &self.issued {
+            Some(issued) => Known::Server(issued.fresh.server().to_owned()),
+            None => Known::Cluster(self.cluster.id.clone()),
         }
     }
 

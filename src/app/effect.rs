@@ -5,7 +5,7 @@ use crate::app::status::Status;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
 use crate::domain::kept::Kept;
-use crate::domain::kubeconfig::{Destination, Fresh, Kind, MergeOptions};
+use crate::domain::kubeconfig::{Destination, Fresh, Kind, Known, MergeOptions};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::record::Record;
 use crate::domain::rotation::Step;
@@ -84,6 +84,8 @@ pub enum Effect {
         destination: Destination,
         /// Under which name.
         context: String,
+        /// What is known of the cluster, to tell its entries from those of another one.
+        known: Known,
     },
     /// Ask SKE for a kubeconfig, once (`Issued`).
     Issue {

@@ -20,7 +20,7 @@ use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kept::Kept;
-use crate::domain::kubeconfig::{Destination, Fresh, Kind, NotSaved};
+use crate::domain::kubeconfig::{Destination, Fresh, Kind, Known, NotSaved};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::record::Record;
 use crate::domain::rotation::Step;
@@ -251,9 +251,10 @@ impl Performer {
                 .await;
                 Some(Message::StaticTokensFound(id, found))
             }
-            Effect::Plan { sequence, destination, context } => {
+            Effect::Plan { sequence, destination, context, known } => {
                 let kubeconfigs = tools.kubeconfigs.clone();
-                let result = blocking(move || kubeconfigs.plan(&destination, &context)).await;
+                let result =
+                    blocking(move || kubeconfigs.plan(&destination, &context, &known)).await;
                 Some(Message::Planned { sequence, result: result.map(Box::new) })
             }
             Effect::Issue { request, id, kind, lifetime, destination, intent } => {
@@ -358,8 +359,8 @@ impl Performer {
         let tools = &self.0.tools;
         // Refused before anything is asked for, if it could not be kept.
         let kubeconfigs = tools.kubeconfigs.clone();
-        let context = id.name.to_string();
-        blocking(move || kubeconfigs.plan(&destination, &context)).await?;
+        let (context, known) = (id.name.to_string(), Known::Cluster(id.clone()));
+        blocking(move || kubeconfigs.plan(&destination, &context, &known)).await?;
         self.intend(intent).await?;
         let issued = match kind {
             Kind::Admin => tools.ske.issue(id, lifetime).await?,

@@ -8,10 +8,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::clock::Clock;
+use crate::domain::cluster::ClusterId;
 use crate::domain::fixtures::now;
 use crate::domain::kept::Kept;
 use crate::domain::kubeconfig::{
-    Destination, Fresh, Kind, MergeOptions, MergeRefusal, NotSaved, merge, renamed,
+    Destination, Fresh, Kind, Known, MergeOptions, MergeRefusal, NotSaved, Plan, Whose, merge,
+    renamed,
 };
 use crate::domain::record::{Outcome, Record};
 use crate::domain::secret::Secret;
@@ -27,7 +29,11 @@ fn fresh() -> Fresh {
 }
 
 fn options(replace: bool) -> MergeOptions {
-    MergeOptions { context: "shop".into(), make_current: false, replace }
+    MergeOptions { context: "shop".into(), make_current: false, replace, replace_another: false }
+}
+
+fn known() -> Known {
+    Known::Cluster(ClusterId::new("p", "eu01", "shop"))
 }
 
 fn ten() -> String {
@@ -157,7 +163,7 @@ proptest! {
             }
         }
         if crlf { text = text.replace('\n', "\r\n"); }
-        let options = MergeOptions { context: "Shop/1".into(), make_current: current, replace: false };
+        let options = MergeOptions { context: "Shop/1".into(), make_current: current, replace: false, replace_another: false };
         let merged = merge(&text, &fresh(), &options).unwrap();
         let read: serde_json::Value = serde_saphyr::from_str(merged.text.expose()).unwrap();
         prop_assert_eq!(read["users"].as_array().unwrap().len(), names.len() + 1);
@@ -189,7 +195,7 @@ fn home_with(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
 async fn file_11_a_0644_file_with_ten_foreign_contexts_is_merged_without_loss() {
     let (home, config) = home_with(&ten());
     let files = files(home.path(), &Clock::by_hand(now()));
-    let plan = files.plan(&Destination::Merge, "shop").unwrap();
+    let plan = files.plan(&Destination::Merge, "shop", &known()).unwrap();
     assert_eq!((plan.others, plan.current.as_deref()), (10, Some("x0")));
     assert!(plan.notes.contains(&"mode 0644 becomes 0600".to_owned()));
     files
@@ -201,17 +207,50 @@ async fn file_11_a_0644_file_with_ten_foreign_contexts_is_merged_without_loss() 
     assert_eq!((mode(&config), mode(&backup)), (0o600, 0o600));
     assert_eq!(fs::read_to_string(&backup).unwrap(), ten());
     assert!(!home.path().join(".kube/config.lock").exists());
-    let again = files.plan(&Destination::Merge, "shop").unwrap();
+    let again = files.plan(&Destination::Merge, "shop", &known()).unwrap();
     let print = again.fingerprint.clone();
     let taken = files.save(&Destination::Merge, &fresh(), &options(false), print.as_deref()).await;
     assert!(matches!(taken, Err(NotSaved::Taken(plan)) if plan.taken.len() == 3), "file_09");
 }
 
 #[tokio::test]
+async fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
+    let (home, config) = home_with("");
+    let files = files(home.path(), &Clock::by_hand(now()));
+    let save = async |options: MergeOptions, plan: &Plan| {
+        let print = plan.fingerprint.clone();
+        files.save(&Destination::Merge, &fresh(), &options, print.as_deref()).await
+    };
+    let blank = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    assert!(blank.blank && blank.whose == Whose::Untold);
+    save(options(false), &blank).await.unwrap();
+    // Its own: one agreement is enough.
+    let own = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    assert_eq!(own.whose, Whose::Alike("shop in eu01".into()));
+    assert!(!own.blank && own.names.contains("shop"));
+    save(options(true), &own).await.unwrap();
+    // The same name in another region.
+    let text = fs::read_to_string(&config).unwrap().replace("eu01", "eu02");
+    fs::write(&config, &text).unwrap();
+    let other = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    assert_eq!(other.whose, Whose::Another("shop in eu02".into()));
+    let saved = save(options(true), &other).await;
+    assert!(matches!(saved, Err(NotSaved::Taken(plan)) if plan.whose == other.whose));
+    assert_eq!(fs::read_to_string(&config).unwrap(), text);
+    let knew = MergeOptions { replace_another: true, ..options(true) };
+    save(knew, &other).await.unwrap();
+    // A file of its own.
+    let own_file = Destination::File("~/one.yaml".into());
+    fs::write(home.path().join("one.yaml"), &text).unwrap();
+    let plan = files.plan(&own_file, "shop", &known()).unwrap();
+    assert_eq!(plan.whose, Whose::Another("shop in eu02".into()));
+}
+
+#[tokio::test]
 async fn file_10_a_file_that_changed_is_shown_again() {
     let (home, config) = home_with(&ten());
     let files = files(home.path(), &Clock::by_hand(now()));
-    let plan = files.plan(&Destination::Merge, "shop").unwrap();
+    let plan = files.plan(&Destination::Merge, "shop", &known()).unwrap();
     fs::write(&config, "kind: Config\n").unwrap();
     let saved = files
         .save(&Destination::Merge, &fresh(), &options(false), plan.fingerprint.as_deref())
@@ -229,7 +268,7 @@ async fn file_04_a_stale_lock_is_told_and_stays() {
     fs::write(&lock, "").unwrap();
     let two_days = std::time::SystemTime::from(now()) - Duration::from_hours(48);
     fs::File::options().write(true).open(&lock).unwrap().set_modified(two_days).unwrap();
-    let plan = files.plan(&Destination::Merge, "shop").unwrap();
+    let plan = files.plan(&Destination::Merge, "shop", &known()).unwrap();
     let (fresh, options) = (fresh(), options(false));
     let saving = files.save(&Destination::Merge, &fresh, &options, plan.fingerprint.as_deref());
     let turning = async {
@@ -256,7 +295,7 @@ async fn file_05_a_link_is_kept_and_its_target_written() {
     fs::remove_file(&config).unwrap();
     symlink(&dot, &config).unwrap();
     let files = files(home.path(), &Clock::by_hand(now()));
-    let plan = files.plan(&Destination::Merge, "shop").unwrap();
+    let plan = files.plan(&Destination::Merge, "shop", &known()).unwrap();
     assert!(plan.link.is_some());
     files
         .save(&Destination::Merge, &fresh(), &options(false), plan.fingerprint.as_deref())
@@ -286,7 +325,7 @@ fn file_06_and_07_what_cannot_be_written_is_refused_before() {
         ("~/open/x", "everybody"),
         ("~/shut/x", "read-only folder"),
     ] {
-        let failure = files.plan(&Destination::File(path.into()), "shop").unwrap_err();
+        let failure = files.plan(&Destination::File(path.into()), "shop", &known()).unwrap_err();
         assert!(failure.message.contains(part), "{path}: {failure}");
     }
 }

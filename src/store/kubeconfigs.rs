@@ -17,7 +17,8 @@ use crate::domain::access::StaticToken;
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{
-    self, Destination, Fresh, MAX_BYTES, MergeOptions, MergeRefusal, NotSaved, Plan, Saved,
+    self, Destination, Fresh, Known, MAX_BYTES, MergeOptions, MergeRefusal, NotSaved, Plan, Saved,
+    Whose,
 };
 use crate::domain::text::{clean, plural};
 use crate::store::private_file::{self, Observer, unobserved};
@@ -75,10 +76,15 @@ impl Kubeconfigs {
     }
 
     /// What a destination looks like now; refuses what could not be written. Writes nothing.
-    pub fn plan(&self, destination: &Destination, context: &str) -> Result<Plan, Failure> {
+    pub fn plan(
+        &self,
+        destination: &Destination,
+        context: &str,
+        known: &Known,
+    ) -> Result<Plan, Failure> {
         let Some(path) = self.path(destination)? else { return Ok(Plan::default()) };
         let target = target(&path)?;
-        Ok(self.plan_of(destination, context, &path, &target)?.0)
+        Ok(self.plan_of(destination, (context, known), &path, &target)?.0)
     }
 
     fn path(&self, destination: &Destination) -> Result<Option<PathBuf>, Failure> {
@@ -112,7 +118,7 @@ impl Kubeconfigs {
     fn plan_of(
         &self,
         destination: &Destination,
-        context: &str,
+        (context, known): (&str, &Known),
         path: &Path,
         target: &Target,
     ) -> Result<(Plan, String), Failure> {
@@ -122,7 +128,10 @@ impl Kubeconfigs {
             plan.notes.push(format!("is a link to {link}, which is written; the link stays"));
             plan.link = Some(link);
         }
-        let Some(data) = &target.data else { return Ok((plan, String::new())) };
+        let Some(data) = &target.data else {
+            plan.blank = true;
+            return Ok((plan, String::new()));
+        };
         let bytes = read(&target.path)?;
         let mode = data.mode() & 0o7777;
         plan.exists = true;
@@ -139,14 +148,18 @@ impl Kubeconfigs {
                     error.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
                 self.unusable(path, &kubeconfig_refusal(&format!("line {line}: it is not UTF-8")))
             })?;
-            let survey =
-                kubeconfig::survey(&text, context).map_err(|why| self.unusable(path, &why))?;
+            let survey = kubeconfig::survey(&text, context, known)
+                .map_err(|why| self.unusable(path, &why))?;
             plan.others = survey.others;
             plan.taken = survey.taken;
+            plan.whose = survey.whose;
+            plan.names = survey.names;
+            plan.blank = survey.blank;
             plan.current = survey.current;
             return Ok((plan, text));
         }
         plan.taken.push(format!("file {}", plan.path));
+        plan.whose = kubeconfig::whose_file(&text.unwrap_or_default(), known);
         Ok((plan, String::new()))
     }
 
@@ -200,12 +213,16 @@ impl Kubeconfigs {
         observer: Observer<'_>,
     ) -> Result<Saved, NotSaved> {
         let target = target(path).map_err(NotSaved::Failed)?;
-        let (plan, text) =
-            self.plan_of(destination, &options.context, path, &target).map_err(NotSaved::Failed)?;
+        let known = Known::Server(fresh.server().to_owned());
+        let (plan, text) = self
+            .plan_of(destination, (&options.context, &known), path, &target)
+            .map_err(NotSaved::Failed)?;
         if plan.fingerprint.as_deref() != fingerprint {
             return Err(NotSaved::Changed(plan));
         }
-        if !plan.taken.is_empty() && !options.replace {
+        // Whoever agreed to replace did not know yet that it is another cluster's.
+        let another = matches!(plan.whose, Whose::Another(_)) && !options.replace_another;
+        if !plan.taken.is_empty() && (another || !options.replace) {
             return Err(NotSaved::Taken(plan));
         }
         let mut notes = plan.notes.clone();
@@ -237,8 +254,7 @@ impl Kubeconfigs {
         };
         private_file::replace(&target.path, content.expose().as_bytes(), observer)
             .map_err(NotSaved::Failed)?;
-        let place = format!("{}, context {}", plan.path, clean(&options.context));
-        Ok(Saved { place, notes })
+        Ok(Saved { place: plan.place(&options.context), notes })
     }
 
     async fn lock(&self, path: &Path) -> Result<Lock, Failure> {

@@ -9,7 +9,7 @@ use tui_input::Input;
 use crate::app::columns::{COLUMNS, Tone};
 use crate::app::dialog::{
     ConfirmDialog, Dialog, Focus, Guard, IssueField, IssueStage, Leaving, Menu, MenuKind,
-    PlanState, Question, RotateStage,
+    PlanState, Question, RotateStage, Taken,
 };
 use crate::app::fleet::ScopeStatus;
 use crate::app::keymap::{Command, Context};
@@ -21,7 +21,7 @@ use crate::domain::action::Action;
 use crate::domain::age::Zone;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
-use crate::domain::kubeconfig::{Kind, Plan};
+use crate::domain::kubeconfig::{Kind, Plan, Whose};
 use crate::domain::observed::Trouble;
 use crate::domain::rotation::Step;
 use crate::ui::fixtures::{
@@ -302,11 +302,14 @@ fn kubeconfig_form() {
         mode: Some(0o644),
         others: 11,
         taken: names.clone(),
-        current: None,
+        whose: Whose::Another("shop-prod in eu02".into()),
         notes: vec!["mode 0644 is tightened to 0600".into()],
-        fingerprint: None,
+        ..Plan::default()
     }));
-    taken.stage = IssueStage::Asking { question: Question::Taken(names), answer: 0 };
+    let (whose, other) =
+        (Whose::Another("shop-prod in eu02".into()), Some("shop-prod-eu01".into()));
+    let question = Question::Taken(Taken { names, whose, other });
+    taken.stage = IssueStage::Asking { question, answer: 0 };
     snapshot_at("form_taken", &issuing(taken), 80, 24);
     let mut impossible = form("shop-prod");
     impossible.place = Place::File;

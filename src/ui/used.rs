@@ -7,6 +7,9 @@ use crate::app::effect::Effect;
 use crate::app::message::Message;
 use crate::app::state::State;
 use crate::app::update::update;
+use crate::domain::access::Access;
+use crate::domain::cluster::{ClusterId, ProjectId};
+use crate::domain::kubeconfig::{Plan, Whose};
 use crate::ui::fixtures::{fleet, form, id, issuing, text};
 
 fn press(state: &mut State, code: KeyCode) -> Vec<Effect> {
@@ -213,4 +216,111 @@ fn the_clipboard_says_when_it_is_cleared() {
             assert!(drawn.contains(&format!("{way}, cleared after 45s")), "{drawn}");
         }
     }
+}
+
+/// What a person sees of the form once the destination was looked at.
+fn planned(state: &mut State, plan: Plan) {
+    let Some(Dialog::Issue(form)) = &state.dialog else { panic!("the form is closed") };
+    let sequence = form.plan_sequence;
+    let now = state.now;
+    update(state, now, Message::Planned { sequence, result: Ok(Box::new(plan)) });
+}
+
+fn taken(whose: Whose) -> Plan {
+    let names = ["shop-prod", "shop-prod-eu01"].map(str::to_owned);
+    Plan {
+        path: "~/.kube/config".to_owned(),
+        exists: true,
+        taken: vec!["context shop-prod".to_owned()],
+        whose,
+        names: names.into_iter().collect(),
+        ..Plan::default()
+    }
+}
+
+fn flat(state: &State) -> String {
+    let drawn = text(state, 80, 30);
+    let inside = drawn.lines().filter_map(|line| line.split('┃').nth(1));
+    inside.collect::<Vec<_>>().join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn context_and_path(state: &State) -> (String, String) {
+    match &state.dialog {
+        Some(Dialog::Issue(form)) => {
+            (form.context.value().to_owned(), form.path.value().to_owned())
+        }
+        _ => panic!("the form is closed"),
+    }
+}
+
+#[test]
+fn what_another_cluster_has_is_told_from_what_this_one_has() {
+    for (whose, said) in [
+        (Whose::Untold, "There already: context"),
+        (Whose::Alike("shop-prod in eu01".into()), "There already, for shop-prod in eu01: context"),
+        (Whose::This, "There already, for this cluster: context"),
+        (
+            Whose::Another("shop-prod in eu02".into()),
+            "There already, for another cluster (shop-prod in eu02): context",
+        ),
+    ] {
+        let mut state = on_shop();
+        state.fleet.accesses.clear();
+        write(&mut state, "K");
+        planned(&mut state, taken(whose));
+        assert!(
+            flat(&state).contains(&said.replace("There", "there")),
+            "{said} in\n{}",
+            flat(&state)
+        );
+        press(&mut state, KeyCode::BackTab);
+        press(&mut state, KeyCode::BackTab);
+        press(&mut state, KeyCode::Enter);
+        assert!(flat(&state).contains(said), "{said} in\n{}", flat(&state));
+        // The name with the region is taken, too.
+        assert!(flat(&state).contains("Another name: shop-prod-eu01-shop."), "{}", flat(&state));
+        press(&mut state, KeyCode::Tab);
+        press(&mut state, KeyCode::Enter);
+        assert_eq!(context_and_path(&state).0, "shop-prod-eu01-shop");
+    }
+}
+
+#[test]
+fn what_this_program_put_there_is_remembered() {
+    for (name, said) in
+        [("shop-prod", "for this cluster"), ("night", "for another cluster (night in")]
+    {
+        let mut state = on_shop();
+        let access = Access {
+            cluster: id(&state, name),
+            issued: state.now.wall,
+            expires: state.now.wall.checked_add(jiff::SignedDuration::from_hours(1)).unwrap(),
+            place: "~/.kube/config, context shop-prod".to_owned(),
+        };
+        state.fleet.accesses = vec![access];
+        write(&mut state, "K");
+        planned(&mut state, taken(Whose::Untold));
+        assert!(flat(&state).contains(said), "{said} in\n{}", flat(&state));
+    }
+}
+
+#[test]
+fn names_tell_clusters_of_one_name_apart() {
+    let mut state = on_shop();
+    let mine = id(&state, "shop-prod");
+    let add = |state: &mut State, project: &str, region: &str| {
+        let mut entry = state.fleet.entries.get(&mine).unwrap().clone();
+        entry.cluster.id = ClusterId::new(project, region, "shop-prod");
+        state.fleet.put(entry);
+        write(state, "K");
+        let names = context_and_path(state);
+        press(state, KeyCode::Esc);
+        names
+    };
+    let (context, path) = add(&mut state, mine.project().as_str(), "eu02");
+    assert_eq!(context, "shop-prod-eu01");
+    assert_eq!(path, "~/.kube/ske/shop-prod-eu01.yaml");
+    assert_eq!(add(&mut state, "another", "eu01").0, "shop-prod-eu01-shop");
+    state.fleet.projects.insert(ProjectId::new("another"), "Shop".to_owned());
+    assert_eq!(add(&mut state, "another", "eu01").0, "shop-prod-eu01-5f1c3d9a");
 }

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use tui_input::{Input, InputRequest};
 
 use crate::app::availability::can;
-use crate::app::dialog::{Dialog, IssueField, IssueForm, IssueStage, PlanState, Question};
+use crate::app::dialog::{Dialog, IssueField, IssueForm, IssueStage, PlanState, Question, Taken};
 use crate::app::effect::Effect;
 use crate::app::keymap::{Command, Context};
 use crate::app::message::{Copied, Issued, RequestId, Sequence};
@@ -19,9 +19,10 @@ use crate::app::update::{guard, may_press, notices, observing, polling, rotation
 use crate::domain::access::Access;
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::kubeconfig::{Kind, MergeOptions, NotSaved, Plan, Saved, renamed};
+use crate::domain::kubeconfig::{Kind, MergeOptions, NotSaved, Plan, Saved, Whose, renamed};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::record::Outcome;
+use crate::domain::text::clean;
 
 /// A granted end that is earlier than asked by more than this is said.
 const CLAMP_TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
@@ -36,16 +37,15 @@ pub fn open(state: &mut State) -> Vec<Effect> {
     }
     let Some(entry) = state.subject() else { return Vec::new() };
     let cluster = entry.cluster.clone();
-    let name = cluster.id.name.as_str();
+    let name = names(state, &cluster.id).into_iter().next().unwrap_or_default();
     let project = state.fleet.project_name(cluster.id.project()).to_owned();
-    let folder = state.settings.folder.trim_end_matches('/');
     state.dialog = Some(Dialog::Issue(Box::new(IssueForm {
         project,
         kind: Kind::Admin,
         lifetime: Input::new(state.settings.lifetime.to_string()),
         place: state.settings.destination,
-        path: Input::new(format!("{folder}/{name}.yaml")),
-        context: Input::new(name.to_owned()),
+        path: Input::new(file_of(state, &name)),
+        context: Input::new(name),
         make_current: state.settings.make_current,
         focus: IssueField::Lifetime,
         plan: PlanState::Looking,
@@ -62,6 +62,95 @@ pub fn open(state: &mut State) -> Vec<Effect> {
     look(state)
 }
 
+/// The file of its own for a name.
+fn file_of(state: &State, name: &str) -> String {
+    format!("{}/{name}.yaml", state.settings.folder.trim_end_matches('/'))
+}
+
+/// Names for a cluster in a file, the one to begin with first: as short as tells it from all other clusters of the
+/// fleet, then longer ones.
+pub fn names(state: &State, id: &ClusterId) -> Vec<String> {
+    let namesakes =
+        || {
+            state.fleet.entries.iter().filter(|(other, entry)| {
+                other.name == id.name && *other != id && entry.gone.is_none()
+            })
+        };
+    let near: Vec<_> =
+        namesakes().map(|(other, _)| other).filter(|other| other.region() == id.region()).collect();
+    let mut project = name_part(state.fleet.project_name(id.project()));
+    let same = |other: &&ClusterId| name_part(state.fleet.project_name(other.project())) == project;
+    if project.is_empty() || near.iter().any(same) {
+        project = id.project().as_str().chars().take(8).collect();
+    }
+    let in_region = format!("{}-{}", id.name, id.region());
+    let in_project = format!("{in_region}-{project}");
+    let all = [id.name.to_string(), in_region, in_project];
+    let from = match (namesakes().next(), near.first()) {
+        (None, _) => 0,
+        (Some(_), None) => 1,
+        (Some(_), Some(_)) => 2,
+    };
+    all.into_iter().skip(from).collect()
+}
+
+/// A project's name as a part of a context's and a file's.
+fn name_part(text: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    text.chars().map(plain).collect::<String>().trim_matches(['-', '.']).to_lowercase()
+}
+
+/// A name that nothing has yet, as far as can be seen.
+fn free_name(state: &State, form: &IssueForm, plan: &Plan) -> Option<String> {
+    let mut candidates = names(state, &form.cluster.id);
+    let longest = candidates.last().cloned().unwrap_or_default();
+    candidates.extend((2..100).map(|number| format!("{longest}-{number}")));
+    candidates.into_iter().find(|name| match form.place {
+        Place::File => form.path.value().trim() != file_of(state, name),
+        Place::Merge | Place::Clipboard | Place::Stdout => {
+            form.context.value().trim() != name && !plan.names.contains(name)
+        }
+    })
+}
+
+/// Where no address tells for sure, this program may remember what it put there.
+fn remembered(state: &State, form: &IssueForm, plan: &Plan) -> Option<Whose> {
+    if matches!(plan.whose, Whose::This | Whose::Another(_)) || plan.taken.is_empty() {
+        return None;
+    }
+    let place = plan.place(form.context.value().trim());
+    let here = state.fleet.accesses.iter().filter(|access| access.place == place);
+    let id = &here.max_by_key(|access| access.issued)?.cluster;
+    if *id == form.cluster.id {
+        return Some(Whose::This);
+    }
+    let project = clean(state.fleet.project_name(id.project()));
+    Some(Whose::Another(format!("{} in {}, project {project}", id.name, id.region())))
+}
+
+/// Takes in how the destination looks.
+fn looked(state: &mut State, mut plan: Plan) {
+    let Some(Dialog::Issue(form)) = &state.dialog else { return };
+    if let Some(whose) = remembered(state, form, &plan) {
+        plan.whose = whose;
+    }
+    if let Some(form) = self::form(state) {
+        form.plan = PlanState::Ready(Box::new(plan));
+    }
+}
+
+/// Asks what is to be done about what is in the way.
+fn ask_taken(state: &mut State) {
+    let Some(Dialog::Issue(form)) = &state.dialog else { return };
+    let Some(plan) = form.plan() else { return };
+    let taken = Taken {
+        names: plan.taken.clone(),
+        whose: plan.whose.clone(),
+        other: free_name(state, form, plan),
+    };
+    ask(state, Question::Taken(taken));
+}
+
 /// Looks at the destination anew; what was agreed about the old one no longer counts.
 fn look(state: &mut State) -> Vec<Effect> {
     let sequence = polling::next_sequence(state);
@@ -73,6 +162,7 @@ fn look(state: &mut State) -> Vec<Effect> {
         sequence,
         destination: form.destination(),
         context: form.context.value().trim().to_owned(),
+        known: form.known(),
     }]
 }
 
@@ -90,10 +180,10 @@ pub fn planned(
     result: Result<Box<Plan>, Failure>,
 ) -> Vec<Effect> {
     if let Some(form) = form(state).filter(|form| form.plan_sequence == sequence) {
-        form.plan = match result {
-            Ok(plan) => PlanState::Ready(plan),
-            Err(failure) => PlanState::Impossible(failure),
-        };
+        match result {
+            Ok(plan) => looked(state, *plan),
+            Err(failure) => form.plan = PlanState::Impossible(failure),
+        }
     }
     Vec::new()
 }
@@ -402,10 +492,19 @@ fn answered(state: &mut State, question: &Question, answer: usize) -> Vec<Effect
             effects.extend(confirm(state));
             effects
         }
-        (Question::Taken(_), 1) => {
-            form.focus =
-                if form.place == Place::File { IssueField::Path } else { IssueField::Context };
-            Vec::new()
+        (Question::Taken(taken), 1) => {
+            let other = taken.other.clone();
+            let path = other.as_ref().map(|name| file_of(state, name));
+            let Some(form) = self::form(state) else { return Vec::new() };
+            if form.place == Place::File {
+                form.focus = IssueField::Path;
+                form.path = path.map_or_else(|| form.path.clone(), Input::new);
+            } else {
+                form.focus = IssueField::Context;
+                form.context = other.map_or_else(|| form.context.clone(), Input::new);
+            }
+            form.touched = true;
+            look(state)
         }
         (Question::Taken(_), _) => {
             form.replace = true;
@@ -433,12 +532,8 @@ fn confirm(state: &mut State) -> Vec<Effect> {
         ask(state, Question::OneWay);
         return Vec::new();
     }
-    if let PlanState::Ready(plan) = &form.plan
-        && !plan.taken.is_empty()
-        && !form.replace
-    {
-        let taken = plan.taken.clone();
-        ask(state, Question::Taken(taken));
+    if form.plan().is_some_and(|plan| !plan.taken.is_empty()) && !form.replace {
+        ask_taken(state);
         return Vec::new();
     }
     if form.issued.is_some() { deliver(state) } else { issue(state) }
@@ -561,10 +656,9 @@ fn deliver(state: &mut State) -> Vec<Effect> {
         Place::Merge | Place::File => {
             form.stage = IssueStage::Saving;
             let cluster = form.cluster.id.clone();
-            let fingerprint = match &form.plan {
-                PlanState::Ready(plan) => plan.fingerprint.clone(),
-                PlanState::Looking | PlanState::Impossible(_) => None,
-            };
+            let plan = form.plan();
+            let fingerprint = plan.and_then(|plan| plan.fingerprint.clone());
+            let told = plan.is_some_and(|plan| plan.whose.names_another());
             let effect = Effect::Save {
                 request,
                 destination: form.destination(),
@@ -573,6 +667,7 @@ fn deliver(state: &mut State) -> Vec<Effect> {
                     context,
                     make_current: form.make_current,
                     replace: form.replace,
+                    replace_another: form.replace && told,
                 },
                 fingerprint,
             };
@@ -692,17 +787,16 @@ pub fn saved(
     match result {
         Ok(saved) => delivered(state, saved.place, None, &saved.notes),
         Err(NotSaved::Taken(plan)) => {
-            let taken = plan.taken.clone();
-            form.plan = PlanState::Ready(Box::new(plan));
             form.replace = false;
-            ask(state, Question::Taken(taken));
+            looked(state, plan);
+            ask_taken(state);
             Vec::new()
         }
         Err(NotSaved::Changed(plan)) => {
-            form.plan = PlanState::Ready(Box::new(plan));
             form.replace = false;
             form.stage = IssueStage::Editing;
             form.focus = IssueField::Cancel;
+            looked(state, plan);
             notices::toast(
                 state,
                 "The file changed meanwhile; look at the result again, then save.".to_owned(),

@@ -13,7 +13,7 @@ use crate::app::dialog::{Dialog, Menu, MenuKind};
 use crate::app::effect::Effect;
 use crate::app::keymap::{BINDINGS, Command, Context};
 use crate::app::state::State;
-use crate::app::update::{navigation, notices, select};
+use crate::app::update::{kubeconfig, navigation, notices, select};
 use crate::domain::cluster::ClusterId;
 use crate::domain::roll::command::kubectl;
 use crate::domain::rotation::Step;
@@ -113,7 +113,7 @@ fn copy_items(state: &State) -> Vec<(String, String)> {
             "watch the nodes",
             format!(
                 "kubectl --context {} get nodes -L worker.gardener.cloud/pool,topology.kubernetes.io/zone -w",
-                id.name
+                kubeconfig::names(state, id).into_iter().next().unwrap_or_default()
             ),
         );
         let roll = state.observed.get(id).and_then(|observed| observed.roll.as_ref());
@@ -176,9 +176,8 @@ pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Ef
     }
     match command {
         Some(Command::Back | Command::Quit) => state.dialog = None,
-        Some(Command::Open) => return choose(state),
         // The palette took the blank as text before.
-        Some(Command::Mark) => return choose(state),
+        Some(Command::Open | Command::Mark) => return choose(state),
         Some(command) => {
             menu.cursor =
                 navigation::moved(command, menu.cursor, page, last).unwrap_or(menu.cursor);

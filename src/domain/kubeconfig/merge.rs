@@ -1,6 +1,6 @@
 //! Merges a fresh kubeconfig into a person's file: bytes outside the splice stay, and the result is read again and compared.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use serde_json::{Map, Value, json};
@@ -9,6 +9,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::document::{self, Content, Node, refused};
 use crate::domain::kubeconfig::emit;
 use crate::domain::kubeconfig::fresh::{Fresh, usable};
+use crate::domain::kubeconfig::whose::{Known, Whose, whose};
 use crate::domain::secret::Secret;
 use crate::domain::text::clean;
 
@@ -21,6 +22,8 @@ pub struct MergeOptions {
     pub make_current: bool,
     /// Whether entries of that name are replaced.
     pub replace: bool,
+    /// Whether they are even when they belong to another cluster.
+    pub replace_another: bool,
 }
 
 /// A merged file.
@@ -54,6 +57,12 @@ pub struct Survey {
     pub others: usize,
     /// Entries of the wanted name, in words.
     pub taken: Vec<String>,
+    /// Which cluster those belong to.
+    pub whose: Whose,
+    /// Every name that an entry has.
+    pub names: BTreeSet<String>,
+    /// Whether there is nothing in it yet.
+    pub blank: bool,
     /// `current-context`, cleaned.
     pub current: Option<String>,
 }
@@ -65,9 +74,11 @@ const LISTS: [(&str, &str); 3] =
 ///
 /// # Errors
 /// Why the file cannot be merged into.
-pub fn survey(existing: &str, context: &str) -> Result<Survey, Failure> {
+pub fn survey(existing: &str, context: &str, known: &Known) -> Result<Survey, Failure> {
     let text = existing.strip_prefix('\u{feff}').unwrap_or(existing);
-    let Some(root) = read_root(text)? else { return Ok(Survey::default()) };
+    let Some(root) = read_root(text)? else {
+        return Ok(Survey { blank: true, ..Survey::default() });
+    };
     let mut survey = Survey::default();
     for (list, word) in LISTS {
         let names = names(&root, list)?;
@@ -77,13 +88,59 @@ pub fn survey(existing: &str, context: &str) -> Result<Survey, Failure> {
         if list == "contexts" {
             survey.others = names.iter().filter(|name| name.as_deref() != Some(context)).count();
         }
+        survey.names.extend(names.into_iter().flatten());
     }
+    survey.whose = whose_entries(&root, context, known);
     survey.current = root
         .entry("current-context")
         .and_then(|(_, value)| value.text())
         .filter(|text| !text.is_empty())
         .map(clean);
     Ok(survey)
+}
+
+/// Which cluster the entries of a name belong to: the cluster of that name, or the one that its context uses.
+fn whose_entries(root: &Node, context: &str, known: &Known) -> Whose {
+    let used = named(root, "contexts", context)
+        .and_then(|entry| entry.entry("context")?.1.entry("cluster")?.1.text());
+    let told: Vec<Whose> = [Some(context), used]
+        .into_iter()
+        .flatten()
+        .filter_map(|name| server(named(root, "clusters", name)?))
+        .map(|server| whose(server, known))
+        .collect();
+    // If either is another one's, something of another one is lost.
+    let another = told.iter().find(|whose| matches!(whose, Whose::Another(_)));
+    another.or(told.first()).cloned().unwrap_or_default()
+}
+
+/// Which cluster a whole file belongs to, when it is to be replaced: this one if any of its servers does.
+pub fn whose_file(existing: &str, known: &Known) -> Whose {
+    let text = existing.strip_prefix('\u{feff}').unwrap_or(existing);
+    let Ok(Some(root)) = read_root(text) else { return Whose::Untold };
+    let mut told: Vec<Whose> = items(&root, "clusters")
+        .iter()
+        .filter_map(server)
+        .map(|server| whose(server, known))
+        .collect();
+    let own = told.iter().position(|whose| matches!(whose, Whose::This | Whose::Alike(_)));
+    if told.is_empty() { Whose::Untold } else { told.swap_remove(own.unwrap_or(0)) }
+}
+
+fn items<'a>(root: &'a Node, list: &str) -> &'a [Node] {
+    match root.entry(list).map(|(_, value)| &value.content) {
+        Some(Content::List(items, _)) => items,
+        Some(Content::Scalar(..) | Content::Map(..) | Content::Alias) | None => &[],
+    }
+}
+
+fn named<'a>(root: &'a Node, list: &str, name: &str) -> Option<&'a Node> {
+    let is = |item: &&Node| item.entry("name").and_then(|(_, text)| text.text()) == Some(name);
+    items(root, list).iter().find(is)
+}
+
+fn server(entry: &Node) -> Option<&str> {
+    entry.entry("cluster")?.1.entry("server")?.1.text()
 }
 
 fn read_root(text: &str) -> Result<Option<Node>, Failure> {
@@ -135,8 +192,9 @@ pub fn merge(
     usable(&options.context)?;
     let (mark, text) =
         existing.strip_prefix('\u{feff}').map_or(("", existing), |text| ("\u{feff}", text));
-    let found = survey(text, &options.context)?;
-    if !found.taken.is_empty() && !options.replace {
+    let found = survey(text, &options.context, &Known::Server(fresh.server().to_owned()))?;
+    let another = matches!(found.whose, Whose::Another(_)) && !options.replace_another;
+    if !found.taken.is_empty() && (another || !options.replace) {
         return Err(MergeRefusal::Taken(found.taken));
     }
     let entries = fresh.entries(&options.context);

@@ -1,6 +1,10 @@
 //! Where a kubeconfig can go, what is there now, and how saving ended.
 
+use std::collections::BTreeSet;
+
 use crate::domain::failure::Failure;
+use crate::domain::kubeconfig::whose::Whose;
+use crate::domain::text::clean;
 
 /// Where a kubeconfig goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,12 +34,25 @@ pub struct Plan {
     pub others: usize,
     /// Entries of the wanted name that exist already ("context shop", "user shop").
     pub taken: Vec<String>,
+    /// Which cluster those belong to.
+    pub whose: Whose,
+    /// Every name that an entry of the file has.
+    pub names: BTreeSet<String>,
+    /// Whether there is no kubeconfig yet: what is merged becomes the current context.
+    pub blank: bool,
     /// `current-context` now.
     pub current: Option<String>,
     /// Sentences to show.
     pub notes: Vec<String>,
     /// SHA-256 of the content; `None` when the file does not exist.
     pub fingerprint: Option<String>,
+}
+
+impl Plan {
+    /// Where a kubeconfig is once it is saved, in words.
+    pub fn place(&self, context: &str) -> String {
+        format!("{}, context {}", self.path, clean(context))
+    }
 }
 
 /// A kubeconfig was saved.

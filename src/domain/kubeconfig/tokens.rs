@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::domain::cluster::ClusterId;
 use crate::domain::kubeconfig::document;
+use crate::domain::kubeconfig::whose::belongs;
 use crate::domain::text::clean;
 
 /// Names of contexts whose server belongs to the cluster and whose user has a token that is no JWT.
@@ -30,16 +31,6 @@ pub fn static_tokens(text: &str, cluster: &ClusterId) -> Vec<String> {
                 .then(|| clean(entry.get("name").and_then(Value::as_str).unwrap_or_default()))
         })
         .collect()
-}
-
-/// Whether a server address is `https://api.<name>.<10 hex>.s.ske.<region>.onstackit.cloud`.
-fn belongs(server: &str, cluster: &ClusterId) -> bool {
-    let host = server.strip_prefix("https://").unwrap_or(server);
-    let host = host.split(['/', ':', '?']).next().unwrap_or_default().to_ascii_lowercase();
-    let tail = format!(".s.ske.{}.onstackit.cloud", cluster.region());
-    host.strip_prefix(&format!("api.{}.", cluster.name))
-        .and_then(|rest| rest.strip_suffix(&tail))
-        .is_some_and(|id| id.len() == 10 && id.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
 /// Three parts with dots, the first one an encoded JSON object.

@@ -375,7 +375,8 @@ impl Sheet<'_> {
         if !plan.taken.is_empty() {
             let what = if self.form.replace { "replaced" } else { "asks before replacing" };
             let names = clean(&plan.taken.join(", "));
-            texts.push((format!("! there already: {names}; {what}"), Tone::Warn));
+            let whose = plan.whose.words();
+            texts.push((format!("! there already{whose}: {names}; {what}"), Tone::Warn));
         }
         if plan.others > 0 && self.form.place == Place::Merge {
             let others = plural(plan.others, "other context", "other contexts");
@@ -438,9 +439,11 @@ impl Sheet<'_> {
 fn question_words(question: &Question) -> String {
     match question {
         Question::OneWay => ONE_WAY.to_owned(),
-        Question::Taken(names) => {
-            let names = clean(&names.join(", "));
-            format!("There already: {names}. Replace?")
+        Question::Taken(taken) => {
+            let names = clean(&taken.names.join(", "));
+            let whose = taken.whose.words();
+            let other = taken.other.as_ref().map(|name| format!(" Another name: {}.", clean(name)));
+            format!("There already{whose}: {names}. Replace?{}", other.unwrap_or_default())
         }
         Question::Discard => "Something was filled in. Close the form?".to_owned(),
         Question::Lose => "The issued kubeconfig was not saved anywhere. Drop it?".to_owned(),

@@ -1,0 +1,135 @@
+//! Which cluster the entries of a file belong to, as far as the address of their API server tells.
+
+use crate::domain::cluster::ClusterId;
+use crate::domain::text::clean;
+
+/// What is known of the cluster that a kubeconfig is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// Its address at SKE, before anything is issued: the API does not tell the server.
+    Cluster(ClusterId),
+    /// Its API server, as the issued kubeconfig names it.
+    Server(String),
+}
+
+/// Which cluster something in a file belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Whose {
+    /// No address tells.
+    #[default]
+    Untold,
+    /// A server of which nothing else can be told.
+    At(String),
+    /// A cluster of this name in this region; another project may have one, too.
+    Alike(String),
+    /// The very cluster.
+    This,
+    /// Another one.
+    Another(String),
+}
+
+impl Whose {
+    /// ", for another cluster (shop-prod in eu02)": behind what is there; empty when nothing tells.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Untold => String::new(),
+            Self::At(who) | Self::Alike(who) => format!(", for {who}"),
+            Self::This => ", for this cluster".to_owned(),
+            Self::Another(who) => format!(", for another cluster ({who})"),
+        }
+    }
+
+    /// Whether a person who was told this knows what another server means.
+    pub fn names_another(&self) -> bool {
+        matches!(self, Self::At(_) | Self::Another(_))
+    }
+}
+
+/// Which cluster a server belongs to.
+pub(in crate::domain::kubeconfig) fn whose(server: &str, known: &Known) -> Whose {
+    let found = address(server);
+    let who = || match ske(&found) {
+        Some((name, region)) => format!("{} in {}", clean(name), clean(region)),
+        None => clean(&found),
+    };
+    match known {
+        Known::Server(server) if address(server) == found => Whose::This,
+        Known::Server(server) => {
+            // Two of one name and region differ in the rest.
+            let alike = ske(&found).is_some() && ske(&found) == ske(&address(server));
+            Whose::Another(if alike { clean(&found) } else { who() })
+        }
+        Known::Cluster(id) => match ske(&found) {
+            None => Whose::At(who()),
+            Some((name, region)) if id.name.as_str() == name && id.region().as_str() == region => {
+                Whose::Alike(who())
+            }
+            Some(_) => Whose::Another(who()),
+        },
+    }
+}
+
+/// Host and port of a server, in small letters, without what may be a password.
+fn address(server: &str) -> String {
+    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit('@').next().unwrap_or_default();
+    host.strip_suffix(":443").unwrap_or(host).to_ascii_lowercase()
+}
+
+/// Name and region in `api.<name>.<10 hex>.s.ske.<region>.onstackit.cloud`.
+fn ske(host: &str) -> Option<(&str, &str)> {
+    let host = host.split(':').next().unwrap_or_default();
+    let (cluster, place) = host.strip_prefix("api.")?.split_once(".s.ske.")?;
+    let (name, id) = cluster.split_once('.')?;
+    let region = place.strip_suffix(".onstackit.cloud")?;
+    let is_id = id.len() == 10 && id.chars().all(|c| c.is_ascii_hexdigit());
+    (is_id && !name.is_empty() && !region.contains('.')).then_some((name, region))
+}
+
+/// Whether a server is one of SKE for a cluster of this name and region.
+pub(in crate::domain::kubeconfig) fn belongs(server: &str, cluster: &ClusterId) -> bool {
+    let known = Known::Cluster(cluster.clone());
+    matches!(whose(server, &known), Whose::Alike(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::cluster::ClusterId;
+    use crate::domain::kubeconfig::whose::{Known, Whose, whose};
+
+    fn server(name: &str, id: &str, region: &str) -> String {
+        format!("https://api.{name}.{id}.s.ske.{region}.onstackit.cloud")
+    }
+
+    #[test]
+    fn before_issuing_name_and_region_tell() {
+        let known = Known::Cluster(ClusterId::new("p", "eu01", "shop"));
+        let of = |server: &str| whose(server, &known);
+        assert_eq!(
+            of(&server("shop", "0a1b2c3d4e", "eu01")),
+            Whose::Alike("shop in eu01".to_owned())
+        );
+        assert_eq!(
+            of(&server("shop", "0a1b2c3d4e", "eu02")),
+            Whose::Another("shop in eu02".to_owned())
+        );
+        assert_eq!(
+            of("https://me:secret@one.example:6443/x"),
+            Whose::At("one.example:6443".to_owned())
+        );
+    }
+
+    #[test]
+    fn once_issued_the_server_tells() {
+        let mine = server("shop", "0a1b2c3d4e", "eu01");
+        let known = Known::Server(mine.clone());
+        assert_eq!(whose(&format!("{}:443/", mine.to_uppercase()), &known), Whose::This);
+        let other = whose(&server("shop", "ffffffffff", "eu01"), &known);
+        assert_eq!(
+            other,
+            Whose::Another("api.shop.ffffffffff.s.ske.eu01.onstackit.cloud".to_owned())
+        );
+        assert!(matches!(whose("https://127.0.0.1:6443", &known), Whose::Another(_)));
+    }
+}
