@@ -311,6 +311,13 @@ fn kubeconfig_form() {
     let question = Question::Taken(Taken { names, whose, other });
     taken.stage = IssueStage::Asking { question, answer: 0 };
     snapshot_at("form_taken", &issuing(taken), 80, 24);
+    let mut blank = form("shop-prod");
+    blank.plan = PlanState::Ready(Box::new(Plan {
+        path: "~/.kube/config".into(),
+        blank: true,
+        ..Plan::default()
+    }));
+    snapshot_at("form_blank", &issuing(blank), 80, 24);
     let mut impossible = form("shop-prod");
     impossible.place = Place::File;
     impossible.focus = IssueField::Path;

@@ -324,3 +324,15 @@ fn names_tell_clusters_of_one_name_apart() {
     state.fleet.projects.insert(ProjectId::new("another"), "Shop".to_owned());
     assert_eq!(add(&mut state, "another", "eu01").0, "shop-prod-eu01-5f1c3d9a");
 }
+
+#[test]
+fn the_first_context_of_a_new_file_becomes_current_and_cannot_be_chosen_not_to() {
+    let mut state = on_shop();
+    write(&mut state, "K");
+    planned(&mut state, Plan { path: "~/.kube/config".into(), blank: true, ..Plan::default() });
+    assert!(flat(&state).contains("[x] becomes the current context"), "{}", flat(&state));
+    for code in [KeyCode::Tab, KeyCode::Tab, KeyCode::Tab, KeyCode::Char(' ')] {
+        press(&mut state, code);
+    }
+    assert!(flat(&state).contains("[x] becomes the current context"), "{}", flat(&state));
+}

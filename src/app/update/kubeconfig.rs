@@ -314,6 +314,11 @@ fn edit_field(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec
             form.touched = true;
             look(state)
         }
+        (IssueField::MakeCurrent, Some(Command::Mark | Command::Left | Command::Right))
+            if form.becomes_current() =>
+        {
+            Vec::new()
+        }
         (IssueField::MakeCurrent, Some(Command::Mark | Command::Left | Command::Right)) => {
             form.make_current = !form.make_current;
             form.touched = true;

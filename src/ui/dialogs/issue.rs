@@ -310,9 +310,13 @@ impl Sheet<'_> {
         if self.form.place != Place::Merge {
             return vec![self.row("context", focused, spans)];
         }
-        let ticked = if self.form.make_current { "[x]" } else { "[ ]" };
-        let words =
-            if self.columns >= 50 { "make it the current context" } else { "make it current" };
+        let (ticked, words) = match (self.form.becomes_current(), self.form.make_current) {
+            (true, _) => ("[x]", ["becomes the current context", "becomes current"]),
+            (false, true) => ("[x]", ["make it the current context", "make it current"]),
+            (false, false) => ("[ ]", ["make it the current context", "make it current"]),
+        };
+        let [wide, narrow] = words;
+        let words = if self.columns >= 50 { wide } else { narrow };
         let on = self.form.focus == IssueField::MakeCurrent;
         let mut tick = vec![
             self.theme.part(if on { "▸" } else { " " }, Role::Accent),
