@@ -294,7 +294,7 @@ fn kubeconfig_form() {
     one_way.stage = IssueStage::Asking { question: Question::OneWay, answer: 0 };
     snapshot("form_one_way_question", &issuing(one_way));
     let mut taken = form("shop-prod");
-    let names = vec!["context shop-prod".to_owned(), "user shop-prod".to_owned()];
+    let names = ["cluster", "context", "user"].map(|word| format!("{word} shop-prod")).to_vec();
     taken.plan = PlanState::Ready(Box::new(Plan {
         path: "~/.kube/config".into(),
         link: Some("~/dotfiles/kube".into()),
@@ -310,7 +310,9 @@ fn kubeconfig_form() {
         (Whose::Another("shop-prod in eu02".into()), Some("shop-prod-eu01".into()));
     let question = Question::Taken(Taken { names, whose, other });
     taken.stage = IssueStage::Asking { question, answer: 0 };
-    snapshot_at("form_taken", &issuing(taken), 80, 24);
+    let taken = issuing(taken);
+    snapshot_at("form_taken", &taken, 80, 24);
+    snapshot_at("form_taken", &taken, 40, 12);
     let mut blank = form("shop-prod");
     blank.plan = PlanState::Ready(Box::new(Plan {
         path: "~/.kube/config".into(),

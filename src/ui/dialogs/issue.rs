@@ -378,7 +378,7 @@ impl Sheet<'_> {
         }
         if !plan.taken.is_empty() {
             let what = if self.form.replace { "replaced" } else { "asks before replacing" };
-            let names = clean(&plan.taken.join(", "));
+            let names = names(&plan.taken);
             let whose = plan.whose.words();
             texts.push((format!("! there already{whose}: {names}; {what}"), Tone::Warn));
         }
@@ -440,11 +440,22 @@ impl Sheet<'_> {
     }
 }
 
+/// "cluster, context, user shop": what is in the way, with a name that all have said once.
+fn names(taken: &[String]) -> String {
+    let parts: Vec<(&str, &str)> = taken.iter().filter_map(|text| text.split_once(' ')).collect();
+    let name = parts.first().map_or("", |(_, name)| name);
+    if parts.len() < taken.len() || parts.iter().any(|(_, other)| *other != name) {
+        return clean(&taken.join(", "));
+    }
+    let words: Vec<&str> = parts.iter().map(|(word, _)| *word).collect();
+    clean(&format!("{} {name}", words.join(", ")))
+}
+
 fn question_words(question: &Question) -> String {
     match question {
         Question::OneWay => ONE_WAY.to_owned(),
         Question::Taken(taken) => {
-            let names = clean(&taken.names.join(", "));
+            let names = names(&taken.names);
             let whose = taken.whose.words();
             let other = taken.other.as_ref().map(|name| format!(" Another name: {}.", clean(name)));
             format!("There already{whose}: {names}. Replace?{}", other.unwrap_or_default())
