@@ -303,6 +303,38 @@ async fn file_09_a_name_that_is_taken_is_asked_about_and_never_half_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_turns_out_to_be_another_clusters_is_asked_about_again() {
+    // It looks like this cluster's by name and region; only the issued kubeconfig tells that it is not.
+    let text = FOREIGN
+        .replace("foreign-1", "alpha")
+        .replace("one.example:6443", "api.alpha.0a1b2c3d4e.s.ske.eu01.onstackit.cloud");
+    let before = text.clone();
+    let mut journey = Journey::with(Setting {
+        prepare: Box::new(move |home| write(&home.join(".kube/config"), &text, 0o600)),
+        ..Setting::default()
+    })
+    .await;
+    journey.press("/alpha<enter>K").await;
+    journey.says("there already, for alpha in eu01");
+    journey.press(&to_button(0)).await;
+    journey.says("There already, for alpha in eu01");
+    journey.press("<tab><tab><enter>").await;
+    journey.says("for another cluster (api.alpha.0a1b2c3d4e.s.ske.eu01.onstackit.cloud)");
+    journey.says("Another name: alpha-eu01");
+    assert_eq!(journey.read(".kube/config"), before);
+    // Another name is one key away, and nothing is issued again.
+    journey.press("<tab><enter>").await;
+    journey.press("<tab><tab><tab><enter>").await;
+    journey.says("Kubeconfig of alpha → ~/.kube/config, context alpha-eu01");
+    let merged = journey.read(".kube/config");
+    assert!(before.lines().all(|line| merged.lines().any(|other| other == line)), "{merged}");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
+    // A renewal is told as one.
+    journey.press("K<tab><tab>-eu01").await;
+    journey.says("there already, for this cluster");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn file_10_a_file_that_changes_before_the_write_is_shown_again() {
     let mut journey = Journey::with(Setting {
         prepare: Box::new(|home| write(&home.join(".kube/config"), FOREIGN, 0o600)),

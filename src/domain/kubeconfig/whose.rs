@@ -56,8 +56,9 @@ pub(in crate::domain::kubeconfig) fn whose(server: &str, known: &Known) -> Whose
         Known::Server(server) if address(server) == found => Whose::This,
         Known::Server(server) => {
             // Two of one name and region differ in the rest.
-            let alike = ske(&found).is_some() && ske(&found) == ske(&address(server));
-            Whose::Another(if alike { clean(&found) } else { who() })
+            let mine = address(server);
+            let named = ske(&mine).is_some_and(|mine| ske(&found) != Some(mine));
+            Whose::Another(if named { who() } else { clean(&found) })
         }
         Known::Cluster(id) => match ske(&found) {
             None => Whose::At(who()),
