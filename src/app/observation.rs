@@ -252,7 +252,7 @@ pub fn held_up(state: &State, id: &ClusterId) -> Option<String> {
     let roll = observed.roll.as_ref()?;
     let at = observed.as_of(now);
     let text = roll.worst().map(|worst| words::headline(worst, at));
-    let text = text.or_else(|| words::outlook(roll.outlook, at).filter(|_| observed.live));
+    let text = text.or_else(|| words::standstill(roll, at).filter(|_| observed.live));
     let text = text.unwrap_or_else(|| "the roll stood still".to_owned());
     Some(if observed.live { text } else { format!("{text} (as of {} ago)", long(since(at, now))) })
 }

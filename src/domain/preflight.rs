@@ -153,6 +153,8 @@ pub fn findings(
             complete_findings(cluster, evidence, now, &mut out);
         }
     }
+    // What nobody can know must not push out what is known.
+    out.sort_by_key(|finding| finding.mark == Mark::Unknowable);
     out
 }
 
@@ -165,17 +167,17 @@ fn access_finding(step: Step, cluster: &Cluster, evidence: &Evidence, now: Times
         &cluster.id,
         now,
     ) else {
-        return Finding::new(
-            Mark::Note,
-            match step {
-                Step::Start => {
-                    "skeys has issued no kubeconfig that is still valid; get one first (K)"
-                }
-                Step::Complete => {
-                    "skeys has issued no kubeconfig since the start; yours may be old (K gets one)"
-                }
-            },
-        );
+        let text = match step {
+            // Asking for one would switch the static tokens off before anybody was warned.
+            Step::Start if cluster.issuing_is_one_way() => {
+                "no kubeconfig of this cluster was issued by skeys"
+            }
+            Step::Start => "no kubeconfig issued by skeys is valid; close this, K gets one",
+            Step::Complete => {
+                "no kubeconfig issued by skeys since the start; close this, K gets one"
+            }
+        };
+        return Finding::new(Mark::Note, text);
     };
     let left = long(since(now, access.expires));
     Finding::new(

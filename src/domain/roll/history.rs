@@ -402,6 +402,11 @@ impl History {
             if !known && drains(&uid) {
                 self.blocked.insert(uid, node);
             } else {
+                if let Some(track) = nodes.get(&uid) {
+                    // The wait from here on is another one.
+                    let zone = (track.pool.clone(), track.zone.clone());
+                    self.memory.changes.insert(zone, clock.now());
+                }
                 self.timeline.add(clock.now(), Happening::Freed { node });
             }
         }

@@ -217,7 +217,16 @@ fn meanwhile(due: &Due, now: Timestamp) -> Finding {
 }
 
 fn unseen(picture: &Picture) -> Vec<Finding> {
-    picture.unseen.iter().map(|(kind, why)| not_listed(kind, why)).collect()
+    let (unread, others): (Vec<_>, Vec<_>) =
+        picture.unseen.iter().partition(|(_, why)| **why == Unseen::Unread);
+    let mut out: Vec<Finding> =
+        others.into_iter().map(|(kind, why)| not_listed(kind, why)).collect();
+    if !unread.is_empty() {
+        let kinds = list(unread.into_iter().map(|(kind, _)| (*kind).to_owned()), 2);
+        let text = format!("the cluster is being read, a moment more: {kinds}");
+        out.push(Finding::new(Mark::Unknowable, text));
+    }
+    out
 }
 
 fn not_listed(kind: &str, why: &Unseen) -> Finding {

@@ -129,6 +129,12 @@ pub fn headline(blocker: &Blocker, now: Timestamp) -> String {
     }
 }
 
+/// "no node has changed for 47m": a standstill of which nothing is named; `None` where there is none.
+pub fn standstill(roll: &Roll, now: Timestamp) -> Option<String> {
+    let Outlook::Stalled { since: last } = roll.outlook else { return None };
+    Some(format!("no node has changed for {}", long(since(last, now))))
+}
+
 /// Why a roll that stands still does so: the worst thing that is named, or that nothing is.
 pub fn evidence(roll: &Roll, now: Timestamp) -> Option<String> {
     let Outlook::Stalled { since: last } = roll.outlook else { return None };

@@ -23,7 +23,7 @@ use crate::app::columns::Tone;
 use crate::app::dialog::{Focus, RotateDialog, RotateStage};
 use crate::app::state::{Clickable, Metrics, State};
 use crate::domain::age::{long, since};
-use crate::domain::cluster::{Cluster, NodePool};
+use crate::domain::cluster::NodePool;
 use crate::domain::preflight::{Mark, StaticTokenWarning, static_token_warning};
 use crate::domain::rotation::Step;
 use crate::domain::text::{clean, cut_middle, plural, width};
@@ -204,7 +204,7 @@ fn effects(
     let mut texts: Vec<(String, Tone)> = Vec::new();
     match dialog.step {
         Step::Start => {
-            texts.push((roll_effect(&dialog.shown, short), Tone::Plain));
+            texts.push((roll_effect(dialog, short), Tone::Plain));
             if !short {
                 texts.push((
                     "Old and new credentials both work until you complete.".to_owned(),
@@ -273,9 +273,15 @@ fn lines_of(theme: Theme, texts: &[(String, Tone)], columns: usize) -> Vec<Line<
         .collect()
 }
 
-fn roll_effect(cluster: &Cluster, short: bool) -> String {
+fn roll_effect(dialog: &RotateDialog, short: bool) -> String {
+    let cluster = &dialog.shown;
     let (min, max) = cluster.node_bounds();
-    let nodes = if min == max { plural_nodes(max) } else { format!("{min}–{max} nodes") };
+    let picture = dialog.evidence.picture.as_ref();
+    let nodes = match picture.filter(|picture| !picture.unseen.contains_key("nodes")) {
+        Some(picture) => plural(picture.nodes.len(), "node", "nodes"),
+        None if min == max => plural_nodes(max),
+        None => format!("{min}–{max} nodes"),
+    };
     let together: u32 = cluster.pools.iter().map(rolled_together).sum();
     if short {
         return format!("All {nodes} are replaced.");

@@ -12,7 +12,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 
-use crate::app::columns::{COLUMNS, SortKey, Tone, cell};
+use crate::app::columns::{COLUMNS, SortKey, Tone, cell, phase_glyph};
 use crate::app::fleet::Entry;
 use crate::app::observation::unseen;
 use crate::app::state::State;
@@ -77,7 +77,7 @@ pub fn phase_words(entry: &Entry, state: &State, theme: Theme) -> Vec<Span<'stat
         .iter()
         .find(|column| column.sort == SortKey::Phase)
         .map(|column| cell(column, entry, state, usize::MAX));
-    let sign = crate::app::columns::glyph(entry, state);
+    let sign = phase_glyph(&entry.cluster.rotation.phase, state.settings.ascii);
     let mut spans = vec![theme.span(sign.text, sign.tone), Span::raw(" ")];
     if let Some(phase) = phase {
         spans.push(theme.span(phase.text, phase.tone));
