@@ -32,7 +32,7 @@ pub mod testing {
     }
     pub mod domain {
         pub use crate::domain::{
-            action, cluster, failure, fixtures, kept, lifetime, observed, rotation, secret,
+            access, action, cluster, failure, fixtures, kept, lifetime, observed, rotation, secret,
         };
         pub mod roll {
             pub use crate::domain::roll::{Roll, history};

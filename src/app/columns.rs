@@ -286,7 +286,7 @@ pub fn cell(column: &Column, entry: &Entry, state: &State, room: usize) -> Cell 
             Cell::new(narrow(since(born, now)), tone)
         }),
         SortKey::Access => {
-            best(&state.fleet.accesses, &cluster.id, now).map_or_else(Cell::dash, |access| {
+            best(&state.fleet.accesses, cluster, now).map_or_else(Cell::dash, |access| {
                 let left = since(now, access.expires);
                 let tone =
                     if left < SignedDuration::from_mins(30) { Tone::Warn } else { Tone::Plain };
@@ -477,9 +477,7 @@ pub fn sort_value<'a>(
         SortKey::Project => SortValue::Text(fleet.project_name(cluster.id.project())),
         SortKey::Region => SortValue::Text(cluster.id.region().as_str()),
         SortKey::Age => moment(cluster.credentials_born()),
-        SortKey::Access => {
-            moment(best(&fleet.accesses, &cluster.id, now).map(|access| access.expires))
-        }
+        SortKey::Access => moment(best(&fleet.accesses, cluster, now).map(|access| access.expires)),
         SortKey::State => SortValue::Number(i64::from(cluster.state.severity())),
         SortKey::Version => SortValue::Version(&cluster.version),
     }

@@ -133,8 +133,10 @@ pub enum Effect {
     ClearClipboard,
     /// Append to the journal.
     Journal(Box<Record>),
-    /// Keep between runs.
+    /// Keep between runs (`Recalled`).
     Remember(Box<Kept>),
+    /// Learn what other instances of the program have issued meanwhile (`Recalled`).
+    Recall,
     /// Something that the loop does itself, on the terminal it owns.
     Terminal(OnTerminal),
 }

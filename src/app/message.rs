@@ -6,7 +6,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::settings::Background;
-use crate::domain::access::StaticToken;
+use crate::domain::access::{Access, StaticToken};
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
 use crate::domain::failure::Failure;
@@ -169,6 +169,13 @@ pub enum Message {
     ClipboardCleared {
         /// Whether something of ours was removed.
         cleared: bool,
+    },
+    /// Answer to `Effect::Remember` and `Effect::Recall`.
+    Recalled {
+        /// Kubeconfigs that are kept now, whichever instance of the program issued them.
+        accesses: Vec<Access>,
+        /// What should be said of the file.
+        note: Option<String>,
     },
     /// A task failed that nobody waits for (journal, memory), or a task broke.
     TaskFailed(Failure),

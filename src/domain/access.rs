@@ -9,6 +9,8 @@ use crate::domain::cluster::{Cluster, ClusterId};
 pub struct Access {
     /// For which cluster.
     pub cluster: ClusterId,
+    /// When that cluster was created, where it was told: one made anew under the name is another one.
+    pub created: Option<Timestamp>,
     /// When it was issued, by our clock.
     pub issued: Timestamp,
     /// `expirationTimestamp` as the server returned it.
@@ -21,6 +23,17 @@ impl Access {
     /// Whether it ended by itself.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires <= now
+    }
+
+    /// Whether it is for this cluster, and not for an earlier one of the same address.
+    pub fn is_of(&self, cluster: &Cluster) -> bool {
+        self.cluster == cluster.id
+            && match (self.created, cluster.created) {
+                (Some(ours), Some(theirs)) => ours == theirs,
+                // Written down before creation was: nothing is issued for a cluster that is not there yet.
+                (None, Some(created)) => self.issued >= created,
+                (_, None) => true,
+            }
     }
 
     /// Whether it was issued before the last start, so that *complete* ends it.
@@ -41,11 +54,70 @@ pub struct StaticToken {
 /// The best working kubeconfig among those issued for a cluster: the one that lives longest.
 pub fn best<'a>(
     issued: impl IntoIterator<Item = &'a Access>,
-    cluster: &ClusterId,
+    cluster: &Cluster,
     now: Timestamp,
 ) -> Option<&'a Access> {
     issued
         .into_iter()
-        .filter(|access| access.cluster == *cluster && !access.is_expired(now))
+        .filter(|access| access.is_of(cluster) && !access.is_expired(now))
         .max_by_key(|access| access.expires)
+}
+
+/// Adds what another instance of the program issued. What both know of stands once.
+pub fn join(ours: &mut Vec<Access>, theirs: impl IntoIterator<Item = Access>) {
+    for access in theirs {
+        let known = ours.iter_mut().find(|known| {
+            (&known.cluster, known.issued, known.expires, &known.place)
+                == (&access.cluster, access.issued, access.expires, &access.place)
+        });
+        match known {
+            Some(known) => known.created = known.created.or(access.created),
+            None => ours.push(access),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use crate::domain::access::{Access, best, join};
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::rotation::Phase;
+
+    fn access(created: Option<Timestamp>, place: &str) -> Access {
+        Access {
+            cluster: cluster("web", Phase::Never).id,
+            created,
+            issued: now() - SignedDuration::from_hours(1),
+            expires: now() + SignedDuration::from_hours(1),
+            place: place.into(),
+        }
+    }
+
+    #[test]
+    fn a_kubeconfig_is_for_the_cluster_that_it_was_issued_for_and_no_later_one() {
+        let mut web = cluster("web", Phase::Never);
+        let anew = now() - SignedDuration::from_mins(10);
+        for (ours, theirs, is_of) in [
+            (Some(anew), Some(anew), true),
+            (Some(anew - SignedDuration::from_hours(9)), Some(anew), false),
+            (None, Some(anew), false),
+            (None, Some(anew - SignedDuration::from_hours(9)), true),
+            (Some(anew), None, true),
+            (None, None, true),
+        ] {
+            web.created = theirs;
+            let issued = [access(ours, "a")];
+            assert_eq!(best(&issued, &web, now()).is_some(), is_of, "{ours:?} {theirs:?}");
+        }
+    }
+
+    #[test]
+    fn what_two_instances_know_of_stands_once() {
+        let mut ours = vec![access(None, "a"), access(None, "b")];
+        join(&mut ours, [access(Some(now()), "b"), access(None, "c")]);
+        let places: Vec<_> = ours.iter().map(|a| (a.place.as_str(), a.created)).collect();
+        assert_eq!(places, [("a", None), ("b", Some(now())), ("c", None)]);
+    }
 }

@@ -164,7 +164,7 @@ fn access_finding(step: Step, cluster: &Cluster, evidence: &Evidence, now: Times
             .issued
             .iter()
             .filter(|access| step == Step::Start || !access.breaks_on_complete(cluster)),
-        &cluster.id,
+        cluster,
         now,
     ) else {
         let text = match step {
@@ -283,6 +283,7 @@ mod tests {
         let subject = cluster("a", Phase::Prepared);
         let access = |hours: i64, place: &str| Access {
             cluster: subject.id.clone(),
+            created: subject.created,
             issued: now().saturating_sub(SignedDuration::from_hours(hours)).unwrap(),
             expires: now().saturating_add(SignedDuration::from_hours(9)).unwrap(),
             place: place.into(),

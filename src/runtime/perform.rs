@@ -289,6 +289,11 @@ impl Performer {
                 self.write_journal(*record).await.err().map(Message::TaskFailed)
             }
             Effect::Remember(kept) => self.remember(*kept).await,
+            Effect::Recall => {
+                let folder = tools.state_folder.clone()?;
+                let accesses = blocking(move || memory::accesses(&folder)).await?;
+                Some(Message::Recalled { accesses, note: None })
+            }
             Effect::Notify { title, text } => {
                 let sequence = tools.notifier.sequence(&title, &text);
                 drop(self.0.sender.send(Incoming::Send(sequence)));
@@ -373,10 +378,15 @@ impl Performer {
 
     async fn remember(&self, kept: Kept) -> Option<Message> {
         let folder = self.0.tools.state_folder.clone()?;
-        let failure = blocking(move || memory::save(&folder, &kept)).await.err()?;
-        // Said once: it is no reason to disturb an operator again and again.
-        let told = self.0.broken_memory.swap(true, Ordering::SeqCst);
-        (!told).then_some(Message::TaskFailed(failure))
+        let now = self.0.tools.clock.now();
+        match blocking(move || memory::save(&folder, &kept, now)).await {
+            Ok((accesses, note)) => Some(Message::Recalled { accesses, note }),
+            Err(failure) => {
+                // Said once: it is no reason to disturb an operator again and again.
+                let told = self.0.broken_memory.swap(true, Ordering::SeqCst);
+                (!told).then_some(Message::TaskFailed(failure))
+            }
+        }
     }
 }
 
@@ -429,6 +439,7 @@ fn broken(effect: &Effect) -> Message {
         | Effect::ClearClipboard
         | Effect::Journal(_)
         | Effect::Remember(_)
+        | Effect::Recall
         | Effect::Observe { .. }
         | Effect::Reading(_)
         | Effect::Unobserve(_)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::clock::Clock;
+use crate::domain::access::Access;
 use crate::domain::cluster::ClusterId;
 use crate::domain::fixtures::now;
 use crate::domain::kept::Kept;
@@ -356,10 +357,63 @@ fn file_16_a_state_that_cannot_be_used_is_set_aside() {
         assert_eq!(memory, Kept::default());
         assert!(note.unwrap().contains("state.json.broken-"));
         let kept = Kept { theme: Some("dark".into()), ..Kept::default() };
-        memory::save(home.path(), &kept).unwrap();
+        memory::save(home.path(), &kept, now()).unwrap();
         assert_eq!(memory::load(home.path()), (kept, None));
         assert_eq!(mode(&home.path().join("state.json")), 0o600);
     }
+}
+
+fn access(name: &str, hours: i64) -> Access {
+    Access {
+        cluster: ClusterId::new("p", "eu01", name),
+        created: Some(now()),
+        issued: now(),
+        expires: now().saturating_add(jiff::SignedDuration::from_hours(hours)).unwrap(),
+        place: "~/.kube/config".into(),
+    }
+}
+
+#[test]
+fn file_16_what_another_instance_kept_is_not_erased() {
+    let home = tempfile::tempdir().unwrap();
+    let save = |theme: &str, accesses: &[Access]| {
+        let theme = Some(theme.to_owned());
+        let kept = Kept { theme, accesses: accesses.to_vec(), ..Kept::default() };
+        memory::save(home.path(), &kept, now()).unwrap()
+    };
+    let (a, b, ended) = (access("a", 8), access("b", 8), access("c", -1));
+    save("dark", &[a.clone(), ended]);
+    assert_eq!(memory::accesses(home.path()), std::slice::from_ref(&a), "what ended goes");
+    let told = save("light", std::slice::from_ref(&b));
+    assert_eq!(told, (vec![a.clone(), b.clone()], None), "the other's are handed back");
+    let (kept, _) = memory::load(home.path());
+    assert_eq!((kept.theme.as_deref(), kept.accesses), (Some("light"), vec![a, b]));
+}
+
+#[test]
+fn file_16_many_instances_at_once_lose_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let folder = home.path().join("state");
+            scope.spawn(move || {
+                let kept =
+                    Kept { accesses: vec![access(&number.to_string(), 8)], ..Kept::default() };
+                memory::save(&folder, &kept, now()).unwrap();
+            });
+        }
+    });
+    assert_eq!(memory::accesses(&home.path().join("state")).len(), 8);
+}
+
+#[test]
+fn file_16_a_file_that_broke_meanwhile_is_set_aside_before_it_is_replaced() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("state.json"), "{\"version\": 99}").unwrap();
+    assert_eq!(memory::accesses(home.path()), []);
+    let (accesses, note) = memory::save(home.path(), &Kept::default(), now()).unwrap();
+    assert_eq!(accesses, []);
+    assert!(note.unwrap().contains("newer version"));
 }
 
 #[test]

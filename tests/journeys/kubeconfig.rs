@@ -4,9 +4,13 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
+use skeys::testing::domain::access::Access;
+use skeys::testing::domain::cluster::ClusterId;
+use skeys::testing::domain::kept::Kept;
 use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::store::memory;
 
-use crate::support::{Journey, Setting};
+use crate::support::{Journey, PROJECT, Setting};
 
 /// Comments, quotes of both kinds, a flow list, an exec user, and ten foreign contexts.
 const FOREIGN: &str = include_str!("foreign.yaml");
@@ -402,4 +406,36 @@ async fn host_03_an_exec_entry_in_the_users_files_is_never_executed() {
     journey.press(&to_button(0)).await;
     journey.says("Kubeconfig of alpha →");
     assert!(!journey.path(marker).exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
+    let mut journey = Journey::begin().await;
+    journey.press("/bravo<enter>R").await;
+    journey.says("skeys has issued no kubeconfig since the start");
+    journey.press("<esc>").await;
+    let now = journey.clock.now();
+    let of_the_other = Access {
+        cluster: ClusterId::new(PROJECT, "eu01", "bravo"),
+        created: None,
+        issued: now,
+        expires: now + jiff::SignedDuration::from_hours(8),
+        place: "/elsewhere.yaml".into(),
+    };
+    let kept = Kept { accesses: vec![of_the_other], ..Kept::default() };
+    memory::save(&journey.path("state"), &kept, now).unwrap();
+    journey.press("R").await;
+    journey.says("/elsewhere.yaml");
+    journey.press("<esc>T").await;
+    assert!(journey.read("state/state.json").contains("/elsewhere.yaml"), "it was erased");
+    // Made anew under its name, it is another cluster: nothing was issued for that one.
+    journey.simulator.with_world(|world| {
+        world.recreate(
+            &ClusterId::new(PROJECT, "eu01", "bravo"),
+            now + jiff::SignedDuration::from_mins(1),
+        );
+    });
+    journey.until("deleted and created anew", 60).await;
+    journey.press("<esc>R").await;
+    journey.says("skeys has issued no kubeconfig that is still valid");
 }

@@ -708,7 +708,7 @@ fn delivered(
     let now = state.now.wall;
     let zone = state.zone();
     let Some(form) = form(state) else { return Vec::new() };
-    let id = form.cluster.id.clone();
+    let (id, created) = (form.cluster.id.clone(), form.cluster.created);
     let expires = form.issued.as_ref().and_then(|issued| issued.expires);
     let asked = form.asked.unwrap_or(now);
     let shorter = match (form.lifetime().ok(), expires) {
@@ -736,6 +736,7 @@ fn delivered(
         state.fleet.accesses.retain(|access| !access.is_expired(now));
         state.fleet.accesses.push(Access {
             cluster: id.clone(),
+            created,
             issued: asked,
             expires,
             place: place.clone(),

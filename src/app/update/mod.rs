@@ -133,6 +133,7 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
             notices::toast(state, text.to_owned());
             Vec::new()
         }
+        Message::Recalled { accesses, note } => rotation::recalled(state, accesses, note),
         Message::TaskFailed(failure) => {
             notices::error(state, failure);
             Vec::new()

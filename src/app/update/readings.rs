@@ -160,7 +160,6 @@ fn phase_changed(state: &mut State, before: &Phase, cluster: &Cluster) -> Vec<Ef
 fn replaced(state: &mut State, id: &ClusterId) -> Vec<Effect> {
     state.look.marks.remove(id);
     state.pending.remove(id);
-    state.fleet.accesses.retain(|access| access.cluster != *id);
     if dialog_is_about(state, id) {
         state.dialog = None;
     }
@@ -170,7 +169,8 @@ fn replaced(state: &mut State, id: &ClusterId) -> Vec<Effect> {
     let text = "deleted and created anew; this is another cluster".to_owned();
     notices::toast(state, format!("{}: {text}", id.name));
     let record = notices::record(state, Some(id), "phase", None, Outcome::Seen, text);
-    let mut effects = vec![notices::journal(state, record), notices::kept(state)];
+    // Kubeconfigs of the old one are known for what they are: `Access::is_of`.
+    let mut effects = vec![notices::journal(state, record)];
     effects.extend(observing::forget(state, id));
     effects
 }

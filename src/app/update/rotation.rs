@@ -18,8 +18,8 @@ use crate::app::message::{RequestId, RotateOutcome, Sequence};
 use crate::app::observation::{seen_now, unseen};
 use crate::app::state::{Pending, PendingStage, State};
 use crate::app::update::navigation::moved;
-use crate::app::update::{guard, may_press, notices, polling};
-use crate::domain::access::StaticToken;
+use crate::app::update::{arrange, guard, may_press, notices, polling};
+use crate::domain::access::{Access, StaticToken, join};
 use crate::domain::action::{Action, permits};
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
@@ -55,7 +55,7 @@ pub fn open(state: &mut State) -> Vec<Effect> {
     let id = shown.id.clone();
     let project = state.fleet.project_name(id.project()).to_owned();
     let evidence = Evidence {
-        issued: state.fleet.accesses.iter().filter(|a| a.cluster == id).cloned().collect(),
+        issued: issued(state, &shown),
         static_tokens: None,
         picture: seen_now(state, &id),
         unseen: unseen(state, &id),
@@ -79,9 +79,31 @@ pub fn open(state: &mut State) -> Vec<Effect> {
     })));
     // A read that began before the dialog does not count as its check.
     state.reading.remove(&id);
-    let mut effects = vec![Effect::FindStaticTokens(id.clone())];
+    // Another instance may have issued one meanwhile.
+    let mut effects = vec![Effect::FindStaticTokens(id.clone()), Effect::Recall];
     effects.extend(polling::read(state, &id));
     effects
+}
+
+/// Kubeconfigs of a cluster that skeys issued.
+fn issued(state: &State, cluster: &Cluster) -> Vec<Access> {
+    state.fleet.accesses.iter().filter(|access| access.is_of(cluster)).cloned().collect()
+}
+
+/// These are kept, whichever instance of the program issued them: the open dialog looks again.
+pub fn recalled(state: &mut State, accesses: Vec<Access>, note: Option<String>) -> Vec<Effect> {
+    if let Some(note) = note {
+        notices::error(state, Failure::new(FailureKind::File, note));
+    }
+    join(&mut state.fleet.accesses, accesses);
+    arrange(state);
+    let Some(Dialog::Rotate(dialog)) = &state.dialog else { return Vec::new() };
+    let (issued, now) = (issued(state, &dialog.shown), state.now.wall);
+    if let Some(Dialog::Rotate(dialog)) = &mut state.dialog {
+        dialog.evidence.issued = issued;
+        dialog.findings = findings(dialog.step, &dialog.shown, &dialog.evidence, now);
+    }
+    Vec::new()
 }
 
 /// A key while the dialog is open.

@@ -167,7 +167,7 @@ fn zones_text(pool: &NodePool) -> String {
 pub fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let now = state.now.wall;
     let mut issued: Vec<_> =
-        state.fleet.accesses.iter().filter(|access| access.cluster == entry.cluster.id).collect();
+        state.fleet.accesses.iter().filter(|access| access.is_of(&entry.cluster)).collect();
     issued.sort_by_key(|access| std::cmp::Reverse(access.expires));
     if issued.is_empty() {
         return vec![Line::from(theme.span("skeys has issued no kubeconfig for it", Tone::Dim))];

@@ -77,10 +77,10 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
 
 /// The kubeconfig to count on: one that outlives *complete* if there is one, else the one that lives longest.
 pub fn own_access<'a>(entry: &Entry, state: &'a State) -> Option<&'a Access> {
-    let (id, now) = (&entry.cluster.id, state.now.wall);
+    let (cluster, now) = (&entry.cluster, state.now.wall);
     let issued = &state.fleet.accesses;
-    let lasting = issued.iter().filter(|access| !access.breaks_on_complete(&entry.cluster));
-    best(lasting, id, now).or_else(|| best(issued, id, now))
+    let lasting = issued.iter().filter(|access| !access.breaks_on_complete(cluster));
+    best(lasting, cluster, now).or_else(|| best(issued, cluster, now))
 }
 
 fn access_mark(entry: &Entry, state: &State) -> Mark {
@@ -156,7 +156,7 @@ fn clients_words(entry: &Entry, state: &State) -> String {
         .accesses
         .iter()
         .filter(|access| {
-            access.cluster == entry.cluster.id
+            access.is_of(&entry.cluster)
                 && !access.is_expired(state.now.wall)
                 && access.breaks_on_complete(&entry.cluster)
         })
