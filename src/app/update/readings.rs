@@ -79,10 +79,9 @@ pub fn read(
         Err(failure) => {
             note_sign_in(state, Some(&failure));
             if failure.kind == FailureKind::NotFound
-                && let Some(entry) = state.fleet.entries.get_mut(id)
-                && entry.sequence < sequence
+                && state.fleet.entries.get(id).is_some_and(|entry| entry.sequence < sequence)
             {
-                entry.gone.get_or_insert(state.now.wall);
+                vanished(state, id);
             }
             rotation::read_failed(state, id, failure)
         }
@@ -209,24 +208,30 @@ fn missing(
         let in_use = state.cursor.as_ref() == Some(&id)
             || dialog_is_about(state, &id)
             || matches!(&state.screen, Screen::Cluster { id: open, .. } if *open == id);
-        let wall = state.now.wall;
-        if let Some(entry) = state.fleet.entries.get_mut(&id) {
-            if entry.gone.is_none() {
-                entry.gone = Some(wall);
-                let text = "no longer listed".to_owned();
-                let record = notices::record(state, Some(&id), "phase", None, Outcome::Seen, text);
-                notices::remember(state, record);
-                kubeconfig::cluster_gone(state, &id);
-                rotation::cluster_gone(state, &id);
-            } else if !in_use {
-                state.fleet.forget(&id);
-                state.look.marks.remove(&id);
-                state.pending.remove(&id);
-                effects.extend(observing::forget(state, &id));
-            }
+        if !vanished(state, &id) && !in_use {
+            state.fleet.forget(&id);
+            state.look.marks.remove(&id);
+            state.pending.remove(&id);
+            effects.extend(observing::forget(state, &id));
         }
     }
     effects
+}
+
+/// The cluster is no longer there, whichever read says so first: told once. Says whether this was the first.
+fn vanished(state: &mut State, id: &ClusterId) -> bool {
+    let wall = state.now.wall;
+    let Some(entry) = state.fleet.entries.get_mut(id).filter(|entry| entry.gone.is_none()) else {
+        return false;
+    };
+    entry.gone = Some(wall);
+    let text = "no longer listed".to_owned();
+    let record = notices::record(state, Some(id), "phase", None, Outcome::Seen, text);
+    notices::remember(state, record);
+    kubeconfig::cluster_gone(state, id);
+    rotation::cluster_gone(state, id);
+    arrange(state);
+    true
 }
 
 /// A scope works again: said once.
@@ -259,5 +264,62 @@ fn note_sign_in(state: &mut State, failure: Option<&Failure>) {
             notices::toast(state, "SKE takes the token again.".to_owned());
         }
         Some(_) | None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::SignedDuration;
+
+    use crate::app::keymap::Keymap;
+    use crate::app::message::{Listing, Message, Now, Sequence};
+    use crate::app::settings::Settings;
+    use crate::app::state::State;
+    use crate::app::update::update;
+    use crate::domain::cluster::{Cluster, ProjectId, Region};
+    use crate::domain::failure::{Failure, FailureKind};
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::kept::Kept;
+    use crate::domain::rotation::Phase;
+
+    fn list(state: &mut State, clusters: Vec<Cluster>) {
+        let sequence = next(state);
+        let Some((scope, entry)) = state.fleet.scopes.iter_mut().next() else { return };
+        entry.in_flight = Some(sequence);
+        let (scope, at) = (scope.clone(), state.now);
+        let listing = Listing { clusters, skipped: 0, skew: SignedDuration::ZERO };
+        update(state, at, Message::Listed { sequence, scope, result: Ok(listing) });
+    }
+
+    fn next(state: &mut State) -> Sequence {
+        state.last_sequence.0 += 1;
+        state.last_sequence
+    }
+
+    #[test]
+    fn api_17_a_cluster_that_a_single_read_misses_is_told_as_gone_once() {
+        let mut settings = Settings::defaults();
+        let web = cluster("web", Phase::Never);
+        settings.projects = vec![(ProjectId::new(web.id.project().as_str()), None)];
+        settings.regions = vec![Region::new("eu01")];
+        let at = Now { wall: now(), steady: Duration::ZERO };
+        let mut state = State::new(settings, Keymap::default(), Kept::default(), at, 1);
+        list(&mut state, vec![web.clone()]);
+        let gone = |state: &State| {
+            state.activity.iter().filter(|record| record.text == "no longer listed").count()
+        };
+        for _ in 0..2 {
+            let sequence = next(&mut state);
+            let failure = Failure::new(FailureKind::NotFound, "no such cluster");
+            let message = Message::Read { sequence, id: web.id.clone(), result: Err(failure) };
+            update(&mut state, at, message);
+            assert_eq!(gone(&state), 1);
+        }
+        assert!(state.fleet.entries.get(&web.id).is_some_and(|entry| entry.gone.is_some()));
+        state.cursor = Some(web.id);
+        list(&mut state, Vec::new());
+        assert_eq!(gone(&state), 1, "the list tells it no second time");
     }
 }
