@@ -39,6 +39,24 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
                 Err("Open: no cluster is chosen".to_owned())
             }
         }
+        Command::Open if state.dialog.is_none() && state.lists_records() => {
+            if state.record_at_cursor().is_some() {
+                Ok(())
+            } else {
+                Err("Open: nothing happened yet".to_owned())
+            }
+        }
+        Command::Open if state.context() == crate::app::keymap::Context::Cluster => {
+            Err("Open: what can be opened here is on the activity tab".to_owned())
+        }
+        Command::Copy
+            if matches!(state.screen, Screen::Activity(_))
+                && state.record_at_cursor().is_none()
+                && state.errors.is_empty()
+                && state.look.marks.is_empty() =>
+        {
+            Err("Nothing to copy here.".to_owned())
+        }
         Command::Back if state.screen == Screen::Fleet && state.dialog.is_none() => {
             if state.look.filter.is_empty() && state.errors.is_empty() && state.toast.is_none() {
                 Err("Back: this is the first screen; q leaves".to_owned())

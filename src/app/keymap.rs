@@ -155,6 +155,7 @@ use Context::{Activity, Cluster, Dialog, Fleet, Form, Help, Menu};
 
 const SCREENS: &[Context] = &[Fleet, Cluster, Activity];
 const LISTS: &[Context] = &[Fleet, Cluster, Activity, Menu, Help];
+const LISTED: &[Context] = &[Fleet, Cluster, Activity, Menu];
 const ON_CLUSTER: &[Context] = &[Fleet, Cluster];
 
 macro_rules! binding {
@@ -173,7 +174,7 @@ macro_rules! binding {
 
 /// Every key of the program.
 pub const BINDINGS: &[Binding] = &[
-    binding!("open", Command::Open, &[Fleet, Menu], ["enter"], "open", "open or choose", Some(10)),
+    binding!("open", Command::Open, LISTED, ["enter"], "open", "open or choose", Some(10)),
     binding!(
         "press",
         Command::Open,

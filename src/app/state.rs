@@ -73,7 +73,13 @@ pub struct State {
     pub issuing: BTreeMap<RequestId, ClusterId>,
     /// What happened, newest last.
     pub activity: VecDeque<Record>,
-    /// First line on screen of the activity, counted from the newest.
+    /// Records that made room for later ones; the oldest that is kept has this number.
+    pub activity_dropped: usize,
+    /// Number of the record under the cursor of the activity; `None` is the newest, whichever that is.
+    pub record_cursor: Option<usize>,
+    /// Whether that record has the whole pane.
+    pub record_open: bool,
+    /// First line on screen of what is scrolled; of the activity counted from the newest.
     pub scroll: usize,
     /// One line that goes away by itself.
     pub toast: Option<Toast>,
@@ -338,6 +344,9 @@ impl State {
             suspended: None,
             leaving: None,
             activity: VecDeque::new(),
+            activity_dropped: 0,
+            record_cursor: None,
+            record_open: false,
             scroll: 0,
             toast: None,
             errors: VecDeque::new(),
@@ -411,6 +420,42 @@ impl State {
             .or_else(|| find(&|node| node.stage == Stage::Draining))
             .or_else(|| find(&|node| node.stage == Stage::Joining))
             .or_else(|| roll.nodes().next())
+    }
+
+    /// Whether the screen is a list of records.
+    pub fn lists_records(&self) -> bool {
+        matches!(self.screen, Screen::Activity(_) | Screen::Cluster { tab: Tab::Activity, .. })
+    }
+
+    /// Records of the activity on screen, newest first, each with its number.
+    pub fn records(&self) -> Vec<(usize, &Record)> {
+        let about = match &self.screen {
+            Screen::Cluster { id, .. } => Some(id),
+            Screen::Fleet | Screen::Activity(_) => None,
+        };
+        self.activity
+            .iter()
+            .enumerate()
+            .rev()
+            .filter(|(_, record)| about.is_none() || record.cluster.as_ref() == about)
+            .map(|(place, record)| (self.activity_dropped.saturating_add(place), record))
+            .collect()
+    }
+
+    /// Place of the cursor among these records. Whoever stood on one that is gone stands on the one next to it.
+    pub fn record_place(&self, records: &[(usize, &Record)]) -> usize {
+        let Some(cursor) = self.record_cursor else { return 0 };
+        let newer = records.partition_point(|(number, _)| *number > cursor);
+        newer.min(records.len().saturating_sub(1))
+    }
+
+    /// The record under the cursor, where the screen is a list of records.
+    pub fn record_at_cursor(&self) -> Option<&Record> {
+        if !self.lists_records() {
+            return None;
+        }
+        let records = self.records();
+        records.get(self.record_place(&records)).map(|(_, record)| *record)
     }
 
     /// Place of the cursor among the shown rows.

@@ -21,6 +21,11 @@ impl Zone {
         at.to_zoned(self.0.clone()).strftime("%a %d %b %Y %H:%M %:z").to_string()
     }
 
+    /// "Tue 24 Nov 2026 22:03:11 +01:00": a moment to the second.
+    pub fn exact(&self, at: Timestamp) -> String {
+        at.to_zoned(self.0.clone()).strftime("%a %d %b %Y %H:%M:%S %:z").to_string()
+    }
+
     /// "24 Nov 22:03": a moment in a line whose year is plain.
     pub fn short(&self, at: Timestamp) -> String {
         at.to_zoned(self.0.clone()).strftime("%d %b %H:%M").to_string()

@@ -25,6 +25,26 @@ pub struct Record {
     pub trace: Option<String>,
 }
 
+impl Record {
+    /// All of it in one line that stands for itself elsewhere: the moment in UTC, ids in full.
+    pub fn line(&self) -> String {
+        let at = self.at.strftime("%Y-%m-%dT%H:%M:%SZ");
+        let mut line = format!("{at} {} {}", self.outcome.word(), self.step);
+        if let Some(id) = &self.cluster {
+            let (region, project) = (id.region(), id.project());
+            line.push_str(&format!(" {} (region {region}, project {project})", id.name));
+        }
+        line.push_str(&format!(" by {}: {}", self.who, self.text));
+        if let Some(request) = &self.request {
+            line.push_str(&format!("; request {request}"));
+        }
+        if let Some(trace) = &self.trace {
+            line.push_str(&format!("; trace id {trace}"));
+        }
+        line
+    }
+}
+
 /// How an action stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -57,5 +77,36 @@ impl Outcome {
         [Self::Intended, Self::Done, Self::Refused, Self::Unknown, Self::Seen]
             .into_iter()
             .find(|outcome| outcome.word() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::cluster::ClusterId;
+    use crate::domain::fixtures::now;
+    use crate::domain::record::{Outcome, Record};
+
+    #[test]
+    fn a_line_has_all_of_a_record() {
+        let mut record = Record {
+            at: now(),
+            who: "ops@acme".into(),
+            cluster: Some(ClusterId::new("p-1", "eu02", "shop")),
+            step: "complete".into(),
+            request: Some("r3".into()),
+            outcome: Outcome::Done,
+            text: "complete: accepted (202)".into(),
+            trace: Some("7f3c".into()),
+        };
+        assert_eq!(
+            record.line(),
+            "2026-11-24T14:02:11Z done complete shop (region eu02, project p-1) by ops@acme: \
+             complete: accepted (202); request r3; trace id 7f3c"
+        );
+        (record.cluster, record.request, record.trace) = (None, None, None);
+        assert_eq!(
+            record.line(),
+            "2026-11-24T14:02:11Z done complete by ops@acme: complete: accepted (202)"
+        );
     }
 }

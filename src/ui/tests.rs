@@ -414,6 +414,11 @@ fn activity_newest_first() {
     let mut state = fleet();
     state.screen = Screen::Activity(Box::new(Screen::Fleet));
     snapshot("activity", &state);
+    state.record_cursor = Some(4);
+    snapshot_at("activity_cursor", &state, 80, 24);
+    state.record_open = true;
+    snapshot("activity_entry", &state);
+    state.record_open = false;
     state.activity.clear();
     snapshot_at("activity_none", &state, 80, 24);
 }

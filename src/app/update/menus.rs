@@ -100,6 +100,13 @@ fn copy_items(state: &State) -> Vec<(String, String)> {
     if let Some(failure) = state.errors.back() {
         add("error, whole", failure.full_text());
     }
+    let record = state.record_at_cursor();
+    if let Some(record) = record {
+        add("this entry, as one line", record.line());
+        if let Some(trace) = &record.trace {
+            add("its trace id", trace.clone());
+        }
+    }
     if !state.look.marks.is_empty() {
         let names: Vec<&str> = state.look.marks.iter().map(|id| id.name.as_str()).collect();
         add("marked names", names.join("\n"));
@@ -135,7 +142,9 @@ fn copy_items(state: &State) -> Vec<(String, String)> {
             add("SKE's error", format!("{}: {}", problem.code, problem.message));
         }
     }
-    if let Some(trace) = state.activity.iter().rev().find_map(|record| record.trace.clone()) {
+    if record.is_none()
+        && let Some(trace) = state.activity.iter().rev().find_map(|record| record.trace.clone())
+    {
         add("last trace id", trace);
     }
     items

@@ -22,7 +22,7 @@ use crate::app::message::{Message, Now};
 use crate::app::state::State;
 use crate::app::status::status;
 
-pub use crate::app::update::navigation::COUNT_FILTERS;
+pub use crate::app::update::navigation::{COUNT_FILTERS, keep_visible};
 pub use crate::app::update::polling::next_wake;
 pub use crate::app::update::rotation::is_material;
 

@@ -85,7 +85,7 @@ pub fn run(state: &mut State, command: Command) -> Vec<Effect> {
             Err(reason) => notices::toast(state, reason),
         },
         Command::Activity => {
-            state.scroll = 0;
+            leave_records(state);
             let from = std::mem::replace(&mut state.screen, Screen::Fleet);
             state.screen = Screen::Activity(Box::new(from));
         }
@@ -104,8 +104,18 @@ fn on_screen(state: &mut State, command: Command) -> Vec<Effect> {
                 Command::Number(number) => {
                     Tab::ALL.get(usize::from(number).saturating_sub(1)).copied().unwrap_or(tab)
                 }
-                _ if tab == Tab::Nodes && !state.node_events => {
+                _ if tab == Tab::Nodes && !state.node_events && command != Command::Open => {
                     move_among_nodes(state, command);
+                    tab
+                }
+                _ if tab == Tab::Activity => {
+                    among_records(state, command);
+                    tab
+                }
+                Command::Open => {
+                    if let Err(reason) = can(state, command) {
+                        notices::toast(state, reason);
+                    }
                     tab
                 }
                 _ => {
@@ -117,19 +127,26 @@ fn on_screen(state: &mut State, command: Command) -> Vec<Effect> {
             Vec::new()
         }
         Screen::Activity(_) => {
-            scroll(state, command);
+            among_records(state, command);
             Vec::new()
         }
     }
 }
 
 fn set_tab(state: &mut State, next: Tab) {
-    if let Screen::Cluster { tab, .. } = &mut state.screen {
-        if *tab != next {
-            state.scroll = 0;
-        }
+    if let Screen::Cluster { tab, .. } = &mut state.screen
+        && *tab != next
+    {
         *tab = next;
+        leave_records(state);
     }
+}
+
+/// Another screen or tab begins: at its top, with the newest record under the cursor.
+fn leave_records(state: &mut State) {
+    state.scroll = 0;
+    state.record_cursor = None;
+    state.record_open = false;
 }
 
 fn neighbour(tab: Tab, forward: bool) -> Tab {
@@ -169,6 +186,41 @@ fn move_among_nodes(state: &mut State, command: Command) {
     if let Some(next) = moved(command, at, page, last) {
         state.node_cursor = uids.get(next).cloned();
     }
+}
+
+/// Moves the cursor of the activity, or in the entry that has the whole pane.
+fn among_records(state: &mut State, command: Command) {
+    if command == Command::Open {
+        match can(state, command) {
+            Ok(()) => {
+                state.record_open = !state.record_open;
+                state.scroll = 0;
+            }
+            Err(reason) => notices::toast(state, reason),
+        }
+    } else if state.record_open {
+        scroll(state, command);
+    } else {
+        move_among_records(state, command);
+    }
+}
+
+fn move_among_records(state: &mut State, command: Command) {
+    let records = state.records();
+    let Some(last) = records.len().checked_sub(1) else { return };
+    let page = state.metrics.page_rows.max(1);
+    let at = state.record_place(&records);
+    let Some(next) = moved(command, at, page, last) else { return };
+    // On top it follows what comes; anywhere else it stays on its record.
+    let cursor = records.get(next).map(|(number, _)| *number).filter(|_| next > 0);
+    let scroll = keep_visible(state.scroll, next, page, records.len());
+    (state.record_cursor, state.scroll) = (cursor, scroll);
+}
+
+/// The first row of a list so that a row is seen, scrolled as little as is needed.
+pub fn keep_visible(first: usize, row: usize, page: usize, all: usize) -> usize {
+    let lowest = row.saturating_sub(page.max(1) - 1);
+    first.min(all.saturating_sub(page)).clamp(lowest.min(row), row)
 }
 
 /// Scrolls the text on screen.
@@ -248,9 +300,7 @@ fn move_cursor(state: &mut State, to: impl Fn(usize, usize) -> usize) {
 pub fn keep_cursor_visible(state: &mut State) {
     let page = state.metrics.page_rows.max(1);
     let row = state.cursor_row().unwrap_or(0);
-    let lowest_offset = row.saturating_sub(page - 1);
-    let last_offset = state.fleet.shown.len().saturating_sub(page);
-    state.offset = state.offset.min(last_offset).clamp(lowest_offset.min(row), row);
+    state.offset = keep_visible(state.offset, row, page, state.fleet.shown.len());
 }
 
 fn open(state: &mut State) -> Vec<Effect> {
@@ -266,13 +316,18 @@ fn open(state: &mut State) -> Vec<Effect> {
         if running || state.pending.contains_key(&id) { Tab::Rotation } else { Tab::Overview };
     state.screen = Screen::Cluster { id: id.clone(), created, tab };
     state.detail_due = state.now.steady;
-    state.scroll = 0;
+    leave_records(state);
     state.node_cursor = None;
     state.node_events = false;
     polling::read(state, &id).into_iter().collect()
 }
 
 fn back(state: &mut State) {
+    if state.record_open && state.lists_records() && state.errors.is_empty() {
+        state.record_open = false;
+        state.scroll = 0;
+        return;
+    }
     match std::mem::replace(&mut state.screen, Screen::Fleet) {
         Screen::Fleet => {
             // One thing per press, the loudest first.
@@ -293,7 +348,7 @@ fn back(state: &mut State) {
         }
         Screen::Activity(from) => {
             state.screen = *from;
-            state.scroll = 0;
+            leave_records(state);
         }
     }
 }
@@ -402,5 +457,104 @@ fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
             Vec::new()
         }
         Clickable::Row(_) | Clickable::Tab(_) | Clickable::Count(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::app::keymap::{Command, Keymap};
+    use crate::app::message::Now;
+    use crate::app::settings::Settings;
+    use crate::app::state::{ACTIVITY_LIMIT, Screen, State, Tab};
+    use crate::app::update::{menus, navigation, notices};
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::kept::Kept;
+    use crate::domain::record::Outcome;
+    use crate::domain::rotation::Phase;
+
+    fn remember(state: &mut State, name: Option<&str>, text: &str) {
+        let id = name.map(|name| cluster(name, Phase::Never).id);
+        let record =
+            notices::record(state, id.as_ref(), "phase", None, Outcome::Seen, text.to_owned());
+        notices::remember(state, record);
+    }
+
+    fn machine() -> State {
+        let at = Now { wall: now(), steady: Duration::ZERO };
+        let settings = Settings::defaults();
+        let mut state = State::new(settings, Keymap::default(), Kept::default(), at, 1);
+        state.metrics.page_rows = 3;
+        state
+    }
+
+    fn press(state: &mut State, commands: &[Command]) {
+        for command in commands {
+            navigation::run(state, *command);
+        }
+    }
+
+    fn chosen(state: &State) -> &str {
+        state.record_at_cursor().map_or("", |record| record.text.as_str())
+    }
+
+    #[test]
+    fn the_cursor_of_the_activity_stays_on_its_record_and_on_top_follows_what_comes() {
+        let mut state = machine();
+        for text in ["a", "b", "c", "d", "e"] {
+            remember(&mut state, None, text);
+        }
+        press(&mut state, &[Command::Activity]);
+        assert_eq!(chosen(&state), "e", "the newest");
+        remember(&mut state, None, "f");
+        assert_eq!(chosen(&state), "f");
+        press(&mut state, &[Command::Down, Command::PageDown]);
+        assert_eq!((chosen(&state), state.scroll), ("b", 2));
+        remember(&mut state, None, "g");
+        assert_eq!(chosen(&state), "b");
+        press(&mut state, &[Command::Last]);
+        assert_eq!(chosen(&state), "a");
+        for _ in 0..ACTIVITY_LIMIT - 1 {
+            remember(&mut state, None, "later");
+        }
+        assert_eq!(chosen(&state), "g", "what made room gives the cursor to the oldest");
+        press(&mut state, &[Command::First]);
+        remember(&mut state, None, "newest");
+        assert_eq!(chosen(&state), "newest");
+    }
+
+    #[test]
+    fn enter_opens_an_entry_and_goes_back_before_the_screen_is_left() {
+        let mut state = machine();
+        press(&mut state, &[Command::Activity, Command::Open]);
+        assert!(!state.record_open);
+        assert_eq!(
+            state.toast.as_ref().map(|t| t.text.as_str()),
+            Some("Open: nothing happened yet")
+        );
+        remember(&mut state, None, "a");
+        press(&mut state, &[Command::Open]);
+        assert!(state.record_open);
+        press(&mut state, &[Command::Back]);
+        assert!(!state.record_open && matches!(state.screen, Screen::Activity(_)));
+        press(&mut state, &[Command::Back]);
+        assert_eq!(state.screen, Screen::Fleet);
+    }
+
+    #[test]
+    fn the_tab_of_a_cluster_has_its_records_alone_and_copies_the_one_under_the_cursor() {
+        let mut state = machine();
+        remember(&mut state, Some("web"), "first");
+        remember(&mut state, Some("other"), "of another");
+        remember(&mut state, Some("web"), "second");
+        let id = cluster("web", Phase::Never).id;
+        state.screen = Screen::Cluster { id, created: None, tab: Tab::Activity };
+        press(&mut state, &[Command::Down]);
+        assert_eq!(chosen(&state), "first");
+        menus::open_copy(&mut state);
+        let Some(crate::app::dialog::Dialog::Menu(menu)) = &state.dialog else { panic!("no menu") };
+        let crate::app::dialog::MenuKind::Copy(items) = &menu.kind else { panic!("another menu") };
+        assert!(items[0].1.ends_with("by ?: first"), "{items:?}");
     }
 }

@@ -44,6 +44,7 @@ pub fn error(state: &mut State, failure: Failure) {
 pub fn remember(state: &mut State, record: Record) {
     if state.activity.len() >= ACTIVITY_LIMIT {
         state.activity.pop_front();
+        state.activity_dropped = state.activity_dropped.saturating_add(1);
     }
     state.activity.push_back(record);
 }

@@ -21,11 +21,11 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::rotation::Phase;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::Status;
-use crate::ui::screens::nodes;
+use crate::ui::screens::{activity, nodes};
 use crate::ui::text::{blanks, cells, spread, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
-use crate::ui::widgets::{header, notices, overview, records, rotation, scrollbar, stepper};
+use crate::ui::widgets::{header, notices, overview, rotation, scrollbar, stepper};
 
 /// Draws the screen; its bottom line says nothing of its own.
 pub fn draw(
@@ -51,6 +51,10 @@ pub fn draw(
         nodes::draw(state, theme, frame, body, entry, metrics);
         return Status::default();
     }
+    if tab == Tab::Activity {
+        activity::draw_records(state, theme, frame, body, metrics);
+        return Status::default();
+    }
     let boxed = body.height >= 10 && body.width >= 50;
     let mut inner = body;
     if boxed {
@@ -66,8 +70,9 @@ pub fn draw(
     }
     let columns = usize::from(inner.width);
     let lines = match (tab, entry) {
-        (Tab::Activity, _) => activity(state, theme, id, columns, usize::from(inner.height)),
-        (_, None) | (Tab::Nodes, _) => vec![Line::from(theme.span("not read yet", Tone::Dim))],
+        (_, None) | (Tab::Nodes | Tab::Activity, _) => {
+            vec![Line::from(theme.span("not read yet", Tone::Dim))]
+        }
         (Tab::Overview, Some(entry)) => overview::lines(entry, state, theme, columns),
         (Tab::Rotation, Some(entry)) => {
             rotation_lines(entry, state, theme, columns, usize::from(inner.height))
@@ -75,15 +80,8 @@ pub fn draw(
     };
     let rows = usize::from(inner.height);
     let all = lines.len();
-    // The activity scrolls by itself: it makes only the lines that are seen.
-    let first = match tab {
-        Tab::Activity => 0,
-        Tab::Overview | Tab::Rotation | Tab::Nodes => state.scroll.min(all.saturating_sub(rows)),
-    };
-    metrics.scroll_last = match tab {
-        Tab::Activity => records_of(state, id).saturating_sub(rows),
-        Tab::Overview | Tab::Rotation | Tab::Nodes => all.saturating_sub(rows),
-    };
+    let first = state.scroll.min(all.saturating_sub(rows));
+    metrics.scroll_last = all.saturating_sub(rows);
     let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
     frame.render_widget(Text::from(shown), inner);
     let bar = Rect { x: inner.right().min(body.right().saturating_sub(1)), width: 1, ..inner };
@@ -266,33 +264,4 @@ fn advice(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'static>> {
         .into_iter()
         .map(|line| theme.span(line, Tone::Dim).into())
         .collect()
-}
-
-fn records_of(state: &State, id: &ClusterId) -> usize {
-    state.activity.iter().filter(|record| record.cluster.as_ref() == Some(id)).count()
-}
-
-fn activity(
-    state: &State,
-    theme: Theme,
-    id: &ClusterId,
-    columns: usize,
-    rows: usize,
-) -> Vec<Line<'static>> {
-    let lines: Vec<Line<'static>> = state
-        .activity
-        .iter()
-        .rev()
-        .filter(|record| record.cluster.as_ref() == Some(id))
-        .skip(state.scroll.min(records_of(state, id).saturating_sub(rows)))
-        .take(rows)
-        .map(|record| records::line(record, state, theme, columns, false))
-        .collect();
-    if lines.is_empty() {
-        return vec![
-            Line::default(),
-            Line::from(theme.span(" Nothing happened here that skeys has seen.", Tone::Dim)),
-        ];
-    }
-    lines
 }

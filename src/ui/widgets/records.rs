@@ -5,8 +5,9 @@ use ratatui::text::{Line, Span};
 use crate::app::columns::Tone;
 use crate::app::state::State;
 use crate::domain::record::{Outcome, Record};
-use crate::ui::text::{cut_spans, pad_end, spans_width, spread};
-use crate::ui::theme::Theme;
+use crate::ui::text::{blanks, cut_spans, pad_end, spans_width, spread, wrap};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::facts::Facts;
 
 /// One record as a line of so many columns. `with_cluster` is off where every line is about the same one.
 pub fn line(
@@ -51,6 +52,50 @@ pub fn line(
     } else {
         spread(left, right, columns)
     }
+}
+
+/// A line of the list as it looks under the cursor.
+pub fn chosen(line: Line<'static>, theme: Theme, columns: usize) -> Line<'static> {
+    let mut spans = line.spans;
+    // Every line begins with a blank; the cursor's mark takes its place.
+    if let Some(first) = spans.first_mut() {
+        *first = theme.part("▌", Role::Accent);
+    }
+    spread(spans, Vec::new(), columns).patch_style(theme.role(Role::Selected))
+}
+
+/// A record with all that is known of it, most important first.
+pub fn whole(record: &Record, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let (sign, tone) = sign(record.outcome);
+    let mut lines = Vec::new();
+    for (index, text) in wrap(&record.text, columns.saturating_sub(4)).into_iter().enumerate() {
+        let lead = if index == 0 { sign } else { " " };
+        lines.push(Line::from(vec![
+            Span::raw(" "),
+            theme.span(lead, tone),
+            Span::raw(" "),
+            Span::raw(text),
+        ]));
+    }
+    let mut facts = Facts::new(theme, columns.saturating_sub(4), 9);
+    facts.text("when", &state.zone().exact(record.at), Tone::Plain);
+    facts.text("who", &record.who, Tone::Plain);
+    if let Some(id) = &record.cluster {
+        let project = state.fleet.project_name(id.project());
+        let text = format!("{}, region {}, project {project}", id.name, id.region());
+        facts.text("cluster", &text, Tone::Plain);
+    }
+    facts.text("action", &format!("{}: {}", record.step, record.outcome.word()), Tone::Plain);
+    for (label, value) in [("request", &record.request), ("trace id", &record.trace)] {
+        if let Some(value) = value {
+            facts.text(label, value, Tone::Plain);
+        }
+    }
+    lines.extend(facts.into_lines().into_iter().map(|mut line| {
+        line.spans.insert(0, blanks(3));
+        line
+    }));
+    lines
 }
 
 fn sign(outcome: Outcome) -> (&'static str, Tone) {
