@@ -182,6 +182,26 @@ impl Fleet {
         self.projects.get(id).map_or_else(|| id.as_str(), String::as_str)
     }
 
+    /// What people are told a cluster is called: its name; with the region where the fleet has others of that name,
+    /// and with the project where one of those is in the same region.
+    pub fn label(&self, id: &ClusterId) -> String {
+        let mut others = self
+            .scopes
+            .keys()
+            .filter(|scope| **scope != id.scope)
+            .map(|scope| ClusterId { scope: scope.clone(), name: id.name.clone() })
+            .filter(|other| self.entries.contains_key(other))
+            .peekable();
+        let (name, region) = (&id.name, id.region());
+        if others.peek().is_none() {
+            name.to_string()
+        } else if others.any(|other| other.region() == region) {
+            format!("{name} ({region}, {})", self.project_name(id.project()))
+        } else {
+            format!("{name} ({region})")
+        }
+    }
+
     /// A cluster as last read.
     pub fn cluster(&self, id: &ClusterId) -> Option<&Cluster> {
         self.entries.get(id).map(|entry| &entry.cluster)
@@ -295,5 +315,57 @@ impl Fleet {
             .filter(|scope| !matches!(scope.status, ScopeStatus::NotOffered))
             .filter_map(|scope| scope.seen)
             .min_by_key(|seen| seen.steady)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::app::fleet::{Entry, Fleet, ScopeState};
+    use crate::app::message::{Now, Sequence};
+    use crate::domain::cluster::{ClusterId, ProjectId};
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::rotation::Phase;
+
+    #[test]
+    fn api_19_a_name_is_told_with_what_sets_it_apart_from_others() {
+        let mut fleet = Fleet::default();
+        fleet.projects.insert(ProjectId::new("p-2"), "payments".to_owned());
+        let at = Now { wall: now(), steady: Duration::ZERO };
+        let mut add = |project: &str, region: &str, name: &str| {
+            let mut cluster = cluster(name, Phase::Never);
+            cluster.id = ClusterId::new(project, region, name);
+            let id = cluster.id.clone();
+            fleet.scopes.insert(id.scope.clone(), ScopeState::default());
+            fleet.put(Entry::new(cluster, at, Sequence(1)));
+            id
+        };
+        let ids = [
+            add("p-1", "eu01", "alone"),
+            add("p-1", "eu01", "twin"),
+            add("p-1", "eu02", "twin"),
+            add("p-1", "eu02", "triple"),
+            add("p-2", "eu02", "triple"),
+            add("p-2", "eu01", "triple"),
+        ];
+        let labels = ids.map(|id| fleet.label(&id));
+        assert_eq!(
+            labels,
+            [
+                "alone",
+                "twin (eu01)",
+                "twin (eu02)",
+                "triple (eu02, p-1)",
+                "triple (eu02, payments)",
+                "triple (eu01)"
+            ]
+        );
+        let gone = ClusterId::new("p-1", "eu02", "alone");
+        assert_eq!(
+            fleet.label(&gone),
+            "alone (eu02)",
+            "one that is no longer known is another one, too"
+        );
     }
 }

@@ -42,7 +42,7 @@ pub fn status(state: &State) -> Option<Status> {
     let seen = state.observed.get(id).filter(|seen| seen.live && *phase == Phase::Preparing);
     let figure = seen.and_then(|seen| seen.roll.as_ref()?.figure());
     let held = entry.held && seen.is_some();
-    let mut title = format!("skeys: {} ", clean(id.name.as_str()));
+    let mut title = format!("skeys: {} ", clean(&state.fleet.label(id)));
     match figure {
         Some(figure) => title.push_str(&words::figure_narrow(figure)),
         None => title.push_str(&clean(phase.word())),

@@ -19,6 +19,7 @@ use crate::app::state::{Clickable, Pending, PendingStage, Screen, State, Tab, To
 use crate::app::update::update;
 use crate::domain::action::Action;
 use crate::domain::age::Zone;
+use crate::domain::cluster::Region;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
 use crate::domain::kubeconfig::{Kind, Plan, Whose};
@@ -409,6 +410,16 @@ fn help_is_made_from_the_keymap() {
     assert!(text(&state, 100, 40).contains(" X "));
 }
 
+/// Puts a cluster of the same name into the other region, with a record of its own.
+fn namesake(state: &mut State, name: &str) {
+    let mut entry = state.fleet.entries[&id(state, name)].clone();
+    entry.cluster.id.scope.region = Region::new("eu02");
+    let mut record = state.activity.back().cloned().unwrap();
+    record.cluster = Some(entry.cluster.id.clone());
+    state.activity.push_back(record);
+    state.fleet.put(entry);
+}
+
 #[test]
 fn activity_newest_first() {
     let mut state = fleet();
@@ -419,6 +430,8 @@ fn activity_newest_first() {
     state.record_open = true;
     snapshot("activity_entry", &state);
     state.record_open = false;
+    namesake(&mut state, "shop-prod");
+    snapshot("activity_namesake", &state);
     state.activity.clear();
     snapshot_at("activity_none", &state, 80, 24);
 }

@@ -122,7 +122,8 @@ pub fn acted(
     let verb = action.word().to_lowercase();
     let (outcome, text, trace) = match result {
         Ok(trace) => {
-            notices::toast(state, format!("{}: {verb} accepted.", id.name));
+            let label = state.fleet.label(id);
+            notices::toast(state, format!("{label}: {verb} accepted."));
             (Outcome::Done, format!("{verb}: accepted (202)"), trace)
         }
         Err(failure) => {
@@ -165,7 +166,7 @@ fn why_stay(state: &State) -> Option<String> {
         .iter()
         .find(|(_, p)| matches!(p.stage, crate::app::state::PendingStage::Sending))
     {
-        return Some(format!("the {} of {} is being sent", pending.step, id.name));
+        return Some(format!("the {} of {} is being sent", pending.step, state.fleet.label(id)));
     }
     if !state.issuing.is_empty() {
         return Some("a kubeconfig is being issued or written".to_owned());

@@ -173,6 +173,14 @@ fn form(state: &mut State) -> Option<&mut IssueForm> {
     }
 }
 
+/// What the cluster of the form is called.
+fn label(state: &State) -> String {
+    match &state.dialog {
+        Some(Dialog::Issue(form)) => state.fleet.label(&form.cluster.id),
+        _ => String::new(),
+    }
+}
+
 /// The destination was looked at.
 pub fn planned(
     state: &mut State,
@@ -654,6 +662,7 @@ pub fn issued(
 /// Brings an issued kubeconfig to its destination.
 fn deliver(state: &mut State) -> Vec<Effect> {
     let request = rotation::next_request(state);
+    let label = label(state);
     let Some(form) = form(state) else { return Vec::new() };
     let Some(issued) = form.issued.clone() else { return Vec::new() };
     let context = form.context.value().trim().to_owned();
@@ -686,7 +695,7 @@ fn deliver(state: &mut State) -> Vec<Effect> {
             }
             Ok(text) if form.place == Place::Clipboard => {
                 form.stage = IssueStage::Saving;
-                let what = format!("kubeconfig of {}", form.cluster.id.name);
+                let what = format!("kubeconfig of {label}");
                 vec![Effect::CopySecret { what, text }]
             }
             Ok(text) => {
@@ -707,6 +716,7 @@ fn delivered(
 ) -> Vec<Effect> {
     let now = state.now.wall;
     let zone = state.zone();
+    let label = label(state);
     let Some(form) = form(state) else { return Vec::new() };
     let (id, created) = (form.cluster.id.clone(), form.cluster.created);
     let expires = form.issued.as_ref().and_then(|issued| issued.expires);
@@ -719,8 +729,8 @@ fn delivered(
     };
     state.dialog = None;
     let mut text = said.map_or_else(
-        || format!("Kubeconfig of {} → {place}", id.name),
-        |said| format!("{said}: kubeconfig of {}", id.name),
+        || format!("Kubeconfig of {label} → {place}"),
+        |said| format!("{said}: kubeconfig of {label}"),
     );
     if let Some(at) = expires {
         text.push_str(&format!(", expires {}", zone.full(at)));

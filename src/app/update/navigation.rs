@@ -162,8 +162,9 @@ fn watch(state: &mut State) {
         notices::toast(state, "Watch: no cluster is chosen".to_owned());
         return;
     };
+    let label = state.fleet.label(&id);
     let text = if state.watched.remove(&id) {
-        format!("{}: no longer watched.", id.name)
+        format!("{label}: no longer watched.")
     } else {
         state.watched.insert(id.clone());
         let nodes = if state.settings.read_only || state.settings.watch == WatchPolicy::Never {
@@ -171,7 +172,7 @@ fn watch(state: &mut State) {
         } else {
             ", held up or moves on"
         };
-        format!("{}: you are told when it is PREPARED, completed{nodes}.", id.name)
+        format!("{label}: you are told when it is PREPARED, completed{nodes}.")
     };
     notices::toast(state, text);
 }

@@ -259,7 +259,7 @@ fn noticed(state: &mut State, id: &ClusterId) -> Vec<Effect> {
     if text.is_empty() {
         return Vec::new();
     }
-    notices::mention(state, format!("{}: {text}", id.name));
+    notices::mention(state, format!("{}: {text}", state.fleet.label(id)));
     let mut effects = tell(state, id, &text);
     let record = notices::record(state, Some(id), "roll", None, Outcome::Seen, text);
     effects.push(notices::journal(state, record));
@@ -271,7 +271,11 @@ pub fn tell(state: &State, id: &ClusterId, text: &str) -> Vec<Effect> {
     if !state.watched.contains(id) {
         return Vec::new();
     }
-    vec![Effect::Notify { title: format!("{} ({})", id.name, id.region()), text: text.to_owned() }]
+    let label = state.fleet.label(id);
+    // Whoever looks elsewhere has nothing else to tell it by: the region is always there.
+    let title =
+        if label == id.name.as_str() { format!("{label} ({})", id.region()) } else { label };
+    vec![Effect::Notify { title, text: text.to_owned() }]
 }
 
 #[cfg(test)]

@@ -144,7 +144,7 @@ fn phase_changed(state: &mut State, before: &Phase, cluster: &Cluster) -> Vec<Ef
     let after = &cluster.rotation.phase;
     let text = format!("{} → {}", before.word(), after.word());
     if matches!(after, Phase::Prepared | Phase::Completed) {
-        notices::mention(state, format!("{}: {text}", cluster.id.name));
+        notices::mention(state, format!("{}: {text}", state.fleet.label(&cluster.id)));
     }
     let mut effects = Vec::new();
     if matches!(after, Phase::Prepared | Phase::Completed) {
@@ -166,7 +166,7 @@ fn replaced(state: &mut State, id: &ClusterId) -> Vec<Effect> {
         state.screen = Screen::Fleet;
     }
     let text = "deleted and created anew; this is another cluster".to_owned();
-    notices::toast(state, format!("{}: {text}", id.name));
+    notices::toast(state, format!("{}: {text}", state.fleet.label(id)));
     let record = notices::record(state, Some(id), "phase", None, Outcome::Seen, text);
     // Kubeconfigs of the old one are known for what they are: `Access::is_of`.
     let mut effects = vec![notices::journal(state, record)];

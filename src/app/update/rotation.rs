@@ -479,7 +479,7 @@ fn settle(state: &mut State, id: &ClusterId, text: String) {
         dialog.focus = Focus::Cancel;
         dialog.guard = guard;
     } else {
-        notices::toast(state, format!("{}: {text}", id.name));
+        notices::toast(state, format!("{}: {text}", state.fleet.label(id)));
     }
 }
 
@@ -649,7 +649,8 @@ fn change_text(state: &State, id: &ClusterId, read: &Cluster) -> String {
 fn show_change(state: &mut State, cluster: Cluster, text: String) {
     let now = state.now.wall;
     let Some(dialog) = dialog_about(state, &cluster.id) else {
-        notices::toast(state, format!("{}: {text}; nothing was sent", cluster.id.name));
+        let label = state.fleet.label(&cluster.id);
+        notices::toast(state, format!("{label}: {text}; nothing was sent"));
         return;
     };
     dialog.findings = findings(dialog.step, &cluster, &dialog.evidence, now);
@@ -763,7 +764,7 @@ fn follow_one(state: &mut State, id: &ClusterId) -> Vec<Effect> {
     if let Some(at) = slow_to_show {
         let text = format!(
             "{}: accepted at {}, and SKE still does not show it; skeys keeps looking",
-            id.name,
+            state.fleet.label(id),
             state.zone().clock(at)
         );
         notices::toast(state, text);

@@ -160,16 +160,11 @@ fn list(
     }
     let columns = usize::from(inner.width.saturating_sub(1));
     let with_cluster = matches!(state.screen, Screen::Activity(_));
-    let lines: Vec<Line<'static>> = all
-        .iter()
-        .enumerate()
-        .skip(first)
-        .take(rows)
-        .map(|(place, (_, record))| {
-            let line = records::line(record, state, theme, columns, with_cluster);
-            if place == cursor { records::chosen(line, theme, columns) } else { line }
-        })
-        .collect();
+    let shown = all.iter().skip(first).take(rows).map(|(_, record)| *record);
+    let mut lines = records::lines(shown, state, theme, columns, with_cluster);
+    if let Some(line) = lines.get_mut(cursor.saturating_sub(first)) {
+        *line = records::chosen(std::mem::take(line), theme, columns);
+    }
     frame.render_widget(Text::from(lines), inner);
     let bar = Rect { x: inner.right().saturating_sub(1), width: 1, ..inner };
     scrollbar::draw(theme, frame, bar, first, all.len());

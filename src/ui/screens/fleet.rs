@@ -391,13 +391,8 @@ fn draw_strip(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
         .title(theme.title_right(full));
     let inner = block.inner(area);
     frame.render_widget(block, area);
-    let lines: Vec<Line<'static>> = state
-        .activity
-        .iter()
-        .rev()
-        .take(usize::from(inner.height))
-        .map(|record| records::line(record, state, theme, usize::from(inner.width), true))
-        .collect();
+    let shown = state.activity.iter().rev().take(usize::from(inner.height));
+    let lines = records::lines(shown, state, theme, usize::from(inner.width), true);
     frame.render_widget(Text::from(lines), inner);
 }
 

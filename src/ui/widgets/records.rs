@@ -5,20 +5,53 @@ use ratatui::text::{Line, Span};
 use crate::app::columns::Tone;
 use crate::app::state::State;
 use crate::domain::record::{Outcome, Record};
+use crate::domain::text::{cut_middle, width};
 use crate::ui::text::{blanks, cut_spans, pad_end, spans_width, spread, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
 
-/// One record as a line of so many columns. `with_cluster` is off where every line is about the same one.
-pub fn line(
-    record: &Record,
+/// Columns from which on there is room for the day and for longer names.
+const WIDE: usize = 60;
+/// Columns of a name that can be told apart from others, at least and at most, on narrow and on wide screens.
+const NAMES: [(usize, usize); 2] = [(11, 17), (14, 30)];
+
+/// Records as lines of so many columns. `with_cluster` is off where all are about the same one.
+pub fn lines<'a>(
+    records: impl IntoIterator<Item = &'a Record>,
     state: &State,
     theme: Theme,
     columns: usize,
     with_cluster: bool,
+) -> Vec<Line<'static>> {
+    let labelled: Vec<(&Record, String)> = records
+        .into_iter()
+        .map(|record| {
+            let id = record.cluster.as_ref().filter(|_| with_cluster);
+            (record, id.map_or_else(String::new, |id| state.fleet.label(id)))
+        })
+        .collect();
+    let [narrow, wide] = NAMES;
+    let (least, most) = if columns >= WIDE { wide } else { narrow };
+    let longest = labelled.iter().map(|(_, label)| width(label)).max().unwrap_or(0);
+    let room = longest.clamp(least, most);
+    labelled
+        .into_iter()
+        .map(|(record, label)| {
+            let label = with_cluster.then(|| pad_end(&cut_middle(&label, room), room));
+            line(record, label, state, theme, columns)
+        })
+        .collect()
+}
+
+fn line(
+    record: &Record,
+    label: Option<String>,
+    state: &State,
+    theme: Theme,
+    columns: usize,
 ) -> Line<'static> {
     let (sign, tone) = sign(record.outcome);
-    let wide = columns >= 60;
+    let wide = columns >= WIDE;
     let time = state.zone().log(record.at, state.now.wall);
     // "22 Nov 10:22" is told by its day where there is no room.
     let time = if !wide && time.len() > 8 { time.chars().take(6).collect() } else { time };
@@ -29,9 +62,8 @@ pub fn line(
         theme.span(sign, tone),
         Span::raw(" "),
     ];
-    if with_cluster {
-        let name = record.cluster.as_ref().map_or("", |id| id.name.as_str());
-        left.push(Span::raw(pad_end(name, if wide { 14 } else { 11 })));
+    if let Some(label) = label {
+        left.push(Span::raw(label));
         left.push(Span::raw(" "));
     }
     left.push(Span::raw(record.text.clone()));
@@ -39,12 +71,10 @@ pub fn line(
     if let Some(trace) = &record.trace
         && columns >= 100
     {
-        let short = crate::domain::text::cut_middle(trace, 13);
+        let short = cut_middle(trace, 13);
         right.push(theme.span(format!("trace {short} "), Tone::Dim));
         if spans_width(&left) + spans_width(&right) + 1 > columns {
-            right = vec![
-                theme.span(format!("{} ", crate::domain::text::cut_middle(trace, 9)), Tone::Dim),
-            ];
+            right = vec![theme.span(format!("{} ", cut_middle(trace, 9)), Tone::Dim)];
         }
     }
     if right.is_empty() {
