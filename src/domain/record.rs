@@ -1,8 +1,13 @@
 //! What the journal keeps of an action: who, what cluster, what step, which request, how it ended. Secrets never.
 
-use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::ClusterId;
+
+/// Two instances of the program see one change within this time; later, it is another change.
+const SAME_CHANGE: SignedDuration = SignedDuration::from_mins(15);
 
 /// One line of the journal and of the activity view.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +50,25 @@ impl Record {
     }
 }
 
+/// Records, oldest first, without what another instance of the program saw and wrote down as well.
+pub fn told_once(mut records: Vec<Record>) -> Vec<Record> {
+    let mut last: BTreeMap<(ClusterId, String), (Timestamp, String)> = BTreeMap::new();
+    records.retain(|record| {
+        let Some(id) = record.cluster.as_ref().filter(|_| record.outcome == Outcome::Seen) else {
+            return true;
+        };
+        let subject = (id.clone(), record.step.clone());
+        let again = last.get(&subject).is_some_and(|(at, text)| {
+            *text == record.text && record.at.duration_since(*at).abs() < SAME_CHANGE
+        });
+        if !again {
+            last.insert(subject, (record.at, record.text.clone()));
+        }
+        !again
+    });
+    records
+}
+
 /// How an action stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -82,9 +106,37 @@ impl Outcome {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use crate::domain::cluster::ClusterId;
     use crate::domain::fixtures::now;
-    use crate::domain::record::{Outcome, Record};
+    use crate::domain::record::{Outcome, Record, told_once};
+
+    #[test]
+    fn a_change_that_two_instances_saw_is_told_once() {
+        let seen = |minutes: i64, name: &str, text: &str| Record {
+            at: now() + SignedDuration::from_mins(minutes),
+            who: "ops".into(),
+            cluster: Some(ClusterId::new("p", "eu01", name)),
+            step: "phase".into(),
+            request: None,
+            outcome: Outcome::Seen,
+            text: text.into(),
+            trace: None,
+        };
+        let records = vec![
+            seen(0, "web", "never → preparing"),
+            seen(0, "api", "never → preparing"),
+            seen(1, "web", "never → preparing"),
+            seen(9, "web", "preparing → PREPARED"),
+            seen(10, "web", "preparing → PREPARED"),
+            Record { outcome: Outcome::Done, ..seen(10, "web", "preparing → PREPARED") },
+            seen(60, "web", "preparing → PREPARED"),
+        ];
+        let expected: Vec<Record> =
+            [0, 1, 3, 5, 6].iter().map(|place| records[*place].clone()).collect();
+        assert_eq!(told_once(records), expected, "the last is another rotation");
+    }
 
     #[test]
     fn a_line_has_all_of_a_record() {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::record::{Outcome, Record};
+use crate::domain::record::{Outcome, Record, told_once};
 use crate::domain::text::clean;
 use crate::store::private_file;
 
@@ -79,7 +79,7 @@ impl Journal {
         file.sync_data()
     }
 
-    /// The last `count` records, oldest first, and a note when lines could not be read.
+    /// The last `count` records, oldest first, each change once, and a note when lines could not be read.
     pub fn tail(&self, count: usize) -> Result<(Vec<Record>, Option<String>), Failure> {
         let bytes = match self.last_bytes() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), None)),
@@ -98,6 +98,7 @@ impl Journal {
             }
         }
         records.reverse();
+        let records = told_once(records);
         let note = (broken > 0).then(|| {
             format!(
                 "{}: {broken} torn or unknown line(s) of the journal were left out",
