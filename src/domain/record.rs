@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::age::Zone;
 use crate::domain::cluster::ClusterId;
 
 /// Two instances of the program see one change within this time; later, it is another change.
@@ -24,13 +25,23 @@ pub struct Record {
     pub request: Option<String>,
     /// How it stands.
     pub outcome: Outcome,
-    /// One sentence for people.
+    /// One sentence for people; it has no moment in it, since zones are for whoever reads.
     pub text: String,
+    /// When that ends which it tells of.
+    pub expires: Option<Timestamp>,
     /// The server's `x-trace-id`.
     pub trace: Option<String>,
 }
 
 impl Record {
+    /// The sentence with the moment in it, as it is read in this zone.
+    pub fn sentence(&self, zone: &Zone) -> String {
+        match self.expires {
+            Some(at) => format!("{}, expires {}", self.text, zone.full(at)),
+            None => self.text.clone(),
+        }
+    }
+
     /// All of it in one line that stands for itself elsewhere: the moment in UTC, ids in full.
     pub fn line(&self) -> String {
         let at = self.at.strftime("%Y-%m-%dT%H:%M:%SZ");
@@ -39,7 +50,7 @@ impl Record {
             let (region, project) = (id.region(), id.project());
             line.push_str(&format!(" {} (region {region}, project {project})", id.name));
         }
-        line.push_str(&format!(" by {}: {}", self.who, self.text));
+        line.push_str(&format!(" by {}: {}", self.who, self.sentence(&Zone::UTC)));
         if let Some(request) = &self.request {
             line.push_str(&format!("; request {request}"));
         }
@@ -122,6 +133,7 @@ mod tests {
             request: None,
             outcome: Outcome::Seen,
             text: text.into(),
+            expires: None,
             trace: None,
         };
         let records = vec![
@@ -148,6 +160,7 @@ mod tests {
             request: Some("r3".into()),
             outcome: Outcome::Done,
             text: "complete: accepted (202)".into(),
+            expires: None,
             trace: Some("7f3c".into()),
         };
         assert_eq!(
@@ -156,9 +169,11 @@ mod tests {
              complete: accepted (202); request r3; trace id 7f3c"
         );
         (record.cluster, record.request, record.trace) = (None, None, None);
+        record.expires = Some(now());
         assert_eq!(
             record.line(),
-            "2026-11-24T14:02:11Z done complete by ops@acme: complete: accepted (202)"
+            "2026-11-24T14:02:11Z done complete by ops@acme: complete: accepted (202), \
+             expires Tue 24 Nov 2026 14:02 +00:00"
         );
     }
 }

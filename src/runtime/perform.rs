@@ -499,6 +499,7 @@ mod tests {
             request: None,
             outcome: Outcome::Intended,
             text: String::new(),
+            expires: None,
             trace: None,
         });
         let effect = Effect::Rotate { request: RequestId(3), step: Step::Start, shown, intent };

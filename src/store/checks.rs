@@ -428,6 +428,7 @@ fn file_17_a_torn_line_is_ended_and_told() {
         request: None,
         outcome: Outcome::Done,
         text: "a b".into(),
+        expires: Some(now()),
         trace: None,
     };
     journal.append(&record).unwrap();
@@ -439,4 +440,16 @@ fn file_17_a_torn_line_is_ended_and_told() {
     assert_eq!(records, [record.clone(), record]);
     assert!(note.unwrap().contains("1 torn"));
     assert_eq!((mode(&path), mode(&home.path().join("new"))), (0o600, 0o700));
+}
+
+#[test]
+fn file_17_a_line_of_an_older_version_is_read_as_it_was_written() {
+    let home = tempfile::tempdir().unwrap();
+    let line = r#"{"at":"2026-11-24T14:02:11Z","who":"me","step":"kubeconfig","outcome":"done","text":"issued, expires Tue"}"#;
+    let odd = line.replace(r#""text""#, r#""expires":"soon","text""#);
+    fs::write(home.path().join("journal.jsonl"), format!("{line}\n{odd}\n")).unwrap();
+    let (records, note) = Journal::open(home.path().to_owned()).tail(5).unwrap();
+    let read: Vec<_> = records.iter().map(|r| (r.text.as_str(), r.expires)).collect();
+    assert_eq!(read, [("issued, expires Tue", None), ("issued, expires Tue", None)]);
+    assert_eq!(note, None);
 }

@@ -39,6 +39,9 @@ struct Line {
     request: Option<String>,
     outcome: String,
     text: String,
+    /// Older lines have it in their text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
 }
@@ -138,6 +141,7 @@ impl From<&Record> for Line {
             request: record.request.as_deref().map(clean),
             outcome: record.outcome.word().to_owned(),
             text: clean(&record.text),
+            expires: record.expires.map(|at| at.to_string()),
             trace: record.trace.as_deref().map(clean),
         }
     }
@@ -159,6 +163,8 @@ impl Line {
             request: self.request.as_deref().map(clean),
             outcome: Outcome::from_word(&self.outcome)?,
             text: clean(&self.text),
+            // One that cannot be read is no reason to lose the line.
+            expires: self.expires.and_then(|text| text.parse().ok()),
             trace: self.trace.as_deref().map(clean),
         })
     }

@@ -410,6 +410,19 @@ fn help_is_made_from_the_keymap() {
     assert!(text(&state, 100, 40).contains(" X "));
 }
 
+#[test]
+fn moments_in_the_activity_are_shown_in_the_zone_of_whoever_reads() {
+    let mut state = fleet();
+    state.screen = Screen::Activity(Box::new(Screen::Fleet));
+    if let Some(record) = state.activity.back_mut() {
+        (record.text, record.expires) = ("issued".into(), Some(now()));
+    }
+    state.settings.local_zone = Zone::new(jiff::tz::TimeZone::fixed(jiff::tz::offset(2)));
+    assert!(text(&state, 80, 24).contains("issued, expires Tue 24 Nov 2026 16:02 +02:00"));
+    state.utc = true;
+    assert!(text(&state, 80, 24).contains("issued, expires Tue 24 Nov 2026 14:02 +00:00"));
+}
+
 /// Puts a cluster of the same name into the other region, with a record of its own.
 fn namesake(state: &mut State, name: &str) {
     let mut entry = state.fleet.entries[&id(state, name)].clone();

@@ -588,17 +588,15 @@ pub fn issued(
     let Some(form) = form(state).filter(|form| matches!(form.stage, IssueStage::Issuing)) else {
         // Nobody waited for it: the secret is dropped here.
         let (outcome, text) = match &result {
-            Ok(issued) => {
-                let end = issued.expires.map(|at| format!("; it expires {}", zone.full(at)));
-                (Outcome::Done, format!("issued and dropped unseen{}", end.unwrap_or_default()))
-            }
+            Ok(_) => (Outcome::Done, "issued and dropped unseen".to_owned()),
             Err(failure) if failure.leaves_outcome_unknown() => {
                 (Outcome::Unknown, failure.to_string())
             }
             Err(failure) => (Outcome::Refused, failure.to_string()),
         };
         let request = Some(rotation::request_text(request));
-        let record = notices::record(state, Some(&id), "kubeconfig", request, outcome, text);
+        let mut record = notices::record(state, Some(&id), "kubeconfig", request, outcome, text);
+        record.expires = result.ok().and_then(|issued| issued.expires);
         return vec![notices::journal(state, record)];
     };
     match result {
@@ -609,22 +607,18 @@ pub fn issued(
                 (Some(wanted), Some(expires)) => wanted.duration_since(expires) > CLAMP_TOLERANCE,
                 _ => false,
             };
-            let mut text = match issued.expires {
-                Some(at) => format!("issued, expires {}", zone.full(at)),
-                None => "issued".to_owned(),
-            };
-            if shorter {
-                text.push_str(", shorter than asked");
-            }
+            let text = if shorter { "issued, for shorter than asked" } else { "issued" };
+            let expires = issued.expires;
             form.issued = Some(issued);
-            let record = notices::record(
+            let mut record = notices::record(
                 state,
                 Some(&id),
                 "kubeconfig",
                 Some(rotation::request_text(request)),
                 Outcome::Done,
-                text,
+                text.to_owned(),
             );
+            record.expires = expires;
             let mut effects = vec![notices::journal(state, record)];
             effects.extend(deliver(state));
             effects
@@ -632,18 +626,20 @@ pub fn issued(
         Err(failure) => {
             let unknown = failure.leaves_outcome_unknown() && form.kind == Kind::Admin;
             let mut failure = failure;
+            let mut shown = failure.clone();
+            let mut expires = None;
             if unknown {
-                let until = form
+                expires = form
                     .lifetime()
                     .ok()
                     .zip(form.asked)
-                    .map(|(lifetime, asked)| zone.full(lifetime.until(asked)));
-                let end =
-                    until.map(|at| format!("; it ends by itself at {at}")).unwrap_or_default();
-                failure.hint =
-                    Some(format!("One may have been issued and cannot be recovered{end}"));
+                    .map(|(lifetime, asked)| lifetime.until(asked));
+                let hint = "One may have been issued and cannot be recovered";
+                let end = expires.map(|at| format!("; it ends by itself at {}", zone.full(at)));
+                shown.hint = Some(format!("{hint}{}", end.unwrap_or_default()));
+                failure.hint = Some(hint.to_owned());
             }
-            form.stage = IssueStage::Failed(failure.clone());
+            form.stage = IssueStage::Failed(shown);
             let outcome = if unknown { Outcome::Unknown } else { Outcome::Refused };
             let mut record = notices::record(
                 state,
@@ -653,6 +649,7 @@ pub fn issued(
                 outcome,
                 failure.to_string(),
             );
+            record.expires = expires;
             record.trace = failure.trace;
             vec![notices::journal(state, record)]
         }

@@ -66,6 +66,7 @@ pub fn record(
         request,
         outcome,
         text,
+        expires: None,
         trace: None,
     }
 }

@@ -66,7 +66,7 @@ fn line(
         left.push(Span::raw(label));
         left.push(Span::raw(" "));
     }
-    left.push(Span::raw(record.text.clone()));
+    left.push(Span::raw(record.sentence(&state.zone())));
     let mut right = Vec::new();
     if let Some(trace) = &record.trace
         && columns >= 100
@@ -98,7 +98,8 @@ pub fn chosen(line: Line<'static>, theme: Theme, columns: usize) -> Line<'static
 pub fn whole(record: &Record, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let (sign, tone) = sign(record.outcome);
     let mut lines = Vec::new();
-    for (index, text) in wrap(&record.text, columns.saturating_sub(4)).into_iter().enumerate() {
+    let sentence = record.sentence(&state.zone());
+    for (index, text) in wrap(&sentence, columns.saturating_sub(4)).into_iter().enumerate() {
         let lead = if index == 0 { sign } else { " " };
         lines.push(Line::from(vec![
             Span::raw(" "),
