@@ -237,7 +237,7 @@ async fn api_19_the_same_name_in_two_projects_and_regions_is_never_mixed() {
     journey.press("R").await;
     journey.shows("project p-6a");
     journey.press("<tab><enter>").await;
-    journey.shows("Accepted at");
+    journey.says("for twin (eu02, p-6a).");
     let posts: Vec<String> = journey
         .simulator
         .ledger()

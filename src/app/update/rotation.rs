@@ -363,7 +363,7 @@ pub fn rotated(
                 pending.blind_until = blind_until;
                 pending.due = now.steady.saturating_add(Duration::from_secs(1));
             }
-            let text = format!("{} {WAITING}", accepted(state, now.wall));
+            let text = format!("{} {WAITING}", accepted(state, id, now.wall));
             close_about(state, id);
             notices::toast(state, text);
             vec![told(state, id, step, request, Outcome::Done, "accepted (202)".to_owned(), trace)]
@@ -403,7 +403,8 @@ pub fn rotated(
             }
             let trace = failure.trace.clone();
             let text = format!(
-                "The connection broke before SKE answered. Checking whether the {} happened.",
+                "{}: the connection broke before SKE answered. Checking whether the {} happened.",
+                state.fleet.label(id),
                 noun(step)
             );
             if let Some(dialog) = dialog_about(state, id) {
@@ -548,7 +549,7 @@ fn settle_pending(
 
 /// What was waited for is there: a line that still says so gives way.
 fn now_shown(state: &mut State, at: Timestamp, cluster: &Cluster) {
-    let accepted = accepted(state, at);
+    let accepted = accepted(state, &cluster.id, at);
     let waiting = format!("{accepted} {WAITING}");
     if state.toast.as_ref().is_some_and(|toast| toast.text == waiting) {
         let phase = cluster.rotation.phase.word();
@@ -556,8 +557,8 @@ fn now_shown(state: &mut State, at: Timestamp, cluster: &Cluster) {
     }
 }
 
-fn accepted(state: &State, at: Timestamp) -> String {
-    format!("Accepted at {}.", state.zone().clock(at))
+fn accepted(state: &State, id: &ClusterId, at: Timestamp) -> String {
+    format!("Accepted at {} for {}.", state.zone().clock(at), state.fleet.label(id))
 }
 
 fn did_not_happen(
