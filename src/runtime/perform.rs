@@ -291,7 +291,7 @@ impl Performer {
             Effect::Remember(kept) => self.remember(*kept).await,
             Effect::Recall => {
                 let folder = tools.state_folder.clone()?;
-                let accesses = blocking(move || memory::accesses(&folder)).await?;
+                let accesses = blocking(move || memory::accesses(&folder)).await;
                 Some(Message::Recalled { accesses, note: None })
             }
             Effect::Notify { title, text } => {

@@ -292,6 +292,7 @@ fn what_this_program_put_there_is_remembered() {
     {
         let mut state = on_shop();
         let access = Access {
+            created: None,
             cluster: id(&state, name),
             issued: state.now.wall,
             expires: state.now.wall.checked_add(jiff::SignedDuration::from_hours(1)).unwrap(),
