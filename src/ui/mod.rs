@@ -10,8 +10,6 @@ pub mod widgets;
 mod fixtures;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod used;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

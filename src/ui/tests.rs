@@ -1,5 +1,7 @@
 //! Drawings of every screen at three sizes, and what must hold at every size and in every theme.
 
+mod used;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 use ratatui::buffer::Cell;

@@ -412,7 +412,7 @@ async fn host_03_an_exec_entry_in_the_users_files_is_never_executed() {
 async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
     let mut journey = Journey::begin().await;
     journey.press("/bravo<enter>R").await;
-    journey.says("skeys has issued no kubeconfig since the start");
+    journey.says("no kubeconfig issued by skeys since the start");
     journey.press("<esc>").await;
     let now = journey.clock.now();
     let of_the_other = Access {
@@ -437,5 +437,5 @@ async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
     });
     journey.until("deleted and created anew", 60).await;
     journey.press("<esc>R").await;
-    journey.says("skeys has issued no kubeconfig that is still valid");
+    journey.says("no kubeconfig issued by skeys is valid");
 }
