@@ -280,7 +280,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Fleet],
         ["space"],
         "mark",
-        "mark or unmark the cluster",
+        "mark or unmark the cluster: to copy names, or to show the marked alone",
         Some(60)
     ),
     binding!(

@@ -14,6 +14,7 @@ use crate::app::settings::WatchPolicy;
 use crate::app::state::{Clickable, Screen, State, Tab};
 use crate::app::update::{dialogs, kubeconfig, menus, notices, polling, rotation, select};
 use crate::domain::action::Action;
+use crate::domain::rotation::Phase;
 
 /// Filters behind the counts of the header, by number.
 pub const COUNT_FILTERS: [&str; 6] = [
@@ -172,7 +173,11 @@ fn watch(state: &mut State) {
         } else {
             ", held up or moves on"
         };
-        format!("{label}: you are told when it is PREPARED, completed{nodes}.")
+        let goals = match state.fleet.cluster(&id).map(|cluster| &cluster.rotation.phase) {
+            Some(Phase::Prepared | Phase::Completing) => "completed",
+            _ => "PREPARED, completed",
+        };
+        format!("{label}: you are told when it is {goals}{nodes}.")
     };
     notices::toast(state, text);
 }
@@ -310,7 +315,7 @@ fn open(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     };
     let running = entry.cluster.rotation.phase.is_running()
-        || entry.cluster.rotation.phase == crate::domain::rotation::Phase::Prepared;
+        || entry.cluster.rotation.phase == Phase::Prepared;
     let id = entry.cluster.id.clone();
     let created = entry.cluster.created;
     let tab =

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  skeys  FLEET › ACTIVITY                                                WRITE  ● live 2s
-//! ╭─ 1–20 of 44, newest first ──────────────────────────────────────────────────── UTC ─────╮
+//! ╭─ activity 1–20 of 44, newest first ─────────────────────────────────────────── UTC ─────╮
 //! │▌14:02:11     ✓ shop-prod       start accepted                         trace 7f3c…91ab   │
 //! ╰─────────────────────────────────────────────────────────────────────────────────────────╯
 //! ╭─ entry ─────────────────────────────────────────────────────────────────────────────────╮
@@ -150,7 +150,11 @@ fn list(
     let mut inner = area;
     if boxed {
         let last = (first + rows).min(all.len());
-        let title = format!(" {}–{last} of {}, newest first ", first + 1, all.len());
+        let title = if last - first == all.len() {
+            " activity, newest first ".to_owned()
+        } else {
+            format!(" activity {}–{last} of {}, newest first ", first + 1, all.len())
+        };
         let block = theme
             .pane()
             .title(theme.title(vec![theme.part(title, Role::Title)]))
