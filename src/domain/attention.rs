@@ -69,7 +69,7 @@ pub fn stuck(cluster: &Cluster, now: Timestamp) -> Option<Stuck<'_>> {
 /// For how long a start has been running of which the platform seems to have given up; `None` where it goes on.
 pub fn gave_up(cluster: &Cluster, now: Timestamp) -> Option<SignedDuration> {
     let running = cluster.rotation.initiated.map(|at| since(at, now))?;
-    let unhealthy = cluster.unhealthy_since.map(|at| since(at, now))?;
+    let unhealthy = cluster.unhealthy.map(|(began, _)| since(began, now))?;
     (cluster.rotation.phase == Phase::Preparing
         && running > GIVES_UP_AFTER
         && unhealthy >= NO_FLICKER)
@@ -179,8 +179,14 @@ mod tests {
         subject.rotation.initiated = Some(ago(13 * 60));
         assert_eq!(attention(&subject, now(), OVERDUE), Attention::Stuck);
         let mut again = subject.clone();
-        again.remember(Some(&subject), now());
+        for minutes in [16, 12, 8, 4, 0] {
+            let before = again.clone();
+            again.remember(Some(&before), ago(minutes));
+        }
         assert_eq!(attention(&again, now(), OVERDUE), Attention::Stuck);
+        let mut slept = subject.clone();
+        slept.remember(Some(&subject), now());
+        assert_eq!(attention(&slept, now(), OVERDUE), Attention::Running, "nobody looked");
         subject.state = ClusterState::Reconciling;
         subject.remember(Some(&again), ago(1));
         again.remember(Some(&subject), now());

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::rotation::{Phase, Rotation};
 
@@ -279,16 +279,22 @@ pub struct Cluster {
     pub maintenance: Option<(String, String)>,
     /// `access.idp.enabled`.
     pub idp: bool,
-    /// Since when every reading showed it unhealthy, by our clock; no field of the API tells that.
-    pub unhealthy_since: Option<Timestamp>,
+    /// Since when every reading showed it unhealthy, and when the last one did, by our clock; no field of the API tells
+    /// that.
+    pub unhealthy: Option<(Timestamp, Timestamp)>,
 }
+
+/// Readings that are further apart than this tell nothing of the time between them.
+const WITHOUT_BREAK: SignedDuration = SignedDuration::from_mins(5);
 
 impl Cluster {
     /// Takes over what only several readings tell; `before`: the reading before this one, which was made at `at`.
     pub fn remember(&mut self, before: Option<&Self>, at: Timestamp) {
-        let known = before.and_then(|before| before.unhealthy_since);
+        let known = before.and_then(|before| before.unhealthy);
+        // What it was while nobody could read it is not known.
+        let known = known.filter(|(_, last)| at.duration_since(*last) < WITHOUT_BREAK);
         let unhealthy = self.state == ClusterState::Unhealthy;
-        self.unhealthy_since = unhealthy.then(|| known.map_or(at, |known| known.min(at)));
+        self.unhealthy = unhealthy.then(|| (known.map_or(at, |(began, _)| began.min(at)), at));
     }
 
     /// When its present keys were born: the last start, or the creation when it was never rotated.

@@ -42,6 +42,6 @@ pub fn cluster(name: &str, phase: Phase) -> Cluster {
         schedules: Vec::new(),
         maintenance: Some(("02:00".into(), "04:00".into())),
         idp: false,
-        unhealthy_since: None,
+        unhealthy: None,
     }
 }

@@ -245,6 +245,19 @@ async fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
     fs::write(home.path().join("one.yaml"), &text).unwrap();
     let plan = files.plan(&own_file, "shop", &known()).unwrap();
     assert_eq!(plan.whose, Whose::Another("shop in eu02".into()));
+    // Of several clusters in it, the others would be lost.
+    let both = FRESH.replace(
+        "contexts:",
+        "- name: other\n  cluster:\n    server: https://api.night.ffffffffff.s.ske.eu01.onstackit.cloud\ncontexts:",
+    );
+    fs::write(home.path().join("one.yaml"), &both).unwrap();
+    let plan = files.plan(&own_file, "shop", &known()).unwrap();
+    assert_eq!(plan.whose, Whose::Another("night in eu01".into()));
+    // A user of the name that another cluster's context uses.
+    let shared = both.replace("users:", "- name: x\n  context: {cluster: other, user: u}\nusers:");
+    fs::write(&config, &shared).unwrap();
+    let plan = files.plan(&Destination::Merge, "u", &known()).unwrap();
+    assert_eq!(plan.whose, Whose::Another("night in eu01".into()));
 }
 
 #[tokio::test]

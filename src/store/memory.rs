@@ -144,6 +144,13 @@ pub fn save(
     now: Timestamp,
 ) -> Result<(Vec<Access>, Option<String>), Failure> {
     let _lock = lock(folder)?;
+    let path = folder.join(NAME);
+    if let Err(error) = read(&path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        // What may be readable again in a moment is not put away.
+        return Err(private_file::failed("reading", &path, &error));
+    }
     let (there, note) = load_locked(folder);
     let mut accesses = there.accesses;
     join(&mut accesses, kept.accesses.iter().cloned());
@@ -152,7 +159,7 @@ pub fn save(
     let content = serde_json::to_vec_pretty(&Wire::from(&kept)).map_err(|error| {
         Failure::new(FailureKind::Bug, format!("What is kept was not written: {error}"))
     })?;
-    private_file::replace(&folder.join(NAME), &content, &private_file::unobserved)?;
+    private_file::replace(&path, &content, &private_file::unobserved)?;
     Ok((kept.accesses, note))
 }
 

@@ -310,6 +310,8 @@ async fn file_09_a_name_that_is_taken_is_asked_about_and_never_half_replaced() {
 async fn what_turns_out_to_be_another_clusters_is_asked_about_again() {
     // It looks like this cluster's by name and region; only the issued kubeconfig tells that it is not.
     let text = FOREIGN
+        .replace("{cluster: foreign-2, user: foreign-1}", "{cluster: foreign-2, user: foreign-2}")
+        .replace("{cluster: foreign-3, user: foreign-1}", "{cluster: foreign-3, user: foreign-2}")
         .replace("foreign-1", "alpha")
         .replace("one.example:6443", "api.alpha.0a1b2c3d4e.s.ske.eu01.onstackit.cloud");
     let before = text.clone();

@@ -105,12 +105,15 @@ fn free_name(state: &State, form: &IssueForm, plan: &Plan) -> Option<String> {
     let mut candidates = names(state, &form.cluster.id);
     let longest = candidates.last().cloned().unwrap_or_default();
     candidates.extend((2..100).map(|number| format!("{longest}-{number}")));
-    candidates.into_iter().find(|name| match form.place {
-        Place::File => form.path.value().trim() != file_of(state, name),
-        Place::Merge | Place::Clipboard | Place::Stdout => {
-            form.context.value().trim() != name && !plan.names.contains(name)
-        }
-    })
+    if form.place == Place::File {
+        // Whether a file is there is not known before it is looked at: the next one after the present one.
+        let is_present = |name: &String| form.path.value().trim() == file_of(state, name);
+        let at = candidates.iter().position(is_present);
+        return candidates.into_iter().nth(at.map_or(0, |at| at + 1));
+    }
+    candidates
+        .into_iter()
+        .find(|name| form.context.value().trim() != name && !plan.names.contains(name))
 }
 
 /// Where no address tells for sure, this program may remember what it put there.
@@ -837,6 +840,8 @@ pub fn cluster_gone(state: &mut State, id: &ClusterId) {
     if let Some(form) = form(state)
         && form.cluster.id == *id
         && form.issued.is_none()
+        // What was asked for ends with its own answer.
+        && matches!(form.stage, IssueStage::Editing | IssueStage::Asking { .. })
     {
         form.stage = IssueStage::Failed(Failure::new(
             FailureKind::NotFound,

@@ -54,10 +54,10 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
     if now.has_jumped_since(before) {
         effects.extend(polling::rearm(state));
         polling::doubt(state);
+        effects.extend(observing::slept(state, before));
         if now.wall < before.wall {
             observing::rewind(state);
         }
-        effects.extend(observing::slept(state, before));
     } else if let Some(at) = suspended {
         effects.extend(observing::slept(state, at));
     }

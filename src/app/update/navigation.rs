@@ -199,7 +199,12 @@ fn among_records(state: &mut State, command: Command) {
     if command == Command::Open {
         match can(state, command) {
             Ok(()) => {
+                // It stays this record while it is read, whatever comes.
+                let records = state.records();
+                let place = state.record_place(&records);
+                let number = records.get(place).map(|(number, _)| *number);
                 state.record_open = !state.record_open;
+                state.record_cursor = number.filter(|_| state.record_open || place > 0);
                 state.scroll = 0;
             }
             Err(reason) => notices::toast(state, reason),
@@ -353,8 +358,12 @@ fn back(state: &mut State) {
             }
         }
         Screen::Activity(from) => {
-            state.screen = *from;
-            leave_records(state);
+            if state.errors.pop_front().is_some() {
+                state.screen = Screen::Activity(from);
+            } else {
+                state.screen = *from;
+                leave_records(state);
+            }
         }
     }
 }

@@ -83,7 +83,7 @@ pub fn read(
             {
                 vanished(state, id);
             }
-            rotation::read_failed(state, id, failure)
+            rotation::read_failed(state, id, sequence, failure)
         }
     }
 }

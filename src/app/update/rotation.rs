@@ -662,12 +662,15 @@ fn show_change(state: &mut State, cluster: Cluster, text: String) {
 }
 
 /// A single read failed: a checking dialog says so, a read-back goes on.
-pub fn read_failed(state: &mut State, id: &ClusterId, failure: Failure) -> Vec<Effect> {
-    if failure.kind == FailureKind::NotFound {
-        cluster_gone(state, id);
-    }
+pub fn read_failed(
+    state: &mut State,
+    id: &ClusterId,
+    sequence: Sequence,
+    failure: Failure,
+) -> Vec<Effect> {
     if let Some(dialog) = dialog_about(state, id)
         && matches!(dialog.stage, RotateStage::Checking)
+        && sequence > dialog.blind_until
     {
         fail(state, id, failure);
     }
@@ -855,14 +858,18 @@ mod tests {
         state.screen = Screen::Cluster { id: shown.id.clone(), created: None, tab: Tab::Rotation };
         state.last_sequence = Sequence(5);
         super::open(&mut state);
-        let mut checked_after = |sequence| {
-            let result = Ok((Box::new(shown.clone()), SignedDuration::ZERO));
+        let mut checked_after = |sequence, works| {
+            let reset = Failure::new(FailureKind::Unreachable, "connection reset");
+            let answer = (Box::new(shown.clone()), SignedDuration::ZERO);
+            let result = if works { Ok(answer) } else { Err(reset) };
             update(&mut state, at, Message::Read { sequence, id: shown.id.clone(), result });
             let Some(Dialog::Rotate(dialog)) = &state.dialog else { panic!("the dialog") };
+            assert!(!matches!(dialog.stage, RotateStage::Failed(_)));
             matches!(dialog.stage, RotateStage::Asking) && dialog.checked.is_some()
         };
-        assert!(!checked_after(Sequence(5)));
-        assert!(checked_after(Sequence(6)));
+        assert!(!checked_after(Sequence(5), true));
+        assert!(!checked_after(Sequence(5), false));
+        assert!(checked_after(Sequence(6), true));
     }
 
     #[test]

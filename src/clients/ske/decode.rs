@@ -179,7 +179,7 @@ fn cluster(id: ClusterId, item: wire::Cluster) -> Cluster {
             .and_then(|maintenance| maintenance.time_window)
             .and_then(|window| Some((time_of_day(&window.start)?, time_of_day(&window.end)?))),
         idp: item.access.and_then(|access| access.idp).is_some_and(|idp| idp.enabled),
-        unhealthy_since: None,
+        unhealthy: None,
     }
 }
 

@@ -101,30 +101,40 @@ pub fn survey(existing: &str, context: &str, known: &Known) -> Result<Survey, Fa
 
 /// Which cluster the entries of a name belong to: the cluster of that name, or the one that its context uses.
 fn whose_entries(root: &Node, context: &str, known: &Known) -> Whose {
-    let used = named(root, "contexts", context)
-        .and_then(|entry| entry.entry("context")?.1.entry("cluster")?.1.text());
-    let told: Vec<Whose> = [Some(context), used]
-        .into_iter()
-        .flatten()
+    // Another context may use what is to be replaced.
+    let used = items(root, "contexts").iter().filter_map(|entry| {
+        let uses = &entry.entry("context")?.1;
+        let text = |field: &str| uses.entry(field).and_then(|(_, value)| value.text());
+        let is_named = entry.entry("name").and_then(|(_, name)| name.text()) == Some(context);
+        let is_used = [text("user"), text("cluster")].contains(&Some(context));
+        text("cluster").filter(|_| is_named || is_used)
+    });
+    let told = std::iter::once(context)
+        .chain(used)
         .filter_map(|name| server(named(root, "clusters", name)?))
         .map(|server| whose(server, known))
         .collect();
-    // If either is another one's, something of another one is lost.
-    let another = told.iter().find(|whose| matches!(whose, Whose::Another(_)));
-    another.or(told.first()).cloned().unwrap_or_default()
+    of_all(told)
 }
 
-/// Which cluster a whole file belongs to, when it is to be replaced: this one if any of its servers does.
+/// If any is another one's, something of another one is lost.
+fn of_all(told: Vec<Whose>) -> Whose {
+    let rank = |whose: &Whose| match whose {
+        Whose::Another(_) => 0,
+        Whose::At(_) => 1,
+        Whose::Alike(_) => 2,
+        Whose::This => 3,
+        Whose::Untold => 4,
+    };
+    told.into_iter().min_by_key(rank).unwrap_or_default()
+}
+
+/// Which cluster a whole file belongs to, when it is to be replaced.
 pub fn whose_file(existing: &str, known: &Known) -> Whose {
     let text = existing.strip_prefix('\u{feff}').unwrap_or(existing);
     let Ok(Some(root)) = read_root(text) else { return Whose::Untold };
-    let mut told: Vec<Whose> = items(&root, "clusters")
-        .iter()
-        .filter_map(server)
-        .map(|server| whose(server, known))
-        .collect();
-    let own = told.iter().position(|whose| matches!(whose, Whose::This | Whose::Alike(_)));
-    if told.is_empty() { Whose::Untold } else { told.swap_remove(own.unwrap_or(0)) }
+    let servers = items(&root, "clusters").iter().filter_map(server);
+    of_all(servers.map(|server| whose(server, known)).collect())
 }
 
 fn items<'a>(root: &'a Node, list: &str) -> &'a [Node] {

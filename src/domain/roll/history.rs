@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::cluster::Cluster;
 use crate::domain::observed::{Picture, Templates};
 use crate::domain::roll::Roll;
+use crate::domain::roll::blocker::Blocker;
 use crate::domain::roll::blocker::webhooks::unanswered;
 use crate::domain::roll::classify::{NodeRoll, Since, Stage, Wait};
 use crate::domain::roll::eta::Pace;
@@ -382,13 +383,15 @@ impl History {
     fn notice_blocks(&mut self, roll: &Roll, known: bool, clock: Clock) {
         let mut held = BTreeMap::new();
         for node in roll.nodes().filter(|node| node.blocked) {
+            // Of very many blockers not all are listed.
             let by = roll.blockers_of(node).find(|blocker| blocker.holds_drain());
-            if let Some(blocker) = by {
-                held.insert(node.uid.clone(), (node.short.clone(), blocker.object_text()));
-            }
+            let by = by.map(Blocker::object_text);
+            held.insert(node.uid.clone(), (node.short.clone(), by));
         }
         for (uid, (node, by)) in &held {
-            if !self.blocked.contains_key(uid) {
+            if let Some(by) = by
+                && !self.blocked.contains_key(uid)
+            {
                 let what = Happening::Blocked { node: node.clone(), by: by.clone() };
                 self.timeline.add(clock.now(), what);
             }

@@ -218,7 +218,8 @@ fn meanwhile(due: &Due, now: Timestamp) -> Finding {
 
 fn unseen(picture: &Picture) -> Vec<Finding> {
     let (unread, others): (Vec<_>, Vec<_>) =
-        picture.unseen.iter().partition(|(_, why)| **why == Unseen::Unread);
+        // Nothing here is read off events.
+        picture.unseen.iter().filter(|(kind, _)| **kind != "events").partition(|(_, why)| **why == Unseen::Unread);
     let mut out: Vec<Finding> =
         others.into_iter().map(|(kind, why)| not_listed(kind, why)).collect();
     if !unread.is_empty() {

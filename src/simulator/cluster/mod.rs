@@ -406,7 +406,7 @@ impl SimulatedCluster {
             schedules: Vec::new(),
             maintenance: None,
             idp: self.scene.idp,
-            unhealthy_since: None,
+            unhealthy: None,
         }
     }
 }

@@ -4,12 +4,14 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::app::dialog::Dialog;
 use crate::app::effect::Effect;
-use crate::app::message::Message;
+use crate::app::message::{Message, Sequence};
 use crate::app::state::State;
 use crate::app::update::update;
 use crate::domain::access::Access;
 use crate::domain::cluster::{ClusterId, ProjectId};
+use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{Plan, Whose};
+use crate::domain::record::{Outcome, Record};
 use crate::ui::fixtures::{fleet, form, id, issuing, text};
 
 fn press(state: &mut State, code: KeyCode) -> Vec<Effect> {
@@ -336,4 +338,42 @@ fn the_first_context_of_a_new_file_becomes_current_and_cannot_be_chosen_not_to()
         press(&mut state, code);
     }
     assert!(flat(&state).contains("[x] becomes the current context"), "{}", flat(&state));
+}
+
+#[test]
+fn an_entry_that_is_read_stays_whatever_comes() {
+    let mut state = fleet();
+    let record = |text: &str| Record {
+        at: state.now.wall,
+        who: String::new(),
+        cluster: None,
+        step: "phase".into(),
+        request: None,
+        outcome: Outcome::Seen,
+        text: text.to_owned(),
+        expires: None,
+        trace: None,
+    };
+    let (read, late) = (record("the one that is read"), record("the late one"));
+    state.activity.push_back(read);
+    write(&mut state, "A");
+    press(&mut state, KeyCode::Enter);
+    state.activity.push_back(late);
+    let drawn = text(&state, 80, 24);
+    assert!(drawn.contains("the one that is read") && !drawn.contains("the late one"), "{drawn}");
+}
+
+#[test]
+fn what_was_asked_for_is_kept_though_the_cluster_is_missed_meanwhile() {
+    use crate::app::dialog::IssueStage;
+    let mut state = issuing(form("shop-prod"));
+    let id = id(&state, "shop-prod");
+    if let Some(Dialog::Issue(form)) = &mut state.dialog {
+        form.stage = IssueStage::Issuing;
+    }
+    let missed = Failure::new(FailureKind::NotFound, "HTTP 404");
+    let now = state.now;
+    update(&mut state, now, Message::Read { sequence: Sequence(9), id, result: Err(missed) });
+    let Some(Dialog::Issue(form)) = &state.dialog else { panic!("the form is closed") };
+    assert!(matches!(form.stage, IssueStage::Issuing), "{:?}", form.stage);
 }

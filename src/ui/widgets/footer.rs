@@ -265,7 +265,11 @@ fn label(state: &State, binding: &Binding) -> String {
             due_step(state).map_or(binding.label.to_owned(), |step| format!("{step}…"))
         }
         (Command::Events, _) if state.node_events => "all nodes".to_owned(),
-        (Command::Open, _) if state.record_open && state.dialog.is_none() => "list".to_owned(),
+        (Command::Open, _)
+            if state.record_open && state.lists_records() && state.dialog.is_none() =>
+        {
+            "list".to_owned()
+        }
         (Command::Back, _) if state.context() == Context::Help => "close".to_owned(),
         (Command::Back, Screen::Fleet) if !state.is_covered() => {
             if !state.errors.is_empty() {

@@ -17,7 +17,7 @@ use crate::app::columns::Tone;
 use crate::app::observation::Observed;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
-use crate::domain::observed::{Event, Picture, Pod};
+use crate::domain::observed::{Event, Picture, Pod, Unseen};
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::{Blocker, Severity};
 use crate::domain::roll::classify::{NodeRoll, Stage};
@@ -85,6 +85,7 @@ pub fn lines(
     let found = events_of(node, &on_node, picture);
     if found.is_empty() {
         let text = match picture.unseen.get("events") {
+            Some(Unseen::Partly(reason)) => format!("none that was read ({})", clean(reason)),
             Some(reason) => format!("cannot be read: {}", clean(&reason.to_string())),
             None => "none; a cluster keeps them for about an hour".to_owned(),
         };
