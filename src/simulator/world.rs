@@ -163,7 +163,6 @@ mod tests {
     use crate::domain::action::Action;
     use crate::domain::cluster::ClusterId;
     use crate::domain::rotation::Step;
-    use crate::simulator::cluster::objects::Kind;
     use crate::simulator::scene::Scene;
     use crate::simulator::world::World;
 
@@ -247,33 +246,6 @@ mod tests {
         world.cluster_mut(&id).unwrap().unblock();
         world.advance(later(much_later, 120));
         assert_eq!(world.cluster(&id).unwrap().phase, "PREPARED");
-    }
-
-    #[test]
-    #[ignore = "measures"]
-    #[expect(clippy::disallowed_methods, reason = "measures the machine's time")]
-    fn what_building_the_fleet_costs() {
-        let begun = std::time::Instant::now();
-        let (mut world, now) = fleet(1.0);
-        println!("world without insides: {:?}", begun.elapsed());
-        let begun = std::time::Instant::now();
-        world.advance(now);
-        println!("first look at rolling clusters: {:?}", begun.elapsed());
-        let begun = std::time::Instant::now();
-        for id in world.clusters().map(|cluster| cluster.id.clone()).collect::<Vec<_>>() {
-            world.cluster_mut(&id).unwrap().look_inside();
-        }
-        println!("all the others: {:?}", begun.elapsed());
-        let count = |world: &World, kind| {
-            world.clusters().map(|cluster| cluster.inside.store.count(kind)).sum::<usize>()
-        };
-        println!("{} nodes, {} pods", count(&world, Kind::Node), count(&world, Kind::Pod));
-        let begun = std::time::Instant::now();
-        world.advance(later(now, 120));
-        println!("two hours: {:?}", begun.elapsed());
-        let begun = std::time::Instant::now();
-        world.advance(later(now, 120));
-        println!("nothing to do: {:?}", begun.elapsed());
     }
 
     #[test]

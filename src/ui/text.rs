@@ -76,6 +76,14 @@ pub fn wrap_to(text: &str, columns: usize, rows: usize) -> Vec<String> {
     lines
 }
 
+/// A text in at most so many rows, all of them behind the room that a mark takes, which stands before the first.
+pub fn behind(mark: Span<'static>, text: &str, columns: usize, rows: usize) -> Vec<Line<'static>> {
+    let room = blanks(width(&mark.content));
+    let marks = std::iter::once(mark).chain(std::iter::repeat(room));
+    let texts = wrap_to(text, columns, rows).into_iter().map(Span::raw);
+    marks.zip(texts).map(|(mark, text)| Line::from(vec![mark, text])).collect()
+}
+
 /// Columns of some spans.
 pub fn spans_width(spans: &[Span<'_>]) -> usize {
     spans.iter().map(|span| width(&span.content)).sum()

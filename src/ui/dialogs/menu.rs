@@ -20,7 +20,7 @@ use crate::domain::text::{clean, width};
 use crate::ui::dialogs::frame as dialog;
 use crate::ui::dialogs::frame::open;
 use crate::ui::screens::fleet;
-use crate::ui::text::{cells, cut_spans, pad_end, spread, wrap, wrap_to};
+use crate::ui::text::{behind, cells, cut_spans, pad_end, spread, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::footer::key_of;
 use crate::ui::widgets::scrollbar;
@@ -110,15 +110,8 @@ pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, menu
         return;
     }
     if let Some(item) = items.get(menu.cursor).filter(|item| below > 0 && cut(item)) {
-        let lines: Vec<Line<'static>> =
-            wrap_to(&item.full(labels), columns.saturating_sub(2), below)
-                .into_iter()
-                .enumerate()
-                .map(|(index, text)| {
-                    let mark = if index == 0 { "▸ " } else { "  " };
-                    Line::from(vec![theme.part(mark, Role::Accent), Span::raw(text)])
-                })
-                .collect();
+        let mark = theme.part("▸ ", Role::Accent);
+        let lines = behind(mark, &item.full(labels), columns.saturating_sub(2), below);
         let height = cells(below).min(inner.height);
         let place = Rect { y: inner.bottom() - height, height, ..inner };
         frame.render_widget(Text::from(lines), place);

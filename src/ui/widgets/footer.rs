@@ -16,7 +16,7 @@ use crate::app::filter::problems;
 use crate::app::keymap::{BINDINGS, Binding, Command, Context};
 use crate::app::state::{Screen, State};
 use crate::domain::text::{clean, width};
-use crate::ui::text::{blanks, cells, cut_spans, spans_width, spread, wrap_to};
+use crate::ui::text::{behind, blanks, cells, cut_spans, spans_width, spread, wrap_to};
 use crate::ui::theme::{Role, Theme};
 
 /// Hints that are shown at most.
@@ -120,14 +120,8 @@ fn message_lines(
     }
     if let Some(toast) = &state.toast {
         let lines = rows.saturating_sub(1).clamp(1, TOAST_LINES);
-        return wrap_to(&toast.text, columns.saturating_sub(4), lines)
-            .into_iter()
-            .enumerate()
-            .map(|(index, text)| {
-                let mark = if index == 0 { " ▸ " } else { "   " };
-                Line::from(vec![theme.part(mark, Role::Accent), Span::raw(text)])
-            })
-            .collect();
+        let mark = theme.part(" ▸ ", Role::Accent);
+        return behind(mark, &toast.text, columns.saturating_sub(4), lines);
     }
     vec![Line::from(cut_spans(status, columns))]
 }

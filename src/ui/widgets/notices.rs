@@ -10,7 +10,7 @@ use crate::domain::age::{long, since};
 use crate::domain::cluster::Scope;
 use crate::domain::failure::Failure;
 use crate::domain::text::{cut_end, cut_middle, plural, width};
-use crate::ui::text::{cut_spans, wrap_to};
+use crate::ui::text::{behind, cut_spans};
 use crate::ui::theme::Theme;
 
 /// Failing places that get a line of their own.
@@ -148,14 +148,7 @@ fn signed_out(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>>
 
 /// A sentence over some rows, behind a cross.
 fn marked(theme: Theme, text: &str, columns: usize, rows: usize) -> Vec<Line<'static>> {
-    wrap_to(text, columns.saturating_sub(4), rows)
-        .into_iter()
-        .enumerate()
-        .map(|(index, line)| {
-            let mark = if index == 0 { " ✗ " } else { "   " };
-            Line::from(vec![theme.span(mark, Tone::Bad), Span::raw(line)])
-        })
-        .collect()
+    behind(theme.span(" ✗ ", Tone::Bad), text, columns.saturating_sub(4), rows)
 }
 
 /// What is no trouble and still worth a word: regions that are not offered, items that could not be read.
