@@ -34,7 +34,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use skeys::testing::Clock;
-use skeys::testing::app::message::{Message, Now};
+use skeys::testing::app::message::{Answer, Message, Now};
 use skeys::testing::app::state::State;
 use skeys::testing::app::update::{settle, update};
 use skeys::testing::clients::auth::{SourceConfig, TokenSource};
@@ -392,7 +392,7 @@ fn show(state: &mut State, picture: Picture) {
     let id = state.fleet.entries.keys().next().unwrap().clone();
     let sighting = Sighting::Picture(Arc::new(picture));
     let number = state.observing.get(&id).unwrap().number;
-    drop(black_box(update(state, now, Message::Sighted { id, number, sighting })));
+    drop(black_box(update(state, now, Message::Answered(number, Answer::Observed(sighting)))));
     settle(state);
 }
 

@@ -21,7 +21,7 @@ pub mod testing {
     pub use crate::clock::Clock;
 
     pub mod app {
-        pub use crate::app::{effect, fleet, keymap, message, settings, state, update};
+        pub use crate::app::{effect, fleet, keymap, message, requests, settings, state, update};
     }
     pub mod cli {
         pub use crate::cli::args::Goal;
@@ -32,7 +32,8 @@ pub mod testing {
     }
     pub mod domain {
         pub use crate::domain::{
-            access, action, cluster, failure, fixtures, kept, lifetime, observed, rotation, secret,
+            action, cluster, credential, failure, fixtures, kept, kubeconfig, lifetime, observed,
+            rotation, secret,
         };
         pub mod roll {
             pub use crate::domain::roll::{Roll, history};

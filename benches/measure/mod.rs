@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use skeys::testing::app::keymap::Keymap;
-use skeys::testing::app::message::{Listing, Message, Now, Sequence};
+use skeys::testing::app::message::{Answer, Listing, Message, Now};
 use skeys::testing::app::settings::Settings;
 use skeys::testing::app::state::State;
 use skeys::testing::app::update::{begin, settle, update};
@@ -94,9 +94,10 @@ pub fn machine(clusters: Vec<Cluster>, wall: Timestamp) -> State {
     state.size = SIZE;
     drop(begin(&mut state));
     let scope = Scope { project: ProjectId::new(PROJECT), region: Region::new("eu01") };
-    let sequence = state.fleet.scopes.get(&scope).and_then(|s| s.in_flight).unwrap_or(Sequence(0));
+    let request = state.fleet.scopes.get(&scope).and_then(|s| s.in_flight).unwrap_or_default();
     let listing = Listing { clusters, skipped: 0, skew: SignedDuration::ZERO };
-    drop(update(&mut state, now, Message::Listed { sequence, scope, result: Ok(listing) }));
+    let answer = Answer::Clusters(Ok(listing));
+    drop(update(&mut state, now, Message::Answered(request, answer)));
     settle(&mut state);
     assert_eq!(state.fleet.shown.len(), count);
     state

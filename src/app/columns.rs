@@ -8,10 +8,10 @@ use crate::app::fleet::{Entry, Fleet};
 use crate::app::observation::Observed;
 use crate::app::settings::Settings;
 use crate::app::state::State;
-use crate::domain::access::best;
 use crate::domain::age::{narrow, since};
 use crate::domain::attention::{Attention, LOOK_AT_BLOCKER, is_overdue, next_step};
-use crate::domain::cluster::{ClusterId, ClusterState, KubernetesVersion};
+use crate::domain::cluster::{Cluster, ClusterId, ClusterState, KubernetesVersion};
+use crate::domain::credential::{Credentials, Verdict};
 use crate::domain::observed::Trouble;
 use crate::domain::roll::progress::Figure;
 use crate::domain::roll::{Roll, words};
@@ -285,14 +285,7 @@ pub fn cell(column: &Column, entry: &Entry, state: &State, room: usize) -> Cell 
             let tone = if is_overdue(cluster, now, overdue_after) { Tone::Warn } else { Tone::Dim };
             Cell::new(narrow(since(born, now)), tone)
         }),
-        SortKey::Access => {
-            best(&state.fleet.accesses, cluster, now).map_or_else(Cell::dash, |access| {
-                let left = since(now, access.expires);
-                let tone =
-                    if left < SignedDuration::from_mins(30) { Tone::Warn } else { Tone::Plain };
-                Cell::new(narrow(left), tone)
-            })
-        }
+        SortKey::Access => access_cell(&state.fleet.credentials, cluster, state.server_now()),
         SortKey::State => {
             let tone = match cluster.state {
                 ClusterState::Unhealthy => Tone::Bad,
@@ -327,6 +320,22 @@ pub fn cell(column: &Column, entry: &Entry, state: &State, room: usize) -> Cell 
             },
         ),
     }
+}
+
+/// How long the best kubeconfig still works; "?" where only some are known of which that cannot be told.
+fn access_cell(credentials: &Credentials, cluster: &Cluster, now: Timestamp) -> Cell {
+    let Some((access, verdict)) = credentials.best(cluster, now) else {
+        let judged = credentials.judged(cluster, now);
+        let unclear = judged.iter().any(|(_, verdict)| *verdict == Verdict::CannotTell);
+        return if unclear { Cell::new("?", Tone::Warn) } else { Cell::dash() };
+    };
+    let Some(expires) = access.expires else {
+        return Cell::new(access.kind.word(), Tone::Plain);
+    };
+    let left = since(now, expires);
+    let ends_soon = left < SignedDuration::from_mins(30);
+    let warns = ends_soon || verdict == Verdict::BreaksOnComplete;
+    Cell::new(narrow(left), if warns { Tone::Warn } else { Tone::Plain })
 }
 
 /// "40–60m", while nodes are replaced and are seen.
@@ -477,7 +486,12 @@ pub fn sort_value<'a>(
         SortKey::Project => SortValue::Text(fleet.project_name(cluster.id.project())),
         SortKey::Region => SortValue::Text(cluster.id.region().as_str()),
         SortKey::Age => moment(cluster.credentials_born()),
-        SortKey::Access => moment(best(&fleet.accesses, cluster, now).map(|access| access.expires)),
+        SortKey::Access => moment(
+            fleet
+                .credentials
+                .best(cluster, fleet.server_now(now))
+                .and_then(|(access, _)| access.expires),
+        ),
         SortKey::State => SortValue::Number(i64::from(cluster.state.severity())),
         SortKey::Version => SortValue::Version(&cluster.version),
     }

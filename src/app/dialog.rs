@@ -7,7 +7,8 @@ use tui_input::Input;
 
 use crate::app::columns::COLUMNS;
 use crate::app::keymap::Command;
-use crate::app::message::{Issued, Sequence};
+use crate::app::message::Issued;
+use crate::app::requests::{DialogId, KubeconfigRequest, RequestId};
 use crate::app::settings::Place;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId};
@@ -53,6 +54,8 @@ pub enum Focus {
 /// The dialog of a rotation step. It is about one pinned cluster, whatever moves beneath it.
 #[derive(Debug, Clone)]
 pub struct RotateDialog {
+    /// Which dialog it is: what it asks for is answered to it alone.
+    pub id: DialogId,
     /// Which step.
     pub step: Step,
     /// The cluster as the person sees it in this dialog; compared with a new reading before anything is sent.
@@ -64,7 +67,7 @@ pub struct RotateDialog {
     /// What is known before the step.
     pub findings: Vec<Finding>,
     /// Reads begun up to this one are no check of it.
-    pub blind_until: Sequence,
+    pub blind_until: RequestId,
     /// When the cluster was last read for this dialog; `None` until the first reading came.
     pub checked: Option<Timestamp>,
     /// Whether the name must be typed.
@@ -124,9 +127,20 @@ pub struct ConfirmDialog {
     pub guard: Guard,
 }
 
+/// A kubeconfig that was issued.
+#[derive(Debug, Clone)]
+pub struct IssuedKubeconfig {
+    /// What was asked for.
+    pub request: KubeconfigRequest,
+    /// What SKE returned.
+    pub issued: Issued,
+}
+
 /// The kubeconfig form.
 #[derive(Debug, Clone)]
 pub struct IssueForm {
+    /// Which form it is: what it asks for is answered to it alone.
+    pub id: DialogId,
     /// The cluster, pinned, as read when the form opened.
     pub cluster: Cluster,
     /// Name of its project.
@@ -147,14 +161,12 @@ pub struct IssueForm {
     pub focus: IssueField,
     /// What the destination looks like.
     pub plan: PlanState,
-    /// Number of the last look at the destination.
-    pub plan_sequence: Sequence,
+    /// The last look at the destination.
+    pub plan_request: RequestId,
     /// How far it is.
     pub stage: IssueStage,
-    /// Issued and not saved yet: nothing is lost when saving fails.
-    pub issued: Option<Issued>,
-    /// When it was asked for.
-    pub asked: Option<Timestamp>,
+    /// What was issued and is not saved yet, and the request that brought it.
+    pub issued: Option<(RequestId, IssuedKubeconfig)>,
     /// Whether something was typed or chosen.
     pub touched: bool,
     /// Whether the person agreed to replace an entry or file of the same name.
@@ -210,9 +222,9 @@ pub enum IssueStage {
         answer: usize,
     },
     /// Asked SKE.
-    Issuing,
+    Issuing(RequestId),
     /// Writing.
-    Saving,
+    Saving(RequestId),
     /// It did not work; stays until dismissed.
     Failed(Failure),
 }
@@ -306,7 +318,7 @@ impl IssueForm {
     /// What is known of the cluster: its server, once a kubeconfig is issued.
     pub fn known(&self) -> Known {
         match &self.issued {
-            Some(issued) => Known::Server(issued.fresh.server().to_owned()),
+            Some((_, held)) => Known::Server(held.issued.fresh.server().to_owned()),
             None => Known::Cluster(self.cluster.id.clone()),
         }
     }

@@ -1,6 +1,10 @@
-//! Everything the machine can ask of the world: data only. Each variant names the message that answers it.
+//! Everything the machine can ask of the world: data only.
 
-use crate::app::message::{RequestId, Sequence};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::app::requests::RequestId;
 use crate::app::status::Status;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
@@ -14,60 +18,11 @@ use crate::domain::secret::Secret;
 /// Something to be done by the runtime.
 #[derive(Debug, Clone)]
 pub enum Effect {
-    /// Find out who we are (`Identified`).
-    Identify,
-    /// Learn the names of projects (`Named`).
-    NameProjects(Vec<ProjectId>),
-    /// List one scope (`Listed`).
-    List {
-        /// Number of the read.
-        sequence: Sequence,
-        /// What to list.
-        scope: Scope,
-    },
-    /// Read one cluster (`Read`).
-    Read {
-        /// Number of the read.
-        sequence: Sequence,
-        /// Which one.
-        id: ClusterId,
-    },
-    /// Read the cluster, compare it with what the person saw, then send the step once (`Rotated`).
-    Rotate {
-        /// Number of the request.
-        request: RequestId,
-        /// Which step.
-        step: Step,
-        /// What the dialog showed.
-        shown: Box<Cluster>,
-        /// Line for the journal, written before anything is sent.
-        intent: Box<Record>,
-    },
-    /// Wake up or reconcile (`Acted`).
-    Act {
-        /// Number of the request.
-        request: RequestId,
-        /// Which cluster.
-        id: ClusterId,
-        /// What.
-        action: Action,
-        /// Line for the journal, written before anything is sent.
-        intent: Box<Record>,
-    },
-    /// Look for static-token kubeconfigs of a cluster on this machine (`StaticTokensFound`).
-    FindStaticTokens(ClusterId),
-    /// Look at a cluster through its own API until `Unobserve` (`Sighted`, again and again).
-    Observe {
-        /// Number of this look; what it brings bears it.
-        number: Sequence,
-        /// As SKE showed it last.
-        cluster: Box<Cluster>,
-        /// Whether a person agreed that asking for a kubeconfig switches static tokens off.
-        agreed: bool,
-    },
-    /// A newer reading of SKE for whoever looks at this cluster.
+    /// Something that is answered by `Message::Answered` under its number.
+    Request(RequestId, Request),
+    /// A newer reading of SKE for whoever observes this cluster.
     Reading(Box<Cluster>),
-    /// Look at a cluster no longer.
+    /// Observe a cluster no longer.
     Unobserve(ClusterId),
     /// Tell a person who may be looking elsewhere: bell, terminal, desktop.
     Notify {
@@ -76,10 +31,52 @@ pub enum Effect {
         /// What.
         text: String,
     },
-    /// See what a destination looks like now and afterwards (`Planned`).
+    /// Append to the journal.
+    Journal(Box<Record>),
+    /// Something that the loop does itself, on the terminal it owns.
+    Terminal(OnTerminal),
+}
+
+/// Something that is answered. Each variant names its answer.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// Find out who we are (`Identity`).
+    Identify,
+    /// Learn the names of projects (`ProjectNames`).
+    NameProjects(Vec<ProjectId>),
+    /// List one scope (`Clusters`).
+    List(Scope),
+    /// Read one cluster (`Cluster`).
+    Read(ClusterId),
+    /// Read the cluster, compare it with what the person saw, then send the step once (`Rotation`).
+    Rotate {
+        /// Which step.
+        step: Step,
+        /// What the dialog showed.
+        shown: Box<Cluster>,
+        /// Line for the journal, written before anything is sent.
+        intent: Box<Record>,
+    },
+    /// Wake up or reconcile (`Action`).
+    Act {
+        /// Which cluster.
+        id: ClusterId,
+        /// What.
+        action: Action,
+        /// Line for the journal, written before anything is sent.
+        intent: Box<Record>,
+    },
+    /// Look for static-token kubeconfigs of a cluster on this machine (`StaticTokens`).
+    FindStaticTokens(ClusterId),
+    /// Observe a cluster through its own API until `Effect::Unobserve` (`Observed`, again and again).
+    Observe {
+        /// As SKE showed it last.
+        cluster: Box<Cluster>,
+        /// Whether a person agreed that asking for a kubeconfig switches static tokens off.
+        agreed: bool,
+    },
+    /// See what a destination looks like now and afterwards (`Destination`).
     Plan {
-        /// Number of the read.
-        sequence: Sequence,
         /// Where.
         destination: Destination,
         /// Under which name.
@@ -87,12 +84,10 @@ pub enum Effect {
         /// What is known of the cluster, to tell its entries from those of another one.
         known: Known,
     },
-    /// Ask SKE for a kubeconfig, once (`Issued`).
+    /// Ask SKE for a kubeconfig, once (`Kubeconfig`).
     Issue {
-        /// Number of the request.
-        request: RequestId,
-        /// For which cluster.
-        id: ClusterId,
+        /// For which cluster, as the form showed it.
+        shown: Box<Cluster>,
         /// Which kind.
         kind: Kind,
         /// How long; only for the admin kind.
@@ -104,41 +99,49 @@ pub enum Effect {
     },
     /// Write a kubeconfig (`Saved`).
     Save {
-        /// Number of the request.
-        request: RequestId,
         /// Where.
         destination: Destination,
         /// What.
-        fresh: Box<Fresh>,
+        fresh: Arc<Fresh>,
         /// How.
         options: MergeOptions,
         /// Content that the person saw before confirming.
         fingerprint: Option<String>,
     },
-    /// Copy a secret; it is cleared later (`Copied`).
-    CopySecret {
-        /// What it is, in words.
-        what: String,
-        /// The text.
-        text: Secret,
-    },
+    /// Copy a secret; it is cleared later, under this request's number (`Copied`).
+    CopySecret(Secret),
     /// Copy something that is no secret (`Copied`).
-    CopyText {
-        /// What it is, in words.
-        what: String,
-        /// The text.
-        text: String,
-    },
-    /// Clear the clipboard if it still holds ours (`ClipboardCleared`).
-    ClearClipboard,
-    /// Append to the journal.
-    Journal(Box<Record>),
-    /// Keep between runs (`Recalled`).
-    Remember(Box<Kept>),
-    /// Learn what other instances of the program have issued meanwhile (`Recalled`).
-    Recall,
-    /// Something that the loop does itself, on the terminal it owns.
-    Terminal(OnTerminal),
+    CopyText(String),
+    /// Clear from the clipboard what a request copied, if it still holds that (`ClipboardCleared`).
+    ClearClipboard(RequestId),
+    /// Keep between runs, but for what has ended at a moment by SKE's clock (`Credentials`).
+    Persist(Box<Kept>, Timestamp),
+    /// Learn what other instances of the program have issued meanwhile (`Credentials`).
+    LoadCredentials,
+}
+
+impl Request {
+    /// Whether it changes something outside the program, so that the end waits for it.
+    pub fn is_write(&self) -> bool {
+        match self {
+            Self::Rotate { .. }
+            | Self::Act { .. }
+            | Self::Issue { .. }
+            | Self::Save { .. }
+            | Self::ClearClipboard(_)
+            | Self::Persist(..) => true,
+            Self::Identify
+            | Self::NameProjects(_)
+            | Self::List(_)
+            | Self::Read(_)
+            | Self::FindStaticTokens(_)
+            | Self::Observe { .. }
+            | Self::Plan { .. }
+            | Self::CopySecret(_)
+            | Self::CopyText(_)
+            | Self::LoadCredentials => false,
+        }
+    }
 }
 
 /// What is done on the terminal, in order, before the next message is taken.

@@ -7,11 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::app::columns::{self, SortKey};
 use crate::app::filter::{Filter, Subject};
-use crate::app::message::{Now, Sequence};
+use crate::app::message::Now;
+use crate::app::requests::RequestId;
 use crate::app::settings::Settings;
-use crate::domain::access::Access;
 use crate::domain::attention::{Attention, attention, stuck};
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
+use crate::domain::credential::Credentials;
 use crate::domain::failure::Failure;
 use crate::domain::rotation::Phase;
 
@@ -23,7 +24,7 @@ pub struct Entry {
     /// When it was last read.
     pub seen: Now,
     /// Number of that read.
-    pub sequence: Sequence,
+    pub sequence: RequestId,
     /// Since when a working list no longer has it.
     pub gone: Option<Timestamp>,
     /// Since when answers are older than what is known of the rotation, on the steady clock.
@@ -40,7 +41,7 @@ pub struct Entry {
 
 impl Entry {
     /// A cluster that was read for the first time.
-    pub fn new(cluster: Cluster, seen: Now, sequence: Sequence) -> Self {
+    pub fn new(cluster: Cluster, seen: Now, sequence: RequestId) -> Self {
         Self {
             cluster,
             seen,
@@ -94,7 +95,7 @@ pub struct ScopeState {
     /// When the next list is due, on the steady clock.
     pub due: Duration,
     /// The list under way.
-    pub in_flight: Option<Sequence>,
+    pub in_flight: Option<RequestId>,
     /// Failures in a row.
     pub failures: u32,
     /// Last list that worked.
@@ -167,7 +168,9 @@ pub struct Fleet {
     /// Names of projects.
     pub projects: BTreeMap<ProjectId, String>,
     /// Kubeconfigs that this program issued.
-    pub accesses: Vec<Access>,
+    pub credentials: Credentials,
+    /// SKE's clock minus this machine's, as its last answer showed it; small differences count as none.
+    pub skew: SignedDuration,
     /// Clusters that pass the filter, in order. A cache: [`Fleet::arrange`] makes it.
     pub shown: Vec<ClusterId>,
     /// Counts over all clusters. A cache, too.
@@ -176,7 +179,20 @@ pub struct Fleet {
     pub outdated: bool,
 }
 
+/// Differences of clocks up to this are those of answers on their way.
+const SKEW_NOISE: SignedDuration = SignedDuration::from_secs(30);
+
 impl Fleet {
+    /// An answer of SKE showed how its clock differs from ours.
+    pub fn note_skew(&mut self, skew: SignedDuration) {
+        self.skew = if skew.abs() > SKEW_NOISE { skew } else { SignedDuration::ZERO };
+    }
+
+    /// The moment by SKE's clock: what it issued ends by that.
+    pub fn server_now(&self, now: Timestamp) -> Timestamp {
+        now.saturating_add(self.skew).unwrap_or(now)
+    }
+
     /// Name of a project, or its id.
     pub fn project_name<'a>(&'a self, id: &'a ProjectId) -> &'a str {
         self.projects.get(id).map_or_else(|| id.as_str(), String::as_str)
@@ -323,7 +339,8 @@ mod tests {
     use std::time::Duration;
 
     use crate::app::fleet::{Entry, Fleet, ScopeState};
-    use crate::app::message::{Now, Sequence};
+    use crate::app::message::Now;
+    use crate::app::requests::RequestId;
     use crate::domain::cluster::{ClusterId, ProjectId};
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::rotation::Phase;
@@ -338,7 +355,7 @@ mod tests {
             cluster.id = ClusterId::new(project, region, name);
             let id = cluster.id.clone();
             fleet.scopes.insert(id.scope.clone(), ScopeState::default());
-            fleet.put(Entry::new(cluster, at, Sequence(1)));
+            fleet.put(Entry::new(cluster, at, RequestId(1)));
             id
         };
         let ids = [

@@ -1,14 +1,15 @@
 //! Everything that can happen to the machine. Names are past facts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::app::requests::RequestId;
 use crate::app::settings::Background;
-use crate::domain::access::{Access, StaticToken};
-use crate::domain::action::Action;
-use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
+use crate::domain::cluster::{Cluster, ProjectId};
+use crate::domain::credential::{Credentials, Issuance, StaticToken};
 use crate::domain::failure::Failure;
 use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{Fresh, NotSaved, Plan, Saved};
@@ -50,14 +51,6 @@ impl Now {
     }
 }
 
-/// Number of a read; of two answers the one asked for later counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Sequence(pub u64);
-
-/// Number of something that changes the world; each must be answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(pub u64);
-
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub enum Message {
@@ -77,108 +70,55 @@ pub enum Message {
     BackgroundKnown(Background),
     /// TERM, INT or HUP was received.
     Terminated,
-    /// Answer to `Effect::Identify`.
-    Identified {
+    /// The answer to a request (`Effect::Request`).
+    Answered(RequestId, Answer),
+    /// A task failed that nobody waits for (journal, notification), or a task broke.
+    TaskFailed(Failure),
+}
+
+/// What came of a request.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// To `Request::Identify`.
+    Identity {
         /// Who we are.
         identity: Box<Identity>,
         /// What should be said once.
         notes: Vec<String>,
     },
-    /// Answer to `Effect::NameProjects`.
-    Named(Vec<(ProjectId, String)>),
-    /// Answer to `Effect::List`.
-    Listed {
-        /// Number of the read.
-        sequence: Sequence,
-        /// What was listed.
-        scope: Scope,
-        /// Clusters, how many items could not be read, and the server's clock minus ours.
-        result: Result<Listing, Failure>,
-    },
-    /// Answer to `Effect::Read`.
-    Read {
-        /// Number of the read.
-        sequence: Sequence,
-        /// What was read.
-        id: ClusterId,
-        /// The cluster and the server's clock minus ours.
-        result: Result<(Box<Cluster>, SignedDuration), Failure>,
-    },
-    /// Answer to `Effect::Rotate`.
-    Rotated {
-        /// Number of the request.
-        request: RequestId,
-        /// Which cluster.
-        id: ClusterId,
-        /// How it ended.
-        outcome: RotateOutcome,
-    },
-    /// Answer to `Effect::Act`.
-    Acted {
-        /// Number of the request.
-        request: RequestId,
-        /// Which cluster.
-        id: ClusterId,
-        /// What was asked.
-        action: Action,
-        /// Trace id, or why not.
-        result: Result<Option<String>, Failure>,
-    },
-    /// Answer to `Effect::FindStaticTokens`.
-    StaticTokensFound(ClusterId, Vec<StaticToken>),
-    /// Answer to `Effect::Observe`, again and again until `Effect::Unobserve`.
-    Sighted {
-        /// The look that it belongs to.
-        number: Sequence,
-        /// Which cluster.
-        id: ClusterId,
-        /// What came of looking.
-        sighting: Sighting,
-    },
-    /// Answer to `Effect::Plan`.
-    Planned {
-        /// Number of the read.
-        sequence: Sequence,
-        /// What the destination looks like.
-        result: Result<Box<Plan>, Failure>,
-    },
-    /// Answer to `Effect::Issue`.
-    Issued {
-        /// Number of the request.
-        request: RequestId,
-        /// The kubeconfig and its end.
-        result: Result<Issued, Failure>,
-    },
-    /// Answer to `Effect::Save`.
-    Saved {
-        /// Number of the request.
-        request: RequestId,
-        /// Where it is.
-        result: Result<Saved, NotSaved>,
-    },
-    /// Answer to `Effect::Copy`.
-    Copied {
-        /// What was copied, in words.
-        what: String,
-        /// Whether it is a secret that will be cleared.
-        secret: bool,
-        /// The way it went in words, and when it will be cleared.
-        result: Result<Copied, Failure>,
-    },
-    /// The clipboard was cleared, or not because it no longer held ours.
-    ClipboardCleared {
-        /// Whether something of ours was removed.
-        cleared: bool,
-    },
-    /// Answer to `Effect::Remember` and `Effect::Recall`.
-    Recalled {
+    /// To `Request::NameProjects`: those that have a name.
+    ProjectNames(Vec<(ProjectId, String)>),
+    /// To `Request::List`.
+    Clusters(Result<Listing, Failure>),
+    /// To `Request::Read`: the cluster and the server's clock minus ours.
+    Cluster(Result<(Box<Cluster>, SignedDuration), Failure>),
+    /// To `Request::Rotate`.
+    Rotation(RotateOutcome),
+    /// To `Request::Act`: the trace id.
+    Action(Result<Option<String>, Failure>),
+    /// To `Request::FindStaticTokens`.
+    StaticTokens(Vec<StaticToken>),
+    /// To `Request::Plan`: what the destination looks like.
+    Destination(Result<Box<Plan>, Failure>),
+    /// To `Request::Issue`.
+    Kubeconfig(Result<Issued, Failure>),
+    /// To `Request::Save`: where it is.
+    Saved(Result<Saved, NotSaved>),
+    /// To `Request::CopySecret` and `Request::CopyText`.
+    Copied(Result<Copied, Failure>),
+    /// To `Request::ClearClipboard`: whether something of ours was removed.
+    ClipboardCleared(bool),
+    /// To `Request::Persist` and `Request::LoadCredentials`.
+    Credentials {
         /// Kubeconfigs that are kept now, whichever instance of the program issued them.
-        accesses: Vec<Access>,
+        credentials: Credentials,
         /// What should be said of the file.
         note: Option<String>,
     },
-    /// A task failed that nobody waits for (journal, memory), or a task broke.
-    TaskFailed(Failure),
+    /// To `Request::Observe`, again and again until `Effect::Unobserve`.
+    Observed(Sighting),
+    /// The task that carried the request out broke; what it did before is not known.
+    Broken(Failure),
 }
 
 /// Answer of a list.
@@ -216,9 +156,11 @@ pub enum RotateOutcome {
 #[derive(Debug, Clone)]
 pub struct Issued {
     /// The kubeconfig.
-    pub fresh: Box<Fresh>,
+    pub fresh: Arc<Fresh>,
     /// `expirationTimestamp` as the server returned it; only the admin kind has one.
     pub expires: Option<Timestamp>,
+    /// What its certificates say, where they can be read.
+    pub issuance: Option<Issuance>,
 }
 
 /// How something was copied.

@@ -10,6 +10,7 @@ pub mod fleet;
 pub mod keymap;
 pub mod message;
 pub mod observation;
+pub mod requests;
 pub mod settings;
 pub mod state;
 pub mod status;

@@ -9,7 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::app::dialog::Dialog;
-use crate::app::message::{Now, Sequence};
+use crate::app::message::Now;
+use crate::app::requests::RequestId;
 use crate::app::settings::WatchPolicy;
 use crate::app::state::{Screen, State, Tab};
 use crate::domain::age::{long, since};
@@ -177,7 +178,7 @@ impl Observed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watch {
     /// Its number: what others saw before it does not count.
-    pub number: Sequence,
+    pub number: RequestId,
     /// When the last one who needed it went away, on the steady clock; `None` while it is needed.
     pub left: Option<Duration>,
     /// Whether a person agreed that asking for a kubeconfig switches static tokens off.

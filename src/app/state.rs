@@ -6,11 +6,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::columns::{COLUMNS, SortKey};
-use crate::app::dialog::{Dialog, Leaving};
+use crate::app::dialog::{Dialog, IssuedKubeconfig, Leaving};
 use crate::app::fleet::{Entry, Fleet, Look, ScopeState, ScopeStatus};
 use crate::app::keymap::{Context, Keymap};
-use crate::app::message::{Now, RequestId, Sequence};
+use crate::app::message::Now;
 use crate::app::observation::{Observed, Watch};
+use crate::app::requests::{RequestId, Requests};
 use crate::app::settings::{Background, Settings, ThemeChoice};
 use crate::app::status::Status;
 use crate::domain::age::Zone;
@@ -63,14 +64,14 @@ pub struct State {
     pub help: Option<(Context, usize)>,
     /// Steps that were sent and are not settled, one per cluster at most.
     pub pending: BTreeMap<ClusterId, Pending>,
-    /// Wake-ups and reconciles that were sent and not answered.
-    pub acting: BTreeMap<RequestId, ClusterId>,
+    /// What was asked for and is not answered.
+    pub requests: Requests,
     /// When the program last went to the background, until something comes after that.
     pub suspended: Option<Now>,
     /// The question whether to leave, over everything.
     pub leaving: Option<Leaving>,
-    /// Kubeconfig requests and writes under way.
-    pub issuing: BTreeMap<RequestId, ClusterId>,
+    /// Kubeconfigs that were issued and are nowhere yet, by the request that brought them: nothing of them is lost.
+    pub unsaved: BTreeMap<RequestId, IssuedKubeconfig>,
     /// What happened, newest last.
     pub activity: VecDeque<Record>,
     /// Records that made room for later ones; the oldest that is kept has this number.
@@ -85,8 +86,8 @@ pub struct State {
     pub toast: Option<Toast>,
     /// Errors that stay until dismissed, oldest first.
     pub errors: VecDeque<Failure>,
-    /// Clipboard that holds a kubeconfig of ours until this steady moment.
-    pub clipboard: Option<Duration>,
+    /// Kubeconfigs that were copied to the clipboard, and when each is cleared, on the steady clock.
+    pub clipboard: BTreeMap<RequestId, Duration>,
     /// Kubeconfigs to be printed after exit.
     pub print: Vec<Secret>,
     /// What was seen of clusters through their own API, in this run.
@@ -115,14 +116,8 @@ pub struct State {
     pub waits: BTreeMap<Scope, Timestamp>,
     /// Keys pressed so far; tells a held-down key from a decision.
     pub key_count: u64,
-    /// Number of the last read.
-    pub last_sequence: Sequence,
-    /// Number of the last request.
-    pub last_request: RequestId,
     /// State of the jitter's generator.
     pub random: u64,
-    /// Reads of single clusters under way.
-    pub reading: BTreeMap<ClusterId, Sequence>,
     /// When the open cluster is read next, on the steady clock.
     pub detail_due: Duration,
     /// Whether the program is ending.
@@ -237,7 +232,7 @@ pub struct Pending {
     /// The server's clock minus ours.
     pub skew: SignedDuration,
     /// Reads begun up to this one do not tell about it.
-    pub blind_until: Sequence,
+    pub blind_until: RequestId,
     /// How it stands.
     pub stage: PendingStage,
     /// When the cluster is read next, on the steady clock.
@@ -323,7 +318,7 @@ impl State {
             | ThemeChoice::Mono) => chosen,
         };
         Self {
-            fleet: Fleet { scopes, projects, accesses: kept.accesses, ..Fleet::default() },
+            fleet: Fleet { scopes, projects, credentials: kept.credentials, ..Fleet::default() },
             look,
             keymap,
             now,
@@ -339,8 +334,8 @@ impl State {
             dialog: None,
             help: None,
             pending: BTreeMap::new(),
-            acting: BTreeMap::new(),
-            issuing: BTreeMap::new(),
+            requests: Requests::default(),
+            unsaved: BTreeMap::new(),
             suspended: None,
             leaving: None,
             activity: VecDeque::new(),
@@ -350,7 +345,7 @@ impl State {
             scroll: 0,
             toast: None,
             errors: VecDeque::new(),
-            clipboard: None,
+            clipboard: BTreeMap::new(),
             print: Vec::new(),
             observed: BTreeMap::new(),
             observing: BTreeMap::new(),
@@ -365,10 +360,7 @@ impl State {
             mouse: settings.mouse,
             waits: BTreeMap::new(),
             key_count: 0,
-            last_sequence: Sequence(0),
-            last_request: RequestId(0),
             random: seed | 1,
-            reading: BTreeMap::new(),
             detail_due: Duration::ZERO,
             quitting: false,
             settings,
@@ -378,6 +370,11 @@ impl State {
     /// The zone in which moments are shown.
     pub fn zone(&self) -> Zone {
         if self.utc { Zone::UTC } else { self.settings.local_zone.clone() }
+    }
+
+    /// The moment by SKE's clock, as far as it is known: what SKE issued ends by that.
+    pub fn server_now(&self) -> Timestamp {
+        self.fleet.server_now(self.now.wall)
     }
 
     /// The entry under the cursor or on the cluster screen.
@@ -492,8 +489,8 @@ impl State {
 
     /// Whether something was sent whose end is not known to have come.
     pub fn write_under_way(&self) -> bool {
-        !self.issuing.is_empty()
-            || !self.acting.is_empty()
+        self.requests.has_kubeconfigs()
+            || self.requests.has_actions()
             || self.pending.values().any(|pending| {
                 matches!(pending.stage, PendingStage::Sending | PendingStage::ReadingBack { .. })
             })

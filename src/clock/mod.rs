@@ -9,7 +9,11 @@ use tokio::sync::watch;
 
 /// Reads the time and waits. Clones share the same time.
 #[derive(Debug, Clone)]
-pub struct Clock(Arc<Source>);
+pub struct Clock {
+    source: Arc<Source>,
+    /// How far the wall clock is set ahead of what the source shows.
+    ahead: SignedDuration,
+}
 
 #[derive(Debug)]
 enum Source {
@@ -38,30 +42,38 @@ impl Clock {
     /// The machine's clock.
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub fn machine() -> Self {
-        Self(Arc::new(Source::Machine { started: std::time::Instant::now() }))
+        Self::of(Source::Machine { started: std::time::Instant::now() })
     }
 
     /// A clock that stands at `start` until [`Clock::turn`] moves it.
     pub fn by_hand(start: Timestamp) -> Self {
         let reading = Reading { wall: start, steady: Duration::ZERO };
-        Self(Arc::new(Source::Hand {
-            reading: watch::Sender::new(reading),
-            racing: AtomicUsize::new(0),
-        }))
+        Self::of(Source::Hand { reading: watch::Sender::new(reading), racing: AtomicUsize::new(0) })
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source: Arc::new(source), ahead: SignedDuration::ZERO }
+    }
+
+    /// The same clock as a machine shows it whose wall clock is set ahead by so much; behind, if it is negative.
+    #[must_use]
+    pub fn set_ahead(&self, by: SignedDuration) -> Self {
+        Self { source: Arc::clone(&self.source), ahead: self.ahead.saturating_add(by) }
     }
 
     /// The moment on the wall clock.
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub fn now(&self) -> Timestamp {
-        match &*self.0 {
+        let wall = match &*self.source {
             Source::Machine { .. } => Timestamp::now(),
             Source::Hand { reading, .. } => reading.borrow().wall,
-        }
+        };
+        wall.saturating_add(self.ahead).unwrap_or(wall)
     }
 
     /// Time since this clock was made; unlike [`Clock::now`] it never jumps.
     pub fn steady(&self) -> Duration {
-        match &*self.0 {
+        match &*self.source {
             Source::Machine { started } => started.elapsed(),
             Source::Hand { reading, .. } => reading.borrow().steady,
         }
@@ -75,7 +87,7 @@ impl Clock {
     /// Waits until a moment of the steady clock.
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub async fn sleep_until(&self, end: Duration) {
-        match &*self.0 {
+        match &*self.source {
             Source::Machine { .. } => {
                 tokio::time::sleep(end.saturating_sub(self.steady())).await;
             }
@@ -101,7 +113,7 @@ impl Clock {
     }
 
     fn race(&self) -> Race<'_> {
-        Race(match &*self.0 {
+        Race(match &*self.source {
             Source::Machine { .. } => None,
             Source::Hand { racing, .. } => {
                 racing.fetch_add(1, Ordering::SeqCst);
@@ -113,7 +125,7 @@ impl Clock {
     /// Futures that run against a limit now, if the clock is turned by hand. Whoever turns it lets them come to their
     /// end first: what the machine needs for them is no time that passes.
     pub fn racing(&self) -> usize {
-        match &*self.0 {
+        match &*self.source {
             Source::Machine { .. } => 0,
             Source::Hand { racing, .. } => racing.load(Ordering::SeqCst),
         }
@@ -121,7 +133,7 @@ impl Clock {
 
     /// Moves a clock that is turned by hand; the machine's clock ignores it.
     pub fn turn(&self, by: Duration) {
-        if let Source::Hand { reading, .. } = &*self.0 {
+        if let Source::Hand { reading, .. } = &*self.source {
             reading.send_modify(|reading| {
                 reading.steady = reading.steady.saturating_add(by);
                 let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
@@ -132,7 +144,7 @@ impl Clock {
 
     /// Sets the wall clock alone, as a person or a time service does.
     pub fn jump(&self, by: SignedDuration) {
-        if let Source::Hand { reading, .. } = &*self.0 {
+        if let Source::Hand { reading, .. } = &*self.source {
             reading.send_modify(|reading| {
                 reading.wall = reading.wall.saturating_add(by).unwrap_or(Timestamp::MAX);
             });

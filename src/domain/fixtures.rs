@@ -3,6 +3,10 @@
 use jiff::Timestamp;
 
 use crate::domain::cluster::{Cluster, ClusterId, ClusterState, KubernetesVersion, NodePool};
+use crate::domain::credential::{
+    Access, AccessPlace, ClientCertificate, CredentialFacts, Issuance, KeyHash,
+};
+use crate::domain::kubeconfig::Kind;
 use crate::domain::rotation::{Phase, Rotation};
 
 /// The moment at which fixtures play: 24 November 2026, 14:02:11 UTC.
@@ -44,4 +48,51 @@ pub fn cluster(name: &str, phase: Phase) -> Cluster {
         idp: false,
         unhealthy: None,
     }
+}
+
+/// What is known of a kubeconfig that the client authority `signer` signed and that trusts these cluster authorities.
+pub fn issuance(signer: u8, authorities: &[u8], rotation: Option<Rotation>) -> Issuance {
+    let key = |number: &u8| KeyHash::parse(&format!("{number:064x}"));
+    let client = ClientCertificate {
+        issuer: format!("CN=ca-client-{signer}"),
+        authority_key_id: Some(format!("{signer:02x}")),
+        serial: "2a".to_owned(),
+        not_before: now() - hours(1),
+        not_after: now() + hours(9),
+    };
+    let authorities = authorities.iter().filter_map(key).collect();
+    Issuance { facts: CredentialFacts { client: Some(client), authorities }, rotation }
+}
+
+/// A kubeconfig that a person got for a cluster an hour ago and that lives for nine more, issued after its last start or
+/// before it.
+pub fn access(subject: &Cluster, after_start: bool, path: &str) -> Access {
+    let is_open = !matches!(subject.rotation.phase, Phase::Never | Phase::Completed);
+    let before = Rotation {
+        phase: Phase::Completed,
+        initiated: subject.rotation.initiated.map(|at| at - hours(24 * 101)),
+        completed: subject.rotation.initiated.map(|at| at - hours(24 * 100)),
+    };
+    let issuance = match (after_start, is_open) {
+        (true, true) => issuance(2, &[1, 2], Some(subject.rotation.clone())),
+        (true, false) => issuance(2, &[2], Some(subject.rotation.clone())),
+        (false, _) => issuance(1, &[1], Some(before)),
+    };
+    Access {
+        cluster: subject.id.clone(),
+        created: subject.created,
+        kind: Kind::Admin,
+        issued: now() - hours(1),
+        expires: Some(now() + hours(9)),
+        place: AccessPlace::File {
+            path: path.to_owned(),
+            context: subject.id.name.to_string(),
+            whole: false,
+        },
+        issuance: Some(issuance),
+    }
+}
+
+fn hours(hours: i64) -> jiff::SignedDuration {
+    jiff::SignedDuration::from_hours(hours)
 }

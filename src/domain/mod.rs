@@ -1,11 +1,11 @@
 //! Floor 1: pure types and rules. No clock, no files, no network, no wire formats.
 
-pub mod access;
 pub mod action;
 pub mod age;
 pub mod attention;
 pub mod backoff;
 pub mod cluster;
+pub mod credential;
 pub mod failure;
 pub mod fixtures;
 pub mod identity;

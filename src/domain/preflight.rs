@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::access::{Access, StaticToken, best};
 use crate::domain::action::{Action, permits};
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::credential::{Access, Credentials, StaticToken, Verdict};
 use crate::domain::observed::Picture;
 use crate::domain::roll;
 use crate::domain::rotation::{Phase, Step};
@@ -45,10 +45,12 @@ impl Finding {
 /// What this machine knows beside the cluster itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// Kubeconfigs issued by this program.
-    pub issued: Vec<Access>,
+    /// Kubeconfigs of this cluster that this program knows of.
+    pub credentials: Credentials,
     /// Static-token kubeconfigs for this cluster found in the user's kubeconfig files; `None` while nobody has looked.
     pub static_tokens: Option<Vec<StaticToken>>,
+    /// SKE's clock minus this machine's: what SKE issued ends by its own.
+    pub skew: SignedDuration,
     /// What the cluster's own API shows now; `None` while nobody looks, or it cannot be reached.
     pub picture: Option<Arc<Picture>>,
     /// Why there is no picture, in a clause.
@@ -133,13 +135,14 @@ pub fn findings(
             format!("SKE reports {}: {}", problem.code, problem.message),
         ));
     }
-    if let Some(doubt) = cluster.rotation.doubt(now) {
+    let there = now.saturating_add(evidence.skew).unwrap_or(now);
+    if let Some(doubt) = cluster.rotation.doubt(there) {
         out.push(Finding::new(
             Mark::Note,
             format!("the times that SKE shows are doubtful: {doubt}"),
         ));
     }
-    out.push(access_finding(step, cluster, evidence, now));
+    out.push(access_finding(step, cluster, evidence, there));
     let picture = evidence.picture.as_deref();
     if let (None, Some(why)) = (picture, &evidence.unseen) {
         out.push(Finding::new(Mark::Unknowable, format!("nodes and pods cannot be seen: {why}")));
@@ -150,7 +153,7 @@ pub fn findings(
             out.extend(
                 picture.into_iter().flat_map(|p| roll::preflight::complete(cluster, p, now)),
             );
-            complete_findings(cluster, evidence, now, &mut out);
+            complete_findings(cluster, evidence, there, &mut out);
         }
     }
     // What nobody can know must not push out what is known.
@@ -159,39 +162,52 @@ pub fn findings(
 }
 
 fn access_finding(step: Step, cluster: &Cluster, evidence: &Evidence, now: Timestamp) -> Finding {
-    let Some(access) = best(
-        evidence
-            .issued
-            .iter()
-            .filter(|access| step == Step::Start || !access.breaks_on_complete(cluster)),
-        cluster,
-        now,
-    ) else {
-        let text = match step {
-            // Asking for one would switch the static tokens off before anybody was warned.
-            Step::Start if cluster.issuing_is_one_way() => {
-                "no kubeconfig of this cluster was issued by skeys"
-            }
-            Step::Start => "no kubeconfig issued by skeys is valid; close this, K gets one",
-            Step::Complete => {
-                "no kubeconfig issued by skeys since the start; close this, K gets one"
-            }
+    let held = evidence.credentials.best(cluster, now);
+    let held = held.filter(|(_, verdict)| step == Step::Start || verdict.lasts());
+    if let Some((access, _)) = held {
+        let place = access.place.words();
+        let left = access
+            .expires
+            .map_or_else(String::new, |at| format!(", valid for {}", long(since(now, at))));
+        let after = if step == Step::Complete { " issued after the start" } else { "" };
+        return Finding::new(Mark::Fine, format!("you hold a kubeconfig{after}{left} ({place})"));
+    }
+    let judged = evidence.credentials.judged(cluster, now);
+    let unclear = judged.iter().find(|(_, verdict)| *verdict == Verdict::CannotTell);
+    if let Some((access, _)) = unclear {
+        let question = match step {
+            Step::Start => "works",
+            Step::Complete => "keeps working after complete",
         };
-        return Finding::new(Mark::Note, text);
+        let place = access.place.words();
+        return Finding::new(
+            Mark::Unknowable,
+            format!(
+                "whether the kubeconfig in {place} {question} cannot be told: {}; Esc, then K to issue one",
+                why_unclear(access, cluster)
+            ),
+        );
+    }
+    let text = match step {
+        // Asking for one would switch the static tokens off before anybody was warned.
+        Step::Start if cluster.issuing_is_one_way() => {
+            "no kubeconfig of this cluster was issued by skeys"
+        }
+        Step::Start => "no kubeconfig issued by skeys is valid; Esc, then K to issue one",
+        Step::Complete => "no kubeconfig issued by skeys since the start; Esc, then K to issue one",
     };
-    let left = long(since(now, access.expires));
-    Finding::new(
-        Mark::Fine,
-        match step {
-            Step::Start => format!("you hold a kubeconfig for {left} ({})", access.place),
-            Step::Complete => {
-                format!(
-                    "you hold a kubeconfig issued after the start, for {left} ({})",
-                    access.place
-                )
-            }
-        },
-    )
+    Finding::new(Mark::Note, text)
+}
+
+/// Why nothing tells what becomes of a kubeconfig, in a clause.
+fn why_unclear(access: &Access, cluster: &Cluster) -> &'static str {
+    if cluster.rotation.initiated.is_none() {
+        "SKE does not state when the rotation started"
+    } else if access.issuance.is_none() {
+        "an earlier version of skeys issued it and kept nothing of its certificates"
+    } else {
+        "its certificates do not show whether it is from before or after the start"
+    }
 }
 
 fn complete_findings(
@@ -200,14 +216,11 @@ fn complete_findings(
     now: Timestamp,
     out: &mut Vec<Finding>,
 ) {
-    let breaking: Vec<&Access> = evidence
-        .issued
+    let judged = evidence.credentials.judged(cluster, now);
+    let breaking: Vec<&Access> = judged
         .iter()
-        .filter(|access| {
-            access.cluster == cluster.id
-                && !access.is_expired(now)
-                && access.breaks_on_complete(cluster)
-        })
+        .filter(|(_, verdict)| *verdict == Verdict::BreaksOnComplete)
+        .map(|(access, _)| *access)
         .collect();
     if let Some(first) = breaking.first() {
         out.push(Finding::new(
@@ -215,7 +228,7 @@ fn complete_findings(
             format!(
                 "{} issued by skeys before the start will break ({}{})",
                 plural(breaking.len(), "kubeconfig", "kubeconfigs"),
-                first.place,
+                first.place.words(),
                 if breaking.len() > 1 { ", …" } else { "" }
             ),
         ));
@@ -228,11 +241,9 @@ fn complete_findings(
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-
-    use crate::domain::access::{Access, StaticToken};
     use crate::domain::cluster::KubernetesVersion;
-    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::credential::{Credentials, StaticToken};
+    use crate::domain::fixtures::{access, cluster, now};
     use crate::domain::preflight::{
         Evidence, Mark, StaticTokenWarning, findings, static_token_warning,
     };
@@ -281,20 +292,26 @@ mod tests {
     #[test]
     fn complete_lists_what_was_issued_before_the_start_as_breaking() {
         let subject = cluster("a", Phase::Prepared);
-        let access = |hours: i64, place: &str| Access {
-            cluster: subject.id.clone(),
-            created: subject.created,
-            issued: now().saturating_sub(SignedDuration::from_hours(hours)).unwrap(),
-            expires: now().saturating_add(SignedDuration::from_hours(9)).unwrap(),
-            place: place.into(),
-        };
-        let evidence = Evidence {
-            issued: vec![access(5, "old.yaml"), access(1, "new.yaml")],
-            ..Evidence::default()
-        };
+        let accesses =
+            vec![access(&subject, false, "old.yaml"), access(&subject, true, "new.yaml")];
+        let credentials = Credentials { accesses, ..Credentials::default() };
+        let evidence = Evidence { credentials, ..Evidence::default() };
         let found = findings(Step::Complete, &subject, &evidence, now());
         assert!(found.iter().any(|f| f.mark == Mark::Note && f.text.contains("old.yaml")));
         assert!(found.iter().any(|f| f.mark == Mark::Fine && f.text.contains("new.yaml")));
         assert!(found.iter().any(|f| f.mark == Mark::Unknowable));
+    }
+
+    #[test]
+    fn cred_05_without_the_moment_of_the_start_a_kubeconfig_is_no_tick() {
+        let mut subject = cluster("a", Phase::Prepared);
+        let accesses = vec![access(&subject, true, "new.yaml")];
+        subject.rotation.initiated = None;
+        let credentials = Credentials { accesses, ..Credentials::default() };
+        let evidence = Evidence { credentials, ..Evidence::default() };
+        let found = findings(Step::Complete, &subject, &evidence, now());
+        let about = found.iter().find(|finding| finding.text.contains("new.yaml")).unwrap();
+        assert_eq!(about.mark, Mark::Unknowable);
+        assert!(about.text.contains("cannot be told"), "{}", about.text);
     }
 }

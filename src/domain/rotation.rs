@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::text::clean;
+
 /// `status.credentialsRotation.phase` of the SKE API.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Phase {
@@ -45,6 +47,18 @@ impl Phase {
             Self::Completing => "COMPLETING",
             Self::Completed => "COMPLETED",
             Self::Unknown(text) => text,
+        }
+    }
+
+    /// Reads the API's word; what this program does not know is kept as it is.
+    pub fn from_api_word(word: &str) -> Self {
+        match word {
+            "NEVER" => Self::Never,
+            "PREPARING" => Self::Preparing,
+            "PREPARED" => Self::Prepared,
+            "COMPLETING" => Self::Completing,
+            "COMPLETED" => Self::Completed,
+            other => Self::Unknown(clean(other)),
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::process::Command;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::app::message::Copied;
+use crate::app::requests::RequestId;
 use crate::clock::Clock;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::runtime::perform::Incoming;
@@ -62,8 +63,16 @@ impl Way {
     }
 }
 
-/// The way that our last secret went, and its hash: only what is still ours is cleared.
-type Ours = (Way, [u8; 32]);
+/// A secret that we copied: only what is still ours is cleared.
+#[derive(Clone, Copy)]
+struct Ours {
+    /// The request that copied it.
+    copy: RequestId,
+    /// The way it went.
+    way: Way,
+    /// SHA-256 of the text.
+    hash: [u8; 32],
+}
 
 /// The clipboard of one run. Clones share it.
 #[derive(Clone)]
@@ -73,7 +82,8 @@ pub struct Clipboard {
     terminal: UnboundedSender<Incoming>,
     // One handle for the whole run: on X11 and Wayland the text vanishes when its owner goes.
     desktop: Arc<Mutex<Option<arboard::Clipboard>>>,
-    ours: Arc<Mutex<Option<Ours>>>,
+    // At most one for each way: what is copied takes the place of what went the same way before.
+    ours: Arc<Mutex<Vec<Ours>>>,
 }
 
 impl Clipboard {
@@ -84,30 +94,26 @@ impl Clipboard {
             clock,
             terminal,
             desktop: Arc::new(Mutex::new(None)),
-            ours: Arc::new(Mutex::new(None)),
+            ours: Arc::new(Mutex::new(Vec::new())),
         }
     }
 
-    /// Copies by the first way that works.
+    /// Copies by the first way that works. `secret`: the number under which it is cleared later. Until something takes
+    /// its place, what was copied before stays what it is, and is cleared in its own time.
     ///
     /// # Errors
     /// None works; each way's reason is named.
-    pub async fn copy(&self, text: &str, secret: bool) -> Result<Copied, Failure> {
-        let before = lock(&self.ours).take();
-        if let Some((Way::Tmux, ours)) = before {
-            // Elsewhere what is copied takes its place; tmux keeps both.
-            self.tmux_forget(ours).await;
-        }
+    pub async fn copy(&self, text: &str, secret: Option<RequestId>) -> Result<Copied, Failure> {
         let mut reasons = Vec::new();
         for way in &self.chain {
             let result = match way {
                 Way::Tmux => self.tmux_copy(text).await,
                 Way::Terminal => self.terminal_copy(text),
-                Way::Desktop => self.desktop_copy(text.to_owned(), secret).await,
+                Way::Desktop => self.desktop_copy(text.to_owned(), secret.is_some()).await,
             };
             match result {
                 Ok(()) => {
-                    *lock(&self.ours) = secret.then(|| (*way, hash(text)));
+                    self.take_place(*way, text, secret).await;
                     let (how, can_check) = match way {
                         Way::Tmux => ("Sent to the terminal (tmux)", true),
                         Way::Terminal => ("Sent to the terminal (OSC 52)", false),
@@ -125,9 +131,29 @@ impl Clipboard {
         .hint("Choose a file instead"))
     }
 
-    /// Clears what was copied last as a secret, by the way it went; says whether something was cleared.
-    pub async fn clear(&self) -> bool {
-        let Some((way, ours)) = lock(&self.ours).take() else { return false };
+    /// A text went this way: it took the place of a secret that had gone the same way.
+    async fn take_place(&self, way: Way, text: &str, secret: Option<RequestId>) {
+        let hash = hash(text);
+        let replaced = {
+            let mut ours = lock(&self.ours);
+            let replaced = ours.iter().position(|ours| ours.way == way).map(|at| ours.remove(at));
+            ours.extend(secret.map(|copy| Ours { copy, way, hash }));
+            replaced
+        };
+        // Elsewhere what is copied takes its place; tmux keeps both.
+        if let Some(replaced) = replaced.filter(|ours| ours.way == Way::Tmux && ours.hash != hash) {
+            self.tmux_forget(replaced.hash).await;
+        }
+    }
+
+    /// Clears what a request copied as a secret, by the way it went; says whether something was cleared.
+    pub async fn clear(&self, copy: RequestId) -> bool {
+        let ours = {
+            let mut all = lock(&self.ours);
+            let at = all.iter().position(|ours| ours.copy == copy);
+            at.map(|at| all.remove(at))
+        };
+        let Some(Ours { way, hash: ours, .. }) = ours else { return false };
         match way {
             Way::Tmux => {
                 let top = self.tmux(&["save-buffer", "-"], None).await.ok();
@@ -264,6 +290,7 @@ mod tests {
     use jiff::Timestamp;
     use tokio::sync::mpsc;
 
+    use crate::app::requests::RequestId;
     use crate::clock::Clock;
     use crate::runtime::clipboard::{Clipboard, Way};
     use crate::runtime::perform::Incoming;
@@ -285,12 +312,48 @@ mod tests {
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let clipboard =
             Clipboard::new(vec![Way::Terminal], Clock::by_hand(Timestamp::UNIX_EPOCH), sender);
-        let copied = clipboard.copy("abc", true).await.unwrap();
+        let copied = clipboard.copy("abc", Some(RequestId(1))).await.unwrap();
         assert_eq!(copied.how, "Sent to the terminal (OSC 52)");
         let Some(Incoming::Send(sequence)) = receiver.recv().await else { panic!("a sequence") };
         assert_eq!(sequence, "\u{1b}]52;c;YWJj\u{7}");
-        assert!(clipboard.clear().await);
-        assert!(!clipboard.clear().await, "cleared once only");
+        assert!(clipboard.clear(RequestId(1)).await);
+        assert!(!clipboard.clear(RequestId(1)).await, "cleared once only");
+    }
+
+    #[tokio::test]
+    async fn cred_12_a_copy_that_fails_leaves_the_kubeconfig_before_it_to_its_own_time() {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let clipboard =
+            Clipboard::new(vec![Way::Terminal], Clock::by_hand(Timestamp::UNIX_EPOCH), sender);
+        clipboard.copy("first", Some(RequestId(1))).await.unwrap();
+        // More than a terminal takes.
+        clipboard.copy(&"x".repeat(80_000), Some(RequestId(2))).await.unwrap_err();
+        clipboard.copy(&"x".repeat(80_000), None).await.unwrap_err();
+        assert!(!clipboard.clear(RequestId(2)).await, "it was never copied");
+        assert!(clipboard.clear(RequestId(1)).await);
+        // What takes its place the same way leaves nothing of it to be cleared.
+        clipboard.copy("first", Some(RequestId(3))).await.unwrap();
+        clipboard.copy("a name", None).await.unwrap();
+        assert!(!clipboard.clear(RequestId(3)).await);
+        let mut sent = 0;
+        while receiver.try_recv().is_ok() {
+            sent += 1;
+        }
+        assert_eq!(sent, 4, "three copies, cleared once");
+    }
+
+    #[tokio::test]
+    async fn cred_12_a_copy_that_goes_another_way_leaves_the_one_before_it_to_its_own_time() {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let mut clipboard = Clipboard::new(vec![Way::Terminal], clock, sender);
+        clipboard.copy("first", Some(RequestId(1))).await.unwrap();
+        clipboard.take_place(Way::Desktop, "second", Some(RequestId(2))).await;
+        clipboard.chain.clear();
+        assert!(clipboard.clear(RequestId(1)).await, "the terminal is told");
+        receiver.recv().await;
+        assert!(receiver.try_recv().is_ok());
+        assert!(!clipboard.clear(RequestId(2)).await, "the desktop never had it");
     }
 
     #[tokio::test]
@@ -298,7 +361,7 @@ mod tests {
         let (sender, _receiver) = mpsc::unbounded_channel();
         let clipboard =
             Clipboard::new(vec![Way::Terminal], Clock::by_hand(Timestamp::UNIX_EPOCH), sender);
-        let failure = clipboard.copy(&"x".repeat(80_000), true).await.unwrap_err();
+        let failure = clipboard.copy(&"x".repeat(80_000), Some(RequestId(1))).await.unwrap_err();
         assert!(failure.to_string().contains("file"), "{failure}");
     }
 }

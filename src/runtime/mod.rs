@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use crate::app::effect::{Effect, OnTerminal};
 use crate::app::message::{Message, Now};
 use crate::app::state::State;
-use crate::app::update::{begin, next_wake, settle, update};
+use crate::app::update::{begin, next_wake, settle, unanswered, update};
 use crate::clock::Clock;
 use crate::domain::secret::Secret;
 use crate::runtime::perform::{Incoming, Performer};
@@ -86,7 +86,8 @@ where
             }
         }
         let mut settled = 0;
-        for next in taken {
+        let mut taken = taken.into_iter();
+        while let Some(next) = taken.next() {
             let message = match next {
                 Incoming::Message(message) => message,
                 Incoming::Settled(message) => {
@@ -101,19 +102,86 @@ where
             let now = Now { wall: clock.now(), steady: clock.steady() };
             let effects = update(&mut state, now, message);
             let end = perform_all(effects, surface, performer, &mut drawn)?;
-            if let Some(end) = end {
-                performer.finish_writes(LAST_WAIT).await;
-                while let Ok(next) = incoming.try_recv() {
-                    if let Incoming::Send(sequence) = next {
-                        surface.send(&sequence)?;
-                    }
+            if let Some(mut print) = end {
+                let mut last = Last { state, performer, clock };
+                for next in taken {
+                    last.take(next, surface)?;
                 }
-                return Ok(end);
+                print.extend(last.finish(&mut incoming, surface).await?);
+                return Ok(print);
             }
         }
         settle(&mut state);
         drawn.draw(&mut state, surface)?;
         performer.settle(settled);
+    }
+}
+
+/// The program is ending: what comes back of what was sent is still taken in, so that the journal has it.
+struct Last<'a> {
+    state: State,
+    performer: &'a Performer,
+    clock: &'a Clock,
+}
+
+impl Last<'_> {
+    /// Takes in what came. Only answers count any more.
+    fn take<S: Surface>(&mut self, next: Incoming, surface: &mut S) -> io::Result<()> {
+        let message = match next {
+            Incoming::Message(message) => message,
+            Incoming::Settled(message) => {
+                self.performer.settle(1);
+                message
+            }
+            Incoming::Send(sequence) => return surface.send(&sequence),
+        };
+        if !matches!(message, Message::Answered(..)) {
+            return Ok(());
+        }
+        let now = Now { wall: self.clock.now(), steady: self.clock.steady() };
+        for effect in update(&mut self.state, now, message) {
+            let counts = match &effect {
+                Effect::Journal(_) => true,
+                Effect::Request(_, request) => request.is_write(),
+                Effect::Reading(_)
+                | Effect::Unobserve(_)
+                | Effect::Notify { .. }
+                | Effect::Terminal(_) => false,
+            };
+            if counts {
+                self.performer.perform(effect);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for what was sent, at most [`LAST_WAIT`], and writes down what was not answered. Gives back kubeconfigs
+    /// that are to be printed, too.
+    async fn finish<S: Surface>(
+        mut self,
+        incoming: &mut mpsc::UnboundedReceiver<Incoming>,
+        surface: &mut S,
+    ) -> io::Result<Vec<Secret>> {
+        let deadline = self.clock.steady().saturating_add(LAST_WAIT);
+        loop {
+            let under_way = self.performer.writes_under_way();
+            while let Ok(next) = incoming.try_recv() {
+                self.take(next, surface)?;
+            }
+            if !under_way && !self.performer.writes_under_way() {
+                break;
+            }
+            tokio::select! {
+                biased;
+                Some(next) = incoming.recv() => self.take(next, surface)?,
+                () = self.performer.finish_writes() => {}
+                () = self.clock.sleep_until(deadline) => break,
+            }
+        }
+        let records = unanswered(&mut self.state);
+        // Whatever else still runs is not waited for.
+        let _in_time = self.clock.timeout(LAST_WAIT, self.performer.write_down(records)).await;
+        Ok(std::mem::take(&mut self.state.print))
     }
 }
 

@@ -10,7 +10,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::app::message::{Message, Sequence};
+use crate::app::message::{Answer, Message};
+use crate::app::requests::RequestId;
 use crate::clients::kubernetes::{Subject, observe};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
@@ -47,7 +48,7 @@ impl Observers {
     pub fn begin(
         &self,
         cluster: Cluster,
-        (number, agreed): (Sequence, bool),
+        (number, agreed): (RequestId, bool),
         ske: &SkeClient,
         clock: &Clock,
         sender: &UnboundedSender<Incoming>,
@@ -62,7 +63,7 @@ impl Observers {
         let (ske, clock, sender, about) = (ske.clone(), clock.clone(), sender.clone(), id.clone());
         let task = tokio::spawn(async move {
             let tell = |message| drop(sender.send(Incoming::Message(message)));
-            let sighted = |sighting| tell(Message::Sighted { id: about.clone(), number, sighting });
+            let sighted = |sighting| tell(Message::Answered(number, Answer::Observed(sighting)));
             loop {
                 let issue = || ske.issue_short_lived(&about);
                 let looking = observe(subject.clone(), issue, clock.clone(), sighted);

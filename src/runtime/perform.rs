@@ -1,27 +1,29 @@
 //! Carries effects out: one match, one task each, every result a message. The only place that awaits a client.
 
+use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
-
-use jiff::SignedDuration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::app::effect::Effect;
-use crate::app::message::{Issued, Listing, Message, RotateOutcome};
+use crate::app::effect::{Effect, Request};
+use crate::app::message::{Answer, Issued, Listing, Message, RotateOutcome};
+use crate::app::requests::RequestId;
+use crate::app::state::State;
 use crate::app::update::is_material;
 use crate::clients::auth::TokenSource;
 use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::action::Action;
-use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::cluster::{Cluster, ClusterId, ProjectId};
+use crate::domain::credential::{CredentialFacts, Credentials, Issuance};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kept::Kept;
 use crate::domain::kubeconfig::{Destination, Fresh, Kind, Known, NotSaved};
 use crate::domain::lifetime::Lifetime;
+use crate::domain::observed::{Sighting, Trouble};
 use crate::domain::record::Record;
 use crate::domain::rotation::Step;
 use crate::runtime::clipboard::Clipboard;
@@ -114,18 +116,27 @@ impl Performer {
         drop(self.0.sender.send(Incoming::Message(message)));
     }
 
-    /// Waits for requests that were sent and files that are being written, at most `limit`.
-    pub async fn finish_writes(&self, limit: Duration) {
-        let ended = async {
-            loop {
-                let notified = self.0.write_ended.notified();
-                if self.0.writes.load(Ordering::SeqCst) == 0 {
-                    return;
-                }
-                notified.await;
+    /// Whether a request that was sent is not answered, or a file is being written.
+    pub fn writes_under_way(&self) -> bool {
+        self.0.writes.load(Ordering::SeqCst) > 0
+    }
+
+    /// Waits for requests that were sent and files that are being written.
+    pub async fn finish_writes(&self) {
+        loop {
+            let notified = self.0.write_ended.notified();
+            if !self.writes_under_way() {
+                return;
             }
-        };
-        let _in_time = self.0.tools.clock.timeout(limit, ended).await;
+            notified.await;
+        }
+    }
+
+    /// Appends records to the journal, one after the other. Nobody is left to be told of a failure.
+    pub async fn write_down(&self, records: Vec<Record>) {
+        for record in records {
+            drop(self.write_journal(record).await);
+        }
     }
 
     /// How a person who looks elsewhere is told.
@@ -133,136 +144,130 @@ impl Performer {
         self.0.tools.notifier
     }
 
-    /// Carries one effect out in a task of its own.
+    /// Carries one effect out, in a task of its own where it takes time.
     pub fn perform(&self, effect: Effect) {
-        let Some(effect) = self.look(effect) else { return };
-        let is_write = matches!(
-            effect,
-            Effect::Rotate { .. }
-                | Effect::Act { .. }
-                | Effect::Issue { .. }
-                | Effect::Save { .. }
-                | Effect::Journal(_)
-                | Effect::Remember(_)
-                | Effect::ClearClipboard
-        );
+        let Inner { tools, observers, sender, .. } = &*self.0;
+        match effect {
+            Effect::Request(id, Request::Observe { cluster, agreed }) => {
+                if !tools.read_only {
+                    observers.begin(*cluster, (id, agreed), &tools.ske, &tools.clock, sender);
+                }
+            }
+            Effect::Reading(cluster) => observers.reading(*cluster),
+            Effect::Unobserve(id) => observers.end(&id),
+            Effect::Request(id, request) => {
+                let this = self.clone();
+                self.spawn(
+                    request.is_write(),
+                    async move {
+                        let answer = this.answer(id, request).await;
+                        Some(Message::Answered(id, answer))
+                    },
+                    move |defect| Message::Answered(id, Answer::Broken(defect)),
+                );
+            }
+            Effect::Journal(record) => {
+                let this = self.clone();
+                let write =
+                    async move { this.write_journal(*record).await.err().map(Message::TaskFailed) };
+                self.spawn(true, write, Message::TaskFailed);
+            }
+            Effect::Notify { title, text } => {
+                let this = self.clone();
+                let notify = async move {
+                    let tools = &this.0.tools;
+                    let sequence = tools.notifier.sequence(&title, &text);
+                    drop(this.0.sender.send(Incoming::Send(sequence)));
+                    tools.notifier.tell_desktop(&title, &text, &tools.clock).await;
+                    None
+                };
+                self.spawn(false, notify, Message::TaskFailed);
+            }
+            // The loop does it itself.
+            Effect::Terminal(_) => {}
+        }
+    }
+
+    /// Runs work in a task of its own; a defect in it becomes the message that `broken` makes of it.
+    fn spawn(
+        &self,
+        is_write: bool,
+        work: impl Future<Output = Option<Message>> + Send + 'static,
+        broken: impl FnOnce(Failure) -> Message + Send + 'static,
+    ) {
         self.0.in_flight.fetch_add(1, Ordering::SeqCst);
         if is_write {
             self.0.writes.fetch_add(1, Ordering::SeqCst);
         }
         let this = self.clone();
         tokio::spawn(async move {
-            let performer = this.clone();
-            let broken = broken(&effect);
-            let message = guarded(broken, async move { performer.carry_out(effect).await }).await;
-            if is_write {
-                this.0.writes.fetch_sub(1, Ordering::SeqCst);
-                this.0.write_ended.notify_waiters();
-            }
+            let message = guarded(work, broken).await;
+            // Sent before the write is counted off: whoever waits for writes finds what came of them.
             match message {
                 Some(message) => drop(this.0.sender.send(Incoming::Settled(message))),
                 None => this.settle(1),
             }
+            if is_write {
+                this.0.writes.fetch_sub(1, Ordering::SeqCst);
+                this.0.write_ended.notify_waiters();
+            }
         });
     }
 
-    /// Begins and ends looking at clusters, in the order in which that is asked for; hands back other effects.
-    fn look(&self, effect: Effect) -> Option<Effect> {
-        let Inner { tools, observers, sender, .. } = &*self.0;
-        if let Effect::Observe { cluster, number, agreed } = effect {
-            if !tools.read_only {
-                observers.begin(*cluster, (number, agreed), &tools.ske, &tools.clock, sender);
-            }
-            return None;
-        }
-        if let Effect::Reading(cluster) = effect {
-            observers.reading(*cluster);
-            return None;
-        }
-        if let Effect::Unobserve(id) = &effect {
-            observers.end(id);
-            return None;
-        }
-        Some(effect)
-    }
-
-    #[expect(clippy::too_many_lines, reason = "one arm for each effect, short ones")]
-    async fn carry_out(&self, effect: Effect) -> Option<Message> {
+    async fn answer(&self, id: RequestId, request: Request) -> Answer {
         let tools = &self.0.tools;
-        match effect {
-            Effect::Identify => {
+        match request {
+            Request::Identify => {
                 // Makes the first token, so that the name is known; a failure shows at the first list.
                 drop(tools.tokens.token().await);
                 let identity = Box::new(tools.tokens.identity());
-                Some(Message::Identified { identity, notes: tools.tokens.notes() })
+                Answer::Identity { identity, notes: tools.tokens.notes() }
             }
-            Effect::NameProjects(ids) => {
-                let client = tools.projects.as_ref()?;
-                let mut names = Vec::new();
-                for id in ids {
-                    let _permit = self.0.reads.acquire().await.ok()?;
-                    if let Ok(name) = client.name(&id).await {
-                        names.push((id, name));
-                    }
-                }
-                Some(Message::Named(names))
-            }
-            Effect::List { sequence, scope } => {
-                let _permit = self.0.reads.acquire().await.ok()?;
+            Request::NameProjects(ids) => Answer::ProjectNames(self.project_names(ids).await),
+            Request::List(scope) => {
+                let _permit = self.0.reads.acquire().await;
                 let result = tools.ske.list(&scope).await.map(|listing| Listing {
                     clusters: listing.clusters,
                     skipped: listing.skipped,
                     skew: listing.skew,
                 });
-                Some(Message::Listed { sequence, scope, result })
+                Answer::Clusters(result)
             }
-            Effect::Read { sequence, id } => {
-                let result = tools
-                    .ske
-                    .get(&id)
-                    .await
-                    .map(|reading| (Box::new(reading.cluster), reading.skew));
-                Some(Message::Read { sequence, id, result })
+            Request::Read(id) => {
+                let read = tools.ske.get(&id).await;
+                Answer::Cluster(read.map(|reading| (Box::new(reading.cluster), reading.skew)))
             }
-            Effect::Rotate { request, step, shown, intent } => {
-                let outcome = match self.intend(*intent).await {
+            Request::Rotate { step, shown, intent } => {
+                Answer::Rotation(match self.intend(*intent).await {
                     Ok(()) => self.rotate(&shown, step).await,
                     Err(failure) => RotateOutcome::NotSent(failure),
-                };
-                Some(Message::Rotated { request, id: shown.id.clone(), outcome })
+                })
             }
-            Effect::Act { request, id, action, intent } => {
-                let result = match self.intend(*intent).await {
+            Request::Act { id, action, intent } => {
+                Answer::Action(match self.intend(*intent).await {
                     Ok(()) => match action {
                         Action::WakeUp => tools.ske.wake_up(&id).await,
                         Action::Reconcile => tools.ske.reconcile(&id).await,
                         Action::Rotate(_) | Action::Issue => Ok(None),
                     },
                     Err(failure) => Err(failure),
-                };
-                Some(Message::Acted { request, id, action, result })
-            }
-            Effect::FindStaticTokens(id) => {
-                let kubeconfigs = tools.kubeconfigs.clone();
-                let (id, found) = blocking(move || {
-                    let found = kubeconfigs.static_tokens(&id);
-                    (id, found)
                 })
-                .await;
-                Some(Message::StaticTokensFound(id, found))
             }
-            Effect::Plan { sequence, destination, context, known } => {
+            Request::FindStaticTokens(id) => {
                 let kubeconfigs = tools.kubeconfigs.clone();
-                let result =
-                    blocking(move || kubeconfigs.plan(&destination, &context, &known)).await;
-                Some(Message::Planned { sequence, result: result.map(Box::new) })
+                Answer::StaticTokens(blocking(move || kubeconfigs.static_tokens(&id)).await)
             }
-            Effect::Issue { request, id, kind, lifetime, destination, intent } => {
-                let result = self.issue(&id, kind, lifetime, destination, *intent).await;
-                Some(Message::Issued { request, result })
+            Request::Plan { destination, context, known } => {
+                let kubeconfigs = tools.kubeconfigs.clone();
+                let plan = blocking(move || kubeconfigs.plan(&destination, &context, &known)).await;
+                Answer::Destination(plan.map(Box::new))
             }
-            Effect::Save { request, destination, fresh, options, fingerprint } => {
-                let result = match self.may_write() {
+            Request::Issue { shown, kind, lifetime, destination, intent } => {
+                let issued = self.issue(&shown, kind, lifetime, destination, *intent).await;
+                Answer::Kubeconfig(issued)
+            }
+            Request::Save { destination, fresh, options, fingerprint } => {
+                Answer::Saved(match self.may_write() {
                     Ok(()) => {
                         tools
                             .kubeconfigs
@@ -270,42 +275,39 @@ impl Performer {
                             .await
                     }
                     Err(failure) => Err(NotSaved::Failed(failure)),
+                })
+            }
+            Request::CopySecret(text) => {
+                Answer::Copied(tools.clipboard.copy(text.expose(), Some(id)).await)
+            }
+            Request::CopyText(text) => Answer::Copied(tools.clipboard.copy(&text, None).await),
+            Request::ClearClipboard(copy) => {
+                Answer::ClipboardCleared(tools.clipboard.clear(copy).await)
+            }
+            Request::Persist(kept, now) => self.persist(*kept, now).await,
+            Request::LoadCredentials => {
+                let credentials = match tools.state_folder.clone() {
+                    Some(folder) => blocking(move || memory::credentials(&folder)).await,
+                    None => Credentials::default(),
                 };
-                Some(Message::Saved { request, result })
+                Answer::Credentials { credentials, note: None }
             }
-            Effect::CopySecret { what, text } => {
-                let result = tools.clipboard.copy(text.expose(), true).await;
-                Some(Message::Copied { what, secret: true, result })
-            }
-            Effect::CopyText { what, text } => {
-                let result = tools.clipboard.copy(&text, false).await;
-                Some(Message::Copied { what, secret: false, result })
-            }
-            Effect::ClearClipboard => {
-                let cleared = tools.clipboard.clear().await;
-                Some(Message::ClipboardCleared { cleared })
-            }
-            Effect::Journal(record) => {
-                self.write_journal(*record).await.err().map(Message::TaskFailed)
-            }
-            Effect::Remember(kept) => self.remember(*kept).await,
-            Effect::Recall => {
-                let folder = tools.state_folder.clone()?;
-                let accesses = blocking(move || memory::accesses(&folder)).await;
-                Some(Message::Recalled { accesses, note: None })
-            }
-            Effect::Notify { title, text } => {
-                let sequence = tools.notifier.sequence(&title, &text);
-                drop(self.0.sender.send(Incoming::Send(sequence)));
-                tools.notifier.tell_desktop(&title, &text, &tools.clock).await;
-                None
-            }
-            // Done before, or by the loop itself.
-            Effect::Observe { .. }
-            | Effect::Reading(_)
-            | Effect::Unobserve(_)
-            | Effect::Terminal(_) => None,
+            // Begun before, outside of any task.
+            Request::Observe { .. } => Answer::Observed(Sighting::Trouble(Trouble::Connecting)),
         }
+    }
+
+    async fn project_names(&self, ids: Vec<ProjectId>) -> Vec<(ProjectId, String)> {
+        let mut names = Vec::new();
+        if let Some(client) = self.0.tools.projects.as_ref() {
+            for id in ids {
+                let _permit = self.0.reads.acquire().await;
+                if let Ok(name) = client.name(&id).await {
+                    names.push((id, name));
+                }
+            }
+        }
+        names
     }
 
     fn may_write(&self) -> Result<(), Failure> {
@@ -355,17 +357,28 @@ impl Performer {
 
     async fn issue(
         &self,
-        id: &ClusterId,
+        shown: &Cluster,
         kind: Kind,
         lifetime: Lifetime,
         destination: Destination,
         intent: Record,
     ) -> Result<Issued, Failure> {
         let tools = &self.0.tools;
+        let id = &shown.id;
         // Refused before anything is asked for, if it could not be kept.
         let kubeconfigs = tools.kubeconfigs.clone();
         let (context, known) = (id.name.to_string(), Known::Cluster(id.clone()));
         blocking(move || kubeconfigs.plan(&destination, &context, &known)).await?;
+        // What SKE shows before it is asked tells of which generation the answer is. Where it cannot be read, the
+        // kubeconfig is still worth having.
+        let rotation = match tools.ske.get(id).await {
+            Ok(reading) if State::is_same(shown, &reading.cluster) => {
+                Some(reading.cluster.rotation)
+            }
+            Ok(_) => return Err(created_again(id)),
+            Err(failure) if failure.kind == FailureKind::NotFound => return Err(failure),
+            Err(_) => None,
+        };
         self.intend(intent).await?;
         let issued = match kind {
             Kind::Admin => tools.ske.issue(id, lifetime).await?,
@@ -373,79 +386,46 @@ impl Performer {
             Kind::Idp => tools.ske.idp_kubeconfig(id).await?,
         };
         let fresh = Fresh::read(kind, &issued.kubeconfig)?;
-        Ok(Issued { fresh: Box::new(fresh), expires: issued.expires })
+        let issuance = CredentialFacts::read(fresh.authorities(), fresh.client_certificate())
+            .ok()
+            .map(|facts| Issuance { facts, rotation });
+        Ok(Issued { fresh: Arc::new(fresh), expires: issued.expires, issuance })
     }
 
-    async fn remember(&self, kept: Kept) -> Option<Message> {
-        let folder = self.0.tools.state_folder.clone()?;
-        let now = self.0.tools.clock.now();
+    async fn persist(&self, kept: Kept, now: Timestamp) -> Answer {
+        let credentials = kept.credentials.clone();
+        let Some(folder) = self.0.tools.state_folder.clone() else {
+            return Answer::Credentials { credentials, note: None };
+        };
         match blocking(move || memory::save(&folder, &kept, now)).await {
-            Ok((accesses, note)) => Some(Message::Recalled { accesses, note }),
-            Err(failure) => {
-                // Said once: it is no reason to disturb an operator again and again.
-                let told = self.0.broken_memory.swap(true, Ordering::SeqCst);
-                (!told).then_some(Message::TaskFailed(failure))
+            Ok((credentials, note)) => Answer::Credentials { credentials, note },
+            // Said once: it is no reason to disturb an operator again and again.
+            Err(_) if self.0.broken_memory.swap(true, Ordering::SeqCst) => {
+                Answer::Credentials { credentials, note: None }
             }
+            Err(failure) => Answer::Broken(failure),
         }
     }
+}
+
+fn created_again(id: &ClusterId) -> Failure {
+    Failure::new(
+        FailureKind::NotPossible,
+        format!("{} was deleted and created again; nothing was asked for", id.name),
+    )
+    .hint("Close the form and look at the new cluster")
 }
 
 /// Awaits work in a task of its own, so that a defect in it becomes a message instead of silence.
 async fn guarded(
-    broken: Message,
     work: impl Future<Output = Option<Message>> + Send + 'static,
+    broken: impl FnOnce(Failure) -> Message,
 ) -> Option<Message> {
-    tokio::spawn(work).await.unwrap_or(Some(broken))
-}
-
-/// What the machine is told when carrying an effect out breaks: whoever waits for an answer gets one.
-fn broken(effect: &Effect) -> Message {
-    let defect = Failure::new(FailureKind::Bug, "a task of skeys broke; the rest goes on")
-        .hint("Press r to read again; the report is in the state folder");
-    match effect {
-        Effect::List { sequence, scope } => {
-            Message::Listed { sequence: *sequence, scope: scope.clone(), result: Err(defect) }
-        }
-        Effect::Read { sequence, id } => {
-            Message::Read { sequence: *sequence, id: id.clone(), result: Err(defect) }
-        }
-        Effect::Rotate { request, shown, .. } => Message::Rotated {
-            request: *request,
-            id: shown.id.clone(),
-            outcome: RotateOutcome::Unknown(defect, SignedDuration::ZERO),
-        },
-        Effect::Act { request, id, action, .. } => Message::Acted {
-            request: *request,
-            id: id.clone(),
-            action: *action,
-            result: Err(defect),
-        },
-        Effect::Issue { request, .. } => Message::Issued { request: *request, result: Err(defect) },
-        Effect::Save { request, .. } => {
-            Message::Saved { request: *request, result: Err(NotSaved::Failed(defect)) }
-        }
-        Effect::Plan { sequence, .. } => {
-            Message::Planned { sequence: *sequence, result: Err(defect) }
-        }
-        Effect::CopySecret { what, .. } => {
-            Message::Copied { what: what.clone(), secret: true, result: Err(defect) }
-        }
-        Effect::CopyText { what, .. } => {
-            Message::Copied { what: what.clone(), secret: false, result: Err(defect) }
-        }
-        Effect::Identify
-        | Effect::NameProjects(_)
-        | Effect::FindStaticTokens(_)
-        | Effect::ClearClipboard
-        | Effect::Journal(_)
-        | Effect::Remember(_)
-        | Effect::Recall
-        | Effect::Observe { .. }
-        | Effect::Reading(_)
-        | Effect::Unobserve(_)
-        | Effect::Notify { .. }
-        | Effect::Terminal(_) => Message::TaskFailed(defect),
-    }
+    tokio::spawn(work).await.unwrap_or_else(|_panic| {
+        let defect = Failure::new(FailureKind::Bug, "a task of skeys broke; the rest goes on")
+            .hint("Press r to read again; the report is in the state folder");
+        Some(broken(defect))
+    })
 }
 
 /// Awaits work that blocks. A defect in it is one of whoever awaits it.
@@ -462,20 +442,16 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 #[cfg(test)]
 mod tests {
-    use crate::app::effect::Effect;
-    use crate::app::message::{Message, RequestId, RotateOutcome};
+    use crate::app::message::Message;
     use crate::domain::failure::FailureKind;
-    use crate::domain::fixtures::{cluster, now};
-    use crate::domain::record::{Outcome, Record};
-    use crate::domain::rotation::{Phase, Step};
-    use crate::runtime::perform::{blocking, broken, guarded};
+    use crate::runtime::perform::{blocking, guarded};
 
     #[tokio::test]
     async fn tty_01_a_panic_in_a_task_becomes_a_notice_and_the_rest_goes_on() {
-        let message = guarded(broken(&Effect::Identify), async { panic!("a defect") }).await;
+        let message = guarded(async { panic!("a defect") }, Message::TaskFailed).await;
         let Some(Message::TaskFailed(failure)) = message else { panic!("{message:?}") };
         assert_eq!(failure.kind, FailureKind::Bug);
-        assert!(guarded(broken(&Effect::Identify), async { None }).await.is_none());
+        assert!(guarded(async { None }, Message::TaskFailed).await.is_none());
     }
 
     #[tokio::test]
@@ -484,30 +460,7 @@ mod tests {
             let (): () = blocking(|| panic!("a defect")).await;
             None
         };
-        let message = guarded(broken(&Effect::Identify), work).await;
+        let message = guarded(work, Message::TaskFailed).await;
         assert!(matches!(message, Some(Message::TaskFailed(_))), "{message:?}");
-    }
-
-    #[tokio::test]
-    async fn tty_01_a_start_whose_task_breaks_is_of_unknown_outcome() {
-        let shown = Box::new(cluster("a", Phase::Completed));
-        let intent = Box::new(Record {
-            at: now(),
-            who: String::new(),
-            cluster: None,
-            step: String::new(),
-            request: None,
-            outcome: Outcome::Intended,
-            text: String::new(),
-            expires: None,
-            trace: None,
-        });
-        let effect = Effect::Rotate { request: RequestId(3), step: Step::Start, shown, intent };
-        let message = guarded(broken(&effect), async { panic!("a defect") }).await;
-        let Some(Message::Rotated { request, outcome, .. }) = message else {
-            panic!("{message:?}")
-        };
-        assert_eq!(request, RequestId(3));
-        assert!(matches!(outcome, RotateOutcome::Unknown(..)));
     }
 }

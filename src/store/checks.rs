@@ -8,15 +8,16 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::clock::Clock;
-use crate::domain::access::Access;
 use crate::domain::cluster::ClusterId;
-use crate::domain::fixtures::now;
+use crate::domain::credential::{Access, AccessPlace, Credentials, Reference};
+use crate::domain::fixtures::{cluster, issuance, now};
 use crate::domain::kept::Kept;
 use crate::domain::kubeconfig::{
     Destination, Fresh, Kind, Known, MergeOptions, MergeRefusal, NotSaved, Plan, Whose, merge,
     renamed,
 };
 use crate::domain::record::{Outcome, Record};
+use crate::domain::rotation::Phase;
 use crate::domain::secret::Secret;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
@@ -380,10 +381,53 @@ fn access(name: &str, hours: i64) -> Access {
     Access {
         cluster: ClusterId::new("p", "eu01", name),
         created: Some(now()),
+        kind: Kind::Admin,
         issued: now(),
-        expires: now().saturating_add(jiff::SignedDuration::from_hours(hours)).unwrap(),
-        place: "~/.kube/config".into(),
+        expires: Some(now().saturating_add(jiff::SignedDuration::from_hours(hours)).unwrap()),
+        place: AccessPlace::File {
+            path: "~/.kube/config".into(),
+            context: name.into(),
+            whole: false,
+        },
+        issuance: None,
     }
+}
+
+#[test]
+fn cred_02_what_certificates_say_is_kept_between_runs() {
+    let home = tempfile::tempdir().unwrap();
+    let subject = cluster("web", Phase::Prepared);
+    let mut login = access("web", 8);
+    (login.kind, login.expires) = (Kind::Login, None);
+    login.place = AccessPlace::File { path: "~/a".into(), context: "b".into(), whole: true };
+    let mut admin = access("web", 8);
+    admin.issuance = Some(issuance(2, &[1, 2], Some(subject.rotation.clone())));
+    admin.place = AccessPlace::Clipboard;
+    let reference = Reference {
+        cluster: subject.id,
+        created: subject.created,
+        issuance: issuance(1, &[1], None),
+    };
+    let credentials = Credentials { accesses: vec![login, admin], references: vec![reference] };
+    let kept = Kept { credentials, ..Kept::default() };
+    memory::save(home.path(), &kept, now()).unwrap();
+    assert_eq!(memory::load(home.path()), (kept, None));
+}
+
+#[test]
+fn file_16_what_version_1_kept_is_read() {
+    let home = tempfile::tempdir().unwrap();
+    let text = r#"{"version":1,"accesses":[
+        {"project":"p","region":"eu01","cluster":"a","created":"2026-11-24T14:02:11Z",
+         "issued":"2026-11-24T14:02:11Z","expires":"2026-11-24T22:02:11Z","place":"~/.kube/config, context a"},
+        {"project":"p","region":"eu01","cluster":"b","issued":"2026-11-24T14:02:11Z",
+         "expires":"2026-11-24T22:02:11Z","place":"clipboard"}]}"#;
+    fs::write(home.path().join("state.json"), text).unwrap();
+    let (kept, note) = memory::load(home.path());
+    assert_eq!(note, None);
+    let places: Vec<_> = kept.credentials.accesses.iter().map(|a| a.place.words()).collect();
+    assert_eq!(places, ["~/.kube/config, context a", "clipboard"]);
+    assert!(kept.credentials.accesses.iter().all(|access| access.issuance.is_none()));
 }
 
 #[test]
@@ -391,16 +435,19 @@ fn file_16_what_another_instance_kept_is_not_erased() {
     let home = tempfile::tempdir().unwrap();
     let save = |theme: &str, accesses: &[Access]| {
         let theme = Some(theme.to_owned());
-        let kept = Kept { theme, accesses: accesses.to_vec(), ..Kept::default() };
+        let credentials = Credentials { accesses: accesses.to_vec(), ..Credentials::default() };
+        let kept = Kept { credentials, theme, ..Kept::default() };
         memory::save(home.path(), &kept, now()).unwrap()
     };
     let (a, b, ended) = (access("a", 8), access("b", 8), access("c", -1));
     save("dark", &[a.clone(), ended]);
-    assert_eq!(memory::accesses(home.path()), std::slice::from_ref(&a), "what ended goes");
-    let told = save("light", std::slice::from_ref(&b));
-    assert_eq!(told, (vec![a.clone(), b.clone()], None), "the other's are handed back");
+    let accesses = memory::credentials(home.path()).accesses;
+    assert_eq!(accesses, std::slice::from_ref(&a), "what ended goes");
+    let (told, note) = save("light", std::slice::from_ref(&b));
+    assert_eq!(told.accesses, [a.clone(), b.clone()], "the other's are handed back");
+    assert_eq!(note, None);
     let (kept, _) = memory::load(home.path());
-    assert_eq!((kept.theme.as_deref(), kept.accesses), (Some("light"), vec![a, b]));
+    assert_eq!((kept.theme.as_deref(), kept.credentials.accesses), (Some("light"), vec![a, b]));
 }
 
 #[test]
@@ -410,22 +457,23 @@ fn file_16_many_instances_at_once_lose_nothing() {
         for number in 0..8 {
             let folder = home.path().join("state");
             scope.spawn(move || {
-                let kept =
-                    Kept { accesses: vec![access(&number.to_string(), 8)], ..Kept::default() };
+                let accesses = vec![access(&number.to_string(), 8)];
+                let credentials = Credentials { accesses, ..Credentials::default() };
+                let kept = Kept { credentials, ..Kept::default() };
                 memory::save(&folder, &kept, now()).unwrap();
             });
         }
     });
-    assert_eq!(memory::accesses(&home.path().join("state")).len(), 8);
+    assert_eq!(memory::credentials(&home.path().join("state")).accesses.len(), 8);
 }
 
 #[test]
 fn file_16_a_file_that_broke_meanwhile_is_set_aside_before_it_is_replaced() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("state.json"), "{\"version\": 99}").unwrap();
-    assert_eq!(memory::accesses(home.path()), []);
-    let (accesses, note) = memory::save(home.path(), &Kept::default(), now()).unwrap();
-    assert_eq!(accesses, []);
+    assert_eq!(memory::credentials(home.path()), Credentials::default());
+    let (credentials, note) = memory::save(home.path(), &Kept::default(), now()).unwrap();
+    assert_eq!(credentials, Credentials::default());
     assert!(note.unwrap().contains("newer version"));
 }
 

@@ -13,8 +13,8 @@ use rustix::fs::Access as Right;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
-use crate::domain::access::StaticToken;
 use crate::domain::cluster::ClusterId;
+use crate::domain::credential::{AccessPlace, StaticToken};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{
     self, Destination, Fresh, Known, MAX_BYTES, MergeOptions, MergeRefusal, NotSaved, Plan, Saved,
@@ -254,7 +254,12 @@ impl Kubeconfigs {
         };
         private_file::replace(&target.path, content.expose().as_bytes(), observer)
             .map_err(NotSaved::Failed)?;
-        Ok(Saved { place: plan.place(&options.context), notes })
+        let place = AccessPlace::File {
+            path: plan.path,
+            context: clean(&options.context),
+            whole: *destination != Destination::Merge,
+        };
+        Ok(Saved { place, notes })
     }
 
     async fn lock(&self, path: &Path) -> Result<Lock, Failure> {

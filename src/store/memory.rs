@@ -1,5 +1,6 @@
 //! Reads and writes what is kept between runs.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,15 +9,20 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::access::{Access, join};
 use crate::domain::cluster::ClusterId;
+use crate::domain::credential::{
+    Access, AccessPlace, ClientCertificate, CredentialFacts, Credentials, Issuance, KeyHash,
+    Reference,
+};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kept::Kept;
+use crate::domain::kubeconfig::Kind;
+use crate::domain::rotation::{Phase, Rotation};
 use crate::domain::text::clean;
 use crate::store::private_file;
 
 /// The version that this program writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const NAME: &str = "state.json";
 /// Locked while the file is read and written anew: the file itself is another one after each writing.
 const LOCK: &str = "state.lock";
@@ -27,6 +33,9 @@ struct Wire {
     version: u32,
     #[serde(default)]
     accesses: Vec<WireAccess>,
+    /// Since version 2.
+    #[serde(default)]
+    references: Vec<WireReference>,
     #[serde(default)]
     theme: Option<String>,
     #[serde(default)]
@@ -37,16 +46,80 @@ struct Wire {
 
 #[derive(Serialize, Deserialize)]
 struct WireAccess {
+    #[serde(flatten)]
+    cluster: WireCluster,
+    /// Since version 2; before, only the admin kind was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    #[serde(with = "crate::store::moment")]
+    issued: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+    #[serde(default)]
+    place: WirePlace,
+    /// Since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    issuance: Option<WireIssuance>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireCluster {
     project: String,
     region: String,
     cluster: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     created: Option<String>,
+}
+
+/// Words in version 1.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum WirePlace {
+    File { path: String, context: String, whole: bool },
+    Words(String),
+}
+
+impl Default for WirePlace {
+    fn default() -> Self {
+        Self::Words(String::new())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireReference {
+    #[serde(flatten)]
+    cluster: WireCluster,
+    issuance: WireIssuance,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireIssuance {
+    authorities: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client: Option<WireCertificate>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rotation: Option<WireRotation>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireCertificate {
+    issuer: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    authority_key_id: Option<String>,
+    serial: String,
     #[serde(with = "crate::store::moment")]
-    issued: Timestamp,
+    not_before: Timestamp,
     #[serde(with = "crate::store::moment")]
-    expires: Timestamp,
-    place: String,
+    not_after: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireRotation {
+    phase: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    initiated: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    completed: Option<String>,
 }
 
 /// Reads what is kept. A file that cannot be used is set aside and told about; defaults are used then.
@@ -60,8 +133,8 @@ pub fn load(folder: &Path) -> (Kept, Option<String>) {
 }
 
 /// Kubeconfigs that are kept now, as far as they can be read; the file is left as it is.
-pub fn accesses(folder: &Path) -> Vec<Access> {
-    usable(&folder.join(NAME)).map(|kept| kept.accesses).unwrap_or_default()
+pub fn credentials(folder: &Path) -> Credentials {
+    usable(&folder.join(NAME)).map(|kept| kept.credentials).unwrap_or_default()
 }
 
 fn usable(path: &Path) -> Result<Kept, String> {
@@ -142,7 +215,7 @@ pub fn save(
     folder: &Path,
     kept: &Kept,
     now: Timestamp,
-) -> Result<(Vec<Access>, Option<String>), Failure> {
+) -> Result<(Credentials, Option<String>), Failure> {
     let _lock = lock(folder)?;
     let path = folder.join(NAME);
     if let Err(error) = read(&path)
@@ -152,33 +225,24 @@ pub fn save(
         return Err(private_file::failed("reading", &path, &error));
     }
     let (there, note) = load_locked(folder);
-    let mut accesses = there.accesses;
-    join(&mut accesses, kept.accesses.iter().cloned());
-    accesses.retain(|access| !access.is_expired(now));
-    let kept = Kept { accesses, ..kept.clone() };
+    let mut credentials = there.credentials;
+    credentials.join(kept.credentials.clone());
+    credentials.prune(now);
+    let kept = Kept { credentials, ..kept.clone() };
     let content = serde_json::to_vec_pretty(&Wire::from(&kept)).map_err(|error| {
         Failure::new(FailureKind::Bug, format!("What is kept was not written: {error}"))
     })?;
     private_file::replace(&path, &content, &private_file::unobserved)?;
-    Ok((kept.accesses, note))
+    Ok((kept.credentials, note))
 }
 
 impl From<Wire> for Kept {
     fn from(wire: Wire) -> Self {
-        let access = |entry: WireAccess| Access {
-            cluster: ClusterId::new(
-                &clean(&entry.project),
-                &clean(&entry.region),
-                &clean(&entry.cluster),
-            ),
-            // One that cannot be read counts as not told.
-            created: entry.created.and_then(|text| text.parse().ok()),
-            issued: entry.issued,
-            expires: entry.expires,
-            place: clean(&entry.place),
-        };
         Self {
-            accesses: wire.accesses.into_iter().map(access).collect(),
+            credentials: Credentials {
+                accesses: wire.accesses.into_iter().map(WireAccess::access).collect(),
+                references: wire.references.into_iter().filter_map(WireReference::read).collect(),
+            },
             theme: wire.theme.as_deref().map(clean),
             columns: wire.columns.iter().map(|column| clean(column)).collect(),
             sort: wire.sort.as_deref().map(clean),
@@ -188,21 +252,159 @@ impl From<Wire> for Kept {
 
 impl From<&Kept> for Wire {
     fn from(kept: &Kept) -> Self {
-        let access = |access: &Access| WireAccess {
-            project: access.cluster.project().to_string(),
-            region: access.cluster.region().to_string(),
-            cluster: access.cluster.name.to_string(),
-            created: access.created.map(|at| at.to_string()),
-            issued: access.issued,
-            expires: access.expires,
-            place: clean(&access.place),
-        };
+        let credentials = &kept.credentials;
         Self {
             version: VERSION,
-            accesses: kept.accesses.iter().map(access).collect(),
+            accesses: credentials.accesses.iter().map(WireAccess::from).collect(),
+            references: credentials.references.iter().map(WireReference::from).collect(),
             theme: kept.theme.clone(),
             columns: kept.columns.clone(),
             sort: kept.sort.clone(),
+        }
+    }
+}
+
+/// A moment that cannot be read counts as not stated.
+fn moment(text: Option<&String>) -> Option<Timestamp> {
+    text.and_then(|text| text.parse().ok())
+}
+
+impl WireAccess {
+    fn access(self) -> Access {
+        let (cluster, created) = self.cluster.read();
+        Access {
+            cluster,
+            created,
+            kind: self.kind.and_then(|kind| Kind::from_word(&kind)).unwrap_or(Kind::Admin),
+            issued: self.issued,
+            expires: moment(self.expires.as_ref()),
+            place: self.place.into(),
+            issuance: self.issuance.and_then(WireIssuance::read),
+        }
+    }
+}
+
+impl From<&Access> for WireAccess {
+    fn from(access: &Access) -> Self {
+        Self {
+            cluster: WireCluster::of(&access.cluster, access.created),
+            kind: Some(access.kind.word().to_owned()),
+            issued: access.issued,
+            expires: access.expires.map(|at| at.to_string()),
+            place: WirePlace::from(&access.place),
+            issuance: access.issuance.as_ref().map(WireIssuance::from),
+        }
+    }
+}
+
+impl WireCluster {
+    fn of(id: &ClusterId, created: Option<Timestamp>) -> Self {
+        Self {
+            project: id.project().to_string(),
+            region: id.region().to_string(),
+            cluster: id.name.to_string(),
+            created: created.map(|at| at.to_string()),
+        }
+    }
+
+    fn read(&self) -> (ClusterId, Option<Timestamp>) {
+        let id = ClusterId::new(&clean(&self.project), &clean(&self.region), &clean(&self.cluster));
+        (id, moment(self.created.as_ref()))
+    }
+}
+
+/// Words of the places that are no file.
+const CLIPBOARD: &str = "clipboard";
+const STDOUT: &str = "standard output after exit";
+
+impl From<WirePlace> for AccessPlace {
+    fn from(wire: WirePlace) -> Self {
+        match wire {
+            WirePlace::File { path, context, whole } => {
+                Self::File { path: clean(&path), context: clean(&context), whole }
+            }
+            WirePlace::Words(words) => match words.as_str() {
+                CLIPBOARD => Self::Clipboard,
+                STDOUT => Self::Stdout,
+                // As version 1 wrote files down.
+                _ => match words.rsplit_once(", context ") {
+                    Some((path, context)) => {
+                        Self::File { path: clean(path), context: clean(context), whole: false }
+                    }
+                    None => Self::Other(clean(&words)),
+                },
+            },
+        }
+    }
+}
+
+impl From<&AccessPlace> for WirePlace {
+    fn from(place: &AccessPlace) -> Self {
+        match place {
+            AccessPlace::File { path, context, whole } => {
+                Self::File { path: clean(path), context: clean(context), whole: *whole }
+            }
+            AccessPlace::Clipboard => Self::Words(CLIPBOARD.to_owned()),
+            AccessPlace::Stdout => Self::Words(STDOUT.to_owned()),
+            AccessPlace::Other(words) => Self::Words(clean(words)),
+        }
+    }
+}
+
+impl WireReference {
+    fn read(self) -> Option<Reference> {
+        let (cluster, created) = self.cluster.read();
+        Some(Reference { cluster, created, issuance: self.issuance.read()? })
+    }
+}
+
+impl From<&Reference> for WireReference {
+    fn from(reference: &Reference) -> Self {
+        Self {
+            cluster: WireCluster::of(&reference.cluster, reference.created),
+            issuance: WireIssuance::from(&reference.issuance),
+        }
+    }
+}
+
+impl WireIssuance {
+    /// `None` if a key was damaged: half of what certificates said would tell something else.
+    fn read(self) -> Option<Issuance> {
+        let keys = self.authorities.iter().map(|key| KeyHash::parse(key));
+        let authorities = keys.collect::<Option<BTreeSet<_>>>()?;
+        let client = self.client.map(|client| ClientCertificate {
+            issuer: clean(&client.issuer),
+            authority_key_id: client.authority_key_id.as_deref().map(clean),
+            serial: clean(&client.serial),
+            not_before: client.not_before,
+            not_after: client.not_after,
+        });
+        let rotation = self.rotation.map(|rotation| Rotation {
+            phase: Phase::from_api_word(&rotation.phase),
+            initiated: moment(rotation.initiated.as_ref()),
+            completed: moment(rotation.completed.as_ref()),
+        });
+        Some(Issuance { facts: CredentialFacts { client, authorities }, rotation })
+    }
+}
+
+impl From<&Issuance> for WireIssuance {
+    fn from(issuance: &Issuance) -> Self {
+        let facts = &issuance.facts;
+        Self {
+            authorities: facts.authorities.iter().map(|key| key.as_str().to_owned()).collect(),
+            client: facts.client.as_ref().map(|client| WireCertificate {
+                issuer: client.issuer.clone(),
+                authority_key_id: client.authority_key_id.clone(),
+                serial: client.serial.clone(),
+                not_before: client.not_before,
+                not_after: client.not_after,
+            }),
+            rotation: issuance.rotation.as_ref().map(|rotation| WireRotation {
+                phase: rotation.phase.api_word().to_owned(),
+                initiated: rotation.initiated.map(|at| at.to_string()),
+                completed: rotation.completed.map(|at| at.to_string()),
+            }),
         }
     }
 }

@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
-use skeys::testing::domain::access::Access;
 use skeys::testing::domain::cluster::ClusterId;
+use skeys::testing::domain::credential::{Access, AccessPlace, Credentials};
 use skeys::testing::domain::kept::Kept;
+use skeys::testing::domain::kubeconfig::Kind;
 use skeys::testing::simulator::faults::{Effect, Fault};
 use skeys::testing::store::memory;
 
@@ -209,16 +210,39 @@ async fn api_23_a_strange_kubeconfig_is_refused_with_a_sentence_and_nothing_is_w
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_22_not_waiting_for_a_slow_answer_says_that_one_may_have_been_issued() {
+async fn api_22_what_nobody_waits_for_any_more_is_kept_and_offered_for_saving() {
     let mut journey = Journey::begin().await;
     journey.order(Fault::slow("/kubeconfig", 50));
     journey.press("/alpha<enter>K").await;
     journey.press(&to_button(0)).await;
     journey.wait(5).await;
     journey.press("<esc>").await;
-    journey.says("One may have been issued and cannot be recovered; it ends by itself at Tue 24 Nov 2026 22:00");
+    journey.says("If SKE issues it all the same, it is kept here to be saved; it expires by Tue 24 Nov 2026 22:00");
     journey.wait(60).await;
     assert!(!journey.path(".kube/config").exists());
+    journey.says("The kubeconfig of alpha is not saved");
+    // Leaving would lose it.
+    journey.press("q").await;
+    journey.says("an issued kubeconfig was not saved anywhere");
+    journey.press("<esc>K").await;
+    journey.says("issued; ends Tue 24 Nov 2026 22:00");
+    journey.press("<tab><tab><tab><tab><enter>").await;
+    journey.says("Kubeconfig of alpha → ~/.kube/config");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
+    journey.hides("is not saved");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_22_a_slow_refusal_is_told_with_its_cluster_and_what_may_have_been_issued() {
+    let mut journey = Journey::begin().await;
+    journey.order(Fault::new("POST", "/kubeconfig", None, Effect::DropAfter {}));
+    journey.order(Fault::slow("/kubeconfig", 10));
+    journey.press("/alpha<enter>K").await;
+    journey.press(&to_button(0)).await;
+    journey.press("<esc>").await;
+    journey.wait(12).await;
+    journey.says("kubeconfig of alpha");
+    journey.says("One may have been issued and cannot be recovered; it ends by itself at Tue 24 Nov 2026 22:00");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -352,7 +376,7 @@ async fn file_10_a_file_that_changes_before_the_write_is_shown_again() {
     let changed = FOREIGN.replace("foreign-9", "renamed-9");
     fs::write(journey.path(".kube/config"), &changed).unwrap();
     journey.press(&to_button(0)).await;
-    journey.shows("The file changed meanwhile");
+    journey.shows("The file changed on disk");
     assert_eq!(journey.read(".kube/config"), changed);
     journey.press("<tab><enter>").await;
     journey.says("Kubeconfig of alpha →");
@@ -417,14 +441,20 @@ async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
     journey.says("no kubeconfig issued by skeys since the start");
     journey.press("<esc>").await;
     let now = journey.clock.now();
+    let bravo = ClusterId::new(PROJECT, "eu01", "bravo");
+    let created =
+        journey.simulator.with_world(|world| world.cluster(&bravo).map(|found| found.created));
     let of_the_other = Access {
-        cluster: ClusterId::new(PROJECT, "eu01", "bravo"),
-        created: None,
+        cluster: bravo,
+        created,
+        kind: Kind::Admin,
         issued: now,
-        expires: now + jiff::SignedDuration::from_hours(8),
-        place: "/elsewhere.yaml".into(),
+        expires: Some(now + jiff::SignedDuration::from_hours(8)),
+        place: AccessPlace::Other("/elsewhere.yaml".into()),
+        issuance: None,
     };
-    let kept = Kept { accesses: vec![of_the_other], ..Kept::default() };
+    let credentials = Credentials { accesses: vec![of_the_other], ..Credentials::default() };
+    let kept = Kept { credentials, ..Kept::default() };
     memory::save(&journey.path("state"), &kept, now).unwrap();
     journey.press("R").await;
     journey.says("/elsewhere.yaml");

@@ -14,6 +14,7 @@ mod support;
 mod told;
 
 mod clipboard;
+mod credentials;
 mod hostile;
 mod identity;
 mod kubeconfig;

@@ -71,6 +71,8 @@ pub struct Setting {
     pub settings: Settings,
     pub projects: Option<usize>,
     pub regions: Vec<&'static str>,
+    /// How far this machine's clock is ahead of SKE's, in seconds.
+    pub ahead: i64,
     pub sign_in: SignIn,
     pub kubeconfig_env: Option<String>,
     pub ways: Vec<Way>,
@@ -89,6 +91,7 @@ impl Default for Setting {
             settings: Settings { watch: WatchPolicy::Never, ..Settings::defaults() },
             projects: None,
             regions: vec!["eu01"],
+            ahead: 0,
             sign_in: SignIn::Given,
             kubeconfig_env: None,
             ways: vec![Way::Terminal],
@@ -137,6 +140,7 @@ impl Journey {
         let options =
             Options { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
         let simulator = serve(options, clock.clone()).await.unwrap();
+        let clock = clock.set_ahead(jiff::SignedDuration::from_secs(setting.ahead));
         setting.faults.into_iter().for_each(|fault| simulator.order(fault));
         let home = tempfile::tempdir().unwrap();
         (setting.prepare)(home.path());

@@ -2,11 +2,11 @@
 
 use crate::app::availability::can;
 use crate::app::dialog::{ConfirmDialog, Dialog, Leaving};
-use crate::app::effect::{Effect, OnTerminal};
+use crate::app::effect::{Effect, OnTerminal, Request};
 use crate::app::keymap::Command;
-use crate::app::message::RequestId;
+use crate::app::requests::{Owner, RequestId};
 use crate::app::state::State;
-use crate::app::update::{guard, kubeconfig, may_press, notices, polling, rotation};
+use crate::app::update::{guard, kubeconfig, may_press, notices, polling};
 use crate::domain::action::Action;
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
@@ -91,23 +91,19 @@ fn act(state: &mut State, dialog: &ConfirmDialog) -> Vec<Effect> {
         notices::toast(state, format!("{}: {reason}", dialog.action.word()));
         return Vec::new();
     }
-    let request = rotation::next_request(state);
+    let (cluster, action) = (dialog.cluster.clone(), dialog.action);
+    let request = state.requests.begin(Owner::Action { cluster: cluster.clone(), action });
     let verb = dialog.action.word().to_lowercase();
     let intent = notices::record(
         state,
         Some(&dialog.cluster),
         &verb,
-        Some(rotation::request_text(request)),
+        Some(request),
         Outcome::Intended,
         verb.clone(),
     );
-    state.acting.insert(request, dialog.cluster.clone());
-    vec![Effect::Act {
-        request,
-        id: dialog.cluster.clone(),
-        action: dialog.action,
-        intent: Box::new(intent),
-    }]
+    let act = Request::Act { id: cluster, action, intent: Box::new(intent) };
+    vec![Effect::Request(request, act)]
 }
 
 /// A wake-up or reconcile was answered, or broke.
@@ -118,7 +114,6 @@ pub fn acted(
     action: Action,
     result: Result<Option<String>, Failure>,
 ) -> Vec<Effect> {
-    state.acting.remove(&request);
     let verb = action.word().to_lowercase();
     let (outcome, text, trace) = match result {
         Ok(trace) => {
@@ -134,14 +129,7 @@ pub fn acted(
             (if unknown { Outcome::Unknown } else { Outcome::Refused }, text, trace)
         }
     };
-    let mut record = notices::record(
-        state,
-        Some(id),
-        &verb,
-        Some(rotation::request_text(request)),
-        outcome,
-        text,
-    );
+    let mut record = notices::record(state, Some(id), &verb, Some(request), outcome, text);
     record.trace = trace;
     let mut effects = vec![notices::journal(state, record)];
     effects.extend(polling::read(state, id));
@@ -168,12 +156,10 @@ fn why_stay(state: &State) -> Option<String> {
     {
         return Some(format!("the {} of {} is being sent", pending.step, state.fleet.label(id)));
     }
-    if !state.issuing.is_empty() {
+    if state.requests.has_kubeconfigs() {
         return Some("a kubeconfig is being issued or written".to_owned());
     }
-    if let Some(Dialog::Issue(form)) = &state.dialog
-        && form.issued.is_some()
-    {
+    if !state.unsaved.is_empty() {
         return Some("an issued kubeconfig was not saved anywhere".to_owned());
     }
     state.write_under_way().then(|| "it is being checked what became of a request".to_owned())
@@ -186,8 +172,9 @@ pub fn leave(state: &mut State) -> Vec<Effect> {
     }
     state.quitting = true;
     let mut effects = Vec::new();
-    if state.clipboard.take().is_some() {
-        effects.push(Effect::ClearClipboard);
+    for (copy, _) in std::mem::take(&mut state.clipboard) {
+        let clear = Request::ClearClipboard(copy);
+        effects.push(notices::request(state, Owner::ClearClipboard, clear));
     }
     if state.status.take().is_some() {
         effects.push(Effect::Terminal(OnTerminal::Status(None)));

@@ -9,19 +9,22 @@ use jiff::SignedDuration;
 use tui_input::{Input, InputRequest};
 
 use crate::app::availability::can;
-use crate::app::dialog::{Dialog, IssueField, IssueForm, IssueStage, PlanState, Question, Taken};
-use crate::app::effect::Effect;
+use crate::app::dialog::{
+    Dialog, IssueField, IssueForm, IssueStage, IssuedKubeconfig, PlanState, Question, Taken,
+};
+use crate::app::effect::{Effect, Request};
 use crate::app::keymap::{Command, Context};
-use crate::app::message::{Copied, Issued, RequestId, Sequence};
+use crate::app::message::{Copied, Issued};
+use crate::app::requests::{DialogId, KubeconfigRequest, Owner, RequestId};
 use crate::app::settings::Place;
 use crate::app::state::State;
-use crate::app::update::{guard, may_press, notices, observing, polling, rotation};
-use crate::domain::access::Access;
-use crate::domain::cluster::ClusterId;
+use crate::app::update::{arrange, guard, may_press, notices, observing};
+use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::credential::{Access, AccessPlace};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{Kind, MergeOptions, NotSaved, Plan, Saved, Whose, renamed};
 use crate::domain::lifetime::Lifetime;
-use crate::domain::record::Outcome;
+use crate::domain::record::{Outcome, Record};
 use crate::domain::text::clean;
 
 /// A granted end that is earlier than asked by more than this is said.
@@ -39,20 +42,32 @@ pub fn open(state: &mut State) -> Vec<Effect> {
     let cluster = entry.cluster.clone();
     let name = names(state, &cluster.id).into_iter().next().unwrap_or_default();
     let project = state.fleet.project_name(cluster.id.project()).to_owned();
+    // One that is there already and nowhere yet comes before another one.
+    let issued = state
+        .unsaved
+        .iter()
+        .rev()
+        .find(|(_, held)| is_same_cluster(&held.request.cluster, &cluster))
+        .map(|(request, held)| (*request, held.clone()));
+    let asked = issued.as_ref().map(|(_, held)| &held.request);
+    let kind = asked.map_or(Kind::Admin, |asked| asked.kind);
+    let lifetime = asked.map_or(state.settings.lifetime, |asked| asked.lifetime);
+    let focus = if issued.is_some() { IssueField::Place } else { IssueField::Lifetime };
+    let id = state.requests.begin_dialog();
     state.dialog = Some(Dialog::Issue(Box::new(IssueForm {
+        id,
         project,
-        kind: Kind::Admin,
-        lifetime: Input::new(state.settings.lifetime.to_string()),
+        kind,
+        lifetime: Input::new(lifetime.to_string()),
         place: state.settings.destination,
         path: Input::new(file_of(state, &name)),
         context: Input::new(name),
         make_current: state.settings.make_current,
-        focus: IssueField::Lifetime,
+        focus,
         plan: PlanState::Looking,
-        plan_sequence: Sequence::default(),
+        plan_request: RequestId::default(),
         stage: IssueStage::Editing,
-        issued: None,
-        asked: None,
+        issued,
         touched: false,
         replace: false,
         one_way_agreed: false,
@@ -60,6 +75,11 @@ pub fn open(state: &mut State) -> Vec<Effect> {
         cluster,
     })));
     look(state)
+}
+
+/// Whether two readings are of one cluster, and not of one and its successor under the name.
+fn is_same_cluster(one: &Cluster, other: &Cluster) -> bool {
+    one.id == other.id && State::is_same(one, other)
 }
 
 /// The file of its own for a name.
@@ -121,8 +141,13 @@ fn remembered(state: &State, form: &IssueForm, plan: &Plan) -> Option<Whose> {
     if matches!(plan.whose, Whose::This | Whose::Another(_)) || plan.taken.is_empty() {
         return None;
     }
-    let place = plan.place(form.context.value().trim());
-    let here = state.fleet.accesses.iter().filter(|access| access.place == place);
+    let place = AccessPlace::File {
+        path: plan.path.clone(),
+        context: clean(form.context.value().trim()),
+        whole: form.place == Place::File,
+    };
+    let accesses = &state.fleet.credentials.accesses;
+    let here = accesses.iter().filter(|access| place.replaces(&access.place));
     let id = &here.max_by_key(|access| access.issued)?.cluster;
     if *id == form.cluster.id {
         return Some(Whose::This);
@@ -156,17 +181,18 @@ fn ask_taken(state: &mut State) {
 
 /// Looks at the destination anew; what was agreed about the old one no longer counts.
 fn look(state: &mut State) -> Vec<Effect> {
-    let sequence = polling::next_sequence(state);
+    let Some(dialog) = form(state).map(|form| form.id) else { return Vec::new() };
+    let request = state.requests.begin(Owner::Destination(dialog));
     let Some(form) = form(state) else { return Vec::new() };
     form.plan = PlanState::Looking;
-    form.plan_sequence = sequence;
+    form.plan_request = request;
     form.replace = false;
-    vec![Effect::Plan {
-        sequence,
+    let plan = Request::Plan {
         destination: form.destination(),
         context: form.context.value().trim().to_owned(),
         known: form.known(),
-    }]
+    };
+    vec![Effect::Request(request, plan)]
 }
 
 fn form(state: &mut State) -> Option<&mut IssueForm> {
@@ -176,21 +202,19 @@ fn form(state: &mut State) -> Option<&mut IssueForm> {
     }
 }
 
-/// What the cluster of the form is called.
-fn label(state: &State) -> String {
-    match &state.dialog {
-        Some(Dialog::Issue(form)) => state.fleet.label(&form.cluster.id),
-        _ => String::new(),
-    }
+/// The form that a request belongs to, if it is still open.
+fn form_of(state: &mut State, dialog: DialogId) -> Option<&mut IssueForm> {
+    form(state).filter(|form| form.id == dialog)
 }
 
 /// The destination was looked at.
 pub fn planned(
     state: &mut State,
-    sequence: Sequence,
+    request: RequestId,
+    dialog: DialogId,
     result: Result<Box<Plan>, Failure>,
 ) -> Vec<Effect> {
-    if let Some(form) = form(state).filter(|form| form.plan_sequence == sequence) {
+    if let Some(form) = form_of(state, dialog).filter(|form| form.plan_request == request) {
         match result {
             Ok(plan) => looked(state, *plan),
             Err(failure) => form.plan = PlanState::Impossible(failure),
@@ -211,7 +235,7 @@ pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Ef
         IssueStage::Asking { question, answer } => {
             answer_key(state, &question, answer, command, key)
         }
-        IssueStage::Issuing | IssueStage::Saving | IssueStage::Failed(_) => match command {
+        IssueStage::Issuing(_) | IssueStage::Saving(_) | IssueStage::Failed(_) => match command {
             Some(Command::Back) => back(state),
             Some(Command::Open) if matches!(form.stage, IssueStage::Failed(_)) => back(state),
             _ => Vec::new(),
@@ -225,8 +249,11 @@ pub fn back(state: &mut State) -> Vec<Effect> {
     match &form.stage {
         IssueStage::Editing => return close(state),
         IssueStage::Asking { .. } => return back_to_editing(state),
-        IssueStage::Issuing => abandon(state),
-        IssueStage::Saving => {}
+        IssueStage::Issuing(request) => {
+            let request = *request;
+            abandon(state, request);
+        }
+        IssueStage::Saving(_) => {}
         IssueStage::Failed(_) => {
             form.stage = IssueStage::Editing;
             form.focus = IssueField::Cancel;
@@ -236,21 +263,23 @@ pub fn back(state: &mut State) -> Vec<Effect> {
     Vec::new()
 }
 
-/// The person does not want to wait for SKE any more.
-fn abandon(state: &mut State) {
-    let until = form(state).and_then(|form| {
-        let asked = form.asked?;
-        let lifetime = form.lifetime().ok()?;
-        (form.kind == Kind::Admin).then(|| lifetime.until(asked))
-    });
+/// The person does not want to wait for SKE any more. What comes all the same is kept for them.
+fn abandon(state: &mut State, request: RequestId) {
+    let until = match state.requests.owner(request) {
+        Some(Owner::Kubeconfig(asked)) => asked.until(),
+        _ => None,
+    };
     state.dialog = None;
     let zone = state.zone();
     let text = match until {
         Some(at) => format!(
-            "Not waiting any more. One may have been issued and cannot be recovered; it ends by itself at {}.",
+            "Not waiting any more. If SKE issues it all the same, it is kept here to be saved; it expires by {}.",
             zone.full(at)
         ),
-        None => "Not waiting any more.".to_owned(),
+        None => {
+            "Not waiting any more. If SKE returns it all the same, it is kept here to be saved."
+                .to_owned()
+        }
     };
     notices::toast(state, text);
 }
@@ -526,9 +555,15 @@ fn answered(state: &mut State, question: &Question, answer: usize) -> Vec<Effect
             form.replace = true;
             confirm(state)
         }
-        (Question::Discard | Question::Lose, _) => {
+        (Question::Discard, _) => {
             state.dialog = None;
             Vec::new()
+        }
+        (Question::Lose, _) => {
+            let dropped = form.issued.take().map(|(request, _)| request);
+            state.dialog = None;
+            let record = dropped.and_then(|request| drop_one(state, request, "dropped, not saved"));
+            record.map(|record| notices::journal(state, record)).into_iter().collect()
         }
     }
 }
@@ -556,209 +591,229 @@ fn confirm(state: &mut State) -> Vec<Effect> {
 }
 
 fn issue(state: &mut State) -> Vec<Effect> {
-    let request = rotation::next_request(state);
-    let now = state.now.wall;
+    let (now, there) = (state.now.wall, state.server_now());
     let Some(form) = form(state) else { return Vec::new() };
-    let lifetime = form.lifetime().unwrap_or(Lifetime::MIN);
-    let (id, kind, destination) = (form.cluster.id.clone(), form.kind, form.destination());
-    form.stage = IssueStage::Issuing;
-    form.asked = Some(now);
-    state.issuing.insert(request, id.clone());
+    let asked = KubeconfigRequest {
+        cluster: form.cluster.clone(),
+        kind: form.kind,
+        lifetime: form.lifetime().unwrap_or(Lifetime::MIN),
+        asked: now,
+        asked_there: there,
+        dialog: form.id,
+    };
+    let destination = form.destination();
+    let request = state.requests.begin(Owner::Kubeconfig(Box::new(asked.clone())));
+    if let Some(form) = self::form(state) {
+        form.stage = IssueStage::Issuing(request);
+    }
+    let KubeconfigRequest { cluster, kind, lifetime, .. } = asked;
     let text = match kind {
         Kind::Admin => format!("{} kubeconfig for {lifetime}", kind.word()),
         Kind::Login | Kind::Idp => format!("{} kubeconfig", kind.word()),
     };
     let intent = notices::record(
         state,
-        Some(&id),
+        Some(&cluster.id),
         "kubeconfig",
-        Some(rotation::request_text(request)),
+        Some(request),
         Outcome::Intended,
         text,
     );
-    vec![Effect::Issue { request, id, kind, lifetime, destination, intent: Box::new(intent) }]
+    let (shown, intent) = (Box::new(cluster), Box::new(intent));
+    let issue = Request::Issue { shown, kind, lifetime, destination, intent };
+    vec![Effect::Request(request, issue)]
 }
 
-/// SKE answered, or did not.
+/// Whether SKE granted an earlier end than was asked for.
+fn is_shorter(held: &IssuedKubeconfig) -> bool {
+    held.request
+        .until()
+        .zip(held.issued.expires)
+        .is_some_and(|(wanted, granted)| wanted.duration_since(granted) > CLAMP_TOLERANCE)
+}
+
+/// SKE answered, or did not. What it issued is kept until it is saved or dropped, whoever waits for it.
 pub fn issued(
     state: &mut State,
     request: RequestId,
+    asked: KubeconfigRequest,
     result: Result<Issued, Failure>,
 ) -> Vec<Effect> {
-    let Some(id) = state.issuing.remove(&request) else { return Vec::new() };
-    let now = state.now.wall;
-    let zone = state.zone();
-    let Some(form) = form(state).filter(|form| matches!(form.stage, IssueStage::Issuing)) else {
-        // Nobody waited for it: the secret is dropped here.
-        let (outcome, text) = match &result {
-            Ok(_) => (Outcome::Done, "issued and dropped unseen".to_owned()),
-            Err(failure) if failure.leaves_outcome_unknown() => {
-                (Outcome::Unknown, failure.to_string())
-            }
-            Err(failure) => (Outcome::Refused, failure.to_string()),
-        };
-        let request = Some(rotation::request_text(request));
-        let mut record = notices::record(state, Some(&id), "kubeconfig", request, outcome, text);
-        record.expires = result.ok().and_then(|issued| issued.expires);
-        return vec![notices::journal(state, record)];
+    let id = asked.cluster.id.clone();
+    let dialog = asked.dialog;
+    let waits = |form: &mut IssueForm| matches!(form.stage, IssueStage::Issuing(waited) if waited == request);
+    let is_waited_for = form_of(state, dialog).is_some_and(waits);
+    let issued = match result {
+        Ok(issued) => issued,
+        Err(failure) => return not_issued(state, request, asked, failure, is_waited_for),
     };
-    match result {
-        Ok(issued) => {
-            let asked = form.asked.unwrap_or(now);
-            let wanted = form.lifetime().ok().map(|lifetime| lifetime.until(asked));
-            let shorter = match (wanted, issued.expires) {
-                (Some(wanted), Some(expires)) => wanted.duration_since(expires) > CLAMP_TOLERANCE,
-                _ => false,
-            };
-            let text = if shorter { "issued, for shorter than asked" } else { "issued" };
-            let expires = issued.expires;
-            form.issued = Some(issued);
-            let mut record = notices::record(
-                state,
-                Some(&id),
-                "kubeconfig",
-                Some(rotation::request_text(request)),
-                Outcome::Done,
-                text.to_owned(),
-            );
-            record.expires = expires;
-            let mut effects = vec![notices::journal(state, record)];
-            effects.extend(deliver(state));
-            effects
-        }
-        Err(failure) => {
-            let unknown = failure.leaves_outcome_unknown() && form.kind == Kind::Admin;
-            let mut failure = failure;
-            let mut shown = failure.clone();
-            let mut expires = None;
-            if unknown {
-                expires = form
-                    .lifetime()
-                    .ok()
-                    .zip(form.asked)
-                    .map(|(lifetime, asked)| lifetime.until(asked));
-                let hint = "One may have been issued and cannot be recovered";
-                let end = expires.map(|at| format!("; it ends by itself at {}", zone.full(at)));
-                shown.hint = Some(format!("{hint}{}", end.unwrap_or_default()));
-                failure.hint = Some(hint.to_owned());
-            }
-            form.stage = IssueStage::Failed(shown);
-            let outcome = if unknown { Outcome::Unknown } else { Outcome::Refused };
-            let mut record = notices::record(
-                state,
-                Some(&id),
-                "kubeconfig",
-                Some(rotation::request_text(request)),
-                outcome,
-                failure.to_string(),
-            );
-            record.expires = expires;
-            record.trace = failure.trace;
-            vec![notices::journal(state, record)]
-        }
+    let held = IssuedKubeconfig { request: asked, issued };
+    let text = if is_shorter(&held) { "issued, for shorter than asked" } else { "issued" };
+    let expires = held.issued.expires;
+    let mut record = notices::record(
+        state,
+        Some(&id),
+        "kubeconfig",
+        Some(request),
+        Outcome::Done,
+        text.to_owned(),
+    );
+    record.expires = expires;
+    let mut effects = vec![notices::journal(state, record)];
+    state.unsaved.insert(request, held.clone());
+    if let Some(form) = form_of(state, dialog).filter(|_| is_waited_for) {
+        form.issued = Some((request, held));
+        effects.extend(deliver(state));
+    } else {
+        let label = state.fleet.label(&id);
+        let end = expires
+            .map_or_else(String::new, |at| format!(" It expires {}.", state.zone().full(at)));
+        let text = format!("SKE issued the kubeconfig of {label}; it is not saved yet.{end}");
+        notices::toast(state, text);
     }
+    effects
+}
+
+fn not_issued(
+    state: &mut State,
+    request: RequestId,
+    asked: KubeconfigRequest,
+    failure: Failure,
+    is_waited_for: bool,
+) -> Vec<Effect> {
+    let (id, zone) = (asked.cluster.id.clone(), state.zone());
+    let unknown = failure.leaves_outcome_unknown() && asked.kind == Kind::Admin;
+    let mut failure = failure;
+    let mut shown = failure.clone();
+    let expires = asked.until().filter(|_| unknown);
+    if unknown {
+        let hint = "One may have been issued and cannot be recovered";
+        let end = expires.map(|at| format!("; it ends by itself at {}", zone.full(at)));
+        shown.hint = Some(format!("{hint}{}", end.unwrap_or_default()));
+        failure.hint = Some(hint.to_owned());
+    }
+    if let Some(form) = form_of(state, asked.dialog).filter(|_| is_waited_for) {
+        form.stage = IssueStage::Failed(shown);
+    } else {
+        let label = state.fleet.label(&id);
+        notices::error(state, shown.tried(format!("kubeconfig of {label}")));
+    }
+    let outcome = if unknown { Outcome::Unknown } else { Outcome::Refused };
+    let mut record = notices::record(
+        state,
+        Some(&id),
+        "kubeconfig",
+        Some(request),
+        outcome,
+        failure.to_string(),
+    );
+    record.expires = expires;
+    record.trace = failure.trace;
+    vec![notices::journal(state, record)]
 }
 
 /// Brings an issued kubeconfig to its destination.
 fn deliver(state: &mut State) -> Vec<Effect> {
-    let request = rotation::next_request(state);
-    let label = label(state);
-    let Some(form) = form(state) else { return Vec::new() };
-    let Some(issued) = form.issued.clone() else { return Vec::new() };
+    let Some(Dialog::Issue(form)) = &state.dialog else { return Vec::new() };
+    let Some((kubeconfig, held)) = form.issued.clone() else { return Vec::new() };
+    let (dialog, place) = (form.id, form.place);
     let context = form.context.value().trim().to_owned();
-    match form.place {
+    let sent = match place {
         Place::Merge | Place::File => {
-            form.stage = IssueStage::Saving;
-            let cluster = form.cluster.id.clone();
             let plan = form.plan();
-            let fingerprint = plan.and_then(|plan| plan.fingerprint.clone());
             let told = plan.is_some_and(|plan| plan.whose.names_another());
-            let effect = Effect::Save {
-                request,
+            Ok(Request::Save {
                 destination: form.destination(),
-                fresh: issued.fresh,
+                fresh: held.issued.fresh,
                 options: MergeOptions {
                     context,
                     make_current: form.make_current,
                     replace: form.replace,
                     replace_another: form.replace && told,
                 },
-                fingerprint,
-            };
-            state.issuing.insert(request, cluster);
-            vec![effect]
+                fingerprint: plan.and_then(|plan| plan.fingerprint.clone()),
+            })
         }
-        Place::Clipboard | Place::Stdout => match renamed(&issued.fresh, &context) {
-            Err(failure) => {
-                form.stage = IssueStage::Failed(failure);
-                Vec::new()
-            }
-            Ok(text) if form.place == Place::Clipboard => {
-                form.stage = IssueStage::Saving;
-                let what = format!("kubeconfig of {label}");
-                vec![Effect::CopySecret { what, text }]
-            }
+        Place::Clipboard => renamed(&held.issued.fresh, &context).map(Request::CopySecret),
+        Place::Stdout => match renamed(&held.issued.fresh, &context) {
             Ok(text) => {
                 state.print.push(text);
-                delivered(state, "standard output after exit".to_owned(), None, &[])
+                return delivered(state, kubeconfig, dialog, AccessPlace::Stdout, None, &[]);
             }
+            Err(failure) => Err(failure),
         },
+    };
+    match sent {
+        Ok(request) => {
+            let number = state.requests.begin(Owner::Delivery { kubeconfig, dialog });
+            if let Some(form) = form_of(state, dialog) {
+                form.stage = IssueStage::Saving(number);
+            }
+            vec![Effect::Request(number, request)]
+        }
+        Err(failure) => {
+            if let Some(form) = form_of(state, dialog) {
+                form.stage = IssueStage::Failed(failure);
+            }
+            Vec::new()
+        }
     }
 }
 
-/// The kubeconfig reached its destination: remember it, say until when it works, close the form. `said`: how to begin
+/// The kubeconfig reached its destination: remember it, say until when it works, close its form. `said`: how to begin
 /// the sentence, if not with the place.
 fn delivered(
     state: &mut State,
-    place: String,
+    kubeconfig: RequestId,
+    dialog: DialogId,
+    place: AccessPlace,
     said: Option<String>,
     notes: &[String],
 ) -> Vec<Effect> {
-    let now = state.now.wall;
-    let zone = state.zone();
-    let label = label(state);
-    let Some(form) = form(state) else { return Vec::new() };
-    let (id, created) = (form.cluster.id.clone(), form.cluster.created);
-    let expires = form.issued.as_ref().and_then(|issued| issued.expires);
-    let asked = form.asked.unwrap_or(now);
-    let shorter = match (form.lifetime().ok(), expires) {
-        (Some(lifetime), Some(expires)) => {
-            lifetime.until(asked).duration_since(expires) > CLAMP_TOLERANCE
-        }
-        _ => false,
+    let (now, zone) = (state.server_now(), state.zone());
+    let Some(held) = state.unsaved.remove(&kubeconfig) else { return Vec::new() };
+    let (cluster, expires) = (&held.request.cluster, held.issued.expires);
+    let label = state.fleet.label(&cluster.id);
+    if form_of(state, dialog).is_some() {
+        state.dialog = None;
+    }
+    let words = match place {
+        AccessPlace::Stdout => "standard output after exit".to_owned(),
+        _ => place.words(),
     };
-    state.dialog = None;
     let mut text = said.map_or_else(
-        || format!("Kubeconfig of {label} → {place}"),
+        || format!("Kubeconfig of {label} → {words}"),
         |said| format!("{said}: kubeconfig of {label}"),
     );
     if let Some(at) = expires {
         text.push_str(&format!(", expires {}", zone.full(at)));
     }
-    if shorter {
+    if is_shorter(&held) {
         text.push_str(" (shorter than asked)");
     }
     for note in notes {
         text.push_str("; ");
         text.push_str(note);
     }
-    if let Some(expires) = expires {
-        state.fleet.accesses.retain(|access| !access.is_expired(now));
-        state.fleet.accesses.push(Access {
-            cluster: id.clone(),
-            created,
-            issued: asked,
-            expires,
-            place: place.clone(),
-        });
-    }
+    state.fleet.credentials.prune(now);
+    state.fleet.credentials.put(Access {
+        cluster: cluster.id.clone(),
+        created: cluster.created,
+        kind: held.request.kind,
+        issued: held.request.asked,
+        expires,
+        place,
+        issuance: held.issued.issuance.clone(),
+    });
+    arrange(state);
+    let id = cluster.id.clone();
     let record = notices::record(
         state,
         Some(&id),
         "save",
-        None,
+        Some(kubeconfig),
         Outcome::Done,
-        format!("kubeconfig → {place}"),
+        format!("kubeconfig → {words}"),
     );
     let effects = vec![notices::journal(state, record), notices::kept(state)];
     notices::toast(state, text);
@@ -766,23 +821,23 @@ fn delivered(
 }
 
 /// The kubeconfig was copied, or not.
-pub fn copied(state: &mut State, result: Result<Copied, Failure>) -> Vec<Effect> {
+pub fn copied(
+    state: &mut State,
+    request: RequestId,
+    kubeconfig: RequestId,
+    dialog: DialogId,
+    result: Result<Copied, Failure>,
+) -> Vec<Effect> {
     let clear = state.settings.clipboard_clear;
     match result {
         Ok(copied) => {
-            state.clipboard = Some(state.now.steady.saturating_add(clear));
+            state.clipboard.insert(request, state.now.steady.saturating_add(clear));
             let unless = if copied.can_check { " unless something else is copied" } else { "" };
             let note = format!("cleared in {}s{unless}", clear.as_secs());
-            delivered(state, "clipboard".to_owned(), Some(copied.how), &[note])
+            let place = AccessPlace::Clipboard;
+            delivered(state, kubeconfig, dialog, place, Some(copied.how), &[note])
         }
-        Err(failure) => {
-            if let Some(form) = form(state) {
-                form.stage = IssueStage::Failed(failure);
-            } else {
-                notices::error(state, failure);
-            }
-            Vec::new()
-        }
+        Err(failure) => not_delivered(state, request, kubeconfig, dialog, failure),
     }
 }
 
@@ -790,49 +845,94 @@ pub fn copied(state: &mut State, result: Result<Copied, Failure>) -> Vec<Effect>
 pub fn saved(
     state: &mut State,
     request: RequestId,
+    kubeconfig: RequestId,
+    dialog: DialogId,
     result: Result<Saved, NotSaved>,
 ) -> Vec<Effect> {
-    let Some(id) = state.issuing.remove(&request) else { return Vec::new() };
-    let Some(form) = form(state) else {
-        // The form is gone with the cluster that it was about.
-        let Ok(saved) = result else { return Vec::new() };
-        let text = format!("kubeconfig → {}", saved.place);
-        let record = notices::record(state, Some(&id), "save", None, Outcome::Done, text);
-        return vec![notices::journal(state, record)];
-    };
     match result {
-        Ok(saved) => delivered(state, saved.place, None, &saved.notes),
+        Ok(saved) => delivered(state, kubeconfig, dialog, saved.place, None, &saved.notes),
         Err(NotSaved::Taken(plan)) => {
-            form.replace = false;
-            looked(state, plan);
-            ask_taken(state);
+            if let Some(form) = form_that_saves(state, request, dialog) {
+                form.replace = false;
+                looked(state, plan);
+                ask_taken(state);
+            }
             Vec::new()
         }
         Err(NotSaved::Changed(plan)) => {
-            form.replace = false;
-            form.stage = IssueStage::Editing;
-            form.focus = IssueField::Cancel;
-            looked(state, plan);
-            notices::toast(
-                state,
-                "The file changed meanwhile; look at the result again, then save.".to_owned(),
-            );
+            if let Some(form) = form_that_saves(state, request, dialog) {
+                form.replace = false;
+                form.stage = IssueStage::Editing;
+                form.focus = IssueField::Cancel;
+                looked(state, plan);
+                notices::toast(
+                    state,
+                    "The file changed on disk. Review the result, then save.".to_owned(),
+                );
+            }
             Vec::new()
         }
         Err(NotSaved::Failed(failure)) => {
-            form.stage = IssueStage::Failed(failure.clone());
-            let id = form.cluster.id.clone();
-            let record = notices::record(
-                state,
-                Some(&id),
-                "save",
-                None,
-                Outcome::Refused,
-                failure.to_string(),
-            );
-            vec![notices::journal(state, record)]
+            not_delivered(state, request, kubeconfig, dialog, failure)
         }
     }
+}
+
+/// The form that waits for this delivery.
+fn form_that_saves(
+    state: &mut State,
+    request: RequestId,
+    dialog: DialogId,
+) -> Option<&mut IssueForm> {
+    form_of(state, dialog)
+        .filter(|form| matches!(form.stage, IssueStage::Saving(saved) if saved == request))
+}
+
+/// It stays among what is not saved; its form, if it is there, offers other destinations.
+fn not_delivered(
+    state: &mut State,
+    request: RequestId,
+    kubeconfig: RequestId,
+    dialog: DialogId,
+    failure: Failure,
+) -> Vec<Effect> {
+    if let Some(form) = form_that_saves(state, request, dialog) {
+        form.stage = IssueStage::Failed(failure.clone());
+    } else {
+        notices::error(state, failure.clone());
+    }
+    let Some(held) = state.unsaved.get(&kubeconfig) else { return Vec::new() };
+    let id = held.request.cluster.id.clone();
+    let text = failure.to_string();
+    let record =
+        notices::record(state, Some(&id), "save", Some(kubeconfig), Outcome::Refused, text);
+    vec![notices::journal(state, record)]
+}
+
+/// Drops an issued kubeconfig that was not saved; gives what the journal is to keep of it.
+pub fn drop_one(state: &mut State, request: RequestId, why: &str) -> Option<Record> {
+    let held = state.unsaved.remove(&request)?;
+    let id = held.request.cluster.id;
+    let mut record = notices::record(
+        state,
+        Some(&id),
+        "kubeconfig",
+        Some(request),
+        Outcome::Done,
+        why.to_owned(),
+    );
+    record.expires = held.issued.expires;
+    Some(record)
+}
+
+/// A cluster is not there any more: kubeconfigs of it are of no use.
+pub fn drop_unsaved(state: &mut State, id: &ClusterId, why: &str) -> Vec<Effect> {
+    let held = state.unsaved.iter().filter(|(_, held)| held.request.cluster.id == *id);
+    let requests: Vec<RequestId> = held.map(|(request, _)| *request).collect();
+    let why = format!("dropped, not saved: {why}");
+    let records: Vec<Record> =
+        requests.into_iter().filter_map(|request| drop_one(state, request, &why)).collect();
+    records.into_iter().map(|record| notices::journal(state, record)).collect()
 }
 
 /// The cluster is no longer listed: a form that has nothing issued yet cannot go on.

@@ -235,7 +235,7 @@ fn choose(state: &mut State) -> Vec<Effect> {
         MenuKind::Copy(items) => {
             let chosen = items.get(cursor).cloned();
             state.dialog = None;
-            chosen.map(|(what, text)| Effect::CopyText { what, text }).into_iter().collect()
+            chosen.map(|(what, text)| notices::copy(state, what, text)).into_iter().collect()
         }
         MenuKind::Commands(items) => {
             let chosen = items.get(cursor).map(|(command, ..)| *command);

@@ -1,26 +1,31 @@
 //! The only place where state changes: `update` takes what happened and says what to do.
 mod dialogs;
 mod kubeconfig;
-#[cfg(test)]
-mod laws;
 mod menus;
 mod navigation;
 mod notices;
 mod observing;
 mod polling;
+#[cfg(test)]
+mod properties;
 mod readings;
 mod rotation;
 
 use std::time::Duration;
 
 use crossterm::event::{KeyEvent, KeyEventKind};
+use jiff::SignedDuration;
 
 use crate::app::dialog::Dialog;
-use crate::app::effect::{Effect, OnTerminal};
+use crate::app::effect::{Effect, OnTerminal, Request};
 use crate::app::keymap::{Command, Context};
-use crate::app::message::{Message, Now};
+use crate::app::message::{Answer, Message, Now, RotateOutcome};
+use crate::app::requests::{Owner, RequestId};
 use crate::app::state::State;
 use crate::app::status::status;
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::kubeconfig::NotSaved;
+use crate::domain::record::{Outcome, Record};
 
 pub use crate::app::update::navigation::{COUNT_FILTERS, keep_visible};
 pub use crate::app::update::polling::next_wake;
@@ -28,7 +33,7 @@ pub use crate::app::update::rotation::is_material;
 
 /// Effects of the very first moment.
 pub fn begin(state: &mut State) -> Vec<Effect> {
-    let mut effects = vec![Effect::Identify];
+    let mut effects = vec![notices::request(state, Owner::Identity, Request::Identify)];
     let unnamed: Vec<_> = state
         .settings
         .projects
@@ -37,7 +42,8 @@ pub fn begin(state: &mut State) -> Vec<Effect> {
         .map(|(id, _)| id.clone())
         .collect();
     if !unnamed.is_empty() {
-        effects.push(Effect::NameProjects(unnamed));
+        let names = Request::NameProjects(unnamed);
+        effects.push(notices::request(state, Owner::ProjectNames, names));
     }
     if state.mouse {
         effects.push(Effect::Terminal(OnTerminal::Mouse(true)));
@@ -90,50 +96,7 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::Terminated => dialogs::leave(state),
-        Message::Identified { identity, notes } => {
-            state.identity = Some(*identity);
-            for note in notes {
-                notices::toast(state, note);
-            }
-            Vec::new()
-        }
-        Message::Named(names) => {
-            state.fleet.projects.extend(names);
-            arrange(state);
-            Vec::new()
-        }
-        Message::Listed { sequence, scope, result } => {
-            readings::listed(state, sequence, &scope, result)
-        }
-        Message::Read { sequence, id, result } => readings::read(state, sequence, &id, result),
-        Message::Rotated { request, id, outcome } => {
-            rotation::rotated(state, request, &id, outcome)
-        }
-        Message::Acted { request, id, action, result } => {
-            dialogs::acted(state, request, &id, action, result)
-        }
-        Message::StaticTokensFound(id, found) => rotation::tokens_found(state, &id, found),
-        Message::Sighted { id, number, sighting } => {
-            observing::sighted(state, &id, number, sighting)
-        }
-        Message::Planned { sequence, result } => kubeconfig::planned(state, sequence, result),
-        Message::Issued { request, result } => kubeconfig::issued(state, request, result),
-        Message::Saved { request, result } => kubeconfig::saved(state, request, result),
-        Message::Copied { secret: true, result, .. } => kubeconfig::copied(state, result),
-        Message::Copied { what, result, .. } => {
-            notices::copied(state, &what, result);
-            Vec::new()
-        }
-        Message::ClipboardCleared { cleared } => {
-            let text = if cleared {
-                "Clipboard cleared."
-            } else {
-                "Clipboard left alone: it no longer holds the kubeconfig, as far as can be read."
-            };
-            notices::toast(state, text.to_owned());
-            Vec::new()
-        }
-        Message::Recalled { accesses, note } => rotation::recalled(state, accesses, note),
+        Message::Answered(request, answer) => answered(state, request, answer),
         Message::TaskFailed(failure) => {
             notices::error(state, failure);
             Vec::new()
@@ -144,6 +107,156 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
     effects.extend(observing::look(state));
     effects.extend(told_outside(state));
     effects
+}
+
+/// Hands an answer to whoever asked. One that nobody asked for, or that came before, changes nothing.
+fn answered(state: &mut State, request: RequestId, answer: Answer) -> Vec<Effect> {
+    let owner = match (state.requests.owner(request), &answer) {
+        (Some(owner @ Owner::Observer(_)), Answer::Observed(_)) => Some(owner.clone()),
+        _ => state.requests.end(request),
+    };
+    let Some(owner) = owner else { return Vec::new() };
+    match (owner, answer) {
+        (owner, Answer::Broken(failure)) => broken(state, request, owner, failure),
+        (Owner::Identity, Answer::Identity { identity, notes }) => {
+            state.identity = Some(*identity);
+            for note in notes {
+                notices::toast(state, note);
+            }
+            Vec::new()
+        }
+        (Owner::ProjectNames, Answer::ProjectNames(names)) => {
+            state.fleet.projects.extend(names);
+            arrange(state);
+            Vec::new()
+        }
+        (Owner::Clusters(scope), Answer::Clusters(result)) => {
+            readings::listed(state, request, &scope, result)
+        }
+        (Owner::Cluster(id), Answer::Cluster(result)) => {
+            readings::read(state, request, &id, result)
+        }
+        (Owner::Rotation { cluster, step }, Answer::Rotation(outcome)) => {
+            rotation::rotated(state, request, &cluster, step, outcome)
+        }
+        (Owner::Action { cluster, action }, Answer::Action(result)) => {
+            dialogs::acted(state, request, &cluster, action, result)
+        }
+        (Owner::StaticTokens(dialog), Answer::StaticTokens(found)) => {
+            rotation::tokens_found(state, dialog, found)
+        }
+        (Owner::Destination(dialog), Answer::Destination(result)) => {
+            kubeconfig::planned(state, request, dialog, result)
+        }
+        (Owner::Kubeconfig(asked), Answer::Kubeconfig(result)) => {
+            kubeconfig::issued(state, request, *asked, result)
+        }
+        (Owner::Delivery { kubeconfig, dialog }, Answer::Saved(result)) => {
+            kubeconfig::saved(state, request, kubeconfig, dialog, result)
+        }
+        (Owner::Delivery { kubeconfig, dialog }, Answer::Copied(result)) => {
+            kubeconfig::copied(state, request, kubeconfig, dialog, result)
+        }
+        (Owner::Copy(what), Answer::Copied(result)) => {
+            notices::copied(state, &what, result);
+            Vec::new()
+        }
+        (Owner::ClearClipboard, Answer::ClipboardCleared(cleared)) => {
+            let text = if cleared {
+                "Clipboard cleared."
+            } else {
+                "Clipboard left alone: it no longer holds the kubeconfig, as far as can be read."
+            };
+            notices::toast(state, text.to_owned());
+            Vec::new()
+        }
+        (Owner::PersistedState, Answer::Credentials { credentials, note }) => {
+            rotation::recalled(state, credentials, note)
+        }
+        (Owner::Observer(id), Answer::Observed(sighting)) => {
+            observing::sighted(state, &id, request, sighting)
+        }
+        (owner, _) => {
+            let defect =
+                Failure::new(FailureKind::Bug, "a request was answered with something else");
+            broken(state, request, owner, defect)
+        }
+    }
+}
+
+/// What is written down of requests that nobody will answer any more, since the program ends.
+pub fn unanswered(state: &mut State) -> Vec<Record> {
+    let open: Vec<(RequestId, Owner)> =
+        state.requests.open().map(|(request, owner)| (request, owner.clone())).collect();
+    let mut records = Vec::new();
+    for (request, owner) in open {
+        let (id, step, expires) = match owner {
+            Owner::Rotation { cluster, step } => (cluster, step.verb().to_owned(), None),
+            Owner::Action { cluster, action } => (cluster, action.word().to_lowercase(), None),
+            Owner::Kubeconfig(asked) => {
+                let until = asked.until();
+                (asked.cluster.id, "kubeconfig".to_owned(), until)
+            }
+            Owner::Identity
+            | Owner::ProjectNames
+            | Owner::Clusters(_)
+            | Owner::Cluster(_)
+            | Owner::StaticTokens(_)
+            | Owner::Destination(_)
+            | Owner::Delivery { .. }
+            | Owner::Copy(_)
+            | Owner::ClearClipboard
+            | Owner::PersistedState
+            | Owner::Observer(_) => continue,
+        };
+        let text = "skeys ended before SKE answered".to_owned();
+        let mut record =
+            notices::record(state, Some(&id), &step, Some(request), Outcome::Unknown, text);
+        record.expires = expires;
+        records.push(record);
+    }
+    let unsaved: Vec<RequestId> = state.unsaved.keys().copied().collect();
+    for request in unsaved {
+        let is_saved = |owner: &Owner| matches!(owner, Owner::Delivery { kubeconfig, .. } if *kubeconfig == request);
+        let why = if state.requests.open().any(|(_, owner)| is_saved(owner)) {
+            "skeys ended while it was being saved"
+        } else {
+            "dropped, not saved: skeys ended"
+        };
+        records.extend(kubeconfig::drop_one(state, request, why));
+    }
+    records
+}
+
+/// A request ended by a defect of this program: whoever asked is told, and what it did is not known.
+fn broken(state: &mut State, request: RequestId, owner: Owner, failure: Failure) -> Vec<Effect> {
+    match owner {
+        Owner::Clusters(scope) => readings::listed(state, request, &scope, Err(failure)),
+        Owner::Cluster(id) => readings::read(state, request, &id, Err(failure)),
+        Owner::Rotation { cluster, step } => {
+            let outcome = RotateOutcome::Unknown(failure, SignedDuration::ZERO);
+            rotation::rotated(state, request, &cluster, step, outcome)
+        }
+        Owner::Action { cluster, action } => {
+            dialogs::acted(state, request, &cluster, action, Err(failure))
+        }
+        Owner::Destination(dialog) => kubeconfig::planned(state, request, dialog, Err(failure)),
+        Owner::Kubeconfig(asked) => kubeconfig::issued(state, request, *asked, Err(failure)),
+        Owner::Delivery { kubeconfig, dialog } => {
+            let result = Err(NotSaved::Failed(failure));
+            kubeconfig::saved(state, request, kubeconfig, dialog, result)
+        }
+        Owner::Identity
+        | Owner::ProjectNames
+        | Owner::StaticTokens(_)
+        | Owner::Copy(_)
+        | Owner::ClearClipboard
+        | Owner::PersistedState
+        | Owner::Observer(_) => {
+            notices::error(state, failure);
+            Vec::new()
+        }
+    }
 }
 
 /// Window title and terminal progress, when they changed.

@@ -8,8 +8,9 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent,
 
 use crate::app::availability::can;
 use crate::app::dialog::Dialog;
-use crate::app::effect::{Effect, OnTerminal};
+use crate::app::effect::{Effect, OnTerminal, Request};
 use crate::app::keymap::Command;
+use crate::app::requests::Owner;
 use crate::app::settings::WatchPolicy;
 use crate::app::state::{Clickable, Screen, State, Tab};
 use crate::app::update::{dialogs, kubeconfig, menus, notices, polling, rotation, select};
@@ -52,10 +53,12 @@ pub fn run(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Copy => menus::open_copy(state),
         Command::Refresh => {
             polling::refresh(state);
+            let mut effects = Vec::new();
             if let Screen::Cluster { id, .. } = state.screen.clone() {
-                return polling::read(state, &id).into_iter().chain([Effect::Identify]).collect();
+                effects.extend(polling::read(state, &id));
             }
-            return vec![Effect::Identify];
+            effects.push(notices::request(state, Owner::Identity, Request::Identify));
+            return effects;
         }
         Command::Utc => state.utc = !state.utc,
         Command::Theme => {

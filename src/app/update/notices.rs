@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::app::effect::Effect;
+use crate::app::effect::{Effect, Request};
 use crate::app::message::Copied;
+use crate::app::requests::{Owner, RequestId};
 use crate::app::state::{ACTIVITY_LIMIT, State, Toast};
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
@@ -54,7 +55,7 @@ pub fn record(
     state: &State,
     cluster: Option<&ClusterId>,
     step: &str,
-    request: Option<String>,
+    request: Option<RequestId>,
     outcome: Outcome,
     text: String,
 ) -> Record {
@@ -63,7 +64,7 @@ pub fn record(
         who: state.who(),
         cluster: cluster.cloned(),
         step: step.to_owned(),
-        request,
+        request: request.map(|request| request.to_string()),
         outcome,
         text,
         expires: None,
@@ -78,13 +79,25 @@ pub fn journal(state: &mut State, record: Record) -> Effect {
 }
 
 /// What is kept between runs, as it stands.
-pub fn kept(state: &State) -> Effect {
-    Effect::Remember(Box::new(Kept {
-        accesses: state.fleet.accesses.clone(),
+pub fn kept(state: &mut State) -> Effect {
+    let kept = Kept {
+        credentials: state.fleet.credentials.clone(),
         theme: Some(state.theme.word().to_owned()),
         columns: state.look.columns.clone(),
         sort: Some(state.look.sort.id().to_owned()),
-    }))
+    };
+    let persist = Request::Persist(Box::new(kept), state.server_now());
+    request(state, Owner::PersistedState, persist)
+}
+
+/// Asks for something; its answer is taken in through its owner.
+pub fn request(state: &mut State, owner: Owner, request: Request) -> Effect {
+    Effect::Request(state.requests.begin(owner), request)
+}
+
+/// Copies something that is no secret.
+pub fn copy(state: &mut State, what: String, text: String) -> Effect {
+    request(state, Owner::Copy(what), Request::CopyText(text))
 }
 
 /// Something that is no secret was copied, or not.

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::dialog::Dialog;
-use crate::app::effect::Effect;
-use crate::app::message::{Now, Sequence};
+use crate::app::effect::{Effect, Request};
+use crate::app::message::Now;
 use crate::app::observation::{LINGER, Watch, rolls, seen_now, unseen, wanted};
+use crate::app::requests::{Owner, RequestId};
 use crate::app::state::State;
-use crate::app::update::{arrange, notices, polling};
+use crate::app::update::{arrange, notices};
 use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::credential::Reference;
 use crate::domain::observed::Sighting;
 use crate::domain::preflight::findings;
 use crate::domain::record::Outcome;
@@ -67,18 +69,20 @@ pub fn look(state: &mut State) -> Vec<Effect> {
 fn begin(state: &mut State, id: &ClusterId) -> Vec<Effect> {
     let Some(cluster) = state.fleet.cluster(id).cloned() else { return Vec::new() };
     let agreed = state.agreed.contains(id);
-    let number = polling::next_sequence(state);
+    let number = state.requests.begin(Owner::Observer(id.clone()));
     state.observing.insert(id.clone(), Watch { number, left: None, agreed });
     state.observed.entry(id.clone()).or_default();
     let text = "nodes are looked at, with admin kubeconfigs of ten minutes that stay in memory";
     let record = notices::record(state, Some(id), "look", None, Outcome::Intended, text.to_owned());
     let cluster = Box::new(cluster);
-    vec![Effect::Journal(Box::new(record)), Effect::Observe { cluster, number, agreed }]
+    let observe = Effect::Request(number, Request::Observe { cluster, agreed });
+    vec![Effect::Journal(Box::new(record)), observe]
 }
 
 /// What was seen stays, as old as it is; what it said of now does not.
 fn end(state: &mut State, id: &ClusterId) -> Option<Effect> {
-    state.observing.remove(id)?;
+    let ended = state.observing.remove(id)?;
+    state.requests.end(ended.number);
     if let Some(observed) = state.observed.get_mut(id) {
         observed.lose_sight(state.now);
     }
@@ -157,7 +161,7 @@ pub fn reading(state: &mut State, cluster: &Cluster) -> Vec<Effect> {
 pub fn sighted(
     state: &mut State,
     id: &ClusterId,
-    number: Sequence,
+    number: RequestId,
     sighting: Sighting,
 ) -> Vec<Effect> {
     let now = state.now;
@@ -169,7 +173,24 @@ pub fn sighted(
     if !observed.sighted(&cluster, sighting, now) {
         return Vec::new();
     }
-    noticed(state, id)
+    let mut effects: Vec<Effect> = note_generation(state, &cluster).into_iter().collect();
+    effects.extend(noticed(state, id));
+    effects
+}
+
+/// Keeps what the kubeconfig that skeys got for itself tells of the generations of credentials.
+fn note_generation(state: &mut State, cluster: &Cluster) -> Option<Effect> {
+    let picture = state.observed.get(&cluster.id)?.picture.as_ref()?;
+    let reference = Reference {
+        cluster: cluster.id.clone(),
+        created: cluster.created,
+        issuance: picture.control_plane.issuance.clone()?,
+    };
+    if !state.fleet.credentials.note(reference) {
+        return None;
+    }
+    arrange(state);
+    Some(notices::kept(state))
 }
 
 /// Rolls that were read a while ago are read anew: a standstill is told by time alone.
@@ -286,11 +307,12 @@ mod tests {
     use jiff::SignedDuration;
 
     use crate::app::dialog::Dialog;
-    use crate::app::effect::Effect;
+    use crate::app::effect::{Effect, Request};
     use crate::app::fleet::Entry;
     use crate::app::keymap::Keymap;
-    use crate::app::message::{Message, Now, Sequence};
+    use crate::app::message::{Answer, Message, Now};
     use crate::app::observation::unseen;
+    use crate::app::requests::{Owner, RequestId};
     use crate::app::settings::{Settings, WatchPolicy};
     use crate::app::state::{Screen, State, Tab};
     use crate::app::update::{rotation, settle, update};
@@ -312,7 +334,7 @@ mod tests {
         let mut state = State::new(settings, Keymap::default(), Kept::default(), at, 1);
         for (name, phase) in names {
             let cluster = cluster(name, phase.clone());
-            state.fleet.put(Entry::new(cluster, at, Sequence(1)));
+            state.fleet.put(Entry::new(cluster, at, RequestId(1)));
         }
         let (look, settings) = (state.look.clone(), state.settings.clone());
         state.fleet.arrange(&look, at.wall, &settings);
@@ -335,7 +357,7 @@ mod tests {
 
     fn begun(effects: &[Effect]) -> Vec<&str> {
         let found = effects.iter().filter_map(|effect| {
-            if let Effect::Observe { cluster, .. } = effect {
+            if let Effect::Request(_, Request::Observe { cluster, .. }) = effect {
                 Some(cluster.id.name.as_str())
             } else {
                 None
@@ -399,8 +421,8 @@ mod tests {
     }
 
     fn sight(state: &mut State, name: &str, sighting: Sighting) -> Vec<Effect> {
-        let number = state.observing.get(&id(name)).map_or(Sequence(0), |look| look.number);
-        pass(state, 1, Message::Sighted { id: id(name), number, sighting })
+        let number = state.observing.get(&id(name)).map_or(RequestId(0), |look| look.number);
+        pass(state, 1, Message::Answered(number, Answer::Observed(sighting)))
     }
 
     #[test]
@@ -489,15 +511,9 @@ mod tests {
         for number in 0..600 {
             let mut answer = state.fleet.cluster(&id("shop")).unwrap().clone();
             answer.pools[0].maximum = 100 + number;
-            effects.extend(pass(
-                &mut state,
-                3,
-                Message::Read {
-                    sequence: Sequence(2 + u64::from(number)),
-                    id: id("shop"),
-                    result: Ok((Box::new(answer), SignedDuration::ZERO)),
-                },
-            ));
+            let read = Answer::Cluster(Ok((Box::new(answer), SignedDuration::ZERO)));
+            let request = state.requests.begin(Owner::Cluster(id("shop")));
+            effects.extend(pass(&mut state, 3, Message::Answered(request, read)));
             effects.extend(pass(&mut state, 0, Message::Ticked));
         }
         assert_eq!(told(&effects), ["the roll stands still"]);
@@ -513,8 +529,9 @@ mod tests {
         sight(&mut state, "shop", Sighting::Trouble(Trouble::Unreachable(failure)));
         let mut answer = state.fleet.cluster(&id("shop")).unwrap().clone();
         answer.rotation.phase = Phase::Prepared;
-        let (sequence, result) = (Sequence(2), Ok((Box::new(answer), SignedDuration::ZERO)));
-        pass(&mut state, 1, Message::Read { sequence, id: id("shop"), result });
+        let read = Answer::Cluster(Ok((Box::new(answer), SignedDuration::ZERO)));
+        let request = state.requests.begin(Owner::Cluster(id("shop")));
+        pass(&mut state, 1, Message::Answered(request, read));
         let roll = state.observed[&id("shop")].roll.clone().unwrap();
         assert_eq!((roll.rotation, roll.counts.old_left()), (None, 1), "two of three were new");
     }
@@ -559,11 +576,9 @@ mod tests {
     }
 
     fn read(state: &mut State, name: &str, phase: Phase) -> Vec<Effect> {
-        let sequence = Sequence(state.last_sequence.0 + 1);
-        state.last_sequence = sequence;
-        let read = Box::new(cluster(name, phase));
-        let result = Ok((read, SignedDuration::ZERO));
-        pass(state, 1, Message::Read { sequence, id: id(name), result })
+        let read = Ok((Box::new(cluster(name, phase)), SignedDuration::ZERO));
+        let request = state.requests.begin(Owner::Cluster(id(name)));
+        pass(state, 1, Message::Answered(request, Answer::Cluster(read)))
     }
 
     #[test]
@@ -587,11 +602,10 @@ mod tests {
     #[test]
     fn time_that_was_slept_through_is_no_standstill() {
         let failure = Failure::new(FailureKind::Unreachable, "no answer");
-        let other = Message::Sighted {
-            id: id("other"),
-            number: Sequence(0),
-            sighting: Sighting::Trouble(Trouble::Unreachable(failure)),
-        };
+        let other = Message::Answered(
+            RequestId(0),
+            Answer::Observed(Sighting::Trouble(Trouble::Unreachable(failure))),
+        );
         // From the background, whatever comes first; from sleep.
         for (wakes, suspended) in
             [(Message::Resumed, true), (other, true), (Message::Ticked, false)]
@@ -615,7 +629,7 @@ mod tests {
             assert_eq!(unseen(&state, &id("shop")), Some(Trouble::Connecting.to_string()));
             assert_eq!(told(&pass(&mut state, 10, Message::Ticked)), [""; 0]);
             // What the look before it saw comes too late.
-            let late = Message::Sighted { id: id("shop"), number: old, sighting: picture(47) };
+            let late = Message::Answered(old, Answer::Observed(picture(47)));
             assert_eq!(told(&pass(&mut state, 1, late)), [""; 0]);
             assert!(!state.observed[&id("shop")].live);
         }

@@ -9,11 +9,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::dialog::{Dialog, RotateStage};
-use crate::app::effect::Effect;
+use crate::app::effect::{Effect, Request};
 use crate::app::fleet::{ScopeState, ScopeStatus};
-use crate::app::message::Sequence;
+use crate::app::requests::{Owner, RequestId};
 use crate::app::state::{PendingStage, Screen, State};
-use crate::app::update::{observing, random, rotation};
+use crate::app::update::{notices, observing, random, rotation};
 use crate::domain::backoff::{SIGNED_OUT, retry};
 use crate::domain::cluster::{ClusterId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
@@ -33,9 +33,10 @@ pub fn poll(state: &mut State) -> Vec<Effect> {
     if state.toast.as_ref().is_some_and(|toast| toast.until <= now) {
         state.toast = None;
     }
-    if state.clipboard.is_some_and(|at| at <= now) {
-        state.clipboard = None;
-        effects.push(Effect::ClearClipboard);
+    let over = state.clipboard.iter().filter(|(_, at)| **at <= now).map(|(copy, _)| *copy);
+    for copy in over.collect::<Vec<_>>() {
+        state.clipboard.remove(&copy);
+        effects.push(notices::request(state, Owner::ClearClipboard, Request::ClearClipboard(copy)));
     }
     let wall = state.now.wall;
     state.waits.retain(|_, until| *until > wall);
@@ -47,11 +48,11 @@ pub fn poll(state: &mut State) -> Vec<Effect> {
         .map(|(id, _)| id.clone())
         .collect();
     for scope in due {
-        let sequence = next_sequence(state);
+        let request = state.requests.begin(Owner::Clusters(scope.clone()));
         if let Some(entry) = state.fleet.scopes.get_mut(&scope) {
-            entry.in_flight = Some(sequence);
+            entry.in_flight = Some(request);
         }
-        effects.push(Effect::List { sequence, scope });
+        effects.push(Effect::Request(request, Request::List(scope)));
     }
     effects.extend(rotation::follow(state));
     if let Some(id) = detail(state).filter(|_| state.detail_due <= now) {
@@ -70,18 +71,14 @@ fn detail(state: &State) -> Option<ClusterId> {
 
 /// Reads one cluster unless that is under way.
 pub fn read(state: &mut State, id: &ClusterId) -> Option<Effect> {
-    if state.reading.contains_key(id) {
-        return None;
-    }
-    let sequence = next_sequence(state);
-    state.reading.insert(id.clone(), sequence);
-    Some(Effect::Read { sequence, id: id.clone() })
+    read_after(state, id, RequestId::default())
 }
 
-/// The next number of a read.
-pub fn next_sequence(state: &mut State) -> Sequence {
-    state.last_sequence = Sequence(state.last_sequence.0.saturating_add(1));
-    state.last_sequence
+/// Reads one cluster unless that is under way and was asked for later than `after`.
+pub fn read_after(state: &mut State, id: &ClusterId, after: RequestId) -> Option<Effect> {
+    let is_read = state.requests.reads_cluster(id, after);
+    let read = Request::Read(id.clone());
+    (!is_read).then(|| notices::request(state, Owner::Cluster(id.clone()), read))
 }
 
 /// After a jump of the clock, a moment to wait for that lies further ahead is not what the server meant.
@@ -101,7 +98,7 @@ pub fn rearm(state: &mut State) -> Vec<Effect> {
         pending.due = now;
     }
     let mut again = None;
-    let blind_until = state.last_sequence;
+    let blind_until = state.requests.last();
     if let Some(Dialog::Rotate(dialog)) = &mut state.dialog
         && matches!(dialog.stage, RotateStage::Asking | RotateStage::Changed(_))
     {
@@ -110,11 +107,7 @@ pub fn rearm(state: &mut State) -> Vec<Effect> {
         dialog.blind_until = blind_until;
         again = Some(dialog.shown.id.clone());
     }
-    let again = again.and_then(|id| {
-        state.reading.remove(&id);
-        read(state, &id)
-    });
-    again.into_iter().collect()
+    again.and_then(|id| read_after(state, &id, blind_until)).into_iter().collect()
 }
 
 /// What was listed may be long ago: nothing counts as live until it was listed again.
@@ -217,7 +210,7 @@ pub fn next_wake(state: &State) -> Option<Duration> {
         .chain(pending)
         .chain(detail)
         .chain(toast)
-        .chain(state.clipboard)
+        .chain(state.clipboard.values().copied())
         .chain(observing::next_reading(state))
         .chain([now.saturating_add(motion(state))])
         .min()

@@ -8,7 +8,8 @@ use jiff::SignedDuration;
 use crate::app::dialog::Dialog;
 use crate::app::effect::Effect;
 use crate::app::fleet::{Entry, ScopeStatus};
-use crate::app::message::{Listing, Sequence};
+use crate::app::message::Listing;
+use crate::app::requests::RequestId;
 use crate::app::state::{Screen, State};
 use crate::app::update::{arrange, kubeconfig, notices, observing, polling, rotation};
 use crate::domain::age::{long, since};
@@ -20,7 +21,7 @@ use crate::domain::rotation::{OLD_ANSWERS, Phase};
 /// A scope was listed, or not.
 pub fn listed(
     state: &mut State,
-    sequence: Sequence,
+    sequence: RequestId,
     scope: &Scope,
     result: Result<Listing, Failure>,
 ) -> Vec<Effect> {
@@ -38,6 +39,7 @@ pub fn listed(
         }
         Ok(listing) => {
             note_sign_in(state, None);
+            state.fleet.note_skew(listing.skew);
             let mut effects = recovered(state, scope);
             if let Some(entry) = state.fleet.scopes.get_mut(scope) {
                 entry.status = ScopeStatus::Live;
@@ -62,16 +64,14 @@ pub fn listed(
 /// One cluster was read, or not.
 pub fn read(
     state: &mut State,
-    sequence: Sequence,
+    sequence: RequestId,
     id: &ClusterId,
     result: Result<(Box<Cluster>, SignedDuration), Failure>,
 ) -> Vec<Effect> {
-    if state.reading.get(id) == Some(&sequence) {
-        state.reading.remove(id);
-    }
     match result {
         Ok((cluster, skew)) => {
             note_sign_in(state, None);
+            state.fleet.note_skew(skew);
             let effects = apply(state, *cluster, sequence, skew);
             arrange(state);
             effects
@@ -92,7 +92,7 @@ pub fn read(
 fn apply(
     state: &mut State,
     cluster: Cluster,
-    sequence: Sequence,
+    sequence: RequestId,
     skew: SignedDuration,
 ) -> Vec<Effect> {
     let (id, now) = (cluster.id.clone(), state.now);
@@ -162,6 +162,7 @@ fn replaced(state: &mut State, id: &ClusterId) -> Vec<Effect> {
     if dialog_is_about(state, id) {
         state.dialog = None;
     }
+    let mut effects = kubeconfig::drop_unsaved(state, id, "the cluster was deleted");
     if matches!(&state.screen, Screen::Cluster { id: open, .. } if open == id) {
         state.screen = Screen::Fleet;
     }
@@ -169,7 +170,7 @@ fn replaced(state: &mut State, id: &ClusterId) -> Vec<Effect> {
     notices::toast(state, format!("{}: {text}", state.fleet.label(id)));
     let record = notices::record(state, Some(id), "phase", None, Outcome::Seen, text);
     // Kubeconfigs of the old one are known for what they are: `Access::is_of`.
-    let mut effects = vec![notices::journal(state, record)];
+    effects.push(notices::journal(state, record));
     effects.extend(observing::forget(state, id));
     effects
 }
@@ -188,7 +189,7 @@ fn missing(
     state: &mut State,
     scope: &Scope,
     listed: &BTreeSet<ClusterId>,
-    sequence: Sequence,
+    sequence: RequestId,
     skipped: usize,
 ) -> Vec<Effect> {
     if skipped > 0 {
@@ -212,6 +213,7 @@ fn missing(
             state.fleet.forget(&id);
             state.look.marks.remove(&id);
             state.pending.remove(&id);
+            effects.extend(kubeconfig::drop_unsaved(state, &id, "the cluster is no longer listed"));
             effects.extend(observing::forget(state, &id));
         }
     }
@@ -274,7 +276,8 @@ mod tests {
     use jiff::SignedDuration;
 
     use crate::app::keymap::Keymap;
-    use crate::app::message::{Listing, Message, Now, Sequence};
+    use crate::app::message::{Answer, Listing, Message, Now};
+    use crate::app::requests::Owner;
     use crate::app::settings::Settings;
     use crate::app::state::State;
     use crate::app::update::update;
@@ -285,17 +288,12 @@ mod tests {
     use crate::domain::rotation::Phase;
 
     fn list(state: &mut State, clusters: Vec<Cluster>) {
-        let sequence = next(state);
-        let Some((scope, entry)) = state.fleet.scopes.iter_mut().next() else { return };
-        entry.in_flight = Some(sequence);
-        let (scope, at) = (scope.clone(), state.now);
+        let Some(scope) = state.fleet.scopes.keys().next().cloned() else { return };
+        let request = state.requests.begin(Owner::Clusters(scope.clone()));
+        state.fleet.scopes.get_mut(&scope).unwrap().in_flight = Some(request);
+        let at = state.now;
         let listing = Listing { clusters, skipped: 0, skew: SignedDuration::ZERO };
-        update(state, at, Message::Listed { sequence, scope, result: Ok(listing) });
-    }
-
-    fn next(state: &mut State) -> Sequence {
-        state.last_sequence.0 += 1;
-        state.last_sequence
+        update(state, at, Message::Answered(request, Answer::Clusters(Ok(listing))));
     }
 
     #[test]
@@ -311,10 +309,9 @@ mod tests {
             state.activity.iter().filter(|record| record.text == "no longer listed").count()
         };
         for _ in 0..2 {
-            let sequence = next(&mut state);
+            let request = state.requests.begin(Owner::Cluster(web.id.clone()));
             let failure = Failure::new(FailureKind::NotFound, "no such cluster");
-            let message = Message::Read { sequence, id: web.id.clone(), result: Err(failure) };
-            update(&mut state, at, message);
+            update(&mut state, at, Message::Answered(request, Answer::Cluster(Err(failure))));
             assert_eq!(gone(&state), 1);
         }
         assert!(state.fleet.entries.get(&web.id).is_some_and(|entry| entry.gone.is_some()));

@@ -12,16 +12,17 @@ use tui_input::Input;
 
 use crate::app::availability::{can, due_step, pending_reason};
 use crate::app::dialog::{Dialog, Focus, RotateDialog, RotateStage};
-use crate::app::effect::Effect;
+use crate::app::effect::{Effect, Request};
 use crate::app::keymap::Command;
-use crate::app::message::{RequestId, RotateOutcome, Sequence};
+use crate::app::message::RotateOutcome;
 use crate::app::observation::{seen_now, unseen};
+use crate::app::requests::{DialogId, Owner, RequestId};
 use crate::app::state::{Pending, PendingStage, State};
 use crate::app::update::navigation::moved;
 use crate::app::update::{arrange, guard, may_press, notices, polling};
-use crate::domain::access::{Access, StaticToken, join};
 use crate::domain::action::{Action, permits};
 use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::credential::{Credentials, StaticToken};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::preflight::{Evidence, findings};
 use crate::domain::record::Outcome;
@@ -55,19 +56,23 @@ pub fn open(state: &mut State) -> Vec<Effect> {
     let id = shown.id.clone();
     let project = state.fleet.project_name(id.project()).to_owned();
     let evidence = Evidence {
-        issued: issued(state, &shown),
+        credentials: state.fleet.credentials.of(&shown),
+        skew: state.fleet.skew,
         static_tokens: None,
         picture: seen_now(state, &id),
         unseen: unseen(state, &id),
     };
     let wants_name = step == Step::Complete || state.settings.is_protected(&id.name);
+    let dialog = state.requests.begin_dialog();
+    let opened_at = state.requests.last();
     state.dialog = Some(Dialog::Rotate(Box::new(RotateDialog {
+        id: dialog,
         step,
         findings: findings(step, &shown, &evidence, state.now.wall),
         shown,
         project,
         evidence,
-        blind_until: state.last_sequence,
+        blind_until: opened_at,
         checked: None,
         wants_name,
         typed: Input::default(),
@@ -77,30 +82,28 @@ pub fn open(state: &mut State) -> Vec<Effect> {
         guard: guard(state),
         scroll: 0,
     })));
-    // A read that began before the dialog does not count as its check.
-    state.reading.remove(&id);
     // Another instance may have issued one meanwhile.
-    let mut effects = vec![Effect::FindStaticTokens(id.clone()), Effect::Recall];
-    effects.extend(polling::read(state, &id));
+    let tokens = Request::FindStaticTokens(id.clone());
+    let mut effects = vec![
+        notices::request(state, Owner::StaticTokens(dialog), tokens),
+        notices::request(state, Owner::PersistedState, Request::LoadCredentials),
+    ];
+    // A read that began before the dialog does not count as its check.
+    effects.extend(polling::read_after(state, &id, opened_at));
     effects
 }
 
-/// Kubeconfigs of a cluster that skeys issued.
-fn issued(state: &State, cluster: &Cluster) -> Vec<Access> {
-    state.fleet.accesses.iter().filter(|access| access.is_of(cluster)).cloned().collect()
-}
-
 /// These are kept, whichever instance of the program issued them: the open dialog looks again.
-pub fn recalled(state: &mut State, accesses: Vec<Access>, note: Option<String>) -> Vec<Effect> {
+pub fn recalled(state: &mut State, credentials: Credentials, note: Option<String>) -> Vec<Effect> {
     if let Some(note) = note {
         notices::error(state, Failure::new(FailureKind::File, note));
     }
-    join(&mut state.fleet.accesses, accesses);
+    state.fleet.credentials.join(credentials);
     arrange(state);
-    let Some(Dialog::Rotate(dialog)) = &state.dialog else { return Vec::new() };
-    let (issued, now) = (issued(state, &dialog.shown), state.now.wall);
+    let now = state.now.wall;
     if let Some(Dialog::Rotate(dialog)) = &mut state.dialog {
-        dialog.evidence.issued = issued;
+        dialog.evidence.credentials = state.fleet.credentials.of(&dialog.shown);
+        dialog.evidence.skew = state.fleet.skew;
         dialog.findings = findings(dialog.step, &dialog.shown, &dialog.evidence, now);
     }
     Vec::new()
@@ -129,7 +132,7 @@ pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Ef
             state.help = Some((crate::app::keymap::Context::Dialog, 0));
             Vec::new()
         }
-        Some(Command::Copy) => copy(state),
+        Some(Command::Copy) => copy(state).into_iter().collect(),
         Some(Command::Open) if key.kind == KeyEventKind::Press => {
             let pressable = may_press(state, dialog_guard(state).unwrap_or(now_guard));
             if pressable { press(state, ended) } else { Vec::new() }
@@ -273,12 +276,12 @@ fn send(state: &mut State) -> Vec<Effect> {
         notices::toast(state, format!("{}: {reason}", Action::Rotate(step).word()));
         return Vec::new();
     }
-    let request = next_request(state);
+    let request = state.requests.begin(Owner::Rotation { cluster: id.clone(), step });
     let intent = notices::record(
         state,
         Some(&id),
         step.verb(),
-        Some(request_text(request)),
+        Some(request),
         Outcome::Intended,
         format!("{step} credentials rotation"),
     );
@@ -291,7 +294,7 @@ fn send(state: &mut State) -> Vec<Effect> {
             before: shown.rotation.clone(),
             created: shown.created,
             skew: SignedDuration::ZERO,
-            blind_until: state.last_sequence,
+            blind_until: request,
             stage: PendingStage::Sending,
             due: Duration::MAX,
         },
@@ -300,22 +303,12 @@ fn send(state: &mut State) -> Vec<Effect> {
         dialog.stage = RotateStage::Sending;
         dialog.focus = Focus::Cancel;
     }
-    vec![Effect::Rotate { request, step, shown: Box::new(shown), intent: Box::new(intent) }]
+    let rotate = Request::Rotate { step, shown: Box::new(shown), intent: Box::new(intent) };
+    vec![Effect::Request(request, rotate)]
 }
 
-/// The next number of a request.
-pub fn next_request(state: &mut State) -> RequestId {
-    state.last_request = RequestId(state.last_request.0.saturating_add(1));
-    state.last_request
-}
-
-/// How a request is named in the journal.
-pub fn request_text(request: RequestId) -> String {
-    format!("r{}", request.0)
-}
-
-fn copy(state: &State) -> Vec<Effect> {
-    let Some(Dialog::Rotate(dialog)) = &state.dialog else { return Vec::new() };
+fn copy(state: &mut State) -> Option<Effect> {
+    let Some(Dialog::Rotate(dialog)) = &state.dialog else { return None };
     let (what, text) = match &dialog.stage {
         RotateStage::Failed(failure) => ("error", failure.full_text()),
         RotateStage::Checking
@@ -327,14 +320,14 @@ fn copy(state: &State) -> Vec<Effect> {
             ("API call", crate::app::update::menus::api_call(&dialog.shown.id, dialog.step))
         }
     };
-    vec![Effect::CopyText { what: what.to_owned(), text }]
+    Some(notices::copy(state, what.to_owned(), text))
 }
 
 /// Looking for static-token kubeconfigs ended.
-pub fn tokens_found(state: &mut State, id: &ClusterId, found: Vec<StaticToken>) -> Vec<Effect> {
+pub fn tokens_found(state: &mut State, id: DialogId, found: Vec<StaticToken>) -> Vec<Effect> {
     let now = state.now.wall;
     if let Some(Dialog::Rotate(dialog)) = &mut state.dialog
-        && dialog.shown.id == *id
+        && dialog.id == id
     {
         dialog.evidence.static_tokens = Some(found);
         dialog.findings = findings(dialog.step, &dialog.shown, &dialog.evidence, now);
@@ -347,13 +340,15 @@ pub fn rotated(
     state: &mut State,
     request: RequestId,
     id: &ClusterId,
+    step: Step,
     outcome: RotateOutcome,
 ) -> Vec<Effect> {
-    let Some(pending) = state.pending.get(id).filter(|pending| pending.request == request) else {
-        return Vec::new();
-    };
-    let step = pending.step;
-    let blind_until = state.last_sequence;
+    if state.pending.get(id).is_none_or(|pending| pending.request != request) {
+        // Another cluster stands under the name, or none: nobody waits, and the journal still tells.
+        let (outcome, text, trace) = outcome_of_forgotten(outcome);
+        return vec![told(state, id, step, request, outcome, text, trace)];
+    }
+    let blind_until = state.requests.last();
     let now = state.now;
     match outcome {
         RotateOutcome::Accepted { trace, skew } => {
@@ -425,6 +420,27 @@ pub fn rotated(
     }
 }
 
+/// What the journal says of a step that nobody waits for any more.
+fn outcome_of_forgotten(outcome: RotateOutcome) -> (Outcome, String, Option<String>) {
+    match outcome {
+        RotateOutcome::Accepted { trace, .. } => {
+            (Outcome::Done, "accepted (202)".to_owned(), trace)
+        }
+        RotateOutcome::Changed(_) => {
+            (Outcome::Refused, "not sent: the cluster changed".to_owned(), None)
+        }
+        RotateOutcome::NotSent(failure) => {
+            (Outcome::Refused, format!("not sent: {failure}"), failure.trace)
+        }
+        RotateOutcome::Refused(failure) => {
+            (Outcome::Refused, format!("refused: {failure}"), failure.trace)
+        }
+        RotateOutcome::Unknown(failure, _) => {
+            (Outcome::Unknown, format!("no clear answer: {failure}"), failure.trace)
+        }
+    }
+}
+
 fn noun(step: Step) -> &'static str {
     match step {
         Step::Start => "start",
@@ -443,8 +459,7 @@ fn told(
 ) -> Effect {
     let verb = step.verb();
     let text = format!("{verb}: {text}");
-    let mut record =
-        notices::record(state, Some(id), verb, Some(request_text(request)), outcome, text);
+    let mut record = notices::record(state, Some(id), verb, Some(request), outcome, text);
     record.trace = trace;
     notices::journal(state, record)
 }
@@ -488,7 +503,7 @@ fn settle(state: &mut State, id: &ClusterId, text: String) {
 pub fn seen(
     state: &mut State,
     cluster: &Cluster,
-    sequence: Sequence,
+    sequence: RequestId,
     skew: SignedDuration,
 ) -> Vec<Effect> {
     let effects = settle_pending(state, cluster, sequence, skew);
@@ -499,7 +514,7 @@ pub fn seen(
 fn settle_pending(
     state: &mut State,
     cluster: &Cluster,
-    sequence: Sequence,
+    sequence: RequestId,
     skew: SignedDuration,
 ) -> Vec<Effect> {
     let id = &cluster.id;
@@ -585,7 +600,7 @@ fn did_not_happen(
 }
 
 /// What the dialog does with a reading of its cluster.
-fn look(state: &mut State, cluster: &Cluster, sequence: Sequence) {
+fn look(state: &mut State, cluster: &Cluster, sequence: RequestId) {
     let now = state.now.wall;
     let text = change_text(state, &cluster.id, cluster);
     let sent_after = state.pending.get(&cluster.id).is_some_and(|p| p.blind_until >= sequence);
@@ -665,7 +680,7 @@ fn show_change(state: &mut State, cluster: Cluster, text: String) {
 pub fn read_failed(
     state: &mut State,
     id: &ClusterId,
-    sequence: Sequence,
+    sequence: RequestId,
     failure: Failure,
 ) -> Vec<Effect> {
     if let Some(dialog) = dialog_about(state, id)
@@ -783,10 +798,11 @@ mod tests {
     use jiff::SignedDuration;
 
     use crate::app::dialog::{Dialog, RotateStage};
-    use crate::app::effect::Effect;
+    use crate::app::effect::{Effect, Request};
     use crate::app::fleet::Entry;
     use crate::app::keymap::Keymap;
-    use crate::app::message::{Message, Now, RequestId, Sequence};
+    use crate::app::message::{Answer, Message, Now};
+    use crate::app::requests::{Owner, RequestId};
     use crate::app::settings::Settings;
     use crate::app::state::{Pending, PendingStage, Screen, State, Tab};
     use crate::app::update::rotation::{READ_BACK, name_problem};
@@ -807,17 +823,18 @@ mod tests {
         };
         let mut state =
             State::new(Settings::defaults(), Keymap::default(), Kept::default(), at(0), 1);
-        state.fleet.put(Entry::new(shown.clone(), at(0), Sequence(1)));
+        state.fleet.put(Entry::new(shown.clone(), at(0), RequestId(1)));
         let failure = Failure::new(FailureKind::TimedOut, "no answer");
         let until = at(READ_BACK.as_secs()).steady;
+        let owner = Owner::Rotation { cluster: shown.id.clone(), step: Step::Start };
         let pending = Pending {
-            request: RequestId(1),
+            request: state.requests.begin(owner),
             step: Step::Start,
             asked: at(0),
             before: shown.rotation.clone(),
             created: shown.created,
             skew: SignedDuration::ZERO,
-            blind_until: Sequence(1),
+            blind_until: RequestId(1),
             stage: PendingStage::ReadingBack { failure, until, seen: None },
             due: at(0).steady,
         };
@@ -825,20 +842,20 @@ mod tests {
         let mut told = Vec::new();
         for second in 0..=READ_BACK.as_secs() {
             let mut effects = update(&mut state, at(second), Message::Ticked);
-            let reads: Vec<Sequence> = effects
+            let reads: Vec<RequestId> = effects
                 .iter()
                 .filter_map(|effect| match effect {
-                    Effect::Read { sequence, .. } => Some(*sequence),
+                    Effect::Request(request, Request::Read(_)) => Some(*request),
                     _ => None,
                 })
                 .collect();
-            for sequence in reads {
+            for request in reads {
                 let answer = if second <= last_read {
                     Ok((Box::new(shown.clone()), SignedDuration::ZERO))
                 } else {
                     Err(Failure::new(FailureKind::Unreachable, "no route"))
                 };
-                let read = Message::Read { sequence, id: shown.id.clone(), result: answer };
+                let read = Message::Answered(request, Answer::Cluster(answer));
                 effects.extend(update(&mut state, at(second), read));
             }
             told.extend(effects.into_iter().filter_map(|effect| match effect {
@@ -854,22 +871,27 @@ mod tests {
         let shown = cluster("shop", Phase::Completed);
         let at = Now { wall: now(), steady: Duration::from_secs(1_000) };
         let mut state = State::new(Settings::defaults(), Keymap::default(), Kept::default(), at, 1);
-        state.fleet.put(Entry::new(shown.clone(), at, Sequence(1)));
+        state.fleet.put(Entry::new(shown.clone(), at, RequestId(1)));
         state.screen = Screen::Cluster { id: shown.id.clone(), created: None, tab: Tab::Rotation };
-        state.last_sequence = Sequence(5);
-        super::open(&mut state);
-        let mut checked_after = |sequence, works| {
+        let owner = || Owner::Cluster(shown.id.clone());
+        let earlier = [state.requests.begin(owner()), state.requests.begin(owner())];
+        let opened = super::open(&mut state);
+        let later = opened.iter().find_map(|effect| match effect {
+            Effect::Request(request, Request::Read(_)) => Some(*request),
+            _ => None,
+        });
+        let mut checked_after = |request, works| {
             let reset = Failure::new(FailureKind::Unreachable, "connection reset");
             let answer = (Box::new(shown.clone()), SignedDuration::ZERO);
             let result = if works { Ok(answer) } else { Err(reset) };
-            update(&mut state, at, Message::Read { sequence, id: shown.id.clone(), result });
+            update(&mut state, at, Message::Answered(request, Answer::Cluster(result)));
             let Some(Dialog::Rotate(dialog)) = &state.dialog else { panic!("the dialog") };
             assert!(!matches!(dialog.stage, RotateStage::Failed(_)));
             matches!(dialog.stage, RotateStage::Asking) && dialog.checked.is_some()
         };
-        assert!(!checked_after(Sequence(5), true));
-        assert!(!checked_after(Sequence(5), false));
-        assert!(checked_after(Sequence(6), true));
+        assert!(!checked_after(earlier[0], true));
+        assert!(!checked_after(earlier[1], false));
+        assert!(checked_after(later.unwrap(), true));
     }
 
     #[test]

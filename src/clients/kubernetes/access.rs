@@ -16,6 +16,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use crate::clients::http::is_loopback;
 use crate::clients::kubernetes::kubeconfig::{self, Current};
 use crate::domain::cluster::ClusterName;
+use crate::domain::credential::CredentialFacts;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::secret::Secret;
 use crate::domain::text::clean;
@@ -41,7 +42,7 @@ pub struct Expected {
 pub struct Access {
     config: kube::Config,
     host: String,
-    authorities: usize,
+    facts: CredentialFacts,
     life: Duration,
 }
 
@@ -73,14 +74,15 @@ impl Access {
         let life = life_of(&chain)
             .ok_or_else(|| refuse("has a client certificate that cannot be read".to_owned()))?;
         let host = host_and_port(&url);
-        let count = authorities.len();
+        let facts = CredentialFacts::read(&current.authorities, Some(&current.certificate))
+            .map_err(|error| refuse(format!("cannot be judged: {error}")))?;
         let config = config(&url, authorities, current)
             .map_err(|()| refuse("holds an address that cannot be used".to_owned()))?;
         // Says early, and in our words, that a key does not fit or an authority is none.
         config.rustls_client_config().map_err(|_may_quote| {
             refuse("has a certificate or key that cannot be used".to_owned())
         })?;
-        Ok(Self { config, host, authorities: count, life })
+        Ok(Self { config, host, facts, life })
     }
 
     /// What kube-rs connects with.
@@ -93,9 +95,9 @@ impl Access {
         &self.host
     }
 
-    /// Certificates in its bundle of authorities: two between start and complete.
-    pub fn authorities(&self) -> usize {
-        self.authorities
+    /// What its certificates say.
+    pub fn facts(&self) -> &CredentialFacts {
+        &self.facts
     }
 
     /// How long it lives from its issue on, by the certificate itself, so that no clock needs to be right.

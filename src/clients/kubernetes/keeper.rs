@@ -17,6 +17,7 @@ use crate::clients::kubernetes::store::Store;
 use crate::clients::ske::Issued;
 use crate::domain::backoff;
 use crate::domain::cluster::Cluster;
+use crate::domain::credential::Issuance;
 use crate::domain::failure::Failure;
 use crate::domain::observed::Trouble;
 use crate::domain::rotation::Phase;
@@ -194,6 +195,8 @@ where
     /// Asks SKE for a kubeconfig and makes it the candidate. Where that fails, the trouble is told if nothing else
     /// works, and SKE is left alone for a while.
     async fn obtain(&mut self) {
+        // Read before it is asked for: SKE may go on meanwhile, but not back.
+        let rotation = Some(self.cluster.borrow().rotation.clone());
         let access = match (self.issue)().await {
             Ok(issued) => Access::read(&issued.kubeconfig, &self.expected)
                 .map_err(|failure| (Trouble::KubeconfigRefused(failure), STRANGE))
@@ -209,9 +212,14 @@ where
         match access {
             Ok(connection) => {
                 self.unissued = 0;
-                let authorities = connection.access().authorities();
+                let facts = connection.access().facts().clone();
                 self.eye.tell(|store| {
-                    store.control_plane(|plane| plane.authorities = Some(authorities));
+                    let issuance = Issuance { facts, rotation };
+                    store.control_plane(|plane| {
+                        let known = plane.issuance.take();
+                        plane.issuance =
+                            known.filter(|known| known.tells_same(&issuance)).or(Some(issuance));
+                    });
                 });
                 let (issued, phase) = (self.eye.clock.steady(), self.gate.phase.clone());
                 self.candidate = Some(Held { connection, issued, phase });

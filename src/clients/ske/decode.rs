@@ -157,7 +157,7 @@ fn cluster(id: ClusterId, item: wire::Cluster) -> Cluster {
         state: state(status.aggregated.as_deref().unwrap_or_default()),
         hibernated: status.hibernated,
         rotation: Rotation {
-            phase: phase(rotation.phase.as_deref().unwrap_or_default()),
+            phase: Phase::from_api_word(rotation.phase.as_deref().unwrap_or_default()),
             initiated: rotation.last_initiation_time.as_deref().and_then(moment),
             completed: rotation.last_completion_time.as_deref().and_then(moment),
         },
@@ -222,17 +222,6 @@ fn problems(status: &wire::ClusterStatus) -> Vec<Problem> {
         }
     }
     problems
-}
-
-fn phase(text: &str) -> Phase {
-    match text {
-        "NEVER" => Phase::Never,
-        "PREPARING" => Phase::Preparing,
-        "PREPARED" => Phase::Prepared,
-        "COMPLETING" => Phase::Completing,
-        "COMPLETED" => Phase::Completed,
-        other => Phase::Unknown(clean(other)),
-    }
 }
 
 fn state(text: &str) -> ClusterState {

@@ -22,6 +22,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Reads the word back.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Admin, Self::Login, Self::Idp].into_iter().find(|kind| kind.word() == word)
+    }
+
     /// The word for forms and sentences.
     pub fn word(self) -> &'static str {
         match self {
@@ -127,6 +132,16 @@ impl Fresh {
     /// How many contexts it has.
     pub fn contexts(&self) -> usize {
         self.contexts
+    }
+
+    /// `certificate-authority-data` of its cluster, base64 of PEM.
+    pub fn authorities(&self) -> &str {
+        self.cluster.get("certificate-authority-data").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// `client-certificate-data` of its user, base64 of PEM; kinds without a secret have none.
+    pub fn client_certificate(&self) -> Option<&str> {
+        self.user.get("client-certificate-data").and_then(Value::as_str)
     }
 
     /// The text as the server sent it.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::credential::AccessPlace;
 use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::whose::Whose;
-use crate::domain::text::clean;
 
 /// Where a kubeconfig goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,18 +48,11 @@ pub struct Plan {
     pub fingerprint: Option<String>,
 }
 
-impl Plan {
-    /// Where a kubeconfig is once it is saved, in words.
-    pub fn place(&self, context: &str) -> String {
-        format!("{}, context {}", self.path, clean(context))
-    }
-}
-
 /// A kubeconfig was saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
-    /// Where, in words.
-    pub place: String,
+    /// Where.
+    pub place: AccessPlace,
     /// Sentences to show.
     pub notes: Vec<String>,
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::domain::credential::Issuance;
 use crate::domain::failure::Failure;
 use crate::domain::observed::admission::{Admission, Endpoints, Namespace};
 
@@ -404,8 +405,8 @@ pub struct ControlPlane {
     pub ready: Option<bool>,
     /// Keys in `/openid/v1/jwks`: two between start and complete.
     pub signing_keys: Option<usize>,
-    /// Certificates in the authority bundle of the newest kubeconfig: two between start and complete.
-    pub authorities: Option<usize>,
+    /// What the certificates of the newest kubeconfig that skeys got for itself say, and the rotation before it was asked for.
+    pub issuance: Option<Issuance>,
     /// Secrets that carry the new encryption key's label, and all of them; `None` when not counted.
     pub reencrypted: Option<(usize, usize)>,
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, NodePool};
-use crate::domain::observed::{Budget, Picture, Pod, Selector, Unseen};
+use crate::domain::observed::{Budget, Node, Picture, Pod, Selector, Unseen};
 use crate::domain::preflight::{Finding, Mark};
 use crate::domain::roll::blocker::budgets::{BudgetIndex, is_misconfigured};
 use crate::domain::roll::blocker::pods::{bound_volumes, pools_at_maximum};
@@ -76,23 +76,36 @@ pub fn complete(cluster: &Cluster, picture: &Picture, now: Timestamp) -> Vec<Fin
     let roll = Roll::read(cluster, picture, &History::default(), now);
     let counted = roll.counts.seen() - roll.counts.preserved;
     // Both moments as they were written: one of them brought to our clock would not compare with the other.
-    let before: BTreeSet<&str> = picture
-        .nodes
-        .iter()
-        .filter(|node| node.created.is_some() && node.created < cluster.rotation.initiated)
-        .map(|node| node.name.as_str())
-        .collect();
-    let old: Vec<String> = roll
-        .nodes()
-        .filter(|node| before.contains(node.name.as_str()))
-        .map(|node| node.short.clone())
-        .collect();
-    if old.is_empty() && counted > 0 {
+    let named = |wanted: &dyn Fn(&Node) -> bool| -> Vec<String> {
+        let chosen = picture.nodes.iter().filter(|node| wanted(node));
+        let names: BTreeSet<&str> = chosen.map(|node| node.name.as_str()).collect();
+        let nodes = roll.nodes().filter(|node| names.contains(node.name.as_str()));
+        nodes.map(|node| node.short.clone()).collect()
+    };
+    let start = cluster.rotation.initiated;
+    let old = named(&|node| start.is_some() && node.created.is_some() && node.created < start);
+    let unclear = named(&|node| node.created.is_none());
+    if start.is_none() && counted > 0 {
+        out.push(Finding::new(
+            Mark::Unknowable,
+            "whether the nodes were created after the start cannot be told: SKE does not state when it was",
+        ));
+    } else if !unclear.is_empty() {
+        out.push(Finding::new(
+            Mark::Unknowable,
+            format!(
+                "whether {} created after the start cannot be told: {}",
+                plural(unclear.len(), "node was", "nodes were"),
+                list(unclear, 3)
+            ),
+        ));
+    } else if old.is_empty() && counted > 0 {
         out.push(Finding::new(
             Mark::Fine,
             format!("{counted} of {counted} nodes were created after the start"),
         ));
-    } else if !old.is_empty() {
+    }
+    if !old.is_empty() {
         out.push(Finding::new(
             Mark::Note,
             format!(

@@ -2,6 +2,7 @@
 //!
 //! The order is Gardener's start flow: control plane, then Secrets, then nodes. Only the phase says PREPARED.
 
+use crate::domain::credential::Issuance;
 use crate::domain::observed::{ControlPlane, Picture};
 use crate::domain::roll::generation::{Stand, stand};
 use crate::domain::roll::progress::{Figure, PoolRoll, PoolState};
@@ -97,7 +98,7 @@ fn control_plane(plane: &ControlPlane, begun: bool) -> StepState {
 fn plane_words(plane: &ControlPlane) -> Option<String> {
     if plane.ready == Some(false) {
         Some("the API server is not ready".to_owned())
-    } else if plane.authorities.is_some_and(|count| count > 1) {
+    } else if plane.issuance.as_ref().is_some_and(Issuance::has_both_authorities) {
         Some(match plane.signing_keys {
             Some(1) => {
                 "the new certificate authority is there, the new signing key is not accepted yet"

@@ -18,6 +18,7 @@ use ratatui::text::{Line, Span, Text};
 
 use crate::app::columns::Tone;
 use crate::app::dialog::{IssueField, IssueForm, IssueStage, PlanState, Question};
+use crate::app::requests::Owner;
 use crate::app::settings::Place;
 use crate::app::state::{Clickable, Metrics, State};
 use crate::domain::age::{Zone, long, since};
@@ -207,8 +208,8 @@ impl Sheet<'_> {
         }
         let label = if self.columns >= 56 { "valid for" } else { "valid" };
         let mut lines = vec![self.row(label, focused, spans)];
-        if let Some(issued) = &self.form.issued {
-            if let Some(at) = issued.expires {
+        if let Some((_, held)) = &self.form.issued {
+            if let Some(at) = held.issued.expires {
                 lines.extend(self.note(&format!("issued; ends {}", self.moment(at)), Tone::Good));
             }
             return lines;
@@ -421,13 +422,16 @@ impl Sheet<'_> {
             IssueStage::Asking { question, .. } => {
                 marked(theme, "?", Tone::Attention, &question_words(question), self.columns)
             }
-            IssueStage::Issuing => {
-                let age = self.form.asked.map_or_else(String::new, |at| {
-                    format!(" {}", long(since(at, self.state.now.wall)))
-                });
+            IssueStage::Issuing(request) => {
+                let age = match self.state.requests.owner(*request) {
+                    Some(Owner::Kubeconfig(asked)) => {
+                        format!(" {}", long(since(asked.asked, self.state.now.wall)))
+                    }
+                    _ => String::new(),
+                };
                 marked(theme, "→", Tone::Busy, &format!("asking SKE …{age}"), self.columns)
             }
-            IssueStage::Saving => marked(theme, "→", Tone::Busy, "writing …", self.columns),
+            IssueStage::Saving(_) => marked(theme, "→", Tone::Busy, "writing …", self.columns),
             IssueStage::Failed(problem) => {
                 let mut lines = failure(theme, problem, self.columns);
                 if self.form.issued.is_some() {
@@ -483,10 +487,10 @@ fn buttons(form: &IssueForm) -> Vec<Button<'static>> {
     let click = Some(Clickable::Cancel);
     match form.stage {
         // Enter, pressed once too often, must not give up what was just asked for: it takes Esc.
-        IssueStage::Issuing => {
+        IssueStage::Issuing(_) => {
             return vec![Button { label: "Stop waiting", focused: false, ready: true, click }];
         }
-        IssueStage::Saving => return Vec::new(),
+        IssueStage::Saving(_) => return Vec::new(),
         IssueStage::Editing | IssueStage::Asking { .. } | IssueStage::Failed(_) => {}
     }
     let focused = form.focus == IssueField::Cancel;

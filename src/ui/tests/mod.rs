@@ -28,8 +28,8 @@ use crate::domain::kubeconfig::{Kind, Plan, Whose};
 use crate::domain::observed::Trouble;
 use crate::domain::rotation::Step;
 use crate::ui::fixtures::{
-    ago, arrange, drawn, empty, failing, fleet, form, id, issuing, keymap_with, live, many, opened,
-    refusal, rolls, rotating, text,
+    ago, arrange, asking, drawn, empty, failing, fleet, form, id, issuing, keymap_with, live, many,
+    opened, refusal, rolls, rotating, text,
 };
 use crate::ui::theme::{Theme, plain};
 
@@ -208,13 +208,13 @@ fn a_sent_step_is_told_in_every_stage() {
     ];
     for (stage, words) in stages {
         let pending = Pending {
-            request: crate::app::message::RequestId(1),
+            request: crate::app::requests::RequestId(1),
             step: Step::Start,
             asked: state.now,
             before: state.fleet.cluster(&cluster_id).unwrap().rotation.clone(),
             created: None,
             skew: jiff::SignedDuration::ZERO,
-            blind_until: crate::app::message::Sequence(0),
+            blind_until: crate::app::requests::RequestId(0),
             stage,
             due: std::time::Duration::ZERO,
         };
@@ -335,10 +335,7 @@ fn kubeconfig_form() {
     short.lifetime = Input::new("45m".into());
     short.place = Place::Clipboard;
     snapshot_at("form_too_short", &issuing(short), 80, 24);
-    let mut asking = form("shop-prod");
-    asking.stage = IssueStage::Issuing;
-    asking.asked = Some(now().saturating_sub(jiff::SignedDuration::from_secs(12)).unwrap());
-    snapshot_at("form_asking", &issuing(asking), 80, 24);
+    snapshot_at("form_asking", &asking(form("shop-prod"), 12), 80, 24);
     let mut failed = form("shop-prod");
     failed.stage = IssueStage::Failed(refusal());
     failed.kind = Kind::Login;

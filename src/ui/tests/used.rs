@@ -3,16 +3,18 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::app::dialog::Dialog;
-use crate::app::effect::Effect;
-use crate::app::message::{Message, Sequence};
+use crate::app::effect::{Effect, Request};
+use crate::app::message::{Answer, Message};
+use crate::app::requests::Owner;
 use crate::app::state::State;
 use crate::app::update::update;
-use crate::domain::access::Access;
 use crate::domain::cluster::{ClusterId, ProjectId};
+use crate::domain::credential::AccessPlace;
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::fixtures;
 use crate::domain::kubeconfig::{Plan, Whose};
 use crate::domain::record::{Outcome, Record};
-use crate::ui::fixtures::{fleet, form, id, issuing, text};
+use crate::ui::fixtures::{asking, fleet, form, id, issuing, text};
 
 fn press(state: &mut State, code: KeyCode) -> Vec<Effect> {
     // Pressed by a person: never too soon after what appeared.
@@ -93,7 +95,9 @@ fn space_chooses_in_every_menu_that_takes_no_text() {
     assert_ne!(state.look.sort, before);
     write(&mut state, "y");
     let effects = press(&mut state, KeyCode::Char(' '));
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::CopyText { .. })));
+    assert!(
+        effects.iter().any(|effect| matches!(effect, Effect::Request(_, Request::CopyText(_))))
+    );
     write(&mut state, ":re ");
     let Some(Dialog::Menu(menu)) = &state.dialog else { panic!("the palette is closed") };
     assert_eq!(menu.query.value(), "re ");
@@ -223,9 +227,8 @@ fn the_clipboard_says_when_it_is_cleared() {
 /// What a person sees of the form once the destination was looked at.
 fn planned(state: &mut State, plan: Plan) {
     let Some(Dialog::Issue(form)) = &state.dialog else { panic!("the form is closed") };
-    let sequence = form.plan_sequence;
-    let now = state.now;
-    update(state, now, Message::Planned { sequence, result: Ok(Box::new(plan)) });
+    let (request, now) = (form.plan_request, state.now);
+    update(state, now, Message::Answered(request, Answer::Destination(Ok(Box::new(plan)))));
 }
 
 fn taken(whose: Whose) -> Plan {
@@ -267,7 +270,7 @@ fn what_another_cluster_has_is_told_from_what_this_one_has() {
         ),
     ] {
         let mut state = on_shop();
-        state.fleet.accesses.clear();
+        state.fleet.credentials.accesses.clear();
         write(&mut state, "K");
         planned(&mut state, taken(whose));
         assert!(
@@ -293,14 +296,14 @@ fn what_this_program_put_there_is_remembered() {
         [("shop-prod", "for this cluster"), ("night", "for another cluster (night in")]
     {
         let mut state = on_shop();
-        let access = Access {
-            created: None,
-            cluster: id(&state, name),
-            issued: state.now.wall,
-            expires: state.now.wall.checked_add(jiff::SignedDuration::from_hours(1)).unwrap(),
-            place: "~/.kube/config, context shop-prod".to_owned(),
+        let subject = state.fleet.cluster(&id(&state, name)).unwrap();
+        let mut access = fixtures::access(subject, true, "");
+        access.place = AccessPlace::File {
+            path: "~/.kube/config".to_owned(),
+            context: "shop-prod".to_owned(),
+            whole: false,
         };
-        state.fleet.accesses = vec![access];
+        state.fleet.credentials.accesses = vec![access];
         write(&mut state, "K");
         planned(&mut state, taken(Whose::Untold));
         assert!(flat(&state).contains(said), "{said} in\n{}", flat(&state));
@@ -366,14 +369,12 @@ fn an_entry_that_is_read_stays_whatever_comes() {
 #[test]
 fn what_was_asked_for_is_kept_though_the_cluster_is_missed_meanwhile() {
     use crate::app::dialog::IssueStage;
-    let mut state = issuing(form("shop-prod"));
+    let mut state = asking(form("shop-prod"), 1);
     let id = id(&state, "shop-prod");
-    if let Some(Dialog::Issue(form)) = &mut state.dialog {
-        form.stage = IssueStage::Issuing;
-    }
     let missed = Failure::new(FailureKind::NotFound, "HTTP 404");
     let now = state.now;
-    update(&mut state, now, Message::Read { sequence: Sequence(9), id, result: Err(missed) });
+    let request = state.requests.begin(Owner::Cluster(id));
+    update(&mut state, now, Message::Answered(request, Answer::Cluster(Err(missed))));
     let Some(Dialog::Issue(form)) = &state.dialog else { panic!("the form is closed") };
-    assert!(matches!(form.stage, IssueStage::Issuing), "{:?}", form.stage);
+    assert!(matches!(form.stage, IssueStage::Issuing(_)), "{:?}", form.stage);
 }

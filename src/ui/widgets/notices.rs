@@ -4,7 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use ratatui::text::{Line, Span};
 
 use crate::app::columns::Tone;
+use crate::app::dialog::Dialog;
 use crate::app::fleet::{ScopeState, ScopeStatus};
+use crate::app::keymap::{BINDINGS, Command};
+use crate::app::requests::Owner;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::Scope;
@@ -18,7 +21,8 @@ const LINES: usize = 2;
 
 /// Lines about trouble, most important first.
 pub fn lines(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let mut lines = signed_out(state, theme, columns);
+    let mut lines = unsaved(state, theme, columns);
+    lines.extend(signed_out(state, theme, columns));
     if state.signed_out.is_some() {
         return lines;
     }
@@ -126,6 +130,37 @@ fn waits(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
         state.zone().clock(*until)
     );
     vec![Line::from(cut_spans(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)], columns))]
+}
+
+/// A kubeconfig that was issued and is nowhere yet, unless it is in the form on screen; and how many more there are.
+fn unsaved(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let in_form = match &state.dialog {
+        Some(Dialog::Issue(form)) => form.issued.as_ref().map(|(request, _)| *request),
+        _ => None,
+    };
+    let mut others = state.unsaved.iter().filter(|(request, _)| {
+        let on_its_way = |owner: &Owner| {
+            matches!(owner, Owner::Delivery { kubeconfig, .. } if kubeconfig == *request)
+        };
+        in_form != Some(**request) && !state.requests.open().any(|(_, owner)| on_its_way(owner))
+    });
+    let Some((_, held)) = others.next() else { return Vec::new() };
+    let more = match others.count() {
+        0 => String::new(),
+        count => format!("  +{count} more"),
+    };
+    let key = BINDINGS
+        .iter()
+        .find(|binding| binding.command == Command::Kubeconfig)
+        .map_or_else(String::new, |binding| state.keymap.label(binding));
+    let name = state.fleet.label(&held.request.cluster.id);
+    let end = held.issued.expires.map_or_else(String::new, |at| {
+        format!(", expires in {}", long(since(state.server_now(), at)))
+    });
+    let text = format!(
+        "The kubeconfig of {name} is not saved{end}. {key} on {name} saves or drops it.{more}"
+    );
+    behind(theme.span(" ! ", Tone::Attention), &text, columns.saturating_sub(4), 2)
 }
 
 fn signed_out(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {

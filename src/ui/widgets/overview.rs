@@ -8,6 +8,7 @@
 //!  web         3–6      3     0  eu01-1 eu01-2 eu01-3   c1.4      flatcar 4230.2.1
 //! ```
 
+use jiff::Timestamp;
 use ratatui::text::{Line, Span};
 
 use crate::app::columns::Tone;
@@ -15,6 +16,7 @@ use crate::app::fleet::Entry;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::NodePool;
+use crate::domain::credential::Verdict;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::text::{blanks, cut_spans, pad_end, pad_start, spans_width};
 use crate::ui::theme::{Role, Theme};
@@ -165,32 +167,44 @@ fn zones_text(pool: &NodePool) -> String {
 
 /// Kubeconfigs that skeys issued for it, and what *complete* does to them.
 pub fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let now = state.now.wall;
-    let mut issued: Vec<_> =
-        state.fleet.accesses.iter().filter(|access| access.is_of(&entry.cluster)).collect();
-    issued.sort_by_key(|access| std::cmp::Reverse(access.expires));
-    if issued.is_empty() {
+    let now = state.server_now();
+    let mut judged = state.fleet.credentials.judged(&entry.cluster, now);
+    judged.sort_by_key(|(access, _)| std::cmp::Reverse(access.expires.unwrap_or(Timestamp::MAX)));
+    if judged.is_empty() {
         return vec![Line::from(theme.span("skeys has issued no kubeconfig for it", Tone::Dim))];
     }
-    let place = columns.saturating_sub(28).clamp(8, 60);
+    let wide = columns >= 90;
+    let place = columns.saturating_sub(if wide { 52 } else { 28 }).clamp(8, 60);
     let mut lines = vec![Line::from(theme.part(
-        format!("{}  {}  {}", pad_end("KUBECONFIG", place), pad_end("ENDS", 11), "ON COMPLETE"),
+        format!("{}  {}  {}", pad_end("KUBECONFIG", place), pad_end("ENDS", 11), "STATUS"),
         Role::Label,
     ))];
-    for access in issued.into_iter().take(6) {
-        let (ends, verdict, tone) = if access.is_expired(now) {
-            (format!("{} ago", long(since(access.expires, now))), "already dead", Tone::Dim)
-        } else if access.breaks_on_complete(&entry.cluster) {
-            (format!("in {}", long(since(now, access.expires))), "BREAKS", Tone::Bad)
-        } else {
-            (format!("in {}", long(since(now, access.expires))), "keeps working", Tone::Good)
+    for (access, verdict) in judged.into_iter().take(6) {
+        let ends = match access.expires {
+            None => "—".to_owned(),
+            Some(at) if verdict == Verdict::Expired => format!("{} ago", long(since(at, now))),
+            Some(at) => format!("in {}", long(since(now, at))),
         };
+        let (words, narrow, tone) = verdict_words(verdict);
+        let verdict = if wide { words } else { narrow };
         let spans = vec![
-            Span::raw(pad_end(&cut_middle(&access.place, place), place)),
+            Span::raw(pad_end(&cut_middle(&access.place.words(), place), place)),
             Span::raw(format!("  {}", pad_end(&ends, 11))),
             theme.span(format!("  {verdict}"), tone),
         ];
         lines.push(Line::from(cut_spans(spans, columns)));
     }
     lines
+}
+
+/// A verdict in a clause, and where there is little room.
+fn verdict_words(verdict: Verdict) -> (&'static str, &'static str, Tone) {
+    match verdict {
+        Verdict::Expired => ("expired", "expired", Tone::Dim),
+        Verdict::Dead => ("dead: issued before the last rotation", "dead", Tone::Bad),
+        Verdict::BreaksOnComplete => ("BREAKS on complete", "BREAKS", Tone::Bad),
+        Verdict::SurvivesComplete => ("keeps working after complete", "keeps working", Tone::Good),
+        Verdict::Works => ("until the next rotation is completed", "until the next", Tone::Plain),
+        Verdict::CannotTell => ("cannot be told", "cannot be told", Tone::Warn),
+    }
 }

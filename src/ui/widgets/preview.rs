@@ -18,6 +18,7 @@ use crate::app::observation::unseen;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::credential::Verdict;
 use crate::domain::roll::words;
 use crate::domain::rotation::Phase;
 use crate::domain::text::cut_middle;
@@ -200,15 +201,21 @@ pub fn version(cluster: &Cluster, now: jiff::Timestamp, theme: Theme) -> Vec<Spa
 }
 
 fn access_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
-    let now = state.now.wall;
+    let now = state.server_now();
     match stepper::own_access(entry, state) {
-        Some(access) => {
-            let left = long(since(now, access.expires));
-            facts.fact("access", vec![Span::raw(format!("ends in {left}"))]);
-            if access.breaks_on_complete(&entry.cluster) {
+        Some((access, verdict)) => {
+            let ends = match access.expires {
+                Some(at) => format!("ends in {}", long(since(now, at))),
+                None => format!("{}, without an end", access.kind.word()),
+            };
+            facts.fact("access", vec![Span::raw(ends)]);
+            if verdict == Verdict::BreaksOnComplete {
                 facts.text("", "BREAKS on complete", Tone::Bad);
             }
-            facts.text("", &access.place, Tone::Dim);
+            facts.text("", &access.place.words(), Tone::Dim);
+        }
+        None if stepper::is_unclear(entry, state) => {
+            facts.fact("access", vec![theme.span("cannot be told", Tone::Warn)]);
         }
         None => {
             facts.fact("access", vec![theme.span("none issued by skeys", Tone::Dim)]);

@@ -10,8 +10,8 @@ use ratatui::text::{Line, Span};
 use crate::app::columns::Tone;
 use crate::app::fleet::Entry;
 use crate::app::state::State;
-use crate::domain::access::{Access, best};
 use crate::domain::age::{long, since};
+use crate::domain::credential::{Access, Verdict};
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{plural, width};
 use crate::ui::text::{blanks, cut_spans, pad_end, wrap_to};
@@ -50,7 +50,7 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
     let marks = match (phase, pending) {
         (Phase::Unknown(_), _) => [Mark::Unknown; 4],
         (Phase::Never, _) | (Phase::Completed, Some(Step::Start)) => {
-            [access_mark(entry, state), Mark::Now, Mark::Later, Mark::Later]
+            [Mark::Later, Mark::Now, Mark::Later, Mark::Later]
         }
         (Phase::Preparing, _) => [Mark::Done, Mark::Now, Mark::Later, Mark::Later],
         (Phase::Prepared, Some(_)) | (Phase::Completing, _) => {
@@ -59,13 +59,11 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
         (Phase::Prepared, None) => [Mark::Done, Mark::Done, Mark::Now, Mark::Later],
         (Phase::Completed, _) => [Mark::Done; 4],
     };
-    let [access, start, clients, complete] = marks;
-    let (text, tone) = access_words(entry, state);
+    let [_, start, clients, complete] = marks;
+    // Access does not come with the phase: it is there as long as a kubeconfig works.
+    let (access, text, tone) = access_words(entry, state);
+    let access = if matches!(phase, Phase::Unknown(_)) { Mark::Unknown } else { access };
     let [start_words, client_words, complete_words] = words(entry, state, pending);
-    let access = match (access, tone) {
-        (Mark::Done, Tone::Plain | Tone::Warn) => Mark::Later,
-        _ => access,
-    };
     let line = |mark, title, (text, tone)| StepLine { mark, title, text, tone };
     [
         line(access, "1 get access", (text, tone)),
@@ -75,34 +73,39 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
     ]
 }
 
-/// The kubeconfig to count on: one that outlives *complete* if there is one, else the one that lives longest.
-pub fn own_access<'a>(entry: &Entry, state: &'a State) -> Option<&'a Access> {
-    let (cluster, now) = (&entry.cluster, state.now.wall);
-    let issued = &state.fleet.accesses;
-    let lasting = issued.iter().filter(|access| !access.breaks_on_complete(cluster));
-    best(lasting, cluster, now).or_else(|| best(issued, cluster, now))
+/// The kubeconfig to count on: one that certainly works, and outlives *complete* if there is one.
+pub fn own_access<'a>(entry: &Entry, state: &'a State) -> Option<(&'a Access, Verdict)> {
+    state.fleet.credentials.best(&entry.cluster, state.server_now())
 }
 
-fn access_mark(entry: &Entry, state: &State) -> Mark {
-    if own_access(entry, state).is_some() { Mark::Done } else { Mark::Later }
+/// Whether nothing tells if the kubeconfigs that skeys issued work.
+pub fn is_unclear(entry: &Entry, state: &State) -> bool {
+    has(entry, state, Verdict::CannotTell)
 }
 
-fn access_words(entry: &Entry, state: &State) -> (String, Tone) {
-    let now = state.now.wall;
+fn has(entry: &Entry, state: &State, wanted: Verdict) -> bool {
+    let judged = state.fleet.credentials.judged(&entry.cluster, state.server_now());
+    judged.iter().any(|(_, verdict)| *verdict == wanted)
+}
+
+fn access_words(entry: &Entry, state: &State) -> (Mark, String, Tone) {
+    let now = state.server_now();
     match own_access(entry, state) {
-        Some(access) if access.breaks_on_complete(&entry.cluster) && is_open(entry) => {
-            ("yours is from before the start".to_owned(), Tone::Warn)
+        Some((_, Verdict::BreaksOnComplete)) => {
+            (Mark::Later, "yours is from before the start".to_owned(), Tone::Warn)
         }
-        Some(access) => (format!("yours ends in {}", long(since(now, access.expires))), Tone::Dim),
-        None => ("none issued by skeys".to_owned(), Tone::Plain),
+        Some((Access { expires: Some(at), .. }, _)) => {
+            (Mark::Done, format!("yours ends in {}", long(since(now, *at))), Tone::Dim)
+        }
+        Some((access, _)) => (Mark::Done, format!("yours: {}", access.kind.word()), Tone::Dim),
+        None if is_unclear(entry, state) => {
+            (Mark::Unknown, "whether yours works cannot be told".to_owned(), Tone::Warn)
+        }
+        None if has(entry, state, Verdict::Dead) => {
+            (Mark::Later, "yours ended with the rotation".to_owned(), Tone::Warn)
+        }
+        None => (Mark::Later, "none issued by skeys".to_owned(), Tone::Plain),
     }
-}
-
-fn is_open(entry: &Entry) -> bool {
-    matches!(
-        entry.cluster.rotation.phase,
-        Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Unknown(_)
-    )
 }
 
 fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone); 3] {
@@ -151,16 +154,9 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
 }
 
 fn clients_words(entry: &Entry, state: &State) -> String {
-    let breaking = state
-        .fleet
-        .accesses
-        .iter()
-        .filter(|access| {
-            access.is_of(&entry.cluster)
-                && !access.is_expired(state.now.wall)
-                && access.breaks_on_complete(&entry.cluster)
-        })
-        .count();
+    let judged = state.fleet.credentials.judged(&entry.cluster, state.server_now());
+    let breaking =
+        judged.iter().filter(|(_, verdict)| *verdict == Verdict::BreaksOnComplete).count();
     match breaking {
         0 => "due: up to you".to_owned(),
         count => {

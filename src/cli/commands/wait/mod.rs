@@ -21,8 +21,9 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
-use crate::app::message::{Message, Now, Sequence};
+use crate::app::message::{Answer, Message, Now};
 use crate::app::observation::Observed;
+use crate::app::requests::RequestId;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::course::{Cadence, Course, How, Verdict};
 use crate::cli::commands::wait::outage::Outage;
@@ -168,8 +169,8 @@ struct Wait<'a> {
     seen: Seen,
     observers: Observers,
     /// Number of the look under way, and of the last one.
-    looking: Option<Sequence>,
-    looks: Sequence,
+    looking: Option<RequestId>,
+    looks: RequestId,
     /// When it rested last, and until when it meant to.
     rested: (Now, Duration),
     sender: UnboundedSender<Incoming>,
@@ -198,7 +199,7 @@ impl<'a> Wait<'a> {
             seen,
             observers: Observers::default(),
             looking: None,
-            looks: Sequence(0),
+            looks: RequestId(0),
             sender,
             sightings,
         }
@@ -318,7 +319,7 @@ impl<'a> Wait<'a> {
         match (self.looking.is_some(), wanted) {
             (false, true) => {
                 let Tools { ske, clock, .. } = &self.tools;
-                let number = Sequence(self.looks.0.saturating_add(1));
+                let number = RequestId(self.looks.0.saturating_add(1));
                 (self.looks, self.looking) = (number, Some(number));
                 self.observers.begin(cluster, (number, false), ske, clock, &self.sender);
             }
@@ -355,13 +356,14 @@ impl<'a> Wait<'a> {
         let now = self.now();
         let cluster = self.seen.course.as_ref().and_then(Course::latest);
         let (Some(cluster), Incoming::Message(message)) = (cluster, incoming) else { return };
-        let (number, sighting) = if let Message::Sighted { number, sighting, .. } = message {
-            (Some(number), sighting)
-        } else if let Message::TaskFailed(failure) = message {
-            (self.looking, Sighting::Trouble(Trouble::NoAccess(failure)))
-        } else {
-            return;
-        };
+        let (number, sighting) =
+            if let Message::Answered(number, Answer::Observed(sighting)) = message {
+                (Some(number), sighting)
+            } else if let Message::TaskFailed(failure) = message {
+                (self.looking, Sighting::Trouble(Trouble::NoAccess(failure)))
+            } else {
+                return;
+            };
         // What an earlier look saw comes too late.
         if number.is_none() || number != self.looking {
             return;

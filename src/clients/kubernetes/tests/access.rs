@@ -36,7 +36,7 @@ async fn an_issued_kubeconfig_is_taken_with_its_facts_and_shows_nothing() {
     let text = issued(SERVER).await;
     let access = read(&text).unwrap();
     assert_eq!(access.host(), "api.shop.0f3c9a.s.ske.eu01.onstackit.cloud");
-    assert_eq!(access.authorities(), 1);
+    assert_eq!(access.facts().authorities.len(), 1);
     assert_eq!(access.life(), Duration::from_mins(10));
     let debug = format!("{access:?} {:?}", access.config());
     let key = text.split("client-key-data: ").nth(1).unwrap().split('}').next().unwrap();
@@ -55,11 +55,13 @@ async fn a_bundle_of_two_authorities_is_counted() {
     let (before, rest) = text.split_once("certificate-authority-data: ").unwrap();
     let (bundle, after) = rest.split_once('}').unwrap();
     let engine = base64::engine::general_purpose::STANDARD;
+    let other = issued(SERVER).await;
+    let (_, other) = other.split_once("certificate-authority-data: ").unwrap();
     let mut pem = engine.decode(bundle).unwrap();
-    pem.extend(pem.clone());
+    pem.extend(engine.decode(other.split_once('}').unwrap().0).unwrap());
     let bundle = engine.encode(pem);
     let text = format!("{before}certificate-authority-data: {bundle}}}{after}");
-    assert_eq!(read(&text).unwrap().authorities(), 2);
+    assert_eq!(read(&text).unwrap().facts().authorities.len(), 2);
 }
 
 #[tokio::test]

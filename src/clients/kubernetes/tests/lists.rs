@@ -60,7 +60,9 @@ async fn a_first_picture_has_every_kind_and_the_signs_of_the_control_plane() {
     assert!(matches!(&picture.templates, Templates::Known(known) if known.len() == 1));
     assert_eq!(picture.control_plane.ready, Some(true));
     assert_eq!(picture.control_plane.signing_keys, Some(2));
-    assert_eq!(picture.control_plane.authorities, Some(1));
+    let issuance = picture.control_plane.issuance.as_ref().unwrap();
+    assert_eq!(issuance.facts.authorities.len(), 1);
+    assert!(issuance.rotation.is_some(), "what SKE showed before it was asked for");
     assert_eq!(picture.control_plane.reencrypted, None, "counted only while it happens");
     assert!(matches!(view.told.lock().unwrap()[0], Sighting::Trouble(Trouble::Connecting)));
     assert_eq!(fake.count(&["/secrets", "limit=500"]), 1, "only those of kube-system");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::cluster::{Cluster, HibernationSchedule};
 use crate::domain::fixtures::now;
-use crate::domain::observed::{Owner, Picture, Pod, Unseen};
+use crate::domain::observed::{Node, Owner, Picture, Pod, Unseen};
 use crate::domain::preflight::{Evidence, Finding, Mark, findings};
 use crate::domain::roll::preflight::{complete, estimate, start};
 use crate::domain::roll::tests::cluster;
@@ -178,6 +178,21 @@ fn complete_says_whether_every_node_is_new() {
     blind.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
     let blind = complete(&subject, &blind, now());
     assert_eq!(texts(&blind, Mark::Unknowable), ["nodes are not known: forbidden"]);
+}
+
+#[test]
+fn cred_05_without_the_moment_of_the_start_no_node_is_called_new() {
+    let mut subject = cluster(Phase::Prepared);
+    subject.rotation.initiated = None;
+    let found = complete(&subject, &fixture("all_new"), now());
+    assert!(texts(&found, Mark::Fine).is_empty(), "{found:?}");
+    assert!(texts(&found, Mark::Unknowable)[0].contains("SKE does not state when it was"));
+    let mut undated = fixture("all_new");
+    let first = Node { created: None, ..(*undated.nodes[0]).clone() };
+    undated.nodes[0] = Arc::new(first);
+    let found = complete(&cluster(Phase::Prepared), &undated, now());
+    assert!(texts(&found, Mark::Fine).is_empty(), "{found:?}");
+    assert!(texts(&found, Mark::Unknowable)[0].starts_with("whether 1 node was created"));
 }
 
 #[test]

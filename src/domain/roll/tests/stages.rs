@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::cluster::NodePool;
-use crate::domain::fixtures::now;
+use crate::domain::fixtures::{issuance, now};
 use crate::domain::observed::{Picture, Templates, Unseen};
 use crate::domain::roll::classify::{NodeRoll, Since, Stage, Wait};
 use crate::domain::roll::eta::Outlook;
@@ -147,7 +147,7 @@ fn steps_follow_the_signs_of_the_control_plane() {
     );
     assert_eq!(step(Some(2), Some((40, 40))).1, StepState::Done);
     assert_eq!(step(Some(2), None), (StepState::Done, StepState::Unknown, none()));
-    picture.control_plane.authorities = Some(2);
+    picture.control_plane.issuance = Some(issuance(2, &[1, 2], None));
     picture.control_plane.reencrypted = None;
     let mut detail = |keys| {
         picture.control_plane.signing_keys = keys;

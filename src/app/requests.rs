@@ -1,0 +1,164 @@
+//! The one table of what was asked for and is not answered: who asked, and for what. An answer is taken in through its
+//! entry here and in no other way, so that it cannot land with anybody else.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::domain::action::Action;
+use crate::domain::cluster::{Cluster, ClusterId, Scope};
+use crate::domain::kubeconfig::Kind;
+use crate::domain::lifetime::Lifetime;
+use crate::domain::rotation::Step;
+
+/// Number of a request. Later requests have higher numbers, so that of two answers the one asked for later counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct RequestId(pub u64);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "r{}", self.0)
+    }
+}
+
+/// Number of a dialog: two that are opened one after the other are two, whatever they are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct DialogId(pub u64);
+
+/// Who asked, and for what.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Owner {
+    /// Who this program acts as.
+    Identity,
+    /// Names of projects.
+    ProjectNames,
+    /// The clusters of a scope.
+    Clusters(Scope),
+    /// One cluster.
+    Cluster(ClusterId),
+    /// A step of a rotation.
+    Rotation {
+        /// Of which cluster.
+        cluster: ClusterId,
+        /// Which step.
+        step: Step,
+    },
+    /// A wake-up or reconcile.
+    Action {
+        /// Of which cluster.
+        cluster: ClusterId,
+        /// Which.
+        action: Action,
+    },
+    /// Static tokens on this machine, for a rotation dialog.
+    StaticTokens(DialogId),
+    /// What a destination looks like, for a kubeconfig form.
+    Destination(DialogId),
+    /// A kubeconfig.
+    Kubeconfig(Box<KubeconfigRequest>),
+    /// A kubeconfig on its way to a file or the clipboard.
+    Delivery {
+        /// The request that brought it.
+        kubeconfig: RequestId,
+        /// The form that sent it there.
+        dialog: DialogId,
+    },
+    /// Text on its way to the clipboard: what it is, in words.
+    Copy(String),
+    /// Clearing the clipboard.
+    ClearClipboard,
+    /// Writing or reading what is kept between runs.
+    PersistedState,
+    /// Observing a cluster's own API; it is answered again and again until it is ended.
+    Observer(ClusterId),
+}
+
+/// A kubeconfig that was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KubeconfigRequest {
+    /// For which cluster, as it was shown when it was asked for.
+    pub cluster: Cluster,
+    /// Which kind.
+    pub kind: Kind,
+    /// How long; only for the admin kind.
+    pub lifetime: Lifetime,
+    /// When, by our clock.
+    pub asked: Timestamp,
+    /// When, by SKE's clock, as far as it is known.
+    pub asked_there: Timestamp,
+    /// The form that asked.
+    pub dialog: DialogId,
+}
+
+impl KubeconfigRequest {
+    /// When it ends if SKE grants what was asked for.
+    pub fn until(&self) -> Option<Timestamp> {
+        (self.kind == Kind::Admin).then(|| self.lifetime.until(self.asked_there))
+    }
+}
+
+/// What was asked for and is not answered.
+#[derive(Debug, Clone, Default)]
+pub struct Requests {
+    last: u64,
+    last_dialog: u64,
+    open: BTreeMap<RequestId, Owner>,
+}
+
+impl Requests {
+    /// Takes a number for a new request.
+    pub fn begin(&mut self, owner: Owner) -> RequestId {
+        self.last = self.last.saturating_add(1);
+        let id = RequestId(self.last);
+        self.open.insert(id, owner);
+        id
+    }
+
+    /// Takes a number for a new dialog.
+    pub fn begin_dialog(&mut self) -> DialogId {
+        self.last_dialog = self.last_dialog.saturating_add(1);
+        DialogId(self.last_dialog)
+    }
+
+    /// Ends a request: its answer came, or nobody waits for one any more. `None` if it is not open, so that a second
+    /// answer changes nothing.
+    pub fn end(&mut self, id: RequestId) -> Option<Owner> {
+        self.open.remove(&id)
+    }
+
+    /// Who waits for a request that is answered more than once.
+    pub fn owner(&self, id: RequestId) -> Option<&Owner> {
+        self.open.get(&id)
+    }
+
+    /// All that is open, in the order in which it was asked for.
+    pub fn open(&self) -> impl Iterator<Item = (RequestId, &Owner)> {
+        self.open.iter().map(|(id, owner)| (*id, owner))
+    }
+
+    /// Number of the latest request.
+    pub fn last(&self) -> RequestId {
+        RequestId(self.last)
+    }
+
+    /// Whether one cluster is being read by a request later than `after`.
+    pub fn reads_cluster(&self, cluster: &ClusterId, after: RequestId) -> bool {
+        let later = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
+        self.open
+            .range(later)
+            .any(|(_, owner)| matches!(owner, Owner::Cluster(id) if id == cluster))
+    }
+
+    /// Kubeconfigs that were asked for, or are on their way to a file or the clipboard.
+    pub fn has_kubeconfigs(&self) -> bool {
+        self.open
+            .values()
+            .any(|owner| matches!(owner, Owner::Kubeconfig(_) | Owner::Delivery { .. }))
+    }
+
+    /// Whether a wake-up or reconcile is under way.
+    pub fn has_actions(&self) -> bool {
+        self.open.values().any(|owner| matches!(owner, Owner::Action { .. }))
+    }
+}

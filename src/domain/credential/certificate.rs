@@ -1,0 +1,145 @@
+//! What the certificates in a kubeconfig say: who signed the client certificate, and which authorities it trusts.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use x509_parser::pem::Pem;
+use x509_parser::prelude::{FromDer as _, ParsedExtension, X509Certificate};
+
+use crate::domain::text::clean;
+
+/// SHA-256 of a public key (DER of `SubjectPublicKeyInfo`), in lower-case hex. Two certificates of one key have one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyHash(String);
+
+impl KeyHash {
+    /// Reads the hex form back; `None` unless it is 64 hex digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_hash = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_hash.then(|| Self(text.to_ascii_lowercase()))
+    }
+
+    /// The hex form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn of(der: &[u8]) -> Self {
+        Self(hex(&Sha256::digest(der)))
+    }
+}
+
+/// What an X.509 client certificate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// Distinguished name of the issuer, cleaned.
+    pub issuer: String,
+    /// Extension `authorityKeyIdentifier`, in lower-case hex.
+    pub authority_key_id: Option<String>,
+    /// Serial number, in lower-case hex.
+    pub serial: String,
+    /// `notBefore`; Gardener dates it back by one minute.
+    pub not_before: Timestamp,
+    /// `notAfter`.
+    pub not_after: Timestamp,
+}
+
+impl ClientCertificate {
+    /// What tells the signing authority from every other: its key id, or its name where the certificate has no key id.
+    pub fn signer(&self) -> &str {
+        self.authority_key_id.as_deref().unwrap_or(&self.issuer)
+    }
+}
+
+/// What the certificates of one kubeconfig say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialFacts {
+    /// The client certificate; `None` in kubeconfigs that sign in another way.
+    pub client: Option<ClientCertificate>,
+    /// Keys of `certificate-authority-data`: two between start and complete, else one.
+    pub authorities: BTreeSet<KeyHash>,
+}
+
+/// Which certificate could not be read. It never quotes what was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateError {
+    /// `certificate-authority-data`.
+    Authority,
+    /// `client-certificate-data`.
+    Client,
+}
+
+impl fmt::Display for CertificateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Authority => "certificate-authority-data holds no readable certificate",
+            Self::Client => "client-certificate-data holds no readable certificate",
+        })
+    }
+}
+
+impl CredentialFacts {
+    /// Reads `certificate-authority-data` and `client-certificate-data`, both base64 of PEM.
+    ///
+    /// # Errors
+    /// Which of the two holds something that is no certificate.
+    pub fn read(authorities: &str, client: Option<&str>) -> Result<Self, CertificateError> {
+        let authorities: BTreeSet<KeyHash> = ders(authorities)
+            .and_then(|ders| ders.iter().map(|der| key_hash(der)).collect())
+            .ok_or(CertificateError::Authority)?;
+        let client = match client {
+            None => None,
+            Some(text) => Some(
+                ders(text)
+                    .and_then(|ders| client_certificate(ders.first()?))
+                    .ok_or(CertificateError::Client)?,
+            ),
+        };
+        Ok(Self { client, authorities })
+    }
+}
+
+/// The certificates in base64 of PEM, at least one; `None` if anything else is in it.
+fn ders(text: &str) -> Option<Vec<Vec<u8>>> {
+    // YAML may fold long values over lines.
+    let text: String = text.split_whitespace().collect();
+    let pem = STANDARD.decode(text).ok()?;
+    let blocks: Vec<Pem> = Pem::iter_from_buffer(&pem).collect::<Result<_, _>>().ok()?;
+    let are_certificates = blocks.iter().all(|block| block.label == "CERTIFICATE");
+    let ders: Vec<Vec<u8>> = blocks.into_iter().map(|block| block.contents).collect();
+    (are_certificates && !ders.is_empty()).then_some(ders)
+}
+
+fn key_hash(der: &[u8]) -> Option<KeyHash> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Some(KeyHash::of(certificate.public_key().raw))
+}
+
+fn client_certificate(der: &[u8]) -> Option<ClientCertificate> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let authority_key_id = certificate.extensions().iter().find_map(|extension| {
+        if let ParsedExtension::AuthorityKeyIdentifier(id) = extension.parsed_extension() {
+            id.key_identifier.as_ref().map(|id| hex(id.0))
+        } else {
+            None
+        }
+    });
+    let validity = certificate.validity();
+    Some(ClientCertificate {
+        issuer: clean(&certificate.issuer().to_string()),
+        authority_key_id,
+        serial: hex(certificate.raw_serial()),
+        not_before: Timestamp::from_second(validity.not_before.timestamp()).ok()?,
+        not_after: Timestamp::from_second(validity.not_after.timestamp()).ok()?,
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |text, byte| text + &format!("{byte:02x}"))
+}

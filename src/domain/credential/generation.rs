@@ -1,0 +1,146 @@
+//! Of which generation a kubeconfig is: signed before or after the last start of a rotation.
+//!
+//! A start makes a new client authority, and until *complete* every kubeconfig carries the old and the new cluster
+//! authority. So the number of authorities and the signer tell generations apart, together with what SKE showed of the
+//! rotation *before* the kubeconfig was asked for: SKE may have gone on since, but not back. Moments of SKE are only
+//! ever compared with each other for being the same.
+
+use std::collections::BTreeSet;
+
+use crate::domain::credential::certificate::{ClientCertificate, CredentialFacts, KeyHash};
+use crate::domain::rotation::{Phase, Rotation};
+
+/// What is known of one issued kubeconfig.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issuance {
+    /// What its certificates say.
+    pub facts: CredentialFacts,
+    /// The rotation as SKE showed it immediately before the kubeconfig was asked for; `None` if it was not read.
+    pub rotation: Option<Rotation>,
+}
+
+impl Issuance {
+    fn signer(&self) -> Option<&str> {
+        self.facts.client.as_ref().map(ClientCertificate::signer)
+    }
+
+    /// Whether both tell the same of generations, whatever else is in their certificates.
+    pub fn tells_same(&self, other: &Self) -> bool {
+        self.signer() == other.signer()
+            && self.facts.authorities == other.facts.authorities
+            && self.rotation == other.rotation
+    }
+
+    /// Whether it trusts the old and the new authority: it was issued between start and complete.
+    pub fn has_both_authorities(&self) -> bool {
+        self.facts.authorities.len() > 1
+    }
+}
+
+/// Of which generation a kubeconfig is, seen from the last start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generation {
+    /// Issued after the last start: it outlives *complete*.
+    Current,
+    /// Issued before the last start: *complete* ends it.
+    Previous,
+    /// Nothing that is known tells.
+    Unknown,
+}
+
+/// Finds out of which generation a kubeconfig is. `known`: everything that is known of kubeconfigs of this very
+/// cluster; `rotation`: as SKE shows it now.
+pub fn generation(subject: &Issuance, known: &[&Issuance], rotation: &Rotation) -> Generation {
+    let own = by_its_own_request(subject, rotation);
+    let of = |wanted: Generation| {
+        known.iter().copied().filter(move |other| by_its_own_request(other, rotation) == wanted)
+    };
+    let Some(signer) = subject.signer() else {
+        return if own == Generation::Unknown { by_authorities(subject, of) } else { own };
+    };
+    let signers = |wanted| of(wanted).filter_map(Issuance::signer).collect::<BTreeSet<_>>();
+    let (current, previous) = (signers(Generation::Current), signers(Generation::Previous));
+    match (own, current.contains(signer), previous.contains(signer)) {
+        // Two requests contradict each other about one signer.
+        (_, true, true)
+        | (Generation::Current, false, true)
+        | (Generation::Previous, true, false) => Generation::Unknown,
+        (_, true, false) => Generation::Current,
+        (_, false, true) => Generation::Previous,
+        // SKE signs with one authority at a time.
+        (Generation::Unknown, false, false) if !current.is_empty() => Generation::Previous,
+        (own, false, false) => own,
+    }
+}
+
+/// What the kubeconfig itself tells: its authorities, and the rotation before it was asked for.
+fn by_its_own_request(issuance: &Issuance, now: &Rotation) -> Generation {
+    // While a rotation is completed, what is issued carries the new authority alone.
+    let two_are_issued = matches!(now.phase, Phase::Preparing | Phase::Prepared);
+    let both = issuance.has_both_authorities();
+    let (Some(start), Some(before)) =
+        (now.initiated, issuance.rotation.as_ref().filter(|rotation| is_stated(rotation)))
+    else {
+        // With one authority only it is from before the new one was made.
+        return if two_are_issued && !both && now.initiated.is_some() {
+            Generation::Previous
+        } else {
+            Generation::Unknown
+        };
+    };
+    let phase = if before.contradicts_completion() { &Phase::Preparing } else { &before.phase };
+    if before.initiated > Some(start) {
+        // What SKE shows now is older than what it showed then.
+        return Generation::Unknown;
+    }
+    if before.initiated == Some(start) {
+        return match phase {
+            Phase::Prepared | Phase::Completing | Phase::Completed => Generation::Current,
+            Phase::Preparing if both => Generation::Current,
+            // The phase shows a moment before the new authorities are there.
+            Phase::Preparing if two_are_issued => Generation::Previous,
+            Phase::Preparing | Phase::Never | Phase::Unknown(_) => Generation::Unknown,
+        };
+    }
+    match phase {
+        _ if !both => Generation::Previous,
+        // The second authority is that of an earlier rotation.
+        Phase::Preparing | Phase::Prepared | Phase::Completing => Generation::Previous,
+        // A start that SKE did not show yet.
+        Phase::Never | Phase::Completed | Phase::Unknown(_) => Generation::Unknown,
+    }
+}
+
+/// Whether SKE said which rotation it was, or that there was none.
+fn is_stated(rotation: &Rotation) -> bool {
+    match rotation.phase {
+        Phase::Never => rotation.initiated.is_none(),
+        Phase::Unknown(_) => false,
+        Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Completed => {
+            rotation.initiated.is_some()
+        }
+    }
+}
+
+/// Without a client certificate: whether the authority of the current generation is among those it trusts.
+fn by_authorities<'a, Known: Iterator<Item = &'a Issuance>>(
+    subject: &Issuance,
+    of: impl Fn(Generation) -> Known,
+) -> Generation {
+    let keys = |issuance: &'a Issuance| issuance.facts.authorities.iter();
+    let old: BTreeSet<&KeyHash> = of(Generation::Previous).flat_map(keys).collect();
+    let mut told = of(Generation::Current).filter_map(|current| {
+        let mut new = current.facts.authorities.iter().filter(|key| !old.contains(*key));
+        match (new.next(), new.next()) {
+            (Some(only), None) => Some(subject.facts.authorities.contains(only)),
+            // Which of the two is new is not known, but who trusts both trusts the new one.
+            _ => current.facts.authorities.is_subset(&subject.facts.authorities).then_some(true),
+        }
+    });
+    match told.next() {
+        None => Generation::Unknown,
+        Some(first) if told.any(|other| other != first) => Generation::Unknown,
+        Some(true) => Generation::Current,
+        Some(false) => Generation::Previous,
+    }
+}

@@ -1,0 +1,318 @@
+//! Verdicts against a model of the platform, and through the situations in which they were once wrong.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+
+use crate::domain::cluster::Cluster;
+use crate::domain::credential::generation::{Generation, generation};
+use crate::domain::credential::{
+    Access, AccessPlace, ClientCertificate, CredentialFacts, Credentials, Issuance, KeyHash,
+    Reference, Verdict,
+};
+use crate::domain::fixtures::{cluster, now};
+use crate::domain::kubeconfig::Kind;
+use crate::domain::rotation::{Phase, Rotation};
+
+fn key(number: usize) -> KeyHash {
+    KeyHash::parse(&format!("{number:064x}")).unwrap()
+}
+
+/// A kubeconfig signed by an authority, that trusts these.
+fn facts(signer: Option<usize>, authorities: &[usize]) -> CredentialFacts {
+    CredentialFacts {
+        client: signer.map(|signer| ClientCertificate {
+            issuer: format!("CN=client-{signer}"),
+            authority_key_id: Some(format!("{signer:04x}")),
+            serial: "01".into(),
+            not_before: now(),
+            not_after: now(),
+        }),
+        authorities: authorities.iter().map(|number| key(*number)).collect(),
+    }
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+}
+
+/// What SKE shows, and what it issues, at one step of a life with several rotations.
+#[derive(Debug, Clone)]
+struct Moment {
+    shown: Rotation,
+    issued: (usize, Vec<usize>),
+    /// Rotations that were started.
+    number: usize,
+}
+
+/// Every step that a cluster goes through, rotation by rotation.
+fn life(rotations: usize) -> Vec<Moment> {
+    let begin = |number: usize| (number > 0).then(|| at(i64::try_from(number).unwrap() * 1_000));
+    let end =
+        |number: usize| (number > 0).then(|| at(i64::try_from(number).unwrap() * 1_000 + 500));
+    let moment = |phase, number: usize, completed, signer, authorities: &[usize]| Moment {
+        shown: Rotation { phase, initiated: begin(number), completed: end(completed) },
+        issued: (signer, authorities.to_vec()),
+        number,
+    };
+    let mut all = vec![moment(Phase::Never, 0, 0, 0, &[0])];
+    for new in 1..=rotations {
+        let old = new - 1;
+        all.push(moment(Phase::Preparing, new, old, old, &[old]));
+        all.push(moment(Phase::Preparing, new, old, new, &[old, new]));
+        all.push(moment(Phase::Prepared, new, old, new, &[old, new]));
+        all.push(moment(Phase::Completing, new, old, new, &[new]));
+        all.push(moment(Phase::Completed, new, new, new, &[new]));
+    }
+    all
+}
+
+/// Kubeconfigs asked for at some steps; what SKE showed before each may be one step old, or not read at all.
+fn asked() -> impl Strategy<Value = Vec<(usize, Option<usize>, bool)>> {
+    prop::collection::vec((0_usize..16, prop::option::of(0_usize..2), any::<bool>()), 1..8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn cred_02_no_verdict_is_wrong_whatever_was_issued_when(asked in asked(), seen in 0_usize..16) {
+        let life = life(3);
+        let issued: Vec<(usize, Issuance)> = asked
+            .iter()
+            .filter(|(step, ..)| *step <= seen)
+            .map(|(step, lag, has_client)| {
+                let (signer, authorities) = &life[*step].issued;
+                let rotation = lag.map(|lag| life[step.saturating_sub(lag)].shown.clone());
+                let facts = facts(has_client.then_some(*signer), authorities);
+                (*step, Issuance { facts, rotation })
+            })
+            .collect();
+        let known: Vec<&Issuance> = issued.iter().map(|(_, issuance)| issuance).collect();
+        let moment = &life[seen];
+        for (step, issuance) in &issued {
+            let newest = *life[*step].issued.1.last().unwrap();
+            let truth = if newest >= moment.number { Generation::Current } else { Generation::Previous };
+            let told = generation(issuance, &known, &moment.shown);
+            prop_assert!(
+                told == truth || told == Generation::Unknown || moment.number == 0,
+                "{told:?} for {issuance:?} at {moment:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn cred_02_what_was_read_immediately_before_always_tells() {
+    let life = life(3);
+    for (seen, moment) in life.iter().enumerate().filter(|(_, moment)| moment.number > 0) {
+        for issued in &life[..=seen] {
+            let (signer, authorities) = &issued.issued;
+            let rotation = Some(issued.shown.clone());
+            let issuance = Issuance { facts: facts(Some(*signer), authorities), rotation };
+            let told = generation(&issuance, &[&issuance], &moment.shown);
+            // In the first moments of a start two kinds are issued; later only others tell them apart.
+            let is_unclear = told == Generation::Unknown;
+            assert!(!is_unclear || issued.shown.phase == Phase::Preparing, "{issued:?} {moment:?}");
+        }
+    }
+}
+
+fn access(subject: &Cluster, hours: i64, place: &str, issuance: Option<Issuance>) -> Access {
+    Access {
+        cluster: subject.id.clone(),
+        created: subject.created,
+        kind: Kind::Admin,
+        issued: now() - SignedDuration::from_hours(hours),
+        expires: Some(now() + SignedDuration::from_hours(24 * 179)),
+        place: AccessPlace::File { path: place.into(), context: "web".into(), whole: false },
+        issuance,
+    }
+}
+
+fn rotation(phase: Phase, initiated: i64, completed: Option<i64>) -> Rotation {
+    Rotation { phase, initiated: Some(at(initiated)), completed: completed.map(at) }
+}
+
+fn verdicts(credentials: &Credentials, subject: &Cluster) -> Vec<Verdict> {
+    credentials.judged(subject, now()).into_iter().map(|(_, verdict)| verdict).collect()
+}
+
+#[test]
+fn cred_02_the_clock_of_this_machine_decides_nothing() {
+    let mut subject = cluster("web", Phase::Completed);
+    subject.rotation = rotation(Phase::Completed, 0, Some(500));
+    let before = Issuance { facts: facts(Some(1), &[1]), rotation: Some(subject.rotation.clone()) };
+    subject.rotation = rotation(Phase::Prepared, 1_000, Some(500));
+    let after =
+        Issuance { facts: facts(Some(2), &[1, 2]), rotation: Some(subject.rotation.clone()) };
+    // Hours by this machine's clock, which may say anything: long before, long after.
+    for hours in [-24, 0, 24] {
+        let credentials = Credentials {
+            accesses: vec![
+                access(&subject, hours, "a", Some(before.clone())),
+                access(&subject, -hours, "b", Some(after.clone())),
+            ],
+            references: Vec::new(),
+        };
+        let told = verdicts(&credentials, &subject);
+        assert_eq!(told, [Verdict::BreaksOnComplete, Verdict::SurvivesComplete]);
+    }
+}
+
+#[test]
+fn cred_03_what_a_completed_rotation_ended_is_dead_and_no_access() {
+    let mut subject = cluster("web", Phase::Completed);
+    subject.rotation = rotation(Phase::Completed, 0, Some(500));
+    let before = Issuance { facts: facts(Some(1), &[1]), rotation: Some(subject.rotation.clone()) };
+    let mut credentials = Credentials::default();
+    credentials.put(access(&subject, 1, "a", Some(before)));
+    assert_eq!(verdicts(&credentials, &subject), [Verdict::Works]);
+    for (phase, completed, told) in [
+        (Phase::Preparing, 500, Verdict::BreaksOnComplete),
+        (Phase::Prepared, 500, Verdict::BreaksOnComplete),
+        (Phase::Completing, 500, Verdict::BreaksOnComplete),
+        (Phase::Completed, 2_000, Verdict::Dead),
+    ] {
+        subject.rotation = rotation(phase, 1_000, Some(completed));
+        assert_eq!(verdicts(&credentials, &subject), [told]);
+    }
+    assert!(credentials.best(&subject, now()).is_none());
+}
+
+#[test]
+fn cred_04_what_is_replaced_in_its_place_is_gone_and_goes_on_telling_generations_apart() {
+    let mut subject = cluster("web", Phase::Completed);
+    subject.rotation = rotation(Phase::Completed, 0, Some(500));
+    let before = Issuance { facts: facts(Some(1), &[1]), rotation: Some(subject.rotation.clone()) };
+    let mut credentials = Credentials::default();
+    credentials.put(access(&subject, 5, "a", Some(before.clone())));
+    credentials.put(access(&subject, 5, "b", Some(before)));
+    subject.rotation = rotation(Phase::Prepared, 1_000, Some(500));
+    let after =
+        Issuance { facts: facts(Some(2), &[1, 2]), rotation: Some(subject.rotation.clone()) };
+    let renewed = access(&subject, 1, "a", Some(after));
+    credentials.put(renewed.clone());
+    assert_eq!(
+        verdicts(&credentials, &subject),
+        [Verdict::BreaksOnComplete, Verdict::SurvivesComplete],
+        "one row for each place"
+    );
+    assert_eq!(credentials.references.len(), 1);
+    // Another instance of the program still has the old one in its memory.
+    let mut other = Credentials::default();
+    other.put(access(&subject, 5, "a", None));
+    other.join(credentials.clone());
+    assert_eq!(other.accesses.iter().filter(|a| a.place == renewed.place).count(), 1);
+    credentials.join(other);
+    assert!(credentials.accesses.contains(&renewed));
+    assert_eq!(credentials.accesses.len(), 2);
+}
+
+#[test]
+fn cred_05_without_the_moment_of_the_start_nothing_is_promised() {
+    let mut subject = cluster("web", Phase::Prepared);
+    let issuance = Issuance { facts: facts(Some(2), &[1, 2]), rotation: None };
+    for phase in [Phase::Preparing, Phase::Prepared, Phase::Completing, Phase::Completed] {
+        subject.rotation = Rotation { phase, initiated: None, completed: None };
+        for asked in [None, Some(subject.rotation.clone())] {
+            let issuance = Issuance { rotation: asked, ..issuance.clone() };
+            let credentials = Credentials {
+                accesses: vec![access(&subject, 1, "a", Some(issuance))],
+                references: Vec::new(),
+            };
+            assert_eq!(verdicts(&credentials, &subject), [Verdict::CannotTell]);
+            assert!(credentials.best(&subject, now()).is_none());
+        }
+    }
+}
+
+#[test]
+fn cred_05_what_earlier_versions_wrote_down_cannot_be_told_once_a_rotation_was_started() {
+    let mut subject = cluster("web", Phase::Never);
+    subject.rotation = Rotation { phase: Phase::Never, initiated: None, completed: None };
+    let credentials =
+        Credentials { accesses: vec![access(&subject, 1, "a", None)], references: Vec::new() };
+    assert_eq!(verdicts(&credentials, &subject), [Verdict::Works]);
+    subject.rotation = rotation(Phase::Prepared, 0, None);
+    assert_eq!(verdicts(&credentials, &subject), [Verdict::CannotTell]);
+    // Nor whether it is for this cluster or for an earlier one of its name.
+    subject.rotation = Rotation { phase: Phase::Never, initiated: None, completed: None };
+    let mut unsigned = credentials.clone();
+    unsigned.accesses[0].created = None;
+    assert_eq!(verdicts(&unsigned, &subject), [Verdict::CannotTell]);
+    subject.created = Some(now());
+    assert!(verdicts(&credentials, &subject).is_empty());
+}
+
+#[test]
+fn what_the_program_gets_for_itself_tells_the_generation_of_a_persons_kubeconfig() {
+    let mut subject = cluster("web", Phase::Prepared);
+    subject.rotation = rotation(Phase::Prepared, 1_000, Some(500));
+    let mut credentials = Credentials::default();
+    // Asked for in the moments of the start: it may be of either generation.
+    let asked = rotation(Phase::Completed, 0, Some(500));
+    let unclear = Issuance { facts: facts(Some(2), &[1, 2]), rotation: Some(asked) };
+    credentials.put(access(&subject, 1, "a", Some(unclear)));
+    assert_eq!(verdicts(&credentials, &subject), [Verdict::CannotTell]);
+    let reference = |signer| Reference {
+        cluster: subject.id.clone(),
+        created: subject.created,
+        issuance: Issuance {
+            facts: facts(Some(signer), &[1, 2]),
+            rotation: Some(subject.rotation.clone()),
+        },
+    };
+    assert!(credentials.note(reference(2)));
+    assert!(!credentials.note(reference(2)), "it tells nothing new");
+    assert_eq!(verdicts(&credentials, &subject), [Verdict::SurvivesComplete]);
+    // Two answers that contradict each other are believed neither.
+    credentials.references.clear();
+    credentials.note(reference(3));
+    assert_eq!(verdicts(&credentials, &subject), [Verdict::BreaksOnComplete]);
+}
+
+#[test]
+fn certificates_are_read_as_their_authority_made_them() {
+    use base64::Engine as _;
+    let authority = |name: &str| {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        rcgen::CertifiedIssuer::self_signed(params, key).unwrap()
+    };
+    let encode = |pem: &str| base64::engine::general_purpose::STANDARD.encode(pem);
+    let (old, new) = (authority("ca-client-old"), authority("ca-client-new"));
+    let client = |signer: &rcgen::CertifiedIssuer<'_, rcgen::KeyPair>, with_id| {
+        let mut params = rcgen::CertificateParams::default();
+        params.use_authority_key_identifier_extension = with_id;
+        params.serial_number = Some(rcgen::SerialNumber::from(0x2a_u64));
+        let key = rcgen::KeyPair::generate().unwrap();
+        encode(&params.signed_by(&key, signer).unwrap().pem())
+    };
+    let one = encode(&old.pem());
+    let both = encode(&format!("{}{}", old.pem(), new.pem()));
+    let read = |bundle: &str, client: &str| CredentialFacts::read(bundle, Some(client)).unwrap();
+    let before = read(&one, &client(&old, true));
+    let after = read(&both, &client(&new, true));
+    assert_eq!((before.authorities.len(), after.authorities.len()), (1, 2));
+    assert!(before.authorities.is_subset(&after.authorities));
+    let [before, after] = [before, after].map(|facts| facts.client.unwrap());
+    assert_ne!(before.signer(), after.signer());
+    assert_eq!((before.serial.as_str(), before.issuer.as_str()), ("2a", "CN=ca-client-old"));
+    let unnamed = read(&one, &client(&old, false)).client.unwrap();
+    assert_eq!((unnamed.signer(), &unnamed.authority_key_id), ("CN=ca-client-old", &None));
+    for broken in [
+        "",
+        "QUJD",
+        "!!",
+        &encode("-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n"),
+    ] {
+        assert!(CredentialFacts::read(broken, None).is_err(), "{broken}");
+        assert!(CredentialFacts::read(&one, Some(broken)).is_err(), "{broken}");
+    }
+    let keys: BTreeSet<_> = CredentialFacts::read(&both, None).unwrap().authorities;
+    assert_eq!(keys.len(), 2);
+}

@@ -1,0 +1,67 @@
+//! What becomes of a kubeconfig: whether it works now, and whether it outlives *complete*.
+
+use jiff::Timestamp;
+
+use crate::domain::credential::access::Access;
+use crate::domain::credential::generation::{Generation, Issuance, generation};
+use crate::domain::rotation::{Phase, Rotation};
+
+/// What becomes of a kubeconfig.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It ended by itself, by this machine's clock.
+    Expired,
+    /// Issued before a rotation that was completed: the API server refuses it.
+    Dead,
+    /// It works until this rotation is completed.
+    BreaksOnComplete,
+    /// Issued after the start: it outlives this rotation.
+    SurvivesComplete,
+    /// It works until the next rotation is completed.
+    Works,
+    /// Nothing that is known tells.
+    CannotTell,
+}
+
+impl Verdict {
+    /// Whether it certainly works now.
+    pub fn works_now(self) -> bool {
+        matches!(self, Self::BreaksOnComplete | Self::SurvivesComplete | Self::Works)
+    }
+
+    /// Whether it certainly works now and after the rotation that is open, if one is.
+    pub fn lasts(self) -> bool {
+        matches!(self, Self::SurvivesComplete | Self::Works)
+    }
+}
+
+/// Judges a kubeconfig. `known`: everything that is known of kubeconfigs of this very cluster; `rotation`: as SKE shows
+/// it now.
+pub fn verdict(
+    access: &Access,
+    known: &[&Issuance],
+    rotation: &Rotation,
+    now: Timestamp,
+) -> Verdict {
+    if access.is_expired(now) {
+        return Verdict::Expired;
+    }
+    let is_open = match rotation.phase {
+        Phase::Never => return Verdict::Works,
+        Phase::Unknown(_) => return Verdict::CannotTell,
+        // SKE shows the moment of a start and not its phase yet.
+        Phase::Completed if rotation.contradicts_completion() => return Verdict::CannotTell,
+        Phase::Completed => false,
+        Phase::Preparing | Phase::Prepared | Phase::Completing => true,
+    };
+    let (Some(issuance), Some(_)) = (&access.issuance, rotation.initiated) else {
+        return Verdict::CannotTell;
+    };
+    match (generation(issuance, known, rotation), is_open) {
+        (Generation::Unknown, _) => Verdict::CannotTell,
+        (Generation::Current, true) => Verdict::SurvivesComplete,
+        (Generation::Current, false) => Verdict::Works,
+        (Generation::Previous, true) => Verdict::BreaksOnComplete,
+        (Generation::Previous, false) => Verdict::Dead,
+    }
+}

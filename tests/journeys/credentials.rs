@@ -1,0 +1,202 @@
+//! Answers and verdicts about credentials: an answer belongs to the request that asked for it, and a verdict comes from
+//! certificates, not from clocks.
+
+use std::collections::BTreeMap;
+
+use skeys::testing::domain::credential::CredentialFacts;
+use skeys::testing::domain::kubeconfig::{Fresh, Kind};
+use skeys::testing::domain::secret::Secret;
+use skeys::testing::simulator::faults::Fault;
+
+use crate::support::{Journey, Setting};
+
+/// From the open form, with the focus on the lifetime, to the button that merges.
+const ISSUE: &str = "<tab><tab><tab><tab><tab><enter>";
+
+/// From the open dialog of a start to its button.
+const START: &str = "<tab><enter>";
+
+/// What stands under each context of a merged file: its server, and what its certificates say.
+fn contexts(text: &str) -> BTreeMap<String, (String, CredentialFacts)> {
+    let names = text.lines().filter_map(|line| line.strip_prefix("  name: "));
+    names
+        .filter_map(|name| {
+            let current = format!("current-context: {name}");
+            let lines: Vec<&str> = text
+                .lines()
+                .map(|line| if line.starts_with("current-context:") { &current } else { line })
+                .collect();
+            let text = lines.join("\n");
+            let fresh = Fresh::read(Kind::Admin, &Secret::new(text)).ok()?;
+            let facts =
+                CredentialFacts::read(fresh.authorities(), fresh.client_certificate()).unwrap();
+            Some((name.to_owned(), (fresh.server().to_owned(), facts)))
+        })
+        .collect()
+}
+
+fn issuer<'a>(contexts: &'a BTreeMap<String, (String, CredentialFacts)>, name: &str) -> &'a str {
+    &contexts[name].1.client.as_ref().unwrap().issuer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_01_the_kubeconfig_of_one_cluster_is_never_filed_under_another() {
+    let mut journey = Journey::begin().await;
+    journey.order(Fault::slow("/clusters/alpha/kubeconfig", 9));
+    journey.order(Fault::slow("/clusters/nova/kubeconfig", 14));
+    journey.press("/alpha<enter>K").await;
+    journey.press(ISSUE).await;
+    journey.press("<esc><esc>/<ctrl-u>nova<enter>K").await;
+    journey.press(ISSUE).await;
+    journey.wait(8).await;
+    assert!(!journey.path(".kube/config").exists(), "{}", journey.read(".kube/config"));
+    journey.says("asking SKE");
+    journey.wait(12).await;
+    let text = journey.read(".kube/config");
+    let found = contexts(&text);
+    // The first rotation has given alpha's authority a name of its own.
+    assert_eq!(issuer(&found, "nova"), "CN=kubernetes-client");
+    assert_eq!(found.len(), 1, "{text}");
+    // Alpha's came, and is told with its own name and end.
+    journey.says("The kubeconfig of alpha is not saved, expires in 7h 59m");
+    journey.press("/<ctrl-u>alpha<enter>K").await;
+    journey.says("issued; ends Tue 24 Nov 2026 22:00");
+    journey.press("<tab><tab><tab><tab><enter>").await;
+    journey.says("Kubeconfig of alpha → ~/.kube/config");
+    let found = contexts(&journey.read(".kube/config"));
+    assert!(issuer(&found, "alpha").starts_with("CN=ca-client-"));
+    assert_ne!(found["alpha"].0, found["nova"].0);
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_01_of_two_lifetimes_of_one_cluster_each_fills_its_own_form() {
+    let mut journey = Journey::begin().await;
+    let slow = |times, seconds| {
+        let mut fault = Fault::slow("/clusters/alpha/kubeconfig", seconds);
+        fault.times = Some(times);
+        fault
+    };
+    journey.order(slow(1, 9));
+    journey.press("/alpha<enter>K<ctrl-u>1h").await;
+    journey.press(ISSUE).await;
+    journey.press("<esc>").await;
+    journey.order(slow(1, 14));
+    journey.press("K<ctrl-u>180d").await;
+    journey.press(ISSUE).await;
+    journey.wait(30).await;
+    let found = contexts(&journey.read(".kube/config"));
+    let client = found["alpha"].1.client.as_ref().unwrap();
+    let life = client.not_after.duration_since(client.not_before);
+    assert!(life > jiff::SignedDuration::from_hours(179 * 24), "{life}");
+    journey.says("The kubeconfig of alpha is not saved, expires in 59m");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_02_a_kubeconfig_from_seconds_before_the_start_is_known_whatever_the_clocks_say() {
+    // With the clock a day ahead the token would have ended by it.
+    for ahead in [60, -60, 600, -600, 39_600, -86_400] {
+        let mut journey = Journey::with(Setting { ahead, ..Setting::default() }).await;
+        journey.press("/alpha<enter>K").await;
+        journey.press(ISSUE).await;
+        journey.says("Kubeconfig of alpha →");
+        journey.press("<enter>").await;
+        journey.says("until the next rotation is completed");
+        journey.wait(9).await;
+        journey.press("R").await;
+        journey.press(START).await;
+        journey.until_slowly("PREPARED", 30, 200).await;
+        journey.press("R").await;
+        journey.says("no kubeconfig issued by skeys since the start");
+        journey.says("1 kubeconfig issued by skeys before the start will break");
+        assert!(!journey.words().contains("you hold a kubeconfig"), "{ahead}");
+        journey.press("<esc>1").await;
+        journey.says("BREAKS on complete");
+        // One that is issued now outlives it, whatever the clocks say.
+        journey.press("K<tab><tab>-new").await;
+        journey.press("<tab><tab><tab><enter>").await;
+        journey.says("context alpha-new");
+        journey.press("R").await;
+        journey.says("you hold a kubeconfig issued after the start, valid for");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_03_what_a_completed_rotation_ended_is_dead_everywhere() {
+    let mut journey = Journey::with(Setting { size: (150, 40), ..Setting::default() }).await;
+    journey.press("/alpha<enter>K<ctrl-u>180d").await;
+    journey.press(ISSUE).await;
+    journey.press("<enter>R").await;
+    journey.press(START).await;
+    journey.until_slowly("PREPARED", 30, 200).await;
+    journey.press("Ralpha<enter><enter>").await;
+    journey.until_slowly("completed", 10, 200).await;
+    journey.press("1").await;
+    journey.says("dead: issued before the last rotation");
+    journey.press("2").await;
+    journey.says("○ 1 get access");
+    journey.says("yours ended with the rotation");
+    journey.press("R").await;
+    journey.says("no kubeconfig issued by skeys is valid");
+    journey.press("<esc><esc>").await;
+    journey.hides("179d");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_04_what_was_replaced_in_its_place_warns_of_nothing() {
+    let mut journey = Journey::begin().await;
+    journey.press("/alpha<enter>K").await;
+    journey.press(ISSUE).await;
+    journey.press("<enter>R").await;
+    journey.press(START).await;
+    journey.until_slowly("PREPARED", 30, 200).await;
+    journey.press("K").await;
+    journey.press(ISSUE).await;
+    // The name is taken, by this cluster: replaced.
+    journey.press("<tab><tab><enter>").await;
+    journey.says("Kubeconfig of alpha → ~/.kube/config, context alpha");
+    journey.press("1").await;
+    journey.says("keeps working after complete");
+    journey.hides("BREAKS");
+    journey.press("R").await;
+    journey.says("you hold a kubeconfig issued after the start");
+    assert!(!journey.words().contains("will break"), "{}", journey.screen());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_11_what_comes_back_while_the_program_ends_is_in_the_journal() {
+    let mut journey = Journey::begin().await;
+    journey.order(Fault::slow("/clusters/alpha/kubeconfig", 1));
+    journey.press("/alpha<enter>K").await;
+    journey.press(ISSUE).await;
+    journey.strike("<ctrl-c><ctrl-c>");
+    for _ in 0..20 {
+        journey.clock.turn(std::time::Duration::from_millis(100));
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    journey.end().await;
+    let journal = journey.read("state/journal.jsonl");
+    let last: Vec<&str> = journal.lines().collect();
+    assert!(last.iter().any(|line| line.contains("\"text\":\"issued\"")), "{journal}");
+    assert!(journal.contains("kubeconfig → ~/.kube/config, context alpha"), "{journal}");
+    assert!(journey.read(".kube/config").contains("name: alpha"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_11_what_does_not_come_back_in_time_is_written_down_as_unknown() {
+    let mut journey = Journey::begin().await;
+    journey.order(Fault::slow("/clusters/alpha/kubeconfig", 50));
+    journey.press("/alpha<enter>K").await;
+    journey.press(ISSUE).await;
+    journey.strike("<ctrl-c><ctrl-c>");
+    for _ in 0..40 {
+        journey.clock.turn(std::time::Duration::from_millis(100));
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    journey.end().await;
+    let journal = journey.read("state/journal.jsonl");
+    let last = journal.lines().last().unwrap();
+    assert!(last.contains("\"outcome\":\"unknown\""), "{journal}");
+    assert!(last.contains("skeys ended before SKE answered"), "{journal}");
+    assert!(last.contains("\"expires\":\"2026-11-24T22:00"), "{journal}");
+}
