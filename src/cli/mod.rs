@@ -4,6 +4,7 @@
 pub mod args;
 pub mod commands;
 pub mod config;
+mod demo_folder;
 mod wiring;
 
 use std::io::Write;

@@ -19,6 +19,7 @@ use crate::cli::commands::wait::course::Cadence;
 use crate::cli::commands::wait::printer::{self, Form, Printer};
 use crate::cli::commands::wait::{self, Looks, Order};
 use crate::cli::config::{AuthChoice, Config, Loaded, PathOrText, Places, expand};
+use crate::cli::demo_folder::DemoFolder;
 use crate::clients::auth::key::KeyText;
 use crate::clients::auth::{SourceConfig, TokenSource};
 use crate::clients::http::Http;
@@ -50,6 +51,8 @@ struct Cloud {
     projects: Vec<(ProjectId, Option<String>)>,
     regions: Vec<Region>,
     rehearsal: bool,
+    /// Folder for kubeconfigs in files of their own, if it is not the configured one.
+    own_files: Option<String>,
 }
 
 /// Opens the dashboard on the real SKE.
@@ -65,8 +68,14 @@ pub async fn dashboard(loaded: Loaded, places: &Places<'_>) -> anyhow::Result<()
         projects: config.list("projects").iter().map(|id| (ProjectId::new(id), None)).collect(),
         regions: config.list("regions").iter().map(Region::new).collect(),
         rehearsal: false,
+        own_files: None,
     };
-    open(&loaded, places, cloud, crate::cli::state_folder()).await
+    let kubeconfigs = Kubeconfigs::new(
+        places.home.clone(),
+        (places.environment)("KUBECONFIG").map(Into::into),
+        Clock::machine(),
+    );
+    open(&loaded, places, cloud, Files { kubeconfigs, state: crate::cli::state_folder() }).await
 }
 
 /// Opens the dashboard on an embedded simulator. It knows the simulator's address and nothing else of it.
@@ -97,13 +106,28 @@ pub async fn demo(loaded: Loaded, places: &Places<'_>, world: &World) -> anyhow:
             .collect(),
         regions: loaded.config.list("regions").iter().map(Region::new).collect(),
         rehearsal: true,
+        own_files: None,
     };
-    // What a rehearsal leaves behind stays apart from the real journal and memory, and ends with it.
-    let folder = tempfile::Builder::new().prefix("skeys-demo-").tempdir().ok();
-    let ended =
-        open(&loaded, places, cloud, folder.as_ref().map(|folder| folder.path().to_owned())).await;
+    // What a rehearsal writes stays apart from the person's kubeconfigs, journal and state.
+    let home = places.home.clone();
+    let folder = DemoFolder::create(crate::cli::state_folder().as_deref(), home.clone())
+        .context("creating a folder for the demo")?;
+    let kubeconfigs = Kubeconfigs::only_in(folder.kubeconfigs(), home, Clock::machine());
+    let own_files = folder.own_files();
+    let files = Files { kubeconfigs, state: Some(folder.state()) };
+    let ended = open(&loaded, places, Cloud { own_files: Some(own_files), ..cloud }, files).await;
     simulator.stop();
+    if let Some(text) = folder.end() {
+        crate::cli::print("", &text);
+    }
     ended
+}
+
+/// Where the dashboard reads and writes.
+struct Files {
+    kubeconfigs: Kubeconfigs,
+    /// Folder of state, journal and reports; `None` where nothing can be kept.
+    state: Option<PathBuf>,
 }
 
 /// Waits for a phase without a screen; gives the exit status.
@@ -185,8 +209,9 @@ async fn open(
     loaded: &Loaded,
     places: &Places<'_>,
     cloud: Cloud,
-    state_folder: Option<PathBuf>,
+    files: Files,
 ) -> anyhow::Result<()> {
+    let Files { kubeconfigs, state: state_folder } = files;
     let config = &loaded.config;
     let keymap = Keymap::new(&config.keys()).map_err(|problems| {
         anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  "))
@@ -202,6 +227,7 @@ async fn open(
     settings.projects = cloud.projects;
     settings.regions = cloud.regions;
     settings.rehearsal = cloud.rehearsal;
+    settings.folder = cloud.own_files.unwrap_or(settings.folder);
     settings.clipboard_way = chain.first().map_or("", |way| way.word()).to_owned();
     let (kept, mut notes) = recall(state_folder.as_deref());
     notes.extend(loaded.notes.iter().cloned());
@@ -211,11 +237,7 @@ async fn open(
         ske,
         tokens,
         projects: Some(projects),
-        kubeconfigs: Kubeconfigs::new(
-            places.home.clone(),
-            (places.environment)("KUBECONFIG").map(Into::into),
-            clock.clone(),
-        ),
+        kubeconfigs,
         journal: journal.clone(),
         state_folder: state_folder.clone(),
         clipboard: Clipboard::new(chain, clock.clone(), sender.clone()),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine;
@@ -31,6 +31,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(100);
 pub struct Kubeconfigs {
     home: Option<PathBuf>,
     kubeconfig_env: Option<OsString>,
+    /// Nothing outside of this folder is read or written.
+    only_in: Option<PathBuf>,
     clock: Clock,
 }
 
@@ -44,7 +46,13 @@ struct Target {
 impl Kubeconfigs {
     /// `home` is the home folder, `kubeconfig_env` the value of `$KUBECONFIG`.
     pub fn new(home: Option<PathBuf>, kubeconfig_env: Option<OsString>, clock: Clock) -> Self {
-        Self { home, kubeconfig_env, clock }
+        Self { home, kubeconfig_env, only_in: None, clock }
+    }
+
+    /// Kubeconfigs of a folder of their own, for a rehearsal: those of the person are neither read nor written. `home`
+    /// is what `~` stands for.
+    pub fn only_in(folder: PathBuf, home: Option<PathBuf>, clock: Clock) -> Self {
+        Self { home, kubeconfig_env: None, only_in: Some(folder), clock }
     }
 
     /// The parts of `$KUBECONFIG` as client-go reads them: empty ones and doubles left out, `~` kept as a name.
@@ -60,6 +68,9 @@ impl Kubeconfigs {
 
     /// The file that is merged into: the first existing of `$KUBECONFIG`, its last if none exists, or `~/.kube/config`.
     pub fn default_target(&self) -> Result<PathBuf, Failure> {
+        if let Some(folder) = &self.only_in {
+            return Ok(folder.join("config"));
+        }
         let listed = self.listed();
         let existing = listed.iter().find(|file| file.symlink_metadata().is_ok());
         if let Some(file) = existing.or(listed.last()) {
@@ -83,7 +94,7 @@ impl Kubeconfigs {
         known: &Known,
     ) -> Result<Plan, Failure> {
         let Some(path) = self.path(destination)? else { return Ok(Plan::default()) };
-        let target = target(&path)?;
+        let target = self.target(&path)?;
         Ok(self.plan_of(destination, (context, known), &path, &target)?.0)
     }
 
@@ -104,6 +115,18 @@ impl Kubeconfigs {
                 }
             }
             Destination::Clipboard | Destination::Stdout => Ok(None),
+        }
+    }
+
+    fn target(&self, path: &Path) -> Result<Target, Failure> {
+        let target = target(path)?;
+        match &self.only_in {
+            Some(folder) if !is_inside(folder, &target.path) => Err(Failure::new(
+                FailureKind::NotPossible,
+                format!("{} is not of this demo", self.shown(path)),
+            )
+            .hint(format!("The demo writes below {} only", self.shown(folder)))),
+            _ => Ok(target),
         }
     }
 
@@ -194,7 +217,7 @@ impl Kubeconfigs {
         let path = self.path(destination).map_err(NotSaved::Failed)?.ok_or_else(|| {
             NotSaved::Failed(Failure::new(FailureKind::Bug, "This destination is not a file"))
         })?;
-        let before = target(&path).map_err(NotSaved::Failed)?;
+        let before = self.target(&path).map_err(NotSaved::Failed)?;
         if let Some(folder) = private_file::parent(&before.path) {
             private_file::create_folder(&folder).map_err(NotSaved::Failed)?;
         }
@@ -212,7 +235,7 @@ impl Kubeconfigs {
         path: &Path,
         observer: Observer<'_>,
     ) -> Result<Saved, NotSaved> {
-        let target = target(path).map_err(NotSaved::Failed)?;
+        let target = self.target(path).map_err(NotSaved::Failed)?;
         let known = Known::Server(fresh.server().to_owned());
         let (plan, text) = self
             .plan_of(destination, (&options.context, &known), path, &target)
@@ -301,8 +324,8 @@ impl Kubeconfigs {
     /// Contexts of this machine that use a static token for a cluster. What cannot be read is skipped.
     pub fn static_tokens(&self, cluster: &ClusterId) -> Vec<StaticToken> {
         let mut files = self.listed();
-        if let Some(home) = &self.home {
-            let folder = home.join(".kube");
+        let in_home = || self.home.as_ref().map(|home| home.join(".kube"));
+        if let Some(folder) = self.only_in.clone().or_else(in_home) {
             if files.is_empty() {
                 files.push(folder.join("config"));
             }
@@ -369,6 +392,25 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 fn refuse(path: &Path, why: &str) -> Failure {
     Failure::new(FailureKind::File, format!("{} {why}", clean(&path.display().to_string())))
         .hint("Choose another file")
+}
+
+/// Whether a path leads into a folder, whatever links and dots are on its way.
+fn is_inside(folder: &Path, path: &Path) -> bool {
+    let has_dots = path.components().any(|part| part == Component::ParentDir);
+    !has_dots && real(path).starts_with(real(folder))
+}
+
+/// A path with the links in the part of it that exists resolved.
+fn real(path: &Path) -> PathBuf {
+    let mut missing = Vec::new();
+    for ancestor in path.ancestors() {
+        if let Ok(mut real) = fs::canonicalize(ancestor) {
+            real.extend(missing.into_iter().rev());
+            return real;
+        }
+        missing.extend(ancestor.file_name());
+    }
+    path.to_owned()
 }
 
 /// Resolves links and refuses what cannot or must not be written.

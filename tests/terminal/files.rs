@@ -99,3 +99,42 @@ fn file_02_a_kill_at_any_step_leaves_the_old_or_the_new_file_whole_and_private()
         assert_eq!(fs::read_to_string(&file).unwrap(), "the next one");
     }
 }
+
+#[test]
+fn cred_10_a_demo_keeps_its_kubeconfigs_to_itself_and_leaves_the_persons_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let mine = home.path().join(".kube/config");
+    fs::create_dir_all(mine.parent().unwrap()).unwrap();
+    let text = "apiVersion: v1\nkind: Config\ncurrent-context: mine\n\
+                contexts: [{name: mine, context: {cluster: c, user: u}}]\n";
+    fs::write(&mine, text).unwrap();
+    let environment = [("KUBECONFIG", mine.to_str().unwrap())];
+    let mut terminal = Terminal::run_in(home, &[SKEYS, "demo"], 120, 40, &environment);
+    terminal.until("32 clusters");
+    terminal.send(b"K");
+    terminal.until("New kubeconfig");
+    terminal.until("/kube/config");
+    // A path outside is refused, however it is written.
+    terminal.send(b"\t\x1b[B\t\x15~/.kube/config");
+    terminal.until("is not of this demo");
+    terminal.send(b"\x1b[Z\x1b[A\t\t\t\t");
+    terminal.until("/kube/config is made");
+    // Buttons that have just appeared take no key.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    terminal.send(b"\r");
+    terminal.until("Kubeconfig of");
+    terminal.send(b"q");
+    assert_eq!(terminal.end_restored(), 0);
+    let printed = terminal.screen();
+    assert!(printed.contains("yours were not touched"), "{printed}");
+    assert!(printed.contains("KUBECONFIG=~/"), "{printed}");
+    assert_eq!(fs::read_to_string(terminal.home.path().join(".kube/config")).unwrap(), text);
+    let files = fs::read_dir(terminal.home.path().join(".kube")).unwrap().count();
+    assert_eq!(files, 1, "neither lock nor backup");
+    let state = terminal.home.path().join(".local/state/skeys");
+    let demo = fs::read_dir(state).unwrap().next().unwrap().unwrap().path();
+    let merged = fs::read_to_string(demo.join("kube/config")).unwrap();
+    assert!(merged.contains("client-key-data") && merged.contains("current-context"));
+    assert_eq!(fs::metadata(&demo).unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(!demo.join("state").exists());
+}

@@ -1,0 +1,124 @@
+//! The folder of one demo: its kubeconfigs, and what else it leaves behind. Nothing of it is the person's.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::domain::text::clean;
+use crate::store::private_file::create_folder;
+
+/// Folders of demos are called so, followed by the process.
+const PREFIX: &str = "demo-";
+
+/// The folder of one demo.
+pub struct DemoFolder {
+    path: PathBuf,
+    home: Option<PathBuf>,
+}
+
+impl DemoFolder {
+    /// A folder of this process in `base`, or among the temporary files where nothing can be written there. Removes what
+    /// demos that have ended left in `base`. `home` is what `~` stands for.
+    ///
+    /// # Errors
+    /// No folder can be created.
+    pub fn create(base: Option<&Path>, home: Option<PathBuf>) -> io::Result<Self> {
+        let name = format!("{PREFIX}{}", std::process::id());
+        let kept = base.and_then(|base| {
+            remove_ended(base);
+            let path = base.join(&name);
+            create_folder(&path).is_ok().then_some(path)
+        });
+        let path = match kept {
+            Some(path) => path,
+            None => tempfile::Builder::new().prefix("skeys-demo-").tempdir()?.keep(),
+        };
+        Ok(Self { path, home })
+    }
+
+    /// Where its kubeconfigs are.
+    pub fn kubeconfigs(&self) -> PathBuf {
+        self.path.join("kube")
+    }
+
+    /// The folder for kubeconfigs in files of their own, as a person would type it.
+    pub fn own_files(&self) -> String {
+        self.shown(&self.kubeconfigs().join("own"))
+    }
+
+    /// Where its journal and state are.
+    pub fn state(&self) -> PathBuf {
+        self.path.join("state")
+    }
+
+    /// Ends it: what nobody needs any more goes. Gives what a person is told of the rest.
+    pub fn end(self) -> Option<String> {
+        // What cannot be removed is removed by a later demo.
+        drop(fs::remove_dir_all(self.state()));
+        let config = self.kubeconfigs().join("config");
+        if !config.exists() && !self.kubeconfigs().join("own").exists() {
+            drop(fs::remove_dir_all(&self.path));
+            return None;
+        }
+        let folder = self.shown(&self.kubeconfigs());
+        let file = self.shown(&config);
+        Some(format!(
+            "The kubeconfigs of this demo are in {folder}; yours were not touched.\n\
+             Its clusters ended with it. While a demo runs, use them from another terminal:\n  \
+             KUBECONFIG={file} kubectl get nodes\n\
+             For clusters that stay, run `skeys simulate`. The next demo removes this folder.\n"
+        ))
+    }
+
+    fn shown(&self, path: &Path) -> String {
+        let short = self.home.as_ref().and_then(|home| path.strip_prefix(home).ok());
+        let text = short
+            .map_or_else(|| path.display().to_string(), |rest| format!("~/{}", rest.display()));
+        clean(&text)
+    }
+}
+
+/// Removes the folders of demos whose process has ended.
+fn remove_ended(base: &Path) {
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.parse().ok());
+        let has_ended = process.and_then(rustix::process::Pid::from_raw).is_some_and(|process| {
+            rustix::process::test_kill_process(process) == Err(rustix::io::Errno::SRCH)
+        });
+        if has_ended && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            drop(fs::remove_dir_all(entry.path()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::cli::demo_folder::DemoFolder;
+
+    #[test]
+    fn cred_10_a_demo_leaves_its_kubeconfigs_alone_and_says_where_they_are() {
+        let base = tempfile::tempdir().unwrap();
+        // No process has this number.
+        let ended = base.path().join("demo-2147483646");
+        fs::create_dir_all(ended.join("kube")).unwrap();
+        fs::create_dir_all(base.path().join("demo-mine")).unwrap();
+        let folder = || DemoFolder::create(Some(base.path()), Some(base.path().into())).unwrap();
+        let unused = folder();
+        assert!(!ended.exists() && base.path().join("demo-mine").exists());
+        let path = unused.path.clone();
+        assert_eq!(unused.end(), None);
+        assert!(!path.exists());
+        let used = folder();
+        let config = used.kubeconfigs().join("config");
+        fs::create_dir_all(used.kubeconfigs()).unwrap();
+        fs::create_dir_all(used.state()).unwrap();
+        fs::write(&config, "x").unwrap();
+        let state = used.state();
+        let text = used.end().unwrap();
+        assert!(text.contains(&format!("KUBECONFIG=~/demo-{}/kube/config", std::process::id())));
+        assert!(config.exists() && !state.exists());
+    }
+}
