@@ -13,6 +13,8 @@ use crate::domain::lifetime::Lifetime;
 pub struct Settings {
     /// Projects to list, with names where the configuration gives them.
     pub projects: Vec<(ProjectId, Option<String>)>,
+    /// Address of the SKE API.
+    pub ske: String,
     /// Regions to ask in each project.
     pub regions: Vec<Region>,
     /// Globs (`*`, `?`) of cluster names that want their name typed for a start too.
@@ -73,6 +75,7 @@ impl Settings {
     pub fn defaults() -> Self {
         Self {
             projects: Vec::new(),
+            ske: "https://ske.api.stackit.cloud".to_owned(),
             regions: Vec::new(),
             protected: Vec::new(),
             read_only: false,

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::domain::shell;
 use crate::domain::text::clean;
 use crate::store::private_file::create_folder;
 
@@ -61,7 +62,7 @@ impl DemoFolder {
             return None;
         }
         let folder = self.shown(&self.kubeconfigs());
-        let file = self.shown(&config);
+        let file = shell::quote(config.to_str().unwrap_or_default()).unwrap_or_default();
         Some(format!(
             "The kubeconfigs of this demo are in {folder}; yours were not touched.\n\
              Its clusters ended with it. While a demo runs, use them from another terminal:\n  \
@@ -118,7 +119,7 @@ mod tests {
         fs::write(&config, "x").unwrap();
         let state = used.state();
         let text = used.end().unwrap();
-        assert!(text.contains(&format!("KUBECONFIG=~/demo-{}/kube/config", std::process::id())));
+        assert!(text.contains(&format!("KUBECONFIG={} kubectl", config.display())), "{text}");
         assert!(config.exists() && !state.exists());
     }
 }

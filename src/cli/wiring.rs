@@ -38,10 +38,14 @@ use crate::runtime::perform::{Performer, Tools};
 use crate::runtime::terminal::{Screen, install_panic_hook};
 use crate::runtime::{run, signals};
 use crate::simulator::{Options, serve};
+use crate::store::bounded;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::memory;
 use crate::ui::theme::Theme;
+
+/// Largest file of additional authorities, in bytes.
+const CA_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// Where the cloud is, and how to sign in.
 struct Cloud {
@@ -225,13 +229,20 @@ async fn open(
     let chain = Way::chain(places.environment);
     let mut settings = settings(config, places.environment);
     settings.projects = cloud.projects;
+    settings.ske = cloud.ske;
     settings.regions = cloud.regions;
     settings.rehearsal = cloud.rehearsal;
     settings.folder = cloud.own_files.unwrap_or(settings.folder);
     settings.clipboard_way = chain.first().map_or("", |way| way.word()).to_owned();
     let (kept, mut notes) = recall(state_folder.as_deref());
     notes.extend(loaded.notes.iter().cloned());
-    let journal = state_folder.clone().map(Journal::open);
+    let journal = match state_folder.as_deref().map(Journal::open).transpose() {
+        Ok(journal) => journal,
+        Err(failure) => {
+            notes.push(failure.to_string());
+            None
+        }
+    };
     let tools = Tools {
         clock: clock.clone(),
         ske,
@@ -250,9 +261,13 @@ async fn open(
     let seed = now.wall.as_nanosecond().unsigned_abs().try_into().unwrap_or(1);
     let mut state = State::new(settings, keymap, kept, now, seed);
     // What happened before, below what happens now.
-    if let Some(Ok((records, torn))) = journal.map(|journal| journal.tail(200)) {
-        state.activity.extend(records);
-        notes.extend(torn);
+    match journal.map(|journal| journal.tail(200)) {
+        Some(Ok((records, torn))) => {
+            state.activity.extend(records);
+            notes.extend(torn);
+        }
+        Some(Err(failure)) => notes.push(failure.to_string()),
+        None => {}
     }
     state.errors.extend(notes.into_iter().map(|note| Failure::new(FailureKind::File, note)));
     let ask = state.theme == ThemeChoice::Auto;
@@ -281,7 +296,7 @@ fn extra_ca(config: &Config, home: Option<&Path>) -> anyhow::Result<Option<Vec<u
         return Ok(None);
     }
     let path = expand(file, home);
-    let pem = std::fs::read(&path)
+    let pem = bounded::read(&path, CA_LIMIT)
         .with_context(|| format!("reading endpoints.ca_file, {}", path.display()))?;
     Ok(Some(pem))
 }

@@ -11,6 +11,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION
 use reqwest::{Method, Url};
 
 use crate::clients::answer::Answer;
+use crate::clients::redact::Redactor;
 use crate::clock::Clock;
 use crate::domain::backoff;
 use crate::domain::failure::{Failure, FailureKind};
@@ -43,6 +44,10 @@ pub struct Call {
     pub bearer: Option<Secret>,
     /// Content type and text of the body.
     pub body: Option<(&'static str, Secret)>,
+    /// What else of it is secret, beside the token.
+    pub secrets: Vec<Secret>,
+    /// Whether a good answer is a secret itself, and left as it is.
+    pub answers_secret: bool,
     /// Most bytes that are read of the answer.
     pub limit: usize,
     /// Longest wait for the first byte.
@@ -59,6 +64,8 @@ impl Call {
             region: String::new(),
             bearer: None,
             body: None,
+            secrets: Vec::new(),
+            answers_secret: false,
             limit: ANSWER_LIMIT,
             first_byte: FIRST_BYTE,
         }
@@ -90,6 +97,7 @@ pub struct Http {
     /// Steady moment before which nothing is sent, by host and region.
     gates: Arc<std::sync::Mutex<HashMap<String, Duration>>>,
     waiting: Arc<AtomicUsize>,
+    redactor: Redactor,
 }
 
 impl fmt::Debug for Http {
@@ -133,12 +141,18 @@ impl Http {
             clock,
             gates: Arc::default(),
             waiting: Arc::default(),
+            redactor: Redactor::default(),
         })
     }
 
     /// The clock that this client lives by.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// What is to be taken out of every answer, should a server quote it.
+    pub fn learn_secret(&self, secret: &Secret) {
+        self.redactor.learn(secret);
     }
 
     /// How many reads wait for their next attempt.
@@ -153,6 +167,7 @@ impl Http {
     pub async fn send(&self, call: &Call) -> Result<Answer, Failure> {
         self.check_gate(call)?;
         let request = self.build(call)?;
+        call.bearer.iter().chain(&call.secrets).for_each(|secret| self.redactor.learn(secret));
         let client = if is_loopback(&call.url) { &self.direct } else { &self.client };
         let client = client.clone();
         let started = self.clock.steady();
@@ -169,8 +184,10 @@ impl Http {
             }
         };
         let mut answer = Answer::from_head(&response, self.clock.now());
+        answer.trace = answer.trace.map(|trace| self.redactor.redact_text(&trace));
         if response.status().is_redirection() {
-            return Err(answer.decorate(redirect_failure(call, &response)));
+            let failure = redirect_failure(call, &response, &self.redactor);
+            return Err(answer.decorate(failure));
         }
         if answer.status == 429
             && let Some(at) = answer.retry_at
@@ -185,7 +202,11 @@ impl Http {
         let mut body = Vec::new();
         match self.clock.timeout(left, collect(call, response, announced, &mut body)).await {
             Some(Ok(())) => {
-                answer.body = body;
+                answer.body = match answer.status {
+                    200..300 if call.answers_secret => body,
+                    200..300 => self.redactor.redact_whole(body),
+                    _ => self.redactor.redact(body),
+                };
                 Ok(answer)
             }
             // Too large or cut: the status line still says what became of the request.
@@ -364,7 +385,7 @@ fn sending_failure(call: &Call, error: &reqwest::Error) -> Failure {
     }
 }
 
-fn redirect_failure(call: &Call, response: &reqwest::Response) -> Failure {
+fn redirect_failure(call: &Call, response: &reqwest::Response, redactor: &Redactor) -> Failure {
     let target = response
         .headers()
         .get(LOCATION)
@@ -374,12 +395,9 @@ fn redirect_failure(call: &Call, response: &reqwest::Response) -> Failure {
             || "an unnamed place".to_owned(),
             // Query and user part may hold secrets of a login page.
             |url| {
-                clean(&format!(
-                    "{}://{}{}",
-                    url.scheme(),
-                    url.host_str().unwrap_or("?"),
-                    url.path()
-                ))
+                let host = url.host_str().unwrap_or("?");
+                let target = format!("{}://{host}{}", url.scheme(), url.path());
+                clean(&redactor.redact_text(&target))
             },
         );
     call.failure(

@@ -5,6 +5,7 @@ pub mod auth;
 pub mod http;
 pub mod kubernetes;
 pub mod projects;
+mod redact;
 #[cfg(test)]
 mod scripted;
 pub mod ske;

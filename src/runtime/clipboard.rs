@@ -8,13 +8,13 @@ use std::time::Duration;
 use base64::Engine;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::app::message::Copied;
 use crate::app::requests::RequestId;
 use crate::clock::Clock;
 use crate::domain::failure::{Failure, FailureKind};
+use crate::runtime::child::command;
 use crate::runtime::perform::Incoming;
 
 /// Largest text that terminals are known to take by OSC 52, in bytes of base64.
@@ -229,12 +229,10 @@ impl Clipboard {
     /// Runs tmux; the text goes through standard input, never into an argument.
     async fn tmux(&self, arguments: &[&str], input: Option<&str>) -> Result<Vec<u8>, String> {
         let run = async {
-            let mut child = Command::new("tmux")
+            let mut child = command("tmux")
                 .args(arguments)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
-                .stderr(Stdio::null())
-                .kill_on_drop(true)
                 .spawn()
                 .map_err(|error| error.to_string())?;
             if let Some(mut stdin) = child.stdin.take() {

@@ -1,6 +1,7 @@
 //! Floor 4: the event loop. It owns the clock, the tasks, the terminal and the signals, and turns
 //! results into messages; it decides nothing.
 
+pub mod child;
 pub mod clipboard;
 pub mod input;
 pub mod notify;

@@ -1,13 +1,11 @@
 //! How a person who looks elsewhere is told: bell, the terminal's own notifications, window title, progress, desktop.
 
-use std::process::Stdio;
 use std::time::Duration;
-
-use tokio::process::Command;
 
 use crate::app::status::{Progress, Status};
 use crate::clock::Clock;
 use crate::domain::text::{clean, cut_end};
+use crate::runtime::child::command;
 
 /// Takes progress back (OSC 9;4).
 pub const PROGRESS_OFF: &str = "\u{1b}]9;4;0;0\u{7}";
@@ -113,25 +111,19 @@ impl Notifier {
             return;
         }
         let (title, text) = (safe(title), safe(text));
-        let mut command = if cfg!(target_os = "macos") {
-            let mut command = Command::new("osascript");
-            command
+        let mut child = if cfg!(target_os = "macos") {
+            let mut child = command("osascript");
+            child
                 .args(["-e", "on run argv"])
                 .args(["-e", "display notification (item 2 of argv) with title (item 1 of argv)"]);
-            command.args(["-e", "end run", "--", &title, &text]);
-            command
+            child.args(["-e", "end run", "--", &title, &text]);
+            child
         } else {
-            let mut command = Command::new("notify-send");
-            command.args(["--app-name=skeys", "--", &title, &text]);
-            command
+            let mut child = command("notify-send");
+            child.args(["--app-name=skeys", "--", &title, &text]);
+            child
         };
-        let spawned = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn();
-        if let Ok(mut child) = spawned {
+        if let Ok(mut child) = child.spawn() {
             let _ended = clock.timeout(DESKTOP_LIMIT, child.wait()).await;
         }
     }

@@ -83,6 +83,7 @@ struct Inner {
     writes: AtomicUsize,
     write_ended: Notify,
     broken_memory: AtomicBool,
+    told_of_lock: AtomicBool,
 }
 
 impl Performer {
@@ -98,6 +99,7 @@ impl Performer {
             writes: AtomicUsize::new(0),
             write_ended: Notify::new(),
             broken_memory: AtomicBool::new(false),
+            told_of_lock: AtomicBool::new(false),
         }))
     }
 
@@ -334,7 +336,13 @@ impl Performer {
 
     async fn write_journal(&self, record: Record) -> Result<(), Failure> {
         let Some(journal) = self.0.tools.journal.clone() else { return Ok(()) };
-        blocking(move || journal.append(&record)).await
+        let note = blocking(move || journal.append(&record)).await?;
+        if let Some(note) = note
+            && !self.0.told_of_lock.swap(true, Ordering::SeqCst)
+        {
+            self.tell(Message::TaskFailed(Failure::new(FailureKind::File, note)));
+        }
+        Ok(())
     }
 
     async fn rotate(&self, shown: &Cluster, step: Step) -> RotateOutcome {

@@ -480,7 +480,7 @@ fn file_16_a_file_that_broke_meanwhile_is_set_aside_before_it_is_replaced() {
 #[test]
 fn file_17_a_torn_line_is_ended_and_told() {
     let home = tempfile::tempdir().unwrap();
-    let journal = Journal::open(home.path().join("new"));
+    let journal = Journal::open(&home.path().join("new")).unwrap();
     let record = Record {
         at: now(),
         who: "me".into(),
@@ -509,7 +509,7 @@ fn file_17_a_line_of_an_older_version_is_read_as_it_was_written() {
     let line = r#"{"at":"2026-11-24T14:02:11Z","who":"me","step":"kubeconfig","outcome":"done","text":"issued, expires Tue"}"#;
     let odd = line.replace(r#""text""#, r#""expires":"soon","text""#);
     fs::write(home.path().join("journal.jsonl"), format!("{line}\n{odd}\n")).unwrap();
-    let (records, note) = Journal::open(home.path().to_owned()).tail(5).unwrap();
+    let (records, note) = Journal::open(home.path()).unwrap().tail(5).unwrap();
     let read: Vec<_> = records.iter().map(|r| (r.text.as_str(), r.expires)).collect();
     assert_eq!(read, [("issued, expires Tue", None), ("issued, expires Tue", None)]);
     assert_eq!(note, None);

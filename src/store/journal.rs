@@ -1,9 +1,9 @@
 //! The journal: every action as one JSON object a line, in a private file that only grows.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::record::{Outcome, Record, told_once};
 use crate::domain::text::clean;
-use crate::store::private_file;
+use crate::store::{bounded, private_file};
 
 /// Bytes that are read from the end at most.
 const TAIL_BYTES: u64 = 1024 * 1024;
@@ -48,12 +48,28 @@ struct Line {
 
 impl Journal {
     /// The journal in a folder; nothing is created until the first line.
-    pub fn open(folder: PathBuf) -> Self {
-        Self { path: folder.join("journal.jsonl") }
+    ///
+    /// # Errors
+    /// Something else than a file stands there: nothing can be recorded.
+    pub fn open(folder: &Path) -> Result<Self, Failure> {
+        let path = folder.join("journal.jsonl");
+        match bounded::odd_kind(&path) {
+            None => Ok(Self { path }),
+            Some(kind) => {
+                let shown = clean(&path.display().to_string());
+                let text = format!("{shown} is {kind}; nothing is recorded in this run");
+                Err(Failure::new(FailureKind::File, text)
+                    .hint("Move it away, so that skeys can keep its journal there"))
+            }
+        }
     }
 
-    /// Appends one line in one write under the file's lock, and waits until it is on the disk.
-    pub fn append(&self, record: &Record) -> Result<(), Failure> {
+    /// Appends one line in one write, under the file's lock if that can be had, and waits until it is on the disk. Gives
+    /// who holds the lock where it could not be had: a line is whole all the same, and no reason not to act.
+    ///
+    /// # Errors
+    /// The line is not in the journal.
+    pub fn append(&self, record: &Record) -> Result<Option<String>, Failure> {
         if let Some(folder) = private_file::parent(&self.path) {
             private_file::create_folder(&folder)?;
         }
@@ -64,10 +80,15 @@ impl Journal {
         self.write(line).map_err(|error| private_file::failed("appending", &self.path, &error))
     }
 
-    fn write(&self, line: Vec<u8>) -> io::Result<()> {
-        let mut file =
-            OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
-        file.lock()?;
+    fn write(&self, line: Vec<u8>) -> io::Result<Option<String>> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true).mode(0o600);
+        let mut file = bounded::open_regular(&self.path, &mut options)?;
+        let held = match bounded::lock(&file) {
+            Ok(()) => None,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Some(error.to_string()),
+            Err(error) => return Err(error),
+        };
         let mut out = Vec::with_capacity(line.len() + 1);
         if file.seek(SeekFrom::End(0))? > 0 {
             let mut last = [0_u8];
@@ -79,7 +100,11 @@ impl Journal {
         }
         out.extend(line);
         file.write_all(&out)?;
-        file.sync_data()
+        file.sync_data()?;
+        Ok(held.map(|held| {
+            let shown = clean(&self.path.display().to_string());
+            format!("{shown}: {held}; records are appended without it")
+        }))
     }
 
     /// The last `count` records, oldest first, each change once, and a note when lines could not be read.
@@ -112,7 +137,7 @@ impl Journal {
     }
 
     fn last_bytes(&self) -> io::Result<Vec<u8>> {
-        let mut file = File::open(&self.path)?;
+        let mut file = bounded::open_regular(&self.path, OpenOptions::new().read(true))?;
         let length = file.metadata()?.len();
         let start = length.saturating_sub(TAIL_BYTES);
         file.seek(SeekFrom::Start(start))?;

@@ -1,7 +1,7 @@
 //! Plans and saves kubeconfigs into files under client-go's lock, and looks for static tokens in those of this machine.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
@@ -20,7 +20,9 @@ use crate::domain::kubeconfig::{
     self, Destination, Fresh, Known, MAX_BYTES, MergeOptions, MergeRefusal, NotSaved, Plan, Saved,
     Whose,
 };
+use crate::domain::shell;
 use crate::domain::text::{clean, plural};
+use crate::store::bounded::open_regular;
 use crate::store::private_file::{self, Observer, unobserved};
 
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -127,6 +129,16 @@ impl Kubeconfigs {
             )
             .hint(format!("The demo writes below {} only", self.shown(folder)))),
             _ => Ok(target),
+        }
+    }
+
+    /// A path as a shell reads it; `None` where none could.
+    fn in_shell(&self, path: &Path) -> Option<String> {
+        let shown = self.shown(path);
+        // Behind the tilde nothing may be quoted.
+        match shown.strip_prefix("~/") {
+            Some(rest) if shell::quote(rest).as_deref() == Some(rest) => Some(shown),
+            _ => shell::argument(path.to_str()?),
         }
     }
 
@@ -314,11 +326,16 @@ impl Kubeconfigs {
             |seconds| format!("{} old", humantime::format_duration(Duration::from_secs(seconds))),
         );
         let shown = self.shown(lock);
-        Failure::new(
+        let failure = Failure::new(
             FailureKind::File,
             format!("{shown}: the lock is held by another program; it is {age}"),
-        )
-        .hint(format!("If no kubectl or other tool is writing this file, remove it: rm {shown}"))
+        );
+        failure.hint(match self.in_shell(lock) {
+            Some(word) => {
+                format!("If no kubectl or other tool is writing this file, remove it: rm {word}")
+            }
+            None => "If no kubectl or other tool is writing this file, remove it".to_owned(),
+        })
     }
 
     /// Contexts of this machine that use a static token for a cluster. What cannot be read is skipped.
@@ -374,11 +391,7 @@ fn fingerprint(bytes: &[u8]) -> String {
 /// Reads a regular file of bounded size; a FIFO that took its place does not block.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let inner = || -> io::Result<Vec<u8>> {
-        let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
-        let file: File = OpenOptions::new().read(true).custom_flags(nonblock).open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
-        }
+        let file = open_regular(path, OpenOptions::new().read(true))?;
         let mut bytes = Vec::new();
         file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
         if bytes.len() > MAX_BYTES {

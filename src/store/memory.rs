@@ -19,7 +19,7 @@ use crate::domain::kept::Kept;
 use crate::domain::kubeconfig::Kind;
 use crate::domain::rotation::{Phase, Rotation};
 use crate::domain::text::clean;
-use crate::store::private_file;
+use crate::store::{bounded, private_file};
 
 /// The version that this program writes.
 const VERSION: u32 = 2;
@@ -127,9 +127,19 @@ pub fn load(folder: &Path) -> (Kept, Option<String>) {
     if let Ok(kept) = usable(&folder.join(NAME)) {
         return (kept, None);
     }
-    // Nobody puts a good one in its place meanwhile; where nothing can be locked, nothing can be written.
-    let _lock = lock(folder);
-    load_locked(folder)
+    // Nobody puts a good one in its place meanwhile.
+    match lock(folder) {
+        Ok(_lock) => load_locked(folder),
+        // Where nothing can be locked, nothing is moved.
+        Err(failure) => match usable(&folder.join(NAME)) {
+            Ok(kept) => (kept, None),
+            Err(why) => {
+                let shown = clean(&folder.join(NAME).display().to_string());
+                let note = format!("{shown}: {why}; defaults are used. {}", failure.message);
+                (Kept::default(), Some(note))
+            }
+        },
+    }
 }
 
 /// Kubeconfigs that are kept now, as far as they can be read; the file is left as it is.
@@ -190,22 +200,16 @@ fn set_aside(folder: &Path, path: &Path, why: &str) -> String {
 fn lock(folder: &Path) -> Result<File, Failure> {
     private_file::create_folder(folder)?;
     let path = folder.join(LOCK);
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .and_then(|file| file.lock().map(|()| file))
+    let mut options = OpenOptions::new();
+    bounded::open_regular(&path, options.write(true).create(true).truncate(false).mode(0o600))
+        .and_then(|file| bounded::lock(&file).map(|()| file))
         .map_err(|error| private_file::failed("locking", &path, &error))
 }
 
 fn read(path: &Path) -> io::Result<String> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
+    let file = bounded::open_regular(path, OpenOptions::new().read(true))?;
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -1,5 +1,6 @@
 //! Floor 2: files of this machine that the program writes: kubeconfigs, the journal, what is kept between runs.
 
+pub mod bounded;
 #[cfg(test)]
 mod checks;
 pub mod journal;

@@ -130,3 +130,29 @@ async fn tty_07_unasked_mouse_reports_do_nothing() {
     assert_eq!(journey.screen(), before);
     assert!(journey.simulator.ledger().iter().all(|call| call.path.contains(PROJECT)));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_29_a_server_that_quotes_the_token_cannot_bring_it_into_the_journal() {
+    let mut journey = Journey::begin().await;
+    let exports = journey.simulator.exports();
+    let token = &exports.iter().find(|(name, _)| *name == "STACKIT_ACCESS_TOKEN").unwrap().1;
+    let message =
+        format!("bearer {token} has no permission, nor has {}", &token[..token.len() / 2]);
+    let body = serde_json::json!({"code": "PermissionDenied", "message": message, "details": ""});
+    let refusal =
+        |method, path| Fault::new(method, path, None, Effect::answer(403, &body.to_string()));
+    journey.order(refusal("POST", "start-credentials-rotation"));
+    journey.press("/alpha<enter>R<tab><enter>").await;
+    journey.says("bearer [redacted] has no permission, nor has [redacted]");
+    journey.press("<esc>").await;
+    journey.order(refusal("GET", "/clusters"));
+    journey.press("r").await;
+    let mut seen = journey.screen();
+    journey.press("A").await;
+    seen.push_str(&journey.words());
+    seen.push_str(&journey.read("state/journal.jsonl"));
+    assert!(seen.contains("bearer [redacted]"), "{seen}");
+    for part in token.as_bytes().windows(12) {
+        assert!(!seen.contains(std::str::from_utf8(part).unwrap()), "a part of the token is there");
+    }
+}

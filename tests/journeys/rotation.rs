@@ -442,3 +442,18 @@ async fn a_termination_while_a_start_is_under_way_waits_for_its_answer_and_ends(
     journey.end().await;
     assert_eq!(journey.calls("POST", START), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_26_a_held_lock_of_the_journal_is_named_and_keeps_no_step_from_being_sent() {
+    let mut journey = Journey::begin().await;
+    let journal = journey.path("state/journal.jsonl");
+    std::fs::create_dir_all(journal.parent().unwrap()).unwrap();
+    let held = std::fs::File::create(&journal).unwrap();
+    held.lock().unwrap();
+    journey.press("/alpha<enter>R<tab><enter>").await;
+    journey.says("Accepted at");
+    journey.says("its lock is held by process");
+    assert_eq!(journey.calls("POST", "start-credentials-rotation"), 1);
+    let text = journey.read("state/journal.jsonl");
+    assert!(text.contains("\"outcome\":\"intended\""), "{text}");
+}

@@ -189,7 +189,7 @@ impl Journey {
                     .map(|text| text.replace('~', home.path().to_str().unwrap()).into()),
                 clock.clone(),
             ),
-            journal: Some(Journal::open(home.path().join("state"))),
+            journal: Some(Journal::open(&home.path().join("state")).unwrap()),
             state_folder: Some(home.path().join("state")),
             clipboard: Clipboard::new(setting.ways, clock.clone(), sender.clone()),
             notifier: Notifier::of(|name| setting.terminal.get(name).cloned(), false),

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use crate::support::{SKEYS, Terminal};
+use crate::support::{Cloud, SKEYS, Terminal};
 
 /// Stands in for tmux: a stack of buffers, each a file.
 const TMUX: &str = r#"#!/bin/sh
@@ -76,4 +76,46 @@ fn clip_03_what_is_ours_does_not_outlive_the_program() {
     terminal.send(b"\x03");
     assert_eq!(terminal.end_restored(), 0);
     assert_eq!(buffers(&terminal), Vec::<String>::new());
+}
+
+/// Stands in for tmux and for the desktop's notifications: writes down what it is given to know.
+const TELLTALE: &str = "#!/bin/sh\nenv >>\"$HOME/environment\"\ncat >/dev/null\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn host_12_no_child_gets_a_token_or_a_key_in_its_environment() {
+    let cloud = Cloud::begin().await;
+    let home = tempfile::tempdir().unwrap();
+    for name in ["tmux", "notify-send"] {
+        let program = home.path().join(name);
+        fs::write(&program, TELLTALE).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:/usr/bin:/bin", home.path().display());
+    let key = r#"{"credentials":{"privateKey":"-----BEGIN PRIVATE KEY-----\nCANARY"}}"#;
+    let environment = cloud.environment(&[
+        ("PATH", &path),
+        ("TMUX", "there,1,0"),
+        ("DISPLAY", ":99"),
+        ("STACKIT_SERVICE_ACCOUNT_KEY", key),
+        ("STACKIT_PRIVATE_KEY", "CANARY"),
+        ("AWS_SECRET_ACCESS_KEY", "CANARY"),
+        ("SKEYS_NOTIFY_DESKTOP", "true"),
+    ]);
+    let mut terminal = Terminal::run_in(home, &[SKEYS], 140, 40, &environment);
+    terminal.until("5 clusters");
+    // A cluster that is watched: its phase changes.
+    terminal.send(b"/delta\rw");
+    terminal.until("delta: you are told");
+    terminal.send(b"y\r");
+    terminal.until("cluster name.");
+    cloud.put("delta", "PREPARED");
+    terminal.send(b"r");
+    terminal.until("→ PREPARED");
+    let seen = terminal.home.path().join("environment");
+    let text = fs::read_to_string(seen).unwrap();
+    let token = &cloud.exports.iter().find(|(name, _)| *name == "STACKIT_ACCESS_TOKEN").unwrap().1;
+    assert!(text.contains("TMUX=there"), "{text}");
+    for secret in ["STACKIT", "CANARY", token.as_str()] {
+        assert!(!text.contains(secret), "{secret} in\n{text}");
+    }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use skeys::testing::store::private_file::{Step, replace, unobserved};
 
-use crate::support::{SKEYS, Terminal, plain};
+use crate::support::{Cloud, SKEYS, Terminal, plain};
 
 #[test]
 fn file_15_a_wrong_configuration_is_named_with_file_line_and_column_and_nothing_starts() {
@@ -127,7 +127,7 @@ fn cred_10_a_demo_keeps_its_kubeconfigs_to_itself_and_leaves_the_persons_alone()
     assert_eq!(terminal.end_restored(), 0);
     let printed = terminal.screen();
     assert!(printed.contains("yours were not touched"), "{printed}");
-    assert!(printed.contains("KUBECONFIG=~/"), "{printed}");
+    assert!(printed.contains("KUBECONFIG=/"), "{printed}");
     assert_eq!(fs::read_to_string(terminal.home.path().join(".kube/config")).unwrap(), text);
     let files = fs::read_dir(terminal.home.path().join(".kube")).unwrap().count();
     assert_eq!(files, 1, "neither lock nor backup");
@@ -137,4 +137,53 @@ fn cred_10_a_demo_keeps_its_kubeconfigs_to_itself_and_leaves_the_persons_alone()
     assert!(merged.contains("client-key-data") && merged.contains("current-context"));
     assert_eq!(fs::metadata(&demo).unwrap().permissions().mode() & 0o777, 0o700);
     assert!(!demo.join("state").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_26_locks_that_are_held_and_fifos_keep_nothing_from_starting() {
+    let cloud = Cloud::begin().await;
+    let make_fifo = |path: &Path| {
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    };
+    let folder = |home: &Path| {
+        let folder = home.join(".local/state/skeys");
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    };
+    let run = |home, shows: &str| {
+        let mut terminal = Terminal::run_in(home, &[SKEYS], 140, 40, &cloud.environment(&[]));
+        terminal.until("5 clusters");
+        terminal.until(shows);
+        // It acts: another theme is kept, or told not to be.
+        terminal.send(b"T");
+        terminal.send(b"q");
+        assert_eq!(terminal.end_restored(), 0);
+    };
+    let home = tempfile::tempdir().unwrap();
+    let held: Vec<fs::File> = ["journal.jsonl", "state.lock"]
+        .into_iter()
+        .map(|name| fs::File::create(folder(home.path()).join(name)).unwrap())
+        .collect();
+    for file in &held {
+        file.lock().unwrap();
+    }
+    run(home, "5 clusters");
+    let home = tempfile::tempdir().unwrap();
+    make_fifo(&folder(home.path()).join("journal.jsonl"));
+    run(home, "journal.jsonl is a FIFO; nothing is recorded in this run");
+    let home = tempfile::tempdir().unwrap();
+    for name in ["state.lock", "state.json"] {
+        make_fifo(&folder(home.path()).join(name));
+    }
+    run(home, "state.json: it cannot be read: it is a FIFO; defaults are used");
+    // A configuration that does not come must not be left out: it may say that nothing may be changed.
+    let home = tempfile::tempdir().unwrap();
+    make_fifo(&home.path().join("mine.toml"));
+    let (status, _, err) = plain(home.path(), &["--config", "mine.toml", "demo"], &[]);
+    assert_eq!(status, 2);
+    assert!(
+        err.contains("mine.toml: cannot be read: nothing came out of it for 2 seconds"),
+        "{err}"
+    );
 }

@@ -7,6 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use skeys::testing::Clock;
+use skeys::testing::domain::cluster::ClusterId;
+use skeys::testing::simulator::scene::Scene;
+use skeys::testing::simulator::{Options, Simulator, serve};
 
 /// The binary under test.
 pub const SKEYS: &str = env!("CARGO_BIN_EXE_skeys");
@@ -249,4 +253,49 @@ pub fn closed_under_the_demo(home: &Path, hangup: bool) -> std::process::Child {
         parser.process(&buffer[..count]);
     }
     child
+}
+
+/// Id of the project in [`WORLD`].
+pub const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
+/// Clusters in every phase that matters.
+pub const WORLD: &str = include_str!("../wait/world.toml");
+
+/// A simulator in this process, and what the program needs to find it.
+pub struct Cloud {
+    pub simulator: Simulator,
+    pub exports: Vec<(&'static str, String)>,
+}
+
+impl Cloud {
+    /// A cloud in which things take the time that they take: a phase changes when a test says so.
+    pub async fn begin() -> Self {
+        skeys::testing::clients::install_crypto();
+        let scene = Scene::parse(WORLD, "world.toml").unwrap();
+        let options =
+            Options { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
+        let simulator = serve(options, Clock::machine()).await.unwrap();
+        let mut exports = simulator.exports();
+        exports.push(("SKEYS_POLL_RUNNING", "1s".to_owned()));
+        exports.push(("SKEYS_NOTIFY_DESKTOP", "false".to_owned()));
+        Self { simulator, exports }
+    }
+
+    pub fn environment<'a>(&'a self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        let exports = self.exports.iter().map(|(name, value)| (*name, value.as_str()));
+        exports.chain(more.iter().copied()).collect()
+    }
+
+    /// Puts a cluster into a phase as if it had come there.
+    pub fn put(&self, name: &str, phase: &str) {
+        let id = ClusterId::new(PROJECT, "eu01", name);
+        self.simulator.with_world(|world| {
+            phase.clone_into(&mut world.cluster_mut(&id).unwrap().phase);
+        });
+    }
+
+    /// Runs it without a terminal until it ends.
+    pub fn plain(&self, arguments: &[&str], more: &[(&str, &str)]) -> (i32, String, String) {
+        let home = tempfile::tempdir().unwrap();
+        plain(home.path(), arguments, &self.environment(more))
+    }
 }

@@ -4,72 +4,25 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
-use skeys::testing::Clock;
-use skeys::testing::domain::cluster::ClusterId;
-use skeys::testing::simulator::scene::Scene;
-use skeys::testing::simulator::{Options, Simulator, serve};
 
-use crate::support::{SKEYS, Terminal, plain};
+use crate::support::{Cloud, PROJECT, SKEYS, Terminal, WORLD, plain};
 
-const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
-const WORLD: &str = include_str!("../wait/world.toml");
-
-/// A simulator in this process, and what the program needs to find it.
-struct Cloud {
-    simulator: Simulator,
-    exports: Vec<(&'static str, String)>,
+/// Begins to wait for a cluster to be prepared, without a terminal.
+fn begin_wait(cloud: &Cloud, home: &Path, cluster: &str) -> Child {
+    begin_by(cloud, Command::new(SKEYS), home, cluster)
 }
 
-impl Cloud {
-    /// A cloud in which things take the time that they take: a phase changes when a test says so.
-    async fn begin() -> Self {
-        skeys::testing::clients::install_crypto();
-        let scene = Scene::parse(WORLD, "world.toml").unwrap();
-        let options =
-            Options { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
-        let simulator = serve(options, Clock::machine()).await.unwrap();
-        let mut exports = simulator.exports();
-        exports.push(("SKEYS_POLL_RUNNING", "1s".to_owned()));
-        exports.push(("SKEYS_NOTIFY_DESKTOP", "false".to_owned()));
-        Self { simulator, exports }
-    }
-
-    fn environment<'a>(&'a self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-        let exports = self.exports.iter().map(|(name, value)| (*name, value.as_str()));
-        exports.chain(more.iter().copied()).collect()
-    }
-
-    /// Puts a cluster into a phase as if it had come there.
-    fn put(&self, name: &str, phase: &str) {
-        let id = ClusterId::new(PROJECT, "eu01", name);
-        self.simulator.with_world(|world| {
-            phase.clone_into(&mut world.cluster_mut(&id).unwrap().phase);
-        });
-    }
-
-    /// Runs it without a terminal until it ends.
-    fn plain(&self, arguments: &[&str], more: &[(&str, &str)]) -> (i32, String, String) {
-        let home = tempfile::tempdir().unwrap();
-        plain(home.path(), arguments, &self.environment(more))
-    }
-
-    /// Begins to wait for a cluster to be prepared, without a terminal.
-    fn begin_wait(&self, home: &Path, cluster: &str) -> Child {
-        self.begin_by(Command::new(SKEYS), home, cluster)
-    }
-
-    /// The same by a command that begins the program, or by the program itself.
-    fn begin_by(&self, mut command: Command, home: &Path, cluster: &str) -> Child {
-        command
-            .args(["wait", cluster, "--for", "prepared"])
-            .env_clear()
-            .env("HOME", home)
-            .envs(self.environment(&[]))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
-    }
+/// The same by a command that begins the program, or by the program itself.
+fn begin_by(cloud: &Cloud, mut command: Command, home: &Path, cluster: &str) -> Child {
+    command
+        .args(["wait", cluster, "--for", "prepared"])
+        .env_clear()
+        .env("HOME", home)
+        .envs(cloud.environment(&[]))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 fn signal(child: &Child, signal: Signal) {
@@ -100,7 +53,7 @@ fn first_line(child: &mut Child) -> String {
 async fn in_a_pipe_it_prints_plain_lines_and_ends_with_zero() {
     let cloud = Cloud::begin().await;
     let home = tempfile::tempdir().unwrap();
-    let mut child = cloud.begin_wait(home.path(), "delta");
+    let mut child = begin_wait(&cloud, home.path(), "delta");
     let first = first_line(&mut child);
     cloud.put("delta", "PREPARED");
     let (status, out, err) = ended(child);
@@ -205,7 +158,7 @@ async fn tty_02_sigterm_ends_it_with_143_and_sigint_with_130() {
             continue;
         }
         let home = tempfile::tempdir().unwrap();
-        let mut child = cloud.begin_wait(home.path(), "delta");
+        let mut child = begin_wait(&cloud, home.path(), "delta");
         assert!(first_line(&mut child).contains(" delta PREPARING"));
         signal(&child, number);
         let (code, _, err) = ended(child);
@@ -228,7 +181,7 @@ async fn what_is_ignored_from_the_outset_does_not_end_it() {
     let home = tempfile::tempdir().unwrap();
     let mut deaf = Command::new("/bin/sh");
     deaf.args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", SKEYS]);
-    let mut child = cloud.begin_by(deaf, home.path(), "delta");
+    let mut child = begin_by(&cloud, deaf, home.path(), "delta");
     assert!(first_line(&mut child).contains(" delta PREPARING"));
     signal(&child, Signal::HUP);
     cloud.put("delta", "PREPARED");
@@ -241,7 +194,7 @@ async fn what_is_ignored_from_the_outset_does_not_end_it() {
 async fn cli_01_a_reader_that_has_enough_ends_it_without_a_word() {
     let cloud = Cloud::begin().await;
     let home = tempfile::tempdir().unwrap();
-    let mut child = cloud.begin_wait(home.path(), "delta");
+    let mut child = begin_wait(&cloud, home.path(), "delta");
     assert!(first_line(&mut child).contains(" delta PREPARING"));
     drop(child.stdout.take());
     cloud.put("delta", "PREPARED");
@@ -253,11 +206,11 @@ async fn cli_01_a_reader_that_has_enough_ends_it_without_a_word() {
 async fn cli_04_killed_and_started_again_it_comes_to_the_right_end() {
     let cloud = Cloud::begin().await;
     let home = tempfile::tempdir().unwrap();
-    let mut child = cloud.begin_wait(home.path(), "delta");
+    let mut child = begin_wait(&cloud, home.path(), "delta");
     assert!(first_line(&mut child).contains(" delta PREPARING"));
     signal(&child, Signal::KILL);
     drop(child.wait());
-    let mut child = cloud.begin_wait(home.path(), "delta");
+    let mut child = begin_wait(&cloud, home.path(), "delta");
     assert!(first_line(&mut child).contains(" delta PREPARING"));
     cloud.put("delta", "PREPARED");
     let (status, out, _) = ended(child);

@@ -14,9 +14,11 @@ use crate::app::effect::Effect;
 use crate::app::keymap::{BINDINGS, Command, Context};
 use crate::app::state::State;
 use crate::app::update::{kubeconfig, navigation, notices, select};
-use crate::domain::cluster::ClusterId;
-use crate::domain::roll::command::kubectl;
+use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::credential::AccessPlace;
+use crate::domain::kubectl::Kubectl;
 use crate::domain::rotation::Step;
+use crate::domain::shell;
 
 /// Opens the menu of orders on the present one.
 pub fn open_sort(state: &mut State) {
@@ -94,6 +96,9 @@ fn is_named(command: Command) -> bool {
     )
 }
 
+/// Which nodes there are in which pool and zone, and what becomes of them.
+const WATCH_NODES: &str = "get nodes -L worker.gardener.cloud/pool,topology.kubernetes.io/zone -w";
+
 fn copy_items(state: &State) -> Vec<(String, String)> {
     let mut items = Vec::new();
     let mut add = |what: &str, text: String| items.push((what.to_owned(), text));
@@ -116,27 +121,24 @@ fn copy_items(state: &State) -> Vec<(String, String)> {
         let id = &cluster.id;
         add("cluster name", id.name.to_string());
         add("project id", id.project().to_string());
-        add(
-            "watch the nodes",
-            format!(
-                "kubectl --context {} get nodes -L worker.gardener.cloud/pool,topology.kubernetes.io/zone -w",
-                kubeconfig::names(state, id).into_iter().next().unwrap_or_default()
-            ),
-        );
+        let context = context_of(state, cluster);
+        let context = context.as_deref();
+        add("watch the nodes", Kubectl::plain(WATCH_NODES).line(context));
         let roll = state.observed.get(id).and_then(|observed| observed.roll.as_ref());
         for blocker in roll.iter().flat_map(|roll| &roll.blockers).take(3) {
             if let Some(command) = &blocker.command {
-                add(&blocker.object_text(), command.clone());
+                add(&blocker.object_text(), command.line(context));
             }
         }
         if let Some(node) = state.node_at_cursor() {
             add("node name", node.name.clone());
-            if let Some(command) = kubectl(None, "describe node", &node.name, "") {
-                add("describe the node", command);
+            if let Some(command) = Kubectl::about(None, "describe node", &node.name, "") {
+                add("describe the node", command.line(context));
             }
         }
         if let Some(step) = due_step(state) {
-            add(&format!("API call: {step}"), api_call(id, step));
+            let call = api_call(&state.settings.ske, id, step);
+            add(&format!("API call: {step}"), call);
         }
         if let Some(problem) = cluster.problems.first() {
             add("SKE's error", format!("{}: {}", problem.code, problem.message));
@@ -150,16 +152,40 @@ fn copy_items(state: &State) -> Vec<(String, String)> {
     items
 }
 
-/// The call of the API as a command line; the token stays a variable.
-pub fn api_call(id: &ClusterId, step: Step) -> String {
-    format!(
-        "curl -X POST -H \"Authorization: Bearer $STACKIT_ACCESS_TOKEN\" \
-         \"${{STACKIT_SKE_CUSTOM_ENDPOINT:-https://ske.api.stackit.cloud}}/v2/projects/{}/regions/{}/clusters/{}/{}\"",
-        id.project(),
-        id.region(),
-        id.name,
+/// The context in which a cluster is found: where its kubeconfig went, else the name that skeys would give it.
+fn context_of(state: &State, cluster: &Cluster) -> Option<String> {
+    let held = state.fleet.credentials.best(cluster, state.server_now());
+    match held.map(|(access, _)| &access.place) {
+        Some(AccessPlace::File { context, .. }) => Some(context.clone()),
+        _ => kubeconfig::names(state, &cluster.id).into_iter().next(),
+    }
+}
+
+/// The call of the API at `ske` as a command line; the token stays a variable.
+pub fn api_call(ske: &str, id: &ClusterId, step: Step) -> String {
+    let segment =
+        |text: &str| -> String {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+            text.bytes()
+                .map(|byte| {
+                    if is_plain(byte) {
+                        char::from(byte).to_string()
+                    } else {
+                        format!("%{byte:02X}")
+                    }
+                })
+                .collect()
+        };
+    let url = format!(
+        "{}/v2/projects/{}/regions/{}/clusters/{}/{}",
+        ske.trim_end_matches('/'),
+        segment(id.project().as_str()),
+        segment(id.region().as_str()),
+        segment(id.name.as_str()),
         step.endpoint()
-    )
+    );
+    let url = shell::quote(&url).unwrap_or_default();
+    format!("curl -X POST -H \"Authorization: Bearer $STACKIT_ACCESS_TOKEN\" {url}")
 }
 
 /// A key in a menu.
@@ -254,4 +280,48 @@ fn toggle_column(state: &mut State, id: &str) {
         chosen.push(id.to_owned());
     }
     state.look.columns = if chosen.len() == COLUMNS.len() { Vec::new() } else { chosen };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::app::fleet::Entry;
+    use crate::app::keymap::Keymap;
+    use crate::app::message::Now;
+    use crate::app::requests::RequestId;
+    use crate::app::settings::Settings;
+    use crate::app::state::State;
+    use crate::app::update::menus::copy_items;
+    use crate::domain::cluster::ClusterId;
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::kept::Kept;
+    use crate::domain::rotation::Phase;
+
+    #[test]
+    fn host_09_what_is_copied_as_a_command_runs_nothing_of_a_clusters_name() {
+        for (name, context, segment) in [
+            ("shop;touch x;#", "--context 'shop;touch x;#' ", "clusters/shop%3Btouch%20x%3B%23/"),
+            ("a$(touch x)", "--context 'a$(touch x)' ", "clusters/a%24%28touch%20x%29/"),
+            ("a'b", r"--context 'a'\''b' ", "clusters/a%27b/"),
+            // No shell could read it back: the current context is meant.
+            ("a\nb", "kubectl get nodes -L", "clusters/a%0Ab/"),
+        ] {
+            let at = Now { wall: now(), steady: Duration::ZERO };
+            let settings = Settings::defaults();
+            let mut state = State::new(settings, Keymap::default(), Kept::default(), at, 1);
+            let mut evil = cluster("a", Phase::Completed);
+            evil.id = ClusterId::new("p", "eu01", name);
+            state.cursor = Some(evil.id.clone());
+            state.fleet.put(Entry::new(evil, at, RequestId(1)));
+            let items = copy_items(&state);
+            let of = |prefix: &str| {
+                let found = items.iter().find(|(_, text)| text.starts_with(prefix));
+                found.map_or("", |(_, text)| text.as_str())
+            };
+            assert!(of("kubectl").contains(context), "{items:?}");
+            let call = of("curl");
+            assert!(call.contains(segment) && !call.contains("touch x"), "{call}");
+        }
+    }
 }

@@ -309,6 +309,7 @@ fn send(state: &mut State) -> Vec<Effect> {
 
 fn copy(state: &mut State) -> Option<Effect> {
     let Some(Dialog::Rotate(dialog)) = &state.dialog else { return None };
+    let ske = &state.settings.ske;
     let (what, text) = match &dialog.stage {
         RotateStage::Failed(failure) => ("error", failure.full_text()),
         RotateStage::Checking
@@ -317,7 +318,7 @@ fn copy(state: &mut State) -> Option<Effect> {
         | RotateStage::Sending
         | RotateStage::Unclear
         | RotateStage::Settled(_) => {
-            ("API call", crate::app::update::menus::api_call(&dialog.shown.id, dialog.step))
+            ("API call", crate::app::update::menus::api_call(ske, &dialog.shown.id, dialog.step))
         }
     };
     Some(notices::copy(state, what.to_owned(), text))

@@ -12,6 +12,7 @@ use crate::cli::config::file::{Problem, Value, from_text, read};
 use crate::cli::config::keys::{KEYS, Key};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::secret::Secret;
+use crate::store::bounded;
 
 /// Content of `config.example.toml`.
 pub const EXAMPLE: &str = include_str!("../../../config.example.toml");
@@ -149,12 +150,18 @@ pub fn default(key: &Key) -> Value {
     from_text(key, &plain).unwrap_or(Value::Text(plain))
 }
 
+/// Largest configuration that is read, in bytes.
+const MAX_BYTES: u64 = 1024 * 1024;
+
 fn read_file(
     path: &Path,
     named: bool,
 ) -> Result<Option<BTreeMap<&'static str, Value>>, Vec<Problem>> {
     let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
+    let text = bounded::read(path, MAX_BYTES).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|_not_text| std::io::Error::other("it is not UTF-8"))
+    });
+    match text {
         Ok(text) => read(&name, &text).map(Some),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => Ok(None),
         Err(error) => Err(vec![Problem { place: name, text: format!("cannot be read: {error}") }]),

@@ -125,6 +125,8 @@ impl Exchange {
         let purpose = format!("get a token for {}", self.key.account());
         let mut call = Call::new(Method::POST, endpoint.clone(), purpose);
         call.body = Some(("application/x-www-form-urlencoded", Secret::new(form.to_string())));
+        call.secrets = vec![assertion];
+        call.answers_secret = true;
         let answer = self.http.send(&call).await.map_err(passing)?;
         if let Some(failure) = answer.failure(&call) {
             return Err(refused(&answer, failure));

@@ -9,7 +9,7 @@ use reqwest::Url;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::clients::http::safe_url;
+use crate::clients::http::{Http, safe_url};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::secret::Secret;
 use crate::domain::text::clean;
@@ -65,11 +65,15 @@ pub struct ServiceAccountKey {
 }
 
 impl ServiceAccountKey {
-    /// Reads a key and proves that it can sign.
+    /// Reads a key and proves that it can sign. `http` learns it, so that no server can make it be shown.
     ///
     /// # Errors
     /// The file, the field and the remedy; never text of the key.
-    pub fn read(key: &KeyText, private_key: Option<&KeyText>) -> Result<Self, Failure> {
+    pub fn read(
+        key: &KeyText,
+        private_key: Option<&KeyText>,
+        http: &Http,
+    ) -> Result<Self, Failure> {
         let origin = key.origin("the service-account key");
         let remedy = "create a new key in the STACKIT portal and save its JSON unchanged";
         let refuse = |what: String| {
@@ -107,6 +111,7 @@ impl ServiceAccountKey {
             )
             .hint("it begins with -----BEGIN PRIVATE KEY----- and is saved with its line ends")
         };
+        http.learn_secret(&pem);
         let signer = EncodingKey::from_rsa_pem(pem.expose().as_bytes())
             .map_err(|_may_quote_the_key| wrong_pem())?;
         let token_endpoint = optional("tokenEndpoint")

@@ -134,7 +134,7 @@ impl TokenSource {
                 Kind::File { path }
             }
             SourceConfig::Key { key, private_key, token_url } => {
-                let key = ServiceAccountKey::read(&key, private_key.as_ref())?;
+                let key = ServiceAccountKey::read(&key, private_key.as_ref(), &http)?;
                 shown.claims.who = Some(key.account());
                 shown.notes.clone_from(&key.notes);
                 Kind::Key(Box::new(Exchange::new(key, token_url, http, default_endpoint)?))

@@ -228,6 +228,7 @@ impl SkeClient {
 
     async fn kubeconfig(&self, mut call: Call, permission: &str) -> Result<Issued, Failure> {
         call.first_byte = ISSUE_FIRST_BYTE;
+        call.answers_secret = true;
         let mut answer = self.send(call.clone(), permission).await?;
         let found = decode::kubeconfig(&answer.body)
             .map_err(|reason| answer.format_failure(&call, &reason));

@@ -7,7 +7,6 @@
 pub mod blocker;
 pub mod calendar;
 pub mod classify;
-pub mod command;
 pub mod eta;
 pub mod fall;
 pub mod generation;

@@ -157,7 +157,7 @@ pub fn remedy(blocker: &Blocker, theme: Theme, facts: &mut Facts) {
     facts.text("why", &blocker.why, Tone::Plain);
     facts.text("frees", &blocker.frees, Tone::Plain);
     if let Some(command) = &blocker.command {
-        facts.fact("look", vec![theme.span(command.clone(), Tone::Plain)]);
+        facts.fact("look", vec![theme.span(command.line(None), Tone::Plain)]);
     }
     for problem in blocker.reported.iter().take(2) {
         facts.text("SKE says", &problem.to_string(), Tone::Dim);

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::domain::age::since;
+use crate::domain::kubectl::Kubectl;
 use crate::domain::observed::{Budget, Pod, Requirement, Selector};
 use crate::domain::roll::blocker::{
     Blocker, Gathered, Kind, Object, PATIENCE, Scene, place, waits,
 };
 use crate::domain::roll::classify::{NodeRoll, Since};
-use crate::domain::roll::command::kubectl;
 use crate::domain::text::clean;
 
 /// The remedy that needs no change of a budget or a workload, and what it costs.
@@ -202,7 +202,7 @@ fn held_by(
         if kind == Kind::MisconfiguredBudget { "never lets a pod go" } else { "allows 0" }
     );
     let mut blocker = Blocker::new(kind, brief, why, format!("{} {BY_HAND}", frees(budget)));
-    blocker.command = kubectl(Some(&budget.namespace), "get pdb", &budget.name, "");
+    blocker.command = Kubectl::about(Some(&budget.namespace), "get pdb", &budget.name, "");
     blocker.object = Some(object);
     blocker.node = Some(node.name.clone());
     blocker.place = Some((node.pool.clone(), node.zone.clone()));
@@ -299,7 +299,7 @@ fn under_several(
         format!("It moves when only one of them covers the pod. {BY_HAND}"),
     );
     let first = budgets.first().copied().unwrap_or_default();
-    blocker.command = kubectl(Some(&pod.namespace), "get pdb", first, "");
+    blocker.command = Kubectl::about(Some(&pod.namespace), "get pdb", first, "");
     blocker.object = Some(object);
     blocker.node = Some(node.name.clone());
     blocker.place = Some((node.pool.clone(), node.zone.clone()));
@@ -319,7 +319,7 @@ fn cannot_be_judged(node: &NodeRoll, budget: &Budget) -> Blocker {
         format!("{object} cannot be judged ({why}); it may hold pods on {}.", node.short),
         "Look at it by hand.",
     );
-    blocker.command = kubectl(Some(&budget.namespace), "get pdb", &budget.name, "-o yaml");
+    blocker.command = Kubectl::about(Some(&budget.namespace), "get pdb", &budget.name, "-o yaml");
     blocker.object = Some(object);
     blocker
 }

@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, Problem};
+use crate::domain::kubectl::Kubectl;
 use crate::domain::observed::{Picture, Pod};
 use crate::domain::roll::blocker::budgets::BudgetIndex;
 use crate::domain::roll::classify::{NodeRoll, Since, Stage};
@@ -167,7 +168,7 @@ pub struct Blocker {
     /// What would free it, as a sentence.
     pub frees: String,
     /// A command that looks at it.
-    pub command: Option<String>,
+    pub command: Option<Kubectl>,
     /// What SKE reports about the same.
     pub reported: Vec<Problem>,
 }

@@ -1,12 +1,12 @@
 //! New nodes that do not come, or do not become ready.
 
 use crate::domain::age::{long, since};
+use crate::domain::kubectl::Kubectl;
 use crate::domain::observed::Pod;
 use crate::domain::roll::blocker::{
     Blocker, Gathered, Kind, LAST_RESORT, NODE_PATIENCE, Object, Scene, lasting, place, where_it_is,
 };
 use crate::domain::roll::classify::{NodeRoll, Since, Stage, Wait};
-use crate::domain::roll::command::{kubectl, nodes_of};
 use crate::domain::roll::progress::{PoolRoll, PoolState, ZoneRoll};
 use crate::domain::roll::words::list;
 use crate::domain::text::plural;
@@ -64,7 +64,7 @@ fn not_ready(scene: &Scene<'_>, node: &NodeRoll, starting: &[&Pod]) -> Option<Bl
     why.push('.');
     let frees = format!("{frees} {LAST_RESORT}");
     let mut blocker = Blocker::new(Kind::NodeNotReady, brief, why, frees);
-    blocker.command = kubectl(None, "describe node", &node.name, "");
+    blocker.command = Kubectl::about(None, "describe node", &node.name, "");
     blocker.object = Some(Object::new("Node", "", &node.name));
     blocker.node = Some(node.name.clone());
     blocker.place = Some((node.pool.clone(), node.zone.clone()));
@@ -109,7 +109,7 @@ fn does_not_come(scene: &Scene<'_>, pool: &PoolRoll, zone: &ZoneRoll) -> Option<
         ),
         "It moves when a new machine can be made there.",
     );
-    blocker.command = nodes_of(&pool.name, &zone.name);
+    blocker.command = Kubectl::nodes_of(&pool.name, &zone.name);
     blocker.object = Some(Object::new("node pool", "", &pool.name)).filter(|_| pool.known_to_ske);
     blocker.place = Some((pool.name.clone(), zone.name.clone()));
     blocker.since = Some(Since::told(began));

@@ -6,13 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::age::{long, since};
 use crate::domain::cluster::Cluster;
+use crate::domain::kubectl::Kubectl;
 use crate::domain::observed::{Attachment, BoundVolume, Pod};
 use crate::domain::roll::blocker::{
     Blocker, Gathered, Kind, LAST_RESORT, Object, Scene, VOLUME_PATIENCE, is_drained, lasting,
     place, waits,
 };
 use crate::domain::roll::classify::{NodeRoll, Since};
-use crate::domain::roll::command::{kubectl, nodes_of};
 use crate::domain::roll::progress::{PoolRoll, ZoneRoll};
 use crate::domain::roll::words::{first_names, list};
 use crate::domain::text::{clean, plural};
@@ -75,7 +75,7 @@ fn hung(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
             ),
             format!("{frees} {LAST_RESORT}"),
         );
-        blocker.command = kubectl(Some(&pod.namespace), "describe pod", &pod.name, "");
+        blocker.command = Kubectl::about(Some(&pod.namespace), "describe pod", &pod.name, "");
         blocker.object = Some(Object::new("Pod", &pod.namespace, &pod.name));
         blocker.node = Some(node.name.clone());
         blocker.place = Some((node.pool.clone(), node.zone.clone()));
@@ -130,7 +130,7 @@ fn stuck_volume(
         format!("{subject}{lasts}{words}."),
         "It moves when the volume is detached; pods that use it elsewhere wait as well.",
     );
-    blocker.command = kubectl(None, "get volumeattachment", &attachment.name, "-o yaml");
+    blocker.command = Kubectl::about(None, "get volumeattachment", &attachment.name, "-o yaml");
     blocker.object = Some(Object::new("VolumeAttachment", "", &attachment.name));
     blocker.node = node.map(|node| node.name.clone());
     blocker.place = node.map(|node| (node.pool.clone(), node.zone.clone()));
@@ -225,7 +225,7 @@ fn finds_no_node(
         ),
         frees,
     );
-    blocker.command = kubectl(Some(&pod.namespace), "describe pod", &pod.name, "");
+    blocker.command = Kubectl::about(Some(&pod.namespace), "describe pod", &pod.name, "");
     blocker.object = Some(Object::new("Pod", &pod.namespace, &pod.name));
     // Which pool could take it cannot be told where there are several.
     if let ([pool], Some([zone])) = (scene.pools, volume.map(|volume| volume.zones.as_slice())) {
@@ -261,7 +261,7 @@ fn at_maximum(scene: &Scene<'_>, asked: &BTreeSet<&str>, out: &mut Vec<Blocker>)
         "It moves when a pool may have more nodes, or pods need less.",
     );
     if let [(pool, _), ..] = full.as_slice() {
-        blocker.command = nodes_of(pool, "");
+        blocker.command = Kubectl::nodes_of(pool, "");
         blocker.object = Some(Object::new("node pool", "", pool));
     }
     out.push(blocker);
@@ -361,7 +361,7 @@ fn lost(gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
 /// Names the first of these pods, and their node if they share one.
 fn point_at(blocker: &mut Blocker, pods: &[(&Pod, &NodeRoll)]) {
     let [(pod, node), ..] = pods else { return };
-    blocker.command = kubectl(Some(&pod.namespace), "get pod", &pod.name, "-o wide");
+    blocker.command = Kubectl::about(Some(&pod.namespace), "get pod", &pod.name, "-o wide");
     blocker.object = Some(Object::new("Pod", &pod.namespace, &pod.name));
     if pods.iter().all(|(_, other)| other.name == node.name) {
         blocker.node = Some(node.name.clone());
@@ -394,7 +394,7 @@ fn local_volumes(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Block
             ),
             "Copy the data to a volume that can follow the pod.",
         );
-        blocker.command = kubectl(None, "get pv", &volume.name, "-o yaml");
+        blocker.command = Kubectl::about(None, "get pv", &volume.name, "-o yaml");
         blocker.object = Some(Object::new("PersistentVolume", "", &volume.name));
         blocker.node = Some(node.name.clone());
         out.push(blocker);

@@ -3,6 +3,7 @@
 use crate::domain::age::{long, since};
 use crate::domain::attention;
 use crate::domain::cluster::Problem;
+use crate::domain::kubectl::Kubectl;
 use crate::domain::roll::blocker::{Blocker, Kind, Scene};
 use crate::domain::roll::calendar::{Due, due};
 use crate::domain::roll::classify::Since;
@@ -74,7 +75,7 @@ fn put_beside(scene: &Scene<'_>, problem: &Problem, out: &mut Vec<Blocker>) {
             _ => "Look at what SKE says.",
         }),
     );
-    blocker.command = looks_at(problem).map(str::to_owned);
+    blocker.command = looks_at(problem).map(Kubectl::plain);
     blocker.since = scene.history.memory().reported_since(problem);
     blocker.reported.push(problem.clone());
     out.push(blocker);
@@ -83,12 +84,12 @@ fn put_beside(scene: &Scene<'_>, problem: &Problem, out: &mut Vec<Blocker>) {
 /// A command that looks at what SKE reports, where the cluster itself can show something of it.
 fn looks_at(problem: &Problem) -> Option<&'static str> {
     match problem.code.as_str() {
-        "SKE_NODE_MISCONFIGURED_PDB" => Some("kubectl get pdb -A"),
+        "SKE_NODE_MISCONFIGURED_PDB" => Some("get pdb -A"),
         "SKE_UNREADY_NODES"
         | "SKE_NODE_MEMORY_PRESSURE"
         | "SKE_NODE_DISK_PRESSURE"
-        | "SKE_NODE_PID_PRESSURE" => Some("kubectl describe nodes"),
-        _ if is_about_capacity(problem) => Some("kubectl get nodes -o wide"),
+        | "SKE_NODE_PID_PRESSURE" => Some("describe nodes"),
+        _ if is_about_capacity(problem) => Some("get nodes -o wide"),
         _ => None,
     }
 }
@@ -119,7 +120,7 @@ fn gave_up(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
         ),
         "Ask SKE to reconcile the cluster; that likely makes the platform try again.",
     );
-    blocker.command = Some("kubectl get nodes".to_owned());
+    blocker.command = Some(Kubectl::plain("get nodes"));
     blocker.since = scene.cluster.rotation.initiated.map(Since::told);
     out.push(blocker);
 }

@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::domain::age::since;
+use crate::domain::kubectl::Kubectl;
 use crate::domain::observed::admission::Operation::{self, Create, Update};
 use crate::domain::observed::admission::{Rule, Service, Webhook};
 use crate::domain::observed::{Labels, Picture, Pod, Requirement, Selector};
 use crate::domain::roll::blocker::{Blocker, Kind, Object, PATIENCE, Scene, lasting, place};
 use crate::domain::roll::classify::Since;
-use crate::domain::roll::command::kubectl;
 use crate::domain::roll::progress::{PoolRoll, PoolState};
 use crate::domain::roll::words::list;
 use crate::domain::text::clean;
@@ -265,7 +265,7 @@ fn blocker(one: &Unanswered, began: Since, scene: &Scene<'_>) -> Blocker {
     );
     let Service { namespace, name } = &one.service;
     blocker.object = Some(Object::new("Service", namespace, name));
-    blocker.command = kubectl(Some(namespace), "describe service", name, "");
+    blocker.command = Kubectl::about(Some(namespace), "describe service", name, "");
     blocker.since = Some(began);
     blocker
 }

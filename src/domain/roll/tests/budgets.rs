@@ -56,7 +56,10 @@ fn k8s_11_every_kind_of_budget_is_matched_rightly_or_called_unreadable() {
     );
     let api = about(&roll, "payments/api ");
     assert!(api.frees.starts_with("It moves when one more replica is ready. Deleting the pod"));
-    assert_eq!(api.command.as_deref(), Some("kubectl -n payments get pdb api"));
+    assert_eq!(
+        api.command.as_ref().map(|command| command.line(None)).as_deref(),
+        Some("kubectl -n payments get pdb api")
+    );
     assert_eq!(api.since, Some(Since::told(ago(47))));
     assert_eq!(
         words::headline(api, now()),

@@ -1,0 +1,161 @@
+//! Takes out of a server's answer what it quotes of our own secrets, before anything is done with the answer.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use memchr::memmem;
+
+use crate::domain::secret::Secret;
+
+/// What stands in the place of a secret.
+const MARK: &[u8] = b"[redacted]";
+/// So many bytes of a secret in a row are a part of it; fewer occur in ordinary words.
+const PART: usize = 12;
+/// Secrets that are remembered: tokens are renewed, and a server may quote the one before.
+const MOST: usize = 32;
+
+/// The secrets that were sent. Clones share them.
+#[derive(Clone, Default)]
+pub struct Redactor(Arc<Mutex<VecDeque<Secret>>>);
+
+impl Redactor {
+    fn known(&self) -> MutexGuard<'_, VecDeque<Secret>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers a secret: a token as it is, a key line by line.
+    pub fn learn(&self, secret: &Secret) {
+        let mut known = self.known();
+        let lines = secret.expose().split_whitespace();
+        for line in lines.filter(|line| line.len() >= PART && !line.starts_with("-----")) {
+            if !known.iter().any(|other| other.expose() == line) {
+                known.push_back(Secret::new(line.to_owned()));
+            }
+        }
+        let surplus = known.len().saturating_sub(MOST);
+        known.drain(..surplus);
+    }
+
+    /// Replaces whole secrets and the parts of tokens between their dots; in large answers, which are no failures.
+    pub fn redact_whole(&self, text: Vec<u8>) -> Vec<u8> {
+        let known = self.known();
+        let pieces = known.iter().flat_map(|secret| {
+            let secret = secret.expose();
+            std::iter::once(secret).chain(secret.split('.').filter(|part| part.len() >= PART))
+        });
+        let mut covered = Vec::new();
+        for piece in pieces {
+            let found = memmem::find_iter(&text, piece.as_bytes());
+            covered.extend(found.map(|at| (at, at.saturating_add(piece.len()))));
+        }
+        replaced(text, covered)
+    }
+
+    /// Replaces whatever is a part of a secret, however it was cut; in answers that say why something failed.
+    pub fn redact(&self, text: Vec<u8>) -> Vec<u8> {
+        let known = self.known();
+        let parts: HashSet<&[u8]> =
+            known.iter().flat_map(|secret| secret.expose().as_bytes().windows(PART)).collect();
+        let is_part = |(at, window): (usize, &[u8])| {
+            parts.contains(window).then(|| (at, at.saturating_add(PART)))
+        };
+        let mut covered: Vec<_> = text.windows(PART).enumerate().filter_map(is_part).collect();
+        covered.extend(tokens(&text));
+        replaced(text, covered)
+    }
+
+    /// The same for text in a header.
+    pub fn redact_text(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.redact(text.as_bytes().to_vec())).into_owned()
+    }
+}
+
+/// JSON Web Tokens, whoever's they are: encoded JSON objects begin so.
+fn tokens(text: &[u8]) -> Vec<(usize, usize)> {
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    memmem::find_iter(text, b"eyJ")
+        .map(|at| {
+            let rest = text.get(at..).unwrap_or_default();
+            (at, at.saturating_add(rest.iter().take_while(|byte| is_letter(byte)).count()))
+        })
+        .filter(|(at, end)| end - at >= 2 * PART)
+        .collect()
+}
+
+fn replaced(text: Vec<u8>, mut covered: Vec<(usize, usize)>) -> Vec<u8> {
+    if covered.is_empty() {
+        return text;
+    }
+    covered.sort_unstable();
+    let mut out = Vec::with_capacity(text.len());
+    let mut done = 0;
+    for (begin, end) in covered {
+        if begin >= done {
+            out.extend_from_slice(text.get(done..begin).unwrap_or_default());
+            // Runs that touch are one secret.
+            if begin > done || done == 0 {
+                out.extend_from_slice(MARK);
+            }
+        }
+        done = done.max(end);
+    }
+    out.extend_from_slice(text.get(done..).unwrap_or_default());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::clients::redact::Redactor;
+    use crate::domain::secret::Secret;
+
+    const TOKEN: &str = "eyJhbGciOiJSUzUxMiJ9.eyJzdWIiOiJvcHMifQ.c2lnbmF0dXJlLXRoYXQtaXMtbG9uZw";
+
+    fn redacted(secrets: &[&str], text: &str) -> String {
+        let redactor = Redactor::default();
+        for secret in secrets {
+            redactor.learn(&Secret::new((*secret).to_owned()));
+        }
+        redactor.redact_text(text)
+    }
+
+    #[test]
+    fn api_29_what_a_server_quotes_of_a_secret_is_replaced_however_it_was_cut() {
+        let (begin, _) = TOKEN.split_at(40);
+        let (_, end) = TOKEN.split_at(45);
+        for (text, expected) in [
+            (format!("the token {TOKEN} is bad"), "the token [redacted] is bad"),
+            (format!("bad: {begin}…"), "bad: [redacted]…"),
+            (format!("signature {end} is wrong"), "signature [redacted] is wrong"),
+            (format!("{TOKEN}{TOKEN}"), "[redacted]"),
+            ("nothing of it: eyJ".to_owned(), "nothing of it: eyJ"),
+        ] {
+            assert_eq!(redacted(&[TOKEN], &text), expected);
+        }
+        // A token that is not ours is none for a journal, either.
+        assert_eq!(redacted(&[], &format!("got {TOKEN}.")), "got [redacted]");
+        let key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nBKcwggSjAgEAAoIBAQ\n-----END PRIVATE KEY-----";
+        let text =
+            redacted(&[key], "PRIVATE KEY MIIEvQIBADANBgkqhkiG9w0BAQEFAASC\\nBKcwggSjAgEAAoIBAQ");
+        assert_eq!(text, "PRIVATE KEY [redacted]\\n[redacted]");
+    }
+
+    #[test]
+    fn api_29_large_answers_are_searched_for_whole_secrets_and_parts_of_tokens() {
+        let redactor = Redactor::default();
+        redactor.learn(&Secret::new(TOKEN.to_owned()));
+        let (_, signature) = TOKEN.rsplit_once('.').unwrap();
+        let text = format!("{{\"a\":\"{TOKEN}\",\"b\":\"{signature}\"}}");
+        let redacted = redactor.redact_whole(text.into_bytes());
+        assert_eq!(String::from_utf8(redacted).unwrap(), r#"{"a":"[redacted]","b":"[redacted]"}"#);
+        assert_eq!(redactor.redact_whole(b"nothing".to_vec()), b"nothing");
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let redactor = Redactor::default();
+        for number in 0..100 {
+            redactor.learn(&Secret::new(format!("a-token-of-many-{number}")));
+        }
+        assert_eq!(redactor.known().len(), super::MOST);
+    }
+}

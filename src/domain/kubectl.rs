@@ -1,0 +1,104 @@
+//! `kubectl` commands to copy: they only look, and are safe to paste into a shell.
+
+use crate::domain::shell::{argument, quote};
+
+/// A command that looks at something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kubectl {
+    /// Namespace, quoted.
+    namespace: Option<String>,
+    /// Fixed text ("get pdb").
+    verb: &'static str,
+    /// Name or label selector, quoted.
+    name: Option<String>,
+    /// Fixed text behind it ("-o yaml"); may be empty.
+    tail: &'static str,
+}
+
+impl Kubectl {
+    /// A command without a name ("get pdb -A").
+    pub fn plain(verb: &'static str) -> Self {
+        Self { namespace: None, verb, name: None, tail: "" }
+    }
+
+    /// A command about one object; `None` when no object can be called so.
+    pub fn about(
+        namespace: Option<&str>,
+        verb: &'static str,
+        name: &str,
+        tail: &'static str,
+    ) -> Option<Self> {
+        let namespace = match namespace {
+            Some(namespace) => Some(argument(namespace)?),
+            None => None,
+        };
+        Some(Self { namespace, verb, name: Some(argument(name)?), tail })
+    }
+
+    /// Lists the nodes of a pool, of one zone of it if one is given.
+    pub fn nodes_of(pool: &str, zone: &str) -> Option<Self> {
+        if pool.is_empty() {
+            return Some(Self::plain("get nodes"));
+        }
+        let mut labels = format!("worker.gardener.cloud/pool={pool}");
+        if !zone.is_empty() {
+            labels.push_str(&format!(",topology.kubernetes.io/zone={zone}"));
+        }
+        Self::about(None, "get nodes -l", &labels, "")
+    }
+
+    /// The command line; in a context if one is given that a shell can read back.
+    pub fn line(&self, context: Option<&str>) -> String {
+        let mut line = "kubectl".to_owned();
+        let context = context.and_then(quote).map(|context| format!("--context {context}"));
+        let namespace = self.namespace.as_ref().map(|namespace| format!("-n {namespace}"));
+        let parts = [
+            context.as_deref(),
+            namespace.as_deref(),
+            Some(self.verb),
+            self.name.as_deref(),
+            Some(self.tail),
+        ];
+        for part in parts.into_iter().flatten().filter(|part| !part.is_empty()) {
+            line.push(' ');
+            line.push_str(part);
+        }
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::kubectl::Kubectl;
+
+    fn line(namespace: Option<&str>, verb: &'static str, name: &str) -> Option<String> {
+        Kubectl::about(namespace, verb, name, "").map(|command| command.line(None))
+    }
+
+    #[test]
+    fn host_09_commands_are_safe_to_paste() {
+        assert_eq!(
+            line(Some("payments"), "get pdb", "api").unwrap(),
+            "kubectl -n payments get pdb api"
+        );
+        let command = Kubectl::about(Some("a b"), "get pod", "x'; rm -rf ~ #", "-o yaml").unwrap();
+        assert_eq!(
+            command.line(Some("shop;touch x;#")),
+            r"kubectl --context 'shop;touch x;#' -n 'a b' get pod 'x'\''; rm -rf ~ #' -o yaml"
+        );
+        let nodes = |pool, zone| Kubectl::nodes_of(pool, zone).map(|command| command.line(None));
+        assert_eq!(
+            nodes("web", "eu01-2").unwrap(),
+            "kubectl get nodes -l worker.gardener.cloud/pool=web,topology.kubernetes.io/zone=eu01-2"
+        );
+        assert_eq!(
+            nodes("a b", "").unwrap(),
+            "kubectl get nodes -l 'worker.gardener.cloud/pool=a b'"
+        );
+        assert_eq!(nodes("a\u{1b}[2J", ""), None);
+        for name in ["", "-f", "a\nb", "a\u{1b}[2J", "a\u{202e}b"] {
+            assert_eq!(line(None, "get node", name), None, "{name:?}");
+        }
+        assert_eq!(Kubectl::plain("get nodes").line(Some("a\nb")), "kubectl get nodes");
+    }
+}
