@@ -40,14 +40,14 @@ use skeys::testing::app::update::{settle, update};
 use skeys::testing::clients::auth::{SourceConfig, TokenSource};
 use skeys::testing::clients::http::Http;
 use skeys::testing::clients::kubernetes::kind::{self, Change, Kind};
-use skeys::testing::clients::kubernetes::store::{Standing, Store};
-use skeys::testing::clients::kubernetes::{Subject, decode, observe};
+use skeys::testing::clients::kubernetes::store::{ListStatus, Store};
+use skeys::testing::clients::kubernetes::{ObserverTarget, decode, observe};
 use skeys::testing::clients::ske::SkeClient;
 use skeys::testing::domain::cluster::{Cluster, ClusterId};
-use skeys::testing::domain::observed::{Picture, Sighting, Templates};
 use skeys::testing::domain::roll::Roll;
-use skeys::testing::domain::roll::history::History;
+use skeys::testing::domain::roll::history::RollHistory;
 use skeys::testing::domain::secret::Secret;
+use skeys::testing::domain::snapshot::{ClusterSnapshot, ObserverEvent, Templates};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
@@ -213,8 +213,11 @@ fn used(nodes: Duration, whole: Duration, before: Before, kept: impl Debug) -> F
 async fn first_picture(ske: SkeClient, cluster: Cluster, start: Instant, before: Before) -> First {
     let (_readings, receiver) = watch::channel(cluster);
     let (tell, mut told) = mpsc::unbounded_channel();
-    let subject =
-        Subject { cluster: receiver, ske_on_loopback: ske.is_on_loopback(), one_way_agreed: false };
+    let subject = ObserverTarget {
+        cluster: receiver,
+        ske_on_loopback: ske.is_on_loopback(),
+        one_way_agreed: false,
+    };
     let issue = move || {
         let ske = ske.clone();
         async move { ske.issue_short_lived(&id("large")).await }
@@ -223,20 +226,20 @@ async fn first_picture(ske: SkeClient, cluster: Cluster, start: Instant, before:
         drop(tell.send(sighting));
     }));
     let mut nodes = None;
-    let picture = loop {
-        if let Sighting::Picture(picture) = told.recv().await.unwrap() {
+    let snapshot = loop {
+        if let ObserverEvent::Snapshot(snapshot) = told.recv().await.unwrap() {
             nodes.get_or_insert(start.elapsed());
-            if picture.unseen.is_empty() {
-                break picture;
+            if snapshot.unseen.is_empty() {
+                break snapshot;
             }
         }
     };
     let whole = start.elapsed();
-    assert!(picture.nodes.len() >= 1_000 && picture.pods.len() >= 20_000);
-    assert!(picture.budgets.len() >= 500);
+    assert!(snapshot.nodes.len() >= 1_000 && snapshot.pods.len() >= 20_000);
+    assert!(snapshot.budgets.len() >= 500);
     // Lists end at different moments; what the last of them leaves behind is freed.
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let first = used(nodes.unwrap(), whole, before, &picture);
+    let first = used(nodes.unwrap(), whole, before, &snapshot);
     looking.abort();
     first
 }
@@ -329,15 +332,15 @@ impl Full {
         store
     }
 
-    /// The naive picture: everything is converted.
-    fn picture(&self) -> Picture {
+    /// The naive snapshot: everything is converted.
+    fn snapshot(&self) -> ClusterSnapshot {
         let about = |kind: &str, read: fn(&core::Event) -> Option<_>| {
             converted(of_kind(&self.events, kind).into_iter(), read)
         };
         let mut events = about("Node", decode::node_event);
         events.extend(about("Pod", decode::pod_event));
         events.sort_by_key(|event| event.at);
-        Picture {
+        ClusterSnapshot {
             nodes: converted(self.nodes.iter(), decode::node),
             templates: Templates::Known(
                 self.templates.iter().filter_map(decode::template).collect(),
@@ -347,7 +350,7 @@ impl Full {
             attachments: converted(self.attachments.iter(), decode::attachment),
             volumes: converted(self.volumes.iter(), decode::bound_volume),
             events,
-            ..Picture::default()
+            ..ClusterSnapshot::default()
         }
     }
 }
@@ -367,8 +370,8 @@ fn fill<K: Serialize, T: PartialEq>(store: &mut Store, kind: &Kind<T>, objects: 
     let body = json!({"metadata": {"resourceVersion": "1"}, "items": objects}).to_string();
     let page = kind.page(body.as_bytes()).unwrap();
     assert_eq!(page.unreadable, 0);
-    (kind.shelf)(store).swap(page.items);
-    store.stand(kind.slot, Standing::Seen(None));
+    (kind.object_cache)(store).swap(page.items);
+    store.stand(kind.resource_kind, ListStatus::Seen(None));
 }
 
 /// The line of a watch that says that an object changed.
@@ -376,21 +379,21 @@ fn changed(object: &Value) -> Vec<u8> {
     json!({"type": "MODIFIED", "object": object}).to_string().into_bytes()
 }
 
-/// A dashboard on the nodes tab of this cluster, with a first picture of it.
-fn dashboard(full: &Full, picture: Picture, now: jiff::Timestamp) -> State {
+/// A dashboard on the nodes tab of this cluster, with a first snapshot of it.
+fn dashboard(full: &Full, snapshot: ClusterSnapshot, now: jiff::Timestamp) -> State {
     let mut state = machine(vec![full.cluster.clone()], now);
     press(&mut state, KeyCode::Enter);
     press(&mut state, KeyCode::Char('3'));
-    show(&mut state, picture);
+    show(&mut state, snapshot);
     assert!(state.node_at_cursor().is_some());
     state
 }
 
-/// Everything that a dashboard does with a new picture but draw it.
-fn show(state: &mut State, picture: Picture) {
-    let now = Now { steady: state.now.steady + Duration::from_millis(300), ..state.now };
+/// Everything that a dashboard does with a new snapshot but draw it.
+fn show(state: &mut State, snapshot: ClusterSnapshot) {
+    let now = Now { monotonic: state.now.monotonic + Duration::from_millis(300), ..state.now };
     let id = state.fleet.entries.keys().next().unwrap().clone();
-    let sighting = Sighting::Picture(Arc::new(picture));
+    let sighting = ObserverEvent::Snapshot(Arc::new(snapshot));
     let number = state.observing.get(&id).unwrap().number;
     drop(black_box(update(state, now, Message::Answered(number, Answer::Observed(sighting)))));
     settle(state);
@@ -426,7 +429,7 @@ fn event<K: DeserializeOwned + Clone, T: PartialEq + Clone>(
     replace: impl Fn(&mut Full, K),
 ) {
     let mut store = full.store();
-    let mut state = dashboard(full, store.picture(), now);
+    let mut state = dashboard(full, store.snapshot(), now);
     let lines = objects.each_ref().map(changed);
     let time = bench.time(|| {
         for line in &lines {
@@ -440,33 +443,33 @@ fn event<K: DeserializeOwned + Clone, T: PartialEq + Clone>(
     });
     let mut changes = changes.iter().cycle();
     let ours = bench.time(|| {
-        assert!((kind.shelf)(&mut store).put(changes.next().unwrap().clone()));
-        show(&mut state, store.picture());
+        assert!((kind.object_cache)(&mut store).put(changes.next().unwrap().clone()));
+        show(&mut state, store.snapshot());
     });
-    // The naive way: what is kept are whole objects, and all of them are converted for every picture.
+    // The naive way: what is kept are whole objects, and all of them are converted for every snapshot.
     let objects: [K; 2] = objects.map(|object| serde_json::from_value(object).unwrap());
     let mut objects = objects.iter().cycle();
     let mut full = full.clone();
     let naive = bench.time(|| {
         replace(&mut full, objects.next().unwrap().clone());
-        show(&mut state, full.picture());
+        show(&mut state, full.snapshot());
     });
-    line(&format!("{what} changes: new picture, roll read anew"), ours, Some(naive));
-    let picture = bench.time(|| {
-        black_box(store.picture().pods.len());
+    line(&format!("{what} changes: new snapshot, roll read anew"), ours, Some(naive));
+    let snapshot = bench.time(|| {
+        black_box(store.snapshot().pods.len());
     });
-    line("… of that the picture", picture, None);
+    line("… of that the snapshot", snapshot, None);
 }
 
 /// Reading the roll. The store is kept, as an observer keeps it: what it frees would be what allocations wade through.
 fn roll(bench: &Bench, full: &Full, now: jiff::Timestamp) {
     let mut store = full.store();
-    let picture = store.picture();
-    let mut history = History::default();
-    let time = bench.time(|| assert!(history.observe(&full.cluster, &picture, now).is_some()));
-    line("watching a roll of 1,000 nodes: one more picture", time, None);
+    let snapshot = store.snapshot();
+    let mut history = RollHistory::default();
+    let time = bench.time(|| assert!(history.observe(&full.cluster, &snapshot, now).is_some()));
+    line("watching a roll of 1,000 nodes: one more snapshot", time, None);
     let time = bench.time(|| {
-        black_box(Roll::read(&full.cluster, &picture, &history, now).counts);
+        black_box(Roll::read(&full.cluster, &snapshot, &history, now).counts);
     });
     line("reading a roll of 1,000 nodes", time, None);
     drop(store);
@@ -492,7 +495,7 @@ fn draw_all_rows(terminal: &mut Terminal<TestBackend>, roll: &Roll) {
 
 fn frame(bench: &Bench, what: &str, full: &Full, now: jiff::Timestamp) {
     let mut store = full.store();
-    let mut state = dashboard(full, store.picture(), now);
+    let mut state = dashboard(full, store.snapshot(), now);
     let mut terminal = terminal();
     let ours = bench.time(|| draw(&mut terminal, &mut state));
     let roll = state.observed.values().find_map(|observed| observed.roll.as_ref()).unwrap();

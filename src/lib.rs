@@ -32,8 +32,8 @@ pub mod testing {
     }
     pub mod domain {
         pub use crate::domain::{
-            action, cluster, credential, failure, fixtures, kept, kubeconfig, lifetime, observed,
-            rotation, secret,
+            action, cluster, credential, failure, fixtures, kubeconfig, lifetime, persisted,
+            rotation, secret, snapshot,
         };
         pub mod roll {
             pub use crate::domain::roll::{Roll, history};
@@ -48,7 +48,7 @@ pub mod testing {
         };
     }
     pub mod store {
-        pub use crate::store::{journal, kubeconfigs, memory, private_file};
+        pub use crate::store::{journal, kubeconfigs, private_file, state_file};
     }
     pub mod ui {
         pub use crate::ui::{theme, view};

@@ -14,7 +14,7 @@ use skeys::testing::app::settings::Settings;
 use skeys::testing::app::state::State;
 use skeys::testing::app::update::{begin, settle, update};
 use skeys::testing::domain::cluster::{Cluster, ProjectId, Region, Scope};
-use skeys::testing::domain::kept::Kept;
+use skeys::testing::domain::persisted::PersistedState;
 use skeys::testing::ui::view;
 
 /// Columns and rows of every terminal here.
@@ -89,8 +89,8 @@ pub fn machine(clusters: Vec<Cluster>, wall: Timestamp) -> State {
     let mut settings = Settings::defaults();
     settings.projects = vec![(ProjectId::new(PROJECT), Some("shop".to_owned()))];
     settings.regions = vec![Region::new("eu01")];
-    let now = Now { wall, steady: Duration::ZERO };
-    let mut state = State::new(settings, Keymap::default(), Kept::default(), now, 7);
+    let now = Now { wall, monotonic: Duration::ZERO };
+    let mut state = State::new(settings, Keymap::default(), PersistedState::default(), now, 7);
     state.size = SIZE;
     drop(begin(&mut state));
     let scope = Scope { project: ProjectId::new(PROJECT), region: Region::new("eu01") };

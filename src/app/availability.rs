@@ -27,7 +27,7 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
         Command::WakeUp => on_cluster(Action::WakeUp),
         Command::Reconcile => on_cluster(Action::Reconcile),
         Command::Watch if state.subject().is_none() => {
-            Err("Watch: no cluster is chosen".to_owned())
+            Err("Observation: no cluster is chosen".to_owned())
         }
         Command::Events if !matches!(state.screen, Screen::Cluster { tab: Tab::Nodes, .. }) => {
             Err("Events: they are on the nodes tab".to_owned())
@@ -140,7 +140,7 @@ pub fn pending_reason(state: &State, pending: &Pending) -> String {
             )
         }
         PendingStage::ReadingBack { until, .. } => {
-            let left = until.saturating_sub(state.now.steady).try_into().unwrap_or_default();
+            let left = until.saturating_sub(state.now.monotonic).try_into().unwrap_or_default();
             format!("checking whether the {} took effect, for up to {}", pending.step, long(left))
         }
         PendingStage::Lost { .. } => format!(

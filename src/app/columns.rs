@@ -5,17 +5,17 @@ use std::cmp::Ordering;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::fleet::{Entry, Fleet};
-use crate::app::observation::Observed;
+use crate::app::observation::ObservedCluster;
 use crate::app::settings::Settings;
 use crate::app::state::State;
 use crate::domain::age::{narrow, since};
 use crate::domain::attention::{Attention, LOOK_AT_BLOCKER, is_overdue, next_step};
 use crate::domain::cluster::{Cluster, ClusterId, ClusterState, KubernetesVersion};
 use crate::domain::credential::{Credentials, Verdict};
-use crate::domain::observed::Trouble;
 use crate::domain::roll::progress::Figure;
-use crate::domain::roll::{Roll, words};
+use crate::domain::roll::{Roll, format};
 use crate::domain::rotation::Phase;
+use crate::domain::snapshot::Unavailable;
 use crate::domain::text::width;
 
 /// What a piece of text means; the theme turns it into colours.
@@ -313,7 +313,7 @@ pub fn cell(column: &Column, entry: &Entry, state: &State, room: usize) -> Cell 
                 let tone = match entry.attention(now, overdue_after) {
                     Attention::Stuck => Tone::Bad,
                     Attention::Prepared => Tone::Attention,
-                    Attention::Problem | Attention::Overdue => Tone::Warn,
+                    Attention::ReportedError | Attention::Overdue => Tone::Warn,
                     Attention::Running | Attention::Expiring | Attention::Settled => Tone::Plain,
                 };
                 Cell::new(text, tone)
@@ -342,7 +342,7 @@ fn access_cell(credentials: &Credentials, cluster: &Cluster, now: Timestamp) -> 
 fn time_left(entry: &Entry, state: &State) -> Option<String> {
     let observed = state.observed.get(&entry.cluster.id).filter(|observed| observed.live)?;
     let rolls = entry.cluster.rotation.phase == Phase::Preparing && !entry.is_stuck(state.now.wall);
-    words::left(observed.roll.as_ref().filter(|_| rolls)?.outlook)
+    format::left(observed.roll.as_ref().filter(|_| rolls)?.outlook)
 }
 
 /// How far the roll is: a bar, the figure and, with room for it, how long it still takes; or why none can be told.
@@ -357,21 +357,21 @@ fn roll_cell(entry: &Entry, state: &State, room: usize) -> Cell {
                 return Cell::new(text, Tone::Dim);
             };
             let tone = roll_tone(entry, observed);
-            let text = format!("{} {}", bar(figure, 5), words::figure_narrow(figure));
+            let text = format!("{} {}", bar(figure, 5), format::figure_narrow(figure));
             let left = if entry.held { Some("✗".to_owned()) } else { time_left(entry, state) };
             let whole =
                 left.map(|left| format!("{text} {left}")).filter(|whole| width(whole) <= room);
             Cell::new(whole.unwrap_or(text), tone)
         }
         Phase::Prepared => match roll.and_then(Roll::figure) {
-            Some(figure) => Cell::new(words::figure_narrow(figure), Tone::Dim),
+            Some(figure) => Cell::new(format::figure_narrow(figure), Tone::Dim),
             None => Cell::new("done", Tone::Dim),
         },
         Phase::Never | Phase::Completing | Phase::Completed | Phase::Unknown(_) => Cell::dash(),
     }
 }
 
-fn roll_tone(entry: &Entry, observed: &Observed) -> Tone {
+fn roll_tone(entry: &Entry, observed: &ObservedCluster) -> Tone {
     match (entry.held, observed.live) {
         (_, false) => Tone::Dim,
         (true, true) => Tone::Bad,
@@ -386,7 +386,7 @@ pub fn new_nodes(entry: &Entry, state: &State) -> Option<Cell> {
     }
     let observed = state.observed.get(&entry.cluster.id)?;
     let figure = observed.roll.as_ref()?.figure()?;
-    let text = format!("{} new", words::figure_narrow(figure));
+    let text = format!("{} new", format::figure_narrow(figure));
     Some(Cell::new(text, roll_tone(entry, observed)))
 }
 
@@ -404,15 +404,15 @@ pub fn bar(figure: Figure, cells: usize) -> String {
 }
 
 /// Why a cluster's own API shows nothing, in a word or two.
-pub fn trouble_word(trouble: &Trouble) -> &'static str {
+pub fn trouble_word(trouble: &Unavailable) -> &'static str {
     match trouble {
-        Trouble::Connecting => "looking",
-        Trouble::NotAcceptedYet { .. } => "login waits",
-        Trouble::CredentialsRefused(_) => "login refused",
-        Trouble::NoAccess(_) | Trouble::KubeconfigRefused(_) => "no access",
-        Trouble::Unreachable(_) => "unreachable",
-        Trouble::Hibernated => "asleep",
-        Trouble::OneWay => "not asked",
+        Unavailable::Connecting => "looking",
+        Unavailable::NotAcceptedYet { .. } => "login waits",
+        Unavailable::CredentialsRefused(_) => "login refused",
+        Unavailable::NoAccess(_) | Unavailable::KubeconfigRefused(_) => "no access",
+        Unavailable::Unreachable(_) => "unreachable",
+        Unavailable::Hibernated => "asleep",
+        Unavailable::OneWay => "not asked",
     }
 }
 
@@ -467,7 +467,7 @@ pub fn sort_value<'a>(
                 }
                 Attention::Overdue => cluster.credentials_born(),
                 Attention::Expiring => cluster.version_expires,
-                Attention::Problem | Attention::Settled => None,
+                Attention::ReportedError | Attention::Settled => None,
             };
             SortValue::Ranked(group, at.unwrap_or(Timestamp::MAX))
         }

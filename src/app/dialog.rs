@@ -7,13 +7,13 @@ use tui_input::Input;
 
 use crate::app::columns::COLUMNS;
 use crate::app::keymap::Command;
-use crate::app::message::Issued;
+use crate::app::message::IssuedKubeconfig;
 use crate::app::requests::{DialogId, KubeconfigRequest, RequestId};
 use crate::app::settings::Place;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::Failure;
-use crate::domain::kubeconfig::{Destination, Kind, Known, Plan, Whose};
+use crate::domain::kubeconfig::{ClusterIdentity, Destination, EntryOwner, KubeconfigKind, Plan};
 use crate::domain::lifetime::{Lifetime, LifetimeError};
 use crate::domain::preflight::{Evidence, Finding};
 use crate::domain::rotation::Step;
@@ -22,18 +22,18 @@ use crate::domain::rotation::Step;
 #[derive(Debug, Clone)]
 pub enum Dialog {
     /// Start or complete a rotation.
-    Rotate(Box<RotateDialog>),
+    Rotate(Box<RotationDialog>),
     /// Wake up or reconcile.
     Confirm(Box<ConfirmDialog>),
     /// Issue a kubeconfig.
-    Issue(Box<IssueForm>),
+    Issue(Box<KubeconfigForm>),
     /// A list to choose from.
     Menu(Menu),
 }
 
 /// Something is under way: leave all the same? It lies over everything, so that nothing below it is lost.
 #[derive(Debug, Clone)]
-pub struct Leaving {
+pub struct QuitDialog {
     /// Whether the leaving button has the focus.
     pub leave: bool,
     /// What is under way, in words.
@@ -53,7 +53,7 @@ pub enum Focus {
 
 /// The dialog of a rotation step. It is about one pinned cluster, whatever moves beneath it.
 #[derive(Debug, Clone)]
-pub struct RotateDialog {
+pub struct RotationDialog {
     /// Which dialog it is: what it asks for is answered to it alone.
     pub id: DialogId,
     /// Which step.
@@ -67,7 +67,7 @@ pub struct RotateDialog {
     /// What is known before the step.
     pub findings: Vec<Finding>,
     /// Reads begun up to this one are no check of it.
-    pub blind_until: RequestId,
+    pub ignore_reads_through: RequestId,
     /// When the cluster was last read for this dialog; `None` until the first reading came.
     pub checked: Option<Timestamp>,
     /// Whether the name must be typed.
@@ -79,7 +79,7 @@ pub struct RotateDialog {
     /// What has the focus.
     pub focus: Focus,
     /// How far it is.
-    pub stage: RotateStage,
+    pub stage: RotationDialogStage,
     /// Keys pressed when the present stage began, and the moment: a held-down key must not confirm.
     pub guard: Guard,
     /// Rows of text above what is drawn, when it does not fit.
@@ -88,7 +88,7 @@ pub struct RotateDialog {
 
 /// How far a rotation dialog is.
 #[derive(Debug, Clone)]
-pub enum RotateStage {
+pub enum RotationDialogStage {
     /// Waiting for the first reading.
     Checking,
     /// Waiting for the person.
@@ -129,16 +129,16 @@ pub struct ConfirmDialog {
 
 /// A kubeconfig that was issued.
 #[derive(Debug, Clone)]
-pub struct IssuedKubeconfig {
+pub struct UnsavedKubeconfig {
     /// What was asked for.
     pub request: KubeconfigRequest,
     /// What SKE returned.
-    pub issued: Issued,
+    pub issued: IssuedKubeconfig,
 }
 
 /// The kubeconfig form.
 #[derive(Debug, Clone)]
-pub struct IssueForm {
+pub struct KubeconfigForm {
     /// Which form it is: what it asks for is answered to it alone.
     pub id: DialogId,
     /// The cluster, pinned, as read when the form opened.
@@ -146,7 +146,7 @@ pub struct IssueForm {
     /// Name of its project.
     pub project: String,
     /// Which kind.
-    pub kind: Kind,
+    pub kind: KubeconfigKind,
     /// Lifetime as typed.
     pub lifetime: Input,
     /// Where to.
@@ -158,15 +158,15 @@ pub struct IssueForm {
     /// Whether it becomes the current context.
     pub make_current: bool,
     /// What has the focus.
-    pub focus: IssueField,
+    pub focus: KubeconfigField,
     /// What the destination looks like.
     pub plan: PlanState,
     /// The last look at the destination.
     pub plan_request: RequestId,
     /// How far it is.
-    pub stage: IssueStage,
+    pub stage: KubeconfigFormStage,
     /// What was issued and is not saved yet, and the request that brought it.
-    pub issued: Option<(RequestId, IssuedKubeconfig)>,
+    pub issued: Option<(RequestId, UnsavedKubeconfig)>,
     /// Whether something was typed or chosen.
     pub touched: bool,
     /// Whether the person agreed to replace an entry or file of the same name.
@@ -179,9 +179,9 @@ pub struct IssueForm {
 
 /// Fields of the form, in the order of Tab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IssueField {
+pub enum KubeconfigField {
     /// Kind.
-    Kind,
+    KubeconfigKind,
     /// Lifetime; only for the admin kind.
     Lifetime,
     /// Destination.
@@ -211,13 +211,13 @@ pub enum PlanState {
 
 /// How far a kubeconfig form is.
 #[derive(Debug, Clone)]
-pub enum IssueStage {
+pub enum KubeconfigFormStage {
     /// Being filled in.
     Editing,
     /// A question before anything is sent or written.
     Asking {
         /// Which.
-        question: Question,
+        question: FormQuestion,
         /// Which answer has the focus.
         answer: usize,
     },
@@ -231,11 +231,11 @@ pub enum IssueStage {
 
 /// Questions of the form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Question {
+pub enum FormQuestion {
     /// Issuing switches static tokens off for ever.
     OneWay,
     /// Entries of that name exist.
-    Taken(Taken),
+    NameConflict(NameConflict),
     /// Something was typed; close all the same?
     Discard,
     /// An issued kubeconfig was not saved anywhere; close all the same?
@@ -244,43 +244,43 @@ pub enum Question {
 
 /// What is in the way of saving.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Taken {
+pub struct NameConflict {
     /// The entries, or the file, in words.
     pub names: Vec<String>,
     /// Which cluster they belong to.
-    pub whose: Whose,
+    pub whose: EntryOwner,
     /// Another name that is free, as far as can be seen.
     pub other: Option<String>,
 }
 
-impl Question {
+impl FormQuestion {
     /// Answers, the harmless one first.
     pub fn answers(&self) -> &'static [&'static str] {
         match self {
             Self::OneWay => &["Cancel", "Issue, switch static tokens off"],
-            Self::Taken(_) => &["Cancel", "Use another name", "Replace"],
+            Self::NameConflict(_) => &["Cancel", "Use another name", "Replace"],
             Self::Discard => &["Go on editing", "Close the form"],
             Self::Lose => &["Choose another destination", "Drop the kubeconfig"],
         }
     }
 }
 
-impl IssueForm {
+impl KubeconfigForm {
     /// The fields that this form has now, in the order of Tab.
-    pub fn fields(&self) -> Vec<IssueField> {
-        let mut fields = vec![IssueField::Kind];
-        if self.kind == Kind::Admin {
-            fields.push(IssueField::Lifetime);
+    pub fn fields(&self) -> Vec<KubeconfigField> {
+        let mut fields = vec![KubeconfigField::KubeconfigKind];
+        if self.kind == KubeconfigKind::Admin {
+            fields.push(KubeconfigField::Lifetime);
         }
-        fields.push(IssueField::Place);
+        fields.push(KubeconfigField::Place);
         if self.place == Place::File {
-            fields.push(IssueField::Path);
+            fields.push(KubeconfigField::Path);
         }
-        fields.push(IssueField::Context);
+        fields.push(KubeconfigField::Context);
         if self.place == Place::Merge {
-            fields.push(IssueField::MakeCurrent);
+            fields.push(KubeconfigField::MakeCurrent);
         }
-        fields.extend([IssueField::Cancel, IssueField::Confirm]);
+        fields.extend([KubeconfigField::Cancel, KubeconfigField::Confirm]);
         fields
     }
 
@@ -316,16 +316,16 @@ impl IssueForm {
     }
 
     /// What is known of the cluster: its server, once a kubeconfig is issued.
-    pub fn known(&self) -> Known {
+    pub fn known(&self) -> ClusterIdentity {
         match &self.issued {
-            Some((_, held)) => Known::Server(held.issued.fresh.server().to_owned()),
-            None => Known::Cluster(self.cluster.id.clone()),
+            Some((_, held)) => ClusterIdentity::Server(held.issued.fresh.server().to_owned()),
+            None => ClusterIdentity::Address(self.cluster.id.clone()),
         }
     }
 
     /// Why it cannot be issued as filled in, if it cannot.
     pub fn problem(&self) -> Option<String> {
-        if self.kind == Kind::Admin
+        if self.kind == KubeconfigKind::Admin
             && self.issued.is_none()
             && let Err(error) = self.lifetime()
         {
@@ -349,7 +349,7 @@ impl IssueForm {
 #[derive(Debug, Clone)]
 pub struct Menu {
     /// Which.
-    pub kind: MenuKind,
+    pub kind: MenuItems,
     /// The chosen line.
     pub cursor: usize,
     /// Typed text that narrows the commands.
@@ -358,7 +358,7 @@ pub struct Menu {
 
 /// Which list.
 #[derive(Debug, Clone)]
-pub enum MenuKind {
+pub enum MenuItems {
     /// Order of the fleet.
     Sort,
     /// Columns of the fleet.
@@ -373,10 +373,10 @@ impl Menu {
     /// Number of lines.
     pub fn len(&self) -> usize {
         match &self.kind {
-            MenuKind::Sort => COLUMNS.len(),
-            MenuKind::Columns => COLUMNS.len().saturating_sub(2),
-            MenuKind::Copy(items) => items.len(),
-            MenuKind::Commands(items) => items.len(),
+            MenuItems::Sort => COLUMNS.len(),
+            MenuItems::Columns => COLUMNS.len().saturating_sub(2),
+            MenuItems::Copy(items) => items.len(),
+            MenuItems::Commands(items) => items.len(),
         }
     }
 

@@ -8,9 +8,11 @@ use crate::app::requests::RequestId;
 use crate::app::status::Status;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
-use crate::domain::kept::Kept;
-use crate::domain::kubeconfig::{Destination, Fresh, Kind, Known, MergeOptions};
+use crate::domain::kubeconfig::{
+    ClusterIdentity, Destination, KubeconfigKind, MergeOptions, ParsedKubeconfig,
+};
 use crate::domain::lifetime::Lifetime;
+use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
 use crate::domain::rotation::Step;
 use crate::domain::secret::Secret;
@@ -34,7 +36,7 @@ pub enum Effect {
     /// Append to the journal.
     Journal(Box<Record>),
     /// Something that the loop does itself, on the terminal it owns.
-    Terminal(OnTerminal),
+    Terminal(TerminalEffect),
 }
 
 /// Something that is answered. Each variant names its answer.
@@ -68,7 +70,7 @@ pub enum Request {
     },
     /// Look for static-token kubeconfigs of a cluster on this machine (`StaticTokens`).
     FindStaticTokens(ClusterId),
-    /// Observe a cluster through its own API until `Effect::Unobserve` (`Observed`, again and again).
+    /// Observe a cluster through its own API until `Effect::Unobserve` (`ObservedCluster`, again and again).
     Observe {
         /// As SKE showed it last.
         cluster: Box<Cluster>,
@@ -82,14 +84,14 @@ pub enum Request {
         /// Under which name.
         context: String,
         /// What is known of the cluster, to tell its entries from those of another one.
-        known: Known,
+        known: ClusterIdentity,
     },
     /// Ask SKE for a kubeconfig, once (`Kubeconfig`).
     Issue {
         /// For which cluster, as the form showed it.
         shown: Box<Cluster>,
         /// Which kind.
-        kind: Kind,
+        kind: KubeconfigKind,
         /// How long; only for the admin kind.
         lifetime: Lifetime,
         /// Destination that must be writable before anything is asked for.
@@ -102,7 +104,7 @@ pub enum Request {
         /// Where.
         destination: Destination,
         /// What.
-        fresh: Arc<Fresh>,
+        fresh: Arc<ParsedKubeconfig>,
         /// How.
         options: MergeOptions,
         /// Content that the person saw before confirming.
@@ -115,7 +117,7 @@ pub enum Request {
     /// Clear from the clipboard what a request copied, if it still holds that (`ClipboardCleared`).
     ClearClipboard(RequestId),
     /// Keep between runs, but for what has ended at a moment by SKE's clock (`Credentials`).
-    Persist(Box<Kept>, Timestamp),
+    Persist(Box<PersistedState>, Timestamp),
     /// Learn what other instances of the program have issued meanwhile (`Credentials`).
     LoadCredentials,
 }
@@ -146,7 +148,7 @@ impl Request {
 
 /// What is done on the terminal, in order, before the next message is taken.
 #[derive(Debug, Clone)]
-pub enum OnTerminal {
+pub enum TerminalEffect {
     /// Switch reporting of the mouse.
     Mouse(bool),
     /// Window title and terminal progress; `None` takes both back.

@@ -29,7 +29,7 @@ enum Term {
 
 /// What a filter looks at beside the cluster.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
+pub struct FilterRow<'a> {
     /// The cluster.
     pub cluster: &'a Cluster,
     /// Name of its project, or its id.
@@ -59,7 +59,7 @@ impl Filter {
     /// it was typed, 1 when it only fits.
     pub fn matching<'a, T>(
         &self,
-        subjects: impl IntoIterator<Item = (T, Subject<'a>)>,
+        subjects: impl IntoIterator<Item = (T, FilterRow<'a>)>,
         now: Timestamp,
     ) -> Vec<(u8, T)> {
         let pattern = (!self.text.is_empty())
@@ -146,7 +146,7 @@ fn problem(word: &str) -> Option<String> {
 }
 
 impl Term {
-    fn holds(&self, subject: &Subject<'_>, now: Timestamp) -> bool {
+    fn holds(&self, subject: &FilterRow<'_>, now: Timestamp) -> bool {
         let cluster = subject.cluster;
         let age = || cluster.credentials_born().map(|born| since(born, now));
         match self {
@@ -167,7 +167,7 @@ impl Term {
 
 #[cfg(test)]
 mod tests {
-    use crate::app::filter::{Filter, PHASES, Subject, problems};
+    use crate::app::filter::{Filter, FilterRow, PHASES, problems};
     use crate::domain::cluster::Cluster;
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::rotation::Phase;
@@ -176,7 +176,7 @@ mod tests {
         let subjects = clusters.iter().map(|cluster| {
             (
                 cluster.id.name.to_string(),
-                Subject {
+                FilterRow {
                     cluster,
                     project: "payments",
                     marked: cluster.id.name.as_str() == "web",

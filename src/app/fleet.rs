@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::columns::{self, SortKey};
-use crate::app::filter::{Filter, Subject};
+use crate::app::filter::{Filter, FilterRow};
 use crate::app::message::Now;
 use crate::app::requests::RequestId;
 use crate::app::settings::Settings;
@@ -27,7 +27,7 @@ pub struct Entry {
     pub sequence: RequestId,
     /// Since when a working list no longer has it.
     pub gone: Option<Timestamp>,
-    /// Since when answers are older than what is known of the rotation, on the steady clock.
+    /// Since when answers are older than what is known of the rotation, on the monotonic clock.
     pub older: Option<Duration>,
     /// When this program saw the present phase begin; `None` if it was there from the first reading.
     pub phase_seen: Option<Timestamp>,
@@ -92,7 +92,7 @@ pub enum ScopeStatus {
 pub struct ScopeState {
     /// How it goes.
     pub status: ScopeStatus,
-    /// When the next list is due, on the steady clock.
+    /// When the next list is due, on the monotonic clock.
     pub due: Duration,
     /// The list under way.
     pub in_flight: Option<RequestId>,
@@ -141,7 +141,7 @@ pub struct Counts {
 
 /// How the fleet is looked at.
 #[derive(Debug, Clone)]
-pub struct Look {
+pub struct ViewOptions {
     /// Filter text.
     pub filter: String,
     /// Sort key.
@@ -241,7 +241,7 @@ impl Fleet {
     }
 
     /// Makes `shown`, `counts` and the order of names anew; needed after data changed.
-    pub fn arrange(&mut self, look: &Look, now: Timestamp, settings: &Settings) {
+    pub fn arrange(&mut self, look: &ViewOptions, now: Timestamp, settings: &Settings) {
         self.outdated = false;
         self.counts = self.count(now, settings);
         let mut by_name: Vec<&mut Entry> = self.entries.values_mut().collect();
@@ -253,7 +253,7 @@ impl Fleet {
     }
 
     /// Makes `shown` anew; needed after filter, order or marks changed.
-    pub fn select(&mut self, look: &Look, now: Timestamp, settings: &Settings) {
+    pub fn select(&mut self, look: &ViewOptions, now: Timestamp, settings: &Settings) {
         let filter = Filter::parse(&look.filter);
         // Neighbours mostly belong to one project.
         let mut project: Option<(&ProjectId, &str)> = None;
@@ -266,7 +266,7 @@ impl Fleet {
             };
             project = Some((id, name));
             let marked = !look.marks.is_empty() && look.marks.contains(&cluster.id);
-            (entry, Subject { cluster, project: name, marked, stuck: entry.held })
+            (entry, FilterRow { cluster, project: name, marked, stuck: entry.held })
         });
         let mut rows: Vec<(u8, columns::SortValue<'_>, &Entry)> = filter
             .matching(subjects, now)
@@ -330,7 +330,7 @@ impl Fleet {
             .values()
             .filter(|scope| !matches!(scope.status, ScopeStatus::NotOffered))
             .filter_map(|scope| scope.seen)
-            .min_by_key(|seen| seen.steady)
+            .min_by_key(|seen| seen.monotonic)
     }
 }
 
@@ -349,7 +349,7 @@ mod tests {
     fn api_19_a_name_is_told_with_what_sets_it_apart_from_others() {
         let mut fleet = Fleet::default();
         fleet.projects.insert(ProjectId::new("p-2"), "payments".to_owned());
-        let at = Now { wall: now(), steady: Duration::ZERO };
+        let at = Now { wall: now(), monotonic: Duration::ZERO };
         let mut add = |project: &str, region: &str, name: &str| {
             let mut cluster = cluster(name, Phase::Never);
             cluster.id = ClusterId::new(project, region, name);

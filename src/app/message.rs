@@ -12,8 +12,8 @@ use crate::domain::cluster::{Cluster, ProjectId};
 use crate::domain::credential::{Credentials, Issuance, StaticToken};
 use crate::domain::failure::Failure;
 use crate::domain::identity::Identity;
-use crate::domain::kubeconfig::{Fresh, NotSaved, Plan, Saved};
-use crate::domain::observed::Sighting;
+use crate::domain::kubeconfig::{NotSaved, ParsedKubeconfig, Plan, Saved};
+use crate::domain::snapshot::ObserverEvent;
 
 /// The moment at which a message is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +21,10 @@ pub struct Now {
     /// Wall clock, for moments that people see. It may jump.
     pub wall: Timestamp,
     /// Time since the program started, for waiting. It never jumps.
-    pub steady: Duration,
+    pub monotonic: Duration,
 }
 
-/// A wall clock that moved this much more or less than the steady one has jumped.
+/// A wall clock that moved this much more or less than the monotonic one has jumped.
 const JUMP: SignedDuration = SignedDuration::from_secs(30);
 /// Whoever wakes this much later than was meant was asleep.
 const ASLEEP: Duration = Duration::from_secs(30);
@@ -32,22 +32,22 @@ const ASLEEP: Duration = Duration::from_secs(30);
 impl Now {
     /// Whether the wall clock jumped since then: somebody set it, or the machine slept.
     pub fn has_jumped_since(self, before: Self) -> bool {
-        (self.wall.duration_since(before.wall) - self.steady_since(before)).abs() > JUMP
+        (self.wall.duration_since(before.wall) - self.monotonic_since(before)).abs() > JUMP
     }
 
-    /// Time since a moment, by the clock that shows more: the steady one may stand still while the machine sleeps.
+    /// Time since a moment, by the clock that shows more: the monotonic one may stand still while the machine sleeps.
     pub fn longest_since(self, before: Self) -> SignedDuration {
-        self.steady_since(before).max(self.wall.duration_since(before.wall))
+        self.monotonic_since(before).max(self.wall.duration_since(before.wall))
     }
 
-    fn steady_since(self, before: Self) -> SignedDuration {
-        let steady = self.steady.saturating_sub(before.steady);
-        SignedDuration::try_from(steady).unwrap_or(SignedDuration::MAX)
+    fn monotonic_since(self, before: Self) -> SignedDuration {
+        let monotonic = self.monotonic.saturating_sub(before.monotonic);
+        SignedDuration::try_from(monotonic).unwrap_or(SignedDuration::MAX)
     }
 
-    /// Whether this is so long after a moment of the steady clock that nothing was done in between.
+    /// Whether this is so long after a moment of the monotonic clock that nothing was done in between.
     pub fn overslept(self, meant: Duration) -> bool {
-        self.steady.saturating_sub(meant) > ASLEEP
+        self.monotonic.saturating_sub(meant) > ASLEEP
     }
 }
 
@@ -101,7 +101,7 @@ pub enum Answer {
     /// To `Request::Plan`: what the destination looks like.
     Destination(Result<Box<Plan>, Failure>),
     /// To `Request::Issue`.
-    Kubeconfig(Result<Issued, Failure>),
+    Kubeconfig(Result<IssuedKubeconfig, Failure>),
     /// To `Request::Save`: where it is.
     Saved(Result<Saved, NotSaved>),
     /// To `Request::CopySecret` and `Request::CopyText`.
@@ -116,7 +116,7 @@ pub enum Answer {
         note: Option<String>,
     },
     /// To `Request::Observe`, again and again until `Effect::Unobserve`.
-    Observed(Sighting),
+    Observed(ObserverEvent),
     /// The task that carried the request out broke; what it did before is not known.
     Broken(Failure),
 }
@@ -154,9 +154,9 @@ pub enum RotateOutcome {
 
 /// An issued kubeconfig.
 #[derive(Debug, Clone)]
-pub struct Issued {
+pub struct IssuedKubeconfig {
     /// The kubeconfig.
-    pub fresh: Arc<Fresh>,
+    pub fresh: Arc<ParsedKubeconfig>,
     /// `expirationTimestamp` as the server returned it; only the admin kind has one.
     pub expires: Option<Timestamp>,
     /// What its certificates say, where they can be read.

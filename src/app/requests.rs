@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId, Scope};
-use crate::domain::kubeconfig::Kind;
+use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::lifetime::Lifetime;
 use crate::domain::rotation::Step;
 
@@ -28,7 +28,7 @@ pub struct DialogId(pub u64);
 
 /// Who asked, and for what.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Owner {
+pub enum RequestOwner {
     /// Who this program acts as.
     Identity,
     /// Names of projects.
@@ -80,7 +80,7 @@ pub struct KubeconfigRequest {
     /// For which cluster, as it was shown when it was asked for.
     pub cluster: Cluster,
     /// Which kind.
-    pub kind: Kind,
+    pub kind: KubeconfigKind,
     /// How long; only for the admin kind.
     pub lifetime: Lifetime,
     /// When, by our clock.
@@ -94,7 +94,7 @@ pub struct KubeconfigRequest {
 impl KubeconfigRequest {
     /// When it ends if SKE grants what was asked for.
     pub fn until(&self) -> Option<Timestamp> {
-        (self.kind == Kind::Admin).then(|| self.lifetime.until(self.asked_there))
+        (self.kind == KubeconfigKind::Admin).then(|| self.lifetime.until(self.asked_there))
     }
 }
 
@@ -103,12 +103,12 @@ impl KubeconfigRequest {
 pub struct Requests {
     last: u64,
     last_dialog: u64,
-    open: BTreeMap<RequestId, Owner>,
+    open: BTreeMap<RequestId, RequestOwner>,
 }
 
 impl Requests {
     /// Takes a number for a new request.
-    pub fn begin(&mut self, owner: Owner) -> RequestId {
+    pub fn begin(&mut self, owner: RequestOwner) -> RequestId {
         self.last = self.last.saturating_add(1);
         let id = RequestId(self.last);
         self.open.insert(id, owner);
@@ -123,17 +123,17 @@ impl Requests {
 
     /// Ends a request: its answer came, or nobody waits for one any more. `None` if it is not open, so that a second
     /// answer changes nothing.
-    pub fn end(&mut self, id: RequestId) -> Option<Owner> {
+    pub fn end(&mut self, id: RequestId) -> Option<RequestOwner> {
         self.open.remove(&id)
     }
 
     /// Who waits for a request that is answered more than once.
-    pub fn owner(&self, id: RequestId) -> Option<&Owner> {
+    pub fn owner(&self, id: RequestId) -> Option<&RequestOwner> {
         self.open.get(&id)
     }
 
     /// All that is open, in the order in which it was asked for.
-    pub fn open(&self) -> impl Iterator<Item = (RequestId, &Owner)> {
+    pub fn open(&self) -> impl Iterator<Item = (RequestId, &RequestOwner)> {
         self.open.iter().map(|(id, owner)| (*id, owner))
     }
 
@@ -147,18 +147,18 @@ impl Requests {
         let later = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
         self.open
             .range(later)
-            .any(|(_, owner)| matches!(owner, Owner::Cluster(id) if id == cluster))
+            .any(|(_, owner)| matches!(owner, RequestOwner::Cluster(id) if id == cluster))
     }
 
     /// Kubeconfigs that were asked for, or are on their way to a file or the clipboard.
     pub fn has_kubeconfigs(&self) -> bool {
-        self.open
-            .values()
-            .any(|owner| matches!(owner, Owner::Kubeconfig(_) | Owner::Delivery { .. }))
+        self.open.values().any(|owner| {
+            matches!(owner, RequestOwner::Kubeconfig(_) | RequestOwner::Delivery { .. })
+        })
     }
 
     /// Whether a wake-up or reconcile is under way.
     pub fn has_actions(&self) -> bool {
-        self.open.values().any(|owner| matches!(owner, Owner::Action { .. }))
+        self.open.values().any(|owner| matches!(owner, RequestOwner::Action { .. }))
     }
 }

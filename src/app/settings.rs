@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::domain::age::Zone;
+use crate::domain::age::DisplayZone;
 use crate::domain::cluster::{ClusterName, ProjectId, Region};
 use crate::domain::lifetime::Lifetime;
 
@@ -28,7 +28,7 @@ pub struct Settings {
     /// Interval of reads of a cluster on screen while a step runs.
     pub poll_running: Duration,
     /// Which clusters are looked at through their own API.
-    pub watch: WatchPolicy,
+    pub watch: ObservationScope,
     /// How many clusters are looked at at once, at most.
     pub watch_limit: usize,
     /// Lifetime that the kubeconfig form begins with.
@@ -54,7 +54,7 @@ pub struct Settings {
     /// Whether the mouse is on to begin with.
     pub mouse: bool,
     /// The user's time zone.
-    pub local_zone: Zone,
+    pub local_zone: DisplayZone,
     /// Columns of the fleet, by id; empty means all that fit.
     pub columns: Vec<String>,
     /// Sort key of the fleet, by column id or "attention".
@@ -82,7 +82,7 @@ impl Settings {
             overdue_after: SignedDuration::from_hours(180 * 24),
             poll_idle: Duration::from_secs(30),
             poll_running: Duration::from_secs(3),
-            watch: WatchPolicy::Running,
+            watch: ObservationScope::Running,
             watch_limit: 6,
             lifetime: Lifetime::PRESETS.get(1).map_or(Lifetime::MIN, |(_, lifetime)| *lifetime),
             destination: Place::Merge,
@@ -95,7 +95,7 @@ impl Settings {
             ascii: false,
             utc: false,
             mouse: false,
-            local_zone: Zone::UTC,
+            local_zone: DisplayZone::UTC,
             columns: Vec::new(),
             sort: "attention".to_owned(),
             clipboard_way: "desktop".to_owned(),
@@ -125,7 +125,7 @@ impl Place {
 /// Which clusters are looked at through their own Kubernetes API, each with an admin kubeconfig of ten minutes that is
 /// held in memory only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WatchPolicy {
+pub enum ObservationScope {
     /// Those whose nodes roll, those that are watched, and the one on screen while its nodes matter.
     Running,
     /// Only those that are watched and the one on screen.

@@ -6,21 +6,21 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::columns::{COLUMNS, SortKey};
-use crate::app::dialog::{Dialog, IssuedKubeconfig, Leaving};
-use crate::app::fleet::{Entry, Fleet, Look, ScopeState, ScopeStatus};
+use crate::app::dialog::{Dialog, QuitDialog, UnsavedKubeconfig};
+use crate::app::fleet::{Entry, Fleet, ScopeState, ScopeStatus, ViewOptions};
 use crate::app::keymap::{Context, Keymap};
 use crate::app::message::Now;
-use crate::app::observation::{Observed, Watch};
+use crate::app::observation::{Observation, ObservedCluster};
 use crate::app::requests::{RequestId, Requests};
 use crate::app::settings::{Background, Settings, ThemeChoice};
 use crate::app::status::Status;
-use crate::domain::age::Zone;
+use crate::domain::age::DisplayZone;
 use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::failure::Failure;
 use crate::domain::identity::Identity;
-use crate::domain::kept::Kept;
+use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
-use crate::domain::roll::classify::{NodeRoll, Stage};
+use crate::domain::roll::classify::{NodeRoll, NodeStage};
 use crate::domain::rotation::{Rotation, Step};
 use crate::domain::secret::Secret;
 
@@ -47,7 +47,7 @@ pub struct State {
     /// Clusters and scopes.
     pub fleet: Fleet,
     /// How the fleet is looked at.
-    pub look: Look,
+    pub look: ViewOptions,
     /// The cluster under the cursor of the fleet.
     pub cursor: Option<ClusterId>,
     /// Whether somebody put the cursor there; before that it stays on top while lists arrive.
@@ -69,9 +69,9 @@ pub struct State {
     /// When the program last went to the background, until something comes after that.
     pub suspended: Option<Now>,
     /// The question whether to leave, over everything.
-    pub leaving: Option<Leaving>,
+    pub leaving: Option<QuitDialog>,
     /// Kubeconfigs that were issued and are nowhere yet, by the request that brought them: nothing of them is lost.
-    pub unsaved: BTreeMap<RequestId, IssuedKubeconfig>,
+    pub unsaved: BTreeMap<RequestId, UnsavedKubeconfig>,
     /// What happened, newest last.
     pub activity: VecDeque<Record>,
     /// Records that made room for later ones; the oldest that is kept has this number.
@@ -86,14 +86,14 @@ pub struct State {
     pub toast: Option<Toast>,
     /// Errors that stay until dismissed, oldest first.
     pub errors: VecDeque<Failure>,
-    /// Kubeconfigs that were copied to the clipboard, and when each is cleared, on the steady clock.
+    /// Kubeconfigs that were copied to the clipboard, and when each is cleared, on the monotonic clock.
     pub clipboard: BTreeMap<RequestId, Duration>,
     /// Kubeconfigs to be printed after exit.
     pub print: Vec<Secret>,
     /// What was seen of clusters through their own API, in this run.
-    pub observed: BTreeMap<ClusterId, Observed>,
+    pub observed: BTreeMap<ClusterId, ObservedCluster>,
     /// Clusters that are looked at now.
-    pub observing: BTreeMap<ClusterId, Watch>,
+    pub observing: BTreeMap<ClusterId, Observation>,
     /// Clusters that somebody wants to be told about.
     pub watched: BTreeSet<ClusterId>,
     /// Clusters of which a person agreed that static tokens are switched off.
@@ -118,7 +118,7 @@ pub struct State {
     pub key_count: u64,
     /// State of the jitter's generator.
     pub random: u64,
-    /// When the open cluster is read next, on the steady clock.
+    /// When the open cluster is read next, on the monotonic clock.
     pub detail_due: Duration,
     /// Whether the program is ending.
     pub quitting: bool,
@@ -132,12 +132,12 @@ pub struct Metrics {
     /// Largest useful scroll of what is scrolled.
     pub scroll_last: usize,
     /// Where the main list's first row lies, and what can be clicked.
-    pub targets: Vec<Target>,
+    pub targets: Vec<ClickTarget>,
 }
 
 /// A place that can be clicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Target {
+pub struct ClickTarget {
     /// Left column, top row, width, height.
     pub area: (u16, u16, u16, u16),
     /// What it is.
@@ -210,7 +210,7 @@ impl Tab {
 pub struct Toast {
     /// Text.
     pub text: String,
-    /// When it goes, on the steady clock.
+    /// When it goes, on the monotonic clock.
     pub until: Duration,
     /// Whether it tells what was seen, not what became of something the person did.
     pub seen: bool,
@@ -232,10 +232,10 @@ pub struct Pending {
     /// The server's clock minus ours.
     pub skew: SignedDuration,
     /// Reads begun up to this one do not tell about it.
-    pub blind_until: RequestId,
+    pub ignore_reads_through: RequestId,
     /// How it stands.
     pub stage: PendingStage,
-    /// When the cluster is read next, on the steady clock.
+    /// When the cluster is read next, on the monotonic clock.
     pub due: Duration,
 }
 
@@ -244,7 +244,7 @@ pub struct Pending {
 pub enum PendingStage {
     /// Re-reading, then sending.
     Sending,
-    /// Taken with 202; the reads do not show it yet.
+    /// Accepted with 202; the reads do not show it yet.
     Accepted {
         /// When.
         at: Timestamp,
@@ -255,9 +255,9 @@ pub enum PendingStage {
     ReadingBack {
         /// What broke.
         failure: Failure,
-        /// When to stop, on the steady clock.
+        /// When to stop, on the monotonic clock.
         until: Duration,
-        /// When a reading last showed nothing of it, on the steady clock.
+        /// When a reading last showed nothing of it, on the monotonic clock.
         seen: Option<Duration>,
     },
     /// Reading back did not tell either; the next read that works will.
@@ -281,7 +281,13 @@ impl Pending {
 
 impl State {
     /// The state before anything was read.
-    pub fn new(settings: Settings, keymap: Keymap, kept: Kept, now: Now, seed: u64) -> Self {
+    pub fn new(
+        settings: Settings,
+        keymap: Keymap,
+        kept: PersistedState,
+        now: Now,
+        seed: u64,
+    ) -> Self {
         let scopes = settings
             .projects
             .iter()
@@ -300,7 +306,7 @@ impl State {
             .collect();
         let sort = kept.sort.as_deref().unwrap_or(&settings.sort);
         let columns = if kept.columns.is_empty() { settings.columns.clone() } else { kept.columns };
-        let look = Look {
+        let look = ViewOptions {
             filter: String::new(),
             sort: SortKey::from_id(sort).unwrap_or(SortKey::Attention),
             reversed: false,
@@ -368,8 +374,8 @@ impl State {
     }
 
     /// The zone in which moments are shown.
-    pub fn zone(&self) -> Zone {
-        if self.utc { Zone::UTC } else { self.settings.local_zone.clone() }
+    pub fn zone(&self) -> DisplayZone {
+        if self.utc { DisplayZone::UTC } else { self.settings.local_zone.clone() }
     }
 
     /// The moment by SKE's clock, as far as it is known: what SKE issued ends by that.
@@ -387,7 +393,7 @@ impl State {
     }
 
     /// What was seen of the open cluster through its own API.
-    pub fn open_observed(&self) -> Option<&Observed> {
+    pub fn open_observed(&self) -> Option<&ObservedCluster> {
         match &self.screen {
             Screen::Cluster { id, .. } => self.observed.get(id),
             Screen::Fleet | Screen::Activity(_) => None,
@@ -414,8 +420,8 @@ impl State {
                     place.is_some_and(|(pool, zone)| node.pool == *pool && node.zone == *zone)
                 })
             })
-            .or_else(|| find(&|node| node.stage == Stage::Draining))
-            .or_else(|| find(&|node| node.stage == Stage::Joining))
+            .or_else(|| find(&|node| node.stage == NodeStage::Draining))
+            .or_else(|| find(&|node| node.stage == NodeStage::Joining))
             .or_else(|| roll.nodes().next())
     }
 

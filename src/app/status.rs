@@ -2,7 +2,7 @@
 
 use crate::app::state::State;
 use crate::domain::cluster::ClusterId;
-use crate::domain::roll::words;
+use crate::domain::roll::format;
 use crate::domain::rotation::Phase;
 use crate::domain::text::clean;
 
@@ -44,7 +44,7 @@ pub fn status(state: &State) -> Option<Status> {
     let held = entry.held && seen.is_some();
     let mut title = format!("skeys: {} ", clean(&state.fleet.label(id)));
     match figure {
-        Some(figure) => title.push_str(&words::figure_narrow(figure)),
+        Some(figure) => title.push_str(&format::figure_narrow(figure)),
         None => title.push_str(&clean(phase.word())),
     }
     if held {

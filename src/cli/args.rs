@@ -60,7 +60,7 @@ pub struct Flags {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Open the dashboard on an embedded simulator: rehearse without an account
-    Demo(World),
+    Demo(SceneOptions),
     /// Serve the simulator for other clients until Ctrl-C, and print how to reach it
     Simulate {
         /// Address to listen on; port 0 picks a free one
@@ -68,7 +68,7 @@ pub enum Command {
         listen: SocketAddr,
         /// What is simulated.
         #[command(flatten)]
-        world: World,
+        world: SceneOptions,
     },
     /// Wait without a screen until a rotation is prepared or completed
     ///
@@ -127,7 +127,7 @@ pub enum Goal {
 
 /// What is simulated.
 #[derive(Debug, Clone, Args)]
-pub struct World {
+pub struct SceneOptions {
     /// Number that everything random follows from
     #[arg(long, default_value_t = 7)]
     pub seed: u64,

@@ -11,13 +11,15 @@ use tokio::sync::{mpsc, watch};
 
 use crate::app::keymap::Keymap;
 use crate::app::message::Now;
-use crate::app::settings::{Background, ColorDepth, Place, Settings, ThemeChoice, WatchPolicy};
+use crate::app::settings::{
+    Background, ColorDepth, ObservationScope, Place, Settings, ThemeChoice,
+};
 use crate::app::state::State;
-use crate::cli::args::{WaitFor, World};
+use crate::cli::args::{SceneOptions, WaitFor};
 use crate::cli::commands::simulate::scene;
-use crate::cli::commands::wait::course::Cadence;
 use crate::cli::commands::wait::printer::{self, Form, Printer};
-use crate::cli::commands::wait::{self, Looks, Order};
+use crate::cli::commands::wait::tracker::PollIntervals;
+use crate::cli::commands::wait::{self, ObservationPolicy, Order};
 use crate::cli::config::{AuthChoice, Config, Loaded, PathOrText, Places, expand};
 use crate::cli::demo_folder::DemoFolder;
 use crate::clients::auth::key::KeyText;
@@ -26,22 +28,22 @@ use crate::clients::http::Http;
 use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
-use crate::domain::age::Zone;
+use crate::domain::age::DisplayZone;
 use crate::domain::cluster::{ProjectId, Region, Scope};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::kept::Kept;
+use crate::domain::persisted::PersistedState;
 use crate::domain::secret::Secret;
-use crate::runtime::clipboard::{Clipboard, Way};
+use crate::runtime::clipboard::{Clipboard, ClipboardRoute};
 use crate::runtime::input::Input;
 use crate::runtime::notify::Notifier;
-use crate::runtime::perform::{Performer, Tools};
+use crate::runtime::perform::{Performer, Services};
 use crate::runtime::terminal::{Screen, install_panic_hook};
 use crate::runtime::{run, signals};
 use crate::simulator::{Options, serve};
 use crate::store::bounded;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
-use crate::store::memory;
+use crate::store::state_file;
 use crate::ui::theme::Theme;
 
 /// Largest file of additional authorities, in bytes.
@@ -86,7 +88,7 @@ pub async fn dashboard(loaded: Loaded, places: &Places<'_>) -> anyhow::Result<()
 ///
 /// # Errors
 /// What keeps it from starting, or the terminal went away.
-pub async fn demo(loaded: Loaded, places: &Places<'_>, world: &World) -> anyhow::Result<()> {
+pub async fn demo(loaded: Loaded, places: &Places<'_>, world: &SceneOptions) -> anyhow::Result<()> {
     let options = Options {
         seed: world.seed,
         speed: world.speed,
@@ -155,15 +157,15 @@ pub async fn wait(loaded: &Loaded, places: &Places<'_>, words: &WaitFor) -> anyh
         timeout: words.timeout,
         scopes: scopes.collect(),
     };
-    let tools = wait::Tools {
+    let tools = wait::Services {
         clock,
         ske,
-        cadence: Cadence { running: settings.poll_running, idle: settings.poll_idle },
+        cadence: PollIntervals { running: settings.poll_running, idle: settings.poll_idle },
         concurrency: config.number("poll.concurrency"),
         looks: match settings.watch {
-            _ if settings.read_only => Looks::NotReadOnly,
-            WatchPolicy::Never => Looks::NotConfigured,
-            WatchPolicy::Open | WatchPolicy::Running => Looks::AtNodes,
+            _ if settings.read_only => ObservationPolicy::NotReadOnly,
+            ObservationScope::Never => ObservationPolicy::NotConfigured,
+            ObservationScope::Open | ObservationScope::Running => ObservationPolicy::AtNodes,
         },
         renews: !matches!(config.auth, AuthChoice::Token { .. }),
         redraws: signals::redraws(),
@@ -226,7 +228,7 @@ async fn open(
     let ske = SkeClient::new(&cloud.ske, http.clone(), tokens.clone())?;
     let projects = ProjectsClient::new(&cloud.resource_manager, http, tokens.clone())?;
     let (sender, receiver) = mpsc::unbounded_channel();
-    let chain = Way::chain(places.environment);
+    let chain = ClipboardRoute::chain(places.environment);
     let mut settings = settings(config, places.environment);
     settings.projects = cloud.projects;
     settings.ske = cloud.ske;
@@ -243,7 +245,7 @@ async fn open(
             None
         }
     };
-    let tools = Tools {
+    let tools = Services {
         clock: clock.clone(),
         ske,
         tokens,
@@ -257,7 +259,7 @@ async fn open(
         concurrency: config.number("poll.concurrency"),
     };
     let performer = Performer::new(tools, sender.clone());
-    let now = Now { wall: clock.now(), steady: clock.steady() };
+    let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
     let seed = now.wall.as_nanosecond().unsigned_abs().try_into().unwrap_or(1);
     let mut state = State::new(settings, keymap, kept, now, seed);
     // What happened before, below what happens now.
@@ -284,9 +286,9 @@ async fn open(
     Ok(())
 }
 
-fn recall(folder: Option<&Path>) -> (Kept, Vec<String>) {
-    let Some(folder) = folder else { return (Kept::default(), Vec::new()) };
-    let (kept, note) = memory::load(folder);
+fn recall(folder: Option<&Path>) -> (PersistedState, Vec<String>) {
+    let Some(folder) = folder else { return (PersistedState::default(), Vec::new()) };
+    let (kept, note) = state_file::load(folder);
     (kept, note.into_iter().collect())
 }
 
@@ -340,9 +342,9 @@ fn settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Se
         poll_idle: config.duration("poll.idle"),
         poll_running: config.duration("poll.running"),
         watch: match config.text("kubernetes.watch") {
-            "never" => WatchPolicy::Never,
-            "open" => WatchPolicy::Open,
-            _ => WatchPolicy::Running,
+            "never" => ObservationScope::Never,
+            "open" => ObservationScope::Open,
+            _ => ObservationScope::Running,
         },
         watch_limit: config.number("kubernetes.limit"),
         lifetime: config.lifetime(),
@@ -365,7 +367,7 @@ fn settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Se
         },
         utc: config.switch("display.utc"),
         mouse: config.switch("display.mouse"),
-        local_zone: Zone::new(TimeZone::system()),
+        local_zone: DisplayZone::new(TimeZone::system()),
         columns: config.list("display.columns").to_vec(),
         sort: config.text("display.sort").to_owned(),
         ..Settings::defaults()

@@ -1,4 +1,4 @@
-//! The one HTTP client: time-outs by our clock, bounded bodies, no redirects, and a gate per host and region.
+//! The one HTTP client: time-outs by our clock, bounded bodies, no redirects, and a cooldown per host and region.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Method, Url};
 
-use crate::clients::answer::Answer;
 use crate::clients::redact::Redactor;
+use crate::clients::response::HttpResponse;
 use crate::clock::Clock;
 use crate::domain::backoff;
 use crate::domain::failure::{Failure, FailureKind};
@@ -38,7 +38,7 @@ pub struct Call {
     pub url: Url,
     /// What it is for, as it follows "could not" ("list the clusters of project p in eu01").
     pub purpose: String,
-    /// Region for the gate; empty where there is none.
+    /// Region for the cooldown; empty where there is none.
     pub region: String,
     /// Token for the `Authorization` header.
     pub bearer: Option<Secret>,
@@ -82,12 +82,12 @@ impl Call {
         Failure::new(kind, detail.to_string()).tried(format!("could not {}", self.purpose))
     }
 
-    fn gate_key(&self) -> String {
+    fn cooldown_key(&self) -> String {
         format!("{} {}", self.host(), self.region)
     }
 }
 
-/// Sends calls. Clones share connections, gates and time.
+/// Sends calls. Clones share connections, cooldowns and time.
 #[derive(Clone)]
 pub struct Http {
     client: reqwest::Client,
@@ -95,7 +95,7 @@ pub struct Http {
     direct: reqwest::Client,
     clock: Clock,
     /// Steady moment before which nothing is sent, by host and region.
-    gates: Arc<std::sync::Mutex<HashMap<String, Duration>>>,
+    cooldowns: Arc<std::sync::Mutex<HashMap<String, Duration>>>,
     waiting: Arc<AtomicUsize>,
     redactor: Redactor,
 }
@@ -139,7 +139,7 @@ impl Http {
             client: build(reqwest::Client::builder())?,
             direct: build(reqwest::Client::builder().no_proxy())?,
             clock,
-            gates: Arc::default(),
+            cooldowns: Arc::default(),
             waiting: Arc::default(),
             redactor: Redactor::default(),
         })
@@ -163,14 +163,14 @@ impl Http {
     /// Sends once and hands back the answer whatever its status; redirects are failures.
     ///
     /// # Errors
-    /// Nothing was sent since the gate is closed or no connection came about, or no whole answer came in time.
-    pub async fn send(&self, call: &Call) -> Result<Answer, Failure> {
-        self.check_gate(call)?;
+    /// Nothing was sent since the cooldown is closed or no connection came about, or no whole answer came in time.
+    pub async fn send(&self, call: &Call) -> Result<HttpResponse, Failure> {
+        self.check_cooldown(call)?;
         let request = self.build(call)?;
         call.bearer.iter().chain(&call.secrets).for_each(|secret| self.redactor.learn(secret));
         let client = if is_loopback(&call.url) { &self.direct } else { &self.client };
         let client = client.clone();
-        let started = self.clock.steady();
+        let started = self.clock.monotonic();
         let response = match self.clock.timeout(call.first_byte, client.execute(request)).await {
             Some(Ok(response)) => response,
             Some(Err(error)) => return Err(sending_failure(call, &error)),
@@ -183,7 +183,7 @@ impl Http {
                 return Err(call.failure(FailureKind::TimedOut, detail));
             }
         };
-        let mut answer = Answer::from_head(&response, self.clock.now());
+        let mut answer = HttpResponse::from_head(&response, self.clock.now());
         answer.trace = answer.trace.map(|trace| self.redactor.redact_text(&trace));
         if response.status().is_redirection() {
             let failure = redirect_failure(call, &response, &self.redactor);
@@ -192,12 +192,12 @@ impl Http {
         if answer.status == 429
             && let Some(at) = answer.retry_at
         {
-            self.close_gate(call, at);
+            self.begin_cooldown(call, at);
         }
         let left = call
             .first_byte
             .saturating_add(REST_OF_ANSWER)
-            .saturating_sub(self.clock.steady().saturating_sub(started));
+            .saturating_sub(self.clock.monotonic().saturating_sub(started));
         let announced = response.content_length();
         let mut body = Vec::new();
         match self.clock.timeout(left, collect(call, response, announced, &mut body)).await {
@@ -227,19 +227,19 @@ impl Http {
     ///
     /// # Errors
     /// As [`Http::send`]; statuses that pass by themselves (429, 5xx) are failures here once no retry is left.
-    pub async fn read(&self, call: &Call, retries: bool) -> Result<Answer, Failure> {
+    pub async fn read(&self, call: &Call, retries: bool) -> Result<HttpResponse, Failure> {
         let mut failures = 0;
         loop {
-            self.check_gate(call)?;
+            self.check_cooldown(call)?;
             let failure = match self.send(call).await {
                 Ok(answer) => match answer.failure(call) {
-                    Some(failure) if failure.is_passing() => failure,
+                    Some(failure) if failure.is_transient() => failure,
                     _ => return Ok(answer),
                 },
                 Err(failure) => failure,
             };
             failures += 1;
-            if !retries || failures > MOST_RETRIES || !failure.is_passing() {
+            if !retries || failures > MOST_RETRIES || !failure.is_transient() {
                 return Err(failure);
             }
             let wait = failure.retry_at.map_or_else(
@@ -276,13 +276,14 @@ impl Http {
         Ok(request)
     }
 
-    fn check_gate(&self, call: &Call) -> Result<(), Failure> {
-        let mut gates = self.gates.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let key = call.gate_key();
-        let Some(until) = gates.get(&key).copied() else { return Ok(()) };
-        let left = until.saturating_sub(self.clock.steady());
+    fn check_cooldown(&self, call: &Call) -> Result<(), Failure> {
+        let mut cooldowns =
+            self.cooldowns.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let key = call.cooldown_key();
+        let Some(until) = cooldowns.get(&key).copied() else { return Ok(()) };
+        let left = until.saturating_sub(self.clock.monotonic());
         if left.is_zero() {
-            gates.remove(&key);
+            cooldowns.remove(&key);
             return Ok(());
         }
         let detail = format!("{} asked to wait; nothing was sent", call.host());
@@ -292,12 +293,13 @@ impl Http {
         Err(failure)
     }
 
-    fn close_gate(&self, call: &Call, at: Timestamp) {
+    fn begin_cooldown(&self, call: &Call, at: Timestamp) {
         let until =
-            self.clock.steady().saturating_add(positive(at.duration_since(self.clock.now())));
-        let mut gates = self.gates.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let gate = gates.entry(call.gate_key()).or_default();
-        *gate = until.max(*gate);
+            self.clock.monotonic().saturating_add(positive(at.duration_since(self.clock.now())));
+        let mut cooldowns =
+            self.cooldowns.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let cooldown = cooldowns.entry(call.cooldown_key()).or_default();
+        *cooldown = until.max(*cooldown);
     }
 }
 

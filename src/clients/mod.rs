@@ -1,11 +1,11 @@
 //! Floor 2: the outside world, one folder each. Wire types stay inside; what leaves are domain types.
 
-pub mod answer;
 pub mod auth;
 pub mod http;
 pub mod kubernetes;
 pub mod projects;
 mod redact;
+pub mod response;
 #[cfg(test)]
 mod scripted;
 pub mod ske;

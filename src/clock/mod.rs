@@ -35,7 +35,7 @@ impl Drop for Race<'_> {
 #[derive(Debug, Clone, Copy)]
 struct Reading {
     wall: Timestamp,
-    steady: Duration,
+    monotonic: Duration,
 }
 
 impl Clock {
@@ -47,7 +47,7 @@ impl Clock {
 
     /// A clock that stands at `start` until [`Clock::turn`] moves it.
     pub fn by_hand(start: Timestamp) -> Self {
-        let reading = Reading { wall: start, steady: Duration::ZERO };
+        let reading = Reading { wall: start, monotonic: Duration::ZERO };
         Self::of(Source::Hand { reading: watch::Sender::new(reading), racing: AtomicUsize::new(0) })
     }
 
@@ -72,28 +72,28 @@ impl Clock {
     }
 
     /// Time since this clock was made; unlike [`Clock::now`] it never jumps.
-    pub fn steady(&self) -> Duration {
+    pub fn monotonic(&self) -> Duration {
         match &*self.source {
             Source::Machine { started } => started.elapsed(),
-            Source::Hand { reading, .. } => reading.borrow().steady,
+            Source::Hand { reading, .. } => reading.borrow().monotonic,
         }
     }
 
     /// Waits. On a clock turned by hand this ends when it has been turned far enough.
     pub async fn sleep(&self, duration: Duration) {
-        self.sleep_until(self.steady().saturating_add(duration)).await;
+        self.sleep_until(self.monotonic().saturating_add(duration)).await;
     }
 
-    /// Waits until a moment of the steady clock.
+    /// Waits until a moment of the monotonic clock.
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub async fn sleep_until(&self, end: Duration) {
         match &*self.source {
             Source::Machine { .. } => {
-                tokio::time::sleep(end.saturating_sub(self.steady())).await;
+                tokio::time::sleep(end.saturating_sub(self.monotonic())).await;
             }
             Source::Hand { reading, .. } => {
                 let mut receiver = reading.subscribe();
-                while receiver.borrow_and_update().steady < end {
+                while receiver.borrow_and_update().monotonic < end {
                     if receiver.changed().await.is_err() {
                         std::future::pending::<()>().await;
                     }
@@ -135,7 +135,7 @@ impl Clock {
     pub fn turn(&self, by: Duration) {
         if let Source::Hand { reading, .. } = &*self.source {
             reading.send_modify(|reading| {
-                reading.steady = reading.steady.saturating_add(by);
+                reading.monotonic = reading.monotonic.saturating_add(by);
                 let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
                 reading.wall = reading.wall.saturating_add(by).unwrap_or(Timestamp::MAX);
             });

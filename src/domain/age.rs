@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 
 /// How moments are shown: in the user's zone or in UTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Zone(TimeZone);
+pub struct DisplayZone(TimeZone);
 
-impl Zone {
+impl DisplayZone {
     /// Coordinated universal time.
     pub const UTC: Self = Self(TimeZone::UTC);
 
@@ -82,7 +82,7 @@ pub fn narrow(duration: SignedDuration) -> String {
 mod tests {
     use jiff::{SignedDuration, Timestamp};
 
-    use crate::domain::age::{Zone, long, narrow, since};
+    use crate::domain::age::{DisplayZone, long, narrow, since};
 
     #[test]
     fn ages_have_two_units_at_most() {
@@ -111,6 +111,6 @@ mod tests {
     #[test]
     fn full_moments_carry_weekday_and_offset() {
         let at: Timestamp = "2026-11-24T21:03:00Z".parse().unwrap();
-        assert_eq!(Zone::UTC.full(at), "Tue 24 Nov 2026 21:03 +00:00");
+        assert_eq!(DisplayZone::UTC.full(at), "Tue 24 Nov 2026 21:03 +00:00");
     }
 }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::action::{Action, permits};
 use crate::domain::age::{long, since};
-use crate::domain::cluster::{Cluster, ClusterState, Problem};
+use crate::domain::cluster::{Cluster, ClusterState, ReportedError};
 use crate::domain::rotation::{Phase, Step};
 
 /// A preparing cluster that is unhealthy for this long is called stuck: Gardener's default retry duration.
@@ -22,7 +22,7 @@ pub enum Attention {
     /// A running step does not move, as far as the SKE API tells.
     Stuck,
     /// SKE reports an error, an unhealthy state, or a word this program does not know.
-    Problem,
+    ReportedError,
     /// PREPARED: someone must update clients and complete.
     Prepared,
     /// A step is running.
@@ -39,7 +39,7 @@ pub enum Attention {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stuck<'a> {
     /// SKE reports an error that holds a roll up.
-    Reported(&'a Problem),
+    Reported(&'a ReportedError),
     /// Preparing and unhealthy for longer than the platform retries.
     GaveUp(SignedDuration),
 }
@@ -88,7 +88,7 @@ pub fn attention(cluster: &Cluster, now: Timestamp, overdue_after: SignedDuratio
     let unhealthy =
         cluster.state == ClusterState::Unhealthy && !cluster.rotation.phase.is_running();
     if reported || odd || unhealthy {
-        Attention::Problem
+        Attention::ReportedError
     } else if cluster.rotation.phase == Phase::Prepared {
         Attention::Prepared
     } else if cluster.rotation.phase.is_running() {
@@ -150,7 +150,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use crate::domain::attention::{Attention, attention, next_step, stuck};
-    use crate::domain::cluster::{ClusterState, Problem};
+    use crate::domain::cluster::{ClusterState, ReportedError};
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::rotation::Phase;
 
@@ -158,15 +158,17 @@ mod tests {
 
     #[test]
     fn a_roll_blocker_makes_a_running_cluster_stuck_and_a_resting_one_a_problem() {
-        let blocker =
-            Problem { code: "SKE_NODE_MISCONFIGURED_PDB".into(), message: "payments/api".into() };
+        let blocker = ReportedError {
+            code: "SKE_NODE_MISCONFIGURED_PDB".into(),
+            message: "payments/api".into(),
+        };
         let mut running = cluster("a", Phase::Preparing);
         running.problems.push(blocker.clone());
         assert_eq!(attention(&running, now(), OVERDUE), Attention::Stuck);
         assert!(stuck(&running, now()).unwrap().to_string().contains("payments/api"));
         let mut resting = cluster("a", Phase::Completed);
         resting.problems.push(blocker);
-        assert_eq!(attention(&resting, now(), OVERDUE), Attention::Problem);
+        assert_eq!(attention(&resting, now(), OVERDUE), Attention::ReportedError);
     }
 
     #[test]

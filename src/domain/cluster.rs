@@ -204,14 +204,14 @@ pub struct NodePool {
 
 /// An error that SKE reports for the cluster: `status.errors[]`, and the older `status.error`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ReportedError {
     /// Code, verbatim; unknown codes are normal.
     pub code: String,
     /// The server's words, cleaned.
     pub message: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ReportedError {
     /// The server's words first: they say more than the code.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.message.is_empty() {
@@ -222,7 +222,7 @@ impl fmt::Display for Problem {
     }
 }
 
-impl Problem {
+impl ReportedError {
     /// Whether this code is known to hold up a node roll.
     pub fn blocks_roll(&self) -> bool {
         matches!(
@@ -272,7 +272,7 @@ pub struct Cluster {
     /// `nodepools`.
     pub pools: Vec<NodePool>,
     /// `status.errors[]` and `status.error`.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ReportedError>,
     /// `hibernation.schedules[]`.
     pub schedules: Vec<HibernationSchedule>,
     /// Start and end of `maintenance.timeWindow` as "HH:MM" in UTC; the date in it is a dummy.

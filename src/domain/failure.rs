@@ -100,7 +100,7 @@ impl Failure {
     }
 
     /// Whether asking again later can help without anybody doing something.
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(
             self.kind,
             FailureKind::Unreachable

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 
 use crate::domain::cluster::{Cluster, ClusterId, ClusterState, KubernetesVersion, NodePool};
 use crate::domain::credential::{
-    Access, AccessPlace, ClientCertificate, CredentialFacts, Issuance, KeyHash,
+    Access, ClientCertificate, CredentialFacts, Issuance, KeyHash, KubeconfigLocation,
 };
-use crate::domain::kubeconfig::Kind;
+use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::rotation::{Phase, Rotation};
 
 /// The moment at which fixtures play: 24 November 2026, 14:02:11 UTC.
@@ -81,10 +81,10 @@ pub fn access(subject: &Cluster, after_start: bool, path: &str) -> Access {
     Access {
         cluster: subject.id.clone(),
         created: subject.created,
-        kind: Kind::Admin,
+        kind: KubeconfigKind::Admin,
         issued: now() - hours(1),
         expires: Some(now() + hours(9)),
-        place: AccessPlace::File {
+        place: KubeconfigLocation::File {
             path: path.to_owned(),
             context: subject.id.name.to_string(),
             whole: false,

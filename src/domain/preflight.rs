@@ -8,14 +8,14 @@ use crate::domain::action::{Action, permits};
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::credential::{Access, Credentials, StaticToken, Verdict};
-use crate::domain::observed::Picture;
 use crate::domain::roll;
 use crate::domain::rotation::{Phase, Step};
+use crate::domain::snapshot::ClusterSnapshot;
 use crate::domain::text::plural;
 
 /// How a finding is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
+pub enum FindingMark {
     /// Fine.
     Fine,
     /// Take note.
@@ -30,14 +30,14 @@ pub enum Mark {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// How it is meant.
-    pub mark: Mark,
+    pub mark: FindingMark,
     /// One clause.
     pub text: String,
 }
 
 impl Finding {
     /// A finding in one clause, without a full stop.
-    pub fn new(mark: Mark, text: impl Into<String>) -> Self {
+    pub fn new(mark: FindingMark, text: impl Into<String>) -> Self {
         Self { mark, text: text.into() }
     }
 }
@@ -52,8 +52,8 @@ pub struct Evidence {
     /// SKE's clock minus this machine's: what SKE issued ends by its own.
     pub skew: SignedDuration,
     /// What the cluster's own API shows now; `None` while nobody looks, or it cannot be reached.
-    pub picture: Option<Arc<Picture>>,
-    /// Why there is no picture, in a clause.
+    pub snapshot: Option<Arc<ClusterSnapshot>>,
+    /// Why there is no snapshot, in a clause.
     pub unseen: Option<String>,
 }
 
@@ -107,18 +107,19 @@ pub fn findings(
 ) -> Vec<Finding> {
     let mut out = vec![match permits(cluster, Action::Rotate(step)) {
         Ok(()) => Finding::new(
-            Mark::Fine,
+            FindingMark::Fine,
             format!("phase is {}, {} is allowed", cluster.rotation.phase.word(), step.verb()),
         ),
-        Err(refusal) => Finding::new(Mark::Refused, refusal.to_string()),
+        Err(refusal) => Finding::new(FindingMark::Refused, refusal.to_string()),
     }];
     out.push(match cluster.state {
-        ClusterState::Healthy => Finding::new(Mark::Fine, "SKE reports the cluster healthy"),
-        ClusterState::Unhealthy => {
-            Finding::new(Mark::Note, "SKE reports the cluster unhealthy; look before you go on")
-        }
+        ClusterState::Healthy => Finding::new(FindingMark::Fine, "SKE reports the cluster healthy"),
+        ClusterState::Unhealthy => Finding::new(
+            FindingMark::Note,
+            "SKE reports the cluster unhealthy; look before you go on",
+        ),
         ClusterState::Reconciling => {
-            Finding::new(Mark::Note, "another operation is running (reconciling)")
+            Finding::new(FindingMark::Note, "another operation is running (reconciling)")
         }
         ClusterState::Creating
         | ClusterState::Deleting
@@ -126,38 +127,41 @@ pub fn findings(
         | ClusterState::Hibernating
         | ClusterState::WakingUp
         | ClusterState::Unknown(_) => {
-            Finding::new(Mark::Note, format!("state is {}", cluster.state.word()))
+            Finding::new(FindingMark::Note, format!("state is {}", cluster.state.word()))
         }
     });
     for problem in &cluster.problems {
         out.push(Finding::new(
-            Mark::Note,
+            FindingMark::Note,
             format!("SKE reports {}: {}", problem.code, problem.message),
         ));
     }
     let there = now.saturating_add(evidence.skew).unwrap_or(now);
     if let Some(doubt) = cluster.rotation.doubt(there) {
         out.push(Finding::new(
-            Mark::Note,
+            FindingMark::Note,
             format!("the times that SKE shows are doubtful: {doubt}"),
         ));
     }
     out.push(access_finding(step, cluster, evidence, there));
-    let picture = evidence.picture.as_deref();
-    if let (None, Some(why)) = (picture, &evidence.unseen) {
-        out.push(Finding::new(Mark::Unknowable, format!("nodes and pods cannot be seen: {why}")));
+    let snapshot = evidence.snapshot.as_deref();
+    if let (None, Some(why)) = (snapshot, &evidence.unseen) {
+        out.push(Finding::new(
+            FindingMark::Unknowable,
+            format!("nodes and pods cannot be seen: {why}"),
+        ));
     }
     match step {
-        Step::Start => out.extend(roll::preflight::start(cluster, picture, now)),
+        Step::Start => out.extend(roll::preflight::start(cluster, snapshot, now)),
         Step::Complete => {
             out.extend(
-                picture.into_iter().flat_map(|p| roll::preflight::complete(cluster, p, now)),
+                snapshot.into_iter().flat_map(|p| roll::preflight::complete(cluster, p, now)),
             );
             complete_findings(cluster, evidence, there, &mut out);
         }
     }
     // What nobody can know must not push out what is known.
-    out.sort_by_key(|finding| finding.mark == Mark::Unknowable);
+    out.sort_by_key(|finding| finding.mark == FindingMark::Unknowable);
     out
 }
 
@@ -170,7 +174,10 @@ fn access_finding(step: Step, cluster: &Cluster, evidence: &Evidence, now: Times
             .expires
             .map_or_else(String::new, |at| format!(", valid for {}", long(since(now, at))));
         let after = if step == Step::Complete { " issued after the start" } else { "" };
-        return Finding::new(Mark::Fine, format!("you hold a kubeconfig{after}{left} ({place})"));
+        return Finding::new(
+            FindingMark::Fine,
+            format!("you hold a kubeconfig{after}{left} ({place})"),
+        );
     }
     let judged = evidence.credentials.judged(cluster, now);
     let unclear = judged.iter().find(|(_, verdict)| *verdict == Verdict::CannotTell);
@@ -181,7 +188,7 @@ fn access_finding(step: Step, cluster: &Cluster, evidence: &Evidence, now: Times
         };
         let place = access.place.words();
         return Finding::new(
-            Mark::Unknowable,
+            FindingMark::Unknowable,
             format!(
                 "whether the kubeconfig in {place} {question} cannot be told: {}; Esc, then K to issue one",
                 why_unclear(access, cluster)
@@ -196,7 +203,7 @@ fn access_finding(step: Step, cluster: &Cluster, evidence: &Evidence, now: Times
         Step::Start => "no kubeconfig issued by skeys is valid; Esc, then K to issue one",
         Step::Complete => "no kubeconfig issued by skeys since the start; Esc, then K to issue one",
     };
-    Finding::new(Mark::Note, text)
+    Finding::new(FindingMark::Note, text)
 }
 
 /// Why nothing tells what becomes of a kubeconfig, in a clause.
@@ -224,7 +231,7 @@ fn complete_findings(
         .collect();
     if let Some(first) = breaking.first() {
         out.push(Finding::new(
-            Mark::Note,
+            FindingMark::Note,
             format!(
                 "{} issued by skeys before the start will break ({}{})",
                 plural(breaking.len(), "kubeconfig", "kubeconfigs"),
@@ -234,7 +241,7 @@ fn complete_findings(
         ));
     }
     out.push(Finding::new(
-        Mark::Unknowable,
+        FindingMark::Unknowable,
         "clients outside this machine cannot be checked from here",
     ));
 }
@@ -245,7 +252,7 @@ mod tests {
     use crate::domain::credential::{Credentials, StaticToken};
     use crate::domain::fixtures::{access, cluster, now};
     use crate::domain::preflight::{
-        Evidence, Mark, StaticTokenWarning, findings, static_token_warning,
+        Evidence, FindingMark, StaticTokenWarning, findings, static_token_warning,
     };
     use crate::domain::rotation::{Phase, Step};
 
@@ -297,9 +304,9 @@ mod tests {
         let credentials = Credentials { accesses, ..Credentials::default() };
         let evidence = Evidence { credentials, ..Evidence::default() };
         let found = findings(Step::Complete, &subject, &evidence, now());
-        assert!(found.iter().any(|f| f.mark == Mark::Note && f.text.contains("old.yaml")));
-        assert!(found.iter().any(|f| f.mark == Mark::Fine && f.text.contains("new.yaml")));
-        assert!(found.iter().any(|f| f.mark == Mark::Unknowable));
+        assert!(found.iter().any(|f| f.mark == FindingMark::Note && f.text.contains("old.yaml")));
+        assert!(found.iter().any(|f| f.mark == FindingMark::Fine && f.text.contains("new.yaml")));
+        assert!(found.iter().any(|f| f.mark == FindingMark::Unknowable));
     }
 
     #[test]
@@ -311,7 +318,7 @@ mod tests {
         let evidence = Evidence { credentials, ..Evidence::default() };
         let found = findings(Step::Complete, &subject, &evidence, now());
         let about = found.iter().find(|finding| finding.text.contains("new.yaml")).unwrap();
-        assert_eq!(about.mark, Mark::Unknowable);
+        assert_eq!(about.mark, FindingMark::Unknowable);
         assert!(about.text.contains("cannot be told"), "{}", about.text);
     }
 }

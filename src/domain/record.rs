@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::age::Zone;
+use crate::domain::age::DisplayZone;
 use crate::domain::cluster::ClusterId;
 
 /// Two instances of the program see one change within this time; later, it is another change.
@@ -35,7 +35,7 @@ pub struct Record {
 
 impl Record {
     /// The sentence with the moment in it, as it is read in this zone.
-    pub fn sentence(&self, zone: &Zone) -> String {
+    pub fn sentence(&self, zone: &DisplayZone) -> String {
         match self.expires {
             Some(at) => format!("{}, expires {}", self.text, zone.full(at)),
             None => self.text.clone(),
@@ -50,7 +50,7 @@ impl Record {
             let (region, project) = (id.region(), id.project());
             line.push_str(&format!(" {} (region {region}, project {project})", id.name));
         }
-        line.push_str(&format!(" by {}: {}", self.who, self.sentence(&Zone::UTC)));
+        line.push_str(&format!(" by {}: {}", self.who, self.sentence(&DisplayZone::UTC)));
         if let Some(request) = &self.request {
             line.push_str(&format!("; request {request}"));
         }
@@ -62,7 +62,7 @@ impl Record {
 }
 
 /// Records, oldest first, without what another instance of the program saw and wrote down as well.
-pub fn told_once(mut records: Vec<Record>) -> Vec<Record> {
+pub fn without_duplicates(mut records: Vec<Record>) -> Vec<Record> {
     let mut last: BTreeMap<(ClusterId, String), (Timestamp, String)> = BTreeMap::new();
     records.retain(|record| {
         let Some(id) = record.cluster.as_ref().filter(|_| record.outcome == Outcome::Seen) else {
@@ -121,7 +121,7 @@ mod tests {
 
     use crate::domain::cluster::ClusterId;
     use crate::domain::fixtures::now;
-    use crate::domain::record::{Outcome, Record, told_once};
+    use crate::domain::record::{Outcome, Record, without_duplicates};
 
     #[test]
     fn a_change_that_two_instances_saw_is_told_once() {
@@ -147,7 +147,7 @@ mod tests {
         ];
         let expected: Vec<Record> =
             [0, 1, 3, 5, 6].iter().map(|place| records[*place].clone()).collect();
-        assert_eq!(told_once(records), expected, "the last is another rotation");
+        assert_eq!(without_duplicates(records), expected, "the last is another rotation");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 pub const MAX_FOREIGN_TEXT: usize = 2_000;
 
 /// Turns text from servers, files and the clipboard into something that a terminal cannot act on:
-/// control characters become their visible pictures (␛ for escape), bidirectional overrides and
+/// control characters become their visible snapshots (␛ for escape), bidirectional overrides and
 /// zero-width characters become `⟨U+202E⟩`, line ends become one blank, and the length is limited.
 pub fn clean(text: &str) -> String {
     // Nearly all of it is plain, and there is much of it.

@@ -15,7 +15,7 @@ use crate::app::requests::RequestId;
 use crate::clock::Clock;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::runtime::child::command;
-use crate::runtime::perform::Incoming;
+use crate::runtime::perform::LoopInput;
 
 /// Largest text that terminals are known to take by OSC 52, in bytes of base64.
 const OSC_52_LIMIT: usize = 74_994;
@@ -26,7 +26,7 @@ const TMUX_LIMIT: Duration = Duration::from_secs(2);
 
 /// A way to the clipboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum ClipboardRoute {
     /// `tmux load-buffer -w -`: default tmux drops OSC 52 from programs, but passes its own on.
     Tmux,
     /// OSC 52 to the terminal, which also works over ssh.
@@ -35,7 +35,7 @@ pub enum Way {
     Desktop,
 }
 
-impl Way {
+impl ClipboardRoute {
     /// The ways that exist here, best first.
     pub fn chain(environment: impl Fn(&str) -> Option<String>) -> Vec<Self> {
         let set = |name| environment(name).is_some_and(|value| !value.is_empty());
@@ -69,7 +69,7 @@ struct Ours {
     /// The request that copied it.
     copy: RequestId,
     /// The way it went.
-    way: Way,
+    way: ClipboardRoute,
     /// SHA-256 of the text.
     hash: [u8; 32],
 }
@@ -77,9 +77,9 @@ struct Ours {
 /// The clipboard of one run. Clones share it.
 #[derive(Clone)]
 pub struct Clipboard {
-    chain: Vec<Way>,
+    chain: Vec<ClipboardRoute>,
     clock: Clock,
-    terminal: UnboundedSender<Incoming>,
+    terminal: UnboundedSender<LoopInput>,
     // One handle for the whole run: on X11 and Wayland the text vanishes when its owner goes.
     desktop: Arc<Mutex<Option<arboard::Clipboard>>>,
     // At most one for each way: what is copied takes the place of what went the same way before.
@@ -88,7 +88,11 @@ pub struct Clipboard {
 
 impl Clipboard {
     /// A clipboard that tries the given ways in order.
-    pub fn new(chain: Vec<Way>, clock: Clock, terminal: UnboundedSender<Incoming>) -> Self {
+    pub fn new(
+        chain: Vec<ClipboardRoute>,
+        clock: Clock,
+        terminal: UnboundedSender<LoopInput>,
+    ) -> Self {
         Self {
             chain,
             clock,
@@ -107,17 +111,19 @@ impl Clipboard {
         let mut reasons = Vec::new();
         for way in &self.chain {
             let result = match way {
-                Way::Tmux => self.tmux_copy(text).await,
-                Way::Terminal => self.terminal_copy(text),
-                Way::Desktop => self.desktop_copy(text.to_owned(), secret.is_some()).await,
+                ClipboardRoute::Tmux => self.tmux_copy(text).await,
+                ClipboardRoute::Terminal => self.terminal_copy(text),
+                ClipboardRoute::Desktop => {
+                    self.desktop_copy(text.to_owned(), secret.is_some()).await
+                }
             };
             match result {
                 Ok(()) => {
                     self.take_place(*way, text, secret).await;
                     let (how, can_check) = match way {
-                        Way::Tmux => ("Sent to the terminal (tmux)", true),
-                        Way::Terminal => ("Sent to the terminal (OSC 52)", false),
-                        Way::Desktop => ("Copied", true),
+                        ClipboardRoute::Tmux => ("Sent to the terminal (tmux)", true),
+                        ClipboardRoute::Terminal => ("Sent to the terminal (OSC 52)", false),
+                        ClipboardRoute::Desktop => ("Copied", true),
                     };
                     return Ok(Copied { how: how.to_owned(), can_check });
                 }
@@ -132,7 +138,7 @@ impl Clipboard {
     }
 
     /// A text went this way: it took the place of a secret that had gone the same way.
-    async fn take_place(&self, way: Way, text: &str, secret: Option<RequestId>) {
+    async fn take_place(&self, way: ClipboardRoute, text: &str, secret: Option<RequestId>) {
         let hash = hash(text);
         let replaced = {
             let mut ours = lock(&self.ours);
@@ -141,7 +147,9 @@ impl Clipboard {
             replaced
         };
         // Elsewhere what is copied takes its place; tmux keeps both.
-        if let Some(replaced) = replaced.filter(|ours| ours.way == Way::Tmux && ours.hash != hash) {
+        if let Some(replaced) =
+            replaced.filter(|ours| ours.way == ClipboardRoute::Tmux && ours.hash != hash)
+        {
             self.tmux_forget(replaced.hash).await;
         }
     }
@@ -155,7 +163,7 @@ impl Clipboard {
         };
         let Some(Ours { way, hash: ours, .. }) = ours else { return false };
         match way {
-            Way::Tmux => {
+            ClipboardRoute::Tmux => {
                 let top = self.tmux(&["save-buffer", "-"], None).await.ok();
                 let is_ours = top.is_some_and(|top| hash_bytes(&top) == ours);
                 let mut blanked = false;
@@ -167,10 +175,10 @@ impl Clipboard {
                 self.tmux_forget(ours).await;
                 blanked
             }
-            Way::Terminal => {
-                self.terminal.send(Incoming::Send("\u{1b}]52;c;!\u{7}".to_owned())).is_ok()
+            ClipboardRoute::Terminal => {
+                self.terminal.send(LoopInput::Send("\u{1b}]52;c;!\u{7}".to_owned())).is_ok()
             }
-            Way::Desktop => {
+            ClipboardRoute::Desktop => {
                 let desktop = Arc::clone(&self.desktop);
                 tokio::task::spawn_blocking(move || {
                     let mut desktop = lock(&desktop);
@@ -190,7 +198,7 @@ impl Clipboard {
             return Err(format!("{} bytes are more than terminals take", text.len()));
         }
         self.terminal
-            .send(Incoming::Send(format!("\u{1b}]52;c;{encoded}\u{7}")))
+            .send(LoopInput::Send(format!("\u{1b}]52;c;{encoded}\u{7}")))
             .map_err(|_closed| "the terminal is gone".to_owned())
     }
 
@@ -290,29 +298,32 @@ mod tests {
 
     use crate::app::requests::RequestId;
     use crate::clock::Clock;
-    use crate::runtime::clipboard::{Clipboard, Way};
-    use crate::runtime::perform::Incoming;
+    use crate::runtime::clipboard::{Clipboard, ClipboardRoute};
+    use crate::runtime::perform::LoopInput;
 
-    fn chain(names: &[&str]) -> Vec<Way> {
-        Way::chain(|name| names.contains(&name).then(|| "x".to_owned()))
+    fn chain(names: &[&str]) -> Vec<ClipboardRoute> {
+        ClipboardRoute::chain(|name| names.contains(&name).then(|| "x".to_owned()))
     }
 
     #[test]
     fn clip_01_the_chain_fits_where_the_program_runs() {
-        assert_eq!(chain(&[]), [Way::Terminal]);
-        assert_eq!(chain(&["DISPLAY"]), [Way::Desktop, Way::Terminal]);
-        assert_eq!(chain(&["DISPLAY", "SSH_TTY"]), [Way::Terminal]);
-        assert_eq!(chain(&["TMUX", "SSH_TTY"]), [Way::Tmux, Way::Terminal]);
+        assert_eq!(chain(&[]), [ClipboardRoute::Terminal]);
+        assert_eq!(chain(&["DISPLAY"]), [ClipboardRoute::Desktop, ClipboardRoute::Terminal]);
+        assert_eq!(chain(&["DISPLAY", "SSH_TTY"]), [ClipboardRoute::Terminal]);
+        assert_eq!(chain(&["TMUX", "SSH_TTY"]), [ClipboardRoute::Tmux, ClipboardRoute::Terminal]);
     }
 
     #[tokio::test]
     async fn clip_01_the_terminal_gets_osc_52_and_is_told_to_clear_it() {
         let (sender, mut receiver) = mpsc::unbounded_channel();
-        let clipboard =
-            Clipboard::new(vec![Way::Terminal], Clock::by_hand(Timestamp::UNIX_EPOCH), sender);
+        let clipboard = Clipboard::new(
+            vec![ClipboardRoute::Terminal],
+            Clock::by_hand(Timestamp::UNIX_EPOCH),
+            sender,
+        );
         let copied = clipboard.copy("abc", Some(RequestId(1))).await.unwrap();
         assert_eq!(copied.how, "Sent to the terminal (OSC 52)");
-        let Some(Incoming::Send(sequence)) = receiver.recv().await else { panic!("a sequence") };
+        let Some(LoopInput::Send(sequence)) = receiver.recv().await else { panic!("a sequence") };
         assert_eq!(sequence, "\u{1b}]52;c;YWJj\u{7}");
         assert!(clipboard.clear(RequestId(1)).await);
         assert!(!clipboard.clear(RequestId(1)).await, "cleared once only");
@@ -321,8 +332,11 @@ mod tests {
     #[tokio::test]
     async fn cred_12_a_copy_that_fails_leaves_the_kubeconfig_before_it_to_its_own_time() {
         let (sender, mut receiver) = mpsc::unbounded_channel();
-        let clipboard =
-            Clipboard::new(vec![Way::Terminal], Clock::by_hand(Timestamp::UNIX_EPOCH), sender);
+        let clipboard = Clipboard::new(
+            vec![ClipboardRoute::Terminal],
+            Clock::by_hand(Timestamp::UNIX_EPOCH),
+            sender,
+        );
         clipboard.copy("first", Some(RequestId(1))).await.unwrap();
         // More than a terminal takes.
         clipboard.copy(&"x".repeat(80_000), Some(RequestId(2))).await.unwrap_err();
@@ -344,9 +358,9 @@ mod tests {
     async fn cred_12_a_copy_that_goes_another_way_leaves_the_one_before_it_to_its_own_time() {
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
-        let mut clipboard = Clipboard::new(vec![Way::Terminal], clock, sender);
+        let mut clipboard = Clipboard::new(vec![ClipboardRoute::Terminal], clock, sender);
         clipboard.copy("first", Some(RequestId(1))).await.unwrap();
-        clipboard.take_place(Way::Desktop, "second", Some(RequestId(2))).await;
+        clipboard.take_place(ClipboardRoute::Desktop, "second", Some(RequestId(2))).await;
         clipboard.chain.clear();
         assert!(clipboard.clear(RequestId(1)).await, "the terminal is told");
         receiver.recv().await;
@@ -357,8 +371,11 @@ mod tests {
     #[tokio::test]
     async fn clip_04_a_text_too_large_for_the_terminal_is_refused_and_a_file_offered() {
         let (sender, _receiver) = mpsc::unbounded_channel();
-        let clipboard =
-            Clipboard::new(vec![Way::Terminal], Clock::by_hand(Timestamp::UNIX_EPOCH), sender);
+        let clipboard = Clipboard::new(
+            vec![ClipboardRoute::Terminal],
+            Clock::by_hand(Timestamp::UNIX_EPOCH),
+            sender,
+        );
         let failure = clipboard.copy(&"x".repeat(80_000), Some(RequestId(1))).await.unwrap_err();
         assert!(failure.to_string().contains("file"), "{failure}");
     }

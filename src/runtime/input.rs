@@ -17,7 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::app::message::Message;
 use crate::app::settings::Background;
-use crate::runtime::perform::Incoming;
+use crate::runtime::perform::LoopInput;
 
 /// Longest wait for the terminal's answer, which takes a round trip to it. Keys typed before it came are lost.
 const ANSWER: Duration = Duration::from_millis(250);
@@ -42,7 +42,7 @@ impl Input {
     ///
     /// # Errors
     /// The thread, or the handler of resizes, cannot be made.
-    pub fn open(ask: bool, incoming: UnboundedSender<Incoming>) -> io::Result<Self> {
+    pub fn open(ask: bool, incoming: UnboundedSender<LoopInput>) -> io::Result<Self> {
         let (sender, events) = unbounded_channel();
         let (held_back, begins) = std::sync::mpsc::channel::<()>();
         #[cfg(unix)]
@@ -53,7 +53,7 @@ impl Input {
                 return;
             }
             if ask && let Some(background) = background() {
-                drop(incoming.send(Incoming::Message(Message::BackgroundKnown(background))));
+                drop(incoming.send(LoopInput::Message(Message::BackgroundKnown(background))));
             }
             if let Err(error) = read_all(&sender) {
                 drop(sender.send(Err(error)));

@@ -21,13 +21,13 @@ use ratatui::backend::Backend;
 use ratatui::buffer::Buffer;
 use tokio::sync::mpsc;
 
-use crate::app::effect::{Effect, OnTerminal};
+use crate::app::effect::{Effect, TerminalEffect};
 use crate::app::message::{Message, Now};
 use crate::app::state::State;
 use crate::app::update::{begin, next_wake, settle, unanswered, update};
 use crate::clock::Clock;
 use crate::domain::secret::Secret;
-use crate::runtime::perform::{Incoming, Performer};
+use crate::runtime::perform::{LoopInput, Performer};
 use crate::runtime::terminal::Surface;
 
 /// What a backend says when the terminal is gone.
@@ -47,7 +47,7 @@ pub async fn run<S, I>(
     surface: &mut S,
     mut input: I,
     performer: &Performer,
-    mut incoming: mpsc::UnboundedReceiver<Incoming>,
+    mut incoming: mpsc::UnboundedReceiver<LoopInput>,
     clock: &Clock,
 ) -> io::Result<Vec<Secret>>
 where
@@ -73,9 +73,9 @@ where
             event = input.next() => match event {
                 Some(Ok(event)) => taken.extend(translate(event)),
                 // A dead terminal ends the program; nothing spins on it.
-                Some(Err(_)) | None => taken.push(Incoming::Message(Message::Terminated)),
+                Some(Err(_)) | None => taken.push(LoopInput::Message(Message::Terminated)),
             },
-            () = wait(clock, wake) => taken.push(Incoming::Message(Message::Ticked)),
+            () = wait(clock, wake) => taken.push(LoopInput::Message(Message::Ticked)),
         }
         while taken.len() < DRAIN_LIMIT {
             if let Ok(next) = incoming.try_recv() {
@@ -90,17 +90,17 @@ where
         let mut taken = taken.into_iter();
         while let Some(next) = taken.next() {
             let message = match next {
-                Incoming::Message(message) => message,
-                Incoming::Settled(message) => {
+                LoopInput::Message(message) => message,
+                LoopInput::Settled(message) => {
                     settled += 1;
                     message
                 }
-                Incoming::Send(sequence) => {
+                LoopInput::Send(sequence) => {
                     surface.send(&sequence)?;
                     continue;
                 }
             };
-            let now = Now { wall: clock.now(), steady: clock.steady() };
+            let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
             let effects = update(&mut state, now, message);
             let end = perform_all(effects, surface, performer, &mut drawn)?;
             if let Some(mut print) = end {
@@ -127,19 +127,19 @@ struct Last<'a> {
 
 impl Last<'_> {
     /// Takes in what came. Only answers count any more.
-    fn take<S: Surface>(&mut self, next: Incoming, surface: &mut S) -> io::Result<()> {
+    fn take<S: Surface>(&mut self, next: LoopInput, surface: &mut S) -> io::Result<()> {
         let message = match next {
-            Incoming::Message(message) => message,
-            Incoming::Settled(message) => {
+            LoopInput::Message(message) => message,
+            LoopInput::Settled(message) => {
                 self.performer.settle(1);
                 message
             }
-            Incoming::Send(sequence) => return surface.send(&sequence),
+            LoopInput::Send(sequence) => return surface.send(&sequence),
         };
         if !matches!(message, Message::Answered(..)) {
             return Ok(());
         }
-        let now = Now { wall: self.clock.now(), steady: self.clock.steady() };
+        let now = Now { wall: self.clock.now(), monotonic: self.clock.monotonic() };
         for effect in update(&mut self.state, now, message) {
             let counts = match &effect {
                 Effect::Journal(_) => true,
@@ -160,10 +160,10 @@ impl Last<'_> {
     /// that are to be printed, too.
     async fn finish<S: Surface>(
         mut self,
-        incoming: &mut mpsc::UnboundedReceiver<Incoming>,
+        incoming: &mut mpsc::UnboundedReceiver<LoopInput>,
         surface: &mut S,
     ) -> io::Result<Vec<Secret>> {
-        let deadline = self.clock.steady().saturating_add(LAST_WAIT);
+        let deadline = self.clock.monotonic().saturating_add(LAST_WAIT);
         loop {
             let under_way = self.performer.writes_under_way();
             while let Ok(next) = incoming.try_recv() {
@@ -203,7 +203,7 @@ async fn wait(clock: &Clock, until: Option<Duration>) {
     }
 }
 
-fn translate(event: Event) -> Option<Incoming> {
+fn translate(event: Event) -> Option<LoopInput> {
     let message = match event {
         Event::Key(key) if key.kind == KeyEventKind::Release => return None,
         Event::Key(key) => Message::Key(key),
@@ -212,7 +212,7 @@ fn translate(event: Event) -> Option<Incoming> {
         Event::Resize(columns, rows) => Message::Resized(columns, rows),
         Event::FocusGained | Event::FocusLost => return None,
     };
-    Some(Incoming::Message(message))
+    Some(LoopInput::Message(message))
 }
 
 /// Carries effects out: what concerns the terminal here, the rest in tasks. Gives back what is to be
@@ -232,14 +232,16 @@ where
             continue;
         };
         match effect {
-            OnTerminal::Quit { print } => return Ok(Some(print)),
-            OnTerminal::Mouse(on) => surface.mouse(on)?,
-            OnTerminal::Status(status) => surface.status(performer.notifier(), status.as_ref())?,
-            OnTerminal::Redraw => {
+            TerminalEffect::Quit { print } => return Ok(Some(print)),
+            TerminalEffect::Mouse(on) => surface.mouse(on)?,
+            TerminalEffect::Status(status) => {
+                surface.status(performer.notifier(), status.as_ref())?;
+            }
+            TerminalEffect::Redraw => {
                 wipe(surface.terminal()).map_err(io::Error::other)?;
                 drawn.last = None;
             }
-            OnTerminal::Suspend => {
+            TerminalEffect::Suspend => {
                 surface.suspend()?;
                 drawn.last = None;
                 performer.tell(Message::Resumed);

@@ -12,13 +12,13 @@ use tokio::task::AbortHandle;
 
 use crate::app::message::{Answer, Message};
 use crate::app::requests::RequestId;
-use crate::clients::kubernetes::{Subject, observe};
+use crate::clients::kubernetes::{ObserverTarget, observe};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::observed::{Sighting, Trouble};
-use crate::runtime::perform::Incoming;
+use crate::domain::snapshot::{ObserverEvent, Unavailable};
+use crate::runtime::perform::LoopInput;
 
 /// After looking broke by a defect, it begins anew.
 const ANEW: Duration = Duration::from_mins(1);
@@ -51,18 +51,18 @@ impl Observers {
         (number, agreed): (RequestId, bool),
         ske: &SkeClient,
         clock: &Clock,
-        sender: &UnboundedSender<Incoming>,
+        sender: &UnboundedSender<LoopInput>,
     ) {
         let id = cluster.id.clone();
         let (readings, reader) = watch::channel(cluster);
-        let subject = Subject {
+        let subject = ObserverTarget {
             cluster: reader,
             ske_on_loopback: ske.is_on_loopback(),
             one_way_agreed: agreed,
         };
         let (ske, clock, sender, about) = (ske.clone(), clock.clone(), sender.clone(), id.clone());
         let task = tokio::spawn(async move {
-            let tell = |message| drop(sender.send(Incoming::Message(message)));
+            let tell = |message| drop(sender.send(LoopInput::Message(message)));
             let sighted = |sighting| tell(Message::Answered(number, Answer::Observed(sighting)));
             loop {
                 let issue = || ske.issue_short_lived(&about);
@@ -71,7 +71,7 @@ impl Observers {
                     return;
                 }
                 // What was seen last is not of now any more.
-                sighted(Sighting::Trouble(Trouble::Connecting));
+                sighted(ObserverEvent::Unavailable(Unavailable::Connecting));
                 let failure = Failure::new(FailureKind::Bug, "looking at a cluster broke")
                     .hint("The rest goes on; it is looked at anew in a minute");
                 tell(Message::TaskFailed(failure));

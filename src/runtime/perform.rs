@@ -8,10 +8,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::app::effect::{Effect, Request};
-use crate::app::message::{Answer, Issued, Listing, Message, RotateOutcome};
+use crate::app::message::{Answer, IssuedKubeconfig, Listing, Message, RotateOutcome};
 use crate::app::requests::RequestId;
 use crate::app::state::State;
-use crate::app::update::is_material;
+use crate::app::update::invalidates_confirmation;
 use crate::clients::auth::TokenSource;
 use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
@@ -20,22 +20,24 @@ use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId};
 use crate::domain::credential::{CredentialFacts, Credentials, Issuance};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::kept::Kept;
-use crate::domain::kubeconfig::{Destination, Fresh, Kind, Known, NotSaved};
+use crate::domain::kubeconfig::{
+    ClusterIdentity, Destination, KubeconfigKind, NotSaved, ParsedKubeconfig,
+};
 use crate::domain::lifetime::Lifetime;
-use crate::domain::observed::{Sighting, Trouble};
+use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
 use crate::domain::rotation::Step;
+use crate::domain::snapshot::{ObserverEvent, Unavailable};
 use crate::runtime::clipboard::Clipboard;
 use crate::runtime::notify::Notifier;
 use crate::runtime::observers::Observers;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
-use crate::store::memory;
+use crate::store::state_file;
 
 /// What comes to the loop beside keys and time.
 #[derive(Debug)]
-pub enum Incoming {
+pub enum LoopInput {
     /// Something happened.
     Message(Message),
     /// A task ended with this; the loop counts it off after taking it in.
@@ -45,7 +47,7 @@ pub enum Incoming {
 }
 
 /// What effects are carried out with.
-pub struct Tools {
+pub struct Services {
     /// Time.
     pub clock: Clock,
     /// The SKE API.
@@ -75,10 +77,10 @@ pub struct Tools {
 pub struct Performer(Arc<Inner>);
 
 struct Inner {
-    tools: Tools,
+    tools: Services,
     observers: Observers,
     reads: Semaphore,
-    sender: UnboundedSender<Incoming>,
+    sender: UnboundedSender<LoopInput>,
     in_flight: AtomicUsize,
     writes: AtomicUsize,
     write_ended: Notify,
@@ -88,7 +90,7 @@ struct Inner {
 
 impl Performer {
     /// A performer that sends results to `sender`.
-    pub fn new(tools: Tools, sender: UnboundedSender<Incoming>) -> Self {
+    pub fn new(tools: Services, sender: UnboundedSender<LoopInput>) -> Self {
         let reads = Semaphore::new(tools.concurrency.max(1));
         Self(Arc::new(Inner {
             tools,
@@ -115,7 +117,7 @@ impl Performer {
 
     /// Sends a message to the loop.
     pub fn tell(&self, message: Message) {
-        drop(self.0.sender.send(Incoming::Message(message)));
+        drop(self.0.sender.send(LoopInput::Message(message)));
     }
 
     /// Whether a request that was sent is not answered, or a file is being written.
@@ -179,7 +181,7 @@ impl Performer {
                 let notify = async move {
                     let tools = &this.0.tools;
                     let sequence = tools.notifier.sequence(&title, &text);
-                    drop(this.0.sender.send(Incoming::Send(sequence)));
+                    drop(this.0.sender.send(LoopInput::Send(sequence)));
                     tools.notifier.tell_desktop(&title, &text, &tools.clock).await;
                     None
                 };
@@ -206,7 +208,7 @@ impl Performer {
             let message = guarded(work, broken).await;
             // Sent before the write is counted off: whoever waits for writes finds what came of them.
             match message {
-                Some(message) => drop(this.0.sender.send(Incoming::Settled(message))),
+                Some(message) => drop(this.0.sender.send(LoopInput::Settled(message))),
                 None => this.settle(1),
             }
             if is_write {
@@ -289,13 +291,15 @@ impl Performer {
             Request::Persist(kept, now) => self.persist(*kept, now).await,
             Request::LoadCredentials => {
                 let credentials = match tools.state_folder.clone() {
-                    Some(folder) => blocking(move || memory::credentials(&folder)).await,
+                    Some(folder) => blocking(move || state_file::credentials(&folder)).await,
                     None => Credentials::default(),
                 };
                 Answer::Credentials { credentials, note: None }
             }
             // Begun before, outside of any task.
-            Request::Observe { .. } => Answer::Observed(Sighting::Trouble(Trouble::Connecting)),
+            Request::Observe { .. } => {
+                Answer::Observed(ObserverEvent::Unavailable(Unavailable::Connecting))
+            }
         }
     }
 
@@ -351,7 +355,7 @@ impl Performer {
             Ok(reading) => reading,
             Err(failure) => return RotateOutcome::NotSent(failure),
         };
-        if is_material(shown, &reading.cluster) {
+        if invalidates_confirmation(shown, &reading.cluster) {
             return RotateOutcome::Changed(Box::new(reading.cluster));
         }
         match ske.rotate(&shown.id, step).await {
@@ -366,16 +370,16 @@ impl Performer {
     async fn issue(
         &self,
         shown: &Cluster,
-        kind: Kind,
+        kind: KubeconfigKind,
         lifetime: Lifetime,
         destination: Destination,
         intent: Record,
-    ) -> Result<Issued, Failure> {
+    ) -> Result<IssuedKubeconfig, Failure> {
         let tools = &self.0.tools;
         let id = &shown.id;
         // Refused before anything is asked for, if it could not be kept.
         let kubeconfigs = tools.kubeconfigs.clone();
-        let (context, known) = (id.name.to_string(), Known::Cluster(id.clone()));
+        let (context, known) = (id.name.to_string(), ClusterIdentity::Address(id.clone()));
         blocking(move || kubeconfigs.plan(&destination, &context, &known)).await?;
         // What SKE shows before it is asked tells of which generation the answer is. Where it cannot be read, the
         // kubeconfig is still worth having.
@@ -389,23 +393,23 @@ impl Performer {
         };
         self.intend(intent).await?;
         let issued = match kind {
-            Kind::Admin => tools.ske.issue(id, lifetime).await?,
-            Kind::Login => tools.ske.login_kubeconfig(id).await?,
-            Kind::Idp => tools.ske.idp_kubeconfig(id).await?,
+            KubeconfigKind::Admin => tools.ske.issue(id, lifetime).await?,
+            KubeconfigKind::Login => tools.ske.login_kubeconfig(id).await?,
+            KubeconfigKind::Idp => tools.ske.idp_kubeconfig(id).await?,
         };
-        let fresh = Fresh::read(kind, &issued.kubeconfig)?;
+        let fresh = ParsedKubeconfig::read(kind, &issued.kubeconfig)?;
         let issuance = CredentialFacts::read(fresh.authorities(), fresh.client_certificate())
             .ok()
             .map(|facts| Issuance { facts, rotation });
-        Ok(Issued { fresh: Arc::new(fresh), expires: issued.expires, issuance })
+        Ok(IssuedKubeconfig { fresh: Arc::new(fresh), expires: issued.expires, issuance })
     }
 
-    async fn persist(&self, kept: Kept, now: Timestamp) -> Answer {
+    async fn persist(&self, kept: PersistedState, now: Timestamp) -> Answer {
         let credentials = kept.credentials.clone();
         let Some(folder) = self.0.tools.state_folder.clone() else {
             return Answer::Credentials { credentials, note: None };
         };
-        match blocking(move || memory::save(&folder, &kept, now)).await {
+        match blocking(move || state_file::save(&folder, &kept, now)).await {
             Ok((credentials, note)) => Answer::Credentials { credentials, note },
             // Said once: it is no reason to disturb an operator again and again.
             Err(_) if self.0.broken_memory.swap(true, Ordering::SeqCst) => {

@@ -4,21 +4,21 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 
 use crate::app::message::Message;
-use crate::runtime::perform::Incoming;
+use crate::runtime::perform::LoopInput;
 
 /// Turns TERM, INT and HUP into [`Message::Terminated`].
 ///
 /// # Errors
 /// A handler cannot be installed.
 #[cfg(unix)]
-pub fn watch(sender: UnboundedSender<Incoming>) -> std::io::Result<()> {
+pub fn watch(sender: UnboundedSender<LoopInput>) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
         let mut stream = signal(kind)?;
         let sender = sender.clone();
         tokio::spawn(async move {
             while stream.recv().await.is_some() {
-                if sender.send(Incoming::Message(Message::Terminated)).is_err() {
+                if sender.send(LoopInput::Message(Message::Terminated)).is_err() {
                     break;
                 }
             }
@@ -29,7 +29,7 @@ pub fn watch(sender: UnboundedSender<Incoming>) -> std::io::Result<()> {
 
 /// Other systems end programs in their own way.
 #[cfg(not(unix))]
-pub fn watch(_sender: UnboundedSender<Incoming>) -> std::io::Result<()> {
+pub fn watch(_sender: UnboundedSender<LoopInput>) -> std::io::Result<()> {
     Ok(())
 }
 

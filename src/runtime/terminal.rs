@@ -70,7 +70,7 @@ pub trait Surface {
     /// The terminal is gone.
     fn suspend(&mut self) -> io::Result<()>;
 
-    /// Told when everything was taken in and drawn, and the loop waits until this steady moment.
+    /// Told when everything was taken in and drawn, and the loop waits until this monotonic moment.
     fn waits(&mut self, _until: Option<Duration>) {}
 }
 

@@ -37,7 +37,7 @@ pub struct Call {
 /// A watch under way.
 #[derive(Debug, Clone)]
 pub struct Watching {
-    /// Whose API it watches.
+    /// `EntryOwner` API it watches.
     pub cluster: ClusterId,
     /// Version up to which it has everything.
     pub position: u64,

@@ -9,33 +9,33 @@ use proptest::prelude::*;
 
 use crate::clock::Clock;
 use crate::domain::cluster::ClusterId;
-use crate::domain::credential::{Access, AccessPlace, Credentials, Reference};
+use crate::domain::credential::{Access, Credentials, KubeconfigLocation, Reference};
 use crate::domain::fixtures::{cluster, issuance, now};
-use crate::domain::kept::Kept;
 use crate::domain::kubeconfig::{
-    Destination, Fresh, Kind, Known, MergeOptions, MergeRefusal, NotSaved, Plan, Whose, merge,
-    renamed,
+    ClusterIdentity, Destination, EntryOwner, KubeconfigKind, MergeOptions, MergeRefusal, NotSaved,
+    ParsedKubeconfig, Plan, merge, renamed,
 };
+use crate::domain::persisted::PersistedState;
 use crate::domain::record::{Outcome, Record};
 use crate::domain::rotation::Phase;
 use crate::domain::secret::Secret;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
-use crate::store::memory;
-use crate::store::private_file::{Step, replace};
+use crate::store::private_file::{WriteStep, replace};
+use crate::store::state_file;
 
 const FRESH: &str = "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- name: k\n  cluster:\n    server: https://api.shop.0a1b2c3d4e.s.ske.eu01.onstackit.cloud\n    certificate-authority-data: QUJD\ncontexts:\n- name: c\n  context: {cluster: k, user: u}\nusers:\n- name: u\n  user:\n    client-certificate-data: QUJD\n    client-key-data: U0VDUkVU\n";
 
-fn fresh() -> Fresh {
-    Fresh::read(Kind::Admin, &Secret::new(FRESH.into())).unwrap()
+fn fresh() -> ParsedKubeconfig {
+    ParsedKubeconfig::read(KubeconfigKind::Admin, &Secret::new(FRESH.into())).unwrap()
 }
 
 fn options(replace: bool) -> MergeOptions {
     MergeOptions { context: "shop".into(), make_current: false, replace, replace_another: false }
 }
 
-fn known() -> Known {
-    Known::Cluster(ClusterId::new("p", "eu01", "shop"))
+fn known() -> ClusterIdentity {
+    ClusterIdentity::Address(ClusterId::new("p", "eu01", "shop"))
 }
 
 fn ten() -> String {
@@ -138,12 +138,13 @@ fn api_23_a_strange_answer_is_refused_without_showing_it() {
             "switches the check",
         ),
     ] {
-        let failure = Fresh::read(Kind::Admin, &Secret::new(text)).unwrap_err();
+        let failure =
+            ParsedKubeconfig::read(KubeconfigKind::Admin, &Secret::new(text)).unwrap_err();
         assert!(failure.message.contains(part), "{}", failure.message);
         assert!(!failure.full_text().contains("U0VDUkVU"));
     }
     let own = renamed(&fresh(), "shop").unwrap();
-    assert_eq!(Fresh::read(Kind::Admin, &own).unwrap().context(), "shop");
+    assert_eq!(ParsedKubeconfig::read(KubeconfigKind::Admin, &own).unwrap().context(), "shop");
 }
 
 proptest! {
@@ -224,18 +225,18 @@ async fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
         files.save(&Destination::Merge, &fresh(), &options, print.as_deref()).await
     };
     let blank = files.plan(&Destination::Merge, "shop", &known()).unwrap();
-    assert!(blank.blank && blank.whose == Whose::Untold);
+    assert!(blank.blank && blank.whose == EntryOwner::Untold);
     save(options(false), &blank).await.unwrap();
     // Its own: one agreement is enough.
     let own = files.plan(&Destination::Merge, "shop", &known()).unwrap();
-    assert_eq!(own.whose, Whose::Alike("shop in eu01".into()));
+    assert_eq!(own.whose, EntryOwner::Alike("shop in eu01".into()));
     assert!(!own.blank && own.names.contains("shop"));
     save(options(true), &own).await.unwrap();
     // The same name in another region.
     let text = fs::read_to_string(&config).unwrap().replace("eu01", "eu02");
     fs::write(&config, &text).unwrap();
     let other = files.plan(&Destination::Merge, "shop", &known()).unwrap();
-    assert_eq!(other.whose, Whose::Another("shop in eu02".into()));
+    assert_eq!(other.whose, EntryOwner::Another("shop in eu02".into()));
     let saved = save(options(true), &other).await;
     assert!(matches!(saved, Err(NotSaved::Taken(plan)) if plan.whose == other.whose));
     assert_eq!(fs::read_to_string(&config).unwrap(), text);
@@ -245,7 +246,7 @@ async fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
     let own_file = Destination::File("~/one.yaml".into());
     fs::write(home.path().join("one.yaml"), &text).unwrap();
     let plan = files.plan(&own_file, "shop", &known()).unwrap();
-    assert_eq!(plan.whose, Whose::Another("shop in eu02".into()));
+    assert_eq!(plan.whose, EntryOwner::Another("shop in eu02".into()));
     // Of several clusters in it, the others would be lost.
     let both = FRESH.replace(
         "contexts:",
@@ -253,12 +254,12 @@ async fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
     );
     fs::write(home.path().join("one.yaml"), &both).unwrap();
     let plan = files.plan(&own_file, "shop", &known()).unwrap();
-    assert_eq!(plan.whose, Whose::Another("night in eu01".into()));
+    assert_eq!(plan.whose, EntryOwner::Another("night in eu01".into()));
     // A user of the name that another cluster's context uses.
     let shared = both.replace("users:", "- name: x\n  context: {cluster: other, user: u}\nusers:");
     fs::write(&config, &shared).unwrap();
     let plan = files.plan(&Destination::Merge, "u", &known()).unwrap();
-    assert_eq!(plan.whose, Whose::Another("night in eu01".into()));
+    assert_eq!(plan.whose, EntryOwner::Another("night in eu01".into()));
 }
 
 #[tokio::test]
@@ -347,16 +348,16 @@ fn file_06_and_07_what_cannot_be_written_is_refused_before() {
 
 #[test]
 fn file_01_a_full_disk_at_each_step_leaves_the_old_file_and_names_the_step() {
-    for step in Step::ALL {
+    for step in WriteStep::ALL {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("f");
         fs::write(&file, "old").unwrap();
-        let full = |now: Step| {
+        let full = |now: WriteStep| {
             if now == step { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
         };
         let failure = replace(&file, b"new", &full).unwrap_err();
         assert!(failure.message.contains(step.word()), "{failure}");
-        let expected = if step == Step::SyncFolder { "new" } else { "old" };
+        let expected = if step == WriteStep::SyncFolder { "new" } else { "old" };
         assert_eq!(fs::read_to_string(&file).unwrap(), expected);
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "{step:?}");
     }
@@ -367,12 +368,12 @@ fn file_16_a_state_that_cannot_be_used_is_set_aside() {
     for text in ["", "{\"version\": 99}", "{\"version\": 1, \"acc"] {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("state.json"), text).unwrap();
-        let (memory, note) = memory::load(home.path());
-        assert_eq!(memory, Kept::default());
+        let (memory, note) = state_file::load(home.path());
+        assert_eq!(memory, PersistedState::default());
         assert!(note.unwrap().contains("state.json.broken-"));
-        let kept = Kept { theme: Some("dark".into()), ..Kept::default() };
-        memory::save(home.path(), &kept, now()).unwrap();
-        assert_eq!(memory::load(home.path()), (kept, None));
+        let kept = PersistedState { theme: Some("dark".into()), ..PersistedState::default() };
+        state_file::save(home.path(), &kept, now()).unwrap();
+        assert_eq!(state_file::load(home.path()), (kept, None));
         assert_eq!(mode(&home.path().join("state.json")), 0o600);
     }
 }
@@ -381,10 +382,10 @@ fn access(name: &str, hours: i64) -> Access {
     Access {
         cluster: ClusterId::new("p", "eu01", name),
         created: Some(now()),
-        kind: Kind::Admin,
+        kind: KubeconfigKind::Admin,
         issued: now(),
         expires: Some(now().saturating_add(jiff::SignedDuration::from_hours(hours)).unwrap()),
-        place: AccessPlace::File {
+        place: KubeconfigLocation::File {
             path: "~/.kube/config".into(),
             context: name.into(),
             whole: false,
@@ -398,20 +399,20 @@ fn cred_02_what_certificates_say_is_kept_between_runs() {
     let home = tempfile::tempdir().unwrap();
     let subject = cluster("web", Phase::Prepared);
     let mut login = access("web", 8);
-    (login.kind, login.expires) = (Kind::Login, None);
-    login.place = AccessPlace::File { path: "~/a".into(), context: "b".into(), whole: true };
+    (login.kind, login.expires) = (KubeconfigKind::Login, None);
+    login.place = KubeconfigLocation::File { path: "~/a".into(), context: "b".into(), whole: true };
     let mut admin = access("web", 8);
     admin.issuance = Some(issuance(2, &[1, 2], Some(subject.rotation.clone())));
-    admin.place = AccessPlace::Clipboard;
+    admin.place = KubeconfigLocation::Clipboard;
     let reference = Reference {
         cluster: subject.id,
         created: subject.created,
         issuance: issuance(1, &[1], None),
     };
     let credentials = Credentials { accesses: vec![login, admin], references: vec![reference] };
-    let kept = Kept { credentials, ..Kept::default() };
-    memory::save(home.path(), &kept, now()).unwrap();
-    assert_eq!(memory::load(home.path()), (kept, None));
+    let kept = PersistedState { credentials, ..PersistedState::default() };
+    state_file::save(home.path(), &kept, now()).unwrap();
+    assert_eq!(state_file::load(home.path()), (kept, None));
 }
 
 #[test]
@@ -423,7 +424,7 @@ fn file_16_what_version_1_kept_is_read() {
         {"project":"p","region":"eu01","cluster":"b","issued":"2026-11-24T14:02:11Z",
          "expires":"2026-11-24T22:02:11Z","place":"clipboard"}]}"#;
     fs::write(home.path().join("state.json"), text).unwrap();
-    let (kept, note) = memory::load(home.path());
+    let (kept, note) = state_file::load(home.path());
     assert_eq!(note, None);
     let places: Vec<_> = kept.credentials.accesses.iter().map(|a| a.place.words()).collect();
     assert_eq!(places, ["~/.kube/config, context a", "clipboard"]);
@@ -436,17 +437,17 @@ fn file_16_what_another_instance_kept_is_not_erased() {
     let save = |theme: &str, accesses: &[Access]| {
         let theme = Some(theme.to_owned());
         let credentials = Credentials { accesses: accesses.to_vec(), ..Credentials::default() };
-        let kept = Kept { credentials, theme, ..Kept::default() };
-        memory::save(home.path(), &kept, now()).unwrap()
+        let kept = PersistedState { credentials, theme, ..PersistedState::default() };
+        state_file::save(home.path(), &kept, now()).unwrap()
     };
     let (a, b, ended) = (access("a", 8), access("b", 8), access("c", -1));
     save("dark", &[a.clone(), ended]);
-    let accesses = memory::credentials(home.path()).accesses;
+    let accesses = state_file::credentials(home.path()).accesses;
     assert_eq!(accesses, std::slice::from_ref(&a), "what ended goes");
     let (told, note) = save("light", std::slice::from_ref(&b));
     assert_eq!(told.accesses, [a.clone(), b.clone()], "the other's are handed back");
     assert_eq!(note, None);
-    let (kept, _) = memory::load(home.path());
+    let (kept, _) = state_file::load(home.path());
     assert_eq!((kept.theme.as_deref(), kept.credentials.accesses), (Some("light"), vec![a, b]));
 }
 
@@ -459,20 +460,21 @@ fn file_16_many_instances_at_once_lose_nothing() {
             scope.spawn(move || {
                 let accesses = vec![access(&number.to_string(), 8)];
                 let credentials = Credentials { accesses, ..Credentials::default() };
-                let kept = Kept { credentials, ..Kept::default() };
-                memory::save(&folder, &kept, now()).unwrap();
+                let kept = PersistedState { credentials, ..PersistedState::default() };
+                state_file::save(&folder, &kept, now()).unwrap();
             });
         }
     });
-    assert_eq!(memory::credentials(&home.path().join("state")).accesses.len(), 8);
+    assert_eq!(state_file::credentials(&home.path().join("state")).accesses.len(), 8);
 }
 
 #[test]
 fn file_16_a_file_that_broke_meanwhile_is_set_aside_before_it_is_replaced() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("state.json"), "{\"version\": 99}").unwrap();
-    assert_eq!(memory::credentials(home.path()), Credentials::default());
-    let (credentials, note) = memory::save(home.path(), &Kept::default(), now()).unwrap();
+    assert_eq!(state_file::credentials(home.path()), Credentials::default());
+    let (credentials, note) =
+        state_file::save(home.path(), &PersistedState::default(), now()).unwrap();
     assert_eq!(credentials, Credentials::default());
     assert!(note.unwrap().contains("newer version"));
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::record::{Outcome, Record, told_once};
+use crate::domain::record::{Outcome, Record, without_duplicates};
 use crate::domain::text::clean;
 use crate::store::{bounded, private_file};
 
@@ -126,7 +126,7 @@ impl Journal {
             }
         }
         records.reverse();
-        let records = told_once(records);
+        let records = without_duplicates(records);
         let note = (broken > 0).then(|| {
             format!(
                 "{}: {broken} torn or unknown line(s) of the journal were left out",

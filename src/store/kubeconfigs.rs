@@ -14,11 +14,11 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
 use crate::domain::cluster::ClusterId;
-use crate::domain::credential::{AccessPlace, StaticToken};
+use crate::domain::credential::{KubeconfigLocation, StaticToken};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{
-    self, Destination, Fresh, Known, MAX_BYTES, MergeOptions, MergeRefusal, NotSaved, Plan, Saved,
-    Whose,
+    self, ClusterIdentity, Destination, EntryOwner, MAX_BYTES, MergeOptions, MergeRefusal,
+    NotSaved, ParsedKubeconfig, Plan, Saved,
 };
 use crate::domain::shell;
 use crate::domain::text::{clean, plural};
@@ -93,7 +93,7 @@ impl Kubeconfigs {
         &self,
         destination: &Destination,
         context: &str,
-        known: &Known,
+        known: &ClusterIdentity,
     ) -> Result<Plan, Failure> {
         let Some(path) = self.path(destination)? else { return Ok(Plan::default()) };
         let target = self.target(&path)?;
@@ -153,7 +153,7 @@ impl Kubeconfigs {
     fn plan_of(
         &self,
         destination: &Destination,
-        (context, known): (&str, &Known),
+        (context, known): (&str, &ClusterIdentity),
         path: &Path,
         target: &Target,
     ) -> Result<(Plan, String), Failure> {
@@ -211,7 +211,7 @@ impl Kubeconfigs {
     pub async fn save(
         &self,
         destination: &Destination,
-        fresh: &Fresh,
+        fresh: &ParsedKubeconfig,
         options: &MergeOptions,
         fingerprint: Option<&str>,
     ) -> Result<Saved, NotSaved> {
@@ -221,10 +221,10 @@ impl Kubeconfigs {
     async fn save_observed(
         &self,
         destination: &Destination,
-        fresh: &Fresh,
+        fresh: &ParsedKubeconfig,
         options: &MergeOptions,
         fingerprint: Option<&str>,
-        observer: &(dyn Fn(private_file::Step) -> io::Result<()> + Sync),
+        observer: &(dyn Fn(private_file::WriteStep) -> io::Result<()> + Sync),
     ) -> Result<Saved, NotSaved> {
         let path = self.path(destination).map_err(NotSaved::Failed)?.ok_or_else(|| {
             NotSaved::Failed(Failure::new(FailureKind::Bug, "This destination is not a file"))
@@ -241,14 +241,14 @@ impl Kubeconfigs {
     fn write(
         &self,
         destination: &Destination,
-        fresh: &Fresh,
+        fresh: &ParsedKubeconfig,
         options: &MergeOptions,
         fingerprint: Option<&str>,
         path: &Path,
         observer: Observer<'_>,
     ) -> Result<Saved, NotSaved> {
         let target = self.target(path).map_err(NotSaved::Failed)?;
-        let known = Known::Server(fresh.server().to_owned());
+        let known = ClusterIdentity::Server(fresh.server().to_owned());
         let (plan, text) = self
             .plan_of(destination, (&options.context, &known), path, &target)
             .map_err(NotSaved::Failed)?;
@@ -256,7 +256,7 @@ impl Kubeconfigs {
             return Err(NotSaved::Changed(plan));
         }
         // Whoever agreed to replace did not know yet that it is another cluster's.
-        let another = matches!(plan.whose, Whose::Another(_)) && !options.replace_another;
+        let another = matches!(plan.whose, EntryOwner::Another(_)) && !options.replace_another;
         if !plan.taken.is_empty() && (another || !options.replace) {
             return Err(NotSaved::Taken(plan));
         }
@@ -289,7 +289,7 @@ impl Kubeconfigs {
         };
         private_file::replace(&target.path, content.expose().as_bytes(), observer)
             .map_err(NotSaved::Failed)?;
-        let place = AccessPlace::File {
+        let place = KubeconfigLocation::File {
             path: plan.path,
             context: clean(&options.context),
             whole: *destination != Destination::Merge,
@@ -301,14 +301,14 @@ impl Kubeconfigs {
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");
         let lock = PathBuf::from(name);
-        let end = self.clock.steady().saturating_add(LOCK_WAIT);
+        let end = self.clock.monotonic().saturating_add(LOCK_WAIT);
         loop {
             match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&lock) {
                 Ok(_) => return Ok(Lock(lock)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(private_file::failed("locking", &lock, &error)),
             }
-            if self.clock.steady() >= end {
+            if self.clock.monotonic() >= end {
                 return Err(self.held(&lock));
             }
             self.clock.sleep(LOCK_PAUSE).await;

@@ -5,6 +5,6 @@ pub mod bounded;
 mod checks;
 pub mod journal;
 pub mod kubeconfigs;
-pub mod memory;
 mod moment;
 pub mod private_file;
+pub mod state_file;

@@ -10,7 +10,7 @@ use crate::domain::text::clean;
 
 /// A step of the replacement, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum WriteStep {
     /// Creating the folder.
     Folder,
     /// Creating the temporary file.
@@ -27,7 +27,7 @@ pub enum Step {
     SyncFolder,
 }
 
-impl Step {
+impl WriteStep {
     /// All of them, in order.
     pub const ALL: [Self; 7] = [
         Self::Folder,
@@ -54,10 +54,10 @@ impl Step {
 }
 
 /// Is told before each step and can make it fail; production passes [`unobserved`].
-pub type Observer<'a> = &'a dyn Fn(Step) -> io::Result<()>;
+pub type Observer<'a> = &'a dyn Fn(WriteStep) -> io::Result<()>;
 
 /// The observer of production: nothing happens.
-pub fn unobserved(_: Step) -> io::Result<()> {
+pub fn unobserved(_: WriteStep) -> io::Result<()> {
     Ok(())
 }
 
@@ -83,38 +83,40 @@ pub fn create_folder(folder: &Path) -> Result<(), Failure> {
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .map_err(|error| failed(Step::Folder.word(), folder, &error))
+        .map_err(|error| failed(WriteStep::Folder.word(), folder, &error))
 }
 
 /// Replaces a file; `path` must not be a symbolic link (resolve it first).
 ///
 /// # Errors
-/// The step that failed; before [`Step::Rename`] has happened the old file is untouched.
+/// The step that failed; before [`WriteStep::Rename`] has happened the old file is untouched.
 pub fn replace(path: &Path, content: &[u8], observer: Observer<'_>) -> Result<(), Failure> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
     let (Some(folder), Some(name)) = (parent(path), name) else {
         return Err(Failure::new(FailureKind::File, "This path does not name a file"));
     };
-    let at = |step: Step, error: io::Error| failed(step.word(), path, &error);
-    observer(Step::Folder).map_err(|error| at(Step::Folder, error))?;
+    let at = |step: WriteStep, error: io::Error| failed(step.word(), path, &error);
+    observer(WriteStep::Folder).map_err(|error| at(WriteStep::Folder, error))?;
     create_folder(&folder)?;
     remove_leftovers(&folder, &name);
-    observer(Step::Create).map_err(|error| at(Step::Create, error))?;
+    observer(WriteStep::Create).map_err(|error| at(WriteStep::Create, error))?;
     let (guard, mut file) =
-        Temporary::create(&folder, &name).map_err(|error| at(Step::Create, error))?;
-    observer(Step::Owner)
+        Temporary::create(&folder, &name).map_err(|error| at(WriteStep::Create, error))?;
+    observer(WriteStep::Owner)
         .and_then(|()| keep_owner(path, &file))
-        .map_err(|error| at(Step::Owner, error))?;
-    observer(Step::Write)
+        .map_err(|error| at(WriteStep::Owner, error))?;
+    observer(WriteStep::Write)
         .and_then(|()| file.write_all(content))
-        .map_err(|error| at(Step::Write, error))?;
-    observer(Step::Sync).and_then(|()| file.sync_all()).map_err(|error| at(Step::Sync, error))?;
-    observer(Step::Rename)
+        .map_err(|error| at(WriteStep::Write, error))?;
+    observer(WriteStep::Sync)
+        .and_then(|()| file.sync_all())
+        .map_err(|error| at(WriteStep::Sync, error))?;
+    observer(WriteStep::Rename)
         .and_then(|()| fs::rename(&guard.0, path))
-        .map_err(|error| at(Step::Rename, error))?;
-    observer(Step::SyncFolder)
+        .map_err(|error| at(WriteStep::Rename, error))?;
+    observer(WriteStep::SyncFolder)
         .and_then(|()| File::open(&folder)?.sync_all())
-        .map_err(|error| at(Step::SyncFolder, error))
+        .map_err(|error| at(WriteStep::SyncFolder, error))
 }
 
 /// The folder of a path; `.` for a bare name.

@@ -1,6 +1,6 @@
 //! The clipboard: which way a kubeconfig went, and that it is cleared.
 
-use skeys::testing::runtime::clipboard::Way;
+use skeys::testing::runtime::clipboard::ClipboardRoute;
 
 use crate::support::{Journey, Setting};
 
@@ -27,7 +27,10 @@ async fn clip_01_without_a_desktop_the_terminal_gets_it_and_that_is_what_is_said
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clip_01_a_way_that_does_not_work_gives_way_to_the_next() {
     // There is no tmux server in a test; whatever the reason, the terminal is next.
-    let setting = Setting { ways: vec![Way::Tmux, Way::Terminal], ..Setting::default() };
+    let setting = Setting {
+        ways: vec![ClipboardRoute::Tmux, ClipboardRoute::Terminal],
+        ..Setting::default()
+    };
     let mut journey = Journey::with(setting).await;
     journey.press("/alpha<enter>K").await;
     journey.press(TO_CLIPBOARD).await;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use skeys::testing::domain::credential::CredentialFacts;
-use skeys::testing::domain::kubeconfig::{Fresh, Kind};
+use skeys::testing::domain::kubeconfig::{KubeconfigKind, ParsedKubeconfig};
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::simulator::faults::Fault;
 
@@ -27,7 +27,7 @@ fn contexts(text: &str) -> BTreeMap<String, (String, CredentialFacts)> {
                 .map(|line| if line.starts_with("current-context:") { &current } else { line })
                 .collect();
             let text = lines.join("\n");
-            let fresh = Fresh::read(Kind::Admin, &Secret::new(text)).ok()?;
+            let fresh = ParsedKubeconfig::read(KubeconfigKind::Admin, &Secret::new(text)).ok()?;
             let facts =
                 CredentialFacts::read(fresh.authorities(), fresh.client_certificate()).unwrap();
             Some((name.to_owned(), (fresh.server().to_owned(), facts)))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
-use skeys::testing::app::settings::{Settings, WatchPolicy};
+use skeys::testing::app::settings::{ObservationScope, Settings};
 use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::simulator::cluster::history::{NodeLife, Tally, tally};
 use skeys::testing::simulator::faults::{Effect, Fault};
@@ -41,7 +41,7 @@ pub fn world(clusters: &str) -> String {
 }
 
 /// A setting in which clusters of one project are looked at.
-pub fn looking(watch: WatchPolicy, clusters: &str) -> Setting {
+pub fn looking(watch: ObservationScope, clusters: &str) -> Setting {
     let settings = Settings { watch, ..Settings::defaults() };
     Setting { scene: world(clusters), settings, size: (132, 40), ..Setting::default() }
 }

@@ -5,11 +5,11 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use skeys::testing::domain::cluster::ClusterId;
-use skeys::testing::domain::credential::{Access, AccessPlace, Credentials};
-use skeys::testing::domain::kept::Kept;
-use skeys::testing::domain::kubeconfig::Kind;
+use skeys::testing::domain::credential::{Access, Credentials, KubeconfigLocation};
+use skeys::testing::domain::kubeconfig::KubeconfigKind;
+use skeys::testing::domain::persisted::PersistedState;
 use skeys::testing::simulator::faults::{Effect, Fault};
-use skeys::testing::store::memory;
+use skeys::testing::store::state_file;
 
 use crate::support::{Journey, PROJECT, Setting};
 
@@ -447,15 +447,15 @@ async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
     let of_the_other = Access {
         cluster: bravo,
         created,
-        kind: Kind::Admin,
+        kind: KubeconfigKind::Admin,
         issued: now,
         expires: Some(now + jiff::SignedDuration::from_hours(8)),
-        place: AccessPlace::Other("/elsewhere.yaml".into()),
+        place: KubeconfigLocation::Other("/elsewhere.yaml".into()),
         issuance: None,
     };
     let credentials = Credentials { accesses: vec![of_the_other], ..Credentials::default() };
-    let kept = Kept { credentials, ..Kept::default() };
-    memory::save(&journey.path("state"), &kept, now).unwrap();
+    let kept = PersistedState { credentials, ..PersistedState::default() };
+    state_file::save(&journey.path("state"), &kept, now).unwrap();
     journey.press("R").await;
     journey.says("/elsewhere.yaml");
     journey.press("<esc>T").await;

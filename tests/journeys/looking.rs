@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, ListParams};
-use skeys::testing::app::settings::WatchPolicy;
+use skeys::testing::app::settings::ObservationScope;
 use skeys::testing::domain::action::Action;
 use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::domain::rotation::Step;
@@ -34,7 +34,7 @@ fn calm(name: &str) -> String {
 }
 
 async fn watching(clusters: &str) -> Journey {
-    Journey::with(looking(WatchPolicy::Running, clusters)).await
+    Journey::with(looking(ObservationScope::Running, clusters)).await
 }
 
 /// Somebody else carries a step out.
@@ -65,7 +65,7 @@ async fn whoever_rolls_is_looked_at_from_the_first_list_on_whatever_the_filter_s
 
 #[tokio::test]
 async fn whoever_is_looked_at_keeps_its_place_when_the_order_of_the_fleet_changes() {
-    let mut setting = looking(WatchPolicy::Running, &(rolling("left") + &rolling("right")));
+    let mut setting = looking(ObservationScope::Running, &(rolling("left") + &rolling("right")));
     setting.settings.watch_limit = 1;
     let mut journey = Journey::with(setting).await;
     let both = |journey: &Journey| (journey.issued("left"), journey.issued("right"));
@@ -266,7 +266,7 @@ async fn k8s_13_a_cluster_that_falls_asleep_while_it_is_looked_at_is_left_alone(
 
 #[tokio::test]
 async fn k8s_15_a_handshake_that_is_refused_is_said_as_refused_not_as_unreachable() {
-    let mut setting = looking(WatchPolicy::Running, &rolling("delta"));
+    let mut setting = looking(ObservationScope::Running, &rolling("delta"));
     // Long enough after its start that fresh certificates should be accepted.
     setting.faults.push(Fault::of_cluster("delta", "", Effect::RefuseHandshake {}));
     let mut journey = Journey::with(setting).await;
@@ -322,7 +322,7 @@ async fn works(text: &str) -> Result<(), kube::Error> {
 #[tokio::test]
 async fn a_one_way_switch_is_never_thrown_by_looking() {
     let legacy = "[[projects.clusters]]\nname = \"legacy\"\nphase = \"NEVER\"\nversion = \"1.26.15\"\nage = \"800d\"\n";
-    for watch in [WatchPolicy::Running, WatchPolicy::Open] {
+    for watch in [ObservationScope::Running, ObservationScope::Open] {
         let mut journey = Journey::with(looking(watch, legacy)).await;
         journey.press("/legacy<enter>w").await;
         journey.pass(10, 6).await;
@@ -342,7 +342,7 @@ async fn a_one_way_switch_is_never_thrown_by_looking() {
 
 #[tokio::test]
 async fn read_only_mode_asks_for_nothing_that_changes_something() {
-    let mut setting = looking(WatchPolicy::Running, &(rolling("delta") + &calm("alpha")));
+    let mut setting = looking(ObservationScope::Running, &(rolling("delta") + &calm("alpha")));
     setting.settings.read_only = true;
     let mut journey = Journey::with(setting).await;
     journey.press("/delta<enter>w<enter>3").await;
@@ -355,8 +355,10 @@ async fn read_only_mode_asks_for_nothing_that_changes_something() {
 #[tokio::test]
 async fn no_more_clusters_are_looked_at_than_the_limit_allows() {
     let all: Vec<String> = (1..=5).map(|number| format!("roll-{number}")).collect();
-    let mut setting =
-        looking(WatchPolicy::Running, &all.iter().map(|name| rolling(name)).collect::<String>());
+    let mut setting = looking(
+        ObservationScope::Running,
+        &all.iter().map(|name| rolling(name)).collect::<String>(),
+    );
     setting.settings.watch_limit = 2;
     let mut journey = Journey::with(setting).await;
     journey.pass(10, 6).await;
@@ -377,7 +379,7 @@ async fn no_more_clusters_are_looked_at_than_the_limit_allows() {
 
 #[tokio::test]
 async fn leaving_and_coming_back_soon_asks_for_no_other_kubeconfig() {
-    let mut journey = Journey::with(looking(WatchPolicy::Open, &rolling("delta"))).await;
+    let mut journey = Journey::with(looking(ObservationScope::Open, &rolling("delta"))).await;
     journey.pass(10, 3).await;
     assert_eq!(journey.issued("delta"), 0, "nobody looks at it");
     journey.press("<enter>3").await;

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
-use skeys::testing::app::settings::WatchPolicy;
+use skeys::testing::app::settings::ObservationScope;
 use skeys::testing::simulator::faults::{Effect, Fault};
 
 use crate::inside::{client, looking};
@@ -28,7 +28,7 @@ fn rolling(name: &str) -> String {
 
 /// A tall terminal, so that every pool and zone is in it.
 fn tall(clusters: &str) -> Setting {
-    Setting { size: (132, 64), ..looking(WatchPolicy::Running, clusters) }
+    Setting { size: (132, 64), ..looking(ObservationScope::Running, clusters) }
 }
 
 /// Every zone of every pool of the farm.

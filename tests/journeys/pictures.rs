@@ -8,7 +8,7 @@ use std::path::Path;
 
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
-use skeys::testing::app::settings::{ThemeChoice, WatchPolicy};
+use skeys::testing::app::settings::{ObservationScope, ThemeChoice};
 
 use crate::support::{Journey, Setting};
 
@@ -53,10 +53,10 @@ async fn all_is_seen(journey: &mut Journey, text: &str) {
         let words = journey.words();
         words.contains(text) && !words.contains("not read yet")
     };
-    let began = journey.clock.steady();
+    let began = journey.clock.monotonic();
     journey.until_so(text, (1, 30), is_seen).await;
     // Always as long, however long the first lists took.
-    let passed = journey.clock.steady().saturating_sub(began).as_secs();
+    let passed = journey.clock.monotonic().saturating_sub(began).as_secs();
     journey.pass(1, 35_u64.saturating_sub(passed)).await;
 }
 
@@ -87,7 +87,7 @@ async fn draw_all() -> Vec<(String, String)> {
         };
         setting.settings.theme = paper.theme;
         setting.settings.protected = vec!["*-prod".to_owned()];
-        setting.settings.watch = WatchPolicy::Running;
+        setting.settings.watch = ObservationScope::Running;
         let mut journey = Journey::with(setting).await;
         let mut take = |name: &str, journey: &Journey| {
             // The polls of several places come in any order; the age of the last one is not the point.
@@ -99,7 +99,7 @@ async fn draw_all() -> Vec<(String, String)> {
         };
         journey.until_so("nodes", (1, 60), |journey| journey.row("pay-prod").contains('▰')).await;
         // So many seconds after the start, however long the first lists took.
-        let passed = journey.clock.steady().as_secs();
+        let passed = journey.clock.monotonic().as_secs();
         journey.pass(1, 90 - passed).await;
         take("fleet", &journey);
         journey.press("/pay-prod<enter><enter>3").await;

@@ -19,7 +19,7 @@ use ratatui::layout::Rect;
 use skeys::testing::Clock;
 use skeys::testing::app::keymap::Keymap;
 use skeys::testing::app::message::Now;
-use skeys::testing::app::settings::{Settings, WatchPolicy};
+use skeys::testing::app::settings::{ObservationScope, Settings};
 use skeys::testing::app::state::State;
 use skeys::testing::clients::auth::key::KeyText;
 use skeys::testing::clients::auth::{SourceConfig, TokenSource};
@@ -29,16 +29,16 @@ use skeys::testing::clients::ske::SkeClient;
 use skeys::testing::domain::cluster::{ProjectId, Region};
 use skeys::testing::domain::failure::{Failure, FailureKind};
 use skeys::testing::domain::secret::Secret;
-use skeys::testing::runtime::clipboard::{Clipboard, Way};
+use skeys::testing::runtime::clipboard::{Clipboard, ClipboardRoute};
 use skeys::testing::runtime::notify::Notifier;
-use skeys::testing::runtime::perform::{Incoming, Performer, Tools};
+use skeys::testing::runtime::perform::{LoopInput, Performer, Services};
 use skeys::testing::runtime::terminal::Surface;
 use skeys::testing::simulator::faults::Fault;
 use skeys::testing::simulator::scene::Scene;
 use skeys::testing::simulator::{Options, Simulator, serve};
 use skeys::testing::store::journal::Journal;
 use skeys::testing::store::kubeconfigs::Kubeconfigs;
-use skeys::testing::store::memory;
+use skeys::testing::store::state_file;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -59,7 +59,7 @@ pub struct Journey {
     performer: Performer,
     keyboard: Keyboard,
     screen: watch::Receiver<Buffer>,
-    incoming: mpsc::UnboundedSender<Incoming>,
+    incoming: mpsc::UnboundedSender<LoopInput>,
     task: Option<JoinHandle<io::Result<Vec<Secret>>>>,
 }
 
@@ -75,7 +75,7 @@ pub struct Setting {
     pub ahead: i64,
     pub sign_in: SignIn,
     pub kubeconfig_env: Option<String>,
-    pub ways: Vec<Way>,
+    pub ways: Vec<ClipboardRoute>,
     /// What the environment tells of the terminal.
     pub terminal: BTreeMap<String, String>,
     pub prepare: Box<dyn Fn(&Path)>,
@@ -88,13 +88,13 @@ impl Default for Setting {
         Self {
             scene: SMALL.to_owned(),
             size: (120, 40),
-            settings: Settings { watch: WatchPolicy::Never, ..Settings::defaults() },
+            settings: Settings { watch: ObservationScope::Never, ..Settings::defaults() },
             projects: None,
             regions: vec!["eu01"],
             ahead: 0,
             sign_in: SignIn::Given,
             kubeconfig_env: None,
-            ways: vec![Way::Terminal],
+            ways: vec![ClipboardRoute::Terminal],
             terminal: BTreeMap::new(),
             prepare: Box::new(|_home| {}),
             faults: Vec::new(),
@@ -177,7 +177,7 @@ impl Journey {
             .map(|(id, _name)| (ProjectId::new(id), None))
             .collect();
         settings.regions = setting.regions.iter().map(Region::new).collect();
-        let tools = Tools {
+        let tools = Services {
             clock: clock.clone(),
             ske,
             tokens,
@@ -197,8 +197,8 @@ impl Journey {
             concurrency: 4,
         };
         let performer = Performer::new(tools, sender.clone());
-        let now = Now { wall: clock.now(), steady: clock.steady() };
-        let (kept, note) = memory::load(&home.path().join("state"));
+        let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
+        let (kept, note) = state_file::load(&home.path().join("state"));
         let mut state = State::new(settings, Keymap::default(), kept, now, 7);
         state.errors.extend(note.map(|note| Failure::new(FailureKind::File, note)));
 
@@ -449,7 +449,8 @@ impl Journey {
             }
             let busy = self.performer.in_flight() > self.simulator.parked();
             let told = self.simulator.lagging() == 0;
-            let waits = self.waits.lock().unwrap().is_none_or(|until| until > self.clock.steady());
+            let waits =
+                self.waits.lock().unwrap().is_none_or(|until| until > self.clock.monotonic());
             if asks || busy || !waits || !told || !self.keyboard.is_idle() {
                 quiet = 0;
             } else {
@@ -465,7 +466,7 @@ impl Journey {
             self.simulator.parked(),
             self.simulator.lagging(),
             self.waits.lock().unwrap(),
-            self.clock.steady(),
+            self.clock.monotonic(),
             self.keyboard.is_idle(),
             self.screen()
         );
@@ -493,7 +494,7 @@ impl Journey {
     /// Sends a message as a signal does.
     pub fn terminate(&self) {
         let message = skeys::testing::app::message::Message::Terminated;
-        drop(self.incoming.send(Incoming::Message(message)));
+        drop(self.incoming.send(LoopInput::Message(message)));
     }
 
     /// Waits for the end and gives back what would be printed.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use skeys::testing::app::settings::WatchPolicy;
+use skeys::testing::app::settings::ObservationScope;
 use skeys::testing::domain::action::Action;
 use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::domain::rotation::Step;
@@ -23,7 +23,10 @@ fn twins(more: &str, terminal: &[(&str, &str)]) -> Setting {
     };
     let terminal: BTreeMap<String, String> =
         terminal.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Setting { terminal, ..looking(WatchPolicy::Running, &(cluster("mine") + &cluster("other"))) }
+    Setting {
+        terminal,
+        ..looking(ObservationScope::Running, &(cluster("mine") + &cluster("other")))
+    }
 }
 
 /// Somebody carries a step out on both.

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use skeys::testing::store::private_file::{Step, replace, unobserved};
+use skeys::testing::store::private_file::{WriteStep, replace, unobserved};
 
 use crate::support::{Cloud, SKEYS, Terminal, plain};
 
@@ -57,7 +57,7 @@ fn file_14_a_home_that_cannot_be_written_does_not_keep_it_from_running() {
 fn child_that_is_killed() {
     let Ok(step) = std::env::var("SKEYS_CHILD_KILLED") else { return };
     let file = std::env::var("SKEYS_CHILD_FILE").unwrap();
-    let kill = |at: Step| {
+    let kill = |at: WriteStep| {
         if format!("{at:?}") == step {
             let me = rustix::process::getpid();
             rustix::process::kill_process(me, rustix::process::Signal::KILL).unwrap();
@@ -70,7 +70,7 @@ fn child_that_is_killed() {
 #[test]
 fn file_02_a_kill_at_any_step_leaves_the_old_or_the_new_file_whole_and_private() {
     let me = std::env::current_exe().unwrap();
-    for step in Step::ALL {
+    for step in WriteStep::ALL {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("config");
         fs::write(&file, "the old one, whole").unwrap();
@@ -88,7 +88,7 @@ fn file_02_a_kill_at_any_step_leaves_the_old_or_the_new_file_whole_and_private()
             matches!(content.as_str(), "the old one, whole" | "the new one, whole"),
             "{step:?}"
         );
-        let expected_new = matches!(step, Step::SyncFolder);
+        let expected_new = matches!(step, WriteStep::SyncFolder);
         assert_eq!(content.starts_with("the new"), expected_new, "{step:?}");
         for entry in fs::read_dir(home.path()).unwrap().flatten() {
             assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{step:?}");

@@ -1,7 +1,7 @@
 //! How a wait ends before what it waits for is there, and how it shows itself at a terminal.
 
 use skeys::testing::cli::Goal;
-use skeys::testing::cli::wait::Looks;
+use skeys::testing::cli::wait::ObservationPolicy;
 use skeys::testing::domain::rotation::Step;
 use skeys::testing::simulator::faults::{Effect, Fault};
 
@@ -104,7 +104,7 @@ async fn cli_01_an_output_that_nobody_reads_ends_it_quietly() {
 async fn a_bar_is_drawn_in_one_line_of_standard_error_and_the_end_is_one_line_of_standard_output() {
     let cloud = Cloud::with(WORLD, 4.0).await;
     cloud.step("alpha", Step::Start);
-    let looks = Looks::AtNodes;
+    let looks = ObservationPolicy::AtNodes;
     let mut wait =
         cloud.wait(Words { looks, columns: Some(100), ..words("alpha", Goal::Prepared) });
     assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());

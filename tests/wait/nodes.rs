@@ -1,14 +1,14 @@
 //! Nodes are looked at while they are replaced, and only then.
 
 use skeys::testing::cli::Goal;
-use skeys::testing::cli::wait::Looks;
+use skeys::testing::cli::wait::ObservationPolicy;
 use skeys::testing::domain::rotation::Step;
 use skeys::testing::simulator::faults::{Effect, Fault};
 
 use crate::support::{Cloud, WORLD, Words, id, words};
 
 fn looking(cluster: &str) -> Words<'_> {
-    Words { looks: Looks::AtNodes, ..words(cluster, Goal::Prepared) }
+    Words { looks: ObservationPolicy::AtNodes, ..words(cluster, Goal::Prepared) }
 }
 
 fn kubeconfigs(cloud: &Cloud) -> usize {
@@ -101,9 +101,10 @@ async fn that_its_nodes_cannot_be_seen_is_told_once_and_the_phase_goes_on_being_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_leave_no_kubeconfig_is_asked_for() {
-    for (looks, why) in
-        [(Looks::NotReadOnly, "read-only"), (Looks::NotConfigured, "watch is never")]
-    {
+    for (looks, why) in [
+        (ObservationPolicy::NotReadOnly, "read-only"),
+        (ObservationPolicy::NotConfigured, "watch is never"),
+    ] {
         let cloud = Cloud::with(WORLD, 10.0).await;
         cloud.step("alpha", Step::Start);
         let mut wait = cloud.wait(Words { looks, ..words("alpha", Goal::Prepared) });

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use skeys::testing::Clock;
 use skeys::testing::app::settings::{ColorDepth, ThemeChoice};
 use skeys::testing::cli::Goal;
-use skeys::testing::cli::wait::course::Cadence;
 use skeys::testing::cli::wait::printer::{Form, Printer, Screen};
-use skeys::testing::cli::wait::{Looks, Order, Rest, Tools, run};
+use skeys::testing::cli::wait::tracker::PollIntervals;
+use skeys::testing::cli::wait::{IdleState, ObservationPolicy, Order, Services, run};
 use skeys::testing::clients::auth::key::KeyText;
 use skeys::testing::clients::auth::{SourceConfig, TokenSource};
 use skeys::testing::clients::http::Http;
@@ -123,7 +123,7 @@ impl Cloud {
     /// Begins to wait.
     pub fn wait(&self, words: Words<'_>) -> Waiting {
         let (out, err) = (Stream::default(), Stream::default());
-        let (rests, rest) = watch::channel(Rest { until: Duration::ZERO, asking: true });
+        let (rests, rest) = watch::channel(IdleState { until: Duration::ZERO, asking: true });
         let projects = words
             .projects
             .unwrap_or_else(|| self.simulator.projects().into_iter().map(|(id, _)| id).collect());
@@ -139,10 +139,13 @@ impl Cloud {
             timeout: words.timeout.map(Duration::from_secs),
             scopes: scopes.collect(),
         };
-        let tools = Tools {
+        let tools = Services {
             clock: self.clock.clone(),
             ske: self.client(&words.sign_in),
-            cadence: Cadence { running: Duration::from_secs(3), idle: Duration::from_secs(30) },
+            cadence: PollIntervals {
+                running: Duration::from_secs(3),
+                idle: Duration::from_secs(30),
+            },
             concurrency: 4,
             looks: words.looks,
             renews: matches!(words.sign_in, SignIn::Key),
@@ -194,7 +197,7 @@ pub struct Words<'a> {
     pub timeout: Option<u64>,
     pub projects: Option<Vec<String>>,
     pub regions: Vec<&'a str>,
-    pub looks: Looks,
+    pub looks: ObservationPolicy,
     pub sign_in: SignIn,
     /// Columns of the terminal, if there is one.
     pub columns: Option<usize>,
@@ -208,7 +211,7 @@ pub fn words(cluster: &str, goal: Goal) -> Words<'_> {
         timeout: None,
         projects: None,
         regions: vec!["eu01"],
-        looks: Looks::NotConfigured,
+        looks: ObservationPolicy::NotConfigured,
         sign_in: SignIn::Given,
         columns: None,
     }
@@ -257,7 +260,7 @@ pub struct Waiting {
     pub err: Stream,
     /// Seconds that pass at a time.
     pub stride: u64,
-    rest: watch::Receiver<Rest>,
+    rest: watch::Receiver<IdleState>,
     signal: Option<oneshot::Sender<u8>>,
     task: JoinHandle<u8>,
 }
@@ -273,7 +276,7 @@ impl Waiting {
             }
             let rest = *self.rest.borrow();
             let asks = rest.asking && cloud.simulator.parked() == 0;
-            if asks || rest.until <= self.clock.steady() || cloud.simulator.lagging() > 0 {
+            if asks || rest.until <= self.clock.monotonic() || cloud.simulator.lagging() > 0 {
                 quiet = 0;
             } else {
                 quiet += 1;

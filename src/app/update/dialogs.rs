@@ -1,10 +1,10 @@
 //! Small dialogs: wake up, reconcile, leaving; and what is pasted.
 
 use crate::app::availability::can;
-use crate::app::dialog::{ConfirmDialog, Dialog, Leaving};
-use crate::app::effect::{Effect, OnTerminal, Request};
+use crate::app::dialog::{ConfirmDialog, Dialog, QuitDialog};
+use crate::app::effect::{Effect, Request, TerminalEffect};
 use crate::app::keymap::Command;
-use crate::app::requests::{Owner, RequestId};
+use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::state::State;
 use crate::app::update::{guard, kubeconfig, may_press, notices, polling};
 use crate::domain::action::Action;
@@ -92,7 +92,7 @@ fn act(state: &mut State, dialog: &ConfirmDialog) -> Vec<Effect> {
         return Vec::new();
     }
     let (cluster, action) = (dialog.cluster.clone(), dialog.action);
-    let request = state.requests.begin(Owner::Action { cluster: cluster.clone(), action });
+    let request = state.requests.begin(RequestOwner::Action { cluster: cluster.clone(), action });
     let verb = dialog.action.word().to_lowercase();
     let intent = notices::record(
         state,
@@ -142,7 +142,7 @@ pub fn ask_to_leave(state: &mut State) -> Vec<Effect> {
         return leave(state);
     }
     if let Some(why) = why_stay(state) {
-        state.leaving = Some(Leaving { leave: false, why });
+        state.leaving = Some(QuitDialog { leave: false, why });
         return Vec::new();
     }
     leave(state)
@@ -174,13 +174,14 @@ pub fn leave(state: &mut State) -> Vec<Effect> {
     let mut effects = Vec::new();
     for (copy, _) in std::mem::take(&mut state.clipboard) {
         let clear = Request::ClearClipboard(copy);
-        effects.push(notices::request(state, Owner::ClearClipboard, clear));
+        effects.push(notices::request(state, RequestOwner::ClearClipboard, clear));
     }
     if state.status.take().is_some() {
-        effects.push(Effect::Terminal(OnTerminal::Status(None)));
+        effects.push(Effect::Terminal(TerminalEffect::Status(None)));
     }
     effects.push(notices::kept(state));
-    effects.push(Effect::Terminal(OnTerminal::Quit { print: std::mem::take(&mut state.print) }));
+    effects
+        .push(Effect::Terminal(TerminalEffect::Quit { print: std::mem::take(&mut state.print) }));
     effects
 }
 

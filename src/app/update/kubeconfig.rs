@@ -10,19 +10,22 @@ use tui_input::{Input, InputRequest};
 
 use crate::app::availability::can;
 use crate::app::dialog::{
-    Dialog, IssueField, IssueForm, IssueStage, IssuedKubeconfig, PlanState, Question, Taken,
+    Dialog, FormQuestion, KubeconfigField, KubeconfigForm, KubeconfigFormStage, NameConflict,
+    PlanState, UnsavedKubeconfig,
 };
 use crate::app::effect::{Effect, Request};
 use crate::app::keymap::{Command, Context};
-use crate::app::message::{Copied, Issued};
-use crate::app::requests::{DialogId, KubeconfigRequest, Owner, RequestId};
+use crate::app::message::{Copied, IssuedKubeconfig};
+use crate::app::requests::{DialogId, KubeconfigRequest, RequestId, RequestOwner};
 use crate::app::settings::Place;
 use crate::app::state::State;
 use crate::app::update::{arrange, guard, may_press, notices, observing};
 use crate::domain::cluster::{Cluster, ClusterId};
-use crate::domain::credential::{Access, AccessPlace};
+use crate::domain::credential::{Access, KubeconfigLocation};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::kubeconfig::{Kind, MergeOptions, NotSaved, Plan, Saved, Whose, renamed};
+use crate::domain::kubeconfig::{
+    EntryOwner, KubeconfigKind, MergeOptions, NotSaved, Plan, Saved, renamed,
+};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::record::{Outcome, Record};
 use crate::domain::text::clean;
@@ -50,11 +53,11 @@ pub fn open(state: &mut State) -> Vec<Effect> {
         .find(|(_, held)| is_same_cluster(&held.request.cluster, &cluster))
         .map(|(request, held)| (*request, held.clone()));
     let asked = issued.as_ref().map(|(_, held)| &held.request);
-    let kind = asked.map_or(Kind::Admin, |asked| asked.kind);
+    let kind = asked.map_or(KubeconfigKind::Admin, |asked| asked.kind);
     let lifetime = asked.map_or(state.settings.lifetime, |asked| asked.lifetime);
-    let focus = if issued.is_some() { IssueField::Place } else { IssueField::Lifetime };
+    let focus = if issued.is_some() { KubeconfigField::Place } else { KubeconfigField::Lifetime };
     let id = state.requests.begin_dialog();
-    state.dialog = Some(Dialog::Issue(Box::new(IssueForm {
+    state.dialog = Some(Dialog::Issue(Box::new(KubeconfigForm {
         id,
         project,
         kind,
@@ -66,7 +69,7 @@ pub fn open(state: &mut State) -> Vec<Effect> {
         focus,
         plan: PlanState::Looking,
         plan_request: RequestId::default(),
-        stage: IssueStage::Editing,
+        stage: KubeconfigFormStage::Editing,
         issued,
         touched: false,
         replace: false,
@@ -121,7 +124,7 @@ fn name_part(text: &str) -> String {
 }
 
 /// A name that nothing has yet, as far as can be seen.
-fn free_name(state: &State, form: &IssueForm, plan: &Plan) -> Option<String> {
+fn free_name(state: &State, form: &KubeconfigForm, plan: &Plan) -> Option<String> {
     let mut candidates = names(state, &form.cluster.id);
     let longest = candidates.last().cloned().unwrap_or_default();
     candidates.extend((2..100).map(|number| format!("{longest}-{number}")));
@@ -137,11 +140,11 @@ fn free_name(state: &State, form: &IssueForm, plan: &Plan) -> Option<String> {
 }
 
 /// Where no address tells for sure, this program may remember what it put there.
-fn remembered(state: &State, form: &IssueForm, plan: &Plan) -> Option<Whose> {
-    if matches!(plan.whose, Whose::This | Whose::Another(_)) || plan.taken.is_empty() {
+fn remembered(state: &State, form: &KubeconfigForm, plan: &Plan) -> Option<EntryOwner> {
+    if matches!(plan.whose, EntryOwner::This | EntryOwner::Another(_)) || plan.taken.is_empty() {
         return None;
     }
-    let place = AccessPlace::File {
+    let place = KubeconfigLocation::File {
         path: plan.path.clone(),
         context: clean(form.context.value().trim()),
         whole: form.place == Place::File,
@@ -150,10 +153,10 @@ fn remembered(state: &State, form: &IssueForm, plan: &Plan) -> Option<Whose> {
     let here = accesses.iter().filter(|access| place.replaces(&access.place));
     let id = &here.max_by_key(|access| access.issued)?.cluster;
     if *id == form.cluster.id {
-        return Some(Whose::This);
+        return Some(EntryOwner::This);
     }
     let project = clean(state.fleet.project_name(id.project()));
-    Some(Whose::Another(format!("{} in {}, project {project}", id.name, id.region())))
+    Some(EntryOwner::Another(format!("{} in {}, project {project}", id.name, id.region())))
 }
 
 /// Takes in how the destination looks.
@@ -171,18 +174,18 @@ fn looked(state: &mut State, mut plan: Plan) {
 fn ask_taken(state: &mut State) {
     let Some(Dialog::Issue(form)) = &state.dialog else { return };
     let Some(plan) = form.plan() else { return };
-    let taken = Taken {
+    let taken = NameConflict {
         names: plan.taken.clone(),
         whose: plan.whose.clone(),
         other: free_name(state, form, plan),
     };
-    ask(state, Question::Taken(taken));
+    ask(state, FormQuestion::NameConflict(taken));
 }
 
 /// Looks at the destination anew; what was agreed about the old one no longer counts.
 fn look(state: &mut State) -> Vec<Effect> {
     let Some(dialog) = form(state).map(|form| form.id) else { return Vec::new() };
-    let request = state.requests.begin(Owner::Destination(dialog));
+    let request = state.requests.begin(RequestOwner::Destination(dialog));
     let Some(form) = form(state) else { return Vec::new() };
     form.plan = PlanState::Looking;
     form.plan_request = request;
@@ -195,7 +198,7 @@ fn look(state: &mut State) -> Vec<Effect> {
     vec![Effect::Request(request, plan)]
 }
 
-fn form(state: &mut State) -> Option<&mut IssueForm> {
+fn form(state: &mut State) -> Option<&mut KubeconfigForm> {
     match &mut state.dialog {
         Some(Dialog::Issue(form)) => Some(form),
         _ => None,
@@ -203,7 +206,7 @@ fn form(state: &mut State) -> Option<&mut IssueForm> {
 }
 
 /// The form that a request belongs to, if it is still open.
-fn form_of(state: &mut State, dialog: DialogId) -> Option<&mut IssueForm> {
+fn form_of(state: &mut State, dialog: DialogId) -> Option<&mut KubeconfigForm> {
     form(state).filter(|form| form.id == dialog)
 }
 
@@ -231,13 +234,17 @@ pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Ef
         return Vec::new();
     }
     match form.stage.clone() {
-        IssueStage::Editing => edit(state, command, key),
-        IssueStage::Asking { question, answer } => {
+        KubeconfigFormStage::Editing => edit(state, command, key),
+        KubeconfigFormStage::Asking { question, answer } => {
             answer_key(state, &question, answer, command, key)
         }
-        IssueStage::Issuing(_) | IssueStage::Saving(_) | IssueStage::Failed(_) => match command {
+        KubeconfigFormStage::Issuing(_)
+        | KubeconfigFormStage::Saving(_)
+        | KubeconfigFormStage::Failed(_) => match command {
             Some(Command::Back) => back(state),
-            Some(Command::Open) if matches!(form.stage, IssueStage::Failed(_)) => back(state),
+            Some(Command::Open) if matches!(form.stage, KubeconfigFormStage::Failed(_)) => {
+                back(state)
+            }
             _ => Vec::new(),
         },
     }
@@ -247,16 +254,16 @@ pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Ef
 pub fn back(state: &mut State) -> Vec<Effect> {
     let Some(form) = form(state) else { return Vec::new() };
     match &form.stage {
-        IssueStage::Editing => return close(state),
-        IssueStage::Asking { .. } => return back_to_editing(state),
-        IssueStage::Issuing(request) => {
+        KubeconfigFormStage::Editing => return close(state),
+        KubeconfigFormStage::Asking { .. } => return back_to_editing(state),
+        KubeconfigFormStage::Issuing(request) => {
             let request = *request;
             abandon(state, request);
         }
-        IssueStage::Saving(_) => {}
-        IssueStage::Failed(_) => {
-            form.stage = IssueStage::Editing;
-            form.focus = IssueField::Cancel;
+        KubeconfigFormStage::Saving(_) => {}
+        KubeconfigFormStage::Failed(_) => {
+            form.stage = KubeconfigFormStage::Editing;
+            form.focus = KubeconfigField::Cancel;
             return look(state);
         }
     }
@@ -266,7 +273,7 @@ pub fn back(state: &mut State) -> Vec<Effect> {
 /// The person does not want to wait for SKE any more. What comes all the same is kept for them.
 fn abandon(state: &mut State, request: RequestId) {
     let until = match state.requests.owner(request) {
-        Some(Owner::Kubeconfig(asked)) => asked.until(),
+        Some(RequestOwner::Kubeconfig(asked)) => asked.until(),
         _ => None,
     };
     state.dialog = None;
@@ -305,16 +312,16 @@ fn edit(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Effec
                 return Vec::new();
             }
             return match form.focus {
-                IssueField::Cancel => close(state),
-                IssueField::Confirm if pressable => confirm(state),
-                IssueField::Confirm => Vec::new(),
+                KubeconfigField::Cancel => close(state),
+                KubeconfigField::Confirm if pressable => confirm(state),
+                KubeconfigField::Confirm => Vec::new(),
                 // Enter presses buttons only; in a field it goes on to the next.
-                IssueField::Kind
-                | IssueField::Lifetime
-                | IssueField::Place
-                | IssueField::Path
-                | IssueField::Context
-                | IssueField::MakeCurrent => {
+                KubeconfigField::KubeconfigKind
+                | KubeconfigField::Lifetime
+                | KubeconfigField::Place
+                | KubeconfigField::Path
+                | KubeconfigField::Context
+                | KubeconfigField::MakeCurrent => {
                     step_focus(form, true);
                     Vec::new()
                 }
@@ -325,50 +332,61 @@ fn edit(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Effec
     edit_field(state, command, key)
 }
 
-fn step_focus(form: &mut IssueForm, forward: bool) {
+fn step_focus(form: &mut KubeconfigForm, forward: bool) {
     let fields = form.fields();
     let at = fields.iter().position(|field| *field == form.focus).unwrap_or(0);
     let next = if forward { at + 1 } else { at + fields.len() - 1 };
-    form.focus = fields.get(next % fields.len().max(1)).copied().unwrap_or(IssueField::Cancel);
+    form.focus = fields.get(next % fields.len().max(1)).copied().unwrap_or(KubeconfigField::Cancel);
 }
 
 fn edit_field(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Effect> {
     let Some(form) = form(state) else { return Vec::new() };
     let issued = form.issued.is_some();
     match (form.focus, command) {
-        (IssueField::Kind, Some(Command::Left | Command::Right | Command::Up | Command::Down))
-            if !issued =>
-        {
+        (
+            KubeconfigField::KubeconfigKind,
+            Some(Command::Left | Command::Right | Command::Up | Command::Down),
+        ) if !issued => {
             let forward = !matches!(command, Some(Command::Left | Command::Up));
-            form.kind = neighbour(&[Kind::Admin, Kind::Login, Kind::Idp], form.kind, forward);
+            form.kind = neighbour(
+                &[KubeconfigKind::Admin, KubeconfigKind::Login, KubeconfigKind::Idp],
+                form.kind,
+                forward,
+            );
             form.touched = true;
             Vec::new()
         }
-        (IssueField::Lifetime, Some(Command::Left | Command::Right)) if !issued => {
+        (KubeconfigField::Lifetime, Some(Command::Left | Command::Right)) if !issued => {
             preset(form, command == Some(Command::Right));
             Vec::new()
         }
-        (IssueField::Place, Some(Command::Left | Command::Right | Command::Up | Command::Down)) => {
+        (
+            KubeconfigField::Place,
+            Some(Command::Left | Command::Right | Command::Up | Command::Down),
+        ) => {
             let forward = !matches!(command, Some(Command::Left | Command::Up));
             form.place = neighbour(&Place::ALL, form.place, forward);
             form.touched = true;
             look(state)
         }
-        (IssueField::MakeCurrent, Some(Command::Mark | Command::Left | Command::Right))
+        (KubeconfigField::MakeCurrent, Some(Command::Mark | Command::Left | Command::Right))
             if form.becomes_current() =>
         {
             Vec::new()
         }
-        (IssueField::MakeCurrent, Some(Command::Mark | Command::Left | Command::Right)) => {
+        (KubeconfigField::MakeCurrent, Some(Command::Mark | Command::Left | Command::Right)) => {
             form.make_current = !form.make_current;
             form.touched = true;
             Vec::new()
         }
-        (IssueField::Cancel | IssueField::Confirm, Some(Command::Left | Command::Right)) => {
-            form.focus = if form.focus == IssueField::Cancel {
-                IssueField::Confirm
+        (
+            KubeconfigField::Cancel | KubeconfigField::Confirm,
+            Some(Command::Left | Command::Right),
+        ) => {
+            form.focus = if form.focus == KubeconfigField::Cancel {
+                KubeconfigField::Confirm
             } else {
-                IssueField::Cancel
+                KubeconfigField::Cancel
             };
             Vec::new()
         }
@@ -381,17 +399,17 @@ fn edit_field(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec
             step_focus(form, true);
             Vec::new()
         }
-        (IssueField::Lifetime, _) if issued => Vec::new(),
-        (IssueField::Lifetime, _) => {
+        (KubeconfigField::Lifetime, _) if issued => Vec::new(),
+        (KubeconfigField::Lifetime, _) => {
             form.touched |= type_into(&mut form.lifetime, key);
             Vec::new()
         }
-        (IssueField::Path, _) => {
+        (KubeconfigField::Path, _) => {
             let changed = type_into(&mut form.path, key);
             form.touched |= changed;
             if changed { look(state) } else { Vec::new() }
         }
-        (IssueField::Context, _) => {
+        (KubeconfigField::Context, _) => {
             let changed = type_into(&mut form.context, key);
             form.touched |= changed;
             if changed { look(state) } else { Vec::new() }
@@ -406,7 +424,7 @@ fn neighbour<T: Copy + PartialEq>(all: &[T], present: T, forward: bool) -> T {
     all.get(next % all.len().max(1)).copied().unwrap_or(present)
 }
 
-fn preset(form: &mut IssueForm, forward: bool) {
+fn preset(form: &mut KubeconfigForm, forward: bool) {
     let now = form.lifetime().ok();
     let next = if forward {
         Lifetime::PRESETS.iter().find(|(_, preset)| now.is_none_or(|now| *preset > now))
@@ -447,19 +465,19 @@ fn type_into(input: &mut Input, key: KeyEvent) -> bool {
 /// Text was pasted into the focused field.
 pub fn paste(state: &mut State, text: &str) -> Vec<Effect> {
     let Some(form) = form(state) else { return Vec::new() };
-    if !matches!(form.stage, IssueStage::Editing) {
+    if !matches!(form.stage, KubeconfigFormStage::Editing) {
         return Vec::new();
     }
     let field = match form.focus {
-        IssueField::Lifetime if form.issued.is_none() => &mut form.lifetime,
-        IssueField::Path => &mut form.path,
-        IssueField::Context => &mut form.context,
-        IssueField::Lifetime
-        | IssueField::Kind
-        | IssueField::Place
-        | IssueField::MakeCurrent
-        | IssueField::Cancel
-        | IssueField::Confirm => return Vec::new(),
+        KubeconfigField::Lifetime if form.issued.is_none() => &mut form.lifetime,
+        KubeconfigField::Path => &mut form.path,
+        KubeconfigField::Context => &mut form.context,
+        KubeconfigField::Lifetime
+        | KubeconfigField::KubeconfigKind
+        | KubeconfigField::Place
+        | KubeconfigField::MakeCurrent
+        | KubeconfigField::Cancel
+        | KubeconfigField::Confirm => return Vec::new(),
     };
     for c in text.chars() {
         field.handle(InputRequest::InsertChar(c));
@@ -471,26 +489,26 @@ pub fn paste(state: &mut State, text: &str) -> Vec<Effect> {
 fn close(state: &mut State) -> Vec<Effect> {
     let Some(form) = form(state) else { return Vec::new() };
     if form.issued.is_some() {
-        ask(state, Question::Lose);
+        ask(state, FormQuestion::Lose);
     } else if form.touched {
-        ask(state, Question::Discard);
+        ask(state, FormQuestion::Discard);
     } else {
         state.dialog = None;
     }
     Vec::new()
 }
 
-fn ask(state: &mut State, question: Question) {
+fn ask(state: &mut State, question: FormQuestion) {
     let guard = guard(state);
     if let Some(form) = form(state) {
-        form.stage = IssueStage::Asking { question, answer: 0 };
+        form.stage = KubeconfigFormStage::Asking { question, answer: 0 };
         form.guard = guard;
     }
 }
 
 fn answer_key(
     state: &mut State,
-    question: &Question,
+    question: &FormQuestion,
     answer: usize,
     command: Option<Command>,
     key: KeyEvent,
@@ -505,7 +523,7 @@ fn answer_key(
         _ => None,
     };
     if let Some(answer) = turned {
-        form.stage = IssueStage::Asking { question: question.clone(), answer };
+        form.stage = KubeconfigFormStage::Asking { question: question.clone(), answer };
         return Vec::new();
     }
     let guard = form.guard;
@@ -520,46 +538,46 @@ fn answer_key(
 
 fn back_to_editing(state: &mut State) -> Vec<Effect> {
     if let Some(form) = form(state) {
-        form.stage = IssueStage::Editing;
+        form.stage = KubeconfigFormStage::Editing;
     }
     Vec::new()
 }
 
-fn answered(state: &mut State, question: &Question, answer: usize) -> Vec<Effect> {
+fn answered(state: &mut State, question: &FormQuestion, answer: usize) -> Vec<Effect> {
     let Some(form) = form(state) else { return Vec::new() };
-    form.stage = IssueStage::Editing;
+    form.stage = KubeconfigFormStage::Editing;
     match (question, answer) {
         (_, 0) => Vec::new(),
-        (Question::OneWay, _) => {
+        (FormQuestion::OneWay, _) => {
             form.one_way_agreed = true;
             let id = form.cluster.id.clone();
             let mut effects = observing::agreed(state, &id);
             effects.extend(confirm(state));
             effects
         }
-        (Question::Taken(taken), 1) => {
+        (FormQuestion::NameConflict(taken), 1) => {
             let other = taken.other.clone();
             let path = other.as_ref().map(|name| file_of(state, name));
             let Some(form) = self::form(state) else { return Vec::new() };
             if form.place == Place::File {
-                form.focus = IssueField::Path;
+                form.focus = KubeconfigField::Path;
                 form.path = path.map_or_else(|| form.path.clone(), Input::new);
             } else {
-                form.focus = IssueField::Context;
+                form.focus = KubeconfigField::Context;
                 form.context = other.map_or_else(|| form.context.clone(), Input::new);
             }
             form.touched = true;
             look(state)
         }
-        (Question::Taken(_), _) => {
+        (FormQuestion::NameConflict(_), _) => {
             form.replace = true;
             confirm(state)
         }
-        (Question::Discard, _) => {
+        (FormQuestion::Discard, _) => {
             state.dialog = None;
             Vec::new()
         }
-        (Question::Lose, _) => {
+        (FormQuestion::Lose, _) => {
             let dropped = form.issued.take().map(|(request, _)| request);
             state.dialog = None;
             let record = dropped.and_then(|request| drop_one(state, request, "dropped, not saved"));
@@ -580,7 +598,7 @@ fn confirm(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     }
     if form.issued.is_none() && form.cluster.issuing_is_one_way() && !form.one_way_agreed {
-        ask(state, Question::OneWay);
+        ask(state, FormQuestion::OneWay);
         return Vec::new();
     }
     if form.plan().is_some_and(|plan| !plan.taken.is_empty()) && !form.replace {
@@ -602,14 +620,14 @@ fn issue(state: &mut State) -> Vec<Effect> {
         dialog: form.id,
     };
     let destination = form.destination();
-    let request = state.requests.begin(Owner::Kubeconfig(Box::new(asked.clone())));
+    let request = state.requests.begin(RequestOwner::Kubeconfig(Box::new(asked.clone())));
     if let Some(form) = self::form(state) {
-        form.stage = IssueStage::Issuing(request);
+        form.stage = KubeconfigFormStage::Issuing(request);
     }
     let KubeconfigRequest { cluster, kind, lifetime, .. } = asked;
     let text = match kind {
-        Kind::Admin => format!("{} kubeconfig for {lifetime}", kind.word()),
-        Kind::Login | Kind::Idp => format!("{} kubeconfig", kind.word()),
+        KubeconfigKind::Admin => format!("{} kubeconfig for {lifetime}", kind.word()),
+        KubeconfigKind::Login | KubeconfigKind::Idp => format!("{} kubeconfig", kind.word()),
     };
     let intent = notices::record(
         state,
@@ -625,7 +643,7 @@ fn issue(state: &mut State) -> Vec<Effect> {
 }
 
 /// Whether SKE granted an earlier end than was asked for.
-fn is_shorter(held: &IssuedKubeconfig) -> bool {
+fn is_shorter(held: &UnsavedKubeconfig) -> bool {
     held.request
         .until()
         .zip(held.issued.expires)
@@ -637,17 +655,17 @@ pub fn issued(
     state: &mut State,
     request: RequestId,
     asked: KubeconfigRequest,
-    result: Result<Issued, Failure>,
+    result: Result<IssuedKubeconfig, Failure>,
 ) -> Vec<Effect> {
     let id = asked.cluster.id.clone();
     let dialog = asked.dialog;
-    let waits = |form: &mut IssueForm| matches!(form.stage, IssueStage::Issuing(waited) if waited == request);
+    let waits = |form: &mut KubeconfigForm| matches!(form.stage, KubeconfigFormStage::Issuing(waited) if waited == request);
     let is_waited_for = form_of(state, dialog).is_some_and(waits);
     let issued = match result {
         Ok(issued) => issued,
         Err(failure) => return not_issued(state, request, asked, failure, is_waited_for),
     };
-    let held = IssuedKubeconfig { request: asked, issued };
+    let held = UnsavedKubeconfig { request: asked, issued };
     let text = if is_shorter(&held) { "issued, for shorter than asked" } else { "issued" };
     let expires = held.issued.expires;
     let mut record = notices::record(
@@ -682,7 +700,7 @@ fn not_issued(
     is_waited_for: bool,
 ) -> Vec<Effect> {
     let (id, zone) = (asked.cluster.id.clone(), state.zone());
-    let unknown = failure.leaves_outcome_unknown() && asked.kind == Kind::Admin;
+    let unknown = failure.leaves_outcome_unknown() && asked.kind == KubeconfigKind::Admin;
     let mut failure = failure;
     let mut shown = failure.clone();
     let expires = asked.until().filter(|_| unknown);
@@ -693,7 +711,7 @@ fn not_issued(
         failure.hint = Some(hint.to_owned());
     }
     if let Some(form) = form_of(state, asked.dialog).filter(|_| is_waited_for) {
-        form.stage = IssueStage::Failed(shown);
+        form.stage = KubeconfigFormStage::Failed(shown);
     } else {
         let label = state.fleet.label(&id);
         notices::error(state, shown.tried(format!("kubeconfig of {label}")));
@@ -738,22 +756,22 @@ fn deliver(state: &mut State) -> Vec<Effect> {
         Place::Stdout => match renamed(&held.issued.fresh, &context) {
             Ok(text) => {
                 state.print.push(text);
-                return delivered(state, kubeconfig, dialog, AccessPlace::Stdout, None, &[]);
+                return delivered(state, kubeconfig, dialog, KubeconfigLocation::Stdout, None, &[]);
             }
             Err(failure) => Err(failure),
         },
     };
     match sent {
         Ok(request) => {
-            let number = state.requests.begin(Owner::Delivery { kubeconfig, dialog });
+            let number = state.requests.begin(RequestOwner::Delivery { kubeconfig, dialog });
             if let Some(form) = form_of(state, dialog) {
-                form.stage = IssueStage::Saving(number);
+                form.stage = KubeconfigFormStage::Saving(number);
             }
             vec![Effect::Request(number, request)]
         }
         Err(failure) => {
             if let Some(form) = form_of(state, dialog) {
-                form.stage = IssueStage::Failed(failure);
+                form.stage = KubeconfigFormStage::Failed(failure);
             }
             Vec::new()
         }
@@ -766,7 +784,7 @@ fn delivered(
     state: &mut State,
     kubeconfig: RequestId,
     dialog: DialogId,
-    place: AccessPlace,
+    place: KubeconfigLocation,
     said: Option<String>,
     notes: &[String],
 ) -> Vec<Effect> {
@@ -778,7 +796,7 @@ fn delivered(
         state.dialog = None;
     }
     let words = match place {
-        AccessPlace::Stdout => "standard output after exit".to_owned(),
+        KubeconfigLocation::Stdout => "standard output after exit".to_owned(),
         _ => place.words(),
     };
     let mut text = said.map_or_else(
@@ -831,10 +849,10 @@ pub fn copied(
     let clear = state.settings.clipboard_clear;
     match result {
         Ok(copied) => {
-            state.clipboard.insert(request, state.now.steady.saturating_add(clear));
+            state.clipboard.insert(request, state.now.monotonic.saturating_add(clear));
             let unless = if copied.can_check { " unless something else is copied" } else { "" };
             let note = format!("cleared in {}s{unless}", clear.as_secs());
-            let place = AccessPlace::Clipboard;
+            let place = KubeconfigLocation::Clipboard;
             delivered(state, kubeconfig, dialog, place, Some(copied.how), &[note])
         }
         Err(failure) => not_delivered(state, request, kubeconfig, dialog, failure),
@@ -862,8 +880,8 @@ pub fn saved(
         Err(NotSaved::Changed(plan)) => {
             if let Some(form) = form_that_saves(state, request, dialog) {
                 form.replace = false;
-                form.stage = IssueStage::Editing;
-                form.focus = IssueField::Cancel;
+                form.stage = KubeconfigFormStage::Editing;
+                form.focus = KubeconfigField::Cancel;
                 looked(state, plan);
                 notices::toast(
                     state,
@@ -883,9 +901,9 @@ fn form_that_saves(
     state: &mut State,
     request: RequestId,
     dialog: DialogId,
-) -> Option<&mut IssueForm> {
+) -> Option<&mut KubeconfigForm> {
     form_of(state, dialog)
-        .filter(|form| matches!(form.stage, IssueStage::Saving(saved) if saved == request))
+        .filter(|form| matches!(form.stage, KubeconfigFormStage::Saving(saved) if saved == request))
 }
 
 /// It stays among what is not saved; its form, if it is there, offers other destinations.
@@ -897,7 +915,7 @@ fn not_delivered(
     failure: Failure,
 ) -> Vec<Effect> {
     if let Some(form) = form_that_saves(state, request, dialog) {
-        form.stage = IssueStage::Failed(failure.clone());
+        form.stage = KubeconfigFormStage::Failed(failure.clone());
     } else {
         notices::error(state, failure.clone());
     }
@@ -941,9 +959,9 @@ pub fn cluster_gone(state: &mut State, id: &ClusterId) {
         && form.cluster.id == *id
         && form.issued.is_none()
         // What was asked for ends with its own answer.
-        && matches!(form.stage, IssueStage::Editing | IssueStage::Asking { .. })
+        && matches!(form.stage, KubeconfigFormStage::Editing | KubeconfigFormStage::Asking { .. })
     {
-        form.stage = IssueStage::Failed(Failure::new(
+        form.stage = KubeconfigFormStage::Failed(Failure::new(
             FailureKind::NotFound,
             format!("{} is no longer listed", id.name),
         ));

@@ -9,13 +9,13 @@ use tui_input::Input;
 
 use crate::app::availability::due_step;
 use crate::app::columns::COLUMNS;
-use crate::app::dialog::{Dialog, Menu, MenuKind};
+use crate::app::dialog::{Dialog, Menu, MenuItems};
 use crate::app::effect::Effect;
 use crate::app::keymap::{BINDINGS, Command, Context};
 use crate::app::state::State;
 use crate::app::update::{kubeconfig, navigation, notices, select};
 use crate::domain::cluster::{Cluster, ClusterId};
-use crate::domain::credential::AccessPlace;
+use crate::domain::credential::KubeconfigLocation;
 use crate::domain::kubectl::Kubectl;
 use crate::domain::rotation::Step;
 use crate::domain::shell;
@@ -24,13 +24,13 @@ use crate::domain::shell;
 pub fn open_sort(state: &mut State) {
     let cursor = COLUMNS.iter().position(|c| c.sort == state.look.sort).unwrap_or(0);
     state.dialog =
-        Some(Dialog::Menu(Menu { kind: MenuKind::Sort, cursor, query: Input::default() }));
+        Some(Dialog::Menu(Menu { kind: MenuItems::Sort, cursor, query: Input::default() }));
 }
 
 /// Opens the menu of columns.
 pub fn open_columns(state: &mut State) {
     state.dialog =
-        Some(Dialog::Menu(Menu { kind: MenuKind::Columns, cursor: 0, query: Input::default() }));
+        Some(Dialog::Menu(Menu { kind: MenuItems::Columns, cursor: 0, query: Input::default() }));
 }
 
 /// Opens the menu of what can be copied here.
@@ -41,7 +41,7 @@ pub fn open_copy(state: &mut State) {
         return;
     }
     state.dialog = Some(Dialog::Menu(Menu {
-        kind: MenuKind::Copy(items),
+        kind: MenuItems::Copy(items),
         cursor: 0,
         query: Input::default(),
     }));
@@ -50,7 +50,7 @@ pub fn open_copy(state: &mut State) {
 /// Opens the list of all commands that hold on this screen.
 pub fn open_commands(state: &mut State) {
     state.dialog = Some(Dialog::Menu(Menu {
-        kind: MenuKind::Commands(commands(state, "")),
+        kind: MenuItems::Commands(commands(state, "")),
         cursor: 0,
         query: Input::default(),
     }));
@@ -156,7 +156,7 @@ fn copy_items(state: &State) -> Vec<(String, String)> {
 fn context_of(state: &State, cluster: &Cluster) -> Option<String> {
     let held = state.fleet.credentials.best(cluster, state.server_now());
     match held.map(|(access, _)| &access.place) {
-        Some(AccessPlace::File { context, .. }) => Some(context.clone()),
+        Some(KubeconfigLocation::File { context, .. }) => Some(context.clone()),
         _ => kubeconfig::names(state, &cluster.id).into_iter().next(),
     }
 }
@@ -192,18 +192,18 @@ pub fn api_call(ske: &str, id: &ClusterId, step: Step) -> String {
 pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Effect> {
     let page = state.metrics.page_rows.max(1);
     let Some(Dialog::Menu(menu)) = &mut state.dialog else { return Vec::new() };
-    if matches!(menu.kind, MenuKind::Commands(_)) && edits_query(menu, key) {
+    if matches!(menu.kind, MenuItems::Commands(_)) && edits_query(menu, key) {
         let query = menu.query.value().to_owned();
         let found = commands(state, &query);
         if let Some(Dialog::Menu(menu)) = &mut state.dialog {
-            menu.kind = MenuKind::Commands(found);
+            menu.kind = MenuItems::Commands(found);
             menu.cursor = 0;
         }
         return Vec::new();
     }
     let last = menu.len().saturating_sub(1);
     // What the menu of columns says about the preview can be done from here.
-    if matches!(menu.kind, MenuKind::Columns)
+    if matches!(menu.kind, MenuItems::Columns)
         && state.keymap.lookup(Context::Fleet, key) == Some(Command::Preview)
     {
         state.look.preview = !state.look.preview;
@@ -242,7 +242,7 @@ fn choose(state: &mut State) -> Vec<Effect> {
     let Some(Dialog::Menu(menu)) = &state.dialog else { return Vec::new() };
     let cursor = menu.cursor;
     match &menu.kind {
-        MenuKind::Sort => {
+        MenuItems::Sort => {
             if let Some(column) = COLUMNS.get(cursor) {
                 state.look.reversed = state.look.sort == column.sort && !state.look.reversed;
                 state.look.sort = column.sort;
@@ -251,19 +251,19 @@ fn choose(state: &mut State) -> Vec<Effect> {
             select(state);
             vec![notices::kept(state)]
         }
-        MenuKind::Columns => {
+        MenuItems::Columns => {
             // The first two, glyph and name, are always there.
             if let Some(column) = COLUMNS.get(cursor + 2) {
                 toggle_column(state, column.id);
             }
             vec![notices::kept(state)]
         }
-        MenuKind::Copy(items) => {
+        MenuItems::Copy(items) => {
             let chosen = items.get(cursor).cloned();
             state.dialog = None;
             chosen.map(|(what, text)| notices::copy(state, what, text)).into_iter().collect()
         }
-        MenuKind::Commands(items) => {
+        MenuItems::Commands(items) => {
             let chosen = items.get(cursor).map(|(command, ..)| *command);
             state.dialog = None;
             chosen.map_or_else(Vec::new, |command| navigation::run(state, command))
@@ -295,7 +295,7 @@ mod tests {
     use crate::app::update::menus::copy_items;
     use crate::domain::cluster::ClusterId;
     use crate::domain::fixtures::{cluster, now};
-    use crate::domain::kept::Kept;
+    use crate::domain::persisted::PersistedState;
     use crate::domain::rotation::Phase;
 
     #[test]
@@ -307,9 +307,10 @@ mod tests {
             // No shell could read it back: the current context is meant.
             ("a\nb", "kubectl get nodes -L", "clusters/a%0Ab/"),
         ] {
-            let at = Now { wall: now(), steady: Duration::ZERO };
+            let at = Now { wall: now(), monotonic: Duration::ZERO };
             let settings = Settings::defaults();
-            let mut state = State::new(settings, Keymap::default(), Kept::default(), at, 1);
+            let mut state =
+                State::new(settings, Keymap::default(), PersistedState::default(), at, 1);
             let mut evil = cluster("a", Phase::Completed);
             evil.id = ClusterId::new("p", "eu01", name);
             state.cursor = Some(evil.id.clone());

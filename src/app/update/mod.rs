@@ -17,10 +17,10 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 use jiff::SignedDuration;
 
 use crate::app::dialog::Dialog;
-use crate::app::effect::{Effect, OnTerminal, Request};
+use crate::app::effect::{Effect, Request, TerminalEffect};
 use crate::app::keymap::{Command, Context};
 use crate::app::message::{Answer, Message, Now, RotateOutcome};
-use crate::app::requests::{Owner, RequestId};
+use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::state::State;
 use crate::app::status::status;
 use crate::domain::failure::{Failure, FailureKind};
@@ -29,11 +29,11 @@ use crate::domain::record::{Outcome, Record};
 
 pub use crate::app::update::navigation::{COUNT_FILTERS, keep_visible};
 pub use crate::app::update::polling::next_wake;
-pub use crate::app::update::rotation::is_material;
+pub use crate::app::update::rotation::invalidates_confirmation;
 
 /// Effects of the very first moment.
 pub fn begin(state: &mut State) -> Vec<Effect> {
-    let mut effects = vec![notices::request(state, Owner::Identity, Request::Identify)];
+    let mut effects = vec![notices::request(state, RequestOwner::Identity, Request::Identify)];
     let unnamed: Vec<_> = state
         .settings
         .projects
@@ -43,10 +43,10 @@ pub fn begin(state: &mut State) -> Vec<Effect> {
         .collect();
     if !unnamed.is_empty() {
         let names = Request::NameProjects(unnamed);
-        effects.push(notices::request(state, Owner::ProjectNames, names));
+        effects.push(notices::request(state, RequestOwner::ProjectNames, names));
     }
     if state.mouse {
-        effects.push(Effect::Terminal(OnTerminal::Mouse(true)));
+        effects.push(Effect::Terminal(TerminalEffect::Mouse(true)));
     }
     effects.extend(polling::poll(state));
     effects
@@ -56,7 +56,7 @@ pub fn begin(state: &mut State) -> Vec<Effect> {
 pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
     let before = std::mem::replace(&mut state.now, now);
     let mut effects = Vec::new();
-    let suspended = state.suspended.take().filter(|at| now.overslept(at.steady));
+    let suspended = state.suspended.take().filter(|at| now.overslept(at.monotonic));
     if now.has_jumped_since(before) {
         effects.extend(polling::rearm(state));
         polling::doubt(state);
@@ -78,7 +78,7 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
             let before = std::mem::replace(&mut state.size, (columns, rows));
             if before == state.size {
                 // It was another one in between, and the terminal may have cut what was drawn.
-                vec![Effect::Terminal(OnTerminal::Redraw)]
+                vec![Effect::Terminal(TerminalEffect::Redraw)]
             } else {
                 Vec::new()
             }
@@ -88,7 +88,7 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
             let mut effects = polling::rearm(state);
             // The terminal was given back, and with it the title.
             state.status = None;
-            effects.push(Effect::Terminal(OnTerminal::Redraw));
+            effects.push(Effect::Terminal(TerminalEffect::Redraw));
             effects
         }
         Message::BackgroundKnown(background) => {
@@ -112,56 +112,56 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
 /// Hands an answer to whoever asked. One that nobody asked for, or that came before, changes nothing.
 fn answered(state: &mut State, request: RequestId, answer: Answer) -> Vec<Effect> {
     let owner = match (state.requests.owner(request), &answer) {
-        (Some(owner @ Owner::Observer(_)), Answer::Observed(_)) => Some(owner.clone()),
+        (Some(owner @ RequestOwner::Observer(_)), Answer::Observed(_)) => Some(owner.clone()),
         _ => state.requests.end(request),
     };
     let Some(owner) = owner else { return Vec::new() };
     match (owner, answer) {
         (owner, Answer::Broken(failure)) => broken(state, request, owner, failure),
-        (Owner::Identity, Answer::Identity { identity, notes }) => {
+        (RequestOwner::Identity, Answer::Identity { identity, notes }) => {
             state.identity = Some(*identity);
             for note in notes {
                 notices::toast(state, note);
             }
             Vec::new()
         }
-        (Owner::ProjectNames, Answer::ProjectNames(names)) => {
+        (RequestOwner::ProjectNames, Answer::ProjectNames(names)) => {
             state.fleet.projects.extend(names);
             arrange(state);
             Vec::new()
         }
-        (Owner::Clusters(scope), Answer::Clusters(result)) => {
+        (RequestOwner::Clusters(scope), Answer::Clusters(result)) => {
             readings::listed(state, request, &scope, result)
         }
-        (Owner::Cluster(id), Answer::Cluster(result)) => {
+        (RequestOwner::Cluster(id), Answer::Cluster(result)) => {
             readings::read(state, request, &id, result)
         }
-        (Owner::Rotation { cluster, step }, Answer::Rotation(outcome)) => {
+        (RequestOwner::Rotation { cluster, step }, Answer::Rotation(outcome)) => {
             rotation::rotated(state, request, &cluster, step, outcome)
         }
-        (Owner::Action { cluster, action }, Answer::Action(result)) => {
+        (RequestOwner::Action { cluster, action }, Answer::Action(result)) => {
             dialogs::acted(state, request, &cluster, action, result)
         }
-        (Owner::StaticTokens(dialog), Answer::StaticTokens(found)) => {
+        (RequestOwner::StaticTokens(dialog), Answer::StaticTokens(found)) => {
             rotation::tokens_found(state, dialog, found)
         }
-        (Owner::Destination(dialog), Answer::Destination(result)) => {
+        (RequestOwner::Destination(dialog), Answer::Destination(result)) => {
             kubeconfig::planned(state, request, dialog, result)
         }
-        (Owner::Kubeconfig(asked), Answer::Kubeconfig(result)) => {
+        (RequestOwner::Kubeconfig(asked), Answer::Kubeconfig(result)) => {
             kubeconfig::issued(state, request, *asked, result)
         }
-        (Owner::Delivery { kubeconfig, dialog }, Answer::Saved(result)) => {
+        (RequestOwner::Delivery { kubeconfig, dialog }, Answer::Saved(result)) => {
             kubeconfig::saved(state, request, kubeconfig, dialog, result)
         }
-        (Owner::Delivery { kubeconfig, dialog }, Answer::Copied(result)) => {
+        (RequestOwner::Delivery { kubeconfig, dialog }, Answer::Copied(result)) => {
             kubeconfig::copied(state, request, kubeconfig, dialog, result)
         }
-        (Owner::Copy(what), Answer::Copied(result)) => {
+        (RequestOwner::Copy(what), Answer::Copied(result)) => {
             notices::copied(state, &what, result);
             Vec::new()
         }
-        (Owner::ClearClipboard, Answer::ClipboardCleared(cleared)) => {
+        (RequestOwner::ClearClipboard, Answer::ClipboardCleared(cleared)) => {
             let text = if cleared {
                 "Clipboard cleared."
             } else {
@@ -170,10 +170,10 @@ fn answered(state: &mut State, request: RequestId, answer: Answer) -> Vec<Effect
             notices::toast(state, text.to_owned());
             Vec::new()
         }
-        (Owner::PersistedState, Answer::Credentials { credentials, note }) => {
+        (RequestOwner::PersistedState, Answer::Credentials { credentials, note }) => {
             rotation::recalled(state, credentials, note)
         }
-        (Owner::Observer(id), Answer::Observed(sighting)) => {
+        (RequestOwner::Observer(id), Answer::Observed(sighting)) => {
             observing::sighted(state, &id, request, sighting)
         }
         (owner, _) => {
@@ -186,28 +186,30 @@ fn answered(state: &mut State, request: RequestId, answer: Answer) -> Vec<Effect
 
 /// What is written down of requests that nobody will answer any more, since the program ends.
 pub fn unanswered(state: &mut State) -> Vec<Record> {
-    let open: Vec<(RequestId, Owner)> =
+    let open: Vec<(RequestId, RequestOwner)> =
         state.requests.open().map(|(request, owner)| (request, owner.clone())).collect();
     let mut records = Vec::new();
     for (request, owner) in open {
         let (id, step, expires) = match owner {
-            Owner::Rotation { cluster, step } => (cluster, step.verb().to_owned(), None),
-            Owner::Action { cluster, action } => (cluster, action.word().to_lowercase(), None),
-            Owner::Kubeconfig(asked) => {
+            RequestOwner::Rotation { cluster, step } => (cluster, step.verb().to_owned(), None),
+            RequestOwner::Action { cluster, action } => {
+                (cluster, action.word().to_lowercase(), None)
+            }
+            RequestOwner::Kubeconfig(asked) => {
                 let until = asked.until();
                 (asked.cluster.id, "kubeconfig".to_owned(), until)
             }
-            Owner::Identity
-            | Owner::ProjectNames
-            | Owner::Clusters(_)
-            | Owner::Cluster(_)
-            | Owner::StaticTokens(_)
-            | Owner::Destination(_)
-            | Owner::Delivery { .. }
-            | Owner::Copy(_)
-            | Owner::ClearClipboard
-            | Owner::PersistedState
-            | Owner::Observer(_) => continue,
+            RequestOwner::Identity
+            | RequestOwner::ProjectNames
+            | RequestOwner::Clusters(_)
+            | RequestOwner::Cluster(_)
+            | RequestOwner::StaticTokens(_)
+            | RequestOwner::Destination(_)
+            | RequestOwner::Delivery { .. }
+            | RequestOwner::Copy(_)
+            | RequestOwner::ClearClipboard
+            | RequestOwner::PersistedState
+            | RequestOwner::Observer(_) => continue,
         };
         let text = "skeys ended before SKE answered".to_owned();
         let mut record =
@@ -217,7 +219,7 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
     }
     let unsaved: Vec<RequestId> = state.unsaved.keys().copied().collect();
     for request in unsaved {
-        let is_saved = |owner: &Owner| matches!(owner, Owner::Delivery { kubeconfig, .. } if *kubeconfig == request);
+        let is_saved = |owner: &RequestOwner| matches!(owner, RequestOwner::Delivery { kubeconfig, .. } if *kubeconfig == request);
         let why = if state.requests.open().any(|(_, owner)| is_saved(owner)) {
             "skeys ended while it was being saved"
         } else {
@@ -229,30 +231,37 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
 }
 
 /// A request ended by a defect of this program: whoever asked is told, and what it did is not known.
-fn broken(state: &mut State, request: RequestId, owner: Owner, failure: Failure) -> Vec<Effect> {
+fn broken(
+    state: &mut State,
+    request: RequestId,
+    owner: RequestOwner,
+    failure: Failure,
+) -> Vec<Effect> {
     match owner {
-        Owner::Clusters(scope) => readings::listed(state, request, &scope, Err(failure)),
-        Owner::Cluster(id) => readings::read(state, request, &id, Err(failure)),
-        Owner::Rotation { cluster, step } => {
+        RequestOwner::Clusters(scope) => readings::listed(state, request, &scope, Err(failure)),
+        RequestOwner::Cluster(id) => readings::read(state, request, &id, Err(failure)),
+        RequestOwner::Rotation { cluster, step } => {
             let outcome = RotateOutcome::Unknown(failure, SignedDuration::ZERO);
             rotation::rotated(state, request, &cluster, step, outcome)
         }
-        Owner::Action { cluster, action } => {
+        RequestOwner::Action { cluster, action } => {
             dialogs::acted(state, request, &cluster, action, Err(failure))
         }
-        Owner::Destination(dialog) => kubeconfig::planned(state, request, dialog, Err(failure)),
-        Owner::Kubeconfig(asked) => kubeconfig::issued(state, request, *asked, Err(failure)),
-        Owner::Delivery { kubeconfig, dialog } => {
+        RequestOwner::Destination(dialog) => {
+            kubeconfig::planned(state, request, dialog, Err(failure))
+        }
+        RequestOwner::Kubeconfig(asked) => kubeconfig::issued(state, request, *asked, Err(failure)),
+        RequestOwner::Delivery { kubeconfig, dialog } => {
             let result = Err(NotSaved::Failed(failure));
             kubeconfig::saved(state, request, kubeconfig, dialog, result)
         }
-        Owner::Identity
-        | Owner::ProjectNames
-        | Owner::StaticTokens(_)
-        | Owner::Copy(_)
-        | Owner::ClearClipboard
-        | Owner::PersistedState
-        | Owner::Observer(_) => {
+        RequestOwner::Identity
+        | RequestOwner::ProjectNames
+        | RequestOwner::StaticTokens(_)
+        | RequestOwner::Copy(_)
+        | RequestOwner::ClearClipboard
+        | RequestOwner::PersistedState
+        | RequestOwner::Observer(_) => {
             notices::error(state, failure);
             Vec::new()
         }
@@ -266,7 +275,7 @@ fn told_outside(state: &mut State) -> Option<Effect> {
         return None;
     }
     state.status.clone_from(&status);
-    Some(Effect::Terminal(OnTerminal::Status(status)))
+    Some(Effect::Terminal(TerminalEffect::Status(status)))
 }
 
 fn press(state: &mut State, key: KeyEvent) -> Vec<Effect> {
@@ -278,7 +287,7 @@ fn press(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     let command = state.keymap.lookup(context, key);
     match command {
         Some(Command::Interrupt) => return dialogs::ask_to_leave(state),
-        Some(Command::Redraw) => return vec![Effect::Terminal(OnTerminal::Redraw)],
+        Some(Command::Redraw) => return vec![Effect::Terminal(TerminalEffect::Redraw)],
         Some(Command::Suspend) => return suspend(state),
         _ => {}
     }
@@ -303,7 +312,7 @@ fn press(state: &mut State, key: KeyEvent) -> Vec<Effect> {
 /// Goes to the background. Whatever comes next comes after that.
 fn suspend(state: &mut State) -> Vec<Effect> {
     state.suspended = Some(state.now);
-    vec![Effect::Terminal(OnTerminal::Suspend)]
+    vec![Effect::Terminal(TerminalEffect::Suspend)]
 }
 
 /// Data changed: what is derived from it is out of date until [`settle`].
@@ -356,9 +365,9 @@ const GUARD: Duration = Duration::from_millis(400);
 
 /// Whether a button that appeared at `guard` may be pressed by this key.
 fn may_press(state: &State, guard: crate::app::dialog::Guard) -> bool {
-    state.now.steady.saturating_sub(guard.at) >= GUARD && state.key_count > guard.keys
+    state.now.monotonic.saturating_sub(guard.at) >= GUARD && state.key_count > guard.keys
 }
 
 fn guard(state: &State) -> crate::app::dialog::Guard {
-    crate::app::dialog::Guard { keys: state.key_count, at: state.now.steady }
+    crate::app::dialog::Guard { keys: state.key_count, at: state.now.monotonic }
 }

@@ -8,10 +8,10 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent,
 
 use crate::app::availability::can;
 use crate::app::dialog::Dialog;
-use crate::app::effect::{Effect, OnTerminal, Request};
+use crate::app::effect::{Effect, Request, TerminalEffect};
 use crate::app::keymap::Command;
-use crate::app::requests::Owner;
-use crate::app::settings::WatchPolicy;
+use crate::app::requests::RequestOwner;
+use crate::app::settings::ObservationScope;
 use crate::app::state::{Clickable, Screen, State, Tab};
 use crate::app::update::{dialogs, kubeconfig, menus, notices, polling, rotation, select};
 use crate::domain::action::Action;
@@ -57,7 +57,7 @@ pub fn run(state: &mut State, command: Command) -> Vec<Effect> {
             if let Screen::Cluster { id, .. } = state.screen.clone() {
                 effects.extend(polling::read(state, &id));
             }
-            effects.push(notices::request(state, Owner::Identity, Request::Identify));
+            effects.push(notices::request(state, RequestOwner::Identity, Request::Identify));
             return effects;
         }
         Command::Utc => state.utc = !state.utc,
@@ -70,9 +70,9 @@ pub fn run(state: &mut State, command: Command) -> Vec<Effect> {
             state.mouse = !state.mouse;
             let word = if state.mouse { "on" } else { "off; selection is the terminal's again" };
             notices::toast(state, format!("Mouse {word}."));
-            return vec![Effect::Terminal(OnTerminal::Mouse(state.mouse))];
+            return vec![Effect::Terminal(TerminalEffect::Mouse(state.mouse))];
         }
-        Command::Redraw => return vec![Effect::Terminal(OnTerminal::Redraw)],
+        Command::Redraw => return vec![Effect::Terminal(TerminalEffect::Redraw)],
         Command::Suspend => return super::suspend(state),
         Command::Rotate => return rotation::open(state),
         Command::Kubeconfig => return kubeconfig::open(state),
@@ -163,7 +163,7 @@ fn neighbour(tab: Tab, forward: bool) -> Tab {
 /// Begins or ends telling of the cluster at hand.
 fn watch(state: &mut State) {
     let Some(id) = state.subject().map(|entry| entry.cluster.id.clone()) else {
-        notices::toast(state, "Watch: no cluster is chosen".to_owned());
+        notices::toast(state, "Observation: no cluster is chosen".to_owned());
         return;
     };
     let label = state.fleet.label(&id);
@@ -171,7 +171,7 @@ fn watch(state: &mut State) {
         format!("{label}: no longer watched.")
     } else {
         state.watched.insert(id.clone());
-        let nodes = if state.settings.read_only || state.settings.watch == WatchPolicy::Never {
+        let nodes = if state.settings.read_only || state.settings.watch == ObservationScope::Never {
             ". Its nodes are not looked at"
         } else {
             ", held up or moves on"
@@ -329,7 +329,7 @@ fn open(state: &mut State) -> Vec<Effect> {
     let tab =
         if running || state.pending.contains_key(&id) { Tab::Rotation } else { Tab::Overview };
     state.screen = Screen::Cluster { id: id.clone(), created, tab };
-    state.detail_due = state.now.steady;
+    state.detail_due = state.now.monotonic;
     leave_records(state);
     state.node_cursor = None;
     state.node_events = false;
@@ -488,7 +488,7 @@ mod tests {
     use crate::app::state::{ACTIVITY_LIMIT, Screen, State, Tab};
     use crate::app::update::{menus, navigation, notices};
     use crate::domain::fixtures::{cluster, now};
-    use crate::domain::kept::Kept;
+    use crate::domain::persisted::PersistedState;
     use crate::domain::record::Outcome;
     use crate::domain::rotation::Phase;
 
@@ -500,9 +500,9 @@ mod tests {
     }
 
     fn machine() -> State {
-        let at = Now { wall: now(), steady: Duration::ZERO };
+        let at = Now { wall: now(), monotonic: Duration::ZERO };
         let settings = Settings::defaults();
-        let mut state = State::new(settings, Keymap::default(), Kept::default(), at, 1);
+        let mut state = State::new(settings, Keymap::default(), PersistedState::default(), at, 1);
         state.metrics.page_rows = 3;
         state
     }
@@ -572,7 +572,7 @@ mod tests {
         assert_eq!(chosen(&state), "first");
         menus::open_copy(&mut state);
         let Some(crate::app::dialog::Dialog::Menu(menu)) = &state.dialog else { panic!("no menu") };
-        let crate::app::dialog::MenuKind::Copy(items) = &menu.kind else { panic!("another menu") };
+        let crate::app::dialog::MenuItems::Copy(items) = &menu.kind else { panic!("another menu") };
         assert!(items[0].1.ends_with("by ?: first"), "{items:?}");
     }
 }

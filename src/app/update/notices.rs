@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::app::effect::{Effect, Request};
 use crate::app::message::Copied;
-use crate::app::requests::{Owner, RequestId};
+use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::state::{ACTIVITY_LIMIT, State, Toast};
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
-use crate::domain::kept::Kept;
+use crate::domain::persisted::PersistedState;
 use crate::domain::record::{Outcome, Record};
 
 /// How long a toast stays.
@@ -18,14 +18,14 @@ const ERROR_LIMIT: usize = 20;
 
 /// Shows one line for six seconds: what became of something that the person did.
 pub fn toast(state: &mut State, text: String) {
-    let until = state.now.steady.saturating_add(TOAST);
+    let until = state.now.monotonic.saturating_add(TOAST);
     state.toast = Some(Toast { text, until, seen: false });
 }
 
 /// Shows one line about something that was seen; it never takes the place of an answer to the person.
 pub fn mention(state: &mut State, text: String) {
     if state.toast.as_ref().is_none_or(|toast| toast.seen) {
-        let until = state.now.steady.saturating_add(TOAST);
+        let until = state.now.monotonic.saturating_add(TOAST);
         state.toast = Some(Toast { text, until, seen: true });
     }
 }
@@ -80,24 +80,24 @@ pub fn journal(state: &mut State, record: Record) -> Effect {
 
 /// What is kept between runs, as it stands.
 pub fn kept(state: &mut State) -> Effect {
-    let kept = Kept {
+    let kept = PersistedState {
         credentials: state.fleet.credentials.clone(),
         theme: Some(state.theme.word().to_owned()),
         columns: state.look.columns.clone(),
         sort: Some(state.look.sort.id().to_owned()),
     };
     let persist = Request::Persist(Box::new(kept), state.server_now());
-    request(state, Owner::PersistedState, persist)
+    request(state, RequestOwner::PersistedState, persist)
 }
 
 /// Asks for something; its answer is taken in through its owner.
-pub fn request(state: &mut State, owner: Owner, request: Request) -> Effect {
+pub fn request(state: &mut State, owner: RequestOwner, request: Request) -> Effect {
     Effect::Request(state.requests.begin(owner), request)
 }
 
 /// Copies something that is no secret.
 pub fn copy(state: &mut State, what: String, text: String) -> Effect {
-    request(state, Owner::Copy(what), Request::CopyText(text))
+    request(state, RequestOwner::Copy(what), Request::CopyText(text))
 }
 
 /// Something that is no secret was copied, or not.

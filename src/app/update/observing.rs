@@ -6,21 +6,21 @@ use std::time::Duration;
 use crate::app::dialog::Dialog;
 use crate::app::effect::{Effect, Request};
 use crate::app::message::Now;
-use crate::app::observation::{LINGER, Watch, rolls, seen_now, unseen, wanted};
-use crate::app::requests::{Owner, RequestId};
+use crate::app::observation::{LINGER, Observation, rolls, seen_now, unseen, wanted};
+use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::state::State;
 use crate::app::update::{arrange, notices};
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::Reference;
-use crate::domain::observed::Sighting;
 use crate::domain::preflight::findings;
 use crate::domain::record::Outcome;
 use crate::domain::roll::Roll;
 use crate::domain::rotation::Phase;
+use crate::domain::snapshot::ObserverEvent;
 
 /// Begins and ends looking, as screens and phases ask for.
 pub fn look(state: &mut State) -> Vec<Effect> {
-    let now = state.now.steady;
+    let now = state.now.monotonic;
     let (wanted, asked_for) = wanted(state);
     let mut effects = Vec::new();
     for (id, look) in &mut state.observing {
@@ -69,8 +69,8 @@ pub fn look(state: &mut State) -> Vec<Effect> {
 fn begin(state: &mut State, id: &ClusterId) -> Vec<Effect> {
     let Some(cluster) = state.fleet.cluster(id).cloned() else { return Vec::new() };
     let agreed = state.agreed.contains(id);
-    let number = state.requests.begin(Owner::Observer(id.clone()));
-    state.observing.insert(id.clone(), Watch { number, left: None, agreed });
+    let number = state.requests.begin(RequestOwner::Observer(id.clone()));
+    state.observing.insert(id.clone(), Observation { number, left: None, agreed });
     state.observed.entry(id.clone()).or_default();
     let text = "nodes are looked at, with admin kubeconfigs of ten minutes that stay in memory";
     let record = notices::record(state, Some(id), "look", None, Outcome::Intended, text.to_owned());
@@ -162,7 +162,7 @@ pub fn sighted(
     state: &mut State,
     id: &ClusterId,
     number: RequestId,
-    sighting: Sighting,
+    sighting: ObserverEvent,
 ) -> Vec<Effect> {
     let now = state.now;
     if state.observing.get(id).is_none_or(|look| look.number != number) {
@@ -180,11 +180,11 @@ pub fn sighted(
 
 /// Keeps what the kubeconfig that skeys got for itself tells of the generations of credentials.
 fn note_generation(state: &mut State, cluster: &Cluster) -> Option<Effect> {
-    let picture = state.observed.get(&cluster.id)?.picture.as_ref()?;
+    let snapshot = state.observed.get(&cluster.id)?.snapshot.as_ref()?;
     let reference = Reference {
         cluster: cluster.id.clone(),
         created: cluster.created,
-        issuance: picture.control_plane.issuance.clone()?,
+        issuance: snapshot.control_plane.issuance.clone()?,
     };
     if !state.fleet.credentials.note(reference) {
         return None;
@@ -215,7 +215,7 @@ pub fn read_anew(state: &mut State) -> Vec<Effect> {
     effects
 }
 
-/// When rolls are to be read anew, on the steady clock.
+/// When rolls are to be read anew, on the monotonic clock.
 pub fn next_reading(state: &State) -> Option<Duration> {
     state
         .observed
@@ -231,18 +231,18 @@ pub fn next_reading(state: &State) -> Option<Duration> {
 fn show_in_dialog(state: &mut State) {
     let Some(Dialog::Rotate(dialog)) = &state.dialog else { return };
     let id = &dialog.shown.id;
-    let (picture, why) = (seen_now(state, id), unseen(state, id));
+    let (snapshot, why) = (seen_now(state, id), unseen(state, id));
     let now = state.now.wall;
     let Some(Dialog::Rotate(dialog)) = &mut state.dialog else { return };
-    let is_same = match (&dialog.evidence.picture, &picture) {
-        (Some(known), Some(picture)) => Arc::ptr_eq(known, picture),
+    let is_same = match (&dialog.evidence.snapshot, &snapshot) {
+        (Some(known), Some(snapshot)) => Arc::ptr_eq(known, snapshot),
         (None, None) => true,
         _ => false,
     };
     if is_same && dialog.evidence.unseen == why {
         return;
     }
-    dialog.evidence.picture = picture;
+    dialog.evidence.snapshot = snapshot;
     dialog.evidence.unseen = why;
     dialog.findings = findings(dialog.step, &dialog.shown, &dialog.evidence, now);
 }
@@ -251,11 +251,12 @@ fn show_in_dialog(state: &mut State) {
 fn noticed(state: &mut State, id: &ClusterId) -> Vec<Effect> {
     let rolling = rolls(state, id);
     let Some(observed) = state.observed.get_mut(id) else { return Vec::new() };
-    if !observed.live || observed.picture.as_ref().is_none_or(|picture| picture.is_being_read()) {
+    if !observed.live || observed.snapshot.as_ref().is_none_or(|snapshot| snapshot.is_being_read())
+    {
         return Vec::new();
     }
     let held = rolling && observed.is_held();
-    let unknown = observed.picture.as_ref().is_some_and(|picture| !picture.tells_drains());
+    let unknown = observed.snapshot.as_ref().is_some_and(|snapshot| !snapshot.tells_drains());
     if observed.told_held && !held && unknown && observed.history.has_blocked() {
         // What held a node is not seen any more, which does not mean that it is gone.
         return Vec::new();
@@ -312,26 +313,27 @@ mod tests {
     use crate::app::keymap::Keymap;
     use crate::app::message::{Answer, Message, Now};
     use crate::app::observation::unseen;
-    use crate::app::requests::{Owner, RequestId};
-    use crate::app::settings::{Settings, WatchPolicy};
+    use crate::app::requests::{RequestId, RequestOwner};
+    use crate::app::settings::{ObservationScope, Settings};
     use crate::app::state::{Screen, State, Tab};
     use crate::app::update::{rotation, settle, update};
     use crate::domain::cluster::ClusterId;
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
-    use crate::domain::kept::Kept;
-    use crate::domain::observed::{
-        Node, Picture, Pod, Sighting, Template, Templates, Terminating, Trouble, Unseen,
-    };
-    use crate::domain::roll::eta::Outlook;
+    use crate::domain::persisted::PersistedState;
+    use crate::domain::roll::eta::RollEstimate;
     use crate::domain::roll::tests::budgets::{budget, pod};
     use crate::domain::rotation::Phase;
+    use crate::domain::snapshot::{
+        ClusterSnapshot, Node, ObserverEvent, Pod, Template, Templates, Terminating, Unavailable,
+        Unseen,
+    };
 
     fn machine(names: &[(&str, Phase)], change: impl Fn(&mut Settings)) -> State {
         let mut settings = Settings::defaults();
         change(&mut settings);
-        let at = Now { wall: now(), steady: Duration::from_secs(1_000) };
-        let mut state = State::new(settings, Keymap::default(), Kept::default(), at, 1);
+        let at = Now { wall: now(), monotonic: Duration::from_secs(1_000) };
+        let mut state = State::new(settings, Keymap::default(), PersistedState::default(), at, 1);
         for (name, phase) in names {
             let cluster = cluster(name, phase.clone());
             state.fleet.put(Entry::new(cluster, at, RequestId(1)));
@@ -350,7 +352,7 @@ mod tests {
         let by = SignedDuration::from_secs(i64::try_from(seconds).unwrap());
         let later = Now {
             wall: state.now.wall.checked_add(by).unwrap(),
-            steady: state.now.steady + Duration::from_secs(seconds),
+            monotonic: state.now.monotonic + Duration::from_secs(seconds),
         };
         update(state, later, message)
     }
@@ -385,7 +387,7 @@ mod tests {
     }
 
     /// Two new nodes, and an old one that drains since so many minutes before the fixtures' now.
-    fn picture(drains: i64) -> Sighting {
+    fn snapshot(drains: i64) -> ObserverEvent {
         let ago = |minutes| now().checked_sub(SignedDuration::from_mins(minutes)).unwrap();
         let node = |name: &str, zone: &str, new: bool| Node {
             uid: name.to_owned(),
@@ -396,7 +398,7 @@ mod tests {
             generation: Some(if new { "web-2" } else { "web-1" }.to_owned()),
             checksum: None,
             version: "1.33.4".into(),
-            doomed: !new,
+            marked_for_deletion: !new,
             rolling: true,
             cordoned: !new,
             terminating: (!new)
@@ -408,7 +410,7 @@ mod tests {
             preserved: false,
         };
         let nodes = [("a", "eu01-1", true), ("b", "eu01-2", true), ("c", "eu01-3", false)];
-        Sighting::Picture(Arc::new(Picture {
+        ObserverEvent::Snapshot(Arc::new(ClusterSnapshot {
             nodes: nodes.map(|(name, zone, new)| Arc::new(node(name, zone, new))).to_vec(),
             templates: Templates::Known(vec![Template {
                 name: "web-2".into(),
@@ -416,11 +418,11 @@ mod tests {
                 created: Some(ago(90)),
                 checksum: None,
             }]),
-            ..Picture::default()
+            ..ClusterSnapshot::default()
         }))
     }
 
-    fn sight(state: &mut State, name: &str, sighting: Sighting) -> Vec<Effect> {
+    fn sight(state: &mut State, name: &str, sighting: ObserverEvent) -> Vec<Effect> {
         let number = state.observing.get(&id(name)).map_or(RequestId(0), |look| look.number);
         pass(state, 1, Message::Answered(number, Answer::Observed(sighting)))
     }
@@ -453,8 +455,10 @@ mod tests {
 
     #[test]
     fn nobody_is_looked_at_in_read_only_mode_or_when_the_configuration_says_never() {
-        let forbid: [fn(&mut Settings); 2] =
-            [|settings| settings.read_only = true, |settings| settings.watch = WatchPolicy::Never];
+        let forbid: [fn(&mut Settings); 2] = [
+            |settings| settings.read_only = true,
+            |settings| settings.watch = ObservationScope::Never,
+        ];
         for change in forbid {
             let mut state = machine(&[("shop", Phase::Preparing)], change);
             open(&mut state, "shop", Tab::Nodes);
@@ -469,17 +473,17 @@ mod tests {
         let mut state = machine(&[("shop", Phase::Preparing), ("pay", Phase::Preparing)], |_| {});
         state.watched.insert(id("shop"));
         pass(&mut state, 1, Message::Ticked);
-        assert_eq!(told(&sight(&mut state, "shop", picture(10))), [""; 0]);
+        assert_eq!(told(&sight(&mut state, "shop", snapshot(10))), [""; 0]);
         for name in ["shop", "pay"] {
-            let effects = sight(&mut state, name, picture(47));
+            let effects = sight(&mut state, name, snapshot(47));
             let expected: &[&str] = if name == "shop" { &["the roll stands still"] } else { &[] };
             assert_eq!(told(&effects), expected);
             assert!(state.fleet.entries[&id(name)].held);
-            assert_eq!(told(&sight(&mut state, name, picture(47))), [""; 0], "told twice");
+            assert_eq!(told(&sight(&mut state, name, snapshot(47))), [""; 0], "told twice");
         }
         settle(&mut state);
         assert_eq!(state.fleet.counts.stuck, 2);
-        let effects = sight(&mut state, "shop", picture(1));
+        let effects = sight(&mut state, "shop", snapshot(1));
         assert_eq!(told(&effects), ["the roll goes on"]);
         settle(&mut state);
         assert_eq!(state.fleet.counts.stuck, 1);
@@ -489,15 +493,15 @@ mod tests {
     fn time_alone_makes_a_standstill_but_not_while_nothing_is_seen() {
         let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
         pass(&mut state, 1, Message::Ticked);
-        sight(&mut state, "shop", picture(10));
+        sight(&mut state, "shop", snapshot(10));
         let failure = Failure::new(FailureKind::Unreachable, "no answer");
-        sight(&mut state, "shop", Sighting::Trouble(Trouble::Unreachable(failure)));
+        sight(&mut state, "shop", ObserverEvent::Unavailable(Unavailable::Unreachable(failure)));
         pass(&mut state, 7_200, Message::Ticked);
         let roll = state.observed[&id("shop")].roll.clone().unwrap();
-        assert_eq!(roll.outlook, Outlook::Unknown);
+        assert_eq!(roll.outlook, RollEstimate::Unknown);
         assert!(!state.fleet.entries[&id("shop")].held);
         assert_eq!(roll.counts.new, 2, "what was seen stays");
-        sight(&mut state, "shop", picture(10));
+        sight(&mut state, "shop", snapshot(10));
         assert!(state.fleet.entries[&id("shop")].held);
     }
 
@@ -506,13 +510,13 @@ mod tests {
         let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
         state.watched.insert(id("shop"));
         pass(&mut state, 1, Message::Ticked);
-        sight(&mut state, "shop", picture(0));
+        sight(&mut state, "shop", snapshot(0));
         let mut effects = Vec::new();
         for number in 0..600 {
             let mut answer = state.fleet.cluster(&id("shop")).unwrap().clone();
             answer.pools[0].maximum = 100 + number;
             let read = Answer::Cluster(Ok((Box::new(answer), SignedDuration::ZERO)));
-            let request = state.requests.begin(Owner::Cluster(id("shop")));
+            let request = state.requests.begin(RequestOwner::Cluster(id("shop")));
             effects.extend(pass(&mut state, 3, Message::Answered(request, read)));
             effects.extend(pass(&mut state, 0, Message::Ticked));
         }
@@ -524,13 +528,13 @@ mod tests {
     fn prepared_that_comes_while_nothing_is_seen_makes_no_count_of_an_old_picture() {
         let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
         pass(&mut state, 1, Message::Ticked);
-        sight(&mut state, "shop", picture(10));
+        sight(&mut state, "shop", snapshot(10));
         let failure = Failure::new(FailureKind::Unreachable, "no answer");
-        sight(&mut state, "shop", Sighting::Trouble(Trouble::Unreachable(failure)));
+        sight(&mut state, "shop", ObserverEvent::Unavailable(Unavailable::Unreachable(failure)));
         let mut answer = state.fleet.cluster(&id("shop")).unwrap().clone();
         answer.rotation.phase = Phase::Prepared;
         let read = Answer::Cluster(Ok((Box::new(answer), SignedDuration::ZERO)));
-        let request = state.requests.begin(Owner::Cluster(id("shop")));
+        let request = state.requests.begin(RequestOwner::Cluster(id("shop")));
         pass(&mut state, 1, Message::Answered(request, read));
         let roll = state.observed[&id("shop")].roll.clone().unwrap();
         assert_eq!((roll.rotation, roll.counts.old_left()), (None, 1), "two of three were new");
@@ -540,13 +544,13 @@ mod tests {
     fn a_picture_is_let_go_when_nobody_looks_and_nothing_rolls() {
         let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
         pass(&mut state, 1, Message::Ticked);
-        sight(&mut state, "shop", picture(10));
+        sight(&mut state, "shop", snapshot(10));
         read(&mut state, "shop", Phase::Prepared);
-        assert!(state.observed[&id("shop")].picture.is_some(), "it lingers");
+        assert!(state.observed[&id("shop")].snapshot.is_some(), "it lingers");
         pass(&mut state, 1, Message::Ticked);
         assert_eq!(ended(&pass(&mut state, 46, Message::Ticked)), ["shop"]);
         let observed = &state.observed[&id("shop")];
-        assert!(observed.picture.is_none() && observed.roll.is_some(), "the count stays");
+        assert!(observed.snapshot.is_none() && observed.roll.is_some(), "the count stays");
         read(&mut state, "shop", Phase::Completing);
         assert!(state.observed[&id("shop")].roll.is_some());
     }
@@ -555,13 +559,13 @@ mod tests {
     fn a_clock_that_is_set_back_blinds_nobody() {
         let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
         pass(&mut state, 1, Message::Ticked);
-        sight(&mut state, "shop", picture(10));
+        sight(&mut state, "shop", snapshot(10));
         let back = Now {
             wall: state.now.wall.checked_sub(SignedDuration::from_mins(30)).unwrap(),
-            steady: state.now.steady + Duration::from_secs(1),
+            monotonic: state.now.monotonic + Duration::from_secs(1),
         };
         update(&mut state, back, Message::Ticked);
-        sight(&mut state, "shop", picture(10));
+        sight(&mut state, "shop", snapshot(10));
         let watched = state.observed[&id("shop")].history.memory().watched_since;
         assert_eq!(watched, Some(back.wall), "what is remembered does not lie ahead");
         pass(&mut state, 3 * 3_600, Message::Ticked);
@@ -571,13 +575,13 @@ mod tests {
     #[test]
     fn what_comes_late_from_an_observer_that_was_ended_is_left_out() {
         let mut state = machine(&[("shop", Phase::Completed)], |_| {});
-        sight(&mut state, "shop", picture(10));
+        sight(&mut state, "shop", snapshot(10));
         assert!(state.observed.is_empty());
     }
 
     fn read(state: &mut State, name: &str, phase: Phase) -> Vec<Effect> {
         let read = Ok((Box::new(cluster(name, phase)), SignedDuration::ZERO));
-        let request = state.requests.begin(Owner::Cluster(id(name)));
+        let request = state.requests.begin(RequestOwner::Cluster(id(name)));
         pass(state, 1, Message::Answered(request, Answer::Cluster(read)))
     }
 
@@ -604,7 +608,7 @@ mod tests {
         let failure = Failure::new(FailureKind::Unreachable, "no answer");
         let other = Message::Answered(
             RequestId(0),
-            Answer::Observed(Sighting::Trouble(Trouble::Unreachable(failure))),
+            Answer::Observed(ObserverEvent::Unavailable(Unavailable::Unreachable(failure))),
         );
         // From the background, whatever comes first; from sleep.
         for (wakes, suspended) in
@@ -613,23 +617,24 @@ mod tests {
             let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
             state.watched.insert(id("shop"));
             pass(&mut state, 1, Message::Ticked);
-            sight(&mut state, "shop", picture(5));
+            sight(&mut state, "shop", snapshot(5));
             assert!(state.observed[&id("shop")].live);
             let old = state.observing[&id("shop")].number;
-            // In the background the steady clock goes on; while the machine sleeps it does not.
+            // In the background the monotonic clock goes on; while the machine sleeps it does not.
             state.suspended = suspended.then_some(state.now);
             let later = Now {
                 wall: state.now.wall.checked_add(SignedDuration::from_hours(2)).unwrap(),
-                steady: state.now.steady + Duration::from_secs(if suspended { 7_200 } else { 1 }),
+                monotonic: state.now.monotonic
+                    + Duration::from_secs(if suspended { 7_200 } else { 1 }),
             };
             let effects = update(&mut state, later, wakes);
             assert_eq!((told(&effects), ended(&effects)), (vec![], vec!["shop"]));
             assert_eq!(begun(&effects), ["shop"], "it is looked at anew");
             assert!(!state.observed[&id("shop")].live);
-            assert_eq!(unseen(&state, &id("shop")), Some(Trouble::Connecting.to_string()));
+            assert_eq!(unseen(&state, &id("shop")), Some(Unavailable::Connecting.to_string()));
             assert_eq!(told(&pass(&mut state, 10, Message::Ticked)), [""; 0]);
             // What the look before it saw comes too late.
-            let late = Message::Answered(old, Answer::Observed(picture(47)));
+            let late = Message::Answered(old, Answer::Observed(snapshot(47)));
             assert_eq!(told(&pass(&mut state, 1, late)), [""; 0]);
             assert!(!state.observed[&id("shop")].live);
         }
@@ -658,15 +663,15 @@ mod tests {
         let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
         state.watched.insert(id("shop"));
         pass(&mut state, 1, Message::Ticked);
-        assert_eq!(told(&sight(&mut state, "shop", picture(47))), ["the roll stands still"]);
+        assert_eq!(told(&sight(&mut state, "shop", snapshot(47))), ["the roll stands still"]);
         state.settings.read_only = true;
         assert_eq!(ended(&pass(&mut state, 1, Message::Ticked)), ["shop"]);
         assert!(!state.fleet.entries[&id("shop")].held, "nobody knows");
         state.settings.read_only = false;
         pass(&mut state, 1, Message::Ticked);
-        assert_eq!(told(&sight(&mut state, "shop", picture(47))), [""; 0]);
+        assert_eq!(told(&sight(&mut state, "shop", snapshot(47))), [""; 0]);
         assert!(state.fleet.entries[&id("shop")].held);
-        assert_eq!(told(&sight(&mut state, "shop", picture(1))), ["the roll goes on"]);
+        assert_eq!(told(&sight(&mut state, "shop", snapshot(1))), ["the roll goes on"]);
     }
 
     #[test]
@@ -674,21 +679,21 @@ mod tests {
         let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
         state.watched.insert(id("shop"));
         pass(&mut state, 1, Message::Ticked);
-        let Sighting::Picture(stands) = picture(10) else { panic!("a picture") };
-        let with = |change: &dyn Fn(&mut Picture)| {
-            let mut picture = (*stands).clone();
-            change(&mut picture);
-            Sighting::Picture(Arc::new(picture))
+        let ObserverEvent::Snapshot(stands) = snapshot(10) else { panic!("a snapshot") };
+        let with = |change: &dyn Fn(&mut ClusterSnapshot)| {
+            let mut snapshot = (*stands).clone();
+            change(&mut snapshot);
+            ObserverEvent::Snapshot(Arc::new(snapshot))
         };
-        let held = |picture: &mut Picture| {
+        let held = |snapshot: &mut ClusterSnapshot| {
             let pod = Pod { namespace: "payments".into(), ..pod("api-1", Some("c")) };
-            picture.pods.push(Arc::new(pod));
-            picture.budgets.push(Arc::new(budget(0, 1, 1, 1)));
+            snapshot.pods.push(Arc::new(pod));
+            snapshot.budgets.push(Arc::new(budget(0, 1, 1, 1)));
         };
         let brief = "PodDisruptionBudget payments/api never lets a pod go";
         assert_eq!(told(&sight(&mut state, "shop", with(&held))), [brief]);
-        let blind = |picture: &mut Picture| {
-            picture.unseen.insert("pods", Unseen::Failing("no answer".into()));
+        let blind = |snapshot: &mut ClusterSnapshot| {
+            snapshot.unseen.insert("pods", Unseen::Failing("no answer".into()));
         };
         assert_eq!(told(&sight(&mut state, "shop", with(&blind))), [""; 0]);
         assert_eq!(told(&sight(&mut state, "shop", with(&held))), [""; 0]);
@@ -700,19 +705,19 @@ mod tests {
         let mut state = machine(&[("shop", Phase::Prepared)], |_| {});
         open(&mut state, "shop", Tab::Nodes);
         pass(&mut state, 1, Message::Ticked);
-        sight(&mut state, "shop", picture(5));
+        sight(&mut state, "shop", snapshot(5));
         rotation::open(&mut state);
         pass(&mut state, 1, Message::Ticked);
         let evidence = |state: &State| match &state.dialog {
             Some(Dialog::Rotate(dialog)) => dialog.evidence.clone(),
             _ => panic!("the dialog"),
         };
-        assert!(evidence(&state).picture.is_some() && evidence(&state).unseen.is_none());
+        assert!(evidence(&state).snapshot.is_some() && evidence(&state).unseen.is_none());
         let failure = Failure::new(FailureKind::Unreachable, "no answer");
-        sight(&mut state, "shop", Sighting::Trouble(Trouble::Unreachable(failure)));
-        assert!(evidence(&state).picture.is_none());
+        sight(&mut state, "shop", ObserverEvent::Unavailable(Unavailable::Unreachable(failure)));
+        assert!(evidence(&state).snapshot.is_none());
         assert!(evidence(&state).unseen.unwrap().contains("no answer"));
-        sight(&mut state, "shop", picture(5));
-        assert!(evidence(&state).picture.is_some());
+        sight(&mut state, "shop", snapshot(5));
+        assert!(evidence(&state).snapshot.is_some());
     }
 }

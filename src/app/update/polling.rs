@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::app::dialog::{Dialog, RotateStage};
+use crate::app::dialog::{Dialog, RotationDialogStage};
 use crate::app::effect::{Effect, Request};
 use crate::app::fleet::{ScopeState, ScopeStatus};
-use crate::app::requests::{Owner, RequestId};
+use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::state::{PendingStage, Screen, State};
 use crate::app::update::{notices, observing, random, rotation};
 use crate::domain::backoff::{SIGNED_OUT, retry};
@@ -29,14 +29,18 @@ pub fn poll(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     }
     let mut effects = Vec::new();
-    let now = state.now.steady;
+    let now = state.now.monotonic;
     if state.toast.as_ref().is_some_and(|toast| toast.until <= now) {
         state.toast = None;
     }
     let over = state.clipboard.iter().filter(|(_, at)| **at <= now).map(|(copy, _)| *copy);
     for copy in over.collect::<Vec<_>>() {
         state.clipboard.remove(&copy);
-        effects.push(notices::request(state, Owner::ClearClipboard, Request::ClearClipboard(copy)));
+        effects.push(notices::request(
+            state,
+            RequestOwner::ClearClipboard,
+            Request::ClearClipboard(copy),
+        ));
     }
     let wall = state.now.wall;
     state.waits.retain(|_, until| *until > wall);
@@ -48,7 +52,7 @@ pub fn poll(state: &mut State) -> Vec<Effect> {
         .map(|(id, _)| id.clone())
         .collect();
     for scope in due {
-        let request = state.requests.begin(Owner::Clusters(scope.clone()));
+        let request = state.requests.begin(RequestOwner::Clusters(scope.clone()));
         if let Some(entry) = state.fleet.scopes.get_mut(&scope) {
             entry.in_flight = Some(request);
         }
@@ -78,7 +82,7 @@ pub fn read(state: &mut State, id: &ClusterId) -> Option<Effect> {
 pub fn read_after(state: &mut State, id: &ClusterId, after: RequestId) -> Option<Effect> {
     let is_read = state.requests.reads_cluster(id, after);
     let read = Request::Read(id.clone());
-    (!is_read).then(|| notices::request(state, Owner::Cluster(id.clone()), read))
+    (!is_read).then(|| notices::request(state, RequestOwner::Cluster(id.clone()), read))
 }
 
 /// After a jump of the clock, a moment to wait for that lies further ahead is not what the server meant.
@@ -87,27 +91,27 @@ const CREDIBLE_WAIT: SignedDuration = SignedDuration::from_mins(10);
 /// Everything is due at once: the clock jumped, or the program was in the background. Only a server that asked us to
 /// wait until a moment that still lies ahead is left alone until then.
 pub fn rearm(state: &mut State) -> Vec<Effect> {
-    let (wall, now) = (state.now.wall, state.now.steady);
+    let (wall, now) = (state.now.wall, state.now.monotonic);
     let is_ahead = |until: Timestamp| until > wall && until.duration_since(wall) <= CREDIBLE_WAIT;
     state.waits.retain(|_, until| is_ahead(*until));
     state.detail_due = now;
     for (id, scope) in &mut state.fleet.scopes {
-        scope.due = state.waits.get(id).map_or(now, |until| steady_of(wall, now, *until));
+        scope.due = state.waits.get(id).map_or(now, |until| monotonic_of(wall, now, *until));
     }
     for pending in state.pending.values_mut() {
         pending.due = now;
     }
     let mut again = None;
-    let blind_until = state.requests.last();
+    let ignore_reads_through = state.requests.last();
     if let Some(Dialog::Rotate(dialog)) = &mut state.dialog
-        && matches!(dialog.stage, RotateStage::Asking | RotateStage::Changed(_))
+        && matches!(dialog.stage, RotationDialogStage::Asking | RotationDialogStage::Changed(_))
     {
-        dialog.stage = RotateStage::Checking;
+        dialog.stage = RotationDialogStage::Checking;
         dialog.checked = None;
-        dialog.blind_until = blind_until;
+        dialog.ignore_reads_through = ignore_reads_through;
         again = Some(dialog.shown.id.clone());
     }
-    again.and_then(|id| read_after(state, &id, blind_until)).into_iter().collect()
+    again.and_then(|id| read_after(state, &id, ignore_reads_through)).into_iter().collect()
 }
 
 /// What was listed may be long ago: nothing counts as live until it was listed again.
@@ -121,7 +125,7 @@ pub fn doubt(state: &mut State) {
 
 /// Lists everything again now, unless a server asked us to wait.
 pub fn refresh(state: &mut State) {
-    let now = state.now.steady;
+    let now = state.now.monotonic;
     state.detail_due = now;
     let waits = &state.waits;
     for (id, scope) in &mut state.fleet.scopes {
@@ -142,7 +146,7 @@ pub fn schedule_after_success(state: &mut State, scope: &Scope) {
     });
     let interval =
         if busy { BUSY_SCOPE.min(state.settings.poll_idle) } else { state.settings.poll_idle };
-    let now = state.now.steady;
+    let now = state.now.monotonic;
     if let Some(entry) = state.fleet.scopes.get_mut(scope) {
         entry.due = now.saturating_add(interval.mul_f64(0.9 + 0.2 * jitter));
     }
@@ -163,9 +167,9 @@ pub fn schedule_after_failure(state: &mut State, scope: &Scope, failure: Failure
         FailureKind::SignedOut => SIGNED_OUT,
         _ => retry(entry.failures, state.settings.poll_idle, jitter),
     };
-    entry.due = now.steady.saturating_add(wait);
+    entry.due = now.monotonic.saturating_add(wait);
     if let Some(at) = failure.retry_at {
-        entry.due = entry.due.max(steady_of(now.wall, now.steady, at));
+        entry.due = entry.due.max(monotonic_of(now.wall, now.monotonic, at));
         state.waits.insert(scope.clone(), at);
     }
     if not_offered {
@@ -182,16 +186,16 @@ pub fn schedule_after_failure(state: &mut State, scope: &Scope, failure: Failure
     begins
 }
 
-/// The steady moment of a wall moment, as the clocks stand to each other now.
-fn steady_of(wall: Timestamp, steady: Duration, at: Timestamp) -> Duration {
+/// The monotonic moment of a wall moment, as the clocks stand to each other now.
+fn monotonic_of(wall: Timestamp, monotonic: Duration, at: Timestamp) -> Duration {
     let ahead = Duration::try_from(at.duration_since(wall)).unwrap_or(Duration::ZERO);
-    steady.saturating_add(ahead)
+    monotonic.saturating_add(ahead)
 }
 
-/// When the machine wants to be woken, on the steady clock: the next thing that is due, and the next
+/// When the machine wants to be woken, on the monotonic clock: the next thing that is due, and the next
 /// visible change of an age. Nothing is due sooner than something changes on screen.
 pub fn next_wake(state: &State) -> Option<Duration> {
-    let now = state.now.steady;
+    let now = state.now.monotonic;
     let scopes = state
         .fleet
         .scopes
@@ -217,7 +221,7 @@ pub fn next_wake(state: &State) -> Option<Duration> {
         .map(|wake| wake.max(now))
 }
 
-/// How soon the picture changes by time alone.
+/// How soon the snapshot changes by time alone.
 fn motion(state: &State) -> Duration {
     let seconds_matter = state.dialog.is_some()
         || state.leaving.is_some()

@@ -9,25 +9,29 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
-use crate::app::dialog::{Dialog, IssueField, IssueStage};
-use crate::app::effect::{Effect, OnTerminal, Request};
+use crate::app::dialog::{Dialog, KubeconfigField, KubeconfigFormStage};
+use crate::app::effect::{Effect, Request, TerminalEffect};
 use crate::app::fleet::Entry;
 use crate::app::keymap::Keymap;
-use crate::app::message::{Answer, Copied, Issued, Listing, Message, Now, RotateOutcome};
-use crate::app::requests::{Owner, RequestId};
+use crate::app::message::{Answer, Copied, IssuedKubeconfig, Listing, Message, Now, RotateOutcome};
+use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::settings::{Place, Settings};
 use crate::app::state::{Screen, State};
 use crate::app::update::{begin, next_wake, settle, unanswered, update};
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Region};
-use crate::domain::credential::{AccessPlace, Credentials};
+use crate::domain::credential::{Credentials, KubeconfigLocation};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{self, now};
 use crate::domain::identity::Identity;
-use crate::domain::kept::Kept;
-use crate::domain::kubeconfig::{Destination, Fresh, Kind, NotSaved, Plan, Saved};
-use crate::domain::observed::{Node, Picture, Sighting, Template, Templates, Terminating, Trouble};
+use crate::domain::kubeconfig::{
+    Destination, KubeconfigKind, NotSaved, ParsedKubeconfig, Plan, Saved,
+};
+use crate::domain::persisted::PersistedState;
 use crate::domain::rotation::Phase;
 use crate::domain::secret::Secret;
+use crate::domain::snapshot::{
+    ClusterSnapshot, Node, ObserverEvent, Template, Templates, Terminating, Unavailable,
+};
 
 #[derive(Debug, Clone)]
 enum Event {
@@ -86,10 +90,10 @@ fn server(request: RequestId) -> String {
     format!("https://api.{}.example", request.0)
 }
 
-fn kubeconfig(kind: Kind, request: RequestId) -> Fresh {
+fn kubeconfig(kind: KubeconfigKind, request: RequestId) -> ParsedKubeconfig {
     let user = match kind {
-        Kind::Admin => "{client-certificate-data: QUJD, client-key-data: QUJD}",
-        Kind::Login | Kind::Idp => "{exec: {command: stackit}}",
+        KubeconfigKind::Admin => "{client-certificate-data: QUJD, client-key-data: QUJD}",
+        KubeconfigKind::Login | KubeconfigKind::Idp => "{exec: {command: stackit}}",
     };
     let text = format!(
         "contexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
@@ -97,7 +101,7 @@ fn kubeconfig(kind: Kind, request: RequestId) -> Fresh {
          users: [{{name: u, user: {user}}}]\n",
         server(request)
     );
-    Fresh::read(kind, &Secret::new(text)).unwrap()
+    ParsedKubeconfig::read(kind, &Secret::new(text)).unwrap()
 }
 
 impl World {
@@ -177,10 +181,10 @@ impl World {
         let (_, request) = self.observed.iter().nth(usize::from(dice) % LIMIT)?;
         let broken = Failure::new(FailureKind::Unreachable, "no answer");
         let sighting = match dice / 4 % 8 {
-            0 => Sighting::Trouble(Trouble::Connecting),
-            1 => Sighting::Trouble(Trouble::Unreachable(broken)),
-            2 => Sighting::Trouble(Trouble::OneWay),
-            nodes => Sighting::Picture(Arc::new(picture(nodes))),
+            0 => ObserverEvent::Unavailable(Unavailable::Connecting),
+            1 => ObserverEvent::Unavailable(Unavailable::Unreachable(broken)),
+            2 => ObserverEvent::Unavailable(Unavailable::OneWay),
+            nodes => ObserverEvent::Snapshot(Arc::new(snapshot(nodes))),
         };
         Some(Message::Answered(*request, Answer::Observed(sighting)))
     }
@@ -245,7 +249,9 @@ impl World {
             }
             Request::Act { .. } => Answer::Action(if works { Ok(None) } else { Err(broken()) }),
             Request::FindStaticTokens(_) => Answer::StaticTokens(Vec::new()),
-            Request::Observe { .. } => Answer::Observed(Sighting::Trouble(Trouble::Connecting)),
+            Request::Observe { .. } => {
+                Answer::Observed(ObserverEvent::Unavailable(Unavailable::Connecting))
+            }
             Request::Plan { .. } => Answer::Destination(match how % 5 {
                 0 => Err(Failure::new(FailureKind::File, "it is read-only")),
                 1 => Ok(Box::new(Plan { taken: vec!["context web".into()], ..plan() })),
@@ -254,7 +260,7 @@ impl World {
             Request::Issue { kind, .. } => Answer::Kubeconfig(if works {
                 let fresh = Arc::new(kubeconfig(kind, id));
                 let expires = now().checked_add(SignedDuration::from_hours(8)).ok();
-                Ok(Issued { fresh, expires, issuance: None })
+                Ok(IssuedKubeconfig { fresh, expires, issuance: None })
             } else {
                 Err(broken())
             }),
@@ -263,7 +269,7 @@ impl World {
                 1 => Err(NotSaved::Taken(plan())),
                 2 => Err(NotSaved::Changed(plan())),
                 _ => Ok(Saved {
-                    place: AccessPlace::File {
+                    place: KubeconfigLocation::File {
                         path: "~/.kube/config".into(),
                         context: options.context,
                         whole: destination != Destination::Merge,
@@ -300,7 +306,7 @@ impl World {
 }
 
 /// So many nodes, some of them old, the first one draining for hours.
-fn picture(nodes: u8) -> Picture {
+fn snapshot(nodes: u8) -> ClusterSnapshot {
     let node = |index: u8| Node {
         uid: index.to_string(),
         name: format!("node-{index}"),
@@ -310,7 +316,7 @@ fn picture(nodes: u8) -> Picture {
         generation: Some(format!("web-{}", index % 2)),
         checksum: None,
         version: String::new(),
-        doomed: index.is_multiple_of(2),
+        marked_for_deletion: index.is_multiple_of(2),
         rolling: true,
         cordoned: index == 0,
         terminating: (index == 0).then(|| Terminating {
@@ -329,13 +335,13 @@ fn picture(nodes: u8) -> Picture {
         created: now().checked_sub(SignedDuration::from_hours(2)).ok(),
         checksum: None,
     };
-    let mut picture = Picture {
+    let mut snapshot = ClusterSnapshot {
         nodes: (0..nodes).map(|index| Arc::new(node(index))).collect(),
         templates: Templates::Known(vec![template]),
-        ..Picture::default()
+        ..ClusterSnapshot::default()
     };
-    picture.control_plane.issuance = Some(fixtures::issuance(nodes % 2, &[1, 2], None));
-    picture
+    snapshot.control_plane.issuance = Some(fixtures::issuance(nodes % 2, &[1, 2], None));
+    snapshot
 }
 
 fn machine() -> (State, World) {
@@ -346,8 +352,8 @@ fn machine() -> (State, World) {
     settings.projects = vec![(ProjectId::new("5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21"), None)];
     settings.regions = vec![Region::new("eu01")];
     settings.watch_limit = LIMIT;
-    let now = Now { wall: now(), steady: Duration::ZERO };
-    (State::new(settings, Keymap::default(), Kept::default(), now, 3), world)
+    let now = Now { wall: now(), monotonic: Duration::ZERO };
+    (State::new(settings, Keymap::default(), PersistedState::default(), now, 3), world)
 }
 
 fn press(code: KeyCode) -> Message {
@@ -368,9 +374,9 @@ fn open_form(state: &mut State, world: &mut World, id: ClusterId) -> Result<(), 
 
 /// Lets the focus of an open form be on its acting button, with a destination that was looked at, and presses it.
 fn confirm(state: &mut State, world: &mut World) -> Result<(), TestCaseError> {
-    let now = Now { steady: state.now.steady + Duration::from_secs(1), ..state.now };
+    let now = Now { monotonic: state.now.monotonic + Duration::from_secs(1), ..state.now };
     let Some(Dialog::Issue(form)) = &mut state.dialog else { return Ok(()) };
-    form.focus = IssueField::Confirm;
+    form.focus = KubeconfigField::Confirm;
     let look = form.plan_request;
     if let Some(at) = world.waiting.iter().position(|(request, _)| *request == look) {
         world.waiting.remove(at);
@@ -386,7 +392,7 @@ fn confirm(state: &mut State, world: &mut World) -> Result<(), TestCaseError> {
 /// What the machine knows and shows, without the moment.
 fn shown(state: &State) -> String {
     let mut state = state.clone();
-    state.now = Now { wall: now(), steady: Duration::ZERO };
+    state.now = Now { wall: now(), monotonic: Duration::ZERO };
     format!("{state:?}")
 }
 
@@ -408,7 +414,7 @@ fn invariants(state: &State, world: &World) -> Result<(), TestCaseError> {
     prop_assert!(state.fleet.rolling.iter().eq(rolling));
     prop_assert!(state.fleet.entries.len() <= 4);
     prop_assert!(state.errors.len() <= 20 && state.activity.len() <= 500);
-    prop_assert!(next_wake(state).is_none_or(|wake| wake >= state.now.steady));
+    prop_assert!(next_wake(state).is_none_or(|wake| wake >= state.now.monotonic));
     prop_assert!(state.fleet.shown.iter().all(|id| state.fleet.entries.contains_key(id)));
     // Every kubeconfig is where it belongs, whoever waited for it.
     for (request, held) in &state.unsaved {
@@ -425,7 +431,7 @@ fn invariants(state: &State, world: &World) -> Result<(), TestCaseError> {
     let open: Vec<RequestId> = state
         .requests
         .open()
-        .filter(|(_, owner)| !matches!(owner, Owner::Observer(_)))
+        .filter(|(_, owner)| !matches!(owner, RequestOwner::Observer(_)))
         .map(|(request, _)| request)
         .collect();
     let mut waiting: Vec<RequestId> = world.waiting.iter().map(|(request, _)| *request).collect();
@@ -446,7 +452,7 @@ proptest! {
         world.take(&state, effects)?;
         for event in events {
             let mut now = state.now;
-            now.steady += Duration::from_millis(450);
+            now.monotonic += Duration::from_millis(450);
             now.wall = now.wall.saturating_add(SignedDuration::from_millis(450)).unwrap();
             let mut pressed_enter = false;
             let message = match event {
@@ -462,7 +468,7 @@ proptest! {
                     continue;
                 }
                 Event::Pass(seconds) => {
-                    now.steady += Duration::from_secs(seconds);
+                    now.monotonic += Duration::from_secs(seconds);
                     let by = SignedDuration::from_secs(i64::try_from(seconds).unwrap());
                     now.wall = now.wall.saturating_add(by).unwrap();
                     Message::Ticked
@@ -519,7 +525,7 @@ proptest! {
         prop_assert!(state.quitting);
         let quits = effects
             .iter()
-            .any(|effect| matches!(effect, Effect::Terminal(OnTerminal::Quit { .. })));
+            .any(|effect| matches!(effect, Effect::Terminal(TerminalEffect::Quit { .. })));
         prop_assert!(quits || effects.is_empty());
         let asked = world.waiting.iter().filter(|(_, request)| {
             matches!(request, Request::Rotate { .. } | Request::Act { .. } | Request::Issue { .. })
@@ -573,7 +579,7 @@ impl Next {
             }
             Self::Confirm
                 if matches!(&state.dialog, Some(Dialog::Issue(form))
-                    if matches!(form.stage, IssueStage::Editing)) =>
+                    if matches!(form.stage, KubeconfigFormStage::Editing)) =>
             {
                 confirm(state, world)?;
             }
@@ -642,12 +648,12 @@ fn walk(
 #[test]
 fn cred_01_every_order_of_seven_messages_about_two_clusters_and_two_dialogs_keeps_answers_apart() {
     let clusters = ["web", "box"].map(|name| fixtures::cluster(name, Phase::Completed));
-    let at = Now { wall: now(), steady: Duration::from_secs(1_000) };
+    let at = Now { wall: now(), monotonic: Duration::from_secs(1_000) };
     for place in [Place::Merge, Place::File] {
         let mut settings = Settings::defaults();
         settings.watch_limit = LIMIT;
         settings.destination = place;
-        let mut state = State::new(settings, Keymap::default(), Kept::default(), at, 3);
+        let mut state = State::new(settings, Keymap::default(), PersistedState::default(), at, 3);
         for cluster in &clusters {
             state.fleet.put(Entry::new(cluster.clone(), at, RequestId(0)));
         }

@@ -106,7 +106,7 @@ fn apply(
     let mut changed = true;
     if let Some(known) = known.cloned() {
         if State::is_same(&known.cluster, &entry.cluster) {
-            keep_from_old_answer(&mut entry, &known, now.steady);
+            keep_from_old_answer(&mut entry, &known, now.monotonic);
             entry.cluster.remember(Some(&known.cluster), now.wall);
             changed = known.cluster != entry.cluster;
             let before = &known.cluster.rotation.phase;
@@ -277,19 +277,19 @@ mod tests {
 
     use crate::app::keymap::Keymap;
     use crate::app::message::{Answer, Listing, Message, Now};
-    use crate::app::requests::Owner;
+    use crate::app::requests::RequestOwner;
     use crate::app::settings::Settings;
     use crate::app::state::State;
     use crate::app::update::update;
     use crate::domain::cluster::{Cluster, ProjectId, Region};
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
-    use crate::domain::kept::Kept;
+    use crate::domain::persisted::PersistedState;
     use crate::domain::rotation::Phase;
 
     fn list(state: &mut State, clusters: Vec<Cluster>) {
         let Some(scope) = state.fleet.scopes.keys().next().cloned() else { return };
-        let request = state.requests.begin(Owner::Clusters(scope.clone()));
+        let request = state.requests.begin(RequestOwner::Clusters(scope.clone()));
         state.fleet.scopes.get_mut(&scope).unwrap().in_flight = Some(request);
         let at = state.now;
         let listing = Listing { clusters, skipped: 0, skew: SignedDuration::ZERO };
@@ -302,14 +302,14 @@ mod tests {
         let web = cluster("web", Phase::Never);
         settings.projects = vec![(ProjectId::new(web.id.project().as_str()), None)];
         settings.regions = vec![Region::new("eu01")];
-        let at = Now { wall: now(), steady: Duration::ZERO };
-        let mut state = State::new(settings, Keymap::default(), Kept::default(), at, 1);
+        let at = Now { wall: now(), monotonic: Duration::ZERO };
+        let mut state = State::new(settings, Keymap::default(), PersistedState::default(), at, 1);
         list(&mut state, vec![web.clone()]);
         let gone = |state: &State| {
             state.activity.iter().filter(|record| record.text == "no longer listed").count()
         };
         for _ in 0..2 {
-            let request = state.requests.begin(Owner::Cluster(web.id.clone()));
+            let request = state.requests.begin(RequestOwner::Cluster(web.id.clone()));
             let failure = Failure::new(FailureKind::NotFound, "no such cluster");
             update(&mut state, at, Message::Answered(request, Answer::Cluster(Err(failure))));
             assert_eq!(gone(&state), 1);

@@ -11,12 +11,12 @@ use jiff::{SignedDuration, Timestamp};
 use tui_input::Input;
 
 use crate::app::availability::{can, due_step, pending_reason};
-use crate::app::dialog::{Dialog, Focus, RotateDialog, RotateStage};
+use crate::app::dialog::{Dialog, Focus, RotationDialog, RotationDialogStage};
 use crate::app::effect::{Effect, Request};
 use crate::app::keymap::Command;
 use crate::app::message::RotateOutcome;
 use crate::app::observation::{seen_now, unseen};
-use crate::app::requests::{DialogId, Owner, RequestId};
+use crate::app::requests::{DialogId, RequestId, RequestOwner};
 use crate::app::state::{Pending, PendingStage, State};
 use crate::app::update::navigation::moved;
 use crate::app::update::{arrange, guard, may_press, notices, polling};
@@ -59,34 +59,34 @@ pub fn open(state: &mut State) -> Vec<Effect> {
         credentials: state.fleet.credentials.of(&shown),
         skew: state.fleet.skew,
         static_tokens: None,
-        picture: seen_now(state, &id),
+        snapshot: seen_now(state, &id),
         unseen: unseen(state, &id),
     };
     let wants_name = step == Step::Complete || state.settings.is_protected(&id.name);
     let dialog = state.requests.begin_dialog();
     let opened_at = state.requests.last();
-    state.dialog = Some(Dialog::Rotate(Box::new(RotateDialog {
+    state.dialog = Some(Dialog::Rotate(Box::new(RotationDialog {
         id: dialog,
         step,
         findings: findings(step, &shown, &evidence, state.now.wall),
         shown,
         project,
         evidence,
-        blind_until: opened_at,
+        ignore_reads_through: opened_at,
         checked: None,
         wants_name,
         typed: Input::default(),
         typed_note: None,
         focus: Focus::Cancel,
-        stage: RotateStage::Checking,
+        stage: RotationDialogStage::Checking,
         guard: guard(state),
         scroll: 0,
     })));
     // Another instance may have issued one meanwhile.
     let tokens = Request::FindStaticTokens(id.clone());
     let mut effects = vec![
-        notices::request(state, Owner::StaticTokens(dialog), tokens),
-        notices::request(state, Owner::PersistedState, Request::LoadCredentials),
+        notices::request(state, RequestOwner::StaticTokens(dialog), tokens),
+        notices::request(state, RequestOwner::PersistedState, Request::LoadCredentials),
     ];
     // A read that began before the dialog does not count as its check.
     effects.extend(polling::read_after(state, &id, opened_at));
@@ -114,7 +114,8 @@ pub fn key(state: &mut State, command: Option<Command>, key: KeyEvent) -> Vec<Ef
     let now_guard = guard(state);
     let last = state.metrics.scroll_last;
     let Some(Dialog::Rotate(dialog)) = &mut state.dialog else { return Vec::new() };
-    let ended = matches!(dialog.stage, RotateStage::Failed(_) | RotateStage::Settled(_));
+    let ended =
+        matches!(dialog.stage, RotationDialogStage::Failed(_) | RotationDialogStage::Settled(_));
     match command {
         Some(Command::Back) => {
             state.dialog = None;
@@ -166,7 +167,7 @@ fn dialog_guard(state: &State) -> Option<crate::app::dialog::Guard> {
     }
 }
 
-fn turn(dialog: &RotateDialog, forward: bool) -> Focus {
+fn turn(dialog: &RotationDialog, forward: bool) -> Focus {
     let order: &[Focus] = if dialog.wants_name {
         &[Focus::Name, Focus::Cancel, Focus::Confirm]
     } else {
@@ -177,7 +178,7 @@ fn turn(dialog: &RotateDialog, forward: bool) -> Focus {
     order.get(next % order.len()).copied().unwrap_or(Focus::Cancel)
 }
 
-fn type_name(dialog: &mut RotateDialog, key: KeyEvent) {
+fn type_name(dialog: &mut RotationDialog, key: KeyEvent) {
     if !dialog.wants_name {
         return;
     }
@@ -231,23 +232,23 @@ fn press(state: &mut State, ended: bool) -> Vec<Effect> {
         return Vec::new();
     }
     match &dialog.stage {
-        RotateStage::Asking => send(state),
-        RotateStage::Changed(_) => {
-            // The person has seen the change: ask anew on the new picture.
+        RotationDialogStage::Asking => send(state),
+        RotationDialogStage::Changed(_) => {
+            // The person has seen the change: ask anew on the new snapshot.
             let refused =
                 permits(&dialog.shown, Action::Rotate(dialog.step)).err().map(|r| r.to_string());
             match refused {
                 Some(reason) => notices::toast(state, reason),
-                None => dialog.stage = RotateStage::Asking,
+                None => dialog.stage = RotationDialogStage::Asking,
             }
             reset(state);
             Vec::new()
         }
-        RotateStage::Checking
-        | RotateStage::Sending
-        | RotateStage::Unclear
-        | RotateStage::Failed(_)
-        | RotateStage::Settled(_) => Vec::new(),
+        RotationDialogStage::Checking
+        | RotationDialogStage::Sending
+        | RotationDialogStage::Unclear
+        | RotationDialogStage::Failed(_)
+        | RotationDialogStage::Settled(_) => Vec::new(),
     }
 }
 
@@ -276,7 +277,7 @@ fn send(state: &mut State) -> Vec<Effect> {
         notices::toast(state, format!("{}: {reason}", Action::Rotate(step).word()));
         return Vec::new();
     }
-    let request = state.requests.begin(Owner::Rotation { cluster: id.clone(), step });
+    let request = state.requests.begin(RequestOwner::Rotation { cluster: id.clone(), step });
     let intent = notices::record(
         state,
         Some(&id),
@@ -294,13 +295,13 @@ fn send(state: &mut State) -> Vec<Effect> {
             before: shown.rotation.clone(),
             created: shown.created,
             skew: SignedDuration::ZERO,
-            blind_until: request,
+            ignore_reads_through: request,
             stage: PendingStage::Sending,
             due: Duration::MAX,
         },
     );
     if let Some(Dialog::Rotate(dialog)) = &mut state.dialog {
-        dialog.stage = RotateStage::Sending;
+        dialog.stage = RotationDialogStage::Sending;
         dialog.focus = Focus::Cancel;
     }
     let rotate = Request::Rotate { step, shown: Box::new(shown), intent: Box::new(intent) };
@@ -311,13 +312,13 @@ fn copy(state: &mut State) -> Option<Effect> {
     let Some(Dialog::Rotate(dialog)) = &state.dialog else { return None };
     let ske = &state.settings.ske;
     let (what, text) = match &dialog.stage {
-        RotateStage::Failed(failure) => ("error", failure.full_text()),
-        RotateStage::Checking
-        | RotateStage::Asking
-        | RotateStage::Changed(_)
-        | RotateStage::Sending
-        | RotateStage::Unclear
-        | RotateStage::Settled(_) => {
+        RotationDialogStage::Failed(failure) => ("error", failure.full_text()),
+        RotationDialogStage::Checking
+        | RotationDialogStage::Asking
+        | RotationDialogStage::Changed(_)
+        | RotationDialogStage::Sending
+        | RotationDialogStage::Unclear
+        | RotationDialogStage::Settled(_) => {
             ("API call", crate::app::update::menus::api_call(ske, &dialog.shown.id, dialog.step))
         }
     };
@@ -349,15 +350,15 @@ pub fn rotated(
         let (outcome, text, trace) = outcome_of_forgotten(outcome);
         return vec![told(state, id, step, request, outcome, text, trace)];
     }
-    let blind_until = state.requests.last();
+    let ignore_reads_through = state.requests.last();
     let now = state.now;
     match outcome {
         RotateOutcome::Accepted { trace, skew } => {
             if let Some(pending) = state.pending.get_mut(id) {
                 pending.stage = PendingStage::Accepted { at: now.wall, told: false };
                 pending.skew = skew;
-                pending.blind_until = blind_until;
-                pending.due = now.steady.saturating_add(Duration::from_secs(1));
+                pending.ignore_reads_through = ignore_reads_through;
+                pending.due = now.monotonic.saturating_add(Duration::from_secs(1));
             }
             let text = format!("{} {WAITING}", accepted(state, id, now.wall));
             close_about(state, id);
@@ -390,12 +391,12 @@ pub fn rotated(
             if let Some(pending) = state.pending.get_mut(id) {
                 pending.stage = PendingStage::ReadingBack {
                     failure: failure.clone(),
-                    until: now.steady.saturating_add(READ_BACK),
+                    until: now.monotonic.saturating_add(READ_BACK),
                     seen: None,
                 };
                 pending.skew = skew;
-                pending.blind_until = blind_until;
-                pending.due = now.steady;
+                pending.ignore_reads_through = ignore_reads_through;
+                pending.due = now.monotonic;
             }
             let trace = failure.trace.clone();
             let text = format!(
@@ -404,7 +405,7 @@ pub fn rotated(
                 noun(step)
             );
             if let Some(dialog) = dialog_about(state, id) {
-                dialog.stage = RotateStage::Unclear;
+                dialog.stage = RotationDialogStage::Unclear;
             } else {
                 notices::toast(state, text);
             }
@@ -465,7 +466,7 @@ fn told(
     notices::journal(state, record)
 }
 
-fn dialog_about<'a>(state: &'a mut State, id: &ClusterId) -> Option<&'a mut RotateDialog> {
+fn dialog_about<'a>(state: &'a mut State, id: &ClusterId) -> Option<&'a mut RotationDialog> {
     match &mut state.dialog {
         Some(Dialog::Rotate(dialog)) if dialog.shown.id == *id => Some(dialog),
         _ => None,
@@ -481,7 +482,7 @@ fn close_about(state: &mut State, id: &ClusterId) {
 fn fail(state: &mut State, id: &ClusterId, failure: Failure) {
     let guard = guard(state);
     if let Some(dialog) = dialog_about(state, id) {
-        dialog.stage = RotateStage::Failed(failure);
+        dialog.stage = RotationDialogStage::Failed(failure);
         dialog.focus = Focus::Cancel;
         dialog.guard = guard;
     } else {
@@ -492,7 +493,7 @@ fn fail(state: &mut State, id: &ClusterId, failure: Failure) {
 fn settle(state: &mut State, id: &ClusterId, text: String) {
     let guard = guard(state);
     if let Some(dialog) = dialog_about(state, id) {
-        dialog.stage = RotateStage::Settled(text);
+        dialog.stage = RotationDialogStage::Settled(text);
         dialog.focus = Focus::Cancel;
         dialog.guard = guard;
     } else {
@@ -519,7 +520,8 @@ fn settle_pending(
     skew: SignedDuration,
 ) -> Vec<Effect> {
     let id = &cluster.id;
-    let Some(pending) = state.pending.get_mut(id).filter(|p| p.blind_until < sequence) else {
+    let Some(pending) = state.pending.get_mut(id).filter(|p| p.ignore_reads_through < sequence)
+    else {
         return Vec::new();
     };
     if pending.skew.is_zero() {
@@ -556,7 +558,7 @@ fn settle_pending(
             )]
         }
         PendingStage::ReadingBack { seen, .. } => {
-            *seen = Some(state.now.steady);
+            *seen = Some(state.now.monotonic);
             Vec::new()
         }
         PendingStage::Lost { .. } => did_not_happen(state, id, step, request),
@@ -604,23 +606,26 @@ fn did_not_happen(
 fn look(state: &mut State, cluster: &Cluster, sequence: RequestId) {
     let now = state.now.wall;
     let text = change_text(state, &cluster.id, cluster);
-    let sent_after = state.pending.get(&cluster.id).is_some_and(|p| p.blind_until >= sequence);
+    let sent_after =
+        state.pending.get(&cluster.id).is_some_and(|p| p.ignore_reads_through >= sequence);
     let Some(dialog) = dialog_about(state, &cluster.id) else { return };
     if sent_after {
         return;
     }
     match dialog.stage {
-        RotateStage::Checking | RotateStage::Asking | RotateStage::Changed(_) => {}
-        RotateStage::Sending
-        | RotateStage::Unclear
-        | RotateStage::Failed(_)
-        | RotateStage::Settled(_) => return,
+        RotationDialogStage::Checking
+        | RotationDialogStage::Asking
+        | RotationDialogStage::Changed(_) => {}
+        RotationDialogStage::Sending
+        | RotationDialogStage::Unclear
+        | RotationDialogStage::Failed(_)
+        | RotationDialogStage::Settled(_) => return,
     }
-    let was_checking = matches!(dialog.stage, RotateStage::Checking);
-    if was_checking && sequence <= dialog.blind_until {
+    let was_checking = matches!(dialog.stage, RotationDialogStage::Checking);
+    if was_checking && sequence <= dialog.ignore_reads_through {
         return;
     }
-    if is_material(&dialog.shown, cluster) {
+    if invalidates_confirmation(&dialog.shown, cluster) {
         show_change(state, cluster.clone(), text);
         return;
     }
@@ -628,12 +633,12 @@ fn look(state: &mut State, cluster: &Cluster, sequence: RequestId) {
     dialog.checked = Some(now);
     dialog.findings = findings(dialog.step, &dialog.shown, &dialog.evidence, now);
     if was_checking {
-        dialog.stage = RotateStage::Asking;
+        dialog.stage = RotationDialogStage::Asking;
     }
 }
 
-/// Whether a confirmation on the old picture would not hold for the new one.
-pub fn is_material(shown: &Cluster, read: &Cluster) -> bool {
+/// Whether a confirmation on the old snapshot would not hold for the new one.
+pub fn invalidates_confirmation(shown: &Cluster, read: &Cluster) -> bool {
     shown.rotation != read.rotation
         || shown.state != read.state
         || shown.hibernated != read.hibernated
@@ -673,7 +678,7 @@ fn show_change(state: &mut State, cluster: Cluster, text: String) {
     dialog.findings = findings(dialog.step, &cluster, &dialog.evidence, now);
     dialog.shown = cluster;
     dialog.checked = Some(now);
-    dialog.stage = RotateStage::Changed(text);
+    dialog.stage = RotationDialogStage::Changed(text);
     reset(state);
 }
 
@@ -685,8 +690,8 @@ pub fn read_failed(
     failure: Failure,
 ) -> Vec<Effect> {
     if let Some(dialog) = dialog_about(state, id)
-        && matches!(dialog.stage, RotateStage::Checking)
-        && sequence > dialog.blind_until
+        && matches!(dialog.stage, RotationDialogStage::Checking)
+        && sequence > dialog.ignore_reads_through
     {
         fail(state, id, failure);
     }
@@ -698,7 +703,9 @@ pub fn cluster_gone(state: &mut State, id: &ClusterId) {
     let asking = dialog_about(state, id).is_some_and(|dialog| {
         matches!(
             dialog.stage,
-            RotateStage::Checking | RotateStage::Asking | RotateStage::Changed(_)
+            RotationDialogStage::Checking
+                | RotationDialogStage::Asking
+                | RotationDialogStage::Changed(_)
         )
     });
     if asking {
@@ -718,7 +725,7 @@ pub fn follow(state: &mut State) -> Vec<Effect> {
     let ids: Vec<ClusterId> = state
         .pending
         .iter()
-        .filter(|(_, pending)| pending.due <= now.steady || is_over(pending, now.steady))
+        .filter(|(_, pending)| pending.due <= now.monotonic || is_over(pending, now.monotonic))
         .map(|(id, _)| id.clone())
         .collect();
     for id in ids {
@@ -727,8 +734,8 @@ pub fn follow(state: &mut State) -> Vec<Effect> {
     effects
 }
 
-fn is_over(pending: &Pending, steady: Duration) -> bool {
-    matches!(pending.stage, PendingStage::ReadingBack { until, .. } if until <= steady)
+fn is_over(pending: &Pending, monotonic: Duration) -> bool {
+    matches!(pending.stage, PendingStage::ReadingBack { until, .. } if until <= monotonic)
 }
 
 fn follow_one(state: &mut State, id: &ClusterId) -> Vec<Effect> {
@@ -743,15 +750,15 @@ fn follow_one(state: &mut State, id: &ClusterId) -> Vec<Effect> {
             return Vec::new();
         }
         PendingStage::Accepted { at, told } => {
-            let late = now.steady.saturating_sub(pending.asked.steady) > GRACE;
+            let late = now.monotonic.saturating_sub(pending.asked.monotonic) > GRACE;
             if late && !*told {
                 *told = true;
                 slow_to_show = Some(*at);
             }
             pending.due =
-                now.steady.saturating_add(if late { READ_BACK_SLOW * 3 } else { poll_running });
+                now.monotonic.saturating_add(if late { READ_BACK_SLOW * 3 } else { poll_running });
         }
-        PendingStage::ReadingBack { until, seen, failure } if *until <= now.steady => {
+        PendingStage::ReadingBack { until, seen, failure } if *until <= now.monotonic => {
             // What SKE showed earlier may have been older than the step.
             if seen.is_some_and(|seen| until.saturating_sub(seen) <= FRESH) {
                 return did_not_happen(state, id, step, request);
@@ -776,9 +783,9 @@ fn follow_one(state: &mut State, id: &ClusterId) -> Vec<Effect> {
             )];
         }
         PendingStage::ReadingBack { until, .. } => {
-            let quick = until.saturating_sub(now.steady) > READ_BACK_SLOW_AT;
+            let quick = until.saturating_sub(now.monotonic) > READ_BACK_SLOW_AT;
             let wait = if quick { READ_BACK_QUICK } else { READ_BACK_SLOW };
-            pending.due = now.steady.saturating_add(wait);
+            pending.due = now.monotonic.saturating_add(wait);
         }
     }
     if let Some(at) = slow_to_show {
@@ -798,19 +805,19 @@ mod tests {
 
     use jiff::SignedDuration;
 
-    use crate::app::dialog::{Dialog, RotateStage};
+    use crate::app::dialog::{Dialog, RotationDialogStage};
     use crate::app::effect::{Effect, Request};
     use crate::app::fleet::Entry;
     use crate::app::keymap::Keymap;
     use crate::app::message::{Answer, Message, Now};
-    use crate::app::requests::{Owner, RequestId};
+    use crate::app::requests::{RequestId, RequestOwner};
     use crate::app::settings::Settings;
     use crate::app::state::{Pending, PendingStage, Screen, State, Tab};
     use crate::app::update::rotation::{READ_BACK, name_problem};
     use crate::app::update::update;
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
-    use crate::domain::kept::Kept;
+    use crate::domain::persisted::PersistedState;
     use crate::domain::record::{Outcome, Record};
     use crate::domain::rotation::{Phase, Step};
 
@@ -820,14 +827,19 @@ mod tests {
         let shown = cluster("shop", Phase::Completed);
         let at = |seconds: u64| Now {
             wall: now().saturating_add(SignedDuration::from_secs(seconds.cast_signed())).unwrap(),
-            steady: Duration::from_secs(1_000 + seconds),
+            monotonic: Duration::from_secs(1_000 + seconds),
         };
-        let mut state =
-            State::new(Settings::defaults(), Keymap::default(), Kept::default(), at(0), 1);
+        let mut state = State::new(
+            Settings::defaults(),
+            Keymap::default(),
+            PersistedState::default(),
+            at(0),
+            1,
+        );
         state.fleet.put(Entry::new(shown.clone(), at(0), RequestId(1)));
         let failure = Failure::new(FailureKind::TimedOut, "no answer");
-        let until = at(READ_BACK.as_secs()).steady;
-        let owner = Owner::Rotation { cluster: shown.id.clone(), step: Step::Start };
+        let until = at(READ_BACK.as_secs()).monotonic;
+        let owner = RequestOwner::Rotation { cluster: shown.id.clone(), step: Step::Start };
         let pending = Pending {
             request: state.requests.begin(owner),
             step: Step::Start,
@@ -835,9 +847,9 @@ mod tests {
             before: shown.rotation.clone(),
             created: shown.created,
             skew: SignedDuration::ZERO,
-            blind_until: RequestId(1),
+            ignore_reads_through: RequestId(1),
             stage: PendingStage::ReadingBack { failure, until, seen: None },
-            due: at(0).steady,
+            due: at(0).monotonic,
         };
         state.pending.insert(shown.id.clone(), pending);
         let mut told = Vec::new();
@@ -870,11 +882,12 @@ mod tests {
     #[test]
     fn a_dialog_is_checked_by_what_was_asked_after_it_was_opened() {
         let shown = cluster("shop", Phase::Completed);
-        let at = Now { wall: now(), steady: Duration::from_secs(1_000) };
-        let mut state = State::new(Settings::defaults(), Keymap::default(), Kept::default(), at, 1);
+        let at = Now { wall: now(), monotonic: Duration::from_secs(1_000) };
+        let mut state =
+            State::new(Settings::defaults(), Keymap::default(), PersistedState::default(), at, 1);
         state.fleet.put(Entry::new(shown.clone(), at, RequestId(1)));
         state.screen = Screen::Cluster { id: shown.id.clone(), created: None, tab: Tab::Rotation };
-        let owner = || Owner::Cluster(shown.id.clone());
+        let owner = || RequestOwner::Cluster(shown.id.clone());
         let earlier = [state.requests.begin(owner()), state.requests.begin(owner())];
         let opened = super::open(&mut state);
         let later = opened.iter().find_map(|effect| match effect {
@@ -887,8 +900,8 @@ mod tests {
             let result = if works { Ok(answer) } else { Err(reset) };
             update(&mut state, at, Message::Answered(request, Answer::Cluster(result)));
             let Some(Dialog::Rotate(dialog)) = &state.dialog else { panic!("the dialog") };
-            assert!(!matches!(dialog.stage, RotateStage::Failed(_)));
-            matches!(dialog.stage, RotateStage::Asking) && dialog.checked.is_some()
+            assert!(!matches!(dialog.stage, RotationDialogStage::Failed(_)));
+            matches!(dialog.stage, RotationDialogStage::Asking) && dialog.checked.is_some()
         };
         assert!(!checked_after(earlier[0], true));
         assert!(!checked_after(earlier[1], false));

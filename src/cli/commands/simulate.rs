@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 
-use crate::cli::args::World;
+use crate::cli::args::SceneOptions;
 use crate::clock::Clock;
 use crate::runtime::signals;
 use crate::simulator::scene::Scene;
@@ -15,7 +15,7 @@ use crate::simulator::{Options, serve};
 ///
 /// # Errors
 /// The scene is wrong, the address is taken, or nobody reads what is printed.
-pub async fn run(listen: SocketAddr, world: &World) -> anyhow::Result<()> {
+pub async fn run(listen: SocketAddr, world: &SceneOptions) -> anyhow::Result<()> {
     let options = Options { seed: world.seed, speed: world.speed, scene: scene(world)?, listen };
     let simulator = serve(options, Clock::machine()).await?;
     let mut out = std::io::stdout();
@@ -32,7 +32,7 @@ pub async fn run(listen: SocketAddr, world: &World) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// The file cannot be read, or is wrong; line and field are named.
-pub fn scene(world: &World) -> anyhow::Result<Scene> {
+pub fn scene(world: &SceneOptions) -> anyhow::Result<Scene> {
     let Some(path) = &world.scene else {
         return Ok(Scene::fleet()?);
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::cli::config::keys::{KEYS, Key, Kind, find, nearest};
+use crate::cli::config::keys::{KEYS, Key, ValueKind, find, nearest};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::clean;
 
@@ -32,14 +32,14 @@ pub enum Value {
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// File with line and column, name of a variable, or name of a flag.
     pub place: String,
     /// What is wrong and what would be right.
     pub text: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.text)
     }
@@ -49,14 +49,14 @@ impl fmt::Display for Problem {
 ///
 /// # Errors
 /// Everything that is wrong, in the order of the file.
-pub fn read(name: &str, text: &str) -> Result<BTreeMap<&'static str, Value>, Vec<Problem>> {
+pub fn read(name: &str, text: &str) -> Result<BTreeMap<&'static str, Value>, Vec<ConfigProblem>> {
     let place = |at: usize| {
         let (line, column) = line_and_column(text, at);
         format!("{name}:{line}:{column}")
     };
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        vec![Problem { place: place(at), text: clean(error.message()) }]
+        vec![ConfigProblem { place: place(at), text: clean(error.message()) }]
     })?;
     let mut reader = Reader { place: &place, values: BTreeMap::new(), problems: Vec::new() };
     reader.table("", table.get_ref());
@@ -71,7 +71,7 @@ pub fn read(name: &str, text: &str) -> Result<BTreeMap<&'static str, Value>, Vec
 struct Reader<'a> {
     place: &'a dyn Fn(usize) -> String,
     values: BTreeMap<&'static str, Value>,
-    problems: Vec<(usize, Problem)>,
+    problems: Vec<(usize, ConfigProblem)>,
 }
 
 impl Reader<'_> {
@@ -117,25 +117,25 @@ impl Reader<'_> {
 
     fn problem(&mut self, at: usize, text: String) {
         let place = (self.place)(at);
-        self.problems.push((at, Problem { place, text }));
+        self.problems.push((at, ConfigProblem { place, text }));
     }
 }
 
 fn check(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
     let wrong = |what: &str| format!("{} is {what}; it must be {}", key.path, key.kind.describe());
     match (key.kind, value.get_ref()) {
-        (Kind::Switch, DeValue::Boolean(on)) => Ok(Value::Switch(*on)),
-        (Kind::Number(..), DeValue::Integer(number)) => {
+        (ValueKind::Switch, DeValue::Boolean(on)) => Ok(Value::Switch(*on)),
+        (ValueKind::Number(..), DeValue::Integer(number)) => {
             let number = i64::from_str_radix(number.as_str(), number.radix())
                 .map_err(|_overflow| wrong("too large"))?;
             check_number(key, number)
         }
-        (Kind::List, DeValue::Array(items)) => items
+        (ValueKind::List, DeValue::Array(items)) => items
             .iter()
             .map(|item| text_of(item).ok_or_else(|| wrong("a list with something that is no text")))
             .collect::<Result<_, _>>()
             .map(Value::List),
-        (Kind::Keys, DeValue::Table(table)) => {
+        (ValueKind::Keys, DeValue::Table(table)) => {
             let mut keys = BTreeMap::new();
             for (name, value) in table {
                 let DeValue::Array(items) = value.get_ref() else {
@@ -153,7 +153,11 @@ fn check(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
             Ok(Value::Keys(keys))
         }
         (
-            Kind::Duration(..) | Kind::Word(_) | Kind::Text | Kind::Path | Kind::Lifetime,
+            ValueKind::Duration(..)
+            | ValueKind::Word(_)
+            | ValueKind::Text
+            | ValueKind::Path
+            | ValueKind::Lifetime,
             DeValue::String(text),
         ) => from_text(key, text),
         (_, other) => Err(wrong(kind_of(other))),
@@ -177,7 +181,7 @@ fn kind_of(value: &DeValue<'_>) -> &'static str {
 }
 
 fn check_number(key: &Key, number: i64) -> Result<Value, String> {
-    if let Kind::Number(least, most) = key.kind
+    if let ValueKind::Number(least, most) = key.kind
         && (least..=most).contains(&number)
     {
         return Ok(Value::Number(number));
@@ -193,20 +197,20 @@ pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
     let shown = clean(text);
     let wrong = || format!("{} is \"{shown}\"; it must be {}", key.path, key.kind.describe());
     match key.kind {
-        Kind::Switch => match text {
+        ValueKind::Switch => match text {
             "true" | "1" | "yes" => Ok(Value::Switch(true)),
             "false" | "0" | "no" | "" => Ok(Value::Switch(false)),
             _ => Err(wrong()),
         },
-        Kind::Duration(least, most) => match humantime::parse_duration(text) {
+        ValueKind::Duration(least, most) => match humantime::parse_duration(text) {
             Ok(duration) if (least..=most).contains(&duration) => Ok(Value::Duration(duration)),
             Ok(_) | Err(_) => Err(wrong()),
         },
-        Kind::Number(..) => {
+        ValueKind::Number(..) => {
             let number = text.parse().map_err(|_not_a_number| wrong())?;
             check_number(key, number)
         }
-        Kind::Word(words) => {
+        ValueKind::Word(words) => {
             if words.contains(&text) {
                 return Ok(Value::Text(text.to_owned()));
             }
@@ -218,18 +222,18 @@ pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
             let hint = near.map_or_else(String::new, |(_, word)| format!("; did you mean {word}?"));
             Err(format!("{}{hint}", wrong()))
         }
-        Kind::Text | Kind::Path => Ok(Value::Text(text.to_owned())),
-        Kind::List => Ok(Value::List(
+        ValueKind::Text | ValueKind::Path => Ok(Value::Text(text.to_owned())),
+        ValueKind::List => Ok(Value::List(
             text.split(',')
                 .map(str::trim)
                 .filter(|part| !part.is_empty())
                 .map(str::to_owned)
                 .collect(),
         )),
-        Kind::Lifetime => Lifetime::parse(text)
+        ValueKind::Lifetime => Lifetime::parse(text)
             .map(Value::Lifetime)
             .map_err(|error| format!("{}: {error}", key.path)),
-        Kind::Keys => Err(wrong()),
+        ValueKind::Keys => Err(wrong()),
     }
 }
 

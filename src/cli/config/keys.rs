@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// What a value may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
+pub enum ValueKind {
     /// `true` or `false`.
     Switch,
     /// A duration in humantime text, with its least and most.
@@ -34,7 +34,7 @@ pub struct Key {
     /// Names in the environment, the first that is set wins.
     pub environment: &'static [&'static str],
     /// What it may be.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// Default, as the file would write it.
     pub default: &'static str,
     /// One line of help.
@@ -56,142 +56,142 @@ pub const KEYS: &[Key] = &[
     key!(
         "projects",
         ["SKEYS_PROJECTS", "STACKIT_PROJECT_ID"],
-        Kind::List,
+        ValueKind::List,
         "[]",
         "Ids of the projects to list"
     ),
     key!(
         "regions",
         ["SKEYS_REGIONS", "STACKIT_REGION"],
-        Kind::List,
+        ValueKind::List,
         "[\"eu01\", \"eu02\"]",
         "Regions to ask in each project"
     ),
     key!(
         "protected",
         ["SKEYS_PROTECTED"],
-        Kind::List,
+        ValueKind::List,
         "[]",
         "Globs of cluster names whose start wants the name typed, too"
     ),
-    key!("read_only", ["SKEYS_READ_ONLY"], Kind::Switch, "false", "Send and write nothing"),
+    key!("read_only", ["SKEYS_READ_ONLY"], ValueKind::Switch, "false", "Send and write nothing"),
     key!(
         "overdue_after",
         ["SKEYS_OVERDUE_AFTER"],
-        Kind::Duration(DAY, Duration::from_hours(24 * 3650)),
+        ValueKind::Duration(DAY, Duration::from_hours(24 * 3650)),
         "\"180d\"",
         "Credentials older than this are called overdue"
     ),
     key!(
         "poll.idle",
         ["SKEYS_POLL_IDLE"],
-        Kind::Duration(Duration::from_secs(10), Duration::from_hours(1)),
+        ValueKind::Duration(Duration::from_secs(10), Duration::from_hours(1)),
         "\"30s\"",
         "Interval of lists while nothing runs"
     ),
     key!(
         "poll.running",
         ["SKEYS_POLL_RUNNING"],
-        Kind::Duration(SECOND, Duration::from_mins(5)),
+        ValueKind::Duration(SECOND, Duration::from_mins(5)),
         "\"3s\"",
         "Interval of reads of the open cluster while a step runs"
     ),
     key!(
         "poll.concurrency",
         ["SKEYS_POLL_CONCURRENCY"],
-        Kind::Number(1, 32),
+        ValueKind::Number(1, 32),
         "6",
         "Reads under way at once"
     ),
     key!(
         "kubernetes.watch",
         ["SKEYS_KUBERNETES_WATCH"],
-        Kind::Word(&["running", "open", "never"]),
+        ValueKind::Word(&["running", "open", "never"]),
         "\"running\"",
         "Which clusters are looked at through their own API: those whose nodes roll, only the open one, none"
     ),
     key!(
         "kubernetes.limit",
         ["SKEYS_KUBERNETES_LIMIT"],
-        Kind::Number(1, 32),
+        ValueKind::Number(1, 32),
         "6",
         "Clusters looked at at once"
     ),
     key!(
         "notify.desktop",
         ["SKEYS_NOTIFY_DESKTOP"],
-        Kind::Switch,
+        ValueKind::Switch,
         "true",
         "Tell the desktop of watched clusters, where there is one"
     ),
     key!(
         "kubeconfig.lifetime",
         ["SKEYS_KUBECONFIG_LIFETIME"],
-        Kind::Lifetime,
+        ValueKind::Lifetime,
         "\"8h\"",
         "Lifetime that the form begins with"
     ),
     key!(
         "kubeconfig.destination",
         ["SKEYS_KUBECONFIG_DESTINATION"],
-        Kind::Word(&["merge", "file", "clipboard", "stdout"]),
+        ValueKind::Word(&["merge", "file", "clipboard", "stdout"]),
         "\"merge\"",
         "Destination that the form begins with"
     ),
     key!(
         "kubeconfig.folder",
         ["SKEYS_KUBECONFIG_FOLDER"],
-        Kind::Path,
+        ValueKind::Path,
         "\"~/.kube/ske\"",
         "Folder for kubeconfigs in files of their own"
     ),
     key!(
         "kubeconfig.make_current",
         ["SKEYS_KUBECONFIG_MAKE_CURRENT"],
-        Kind::Switch,
+        ValueKind::Switch,
         "false",
         "Begin with \"make it the current context\" ticked"
     ),
     key!(
         "kubeconfig.clipboard_clear",
         ["SKEYS_KUBECONFIG_CLIPBOARD_CLEAR"],
-        Kind::Duration(Duration::from_secs(5), Duration::from_mins(10)),
+        ValueKind::Duration(Duration::from_secs(5), Duration::from_mins(10)),
         "\"45s\"",
         "How long a kubeconfig stays in the clipboard"
     ),
     key!(
         "display.theme",
         ["SKEYS_DISPLAY_THEME"],
-        Kind::Word(&["auto", "dark", "light", "high-contrast", "mono"]),
+        ValueKind::Word(&["auto", "dark", "light", "high-contrast", "mono"]),
         "\"auto\"",
         "Colours"
     ),
     key!(
         "display.ascii",
         ["SKEYS_DISPLAY_ASCII"],
-        Kind::Word(&["auto", "always", "never"]),
+        ValueKind::Word(&["auto", "always", "never"]),
         "\"auto\"",
         "Draw with ASCII only; auto goes by the locale"
     ),
-    key!("display.utc", ["SKEYS_DISPLAY_UTC"], Kind::Switch, "false", "Show moments in UTC"),
+    key!("display.utc", ["SKEYS_DISPLAY_UTC"], ValueKind::Switch, "false", "Show moments in UTC"),
     key!(
         "display.mouse",
         ["SKEYS_DISPLAY_MOUSE"],
-        Kind::Switch,
+        ValueKind::Switch,
         "false",
         "Begin with the mouse on"
     ),
     key!(
         "display.columns",
         ["SKEYS_DISPLAY_COLUMNS"],
-        Kind::List,
+        ValueKind::List,
         "[]",
         "Columns of the fleet by id; empty means all that fit"
     ),
     key!(
         "display.sort",
         ["SKEYS_DISPLAY_SORT"],
-        Kind::Word(&[
+        ValueKind::Word(&[
             "attention",
             "name",
             "project",
@@ -211,56 +211,56 @@ pub const KEYS: &[Key] = &[
     key!(
         "auth.token_file",
         ["SKEYS_AUTH_TOKEN_FILE"],
-        Kind::Path,
+        ValueKind::Path,
         "\"\"",
         "File with an access token; read again when it changes"
     ),
     key!(
         "auth.service_account_key",
         ["SKEYS_AUTH_SERVICE_ACCOUNT_KEY", "STACKIT_SERVICE_ACCOUNT_KEY_PATH"],
-        Kind::Path,
+        ValueKind::Path,
         "\"\"",
         "Service-account key file (JSON)"
     ),
     key!(
         "auth.private_key",
         ["SKEYS_AUTH_PRIVATE_KEY", "STACKIT_PRIVATE_KEY_PATH"],
-        Kind::Path,
+        ValueKind::Path,
         "\"\"",
         "Private key file (PEM), if the key file has none"
     ),
     key!(
         "endpoints.ske",
         ["SKEYS_ENDPOINTS_SKE", "STACKIT_SKE_CUSTOM_ENDPOINT"],
-        Kind::Text,
+        ValueKind::Text,
         "\"https://ske.api.stackit.cloud\"",
         "SKE API"
     ),
     key!(
         "endpoints.token",
         ["SKEYS_ENDPOINTS_TOKEN", "STACKIT_TOKEN_BASEURL"],
-        Kind::Text,
+        ValueKind::Text,
         "\"\"",
         "Token endpoint; empty means the one in the key, or STACKIT's"
     ),
     key!(
         "endpoints.resource_manager",
         ["SKEYS_ENDPOINTS_RESOURCE_MANAGER", "STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"],
-        Kind::Text,
+        ValueKind::Text,
         "\"https://resource-manager.api.stackit.cloud\"",
         "Resource manager API, for the names of projects"
     ),
     key!(
         "endpoints.ca_file",
         ["SKEYS_ENDPOINTS_CA_FILE"],
-        Kind::Path,
+        ValueKind::Path,
         "\"\"",
         "Further certificate authority (PEM), beside the system's"
     ),
     key!(
         "keys",
         [],
-        Kind::Keys,
+        ValueKind::Keys,
         "{}",
         "Keys by command; a command that is named gets these keys instead of its own"
     ),
@@ -280,7 +280,7 @@ pub fn nearest(path: &str) -> Option<&'static Key> {
         .map(|(_, key)| key)
 }
 
-impl Kind {
+impl ValueKind {
     /// What a value may be, in words.
     pub fn describe(self) -> String {
         match self {

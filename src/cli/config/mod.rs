@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::args::Flags;
-use crate::cli::config::file::{Problem, Value, from_text, read};
+use crate::cli::config::file::{ConfigProblem, Value, from_text, read};
 use crate::cli::config::keys::{KEYS, Key};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::secret::Secret;
@@ -91,7 +91,7 @@ pub fn path(flags: &Flags, places: &Places<'_>) -> (Option<PathBuf>, bool) {
 ///
 /// # Errors
 /// Everything that is wrong, each with its place.
-pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<Problem>> {
+pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProblem>> {
     let mut problems = Vec::new();
     let mut notes = Vec::new();
     let mut values: BTreeMap<&'static str, (Value, String)> =
@@ -119,7 +119,7 @@ pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<Problem>> 
                 Ok(value) => {
                     values.insert(key.path, (value, (*name).to_owned()));
                 }
-                Err(text) => problems.push(Problem { place: (*name).to_owned(), text }),
+                Err(text) => problems.push(ConfigProblem { place: (*name).to_owned(), text }),
             }
         }
     }
@@ -156,7 +156,7 @@ const MAX_BYTES: u64 = 1024 * 1024;
 fn read_file(
     path: &Path,
     named: bool,
-) -> Result<Option<BTreeMap<&'static str, Value>>, Vec<Problem>> {
+) -> Result<Option<BTreeMap<&'static str, Value>>, Vec<ConfigProblem>> {
     let name = path.display().to_string();
     let text = bounded::read(path, MAX_BYTES).and_then(|bytes| {
         String::from_utf8(bytes).map_err(|_not_text| std::io::Error::other("it is not UTF-8"))
@@ -164,7 +164,9 @@ fn read_file(
     match text {
         Ok(text) => read(&name, &text).map(Some),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => Ok(None),
-        Err(error) => Err(vec![Problem { place: name, text: format!("cannot be read: {error}") }]),
+        Err(error) => {
+            Err(vec![ConfigProblem { place: name, text: format!("cannot be read: {error}") }])
+        }
     }
 }
 

@@ -7,10 +7,10 @@ use reqwest::{Method, Url};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::clients::answer::Answer;
 use crate::clients::auth::claims;
 use crate::clients::auth::key::ServiceAccountKey;
 use crate::clients::http::{Call, Http, safe_url};
+use crate::clients::response::HttpResponse;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::secret::Secret;
 
@@ -162,7 +162,7 @@ fn passing(mut failure: Failure) -> Failure {
     failure
 }
 
-fn refused(answer: &Answer, mut failure: Failure) -> Failure {
+fn refused(answer: &HttpResponse, mut failure: Failure) -> Failure {
     let is_refusal = (400..500).contains(&answer.status) && !matches!(answer.status, 408 | 429);
     if !is_refusal {
         return failure;

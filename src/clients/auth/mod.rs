@@ -213,9 +213,10 @@ impl TokenSource {
                 {
                     return Ok(held.secret.clone());
                 }
-                let steady = self.0.clock.steady();
-                let just_forced =
-                    state.forced.is_some_and(|at| steady.saturating_sub(at) < FORCED_RENEWAL_PAUSE);
+                let monotonic = self.0.clock.monotonic();
+                let just_forced = state
+                    .forced
+                    .is_some_and(|at| monotonic.saturating_sub(at) < FORCED_RENEWAL_PAUSE);
                 if just_forced {
                     return Err(signed_out(
                         "it was renewed a moment ago: check that the service account still exists"
@@ -223,7 +224,7 @@ impl TokenSource {
                     ));
                 }
                 let secret = self.exchange(exchange, &mut state).await?;
-                state.forced = Some(steady);
+                state.forced = Some(monotonic);
                 if secret == *refused {
                     return Err(signed_out(
                         "the token endpoint gave the same one again".to_owned(),

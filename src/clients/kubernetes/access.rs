@@ -39,20 +39,20 @@ pub struct Expected {
 
 /// A checked kubeconfig. `Debug` shows where it leads and no content.
 #[derive(Clone)]
-pub struct Access {
+pub struct CheckedKubeconfig {
     config: kube::Config,
     host: String,
     facts: CredentialFacts,
     life: Duration,
 }
 
-impl fmt::Debug for Access {
+impl fmt::Debug for CheckedKubeconfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Access").field("host", &self.host).finish_non_exhaustive()
+        f.debug_struct("CheckedKubeconfig").field("host", &self.host).finish_non_exhaustive()
     }
 }
 
-impl Access {
+impl CheckedKubeconfig {
     /// Checks what SKE returned. Nothing it names is read, run or connected to.
     ///
     /// # Errors

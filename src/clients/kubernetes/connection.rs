@@ -14,9 +14,9 @@ use jiff::Timestamp;
 use kube::client::Body;
 
 use crate::clients::http::FIRST_BYTE;
-use crate::clients::kubernetes::access::Access;
+use crate::clients::kubernetes::access::CheckedKubeconfig;
 use crate::clients::kubernetes::error::{KubeError, reasons};
-use crate::clients::kubernetes::second_look::second_look;
+use crate::clients::kubernetes::handshake::diagnose_handshake;
 use crate::clock::Clock;
 use crate::domain::cluster::ClusterName;
 use crate::domain::failure::Failure;
@@ -33,7 +33,7 @@ const UNKNOWN: i64 = i64::MIN;
 /// An API server and the credentials for it. `Debug` shows the host alone.
 pub struct Connection {
     client: kube::Client,
-    access: Access,
+    access: CheckedKubeconfig,
     cluster: ClusterName,
     clock: Clock,
     /// The server's clock minus ours in seconds.
@@ -51,7 +51,11 @@ impl Connection {
     ///
     /// # Errors
     /// A proxy of a kind that is not supported.
-    pub fn new(access: Access, cluster: ClusterName, clock: Clock) -> Result<Arc<Self>, Failure> {
+    pub fn new(
+        access: CheckedKubeconfig,
+        cluster: ClusterName,
+        clock: Clock,
+    ) -> Result<Arc<Self>, Failure> {
         let client = kube::Client::try_from(access.config().clone()).map_err(|_may_quote| {
             KubeError::Unreachable(
                 "the proxy of this machine is of a kind that cannot be used".to_owned(),
@@ -62,7 +66,7 @@ impl Connection {
     }
 
     /// What it connects with.
-    pub fn access(&self) -> &Access {
+    pub fn access(&self) -> &CheckedKubeconfig {
         &self.access
     }
 
@@ -134,10 +138,12 @@ impl Connection {
         match self.get("/readyz").await {
             Ok(_) => Ok(Some(true)),
             Err(KubeError::Status { code: 500.., .. }) => Ok(Some(false)),
-            Err(KubeError::Broken(reason)) => match second_look(&self.access, &self.clock).await {
-                Some(seen) => Err(seen),
-                None => Err(KubeError::Broken(reason)),
-            },
+            Err(KubeError::Broken(reason)) => {
+                match diagnose_handshake(&self.access, &self.clock).await {
+                    Some(seen) => Err(seen),
+                    None => Err(KubeError::Broken(reason)),
+                }
+            }
             Err(error) if error.is_about_the_connection() => Err(error),
             Err(_other_answer) => Ok(None),
         }
@@ -166,7 +172,7 @@ impl Connection {
 /// # Errors
 /// It cannot be asked, or refuses the credentials, in a person's words.
 pub async fn probe(
-    access: Access,
+    access: CheckedKubeconfig,
     cluster: &ClusterName,
     clock: &Clock,
 ) -> Result<Option<bool>, Failure> {

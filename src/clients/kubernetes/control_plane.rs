@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use crate::clients::kubernetes::connection::{Connection, PAGE_LIMIT};
+use crate::clients::kubernetes::context::{ObserverContext, connected};
 use crate::clients::kubernetes::error::KubeError;
-use crate::clients::kubernetes::eye::{Eye, connected};
 use crate::clients::kubernetes::kind::PAGE;
 use crate::domain::cluster::Cluster;
 use crate::domain::rotation::Phase;
@@ -25,21 +25,21 @@ const MOST_PAGES: usize = 40;
 const KEY_NAME: &str = "credentials.gardener.cloud/key-name";
 
 /// Looks again and again; never ends.
-pub async fn watch_control_plane(eye: &Eye, mut cluster: watch::Receiver<Cluster>) {
-    let mut connections = eye.connections.clone();
+pub async fn watch_control_plane(context: &ObserverContext, mut cluster: watch::Receiver<Cluster>) {
+    let mut connections = context.connections.clone();
     loop {
         let connection = connected(&mut connections).await;
-        // Kinds that cannot be read leave their sign unknown; trouble is for the keeper to tell.
+        // Kinds that cannot be read leave their sign unknown; trouble is for the connection manager to tell.
         let keys = connection.get("/openid/v1/jwks").await.ok().and_then(|body| count_keys(&body));
         let (phase, start) = {
             let cluster = cluster.borrow_and_update();
             (cluster.rotation.phase.clone(), cluster.rotation.initiated)
         };
         let counts = phase == Phase::Preparing
-            && start.is_none_or(|start| !eye.store().nodes_have_begun(start));
+            && start.is_none_or(|start| !context.store().nodes_have_begun(start));
         let reencrypted =
             if counts { count_secrets(&connection).await.ok().flatten() } else { None };
-        eye.tell(|store| {
+        context.tell(|store| {
             store.control_plane(|plane| {
                 plane.signing_keys = keys.or(plane.signing_keys);
                 if counts || phase != Phase::Preparing {
@@ -49,7 +49,7 @@ pub async fn watch_control_plane(eye: &Eye, mut cluster: watch::Receiver<Cluster
         });
         let wait = if phase.is_running() { OFTEN } else { SELDOM };
         tokio::select! {
-            () = eye.clock.sleep(wait) => {}
+            () = context.clock.sleep(wait) => {}
             () = another_phase(&mut cluster, &phase) => {}
         }
     }

@@ -16,10 +16,10 @@ use serde_json::value::RawValue;
 
 use crate::clients::kubernetes::decode;
 use crate::clients::kubernetes::error::KubeError;
-use crate::clients::kubernetes::shelf::{Item, Key};
-use crate::clients::kubernetes::store::{Shelves, Slot};
-use crate::domain::observed::admission::{Admission, Endpoints, Namespace};
-use crate::domain::observed::{Attachment, BoundVolume, Budget, Event, Node, Pod, Template};
+use crate::clients::kubernetes::object_cache::{Item, Key};
+use crate::clients::kubernetes::store::{ObjectCaches, ResourceKind};
+use crate::domain::snapshot::admission::{Admission, Endpoints, Namespace};
+use crate::domain::snapshot::{Attachment, BoundVolume, Budget, Event, Node, Pod, Template};
 
 /// Objects that are asked for at once.
 pub const PAGE: u32 = 500;
@@ -29,7 +29,7 @@ pub const WATCH_SECONDS: u32 = 240;
 /// One kind of objects.
 pub struct Kind<T> {
     /// Its place in the store, which has its name for people.
-    pub slot: Slot,
+    pub resource_kind: ResourceKind,
     path: &'static str,
     labels: Option<&'static str>,
     fields: Option<&'static str>,
@@ -38,174 +38,174 @@ pub struct Kind<T> {
     pub most_pages: usize,
     read: fn(&str) -> Option<Item<T>>,
     /// Its objects in the store.
-    pub shelf: Shelves<T>,
+    pub object_cache: ObjectCaches<T>,
 }
 
 /// `v1 Node`.
 pub fn nodes() -> Kind<Node> {
     Kind {
-        slot: Slot::Nodes,
+        resource_kind: ResourceKind::Nodes,
         path: "/api/v1/nodes",
         labels: None,
         fields: None,
         metadata_only: false,
         most_pages: 20,
         read: |text| read::<core::Node, _>(text, decode::node),
-        shelf: |store| &mut store.nodes,
+        object_cache: |store| &mut store.nodes,
     }
 }
 
 /// `v1 Pod` that has not finished.
 pub fn pods() -> Kind<Pod> {
     Kind {
-        slot: Slot::Pods,
+        resource_kind: ResourceKind::Pods,
         path: "/api/v1/pods",
         labels: None,
         fields: Some("status.phase!=Succeeded,status.phase!=Failed"),
         metadata_only: false,
         most_pages: 200,
         read: |text| read::<core::Pod, _>(text, decode::pod),
-        shelf: |store| &mut store.pods,
+        object_cache: |store| &mut store.pods,
     }
 }
 
 /// `policy/v1 PodDisruptionBudget`.
 pub fn budgets() -> Kind<Budget> {
     Kind {
-        slot: Slot::Budgets,
+        resource_kind: ResourceKind::Budgets,
         path: "/apis/policy/v1/poddisruptionbudgets",
         labels: None,
         fields: None,
         metadata_only: false,
         most_pages: 20,
         read: |text| read::<PodDisruptionBudget, _>(text, decode::budget),
-        shelf: |store| &mut store.budgets,
+        object_cache: |store| &mut store.budgets,
     }
 }
 
 /// `storage.k8s.io/v1 VolumeAttachment`.
 pub fn attachments() -> Kind<Attachment> {
     Kind {
-        slot: Slot::Attachments,
+        resource_kind: ResourceKind::Attachments,
         path: "/apis/storage.k8s.io/v1/volumeattachments",
         labels: None,
         fields: None,
         metadata_only: false,
         most_pages: 40,
         read: |text| read::<VolumeAttachment, _>(text, decode::attachment),
-        shelf: |store| &mut store.attachments,
+        object_cache: |store| &mut store.attachments,
     }
 }
 
 /// `v1 PersistentVolume` that is bound to a node or a zone.
 pub fn volumes() -> Kind<BoundVolume> {
     Kind {
-        slot: Slot::Volumes,
+        resource_kind: ResourceKind::Volumes,
         path: "/api/v1/persistentvolumes",
         labels: None,
         fields: None,
         metadata_only: false,
         most_pages: 40,
         read: |text| read::<core::PersistentVolume, _>(text, decode::bound_volume),
-        shelf: |store| &mut store.volumes,
+        object_cache: |store| &mut store.volumes,
     }
 }
 
 /// `admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration`.
 pub fn validating_webhooks() -> Kind<Admission> {
     Kind {
-        slot: Slot::ValidatingWebhooks,
+        resource_kind: ResourceKind::ValidatingWebhooks,
         path: "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
         labels: None,
         fields: None,
         metadata_only: false,
         most_pages: 4,
         read: |text| read::<ValidatingWebhookConfiguration, _>(text, decode::validating),
-        shelf: |store| &mut store.validating_webhooks,
+        object_cache: |store| &mut store.validating_webhooks,
     }
 }
 
 /// `admissionregistration.k8s.io/v1 MutatingWebhookConfiguration`.
 pub fn mutating_webhooks() -> Kind<Admission> {
     Kind {
-        slot: Slot::MutatingWebhooks,
+        resource_kind: ResourceKind::MutatingWebhooks,
         path: "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
         labels: None,
         fields: None,
         metadata_only: false,
         most_pages: 4,
         read: |text| read::<MutatingWebhookConfiguration, _>(text, decode::mutating),
-        shelf: |store| &mut store.mutating_webhooks,
+        object_cache: |store| &mut store.mutating_webhooks,
     }
 }
 
 /// `discovery.k8s.io/v1 EndpointSlice`.
 pub fn endpoints() -> Kind<Endpoints> {
     Kind {
-        slot: Slot::Endpoints,
+        resource_kind: ResourceKind::Endpoints,
         path: "/apis/discovery.k8s.io/v1/endpointslices",
         labels: None,
         fields: None,
         metadata_only: false,
         most_pages: 40,
         read: |text| read::<EndpointSlice, _>(text, decode::endpoints),
-        shelf: |store| &mut store.endpoints,
+        object_cache: |store| &mut store.endpoints,
     }
 }
 
 /// Metadata of `v1 Namespace`.
 pub fn namespaces() -> Kind<Namespace> {
     Kind {
-        slot: Slot::Namespaces,
+        resource_kind: ResourceKind::Namespaces,
         path: "/api/v1/namespaces",
         labels: None,
         fields: None,
         metadata_only: true,
         most_pages: 20,
         read: |text| read::<PartialObjectMeta<core::Namespace>, _>(text, decode::namespace),
-        shelf: |store| &mut store.namespaces,
+        object_cache: |store| &mut store.namespaces,
     }
 }
 
 /// `v1 Event` about nodes; a field selector has no "or", so pods have a list of their own.
 pub fn node_events() -> Kind<Event> {
     Kind {
-        slot: Slot::NodeEvents,
+        resource_kind: ResourceKind::NodeEvents,
         path: "/api/v1/events",
         labels: None,
         fields: Some("involvedObject.kind=Node"),
         metadata_only: false,
         most_pages: 20,
         read: |text| read::<core::Event, _>(text, decode::node_event),
-        shelf: |store| &mut store.node_events,
+        object_cache: |store| &mut store.node_events,
     }
 }
 
 /// `v1 Event` about pods.
 pub fn pod_events() -> Kind<Event> {
     Kind {
-        slot: Slot::PodEvents,
+        resource_kind: ResourceKind::PodEvents,
         path: "/api/v1/events",
         labels: None,
         fields: Some("involvedObject.kind=Pod"),
         metadata_only: false,
         most_pages: 20,
         read: |text| read::<core::Event, _>(text, decode::pod_event),
-        shelf: |store| &mut store.pod_events,
+        object_cache: |store| &mut store.pod_events,
     }
 }
 
 /// Metadata of the Secrets that describe what the nodes of a pool are meant to be.
 pub fn templates() -> Kind<Template> {
     Kind {
-        slot: Slot::Templates,
+        resource_kind: ResourceKind::Templates,
         path: "/api/v1/namespaces/kube-system/secrets",
         labels: Some("gardener.cloud/role=operating-system-config"),
         fields: None,
         metadata_only: true,
         most_pages: 4,
         read: |text| read::<PartialObjectMeta<core::Secret>, _>(text, decode::template),
-        shelf: |store| &mut store.templates,
+        object_cache: |store| &mut store.templates,
     }
 }
 

@@ -2,24 +2,24 @@
 //! memory only, checked before use and renewed while somebody looks. What leaves are domain values.
 
 mod access;
+mod access_policy;
 mod connection;
+mod connection_manager;
+mod context;
 mod control_plane;
 pub mod decode;
 mod error;
-mod eye;
-mod follow;
-mod gate;
-mod keeper;
+mod handshake;
 pub mod kind;
 mod kubeconfig;
 mod lines;
+mod object_cache;
 mod observe;
-mod second_look;
-mod shelf;
 pub mod store;
 #[cfg(test)]
 mod tests;
+mod watcher;
 
-pub use crate::clients::kubernetes::access::{Access, Expected};
+pub use crate::clients::kubernetes::access::{CheckedKubeconfig, Expected};
 pub use crate::clients::kubernetes::connection::probe;
-pub use crate::clients::kubernetes::observe::{LEAST_APART, Subject, observe};
+pub use crate::clients::kubernetes::observe::{LEAST_APART, ObserverTarget, observe};

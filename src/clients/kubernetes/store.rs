@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::clients::kubernetes::shelf::Shelf;
-use crate::domain::observed::admission::{Admission, Endpoints, Namespace};
-use crate::domain::observed::{
-    Attachment, BoundVolume, Budget, ControlPlane, Event, Node, Picture, Pod, Template, Templates,
-    Trouble, Unseen,
+use crate::clients::kubernetes::object_cache::ObjectCache;
+use crate::domain::snapshot::admission::{Admission, Endpoints, Namespace};
+use crate::domain::snapshot::{
+    Attachment, BoundVolume, Budget, ClusterSnapshot, ControlPlane, Event, Node, Pod, Template,
+    Templates, Unavailable, Unseen,
 };
 
 /// Events that are kept, of nodes and of pods each.
@@ -16,12 +16,12 @@ const MOST_EVENTS: usize = 500;
 /// Smaller changes of the cluster's clock are noise: the header it is read from counts whole seconds.
 const SKEW_NOISE: u64 = 3;
 
-/// Finds the shelf of a kind.
-pub type Shelves<T> = fn(&mut Store) -> &mut Shelf<T>;
+/// Finds the cache of a kind.
+pub type ObjectCaches<T> = fn(&mut Store) -> &mut ObjectCache<T>;
 
 /// A kind that is listed and watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Slot {
+pub enum ResourceKind {
     /// Nodes.
     Nodes,
     /// Secrets that describe nodes.
@@ -48,7 +48,7 @@ pub enum Slot {
     PodEvents,
 }
 
-impl Slot {
+impl ResourceKind {
     const ALL: [Self; 12] = [
         Self::Nodes,
         Self::Templates,
@@ -69,7 +69,7 @@ impl Slot {
         matches!(self, Self::NodeEvents | Self::PodEvents)
     }
 
-    /// The API's own plural, as it stands in [`Picture::unseen`].
+    /// The API's own plural, as it stands in [`ClusterSnapshot::unseen`].
     pub fn name(self) -> &'static str {
         match self {
             Self::Nodes => "nodes",
@@ -89,7 +89,7 @@ impl Slot {
 
 /// How far a kind is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Standing {
+pub enum ListStatus {
     /// Not listed yet.
     #[default]
     Unread,
@@ -103,7 +103,7 @@ pub enum Standing {
 
 #[derive(Default)]
 struct Known {
-    standing: Standing,
+    standing: ListStatus,
     /// It was listed at least once.
     listed: bool,
     /// What was missing in its last list.
@@ -115,33 +115,33 @@ struct Known {
 /// Everything that was seen, and what is to be told.
 pub struct Store {
     /// Nodes.
-    pub nodes: Shelf<Node>,
+    pub nodes: ObjectCache<Node>,
     /// Secrets that describe nodes.
-    pub templates: Shelf<Template>,
+    pub templates: ObjectCache<Template>,
     /// Pods.
-    pub pods: Shelf<Pod>,
+    pub pods: ObjectCache<Pod>,
     /// PodDisruptionBudgets.
-    pub budgets: Shelf<Budget>,
+    pub budgets: ObjectCache<Budget>,
     /// VolumeAttachments.
-    pub attachments: Shelf<Attachment>,
+    pub attachments: ObjectCache<Attachment>,
     /// PersistentVolumes.
-    pub volumes: Shelf<BoundVolume>,
+    pub volumes: ObjectCache<BoundVolume>,
     /// ValidatingWebhookConfigurations.
-    pub validating_webhooks: Shelf<Admission>,
+    pub validating_webhooks: ObjectCache<Admission>,
     /// MutatingWebhookConfigurations.
-    pub mutating_webhooks: Shelf<Admission>,
+    pub mutating_webhooks: ObjectCache<Admission>,
     /// EndpointSlices.
-    pub endpoints: Shelf<Endpoints>,
+    pub endpoints: ObjectCache<Endpoints>,
     /// Namespaces.
-    pub namespaces: Shelf<Namespace>,
+    pub namespaces: ObjectCache<Namespace>,
     /// Events of nodes.
-    pub node_events: Shelf<Event>,
+    pub node_events: ObjectCache<Event>,
     /// Events of pods.
-    pub pod_events: Shelf<Event>,
+    pub pod_events: ObjectCache<Event>,
     control_plane: ControlPlane,
     skew_seconds: i64,
-    known: BTreeMap<Slot, Known>,
-    trouble: Option<Trouble>,
+    known: BTreeMap<ResourceKind, Known>,
+    trouble: Option<Unavailable>,
     trouble_is_told: bool,
     outages: u32,
     changed: bool,
@@ -149,24 +149,27 @@ pub struct Store {
 
 impl Default for Store {
     fn default() -> Self {
-        let events = || Shelf::bounded(MOST_EVENTS, |event: &Event| event.at);
+        let events = || ObjectCache::bounded(MOST_EVENTS, |event: &Event| event.at);
         Self {
-            nodes: Shelf::default(),
-            templates: Shelf::default(),
-            pods: Shelf::default(),
-            budgets: Shelf::default(),
-            attachments: Shelf::default(),
-            volumes: Shelf::default(),
-            validating_webhooks: Shelf::default(),
-            mutating_webhooks: Shelf::default(),
-            endpoints: Shelf::default(),
-            namespaces: Shelf::default(),
+            nodes: ObjectCache::default(),
+            templates: ObjectCache::default(),
+            pods: ObjectCache::default(),
+            budgets: ObjectCache::default(),
+            attachments: ObjectCache::default(),
+            volumes: ObjectCache::default(),
+            validating_webhooks: ObjectCache::default(),
+            mutating_webhooks: ObjectCache::default(),
+            endpoints: ObjectCache::default(),
+            namespaces: ObjectCache::default(),
             node_events: events(),
             pod_events: events(),
             control_plane: ControlPlane::default(),
             skew_seconds: 0,
-            known: Slot::ALL.into_iter().map(|slot| (slot, Known::default())).collect(),
-            trouble: Some(Trouble::Connecting),
+            known: ResourceKind::ALL
+                .into_iter()
+                .map(|resource_kind| (resource_kind, Known::default()))
+                .collect(),
+            trouble: Some(Unavailable::Connecting),
             trouble_is_told: false,
             outages: 0,
             changed: false,
@@ -175,15 +178,15 @@ impl Default for Store {
 }
 
 impl Store {
-    /// Something in a shelf changed.
+    /// Something in a cache changed.
     pub fn mark(&mut self) {
         self.changed = true;
     }
 
     /// The server answered for a kind.
-    pub fn stand(&mut self, slot: Slot, standing: Standing) {
-        let known = self.known.entry(slot).or_default();
-        if let Standing::Seen(missing) = &standing {
+    pub fn stand(&mut self, resource_kind: ResourceKind, standing: ListStatus) {
+        let known = self.known.entry(resource_kind).or_default();
+        if let ListStatus::Seen(missing) = &standing {
             (known.listed, known.missing) = (true, missing.clone());
         }
         self.changed |= known.standing != standing || !known.confirmed;
@@ -192,25 +195,25 @@ impl Store {
     }
 
     /// A watch of a kind goes on from where it was.
-    pub fn confirm(&mut self, slot: Slot) {
-        let known = self.known.entry(slot).or_default();
+    pub fn confirm(&mut self, resource_kind: ResourceKind) {
+        let known = self.known.entry(resource_kind).or_default();
         self.changed |= !known.confirmed;
         known.confirmed = true;
-        if known.listed && matches!(known.standing, Standing::Failing(_)) {
-            known.standing = Standing::Seen(known.missing.clone());
+        if known.listed && matches!(known.standing, ListStatus::Failing(_)) {
+            known.standing = ListStatus::Seen(known.missing.clone());
             self.changed = true;
         }
     }
 
     /// Whether the server has answered for another kind, but not for this one, since the last time it was away.
-    pub fn is_waited_for(&self, slot: Slot) -> bool {
+    pub fn is_waited_for(&self, resource_kind: ResourceKind) -> bool {
         let confirmed = |known: &Known| known.confirmed;
-        !self.known.get(&slot).is_some_and(confirmed) && self.known.values().any(confirmed)
+        !self.known.get(&resource_kind).is_some_and(confirmed) && self.known.values().any(confirmed)
     }
 
     /// Whether a kind was ever listed.
-    pub fn is_listed(&self, slot: Slot) -> bool {
-        self.known.get(&slot).is_some_and(|known| known.listed)
+    pub fn is_listed(&self, resource_kind: ResourceKind) -> bool {
+        self.known.get(&resource_kind).is_some_and(|known| known.listed)
     }
 
     /// Changes what is known of the control plane.
@@ -234,7 +237,7 @@ impl Store {
     }
 
     /// Nothing can be shown now, and why.
-    pub fn fail(&mut self, trouble: Trouble) {
+    pub fn fail(&mut self, trouble: Unavailable) {
         self.outages += u32::from(self.known.values().any(|known| known.confirmed));
         for known in self.known.values_mut() {
             known.confirmed = false;
@@ -256,38 +259,39 @@ impl Store {
     }
 
     /// Trouble that was not told yet.
-    pub fn untold_trouble(&mut self) -> Option<Trouble> {
+    pub fn untold_trouble(&mut self) -> Option<Unavailable> {
         let trouble = self.trouble.clone().filter(|_| !self.trouble_is_told)?;
         self.trouble_is_told = true;
         Some(trouble)
     }
 
-    /// Whether there is a new picture. Nodes and what they are meant to be must have been answered for, and after an
+    /// Whether there is a new snapshot. Nodes and what they are meant to be must have been answered for, and after an
     /// outage everything that was there before it: old pods on new nodes would look like something that holds them up.
     /// What was never read is named as such until it is there.
     pub fn has_news(&self) -> bool {
-        let is_needed = |slot: Slot| matches!(slot, Slot::Nodes | Slot::Templates);
+        let is_needed = |resource_kind: ResourceKind| {
+            matches!(resource_kind, ResourceKind::Nodes | ResourceKind::Templates)
+        };
         self.changed
             && self.trouble.is_none()
-            && self
-                .known
-                .iter()
-                .all(|(slot, known)| known.confirmed || !(known.listed || is_needed(*slot)))
+            && self.known.iter().all(|(resource_kind, known)| {
+                known.confirmed || !(known.listed || is_needed(*resource_kind))
+            })
     }
 
     /// Whether a node has begun to be replaced: the platform's own marks, not our reading of generations.
     pub fn nodes_have_begun(&self, start: jiff::Timestamp) -> bool {
-        self.nodes.all().any(|node| node.doomed || node.rolling)
+        self.nodes.all().any(|node| node.marked_for_deletion || node.rolling)
             || self.templates.all().any(|template| template.created.is_some_and(|at| at >= start))
     }
 
-    /// The picture as of now.
-    pub fn picture(&mut self) -> Picture {
+    /// The snapshot as of now.
+    pub fn snapshot(&mut self) -> ClusterSnapshot {
         self.changed = false;
         let mut events: Vec<Arc<Event>> =
             self.node_events.all().chain(self.pod_events.all()).map(Arc::clone).collect();
         events.sort_by(|a, b| (a.at, &a.uid).cmp(&(b.at, &b.uid)));
-        Picture {
+        ClusterSnapshot {
             nodes: self.nodes.all().map(Arc::clone).collect(),
             templates: self.picture_of_templates(),
             pods: self.pods.all().map(Arc::clone).collect(),
@@ -310,8 +314,8 @@ impl Store {
     }
 
     fn picture_of_templates(&self) -> Templates {
-        match self.known.get(&Slot::Templates) {
-            Some(Known { standing: Standing::Forbidden(_), .. }) => Templates::Forbidden,
+        match self.known.get(&ResourceKind::Templates) {
+            Some(Known { standing: ListStatus::Forbidden(_), .. }) => Templates::Forbidden,
             Some(Known { listed: true, .. }) => Templates::Known(
                 self.templates.all().map(|template| (**template).clone()).collect(),
             ),
@@ -321,17 +325,17 @@ impl Store {
 
     fn unseen(&self) -> BTreeMap<&'static str, Unseen> {
         let mut unseen = BTreeMap::new();
-        for (slot, known) in &self.known {
+        for (resource_kind, known) in &self.known {
             let why = match &known.standing {
-                Standing::Unread => Unseen::Unread,
-                Standing::Seen(None) => continue,
-                Standing::Seen(Some(missing)) => Unseen::Partly(missing.clone()),
+                ListStatus::Unread => Unseen::Unread,
+                ListStatus::Seen(None) => continue,
+                ListStatus::Seen(Some(missing)) => Unseen::Partly(missing.clone()),
                 // The templates have a word of their own for this.
-                Standing::Forbidden(_) if *slot == Slot::Templates => continue,
-                Standing::Forbidden(words) => Unseen::Failing(format!("forbidden ({words})")),
-                Standing::Failing(words) => Unseen::Failing(words.clone()),
+                ListStatus::Forbidden(_) if *resource_kind == ResourceKind::Templates => continue,
+                ListStatus::Forbidden(words) => Unseen::Failing(format!("forbidden ({words})")),
+                ListStatus::Failing(words) => Unseen::Failing(words.clone()),
             };
-            unseen.insert(slot.name(), why);
+            unseen.insert(resource_kind.name(), why);
         }
         unseen
     }
@@ -339,18 +343,19 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use crate::clients::kubernetes::store::{Slot, Standing, Store};
-    use crate::domain::observed::Unseen;
+    use crate::clients::kubernetes::store::{ListStatus, ResourceKind, Store};
+    use crate::domain::snapshot::Unseen;
 
     #[test]
     fn a_list_that_was_short_is_short_after_its_watch_broke_and_goes_on() {
         let mut store = Store::default();
-        store.stand(Slot::Pods, Standing::Seen(Some("only the first 9 were read".into())));
-        store.stand(Slot::Pods, Standing::Failing("no answer".into()));
+        store
+            .stand(ResourceKind::Pods, ListStatus::Seen(Some("only the first 9 were read".into())));
+        store.stand(ResourceKind::Pods, ListStatus::Failing("no answer".into()));
         assert_eq!(store.unseen()["pods"], Unseen::Failing("no answer".into()));
-        store.confirm(Slot::Pods);
+        store.confirm(ResourceKind::Pods);
         assert_eq!(store.unseen()["pods"], Unseen::Partly("only the first 9 were read".into()));
-        store.stand(Slot::Pods, Standing::Seen(None));
+        store.stand(ResourceKind::Pods, ListStatus::Seen(None));
         assert!(!store.unseen().contains_key("pods"));
     }
 }

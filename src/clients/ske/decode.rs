@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::clients::ske::wire;
 use crate::domain::cluster::{
     Cluster, ClusterId, ClusterName, ClusterState, HibernationSchedule, KubernetesVersion,
-    NodePool, Problem, Scope,
+    NodePool, ReportedError, Scope,
 };
 use crate::domain::provider::{OfferedVersion, ProviderOptions};
 use crate::domain::rotation::{Phase, Rotation};
@@ -199,15 +199,15 @@ fn pool(pool: wire::Nodepool) -> NodePool {
 }
 
 /// `errors[]`, and the older `error` unless it says the same.
-fn problems(status: &wire::ClusterStatus) -> Vec<Problem> {
-    let mut problems: Vec<Problem> = Vec::new();
+fn problems(status: &wire::ClusterStatus) -> Vec<ReportedError> {
+    let mut problems: Vec<ReportedError> = Vec::new();
     let older = status.error.iter().map(|error| {
         let message = error.message.as_deref().filter(|text| !text.is_empty());
         (error.code.as_deref(), message.or(error.details.as_deref()))
     });
     let newer = status.errors.iter().map(|error| (error.code.as_deref(), error.message.as_deref()));
     for (index, (code, message)) in newer.chain(older).enumerate() {
-        let problem = Problem {
+        let problem = ReportedError {
             code: clean(code.unwrap_or_default()),
             message: clean(message.unwrap_or_default()),
         };

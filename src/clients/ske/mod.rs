@@ -12,9 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, Url};
 use zeroize::Zeroize as _;
 
-use crate::clients::answer::Answer;
 use crate::clients::auth::TokenSource;
 use crate::clients::http::{Call, Http, LIST_LIMIT, is_loopback, safe_url};
+use crate::clients::response::HttpResponse;
 use crate::domain::cluster::{Cluster, ClusterId, Region, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::lifetime::Lifetime;
@@ -53,7 +53,7 @@ pub struct Reading {
 
 /// A kubeconfig, as just issued.
 #[derive(Debug, Clone)]
-pub struct Issued {
+pub struct KubeconfigResponse {
     /// The YAML.
     pub kubeconfig: Secret,
     /// Its end as the server states it; only the admin kind has one.
@@ -157,7 +157,11 @@ impl SkeClient {
     ///
     /// # Errors
     /// As [`SkeClient::rotate`]: where the outcome is unknown, one may have been issued.
-    pub async fn issue(&self, id: &ClusterId, lifetime: Lifetime) -> Result<Issued, Failure> {
+    pub async fn issue(
+        &self,
+        id: &ClusterId,
+        lifetime: Lifetime,
+    ) -> Result<KubeconfigResponse, Failure> {
         self.issue_for(id, &format!("issue a kubeconfig for {id}"), lifetime.seconds()).await
     }
 
@@ -166,7 +170,7 @@ impl SkeClient {
     ///
     /// # Errors
     /// As [`SkeClient::rotate`]: where the outcome is unknown, one may have been issued, which ends by itself.
-    pub async fn issue_short_lived(&self, id: &ClusterId) -> Result<Issued, Failure> {
+    pub async fn issue_short_lived(&self, id: &ClusterId) -> Result<KubeconfigResponse, Failure> {
         let purpose = format!("get access to the nodes of {id}");
         self.issue_for(id, &purpose, SHORT_LIFE_SECONDS).await
     }
@@ -180,7 +184,7 @@ impl SkeClient {
     ///
     /// # Errors
     /// As for every read.
-    pub async fn login_kubeconfig(&self, id: &ClusterId) -> Result<Issued, Failure> {
+    pub async fn login_kubeconfig(&self, id: &ClusterId) -> Result<KubeconfigResponse, Failure> {
         let purpose = format!("read the login kubeconfig of {id}");
         let call = self.cluster_call(Method::GET, &purpose, id, &["kubeconfig", "login"])?;
         self.kubeconfig(call, "ske.cluster.kubeconfig.create").await
@@ -190,7 +194,7 @@ impl SkeClient {
     ///
     /// # Errors
     /// As for every read.
-    pub async fn idp_kubeconfig(&self, id: &ClusterId) -> Result<Issued, Failure> {
+    pub async fn idp_kubeconfig(&self, id: &ClusterId) -> Result<KubeconfigResponse, Failure> {
         let purpose = format!("read the identity-provider kubeconfig of {id}");
         let call = self.cluster_call(Method::GET, &purpose, id, &["kubeconfig", "idp"])?;
         self.kubeconfig(call, "ske.cluster.kubeconfig.idp.create").await
@@ -219,14 +223,18 @@ impl SkeClient {
         id: &ClusterId,
         purpose: &str,
         seconds: u32,
-    ) -> Result<Issued, Failure> {
+    ) -> Result<KubeconfigResponse, Failure> {
         let mut call = self.cluster_call(Method::POST, purpose, id, &["kubeconfig"])?;
         let payload = serde_json::json!({ "expirationSeconds": seconds.to_string() }).to_string();
         call.body = Some(("application/json", Secret::new(payload)));
         self.kubeconfig(call, "ske.cluster.kubeconfig.create").await
     }
 
-    async fn kubeconfig(&self, mut call: Call, permission: &str) -> Result<Issued, Failure> {
+    async fn kubeconfig(
+        &self,
+        mut call: Call,
+        permission: &str,
+    ) -> Result<KubeconfigResponse, Failure> {
         call.first_byte = ISSUE_FIRST_BYTE;
         call.answers_secret = true;
         let mut answer = self.send(call.clone(), permission).await?;
@@ -234,7 +242,7 @@ impl SkeClient {
             .map_err(|reason| answer.format_failure(&call, &reason));
         answer.body.zeroize();
         let (text, expires) = found?;
-        Ok(Issued { kubeconfig: Secret::new(text), expires, trace: answer.trace })
+        Ok(KubeconfigResponse { kubeconfig: Secret::new(text), expires, trace: answer.trace })
     }
 
     async fn order(
@@ -253,7 +261,7 @@ impl SkeClient {
     }
 
     /// Sends with a token; after a 401, which had no effect, once more with a renewed one.
-    async fn send(&self, mut call: Call, permission: &str) -> Result<Answer, Failure> {
+    async fn send(&self, mut call: Call, permission: &str) -> Result<HttpResponse, Failure> {
         let token = self.tokens.token().await.map_err(|failure| before_sending(&call, failure))?;
         call.bearer = Some(token.clone());
         let mut answer = self.attempt(&call).await?;
@@ -277,7 +285,7 @@ impl SkeClient {
         }
     }
 
-    async fn attempt(&self, call: &Call) -> Result<Answer, Failure> {
+    async fn attempt(&self, call: &Call) -> Result<HttpResponse, Failure> {
         if call.method == Method::GET {
             self.http.read(call, self.retries).await
         } else {

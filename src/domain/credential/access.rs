@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::generation::Issuance;
 use crate::domain::credential::verdict::{Verdict, verdict};
-use crate::domain::kubeconfig::Kind;
+use crate::domain::kubeconfig::KubeconfigKind;
 
 /// References kept for one cluster; older ones go.
 const REFERENCES: usize = 8;
@@ -18,20 +18,20 @@ pub struct Access {
     /// When that cluster was created, where SKE said so: one created later under the name is another one.
     pub created: Option<Timestamp>,
     /// How it signs in.
-    pub kind: Kind,
+    pub kind: KubeconfigKind,
     /// When it was issued, by this machine's clock; for people and for order, never for a verdict.
     pub issued: Timestamp,
     /// `expirationTimestamp` as the server returned it; only the admin kind has one.
     pub expires: Option<Timestamp>,
     /// Where it went.
-    pub place: AccessPlace,
+    pub place: KubeconfigLocation,
     /// What its certificates say; `None` in what earlier versions wrote down.
     pub issuance: Option<Issuance>,
 }
 
 /// Where a kubeconfig went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AccessPlace {
+pub enum KubeconfigLocation {
     /// Into a file.
     File {
         /// The file in shown form (`~/…`).
@@ -49,7 +49,7 @@ pub enum AccessPlace {
     Other(String),
 }
 
-impl AccessPlace {
+impl KubeconfigLocation {
     /// In words ("~/.kube/config, context shop-prod").
     pub fn words(&self) -> String {
         match self {

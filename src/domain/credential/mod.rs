@@ -8,7 +8,7 @@ mod tests;
 mod verdict;
 
 pub use crate::domain::credential::access::{
-    Access, AccessPlace, Credentials, Reference, StaticToken,
+    Access, Credentials, KubeconfigLocation, Reference, StaticToken,
 };
 pub use crate::domain::credential::certificate::{ClientCertificate, CredentialFacts, KeyHash};
 pub use crate::domain::credential::generation::Issuance;

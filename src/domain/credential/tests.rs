@@ -8,11 +8,11 @@ use proptest::prelude::*;
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::generation::{Generation, generation};
 use crate::domain::credential::{
-    Access, AccessPlace, ClientCertificate, CredentialFacts, Credentials, Issuance, KeyHash,
+    Access, ClientCertificate, CredentialFacts, Credentials, Issuance, KeyHash, KubeconfigLocation,
     Reference, Verdict,
 };
 use crate::domain::fixtures::{cluster, now};
-use crate::domain::kubeconfig::Kind;
+use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::rotation::{Phase, Rotation};
 
 fn key(number: usize) -> KeyHash {
@@ -123,10 +123,10 @@ fn access(subject: &Cluster, hours: i64, place: &str, issuance: Option<Issuance>
     Access {
         cluster: subject.id.clone(),
         created: subject.created,
-        kind: Kind::Admin,
+        kind: KubeconfigKind::Admin,
         issued: now() - SignedDuration::from_hours(hours),
         expires: Some(now() + SignedDuration::from_hours(24 * 179)),
-        place: AccessPlace::File { path: place.into(), context: "web".into(), whole: false },
+        place: KubeconfigLocation::File { path: place.into(), context: "web".into(), whole: false },
         issuance,
     }
 }

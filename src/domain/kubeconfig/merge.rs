@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::document::{self, Content, Node, refused};
 use crate::domain::kubeconfig::emit;
-use crate::domain::kubeconfig::fresh::{Fresh, usable};
-use crate::domain::kubeconfig::whose::{Known, Whose, whose};
+use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner, whose};
+use crate::domain::kubeconfig::parsed::{ParsedKubeconfig, usable};
 use crate::domain::secret::Secret;
 use crate::domain::text::clean;
 
@@ -58,7 +58,7 @@ pub struct Survey {
     /// Entries of the wanted name, in words.
     pub taken: Vec<String>,
     /// Which cluster those belong to.
-    pub whose: Whose,
+    pub whose: EntryOwner,
     /// Every name that an entry has.
     pub names: BTreeSet<String>,
     /// Whether there is nothing in it yet.
@@ -74,7 +74,7 @@ const LISTS: [(&str, &str); 3] =
 ///
 /// # Errors
 /// Why the file cannot be merged into.
-pub fn survey(existing: &str, context: &str, known: &Known) -> Result<Survey, Failure> {
+pub fn survey(existing: &str, context: &str, known: &ClusterIdentity) -> Result<Survey, Failure> {
     let text = existing.strip_prefix('\u{feff}').unwrap_or(existing);
     let Some(root) = read_root(text)? else {
         return Ok(Survey { blank: true, ..Survey::default() });
@@ -100,7 +100,7 @@ pub fn survey(existing: &str, context: &str, known: &Known) -> Result<Survey, Fa
 }
 
 /// Which cluster the entries of a name belong to: the cluster of that name, or the one that its context uses.
-fn whose_entries(root: &Node, context: &str, known: &Known) -> Whose {
+fn whose_entries(root: &Node, context: &str, known: &ClusterIdentity) -> EntryOwner {
     // Another context may use what is to be replaced.
     let used = items(root, "contexts").iter().filter_map(|entry| {
         let uses = &entry.entry("context")?.1;
@@ -118,21 +118,21 @@ fn whose_entries(root: &Node, context: &str, known: &Known) -> Whose {
 }
 
 /// If any is another one's, something of another one is lost.
-fn of_all(told: Vec<Whose>) -> Whose {
-    let rank = |whose: &Whose| match whose {
-        Whose::Another(_) => 0,
-        Whose::At(_) => 1,
-        Whose::Alike(_) => 2,
-        Whose::This => 3,
-        Whose::Untold => 4,
+fn of_all(told: Vec<EntryOwner>) -> EntryOwner {
+    let rank = |whose: &EntryOwner| match whose {
+        EntryOwner::Another(_) => 0,
+        EntryOwner::At(_) => 1,
+        EntryOwner::Alike(_) => 2,
+        EntryOwner::This => 3,
+        EntryOwner::Untold => 4,
     };
     told.into_iter().min_by_key(rank).unwrap_or_default()
 }
 
 /// Which cluster a whole file belongs to, when it is to be replaced.
-pub fn whose_file(existing: &str, known: &Known) -> Whose {
+pub fn whose_file(existing: &str, known: &ClusterIdentity) -> EntryOwner {
     let text = existing.strip_prefix('\u{feff}').unwrap_or(existing);
-    let Ok(Some(root)) = read_root(text) else { return Whose::Untold };
+    let Ok(Some(root)) = read_root(text) else { return EntryOwner::Untold };
     let servers = items(&root, "clusters").iter().filter_map(server);
     of_all(servers.map(|server| whose(server, known)).collect())
 }
@@ -196,14 +196,15 @@ fn names(root: &Node, list: &str) -> Result<Vec<Option<String>>, Failure> {
 /// [`MergeRefusal`].
 pub fn merge(
     existing: &str,
-    fresh: &Fresh,
+    fresh: &ParsedKubeconfig,
     options: &MergeOptions,
 ) -> Result<Merged, MergeRefusal> {
     usable(&options.context)?;
     let (mark, text) =
         existing.strip_prefix('\u{feff}').map_or(("", existing), |text| ("\u{feff}", text));
-    let found = survey(text, &options.context, &Known::Server(fresh.server().to_owned()))?;
-    let another = matches!(found.whose, Whose::Another(_)) && !options.replace_another;
+    let found =
+        survey(text, &options.context, &ClusterIdentity::Server(fresh.server().to_owned()))?;
+    let another = matches!(found.whose, EntryOwner::Another(_)) && !options.replace_another;
     if !found.taken.is_empty() && (another || !options.replace) {
         return Err(MergeRefusal::Taken(found.taken));
     }

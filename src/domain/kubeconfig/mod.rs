@@ -2,15 +2,15 @@
 
 mod document;
 mod emit;
-mod fresh;
+mod entry_owner;
 mod merge;
+mod parsed;
 mod plan;
 mod tokens;
-mod whose;
 
 pub use crate::domain::kubeconfig::document::MAX_BYTES;
-pub use crate::domain::kubeconfig::fresh::{Fresh, Kind, renamed};
+pub use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner};
 pub use crate::domain::kubeconfig::merge::{MergeOptions, MergeRefusal, merge, survey, whose_file};
+pub use crate::domain::kubeconfig::parsed::{KubeconfigKind, ParsedKubeconfig, renamed};
 pub use crate::domain::kubeconfig::plan::{Destination, NotSaved, Plan, Saved};
 pub use crate::domain::kubeconfig::tokens::static_tokens;
-pub use crate::domain::kubeconfig::whose::{Known, Whose};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::credential::AccessPlace;
+use crate::domain::credential::KubeconfigLocation;
 use crate::domain::failure::Failure;
-use crate::domain::kubeconfig::whose::Whose;
+use crate::domain::kubeconfig::entry_owner::EntryOwner;
 
 /// Where a kubeconfig goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Plan {
     /// Entries of the wanted name that exist already ("context shop", "user shop").
     pub taken: Vec<String>,
     /// Which cluster those belong to.
-    pub whose: Whose,
+    pub whose: EntryOwner,
     /// Every name that an entry of the file has.
     pub names: BTreeSet<String>,
     /// Whether there is no kubeconfig yet: what is merged becomes the current context.
@@ -52,7 +52,7 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
     /// Where.
-    pub place: AccessPlace,
+    pub place: KubeconfigLocation,
     /// Sentences to show.
     pub notes: Vec<String>,
 }

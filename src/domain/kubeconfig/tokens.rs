@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::domain::cluster::ClusterId;
 use crate::domain::kubeconfig::document;
-use crate::domain::kubeconfig::whose::belongs;
+use crate::domain::kubeconfig::entry_owner::belongs;
 use crate::domain::text::clean;
 
 /// Names of contexts whose server belongs to the cluster and whose user has a token that is no JWT.

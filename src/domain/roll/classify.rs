@@ -1,10 +1,10 @@
-//! What each node is doing in the roll, from one picture; what only time tells is added by the history.
+//! What each node is doing in the roll, from one snapshot; what only time tells is added by the history.
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::observed::Node;
-use crate::domain::roll::generation::Wanted;
-use crate::domain::roll::moments::Clock;
+use crate::domain::roll::clock_skew::ClusterClock;
+use crate::domain::roll::generation::TargetGeneration;
+use crate::domain::snapshot::Node;
 use crate::domain::text::clean;
 
 /// The machine controller forces a drain after this long by default; the value on SKE is not documented.
@@ -14,7 +14,7 @@ pub const CREATION_TIMEOUT: SignedDuration = SignedDuration::from_mins(20);
 
 /// What a node does in the roll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stage {
+pub enum NodeStage {
     /// Of the wanted generation, ready, and its template applied.
     New,
     /// Of the wanted generation, being removed again: it failed, or the autoscaler takes it away.
@@ -31,7 +31,7 @@ pub enum Stage {
     Preserved,
 }
 
-impl Stage {
+impl NodeStage {
     /// Whether it is still to be replaced.
     pub fn is_old(self) -> bool {
         match self {
@@ -87,7 +87,7 @@ pub struct NodeRoll {
     /// Zone; empty when the node does not tell.
     pub zone: String,
     /// What it does.
-    pub stage: Stage,
+    pub stage: NodeStage,
     /// Since when it is in this stage, where that is known.
     pub since: Option<Since>,
     /// While it drains: when the platform forces it by its default limit, by our clock.
@@ -109,29 +109,29 @@ pub struct NodeRoll {
 }
 
 /// What a node does, given the generation that its pool is meant to have.
-pub fn stage(node: &Node, wanted: &Wanted, compares_checksums: bool) -> Stage {
+pub fn stage(node: &Node, wanted: &TargetGeneration, compares_checksums: bool) -> NodeStage {
     if node.preserved && !node.ready {
-        Stage::Preserved
+        NodeStage::Preserved
     } else if wanted.is_old(node) {
         if node.terminating.is_some() {
-            Stage::Draining
+            NodeStage::Draining
         } else if node.cordoned {
-            Stage::Cordoned
+            NodeStage::Cordoned
         } else {
-            Stage::Old
+            NodeStage::Old
         }
     } else if node.terminating.is_some() {
-        Stage::Leaving
+        NodeStage::Leaving
     } else if wait(node, wanted, compares_checksums).is_some() {
-        Stage::Joining
+        NodeStage::Joining
     } else {
-        Stage::New
+        NodeStage::New
     }
 }
 
 /// Why a node of the wanted generation does not count as new yet.
 /// Checksums are compared only in pools where some node reports one.
-pub fn wait(node: &Node, wanted: &Wanted, compares_checksums: bool) -> Option<Wait> {
+pub fn wait(node: &Node, wanted: &TargetGeneration, compares_checksums: bool) -> Option<Wait> {
     if !node.ready {
         Some(Wait::NotReady)
     } else if node.still_joining {
@@ -148,30 +148,30 @@ impl NodeRoll {
     pub fn of(
         node: &Node,
         (pool, zone): (&str, &str),
-        wanted: &Wanted,
+        wanted: &TargetGeneration,
         compares_checksums: bool,
-        clock: Clock,
+        clock: ClusterClock,
     ) -> Self {
         let stage = stage(node, wanted, compares_checksums);
         let drain_began = node.terminating.as_ref().and_then(|terminating| terminating.since);
         let waits_for =
-            (stage == Stage::Joining).then(|| wait(node, wanted, compares_checksums)).flatten();
+            (stage == NodeStage::Joining).then(|| wait(node, wanted, compares_checksums)).flatten();
         let told = match stage {
             // It may have been ready for long before its template changed in place.
-            Stage::Joining if waits_for == Some(Wait::Configuring) => None,
-            Stage::New | Stage::Preserved => node.ready_changed,
+            NodeStage::Joining if waits_for == Some(Wait::Configuring) => None,
+            NodeStage::New | NodeStage::Preserved => node.ready_changed,
             // A node that was ready before waits since it failed, not since it was created.
-            Stage::Joining if !node.ready => node.ready_changed.max(node.created),
-            Stage::Joining => node.created,
-            Stage::Draining | Stage::Leaving => drain_began,
-            Stage::Old | Stage::Cordoned => None,
+            NodeStage::Joining if !node.ready => node.ready_changed.max(node.created),
+            NodeStage::Joining => node.created,
+            NodeStage::Draining | NodeStage::Leaving => drain_began,
+            NodeStage::Old | NodeStage::Cordoned => None,
         };
         let reason = match stage {
-            Stage::Joining | Stage::Preserved => node.not_ready_because.as_deref(),
-            Stage::Draining | Stage::Leaving => {
+            NodeStage::Joining | NodeStage::Preserved => node.not_ready_because.as_deref(),
+            NodeStage::Draining | NodeStage::Leaving => {
                 node.terminating.as_ref().map(|terminating| terminating.reason.as_str())
             }
-            Stage::New | Stage::Old | Stage::Cordoned => None,
+            NodeStage::New | NodeStage::Old | NodeStage::Cordoned => None,
         };
         Self {
             uid: node.uid.clone(),
@@ -182,7 +182,7 @@ impl NodeRoll {
             stage,
             since: told.map(|at| Since::told(clock.ours(at))),
             deadline: drain_began
-                .filter(|_| stage == Stage::Draining)
+                .filter(|_| stage == NodeStage::Draining)
                 .and_then(|at| clock.ours(at).checked_add(DRAIN_TIMEOUT).ok()),
             blocked: false,
             wait: waits_for,

@@ -8,15 +8,15 @@ use std::collections::VecDeque;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::age::since;
-use crate::domain::roll::classify::{CREATION_TIMEOUT, DRAIN_TIMEOUT, Stage};
+use crate::domain::roll::classify::{CREATION_TIMEOUT, DRAIN_TIMEOUT, NodeStage};
 use crate::domain::roll::progress::{PoolRoll, PoolState, ZoneRoll};
 
 /// What a node usually takes, from creation to the old one being gone: said before this roll has shown its own pace.
-pub const USUAL_NODE: Span =
-    Span { low: SignedDuration::from_mins(7), high: SignedDuration::from_mins(10) };
+pub const USUAL_NODE: DurationRange =
+    DurationRange { low: SignedDuration::from_mins(7), high: SignedDuration::from_mins(10) };
 /// The part of it that evicting pods and removing the machine takes; used until a removal was watched.
-const USUAL_DRAIN: Span =
-    Span { low: SignedDuration::from_mins(3), high: SignedDuration::from_mins(5) };
+const USUAL_DRAIN: DurationRange =
+    DurationRange { low: SignedDuration::from_mins(3), high: SignedDuration::from_mins(5) };
 /// Below this a standstill is normal.
 const LEAST_STALL: SignedDuration = SignedDuration::from_mins(10);
 /// Nodes that must have become new before their times make a forecast.
@@ -26,7 +26,7 @@ const MAX_SAMPLES: usize = 256;
 
 /// A range of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct DurationRange {
     /// At least.
     pub low: SignedDuration,
     /// At most, if nothing blocks.
@@ -101,11 +101,11 @@ impl Pace {
     }
 
     /// What a batch takes, from the middle half of the measured times and a margin; the usual while there are none.
-    fn wave(&self) -> Span {
-        let part = |samples: &Samples, usual: Span, quarters: usize| {
+    fn wave(&self) -> DurationRange {
+        let part = |samples: &Samples, usual: DurationRange, quarters: usize| {
             samples.quarter(quarters).unwrap_or(if quarters < 2 { usual.low } else { usual.high })
         };
-        let usual_join = Span {
+        let usual_join = DurationRange {
             low: USUAL_NODE.low - USUAL_DRAIN.low,
             high: USUAL_NODE.high - USUAL_DRAIN.high,
         };
@@ -115,13 +115,13 @@ impl Pace {
         if self.joins.len() + self.drains.len() == 0 {
             return USUAL_NODE;
         }
-        Span { low: sum(1) * 9 / 10, high: sum(3) * 6 / 5 }
+        DurationRange { low: sum(1) * 9 / 10, high: sum(3) * 6 / 5 }
     }
 }
 
 /// When a roll, or a pool's part of it, will be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outlook {
+pub enum RollEstimate {
     /// No roll.
     Idle,
     /// Its nodes cannot be seen.
@@ -133,7 +133,7 @@ pub enum Outlook {
     /// About so long.
     Left {
         /// The range, if nothing more blocks.
-        span: Span,
+        span: DurationRange,
         /// If every batch used up Gardener's default time limits.
         worst: SignedDuration,
         /// A part of it is held up, and the range counts from when it moves.
@@ -152,7 +152,7 @@ pub enum Outlook {
     Done,
 }
 
-impl Outlook {
+impl RollEstimate {
     /// The same, but counted from when it moves, if something is in the way that does not go away by itself.
     #[must_use]
     pub fn held_if(self, stops: bool) -> Self {
@@ -171,23 +171,23 @@ impl Outlook {
     }
 }
 
-/// Works out when these pools will be done. `watched_since` is when the first picture was seen.
+/// Works out when these pools will be done. `watched_since` is when the first snapshot was seen.
 pub fn outlook(
     pools: &[PoolRoll],
     pace: &Pace,
     watched_since: Option<Timestamp>,
     now: Timestamp,
-) -> Outlook {
+) -> RollEstimate {
     let concerned = |pool: &&PoolRoll| match pool.state {
         PoolState::NotBegun | PoolState::Rolling | PoolState::AllNew | PoolState::Missing => true,
         PoolState::Settled | PoolState::Empty => false,
     };
     let pools: Vec<&PoolRoll> = pools.iter().filter(concerned).collect();
     if pools.is_empty() {
-        return Outlook::Idle;
+        return RollEstimate::Idle;
     }
     if pools.iter().all(|pool| pool.state == PoolState::NotBegun) {
-        return Outlook::NotBegun;
+        return RollEstimate::NotBegun;
     }
     let begun = |pool: &PoolRoll| pool.state != PoolState::NotBegun;
     let zones: Vec<(bool, &ZoneRoll)> = pools
@@ -197,21 +197,21 @@ pub fn outlook(
         .collect();
     if zones.is_empty() {
         let missing = pools.iter().any(|pool| pool.state == PoolState::Missing);
-        return if missing { Outlook::Early } else { Outlook::Finishing };
+        return if missing { RollEstimate::Early } else { RollEstimate::Finishing };
     }
     let limit = pace.stall_after();
     let stalled =
         |(begun, zone): &(bool, &ZoneRoll)| *begun && is_stalled(zone, limit, watched_since, now);
     if zones.iter().all(stalled) {
         let last = zones.iter().filter_map(|(_, zone)| zone.changed).max().or(watched_since);
-        return Outlook::Stalled { since: last.unwrap_or(now) };
+        return RollEstimate::Stalled { since: last.unwrap_or(now) };
     }
     let held = zones.iter().any(|zone| stalled(zone) || zone.1.counts.blocked > 0);
     let new: usize = pools.iter().map(|pool| pool.counts.new).sum();
     let wave = pace.wave();
     let spans = || zones.iter().map(|(_, zone)| left(zone, wave, now));
-    Outlook::Left {
-        span: Span {
+    RollEstimate::Left {
+        span: DurationRange {
             low: spans().map(|span| span.low).max().unwrap_or_default(),
             high: spans().map(|span| span.high).max().unwrap_or_default(),
         },
@@ -231,25 +231,25 @@ fn is_stalled(
 ) -> bool {
     let longer = |at: Option<Timestamp>| at.is_some_and(|at| since(at, now) > limit);
     let told = zone.nodes.iter().any(|node| {
-        matches!(node.stage, Stage::Draining | Stage::Joining)
+        matches!(node.stage, NodeStage::Draining | NodeStage::Joining)
             && longer(node.since.map(|since| since.at))
     });
     longer(zone.changed.or(watched_since)) && (told || longer(watched_since))
 }
 
-fn left(zone: &ZoneRoll, wave: Span, now: Timestamp) -> Span {
+fn left(zone: &ZoneRoll, wave: DurationRange, now: Timestamp) -> DurationRange {
     let waves = i32::try_from(zone.waves().max(1)).unwrap_or(i32::MAX);
     let under_way = zone
         .nodes
         .iter()
-        .filter(|node| matches!(node.stage, Stage::Draining | Stage::Joining))
+        .filter(|node| matches!(node.stage, NodeStage::Draining | NodeStage::Joining))
         .filter_map(|node| node.since)
         .map(|began| since(began.at, now))
         .max()
         .unwrap_or_default();
     let credit = under_way.min(wave.low);
     let times = |one: SignedDuration| one.checked_mul(waves).unwrap_or(SignedDuration::MAX);
-    Span { low: times(wave.low) - credit, high: times(wave.high) }
+    DurationRange { low: times(wave.low) - credit, high: times(wave.high) }
 }
 
 fn worst(zone: &ZoneRoll) -> SignedDuration {
@@ -262,10 +262,10 @@ fn worst(zone: &ZoneRoll) -> SignedDuration {
 }
 
 /// What replacing this many nodes in batches usually takes, before any of it has begun.
-pub fn usual(nodes: usize, batch: usize) -> Span {
+pub fn usual(nodes: usize, batch: usize) -> DurationRange {
     let waves = i32::try_from(nodes.div_ceil(batch.max(1))).unwrap_or(i32::MAX);
     let times = |one: SignedDuration| one.checked_mul(waves).unwrap_or(SignedDuration::MAX);
-    Span { low: times(USUAL_NODE.low), high: times(USUAL_NODE.high) }
+    DurationRange { low: times(USUAL_NODE.low), high: times(USUAL_NODE.high) }
 }
 
 /// How long these pools take at most if nothing blocks, by this roll's pace or, before it has one, by the usual time.

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::observed::{Node, Template, Templates};
 use crate::domain::rotation::{Phase, Rotation};
+use crate::domain::snapshot::{Node, Template, Templates};
 
 /// The control plane comes first and takes minutes; a node that was born later than this after the start with
 /// neither the old nor the wanted generation belongs to a template in between.
@@ -20,7 +20,7 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 /// Where the rotation stands, as far as nodes are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stand {
+pub enum RolloutStage {
     /// None was ever started.
     Before,
     /// Nodes are being replaced, or will be.
@@ -29,25 +29,25 @@ pub enum Stand {
     After,
 }
 
-/// Reads the stand from the phase; an unknown phase counts as rolling while a rotation is open, and one that is called
+/// Reads the stage from the phase; an unknown phase counts as rolling while a rotation is open, and one that is called
 /// completed before its start has not begun yet.
-pub fn stand(rotation: &Rotation) -> Stand {
+pub fn rollout_stage(rotation: &Rotation) -> RolloutStage {
     match rotation.phase {
-        Phase::Never => Stand::Before,
-        Phase::Completed if rotation.contradicts_completion() => Stand::Before,
-        Phase::Preparing => Stand::Rolling,
-        Phase::Prepared | Phase::Completing | Phase::Completed => Stand::After,
+        Phase::Never => RolloutStage::Before,
+        Phase::Completed if rotation.contradicts_completion() => RolloutStage::Before,
+        Phase::Preparing => RolloutStage::Rolling,
+        Phase::Prepared | Phase::Completing | Phase::Completed => RolloutStage::After,
         Phase::Unknown(_) => match (rotation.initiated, rotation.completed) {
-            (None, _) => Stand::Before,
-            (Some(initiated), Some(completed)) if initiated <= completed => Stand::After,
-            (Some(_), _) => Stand::Rolling,
+            (None, _) => RolloutStage::Before,
+            (Some(initiated), Some(completed)) if initiated <= completed => RolloutStage::After,
+            (Some(_), _) => RolloutStage::Rolling,
         },
     }
 }
 
 /// Why a figure is an estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Guess {
+pub enum EstimateReason {
     /// The templates were not looked at yet.
     TemplatesUnread,
     /// Reading Secrets is forbidden.
@@ -64,7 +64,7 @@ pub enum Guess {
 
 /// Which generation a pool is meant to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct TargetGeneration {
     /// Name of the template, as nodes carry it in their label; `None` when it cannot be told.
     pub name: Option<String>,
     /// Checksum that a node reports once it has applied the template.
@@ -76,14 +76,14 @@ pub struct Wanted {
     /// Whether the pool is replaced for another reason than the rotation, or once more within it.
     pub another: bool,
     /// Why this is an estimate; empty when it is exact.
-    pub guesses: BTreeSet<Guess>,
+    pub guesses: BTreeSet<EstimateReason>,
     old: BTreeSet<String>,
-    border: Option<Timestamp>,
+    cutoff: Option<Timestamp>,
 }
 
-/// What [`Wanted::of`] is asked about.
+/// What [`TargetGeneration::of`] is asked about.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
+pub struct GenerationQuery<'a> {
     /// Pool.
     pub pool: &'a str,
     /// Its nodes.
@@ -96,13 +96,17 @@ pub struct Question<'a> {
     pub first: Option<&'a str>,
 }
 
-impl Question<'_> {
+impl GenerationQuery<'_> {
     fn start(&self) -> Option<Timestamp> {
-        if stand(self.rotation) == Stand::Before { None } else { self.rotation.initiated }
+        if rollout_stage(self.rotation) == RolloutStage::Before {
+            None
+        } else {
+            self.rotation.initiated
+        }
     }
 
     fn is_rolling(&self) -> bool {
-        stand(self.rotation) == Stand::Rolling
+        rollout_stage(self.rotation) == RolloutStage::Rolling
     }
 
     /// Labels of nodes that were there before the start.
@@ -131,47 +135,49 @@ pub fn newest<'a>(templates: &'a Templates, pool: &str) -> Option<&'a Template> 
     }
 }
 
-impl Wanted {
+impl TargetGeneration {
     /// Finds out which generation a pool is meant to have.
-    pub fn of(question: Question<'_>) -> Self {
+    pub fn of(question: GenerationQuery<'_>) -> Self {
         let template = newest(question.templates, question.pool);
         let mut wanted = match template {
             Some(template) if !lags(template, question) => Self::told(template, question),
-            Some(_) => Self::inferred(question, Guess::TemplatesLag),
+            Some(_) => Self::inferred(question, EstimateReason::TemplatesLag),
             None => Self::inferred(
                 question,
                 match question.templates {
-                    Templates::Unread => Guess::TemplatesUnread,
-                    Templates::Known(_) => Guess::NoTemplate,
-                    Templates::Forbidden => Guess::SecretsForbidden,
+                    Templates::Unread => EstimateReason::TemplatesUnread,
+                    Templates::Known(_) => EstimateReason::NoTemplate,
+                    Templates::Forbidden => EstimateReason::SecretsForbidden,
                 },
             ),
         };
         if question.is_rolling() {
             // Without either, no node that is as old as one of the old generation is new.
-            wanted.border = wanted.created.max(question.start()).or_else(|| {
-                let doomed = question.nodes.iter().filter(|node| node.doomed);
-                let youngest = doomed.filter_map(|node| node.created).max();
+            wanted.cutoff = wanted.created.max(question.start()).or_else(|| {
+                let marked_for_deletion =
+                    question.nodes.iter().filter(|node| node.marked_for_deletion);
+                let youngest = marked_for_deletion.filter_map(|node| node.created).max();
                 youngest.map(|at| at.saturating_add(SECOND).unwrap_or(at))
             });
             if question.start().is_none() {
-                wanted.guesses.insert(Guess::StartUnknown);
+                wanted.guesses.insert(EstimateReason::StartUnknown);
             }
-            let unlabelled = |node: &&&Node| !node.doomed && node.generation.is_none();
+            let unlabelled = |node: &&&Node| !node.marked_for_deletion && node.generation.is_none();
             if wanted.begun && question.nodes.iter().any(|node| unlabelled(&node)) {
-                wanted.guesses.insert(Guess::LabelsAbsent);
+                wanted.guesses.insert(EstimateReason::LabelsAbsent);
             }
         }
         wanted.another = wanted.is_another(question);
         wanted
     }
 
-    fn told(template: &Template, question: Question<'_>) -> Self {
+    fn told(template: &Template, question: GenerationQuery<'_>) -> Self {
         let begun = match (question.is_rolling(), question.start(), template.created) {
             (false, ..) => true,
             (true, Some(start), Some(created)) => created >= start,
             (true, ..) => question.nodes.iter().any(|node| {
-                node.doomed || node.generation.as_ref().is_some_and(|label| *label != template.name)
+                node.marked_for_deletion
+                    || node.generation.as_ref().is_some_and(|label| *label != template.name)
             }),
         };
         Self {
@@ -182,25 +188,25 @@ impl Wanted {
             another: false,
             guesses: BTreeSet::new(),
             old: BTreeSet::new(),
-            border: None,
+            cutoff: None,
         }
     }
 
     /// Without a template: labels of tainted nodes, and of nodes older than the start, are old; the label of the
     /// newest other node is the wanted one.
-    fn inferred(question: Question<'_>, guess: Guess) -> Self {
+    fn inferred(question: GenerationQuery<'_>, guess: EstimateReason) -> Self {
         let (start, rolling) = (question.start(), question.is_rolling());
-        let tainted = question.nodes.iter().any(|node| node.doomed);
-        let doomed = question.nodes.iter().filter(|node| node.doomed);
+        let tainted = question.nodes.iter().any(|node| node.marked_for_deletion);
+        let marked_for_deletion = question.nodes.iter().filter(|node| node.marked_for_deletion);
         let mut old: BTreeSet<&str> =
-            doomed.filter_map(|node| node.generation.as_deref()).collect();
+            marked_for_deletion.filter_map(|node| node.generation.as_deref()).collect();
         if start.is_some() {
             old.extend(question.before());
         }
         let mut candidates: Vec<(Option<Timestamp>, &str)> = question
             .nodes
             .iter()
-            .filter(|node| !node.doomed && !born_before(node, start))
+            .filter(|node| !node.marked_for_deletion && !born_before(node, start))
             .filter_map(|node| Some((node.created, node.generation.as_deref()?)))
             .filter(|(_, label)| !old.contains(label))
             .collect();
@@ -224,36 +230,41 @@ impl Wanted {
             } else {
                 BTreeSet::new()
             },
-            border: None,
+            cutoff: None,
         }
     }
 
     /// Whether a node will be replaced.
     pub fn is_old(&self, node: &Node) -> bool {
-        if !self.begun || node.doomed {
+        if !self.begun || node.marked_for_deletion {
             return true;
         }
         match (&node.generation, &self.name) {
             (Some(label), _) if self.old.contains(label) => true,
             (Some(label), Some(name)) => label != name,
             (Some(_), None) => false,
-            (None, _) => born_before(node, self.border),
+            (None, _) => born_before(node, self.cutoff),
         }
     }
 
     /// Whether a node's generation is told by its age only.
     pub fn judges_by_age(&self, node: &Node) -> bool {
-        self.begun && !node.doomed && node.generation.is_none() && self.border.is_some()
+        self.begun
+            && !node.marked_for_deletion
+            && node.generation.is_none()
+            && self.cutoff.is_some()
     }
 
     /// A pool is replaced "once more" when nodes of a generation in between are old again.
-    fn is_another(&self, question: Question<'_>) -> bool {
+    fn is_another(&self, question: GenerationQuery<'_>) -> bool {
         let is_first = self.name.is_some() && self.name.as_deref() == question.first;
         let start = question.start();
         if !question.is_rolling() {
             // What is older than the start is a list that lags: the phase says that it is gone.
             return question.nodes.iter().any(|node| {
-                self.is_old(node) && !born_before(node, start) && (node.doomed || !is_first)
+                self.is_old(node)
+                    && !born_before(node, start)
+                    && (node.marked_for_deletion || !is_first)
             });
         }
         if !self.begun || is_first {
@@ -271,7 +282,7 @@ impl Wanted {
         made > 1 || replaced_since_first || self.has_generation_in_between(question)
     }
 
-    fn has_generation_in_between(&self, question: Question<'_>) -> bool {
+    fn has_generation_in_between(&self, question: GenerationQuery<'_>) -> bool {
         let Some(later) = question.start().and_then(|at| at.checked_add(CONTROL_PLANE).ok()) else {
             return false;
         };
@@ -290,7 +301,7 @@ fn is_young_unlabelled(node: &Node, start: Option<Timestamp>) -> bool {
 }
 
 /// Whether a node of a generation that is neither this template's nor an old one was born since the start.
-fn lags(template: &Template, question: Question<'_>) -> bool {
+fn lags(template: &Template, question: GenerationQuery<'_>) -> bool {
     let start = question.start();
     let is_older = matches!((template.created, start), (Some(at), Some(start)) if at < start);
     if !question.is_rolling() || !is_older {

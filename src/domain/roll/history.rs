@@ -1,4 +1,4 @@
-//! Watches a roll over time and keeps what a single picture cannot tell: which nodes went, how long each step took,
+//! Watches a roll over time and keeps what a single snapshot cannot tell: which nodes went, how long each step took,
 //! when something last moved, and what happened.
 //!
 //! It holds for one rotation of one cluster: when SKE shows another start, it begins anew. Pictures that are older
@@ -9,20 +9,20 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::Cluster;
-use crate::domain::observed::{Picture, Templates};
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::Blocker;
 use crate::domain::roll::blocker::webhooks::unanswered;
-use crate::domain::roll::classify::{NodeRoll, Since, Stage, Wait};
+use crate::domain::roll::classify::{NodeRoll, NodeStage, Since, Wait};
+use crate::domain::roll::clock_skew::ClusterClock;
 use crate::domain::roll::eta::Pace;
-use crate::domain::roll::fall::{cause, fell};
-use crate::domain::roll::generation::{Guess, Stand, stand};
+use crate::domain::roll::generation::{EstimateReason, RolloutStage, rollout_stage};
 use crate::domain::roll::memory::{Memory, Track};
-use crate::domain::roll::moments::Clock;
 use crate::domain::roll::progress::{Figure, PoolRoll, PoolState, pools};
+use crate::domain::roll::regression::{cause, fell};
 use crate::domain::roll::subject::Subject;
-use crate::domain::roll::timeline::{Cause, Happening, Timeline};
+use crate::domain::roll::timeline::{Cause, Timeline, TimelineEvent};
 use crate::domain::rotation::Phase;
+use crate::domain::snapshot::{ClusterSnapshot, Templates};
 
 /// A node that took longer to become ready was ready before and failed in between.
 const LONGEST_JOIN: SignedDuration = SignedDuration::from_mins(40);
@@ -35,7 +35,7 @@ const MAX_GONE: usize = 256;
 
 /// The roll of one rotation as it was watched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct History {
+pub struct RollHistory {
     subject: Option<Subject>,
     phase: Option<Phase>,
     last: Option<Timestamp>,
@@ -46,37 +46,42 @@ pub struct History {
     blocked: BTreeMap<String, String>,
     begun: BTreeSet<String>,
     another: BTreeSet<String>,
-    guesses: BTreeMap<String, BTreeSet<Guess>>,
+    guesses: BTreeMap<String, BTreeSet<EstimateReason>>,
     figures: (Option<Figure>, Option<Figure>),
     prepared_at: Option<Timestamp>,
 }
 
-impl History {
-    /// Takes a picture that was taken at `at` (our clock), beside the newest reading of SKE, and reads the roll as of
+impl RollHistory {
+    /// Takes a snapshot that was taken at `at` (our clock), beside the newest reading of SKE, and reads the roll as of
     /// then. `None` when it was left out because a newer one is known.
-    pub fn observe(&mut self, cluster: &Cluster, picture: &Picture, at: Timestamp) -> Option<Roll> {
+    pub fn observe(
+        &mut self,
+        cluster: &Cluster,
+        snapshot: &ClusterSnapshot,
+        at: Timestamp,
+    ) -> Option<Roll> {
         if self.last.is_some_and(|last| at < last) {
             return None;
         }
         self.turn_to(cluster);
-        let clock = Clock::new(at, picture.skew_seconds);
+        let clock = ClusterClock::new(at, snapshot.skew_seconds);
         self.notice_phase(cluster, clock);
         let watched = self.was_close(clock);
         if !watched {
             self.memory.forget_watch();
         }
         self.memory.notice_problems(&cluster.problems, at, !watched);
-        let unread = picture.templates == Templates::Unread;
-        let roll = if unread || picture.is_blind_to("nodes") {
-            Roll::read(cluster, picture, self, at)
+        let unread = snapshot.templates == Templates::Unread;
+        let roll = if unread || snapshot.is_blind_to("nodes") {
+            Roll::read(cluster, snapshot, self, at)
         } else {
-            self.notice_nodes(cluster, picture, clock)
+            self.notice_nodes(cluster, snapshot, clock)
         };
         self.last = Some(at);
         Some(roll)
     }
 
-    /// The picture that was observed last still holds at `at` (our clock): nothing changed, and that was seen.
+    /// The snapshot that was observed last still holds at `at` (our clock): nothing changed, and that was seen.
     pub fn still_holds(&mut self, at: Timestamp) {
         self.last = self.last.max(Some(at));
     }
@@ -90,7 +95,7 @@ impl History {
         self.memory.rewind(now);
     }
 
-    /// What earlier pictures told.
+    /// What earlier snapshots told.
     pub fn memory(&self) -> &Memory {
         &self.memory
     }
@@ -121,12 +126,12 @@ impl History {
         self.subject = Some(seen);
     }
 
-    fn notice_phase(&mut self, cluster: &Cluster, clock: Clock) {
+    fn notice_phase(&mut self, cluster: &Cluster, clock: ClusterClock) {
         let phase = &cluster.rotation.phase;
         match self.phase.replace(phase.clone()) {
             Some(known) if known == *phase => {}
             Some(_) => {
-                self.timeline.add(clock.now(), Happening::Phase(phase.clone()));
+                self.timeline.add(clock.now(), TimelineEvent::Phase(phase.clone()));
                 match phase {
                     Phase::Prepared => self.prepared_at = Some(clock.now()),
                     Phase::Never | Phase::Preparing => self.prepared_at = None,
@@ -136,19 +141,24 @@ impl History {
             None => {
                 if let Some(started) = cluster.rotation.initiated {
                     let at = started.min(clock.now());
-                    self.timeline.add(at, Happening::Phase(Phase::Preparing));
+                    self.timeline.add(at, TimelineEvent::Phase(Phase::Preparing));
                 }
             }
         }
     }
 
-    fn notice_nodes(&mut self, cluster: &Cluster, picture: &Picture, clock: Clock) -> Roll {
-        for pool in self.memory.notice_templates(&picture.templates, clock.now()) {
-            self.timeline.add(clock.now(), Happening::Reconfigured { pool });
+    fn notice_nodes(
+        &mut self,
+        cluster: &Cluster,
+        snapshot: &ClusterSnapshot,
+        clock: ClusterClock,
+    ) -> Roll {
+        for pool in self.memory.notice_templates(&snapshot.templates, clock.now()) {
+            self.timeline.add(clock.now(), TimelineEvent::Reconfigured { pool });
         }
-        let seen = pools(cluster, picture, &self.memory, clock);
+        let seen = pools(cluster, snapshot, &self.memory, clock);
         let first = self.memory.watched_since.is_none();
-        let mut causes = self.notice_pools(&seen, stand(&cluster.rotation), clock);
+        let mut causes = self.notice_pools(&seen, rollout_stage(&cluster.rotation), clock);
         let mut before = std::mem::take(&mut self.memory.nodes);
         for pool in &seen {
             for node in pool.nodes() {
@@ -162,10 +172,10 @@ impl History {
             let tells = rolling.contains(track.pool.as_str());
             self.notice_gone(uid, track, tells, clock, &mut causes);
         }
-        if !picture.is_blind_to("poddisruptionbudgets") {
-            self.memory.notice_budgets(&picture.budgets, clock.now());
+        if !snapshot.is_blind_to("poddisruptionbudgets") {
+            self.memory.notice_budgets(&snapshot.budgets, clock.now());
         }
-        if let Some(unanswered) = unanswered(picture) {
+        if let Some(unanswered) = unanswered(snapshot) {
             let services = unanswered.into_iter().map(|one| one.service).collect();
             self.memory.notice_services(services, clock.now());
         }
@@ -179,19 +189,24 @@ impl History {
         self.memory
             .changes
             .retain(|(pool, zone), _| zones.contains(&(pool.as_str(), zone.as_str())));
-        let roll = Roll::read(cluster, picture, self, clock.now());
-        self.notice_blocks(&roll, picture.tells_drains(), clock);
+        let roll = Roll::read(cluster, snapshot, self, clock.now());
+        self.notice_blocks(&roll, snapshot.tells_drains(), clock);
         self.notice_figures(&roll, clock, causes);
         roll
     }
 
-    fn notice_pools(&mut self, seen: &[PoolRoll], stand: Stand, clock: Clock) -> Vec<Cause> {
+    fn notice_pools(
+        &mut self,
+        seen: &[PoolRoll],
+        rollout_stage: RolloutStage,
+        clock: ClusterClock,
+    ) -> Vec<Cause> {
         let mut causes = Vec::new();
         for pool in seen {
-            if rolls(pool) && stand == Stand::Rolling {
+            if rolls(pool) && rollout_stage == RolloutStage::Rolling {
                 if !self.begun.contains(&pool.name) {
                     let at = pool.template_created.unwrap_or(clock.now());
-                    self.timeline.add(at, Happening::NodesBegan { pool: pool.name.clone() });
+                    self.timeline.add(at, TimelineEvent::NodesBegan { pool: pool.name.clone() });
                     self.begun.insert(pool.name.clone());
                 }
                 if let Some(template) = pool.template.as_ref().filter(|_| !pool.another)
@@ -203,7 +218,7 @@ impl History {
             }
             if pool.another && self.another.insert(pool.name.clone()) {
                 let at = pool.template_created.unwrap_or(clock.now());
-                self.timeline.add(at, Happening::AnotherRoll { pool: pool.name.clone() });
+                self.timeline.add(at, TimelineEvent::AnotherRoll { pool: pool.name.clone() });
                 causes.push(Cause::AnotherRoll(pool.name.clone()));
             } else if !pool.another {
                 self.another.remove(&pool.name);
@@ -230,13 +245,13 @@ impl History {
         node: &NodeRoll,
         track: Option<Track>,
         first: bool,
-        clock: Clock,
+        clock: ClusterClock,
         causes: &mut Vec<Cause>,
     ) {
         let before = track.as_ref().map(|track| track.stage);
         let reconfigured = track.as_ref().is_some_and(|track| track.reconfigures);
-        let reconfigures =
-            node.wait == Some(Wait::Configuring) && (reconfigured || before == Some(Stage::New));
+        let reconfigures = node.wait == Some(Wait::Configuring)
+            && (reconfigured || before == Some(NodeStage::New));
         let returned = track.is_none() && self.forget_gone(&node.uid);
         let since = match &track {
             Some(track) if track.stage == node.stage => track.since,
@@ -250,7 +265,7 @@ impl History {
                 self.memory.changes.insert(zone, clock.now());
             }
             // The pool's line says it for all of its nodes.
-            let quiet = reconfigures || reconfigured && node.stage == Stage::New;
+            let quiet = reconfigures || reconfigured && node.stage == NodeStage::New;
             let took =
                 if quiet { None } else { self.measure_join(pool, node, before, first, clock) };
             if !(returned || quiet) {
@@ -259,8 +274,12 @@ impl History {
             causes.extend(cause(pool, node, before, first));
         }
         let drain_began = match node.stage {
-            Stage::Draining | Stage::Leaving => Some(node.since.unwrap_or(since).at),
-            Stage::New | Stage::Joining | Stage::Cordoned | Stage::Old | Stage::Preserved => None,
+            NodeStage::Draining | NodeStage::Leaving => Some(node.since.unwrap_or(since).at),
+            NodeStage::New
+            | NodeStage::Joining
+            | NodeStage::Cordoned
+            | NodeStage::Old
+            | NodeStage::Preserved => None,
         };
         self.memory.nodes.insert(
             node.uid.clone(),
@@ -284,8 +303,8 @@ impl History {
         true
     }
 
-    /// Whether the last picture is so recent that what changed since then changed now.
-    fn was_close(&self, clock: Clock) -> bool {
+    /// Whether the last snapshot is so recent that what changed since then changed now.
+    fn was_close(&self, clock: ClusterClock) -> bool {
         self.last.is_some_and(|last| clock.now().duration_since(last) < CLOSE)
     }
 
@@ -293,18 +312,19 @@ impl History {
         &mut self,
         pool: &PoolRoll,
         node: &NodeRoll,
-        before: Option<Stage>,
+        before: Option<NodeStage>,
         first: bool,
-        clock: Clock,
+        clock: ClusterClock,
     ) -> Option<SignedDuration> {
-        if node.stage != Stage::New || !rolls(pool) {
+        if node.stage != NodeStage::New || !rolls(pool) {
             return None;
         }
         let created = node.created?;
         let told = node.since.filter(|since| !since.at_least).map(|since| since.at);
         let close = self.was_close(clock);
         // System pods come after the kubelet: if the change itself was watched, that is the truer moment.
-        let watched = (!first && before == Some(Stage::Joining) && close).then_some(clock.now());
+        let watched =
+            (!first && before == Some(NodeStage::Joining) && close).then_some(clock.now());
         let took = watched.or(told)?.duration_since(created);
         let plausible = took > SignedDuration::ZERO && took <= LONGEST_JOIN;
         if !plausible {
@@ -320,10 +340,10 @@ impl History {
         &mut self,
         pool: &PoolRoll,
         node: &NodeRoll,
-        before: Option<Stage>,
+        before: Option<NodeStage>,
         first: bool,
         took: Option<SignedDuration>,
-        clock: Clock,
+        clock: ClusterClock,
     ) {
         if !rolls(pool) {
             return;
@@ -332,16 +352,16 @@ impl History {
         let Some(at) = (if first { told } else { told.or(Some(clock.now())) }) else { return };
         let name = node.short.clone();
         let what = match (node.stage, before) {
-            (Stage::New, _) => Happening::Ready { node: name, took },
-            (Stage::Joining, Some(Stage::New)) => Happening::NotReady { node: name },
-            (Stage::Joining, _) => Happening::Joining { node: name },
-            (Stage::Draining, _) => Happening::Draining { node: name },
-            (Stage::Cordoned, _) => Happening::Cordoned { node: name },
-            (Stage::Leaving, _) => Happening::Leaving { node: name },
-            (Stage::Old | Stage::Preserved, _) => return,
+            (NodeStage::New, _) => TimelineEvent::Ready { node: name, took },
+            (NodeStage::Joining, Some(NodeStage::New)) => TimelineEvent::NotReady { node: name },
+            (NodeStage::Joining, _) => TimelineEvent::Joining { node: name },
+            (NodeStage::Draining, _) => TimelineEvent::Draining { node: name },
+            (NodeStage::Cordoned, _) => TimelineEvent::Cordoned { node: name },
+            (NodeStage::Leaving, _) => TimelineEvent::Leaving { node: name },
+            (NodeStage::Old | NodeStage::Preserved, _) => return,
         };
         // A node that fails again did so now, whenever it was created.
-        let at = if matches!(what, Happening::NotReady { .. }) { clock.now() } else { at };
+        let at = if matches!(what, TimelineEvent::NotReady { .. }) { clock.now() } else { at };
         self.timeline.add(at, what);
     }
 
@@ -350,27 +370,27 @@ impl History {
         uid: String,
         track: Track,
         tells: bool,
-        clock: Clock,
+        clock: ClusterClock,
         causes: &mut Vec<Cause>,
     ) {
         if self.gone.len() == MAX_GONE {
             self.gone.pop_front();
         }
-        // Else it may have gone at any moment since the last picture.
+        // Else it may have gone at any moment since the last snapshot.
         let took = track
             .drain_began
             .filter(|_| self.was_close(clock))
             .map(|began| clock.now().duration_since(began))
             .filter(|took| !took.is_negative() && *took <= LONGEST_DRAIN);
-        if let Some(took) = took.filter(|_| track.stage == Stage::Draining) {
+        if let Some(took) = took.filter(|_| track.stage == NodeStage::Draining) {
             self.pace.drains.add(&uid, took);
         }
-        if track.stage == Stage::New {
+        if track.stage == NodeStage::New {
             causes.push(Cause::NodeLost(track.short.clone()));
         }
         self.memory.changes.insert((track.pool, track.zone), clock.now());
         if tells {
-            self.timeline.add(clock.now(), Happening::Gone { node: track.short, took });
+            self.timeline.add(clock.now(), TimelineEvent::Gone { node: track.short, took });
         }
         self.gone.push_back(uid);
     }
@@ -380,7 +400,7 @@ impl History {
         !self.blocked.is_empty()
     }
 
-    fn notice_blocks(&mut self, roll: &Roll, known: bool, clock: Clock) {
+    fn notice_blocks(&mut self, roll: &Roll, known: bool, clock: ClusterClock) {
         let mut held = BTreeMap::new();
         for node in roll.nodes().filter(|node| node.blocked) {
             // Of very many blockers not all are listed.
@@ -392,12 +412,12 @@ impl History {
             if let Some(by) = by
                 && !self.blocked.contains_key(uid)
             {
-                let what = Happening::Blocked { node: node.clone(), by: by.clone() };
+                let what = TimelineEvent::Blocked { node: node.clone(), by: by.clone() };
                 self.timeline.add(clock.now(), what);
             }
         }
         let nodes = &self.memory.nodes;
-        let drains = |uid: &String| nodes.get(uid).is_some_and(|t| t.stage == Stage::Draining);
+        let drains = |uid: &String| nodes.get(uid).is_some_and(|t| t.stage == NodeStage::Draining);
         for (uid, node) in std::mem::take(&mut self.blocked) {
             if held.contains_key(&uid) || !nodes.contains_key(&uid) {
                 continue;
@@ -410,13 +430,13 @@ impl History {
                     let zone = (track.pool.clone(), track.zone.clone());
                     self.memory.changes.insert(zone, clock.now());
                 }
-                self.timeline.add(clock.now(), Happening::Freed { node });
+                self.timeline.add(clock.now(), TimelineEvent::Freed { node });
             }
         }
         self.blocked.extend(held.into_iter().map(|(uid, (node, _))| (uid, node)));
     }
 
-    fn notice_figures(&mut self, roll: &Roll, clock: Clock, causes: Vec<Cause>) {
+    fn notice_figures(&mut self, roll: &Roll, clock: ClusterClock, causes: Vec<Cause>) {
         let now = (roll.rotation, roll.another);
         for (before, after) in [(self.figures.0, now.0), (self.figures.1, now.1)] {
             if let (Some(before), Some(after)) = (before, after)

@@ -1,35 +1,35 @@
-//! What is remembered of a roll and cannot be read off one picture; plain data, kept up by the history.
+//! What is remembered of a roll and cannot be read off one snapshot; plain data, kept up by the history.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::cluster::Problem;
-use crate::domain::observed::admission::Service;
-use crate::domain::observed::{Budget, Templates};
-use crate::domain::roll::classify::{Since, Stage};
+use crate::domain::cluster::ReportedError;
+use crate::domain::roll::classify::{NodeStage, Since};
 use crate::domain::roll::generation::newest;
+use crate::domain::snapshot::admission::Service;
+use crate::domain::snapshot::{Budget, Templates};
 
-/// What earlier pictures told. Its size follows the nodes and pools that are there.
+/// What earlier snapshots told. Its size follows the nodes and pools that are there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// When the first picture of this rotation was seen, by our clock.
+    /// When the first snapshot of this rotation was seen, by our clock.
     pub watched_since: Option<Timestamp>,
-    /// Nodes of the last picture by uid.
+    /// Nodes of the last snapshot by uid.
     pub nodes: BTreeMap<String, Track>,
     /// When a node last changed what it does, by pool and zone.
     pub changes: BTreeMap<(String, String), Timestamp>,
-    /// What each pool's template asked of its nodes in the last picture, since when. It may change in place.
+    /// What each pool's template asked of its nodes in the last snapshot, since when. It may change in place.
     pub configurations: BTreeMap<String, (Configuration, Since)>,
     /// The first template that this rotation made for a pool.
     pub first_templates: BTreeMap<String, String>,
     /// Pools that another roll concerns or has concerned, until it concerns none any more: their share of new nodes is
     /// told together to the end.
     pub others: BTreeSet<String>,
-    /// PodDisruptionBudgets ("namespace/name") that allow no eviction in the last picture, since when.
+    /// PodDisruptionBudgets ("namespace/name") that allow no eviction in the last snapshot, since when.
     pub tight_budgets: BTreeMap<String, Since>,
-    /// Services without endpoints that webhooks must ask about what nodes need in the last picture, since when.
+    /// Services without endpoints that webhooks must ask about what nodes need in the last snapshot, since when.
     pub unanswered: BTreeMap<Service, Since>,
     /// Codes of the errors that SKE reports, since when.
     pub reported: BTreeMap<String, Since>,
@@ -46,7 +46,7 @@ pub type Configuration = (String, Option<String>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Track {
     /// What it did.
-    pub stage: Stage,
+    pub stage: NodeStage,
     /// Since when, as far as it was watched.
     pub since: Since,
     /// It was ready and is to apply a changed configuration.
@@ -86,7 +86,7 @@ impl Memory {
     }
 
     /// Since when a node is in a stage, if it was in it when last seen.
-    pub fn since(&self, uid: &str, stage: Stage) -> Option<Since> {
+    pub fn since(&self, uid: &str, stage: NodeStage) -> Option<Since> {
         self.nodes.get(uid).filter(|track| track.stage == stage).map(|track| track.since)
     }
 
@@ -160,12 +160,12 @@ impl Memory {
     }
 
     /// Since when SKE reports an error, as far as it was watched.
-    pub fn reported_since(&self, problem: &Problem) -> Option<Since> {
+    pub fn reported_since(&self, problem: &ReportedError) -> Option<Since> {
         self.reported.get(&problem.code).copied()
     }
 
     /// Notes what SKE reports at a moment; at the `first` look of a watch it may have been so for longer.
-    pub fn notice_problems(&mut self, problems: &[Problem], at: Timestamp, first: bool) {
+    pub fn notice_problems(&mut self, problems: &[ReportedError], at: Timestamp, first: bool) {
         let mut before = std::mem::take(&mut self.reported);
         for problem in problems {
             let since = before.remove(&problem.code).unwrap_or(Since { at, at_least: first });

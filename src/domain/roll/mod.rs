@@ -1,25 +1,25 @@
 //! The node roll: what each node does, how far pools are, when it will be done, and what holds it up.
 //!
-//! [`history::History`] is shown every picture; [`Roll::read`] says how things stand at any moment. Pure: pictures,
+//! [`history::RollHistory`] is shown every snapshot; [`Roll::read`] says where it stands at any moment. Pure: snapshots,
 //! readings of SKE and moments are handed in. The facts behind the rules are Gardener's and its machine
 //! controller's, which SKE runs on; what could only be inferred is said to be an estimate.
 
 pub mod blocker;
 pub mod calendar;
 pub mod classify;
+pub mod clock_skew;
 pub mod eta;
-pub mod fall;
+pub mod format;
 pub mod generation;
 pub mod history;
 pub mod limits;
 pub mod memory;
-pub mod moments;
 pub mod preflight;
 pub mod progress;
+pub mod regression;
 pub mod steps;
 pub mod subject;
 pub mod timeline;
-pub mod words;
 
 #[cfg(test)]
 pub mod tests;
@@ -29,15 +29,15 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::domain::cluster::Cluster;
-use crate::domain::observed::Picture;
 use crate::domain::roll::blocker::{Blocker, MAX_BLOCKERS, Scene, Severity};
-use crate::domain::roll::classify::{NodeRoll, Stage};
-use crate::domain::roll::eta::{Outlook, outlook};
-use crate::domain::roll::generation::{Guess, Stand, stand};
-use crate::domain::roll::history::History;
-use crate::domain::roll::moments::Clock;
+use crate::domain::roll::classify::{NodeRoll, NodeStage};
+use crate::domain::roll::clock_skew::ClusterClock;
+use crate::domain::roll::eta::{RollEstimate, outlook};
+use crate::domain::roll::generation::{EstimateReason, RolloutStage, rollout_stage};
+use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::progress::{Counts, Figure, PoolRoll, pools};
 use crate::domain::roll::steps::{StepView, steps};
+use crate::domain::snapshot::ClusterSnapshot;
 
 /// How a roll stands at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,11 +51,11 @@ pub struct Roll {
     /// Share of new nodes in a roll that is not part of the rotation (an upgrade, a changed pool), if there is one.
     pub another: Option<Figure>,
     /// Why the figures are estimates; empty when they are exact.
-    pub guesses: BTreeSet<Guess>,
+    pub guesses: BTreeSet<EstimateReason>,
     /// Steps of the start.
     pub steps: Vec<StepView>,
     /// When it will be done.
-    pub outlook: Outlook,
+    pub outlook: RollEstimate,
     /// What holds it up, worst first, bounded.
     pub blockers: Vec<Blocker>,
     /// What a reader should know of the figures, in sentences without a full stop.
@@ -63,14 +63,19 @@ pub struct Roll {
 }
 
 impl Roll {
-    /// Reads a picture in the light of what was seen before. `now` is our clock's.
-    pub fn read(cluster: &Cluster, picture: &Picture, history: &History, now: Timestamp) -> Self {
-        let stand = stand(&cluster.rotation);
-        let clock = Clock::new(now, picture.skew_seconds);
+    /// Reads a snapshot in the light of what was seen before. `now` is our clock's.
+    pub fn read(
+        cluster: &Cluster,
+        snapshot: &ClusterSnapshot,
+        history: &RollHistory,
+        now: Timestamp,
+    ) -> Self {
+        let rollout_stage = rollout_stage(&cluster.rotation);
+        let clock = ClusterClock::new(now, snapshot.skew_seconds);
         let memory = history.memory();
-        let mut pools = pools(cluster, picture, memory, clock);
+        let mut pools = pools(cluster, snapshot, memory, clock);
         let pace = history.pace();
-        let scene = Scene { cluster, picture, pools: &pools, history, clock };
+        let scene = Scene { cluster, snapshot, pools: &pools, history, clock };
         let mut blockers = blocker::find(&scene);
         mark_blocked(&mut pools, &blockers);
         let mut counts = Counts::default();
@@ -80,14 +85,15 @@ impl Roll {
             let stops = blockers.iter().any(|b| b.stops() && b.concerns(&pool.name));
             pool.outlook = outlook(alone, pace, memory.watched_since, now).held_if(stops);
         }
-        let seen = !picture.is_blind_to("nodes");
-        let figure = match stand {
-            Stand::Before => None,
-            Stand::Rolling if !seen => None,
-            Stand::Rolling => Some(Figure::counted(counts)),
-            Stand::After => Some(Figure::finished(counts)),
+        let seen = !snapshot.is_blind_to("nodes");
+        let figure = match rollout_stage {
+            RolloutStage::Before => None,
+            RolloutStage::Rolling if !seen => None,
+            RolloutStage::Rolling => Some(Figure::counted(counts)),
+            RolloutStage::After => Some(Figure::finished(counts)),
         };
-        let is_other = seen && stand != Stand::Rolling && pools.iter().any(|pool| pool.another);
+        let is_other =
+            seen && rollout_stage != RolloutStage::Rolling && pools.iter().any(|pool| pool.another);
         let another = is_other.then(|| {
             let mut counts = Counts::default();
             // A pool that is done first stays in, or its new nodes would be lost to the figure.
@@ -98,21 +104,21 @@ impl Roll {
         let stops = blockers.iter().any(Blocker::stops);
         blockers.truncate(MAX_BLOCKERS);
         let outlook = match outlook(&pools, pace, memory.watched_since, now).held_if(stops) {
-            _ if !seen && stand == Stand::Rolling => Outlook::Unknown,
-            Outlook::Idle if stand == Stand::Rolling => Outlook::Finishing,
-            Outlook::Idle if stand == Stand::After => Outlook::Done,
-            other @ (Outlook::Idle
-            | Outlook::Unknown
-            | Outlook::NotBegun
-            | Outlook::Early
-            | Outlook::Left { .. }
-            | Outlook::Stalled { .. }
-            | Outlook::Finishing
-            | Outlook::Done) => other,
+            _ if !seen && rollout_stage == RolloutStage::Rolling => RollEstimate::Unknown,
+            RollEstimate::Idle if rollout_stage == RolloutStage::Rolling => RollEstimate::Finishing,
+            RollEstimate::Idle if rollout_stage == RolloutStage::After => RollEstimate::Done,
+            other @ (RollEstimate::Idle
+            | RollEstimate::Unknown
+            | RollEstimate::NotBegun
+            | RollEstimate::Early
+            | RollEstimate::Left { .. }
+            | RollEstimate::Stalled { .. }
+            | RollEstimate::Finishing
+            | RollEstimate::Done) => other,
         };
         let guesses = pools.iter().flat_map(|pool| pool.guesses.iter().copied()).collect();
-        let steps = steps(&cluster.rotation, picture, &pools, figure);
-        let notes = words::notes(&cluster.rotation, picture, &pools, clock);
+        let steps = steps(&cluster.rotation, snapshot, &pools, figure);
+        let notes = format::notes(&cluster.rotation, snapshot, &pools, clock);
         Self { pools, counts, rotation: figure, another, guesses, steps, outlook, blockers, notes }
     }
 
@@ -155,7 +161,8 @@ fn mark_blocked(pools: &mut [PoolRoll], blockers: &[Blocker]) {
     for pool in pools {
         for zone in &mut pool.zones {
             for node in &mut zone.nodes {
-                node.blocked = node.stage == Stage::Draining && held.contains(node.name.as_str());
+                node.blocked =
+                    node.stage == NodeStage::Draining && held.contains(node.name.as_str());
                 zone.counts.blocked += usize::from(node.blocked);
                 pool.counts.blocked += usize::from(node.blocked);
             }

@@ -6,13 +6,15 @@ use std::ops::AddAssign;
 use jiff::Timestamp;
 
 use crate::domain::cluster::{Cluster, NodePool};
-use crate::domain::observed::{Node, Picture};
-use crate::domain::roll::classify::{NodeRoll, Since, Stage, Wait};
-use crate::domain::roll::eta::Outlook;
-use crate::domain::roll::generation::{Guess, Question, Stand, Wanted, pool_of, stand};
+use crate::domain::roll::classify::{NodeRoll, NodeStage, Since, Wait};
+use crate::domain::roll::clock_skew::ClusterClock;
+use crate::domain::roll::eta::RollEstimate;
+use crate::domain::roll::generation::{
+    EstimateReason, GenerationQuery, RolloutStage, TargetGeneration, pool_of, rollout_stage,
+};
 use crate::domain::roll::limits::Limits;
 use crate::domain::roll::memory::Memory;
-use crate::domain::roll::moments::Clock;
+use crate::domain::snapshot::{ClusterSnapshot, Node};
 
 /// Nodes by what they do. Every node that was seen is in exactly one field, but for `blocked`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,13 +41,13 @@ impl Counts {
     /// Counts one node.
     pub fn add(&mut self, node: &NodeRoll) {
         *match node.stage {
-            Stage::New => &mut self.new,
-            Stage::Leaving => &mut self.leaving,
-            Stage::Joining => &mut self.joining,
-            Stage::Draining => &mut self.draining,
-            Stage::Cordoned => &mut self.cordoned,
-            Stage::Old => &mut self.old,
-            Stage::Preserved => &mut self.preserved,
+            NodeStage::New => &mut self.new,
+            NodeStage::Leaving => &mut self.leaving,
+            NodeStage::Joining => &mut self.joining,
+            NodeStage::Draining => &mut self.draining,
+            NodeStage::Cordoned => &mut self.cordoned,
+            NodeStage::Old => &mut self.old,
+            NodeStage::Preserved => &mut self.preserved,
         } += 1;
         self.blocked += usize::from(node.blocked);
     }
@@ -197,9 +199,9 @@ pub struct PoolRoll {
     /// Share that is new.
     pub figure: Figure,
     /// When it will be done.
-    pub outlook: Outlook,
+    pub outlook: RollEstimate,
     /// Why the figures are estimates; empty when they are exact.
-    pub guesses: BTreeSet<Guess>,
+    pub guesses: BTreeSet<EstimateReason>,
     /// When the wanted template was made, by our clock.
     pub template_created: Option<Timestamp>,
     /// Name of the wanted template.
@@ -213,12 +215,17 @@ impl PoolRoll {
     }
 }
 
-/// Reads the pools off a picture: SKE's in SKE's order, then those that only nodes name.
-pub fn pools(cluster: &Cluster, picture: &Picture, memory: &Memory, clock: Clock) -> Vec<PoolRoll> {
+/// Reads the pools off a snapshot: SKE's in SKE's order, then those that only nodes name.
+pub fn pools(
+    cluster: &Cluster,
+    snapshot: &ClusterSnapshot,
+    memory: &Memory,
+    clock: ClusterClock,
+) -> Vec<PoolRoll> {
     let known: BTreeSet<String> = cluster.pools.iter().map(|pool| pool.name.clone()).collect();
     let mut by_pool: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
-    for node in &picture.nodes {
-        by_pool.entry(pool_of(node, &picture.templates, &known)).or_default().push(node);
+    for node in &snapshot.nodes {
+        by_pool.entry(pool_of(node, &snapshot.templates, &known)).or_default().push(node);
     }
     let mut out = Vec::with_capacity(by_pool.len().max(cluster.pools.len()));
     let listed = cluster.pools.iter().map(|pool| (pool.name.as_str(), Some(pool)));
@@ -227,10 +234,10 @@ pub fn pools(cluster: &Cluster, picture: &Picture, memory: &Memory, clock: Clock
     unlisted.sort_by_key(|name| (name.is_empty(), *name));
     for (name, spec) in listed.chain(unlisted.into_iter().map(|name| (name, None))) {
         let nodes = by_pool.remove(name).unwrap_or_default();
-        let question = Question {
+        let question = GenerationQuery {
             pool: name,
             nodes: &nodes,
-            templates: &picture.templates,
+            templates: &snapshot.templates,
             rotation: &cluster.rotation,
             first: memory.first_template(name),
         };
@@ -242,18 +249,20 @@ pub fn pools(cluster: &Cluster, picture: &Picture, memory: &Memory, clock: Clock
 fn pool(
     name: &str,
     spec: Option<&NodePool>,
-    question: Question<'_>,
+    question: GenerationQuery<'_>,
     memory: &Memory,
-    clock: Clock,
+    clock: ClusterClock,
 ) -> PoolRoll {
-    let wanted = Wanted::of(question);
+    let wanted = TargetGeneration::of(question);
     let compares = question.nodes.iter().any(|node| node.checksum.is_some());
     let zones = zones(spec, question.nodes, |node, zone| {
         let mut seen = NodeRoll::of(node, (name, zone), &wanted, compares, clock);
         let watched = memory.since(&seen.uid, seen.stage);
         seen.since = match (seen.since, watched) {
             // It was ready before, and was seen to fail.
-            (Some(told), Some(watched)) if seen.stage == Stage::Joining => Some(told.max(watched)),
+            (Some(told), Some(watched)) if seen.stage == NodeStage::Joining => {
+                Some(told.max(watched))
+            }
             (told, watched) => told.or(watched),
         };
         if seen.wait == Some(Wait::Configuring)
@@ -278,7 +287,7 @@ fn pool(
     for zone in &zones {
         counts += zone.counts;
     }
-    let state = state(spec, counts, &wanted, stand(question.rotation));
+    let state = state(spec, counts, &wanted, rollout_stage(question.rotation));
     let figure = match state {
         PoolState::Settled | PoolState::Empty => Figure::finished(counts),
         PoolState::NotBegun | PoolState::Rolling | PoolState::AllNew | PoolState::Missing => {
@@ -293,29 +302,36 @@ fn pool(
         zones,
         counts,
         figure,
-        outlook: Outlook::Idle,
+        outlook: RollEstimate::Idle,
         guesses: if question.nodes.is_empty() { BTreeSet::new() } else { wanted.guesses },
         template_created,
         template: wanted.name,
     }
 }
 
-fn state(spec: Option<&NodePool>, counts: Counts, wanted: &Wanted, stand: Stand) -> PoolState {
+fn state(
+    spec: Option<&NodePool>,
+    counts: Counts,
+    wanted: &TargetGeneration,
+    rollout_stage: RolloutStage,
+) -> PoolState {
     if counts.seen() == 0 {
-        return if spec.is_some_and(|pool| pool.minimum > 0) && stand == Stand::Rolling {
+        return if spec.is_some_and(|pool| pool.minimum > 0)
+            && rollout_stage == RolloutStage::Rolling
+        {
             PoolState::Missing
         } else {
             PoolState::Empty
         };
     }
-    match stand {
-        Stand::Before | Stand::After if wanted.another => PoolState::Rolling,
-        Stand::Before | Stand::After => PoolState::Settled,
-        Stand::Rolling if !wanted.begun => PoolState::NotBegun,
-        Stand::Rolling if counts.old_left() + counts.joining + counts.leaving > 0 => {
+    match rollout_stage {
+        RolloutStage::Before | RolloutStage::After if wanted.another => PoolState::Rolling,
+        RolloutStage::Before | RolloutStage::After => PoolState::Settled,
+        RolloutStage::Rolling if !wanted.begun => PoolState::NotBegun,
+        RolloutStage::Rolling if counts.old_left() + counts.joining + counts.leaving > 0 => {
             PoolState::Rolling
         }
-        Stand::Rolling => PoolState::AllNew,
+        RolloutStage::Rolling => PoolState::AllNew,
     }
 }
 

@@ -3,11 +3,11 @@
 //! The order is Gardener's start flow: control plane, then Secrets, then nodes. Only the phase says PREPARED.
 
 use crate::domain::credential::Issuance;
-use crate::domain::observed::{ControlPlane, Picture};
-use crate::domain::roll::generation::{Stand, stand};
+use crate::domain::roll::format;
+use crate::domain::roll::generation::{RolloutStage, rollout_stage};
 use crate::domain::roll::progress::{Figure, PoolRoll, PoolState};
-use crate::domain::roll::words;
 use crate::domain::rotation::Rotation;
+use crate::domain::snapshot::{ClusterSnapshot, ControlPlane};
 
 /// A step of the start flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +51,7 @@ pub struct StepView {
 /// The steps in order. `figure` is the share of new nodes, where it is known.
 pub fn steps(
     rotation: &Rotation,
-    picture: &Picture,
+    snapshot: &ClusterSnapshot,
     pools: &[PoolRoll],
     figure: Option<Figure>,
 ) -> Vec<StepView> {
@@ -61,22 +61,22 @@ pub fn steps(
             .map(|name| StepView { name, state, detail: None })
             .to_vec()
     };
-    match stand(rotation) {
-        Stand::Before => return all(StepState::Waiting),
-        Stand::After => return all(StepState::Done),
-        Stand::Rolling => {}
+    match rollout_stage(rotation) {
+        RolloutStage::Before => return all(StepState::Waiting),
+        RolloutStage::After => return all(StepState::Done),
+        RolloutStage::Rolling => {}
     }
     let begun =
         pools.iter().any(|pool| matches!(pool.state, PoolState::Rolling | PoolState::AllNew));
-    let plane = &picture.control_plane;
+    let plane = &snapshot.control_plane;
     let view = |name, state, detail| StepView { name, state, detail };
     let plane_state = control_plane(plane, begun);
     let plane_detail = if plane_state == StepState::Now { plane_words(plane) } else { None };
     let (secrets_state, secrets_detail) = secrets(plane, begun, plane_state);
-    let (nodes_state, nodes_detail) = if picture.is_blind_to("nodes") {
+    let (nodes_state, nodes_detail) = if snapshot.is_blind_to("nodes") {
         (StepState::Unknown, Some("nodes cannot be seen".to_owned()))
     } else if begun {
-        (StepState::Now, figure.map(words::figure))
+        (StepState::Now, figure.map(format::figure))
     } else {
         (StepState::Waiting, None)
     };

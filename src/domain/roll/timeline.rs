@@ -18,12 +18,12 @@ pub struct Entry {
     /// When, by our clock: the cluster's own moment where it tells one, else when it was seen.
     pub at: Timestamp,
     /// What.
-    pub what: Happening,
+    pub what: TimelineEvent,
 }
 
 /// What happened. Nodes go by their short names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happening {
+pub enum TimelineEvent {
     /// The rotation is in this phase; `at` is when it was seen, but for PREPARING, when it started.
     Phase(Phase),
     /// The first new template of a pool was made: its nodes' turn.
@@ -134,7 +134,7 @@ pub struct Timeline(VecDeque<Entry>);
 
 impl Timeline {
     /// Puts an entry where its moment belongs; among equal moments, last.
-    pub fn add(&mut self, at: Timestamp, what: Happening) {
+    pub fn add(&mut self, at: Timestamp, what: TimelineEvent) {
         let place = self.0.partition_point(|entry| entry.at <= at);
         self.0.insert(place, Entry { at, what });
         if self.0.len() > MAX_ENTRIES {
@@ -146,7 +146,7 @@ impl Timeline {
     pub fn add_fall(&mut self, at: Timestamp, from: Figure, to: Figure, mut causes: Vec<Cause>) {
         causes.dedup();
         causes.truncate(MAX_CAUSES);
-        self.add(at, Happening::Back { from, to, causes });
+        self.add(at, TimelineEvent::Back { from, to, causes });
     }
 
     /// Entries, oldest first.

@@ -17,12 +17,14 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 
 use crate::app::columns::Tone;
-use crate::app::dialog::{IssueField, IssueForm, IssueStage, PlanState, Question};
-use crate::app::requests::Owner;
+use crate::app::dialog::{
+    FormQuestion, KubeconfigField, KubeconfigForm, KubeconfigFormStage, PlanState,
+};
+use crate::app::requests::RequestOwner;
 use crate::app::settings::Place;
 use crate::app::state::{Clickable, Metrics, State};
-use crate::domain::age::{Zone, long, since};
-use crate::domain::kubeconfig::{Kind, Plan};
+use crate::domain::age::{DisplayZone, long, since};
+use crate::domain::kubeconfig::{KubeconfigKind, Plan};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::dialogs::frame::{columns, failure, field, marked, open};
@@ -42,7 +44,7 @@ const ONE_WAY: &str = "This cluster may still hand out static-token kubeconfigs.
 struct Sheet<'a> {
     state: &'a State,
     theme: Theme,
-    form: &'a IssueForm,
+    form: &'a KubeconfigForm,
     columns: usize,
     /// Whether only what can be changed is drawn, one line each.
     tight: bool,
@@ -54,7 +56,7 @@ pub fn draw(
     theme: Theme,
     frame: &mut Frame<'_>,
     area: Rect,
-    form: &IssueForm,
+    form: &KubeconfigForm,
     metrics: &mut Metrics,
 ) {
     let columns = columns(area, MOST);
@@ -103,11 +105,11 @@ fn spaced(sections: Vec<Vec<Line<'static>>>) -> Vec<Line<'static>> {
 fn around_focus(sheet: &Sheet<'_>, room: usize) -> Vec<Line<'static>> {
     let sections = sheet.sections();
     let focus = match sheet.form.focus {
-        IssueField::Kind => 0,
-        IssueField::Lifetime => 1,
-        IssueField::Place | IssueField::Path => 2,
-        IssueField::Context | IssueField::MakeCurrent => 3,
-        IssueField::Cancel | IssueField::Confirm => 4,
+        KubeconfigField::KubeconfigKind => 0,
+        KubeconfigField::Lifetime => 1,
+        KubeconfigField::Place | KubeconfigField::Path => 2,
+        KubeconfigField::Context | KubeconfigField::MakeCurrent => 3,
+        KubeconfigField::Cancel | KubeconfigField::Confirm => 4,
     };
     let mut chosen = vec![false; sections.len()];
     let mut left = room;
@@ -166,11 +168,23 @@ impl Sheet<'_> {
     }
 
     fn kind(&self) -> Vec<Line<'static>> {
-        let focused = self.form.focus == IssueField::Kind;
+        let focused = self.form.focus == KubeconfigField::KubeconfigKind;
         let kinds = [
-            (Kind::Admin, "admin", "a client certificate with all rights that ends by itself"),
-            (Kind::Login, "login", "asks the stackit CLI for a login each time; holds no secret"),
-            (Kind::Idp, "IDP", "logs in through the cluster's IDP; holds no rights by itself"),
+            (
+                KubeconfigKind::Admin,
+                "admin",
+                "a client certificate with all rights that ends by itself",
+            ),
+            (
+                KubeconfigKind::Login,
+                "login",
+                "asks the stackit CLI for a login each time; holds no secret",
+            ),
+            (
+                KubeconfigKind::Idp,
+                "IDP",
+                "logs in through the cluster's IDP; holds no rights by itself",
+            ),
         ];
         let mut spans = Vec::new();
         let gap = if self.columns >= 56 { 3 } else { 1 };
@@ -191,10 +205,10 @@ impl Sheet<'_> {
     }
 
     fn lifetime(&self) -> Vec<Line<'static>> {
-        if self.form.kind != Kind::Admin {
+        if self.form.kind != KubeconfigKind::Admin {
             return Vec::new();
         }
-        let focused = self.form.focus == IssueField::Lifetime;
+        let focused = self.form.focus == KubeconfigField::Lifetime;
         let mut spans = field(self.theme, &self.form.lifetime, 18, focused);
         let presets =
             Lifetime::PRESETS.iter().map(|(text, _)| *text).collect::<Vec<_>>().join(" · ");
@@ -230,23 +244,25 @@ impl Sheet<'_> {
     }
 
     fn lifetime_is_wrong(&self) -> bool {
-        self.form.kind == Kind::Admin && self.form.issued.is_none() && self.form.lifetime().is_err()
+        self.form.kind == KubeconfigKind::Admin
+            && self.form.issued.is_none()
+            && self.form.lifetime().is_err()
     }
 
     /// A moment in the user's zone, and in UTC where that differs.
     fn moment(&self, at: jiff::Timestamp) -> String {
         let zone = self.state.zone();
         // A zone may have another name and the same time, some the winter long.
-        if zone.full(at) == Zone::UTC.full(at) {
+        if zone.full(at) == DisplayZone::UTC.full(at) {
             return zone.full(at);
         }
-        let utc = Zone::UTC.clock(at);
+        let utc = DisplayZone::UTC.clock(at);
         let utc = utc.get(..5).unwrap_or(&utc).to_owned();
         format!("{} ({utc} UTC)", zone.full(at))
     }
 
     fn place(&self) -> Vec<Line<'static>> {
-        let focused = self.form.focus == IssueField::Place;
+        let focused = self.form.focus == KubeconfigField::Place;
         let mut lines = Vec::new();
         for place in Place::ALL {
             let chosen = place == self.form.place;
@@ -278,7 +294,7 @@ impl Sheet<'_> {
             }
             Place::File => {
                 let mut spans = vec![self.choice(chosen, "file"), Span::raw("   ")];
-                let focused = self.form.focus == IssueField::Path;
+                let focused = self.form.focus == KubeconfigField::Path;
                 if chosen {
                     let room = self.columns.saturating_sub(self.label_columns() + 11);
                     if focused {
@@ -306,7 +322,7 @@ impl Sheet<'_> {
     }
 
     fn context(&self) -> Vec<Line<'static>> {
-        let focused = self.form.focus == IssueField::Context;
+        let focused = self.form.focus == KubeconfigField::Context;
         let mut spans = field(self.theme, &self.form.context, 26, focused);
         if self.form.place != Place::Merge {
             return vec![self.row("context", focused, spans)];
@@ -318,7 +334,7 @@ impl Sheet<'_> {
         };
         let [wide, narrow] = words;
         let words = if self.columns >= 50 { wide } else { narrow };
-        let on = self.form.focus == IssueField::MakeCurrent;
+        let on = self.form.focus == KubeconfigField::MakeCurrent;
         let mut tick = vec![
             self.theme.part(if on { "▸" } else { " " }, Role::Accent),
             Span::styled(
@@ -344,21 +360,23 @@ impl Sheet<'_> {
         }
         if matches!(self.form.place, Place::Clipboard | Place::Stdout) && !self.tight {
             lines.push(self.row("result", false, vec![Span::raw("nothing is written to a file")]));
-            if self.form.kind == Kind::Admin {
+            if self.form.kind == KubeconfigKind::Admin {
                 let text = "an admin credential: clipboards and scrollback keep copies";
                 lines.extend(self.note(text, Tone::Warn));
             }
         }
-        if self.form.kind == Kind::Idp && !self.form.cluster.idp {
+        if self.form.kind == KubeconfigKind::Idp && !self.form.cluster.idp {
             let text = "SKE shows no IDP access switched on for this cluster; it may refuse";
             lines.extend(self.note(text, Tone::Warn));
         }
-        if self.form.cluster.hibernated && self.form.kind == Kind::Admin {
+        if self.form.cluster.hibernated && self.form.kind == KubeconfigKind::Admin {
             let text = "the cluster sleeps: it can be used once the cluster is awake";
             lines.extend(self.note(text, Tone::Warn));
         }
-        let asked =
-            matches!(self.form.stage, IssueStage::Asking { question: Question::OneWay, .. });
+        let asked = matches!(
+            self.form.stage,
+            KubeconfigFormStage::Asking { question: FormQuestion::OneWay, .. }
+        );
         if self.form.cluster.issuing_is_one_way() && self.form.issued.is_none() && !asked {
             lines.extend(marked(self.theme, "!", Tone::Warn, ONE_WAY, self.columns));
         }
@@ -403,7 +421,7 @@ impl Sheet<'_> {
     fn bottom(&self) -> Vec<Line<'static>> {
         let theme = self.theme;
         match &self.form.stage {
-            IssueStage::Editing => match self.form.problem() {
+            KubeconfigFormStage::Editing => match self.form.problem() {
                 // Said beside the field.
                 Some(_) if self.lifetime_is_wrong() => Vec::new(),
                 Some(_) if matches!(self.form.plan, PlanState::Looking) => {
@@ -419,20 +437,22 @@ impl Sheet<'_> {
                 ),
                 None => Vec::new(),
             },
-            IssueStage::Asking { question, .. } => {
+            KubeconfigFormStage::Asking { question, .. } => {
                 marked(theme, "?", Tone::Attention, &question_words(question), self.columns)
             }
-            IssueStage::Issuing(request) => {
+            KubeconfigFormStage::Issuing(request) => {
                 let age = match self.state.requests.owner(*request) {
-                    Some(Owner::Kubeconfig(asked)) => {
+                    Some(RequestOwner::Kubeconfig(asked)) => {
                         format!(" {}", long(since(asked.asked, self.state.now.wall)))
                     }
                     _ => String::new(),
                 };
                 marked(theme, "→", Tone::Busy, &format!("asking SKE …{age}"), self.columns)
             }
-            IssueStage::Saving(_) => marked(theme, "→", Tone::Busy, "writing …", self.columns),
-            IssueStage::Failed(problem) => {
+            KubeconfigFormStage::Saving(_) => {
+                marked(theme, "→", Tone::Busy, "writing …", self.columns)
+            }
+            KubeconfigFormStage::Failed(problem) => {
                 let mut lines = failure(theme, problem, self.columns);
                 if self.form.issued.is_some() {
                     let text = "The kubeconfig is issued and kept; choose where it goes.";
@@ -455,23 +475,23 @@ fn names(taken: &[String]) -> String {
     clean(&format!("{} {name}", words.join(", ")))
 }
 
-fn question_words(question: &Question) -> String {
+fn question_words(question: &FormQuestion) -> String {
     match question {
-        Question::OneWay => ONE_WAY.to_owned(),
-        Question::Taken(taken) => {
+        FormQuestion::OneWay => ONE_WAY.to_owned(),
+        FormQuestion::NameConflict(taken) => {
             let names = names(&taken.names);
             let whose = taken.whose.words();
             let other = taken.other.as_ref().map(|name| format!(" Another name: {}.", clean(name)));
             format!("There already{whose}: {names}. Replace?{}", other.unwrap_or_default())
         }
-        Question::Discard => "Something was filled in. Close the form?".to_owned(),
-        Question::Lose => "The issued kubeconfig was not saved anywhere. Drop it?".to_owned(),
+        FormQuestion::Discard => "Something was filled in. Close the form?".to_owned(),
+        FormQuestion::Lose => "The issued kubeconfig was not saved anywhere. Drop it?".to_owned(),
     }
 }
 
 /// The buttons that the form has in its present stage.
-fn buttons(form: &IssueForm) -> Vec<Button<'static>> {
-    if let IssueStage::Asking { question, answer } = &form.stage {
+fn buttons(form: &KubeconfigForm) -> Vec<Button<'static>> {
+    if let KubeconfigFormStage::Asking { question, answer } = &form.stage {
         return question
             .answers()
             .iter()
@@ -487,13 +507,15 @@ fn buttons(form: &IssueForm) -> Vec<Button<'static>> {
     let click = Some(Clickable::Cancel);
     match form.stage {
         // Enter, pressed once too often, must not give up what was just asked for: it takes Esc.
-        IssueStage::Issuing(_) => {
+        KubeconfigFormStage::Issuing(_) => {
             return vec![Button { label: "Stop waiting", focused: false, ready: true, click }];
         }
-        IssueStage::Saving(_) => return Vec::new(),
-        IssueStage::Editing | IssueStage::Asking { .. } | IssueStage::Failed(_) => {}
+        KubeconfigFormStage::Saving(_) => return Vec::new(),
+        KubeconfigFormStage::Editing
+        | KubeconfigFormStage::Asking { .. }
+        | KubeconfigFormStage::Failed(_) => {}
     }
-    let focused = form.focus == IssueField::Cancel;
+    let focused = form.focus == KubeconfigField::Cancel;
     let close = Button { label: "Cancel", focused, ready: true, click };
     let label = match (&form.issued, form.place) {
         (None, _) => "Issue kubeconfig",
@@ -503,7 +525,7 @@ fn buttons(form: &IssueForm) -> Vec<Button<'static>> {
     };
     let confirm = Button {
         label,
-        focused: form.focus == IssueField::Confirm,
+        focused: form.focus == KubeconfigField::Confirm,
         ready: form.problem().is_none(),
         click: Some(Clickable::Confirm),
     };

@@ -13,7 +13,7 @@ use ratatui::text::{Line, Span, Text};
 
 use crate::app::availability::can;
 use crate::app::columns::{COLUMNS, Tone};
-use crate::app::dialog::{Menu, MenuKind};
+use crate::app::dialog::{Menu, MenuItems};
 use crate::app::keymap::Command;
 use crate::app::state::State;
 use crate::domain::text::{clean, width};
@@ -62,15 +62,15 @@ impl Item {
 pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, menu: &Menu) {
     let (items, note) = items(state, theme, area, menu);
     let (title, hint) = match &menu.kind {
-        MenuKind::Sort => ("Sort by", "again turns it round"),
-        MenuKind::Columns => ("Columns", note.as_str()),
-        MenuKind::Copy(_) => ("Copy", ""),
-        MenuKind::Commands(_) => ("Commands", ""),
+        MenuItems::Sort => ("Sort by", "again turns it round"),
+        MenuItems::Columns => ("Columns", note.as_str()),
+        MenuItems::Copy(_) => ("Copy", ""),
+        MenuItems::Commands(_) => ("Commands", ""),
     };
-    let query = matches!(menu.kind, MenuKind::Commands(_));
+    let query = matches!(menu.kind, MenuItems::Commands(_));
     let least = match menu.kind {
-        MenuKind::Sort | MenuKind::Columns => 46,
-        MenuKind::Copy(_) | MenuKind::Commands(_) => 76,
+        MenuItems::Sort | MenuItems::Columns => 46,
+        MenuItems::Copy(_) | MenuItems::Commands(_) => 76,
     };
     let labels = items.iter().map(|item| width(&item.label)).max().unwrap_or(0);
     let labels = if labels == 0 { 0 } else { labels + 2 };
@@ -82,7 +82,7 @@ pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, menu
     let labels = labels.min(columns / 2);
     let above = usize::from(query);
     // As many rows as the longest line takes, so that the list stays where it is while one moves along it.
-    let in_full = matches!(menu.kind, MenuKind::Copy(_) | MenuKind::Commands(_));
+    let in_full = matches!(menu.kind, MenuItems::Copy(_) | MenuItems::Commands(_));
     let cut = |item: &Item| in_full && item.columns(labels) > columns;
     let full = |item: &Item| wrap(&item.full(labels), columns.saturating_sub(2)).len();
     let longest = items.iter().filter(|item| cut(item)).map(full).max().unwrap_or(0);
@@ -155,7 +155,7 @@ fn line(
 /// The lines, and what is to be said of them all.
 fn items(state: &State, theme: Theme, area: Rect, menu: &Menu) -> (Vec<Item>, String) {
     let items = match &menu.kind {
-        MenuKind::Sort => COLUMNS
+        MenuItems::Sort => COLUMNS
             .iter()
             .map(|column| {
                 let chosen = column.sort == state.look.sort;
@@ -169,8 +169,8 @@ fn items(state: &State, theme: Theme, area: Rect, menu: &Menu) -> (Vec<Item>, St
                 }
             })
             .collect(),
-        MenuKind::Columns => return columns(state, theme, area),
-        MenuKind::Copy(choices) => choices
+        MenuItems::Columns => return columns(state, theme, area),
+        MenuItems::Copy(choices) => choices
             .iter()
             .map(|(words, text)| Item {
                 lead: String::new(),
@@ -180,7 +180,7 @@ fn items(state: &State, theme: Theme, area: Rect, menu: &Menu) -> (Vec<Item>, St
                 tone: Tone::Plain,
             })
             .collect(),
-        MenuKind::Commands(commands) => {
+        MenuItems::Commands(commands) => {
             commands.iter().map(|command| command_item(state, theme, command)).collect()
         }
     };

@@ -1,4 +1,4 @@
-//! Leaving while something is under way.
+//! `QuitDialog` while something is under way.
 //!
 //! ```text
 //! ┏━ Leave skeys ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
@@ -12,7 +12,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Text};
 
 use crate::app::columns::Tone;
-use crate::app::dialog::Leaving;
+use crate::app::dialog::QuitDialog;
 use crate::app::state::{Clickable, Metrics};
 use crate::domain::text::clean;
 use crate::ui::dialogs::frame::{columns, marked, open};
@@ -27,7 +27,7 @@ pub fn draw(
     theme: Theme,
     frame: &mut Frame<'_>,
     area: Rect,
-    Leaving { leave, why }: &Leaving,
+    QuitDialog { leave, why }: &QuitDialog,
     metrics: &mut Metrics,
 ) {
     let columns = columns(area, MOST);

@@ -20,11 +20,11 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 
 use crate::app::columns::Tone;
-use crate::app::dialog::{Focus, RotateDialog, RotateStage};
+use crate::app::dialog::{Focus, RotationDialog, RotationDialogStage};
 use crate::app::state::{Clickable, Metrics, State};
 use crate::domain::age::{long, since};
 use crate::domain::cluster::NodePool;
-use crate::domain::preflight::{Mark, StaticTokenWarning, static_token_warning};
+use crate::domain::preflight::{FindingMark, StaticTokenWarning, static_token_warning};
 use crate::domain::rotation::Step;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::dialogs::frame::{columns, failure, field, marked, open};
@@ -38,11 +38,11 @@ const MOST: u16 = 78;
 const LEVELS: u8 = 4;
 
 /// How findings are marked.
-const SIGNS: [(Mark, &str, Tone); 4] = [
-    (Mark::Fine, "✓", Tone::Good),
-    (Mark::Note, "!", Tone::Warn),
-    (Mark::Refused, "✗", Tone::Bad),
-    (Mark::Unknowable, "?", Tone::Dim),
+const SIGNS: [(FindingMark, &str, Tone); 4] = [
+    (FindingMark::Fine, "✓", Tone::Good),
+    (FindingMark::Note, "!", Tone::Warn),
+    (FindingMark::Refused, "✗", Tone::Bad),
+    (FindingMark::Unknowable, "?", Tone::Dim),
 ];
 
 /// The dialog in three parts; only the middle may be shortened.
@@ -60,7 +60,7 @@ pub fn draw(
     theme: Theme,
     frame: &mut Frame<'_>,
     area: Rect,
-    dialog: &RotateDialog,
+    dialog: &RotationDialog,
     metrics: &mut Metrics,
 ) {
     let columns = columns(area, MOST);
@@ -122,8 +122,9 @@ fn shorten(
     shown
 }
 
-fn parts(state: &State, theme: Theme, dialog: &RotateDialog, columns: usize, level: u8) -> Parts {
-    let ended = matches!(dialog.stage, RotateStage::Failed(_) | RotateStage::Settled(_));
+fn parts(state: &State, theme: Theme, dialog: &RotationDialog, columns: usize, level: u8) -> Parts {
+    let ended =
+        matches!(dialog.stage, RotationDialogStage::Failed(_) | RotationDialogStage::Settled(_));
     let mut top =
         if ended && level >= 3 { Vec::new() } else { facts(theme, dialog, columns, level) };
     let gap = |lines: &mut Vec<Line<'static>>| {
@@ -135,17 +136,17 @@ fn parts(state: &State, theme: Theme, dialog: &RotateDialog, columns: usize, lev
     let mut middle = Vec::new();
     let mut bottom = Vec::new();
     match &dialog.stage {
-        RotateStage::Failed(problem) => {
+        RotationDialogStage::Failed(problem) => {
             middle = failure(theme, problem, columns);
         }
-        RotateStage::Settled(text) => {
+        RotationDialogStage::Settled(text) => {
             middle = marked(theme, "✓", Tone::Good, text, columns);
         }
-        RotateStage::Checking
-        | RotateStage::Asking
-        | RotateStage::Changed(_)
-        | RotateStage::Sending
-        | RotateStage::Unclear => {
+        RotationDialogStage::Checking
+        | RotationDialogStage::Asking
+        | RotationDialogStage::Changed(_)
+        | RotationDialogStage::Sending
+        | RotationDialogStage::Unclear => {
             top.extend(effects(state, theme, dialog, columns, level));
             gap(&mut top);
             middle.push(preflight_title(state, theme, dialog, columns, level));
@@ -155,7 +156,9 @@ fn parts(state: &State, theme: Theme, dialog: &RotateDialog, columns: usize, lev
         }
     }
     let least = match (&dialog.stage, level) {
-        (RotateStage::Failed(_) | RotateStage::Settled(_), _) | (_, 0 | 1) => middle.len(),
+        (RotationDialogStage::Failed(_) | RotationDialogStage::Settled(_), _) | (_, 0 | 1) => {
+            middle.len()
+        }
         (_, 2) => middle.len().min(4),
         (_, 3) => middle.len().min(2),
         _ => 1,
@@ -168,7 +171,7 @@ fn parts(state: &State, theme: Theme, dialog: &RotateDialog, columns: usize, lev
     Parts { top, middle, bottom, least }
 }
 
-fn facts(theme: Theme, dialog: &RotateDialog, columns: usize, level: u8) -> Vec<Line<'static>> {
+fn facts(theme: Theme, dialog: &RotationDialog, columns: usize, level: u8) -> Vec<Line<'static>> {
     let id = &dialog.shown.id;
     let label = |text: &str| theme.part(text.to_owned(), Role::Label);
     let name = theme.part(id.name.as_str().to_owned(), Role::Title);
@@ -196,7 +199,7 @@ fn facts(theme: Theme, dialog: &RotateDialog, columns: usize, level: u8) -> Vec<
 fn effects(
     state: &State,
     theme: Theme,
-    dialog: &RotateDialog,
+    dialog: &RotationDialog,
     columns: usize,
     level: u8,
 ) -> Vec<Line<'static>> {
@@ -273,12 +276,12 @@ fn lines_of(theme: Theme, texts: &[(String, Tone)], columns: usize) -> Vec<Line<
         .collect()
 }
 
-fn roll_effect(dialog: &RotateDialog, short: bool) -> String {
+fn roll_effect(dialog: &RotationDialog, short: bool) -> String {
     let cluster = &dialog.shown;
     let (min, max) = cluster.node_bounds();
-    let picture = dialog.evidence.picture.as_ref();
-    let nodes = match picture.filter(|picture| !picture.unseen.contains_key("nodes")) {
-        Some(picture) => plural(picture.nodes.len(), "node", "nodes"),
+    let snapshot = dialog.evidence.snapshot.as_ref();
+    let nodes = match snapshot.filter(|snapshot| !snapshot.unseen.contains_key("nodes")) {
+        Some(snapshot) => plural(snapshot.nodes.len(), "node", "nodes"),
         None if min == max => plural_nodes(max),
         None => format!("{min}–{max} nodes"),
     };
@@ -310,7 +313,7 @@ fn rolled_together(pool: &NodePool) -> u32 {
 fn preflight_title(
     state: &State,
     theme: Theme,
-    dialog: &RotateDialog,
+    dialog: &RotationDialog,
     columns: usize,
     level: u8,
 ) -> Line<'static> {
@@ -324,13 +327,13 @@ fn preflight_title(
         }
     }
     let age = match (&dialog.stage, dialog.checked) {
-        (RotateStage::Checking, _) | (_, None) => "checking …".to_owned(),
+        (RotationDialogStage::Checking, _) | (_, None) => "checking …".to_owned(),
         (_, Some(at)) => format!("checked {} ago", long(since(at, state.now.wall))),
     };
     spread(left, vec![theme.span(age, Tone::Dim)], columns)
 }
 
-fn findings(theme: Theme, dialog: &RotateDialog, columns: usize) -> Vec<Line<'static>> {
+fn findings(theme: Theme, dialog: &RotationDialog, columns: usize) -> Vec<Line<'static>> {
     dialog
         .findings
         .iter()
@@ -338,7 +341,7 @@ fn findings(theme: Theme, dialog: &RotateDialog, columns: usize) -> Vec<Line<'st
             let (_, sign, tone) = SIGNS
                 .into_iter()
                 .find(|(mark, _, _)| *mark == finding.mark)
-                .unwrap_or((Mark::Unknowable, "?", Tone::Dim));
+                .unwrap_or((FindingMark::Unknowable, "?", Tone::Dim));
             marked(theme, sign, tone, &finding.text, columns)
         })
         .collect()
@@ -348,21 +351,23 @@ fn findings(theme: Theme, dialog: &RotateDialog, columns: usize) -> Vec<Line<'st
 fn stage_lines(
     state: &State,
     theme: Theme,
-    dialog: &RotateDialog,
+    dialog: &RotationDialog,
     columns: usize,
 ) -> Vec<Line<'static>> {
     match &dialog.stage {
-        RotateStage::Checking | RotateStage::Asking => name_lines(theme, dialog, columns),
-        RotateStage::Changed(text) => {
+        RotationDialogStage::Checking | RotationDialogStage::Asking => {
+            name_lines(theme, dialog, columns)
+        }
+        RotationDialogStage::Changed(text) => {
             let mut lines = marked(theme, "!", Tone::Attention, text, columns);
             lines.extend(name_lines(theme, dialog, columns));
             lines
         }
-        RotateStage::Sending => {
+        RotationDialogStage::Sending => {
             let text = "Reading the cluster once more, then sending …";
             marked(theme, "→", Tone::Busy, text, columns)
         }
-        RotateStage::Unclear => {
+        RotationDialogStage::Unclear => {
             let text = state.pending.get(&dialog.shown.id).map_or_else(
                 || {
                     let done = match dialog.step {
@@ -375,11 +380,11 @@ fn stage_lines(
             );
             marked(theme, "?", Tone::Warn, &text, columns)
         }
-        RotateStage::Failed(_) | RotateStage::Settled(_) => Vec::new(),
+        RotationDialogStage::Failed(_) | RotationDialogStage::Settled(_) => Vec::new(),
     }
 }
 
-fn name_lines(theme: Theme, dialog: &RotateDialog, columns: usize) -> Vec<Line<'static>> {
+fn name_lines(theme: Theme, dialog: &RotationDialog, columns: usize) -> Vec<Line<'static>> {
     if !dialog.wants_name {
         return Vec::new();
     }
@@ -411,7 +416,7 @@ fn name_lines(theme: Theme, dialog: &RotateDialog, columns: usize) -> Vec<Line<'
     vec![Line::from(cut_spans(spans, columns)), Line::from(cut_spans(second, columns))]
 }
 
-fn typed_note(dialog: &RotateDialog) -> String {
+fn typed_note(dialog: &RotationDialog) -> String {
     if let Some(note) = &dialog.typed_note {
         return clean(note);
     }
@@ -424,15 +429,17 @@ fn typed_note(dialog: &RotateDialog) -> String {
     }
 }
 
-fn buttons(dialog: &RotateDialog) -> Vec<Button<'static>> {
+fn buttons(dialog: &RotationDialog) -> Vec<Button<'static>> {
     let away =
         |label, focused| Button { label, focused, ready: true, click: Some(Clickable::Cancel) };
     match dialog.stage {
-        RotateStage::Checking | RotateStage::Asking | RotateStage::Changed(_) => {}
-        RotateStage::Sending
-        | RotateStage::Unclear
-        | RotateStage::Failed(_)
-        | RotateStage::Settled(_) => return vec![away("Close", true)],
+        RotationDialogStage::Checking
+        | RotationDialogStage::Asking
+        | RotationDialogStage::Changed(_) => {}
+        RotationDialogStage::Sending
+        | RotationDialogStage::Unclear
+        | RotationDialogStage::Failed(_)
+        | RotationDialogStage::Settled(_) => return vec![away("Close", true)],
     }
     let named = !dialog.wants_name || dialog.typed.value() == dialog.shown.id.name.as_str();
     let confirm = Button {
@@ -441,7 +448,7 @@ fn buttons(dialog: &RotateDialog) -> Vec<Button<'static>> {
             Step::Complete => "Complete rotation",
         },
         focused: dialog.focus == Focus::Confirm,
-        ready: named && !matches!(dialog.stage, RotateStage::Checking),
+        ready: named && !matches!(dialog.stage, RotationDialogStage::Checking),
         click: Some(Clickable::Confirm),
     };
     vec![away("Cancel", dialog.focus == Focus::Cancel), confirm]

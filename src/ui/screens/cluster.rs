@@ -15,7 +15,7 @@ use ratatui::text::{Line, Span, Text};
 
 use crate::app::columns::Tone;
 use crate::app::fleet::Entry;
-use crate::app::state::{Clickable, Metrics, State, Tab, Target};
+use crate::app::state::{ClickTarget, Clickable, Metrics, State, Tab};
 use crate::domain::age::{long, since};
 use crate::domain::cluster::ClusterId;
 use crate::domain::rotation::Phase;
@@ -133,7 +133,7 @@ fn draw_head(
         let title = each.title();
         let title = if each == tab { title.to_uppercase() } else { title.to_owned() };
         let wide = width(&title) + 2;
-        metrics.targets.push(Target {
+        metrics.targets.push(ClickTarget {
             area: (area.x + cells(at), area.y + 1, cells(wide), 1),
             what: Clickable::Tab(each),
         });

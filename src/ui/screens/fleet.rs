@@ -18,7 +18,7 @@ use ratatui::text::{Line, Span, Text};
 use crate::app::columns::{COLUMNS, Cell, Tone, phase_glyph};
 use crate::app::filter::problems;
 use crate::app::keymap::Command;
-use crate::app::state::{Clickable, Metrics, State, Target};
+use crate::app::state::{ClickTarget, Clickable, Metrics, State};
 use crate::app::update::COUNT_FILTERS;
 use crate::domain::rotation::Phase;
 use crate::domain::text::{clean, plural};
@@ -200,7 +200,7 @@ fn counts_line(state: &State, theme: Theme, area: Rect, metrics: &mut Metrics) -
             let wide = cells(spans_width(&item));
             let at = area.x + cells(spans_width(&spans));
             let what = Clickable::Count(number);
-            metrics.targets.push(Target { area: (at, area.y, wide, 1), what });
+            metrics.targets.push(ClickTarget { area: (at, area.y, wide, 1), what });
         }
         spans.extend(item);
     }

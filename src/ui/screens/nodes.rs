@@ -18,16 +18,16 @@ use ratatui::text::{Line, Span, Text};
 use crate::app::columns::Tone;
 use crate::app::fleet::Entry;
 use crate::app::keymap::Command;
-use crate::app::observation::{Observed, unseen};
+use crate::app::observation::{ObservedCluster, unseen};
 use crate::app::state::{Metrics, State};
 use crate::domain::age::{long, since};
-use crate::domain::observed::Trouble;
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::Severity;
 use crate::domain::roll::classify::NodeRoll;
+use crate::domain::roll::format;
 use crate::domain::roll::progress::PoolState;
-use crate::domain::roll::words;
 use crate::domain::rotation::Phase;
+use crate::domain::snapshot::Unavailable;
 use crate::domain::text::plural;
 use crate::ui::text::{cells, cut_spans, wrap, wrap_to};
 use crate::ui::theme::{Role, Theme};
@@ -70,7 +70,7 @@ fn nothing_seen(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, 
     let columns = usize::from(inner.width);
     let (bad, text) = match unseen(state, &entry.cluster.id) {
         Some(text) => (is_bad(state, entry), text),
-        None => (false, Trouble::Connecting.to_string()),
+        None => (false, Unavailable::Connecting.to_string()),
     };
     let lead = if bad { theme.span("! ", Tone::Warn) } else { theme.span("· ", Tone::Dim) };
     let mut lines = vec![Line::default()];
@@ -105,8 +105,9 @@ fn nothing_seen(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, 
 /// Whether a person has to know why nothing is seen; looking and sleeping are no trouble.
 fn is_bad(state: &State, entry: &Entry) -> bool {
     let trouble = state.observed.get(&entry.cluster.id).and_then(|seen| seen.trouble.as_ref());
-    trouble
-        .is_some_and(|(trouble, _)| !matches!(trouble, Trouble::Connecting | Trouble::Hibernated))
+    trouble.is_some_and(|(trouble, _)| {
+        !matches!(trouble, Unavailable::Connecting | Unavailable::Hibernated)
+    })
 }
 
 /// With a capital, and a full stop.
@@ -146,9 +147,9 @@ struct Tab<'a> {
     state: &'a State,
     theme: Theme,
     entry: &'a Entry,
-    observed: &'a Observed,
+    observed: &'a ObservedCluster,
     roll: &'a Roll,
-    /// The moment of which the picture is.
+    /// The moment of which the snapshot is.
     now: Timestamp,
 }
 
@@ -237,7 +238,7 @@ impl Tab<'_> {
             })
     }
 
-    /// What is wrong with the picture; the bar; the legend or, before the nodes begin, the steps.
+    /// What is wrong with the snapshot; the bar; the legend or, before the nodes begin, the steps.
     fn head(&self, columns: usize, rows: usize) -> Vec<Line<'static>> {
         let (theme, now) = (self.theme, self.now);
         let mut lines = Vec::new();
@@ -309,11 +310,11 @@ impl Tab<'_> {
                 Severity::Holds => ("!", Tone::Warn),
                 Severity::Note => ("·", Tone::Dim),
             };
-            let text = words::headline(blocker, now);
+            let text = format::headline(blocker, now);
             let spans = vec![theme.span(sign, tone), Span::raw(" "), Span::raw(text)];
             lines.push(Line::from(cut_spans(spans, columns)));
         }
-        if let Some(text) = words::evidence(self.roll, now).filter(|_| self.roll.worst().is_none())
+        if let Some(text) = format::evidence(self.roll, now).filter(|_| self.roll.worst().is_none())
         {
             for (index, text) in wrap(&text, columns.saturating_sub(2)).into_iter().enumerate() {
                 let lead = if index == 0 { "! " } else { "  " };
@@ -334,8 +335,8 @@ impl Tab<'_> {
             );
             facts.push(text);
         }
-        facts.extend(words::worst_case(self.roll.outlook));
-        facts.push(words::basis(&self.roll.guesses));
+        facts.extend(format::worst_case(self.roll.outlook));
+        facts.push(format::basis(&self.roll.guesses));
         let room = rows.saturating_sub(facts.len()).max(1);
         if lines.len() > room {
             let more = lines.len() - (room - 1);

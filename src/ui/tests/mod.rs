@@ -10,8 +10,8 @@ use tui_input::Input;
 
 use crate::app::columns::{COLUMNS, Tone};
 use crate::app::dialog::{
-    ConfirmDialog, Dialog, Focus, Guard, IssueField, IssueStage, Leaving, Menu, MenuKind,
-    PlanState, Question, RotateStage, Taken,
+    ConfirmDialog, Dialog, Focus, FormQuestion, Guard, KubeconfigField, KubeconfigFormStage, Menu,
+    MenuItems, NameConflict, PlanState, QuitDialog, RotationDialogStage,
 };
 use crate::app::fleet::ScopeStatus;
 use crate::app::keymap::{Command, Context};
@@ -20,13 +20,13 @@ use crate::app::settings::{Place, ThemeChoice};
 use crate::app::state::{Clickable, Pending, PendingStage, Screen, State, Tab, Toast};
 use crate::app::update::update;
 use crate::domain::action::Action;
-use crate::domain::age::Zone;
+use crate::domain::age::DisplayZone;
 use crate::domain::cluster::Region;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
-use crate::domain::kubeconfig::{Kind, Plan, Whose};
-use crate::domain::observed::Trouble;
+use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, Plan};
 use crate::domain::rotation::Step;
+use crate::domain::snapshot::Unavailable;
 use crate::ui::fixtures::{
     ago, arrange, asking, drawn, empty, failing, fleet, form, id, issuing, keymap_with, live, many,
     opened, refusal, rolls, rotating, text,
@@ -136,12 +136,12 @@ fn nodes_tab() {
     snapshot_at("nodes_events", &events, 80, 24);
     let away = Failure::new(FailureKind::Unreachable, "no answer from api.example:443 within 10 s")
         .hint("Check the cluster's access control list");
-    let cut_off = rolls::cut_off(rolls::rolling(12), Trouble::Unreachable(away.clone()));
+    let cut_off = rolls::cut_off(rolls::rolling(12), Unavailable::Unreachable(away.clone()));
     snapshot_at("nodes_cut_off", &cut_off, 140, 40);
     snapshot_at("nodes_cut_off", &cut_off, 80, 24);
-    snapshot("nodes_unreachable", &rolls::unseen(Trouble::Unreachable(away)));
-    snapshot_at("nodes_one_way", &rolls::unseen(Trouble::OneWay), 80, 24);
-    snapshot_at("nodes_looking", &rolls::unseen(Trouble::Connecting), 80, 24);
+    snapshot("nodes_unreachable", &rolls::unseen(Unavailable::Unreachable(away)));
+    snapshot_at("nodes_one_way", &rolls::unseen(Unavailable::OneWay), 80, 24);
+    snapshot_at("nodes_looking", &rolls::unseen(Unavailable::Connecting), 80, 24);
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn a_sent_step_is_told_in_every_stage() {
             before: state.fleet.cluster(&cluster_id).unwrap().rotation.clone(),
             created: None,
             skew: jiff::SignedDuration::ZERO,
-            blind_until: crate::app::requests::RequestId(0),
+            ignore_reads_through: crate::app::requests::RequestId(0),
             stage,
             due: std::time::Duration::ZERO,
         };
@@ -229,8 +229,8 @@ fn a_sent_step_is_told_in_every_stage() {
 
 #[test]
 fn start_dialog() {
-    snapshot("start", &rotating("web-stage", Step::Start, RotateStage::Asking));
-    let mut loud = rotating("legacy-7", Step::Start, RotateStage::Asking);
+    snapshot("start", &rotating("web-stage", Step::Start, RotationDialogStage::Asking));
+    let mut loud = rotating("legacy-7", Step::Start, RotationDialogStage::Asking);
     if let Some(Dialog::Rotate(dialog)) = &mut loud.dialog {
         dialog.wants_name = true;
         dialog.typed = Input::new("legacy".into());
@@ -238,31 +238,35 @@ fn start_dialog() {
     snapshot("start_loud", &loud);
     snapshot_at(
         "start_checking",
-        &rotating("web-stage", Step::Start, RotateStage::Checking),
+        &rotating("web-stage", Step::Start, RotationDialogStage::Checking),
         80,
         24,
     );
-    snapshot("start_failed", &rotating("web-stage", Step::Start, RotateStage::Failed(refusal())));
+    snapshot(
+        "start_failed",
+        &rotating("web-stage", Step::Start, RotationDialogStage::Failed(refusal())),
+    );
     let settled =
-        RotateStage::Settled("It did not start. The start can be asked for again.".into());
+        RotationDialogStage::Settled("It did not start. The start can be asked for again.".into());
     snapshot_at("start_settled", &rotating("web-stage", Step::Start, settled), 80, 24);
 }
 
 #[test]
 fn complete_dialog() {
-    snapshot("complete", &rotating("shop-prod", Step::Complete, RotateStage::Asking));
-    let changed =
-        RotateStage::Changed("the state changed from healthy to reconciling; look again".into());
+    snapshot("complete", &rotating("shop-prod", Step::Complete, RotationDialogStage::Asking));
+    let changed = RotationDialogStage::Changed(
+        "the state changed from healthy to reconciling; look again".into(),
+    );
     snapshot_at("complete_changed", &rotating("shop-prod", Step::Complete, changed), 80, 24);
     snapshot_at(
         "complete_sending",
-        &rotating("shop-prod", Step::Complete, RotateStage::Sending),
+        &rotating("shop-prod", Step::Complete, RotationDialogStage::Sending),
         80,
         24,
     );
     snapshot_at(
         "complete_unclear",
-        &rotating("shop-prod", Step::Complete, RotateStage::Unclear),
+        &rotating("shop-prod", Step::Complete, RotationDialogStage::Unclear),
         80,
         24,
     );
@@ -271,12 +275,15 @@ fn complete_dialog() {
 #[test]
 fn the_warning_the_name_and_the_buttons_are_seen_at_every_size() {
     for (columns, rows) in SIZES {
-        let complete =
-            text(&rotating("shop-prod", Step::Complete, RotateStage::Asking), columns, rows);
+        let complete = text(
+            &rotating("shop-prod", Step::Complete, RotationDialogStage::Asking),
+            columns,
+            rows,
+        );
         for word in ["shop-p", "[ Cancel ]", "[ Complete rotation ]", "cannot be undone"] {
             assert!(complete.contains(word), "{word} at {columns}x{rows}\n{complete}");
         }
-        let mut start = rotating("legacy-7", Step::Start, RotateStage::Asking);
+        let mut start = rotating("legacy-7", Step::Start, RotationDialogStage::Asking);
         if let Some(Dialog::Rotate(dialog)) = &mut start.dialog {
             dialog.wants_name = true;
             dialog.typed = Input::new("lega".into());
@@ -292,9 +299,9 @@ fn the_warning_the_name_and_the_buttons_are_seen_at_every_size() {
 fn kubeconfig_form() {
     snapshot("form", &issuing(form("shop-prod")));
     let mut one_way = form("legacy-7");
-    one_way.focus = IssueField::Confirm;
+    one_way.focus = KubeconfigField::Confirm;
     snapshot_at("form_one_way", &issuing(one_way.clone()), 80, 24);
-    one_way.stage = IssueStage::Asking { question: Question::OneWay, answer: 0 };
+    one_way.stage = KubeconfigFormStage::Asking { question: FormQuestion::OneWay, answer: 0 };
     snapshot("form_one_way_question", &issuing(one_way));
     let mut taken = form("shop-prod");
     let names = ["cluster", "context", "user"].map(|word| format!("{word} shop-prod")).to_vec();
@@ -305,14 +312,14 @@ fn kubeconfig_form() {
         mode: Some(0o644),
         others: 11,
         taken: names.clone(),
-        whose: Whose::Another("shop-prod in eu02".into()),
+        whose: EntryOwner::Another("shop-prod in eu02".into()),
         notes: vec!["mode 0644 is tightened to 0600".into()],
         ..Plan::default()
     }));
     let (whose, other) =
-        (Whose::Another("shop-prod in eu02".into()), Some("shop-prod-eu01".into()));
-    let question = Question::Taken(Taken { names, whose, other });
-    taken.stage = IssueStage::Asking { question, answer: 0 };
+        (EntryOwner::Another("shop-prod in eu02".into()), Some("shop-prod-eu01".into()));
+    let question = FormQuestion::NameConflict(NameConflict { names, whose, other });
+    taken.stage = KubeconfigFormStage::Asking { question, answer: 0 };
     let taken = issuing(taken);
     snapshot_at("form_taken", &taken, 80, 24);
     snapshot_at("form_taken", &taken, 40, 12);
@@ -325,7 +332,7 @@ fn kubeconfig_form() {
     snapshot_at("form_blank", &issuing(blank), 80, 24);
     let mut impossible = form("shop-prod");
     impossible.place = Place::File;
-    impossible.focus = IssueField::Path;
+    impossible.focus = KubeconfigField::Path;
     impossible.plan = PlanState::Impossible(
         Failure::new(FailureKind::File, "~/.kube/ske cannot be made: permission denied")
             .hint("Choose another folder"),
@@ -337,8 +344,8 @@ fn kubeconfig_form() {
     snapshot_at("form_too_short", &issuing(short), 80, 24);
     snapshot_at("form_asking", &asking(form("shop-prod"), 12), 80, 24);
     let mut failed = form("shop-prod");
-    failed.stage = IssueStage::Failed(refusal());
-    failed.kind = Kind::Login;
+    failed.stage = KubeconfigFormStage::Failed(refusal());
+    failed.kind = KubeconfigKind::Login;
     failed.place = Place::Stdout;
     snapshot_at("form_failed", &issuing(failed), 80, 24);
 }
@@ -347,7 +354,7 @@ fn kubeconfig_form() {
 fn moments_of_the_form_carry_zone_and_utc() {
     let mut state = issuing(form("shop-prod"));
     let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(1));
-    state.settings.local_zone = Zone::new(zone);
+    state.settings.local_zone = DisplayZone::new(zone);
     let drawn = text(&state, 80, 24);
     assert!(drawn.contains("until Tue 24 Nov 2026 23:02 +01:00 (22:02 UTC)"), "{drawn}");
 }
@@ -359,10 +366,10 @@ fn menus() {
         state.dialog = Some(Dialog::Menu(Menu { kind, cursor, query: Input::new("re".into()) }));
         state
     };
-    snapshot_at("menu_sort", &menu(MenuKind::Sort, 6), 80, 24);
-    snapshot_at("menu_sort", &menu(MenuKind::Sort, 11), 40, 12);
-    snapshot_at("menu_columns", &menu(MenuKind::Columns, 1), 80, 24);
-    let copy = MenuKind::Copy(vec![
+    snapshot_at("menu_sort", &menu(MenuItems::Sort, 6), 80, 24);
+    snapshot_at("menu_sort", &menu(MenuItems::Sort, 11), 40, 12);
+    snapshot_at("menu_columns", &menu(MenuItems::Columns, 1), 80, 24);
+    let copy = MenuItems::Copy(vec![
         ("name".into(), "shop-prod".into()),
         ("project id".into(), "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21".into()),
         (
@@ -371,7 +378,7 @@ fn menus() {
         ),
     ]);
     snapshot_at("menu_copy", &menu(copy, 1), 80, 24);
-    let commands = MenuKind::Commands(vec![
+    let commands = MenuItems::Commands(vec![
         (Command::Refresh, "refresh".into(), "read again now".into()),
         (Command::Reconcile, "reconcile".into(), "ask SKE to reconcile the cluster again".into()),
         (Command::WakeUp, "wake-up".into(), "wake a hibernated cluster up".into()),
@@ -392,7 +399,7 @@ fn questions() {
     snapshot_at("reconcile", &state, 80, 24);
     let why = "The start of shop-prod is being sent.".to_owned();
     state.dialog = None;
-    state.leaving = Some(Leaving { leave: false, why });
+    state.leaving = Some(QuitDialog { leave: false, why });
     snapshot_at("quit", &state, 80, 24);
     snapshot_at("quit", &state, 40, 12);
 }
@@ -416,7 +423,7 @@ fn moments_in_the_activity_are_shown_in_the_zone_of_whoever_reads() {
     if let Some(record) = state.activity.back_mut() {
         (record.text, record.expires) = ("issued".into(), Some(now()));
     }
-    state.settings.local_zone = Zone::new(jiff::tz::TimeZone::fixed(jiff::tz::offset(2)));
+    state.settings.local_zone = DisplayZone::new(jiff::tz::TimeZone::fixed(jiff::tz::offset(2)));
     assert!(text(&state, 80, 24).contains("issued, expires Tue 24 Nov 2026 16:02 +02:00"));
     state.utc = true;
     assert!(text(&state, 80, 24).contains("issued, expires Tue 24 Nov 2026 14:02 +00:00"));
@@ -597,7 +604,7 @@ fn tty_09_ascii_mode_draws_nothing_else() {
     let mut state = fleet();
     state.settings.ascii = true;
     snapshot_at("fleet_ascii", &state, 80, 24);
-    let mut state = rotating("shop-prod", Step::Complete, RotateStage::Asking);
+    let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Asking);
     state.settings.ascii = true;
     snapshot_at("complete_ascii", &state, 80, 24);
     let mut state = rolls::stalled();
@@ -622,7 +629,7 @@ fn after_a_sleep_nothing_is_called_live_and_its_age_is_not_that_of_the_waking_ho
     let mut state = fleet();
     let woken = Now {
         wall: state.now.wall.checked_add(jiff::SignedDuration::from_hours(8)).unwrap(),
-        steady: state.now.steady + std::time::Duration::from_secs(2),
+        monotonic: state.now.monotonic + std::time::Duration::from_secs(2),
     };
     update(&mut state, woken, Message::Ticked);
     let head = |state: &State| text(state, 100, 30).lines().next().unwrap().to_owned();
@@ -638,7 +645,7 @@ fn after_a_sleep_nothing_is_called_live_and_its_age_is_not_that_of_the_waking_ho
 
 #[test]
 fn every_finding_can_be_scrolled_to_where_the_name_is_to_be_typed() {
-    let mut state = rotating("shop-prod", Step::Complete, RotateStage::Asking);
+    let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Asking);
     let mut seen = String::new();
     for _ in 0..20 {
         let (_, metrics) = drawn(&state, 50, 15);
@@ -669,7 +676,8 @@ fn prepared_is_not_said_to_last_longer_than_was_seen() {
 
 #[test]
 fn what_lies_under_a_dialog_cannot_be_clicked() {
-    let (_, metrics) = drawn(&rotating("shop-prod", Step::Complete, RotateStage::Asking), 80, 24);
+    let (_, metrics) =
+        drawn(&rotating("shop-prod", Step::Complete, RotationDialogStage::Asking), 80, 24);
     let what: Vec<_> = metrics.targets.iter().map(|target| target.what).collect();
     assert_eq!(what, [Clickable::Cancel, Clickable::Confirm]);
 }
@@ -720,10 +728,11 @@ fn every_screen() -> Vec<State> {
     failing(&mut trouble);
     let mut sort = fleet();
     sort.dialog =
-        Some(Dialog::Menu(Menu { kind: MenuKind::Sort, cursor: 2, query: Input::default() }));
+        Some(Dialog::Menu(Menu { kind: MenuItems::Sort, cursor: 2, query: Input::default() }));
     let mut quit = fleet();
-    quit.leaving = Some(Leaving { leave: true, why: "something is being sent".into() });
-    let mut typed = rotating("legacy-7", Step::Start, RotateStage::Changed("it moved".into()));
+    quit.leaving = Some(QuitDialog { leave: true, why: "something is being sent".into() });
+    let mut typed =
+        rotating("legacy-7", Step::Start, RotationDialogStage::Changed("it moved".into()));
     if let Some(Dialog::Rotate(dialog)) = &mut typed.dialog {
         dialog.wants_name = true;
         dialog.focus = Focus::Confirm;
@@ -747,8 +756,8 @@ fn every_screen() -> Vec<State> {
         rolls::rolling(12),
         rolls::stalled(),
         rolls::done(),
-        rotating("shop-prod", Step::Complete, RotateStage::Asking),
-        rotating("web-stage", Step::Start, RotateStage::Failed(refusal())),
+        rotating("shop-prod", Step::Complete, RotationDialogStage::Asking),
+        rotating("web-stage", Step::Start, RotationDialogStage::Failed(refusal())),
         issuing(form("shop-prod")),
         issuing(form("legacy-7")),
     ]

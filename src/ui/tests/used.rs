@@ -5,21 +5,21 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use crate::app::dialog::Dialog;
 use crate::app::effect::{Effect, Request};
 use crate::app::message::{Answer, Message};
-use crate::app::requests::Owner;
+use crate::app::requests::RequestOwner;
 use crate::app::state::State;
 use crate::app::update::update;
 use crate::domain::cluster::{ClusterId, ProjectId};
-use crate::domain::credential::AccessPlace;
+use crate::domain::credential::KubeconfigLocation;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures;
-use crate::domain::kubeconfig::{Plan, Whose};
+use crate::domain::kubeconfig::{EntryOwner, Plan};
 use crate::domain::record::{Outcome, Record};
 use crate::ui::fixtures::{asking, fleet, form, id, issuing, text};
 
 fn press(state: &mut State, code: KeyCode) -> Vec<Effect> {
     // Pressed by a person: never too soon after what appeared.
     let mut now = state.now;
-    now.steady += std::time::Duration::from_secs(1);
+    now.monotonic += std::time::Duration::from_secs(1);
     update(state, now, Message::Key(KeyEvent::new(code, KeyModifiers::NONE)))
 }
 
@@ -58,28 +58,28 @@ fn a_form_that_was_only_walked_through_closes_without_a_question() {
 
 #[test]
 fn arrows_leave_a_text_field_for_its_neighbours() {
-    use crate::app::dialog::IssueField;
+    use crate::app::dialog::KubeconfigField;
     let mut state = issuing(form("shop-prod"));
     let focus = |state: &State| match &state.dialog {
         Some(Dialog::Issue(form)) => form.focus,
         _ => panic!("the form is closed"),
     };
     press(&mut state, KeyCode::Down);
-    assert_eq!(focus(&state), IssueField::Place);
+    assert_eq!(focus(&state), KubeconfigField::Place);
     press(&mut state, KeyCode::Tab);
-    assert_eq!(focus(&state), IssueField::Context);
+    assert_eq!(focus(&state), KubeconfigField::Context);
     press(&mut state, KeyCode::Down);
-    assert_eq!(focus(&state), IssueField::MakeCurrent);
+    assert_eq!(focus(&state), KubeconfigField::MakeCurrent);
     press(&mut state, KeyCode::Up);
     press(&mut state, KeyCode::Up);
-    assert_eq!(focus(&state), IssueField::Place);
+    assert_eq!(focus(&state), KubeconfigField::Place);
 }
 
 #[test]
 fn a_moment_is_said_once_where_the_zone_is_utc_by_another_name() {
     let mut state = issuing(form("shop-prod"));
     let zone = jiff::tz::TimeZone::posix("GMT0").unwrap();
-    state.settings.local_zone = crate::domain::age::Zone::new(zone);
+    state.settings.local_zone = crate::domain::age::DisplayZone::new(zone);
     let drawn = text(&state, 80, 24);
     assert!(drawn.contains("22:02 +00:00") && !drawn.contains("UTC)"), "{drawn}");
 }
@@ -141,7 +141,7 @@ fn the_line_under_the_cursor_is_shown_in_full() {
         write(&mut state, "y");
         loop {
             let Some(Dialog::Menu(menu)) = &state.dialog else { panic!("closed") };
-            let crate::app::dialog::MenuKind::Copy(items) = &menu.kind else { panic!("other") };
+            let crate::app::dialog::MenuItems::Copy(items) = &menu.kind else { panic!("other") };
             let (words, value) = items.get(menu.cursor).cloned().unwrap();
             let last = menu.cursor + 1 == items.len();
             let drawn = text(&state, columns, 30);
@@ -231,7 +231,7 @@ fn planned(state: &mut State, plan: Plan) {
     update(state, now, Message::Answered(request, Answer::Destination(Ok(Box::new(plan)))));
 }
 
-fn taken(whose: Whose) -> Plan {
+fn taken(whose: EntryOwner) -> Plan {
     let names = ["shop-prod", "shop-prod-eu01"].map(str::to_owned);
     Plan {
         path: "~/.kube/config".to_owned(),
@@ -261,11 +261,14 @@ fn context_and_path(state: &State) -> (String, String) {
 #[test]
 fn what_another_cluster_has_is_told_from_what_this_one_has() {
     for (whose, said) in [
-        (Whose::Untold, "There already: context"),
-        (Whose::Alike("shop-prod in eu01".into()), "There already, for shop-prod in eu01: context"),
-        (Whose::This, "There already, for this cluster: context"),
+        (EntryOwner::Untold, "There already: context"),
         (
-            Whose::Another("shop-prod in eu02".into()),
+            EntryOwner::Alike("shop-prod in eu01".into()),
+            "There already, for shop-prod in eu01: context",
+        ),
+        (EntryOwner::This, "There already, for this cluster: context"),
+        (
+            EntryOwner::Another("shop-prod in eu02".into()),
             "There already, for another cluster (shop-prod in eu02): context",
         ),
     ] {
@@ -298,14 +301,14 @@ fn what_this_program_put_there_is_remembered() {
         let mut state = on_shop();
         let subject = state.fleet.cluster(&id(&state, name)).unwrap();
         let mut access = fixtures::access(subject, true, "");
-        access.place = AccessPlace::File {
+        access.place = KubeconfigLocation::File {
             path: "~/.kube/config".to_owned(),
             context: "shop-prod".to_owned(),
             whole: false,
         };
         state.fleet.credentials.accesses = vec![access];
         write(&mut state, "K");
-        planned(&mut state, taken(Whose::Untold));
+        planned(&mut state, taken(EntryOwner::Untold));
         assert!(flat(&state).contains(said), "{said} in\n{}", flat(&state));
     }
 }
@@ -368,13 +371,13 @@ fn an_entry_that_is_read_stays_whatever_comes() {
 
 #[test]
 fn what_was_asked_for_is_kept_though_the_cluster_is_missed_meanwhile() {
-    use crate::app::dialog::IssueStage;
+    use crate::app::dialog::KubeconfigFormStage;
     let mut state = asking(form("shop-prod"), 1);
     let id = id(&state, "shop-prod");
     let missed = Failure::new(FailureKind::NotFound, "HTTP 404");
     let now = state.now;
-    let request = state.requests.begin(Owner::Cluster(id));
+    let request = state.requests.begin(RequestOwner::Cluster(id));
     update(&mut state, now, Message::Answered(request, Answer::Cluster(Err(missed))));
     let Some(Dialog::Issue(form)) = &state.dialog else { panic!("the form is closed") };
-    assert!(matches!(form.stage, IssueStage::Issuing(_)), "{:?}", form.stage);
+    assert!(matches!(form.stage, KubeconfigFormStage::Issuing(_)), "{:?}", form.stage);
 }

@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 
-use crate::app::state::{Clickable, Metrics, Target};
+use crate::app::state::{ClickTarget, Clickable, Metrics};
 use crate::domain::text::width;
 use crate::ui::text::cells;
 use crate::ui::theme::{Role, Theme};
@@ -72,7 +72,7 @@ pub fn draw(
             && !place.is_empty()
         {
             let area = (place.x + 1, place.y, place.width - 1, 1);
-            metrics.targets.push(Target { area, what });
+            metrics.targets.push(ClickTarget { area, what });
         }
         if stacked { y += 1 } else { x += columns + gap }
     }

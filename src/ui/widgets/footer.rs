@@ -11,7 +11,7 @@ use ratatui::text::{Line, Span, Text};
 
 use crate::app::availability::{can, due_step};
 use crate::app::columns::Tone;
-use crate::app::dialog::{Dialog, MenuKind};
+use crate::app::dialog::{Dialog, MenuItems};
 use crate::app::filter::problems;
 use crate::app::keymap::{BINDINGS, Binding, Command, Context};
 use crate::app::state::{Screen, State};
@@ -231,18 +231,18 @@ fn works(state: &State, context: Context, command: Command) -> bool {
 
 /// Whether the open menu is one whose lines are ticked.
 fn ticks(state: &State) -> bool {
-    matches!(&state.dialog, Some(Dialog::Menu(menu)) if matches!(menu.kind, MenuKind::Columns))
+    matches!(&state.dialog, Some(Dialog::Menu(menu)) if matches!(menu.kind, MenuItems::Columns))
 }
 
 /// What a key does in the open menu.
-fn menu_label(kind: &MenuKind, command: Command) -> Option<&'static str> {
+fn menu_label(kind: &MenuItems, command: Command) -> Option<&'static str> {
     match (kind, command) {
-        (MenuKind::Columns, Command::Mark) => Some("tick"),
+        (MenuItems::Columns, Command::Mark) => Some("tick"),
         // What was ticked stays ticked.
-        (MenuKind::Columns, Command::Back) => Some("close"),
-        (MenuKind::Sort, Command::Open) => Some("choose"),
-        (MenuKind::Copy(_), Command::Open) => Some("copy"),
-        (MenuKind::Commands(_), Command::Open) => Some("run"),
+        (MenuItems::Columns, Command::Back) => Some("close"),
+        (MenuItems::Sort, Command::Open) => Some("choose"),
+        (MenuItems::Copy(_), Command::Open) => Some("copy"),
+        (MenuItems::Commands(_), Command::Open) => Some("run"),
         _ => None,
     }
 }

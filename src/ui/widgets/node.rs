@@ -14,15 +14,15 @@ use jiff::Timestamp;
 use ratatui::text::{Line, Span};
 
 use crate::app::columns::Tone;
-use crate::app::observation::Observed;
+use crate::app::observation::ObservedCluster;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
-use crate::domain::observed::{Event, Picture, Pod, Unseen};
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::{Blocker, Severity};
-use crate::domain::roll::classify::{NodeRoll, Stage};
-use crate::domain::roll::moments::Clock;
-use crate::domain::roll::words;
+use crate::domain::roll::classify::{NodeRoll, NodeStage};
+use crate::domain::roll::clock_skew::ClusterClock;
+use crate::domain::roll::format;
+use crate::domain::snapshot::{ClusterSnapshot, Event, Pod, Unseen};
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::text::{as_fits, pad_end};
 use crate::ui::theme::{Role, Theme};
@@ -35,11 +35,11 @@ const LABEL: usize = 10;
 /// What a node does and for how long ("✗ blocked 47m").
 pub fn stage(node: &NodeRoll, now: Timestamp, theme: Theme) -> Vec<Span<'static>> {
     let (glyph, tone) = sign(node);
-    let lasts = node.since.filter(|_| node.stage != Stage::Old).map(|began| {
+    let lasts = node.since.filter(|_| node.stage != NodeStage::Old).map(|began| {
         let least = if began.at_least { "at least " } else { "" };
         format!(" {least}{}", long(since(began.at, now)))
     });
-    let word = format!("{glyph} {}{}", words::stage(node), lasts.unwrap_or_default());
+    let word = format!("{glyph} {}{}", format::stage(node), lasts.unwrap_or_default());
     vec![theme.span(word, tone)]
 }
 
@@ -57,16 +57,16 @@ pub fn concerning<'a>(roll: &'a Roll, node: &NodeRoll) -> Vec<&'a Blocker> {
     own.chain(around).collect()
 }
 
-/// The node, with at most so many of its events. Durations end at the moment of which the picture is.
+/// The node, with at most so many of its events. Durations end at the moment of which the snapshot is.
 pub fn lines(
     node: &NodeRoll,
-    observed: &Observed,
+    observed: &ObservedCluster,
     state: &State,
     theme: Theme,
     columns: usize,
     events: usize,
 ) -> Vec<Line<'static>> {
-    let (Some(roll), Some(picture)) = (&observed.roll, &observed.picture) else {
+    let (Some(roll), Some(snapshot)) = (&observed.roll, &observed.snapshot) else {
         return Vec::new();
     };
     let now = observed.as_of(state.now.wall);
@@ -76,15 +76,15 @@ pub fn lines(
         facts.blank();
     }
     identity(node, roll, (state, now), theme, &mut facts);
-    let on_node = pods_on(node, picture);
-    if node.stage.is_old() && node.stage != Stage::Old {
+    let on_node = pods_on(node, snapshot);
+    if node.stage.is_old() && node.stage != NodeStage::Old {
         facts.blank();
-        pods(&on_node, picture, now, theme, &mut facts);
+        pods(&on_node, snapshot, now, theme, &mut facts);
     }
     facts.blank();
-    let found = events_of(node, &on_node, picture);
+    let found = events_of(node, &on_node, snapshot);
     if found.is_empty() {
-        let text = match picture.unseen.get("events") {
+        let text = match snapshot.unseen.get("events") {
             Some(Unseen::Partly(reason)) => format!("none that was read ({})", clean(reason)),
             Some(reason) => format!("cannot be read: {}", clean(&reason.to_string())),
             None => "none; a cluster keeps them for about an hour".to_owned(),
@@ -92,7 +92,7 @@ pub fn lines(
         facts.text("events", &text, Tone::Dim);
     }
     for event in found.into_iter().take(events) {
-        event_line(event, node, picture, (state, now), &mut facts);
+        event_line(event, node, snapshot, (state, now), &mut facts);
     }
     facts.into_lines()
 }
@@ -118,9 +118,9 @@ fn identity(
     };
     facts.fact("pool", vec![Span::raw(place)]);
     if let Some(limits) = zone.and_then(|zone| zone.limits) {
-        facts.text("", &words::limits(limits), Tone::Dim);
+        facts.text("", &format::limits(limits), Tone::Dim);
     }
-    if let Some(detail) = words::stage_detail(node, now) {
+    if let Some(detail) = format::stage_detail(node, now) {
         facts.text("state", &detail, Tone::Plain);
     }
     let created = node.created.map(|at| {
@@ -164,14 +164,20 @@ pub fn remedy(blocker: &Blocker, theme: Theme, facts: &mut Facts) {
     }
 }
 
-fn pods_on<'a>(node: &NodeRoll, picture: &'a Picture) -> Vec<&'a Pod> {
+fn pods_on<'a>(node: &NodeRoll, snapshot: &'a ClusterSnapshot) -> Vec<&'a Pod> {
     let here = |pod: &&Pod| pod.node.as_deref() == Some(&node.name);
-    picture.pods.iter().map(AsRef::as_ref).filter(here).collect()
+    snapshot.pods.iter().map(AsRef::as_ref).filter(here).collect()
 }
 
 /// Pods of a node that is being emptied: those that must still go, the longest waiting first.
-fn pods(on_node: &[&Pod], picture: &Picture, now: Timestamp, theme: Theme, facts: &mut Facts) {
-    if picture.is_blind_to("pods") {
+fn pods(
+    on_node: &[&Pod],
+    snapshot: &ClusterSnapshot,
+    now: Timestamp,
+    theme: Theme,
+    facts: &mut Facts,
+) {
+    if snapshot.is_blind_to("pods") {
         facts.text("pods", "cannot be read", Tone::Warn);
         return;
     }
@@ -188,7 +194,7 @@ fn pods(on_node: &[&Pod], picture: &Picture, now: Timestamp, theme: Theme, facts
         count => format!("{} still to go{stays}", plural(count, "pod", "pods")),
     };
     facts.fact("pods", vec![Span::raw(text)]);
-    let clock = Clock::new(now, picture.skew_seconds);
+    let clock = ClusterClock::new(now, snapshot.skew_seconds);
     for pod in going.iter().take(6) {
         let (word, tone) = pod_word(pod, clock);
         let name = clean(&format!("{}/{}", pod.namespace, pod.name));
@@ -200,7 +206,7 @@ fn pods(on_node: &[&Pod], picture: &Picture, now: Timestamp, theme: Theme, facts
     }
 }
 
-fn pod_word(pod: &Pod, clock: Clock) -> (String, Tone) {
+fn pod_word(pod: &Pod, clock: ClusterClock) -> (String, Tone) {
     match pod.deleted_by {
         Some(by) if clock.planned(by) < clock.now() => {
             (format!("should have gone {} ago", long(clock.age(by))), Tone::Bad)
@@ -213,13 +219,17 @@ fn pod_word(pod: &Pod, clock: Clock) -> (String, Tone) {
 }
 
 /// Events of the node and of the pods that are on it, newest first.
-fn events_of<'a>(node: &NodeRoll, on_node: &[&Pod], picture: &'a Picture) -> Vec<&'a Event> {
+fn events_of<'a>(
+    node: &NodeRoll,
+    on_node: &[&Pod],
+    snapshot: &'a ClusterSnapshot,
+) -> Vec<&'a Event> {
     let about_node = |event: &Event| event.kind == "Node" && event.name == node.name;
     let about_pod = |event: &Event| {
         event.kind == "Pod"
             && on_node.iter().any(|pod| pod.name == event.name && pod.namespace == event.namespace)
     };
-    let mut found: Vec<&Event> = picture
+    let mut found: Vec<&Event> = snapshot
         .events
         .iter()
         .map(AsRef::as_ref)
@@ -232,11 +242,11 @@ fn events_of<'a>(node: &NodeRoll, on_node: &[&Pod], picture: &'a Picture) -> Vec
 fn event_line(
     event: &Event,
     node: &NodeRoll,
-    picture: &Picture,
+    snapshot: &ClusterSnapshot,
     (state, now): (&State, Timestamp),
     facts: &mut Facts,
 ) {
-    let clock = Clock::new(now, picture.skew_seconds);
+    let clock = ClusterClock::new(now, snapshot.skew_seconds);
     let at = event.at.map_or_else(String::new, |at| state.zone().clock(clock.ours(at)));
     let times = if event.count > 1 { format!(" ×{}", event.count) } else { String::new() };
     let about = if event.name == node.name {
@@ -257,8 +267,8 @@ pub fn title(node: &NodeRoll, theme: Theme, columns: usize) -> Span<'static> {
 #[cfg(test)]
 mod tests {
     use crate::domain::fixtures::now;
-    use crate::domain::observed::Pod;
-    use crate::domain::roll::moments::Clock;
+    use crate::domain::roll::clock_skew::ClusterClock;
+    use crate::domain::snapshot::Pod;
     use crate::ui::fixtures::{ago, rolls};
     use crate::ui::widgets::node::pod_word;
 
@@ -270,7 +280,7 @@ mod tests {
             (deleted(Some(ago(-1))), "being deleted"),
             (deleted(Some(ago(5))), "should have gone 5m ago"),
         ] {
-            assert_eq!(pod_word(&pod, Clock::new(now(), 0)).0, word);
+            assert_eq!(pod_word(&pod, ClusterClock::new(now(), 0)).0, word);
         }
     }
 }

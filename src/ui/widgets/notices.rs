@@ -7,7 +7,7 @@ use crate::app::columns::Tone;
 use crate::app::dialog::Dialog;
 use crate::app::fleet::{ScopeState, ScopeStatus};
 use crate::app::keymap::{BINDINGS, Command};
-use crate::app::requests::Owner;
+use crate::app::requests::RequestOwner;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::Scope;
@@ -60,7 +60,7 @@ fn failing_lines(
     let reason = reason(failure);
     let tail = if more > 0 { format!("  +{more} more") } else { String::new() };
     let text = format!("{place}: {reason} for {age}, {next}");
-    if !failure.is_passing() {
+    if !failure.is_transient() {
         // Only a person can help here: the whole sentence counts.
         return marked(theme, &format!("{text}{tail}"), columns, 2);
     }
@@ -75,7 +75,7 @@ fn failing_lines(
 
 /// Why a list failed; with what to do where only a person can help.
 fn reason(failure: &Failure) -> String {
-    match (&failure.hint, failure.is_passing()) {
+    match (&failure.hint, failure.is_transient()) {
         (Some(hint), false) => format!("{}; {hint}", failure.message),
         _ => failure.message.clone(),
     }
@@ -104,7 +104,7 @@ fn place(state: &State, scope: &Scope) -> String {
 }
 
 fn next_try(state: &State, due: std::time::Duration, in_flight: bool) -> String {
-    let left = due.saturating_sub(state.now.steady);
+    let left = due.saturating_sub(state.now.monotonic);
     if in_flight || left.is_zero() {
         return "trying now".to_owned();
     }
@@ -139,8 +139,8 @@ fn unsaved(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
         _ => None,
     };
     let mut others = state.unsaved.iter().filter(|(request, _)| {
-        let on_its_way = |owner: &Owner| {
-            matches!(owner, Owner::Delivery { kubeconfig, .. } if kubeconfig == *request)
+        let on_its_way = |owner: &RequestOwner| {
+            matches!(owner, RequestOwner::Delivery { kubeconfig, .. } if kubeconfig == *request)
         };
         in_form != Some(**request) && !state.requests.open().any(|(_, owner)| on_its_way(owner))
     });

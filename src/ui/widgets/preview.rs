@@ -19,7 +19,7 @@ use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::credential::Verdict;
-use crate::domain::roll::words;
+use crate::domain::roll::format;
 use crate::domain::rotation::Phase;
 use crate::domain::text::cut_middle;
 use crate::ui::text::pad_end;
@@ -128,7 +128,7 @@ fn roll_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
     };
     facts.fact("nodes", roll::summary_short(roll, theme));
     let Some(seen) = observed.filter(|observed| !observed.live).and_then(|o| o.seen) else {
-        if let Some(text) = words::outlook(roll.outlook, now) {
+        if let Some(text) = format::outlook(roll.outlook, now) {
             facts.text("", &text, Tone::Dim);
         }
         return;

@@ -15,11 +15,11 @@ use ratatui::text::{Line, Span};
 use crate::app::columns::{Tone, bar};
 use crate::domain::cluster::Cluster;
 use crate::domain::roll::Roll;
-use crate::domain::roll::classify::{NodeRoll, Stage};
+use crate::domain::roll::classify::{NodeRoll, NodeStage};
+use crate::domain::roll::format;
 use crate::domain::roll::limits::Limits;
 use crate::domain::roll::progress::{Counts, PoolRoll, PoolState, ZoneRoll};
 use crate::domain::roll::steps::{StepState, StepView};
-use crate::domain::roll::words;
 use crate::domain::text::{clean, cut_middle, width};
 use crate::ui::text::{as_fits, blanks, cut_spans, pad_end, spans_width, spread};
 use crate::ui::theme::{Role, Theme};
@@ -108,14 +108,14 @@ impl<'a> Grid<'a> {
 /// The sign of a node.
 pub fn sign(node: &NodeRoll) -> (&'static str, Tone) {
     match node.stage {
-        Stage::Draining if node.blocked => ("✗", Tone::Bad),
-        Stage::Draining => ("▢", Tone::Busy),
-        Stage::New => ("■", Tone::Good),
-        Stage::Leaving => ("▤", Tone::Warn),
-        Stage::Joining => ("▣", Tone::Busy),
-        Stage::Cordoned => ("▥", Tone::Warn),
-        Stage::Old => ("□", Tone::Dim),
-        Stage::Preserved => ("◆", Tone::Dim),
+        NodeStage::Draining if node.blocked => ("✗", Tone::Bad),
+        NodeStage::Draining => ("▢", Tone::Busy),
+        NodeStage::New => ("■", Tone::Good),
+        NodeStage::Leaving => ("▤", Tone::Warn),
+        NodeStage::Joining => ("▣", Tone::Busy),
+        NodeStage::Cordoned => ("▥", Tone::Warn),
+        NodeStage::Old => ("□", Tone::Dim),
+        NodeStage::Preserved => ("◆", Tone::Dim),
     }
 }
 
@@ -151,12 +151,12 @@ pub fn legend(counts: Counts, theme: Theme, columns: usize) -> Vec<Span<'static>
 
 /// Bar, figure, percent and outlook, as far as they fit.
 pub fn summary(roll: &Roll, now: Timestamp, theme: Theme, columns: usize) -> Vec<Span<'static>> {
-    let outlook = words::outlook(roll.outlook, now).map(|text| {
+    let outlook = format::outlook(roll.outlook, now).map(|text| {
         let tone = outlook_tone(roll);
         vec![Span::raw("   "), theme.span(text, tone)]
     });
     let Some(figure) = roll.figure() else {
-        let text = words::counts(roll.counts);
+        let text = format::counts(roll.counts);
         let mut parts = vec![vec![Span::raw(text)]];
         parts.extend(outlook);
         return as_fits(parts, columns);
@@ -171,7 +171,7 @@ pub fn summary(roll: &Roll, now: Timestamp, theme: Theme, columns: usize) -> Vec
     };
     let mut parts = vec![
         vec![theme.span(bar(figure, cells), tone)],
-        vec![Span::raw("  "), theme.part(words::figure(figure), Role::Title)],
+        vec![Span::raw("  "), theme.part(format::figure(figure), Role::Title)],
     ];
     parts.extend(outlook);
     if !figure.done {
@@ -184,10 +184,10 @@ pub fn summary(roll: &Roll, now: Timestamp, theme: Theme, columns: usize) -> Vec
 /// Bar and figure for a narrow pane.
 pub fn summary_short(roll: &Roll, theme: Theme) -> Vec<Span<'static>> {
     let Some(figure) = roll.figure() else {
-        return vec![Span::raw(words::counts(roll.counts))];
+        return vec![Span::raw(format::counts(roll.counts))];
     };
     let tone = if roll.counts.blocked > 0 { Tone::Bad } else { bar_tone(figure.done) };
-    let text = format!(" {} new", words::figure_narrow(figure));
+    let text = format!(" {} new", format::figure_narrow(figure));
     vec![theme.span(bar(figure, 8), tone), theme.part(text, Role::Title)]
 }
 
@@ -196,22 +196,24 @@ fn bar_tone(done: bool) -> Tone {
 }
 
 fn outlook_tone(roll: &Roll) -> Tone {
-    use crate::domain::roll::eta::Outlook;
+    use crate::domain::roll::eta::RollEstimate;
     match roll.outlook {
-        Outlook::Stalled { .. } => Tone::Bad,
-        Outlook::Left { held: true, .. } | Outlook::Unknown => Tone::Warn,
-        Outlook::Left { .. } | Outlook::Finishing => Tone::Plain,
-        Outlook::Idle | Outlook::NotBegun | Outlook::Early | Outlook::Done => Tone::Dim,
+        RollEstimate::Stalled { .. } => Tone::Bad,
+        RollEstimate::Left { held: true, .. } | RollEstimate::Unknown => Tone::Warn,
+        RollEstimate::Left { .. } | RollEstimate::Finishing => Tone::Plain,
+        RollEstimate::Idle | RollEstimate::NotBegun | RollEstimate::Early | RollEstimate::Done => {
+            Tone::Dim
+        }
     }
 }
 
 /// The steps of the start below each other, with what shows of them.
 pub fn steps(steps: &[StepView], theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let name = steps.iter().map(|step| width(words::step(step.name))).max().unwrap_or(0);
+    let name = steps.iter().map(|step| width(format::step(step.name))).max().unwrap_or(0);
     let line = |step: &StepView| {
         let mut spans = step_spans(step, theme);
         if let Some(detail) = &step.detail {
-            let gap = name.saturating_sub(width(words::step(step.name))) + 2;
+            let gap = name.saturating_sub(width(format::step(step.name))) + 2;
             spans.push(blanks(gap));
             spans.push(theme.span(detail.clone(), Tone::Dim));
         }
@@ -239,7 +241,7 @@ fn step_spans(step: &StepView, theme: Theme) -> Vec<Span<'static>> {
         StepState::Waiting => ("○", Tone::Dim),
         StepState::Unknown => ("?", Tone::Dim),
     };
-    let name = words::step(step.name);
+    let name = format::step(step.name);
     let name = match step.state {
         StepState::Now => theme.part(name, Role::Title),
         StepState::Done => Span::raw(name),
@@ -303,7 +305,7 @@ pub fn pools_low<'a>(
     let name = names(roll);
     let indent = || Part::Text(blanks((name + 1).min(columns / 4)));
     for pool in &roll.pools {
-        let figure = format!(" {}", words::figure_narrow(pool.figure));
+        let figure = format!(" {}", format::figure_narrow(pool.figure));
         let head = name + width(&figure);
         let mut parts = vec![
             Part::Text(Span::raw(pad_end(&pool_name(pool), name))),
@@ -341,10 +343,10 @@ fn names(roll: &Roll) -> usize {
 /// What is to be expected of a pool: its state where that says all, else how long it takes.
 fn pool_outlook(pool: &PoolRoll, now: Timestamp) -> Option<String> {
     let settled = matches!(pool.state, PoolState::Settled | PoolState::Empty);
-    words::pool_state(pool)
+    format::pool_state(pool)
         .map(str::to_owned)
         .filter(|_| !settled)
-        .or_else(|| words::outlook(pool.outlook, now))
+        .or_else(|| format::outlook(pool.outlook, now))
 }
 
 /// A pool's name as it is drawn; pool names have at most 15 characters.
@@ -372,12 +374,12 @@ fn pool_line(
     };
     let mut parts = vec![vec![theme.part(pad_end(&pool_name(pool), name), Role::Title)]];
     if settled {
-        let text = words::counts(pool.counts);
+        let text = format::counts(pool.counts);
         parts.push(vec![Span::raw("  "), Span::raw(text)]);
     } else {
         let cells = if columns >= 64 { 12 } else { 6 };
         parts.push(vec![Span::raw("  "), theme.span(bar(pool.figure, cells), tone)]);
-        parts.push(vec![Span::raw(format!("  {}", words::figure_narrow(pool.figure)))]);
+        parts.push(vec![Span::raw(format!("  {}", format::figure_narrow(pool.figure)))]);
     }
     if let Some(text) = pool_outlook(pool, now) {
         parts.push(vec![theme.span(format!("   {text}"), Tone::Dim)]);

@@ -11,9 +11,9 @@ use crate::app::state::{Pending, PendingStage, State};
 use crate::domain::action::Action;
 use crate::domain::age::{long, since};
 use crate::domain::attention::{Stuck, next_step, stuck};
-use crate::domain::cluster::Problem;
+use crate::domain::cluster::ReportedError;
+use crate::domain::roll::format;
 use crate::domain::roll::steps::{StepName, StepState};
-use crate::domain::roll::words;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::plural;
 use crate::ui::text::blanks;
@@ -108,7 +108,7 @@ pub fn next(entry: &Entry, state: &State) -> Next {
 /// How long the nodes still take, where that can be told.
 fn outlook(entry: &Entry, state: &State) -> Option<String> {
     let observed = state.observed.get(&entry.cluster.id)?;
-    words::outlook(observed.roll.as_ref()?.outlook, state.now.wall)
+    format::outlook(observed.roll.as_ref()?.outlook, state.now.wall)
 }
 
 /// How a sent step stands, in the words of the whole product.
@@ -124,7 +124,7 @@ pub fn pending_sentence(state: &State, pending: &Pending) -> String {
             state.zone().clock(*at)
         ),
         PendingStage::ReadingBack { until, .. } => {
-            let left = until.saturating_sub(state.now.steady).try_into().unwrap_or_default();
+            let left = until.saturating_sub(state.now.monotonic).try_into().unwrap_or_default();
             format!(
                 "The connection broke before SKE answered. Checking whether {done}, for up to {} …",
                 long(left)
@@ -267,7 +267,7 @@ pub fn nodes(entry: &Entry) -> String {
 }
 
 /// Errors that SKE reports and that neither `next` nor what holds the roll up tells already.
-pub fn untold<'a>(entry: &'a Entry, state: &State, next: &Next) -> Vec<&'a Problem> {
+pub fn untold<'a>(entry: &'a Entry, state: &State, next: &Next) -> Vec<&'a ReportedError> {
     let observed = state.observed.get(&entry.cluster.id);
     let worst = observed.and_then(|observed| observed.roll.as_ref()?.worst());
     let beside = worst.map_or(&[][..], |worst| &worst.reported);
@@ -277,7 +277,7 @@ pub fn untold<'a>(entry: &'a Entry, state: &State, next: &Next) -> Vec<&'a Probl
 
 /// What SKE reports as wrong, each error whole.
 pub fn problems<'a>(
-    problems: impl IntoIterator<Item = &'a Problem>,
+    problems: impl IntoIterator<Item = &'a ReportedError>,
     label: &str,
     facts: &mut Facts,
 ) {

@@ -19,7 +19,7 @@ use crate::ui::theme::{Role, Theme};
 
 /// How one step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
+pub enum StepMark {
     /// Done.
     Done,
     /// The one that is due or running.
@@ -34,7 +34,7 @@ pub enum Mark {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepLine {
     /// How it stands.
-    pub mark: Mark,
+    pub mark: StepMark,
     /// Its number and name.
     pub title: &'static str,
     /// How it stands in words.
@@ -48,21 +48,21 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
     let phase = &entry.cluster.rotation.phase;
     let pending = state.pending.get(&entry.cluster.id).map(|pending| pending.step);
     let marks = match (phase, pending) {
-        (Phase::Unknown(_), _) => [Mark::Unknown; 4],
+        (Phase::Unknown(_), _) => [StepMark::Unknown; 4],
         (Phase::Never, _) | (Phase::Completed, Some(Step::Start)) => {
-            [Mark::Later, Mark::Now, Mark::Later, Mark::Later]
+            [StepMark::Later, StepMark::Now, StepMark::Later, StepMark::Later]
         }
-        (Phase::Preparing, _) => [Mark::Done, Mark::Now, Mark::Later, Mark::Later],
+        (Phase::Preparing, _) => [StepMark::Done, StepMark::Now, StepMark::Later, StepMark::Later],
         (Phase::Prepared, Some(_)) | (Phase::Completing, _) => {
-            [Mark::Done, Mark::Done, Mark::Done, Mark::Now]
+            [StepMark::Done, StepMark::Done, StepMark::Done, StepMark::Now]
         }
-        (Phase::Prepared, None) => [Mark::Done, Mark::Done, Mark::Now, Mark::Later],
-        (Phase::Completed, _) => [Mark::Done; 4],
+        (Phase::Prepared, None) => [StepMark::Done, StepMark::Done, StepMark::Now, StepMark::Later],
+        (Phase::Completed, _) => [StepMark::Done; 4],
     };
     let [_, start, clients, complete] = marks;
     // Access does not come with the phase: it is there as long as a kubeconfig works.
     let (access, text, tone) = access_words(entry, state);
-    let access = if matches!(phase, Phase::Unknown(_)) { Mark::Unknown } else { access };
+    let access = if matches!(phase, Phase::Unknown(_)) { StepMark::Unknown } else { access };
     let [start_words, client_words, complete_words] = words(entry, state, pending);
     let line = |mark, title, (text, tone)| StepLine { mark, title, text, tone };
     [
@@ -88,23 +88,23 @@ fn has(entry: &Entry, state: &State, wanted: Verdict) -> bool {
     judged.iter().any(|(_, verdict)| *verdict == wanted)
 }
 
-fn access_words(entry: &Entry, state: &State) -> (Mark, String, Tone) {
+fn access_words(entry: &Entry, state: &State) -> (StepMark, String, Tone) {
     let now = state.server_now();
     match own_access(entry, state) {
         Some((_, Verdict::BreaksOnComplete)) => {
-            (Mark::Later, "yours is from before the start".to_owned(), Tone::Warn)
+            (StepMark::Later, "yours is from before the start".to_owned(), Tone::Warn)
         }
         Some((Access { expires: Some(at), .. }, _)) => {
-            (Mark::Done, format!("yours ends in {}", long(since(now, *at))), Tone::Dim)
+            (StepMark::Done, format!("yours ends in {}", long(since(now, *at))), Tone::Dim)
         }
-        Some((access, _)) => (Mark::Done, format!("yours: {}", access.kind.word()), Tone::Dim),
+        Some((access, _)) => (StepMark::Done, format!("yours: {}", access.kind.word()), Tone::Dim),
         None if is_unclear(entry, state) => {
-            (Mark::Unknown, "whether yours works cannot be told".to_owned(), Tone::Warn)
+            (StepMark::Unknown, "whether yours works cannot be told".to_owned(), Tone::Warn)
         }
         None if has(entry, state, Verdict::Dead) => {
-            (Mark::Later, "yours ended with the rotation".to_owned(), Tone::Warn)
+            (StepMark::Later, "yours ended with the rotation".to_owned(), Tone::Warn)
         }
-        None => (Mark::Later, "none issued by skeys".to_owned(), Tone::Plain),
+        None => (StepMark::Later, "none issued by skeys".to_owned(), Tone::Plain),
     }
 }
 
@@ -167,20 +167,20 @@ fn clients_words(entry: &Entry, state: &State) -> String {
 
 fn sign(theme: Theme, step: &StepLine) -> Span<'static> {
     match step.mark {
-        Mark::Done => theme.span("✓", Tone::Good),
-        Mark::Now => {
+        StepMark::Done => theme.span("✓", Tone::Good),
+        StepMark::Now => {
             theme.span("●", if step.tone == Tone::Busy { Tone::Busy } else { Tone::Attention })
         }
-        Mark::Later => theme.span("○", Tone::Dim),
-        Mark::Unknown => theme.span("?", Tone::Dim),
+        StepMark::Later => theme.span("○", Tone::Dim),
+        StepMark::Unknown => theme.span("?", Tone::Dim),
     }
 }
 
 fn title(theme: Theme, step: &StepLine) -> Span<'static> {
     match step.mark {
-        Mark::Now => theme.part(step.title, Role::Title),
-        Mark::Done => Span::raw(step.title),
-        Mark::Later | Mark::Unknown => theme.span(step.title, Tone::Dim),
+        StepMark::Now => theme.part(step.title, Role::Title),
+        StepMark::Done => Span::raw(step.title),
+        StepMark::Later | StepMark::Unknown => theme.span(step.title, Tone::Dim),
     }
 }
 
@@ -215,7 +215,7 @@ pub fn wide(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<L
         let rest = share.saturating_sub(width(step.title) + 2);
         if index < 3 && rest > 3 {
             let (line, tone) =
-                if step.mark == Mark::Done { ("━", Tone::Good) } else { ("┄", Tone::Dim) };
+                if step.mark == StepMark::Done { ("━", Tone::Good) } else { ("┄", Tone::Dim) };
             top.push(Span::raw(" "));
             top.push(theme.span(line.repeat(rest - 2), tone));
             top.push(Span::raw(" "));

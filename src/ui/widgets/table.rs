@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span, Text};
 
 use crate::app::columns::{Column, Tone, cell, glyph, new_nodes};
 use crate::app::fleet::Entry;
-use crate::app::state::{Clickable, Metrics, State, Target};
+use crate::app::state::{ClickTarget, Clickable, Metrics, State};
 use crate::domain::cluster::ClusterId;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::text::{blanks, cells, pad_end, pad_start, spread};
@@ -113,7 +113,7 @@ pub fn draw(
         let Some(entry) = state.fleet.entries.get(id) else { continue };
         let selected = window.cursor == Some(window.first + index);
         lines.push(row(state, theme, &layout, (id, entry), selected, columns));
-        metrics.targets.push(Target {
+        metrics.targets.push(ClickTarget {
             area: (area.x, top.saturating_add(cells(index)), area.width, 1),
             what: Clickable::Row(window.first + index),
         });

@@ -5,15 +5,15 @@ use ratatui::text::{Line, Span};
 
 use crate::app::columns::{Tone, phase_glyph};
 use crate::app::state::State;
-use crate::domain::roll::history::History;
-use crate::domain::roll::timeline::{Entry, Happening};
-use crate::domain::roll::words;
+use crate::domain::roll::format;
+use crate::domain::roll::history::RollHistory;
+use crate::domain::roll::timeline::{Entry, TimelineEvent};
 use crate::ui::text::{cut_spans, pad_end};
 use crate::ui::theme::Theme;
 
 /// So many lines of it.
 pub fn lines(
-    history: &History,
+    history: &RollHistory,
     state: &State,
     theme: Theme,
     columns: usize,
@@ -31,48 +31,48 @@ fn line(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Line<'sta
         theme.span(pad_end(&time, if columns >= 60 { 13 } else { 9 }), Tone::Dim),
         theme.span(sign, tone),
         Span::raw(" "),
-        Span::styled(words::happening(&entry.what), theme.soft(words_tone(&entry.what))),
+        Span::styled(format::happening(&entry.what), theme.soft(words_tone(&entry.what))),
     ];
     Line::from(cut_spans(spans, columns))
 }
 
-fn sign(what: &Happening) -> (String, Tone) {
+fn sign(what: &TimelineEvent) -> (String, Tone) {
     let (sign, tone) = match what {
-        Happening::Phase(phase) => {
+        TimelineEvent::Phase(phase) => {
             let cell = phase_glyph(phase, false);
             return (cell.text, cell.tone);
         }
-        Happening::NodesBegan { .. } => ("▸", Tone::Busy),
-        Happening::Reconfigured { .. } | Happening::Joining { .. } => ("▣", Tone::Busy),
-        Happening::Ready { .. } => ("■", Tone::Good),
-        Happening::Draining { .. } => ("▢", Tone::Busy),
-        Happening::Cordoned { .. } => ("▥", Tone::Warn),
-        Happening::Gone { .. } => ("·", Tone::Dim),
-        Happening::Leaving { .. } => ("▤", Tone::Warn),
-        Happening::Blocked { .. } => ("✗", Tone::Bad),
-        Happening::Freed { .. } => ("✓", Tone::Good),
-        Happening::NotReady { .. } | Happening::AnotherRoll { .. } | Happening::Back { .. } => {
-            ("!", Tone::Warn)
-        }
+        TimelineEvent::NodesBegan { .. } => ("▸", Tone::Busy),
+        TimelineEvent::Reconfigured { .. } | TimelineEvent::Joining { .. } => ("▣", Tone::Busy),
+        TimelineEvent::Ready { .. } => ("■", Tone::Good),
+        TimelineEvent::Draining { .. } => ("▢", Tone::Busy),
+        TimelineEvent::Cordoned { .. } => ("▥", Tone::Warn),
+        TimelineEvent::Gone { .. } => ("·", Tone::Dim),
+        TimelineEvent::Leaving { .. } => ("▤", Tone::Warn),
+        TimelineEvent::Blocked { .. } => ("✗", Tone::Bad),
+        TimelineEvent::Freed { .. } => ("✓", Tone::Good),
+        TimelineEvent::NotReady { .. }
+        | TimelineEvent::AnotherRoll { .. }
+        | TimelineEvent::Back { .. } => ("!", Tone::Warn),
     };
     (sign.to_owned(), tone)
 }
 
-fn words_tone(what: &Happening) -> Tone {
+fn words_tone(what: &TimelineEvent) -> Tone {
     match what {
-        Happening::Blocked { .. } => Tone::Bad,
-        Happening::NotReady { .. } | Happening::AnotherRoll { .. } | Happening::Back { .. } => {
-            Tone::Warn
-        }
-        Happening::Gone { .. } => Tone::Dim,
-        Happening::Phase(_)
-        | Happening::NodesBegan { .. }
-        | Happening::Reconfigured { .. }
-        | Happening::Joining { .. }
-        | Happening::Ready { .. }
-        | Happening::Draining { .. }
-        | Happening::Cordoned { .. }
-        | Happening::Leaving { .. }
-        | Happening::Freed { .. } => Tone::Plain,
+        TimelineEvent::Blocked { .. } => Tone::Bad,
+        TimelineEvent::NotReady { .. }
+        | TimelineEvent::AnotherRoll { .. }
+        | TimelineEvent::Back { .. } => Tone::Warn,
+        TimelineEvent::Gone { .. } => Tone::Dim,
+        TimelineEvent::Phase(_)
+        | TimelineEvent::NodesBegan { .. }
+        | TimelineEvent::Reconfigured { .. }
+        | TimelineEvent::Joining { .. }
+        | TimelineEvent::Ready { .. }
+        | TimelineEvent::Draining { .. }
+        | TimelineEvent::Cordoned { .. }
+        | TimelineEvent::Leaving { .. }
+        | TimelineEvent::Freed { .. } => Tone::Plain,
     }
 }

@@ -6,7 +6,7 @@ use ratatui::style::{Color, Modifier, Style};
 use crate::app::columns::{Tone, bar};
 use crate::app::message::Now;
 use crate::cli::commands::wait::lines::trouble;
-use crate::cli::commands::wait::standing::Standing;
+use crate::cli::commands::wait::status::WaitStatus;
 use crate::domain::roll::Roll;
 use crate::domain::rotation::Phase;
 use crate::domain::text::{clean, cut_end, width};
@@ -19,7 +19,7 @@ const CELLS: usize = 10;
 type Part = (String, Tone);
 
 /// The line for so many columns, with its colours.
-pub fn draw(standing: &Standing<'_>, began: Now, theme: Theme, columns: usize) -> String {
+pub fn draw(standing: &WaitStatus<'_>, began: Now, theme: Theme, columns: usize) -> String {
     let shown = |parts: Vec<Part>| -> Vec<Part> {
         let as_drawn = |text: String| if theme.ascii { plain(&clean(&text)) } else { clean(&text) };
         parts.into_iter().map(|(text, tone)| (as_drawn(text), tone)).collect()
@@ -38,7 +38,7 @@ pub fn draw(standing: &Standing<'_>, began: Now, theme: Theme, columns: usize) -
 }
 
 /// The line in its forms, the widest first: waiting time goes before the bar, the bar before what holds the roll up.
-fn forms(standing: &Standing<'_>, began: Now) -> Vec<Vec<Part>> {
+fn forms(standing: &WaitStatus<'_>, began: Now) -> Vec<Vec<Part>> {
     let phase = match standing.phase() {
         Some(phase) => (standing.phase_word(), tone_of(phase)),
         None => ("looking for it".to_owned(), Tone::Dim),
@@ -56,7 +56,7 @@ fn forms(standing: &Standing<'_>, began: Now) -> Vec<Vec<Part>> {
 }
 
 /// Figure, and the most urgent of what holds it up, what keeps from seeing more, and what is special about the phase.
-fn said(standing: &Standing<'_>) -> Vec<Part> {
+fn said(standing: &WaitStatus<'_>) -> Vec<Part> {
     let now = standing.now;
     let summary = standing.summary();
     if let Some(outage) = standing.outage.filter(|outage| outage.is_told(now)) {

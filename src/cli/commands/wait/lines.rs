@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use crate::app::message::Now;
 use crate::cli::commands::wait::outage::Outage;
-use crate::cli::commands::wait::standing::{Standing, halting, problems};
+use crate::cli::commands::wait::status::{WaitStatus, halting, problems};
 use crate::domain::age::since;
 use crate::domain::attention::{Stuck, stuck};
-use crate::domain::cluster::{ClusterState, Problem};
-use crate::domain::observed::Trouble;
+use crate::domain::cluster::{ClusterState, ReportedError};
 use crate::domain::roll::Roll;
-use crate::domain::roll::blocker::Kind;
-use crate::domain::roll::eta::Outlook;
-use crate::domain::roll::words;
+use crate::domain::roll::blocker::BlockerKind;
+use crate::domain::roll::eta::RollEstimate;
+use crate::domain::roll::format;
 use crate::domain::rotation::Phase;
+use crate::domain::snapshot::Unavailable;
 
 /// An API server that renews itself is away for a moment now and then; that its nodes cannot be seen is told after
 /// this.
@@ -32,7 +32,7 @@ struct Sign {
     /// As it is read: what it does not show is no change.
     figure: Option<String>,
     blocked: usize,
-    blocker: Option<(Kind, Option<String>, String)>,
+    blocker: Option<(BlockerKind, Option<String>, String)>,
     stalled: bool,
     state: Option<ClusterState>,
     problems: Vec<String>,
@@ -42,17 +42,17 @@ struct Sign {
 }
 
 impl Sign {
-    fn of(standing: &Standing<'_>) -> Self {
+    fn of(standing: &WaitStatus<'_>) -> Self {
         let roll = standing.rolling();
         let worst = roll.and_then(Roll::worst);
         let cluster = standing.cluster;
         Self {
             phase: standing.phase().cloned(),
             at_rest: standing.at_rest,
-            figure: roll.and_then(Roll::figure).map(words::figure),
+            figure: roll.and_then(Roll::figure).map(format::figure),
             blocked: roll.map_or(0, |roll| roll.counts.blocked),
             blocker: worst.map(|worst| (worst.kind, worst.node.clone(), worst.brief.clone())),
-            stalled: roll.is_some_and(|roll| matches!(roll.outlook, Outlook::Stalled { .. })),
+            stalled: roll.is_some_and(|roll| matches!(roll.outlook, RollEstimate::Stalled { .. })),
             state: cluster.and_then(|cluster| halting(&cluster.state)).cloned(),
             problems: cluster
                 .map(|cluster| problems(cluster).map(timeless).collect())
@@ -73,27 +73,27 @@ impl Sign {
 }
 
 /// What SKE reports without numbers, which may count something that goes on.
-fn timeless(problem: &Problem) -> String {
+fn timeless(problem: &ReportedError) -> String {
     let message: String = problem.message.chars().filter(|c| !c.is_ascii_digit()).collect();
     format!("{} {message}", problem.code)
 }
 
 /// The kind of trouble that keeps its nodes from being seen, once it has lasted.
-pub fn trouble(standing: &Standing<'_>) -> Option<&'static str> {
+pub fn trouble(standing: &WaitStatus<'_>) -> Option<&'static str> {
     let (trouble, began) = standing.observed.trouble.as_ref().filter(|_| standing.is_rolling())?;
     let lasted = Duration::try_from(since(*began, standing.now.wall)).unwrap_or_default();
     if lasted < TROUBLE_PATIENCE {
         return None;
     }
     match trouble {
-        Trouble::Connecting => None,
-        Trouble::NotAcceptedYet { .. } => Some("not yet"),
-        Trouble::CredentialsRefused(_) => Some("refused"),
-        Trouble::NoAccess(_) => Some("no access"),
-        Trouble::KubeconfigRefused(_) => Some("strange"),
-        Trouble::Unreachable(_) => Some("unreachable"),
-        Trouble::Hibernated => Some("asleep"),
-        Trouble::OneWay => Some("one way"),
+        Unavailable::Connecting => None,
+        Unavailable::NotAcceptedYet { .. } => Some("not yet"),
+        Unavailable::CredentialsRefused(_) => Some("refused"),
+        Unavailable::NoAccess(_) => Some("no access"),
+        Unavailable::KubeconfigRefused(_) => Some("strange"),
+        Unavailable::Unreachable(_) => Some("unreachable"),
+        Unavailable::Hibernated => Some("asleep"),
+        Unavailable::OneWay => Some("one way"),
     }
 }
 
@@ -101,7 +101,7 @@ pub fn trouble(standing: &Standing<'_>) -> Option<&'static str> {
 #[derive(Debug, Default)]
 pub struct Lines {
     last: Option<Sign>,
-    /// When that was, on the steady clock.
+    /// When that was, on the monotonic clock.
     told: Duration,
     /// What there will be to say once the outage is over.
     outage: Option<Outage>,
@@ -109,7 +109,7 @@ pub struct Lines {
 
 impl Lines {
     /// The line that is due, if something changed.
-    pub fn tell(&mut self, standing: &Standing<'_>) -> Option<String> {
+    pub fn tell(&mut self, standing: &WaitStatus<'_>) -> Option<String> {
         let mut sign = Sign::of(standing);
         let before = self.last.clone().unwrap_or_default();
         if sign.outage {
@@ -118,7 +118,7 @@ impl Lines {
         }
         // In a long roll the state flickers, and with it whether SKE goes on trying.
         sign.gave_up |= before.gave_up && sign.phase == before.phase;
-        let now = standing.now.steady;
+        let now = standing.now.monotonic;
         let too_soon = self.last.is_some() && now.saturating_sub(self.told) < TOGETHER;
         if sign == before || too_soon && sign.differs_by_nodes(&before) {
             return None;
@@ -134,7 +134,7 @@ impl Lines {
         self.outage.take().map(|outage| outage.over(now))
     }
 
-    fn remarks(&mut self, standing: &Standing<'_>, before: &Sign, sign: &Sign) -> Vec<String> {
+    fn remarks(&mut self, standing: &WaitStatus<'_>, before: &Sign, sign: &Sign) -> Vec<String> {
         let mut remarks = Vec::new();
         if sign.outage && !before.outage {
             self.outage = standing.outage.cloned();

@@ -1,17 +1,17 @@
 //! `skeys wait`: waits without a screen until a rotation is prepared or completed.
 //!
 //! It finds the cluster ([`search`]), reads it again and again, looks at its nodes while they are replaced, and shows
-//! what changes ([`printer`]). What a reading means is decided in [`course`]. Nothing is sent that changes something,
+//! what changes ([`printer`]). What a reading means is decided in [`tracker`]. Nothing is sent that changes something,
 //! but for the kubeconfigs of ten minutes that looking at nodes takes.
 
 mod bar;
-pub mod course;
 mod lines;
 mod outage;
 pub mod printer;
 mod search;
-mod standing;
+mod status;
 pub mod target;
+pub mod tracker;
 
 use std::io;
 use std::time::Duration;
@@ -22,26 +22,26 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
 use crate::app::message::{Answer, Message, Now};
-use crate::app::observation::Observed;
+use crate::app::observation::ObservedCluster;
 use crate::app::requests::RequestId;
 use crate::cli::args::Goal;
-use crate::cli::commands::wait::course::{Cadence, Course, How, Verdict};
 use crate::cli::commands::wait::outage::Outage;
 use crate::cli::commands::wait::printer::Printer;
 use crate::cli::commands::wait::search::{Found, Search};
-pub use crate::cli::commands::wait::standing::Looks;
-use crate::cli::commands::wait::standing::Standing;
+pub use crate::cli::commands::wait::status::ObservationPolicy;
+use crate::cli::commands::wait::status::WaitStatus;
 use crate::cli::commands::wait::target::Target;
+use crate::cli::commands::wait::tracker::{How, PollIntervals, WaitResult, WaitTracker};
 use crate::clients::http::random;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::age::long;
 use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Scope};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::observed::{Sighting, Trouble};
 use crate::domain::rotation::Phase;
+use crate::domain::snapshot::{ObserverEvent, Unavailable};
 use crate::runtime::observers::Observers;
-use crate::runtime::perform::Incoming;
+use crate::runtime::perform::LoopInput;
 
 /// Exit status when the time is over, as timeout(1) has it.
 const TIMED_OUT: u8 = 124;
@@ -60,29 +60,29 @@ pub struct Order {
 }
 
 /// What it is done with.
-pub struct Tools {
+pub struct Services {
     /// Time.
     pub clock: Clock,
     /// The SKE API.
     pub ske: SkeClient,
     /// How often it is read.
-    pub cadence: Cadence,
+    pub cadence: PollIntervals,
     /// Lists under way at once, at most.
     pub concurrency: usize,
     /// Whether nodes are looked at.
-    pub looks: Looks,
+    pub looks: ObservationPolicy,
     /// Whether the source of the token can bring another one.
     pub renews: bool,
     /// Tells that what is drawn may be gone.
     pub redraws: watch::Receiver<()>,
     /// Told whenever it rests.
-    pub rests: watch::Sender<Rest>,
+    pub rests: watch::Sender<IdleState>,
 }
 
 /// Until when it rests, for whoever turns the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Rest {
-    /// On the steady clock.
+pub struct IdleState {
+    /// On the monotonic clock.
     pub until: Duration,
     /// Whether an answer of SKE is awaited meanwhile.
     pub asking: bool,
@@ -100,12 +100,12 @@ enum Ended {
 /// signal that `stop` brings.
 pub async fn run(
     order: Order,
-    tools: Tools,
+    tools: Services,
     printer: &mut Printer,
     stop: impl Future<Output = u8>,
 ) -> u8 {
     let clock = tools.clock.clone();
-    let deadline = order.timeout.map(|limit| (clock.steady().saturating_add(limit), limit));
+    let deadline = order.timeout.map(|limit| (clock.monotonic().saturating_add(limit), limit));
     let out_of_time = async {
         match deadline {
             Some((at, limit)) => {
@@ -134,24 +134,24 @@ pub async fn run(
 struct Seen {
     name: String,
     goal: Goal,
-    looks: Looks,
+    looks: ObservationPolicy,
     search: Option<Search>,
-    course: Option<Course>,
-    observed: Observed,
+    tracker: Option<WaitTracker>,
+    observed: ObservedCluster,
 }
 
 impl Seen {
     fn outage(&self) -> Option<&Outage> {
         let searching = self.search.as_ref().and_then(Search::outage);
-        self.course.as_ref().map_or(searching, Course::outage)
+        self.tracker.as_ref().map_or(searching, WaitTracker::outage)
     }
 
-    fn standing(&self, now: Now) -> Standing<'_> {
-        Standing {
+    fn standing(&self, now: Now) -> WaitStatus<'_> {
+        WaitStatus {
             name: &self.name,
             goal: self.goal,
-            cluster: self.course.as_ref().and_then(Course::latest),
-            at_rest: self.course.as_ref().is_some_and(Course::is_at_rest),
+            cluster: self.tracker.as_ref().and_then(WaitTracker::latest),
+            at_rest: self.tracker.as_ref().is_some_and(WaitTracker::is_at_rest),
             observed: &self.observed,
             looks: self.looks,
             outage: self.outage(),
@@ -163,7 +163,7 @@ impl Seen {
 struct Wait<'a> {
     target: Target,
     scopes: Vec<Scope>,
-    tools: Tools,
+    tools: Services,
     printer: &'a mut Printer,
     began: Now,
     seen: Seen,
@@ -173,20 +173,20 @@ struct Wait<'a> {
     looks: RequestId,
     /// When it rested last, and until when it meant to.
     rested: (Now, Duration),
-    sender: UnboundedSender<Incoming>,
-    sightings: UnboundedReceiver<Incoming>,
+    sender: UnboundedSender<LoopInput>,
+    sightings: UnboundedReceiver<LoopInput>,
 }
 
 impl<'a> Wait<'a> {
-    fn new(order: Order, tools: Tools, printer: &'a mut Printer) -> Self {
+    fn new(order: Order, tools: Services, printer: &'a mut Printer) -> Self {
         let (sender, sightings) = unbounded_channel();
         let seen = Seen {
             name: order.target.name(),
             goal: order.goal,
             looks: tools.looks,
             search: None,
-            course: None,
-            observed: Observed::default(),
+            tracker: None,
+            observed: ObservedCluster::default(),
         };
         let began = now(&tools.clock);
         Self {
@@ -242,7 +242,7 @@ impl<'a> Wait<'a> {
                 Found::NotYet => first = false,
             }
             let due = search.next(now(&self.tools.clock), self.tools.cadence.idle, random());
-            while self.now().steady < due {
+            while self.now().monotonic < due {
                 self.rest_until(due, false)?.await;
             }
         }
@@ -251,8 +251,8 @@ impl<'a> Wait<'a> {
 
     /// Reads the cluster until the wait is over.
     async fn watch(&mut self, id: ClusterId, first: Option<Cluster>) -> io::Result<Ended> {
-        self.seen.course = Some(Course::new(self.seen.goal, id.clone(), self.tools.renews));
-        let mut due = self.now().steady;
+        self.seen.tracker = Some(WaitTracker::new(self.seen.goal, id.clone(), self.tools.renews));
+        let mut due = self.now().monotonic;
         if let Some(cluster) = first {
             if let Some(ended) = self.take(Ok(cluster)) {
                 return Ok(ended);
@@ -261,7 +261,7 @@ impl<'a> Wait<'a> {
         }
         let mut reading: Fuse<BoxFuture<'static, Result<Cluster, Failure>>> = Fuse::terminated();
         loop {
-            if reading.is_terminated() && due <= self.now().steady {
+            if reading.is_terminated() && due <= self.now().monotonic {
                 reading = read(self.tools.ske.clone(), id.clone()).boxed().fuse();
             }
             let asking = !reading.is_terminated();
@@ -283,42 +283,42 @@ impl<'a> Wait<'a> {
     /// A reading came, or not; `Some` when that ends the wait.
     fn take(&mut self, result: Result<Cluster, Failure>) -> Option<Ended> {
         let now = self.now();
-        let course = self.seen.course.as_mut()?;
-        let before = course.latest().cloned();
+        let tracker = self.seen.tracker.as_mut()?;
+        let before = tracker.latest().cloned();
         let verdict = match result {
-            Ok(cluster) => course.reading(cluster, now),
-            Err(failure) => course.failure(failure, now),
+            Ok(cluster) => tracker.reading(cluster, now),
+            Err(failure) => tracker.failure(failure, now),
         };
         if let Some(cluster) =
-            course.latest().cloned().filter(|_| course.latest() != before.as_ref())
+            tracker.latest().cloned().filter(|_| tracker.latest() != before.as_ref())
         {
-            if self.seen.observed.picture.is_some() {
+            if self.seen.observed.snapshot.is_some() {
                 self.seen.observed.reading(&cluster, now);
             }
             self.look(cluster);
         }
         match verdict {
-            Verdict::GoesOn => None,
-            Verdict::Reached(how) => Some(Ended::Reached(how)),
-            Verdict::Failed(sentence) => Some(Ended::Failed(sentence)),
+            WaitResult::GoesOn => None,
+            WaitResult::Reached(how) => Some(Ended::Reached(how)),
+            WaitResult::Failed(sentence) => Some(Ended::Failed(sentence)),
         }
     }
 
     fn next_read(&self) -> Duration {
         let now = self.now();
-        let next = |course: &Course| course.next(now, self.tools.cadence, random());
-        self.seen.course.as_ref().map_or(now.steady, next)
+        let next = |tracker: &WaitTracker| tracker.next(now, self.tools.cadence, random());
+        self.seen.tracker.as_ref().map_or(now.monotonic, next)
     }
 
     /// Begins and ends looking at the nodes, as the phase asks for.
     fn look(&mut self, cluster: Cluster) {
         // The one-way switch cannot be meant while nodes are replaced; asked all the same, since it is for ever.
-        let wanted = self.tools.looks == Looks::AtNodes
+        let wanted = self.tools.looks == ObservationPolicy::AtNodes
             && cluster.rotation.phase == Phase::Preparing
             && !cluster.issuing_is_one_way();
         match (self.looking.is_some(), wanted) {
             (false, true) => {
-                let Tools { ske, clock, .. } = &self.tools;
+                let Services { ske, clock, .. } = &self.tools;
                 let number = RequestId(self.looks.0.saturating_add(1));
                 (self.looks, self.looking) = (number, Some(number));
                 self.observers.begin(cluster, (number, false), ske, clock, &self.sender);
@@ -340,10 +340,10 @@ impl<'a> Wait<'a> {
         if now < before.wall {
             self.seen.observed.rewind(now);
         }
-        if let Some(course) = &mut self.seen.course {
-            course.slept();
+        if let Some(tracker) = &mut self.seen.tracker {
+            tracker.slept();
         }
-        let latest = self.seen.course.as_ref().and_then(Course::latest).cloned();
+        let latest = self.seen.tracker.as_ref().and_then(WaitTracker::latest).cloned();
         if let Some(cluster) = latest.filter(|_| self.looking.is_some()) {
             self.observers.end(&cluster.id);
             self.looking = None;
@@ -352,15 +352,15 @@ impl<'a> Wait<'a> {
     }
 
     /// Somebody looked at the nodes.
-    fn hear(&mut self, incoming: Incoming) {
+    fn hear(&mut self, incoming: LoopInput) {
         let now = self.now();
-        let cluster = self.seen.course.as_ref().and_then(Course::latest);
-        let (Some(cluster), Incoming::Message(message)) = (cluster, incoming) else { return };
+        let cluster = self.seen.tracker.as_ref().and_then(WaitTracker::latest);
+        let (Some(cluster), LoopInput::Message(message)) = (cluster, incoming) else { return };
         let (number, sighting) =
             if let Message::Answered(number, Answer::Observed(sighting)) = message {
                 (Some(number), sighting)
             } else if let Message::TaskFailed(failure) = message {
-                (self.looking, Sighting::Trouble(Trouble::NoAccess(failure)))
+                (self.looking, ObserverEvent::Unavailable(Unavailable::NoAccess(failure)))
             } else {
                 return;
             };
@@ -387,7 +387,7 @@ impl<'a> Wait<'a> {
             self.slept(before);
         }
         let observed = &mut self.seen.observed;
-        if let Some(cluster) = self.seen.course.as_ref().and_then(Course::latest)
+        if let Some(cluster) = self.seen.tracker.as_ref().and_then(WaitTracker::latest)
             && observed.is_to_be_read_anew(now)
         {
             observed.read_roll(cluster, now);
@@ -395,7 +395,7 @@ impl<'a> Wait<'a> {
         self.printer.show(&self.seen.standing(now), self.began)?;
         let until = self.wake(now, due);
         self.rested = (now, until);
-        self.tools.rests.send_replace(Rest { until, asking });
+        self.tools.rests.send_replace(IdleState { until, asking });
         let clock = self.tools.clock.clone();
         let mut redraws = self.tools.redraws.clone();
         let told = async move {
@@ -414,13 +414,13 @@ impl<'a> Wait<'a> {
 
     /// When something is due that is no answer.
     fn wake(&self, now: Now, due: Duration) -> Duration {
-        let told = self.seen.outage().map(Outage::told_from).filter(|at| *at > now.steady);
+        let told = self.seen.outage().map(Outage::told_from).filter(|at| *at > now.monotonic);
         let anew = self.looking.and_then(|_| self.seen.observed.read_anew_at());
         let moves = self.printer.moves().then(|| {
             // Waiting times count seconds in the first two minutes and minutes afterwards.
-            let waited = now.steady.saturating_sub(self.began.steady).as_secs();
+            let waited = now.monotonic.saturating_sub(self.began.monotonic).as_secs();
             let next = if waited < 120 { waited + 1 } else { (waited / 60 + 1) * 60 };
-            self.began.steady.saturating_add(Duration::from_secs(next))
+            self.began.monotonic.saturating_add(Duration::from_secs(next))
         });
         [Some(due), told, anew, moves].into_iter().flatten().min().unwrap_or(due)
     }
@@ -459,12 +459,12 @@ impl<'a> Wait<'a> {
 }
 
 fn now(clock: &Clock) -> Now {
-    Now { wall: clock.now(), steady: clock.steady() }
+    Now { wall: clock.now(), monotonic: clock.monotonic() }
 }
 
 /// Lists what was not listed yet, several places at once. Two of a name do not end it: all of them are to be named.
-async fn ask(search: &mut Search, tools: &Tools) {
-    tools.rests.send_replace(Rest { until: Duration::MAX, asking: true });
+async fn ask(search: &mut Search, tools: &Services) {
+    tools.rests.send_replace(IdleState { until: Duration::MAX, asking: true });
     let lists = search.unanswered().into_iter().map(|scope| async move {
         let listed = tools.ske.list(&scope).await.map(|listing| listing.clusters);
         (scope, listed)

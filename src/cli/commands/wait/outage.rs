@@ -23,21 +23,22 @@ pub struct Outage {
     since: Now,
     failure: Failure,
     failures: u32,
-    /// Since when it fails in a way that does not pass by itself, on the steady clock.
+    /// Since when it fails in a way that does not pass by itself, on the monotonic clock.
     refused: Option<Duration>,
 }
 
 impl Outage {
     /// An outage that begins.
     pub fn new(failure: Failure, now: Now) -> Self {
-        let refused = (!failure.is_passing()).then_some(now.steady);
+        let refused = (!failure.is_transient()).then_some(now.monotonic);
         Self { since: now, failure, failures: 1, refused }
     }
 
     /// It failed once more.
     pub fn again(&mut self, failure: Failure, now: Now) {
         self.failures = self.failures.saturating_add(1);
-        self.refused = if failure.is_passing() { None } else { self.refused.or(Some(now.steady)) };
+        self.refused =
+            if failure.is_transient() { None } else { self.refused.or(Some(now.monotonic)) };
         self.failure = failure;
     }
 
@@ -46,24 +47,24 @@ impl Outage {
         &self.failure
     }
 
-    /// The moment from which it is worth a word, on the steady clock.
+    /// The moment from which it is worth a word, on the monotonic clock.
     pub fn told_from(&self) -> Duration {
-        self.since.steady.saturating_add(WORTH_TELLING)
+        self.since.monotonic.saturating_add(WORTH_TELLING)
     }
 
     /// Whether it is worth a word.
     pub fn is_told(&self, now: Now) -> bool {
-        now.steady >= self.told_from()
+        now.monotonic >= self.told_from()
     }
 
     /// Whether going on asking cannot help any more. `renews`: the source of the token can bring another one.
     pub fn is_final(&self, now: Now, renews: bool) -> bool {
         let signs_in = matches!(self.failure.kind, FailureKind::SignedOut | FailureKind::File);
         let patience = if signs_in && renews { RENEWAL } else { PATIENCE };
-        self.refused.is_some_and(|began| now.steady.saturating_sub(began) >= patience)
+        self.refused.is_some_and(|began| now.monotonic.saturating_sub(began) >= patience)
     }
 
-    /// When SKE is asked again, on the steady clock, and not before a server's Retry-After.
+    /// When SKE is asked again, on the monotonic clock, and not before a server's Retry-After.
     /// `random` lies in 0..1.
     pub fn next(&self, now: Now, idle: Duration, renews: bool, random: f64) -> Duration {
         let wait = if renews && self.failure.kind == FailureKind::SignedOut {
@@ -73,7 +74,7 @@ impl Outage {
         };
         let asked = self.failure.retry_at.map(|at| at.duration_since(now.wall));
         let asked = asked.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or_default();
-        now.steady.saturating_add(wait.max(asked))
+        now.monotonic.saturating_add(wait.max(asked))
     }
 
     /// "SKE cannot be asked since 2026-11-24T14:03:00Z: …; asking goes on".
@@ -112,7 +113,7 @@ mod tests {
 
     fn after(seconds: u64) -> Now {
         let passed = SignedDuration::from_secs(i64::try_from(seconds).unwrap());
-        Now { wall: fixtures::now() + passed, steady: Duration::from_secs(seconds) }
+        Now { wall: fixtures::now() + passed, monotonic: Duration::from_secs(seconds) }
     }
 
     fn outage(kind: FailureKind) -> Outage {

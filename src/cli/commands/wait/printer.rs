@@ -6,9 +6,9 @@ use std::io::{self, Write};
 use crate::app::message::Now;
 use crate::app::status::Progress;
 use crate::cli::commands::wait::bar;
-use crate::cli::commands::wait::course::How;
 use crate::cli::commands::wait::lines::Lines;
-use crate::cli::commands::wait::standing::Standing;
+use crate::cli::commands::wait::status::WaitStatus;
+use crate::cli::commands::wait::tracker::How;
 use crate::domain::text::clean;
 use crate::runtime::notify::Notifier;
 use crate::ui::theme::{Theme, plain};
@@ -80,7 +80,7 @@ impl Printer {
     ///
     /// # Errors
     /// Nobody takes what is written.
-    pub fn show(&mut self, standing: &Standing<'_>, began: Now) -> io::Result<()> {
+    pub fn show(&mut self, standing: &WaitStatus<'_>, began: Now) -> io::Result<()> {
         match &self.form {
             Form::Lines => match self.lines.tell(standing) {
                 Some(line) => self.say(&line),
@@ -124,7 +124,7 @@ impl Printer {
     ///
     /// # Errors
     /// Nobody takes what is written.
-    pub fn reached(&mut self, standing: &Standing<'_>, how: How, began: Now) -> io::Result<()> {
+    pub fn reached(&mut self, standing: &WaitStatus<'_>, how: How, began: Now) -> io::Result<()> {
         self.wipe()?;
         let owed = self.lines.owed(standing.now);
         self.say(&standing.reached(how, began, owed))

@@ -68,10 +68,10 @@ impl Search {
         self.outage.as_ref()
     }
 
-    /// When the rest is asked again, on the steady clock. `random` lies in 0..1.
+    /// When the rest is asked again, on the monotonic clock. `random` lies in 0..1.
     pub fn next(&self, now: Now, idle: Duration, random: f64) -> Duration {
         let again = |outage: &Outage| outage.next(now, idle, false, random);
-        self.outage.as_ref().map_or(now.steady.saturating_add(idle), again)
+        self.outage.as_ref().map_or(now.monotonic.saturating_add(idle), again)
     }
 
     /// A list came, or not.
@@ -82,7 +82,7 @@ impl Search {
                 self.names.extend(clusters.iter().map(|cluster| cluster.id.name.to_string()));
                 self.found.extend(clusters.into_iter().filter(|c| c.id.name == self.name));
             }
-            Err(failure) if failure.is_passing() => match &mut self.outage {
+            Err(failure) if failure.is_transient() => match &mut self.outage {
                 Some(outage) => outage.again(failure, now),
                 None => self.outage = Some(Outage::new(failure, now)),
             },
@@ -229,7 +229,7 @@ mod tests {
     use crate::domain::rotation::Phase;
 
     fn now() -> Now {
-        Now { wall: fixtures::now(), steady: Duration::ZERO }
+        Now { wall: fixtures::now(), monotonic: Duration::ZERO }
     }
 
     fn scope(project: &str, region: &str) -> Scope {

@@ -11,9 +11,9 @@ use kube::core::PartialObjectMeta;
 
 use crate::clients::kubernetes::decode::budget::selector;
 use crate::clients::kubernetes::decode::{label, labels, some, text};
-use crate::domain::observed::Selector;
-use crate::domain::observed::admission::{
-    Admission, Endpoints, Namespace, Rule, Scope, Service, Webhook,
+use crate::domain::snapshot::Selector;
+use crate::domain::snapshot::admission::{
+    Admission, Endpoints, Namespace, Rule, Service, Webhook, WebhookScope,
 };
 use crate::domain::text::clean;
 
@@ -102,9 +102,9 @@ fn rule(written: &RuleWithOperations) -> Option<Rule> {
         groups: all(&written.api_groups),
         resources: all(&written.resources),
         scope: match written.scope.as_deref() {
-            Some("Cluster") => Scope::Cluster,
-            Some("Namespaced") => Scope::Namespaced,
-            Some(_) | None => Scope::Any,
+            Some("Cluster") => WebhookScope::Cluster,
+            Some("Namespaced") => WebhookScope::Namespaced,
+            Some(_) | None => WebhookScope::Any,
         },
     })
 }

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::clients::kubernetes::decode::{some, text};
-use crate::domain::observed::{Budget, Requirement, Selector};
+use crate::domain::snapshot::{Budget, Requirement, Selector};
 use crate::domain::text::clean;
 
 /// Reads a PodDisruptionBudget.

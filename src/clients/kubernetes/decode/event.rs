@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1 as core;
 
 use crate::clients::kubernetes::decode::{at, text};
-use crate::domain::observed::Event;
+use crate::domain::snapshot::Event;
 use crate::domain::text::clean;
 
 /// Reads an event about a node.

@@ -23,7 +23,7 @@ pub use crate::clients::kubernetes::decode::event::{node_event, pod_event};
 pub use crate::clients::kubernetes::decode::node::{node, template};
 pub use crate::clients::kubernetes::decode::pod::pod;
 pub use crate::clients::kubernetes::decode::storage::{attachment, bound_volume};
-use crate::domain::observed::Labels;
+use crate::domain::snapshot::Labels;
 use crate::domain::text::clean;
 
 /// A text that is there and not empty, cleaned.

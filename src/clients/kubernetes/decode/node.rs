@@ -7,7 +7,7 @@ use kube::core::PartialObjectMeta;
 use crate::clients::kubernetes::decode::{
     annotation, at, because, is_annotated, label, some, text,
 };
-use crate::domain::observed::{Node, Template, Terminating};
+use crate::domain::snapshot::{Node, Template, Terminating};
 
 const POOL: &str = "worker.gardener.cloud/pool";
 const ZONE: &str = "topology.kubernetes.io/zone";
@@ -46,7 +46,7 @@ pub fn node(node: &core::Node) -> Option<Node> {
         generation: label(meta, GENERATION),
         checksum: annotation(meta, APPLIED),
         version: label(meta, VERSION).or(kubelet).unwrap_or_default(),
-        doomed: taints.iter().any(|taint| taint.key == DOOMED),
+        marked_for_deletion: taints.iter().any(|taint| taint.key == DOOMED),
         rolling: is_annotated(meta, ROLLING),
         cordoned: spec.and_then(|spec| spec.unschedulable).unwrap_or(false),
         terminating: condition("Terminating").filter(holds).map(|condition| Terminating {

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1 as core;
 
 use crate::clients::kubernetes::decode::{at, because, labels, some, text};
-use crate::domain::observed::{Owner, Pod};
+use crate::domain::snapshot::{OwnerReference, Pod};
 use crate::domain::text::clean;
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
@@ -32,7 +32,7 @@ pub fn pod(pod: &core::Pod) -> Option<Pod> {
         owner: owners
             .iter()
             .find(|owner| owner.controller == Some(true))
-            .map(|owner| Owner { kind: clean(&owner.kind), name: clean(&owner.name) }),
+            .map(|owner| OwnerReference { kind: clean(&owner.kind), name: clean(&owner.name) }),
         created: at(meta.creation_timestamp.as_ref()),
         ready: condition("Ready", "True").is_some(),
         pending: phase == "Pending",

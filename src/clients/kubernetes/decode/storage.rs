@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{NodeSelectorRequirement, PersistentVolume};
 use k8s_openapi::api::storage::v1::VolumeAttachment;
 
 use crate::clients::kubernetes::decode::{at, some, text};
-use crate::domain::observed::{Attachment, BoundVolume};
+use crate::domain::snapshot::{Attachment, BoundVolume};
 use crate::domain::text::clean;
 
 /// Reads a VolumeAttachment.

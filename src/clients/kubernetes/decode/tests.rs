@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use crate::clients::kubernetes::decode;
 use crate::clients::kubernetes::kind;
-use crate::domain::observed::{
-    Attachment, BoundVolume, Budget, Event, Labels, Node, Owner, Picture, Pod, Requirement,
-    Selector, Template, Templates, Terminating,
-};
 use crate::domain::roll::tests::manifest::load;
 use crate::domain::roll::tests::stages::FIXTURES;
+use crate::domain::snapshot::{
+    Attachment, BoundVolume, Budget, ClusterSnapshot, Event, Labels, Node, OwnerReference, Pod,
+    Requirement, Selector, Template, Templates, Terminating,
+};
 
 fn read<K: DeserializeOwned, T>(decode: fn(&K) -> Option<T>, yaml: &str) -> Option<T> {
     let value: Value = serde_saphyr::from_str(yaml).unwrap();
@@ -76,7 +76,7 @@ fn a_node_that_is_being_replaced_is_read_with_all_its_marks() {
             generation: Some("gardener-node-agent-web-0011223344556677".into()),
             checksum: Some("c0ffee".into()),
             version: "1.33.4".into(),
-            doomed: true,
+            marked_for_deletion: true,
             rolling: true,
             cordoned: true,
             terminating: Some(Terminating {
@@ -97,7 +97,12 @@ fn k8s_06_a_node_without_labels_taints_or_conditions_is_read_all_the_same() {
     let bare = node("{metadata: {name: n1}}");
     assert_eq!((bare.name.as_str(), bare.pool.as_str(), bare.zone.as_str()), ("n1", "", ""));
     assert!(bare.generation.is_none() && bare.created.is_none() && bare.terminating.is_none());
-    assert!(!bare.ready && !bare.doomed && !bare.preserved && bare.not_ready_because.is_none());
+    assert!(
+        !bare.ready
+            && !bare.marked_for_deletion
+            && !bare.preserved
+            && bare.not_ready_because.is_none()
+    );
     let empty = node(
         "{metadata: {name: n1, labels: {worker.gardener.cloud/gardener-node-agent-secret-name: ''}}}",
     );
@@ -180,7 +185,7 @@ status:
   phase: Running
   conditions: [{type: Ready, status: "True"}]
 "#);
-    assert_eq!(pod.owner, Some(Owner { kind: "StatefulSet".into(), name: "db".into() }));
+    assert_eq!(pod.owner, Some(OwnerReference { kind: "StatefulSet".into(), name: "db".into() }));
     assert_eq!(pod.claims, ["data-db-0", "db-0-scratch"]);
     assert!(pod.local_data && pod.ready && !pod.pending && !pod.mirror);
     assert_eq!(pod.deleted_by, "2026-11-24T14:00:30Z".parse().ok());
@@ -409,31 +414,32 @@ fn one_strange_object_does_not_hide_the_others() {
     assert_eq!((page.items.len(), page.unreadable, page.version.as_deref()), (1, 2, Some("7")));
 }
 
-/// The picture that the program itself makes of a fixture of the roll.
-fn picture(yaml: &str) -> Picture {
+/// The snapshot that the program itself makes of a fixture of the roll.
+fn snapshot(yaml: &str) -> ClusterSnapshot {
     fn item<K: DeserializeOwned, T>(decode: fn(&K) -> Option<T>, item: &Value) -> Option<Arc<T>> {
         decode(&serde_json::from_value(item.clone()).unwrap()).map(Arc::new)
     }
     let list: Value = serde_saphyr::from_str(yaml).unwrap();
-    let mut picture = Picture { templates: Templates::Forbidden, ..Picture::default() };
+    let mut snapshot =
+        ClusterSnapshot { templates: Templates::Forbidden, ..ClusterSnapshot::default() };
     for object in list["items"].as_array().unwrap() {
         match object["kind"].as_str().unwrap() {
-            "Node" => picture.nodes.extend(item(decode::node, object)),
-            "Pod" => picture.pods.extend(item(decode::pod, object)),
-            "PodDisruptionBudget" => picture.budgets.extend(item(decode::budget, object)),
-            "VolumeAttachment" => picture.attachments.extend(item(decode::attachment, object)),
-            "PersistentVolume" => picture.volumes.extend(item(decode::bound_volume, object)),
+            "Node" => snapshot.nodes.extend(item(decode::node, object)),
+            "Pod" => snapshot.pods.extend(item(decode::pod, object)),
+            "PodDisruptionBudget" => snapshot.budgets.extend(item(decode::budget, object)),
+            "VolumeAttachment" => snapshot.attachments.extend(item(decode::attachment, object)),
+            "PersistentVolume" => snapshot.volumes.extend(item(decode::bound_volume, object)),
             "ValidatingWebhookConfiguration" => {
-                picture.admissions.extend(item(decode::validating, object));
+                snapshot.admissions.extend(item(decode::validating, object));
             }
             "MutatingWebhookConfiguration" => {
-                picture.admissions.extend(item(decode::mutating, object));
+                snapshot.admissions.extend(item(decode::mutating, object));
             }
-            "EndpointSlice" => picture.endpoints.extend(item(decode::endpoints, object)),
-            "Namespace" => picture.namespaces.extend(item(decode::namespace, object)),
+            "EndpointSlice" => snapshot.endpoints.extend(item(decode::endpoints, object)),
+            "Namespace" => snapshot.namespaces.extend(item(decode::namespace, object)),
             "Secret" => {
                 let template = item(decode::template, object).map(|one| (*one).clone());
-                picture.templates = match picture.templates {
+                snapshot.templates = match snapshot.templates {
                     Templates::Known(known) => {
                         Templates::Known(known.into_iter().chain(template).collect())
                     }
@@ -445,15 +451,15 @@ fn picture(yaml: &str) -> Picture {
             other => panic!("{other} in a fixture"),
         }
     }
-    picture.nodes.sort_by(|a, b| a.name.cmp(&b.name));
-    picture
+    snapshot.nodes.sort_by(|a, b| a.name.cmp(&b.name));
+    snapshot
 }
 
 #[test]
 fn the_fixtures_of_the_roll_are_read_by_the_program_as_their_tests_read_them() {
     for (name, yaml) in FIXTURES {
         let (expected, _) = load(yaml);
-        let found = picture(yaml);
+        let found = snapshot(yaml);
         assert_eq!(found.nodes, expected.nodes, "{name}");
         assert_eq!(found.templates, expected.templates, "{name}");
         assert_eq!(found.pods, expected.pods, "{name}");

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::clients::kubernetes::error::KubeError;
-use crate::clients::kubernetes::second_look::second_look;
+use crate::clients::kubernetes::handshake::diagnose_handshake;
 use crate::clients::kubernetes::tests::cluster::{FakeCluster, Handshake};
-use crate::clients::kubernetes::{Access, Expected, probe};
+use crate::clients::kubernetes::{CheckedKubeconfig, Expected, probe};
 use crate::clock::Clock;
 use crate::domain::cluster::ClusterName;
 use crate::domain::failure::FailureKind;
@@ -24,8 +24,8 @@ async fn issued(server: &str) -> String {
     text.replace(&format!("https://127.0.0.1:{}", fake.port), server)
 }
 
-fn read(text: &str) -> Result<Access, String> {
-    Access::read(&Secret::new(text.to_owned()), &expected(false)).map_err(|failure| {
+fn read(text: &str) -> Result<CheckedKubeconfig, String> {
+    CheckedKubeconfig::read(&Secret::new(text.to_owned()), &expected(false)).map_err(|failure| {
         assert_eq!(failure.kind, FailureKind::Format);
         failure.message
     })
@@ -147,7 +147,7 @@ async fn k8s_09_only_an_address_of_this_cluster_is_taken() {
         assert_eq!(result.is_ok(), taken, "{server}: {result:?}");
     }
     let on_loopback = |server: &str| {
-        Access::read(&Secret::new(text.replace(SERVER, server)), &expected(true)).is_ok()
+        CheckedKubeconfig::read(&Secret::new(text.replace(SERVER, server)), &expected(true)).is_ok()
     };
     assert!(on_loopback("https://127.0.0.1:1") && on_loopback("https://[::1]:1"));
     assert!(
@@ -160,7 +160,7 @@ async fn a_probe_tells_whether_the_server_is_ready() {
     let fake = FakeCluster::start(Handshake::Lenient).await;
     let clock = Clock::by_hand(now());
     let name = ClusterName::new("shop");
-    let access = Access::read(&fake.kubeconfig(1, 600), &expected(true)).unwrap();
+    let access = CheckedKubeconfig::read(&fake.kubeconfig(1, 600), &expected(true)).unwrap();
     assert_eq!(probe(access.clone(), &name, &clock).await, Ok(Some(true)));
     fake.rules(|rules| {
         rules.statuses.insert("/readyz", 500);
@@ -170,7 +170,7 @@ async fn a_probe_tells_whether_the_server_is_ready() {
     let other = FakeCluster::start(Handshake::Lenient).await;
     let text =
         fake.kubeconfig(1, 600).expose().replace(&fake.port.to_string(), &other.port.to_string());
-    let access = Access::read(&Secret::new(text), &expected(true)).unwrap();
+    let access = CheckedKubeconfig::read(&Secret::new(text), &expected(true)).unwrap();
     let failure = probe(access, &name, &clock).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Unreachable);
     assert!(failure.message.contains("certificate is not this cluster's"), "{failure}");
@@ -183,12 +183,12 @@ async fn k8s_15_a_second_look_tells_a_refusal_from_an_outage() {
         [(Handshake::Strict, true), (Handshake::Curt, true), (Handshake::Lenient, false)]
     {
         let fake = FakeCluster::start(handshake).await;
-        let access = Access::read(&fake.kubeconfig(1, 600), &expected(true)).unwrap();
-        let seen = second_look(&access, &clock).await;
+        let access = CheckedKubeconfig::read(&fake.kubeconfig(1, 600), &expected(true)).unwrap();
+        let seen = diagnose_handshake(&access, &clock).await;
         assert_eq!(matches!(seen, Some(KubeError::Refused(_))), refused, "{seen:?}");
         assert_eq!(seen.is_none(), !refused);
         fake.rules(|rules| rules.away = true);
-        let seen = second_look(&access, &clock).await;
+        let seen = diagnose_handshake(&access, &clock).await;
         assert!(matches!(seen, Some(KubeError::Unreachable(_))), "{seen:?}");
     }
 }

@@ -10,16 +10,16 @@ use crate::clients::http::Http;
 use crate::clients::kubernetes::tests::cluster::{FakeCluster, Handshake, NODES, PODS};
 use crate::clients::kubernetes::tests::lists::node;
 use crate::clients::kubernetes::tests::view::{View, away, quiet, started};
-use crate::clients::kubernetes::{Subject, observe};
+use crate::clients::kubernetes::{ObserverTarget, observe};
 use crate::clients::scripted::{JSON, Server, answer};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::cluster::{ClusterState, KubernetesVersion};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures;
-use crate::domain::observed::{Sighting, Trouble};
 use crate::domain::rotation::Phase;
 use crate::domain::secret::Secret;
+use crate::domain::snapshot::{ObserverEvent, Unavailable};
 
 async fn fake() -> FakeCluster {
     let fake = FakeCluster::start(Handshake::Lenient).await;
@@ -33,8 +33,8 @@ fn accept(fake: &FakeCluster, credentials: &[u64]) {
 }
 
 async fn first_picture(view: &View) {
-    view.until("a picture", |view| {
-        view.picture().nodes.len() == 1 && view.picture().unseen.is_empty()
+    view.until("a snapshot", |view| {
+        view.snapshot().nodes.len() == 1 && view.snapshot().unseen.is_empty()
     })
     .await;
 }
@@ -45,7 +45,7 @@ async fn k8s_01_a_fresh_certificate_that_is_not_accepted_yet_is_tried_again_and_
     accept(&fake, &[]);
     let view = View::of(&fake, started(1));
     view.until("not accepted yet", |view| {
-        matches!(view.trouble(), Some(Trouble::NotAcceptedYet { .. }))
+        matches!(view.trouble(), Some(Unavailable::NotAcceptedYet { .. }))
     })
     .await;
     view.turn(180).await;
@@ -54,7 +54,7 @@ async fn k8s_01_a_fresh_certificate_that_is_not_accepted_yet_is_tried_again_and_
     assert!((9..=14).contains(&tried), "{tried} attempts in three minutes");
     assert_eq!(view.troubles().len(), 2, "said once: {:?}", view.troubles());
     accept(&fake, &[1]);
-    view.turning_until("a picture", |view| view.picture().nodes.len() == 1).await;
+    view.turning_until("a snapshot", |view| view.snapshot().nodes.len() == 1).await;
 }
 
 #[tokio::test]
@@ -66,13 +66,13 @@ async fn k8s_01_the_old_credentials_go_on_while_the_new_ones_are_not_known() {
     view.cluster.send_replace(started(0));
     view.turning_until("fresh ones were tried", |view| view.fake.count_of(2) >= 3).await;
     fake.put(NODES, node("n1", "u1"));
-    view.until("still seen", |view| view.picture().nodes.len() == 2).await;
-    assert_eq!(view.troubles(), [Trouble::Connecting]);
+    view.until("still seen", |view| view.snapshot().nodes.len() == 2).await;
+    assert_eq!(view.troubles(), [Unavailable::Connecting]);
     accept(&fake, &[2]);
     view.turning_until("taken over", |view| view.fake.count_of(2) >= 10).await;
     assert_eq!(view.issued(), 2);
     assert_eq!(fake.count(&[NODES, "limit="]), 1, "watches were resumed");
-    assert_eq!(view.troubles(), [Trouble::Connecting]);
+    assert_eq!(view.troubles(), [Unavailable::Connecting]);
 }
 
 #[tokio::test]
@@ -88,9 +88,9 @@ async fn k8s_01_what_one_replica_accepts_and_the_next_refuses_does_not_end_the_l
         view.turn(40).await;
     }
     fake.put(NODES, node("n1", "u1"));
-    view.until("still seen", |view| view.picture().nodes.len() == 2).await;
+    view.until("still seen", |view| view.snapshot().nodes.len() == 2).await;
     assert_eq!(view.issued(), 2);
-    assert_eq!(view.troubles(), [Trouble::Connecting]);
+    assert_eq!(view.troubles(), [Unavailable::Connecting]);
 }
 
 #[tokio::test]
@@ -98,16 +98,18 @@ async fn a_refusal_without_such_a_reason_costs_one_fresh_kubeconfig_and_is_said(
     let fake = fake().await;
     accept(&fake, &[]);
     let view = View::of(&fake, quiet());
-    view.until("refused", |view| matches!(view.trouble(), Some(Trouble::CredentialsRefused(_))))
-        .await;
+    view.until("refused", |view| {
+        matches!(view.trouble(), Some(Unavailable::CredentialsRefused(_)))
+    })
+    .await;
     assert_eq!(view.issued(), 2);
     view.turn(300).await;
     assert_eq!(view.issued(), 2, "no storm of kubeconfigs");
     assert!(fake.count(&["/readyz"]) <= 8);
-    let Some(Trouble::CredentialsRefused(failure)) = view.trouble() else { panic!() };
+    let Some(Unavailable::CredentialsRefused(failure)) = view.trouble() else { panic!() };
     assert!(failure.message.contains("API server of shop (127.0.0.1:"), "{failure}");
     fake.rules(|rules| rules.accepted = None);
-    view.turning_until("a picture", |view| view.picture().nodes.len() == 1).await;
+    view.turning_until("a snapshot", |view| view.snapshot().nodes.len() == 1).await;
 }
 
 #[tokio::test]
@@ -115,16 +117,16 @@ async fn credentials_are_renewed_after_two_thirds_of_their_life_and_watches_go_o
     let fake = fake().await;
     let view = View::of(&fake, quiet());
     first_picture(&view).await;
-    let pictures = view.pictures().len();
+    let snapshots = view.snapshots().len();
     view.turn(380).await;
     assert_eq!(view.issued(), 1);
     let lists = fake.count(&["limit="]);
     view.turning_until("renewed", |view| view.issued() == 2 && view.fake.count_of(2) >= 9).await;
     assert_eq!(fake.count(&["limit="]), lists, "nothing was listed again");
     fake.put(NODES, node("n1", "u1"));
-    view.until("seen with the new ones", |view| view.picture().nodes.len() == 2).await;
-    assert_eq!(view.pictures().len(), pictures + 1);
-    assert_eq!(view.troubles(), [Trouble::Connecting]);
+    view.until("seen with the new ones", |view| view.snapshot().nodes.len() == 2).await;
+    assert_eq!(view.snapshots().len(), snapshots + 1);
+    assert_eq!(view.troubles(), [Unavailable::Connecting]);
 }
 
 #[tokio::test]
@@ -136,7 +138,7 @@ async fn an_old_certificate_that_ended_is_replaced_without_a_word() {
     fake.cut();
     view.turning_until("a fresh one", |view| view.fake.count_of(2) >= 9).await;
     assert_eq!(view.issued(), 2);
-    assert_eq!(view.troubles(), [Trouble::Connecting]);
+    assert_eq!(view.troubles(), [Unavailable::Connecting]);
 }
 
 #[tokio::test]
@@ -146,9 +148,9 @@ async fn k8s_04_a_server_that_is_away_is_told_with_a_reason_and_found_again() {
     first_picture(&view).await;
     fake.rules(|rules| rules.away = true);
     fake.cut();
-    view.turning_until("away", |view| matches!(view.trouble(), Some(Trouble::Unreachable(_))))
+    view.turning_until("away", |view| matches!(view.trouble(), Some(Unavailable::Unreachable(_))))
         .await;
-    let Some(Trouble::Unreachable(failure)) = view.trouble() else { panic!() };
+    let Some(Unavailable::Unreachable(failure)) = view.trouble() else { panic!() };
     assert!(failure.hint.unwrap().contains("access control list"));
     view.turn(600).await;
     assert_eq!(view.issued(), 1, "no kubeconfigs for a server that is away");
@@ -156,7 +158,7 @@ async fn k8s_04_a_server_that_is_away_is_told_with_a_reason_and_found_again() {
     fake.put(NODES, node("n1", "u1"));
     accept(&fake, &[2]);
     fake.rules(|rules| rules.away = false);
-    view.turning_until("back", |view| view.picture().nodes.len() == 2).await;
+    view.turning_until("back", |view| view.snapshot().nodes.len() == 2).await;
     assert!(view.trouble().is_none());
 }
 
@@ -165,29 +167,29 @@ async fn k8s_04_after_an_outage_no_kind_is_shown_as_it_was_before() {
     let fake = fake().await;
     fake.put(PODS, json!({"metadata": {"name": "p0", "namespace": "a", "uid": "p0"}}));
     let view = View::of(&fake, quiet());
-    view.until("a picture", |view| {
-        view.picture().pods.len() == 1 && view.picture().unseen.is_empty()
+    view.until("a snapshot", |view| {
+        view.snapshot().pods.len() == 1 && view.snapshot().unseen.is_empty()
     })
     .await;
     fake.rules(|rules| rules.away = true);
     fake.cut();
-    view.turning_until("away", |view| matches!(view.trouble(), Some(Trouble::Unreachable(_))))
+    view.turning_until("away", |view| matches!(view.trouble(), Some(Unavailable::Unreachable(_))))
         .await;
     fake.delete(NODES, "n0");
     fake.delete(PODS, "p0");
-    let before = view.pictures().len();
+    let before = view.snapshots().len();
     fake.rules(|rules| {
         rules.away = false;
         rules.statuses.insert(PODS, 503);
     });
-    view.turning_until("back", |view| view.pictures().len() > before).await;
+    view.turning_until("back", |view| view.snapshots().len() > before).await;
     // Pods of nodes that are gone would look like something that holds the roll up.
-    for picture in view.pictures().into_iter().skip(before) {
-        assert!(picture.nodes.is_empty() && picture.unseen.contains_key("pods"), "{picture:?}");
+    for snapshot in view.snapshots().into_iter().skip(before) {
+        assert!(snapshot.nodes.is_empty() && snapshot.unseen.contains_key("pods"), "{snapshot:?}");
     }
     fake.rules(|rules| rules.statuses.clear());
     view.turning_until("all is read", |view| {
-        view.picture().pods.is_empty() && view.picture().unseen.is_empty()
+        view.snapshot().pods.is_empty() && view.snapshot().unseen.is_empty()
     })
     .await;
 }
@@ -212,13 +214,13 @@ async fn authorities_that_were_replaced_meanwhile_cost_one_fresh_kubeconfig() {
     let text = fake.kubeconfig(1, 600).expose().to_owned();
     let stale = text.replace(&fake.port.to_string(), &other.port.to_string());
     *view.kubeconfig.lock().unwrap() = Some(Secret::new(stale.clone()));
-    view.turning_until("said", |view| matches!(view.trouble(), Some(Trouble::Unreachable(_))))
+    view.turning_until("said", |view| matches!(view.trouble(), Some(Unavailable::Unreachable(_))))
         .await;
-    let Some(Trouble::Unreachable(failure)) = view.trouble() else { panic!() };
+    let Some(Unavailable::Unreachable(failure)) = view.trouble() else { panic!() };
     assert!(failure.message.contains("certificate is not this cluster's"), "{failure}");
     assert_eq!(view.issued(), 2);
     *view.kubeconfig.lock().unwrap() = Some(other.kubeconfig(3, 600));
-    view.turning_until("found", |view| view.picture().nodes.len() == 1).await;
+    view.turning_until("found", |view| view.snapshot().nodes.len() == 1).await;
     assert!(view.issued() <= 3, "{}", view.issued());
 }
 
@@ -230,14 +232,14 @@ async fn an_old_server_certificate_is_waited_for_while_a_rotation_is_completed()
     let early = text.replace(&fake.port.to_string(), &other.port.to_string());
     *view.kubeconfig.lock().unwrap() = Some(Secret::new(early));
     view.turning_until("said", |view| {
-        matches!(view.trouble(), Some(Trouble::NotAcceptedYet { .. }))
+        matches!(view.trouble(), Some(Unavailable::NotAcceptedYet { .. }))
     })
     .await;
     view.turn(60).await;
     assert_eq!(view.issued(), 1, "the same credentials are tried again");
     *view.kubeconfig.lock().unwrap() = None;
     view.cluster.send_replace(quiet());
-    view.turning_until("found", |view| view.picture().nodes.len() == 1).await;
+    view.turning_until("found", |view| view.snapshot().nodes.len() == 1).await;
 }
 
 #[tokio::test]
@@ -246,11 +248,11 @@ async fn a_server_that_never_answers_is_told_as_such() {
     fake.rules(|rules| rules.silent = true);
     let view = View::of(&fake, quiet());
     view.turning_until("timed out", |view| {
-        matches!(view.trouble(), Some(Trouble::Unreachable(failure)) if failure.kind == FailureKind::TimedOut)
+        matches!(view.trouble(), Some(Unavailable::Unreachable(failure)) if failure.kind == FailureKind::TimedOut)
     })
     .await;
     fake.rules(|rules| rules.silent = false);
-    view.turning_until("a picture", |view| view.picture().nodes.len() == 1).await;
+    view.turning_until("a snapshot", |view| view.snapshot().nodes.len() == 1).await;
 }
 
 #[tokio::test]
@@ -262,22 +264,22 @@ async fn k8s_13_a_cluster_that_falls_asleep_is_left_alone_until_it_wakes() {
     let mut asleep = quiet();
     (asleep.hibernated, asleep.state) = (true, ClusterState::Hibernated);
     view.cluster.send_replace(asleep.clone());
-    view.until("asleep", |view| view.trouble() == Some(Trouble::Hibernated)).await;
+    view.until("asleep", |view| view.trouble() == Some(Unavailable::Hibernated)).await;
     let before = fake.count(&[""]);
     view.turn(600).await;
     view.cluster.send_replace(asleep.clone());
     view.turn(30).await;
     assert_eq!((fake.count(&[""]), view.issued()), (before, 1), "nothing was sent");
-    assert_eq!(view.trouble(), Some(Trouble::Hibernated));
+    assert_eq!(view.trouble(), Some(Unavailable::Hibernated));
     (asleep.hibernated, asleep.state) = (true, ClusterState::WakingUp);
     view.cluster.send_replace(asleep);
     view.turning_until("not there yet", |view| {
-        matches!(view.trouble(), Some(Trouble::Unreachable(_)))
+        matches!(view.trouble(), Some(Unavailable::Unreachable(_)))
     })
     .await;
     fake.rules(|rules| rules.away = false);
     view.turning_until("awake", |view| view.trouble().is_none()).await;
-    assert_eq!(view.picture().nodes.len(), 1);
+    assert_eq!(view.snapshot().nodes.len(), 1);
 }
 
 #[tokio::test]
@@ -285,15 +287,15 @@ async fn k8s_15_a_certificate_refused_in_the_handshake_is_no_outage() {
     let fake = FakeCluster::start(Handshake::Strict).await;
     let view = View::of(&fake, quiet());
     view.turning_until("refused", |view| {
-        matches!(view.trouble(), Some(Trouble::CredentialsRefused(_)))
+        matches!(view.trouble(), Some(Unavailable::CredentialsRefused(_)))
     })
     .await;
     assert_eq!(view.issued(), 2);
-    assert!(view.troubles().iter().all(|trouble| !matches!(trouble, Trouble::Unreachable(_))));
+    assert!(view.troubles().iter().all(|trouble| !matches!(trouble, Unavailable::Unreachable(_))));
     let fresh = View::of(&fake, started(1));
     fresh
         .turning_until("not yet", |view| {
-            matches!(view.trouble(), Some(Trouble::NotAcceptedYet { .. }))
+            matches!(view.trouble(), Some(Unavailable::NotAcceptedYet { .. }))
         })
         .await;
 }
@@ -304,14 +306,14 @@ async fn the_one_way_switch_is_not_thrown_without_a_persons_word() {
     let mut old = fixtures::cluster("shop", Phase::Never);
     old.version = KubernetesVersion::new("1.26.9");
     let view = View::of(&fake, old.clone());
-    view.until("one way", |view| view.trouble() == Some(Trouble::OneWay)).await;
+    view.until("one way", |view| view.trouble() == Some(Unavailable::OneWay)).await;
     view.turn(120).await;
-    assert_eq!((view.issued(), view.troubles()), (0, vec![Trouble::OneWay]));
+    assert_eq!((view.issued(), view.troubles()), (0, vec![Unavailable::OneWay]));
     let agreed = View::agreeing(&fake, old.clone(), true);
-    agreed.until("a picture", |view| view.picture().nodes.len() == 1).await;
+    agreed.until("a snapshot", |view| view.snapshot().nodes.len() == 1).await;
     old.version = KubernetesVersion::new("1.27.0");
     view.cluster.send_replace(old);
-    view.until("a picture", |view| view.picture().nodes.len() == 1).await;
+    view.until("a snapshot", |view| view.snapshot().nodes.len() == 1).await;
 }
 
 #[tokio::test]
@@ -323,23 +325,23 @@ async fn no_kubeconfig_and_a_strange_one_are_told_and_asked_for_again_later() {
     let other = View::of(&fake, quiet());
     *other.refuse_issue.lock().unwrap() = Some(refusal.clone());
     other
-        .until("no access", |view| view.trouble() == Some(Trouble::NoAccess(refusal.clone())))
+        .until("no access", |view| view.trouble() == Some(Unavailable::NoAccess(refusal.clone())))
         .await;
     other.turn(55).await;
     assert_eq!(other.issued(), 1);
     *other.refuse_issue.lock().unwrap() = Some(away());
     other
-        .turning_until("asked again", |view| view.trouble() == Some(Trouble::NoAccess(away())))
+        .turning_until("asked again", |view| view.trouble() == Some(Unavailable::NoAccess(away())))
         .await;
     *other.refuse_issue.lock().unwrap() = None;
     *other.kubeconfig.lock().unwrap() = Some(Secret::new("apiVersion: v1\n".into()));
     other
         .turning_until("refused", |view| {
-            matches!(view.trouble(), Some(Trouble::KubeconfigRefused(_)))
+            matches!(view.trouble(), Some(Unavailable::KubeconfigRefused(_)))
         })
         .await;
     *other.kubeconfig.lock().unwrap() = None;
-    other.turning_until("a picture", |view| view.picture().nodes.len() == 1).await;
+    other.turning_until("a snapshot", |view| view.snapshot().nodes.len() == 1).await;
 }
 
 #[tokio::test]
@@ -352,8 +354,8 @@ async fn what_works_goes_on_when_ske_gives_nothing() {
     let asked = view.issued();
     assert!((2..=20).contains(&asked), "{asked}");
     fake.put(NODES, node("n1", "u1"));
-    view.until("still seen", |view| view.picture().nodes.len() == 2).await;
-    assert_eq!(view.troubles(), [Trouble::Connecting]);
+    view.until("still seen", |view| view.snapshot().nodes.len() == 2).await;
+    assert_eq!(view.troubles(), [Unavailable::Connecting]);
 }
 
 #[tokio::test]
@@ -368,7 +370,8 @@ async fn the_ske_client_gives_what_is_needed() {
     let tokens = TokenSource::new(config, http.clone(), clock.clone()).unwrap();
     let ske = SkeClient::new(&server.base, http, tokens).unwrap();
     let (sender, cluster) = watch::channel(quiet());
-    let subject = Subject { cluster, ske_on_loopback: ske.is_on_loopback(), one_way_agreed: false };
+    let subject =
+        ObserverTarget { cluster, ske_on_loopback: ske.is_on_loopback(), one_way_agreed: false };
     let (told, mut heard) = mpsc::unbounded_channel();
     let looking = tokio::spawn(async move {
         let id = sender.borrow().id.clone();
@@ -377,7 +380,7 @@ async fn the_ske_client_gives_what_is_needed() {
     });
     while let Some(sighting) = heard.recv().await {
         assert!(!format!("{sighting:?}").contains("canary"));
-        if matches!(sighting, Sighting::Picture(picture) if picture.nodes.len() == 1) {
+        if matches!(sighting, ObserverEvent::Snapshot(snapshot) if snapshot.nodes.len() == 1) {
             break;
         }
     }

@@ -8,7 +8,7 @@ use crate::clients::kubernetes::tests::cluster::{
     EVENTS, FakeCluster, Handshake, NODES, PODS, SECRETS,
 };
 use crate::clients::kubernetes::tests::view::{View, quiet, started};
-use crate::domain::observed::{Sighting, Templates, Trouble, Unseen};
+use crate::domain::snapshot::{ObserverEvent, Templates, Unavailable, Unseen};
 
 /// A node of pool `web`.
 pub fn node(name: &str, uid: &str) -> Value {
@@ -47,24 +47,27 @@ async fn a_first_picture_has_every_kind_and_the_signs_of_the_control_plane() {
     );
     let view = View::of(&fake, quiet());
     view.until("all kinds", |view| {
-        let picture = view.picture();
-        picture.unseen.is_empty() && picture.control_plane.signing_keys.is_some()
+        let snapshot = view.snapshot();
+        snapshot.unseen.is_empty() && snapshot.control_plane.signing_keys.is_some()
     })
     .await;
-    let picture = view.picture();
-    assert_eq!((picture.nodes.len(), picture.pods.len(), picture.events.len()), (1, 1, 2));
+    let snapshot = view.snapshot();
+    assert_eq!((snapshot.nodes.len(), snapshot.pods.len(), snapshot.events.len()), (1, 1, 2));
     assert_eq!(
-        (picture.budgets.len(), picture.attachments.len(), picture.volumes.len()),
+        (snapshot.budgets.len(), snapshot.attachments.len(), snapshot.volumes.len()),
         (1, 1, 1)
     );
-    assert!(matches!(&picture.templates, Templates::Known(known) if known.len() == 1));
-    assert_eq!(picture.control_plane.ready, Some(true));
-    assert_eq!(picture.control_plane.signing_keys, Some(2));
-    let issuance = picture.control_plane.issuance.as_ref().unwrap();
+    assert!(matches!(&snapshot.templates, Templates::Known(known) if known.len() == 1));
+    assert_eq!(snapshot.control_plane.ready, Some(true));
+    assert_eq!(snapshot.control_plane.signing_keys, Some(2));
+    let issuance = snapshot.control_plane.issuance.as_ref().unwrap();
     assert_eq!(issuance.facts.authorities.len(), 1);
     assert!(issuance.rotation.is_some(), "what SKE showed before it was asked for");
-    assert_eq!(picture.control_plane.reencrypted, None, "counted only while it happens");
-    assert!(matches!(view.told.lock().unwrap()[0], Sighting::Trouble(Trouble::Connecting)));
+    assert_eq!(snapshot.control_plane.reencrypted, None, "counted only while it happens");
+    assert!(matches!(
+        view.told.lock().unwrap()[0],
+        ObserverEvent::Unavailable(Unavailable::Connecting)
+    ));
     assert_eq!(fake.count(&["/secrets", "limit=500"]), 1, "only those of kube-system");
     assert_eq!(
         fake.count(&["/secrets", "labelSelector=gardener.cloud%2Frole%3Doperating-system-config"]),
@@ -79,7 +82,7 @@ async fn a_long_list_is_read_in_pages() {
         fake.put(NODES, node(&format!("m{number:04}"), &format!("{number}")));
     }
     let view = View::of(&fake, quiet());
-    view.until("1201 nodes", |view| view.picture().nodes.len() == 1_201).await;
+    view.until("1201 nodes", |view| view.snapshot().nodes.len() == 1_201).await;
     assert_eq!(fake.count(&[NODES, "limit=500"]), 3);
 }
 
@@ -90,12 +93,12 @@ async fn k8s_05_where_secrets_are_forbidden_the_rest_goes_on() {
         rules.statuses.insert("/api/v1/namespaces/kube-system/secrets", 403);
     });
     let view = View::of(&fake, quiet());
-    view.until("a picture", |view| view.picture().nodes.len() == 1).await;
-    assert_eq!(view.picture().templates, Templates::Forbidden);
-    view.until("only that is missing", |view| view.picture().unseen.is_empty()).await;
+    view.until("a snapshot", |view| view.snapshot().nodes.len() == 1).await;
+    assert_eq!(view.snapshot().templates, Templates::Forbidden);
+    view.until("only that is missing", |view| view.snapshot().unseen.is_empty()).await;
     fake.rules(|rules| rules.statuses.clear());
     view.turning_until("allowed later", |view| {
-        matches!(view.picture().templates, Templates::Known(_))
+        matches!(view.snapshot().templates, Templates::Known(_))
     })
     .await;
 }
@@ -110,7 +113,7 @@ async fn kinds_that_are_forbidden_not_served_or_broken_are_named_and_come_back()
     });
     let view = View::of(&fake, quiet());
     view.turning_until("three are named", |view| {
-        let unseen = view.picture().unseen.clone();
+        let unseen = view.snapshot().unseen.clone();
         unseen.get("pods").is_some_and(|why| why.to_string().contains("forbidden"))
             && unseen
                 .get("poddisruptionbudgets")
@@ -118,10 +121,10 @@ async fn kinds_that_are_forbidden_not_served_or_broken_are_named_and_come_back()
             && unseen.get("volumeattachments").is_some_and(|why| why.to_string().contains("500"))
     })
     .await;
-    assert_eq!(view.picture().nodes.len(), 1);
-    assert!(!view.troubles().iter().any(|trouble| *trouble != Trouble::Connecting));
+    assert_eq!(view.snapshot().nodes.len(), 1);
+    assert!(!view.troubles().iter().any(|trouble| *trouble != Unavailable::Connecting));
     fake.rules(|rules| rules.statuses.clear());
-    view.turning_until("all is well", |view| view.picture().unseen.is_empty()).await;
+    view.turning_until("all is well", |view| view.snapshot().unseen.is_empty()).await;
 }
 
 #[tokio::test]
@@ -129,25 +132,25 @@ async fn one_list_that_hangs_holds_the_picture_back_only_until_it_has_timed_out_
     let fake = small().await;
     fake.rules(|rules| rules.hangs = Some(SECRETS));
     let view = View::of(&fake, quiet());
-    let before = view.clock.steady();
-    view.turning_until("nodes", |view| view.picture().nodes.len() == 1).await;
-    let took = view.clock.steady().saturating_sub(before);
+    let before = view.clock.monotonic();
+    view.turning_until("nodes", |view| view.snapshot().nodes.len() == 1).await;
+    let took = view.clock.monotonic().saturating_sub(before);
     assert!((15..25).contains(&took.as_secs()), "{took:?}");
-    assert_eq!(view.picture().templates, Templates::Unread);
-    assert!(view.picture().unseen.contains_key("secrets"));
+    assert_eq!(view.snapshot().templates, Templates::Unread);
+    assert!(view.snapshot().unseen.contains_key("secrets"));
     fake.rules(|rules| rules.hangs = None);
-    view.turning_until("all", |view| view.picture().unseen.is_empty()).await;
+    view.turning_until("all", |view| view.snapshot().unseen.is_empty()).await;
 }
 
 #[tokio::test]
 async fn secrets_are_counted_while_they_are_encrypted_anew_and_not_afterwards() {
     let fake = small().await;
     let view = View::of(&fake, started(2));
-    view.until("counted", |view| view.picture().control_plane.reencrypted == Some((1, 1))).await;
-    let mut doomed = node("n1", "u1");
-    doomed["spec"] = json!({"taints": [{"key": "deployment.machine.sapcloud.io/prefer-no-schedule", "effect": "PreferNoSchedule"}]});
-    fake.put(NODES, doomed);
-    view.until("the roll began", |view| view.picture().nodes[0].doomed).await;
+    view.until("counted", |view| view.snapshot().control_plane.reencrypted == Some((1, 1))).await;
+    let mut marked_for_deletion = node("n1", "u1");
+    marked_for_deletion["spec"] = json!({"taints": [{"key": "deployment.machine.sapcloud.io/prefer-no-schedule", "effect": "PreferNoSchedule"}]});
+    fake.put(NODES, marked_for_deletion);
+    view.until("the roll began", |view| view.snapshot().nodes[0].marked_for_deletion).await;
     view.turn(40).await;
     let before = fake.count(&["/api/v1/secrets"]);
     view.turn(100).await;
@@ -160,8 +163,8 @@ async fn k8s_14_the_clock_of_the_cluster_is_compared_with_ours() {
     let date = crate::domain::fixtures::now() + Duration::from_mins(5);
     fake.rules(|rules| rules.date = Some(httpdate::fmt_http_date(date.into())));
     let view = View::of(&fake, quiet());
-    view.until("a picture", |view| !view.pictures().is_empty()).await;
-    let skew = view.picture().skew_seconds;
+    view.until("a snapshot", |view| !view.snapshots().is_empty()).await;
+    let skew = view.snapshot().skew_seconds;
     assert!((295..=300).contains(&skew), "{skew}");
 }
 
@@ -170,14 +173,14 @@ async fn an_idle_cluster_is_left_alone() {
     let fake = small().await;
     let view = View::of(&fake, quiet());
     view.until("all kinds", |view| {
-        view.picture().unseen.is_empty() && view.picture().control_plane.signing_keys.is_some()
+        view.snapshot().unseen.is_empty() && view.snapshot().control_plane.signing_keys.is_some()
     })
     .await;
-    let (sent, told) = (fake.count(&[]), view.pictures().len());
+    let (sent, told) = (fake.count(&[]), view.snapshots().len());
     for _ in 0..100 {
         view.settle().await;
     }
-    assert_eq!((fake.count(&[]), view.pictures().len()), (sent, told));
+    assert_eq!((fake.count(&[]), view.snapshots().len()), (sent, told));
     view.turn(60).await;
     assert!(fake.count(&[]) - sent <= 6, "only the pulse: {}", fake.ledger());
 }
@@ -187,25 +190,25 @@ async fn pictures_come_only_with_changes_and_not_too_often() {
     let fake = small().await;
     let view = View::of(&fake, quiet());
     view.until("all kinds", |view| {
-        view.picture().unseen.is_empty() && view.picture().control_plane.signing_keys.is_some()
+        view.snapshot().unseen.is_empty() && view.snapshot().control_plane.signing_keys.is_some()
     })
     .await;
-    let before = view.pictures().len();
+    let before = view.snapshots().len();
     for round in 0..50 {
         let mut heartbeat = node("n1", "u1");
         heartbeat["metadata"]["annotations"] = json!({"heartbeat": round});
         fake.put(NODES, heartbeat);
     }
     view.turn(10).await;
-    assert_eq!(view.pictures().len(), before, "nothing that is shown changed");
+    assert_eq!(view.snapshots().len(), before, "nothing that is shown changed");
     for number in 0..50 {
         fake.put(NODES, node(&format!("m{number}"), &format!("{number}")));
         view.settle().await;
     }
-    let told = view.pictures().len() - before;
-    assert!(told <= 1, "{told} pictures while the clock stood still");
-    view.until("all nodes", |view| view.picture().nodes.len() == 51).await;
-    assert!(view.pictures().len() - before <= 2);
+    let told = view.snapshots().len() - before;
+    assert!(told <= 1, "{told} snapshots while the clock stood still");
+    view.until("all nodes", |view| view.snapshot().nodes.len() == 51).await;
+    assert!(view.snapshots().len() - before <= 2);
 }
 
 #[tokio::test]
@@ -227,18 +230,18 @@ async fn k8s_07_a_large_cluster_is_read_in_pages_and_small_changes_cost_little()
             "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": format!("a{number}")}}}}));
     }
     let view = View::of(&fake, quiet());
-    view.until("nodes before pods", |view| view.picture().nodes.len() == 1_000).await;
-    let first = std::sync::Arc::clone(&view.pictures()[0]);
+    view.until("nodes before pods", |view| view.snapshot().nodes.len() == 1_000).await;
+    let first = std::sync::Arc::clone(&view.snapshots()[0]);
     assert_eq!(first.unseen.get("pods"), Some(&Unseen::Unread));
     view.until("everything", |view| {
-        view.picture().pods.len() == 20_000 && view.picture().budgets.len() == 500
+        view.snapshot().pods.len() == 20_000 && view.snapshot().budgets.len() == 500
     })
     .await;
     assert_eq!(fake.count(&[PODS, "limit=500"]), 40);
-    let before = view.picture();
+    let before = view.snapshot();
     fake.put(NODES, node("n0000", "another"));
-    view.until("one changed", |view| view.picture().nodes[0].uid == "another").await;
-    let after = view.picture();
+    view.until("one changed", |view| view.snapshot().nodes[0].uid == "another").await;
+    let after = view.snapshot();
     assert!(
         std::sync::Arc::ptr_eq(&before.pods[7], &after.pods[7])
             && std::sync::Arc::ptr_eq(&before.nodes[7], &after.nodes[7])

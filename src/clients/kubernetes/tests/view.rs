@@ -8,15 +8,15 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::clients::kubernetes::tests::cluster::FakeCluster;
-use crate::clients::kubernetes::{Subject, observe};
-use crate::clients::ske::Issued;
+use crate::clients::kubernetes::{ObserverTarget, observe};
+use crate::clients::ske::KubeconfigResponse;
 use crate::clock::Clock;
 use crate::domain::cluster::Cluster;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures;
-use crate::domain::observed::{Picture, Sighting, Trouble};
 use crate::domain::rotation::Phase;
 use crate::domain::secret::Secret;
+use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
 
 /// Real time after which a test gives up.
 const PATIENCE: u32 = 3_000;
@@ -30,7 +30,7 @@ pub struct View {
     /// What SKE says of the cluster.
     pub cluster: watch::Sender<Cluster>,
     /// Everything that was told.
-    pub told: Arc<Mutex<Vec<Sighting>>>,
+    pub told: Arc<Mutex<Vec<ObserverEvent>>>,
     issued: Arc<AtomicU64>,
     /// Why SKE gives no kubeconfig, if so.
     pub refuse_issue: Arc<Mutex<Option<Failure>>>,
@@ -68,7 +68,8 @@ impl View {
     pub fn agreeing(fake: &FakeCluster, cluster: Cluster, one_way_agreed: bool) -> Self {
         let clock = Clock::by_hand(fixtures::now());
         let (sender, receiver) = watch::channel(cluster);
-        let (told, issued) = (Arc::<Mutex<Vec<Sighting>>>::default(), Arc::new(AtomicU64::new(0)));
+        let (told, issued) =
+            (Arc::<Mutex<Vec<ObserverEvent>>>::default(), Arc::new(AtomicU64::new(0)));
         let refuse_issue = Arc::<Mutex<Option<Failure>>>::default();
         let kubeconfig = Arc::<Mutex<Option<Secret>>>::default();
         let issue = {
@@ -82,12 +83,12 @@ impl View {
                 async move {
                     match refusal {
                         Some(failure) => Err(failure),
-                        None => Ok(Issued { kubeconfig, expires: None, trace: None }),
+                        None => Ok(KubeconfigResponse { kubeconfig, expires: None, trace: None }),
                     }
                 }
             }
         };
-        let subject = Subject { cluster: receiver, ske_on_loopback: true, one_way_agreed };
+        let subject = ObserverTarget { cluster: receiver, ske_on_loopback: true, one_way_agreed };
         let task = tokio::spawn({
             let (clock, told) = (clock.clone(), Arc::clone(&told));
             async move {
@@ -104,38 +105,38 @@ impl View {
         self.issued.load(Ordering::SeqCst)
     }
 
-    /// The pictures that were told.
-    pub fn pictures(&self) -> Vec<Arc<Picture>> {
+    /// The snapshots that were told.
+    pub fn snapshots(&self) -> Vec<Arc<ClusterSnapshot>> {
         let told = self.told.lock().unwrap();
         told.iter()
             .filter_map(|sighting| match sighting {
-                Sighting::Picture(picture) => Some(Arc::clone(picture)),
-                Sighting::Trouble(_) => None,
+                ObserverEvent::Snapshot(snapshot) => Some(Arc::clone(snapshot)),
+                ObserverEvent::Unavailable(_) => None,
             })
             .collect()
     }
 
     /// The troubles that were told.
-    pub fn troubles(&self) -> Vec<Trouble> {
+    pub fn troubles(&self) -> Vec<Unavailable> {
         let told = self.told.lock().unwrap();
         told.iter()
             .filter_map(|sighting| match sighting {
-                Sighting::Trouble(trouble) => Some(trouble.clone()),
-                Sighting::Picture(_) => None,
+                ObserverEvent::Unavailable(trouble) => Some(trouble.clone()),
+                ObserverEvent::Snapshot(_) => None,
             })
             .collect()
     }
 
-    /// The last picture.
-    pub fn picture(&self) -> Arc<Picture> {
-        self.pictures().last().cloned().unwrap_or_default()
+    /// The last snapshot.
+    pub fn snapshot(&self) -> Arc<ClusterSnapshot> {
+        self.snapshots().last().cloned().unwrap_or_default()
     }
 
     /// What was told last, if it was trouble.
-    pub fn trouble(&self) -> Option<Trouble> {
+    pub fn trouble(&self) -> Option<Unavailable> {
         match self.told.lock().unwrap().last() {
-            Some(Sighting::Trouble(trouble)) => Some(trouble.clone()),
-            Some(Sighting::Picture(_)) | None => None,
+            Some(ObserverEvent::Unavailable(trouble)) => Some(trouble.clone()),
+            Some(ObserverEvent::Snapshot(_)) | None => None,
         }
     }
 
@@ -162,12 +163,12 @@ impl View {
             self.settle().await;
             self.clock.turn(by);
         }
-        let (troubles, picture) = (self.troubles(), self.picture());
+        let (troubles, snapshot) = (self.troubles(), self.snapshot());
         panic!(
             "{what}: never; {} kubeconfigs, troubles {troubles:#?}, {} nodes, unseen {:?}",
             self.issued(),
-            picture.nodes.len(),
-            picture.unseen
+            snapshot.nodes.len(),
+            snapshot.unseen
         );
     }
 

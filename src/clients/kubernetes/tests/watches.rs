@@ -13,15 +13,15 @@ async fn with_nodes(number: usize) -> (FakeCluster, View) {
         fake.put(NODES, node(&format!("n{number}"), &format!("u{number}")));
     }
     let view = View::of(&fake, quiet());
-    view.until("a picture", |view| {
-        view.picture().nodes.len() == number && view.picture().unseen.is_empty()
+    view.until("a snapshot", |view| {
+        view.snapshot().nodes.len() == number && view.snapshot().unseen.is_empty()
     })
     .await;
     (fake, view)
 }
 
 fn shown(view: &View) -> Vec<(String, String)> {
-    view.picture().nodes.iter().map(|node| (node.name.clone(), node.uid.clone())).collect()
+    view.snapshot().nodes.iter().map(|node| (node.name.clone(), node.uid.clone())).collect()
 }
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn k8s_02_a_watch_that_is_cut_again_and_again_loses_and_doubles_nothing() 
         view.turn(5).await;
     }
     view.turning_until("the server's state", |view| {
-        shown(view) == view.fake.uids(NODES) && view.picture().pods.len() == 12
+        shown(view) == view.fake.uids(NODES) && view.snapshot().pods.len() == 12
     })
     .await;
     assert_eq!(fake.count(&[NODES, "limit="]), lists, "resumed, not listed again");
@@ -59,10 +59,10 @@ async fn watches_that_tell_one_line_and_end_are_opened_more_and_more_rarely() {
     view.turn(60).await;
     let opened = fake.count(&[NODES, "watch=true"]) - before;
     assert!((1..=30).contains(&opened), "{opened}");
-    assert!(view.picture().unseen.is_empty(), "what is shown is right");
+    assert!(view.snapshot().unseen.is_empty(), "what is shown is right");
     fake.rules(|rules| rules.hasty_watches = false);
     fake.put(NODES, node("m", "m"));
-    view.turning_until("the new node", |view| view.picture().nodes.len() == 2).await;
+    view.turning_until("the new node", |view| view.snapshot().nodes.len() == 2).await;
 }
 
 #[tokio::test]
@@ -79,14 +79,14 @@ async fn k8s_03_when_the_version_is_gone_the_old_content_stays_until_the_new_lis
         fake.cut();
         view.turning_until("listed again", |view| view.fake.count(&[NODES, "limit="]) > lists + 1)
             .await;
-        assert_eq!(view.picture().nodes.len(), 5, "nothing vanished");
+        assert_eq!(view.snapshot().nodes.len(), 5, "nothing vanished");
         fake.rules(|rules| (rules.hold_page, rules.watch_status) = (None, None));
         fake.delete(NODES, "n0");
         view.turning_until("the new list", |view| shown(view) == view.fake.uids(NODES)).await;
         let fewest = view
-            .pictures()
+            .snapshots()
             .iter()
-            .skip_while(|picture| picture.nodes.is_empty())
+            .skip_while(|snapshot| snapshot.nodes.is_empty())
             .map(|p| p.nodes.len())
             .min();
         assert_eq!(fewest, Some(4));
@@ -107,7 +107,7 @@ async fn k8s_03_a_bookmark_spares_a_new_list() {
     fake.cut();
     view.turn(5).await;
     fake.put(NODES, node("m", "m"));
-    view.turning_until("resumed", |view| view.picture().nodes.len() == 3).await;
+    view.turning_until("resumed", |view| view.snapshot().nodes.len() == 3).await;
     assert_eq!(fake.count(&[NODES, "limit="]), lists);
 }
 
@@ -117,7 +117,7 @@ async fn k8s_10_a_node_made_anew_under_its_name_is_another_one_and_counted_once(
     fake.delete(NODES, "n0");
     fake.put(NODES, node("n0", "another"));
     view.until("the new one", |view| shown(view).contains(&("n0".into(), "another".into()))).await;
-    assert_eq!(view.picture().nodes.len(), 2);
+    assert_eq!(view.snapshot().nodes.len(), 2);
     // The end of the old one gets lost with the versions.
     fake.delete(NODES, "n1");
     fake.put(NODES, node("n1", "yet-another"));
@@ -132,14 +132,14 @@ async fn a_watch_that_tells_nothing_gives_way_to_polling() {
     fake.put(NODES, node("n0", "u0"));
     fake.rules(|rules| rules.deaf_watches = true);
     let view = View::of(&fake, quiet());
-    view.until("a picture", |view| view.picture().nodes.len() == 1).await;
+    view.until("a snapshot", |view| view.snapshot().nodes.len() == 1).await;
     fake.put(NODES, node("n1", "u1"));
-    view.turning_until("seen by a list", |view| view.picture().nodes.len() == 2).await;
+    view.turning_until("seen by a list", |view| view.snapshot().nodes.len() == 2).await;
     let watches = fake.count(&[NODES, "watch=true"]);
     fake.put(NODES, node("n2", "u2"));
-    let before = view.clock.steady();
-    view.turning_until("seen by polling", |view| view.picture().nodes.len() == 3).await;
-    let took = view.clock.steady().saturating_sub(before);
+    let before = view.clock.monotonic();
+    view.turning_until("seen by polling", |view| view.snapshot().nodes.len() == 3).await;
+    let took = view.clock.monotonic().saturating_sub(before);
     assert!(took.as_secs() <= 20, "{took:?}");
     assert_eq!(fake.count(&[NODES, "watch=true"]), watches, "no watch any more");
 }
@@ -154,9 +154,9 @@ async fn watches_that_do_not_begin_or_are_forbidden_give_way_to_polling() {
             rules.watch_status = forbidden.then_some(403);
         });
         let view = View::of(&fake, quiet());
-        view.until("a picture", |view| view.picture().nodes.len() == 1).await;
+        view.until("a snapshot", |view| view.snapshot().nodes.len() == 1).await;
         fake.put(NODES, node("n1", "u1"));
-        view.turning_until("seen by polling", |view| view.picture().nodes.len() == 2).await;
+        view.turning_until("seen by polling", |view| view.snapshot().nodes.len() == 2).await;
         assert!(fake.count(&[NODES, "watch=true"]) <= 2);
         assert_eq!(view.troubles().len(), 1, "{:?}", view.troubles());
     }
@@ -165,13 +165,13 @@ async fn watches_that_do_not_begin_or_are_forbidden_give_way_to_polling() {
 #[tokio::test]
 async fn a_silent_watch_of_a_silent_cluster_goes_on() {
     let (fake, view) = with_nodes(1).await;
-    let pictures = view.pictures().len();
+    let snapshots = view.snapshots().len();
     view.turn(200).await;
     assert!(fake.count(&[NODES, "limit="]) >= 2, "compared with a list");
     assert_eq!(fake.count(&[NODES, "watch=true"]), 1);
-    assert_eq!(view.pictures().len(), pictures);
+    assert_eq!(view.snapshots().len(), snapshots);
     fake.put(NODES, node("n1", "u1"));
-    view.until("still heard", |view| view.picture().nodes.len() == 2).await;
+    view.until("still heard", |view| view.snapshot().nodes.len() == 2).await;
 }
 
 #[derive(Debug, Clone)]
@@ -213,10 +213,10 @@ proptest! {
                 }
             }
             view.turning_until("the server's state", |view| shown(view) == view.fake.uids(NODES)).await;
-            for picture in view.pictures() {
-                let mut names: Vec<_> = picture.nodes.iter().map(|node| &node.name).collect();
+            for snapshot in view.snapshots() {
+                let mut names: Vec<_> = snapshot.nodes.iter().map(|node| &node.name).collect();
                 names.dedup();
-                assert_eq!(names.len(), picture.nodes.len(), "each name once");
+                assert_eq!(names.len(), snapshot.nodes.len(), "each name once");
             }
         });
     }

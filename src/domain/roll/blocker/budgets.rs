@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::domain::age::since;
 use crate::domain::kubectl::Kubectl;
-use crate::domain::observed::{Budget, Pod, Requirement, Selector};
 use crate::domain::roll::blocker::{
-    Blocker, Gathered, Kind, Object, PATIENCE, Scene, place, waits,
+    Blocker, BlockerDraft, BlockerKind, Object, PATIENCE, Scene, place, waits,
 };
 use crate::domain::roll::classify::{NodeRoll, Since};
+use crate::domain::snapshot::{Budget, Pod, Requirement, Selector};
 use crate::domain::text::clean;
 
 /// The remedy that needs no change of a budget or a workload, and what it costs.
@@ -108,7 +108,7 @@ type Several<'a> = (&'a NodeRoll, Vec<&'a Pod>);
 /// Budgets that hold draining nodes. Gives back the uids of waiting pods that are explained by one of them.
 pub fn find<'a>(
     scene: &Scene<'a>,
-    gathered: &Gathered<'a>,
+    gathered: &BlockerDraft<'a>,
     index: &BudgetIndex<'a>,
     out: &mut Vec<Blocker>,
 ) -> HashSet<&'a str> {
@@ -174,9 +174,9 @@ fn held_by(
         count => format!(" and {} more", count - 1),
     };
     let (kind, of) = if is_misconfigured(budget) {
-        (Kind::MisconfiguredBudget, format!(" of {}", budget.expected))
+        (BlockerKind::MisconfiguredBudget, format!(" of {}", budget.expected))
     } else {
-        (Kind::Budget, String::new())
+        (BlockerKind::Budget, String::new())
     };
     let figures = if budget.observed {
         format!("allows 0 (needs {} healthy, has {}{of})", budget.desired, budget.healthy)
@@ -199,7 +199,7 @@ fn held_by(
     }
     let brief = format!(
         "{object} {}",
-        if kind == Kind::MisconfiguredBudget { "never lets a pod go" } else { "allows 0" }
+        if kind == BlockerKind::MisconfiguredBudget { "never lets a pod go" } else { "allows 0" }
     );
     let mut blocker = Blocker::new(kind, brief, why, format!("{} {BY_HAND}", frees(budget)));
     blocker.command = Kubectl::about(Some(&budget.namespace), "get pdb", &budget.name, "");
@@ -283,7 +283,7 @@ fn under_several(
     let names: Vec<String> = budgets.iter().take(3).map(|name| clean(name)).collect();
     let object = Object::new("Pod", &pod.namespace, &pod.name);
     let mut blocker = Blocker::new(
-        Kind::SeveralBudgets,
+        BlockerKind::SeveralBudgets,
         format!(
             "pod {} is under {} PodDisruptionBudgets",
             place(&pod.namespace, &pod.name),
@@ -314,7 +314,7 @@ fn cannot_be_judged(node: &NodeRoll, budget: &Budget) -> Blocker {
         Selector::Nothing | Selector::Labels(_) => String::new(),
     };
     let mut blocker = Blocker::new(
-        Kind::UnreadableBudget,
+        BlockerKind::UnreadableBudget,
         format!("{object} cannot be judged"),
         format!("{object} cannot be judged ({why}); it may hold pods on {}.", node.short),
         "Look at it by hand.",

@@ -1,6 +1,6 @@
 //! What holds a roll up, each with the object's name, since when, why, and what would free it.
 //!
-//! Only what a picture and the SKE API show is said. What SKE reports is put beside what the cluster shows of the
+//! Only what a snapshot and the SKE API show is said. What SKE reports is put beside what the cluster shows of the
 //! same thing; nothing is said twice. Nothing is done about it from here: the commands only look.
 
 pub mod budgets;
@@ -15,15 +15,15 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::age::{long, since};
-use crate::domain::cluster::{Cluster, Problem};
+use crate::domain::cluster::{Cluster, ReportedError};
 use crate::domain::kubectl::Kubectl;
-use crate::domain::observed::{Picture, Pod};
 use crate::domain::roll::blocker::budgets::BudgetIndex;
-use crate::domain::roll::classify::{NodeRoll, Since, Stage};
-use crate::domain::roll::generation::{Stand, stand};
-use crate::domain::roll::history::History;
-use crate::domain::roll::moments::Clock;
+use crate::domain::roll::classify::{NodeRoll, NodeStage, Since};
+use crate::domain::roll::clock_skew::ClusterClock;
+use crate::domain::roll::generation::{RolloutStage, rollout_stage};
+use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::progress::{PoolRoll, PoolState};
+use crate::domain::snapshot::{ClusterSnapshot, Pod};
 use crate::domain::text::clean;
 
 /// Blockers listed at most.
@@ -40,7 +40,7 @@ const LAST_RESORT: &str = "As a last resort, deleting the Node object makes the 
 
 /// What kind of thing it is, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum BlockerKind {
     /// A PodDisruptionBudget that can never allow an eviction as it is.
     MisconfiguredBudget,
     /// A pod under more than one PodDisruptionBudget, which the eviction API refuses.
@@ -94,7 +94,7 @@ pub enum Severity {
     Note,
 }
 
-impl Kind {
+impl BlockerKind {
     /// How bad it is.
     pub fn severity(self) -> Severity {
         match self {
@@ -152,7 +152,7 @@ impl fmt::Display for Object {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocker {
     /// What kind of thing it is.
-    pub kind: Kind,
+    pub kind: BlockerKind,
     /// The object that is in the way.
     pub object: Option<Object>,
     /// Name of the node that waits, as the API writes it.
@@ -170,11 +170,16 @@ pub struct Blocker {
     /// A command that looks at it.
     pub command: Option<Kubectl>,
     /// What SKE reports about the same.
-    pub reported: Vec<Problem>,
+    pub reported: Vec<ReportedError>,
 }
 
 impl Blocker {
-    fn new(kind: Kind, brief: impl Into<String>, why: String, frees: impl Into<String>) -> Self {
+    fn new(
+        kind: BlockerKind,
+        brief: impl Into<String>,
+        why: String,
+        frees: impl Into<String>,
+    ) -> Self {
         Self {
             kind,
             object: None,
@@ -192,26 +197,26 @@ impl Blocker {
     /// Whether it keeps a draining node from going.
     pub fn holds_drain(&self) -> bool {
         let kind = match self.kind {
-            Kind::MisconfiguredBudget
-            | Kind::SeveralBudgets
-            | Kind::Budget
-            | Kind::HungPod
-            | Kind::Volume => true,
-            Kind::GaveUp
-            | Kind::Webhook
-            | Kind::NoNewNode
-            | Kind::Reported
-            | Kind::NodeNotReady
-            | Kind::PendingPods
-            | Kind::OtherReport
-            | Kind::UnreadableBudget
-            | Kind::UnclearWebhook
-            | Kind::BarePods
-            | Kind::LocalData
-            | Kind::LocalVolumes
-            | Kind::AtMaximum
-            | Kind::Hibernation
-            | Kind::Maintenance => false,
+            BlockerKind::MisconfiguredBudget
+            | BlockerKind::SeveralBudgets
+            | BlockerKind::Budget
+            | BlockerKind::HungPod
+            | BlockerKind::Volume => true,
+            BlockerKind::GaveUp
+            | BlockerKind::Webhook
+            | BlockerKind::NoNewNode
+            | BlockerKind::Reported
+            | BlockerKind::NodeNotReady
+            | BlockerKind::PendingPods
+            | BlockerKind::OtherReport
+            | BlockerKind::UnreadableBudget
+            | BlockerKind::UnclearWebhook
+            | BlockerKind::BarePods
+            | BlockerKind::LocalData
+            | BlockerKind::LocalVolumes
+            | BlockerKind::AtMaximum
+            | BlockerKind::Hibernation
+            | BlockerKind::Maintenance => false,
         };
         kind && self.node.is_some()
     }
@@ -237,27 +242,27 @@ impl Blocker {
 pub struct Scene<'a> {
     /// The cluster as SKE shows it.
     pub cluster: &'a Cluster,
-    /// The picture.
-    pub picture: &'a Picture,
+    /// The snapshot.
+    pub snapshot: &'a ClusterSnapshot,
     /// Its pools, classified.
     pub pools: &'a [PoolRoll],
     /// What was seen before.
-    pub history: &'a History,
+    pub history: &'a RollHistory,
     /// Both clocks.
-    pub clock: Clock,
+    pub clock: ClusterClock,
 }
 
 impl Scene<'_> {
     /// Whether something that began then cannot be of this rotation's roll.
     fn is_older(&self, began: Timestamp) -> bool {
         let rotation = &self.cluster.rotation;
-        stand(rotation) == Stand::Rolling
+        rollout_stage(rotation) == RolloutStage::Rolling
             && rotation.initiated.is_some_and(|started| began < started)
     }
 }
 
 /// The pods that matter for a roll: one pass over all pods, and everything after it looks at these only.
-pub struct Gathered<'a> {
+pub struct BlockerDraft<'a> {
     /// Pods that a drain must move, of old nodes and of new ones that go again.
     pub leaving: Vec<(&'a Pod, &'a NodeRoll)>,
     /// Pods on joining nodes that are not ready, by the node's name.
@@ -266,17 +271,17 @@ pub struct Gathered<'a> {
     pub pending: Vec<(&'a Pod, Option<Timestamp>)>,
 }
 
-impl<'a> Gathered<'a> {
+impl<'a> BlockerDraft<'a> {
     fn of(scene: &Scene<'a>) -> Self {
         let concerned: HashMap<&str, &NodeRoll> = scene
             .pools
             .iter()
             .flat_map(PoolRoll::nodes)
-            .filter(|node| is_drained(node) || node.stage == Stage::Joining)
+            .filter(|node| is_drained(node) || node.stage == NodeStage::Joining)
             .map(|node| (node.name.as_str(), node))
             .collect();
         let mut out = Self { leaving: Vec::new(), starting: HashMap::new(), pending: Vec::new() };
-        for pod in &scene.picture.pods {
+        for pod in &scene.snapshot.pods {
             if let Some((since, _)) = &pod.unscheduled
                 && pod.pending
                 && pod.deleted_by.is_none()
@@ -288,7 +293,7 @@ impl<'a> Gathered<'a> {
             };
             if is_drained(node) && !pod.stays_on_its_node() {
                 out.leaving.push((pod, node));
-            } else if node.stage == Stage::Joining && !pod.ready {
+            } else if node.stage == NodeStage::Joining && !pod.ready {
                 out.starting.entry(&node.name).or_default().push(pod);
             }
         }
@@ -298,7 +303,7 @@ impl<'a> Gathered<'a> {
 
 /// Whether pods are being evicted from a node.
 fn is_drained(node: &NodeRoll) -> bool {
-    matches!(node.stage, Stage::Draining | Stage::Leaving)
+    matches!(node.stage, NodeStage::Draining | NodeStage::Leaving)
 }
 
 /// Everything that holds the roll up, worst and longest first, not bounded. Empty when nothing rolls.
@@ -307,11 +312,13 @@ pub fn find(scene: &Scene<'_>) -> Vec<Blocker> {
         PoolState::NotBegun | PoolState::Rolling | PoolState::AllNew | PoolState::Missing => true,
         PoolState::Settled | PoolState::Empty => false,
     };
-    if stand(&scene.cluster.rotation) != Stand::Rolling && !scene.pools.iter().any(rolls) {
+    if rollout_stage(&scene.cluster.rotation) != RolloutStage::Rolling
+        && !scene.pools.iter().any(rolls)
+    {
         return Vec::new();
     }
-    let gathered = Gathered::of(scene);
-    let index = BudgetIndex::of(&scene.picture.budgets);
+    let gathered = BlockerDraft::of(scene);
+    let index = BudgetIndex::of(&scene.snapshot.budgets);
     let mut out = Vec::new();
     let explained = budgets::find(scene, &gathered, &index, &mut out);
     pods::find(scene, &gathered, &explained, &mut out);
@@ -323,7 +330,7 @@ pub fn find(scene: &Scene<'_>) -> Vec<Blocker> {
 }
 
 /// What keeps a node from going comes before what may have to do with the roll.
-fn order(blocker: &Blocker) -> (Severity, bool, Timestamp, Kind, &str) {
+fn order(blocker: &Blocker) -> (Severity, bool, Timestamp, BlockerKind, &str) {
     let since = blocker.since.map_or(Timestamp::MAX, |since| since.at);
     (blocker.kind.severity(), !blocker.holds_drain(), since, blocker.kind, &blocker.why)
 }
@@ -334,7 +341,7 @@ fn place(namespace: &str, name: &str) -> String {
 }
 
 /// "web-7 waits 47m".
-fn waits(node: &NodeRoll, since: Option<Since>, clock: Clock) -> String {
+fn waits(node: &NodeRoll, since: Option<Since>, clock: ClusterClock) -> String {
     match since {
         Some(began) => format!("{} waits {}", node.short, lasting(began, clock)),
         None => format!("{} waits", node.short),
@@ -342,7 +349,7 @@ fn waits(node: &NodeRoll, since: Option<Since>, clock: Clock) -> String {
 }
 
 /// "47m", or "at least 47m" when it may have begun before it was seen.
-fn lasting(began: Since, clock: Clock) -> String {
+fn lasting(began: Since, clock: ClusterClock) -> String {
     let lasted = long(since(began.at, clock.now()));
     if began.at_least { format!("at least {lasted}") } else { lasted }
 }

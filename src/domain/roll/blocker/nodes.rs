@@ -2,20 +2,26 @@
 
 use crate::domain::age::{long, since};
 use crate::domain::kubectl::Kubectl;
-use crate::domain::observed::Pod;
 use crate::domain::roll::blocker::{
-    Blocker, Gathered, Kind, LAST_RESORT, NODE_PATIENCE, Object, Scene, lasting, place, where_it_is,
+    Blocker, BlockerDraft, BlockerKind, LAST_RESORT, NODE_PATIENCE, Object, Scene, lasting, place,
+    where_it_is,
 };
-use crate::domain::roll::classify::{NodeRoll, Since, Stage, Wait};
+use crate::domain::roll::classify::{NodeRoll, NodeStage, Since, Wait};
+use crate::domain::roll::format::list;
 use crate::domain::roll::progress::{PoolRoll, PoolState, ZoneRoll};
-use crate::domain::roll::words::list;
+use crate::domain::snapshot::Pod;
 use crate::domain::text::plural;
 
 /// Finds them. Where something else is known to keep nodes away, it is not said once more that none comes.
-pub fn find(scene: &Scene<'_>, gathered: &Gathered<'_>, kept_away: bool, out: &mut Vec<Blocker>) {
+pub fn find(
+    scene: &Scene<'_>,
+    gathered: &BlockerDraft<'_>,
+    kept_away: bool,
+    out: &mut Vec<Blocker>,
+) {
     for pool in scene.pools {
         for zone in &pool.zones {
-            for node in zone.nodes.iter().filter(|node| node.stage == Stage::Joining) {
+            for node in zone.nodes.iter().filter(|node| node.stage == NodeStage::Joining) {
                 let starting = gathered.starting.get(node.name.as_str());
                 let starting = starting.map(Vec::as_slice).unwrap_or_default();
                 out.extend(not_ready(scene, node, starting));
@@ -63,7 +69,7 @@ fn not_ready(scene: &Scene<'_>, node: &NodeRoll, starting: &[&Pod]) -> Option<Bl
     }
     why.push('.');
     let frees = format!("{frees} {LAST_RESORT}");
-    let mut blocker = Blocker::new(Kind::NodeNotReady, brief, why, frees);
+    let mut blocker = Blocker::new(BlockerKind::NodeNotReady, brief, why, frees);
     blocker.command = Kubectl::about(None, "describe node", &node.name, "");
     blocker.object = Some(Object::new("Node", "", &node.name));
     blocker.node = Some(node.name.clone());
@@ -100,7 +106,7 @@ fn does_not_come(scene: &Scene<'_>, pool: &PoolRoll, zone: &ZoneRoll) -> Option<
         old => format!("{} left", plural(old, "old node is", "old nodes are")),
     };
     let mut blocker = Blocker::new(
-        Kind::NoNewNode,
+        BlockerKind::NoNewNode,
         format!("no new node comes in {}", where_it_is(&pool.name, &zone.name)),
         format!(
             "{} waits {}: {left} and no new one comes.",

@@ -7,14 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::age::{long, since};
 use crate::domain::cluster::Cluster;
 use crate::domain::kubectl::Kubectl;
-use crate::domain::observed::{Attachment, BoundVolume, Pod};
 use crate::domain::roll::blocker::{
-    Blocker, Gathered, Kind, LAST_RESORT, Object, Scene, VOLUME_PATIENCE, is_drained, lasting,
-    place, waits,
+    Blocker, BlockerDraft, BlockerKind, LAST_RESORT, Object, Scene, VOLUME_PATIENCE, is_drained,
+    lasting, place, waits,
 };
 use crate::domain::roll::classify::{NodeRoll, Since};
+use crate::domain::roll::format::{first_names, list};
 use crate::domain::roll::progress::{PoolRoll, ZoneRoll};
-use crate::domain::roll::words::{first_names, list};
+use crate::domain::snapshot::{Attachment, BoundVolume, Pod};
 use crate::domain::text::{clean, plural};
 
 /// A pod that is still there so long after its grace period is over hangs.
@@ -30,7 +30,7 @@ type Dated<'a> = Vec<(Timestamp, &'a Pod)>;
 /// Finds them. `explained` are waiting pods that a budget's sentence has named already.
 pub fn find(
     scene: &Scene<'_>,
-    gathered: &Gathered<'_>,
+    gathered: &BlockerDraft<'_>,
     explained: &HashSet<&str>,
     out: &mut Vec<Blocker>,
 ) {
@@ -41,7 +41,7 @@ pub fn find(
     local_volumes(scene, gathered, out);
 }
 
-fn hung(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
+fn hung(scene: &Scene<'_>, gathered: &BlockerDraft<'_>, out: &mut Vec<Blocker>) {
     let mut by_node: BTreeMap<&str, (&NodeRoll, Dated<'_>)> = BTreeMap::new();
     for (pod, node) in &gathered.leaving {
         let Some(by) = pod.deleted_by.map(|by| scene.clock.planned(by)) else { continue };
@@ -65,7 +65,7 @@ fn hung(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
             ),
         };
         let mut blocker = Blocker::new(
-            Kind::HungPod,
+            BlockerKind::HungPod,
             format!("pod {} hangs in its deletion", place(&pod.namespace, &pod.name)),
             format!(
                 "{}: pod {} should have been gone {} ago{why}{more}.",
@@ -85,12 +85,12 @@ fn hung(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
 }
 
 fn volumes(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
-    if scene.picture.attachments.is_empty() || scene.picture.is_blind_to("nodes") {
+    if scene.snapshot.attachments.is_empty() || scene.snapshot.is_blind_to("nodes") {
         return;
     }
     let nodes: HashMap<&str, &NodeRoll> =
         scene.pools.iter().flat_map(PoolRoll::nodes).map(|node| (&*node.name, node)).collect();
-    for attachment in &scene.picture.attachments {
+    for attachment in &scene.snapshot.attachments {
         let node = nodes.get(attachment.node.as_str()).copied();
         let began = attachment.detaching_since.map(|at| scene.clock.ours(at));
         let of_roll = node.is_some() || !began.is_some_and(|began| scene.is_older(began));
@@ -125,7 +125,7 @@ fn stuck_volume(
         .as_deref()
         .map_or(String::new(), |words| format!(": {}", clean(words.trim_end_matches('.'))));
     let mut blocker = Blocker::new(
-        Kind::Volume,
+        BlockerKind::Volume,
         format!("volume {volume} does not detach"),
         format!("{subject}{lasts}{words}."),
         "It moves when the volume is detached; pods that use it elsewhere wait as well.",
@@ -140,12 +140,12 @@ fn stuck_volume(
 
 fn pending(
     scene: &Scene<'_>,
-    gathered: &Gathered<'_>,
+    gathered: &BlockerDraft<'_>,
     explained: &HashSet<&str>,
     out: &mut Vec<Blocker>,
 ) {
     let mut groups: BTreeMap<(&str, &str, &str), Dated<'_>> = BTreeMap::new();
-    let bound = bound_volumes(scene.picture.volumes.iter().map(|volume| &**volume));
+    let bound = bound_volumes(scene.snapshot.volumes.iter().map(|volume| &**volume));
     let (mut any, mut asked) = (false, BTreeSet::new());
     for (pod, began) in &gathered.pending {
         let Some(began) = began else { continue };
@@ -216,7 +216,7 @@ fn finds_no_node(
         None => (String::new(), "It moves when a node has room for it.".to_owned()),
     };
     let mut blocker = Blocker::new(
-        Kind::PendingPods,
+        BlockerKind::PendingPods,
         format!("pod {}{more} finds no node", place(&pod.namespace, &pod.name)),
         format!(
             "pod {}{more} finds no node, for {}{words}.{bound}",
@@ -255,7 +255,7 @@ fn at_maximum(scene: &Scene<'_>, asked: &BTreeSet<&str>, out: &mut Vec<Blocker>)
     }
     let texts = || full.iter().map(|(_, text)| text.clone());
     let mut blocker = Blocker::new(
-        Kind::AtMaximum,
+        BlockerKind::AtMaximum,
         list(texts(), 3),
         format!("{}; the autoscaler adds no node there for pods that find none.", list(texts(), 3)),
         "It moves when a pool may have more nodes, or pods need less.",
@@ -315,7 +315,7 @@ fn machines(zone: &ZoneRoll) -> usize {
     (counts.seen() - counts.leaving).saturating_sub(in_flight)
 }
 
-fn lost(gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
+fn lost(gathered: &BlockerDraft<'_>, out: &mut Vec<Blocker>) {
     let going = |wanted: &dyn Fn(&Pod) -> bool| {
         gathered.leaving.iter().copied().filter(|(pod, _)| wanted(pod)).collect::<Vec<_>>()
     };
@@ -325,7 +325,7 @@ fn lost(gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
     let bare = going(&|pod| pod.owner.is_none());
     if !bare.is_empty() {
         let mut blocker = Blocker::new(
-            Kind::BarePods,
+            BlockerKind::BarePods,
             plural(bare.len(), "pod does not come back", "pods do not come back"),
             format!(
                 "{} on draining nodes {} not come back, nothing controls {}: {}.",
@@ -343,7 +343,7 @@ fn lost(gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
         going(&|pod| pod.local_data && pod.owner.is_some() && pod.namespace != "kube-system");
     if !local.is_empty() {
         let mut blocker = Blocker::new(
-            Kind::LocalData,
+            BlockerKind::LocalData,
             plural(local.len(), "pod loses local data", "pods lose local data"),
             format!(
                 "{} on draining nodes {} what is in emptyDir or hostPath: {}.",
@@ -369,8 +369,8 @@ fn point_at(blocker: &mut Blocker, pods: &[(&Pod, &NodeRoll)]) {
     }
 }
 
-fn local_volumes(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Blocker>) {
-    let volumes = scene.picture.volumes.iter().map(|volume| &**volume);
+fn local_volumes(scene: &Scene<'_>, gathered: &BlockerDraft<'_>, out: &mut Vec<Blocker>) {
+    let volumes = scene.snapshot.volumes.iter().map(|volume| &**volume);
     let bound = bound_volumes(volumes.filter(|volume| volume.on_node));
     if bound.is_empty() {
         return;
@@ -384,7 +384,7 @@ fn local_volumes(scene: &Scene<'_>, gathered: &Gathered<'_>, out: &mut Vec<Block
             continue;
         };
         let mut blocker = Blocker::new(
-            Kind::LocalVolumes,
+            BlockerKind::LocalVolumes,
             format!("volume {} stays on its node", clean(&volume.name)),
             format!(
                 "pod {} on {} uses volume {}, which stays on its node; the pod cannot start elsewhere with it.",

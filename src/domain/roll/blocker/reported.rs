@@ -2,9 +2,9 @@
 
 use crate::domain::age::{long, since};
 use crate::domain::attention;
-use crate::domain::cluster::Problem;
+use crate::domain::cluster::ReportedError;
 use crate::domain::kubectl::Kubectl;
-use crate::domain::roll::blocker::{Blocker, Kind, Scene};
+use crate::domain::roll::blocker::{Blocker, BlockerKind, Scene};
 use crate::domain::roll::calendar::{Due, due};
 use crate::domain::roll::classify::Since;
 use crate::domain::roll::eta::horizon;
@@ -24,7 +24,7 @@ pub fn find(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
 }
 
 /// Whether SKE says that no machine can be had.
-pub fn is_about_capacity(problem: &Problem) -> bool {
+pub fn is_about_capacity(problem: &ReportedError) -> bool {
     matches!(
         problem.code.as_str(),
         "SKE_NODE_NO_VALID_HOST_FOUND"
@@ -35,22 +35,23 @@ pub fn is_about_capacity(problem: &Problem) -> bool {
 }
 
 /// Kinds of what the cluster may show of a reported error, the likelier ones first.
-fn shows_as(problem: &Problem) -> &'static [&'static [Kind]] {
+fn shows_as(problem: &ReportedError) -> &'static [&'static [BlockerKind]] {
     match problem.code.as_str() {
-        "SKE_NODE_MISCONFIGURED_PDB" => {
-            &[&[Kind::MisconfiguredBudget, Kind::SeveralBudgets], &[Kind::Budget]]
-        }
+        "SKE_NODE_MISCONFIGURED_PDB" => &[
+            &[BlockerKind::MisconfiguredBudget, BlockerKind::SeveralBudgets],
+            &[BlockerKind::Budget],
+        ],
         "SKE_UNREADY_NODES"
         | "SKE_NODE_MEMORY_PRESSURE"
         | "SKE_NODE_DISK_PRESSURE"
-        | "SKE_NODE_PID_PRESSURE" => &[&[Kind::NodeNotReady]],
-        _ if is_about_capacity(problem) => &[&[Kind::NoNewNode]],
+        | "SKE_NODE_PID_PRESSURE" => &[&[BlockerKind::NodeNotReady]],
+        _ if is_about_capacity(problem) => &[&[BlockerKind::NoNewNode]],
         _ => &[],
     }
 }
 
-fn put_beside(scene: &Scene<'_>, problem: &Problem, out: &mut Vec<Blocker>) {
-    let shown = |kinds: &&&[Kind]| out.iter().any(|blocker| kinds.contains(&blocker.kind));
+fn put_beside(scene: &Scene<'_>, problem: &ReportedError, out: &mut Vec<Blocker>) {
+    let shown = |kinds: &&&[BlockerKind]| out.iter().any(|blocker| kinds.contains(&blocker.kind));
     let kinds = shows_as(problem).iter().find(shown).copied().unwrap_or_default();
     let mut beside = false;
     for blocker in out.iter_mut().filter(|blocker| kinds.contains(&blocker.kind)) {
@@ -63,7 +64,7 @@ fn put_beside(scene: &Scene<'_>, problem: &Problem, out: &mut Vec<Blocker>) {
     if beside {
         return;
     }
-    let kind = if problem.blocks_roll() { Kind::Reported } else { Kind::OtherReport };
+    let kind = if problem.blocks_roll() { BlockerKind::Reported } else { BlockerKind::OtherReport };
     let mut blocker = Blocker::new(
         kind,
         format!("SKE reports {}", clean(&problem.code)),
@@ -82,7 +83,7 @@ fn put_beside(scene: &Scene<'_>, problem: &Problem, out: &mut Vec<Blocker>) {
 }
 
 /// A command that looks at what SKE reports, where the cluster itself can show something of it.
-fn looks_at(problem: &Problem) -> Option<&'static str> {
+fn looks_at(problem: &ReportedError) -> Option<&'static str> {
     match problem.code.as_str() {
         "SKE_NODE_MISCONFIGURED_PDB" => Some("get pdb -A"),
         "SKE_UNREADY_NODES"
@@ -94,7 +95,7 @@ fn looks_at(problem: &Problem) -> Option<&'static str> {
     }
 }
 
-fn capacity_frees(problem: &Problem) -> Option<&'static str> {
+fn capacity_frees(problem: &ReportedError) -> Option<&'static str> {
     Some(match problem.code.as_str() {
         "SKE_NODE_NO_VALID_HOST_FOUND" => {
             "It moves when there is room for this machine type in this zone; another type or zone may have it."
@@ -112,7 +113,7 @@ fn gave_up(scene: &Scene<'_>, out: &mut Vec<Blocker>) {
     let now = scene.clock.now();
     let Some(running) = attention::gave_up(scene.cluster, now) else { return };
     let mut blocker = Blocker::new(
-        Kind::GaveUp,
+        BlockerKind::GaveUp,
         "PREPARING for more than 12h and unhealthy",
         format!(
             "PREPARING for {} and unhealthy: the platform may have stopped trying.",
@@ -141,7 +142,7 @@ fn meanwhile(scene: &Scene<'_>, due: &Due) -> Option<Blocker> {
                 )
             };
             Some(Blocker::new(
-                Kind::Hibernation,
+                BlockerKind::Hibernation,
                 "hibernation is scheduled before the nodes are done",
                 format!(
                     "Hibernation is scheduled in {}, before the nodes are done; {follows}.",
@@ -151,14 +152,14 @@ fn meanwhile(scene: &Scene<'_>, due: &Due) -> Option<Blocker> {
             ))
         }
         Due::Maintenance(at) if *at <= now => Some(Blocker::new(
-            Kind::Maintenance,
+            BlockerKind::Maintenance,
             "the maintenance window is open",
             "The maintenance window is open; an update made in it may replace nodes once more."
                 .to_owned(),
             "Nothing to do, unless an update is due.",
         )),
         Due::Maintenance(at) => Some(Blocker::new(
-            Kind::Maintenance,
+            BlockerKind::Maintenance,
             "the maintenance window opens before the nodes are done",
             format!(
                 "The maintenance window opens in {}, before the nodes are done; an update made in it may replace nodes once more.",

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::domain::age::since;
 use crate::domain::kubectl::Kubectl;
-use crate::domain::observed::admission::Operation::{self, Create, Update};
-use crate::domain::observed::admission::{Rule, Service, Webhook};
-use crate::domain::observed::{Labels, Picture, Pod, Requirement, Selector};
-use crate::domain::roll::blocker::{Blocker, Kind, Object, PATIENCE, Scene, lasting, place};
+use crate::domain::roll::blocker::{Blocker, BlockerKind, Object, PATIENCE, Scene, lasting, place};
 use crate::domain::roll::classify::Since;
+use crate::domain::roll::format::list;
 use crate::domain::roll::progress::{PoolRoll, PoolState};
-use crate::domain::roll::words::list;
+use crate::domain::snapshot::admission::Operation::{self, Create, Update};
+use crate::domain::snapshot::admission::{Rule, Service, Webhook};
+use crate::domain::snapshot::{ClusterSnapshot, Labels, Pod, Requirement, Selector};
 use crate::domain::text::clean;
 
 /// The platform's namespace, and the one of the nodes' leases.
@@ -108,27 +108,27 @@ impl Unanswered {
 /// Services that nobody answers for and that must be asked about what nodes need, those that are refused something
 /// for certain first. `None` while that cannot be told: where endpoints are not known in full, any service may have
 /// some, and a list that is still to be read may bring more.
-pub fn unanswered(picture: &Picture) -> Option<Vec<Unanswered>> {
-    if picture.is_being_read() || !picture.is_whole("endpointslices") {
+pub fn unanswered(snapshot: &ClusterSnapshot) -> Option<Vec<Unanswered>> {
+    if snapshot.is_being_read() || !snapshot.is_whole("endpointslices") {
         return None;
     }
-    if picture.admissions.is_empty() {
+    if snapshot.admissions.is_empty() {
         return Some(Vec::new());
     }
-    let serving: HashSet<&Service> = picture
+    let serving: HashSet<&Service> = snapshot
         .endpoints
         .iter()
         .filter(|endpoints| endpoints.serves)
         .map(|endpoints| &endpoints.service)
         .collect();
-    let webhooks = picture.admissions.iter().flat_map(|admission| {
+    let webhooks = snapshot.admissions.iter().flat_map(|admission| {
         admission.webhooks.iter().map(move |webhook| (&**admission, webhook))
     });
     let mut dead = webhooks.filter(|(_, webhook)| !serving.contains(&webhook.service)).peekable();
     if dead.peek().is_none() {
         return Some(Vec::new());
     }
-    let world = World::of(picture);
+    let world = World::of(snapshot);
     let mut found: BTreeMap<&Service, Unanswered> = BTreeMap::new();
     for (admission, webhook) in dead {
         for need in &NEEDS {
@@ -157,12 +157,12 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn of(picture: &'a Picture) -> Self {
-        let namespaces = picture.namespaces.iter();
-        let pods = picture.pods.iter().map(|pod| &**pod).filter(|pod| pod.namespace == SYSTEM);
+    fn of(snapshot: &'a ClusterSnapshot) -> Self {
+        let namespaces = snapshot.namespaces.iter();
+        let pods = snapshot.pods.iter().map(|pod| &**pod).filter(|pod| pod.namespace == SYSTEM);
         Self {
             namespaces: namespaces.map(|found| (found.name.as_str(), &found.labels)).collect(),
-            system_pods: picture.is_whole("pods").then(|| pods.collect()),
+            system_pods: snapshot.is_whole("pods").then(|| pods.collect()),
         }
     }
 
@@ -226,7 +226,7 @@ pub fn find(scene: &Scene<'_>, out: &mut Vec<Blocker>) -> bool {
         return false;
     }
     let mut away = false;
-    for one in unanswered(scene.picture).unwrap_or_default() {
+    for one in unanswered(scene.snapshot).unwrap_or_default() {
         let Some(began) = scene.history.memory().unanswered_since(&one.service) else { continue };
         // The webhook's own pod may be moving.
         if since(began.at, scene.clock.now()) <= PATIENCE {
@@ -244,12 +244,12 @@ fn blocker(one: &Unanswered, began: Since, scene: &Scene<'_>) -> Blocker {
     let configurations = list(one.configurations.iter().cloned(), 3);
     let (kind, meanwhile) = if one.is_certain() {
         (
-            Kind::Webhook,
+            BlockerKind::Webhook,
             format!("the API server refuses {refused} meanwhile, and new nodes may not join"),
         )
     } else {
         (
-            Kind::UnclearWebhook,
+            BlockerKind::UnclearWebhook,
             format!(
                 "the API server may refuse {refused} meanwhile; whether the webhook is asked cannot be judged from here"
             ),

@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::domain::cluster::{Cluster, ClusterState, HibernationSchedule, Problem};
+use crate::domain::cluster::{Cluster, ClusterState, HibernationSchedule, ReportedError};
 use crate::domain::fixtures::now;
-use crate::domain::observed::{Budget, Node, Picture, Pod, Unseen};
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::pods::pools_at_maximum;
-use crate::domain::roll::blocker::{Blocker, Kind, Severity};
+use crate::domain::roll::blocker::{Blocker, BlockerKind, Severity};
 use crate::domain::roll::classify::Since;
-use crate::domain::roll::history::History;
+use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::tests::budgets::{budget, pod};
 use crate::domain::roll::tests::stages::fixture;
-use crate::domain::roll::tests::watched::{NEW, draining, joining, node, old, picture};
+use crate::domain::roll::tests::watched::{NEW, draining, joining, node, old, snapshot};
 use crate::domain::roll::tests::{ago, at_once, cluster};
 use crate::domain::rotation::Phase;
+use crate::domain::snapshot::{Budget, ClusterSnapshot, Node, Pod, Unseen};
 
 /// The fixtures' cluster while nodes roll.
 pub fn preparing() -> Cluster {
@@ -25,7 +25,7 @@ pub fn preparing() -> Cluster {
 }
 
 /// Kinds of all blockers in their order.
-pub fn kinds(roll: &Roll) -> Vec<Kind> {
+pub fn kinds(roll: &Roll) -> Vec<BlockerKind> {
     roll.blockers.iter().map(|blocker| blocker.kind).collect()
 }
 
@@ -34,18 +34,18 @@ pub fn about<'a>(roll: &'a Roll, text: &str) -> &'a Blocker {
     roll.blockers.iter().find(|blocker| blocker.why.contains(text)).unwrap()
 }
 
-fn problem(code: &str, message: &str) -> Problem {
-    Problem { code: code.into(), message: message.into() }
+fn problem(code: &str, message: &str) -> ReportedError {
+    ReportedError { code: code.into(), message: message.into() }
 }
 
 #[test]
 fn what_ske_reports_is_shown_even_when_nodes_cannot_be_seen() {
     let mut subject = preparing();
     subject.problems = vec![problem("SKE_NODE_MISCONFIGURED_PDB", "payments/api")];
-    let mut blind = Picture::default();
+    let mut blind = ClusterSnapshot::default();
     blind.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
     subject.pools.clear();
-    assert_eq!(kinds(&at_once(&subject, &blind)), [Kind::Reported]);
+    assert_eq!(kinds(&at_once(&subject, &blind)), [BlockerKind::Reported]);
 }
 
 #[test]
@@ -54,12 +54,12 @@ fn pods_and_volumes_that_hang_or_do_not_survive_are_named() {
     assert_eq!(
         kinds(&roll),
         [
-            Kind::HungPod,
-            Kind::Volume,
-            Kind::PendingPods,
-            Kind::BarePods,
-            Kind::LocalData,
-            Kind::LocalVolumes,
+            BlockerKind::HungPod,
+            BlockerKind::Volume,
+            BlockerKind::PendingPods,
+            BlockerKind::BarePods,
+            BlockerKind::LocalData,
+            BlockerKind::LocalVolumes,
         ]
     );
     let whys: Vec<&str> = roll.blockers.iter().map(|blocker| blocker.why.as_str()).collect();
@@ -87,8 +87,11 @@ fn full_pools_are_named_only_when_pods_find_no_node() {
     let mut subject = preparing();
     (subject.pools[0].minimum, subject.pools[0].maximum) = (2, 3);
     subject.pools[0].max_surge = 0;
-    assert!(kinds(&at_once(&subject, &fixture("held_by_pods"))).contains(&Kind::AtMaximum));
-    assert!(!kinds(&at_once(&subject, &fixture("blocked_by_budgets"))).contains(&Kind::AtMaximum));
+    assert!(kinds(&at_once(&subject, &fixture("held_by_pods"))).contains(&BlockerKind::AtMaximum));
+    assert!(
+        !kinds(&at_once(&subject, &fixture("blocked_by_budgets")))
+            .contains(&BlockerKind::AtMaximum)
+    );
 }
 
 #[test]
@@ -97,7 +100,7 @@ fn nodes_that_the_roll_adds_for_a_while_do_not_count_against_the_maximum() {
     let new = |name: &str, zone: &str| node(name, zone, ago(50), NEW);
     let asked = BTreeSet::from(["eu01-1", "eu01-2"]);
     let full = |nodes: Vec<Node>| -> (String, String) {
-        let pools = at_once(&subject, &picture(nodes)).pools;
+        let pools = at_once(&subject, &snapshot(nodes)).pools;
         let texts = |asked: &BTreeSet<&str>| {
             pools_at_maximum(&subject, &pools, asked).into_iter().map(|(_, text)| text).collect()
         };
@@ -128,8 +131,8 @@ fn nodes_that_the_roll_adds_for_a_while_do_not_count_against_the_maximum() {
 }
 
 /// Watches a fixture long enough that what does not come is missed.
-fn watched(subject: &Cluster, seen: &Picture) -> Roll {
-    let mut history = History::default();
+fn watched(subject: &Cluster, seen: &ClusterSnapshot) -> Roll {
+    let mut history = RollHistory::default();
     for minutes in [30, 15, 0] {
         history.observe(subject, seen, ago(minutes));
     }
@@ -140,7 +143,7 @@ fn watched(subject: &Cluster, seen: &Picture) -> Roll {
 fn new_nodes_that_do_not_come_or_do_not_get_ready_are_named() {
     let seen = fixture("no_new_node");
     let roll = watched(&preparing(), &seen);
-    assert_eq!(kinds(&roll), [Kind::NoNewNode, Kind::NodeNotReady]);
+    assert_eq!(kinds(&roll), [BlockerKind::NoNewNode, BlockerKind::NodeNotReady]);
     assert_eq!(
         roll.blockers[0].why,
         "pool web in eu01-2 waits 2h 38m: 1 old node is left and no new one comes."
@@ -150,7 +153,7 @@ fn new_nodes_that_do_not_come_or_do_not_get_ready_are_named() {
         "web-z1-bbbbb-11111 is not ready for 22m: its system pods are not ready (kube-system/calico-node-1)."
     );
     let fresh = at_once(&preparing(), &seen);
-    assert_eq!(kinds(&fresh), [Kind::NodeNotReady], "nobody has watched long enough yet");
+    assert_eq!(kinds(&fresh), [BlockerKind::NodeNotReady], "nobody has watched long enough yet");
 }
 
 #[test]
@@ -163,11 +166,11 @@ fn what_ske_reports_is_put_beside_what_the_cluster_shows() {
         problem("SKE_FETCHING_ERRORS_NOT_POSSIBLE", "?"),
     ];
     let roll = at_once(&subject, &fixture("no_new_node"));
-    let none = roll.blockers.iter().find(|blocker| blocker.kind == Kind::NoNewNode).unwrap();
+    let none = roll.blockers.iter().find(|blocker| blocker.kind == BlockerKind::NoNewNode).unwrap();
     assert_eq!(none.reported, [subject.problems[0].clone()]);
     assert!(none.frees.contains("room for this machine type"));
-    assert_eq!(about(&roll, "SKE_NODE_MISCONFIGURED_PDB").kind, Kind::Reported);
-    assert_eq!(about(&roll, "SKE_DNS_ZONE_NOT_FOUND").kind, Kind::OtherReport);
+    assert_eq!(about(&roll, "SKE_NODE_MISCONFIGURED_PDB").kind, BlockerKind::Reported);
+    assert_eq!(about(&roll, "SKE_DNS_ZONE_NOT_FOUND").kind, BlockerKind::OtherReport);
     assert!(!roll.blockers.iter().any(|blocker| blocker.why.contains("FETCHING")));
     let held = at_once(&subject, &fixture("blocked_by_budgets"));
     assert!(!held.blockers.iter().any(|b| b.why.contains("MISCONFIGURED_PDB")), "not said twice");
@@ -177,8 +180,8 @@ fn what_ske_reports_is_put_beside_what_the_cluster_shows() {
 #[test]
 fn since_when_ske_reports_something_is_remembered() {
     let mut subject = preparing();
-    let seen = picture(vec![old("web-1", "eu01-1")]);
-    let mut history = History::default();
+    let seen = snapshot(vec![old("web-1", "eu01-1")]);
+    let mut history = RollHistory::default();
     subject.problems = vec![problem("SKE_NODE_MISCONFIGURED_PDB", "payments/api")];
     history.observe(&subject, &seen, ago(30));
     subject.problems.push(problem("SKE_DNS_ZONE_NOT_FOUND", "zone"));
@@ -213,11 +216,15 @@ fn blockers_name_an_object_a_place_and_a_command_that_looks() {
     let mut subject = preparing();
     (subject.pools[0].minimum, subject.pools[0].maximum, subject.pools[0].max_surge) = (2, 3, 0);
     let held = at_once(&subject, &fixture("held_by_pods"));
-    let of = |kind: Kind| held.blockers.iter().find(|blocker| blocker.kind == kind).unwrap();
+    let of = |kind: BlockerKind| held.blockers.iter().find(|blocker| blocker.kind == kind).unwrap();
     for (kind, object, command) in [
-        (Kind::BarePods, "Pod tools/shell", "kubectl -n tools get pod shell -o wide"),
-        (Kind::LocalData, "Pod shop/cache-1", "kubectl -n shop get pod cache-1 -o wide"),
-        (Kind::AtMaximum, "node pool web", "kubectl get nodes -l worker.gardener.cloud/pool=web"),
+        (BlockerKind::BarePods, "Pod tools/shell", "kubectl -n tools get pod shell -o wide"),
+        (BlockerKind::LocalData, "Pod shop/cache-1", "kubectl -n shop get pod cache-1 -o wide"),
+        (
+            BlockerKind::AtMaximum,
+            "node pool web",
+            "kubectl get nodes -l worker.gardener.cloud/pool=web",
+        ),
     ] {
         assert_eq!(of(kind).object_text(), object);
         assert_eq!(
@@ -225,8 +232,8 @@ fn blockers_name_an_object_a_place_and_a_command_that_looks() {
             Some(command)
         );
     }
-    assert_eq!(of(Kind::PendingPods).place, Some(("web".into(), "eu01-2".into())));
-    assert!(of(Kind::HungPod).frees.contains("deleting the Node object"));
+    assert_eq!(of(BlockerKind::PendingPods).place, Some(("web".into(), "eu01-2".into())));
+    assert!(of(BlockerKind::HungPod).frees.contains("deleting the Node object"));
     let none = watched(&preparing(), &fixture("no_new_node"));
     assert_eq!(none.blockers[0].object_text(), "node pool web");
     assert_eq!(
@@ -249,7 +256,8 @@ fn a_new_node_that_goes_again_is_held_by_the_same_things() {
         for node in &mut again.nodes {
             if node.terminating.is_some() {
                 let generation = Some(NEW.to_owned());
-                *node = Arc::new(Node { generation, doomed: false, ..(**node).clone() });
+                *node =
+                    Arc::new(Node { generation, marked_for_deletion: false, ..(**node).clone() });
             }
         }
         let roll = at_once(&preparing(), &again);
@@ -264,12 +272,12 @@ fn half_a_day_of_preparing_and_unhealthy_asks_for_a_reconcile() {
     subject.state = ClusterState::Unhealthy;
     subject.remember(None, ago(20));
     subject.rotation.initiated = Some(ago(13 * 60));
-    let seen = picture(vec![old("web-1", "eu01-1")]);
+    let seen = snapshot(vec![old("web-1", "eu01-1")]);
     let roll = at_once(&subject, &seen);
-    assert_eq!(roll.blockers[0].kind, Kind::GaveUp);
+    assert_eq!(roll.blockers[0].kind, BlockerKind::GaveUp);
     assert!(roll.blockers[0].why.contains("may have stopped trying"));
     subject.rotation.initiated = Some(ago(11 * 60));
-    assert!(!kinds(&at_once(&subject, &seen)).contains(&Kind::GaveUp));
+    assert!(!kinds(&at_once(&subject, &seen)).contains(&BlockerKind::GaveUp));
 }
 
 #[test]
@@ -281,8 +289,8 @@ fn what_is_due_before_the_nodes_are_done_is_noted() {
         timezone: "UTC".into(),
     }];
     subject.maintenance = Some(("14:00".into(), "15:00".into()));
-    let roll = at_once(&subject, &picture(vec![old("web-1", "eu01-1"), old("web-2", "eu01-1")]));
-    assert_eq!(kinds(&roll), [Kind::Hibernation, Kind::Maintenance]);
+    let roll = at_once(&subject, &snapshot(vec![old("web-1", "eu01-1"), old("web-2", "eu01-1")]));
+    assert_eq!(kinds(&roll), [BlockerKind::Hibernation, BlockerKind::Maintenance]);
     assert!(roll.blockers.iter().all(|blocker| blocker.kind.severity() == Severity::Note));
     assert!(roll.blockers[0].why.starts_with("Hibernation is scheduled in 2m"));
     assert!(roll.blockers[1].why.starts_with("The maintenance window is open"));
@@ -343,7 +351,7 @@ fn what_keeps_a_node_comes_first_and_what_is_older_than_the_roll_is_not_of_it() 
     let later = started.checked_add(SignedDuration::from_mins(1)).unwrap();
     seen.pods.push(Arc::new(waiting("late-0", later)));
     let roll = at_once(&subject, &seen);
-    assert_eq!(roll.worst().unwrap().kind, Kind::Budget, "{:?}", kinds(&roll));
+    assert_eq!(roll.worst().unwrap().kind, BlockerKind::Budget, "{:?}", kinds(&roll));
     assert!(about(&roll, "late-0").since < roll.worst().unwrap().since);
     assert!(roll.blockers.iter().all(|blocker| !blocker.why.contains("gpu-0")));
 }

@@ -3,53 +3,55 @@
 use std::sync::Arc;
 
 use crate::domain::fixtures::now;
-use crate::domain::observed::{Budget, Labels, Node, Picture, Pod, Requirement, Selector, Unseen};
-use crate::domain::roll::blocker::Kind;
+use crate::domain::roll::blocker::BlockerKind;
 use crate::domain::roll::blocker::budgets::{BudgetIndex, frees, holds, is_misconfigured};
 use crate::domain::roll::classify::Since;
-use crate::domain::roll::history::History;
+use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::tests::blockers::{about, kinds, preparing};
 use crate::domain::roll::tests::stages::fixture;
-use crate::domain::roll::tests::watched::{draining, old, picture};
+use crate::domain::roll::tests::watched::{draining, old, snapshot};
 use crate::domain::roll::tests::{ago, at_once};
-use crate::domain::roll::timeline::Happening;
-use crate::domain::roll::{Roll, words};
+use crate::domain::roll::timeline::TimelineEvent;
+use crate::domain::roll::{Roll, format};
+use crate::domain::snapshot::{
+    Budget, ClusterSnapshot, Labels, Node, Pod, Requirement, Selector, Unseen,
+};
 
 #[test]
 fn k8s_11_every_kind_of_budget_is_matched_rightly_or_called_unreadable() {
     let roll = at_once(&preparing(), &fixture("blocked_by_budgets"));
     let waits = "web-z2-aaaaa-77777 waits 47m";
-    let shown: Vec<(Kind, &str)> =
+    let shown: Vec<(BlockerKind, &str)> =
         roll.blockers.iter().map(|blocker| (blocker.kind, blocker.why.as_str())).collect();
     assert_eq!(
         shown,
         [
             (
-                Kind::MisconfiguredBudget,
+                BlockerKind::MisconfiguredBudget,
                 &*format!(
                     "{waits}: pod billing/one-1 may not be evicted, PodDisruptionBudget billing/one allows 0 (needs 1 healthy, has 1 of 1)."
                 )
             ),
             (
-                Kind::MisconfiguredBudget,
+                BlockerKind::MisconfiguredBudget,
                 &*format!(
                     "{waits}: pod shop/db-0 may not be evicted, PodDisruptionBudget shop/db allows 0 (needs 1 healthy, has 1 of 1)."
                 )
             ),
             (
-                Kind::SeveralBudgets,
+                BlockerKind::SeveralBudgets,
                 &*format!(
                     "{waits}: pod twice/web-1 is under 2 PodDisruptionBudgets (by-app, by-team); such a pod cannot be evicted."
                 )
             ),
             (
-                Kind::Budget,
+                BlockerKind::Budget,
                 &*format!(
                     "{waits}: pod payments/api-6f9 may not be evicted, PodDisruptionBudget payments/api allows 0 (needs 3 healthy, has 3)."
                 )
             ),
             (
-                Kind::UnreadableBudget,
+                BlockerKind::UnreadableBudget,
                 "PodDisruptionBudget odd/unreadable cannot be judged (unknown operator Near of app); it may hold pods on web-z2-aaaaa-77777."
             ),
         ]
@@ -62,7 +64,7 @@ fn k8s_11_every_kind_of_budget_is_matched_rightly_or_called_unreadable() {
     );
     assert_eq!(api.since, Some(Since::told(ago(47))));
     assert_eq!(
-        words::headline(api, now()),
+        format::headline(api, now()),
         "PDB payments/api allows 0 · web-z2-aaaaa-77777 blocked 47m"
     );
     assert_eq!(api.object_text(), "PodDisruptionBudget payments/api");
@@ -83,8 +85,11 @@ fn a_budget_is_given_time_before_it_is_called_a_blocker() {
         }
     }
     let roll = at_once(&preparing(), &early);
-    assert!(!kinds(&roll).contains(&Kind::Budget));
-    assert!(kinds(&roll).contains(&Kind::MisconfiguredBudget), "that one will not get better");
+    assert!(!kinds(&roll).contains(&BlockerKind::Budget));
+    assert!(
+        kinds(&roll).contains(&BlockerKind::MisconfiguredBudget),
+        "that one will not get better"
+    );
 }
 
 #[test]
@@ -99,12 +104,12 @@ fn a_budget_that_lets_pods_go_one_by_one_is_no_blocker() {
         }
         seen
     };
-    let mut history = History::default();
+    let mut history = RollHistory::default();
     for (minutes, allowed) in [(10, 0), (9, 1), (8, 0), (7, 1), (6, 0)] {
         history.observe(&subject, &with(allowed), ago(minutes));
     }
     let at = |minutes| Roll::read(&subject, &with(0), &history, ago(minutes));
-    assert!(!kinds(&at(5)).contains(&Kind::Budget));
+    assert!(!kinds(&at(5)).contains(&BlockerKind::Budget));
     let held = at(2);
     assert_eq!(about(&held, "payments/api ").since, Some(Since::told(ago(6))));
     assert!(about(&held, "payments/api ").why.starts_with("web-z2-aaaaa-77777 waits 4m: "));
@@ -117,7 +122,7 @@ fn a_budget_that_is_read_later_than_the_nodes_is_taken_to_have_been_tight_all_al
     let mut unread = seen.clone();
     unread.budgets.clear();
     unread.unseen.insert("poddisruptionbudgets", Unseen::Unread);
-    let mut history = History::default();
+    let mut history = RollHistory::default();
     history.observe(&subject, &unread, ago(1));
     history.observe(&subject, &seen, now());
     let roll = Roll::read(&subject, &seen, &history, now());
@@ -132,7 +137,7 @@ fn a_budget_that_became_tight_while_nobody_watched_may_have_been_so_for_longer()
     for budget in &mut loose.budgets {
         *budget = Arc::new(Budget { allowed: 1, ..(**budget).clone() });
     }
-    let mut history = History::default();
+    let mut history = RollHistory::default();
     history.observe(&subject, &loose, ago(60));
     let mut unread = tight.clone();
     unread.unseen.insert("poddisruptionbudgets", Unseen::Unread);
@@ -152,17 +157,19 @@ fn a_node_is_not_called_free_because_its_pods_are_read_anew() {
         unread.unseen.insert(kind, Unseen::Failing("no answer".into()));
     }
     (unread.pods, unread.budgets) = (Vec::new(), Vec::new());
-    let mut history = History::default();
+    let mut history = RollHistory::default();
     let mut free = seen.clone();
     free.pods.clear();
-    for (minutes, picture) in [(9, &seen), (8, &unread), (7, &seen), (6, &free)] {
-        history.observe(&subject, picture, ago(minutes));
+    for (minutes, snapshot) in [(9, &seen), (8, &unread), (7, &seen), (6, &free)] {
+        history.observe(&subject, snapshot, ago(minutes));
     }
     let of_blocks: Vec<String> = history
         .timeline()
         .entries()
-        .filter(|entry| matches!(entry.what, Happening::Blocked { .. } | Happening::Freed { .. }))
-        .map(|entry| words::happening(&entry.what))
+        .filter(|entry| {
+            matches!(entry.what, TimelineEvent::Blocked { .. } | TimelineEvent::Freed { .. })
+        })
+        .map(|entry| format::happening(&entry.what))
         .collect();
     assert_eq!(of_blocks.len(), 2, "{of_blocks:?}");
     assert!(of_blocks[1].ends_with(" goes on"), "{of_blocks:?}");
@@ -243,7 +250,7 @@ fn what_frees_a_budget_counts_percentages_as_the_platform_does() {
 #[test]
 fn a_percentage_in_a_manifest_is_counted_out() {
     let roll = at_once(&preparing(), &fixture("budget_in_percent"));
-    assert_eq!(kinds(&roll), [Kind::MisconfiguredBudget]);
+    assert_eq!(kinds(&roll), [BlockerKind::MisconfiguredBudget]);
     assert!(roll.blockers[0].frees.contains("7 more ready replicas"), "{}", roll.blockers[0].frees);
 }
 
@@ -323,11 +330,11 @@ fn a_replica_that_finds_no_node_is_named_beside_its_budget_and_not_again() {
     assert!(about(&roll, "payments/api ").why.ends_with(
         "Replica payments/api-9zz finds no node: 0/5 nodes are available: 5 Insufficient cpu."
     ));
-    assert!(!kinds(&roll).contains(&Kind::PendingPods));
+    assert!(!kinds(&roll).contains(&BlockerKind::PendingPods));
 }
 
 /// 1,000 nodes, 20,000 pods, 500 budgets in one namespace (K8S-07).
-pub fn large() -> Picture {
+pub fn large() -> ClusterSnapshot {
     let zones = ["eu01-1", "eu01-2", "eu01-3"];
     let nodes: Vec<Node> = (0..1_000_usize)
         .map(|number| {
@@ -335,7 +342,7 @@ pub fn large() -> Picture {
             if number % 50 == 0 { draining(node, ago(30)) } else { node }
         })
         .collect();
-    let mut seen = picture(nodes);
+    let mut seen = snapshot(nodes);
     for number in 0..20_000 {
         let mut subject = pod(&format!("api-{number}"), Some(&format!("web-{}", number % 1_000)));
         subject.labels = labelled(&format!("app-{}", number % 500));
@@ -353,7 +360,7 @@ pub fn large() -> Picture {
 #[test]
 fn k8s_07_a_large_cluster_is_looked_at_as_a_small_one_is() {
     let (subject, seen) = (preparing(), large());
-    let mut history = History::default();
+    let mut history = RollHistory::default();
     history.observe(&subject, &seen, ago(1));
     let roll = Roll::read(&subject, &seen, &history, now());
     assert_eq!((roll.counts.draining, roll.counts.blocked), (20, 20));

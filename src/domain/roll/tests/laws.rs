@@ -6,17 +6,17 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use crate::domain::cluster::{Cluster, NodePool};
-use crate::domain::observed::{Node, Picture, Template, Templates};
 use crate::domain::roll::Roll;
-use crate::domain::roll::fall::fell;
-use crate::domain::roll::history::History;
+use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::progress::Figure;
-use crate::domain::roll::tests::watched::{NEW, draining, joining, node, old, picture, template};
+use crate::domain::roll::regression::fell;
+use crate::domain::roll::tests::watched::{NEW, draining, joining, node, old, snapshot, template};
 use crate::domain::roll::tests::{ago, cluster};
-use crate::domain::roll::timeline::Happening;
+use crate::domain::roll::timeline::TimelineEvent;
 use crate::domain::rotation::Phase;
+use crate::domain::snapshot::{ClusterSnapshot, Node, Template, Templates};
 
-/// What a slot for a node holds in one picture.
+/// What a slot for a node holds in one snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Slot {
     Empty,
@@ -28,7 +28,7 @@ enum Slot {
     Configuring,
     New,
     Leaving,
-    Kept,
+    PersistedState,
     Third,
 }
 
@@ -42,7 +42,7 @@ const SLOTS: [Slot; 11] = [
     Slot::Configuring,
     Slot::New,
     Slot::Leaving,
-    Slot::Kept,
+    Slot::PersistedState,
     Slot::Third,
 ];
 
@@ -55,18 +55,21 @@ fn build(place: usize, slot: Slot) -> Option<Node> {
     let mut out = match slot {
         Slot::Empty => return None,
         Slot::Old => old(&name, zone),
-        Slot::Unlabelled => Node { generation: None, doomed: false, ..old(&name, zone) },
+        Slot::Unlabelled => {
+            Node { generation: None, marked_for_deletion: false, ..old(&name, zone) }
+        }
         Slot::Cordoned => Node { cordoned: true, ..old(&name, zone) },
         Slot::Draining => draining(old(&name, zone), ago(40)),
         Slot::Joining => joining(new()),
         Slot::Configuring => Node { still_joining: true, ..new() },
         Slot::New => new(),
         Slot::Leaving => draining(new(), ago(10)),
-        Slot::Kept => Node { preserved: true, ready: false, ..old(&name, zone) },
+        Slot::PersistedState => Node { preserved: true, ready: false, ..old(&name, zone) },
         Slot::Third => node(&name, zone, ago(60), THIRD),
     };
     // One uid for each place and side, so that nodes also change in place.
-    let side = if matches!(slot, Slot::Old | Slot::Cordoned | Slot::Draining | Slot::Kept) {
+    let side = if matches!(slot, Slot::Old | Slot::Cordoned | Slot::Draining | Slot::PersistedState)
+    {
         "old"
     } else {
         "new"
@@ -85,9 +88,9 @@ fn templates(kind: u8) -> Templates {
     }
 }
 
-fn seen(slots: &[Slot], kind: u8) -> Picture {
+fn seen(slots: &[Slot], kind: u8) -> ClusterSnapshot {
     let nodes = slots.iter().enumerate().filter_map(|(place, slot)| build(place, *slot)).collect();
-    Picture { templates: templates(kind), ..picture(nodes) }
+    ClusterSnapshot { templates: templates(kind), ..snapshot(nodes) }
 }
 
 /// The fixtures' cluster with a second pool, in a phase of one and the same rotation.
@@ -100,7 +103,7 @@ fn two_pools(phase: Phase) -> Cluster {
 }
 
 /// Nodes and templates of two pools.
-fn both((web, kind): &(Vec<Slot>, u8), (db, other): &(Vec<Slot>, u8)) -> Picture {
+fn both((web, kind): &(Vec<Slot>, u8), (db, other): &(Vec<Slot>, u8)) -> ClusterSnapshot {
     let renamed = |name: &str| name.replace("-web-", "-db-");
     let mut all = seen(web, *kind);
     for node in seen(db, *other).nodes {
@@ -155,9 +158,9 @@ fn sometimes() -> impl Strategy<Value = Turn> {
     ]
 }
 
-fn falls(history: &History) -> usize {
+fn falls(history: &RollHistory) -> usize {
     let entries = history.timeline().entries();
-    entries.filter(|entry| matches!(entry.what, Happening::Back { .. })).count()
+    entries.filter(|entry| matches!(entry.what, TimelineEvent::Back { .. })).count()
 }
 
 proptest! {
@@ -165,13 +168,13 @@ proptest! {
     fn counts_add_up_to_the_nodes_seen_and_progress_lies_between_0_and_1(
         slots in slots(), kind in any::<u8>(), phase in phases(), skew in any::<i64>(),
     ) {
-        let picture = Picture { skew_seconds: skew, ..seen(&slots, kind) };
-        let roll = Roll::read(&cluster(phase.clone()), &picture, &History::default(), ago(0));
-        prop_assert_eq!(roll.counts.seen(), picture.nodes.len());
-        prop_assert_eq!(roll.nodes().count(), picture.nodes.len());
+        let snapshot = ClusterSnapshot { skew_seconds: skew, ..seen(&slots, kind) };
+        let roll = Roll::read(&cluster(phase.clone()), &snapshot, &RollHistory::default(), ago(0));
+        prop_assert_eq!(roll.counts.seen(), snapshot.nodes.len());
+        prop_assert_eq!(roll.nodes().count(), snapshot.nodes.len());
         prop_assert!(roll.counts.blocked <= roll.counts.draining);
         let pools: usize = roll.pools.iter().map(|pool| pool.counts.seen()).sum();
-        prop_assert_eq!(pools, picture.nodes.len());
+        prop_assert_eq!(pools, snapshot.nodes.len());
         for figure in roll.pools.iter().map(|pool| pool.figure).chain(roll.rotation).chain(roll.another) {
             prop_assert!((0.0..=1.0).contains(&figure.fraction()));
             prop_assert!(figure.percent() <= 100);
@@ -190,24 +193,24 @@ proptest! {
         rounds in proptest::collection::vec((slots(), any::<u8>()), 1..12),
     ) {
         let subject = cluster(Phase::Preparing);
-        let mut history = History::default();
+        let mut history = RollHistory::default();
         let mut shown: Option<Figure> = None;
         let mut at = 600;
         for (slots, kind) in rounds {
             at -= 3;
-            let picture = seen(&slots, kind);
+            let snapshot = seen(&slots, kind);
             let before = falls(&history);
-            history.observe(&subject, &picture, ago(at));
-            if picture.templates == Templates::Unread {
+            history.observe(&subject, &snapshot, ago(at));
+            if snapshot.templates == Templates::Unread {
                 continue;
             }
-            let now = Roll::read(&subject, &picture, &history, ago(at)).rotation.unwrap();
+            let now = Roll::read(&subject, &snapshot, &history, ago(at)).rotation.unwrap();
             let fell = shown.is_some_and(|shown| now.fraction() < shown.fraction());
             if fell {
                 prop_assert_eq!(falls(&history), before + 1);
             }
             for entry in history.timeline().entries() {
-                if let Happening::Back { causes, .. } = &entry.what {
+                if let TimelineEvent::Back { causes, .. } = &entry.what {
                     prop_assert!(!causes.is_empty(), "{:?}", entry);
                 }
             }
@@ -224,7 +227,7 @@ proptest! {
             1..24,
         ),
     ) {
-        let mut history = History::default();
+        let mut history = RollHistory::default();
         let mut phase = Phase::Prepared;
         let mut shown: (Option<Figure>, Option<Figure>) = (None, None);
         let mut at = 600;
@@ -240,13 +243,13 @@ proptest! {
             changed.resize(changed.len().max(place + 1), Slot::Empty);
             changed[place] = slot;
             let subject = two_pools(phase.clone());
-            let picture = both(&web, &db);
+            let snapshot = both(&web, &db);
             let before = falls(&history);
-            history.observe(&subject, &picture, ago(at));
-            if picture.templates == Templates::Unread {
+            history.observe(&subject, &snapshot, ago(at));
+            if snapshot.templates == Templates::Unread {
                 continue;
             }
-            let roll = Roll::read(&subject, &picture, &history, ago(at));
+            let roll = Roll::read(&subject, &snapshot, &history, ago(at));
             let fell = |shown: Option<Figure>, now: Option<Figure>| {
                 matches!((shown, now), (Some(shown), Some(now)) if fell(shown, now))
             };
@@ -254,7 +257,7 @@ proptest! {
             let fallen = fallen.into_iter().filter(|fell| *fell).count();
             prop_assert_eq!(falls(&history), before + fallen);
             for entry in history.timeline().entries() {
-                if let Happening::Back { causes, .. } = &entry.what {
+                if let TimelineEvent::Back { causes, .. } = &entry.what {
                     prop_assert!(!causes.is_empty(), "{:?}", entry);
                 }
             }
@@ -274,7 +277,7 @@ proptest! {
         if turned {
             order.reverse();
         }
-        let mut history = History::default();
+        let mut history = RollHistory::default();
         for (step, place) in order.into_iter().enumerate() {
             let (slots, kind) = &rounds[place];
             let minutes = 500 - i64::try_from(step).unwrap();
@@ -282,7 +285,7 @@ proptest! {
         }
         history.observe(&subject, &end, ago(1));
         let watched = Roll::read(&subject, &end, &history, ago(0));
-        let fresh = Roll::read(&subject, &end, &History::default(), ago(0));
+        let fresh = Roll::read(&subject, &end, &RollHistory::default(), ago(0));
         prop_assert_eq!(watched.counts, fresh.counts);
         prop_assert_eq!(watched.rotation, fresh.rotation);
         prop_assert_eq!(watched.guesses, fresh.guesses);
@@ -293,13 +296,13 @@ proptest! {
         names in proptest::collection::vec(0_u8..3, 1..20),
     ) {
         let subject = cluster(Phase::Preparing);
-        let mut history = History::default();
+        let mut history = RollHistory::default();
         let mut at = 600;
         for (number, name) in names.iter().enumerate() {
             at -= 3;
             let mut only = node(&format!("web-{name}"), "eu01-1", ago(at + 1), NEW);
             only.uid = format!("uid-{number}");
-            history.observe(&subject, &picture(vec![only]), ago(at));
+            history.observe(&subject, &snapshot(vec![only]), ago(at));
         }
         prop_assert_eq!(history.memory().nodes.len(), 1);
     }
@@ -308,15 +311,15 @@ proptest! {
     fn pictures_out_of_turn_never_panic_and_stay_bounded(
         rounds in proptest::collection::vec((slots(), any::<u8>(), phases(), -600_i64..600, -9_i64..9), 1..20),
     ) {
-        let mut history = History::default();
+        let mut history = RollHistory::default();
         for (slots, kind, phase, minutes, start) in rounds {
             let mut subject = cluster(phase);
             subject.rotation.initiated = (start != 0).then(|| ago(180 + start));
-            let picture = seen(&slots, kind);
-            let on_the_way = history.observe(&subject, &picture, ago(minutes));
-            let roll = Roll::read(&subject, &picture, &history, ago(minutes));
+            let snapshot = seen(&slots, kind);
+            let on_the_way = history.observe(&subject, &snapshot, ago(minutes));
+            let roll = Roll::read(&subject, &snapshot, &history, ago(minutes));
             prop_assert!(on_the_way.is_none_or(|on_the_way| on_the_way == roll));
-            prop_assert_eq!(roll.counts.seen(), picture.nodes.len());
+            prop_assert_eq!(roll.counts.seen(), snapshot.nodes.len());
             prop_assert!(history.memory().nodes.len() <= 9);
         }
     }

@@ -1,4 +1,4 @@
-//! Reads the manifests of `fixtures/` into a picture, as far as the tests need it, and holds them to being real ones.
+//! Reads the manifests of `fixtures/` into a snapshot, as far as the tests need it, and holds them to being real ones.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,52 +6,53 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::domain::observed::admission::{
-    Admission, Endpoints, Namespace, Rule, Scope, Service, Webhook,
+use crate::domain::snapshot::admission::{
+    Admission, Endpoints, Namespace, Rule, Service, Webhook, WebhookScope,
 };
-use crate::domain::observed::{
-    Attachment, BoundVolume, Budget, Node, Owner, Picture, Pod, Requirement, Selector, Template,
-    Templates, Terminating,
+use crate::domain::snapshot::{
+    Attachment, BoundVolume, Budget, ClusterSnapshot, Node, OwnerReference, Pod, Requirement,
+    Selector, Template, Templates, Terminating,
 };
 
-/// A fixture's picture, and the stage that each node's annotation `test.skeys/stage` expects.
-pub fn load(yaml: &str) -> (Picture, BTreeMap<String, String>) {
+/// A fixture's snapshot, and the stage that each node's annotation `test.skeys/stage` expects.
+pub fn load(yaml: &str) -> (ClusterSnapshot, BTreeMap<String, String>) {
     let list: Value = serde_saphyr::from_str(yaml).unwrap();
     assert_eq!(text(&list, "/kind"), "List");
-    let mut picture = Picture { templates: Templates::Forbidden, ..Picture::default() };
+    let mut snapshot =
+        ClusterSnapshot { templates: Templates::Forbidden, ..ClusterSnapshot::default() };
     let mut expected = BTreeMap::new();
     for item in list["items"].as_array().unwrap() {
         match text(item, "/kind").as_str() {
             "Node" => {
                 let stage = &item["metadata"]["annotations"]["test.skeys/stage"];
                 expected.insert(name(item), stage.as_str().unwrap().to_owned());
-                picture.nodes.push(Arc::new(node(item)));
+                snapshot.nodes.push(Arc::new(node(item)));
             }
             "Secret" => {
                 let template = template(item);
-                if let Templates::Known(list) = &mut picture.templates {
+                if let Templates::Known(list) = &mut snapshot.templates {
                     list.push(template);
                 } else {
-                    picture.templates = Templates::Known(vec![template]);
+                    snapshot.templates = Templates::Known(vec![template]);
                 }
             }
-            "Pod" => picture.pods.push(Arc::new(pod(item))),
-            "PodDisruptionBudget" => picture.budgets.push(Arc::new(budget(item))),
-            "VolumeAttachment" => picture.attachments.push(Arc::new(attachment(item))),
-            "PersistentVolume" => picture.volumes.push(Arc::new(volume(item))),
+            "Pod" => snapshot.pods.push(Arc::new(pod(item))),
+            "PodDisruptionBudget" => snapshot.budgets.push(Arc::new(budget(item))),
+            "VolumeAttachment" => snapshot.attachments.push(Arc::new(attachment(item))),
+            "PersistentVolume" => snapshot.volumes.push(Arc::new(volume(item))),
             "ValidatingWebhookConfiguration" => {
-                picture.admissions.extend(admission("ValidatingWebhookConfiguration", item));
+                snapshot.admissions.extend(admission("ValidatingWebhookConfiguration", item));
             }
             "MutatingWebhookConfiguration" => {
-                picture.admissions.extend(admission("MutatingWebhookConfiguration", item));
+                snapshot.admissions.extend(admission("MutatingWebhookConfiguration", item));
             }
-            "EndpointSlice" => picture.endpoints.push(Arc::new(endpoints(item))),
-            "Namespace" => picture.namespaces.extend(namespace(item)),
+            "EndpointSlice" => snapshot.endpoints.push(Arc::new(endpoints(item))),
+            "Namespace" => snapshot.namespaces.extend(namespace(item)),
             other => panic!("{other} in a fixture"),
         }
     }
-    picture.nodes.sort_by(|a, b| a.name.cmp(&b.name));
-    (picture, expected)
+    snapshot.nodes.sort_by(|a, b| a.name.cmp(&b.name));
+    (snapshot, expected)
 }
 
 fn text(value: &Value, pointer: &str) -> String {
@@ -99,7 +100,7 @@ fn node(item: &Value) -> Node {
         generation: label(item, "worker.gardener.cloud/gardener-node-agent-secret-name"),
         checksum: annotation(item, "checksum/cloud-config-data"),
         version: label(item, "worker.gardener.cloud/kubernetes-version").unwrap_or_default(),
-        doomed: tainted("deployment.machine.sapcloud.io/prefer-no-schedule"),
+        marked_for_deletion: tainted("deployment.machine.sapcloud.io/prefer-no-schedule"),
         rolling: false,
         cordoned: item["spec"]["unschedulable"] == true,
         terminating: condition(item, "Terminating").map(|condition| Terminating {
@@ -138,7 +139,7 @@ fn pod(item: &Value) -> Pod {
         name: name(item),
         labels: labels.map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect(),
         node: optional(item, "/spec/nodeName"),
-        owner: owner.map(|o| Owner { kind: text(o, "/kind"), name: text(o, "/name") }),
+        owner: owner.map(|o| OwnerReference { kind: text(o, "/kind"), name: text(o, "/name") }),
         created: moment(item, "/metadata/creationTimestamp"),
         ready: condition(item, "Ready").is_some_and(|c| c["status"] == "True"),
         pending: item["status"]["phase"] == "Pending",
@@ -259,7 +260,11 @@ fn admission(kind: &'static str, item: &Value) -> Option<Arc<Admission>> {
                 updates: texts(&rule["operations"]) != ["CREATE"],
                 groups: texts(&rule["apiGroups"]),
                 resources: texts(&rule["resources"]),
-                scope: if rule["scope"] == "Namespaced" { Scope::Namespaced } else { Scope::Any },
+                scope: if rule["scope"] == "Namespaced" {
+                    WebhookScope::Namespaced
+                } else {
+                    WebhookScope::Any
+                },
             })
             .collect();
         if hook["failurePolicy"] != "Ignore" && of_service.is_object() && !rules.is_empty() {

@@ -19,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::cluster::Cluster;
 use crate::domain::fixtures::now;
 use crate::domain::roll::Roll;
-use crate::domain::roll::history::History;
+use crate::domain::roll::history::RollHistory;
 use crate::domain::rotation::Phase;
 
 /// So many minutes before the fixtures' now.
@@ -32,7 +32,7 @@ fn cluster(phase: Phase) -> Cluster {
     crate::domain::fixtures::cluster("shop", phase)
 }
 
-/// A roll as one picture shows it, without a history.
-fn at_once(cluster: &Cluster, picture: &crate::domain::observed::Picture) -> Roll {
-    Roll::read(cluster, picture, &History::default(), now())
+/// A roll as one snapshot shows it, without a history.
+fn at_once(cluster: &Cluster, snapshot: &crate::domain::snapshot::ClusterSnapshot) -> Roll {
+    Roll::read(cluster, snapshot, &RollHistory::default(), now())
 }

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use crate::domain::cluster::NodePool;
 use crate::domain::fixtures::{issuance, now};
-use crate::domain::observed::{Picture, Templates, Unseen};
-use crate::domain::roll::classify::{NodeRoll, Since, Stage, Wait};
-use crate::domain::roll::eta::Outlook;
-use crate::domain::roll::generation::Guess;
+use crate::domain::roll::classify::{NodeRoll, NodeStage, Since, Wait};
+use crate::domain::roll::eta::RollEstimate;
+use crate::domain::roll::generation::EstimateReason;
 use crate::domain::roll::progress::{Counts, PoolState};
 use crate::domain::roll::steps::{StepName, StepState};
 use crate::domain::roll::tests::manifest::load;
 use crate::domain::roll::tests::{ago, at_once, cluster};
-use crate::domain::roll::{Roll, words};
+use crate::domain::roll::{Roll, format};
 use crate::domain::rotation::Phase;
+use crate::domain::snapshot::{ClusterSnapshot, Templates, Unseen};
 
 macro_rules! fixtures {
     ($($name:literal),* $(,)?) => {
@@ -44,29 +44,29 @@ pub const FIXTURES: [(&str, &str); 19] = fixtures![
     "webhooks_unanswered",
 ];
 
-/// A manifest's picture.
-pub fn fixture(name: &str) -> Picture {
+/// A manifest's snapshot.
+pub fn fixture(name: &str) -> ClusterSnapshot {
     let (_, yaml) = FIXTURES.iter().find(|(known, _)| *known == name).unwrap();
     load(yaml).0
 }
 
 fn word(node: &NodeRoll) -> &'static str {
     match node.stage {
-        Stage::New => "new",
-        Stage::Leaving => "leaving",
-        Stage::Joining => "joining",
-        Stage::Draining => "draining",
-        Stage::Cordoned => "cordoned",
-        Stage::Old => "old",
-        Stage::Preserved => "preserved",
+        NodeStage::New => "new",
+        NodeStage::Leaving => "leaving",
+        NodeStage::Joining => "joining",
+        NodeStage::Draining => "draining",
+        NodeStage::Cordoned => "cordoned",
+        NodeStage::Old => "old",
+        NodeStage::Preserved => "preserved",
     }
 }
 
 /// Reads a fixture and holds every node to the stage that its annotation expects.
 fn checked(name: &str, phase: Phase) -> Roll {
     let (_, yaml) = FIXTURES.iter().find(|(known, _)| *known == name).unwrap();
-    let (picture, expected) = load(yaml);
-    let roll = at_once(&cluster(phase), &picture);
+    let (snapshot, expected) = load(yaml);
+    let roll = at_once(&cluster(phase), &snapshot);
     assert_eq!(roll.counts.seen(), expected.len(), "{name}: every node is counted once");
     for node in roll.nodes() {
         assert_eq!(word(node), expected[&node.name], "{name}: {}", node.name);
@@ -75,11 +75,11 @@ fn checked(name: &str, phase: Phase) -> Roll {
 }
 
 /// Fixture, phase, new nodes and all that count, state of the first pool, and why it is an estimate.
-type Row = (&'static str, Phase, (usize, usize), PoolState, &'static [Guess]);
+type Row = (&'static str, Phase, (usize, usize), PoolState, &'static [EstimateReason]);
 
 #[test]
 fn every_node_of_every_fixture_is_in_its_expected_stage() {
-    use Guess::{LabelsAbsent, NoTemplate, SecretsForbidden, TemplatesLag};
+    use EstimateReason::{LabelsAbsent, NoTemplate, SecretsForbidden, TemplatesLag};
     use PoolState::{AllNew, NotBegun, Rolling, Settled};
     let rows: [Row; 14] = [
         ("control_plane_first", Phase::Preparing, (0, 3), NotBegun, &[]),
@@ -102,7 +102,7 @@ fn every_node_of_every_fixture_is_in_its_expected_stage() {
         let figure = roll.rotation.unwrap();
         assert_eq!((figure.new, figure.total()), (new, total), "{name}");
         assert_eq!(roll.pools[0].state, state, "{name}");
-        let guesses: BTreeSet<Guess> = guesses.iter().copied().collect();
+        let guesses: BTreeSet<EstimateReason> = guesses.iter().copied().collect();
         assert_eq!(roll.guesses, guesses, "{name}");
     }
 }
@@ -111,10 +111,10 @@ fn every_node_of_every_fixture_is_in_its_expected_stage() {
 fn before_the_nodes_begin_nothing_is_new_and_the_steps_say_why() {
     let roll = checked("control_plane_first", Phase::Preparing);
     let figure = roll.rotation.unwrap();
-    assert_eq!((figure.percent(), words::figure(figure).as_str()), (0, "0 of 3 nodes new"));
-    assert_eq!(roll.outlook, Outlook::NotBegun);
-    assert_eq!(words::outlook(roll.outlook, now()).unwrap(), "usually 7–10m a node");
-    assert_eq!(words::pool_state(&roll.pools[0]), Some("control plane first, nodes not begun"));
+    assert_eq!((figure.percent(), format::figure(figure).as_str()), (0, "0 of 3 nodes new"));
+    assert_eq!(roll.outlook, RollEstimate::NotBegun);
+    assert_eq!(format::outlook(roll.outlook, now()).unwrap(), "usually 7–10m a node");
+    assert_eq!(format::pool_state(&roll.pools[0]), Some("control plane first, nodes not begun"));
     let states: Vec<_> = roll.steps.iter().map(|step| (step.name, step.state)).collect();
     assert_eq!(
         states,
@@ -130,11 +130,11 @@ fn before_the_nodes_begin_nothing_is_new_and_the_steps_say_why() {
 
 #[test]
 fn steps_follow_the_signs_of_the_control_plane() {
-    let mut picture = fixture("control_plane_first");
+    let mut snapshot = fixture("control_plane_first");
     let mut step = |keys, reencrypted| {
-        picture.control_plane.signing_keys = keys;
-        picture.control_plane.reencrypted = reencrypted;
-        let roll = at_once(&cluster(Phase::Preparing), &picture);
+        snapshot.control_plane.signing_keys = keys;
+        snapshot.control_plane.reencrypted = reencrypted;
+        let roll = at_once(&cluster(Phase::Preparing), &snapshot);
         let secrets = &roll.steps[2];
         (roll.steps[1].state, secrets.state, secrets.detail.clone().unwrap_or_default())
     };
@@ -147,11 +147,11 @@ fn steps_follow_the_signs_of_the_control_plane() {
     );
     assert_eq!(step(Some(2), Some((40, 40))).1, StepState::Done);
     assert_eq!(step(Some(2), None), (StepState::Done, StepState::Unknown, none()));
-    picture.control_plane.issuance = Some(issuance(2, &[1, 2], None));
-    picture.control_plane.reencrypted = None;
+    snapshot.control_plane.issuance = Some(issuance(2, &[1, 2], None));
+    snapshot.control_plane.reencrypted = None;
     let mut detail = |keys| {
-        picture.control_plane.signing_keys = keys;
-        at_once(&cluster(Phase::Preparing), &picture).steps[1].detail.clone().unwrap_or_default()
+        snapshot.control_plane.signing_keys = keys;
+        at_once(&cluster(Phase::Preparing), &snapshot).steps[1].detail.clone().unwrap_or_default()
     };
     assert!(detail(Some(1)).ends_with("the new signing key is not accepted yet"));
     assert!(detail(None).ends_with("authority is there"), "the keys could not be read");
@@ -171,7 +171,7 @@ fn stages_carry_since_when_and_why() {
     assert_eq!(draining.deadline, Some(ago(-73)));
     assert_eq!(draining.short, "web-z2-aaaaa-33333");
     assert_eq!(
-        words::stage_detail(draining, now()).unwrap(),
+        format::stage_detail(draining, now()).unwrap(),
         "forced in 1h 13m, if Gardener's default of 2h holds"
     );
     assert_eq!(node("11111").since, None);
@@ -198,7 +198,7 @@ fn stages_carry_since_when_and_why() {
         }
     );
     assert_eq!(
-        words::counts(roll.counts),
+        format::counts(roll.counts),
         "2 new · 4 joining · 2 draining · 1 cordoned · 2 old · 1 leaving · 1 preserved"
     );
 }
@@ -209,12 +209,12 @@ fn all_new_is_not_a_hundred_percent_before_the_phase_says_so() {
     let figure = roll.rotation.unwrap();
     assert_eq!(figure.percent(), 99);
     assert!(figure.fraction() < 1.0);
-    assert_eq!(roll.outlook, Outlook::Finishing);
+    assert_eq!(roll.outlook, RollEstimate::Finishing);
     let done = at_once(&cluster(Phase::Prepared), &fixture("all_new"));
     assert_eq!(done.rotation.unwrap().percent(), 100);
-    assert_eq!(words::figure(done.rotation.unwrap()), "all 3 nodes new");
-    assert_eq!(words::figure_narrow(done.rotation.unwrap()), "done 3/3");
-    assert_eq!(done.outlook, Outlook::Done);
+    assert_eq!(format::figure(done.rotation.unwrap()), "all 3 nodes new");
+    assert_eq!(format::figure_narrow(done.rotation.unwrap()), "done 3/3");
+    assert_eq!(done.outlook, RollEstimate::Done);
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn the_phase_overrides_a_list_that_lags() {
         let figure = roll.rotation.unwrap();
         assert!(figure.done);
         assert_eq!(roll.another, None, "nodes that are older than the start are no roll");
-        assert_eq!(roll.outlook, Outlook::Done);
+        assert_eq!(roll.outlook, RollEstimate::Done);
         assert!(roll.blockers.is_empty());
     }
 }
@@ -234,11 +234,11 @@ fn k8s_12_an_upgrade_while_prepared_is_another_roll() {
     for phase in [Phase::Prepared, Phase::Completed] {
         let roll = checked("another_roll_while_prepared", phase);
         assert!(roll.rotation.unwrap().done, "the rotation's own nodes were done");
-        assert_eq!(words::figure(roll.another.unwrap()), "1 of 3 nodes new");
+        assert_eq!(format::figure(roll.another.unwrap()), "1 of 3 nodes new");
         assert!(roll.pools[0].another);
-        assert_eq!(words::pool_state(&roll.pools[0]), Some("another roll"));
+        assert_eq!(format::pool_state(&roll.pools[0]), Some("another roll"));
         assert!(roll.notes.iter().any(|note| note.contains("not part of the rotation")));
-        assert_eq!(words::figure(roll.figure().unwrap()), "1 of 3 nodes new");
+        assert_eq!(format::figure(roll.figure().unwrap()), "1 of 3 nodes new");
     }
 }
 
@@ -254,11 +254,11 @@ fn k8s_12_a_change_while_nodes_roll_is_named() {
 fn k8s_05_without_secrets_the_figures_are_estimates_and_say_so() {
     for name in ["secrets_forbidden_taints", "secrets_forbidden_ages"] {
         let roll = checked(name, Phase::Preparing);
-        assert!(words::basis(&roll.guesses).starts_with("estimated: Secrets may not be read"));
-        assert!(words::summary(&roll, now()).ends_with("estimated"));
+        assert!(format::basis(&roll.guesses).starts_with("estimated: Secrets may not be read"));
+        assert!(format::summary(&roll, now()).ends_with("estimated"));
     }
     let exact = checked("every_stage", Phase::Preparing);
-    assert!(words::basis(&exact.guesses).starts_with("exact"));
+    assert!(format::basis(&exact.guesses).starts_with("exact"));
 }
 
 #[test]
@@ -267,8 +267,8 @@ fn k8s_05_with_and_without_secrets_the_same_nodes_are_old() {
         let known = fixture(name);
         let mut forbidden = known.clone();
         forbidden.templates = Templates::Forbidden;
-        let olds = |picture: &Picture| {
-            let roll = at_once(&cluster(Phase::Preparing), picture);
+        let olds = |snapshot: &ClusterSnapshot| {
+            let roll = at_once(&cluster(Phase::Preparing), snapshot);
             let olds = roll.nodes().filter(|node| node.stage.is_old());
             olds.map(|node| node.name.clone()).collect::<BTreeSet<_>>()
         };
@@ -279,7 +279,7 @@ fn k8s_05_with_and_without_secrets_the_same_nodes_are_old() {
 #[test]
 fn k8s_06_ages_decide_where_labels_are_absent() {
     let roll = checked("labels_absent", Phase::Preparing);
-    assert!(roll.guesses.contains(&Guess::LabelsAbsent));
+    assert!(roll.guesses.contains(&EstimateReason::LabelsAbsent));
     let estimated = roll.nodes().filter(|node| node.estimated).count();
     assert_eq!(estimated, 4, "the tainted one is certain");
 }
@@ -288,10 +288,10 @@ fn k8s_06_ages_decide_where_labels_are_absent() {
 fn k8s_06_without_a_start_nothing_is_called_new_by_its_age() {
     let mut subject = cluster(Phase::Preparing);
     subject.rotation.initiated = None;
-    let mut picture = fixture("labels_absent");
-    picture.templates = Templates::Forbidden;
-    let roll = at_once(&subject, &picture);
-    assert!(roll.guesses.contains(&Guess::StartUnknown));
+    let mut snapshot = fixture("labels_absent");
+    snapshot.templates = Templates::Forbidden;
+    let roll = at_once(&subject, &snapshot);
+    assert!(roll.guesses.contains(&EstimateReason::StartUnknown));
     let shown: Vec<_> = roll.nodes().map(|node| (node.short.as_str(), word(node))).collect();
     assert_eq!(
         shown,
@@ -304,15 +304,15 @@ fn k8s_06_without_a_start_nothing_is_called_new_by_its_age() {
         ],
         "each is older than the one with the taint"
     );
-    assert_eq!(words::figure(roll.rotation.unwrap()), "0 of 5 nodes new");
-    for node in &mut picture.nodes {
+    assert_eq!(format::figure(roll.rotation.unwrap()), "0 of 5 nodes new");
+    for node in &mut snapshot.nodes {
         let mut clean = (**node).clone();
-        clean.doomed = false;
+        clean.marked_for_deletion = false;
         *node = std::sync::Arc::new(clean);
     }
-    let untold = at_once(&subject, &picture);
+    let untold = at_once(&subject, &snapshot);
     assert_eq!(untold.pools[0].state, PoolState::NotBegun, "nothing says that nodes have begun");
-    assert_eq!(words::figure(untold.rotation.unwrap()), "0 of 5 nodes new");
+    assert_eq!(format::figure(untold.rotation.unwrap()), "0 of 5 nodes new");
 }
 
 #[test]
@@ -360,29 +360,29 @@ fn a_node_without_a_zone_label_belongs_to_the_only_zone() {
 #[test]
 fn a_cluster_that_was_never_rotated_has_no_roll() {
     let roll = checked("never_rotated", Phase::Never);
-    assert_eq!((roll.rotation, roll.another, roll.outlook), (None, None, Outlook::Idle));
-    assert_eq!(words::summary(&roll, now()), "no roll");
+    assert_eq!((roll.rotation, roll.another, roll.outlook), (None, None, RollEstimate::Idle));
+    assert_eq!(format::summary(&roll, now()), "no roll");
     assert!(roll.blockers.is_empty());
 }
 
 #[test]
 fn nodes_that_cannot_be_listed_are_unknown_not_gone() {
-    let mut picture = fixture("every_stage");
-    picture.nodes.clear();
-    picture.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
-    let roll = at_once(&cluster(Phase::Preparing), &picture);
-    assert_eq!((roll.rotation, roll.outlook), (None, Outlook::Unknown));
-    assert_eq!(words::summary(&roll, now()), "nodes cannot be seen");
+    let mut snapshot = fixture("every_stage");
+    snapshot.nodes.clear();
+    snapshot.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
+    let roll = at_once(&cluster(Phase::Preparing), &snapshot);
+    assert_eq!((roll.rotation, roll.outlook), (None, RollEstimate::Unknown));
+    assert_eq!(format::summary(&roll, now()), "nodes cannot be seen");
     assert!(roll.notes.iter().any(|note| note.contains("the roll cannot be seen")));
     assert_eq!(roll.steps[3].state, StepState::Unknown);
 }
 
 #[test]
 fn k8s_04_a_list_that_is_old_is_shown_and_said_to_be() {
-    let mut picture = fixture("every_stage");
-    picture.unseen.insert("nodes", Unseen::Failing("503 for 2m".into()));
-    let roll = at_once(&cluster(Phase::Preparing), &picture);
-    assert_eq!(words::figure(roll.rotation.unwrap()), "2 of 7 nodes new");
+    let mut snapshot = fixture("every_stage");
+    snapshot.unseen.insert("nodes", Unseen::Failing("503 for 2m".into()));
+    let roll = at_once(&cluster(Phase::Preparing), &snapshot);
+    assert_eq!(format::figure(roll.rotation.unwrap()), "2 of 7 nodes new");
     assert_eq!(roll.notes[0], "nodes: 503 for 2m; what is shown may be old or incomplete");
 }
 
@@ -394,15 +394,15 @@ fn an_unknown_phase_of_an_open_rotation_never_reads_as_done() {
 
 #[test]
 fn k8s_08_names_and_messages_are_safe_to_draw() {
-    let mut picture = fixture("every_stage");
-    for node in &mut picture.nodes {
+    let mut snapshot = fixture("every_stage");
+    for node in &mut snapshot.nodes {
         let mut hostile = (**node).clone();
         hostile.name.push_str("\u{1b}]0;pwned\u{7}");
         hostile.not_ready_because = Some("\u{1b}[2J".into());
         hostile.version = "\u{202e}1".into();
         *node = std::sync::Arc::new(hostile);
     }
-    let roll = at_once(&cluster(Phase::Preparing), &picture);
+    let roll = at_once(&cluster(Phase::Preparing), &snapshot);
     for node in roll.nodes() {
         let texts = [&node.short, &node.version, node.reason.as_ref().unwrap_or(&node.short)];
         assert!(texts.iter().all(|text| !text.chars().any(char::is_control)), "{texts:?}");
@@ -411,9 +411,9 @@ fn k8s_08_names_and_messages_are_safe_to_draw() {
 
 #[test]
 fn k8s_14_a_wrong_clock_is_noted_and_corrected() {
-    let mut picture = fixture("every_stage");
-    picture.skew_seconds = 300;
-    let roll = at_once(&cluster(Phase::Preparing), &picture);
+    let mut snapshot = fixture("every_stage");
+    snapshot.skew_seconds = 300;
+    let roll = at_once(&cluster(Phase::Preparing), &snapshot);
     let since = |end: &str| {
         let node = roll.nodes().find(|node| node.name.ends_with(end)).unwrap();
         node.since.unwrap().at
@@ -421,8 +421,8 @@ fn k8s_14_a_wrong_clock_is_noted_and_corrected() {
     assert_eq!(since("33333"), ago(52));
     assert!(roll.nodes().all(|node| node.since.is_none_or(|since| since.at <= now())));
     assert!(roll.notes[0].contains("5m ahead of"));
-    picture.skew_seconds = -300;
-    let behind = at_once(&cluster(Phase::Preparing), &picture);
+    snapshot.skew_seconds = -300;
+    let behind = at_once(&cluster(Phase::Preparing), &snapshot);
     assert!(behind.nodes().all(|node| node.since.is_none_or(|since| since.at <= now())));
     assert_eq!(behind.counts, roll.counts, "the clock changes no figure");
 }

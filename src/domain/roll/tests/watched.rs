@@ -1,18 +1,18 @@
-//! Rolls watched over several pictures: what is remembered, and what pictures out of turn do to it.
+//! Rolls watched over several snapshots: what is remembered, and what snapshots out of turn do to it.
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::{Cluster, NodePool};
-use crate::domain::observed::{Node, Picture, Template, Templates, Terminating, Unseen};
-use crate::domain::roll::classify::{Since, Stage};
-use crate::domain::roll::history::History;
+use crate::domain::roll::classify::{NodeStage, Since};
+use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::tests::stages::fixture;
 use crate::domain::roll::tests::{ago, cluster};
-use crate::domain::roll::timeline::{Cause, Happening, MAX_ENTRIES};
-use crate::domain::roll::{Roll, words};
+use crate::domain::roll::timeline::{Cause, MAX_ENTRIES, TimelineEvent};
+use crate::domain::roll::{Roll, format};
 use crate::domain::rotation::Phase;
+use crate::domain::snapshot::{ClusterSnapshot, Node, Template, Templates, Terminating, Unseen};
 
 /// Name of the generation of before the start.
 pub const OLD: &str = "gardener-node-agent-web-0000000000000001";
@@ -30,7 +30,7 @@ pub fn node(name: &str, zone: &str, created: Timestamp, generation: &str) -> Nod
         generation: Some(generation.into()),
         checksum: None,
         version: "1.33.4".into(),
-        doomed: generation == OLD,
+        marked_for_deletion: generation == OLD,
         rolling: false,
         cordoned: false,
         terminating: None,
@@ -63,20 +63,20 @@ pub fn template(name: &str, created: Timestamp) -> Template {
     Template { name: name.into(), pool: "web".into(), created: Some(created), checksum: None }
 }
 
-/// A picture of these nodes, with the rotation's template.
-pub fn picture(nodes: Vec<Node>) -> Picture {
+/// A snapshot of these nodes, with the rotation's template.
+pub fn snapshot(nodes: Vec<Node>) -> ClusterSnapshot {
     let mut nodes: Vec<Arc<Node>> = nodes.into_iter().map(Arc::new).collect();
     nodes.sort_by(|a, b| a.name.cmp(&b.name));
-    Picture {
+    ClusterSnapshot {
         nodes,
         templates: Templates::Known(vec![template(NEW, ago(174))]),
-        ..Picture::default()
+        ..ClusterSnapshot::default()
     }
 }
 
 /// What happened, in the product's words.
-fn told(history: &History) -> Vec<String> {
-    history.timeline().entries().map(|entry| words::happening(&entry.what)).collect()
+fn told(history: &RollHistory) -> Vec<String> {
+    history.timeline().entries().map(|entry| format::happening(&entry.what)).collect()
 }
 
 fn preparing() -> Cluster {
@@ -88,7 +88,7 @@ const ZONE: &str = "eu01-1";
 #[test]
 fn a_replacement_is_told_from_joining_to_gone() {
     let subject = preparing();
-    let mut history = History::default();
+    let mut history = RollHistory::default();
     let born = node("web-2", ZONE, ago(20), NEW);
     let steps = [
         (30, vec![old("web-1", ZONE)]),
@@ -112,7 +112,7 @@ fn a_replacement_is_told_from_joining_to_gone() {
         (12, vec![Node { ready_changed: Some(ago(17)), ..born }]),
     ];
     for (minutes, nodes) in steps {
-        assert!(history.observe(&subject, &picture(nodes), ago(minutes)).is_some());
+        assert!(history.observe(&subject, &snapshot(nodes), ago(minutes)).is_some());
     }
     assert_eq!(
         told(&history),
@@ -134,10 +134,10 @@ fn a_replacement_is_told_from_joining_to_gone() {
 #[test]
 fn a_drain_that_ended_while_nobody_watched_is_no_measure() {
     let subject = preparing();
-    let mut history = History::default();
+    let mut history = RollHistory::default();
     let leaves = draining(old("web-1", ZONE), ago(60));
-    history.observe(&subject, &picture(vec![leaves, old("web-2", ZONE)]), ago(58));
-    history.observe(&subject, &picture(vec![old("web-2", ZONE)]), ago(2));
+    history.observe(&subject, &snapshot(vec![leaves, old("web-2", ZONE)]), ago(58));
+    history.observe(&subject, &snapshot(vec![old("web-2", ZONE)]), ago(2));
     assert_eq!(history.pace().drains.len(), 0);
     assert_eq!(told(&history).last().unwrap(), "web-1 gone");
 }
@@ -145,10 +145,10 @@ fn a_drain_that_ended_while_nobody_watched_is_no_measure() {
 #[test]
 fn k8s_10_a_node_made_anew_under_the_same_name_is_another_one() {
     let subject = preparing();
-    let mut history = History::default();
-    history.observe(&subject, &picture(vec![draining(old("web-1", ZONE), ago(9))]), ago(4));
+    let mut history = RollHistory::default();
+    history.observe(&subject, &snapshot(vec![draining(old("web-1", ZONE), ago(9))]), ago(4));
     let again = node("web-1", ZONE, ago(5), NEW);
-    history.observe(&subject, &picture(vec![again]), ago(3));
+    history.observe(&subject, &snapshot(vec![again]), ago(3));
     assert_eq!(history.memory().nodes.len(), 1);
     let lines = told(&history);
     assert!(lines.contains(&"web-1 gone after 6m".to_owned()), "{lines:?}");
@@ -160,35 +160,35 @@ fn k8s_03_a_short_list_in_between_does_not_count_nodes_as_gone_for_good() {
     let subject = preparing();
     let all =
         vec![old("web-1", ZONE), old("web-2", "eu01-2"), node("web-3", "eu01-3", ago(50), NEW)];
-    let mut straight = History::default();
-    let mut disturbed = History::default();
+    let mut straight = RollHistory::default();
+    let mut disturbed = RollHistory::default();
     for minutes in [30, 20, 10] {
-        straight.observe(&subject, &picture(all.clone()), ago(minutes));
+        straight.observe(&subject, &snapshot(all.clone()), ago(minutes));
     }
-    disturbed.observe(&subject, &picture(all.clone()), ago(30));
-    disturbed.observe(&subject, &picture(vec![old("web-1", ZONE)]), ago(20));
-    disturbed.observe(&subject, &picture(all.clone()), ago(10));
+    disturbed.observe(&subject, &snapshot(all.clone()), ago(30));
+    disturbed.observe(&subject, &snapshot(vec![old("web-1", ZONE)]), ago(20));
+    disturbed.observe(&subject, &snapshot(all.clone()), ago(10));
     assert_eq!(disturbed.pace().drains.len(), 0);
-    let read = |history| Roll::read(&subject, &picture(all.clone()), history, ago(9));
+    let read = |history| Roll::read(&subject, &snapshot(all.clone()), history, ago(9));
     assert_eq!(read(&straight).counts, read(&disturbed).counts);
 }
 
 #[test]
 fn k8s_03_older_pictures_are_left_out() {
     let subject = preparing();
-    let mut history = History::default();
-    let newer = picture(vec![node("web-1", ZONE, ago(50), NEW)]);
+    let mut history = RollHistory::default();
+    let newer = snapshot(vec![node("web-1", ZONE, ago(50), NEW)]);
     assert!(history.observe(&subject, &newer, ago(10)).is_some());
     let before = history.clone();
-    assert!(history.observe(&subject, &picture(vec![old("web-1", ZONE)]), ago(11)).is_none());
+    assert!(history.observe(&subject, &snapshot(vec![old("web-1", ZONE)]), ago(11)).is_none());
     assert_eq!(history, before);
 }
 
 #[test]
 fn the_same_picture_again_changes_nothing_but_the_moment() {
     let subject = preparing();
-    let seen = picture(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
-    let mut once = History::default();
+    let seen = snapshot(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
+    let mut once = RollHistory::default();
     once.observe(&subject, &seen, ago(10));
     let mut thrice = once.clone();
     thrice.observe(&subject, &seen, ago(10));
@@ -198,8 +198,8 @@ fn the_same_picture_again_changes_nothing_but_the_moment() {
 
 #[test]
 fn a_start_whose_moment_shows_before_its_phase_is_rolling_once_it_shows() {
-    let mut history = History::default();
-    let seen = picture(vec![old("web-1", ZONE)]);
+    let mut history = RollHistory::default();
+    let seen = snapshot(vec![old("web-1", ZONE)]);
     let mut moment = cluster(Phase::Completed);
     moment.rotation.initiated = Some(ago(11));
     let roll = history.observe(&moment, &seen, ago(10)).unwrap();
@@ -219,9 +219,9 @@ fn a_start_whose_moment_shows_before_its_phase_is_rolling_once_it_shows() {
 #[test]
 fn pictures_count_again_after_the_clock_was_set_back() {
     let subject = cluster(Phase::Preparing);
-    let mut history = History::default();
-    let seen = picture(vec![old("web-1", "eu01-1"), old("web-2", "eu01-1")]);
-    let fewer = picture(vec![old("web-1", "eu01-1")]);
+    let mut history = RollHistory::default();
+    let seen = snapshot(vec![old("web-1", "eu01-1"), old("web-2", "eu01-1")]);
+    let fewer = snapshot(vec![old("web-1", "eu01-1")]);
     history.observe(&subject, &seen, ago(10)).unwrap();
     history.observe(&subject, &fewer, ago(9)).unwrap();
     assert!(history.observe(&subject, &seen, ago(70)).is_none(), "it is older");
@@ -236,8 +236,8 @@ fn pictures_count_again_after_the_clock_was_set_back() {
 
 #[test]
 fn another_start_begins_a_new_history() {
-    let mut history = History::default();
-    let seen = picture(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
+    let mut history = RollHistory::default();
+    let seen = snapshot(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
     history.observe(&preparing(), &seen, ago(10));
     let mut next = preparing();
     next.rotation.initiated = Some(ago(5));
@@ -260,8 +260,8 @@ fn a_watch_that_begins_in_the_middle_reads_what_the_nodes_tell() {
         ready_changed: Some(ago(ready)),
         ..node(name, zone, ago(created), NEW)
     };
-    let mut history = History::default();
-    let seen = picture(vec![
+    let mut history = RollHistory::default();
+    let seen = snapshot(vec![
         ready("web-1", ZONE, 160, 156),
         ready("web-2", "eu01-2", 150, 145),
         draining(old("web-3", "eu01-3"), ago(3)),
@@ -280,20 +280,20 @@ fn a_watch_that_begins_in_the_middle_reads_what_the_nodes_tell() {
     );
     assert_eq!(history.pace().joins.len(), 2);
     let roll = Roll::read(&subject, &seen, &history, ago(0));
-    let waiting = roll.nodes().find(|node| node.stage == Stage::Old).unwrap();
+    let waiting = roll.nodes().find(|node| node.stage == NodeStage::Old).unwrap();
     assert_eq!(waiting.since, Some(Since::seen(ago(1))), "since when it waits is not known");
 }
 
 #[test]
 fn pictures_without_nodes_or_templates_are_not_taken_for_empty_clusters() {
     let subject = preparing();
-    let mut history = History::default();
-    let seen = picture(vec![old("web-1", ZONE)]);
+    let mut history = RollHistory::default();
+    let seen = snapshot(vec![old("web-1", ZONE)]);
     history.observe(&subject, &seen, ago(10));
-    let mut blind = picture(Vec::new());
+    let mut blind = snapshot(Vec::new());
     blind.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
     assert!(history.observe(&subject, &blind, ago(9)).is_some());
-    let mut unread = picture(Vec::new());
+    let mut unread = snapshot(Vec::new());
     unread.templates = Templates::Unread;
     assert!(history.observe(&subject, &unread, ago(8)).is_some());
     assert_eq!(history.memory().nodes.len(), 1);
@@ -303,18 +303,18 @@ fn pictures_without_nodes_or_templates_are_not_taken_for_empty_clusters() {
 fn a_fall_of_the_figure_names_its_causes() {
     let subject = preparing();
     let new = |name: &str| node(name, ZONE, ago(50), NEW);
-    let mut history = History::default();
+    let mut history = RollHistory::default();
     history.observe(
         &subject,
-        &picture(vec![new("web-1"), new("web-2"), old("web-3", ZONE)]),
+        &snapshot(vec![new("web-1"), new("web-2"), old("web-3", ZONE)]),
         ago(10),
     );
-    history.observe(&subject, &picture(vec![joining(new("web-1")), old("web-3", ZONE)]), ago(9));
+    history.observe(&subject, &snapshot(vec![joining(new("web-1")), old("web-3", ZONE)]), ago(9));
     let falls: Vec<_> = history
         .timeline()
         .entries()
         .filter_map(|entry| {
-            let Happening::Back { causes, .. } = &entry.what else { return None };
+            let TimelineEvent::Back { causes, .. } = &entry.what else { return None };
             Some(causes.clone())
         })
         .collect();
@@ -329,7 +329,7 @@ fn a_configuration_that_changes_in_place_is_no_node_that_fails() {
     let mut subject = preparing();
     subject.pools[0].minimum = 0;
     let asks = |checksum: &str, nodes: Vec<Node>| {
-        let mut seen = picture(nodes);
+        let mut seen = snapshot(nodes);
         let asked = Template { checksum: Some(checksum.into()), ..template(NEW, ago(174)) };
         seen.templates = Templates::Known(vec![asked]);
         seen
@@ -339,7 +339,7 @@ fn a_configuration_that_changes_in_place_is_no_node_that_fails() {
         ..node(name, ZONE, ago(150), NEW)
     };
     let both = |checksum: &str| vec![applied("web-1", checksum), applied("web-2", checksum)];
-    let mut history = History::default();
+    let mut history = RollHistory::default();
     history.observe(&subject, &asks("a", both("a")), ago(31));
     let lags = asks("b", both("a"));
     history.observe(&subject, &lags, ago(30));
@@ -364,24 +364,24 @@ fn a_configuration_that_changes_in_place_is_no_node_that_fails() {
         ],
         "{lines:?}"
     );
-    let first = Roll::read(&subject, &lags, &History::default(), ago(0));
+    let first = Roll::read(&subject, &lags, &RollHistory::default(), ago(0));
     assert!(first.blockers.is_empty(), "since when is not known");
-    let mut fresh = History::default();
+    let mut fresh = RollHistory::default();
     fresh.observe(&subject, &lags, ago(30));
     let waited = Roll::read(&subject, &lags, &fresh, ago(10));
     assert!(waited.blockers[0].why.ends_with("for at least 20m."), "{:?}", waited.blockers[0]);
     let born = Node { checksum: None, ..node("web-3", ZONE, ago(20), NEW) };
     let young = Roll::read(&subject, &asks("b", vec![applied("web-1", "b"), born]), &fresh, ago(5));
-    let joins = young.nodes().find(|node| node.stage == Stage::Joining).unwrap();
+    let joins = young.nodes().find(|node| node.stage == NodeStage::Joining).unwrap();
     assert_eq!(joins.since, Some(Since::told(ago(20))), "it waits since it was made");
 }
 
 #[test]
 fn k8s_12_a_second_template_in_one_rotation_is_remembered_as_another_roll() {
     let subject = preparing();
-    let mut history = History::default();
-    history.observe(&subject, &picture(vec![node("web-1", ZONE, ago(150), NEW)]), ago(60));
-    let mut changed = picture(vec![node("web-1", ZONE, ago(150), NEW)]);
+    let mut history = RollHistory::default();
+    history.observe(&subject, &snapshot(vec![node("web-1", ZONE, ago(150), NEW)]), ago(60));
+    let mut changed = snapshot(vec![node("web-1", ZONE, ago(150), NEW)]);
     changed.templates = Templates::Known(vec![template("gardener-node-agent-web-3", ago(50))]);
     history.observe(&subject, &changed, ago(49));
     let roll = Roll::read(&subject, &changed, &history, ago(49));
@@ -394,14 +394,14 @@ fn k8s_12_a_second_template_in_one_rotation_is_remembered_as_another_roll() {
 #[test]
 fn k8s_12_a_second_template_soon_after_the_first_is_another_roll_for_who_watched() {
     let subject = preparing();
-    let early = || picture(vec![node("web-1", ZONE, ago(165), NEW)]);
+    let early = || snapshot(vec![node("web-1", ZONE, ago(165), NEW)]);
     let mut changed = early();
     changed.templates = Templates::Known(vec![template("gardener-node-agent-web-3", ago(160))]);
-    let mut history = History::default();
+    let mut history = RollHistory::default();
     history.observe(&subject, &early(), ago(162));
     assert!(Roll::read(&subject, &changed, &history, ago(159)).pools[0].another);
     // Without the first template, a node of the first minutes may as well be of the old generation.
-    assert!(!Roll::read(&subject, &changed, &History::default(), ago(159)).pools[0].another);
+    assert!(!Roll::read(&subject, &changed, &RollHistory::default(), ago(159)).pools[0].another);
 }
 
 #[test]
@@ -415,12 +415,12 @@ fn k8s_12_a_pool_that_is_done_first_stays_in_the_figure_of_the_other_roll() {
             ..node(&format!("db-{number}"), ZONE, ago(100), label)
         };
         let mut seen =
-            picture(vec![node("web-1", ZONE, ago(100), web), of_db(1, db[0]), of_db(2, db[1])]);
+            snapshot(vec![node("web-1", ZONE, ago(100), web), of_db(1, db[0]), of_db(2, db[1])]);
         let of_db = Template { pool: "db".into(), ..template("db-3", ago(50)) };
         seen.templates = Templates::Known(vec![template(third, ago(50)), of_db]);
         seen
     };
-    let mut history = History::default();
+    let mut history = RollHistory::default();
     let mut figures = Vec::new();
     for (minutes, seen) in [
         (30, seen(NEW, [NEW, NEW])),
@@ -430,7 +430,7 @@ fn k8s_12_a_pool_that_is_done_first_stays_in_the_figure_of_the_other_roll() {
     ] {
         history.observe(&subject, &seen, ago(minutes));
         let roll = Roll::read(&subject, &seen, &history, ago(minutes));
-        figures.push(roll.another.map(words::figure_narrow));
+        figures.push(roll.another.map(format::figure_narrow));
     }
     let figures: Vec<&str> = figures.iter().map(|f| f.as_deref().unwrap_or("none")).collect();
     assert_eq!(figures, ["0/3", "1/3", "2/3", "none"]);
@@ -440,8 +440,8 @@ fn k8s_12_a_pool_that_is_done_first_stays_in_the_figure_of_the_other_roll() {
 fn a_new_node_that_failed_waits_since_it_failed() {
     let failed =
         Node { ready_changed: Some(ago(2)), ..joining(node("web-1", ZONE, ago(160), NEW)) };
-    let seen = picture(vec![failed]);
-    let roll = Roll::read(&preparing(), &seen, &History::default(), ago(0));
+    let seen = snapshot(vec![failed]);
+    let roll = Roll::read(&preparing(), &seen, &RollHistory::default(), ago(0));
     let node = roll.nodes().next().unwrap();
     assert_eq!(node.since, Some(Since::told(ago(2))));
     assert!(roll.blockers.is_empty());
@@ -449,9 +449,9 @@ fn a_new_node_that_failed_waits_since_it_failed() {
 
 #[test]
 fn k8s_12_the_template_of_the_rotation_itself_is_never_another_roll() {
-    let mut history = History::default();
+    let mut history = RollHistory::default();
     let late = node("web-9", ZONE, ago(178), "gardener-node-agent-web-0000000000000009");
-    let rolling = picture(vec![late, node("web-1", ZONE, ago(150), NEW)]);
+    let rolling = snapshot(vec![late, node("web-1", ZONE, ago(150), NEW)]);
     history.observe(&preparing(), &rolling, ago(60));
     let lagging = Roll::read(&cluster(Phase::Prepared), &rolling, &history, ago(1));
     assert_eq!(lagging.another, None);
@@ -460,7 +460,7 @@ fn k8s_12_the_template_of_the_rotation_itself_is_never_another_roll() {
 #[test]
 fn a_blocked_drain_is_told_once_and_so_is_its_release() {
     let subject = preparing();
-    let mut history = History::default();
+    let mut history = RollHistory::default();
     let held = fixture("blocked_by_budgets");
     for minutes in [3, 2, 1] {
         history.observe(&subject, &held, ago(minutes));
@@ -476,12 +476,12 @@ fn a_blocked_drain_is_told_once_and_so_is_its_release() {
 #[test]
 fn the_history_is_bounded_over_a_long_life() {
     let subject = preparing();
-    let mut history = History::default();
+    let mut history = RollHistory::default();
     for round in 0..3_000_i64 {
         let name = format!("web-{round}");
         let at = ago(3_000 - round);
         let fresh = node(&name, ZONE, at.checked_sub(SignedDuration::from_mins(2)).unwrap(), NEW);
-        history.observe(&subject, &picture(vec![fresh]), at);
+        history.observe(&subject, &snapshot(vec![fresh]), at);
     }
     assert_eq!(history.timeline().entries().len(), MAX_ENTRIES);
     assert!(history.pace().joins.len() <= 256);

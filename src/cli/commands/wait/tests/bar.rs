@@ -7,7 +7,7 @@ use crate::app::status::Progress;
 use crate::cli::commands::wait::bar::draw;
 use crate::cli::commands::wait::outage::Outage;
 use crate::cli::commands::wait::tests::{Scene, after, blocked, seen};
-use crate::domain::cluster::Problem;
+use crate::domain::cluster::ReportedError;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::rotation::Phase;
 use crate::domain::text::width;
@@ -113,7 +113,7 @@ proptest! {
     ) {
         let mut scene = Scene::new(Phase::Unknown(phase));
         if let Some(cluster) = &mut scene.cluster {
-            cluster.problems.push(Problem { code: "SKE_X".into(), message });
+            cluster.problems.push(ReportedError { code: "SKE_X".into(), message });
         }
         let line = bare(&draw(&scene.at(5), after(0), theme(ThemeChoice::Auto, ascii), columns));
         prop_assert!(width(&line) <= columns, "{line:?}");

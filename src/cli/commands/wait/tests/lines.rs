@@ -1,17 +1,17 @@
 //! One line for each change, and none without.
 
 use crate::cli::args::Goal;
-use crate::cli::commands::wait::course::How;
 use crate::cli::commands::wait::lines::Lines;
 use crate::cli::commands::wait::outage::Outage;
-use crate::cli::commands::wait::standing::Looks;
+use crate::cli::commands::wait::status::ObservationPolicy;
 use crate::cli::commands::wait::tests::{Scene, after, ago, blocked, seen};
-use crate::domain::cluster::{ClusterState, Problem};
+use crate::cli::commands::wait::tracker::How;
+use crate::domain::cluster::{ClusterState, ReportedError};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::observed::{Templates, Trouble, Unseen};
-use crate::domain::roll::eta::Outlook;
+use crate::domain::roll::eta::RollEstimate;
 use crate::domain::roll::progress::Figure;
 use crate::domain::rotation::Phase;
+use crate::domain::snapshot::{Templates, Unavailable, Unseen};
 
 /// Lines for scenes at these seconds.
 fn told(scenes: &[(u64, &Scene)]) -> Vec<String> {
@@ -35,7 +35,7 @@ fn a_line_says_when_what_phase_and_how_far() {
 fn time_alone_makes_no_line_and_a_node_does() {
     let (nine, ten) = (Scene::rolling(seen(9)), Scene::rolling(seen(10)));
     let mut later = Scene::rolling(seen(9));
-    if let Some(Outlook::Left { span, .. }) =
+    if let Some(RollEstimate::Left { span, .. }) =
         later.observed.roll.as_mut().map(|roll| &mut roll.outlook)
     {
         span.high += jiff::SignedDuration::from_mins(60);
@@ -59,9 +59,9 @@ fn what_held_a_roll_up_does_not_go_on_lasting_while_nothing_is_seen() {
 #[test]
 fn nothing_is_said_of_nodes_before_everything_was_read() {
     let mut again = Scene::rolling(blocked(9));
-    let mut picture = (**again.observed.picture.as_ref().unwrap()).clone();
-    picture.unseen.insert("pods", Unseen::Unread);
-    again.observed.picture = Some(std::sync::Arc::new(picture));
+    let mut snapshot = (**again.observed.snapshot.as_ref().unwrap()).clone();
+    snapshot.unseen.insert("pods", Unseen::Unread);
+    again.observed.snapshot = Some(std::sync::Arc::new(snapshot));
     assert!(again.at(0).roll().is_none() && again.at(0).headline().is_none());
 }
 
@@ -81,8 +81,8 @@ fn nodes_that_change_at_once_are_told_together() {
 #[test]
 fn what_is_seen_in_pieces_is_not_told_before_old_and_new_nodes_can_be_told_apart() {
     let mut early = Scene::rolling(seen(15));
-    if let Some(picture) = &mut early.observed.picture {
-        std::sync::Arc::make_mut(picture).templates = Templates::Unread;
+    if let Some(snapshot) = &mut early.observed.snapshot {
+        std::sync::Arc::make_mut(snapshot).templates = Templates::Unread;
     }
     assert_eq!(told(&[(0, &early)]), ["2026-11-24T14:02:11Z shop-prod PREPARING"]);
 }
@@ -106,7 +106,7 @@ fn a_blocker_is_told_when_it_comes_and_when_it_goes_with_its_age_then() {
 fn a_standstill_is_told_once() {
     let mut still = Scene::rolling(seen(9));
     if let Some(roll) = &mut still.observed.roll {
-        roll.outlook = Outlook::Stalled { since: ago(20) };
+        roll.outlook = RollEstimate::Stalled { since: ago(20) };
     }
     let lines = told(&[(0, &Scene::rolling(seen(9))), (60, &still), (600, &still)]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
@@ -138,7 +138,7 @@ fn nodes_go_on_being_told_in_an_outage_and_its_own_trouble_is_not_told_again() {
     let out = Scene { outage: outage(), ..Scene::rolling(seen(9)) };
     let more = Scene { outage: outage(), ..Scene::rolling(seen(10)) };
     let mut blind = Scene { outage: outage(), ..Scene::rolling(seen(10)) };
-    blind.observed.trouble = Some((Trouble::NoAccess(unreachable()), after(100).wall));
+    blind.observed.trouble = Some((Unavailable::NoAccess(unreachable()), after(100).wall));
     let lines = told(&[(30, &out), (60, &more), (300, &blind)]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
     assert!(lines[1].ends_with("10 of 15 nodes new, about 40–60m left"), "{lines:#?}");
@@ -148,7 +148,7 @@ fn nodes_go_on_being_told_in_an_outage_and_its_own_trouble_is_not_told_again() {
 fn that_nodes_cannot_be_seen_is_told_when_it_lasts_and_when_it_is_over() {
     let well = Scene::rolling(seen(9));
     let mut blind = Scene::rolling(seen(9));
-    blind.observed.trouble = Some((Trouble::Unreachable(unreachable()), after(10).wall));
+    blind.observed.trouble = Some((Unavailable::Unreachable(unreachable()), after(10).wall));
     let lines = told(&[(0, &well), (10, &blind), (69, &blind), (70, &blind), (90, &well)]);
     assert_eq!(lines.len(), 3, "{lines:#?}");
     assert!(lines[1].ends_with("(nodes cannot be seen: no route to host)"), "{lines:#?}");
@@ -162,7 +162,7 @@ fn what_ske_reports_is_told_once_and_numbers_in_it_are_no_change() {
         let mut scene = Scene::new(Phase::Preparing);
         if let Some(cluster) = &mut scene.cluster {
             let code = "SKE_NODE_MISCONFIGURED_PDB".to_owned();
-            cluster.problems.push(Problem { code, message: message.to_owned() });
+            cluster.problems.push(ReportedError { code, message: message.to_owned() });
         }
         scene
     };
@@ -198,7 +198,7 @@ fn what_is_over_is_told_with_what_it_was() {
     if let (Some(one), Some(other)) = (&mut asleep.cluster, &mut reporting.cluster) {
         one.state = ClusterState::Hibernating;
         let (code, message) = ("SKE_QUOTA".to_owned(), "no floating IP is left".to_owned());
-        other.problems.push(Problem { code, message });
+        other.problems.push(ReportedError { code, message });
     }
     let lines = told(&[(0, &well), (60, &asleep), (120, &well), (180, &reporting), (240, &well)]);
     let ends: Vec<&str> =
@@ -260,7 +260,7 @@ fn phases_say_what_is_special_about_them() {
         "shop-prod PREPARED (somebody must complete it)"
     );
     assert_eq!(
-        line(&|scene| scene.looks = Looks::NotReadOnly, Phase::Preparing),
+        line(&|scene| scene.looks = ObservationPolicy::NotReadOnly, Phase::Preparing),
         "shop-prod PREPARING (nodes are not looked at: read-only)"
     );
     assert_eq!(
@@ -295,7 +295,7 @@ fn host_01_words_of_the_server_cannot_reach_the_terminal() {
     let mut scene = Scene::new(Phase::Unknown("EVIL\u{1b}[2J\nNEXT".into()));
     if let Some(cluster) = &mut scene.cluster {
         let message = "\u{1b}]0;title\u{7}\u{202e}".repeat(200);
-        cluster.problems.push(Problem { code: "C\r".into(), message });
+        cluster.problems.push(ReportedError { code: "C\r".into(), message });
     }
     let lines = told(&[(0, &scene)]);
     assert!(lines[0].chars().all(|c| !c.is_control()), "{lines:?}");

@@ -1,8 +1,8 @@
 //! Tests of what a wait decides and says, without anything to be asked.
 
 mod bar;
-mod course;
 mod lines;
+mod tracker;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,24 +10,24 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::message::Now;
-use crate::app::observation::Observed;
+use crate::app::observation::ObservedCluster;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::outage::Outage;
-use crate::cli::commands::wait::standing::{Looks, Standing};
+use crate::cli::commands::wait::status::{ObservationPolicy, WaitStatus};
 use crate::domain::cluster::Cluster;
 use crate::domain::fixtures;
-use crate::domain::observed::{Picture, Templates};
 use crate::domain::roll::Roll;
-use crate::domain::roll::blocker::{Blocker, Kind};
+use crate::domain::roll::blocker::{Blocker, BlockerKind};
 use crate::domain::roll::classify::Since;
-use crate::domain::roll::eta::{Outlook, Span};
+use crate::domain::roll::eta::{DurationRange, RollEstimate};
 use crate::domain::roll::progress::{Counts, Figure};
 use crate::domain::rotation::Phase;
+use crate::domain::snapshot::{ClusterSnapshot, Templates};
 
 /// So many seconds after the begin of the wait, which is the fixtures' now: 24 November 2026, 14:02:11 UTC.
 fn after(seconds: u64) -> Now {
     let passed = SignedDuration::from_secs(i64::try_from(seconds).unwrap());
-    Now { wall: fixtures::now() + passed, steady: Duration::from_secs(seconds) }
+    Now { wall: fixtures::now() + passed, monotonic: Duration::from_secs(seconds) }
 }
 
 /// So many minutes before the begin.
@@ -40,7 +40,7 @@ fn cluster(phase: Phase) -> Cluster {
 }
 
 /// What was seen when so many nodes of 15 are new, and 40 to 60 minutes are left.
-fn seen(new: usize) -> Observed {
+fn seen(new: usize) -> ObservedCluster {
     let roll = Roll {
         pools: Vec::new(),
         counts: Counts { new, old: 15 - new, ..Counts::default() },
@@ -48,8 +48,11 @@ fn seen(new: usize) -> Observed {
         another: None,
         guesses: std::collections::BTreeSet::new(),
         steps: Vec::new(),
-        outlook: Outlook::Left {
-            span: Span { low: SignedDuration::from_mins(40), high: SignedDuration::from_mins(60) },
+        outlook: RollEstimate::Left {
+            span: DurationRange {
+                low: SignedDuration::from_mins(40),
+                high: SignedDuration::from_mins(60),
+            },
             worst: SignedDuration::from_hours(7),
             held: false,
             estimate: false,
@@ -57,23 +60,24 @@ fn seen(new: usize) -> Observed {
         blockers: Vec::new(),
         notes: Vec::new(),
     };
-    let picture = Picture { templates: Templates::Known(Vec::new()), ..Picture::default() };
-    Observed {
-        picture: Some(Arc::new(picture)),
+    let snapshot =
+        ClusterSnapshot { templates: Templates::Known(Vec::new()), ..ClusterSnapshot::default() };
+    ObservedCluster {
+        snapshot: Some(Arc::new(snapshot)),
         roll: Some(roll),
         live: true,
-        ..Observed::default()
+        ..ObservedCluster::default()
     }
 }
 
 /// The same, with a drain that a PodDisruptionBudget has held up since the begin.
-fn blocked(new: usize) -> Observed {
+fn blocked(new: usize) -> ObservedCluster {
     let mut observed = seen(new);
     if let Some(roll) = &mut observed.roll {
         roll.counts.draining = 1;
         roll.counts.blocked = 1;
         roll.blockers.push(Blocker {
-            kind: Kind::MisconfiguredBudget,
+            kind: BlockerKind::MisconfiguredBudget,
             object: None,
             node: Some("shoot--x--shop-web-7".into()),
             place: Some(("web".into(), "eu01-1".into())),
@@ -91,10 +95,10 @@ fn blocked(new: usize) -> Observed {
 /// How things stand, all of it.
 struct Scene {
     cluster: Option<Cluster>,
-    observed: Observed,
+    observed: ObservedCluster,
     outage: Option<Outage>,
     goal: Goal,
-    looks: Looks,
+    looks: ObservationPolicy,
     at_rest: bool,
 }
 
@@ -102,20 +106,20 @@ impl Scene {
     fn new(phase: Phase) -> Self {
         Self {
             cluster: Some(cluster(phase)),
-            observed: Observed::default(),
+            observed: ObservedCluster::default(),
             outage: None,
             goal: Goal::Prepared,
-            looks: Looks::AtNodes,
+            looks: ObservationPolicy::AtNodes,
             at_rest: false,
         }
     }
 
-    fn rolling(observed: Observed) -> Self {
+    fn rolling(observed: ObservedCluster) -> Self {
         Self { observed, ..Self::new(Phase::Preparing) }
     }
 
-    fn at(&self, seconds: u64) -> Standing<'_> {
-        Standing {
+    fn at(&self, seconds: u64) -> WaitStatus<'_> {
+        WaitStatus {
             name: "shop-prod",
             goal: self.goal,
             cluster: self.cluster.as_ref(),

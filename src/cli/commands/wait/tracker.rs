@@ -24,7 +24,7 @@ const UNSURE: Duration = Duration::from_secs(10);
 
 /// Whether the wait is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum WaitResult {
     /// It goes on.
     GoesOn,
     /// What was waited for is there.
@@ -46,7 +46,7 @@ pub enum How {
 
 /// How often SKE is read.
 #[derive(Debug, Clone, Copy)]
-pub struct Cadence {
+pub struct PollIntervals {
     /// While a step runs, or may be about to.
     pub running: Duration,
     /// While somebody must act.
@@ -55,7 +55,7 @@ pub struct Cadence {
 
 /// What was seen so far.
 #[derive(Debug)]
-pub struct Course {
+pub struct WaitTracker {
     goal: Goal,
     id: ClusterId,
     /// Whether the source of the token can bring another one.
@@ -72,7 +72,7 @@ pub struct Course {
     outage: Option<Outage>,
 }
 
-impl Course {
+impl WaitTracker {
     /// Nothing was seen yet.
     pub fn new(goal: Goal, id: ClusterId, renews: bool) -> Self {
         Self {
@@ -111,7 +111,7 @@ impl Course {
     }
 
     /// SKE showed the cluster.
-    pub fn reading(&mut self, mut cluster: Cluster, now: Now) -> Verdict {
+    pub fn reading(&mut self, mut cluster: Cluster, now: Now) -> WaitResult {
         self.missing = 0;
         if self.outage.take().is_some_and(|outage| outage.is_told(now)) {
             // What SKE accepted before it went away may take as long to show after it came back.
@@ -120,10 +120,10 @@ impl Course {
         if let Some(known) = &self.latest {
             let both = known.created.zip(cluster.created);
             if both.is_some_and(|(known, seen)| known != seen) {
-                return Verdict::Failed(self.another(&cluster));
+                return WaitResult::Failed(self.another(&cluster));
             }
             if cluster.rotation.is_older_than(&known.rotation) && !self.outlives(now) {
-                return Verdict::GoesOn;
+                return WaitResult::GoesOn;
             }
         }
         self.older = None;
@@ -133,7 +133,7 @@ impl Course {
         self.first.get_or_insert_with(|| rotation.clone());
         self.latest = Some(cluster);
         if matches!(rotation.phase, Phase::Never | Phase::Completed) {
-            self.at_rest.get_or_insert(now.steady);
+            self.at_rest.get_or_insert(now.monotonic);
         } else {
             self.at_rest = None;
             self.open = Some(rotation.clone());
@@ -141,23 +141,23 @@ impl Course {
         self.judge(&rotation, first_look, now)
     }
 
-    fn judge(&self, rotation: &Rotation, first_look: bool, now: Now) -> Verdict {
-        let seen = Verdict::Reached(if first_look { How::Already } else { How::Seen });
-        let rested = self.at_rest.map(|began| now.steady.saturating_sub(began));
+    fn judge(&self, rotation: &Rotation, first_look: bool, now: Now) -> WaitResult {
+        let seen = WaitResult::Reached(if first_look { How::Already } else { How::Seen });
+        let rested = self.at_rest.map(|began| now.monotonic.saturating_sub(began));
         let in_time = rested.is_none_or(|rested| rested < GRACE);
         let doubtful = rotation.contradicts_completion();
         match (self.goal, &rotation.phase) {
             (Goal::Prepared, Phase::Prepared) => seen,
-            (Goal::Prepared, Phase::Completing) => Verdict::Reached(How::Past),
+            (Goal::Prepared, Phase::Completing) => WaitResult::Reached(How::Past),
             (Goal::Prepared, Phase::Completed) if !doubtful && self.was_passed(rotation) => {
-                Verdict::Reached(How::Past)
+                WaitResult::Reached(How::Past)
             }
             // Moments that contradict the phase for longer than a start takes to show are wrong.
             (Goal::Completed, Phase::Completed) if !doubtful || !in_time => seen,
             (_, Phase::Never | Phase::Completed) if !in_time => {
-                Verdict::Failed(self.nothing_under_way(rotation))
+                WaitResult::Failed(self.nothing_under_way(rotation))
             }
-            _ => Verdict::GoesOn,
+            _ => WaitResult::GoesOn,
         }
     }
 
@@ -173,21 +173,21 @@ impl Course {
 
     /// Whether older answers have come for so long that they must be the truth.
     fn outlives(&mut self, now: Now) -> bool {
-        let began = *self.older.get_or_insert(now.steady);
-        now.steady.saturating_sub(began) >= OLD_ANSWERS
+        let began = *self.older.get_or_insert(now.monotonic);
+        now.monotonic.saturating_sub(began) >= OLD_ANSWERS
     }
 
     /// SKE could not be read.
-    pub fn failure(&mut self, failure: Failure, now: Now) -> Verdict {
+    pub fn failure(&mut self, failure: Failure, now: Now) -> WaitResult {
         if failure.kind == FailureKind::NotFound {
             self.missing = self.missing.saturating_add(1);
             return if self.missing < MISSING {
-                Verdict::GoesOn
+                WaitResult::GoesOn
             } else {
-                Verdict::Failed(self.gone(&failure))
+                WaitResult::Failed(self.gone(&failure))
             };
         }
-        let may_pass = failure.is_passing() || self.latest.is_some();
+        let may_pass = failure.is_transient() || self.latest.is_some();
         let outage = match self.outage.take() {
             Some(mut outage) => {
                 outage.again(failure, now);
@@ -197,11 +197,11 @@ impl Course {
         };
         let hopeless = !may_pass || outage.is_final(now, self.renews);
         let outage = self.outage.insert(outage);
-        if hopeless { Verdict::Failed(with_trace(outage.failure())) } else { Verdict::GoesOn }
+        if hopeless { WaitResult::Failed(with_trace(outage.failure())) } else { WaitResult::GoesOn }
     }
 
-    /// When SKE is read next, on the steady clock. `random` lies in 0..1.
-    pub fn next(&self, now: Now, cadence: Cadence, random: f64) -> Duration {
+    /// When SKE is read next, on the monotonic clock. `random` lies in 0..1.
+    pub fn next(&self, now: Now, cadence: PollIntervals, random: f64) -> Duration {
         if let Some(outage) = &self.outage {
             return outage.next(now, cadence.idle, self.renews, random);
         }
@@ -214,7 +214,7 @@ impl Course {
             Some(Phase::Unknown(_)) => UNSURE.min(cadence.idle),
         };
         // Many waits that were begun at once do not ask at once for ever.
-        now.steady.saturating_add(interval.mul_f64(0.9 + 0.2 * random.clamp(0.0, 1.0)))
+        now.monotonic.saturating_add(interval.mul_f64(0.9 + 0.2 * random.clamp(0.0, 1.0)))
     }
 
     fn nothing_under_way(&self, rotation: &Rotation) -> String {

@@ -4,7 +4,7 @@ use crate::domain::credential::Credentials;
 
 /// What is kept between runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Kept {
+pub struct PersistedState {
     /// Kubeconfigs that were issued.
     pub credentials: Credentials,
     /// Word of the theme.

@@ -11,12 +11,12 @@ const WORTH_A_WORD: SignedDuration = SignedDuration::from_mins(2);
 
 /// The two clocks at one moment: ours, and how far the cluster's is from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Clock {
+pub struct ClusterClock {
     now: Timestamp,
     skew: SignedDuration,
 }
 
-impl Clock {
+impl ClusterClock {
     /// `now` by our clock; `skew_seconds` is the cluster's clock minus ours.
     pub fn new(now: Timestamp, skew_seconds: i64) -> Self {
         let skew = SignedDuration::from_secs(skew_seconds.clamp(-DECADE, DECADE));
@@ -63,19 +63,19 @@ const DECADE: i64 = 10 * 366 * 86_400;
 mod tests {
     use jiff::{SignedDuration, Timestamp};
 
-    use crate::domain::roll::moments::Clock;
+    use crate::domain::roll::clock_skew::ClusterClock;
 
     #[test]
     fn k8s_14_ages_are_corrected_and_never_negative() {
         let now = Timestamp::from_second(10_000).unwrap();
         let drained = Timestamp::from_second(10_180).unwrap();
-        let ahead = Clock::new(now, 300);
+        let ahead = ClusterClock::new(now, 300);
         assert_eq!(ahead.age(drained), SignedDuration::from_secs(120));
         assert!(ahead.note().unwrap().contains("5m ahead of"));
-        let unknown = Clock::new(now, 0);
+        let unknown = ClusterClock::new(now, 0);
         assert_eq!(unknown.age(drained), SignedDuration::ZERO);
         assert_eq!(unknown.ours(drained), now);
-        assert_eq!(Clock::new(now, 12).age(drained), SignedDuration::ZERO);
-        assert_eq!(Clock::new(now, i64::MIN).ours(drained), now);
+        assert_eq!(ClusterClock::new(now, 12).age(drained), SignedDuration::ZERO);
+        assert_eq!(ClusterClock::new(now, i64::MIN).ours(drained), now);
     }
 }

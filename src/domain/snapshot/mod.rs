@@ -10,11 +10,11 @@ use jiff::Timestamp;
 
 use crate::domain::credential::Issuance;
 use crate::domain::failure::Failure;
-use crate::domain::observed::admission::{Admission, Endpoints, Namespace};
+use crate::domain::snapshot::admission::{Admission, Endpoints, Namespace};
 
-/// Everything that was seen of one cluster. Parts are shared, so that a new picture costs only what changed.
+/// Everything that was seen of one cluster. Parts are shared, so that a new snapshot costs only what changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Picture {
+pub struct ClusterSnapshot {
     /// Nodes by name.
     pub nodes: Vec<Arc<Node>>,
     /// Which node generation each pool is meant to have.
@@ -64,7 +64,7 @@ impl fmt::Display for Unseen {
     }
 }
 
-impl Picture {
+impl ClusterSnapshot {
     /// Whether the first list of some kind is still under way: what depends on it is not known for a moment.
     pub fn is_being_read(&self) -> bool {
         self.unseen.values().any(|why| *why == Unseen::Unread)
@@ -131,7 +131,7 @@ pub struct Node {
     /// Label `worker.gardener.cloud/kubernetes-version`, else the kubelet's version.
     pub version: String,
     /// Taint `deployment.machine.sapcloud.io/prefer-no-schedule`: it belongs to an old machine set.
-    pub doomed: bool,
+    pub marked_for_deletion: bool,
     /// Annotation `cluster-autoscaler.kubernetes.io/scale-down-disabled-by-mcm`: its machine deployment rolls.
     pub rolling: bool,
     /// `spec.unschedulable`.
@@ -198,7 +198,7 @@ pub struct Pod {
     /// `spec.nodeName`.
     pub node: Option<String>,
     /// The controller among `metadata.ownerReferences`; `None` for a bare pod.
-    pub owner: Option<Owner>,
+    pub owner: Option<OwnerReference>,
     /// `metadata.creationTimestamp`.
     pub created: Option<Timestamp>,
     /// Condition `Ready` is true.
@@ -248,7 +248,7 @@ impl FromIterator<(String, String)> for Labels {
 
 /// The controller of a pod.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Owner {
+pub struct OwnerReference {
     /// `kind` ("`ReplicaSet`").
     pub kind: String,
     /// `name`.
@@ -413,16 +413,16 @@ pub struct ControlPlane {
 
 /// What came of looking at a cluster.
 #[derive(Debug, Clone)]
-pub enum Sighting {
-    /// A picture.
-    Picture(Arc<Picture>),
-    /// Why there is none now; the last picture keeps its age.
-    Trouble(Trouble),
+pub enum ObserverEvent {
+    /// A snapshot.
+    Snapshot(Arc<ClusterSnapshot>),
+    /// Why there is none now; the last snapshot keeps its age.
+    Unavailable(Unavailable),
 }
 
 /// Why a cluster's own API shows nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
+pub enum Unavailable {
     /// A kubeconfig is being asked for, or the first lists are under way.
     Connecting,
     /// The API server and the fresh credentials do not fit together yet (401, or its certificate is still the old one);
@@ -445,7 +445,7 @@ pub enum Trouble {
     OneWay,
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for Unavailable {
     /// A sentence without a full stop.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told = |f: &mut fmt::Formatter<'_>, what: &str, failure: &Failure| {

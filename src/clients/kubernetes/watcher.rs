@@ -14,12 +14,12 @@ use tokio::sync::watch;
 
 use crate::clients::http::random;
 use crate::clients::kubernetes::connection::{Connection, PAGE_LIMIT};
+use crate::clients::kubernetes::context::{ObserverContext, connected, pause};
 use crate::clients::kubernetes::error::KubeError;
-use crate::clients::kubernetes::eye::{Eye, connected, pause};
 use crate::clients::kubernetes::kind::{Change, Kind, WATCH_SECONDS};
 use crate::clients::kubernetes::lines::Lines;
-use crate::clients::kubernetes::shelf::Item;
-use crate::clients::kubernetes::store::{Slot, Standing, Store};
+use crate::clients::kubernetes::object_cache::Item;
+use crate::clients::kubernetes::store::{ListStatus, ResourceKind, Store};
 use crate::domain::backoff;
 use crate::domain::text::plural;
 
@@ -50,7 +50,7 @@ struct Place {
     unborn: u32,
     /// Watches that told something and ended at once, in a row.
     hasty: u32,
-    /// Polling until this steady moment.
+    /// Polling until this monotonic moment.
     poll_until: Option<Duration>,
     /// How long the last list took.
     list_took: Duration,
@@ -60,31 +60,31 @@ struct Place {
 
 impl Place {
     /// Watches are of no use for a while.
-    fn poll(&mut self, eye: &Eye) {
-        self.poll_until = Some(eye.clock.steady().saturating_add(POLL_FOR));
+    fn poll(&mut self, context: &ObserverContext) {
+        self.poll_until = Some(context.clock.monotonic().saturating_add(POLL_FOR));
     }
 }
 
 /// Keeps one kind in view; never ends.
-pub async fn follow<T: PartialEq>(kind: Kind<T>, eye: &Eye) {
-    let mut connections = eye.connections.clone();
+pub async fn watch_resource<T: PartialEq>(kind: Kind<T>, context: &ObserverContext) {
+    let mut connections = context.connections.clone();
     let mut place = Place::default();
     loop {
         let connection = connected(&mut connections).await;
         // A watch would tell one by one what happened in an outage, and each step would pass for the present.
-        let outages = eye.store().outages();
+        let outages = context.store().outages();
         if std::mem::replace(&mut place.outages, outages) != outages {
             place.version = None;
         }
         let step = if place.version.is_none() {
-            relist(&kind, eye, &mut place).await
-        } else if place.poll_until.is_some_and(|until| eye.clock.steady() < until) {
-            pause(eye, &mut connections, POLL.max(place.list_took.saturating_mul(5))).await;
+            relist(&kind, context, &mut place).await
+        } else if place.poll_until.is_some_and(|until| context.clock.monotonic() < until) {
+            pause(context, &mut connections, POLL.max(place.list_took.saturating_mul(5))).await;
             place.version = None;
             Ok(())
         } else {
             place.poll_until = None;
-            look(&kind, eye, &connection, &mut connections, &mut place).await
+            look(&kind, context, &connection, &mut connections, &mut place).await
         };
         if let Err(error) = step {
             place.failures = place.failures.saturating_add(1);
@@ -93,25 +93,31 @@ pub async fn follow<T: PartialEq>(kind: Kind<T>, eye: &Eye) {
             {
                 place.version = None;
             }
-            let wait = take_note(kind.slot, eye, &error, place.failures);
-            pause(eye, &mut connections, wait).await;
+            let wait = take_note(kind.resource_kind, context, &error, place.failures);
+            pause(context, &mut connections, wait).await;
         }
     }
 }
 
 /// Says what a failure means for the kind, and how long to wait.
-fn take_note(slot: Slot, eye: &Eye, error: &KubeError, failures: u32) -> Duration {
+fn take_note(
+    resource_kind: ResourceKind,
+    context: &ObserverContext,
+    error: &KubeError,
+    failures: u32,
+) -> Duration {
     // What others have answered for does not wait for one list that hangs.
-    let hangs = matches!(error, KubeError::TimedOut(_)) && eye.store().is_waited_for(slot);
+    let hangs =
+        matches!(error, KubeError::TimedOut(_)) && context.store().is_waited_for(resource_kind);
     let patient = failures < PATIENCE && !hangs;
     if error.is_about_the_connection() {
-        eye.doubt.notify_one();
+        context.doubt.notify_one();
     }
     let is_denied = matches!(error, KubeError::Forbidden(_) | KubeError::NotServed(_));
     // A server that has just started may forbid what it allows a moment later.
-    if !patient || is_denied && !eye.store().is_listed(slot) {
+    if !patient || is_denied && !context.store().is_listed(resource_kind) {
         let standing = match error {
-            KubeError::Forbidden(words) => Standing::Forbidden(words.clone()),
+            KubeError::Forbidden(words) => ListStatus::Forbidden(words.clone()),
             KubeError::Unreachable(_)
             | KubeError::Untrusted(_)
             | KubeError::Broken(_)
@@ -122,9 +128,9 @@ fn take_note(slot: Slot, eye: &Eye, error: &KubeError, failures: u32) -> Duratio
             | KubeError::Busy(_)
             | KubeError::Status { .. }
             | KubeError::Format(_)
-            | KubeError::TooLarge(_) => Standing::Failing(error.to_string()),
+            | KubeError::TooLarge(_) => ListStatus::Failing(error.to_string()),
         };
-        eye.tell(|store| store.stand(slot, standing));
+        context.tell(|store| store.stand(resource_kind, standing));
     }
     let wait = backoff::delay(failures, random());
     match error {
@@ -155,8 +161,8 @@ struct Listed<T> {
 }
 
 /// Reads all pages. What was read before stays in the store meanwhile. New credentials in between are used at once.
-async fn list<T>(kind: &Kind<T>, eye: &Eye) -> Result<Listed<T>, KubeError> {
-    let mut connections = eye.connections.clone();
+async fn list<T>(kind: &Kind<T>, context: &ObserverContext) -> Result<Listed<T>, KubeError> {
+    let mut connections = context.connections.clone();
     let mut listed = Listed { items: Vec::new(), version: None, missing: None };
     let (mut next, mut unreadable) = (None, 0);
     for _page in 0..kind.most_pages {
@@ -183,34 +189,34 @@ async fn list<T>(kind: &Kind<T>, eye: &Eye) -> Result<Listed<T>, KubeError> {
 
 fn take_over<T: PartialEq>(
     kind: &Kind<T>,
-    eye: &Eye,
+    context: &ObserverContext,
     listed: Listed<T>,
     place: &mut Place,
 ) -> bool {
     // Without a version there is nothing to watch from.
     if listed.version.is_none() {
-        place.poll(eye);
+        place.poll(context);
     }
     place.version = Some(listed.version.unwrap_or_default());
-    eye.tell(|store| {
-        let changed = (kind.shelf)(store).swap(listed.items);
+    context.tell(|store| {
+        let changed = (kind.object_cache)(store).swap(listed.items);
         if changed {
             store.mark();
         }
-        store.stand(kind.slot, Standing::Seen(listed.missing));
+        store.stand(kind.resource_kind, ListStatus::Seen(listed.missing));
         changed
     })
 }
 
 async fn relist<T: PartialEq>(
     kind: &Kind<T>,
-    eye: &Eye,
+    context: &ObserverContext,
     place: &mut Place,
 ) -> Result<(), KubeError> {
-    let began = eye.clock.steady();
-    let listed = list(kind, eye).await?;
-    place.list_took = eye.clock.steady().saturating_sub(began);
-    take_over(kind, eye, listed, place);
+    let began = context.clock.monotonic();
+    let listed = list(kind, context).await?;
+    place.list_took = context.clock.monotonic().saturating_sub(began);
+    take_over(kind, context, listed, place);
     if place.poll_until.is_some() {
         place.failures = 0;
     }
@@ -220,7 +226,7 @@ async fn relist<T: PartialEq>(
 /// Watches from where we are until the watch ends, the connection changes, or watching proves to be of no use.
 async fn look<T: PartialEq>(
     kind: &Kind<T>,
-    eye: &Eye,
+    context: &ObserverContext,
     connection: &Connection,
     connections: &mut watch::Receiver<Option<Arc<Connection>>>,
     place: &mut Place,
@@ -233,17 +239,17 @@ async fn look<T: PartialEq>(
     };
     let body = match opened {
         Ok(body) => body,
-        Err(error) => return not_begun(eye, place, error),
+        Err(error) => return not_begun(context, place, error),
     };
     place.unborn = 0;
-    eye.tell(|store| {
+    context.tell(|store| {
         // An outage may have been noticed while the answer was on its way.
         if store.outages() == place.outages {
-            store.confirm(kind.slot);
+            store.confirm(kind.resource_kind);
         }
     });
     let mut lines = Lines::new(body);
-    let began = eye.clock.steady();
+    let began = context.clock.monotonic();
     let mut heard = began;
     let mut productive = false;
     loop {
@@ -253,13 +259,13 @@ async fn look<T: PartialEq>(
             biased;
             line = lines.next() => match line {
                 Ok(Some(line)) => {
-                    heard = eye.clock.steady();
-                    apply(kind, eye, place, &line)?;
+                    heard = context.clock.monotonic();
+                    apply(kind, context, place, &line)?;
                     (productive, place.failures) = (true, 0);
                 }
                 // The next attempt tells whether the server is still there.
                 ended @ (Ok(None) | Err(KubeError::Broken(_))) => {
-                    let lived = eye.clock.steady().saturating_sub(began);
+                    let lived = context.clock.monotonic().saturating_sub(began);
                     if lived >= WORTHWHILE {
                         (place.failures, place.hasty) = (0, 0);
                         return Ok(());
@@ -267,7 +273,7 @@ async fn look<T: PartialEq>(
                     if productive {
                         // Nothing is wrong with what is shown; the server is only not asked without end.
                         place.hasty = place.hasty.saturating_add(1);
-                        pause(eye, connections, backoff::delay(place.hasty, random())).await;
+                        pause(context, connections, backoff::delay(place.hasty, random())).await;
                         return Ok(());
                     }
                     return ended.and(Err(KubeError::Broken("a watch ended at once".to_owned())));
@@ -275,18 +281,22 @@ async fn look<T: PartialEq>(
                 Err(error) => return Err(error),
             },
             Ok(()) = connections.changed() => return Ok(()),
-            () = eye.clock.sleep_until(patience) => {
-                if eye.clock.steady() >= oldest || is_deaf(kind, eye, &mut lines, place).await? {
+            () = context.clock.sleep_until(patience) => {
+                if context.clock.monotonic() >= oldest || is_deaf(kind, context, &mut lines, place).await? {
                     return Ok(());
                 }
-                heard = eye.clock.steady();
+                heard = context.clock.monotonic();
             }
         }
     }
 }
 
 /// What a watch that did not begin means: something to wait for, or that it is time to poll.
-fn not_begun(eye: &Eye, place: &mut Place, error: KubeError) -> Result<(), KubeError> {
+fn not_begun(
+    context: &ObserverContext,
+    place: &mut Place,
+    error: KubeError,
+) -> Result<(), KubeError> {
     let of_no_use = match error {
         // Lists work, or we would not be here: something in between holds the answer back.
         KubeError::TimedOut(_) => {
@@ -310,7 +320,7 @@ fn not_begun(eye: &Eye, place: &mut Place, error: KubeError) -> Result<(), KubeE
         place.version = None;
     }
     if of_no_use {
-        place.poll(eye);
+        place.poll(context);
         return Ok(());
     }
     Err(error)
@@ -320,28 +330,28 @@ fn not_begun(eye: &Eye, place: &mut Place, error: KubeError) -> Result<(), KubeE
 /// is of no use (a proxy that holds answers back); then the list counts and polling begins.
 async fn is_deaf<T: PartialEq>(
     kind: &Kind<T>,
-    eye: &Eye,
+    context: &ObserverContext,
     lines: &mut Lines,
     place: &mut Place,
 ) -> Result<bool, KubeError> {
     // Of many events only some are listed and kept, so that a list proves nothing; other kinds found out for them.
-    if kind.slot.is_bounded() {
-        if eye.held_back.load(Ordering::Relaxed) {
-            place.poll(eye);
+    if kind.resource_kind.is_bounded() {
+        if context.held_back.load(Ordering::Relaxed) {
+            place.poll(context);
         }
         return Ok(place.poll_until.is_some());
     }
-    let listed = list(kind, eye).await?;
-    if let Some(line) = eye.clock.timeout(LATENESS, lines.next()).await {
+    let listed = list(kind, context).await?;
+    if let Some(line) = context.clock.timeout(LATENESS, lines.next()).await {
         return match line? {
-            Some(line) => apply(kind, eye, place, &line).map(|()| false),
+            Some(line) => apply(kind, context, place, &line).map(|()| false),
             None => Ok(true),
         };
     }
     let before = place.version.clone();
-    if take_over(kind, eye, listed, place) {
-        eye.held_back.store(true, Ordering::Relaxed);
-        place.poll(eye);
+    if take_over(kind, context, listed, place) {
+        context.held_back.store(true, Ordering::Relaxed);
+        place.poll(context);
         return Ok(true);
     }
     place.version = before;
@@ -351,23 +361,26 @@ async fn is_deaf<T: PartialEq>(
 /// Takes over what a line of a watch tells.
 fn apply<T: PartialEq>(
     kind: &Kind<T>,
-    eye: &Eye,
+    context: &ObserverContext,
     place: &mut Place,
     line: &[u8],
 ) -> Result<(), KubeError> {
     let Some(change) = kind.change(line)? else { return Ok(()) };
     let (version, changed) = match change {
-        Change::Put(item) => (item.version.clone(), (kind.shelf)(&mut eye.store()).put(item)),
-        Change::Remove(item) => {
-            (item.version.clone(), (kind.shelf)(&mut eye.store()).remove(&item.key, &item.uid))
+        Change::Put(item) => {
+            (item.version.clone(), (kind.object_cache)(&mut context.store()).put(item))
         }
+        Change::Remove(item) => (
+            item.version.clone(),
+            (kind.object_cache)(&mut context.store()).remove(&item.key, &item.uid),
+        ),
         Change::Bookmark(version) | Change::Unreadable(version) => (version, false),
     };
     if !version.is_empty() {
         place.version = Some(version);
     }
     if changed {
-        eye.tell(Store::mark);
+        context.tell(Store::mark);
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::domain::text::clean;
 
 /// How a kubeconfig signs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum KubeconfigKind {
     /// A client certificate that expires.
     Admin,
     /// The `stackit` CLI signs in; no secret inside.
@@ -21,7 +21,7 @@ pub enum Kind {
     Idp,
 }
 
-impl Kind {
+impl KubeconfigKind {
     /// Reads the word back.
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Admin, Self::Login, Self::Idp].into_iter().find(|kind| kind.word() == word)
@@ -39,7 +39,7 @@ impl Kind {
 
 /// A checked kubeconfig. `Debug` shows no content.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Fresh {
+pub struct ParsedKubeconfig {
     text: Secret,
     context: String,
     server: String,
@@ -49,9 +49,9 @@ pub struct Fresh {
     namespace: Option<Value>,
 }
 
-impl fmt::Debug for Fresh {
+impl fmt::Debug for ParsedKubeconfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fresh").field("context", &self.context).finish_non_exhaustive()
+        f.debug_struct("ParsedKubeconfig").field("context", &self.context).finish_non_exhaustive()
     }
 }
 
@@ -69,12 +69,12 @@ fn named<'a>(root: &'a Value, list: &str, name: &str, field: &str) -> Option<&'a
         .filter(|value| value.is_object())
 }
 
-impl Fresh {
+impl ParsedKubeconfig {
     /// Checks what the server returned.
     ///
     /// # Errors
     /// A sentence that says what is missing or dangerous; it never quotes the text.
-    pub fn read(kind: Kind, text: &Secret) -> Result<Self, Failure> {
+    pub fn read(kind: KubeconfigKind, text: &Secret) -> Result<Self, Failure> {
         let plain = text.expose().trim_start_matches('\u{feff}');
         let read = document::tree(plain).and_then(|_| document::values(plain));
         let root =
@@ -177,7 +177,7 @@ fn check_cluster(cluster: &Value) -> Result<&str, Failure> {
     Ok(server)
 }
 
-fn check_user(kind: Kind, user: &Value) -> Result<(), Failure> {
+fn check_user(kind: KubeconfigKind, user: &Value) -> Result<(), Failure> {
     let filled = |key: &str| user.get(key).and_then(Value::as_str).is_some_and(|v| !v.is_empty());
     for key in ["client-certificate", "client-key", "tokenFile", "auth-provider"] {
         if user.get(key).is_some() {
@@ -188,16 +188,16 @@ fn check_user(kind: Kind, user: &Value) -> Result<(), Failure> {
     let certificate = filled("client-certificate-data");
     let key = filled("client-key-data");
     match kind {
-        Kind::Admin if exec.is_some() => {
+        KubeconfigKind::Admin if exec.is_some() => {
             Err(strange("runs a command, which an admin one never does"))
         }
-        Kind::Admin if !certificate => Err(strange("has no client certificate")),
-        Kind::Admin if !key => Err(strange("has no client key")),
-        Kind::Admin => Ok(()),
-        Kind::Login | Kind::Idp if certificate || key => {
+        KubeconfigKind::Admin if !certificate => Err(strange("has no client certificate")),
+        KubeconfigKind::Admin if !key => Err(strange("has no client key")),
+        KubeconfigKind::Admin => Ok(()),
+        KubeconfigKind::Login | KubeconfigKind::Idp if certificate || key => {
             Err(strange("has a certificate, which one of this kind never has"))
         }
-        Kind::Login | Kind::Idp => {
+        KubeconfigKind::Login | KubeconfigKind::Idp => {
             match exec.and_then(|exec| exec.get("command")).and_then(Value::as_str) {
                 Some("stackit") => Ok(()),
                 Some(other) => {
@@ -213,7 +213,7 @@ fn check_user(kind: Kind, user: &Value) -> Result<(), Failure> {
 ///
 /// # Errors
 /// The name cannot be used.
-pub fn renamed(fresh: &Fresh, context: &str) -> Result<Secret, Failure> {
+pub fn renamed(fresh: &ParsedKubeconfig, context: &str) -> Result<Secret, Failure> {
     usable(context)?;
     let [clusters, contexts, users] = fresh.entries(context).map(|(_, entry)| entry);
     let root = json!({

@@ -5,16 +5,16 @@ use crate::domain::text::clean;
 
 /// What is known of the cluster that a kubeconfig is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Known {
+pub enum ClusterIdentity {
     /// Its address at SKE, before anything is issued: the API does not tell the server.
-    Cluster(ClusterId),
+    Address(ClusterId),
     /// Its API server, as the issued kubeconfig names it.
     Server(String),
 }
 
 /// Which cluster something in a file belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Whose {
+pub enum EntryOwner {
     /// No address tells.
     #[default]
     Untold,
@@ -28,7 +28,7 @@ pub enum Whose {
     Another(String),
 }
 
-impl Whose {
+impl EntryOwner {
     /// ", for another cluster (shop-prod in eu02)": behind what is there; empty when nothing tells.
     pub fn words(&self) -> String {
         match self {
@@ -46,26 +46,26 @@ impl Whose {
 }
 
 /// Which cluster a server belongs to.
-pub(in crate::domain::kubeconfig) fn whose(server: &str, known: &Known) -> Whose {
+pub(in crate::domain::kubeconfig) fn whose(server: &str, known: &ClusterIdentity) -> EntryOwner {
     let found = address(server);
     let who = || match ske(&found) {
         Some((name, region)) => format!("{} in {}", clean(name), clean(region)),
         None => clean(&found),
     };
     match known {
-        Known::Server(server) if address(server) == found => Whose::This,
-        Known::Server(server) => {
+        ClusterIdentity::Server(server) if address(server) == found => EntryOwner::This,
+        ClusterIdentity::Server(server) => {
             // Two of one name and region differ in the rest.
             let mine = address(server);
             let named = ske(&mine).is_some_and(|mine| ske(&found) != Some(mine));
-            Whose::Another(if named { who() } else { clean(&found) })
+            EntryOwner::Another(if named { who() } else { clean(&found) })
         }
-        Known::Cluster(id) => match ske(&found) {
-            None => Whose::At(who()),
+        ClusterIdentity::Address(id) => match ske(&found) {
+            None => EntryOwner::At(who()),
             Some((name, region)) if id.name.as_str() == name && id.region().as_str() == region => {
-                Whose::Alike(who())
+                EntryOwner::Alike(who())
             }
-            Some(_) => Whose::Another(who()),
+            Some(_) => EntryOwner::Another(who()),
         },
     }
 }
@@ -90,14 +90,14 @@ fn ske(host: &str) -> Option<(&str, &str)> {
 
 /// Whether a server is one of SKE for a cluster of this name and region.
 pub(in crate::domain::kubeconfig) fn belongs(server: &str, cluster: &ClusterId) -> bool {
-    let known = Known::Cluster(cluster.clone());
-    matches!(whose(server, &known), Whose::Alike(_))
+    let known = ClusterIdentity::Address(cluster.clone());
+    matches!(whose(server, &known), EntryOwner::Alike(_))
 }
 
 #[cfg(test)]
 mod tests {
     use crate::domain::cluster::ClusterId;
-    use crate::domain::kubeconfig::whose::{Known, Whose, whose};
+    use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner, whose};
 
     fn server(name: &str, id: &str, region: &str) -> String {
         format!("https://api.{name}.{id}.s.ske.{region}.onstackit.cloud")
@@ -105,32 +105,32 @@ mod tests {
 
     #[test]
     fn before_issuing_name_and_region_tell() {
-        let known = Known::Cluster(ClusterId::new("p", "eu01", "shop"));
+        let known = ClusterIdentity::Address(ClusterId::new("p", "eu01", "shop"));
         let of = |server: &str| whose(server, &known);
         assert_eq!(
             of(&server("shop", "0a1b2c3d4e", "eu01")),
-            Whose::Alike("shop in eu01".to_owned())
+            EntryOwner::Alike("shop in eu01".to_owned())
         );
         assert_eq!(
             of(&server("shop", "0a1b2c3d4e", "eu02")),
-            Whose::Another("shop in eu02".to_owned())
+            EntryOwner::Another("shop in eu02".to_owned())
         );
         assert_eq!(
             of("https://me:secret@one.example:6443/x"),
-            Whose::At("one.example:6443".to_owned())
+            EntryOwner::At("one.example:6443".to_owned())
         );
     }
 
     #[test]
     fn once_issued_the_server_tells() {
         let mine = server("shop", "0a1b2c3d4e", "eu01");
-        let known = Known::Server(mine.clone());
-        assert_eq!(whose(&format!("{}:443/", mine.to_uppercase()), &known), Whose::This);
+        let known = ClusterIdentity::Server(mine.clone());
+        assert_eq!(whose(&format!("{}:443/", mine.to_uppercase()), &known), EntryOwner::This);
         let other = whose(&server("shop", "ffffffffff", "eu01"), &known);
         assert_eq!(
             other,
-            Whose::Another("api.shop.ffffffffff.s.ske.eu01.onstackit.cloud".to_owned())
+            EntryOwner::Another("api.shop.ffffffffff.s.ske.eu01.onstackit.cloud".to_owned())
         );
-        assert!(matches!(whose("https://127.0.0.1:6443", &known), Whose::Another(_)));
+        assert!(matches!(whose("https://127.0.0.1:6443", &known), EntryOwner::Another(_)));
     }
 }

@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::{Cluster, ClusterState};
-use crate::domain::observed::Trouble;
 use crate::domain::rotation::Phase;
+use crate::domain::snapshot::Unavailable;
 
 /// So long after the start of a rotation a fresh certificate may not be accepted yet: kube-apiserver learns of the new
 /// authority only when its replicas were replaced.
@@ -12,7 +12,7 @@ const SETTLING: SignedDuration = SignedDuration::from_mins(15);
 
 /// What decides whether the cluster is asked at all; a change of it ends every wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gate {
+pub struct AccessPolicy {
     sleeps: bool,
     one_way: bool,
     /// Where the rotation stands.
@@ -20,7 +20,7 @@ pub struct Gate {
     initiated: Option<Timestamp>,
 }
 
-impl Gate {
+impl AccessPolicy {
     /// As SKE shows the cluster.
     pub fn of(cluster: &Cluster) -> Self {
         let sleeps = match cluster.state {
@@ -43,11 +43,11 @@ impl Gate {
     }
 
     /// Why the cluster is not asked at all, if so.
-    pub fn closed(&self, one_way_agreed: bool) -> Option<Trouble> {
+    pub fn closed(&self, one_way_agreed: bool) -> Option<Unavailable> {
         if self.sleeps {
-            return Some(Trouble::Hibernated);
+            return Some(Unavailable::Hibernated);
         }
-        (self.one_way && !one_way_agreed).then_some(Trouble::OneWay)
+        (self.one_way && !one_way_agreed).then_some(Unavailable::OneWay)
     }
 
     /// Whether a rotation began so lately that fresh certificates may not be accepted yet; `there` is the moment by the
@@ -61,11 +61,11 @@ impl Gate {
 mod tests {
     use jiff::SignedDuration;
 
-    use crate::clients::kubernetes::gate::Gate;
+    use crate::clients::kubernetes::access_policy::AccessPolicy;
     use crate::domain::cluster::{ClusterState, KubernetesVersion};
     use crate::domain::fixtures::{cluster, now};
-    use crate::domain::observed::Trouble;
     use crate::domain::rotation::Phase;
+    use crate::domain::snapshot::Unavailable;
 
     #[test]
     fn k8s_13_a_sleeping_cluster_is_not_asked_and_one_that_wakes_is() {
@@ -79,8 +79,8 @@ mod tests {
             (ClusterState::Unknown("STATE_X".into()), true, true),
         ] {
             (cluster.state, cluster.hibernated) = (state, hibernated);
-            let closed = Gate::of(&cluster).closed(true);
-            assert_eq!(closed, sleeps.then_some(Trouble::Hibernated), "{:?}", cluster.state);
+            let closed = AccessPolicy::of(&cluster).closed(true);
+            assert_eq!(closed, sleeps.then_some(Unavailable::Hibernated), "{:?}", cluster.state);
         }
     }
 
@@ -88,12 +88,16 @@ mod tests {
     fn the_one_way_switch_needs_a_word() {
         let mut cluster = cluster("shop", Phase::Never);
         cluster.version = KubernetesVersion::new("1.26.1");
-        assert_eq!(Gate::of(&cluster).closed(false), Some(Trouble::OneWay));
-        assert_eq!(Gate::of(&cluster).closed(true), None);
+        assert_eq!(AccessPolicy::of(&cluster).closed(false), Some(Unavailable::OneWay));
+        assert_eq!(AccessPolicy::of(&cluster).closed(true), None);
         cluster.rotation.phase = Phase::Unknown(String::new());
-        assert_eq!(Gate::of(&cluster).closed(false), Some(Trouble::OneWay), "no phase is stated");
+        assert_eq!(
+            AccessPolicy::of(&cluster).closed(false),
+            Some(Unavailable::OneWay),
+            "no phase is stated"
+        );
         cluster.rotation.phase = Phase::Completed;
-        assert_eq!(Gate::of(&cluster).closed(false), None);
+        assert_eq!(AccessPolicy::of(&cluster).closed(false), None);
     }
 
     #[test]
@@ -101,11 +105,11 @@ mod tests {
         let mut cluster = cluster("shop", Phase::Preparing);
         let mut settles = |minutes: i64| {
             cluster.rotation.initiated = now().checked_sub(SignedDuration::from_mins(minutes)).ok();
-            Gate::of(&cluster).is_settling(now())
+            AccessPolicy::of(&cluster).is_settling(now())
         };
         assert!(settles(3) && settles(-2));
         assert!(!settles(20));
         cluster.rotation.initiated = None;
-        assert!(!Gate::of(&cluster).is_settling(now()));
+        assert!(!AccessPolicy::of(&cluster).is_settling(now()));
     }
 }

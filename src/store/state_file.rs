@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::cluster::ClusterId;
 use crate::domain::credential::{
-    Access, AccessPlace, ClientCertificate, CredentialFacts, Credentials, Issuance, KeyHash,
+    Access, ClientCertificate, CredentialFacts, Credentials, Issuance, KeyHash, KubeconfigLocation,
     Reference,
 };
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::kept::Kept;
-use crate::domain::kubeconfig::Kind;
+use crate::domain::kubeconfig::KubeconfigKind;
+use crate::domain::persisted::PersistedState;
 use crate::domain::rotation::{Phase, Rotation};
 use crate::domain::text::clean;
 use crate::store::{bounded, private_file};
@@ -123,7 +123,7 @@ struct WireRotation {
 }
 
 /// Reads what is kept. A file that cannot be used is set aside and told about; defaults are used then.
-pub fn load(folder: &Path) -> (Kept, Option<String>) {
+pub fn load(folder: &Path) -> (PersistedState, Option<String>) {
     if let Ok(kept) = usable(&folder.join(NAME)) {
         return (kept, None);
     }
@@ -136,7 +136,7 @@ pub fn load(folder: &Path) -> (Kept, Option<String>) {
             Err(why) => {
                 let shown = clean(&folder.join(NAME).display().to_string());
                 let note = format!("{shown}: {why}; defaults are used. {}", failure.message);
-                (Kept::default(), Some(note))
+                (PersistedState::default(), Some(note))
             }
         },
     }
@@ -147,7 +147,7 @@ pub fn credentials(folder: &Path) -> Credentials {
     usable(&folder.join(NAME)).map(|kept| kept.credentials).unwrap_or_default()
 }
 
-fn usable(path: &Path) -> Result<Kept, String> {
+fn usable(path: &Path) -> Result<PersistedState, String> {
     match read(path) {
         Ok(text) => match serde_json::from_str::<Wire>(&text) {
             Ok(wire) if wire.version <= VERSION => Ok(wire.into()),
@@ -155,16 +155,16 @@ fn usable(path: &Path) -> Result<Kept, String> {
             Err(_) if text.is_empty() => Err("it is empty".to_owned()),
             Err(error) => Err(format!("it is damaged at line {}", error.line())),
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Kept::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(PersistedState::default()),
         Err(error) => Err(format!("it cannot be read: {error}")),
     }
 }
 
-fn load_locked(folder: &Path) -> (Kept, Option<String>) {
+fn load_locked(folder: &Path) -> (PersistedState, Option<String>) {
     let path = folder.join(NAME);
     match usable(&path) {
         Ok(kept) => (kept, None),
-        Err(why) => (Kept::default(), Some(set_aside(folder, &path, &why))),
+        Err(why) => (PersistedState::default(), Some(set_aside(folder, &path, &why))),
     }
 }
 
@@ -217,7 +217,7 @@ fn read(path: &Path) -> io::Result<String> {
 /// that ended go. Hands back all that are kept now, and a note when the file there could not be used.
 pub fn save(
     folder: &Path,
-    kept: &Kept,
+    kept: &PersistedState,
     now: Timestamp,
 ) -> Result<(Credentials, Option<String>), Failure> {
     let _lock = lock(folder)?;
@@ -232,7 +232,7 @@ pub fn save(
     let mut credentials = there.credentials;
     credentials.join(kept.credentials.clone());
     credentials.prune(now);
-    let kept = Kept { credentials, ..kept.clone() };
+    let kept = PersistedState { credentials, ..kept.clone() };
     let content = serde_json::to_vec_pretty(&Wire::from(&kept)).map_err(|error| {
         Failure::new(FailureKind::Bug, format!("What is kept was not written: {error}"))
     })?;
@@ -240,7 +240,7 @@ pub fn save(
     Ok((kept.credentials, note))
 }
 
-impl From<Wire> for Kept {
+impl From<Wire> for PersistedState {
     fn from(wire: Wire) -> Self {
         Self {
             credentials: Credentials {
@@ -254,8 +254,8 @@ impl From<Wire> for Kept {
     }
 }
 
-impl From<&Kept> for Wire {
-    fn from(kept: &Kept) -> Self {
+impl From<&PersistedState> for Wire {
+    fn from(kept: &PersistedState) -> Self {
         let credentials = &kept.credentials;
         Self {
             version: VERSION,
@@ -279,7 +279,10 @@ impl WireAccess {
         Access {
             cluster,
             created,
-            kind: self.kind.and_then(|kind| Kind::from_word(&kind)).unwrap_or(Kind::Admin),
+            kind: self
+                .kind
+                .and_then(|kind| KubeconfigKind::from_word(&kind))
+                .unwrap_or(KubeconfigKind::Admin),
             issued: self.issued,
             expires: moment(self.expires.as_ref()),
             place: self.place.into(),
@@ -321,7 +324,7 @@ impl WireCluster {
 const CLIPBOARD: &str = "clipboard";
 const STDOUT: &str = "standard output after exit";
 
-impl From<WirePlace> for AccessPlace {
+impl From<WirePlace> for KubeconfigLocation {
     fn from(wire: WirePlace) -> Self {
         match wire {
             WirePlace::File { path, context, whole } => {
@@ -342,15 +345,15 @@ impl From<WirePlace> for AccessPlace {
     }
 }
 
-impl From<&AccessPlace> for WirePlace {
-    fn from(place: &AccessPlace) -> Self {
+impl From<&KubeconfigLocation> for WirePlace {
+    fn from(place: &KubeconfigLocation) -> Self {
         match place {
-            AccessPlace::File { path, context, whole } => {
+            KubeconfigLocation::File { path, context, whole } => {
                 Self::File { path: clean(path), context: clean(context), whole: *whole }
             }
-            AccessPlace::Clipboard => Self::Words(CLIPBOARD.to_owned()),
-            AccessPlace::Stdout => Self::Words(STDOUT.to_owned()),
-            AccessPlace::Other(words) => Self::Words(clean(words)),
+            KubeconfigLocation::Clipboard => Self::Words(CLIPBOARD.to_owned()),
+            KubeconfigLocation::Stdout => Self::Words(STDOUT.to_owned()),
+            KubeconfigLocation::Other(words) => Self::Words(clean(words)),
         }
     }
 }

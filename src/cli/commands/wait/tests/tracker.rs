@@ -6,18 +6,18 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use crate::cli::args::Goal;
-use crate::cli::commands::wait::course::{Cadence, Course, GRACE, How, Verdict};
 use crate::cli::commands::wait::tests::{after, ago, cluster};
+use crate::cli::commands::wait::tracker::{GRACE, How, PollIntervals, WaitResult, WaitTracker};
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::rotation::{Phase, Rotation};
 
-const SEEN: Verdict = Verdict::Reached(How::Seen);
-const PAST: Verdict = Verdict::Reached(How::Past);
-const ALREADY: Verdict = Verdict::Reached(How::Already);
+const SEEN: WaitResult = WaitResult::Reached(How::Seen);
+const PAST: WaitResult = WaitResult::Reached(How::Past);
+const ALREADY: WaitResult = WaitResult::Reached(How::Already);
 
-fn course(goal: Goal) -> Course {
-    Course::new(goal, cluster(Phase::Never).id, false)
+fn tracker(goal: Goal) -> WaitTracker {
+    WaitTracker::new(goal, cluster(Phase::Never).id, false)
 }
 
 /// A cluster whose rotation began and was completed so many minutes before the wait.
@@ -41,21 +41,24 @@ fn failure(kind: FailureKind) -> Failure {
 }
 
 /// Verdicts of readings ten seconds apart.
-fn verdicts(goal: Goal, readings: &[Cluster]) -> Vec<Verdict> {
-    let mut course = course(goal);
-    (0..).zip(readings).map(|(n, reading)| course.reading(reading.clone(), after(10 * n))).collect()
+fn verdicts(goal: Goal, readings: &[Cluster]) -> Vec<WaitResult> {
+    let mut tracker = tracker(goal);
+    (0..)
+        .zip(readings)
+        .map(|(n, reading)| tracker.reading(reading.clone(), after(10 * n)))
+        .collect()
 }
 
 #[track_caller]
-fn reason(verdict: Verdict) -> String {
-    let Verdict::Failed(text) = verdict else { panic!("{verdict:?}") };
+fn reason(verdict: WaitResult) -> String {
+    let WaitResult::Failed(text) = verdict else { panic!("{verdict:?}") };
     text
 }
 
 #[test]
 fn prepared_is_reached_when_it_is_seen_and_at_the_first_look() {
     let steps = [under_way(Phase::Preparing), under_way(Phase::Prepared)];
-    assert_eq!(verdicts(Goal::Prepared, &steps), [Verdict::GoesOn, SEEN]);
+    assert_eq!(verdicts(Goal::Prepared, &steps), [WaitResult::GoesOn, SEEN]);
     assert_eq!(verdicts(Goal::Prepared, &steps[1..]), [ALREADY]);
 }
 
@@ -67,7 +70,7 @@ fn completed_waits_through_all_phases_before_it() {
         under_way(Phase::Completing),
         rotated(Phase::Completed, Some(1), Some(0)),
     ];
-    let goes_on = Verdict::GoesOn;
+    let goes_on = WaitResult::GoesOn;
     assert_eq!(
         verdicts(Goal::Completed, &steps),
         [goes_on.clone(), goes_on.clone(), goes_on, SEEN]
@@ -78,14 +81,14 @@ fn completed_waits_through_all_phases_before_it() {
 #[test]
 fn api_11_stale_reads_after_a_start_are_survived() {
     for before in [rested(), rotated(Phase::Never, None, None)] {
-        let mut course = course(Goal::Prepared);
+        let mut tracker = tracker(Goal::Prepared);
         for second in (0..180).step_by(3) {
-            assert_eq!(course.reading(before.clone(), after(second)), Verdict::GoesOn);
-            assert!(course.is_at_rest());
+            assert_eq!(tracker.reading(before.clone(), after(second)), WaitResult::GoesOn);
+            assert!(tracker.is_at_rest());
         }
-        assert_eq!(course.reading(under_way(Phase::Preparing), after(180)), Verdict::GoesOn);
-        assert!(!course.is_at_rest());
-        assert_eq!(course.reading(under_way(Phase::Prepared), after(4_000)), SEEN);
+        assert_eq!(tracker.reading(under_way(Phase::Preparing), after(180)), WaitResult::GoesOn);
+        assert!(!tracker.is_at_rest());
+        assert_eq!(tracker.reading(under_way(Phase::Prepared), after(4_000)), SEEN);
     }
 }
 
@@ -93,25 +96,25 @@ fn api_11_stale_reads_after_a_start_are_survived() {
 fn answers_of_different_age_in_turns_do_not_turn_the_wait_back() {
     for goal in [Goal::Prepared, Goal::Completed] {
         let steps = [under_way(Phase::Preparing), rested(), under_way(Phase::Preparing), rested()];
-        assert!(verdicts(goal, &steps).iter().all(|verdict| *verdict == Verdict::GoesOn));
+        assert!(verdicts(goal, &steps).iter().all(|verdict| *verdict == WaitResult::GoesOn));
     }
-    let mut course = course(Goal::Completed);
-    course.reading(under_way(Phase::Completing), after(0));
-    course.reading(under_way(Phase::Prepared), after(3));
-    assert_eq!(course.latest().unwrap().rotation.phase, Phase::Completing);
+    let mut tracker = tracker(Goal::Completed);
+    tracker.reading(under_way(Phase::Completing), after(0));
+    tracker.reading(under_way(Phase::Prepared), after(3));
+    assert_eq!(tracker.latest().unwrap().rotation.phase, Phase::Completing);
 }
 
 #[test]
 fn a_phase_that_shows_before_its_moment_is_no_old_answer_and_the_old_one_is() {
     // SKE shows the phase of the start, and the moments of the rotation before.
-    let mut course = course(Goal::Completed);
+    let mut tracker = tracker(Goal::Completed);
     let early = rotated(Phase::Preparing, Some(1_500), Some(1_440));
-    assert_eq!(course.reading(early, after(0)), Verdict::GoesOn);
-    assert_eq!(course.reading(rested(), after(3)), Verdict::GoesOn, "not completed by this");
+    assert_eq!(tracker.reading(early, after(0)), WaitResult::GoesOn);
+    assert_eq!(tracker.reading(rested(), after(3)), WaitResult::GoesOn, "not completed by this");
     // It shows the moment of the start, and the phase of the rotation before.
     let early = rotated(Phase::Completed, Some(1), Some(1_440));
     for goal in [Goal::Prepared, Goal::Completed] {
-        assert_eq!(verdicts(goal, std::slice::from_ref(&early)), [Verdict::GoesOn]);
+        assert_eq!(verdicts(goal, std::slice::from_ref(&early)), [WaitResult::GoesOn]);
     }
 }
 
@@ -119,29 +122,29 @@ fn a_phase_that_shows_before_its_moment_is_no_old_answer_and_the_old_one_is() {
 fn api_20_moments_that_contradict_the_phase_for_too_long_are_wrong_and_the_phase_holds() {
     let doubtful = rotated(Phase::Completed, Some(1), Some(1_440));
     let late = after(GRACE.as_secs());
-    let mut completed = course(Goal::Completed);
+    let mut completed = tracker(Goal::Completed);
     completed.reading(doubtful.clone(), after(0));
     assert_eq!(completed.reading(doubtful.clone(), late), SEEN);
-    let mut prepared = course(Goal::Prepared);
+    let mut prepared = tracker(Goal::Prepared);
     prepared.reading(doubtful.clone(), after(0));
     assert!(reason(prepared.reading(doubtful, late)).contains("no rotation of"));
 }
 
 #[test]
 fn old_answers_that_never_end_are_the_truth() {
-    let mut course = course(Goal::Completed);
-    course.reading(under_way(Phase::Preparing), after(0));
-    assert_eq!(course.reading(rested(), after(3)), Verdict::GoesOn);
-    assert_eq!(course.reading(rested(), after(602)), Verdict::GoesOn);
-    assert_eq!(course.reading(rested(), after(603)), SEEN);
+    let mut tracker = tracker(Goal::Completed);
+    tracker.reading(under_way(Phase::Preparing), after(0));
+    assert_eq!(tracker.reading(rested(), after(3)), WaitResult::GoesOn);
+    assert_eq!(tracker.reading(rested(), after(602)), WaitResult::GoesOn);
+    assert_eq!(tracker.reading(rested(), after(603)), SEEN);
 }
 
 #[test]
 fn where_nothing_is_under_way_the_wait_fails_after_its_grace() {
-    let mut completed = course(Goal::Prepared);
+    let mut completed = tracker(Goal::Prepared);
     let grace = GRACE.as_secs();
-    assert_eq!(completed.reading(rested(), after(0)), Verdict::GoesOn);
-    assert_eq!(completed.reading(rested(), after(grace - 1)), Verdict::GoesOn);
+    assert_eq!(completed.reading(rested(), after(0)), WaitResult::GoesOn);
+    assert_eq!(completed.reading(rested(), after(grace - 1)), WaitResult::GoesOn);
     let text = reason(completed.reading(rested(), after(grace)));
     assert_eq!(
         text,
@@ -150,37 +153,37 @@ fn where_nothing_is_under_way_the_wait_fails_after_its_grace() {
          Start one first"
     );
     for goal in [Goal::Prepared, Goal::Completed] {
-        let mut never = course(goal);
+        let mut never = tracker(goal);
         let cluster = rotated(Phase::Never, None, None);
-        assert_eq!(never.reading(cluster.clone(), after(0)), Verdict::GoesOn);
+        assert_eq!(never.reading(cluster.clone(), after(0)), WaitResult::GoesOn);
         assert!(reason(never.reading(cluster, after(grace))).contains("there never was one"));
     }
 }
 
 #[test]
 fn an_outage_begins_the_grace_anew() {
-    let mut course = course(Goal::Prepared);
-    course.reading(rested(), after(0));
-    course.failure(failure(FailureKind::Server), after(10));
-    assert_eq!(course.reading(rested(), after(1_200)), Verdict::GoesOn);
+    let mut tracker = tracker(Goal::Prepared);
+    tracker.reading(rested(), after(0));
+    tracker.failure(failure(FailureKind::Server), after(10));
+    assert_eq!(tracker.reading(rested(), after(1_200)), WaitResult::GoesOn);
     // A hiccup does not.
-    course.failure(failure(FailureKind::Server), after(1_300));
-    assert_eq!(course.reading(rested(), after(1_301)), Verdict::GoesOn);
-    assert_eq!(course.reading(rested(), after(1_499)), Verdict::GoesOn);
-    reason(course.reading(rested(), after(1_500)));
+    tracker.failure(failure(FailureKind::Server), after(1_300));
+    assert_eq!(tracker.reading(rested(), after(1_301)), WaitResult::GoesOn);
+    assert_eq!(tracker.reading(rested(), after(1_499)), WaitResult::GoesOn);
+    reason(tracker.reading(rested(), after(1_500)));
 }
 
 #[test]
 fn a_sleep_begins_the_grace_anew() {
-    let mut course = course(Goal::Prepared);
-    assert_eq!(course.reading(rested(), after(0)), Verdict::GoesOn);
-    course.slept();
+    let mut tracker = tracker(Goal::Prepared);
+    assert_eq!(tracker.reading(rested(), after(0)), WaitResult::GoesOn);
+    tracker.slept();
     assert_eq!(
-        course.reading(rested(), after(660)),
-        Verdict::GoesOn,
+        tracker.reading(rested(), after(660)),
+        WaitResult::GoesOn,
         "two readings are no five minutes"
     );
-    assert_eq!(course.reading(under_way(Phase::Preparing), after(700)), Verdict::GoesOn);
+    assert_eq!(tracker.reading(under_way(Phase::Preparing), after(700)), WaitResult::GoesOn);
 }
 
 #[test]
@@ -195,121 +198,121 @@ fn a_rotation_that_was_seen_and_went_past_prepared_counts() {
     // Nobody can tell any more when it was prepared, only that it was.
     assert_eq!(outcome(&[under_way(Phase::Completing)]), PAST);
     // Completed when the wait began: another rotation may be meant.
-    assert_eq!(outcome(&[done]), Verdict::GoesOn);
+    assert_eq!(outcome(&[done]), WaitResult::GoesOn);
 }
 
 #[test]
 fn api_07_a_phase_that_nobody_knows_is_waited_through() {
     let strange = || under_way(Phase::Unknown("WAITING_FOR_WORKERS_ROLLOUT".into()));
-    let mut course = course(Goal::Prepared);
+    let mut tracker = tracker(Goal::Prepared);
     for hour in 0..48 {
-        assert_eq!(course.reading(strange(), after(hour * 3_600)), Verdict::GoesOn);
+        assert_eq!(tracker.reading(strange(), after(hour * 3_600)), WaitResult::GoesOn);
     }
-    assert_eq!(course.reading(under_way(Phase::Prepared), after(180_000)), SEEN);
+    assert_eq!(tracker.reading(under_way(Phase::Prepared), after(180_000)), SEEN);
     // The same words for a cluster that rests: its completion is no newer than what was seen.
     let hiccup = rotated(Phase::Unknown(String::new()), Some(1_500), Some(1_440));
-    assert_eq!(verdicts(Goal::Prepared, &[hiccup, rested()]).pop(), Some(Verdict::GoesOn));
+    assert_eq!(verdicts(Goal::Prepared, &[hiccup, rested()]).pop(), Some(WaitResult::GoesOn));
 }
 
 #[test]
 fn a_cluster_that_is_stuck_unhealthy_asleep_or_being_deleted_ends_nothing() {
     for state in [ClusterState::Unhealthy, ClusterState::Hibernated, ClusterState::Deleting] {
         let stuck = Cluster { state, ..under_way(Phase::Preparing) };
-        let mut course = course(Goal::Prepared);
-        assert_eq!(course.reading(stuck.clone(), after(0)), Verdict::GoesOn);
-        assert_eq!(course.reading(stuck, after(50 * 3_600)), Verdict::GoesOn);
+        let mut tracker = tracker(Goal::Prepared);
+        assert_eq!(tracker.reading(stuck.clone(), after(0)), WaitResult::GoesOn);
+        assert_eq!(tracker.reading(stuck, after(50 * 3_600)), WaitResult::GoesOn);
     }
 }
 
 #[test]
 fn api_17_a_cluster_is_gone_when_it_is_missing_twice_in_a_row() {
-    let mut course = course(Goal::Prepared);
+    let mut tracker = tracker(Goal::Prepared);
     let missing = || failure(FailureKind::NotFound);
-    course.reading(under_way(Phase::Preparing), after(0));
-    assert_eq!(course.failure(missing(), after(3)), Verdict::GoesOn);
-    assert!(course.outage().is_none(), "a missing cluster is no outage");
-    course.reading(under_way(Phase::Preparing), after(6));
-    assert_eq!(course.failure(missing(), after(9)), Verdict::GoesOn);
-    let text = reason(course.failure(missing(), after(12)));
+    tracker.reading(under_way(Phase::Preparing), after(0));
+    assert_eq!(tracker.failure(missing(), after(3)), WaitResult::GoesOn);
+    assert!(tracker.outage().is_none(), "a missing cluster is no outage");
+    tracker.reading(under_way(Phase::Preparing), after(6));
+    assert_eq!(tracker.failure(missing(), after(9)), WaitResult::GoesOn);
+    let text = reason(tracker.failure(missing(), after(12)));
     assert!(text.contains("eu01/shop is gone") && text.contains("was PREPARING"), "{text}");
 }
 
 #[test]
 fn a_full_address_without_a_cluster_is_not_found() {
-    let mut course = course(Goal::Prepared);
+    let mut tracker = tracker(Goal::Prepared);
     let missing = Failure { trace: Some("t-1".into()), ..failure(FailureKind::NotFound) };
-    assert_eq!(course.failure(missing.clone(), after(0)), Verdict::GoesOn);
-    let text = reason(course.failure(missing, after(3)));
+    assert_eq!(tracker.failure(missing.clone(), after(0)), WaitResult::GoesOn);
+    let text = reason(tracker.failure(missing, after(3)));
     assert!(text.starts_with("there is no 5f1c") && text.ends_with("(trace id t-1)"), "{text}");
 }
 
 #[test]
 fn api_18_a_cluster_that_is_made_anew_is_another_one() {
-    let mut course = course(Goal::Completed);
-    course.reading(under_way(Phase::Preparing), after(0));
+    let mut tracker = tracker(Goal::Completed);
+    tracker.reading(under_way(Phase::Preparing), after(0));
     let anew = Cluster { created: Some(after(60).wall), ..rotated(Phase::Never, None, None) };
-    let text = reason(course.reading(anew, after(70)));
+    let text = reason(tracker.reading(anew, after(70)));
     assert!(text.contains("created anew at 2026-11-24T14:03:11Z"), "{text}");
 }
 
 #[test]
 fn cli_03_an_outage_ends_nothing_however_long_it_is() {
-    let mut course = course(Goal::Prepared);
-    course.reading(under_way(Phase::Preparing), after(0));
+    let mut tracker = tracker(Goal::Prepared);
+    tracker.reading(under_way(Phase::Preparing), after(0));
     for second in (3..86_400).step_by(60) {
         let kinds = [FailureKind::Unreachable, FailureKind::Server, FailureKind::RateLimited];
         for kind in kinds {
-            assert_eq!(course.failure(failure(kind), after(second)), Verdict::GoesOn);
+            assert_eq!(tracker.failure(failure(kind), after(second)), WaitResult::GoesOn);
         }
     }
-    assert!(course.outage().is_some());
-    assert_eq!(course.reading(under_way(Phase::Prepared), after(86_400)), SEEN);
-    assert!(course.outage().is_none());
+    assert!(tracker.outage().is_some());
+    assert_eq!(tracker.reading(under_way(Phase::Prepared), after(86_400)), SEEN);
+    assert!(tracker.outage().is_none());
 }
 
 #[test]
 fn auth_04_a_token_that_is_refused_at_first_fails_and_later_has_some_time() {
     let refused = || failure(FailureKind::SignedOut);
-    assert_eq!(reason(course(Goal::Prepared).failure(refused(), after(0))), "HTTP 5xx");
+    assert_eq!(reason(tracker(Goal::Prepared).failure(refused(), after(0))), "HTTP 5xx");
     for (renews, patience) in [(false, 30), (true, 600)] {
-        let mut course = Course::new(Goal::Prepared, cluster(Phase::Never).id, renews);
-        course.reading(under_way(Phase::Preparing), after(0));
-        assert_eq!(course.failure(refused(), after(10)), Verdict::GoesOn);
-        assert_eq!(course.failure(refused(), after(9 + patience)), Verdict::GoesOn);
-        reason(course.failure(refused(), after(10 + patience)));
+        let mut tracker = WaitTracker::new(Goal::Prepared, cluster(Phase::Never).id, renews);
+        tracker.reading(under_way(Phase::Preparing), after(0));
+        assert_eq!(tracker.failure(refused(), after(10)), WaitResult::GoesOn);
+        assert_eq!(tracker.failure(refused(), after(9 + patience)), WaitResult::GoesOn);
+        reason(tracker.failure(refused(), after(10 + patience)));
     }
 }
 
 #[test]
 fn a_missing_permission_fails_at_first_and_has_some_time_later() {
     let refused = || failure(FailureKind::Forbidden);
-    reason(course(Goal::Prepared).failure(refused(), after(0)));
-    let mut course = course(Goal::Prepared);
-    course.reading(under_way(Phase::Preparing), after(0));
-    assert_eq!(course.failure(refused(), after(3)), Verdict::GoesOn);
-    reason(course.failure(refused(), after(33)));
+    reason(tracker(Goal::Prepared).failure(refused(), after(0)));
+    let mut tracker = tracker(Goal::Prepared);
+    tracker.reading(under_way(Phase::Preparing), after(0));
+    assert_eq!(tracker.failure(refused(), after(3)), WaitResult::GoesOn);
+    reason(tracker.failure(refused(), after(33)));
 }
 
 #[test]
 fn reads_come_often_while_a_step_runs_and_seldom_while_a_person_must_act() {
-    let cadence = Cadence { running: Duration::from_secs(3), idle: Duration::from_secs(30) };
+    let cadence = PollIntervals { running: Duration::from_secs(3), idle: Duration::from_secs(30) };
     let seconds = |cluster: Cluster| {
-        let mut course = course(Goal::Completed);
-        course.reading(cluster, after(100));
-        course.next(after(100), cadence, 0.5).as_secs() - 100
+        let mut tracker = tracker(Goal::Completed);
+        tracker.reading(cluster, after(100));
+        tracker.next(after(100), cadence, 0.5).as_secs() - 100
     };
-    assert_eq!(course(Goal::Prepared).next(after(0), cadence, 0.5).as_secs(), 3);
+    assert_eq!(tracker(Goal::Prepared).next(after(0), cadence, 0.5).as_secs(), 3);
     assert_eq!(seconds(under_way(Phase::Preparing)), 3);
     assert_eq!(seconds(under_way(Phase::Completing)), 3);
     assert_eq!(seconds(rotated(Phase::Never, None, None)), 3);
     assert_eq!(seconds(under_way(Phase::Prepared)), 30);
     assert_eq!(seconds(under_way(Phase::Unknown("X".into()))), 10);
-    let mut course = course(Goal::Prepared);
-    course.reading(under_way(Phase::Preparing), after(0));
+    let mut tracker = tracker(Goal::Prepared);
+    tracker.reading(under_way(Phase::Preparing), after(0));
     let mut limited = failure(FailureKind::RateLimited);
     limited.retry_at = Some(after(130).wall);
-    course.failure(limited, after(100));
-    assert_eq!(course.next(after(100), cadence, 0.5).as_secs(), 130, "Retry-After is kept");
+    tracker.failure(limited, after(100));
+    assert_eq!(tracker.next(after(100), cadence, 0.5).as_secs(), 130, "Retry-After is kept");
 }
 
 fn phases() -> impl Strategy<Value = Phase> {
@@ -336,31 +339,31 @@ proptest! {
         to_completed in any::<bool>(),
     ) {
         let goal = if to_completed { Goal::Completed } else { Goal::Prepared };
-        let cadence = Cadence { running: Duration::from_secs(3), idle: Duration::from_secs(30) };
-        let mut course = course(goal);
+        let cadence = PollIntervals { running: Duration::from_secs(3), idle: Duration::from_secs(30) };
+        let mut tracker = tracker(goal);
         let mut second = 0;
         let mut shown = Vec::new();
         for (phase, started, completed, wait) in readings {
             second += wait;
             shown.push(phase.clone());
-            match course.reading(rotated(phase.clone(), started, completed), after(second)) {
-                Verdict::GoesOn => {}
-                Verdict::Reached(How::Past) => {
+            match tracker.reading(rotated(phase.clone(), started, completed), after(second)) {
+                WaitResult::GoesOn => {}
+                WaitResult::Reached(How::Past) => {
                     prop_assert!(!to_completed);
                     prop_assert!(matches!(phase, Phase::Completing | Phase::Completed));
                     break;
                 }
-                Verdict::Reached(_) => {
+                WaitResult::Reached(_) => {
                     prop_assert_eq!(phase, if to_completed { Phase::Completed } else { Phase::Prepared });
                     break;
                 }
-                Verdict::Failed(_) => {
+                WaitResult::Failed(_) => {
                     prop_assert!(matches!(phase, Phase::Never | Phase::Completed));
                     break;
                 }
             }
-            prop_assert!(shown.contains(&course.latest().unwrap().rotation.phase));
-            prop_assert!(course.next(after(second), cadence, 0.5) > after(second).steady);
+            prop_assert!(shown.contains(&tracker.latest().unwrap().rotation.phase));
+            prop_assert!(tracker.next(after(second), cadence, 0.5) > after(second).monotonic);
         }
     }
 }

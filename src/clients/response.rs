@@ -15,7 +15,7 @@ use crate::domain::text::{clean, cut_end};
 const LONGEST_MESSAGE: usize = 600;
 
 /// What came back: status, the headers that matter, and the whole body.
-pub struct Answer {
+pub struct HttpResponse {
     /// HTTP status.
     pub status: u16,
     /// `x-trace-id`, cleaned.
@@ -30,13 +30,13 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for HttpResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Answer({}, {} bytes)", self.status, self.body.len())
+        write!(f, "HttpResponse({}, {} bytes)", self.status, self.body.len())
     }
 }
 
-impl Answer {
+impl HttpResponse {
     /// Takes status and headers; the body is filled in later.
     pub fn from_head(response: &reqwest::Response, now: Timestamp) -> Self {
         let headers = response.headers();

@@ -11,7 +11,7 @@ use crate::clients::kubernetes::store::Store;
 use crate::clock::Clock;
 
 /// What everybody who looks at one cluster shares.
-pub struct Eye {
+pub struct ObserverContext {
     /// Time.
     pub clock: Clock,
     /// What was seen.
@@ -26,7 +26,7 @@ pub struct Eye {
     pub connections: watch::Receiver<Option<Arc<Connection>>>,
 }
 
-impl Eye {
+impl ObserverContext {
     /// The store, for a moment.
     pub fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
@@ -56,12 +56,12 @@ pub async fn connected(
 
 /// Waits, or until there is another connection.
 pub async fn pause(
-    eye: &Eye,
+    context: &ObserverContext,
     connections: &mut watch::Receiver<Option<Arc<Connection>>>,
     wait: Duration,
 ) {
     tokio::select! {
-        () = eye.clock.sleep(wait) => {}
+        () = context.clock.sleep(wait) => {}
         Ok(()) = connections.changed() => {}
     }
 }

@@ -5,18 +5,18 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::age::{long, since};
-use crate::domain::observed::{Picture, Pod};
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::Blocker;
-use crate::domain::roll::classify::{NodeRoll, Stage, Wait, short};
-use crate::domain::roll::eta::{Outlook, Span, USUAL_NODE};
-use crate::domain::roll::generation::{Guess, Stand, stand};
+use crate::domain::roll::classify::{NodeRoll, NodeStage, Wait, short};
+use crate::domain::roll::clock_skew::ClusterClock;
+use crate::domain::roll::eta::{DurationRange, RollEstimate, USUAL_NODE};
+use crate::domain::roll::generation::{EstimateReason, RolloutStage, rollout_stage};
 use crate::domain::roll::limits::Limits;
-use crate::domain::roll::moments::Clock;
 use crate::domain::roll::progress::{Counts, Figure, PoolRoll, PoolState};
 use crate::domain::roll::steps::StepName;
-use crate::domain::roll::timeline::{Cause, Happening};
+use crate::domain::roll::timeline::{Cause, TimelineEvent};
 use crate::domain::rotation::{Phase, Rotation};
+use crate::domain::snapshot::{ClusterSnapshot, Pod};
 use crate::domain::text::{clean, plural};
 
 /// "9 of 15 nodes new", "all 24 nodes new", "no nodes".
@@ -39,54 +39,58 @@ pub fn figure_narrow(figure: Figure) -> String {
 }
 
 /// "about 40–60m left", "estimate 25–40m left", "usually 7–10m a node", "stalled 47m"; `None` when there is nothing to wait for.
-pub fn outlook(outlook: Outlook, now: Timestamp) -> Option<String> {
+pub fn outlook(outlook: RollEstimate, now: Timestamp) -> Option<String> {
     match outlook {
-        Outlook::Idle | Outlook::Done => None,
-        Outlook::Unknown => Some("nodes cannot be seen".to_owned()),
-        Outlook::NotBegun | Outlook::Early => Some(format!("usually {} a node", span(USUAL_NODE))),
-        Outlook::Left { span: left, held, estimate, .. } => {
+        RollEstimate::Idle | RollEstimate::Done => None,
+        RollEstimate::Unknown => Some("nodes cannot be seen".to_owned()),
+        RollEstimate::NotBegun | RollEstimate::Early => {
+            Some(format!("usually {} a node", span(USUAL_NODE)))
+        }
+        RollEstimate::Left { span: left, held, estimate, .. } => {
             let about = if estimate { "estimate" } else { "about" };
             let end = if held { "once it moves" } else { "left" };
             Some(format!("{about} {} {end}", span(left)))
         }
-        Outlook::Stalled { since: last } => Some(format!("stalled {}", long(since(last, now)))),
-        Outlook::Finishing => Some("waiting for SKE to say PREPARED".to_owned()),
+        RollEstimate::Stalled { since: last } => {
+            Some(format!("stalled {}", long(since(last, now))))
+        }
+        RollEstimate::Finishing => Some("waiting for SKE to say PREPARED".to_owned()),
     }
 }
 
 /// "at worst 7h, if every machine and every drain used Gardener's default limits"; `None` while there is no forecast.
-pub fn worst_case(outlook: Outlook) -> Option<String> {
+pub fn worst_case(outlook: RollEstimate) -> Option<String> {
     match outlook {
-        Outlook::Left { worst, .. } => Some(format!(
+        RollEstimate::Left { worst, .. } => Some(format!(
             "at worst {}, if every machine and every drain used Gardener's default limits",
             long(worst)
         )),
-        Outlook::Idle
-        | Outlook::Unknown
-        | Outlook::NotBegun
-        | Outlook::Early
-        | Outlook::Stalled { .. }
-        | Outlook::Finishing
-        | Outlook::Done => None,
+        RollEstimate::Idle
+        | RollEstimate::Unknown
+        | RollEstimate::NotBegun
+        | RollEstimate::Early
+        | RollEstimate::Stalled { .. }
+        | RollEstimate::Finishing
+        | RollEstimate::Done => None,
     }
 }
 
 /// "40–60m", or "~20–30m" where it is an estimate: how long it still takes, where there is room for no more words;
 /// `None` while it is held up.
-pub fn left(outlook: Outlook) -> Option<String> {
+pub fn left(outlook: RollEstimate) -> Option<String> {
     match outlook {
-        Outlook::Left { span: left, held: false, estimate: true, .. } => {
+        RollEstimate::Left { span: left, held: false, estimate: true, .. } => {
             Some(format!("~{}", span(left)))
         }
-        Outlook::Left { span: left, held: false, estimate: false, .. } => Some(span(left)),
-        Outlook::Left { held: true, .. }
-        | Outlook::Idle
-        | Outlook::Unknown
-        | Outlook::NotBegun
-        | Outlook::Early
-        | Outlook::Stalled { .. }
-        | Outlook::Finishing
-        | Outlook::Done => None,
+        RollEstimate::Left { span: left, held: false, estimate: false, .. } => Some(span(left)),
+        RollEstimate::Left { held: true, .. }
+        | RollEstimate::Idle
+        | RollEstimate::Unknown
+        | RollEstimate::NotBegun
+        | RollEstimate::Early
+        | RollEstimate::Stalled { .. }
+        | RollEstimate::Finishing
+        | RollEstimate::Done => None,
     }
 }
 
@@ -94,7 +98,7 @@ pub fn left(outlook: Outlook) -> Option<String> {
 pub fn summary(roll: &Roll, now: Timestamp) -> String {
     let mut parts = vec![match roll.figure() {
         Some(shown) => figure(shown),
-        None if matches!(roll.outlook, Outlook::Unknown) => String::new(),
+        None if matches!(roll.outlook, RollEstimate::Unknown) => String::new(),
         None => "no roll".to_owned(),
     }];
     parts.extend(outlook(roll.outlook, now));
@@ -131,13 +135,13 @@ pub fn headline(blocker: &Blocker, now: Timestamp) -> String {
 
 /// "no node has changed for 47m": a standstill of which nothing is named; `None` where there is none.
 pub fn standstill(roll: &Roll, now: Timestamp) -> Option<String> {
-    let Outlook::Stalled { since: last } = roll.outlook else { return None };
+    let RollEstimate::Stalled { since: last } = roll.outlook else { return None };
     Some(format!("no node has changed for {}", long(since(last, now))))
 }
 
 /// Why a roll that stands still does so: the worst thing that is named, or that nothing is.
 pub fn evidence(roll: &Roll, now: Timestamp) -> Option<String> {
-    let Outlook::Stalled { since: last } = roll.outlook else { return None };
+    let RollEstimate::Stalled { since: last } = roll.outlook else { return None };
     Some(match roll.worst() {
         Some(blocker) => blocker.why.clone(),
         None => format!(
@@ -148,7 +152,7 @@ pub fn evidence(roll: &Roll, now: Timestamp) -> Option<String> {
 }
 
 /// "40–60m", "1h 20m–2h 40m", "5–10m": rounded outwards, so that it never claims more than it knows.
-pub fn span(span: Span) -> String {
+pub fn span(span: DurationRange) -> String {
     let step = match span.high.as_mins() {
         ..15 => 1,
         15..=90 => 5,
@@ -174,41 +178,41 @@ fn long_minutes(duration: SignedDuration) -> String {
 /// The word for a stage; the glyphs are the screen's.
 pub fn stage(node: &NodeRoll) -> &'static str {
     match node.stage {
-        Stage::Draining if node.blocked => "blocked",
-        Stage::Draining => "draining",
-        Stage::New => "new",
-        Stage::Leaving => "leaving",
-        Stage::Joining => "joining",
-        Stage::Cordoned => "cordoned",
-        Stage::Old => "old",
-        Stage::Preserved => "preserved",
+        NodeStage::Draining if node.blocked => "blocked",
+        NodeStage::Draining => "draining",
+        NodeStage::New => "new",
+        NodeStage::Leaving => "leaving",
+        NodeStage::Joining => "joining",
+        NodeStage::Cordoned => "cordoned",
+        NodeStage::Old => "old",
+        NodeStage::Preserved => "preserved",
     }
 }
 
 /// What there is to say of a node beside its stage, in a clause; `None` when the stage says it all.
 pub fn stage_detail(node: &NodeRoll, now: Timestamp) -> Option<String> {
     match node.stage {
-        Stage::Draining => node.deadline.map(|at| {
+        NodeStage::Draining => node.deadline.map(|at| {
             if at <= now {
                 "past Gardener's default limit of 2h; SKE's is not known".to_owned()
             } else {
                 format!("forced in {}, if Gardener's default of 2h holds", long(since(now, at)))
             }
         }),
-        Stage::Joining => Some(match (node.wait, &node.reason) {
+        NodeStage::Joining => Some(match (node.wait, &node.reason) {
             (Some(Wait::NotReady), Some(reason)) => format!("not ready: {reason}"),
             (Some(Wait::NotReady) | None, _) => "not ready".to_owned(),
             (Some(Wait::Starting), _) => "its system pods start".to_owned(),
             (Some(Wait::Configuring), _) => "it applies its configuration".to_owned(),
         }),
-        Stage::Leaving => Some(match &node.reason {
+        NodeStage::Leaving => Some(match &node.reason {
             Some(reason) => format!("removed again: {reason}"),
             None => "removed again: it failed, or the autoscaler takes it away".to_owned(),
         }),
-        Stage::Cordoned => Some("unschedulable, but not being removed".to_owned()),
-        Stage::Preserved => Some("failed and kept on purpose; not counted".to_owned()),
-        Stage::New if node.cordoned => Some("unschedulable".to_owned()),
-        Stage::New | Stage::Old => None,
+        NodeStage::Cordoned => Some("unschedulable, but not being removed".to_owned()),
+        NodeStage::Preserved => Some("failed and kept on purpose; not counted".to_owned()),
+        NodeStage::New if node.cordoned => Some("unschedulable".to_owned()),
+        NodeStage::New | NodeStage::Old => None,
     }
 }
 
@@ -260,7 +264,7 @@ pub fn limits(limits: Limits) -> String {
 }
 
 /// Where the figures come from: "exact: …" or "estimated: …, …".
-pub fn basis(guesses: &BTreeSet<Guess>) -> String {
+pub fn basis(guesses: &BTreeSet<EstimateReason>) -> String {
     if guesses.is_empty() {
         return "exact: each node says which generation it is of".to_owned();
     }
@@ -269,14 +273,18 @@ pub fn basis(guesses: &BTreeSet<Guess>) -> String {
 }
 
 /// Why a figure is an estimate, as a clause.
-pub fn reason(guess: Guess) -> &'static str {
+pub fn reason(guess: EstimateReason) -> &'static str {
     match guess {
-        Guess::TemplatesUnread => "the templates of the pools are not read yet",
-        Guess::SecretsForbidden => "Secrets may not be read, so taints and ages of nodes are used",
-        Guess::NoTemplate => "a pool has no template, so taints and ages of nodes are used",
-        Guess::TemplatesLag => "the list of templates is older than the list of nodes",
-        Guess::LabelsAbsent => "nodes without a generation label are judged by their age",
-        Guess::StartUnknown => "SKE does not say when the rotation started",
+        EstimateReason::TemplatesUnread => "the templates of the pools are not read yet",
+        EstimateReason::SecretsForbidden => {
+            "Secrets may not be read, so taints and ages of nodes are used"
+        }
+        EstimateReason::NoTemplate => {
+            "a pool has no template, so taints and ages of nodes are used"
+        }
+        EstimateReason::TemplatesLag => "the list of templates is older than the list of nodes",
+        EstimateReason::LabelsAbsent => "nodes without a generation label are judged by their age",
+        EstimateReason::StartUnknown => "SKE does not say when the rotation started",
     }
 }
 
@@ -292,31 +300,31 @@ pub fn step(name: StepName) -> &'static str {
 }
 
 /// A line of the timeline.
-pub fn happening(what: &Happening) -> String {
+pub fn happening(what: &TimelineEvent) -> String {
     let took = |took: &Option<SignedDuration>| match took {
         Some(took) => format!(" after {}", long(*took)),
         None => String::new(),
     };
     match what {
-        Happening::Phase(Phase::Preparing) => "rotation started".to_owned(),
-        Happening::Phase(phase) => clean(phase.word()),
-        Happening::NodesBegan { pool } => format!("pool {}: nodes begin", clean(pool)),
-        Happening::AnotherRoll { pool } => {
+        TimelineEvent::Phase(Phase::Preparing) => "rotation started".to_owned(),
+        TimelineEvent::Phase(phase) => clean(phase.word()),
+        TimelineEvent::NodesBegan { pool } => format!("pool {}: nodes begin", clean(pool)),
+        TimelineEvent::AnotherRoll { pool } => {
             format!("pool {}: another roll, nodes are replaced once more", clean(pool))
         }
-        Happening::Reconfigured { pool } => {
+        TimelineEvent::Reconfigured { pool } => {
             format!("pool {}: nodes are to apply a changed configuration", clean(pool))
         }
-        Happening::Joining { node } => format!("{node} joining"),
-        Happening::Ready { node, took: time } => format!("{node} ready{}", took(time)),
-        Happening::Draining { node } => format!("{node} draining"),
-        Happening::Cordoned { node } => format!("{node} cordoned"),
-        Happening::Gone { node, took: time } => format!("{node} gone{}", took(time)),
-        Happening::Leaving { node } => format!("{node} is being removed again"),
-        Happening::NotReady { node } => format!("{node} is not ready any more"),
-        Happening::Blocked { node, by } => format!("{node} blocked by {by}"),
-        Happening::Freed { node } => format!("{node} goes on"),
-        Happening::Back { from, to, causes } => {
+        TimelineEvent::Joining { node } => format!("{node} joining"),
+        TimelineEvent::Ready { node, took: time } => format!("{node} ready{}", took(time)),
+        TimelineEvent::Draining { node } => format!("{node} draining"),
+        TimelineEvent::Cordoned { node } => format!("{node} cordoned"),
+        TimelineEvent::Gone { node, took: time } => format!("{node} gone{}", took(time)),
+        TimelineEvent::Leaving { node } => format!("{node} is being removed again"),
+        TimelineEvent::NotReady { node } => format!("{node} is not ready any more"),
+        TimelineEvent::Blocked { node, by } => format!("{node} blocked by {by}"),
+        TimelineEvent::Freed { node } => format!("{node} goes on"),
+        TimelineEvent::Back { from, to, causes } => {
             let causes: Vec<String> = causes.iter().map(cause).collect();
             format!("{} after {}: {}", figure_narrow(*to), figure_narrow(*from), causes.join(", "))
         }
@@ -346,17 +354,17 @@ pub fn cause(cause: &Cause) -> String {
 /// What a reader should know of the figures.
 pub fn notes(
     rotation: &Rotation,
-    picture: &Picture,
+    snapshot: &ClusterSnapshot,
     pools: &[PoolRoll],
-    clock: Clock,
+    clock: ClusterClock,
 ) -> Vec<String> {
     let mut out: Vec<String> = clock.note().into_iter().collect();
-    for (kind, reason) in &picture.unseen {
+    for (kind, reason) in &snapshot.unseen {
         let consequence = match *kind {
-            "endpointslices" if !picture.is_whole(kind) => {
+            "endpointslices" if !snapshot.is_whole(kind) => {
                 "; whether a webhook keeps nodes from joining cannot be told"
             }
-            _ if !picture.is_blind_to(kind) => "; what is shown may be old or incomplete",
+            _ if !snapshot.is_blind_to(kind) => "; what is shown may be old or incomplete",
             "nodes" => "; the roll cannot be seen",
             "pods" => "; what holds a drain cannot be named",
             "poddisruptionbudgets" => "; whether one holds a drain cannot be told",
@@ -367,7 +375,7 @@ pub fn notes(
         };
         out.push(format!("{kind}: {}{consequence}", clean(&reason.to_string())));
     }
-    let rolling = stand(rotation) == Stand::Rolling;
+    let rolling = rollout_stage(rotation) == RolloutStage::Rolling;
     for pool in pools {
         let name = clean(&pool.name);
         if pool.another && rolling {

@@ -1,6 +1,6 @@
 //! Admission webhooks: who must be asked before the API server takes a change, and whether anybody is there to answer.
 
-use crate::domain::observed::{Labels, Selector};
+use crate::domain::snapshot::{Labels, Selector};
 
 /// The webhooks of one configuration that make the API server refuse what they cannot be asked about
 /// (`admissionregistration.k8s.io/v1`); the others are left out.
@@ -50,12 +50,12 @@ pub struct Rule {
     /// `resources` ("pods", "pods/status", "*", "*/*").
     pub resources: Vec<String>,
     /// `scope`.
-    pub scope: Scope,
+    pub scope: WebhookScope,
 }
 
 /// Where the objects of a rule are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub enum WebhookScope {
     /// Anywhere.
     Any,
     /// In no namespace.
@@ -88,9 +88,9 @@ impl Rule {
             Operation::Update => self.updates,
         };
         let in_scope = match self.scope {
-            Scope::Any => true,
-            Scope::Cluster => !namespaced,
-            Scope::Namespaced => namespaced,
+            WebhookScope::Any => true,
+            WebhookScope::Cluster => !namespaced,
+            WebhookScope::Namespaced => namespaced,
         };
         let (wanted, part) = split(resource);
         let names = |named: &String| {
@@ -128,7 +128,7 @@ pub struct Namespace {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::observed::admission::{Operation, Rule, Scope};
+    use crate::domain::snapshot::admission::{Operation, Rule, WebhookScope};
 
     #[test]
     fn a_rule_names_groups_resources_subresources_and_where() {
@@ -140,15 +140,15 @@ mod tests {
             scope,
         };
         for (group, resource, scope, about_pods, about_status, about_nodes) in [
-            ("", "pods", Scope::Any, true, false, false),
-            ("", "pods/status", Scope::Any, false, true, false),
-            ("", "pods/*", Scope::Any, true, true, false),
-            ("", "*/status", Scope::Any, false, true, false),
-            ("*", "*", Scope::Any, true, false, true),
-            ("*", "*/*", Scope::Any, true, true, true),
-            ("", "*/*", Scope::Namespaced, true, true, false),
-            ("", "*/*", Scope::Cluster, false, false, true),
-            ("apps", "*", Scope::Any, false, false, false),
+            ("", "pods", WebhookScope::Any, true, false, false),
+            ("", "pods/status", WebhookScope::Any, false, true, false),
+            ("", "pods/*", WebhookScope::Any, true, true, false),
+            ("", "*/status", WebhookScope::Any, false, true, false),
+            ("*", "*", WebhookScope::Any, true, false, true),
+            ("*", "*/*", WebhookScope::Any, true, true, true),
+            ("", "*/*", WebhookScope::Namespaced, true, true, false),
+            ("", "*/*", WebhookScope::Cluster, false, false, true),
+            ("apps", "*", WebhookScope::Any, false, false, false),
         ] {
             let rule = rule(group, resource, scope);
             let creating = |resource: &str, namespaced| {

@@ -34,24 +34,24 @@ struct Bound<T> {
 }
 
 /// The objects of one kind.
-pub struct Shelf<T> {
-    held: BTreeMap<Key, Held<T>>,
+pub struct ObjectCache<T> {
+    held: BTreeMap<Key, ActiveConnection<T>>,
     bound: Option<Bound<T>>,
 }
 
-struct Held<T> {
+struct ActiveConnection<T> {
     uid: String,
     value: Arc<T>,
 }
 
-impl<T> Default for Shelf<T> {
+impl<T> Default for ObjectCache<T> {
     fn default() -> Self {
         Self { held: BTreeMap::new(), bound: None }
     }
 }
 
-impl<T: PartialEq> Shelf<T> {
-    /// A shelf that keeps about the `most` latest objects; up to a quarter more between clearings.
+impl<T: PartialEq> ObjectCache<T> {
+    /// A cache that keeps about the `most` latest objects; up to a quarter more between clearings.
     pub fn bounded(most: usize, moment: fn(&T) -> Option<Timestamp>) -> Self {
         Self { held: BTreeMap::new(), bound: Some(Bound { most, moment }) }
     }
@@ -63,7 +63,7 @@ impl<T: PartialEq> Shelf<T> {
         if known.is_some_and(|held| held.uid == item.uid && *held.value == value) {
             return false;
         }
-        self.held.insert(item.key, Held { uid: item.uid, value: Arc::new(value) });
+        self.held.insert(item.key, ActiveConnection { uid: item.uid, value: Arc::new(value) });
         let limit = self.bound.as_ref().map(|bound| bound.most.saturating_add(bound.most / 4));
         if limit.is_some_and(|limit| self.held.len() > limit) {
             self.trim();
@@ -79,17 +79,17 @@ impl<T: PartialEq> Shelf<T> {
 
     /// Replaces everything by a whole list; tells whether anything changed. Parts that are equal stay shared.
     pub fn swap(&mut self, items: Vec<Item<T>>) -> bool {
-        let mut fresh: BTreeMap<Key, Held<T>> = BTreeMap::new();
+        let mut fresh: BTreeMap<Key, ActiveConnection<T>> = BTreeMap::new();
         for item in items {
             let Some(value) = item.value else { continue };
             let known = self.held.get(&item.key);
             let known = known.filter(|held| held.uid == item.uid && *held.value == value);
             let value = known.map_or_else(|| Arc::new(value), |held| Arc::clone(&held.value));
-            fresh.insert(item.key, Held { uid: item.uid, value });
+            fresh.insert(item.key, ActiveConnection { uid: item.uid, value });
         }
         let before = std::mem::replace(&mut self.held, fresh);
         self.trim();
-        let is_new = |key: &Key, held: &Held<T>| {
+        let is_new = |key: &Key, held: &ActiveConnection<T>| {
             before.get(key).is_none_or(|known| !Arc::ptr_eq(&known.value, &held.value))
         };
         before.len() != self.held.len() || self.held.iter().any(|(key, held)| is_new(key, held))
@@ -119,49 +119,52 @@ impl<T: PartialEq> Shelf<T> {
 mod tests {
     use jiff::Timestamp;
 
-    use crate::clients::kubernetes::shelf::{Item, Key, Shelf};
+    use crate::clients::kubernetes::object_cache::{Item, Key, ObjectCache};
 
     fn item(name: &str, uid: &str, value: Option<i64>) -> Item<i64> {
         let key = Key { namespace: String::new(), name: name.into() };
         Item { key, uid: uid.into(), version: "1".into(), value }
     }
 
-    fn content(shelf: &Shelf<i64>) -> Vec<i64> {
-        shelf.all().map(|value| **value).collect()
+    fn content(object_cache: &ObjectCache<i64>) -> Vec<i64> {
+        object_cache.all().map(|value| **value).collect()
     }
 
     #[test]
     fn k8s_10_an_object_made_anew_is_counted_once_and_a_late_end_of_the_old_one_spares_it() {
-        let mut shelf = Shelf::default();
-        assert!(shelf.put(item("a", "old", Some(1))));
-        assert!(shelf.put(item("a", "new", Some(1))), "another one, although it looks the same");
-        assert!(!shelf.remove(&item("a", "old", None).key, "old"));
-        assert_eq!(content(&shelf), [1]);
-        assert!(shelf.remove(&item("a", "new", None).key, "new"));
-        assert!(content(&shelf).is_empty());
+        let mut object_cache = ObjectCache::default();
+        assert!(object_cache.put(item("a", "old", Some(1))));
+        assert!(
+            object_cache.put(item("a", "new", Some(1))),
+            "another one, although it looks the same"
+        );
+        assert!(!object_cache.remove(&item("a", "old", None).key, "old"));
+        assert_eq!(content(&object_cache), [1]);
+        assert!(object_cache.remove(&item("a", "new", None).key, "new"));
+        assert!(content(&object_cache).is_empty());
     }
 
     #[test]
     fn a_list_replaces_all_and_shares_what_is_equal() {
-        let mut shelf = Shelf::default();
-        shelf.swap(vec![item("a", "1", Some(1)), item("b", "2", Some(2))]);
-        let before = shelf.all().next().cloned().unwrap();
-        assert!(!shelf.swap(vec![item("b", "2", Some(2)), item("a", "1", Some(1))]));
-        assert!(shelf.swap(vec![item("a", "1", Some(1)), item("c", "3", None)]));
-        assert!(std::sync::Arc::ptr_eq(&before, shelf.all().next().unwrap()));
-        assert_eq!(content(&shelf), [1]);
+        let mut object_cache = ObjectCache::default();
+        object_cache.swap(vec![item("a", "1", Some(1)), item("b", "2", Some(2))]);
+        let before = object_cache.all().next().cloned().unwrap();
+        assert!(!object_cache.swap(vec![item("b", "2", Some(2)), item("a", "1", Some(1))]));
+        assert!(object_cache.swap(vec![item("a", "1", Some(1)), item("c", "3", None)]));
+        assert!(std::sync::Arc::ptr_eq(&before, object_cache.all().next().unwrap()));
+        assert_eq!(content(&object_cache), [1]);
     }
 
     #[test]
     fn a_bounded_shelf_keeps_the_latest() {
-        let mut shelf = Shelf::bounded(8, |value| Timestamp::from_second(*value).ok());
+        let mut object_cache = ObjectCache::bounded(8, |value| Timestamp::from_second(*value).ok());
         for number in 0..100 {
-            shelf.put(item(&number.to_string(), "u", Some(number)));
-            assert!(content(&shelf).len() <= 10);
+            object_cache.put(item(&number.to_string(), "u", Some(number)));
+            assert!(content(&object_cache).len() <= 10);
         }
-        shelf.swap((0..100).map(|n| item(&n.to_string(), "u", Some(n))).collect());
-        assert!(!shelf.swap((0..100).map(|n| item(&n.to_string(), "u", Some(n))).collect()));
-        let mut left = content(&shelf);
+        object_cache.swap((0..100).map(|n| item(&n.to_string(), "u", Some(n))).collect());
+        assert!(!object_cache.swap((0..100).map(|n| item(&n.to_string(), "u", Some(n))).collect()));
+        let mut left = content(&object_cache);
         left.sort_unstable();
         assert_eq!(left, (92..100).collect::<Vec<_>>());
     }

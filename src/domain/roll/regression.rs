@@ -1,6 +1,6 @@
 //! Progress does not run backwards without a named cause: when it does, and why.
 
-use crate::domain::roll::classify::{NodeRoll, Stage, Wait};
+use crate::domain::roll::classify::{NodeRoll, NodeStage, Wait};
 use crate::domain::roll::progress::{Figure, PoolRoll};
 use crate::domain::roll::timeline::Cause;
 
@@ -22,41 +22,42 @@ pub fn fell(before: Figure, after: Figure) -> bool {
 pub fn cause(
     pool: &PoolRoll,
     node: &NodeRoll,
-    before: Option<Stage>,
+    before: Option<NodeStage>,
     first: bool,
 ) -> Option<Cause> {
     let name = || node.short.clone();
     match (before, node.stage) {
-        (Some(Stage::New), Stage::Joining) if node.wait == Some(Wait::Configuring) => {
+        (Some(NodeStage::New), NodeStage::Joining) if node.wait == Some(Wait::Configuring) => {
             Some(Cause::Reconfigured(pool.name.clone()))
         }
-        (Some(Stage::New), Stage::Joining) => Some(Cause::NodeNotReady(name())),
-        (Some(Stage::New), Stage::Leaving) => Some(Cause::NodeLeaving(name())),
-        (Some(Stage::New), Stage::Preserved) => Some(Cause::NodeKept(name())),
+        (Some(NodeStage::New), NodeStage::Joining) => Some(Cause::NodeNotReady(name())),
+        (Some(NodeStage::New), NodeStage::Leaving) => Some(Cause::NodeLeaving(name())),
+        (Some(NodeStage::New), NodeStage::Preserved) => Some(Cause::NodeKept(name())),
         (
-            Some(Stage::New | Stage::Joining | Stage::Leaving),
-            Stage::Old | Stage::Cordoned | Stage::Draining,
+            Some(NodeStage::New | NodeStage::Joining | NodeStage::Leaving),
+            NodeStage::Old | NodeStage::Cordoned | NodeStage::Draining,
         ) if pool.another => Some(Cause::AnotherRoll(pool.name.clone())),
         (
-            Some(Stage::New | Stage::Joining | Stage::Leaving),
-            Stage::Old | Stage::Cordoned | Stage::Draining,
+            Some(NodeStage::New | NodeStage::Joining | NodeStage::Leaving),
+            NodeStage::Old | NodeStage::Cordoned | NodeStage::Draining,
         ) => Some(Cause::OtherTemplate(pool.name.clone())),
-        (Some(Stage::Preserved), Stage::Old | Stage::Cordoned | Stage::Draining) => {
-            Some(Cause::NodeCountsAgain(name()))
-        }
-        (None, Stage::Old | Stage::Cordoned | Stage::Draining) if !first => {
+        (
+            Some(NodeStage::Preserved),
+            NodeStage::Old | NodeStage::Cordoned | NodeStage::Draining,
+        ) => Some(Cause::NodeCountsAgain(name())),
+        (None, NodeStage::Old | NodeStage::Cordoned | NodeStage::Draining) if !first => {
             Some(Cause::OldNodeAdded(name()))
         }
         (
             None
             | Some(
-                Stage::New
-                | Stage::Leaving
-                | Stage::Joining
-                | Stage::Draining
-                | Stage::Cordoned
-                | Stage::Old
-                | Stage::Preserved,
+                NodeStage::New
+                | NodeStage::Leaving
+                | NodeStage::Joining
+                | NodeStage::Draining
+                | NodeStage::Cordoned
+                | NodeStage::Old
+                | NodeStage::Preserved,
             ),
             _,
         ) => None,

@@ -8,19 +8,19 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use crate::clients::http::random;
-use crate::clients::kubernetes::access::{Access, Expected};
+use crate::clients::kubernetes::access::{CheckedKubeconfig, Expected};
+use crate::clients::kubernetes::access_policy::AccessPolicy;
 use crate::clients::kubernetes::connection::Connection;
+use crate::clients::kubernetes::context::ObserverContext;
 use crate::clients::kubernetes::error::KubeError;
-use crate::clients::kubernetes::eye::Eye;
-use crate::clients::kubernetes::gate::Gate;
 use crate::clients::kubernetes::store::Store;
-use crate::clients::ske::Issued;
+use crate::clients::ske::KubeconfigResponse;
 use crate::domain::backoff;
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::Issuance;
 use crate::domain::failure::Failure;
-use crate::domain::observed::Trouble;
 use crate::domain::rotation::Phase;
+use crate::domain::snapshot::Unavailable;
 
 /// How often the API server is asked whether it is ready, and with it whether it takes our credentials.
 const PULSE: Duration = Duration::from_secs(15);
@@ -37,13 +37,13 @@ const LEAST_ISSUE: Duration = Duration::from_secs(2);
 
 /// A connection, and when its credentials were issued.
 #[derive(Clone)]
-struct Held {
+struct ActiveConnection {
     connection: Arc<Connection>,
     issued: Duration,
     phase: Phase,
 }
 
-impl Held {
+impl ActiveConnection {
     fn age(&self, now: Duration) -> Duration {
         now.saturating_sub(self.issued)
     }
@@ -58,8 +58,8 @@ impl Held {
     }
 }
 
-/// How a trial of credentials ended.
-enum Trial {
+/// How an attempt to connect ended.
+enum ConnectionAttempt {
     Accepted(Option<bool>),
     /// The server refuses us.
     Refused(Failure),
@@ -71,26 +71,26 @@ enum Trial {
 /// A server that is away for so many lives of a kubeconfig may have gone to another address.
 const LONG_AWAY: u32 = 3;
 
-/// Keeps the connection; see [`Keeper::run`].
-pub struct Keeper<'a, F> {
-    eye: &'a Eye,
+/// Keeps the connection; see [`ConnectionManager::run`].
+pub struct ConnectionManager<'a, F> {
+    context: &'a ObserverContext,
     issue: F,
     cluster: watch::Receiver<Cluster>,
     one_way_agreed: bool,
     expected: Expected,
     connections: watch::Sender<Option<Arc<Connection>>>,
     /// Accepted at least once.
-    current: Option<Held>,
+    current: Option<ActiveConnection>,
     /// What `current` followed. Replicas learn of a new authority one by one, so that what one of them took the next
     /// may refuse.
-    previous: Option<Held>,
+    previous: Option<ActiveConnection>,
     /// Issued and not accepted yet.
-    candidate: Option<Held>,
-    /// The gate at the last look.
-    gate: Gate,
-    /// The gate was closed.
+    candidate: Option<ActiveConnection>,
+    /// The access policy at the last turn.
+    access_policy: AccessPolicy,
+    /// The access policy was closed.
     was_closed: bool,
-    /// SKE is not asked before this steady moment.
+    /// SKE is not asked before this monotonic moment.
     not_before: Duration,
     /// Trials in a row that found nobody.
     away: u32,
@@ -102,26 +102,26 @@ pub struct Keeper<'a, F> {
     waiting_since: Option<Timestamp>,
 }
 
-impl<'a, F, Fut> Keeper<'a, F>
+impl<'a, F, Fut> ConnectionManager<'a, F>
 where
     F: Fn() -> Fut,
-    Fut: Future<Output = Result<Issued, Failure>>,
+    Fut: Future<Output = Result<KubeconfigResponse, Failure>>,
 {
-    /// A keeper that has nothing yet. `one_way_agreed`: a person agreed to what [`Trouble::OneWay`] warns of.
+    /// A manager without a connection. `one_way_agreed`: a person agreed to what [`Unavailable::OneWay`] warns of.
     pub fn new(
-        eye: &'a Eye,
+        context: &'a ObserverContext,
         issue: F,
         cluster: watch::Receiver<Cluster>,
         expected: Expected,
         one_way_agreed: bool,
         connections: watch::Sender<Option<Arc<Connection>>>,
     ) -> Self {
-        let gate = Gate::of(&cluster.borrow());
-        if let Some(trouble) = gate.closed(one_way_agreed) {
-            eye.tell(|store| store.fail(trouble));
+        let access_policy = AccessPolicy::of(&cluster.borrow());
+        if let Some(trouble) = access_policy.closed(one_way_agreed) {
+            context.tell(|store| store.fail(trouble));
         }
         Self {
-            eye,
+            context,
             issue,
             cluster,
             one_way_agreed,
@@ -130,7 +130,7 @@ where
             current: None,
             previous: None,
             candidate: None,
-            gate,
+            access_policy,
             was_closed: false,
             not_before: Duration::ZERO,
             away: 0,
@@ -150,25 +150,25 @@ where
 
     /// One look; says how long to rest. `None`: until SKE says something new about the cluster.
     async fn step(&mut self) -> Option<Duration> {
-        let gate = Gate::of(&self.cluster.borrow_and_update());
-        if gate != self.gate {
-            (self.gate, self.not_before) = (gate, Duration::ZERO);
+        let access_policy = AccessPolicy::of(&self.cluster.borrow_and_update());
+        if access_policy != self.access_policy {
+            (self.access_policy, self.not_before) = (access_policy, Duration::ZERO);
         }
-        if let Some(trouble) = self.gate.closed(self.one_way_agreed) {
+        if let Some(trouble) = self.access_policy.closed(self.one_way_agreed) {
             (self.current, self.previous, self.candidate) = (None, None, None);
             (self.away, self.refused, self.waiting_since) = (0, 0, None);
             self.was_closed = true;
-            self.eye.tell(|store| store.control_plane(|plane| plane.ready = None));
+            self.context.tell(|store| store.control_plane(|plane| plane.ready = None));
             self.down(trouble);
             return None;
         }
         if std::mem::take(&mut self.was_closed) {
-            self.down(Trouble::Connecting);
+            self.down(Unavailable::Connecting);
         }
-        if self.wants_fresh() && self.eye.clock.steady() >= self.not_before {
+        if self.wants_fresh() && self.context.clock.monotonic() >= self.not_before {
             self.obtain().await;
         }
-        let until_issue = self.not_before.saturating_sub(self.eye.clock.steady());
+        let until_issue = self.not_before.saturating_sub(self.context.clock.monotonic());
         match (self.candidate.clone(), self.current.clone()) {
             (Some(candidate), _) => Some(self.try_out(&candidate, true).await),
             (None, Some(current)) => {
@@ -181,13 +181,13 @@ where
 
     /// While the server is away, no fresh kubeconfig helps; it says itself when the old one has ended.
     fn wants_fresh(&self) -> bool {
-        let now = self.eye.clock.steady();
+        let now = self.context.clock.monotonic();
         let newest = self.candidate.as_ref().or(self.current.as_ref());
         newest.is_none_or(|held| {
             if self.away > 0 {
                 held.age(now) >= held.life().saturating_mul(LONG_AWAY)
             } else {
-                held.is_due(now, &self.gate.phase)
+                held.is_due(now, &self.access_policy.phase)
             }
         })
     }
@@ -198,22 +198,23 @@ where
         // Read before it is asked for: SKE may go on meanwhile, but not back.
         let rotation = Some(self.cluster.borrow().rotation.clone());
         let access = match (self.issue)().await {
-            Ok(issued) => Access::read(&issued.kubeconfig, &self.expected)
-                .map_err(|failure| (Trouble::KubeconfigRefused(failure), STRANGE))
+            Ok(issued) => CheckedKubeconfig::read(&issued.kubeconfig, &self.expected)
+                .map_err(|failure| (Unavailable::KubeconfigRefused(failure), STRANGE))
                 .and_then(|access| {
-                    self.connect(access).map_err(|failure| (Trouble::Unreachable(failure), STRANGE))
+                    self.connect(access)
+                        .map_err(|failure| (Unavailable::Unreachable(failure), STRANGE))
                 }),
             Err(failure) => {
                 self.unissued = self.unissued.saturating_add(1);
                 let wait = self.wait_for_ske(&failure);
-                Err((Trouble::NoAccess(failure), wait))
+                Err((Unavailable::NoAccess(failure), wait))
             }
         };
         match access {
             Ok(connection) => {
                 self.unissued = 0;
                 let facts = connection.access().facts().clone();
-                self.eye.tell(|store| {
+                self.context.tell(|store| {
                     let issuance = Issuance { facts, rotation };
                     store.control_plane(|plane| {
                         let known = plane.issuance.take();
@@ -221,11 +222,12 @@ where
                             known.filter(|known| known.tells_same(&issuance)).or(Some(issuance));
                     });
                 });
-                let (issued, phase) = (self.eye.clock.steady(), self.gate.phase.clone());
-                self.candidate = Some(Held { connection, issued, phase });
+                let (issued, phase) =
+                    (self.context.clock.monotonic(), self.access_policy.phase.clone());
+                self.candidate = Some(ActiveConnection { connection, issued, phase });
             }
             Err((trouble, wait)) => {
-                self.not_before = self.eye.clock.steady().saturating_add(wait);
+                self.not_before = self.context.clock.monotonic().saturating_add(wait);
                 if self.connections.borrow().is_none() {
                     self.down(trouble);
                 }
@@ -233,14 +235,14 @@ where
         }
     }
 
-    fn connect(&self, access: Access) -> Result<Arc<Connection>, Failure> {
-        Connection::new(access, self.expected.cluster.clone(), self.eye.clock.clone())
+    fn connect(&self, access: CheckedKubeconfig) -> Result<Arc<Connection>, Failure> {
+        Connection::new(access, self.expected.cluster.clone(), self.context.clock.clone())
     }
 
     fn wait_for_ske(&self, failure: &Failure) -> Duration {
-        let asked = failure.retry_at.map(|at| at.duration_since(self.eye.clock.now()));
+        let asked = failure.retry_at.map(|at| at.duration_since(self.context.clock.now()));
         let asked = asked.and_then(|wait| Duration::try_from(wait).ok());
-        let own = if failure.is_passing() {
+        let own = if failure.is_transient() {
             backoff::delay(self.unissued.saturating_add(2), random()).max(LEAST_ISSUE)
         } else {
             REFUSED
@@ -249,53 +251,61 @@ where
     }
 
     /// Tries credentials and draws the conclusions; says how long to rest.
-    async fn try_out(&mut self, held: &Held, is_candidate: bool) -> Duration {
-        let trial = self.trial(&held.connection).await;
-        let refusal = match trial {
-            Trial::Accepted(ready) => {
+    async fn try_out(&mut self, held: &ActiveConnection, is_candidate: bool) -> Duration {
+        let attempt = self.attempt(&held.connection).await;
+        let refusal = match attempt {
+            ConnectionAttempt::Accepted(ready) => {
                 self.accept(held, ready);
                 return PULSE;
             }
-            Trial::Away(failure) => return self.note_away(failure),
-            Trial::Refused(_) if !is_candidate && self.falls_back() => return Duration::ZERO,
-            Trial::Refused(_) | Trial::Untrusted(_) if !is_candidate => {
+            ConnectionAttempt::Away(failure) => return self.note_away(failure),
+            ConnectionAttempt::Refused(_) if !is_candidate && self.falls_back() => {
+                return Duration::ZERO;
+            }
+            ConnectionAttempt::Refused(_) | ConnectionAttempt::Untrusted(_) if !is_candidate => {
                 // They may simply have ended, for instance while the server was away: one fresh kubeconfig is tried.
                 (self.away, self.refused) = (0, self.refused.max(1));
                 self.current = None;
                 return Duration::ZERO;
             }
-            refusal @ (Trial::Refused(_) | Trial::Untrusted(_)) => refusal,
+            refusal @ (ConnectionAttempt::Refused(_) | ConnectionAttempt::Untrusted(_)) => refusal,
         };
         // The old credentials live on where the new ones are not known yet.
         if let Some(current) = self.current.clone() {
-            match self.trial(&current.connection).await {
-                Trial::Accepted(ready) => {
+            match self.attempt(&current.connection).await {
+                ConnectionAttempt::Accepted(ready) => {
                     self.stay(ready);
                     return not_yet();
                 }
-                Trial::Away(failure) => return self.note_away(failure),
-                Trial::Refused(_) | Trial::Untrusted(_) => self.current = None,
+                ConnectionAttempt::Away(failure) => return self.note_away(failure),
+                ConnectionAttempt::Refused(_) | ConnectionAttempt::Untrusted(_) => {
+                    self.current = None;
+                }
             }
         }
         self.note_refused(refusal)
     }
 
-    async fn trial(&self, connection: &Connection) -> Trial {
+    async fn attempt(&self, connection: &Connection) -> ConnectionAttempt {
         let result = connection.ready().await;
         if let Some(skew) = connection.skew_seconds() {
-            self.eye.tell(|store| store.skew(skew));
+            self.context.tell(|store| store.skew(skew));
         }
         match result {
-            Ok(ready) => Trial::Accepted(ready),
-            Err(error @ KubeError::Refused(_)) => Trial::Refused(connection.failure(&error)),
-            Err(error @ KubeError::Untrusted(_)) => Trial::Untrusted(connection.failure(&error)),
-            Err(error) => Trial::Away(connection.failure(&error)),
+            Ok(ready) => ConnectionAttempt::Accepted(ready),
+            Err(error @ KubeError::Refused(_)) => {
+                ConnectionAttempt::Refused(connection.failure(&error))
+            }
+            Err(error @ KubeError::Untrusted(_)) => {
+                ConnectionAttempt::Untrusted(connection.failure(&error))
+            }
+            Err(error) => ConnectionAttempt::Away(connection.failure(&error)),
         }
     }
 
     /// Makes what was current a candidate again where the credentials before it may still be good.
     fn falls_back(&mut self) -> bool {
-        let now = self.eye.clock.steady();
+        let now = self.context.clock.monotonic();
         let previous = self.previous.take().filter(|held| held.age(now) < held.life());
         if previous.is_none() || !self.is_settling() {
             return false;
@@ -304,7 +314,7 @@ where
         true
     }
 
-    fn accept(&mut self, held: &Held, ready: Option<bool>) {
+    fn accept(&mut self, held: &ActiveConnection, ready: Option<bool>) {
         if self.candidate.take().is_some() {
             self.previous = self.current.take();
         }
@@ -326,7 +336,7 @@ where
             standing.clone_from(&current);
             !is_same
         });
-        self.eye.tell(|store| {
+        self.context.tell(|store| {
             store.control_plane(|plane| plane.ready = ready);
             store.recover();
         });
@@ -337,23 +347,23 @@ where
         self.away = self.away.saturating_add(1);
         let is_up = self.connections.borrow().is_some();
         if !is_up || self.away > 1 {
-            self.down(Trouble::Unreachable(failure));
+            self.down(Unavailable::Unreachable(failure));
         }
         backoff::delay(self.away, random()).max(LEAST_PULSE / 2)
     }
 
     /// Fresh credentials are refused: that is normal soon after a start, as it is while a rotation is completed that the
     /// server still shows its old certificate. Else one fresh kubeconfig is tried.
-    fn note_refused(&mut self, refusal: Trial) -> Duration {
+    fn note_refused(&mut self, refusal: ConnectionAttempt) -> Duration {
         self.away = 0;
         let is_normal = match refusal {
-            Trial::Refused(_) => self.is_settling(),
-            Trial::Untrusted(_) => self.gate.phase == Phase::Completing,
-            Trial::Accepted(_) | Trial::Away(_) => false,
+            ConnectionAttempt::Refused(_) => self.is_settling(),
+            ConnectionAttempt::Untrusted(_) => self.access_policy.phase == Phase::Completing,
+            ConnectionAttempt::Accepted(_) | ConnectionAttempt::Away(_) => false,
         };
         if is_normal {
-            let since = *self.waiting_since.get_or_insert_with(|| self.eye.clock.now());
-            self.down(Trouble::NotAcceptedYet { since });
+            let since = *self.waiting_since.get_or_insert_with(|| self.context.clock.now());
+            self.down(Unavailable::NotAcceptedYet { since });
             return not_yet();
         }
         self.waiting_since = None;
@@ -363,30 +373,32 @@ where
             return Duration::ZERO;
         }
         match refusal {
-            Trial::Refused(failure) => self.down(Trouble::CredentialsRefused(failure)),
-            Trial::Untrusted(failure) | Trial::Away(failure) => {
-                self.down(Trouble::Unreachable(failure));
+            ConnectionAttempt::Refused(failure) => {
+                self.down(Unavailable::CredentialsRefused(failure));
             }
-            Trial::Accepted(_) => {}
+            ConnectionAttempt::Untrusted(failure) | ConnectionAttempt::Away(failure) => {
+                self.down(Unavailable::Unreachable(failure));
+            }
+            ConnectionAttempt::Accepted(_) => {}
         }
         REFUSED
     }
 
     fn is_settling(&self) -> bool {
-        let skew = SignedDuration::from_secs(self.eye.store().skew_seconds());
-        let there = self.eye.clock.now().saturating_add(skew).unwrap_or(Timestamp::MAX);
-        self.gate.is_settling(there)
+        let skew = SignedDuration::from_secs(self.context.store().skew_seconds());
+        let there = self.context.clock.now().saturating_add(skew).unwrap_or(Timestamp::MAX);
+        self.access_policy.is_settling(there)
     }
 
-    fn down(&self, trouble: Trouble) {
+    fn down(&self, trouble: Unavailable) {
         self.connections.send_if_modified(|standing| standing.take().is_some());
-        self.eye.tell(|store: &mut Store| store.fail(trouble));
+        self.context.tell(|store: &mut Store| store.fail(trouble));
     }
 
     /// Rests until the time is over, somebody doubts the connection, or SKE says something new about the cluster.
     async fn rest(&mut self, wait: Option<Duration>) {
-        let clock = self.eye.clock.clone();
-        let began = clock.steady();
+        let clock = self.context.clock.clone();
+        let began = clock.monotonic();
         let doubts_count = self.connections.borrow().is_some();
         let time = async {
             match wait {
@@ -398,16 +410,16 @@ where
             if !doubts_count {
                 std::future::pending::<()>().await;
             }
-            self.eye.doubt.notified().await;
+            self.context.doubt.notified().await;
             clock.sleep_until(began.saturating_add(LEAST_PULSE)).await;
         };
-        let gate = self.gate.clone();
+        let access_policy = self.access_policy.clone();
         let news = async {
             loop {
                 if self.cluster.changed().await.is_err() {
                     std::future::pending::<()>().await;
                 }
-                if Gate::of(&self.cluster.borrow_and_update()) != gate {
+                if AccessPolicy::of(&self.cluster.borrow_and_update()) != access_policy {
                     return;
                 }
             }

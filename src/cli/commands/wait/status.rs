@@ -3,18 +3,18 @@
 use jiff::Timestamp;
 
 use crate::app::message::Now;
-use crate::app::observation::Observed;
+use crate::app::observation::ObservedCluster;
 use crate::app::status::Progress;
 use crate::cli::args::Goal;
-use crate::cli::commands::wait::course::{GRACE, How};
 use crate::cli::commands::wait::outage::{Outage, moment};
+use crate::cli::commands::wait::tracker::{GRACE, How};
 use crate::domain::age::long;
 use crate::domain::attention::{Stuck, stuck};
-use crate::domain::cluster::{Cluster, ClusterState, Problem};
-use crate::domain::observed::{Templates, Trouble};
+use crate::domain::cluster::{Cluster, ClusterState, ReportedError};
 use crate::domain::roll::Roll;
-use crate::domain::roll::words;
+use crate::domain::roll::format;
 use crate::domain::rotation::Phase;
+use crate::domain::snapshot::{Templates, Unavailable};
 use crate::domain::text::{clean, cut_end};
 
 /// Longest foreign text within a line, in columns.
@@ -22,7 +22,7 @@ const LONGEST: usize = 300;
 
 /// Whether nodes are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Looks {
+pub enum ObservationPolicy {
     /// While they are replaced.
     AtNodes,
     /// Asking for a kubeconfig changes something: `--read-only`.
@@ -33,7 +33,7 @@ pub enum Looks {
 
 /// How things stand at one moment.
 #[derive(Debug, Clone, Copy)]
-pub struct Standing<'a> {
+pub struct WaitStatus<'a> {
     /// Name of the cluster, safe to draw.
     pub name: &'a str,
     /// What is waited for.
@@ -43,16 +43,16 @@ pub struct Standing<'a> {
     /// Whether SKE shows that nothing is under way.
     pub at_rest: bool,
     /// What was seen of its nodes.
-    pub observed: &'a Observed,
+    pub observed: &'a ObservedCluster,
     /// Whether its nodes are looked at.
-    pub looks: Looks,
+    pub looks: ObservationPolicy,
     /// Since when SKE cannot be asked.
     pub outage: Option<&'a Outage>,
     /// The moment.
     pub now: Now,
 }
 
-impl<'a> Standing<'a> {
+impl<'a> WaitStatus<'a> {
     /// The phase in SKE's own word, safe to draw; a dash while it is not known.
     pub fn phase_word(&self) -> String {
         match self.phase().map(Phase::api_word) {
@@ -74,10 +74,10 @@ impl<'a> Standing<'a> {
 
     /// The roll, once enough was seen of it to tell old nodes from new ones.
     pub fn roll(&self) -> Option<&'a Roll> {
-        let picture = self.observed.picture.as_ref()?;
-        let told = picture.templates != Templates::Unread
-            && !picture.is_blind_to("nodes")
-            && !picture.is_being_read();
+        let snapshot = self.observed.snapshot.as_ref()?;
+        let told = snapshot.templates != Templates::Unread
+            && !snapshot.is_blind_to("nodes")
+            && !snapshot.is_being_read();
         self.observed.roll.as_ref().filter(|_| told)
     }
 
@@ -94,10 +94,10 @@ impl<'a> Standing<'a> {
     /// "9 of 15 nodes new, about 40–60m left".
     pub fn summary(&self) -> Option<String> {
         match self.phase()? {
-            Phase::Preparing => self.roll().map(|roll| words::summary(roll, self.seen_at())),
+            Phase::Preparing => self.roll().map(|roll| format::summary(roll, self.seen_at())),
             Phase::Prepared => {
                 let figure = self.roll()?.figure().filter(|figure| figure.done)?;
-                Some(words::figure(figure))
+                Some(format::figure(figure))
             }
             Phase::Never | Phase::Completing | Phase::Completed | Phase::Unknown(_) => None,
         }
@@ -105,7 +105,7 @@ impl<'a> Standing<'a> {
 
     /// "PDB payments/api allows 0 · web-7 blocked 47m": the worst that holds the roll up.
     pub fn headline(&self) -> Option<String> {
-        Some(words::headline(self.rolling()?.worst()?, self.seen_at()))
+        Some(format::headline(self.rolling()?.worst()?, self.seen_at()))
     }
 
     /// What is special about the phase.
@@ -117,10 +117,10 @@ impl<'a> Standing<'a> {
             ));
         }
         match (self.phase()?, self.looks) {
-            (Phase::Preparing, Looks::NotReadOnly) => {
+            (Phase::Preparing, ObservationPolicy::NotReadOnly) => {
                 Some("nodes are not looked at: read-only".to_owned())
             }
-            (Phase::Preparing, Looks::NotConfigured) => {
+            (Phase::Preparing, ObservationPolicy::NotConfigured) => {
                 Some("nodes are not looked at: kubernetes.watch is never".to_owned())
             }
             (Phase::Prepared, _) if self.goal == Goal::Completed => {
@@ -147,19 +147,19 @@ impl<'a> Standing<'a> {
     pub fn trouble_remark(&self) -> Option<String> {
         let (trouble, _) = self.observed.trouble.as_ref().filter(|_| self.is_rolling())?;
         let why = match trouble {
-            Trouble::Connecting => return None,
-            Trouble::NotAcceptedYet { .. } => {
+            Unavailable::Connecting => return None,
+            Unavailable::NotAcceptedYet { .. } => {
                 return Some(
                     "nodes cannot be seen yet: the API server does not take fresh credentials so far"
                         .to_owned(),
                 );
             }
-            Trouble::CredentialsRefused(failure)
-            | Trouble::NoAccess(failure)
-            | Trouble::KubeconfigRefused(failure)
-            | Trouble::Unreachable(failure) => failure.message.clone(),
-            Trouble::Hibernated => "the cluster sleeps".to_owned(),
-            Trouble::OneWay => {
+            Unavailable::CredentialsRefused(failure)
+            | Unavailable::NoAccess(failure)
+            | Unavailable::KubeconfigRefused(failure)
+            | Unavailable::Unreachable(failure) => failure.message.clone(),
+            Unavailable::Hibernated => "the cluster sleeps".to_owned(),
+            Unavailable::OneWay => {
                 "asking for a kubeconfig would switch static tokens off for ever".to_owned()
             }
         };
@@ -235,7 +235,7 @@ impl<'a> Standing<'a> {
 
     /// "12m": how long the wait has lasted.
     pub fn waited(&self, began: Now) -> String {
-        let lasted = self.now.steady.saturating_sub(began.steady);
+        let lasted = self.now.monotonic.saturating_sub(began.monotonic);
         long(lasted.try_into().unwrap_or_default())
     }
 
@@ -261,7 +261,7 @@ impl<'a> Standing<'a> {
 }
 
 /// Errors that SKE reports, without the one that only says that the list of them is incomplete.
-pub fn problems(cluster: &Cluster) -> impl Iterator<Item = &Problem> {
+pub fn problems(cluster: &Cluster) -> impl Iterator<Item = &ReportedError> {
     cluster.problems.iter().filter(|problem| !problem.is_only_incomplete())
 }
 

@@ -15,7 +15,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::clients::kubernetes::access::Access;
+use crate::clients::kubernetes::access::CheckedKubeconfig;
 use crate::clients::kubernetes::error::{KubeError, find, is_about_our_certificate, reasons};
 use crate::clock::Clock;
 
@@ -36,7 +36,7 @@ enum Ending {
 
 /// Connects once more and reads what the server says about the handshake. `None`: it has nothing against it, or it
 /// cannot be looked at (through a proxy).
-pub async fn second_look(access: &Access, clock: &Clock) -> Option<KubeError> {
+pub async fn diagnose_handshake(access: &CheckedKubeconfig, clock: &Clock) -> Option<KubeError> {
     if access.config().proxy_url.is_some() {
         return None;
     }
@@ -60,7 +60,7 @@ pub async fn second_look(access: &Access, clock: &Clock) -> Option<KubeError> {
     }
 }
 
-async fn shake_hands(access: &Access, config: ClientConfig, clock: &Clock) -> Ending {
+async fn shake_hands(access: &CheckedKubeconfig, config: ClientConfig, clock: &Clock) -> Ending {
     let address = &access.config().cluster_url;
     let host = address.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = address.port_u16().unwrap_or(443);
