@@ -40,7 +40,6 @@ pub enum Tone {
 /// One cell: text without padding, and what it means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cell {
-    /// Text.
     pub text: String,
     /// Meaning.
     pub tone: Tone,
@@ -61,7 +60,6 @@ impl Cell {
 pub struct Column {
     /// Id in the configuration and the column menu.
     pub id: &'static str,
-    /// Title.
     pub title: &'static str,
     /// Fewest and most columns of text.
     pub width: (u16, u16),
@@ -80,17 +78,13 @@ pub struct Column {
 pub enum SortKey {
     /// What needs a person first.
     Attention,
-    /// Name.
     Name,
-    /// Phase.
     Phase,
     /// Whether nodes roll.
     Roll,
     /// Longest in phase first.
     Since,
-    /// Project.
     Project,
-    /// Region.
     Region,
     /// Urgency of the next step.
     Next,
@@ -438,13 +432,10 @@ fn phase_cell(entry: &Entry, state: &State) -> Cell {
 pub enum SortValue<'a> {
     /// Group and moment: older first within a group.
     Ranked(Attention, Timestamp),
-    /// A number.
     Number(i64),
     /// A moment; those without one come last.
     Moment(Timestamp),
-    /// Text.
     Text(&'a str),
-    /// A version.
     Version(&'a KubernetesVersion),
 }
 

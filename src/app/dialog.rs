@@ -25,9 +25,7 @@ pub enum Dialog {
     Rotate(Box<RotationDialog>),
     /// Wake up or reconcile.
     Confirm(Box<ConfirmDialog>),
-    /// Issue a kubeconfig.
     Issue(Box<KubeconfigForm>),
-    /// A list to choose from.
     Menu(Menu),
 }
 
@@ -47,7 +45,6 @@ pub enum Focus {
     Name,
     /// Do nothing.
     Cancel,
-    /// Do it.
     Confirm,
 }
 
@@ -56,15 +53,12 @@ pub enum Focus {
 pub struct RotationDialog {
     /// Which dialog it is: what it asks for is answered to it alone.
     pub id: DialogId,
-    /// Which step.
     pub step: Step,
     /// The cluster as the person sees it in this dialog; compared with a new reading before anything is sent.
     pub shown: Cluster,
     /// Name of its project.
     pub project: String,
-    /// What this machine knows.
     pub evidence: Evidence,
-    /// What is known before the step.
     pub findings: Vec<Finding>,
     /// Reads begun up to this one are no check of it.
     pub ignore_reads_through: RequestId,
@@ -72,13 +66,10 @@ pub struct RotationDialog {
     pub checked: Option<Timestamp>,
     /// Whether the name must be typed.
     pub wants_name: bool,
-    /// What was typed.
     pub typed: Input,
     /// Why the typed text was not taken.
     pub typed_note: Option<String>,
-    /// What has the focus.
     pub focus: Focus,
-    /// How far it is.
     pub stage: RotationDialogStage,
     /// Keys pressed when the present stage began, and the moment: a held-down key must not confirm.
     pub guard: Guard,
@@ -119,20 +110,16 @@ pub struct Guard {
 pub struct ConfirmDialog {
     /// Which cluster, pinned.
     pub cluster: ClusterId,
-    /// What would be done.
     pub action: Action,
     /// Whether the acting button has the focus.
     pub confirm: bool,
-    /// Against held-down keys.
     pub guard: Guard,
 }
 
 /// A kubeconfig that was issued.
 #[derive(Debug, Clone)]
 pub struct UnsavedKubeconfig {
-    /// What was asked for.
     pub request: KubeconfigRequest,
-    /// What SKE returned.
     pub issued: IssuedKubeconfig,
 }
 
@@ -145,25 +132,18 @@ pub struct KubeconfigForm {
     pub cluster: Cluster,
     /// Name of its project.
     pub project: String,
-    /// Which kind.
     pub kind: KubeconfigKind,
-    /// Lifetime as typed.
     pub lifetime: Input,
-    /// Where to.
     pub place: Place,
     /// Path of the file, as typed.
     pub path: Input,
     /// Name of context, user and cluster in the file.
     pub context: Input,
-    /// Whether it becomes the current context.
     pub make_current: bool,
-    /// What has the focus.
     pub focus: KubeconfigField,
-    /// What the destination looks like.
     pub plan: PlanState,
     /// The last look at the destination.
     pub plan_request: RequestId,
-    /// How far it is.
     pub stage: KubeconfigFormStage,
     /// What was issued and is not saved yet, and the request that brought it.
     pub issued: Option<(RequestId, UnsavedKubeconfig)>,
@@ -173,18 +153,15 @@ pub struct KubeconfigForm {
     pub replace: bool,
     /// Whether the person agreed to the one-way switch.
     pub one_way_agreed: bool,
-    /// Against held-down keys.
     pub guard: Guard,
 }
 
 /// Fields of the form, in the order of Tab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KubeconfigField {
-    /// Kind.
     KubeconfigKind,
     /// Lifetime; only for the admin kind.
     Lifetime,
-    /// Destination.
     Place,
     /// Path; only for a file.
     Path,
@@ -192,18 +169,14 @@ pub enum KubeconfigField {
     Context,
     /// Current context; only for merge.
     MakeCurrent,
-    /// Cancel.
     Cancel,
-    /// Issue.
     Confirm,
 }
 
 /// What is known about the destination.
 #[derive(Debug, Clone)]
 pub enum PlanState {
-    /// Not looked yet.
     Looking,
-    /// Looked.
     Ready(Box<Plan>),
     /// It cannot be written, and why.
     Impossible(Failure),
@@ -212,18 +185,13 @@ pub enum PlanState {
 /// How far a kubeconfig form is.
 #[derive(Debug, Clone)]
 pub enum KubeconfigFormStage {
-    /// Being filled in.
     Editing,
     /// A question before anything is sent or written.
     Asking {
-        /// Which.
         question: FormQuestion,
-        /// Which answer has the focus.
         answer: usize,
     },
-    /// Asked SKE.
     Issuing(RequestId),
-    /// Writing.
     Saving(RequestId),
     /// It did not work; stays until dismissed.
     Failed(Failure),
@@ -348,9 +316,7 @@ impl KubeconfigForm {
 /// A list to choose from.
 #[derive(Debug, Clone)]
 pub struct Menu {
-    /// Which.
     pub kind: MenuItems,
-    /// The chosen line.
     pub cursor: usize,
     /// Typed text that narrows the commands.
     pub query: Input,
@@ -359,9 +325,7 @@ pub struct Menu {
 /// Which list.
 #[derive(Debug, Clone)]
 pub enum MenuItems {
-    /// Order of the fleet.
     Sort,
-    /// Columns of the fleet.
     Columns,
     /// What to copy: words and text.
     Copy(Vec<(String, String)>),

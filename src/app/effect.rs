@@ -30,7 +30,6 @@ pub enum Effect {
     Notify {
         /// Which cluster, in words.
         title: String,
-        /// What.
         text: String,
     },
     /// Append to the journal.
@@ -48,11 +47,9 @@ pub enum Request {
     NameProjects(Vec<ProjectId>),
     /// List one scope (`Clusters`).
     List(Scope),
-    /// Read one cluster (`Cluster`).
     Read(ClusterId),
     /// Read the cluster, compare it with what the person saw, then send the step once (`Rotation`).
     Rotate {
-        /// Which step.
         step: Step,
         /// What the dialog showed.
         shown: Box<Cluster>,
@@ -61,9 +58,7 @@ pub enum Request {
     },
     /// Wake up or reconcile (`Action`).
     Act {
-        /// Which cluster.
         id: ClusterId,
-        /// What.
         action: Action,
         /// Line for the journal, written before anything is sent.
         intent: Box<Record>,
@@ -79,7 +74,6 @@ pub enum Request {
     },
     /// See what a destination looks like now and afterwards (`Destination`).
     Plan {
-        /// Where.
         destination: Destination,
         /// Under which name.
         context: String,
@@ -90,7 +84,6 @@ pub enum Request {
     Issue {
         /// For which cluster, as the form showed it.
         shown: Box<Cluster>,
-        /// Which kind.
         kind: KubeconfigKind,
         /// How long; only for the admin kind.
         lifetime: Lifetime,
@@ -101,11 +94,8 @@ pub enum Request {
     },
     /// Write a kubeconfig (`Saved`).
     Save {
-        /// Where.
         destination: Destination,
-        /// What.
         fresh: Arc<ParsedKubeconfig>,
-        /// How.
         options: MergeOptions,
         /// Content that the person saw before confirming.
         fingerprint: Option<String>,

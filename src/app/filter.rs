@@ -30,7 +30,6 @@ enum Term {
 /// What a filter looks at beside the cluster.
 #[derive(Debug, Clone, Copy)]
 pub struct FilterRow<'a> {
-    /// The cluster.
     pub cluster: &'a Cluster,
     /// Name of its project, or its id.
     pub project: &'a str,

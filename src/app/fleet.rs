@@ -19,11 +19,9 @@ use crate::domain::rotation::Phase;
 /// A cluster and what this program knows about its reading.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// As last read.
     pub cluster: Cluster,
     /// When it was last read.
     pub seen: Now,
-    /// Number of that read.
     pub sequence: RequestId,
     /// Since when a working list no longer has it.
     pub gone: Option<Timestamp>,
@@ -94,9 +92,7 @@ pub struct ScopeState {
     pub status: ScopeStatus,
     /// When the next list is due, on the monotonic clock.
     pub due: Duration,
-    /// The list under way.
     pub in_flight: Option<RequestId>,
-    /// Failures in a row.
     pub failures: u32,
     /// Last list that worked.
     pub seen: Option<Now>,
@@ -121,17 +117,12 @@ impl Default for ScopeState {
 /// Counts per phase and of stuck clusters, over all that are known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// All clusters.
     pub all: usize,
-    /// Phase completed.
     pub completed: usize,
-    /// Phase preparing.
     pub preparing: usize,
     /// Phase PREPARED.
     pub prepared: usize,
-    /// Phase completing.
     pub completing: usize,
-    /// Phase never.
     pub never: usize,
     /// Any other phase.
     pub unknown: usize,
@@ -142,15 +133,12 @@ pub struct Counts {
 /// How the fleet is looked at.
 #[derive(Debug, Clone)]
 pub struct ViewOptions {
-    /// Filter text.
     pub filter: String,
-    /// Sort key.
     pub sort: SortKey,
     /// Whether the order is turned round.
     pub reversed: bool,
     /// Ids of the columns to show; empty means all that fit.
     pub columns: Vec<String>,
-    /// Marked clusters.
     pub marks: BTreeSet<ClusterId>,
     /// Whether the preview is shown where there is width for it.
     pub preview: bool,

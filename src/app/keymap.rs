@@ -7,77 +7,45 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 /// What a key asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Command {
-    /// One up.
     Up,
-    /// One down.
     Down,
-    /// A page up.
     PageUp,
-    /// A page down.
     PageDown,
-    /// To the first.
     First,
-    /// To the last.
     Last,
-    /// One to the left: a button, a preset, a tab.
     Left,
-    /// One to the right.
     Right,
-    /// Open, or press what has the focus.
     Open,
     /// One level back.
     Back,
-    /// Back, and out from the fleet.
     Quit,
-    /// Out.
     Interrupt,
-    /// Help.
     Help,
-    /// Command palette.
     Palette,
-    /// Filter.
     Filter,
-    /// Read again.
     Refresh,
-    /// Copy menu.
     Copy,
-    /// UTC or local time.
     Utc,
-    /// Mouse on or off.
     Mouse,
-    /// Draw anew.
     Redraw,
-    /// To the background.
     Suspend,
-    /// Next theme.
     Theme,
     /// Mark or unmark a cluster; choose in a form.
     Mark,
-    /// Mark all that are shown.
     MarkAll,
-    /// Sort menu.
     Sort,
-    /// Column menu.
     Columns,
-    /// The rotation step that is due.
     Rotate,
-    /// Kubeconfig form.
     Kubeconfig,
-    /// Activity screen.
     Activity,
-    /// Preview pane.
     Preview,
-    /// Wake a hibernated cluster up.
     WakeUp,
-    /// Ask SKE to reconcile.
     Reconcile,
     /// Be told of the cluster, or no longer.
     Watch,
     /// All events of the node under the cursor, or its summary.
     Events,
-    /// Next tab or field.
     Next,
-    /// Previous tab or field.
     Previous,
     /// Tab or count filter by number, 1 to 6.
     Number(u8),
@@ -86,19 +54,14 @@ pub enum Command {
 /// Where keys are looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Context {
-    /// The fleet.
     Fleet,
-    /// One cluster.
     Cluster,
-    /// The activity screen.
     Activity,
     /// A list to choose from: sort, columns, copy, commands.
     Menu,
-    /// The help overlay.
     Help,
     /// A question with buttons.
     Dialog,
-    /// The kubeconfig form.
     Form,
     /// The filter line.
     Filter,
@@ -137,9 +100,7 @@ impl Context {
 pub struct Binding {
     /// Name in the configuration's `[keys]`.
     pub id: &'static str,
-    /// What it asks for.
     pub command: Command,
-    /// Where it holds.
     pub contexts: &'static [Context],
     /// Keys, most usual first.
     pub keys: &'static [&'static str],

@@ -124,7 +124,6 @@ pub enum Answer {
 /// Answer of a list.
 #[derive(Debug, Clone)]
 pub struct Listing {
-    /// The clusters.
     pub clusters: Vec<Cluster>,
     /// Items of the answer that could not be read.
     pub skipped: usize,
@@ -155,7 +154,6 @@ pub enum RotateOutcome {
 /// An issued kubeconfig.
 #[derive(Debug, Clone)]
 pub struct IssuedKubeconfig {
-    /// The kubeconfig.
     pub fresh: Arc<ParsedKubeconfig>,
     /// `expirationTimestamp` as the server returned it; only the admin kind has one.
     pub expires: Option<Timestamp>,

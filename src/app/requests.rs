@@ -31,31 +31,23 @@ pub struct DialogId(pub u64);
 pub enum RequestOwner {
     /// Who this program acts as.
     Identity,
-    /// Names of projects.
     ProjectNames,
-    /// The clusters of a scope.
     Clusters(Scope),
-    /// One cluster.
     Cluster(ClusterId),
     /// A step of a rotation.
     Rotation {
-        /// Of which cluster.
         cluster: ClusterId,
-        /// Which step.
         step: Step,
     },
     /// A wake-up or reconcile.
     Action {
-        /// Of which cluster.
         cluster: ClusterId,
-        /// Which.
         action: Action,
     },
     /// Static tokens on this machine, for a rotation dialog.
     StaticTokens(DialogId),
     /// What a destination looks like, for a kubeconfig form.
     Destination(DialogId),
-    /// A kubeconfig.
     Kubeconfig(Box<KubeconfigRequest>),
     /// A kubeconfig on its way to a file or the clipboard.
     Delivery {
@@ -66,7 +58,6 @@ pub enum RequestOwner {
     },
     /// Text on its way to the clipboard: what it is, in words.
     Copy(String),
-    /// Clearing the clipboard.
     ClearClipboard,
     /// Writing or reading what is kept between runs.
     PersistedState,
@@ -77,9 +68,7 @@ pub enum RequestOwner {
 /// A kubeconfig that was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KubeconfigRequest {
-    /// For which cluster, as it was shown when it was asked for.
     pub cluster: Cluster,
-    /// Which kind.
     pub kind: KubeconfigKind,
     /// How long; only for the admin kind.
     pub lifetime: Lifetime,

@@ -41,19 +41,15 @@ pub struct Settings {
     pub make_current: bool,
     /// How long a kubeconfig stays in the clipboard.
     pub clipboard_clear: Duration,
-    /// Colours to begin with.
     pub theme: ThemeChoice,
-    /// How many colours the terminal shows.
     pub depth: ColorDepth,
     /// The terminal's background, as far as it is known at the start.
     pub background: Option<Background>,
-    /// Whether only ASCII is drawn.
     pub ascii: bool,
     /// Whether moments are shown in UTC to begin with.
     pub utc: bool,
     /// Whether the mouse is on to begin with.
     pub mouse: bool,
-    /// The user's time zone.
     pub local_zone: DisplayZone,
     /// Columns of the fleet, by id; empty means all that fit.
     pub columns: Vec<String>,
@@ -111,7 +107,6 @@ pub enum Place {
     Merge,
     /// A file of its own.
     File,
-    /// The clipboard.
     Clipboard,
     /// Standard output after exit.
     Stdout,

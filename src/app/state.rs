@@ -30,21 +30,17 @@ pub const ACTIVITY_LIMIT: usize = 500;
 /// The whole state.
 #[derive(Debug, Clone)]
 pub struct State {
-    /// Settings of this run.
     pub settings: Settings,
-    /// Keys of this run.
     pub keymap: Keymap,
     /// The moment of the last message.
     pub now: Now,
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
-    /// What the last drawing measured.
     pub metrics: Metrics,
     /// Who we are; `None` until known.
     pub identity: Option<Identity>,
     /// Since when SKE refuses our token, and its words.
     pub signed_out: Option<(Timestamp, Failure)>,
-    /// Clusters and scopes.
     pub fleet: Fleet,
     /// How the fleet is looked at.
     pub look: ViewOptions,
@@ -56,7 +52,6 @@ pub struct State {
     pub offset: usize,
     /// Whether the filter line has the keyboard, and the text before it was opened.
     pub filtering: Option<String>,
-    /// The screen.
     pub screen: Screen,
     /// The dialog over it.
     pub dialog: Option<Dialog>,
@@ -72,7 +67,6 @@ pub struct State {
     pub leaving: Option<QuitDialog>,
     /// Kubeconfigs that were issued and are nowhere yet, by the request that brought them: nothing of them is lost.
     pub unsaved: BTreeMap<RequestId, UnsavedKubeconfig>,
-    /// What happened, newest last.
     pub activity: VecDeque<Record>,
     /// Records that made room for later ones; the oldest that is kept has this number.
     pub activity_dropped: usize,
@@ -104,13 +98,11 @@ pub struct State {
     pub node_events: bool,
     /// What the window's title and the terminal's progress say of the watched clusters.
     pub status: Option<Status>,
-    /// Theme.
     pub theme: ThemeChoice,
     /// The terminal's background, as far as it is known.
     pub background: Option<Background>,
     /// Whether moments are shown in UTC.
     pub utc: bool,
-    /// Whether the mouse is on.
     pub mouse: bool,
     /// Until when the server asked us to wait, per scope.
     pub waits: BTreeMap<Scope, Timestamp>,
@@ -127,7 +119,6 @@ pub struct State {
 /// What a drawing measured, for paging and the mouse.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metrics {
-    /// Rows of the main list that fit.
     pub page_rows: usize,
     /// Largest useful scroll of what is scrolled.
     pub scroll_last: usize,
@@ -140,7 +131,6 @@ pub struct Metrics {
 pub struct ClickTarget {
     /// Left column, top row, width, height.
     pub area: (u16, u16, u16, u16),
-    /// What it is.
     pub what: Clickable,
 }
 
@@ -149,7 +139,6 @@ pub struct ClickTarget {
 pub enum Clickable {
     /// Row of the fleet, counted from the first shown.
     Row(usize),
-    /// Tab of the cluster screen.
     Tab(Tab),
     /// Count in the header, 1 to 6.
     Count(u8),
@@ -162,15 +151,11 @@ pub enum Clickable {
 /// Where the user is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Screen {
-    /// All clusters.
     Fleet,
-    /// One cluster.
     Cluster {
-        /// Which.
         id: ClusterId,
         /// When it was created; a later cluster of the same name is another one.
         created: Option<Timestamp>,
-        /// Which tab.
         tab: Tab,
     },
     /// What happened. Boxed: where to go back to.
@@ -180,13 +165,9 @@ pub enum Screen {
 /// Tabs of the cluster screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
-    /// What the cluster is.
     Overview,
-    /// Where its rotation stands.
     Rotation,
-    /// Its nodes, one by one.
     Nodes,
-    /// What happened to it.
     Activity,
 }
 
@@ -208,7 +189,6 @@ impl Tab {
 /// A line that goes away by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Toast {
-    /// Text.
     pub text: String,
     /// When it goes, on the monotonic clock.
     pub until: Duration,
@@ -219,13 +199,10 @@ pub struct Toast {
 /// A step that was sent and is not settled.
 #[derive(Debug, Clone)]
 pub struct Pending {
-    /// Number of the request.
     pub request: RequestId,
-    /// Which step.
     pub step: Step,
     /// When it was confirmed.
     pub asked: Now,
-    /// How the rotation was before.
     pub before: Rotation,
     /// When the cluster was created, so that a later one of the same name is not taken for it.
     pub created: Option<Timestamp>,
@@ -233,7 +210,6 @@ pub struct Pending {
     pub skew: SignedDuration,
     /// Reads begun up to this one do not tell about it.
     pub ignore_reads_through: RequestId,
-    /// How it stands.
     pub stage: PendingStage,
     /// When the cluster is read next, on the monotonic clock.
     pub due: Duration,
@@ -246,14 +222,12 @@ pub enum PendingStage {
     Sending,
     /// Accepted with 202; the reads do not show it yet.
     Accepted {
-        /// When.
         at: Timestamp,
         /// Whether the long wait was told.
         told: bool,
     },
     /// No clear answer; reading back to find out.
     ReadingBack {
-        /// What broke.
         failure: Failure,
         /// When to stop, on the monotonic clock.
         until: Duration,
@@ -261,10 +235,7 @@ pub enum PendingStage {
         seen: Option<Duration>,
     },
     /// Reading back did not tell either; the next read that works will.
-    Lost {
-        /// What broke.
-        failure: Failure,
-    },
+    Lost { failure: Failure },
 }
 
 impl Pending {

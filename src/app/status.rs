@@ -9,16 +9,13 @@ use crate::domain::text::clean;
 /// Window title and terminal progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// Title of the window.
     pub title: String,
-    /// Progress of the roll.
     pub progress: Progress,
 }
 
 /// Progress as terminals show it (OSC 9;4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing to show.
     None,
     /// Under way, and how far is not known.
     Unknown,

@@ -32,9 +32,7 @@ const MOST_RETRIES: u32 = 4;
 /// One request: what to send, and how far to trust the answer.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// Verb.
     pub method: Method,
-    /// Where to.
     pub url: Url,
     /// What it is for, as it follows "could not" ("list the clusters of project p in eu01").
     pub purpose: String,

@@ -16,7 +16,6 @@ const LONGEST_MESSAGE: usize = 600;
 
 /// What came back: status, the headers that matter, and the whole body.
 pub struct HttpResponse {
-    /// HTTP status.
     pub status: u16,
     /// `x-trace-id`, cleaned.
     pub trace: Option<String>,

@@ -11,7 +11,6 @@ pub const JSON: &str = "Content-Type: application/json\r\n";
 /// Answers the n-th connection with the n-th text (the last one again and again); an empty text means no answer,
 /// "reset" closes the connection.
 pub struct Server {
-    /// Address.
     pub base: String,
     /// Whole requests, in order.
     pub requests: Arc<Mutex<Vec<String>>>,

@@ -11,13 +11,9 @@ use crate::domain::rotation::{Phase, Step};
 /// Something that can be asked of SKE for one cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Start or complete a credentials rotation.
     Rotate(Step),
-    /// Issue an expiring kubeconfig.
     Issue,
-    /// Wake a hibernated cluster up.
     WakeUp,
-    /// Ask SKE to reconcile again.
     Reconcile,
 }
 
@@ -37,21 +33,15 @@ impl Action {
 /// Why an action is not possible as things stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// The cluster sleeps.
     Hibernated,
-    /// The cluster is falling asleep.
     Hibernating,
-    /// The cluster is waking up.
     WakingUp,
-    /// The cluster is being created.
     Creating,
-    /// The cluster is being deleted.
     Deleting,
     /// The phase does not allow the step.
     Phase(Step, Phase),
     /// The phase or state is a word that this program does not know.
     Unknown(&'static str, String),
-    /// It is not hibernated.
     NotHibernated,
 }
 

@@ -49,18 +49,14 @@ name_type!(
 /// Where clusters are listed: one project in one region is one call of the API.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope {
-    /// Project.
     pub project: ProjectId,
-    /// Region.
     pub region: Region,
 }
 
 /// The full address of a cluster. A name alone never addresses one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterId {
-    /// Project and region.
     pub scope: Scope,
-    /// Name within them.
     pub name: ClusterName,
 }
 
@@ -184,17 +180,13 @@ impl KubernetesVersion {
 /// A node pool: only what the roll needs. All four numbers are spread over the zones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodePool {
-    /// Name.
     pub name: String,
-    /// Fewest nodes.
     pub minimum: u32,
-    /// Most nodes.
     pub maximum: u32,
     /// Nodes added at most while rolling.
     pub max_surge: u32,
     /// Nodes missing at most while rolling.
     pub max_unavailable: u32,
-    /// Availability zones.
     pub zones: Vec<String>,
     /// Machine type ("c1.4").
     pub machine_type: String,
@@ -207,7 +199,6 @@ pub struct NodePool {
 pub struct ReportedError {
     /// Code, verbatim; unknown codes are normal.
     pub code: String,
-    /// The server's words, cleaned.
     pub message: String,
 }
 
@@ -255,11 +246,9 @@ pub struct HibernationSchedule {
 /// A cluster, as last read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
-    /// Address.
     pub id: ClusterId,
     /// `status.creationTime`; tells a cluster from a later one of the same name.
     pub created: Option<Timestamp>,
-    /// `kubernetes.version`.
     pub version: KubernetesVersion,
     /// `status.expiration.kubernetes.expirationDate`.
     pub version_expires: Option<Timestamp>,
@@ -273,7 +262,6 @@ pub struct Cluster {
     pub pools: Vec<NodePool>,
     /// `status.errors[]` and `status.error`.
     pub problems: Vec<ReportedError>,
-    /// `hibernation.schedules[]`.
     pub schedules: Vec<HibernationSchedule>,
     /// Start and end of `maintenance.timeWindow` as "HH:MM" in UTC; the date in it is a dummy.
     pub maintenance: Option<(String, String)>,

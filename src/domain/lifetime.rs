@@ -102,16 +102,12 @@ impl fmt::Display for Lifetime {
 /// Why a lifetime was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LifetimeError {
-    /// Nothing was typed.
     #[error("say how long it should live, for example 8h: 1h to 180d")]
     Empty,
-    /// Shorter than [`Lifetime::MIN`].
     #[error("{0} is too short: 1h to 180d")]
     TooShort(String),
-    /// Longer than [`Lifetime::MAX`].
     #[error("{0} is too long: 1h to 180d (6 months)")]
     TooLong(String),
-    /// Not a duration.
     #[error("{text} is not a duration ({reason}): write 8h, 1d 12h or 30d, from 1h to 180d")]
     Unreadable {
         /// What was typed.

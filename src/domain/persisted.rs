@@ -5,9 +5,7 @@ use crate::domain::credential::Credentials;
 /// What is kept between runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PersistedState {
-    /// Kubeconfigs that were issued.
     pub credentials: Credentials,
-    /// Word of the theme.
     pub theme: Option<String>,
     /// Ids of the chosen columns; empty means all.
     pub columns: Vec<String>,

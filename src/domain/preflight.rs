@@ -16,9 +16,7 @@ use crate::domain::text::plural;
 /// How a finding is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FindingMark {
-    /// Fine.
     Fine,
-    /// Take note.
     Note,
     /// The step is refused.
     Refused,
@@ -29,7 +27,6 @@ pub enum FindingMark {
 /// One line of a preflight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How it is meant.
     pub mark: FindingMark,
     /// One clause.
     pub text: String,
@@ -45,7 +42,6 @@ impl Finding {
 /// What this machine knows beside the cluster itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// Kubeconfigs of this cluster that this program knows of.
     pub credentials: Credentials,
     /// Static-token kubeconfigs for this cluster found in the user's kubeconfig files; `None` while nobody has looked.
     pub static_tokens: Option<Vec<StaticToken>>,

@@ -9,14 +9,12 @@ use crate::domain::cluster::KubernetesVersion;
 pub struct ProviderOptions {
     /// Versions that can be had, in the server's order.
     pub versions: Vec<OfferedVersion>,
-    /// Names of the availability zones.
     pub zones: Vec<String>,
 }
 
 /// One Kubernetes version on offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfferedVersion {
-    /// Version.
     pub version: KubernetesVersion,
     /// "supported", "preview", "deprecated" or a word of the future, verbatim; empty when not stated.
     pub state: String,

@@ -23,7 +23,6 @@ pub struct Record {
     pub step: String,
     /// Id of the request, the same on every line about it.
     pub request: Option<String>,
-    /// How it stands.
     pub outcome: Outcome,
     /// One sentence for people; it has no moment in it, since zones are for whoever reads.
     pub text: String,

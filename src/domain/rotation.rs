@@ -125,7 +125,6 @@ impl fmt::Display for Step {
 /// `status.credentialsRotation` as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotation {
-    /// Phase.
     pub phase: Phase,
     /// `lastInitiationTime`, whole seconds.
     pub initiated: Option<Timestamp>,

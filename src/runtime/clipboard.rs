@@ -66,9 +66,7 @@ impl ClipboardRoute {
 /// A secret that we copied: only what is still ours is cleared.
 #[derive(Clone, Copy)]
 struct Ours {
-    /// The request that copied it.
     copy: RequestId,
-    /// The way it went.
     way: ClipboardRoute,
     /// SHA-256 of the text.
     hash: [u8; 32],

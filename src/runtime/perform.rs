@@ -48,21 +48,16 @@ pub enum LoopInput {
 
 /// What effects are carried out with.
 pub struct Services {
-    /// Time.
     pub clock: Clock,
-    /// The SKE API.
     pub ske: SkeClient,
-    /// Who we are.
     pub tokens: TokenSource,
     /// Names of projects, where a resource manager is known.
     pub projects: Option<ProjectsClient>,
-    /// The user's kubeconfigs.
     pub kubeconfigs: Kubeconfigs,
     /// The journal; `None` where nothing can be kept.
     pub journal: Option<Journal>,
     /// Folder of what is kept between runs; `None` where nothing can be kept.
     pub state_folder: Option<PathBuf>,
-    /// The clipboard.
     pub clipboard: Clipboard,
     /// How a person who looks elsewhere is told.
     pub notifier: Notifier,

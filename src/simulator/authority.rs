@@ -46,15 +46,12 @@ impl std::fmt::Debug for Authorities {
 
 /// A certificate with its key, as PEM.
 pub struct Certified {
-    /// Certificate.
     pub certificate: String,
-    /// Private key.
     pub key: String,
 }
 
 /// A certificate with its key, as DER.
 pub struct CertifiedDer {
-    /// Certificate.
     pub certificate: Vec<u8>,
     /// Private key, PKCS #8.
     pub key: Vec<u8>,

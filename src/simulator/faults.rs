@@ -33,7 +33,6 @@ pub struct Fault {
     /// Seconds after the order at which it ends; `None` means until taken back.
     #[serde(default)]
     pub lasting: Option<u64>,
-    /// What happens.
     pub effect: Effect,
     #[serde(skip)]
     until: Option<Timestamp>,
@@ -44,21 +43,14 @@ pub struct Fault {
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// Holds the request this many milliseconds, then answers as usual.
-    Delay {
-        /// Milliseconds.
-        milliseconds: u64,
-    },
+    Delay { milliseconds: u64 },
     /// Answers so, without any effect.
     Answer {
-        /// HTTP status.
         status: u16,
-        /// Body as it is.
         #[serde(default)]
         body: String,
-        /// Retry-After as it is.
         #[serde(default)]
         retry_after: Option<String>,
-        /// Content type.
         #[serde(default = "json")]
         content_type: String,
     },
@@ -67,37 +59,21 @@ pub enum Effect {
     /// Lets it take effect, then closes the connection without an answer.
     DropAfter {},
     /// Answers, but cuts the body after this many bytes.
-    Truncate {
-        /// Bytes.
-        bytes: usize,
-    },
+    Truncate { bytes: usize },
     /// Answers with a body of this many bytes.
-    Huge {
-        /// Bytes.
-        bytes: usize,
-    },
+    Huge { bytes: usize },
     /// Writes words that no client knows into phase, state and error code.
     UnknownWords {},
     /// After a write that matches, reads show the cluster as before for this many milliseconds.
-    Stale {
-        /// Milliseconds.
-        milliseconds: u64,
-    },
+    Stale { milliseconds: u64 },
     /// Turns the order of lists round.
     Reverse {},
     /// Replaces the kubeconfig text of an answer.
-    Kubeconfig {
-        /// Text.
-        text: String,
-    },
+    Kubeconfig { text: String },
     /// Makes the kubeconfig of an answer one that nobody should use.
-    StrangeKubeconfig {
-        /// What is wrong with it.
-        what: Strange,
-    },
+    StrangeKubeconfig { what: Strange },
     /// A cluster's own API cannot be reached: connections are refused, or hang.
     Away {
-        /// Whether connections are taken and never answered.
         #[serde(default)]
         hang: bool,
     },
@@ -105,17 +81,11 @@ pub enum Effect {
     /// before one may.
     RefuseHandshake {},
     /// Watches of a cluster's own API are cut after this many seconds.
-    CutWatches {
-        /// Seconds.
-        seconds: u64,
-    },
+    CutWatches { seconds: u64 },
     /// A cluster's own API forgets all past versions before it answers: whoever resumes is told 410.
     Compact {},
     /// A cluster's own API does not accept client certificates that are fresher than this.
-    RefuseFresh {
-        /// Seconds.
-        seconds: u32,
-    },
+    RefuseFresh { seconds: u32 },
     /// A cluster's own API forbids it: 403.
     Forbid {},
     /// Nodes do not say which generation they are of, as old versions of Gardener made them.
@@ -123,10 +93,7 @@ pub enum Effect {
     /// Names of nodes and messages of events contain bytes that terminals obey.
     EscapeBytes {},
     /// A cluster's clock is ahead of the world by this many seconds; behind, if they are negative.
-    ClockSkew {
-        /// Seconds.
-        seconds: i32,
-    },
+    ClockSkew { seconds: i32 },
 }
 
 /// What is wrong with a kubeconfig.

@@ -121,11 +121,8 @@ pub fn with_static_token(
 pub struct StaticAccess {
     /// Address of the API server.
     pub server: String,
-    /// The token.
     pub token: String,
-    /// Bundle of authorities, base64 of PEM.
     pub authority: String,
-    /// All of it as a kubeconfig.
     pub kubeconfig: String,
 }
 

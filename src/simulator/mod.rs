@@ -40,7 +40,6 @@ pub struct Options {
     pub seed: u64,
     /// How many times faster than in reality processes run.
     pub speed: f64,
-    /// The world.
     pub scene: Scene,
     /// Address; port 0 picks a free one.
     pub listen: SocketAddr,

@@ -13,7 +13,6 @@ pub struct Machine {
     pub name: Text,
     /// Which template of its pool it was made from; old ones are replaced.
     pub template: u32,
-    /// What it does.
     pub stage: Stage,
     /// When it was asked for.
     pub created: Timestamp,
@@ -30,7 +29,6 @@ pub struct Machine {
 pub enum Stage {
     /// Is made, starts and joins.
     Creating,
-    /// Works.
     Ready,
     /// Its pods leave.
     Draining,
@@ -63,9 +61,7 @@ pub enum Decision {
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_field_names, reason = "the zone of a zone is its name")]
 pub struct Zone {
-    /// Pool.
     pub pool: Text,
-    /// Zone.
     pub zone: Text,
     /// Number of the zone, from 1.
     pub number: u32,
@@ -75,7 +71,6 @@ pub struct Zone {
     pub surge: usize,
     /// Fewer working machines than wanted, at most.
     pub unavailable: usize,
-    /// Machines.
     pub nodes: Vec<Machine>,
     /// Whether old machines are being replaced.
     pub rolling: bool,

@@ -22,9 +22,7 @@ pub struct Scene {
 pub struct SceneProject {
     /// Id, a UUID.
     pub id: String,
-    /// Name.
     pub name: String,
-    /// Clusters.
     #[serde(default)]
     pub clusters: Vec<SceneCluster>,
 }
@@ -38,10 +36,8 @@ pub struct SceneCluster {
     /// Makes this many, with a number after the name.
     #[serde(default = "one")]
     pub repeat: u32,
-    /// Region.
     #[serde(default = "eu01")]
     pub region: String,
-    /// Kubernetes version.
     #[serde(default = "version")]
     pub version: String,
     /// In how many days the version expires.
@@ -107,7 +103,6 @@ pub struct SceneCluster {
 pub struct ScenePool {
     /// Name, at most 15 characters.
     pub name: String,
-    /// Nodes.
     pub nodes: u32,
     /// Zones over which they are spread.
     #[serde(default = "three")]
@@ -136,15 +131,12 @@ pub struct ScenePool {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SceneWorkload {
-    /// Namespace.
     #[serde(default = "default_namespace")]
     pub namespace: String,
-    /// Name.
     pub name: String,
     /// Makes this many, with a number after the name.
     #[serde(default = "one")]
     pub repeat: u32,
-    /// What it is.
     #[serde(default)]
     pub kind: WorkloadKind,
     /// Pods that it wants to have.
@@ -213,10 +205,8 @@ pub enum WorkloadKind {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SceneServiceAccount {
-    /// Namespace.
     #[serde(default = "default_namespace")]
     pub namespace: String,
-    /// Name.
     pub name: String,
     /// The Secret that holds a token of it, if there is one.
     #[serde(default)]

@@ -54,13 +54,9 @@ pub async fn accept(listener: TcpListener, inner: Arc<Inner>) {
 
 /// An answer before it is sent.
 pub struct Draft {
-    /// HTTP status.
     pub status: u16,
-    /// Content type.
     pub content_type: String,
-    /// Retry-After as it is.
     pub retry_after: Option<String>,
-    /// Body.
     pub body: Vec<u8>,
     /// The body, if it is JSON.
     pub json: Option<Value>,

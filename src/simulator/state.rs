@@ -18,9 +18,7 @@ const LEDGER_LIMIT: usize = 10_000;
 /// One call that was taken.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// When.
     pub at: Timestamp,
-    /// Method.
     pub method: String,
     /// Path without query.
     pub path: String,
@@ -48,19 +46,13 @@ pub struct Watching {
 /// Shared by all connections, behind one lock.
 #[derive(Debug)]
 pub struct Shared {
-    /// The cloud.
     pub world: World,
-    /// Tokens.
     pub tokens: Tokens,
-    /// Faults.
     pub faults: Faults,
-    /// Chance, for trace ids.
     pub dice: Dice,
-    /// API servers of clusters.
     pub doors: Doors,
     /// Watches under way, by number.
     pub watches: BTreeMap<u64, Watching>,
-    /// Watches that were begun.
     pub watches_begun: u64,
     ledger: VecDeque<Call>,
 }

@@ -15,7 +15,6 @@ use crate::simulator::scene::Scene;
 /// The cloud.
 #[derive(Debug)]
 pub struct World {
-    /// Regions that are offered.
     pub regions: Vec<String>,
     /// Projects by id: name.
     pub projects: Vec<(String, String)>,

@@ -32,7 +32,6 @@ const LEAST_ROWS: u16 = 8;
 /// What the bottom of a screen says while nothing else does, and the place in its list.
 #[derive(Debug, Default)]
 pub struct Status {
-    /// Text.
     pub spans: Vec<Span<'static>>,
     /// Row of the cursor and number of rows, both counted from 1.
     pub row: Option<(usize, usize)>,

@@ -17,7 +17,6 @@ pub enum Role {
     Accent,
     /// Border of a pane.
     Border,
-    /// Border of a dialog.
     DialogBorder,
     /// Title in a border, name of a thing.
     Title,
@@ -34,9 +33,7 @@ pub enum Role {
 /// Colours and glyphs of one drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
-    /// Which colours.
     pub choice: ThemeChoice,
-    /// Whether only ASCII is drawn.
     pub ascii: bool,
     /// Whether fine colours are replaced by the nearest of xterm's 256.
     pub indexed: bool,

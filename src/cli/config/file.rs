@@ -14,17 +14,12 @@ use crate::domain::text::clean;
 /// A checked value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// A switch.
     Switch(bool),
-    /// A duration.
     Duration(Duration),
-    /// A number.
     Number(i64),
     /// A word, text or path.
     Text(String),
-    /// A list.
     List(Vec<String>),
-    /// A lifetime.
     Lifetime(Lifetime),
     /// Keys by command.
     Keys(BTreeMap<String, Vec<String>>),
@@ -33,9 +28,7 @@ pub enum Value {
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigProblem {
-    /// File with line and column, name of a variable, or name of a flag.
     pub place: String,
-    /// What is wrong and what would be right.
     pub text: String,
 }
 

@@ -14,7 +14,6 @@ pub enum ValueKind {
     Number(i64, i64),
     /// One of these words.
     Word(&'static [&'static str]),
-    /// Any text.
     Text,
     /// Path of a file or folder; `~` is the home folder.
     Path,
@@ -33,9 +32,7 @@ pub struct Key {
     pub path: &'static str,
     /// Names in the environment, the first that is set wins.
     pub environment: &'static [&'static str],
-    /// What it may be.
     pub kind: ValueKind,
-    /// Default, as the file would write it.
     pub default: &'static str,
     /// One line of help.
     pub help: &'static str,

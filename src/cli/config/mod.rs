@@ -28,32 +28,24 @@ pub struct Config {
 /// How to sign in, in the order of the sources.
 #[derive(Debug, Clone)]
 pub enum AuthChoice {
-    /// A token as it is.
     Token {
-        /// The token.
         secret: Secret,
-        /// Where it came from.
         origin: String,
     },
-    /// A file with a token.
     File(PathBuf),
-    /// A service-account key.
     Key {
         /// The key: a file, or its text.
         key: PathOrText,
         /// A private key that overrides the one in the key.
         private_key: Option<PathOrText>,
     },
-    /// Nothing was found; what was looked for.
     Nothing(Vec<String>),
 }
 
 /// A file, or the text that would be in it.
 #[derive(Debug, Clone)]
 pub enum PathOrText {
-    /// A file.
     Path(PathBuf),
-    /// The text.
     Text(Secret),
 }
 
@@ -61,7 +53,6 @@ pub enum PathOrText {
 pub struct Places<'a> {
     /// Reads a variable of the environment.
     pub environment: &'a dyn Fn(&str) -> Option<String>,
-    /// The default configuration file, if the system tells.
     pub default_file: Option<PathBuf>,
     /// The home folder, for `~`.
     pub home: Option<PathBuf>,
@@ -70,7 +61,6 @@ pub struct Places<'a> {
 /// A configuration that was read.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The configuration.
     pub config: Config,
     /// Things worth a line, none of them an error.
     pub notes: Vec<String>,

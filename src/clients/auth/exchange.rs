@@ -30,7 +30,6 @@ pub struct Exchange {
 
 /// A token as the endpoint granted it.
 pub struct Granted {
-    /// The token.
     pub secret: Secret,
     /// Its end on our clock.
     pub until: Option<Timestamp>,

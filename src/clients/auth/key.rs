@@ -58,7 +58,6 @@ pub struct ServiceAccountKey {
     signer: EncodingKey,
     /// `credentials.tokenEndpoint`.
     pub token_endpoint: Option<Url>,
-    /// `validUntil`.
     pub valid_until: Option<Timestamp>,
     /// Warnings found while reading.
     pub notes: Vec<String>,

@@ -37,17 +37,12 @@ const KEY_ENDS_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 pub enum SourceConfig {
     /// A token itself.
     Token {
-        /// The token.
         secret: Secret,
         /// Name of the variable or flag that gave it.
         origin: String,
     },
     /// A file that holds a token and may be replaced at any time.
-    File {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A service-account key.
+    File { path: PathBuf },
     Key {
         /// The key's JSON.
         key: KeyText,

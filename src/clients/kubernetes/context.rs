@@ -12,9 +12,7 @@ use crate::clock::Clock;
 
 /// What everybody who looks at one cluster shares.
 pub struct ObserverContext {
-    /// Time.
     pub clock: Clock,
-    /// What was seen.
     pub store: Mutex<Store>,
     /// Something in the store may be worth telling.
     pub news: Notify,

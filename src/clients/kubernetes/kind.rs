@@ -227,7 +227,6 @@ where
 
 /// One page of a list.
 pub struct Page<T> {
-    /// Its objects.
     pub items: Vec<Item<T>>,
     /// Objects that could not be read.
     pub unreadable: usize,
@@ -257,7 +256,6 @@ struct RawListMeta {
 pub enum Change<T> {
     /// Added or modified.
     Put(Item<T>),
-    /// Deleted.
     Remove(Item<T>),
     /// Nothing changed up to this version.
     Bookmark(String),

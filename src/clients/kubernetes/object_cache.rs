@@ -10,7 +10,6 @@ use jiff::Timestamp;
 pub struct Key {
     /// Namespace; empty where there is none.
     pub namespace: String,
-    /// Name.
     pub name: String,
 }
 

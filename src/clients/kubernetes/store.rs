@@ -22,29 +22,17 @@ pub type ObjectCaches<T> = fn(&mut Store) -> &mut ObjectCache<T>;
 /// A kind that is listed and watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ResourceKind {
-    /// Nodes.
     Nodes,
-    /// Secrets that describe nodes.
     Templates,
-    /// Pods.
     Pods,
-    /// PodDisruptionBudgets.
     Budgets,
-    /// VolumeAttachments.
     Attachments,
-    /// PersistentVolumes.
     Volumes,
-    /// ValidatingWebhookConfigurations.
     ValidatingWebhooks,
-    /// MutatingWebhookConfigurations.
     MutatingWebhooks,
-    /// EndpointSlices.
     Endpoints,
-    /// Namespaces.
     Namespaces,
-    /// Events of nodes.
     NodeEvents,
-    /// Events of pods.
     PodEvents,
 }
 
@@ -114,29 +102,17 @@ struct Known {
 
 /// Everything that was seen, and what is to be told.
 pub struct Store {
-    /// Nodes.
     pub nodes: ObjectCache<Node>,
-    /// Secrets that describe nodes.
     pub templates: ObjectCache<Template>,
-    /// Pods.
     pub pods: ObjectCache<Pod>,
-    /// PodDisruptionBudgets.
     pub budgets: ObjectCache<Budget>,
-    /// VolumeAttachments.
     pub attachments: ObjectCache<Attachment>,
-    /// PersistentVolumes.
     pub volumes: ObjectCache<BoundVolume>,
-    /// ValidatingWebhookConfigurations.
     pub validating_webhooks: ObjectCache<Admission>,
-    /// MutatingWebhookConfigurations.
     pub mutating_webhooks: ObjectCache<Admission>,
-    /// EndpointSlices.
     pub endpoints: ObjectCache<Endpoints>,
-    /// Namespaces.
     pub namespaces: ObjectCache<Namespace>,
-    /// Events of nodes.
     pub node_events: ObjectCache<Event>,
-    /// Events of pods.
     pub pod_events: ObjectCache<Event>,
     control_plane: ControlPlane,
     skew_seconds: i64,

@@ -156,7 +156,6 @@ fn take_note(
 struct Listed<T> {
     items: Vec<Item<T>>,
     version: Option<String>,
-    /// What is missing in it.
     missing: Option<String>,
 }
 

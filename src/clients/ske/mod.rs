@@ -45,7 +45,6 @@ pub struct Listing {
 /// One cluster, as just read.
 #[derive(Debug, Clone)]
 pub struct Reading {
-    /// The cluster.
     pub cluster: Cluster,
     /// The server's clock minus ours; zero when it did not say.
     pub skew: SignedDuration,

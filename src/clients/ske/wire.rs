@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 /// `ListClustersResponse`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ClusterList {
-    /// `items`.
     #[serde(default, deserialize_with = "null_as_default")]
     pub items: Vec<Cluster>,
 }
@@ -17,25 +16,18 @@ pub struct ClusterList {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Cluster {
-    /// `access`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access: Option<Access>,
-    /// `hibernation`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hibernation: Option<Hibernation>,
-    /// `kubernetes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<Kubernetes>,
-    /// `maintenance`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
-    /// `name`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// `nodepools`.
     #[serde(deserialize_with = "null_as_default")]
     pub nodepools: Vec<Nodepool>,
-    /// `status`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<ClusterStatus>,
 }
@@ -44,7 +36,6 @@ pub struct Cluster {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Access {
-    /// `idp`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idp: Option<Idp>,
 }
@@ -53,7 +44,6 @@ pub struct Access {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Idp {
-    /// `enabled`.
     pub enabled: bool,
     /// `type`.
     #[serde(rename = "type")]
@@ -64,7 +54,6 @@ pub struct Idp {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Hibernation {
-    /// `schedules`.
     #[serde(deserialize_with = "null_as_default")]
     pub schedules: Vec<HibernationSchedule>,
 }
@@ -86,7 +75,6 @@ pub struct HibernationSchedule {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Kubernetes {
-    /// `version`.
     pub version: String,
 }
 
@@ -94,10 +82,8 @@ pub struct Kubernetes {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Maintenance {
-    /// `autoUpdate`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auto_update: Option<AutoUpdate>,
-    /// `timeWindow`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_window: Option<TimeWindow>,
 }
@@ -106,9 +92,7 @@ pub struct Maintenance {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AutoUpdate {
-    /// `kubernetesVersion`.
     pub kubernetes_version: bool,
-    /// `machineImageVersion`.
     pub machine_image_version: bool,
 }
 
@@ -116,9 +100,7 @@ pub struct AutoUpdate {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TimeWindow {
-    /// `start`.
     pub start: String,
-    /// `end`.
     pub end: String,
 }
 
@@ -126,25 +108,17 @@ pub struct TimeWindow {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Nodepool {
-    /// `name`.
     pub name: String,
-    /// `minimum`.
     pub minimum: u32,
-    /// `maximum`.
     pub maximum: u32,
-    /// `maxSurge`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_surge: Option<u32>,
-    /// `maxUnavailable`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_unavailable: Option<u32>,
-    /// `availabilityZones`.
     #[serde(deserialize_with = "null_as_default")]
     pub availability_zones: Vec<String>,
-    /// `machine`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
-    /// `volume`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume: Option<Volume>,
 }
@@ -153,7 +127,6 @@ pub struct Nodepool {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Machine {
-    /// `image`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<Image>,
     /// `type`.
@@ -165,9 +138,7 @@ pub struct Machine {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Image {
-    /// `name`.
     pub name: String,
-    /// `version`.
     pub version: String,
 }
 
@@ -186,13 +157,11 @@ pub struct Volume {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClusterStatus {
-    /// `aggregated`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aggregated: Option<String>,
     /// `creationTime`, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<String>,
-    /// `credentialsRotation`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials_rotation: Option<CredentialsRotation>,
     /// `egressAddressRanges`, CIDR.
@@ -201,18 +170,14 @@ pub struct ClusterStatus {
     /// `error`, the older single form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<RuntimeError>,
-    /// `errors`.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub errors: Vec<ClusterError>,
-    /// `expiration`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expiration: Option<Expiration>,
-    /// `hibernated`.
     pub hibernated: bool,
     /// `podAddressRanges`, CIDR.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub pod_address_ranges: Vec<String>,
-    /// `serviceAccountIssuer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_account_issuer: Option<String>,
 }
@@ -227,7 +192,6 @@ pub struct CredentialsRotation {
     /// `lastInitiationTime`, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_initiation_time: Option<String>,
-    /// `phase`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
 }
@@ -236,13 +200,10 @@ pub struct CredentialsRotation {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RuntimeError {
-    /// `code`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// `details`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<String>,
-    /// `message`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
@@ -251,10 +212,8 @@ pub struct RuntimeError {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ClusterError {
-    /// `code`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// `message`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
@@ -263,7 +222,6 @@ pub struct ClusterError {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Expiration {
-    /// `kubernetes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<KubernetesExpiration>,
 }
@@ -275,7 +233,6 @@ pub struct KubernetesExpiration {
     /// `expirationDate`, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expiration_date: Option<String>,
-    /// `version`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
@@ -305,10 +262,8 @@ pub struct Kubeconfig {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProviderOptions {
-    /// `availabilityZones`.
     #[serde(deserialize_with = "null_as_default")]
     pub availability_zones: Vec<AvailabilityZone>,
-    /// `kubernetesVersions`.
     #[serde(deserialize_with = "null_as_default")]
     pub kubernetes_versions: Vec<KubernetesVersion>,
 }
@@ -317,7 +272,6 @@ pub struct ProviderOptions {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AvailabilityZone {
-    /// `name`.
     pub name: String,
 }
 
@@ -331,7 +285,6 @@ pub struct KubernetesVersion {
     /// `state`, lower case (`supported`, `preview`, `deprecated`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// `version`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
@@ -342,7 +295,6 @@ pub struct KubernetesVersion {
 pub struct ErrorBody {
     /// gRPC code name (`FailedPrecondition`).
     pub code: String,
-    /// Sentence.
     pub message: String,
     /// Mostly empty.
     pub details: serde_json::Value,

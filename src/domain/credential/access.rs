@@ -13,17 +13,14 @@ const REFERENCES: usize = 8;
 /// One issued kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
-    /// For which cluster.
     pub cluster: ClusterId,
     /// When that cluster was created, where SKE said so: one created later under the name is another one.
     pub created: Option<Timestamp>,
-    /// How it signs in.
     pub kind: KubeconfigKind,
     /// When it was issued, by this machine's clock; for people and for order, never for a verdict.
     pub issued: Timestamp,
     /// `expirationTimestamp` as the server returned it; only the admin kind has one.
     pub expires: Option<Timestamp>,
-    /// Where it went.
     pub place: KubeconfigLocation,
     /// What its certificates say; `None` in what earlier versions wrote down.
     pub issuance: Option<Issuance>,
@@ -32,18 +29,14 @@ pub struct Access {
 /// Where a kubeconfig went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KubeconfigLocation {
-    /// Into a file.
     File {
         /// The file in shown form (`~/…`).
         path: String,
-        /// Name of the context.
         context: String,
         /// Whether the file holds nothing else.
         whole: bool,
     },
-    /// Into the clipboard.
     Clipboard,
-    /// To standard output.
     Stdout,
     /// Elsewhere, in words that an earlier version wrote down.
     Other(String),
@@ -91,20 +84,16 @@ fn is_same(ours: Option<Timestamp>, theirs: Option<Timestamp>) -> bool {
 /// What the certificates of a kubeconfig that nobody holds any more said: it tells generations apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    /// Of which cluster.
     pub cluster: ClusterId,
     /// When that cluster was created, where SKE said so.
     pub created: Option<Timestamp>,
-    /// What is known of it.
     pub issuance: Issuance,
 }
 
 /// A kubeconfig of this machine that uses a static token for a cluster: it dies at *start*.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaticToken {
-    /// File.
     pub file: String,
-    /// Name of the context.
     pub context: String,
 }
 

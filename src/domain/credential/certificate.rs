@@ -44,7 +44,6 @@ pub struct ClientCertificate {
     pub serial: String,
     /// `notBefore`; Gardener dates it back by one minute.
     pub not_before: Timestamp,
-    /// `notAfter`.
     pub not_after: Timestamp,
 }
 

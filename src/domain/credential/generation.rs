@@ -13,7 +13,6 @@ use crate::domain::rotation::{Phase, Rotation};
 /// What is known of one issued kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issuance {
-    /// What its certificates say.
     pub facts: CredentialFacts,
     /// The rotation as SKE showed it immediately before the kubeconfig was asked for; `None` if it was not read.
     pub rotation: Option<Rotation>,

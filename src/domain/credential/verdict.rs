@@ -19,7 +19,6 @@ pub enum Verdict {
     SurvivesComplete,
     /// It works until the next rotation is completed.
     Works,
-    /// Nothing that is known tells.
     CannotTell,
 }
 

@@ -35,11 +35,9 @@ pub enum Content {
 /// A node with its place in the text.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// Content.
     pub content: Content,
     /// Bytes, without trailing blanks and comments.
     pub span: Range<usize>,
-    /// Line, from 1.
     pub line: usize,
 }
 

@@ -24,7 +24,6 @@ pub enum EntryOwner {
     Alike(String),
     /// The very cluster.
     This,
-    /// Another one.
     Another(String),
 }
 

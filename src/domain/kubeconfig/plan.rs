@@ -13,9 +13,7 @@ pub enum Destination {
     Merge,
     /// Into a file of its own; the path as typed, `~` allowed.
     File(String),
-    /// Into the clipboard.
     Clipboard,
-    /// To standard output after the screen is left.
     Stdout,
 }
 
@@ -26,7 +24,6 @@ pub struct Plan {
     pub path: String,
     /// The resolved target if the path is a symbolic link.
     pub link: Option<String>,
-    /// Whether the file exists.
     pub exists: bool,
     /// Permission bits now.
     pub mode: Option<u32>,
@@ -42,7 +39,6 @@ pub struct Plan {
     pub blank: bool,
     /// `current-context` now.
     pub current: Option<String>,
-    /// Sentences to show.
     pub notes: Vec<String>,
     /// SHA-256 of the content; `None` when the file does not exist.
     pub fingerprint: Option<String>,
@@ -51,9 +47,7 @@ pub struct Plan {
 /// A kubeconfig was saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
-    /// Where.
     pub place: KubeconfigLocation,
-    /// Sentences to show.
     pub notes: Vec<String>,
 }
 
@@ -64,6 +58,5 @@ pub enum NotSaved {
     Changed(Plan),
     /// The name, or the file, exists and replacing was not asked for.
     Taken(Plan),
-    /// It did not work.
     Failed(Failure),
 }

@@ -17,7 +17,6 @@ pub const CREATION_TIMEOUT: SignedDuration = SignedDuration::from_mins(20);
 pub enum NodeStage {
     /// Of the wanted generation, ready, and its template applied.
     New,
-    /// Of the wanted generation, being removed again: it failed, or the autoscaler takes it away.
     Leaving,
     /// Of the wanted generation, not ready yet.
     Joining,
@@ -86,7 +85,6 @@ pub struct NodeRoll {
     pub pool: String,
     /// Zone; empty when the node does not tell.
     pub zone: String,
-    /// What it does.
     pub stage: NodeStage,
     /// Since when it is in this stage, where that is known.
     pub since: Option<Since>,
@@ -98,7 +96,6 @@ pub struct NodeRoll {
     pub wait: Option<Wait>,
     /// Its own words on why it is not ready, or is being removed; safe to draw.
     pub reason: Option<String>,
-    /// Unschedulable.
     pub cordoned: bool,
     /// Its generation was judged by its age only.
     pub estimated: bool,

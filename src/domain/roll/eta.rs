@@ -122,7 +122,6 @@ impl Pace {
 /// When a roll, or a pool's part of it, will be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RollEstimate {
-    /// No roll.
     Idle,
     /// Its nodes cannot be seen.
     Unknown,

@@ -84,11 +84,8 @@ pub struct TargetGeneration {
 /// What [`TargetGeneration::of`] is asked about.
 #[derive(Debug, Clone, Copy)]
 pub struct GenerationQuery<'a> {
-    /// Pool.
     pub pool: &'a str,
-    /// Its nodes.
     pub nodes: &'a [&'a Node],
-    /// Templates of all pools.
     pub templates: &'a Templates,
     /// Phase and moments.
     pub rotation: &'a Rotation,

@@ -12,7 +12,6 @@ pub struct Limits {
     pub surge: u32,
     /// Machines missing at most while rolling.
     pub unavailable: u32,
-    /// Fewest machines.
     pub minimum: u32,
     /// Most machines, surge not counted.
     pub maximum: u32,

@@ -45,7 +45,6 @@ pub type Configuration = (String, Option<String>);
 /// A node as it was last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Track {
-    /// What it did.
     pub stage: NodeStage,
     /// Since when, as far as it was watched.
     pub since: Since,
@@ -53,11 +52,8 @@ pub struct Track {
     pub reconfigures: bool,
     /// When its drain began, if it has begun.
     pub drain_began: Option<Timestamp>,
-    /// Short name.
     pub short: String,
-    /// Pool.
     pub pool: String,
-    /// Zone.
     pub zone: String,
 }
 

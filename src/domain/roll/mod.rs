@@ -52,7 +52,6 @@ pub struct Roll {
     pub another: Option<Figure>,
     /// Why the figures are estimates; empty when they are exact.
     pub guesses: BTreeSet<EstimateReason>,
-    /// Steps of the start.
     pub steps: Vec<StepView>,
     /// When it will be done.
     pub outlook: RollEstimate,

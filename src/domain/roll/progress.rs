@@ -134,7 +134,6 @@ pub struct ZoneRoll {
     pub limits: Option<Limits>,
     /// Its nodes: new ones first, then by age.
     pub nodes: Vec<NodeRoll>,
-    /// How many do what.
     pub counts: Counts,
     /// When a node here last changed what it does, or its turn came, by our clock, as far as known.
     pub changed: Option<Timestamp>,
@@ -188,17 +187,14 @@ pub struct PoolRoll {
     pub name: String,
     /// Whether SKE lists the pool; one that was removed still has nodes for a while.
     pub known_to_ske: bool,
-    /// How far it is.
     pub state: PoolState,
     /// Its nodes are replaced for another reason than the rotation, or once more within it.
     pub another: bool,
     /// Zones in SKE's order, then those that only nodes name.
     pub zones: Vec<ZoneRoll>,
-    /// How many nodes do what.
     pub counts: Counts,
     /// Share that is new.
     pub figure: Figure,
-    /// When it will be done.
     pub outlook: RollEstimate,
     /// Why the figures are estimates; empty when they are exact.
     pub guesses: BTreeSet<EstimateReason>,

@@ -27,22 +27,16 @@ pub enum StepName {
 /// Where a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepState {
-    /// Done.
     Done,
-    /// Under way.
     Now,
-    /// Its turn has not come.
     Waiting,
-    /// It cannot be seen from here.
     Unknown,
 }
 
 /// A step and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepView {
-    /// Which.
     pub name: StepName,
-    /// Where it stands.
     pub state: StepState,
     /// What shows of it ("3 of 40" Secrets).
     pub detail: Option<String>,

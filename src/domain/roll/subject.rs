@@ -7,7 +7,6 @@ use crate::domain::cluster::{Cluster, ClusterId};
 /// Which rotation of which cluster is watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// Address.
     pub id: ClusterId,
     /// `status.creationTime`.
     pub created: Option<Timestamp>,

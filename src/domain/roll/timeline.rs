@@ -17,7 +17,6 @@ const MAX_CAUSES: usize = 6;
 pub struct Entry {
     /// When, by our clock: the cluster's own moment where it tells one, else when it was seen.
     pub at: Timestamp,
-    /// What.
     pub what: TimelineEvent,
 }
 
@@ -27,76 +26,44 @@ pub enum TimelineEvent {
     /// The rotation is in this phase; `at` is when it was seen, but for PREPARING, when it started.
     Phase(Phase),
     /// The first new template of a pool was made: its nodes' turn.
-    NodesBegan {
-        /// Pool.
-        pool: String,
-    },
+    NodesBegan { pool: String },
     /// The configuration of the pool's nodes was changed in place.
-    Reconfigured {
-        /// Pool.
-        pool: String,
-    },
+    Reconfigured { pool: String },
     /// The pool's nodes are replaced for another reason, or once more.
-    AnotherRoll {
-        /// Pool.
-        pool: String,
-    },
+    AnotherRoll { pool: String },
     /// A new node has registered.
-    Joining {
-        /// Node.
-        node: String,
-    },
+    Joining { node: String },
     /// A new node is ready.
     Ready {
-        /// Node.
         node: String,
         /// From its creation, where that was measured.
         took: Option<SignedDuration>,
     },
     /// The drain of an old node began.
-    Draining {
-        /// Node.
-        node: String,
-    },
+    Draining { node: String },
     /// An old node became unschedulable without being removed.
-    Cordoned {
-        /// Node.
-        node: String,
-    },
+    Cordoned { node: String },
     /// A node is no longer there.
     Gone {
-        /// Node.
         node: String,
         /// From the begin of its drain, where that was seen.
         took: Option<SignedDuration>,
     },
     /// A new node is being removed again.
-    Leaving {
-        /// Node.
-        node: String,
-    },
+    Leaving { node: String },
     /// A new node that was ready is not any more.
-    NotReady {
-        /// Node.
-        node: String,
-    },
+    NotReady { node: String },
     /// A drain is held up.
     Blocked {
-        /// Node.
         node: String,
         /// What holds it ("PodDisruptionBudget payments/api").
         by: String,
     },
     /// A drain that was held up goes on.
-    Freed {
-        /// Node.
-        node: String,
-    },
+    Freed { node: String },
     /// The share of new nodes fell.
     Back {
-        /// Before.
         from: Figure,
-        /// After.
         to: Figure,
         /// Why; at least one, the first few.
         causes: Vec<Cause>,

@@ -23,7 +23,6 @@ pub struct Webhook {
     pub rules: Vec<Rule>,
     /// `namespaceSelector`; objects without a namespace are caught whatever it says.
     pub namespaces: Selector,
-    /// `objectSelector`.
     pub objects: Selector,
     /// It has `matchConditions`, which cannot be judged from here.
     pub conditional: bool,
@@ -32,9 +31,7 @@ pub struct Webhook {
 /// Namespace and name of a service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Service {
-    /// Namespace.
     pub namespace: String,
-    /// Name.
     pub name: String,
 }
 
@@ -49,7 +46,6 @@ pub struct Rule {
     pub groups: Vec<String>,
     /// `resources` ("pods", "pods/status", "*", "*/*").
     pub resources: Vec<String>,
-    /// `scope`.
     pub scope: WebhookScope,
 }
 

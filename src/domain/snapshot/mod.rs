@@ -155,17 +155,14 @@ pub struct Node {
 pub struct Terminating {
     /// `lastTransitionTime`: when the drain began.
     pub since: Option<Timestamp>,
-    /// `reason`.
     pub reason: String,
 }
 
 /// Secrets in `kube-system` that describe a pool's nodes (label `gardener.cloud/role=operating-system-config`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Templates {
-    /// Not looked at yet.
     #[default]
     Unread,
-    /// As listed.
     Known(Vec<Template>),
     /// Reading Secrets is forbidden; generations are inferred from the nodes.
     Forbidden,
@@ -251,7 +248,6 @@ impl FromIterator<(String, String)> for Labels {
 pub struct OwnerReference {
     /// `kind` ("`ReplicaSet`").
     pub kind: String,
-    /// `name`.
     pub name: String,
 }
 
@@ -388,7 +384,6 @@ pub struct Event {
     pub namespace: String,
     /// `involvedObject.name`.
     pub name: String,
-    /// `reason`.
     pub reason: String,
     /// `message`, cleaned.
     pub message: String,
@@ -414,7 +409,6 @@ pub struct ControlPlane {
 /// What came of looking at a cluster.
 #[derive(Debug, Clone)]
 pub enum ObserverEvent {
-    /// A snapshot.
     Snapshot(Arc<ClusterSnapshot>),
     /// Why there is none now; the last snapshot keeps its age.
     Unavailable(Unavailable),
@@ -427,10 +421,7 @@ pub enum Unavailable {
     Connecting,
     /// The API server and the fresh credentials do not fit together yet (401, or its certificate is still the old one);
     /// tried again.
-    NotAcceptedYet {
-        /// Since when.
-        since: Timestamp,
-    },
+    NotAcceptedYet { since: Timestamp },
     /// The API server refuses the credentials.
     CredentialsRefused(Failure),
     /// No kubeconfig can be had from SKE.

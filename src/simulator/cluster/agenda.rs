@@ -9,7 +9,6 @@ use crate::simulator::cluster::objects::{Key, Text};
 /// Something that happens at its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
-    /// A step of a rotation.
     Rotation(RotationStep),
     /// The API server is there again after hibernation.
     ServerWakes,
@@ -19,7 +18,6 @@ pub enum Task {
     Reconciled,
     /// A new machine's node appears.
     Register(Text),
-    /// Its kubelet is ready.
     KubeletReady(Text),
     /// It takes pods.
     Joined(Text),

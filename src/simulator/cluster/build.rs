@@ -18,17 +18,12 @@ use crate::simulator::scene::{
 /// Where a cluster stands when it is built.
 #[derive(Debug)]
 pub struct Standing<'a> {
-    /// The scene.
     pub scene: &'a SceneCluster,
-    /// When the cluster was created.
     pub created: Timestamp,
-    /// Last start.
     pub initiated: Option<Timestamp>,
-    /// Last completion.
     pub completed: Option<Timestamp>,
     /// Whether nodes are being replaced.
     pub rolling: bool,
-    /// Now.
     pub now: Timestamp,
 }
 

@@ -22,11 +22,8 @@ pub struct Recent {
 /// What an event says.
 #[derive(Debug)]
 pub struct Note {
-    /// `reason`.
     pub reason: &'static str,
-    /// `message`.
     pub message: String,
-    /// Whether it is a warning.
     pub warning: bool,
     /// Who says so.
     pub component: &'static str,

@@ -7,11 +7,8 @@ use crate::simulator::cluster::objects::Text;
 /// The life of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeLife {
-    /// Name.
     pub name: Text,
-    /// Pool.
     pub pool: Text,
-    /// Zone.
     pub zone: Text,
     /// Template that it was made from; it grows with each roll.
     pub template: u32,
@@ -59,7 +56,6 @@ pub enum LifeStage {
 /// How many nodes are what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Of older templates, working.
     pub old: usize,
     /// Of older templates, on their way out.
     pub draining: usize,

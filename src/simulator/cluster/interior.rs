@@ -15,25 +15,18 @@ use crate::simulator::roll::{Machine, Pace, Zone};
 /// The inside of a cluster. It is empty until it is built.
 #[derive(Debug)]
 pub struct Interior {
-    /// Objects of its Kubernetes API.
     pub store: Store,
-    /// Machines.
     pub zones: Vec<Zone>,
     /// What happened to every node, in the order in which they were asked for.
     pub lives: Vec<NodeLife>,
-    /// What is still to happen.
     pub agenda: Agenda,
-    /// What it is.
     pub about: About,
-    /// Template from which new machines are made.
     pub template: u32,
-    /// Whether it was built.
     pub built: bool,
     /// Whether it has no machines because it sleeps.
     pub asleep: bool,
     /// How fast it goes.
     pub pace: Pace,
-    /// Chance.
     pub dice: Dice,
     /// Service accounts that may do everything, by user name.
     pub admins: BTreeSet<String>,
@@ -49,11 +42,8 @@ pub struct Interior {
 /// What does not change about a cluster.
 #[derive(Debug, Clone)]
 pub struct About {
-    /// Name.
     pub name: Text,
-    /// Region.
     pub region: Text,
-    /// Kubernetes version.
     pub version: Text,
     /// Technical name, hexadecimal.
     pub shoot: Text,
@@ -68,13 +58,11 @@ pub struct About {
 /// What does not change about a pool.
 #[derive(Debug, Clone)]
 pub struct PoolAbout {
-    /// Machine type.
     pub machine: Text,
     /// Most machines in each zone.
     pub most: usize,
     /// Least machines in each zone.
     pub least: usize,
-    /// Whether the autoscaler works.
     pub autoscale: bool,
     /// Whether new nodes become ready.
     pub joins: bool,
@@ -83,17 +71,13 @@ pub struct PoolAbout {
 /// A node as the scheduler sees it.
 #[derive(Debug, Clone)]
 pub struct Host {
-    /// Pool.
     pub pool: Text,
-    /// Zone.
     pub zone: Text,
     /// Millicores, all and taken.
     pub cpu: (u32, u32),
-    /// Pods on it.
     pub pods: BTreeSet<Key>,
     /// How many of each workload.
     pub counts: BTreeMap<usize, u32>,
-    /// Whether pods may be placed on it.
     pub open: bool,
     /// Whether others are preferred.
     pub avoided: bool,

@@ -45,25 +45,20 @@ const CONTROL_PLANE_AT_MOST: SignedDuration = SignedDuration::from_mins(4);
 /// One cluster.
 #[derive(Debug)]
 pub struct SimulatedCluster {
-    /// Address.
     pub id: ClusterId,
     /// As the scene describes it.
     pub scene: SceneCluster,
     /// Name of its project.
     pub team: String,
-    /// When it was created.
     pub created: Timestamp,
     /// When its Kubernetes version expires.
     pub expires: Timestamp,
     /// Phase as the API writes it.
     pub phase: String,
-    /// Last start.
     pub initiated: Option<Timestamp>,
-    /// Last completion.
     pub completed: Option<Timestamp>,
     /// `STATE_…` while nothing runs.
     pub state: String,
-    /// Authorities, keys, and who is accepted.
     pub credentials: Credentials,
     /// What happens inside; empty until somebody looks.
     pub inside: Interior,

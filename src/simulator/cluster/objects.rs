@@ -16,39 +16,22 @@ pub type Labels = BTreeMap<Cow<'static, str>, Text>;
 pub enum Kind {
     /// `v1 ConfigMap`.
     ConfigMap,
-    /// `apps/v1 DaemonSet`.
     DaemonSet,
-    /// `apps/v1 Deployment`.
     Deployment,
-    /// `discovery.k8s.io/v1 EndpointSlice`.
     Endpoints,
-    /// `v1 Event`.
     Event,
-    /// `admissionregistration.k8s.io/v1 MutatingWebhookConfiguration`; there are none.
     MutatingWebhook,
-    /// `v1 Namespace`.
     Namespace,
-    /// `v1 Node`.
     Node,
-    /// `v1 PersistentVolume`.
     Volume,
-    /// `v1 PersistentVolumeClaim`.
     Claim,
-    /// `v1 Pod`.
     Pod,
-    /// `policy/v1 PodDisruptionBudget`.
     Budget,
-    /// `v1 Secret`.
     Secret,
-    /// `v1 Service`.
     Service,
-    /// `v1 ServiceAccount`.
     ServiceAccount,
-    /// `apps/v1 StatefulSet`.
     StatefulSet,
-    /// `storage.k8s.io/v1 VolumeAttachment`.
     Attachment,
-    /// `admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration`.
     Webhook,
 }
 
@@ -57,7 +40,6 @@ pub enum Kind {
 pub struct Key {
     /// `metadata.namespace`.
     pub namespace: Text,
-    /// `metadata.name`.
     pub name: Text,
 }
 
@@ -76,32 +58,21 @@ impl Key {
 /// One object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
-    /// `metadata`.
     pub meta: Meta,
-    /// The rest.
     pub body: Body,
 }
 
 /// `metadata`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meta {
-    /// Namespace and name.
     pub key: Key,
-    /// `uid`.
     pub uid: Text,
-    /// `creationTimestamp`.
     pub created: Timestamp,
-    /// `resourceVersion`; the store writes it.
     pub version: u64,
-    /// `labels`.
     pub labels: Labels,
-    /// `annotations`.
     pub annotations: Labels,
-    /// The controller among `ownerReferences`.
     pub owner: Option<Owner>,
-    /// `finalizers`.
     pub finalizers: Vec<String>,
-    /// Deletion began.
     pub deletion: Option<Deletion>,
     /// Time of the last entry of `managedFields`, where one is kept.
     pub written: Option<Timestamp>,
@@ -110,57 +81,40 @@ pub struct Meta {
 /// An owner reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
-    /// `apiVersion`.
     pub version: &'static str,
-    /// `kind`.
     pub kind: &'static str,
-    /// `name`.
     pub name: Text,
-    /// `uid`.
     pub uid: Text,
 }
 
 /// Deletion under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deletion {
-    /// `deletionTimestamp`: when it should be over.
     pub by: Timestamp,
-    /// `deletionGracePeriodSeconds`.
     pub grace: i64,
 }
 
 /// What differs between kinds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
-    /// Data.
     ConfigMap(BTreeMap<String, String>),
-    /// An event.
     Event(Box<Event>),
     /// Nothing but its name.
     Namespace,
-    /// A node.
     Node(Box<Node>),
-    /// A persistent volume.
     Volume(Volume),
     /// The name of the claimed volume.
     Claim(Text),
-    /// A pod.
     Pod(Box<Pod>),
-    /// A PodDisruptionBudget.
     Budget(Budget),
-    /// A deployment, stateful set or daemon set.
     Controller(Controller),
-    /// A secret.
     Secret(Secret),
     /// Names of the Secrets in `.secrets[]`.
     ServiceAccount(Vec<Text>),
-    /// A volume attachment.
     Attachment(Attachment),
-    /// A service.
     Service(Service),
     /// What stands behind a service.
     Endpoints(Vec<Endpoint>),
-    /// A webhook.
     Webhook(Webhook),
 }
 
@@ -190,17 +144,12 @@ impl Body {
 /// `v1 Node`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// Condition `Ready`.
     pub ready: Condition,
     /// Condition `Terminating`, once it is there.
     pub terminating: Option<Condition>,
-    /// `spec.unschedulable`.
     pub unschedulable: bool,
-    /// `spec.taints`.
     pub taints: Vec<Taint>,
-    /// Machine type.
     pub machine: Text,
-    /// Version of kubelet.
     pub version: Text,
     /// Number from which its addresses follow.
     pub number: u32,
@@ -227,24 +176,18 @@ impl Node {
 /// A condition that is true or false.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
-    /// Whether it is true.
     pub status: bool,
     /// `lastTransitionTime`.
     pub since: Timestamp,
-    /// `reason`.
     pub reason: Cow<'static, str>,
-    /// `message`.
     pub message: Cow<'static, str>,
 }
 
 /// A taint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taint {
-    /// `key`.
     pub key: Cow<'static, str>,
-    /// `value`.
     pub value: Cow<'static, str>,
-    /// `effect`.
     pub effect: Cow<'static, str>,
     /// `timeAdded`.
     pub added: Option<Timestamp>,
@@ -255,11 +198,9 @@ pub struct Taint {
 pub struct Pod {
     /// Number of its workload.
     pub workload: usize,
-    /// `spec.nodeName`.
     pub node: Option<Text>,
     /// `spec.nodeSelector`: the pool.
     pub pool: Option<Text>,
-    /// Millicores that it asks for.
     pub cpu: u32,
     /// `spec.terminationGracePeriodSeconds`.
     pub grace: i64,
@@ -267,7 +208,6 @@ pub struct Pod {
     pub claims: Vec<Text>,
     /// Volumes that do not move with it.
     pub local: Local,
-    /// When it was placed on its node.
     pub scheduled: Option<Timestamp>,
     /// Why it cannot be placed, while it cannot.
     pub unschedulable: Option<(Timestamp, String)>,
@@ -283,12 +223,9 @@ pub struct Pod {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Local {
-    /// None.
     #[default]
     Nothing,
-    /// An `emptyDir`.
     EmptyDir,
-    /// A `hostPath`.
     HostPath,
     /// A persistent volume on the node's own disk.
     OwnDisk,
@@ -299,23 +236,16 @@ pub enum Local {
 pub struct Event {
     /// `involvedObject`: kind.
     pub kind: &'static str,
-    /// `involvedObject`: namespace and name.
     pub about: Key,
-    /// `involvedObject`: uid.
     pub uid: Text,
-    /// `reason`.
     pub reason: &'static str,
-    /// `message`.
     pub message: String,
     /// Whether `type` is `Warning`.
     pub warning: bool,
     /// `source.component`.
     pub component: &'static str,
-    /// `firstTimestamp`.
     pub first: Timestamp,
-    /// `lastTimestamp`.
     pub last: Timestamp,
-    /// `count`.
     pub count: u32,
 }
 
@@ -384,7 +314,6 @@ impl Budget {
 /// A deployment, stateful set or daemon set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Controller {
-    /// Which of them.
     pub kind: Kind,
     /// Number of its workload.
     pub workload: usize,
@@ -415,11 +344,8 @@ pub const TOKEN_SECRET: &str = "kubernetes.io/service-account-token";
 /// `storage.k8s.io/v1 VolumeAttachment`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
-    /// `spec.nodeName`.
     pub node: Text,
-    /// `spec.source.persistentVolumeName`.
     pub volume: Text,
-    /// `status.attached`.
     pub attached: bool,
     /// `status.detachError`: when, and the message.
     pub detach_error: Option<(Timestamp, String)>,
@@ -428,7 +354,6 @@ pub struct Attachment {
 /// `v1 Service`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// `spec.selector`: value of the label `app`.
     pub app: Text,
     /// Number from which its address follows.
     pub number: u32,
@@ -437,15 +362,11 @@ pub struct Service {
 /// One of `endpoints` of a slice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// `targetRef.name`.
     pub pod: Text,
-    /// `nodeName`.
     pub node: Text,
     /// Number from which the pod's address follows.
     pub number: u32,
-    /// `conditions.serving`.
     pub serving: bool,
-    /// `conditions.terminating`.
     pub terminating: bool,
 }
 
@@ -454,7 +375,6 @@ pub struct Endpoint {
 pub struct Webhook {
     /// `clientConfig.service`.
     pub service: Key,
-    /// `failurePolicy`.
     pub failure_policy: Text,
 }
 

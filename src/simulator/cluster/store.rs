@@ -16,7 +16,6 @@ const FIRST_VERSION: u64 = 184_000;
 pub struct Change {
     /// Version that it made.
     pub version: u64,
-    /// Kind of the object.
     pub kind: Kind,
     /// The object before; `None` when it was created.
     pub before: Option<Arc<Object>>,

@@ -11,11 +11,9 @@ use crate::simulator::scene::{SceneCluster, ScenePool, SceneWorkload, WorkloadKi
 /// A controller and its pods.
 #[derive(Debug)]
 pub struct Workload {
-    /// Namespace.
     pub namespace: Text,
     /// Name; also the value of its pods' label `app`.
     pub name: Text,
-    /// What it is.
     pub kind: WorkloadKind,
     /// Pods that it wants.
     pub replicas: u32,

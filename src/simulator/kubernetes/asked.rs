@@ -9,17 +9,13 @@ use crate::simulator::kubernetes::table::Include;
 /// A request.
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
-    /// Method.
     pub method: String,
     /// Path without query.
     pub path: String,
     /// Names and values of the query.
     pub query: Vec<(String, String)>,
-    /// `Accept`.
     pub accept: String,
-    /// `Content-Type`.
     pub content_type: String,
-    /// Body.
     pub body: Vec<u8>,
 }
 
@@ -95,7 +91,6 @@ impl Asked {
 /// How objects are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// As they are.
     Object,
     /// Only their metadata.
     Metadata,
@@ -106,7 +101,6 @@ pub enum Form {
 /// What a path leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target<'a> {
-    /// Resource.
     pub resource: &'static Resource,
     /// Namespace; empty means all, or none.
     pub namespace: &'a str,

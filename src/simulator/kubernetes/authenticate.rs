@@ -13,11 +13,8 @@ use crate::simulator::cluster::objects::{Key, Kind};
 /// Somebody the API server knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// User name.
     pub user: String,
-    /// Groups.
     pub groups: Vec<String>,
-    /// Whether it may do everything.
     pub admin: bool,
 }
 
@@ -25,7 +22,6 @@ pub struct Identity {
 pub struct Presented<'a> {
     /// Client certificate and what came with it.
     pub chain: &'a [CertificateDer<'static>],
-    /// Bearer token.
     pub bearer: Option<&'a str>,
 }
 

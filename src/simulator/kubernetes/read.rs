@@ -21,7 +21,6 @@ use crate::simulator::kubernetes::write::{Page, Writer};
 pub struct Beginning {
     /// How objects are written.
     pub writer: Writer,
-    /// What is watched.
     pub selection: Selection,
     /// After which version; `None` begins with what is there.
     pub after: Option<u64>,
@@ -35,9 +34,7 @@ pub struct Beginning {
 
 /// What a read comes to.
 pub enum Read {
-    /// An answer.
     Answer(Answer),
-    /// A watch.
     Watch(Box<Beginning>),
 }
 

@@ -5,21 +5,16 @@ use crate::simulator::cluster::objects::Kind;
 /// One resource.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Resource {
-    /// What is stored.
     pub kind: Kind,
     /// API group; empty for the core.
     pub group: &'static str,
-    /// Name in paths.
     pub plural: &'static str,
-    /// Name of one.
     pub singular: &'static str,
     /// `kind` of one.
     pub name: &'static str,
-    /// Whether objects are in namespaces.
     pub namespaced: bool,
     /// Short names for people.
     pub short: &'static [&'static str],
-    /// What can be done.
     pub verbs: &'static [&'static str],
 }
 

@@ -14,11 +14,8 @@ use crate::simulator::kubernetes::view::{View, age};
 /// How much of the object goes with its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Include {
-    /// Nothing.
     None,
-    /// Its metadata.
     Metadata,
-    /// All of it.
     Object,
 }
 

@@ -25,7 +25,6 @@ pub struct Material {
     pub config: Arc<ServerConfig>,
     /// How it takes them when it refuses client certificates in the handshake.
     pub refusing: Arc<ServerConfig>,
-    /// Judges client certificates.
     pub judge: Arc<dyn ClientCertVerifier>,
     /// The cluster that it belongs to; one that is made anew has another one.
     pub shoot: String,

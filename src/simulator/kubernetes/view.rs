@@ -10,7 +10,6 @@ use crate::simulator::cluster::nodes::GENERATION;
 /// How objects are shown.
 #[derive(Debug, Clone, Copy)]
 pub struct View {
-    /// Now.
     pub now: Timestamp,
     /// The cluster's clock minus ours.
     pub skew: SignedDuration,

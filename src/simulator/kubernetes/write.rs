@@ -12,9 +12,7 @@ use crate::simulator::kubernetes::{render, table};
 /// Writes objects of one resource.
 #[derive(Debug, Clone, Copy)]
 pub struct Writer {
-    /// What they are.
     pub resource: &'static Resource,
-    /// In which form.
     pub form: Form,
     /// As whom they are seen.
     pub view: View,
@@ -22,9 +20,7 @@ pub struct Writer {
 
 /// Objects of one page, and what comes after it.
 pub struct Page<'a> {
-    /// The objects.
     pub objects: Vec<&'a Object>,
-    /// Version of the list.
     pub version: u64,
     /// Where the next page begins; empty if there is none.
     pub next: String,

@@ -13,11 +13,9 @@ use crate::ui::theme::{Role, Theme};
 pub struct Button<'a> {
     /// The verb on it.
     pub label: &'a str,
-    /// Whether it has the focus.
     pub focused: bool,
     /// Whether it can be pressed.
     pub ready: bool,
-    /// What a click on it means.
     pub click: Option<Clickable>,
 }
 

@@ -37,7 +37,6 @@ pub struct Grid<'a> {
 
 #[derive(Debug)]
 enum Row<'a> {
-    /// As it is.
     Drawn(Line<'static>),
     /// Parts, and what is said at the end of the line if there is room.
     Parts(Vec<Part<'a>>, Option<&'static str>),

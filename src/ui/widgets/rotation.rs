@@ -27,9 +27,7 @@ use crate::ui::widgets::{node, roll};
 pub struct Next {
     /// What kind of thing it is, in a word: "next", "stuck", "problem", "sent", "gone".
     pub lead: &'static str,
-    /// A sentence.
     pub text: String,
-    /// How urgent it is.
     pub tone: Tone,
 }
 

@@ -20,7 +20,6 @@ use crate::ui::theme::{Role, Theme};
 /// How one step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepMark {
-    /// Done.
     Done,
     /// The one that is due or running.
     Now,
@@ -33,13 +32,9 @@ pub enum StepMark {
 /// One step in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepLine {
-    /// How it stands.
     pub mark: StepMark,
-    /// Its number and name.
     pub title: &'static str,
-    /// How it stands in words.
     pub text: String,
-    /// What the words mean.
     pub tone: Tone,
 }
 

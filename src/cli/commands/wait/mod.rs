@@ -49,9 +49,7 @@ const TIMED_OUT: u8 = 124;
 /// What is waited for.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// The cluster.
     pub target: Target,
-    /// The phase.
     pub goal: Goal,
     /// How long at most; for ever if it is not given.
     pub timeout: Option<Duration>,
@@ -61,15 +59,12 @@ pub struct Order {
 
 /// What it is done with.
 pub struct Services {
-    /// Time.
     pub clock: Clock,
-    /// The SKE API.
     pub ske: SkeClient,
     /// How often it is read.
     pub cadence: PollIntervals,
     /// Lists under way at once, at most.
     pub concurrency: usize,
-    /// Whether nodes are looked at.
     pub looks: ObservationPolicy,
     /// Whether the source of the token can bring another one.
     pub renews: bool,

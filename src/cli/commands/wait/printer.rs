@@ -18,7 +18,6 @@ const WIPE: &str = "\r\u{1b}[K";
 
 /// A terminal that a bar is drawn on.
 pub struct Screen {
-    /// Colours.
     pub theme: Theme,
     /// What the terminal understands beside text.
     pub notifier: Notifier,

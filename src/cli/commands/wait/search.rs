@@ -36,7 +36,6 @@ pub struct Search {
 pub enum Found {
     /// Not every list is there.
     NotYet,
-    /// The only one.
     One(Box<Cluster>),
     /// It is none, or several, or it cannot be found out: a sentence.
     Failed(String),

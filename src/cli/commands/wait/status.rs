@@ -36,19 +36,14 @@ pub enum ObservationPolicy {
 pub struct WaitStatus<'a> {
     /// Name of the cluster, safe to draw.
     pub name: &'a str,
-    /// What is waited for.
     pub goal: Goal,
-    /// The cluster as SKE shows it; `None` until it was found.
     pub cluster: Option<&'a Cluster>,
     /// Whether SKE shows that nothing is under way.
     pub at_rest: bool,
-    /// What was seen of its nodes.
     pub observed: &'a ObservedCluster,
-    /// Whether its nodes are looked at.
     pub looks: ObservationPolicy,
     /// Since when SKE cannot be asked.
     pub outage: Option<&'a Outage>,
-    /// The moment.
     pub now: Now,
 }
 

@@ -25,7 +25,6 @@ const UNSURE: Duration = Duration::from_secs(10);
 /// Whether the wait is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitResult {
-    /// It goes on.
     GoesOn,
     /// What was waited for is there.
     Reached(How),

@@ -23,9 +23,7 @@ const PATIENCE: u32 = 3_000;
 
 /// The one who looks.
 pub struct View {
-    /// What is looked at.
     pub fake: FakeCluster,
-    /// Time.
     pub clock: Clock,
     /// What SKE says of the cluster.
     pub cluster: watch::Sender<Cluster>,

@@ -125,7 +125,6 @@ impl BlockerKind {
 /// An object of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Object {
-    /// Kind ("PodDisruptionBudget").
     pub kind: &'static str,
     /// Namespace; empty for what has none.
     pub namespace: String,
@@ -151,7 +150,6 @@ impl fmt::Display for Object {
 /// Something that holds a roll up, or is worth knowing while it lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocker {
-    /// What kind of thing it is.
     pub kind: BlockerKind,
     /// The object that is in the way.
     pub object: Option<Object>,
@@ -159,7 +157,6 @@ pub struct Blocker {
     pub node: Option<String>,
     /// Pool and zone that wait.
     pub place: Option<(String, String)>,
-    /// Since when.
     pub since: Option<Since>,
     /// What it is, as a clause without times ("PodDisruptionBudget payments/api allows 0"): the same as long as it lasts.
     pub brief: String,
@@ -240,13 +237,10 @@ impl Blocker {
 /// What blockers are looked for in.
 #[derive(Debug, Clone, Copy)]
 pub struct Scene<'a> {
-    /// The cluster as SKE shows it.
     pub cluster: &'a Cluster,
-    /// The snapshot.
     pub snapshot: &'a ClusterSnapshot,
     /// Its pools, classified.
     pub pools: &'a [PoolRoll],
-    /// What was seen before.
     pub history: &'a RollHistory,
     /// Both clocks.
     pub clock: ClusterClock,

@@ -69,7 +69,6 @@ const NEEDS: [Need; 12] = [
 /// A service without endpoints that must be asked about what nodes need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unanswered {
-    /// The service.
     pub service: Service,
     /// Configurations whose webhooks name it ("ValidatingWebhookConfiguration policy"), safe to draw.
     pub configurations: BTreeSet<String>,
