@@ -34,7 +34,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use skeys::testing::Clock;
-use skeys::testing::app::message::{Answer, Message, Now};
+use skeys::testing::app::message::{Answer, Message};
+use skeys::testing::app::now::Now;
 use skeys::testing::app::state::State;
 use skeys::testing::app::update::{settle, update};
 use skeys::testing::clients::auth::{SourceConfig, TokenSource};
@@ -391,10 +392,13 @@ fn dashboard(full: &Full, snapshot: ClusterSnapshot, now: jiff::Timestamp) -> St
 
 /// Everything that a dashboard does with a new snapshot but draw it.
 fn show(state: &mut State, snapshot: ClusterSnapshot) {
-    let now = Now { monotonic: state.now.monotonic + Duration::from_millis(300), ..state.now };
+    let now = Now {
+        monotonic: state.shared.now.monotonic + Duration::from_millis(300),
+        ..state.shared.now
+    };
     let id = state.fleet.entries.keys().next().unwrap().clone();
     let sighting = ObserverEvent::Snapshot(Arc::new(snapshot));
-    let number = state.observing.get(&id).unwrap().number;
+    let number = state.nodes.observing.get(&id).unwrap().request;
     drop(black_box(update(state, now, Message::Answered(number, Answer::Observed(sighting)))));
     settle(state);
 }
@@ -498,7 +502,7 @@ fn frame(bench: &Bench, what: &str, full: &Full, now: jiff::Timestamp) {
     let mut state = dashboard(full, store.snapshot(), now);
     let mut terminal = terminal();
     let ours = bench.time(|| draw(&mut terminal, &mut state));
-    let roll = state.observed.values().find_map(|observed| observed.roll.as_ref()).unwrap();
+    let roll = state.nodes.observed.values().find_map(|observed| observed.roll.as_ref()).unwrap();
     let naive = bench.time(|| draw_all_rows(&mut terminal, roll));
     line(&format!("frame of the nodes tab, {what} (naive: all rows)"), ours, Some(naive));
     drop(store);

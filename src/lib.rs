@@ -21,7 +21,9 @@ pub mod testing {
     pub use crate::clock::Clock;
 
     pub mod app {
-        pub use crate::app::{effect, fleet, keymap, message, requests, settings, state, update};
+        pub use crate::app::{
+            effect, fleet, keymap, message, now, requests, settings, state, update,
+        };
     }
     pub mod cli {
         pub use crate::cli::args::Goal;

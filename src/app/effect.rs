@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::app::requests::RequestId;
-use crate::app::status::Status;
+use crate::app::session::window::WindowStatus;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
 use crate::domain::kubeconfig::{
@@ -142,7 +142,7 @@ pub enum TerminalEffect {
     /// Switch reporting of the mouse.
     Mouse(bool),
     /// Window title and terminal progress; `None` takes both back.
-    Status(Option<Status>),
+    Status(Option<WindowStatus>),
     /// Draw everything anew.
     Redraw,
     /// Go to the background (Ctrl-Z).

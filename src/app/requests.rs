@@ -139,6 +139,11 @@ impl Requests {
             .any(|(_, owner)| matches!(owner, RequestOwner::Cluster(id) if id == cluster))
     }
 
+    /// Whether a scope is being listed.
+    pub fn lists(&self, scope: &Scope) -> bool {
+        self.open.values().any(|owner| matches!(owner, RequestOwner::Clusters(id) if id == scope))
+    }
+
     /// Kubeconfigs that were asked for, or are on their way to a file or the clipboard.
     pub fn has_kubeconfigs(&self) -> bool {
         self.open.values().any(|owner| {

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 
 use crate::app::keymap::Keymap;
-use crate::app::message::Now;
+use crate::app::now::Now;
 use crate::app::settings::{
     Background, ColorDepth, ObservationScope, Place, Settings, ThemeChoice,
 };
@@ -265,14 +265,17 @@ async fn open(
     // What happened before, below what happens now.
     match journal.map(|journal| journal.tail(200)) {
         Some(Ok((records, torn))) => {
-            state.activity.extend(records);
+            state.activity.records.extend(records);
             notes.extend(torn);
         }
         Some(Err(failure)) => notes.push(failure.to_string()),
         None => {}
     }
-    state.errors.extend(notes.into_iter().map(|note| Failure::new(FailureKind::File, note)));
-    let ask = state.theme == ThemeChoice::Auto;
+    state
+        .notices
+        .errors
+        .extend(notes.into_iter().map(|note| Failure::new(FailureKind::File, note)));
+    let ask = state.shared.theme == ThemeChoice::Auto;
     signals::watch(sender.clone()).context("watching for signals")?;
     install_panic_hook(state_folder);
     let mut screen = Screen::take().context("taking the terminal")?;

@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod age;
+pub mod api_call;
 pub mod attention;
 pub mod backoff;
 pub mod cluster;

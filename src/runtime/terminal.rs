@@ -16,7 +16,7 @@ use crossterm::{cursor, execute, queue};
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 
-use crate::app::status::Status;
+use crate::app::session::window::WindowStatus;
 use crate::runtime::notify::{Notifier, PROGRESS_OFF};
 use crate::runtime::wipe;
 use crate::store::private_file::{create_folder, replace, unobserved};
@@ -57,7 +57,7 @@ pub trait Surface {
     ///
     /// # Errors
     /// The terminal is gone.
-    fn status(&mut self, notifier: Notifier, status: Option<&Status>) -> io::Result<()> {
+    fn status(&mut self, notifier: Notifier, status: Option<&WindowStatus>) -> io::Result<()> {
         match status {
             Some(status) => self.send(&notifier.status(status, false)),
             None => self.send(&notifier.no_status()),
@@ -166,7 +166,7 @@ impl Surface for Screen {
         }
     }
 
-    fn status(&mut self, notifier: Notifier, status: Option<&Status>) -> io::Result<()> {
+    fn status(&mut self, notifier: Notifier, status: Option<&WindowStatus>) -> io::Result<()> {
         let had_title = TITLED.swap(status.is_some(), Ordering::SeqCst);
         let sequence = status
             .map_or_else(|| notifier.no_status(), |status| notifier.status(status, !had_title));

@@ -18,7 +18,7 @@ use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use skeys::testing::Clock;
 use skeys::testing::app::keymap::Keymap;
-use skeys::testing::app::message::Now;
+use skeys::testing::app::now::Now;
 use skeys::testing::app::settings::{ObservationScope, Settings};
 use skeys::testing::app::state::State;
 use skeys::testing::clients::auth::key::KeyText;
@@ -200,7 +200,7 @@ impl Journey {
         let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
         let (kept, note) = state_file::load(&home.path().join("state"));
         let mut state = State::new(settings, Keymap::default(), kept, now, 7);
-        state.errors.extend(note.map(|note| Failure::new(FailureKind::File, note)));
+        state.notices.errors.extend(note.map(|note| Failure::new(FailureKind::File, note)));
 
         let (publish, screen) = watch::channel(Buffer::empty(Rect::default()));
         let sent = Arc::new(Mutex::new(Vec::new()));

@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 
-use crate::app::state::{ClickTarget, Clickable, Metrics};
+use crate::app::screen::{ClickTarget, Clickable, Metrics};
 use crate::domain::text::width;
 use crate::ui::text::cells;
 use crate::ui::theme::{Role, Theme};

@@ -2,7 +2,7 @@
 
 use ratatui::text::Span;
 
-use crate::app::columns::Tone;
+use crate::app::cell::Tone;
 use crate::app::state::State;
 use crate::domain::age::{long, narrow};
 use crate::ui::theme::{Role, Theme};
@@ -10,12 +10,12 @@ use crate::ui::theme::{Role, Theme};
 /// Whether anything may be changed, whether this is a rehearsal, and how old what one sees is.
 pub fn status(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
-    if state.settings.rehearsal {
+    if state.shared.settings.rehearsal {
         spans.push(theme.part("DEMO", Role::Accent));
         spans.push(Span::raw("  "));
     }
-    if columns >= 60 || state.settings.read_only {
-        spans.push(if state.settings.read_only {
+    if columns >= 60 || state.shared.settings.read_only {
+        spans.push(if state.shared.settings.read_only {
             theme.part("READ-ONLY", Role::Title)
         } else {
             theme.span("WRITE", Tone::Dim)
@@ -28,9 +28,9 @@ pub fn status(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>>
 }
 
 fn freshness(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>> {
-    let age = state.fleet.oldest_seen().map(|seen| state.now.longest_since(seen));
+    let age = state.fleet.oldest_seen().map(|seen| state.shared.now.longest_since(seen));
     let short = columns < 50;
-    if state.signed_out.is_some() {
+    if state.session.signed_out.is_some() {
         return vec![theme.span("✗ signed out", Tone::Bad)];
     }
     let Some(age) = age else {
@@ -75,7 +75,7 @@ pub fn path(theme: Theme, parts: &[&str]) -> Vec<Span<'static>> {
 
 /// Who acts, by which token, until when.
 pub fn identity(state: &State, theme: Theme, full: bool) -> Vec<Span<'static>> {
-    let Some(identity) = &state.identity else { return Vec::new() };
+    let Some(identity) = &state.shared.identity else { return Vec::new() };
     let mut spans = vec![
         theme.span("as ", Tone::Dim),
         Span::raw(crate::domain::text::cut_middle(&identity.who, 30)),

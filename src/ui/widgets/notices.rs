@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use ratatui::text::{Line, Span};
 
-use crate::app::columns::Tone;
-use crate::app::dialog::Dialog;
-use crate::app::fleet::{ScopeState, ScopeStatus};
+use crate::app::cell::Tone;
+
+use crate::app::fleet::state::{ScopeState, ScopeStatus};
 use crate::app::keymap::{BINDINGS, Command};
 use crate::app::requests::RequestOwner;
 use crate::app::state::State;
@@ -23,7 +23,7 @@ const LINES: usize = 2;
 pub fn lines(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let mut lines = unsaved(state, theme, columns);
     lines.extend(signed_out(state, theme, columns));
-    if state.signed_out.is_some() {
+    if state.session.signed_out.is_some() {
         return lines;
     }
     let failing = state.fleet.failing().count();
@@ -43,10 +43,10 @@ fn failing_lines(
     (scope, status, failure, since_when): (&Scope, &ScopeState, &Failure, Timestamp),
     more: usize,
 ) -> Vec<Line<'static>> {
-    let age = long(since(since_when, state.now.wall));
-    let next = match state.waits.get(scope) {
-        Some(until) => format!("asked to wait until {}", state.zone().clock(*until)),
-        None => next_try(state, status.due, status.in_flight.is_some()),
+    let age = long(since(since_when, state.shared.now.wall));
+    let next = match status.wait_until {
+        Some(until) => format!("asked to wait until {}", state.zone().clock(until)),
+        None => next_try(state, status.due, state.requests.lists(scope)),
     };
     if columns < 60 {
         let next = next.replace("next try in", "next").replace("asked to wait", "wait");
@@ -104,7 +104,7 @@ fn place(state: &State, scope: &Scope) -> String {
 }
 
 fn next_try(state: &State, due: std::time::Duration, in_flight: bool) -> String {
-    let left = due.saturating_sub(state.now.monotonic);
+    let left = due.saturating_sub(state.shared.now.monotonic);
     if in_flight || left.is_zero() {
         return "trying now".to_owned();
     }
@@ -113,13 +113,10 @@ fn next_try(state: &State, due: std::time::Duration, in_flight: bool) -> String 
 }
 
 fn waits(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let mut waiting = state.waits.iter().filter(|(scope, until)| {
-        **until > state.now.wall
-            && !state
-                .fleet
-                .scopes
-                .get(*scope)
-                .is_some_and(|scope| matches!(scope.status, ScopeStatus::Failing { .. }))
+    let mut waiting = state.fleet.scopes.iter().filter_map(|(id, scope)| {
+        let failing = matches!(scope.status, ScopeStatus::Failing { .. });
+        let until = scope.wait_until.filter(|until| *until > state.shared.now.wall && !failing)?;
+        Some((id, until))
     });
     let Some((scope, until)) = waiting.next() else { return Vec::new() };
     let more = waiting.count();
@@ -127,18 +124,16 @@ fn waits(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let text = format!(
         "{}: SKE asks to wait until {}{more}",
         place(state, scope),
-        state.zone().clock(*until)
+        state.zone().clock(until)
     );
     vec![Line::from(cut_spans(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)], columns))]
 }
 
 /// A kubeconfig that was issued and is nowhere yet, unless it is in the form on screen; and how many more there are.
 fn unsaved(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let in_form = match &state.dialog {
-        Some(Dialog::Issue(form)) => form.issued.as_ref().map(|(request, _)| *request),
-        _ => None,
-    };
-    let mut others = state.unsaved.iter().filter(|(request, _)| {
+    let form = state.kubeconfig.form.as_ref();
+    let in_form = form.and_then(|form| form.issued.as_ref()).map(|(request, _)| *request);
+    let mut others = state.kubeconfig.unsaved.iter().filter(|(request, _)| {
         let on_its_way = |owner: &RequestOwner| {
             matches!(owner, RequestOwner::Delivery { kubeconfig, .. } if kubeconfig == *request)
         };
@@ -152,7 +147,7 @@ fn unsaved(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let key = BINDINGS
         .iter()
         .find(|binding| binding.command == Command::Kubeconfig)
-        .map_or_else(String::new, |binding| state.keymap.label(binding));
+        .map_or_else(String::new, |binding| state.shared.keymap.label(binding));
     let name = state.fleet.label(&held.request.cluster.id);
     let end = held.issued.expires.map_or_else(String::new, |at| {
         format!(", expires in {}", long(since(state.server_now(), at)))
@@ -164,14 +159,18 @@ fn unsaved(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
 }
 
 fn signed_out(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let Some((at, failure)) = &state.signed_out else { return Vec::new() };
+    let Some((at, failure)) = &state.session.signed_out else { return Vec::new() };
     let zone = state.zone();
     let data = state.fleet.oldest_seen().map_or_else(
         || " Nothing was read yet.".to_owned(),
         |seen| format!(" Showing data of {}.", zone.clock(seen.wall)),
     );
     let advice = failure.advice().unwrap_or_else(|| "Get a new token, then press r".to_owned());
-    let who = if state.identity.is_some() { format!(" of {}", state.who()) } else { String::new() };
+    let who = if state.shared.identity.is_some() {
+        format!(" of {}", state.shared.who())
+    } else {
+        String::new()
+    };
     let text = format!(
         "SKE refuses the token{who} since {} ({}).{data} {}.",
         zone.clock(*at),

@@ -3,8 +3,9 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::app::columns::{Tone, bar};
-use crate::app::message::Now;
+use crate::app::cell::Tone;
+use crate::app::fleet::columns::bar;
+use crate::app::now::Now;
 use crate::cli::commands::wait::lines::trouble;
 use crate::cli::commands::wait::status::WaitStatus;
 use crate::domain::roll::Roll;

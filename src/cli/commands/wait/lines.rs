@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::app::message::Now;
+use crate::app::now::Now;
 use crate::cli::commands::wait::outage::Outage;
 use crate::cli::commands::wait::status::{WaitStatus, halting, problems};
 use crate::domain::age::since;

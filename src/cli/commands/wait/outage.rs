@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::app::message::Now;
+use crate::app::now::Now;
 use crate::domain::age::{long, since};
 use crate::domain::backoff::{SIGNED_OUT, retry};
 use crate::domain::failure::{Failure, FailureKind};
@@ -106,7 +106,7 @@ mod tests {
 
     use jiff::SignedDuration;
 
-    use crate::app::message::Now;
+    use crate::app::now::Now;
     use crate::cli::commands::wait::outage::Outage;
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures;

@@ -3,8 +3,8 @@
 
 use std::io::{self, Write};
 
-use crate::app::message::Now;
-use crate::app::status::Progress;
+use crate::app::now::Now;
+use crate::app::session::window::Progress;
 use crate::cli::commands::wait::bar;
 use crate::cli::commands::wait::lines::Lines;
 use crate::cli::commands::wait::status::WaitStatus;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::app::message::Now;
+use crate::app::now::Now;
 use crate::cli::commands::wait::outage::Outage;
 use crate::cli::commands::wait::target::address;
 use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Region, Scope};
@@ -220,7 +220,7 @@ impl Search {
 mod tests {
     use std::time::Duration;
 
-    use crate::app::message::Now;
+    use crate::app::now::Now;
     use crate::cli::commands::wait::search::{Found, Search};
     use crate::domain::cluster::{Cluster, ClusterId, ClusterName, ProjectId, Region, Scope};
     use crate::domain::failure::{Failure, FailureKind};

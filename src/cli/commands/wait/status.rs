@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::app::message::Now;
-use crate::app::observation::ObservedCluster;
-use crate::app::status::Progress;
+use crate::app::nodes::observed::ObservedCluster;
+use crate::app::now::Now;
+use crate::app::session::window::Progress;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::outage::{Outage, moment};
 use crate::cli::commands::wait::tracker::{GRACE, How};

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::app::message::Now;
+use crate::app::now::Now;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::outage::{Outage, moment};
 use crate::cli::commands::wait::target::address;

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
+use crate::app::session::window::Progress;
 use crate::app::settings::{ColorDepth, ThemeChoice};
-use crate::app::status::Progress;
 use crate::cli::commands::wait::bar::draw;
 use crate::cli::commands::wait::outage::Outage;
 use crate::cli::commands::wait::tests::{Scene, after, blocked, seen};

@@ -1,0 +1,4 @@
+//! Waking a cluster up and reconciling it, after a question.
+
+pub mod dialog;
+pub mod update;

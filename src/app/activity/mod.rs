@@ -1,0 +1,4 @@
+//! What happened in this run and before: the records, and the list of them on screen.
+
+pub mod state;
+pub mod update;

@@ -1,0 +1,4 @@
+//! The screen of one cluster: its tabs.
+
+pub mod state;
+pub mod tabs;

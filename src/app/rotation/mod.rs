@@ -1,0 +1,7 @@
+//! Starting and completing a rotation: the dialog, the sent step, and finding out what became of it.
+
+pub mod dialog;
+pub mod outcome;
+pub mod pending;
+pub mod state;
+pub mod update;
