@@ -129,10 +129,11 @@ fn press(state: &mut State, out: &mut Outbox, key: KeyEvent) {
     state.shared.key_count = state.shared.key_count.saturating_add(1);
     let context = state.context();
     let command = state.shared.keymap.lookup(context, key);
+    if let Some(command @ (Command::Interrupt | Command::Redraw | Command::Suspend)) = command {
+        commands::run(state, out, command);
+        return;
+    }
     match (context, command) {
-        (_, Some(command @ (Command::Interrupt | Command::Redraw | Command::Suspend))) => {
-            commands::run(state, out, command);
-        }
         (KeyContext::Dialog, Some(command)) if state.session.quit_dialog.is_some() => {
             quit_key(state, out, command);
         }

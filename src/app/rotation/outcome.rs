@@ -411,8 +411,9 @@ fn follow_one(
 }
 
 #[cfg(test)]
-#[expect(clippy::wildcard_enum_match_arm, reason = "effects that are not looked for")]
 mod tests {
+    #![expect(clippy::wildcard_enum_match_arm, reason = "effects that are not looked for")]
+
     use std::time::Duration;
 
     use crossterm::event::{KeyCode, KeyEvent};
