@@ -1,7 +1,6 @@
 //! Everything that can happen to the machine. Names are past facts.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::{SignedDuration, Timestamp};
@@ -14,42 +13,6 @@ use crate::domain::failure::Failure;
 use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{NotSaved, ParsedKubeconfig, Plan, Saved};
 use crate::domain::snapshot::ObserverEvent;
-
-/// The moment at which a message is handled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    /// Wall clock, for moments that people see. It may jump.
-    pub wall: Timestamp,
-    /// Time since the program started, for waiting. It never jumps.
-    pub monotonic: Duration,
-}
-
-/// A wall clock that moved this much more or less than the monotonic one has jumped.
-const JUMP: SignedDuration = SignedDuration::from_secs(30);
-/// Whoever wakes this much later than was meant was asleep.
-const ASLEEP: Duration = Duration::from_secs(30);
-
-impl Now {
-    /// Whether the wall clock jumped since then: somebody set it, or the machine slept.
-    pub fn has_jumped_since(self, before: Self) -> bool {
-        (self.wall.duration_since(before.wall) - self.monotonic_since(before)).abs() > JUMP
-    }
-
-    /// Time since a moment, by the clock that shows more: the monotonic one may stand still while the machine sleeps.
-    pub fn longest_since(self, before: Self) -> SignedDuration {
-        self.monotonic_since(before).max(self.wall.duration_since(before.wall))
-    }
-
-    fn monotonic_since(self, before: Self) -> SignedDuration {
-        let monotonic = self.monotonic.saturating_sub(before.monotonic);
-        SignedDuration::try_from(monotonic).unwrap_or(SignedDuration::MAX)
-    }
-
-    /// Whether this is so long after a moment of the monotonic clock that nothing was done in between.
-    pub fn overslept(self, meant: Duration) -> bool {
-        self.monotonic.saturating_sub(meant) > ASLEEP
-    }
-}
 
 /// Something that happened.
 #[derive(Debug, Clone)]

@@ -29,4 +29,5 @@ pub mod session;
 pub mod settings;
 pub mod shared;
 pub mod state;
+pub mod texts;
 pub mod update;

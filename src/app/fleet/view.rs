@@ -161,9 +161,4 @@ impl FleetView {
         let row = self.cursor_row().unwrap_or(0);
         self.offset = keep_visible(self.offset, row, page, self.shown.len());
     }
-
-    /// A cluster is no longer known.
-    pub fn forget(&mut self, id: &ClusterId) {
-        self.marks.remove(id);
-    }
 }
