@@ -23,6 +23,7 @@ use crate::app::message::Message;
 use crate::app::notices::Toast;
 use crate::app::now::Now;
 use crate::app::rotation::dialog::{Focus, RotationDialogStage};
+use crate::app::rotation::findings_text;
 use crate::app::rotation::pending::{Pending, PendingStage};
 use crate::app::screen::{Clickable, Metrics, Screen};
 use crate::app::session::quit::QuitDialog;
@@ -661,7 +662,8 @@ fn every_finding_can_be_scrolled_to_where_the_name_is_to_be_typed() {
     let Some(dialog) = &state.rotation.dialog else { panic!("it is gone") };
     let words = |text: &str| text.split_whitespace().take(3).map(str::to_owned).collect::<Vec<_>>();
     for finding in &dialog.findings {
-        assert!(seen.contains(&words(&finding.text).join(" ")), "{}", finding.text);
+        let text = findings_text::finding(finding);
+        assert!(seen.contains(&words(&text).join(" ")), "{text}");
     }
     assert!(dialog.scroll > 0 && usize::from(dialog.scroll) == state.shared.metrics.scroll_last);
     assert_eq!(dialog.typed.value(), "shop-p");

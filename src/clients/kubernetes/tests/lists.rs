@@ -114,11 +114,11 @@ async fn kinds_that_are_forbidden_not_served_or_broken_are_named_and_come_back()
     let view = View::of(&fake, quiet());
     view.turning_until("three are named", |view| {
         let unseen = view.snapshot().unseen.clone();
-        unseen.get("pods").is_some_and(|why| why.to_string().contains("forbidden"))
+        unseen.get("pods").is_some_and(|why| format!("{why:?}").contains("forbidden"))
             && unseen
                 .get("poddisruptionbudgets")
-                .is_some_and(|why| why.to_string().contains("serve"))
-            && unseen.get("volumeattachments").is_some_and(|why| why.to_string().contains("500"))
+                .is_some_and(|why| format!("{why:?}").contains("serve"))
+            && unseen.get("volumeattachments").is_some_and(|why| format!("{why:?}").contains("500"))
     })
     .await;
     assert_eq!(view.snapshot().nodes.len(), 1);
