@@ -29,5 +29,6 @@ pub mod session;
 pub mod settings;
 pub mod shared;
 pub mod state;
+pub mod text;
 pub mod texts;
 pub mod update;

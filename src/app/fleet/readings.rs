@@ -9,6 +9,7 @@ use crate::app::context::UpdateContext;
 use crate::app::event::Event;
 use crate::app::fleet::polling;
 use crate::app::fleet::state::{Entry, Fleet, ScopeStatus};
+use crate::app::fleet::text;
 use crate::app::message::Listing;
 use crate::app::requests::RequestId;
 use crate::app::rotation::pending::PendingSteps;
@@ -143,7 +144,7 @@ fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateCo
     let after = &cluster.rotation.phase;
     let text = format!("{} → {}", before.word(), after.word());
     if matches!(after, Phase::Prepared | Phase::Completed) {
-        cx.observation(format!("{}: {text}", fleet.label(&cluster.id)));
+        cx.observation(text::of_cluster(fleet.label(&cluster.id), &text));
         let (cluster, text) = (cluster.id.clone(), after.word().to_owned());
         cx.raise(Event::Announce { cluster, text });
     }
@@ -153,8 +154,8 @@ fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateCo
 
 /// Another cluster stands under the same name. Kubeconfigs of the old one are known for what they are: `Access::is_of`.
 fn log_replacement(fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) {
-    let text = "deleted and created anew; this is another cluster";
-    cx.toast(format!("{}: {text}", fleet.label(id)));
+    let text = text::RECREATED;
+    cx.toast(text::of_cluster(fleet.label(id), text));
     let record = cx.record(Some(id), "phase", Outcome::Seen, text);
     cx.journal(record);
     cx.raise(Event::ClusterReplaced(id.clone()));
@@ -190,7 +191,7 @@ fn mark_missing(fleet: &mut Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) -
         return false;
     };
     entry.gone = Some(cx.shared.now.wall);
-    let record = cx.record(Some(id), "phase", Outcome::Seen, "no longer listed");
+    let record = cx.record(Some(id), "phase", Outcome::Seen, text::NOT_LISTED);
     cx.remember(record);
     cx.raise(Event::ClusterMissing(id.clone()));
     cx.raise(Event::RowsChanged);
@@ -203,7 +204,7 @@ fn log_recovery(fleet: &Fleet, scope: &Scope, cx: &mut UpdateContext<'_>) {
     let Some(ScopeStatus::Failing { since: began, failure }) = status else { return };
     let lasted = since(*began, cx.shared.now.wall);
     let project = fleet.project_name(&scope.project);
-    let text = format!("{project} in {} answers again after {}", scope.region, long(lasted));
+    let text = text::recovered(project, &scope.region, long(lasted));
     if lasted > WORTH_A_WORD {
         cx.observation(text.clone());
     }

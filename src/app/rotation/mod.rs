@@ -4,4 +4,5 @@ pub mod dialog;
 pub mod outcome;
 pub mod pending;
 pub mod state;
+pub mod text;
 pub mod update;

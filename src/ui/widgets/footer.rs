@@ -16,6 +16,7 @@ use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext};
 use crate::app::menus::state::MenuItems;
 use crate::app::screen::Screen;
 use crate::app::state::State;
+use crate::app::text;
 use crate::domain::text::{clean, width};
 use crate::ui::text::{behind, blanks, cells, cut_spans, spans_width, spread, wrap_to};
 use crate::ui::theme::{Role, Theme};
@@ -62,7 +63,7 @@ pub fn rows(state: &State, area: Rect) -> u16 {
 }
 
 fn error_text(error: &crate::domain::failure::Failure) -> String {
-    let trace = error.trace.as_ref().map(|trace| format!(" Trace id {trace}.")).unwrap_or_default();
+    let trace = error.trace.as_ref().map(text::trace).unwrap_or_default();
     let text = error.to_string();
     let stop = if text.ends_with('.') { "" } else { "." };
     format!("{text}{stop}{trace}")
@@ -95,10 +96,10 @@ fn message_lines(
     }
     if let Some(error) = state.notices.errors.front() {
         let more = state.notices.errors.len() - 1;
-        let more = if more == 0 { String::new() } else { format!("{more} more · ") };
+        let more = if more == 0 { String::new() } else { text::more_errors(more) };
         let (back, copy) =
             (key_of(state, theme, Command::Back), key_of(state, theme, Command::Copy));
-        let hint = format!("{more}{back} dismiss · {copy} copy ");
+        let hint = text::error_hint(&more, &back, &copy);
         let hint = vec![theme.span(hint, Tone::Dim)];
         let mut texts = wrap_to(&error_text(error), columns.saturating_sub(4), rows.max(2) - 1);
         let last = texts.pop().unwrap_or_default();
@@ -152,7 +153,7 @@ fn hint_line(
     if state.context() == KeyContext::Fleet {
         let marks = state.view.marks.len();
         if marks > 0 {
-            right.push(theme.part(format!("{marks} marked"), Role::Accent));
+            right.push(theme.part(text::marked(marks), Role::Accent));
             right.push(Span::raw("  "));
         }
         if let Some((at, all)) = row {
@@ -264,7 +265,7 @@ fn label(state: &State, binding: &Binding) -> String {
         (Command::Rotate, _) => {
             state.due_step().map_or(binding.label.to_owned(), |step| format!("{step}…"))
         }
-        (Command::Events, _) if state.nodes.in_full => "all nodes".to_owned(),
+        (Command::Events, _) if state.nodes.in_full => text::ALL_NODES.to_owned(),
         (Command::Open, _)
             if state.activity.open && state.lists_records() && !state.has_dialog() =>
         {
@@ -277,7 +278,7 @@ fn label(state: &State, binding: &Binding) -> String {
             } else if state.view.filter.is_empty() || state.view.filter_before.is_some() {
                 binding.label.to_owned()
             } else {
-                "clear filter".to_owned()
+                text::CLEAR_FILTER.to_owned()
             }
         }
         _ => binding.label.to_owned(),
