@@ -51,4 +51,12 @@ texts! {
     marked(count) = "{count} marked";
     ALL_NODES = "all nodes";
     CLEAR_FILTER = "clear filter";
+    PRESS_QUIT = "quit";
+    PRESS_STAY = "stay";
+    PRESS_CLOSE = "close";
+    PRESS_CANCEL = "cancel";
+    PRESS_CONFIRM = "confirm";
+    PRESS_NEXT_FIELD = "next field";
+    PRESS_ISSUE = "issue";
+    PRESS_SAVE = "save";
 }

@@ -103,8 +103,8 @@ fn space_chooses_in_every_menu_that_takes_no_text() {
 #[test]
 fn the_footer_of_a_menu_says_what_its_keys_do() {
     for (key, said, unsaid) in [
-        ("s", vec!["⏎ choose", "esc cancel"], vec!["open"]),
-        ("c", vec!["space tick", "esc close"], vec!["open", "choose"]),
+        ("s", vec!["⏎ select", "esc cancel"], vec!["open"]),
+        ("c", vec!["space toggle", "esc close"], vec!["open", "select"]),
         ("y", vec!["⏎ copy"], vec!["open"]),
         (":", vec!["⏎ run"], vec!["open", "space"]),
     ] {

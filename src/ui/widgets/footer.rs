@@ -13,7 +13,9 @@ use crate::app::availability::can;
 use crate::app::cell::Tone;
 use crate::app::fleet::filter::problems;
 use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext};
+use crate::app::kubeconfig::form::{KubeconfigField, KubeconfigFormStage};
 use crate::app::menus::state::MenuItems;
+use crate::app::rotation::dialog::Focus;
 use crate::app::screen::Screen;
 use crate::app::state::State;
 use crate::app::text;
@@ -219,6 +221,9 @@ fn works(state: &State, context: KeyContext, command: Command) -> bool {
         // Tab and the arrows do the same between buttons.
         (KeyContext::Dialog, Command::Right) => false,
         (KeyContext::Dialog, Command::Copy) => state.rotation.dialog.is_some(),
+        (KeyContext::Form, Command::Open) => !state.kubeconfig.form.as_ref().is_some_and(|form| {
+            matches!(form.stage, KubeconfigFormStage::Issuing(_) | KubeconfigFormStage::Saving(_))
+        }),
         // Both keys do the same in a menu: the fitting one is named.
         (KeyContext::Menu, Command::Mark) => ticks(state),
         (KeyContext::Menu, Command::Open) => !ticks(state),
@@ -244,20 +249,57 @@ fn ticks(state: &State) -> bool {
 /// What a key does in the open menu.
 fn menu_label(kind: &MenuItems, command: Command) -> Option<&'static str> {
     match (kind, command) {
-        (MenuItems::Columns, Command::Mark) => Some("tick"),
+        (MenuItems::Columns, Command::Mark) => Some("toggle"),
         // What was ticked stays ticked.
         (MenuItems::Columns, Command::Back) => Some("close"),
-        (MenuItems::Sort, Command::Open) => Some("choose"),
+        (MenuItems::Sort, Command::Open) => Some("select"),
         (MenuItems::Copy(_), Command::Open) => Some("copy"),
         (MenuItems::Commands(_), Command::Open) => Some("run"),
         _ => None,
     }
 }
 
+/// What Enter does in the open dialog or form.
+fn press_label(state: &State) -> Option<&'static str> {
+    if let Some(dialog) = &state.session.quit_dialog {
+        return Some(if dialog.leave { text::PRESS_QUIT } else { text::PRESS_STAY });
+    }
+    if state.help.is_some() {
+        return None;
+    }
+    if let Some(dialog) = &state.rotation.dialog {
+        return Some(match dialog.focus {
+            _ if !dialog.stage.is_open() => text::PRESS_CLOSE,
+            Focus::Name => text::PRESS_NEXT_FIELD,
+            Focus::Cancel => text::PRESS_CANCEL,
+            Focus::Confirm => dialog.step.verb(),
+        });
+    }
+    if let Some(dialog) = &state.action {
+        return Some(if dialog.confirm { text::PRESS_CONFIRM } else { text::PRESS_CANCEL });
+    }
+    let form = state.kubeconfig.form.as_ref()?;
+    Some(match (&form.stage, form.focus) {
+        (KubeconfigFormStage::Failed(_), _) => text::PRESS_CLOSE,
+        (KubeconfigFormStage::Asking { answer, .. }, _) if *answer > 0 => text::PRESS_CONFIRM,
+        (KubeconfigFormStage::Asking { .. }, _) | (_, KubeconfigField::Cancel) => {
+            text::PRESS_CANCEL
+        }
+        (_, KubeconfigField::Confirm) if form.issued.is_some() => text::PRESS_SAVE,
+        (_, KubeconfigField::Confirm) => text::PRESS_ISSUE,
+        _ => text::PRESS_NEXT_FIELD,
+    })
+}
+
 fn label(state: &State, binding: &Binding) -> String {
     if let Some(menu) = &state.menu
         && state.context() == KeyContext::Menu
         && let Some(label) = menu_label(&menu.items, binding.command)
+    {
+        return label.to_owned();
+    }
+    if binding.command == Command::Open
+        && let Some(label) = press_label(state)
     {
         return label.to_owned();
     }
