@@ -20,6 +20,7 @@ pub mod motion;
 pub mod nodes;
 pub mod notices;
 pub mod now;
+pub mod outage;
 #[cfg(test)]
 mod properties;
 pub mod requests;

@@ -40,7 +40,7 @@ use crate::domain::rotation::Step;
 use crate::domain::snapshot::Unavailable;
 use crate::ui::fixtures::{
     ago, arrange, asking, drawn, empty, failing, fleet, form, id, issuing, keymap_with, live, many,
-    opened, refusal, rolls, rotating, text,
+    opened, outage, refusal, rolls, rotating, text,
 };
 use crate::ui::theme::{Theme, plain};
 
@@ -148,10 +148,10 @@ fn fleet_in_trouble() {
     state.fleet.scopes.get_mut(&scope).unwrap().wait_until = Some(ago(-1));
     snapshot("fleet_failing", &state);
     for scope in state.fleet.scopes.values_mut() {
-        scope.status = ScopeStatus::Failing {
-            failure: Failure::new(FailureKind::TimedOut, "no answer within 10 s"),
-            since: ago(3),
-        };
+        scope.status = ScopeStatus::Failing(outage(
+            Failure::new(FailureKind::TimedOut, "no answer within 10 s"),
+            ago(3),
+        ));
     }
     snapshot_at("fleet_all_failing", &state, 80, 24);
 }
@@ -671,10 +671,10 @@ fn after_a_sleep_nothing_is_called_live_and_its_age_is_not_that_of_the_waking_ho
     let head = |state: &State| text(state, 100, 30).lines().next().unwrap().to_owned();
     assert!(head(&state).contains("◌ loading"), "{}", head(&state));
     let scope = state.fleet.scopes.keys().next().unwrap().clone();
-    let status = ScopeStatus::Failing {
-        failure: Failure::new(FailureKind::Unreachable, "no network"),
-        since: woken.wall,
-    };
+    let status = ScopeStatus::Failing(outage(
+        Failure::new(FailureKind::Unreachable, "no network"),
+        woken.wall,
+    ));
     state.fleet.scopes.get_mut(&scope).unwrap().status = status;
     assert!(head(&state).contains("~ stale 8h"), "{}", head(&state));
 }

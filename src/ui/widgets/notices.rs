@@ -1,6 +1,6 @@
 //! What is wrong with the reading itself: signed out, failing places, waits; and what is merely worth a word.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
@@ -9,6 +9,7 @@ use crate::app::fleet::text;
 use crate::app::fleet::state::{ScopeState, ScopeStatus};
 use crate::app::keymap::{BINDINGS, Command};
 use crate::app::kubeconfig;
+use crate::app::outage::Outage;
 use crate::app::requests::RequestOwner;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
@@ -42,24 +43,24 @@ fn failing_lines(
     state: &State,
     theme: Theme,
     columns: usize,
-    (scope, status, failure, since_when): (&Scope, &ScopeState, &Failure, Timestamp),
+    (scope, status, outage): (&Scope, &ScopeState, &Outage),
     more: usize,
 ) -> Vec<Line<'static>> {
-    let age = long(since(since_when, state.shared.now.wall));
+    let age = long(since(outage.since.wall, state.shared.now.wall));
     let next = next_retry(state, (scope, status), columns < 60);
     if columns < 60 {
         let tail = format!(" {age}, {next}");
-        let text = format!("{}: {}", scope.region, reason(failure));
+        let text = format!("{}: {}", scope.region, reason(&outage.failure));
         let text = cut_end(&text, columns.saturating_sub(4 + width(&tail)));
         let spans = vec![theme.span(" ✗ ", Tone::Bad), Span::raw(format!("{text}{tail}"))];
         return vec![Line::from(spans)];
     }
     let place = place(state, scope);
-    let reason = reason(failure);
+    let reason = reason(&outage.failure);
     let tail = if more > 0 { format!("  +{more} more") } else { String::new() };
     let text_with = |reason: &str| text::scope_failing(&place, reason, &age, &next);
     let text = text_with(&reason);
-    if !failure.is_transient() {
+    if !outage.failure.is_transient() {
         // Only a person can help here: the whole sentence counts.
         return marked(theme, &format!("{text}{tail}"), columns, 2);
     }
@@ -101,7 +102,7 @@ fn next_retry(state: &State, (id, scope): (&Scope, &ScopeState), short: bool) ->
 
 fn waits(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let mut waiting = state.fleet.scopes.iter().filter_map(|(id, scope)| {
-        let failing = matches!(scope.status, ScopeStatus::Failing { .. });
+        let failing = matches!(scope.status, ScopeStatus::Failing(_));
         let until = scope.wait_until.filter(|until| *until > state.shared.now.wall && !failing)?;
         Some((id, until))
     });
