@@ -14,7 +14,6 @@ pub const WORTH_A_WORD: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outage {
     pub since: Now,
-    /// The newest reason.
     pub failure: Failure,
     failures: u32,
     /// Since when it fails in a way that does not pass by itself, on the monotonic clock.

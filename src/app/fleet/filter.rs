@@ -34,7 +34,6 @@ pub struct FilterRow<'a> {
     pub cluster: &'a Cluster,
     /// Name of its project, or its id.
     pub project: &'a str,
-    /// Whether the user marked it.
     pub marked: bool,
     /// Whether its own API shows that its roll is held up.
     pub stuck: bool,

@@ -16,7 +16,6 @@ use crate::domain::rotation::{OLD_ANSWERS, Phase};
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub cluster: Cluster,
-    /// When it was last read.
     pub seen: Now,
     pub sequence: RequestId,
     /// Since when a working list no longer has it.
@@ -70,7 +69,6 @@ impl Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     Nothing,
-    /// Something, but not the phase.
     Cluster,
     /// The phase; it was this one before.
     Phase(Phase),
@@ -81,9 +79,7 @@ pub enum Change {
 /// How listing one scope goes.
 #[derive(Debug, Clone)]
 pub enum ScopeStatus {
-    /// No answer yet.
     Loading,
-    /// The last list worked.
     Live,
     /// The region does not exist for this service (501); asked again rarely.
     NotOffered,
@@ -99,7 +95,6 @@ pub struct ScopeState {
     pub due: Duration,
     /// Until when the server asked us to wait.
     pub wait_until: Option<Timestamp>,
-    /// Last list that worked.
     pub seen: Option<Now>,
     /// Items of the last list that could not be read.
     pub skipped: usize,

@@ -83,7 +83,6 @@ pub enum KubeconfigFormStage {
     },
     Issuing(RequestId),
     Saving(RequestId),
-    /// It did not work; stays until dismissed.
     Failed(Failure),
 }
 
@@ -94,7 +93,6 @@ pub enum FormQuestion {
     OneWay,
     /// Entries of that name exist.
     NameConflict(NameConflict),
-    /// Something was typed; close all the same?
     Discard,
     /// An issued kubeconfig was not saved anywhere; close all the same?
     Lose,

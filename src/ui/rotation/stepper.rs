@@ -24,9 +24,7 @@ pub enum StepMark {
     Done,
     /// The one that is due or running.
     Now,
-    /// Comes later.
     Later,
-    /// Cannot be told.
     Unknown,
 }
 

@@ -102,7 +102,6 @@ pub fn trouble(standing: &WaitStatus<'_>) -> Option<&'static str> {
 #[derive(Debug, Default)]
 pub struct Lines {
     last: Option<Sign>,
-    /// When that was, on the monotonic clock.
     told: Duration,
     /// What there will be to say once the outage is over.
     outage: Option<Outage>,

@@ -62,7 +62,6 @@ pub struct Order {
 pub struct Services {
     pub clock: Clock,
     pub ske: SkeClient,
-    /// How often it is read.
     pub cadence: PollIntervals,
     /// Lists under way at once, at most.
     pub concurrency: usize,

@@ -34,7 +34,6 @@ pub struct Search {
 /// How a search stands.
 #[derive(Debug)]
 pub enum Found {
-    /// Not every list is there.
     NotYet,
     One(Box<Cluster>),
     /// It is none, or several, or it cannot be found out: a sentence.

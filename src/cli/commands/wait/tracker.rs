@@ -33,7 +33,6 @@ const UNSURE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitResult {
     GoesOn,
-    /// What was waited for is there.
     Reached(How),
     /// It cannot be reached any more, and why: a sentence.
     Failed(String),
