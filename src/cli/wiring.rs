@@ -187,7 +187,7 @@ fn printer(
     notifier: Notifier,
 ) -> Printer {
     let term = environment("TERM").unwrap_or_default();
-    let can_draw = cfg!(windows) || !matches!(term.as_str(), "" | "dumb");
+    let can_draw = !matches!(term.as_str(), "" | "dumb");
     let form = if can_draw && std::io::stderr().is_terminal() {
         let Settings { theme, background, depth, ascii, .. } = settings;
         Form::Bar(printer::Screen {
@@ -204,10 +204,7 @@ fn printer(
 
 /// Columns of the terminal behind standard error; 80 where it does not tell.
 fn columns_of_stderr() -> usize {
-    #[cfg(unix)]
     let told = rustix::termios::tcgetwinsize(std::io::stderr()).ok().map(|size| size.ws_col);
-    #[cfg(not(unix))]
-    let told = crossterm::terminal::size().ok().map(|(columns, _)| columns);
     told.filter(|columns| *columns > 0).map_or(80, usize::from)
 }
 
@@ -415,6 +412,6 @@ fn is_utf8(environment: &dyn Fn(&str) -> Option<String>) -> bool {
             let locale = locale.to_lowercase();
             locale.contains("utf-8") || locale.contains("utf8")
         }
-        None => cfg!(any(windows, target_os = "macos")),
+        None => cfg!(target_os = "macos"),
     }
 }

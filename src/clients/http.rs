@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +12,6 @@ use reqwest::{Method, Url};
 use crate::clients::redact::Redactor;
 use crate::clients::response::HttpResponse;
 use crate::clock::Clock;
-use crate::domain::backoff;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::secret::Secret;
 use crate::domain::text::clean;
@@ -27,7 +25,6 @@ pub const FIRST_BYTE: Duration = Duration::from_secs(15);
 const CONNECT: Duration = Duration::from_secs(5);
 /// Time for the rest of an answer beyond the first byte's limit: 60 s in all for ordinary calls.
 const REST_OF_ANSWER: Duration = Duration::from_secs(45);
-const MOST_RETRIES: u32 = 4;
 
 /// One request: what to send, and how far to trust the answer.
 #[derive(Debug, Clone)]
@@ -94,7 +91,6 @@ pub struct Http {
     clock: Clock,
     /// Steady moment before which nothing is sent, by host and region.
     cooldowns: Arc<std::sync::Mutex<HashMap<String, Duration>>>,
-    waiting: Arc<AtomicUsize>,
     redactor: Redactor,
 }
 
@@ -138,7 +134,6 @@ impl Http {
             direct: build(reqwest::Client::builder().no_proxy())?,
             clock,
             cooldowns: Arc::default(),
-            waiting: Arc::default(),
             redactor: Redactor::default(),
         })
     }
@@ -153,18 +148,13 @@ impl Http {
         self.redactor.learn(secret);
     }
 
-    /// How many reads wait for their next attempt.
-    pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
-    }
-
     /// Sends once and hands back the answer whatever its status; redirects are failures.
     ///
     /// # Errors
     /// Nothing was sent since the cooldown is closed or no connection came about, or no whole answer came in time.
     pub async fn send(&self, call: &Call) -> Result<HttpResponse, Failure> {
         self.check_cooldown(call)?;
-        let request = self.build(call)?;
+        let request = build(call)?;
         call.bearer.iter().chain(&call.secrets).for_each(|secret| self.redactor.learn(secret));
         let client = if is_loopback(&call.url) { &self.direct } else { &self.client };
         let client = client.clone();
@@ -221,59 +211,6 @@ impl Http {
         }
     }
 
-    /// Sends a read. With `retries`, passing failures are tried up to four times more: full jitter, Retry-After honoured.
-    ///
-    /// # Errors
-    /// As [`Http::send`]; statuses that pass by themselves (429, 5xx) are failures here once no retry is left.
-    pub async fn read(&self, call: &Call, retries: bool) -> Result<HttpResponse, Failure> {
-        let mut failures = 0;
-        loop {
-            self.check_cooldown(call)?;
-            let failure = match self.send(call).await {
-                Ok(answer) => match answer.failure(call) {
-                    Some(failure) if failure.is_transient() => failure,
-                    _ => return Ok(answer),
-                },
-                Err(failure) => failure,
-            };
-            failures += 1;
-            if !retries || failures > MOST_RETRIES || !failure.is_transient() {
-                return Err(failure);
-            }
-            let wait = failure.retry_at.map_or_else(
-                || backoff::delay(failures, random()),
-                |at| positive(at.duration_since(self.clock.now())),
-            );
-            self.waiting.fetch_add(1, Ordering::Relaxed);
-            let _leaving = Leaving(&self.waiting);
-            self.clock.sleep(wait).await;
-        }
-    }
-
-    fn build(&self, call: &Call) -> Result<reqwest::Request, Failure> {
-        let _ = self;
-        let mut request = reqwest::Request::new(call.method.clone(), call.url.clone());
-        let headers = request.headers_mut();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(token) = &call.bearer {
-            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(
-                |_holds_the_token| {
-                    call.failure(
-                        FailureKind::SignedOut,
-                        "the token holds characters that an HTTP header cannot carry",
-                    )
-                },
-            )?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
-        if let Some((kind, text)) = &call.body {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-            *request.body_mut() = Some(text.expose().to_owned().into());
-        }
-        Ok(request)
-    }
-
     fn check_cooldown(&self, call: &Call) -> Result<(), Failure> {
         let mut cooldowns =
             self.cooldowns.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -301,13 +238,27 @@ impl Http {
     }
 }
 
-/// Counts a waiting read out again, also when it is dropped.
-struct Leaving<'a>(&'a AtomicUsize);
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+fn build(call: &Call) -> Result<reqwest::Request, Failure> {
+    let mut request = reqwest::Request::new(call.method.clone(), call.url.clone());
+    let headers = request.headers_mut();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    if let Some(token) = &call.bearer {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(
+            |_holds_the_token| {
+                call.failure(
+                    FailureKind::SignedOut,
+                    "the token holds characters that an HTTP header cannot carry",
+                )
+            },
+        )?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
     }
+    if let Some((kind, text)) = &call.body {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        *request.body_mut() = Some(text.expose().to_owned().into());
+    }
+    Ok(request)
 }
 
 /// Reads an absolute URL to which a token may be sent: https, or http to this machine itself.

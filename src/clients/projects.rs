@@ -9,9 +9,6 @@ use crate::domain::cluster::ProjectId;
 use crate::domain::failure::Failure;
 use crate::domain::text::clean;
 
-/// Address of the real API.
-pub const DEFAULT_BASE: &str = "https://resource-manager.api.stackit.cloud";
-
 /// Talks to one resource manager as one account.
 #[derive(Clone)]
 pub struct ProjectsClient {
@@ -48,7 +45,7 @@ impl ProjectsClient {
         }
         let mut call = Call::new(Method::GET, url, format!("read the name of project {id}"));
         call.bearer = Some(self.tokens.token().await?);
-        let answer = self.http.read(&call, false).await?;
+        let answer = self.http.send(&call).await?;
         if let Some(failure) = answer.failure(&call) {
             return Err(failure);
         }

@@ -61,7 +61,6 @@ async fn requests_and_answers_are_as_published() {
         ("GET", "idp", 200),
         ("POST", "wakeup", 202),
         ("POST", "reconcile", 202),
-        ("GET", "provider-options", 200),
     ] {
         let key = (wanted.0.to_owned(), wanted.1.to_owned(), wanted.2);
         assert!(checked.contains_key(&key), "{wanted:?} was not called: {checked:?}");
@@ -109,7 +108,6 @@ async fn every_call(simulator: &skeys::testing::simulator::Simulator, clock: &Cl
     ske.idp_kubeconfig(&id).await.unwrap_err();
     ske.idp_kubeconfig(&ClusterId::new(&all[2].0, "eu01", "iam-core")).await.unwrap();
     ske.get(&shop("nobody")).await.unwrap_err();
-    ske.provider_options(&Region::new("eu01")).await.unwrap();
     let stranger = TokenSource::new(token("eyJh.eyJi.c2ln"), http.clone(), clock.clone()).unwrap();
     SkeClient::new(base, http, stranger).unwrap().get(&id).await.unwrap_err();
     simulator.order(Fault::new("GET", "shop-dev", Some(1), Effect::Stale { milliseconds: 1 }));

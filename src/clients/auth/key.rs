@@ -1,6 +1,7 @@
 //! The service-account key: reads it, and signs the assertion that is exchanged for a token.
 
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -188,18 +189,8 @@ pub fn read_file(path: &Path) -> Result<Secret, Failure> {
 
 /// A warning if somebody besides the owner can read a secret file.
 pub fn readable_by_others(path: &Path) -> Option<String> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
-        if mode & 0o044 != 0 {
-            let name = clean(&path.display().to_string());
-            return Some(format!(
-                "{name} is readable by others (mode {mode:04o}): chmod 600 {name}"
-            ));
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = path;
-    None
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    let name = clean(&path.display().to_string());
+    (mode & 0o044 != 0)
+        .then(|| format!("{name} is readable by others (mode {mode:04o}): chmod 600 {name}"))
 }

@@ -1,5 +1,6 @@
 //! Token sources against a token endpoint on loopback.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -202,16 +203,12 @@ fn auth_07_a_broken_key_names_file_field_and_remedy_and_shows_nothing() {
         assert!(failure.message.contains(expected), "{failure}");
         assert!(!format!("{failure:?}").contains("canary"));
     }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let (good, mode) = (key_json(None).to_string(), std::fs::Permissions::from_mode);
-        std::fs::set_permissions(&path, mode(0o644)).unwrap();
-        let notes = read(&good).unwrap().0.notes();
-        assert!(notes.iter().any(|note| note.contains("mode 0644): chmod 600")), "{notes:?}");
-        std::fs::set_permissions(&path, mode(0o600)).unwrap();
-        assert!(!read(&good).unwrap().0.notes().iter().any(|note| note.contains("chmod")));
-    }
+    let (good, mode) = (key_json(None).to_string(), std::fs::Permissions::from_mode);
+    std::fs::set_permissions(&path, mode(0o644)).unwrap();
+    let notes = read(&good).unwrap().0.notes();
+    assert!(notes.iter().any(|note| note.contains("mode 0644): chmod 600")), "{notes:?}");
+    std::fs::set_permissions(&path, mode(0o600)).unwrap();
+    assert!(!read(&good).unwrap().0.notes().iter().any(|note| note.contains("chmod")));
 }
 
 #[tokio::test]

@@ -167,19 +167,6 @@ impl Connection {
     }
 }
 
-/// Asks a cluster once whether its API server is ready.
-///
-/// # Errors
-/// It cannot be asked, or refuses the credentials, in a person's words.
-pub async fn probe(
-    access: CheckedKubeconfig,
-    cluster: &ClusterName,
-    clock: &Clock,
-) -> Result<Option<bool>, Failure> {
-    let connection = Connection::new(access, cluster.clone(), clock.clone())?;
-    connection.ready().await.map_err(|error| connection.failure(&error))
-}
-
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
     text.trim().parse().ok().map(Duration::from_secs)

@@ -20,6 +20,4 @@ pub mod store;
 mod tests;
 mod watcher;
 
-pub use crate::clients::kubernetes::access::{CheckedKubeconfig, Expected};
-pub use crate::clients::kubernetes::connection::probe;
-pub use crate::clients::kubernetes::observe::{LEAST_APART, ObserverTarget, observe};
+pub use crate::clients::kubernetes::observe::{ObserverTarget, observe};

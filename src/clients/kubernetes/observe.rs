@@ -23,7 +23,7 @@ use crate::domain::failure::Failure;
 use crate::domain::snapshot::ObserverEvent;
 
 /// Pictures come no faster than this.
-pub const LEAST_APART: Duration = Duration::from_millis(300);
+const LEAST_APART: Duration = Duration::from_millis(300);
 
 /// Which cluster is looked at, and what the caller answers for.
 #[derive(Debug, Clone)]

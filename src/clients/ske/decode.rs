@@ -9,7 +9,6 @@ use crate::domain::cluster::{
     Cluster, ClusterId, ClusterName, ClusterState, HibernationSchedule, KubernetesVersion,
     NodePool, ReportedError, Scope,
 };
-use crate::domain::provider::{OfferedVersion, ProviderOptions};
 use crate::domain::rotation::{Phase, Rotation};
 use crate::domain::text::clean;
 
@@ -58,31 +57,6 @@ pub fn kubeconfig(body: &[u8]) -> Result<(String, Option<Timestamp>), String> {
         .filter(|text| !text.trim().is_empty())
         .ok_or("there is no kubeconfig in it")?;
     Ok((text, answer.expiration_timestamp.as_deref().and_then(moment)))
-}
-
-/// Reads `ProviderOptions`.
-///
-/// # Errors
-/// Where the text stops being JSON.
-pub fn provider_options(body: &[u8]) -> Result<ProviderOptions, String> {
-    let mut value: Value = serde_json::from_slice(body).map_err(|error| place(&error))?;
-    drop_nulls(&mut value);
-    let options: wire::ProviderOptions =
-        serde_json::from_value(value).map_err(|_holds_foreign_text| "a field has another type")?;
-    Ok(ProviderOptions {
-        versions: options
-            .kubernetes_versions
-            .into_iter()
-            .filter_map(|offered| {
-                Some(OfferedVersion {
-                    version: KubernetesVersion::new(&clean(&offered.version?)),
-                    state: clean(&offered.state.unwrap_or_default()),
-                    expires: offered.expiration_date.as_deref().and_then(moment),
-                })
-            })
-            .collect(),
-        zones: options.availability_zones.iter().map(|zone| clean(&zone.name)).collect(),
-    })
 }
 
 #[derive(Deserialize)]

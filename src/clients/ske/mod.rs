@@ -1,4 +1,4 @@
-//! The SKE API v2: reads that may be retried, writes that are sent once.
+//! The SKE API v2. Every request is sent once; a 401, which had no effect, is repeated with a renewed token.
 
 pub mod decode;
 #[cfg(test)]
@@ -15,15 +15,12 @@ use zeroize::Zeroize as _;
 use crate::clients::auth::TokenSource;
 use crate::clients::http::{Call, Http, LIST_LIMIT, is_loopback, safe_url};
 use crate::clients::response::HttpResponse;
-use crate::domain::cluster::{Cluster, ClusterId, Region, Scope};
+use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::lifetime::Lifetime;
-use crate::domain::provider::ProviderOptions;
 use crate::domain::rotation::Step;
 use crate::domain::secret::Secret;
 
-/// Address of the real API; the region is part of the path.
-pub const DEFAULT_BASE: &str = "https://ske.api.stackit.cloud";
 /// Issuing is slow at times.
 const ISSUE_FIRST_BYTE: Duration = Duration::from_mins(1);
 
@@ -57,8 +54,6 @@ pub struct KubeconfigResponse {
     pub kubeconfig: Secret,
     /// Its end as the server states it; only the admin kind has one.
     pub expires: Option<Timestamp>,
-    /// `x-trace-id` of the answer.
-    pub trace: Option<String>,
 }
 
 /// Talks to one SKE API as one account. Clones share connections and token.
@@ -67,7 +62,6 @@ pub struct SkeClient {
     base: Url,
     http: Http,
     tokens: TokenSource,
-    retries: bool,
 }
 
 impl fmt::Debug for SkeClient {
@@ -77,7 +71,7 @@ impl fmt::Debug for SkeClient {
 }
 
 impl SkeClient {
-    /// A client for the API at `base`, without retries.
+    /// A client for the API at `base`.
     ///
     /// # Errors
     /// `base` is not https, nor http to this machine itself.
@@ -85,14 +79,7 @@ impl SkeClient {
         let mut base = safe_url(base, "the address of the SKE API")?;
         base.set_query(None);
         base.set_fragment(None);
-        Ok(Self { base, http, tokens, retries: false })
-    }
-
-    /// Whether reads repeat passing failures by themselves (headless commands) or not (the poller).
-    #[must_use]
-    pub fn with_retries(mut self, retries: bool) -> Self {
-        self.retries = retries;
-        self
+        Ok(Self { base, http, tokens })
     }
 
     /// Lists the clusters of a project in a region.
@@ -199,24 +186,6 @@ impl SkeClient {
         self.kubeconfig(call, "ske.cluster.kubeconfig.idp.create").await
     }
 
-    /// Reads what SKE offers in a region; works without a token and sends none.
-    ///
-    /// # Errors
-    /// As for every read.
-    pub async fn provider_options(&self, region: &Region) -> Result<ProviderOptions, Failure> {
-        let purpose = format!("read what SKE offers in {region}");
-        let mut url = self.url(&["v2", "regions", region.as_str(), "provider-options"])?;
-        url.set_query(Some("versionState=SUPPORTED"));
-        let mut call = Call::new(Method::GET, url, purpose);
-        call.region = region.to_string();
-        let answer = self.http.read(&call, self.retries).await?;
-        if let Some(failure) = answer.failure(&call) {
-            return Err(failure);
-        }
-        decode::provider_options(&answer.body)
-            .map_err(|reason| answer.format_failure(&call, &reason))
-    }
-
     async fn issue_for(
         &self,
         id: &ClusterId,
@@ -241,7 +210,7 @@ impl SkeClient {
             .map_err(|reason| answer.format_failure(&call, &reason));
         answer.body.zeroize();
         let (text, expires) = found?;
-        Ok(KubeconfigResponse { kubeconfig: Secret::new(text), expires, trace: answer.trace })
+        Ok(KubeconfigResponse { kubeconfig: Secret::new(text), expires })
     }
 
     async fn order(
@@ -263,14 +232,14 @@ impl SkeClient {
     async fn send(&self, mut call: Call, permission: &str) -> Result<HttpResponse, Failure> {
         let token = self.tokens.token().await.map_err(|failure| before_sending(&call, failure))?;
         call.bearer = Some(token.clone());
-        let mut answer = self.attempt(&call).await?;
+        let mut answer = self.http.send(&call).await?;
         if answer.status == 401 {
             let renewed = match self.tokens.renew(&token).await {
                 Ok(renewed) => renewed,
                 Err(failure) => return Err(answer.decorate(before_sending(&call, failure))),
             };
             call.bearer = Some(renewed);
-            answer = self.attempt(&call).await?;
+            answer = self.http.send(&call).await?;
         }
         match answer.failure(&call) {
             None => Ok(answer),
@@ -281,14 +250,6 @@ impl SkeClient {
                 Err(failure.hint("sign in again or check the token source"))
             }
             Some(failure) => Err(failure),
-        }
-    }
-
-    async fn attempt(&self, call: &Call) -> Result<HttpResponse, Failure> {
-        if call.method == Method::GET {
-            self.http.read(call, self.retries).await
-        } else {
-            self.http.send(call).await
         }
     }
 

@@ -10,7 +10,7 @@ use crate::clients::http::Http;
 use crate::clients::scripted::{JSON, Server, answer};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
-use crate::domain::cluster::{ClusterId, Region, Scope};
+use crate::domain::cluster::{ClusterId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
 use crate::domain::lifetime::Lifetime;
@@ -134,50 +134,12 @@ async fn api_09_after_a_429_nothing_is_sent_to_host_and_region_until_the_moment(
         assert_eq!((failure.kind, failure.retry_at), (FailureKind::RateLimited, moment));
         assert!(!failure.leaves_outcome_unknown());
         assert_eq!(server.count(), 1);
-        client.provider_options(&Region::new("eu02")).await.unwrap();
+        let elsewhere = ClusterId::new("p", "eu02", "shop");
+        client.list(&elsewhere.scope).await.unwrap();
         clock.turn(Duration::from_secs(1));
         client.list(&scope()).await.unwrap();
         assert_eq!(server.count(), 3);
     }
-}
-
-#[tokio::test]
-async fn api_09_a_retrying_read_waits_as_told_and_goes_on() {
-    let limited = answer("429 Too Many", "Retry-After: 30\r\n", "{}");
-    let server = Server::start(vec![limited, answer("200 OK", JSON, "{}")]).await;
-    let (client, http, clock) = client(&server.base);
-    let client = client.with_retries(true);
-    let reading = tokio::spawn(async move { client.list(&scope()).await });
-    while http.waiting() == 0 {
-        tokio::task::yield_now().await;
-    }
-    clock.turn(Duration::from_secs(29));
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!((server.count(), http.waiting()), (1, 1));
-    clock.turn(Duration::from_secs(1));
-    assert!(reading.await.unwrap().is_ok());
-    assert_eq!((server.count(), http.waiting()), (2, 0));
-}
-
-#[tokio::test]
-async fn api_04_a_retrying_read_gives_up_after_four_retries() {
-    let server = Server::start(vec![answer("503 Unavailable", "Retry-After: 10\r\n", "")]).await;
-    let (client, http, clock) = client(&server.base);
-    let client = client.with_retries(true);
-    let reading = tokio::spawn(async move { client.list(&scope()).await });
-    for _ in 0..4 {
-        while http.waiting() == 0 {
-            tokio::task::yield_now().await;
-        }
-        clock.turn(Duration::from_secs(10));
-        while http.waiting() == 1 {
-            tokio::task::yield_now().await;
-        }
-    }
-    assert_eq!(reading.await.unwrap().unwrap_err().kind, FailureKind::Server);
-    assert_eq!(server.count(), 5);
 }
 
 #[tokio::test]
@@ -198,7 +160,7 @@ async fn api_10_a_silent_server_ends_in_a_time_out() {
 async fn api_12_a_post_is_sent_once_although_the_connection_breaks() {
     let server = Server::start(vec!["reset".into()]).await;
     let (client, ..) = client(&server.base);
-    let failure = client.with_retries(true).rotate(&id(), Step::Start).await.unwrap_err();
+    let failure = client.rotate(&id(), Step::Start).await.unwrap_err();
     assert!(failure.leaves_outcome_unknown(), "{failure:?}");
     assert_eq!(server.count(), 1);
 }

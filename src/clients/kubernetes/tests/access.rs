@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crate::clients::kubernetes::access::{CheckedKubeconfig, Expected};
+use crate::clients::kubernetes::connection::Connection;
 use crate::clients::kubernetes::error::KubeError;
 use crate::clients::kubernetes::handshake::diagnose_handshake;
 use crate::clients::kubernetes::tests::cluster::{FakeCluster, Handshake};
-use crate::clients::kubernetes::{CheckedKubeconfig, Expected, probe};
 use crate::clock::Clock;
 use crate::domain::cluster::ClusterName;
 use crate::domain::failure::FailureKind;
@@ -156,22 +157,25 @@ async fn k8s_09_only_an_address_of_this_cluster_is_taken() {
 }
 
 #[tokio::test]
-async fn a_probe_tells_whether_the_server_is_ready() {
+async fn a_connection_tells_whether_the_server_is_ready() {
     let fake = FakeCluster::start(Handshake::Lenient).await;
     let clock = Clock::by_hand(now());
-    let name = ClusterName::new("shop");
+    let connect =
+        |access| Connection::new(access, ClusterName::new("shop"), clock.clone()).unwrap();
     let access = CheckedKubeconfig::read(&fake.kubeconfig(1, 600), &expected(true)).unwrap();
-    assert_eq!(probe(access.clone(), &name, &clock).await, Ok(Some(true)));
+    let connection = connect(access);
+    assert_eq!(connection.ready().await, Ok(Some(true)));
     fake.rules(|rules| {
         rules.statuses.insert("/readyz", 500);
     });
-    assert_eq!(probe(access.clone(), &name, &clock).await, Ok(Some(false)));
+    assert_eq!(connection.ready().await, Ok(Some(false)));
     // Another cluster answers at this address: its certificate is not signed by the authority of the kubeconfig.
     let other = FakeCluster::start(Handshake::Lenient).await;
     let text =
         fake.kubeconfig(1, 600).expose().replace(&fake.port.to_string(), &other.port.to_string());
     let access = CheckedKubeconfig::read(&Secret::new(text), &expected(true)).unwrap();
-    let failure = probe(access, &name, &clock).await.unwrap_err();
+    let connection = connect(access);
+    let failure = connection.failure(&connection.ready().await.unwrap_err());
     assert_eq!(failure.kind, FailureKind::Unreachable);
     assert!(failure.message.contains("certificate is not this cluster's"), "{failure}");
 }

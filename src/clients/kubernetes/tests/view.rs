@@ -81,7 +81,7 @@ impl View {
                 async move {
                     match refusal {
                         Some(failure) => Err(failure),
-                        None => Ok(KubeconfigResponse { kubeconfig, expires: None, trace: None }),
+                        None => Ok(KubeconfigResponse { kubeconfig, expires: None }),
                     }
                 }
             }
