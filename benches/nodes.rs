@@ -375,8 +375,8 @@ fn fill<K: Serialize, T: PartialEq>(store: &mut Store, kind: &Kind<T>, objects: 
 }
 
 /// The line of a watch that says that an object changed.
-fn changed(object: &Value) -> Vec<u8> {
-    json!({"type": "MODIFIED", "object": object}).to_string().into_bytes()
+fn changed(object: &Value) -> String {
+    json!({"type": "MODIFIED", "object": object}).to_string()
 }
 
 /// A dashboard on the nodes tab of this cluster, with a first snapshot of it.

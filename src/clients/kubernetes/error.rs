@@ -146,7 +146,11 @@ impl KubeError {
 
     /// Whether a watch cannot go on from where it was.
     pub fn asks_for_a_new_list(&self) -> bool {
-        matches!(self, Self::Gone(_) | Self::Format(_) | Self::TooLarge(_))
+        // With HTTP 400 perhaps the version is what it dislikes.
+        matches!(
+            self,
+            Self::Gone(_) | Self::Format(_) | Self::TooLarge(_) | Self::Status { code: 400, .. }
+        )
     }
 
     /// The failure that a person reads: on which cluster and host, and what to do.

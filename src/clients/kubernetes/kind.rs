@@ -325,8 +325,8 @@ impl<T> Kind<T> {
     ///
     /// # Errors
     /// It is not an event, or it tells an error.
-    pub fn change(&self, line: &[u8]) -> Result<Option<Change<T>>, KubeError> {
-        let change: RawChange<'_> = serde_json::from_slice(line).map_err(|error| format(&error))?;
+    pub fn change(&self, line: &str) -> Result<Option<Change<T>>, KubeError> {
+        let change: RawChange<'_> = serde_json::from_str(line).map_err(|error| format(&error))?;
         let object = change.object.get();
         let version = || {
             serde_json::from_str::<RawObject>(object)

@@ -136,9 +136,11 @@ impl FakeCluster {
         } else {
             String::new()
         };
+        let version =
+            if rules.unversioned_lists { String::new() } else { world.version.to_string() };
         whole(
             200,
-            json!({"kind": "List", "metadata": {"resourceVersion": world.version.to_string(), "continue": next}, "items": page}),
+            json!({"kind": "List", "metadata": {"resourceVersion": version, "continue": next}, "items": page}),
         )
     }
 

@@ -45,6 +45,8 @@ pub struct Rules {
     pub hasty_watches: bool,
     /// Watches begin and tell nothing.
     pub deaf_watches: bool,
+    /// Lists state no version.
+    pub unversioned_lists: bool,
     /// Fewer objects a page than asked for.
     pub page: Option<usize>,
     /// Pages of a list are held back from this one on, until it is `None` again.
