@@ -1,6 +1,5 @@
 //! Words of the command line.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,8 +7,6 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::commands::wait::target::Target;
-use crate::cli::config::file::Value;
-use crate::cli::config::lay;
 
 /// Rotates the credentials of STACKIT Kubernetes Engine clusters, and shows where each rotation stands.
 #[derive(Debug, Parser)]
@@ -167,30 +164,6 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
         return Err("it must be 1s at least".to_owned());
     }
     Ok(duration)
-}
-
-impl Flags {
-    /// Lays the flags that were given over values from below.
-    pub fn lay_over(&self, values: &mut BTreeMap<&'static str, (Value, String)>) {
-        if !self.project.is_empty() {
-            lay(values, "projects", Value::List(self.project.clone()), "--project");
-        }
-        if !self.region.is_empty() {
-            lay(values, "regions", Value::List(self.region.clone()), "--region");
-        }
-        if self.read_only {
-            lay(values, "read_only", Value::Switch(true), "--read-only");
-        }
-        if let Some(theme) = &self.theme {
-            lay(values, "display.theme", Value::Text(theme.clone()), "--theme");
-        }
-        if self.ascii {
-            lay(values, "display.ascii", Value::Text("always".to_owned()), "--ascii");
-        }
-        if self.utc {
-            lay(values, "display.utc", Value::Switch(true), "--utc");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod http;
 pub mod kubernetes;
 pub mod projects;
 mod redact;
+pub mod request;
 pub mod response;
 #[cfg(test)]
 mod scripted;

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde_json::Value;
 
-use crate::clients::http::Call;
+use crate::clients::request::HttpRequest;
 use crate::domain::backoff;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::{clean, cut_end};
@@ -56,7 +56,7 @@ impl HttpResponse {
     }
 
     /// The failure that this answer is; `None` for 2xx.
-    pub fn failure(&self, call: &Call) -> Option<Failure> {
+    pub fn failure(&self, request: &HttpRequest) -> Option<Failure> {
         if (200..300).contains(&self.status) {
             return None;
         }
@@ -71,7 +71,7 @@ impl HttpResponse {
             _ => FailureKind::Refused,
         };
         let (message, code) = self.server_words();
-        let mut failure = call.failure(kind, message);
+        let mut failure = request.failure(kind, message);
         failure.code = code;
         Some(self.decorate(failure))
     }
@@ -84,7 +84,7 @@ impl HttpResponse {
     }
 
     /// A body that is not what the API describes; says what it is without drawing it.
-    pub fn format_failure(&self, call: &Call, reason: &str) -> Failure {
+    pub fn format_failure(&self, request: &HttpRequest, reason: &str) -> Failure {
         let detail = if self.is_html() {
             "the answer is not JSON (text/html from a proxy?)".to_owned()
         } else {
@@ -93,7 +93,7 @@ impl HttpResponse {
                 self.body.len()
             )
         };
-        self.decorate(call.failure(FailureKind::Format, detail))
+        self.decorate(request.failure(FailureKind::Format, detail))
     }
 
     /// Whether the body is a web page, by its header or its first bytes.

@@ -20,7 +20,7 @@ pub const EXAMPLE: &str = include_str!("../../../config.example.toml");
 /// Values by path, each with where it came from.
 #[derive(Debug, Clone)]
 pub struct Config {
-    values: BTreeMap<&'static str, (Value, String)>,
+    values: Values,
     /// How to sign in.
     pub auth: AuthChoice,
 }
@@ -48,6 +48,9 @@ pub enum PathOrText {
     Path(PathBuf),
     Text(Secret),
 }
+
+/// Values by path, each with its origin.
+type Values = BTreeMap<&'static str, (Value, String)>;
 
 /// Where things are looked for.
 pub struct Places<'a> {
@@ -84,7 +87,7 @@ pub fn path(flags: &Flags, places: &Places<'_>) -> (Option<PathBuf>, bool) {
 pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProblem>> {
     let mut problems = Vec::new();
     let mut notes = Vec::new();
-    let mut values: BTreeMap<&'static str, (Value, String)> =
+    let mut values: Values =
         KEYS.iter().map(|key| (key.path, (default(key), "default".to_owned()))).collect();
     match path(flags, places) {
         (Some(path), named) => match read_file(&path, named) {
@@ -113,7 +116,7 @@ pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProb
             }
         }
     }
-    flags.lay_over(&mut values);
+    lay_flags_over(flags, &mut values);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -160,11 +163,7 @@ fn read_file(
     }
 }
 
-fn choose_auth(
-    flags: &Flags,
-    places: &Places<'_>,
-    values: &BTreeMap<&'static str, (Value, String)>,
-) -> AuthChoice {
+fn choose_auth(flags: &Flags, places: &Places<'_>, values: &Values) -> AuthChoice {
     let variable = |name: &str| (places.environment)(name).filter(|value| !value.trim().is_empty());
     let path_value = |path: &str| match values.get(path) {
         Some((Value::Text(text), _)) if !text.is_empty() => {
@@ -306,14 +305,25 @@ fn print(value: &Value) -> String {
     }
 }
 
-/// Lays a flag's value over what is there.
-pub fn lay(
-    values: &mut BTreeMap<&'static str, (Value, String)>,
-    path: &'static str,
-    value: Value,
-    flag: &str,
-) {
-    values.insert(path, (value, flag.to_owned()));
+/// Lays the flags that were given over values from below.
+fn lay_flags_over(flags: &Flags, values: &mut Values) {
+    let given = [
+        ("projects", "--project", some_list(&flags.project)),
+        ("regions", "--region", some_list(&flags.region)),
+        ("read_only", "--read-only", flags.read_only.then_some(Value::Switch(true))),
+        ("display.theme", "--theme", flags.theme.clone().map(Value::Text)),
+        ("display.ascii", "--ascii", flags.ascii.then(|| Value::Text("always".to_owned()))),
+        ("display.utc", "--utc", flags.utc.then_some(Value::Switch(true))),
+    ];
+    for (path, flag, value) in given {
+        if let Some(value) = value {
+            values.insert(path, (value, flag.to_owned()));
+        }
+    }
+}
+
+fn some_list(list: &[String]) -> Option<Value> {
+    (!list.is_empty()).then(|| Value::List(list.to_vec()))
 }
 
 #[cfg(test)]

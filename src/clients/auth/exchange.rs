@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::clients::auth::claims;
 use crate::clients::auth::key::ServiceAccountKey;
-use crate::clients::http::{Call, Http, safe_url};
+use crate::clients::http::{Http, safe_url};
+use crate::clients::request::HttpRequest;
 use crate::clients::response::HttpResponse;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::secret::Secret;
@@ -122,16 +123,16 @@ impl Exchange {
             assertion.expose()
         ));
         let purpose = format!("get a token for {}", self.key.account());
-        let mut call = Call::new(Method::POST, endpoint.clone(), purpose);
-        call.body = Some(("application/x-www-form-urlencoded", Secret::new(form.to_string())));
-        call.secrets = vec![assertion];
-        call.answers_secret = true;
-        let answer = self.http.send(&call).await.map_err(passing)?;
-        if let Some(failure) = answer.failure(&call) {
+        let mut request = HttpRequest::new(Method::POST, endpoint.clone(), purpose);
+        request.body = Some(("application/x-www-form-urlencoded", Secret::new(form.to_string())));
+        request.secrets = vec![assertion];
+        request.answers_secret = true;
+        let answer = self.http.send(&request).await.map_err(passing)?;
+        if let Some(failure) = answer.failure(&request) {
             return Err(refused(&answer, failure));
         }
         let skew = answer.skew;
-        let wrong = |what: &str| answer.format_failure(&call, what);
+        let wrong = |what: &str| answer.format_failure(&request, what);
         let value: Value = serde_json::from_slice(&answer.body)
             .map_err(|_may_quote_the_token| wrong("it is not JSON"))?;
         let token = value

@@ -13,10 +13,10 @@ use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use kube::client::Body;
 
-use crate::clients::http::FIRST_BYTE;
 use crate::clients::kubernetes::access::CheckedKubeconfig;
 use crate::clients::kubernetes::error::{KubeError, reasons};
 use crate::clients::kubernetes::handshake::diagnose_handshake;
+use crate::clients::request::FIRST_BYTE;
 use crate::clock::Clock;
 use crate::domain::cluster::ClusterName;
 use crate::domain::failure::Failure;

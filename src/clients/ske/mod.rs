@@ -13,7 +13,8 @@ use reqwest::{Method, Url};
 use zeroize::Zeroize as _;
 
 use crate::clients::auth::TokenSource;
-use crate::clients::http::{Call, Http, LIST_LIMIT, is_loopback, safe_url};
+use crate::clients::http::{Http, is_loopback, safe_url};
+use crate::clients::request::{HttpRequest, LIST_LIMIT};
 use crate::clients::response::HttpResponse;
 use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
@@ -88,9 +89,9 @@ impl SkeClient {
     /// `NotOffered` for an unknown region, `NotFound` where SKE is not enabled, `Forbidden` with the permission.
     pub async fn list(&self, scope: &Scope) -> Result<Listing, Failure> {
         let purpose = format!("list the clusters of project {} in {}", scope.project, scope.region);
-        let mut call = self.call(Method::GET, &purpose, scope, &["clusters"])?;
-        call.limit = LIST_LIMIT;
-        let answer = self.send(call.clone(), "ske.cluster.list").await.map_err(|failure| {
+        let mut request = self.request(Method::GET, &purpose, scope, &["clusters"])?;
+        request.limit = LIST_LIMIT;
+        let answer = self.send(&request, "ske.cluster.list").await.map_err(|failure| {
             if failure.kind == FailureKind::NotFound {
                 failure.hint("SKE may not be enabled in this project, or the project is gone")
             } else {
@@ -98,7 +99,7 @@ impl SkeClient {
             }
         })?;
         let (clusters, skipped) = decode::list(scope, &answer.body)
-            .map_err(|reason| answer.format_failure(&call, &reason))?;
+            .map_err(|reason| answer.format_failure(&request, &reason))?;
         Ok(Listing { clusters, skipped, skew: answer.skew.unwrap_or_default() })
     }
 
@@ -107,10 +108,10 @@ impl SkeClient {
     /// # Errors
     /// `NotFound` when it is gone; others as for every read.
     pub async fn get(&self, id: &ClusterId) -> Result<Reading, Failure> {
-        let call = self.cluster_call(Method::GET, &format!("read {id}"), id, &[])?;
-        let answer = self.send(call.clone(), "ske.cluster.get").await?;
+        let request = self.cluster_request(Method::GET, &format!("read {id}"), id, &[])?;
+        let answer = self.send(&request, "ske.cluster.get").await?;
         let cluster = decode::one(id, &answer.body)
-            .map_err(|reason| answer.format_failure(&call, &reason))?;
+            .map_err(|reason| answer.format_failure(&request, &reason))?;
         Ok(Reading { cluster, skew: answer.skew.unwrap_or_default() })
     }
 
@@ -172,8 +173,8 @@ impl SkeClient {
     /// As for every read.
     pub async fn login_kubeconfig(&self, id: &ClusterId) -> Result<KubeconfigResponse, Failure> {
         let purpose = format!("read the login kubeconfig of {id}");
-        let call = self.cluster_call(Method::GET, &purpose, id, &["kubeconfig", "login"])?;
-        self.kubeconfig(call, "ske.cluster.kubeconfig.create").await
+        let request = self.cluster_request(Method::GET, &purpose, id, &["kubeconfig", "login"])?;
+        self.kubeconfig(request, "ske.cluster.kubeconfig.create").await
     }
 
     /// Reads the kubeconfig that logs in through the identity provider; no secret inside.
@@ -182,8 +183,8 @@ impl SkeClient {
     /// As for every read.
     pub async fn idp_kubeconfig(&self, id: &ClusterId) -> Result<KubeconfigResponse, Failure> {
         let purpose = format!("read the identity-provider kubeconfig of {id}");
-        let call = self.cluster_call(Method::GET, &purpose, id, &["kubeconfig", "idp"])?;
-        self.kubeconfig(call, "ske.cluster.kubeconfig.idp.create").await
+        let request = self.cluster_request(Method::GET, &purpose, id, &["kubeconfig", "idp"])?;
+        self.kubeconfig(request, "ske.cluster.kubeconfig.idp.create").await
     }
 
     async fn issue_for(
@@ -192,22 +193,22 @@ impl SkeClient {
         purpose: &str,
         seconds: u32,
     ) -> Result<KubeconfigResponse, Failure> {
-        let mut call = self.cluster_call(Method::POST, purpose, id, &["kubeconfig"])?;
+        let mut request = self.cluster_request(Method::POST, purpose, id, &["kubeconfig"])?;
         let payload = serde_json::json!({ "expirationSeconds": seconds.to_string() }).to_string();
-        call.body = Some(("application/json", Secret::new(payload)));
-        self.kubeconfig(call, "ske.cluster.kubeconfig.create").await
+        request.body = Some(("application/json", Secret::new(payload)));
+        self.kubeconfig(request, "ske.cluster.kubeconfig.create").await
     }
 
     async fn kubeconfig(
         &self,
-        mut call: Call,
+        mut request: HttpRequest,
         permission: &str,
     ) -> Result<KubeconfigResponse, Failure> {
-        call.first_byte = ISSUE_FIRST_BYTE;
-        call.answers_secret = true;
-        let mut answer = self.send(call.clone(), permission).await?;
+        request.first_byte = ISSUE_FIRST_BYTE;
+        request.answers_secret = true;
+        let mut answer = self.send(&request, permission).await?;
         let found = decode::kubeconfig(&answer.body)
-            .map_err(|reason| answer.format_failure(&call, &reason));
+            .map_err(|reason| answer.format_failure(&request, &reason));
         answer.body.zeroize();
         let (text, expires) = found?;
         Ok(KubeconfigResponse { kubeconfig: Secret::new(text), expires })
@@ -220,28 +221,30 @@ impl SkeClient {
         endpoint: &str,
         permission: &str,
     ) -> Result<Option<String>, Failure> {
-        let call = self.cluster_call(Method::POST, purpose, id, &[endpoint])?;
-        let answer = self.send(call.clone(), permission).await?;
+        let request = self.cluster_request(Method::POST, purpose, id, &[endpoint])?;
+        let answer = self.send(&request, permission).await?;
         if answer.is_html() {
-            return Err(answer.format_failure(&call, "it is a web page"));
+            return Err(answer.format_failure(&request, "it is a web page"));
         }
         Ok(answer.trace)
     }
 
     /// Sends with a token; after a 401, which had no effect, once more with a renewed one.
-    async fn send(&self, mut call: Call, permission: &str) -> Result<HttpResponse, Failure> {
-        let token = self.tokens.token().await.map_err(|failure| before_sending(&call, failure))?;
-        call.bearer = Some(token.clone());
-        let mut answer = self.http.send(&call).await?;
+    async fn send(&self, request: &HttpRequest, permission: &str) -> Result<HttpResponse, Failure> {
+        let mut request = request.clone();
+        let token =
+            self.tokens.token().await.map_err(|failure| before_sending(&request, failure))?;
+        request.bearer = Some(token.clone());
+        let mut answer = self.http.send(&request).await?;
         if answer.status == 401 {
             let renewed = match self.tokens.renew(&token).await {
                 Ok(renewed) => renewed,
-                Err(failure) => return Err(answer.decorate(before_sending(&call, failure))),
+                Err(failure) => return Err(answer.decorate(before_sending(&request, failure))),
             };
-            call.bearer = Some(renewed);
-            answer = self.http.send(&call).await?;
+            request.bearer = Some(renewed);
+            answer = self.http.send(&request).await?;
         }
-        match answer.failure(&call) {
+        match answer.failure(&request) {
             None => Ok(answer),
             Some(failure) if failure.kind == FailureKind::Forbidden => {
                 Err(failure.hint(format!("the account needs the permission {permission}")))
@@ -253,31 +256,31 @@ impl SkeClient {
         }
     }
 
-    fn cluster_call(
+    fn cluster_request(
         &self,
         method: Method,
         purpose: &str,
         id: &ClusterId,
         rest: &[&str],
-    ) -> Result<Call, Failure> {
+    ) -> Result<HttpRequest, Failure> {
         let mut path = vec!["clusters", id.name.as_str()];
         path.extend(rest);
-        self.call(method, purpose, &id.scope, &path)
+        self.request(method, purpose, &id.scope, &path)
     }
 
-    fn call(
+    fn request(
         &self,
         method: Method,
         purpose: &str,
         scope: &Scope,
         rest: &[&str],
-    ) -> Result<Call, Failure> {
+    ) -> Result<HttpRequest, Failure> {
         let mut path =
             vec!["v2", "projects", scope.project.as_str(), "regions", scope.region.as_str()];
         path.extend(rest);
-        let mut call = Call::new(method, self.url(&path)?, purpose);
-        call.region = scope.region.to_string();
-        Ok(call)
+        let mut request = HttpRequest::new(method, self.url(&path)?, purpose);
+        request.region = scope.region.to_string();
+        Ok(request)
     }
 
     /// Every element stays one element: a name can never change which endpoint is meant.
@@ -296,8 +299,8 @@ impl SkeClient {
 }
 
 /// A token that could not be had leaves no doubt about a write: it was not sent.
-fn before_sending(call: &Call, mut failure: Failure) -> Failure {
-    if call.method != Method::GET && failure.leaves_outcome_unknown() {
+fn before_sending(request: &HttpRequest, mut failure: Failure) -> Failure {
+    if request.method != Method::GET && failure.leaves_outcome_unknown() {
         failure.kind = FailureKind::NotPossible;
         failure.message.push_str("; nothing was sent");
     }
