@@ -8,6 +8,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Method, Url};
+use tokio_util::bytes::Bytes;
+use zeroize::Zeroizing;
 
 use crate::clients::redact::Redactor;
 use crate::clients::request::HttpRequest;
@@ -130,13 +132,15 @@ impl Http {
             .saturating_add(REST_OF_ANSWER)
             .saturating_sub(self.clock.monotonic().saturating_sub(started));
         let announced = response.content_length();
-        let mut body = Vec::new();
+        // A body that grows would leave copies of a secret behind.
+        let room = if request.answers_secret { request.limit } else { 0 };
+        let mut body = Zeroizing::new(Vec::with_capacity(room));
         match self.clock.timeout(left, collect(request, response, announced, &mut body)).await {
             Some(Ok(())) => {
                 answer.body = match answer.status {
                     200..300 if request.answers_secret => body,
-                    200..300 => self.redactor.redact_whole(body),
-                    _ => self.redactor.redact(body),
+                    200..300 => self.redactor.redact_whole(std::mem::take(&mut body)).into(),
+                    _ => self.redactor.redact(std::mem::take(&mut body)).into(),
                 };
                 Ok(answer)
             }
@@ -199,7 +203,8 @@ fn build(request: &HttpRequest) -> Result<reqwest::Request, Failure> {
     }
     if let Some((kind, text)) = &request.body {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        *built.body_mut() = Some(text.expose().to_owned().into());
+        *built.body_mut() =
+            Some(Bytes::from_owner(Zeroizing::new(text.expose().to_owned())).into());
     }
     Ok(built)
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::clients::request::HttpRequest;
 use crate::domain::backoff;
@@ -25,8 +26,8 @@ pub struct HttpResponse {
     pub skew: Option<SignedDuration>,
     /// `Content-Type` without parameters, lower case; empty when absent.
     pub content_type: String,
-    /// Body; may hold a secret.
-    pub body: Vec<u8>,
+    /// It may hold a secret.
+    pub body: Zeroizing<Vec<u8>>,
 }
 
 impl fmt::Debug for HttpResponse {
@@ -51,7 +52,7 @@ impl HttpResponse {
             content_type: text_of(headers, &CONTENT_TYPE)
                 .and_then(|text| text.split(';').next().map(|kind| kind.trim().to_lowercase()))
                 .unwrap_or_default(),
-            body: Vec::new(),
+            body: Zeroizing::default(),
         }
     }
 

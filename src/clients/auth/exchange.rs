@@ -4,8 +4,8 @@ use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, Url};
+use serde::Deserialize;
 use serde_json::Value;
-use zeroize::Zeroizing;
 
 use crate::clients::auth::claims;
 use crate::clients::auth::key::ServiceAccountKey;
@@ -27,6 +27,15 @@ pub struct Exchange {
     endpoint: Mutex<Url>,
     default_endpoint: Url,
     notes: Mutex<Vec<String>>,
+}
+
+/// Answer of the token endpoint, as far as it is needed.
+#[derive(Deserialize)]
+struct TokenResponse {
+    access_token: String,
+    /// Seconds, as a number or as a text.
+    #[serde(default)]
+    expires_in: Option<Value>,
 }
 
 /// A token as the endpoint granted it.
@@ -118,13 +127,13 @@ impl Exchange {
     async fn ask(&self, endpoint: &Url) -> Result<Granted, Failure> {
         let now = self.http.clock().now();
         let assertion = self.key.assertion(now)?;
-        let form = Zeroizing::new(format!(
+        let form = Secret::new(format!(
             "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={}",
             assertion.expose()
         ));
         let purpose = format!("get a token for {}", self.key.account());
         let mut request = HttpRequest::new(Method::POST, endpoint.clone(), purpose);
-        request.body = Some(("application/x-www-form-urlencoded", Secret::new(form.to_string())));
+        request.body = Some(("application/x-www-form-urlencoded", form));
         request.secrets = vec![assertion];
         request.answers_secret = true;
         let answer = self.http.send(&request).await.map_err(passing)?;
@@ -133,16 +142,13 @@ impl Exchange {
         }
         let skew = answer.skew;
         let wrong = |what: &str| answer.format_failure(&request, what);
-        let value: Value = serde_json::from_slice(&answer.body)
-            .map_err(|_may_quote_the_token| wrong("it is not JSON"))?;
-        let token = value
-            .get("access_token")
-            .and_then(Value::as_str)
-            .ok_or_else(|| wrong("there is no access_token in it"))?;
-        let secret = claims::legal(token, "the token endpoint")?;
+        let token: TokenResponse = serde_json::from_slice(&answer.body)
+            .map_err(|_may_quote_the_token| wrong("it is not JSON with an access_token"))?;
+        let secret = Secret::new(token.access_token);
+        let secret = claims::legal(secret.expose(), "the token endpoint")?;
         // Counted on our clock, so that a clock that is off does not renew for ever.
-        let until = value
-            .get("expires_in")
+        let until = token
+            .expires_in
             .and_then(|value| value.as_i64().or_else(|| value.as_str()?.parse().ok()))
             .and_then(|seconds| now.saturating_add(SignedDuration::from_secs(seconds)).ok())
             .or_else(|| {

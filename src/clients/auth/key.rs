@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::clients::http::{Http, safe_url};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
 const LARGEST_FILE: u64 = 1024 * 1024;
@@ -80,7 +80,7 @@ impl ServiceAccountKey {
             Failure::new(FailureKind::File, format!("{origin}: {what}")).hint(remedy)
         };
         let text = key.read()?;
-        let value: Value = serde_json::from_str(text.expose()).map_err(|error| {
+        let value = serde_json::from_str(text.expose()).map(SecretValue::new).map_err(|error| {
             refuse(format!("not JSON at line {}, column {}", error.line(), error.column()))
         })?;
         let credentials = value.get("credentials");

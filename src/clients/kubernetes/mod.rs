@@ -11,7 +11,6 @@ pub mod decode;
 mod error;
 mod handshake;
 pub mod kind;
-mod kubeconfig;
 mod lines;
 mod object_cache;
 mod observe;

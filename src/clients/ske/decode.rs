@@ -10,6 +10,7 @@ use crate::domain::cluster::{
     NodePool, ReportedError, Scope,
 };
 use crate::domain::rotation::{Phase, Rotation};
+use crate::domain::secret::Secret;
 use crate::domain::text::clean;
 
 /// Reads a `ListClustersResponse`: the clusters, and how many items had no usable name.
@@ -50,11 +51,12 @@ pub fn one(id: &ClusterId, body: &[u8]) -> Result<Cluster, String> {
 ///
 /// # Errors
 /// What is missing; never the text itself.
-pub fn kubeconfig(body: &[u8]) -> Result<(String, Option<Timestamp>), String> {
+pub fn kubeconfig(body: &[u8]) -> Result<(Secret, Option<Timestamp>), String> {
     let answer: wire::Kubeconfig = serde_json::from_slice(body).map_err(|error| place(&error))?;
     let text = answer
         .kubeconfig
-        .filter(|text| !text.trim().is_empty())
+        .map(Secret::new)
+        .filter(|text| !text.expose().trim().is_empty())
         .ok_or("there is no kubeconfig in it")?;
     Ok((text, answer.expiration_timestamp.as_deref().and_then(moment)))
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, Url};
-use zeroize::Zeroize as _;
 
 use crate::clients::auth::TokenSource;
 use crate::clients::http::{Http, is_loopback, safe_url};
@@ -206,12 +205,10 @@ impl SkeClient {
     ) -> Result<KubeconfigResponse, Failure> {
         request.first_byte = ISSUE_FIRST_BYTE;
         request.answers_secret = true;
-        let mut answer = self.send(&request, permission).await?;
-        let found = decode::kubeconfig(&answer.body)
-            .map_err(|reason| answer.format_failure(&request, &reason));
-        answer.body.zeroize();
-        let (text, expires) = found?;
-        Ok(KubeconfigResponse { kubeconfig: Secret::new(text), expires })
+        let answer = self.send(&request, permission).await?;
+        let (kubeconfig, expires) = decode::kubeconfig(&answer.body)
+            .map_err(|reason| answer.format_failure(&request, &reason))?;
+        Ok(KubeconfigResponse { kubeconfig, expires })
     }
 
     async fn order(

@@ -9,7 +9,9 @@ mod tests;
 mod verdict;
 
 pub use crate::domain::credential::access::{Access, KubeconfigLocation, StaticToken};
-pub use crate::domain::credential::certificate::{ClientCertificate, CredentialFacts, KeyHash};
+pub use crate::domain::credential::certificate::{
+    ClientCertificate, CredentialFacts, KeyHash, decode_certificates,
+};
 pub use crate::domain::credential::credentials::{Credentials, Reference};
 pub use crate::domain::credential::generation::Issuance;
 pub use crate::domain::credential::verdict::Verdict;

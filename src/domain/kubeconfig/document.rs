@@ -5,8 +5,10 @@ use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::secret::SecretValue;
 use crate::domain::text::clean;
 
 /// Largest kubeconfig that is read, in bytes.
@@ -20,10 +22,9 @@ pub fn refused(message: impl Into<String>) -> Failure {
 }
 
 /// What a node holds.
-#[derive(Debug, Clone)]
 pub enum Content {
-    /// A scalar with its text; `true` when written plain.
-    Scalar(String, bool),
+    /// A scalar with its text, which may be a key; `true` when written plain.
+    Scalar(Zeroizing<String>, bool),
     /// A list; `true` in flow style.
     List(Vec<Node>, bool),
     /// A mapping; `true` in flow style.
@@ -33,7 +34,6 @@ pub enum Content {
 }
 
 /// A node with its place in the text.
-#[derive(Debug, Clone)]
 pub struct Node {
     pub content: Content,
     /// Bytes, without trailing blanks and comments.
@@ -79,7 +79,7 @@ pub fn tree(text: &str) -> Result<Option<Node>, Failure> {
     for next in Parser::new_from_str(text) {
         let (event, span) = next.map_err(|error| {
             refused(format!(
-                "it is not YAML: line {}: {}",
+                "line {}: it cannot be read as YAML: {}",
                 error.marker().line(),
                 clean(&error.info())
             ))
@@ -110,7 +110,7 @@ pub fn tree(text: &str) -> Result<Option<Node>, Failure> {
             Event::Scalar(value, style, ..) => {
                 let plain = matches!(style, ScalarStyle::Plain);
                 Some(Node {
-                    content: Content::Scalar(value.into_owned(), plain),
+                    content: Content::Scalar(value.into_owned().into(), plain),
                     span: bytes(&span)?,
                     line: span.start.line(),
                 })
@@ -204,12 +204,12 @@ fn bytes(span: &Span) -> Result<Range<usize>, Failure> {
 ///
 /// # Errors
 /// The reader's sentence, cleaned.
-pub fn values(text: &str) -> Result<Value, Failure> {
+pub fn values(text: &str) -> Result<SecretValue, Failure> {
     if text.trim().is_empty() {
-        return Ok(Value::Null);
+        return Ok(SecretValue::new(Value::Null));
     }
     let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options::<Value>(text, options).map_err(|error| {
+    serde_saphyr::from_str_with_options(text, options).map(SecretValue::new).map_err(|error| {
         // Only the place is repeated: the sentence of the reader may quote a secret.
         let place = error.location().map(|at| format!("line {}: ", at.line())).unwrap_or_default();
         refused(format!("{place}it cannot be read as YAML"))

@@ -4,13 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
 
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::document::{self, Content, Node, refused};
 use crate::domain::kubeconfig::emit;
 use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner, whose};
 use crate::domain::kubeconfig::parsed::{ParsedKubeconfig, usable};
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
 /// How to merge.
@@ -208,28 +209,30 @@ pub fn merge(
     if !found.taken.is_empty() && (another || !options.replace) {
         return Err(MergeRefusal::Taken(found.taken));
     }
-    let entries = fresh.entries(&options.context);
+    let entries = fresh.entries(&options.context)?;
     let before = document::values(text)?;
     let expected = expected(&before, &entries, options);
-    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+    let mut edits: Vec<Edit> = Vec::new();
     match read_root(text)? {
-        None => edits.push((text.len()..text.len(), whole(text, &expected))),
+        None => edits.push((text.len()..text.len(), whole(text, &expected).into())),
         Some(root) => {
             let splice = Splice::new(text, &root);
-            let mut missing = Vec::new();
+            let mut missing = Map::new();
             for (list, entry) in &entries {
                 match splice.list(list, entry, &options.context)? {
                     Some(edit) => edits.push(edit),
-                    None => missing.push((*list, json!([entry]))),
+                    None => drop(missing.insert((*list).to_owned(), json!([**entry]))),
                 }
             }
             if options.make_current {
                 match splice.current(&options.context) {
                     Some(edit) => edits.push(edit),
-                    None => missing.push(("current-context", json!(options.context))),
+                    None => {
+                        drop(missing.insert("current-context".to_owned(), json!(options.context)));
+                    }
                 }
             }
-            edits.extend(splice.append(&missing));
+            edits.extend(splice.append(missing));
         }
     }
     let out = apply(text, edits)?;
@@ -240,7 +243,7 @@ pub fn merge(
             broken("other entries would change, perhaps because they share an anchor").into()
         );
     }
-    Ok(Merged { text: Secret::new(format!("{mark}{out}")), replaced: found.taken })
+    Ok(Merged { text: Secret::new(format!("{mark}{}", *out)), replaced: found.taken })
 }
 
 fn broken(why: &str) -> Failure {
@@ -249,7 +252,11 @@ fn broken(why: &str) -> Failure {
 }
 
 /// The values that the merged file must have.
-fn expected(before: &Value, entries: &[(&'static str, Value)], options: &MergeOptions) -> Value {
+fn expected(
+    before: &Value,
+    entries: &[(&'static str, SecretValue)],
+    options: &MergeOptions,
+) -> SecretValue {
     let new = before.is_null();
     let mut root = before.as_object().cloned().unwrap_or_default();
     if new {
@@ -264,15 +271,15 @@ fn expected(before: &Value, entries: &[(&'static str, Value)], options: &MergeOp
             None => false,
         };
         match items.iter_mut().find(same) {
-            Some(old) => *old = entry.clone(),
-            None => items.push(entry.clone()),
+            Some(old) => *old = (**entry).clone(),
+            None => items.push((**entry).clone()),
         }
         root.insert((*list).to_owned(), Value::Array(items));
     }
     if new || options.make_current {
         root.insert("current-context".to_owned(), json!(options.context));
     }
-    Value::Object(root)
+    SecretValue::new(Value::Object(root))
 }
 
 fn whole(text: &str, expected: &Value) -> String {
@@ -282,9 +289,14 @@ fn whole(text: &str, expected: &Value) -> String {
     if text.contains("\r\n") { out.replace('\n', "\r\n") } else { out }
 }
 
-fn apply(text: &str, mut edits: Vec<(Range<usize>, String)>) -> Result<String, Failure> {
+/// What takes the place of a part of the text; a key may be in it.
+type Edit = (Range<usize>, Zeroizing<String>);
+
+fn apply(text: &str, mut edits: Vec<Edit>) -> Result<Zeroizing<String>, Failure> {
     edits.sort_by_key(|(range, _)| range.start);
-    let mut out = String::with_capacity(text.len() + 16_384);
+    let inserted: usize = edits.iter().map(|(_, insert)| insert.len()).sum();
+    // Grown by pieces, it would leave copies behind.
+    let mut out = Zeroizing::new(String::with_capacity(text.len() + inserted));
     let mut from = 0;
     let inner = || broken("its parts overlap");
     for (range, insert) in edits {
@@ -309,8 +321,9 @@ impl<'a> Splice<'a> {
         Self { text, root, flow, crlf: text.contains("\r\n") }
     }
 
-    fn ends(&self, text: String) -> String {
-        if self.crlf { text.replace('\n', "\r\n") } else { text }
+    fn ends(&self, text: String) -> Zeroizing<String> {
+        let text = Zeroizing::new(text);
+        if self.crlf { text.replace('\n', "\r\n").into() } else { text }
     }
 
     fn before(&self, position: usize) -> &'a str {
@@ -337,19 +350,14 @@ impl<'a> Splice<'a> {
         }
     }
 
-    fn lines_after(&self, end: usize, lines: &str) -> (Range<usize>, String) {
+    fn lines_after(&self, end: usize, lines: &str) -> Edit {
         let (at, ended) = self.line_end(end);
         let text = if ended { format!("{lines}\n") } else { format!("\n{lines}") };
         (at..at, self.ends(text))
     }
 
     /// The edit for one list; `None` when the key is missing.
-    fn list(
-        &self,
-        list: &str,
-        entry: &Value,
-        context: &str,
-    ) -> Result<Option<(Range<usize>, String)>, Failure> {
+    fn list(&self, list: &str, entry: &Value, context: &str) -> Result<Option<Edit>, Failure> {
         let Some((key, value)) = self.root.entry(list) else { return Ok(None) };
         let Content::List(items, flow) = &value.content else {
             return Ok(Some(self.fill(key, value, entry)));
@@ -410,50 +418,48 @@ impl<'a> Splice<'a> {
     }
 
     /// Replaces a null or empty list.
-    fn fill(&self, key: &Node, value: &Node, entry: &Value) -> (Range<usize>, String) {
+    fn fill(&self, key: &Node, value: &Node, entry: &Value) -> Edit {
         let after = self.text.get(key.span.end..).and_then(|rest| rest.find(':'));
         let start = key.span.end + after.map_or(0, |offset| offset + 1);
         let end = if value.span.is_empty() { start } else { value.span.end.max(start) };
         if self.flow {
-            return (start..end, format!(" [{entry}]"));
+            return (start..end, format!(" [{entry}]").into());
         }
         let indent = self.column(key.span.start);
         let text = format!("\n{}- {}", " ".repeat(indent), emit::block(entry, indent + 2));
         (start..end, self.ends(text))
     }
 
-    fn current(&self, context: &str) -> Option<(Range<usize>, String)> {
+    fn current(&self, context: &str) -> Option<Edit> {
         let (key, value) = self.root.entry("current-context")?;
         let text = if self.flow { emit::quoted(context) } else { emit::scalar(context) };
         if value.span.is_empty() {
             let after = self.text.get(key.span.end..).and_then(|rest| rest.find(':'));
             let start = key.span.end + after.map_or(0, |offset| offset + 1);
-            return Some((start..start, format!(" {text}")));
+            return Some((start..start, format!(" {text}").into()));
         }
-        Some((value.span.clone(), text))
+        Some((value.span.clone(), text.into()))
     }
 
     /// Keys that the root does not have yet.
-    fn append(&self, missing: &[(&'static str, Value)]) -> Option<(Range<usize>, String)> {
+    fn append(&self, missing: Map<String, Value>) -> Option<Edit> {
         let Content::Map(entries, _) = &self.root.content else { return None };
         if missing.is_empty() {
             return None;
         }
+        let missing = SecretValue::new(Value::Object(missing));
         if self.flow {
-            let text = missing
-                .iter()
-                .map(|(key, value)| format!("{}: {value}", emit::quoted(key)))
-                .collect::<Vec<_>>()
-                .join(", ");
+            let text = missing.to_string();
+            let inside = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
             return Some(match entries.last() {
-                Some((_, last)) => (last.span.end..last.span.end, format!(", {text}")),
-                None => (self.root.span.start + 1..self.root.span.start + 1, text),
+                Some((_, last)) => (last.span.end..last.span.end, format!(", {inside}").into()),
+                None => {
+                    (self.root.span.start + 1..self.root.span.start + 1, inside.to_owned().into())
+                }
             });
         }
         let indent = self.column(self.root.span.start);
-        let map: Map<String, Value> =
-            missing.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-        let lines = format!("{}{}", " ".repeat(indent), emit::block(&Value::Object(map), indent));
+        let lines = format!("{}{}", " ".repeat(indent), emit::block(&missing, indent));
         Some(self.lines_after(self.root.span.end, &lines))
     }
 }

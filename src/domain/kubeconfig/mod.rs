@@ -11,6 +11,8 @@ mod tokens;
 pub use crate::domain::kubeconfig::document::MAX_BYTES;
 pub use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner};
 pub use crate::domain::kubeconfig::merge::{MergeOptions, MergeRefusal, merge, survey, whose_file};
-pub use crate::domain::kubeconfig::parsed::{KubeconfigKind, ParsedKubeconfig, renamed};
+pub use crate::domain::kubeconfig::parsed::{
+    InvalidKubeconfig, KubeconfigKind, ParsedKubeconfig, renamed,
+};
 pub use crate::domain::kubeconfig::plan::{Destination, NotSaved, Plan, Saved};
 pub use crate::domain::kubeconfig::tokens::static_tokens;

@@ -72,8 +72,8 @@ async fn k8s_09_what_an_issued_kubeconfig_never_holds_is_refused() {
     let cluster =
         |extra: &str| text.replace("cluster: {server", &format!("cluster: {{{extra}, server"));
     let cases = [
-        (user("exec: {command: /tmp/canary, apiVersion: v1}"), "wants the command /tmp/canary run"),
-        (user("exec: {}"), "wants a command run"),
+        (user("exec: {command: /tmp/canary, apiVersion: v1}"), "runs the command /tmp/canary"),
+        (user("exec: {}"), "runs a command"),
         (user("auth-provider: {name: gcp}"), "auth-provider"),
         (user("tokenFile: /etc/passwd"), "tokenFile"),
         (user("client-certificate: /etc/passwd"), "client-certificate"),
@@ -87,6 +87,10 @@ async fn k8s_09_what_an_issued_kubeconfig_never_holds_is_refused() {
         (cluster("insecure-skip-tls-verify: 'false'"), "switches the check"),
         (cluster("proxy-url: http://evil.example"), "names a proxy"),
         (cluster("tls-server-name: evil.example"), "under another name"),
+        (cluster("server: 'https://a.example'"), "server is there twice"),
+        (format!("{text}---\n{text}"), "several documents"),
+        (format!("{text}x: {}{}", "[".repeat(70), "]".repeat(70)), "nested deeper"),
+        (format!("{text}# {}", "x".repeat(1 << 20)), "larger than 1 MiB"),
         (text.replace("client-key-data", "other"), "has no client key"),
         (text.replace("client-certificate-data", "other"), "has no client certificate"),
         (text.replace("certificate-authority-data", "other"), "has no certificate authority"),
