@@ -11,6 +11,7 @@ use reqwest::{Method, Url};
 use tokio_util::bytes::Bytes;
 use zeroize::Zeroizing;
 
+use crate::clients::reasons::reasons;
 use crate::clients::redact::Redactor;
 use crate::clients::request::HttpRequest;
 use crate::clients::response::HttpResponse;
@@ -63,11 +64,10 @@ impl Http {
             let builder =
                 if extra.is_empty() { builder } else { builder.tls_certs_merge(extra.clone()) };
             builder.build().map_err(|error| {
-                Failure::new(
-                    FailureKind::NotPossible,
-                    format!("could not set up TLS: {}", chain(&error)),
-                )
-                .hint("check the certificates of this machine and the extra ones in the configuration")
+                let message = format!("could not set up TLS: {}", reasons(&error));
+                Failure::new(FailureKind::NotPossible, message)
+                    .hint("check the certificates of this machine and the extra ones in the configuration")
+                    .caused_by(error)
             })
         };
         Ok(Self {
@@ -106,7 +106,7 @@ impl Http {
         let started = self.clock.monotonic();
         let response = match self.clock.timeout(request.first_byte, client.execute(built)).await {
             Some(Ok(response)) => response,
-            Some(Err(error)) => return Err(sending_failure(request, &error)),
+            Some(Err(error)) => return Err(sending_failure(request, &error).caused_by(error)),
             None => {
                 let detail = format!(
                     "{} did not answer within {} s",
@@ -260,7 +260,7 @@ fn read_certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, Failure> {
 }
 
 fn sending_failure(request: &HttpRequest, error: &reqwest::Error) -> Failure {
-    let reason = chain(error);
+    let reason = reasons(error);
     if error.is_builder() || error.is_request() && reason.contains("invalid header") {
         return request.failure(FailureKind::NotPossible, format!("{reason}; nothing was sent"));
     }
@@ -348,26 +348,12 @@ async fn collect(
                 let detail = format!(
                     "the answer was cut: {} bytes received of {of} ({})",
                     body.len(),
-                    chain(&error)
+                    reasons(&error)
                 );
-                return Err(request.failure(FailureKind::Format, detail));
+                return Err(request.failure(FailureKind::Format, detail).caused_by(error));
             }
         }
     }
-}
-
-/// The innermost reasons of an error, cleaned; the outer words of reqwest repeat the URL.
-fn chain(error: &reqwest::Error) -> String {
-    let mut reasons: Vec<String> = Vec::new();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        let text = inner.to_string();
-        if reasons.last().is_none_or(|last| !last.contains(&text)) {
-            reasons.push(text);
-        }
-        source = inner.source();
-    }
-    if reasons.is_empty() { "no reason given".to_owned() } else { clean(&reasons.join(": ")) }
 }
 
 fn positive(duration: SignedDuration) -> Duration {

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod http;
 pub mod kubernetes;
 pub mod projects;
+mod reasons;
 mod redact;
 pub mod request;
 pub mod response;

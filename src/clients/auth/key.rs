@@ -173,11 +173,10 @@ pub fn read_file(path: &Path) -> Result<Secret, Failure> {
     let name = clean(&path.display().to_string());
     let refuse =
         |what: String| Failure::new(FailureKind::File, format!("could not read {name}: {what}"));
-    let file = std::fs::File::open(path).map_err(|error| refuse(error.to_string()))?;
+    let unreadable = |error: std::io::Error| refuse(error.to_string()).caused_by(error);
+    let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut bytes = Zeroizing::new(Vec::new());
-    file.take(LARGEST_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| refuse(error.to_string()))?;
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(refuse("it is larger than 1 MiB".to_owned()));
     }

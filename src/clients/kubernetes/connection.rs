@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use kube::client::Body;
 
 use crate::clients::kubernetes::access::CheckedKubeconfig;
-use crate::clients::kubernetes::error::{KubeError, reasons};
+use crate::clients::kubernetes::error::{KubeError, Reason};
 use crate::clients::kubernetes::handshake::diagnose_handshake;
 use crate::clients::request::FIRST_BYTE;
 use crate::clock::Clock;
@@ -58,7 +58,7 @@ impl Connection {
     ) -> Result<Arc<Self>, Failure> {
         let client = kube::Client::try_from(access.config().clone()).map_err(|_may_quote| {
             KubeError::Unreachable(
-                "the proxy of this machine is of a kind that cannot be used".to_owned(),
+                "the proxy of this machine is of a kind that cannot be used".into(),
             )
             .failure(&cluster, access.host())
         })?;
@@ -114,7 +114,7 @@ impl Connection {
         let sending = self.client.send(request.map(Body::from));
         let response = match self.clock.timeout(FIRST_BYTE, sending).await {
             Some(Ok(response)) => response,
-            Some(Err(error)) => return Err(KubeError::from_sending(&error)),
+            Some(Err(error)) => return Err(KubeError::from_sending(error)),
             None => return Err(KubeError::TimedOut(FIRST_BYTE)),
         };
         let (head, body) = response.into_parts();
@@ -175,7 +175,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 async fn collect(mut body: Body, limit: usize) -> Result<Vec<u8>, KubeError> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| KubeError::Broken(reasons(&error)))?;
+        let frame = frame.map_err(|error| KubeError::Broken(Reason::of(error)))?;
         if let Some(data) = frame.data_ref() {
             if bytes.len().saturating_add(data.len()) > limit {
                 return Err(KubeError::TooLarge(limit));

@@ -4,7 +4,6 @@
 //! alert then meets a request on its way, and all that the HTTP stack reports is a cancelled request. Here nothing is
 //! sent after the handshake, so that the alert can be read.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::clients::kubernetes::access::CheckedKubeconfig;
-use crate::clients::kubernetes::error::{KubeError, find, is_about_our_certificate, reasons};
+use crate::clients::kubernetes::error::{KubeError, is_about_our_certificate};
+use crate::clients::reasons::find;
 use crate::clock::Clock;
 
 /// Longest wait for connection and handshake.
@@ -50,9 +50,9 @@ pub async fn diagnose_handshake(access: &CheckedKubeconfig, clock: &Clock) -> Op
             let without = stranger.rustls_client_config().ok()?;
             match shake_hands(access, without, clock).await {
                 // It talks to a stranger, or asks the stranger for a certificate: it is there, and ours is the reason.
-                Ending::Open | Ending::Failed(KubeError::Refused(_)) => Some(KubeError::Refused(
-                    "it closes the connection at our certificate".to_owned(),
-                )),
+                Ending::Open | Ending::Failed(KubeError::Refused(_)) => {
+                    Some(KubeError::Refused("it closes the connection at our certificate".into()))
+                }
                 Ending::Closed => None,
                 Ending::Failed(error) => Some(error),
             }
@@ -65,7 +65,7 @@ async fn shake_hands(access: &CheckedKubeconfig, config: ClientConfig, clock: &C
     let host = address.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = address.port_u16().unwrap_or(443);
     let Ok(name) = ServerName::try_from(host.clone()) else {
-        return Ending::Failed(KubeError::Unreachable("its name is no host name".to_owned()));
+        return Ending::Failed(KubeError::Unreachable("its name is no host name".into()));
     };
     let connecting = async {
         let stream = TcpStream::connect((host.as_str(), port)).await?;
@@ -73,7 +73,7 @@ async fn shake_hands(access: &CheckedKubeconfig, config: ClientConfig, clock: &C
     };
     let mut stream = match clock.timeout(HANDSHAKE, connecting).await {
         Some(Ok(stream)) => stream,
-        Some(Err(error)) => return Ending::Failed(why(&error)),
+        Some(Err(error)) => return Ending::Failed(KubeError::from_handshake(error)),
         None => return Ending::Failed(KubeError::TimedOut(HANDSHAKE)),
     };
     let mut byte = [0];
@@ -82,14 +82,9 @@ async fn shake_hands(access: &CheckedKubeconfig, config: ClientConfig, clock: &C
         Some(Ok(0)) => Ending::Closed,
         Some(Err(error)) => match find::<rustls::Error>(&error) {
             Some(rustls::Error::AlertReceived(alert)) if is_about_our_certificate(*alert) => {
-                Ending::Failed(why(&error))
+                Ending::Failed(KubeError::from_handshake(error))
             }
             Some(_) | None => Ending::Closed,
         },
     }
-}
-
-fn why(error: &io::Error) -> KubeError {
-    find::<rustls::Error>(error)
-        .map_or_else(|| KubeError::Unreachable(reasons(error)), KubeError::from_tls)
 }

@@ -11,7 +11,7 @@ use tokio_util::bytes::BytesMut;
 use tokio_util::codec::{Decoder, FramedRead, LinesCodec, LinesCodecError};
 use tokio_util::io::StreamReader;
 
-use crate::clients::kubernetes::error::{KubeError, reasons};
+use crate::clients::kubernetes::error::{KubeError, Reason};
 
 /// Longest line; an object larger than this cannot be stored by a server.
 const LONGEST: usize = 16 * 1024 * 1024;
@@ -28,7 +28,7 @@ pub fn lines(body: Body) -> Lines {
             LinesCodecError::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
                 KubeError::Format("a line is not UTF-8".to_owned())
             }
-            LinesCodecError::Io(error) => KubeError::Broken(reasons(&error)),
+            LinesCodecError::Io(error) => KubeError::Broken(Reason::of(error)),
         })
         .try_filter(|line| ready(!line.trim().is_empty()))
         .boxed()

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use crate::clients::auth::{SourceConfig, TokenSource};
 use crate::clients::http::Http;
+use crate::clients::reasons::find;
 use crate::clients::scripted::{JSON, Server, answer};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
@@ -174,6 +175,8 @@ async fn api_13_a_post_that_finds_no_connection_certainly_did_nothing() {
     let failure = client.rotate(&id(), Step::Complete).await.unwrap_err();
     assert!(!failure.leaves_outcome_unknown());
     assert!(failure.message.contains("nothing was sent"));
+    let cause = find::<std::io::Error>(&failure).expect("the log is told all of it");
+    assert_eq!(cause.kind(), std::io::ErrorKind::ConnectionRefused);
     assert_eq!(client.list(&scope()).await.unwrap_err().kind, FailureKind::Unreachable);
 }
 

@@ -7,6 +7,7 @@ use crate::clients::kubernetes::connection::Connection;
 use crate::clients::kubernetes::error::KubeError;
 use crate::clients::kubernetes::handshake::diagnose_handshake;
 use crate::clients::kubernetes::tests::cluster::{FakeCluster, Handshake};
+use crate::clients::reasons::find;
 use crate::clock::Clock;
 use crate::domain::cluster::ClusterName;
 use crate::domain::failure::FailureKind;
@@ -182,6 +183,7 @@ async fn a_connection_tells_whether_the_server_is_ready() {
     let failure = connection.failure(&connection.ready().await.unwrap_err());
     assert_eq!(failure.kind, FailureKind::Unreachable);
     assert!(failure.message.contains("certificate is not this cluster's"), "{failure}");
+    assert!(find::<rustls::Error>(&failure).is_some(), "the log is told all of it");
 }
 
 #[tokio::test]
