@@ -37,7 +37,7 @@ use skeys::testing::Clock;
 use skeys::testing::app::message::{Answer, Message, Now};
 use skeys::testing::app::state::State;
 use skeys::testing::app::update::{settle, update};
-use skeys::testing::clients::auth::{SourceConfig, TokenSource};
+use skeys::testing::clients::auth::{TokenSource, access_token};
 use skeys::testing::clients::http::Http;
 use skeys::testing::clients::kubernetes::kind::{self, Change, Kind};
 use skeys::testing::clients::kubernetes::store::{ListStatus, Store};
@@ -105,10 +105,8 @@ fn id(name: &str) -> ClusterId {
 /// A client of the simulated SKE API.
 fn ske(environment: impl Fn(&str) -> Option<String>) -> SkeClient {
     let http = Http::new(Clock::machine(), None).unwrap();
-    let token = SourceConfig::Token {
-        secret: Secret::new(environment("STACKIT_ACCESS_TOKEN").unwrap()),
-        origin: "STACKIT_ACCESS_TOKEN".to_owned(),
-    };
+    let token = environment("STACKIT_ACCESS_TOKEN").map(Secret::new).unwrap();
+    let token = access_token::source(token, "STACKIT_ACCESS_TOKEN");
     let tokens = TokenSource::new(token, http.clone(), Clock::machine()).unwrap();
     let base = environment("STACKIT_SKE_CUSTOM_ENDPOINT").unwrap();
     SkeClient::new(&base, http, tokens).unwrap()

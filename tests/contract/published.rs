@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use skeys::testing::Clock;
-use skeys::testing::clients::auth::{SourceConfig, TokenSource};
+use skeys::testing::clients::auth::{TokenSource, access_token};
 use skeys::testing::clients::http::Http;
 use skeys::testing::clients::projects::ProjectsClient;
 use skeys::testing::clients::ske::SkeClient;
@@ -71,10 +71,8 @@ async fn requests_and_answers_are_as_published() {
 async fn every_call(simulator: &skeys::testing::simulator::Simulator, clock: &Clock) {
     let exports: BTreeMap<_, _> = simulator.exports().into_iter().collect();
     let http = Http::new(clock.clone(), None).unwrap();
-    let token = |text: &str| SourceConfig::Token {
-        secret: Secret::new(text.to_owned()),
-        origin: "STACKIT_ACCESS_TOKEN".to_owned(),
-    };
+    let token =
+        |text: &str| access_token::source(Secret::new(text.to_owned()), "STACKIT_ACCESS_TOKEN");
     let given = token(&exports["STACKIT_ACCESS_TOKEN"]);
     let tokens = TokenSource::new(given, http.clone(), clock.clone()).unwrap();
     let base = &exports["STACKIT_SKE_CUSTOM_ENDPOINT"];

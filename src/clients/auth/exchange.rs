@@ -2,13 +2,14 @@
 
 use std::sync::Mutex;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use reqwest::{Method, Url};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::clients::auth::claims;
 use crate::clients::auth::key::ServiceAccountKey;
+use crate::clients::auth::source::Granted;
 use crate::clients::http::{Http, safe_url};
 use crate::clients::request::HttpRequest;
 use crate::clients::response::HttpResponse;
@@ -20,13 +21,12 @@ pub const DEFAULT_ENDPOINT: &str = "https://service-account.api.stackit.cloud/to
 /// Clocks that differ by more are named when the endpoint refuses.
 const SKEW_WORTH_SAYING: SignedDuration = SignedDuration::from_secs(60);
 
-/// A key, where it is exchanged, and what was noticed on the way.
+/// A key, and where it is exchanged.
 pub struct Exchange {
     key: ServiceAccountKey,
     http: Http,
     endpoint: Mutex<Url>,
     default_endpoint: Url,
-    notes: Mutex<Vec<String>>,
 }
 
 /// Answer of the token endpoint, as far as it is needed.
@@ -36,13 +36,6 @@ struct TokenResponse {
     /// Seconds, as a number or as a text.
     #[serde(default)]
     expires_in: Option<Value>,
-}
-
-/// A token as the endpoint granted it.
-pub struct Granted {
-    pub secret: Secret,
-    /// Its end on our clock.
-    pub until: Option<Timestamp>,
 }
 
 impl Exchange {
@@ -62,28 +55,7 @@ impl Exchange {
             (None, Some(inside)) => inside.clone(),
             (None, None) => default_endpoint.clone(),
         };
-        Ok(Self {
-            key,
-            http,
-            endpoint: Mutex::new(endpoint),
-            default_endpoint,
-            notes: Mutex::default(),
-        })
-    }
-
-    /// The account's email, as the key states it.
-    pub fn account(&self) -> String {
-        self.key.account()
-    }
-
-    /// When the key itself ends.
-    pub fn valid_until(&self) -> Option<Timestamp> {
-        self.key.valid_until
-    }
-
-    /// Detours taken.
-    pub fn notes(&self) -> Vec<String> {
-        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        Ok(Self { key, http, endpoint: Mutex::new(endpoint), default_endpoint })
     }
 
     /// Exchanges once; a key that its own endpoint does not know is tried at the default one.
@@ -118,10 +90,9 @@ impl Exchange {
             host(&endpoint),
             host(&self.default_endpoint)
         );
-        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(note);
         *self.endpoint.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
             self.default_endpoint.clone();
-        Ok(granted)
+        Ok(Granted { note: Some(note), ..granted })
     }
 
     async fn ask(&self, endpoint: &Url) -> Result<Granted, Failure> {
@@ -156,7 +127,7 @@ impl Exchange {
                     .until
                     .and_then(|until| until.saturating_sub(skew.unwrap_or_default()).ok())
             });
-        Ok(Granted { secret, until })
+        Ok(Granted { secret, until, note: None })
     }
 }
 

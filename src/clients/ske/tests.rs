@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 
-use crate::clients::auth::{SourceConfig, TokenSource};
+use crate::clients::auth::{TokenSource, access_token};
 use crate::clients::http::Http;
 use crate::clients::reasons::find;
 use crate::clients::scripted::{JSON, Server, answer};
@@ -24,7 +24,7 @@ fn client(base: &str) -> (SkeClient, Http, Clock) {
     let clock = Clock::by_hand(now());
     let http = Http::new(clock.clone(), None).unwrap();
     let tokens = TokenSource::new(
-        SourceConfig::Token { secret: Secret::new(CANARY.into()), origin: "TEST".into() },
+        access_token::source(Secret::new(CANARY.into()), "TEST"),
         http.clone(),
         clock.clone(),
     )

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
-use crate::clients::auth::{SourceConfig, TokenSource};
+use crate::clients::auth::{TokenSource, access_token};
 use crate::clients::http::Http;
 use crate::clients::kubernetes::tests::cluster::{FakeCluster, Handshake, NODES, PODS};
 use crate::clients::kubernetes::tests::lists::node;
@@ -366,7 +366,7 @@ async fn the_ske_client_gives_what_is_needed() {
     let clock = Clock::by_hand(fixtures::now());
     let http = Http::new(clock.clone(), None).unwrap();
     let secret = Secret::new("canary-token".into());
-    let config = SourceConfig::Token { secret, origin: "TEST".into() };
+    let config = access_token::source(secret, "TEST");
     let tokens = TokenSource::new(config, http.clone(), clock.clone()).unwrap();
     let ske = SkeClient::new(&server.base, http, tokens).unwrap();
     let (sender, cluster) = watch::channel(quiet());
