@@ -122,7 +122,7 @@ fn no_sign_in(loaded: &Loaded) -> Option<String> {
     if loaded.config.auth.is_some() {
         return None;
     }
-    let ways: Vec<String> = SOURCES.iter().map(SourceKind::ways).collect();
+    let ways: Vec<String> = SOURCES.iter().map(SourceKind::describe_settings).collect();
     Some(format!(
         "no way to sign in was found. Looked for:\n  {}\n\
          Set STACKIT_ACCESS_TOKEN (for example with `stackit auth get-access-token`) or a service-account key. \

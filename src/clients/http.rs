@@ -11,7 +11,7 @@ use reqwest::{Method, Url};
 use tokio_util::bytes::Bytes;
 use zeroize::Zeroizing;
 
-use crate::clients::reasons::reasons;
+use crate::clients::error_chain::describe_error;
 use crate::clients::redact::Redactor;
 use crate::clients::request::HttpRequest;
 use crate::clients::response::HttpResponse;
@@ -31,7 +31,7 @@ pub struct Http {
     /// For loopback: a proxy from the environment cannot reach this machine's own servers.
     direct: reqwest::Client,
     clock: Clock,
-    /// Steady moment before which nothing is sent, by host and region.
+    /// Monotonic moment before which nothing is sent, by host and region.
     cooldowns: Arc<std::sync::Mutex<HashMap<String, Duration>>>,
     redactor: Redactor,
 }
@@ -64,7 +64,7 @@ impl Http {
             let builder =
                 if extra.is_empty() { builder } else { builder.tls_certs_merge(extra.clone()) };
             builder.build().map_err(|error| {
-                let message = format!("could not set up TLS: {}", reasons(&error));
+                let message = format!("could not set up TLS: {}", describe_error(&error));
                 Failure::new(FailureKind::NotPossible, message)
                     .hint("check the certificates of this machine and the extra ones in the configuration")
                     .caused_by(error)
@@ -79,7 +79,7 @@ impl Http {
         })
     }
 
-    /// The clock that this client lives by.
+    /// The clock that time limits run on.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -135,7 +135,7 @@ impl Http {
         // A body that grows would leave copies of a secret behind.
         let room = if request.answers_secret { request.limit } else { 0 };
         let mut body = Zeroizing::new(Vec::with_capacity(room));
-        match self.clock.timeout(left, collect(request, response, announced, &mut body)).await {
+        match self.clock.timeout(left, read_body(request, response, announced, &mut body)).await {
             Some(Ok(())) => {
                 answer.body = match answer.status {
                     200..300 if request.answers_secret => body,
@@ -176,8 +176,10 @@ impl Http {
     }
 
     fn begin_cooldown(&self, request: &HttpRequest, at: Timestamp) {
-        let until =
-            self.clock.monotonic().saturating_add(positive(at.duration_since(self.clock.now())));
+        let until = self
+            .clock
+            .monotonic()
+            .saturating_add(non_negative(at.duration_since(self.clock.now())));
         let mut cooldowns =
             self.cooldowns.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let cooldown = cooldowns.entry(request.cooldown_key()).or_default();
@@ -260,7 +262,7 @@ fn read_certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, Failure> {
 }
 
 fn sending_failure(request: &HttpRequest, error: &reqwest::Error) -> Failure {
-    let reason = reasons(error);
+    let reason = describe_error(error);
     if error.is_builder() || error.is_request() && reason.contains("invalid header") {
         return request.failure(FailureKind::NotPossible, format!("{reason}; nothing was sent"));
     }
@@ -315,7 +317,7 @@ fn redirect_failure(
         .hint("check the address of the API and whether a proxy wants a login")
 }
 
-async fn collect(
+async fn read_body(
     request: &HttpRequest,
     mut response: reqwest::Response,
     announced: Option<u64>,
@@ -348,7 +350,7 @@ async fn collect(
                 let detail = format!(
                     "the answer was cut: {} bytes received of {of} ({})",
                     body.len(),
-                    reasons(&error)
+                    describe_error(&error)
                 );
                 return Err(request.failure(FailureKind::Format, detail).caused_by(error));
             }
@@ -356,7 +358,7 @@ async fn collect(
     }
 }
 
-fn positive(duration: SignedDuration) -> Duration {
+fn non_negative(duration: SignedDuration) -> Duration {
     Duration::try_from(duration).unwrap_or(Duration::ZERO)
 }
 

@@ -1,10 +1,10 @@
 //! Floor 2: the outside world, one folder each. Wire types stay inside; what leaves are domain types.
 
 pub mod auth;
+mod error_chain;
 pub mod http;
 pub mod kubernetes;
 pub mod projects;
-mod reasons;
 mod redact;
 pub mod request;
 pub mod response;

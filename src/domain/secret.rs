@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use zeroize::Zeroize as _;
 
-/// A secret text. `Debug` shows only that there is one; reading it needs the word [`Secret::expose`].
+/// A secret text. `Debug` shows only that there is one; it is read by [`Secret::expose`].
 #[derive(Clone)]
 pub struct Secret(SecretString);
 

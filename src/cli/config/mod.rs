@@ -93,7 +93,7 @@ pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProb
             }
         }
     }
-    lay_flags_over(flags, &mut values);
+    apply_flags(flags, &mut values);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -171,7 +171,9 @@ impl Config {
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = keys()
             .filter_map(|key| self.values.get(key.path).map(|value| (key, value)))
-            .map(|(key, (value, origin))| format!("{} = {}   # {origin}", key.path, print(value)))
+            .map(|(key, (value, origin))| {
+                format!("{} = {}   # {origin}", key.path, format_value(value))
+            })
             .collect();
         lines.push(match &self.auth {
             Some(source) => format!("signs in with {}", source.summary),
@@ -234,7 +236,7 @@ impl Config {
     }
 }
 
-fn print(value: &Value) -> String {
+fn format_value(value: &Value) -> String {
     let quoted = |text: &str| format!("{:?}", crate::domain::text::clean(text));
     match value {
         Value::Switch(on) => on.to_string(),
@@ -249,8 +251,8 @@ fn print(value: &Value) -> String {
     }
 }
 
-/// Lays the flags that were given over values from below.
-fn lay_flags_over(flags: &Flags, values: &mut Values) {
+/// Puts the flags that were given in the place of other values.
+fn apply_flags(flags: &Flags, values: &mut Values) {
     let given = [
         ("projects", "--project", some_list(&flags.project)),
         ("regions", "--region", some_list(&flags.region)),

@@ -24,7 +24,7 @@ pub fn source(secret: Secret, origin: &str) -> SourceConfig {
     let open = Arc::new(move |_: &_| {
         Ok(Source {
             name: origin.clone(),
-            tokens: Tokens::Given(claims::legal(secret.expose(), &origin)?),
+            tokens: Tokens::Given(claims::check_token(secret.expose(), &origin)?),
             // What a process was given at its start cannot be changed from outside.
             remedy: format!("start skeys again with a new token in {origin}"),
             account: None,

@@ -62,10 +62,10 @@ impl Exchange {
     ///
     /// # Errors
     /// Refused, unreachable, or an answer without a token.
-    pub async fn run(&self) -> Result<Granted, Failure> {
+    pub async fn issue_token(&self) -> Result<Granted, Failure> {
         let endpoint =
             self.endpoint.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let failure = match self.ask(&endpoint).await {
+        let failure = match self.request_token(&endpoint).await {
             Ok(granted) => return Ok(granted),
             Err(failure) => failure,
         };
@@ -74,7 +74,7 @@ impl Exchange {
         if !unknown_key || endpoint == self.default_endpoint {
             return Err(failure);
         }
-        let granted = match self.ask(&self.default_endpoint).await {
+        let granted = match self.request_token(&self.default_endpoint).await {
             Ok(granted) => granted,
             Err(other) => {
                 let mut failure = failure;
@@ -95,7 +95,7 @@ impl Exchange {
         Ok(Granted { note: Some(note), ..granted })
     }
 
-    async fn ask(&self, endpoint: &Url) -> Result<Granted, Failure> {
+    async fn request_token(&self, endpoint: &Url) -> Result<Granted, Failure> {
         let now = self.http.clock().now();
         let assertion = self.key.assertion(now)?;
         let form = Secret::new(format!(
@@ -107,16 +107,16 @@ impl Exchange {
         request.body = Some(("application/x-www-form-urlencoded", form));
         request.secrets = vec![assertion];
         request.answers_secret = true;
-        let answer = self.http.send(&request).await.map_err(passing)?;
+        let answer = self.http.send(&request).await.map_err(as_transient)?;
         if let Some(failure) = answer.failure(&request) {
-            return Err(refused(&answer, failure));
+            return Err(explain_refusal(&answer, failure));
         }
         let skew = answer.skew;
         let wrong = |what: &str| answer.format_failure(&request, what);
         let token: TokenResponse = serde_json::from_slice(&answer.body)
             .map_err(|_may_quote_the_token| wrong("it is not JSON with an access_token"))?;
         let secret = Secret::new(token.access_token);
-        let secret = claims::legal(secret.expose(), "the token endpoint")?;
+        let secret = claims::check_token(secret.expose(), "the token endpoint")?;
         // Counted on our clock, so that a clock that is off does not renew for ever.
         let until = token
             .expires_in
@@ -132,14 +132,14 @@ impl Exchange {
 }
 
 /// An exchange without effect can be repeated: an endpoint out of reach passes by itself.
-fn passing(mut failure: Failure) -> Failure {
+fn as_transient(mut failure: Failure) -> Failure {
     if failure.kind == FailureKind::NotPossible {
         failure.kind = FailureKind::Unreachable;
     }
     failure
 }
 
-fn refused(answer: &HttpResponse, mut failure: Failure) -> Failure {
+fn explain_refusal(answer: &HttpResponse, mut failure: Failure) -> Failure {
     let is_refusal = (400..500).contains(&answer.status) && !matches!(answer.status, 408 | 429);
     if !is_refusal {
         return failure;

@@ -7,7 +7,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Url;
 use serde_json::Value;
 
-use crate::clients::auth::secret_file::{read_file, readable_by_others};
+use crate::clients::auth::secret_file::{read_file, warn_if_readable_by_others};
 use crate::clients::http::{Http, safe_url};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::secret::{Secret, SecretValue};
@@ -38,10 +38,10 @@ impl KeyText {
         }
     }
 
-    fn note(&self) -> Option<String> {
+    fn warning(&self) -> Option<String> {
         match self {
             Self::Inline(_) => None,
-            Self::Path(path) => readable_by_others(path),
+            Self::Path(path) => warn_if_readable_by_others(path),
         }
     }
 }
@@ -124,7 +124,7 @@ impl ServiceAccountKey {
                 .get("validUntil")
                 .and_then(Value::as_str)
                 .and_then(|text| text.parse().ok()),
-            notes: [key.note(), private_key.and_then(KeyText::note)]
+            notes: [key.warning(), private_key.and_then(KeyText::warning)]
                 .into_iter()
                 .flatten()
                 .collect(),

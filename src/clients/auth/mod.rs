@@ -35,7 +35,7 @@ const RENEWAL_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 const FORCED_RENEWAL_PAUSE: Duration = Duration::from_secs(30);
 /// A source that ends within this time is warned of.
 const SOURCE_ENDS_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// A failing renewal is told when the token ends within this time.
+/// A failing renewal is reported when the token expires within this time.
 const FAILING_MATTERS: SignedDuration = SignedDuration::from_mins(5);
 
 /// Every way to sign in. The first that is set is used; one that a flag names goes before all others.
@@ -63,9 +63,9 @@ struct Inner {
 #[derive(Default)]
 struct State {
     current: Option<Granted>,
-    /// Steady moment of the last renewal that a 401 asked for.
+    /// Monotonic moment of the last renewal that a 401 asked for.
     forced: Option<Duration>,
-    /// Wall moment before which a failed renewal is not repeated.
+    /// Moment before which a failed renewal is not repeated.
     pause_until: Option<Timestamp>,
 }
 
@@ -104,7 +104,7 @@ impl TokenSource {
         })))
     }
 
-    /// A token that works as far as can be told; renewed first when it is about to end.
+    /// A token that should work; renewed first when it is about to expire.
     ///
     /// # Errors
     /// The token has ended, cannot be read, or cannot be renewed.
@@ -116,7 +116,7 @@ impl TokenSource {
             }
             Tokens::Read(read) => {
                 let secret = read()?;
-                self.show(&secret, None);
+                self.update_shown(&secret, None);
                 self.check_end(&secret)?;
                 return Ok(secret);
             }
@@ -133,7 +133,7 @@ impl TokenSource {
                 return Ok(held.secret.clone());
             }
         }
-        match self.keep(issue().await, &mut state) {
+        match self.store_issued(issue().await, &mut state) {
             Ok(secret) => Ok(secret),
             Err(failure) => match &state.current {
                 Some(held) if lives(held, SignedDuration::ZERO) => Ok(held.secret.clone()),
@@ -150,7 +150,7 @@ impl TokenSource {
         let remedy = &self.0.source.remedy;
         let signed_out = |hint: String| {
             let claims = self.lock_shown().claims.clone();
-            let message = format!("{} was refused", the_token(&claims));
+            let message = format!("{} was refused", describe_token(&claims));
             Failure::new(FailureKind::SignedOut, message).hint(hint)
         };
         let Tokens::Issued(issue) = &self.0.source.tokens else {
@@ -169,7 +169,7 @@ impl TokenSource {
         if just_forced {
             return Err(signed_out(format!("it was renewed a moment ago: {remedy}")));
         }
-        let secret = self.keep(issue().await, &mut state)?;
+        let secret = self.store_issued(issue().await, &mut state)?;
         state.forced = Some(monotonic);
         if secret == *refused {
             return Err(signed_out("a renewed token is the same one".to_owned()));
@@ -193,7 +193,7 @@ impl TokenSource {
         }
     }
 
-    /// What a person should know about this source: open files, ends that come near, detours taken.
+    /// Warnings about the source: files that others can read, a near expiry, another endpoint used.
     pub fn notes(&self) -> Vec<String> {
         let now = self.0.clock.now();
         let shown = self.lock_shown();
@@ -214,10 +214,14 @@ impl TokenSource {
     }
 
     /// Takes over what was issued.
-    fn keep(&self, issued: Result<Granted, Failure>, state: &mut State) -> Result<Secret, Failure> {
+    fn store_issued(
+        &self,
+        issued: Result<Granted, Failure>,
+        state: &mut State,
+    ) -> Result<Secret, Failure> {
         match issued {
             Ok(granted) => {
-                self.show(&granted.secret, granted.until);
+                self.update_shown(&granted.secret, granted.until);
                 self.lock_shown().notes.extend(granted.note.clone());
                 state.pause_until = None;
                 let secret = granted.secret.clone();
@@ -233,7 +237,7 @@ impl TokenSource {
         }
     }
 
-    fn show(&self, secret: &Secret, until: Option<Timestamp>) {
+    fn update_shown(&self, secret: &Secret, until: Option<Timestamp>) {
         let mut claims = claims::read(secret);
         claims.who = claims.who.or_else(|| self.0.source.account.clone());
         claims.until = until.or(claims.until);
@@ -245,7 +249,7 @@ impl TokenSource {
         let claims = claims::read(secret);
         match claims.until {
             Some(until) if until <= self.0.clock.now() => {
-                let message = format!("{} ended at {}", the_token(&claims), age::utc(until));
+                let message = format!("{} ended at {}", describe_token(&claims), age::utc(until));
                 Err(Failure::new(FailureKind::SignedOut, message).hint(&self.0.source.remedy))
             }
             Some(_) | None => Ok(()),
@@ -257,6 +261,6 @@ impl TokenSource {
     }
 }
 
-fn the_token(claims: &Claims) -> String {
+fn describe_token(claims: &Claims) -> String {
     claims.who.as_ref().map_or_else(|| "the token".to_owned(), |who| format!("the token of {who}"))
 }

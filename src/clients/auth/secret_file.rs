@@ -1,4 +1,4 @@
-//! Files that hold a secret: read whole and bounded, and told of when others can read them.
+//! Reads files that hold a secret, bounded, and warns when others can read them.
 
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -34,7 +34,7 @@ pub fn read_file(path: &Path) -> Result<Secret, Failure> {
 }
 
 /// A warning if somebody besides the owner can read a secret file.
-pub fn readable_by_others(path: &Path) -> Option<String> {
+pub fn warn_if_readable_by_others(path: &Path) -> Option<String> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
     let name = clean(&path.display().to_string());
     (mode & 0o044 != 0)

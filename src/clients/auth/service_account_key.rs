@@ -56,7 +56,7 @@ pub fn source(
         let exchange = Arc::new(Exchange::new(key, endpoint.clone(), http.clone(), &default)?);
         let issue = move || {
             let exchange = Arc::clone(&exchange);
-            async move { exchange.run().await }.boxed()
+            async move { exchange.issue_token().await }.boxed()
         };
         Ok(Source {
             name: NAME.to_owned(),

@@ -50,7 +50,7 @@ impl SourceKind {
     }
 
     /// How to set it, in one line.
-    pub fn ways(&self) -> String {
+    pub fn describe_settings(&self) -> String {
         let mut ways: Vec<String> = self.variables.iter().map(ToString::to_string).collect();
         if let Some(PathSetting { key, environment, flag, .. }) = self.paths.first() {
             ways.extend(flag.map(|flag| format!("--{flag}")));
@@ -82,13 +82,13 @@ pub struct Source {
     /// Behind the account on the screen: "token file".
     pub name: String,
     pub tokens: Tokens,
-    /// What a person can do when a token ended or is refused.
+    /// What to do when a token has expired or is refused.
     pub remedy: String,
     /// The account, where it is known without a token.
     pub account: Option<String>,
     /// When the source itself ends.
     pub ends: Option<Timestamp>,
-    /// What a person should know about it from the beginning.
+    /// Warnings found while it was opened.
     pub notes: Vec<String>,
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clients::auth::claims;
-use crate::clients::auth::secret_file::{read_file, readable_by_others};
+use crate::clients::auth::secret_file::{read_file, warn_if_readable_by_others};
 use crate::clients::auth::source::{
     AuthSettings, PathSetting, Source, SourceConfig, SourceKind, Tokens,
 };
@@ -33,9 +33,9 @@ pub fn source(path: PathBuf) -> SourceConfig {
         let (path, origin) = (path.clone(), shown.clone());
         Ok(Source {
             name: NAME.to_owned(),
-            notes: readable_by_others(&path).into_iter().collect(),
+            notes: warn_if_readable_by_others(&path).into_iter().collect(),
             tokens: Tokens::Read(Box::new(move || {
-                claims::legal(read_file(&path)?.expose(), &origin)
+                claims::check_token(read_file(&path)?.expose(), &origin)
             })),
             remedy: format!("write a new token to {shown}"),
             account: None,

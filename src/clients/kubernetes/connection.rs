@@ -70,7 +70,7 @@ impl Connection {
         &self.access
     }
 
-    /// The server's clock minus ours in whole seconds, once an answer told.
+    /// The server's clock minus ours in whole seconds, once a response had a `Date`.
     pub fn skew_seconds(&self) -> Option<i64> {
         Some(self.skew.load(Ordering::Relaxed)).filter(|skew| *skew != UNKNOWN)
     }
@@ -97,7 +97,7 @@ impl Connection {
     ) -> Result<Vec<u8>, KubeError> {
         let whole = async {
             let body = self.open(request).await?;
-            collect(body, limit).await
+            read_body(body, limit).await
         };
         self.clock
             .timeout(WHOLE_ANSWER, whole)
@@ -118,12 +118,12 @@ impl Connection {
             None => return Err(KubeError::TimedOut(FIRST_BYTE)),
         };
         let (head, body) = response.into_parts();
-        self.note_date(&head.headers);
+        self.record_clock_skew(&head.headers);
         if head.status.is_success() {
             return Ok(body);
         }
         // The status alone suffices if the words do not come.
-        let words = self.clock.timeout(FIRST_BYTE, collect(body, ANSWER_LIMIT)).await;
+        let words = self.clock.timeout(FIRST_BYTE, read_body(body, ANSWER_LIMIT)).await;
         let words = words.and_then(Result::ok).unwrap_or_default();
         Err(KubeError::from_answer(head.status, retry_after(&head.headers), &words))
     }
@@ -132,8 +132,8 @@ impl Connection {
     /// takes the credentials.
     ///
     /// # Errors
-    /// It cannot be asked, or refuses the credentials. A connection that broke gets a second look, since a server
-    /// that refuses the certificate in the handshake looks like one that is away.
+    /// It cannot be asked, or refuses the credentials. A connection that broke is diagnosed, since a server
+    /// that refuses the certificate in the handshake looks like one that is unreachable.
     pub async fn ready(&self) -> Result<Option<bool>, KubeError> {
         match self.get("/readyz").await {
             Ok(_) => Ok(Some(true)),
@@ -149,12 +149,12 @@ impl Connection {
         }
     }
 
-    /// The failure that a person reads.
+    /// The failure for the screen.
     pub fn failure(&self, error: &KubeError) -> Failure {
         error.failure(&self.cluster, self.access.host())
     }
 
-    fn note_date(&self, headers: &HeaderMap) {
+    fn record_clock_skew(&self, headers: &HeaderMap) {
         let date = headers
             .get(DATE)
             .and_then(|value| value.to_str().ok())
@@ -172,7 +172,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     text.trim().parse().ok().map(Duration::from_secs)
 }
 
-async fn collect(mut body: Body, limit: usize) -> Result<Vec<u8>, KubeError> {
+async fn read_body(mut body: Body, limit: usize) -> Result<Vec<u8>, KubeError> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| KubeError::Broken(Reason::of(error)))?;

@@ -1,4 +1,4 @@
-//! What can go wrong when a cluster's API server is asked, sorted by what the asker can do about it.
+//! Errors of requests to a cluster's API server, by what the caller can do about them.
 
 use std::error::Error;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use rustls::AlertDescription;
 
-use crate::clients::reasons::{find, reasons, words};
+use crate::clients::error_chain::{describe_error, find_source, shorten};
 use crate::domain::cluster::ClusterName;
 use crate::domain::failure::{Cause, Failure, FailureKind};
 use crate::domain::text::clean;
@@ -22,13 +22,13 @@ pub struct Reason {
 impl Reason {
     /// The innermost reasons of an error.
     pub fn of(error: impl Error + Send + Sync + 'static) -> Self {
-        Self { words: reasons(&error), cause: Cause::new(error) }
+        Self { words: describe_error(&error), cause: Cause::new(error) }
     }
 }
 
 impl From<&str> for Reason {
     fn from(text: &str) -> Self {
-        Self { words: words(text), cause: Cause::default() }
+        Self { words: shorten(text), cause: Cause::default() }
     }
 }
 
@@ -100,10 +100,10 @@ impl KubeError {
                 if body.trim_ascii_start().first() == Some(&b'<') {
                     "a web page, perhaps of a proxy".to_owned()
                 } else {
-                    words(&String::from_utf8_lossy(body))
+                    shorten(&String::from_utf8_lossy(body))
                 }
             },
-            |status| words(&status.message),
+            |status| shorten(&status.message),
         );
         let text = if text.is_empty() {
             status.canonical_reason().unwrap_or("no reason given").to_owned()
@@ -136,7 +136,7 @@ impl KubeError {
 
     /// A request that came back without an answer.
     pub fn from_sending(error: kube::Error) -> Self {
-        let connecting = find::<hyper_util::client::legacy::Error>(&error)
+        let connecting = find_source::<hyper_util::client::legacy::Error>(&error)
             .is_some_and(hyper_util::client::legacy::Error::is_connect);
         match Self::from_tls(error) {
             Ok(found) => found,
@@ -156,20 +156,21 @@ impl KubeError {
     /// # Errors
     /// It does not come from TLS.
     fn from_tls<E: Error + Send + Sync + 'static>(error: E) -> Result<Self, E> {
-        let (text, variant): (String, fn(Reason) -> Self) = match find::<rustls::Error>(&error) {
-            None => return Err(error),
-            Some(rustls::Error::AlertReceived(alert)) if is_about_our_certificate(*alert) => {
-                (format!("TLS alert {alert:?}"), Self::Refused)
-            }
-            Some(rustls::Error::InvalidCertificate(reason)) => {
-                (format!("{reason:?}"), Self::Untrusted)
-            }
-            Some(tls) => (tls.to_string(), Self::Unreachable),
-        };
-        Ok(variant(Reason { words: words(&text), cause: Cause::new(error) }))
+        let (text, variant): (String, fn(Reason) -> Self) =
+            match find_source::<rustls::Error>(&error) {
+                None => return Err(error),
+                Some(rustls::Error::AlertReceived(alert)) if is_about_our_certificate(*alert) => {
+                    (format!("TLS alert {alert:?}"), Self::Refused)
+                }
+                Some(rustls::Error::InvalidCertificate(reason)) => {
+                    (format!("{reason:?}"), Self::Untrusted)
+                }
+                Some(tls) => (tls.to_string(), Self::Unreachable),
+            };
+        Ok(variant(Reason { words: shorten(&text), cause: Cause::new(error) }))
     }
 
-    /// Whether the server could not be asked at all, so that the whole connection is in doubt.
+    /// Whether the server could not be asked at all, so that the connection itself may be broken.
     pub fn is_about_the_connection(&self) -> bool {
         match self {
             Self::Unreachable(_)
@@ -196,7 +197,7 @@ impl KubeError {
         )
     }
 
-    /// The failure that a person reads: on which cluster and host, and what to do.
+    /// The failure for the screen: on which cluster and host, and what to do.
     pub fn failure(&self, cluster: &ClusterName, host: &str) -> Failure {
         let kind = match self {
             Self::Unreachable(_) | Self::Untrusted(_) | Self::Broken(_) => FailureKind::Unreachable,

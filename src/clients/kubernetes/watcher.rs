@@ -1,5 +1,5 @@
-//! Keeps one kind of objects in view: list in pages, watch from there, list again when the server has forgotten where
-//! we were, poll where watches do not work.
+//! Watches one resource: list in pages, watch from there, list again when the version is too old, poll where watches do
+//! not work.
 //!
 //! Why not `kube_runtime::watcher`: it belongs to one client, so that new credentials would mean a new list; its lists
 //! and the beginning of its watches have no time limit, and its idle limit runs on tokio's clock; an HTTP 410 at the
@@ -15,35 +15,35 @@ use tokio::sync::watch;
 
 use crate::clients::http::random;
 use crate::clients::kubernetes::connection::{Connection, PAGE_LIMIT};
-use crate::clients::kubernetes::context::{ObserverContext, connected, pause};
+use crate::clients::kubernetes::context::{ObserverContext, pause, wait_for_connection};
 use crate::clients::kubernetes::error::KubeError;
-use crate::clients::kubernetes::kind::{Change, Kind, WATCH_SECONDS};
 use crate::clients::kubernetes::lines::{Lines, lines};
 use crate::clients::kubernetes::object_cache::Item;
+use crate::clients::kubernetes::resources::{WATCH_SECONDS, WatchEvent, WatchedResource};
 use crate::clients::kubernetes::store::{ListStatus, Store};
 use crate::domain::backoff;
 use crate::domain::text::plural;
 
-/// A watch that says nothing for so long is compared with a list. Servers send bookmarks about every minute.
+/// A watch that is silent for this long is compared with a list. Servers send bookmarks about every minute.
 const SILENCE: Duration = Duration::from_secs(90);
-/// A working watch tells what a list showed within this.
+/// A working watch delivers what a list showed within this.
 const LATENESS: Duration = Duration::from_secs(5);
 /// The server should have ended a watch by then.
 const OLDEST_WATCH: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 30);
-/// A watch that lived so long was worth it, even if nothing happened.
+/// A watch that lasted this long is no failure, even if nothing happened.
 const WORTHWHILE: Duration = Duration::from_secs(1);
-/// How often is polled where watches do not work; slower where a list takes long.
+/// Interval of polling where watches do not work; longer where a list takes long.
 const POLL: Duration = Duration::from_secs(10);
 /// Watches are tried again after this.
 const POLL_FOR: Duration = Duration::from_mins(30);
-/// Failures in a row from which on a kind counts as not readable.
+/// Failures in a row after which a resource counts as not readable.
 const PATIENCE: u32 = 3;
 /// Watches in a row that do not begin in time, from which on lists take their place.
 const UNOPENED: u32 = 2;
 /// Pause after HTTP 403 or a kind that is not served, first and later.
 const DENIED: (Duration, Duration) = (Duration::from_secs(15), Duration::from_mins(5));
 
-/// What is done next for a kind.
+/// What is done next for a resource.
 enum WatchState {
     /// Read everything. Where watches do not work: the monotonic moment from which they are tried again.
     List { polling_until: Option<Duration> },
@@ -59,7 +59,7 @@ enum WatchState {
 enum WatchEnd {
     /// It ended, or there is another connection: go on from there.
     Ended,
-    /// It told something and ended at once: go on from there, but not again and again.
+    /// It delivered something and ended at once: go on from there, but not again and again.
     ShortLived,
     /// Something in between holds watches back, or they are not allowed.
     Useless,
@@ -73,10 +73,10 @@ struct Listed<T> {
     missing: Option<String>,
 }
 
-/// Keeps one kind in view; never ends.
-pub async fn watch_resource<T: PartialEq>(kind: Kind<T>, context: &ObserverContext) {
+/// Keeps the store's objects of one resource current; never ends.
+pub async fn watch_resource<T: PartialEq>(resource: WatchedResource<T>, context: &ObserverContext) {
     let mut watcher = Watcher {
-        kind,
+        resource,
         context,
         connections: context.connections.clone(),
         outages: 0,
@@ -92,7 +92,7 @@ pub async fn watch_resource<T: PartialEq>(kind: Kind<T>, context: &ObserverConte
 }
 
 struct Watcher<'a, T> {
-    kind: Kind<T>,
+    resource: WatchedResource<T>,
     context: &'a ObserverContext,
     connections: watch::Receiver<Option<Arc<Connection>>>,
     /// Outages until the last list.
@@ -101,7 +101,7 @@ struct Watcher<'a, T> {
     failures: u32,
     /// Watches in a row that did not begin in time.
     unopened: u32,
-    /// Watches in a row that told something and ended at once.
+    /// Watches in a row that delivered something and ended at once.
     short_lived: u32,
     /// How long the last list took.
     list_took: Duration,
@@ -112,14 +112,14 @@ impl<T: PartialEq> Watcher<'_, T> {
         match state {
             WatchState::List { polling_until } => {
                 self.connect().await;
-                match self.list_and_keep(polling_until).await {
+                match self.list_and_store(polling_until).await {
                     Ok(next) => next,
                     Err(error) => self.back_off(&error, WatchState::List { polling_until }),
                 }
             }
             WatchState::Watch { mut version } => {
                 let (connection, is_outdated) = self.connect().await;
-                // A watch would tell one by one what happened in an outage, and each step would pass for the present.
+                // A watch would replay the changes of the outage one by one, and each would look like the present state.
                 if is_outdated {
                     return WatchState::List { polling_until: None };
                 }
@@ -147,9 +147,9 @@ impl<T: PartialEq> Watcher<'_, T> {
         }
     }
 
-    /// Waits for a connection; tells whether there was an outage since the last list.
+    /// Waits for a connection; returns whether there was an outage since the last list.
     async fn connect(&mut self) -> (Arc<Connection>, bool) {
-        let connection = connected(&mut self.connections).await;
+        let connection = wait_for_connection(&mut self.connections).await;
         let outages = self.context.store().outages();
         (connection, std::mem::replace(&mut self.outages, outages) != outages)
     }
@@ -162,7 +162,7 @@ impl<T: PartialEq> Watcher<'_, T> {
         self.context.clock.monotonic().saturating_add(POLL_FOR)
     }
 
-    /// Says what a failure means for the kind, and how to go on.
+    /// Reports a failure, and says how to go on.
     fn back_off(&mut self, error: &KubeError, failed: WatchState) -> WatchState {
         self.failures = self.failures.saturating_add(1);
         let is_lasting = !error.is_about_the_connection() && self.failures >= PATIENCE;
@@ -172,17 +172,17 @@ impl<T: PartialEq> Watcher<'_, T> {
         } else {
             failed
         };
-        WatchState::BackOff { wait: self.take_note(error), next: Box::new(next) }
+        WatchState::BackOff { wait: self.report_failure(error), next: Box::new(next) }
     }
 
-    /// Says what a failure means for the kind, and how long to wait.
-    fn take_note(&self, error: &KubeError) -> Duration {
-        let (context, kind, failures) = (self.context, self.kind.resource_kind, self.failures);
+    /// Reports a failure, and says how long to wait.
+    fn report_failure(&self, error: &KubeError) -> Duration {
+        let (context, kind, failures) = (self.context, self.resource.resource_kind, self.failures);
         // What others have answered for does not wait for one list that hangs.
-        let hangs = matches!(error, KubeError::TimedOut(_)) && context.store().is_waited_for(kind);
+        let hangs = matches!(error, KubeError::TimedOut(_)) && context.store().is_late(kind);
         let patient = failures < PATIENCE && !hangs;
         if error.is_about_the_connection() {
-            context.doubt.notify_one();
+            context.check_requested.notify_one();
         }
         let is_denied = matches!(error, KubeError::Forbidden(_) | KubeError::NotServed(_));
         // A server that has just started may forbid what it allows a moment later.
@@ -192,7 +192,7 @@ impl<T: PartialEq> Watcher<'_, T> {
             } else {
                 ListStatus::Failing(error.to_string())
             };
-            context.tell(|store| store.stand(kind, status));
+            context.update(|store| store.set_status(kind, status));
         }
         if is_denied {
             return if patient { DENIED.0 } else { DENIED.1 };
@@ -205,7 +205,7 @@ impl<T: PartialEq> Watcher<'_, T> {
         backoff::delay(failures, random()).max(asked.min(backoff::LONGEST_RETRY_AFTER))
     }
 
-    async fn list_and_keep(
+    async fn list_and_store(
         &mut self,
         polling_until: Option<Duration>,
     ) -> Result<WatchState, KubeError> {
@@ -214,7 +214,7 @@ impl<T: PartialEq> Watcher<'_, T> {
         let now = self.context.clock.monotonic();
         self.list_took = now.saturating_sub(began);
         let version = listed.version.take();
-        self.keep(listed);
+        self.store_list(listed);
         // Without a version there is nothing to watch from.
         let polling_until =
             if version.is_none() { Some(self.end_of_polling()) } else { polling_until };
@@ -232,11 +232,11 @@ impl<T: PartialEq> Watcher<'_, T> {
         let mut connections = self.context.connections.clone();
         let mut listed = Listed { items: Vec::new(), version: None, missing: None };
         let (mut next, mut unreadable) = (None, 0);
-        for _page in 0..self.kind.most_pages {
-            let connection = connected(&mut connections).await;
-            let request = self.kind.list(next.as_deref())?;
+        for _page in 0..self.resource.most_pages {
+            let connection = wait_for_connection(&mut connections).await;
+            let request = self.resource.list_request(next.as_deref())?;
             let body = connection.read(request, PAGE_LIMIT).await?;
-            let page = self.kind.page(&body)?;
+            let page = self.resource.decode_page(&body)?;
             listed.items.extend(page.items);
             listed.version = page.version.or(listed.version);
             unreadable += page.unreadable;
@@ -254,26 +254,26 @@ impl<T: PartialEq> Watcher<'_, T> {
         Ok(listed)
     }
 
-    /// Puts a list in the store; tells whether anything changed.
-    fn keep(&self, listed: Listed<T>) -> bool {
-        self.context.tell(|store| {
-            let changed = (self.kind.object_cache)(store).swap(listed.items);
+    /// Puts a list in the store; returns whether anything changed.
+    fn store_list(&self, listed: Listed<T>) -> bool {
+        self.context.update(|store| {
+            let changed = (self.resource.cache)(store).replace_all(listed.items);
             if changed {
-                store.mark();
+                store.mark_changed();
             }
-            store.stand(self.kind.resource_kind, ListStatus::Seen(listed.missing));
+            store.set_status(self.resource.resource_kind, ListStatus::Seen(listed.missing));
             changed
         })
     }
 
-    /// Watches from a version on, which moves on with what is told, until the watch ends, the connection changes, or
-    /// watching proves to be of no use.
+    /// Watches from a version, which advances with each event, until the watch ends, the connection changes, or watching
+    /// turns out to be useless.
     async fn watch(
         &mut self,
         connection: &Connection,
         version: &mut String,
     ) -> Result<WatchEnd, KubeError> {
-        let request = self.kind.watch(version)?;
+        let request = self.resource.watch_request(version)?;
         let opened = tokio::select! {
             biased;
             opened = connection.open(request) => opened,
@@ -285,10 +285,10 @@ impl<T: PartialEq> Watcher<'_, T> {
             Err(error) => return Err(error),
         };
         self.unopened = 0;
-        self.context.tell(|store| {
+        self.context.update(|store| {
             // An outage may have been noticed while the answer was on its way.
             if store.outages() == self.outages {
-                store.confirm(self.kind.resource_kind);
+                store.confirm_status(self.resource.resource_kind);
             }
         });
         let mut lines = lines(body);
@@ -302,10 +302,10 @@ impl<T: PartialEq> Watcher<'_, T> {
                 line = lines.try_next() => match line {
                     Ok(Some(line)) => {
                         heard = self.context.clock.monotonic();
-                        self.apply(&line, version)?;
+                        self.apply_event(&line, version)?;
                         (productive, self.failures) = (true, 0);
                     }
-                    // The next attempt tells whether the server is still there.
+                    // The next attempt shows whether the server is still there.
                     ended @ (Ok(None) | Err(KubeError::Broken(_))) => {
                         let lived = self.context.clock.monotonic().saturating_sub(began);
                         if lived >= WORTHWHILE {
@@ -313,7 +313,7 @@ impl<T: PartialEq> Watcher<'_, T> {
                             return Ok(WatchEnd::Ended);
                         }
                         if productive {
-                            // Nothing is wrong with what is shown; the server is only not asked without end.
+                            // The cache is right; the pause only keeps the request rate low.
                             self.short_lived = self.short_lived.saturating_add(1);
                             return Ok(WatchEnd::ShortLived);
                         }
@@ -344,49 +344,51 @@ impl<T: PartialEq> Watcher<'_, T> {
             || matches!(error, KubeError::Forbidden(_) | KubeError::NotServed(_))
     }
 
-    /// Compares a silent watch with a list. A list that shows changes which the watch does not tell proves that the
-    /// watch is of no use (a proxy that holds answers back); then the list counts and polling begins.
+    /// Compares a silent watch with a list. Changes that the watch does not deliver prove that something holds it back
+    /// (a proxy that buffers); then the list counts and polling begins.
     async fn compare_with_list(
         &self,
         lines: &mut Lines,
         version: &mut String,
     ) -> Result<Option<WatchEnd>, KubeError> {
-        // Of many events only some are listed and kept, so that a list proves nothing; other kinds found out for them.
-        if self.kind.resource_kind.is_bounded() {
+        // Only some events are listed and kept, so that a list proves nothing; the other resources find out for them.
+        if self.resource.resource_kind.is_bounded() {
             let held_back = self.context.held_back.load(Ordering::Relaxed);
             return Ok(held_back.then_some(WatchEnd::Useless));
         }
         let listed = self.list().await?;
         if let Some(line) = self.context.clock.timeout(LATENESS, lines.try_next()).await {
             return match line? {
-                Some(line) => self.apply(&line, version).map(|()| None),
+                Some(line) => self.apply_event(&line, version).map(|()| None),
                 None => Ok(Some(WatchEnd::Ended)),
             };
         }
-        let changed = self.keep(listed);
+        let changed = self.store_list(listed);
         if changed {
             self.context.held_back.store(true, Ordering::Relaxed);
         }
         Ok(changed.then_some(WatchEnd::Useless))
     }
 
-    /// Takes over what a line of a watch tells.
-    fn apply(&self, line: &str, version: &mut String) -> Result<(), KubeError> {
-        let Some(change) = self.kind.change(line)? else { return Ok(()) };
-        let cache = self.kind.object_cache;
+    /// Applies one line of a watch to the store.
+    fn apply_event(&self, line: &str, version: &mut String) -> Result<(), KubeError> {
+        let Some(change) = self.resource.decode_event(line)? else { return Ok(()) };
+        let cache = self.resource.cache;
         let (at, changed) = match change {
-            Change::Put(item) => (item.version.clone(), cache(&mut self.context.store()).put(item)),
-            Change::Remove(item) => {
+            WatchEvent::Put(item) => {
+                (item.version.clone(), cache(&mut self.context.store()).put(item))
+            }
+            WatchEvent::Remove(item) => {
                 let changed = cache(&mut self.context.store()).remove(&item.key, &item.uid);
                 (item.version, changed)
             }
-            Change::Bookmark(at) | Change::Unreadable(at) => (at, false),
+            WatchEvent::Bookmark(at) | WatchEvent::Unreadable(at) => (at, false),
         };
         if !at.is_empty() {
             *version = at;
         }
         if changed {
-            self.context.tell(Store::mark);
+            self.context.update(Store::mark_changed);
         }
         Ok(())
     }

@@ -120,7 +120,7 @@ impl SkeClient {
     /// [`Failure::leaves_outcome_unknown`] tells whether it may have happened all the same.
     pub async fn rotate(&self, id: &ClusterId, step: Step) -> Result<Option<String>, Failure> {
         let purpose = format!("{step} the credentials rotation of {id}");
-        self.order(id, &purpose, step.endpoint(), "ske.cluster.credential.rotate").await
+        self.post_action(id, &purpose, step.endpoint(), "ske.cluster.credential.rotate").await
     }
 
     /// Asks to wake the cluster up, once; gives the trace id.
@@ -128,7 +128,7 @@ impl SkeClient {
     /// # Errors
     /// As [`SkeClient::rotate`].
     pub async fn wake_up(&self, id: &ClusterId) -> Result<Option<String>, Failure> {
-        self.order(id, &format!("wake up {id}"), "wakeup", "ske.cluster.wakeup").await
+        self.post_action(id, &format!("wake up {id}"), "wakeup", "ske.cluster.wakeup").await
     }
 
     /// Asks to reconcile the cluster, once; gives the trace id.
@@ -136,7 +136,7 @@ impl SkeClient {
     /// # Errors
     /// As [`SkeClient::rotate`].
     pub async fn reconcile(&self, id: &ClusterId) -> Result<Option<String>, Failure> {
-        self.order(id, &format!("reconcile {id}"), "reconcile", "ske.cluster.reconcile").await
+        self.post_action(id, &format!("reconcile {id}"), "reconcile", "ske.cluster.reconcile").await
     }
 
     /// Issues an admin kubeconfig, once.
@@ -151,7 +151,7 @@ impl SkeClient {
         self.issue_for(id, &format!("issue a kubeconfig for {id}"), lifetime.seconds()).await
     }
 
-    /// Issues an admin kubeconfig that lives for [`SHORT_LIFE_SECONDS`], for the program's own look at the nodes.
+    /// Issues an admin kubeconfig that lives for [`SHORT_LIFE_SECONDS`], with which skeys itself reads the nodes.
     /// It stays in memory; people get theirs from [`SkeClient::issue`].
     ///
     /// # Errors
@@ -211,7 +211,7 @@ impl SkeClient {
         Ok(KubeconfigResponse { kubeconfig, expires })
     }
 
-    async fn order(
+    async fn post_action(
         &self,
         id: &ClusterId,
         purpose: &str,
@@ -230,13 +230,13 @@ impl SkeClient {
     async fn send(&self, request: &HttpRequest, permission: &str) -> Result<HttpResponse, Failure> {
         let mut request = request.clone();
         let token =
-            self.tokens.token().await.map_err(|failure| before_sending(&request, failure))?;
+            self.tokens.token().await.map_err(|failure| mark_not_sent(&request, failure))?;
         request.bearer = Some(token.clone());
         let mut answer = self.http.send(&request).await?;
         if answer.status == 401 {
             let renewed = match self.tokens.renew(&token).await {
                 Ok(renewed) => renewed,
-                Err(failure) => return Err(answer.decorate(before_sending(&request, failure))),
+                Err(failure) => return Err(answer.decorate(mark_not_sent(&request, failure))),
             };
             request.bearer = Some(renewed);
             answer = self.http.send(&request).await?;
@@ -296,7 +296,7 @@ impl SkeClient {
 }
 
 /// A token that could not be had leaves no doubt about a write: it was not sent.
-fn before_sending(request: &HttpRequest, mut failure: Failure) -> Failure {
+fn mark_not_sent(request: &HttpRequest, mut failure: Failure) -> Failure {
     if request.method != Method::GET && failure.leaves_outcome_unknown() {
         failure.kind = FailureKind::NotPossible;
         failure.message.push_str("; nothing was sent");

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 
 use crate::clients::auth::{TokenSource, access_token};
+use crate::clients::error_chain::find_source;
 use crate::clients::http::Http;
-use crate::clients::reasons::find;
 use crate::clients::scripted::{JSON, Server, answer};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
@@ -175,7 +175,7 @@ async fn api_13_a_post_that_finds_no_connection_certainly_did_nothing() {
     let failure = client.rotate(&id(), Step::Complete).await.unwrap_err();
     assert!(!failure.leaves_outcome_unknown());
     assert!(failure.message.contains("nothing was sent"));
-    let cause = find::<std::io::Error>(&failure).expect("the log is told all of it");
+    let cause = find_source::<std::io::Error>(&failure).expect("the log is told all of it");
     assert_eq!(cause.kind(), std::io::ErrorKind::ConnectionRefused);
     assert_eq!(client.list(&scope()).await.unwrap_err().kind, FailureKind::Unreachable);
 }

@@ -10,7 +10,7 @@ use crate::domain::credential::verdict::{Verdict, verdict};
 /// References kept for one cluster; older ones go.
 const REFERENCES: usize = 8;
 
-/// What the certificates of a kubeconfig that nobody holds any more said: it tells generations apart.
+/// What the certificates of a kubeconfig that nobody holds any more said; used to tell generations apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
     pub cluster: ClusterId,
@@ -28,7 +28,7 @@ impl Reference {
 /// Every kubeconfig that this program knows of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Credentials {
-    /// Those that a person got, oldest first.
+    /// Those that the user got, oldest first.
     pub accesses: Vec<Access>,
     /// Those that only tell generations apart, oldest first.
     pub references: Vec<Reference>,
@@ -45,7 +45,7 @@ impl Credentials {
         }
     }
 
-    /// The kubeconfigs that a person got for a cluster, each with its verdict, oldest first.
+    /// The kubeconfigs that the user got for a cluster, each with its verdict, oldest first.
     pub fn judged(&self, cluster: &Cluster, now: Timestamp) -> Vec<(&Access, Verdict)> {
         let mine: Vec<&Access> = self.accesses.iter().filter(|a| a.is_of(cluster)).collect();
         if mine.is_empty() {
@@ -74,13 +74,13 @@ impl Credentials {
         )
     }
 
-    /// Adds what a person got. What was in its place before is gone.
+    /// Adds what the user got. What was in its place before is gone.
     pub fn put(&mut self, access: Access) {
         self.drop_if(|earlier| access.place.replaces(&earlier.place));
         self.accesses.push(access);
     }
 
-    /// Drops what nobody holds any more; what it tells about generations stays.
+    /// Drops what nobody holds any more; what it says about generations stays.
     fn drop_if(&mut self, gone: impl Fn(&Access) -> bool) {
         let (gone, kept) = std::mem::take(&mut self.accesses).into_iter().partition(gone);
         self.accesses = kept;
@@ -92,7 +92,7 @@ impl Credentials {
         }
     }
 
-    /// Adds what tells generations apart; says whether it tells something new.
+    /// Adds what tells generations apart; returns whether it is new.
     pub fn note(&mut self, reference: Reference) -> bool {
         let tells_same = |known: &Reference| {
             known.cluster == reference.cluster

@@ -1,4 +1,4 @@
-//! Merges a fresh kubeconfig into a person's file: bytes outside the splice stay, and the result is read again and compared.
+//! Merges an issued kubeconfig into the user's file: bytes outside the splice stay, and the result is read again and compared.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::kubeconfig::document::{self, Content, Node, refused};
+use crate::domain::kubeconfig::document::{self, Content, Node, file_failure};
 use crate::domain::kubeconfig::emit;
-use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner, whose};
-use crate::domain::kubeconfig::parsed::{ParsedKubeconfig, usable};
+use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner, owner_of_server};
+use crate::domain::kubeconfig::parsed::{ParsedKubeconfig, check_context_name};
 use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
@@ -91,7 +91,7 @@ pub fn survey(existing: &str, context: &str, known: &ClusterIdentity) -> Result<
         }
         survey.names.extend(names.into_iter().flatten());
     }
-    survey.whose = whose_entries(&root, context, known);
+    survey.whose = owner_of_entries(&root, context, known);
     survey.current = root
         .entry("current-context")
         .and_then(|(_, value)| value.text())
@@ -101,7 +101,7 @@ pub fn survey(existing: &str, context: &str, known: &ClusterIdentity) -> Result<
 }
 
 /// Which cluster the entries of a name belong to: the cluster of that name, or the one that its context uses.
-fn whose_entries(root: &Node, context: &str, known: &ClusterIdentity) -> EntryOwner {
+fn owner_of_entries(root: &Node, context: &str, known: &ClusterIdentity) -> EntryOwner {
     // Another context may use what is to be replaced.
     let used = items(root, "contexts").iter().filter_map(|entry| {
         let uses = &entry.entry("context")?.1;
@@ -113,13 +113,13 @@ fn whose_entries(root: &Node, context: &str, known: &ClusterIdentity) -> EntryOw
     let told = std::iter::once(context)
         .chain(used)
         .filter_map(|name| server(named(root, "clusters", name)?))
-        .map(|server| whose(server, known))
+        .map(|server| owner_of_server(server, known))
         .collect();
-    of_all(told)
+    combine_owners(told)
 }
 
 /// If any is another one's, something of another one is lost.
-fn of_all(told: Vec<EntryOwner>) -> EntryOwner {
+fn combine_owners(told: Vec<EntryOwner>) -> EntryOwner {
     let rank = |whose: &EntryOwner| match whose {
         EntryOwner::Another(_) => 0,
         EntryOwner::At(_) => 1,
@@ -131,11 +131,11 @@ fn of_all(told: Vec<EntryOwner>) -> EntryOwner {
 }
 
 /// Which cluster a whole file belongs to, when it is to be replaced.
-pub fn whose_file(existing: &str, known: &ClusterIdentity) -> EntryOwner {
+pub fn owner_of_file(existing: &str, known: &ClusterIdentity) -> EntryOwner {
     let text = existing.strip_prefix('\u{feff}').unwrap_or(existing);
     let Ok(Some(root)) = read_root(text) else { return EntryOwner::Untold };
     let servers = items(&root, "clusters").iter().filter_map(server);
-    of_all(servers.map(|server| whose(server, known)).collect())
+    combine_owners(servers.map(|server| owner_of_server(server, known)).collect())
 }
 
 fn items<'a>(root: &'a Node, list: &str) -> &'a [Node] {
@@ -155,11 +155,11 @@ fn server(entry: &Node) -> Option<&str> {
 }
 
 fn read_root(text: &str) -> Result<Option<Node>, Failure> {
-    let root = document::tree(text)?;
+    let root = document::parse_tree(text)?;
     match &root {
         None => Ok(None),
         Some(node) if matches!(node.content, Content::Map(..)) => Ok(root),
-        Some(node) => Err(refused(format!("line {}: it is not a mapping", node.line))),
+        Some(node) => Err(file_failure(format!("line {}: it is not a mapping", node.line))),
     }
 }
 
@@ -170,7 +170,7 @@ fn names(root: &Node, list: &str) -> Result<Vec<Option<String>>, Failure> {
         Content::List(items, _) => items,
         Content::Scalar(..) if value.is_null() => return Ok(Vec::new()),
         Content::Scalar(..) | Content::Map(..) | Content::Alias => {
-            return Err(refused(format!("line {}: {list} is not a list", value.line)));
+            return Err(file_failure(format!("line {}: {list} is not a list", value.line)));
         }
     };
     let mut seen: HashMap<&str, usize> = HashMap::new();
@@ -180,7 +180,7 @@ fn names(root: &Node, list: &str) -> Result<Vec<Option<String>>, Failure> {
         if let Some(name) = name
             && let Some(first) = seen.insert(name, item.line)
         {
-            return Err(refused(format!(
+            return Err(file_failure(format!(
                 "line {}: {list} has the name {} twice (first in line {first})",
                 item.line,
                 clean(name)
@@ -200,7 +200,7 @@ pub fn merge(
     fresh: &ParsedKubeconfig,
     options: &MergeOptions,
 ) -> Result<Merged, MergeRefusal> {
-    usable(&options.context)?;
+    check_context_name(&options.context)?;
     let (mark, text) =
         existing.strip_prefix('\u{feff}').map_or(("", existing), |text| ("\u{feff}", text));
     let found =
@@ -210,11 +210,11 @@ pub fn merge(
         return Err(MergeRefusal::Taken(found.taken));
     }
     let entries = fresh.entries(&options.context)?;
-    let before = document::values(text)?;
-    let expected = expected(&before, &entries, options);
+    let before = document::parse_values(text)?;
+    let expected = expected_values(&before, &entries, options);
     let mut edits: Vec<Edit> = Vec::new();
     match read_root(text)? {
-        None => edits.push((text.len()..text.len(), whole(text, &expected).into())),
+        None => edits.push((text.len()..text.len(), new_document(text, &expected).into())),
         Some(root) => {
             let splice = Splice::new(text, &root);
             let mut missing = Map::new();
@@ -236,23 +236,24 @@ pub fn merge(
         }
     }
     let out = apply(text, edits)?;
-    let after = document::values(&out).map_err(|failure| broken(&failure.message))?;
-    document::tree(&out).map_err(|failure| broken(&failure.message))?;
+    let after = document::parse_values(&out).map_err(|failure| unsafe_change(&failure.message))?;
+    document::parse_tree(&out).map_err(|failure| unsafe_change(&failure.message))?;
     if after != expected {
-        return Err(
-            broken("other entries would change, perhaps because they share an anchor").into()
-        );
+        return Err(unsafe_change(
+            "other entries would change, perhaps because they share an anchor",
+        )
+        .into());
     }
     Ok(Merged { text: Secret::new(format!("{mark}{}", *out)), replaced: found.taken })
 }
 
-fn broken(why: &str) -> Failure {
+fn unsafe_change(why: &str) -> Failure {
     Failure::new(FailureKind::File, format!("it cannot be changed without damage: {why}"))
         .hint("Save into a file of its own instead")
 }
 
 /// The values that the merged file must have.
-fn expected(
+fn expected_values(
     before: &Value,
     entries: &[(&'static str, SecretValue)],
     options: &MergeOptions,
@@ -282,7 +283,7 @@ fn expected(
     SecretValue::new(Value::Object(root))
 }
 
-fn whole(text: &str, expected: &Value) -> String {
+fn new_document(text: &str, expected: &Value) -> String {
     let body = format!("{}\n", emit::block(expected, 0));
     let start = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     let out = format!("{start}{body}");
@@ -298,7 +299,7 @@ fn apply(text: &str, mut edits: Vec<Edit>) -> Result<Zeroizing<String>, Failure>
     // Grown by pieces, it would leave copies behind.
     let mut out = Zeroizing::new(String::with_capacity(text.len() + inserted));
     let mut from = 0;
-    let inner = || broken("its parts overlap");
+    let inner = || unsafe_change("its parts overlap");
     for (range, insert) in edits {
         out.push_str(text.get(from..range.start).ok_or_else(inner)?);
         out.push_str(&insert);
@@ -386,7 +387,7 @@ impl<'a> Splice<'a> {
             return Ok(Some((last.span.end..last.span.end, self.ends(text))));
         }
         let indent = self.dash(items).ok_or_else(|| {
-            broken(&format!("line {}: {list} is written in an unusual way", value.line))
+            unsafe_change(&format!("line {}: {list} is written in an unusual way", value.line))
         })?;
         let line = format!("{}- {}", " ".repeat(indent), emit::block(entry, indent + 2));
         Ok(Some(self.lines_after(value.span.end, &line)))

@@ -1,6 +1,6 @@
-//! A kubeconfig as SKE issued it. One set of rules for what is saved for a person and for what skeys itself connects
+//! A kubeconfig as SKE issued it. One set of rules for what is saved for the user and for what skeys itself connects
 //! with: what an issued kubeconfig never holds (commands, files of this machine, ways around the server's certificate,
-//! other persons) is refused before anything is done with it.
+//! impersonation) is refused before anything is done with it.
 
 use std::fmt;
 
@@ -200,8 +200,8 @@ fn values(text: &Secret) -> Result<SecretValue, InvalidKubeconfig> {
     if plain.len() > MAX_BYTES {
         return Err(InvalidKubeconfig("is larger than 1 MiB".to_owned()));
     }
-    let root = document::tree(plain)
-        .and_then(|_| document::values(plain))
+    let root = document::parse_tree(plain)
+        .and_then(|_| document::parse_values(plain))
         .map_err(|failure| InvalidKubeconfig(format!("was refused: {}", failure.message)))?;
     if root.is_object() || root.is_null() {
         return Ok(root);
@@ -303,7 +303,7 @@ fn check_user(
 /// # Errors
 /// The name cannot be used.
 pub fn renamed(fresh: &ParsedKubeconfig, context: &str) -> Result<Secret, Failure> {
-    usable(context)?;
+    check_context_name(context)?;
     let [clusters, contexts, users] = fresh.entries(context)?.map(|(_, entry)| entry);
     let root = SecretValue::new(json!({
         "apiVersion": "v1", "kind": "Config", "preferences": {}, "current-context": context,
@@ -313,7 +313,7 @@ pub fn renamed(fresh: &ParsedKubeconfig, context: &str) -> Result<Secret, Failur
 }
 
 /// Refuses names that no list can show.
-pub(in crate::domain::kubeconfig) fn usable(context: &str) -> Result<(), Failure> {
+pub(in crate::domain::kubeconfig) fn check_context_name(context: &str) -> Result<(), Failure> {
     if context.is_empty() || clean(context) != context {
         return Err(Failure::new(
             FailureKind::NotPossible,

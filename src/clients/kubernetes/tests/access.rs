@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use crate::clients::error_chain::find_source;
 use crate::clients::kubernetes::access::{CheckedKubeconfig, Expected};
 use crate::clients::kubernetes::connection::Connection;
 use crate::clients::kubernetes::error::KubeError;
 use crate::clients::kubernetes::handshake::diagnose_handshake;
 use crate::clients::kubernetes::tests::cluster::{FakeCluster, Handshake};
-use crate::clients::reasons::find;
 use crate::clock::Clock;
 use crate::domain::cluster::ClusterName;
 use crate::domain::failure::FailureKind;
@@ -183,11 +183,11 @@ async fn a_connection_tells_whether_the_server_is_ready() {
     let failure = connection.failure(&connection.ready().await.unwrap_err());
     assert_eq!(failure.kind, FailureKind::Unreachable);
     assert!(failure.message.contains("certificate is not this cluster's"), "{failure}");
-    assert!(find::<rustls::Error>(&failure).is_some(), "the log is told all of it");
+    assert!(find_source::<rustls::Error>(&failure).is_some(), "the log is told all of it");
 }
 
 #[tokio::test]
-async fn k8s_15_a_second_look_tells_a_refusal_from_an_outage() {
+async fn k8s_15_the_handshake_tells_a_refusal_from_an_outage() {
     let clock = Clock::machine();
     for (handshake, refused) in
         [(Handshake::Strict, true), (Handshake::Curt, true), (Handshake::Lenient, false)]

@@ -52,7 +52,7 @@ async fn k8s_02_a_watch_that_is_cut_again_and_again_loses_and_doubles_nothing() 
 #[tokio::test]
 async fn watches_that_tell_one_line_and_end_are_opened_more_and_more_rarely() {
     let (fake, view) = with_nodes(1).await;
-    fake.rules(|rules| rules.hasty_watches = true);
+    fake.rules(|rules| rules.short_lived_watches = true);
     fake.cut();
     view.turn(5).await;
     let before = fake.count(&[NODES, "watch=true"]);
@@ -60,7 +60,7 @@ async fn watches_that_tell_one_line_and_end_are_opened_more_and_more_rarely() {
     let opened = fake.count(&[NODES, "watch=true"]) - before;
     assert!((1..=30).contains(&opened), "{opened}");
     assert!(view.snapshot().unseen.is_empty(), "what is shown is right");
-    fake.rules(|rules| rules.hasty_watches = false);
+    fake.rules(|rules| rules.short_lived_watches = false);
     fake.put(NODES, node("m", "m"));
     view.turning_until("the new node", |view| view.snapshot().nodes.len() == 2).await;
 }
@@ -130,7 +130,7 @@ async fn k8s_10_a_node_made_anew_under_its_name_is_another_one_and_counted_once(
 async fn a_watch_that_tells_nothing_gives_way_to_polling() {
     let fake = FakeCluster::start(Handshake::Lenient).await;
     fake.put(NODES, node("n0", "u0"));
-    fake.rules(|rules| rules.deaf_watches = true);
+    fake.rules(|rules| rules.held_back_watches = true);
     let view = View::of(&fake, quiet());
     view.until("a snapshot", |view| view.snapshot().nodes.len() == 1).await;
     fake.put(NODES, node("n1", "u1"));
@@ -150,7 +150,7 @@ async fn watches_that_do_not_begin_or_are_forbidden_give_way_to_polling() {
         let fake = FakeCluster::start(Handshake::Lenient).await;
         fake.put(NODES, node("n0", "u0"));
         fake.rules(|rules| {
-            rules.unborn_watches = !forbidden;
+            rules.unopened_watches = !forbidden;
             rules.watch_status = forbidden.then_some(403);
         });
         let view = View::of(&fake, quiet());
@@ -248,7 +248,7 @@ async fn watches_that_the_server_refuses_are_opened_again_from_a_new_list() {
 async fn events_are_polled_once_another_kind_has_found_watches_held_back() {
     let fake = FakeCluster::start(Handshake::Lenient).await;
     fake.put(NODES, node("n0", "u0"));
-    fake.rules(|rules| rules.deaf_watches = true);
+    fake.rules(|rules| rules.held_back_watches = true);
     let view = View::of(&fake, quiet());
     view.until("a snapshot", |view| view.snapshot().nodes.len() == 1).await;
     let lists = fake.count(&[EVENTS, "limit="]);

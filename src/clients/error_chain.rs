@@ -1,4 +1,4 @@
-//! Finds the reason of an error among its sources, and tells it in few words.
+//! Finds an error in a chain of sources, and describes a chain in few words.
 
 use std::error::Error;
 
@@ -8,7 +8,7 @@ use crate::domain::text::{clean, cut_end};
 const LONGEST_MESSAGE: usize = 300;
 
 /// Finds an error of a type among an error and its sources.
-pub fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+pub fn find_source<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<T>() {
@@ -19,8 +19,8 @@ pub fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<
     None
 }
 
-/// The innermost reasons of an error; the outer words of the HTTP stack tell a person nothing.
-pub fn reasons(error: &(dyn Error + 'static)) -> String {
+/// The innermost reasons of an error; the outer texts of the HTTP stack say nothing useful.
+pub fn describe_error(error: &(dyn Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
@@ -33,7 +33,7 @@ pub fn reasons(error: &(dyn Error + 'static)) -> String {
         texts.retain(|text| !text.starts_with("client error ("));
     }
     let inner = texts.len().saturating_sub(2);
-    words(&texts.split_off(inner).join(": "))
+    shorten(&texts.split_off(inner).join(": "))
 }
 
 /// `io::Error::source` leaves out the error that it wraps.
@@ -45,6 +45,6 @@ fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stat
 }
 
 /// A text of a server or a library, cleaned and cut for a sentence.
-pub fn words(text: &str) -> String {
+pub fn shorten(text: &str) -> String {
     cut_end(clean(text).trim(), LONGEST_MESSAGE)
 }
