@@ -1,4 +1,4 @@
-//! Floor 2: the outside world, one folder each. Wire types stay inside; what leaves are domain types.
+//! Layer 2: the outside world, one folder each. Wire types stay inside; what leaves are domain types.
 
 pub mod auth;
 mod error_chain;

@@ -13,8 +13,6 @@ pub use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner};
 pub use crate::domain::kubeconfig::merge::{
     MergeOptions, MergeRefusal, merge, owner_of_file, survey,
 };
-pub use crate::domain::kubeconfig::parsed::{
-    InvalidKubeconfig, KubeconfigKind, ParsedKubeconfig, renamed,
-};
+pub use crate::domain::kubeconfig::parsed::{KubeconfigKind, ParsedKubeconfig, renamed};
 pub use crate::domain::kubeconfig::plan::{Destination, NotSaved, Plan, Saved};
 pub use crate::domain::kubeconfig::tokens::static_tokens;
