@@ -34,8 +34,8 @@ pub mod testing {
     }
     pub mod domain {
         pub use crate::domain::{
-            action, cluster, credential, failure, fixtures, kubeconfig, lifetime, persisted,
-            rotation, secret, snapshot,
+            action, cluster, credential, failure, kubeconfig, lifetime, persisted, rotation,
+            secret, snapshot,
         };
         pub mod roll {
             pub use crate::domain::roll::{Roll, tracker};

@@ -7,6 +7,7 @@ use crate::app::keymap::{Command, KeyContext};
 use crate::app::rotation::update::pending_reason;
 use crate::app::screen::Screen;
 use crate::app::state::State;
+use crate::app::text;
 use crate::domain::action::{Action, permits};
 use crate::domain::rotation::Step;
 
@@ -17,9 +18,9 @@ use crate::domain::rotation::Step;
 pub fn can(state: &State, command: Command) -> Result<(), String> {
     let on_cluster = |action: Action| match state.subject() {
         Some(entry) => {
-            can_act(state, entry, action).map_err(|reason| format!("{}: {reason}", action.word()))
+            can_act(state, entry, action).map_err(|reason| text::refused(action.word(), &reason))
         }
-        None => Err(format!("{}: no cluster is chosen", action.word())),
+        None => Err(text::no_cluster(action.word())),
     };
     let reason = match command {
         Command::Rotate => {
@@ -28,19 +29,17 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
         Command::Kubeconfig => return on_cluster(Action::Issue),
         Command::WakeUp => return on_cluster(Action::WakeUp),
         Command::Reconcile => return on_cluster(Action::Reconcile),
-        Command::Watch if state.subject().is_none() => "Observation: no cluster is chosen",
-        Command::Events if state.screen.tab() != Some(Tab::Nodes) => {
-            "Events: they are on the nodes tab"
-        }
+        Command::Watch if state.subject().is_none() => text::WATCH_NO_CLUSTER,
+        Command::Events if state.screen.tab() != Some(Tab::Nodes) => text::EVENTS_ELSEWHERE,
         Command::Open => match state.context() {
-            KeyContext::Fleet if state.subject().is_none() => "Open: no cluster is chosen",
+            KeyContext::Fleet if state.subject().is_none() => text::OPEN_NO_CLUSTER,
             KeyContext::Cluster | KeyContext::Activity if state.lists_records() => {
                 if state.record_at_cursor().is_some() {
                     return Ok(());
                 }
-                "Open: nothing happened yet"
+                text::OPEN_NO_ENTRY
             }
-            KeyContext::Cluster => "Open: what can be opened here is on the activity tab",
+            KeyContext::Cluster => text::OPEN_NOTHING,
             _ => return Ok(()),
         },
         Command::Copy
@@ -49,7 +48,7 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
                 && state.notices.errors.is_empty()
                 && state.view.marks.is_empty() =>
         {
-            "Nothing to copy here."
+            text::COPY_NOTHING
         }
         Command::Back
             if state.screen == Screen::Fleet
@@ -58,14 +57,12 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
                 && state.notices.errors.is_empty()
                 && state.notices.toast.is_none() =>
         {
-            "Back: this is the first screen; q leaves"
+            text::BACK_AT_TOP
         }
         Command::Mark if state.screen == Screen::Fleet && state.view.shown.is_empty() => {
-            "Mark: no cluster is shown"
+            text::MARK_NO_CLUSTER
         }
-        Command::MarkAll | Command::Sort if state.fleet.entries.is_empty() => {
-            "there are no clusters"
-        }
+        Command::MarkAll | Command::Sort if state.fleet.entries.is_empty() => text::NO_CLUSTERS,
         _ => return Ok(()),
     };
     Err(reason.to_owned())
@@ -77,14 +74,14 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
 /// The reason, without the action's name.
 pub fn can_act(state: &State, entry: &Entry, action: Action) -> Result<(), String> {
     if state.shared.settings.read_only {
-        return Err("read-only mode; start skeys without --read-only".to_owned());
+        return Err(text::READ_ONLY.to_owned());
     }
     let cluster = &entry.cluster;
     if let Some(gone) = entry.gone {
-        return Err(format!("no longer listed since {}", state.zone().clock(gone)));
+        return Err(text::not_listed(state.zone().clock(gone)));
     }
     if let Some((at, _)) = &state.session.signed_out {
-        return Err(format!("SKE refuses the token since {}", state.zone().clock(*at)));
+        return Err(text::token_rejected(state.zone().clock(*at)));
     }
     if let (Some(pending), Action::Rotate(_)) = (state.rotation.pending.get(&cluster.id), action) {
         return Err(pending_reason(pending, &state.shared));

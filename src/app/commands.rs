@@ -24,7 +24,8 @@ use crate::app::rotation::pending::PendingStage;
 use crate::app::screen::{Clickable, Screen};
 use crate::app::session::quit::{self, QuitDialog};
 use crate::app::state::State;
-use crate::app::{actions, activity, kubeconfig, nodes, rotation};
+use crate::app::text;
+use crate::app::{actions, activity, kubeconfig, nodes, rotation, session};
 use crate::domain::action::Action;
 use crate::domain::preflight::Evidence;
 use crate::domain::rotation::Phase;
@@ -60,7 +61,7 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
             state.menu = Some(Menu::new(MenuItems::Commands(found), 0));
         }
         Command::Copy => match copy_items(state) {
-            items if items.is_empty() => context!(state, out).toast("Nothing to copy here."),
+            items if items.is_empty() => context!(state, out).toast(text::COPY_NOTHING),
             items => state.menu = Some(Menu::new(MenuItems::Copy(items), 0)),
         },
         Command::Sort => state.menu = Some(Menu::sort(state.view.sort)),
@@ -70,15 +71,15 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
         Command::Theme => {
             state.shared.theme = state.shared.theme.next();
             let cx = context!(state, out);
-            cx.toast(format!("Theme: {}.", cx.shared.theme.word()));
+            cx.toast(text::theme(cx.shared.theme.word()));
             cx.raise(Event::PreferencesChanged);
         }
         Command::Mouse => {
             state.shared.mouse = !state.shared.mouse;
             let on = state.shared.mouse;
-            let word = if on { "on" } else { "off; selection is the terminal's again" };
+            let word = if on { "on" } else { text::MOUSE_OFF };
             let cx = context!(state, out);
-            cx.toast(format!("Mouse {word}."));
+            cx.toast(text::mouse(word));
             cx.terminal(TerminalEffect::Mouse(on));
         }
         Command::Redraw => context!(state, out).terminal(TerminalEffect::Redraw),
@@ -246,7 +247,7 @@ pub fn action_key(state: &mut State, out: &mut Outbox, command: Command) {
     let entry = state.fleet.entries.get(&dialog.cluster);
     match entry.map(|entry| can_act(state, entry, dialog.action)) {
         Some(Err(reason)) => {
-            context!(state, out).toast(format!("{}: {reason}", dialog.action.word()));
+            context!(state, out).toast(text::refused(dialog.action.word(), &reason));
         }
         Some(Ok(())) | None => {
             actions::update::send(&dialog.cluster, dialog.action, context!(state, out));
@@ -275,14 +276,14 @@ fn why_stay(state: &State) -> Option<String> {
     let sending = |stage: &PendingStage| matches!(stage, PendingStage::Sending);
     let sent = state.rotation.pending.iter().find(|(_, pending)| sending(&pending.stage));
     if let Some((id, pending)) = sent {
-        return Some(format!("the {} of {} is being sent", pending.step, state.fleet.label(id)));
+        return Some(session::text::request_being_sent(pending.step, state.fleet.label(id)));
     }
     let why = if state.requests.has_kubeconfigs() {
-        "a kubeconfig is being issued or written"
+        session::text::KUBECONFIG_UNDER_WAY
     } else if !state.kubeconfig.unsaved.is_empty() {
-        "an issued kubeconfig was not saved anywhere"
+        session::text::KUBECONFIG_UNSAVED
     } else if state.write_under_way() {
-        "it is being checked what became of a request"
+        session::text::OUTCOME_UNKNOWN
     } else {
         return None;
     };
@@ -397,6 +398,7 @@ mod tests {
     use crate::app::screen::Screen;
     use crate::app::settings::Settings;
     use crate::app::state::State;
+    use crate::app::text;
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::persisted::PersistedState;
     use crate::domain::record::Outcome;
@@ -458,7 +460,7 @@ mod tests {
         assert!(!state.activity.open);
         assert_eq!(
             state.notices.toast.as_ref().map(|t| t.text.as_str()),
-            Some("Open: nothing happened yet")
+            Some(text::OPEN_NO_ENTRY)
         );
         remember(&mut state, None, "a");
         press(&mut state, &[Command::Open]);

@@ -12,7 +12,6 @@ use crate::domain::failure::Failure;
 /// What one feature has to say to the others.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// A reading of SKE was taken in.
     ClusterRead {
         cluster: Box<Cluster>,
         request: RequestId,
@@ -21,8 +20,11 @@ pub enum Event {
         /// Whether it differs from the reading before.
         changed: bool,
     },
-    /// A cluster could not be read.
-    ClusterNotRead { cluster: ClusterId, request: RequestId, failure: Failure },
+    ClusterNotRead {
+        cluster: ClusterId,
+        request: RequestId,
+        failure: Failure,
+    },
     /// It is not listed any more; its row stays while it is in use.
     ClusterMissing(ClusterId),
     /// Another cluster has its name now: what was meant for the old one is dropped.
@@ -34,7 +36,10 @@ pub enum Event {
     /// SKE answered (`None`) or refused the token.
     SignIn(Option<Failure>),
     /// To be told to whoever watches the cluster, wherever they look.
-    Announce { cluster: ClusterId, text: String },
+    Announce {
+        cluster: ClusterId,
+        text: String,
+    },
     /// A person agreed that asking for a kubeconfig switches static tokens off.
     StaticTokensAgreed(ClusterId),
     /// A person got a kubeconfig.

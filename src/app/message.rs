@@ -19,17 +19,13 @@ use crate::domain::snapshot::ObserverEvent;
 pub enum Message {
     /// A key was pressed or repeated.
     Key(KeyEvent),
-    /// Text was pasted.
     Pasted(String),
-    /// The mouse was used.
     Mouse(MouseEvent),
-    /// The terminal has this many columns and rows.
     Resized(u16, u16),
     /// A moment asked for by `State::next_wake` has come.
     Ticked,
     /// The program came back from the background (Ctrl-Z, fg).
     Resumed,
-    /// The terminal told its background.
     BackgroundKnown(Background),
     /// TERM, INT or HUP was received.
     Terminated,
@@ -44,7 +40,6 @@ pub enum Message {
 pub enum Answer {
     /// To `Request::Identify`.
     Identity {
-        /// Who we are.
         identity: Box<Identity>,
         /// What should be said once.
         notes: Vec<String>,
@@ -99,16 +94,12 @@ pub struct Listing {
 pub enum RotateOutcome {
     /// 202; the trace id and the server's clock minus ours.
     Accepted {
-        /// `x-trace-id`.
         trace: Option<String>,
-        /// The server's clock minus ours.
         skew: SignedDuration,
     },
     /// The re-read immediately before showed something else; nothing was sent.
     Changed(Box<Cluster>),
-    /// Nothing was sent.
     NotSent(Failure),
-    /// The server refused.
     Refused(Failure),
     /// The request was sent and no clear answer came.
     Unknown(Failure, SignedDuration),

@@ -20,6 +20,7 @@ pub mod motion;
 pub mod nodes;
 pub mod notices;
 pub mod now;
+pub mod outage;
 #[cfg(test)]
 mod properties;
 pub mod requests;
@@ -29,5 +30,6 @@ pub mod session;
 pub mod settings;
 pub mod shared;
 pub mod state;
+pub mod text;
 pub mod texts;
 pub mod update;

@@ -46,7 +46,6 @@ pub struct Metrics {
     pub page_rows: usize,
     /// Largest useful scroll of what is scrolled.
     pub scroll_last: usize,
-    /// What can be clicked.
     pub targets: Vec<ClickTarget>,
 }
 
@@ -81,8 +80,6 @@ pub enum Clickable {
     Tab(Tab),
     /// Count in the header, 1 to 6.
     Count(u8),
-    /// The cancelling button of a dialog.
     Cancel,
-    /// The acting button of a dialog.
     Confirm,
 }

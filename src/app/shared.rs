@@ -28,9 +28,7 @@ pub struct Shared {
     pub theme: ThemeChoice,
     /// The terminal's background, as far as it is known.
     pub background: Option<Background>,
-    /// Whether moments are shown in UTC.
     pub utc: bool,
-    /// Whether the mouse is on.
     pub mouse: bool,
     /// Keys pressed so far; tells a held-down key from a decision.
     pub key_count: u64,
@@ -61,8 +59,6 @@ impl Shared {
 /// Tells a decision from a held-down key or one typed ahead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guard {
-    /// Keys pressed when it began.
     pub keys: u64,
-    /// When it began, on the monotonic clock.
     pub at: Duration,
 }

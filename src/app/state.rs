@@ -53,7 +53,6 @@ pub struct State {
     pub credentials: Credentials,
     pub rotation: RotationState,
     pub kubeconfig: KubeconfigState,
-    /// The question before a wake-up or reconcile.
     pub action: Option<ActionDialog>,
     pub menu: Option<Menu>,
     /// Help lies over everything but the question whether to leave.

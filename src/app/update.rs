@@ -23,6 +23,7 @@ use crate::app::rotation::pending::Pending;
 use crate::app::screen::Screen;
 use crate::app::session::window::window_status;
 use crate::app::state::State;
+use crate::app::text;
 use crate::app::{actions, fleet, kubeconfig, menus, rotation};
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
@@ -242,14 +243,12 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
             }
         }
         (RequestOwner::Copy(what), Answer::Copied(Ok(copied))) => {
-            cx.toast(format!("{}: {what}.", copied.how));
+            cx.toast(text::copied(&copied.how, &what));
         }
         (RequestOwner::Copy(_), Answer::Copied(Err(failure))) => cx.error(failure),
-        (RequestOwner::ClearClipboard, Answer::ClipboardCleared(cleared)) => cx.toast(if cleared {
-            "Clipboard cleared."
-        } else {
-            "Clipboard left alone: it no longer holds the kubeconfig, as far as can be read."
-        }),
+        (RequestOwner::ClearClipboard, Answer::ClipboardCleared(cleared)) => {
+            cx.toast(if cleared { text::CLIPBOARD_CLEARED } else { text::CLIPBOARD_KEPT });
+        }
         (RequestOwner::PersistedState, Answer::Credentials { credentials, note }) => {
             if let Some(note) = note {
                 cx.error(Failure::new(FailureKind::File, note));
@@ -261,7 +260,7 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
             observing::observed(&mut state.nodes, &state.fleet, (&id, request), event, cx);
         }
         (owner, _) => {
-            let text = "a request was answered with something else";
+            let text = text::WRONG_ANSWER;
             broken(state, out, request, owner, Failure::new(FailureKind::Bug, text));
         }
     }
@@ -364,9 +363,9 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
             }
             state.action.take_if(|dialog| dialog.cluster == id);
             state.kubeconfig.form.take_if(|form| form.cluster.id == id);
-            forget(state, out, &id, "the cluster was deleted");
+            forget(state, out, &id, text::CLUSTER_DELETED);
         }
-        Event::ClusterForgotten(id) => forget(state, out, &id, "the cluster is no longer listed"),
+        Event::ClusterForgotten(id) => forget(state, out, &id, text::CLUSTER_NOT_LISTED),
         Event::RowsChanged => state.view.outdated = true,
         Event::SignIn(Some(failure)) if failure.kind == FailureKind::SignedOut => {
             state.session.signed_out.get_or_insert((cx.shared.now.wall, failure));
@@ -374,7 +373,7 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
         Event::SignIn(Some(_)) => {}
         Event::SignIn(None) => {
             if state.session.signed_out.take().is_some() {
-                cx.toast("SKE takes the token again.");
+                cx.toast(text::TOKEN_ACCEPTED);
             }
         }
         Event::Announce { cluster, text } => {
@@ -551,16 +550,16 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
             | RequestOwner::PersistedState
             | RequestOwner::Observer(_) => continue,
         };
-        let text = "skeys ended before SKE answered";
+        let text = text::QUIT_BEFORE_ANSWER;
         let record = cx.record(Some(id), &step, Outcome::Unknown, text);
         records.push(record.about(request, None).ending(expires));
     }
     let unsaved: Vec<RequestId> = state.kubeconfig.unsaved.keys().copied().collect();
     for request in unsaved {
         let why = if delivering.contains(&request) {
-            "skeys ended while it was being saved"
+            text::QUIT_WHILE_SAVING
         } else {
-            "dropped, not saved: skeys ended"
+            text::QUIT_UNSAVED
         };
         records.extend(delivery::dropped_record(&mut state.kubeconfig, request, why, cx));
     }

@@ -186,14 +186,10 @@ impl Surface for Screen {
 }
 
 /// Stops the process group as Ctrl-Z does in a shell; returns after `fg`.
-#[cfg(unix)]
 fn stop_here() {
     // The whole group, as the terminal would do it, so that a wrapping script stops too.
     let _refused = rustix::process::kill_current_process_group(rustix::process::Signal::TSTP);
 }
-
-#[cfg(not(unix))]
-fn stop_here() {}
 
 /// Installs the panic hook: a panic of the loop restores the screen first, then says one sentence and where
 /// the report is; a panic in a task leaves the screen alone, since the loop goes on and tells it.

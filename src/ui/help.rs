@@ -18,6 +18,7 @@ use crate::app::help::Help;
 use crate::app::keymap::{BINDINGS, Command, KeyContext};
 use crate::app::screen::Metrics;
 use crate::app::state::State;
+use crate::app::text;
 use crate::domain::rotation::Phase;
 use crate::ui::text::{pad_end, wrap};
 use crate::ui::theme::{Role, Theme};
@@ -92,11 +93,11 @@ fn signs(theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let mut lines = vec![Line::from(theme.part(" Signs", Role::Title))];
     let label = if columns >= 60 { 18 } else { 11 };
     let phases = [
-        (Phase::Never, "never: no rotation yet"),
-        (Phase::Preparing, "preparing: new keys are made, every node is replaced"),
-        (Phase::Prepared, "PREPARED: update the clients, then complete"),
-        (Phase::Completing, "completing: the old credentials are dropped"),
-        (Phase::Completed, "completed: only the new credentials work"),
+        (Phase::Never, text::SIGN_NEVER),
+        (Phase::Preparing, text::SIGN_PREPARING),
+        (Phase::Prepared, text::SIGN_PREPARED),
+        (Phase::Completing, text::SIGN_COMPLETING),
+        (Phase::Completed, text::SIGN_COMPLETED),
     ];
     for (phase, text) in phases {
         let sign = phase_glyph(&phase, false);
@@ -107,10 +108,10 @@ fn signs(theme: Theme, columns: usize) -> Vec<Line<'static>> {
         ]));
     }
     let others = [
-        ("✗", Tone::Bad, "stuck: a running step does not move"),
+        ("✗", Tone::Bad, text::SIGN_STUCK),
         ("○", Tone::Dim, "hibernated"),
-        ("~", Tone::Dim, "old: the last reading failed"),
-        ("?", Tone::Warn, "a phase that skeys does not know"),
+        ("~", Tone::Dim, text::SIGN_STALE),
+        ("?", Tone::Warn, text::SIGN_UNKNOWN),
     ];
     for (sign, tone, text) in others {
         lines.push(Line::from(vec![

@@ -15,7 +15,6 @@ use crate::app::state::State;
 pub enum Role {
     /// The one accent: cursor bar, keys, focus.
     Accent,
-    /// Border of a pane.
     Border,
     DialogBorder,
     /// Title in a border, name of a thing.

@@ -9,7 +9,6 @@ use crate::domain::cluster::ClusterId;
 pub struct ActionDialog {
     pub cluster: ClusterId,
     pub action: Action,
-    /// Whether the acting button has the focus.
     pub confirm: bool,
     pub guard: Guard,
 }

@@ -1,6 +1,7 @@
 //! Keys of the question, the request, and its answer.
 
 use crate::app::actions::dialog::ActionDialog;
+use crate::app::actions::text;
 use crate::app::context::UpdateContext;
 use crate::app::effect::Request;
 use crate::app::fleet::state::Fleet;
@@ -56,11 +57,11 @@ pub fn answered(
     let verb = action.word().to_lowercase();
     let (outcome, text, trace) = match result {
         Ok(trace) => {
-            cx.toast(format!("{}: {verb} accepted.", fleet.label(id)));
-            (Outcome::Done, format!("{verb}: accepted (202)"), trace)
+            cx.toast(text::accepted(fleet.label(id), &verb));
+            (Outcome::Done, text::log_accepted(&verb), trace)
         }
         Err(failure) => {
-            let text = format!("{verb} of {}: {failure}", id.name);
+            let text = text::log_failed(&verb, &id.name, &failure);
             let unknown = failure.leaves_outcome_unknown();
             let trace = failure.trace.clone();
             cx.error(failure);

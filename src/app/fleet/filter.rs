@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
+use crate::app::fleet::text;
 use crate::domain::age::since;
 use crate::domain::attention::stuck;
 use crate::domain::cluster::Cluster;
@@ -33,7 +34,6 @@ pub struct FilterRow<'a> {
     pub cluster: &'a Cluster,
     /// Name of its project, or its id.
     pub project: &'a str,
-    /// Whether the user marked it.
     pub marked: bool,
     /// Whether its own API shows that its roll is held up.
     pub stuck: bool,
@@ -131,16 +131,16 @@ fn problem(word: &str) -> Option<String> {
         |words: &str| words.split(", ").any(|word| word.starts_with(&value.to_lowercase()));
     match key {
         "phase" if begins(PHASES) => None,
-        "phase" => Some(format!("{value} is no phase: {PHASES}")),
+        "phase" => Some(text::not_a_phase(value, PHASES)),
         "state" if begins(STATES) => None,
-        "state" => Some(format!("{value} is no state: {STATES}")),
+        "state" => Some(text::not_a_state(value, STATES)),
         "age" => match value.trim_start_matches(['<', '>']) {
-            "" => Some(format!("age wants a time: {TIMES}")),
-            text if term(word).is_none() => Some(format!("{text} is no age: {TIMES}")),
+            "" => Some(text::age_needs_duration(TIMES)),
+            text if term(word).is_none() => Some(text::not_a_duration(text, TIMES)),
             _ => None,
         },
         "project" | "region" => None,
-        _ => Some(format!("there is no word {key}: {KEYS}")),
+        _ => Some(text::unknown_filter(key, KEYS)),
     }
 }
 

@@ -7,5 +7,6 @@ pub mod polling;
 pub mod readings;
 pub mod row;
 pub mod state;
+pub mod text;
 pub mod update;
 pub mod view;

@@ -1,5 +1,4 @@
 //! When the scopes are listed.
-#![expect(clippy::wildcard_enum_match_arm, reason = "other failures are tried again as usual")]
 
 use std::time::Duration;
 
@@ -9,9 +8,9 @@ use crate::app::context::UpdateContext;
 use crate::app::effect::Request;
 use crate::app::fleet::state::{Fleet, ScopeStatus};
 use crate::app::now::Now;
+use crate::app::outage::Outage;
 use crate::app::requests::{RequestOwner, Requests};
 use crate::app::rotation::pending::PendingSteps;
-use crate::domain::backoff::{SIGNED_OUT, retry};
 use crate::domain::cluster::Scope;
 use crate::domain::failure::{Failure, FailureKind};
 
@@ -100,27 +99,20 @@ pub fn schedule_after_failure(
     // Where clusters were listed before, "not offered" is a failure like others: their rows are old now.
     let has_rows = fleet.entries.keys().any(|id| id.scope == *scope);
     let Some(entry) = fleet.scopes.get_mut(scope) else { return };
-    entry.failures = entry.failures.saturating_add(1);
-    let not_offered = failure.kind == FailureKind::NotOffered && !has_rows;
-    let wait = match failure.kind {
-        FailureKind::NotFound | FailureKind::Forbidden => RARELY,
-        FailureKind::NotOffered if not_offered => RARELY,
-        FailureKind::SignedOut => SIGNED_OUT,
-        _ => retry(entry.failures, cx.shared.settings.poll_idle, jitter),
-    };
-    entry.due = now.monotonic.saturating_add(wait);
-    if let Some(at) = failure.retry_at {
-        entry.due = entry.due.max(now.monotonic_at(at));
-        entry.wait_until = Some(at);
-    }
-    if not_offered {
+    if failure.kind == FailureKind::NotOffered && !has_rows {
+        entry.due = now.monotonic.saturating_add(RARELY);
         entry.status = ScopeStatus::NotOffered;
-        entry.failures = 0;
         return;
     }
-    let since = match &entry.status {
-        ScopeStatus::Failing { since, .. } => *since,
-        ScopeStatus::Loading | ScopeStatus::Live | ScopeStatus::NotOffered => now.wall,
+    let before = match std::mem::replace(&mut entry.status, ScopeStatus::Loading) {
+        ScopeStatus::Failing(outage) => Some(*outage),
+        ScopeStatus::Loading | ScopeStatus::Live | ScopeStatus::NotOffered => None,
     };
-    entry.status = ScopeStatus::Failing { failure, since };
+    entry.wait_until = failure.retry_at.or(entry.wait_until);
+    let outage = Outage::after(before, failure, now);
+    entry.due = outage.next(now, cx.shared.settings.poll_idle, true, jitter);
+    if matches!(outage.failure.kind, FailureKind::NotFound | FailureKind::Forbidden) {
+        entry.due = entry.due.max(now.monotonic.saturating_add(RARELY));
+    }
+    entry.status = ScopeStatus::Failing(Box::new(outage));
 }

@@ -1,14 +1,13 @@
 //! What reads bring: clusters that changed, vanished or are new ones under an old name.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
 use jiff::SignedDuration;
+use std::collections::BTreeSet;
 
 use crate::app::context::UpdateContext;
 use crate::app::event::Event;
 use crate::app::fleet::polling;
-use crate::app::fleet::state::{Entry, Fleet, ScopeStatus};
+use crate::app::fleet::state::{Change, Entry, Fleet, ScopeStatus};
+use crate::app::fleet::text;
 use crate::app::message::Listing;
 use crate::app::requests::RequestId;
 use crate::app::rotation::pending::PendingSteps;
@@ -16,10 +15,7 @@ use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::record::Outcome;
-use crate::domain::rotation::{OLD_ANSWERS, Phase};
-
-/// An outage of a scope that was shorter ends without a word.
-const WORTH_A_WORD: SignedDuration = SignedDuration::from_secs(20);
+use crate::domain::rotation::Phase;
 
 /// A scope was listed, or not. `in_use`: clusters whose rows stay although they are not listed any more.
 pub fn listed(
@@ -46,7 +42,6 @@ pub fn listed(
     log_recovery(fleet, scope, cx);
     if let Some(entry) = fleet.scopes.get_mut(scope) {
         entry.status = ScopeStatus::Live;
-        entry.failures = 0;
         entry.seen = Some(cx.shared.now);
         entry.skipped = listing.skipped;
         entry.wait_until = None;
@@ -103,47 +98,30 @@ fn apply(
     if known.is_some_and(|entry| entry.sequence > request) {
         return;
     }
-    let mut entry = Entry::new(cluster, now, request);
-    entry.cluster.remember(None, now.wall);
-    let mut changed = true;
-    if let Some(known) = known {
-        if known.cluster.is_same_cluster(&entry.cluster) {
-            keep_from_old_answer(&mut entry, known, now.monotonic);
-            entry.cluster.remember(Some(&known.cluster), now.wall);
-            changed = known.cluster != entry.cluster;
-            let before = &known.cluster.rotation.phase;
-            if *before == entry.cluster.rotation.phase {
-                entry.phase_seen = known.phase_seen;
-            } else {
-                entry.phase_seen = Some(now.wall);
-                log_phase(fleet, before, &entry.cluster, cx);
-            }
-        } else {
-            log_replacement(fleet, &entry.cluster.id, cx);
+    let id = cluster.id.clone();
+    let (entry, change) = match fleet.entries.remove(&id) {
+        None => (Entry::new(cluster, now, request), Change::Cluster),
+        Some(mut entry) => {
+            let change = entry.take(cluster, now, request);
+            (entry, change)
         }
-    }
+    };
     let cluster = Box::new(entry.cluster.clone());
     fleet.put(entry);
+    match &change {
+        Change::Phase(before) => log_phase(fleet, before, &cluster, cx),
+        Change::Replaced => log_replacement(fleet, &id, cx),
+        Change::Nothing | Change::Cluster => {}
+    }
+    let changed = change != Change::Nothing;
     cx.raise(Event::ClusterRead { cluster, request, skew, changed });
-}
-
-/// An answer may be older than one before it: then the rotation stays as it is known, for a while.
-fn keep_from_old_answer(entry: &mut Entry, known: &Entry, now: Duration) {
-    if !entry.cluster.rotation.is_older_than(&known.cluster.rotation) {
-        return;
-    }
-    let began = known.older.unwrap_or(now);
-    if now.saturating_sub(began) < OLD_ANSWERS {
-        entry.older = Some(began);
-        entry.cluster.rotation = known.cluster.rotation.clone();
-    }
 }
 
 fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateContext<'_>) {
     let after = &cluster.rotation.phase;
     let text = format!("{} → {}", before.word(), after.word());
     if matches!(after, Phase::Prepared | Phase::Completed) {
-        cx.observation(format!("{}: {text}", fleet.label(&cluster.id)));
+        cx.observation(text::of_cluster(fleet.label(&cluster.id), &text));
         let (cluster, text) = (cluster.id.clone(), after.word().to_owned());
         cx.raise(Event::Announce { cluster, text });
     }
@@ -153,8 +131,8 @@ fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateCo
 
 /// Another cluster stands under the same name. Kubeconfigs of the old one are known for what they are: `Access::is_of`.
 fn log_replacement(fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) {
-    let text = "deleted and created anew; this is another cluster";
-    cx.toast(format!("{}: {text}", fleet.label(id)));
+    let text = text::RECREATED;
+    cx.toast(text::of_cluster(fleet.label(id), text));
     let record = cx.record(Some(id), "phase", Outcome::Seen, text);
     cx.journal(record);
     cx.raise(Event::ClusterReplaced(id.clone()));
@@ -190,7 +168,7 @@ fn mark_missing(fleet: &mut Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) -
         return false;
     };
     entry.gone = Some(cx.shared.now.wall);
-    let record = cx.record(Some(id), "phase", Outcome::Seen, "no longer listed");
+    let record = cx.record(Some(id), "phase", Outcome::Seen, text::NOT_LISTED);
     cx.remember(record);
     cx.raise(Event::ClusterMissing(id.clone()));
     cx.raise(Event::RowsChanged);
@@ -200,15 +178,15 @@ fn mark_missing(fleet: &mut Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) -
 /// A scope works again: said once.
 fn log_recovery(fleet: &Fleet, scope: &Scope, cx: &mut UpdateContext<'_>) {
     let status = fleet.scopes.get(scope).map(|entry| &entry.status);
-    let Some(ScopeStatus::Failing { since: began, failure }) = status else { return };
-    let lasted = since(*began, cx.shared.now.wall);
+    let Some(ScopeStatus::Failing(outage)) = status else { return };
+    let lasted = long(since(outage.since.wall, cx.shared.now.wall));
     let project = fleet.project_name(&scope.project);
-    let text = format!("{project} in {} answers again after {}", scope.region, long(lasted));
-    if lasted > WORTH_A_WORD {
+    let text = text::recovered(project, &scope.region, lasted);
+    if outage.is_told(cx.shared.now) {
         cx.observation(text.clone());
     }
     let mut record = cx.record(None, "connection", Outcome::Seen, text);
-    record.trace.clone_from(&failure.trace);
+    record.trace.clone_from(&outage.failure.trace);
     cx.remember(record);
 }
 

@@ -7,16 +7,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::app::fleet::order::compare_names;
 use crate::app::now::Now;
+use crate::app::outage::Outage;
 use crate::app::requests::RequestId;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
-use crate::domain::failure::Failure;
-use crate::domain::rotation::Phase;
+use crate::domain::rotation::{OLD_ANSWERS, Phase};
 
 /// A cluster and what this program knows about its reading.
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub cluster: Cluster,
-    /// When it was last read.
     pub seen: Now,
     pub sequence: RequestId,
     /// Since when a working list no longer has it.
@@ -31,22 +30,61 @@ pub struct Entry {
 
 impl Entry {
     /// A cluster that was read for the first time.
-    pub fn new(cluster: Cluster, seen: Now, sequence: RequestId) -> Self {
+    pub fn new(mut cluster: Cluster, seen: Now, sequence: RequestId) -> Self {
+        cluster.remember(None, seen.wall);
         Self { cluster, seen, sequence, gone: None, older: None, phase_seen: None, name_rank: 0 }
     }
+
+    /// Takes in a later reading of it, or of another cluster under its name.
+    pub fn take(&mut self, mut read: Cluster, now: Now, sequence: RequestId) -> Change {
+        if !self.cluster.is_same_cluster(&read) {
+            *self = Self::new(read, now, sequence);
+            return Change::Replaced;
+        }
+        // An answer may be older than one before it: then the rotation stays as it is known, for a while.
+        self.older = if read.rotation.is_older_than(&self.cluster.rotation) {
+            let began = self.older.unwrap_or(now.monotonic);
+            Some(began).filter(|began| now.monotonic.saturating_sub(*began) < OLD_ANSWERS)
+        } else {
+            None
+        };
+        if self.older.is_some() {
+            read.rotation = self.cluster.rotation.clone();
+        }
+        read.remember(Some(&self.cluster), now.wall);
+        (self.seen, self.sequence, self.gone) = (now, sequence, None);
+        if read == self.cluster {
+            return Change::Nothing;
+        }
+        let before = std::mem::replace(&mut self.cluster, read).rotation.phase;
+        if before == self.cluster.rotation.phase {
+            return Change::Cluster;
+        }
+        self.phase_seen = Some(now.wall);
+        Change::Phase(before)
+    }
+}
+
+/// What a later reading of a cluster shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Nothing,
+    Cluster,
+    /// The phase; it was this one before.
+    Phase(Phase),
+    /// It is another cluster under the name.
+    Replaced,
 }
 
 /// How listing one scope goes.
 #[derive(Debug, Clone)]
 pub enum ScopeStatus {
-    /// No answer yet.
     Loading,
-    /// The last list worked.
     Live,
     /// The region does not exist for this service (501); asked again rarely.
     NotOffered,
     /// The last lists failed; earlier rows are kept.
-    Failing { failure: Failure, since: Timestamp },
+    Failing(Box<Outage>),
 }
 
 /// One project in one region.
@@ -57,9 +95,6 @@ pub struct ScopeState {
     pub due: Duration,
     /// Until when the server asked us to wait.
     pub wait_until: Option<Timestamp>,
-    /// Failures in a row.
-    pub failures: u32,
-    /// Last list that worked.
     pub seen: Option<Now>,
     /// Items of the last list that could not be read.
     pub skipped: usize,
@@ -72,7 +107,6 @@ impl Default for ScopeState {
             status: ScopeStatus::Loading,
             due: Duration::ZERO,
             wait_until: None,
-            failures: 0,
             seen: None,
             skipped: 0,
         }
@@ -189,9 +223,9 @@ impl Fleet {
     }
 
     /// Scopes that fail, in order.
-    pub fn failing(&self) -> impl Iterator<Item = (&Scope, &ScopeState, &Failure, Timestamp)> {
+    pub fn failing(&self) -> impl Iterator<Item = (&Scope, &ScopeState, &Outage)> {
         self.scopes.iter().filter_map(|(id, scope)| match &scope.status {
-            ScopeStatus::Failing { failure, since } => Some((id, scope, failure, *since)),
+            ScopeStatus::Failing(outage) => Some((id, scope, outage.as_ref())),
             ScopeStatus::Loading | ScopeStatus::Live | ScopeStatus::NotOffered => None,
         })
     }
@@ -200,7 +234,7 @@ impl Fleet {
     pub fn is_stale(&self, id: &ClusterId) -> bool {
         self.scopes
             .get(&id.scope)
-            .is_some_and(|scope| matches!(scope.status, ScopeStatus::Failing { .. }))
+            .is_some_and(|scope| matches!(scope.status, ScopeStatus::Failing(_)))
     }
 
     /// The oldest last good list over all scopes that should be live.

@@ -13,12 +13,10 @@ use crate::domain::rotation::Phase;
 /// How the fleet is shown.
 #[derive(Debug, Clone)]
 pub struct FleetView {
-    /// Filter text.
     pub filter: String,
     /// While the filter line has the keyboard: the filter before.
     pub filter_before: Option<String>,
     pub sort: &'static Column,
-    /// Whether the order is turned round.
     pub reversed: bool,
     /// Ids of the columns to show; empty means all that fit.
     pub columns: Vec<String>,
@@ -47,9 +45,7 @@ pub struct Counts {
     pub prepared: usize,
     pub completing: usize,
     pub never: usize,
-    /// Any other phase.
     pub unknown: usize,
-    /// Stuck, whatever the phase.
     pub stuck: usize,
 }
 
@@ -103,7 +99,7 @@ impl FleetView {
         self.shown.iter().position(|id| id == cursor)
     }
 
-    /// Makes counts and shown rows anew: data changed. [`Fleet::rank_names`] comes before.
+    /// Makes counts and shown rows anew: data changed. `rank_names` comes before.
     pub fn arrange(&mut self, source: RowSource<'_>, page: usize) {
         self.outdated = false;
         self.counts = Counts::default();

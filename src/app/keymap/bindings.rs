@@ -43,19 +43,19 @@ macro_rules! bindings {
 
 /// Every key of the program.
 pub const BINDINGS: &[Binding] = bindings! {
-    "open", Command::Open, LISTED, ["enter"], "open", Some(10), "open or choose";
-    "press", Command::Open, &[Dialog, Form], ["enter"], "press", Some(10), "press the focused button";
+    "open", Command::Open, LISTED, ["enter"], "open", Some(10), "open or select";
+    "press", Command::Open, &[Dialog, Form], ["enter"], "press", Some(10), "press the focused button, or go to the next field";
     "rotate", Command::Rotate, ON_CLUSTER, ["R"], "rotate", Some(20),
-        "the rotation step that is due: start or complete";
+        "start or complete the rotation, whichever is due";
     "kubeconfig", Command::Kubeconfig, ON_CLUSTER, ["K"], "kubeconfig", Some(30), "issue a kubeconfig";
     "filter", Command::Filter, &[Fleet], ["/"], "filter", Some(40),
         "filter: text, phase:prepared, project:, region:, state:, age:>90d, stuck, marked";
-    "up", Command::Up, LISTS, ["up", "k"], "up", None, "one up";
-    "down", Command::Down, LISTS, ["down", "j"], "down", None, "one down";
-    "page-up", Command::PageUp, LISTS, ["pageup"], "page up", None, "a page up";
-    "page-down", Command::PageDown, LISTS, ["pagedown"], "page down", None, "a page down";
-    "first", Command::First, LISTS, ["g", "home"], "first", None, "to the first";
-    "last", Command::Last, LISTS, ["G", "end"], "last", None, "to the last";
+    "up", Command::Up, LISTS, ["up", "k"], "up", None, "move up";
+    "down", Command::Down, LISTS, ["down", "j"], "down", None, "move down";
+    "page-up", Command::PageUp, LISTS, ["pageup"], "page up", None, "move up one page";
+    "page-down", Command::PageDown, LISTS, ["pagedown"], "page down", None, "move down one page";
+    "first", Command::First, LISTS, ["g", "home"], "first", None, "go to the first";
+    "last", Command::Last, LISTS, ["G", "end"], "last", None, "go to the last";
     "previous-tab", Command::Previous, &[Cluster], ["shift-tab", "left", "h"], "previous tab", None, "previous tab";
     "next-tab", Command::Next, &[Cluster], ["tab", "right", "l"], "next tab", Some(45), "next tab";
     "previous-field", Command::Previous, &[Dialog, Form], ["shift-tab"], "back", None, "previous field";
@@ -64,20 +64,20 @@ pub const BINDINGS: &[Binding] = bindings! {
     "right", Command::Right, &[Dialog, Form], ["right"], "preset", Some(40), "next button or preset";
     "field-up", Command::Up, &[Form], ["up"], "up", None, "previous choice or field";
     "field-down", Command::Down, &[Form], ["down"], "down", None, "next choice or field";
-    "choose", Command::Mark, &[Form, Menu], ["space"], "choose", Some(30), "choose or tick";
+    "choose", Command::Mark, &[Form, Menu], ["space"], "toggle", Some(30), "select or toggle";
     "mark", Command::Mark, &[Fleet], ["space"], "mark", Some(60),
-        "mark or unmark the cluster: to copy names, or to show the marked alone";
-    "mark-all", Command::MarkAll, &[Fleet], ["a"], "mark all", None, "mark all that are shown, or none";
-    "sort", Command::Sort, &[Fleet], ["s"], "sort", Some(70), "choose the order";
-    "columns", Command::Columns, &[Fleet], ["c"], "columns", Some(80), "choose the columns";
+        "mark or unmark the cluster, to copy names or to filter by marked";
+    "mark-all", Command::MarkAll, &[Fleet], ["a"], "mark all", None, "mark or unmark all shown clusters";
+    "sort", Command::Sort, &[Fleet], ["s"], "sort", Some(70), "select the order";
+    "columns", Command::Columns, &[Fleet], ["c"], "columns", Some(80), "select the columns";
     "preview", Command::Preview, &[Fleet], ["p"], "preview", None, "show or hide the preview";
-    "activity", Command::Activity, ON_CLUSTER, ["A"], "activity", Some(75), "what happened in this run and before";
-    "wake-up", Command::WakeUp, ON_CLUSTER, ["W"], "wake up", Some(25), "wake a hibernated cluster up";
-    "reconcile", Command::Reconcile, ON_CLUSTER, ["C"], "reconcile", None, "ask SKE to reconcile the cluster again";
+    "activity", Command::Activity, ON_CLUSTER, ["A"], "activity", Some(75), "show the activity log";
+    "wake-up", Command::WakeUp, ON_CLUSTER, ["W"], "wake up", Some(25), "wake up a hibernated cluster";
+    "reconcile", Command::Reconcile, ON_CLUSTER, ["C"], "reconcile", None, "request a reconcile of the cluster";
     "watch", Command::Watch, ON_CLUSTER, ["w"], "watch", Some(65),
-        "be told of the cluster: bell, notification, window title; or no longer";
-    "events", Command::Events, &[Cluster], ["e"], "in full", Some(46),
-        "the node under the cursor in full, with all events; arrows scroll it";
+        "turn notifications about this cluster on or off: bell, desktop, window title";
+    "events", Command::Events, &[Cluster], ["e"], "details", Some(46),
+        "show the selected node in full, with all events; arrows scroll";
     "number-1", Command::Number(1), ON_CLUSTER, ["1"], "tab 1", None,
         "first tab; in the fleet: filter by the first count";
     "number-2", Command::Number(2), ON_CLUSTER, ["2"], "tab 2", None, "second tab or count";
@@ -86,22 +86,22 @@ pub const BINDINGS: &[Binding] = bindings! {
     "number-5", Command::Number(5), &[Fleet], ["5"], "count 5", None, "fifth count";
     "number-6", Command::Number(6), &[Fleet], ["6"], "count 6", None, "sixth count";
     "copy", Command::Copy, SCREENS, ["y"], "copy", Some(50), "copy: name, ids, last error, API call, kubectl command";
-    "copy-dialog", Command::Copy, &[Dialog], ["ctrl-y"], "copy", Some(50), "copy the API call, or the error whole";
-    "refresh", Command::Refresh, SCREENS, ["r"], "refresh", Some(90), "read again now";
-    "commands", Command::Palette, SCREENS, [":"], "commands", Some(95), "all commands by name";
+    "copy-dialog", Command::Copy, &[Dialog], ["ctrl-y"], "copy", Some(50), "copy the API call or the full error";
+    "refresh", Command::Refresh, SCREENS, ["r"], "refresh", Some(90), "refresh now";
+    "commands", Command::Palette, SCREENS, [":"], "commands", Some(95), "list all commands";
     "theme", Command::Theme, SCREENS, ["T"], "theme", None, "next theme";
-    "utc", Command::Utc, SCREENS, ["u"], "UTC", None, "UTC or local time";
-    "mouse", Command::Mouse, SCREENS, ["%"], "mouse", None, "mouse on or off";
-    "help", Command::Help, SCREENS, ["?", "f1"], "help", Some(99), "this help";
-    "help-dialog", Command::Help, &[Dialog, Form], ["f1"], "help", None, "this help";
+    "utc", Command::Utc, SCREENS, ["u"], "UTC", None, "switch between UTC and local time";
+    "mouse", Command::Mouse, SCREENS, ["%"], "mouse", None, "turn the mouse on or off";
+    "help", Command::Help, SCREENS, ["?", "f1"], "help", Some(99), "show this help";
+    "help-dialog", Command::Help, &[Dialog, Form], ["f1"], "help", None, "show this help";
     "back", Command::Back, &[Fleet, Cluster, Activity], ["esc", "backspace"], "back", Some(97),
-        "one level back; in the fleet: clear the filter or the message";
+        "go back; in the fleet: clear the filter or the message";
     "cancel", Command::Back, &[Dialog, Form, Menu, Help, KeyContext::Filter], ["esc"], "cancel", Some(90),
-        "close without doing anything";
-    "accept", Command::Open, &[KeyContext::Filter], ["enter"], "keep", Some(10), "keep the filter";
-    "quit", Command::Quit, &[Fleet, Cluster, Activity, Menu, Help], ["q"], "quit", None, "back, and out from the fleet";
+        "close without changes";
+    "accept", Command::Open, &[KeyContext::Filter], ["enter"], "apply", Some(10), "apply the filter";
+    "quit", Command::Quit, &[Fleet, Cluster, Activity, Menu, Help], ["q"], "quit", None, "go back; in the fleet: quit";
     "interrupt", Command::Interrupt, &KeyContext::ALL, ["ctrl-c"], "quit", None,
-        "out; asks only while something is under way";
-    "redraw", Command::Redraw, &KeyContext::ALL, ["ctrl-l"], "redraw", None, "draw the screen anew";
-    "suspend", Command::Suspend, &KeyContext::ALL, ["ctrl-z"], "suspend", None, "to the background; fg comes back";
+        "quit; asks first while a request is under way";
+    "redraw", Command::Redraw, &KeyContext::ALL, ["ctrl-l"], "redraw", None, "redraw the screen";
+    "suspend", Command::Suspend, &KeyContext::ALL, ["ctrl-z"], "suspend", None, "suspend; fg resumes";
 };

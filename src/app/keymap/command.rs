@@ -12,7 +12,6 @@ pub enum Command {
     Left,
     Right,
     Open,
-    /// One level back.
     Back,
     Quit,
     Interrupt,
@@ -63,10 +62,8 @@ pub enum KeyContext {
     /// A list to choose from: sort, columns, copy, commands.
     Menu,
     Help,
-    /// A question with buttons.
     Dialog,
     Form,
-    /// The filter line.
     Filter,
 }
 

@@ -8,6 +8,7 @@ use crate::app::event::Event;
 use crate::app::fleet::state::Fleet;
 use crate::app::kubeconfig::form::{KubeconfigForm, KubeconfigFormStage};
 use crate::app::kubeconfig::state::KubeconfigState;
+use crate::app::kubeconfig::text;
 use crate::app::kubeconfig::unsaved::UnsavedKubeconfig;
 use crate::app::message::{Copied, IssuedKubeconfig};
 use crate::app::requests::{DialogId, KubeconfigRequest, RequestId, RequestOwner};
@@ -43,7 +44,7 @@ pub fn issued(
     let id = asked.cluster.id.clone();
     let held = UnsavedKubeconfig { request: asked, issued };
     let shorter = held.is_shorter_than_asked();
-    let text = if shorter { "issued, for shorter than asked" } else { "issued" };
+    let text = if shorter { text::LOG_ISSUED_SHORTER } else { "issued" };
     let expires = held.issued.expires;
     let record = cx.record(Some(&id), "kubeconfig", Outcome::Done, text);
     cx.journal(record.about(request, None).ending(expires));
@@ -55,9 +56,9 @@ pub fn issued(
     }
     kubeconfig.unsaved.insert(request, held);
     let label = fleet.label(&id);
-    let end = expires.map(|at| format!(" It expires {}.", cx.shared.zone().full(at)));
+    let end = expires.map(|at| text::expires_at(cx.shared.zone().full(at)));
     let end = end.unwrap_or_default();
-    cx.toast(format!("SKE issued the kubeconfig of {label}; it is not saved yet.{end}"));
+    cx.toast(text::issued_not_saved(&label, &end));
 }
 
 fn not_issued(
@@ -72,14 +73,14 @@ fn not_issued(
     let mut shown = failure.clone();
     let expires = asked.until().filter(|_| unknown);
     if unknown {
-        let hint = "One may have been issued and cannot be recovered";
-        let end = expires.map(|at| format!("; it ends by itself at {}", cx.shared.zone().full(at)));
+        let hint = text::MAYBE_ISSUED;
+        let end = expires.map(|at| text::expires_anyway(cx.shared.zone().full(at)));
         shown.hint = Some(format!("{hint}{}", end.unwrap_or_default()));
         failure.hint = Some(hint.to_owned());
     }
     match form {
         Some(form) => form.stage = KubeconfigFormStage::Failed(shown),
-        None => cx.error(shown.tried(format!("kubeconfig of {}", fleet.label(id)))),
+        None => cx.error(shown.tried(text::kubeconfig_of(fleet.label(id)))),
     }
     let outcome = if unknown { Outcome::Unknown } else { Outcome::Refused };
     let record = cx.record(Some(id), "kubeconfig", outcome, failure.to_string());
@@ -154,24 +155,21 @@ pub fn delivered(
     let (cluster, expires) = (&held.request.cluster, held.issued.expires);
     let label = fleet.label(&cluster.id);
     let is_stdout = place == KubeconfigLocation::Stdout;
-    let words = if is_stdout { "standard output after exit".to_owned() } else { place.words() };
-    let mut text = said.map_or_else(
-        || format!("Kubeconfig of {label} → {words}"),
-        |said| format!("{said}: kubeconfig of {label}"),
-    );
+    let words = if is_stdout { text::STDOUT_AFTER_EXIT.to_owned() } else { place.words() };
+    let mut text =
+        said.map_or_else(|| text::delivered(&label, &words), |said| text::copied(&said, &label));
     if let Some(at) = expires {
-        text.push_str(&format!(", expires {}", cx.shared.zone().full(at)));
+        text.push_str(&text::expiring_at(cx.shared.zone().full(at)));
     }
     if held.is_shorter_than_asked() {
-        text.push_str(" (shorter than asked)");
+        text.push_str(text::SHORTER);
     }
     for note in notes {
         text.push_str("; ");
         text.push_str(&note);
     }
     cx.toast(text);
-    let record =
-        cx.record(Some(&cluster.id), "save", Outcome::Done, format!("kubeconfig → {words}"));
+    let record = cx.record(Some(&cluster.id), "save", Outcome::Done, text::log_delivered(&words));
     cx.journal(record.about(brought_by, None));
     cx.raise(Event::KubeconfigDelivered(Box::new(Access {
         cluster: cluster.id.clone(),
@@ -195,8 +193,8 @@ pub fn copied(
     let clear = cx.shared.settings.clipboard_clear;
     let at = cx.shared.now.monotonic.saturating_add(clear);
     kubeconfig.clipboard.insert(delivery.request, at);
-    let unless = if copied.can_check { " unless something else is copied" } else { "" };
-    let note = format!("cleared in {}s{unless}", clear.as_secs());
+    let unless = if copied.can_check { text::UNLESS_REPLACED } else { "" };
+    let note = text::cleared_in(clear.as_secs(), unless);
     let (place, ids) = (KubeconfigLocation::Clipboard, (delivery.kubeconfig, delivery.dialog));
     delivered(kubeconfig, fleet, ids, place, Some(copied.how), vec![note], cx);
 }
@@ -261,7 +259,7 @@ pub fn forget(
 ) {
     let of_cluster = kubeconfig.unsaved.iter().filter(|(_, held)| held.request.cluster.id == *id);
     let requests: Vec<RequestId> = of_cluster.map(|(request, _)| *request).collect();
-    let why = format!("dropped, not saved: {why}");
+    let why = text::log_discarded(why);
     for request in requests {
         drop_unsaved(kubeconfig, request, &why, cx);
     }

@@ -2,6 +2,7 @@
 
 use tui_input::Input;
 
+use crate::app::kubeconfig::text;
 use crate::app::kubeconfig::unsaved::UnsavedKubeconfig;
 use crate::app::motion::neighbour;
 use crate::app::requests::{DialogId, RequestId};
@@ -82,7 +83,6 @@ pub enum KubeconfigFormStage {
     },
     Issuing(RequestId),
     Saving(RequestId),
-    /// It did not work; stays until dismissed.
     Failed(Failure),
 }
 
@@ -93,7 +93,6 @@ pub enum FormQuestion {
     OneWay,
     /// Entries of that name exist.
     NameConflict(NameConflict),
-    /// Something was typed; close all the same?
     Discard,
     /// An issued kubeconfig was not saved anywhere; close all the same?
     Lose,
@@ -114,10 +113,10 @@ impl FormQuestion {
     /// Answers, the harmless one first.
     pub fn answers(&self) -> &'static [&'static str] {
         match self {
-            Self::OneWay => &["Cancel", "Issue, switch static tokens off"],
-            Self::NameConflict(_) => &["Cancel", "Use another name", "Replace"],
-            Self::Discard => &["Go on editing", "Close the form"],
-            Self::Lose => &["Choose another destination", "Drop the kubeconfig"],
+            Self::OneWay => &["Cancel", text::ISSUE_DISABLING_STATIC_TOKENS],
+            Self::NameConflict(_) => &["Cancel", text::USE_ANOTHER_NAME, "Replace"],
+            Self::Discard => &[text::KEEP_EDITING, text::CLOSE_FORM],
+            Self::Lose => &[text::CHOOSE_DESTINATION, text::DISCARD_KUBECONFIG],
         }
     }
 }
@@ -189,14 +188,14 @@ impl KubeconfigForm {
             return Some(error.to_string());
         }
         if self.context.value().trim().is_empty() {
-            return Some("the context needs a name".to_owned());
+            return Some(text::CONTEXT_NAME_MISSING.to_owned());
         }
         if self.place == Place::File && self.path.value().trim().is_empty() {
-            return Some("the file needs a path".to_owned());
+            return Some(text::FILE_PATH_MISSING.to_owned());
         }
         match &self.plan {
             PlanState::Impossible(failure) => Some(failure.to_string()),
-            PlanState::Looking => Some("looking at the destination".to_owned()),
+            PlanState::Looking => Some(text::CHECKING_DESTINATION.to_owned()),
             PlanState::Ready(_) => None,
         }
     }

@@ -4,5 +4,6 @@ pub mod delivery;
 pub mod form;
 pub mod names;
 pub mod state;
+pub mod text;
 pub mod unsaved;
 pub mod update;

@@ -18,6 +18,7 @@ use crate::app::kubeconfig::form::{
 };
 use crate::app::kubeconfig::names::{file_of, free_name, names};
 use crate::app::kubeconfig::state::KubeconfigState;
+use crate::app::kubeconfig::text;
 use crate::app::motion::neighbour;
 use crate::app::requests::{KubeconfigRequest, RequestId, RequestOwner};
 use crate::app::settings::Place;
@@ -126,7 +127,7 @@ fn remembered_owner(
         return Some(EntryOwner::This);
     }
     let project = clean(fleet.project_name(id.project()));
-    Some(EntryOwner::Another(format!("{} in {}, project {project}", id.name, id.region())))
+    Some(EntryOwner::Another(text::cluster_in(&id.name, id.region(), &project)))
 }
 
 /// Asks what is to be done about what is in the way.
@@ -208,14 +209,8 @@ fn abandoned_text(request: RequestId, cx: &UpdateContext<'_>) -> String {
         _ => None,
     };
     match until {
-        Some(at) => format!(
-            "Not waiting any more. If SKE issues it all the same, it is kept here to be saved; it expires by {}.",
-            cx.shared.zone().full(at)
-        ),
-        None => {
-            "Not waiting any more. If SKE returns it all the same, it is kept here to be saved."
-                .to_owned()
-        }
+        Some(at) => text::stopped_waiting(cx.shared.zone().full(at)),
+        None => text::STOPPED_WAITING.to_owned(),
     }
 }
 
@@ -387,7 +382,7 @@ fn answer_question(
             let dropped = form.issued.take();
             kubeconfig.form = None;
             if let Some((request, _)) = dropped {
-                delivery::drop_unsaved(kubeconfig, request, "dropped, not saved", cx);
+                delivery::drop_unsaved(kubeconfig, request, text::LOG_DISCARDED, cx);
             }
         }
     }
@@ -396,7 +391,7 @@ fn answer_question(
 fn confirm(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
     let Some(form) = &mut kubeconfig.form else { return };
     if cx.shared.settings.read_only {
-        cx.toast("Kubeconfig: read-only mode");
+        cx.toast(text::READ_ONLY);
     } else if let Some(problem) = form.problem() {
         cx.toast(problem);
     } else if form.issued.is_none() && form.cluster.issuing_is_one_way() && !form.one_way_agreed {
@@ -415,8 +410,8 @@ fn issue(form: &mut KubeconfigForm, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
     let lifetime = form.lifetime().unwrap_or(Lifetime::MIN);
     let (cluster, kind) = (form.cluster.clone(), form.kind);
     let text = match kind {
-        KubeconfigKind::Admin => format!("{} kubeconfig for {lifetime}", kind.word()),
-        KubeconfigKind::Login | KubeconfigKind::Idp => format!("{} kubeconfig", kind.word()),
+        KubeconfigKind::Admin => text::log_request_for(kind.word(), lifetime),
+        KubeconfigKind::Login | KubeconfigKind::Idp => text::log_request(kind.word()),
     };
     let id = cluster.id.clone();
     let (shown, destination) = (Box::new(cluster.clone()), form.destination());
@@ -468,7 +463,7 @@ pub fn saved(
     } else {
         form.stage = KubeconfigFormStage::Editing;
         form.focus = KubeconfigField::Cancel;
-        cx.toast("The file changed on disk. Review the result, then save.");
+        cx.toast(text::FILE_CHANGED);
     }
 }
 
@@ -480,7 +475,7 @@ pub fn cluster_missing(kubeconfig: &mut KubeconfigState, id: &ClusterId) {
         // What was asked for ends with its own answer.
         && matches!(form.stage, KubeconfigFormStage::Editing | KubeconfigFormStage::Asking { .. })
     {
-        let text = format!("{} is no longer listed", id.name);
+        let text = text::not_listed(&id.name);
         form.stage = KubeconfigFormStage::Failed(Failure::new(FailureKind::NotFound, text));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::app::kubeconfig::names::names;
 use crate::app::menus::state::CopyItem;
+use crate::app::menus::text;
 use crate::app::nodes::blocker_text;
 use crate::app::state::State;
 use crate::domain::api_call::api_call;
@@ -18,27 +19,27 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
     let mut add =
         |label: &str, text: String| items.push(CopyItem { label: label.to_owned(), text });
     if let Some(failure) = state.notices.errors.back() {
-        add("error, whole", failure.full_text());
+        add(text::ERROR, failure.full_text());
     }
     let record = state.record_at_cursor();
     if let Some(record) = record {
-        add("this entry, as one line", record.line());
+        add(text::ENTRY, record.line());
         if let Some(trace) = &record.trace {
-            add("its trace id", trace.clone());
+            add(text::ENTRY_TRACE, trace.clone());
         }
     }
     if !state.view.marks.is_empty() {
         let names: Vec<&str> = state.view.marks.iter().map(|id| id.name.as_str()).collect();
-        add("marked names", names.join("\n"));
+        add(text::MARKED, names.join("\n"));
     }
     if let Some(entry) = state.subject() {
         let cluster = &entry.cluster;
         let id = &cluster.id;
-        add("cluster name", id.name.to_string());
-        add("project id", id.project().to_string());
+        add(text::CLUSTER, id.name.to_string());
+        add(text::PROJECT, id.project().to_string());
         let context = context_of(state, cluster);
         let context = context.as_deref();
-        add("watch the nodes", Kubectl::plain(WATCH_NODES).line(context));
+        add(text::WATCH_NODES, Kubectl::plain(WATCH_NODES).line(context));
         let roll = state.nodes.roll(id);
         for blocker in roll.iter().flat_map(|roll| &roll.blockers).take(3) {
             if let Some(command) = blocker_text::inspect(blocker) {
@@ -46,24 +47,24 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
             }
         }
         if let Some(node) = state.node_at_cursor() {
-            add("node name", node.name.clone());
+            add(text::NODE, node.name.clone());
             if let Some(command) = Kubectl::about(None, "describe node", &node.name, "") {
-                add("describe the node", command.line(context));
+                add(text::DESCRIBE_NODE, command.line(context));
             }
         }
         if let Some(step) = state.due_step() {
             let call = api_call(&state.shared.settings.ske, id, step);
-            add(&format!("API call: {step}"), call);
+            add(&text::api_call(step), call);
         }
         if let Some(problem) = cluster.problems.first() {
-            add("SKE's error", format!("{}: {}", problem.code, problem.message));
+            add(text::SKE_ERROR, format!("{}: {}", problem.code, problem.message));
         }
     }
     if record.is_none()
         && let Some(trace) =
             state.activity.records.iter().rev().find_map(|record| record.trace.clone())
     {
-        add("last trace id", trace);
+        add(text::LAST_TRACE, trace);
     }
     items
 }

@@ -3,4 +3,5 @@
 pub mod copy;
 pub mod palette;
 pub mod state;
+pub mod text;
 pub mod update;

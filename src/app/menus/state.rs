@@ -10,7 +10,6 @@ use crate::app::keymap::Binding;
 pub struct Menu {
     pub items: MenuItems,
     pub cursor: usize,
-    /// Typed text that narrows the commands.
     pub query: Input,
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::SignedDuration;
 
 use crate::app::nodes::{blocker_text, text};
-use crate::app::rotation::{findings_text, step_text};
+use crate::app::rotation::findings_text;
 use crate::domain::cluster::{Cluster, ReportedError};
 use crate::domain::fixtures::now;
 use crate::domain::preflight::nodes::{before_complete, before_start};
@@ -36,16 +36,6 @@ fn assert_words(name: &str, words: &str) {
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!(name, words);
     });
-}
-
-#[test]
-fn every_text_once() {
-    let mut out = String::new();
-    let all = [text::ALL, blocker_text::ALL, findings_text::ALL, step_text::ALL];
-    for (name, text) in all.concat() {
-        writeln!(out, "{name}: {text}").unwrap();
-    }
-    assert_words("texts", &out);
 }
 
 #[test]

@@ -42,7 +42,6 @@ pub struct RotationDialog {
 /// Which of two buttons, or the text field, has the focus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Focus {
-    /// The field for the typed name.
     Name,
     Cancel,
     Confirm,
@@ -57,7 +56,6 @@ pub enum RotationDialogStage {
     Asking,
     /// What it shows is no longer so; the person must look again and then confirm.
     Changed(String),
-    /// Sent, or about to be.
     Sending,
     /// No clear answer came; reading back.
     Unclear,

@@ -6,4 +6,5 @@ pub mod outcome;
 pub mod pending;
 pub mod state;
 pub mod step_text;
+pub mod text;
 pub mod update;

@@ -11,6 +11,7 @@ use crate::app::requests::RequestId;
 use crate::app::rotation::dialog::RotationDialogStage;
 use crate::app::rotation::pending::{Pending, PendingStage};
 use crate::app::rotation::state::RotationState;
+use crate::app::rotation::text;
 use crate::app::shared::Shared;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
@@ -30,7 +31,7 @@ const GRACE: Duration = Duration::from_mins(3);
 /// A reading tells at the end of a read-back that nothing happened if it is not older than this.
 const FRESH: Duration = Duration::from_secs(15);
 /// Said of an accepted step until a reading shows it.
-const WAITING: &str = "Waiting for SKE to show it (usually under 3 minutes).";
+const WAITING: &str = text::WAITING;
 
 /// A sent step, for the journal.
 struct Sent<'a> {
@@ -42,7 +43,7 @@ struct Sent<'a> {
 impl Sent<'_> {
     fn log(&self, outcome: Outcome, text: &str, trace: Option<String>, cx: &mut UpdateContext<'_>) {
         let verb = self.step.verb();
-        let record = cx.record(Some(self.id), verb, outcome, format!("{verb}: {text}"));
+        let record = cx.record(Some(self.id), verb, outcome, text::log_step(verb, text));
         cx.journal(record.about(self.request, trace));
     }
 }
@@ -64,7 +65,7 @@ pub fn answered(
     let now = cx.shared.now;
     match outcome {
         RotateOutcome::Accepted { trace, skew } => {
-            sent.log(Outcome::Done, "accepted (202)", trace, cx);
+            sent.log(Outcome::Done, text::LOG_ACCEPTED, trace, cx);
             let Some(pending) = pending else { return };
             pending.stage = PendingStage::Accepted { at: now.wall, told: false };
             pending.skew = skew;
@@ -76,7 +77,7 @@ pub fn answered(
             cx.toast(format!("{} {WAITING}", accepted(fleet, id, now.wall, cx.shared)));
         }
         RotateOutcome::Unknown(failure, skew) => {
-            let text = format!("no clear answer: {failure}");
+            let text = text::log_unclear(&failure);
             sent.log(Outcome::Unknown, &text, failure.trace, cx);
             let Some(pending) = pending else { return };
             let until = now.monotonic.saturating_add(READ_BACK);
@@ -88,29 +89,27 @@ pub fn answered(
                 dialog.stage = RotationDialogStage::Unclear;
             } else {
                 let (label, noun) = (fleet.label(id), noun(step));
-                cx.toast(format!(
-                    "{label}: the connection broke before SKE answered. Checking whether the {noun} happened."
-                ));
+                cx.toast(text::unclear(&label, noun));
             }
         }
         RotateOutcome::Changed(_) if !waited_for => {
-            sent.log(Outcome::Refused, "not sent: the cluster changed", None, cx);
+            sent.log(Outcome::Refused, text::LOG_NOT_SENT_CHANGED, None, cx);
         }
         RotateOutcome::Changed(cluster) => {
             rotation.pending.remove(id);
             let text = change_text(rotation, fleet, &cluster);
-            sent.log(Outcome::Refused, &format!("not sent: {text}"), None, cx);
+            sent.log(Outcome::Refused, &text::log_not_sent(&text), None, cx);
             show_change(rotation, fleet, *cluster, text, cx);
         }
         RotateOutcome::NotSent(failure) => {
-            let text = format!("not sent: {failure}");
+            let text = text::log_not_sent(&failure);
             sent.log(Outcome::Refused, &text, failure.trace.clone(), cx);
             if waited_for {
                 fail(rotation, id, failure, cx);
             }
         }
         RotateOutcome::Refused(failure) => {
-            let text = format!("refused: {failure}");
+            let text = text::log_refused(&failure);
             sent.log(Outcome::Refused, &text, failure.trace.clone(), cx);
             if waited_for {
                 fail(rotation, id, failure, cx);
@@ -127,7 +126,7 @@ fn noun(step: Step) -> &'static str {
 }
 
 fn accepted(fleet: &Fleet, id: &ClusterId, at: Timestamp, shared: &Shared) -> String {
-    format!("Accepted at {} for {}.", shared.zone().clock(at), fleet.label(id))
+    text::accepted(shared.zone().clock(at), fleet.label(id))
 }
 
 /// The step failed without effect.
@@ -156,7 +155,7 @@ fn settle(
         Some(dialog) => {
             dialog.enter(RotationDialogStage::Settled(text.to_owned()), cx.shared.guard());
         }
-        None => cx.toast(format!("{}: {text}", fleet.label(id))),
+        None => cx.toast(text::of_cluster(fleet.label(id), text)),
     }
 }
 
@@ -168,11 +167,11 @@ fn did_not_happen(
 ) {
     rotation.pending.remove(sent.id);
     let text = match sent.step {
-        Step::Start => "It did not start, as far as SKE shows. You may start it again.",
-        Step::Complete => "It was not completed, as far as SKE shows. You may complete it again.",
+        Step::Start => text::START_NOT_SEEN,
+        Step::Complete => text::COMPLETE_NOT_SEEN,
     };
     settle(rotation, fleet, sent.id, text, cx);
-    sent.log(Outcome::Refused, "read back: it did not happen", None, cx);
+    sent.log(Outcome::Refused, text::LOG_NOT_HAPPENED, None, cx);
 }
 
 /// A reading came: it may settle a sent step, and the dialog is checked by it.
@@ -208,24 +207,22 @@ fn settle_pending(
             let at = *at;
             rotation.pending.remove(id);
             let accepted = accepted(fleet, id, at, cx.shared);
-            let waiting = format!("{accepted} {WAITING}");
+            let waiting = text::accepted_waiting(&accepted, WAITING);
             // A line that still says that it is waited for gives way.
             if cx.notices.toast.as_ref().is_some_and(|toast| toast.text == waiting) {
                 let phase = cluster.rotation.phase.word();
-                cx.toast(format!("{accepted} SKE shows it: {phase}."));
+                cx.toast(text::accepted_shown(&accepted, phase));
             }
         }
         PendingStage::Sending | PendingStage::Accepted { .. } => {}
         PendingStage::ReadingBack { .. } | PendingStage::Lost if shows => {
             rotation.pending.remove(id);
             let text = match sent.step {
-                Step::Start => "It started: SKE shows it, though its answer was lost.",
-                Step::Complete => {
-                    "It is being completed: SKE shows it, though its answer was lost."
-                }
+                Step::Start => text::START_SEEN,
+                Step::Complete => text::COMPLETE_SEEN,
             };
             settle(rotation, fleet, id, text, cx);
-            sent.log(Outcome::Done, "read back: it happened", None, cx);
+            sent.log(Outcome::Done, text::LOG_HAPPENED, None, cx);
         }
         PendingStage::ReadingBack { seen, .. } => *seen = Some(cx.shared.now.monotonic),
         PendingStage::Lost => did_not_happen(rotation, fleet, &sent, cx),
@@ -276,13 +273,13 @@ fn change_text(rotation: &mut RotationState, fleet: &Fleet, read: &Cluster) -> S
     };
     let (before, after) = (&shown.rotation, &read.rotation);
     if !shown.is_same_cluster(read) {
-        "the cluster was deleted and created anew".to_owned()
+        text::RECREATED.to_owned()
     } else if before.phase != after.phase {
-        format!("the phase changed from {} to {}", before.phase.word(), after.phase.word())
+        text::phase_changed(before.phase.word(), after.phase.word())
     } else if before != after {
-        "the times of the rotation changed: somebody else acted".to_owned()
+        text::TIMES_CHANGED.to_owned()
     } else {
-        format!("the state changed from {} to {}", shown.state.word(), read.state.word())
+        text::state_changed(shown.state.word(), read.state.word())
     }
 }
 
@@ -294,7 +291,7 @@ fn show_change(
     cx: &mut UpdateContext<'_>,
 ) {
     let Some(dialog) = rotation.dialog_about(&cluster.id) else {
-        cx.toast(format!("{}: {text}; nothing was sent", fleet.label(&cluster.id)));
+        cx.toast(text::changed_not_sent(fleet.label(&cluster.id), &text));
         return;
     };
     dialog.shown = cluster;
@@ -322,8 +319,8 @@ pub fn cluster_not_read(
 /// The cluster is no longer listed: nothing can be confirmed about it.
 pub fn cluster_missing(rotation: &mut RotationState, id: &ClusterId, cx: &UpdateContext<'_>) {
     if let Some(dialog) = rotation.dialog_about(id).filter(|dialog| dialog.stage.is_open()) {
-        let text = format!("{} is no longer listed", id.name);
-        let failure = Failure::new(FailureKind::NotFound, text).hint("It may have been deleted");
+        let text = text::not_listed(&id.name);
+        let failure = Failure::new(FailureKind::NotFound, text).hint(text::MAYBE_DELETED);
         dialog.enter(RotationDialogStage::Failed(failure), cx.shared.guard());
     }
 }
@@ -380,11 +377,7 @@ fn follow_one(
         PendingStage::Accepted { at, told } => {
             let late = now.saturating_sub(pending.asked.monotonic) > GRACE;
             if late && !std::mem::replace(told, true) {
-                cx.toast(format!(
-                    "{}: accepted at {}, and SKE still does not show it; skeys keeps looking",
-                    fleet.label(id),
-                    cx.shared.zone().clock(*at)
-                ));
+                cx.toast(text::still_waiting(fleet.label(id), cx.shared.zone().clock(*at)));
             }
             let wait = if late { READ_BACK_SLOW * 3 } else { cx.shared.settings.poll_running };
             pending.due = now.saturating_add(wait);
@@ -396,9 +389,9 @@ fn follow_one(
                 return;
             }
             pending.stage = PendingStage::Lost;
-            let text = "Cannot tell: SKE does not answer. Nothing will be sent again on its own.";
+            let text = text::LOST;
             settle(rotation, fleet, id, text, cx);
-            sent.log(Outcome::Unknown, "read back: SKE does not answer", None, cx);
+            sent.log(Outcome::Unknown, text::LOG_LOST, None, cx);
             return;
         }
         PendingStage::ReadingBack { until, .. } => {

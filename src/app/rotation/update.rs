@@ -18,6 +18,7 @@ use crate::app::requests::{DialogId, RequestOwner};
 use crate::app::rotation::dialog::{Focus, RotationDialog, RotationDialogStage};
 use crate::app::rotation::pending::{Pending, PendingStage};
 use crate::app::rotation::state::RotationState;
+use crate::app::rotation::text;
 use crate::app::shared::Shared;
 use crate::domain::action::{Action, permits};
 use crate::domain::age::{long, since};
@@ -137,20 +138,20 @@ fn name_problem(typed: &str, name: &str) -> Option<String> {
     if typed == name {
         None
     } else if typed.is_empty() {
-        Some(format!("type {name} to confirm"))
+        Some(text::name_missing(name))
     } else if typed.trim() == name {
-        Some("there is a blank before or after the name".to_owned())
+        Some(text::NAME_BLANK.to_owned())
     } else if typed.to_lowercase() == name.to_lowercase() {
-        Some("the case of the letters differs".to_owned())
+        Some(text::NAME_CASE.to_owned())
     } else {
-        Some(format!("that is not {name}"))
+        Some(text::name_differs(name))
     }
 }
 
 /// Text was pasted: the name is typed, so that a person reads it.
 pub fn paste(dialog: &mut RotationDialog) {
     if dialog.wants_name {
-        dialog.typed_note = Some("type the name; a paste is not taken here".to_owned());
+        dialog.typed_note = Some(text::NAME_PASTED.to_owned());
     }
 }
 
@@ -192,19 +193,19 @@ fn send(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
     let Some(dialog) = rotation.dialog.as_deref_mut() else { return };
     let (step, shown) = (dialog.step, &dialog.shown);
     let refusal = match (rotation.pending.get(&shown.id), permits(shown, Action::Rotate(step))) {
-        _ if cx.shared.settings.read_only => Some("read-only mode".to_owned()),
+        _ if cx.shared.settings.read_only => Some(text::READ_ONLY.to_owned()),
         (Some(pending), _) => Some(pending_reason(pending, cx.shared)),
         (None, Err(refusal)) => Some(refusal.to_string()),
         (None, Ok(())) => None,
     };
     if let Some(reason) = refusal {
-        cx.toast(format!("{}: {reason}", Action::Rotate(step).word()));
+        cx.toast(text::refused(Action::Rotate(step).word(), &reason));
         return;
     }
     let id = shown.id.clone();
     let (before, shown) = (shown.rotation.clone(), Box::new(shown.clone()));
     let owner = RequestOwner::Rotation { cluster: id.clone(), step };
-    let intent = (step.verb(), format!("{step} credentials rotation"));
+    let intent = (step.verb(), text::log_request(step));
     let request =
         cx.request_logged(owner, &id, intent, |intent| Request::Rotate { step, shown, intent });
     let pending = Pending {
@@ -227,7 +228,7 @@ fn copy(dialog: &RotationDialog, cx: &mut UpdateContext<'_>) {
         cx.copy("error", failure.full_text());
     } else {
         let call = api_call(&cx.shared.settings.ske, &dialog.shown.id, dialog.step);
-        cx.copy("API call", call);
+        cx.copy(text::API_CALL, call);
     }
 }
 
@@ -248,19 +249,17 @@ pub fn tokens_found(
 pub fn pending_reason(pending: &Pending, shared: &Shared) -> String {
     let step = pending.step;
     match &pending.stage {
-        PendingStage::Sending => format!("the {step} is being sent"),
+        PendingStage::Sending => text::pending_sending(step),
         PendingStage::Accepted { at, .. } => {
             let waited = long(since(*at, shared.now.wall));
             let at = shared.zone().clock(*at);
-            format!("accepted at {at}; waiting for SKE to show it for {waited}")
+            text::pending_accepted(&at, &waited)
         }
         PendingStage::ReadingBack { until, .. } => {
             let left = until.saturating_sub(shared.now.monotonic).try_into().unwrap_or_default();
-            format!("checking whether the {step} took effect, for up to {}", long(left))
+            text::pending_read_back(step, long(left))
         }
-        PendingStage::Lost => {
-            format!("whether the {step} took effect is not known; the next read that works tells")
-        }
+        PendingStage::Lost => text::pending_lost(step),
     }
 }
 
@@ -272,7 +271,7 @@ mod tests {
     fn host_05_only_the_exact_name_is_taken_and_the_reason_is_said() {
         assert_eq!(name_problem("shop-prod", "shop-prod"), None);
         assert!(name_problem("Shop-prod", "shop-prod").unwrap().contains("case"));
-        assert!(name_problem("shop-prod ", "shop-prod").unwrap().contains("blank"));
+        assert!(name_problem("shop-prod ", "shop-prod").unwrap().contains("space"));
         assert!(name_problem("shop-dev", "shop-prod").unwrap().contains("not shop-prod"));
         assert!(name_problem("", "shop-prod").is_some());
     }

@@ -2,4 +2,5 @@
 
 pub mod quit;
 pub mod state;
+pub mod text;
 pub mod window;

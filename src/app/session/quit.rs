@@ -5,9 +5,7 @@ use crate::app::keymap::Command;
 /// Something is under way: leave all the same? It lies over everything, so that nothing below it is lost.
 #[derive(Debug, Clone)]
 pub struct QuitDialog {
-    /// Whether the leaving button has the focus.
     pub leave: bool,
-    /// What is under way, in words.
     pub why: String,
 }
 

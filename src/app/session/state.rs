@@ -14,10 +14,8 @@ pub struct Session {
     pub signed_out: Option<(Timestamp, Failure)>,
     /// When the program last went to the background, until something comes after that.
     pub suspended: Option<Now>,
-    /// The question whether to leave, over everything.
     pub quit_dialog: Option<QuitDialog>,
     /// What window title and terminal progress say of the watched clusters.
     pub window: Option<WindowStatus>,
-    /// Whether the program is ending.
     pub quitting: bool,
 }

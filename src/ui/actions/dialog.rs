@@ -12,6 +12,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 
 use crate::app::actions::dialog::ActionDialog;
+use crate::app::actions::text;
 use crate::app::screen::{Clickable, Metrics};
 use crate::app::state::State;
 use crate::domain::action::Action;
@@ -35,15 +36,9 @@ pub fn draw(
     let columns = columns(area, MOST);
     let id = &dialog.cluster;
     let text = match dialog.action {
-        Action::WakeUp => {
-            "SKE creates its nodes again and workloads start. A hibernation schedule may put it to \
-             sleep again later."
-        }
-        Action::Reconcile => {
-            "SKE brings the cluster to its stated configuration again. Running workloads stay as \
-             they are unless something is out of place."
-        }
-        Action::Rotate(_) | Action::Issue => "SKE is asked once.",
+        Action::WakeUp => text::WAKE_UP,
+        Action::Reconcile => text::RECONCILE,
+        Action::Rotate(_) | Action::Issue => text::ONE_REQUEST,
     };
     let project = clean(state.fleet.project_name(id.project()));
     let place = vec![

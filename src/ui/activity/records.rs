@@ -2,6 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
+use crate::app::activity::text;
 use crate::app::cell::Tone;
 use crate::app::state::State;
 use crate::domain::record::{Outcome, Record};
@@ -113,7 +114,7 @@ pub fn whole(record: &Record, state: &State, theme: Theme, columns: usize) -> Ve
     facts.text("who", &record.who, Tone::Plain);
     if let Some(id) = &record.cluster {
         let project = state.fleet.project_name(id.project());
-        let text = format!("{}, region {}, project {project}", id.name, id.region());
+        let text = text::cluster(&id.name, id.region(), project);
         facts.text("cluster", &text, Tone::Plain);
     }
     facts.text("action", &format!("{}: {}", record.step, record.outcome.word()), Tone::Plain);

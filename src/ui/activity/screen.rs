@@ -15,6 +15,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span, Text};
 
+use crate::app::activity::text;
 use crate::app::cell::Tone;
 use crate::app::motion::keep_visible;
 use crate::app::screen::{Metrics, Screen};
@@ -105,10 +106,8 @@ fn nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let text = match state.screen {
-        Screen::Cluster { .. } => "Nothing happened here that skeys has seen.",
-        Screen::Fleet | Screen::Activity(_) => {
-            "Nothing happened yet. What skeys does and sees is kept here."
-        }
+        Screen::Cluster { .. } => text::NONE_HERE,
+        Screen::Fleet | Screen::Activity(_) => text::NONE,
     };
     let columns = usize::from(inner.width.saturating_sub(2));
     let mut lines = vec![Line::default()];
@@ -145,9 +144,9 @@ fn list(
     if boxed {
         let last = (first + rows).min(all.len());
         let title = if last - first == all.len() {
-            " activity, newest first ".to_owned()
+            text::TITLE.to_owned()
         } else {
-            format!(" activity {}–{last} of {}, newest first ", first + 1, all.len())
+            text::title_range(first + 1, last, all.len())
         };
         let block = theme
             .pane()

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
+use crate::app::cluster::text;
 use crate::app::fleet::state::Entry;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
@@ -78,7 +79,7 @@ fn left_facts(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec
     }
     if let Some(born) = cluster.credentials_born() {
         let age = long(since(born, now));
-        facts.fact("credentials", vec![Span::raw(format!("{age} old"))]);
+        facts.fact("credentials", vec![Span::raw(text::age(&age))]);
     }
     facts.fact(
         "read",
@@ -103,24 +104,24 @@ fn right_facts(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Ve
         "maintenance",
         vec![match &cluster.maintenance {
             Some((begin, end)) => Span::raw(format!("{begin}–{end} UTC")),
-            None => theme.span("no window stated", Tone::Dim),
+            None => theme.span(text::NO_WINDOW, Tone::Dim),
         }],
     );
     if cluster.schedules.is_empty() {
-        facts.fact("hibernation", vec![theme.span("no schedule", Tone::Dim)]);
+        facts.fact("hibernation", vec![theme.span(text::NO_SCHEDULE, Tone::Dim)]);
     }
     for (index, schedule) in cluster.schedules.iter().enumerate() {
         let zone = if schedule.timezone.is_empty() { "UTC" } else { &schedule.timezone };
         facts
             .text(
                 if index == 0 { "hibernation" } else { "" },
-                &format!("sleeps {}", schedule.start),
+                &text::hibernates(&schedule.start),
                 Tone::Plain,
             )
-            .text("", &format!("wakes {}", schedule.end), Tone::Plain)
+            .text("", &text::wakes(&schedule.end), Tone::Plain)
             .text("", zone, Tone::Dim);
     }
-    let idp = if cluster.idp { "switched on" } else { "switched off" };
+    let idp = if cluster.idp { text::IDP_ON } else { text::IDP_OFF };
     facts.fact("IDP access", vec![Span::raw(idp)]);
     facts.into_lines()
 }
@@ -128,7 +129,7 @@ fn right_facts(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Ve
 fn pools(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let pools = &entry.cluster.pools;
     if pools.is_empty() {
-        return vec![Line::from(theme.span("no node pools", Tone::Dim))];
+        return vec![Line::from(theme.span(text::NO_POOLS, Tone::Dim))];
     }
     let name = pools.iter().map(|pool| width(&pool.name)).max().unwrap_or(4).clamp(4, 15);
     let zones = pools.iter().map(|pool| width(&zones_text(pool))).max().unwrap_or(5).clamp(5, 26);
@@ -172,7 +173,7 @@ pub fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> V
     let mut judged = state.credentials.judged(&entry.cluster, now);
     judged.sort_by_key(|(access, _)| std::cmp::Reverse(access.expires.unwrap_or(Timestamp::MAX)));
     if judged.is_empty() {
-        return vec![Line::from(theme.span("skeys has issued no kubeconfig for it", Tone::Dim))];
+        return vec![Line::from(theme.span(text::NO_KUBECONFIGS, Tone::Dim))];
     }
     let wide = columns >= 90;
     let place = columns.saturating_sub(if wide { 52 } else { 28 }).clamp(8, 60);
@@ -202,10 +203,10 @@ pub fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> V
 fn verdict_words(verdict: Verdict) -> (&'static str, &'static str, Tone) {
     match verdict {
         Verdict::Expired => ("expired", "expired", Tone::Dim),
-        Verdict::Dead => ("dead: issued before the last rotation", "dead", Tone::Bad),
-        Verdict::BreaksOnComplete => ("BREAKS on complete", "BREAKS", Tone::Bad),
-        Verdict::SurvivesComplete => ("keeps working after complete", "keeps working", Tone::Good),
-        Verdict::Works => ("until the next rotation is completed", "until the next", Tone::Plain),
-        Verdict::CannotTell => ("cannot be told", "cannot be told", Tone::Warn),
+        Verdict::Dead => (text::DEAD, "dead", Tone::Bad),
+        Verdict::BreaksOnComplete => (text::BREAKS_ON_COMPLETE, "BREAKS", Tone::Bad),
+        Verdict::SurvivesComplete => (text::SURVIVES, text::SURVIVES_SHORT, Tone::Good),
+        Verdict::Works => (text::WORKS, text::WORKS_SHORT, Tone::Plain),
+        Verdict::CannotTell => (text::CANNOT_TELL, text::CANNOT_TELL, Tone::Warn),
     }
 }

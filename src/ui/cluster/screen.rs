@@ -15,6 +15,7 @@ use ratatui::text::{Line, Span, Text};
 
 use crate::app::cell::Tone;
 use crate::app::cluster::tabs::{TABS, Tab};
+use crate::app::cluster::text;
 use crate::app::fleet::state::Entry;
 use crate::app::screen::{ClickTarget, Clickable, Metrics};
 use crate::app::state::State;
@@ -74,7 +75,7 @@ pub fn draw(
     let columns = usize::from(inner.width);
     let lines = match (tab, entry) {
         (_, None) | (Tab::Nodes | Tab::Activity, _) => {
-            vec![Line::from(theme.span("not read yet", Tone::Dim))]
+            vec![Line::from(theme.span(text::NOT_READ, Tone::Dim))]
         }
         (Tab::Overview, Some(entry)) => overview::lines(entry, state, theme, columns),
         (Tab::Rotation, Some(entry)) => {
@@ -97,10 +98,7 @@ fn own_notices(state: &State, theme: Theme, id: &ClusterId, columns: usize) -> V
         lines.extend(notices::lines(state, theme, columns));
     }
     if let Some(gone) = state.fleet.entries.get(id).and_then(|entry| entry.gone) {
-        let text = format!(
-            "no longer listed since {}; what is shown is from the last reading",
-            state.zone().short(gone)
-        );
+        let text = text::not_listed(state.zone().short(gone));
         for line in wrap(&text, columns.saturating_sub(4)) {
             lines.push(Line::from(vec![theme.span(" ! ", Tone::Warn), Span::raw(line)]));
         }
@@ -161,11 +159,9 @@ fn when(entry: &Entry, state: &State, theme: Theme) -> Vec<Span<'static>> {
     let rotation = &entry.cluster.rotation;
     let now = state.shared.now.wall;
     let text = match (&rotation.phase, rotation.since()) {
-        (Phase::Completed, Some(at)) => {
-            format!(" completed {} ago ", long(since(at, now)))
-        }
-        (_, Some(at)) => format!(" started {} ago ", long(since(at, now))),
-        (_, None) => " never rotated ".to_owned(),
+        (Phase::Completed, Some(at)) => text::completed(long(since(at, now))),
+        (_, Some(at)) => text::started(long(since(at, now))),
+        (_, None) => text::NEVER_ROTATED.to_owned(),
     };
     vec![theme.span(text, Tone::Dim)]
 }
@@ -245,21 +241,10 @@ fn rotation_lines(
 /// What somebody who does this once a year wants to know at this point.
 fn advice(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let text = match entry.cluster.rotation.phase {
-        Phase::Never | Phase::Completed => {
-            "A start makes new keys and replaces every node; old and new credentials then both work. \
-             Nothing old stops working before somebody completes, except static tokens."
-        }
-        Phase::Preparing | Phase::Prepared => {
-            "Between start and complete old and new credentials both work, and SKE sets no deadline. \
-             Until complete the old keys stay usable, too: finish when every client is updated."
-        }
-        Phase::Completing => {
-            "The old certificate authority and signing key are being dropped; clients that were not \
-             updated are refused from now on."
-        }
-        Phase::Unknown(_) => {
-            "skeys offers neither start nor complete in a phase that it does not know."
-        }
+        Phase::Never | Phase::Completed => text::ADVICE_START,
+        Phase::Preparing | Phase::Prepared => text::ADVICE_PREPARED,
+        Phase::Completing => text::ADVICE_COMPLETING,
+        Phase::Unknown(_) => text::ADVICE_UNKNOWN,
     };
     wrap(text, columns.min(100))
         .into_iter()

@@ -15,8 +15,9 @@ use ratatui::text::{Line, Span, Text};
 use crate::app::cell::Tone;
 use crate::app::fleet::columns::{phase_cell, phase_glyph};
 use crate::app::fleet::state::Entry;
+use crate::app::fleet::text;
 
-use crate::app::nodes::text;
+use crate::app::nodes::text as nodes_text;
 use crate::app::rotation::step_text;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
@@ -85,7 +86,7 @@ pub fn phase_words(entry: &Entry, state: &State, theme: Theme) -> Vec<Span<'stat
     // The API does not say when a phase began; only what this program saw change can be told.
     if let Some(seen) = entry.phase_seen {
         spans.push(
-            theme.span(format!("  for {}", long(since(seen, state.shared.now.wall))), Tone::Dim),
+            theme.span(text::for_duration(long(since(seen, state.shared.now.wall))), Tone::Dim),
         );
     }
     spans
@@ -105,7 +106,7 @@ fn rotation_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts)
         let Some(at) = at else { continue };
         facts.fact(label, vec![Span::raw(zone.full(at))]);
         if with_age {
-            let age = format!("{} ago", long(since(at, now)));
+            let age = text::ago(long(since(at, now)));
             facts.fact("", vec![theme.span(age, Tone::Dim)]);
         }
     }
@@ -129,13 +130,13 @@ fn roll_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
     };
     facts.fact("nodes", roll::summary_short(roll, theme));
     let Some(seen) = observed.filter(|observed| !observed.live).and_then(|o| o.seen) else {
-        if let Some(text) = text::estimate(roll.estimate, now) {
+        if let Some(text) = nodes_text::estimate(roll.estimate, now) {
             facts.text("", &text, Tone::Dim);
         }
         return;
     };
     let why = state.unseen(&entry.cluster.id).unwrap_or_default();
-    let text = format!("as of {} ago: {why}", long(since(seen.wall, now)));
+    let text = text::as_of(long(since(seen.wall, now)), &why);
     facts.text("", &text, Tone::Warn);
 }
 
@@ -154,7 +155,7 @@ fn cluster_facts(cluster: &Cluster, state: &State, theme: Theme, facts: &mut Fac
         facts.fact(label, vec![Span::raw(span), theme.span(rest, Tone::Dim)]);
     }
     if cluster.pools.len() > 4 {
-        facts.fact("", vec![theme.span(format!("{} more", cluster.pools.len() - 4), Tone::Dim)]);
+        facts.fact("", vec![theme.span(text::more(cluster.pools.len() - 4), Tone::Dim)]);
     }
     if let Some((begin, end)) = &cluster.maintenance {
         facts.fact("window", vec![Span::raw(format!("{begin}–{end} UTC"))]);
@@ -190,11 +191,11 @@ pub fn version(cluster: &Cluster, now: jiff::Timestamp, theme: Theme) -> Vec<Spa
     if let Some(at) = cluster.version_expires {
         let left = at.duration_since(now);
         let (text, tone) = if left.is_negative() {
-            (format!("  expired {} ago", long(since(at, now))), Tone::Bad)
+            (text::version_expired(long(since(at, now))), Tone::Bad)
         } else if left < jiff::SignedDuration::from_hours(30 * 24) {
-            (format!("  expires in {}", long(left)), Tone::Warn)
+            (text::version_expires(long(left)), Tone::Warn)
         } else {
-            (format!("  expires in {}", long(left)), Tone::Dim)
+            (text::version_expires(long(left)), Tone::Dim)
         };
         spans.push(theme.span(text, tone));
     }
@@ -206,20 +207,20 @@ fn access_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
     match stepper::own_access(entry, state) {
         Some((access, verdict)) => {
             let ends = match access.expires {
-                Some(at) => format!("ends in {}", long(since(now, at))),
-                None => format!("{}, without an end", access.kind.word()),
+                Some(at) => text::access_expires(long(since(now, at))),
+                None => text::access_without_expiry(access.kind.word()),
             };
             facts.fact("access", vec![Span::raw(ends)]);
             if verdict == Verdict::BreaksOnComplete {
-                facts.text("", "BREAKS on complete", Tone::Bad);
+                facts.text("", text::BREAKS_ON_COMPLETE, Tone::Bad);
             }
             facts.text("", &access.place.words(), Tone::Dim);
         }
         None if stepper::is_unclear(entry, state) => {
-            facts.fact("access", vec![theme.span("cannot be told", Tone::Warn)]);
+            facts.fact("access", vec![theme.span(text::ACCESS_UNKNOWN, Tone::Warn)]);
         }
         None => {
-            facts.fact("access", vec![theme.span("none issued by skeys", Tone::Dim)]);
+            facts.fact("access", vec![theme.span(text::NO_ACCESS, Tone::Dim)]);
         }
     }
 }

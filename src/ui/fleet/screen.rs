@@ -18,6 +18,7 @@ use ratatui::text::{Line, Span, Text};
 use crate::app::cell::{Cell, Tone};
 use crate::app::fleet::columns::{glyph, phase_glyph};
 use crate::app::fleet::filter::problems;
+use crate::app::fleet::text;
 use crate::app::fleet::update::COUNT_FILTERS;
 use crate::app::keymap::Command;
 use crate::app::screen::{ClickTarget, Clickable, Metrics};
@@ -162,7 +163,7 @@ fn scope_text(state: &State) -> String {
     regions.sort_unstable();
     regions.dedup();
     let name = match projects.as_slice() {
-        [one] => format!("project {}", clean(state.fleet.project_name(one))),
+        [one] => text::one_project(clean(state.fleet.project_name(one))),
         several => plural(several.len(), "project", "projects"),
     };
     if regions.is_empty() { name } else { format!("{name} · {}", regions.join(" ")) }
@@ -248,7 +249,7 @@ fn counts(
         parts.push((item, Some(u8::try_from(index + 1).unwrap_or(u8::MAX))));
     }
     if state.view.counts.unknown > 0 {
-        let text = format!("? {} unknown", state.view.counts.unknown);
+        let text = text::unknown_phases(state.view.counts.unknown);
         parts.push(gap());
         parts.push((vec![theme.span(text, Tone::Warn)], None));
     }
@@ -320,9 +321,9 @@ fn title(
     let range = if all == 0 || (all == state.fleet.entries.len() && all <= rows) {
         " clusters ".to_owned()
     } else if all <= rows {
-        format!(" {all} of {} ", plural(state.fleet.entries.len(), "cluster", "clusters"))
+        text::matching(all, plural(state.fleet.entries.len(), "cluster", "clusters"))
     } else {
-        format!(" clusters {}–{} of {all} ", first + 1, (first + rows).min(all))
+        text::range(first + 1, (first + rows).min(all), all)
     };
     let mut spans = vec![theme.part(range, Role::Title)];
     if !state.view.filter.trim().is_empty() {
@@ -356,19 +357,13 @@ fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) 
     let fleet = &state.fleet;
     let hidden = fleet.entries.len();
     let text = if hidden > 0 {
-        format!(
-            "Nothing matches {}. Esc clears the filter ({hidden} hidden).",
-            clean(&state.view.filter)
-        )
+        text::nothing_matches(clean(&state.view.filter), hidden)
     } else if fleet.is_loading() {
-        format!("Reading the clusters of {} …", scope_words(state))
+        text::loading(scope_words(state))
     } else if state.session.signed_out.is_some() || fleet.failing().next().is_some() {
-        format!(
-            "Nothing could be read yet; what failed stands above. {} reads again.",
-            key_of(state, theme, Command::Refresh)
-        )
+        text::nothing_loaded(key_of(state, theme, Command::Refresh))
     } else {
-        format!("No clusters in {}. --project and --region choose others.", scope_words(state))
+        text::no_clusters(scope_words(state))
     };
     let columns = usize::from(area.width.saturating_sub(8)).max(10);
     let problems = if hidden > 0 { problems(&state.view.filter) } else { Vec::new() };
@@ -387,7 +382,7 @@ fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) 
 fn draw_strip(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let key = key_of(state, theme, Command::Activity);
     let full =
-        vec![Span::raw(" "), theme.part(key, Role::Accent), theme.span(" full log ", Tone::Dim)];
+        vec![Span::raw(" "), theme.part(key, Role::Accent), theme.span(text::FULL_LOG, Tone::Dim)];
     let block = theme
         .pane()
         .title(theme.title(vec![theme.part(" activity ", Role::Title)]))

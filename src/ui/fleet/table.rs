@@ -21,9 +21,7 @@ const LEAD: usize = 4;
 /// Which rows are on the screen, and where the cursor is among all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// First shown row.
     pub first: usize,
-    /// Row of the cursor.
     pub cursor: Option<usize>,
 }
 

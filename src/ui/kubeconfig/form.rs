@@ -20,6 +20,7 @@ use crate::app::cell::Tone;
 use crate::app::kubeconfig::form::{
     FormQuestion, KubeconfigField, KubeconfigForm, KubeconfigFormStage, PlanState,
 };
+use crate::app::kubeconfig::text;
 use crate::app::requests::RequestOwner;
 use crate::app::screen::{Clickable, Metrics};
 use crate::app::settings::Place;
@@ -37,9 +38,7 @@ use crate::ui::widgets::dialog::{columns, failure, field, marked, open};
 const MOST: u16 = 84;
 
 /// What issuing does to a cluster that still has static tokens.
-const ONE_WAY: &str = "This cluster may still hand out static-token kubeconfigs. Issuing an expiring one \
-                       switches that off for ever; existing static tokens keep working until a \
-                       rotation starts.";
+const ONE_WAY: &str = text::ONE_WAY;
 
 /// The form, being drawn.
 struct Sheet<'a> {
@@ -86,7 +85,7 @@ pub fn draw(
         form.cluster.id.region()
     );
     let rows = lines.len() + button_rows;
-    let inner = open(theme, frame, area, (MOST, rows), "New kubeconfig", &place);
+    let inner = open(theme, frame, area, (MOST, rows), text::TITLE, &place);
     let used = cells(lines.len()).min(inner.height.saturating_sub(cells(button_rows)));
     frame.render_widget(Text::from(lines), Rect { height: used, ..inner });
     let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
@@ -171,21 +170,9 @@ impl Sheet<'_> {
     fn kind(&self) -> Vec<Line<'static>> {
         let focused = self.form.focus == KubeconfigField::Kind;
         let kinds = [
-            (
-                KubeconfigKind::Admin,
-                "admin",
-                "a client certificate with all rights that ends by itself",
-            ),
-            (
-                KubeconfigKind::Login,
-                "login",
-                "asks the stackit CLI for a login each time; holds no secret",
-            ),
-            (
-                KubeconfigKind::Idp,
-                "IDP",
-                "logs in through the cluster's IDP; holds no rights by itself",
-            ),
+            (KubeconfigKind::Admin, "admin", text::KIND_ADMIN),
+            (KubeconfigKind::Login, "login", text::KIND_LOGIN),
+            (KubeconfigKind::Idp, "IDP", text::KIND_IDP),
         ];
         let mut spans = Vec::new();
         let gap = if self.columns >= 56 { 3 } else { 1 };
@@ -219,13 +206,13 @@ impl Sheet<'_> {
         }
         let arrows = self.theme.key("←→");
         if spans_width(&spans) + 14 <= room && !self.theme.ascii {
-            spans.push(self.theme.span(format!("   {arrows} preset"), Tone::Dim));
+            spans.push(self.theme.span(text::preset_hint(&arrows), Tone::Dim));
         }
         let label = if self.columns >= 56 { "valid for" } else { "valid" };
         let mut lines = vec![self.row(label, focused, spans)];
         if let Some((_, held)) = &self.form.issued {
             if let Some(at) = held.issued.expires {
-                lines.extend(self.note(&format!("issued; ends {}", self.moment(at)), Tone::Good));
+                lines.extend(self.note(&text::issued_until(self.moment(at)), Tone::Good));
             }
             return lines;
         }
@@ -233,9 +220,9 @@ impl Sheet<'_> {
             Ok(lifetime) => {
                 // SKE may grant less; the moment shown after issuing is the one it returned.
                 let until = self.moment(lifetime.until(self.state.shared.now.wall));
-                lines.extend(self.note(&format!("at most until {until}"), Tone::Plain));
+                lines.extend(self.note(&text::valid_until(&until), Tone::Plain));
                 if !self.tight && lifetime.seconds() > 30 * 86_400 {
-                    let text = "once issued, only a rotation takes it back";
+                    let text = text::ONLY_ROTATION_REVOKES;
                     lines.extend(self.note(text, Tone::Warn));
                 }
             }
@@ -289,9 +276,9 @@ impl Sheet<'_> {
             Place::Merge => {
                 let path = match (&self.form.plan, self.form.place) {
                     (PlanState::Ready(plan), Place::Merge) => clean(&plan.path),
-                    _ => "your kubeconfig".to_owned(),
+                    _ => text::YOUR_KUBECONFIG.to_owned(),
                 };
-                vec![self.choice(chosen, &format!("merge into {path}"))]
+                vec![self.choice(chosen, &text::merge_into(&path))]
             }
             Place::File => {
                 let mut spans = vec![self.choice(chosen, "file"), Span::raw("   ")];
@@ -312,13 +299,10 @@ impl Sheet<'_> {
                 let clear = settings.clipboard_clear.as_secs();
                 vec![
                     self.choice(chosen, "clipboard"),
-                    dim(format!("   {}, cleared after {clear}s", settings.clipboard_way)),
+                    dim(text::clipboard_hint(&settings.clipboard_way, clear)),
                 ]
             }
-            Place::Stdout => vec![
-                self.choice(chosen, "print"),
-                dim("   to standard output, after skeys has ended".to_owned()),
-            ],
+            Place::Stdout => vec![self.choice(chosen, "print"), dim(text::STDOUT_HINT.to_owned())],
         }
     }
 
@@ -329,9 +313,9 @@ impl Sheet<'_> {
             return vec![self.row("context", focused, spans)];
         }
         let (ticked, words) = match (self.form.becomes_current(), self.form.make_current) {
-            (true, _) => ("[x]", ["becomes the current context", "becomes current"]),
-            (false, true) => ("[x]", ["make it the current context", "make it current"]),
-            (false, false) => ("[ ]", ["make it the current context", "make it current"]),
+            (true, _) => ("[x]", [text::BECOMES_CURRENT, text::BECOMES_CURRENT_SHORT]),
+            (false, true) => ("[x]", [text::MAKE_CURRENT, text::MAKE_CURRENT_SHORT]),
+            (false, false) => ("[ ]", [text::MAKE_CURRENT, text::MAKE_CURRENT_SHORT]),
         };
         let [wide, narrow] = words;
         let words = if self.columns >= 50 { wide } else { narrow };
@@ -360,18 +344,18 @@ impl Sheet<'_> {
             lines.extend(self.plan(plan));
         }
         if matches!(self.form.place, Place::Clipboard | Place::Stdout) && !self.tight {
-            lines.push(self.row("result", false, vec![Span::raw("nothing is written to a file")]));
+            lines.push(self.row("result", false, vec![Span::raw(text::NO_FILE)]));
             if self.form.kind == KubeconfigKind::Admin {
-                let text = "an admin credential: clipboards and scrollback keep copies";
+                let text = text::COPIES_REMAIN;
                 lines.extend(self.note(text, Tone::Warn));
             }
         }
         if self.form.kind == KubeconfigKind::Idp && !self.form.cluster.idp {
-            let text = "SKE shows no IDP access switched on for this cluster; it may refuse";
+            let text = text::IDP_OFF;
             lines.extend(self.note(text, Tone::Warn));
         }
         if self.form.cluster.hibernated && self.form.kind == KubeconfigKind::Admin {
-            let text = "the cluster sleeps: it can be used once the cluster is awake";
+            let text = text::HIBERNATED;
             lines.extend(self.note(text, Tone::Warn));
         }
         let asked = matches!(
@@ -388,23 +372,23 @@ impl Sheet<'_> {
         let file = clean(&plan.path);
         let mode = plan.mode.map_or_else(|| "0600".to_owned(), |mode| format!("{mode:04o}"));
         let verb = match (plan.exists, self.form.place) {
-            (false, _) => format!("{file} is made, mode 0600"),
-            (true, Place::Merge) => format!("{file}, mode {mode}, backup kept"),
-            (true, _) => format!("{file} exists, mode {mode}; asks before replacing it"),
+            (false, _) => text::creates(&file),
+            (true, Place::Merge) => text::changes(&file, &mode),
+            (true, _) => text::replaces(&file, &mode),
         };
         let mut texts = vec![(verb, Tone::Plain)];
         if let Some(link) = &plan.link {
-            texts.push((format!("→ a link to {}", clean(link)), Tone::Warn));
+            texts.push((text::link_to(clean(link)), Tone::Warn));
         }
         if !plan.taken.is_empty() {
-            let what = if self.form.replace { "replaced" } else { "asks before replacing" };
+            let what = if self.form.replace { "replaced" } else { text::ASKS_BEFORE_REPLACING };
             let names = names(&plan.taken);
             let whose = plan.whose.words();
-            texts.push((format!("! there already{whose}: {names}; {what}"), Tone::Warn));
+            texts.push((text::exists_already(&whose, &names, what), Tone::Warn));
         }
         if plan.others > 0 && self.form.place == Place::Merge {
             let others = plural(plan.others, "other context", "other contexts");
-            texts.push((format!("= {others} untouched"), Tone::Dim));
+            texts.push((text::others_untouched(&others), Tone::Dim));
         }
         texts.extend(plan.notes.iter().map(|note| (clean(note), Tone::Dim)));
         let label_columns = self.label_columns();
@@ -426,16 +410,12 @@ impl Sheet<'_> {
                 // Said beside the field.
                 Some(_) if self.lifetime_is_wrong() => Vec::new(),
                 Some(_) if matches!(self.form.plan, PlanState::Looking) => {
-                    marked(theme, "→", Tone::Dim, "looking at the destination …", self.columns)
+                    marked(theme, "→", Tone::Dim, text::CHECKING_DESTINATION, self.columns)
                 }
                 Some(problem) => marked(theme, "!", Tone::Warn, &clean(&problem), self.columns),
-                None if self.form.issued.is_some() => marked(
-                    theme,
-                    "!",
-                    Tone::Warn,
-                    "The kubeconfig is issued and not saved anywhere yet.",
-                    self.columns,
-                ),
+                None if self.form.issued.is_some() => {
+                    marked(theme, "!", Tone::Warn, text::ISSUED_UNSAVED, self.columns)
+                }
                 None => Vec::new(),
             },
             KubeconfigFormStage::Asking { question, .. } => {
@@ -448,15 +428,15 @@ impl Sheet<'_> {
                     }
                     _ => String::new(),
                 };
-                marked(theme, "→", Tone::Busy, &format!("asking SKE …{age}"), self.columns)
+                marked(theme, "→", Tone::Busy, &text::requesting(&age), self.columns)
             }
             KubeconfigFormStage::Saving(_) => {
-                marked(theme, "→", Tone::Busy, "writing …", self.columns)
+                marked(theme, "→", Tone::Busy, text::SAVING, self.columns)
             }
             KubeconfigFormStage::Failed(problem) => {
                 let mut lines = failure(theme, problem, self.columns);
                 if self.form.issued.is_some() {
-                    let text = "The kubeconfig is issued and kept; choose where it goes.";
+                    let text = text::ISSUED_KEPT;
                     lines.extend(marked(theme, "!", Tone::Warn, text, self.columns));
                 }
                 lines
@@ -482,11 +462,11 @@ fn question_words(question: &FormQuestion) -> String {
         FormQuestion::NameConflict(taken) => {
             let names = names(&taken.names);
             let whose = taken.whose.words();
-            let other = taken.other.as_ref().map(|name| format!(" Another name: {}.", clean(name)));
-            format!("There already{whose}: {names}. Replace?{}", other.unwrap_or_default())
+            let other = taken.other.as_ref().map(|name| text::another_name(clean(name)));
+            text::ask_replace(&whose, &names, other.unwrap_or_default())
         }
-        FormQuestion::Discard => "Something was filled in. Close the form?".to_owned(),
-        FormQuestion::Lose => "The issued kubeconfig was not saved anywhere. Drop it?".to_owned(),
+        FormQuestion::Discard => text::ASK_CLOSE.to_owned(),
+        FormQuestion::Lose => text::ASK_DISCARD.to_owned(),
     }
 }
 
@@ -509,7 +489,7 @@ fn buttons(form: &KubeconfigForm) -> Vec<Button<'static>> {
     match form.stage {
         // Enter, pressed once too often, must not give up what was just asked for: it takes Esc.
         KubeconfigFormStage::Issuing(_) => {
-            return vec![Button { label: "Stop waiting", focused: false, ready: true, click }];
+            return vec![Button { label: text::STOP_WAITING, focused: false, ready: true, click }];
         }
         KubeconfigFormStage::Saving(_) => return Vec::new(),
         KubeconfigFormStage::Editing
@@ -519,10 +499,10 @@ fn buttons(form: &KubeconfigForm) -> Vec<Button<'static>> {
     let focused = form.focus == KubeconfigField::Cancel;
     let close = Button { label: "Cancel", focused, ready: true, click };
     let label = match (&form.issued, form.place) {
-        (None, _) => "Issue kubeconfig",
-        (Some(_), Place::Merge | Place::File) => "Save kubeconfig",
-        (Some(_), Place::Clipboard) => "Copy kubeconfig",
-        (Some(_), Place::Stdout) => "Print after exit",
+        (None, _) => text::ISSUE,
+        (Some(_), Place::Merge | Place::File) => text::SAVE,
+        (Some(_), Place::Clipboard) => text::COPY,
+        (Some(_), Place::Stdout) => text::PRINT,
     };
     let confirm = Button {
         label,

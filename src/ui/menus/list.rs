@@ -16,6 +16,7 @@ use crate::app::cell::Tone;
 use crate::app::fleet::columns::COLUMNS;
 use crate::app::keymap::{Binding, Command};
 use crate::app::menus::state::{Menu, MenuItems, optional_columns};
+use crate::app::menus::text;
 use crate::app::state::State;
 use crate::domain::text::{clean, width};
 use crate::ui::fleet::screen::shown_columns;
@@ -65,7 +66,7 @@ impl Item {
 pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, menu: &Menu) {
     let (items, note) = items(state, theme, area, menu);
     let (title, hint) = match &menu.items {
-        MenuItems::Sort => ("Sort by", "again turns it round"),
+        MenuItems::Sort => ("Sort by", text::SORT_HINT),
         MenuItems::Columns => ("Columns", note.as_str()),
         MenuItems::Copy(_) => ("Copy", ""),
         MenuItems::Commands(_) => ("Commands", ""),
@@ -108,7 +109,7 @@ pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, menu
         ..inner
     };
     if items.is_empty() {
-        let text = if query { "no command matches" } else { "nothing to choose" };
+        let text = if query { text::NO_COMMAND } else { text::NOTHING };
         frame.render_widget(Text::from(theme.span(text, Tone::Dim)), list);
         return;
     }
@@ -202,9 +203,9 @@ fn columns(state: &State, theme: Theme, area: Rect) -> (Vec<Item>, String) {
                 "shown"
             } else if alone.contains(&column.id) {
                 hidden = true;
-                "no room beside the preview"
+                text::NO_ROOM_BESIDE_PREVIEW
             } else {
-                "no room on this screen"
+                text::NO_ROOM
             };
             Item {
                 lead: if ticked { "[x] " } else { "[ ] " }.to_owned(),
@@ -215,7 +216,7 @@ fn columns(state: &State, theme: Theme, area: Rect) -> (Vec<Item>, String) {
         })
         .collect();
     let key = key_of(state, theme, Command::Preview);
-    (items, if hidden { format!("{key} hides the preview") } else { String::new() })
+    (items, if hidden { text::hides_preview(&key) } else { String::new() })
 }
 
 fn command_item(state: &State, theme: Theme, binding: &Binding) -> Item {

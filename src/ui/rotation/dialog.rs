@@ -22,6 +22,7 @@ use ratatui::text::{Line, Span, Text};
 use crate::app::cell::Tone;
 use crate::app::rotation::dialog::{Focus, RotationDialog, RotationDialogStage};
 use crate::app::rotation::findings_text;
+use crate::app::rotation::text;
 use crate::app::screen::{Clickable, Metrics};
 use crate::app::state::State;
 use crate::domain::age::{long, since};
@@ -84,8 +85,8 @@ pub fn draw(
     let middle = shorten(theme, middle, middle_room, usize::from(dialog.scroll));
     let rows = top.len() + middle.len() + bottom.len() + button_rows;
     let (title, step) = match dialog.step {
-        Step::Start => ("Start credentials rotation", "step 2 of 4"),
-        Step::Complete => ("Complete credentials rotation", "step 4 of 4"),
+        Step::Start => (text::START_TITLE, text::START_STEP),
+        Step::Complete => (text::COMPLETE_TITLE, text::COMPLETE_STEP),
     };
     let inner = open(theme, frame, area, (MOST, rows), title, step);
     let lines: Vec<Line<'static>> = top.into_iter().chain(middle).chain(bottom).collect();
@@ -211,23 +212,16 @@ fn effects(
         Step::Start => {
             texts.push((roll_effect(dialog, short), Tone::Plain));
             if !short {
-                texts.push((
-                    "Old and new credentials both work until you complete.".to_owned(),
-                    Tone::Plain,
-                ));
+                texts.push((text::BOTH_WORK.to_owned(), Tone::Plain));
             }
             let tokens = StaticTokens::find(&dialog.shown, &dialog.evidence);
             let why = findings_text::static_tokens(&tokens);
-            let with_why = format!("Static tokens stop working now: {why}.");
+            let with_why = text::static_tokens_stop(&why);
             let text = match (short, tokens.are_likely()) {
                 (true, true) if width(&with_why) <= columns => with_why,
-                (true, _) => "Static tokens stop working now.".to_owned(),
-                (false, true) => {
-                    format!("Kubeconfigs with a static token stop working now: {why}.")
-                }
-                (false, false) => {
-                    format!("Kubeconfigs with a static token stop working now ({why}).")
-                }
+                (true, _) => text::STATIC_TOKENS_STOP.to_owned(),
+                (false, true) => text::static_kubeconfigs_stop(&why),
+                (false, false) => text::static_kubeconfigs_stop_quiet(&why),
             };
             texts.push((text, if tokens.are_likely() { Tone::Bad } else { Tone::Warn }));
             texts = end_of_start(texts, short);
@@ -237,17 +231,14 @@ fn effects(
                 .shown
                 .rotation
                 .initiated
-                .map_or_else(|| "the start".to_owned(), |at| state.zone().short(at));
+                .map_or_else(|| text::BEFORE_START.to_owned(), |at| state.zone().short(at));
             let text = if short {
-                format!("All credentials from before {before} stop working.")
+                text::old_credentials_stop(&before)
             } else {
-                format!(
-                    "The old certificate authority, the old signing key, and every kubeconfig and \
-                     token issued before {before} stop working."
-                )
+                text::old_authority_stops(&before)
             };
             texts.push((text, Tone::Bad));
-            texts.push(("It cannot be undone.".to_owned(), Tone::Bad));
+            texts.push((text::CANNOT_UNDO.to_owned(), Tone::Bad));
         }
     }
     lines_of(theme, &texts, columns)
@@ -255,10 +246,10 @@ fn effects(
 
 fn end_of_start(mut texts: Vec<(String, Tone)>, short: bool) -> Vec<(String, Tone)> {
     if !short {
-        let text = "No other rotation can start until this one is completed.";
+        let text = text::ONE_ROTATION;
         texts.push((text.to_owned(), Tone::Plain));
     }
-    texts.push(("It cannot be cancelled.".to_owned(), Tone::Plain));
+    texts.push((text::CANNOT_CANCEL.to_owned(), Tone::Plain));
     texts
 }
 
@@ -275,23 +266,16 @@ fn roll_effect(dialog: &RotationDialog, short: bool) -> String {
     let cluster = &dialog.shown;
     let (min, max) = cluster.node_bounds();
     let snapshot = dialog.evidence.snapshot.as_ref();
-    let nodes = match snapshot.filter(|snapshot| !snapshot.unseen.contains_key("nodes")) {
-        Some(snapshot) => plural(snapshot.nodes.len(), "node", "nodes"),
-        None if min == max => plural_nodes(max),
-        None => format!("{min}–{max} nodes"),
+    let count = match snapshot.filter(|snapshot| !snapshot.unseen.contains_key("nodes")) {
+        Some(snapshot) => snapshot.nodes.len().to_string(),
+        None if min == max => max.to_string(),
+        None => format!("{min}–{max}"),
     };
-    let together: u32 = cluster.pools.iter().map(rolled_together).sum();
     if short {
-        return format!("All {nodes} are replaced.");
+        return text::nodes_replaced_short(count);
     }
-    format!(
-        "All {nodes} are replaced, at most {together} at a time; pods are evicted and restart \
-         elsewhere."
-    )
-}
-
-fn plural_nodes(count: u32) -> String {
-    plural(usize::try_from(count).unwrap_or(usize::MAX), "node", "nodes")
+    let together: u32 = cluster.pools.iter().map(rolled_together).sum();
+    text::nodes_replaced(count, together)
 }
 
 /// Nodes of a pool that are replaced at once at most. Surge and unavailable are spread over the zones, the first
@@ -322,8 +306,8 @@ fn preflight_title(
         }
     }
     let age = match (&dialog.stage, dialog.checked) {
-        (RotationDialogStage::Checking, _) | (_, None) => "checking …".to_owned(),
-        (_, Some(at)) => format!("checked {} ago", long(since(at, state.shared.now.wall))),
+        (RotationDialogStage::Checking, _) | (_, None) => text::CHECKING.to_owned(),
+        (_, Some(at)) => text::checked(long(since(at, state.shared.now.wall))),
     };
     spread(left, vec![theme.span(age, Tone::Dim)], columns)
 }
@@ -359,17 +343,17 @@ fn stage_lines(
             lines
         }
         RotationDialogStage::Sending => {
-            let text = "Reading the cluster once more, then sending …";
+            let text = text::SENDING;
             marked(theme, "→", Tone::Busy, text, columns)
         }
         RotationDialogStage::Unclear => {
             let text = state.rotation.pending.get(&dialog.shown.id).map_or_else(
                 || {
                     let done = match dialog.step {
-                        Step::Start => "the rotation started",
-                        Step::Complete => "the rotation was completed",
+                        Step::Start => text::ROTATION_STARTED,
+                        Step::Complete => text::ROTATION_COMPLETED,
                     };
-                    format!("The connection broke before SKE answered. Checking whether {done} …")
+                    text::checking_effect(done)
                 },
                 |pending| crate::ui::rotation::sentences::pending_sentence(state, pending),
             );
@@ -385,7 +369,7 @@ fn name_lines(theme: Theme, dialog: &RotationDialog, columns: usize) -> Vec<Line
     }
     let name = dialog.shown.id.name.as_str();
     let focused = dialog.focus == Focus::Name;
-    let question = format!("type {name} to {}: ", dialog.step);
+    let question = text::type_name(name, dialog.step);
     let wide = (width(name) + 6).max(18);
     let mut spans = vec![
         if focused { theme.part("▸ ", Role::Accent) } else { Span::raw("  ") },
@@ -418,9 +402,11 @@ fn typed_note(dialog: &RotationDialog) -> String {
     let name = dialog.shown.id.name.as_str();
     let typed = dialog.typed.value();
     match name.strip_prefix(typed) {
-        Some("") => "that is the name".to_owned(),
-        Some(rest) => format!("{} to go", plural(rest.chars().count(), "character", "characters")),
-        None => "not the name".to_owned(),
+        Some("") => text::NAME_COMPLETE.to_owned(),
+        Some(rest) => {
+            text::characters_left(plural(rest.chars().count(), "character", "characters"))
+        }
+        None => text::NAME_WRONG.to_owned(),
     }
 }
 
@@ -434,13 +420,13 @@ fn buttons(dialog: &RotationDialog) -> Vec<Button<'static>> {
         RotationDialogStage::Sending
         | RotationDialogStage::Unclear
         | RotationDialogStage::Failed(_)
-        | RotationDialogStage::Settled(_) => return vec![away("Close", true)],
+        | RotationDialogStage::Settled(_) => return vec![away(text::CLOSE, true)],
     }
     let named = !dialog.wants_name || dialog.typed.value() == dialog.shown.id.name.as_str();
     let confirm = Button {
         label: match dialog.step {
-            Step::Start => "Start rotation",
-            Step::Complete => "Complete rotation",
+            Step::Start => text::START,
+            Step::Complete => text::COMPLETE,
         },
         focused: dialog.focus == Focus::Confirm,
         ready: named && !matches!(dialog.stage, RotationDialogStage::Checking),

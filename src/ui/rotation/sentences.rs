@@ -7,11 +7,9 @@ use crate::app::cell::Tone;
 use crate::app::fleet::columns::phase_glyph;
 use crate::app::fleet::state::Entry;
 use crate::app::keymap::Command;
-
-use crate::app::nodes::text;
-use crate::app::rotation::findings_text;
+use crate::app::nodes::text as nodes_text;
 use crate::app::rotation::pending::{Pending, PendingStage};
-use crate::app::rotation::step_text;
+use crate::app::rotation::{step_text, text};
 use crate::app::state::State;
 use crate::domain::action::Action;
 use crate::domain::age::{long, since};
@@ -56,7 +54,7 @@ pub fn next(entry: &Entry, state: &State) -> Next {
     let cluster = &entry.cluster;
     let now = state.shared.now.wall;
     if let Some(gone) = entry.gone {
-        let text = format!("no longer listed since {}", state.zone().short(gone));
+        let text = text::gone_since(state.zone().short(gone));
         return Next::new("gone", text, Tone::Warn);
     }
     if let Some(pending) = state.rotation.pending.get(&cluster.id) {
@@ -73,33 +71,28 @@ pub fn next(entry: &Entry, state: &State) -> Next {
     }
     let age = cluster.credentials_born().map(|born| long(since(born, now)));
     match (&cluster.rotation.phase, next_step(cluster, now, state.shared.settings.overdue_after)) {
-        (_, Some(NextStep::UpdateClients)) => Next::new(
-            "next",
-            "update clients, then complete; old credentials work until then",
-            Tone::Attention,
-        ),
+        (_, Some(NextStep::UpdateClients)) => {
+            Next::new("next", text::NEXT_UPDATE_CLIENTS, Tone::Attention)
+        }
         (Phase::Preparing, _) => {
             let left = estimate(entry, state).map_or_else(String::new, |left| format!(", {left}"));
-            let text = format!("wait until all nodes are new{left}; old credentials work");
+            let text = text::next_wait_for_nodes(&left);
             Next::new("next", text, Tone::Busy)
         }
-        (Phase::Completing, _) => {
-            Next::new("next", "wait; SKE drops the old credentials", Tone::Busy)
-        }
+        (Phase::Completing, _) => Next::new("next", text::NEXT_COMPLETING, Tone::Busy),
         (_, Some(NextStep::Start)) => {
             let age = age.unwrap_or_default();
-            let text = format!("start a rotation; the credentials are {age} old");
+            let text = text::next_start(&age);
             Next::new("next", text, Tone::Warn)
         }
         (Phase::Unknown(text), _) => {
-            let text = format!("look in the portal; skeys does not know the phase {text}");
+            let text = text::next_unknown_phase(text);
             Next::new("next", text, Tone::Warn)
         }
         (_, Some(step)) => Next::new("next", step_text::next_step(&step), Tone::Warn),
         (_, None) => {
-            let age =
-                age.map_or_else(String::new, |age| format!("; the credentials are {age} old"));
-            Next::new("next", format!("nothing to do{age}"), Tone::Dim)
+            let age = age.map_or_else(String::new, |age| text::credentials_age(&age));
+            Next::new("next", text::next_nothing(&age), Tone::Dim)
         }
     }
 }
@@ -107,32 +100,24 @@ pub fn next(entry: &Entry, state: &State) -> Next {
 /// How long the nodes still take, where that can be told.
 fn estimate(entry: &Entry, state: &State) -> Option<String> {
     let observed = state.nodes.observed.get(&entry.cluster.id)?;
-    text::estimate(observed.roll.as_ref()?.estimate, state.shared.now.wall)
+    nodes_text::estimate(observed.roll.as_ref()?.estimate, state.shared.now.wall)
 }
 
 /// How a sent step stands, in the words of the whole product.
 pub fn pending_sentence(state: &State, pending: &Pending) -> String {
     let done = match pending.step {
-        Step::Start => "the rotation started",
-        Step::Complete => "the rotation was completed",
+        Step::Start => text::ROTATION_STARTED,
+        Step::Complete => text::ROTATION_COMPLETED,
     };
     match &pending.stage {
-        PendingStage::Sending => format!("Sending the {} …", pending.step),
-        PendingStage::Accepted { at, .. } => format!(
-            "Accepted at {}. Waiting for SKE to show it (usually under 3 minutes).",
-            state.zone().clock(*at)
-        ),
+        PendingStage::Sending => text::sending(pending.step),
+        PendingStage::Accepted { at, .. } => text::accepted_and_waiting(state.zone().clock(*at)),
         PendingStage::ReadingBack { until, .. } => {
             let left =
                 until.saturating_sub(state.shared.now.monotonic).try_into().unwrap_or_default();
-            format!(
-                "The connection broke before SKE answered. Checking whether {done}, for up to {} …",
-                long(left)
-            )
+            text::checking_effect_for(done, long(left))
         }
-        PendingStage::Lost => {
-            "Cannot tell: SKE does not answer. Nothing will be sent again on its own.".to_owned()
-        }
+        PendingStage::Lost => text::LOST.to_owned(),
     }
 }
 
@@ -143,8 +128,8 @@ pub fn key_line(entry: &Entry, state: &State, theme: Theme, indent: usize, facts
         return;
     }
     let words = match step {
-        Step::Start => "start the rotation",
-        Step::Complete => "complete the rotation",
+        Step::Start => text::KEY_START,
+        Step::Complete => text::KEY_COMPLETE,
     };
     let key = key_of(state, theme, Command::Rotate);
     match can_act(state, entry, Action::Rotate(step)) {
@@ -153,9 +138,7 @@ pub fn key_line(entry: &Entry, state: &State, theme: Theme, indent: usize, facts
             theme.part(format!("{key}  "), Role::Accent),
             Span::raw(words),
         ]),
-        Err(reason) => {
-            facts.sentence(&format!("{key}  {words}: not now, {reason}"), Tone::Dim, indent)
-        }
+        Err(reason) => facts.sentence(&text::key_refused(&key, words, &reason), Tone::Dim, indent),
     };
 }
 
@@ -177,7 +160,7 @@ fn times(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
     let zone = state.zone();
     let now = state.shared.now.wall;
     let moment = |at| {
-        let ago = format!("  {} ago", long(since(at, now)));
+        let ago = text::since(long(since(at, now)));
         vec![Span::raw(zone.full(at)), theme.span(ago, Tone::Dim)]
     };
     let sign = phase_glyph(&rotation.phase, false);
@@ -187,7 +170,7 @@ fn times(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
         theme.part(rotation.phase.word().to_owned(), Role::Title),
     ];
     if let Some(seen) = entry.phase_seen {
-        phase.push(theme.span(format!("  for {}", long(since(seen, now))), Tone::Dim));
+        phase.push(theme.span(text::for_duration(long(since(seen, now))), Tone::Dim));
     }
     facts.fact("phase", phase);
     if let Some(at) = rotation.initiated {
@@ -198,7 +181,7 @@ fn times(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
         facts.fact(label, moment(at));
     }
     if let Some(why) = rotation.inconsistent_times(now) {
-        let why = findings_text::times(step_text::inconsistent_times(why));
+        let why = text::doubtful_times(step_text::inconsistent_times(why));
         facts.text("doubt", &why, Tone::Warn);
     }
 }
@@ -240,9 +223,8 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
     }
     if let Some(text) = state.unseen(&entry.cluster.id) {
         let seen = observed.and_then(|observed| observed.seen).map(|seen| seen.wall);
-        let age = seen.map_or_else(String::new, |at| {
-            format!("as of {} ago: ", long(since(at, state.shared.now.wall)))
-        });
+        let age =
+            seen.map_or_else(String::new, |at| text::as_of(long(since(at, state.shared.now.wall))));
         facts.text("detail", &format!("{age}{text}"), Tone::Warn);
     }
     true
@@ -255,7 +237,7 @@ fn nodes_unseen(entry: &Entry, state: &State, facts: &mut Facts) {
     if *phase != Phase::Preparing {
         return;
     }
-    facts.text("usual", "7–10m a node; several at once where surge allows it", Tone::Plain);
+    facts.text("usual", text::USUAL_NODE_TIME, Tone::Plain);
     if let Some(text) = state.unseen(&entry.cluster.id) {
         facts.text("detail", &text, Tone::Dim);
     }
@@ -265,7 +247,7 @@ fn nodes_unseen(entry: &Entry, state: &State, facts: &mut Facts) {
 pub fn nodes(entry: &Entry) -> String {
     let (min, max) = entry.cluster.node_bounds();
     let pools = plural(entry.cluster.pools.len(), "pool", "pools");
-    if min == max { format!("{max} in {pools}") } else { format!("{min}–{max} in {pools}") }
+    if min == max { text::nodes_fixed(max, &pools) } else { text::nodes_range(min, max, &pools) }
 }
 
 /// Errors that SKE reports and that neither `next` nor what holds the roll up tells already.

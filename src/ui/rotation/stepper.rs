@@ -9,6 +9,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
 use crate::app::fleet::state::Entry;
+use crate::app::rotation::text;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::credential::{Access, Verdict};
@@ -23,9 +24,7 @@ pub enum StepMark {
     Done,
     /// The one that is due or running.
     Now,
-    /// Comes later.
     Later,
-    /// Cannot be told.
     Unknown,
 }
 
@@ -61,10 +60,10 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
     let [start_words, client_words, complete_words] = words(entry, state, pending);
     let line = |mark, title, (text, tone)| StepLine { mark, title, text, tone };
     [
-        line(access, "1 get access", (text, tone)),
-        line(start, "2 start", start_words),
-        line(clients, "3 update clients", client_words),
-        line(complete, "4 complete", complete_words),
+        line(access, text::STEP_1, (text, tone)),
+        line(start, text::STEP_2, start_words),
+        line(clients, text::STEP_3, client_words),
+        line(complete, text::STEP_4, complete_words),
     ]
 }
 
@@ -87,19 +86,19 @@ fn access_words(entry: &Entry, state: &State) -> (StepMark, String, Tone) {
     let now = state.server_now();
     match own_access(entry, state) {
         Some((_, Verdict::BreaksOnComplete)) => {
-            (StepMark::Later, "yours is from before the start".to_owned(), Tone::Warn)
+            (StepMark::Later, text::ACCESS_OLD.to_owned(), Tone::Warn)
         }
         Some((Access { expires: Some(at), .. }, _)) => {
-            (StepMark::Done, format!("yours ends in {}", long(since(now, *at))), Tone::Dim)
+            (StepMark::Done, text::access_expires(long(since(now, *at))), Tone::Dim)
         }
-        Some((access, _)) => (StepMark::Done, format!("yours: {}", access.kind.word()), Tone::Dim),
+        Some((access, _)) => (StepMark::Done, text::access_kind(access.kind.word()), Tone::Dim),
         None if is_unclear(entry, state) => {
-            (StepMark::Unknown, "whether yours works cannot be told".to_owned(), Tone::Warn)
+            (StepMark::Unknown, text::ACCESS_UNKNOWN.to_owned(), Tone::Warn)
         }
         None if has(entry, state, Verdict::Dead) => {
-            (StepMark::Later, "yours ended with the rotation".to_owned(), Tone::Warn)
+            (StepMark::Later, text::ACCESS_DEAD.to_owned(), Tone::Warn)
         }
-        None => (StepMark::Later, "none issued by skeys".to_owned(), Tone::Plain),
+        None => (StepMark::Later, text::ACCESS_NONE.to_owned(), Tone::Plain),
     }
 }
 
@@ -112,39 +111,39 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
     let dim = |text: String| (text, Tone::Dim);
     let nothing = || dim(String::new());
     if let Some(step) = pending {
-        let sent = ("sent; see below".to_owned(), Tone::Busy);
+        let sent = (text::SENT.to_owned(), Tone::Busy);
         return match step {
-            Step::Start => [sent, nothing(), dim("cannot be undone".to_owned())],
+            Step::Start => [sent, nothing(), dim(text::UNDO_NOT_POSSIBLE.to_owned())],
             Step::Complete => [dim(ago(rotation.initiated, "started")), nothing(), sent],
         };
     }
     match &rotation.phase {
         Phase::Never => [
-            ("due: never rotated".to_owned(), Tone::Plain),
-            dim("after the nodes are new".to_owned()),
-            dim("cannot be undone".to_owned()),
+            (text::DUE_NEVER_ROTATED.to_owned(), Tone::Plain),
+            dim(text::AFTER_NODES.to_owned()),
+            dim(text::UNDO_NOT_POSSIBLE.to_owned()),
         ],
         Phase::Preparing => [
-            (ago(rotation.initiated, "preparing; started"), Tone::Busy),
-            dim("after the nodes are new".to_owned()),
-            dim("cannot be undone".to_owned()),
+            (ago(rotation.initiated, text::PREPARING_STARTED), Tone::Busy),
+            dim(text::AFTER_NODES.to_owned()),
+            dim(text::UNDO_NOT_POSSIBLE.to_owned()),
         ],
         Phase::Prepared => [
             dim(ago(rotation.initiated, "started")),
             (clients_words(entry, state), Tone::Attention),
-            dim("cannot be undone".to_owned()),
+            dim(text::UNDO_NOT_POSSIBLE.to_owned()),
         ],
         Phase::Completing => [
             dim(ago(rotation.initiated, "started")),
             nothing(),
-            ("old credentials are dropped".to_owned(), Tone::Busy),
+            (text::DROPPING.to_owned(), Tone::Busy),
         ],
         Phase::Completed => [
             dim(ago(rotation.initiated, "started")),
             nothing(),
             dim(ago(rotation.completed, "completed")),
         ],
-        Phase::Unknown(text) => [(format!("phase {text}"), Tone::Warn), nothing(), nothing()],
+        Phase::Unknown(text) => [(text::phase(text), Tone::Warn), nothing(), nothing()],
     }
 }
 
@@ -153,10 +152,8 @@ fn clients_words(entry: &Entry, state: &State) -> String {
     let breaking =
         judged.iter().filter(|(_, verdict)| *verdict == Verdict::BreaksOnComplete).count();
     match breaking {
-        0 => "due: up to you".to_owned(),
-        count => {
-            format!("due: {} of yours would BREAK", plural(count, "kubeconfig", "kubeconfigs"))
-        }
+        0 => text::DUE_YOURS.to_owned(),
+        count => text::due_breaking(plural(count, "kubeconfig", "kubeconfigs")),
     }
 }
 

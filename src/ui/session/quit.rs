@@ -14,6 +14,7 @@ use ratatui::text::{Line, Text};
 use crate::app::cell::Tone;
 use crate::app::screen::{Clickable, Metrics};
 use crate::app::session::quit::QuitDialog;
+use crate::app::session::text;
 use crate::domain::text::clean;
 use crate::ui::text::{cells, wrap};
 use crate::ui::theme::Theme;
@@ -32,19 +33,21 @@ pub fn draw(
 ) {
     let columns = columns(area, MOST);
     let mut lines = marked(theme, "!", Tone::Warn, &clean(why), columns);
-    let rest = "What was sent goes on without skeys; starting it again shows how it stands.";
+    let rest = text::REQUESTS_CONTINUE;
     lines.extend(
         wrap(rest, columns).into_iter().map(|line| Line::from(theme.span(line, Tone::Dim))),
     );
     if area.height >= 10 {
         lines.push(Line::default());
     }
-    let inner = open(theme, frame, area, (MOST, lines.len() + 1), "Leave skeys", "");
+    let inner = open(theme, frame, area, (MOST, lines.len() + 1), text::QUIT_TITLE, "");
     let text_rows = cells(lines.len()).min(inner.height.saturating_sub(1));
     frame.render_widget(Text::from(lines), Rect { height: text_rows, ..inner });
     let below = Rect { y: inner.y + text_rows, height: inner.height.min(1), ..inner };
     let button = |label, focused, click| Button { label, focused, ready: true, click: Some(click) };
-    let buttons =
-        [button("Stay", !leave, Clickable::Cancel), button("Leave", *leave, Clickable::Confirm)];
+    let buttons = [
+        button(text::STAY, !leave, Clickable::Cancel),
+        button(text::QUIT, *leave, Clickable::Confirm),
+    ];
     button::draw(theme, frame, below, &buttons, metrics);
 }

@@ -41,7 +41,7 @@ use crate::domain::rotation::Step;
 use crate::domain::snapshot::Unavailable;
 use crate::ui::fixtures::{
     ago, arrange, asking, drawn, empty, failing, fleet, form, id, issuing, keymap_with, live, many,
-    opened, refusal, rolls, rotating, text,
+    opened, outage, refusal, rolls, rotating, text,
 };
 use crate::ui::theme::{Theme, plain};
 
@@ -64,6 +64,46 @@ fn snapshot_at(name: &str, state: &State, columns: u16, rows: u16) {
 
 fn guard() -> Guard {
     Guard { keys: 0, at: std::time::Duration::ZERO }
+}
+
+/// Every text of the program, so that a reviewer of language reads them in one go.
+#[test]
+fn texts() {
+    use crate::app::rotation::step_text;
+    use crate::app::{
+        actions, activity, cluster, fleet, kubeconfig, menus, nodes, rotation, session,
+    };
+    let features: [(&str, &[(&str, &str)]); 13] = [
+        ("in common", crate::app::text::ALL),
+        ("actions", actions::text::ALL),
+        ("activity", activity::text::ALL),
+        ("cluster", cluster::text::ALL),
+        ("fleet", fleet::text::ALL),
+        ("kubeconfig", kubeconfig::text::ALL),
+        ("menus", menus::text::ALL),
+        ("nodes", nodes::text::ALL),
+        ("blockers", nodes::blocker_text::ALL),
+        ("rotation", rotation::text::ALL),
+        ("findings before a step", findings_text::ALL),
+        ("next steps", step_text::ALL),
+        ("session", session::text::ALL),
+    ];
+    let mut all = String::new();
+    for (feature, texts) in features {
+        all.push_str(&format!("# {feature}\n"));
+        for (name, text) in texts {
+            all.push_str(&format!("{name}: {text}\n"));
+        }
+        all.push('\n');
+    }
+    all.push_str("# keys\n");
+    for binding in BINDINGS {
+        all.push_str(&format!("{}: {} | {}\n", binding.id, binding.label, binding.help));
+    }
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!("texts", all));
 }
 
 #[test]
@@ -116,10 +156,10 @@ fn fleet_in_trouble() {
     state.fleet.scopes.get_mut(&scope).unwrap().wait_until = Some(ago(-1));
     snapshot("fleet_failing", &state);
     for scope in state.fleet.scopes.values_mut() {
-        scope.status = ScopeStatus::Failing {
-            failure: Failure::new(FailureKind::TimedOut, "no answer within 10 s"),
-            since: ago(3),
-        };
+        scope.status = ScopeStatus::Failing(outage(
+            Failure::new(FailureKind::TimedOut, "no answer within 10 s"),
+            ago(3),
+        ));
     }
     snapshot_at("fleet_all_failing", &state, 80, 24);
 }
@@ -211,7 +251,7 @@ fn a_sent_step_is_told_in_every_stage() {
             PendingStage::ReadingBack { until: std::time::Duration::ZERO, seen: None },
             "Checking whether the rotation started",
         ),
-        (PendingStage::Lost, "Nothing will be sent again on its own"),
+        (PendingStage::Lost, "does not send the request again"),
     ];
     for (stage, words) in stages {
         let pending = Pending {
@@ -362,7 +402,7 @@ fn moments_of_the_form_carry_zone_and_utc() {
     let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(1));
     state.shared.settings.local_zone = DisplayZone::new(zone);
     let drawn = text(&state, 80, 24);
-    assert!(drawn.contains("until Tue 24 Nov 2026 23:02 +01:00 (22:02 UTC)"), "{drawn}");
+    assert!(drawn.contains("expires Tue 24 Nov 2026 23:02 +01:00 (22:02 UTC)"), "{drawn}");
 }
 
 #[test]
@@ -637,12 +677,12 @@ fn after_a_sleep_nothing_is_called_live_and_its_age_is_not_that_of_the_waking_ho
     };
     update(&mut state, woken, Message::Ticked);
     let head = |state: &State| text(state, 100, 30).lines().next().unwrap().to_owned();
-    assert!(head(&state).contains("◌ reading"), "{}", head(&state));
+    assert!(head(&state).contains("◌ loading"), "{}", head(&state));
     let scope = state.fleet.scopes.keys().next().unwrap().clone();
-    let status = ScopeStatus::Failing {
-        failure: Failure::new(FailureKind::Unreachable, "no network"),
-        since: woken.wall,
-    };
+    let status = ScopeStatus::Failing(outage(
+        Failure::new(FailureKind::Unreachable, "no network"),
+        woken.wall,
+    ));
     state.fleet.scopes.get_mut(&scope).unwrap().status = status;
     assert!(head(&state).contains("~ stale 8h"), "{}", head(&state));
 }

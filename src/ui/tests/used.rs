@@ -53,7 +53,7 @@ fn a_form_that_was_only_walked_through_closes_without_a_question() {
     let mut state = issuing(form("shop-prod"));
     write(&mut state, "1");
     press(&mut state, KeyCode::Esc);
-    assert!(text(&state, 80, 24).contains("Something was filled in"));
+    assert!(text(&state, 80, 24).contains("The form has changes"));
 }
 
 #[test]
@@ -103,8 +103,8 @@ fn space_chooses_in_every_menu_that_takes_no_text() {
 #[test]
 fn the_footer_of_a_menu_says_what_its_keys_do() {
     for (key, said, unsaid) in [
-        ("s", vec!["⏎ choose", "esc cancel"], vec!["open"]),
-        ("c", vec!["space tick", "esc close"], vec!["open", "choose"]),
+        ("s", vec!["⏎ select", "esc cancel"], vec!["open"]),
+        ("c", vec!["space toggle", "esc close"], vec!["open", "select"]),
         ("y", vec!["⏎ copy"], vec!["open"]),
         (":", vec!["⏎ run"], vec!["open", "space"]),
     ] {
@@ -176,11 +176,11 @@ fn the_columns_menu_says_what_is_shown_on_this_screen() {
 #[test]
 fn a_filter_word_that_means_nothing_is_said_to() {
     for (typed, said) in [
-        ("phase:foo", "foo is no phase: never, preparing, prepared, completing, completed"),
-        ("state:foo", "foo is no state: healthy,"),
-        ("age:>9x", "9x is no age: 90d, >12h, <2w"),
-        ("age:<", "age wants a time: 90d, >12h, <2w"),
-        ("foo:bar", "there is no word foo: phase, project, region, state, age"),
+        ("phase:foo", "foo is not a phase: never, preparing, prepared, completing, completed"),
+        ("state:foo", "foo is not a state: healthy,"),
+        ("age:>9x", "9x is not a duration: 90d, >12h, <2w"),
+        ("age:<", "age needs a duration: 90d, >12h, <2w"),
+        ("foo:bar", "unknown filter foo: phase, project, region, state, age"),
     ] {
         let mut state = on_shop();
         write(&mut state, "/");
@@ -254,15 +254,15 @@ fn context_and_path(state: &State) -> (String, String) {
 #[test]
 fn what_another_cluster_has_is_told_from_what_this_one_has() {
     for (whose, said) in [
-        (EntryOwner::Untold, "There already: context"),
+        (EntryOwner::Untold, "Already exists: context"),
         (
             EntryOwner::Alike("shop-prod in eu01".into()),
-            "There already, for shop-prod in eu01: context",
+            "Already exists, for shop-prod in eu01: context",
         ),
-        (EntryOwner::This, "There already, for this cluster: context"),
+        (EntryOwner::This, "Already exists, for this cluster: context"),
         (
             EntryOwner::Another("shop-prod in eu02".into()),
-            "There already, for another cluster (shop-prod in eu02): context",
+            "Already exists, for another cluster (shop-prod in eu02): context",
         ),
     ] {
         let mut state = on_shop();
@@ -270,7 +270,7 @@ fn what_another_cluster_has_is_told_from_what_this_one_has() {
         write(&mut state, "K");
         planned(&mut state, taken(whose));
         assert!(
-            flat(&state).contains(&said.replace("There", "there")),
+            flat(&state).contains(&said.replace("Already", "already")),
             "{said} in\n{}",
             flat(&state)
         );

@@ -11,7 +11,6 @@ use crate::ui::theme::{Role, Theme};
 
 /// One button.
 pub struct Button<'a> {
-    /// The verb on it.
     pub label: &'a str,
     pub focused: bool,
     /// Whether it can be pressed.

@@ -13,9 +13,12 @@ use crate::app::availability::can;
 use crate::app::cell::Tone;
 use crate::app::fleet::filter::problems;
 use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext};
+use crate::app::kubeconfig::form::{KubeconfigField, KubeconfigFormStage};
 use crate::app::menus::state::MenuItems;
+use crate::app::rotation::dialog::Focus;
 use crate::app::screen::Screen;
 use crate::app::state::State;
+use crate::app::text;
 use crate::domain::text::{clean, width};
 use crate::ui::text::{behind, blanks, cells, cut_spans, spans_width, spread, wrap_to};
 use crate::ui::theme::{Role, Theme};
@@ -62,7 +65,7 @@ pub fn rows(state: &State, area: Rect) -> u16 {
 }
 
 fn error_text(error: &crate::domain::failure::Failure) -> String {
-    let trace = error.trace.as_ref().map(|trace| format!(" Trace id {trace}.")).unwrap_or_default();
+    let trace = error.trace.as_ref().map(text::trace).unwrap_or_default();
     let text = error.to_string();
     let stop = if text.ends_with('.') { "" } else { "." };
     format!("{text}{stop}{trace}")
@@ -95,10 +98,10 @@ fn message_lines(
     }
     if let Some(error) = state.notices.errors.front() {
         let more = state.notices.errors.len() - 1;
-        let more = if more == 0 { String::new() } else { format!("{more} more · ") };
+        let more = if more == 0 { String::new() } else { text::more_errors(more) };
         let (back, copy) =
             (key_of(state, theme, Command::Back), key_of(state, theme, Command::Copy));
-        let hint = format!("{more}{back} dismiss · {copy} copy ");
+        let hint = text::error_hint(&more, &back, &copy);
         let hint = vec![theme.span(hint, Tone::Dim)];
         let mut texts = wrap_to(&error_text(error), columns.saturating_sub(4), rows.max(2) - 1);
         let last = texts.pop().unwrap_or_default();
@@ -152,7 +155,7 @@ fn hint_line(
     if state.context() == KeyContext::Fleet {
         let marks = state.view.marks.len();
         if marks > 0 {
-            right.push(theme.part(format!("{marks} marked"), Role::Accent));
+            right.push(theme.part(text::marked(marks), Role::Accent));
             right.push(Span::raw("  "));
         }
         if let Some((at, all)) = row {
@@ -218,6 +221,9 @@ fn works(state: &State, context: KeyContext, command: Command) -> bool {
         // Tab and the arrows do the same between buttons.
         (KeyContext::Dialog, Command::Right) => false,
         (KeyContext::Dialog, Command::Copy) => state.rotation.dialog.is_some(),
+        (KeyContext::Form, Command::Open) => !state.kubeconfig.form.as_ref().is_some_and(|form| {
+            matches!(form.stage, KubeconfigFormStage::Issuing(_) | KubeconfigFormStage::Saving(_))
+        }),
         // Both keys do the same in a menu: the fitting one is named.
         (KeyContext::Menu, Command::Mark) => ticks(state),
         (KeyContext::Menu, Command::Open) => !ticks(state),
@@ -243,14 +249,46 @@ fn ticks(state: &State) -> bool {
 /// What a key does in the open menu.
 fn menu_label(kind: &MenuItems, command: Command) -> Option<&'static str> {
     match (kind, command) {
-        (MenuItems::Columns, Command::Mark) => Some("tick"),
+        (MenuItems::Columns, Command::Mark) => Some("toggle"),
         // What was ticked stays ticked.
         (MenuItems::Columns, Command::Back) => Some("close"),
-        (MenuItems::Sort, Command::Open) => Some("choose"),
+        (MenuItems::Sort, Command::Open) => Some("select"),
         (MenuItems::Copy(_), Command::Open) => Some("copy"),
         (MenuItems::Commands(_), Command::Open) => Some("run"),
         _ => None,
     }
+}
+
+/// What Enter does in the open dialog or form.
+fn press_label(state: &State) -> Option<&'static str> {
+    if let Some(dialog) = &state.session.quit_dialog {
+        return Some(if dialog.leave { text::PRESS_QUIT } else { text::PRESS_STAY });
+    }
+    if state.help.is_some() {
+        return None;
+    }
+    if let Some(dialog) = &state.rotation.dialog {
+        return Some(match dialog.focus {
+            _ if !dialog.stage.is_open() => text::PRESS_CLOSE,
+            Focus::Name => text::PRESS_NEXT_FIELD,
+            Focus::Cancel => text::PRESS_CANCEL,
+            Focus::Confirm => dialog.step.verb(),
+        });
+    }
+    if let Some(dialog) = &state.action {
+        return Some(if dialog.confirm { text::PRESS_CONFIRM } else { text::PRESS_CANCEL });
+    }
+    let form = state.kubeconfig.form.as_ref()?;
+    Some(match (&form.stage, form.focus) {
+        (KubeconfigFormStage::Failed(_), _) => text::PRESS_CLOSE,
+        (KubeconfigFormStage::Asking { answer, .. }, _) if *answer > 0 => text::PRESS_CONFIRM,
+        (KubeconfigFormStage::Asking { .. }, _) | (_, KubeconfigField::Cancel) => {
+            text::PRESS_CANCEL
+        }
+        (_, KubeconfigField::Confirm) if form.issued.is_some() => text::PRESS_SAVE,
+        (_, KubeconfigField::Confirm) => text::PRESS_ISSUE,
+        _ => text::PRESS_NEXT_FIELD,
+    })
 }
 
 fn label(state: &State, binding: &Binding) -> String {
@@ -260,11 +298,16 @@ fn label(state: &State, binding: &Binding) -> String {
     {
         return label.to_owned();
     }
+    if binding.command == Command::Open
+        && let Some(label) = press_label(state)
+    {
+        return label.to_owned();
+    }
     match (binding.command, &state.screen) {
         (Command::Rotate, _) => {
             state.due_step().map_or(binding.label.to_owned(), |step| format!("{step}…"))
         }
-        (Command::Events, _) if state.nodes.in_full => "all nodes".to_owned(),
+        (Command::Events, _) if state.nodes.in_full => text::ALL_NODES.to_owned(),
         (Command::Open, _)
             if state.activity.open && state.lists_records() && !state.has_dialog() =>
         {
@@ -277,7 +320,7 @@ fn label(state: &State, binding: &Binding) -> String {
             } else if state.view.filter.is_empty() || state.view.filter_before.is_some() {
                 binding.label.to_owned()
             } else {
-                "clear filter".to_owned()
+                text::CLEAR_FILTER.to_owned()
             }
         }
         _ => binding.label.to_owned(),

@@ -4,6 +4,7 @@ use ratatui::text::Span;
 
 use crate::app::cell::Tone;
 use crate::app::state::State;
+use crate::app::text;
 use crate::domain::age::{long, narrow};
 use crate::ui::theme::{Role, Theme};
 
@@ -31,13 +32,13 @@ fn freshness(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>> 
     let age = state.fleet.oldest_seen().map(|seen| state.shared.now.longest_since(seen));
     let short = columns < 50;
     if state.session.signed_out.is_some() {
-        return vec![theme.span("✗ signed out", Tone::Bad)];
+        return vec![theme.span(text::SIGNED_OUT, Tone::Bad)];
     }
     let Some(age) = age else {
         return if state.fleet.failing().next().is_some() {
-            vec![theme.span("✗ no data", Tone::Bad)]
+            vec![theme.span(text::NO_DATA, Tone::Bad)]
         } else {
-            vec![theme.span("◌ reading", Tone::Dim)]
+            vec![theme.span(text::LOADING, Tone::Dim)]
         };
     };
     if state.is_live() {
@@ -45,13 +46,13 @@ fn freshness(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>> 
         let text = match (short, age.as_mins()) {
             (_, 0) => "live".to_owned(),
             (true, _) => narrow(age),
-            (false, _) => format!("live {}", long(age)),
+            (false, _) => text::live(long(age)),
         };
         vec![theme.span("● ", Tone::Good), theme.span(text, Tone::Dim)]
     } else if state.fleet.failing().next().is_none() {
-        vec![theme.span("◌ reading", Tone::Dim)]
+        vec![theme.span(text::LOADING, Tone::Dim)]
     } else {
-        let text = if short { narrow(age) } else { format!("stale {}", long(age)) };
+        let text = if short { narrow(age) } else { text::stale(long(age)) };
         vec![theme.span(format!("~ {text}"), Tone::Warn)]
     }
 }
@@ -82,8 +83,8 @@ pub fn identity(state: &State, theme: Theme, full: bool) -> Vec<Span<'static>> {
     ];
     if full {
         let until = match identity.until {
-            _ if identity.renews => ", renews itself".to_owned(),
-            Some(until) => format!(", until {}", state.zone().short(until)),
+            _ if identity.renews => text::TOKEN_RENEWS.to_owned(),
+            Some(until) => text::token_until(state.zone().short(until)),
             None => String::new(),
         };
         spans.push(theme.span(format!(" ({}{until})", identity.source), Tone::Dim));

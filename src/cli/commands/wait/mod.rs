@@ -6,7 +6,7 @@
 
 mod bar;
 mod lines;
-mod outage;
+mod outage_text;
 pub mod printer;
 mod search;
 mod status;
@@ -24,9 +24,9 @@ use tokio::sync::watch;
 use crate::app::message::{Answer, Message};
 use crate::app::nodes::observed::ObservedCluster;
 use crate::app::now::Now;
+use crate::app::outage::Outage;
 use crate::app::requests::RequestId;
 use crate::cli::args::Goal;
-use crate::cli::commands::wait::outage::Outage;
 use crate::cli::commands::wait::printer::Printer;
 use crate::cli::commands::wait::search::{Found, Search};
 pub use crate::cli::commands::wait::status::ObservationPolicy;
@@ -62,7 +62,6 @@ pub struct Order {
 pub struct Services {
     pub clock: Clock,
     pub ske: SkeClient,
-    /// How often it is read.
     pub cadence: PollIntervals,
     /// Lists under way at once, at most.
     pub concurrency: usize,

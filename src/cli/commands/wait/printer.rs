@@ -27,9 +27,7 @@ pub struct Screen {
 
 /// The form in which a wait shows how things stand.
 pub enum Form {
-    /// A line for each change, on standard output.
     Lines,
-    /// A bar on standard error.
     Bar(Screen),
 }
 

@@ -1,4 +1,4 @@
-//! The kinds of objects that are kept in view: where they are served, what of them is asked for, how they are read.
+//! The resources that are watched: where they are served, what is requested of them, how they are decoded.
 
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
@@ -21,13 +21,13 @@ use crate::clients::kubernetes::store::{ObjectCaches, ResourceKind};
 use crate::domain::snapshot::admission::{Admission, Endpoints, Namespace};
 use crate::domain::snapshot::{Attachment, BoundVolume, Budget, Event, Node, Pod, Template};
 
-/// Objects that are asked for at once.
+/// Objects per page.
 pub const PAGE: u32 = 500;
 /// The server ends a watch after this; seconds.
 pub const WATCH_SECONDS: u32 = 240;
 
-/// One kind of objects.
-pub struct Kind<T> {
+/// Objects of one kind that are listed and watched.
+pub struct WatchedResource<T> {
     /// Its place in the store, which has its name for people.
     pub resource_kind: ResourceKind,
     path: &'static str,
@@ -38,179 +38,163 @@ pub struct Kind<T> {
     pub most_pages: usize,
     read: fn(&str) -> Option<Item<T>>,
     /// Its objects in the store.
-    pub object_cache: ObjectCaches<T>,
+    pub cache: ObjectCaches<T>,
 }
 
-/// `v1 Node`.
-pub fn nodes() -> Kind<Node> {
-    Kind {
-        resource_kind: ResourceKind::Nodes,
-        path: "/api/v1/nodes",
-        labels: None,
-        fields: None,
-        metadata_only: false,
-        most_pages: 20,
-        read: |text| read::<core::Node, _>(text, decode::node),
-        object_cache: |store| &mut store.nodes,
+impl<T> WatchedResource<T> {
+    fn new(
+        resource_kind: ResourceKind,
+        path: &'static str,
+        most_pages: usize,
+        read: fn(&str) -> Option<Item<T>>,
+        cache: ObjectCaches<T>,
+    ) -> Self {
+        let (labels, fields) = (None, None);
+        Self { resource_kind, path, labels, fields, metadata_only: false, most_pages, read, cache }
     }
 }
 
+/// `v1 Node`.
+pub fn nodes() -> WatchedResource<Node> {
+    let read = |text: &str| decode_object::<core::Node, _>(text, decode::node);
+    WatchedResource::new(ResourceKind::Nodes, "/api/v1/nodes", 20, read, |store| &mut store.nodes)
+}
+
 /// `v1 Pod` that has not finished.
-pub fn pods() -> Kind<Pod> {
-    Kind {
-        resource_kind: ResourceKind::Pods,
-        path: "/api/v1/pods",
-        labels: None,
+pub fn pods() -> WatchedResource<Pod> {
+    let read = |text: &str| decode_object::<core::Pod, _>(text, decode::pod);
+    WatchedResource {
         fields: Some("status.phase!=Succeeded,status.phase!=Failed"),
-        metadata_only: false,
-        most_pages: 200,
-        read: |text| read::<core::Pod, _>(text, decode::pod),
-        object_cache: |store| &mut store.pods,
+        ..WatchedResource::new(ResourceKind::Pods, "/api/v1/pods", 200, read, |store| {
+            &mut store.pods
+        })
     }
 }
 
 /// `policy/v1 PodDisruptionBudget`.
-pub fn budgets() -> Kind<Budget> {
-    Kind {
-        resource_kind: ResourceKind::Budgets,
-        path: "/apis/policy/v1/poddisruptionbudgets",
-        labels: None,
-        fields: None,
-        metadata_only: false,
-        most_pages: 20,
-        read: |text| read::<PodDisruptionBudget, _>(text, decode::budget),
-        object_cache: |store| &mut store.budgets,
-    }
+pub fn budgets() -> WatchedResource<Budget> {
+    let read = |text: &str| decode_object::<PodDisruptionBudget, _>(text, decode::budget);
+    WatchedResource::new(
+        ResourceKind::Budgets,
+        "/apis/policy/v1/poddisruptionbudgets",
+        20,
+        read,
+        |store| &mut store.budgets,
+    )
 }
 
 /// `storage.k8s.io/v1 VolumeAttachment`.
-pub fn attachments() -> Kind<Attachment> {
-    Kind {
-        resource_kind: ResourceKind::Attachments,
-        path: "/apis/storage.k8s.io/v1/volumeattachments",
-        labels: None,
-        fields: None,
-        metadata_only: false,
-        most_pages: 40,
-        read: |text| read::<VolumeAttachment, _>(text, decode::attachment),
-        object_cache: |store| &mut store.attachments,
-    }
+pub fn attachments() -> WatchedResource<Attachment> {
+    let read = |text: &str| decode_object::<VolumeAttachment, _>(text, decode::attachment);
+    WatchedResource::new(
+        ResourceKind::Attachments,
+        "/apis/storage.k8s.io/v1/volumeattachments",
+        40,
+        read,
+        |store| &mut store.attachments,
+    )
 }
 
 /// `v1 PersistentVolume` that is bound to a node or a zone.
-pub fn volumes() -> Kind<BoundVolume> {
-    Kind {
-        resource_kind: ResourceKind::Volumes,
-        path: "/api/v1/persistentvolumes",
-        labels: None,
-        fields: None,
-        metadata_only: false,
-        most_pages: 40,
-        read: |text| read::<core::PersistentVolume, _>(text, decode::bound_volume),
-        object_cache: |store| &mut store.volumes,
-    }
+pub fn volumes() -> WatchedResource<BoundVolume> {
+    let read = |text: &str| decode_object::<core::PersistentVolume, _>(text, decode::bound_volume);
+    WatchedResource::new(ResourceKind::Volumes, "/api/v1/persistentvolumes", 40, read, |store| {
+        &mut store.volumes
+    })
 }
 
 /// `admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration`.
-pub fn validating_webhooks() -> Kind<Admission> {
-    Kind {
-        resource_kind: ResourceKind::ValidatingWebhooks,
-        path: "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
-        labels: None,
-        fields: None,
-        metadata_only: false,
-        most_pages: 4,
-        read: |text| read::<ValidatingWebhookConfiguration, _>(text, decode::validating),
-        object_cache: |store| &mut store.validating_webhooks,
-    }
+pub fn validating_webhooks() -> WatchedResource<Admission> {
+    let read =
+        |text: &str| decode_object::<ValidatingWebhookConfiguration, _>(text, decode::validating);
+    WatchedResource::new(
+        ResourceKind::ValidatingWebhooks,
+        "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+        4,
+        read,
+        |store| &mut store.validating_webhooks,
+    )
 }
 
 /// `admissionregistration.k8s.io/v1 MutatingWebhookConfiguration`.
-pub fn mutating_webhooks() -> Kind<Admission> {
-    Kind {
-        resource_kind: ResourceKind::MutatingWebhooks,
-        path: "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
-        labels: None,
-        fields: None,
-        metadata_only: false,
-        most_pages: 4,
-        read: |text| read::<MutatingWebhookConfiguration, _>(text, decode::mutating),
-        object_cache: |store| &mut store.mutating_webhooks,
-    }
+pub fn mutating_webhooks() -> WatchedResource<Admission> {
+    let read =
+        |text: &str| decode_object::<MutatingWebhookConfiguration, _>(text, decode::mutating);
+    WatchedResource::new(
+        ResourceKind::MutatingWebhooks,
+        "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
+        4,
+        read,
+        |store| &mut store.mutating_webhooks,
+    )
 }
 
 /// `discovery.k8s.io/v1 EndpointSlice`.
-pub fn endpoints() -> Kind<Endpoints> {
-    Kind {
-        resource_kind: ResourceKind::Endpoints,
-        path: "/apis/discovery.k8s.io/v1/endpointslices",
-        labels: None,
-        fields: None,
-        metadata_only: false,
-        most_pages: 40,
-        read: |text| read::<EndpointSlice, _>(text, decode::endpoints),
-        object_cache: |store| &mut store.endpoints,
-    }
+pub fn endpoints() -> WatchedResource<Endpoints> {
+    let read = |text: &str| decode_object::<EndpointSlice, _>(text, decode::endpoints);
+    WatchedResource::new(
+        ResourceKind::Endpoints,
+        "/apis/discovery.k8s.io/v1/endpointslices",
+        40,
+        read,
+        |store| &mut store.endpoints,
+    )
 }
 
 /// Metadata of `v1 Namespace`.
-pub fn namespaces() -> Kind<Namespace> {
-    Kind {
-        resource_kind: ResourceKind::Namespaces,
-        path: "/api/v1/namespaces",
-        labels: None,
-        fields: None,
+pub fn namespaces() -> WatchedResource<Namespace> {
+    let read = |text: &str| {
+        decode_object::<PartialObjectMeta<core::Namespace>, _>(text, decode::namespace)
+    };
+    WatchedResource {
         metadata_only: true,
-        most_pages: 20,
-        read: |text| read::<PartialObjectMeta<core::Namespace>, _>(text, decode::namespace),
-        object_cache: |store| &mut store.namespaces,
+        ..WatchedResource::new(ResourceKind::Namespaces, "/api/v1/namespaces", 20, read, |store| {
+            &mut store.namespaces
+        })
     }
 }
 
 /// `v1 Event` about nodes; a field selector has no "or", so pods have a list of their own.
-pub fn node_events() -> Kind<Event> {
-    Kind {
-        resource_kind: ResourceKind::NodeEvents,
-        path: "/api/v1/events",
-        labels: None,
+pub fn node_events() -> WatchedResource<Event> {
+    let read = |text: &str| decode_object::<core::Event, _>(text, decode::node_event);
+    WatchedResource {
         fields: Some("involvedObject.kind=Node"),
-        metadata_only: false,
-        most_pages: 20,
-        read: |text| read::<core::Event, _>(text, decode::node_event),
-        object_cache: |store| &mut store.node_events,
+        ..WatchedResource::new(ResourceKind::NodeEvents, "/api/v1/events", 20, read, |store| {
+            &mut store.node_events
+        })
     }
 }
 
 /// `v1 Event` about pods.
-pub fn pod_events() -> Kind<Event> {
-    Kind {
-        resource_kind: ResourceKind::PodEvents,
-        path: "/api/v1/events",
-        labels: None,
+pub fn pod_events() -> WatchedResource<Event> {
+    let read = |text: &str| decode_object::<core::Event, _>(text, decode::pod_event);
+    WatchedResource {
         fields: Some("involvedObject.kind=Pod"),
-        metadata_only: false,
-        most_pages: 20,
-        read: |text| read::<core::Event, _>(text, decode::pod_event),
-        object_cache: |store| &mut store.pod_events,
+        ..WatchedResource::new(ResourceKind::PodEvents, "/api/v1/events", 20, read, |store| {
+            &mut store.pod_events
+        })
     }
 }
 
 /// Metadata of the Secrets that describe what the nodes of a pool are meant to be.
-pub fn templates() -> Kind<Template> {
-    Kind {
-        resource_kind: ResourceKind::Templates,
-        path: "/api/v1/namespaces/kube-system/secrets",
+pub fn templates() -> WatchedResource<Template> {
+    let read =
+        |text: &str| decode_object::<PartialObjectMeta<core::Secret>, _>(text, decode::template);
+    WatchedResource {
         labels: Some("gardener.cloud/role=operating-system-config"),
-        fields: None,
         metadata_only: true,
-        most_pages: 4,
-        read: |text| read::<PartialObjectMeta<core::Secret>, _>(text, decode::template),
-        object_cache: |store| &mut store.templates,
+        ..WatchedResource::new(
+            ResourceKind::Templates,
+            "/api/v1/namespaces/kube-system/secrets",
+            4,
+            read,
+            |store| &mut store.templates,
+        )
     }
 }
 
 /// Reads one object. `None`: it is not one of this kind, or has no name.
-fn read<K, T>(text: &str, decode: fn(&K) -> Option<T>) -> Option<Item<T>>
+fn decode_object<K, T>(text: &str, decode: fn(&K) -> Option<T>) -> Option<Item<T>>
 where
     K: DeserializeOwned + Resource,
 {
@@ -252,8 +236,8 @@ struct RawListMeta {
     next: Option<String>,
 }
 
-/// What a line of a watch says.
-pub enum Change<T> {
+/// A line of a watch.
+pub enum WatchEvent<T> {
     /// Added or modified.
     Put(Item<T>),
     Remove(Item<T>),
@@ -264,7 +248,7 @@ pub enum Change<T> {
 }
 
 #[derive(Deserialize)]
-struct RawChange<'a> {
+struct RawWatchEvent<'a> {
     #[serde(rename = "type")]
     verb: String,
     #[serde(borrow)]
@@ -277,9 +261,9 @@ struct RawObject {
     metadata: RawListMeta,
 }
 
-impl<T> Kind<T> {
+impl<T> WatchedResource<T> {
     /// Asks for a page.
-    pub fn list(&self, next: Option<&str>) -> Result<http::Request<Vec<u8>>, KubeError> {
+    pub fn list_request(&self, next: Option<&str>) -> Result<http::Request<Vec<u8>>, KubeError> {
         let mut params = ListParams::default().limit(PAGE);
         params.label_selector = self.labels.map(str::to_owned);
         params.field_selector = self.fields.map(str::to_owned);
@@ -290,7 +274,7 @@ impl<T> Kind<T> {
     }
 
     /// Asks to watch from a version on.
-    pub fn watch(&self, version: &str) -> Result<http::Request<Vec<u8>>, KubeError> {
+    pub fn watch_request(&self, version: &str) -> Result<http::Request<Vec<u8>>, KubeError> {
         let mut params = WatchParams::default().timeout(WATCH_SECONDS);
         params.label_selector = self.labels.map(str::to_owned);
         params.field_selector = self.fields.map(str::to_owned);
@@ -303,11 +287,11 @@ impl<T> Kind<T> {
         .map_err(|error| KubeError::Format(error.to_string()))
     }
 
-    /// Reads a page, object by object, so that a strange one never hides the others.
+    /// Reads a page, object by object, so that an unreadable one never hides the others.
     ///
     /// # Errors
     /// It is not a list.
-    pub fn page(&self, body: &[u8]) -> Result<Page<T>, KubeError> {
+    pub fn decode_page(&self, body: &[u8]) -> Result<Page<T>, KubeError> {
         let page: RawPage<'_> = serde_json::from_slice(body).map_err(|error| format(&error))?;
         let raw = page.items.unwrap_or_default();
         let all = raw.len();
@@ -324,9 +308,10 @@ impl<T> Kind<T> {
     /// Reads a line of a watch; `None` for a verb that this program does not know.
     ///
     /// # Errors
-    /// It is not an event, or it tells an error.
-    pub fn change(&self, line: &[u8]) -> Result<Option<Change<T>>, KubeError> {
-        let change: RawChange<'_> = serde_json::from_slice(line).map_err(|error| format(&error))?;
+    /// It is not an event, or it is an error.
+    pub fn decode_event(&self, line: &str) -> Result<Option<WatchEvent<T>>, KubeError> {
+        let change: RawWatchEvent<'_> =
+            serde_json::from_str(line).map_err(|error| format(&error))?;
         let object = change.object.get();
         let version = || {
             serde_json::from_str::<RawObject>(object)
@@ -337,11 +322,11 @@ impl<T> Kind<T> {
         };
         Ok(match change.verb.as_str() {
             "ADDED" | "MODIFIED" | "DELETED" => Some(match (self.read)(object) {
-                Some(item) if change.verb == "DELETED" => Change::Remove(item),
-                Some(item) => Change::Put(item),
-                None => Change::Unreadable(version()),
+                Some(item) if change.verb == "DELETED" => WatchEvent::Remove(item),
+                Some(item) => WatchEvent::Put(item),
+                None => WatchEvent::Unreadable(version()),
             }),
-            "BOOKMARK" => Some(Change::Bookmark(version())),
+            "BOOKMARK" => Some(WatchEvent::Bookmark(version())),
             "ERROR" => {
                 let status = serde_json::from_str(object).unwrap_or_default();
                 return Err(KubeError::from_event(&status));
