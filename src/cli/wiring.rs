@@ -11,9 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::app::keymap::Keymap;
 use crate::app::now::Now;
-use crate::app::settings::{
-    Background, ColorDepth, ObservationScope, Place, Settings, ThemeChoice,
-};
+use crate::app::settings::{Background, ColorDepth, ObservationScope, Settings, ThemeChoice};
 use crate::app::state::State;
 use crate::cli::args::{SceneOptions, WaitFor};
 use crate::cli::commands::simulate::scene;
@@ -328,12 +326,7 @@ fn settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Se
         },
         watch_limit: config.number("kubernetes.limit"),
         lifetime: config.lifetime(),
-        destination: match config.text("kubeconfig.destination") {
-            "file" => Place::File,
-            "clipboard" => Place::Clipboard,
-            "stdout" => Place::Stdout,
-            _ => Place::Merge,
-        },
+        destination: config.text("kubeconfig.destination").to_owned(),
         folder: config.text("kubeconfig.folder").to_owned(),
         make_current: config.switch("kubeconfig.make_current"),
         clipboard_clear: config.duration("kubeconfig.clipboard_clear"),

@@ -20,7 +20,7 @@ use crate::domain::cluster::{Cluster, ClusterId, ProjectId};
 use crate::domain::credential::{CredentialFacts, Credentials, Issuance};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{
-    ClusterIdentity, Destination, KubeconfigKind, NotSaved, ParsedKubeconfig,
+    ClusterIdentity, FileTarget, KubeconfigKind, NotSaved, ParsedKubeconfig,
 };
 use crate::domain::lifetime::Lifetime;
 use crate::domain::persisted::PersistedState;
@@ -255,21 +255,21 @@ impl Performer {
                 let kubeconfigs = tools.kubeconfigs.clone();
                 Answer::StaticTokens(blocking(move || kubeconfigs.static_tokens(&id)).await)
             }
-            Request::Plan { destination, context, known } => {
+            Request::Plan { file, context, known } => {
                 let kubeconfigs = tools.kubeconfigs.clone();
-                let plan = blocking(move || kubeconfigs.plan(&destination, &context, &known)).await;
-                Answer::Destination(plan.map(Box::new))
+                let plan = blocking(move || kubeconfigs.plan(&file, &context, &known)).await;
+                Answer::Plan(plan.map(Box::new))
             }
-            Request::Issue { shown, kind, lifetime, destination, intent } => {
-                let issued = self.issue(&shown, kind, lifetime, destination, *intent).await;
+            Request::Issue { shown, kind, lifetime, file, intent } => {
+                let issued = self.issue(&shown, kind, lifetime, file, *intent).await;
                 Answer::Kubeconfig(issued)
             }
-            Request::Save { destination, fresh, options, fingerprint } => {
+            Request::Save { file, fresh, options, fingerprint } => {
                 Answer::Saved(match self.may_write() {
                     Ok(()) => {
                         tools
                             .kubeconfigs
-                            .save(&destination, &fresh, &options, fingerprint.as_deref())
+                            .save(&file, &fresh, &options, fingerprint.as_deref())
                             .await
                     }
                     Err(failure) => Err(NotSaved::Failed(failure)),
@@ -366,15 +366,17 @@ impl Performer {
         shown: &Cluster,
         kind: KubeconfigKind,
         lifetime: Lifetime,
-        destination: Destination,
+        file: Option<FileTarget>,
         intent: Record,
     ) -> Result<IssuedKubeconfig, Failure> {
         let tools = &self.0.tools;
         let id = &shown.id;
         // Refused before anything is asked for, if it could not be kept.
-        let kubeconfigs = tools.kubeconfigs.clone();
-        let (context, known) = (id.name.to_string(), ClusterIdentity::Address(id.clone()));
-        blocking(move || kubeconfigs.plan(&destination, &context, &known)).await?;
+        if let Some(file) = file {
+            let kubeconfigs = tools.kubeconfigs.clone();
+            let (context, known) = (id.name.to_string(), ClusterIdentity::Address(id.clone()));
+            blocking(move || kubeconfigs.plan(&file, &context, &known)).await?;
+        }
         // What SKE shows before it is asked tells of which generation the answer is. Where it cannot be read, the
         // kubeconfig is still worth having.
         let rotation = match tools.ske.get(id).await {

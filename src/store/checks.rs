@@ -13,7 +13,7 @@ use crate::domain::credential::{Access, Credentials, KubeconfigLocation, Referen
 use crate::domain::failure::Failure;
 use crate::domain::fixtures::{cluster, issuance, now};
 use crate::domain::kubeconfig::{
-    ClusterIdentity, Destination, EntryOwner, KubeconfigKind, MergeOptions, MergeRefusal, NotSaved,
+    ClusterIdentity, EntryOwner, FileTarget, KubeconfigKind, MergeOptions, MergeRefusal, NotSaved,
     ParsedKubeconfig, Plan, merge, renamed,
 };
 use crate::domain::persisted::PersistedState;
@@ -201,11 +201,11 @@ fn home_with(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
 async fn file_11_a_0644_file_with_ten_foreign_contexts_is_merged_without_loss() {
     let (home, config) = home_with(&ten());
     let files = files(home.path(), &Clock::by_hand(now()));
-    let plan = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    let plan = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     assert_eq!((plan.others, plan.current.as_deref()), (10, Some("x0")));
     assert!(plan.notes.contains(&"mode 0644 becomes 0600".to_owned()));
     files
-        .save(&Destination::Merge, &fresh(), &options(false), plan.fingerprint.as_deref())
+        .save(&FileTarget::Merge, &fresh(), &options(false), plan.fingerprint.as_deref())
         .await
         .unwrap();
     assert!(keeps_lines(&ten(), &fs::read_to_string(&config).unwrap()));
@@ -213,9 +213,9 @@ async fn file_11_a_0644_file_with_ten_foreign_contexts_is_merged_without_loss() 
     assert_eq!((mode(&config), mode(&backup)), (0o600, 0o600));
     assert_eq!(fs::read_to_string(&backup).unwrap(), ten());
     assert!(!home.path().join(".kube/config.lock").exists());
-    let again = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    let again = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     let print = again.fingerprint.clone();
-    let taken = files.save(&Destination::Merge, &fresh(), &options(false), print.as_deref()).await;
+    let taken = files.save(&FileTarget::Merge, &fresh(), &options(false), print.as_deref()).await;
     assert!(matches!(taken, Err(NotSaved::Taken(plan)) if plan.taken.len() == 3), "file_09");
 }
 
@@ -225,20 +225,20 @@ async fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
     let files = files(home.path(), &Clock::by_hand(now()));
     let save = async |options: MergeOptions, plan: &Plan| {
         let print = plan.fingerprint.clone();
-        files.save(&Destination::Merge, &fresh(), &options, print.as_deref()).await
+        files.save(&FileTarget::Merge, &fresh(), &options, print.as_deref()).await
     };
-    let blank = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    let blank = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     assert!(blank.blank && blank.whose == EntryOwner::Untold);
     save(options(false), &blank).await.unwrap();
     // Its own: one agreement is enough.
-    let own = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    let own = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     assert_eq!(own.whose, EntryOwner::Alike("shop in eu01".into()));
     assert!(!own.blank && own.names.contains("shop"));
     save(options(true), &own).await.unwrap();
     // The same name in another region.
     let text = fs::read_to_string(&config).unwrap().replace("eu01", "eu02");
     fs::write(&config, &text).unwrap();
-    let other = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    let other = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     assert_eq!(other.whose, EntryOwner::Another("shop in eu02".into()));
     let saved = save(options(true), &other).await;
     assert!(matches!(saved, Err(NotSaved::Taken(plan)) if plan.whose == other.whose));
@@ -246,7 +246,7 @@ async fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
     let knew = MergeOptions { replace_another: true, ..options(true) };
     save(knew, &other).await.unwrap();
     // A file of its own.
-    let own_file = Destination::File("~/one.yaml".into());
+    let own_file = FileTarget::Own("~/one.yaml".into());
     fs::write(home.path().join("one.yaml"), &text).unwrap();
     let plan = files.plan(&own_file, "shop", &known()).unwrap();
     assert_eq!(plan.whose, EntryOwner::Another("shop in eu02".into()));
@@ -261,7 +261,7 @@ async fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
     // A user of the name that another cluster's context uses.
     let shared = both.replace("users:", "- name: x\n  context: {cluster: other, user: u}\nusers:");
     fs::write(&config, &shared).unwrap();
-    let plan = files.plan(&Destination::Merge, "u", &known()).unwrap();
+    let plan = files.plan(&FileTarget::Merge, "u", &known()).unwrap();
     assert_eq!(plan.whose, EntryOwner::Another("night in eu01".into()));
 }
 
@@ -269,10 +269,10 @@ async fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
 async fn file_10_a_file_that_changed_is_shown_again() {
     let (home, config) = home_with(&ten());
     let files = files(home.path(), &Clock::by_hand(now()));
-    let plan = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    let plan = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     fs::write(&config, "kind: Config\n").unwrap();
     let saved = files
-        .save(&Destination::Merge, &fresh(), &options(false), plan.fingerprint.as_deref())
+        .save(&FileTarget::Merge, &fresh(), &options(false), plan.fingerprint.as_deref())
         .await;
     assert!(matches!(saved, Err(NotSaved::Changed(_))));
     assert_eq!(fs::read_to_string(&config).unwrap(), "kind: Config\n");
@@ -287,9 +287,9 @@ async fn file_04_a_stale_lock_is_told_and_stays() {
     fs::write(&lock, "").unwrap();
     let two_days = std::time::SystemTime::from(now()) - Duration::from_hours(48);
     fs::File::options().write(true).open(&lock).unwrap().set_modified(two_days).unwrap();
-    let plan = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    let plan = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     let (fresh, options) = (fresh(), options(false));
-    let saving = files.save(&Destination::Merge, &fresh, &options, plan.fingerprint.as_deref());
+    let saving = files.save(&FileTarget::Merge, &fresh, &options, plan.fingerprint.as_deref());
     let turning = async {
         loop {
             clock.turn(Duration::from_millis(100));
@@ -314,10 +314,10 @@ async fn file_05_a_link_is_kept_and_its_target_written() {
     fs::remove_file(&config).unwrap();
     symlink(&dot, &config).unwrap();
     let files = files(home.path(), &Clock::by_hand(now()));
-    let plan = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    let plan = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     assert!(plan.link.is_some());
     files
-        .save(&Destination::Merge, &fresh(), &options(false), plan.fingerprint.as_deref())
+        .save(&FileTarget::Merge, &fresh(), &options(false), plan.fingerprint.as_deref())
         .await
         .unwrap();
     assert!(fs::symlink_metadata(&config).unwrap().is_symlink());
@@ -344,7 +344,7 @@ fn file_06_and_07_what_cannot_be_written_is_refused_before() {
         ("~/open/x", "everybody"),
         ("~/shut/x", "read-only folder"),
     ] {
-        let failure = files.plan(&Destination::File(path.into()), "shop", &known()).unwrap_err();
+        let failure = files.plan(&FileTarget::Own(path.into()), "shop", &known()).unwrap_err();
         assert!(failure.message.contains(part), "{path}: {failure}");
     }
 }

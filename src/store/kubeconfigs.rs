@@ -17,8 +17,8 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::credential::{KubeconfigLocation, StaticToken};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{
-    self, ClusterIdentity, Destination, EntryOwner, MAX_BYTES, MergeOptions, MergeRefusal,
-    NotSaved, ParsedKubeconfig, Plan, Saved,
+    self, ClusterIdentity, EntryOwner, FileTarget, MAX_BYTES, MergeOptions, MergeRefusal, NotSaved,
+    ParsedKubeconfig, Plan, Saved,
 };
 use crate::domain::shell;
 use crate::domain::text::{clean, plural};
@@ -88,35 +88,34 @@ impl Kubeconfigs {
         Ok(home.join(".kube/config"))
     }
 
-    /// What a destination looks like now; refuses what could not be written. Writes nothing.
+    /// What a file looks like now; refuses what could not be written. Writes nothing.
     pub fn plan(
         &self,
-        destination: &Destination,
+        file: &FileTarget,
         context: &str,
         known: &ClusterIdentity,
     ) -> Result<Plan, Failure> {
-        let Some(path) = self.path(destination)? else { return Ok(Plan::default()) };
+        let path = self.path(file)?;
         let target = self.target(&path)?;
-        Ok(self.plan_of(destination, (context, known), &path, &target)?.0)
+        Ok(self.plan_of(file, (context, known), &path, &target)?.0)
     }
 
-    fn path(&self, destination: &Destination) -> Result<Option<PathBuf>, Failure> {
-        match destination {
-            Destination::Merge => self.default_target().map(Some),
-            Destination::File(typed) => {
+    fn path(&self, file: &FileTarget) -> Result<PathBuf, Failure> {
+        match file {
+            FileTarget::Merge => self.default_target(),
+            FileTarget::Own(typed) => {
                 if typed.trim().is_empty() {
                     return Err(Failure::new(FailureKind::NotPossible, "A file needs a path"));
                 }
                 match (typed.strip_prefix("~/"), &self.home) {
-                    (Some(rest), Some(home)) => Ok(Some(home.join(rest))),
+                    (Some(rest), Some(home)) => Ok(home.join(rest)),
                     (Some(_), None) => Err(Failure::new(
                         FailureKind::NotPossible,
                         "There is no home folder that ~ could stand for",
                     )),
-                    (None, _) => Ok(Some(PathBuf::from(typed))),
+                    (None, _) => Ok(PathBuf::from(typed)),
                 }
             }
-            Destination::Clipboard | Destination::Stdout => Ok(None),
         }
     }
 
@@ -152,7 +151,7 @@ impl Kubeconfigs {
 
     fn plan_of(
         &self,
-        destination: &Destination,
+        file: &FileTarget,
         (context, known): (&str, &ClusterIdentity),
         path: &Path,
         target: &Target,
@@ -176,7 +175,7 @@ impl Kubeconfigs {
             plan.notes.push(format!("mode {mode:04o} becomes {:04o}", mode & 0o600));
         }
         let text = String::from_utf8(bytes);
-        if *destination == Destination::Merge {
+        if *file == FileTarget::Merge {
             let text = text.map_err(|error| {
                 let at = error.utf8_error().valid_up_to();
                 let line =
@@ -210,37 +209,35 @@ impl Kubeconfigs {
     /// [`NotSaved`]; nothing was changed then.
     pub async fn save(
         &self,
-        destination: &Destination,
+        file: &FileTarget,
         fresh: &ParsedKubeconfig,
         options: &MergeOptions,
         fingerprint: Option<&str>,
     ) -> Result<Saved, NotSaved> {
-        self.save_observed(destination, fresh, options, fingerprint, &|_| Ok(())).await
+        self.save_observed(file, fresh, options, fingerprint, &|_| Ok(())).await
     }
 
     async fn save_observed(
         &self,
-        destination: &Destination,
+        file: &FileTarget,
         fresh: &ParsedKubeconfig,
         options: &MergeOptions,
         fingerprint: Option<&str>,
         observer: &(dyn Fn(private_file::WriteStep) -> io::Result<()> + Sync),
     ) -> Result<Saved, NotSaved> {
-        let path = self.path(destination).map_err(NotSaved::Failed)?.ok_or_else(|| {
-            NotSaved::Failed(Failure::new(FailureKind::Bug, "This destination is not a file"))
-        })?;
+        let path = self.path(file).map_err(NotSaved::Failed)?;
         let before = self.target(&path).map_err(NotSaved::Failed)?;
         if let Some(folder) = private_file::parent(&before.path) {
             private_file::create_folder(&folder).map_err(NotSaved::Failed)?;
         }
         // client-go locks the name that it was given, not the target of a link.
         let _lock = self.lock(&path).await.map_err(NotSaved::Failed)?;
-        self.write(destination, fresh, options, fingerprint, &path, observer)
+        self.write(file, fresh, options, fingerprint, &path, observer)
     }
 
     fn write(
         &self,
-        destination: &Destination,
+        file: &FileTarget,
         fresh: &ParsedKubeconfig,
         options: &MergeOptions,
         fingerprint: Option<&str>,
@@ -250,7 +247,7 @@ impl Kubeconfigs {
         let target = self.target(path).map_err(NotSaved::Failed)?;
         let known = ClusterIdentity::Server(fresh.server().to_owned());
         let (plan, text) = self
-            .plan_of(destination, (&options.context, &known), path, &target)
+            .plan_of(file, (&options.context, &known), path, &target)
             .map_err(NotSaved::Failed)?;
         if plan.fingerprint.as_deref() != fingerprint {
             return Err(NotSaved::Changed(plan));
@@ -261,7 +258,7 @@ impl Kubeconfigs {
             return Err(NotSaved::Taken(plan));
         }
         let mut notes = plan.notes.clone();
-        let content = if *destination == Destination::Merge {
+        let content = if *file == FileTarget::Merge {
             let merged = match kubeconfig::merge(&text, fresh, options) {
                 Ok(merged) => merged,
                 Err(MergeRefusal::Taken(_)) => return Err(NotSaved::Taken(plan)),
@@ -292,7 +289,7 @@ impl Kubeconfigs {
         let place = KubeconfigLocation::File {
             path: plan.path,
             context: clean(&options.context),
-            whole: *destination != Destination::Merge,
+            whole: *file != FileTarget::Merge,
         };
         Ok(Saved { place, notes })
     }
