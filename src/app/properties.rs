@@ -447,7 +447,7 @@ fn invariants(state: &State, world: &World) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(crate::property_cases(300))]
 
     #[test]
     fn cred_01_no_sequence_of_messages_breaks_the_machine(

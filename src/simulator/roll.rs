@@ -289,6 +289,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property_cases(256))]
+
         #[test]
         fn limits_hold_at_every_step_and_the_roll_ends(
             desired in 1_usize..12, surge in 0_usize..4, unavailable in 0_usize..4, seed in any::<u64>(),

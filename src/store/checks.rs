@@ -151,6 +151,8 @@ fn api_23_a_strange_answer_is_refused_without_showing_it() {
 }
 
 proptest! {
+    #![proptest_config(crate::property_cases(256))]
+
     #[test]
     fn file_08_foreign_entries_survive_a_merge(
         names in proptest::collection::btree_set("[a-z:#' \"0-9-]{1,12}", 0..8),

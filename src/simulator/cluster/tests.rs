@@ -122,7 +122,7 @@ fn check_limits(cluster: &SimulatedCluster) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(crate::property_cases(48))]
 
     #[test]
     fn a_roll_keeps_its_limits_at_every_step_and_ends(

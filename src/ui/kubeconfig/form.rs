@@ -270,10 +270,8 @@ impl Sheet<'_> {
 
     fn destination_words(&self, destination: &Destination) -> Vec<Span<'static>> {
         let chosen = destination == self.form.destination;
-        let file = match &self.form.plan {
-            PlanState::Ready(plan) if chosen => clean(&plan.path),
-            _ => text::YOUR_KUBECONFIG.to_owned(),
-        };
+        let plan = self.form.plan().filter(|_| chosen);
+        let file = plan.map_or_else(|| text::YOUR_KUBECONFIG.to_owned(), |plan| clean(&plan.path));
         let mut spans = vec![self.choice(chosen, &(destination.label)(&file))];
         let hint = (destination.hint)(&self.state.shared.settings);
         if destination.has_path() {

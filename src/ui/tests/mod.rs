@@ -818,7 +818,7 @@ fn host_01_no_control_character_reaches_the_screen() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(crate::property_cases(96))]
 
     #[test]
     fn tty_03_no_size_breaks_the_drawing(
