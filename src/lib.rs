@@ -44,7 +44,7 @@ pub mod testing {
     }
     pub mod simulator {
         pub use crate::simulator::{
-            Options, Simulator, cluster, describe, faults, scene, serve, state, world,
+            Options, Simulator, cluster, describe, faults, rules, scene, serve, state, world,
         };
     }
     pub mod store {

@@ -7,11 +7,6 @@ use jiff::{SignedDuration, Timestamp};
 use crate::simulator::faults::Strange;
 use crate::simulator::world::SimulatedCluster;
 
-/// What a request asks for when it says nothing, seconds.
-pub const DEFAULT_SECONDS: i64 = 3_600;
-/// Least and most that are granted, seconds.
-pub const LIMITS: std::ops::RangeInclusive<i64> = 600..=15_552_000;
-
 /// An admin kubeconfig and its end.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ mod kubeconfig;
 pub mod kubernetes;
 mod projects_api;
 mod roll;
+pub mod rules;
 pub mod scene;
 mod server;
 mod ske_api;

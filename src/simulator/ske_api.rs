@@ -8,11 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::clients::ske::wire;
-use crate::domain::action::Action;
 use crate::domain::cluster::ClusterId;
-use crate::domain::rotation::Step;
 use crate::simulator::faults::Effect;
 use crate::simulator::kubeconfig;
+use crate::simulator::rules::{
+    ApiError, ClusterOperation, check_expiration, check_idp, static_token_refused,
+};
 use crate::simulator::state::Shared;
 use crate::simulator::token_api::ACCOUNT;
 use crate::simulator::world::SimulatedCluster;
@@ -23,6 +24,11 @@ pub type Answer = (u16, Value);
 /// An error body in the form of the grpc gateway.
 pub fn error(status: u16, code: &str, message: &str) -> Answer {
     (status, json!({"code": code, "message": message, "details": ""}))
+}
+
+/// The answer to what the rules refuse.
+fn refused(error: &ApiError) -> Answer {
+    self::error(error.status, error.code, &error.message)
 }
 
 /// Answers a request to a path below `/v2`; `None` if this API has no such path.
@@ -73,15 +79,17 @@ fn clusters(
     let Some((name, action)) = rest.split_first() else { return no_method() };
     let id = ClusterId::new(project, region, name);
     if shared.world.cluster(&id).is_none() {
-        return error(404, "NotFound", &format!("cluster \"{name}\": not found"));
+        return refused(&ApiError::cluster_not_found(name));
     }
-    let act = |shared: &mut Shared, action| order(shared, &id, action, effects, now);
+    let act = |shared: &mut Shared, operation| order(shared, &id, operation, effects, now);
     match (method, action) {
         ("GET", []) => (200, json!(read(shared, &id, effects, now))),
-        ("POST", ["start-credentials-rotation"]) => act(shared, Action::Rotate(Step::Start)),
-        ("POST", ["complete-credentials-rotation"]) => act(shared, Action::Rotate(Step::Complete)),
-        ("POST", ["wakeup"]) => act(shared, Action::WakeUp),
-        ("POST", ["reconcile" | "maintenance"]) => act(shared, Action::Reconcile),
+        ("POST", ["start-credentials-rotation"]) => act(shared, ClusterOperation::StartRotation),
+        ("POST", ["complete-credentials-rotation"]) => {
+            act(shared, ClusterOperation::CompleteRotation)
+        }
+        ("POST", ["wakeup"]) => act(shared, ClusterOperation::WakeUp),
+        ("POST", ["reconcile" | "maintenance"]) => act(shared, ClusterOperation::Reconcile),
         ("POST", ["kubeconfig"]) => admin_kubeconfig(shared, &id, body, effects, now),
         ("GET", ["kubeconfig", "login"]) => exec_kubeconfig(shared, &id, false, effects),
         ("GET", ["kubeconfig", "idp"]) => exec_kubeconfig(shared, &id, true, effects),
@@ -215,13 +223,13 @@ pub fn describe(cluster: &SimulatedCluster, now: Timestamp) -> wire::Cluster {
 fn order(
     shared: &mut Shared,
     id: &ClusterId,
-    action: Action,
+    operation: ClusterOperation,
     effects: &[Effect],
     now: Timestamp,
 ) -> Answer {
     let before = shared.world.cluster(id).map(|cluster| describe(cluster, now));
-    if let Err(message) = shared.world.act(id, action, now) {
-        return error(400, "FailedPrecondition", &message);
+    if let Err(refusal) = shared.world.act(id, operation, now) {
+        return refused(&refusal);
     }
     for effect in effects {
         if let (Effect::Stale { milliseconds }, Some(before)) = (effect, &before) {
@@ -246,16 +254,13 @@ fn admin_kubeconfig(
             Err(wrong) => return error(400, "InvalidArgument", &wrong.to_string()),
         }
     };
-    let seconds = match payload.expiration_seconds.as_deref() {
-        None => Ok(kubeconfig::DEFAULT_SECONDS),
-        Some(text) => text.parse::<i64>(),
+    let judged = check_expiration(payload.expiration_seconds.as_deref()).and_then(|seconds| {
+        shared.world.act(id, ClusterOperation::IssueKubeconfig, now).map(|()| seconds)
+    });
+    let seconds = match judged {
+        Ok(seconds) => seconds,
+        Err(refusal) => return refused(&refusal),
     };
-    let Some(seconds) = seconds.ok().filter(|seconds| kubeconfig::LIMITS.contains(seconds)) else {
-        return error(400, "InvalidArgument", "expirationSeconds must be between 600 and 15552000");
-    };
-    if let Err(message) = shared.world.act(id, Action::Issue, now) {
-        return error(400, "FailedPrecondition", &message);
-    }
     let port = match shared.doors.port(id) {
         Ok(port) => port,
         Err(wrong) => return error(500, "Internal", &wrong.to_string()),
@@ -280,8 +285,8 @@ fn exec_kubeconfig(shared: &mut Shared, id: &ClusterId, idp: bool, effects: &[Ef
         Err(wrong) => return error(500, "Internal", &wrong.to_string()),
     };
     let Some(cluster) = shared.world.cluster_mut(id) else { return no_method() };
-    if idp && !cluster.scene.idp {
-        return error(400, "FailedPrecondition", "idp access is not enabled for this cluster");
+    if idp && let Err(refusal) = check_idp(cluster.scene.idp) {
+        return refused(&refusal);
     }
     match kubeconfig::exec(cluster, idp, port) {
         Ok(text) => {
@@ -308,12 +313,10 @@ fn replaced(text: String, effects: &[Effect]) -> String {
 pub fn old_credentials(shared: &mut Shared, project: &str, name: &str) -> Answer {
     let Some(region) = shared.world.regions.first().cloned() else { return no_method() };
     let id = ClusterId::new(project, &region, name);
-    let refused = "endpoint is unavailable for clusters that have already obtained a kubeconfig or triggered a \
-                   credentials rotation via the new endpoints";
     match shared.world.cluster(&id) {
-        None => return error(404, "NotFound", &format!("cluster \"{name}\": not found")),
+        None => return refused(&ApiError::cluster_not_found(name)),
         Some(cluster) if cluster.uses_short_lived || cluster.credentials.static_token.is_none() => {
-            return error(400, "FailedPrecondition", refused);
+            return refused(&static_token_refused());
         }
         Some(_) => {}
     }
@@ -332,7 +335,7 @@ pub fn old_credentials(shared: &mut Shared, project: &str, name: &str) -> Answer
                 "kubeconfig": access.kubeconfig,
             }),
         ),
-        Ok(None) => error(400, "FailedPrecondition", refused),
+        Ok(None) => refused(&static_token_refused()),
         Err(wrong) => error(500, "Internal", &wrong.to_string()),
     }
 }

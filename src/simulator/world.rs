@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::domain::action::{Action, Refusal, permits};
 use crate::domain::cluster::ClusterId;
-use crate::domain::rotation::Step;
 pub use crate::simulator::cluster::SimulatedCluster;
 use crate::simulator::dice::Dice;
 use crate::simulator::roll::Pace;
+use crate::simulator::rules::{ApiError, ClusterOperation, check_operation};
 use crate::simulator::scene::Scene;
 
 /// The cloud.
@@ -110,17 +109,22 @@ impl World {
         }
     }
 
-    /// Carries an action out.
+    /// Carries an operation out.
     ///
     /// # Errors
-    /// The server's sentence.
-    pub fn act(&mut self, id: &ClusterId, action: Action, now: Timestamp) -> Result<(), String> {
+    /// What the API answers instead.
+    pub fn act(
+        &mut self,
+        id: &ClusterId,
+        operation: ClusterOperation,
+        now: Timestamp,
+    ) -> Result<(), ApiError> {
         let Some(cluster) = self.clusters.get_mut(id) else {
-            return Err("cluster not found".to_owned());
+            return Err(ApiError::cluster_not_found(id.name.as_str()));
         };
         cluster.advance(now);
-        permits(&cluster.to_domain(), action).map_err(|refusal| refusal_words(action, &refusal))?;
-        cluster.begin(action, now);
+        check_operation(operation, &cluster.phase, &cluster.state)?;
+        cluster.begin(operation, now);
         Ok(())
     }
 }
@@ -130,38 +134,12 @@ fn place(id: &ClusterId) -> String {
     format!("{}/{}/{}", id.project(), id.region(), id.name)
 }
 
-/// The platform's own words for a refusal.
-fn refusal_words(action: Action, refusal: &Refusal) -> String {
-    let operation = match action {
-        Action::Rotate(Step::Start) => "rotate-credentials-start",
-        Action::Rotate(Step::Complete) => "rotate-credentials-complete",
-        Action::Issue => "kubeconfig",
-        Action::WakeUp => "wakeup",
-        Action::Reconcile => "reconcile",
-    };
-    match refusal {
-        Refusal::Hibernated | Refusal::Hibernating | Refusal::WakingUp => format!(
-            "operation '{operation}' is not permitted when shoot is hibernated or is waking up"
-        ),
-        Refusal::Phase(Step::Start, _) => "cannot start rotation of all credentials if \
-            .status.credentials.rotation.certificateAuthorities.phase is not 'Completed'"
-            .to_owned(),
-        Refusal::Phase(Step::Complete, _) => "cannot complete rotation of all credentials if \
-            .status.credentials.rotation.certificateAuthorities.phase is not 'Prepared'"
-            .to_owned(),
-        Refusal::Creating | Refusal::Deleting | Refusal::Unknown(..) | Refusal::NotHibernated => {
-            format!("operation '{operation}' is not permitted: {refusal}")
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::{SignedDuration, Timestamp};
 
-    use crate::domain::action::Action;
     use crate::domain::cluster::ClusterId;
-    use crate::domain::rotation::Step;
+    use crate::simulator::rules::ClusterOperation;
     use crate::simulator::scene::Scene;
     use crate::simulator::world::World;
 
@@ -182,18 +160,20 @@ mod tests {
     fn a_rotation_takes_its_time_from_never_to_completed() {
         let (mut world, mut now) = fleet(1.0);
         let id = shop(&world, "shop-dev");
-        world.act(&id, Action::Rotate(Step::Start), now).unwrap();
+        world.act(&id, ClusterOperation::StartRotation, now).unwrap();
         assert_eq!(world.cluster(&id).unwrap().phase, "PREPARING");
         assert!(
             world
-                .act(&id, Action::Rotate(Step::Complete), now)
+                .act(&id, ClusterOperation::CompleteRotation, now)
                 .unwrap_err()
+                .message
                 .contains("not 'Prepared'")
         );
         assert!(
             world
-                .act(&id, Action::Rotate(Step::Start), now)
+                .act(&id, ClusterOperation::StartRotation, now)
                 .unwrap_err()
+                .message
                 .contains("not 'Completed'")
         );
         now = later(now, 10);
@@ -202,7 +182,7 @@ mod tests {
         now = later(now, 60);
         world.advance(now);
         assert_eq!(world.cluster(&id).unwrap().phase, "PREPARED");
-        world.act(&id, Action::Rotate(Step::Complete), now).unwrap();
+        world.act(&id, ClusterOperation::CompleteRotation, now).unwrap();
         now = later(now, 15);
         world.advance(now);
         let cluster = world.cluster(&id).unwrap();
@@ -214,7 +194,7 @@ mod tests {
     fn speed_makes_processes_shorter_and_nothing_else() {
         let (mut world, now) = fleet(60.0);
         let id = shop(&world, "shop-dev");
-        world.act(&id, Action::Rotate(Step::Start), now).unwrap();
+        world.act(&id, ClusterOperation::StartRotation, now).unwrap();
         assert_eq!(world.cluster(&id).unwrap().initiated, Some(now));
         world.advance(later(now, 2));
         assert_eq!(world.cluster(&id).unwrap().phase, "PREPARED");
@@ -224,9 +204,11 @@ mod tests {
     fn hibernated_and_waking_clusters_refuse_a_start() {
         let (mut world, now) = fleet(1.0);
         let id = shop(&world, "preview");
-        let start = Action::Rotate(Step::Start);
-        assert!(world.act(&id, start, now).unwrap_err().contains("hibernated or is waking up"));
-        world.act(&id, Action::WakeUp, now).unwrap();
+        let start = ClusterOperation::StartRotation;
+        assert!(
+            world.act(&id, start, now).unwrap_err().message.contains("hibernated or is waking up")
+        );
+        world.act(&id, ClusterOperation::WakeUp, now).unwrap();
         assert!(world.act(&id, start, now).is_err());
         world.advance(later(now, 30));
         assert_eq!(world.act(&id, start, later(now, 30)), Ok(()));

@@ -6,10 +6,9 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, ListParams};
 use skeys::testing::app::settings::ObservationScope;
-use skeys::testing::domain::action::Action;
 use skeys::testing::domain::cluster::ClusterId;
-use skeys::testing::domain::rotation::Step;
 use skeys::testing::simulator::faults::{Effect, Fault, Strange};
+use skeys::testing::simulator::rules::ClusterOperation;
 use skeys::testing::simulator::state::Call;
 
 use crate::inside::{client, looking};
@@ -38,9 +37,9 @@ async fn watching(clusters: &str) -> Journey {
 }
 
 /// Somebody else carries a step out.
-fn step(journey: &Journey, name: &str, step: Step) {
+fn step(journey: &Journey, name: &str, operation: ClusterOperation) {
     let (id, now) = (ClusterId::new(PROJECT, "eu01", name), journey.clock.now());
-    journey.simulator.with_world(|world| world.act(&id, Action::Rotate(step), now).unwrap());
+    journey.simulator.with_world(|world| world.act(&id, operation, now).unwrap());
 }
 
 /// Breaks every connection to a cluster's API server, as a replica that is replaced does.
@@ -186,7 +185,7 @@ async fn k8s_04_a_server_that_is_away_leaves_the_last_picture_with_its_age_and_t
 #[tokio::test]
 async fn k8s_01_certificates_that_are_not_accepted_yet_are_said_and_tried_again() {
     let mut journey = watching(&calm("alpha")).await;
-    step(&journey, "alpha", Step::Start);
+    step(&journey, "alpha", ClusterOperation::StartRotation);
     journey.until("login waits", 60).await;
     journey.press("<enter>3").await;
     journey.says("The API server and the fresh credentials do not fit together yet; tried again");
@@ -238,7 +237,7 @@ async fn k8s_09_a_kubeconfig_that_nobody_should_use_is_refused() {
         let mut journey = watching(&calm("alpha")).await;
         let effect = Effect::StrangeKubeconfig { what };
         journey.order(Fault::new("POST", "/kubeconfig", None, effect));
-        step(&journey, "alpha", Step::Start);
+        step(&journey, "alpha", ClusterOperation::StartRotation);
         journey.until("no access", 60).await;
         journey.press("<enter>3").await;
         journey.says("The kubeconfig is not used: the kubeconfig that SKE returned for alpha");
@@ -287,7 +286,7 @@ async fn old_credentials_end_with_complete_and_new_ones_and_the_dashboard_go_on(
     let mut journey = watching(&calm("alpha")).await;
     let old = journey.ask_kubeconfig("alpha").await;
     works(&old).await.unwrap();
-    step(&journey, "alpha", Step::Start);
+    step(&journey, "alpha", ClusterOperation::StartRotation);
     journey.until_so("PREPARED", (20, 200), |j| j.phase("alpha") == "PREPARED").await;
     let new = journey.ask_kubeconfig("alpha").await;
     works(&old).await.unwrap();

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use skeys::testing::domain::action::Action;
 use skeys::testing::domain::cluster::ClusterId;
-use skeys::testing::domain::rotation::Step;
 use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::rules::ClusterOperation;
 
 use crate::support::{Journey, PROJECT, Setting};
 
@@ -172,7 +171,7 @@ async fn api_16_a_phase_that_changes_under_the_dialog_is_shown_and_nothing_is_se
     // Somebody else starts it between the check and the press.
     let now = journey.clock.now();
     journey.simulator.with_world(|world| {
-        world.act(&id("alpha"), Action::Rotate(Step::Start), now).unwrap();
+        world.act(&id("alpha"), ClusterOperation::StartRotation, now).unwrap();
     });
     journey.press("<tab><enter>").await;
     journey.shows("the phase changed from completed to preparing");
@@ -338,7 +337,7 @@ async fn host_07_the_dialog_keeps_its_cluster_when_rows_move_under_the_cursor() 
     // The world moves: another cluster becomes the loudest, the filter no longer decides.
     let now = journey.clock.now();
     journey.simulator.with_world(|world| {
-        world.act(&id("nova"), Action::Rotate(Step::Start), now).unwrap();
+        world.act(&id("nova"), ClusterOperation::StartRotation, now).unwrap();
     });
     journey.wait(35).await;
     journey.shows("cluster   alpha");

@@ -8,9 +8,8 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::{Value, json};
 use skeys::testing::Clock;
-use skeys::testing::domain::action::Action;
 use skeys::testing::domain::cluster::ClusterId;
-use skeys::testing::domain::rotation::Step;
+use skeys::testing::simulator::rules::ClusterOperation;
 use skeys::testing::simulator::scene::Scene;
 use skeys::testing::simulator::world::SimulatedCluster;
 use skeys::testing::simulator::{Options, Simulator, serve};
@@ -68,10 +67,9 @@ impl Cloud {
         self.see(name, |cluster| cluster.phase.clone())
     }
 
-    pub fn begin(&self, name: &str, step: Step) {
+    pub fn begin(&self, name: &str, operation: ClusterOperation) {
         let now = self.clock.now();
-        self.simulator
-            .with_world(|world| world.act(&Self::id(name), Action::Rotate(step), now).unwrap());
+        self.simulator.with_world(|world| world.act(&Self::id(name), operation, now).unwrap());
     }
 
     /// Turns the clock on, in steps of ten seconds, so that every watch sees what happens.

@@ -6,9 +6,8 @@ use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::{Event, Node, Pod, Secret};
 use kube::api::{ListParams, WatchParams};
 use kube::{Api, ResourceExt};
-use skeys::testing::domain::action::Action;
-use skeys::testing::domain::rotation::Step;
 use skeys::testing::simulator::faults::{Effect, Fault, Strange};
+use skeys::testing::simulator::rules::ClusterOperation;
 
 use crate::support::{Cloud, client, code, start};
 
@@ -28,7 +27,7 @@ async fn a_hibernated_cluster_has_no_server_until_it_wakes_on_the_same_port() {
     let now = cloud.clock.now();
     cloud
         .simulator
-        .with_world(|world| world.act(&Cloud::id("alpha"), Action::WakeUp, now).unwrap());
+        .with_world(|world| world.act(&Cloud::id("alpha"), ClusterOperation::WakeUp, now).unwrap());
     api.list(&ListParams::default()).await.unwrap_err();
     cloud.until("alpha", |cluster| cluster.state == "STATE_HEALTHY").await;
     for _ in 0..200 {
@@ -110,7 +109,7 @@ async fn nodes_can_look_older_hostile_and_out_of_time() {
     cloud.simulator.clear_faults();
     cloud.simulator.order(Fault::of_cluster("alpha", "", Effect::EscapeBytes {}));
     assert!(list().await.iter().all(|node| node.name_any().contains('\u{1b}')));
-    cloud.begin("alpha", Step::Start);
+    cloud.begin("alpha", ClusterOperation::StartRotation);
     cloud.wait(900).await;
     let events = Api::<Event>::all(client).list(&ListParams::default()).await.unwrap();
     assert!(events.items.iter().any(|e| e.message.as_ref().unwrap().contains('\u{7}')));

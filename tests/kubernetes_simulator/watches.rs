@@ -9,9 +9,9 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{ListParams, WatchEvent, WatchParams};
 use kube::runtime::watcher;
 use kube::{Api, ResourceExt};
-use skeys::testing::domain::rotation::Step;
 use skeys::testing::simulator::cluster::history::tally;
 use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::rules::ClusterOperation;
 
 use crate::support::{Cloud, ask};
 
@@ -45,7 +45,7 @@ async fn a_reflector_sees_every_node_of_a_roll_exactly_as_it_happens() {
             }
         }
     });
-    cloud.begin("alpha", Step::Start);
+    cloud.begin("alpha", ClusterOperation::StartRotation);
     let mut most = 0;
     for _ in 0..600 {
         cloud.clock.turn(Duration::from_secs(10));

@@ -3,6 +3,7 @@
 use skeys::testing::cli::Goal;
 use skeys::testing::domain::rotation::Step;
 use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::rules::ClusterOperation;
 
 use crate::support::{Cloud, Words, id, words};
 
@@ -81,11 +82,11 @@ async fn where_nothing_was_started_the_wait_fails_after_five_minutes_and_says_so
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rotation_that_went_past_prepared_between_two_looks_counts_and_that_is_said() {
     let cloud = Cloud::begin().await;
-    cloud.step("alpha", Step::Start);
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
     wait.settle(&cloud).await;
     cloud.put("alpha", "PREPARED");
-    cloud.step("alpha", Step::Complete);
+    cloud.step("alpha", ClusterOperation::CompleteRotation);
     assert_eq!(wait.end(&cloud, 10).await, 0, "{}", wait.all());
     let last = wait.out.lines().pop().unwrap();
     assert!(last.contains(" alpha COMPLETING (went past PREPARED; started 2026-"), "{last}");

@@ -16,12 +16,12 @@ use skeys::testing::clients::auth::key::KeyText;
 use skeys::testing::clients::auth::{SourceConfig, TokenSource};
 use skeys::testing::clients::http::Http;
 use skeys::testing::clients::ske::SkeClient;
-use skeys::testing::domain::action::Action;
 use skeys::testing::domain::cluster::{ClusterId, ProjectId, Region, Scope};
 use skeys::testing::domain::rotation::Step;
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::runtime::notify::Notifier;
 use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::rules::ClusterOperation;
 use skeys::testing::simulator::scene::Scene;
 use skeys::testing::simulator::{Options, Simulator, serve};
 use skeys::testing::ui::theme::Theme;
@@ -92,9 +92,9 @@ impl Cloud {
     }
 
     /// The same without a request.
-    pub fn step(&self, name: &str, step: Step) {
+    pub fn step(&self, name: &str, operation: ClusterOperation) {
         let now = self.clock.now();
-        self.simulator.with_world(|world| world.act(&id(name), Action::Rotate(step), now).unwrap());
+        self.simulator.with_world(|world| world.act(&id(name), operation, now).unwrap());
     }
 
     /// Puts a cluster into a phase as if it had come there.

@@ -26,8 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use crate::clients::ske::wire;
-use crate::domain::cluster::{Cluster, ClusterId, ClusterState, KubernetesVersion};
-use crate::domain::rotation::{Phase, Rotation};
+use crate::domain::cluster::ClusterId;
 use crate::simulator::cluster::agenda::{RotationStep, Task};
 use crate::simulator::cluster::build::Standing;
 use crate::simulator::cluster::credentials::Credentials;
@@ -35,6 +34,7 @@ use crate::simulator::cluster::history::Tally;
 use crate::simulator::cluster::interior::Interior;
 use crate::simulator::dice::Dice;
 use crate::simulator::roll::{Pace, Stage};
+use crate::simulator::rules::has_static_token;
 use crate::simulator::scene::{SceneCluster, ScenePool};
 
 /// A drain that does not end is reported after this long.
@@ -136,7 +136,7 @@ impl SimulatedCluster {
                 credentials.sign_with_new();
             }
         }
-        if never && KubernetesVersion::new(&scene.version).may_have_static_tokens() {
+        if has_static_token(&scene.version, &scene.phase) {
             credentials.static_token = Some(dice.hex(64));
         }
         let shoot = dice.hex(10);
@@ -368,41 +368,6 @@ impl SimulatedCluster {
             message: Some(message.clone()),
         });
         from_scene.chain(self.holdups(now)).collect()
-    }
-
-    /// The cluster as the rules see it.
-    pub(in crate::simulator) fn to_domain(&self) -> Cluster {
-        let phase = match self.phase.as_str() {
-            "NEVER" => Phase::Never,
-            "PREPARING" => Phase::Preparing,
-            "PREPARED" => Phase::Prepared,
-            "COMPLETING" => Phase::Completing,
-            "COMPLETED" => Phase::Completed,
-            other => Phase::Unknown(other.to_owned()),
-        };
-        let state = match self.state.as_str() {
-            "STATE_HIBERNATED" => ClusterState::Hibernated,
-            "STATE_HIBERNATING" => ClusterState::Hibernating,
-            "STATE_WAKINGUP" => ClusterState::WakingUp,
-            "STATE_CREATING" => ClusterState::Creating,
-            "STATE_DELETING" => ClusterState::Deleting,
-            _ => ClusterState::Healthy,
-        };
-        Cluster {
-            id: self.id.clone(),
-            created: Some(self.created),
-            version: KubernetesVersion::new(&self.scene.version),
-            version_expires: None,
-            state,
-            hibernated: self.state == "STATE_HIBERNATED",
-            rotation: Rotation { phase, initiated: self.initiated, completed: self.completed },
-            pools: Vec::new(),
-            problems: Vec::new(),
-            schedules: Vec::new(),
-            maintenance: None,
-            idp: self.scene.idp,
-            unhealthy: None,
-        }
     }
 }
 

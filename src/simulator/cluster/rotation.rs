@@ -2,11 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::action::Action;
-use crate::domain::rotation::Step;
 use crate::simulator::cluster::agenda::{PARTS, RotationStep, Task};
 use crate::simulator::cluster::{Process, SimulatedCluster, whole_second};
 use crate::simulator::roll::part;
+use crate::simulator::rules::ClusterOperation;
 
 /// Control plane and Secrets take about this long before nodes begin.
 const CONTROL_PLANE: SignedDuration = SignedDuration::from_mins(5);
@@ -18,10 +17,10 @@ const WAKING: SignedDuration = SignedDuration::from_mins(8);
 const RECONCILING: SignedDuration = SignedDuration::from_mins(3);
 
 impl SimulatedCluster {
-    /// Begins what was asked for and is permitted.
-    pub(in crate::simulator) fn begin(&mut self, action: Action, now: Timestamp) {
-        match action {
-            Action::Rotate(Step::Start) => {
+    /// Begins an operation that was accepted.
+    pub(in crate::simulator) fn begin(&mut self, operation: ClusterOperation, now: Timestamp) {
+        match operation {
+            ClusterOperation::StartRotation => {
                 self.look_inside();
                 "PREPARING".clone_into(&mut self.phase);
                 self.initiated = Some(whole_second(now));
@@ -30,7 +29,7 @@ impl SimulatedCluster {
                 self.credentials.begin(whole_second(now));
                 self.plan_start(now);
             }
-            Action::Rotate(Step::Complete) => {
+            ClusterOperation::CompleteRotation => {
                 self.look_inside();
                 "COMPLETING".clone_into(&mut self.phase);
                 self.process = Process::Completing;
@@ -38,7 +37,9 @@ impl SimulatedCluster {
                 self.plan(now, lasts, 0.5, RotationStep::Drop);
                 self.plan(now, lasts, 1.0, RotationStep::Finish);
             }
-            Action::WakeUp => {
+            ClusterOperation::WakeUp
+                if matches!(self.state.as_str(), "STATE_HIBERNATED" | "STATE_HIBERNATING") =>
+            {
                 "STATE_WAKINGUP".clone_into(&mut self.state);
                 self.server_awake = false;
                 self.process = Process::Waking;
@@ -48,15 +49,17 @@ impl SimulatedCluster {
                 agenda.add(pace.then(now, part(lasts, 0.4)), Task::ServerWakes);
                 agenda.add(pace.then(now, lasts), Task::Woken);
             }
-            Action::Reconcile => {
-                if self.process == Process::Idle {
+            ClusterOperation::Reconcile => {
+                // In other states the flow of that state is the reconcile.
+                let reconciles = matches!(self.state.as_str(), "STATE_HEALTHY" | "STATE_UNHEALTHY");
+                if self.process == Process::Idle && reconciles {
                     self.process = Process::Reconciling;
                     let lasts = self.about(RECONCILING);
                     let end = self.inside.pace.then(now, lasts);
                     self.inside.agenda.add(end, Task::Reconciled);
                 }
             }
-            Action::Issue => {}
+            ClusterOperation::WakeUp | ClusterOperation::IssueKubeconfig => {}
         }
         self.ring();
     }

@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use crate::domain::action::Action;
 use crate::domain::cluster::ClusterId;
-use crate::domain::rotation::Step;
 use crate::simulator::cluster::SimulatedCluster;
 use crate::simulator::cluster::nodes::{CHECKSUM, DOOMED, GENERATION};
 use crate::simulator::cluster::objects::{Body, Key, Kind, Text};
 use crate::simulator::dice::Dice;
 use crate::simulator::roll::{Pace, Stage};
+use crate::simulator::rules::ClusterOperation;
 use crate::simulator::scene::Scene;
 
 fn start() -> Timestamp {
@@ -135,7 +134,7 @@ proptest! {
              {{ name = \"batch\", nodes = {other}, zones = 2, surge = 1 }}]"
         );
         let mut cluster = cluster(&text, seed);
-        cluster.begin(Action::Rotate(Step::Start), start());
+        cluster.begin(ClusterOperation::StartRotation, start());
         check(&cluster);
         let end = play(&mut cluster, start(), later(start(), 24 * 60), |cluster, now| {
             check(cluster);
@@ -229,7 +228,7 @@ fn deleting_the_pod_frees_a_blocked_drain() {
     let text = "initiated_ago = \"40d\"\ncompleted_ago = \"39d\"\npools = [{ name = \"web\", nodes = 6 }]\n\
                 blocked = [\"web\", \"eu01-2\", \"payments/api\"]";
     let mut cluster = cluster(text, 5);
-    cluster.begin(Action::Rotate(Step::Start), start());
+    cluster.begin(ClusterOperation::StartRotation, start());
     let now = play(&mut cluster, start(), later(start(), 90), |cluster, _| check(cluster));
     assert_eq!(cluster.phase, "PREPARING");
     let drained: Vec<_> = cluster
@@ -320,7 +319,7 @@ fn without_capacity_a_roll_waits_is_reported_and_goes_on_when_there_is_some() {
     let text = "initiated_ago = \"40d\"\ncompleted_ago = \"39d\"\npools = [{ name = \"web\", nodes = 3 }]\n\
                 no_capacity = \"web\"";
     let mut cluster = cluster(text, 5);
-    cluster.begin(Action::Rotate(Step::Start), start());
+    cluster.begin(ClusterOperation::StartRotation, start());
     let now = later(start(), 60);
     cluster.advance(now);
     let errors = cluster.errors(now);
@@ -374,7 +373,7 @@ fn pods_wait_when_there_is_no_room_and_go_on_when_there_is() {
                 [[projects.clusters.workloads]]\nname = \"big\"\nreplicas = 1\ncpu = 3000\n\
                 [[projects.clusters.workloads]]\nname = \"data\"\nkind = \"stateful_set\"\nreplicas = 1\nvolume = true\n";
     let mut cluster = cluster(text, 5);
-    cluster.begin(Action::Rotate(Step::Start), start());
+    cluster.begin(ClusterOperation::StartRotation, start());
     let mut waited = false;
     let mut events = BTreeSet::new();
     // Two coredns that may not be away both have nowhere to go: the drain is forced in the end.
@@ -408,7 +407,7 @@ fn a_rotation_goes_through_its_steps_in_the_platforms_order() {
     let text = "phase = \"NEVER\"\nversion = \"1.26.15\"\nage = \"400d\"\npools = [{ name = \"web\", nodes = 3 }]";
     let mut cluster = cluster(text, 5);
     assert!(cluster.credentials.static_token.is_some());
-    cluster.begin(Action::Rotate(Step::Start), start());
+    cluster.begin(ClusterOperation::StartRotation, start());
     assert_eq!(
         (cluster.credentials.clients.clone(), cluster.credentials.bundle.clone()),
         (vec![1], vec![2, 1])
@@ -472,7 +471,7 @@ fn a_rotation_goes_through_its_steps_in_the_platforms_order() {
     let now = later(start(), 300);
     cluster.advance(now);
     let nodes = cluster.inside.lives.len();
-    cluster.begin(Action::Rotate(Step::Complete), now);
+    cluster.begin(ClusterOperation::CompleteRotation, now);
     assert_eq!(cluster.credentials.serving, 1);
     let mut dropped_while = None;
     while let Some(next) = cluster.next_due().filter(|next| *next < later(now, 20)) {
@@ -554,7 +553,7 @@ fn the_autoscaler_stays_within_its_limits_and_a_roll_still_ends() {
     assert!(sizes.len() > 2 && sizes.iter().all(|size| (6..=12).contains(size)), "{sizes:?}");
     let now = later(start(), 300);
     cluster.advance(now);
-    cluster.begin(Action::Rotate(Step::Start), now);
+    cluster.begin(ClusterOperation::StartRotation, now);
     play(&mut cluster, now, later(now, 600), |cluster, _| check(cluster));
     assert_eq!(cluster.phase, "PREPARED");
 }
@@ -575,7 +574,7 @@ fn a_deleted_node_is_replaced_and_hibernation_takes_all() {
     check(&cluster);
     assert_eq!(cluster.inside.store.count(Kind::Node), 0);
     assert!(!cluster.has_server());
-    cluster.begin(Action::WakeUp, later(start(), 21));
+    cluster.begin(ClusterOperation::WakeUp, later(start(), 21));
     assert!(!cluster.has_server());
     cluster.advance(later(start(), 40));
     assert!(cluster.has_server());
