@@ -27,9 +27,9 @@ use skeys::testing::clients::ske::decode;
 use skeys::testing::domain::cluster::{Cluster, ClusterId, ProjectId, Region, Scope};
 use skeys::testing::domain::fixtures;
 use skeys::testing::domain::rotation::Phase;
+use skeys::testing::simulator::cloud::SimulatedCloud;
 use skeys::testing::simulator::describe;
 use skeys::testing::simulator::scene::Scene;
-use skeys::testing::simulator::world::World;
 
 use crate::measure::{
     Bench, Cloud, draw, line, machine, mebibytes, median, memory, press, processor_time, terminal,
@@ -123,9 +123,9 @@ fn keys(bench: &Bench) {
 
 fn decoding(bench: &Bench) {
     let now = fixtures::now();
-    let world = World::new(&Scene::fleet().unwrap(), 7, 1.0, now);
-    let (project, _) = world.projects.first().cloned().unwrap();
-    let items: Vec<serde_json::Value> = world
+    let cloud = SimulatedCloud::new(&Scene::fleet().unwrap(), 7, 1.0, now);
+    let (project, _) = cloud.projects.first().cloned().unwrap();
+    let items: Vec<serde_json::Value> = cloud
         .list(&project, "eu01")
         .cycle_to(1_000)
         .map(|cluster| serde_json::to_value(describe(cluster, now)).unwrap())

@@ -39,7 +39,7 @@ use crate::runtime::notify::Notifier;
 use crate::runtime::perform::{Performer, Services};
 use crate::runtime::terminal::{Screen, install_panic_hook};
 use crate::runtime::{run, signals};
-use crate::simulator::{Options, serve};
+use crate::simulator::{SimulatorOptions, serve};
 use crate::store::bounded;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
@@ -89,7 +89,7 @@ pub async fn dashboard(loaded: Loaded, places: &Places<'_>) -> anyhow::Result<()
 /// # Errors
 /// What keeps it from starting, or the terminal went away.
 pub async fn demo(loaded: Loaded, places: &Places<'_>, world: &SceneOptions) -> anyhow::Result<()> {
-    let options = Options {
+    let options = SimulatorOptions {
         seed: world.seed,
         speed: world.speed,
         scene: scene(world)?,

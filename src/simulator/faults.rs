@@ -33,7 +33,7 @@ pub struct Fault {
     /// Seconds after the order at which it ends; `None` means until taken back.
     #[serde(default)]
     pub lasting: Option<u64>,
-    pub effect: Effect,
+    pub effect: FaultEffect,
     #[serde(skip)]
     until: Option<Timestamp>,
 }
@@ -41,7 +41,7 @@ pub struct Fault {
 /// What a fault does to a request.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Effect {
+pub enum FaultEffect {
     /// Holds the request this many milliseconds, then answers as usual.
     Delay { milliseconds: u64 },
     /// Answers so, without any effect.
@@ -63,7 +63,8 @@ pub enum Effect {
     /// Answers with a body of this many bytes.
     Huge { bytes: usize },
     /// Writes words that no client knows into phase, state and error code.
-    UnknownWords {},
+    #[serde(alias = "unknown_words")]
+    UnknownValues {},
     /// After a write that matches, reads show the cluster as before for this many milliseconds.
     Stale { milliseconds: u64 },
     /// Turns the order of lists round.
@@ -71,9 +72,14 @@ pub enum Effect {
     /// Replaces the kubeconfig text of an answer.
     Kubeconfig { text: String },
     /// Makes the kubeconfig of an answer one that nobody should use.
-    StrangeKubeconfig { what: Strange },
+    #[serde(alias = "strange_kubeconfig")]
+    DefectiveKubeconfig {
+        #[serde(alias = "what")]
+        defect: KubeconfigDefect,
+    },
     /// A cluster's own API cannot be reached: connections are refused, or hang.
-    Away {
+    #[serde(alias = "away")]
+    Unreachable {
         #[serde(default)]
         hang: bool,
     },
@@ -85,7 +91,8 @@ pub enum Effect {
     /// A cluster's own API forgets all past versions before it answers: whoever resumes is told 410.
     Compact {},
     /// A cluster's own API does not accept client certificates that are fresher than this.
-    RefuseFresh { seconds: u32 },
+    #[serde(alias = "refuse_fresh")]
+    RefuseNewCertificates { seconds: u32 },
     /// A cluster's own API forbids it: 403.
     Forbid {},
     /// Nodes do not say which generation they are of, as old versions of Gardener made them.
@@ -99,7 +106,7 @@ pub enum Effect {
 /// What is wrong with a kubeconfig.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Strange {
+pub enum KubeconfigDefect {
     /// It runs a command.
     Exec,
     /// It names a file of this machine as the key.
@@ -114,7 +121,7 @@ fn json() -> String {
     "application/json".to_owned()
 }
 
-impl Effect {
+impl FaultEffect {
     /// An answer in JSON, without any effect.
     pub fn answer(status: u16, body: &str) -> Self {
         Self::Answer { status, body: body.to_owned(), retry_after: None, content_type: json() }
@@ -123,7 +130,7 @@ impl Effect {
 
 impl Fault {
     /// A fault for requests with this method and part of a path.
-    pub fn new(method: &str, path: &str, times: Option<u32>, effect: Effect) -> Self {
+    pub fn new(method: &str, path: &str, times: Option<u32>, effect: FaultEffect) -> Self {
         Self {
             method: method.to_owned(),
             path: path.to_owned(),
@@ -136,19 +143,19 @@ impl Fault {
     }
 
     /// A delay of whole seconds, as often as it comes.
-    pub fn slow(path: &str, seconds: u64) -> Self {
+    pub fn delay(path: &str, seconds: u64) -> Self {
         let milliseconds = seconds.saturating_mul(1_000);
-        Self::new("", path, None, Effect::Delay { milliseconds })
+        Self::new("", path, None, FaultEffect::Delay { milliseconds })
     }
 
     /// A fault of one cluster's own API, as often as it comes; the path may be empty.
-    pub fn of_cluster(name: &str, path: &str, effect: Effect) -> Self {
+    pub fn for_cluster(name: &str, path: &str, effect: FaultEffect) -> Self {
         Self::new("", &format!("{KUBERNETES}{name}/{}", path.trim_start_matches('/')), None, effect)
     }
 
     /// Ends it so many seconds after the order.
     #[must_use]
-    pub fn lasting(mut self, seconds: u64) -> Self {
+    pub fn for_seconds(mut self, seconds: u64) -> Self {
         self.lasting = Some(seconds);
         self
     }
@@ -171,7 +178,7 @@ impl Fault {
 const KUBERNETES: &str = "kubernetes/";
 
 /// The ways in which a fault may name a request to a cluster's own API.
-pub fn kubernetes_keys(id: &ClusterId, path: &str) -> Vec<String> {
+pub fn kubernetes_paths(id: &ClusterId, path: &str) -> Vec<String> {
     vec![
         format!("{KUBERNETES}{}{path}", id.name),
         format!("{KUBERNETES}*{path}"),
@@ -188,7 +195,7 @@ pub struct Faults {
 
 impl Faults {
     /// Orders one more.
-    pub fn order(&mut self, mut fault: Fault, now: Timestamp) {
+    pub fn add(&mut self, mut fault: Fault, now: Timestamp) {
         fault.until =
             fault.lasting.and_then(|seconds| now.saturating_add(Duration::from_secs(seconds)).ok());
         self.ordered.push(fault);
@@ -201,7 +208,12 @@ impl Faults {
     }
 
     /// The effects on a request, in the order in which they were ordered; counts them down.
-    pub fn effects(&mut self, method: &str, keys: &[String], now: Timestamp) -> Vec<Effect> {
+    pub fn take_effects(
+        &mut self,
+        method: &str,
+        keys: &[String],
+        now: Timestamp,
+    ) -> Vec<FaultEffect> {
         let mut effects = Vec::new();
         for fault in &mut self.ordered {
             let applies = fault.applies(method, keys, now);
@@ -220,30 +232,30 @@ impl Faults {
     /// Whether a request would be forbidden; nothing is counted down.
     pub fn forbids(&self, method: &str, keys: &[String], now: Timestamp) -> bool {
         self.ordered.iter().any(|fault| {
-            matches!(fault.effect, Effect::Forbid {}) && fault.applies(method, keys, now)
+            matches!(fault.effect, FaultEffect::Forbid {}) && fault.applies(method, keys, now)
         })
     }
 
     /// Whether a cluster's own API cannot be reached: whether connections hang, and until when.
-    pub fn away(&self, id: &ClusterId, now: Timestamp) -> Option<(bool, Option<Timestamp>)> {
-        let keys = kubernetes_keys(id, "/");
+    pub fn unreachable(&self, id: &ClusterId, now: Timestamp) -> Option<(bool, Option<Timestamp>)> {
+        let keys = kubernetes_paths(id, "/");
         self.ordered.iter().find_map(|fault| {
-            let Effect::Away { hang } = fault.effect else { return None };
+            let FaultEffect::Unreachable { hang } = fault.effect else { return None };
             fault.applies(&fault.method, &keys, now).then_some((hang, fault.until))
         })
     }
 
     /// Whether client certificates are refused in the handshake.
     pub fn refuses_handshakes(&self, id: &ClusterId, now: Timestamp) -> bool {
-        let keys = kubernetes_keys(id, "/");
+        let keys = kubernetes_paths(id, "/");
         self.ordered.iter().any(|fault| {
-            matches!(fault.effect, Effect::RefuseHandshake {})
+            matches!(fault.effect, FaultEffect::RefuseHandshake {})
                 && fault.applies(&fault.method, &keys, now)
         })
     }
 
     /// From now on reads of a cluster show this for a while.
-    pub fn freeze(
+    pub fn serve_stale(
         &mut self,
         id: ClusterId,
         now: Timestamp,
@@ -257,7 +269,7 @@ impl Faults {
     }
 
     /// What reads of a cluster show instead of the truth, if they are stale.
-    pub fn frozen(&mut self, id: &ClusterId, now: Timestamp) -> Option<wire::Cluster> {
+    pub fn stale_answer(&mut self, id: &ClusterId, now: Timestamp) -> Option<wire::Cluster> {
         match self.stale.get(id) {
             Some((until, before)) if now < *until => Some(before.clone()),
             Some(_) => {
@@ -274,13 +286,13 @@ mod tests {
     use jiff::Timestamp;
 
     use crate::domain::cluster::ClusterId;
-    use crate::simulator::faults::{Effect, Fault, Faults, kubernetes_keys};
+    use crate::simulator::faults::{Fault, FaultEffect, Faults, kubernetes_paths};
 
     #[test]
     fn faults_meet_the_requests_that_they_name_and_no_others() {
         let id = ClusterId::new("p", "eu01", "alpha");
         let now = Timestamp::UNIX_EPOCH;
-        let nodes = kubernetes_keys(&id, "/api/v1/nodes");
+        let nodes = kubernetes_paths(&id, "/api/v1/nodes");
         let ske = ["/v2/projects/p/regions/eu01/clusters/alpha".to_owned()];
         for (path, meets_nodes, meets_ske) in [
             ("kubernetes/alpha/", true, false),
@@ -294,9 +306,9 @@ mod tests {
             ("", false, true),
         ] {
             let mut faults = Faults::default();
-            faults.order(Fault::new("", path, None, Effect::Drop {}), now);
-            assert_eq!(!faults.effects("GET", &nodes, now).is_empty(), meets_nodes, "{path}");
-            assert_eq!(!faults.effects("GET", &ske, now).is_empty(), meets_ske, "{path}");
+            faults.add(Fault::new("", path, None, FaultEffect::Drop {}), now);
+            assert_eq!(!faults.take_effects("GET", &nodes, now).is_empty(), meets_nodes, "{path}");
+            assert_eq!(!faults.take_effects("GET", &ske, now).is_empty(), meets_ske, "{path}");
         }
     }
 
@@ -305,16 +317,16 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let keys = ["/x".to_owned()];
         let mut faults = Faults::default();
-        let mut fault = Fault::new("GET", "/x", Some(1), Effect::Drop {});
+        let mut fault = Fault::new("GET", "/x", Some(1), FaultEffect::Drop {});
         fault.after = 1;
-        faults.order(fault, now);
-        assert_eq!(faults.effects("POST", &keys, now).len(), 0);
-        assert_eq!(faults.effects("GET", &keys, now).len(), 0);
-        assert_eq!(faults.effects("GET", &keys, now).len(), 1);
-        assert_eq!(faults.effects("GET", &keys, now).len(), 0);
-        faults.order(Fault::new("", "/x", None, Effect::Drop {}).lasting(60), now);
-        assert_eq!(faults.effects("GET", &keys, now).len(), 1);
+        faults.add(fault, now);
+        assert_eq!(faults.take_effects("POST", &keys, now).len(), 0);
+        assert_eq!(faults.take_effects("GET", &keys, now).len(), 0);
+        assert_eq!(faults.take_effects("GET", &keys, now).len(), 1);
+        assert_eq!(faults.take_effects("GET", &keys, now).len(), 0);
+        faults.add(Fault::new("", "/x", None, FaultEffect::Drop {}).for_seconds(60), now);
+        assert_eq!(faults.take_effects("GET", &keys, now).len(), 1);
         let later = now + jiff::SignedDuration::from_secs(60);
-        assert_eq!(faults.effects("GET", &keys, later).len(), 0);
+        assert_eq!(faults.take_effects("GET", &keys, later).len(), 0);
     }
 }

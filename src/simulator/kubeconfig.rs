@@ -4,8 +4,8 @@
 use base64::Engine;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::simulator::faults::Strange;
-use crate::simulator::world::SimulatedCluster;
+use crate::simulator::cloud::SimulatedCluster;
+use crate::simulator::faults::KubeconfigDefect;
 
 /// An admin kubeconfig and its end.
 ///
@@ -65,7 +65,7 @@ pub fn exec(cluster: &mut SimulatedCluster, idp: bool, port: u16) -> Result<Stri
 }
 
 /// A kubeconfig that nobody should use: one thing of a good one is changed.
-pub fn strange(text: &str, what: Strange) -> String {
+pub fn with_defect(text: &str, defect: KubeconfigDefect) -> String {
     let replace = |key: &str, with: &str| {
         text.lines()
             .map(|line| match line.trim_start().strip_prefix(key) {
@@ -77,17 +77,19 @@ pub fn strange(text: &str, what: Strange) -> String {
             })
             .collect::<String>()
     };
-    match what {
-        Strange::Exec => replace(
+    match defect {
+        KubeconfigDefect::Exec => replace(
             "client-key-data:",
             "exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, args: [/tmp/skeys-was-here], \
              interactiveMode: Never}",
         ),
-        Strange::FilePath => replace("client-key-data:", "client-key: /etc/passwd"),
-        Strange::SkipVerify => {
+        KubeconfigDefect::FilePath => replace("client-key-data:", "client-key: /etc/passwd"),
+        KubeconfigDefect::SkipVerify => {
             replace("certificate-authority-data:", "insecure-skip-tls-verify: true")
         }
-        Strange::OtherHost => replace("server:", "server: https://api.attacker.example:6443"),
+        KubeconfigDefect::OtherHost => {
+            replace("server:", "server: https://api.attacker.example:6443")
+        }
     }
 }
 

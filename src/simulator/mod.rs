@@ -1,21 +1,21 @@
 //! Floor 3: a cloud in a box. A pure world with handed-in time, and servers on loopback that speak the
 //! published protocols over it. Programs learn of the world only through them.
 
-mod authority;
+mod certificate_authorities;
+pub mod cloud;
 pub mod cluster;
-mod dice;
 pub mod faults;
 mod kubeconfig;
 pub mod kubernetes;
+mod machine_deployment;
 mod projects_api;
-mod roll;
+mod rng;
 pub mod rules;
 pub mod scene;
 mod server;
 mod ske_api;
 pub mod state;
 mod token_api;
-pub mod world;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,14 +29,14 @@ use tokio::task::AbortHandle;
 
 use crate::clock::Clock;
 use crate::domain::failure::{Failure, FailureKind};
+use crate::simulator::cloud::SimulatedCloud;
 use crate::simulator::faults::Fault;
 use crate::simulator::scene::Scene;
-use crate::simulator::state::{Call, Shared};
-use crate::simulator::world::World;
+use crate::simulator::state::{RequestRecord, SimulatorState};
 
 /// How a simulator starts.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct SimulatorOptions {
     /// Number that everything random follows from.
     pub seed: u64,
     /// How many times faster than in reality processes run.
@@ -48,28 +48,28 @@ pub struct Options {
 
 /// A running simulator. It ends when it is dropped.
 pub struct Simulator {
-    inner: Arc<Inner>,
+    shared: Arc<Shared>,
     address: SocketAddr,
     token: String,
     server: AbortHandle,
 }
 
 /// What connections share.
-pub(in crate::simulator) struct Inner {
-    shared: Mutex<Shared>,
-    parked: AtomicUsize,
+pub(in crate::simulator) struct Shared {
+    state: Mutex<SimulatorState>,
+    delayed: AtomicUsize,
     clock: Clock,
-    pulse: watch::Sender<u64>,
+    changes: watch::Sender<u64>,
 }
 
-impl Inner {
-    fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, SimulatorState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets everybody look who waits for something that no cluster rings for.
-    fn pulse(&self) {
-        self.pulse.send_modify(|count| *count = count.wrapping_add(1));
+    fn notify_all(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 
@@ -77,7 +77,7 @@ impl Inner {
 ///
 /// # Errors
 /// The address cannot be listened on.
-pub async fn serve(options: Options, clock: Clock) -> Result<Simulator, Failure> {
+pub async fn serve(options: SimulatorOptions, clock: Clock) -> Result<Simulator, Failure> {
     let listener = TcpListener::bind(options.listen).await.map_err(|error| {
         Failure::new(
             FailureKind::Unreachable,
@@ -89,26 +89,27 @@ pub async fn serve(options: Options, clock: Clock) -> Result<Simulator, Failure>
         Failure::new(FailureKind::Unreachable, format!("the simulator has no address: {error}"))
     })?;
     let now = clock.now();
-    let world = World::new(&options.scene, options.seed, options.speed, now);
-    let mut shared = Shared::new(world, options.seed);
-    let token = shared.tokens.issue(token_api::ACCOUNT, now);
-    let inner = Arc::new(Inner {
-        shared: Mutex::new(shared),
-        parked: AtomicUsize::new(0),
+    let cloud = SimulatedCloud::new(&options.scene, options.seed, options.speed, now);
+    let mut state = SimulatorState::new(cloud, options.seed);
+    let token = state.tokens.issue(token_api::ACCOUNT, now);
+    let shared = Arc::new(Shared {
+        state: Mutex::new(state),
+        delayed: AtomicUsize::new(0),
         clock,
-        pulse: watch::Sender::new(0),
+        changes: watch::Sender::new(0),
     });
-    let server = tokio::spawn(server::accept(listener, Arc::clone(&inner))).abort_handle();
-    Ok(Simulator { inner, address, token, server })
+    let server =
+        tokio::spawn(server::accept_connections(listener, Arc::clone(&shared))).abort_handle();
+    Ok(Simulator { shared, address, token, server })
 }
 
 impl Simulator {
     /// Names and values that let other programs talk to it.
     pub fn exports(&self) -> Vec<(&'static str, String)> {
         let base = self.base_url();
-        let shared = self.inner.lock();
-        let project = shared.world.projects.first().map(|(id, _)| id.clone()).unwrap_or_default();
-        let region = shared.world.regions.first().cloned().unwrap_or_default();
+        let state = self.shared.lock();
+        let project = state.cloud.projects.first().map(|(id, _)| id.clone()).unwrap_or_default();
+        let region = state.cloud.regions.first().cloned().unwrap_or_default();
         vec![
             ("STACKIT_SKE_CUSTOM_ENDPOINT", base.clone()),
             ("STACKIT_TOKEN_BASEURL", format!("{base}/token")),
@@ -127,56 +128,56 @@ impl Simulator {
 
     /// Ids and names of the projects, as an account's list of projects would be.
     pub fn projects(&self) -> Vec<(String, String)> {
-        self.inner.lock().world.projects.clone()
+        self.shared.lock().cloud.projects.clone()
     }
 
     /// Requests that an ordered delay holds.
-    pub fn parked(&self) -> usize {
-        self.inner.parked.load(Ordering::SeqCst)
+    pub fn delayed_requests(&self) -> usize {
+        self.shared.delayed.load(Ordering::SeqCst)
     }
 
     /// Calls that were taken, oldest first.
-    pub fn ledger(&self) -> Vec<Call> {
-        self.inner.lock().ledger().cloned().collect()
+    pub fn request_log(&self) -> Vec<RequestRecord> {
+        self.shared.lock().request_log().cloned().collect()
     }
 
     /// Orders a fault.
-    pub fn order(&self, fault: Fault) {
-        self.inner.lock().faults.order(fault, self.inner.clock.now());
-        self.inner.pulse();
+    pub fn inject_fault(&self, fault: Fault) {
+        self.shared.lock().faults.add(fault, self.shared.clock.now());
+        self.shared.notify_all();
     }
 
     /// Takes all faults back.
     pub fn clear_faults(&self) {
-        self.inner.lock().faults.clear();
-        self.inner.pulse();
+        self.shared.lock().faults.clear();
+        self.shared.notify_all();
     }
 
     /// Watches of clusters' own APIs that are under way.
-    pub fn watches(&self) -> usize {
-        self.inner.lock().watches.len()
+    pub fn open_watches(&self) -> usize {
+        self.shared.lock().watches.len()
     }
 
     /// Watches that have not told yet what has happened until now.
-    pub fn lagging(&self) -> usize {
-        self.inner.lock().lagging(self.inner.clock.now())
+    pub fn lagging_watches(&self) -> usize {
+        self.shared.lock().lagging_watches(self.shared.clock.now())
     }
 
     /// Changes the world directly; for tests of other floors.
-    pub fn with_world<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
-        let now = self.inner.clock.now();
-        let mut shared = self.inner.lock();
-        shared.world.advance(now);
-        let done = change(&mut shared.world);
-        shared.world.clusters().for_each(world::SimulatedCluster::ring);
-        drop(shared);
-        self.inner.pulse();
+    pub fn with_cloud<T>(&self, change: impl FnOnce(&mut SimulatedCloud) -> T) -> T {
+        let now = self.shared.clock.now();
+        let mut state = self.shared.lock();
+        state.cloud.advance(now);
+        let done = change(&mut state.cloud);
+        state.cloud.clusters().for_each(cloud::SimulatedCluster::notify_changed);
+        drop(state);
+        self.shared.notify_all();
         done
     }
 
     /// Ends all tokens, as an administrator can.
     pub fn revoke_tokens(&self) {
-        self.inner.lock().tokens.revoke();
+        self.shared.lock().tokens.revoke();
     }
 
     /// Ends it.
@@ -188,6 +189,6 @@ impl Simulator {
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.server.abort();
-        self.inner.lock().doors.end();
+        self.shared.lock().ports.end();
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::simulator::ske_api::Answer;
-use crate::simulator::state::Shared;
+use crate::simulator::ske_api::ApiResponse;
+use crate::simulator::state::SimulatorState;
 
 /// Container that holds every project here.
 const PARENT: &str = "rehearsal-organization-q7t3k1xy";
@@ -12,16 +12,16 @@ const PARENT_ID: &str = "0d3f7c11-5b7e-4a37-9c76-3f0e5a0d9b10";
 
 /// Answers a request to a path below `/v2`; `None` if this API has no such path.
 pub fn route(
-    shared: &Shared,
+    state: &SimulatorState,
     method: &str,
     path: &[&str],
     query: &[(String, String)],
-) -> Option<Answer> {
+) -> Option<ApiResponse> {
     match (method, path) {
-        ("GET", ["projects"]) => Some(list(shared, query)),
+        ("GET", ["projects"]) => Some(list(state, query)),
         ("GET", ["projects", id]) => Some(
-            match shared
-                .world
+            match state
+                .cloud
                 .projects
                 .iter()
                 .find(|(known, name)| known == id || container(name) == **id)
@@ -34,7 +34,7 @@ pub fn route(
     }
 }
 
-fn list(shared: &Shared, query: &[(String, String)]) -> Answer {
+fn list(state: &SimulatorState, query: &[(String, String)]) -> ApiResponse {
     let number = |name: &str, default: usize| {
         query
             .iter()
@@ -51,8 +51,8 @@ fn list(shared: &Shared, query: &[(String, String)]) -> Answer {
         return (400, error(400, "Bad Request", message));
     }
     let (offset, limit) = (number("offset", 0), number("limit", 50).clamp(1, 100));
-    let items: Vec<Value> = shared
-        .world
+    let items: Vec<Value> = state
+        .cloud
         .projects
         .iter()
         .skip(offset)

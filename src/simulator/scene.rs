@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::clean;
-use crate::simulator::cluster::objects::{Amount, Local};
+use crate::simulator::cluster::objects::{IntOrPercent, LocalStorage};
 
 /// A world before it starts.
 #[derive(Debug, Clone, Deserialize)]
@@ -150,10 +150,10 @@ pub struct SceneWorkload {
     pub zone: Option<String>,
     /// `minAvailable` of its PodDisruptionBudget: a number or a percentage.
     #[serde(default)]
-    pub min_available: Option<Amount>,
+    pub min_available: Option<IntOrPercent>,
     /// `maxUnavailable` of its PodDisruptionBudget: a number or a percentage.
     #[serde(default)]
-    pub max_unavailable: Option<Amount>,
+    pub max_unavailable: Option<IntOrPercent>,
     /// How many `PodDisruptionBudget`s of the same kind cover it, if there is one.
     #[serde(default = "one")]
     pub budgets: u32,
@@ -165,7 +165,7 @@ pub struct SceneWorkload {
     pub volume: bool,
     /// Data that stays on the node.
     #[serde(default)]
-    pub local: Local,
+    pub local: LocalStorage,
     /// `terminationGracePeriodSeconds`.
     #[serde(default = "grace")]
     pub grace: u32,

@@ -15,32 +15,32 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::simulator::Inner;
-use crate::simulator::faults::{Effect, Fault};
-use crate::simulator::state::{Call, Shared};
+use crate::simulator::Shared;
+use crate::simulator::faults::{Fault, FaultEffect};
+use crate::simulator::state::{RequestRecord, SimulatorState};
 use crate::simulator::{projects_api, ske_api};
 
 /// Largest request body, bytes.
 pub const BODY_LIMIT: usize = 1024 * 1024;
 /// Answers up to this size are kept in the ledger, bytes.
-const KEPT_ANSWER: usize = 256 * 1024;
+const LOGGED_ANSWER_LIMIT: usize = 256 * 1024;
 
 /// Body of an answer.
-pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, io::Error>;
+pub type ResponseBody = http_body_util::combinators::UnsyncBoxBody<Bytes, io::Error>;
 
 /// Takes connections until it is aborted.
-pub async fn accept(listener: TcpListener, inner: Arc<Inner>) {
+pub async fn accept_connections(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         // Waiting connections that ended are let go, so that the set stays small.
         while connections.try_join_next().is_some() {}
         let Ok((stream, _)) = listener.accept().await else {
-            inner.clock.sleep(Duration::from_millis(50)).await;
+            shared.clock.sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let inner = Arc::clone(&inner);
+        let shared = Arc::clone(&shared);
         connections.spawn(async move {
-            let service = service_fn(move |request| answer(Arc::clone(&inner), request));
+            let service = service_fn(move |request| handle(Arc::clone(&shared), request));
             // A connection that breaks is the client's matter.
             drop(
                 hyper::server::conn::http1::Builder::new()
@@ -53,7 +53,7 @@ pub async fn accept(listener: TcpListener, inner: Arc<Inner>) {
 }
 
 /// An answer before it is sent.
-pub struct Draft {
+pub struct ResponseDraft {
     pub status: u16,
     pub content_type: String,
     pub retry_after: Option<String>,
@@ -62,7 +62,7 @@ pub struct Draft {
     pub json: Option<Value>,
 }
 
-impl Draft {
+impl ResponseDraft {
     /// An answer in JSON.
     pub fn json(status: u16, json: Value) -> Self {
         Self {
@@ -75,10 +75,13 @@ impl Draft {
     }
 }
 
-async fn answer(inner: Arc<Inner>, request: Request<Incoming>) -> io::Result<Response<Body>> {
+async fn handle(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> io::Result<Response<ResponseBody>> {
     let method = request.method().to_string();
     let path = request.uri().path().to_owned();
-    let query = pairs(request.uri().query().unwrap_or(""));
+    let query = parse_form(request.uri().query().unwrap_or(""));
     let bearer = request
         .headers()
         .get("authorization")
@@ -90,12 +93,12 @@ async fn answer(inner: Arc<Inner>, request: Request<Incoming>) -> io::Result<Res
         Err(error) => return Err(io::Error::other(error)),
     };
     let keys = [path.clone()];
-    let effects = inner.lock().faults.effects(&method, &keys, inner.clock.now());
-    hold(&inner, &effects).await;
-    let now = inner.clock.now();
-    let mut shared = inner.lock();
-    let cut = |shared: &mut Shared| {
-        shared.note(Call {
+    let effects = shared.lock().faults.take_effects(&method, &keys, shared.clock.now());
+    apply_delays(&shared, &effects).await;
+    let now = shared.clock.now();
+    let mut state = shared.lock();
+    let cut = |state: &mut SimulatorState| {
+        state.log_request(RequestRecord {
             at: now,
             method: method.clone(),
             path: path.clone(),
@@ -106,94 +109,94 @@ async fn answer(inner: Arc<Inner>, request: Request<Incoming>) -> io::Result<Res
         });
         Err(io::Error::from(io::ErrorKind::ConnectionReset))
     };
-    if effects.iter().any(|effect| matches!(effect, Effect::Drop {})) {
-        return cut(&mut shared);
+    if effects.iter().any(|effect| matches!(effect, FaultEffect::Drop {})) {
+        return cut(&mut state);
     }
-    let draft = ordered(&effects).unwrap_or_else(|| {
-        let asked = Asked { method: &method, path: &path, query: &query, body: &body };
-        dispatch(&mut shared, &asked, bearer.as_deref(), &effects, now)
+    let draft = injected_response(&effects).unwrap_or_else(|| {
+        let request = HttpRequest { method: &method, path: &path, query: &query, body: &body };
+        dispatch(&mut state, &request, bearer.as_deref(), &effects, now)
     });
-    if effects.iter().any(|effect| matches!(effect, Effect::DropAfter {})) {
-        return cut(&mut shared);
+    if effects.iter().any(|effect| matches!(effect, FaultEffect::DropAfter {})) {
+        return cut(&mut state);
     }
-    shared.doors.serve_fresh(&inner);
+    state.ports.serve_new_ports(&shared);
     if path.starts_with("/_simulator/") {
-        inner.pulse();
+        shared.notify_all();
     }
-    let trace = shared.dice.hex(32);
-    shared.note(Call {
+    let trace = state.rng.hex(32);
+    state.log_request(RequestRecord {
         at: now,
         method,
         path,
         query,
         status: Some(draft.status),
         body: serde_json::from_slice(&body).ok(),
-        answer: draft.json.clone().filter(|_| draft.body.len() <= KEPT_ANSWER),
+        answer: draft.json.clone().filter(|_| draft.body.len() <= LOGGED_ANSWER_LIMIT),
     });
-    drop(shared);
-    finish(draft, &effects, ("x-trace-id", &trace), now)
+    drop(state);
+    build_response(draft, &effects, ("x-trace-id", &trace), now)
 }
 
 /// Holds a request as long as ordered delays say.
-pub async fn hold(inner: &Inner, effects: &[Effect]) {
+pub async fn apply_delays(shared: &Shared, effects: &[FaultEffect]) {
     for effect in effects {
-        if let Effect::Delay { milliseconds } = effect {
-            inner.parked.fetch_add(1, Ordering::SeqCst);
-            let parked = Parked(inner);
-            inner.clock.sleep(Duration::from_millis(*milliseconds)).await;
-            drop(parked);
+        if let FaultEffect::Delay { milliseconds } = effect {
+            shared.delayed.fetch_add(1, Ordering::SeqCst);
+            let delayed = DelayedRequest(shared);
+            shared.clock.sleep(Duration::from_millis(*milliseconds)).await;
+            drop(delayed);
         }
     }
 }
 
 /// Counts a held request down even when its connection goes away.
-struct Parked<'a>(&'a Inner);
+struct DelayedRequest<'a>(&'a Shared);
 
-impl Drop for Parked<'_> {
+impl Drop for DelayedRequest<'_> {
     fn drop(&mut self) {
-        self.0.parked.fetch_sub(1, Ordering::SeqCst);
+        self.0.delayed.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 /// The answer that was ordered instead of the true one.
-pub fn ordered(effects: &[Effect]) -> Option<Draft> {
+pub fn injected_response(effects: &[FaultEffect]) -> Option<ResponseDraft> {
     effects.iter().find_map(|effect| match effect {
-        Effect::Answer { status, body, retry_after, content_type } => Some(Draft {
+        FaultEffect::Answer { status, body, retry_after, content_type } => Some(ResponseDraft {
             status: *status,
             content_type: content_type.clone(),
             retry_after: retry_after.clone(),
             body: body.clone().into_bytes(),
             json: None,
         }),
-        Effect::Huge { bytes } => Some(Draft {
+        FaultEffect::Huge { bytes } => Some(ResponseDraft {
             status: 200,
             content_type: "application/json".to_owned(),
             retry_after: None,
             body: vec![b' '; *bytes],
             json: None,
         }),
-        Effect::Delay { .. }
-        | Effect::Drop {}
-        | Effect::DropAfter {}
-        | Effect::Truncate { .. }
-        | Effect::UnknownWords {}
-        | Effect::Stale { .. }
-        | Effect::Reverse {}
-        | Effect::Kubeconfig { .. }
-        | Effect::StrangeKubeconfig { .. }
-        | Effect::Away { .. }
-        | Effect::RefuseHandshake {}
-        | Effect::CutWatches { .. }
-        | Effect::Compact {}
-        | Effect::RefuseFresh { .. }
-        | Effect::Forbid {}
-        | Effect::StripLabels {}
-        | Effect::EscapeBytes {}
-        | Effect::ClockSkew { .. } => None,
+        FaultEffect::Delay { .. }
+        | FaultEffect::Drop {}
+        | FaultEffect::DropAfter {}
+        | FaultEffect::Truncate { .. }
+        | FaultEffect::UnknownValues {}
+        | FaultEffect::Stale { .. }
+        | FaultEffect::Reverse {}
+        | FaultEffect::Kubeconfig { .. }
+        | FaultEffect::DefectiveKubeconfig { .. }
+        | FaultEffect::Unreachable { .. }
+        | FaultEffect::RefuseHandshake {}
+        | FaultEffect::CutWatches { .. }
+        | FaultEffect::Compact {}
+        | FaultEffect::RefuseNewCertificates { .. }
+        | FaultEffect::Forbid {}
+        | FaultEffect::StripLabels {}
+        | FaultEffect::EscapeBytes {}
+        | FaultEffect::ClockSkew { .. } => None,
     })
 }
 
-struct Asked<'a> {
+struct HttpRequest<'a> {
     method: &'a str,
     path: &'a str,
     query: &'a [(String, String)],
@@ -201,65 +204,65 @@ struct Asked<'a> {
 }
 
 fn dispatch(
-    shared: &mut Shared,
-    asked: &Asked<'_>,
+    state: &mut SimulatorState,
+    request: &HttpRequest<'_>,
     bearer: Option<&str>,
-    effects: &[Effect],
+    effects: &[FaultEffect],
     now: Timestamp,
-) -> Draft {
-    let parts: Vec<&str> = asked.path.split('/').filter(|part| !part.is_empty()).collect();
-    let (status, json) = match (asked.method, parts.as_slice()) {
+) -> ResponseDraft {
+    let parts: Vec<&str> = request.path.split('/').filter(|part| !part.is_empty()).collect();
+    let (status, json) = match (request.method, parts.as_slice()) {
         ("POST", ["token"]) => {
-            let form = pairs(&String::from_utf8_lossy(asked.body));
-            shared.tokens.exchange(&form, now)
+            let form = parse_form(&String::from_utf8_lossy(request.body));
+            state.tokens.exchange(&form, now)
         }
-        ("POST", ["_simulator", "faults"]) => match serde_json::from_slice::<Fault>(asked.body) {
+        ("POST", ["_simulator", "faults"]) => match serde_json::from_slice::<Fault>(request.body) {
             Ok(fault) => {
-                shared.faults.order(fault, now);
+                state.faults.add(fault, now);
                 (202, serde_json::json!({}))
             }
             Err(error) => ske_api::error(400, "InvalidArgument", &error.to_string()),
         },
         ("DELETE", ["_simulator", "faults"]) => {
-            shared.faults.clear();
+            state.faults.clear();
             (200, serde_json::json!({}))
         }
         (_, ["v2", path @ ..]) => {
             let open = matches!(path, ["regions", _, "provider-options"]);
-            if !open && !bearer.is_some_and(|bearer| shared.tokens.accepts(bearer, now)) {
+            if !open && !bearer.is_some_and(|bearer| state.tokens.accepts(bearer, now)) {
                 ske_api::error(401, "Unauthenticated", "the token is missing, unknown or expired")
             } else {
-                projects_api::route(shared, asked.method, path, asked.query)
+                projects_api::route(state, request.method, path, request.query)
                     .or_else(|| {
-                        ske_api::route(shared, asked.method, path, asked.body, effects, now)
+                        ske_api::route(state, request.method, path, request.body, effects, now)
                     })
                     .unwrap_or_else(|| ske_api::error(404, "NotFound", "Not Found"))
             }
         }
         ("GET", ["v1", "projects", project, "clusters", name, "credentials"]) => {
-            if bearer.is_some_and(|bearer| shared.tokens.accepts(bearer, now)) {
-                ske_api::old_credentials(shared, project, name)
+            if bearer.is_some_and(|bearer| state.tokens.accepts(bearer, now)) {
+                ske_api::old_credentials(state, project, name)
             } else {
                 ske_api::error(401, "Unauthenticated", "the token is missing, unknown or expired")
             }
         }
         _ => ske_api::error(404, "NotFound", "Not Found"),
     };
-    Draft::json(status, json)
+    ResponseDraft::json(status, json)
 }
 
 /// Makes the response; what is cut is cut here.
 ///
 /// # Errors
 /// A header cannot be written.
-pub fn finish(
-    draft: Draft,
-    effects: &[Effect],
+pub fn build_response(
+    draft: ResponseDraft,
+    effects: &[FaultEffect],
     (trace_name, trace): (&str, &str),
     now: Timestamp,
-) -> io::Result<Response<Body>> {
+) -> io::Result<Response<ResponseBody>> {
     let truncate = effects.iter().find_map(|effect| {
-        if let Effect::Truncate { bytes } = effect { Some(*bytes) } else { None }
+        if let FaultEffect::Truncate { bytes } = effect { Some(*bytes) } else { None }
     });
     let length = draft.body.len();
     let mut response = Response::builder()
@@ -271,7 +274,7 @@ pub fn finish(
     if let Some(retry_after) = draft.retry_after {
         response = response.header("retry-after", retry_after);
     }
-    let body: Body = match truncate {
+    let body: ResponseBody = match truncate {
         Some(bytes) => {
             let part = Bytes::from(draft.body.into_iter().take(bytes).collect::<Vec<u8>>());
             // The head and the part are on their way before the connection breaks.
@@ -288,7 +291,7 @@ pub fn finish(
 }
 
 /// Names and values of a query or form.
-pub fn pairs(text: &str) -> Vec<(String, String)> {
+pub fn parse_form(text: &str) -> Vec<(String, String)> {
     text.split('&')
         .filter(|part| !part.is_empty())
         .map(|part| {

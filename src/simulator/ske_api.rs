@@ -9,43 +9,43 @@ use serde_json::{Value, json};
 
 use crate::clients::ske::wire;
 use crate::domain::cluster::ClusterId;
-use crate::simulator::faults::Effect;
+use crate::simulator::cloud::SimulatedCluster;
+use crate::simulator::faults::FaultEffect;
 use crate::simulator::kubeconfig;
 use crate::simulator::rules::{
     ApiError, ClusterOperation, check_expiration, check_idp, static_token_refused,
 };
-use crate::simulator::state::Shared;
+use crate::simulator::state::SimulatorState;
 use crate::simulator::token_api::ACCOUNT;
-use crate::simulator::world::SimulatedCluster;
 
 /// Status and body of an answer.
-pub type Answer = (u16, Value);
+pub type ApiResponse = (u16, Value);
 
 /// An error body in the form of the grpc gateway.
-pub fn error(status: u16, code: &str, message: &str) -> Answer {
+pub fn error(status: u16, code: &str, message: &str) -> ApiResponse {
     (status, json!({"code": code, "message": message, "details": ""}))
 }
 
 /// The answer to what the rules refuse.
-fn refused(error: &ApiError) -> Answer {
+fn refused(error: &ApiError) -> ApiResponse {
     self::error(error.status, error.code, &error.message)
 }
 
 /// Answers a request to a path below `/v2`; `None` if this API has no such path.
 pub fn route(
-    shared: &mut Shared,
+    state: &mut SimulatorState,
     method: &str,
     path: &[&str],
     body: &[u8],
-    effects: &[Effect],
+    effects: &[FaultEffect],
     now: Timestamp,
-) -> Option<Answer> {
+) -> Option<ApiResponse> {
     match (method, path) {
         ("GET", ["regions", region, "provider-options"]) => {
-            Some(provider_options(shared, region, now))
+            Some(provider_options(state, region, now))
         }
         (_, ["projects", project, "regions", region, "clusters", rest @ ..]) => {
-            Some(clusters(shared, method, project, region, rest, body, effects, now))
+            Some(clusters(state, method, project, region, rest, body, effects, now))
         }
         _ => None,
     }
@@ -53,46 +53,47 @@ pub fn route(
 
 #[expect(clippy::too_many_arguments, reason = "the parts of one request")]
 fn clusters(
-    shared: &mut Shared,
+    state: &mut SimulatorState,
     method: &str,
     project: &str,
     region: &str,
     rest: &[&str],
     body: &[u8],
-    effects: &[Effect],
+    effects: &[FaultEffect],
     now: Timestamp,
-) -> Answer {
-    if !shared.world.regions.iter().any(|known| known == region) {
+) -> ApiResponse {
+    if !state.cloud.regions.iter().any(|known| known == region) {
         return error(501, "Unimplemented", "unknown region");
     }
-    if !shared.world.projects.iter().any(|(id, _)| id == project) {
+    if !state.cloud.projects.iter().any(|(id, _)| id == project) {
         return error(404, "NotFound", &format!("project id \"{project}\": not found"));
     }
-    shared.world.advance_in(project, region, now);
+    state.cloud.advance_in(project, region, now);
     if rest.is_empty() {
         return if method == "GET" {
-            list(shared, project, region, effects, now)
+            list(state, project, region, effects, now)
         } else {
             no_method()
         };
     }
     let Some((name, action)) = rest.split_first() else { return no_method() };
     let id = ClusterId::new(project, region, name);
-    if shared.world.cluster(&id).is_none() {
+    if state.cloud.cluster(&id).is_none() {
         return refused(&ApiError::cluster_not_found(name));
     }
-    let act = |shared: &mut Shared, operation| order(shared, &id, operation, effects, now);
+    let act =
+        |state: &mut SimulatorState, operation| run_operation(state, &id, operation, effects, now);
     match (method, action) {
-        ("GET", []) => (200, json!(read(shared, &id, effects, now))),
-        ("POST", ["start-credentials-rotation"]) => act(shared, ClusterOperation::StartRotation),
+        ("GET", []) => (200, json!(read(state, &id, effects, now))),
+        ("POST", ["start-credentials-rotation"]) => act(state, ClusterOperation::StartRotation),
         ("POST", ["complete-credentials-rotation"]) => {
-            act(shared, ClusterOperation::CompleteRotation)
+            act(state, ClusterOperation::CompleteRotation)
         }
-        ("POST", ["wakeup"]) => act(shared, ClusterOperation::WakeUp),
-        ("POST", ["reconcile" | "maintenance"]) => act(shared, ClusterOperation::Reconcile),
-        ("POST", ["kubeconfig"]) => admin_kubeconfig(shared, &id, body, effects, now),
-        ("GET", ["kubeconfig", "login"]) => exec_kubeconfig(shared, &id, false, effects),
-        ("GET", ["kubeconfig", "idp"]) => exec_kubeconfig(shared, &id, true, effects),
+        ("POST", ["wakeup"]) => act(state, ClusterOperation::WakeUp),
+        ("POST", ["reconcile" | "maintenance"]) => act(state, ClusterOperation::Reconcile),
+        ("POST", ["kubeconfig"]) => admin_kubeconfig(state, &id, body, effects, now),
+        ("GET", ["kubeconfig", "login"]) => exec_kubeconfig(state, &id, false, effects),
+        ("GET", ["kubeconfig", "idp"]) => exec_kubeconfig(state, &id, true, effects),
         ("PUT" | "DELETE", []) | ("POST", ["hibernate"]) => {
             error(400, "FailedPrecondition", "the simulator rehearses rotations only")
         }
@@ -100,38 +101,38 @@ fn clusters(
     }
 }
 
-fn no_method() -> Answer {
+fn no_method() -> ApiResponse {
     error(404, "NotFound", "Not Found")
 }
 
 fn list(
-    shared: &mut Shared,
+    state: &mut SimulatorState,
     project: &str,
     region: &str,
-    effects: &[Effect],
+    effects: &[FaultEffect],
     now: Timestamp,
-) -> Answer {
+) -> ApiResponse {
     let ids: Vec<ClusterId> =
-        shared.world.list(project, region).map(|cluster| cluster.id.clone()).collect();
+        state.cloud.list(project, region).map(|cluster| cluster.id.clone()).collect();
     let mut items: Vec<wire::Cluster> =
-        ids.iter().filter_map(|id| read(shared, id, effects, now)).collect();
-    if effects.iter().any(|effect| matches!(effect, Effect::Reverse {})) {
+        ids.iter().filter_map(|id| read(state, id, effects, now)).collect();
+    if effects.iter().any(|effect| matches!(effect, FaultEffect::Reverse {})) {
         items.reverse();
     }
     (200, json!(wire::ClusterList { items }))
 }
 
 fn read(
-    shared: &mut Shared,
+    state: &mut SimulatorState,
     id: &ClusterId,
-    effects: &[Effect],
+    effects: &[FaultEffect],
     now: Timestamp,
 ) -> Option<wire::Cluster> {
-    let mut cluster = match shared.faults.frozen(id, now) {
+    let mut cluster = match state.faults.stale_answer(id, now) {
         Some(frozen) => frozen,
-        None => describe(shared.world.cluster(id)?, now),
+        None => describe(state.cloud.cluster(id)?, now),
     };
-    if effects.iter().any(|effect| matches!(effect, Effect::UnknownWords {}))
+    if effects.iter().any(|effect| matches!(effect, FaultEffect::UnknownValues {}))
         && let Some(status) = &mut cluster.status
     {
         status.aggregated = Some("STATE_TRANSMOGRIFYING".to_owned());
@@ -220,32 +221,32 @@ pub fn describe(cluster: &SimulatedCluster, now: Timestamp) -> wire::Cluster {
     }
 }
 
-fn order(
-    shared: &mut Shared,
+fn run_operation(
+    state: &mut SimulatorState,
     id: &ClusterId,
     operation: ClusterOperation,
-    effects: &[Effect],
+    effects: &[FaultEffect],
     now: Timestamp,
-) -> Answer {
-    let before = shared.world.cluster(id).map(|cluster| describe(cluster, now));
-    if let Err(refusal) = shared.world.act(id, operation, now) {
+) -> ApiResponse {
+    let before = state.cloud.cluster(id).map(|cluster| describe(cluster, now));
+    if let Err(refusal) = state.cloud.act(id, operation, now) {
         return refused(&refusal);
     }
     for effect in effects {
-        if let (Effect::Stale { milliseconds }, Some(before)) = (effect, &before) {
-            shared.faults.freeze(id.clone(), now, *milliseconds, before.clone());
+        if let (FaultEffect::Stale { milliseconds }, Some(before)) = (effect, &before) {
+            state.faults.serve_stale(id.clone(), now, *milliseconds, before.clone());
         }
     }
     (202, json!({}))
 }
 
 fn admin_kubeconfig(
-    shared: &mut Shared,
+    state: &mut SimulatorState,
     id: &ClusterId,
     body: &[u8],
-    effects: &[Effect],
+    effects: &[FaultEffect],
     now: Timestamp,
-) -> Answer {
+) -> ApiResponse {
     let payload: wire::CreateKubeconfig = if body.is_empty() {
         wire::CreateKubeconfig::default()
     } else {
@@ -255,23 +256,23 @@ fn admin_kubeconfig(
         }
     };
     let judged = check_expiration(payload.expiration_seconds.as_deref()).and_then(|seconds| {
-        shared.world.act(id, ClusterOperation::IssueKubeconfig, now).map(|()| seconds)
+        state.cloud.act(id, ClusterOperation::IssueKubeconfig, now).map(|()| seconds)
     });
     let seconds = match judged {
         Ok(seconds) => seconds,
         Err(refusal) => return refused(&refusal),
     };
-    let port = match shared.doors.port(id) {
+    let port = match state.ports.port(id) {
         Ok(port) => port,
         Err(wrong) => return error(500, "Internal", &wrong.to_string()),
     };
-    let Some(cluster) = shared.world.cluster_mut(id) else { return no_method() };
-    cluster.uses_short_lived = true;
+    let Some(cluster) = state.cloud.cluster_mut(id) else { return no_method() };
+    cluster.used_new_endpoints = true;
     match kubeconfig::admin(cluster, ACCOUNT, seconds, now, port) {
         Ok((text, until)) => {
             let answer = wire::Kubeconfig {
                 expiration_timestamp: Some(until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
-                kubeconfig: Some(replaced(text, effects)),
+                kubeconfig: Some(apply_kubeconfig_faults(text, effects)),
             };
             (200, json!(answer))
         }
@@ -279,30 +280,37 @@ fn admin_kubeconfig(
     }
 }
 
-fn exec_kubeconfig(shared: &mut Shared, id: &ClusterId, idp: bool, effects: &[Effect]) -> Answer {
-    let port = match shared.doors.port(id) {
+fn exec_kubeconfig(
+    state: &mut SimulatorState,
+    id: &ClusterId,
+    idp: bool,
+    effects: &[FaultEffect],
+) -> ApiResponse {
+    let port = match state.ports.port(id) {
         Ok(port) => port,
         Err(wrong) => return error(500, "Internal", &wrong.to_string()),
     };
-    let Some(cluster) = shared.world.cluster_mut(id) else { return no_method() };
+    let Some(cluster) = state.cloud.cluster_mut(id) else { return no_method() };
     if idp && let Err(refusal) = check_idp(cluster.scene.idp) {
         return refused(&refusal);
     }
     match kubeconfig::exec(cluster, idp, port) {
         Ok(text) => {
-            let kubeconfig = Some(replaced(text, effects));
+            let kubeconfig = Some(apply_kubeconfig_faults(text, effects));
             (200, json!(wire::Kubeconfig { expiration_timestamp: None, kubeconfig }))
         }
         Err(wrong) => error(500, "Internal", &wrong.to_string()),
     }
 }
 
-fn replaced(text: String, effects: &[Effect]) -> String {
+fn apply_kubeconfig_faults(text: String, effects: &[FaultEffect]) -> String {
     effects
         .iter()
         .find_map(|effect| match effect {
-            Effect::Kubeconfig { text } => Some(text.clone()),
-            Effect::StrangeKubeconfig { what } => Some(kubeconfig::strange(&text, *what)),
+            FaultEffect::Kubeconfig { text } => Some(text.clone()),
+            FaultEffect::DefectiveKubeconfig { defect } => {
+                Some(kubeconfig::with_defect(&text, *defect))
+            }
             _ => None,
         })
         .unwrap_or(text)
@@ -310,21 +318,23 @@ fn replaced(text: String, effects: &[Effect]) -> String {
 
 /// The old way to credentials, which is gone from the published description but still answers: `GET
 /// /v1/projects/…/clusters/…/credentials`. It ends for ever with the first use of the new ways.
-pub fn old_credentials(shared: &mut Shared, project: &str, name: &str) -> Answer {
-    let Some(region) = shared.world.regions.first().cloned() else { return no_method() };
+pub fn old_credentials(state: &mut SimulatorState, project: &str, name: &str) -> ApiResponse {
+    let Some(region) = state.cloud.regions.first().cloned() else { return no_method() };
     let id = ClusterId::new(project, &region, name);
-    match shared.world.cluster(&id) {
+    match state.cloud.cluster(&id) {
         None => return refused(&ApiError::cluster_not_found(name)),
-        Some(cluster) if cluster.uses_short_lived || cluster.credentials.static_token.is_none() => {
+        Some(cluster)
+            if cluster.used_new_endpoints || cluster.credentials.static_token.is_none() =>
+        {
             return refused(&static_token_refused());
         }
         Some(_) => {}
     }
-    let port = match shared.doors.port(&id) {
+    let port = match state.ports.port(&id) {
         Ok(port) => port,
         Err(wrong) => return error(500, "Internal", &wrong.to_string()),
     };
-    let Some(cluster) = shared.world.cluster_mut(&id) else { return no_method() };
+    let Some(cluster) = state.cloud.cluster_mut(&id) else { return no_method() };
     match kubeconfig::with_static_token(cluster, port) {
         Ok(Some(access)) => (
             200,
@@ -340,8 +350,8 @@ pub fn old_credentials(shared: &mut Shared, project: &str, name: &str) -> Answer
     }
 }
 
-fn provider_options(shared: &Shared, region: &str, now: Timestamp) -> Answer {
-    if !shared.world.regions.iter().any(|known| known == region) {
+fn provider_options(state: &SimulatorState, region: &str, now: Timestamp) -> ApiResponse {
+    if !state.cloud.regions.iter().any(|known| known == region) {
         return error(501, "Unimplemented", "unknown region");
     }
     let version = |version: &str, state: &str, days: i64| {

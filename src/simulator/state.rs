@@ -6,18 +6,18 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::cluster::ClusterId;
-use crate::simulator::dice::Dice;
+use crate::simulator::cloud::SimulatedCloud;
 use crate::simulator::faults::Faults;
-use crate::simulator::kubernetes::door::Doors;
-use crate::simulator::token_api::Tokens;
-use crate::simulator::world::World;
+use crate::simulator::kubernetes::listener::ApiServerPorts;
+use crate::simulator::rng::Rng;
+use crate::simulator::token_api::AccessTokens;
 
 /// Calls that are remembered.
-const LEDGER_LIMIT: usize = 10_000;
+const REQUEST_LOG_LIMIT: usize = 10_000;
 
 /// One call that was taken.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct RequestRecord {
     pub at: Timestamp,
     pub method: String,
     /// Path without query.
@@ -34,66 +34,66 @@ pub struct Call {
 
 /// A watch under way.
 #[derive(Debug, Clone)]
-pub struct Watching {
+pub struct WatchProgress {
     /// `EntryOwner` API it watches.
     pub cluster: ClusterId,
     /// Version up to which it has everything.
     pub position: u64,
     /// Whether it has handed everything out and sleeps.
-    pub idle: bool,
+    pub caught_up: bool,
 }
 
 /// Shared by all connections, behind one lock.
 #[derive(Debug)]
-pub struct Shared {
-    pub world: World,
-    pub tokens: Tokens,
+pub struct SimulatorState {
+    pub cloud: SimulatedCloud,
+    pub tokens: AccessTokens,
     pub faults: Faults,
-    pub dice: Dice,
-    pub doors: Doors,
+    pub rng: Rng,
+    pub ports: ApiServerPorts,
     /// Watches under way, by number.
-    pub watches: BTreeMap<u64, Watching>,
+    pub watches: BTreeMap<u64, WatchProgress>,
     pub watches_begun: u64,
-    ledger: VecDeque<Call>,
+    request_log: VecDeque<RequestRecord>,
 }
 
-impl Shared {
+impl SimulatorState {
     /// A beginning.
-    pub fn new(world: World, seed: u64) -> Self {
+    pub fn new(cloud: SimulatedCloud, seed: u64) -> Self {
         Self {
-            world,
-            tokens: Tokens::default(),
+            cloud,
+            tokens: AccessTokens::default(),
             faults: Faults::default(),
-            dice: Dice::new(seed ^ 0x5eed),
-            doors: Doors::default(),
+            rng: Rng::new(seed ^ 0x5eed),
+            ports: ApiServerPorts::default(),
             watches: BTreeMap::new(),
             watches_begun: 0,
-            ledger: VecDeque::new(),
+            request_log: VecDeque::new(),
         }
     }
 
     /// Remembers a call.
-    pub fn note(&mut self, call: Call) {
-        if self.ledger.len() >= LEDGER_LIMIT {
-            self.ledger.pop_front();
+    pub fn log_request(&mut self, call: RequestRecord) {
+        if self.request_log.len() >= REQUEST_LOG_LIMIT {
+            self.request_log.pop_front();
         }
-        self.ledger.push_back(call);
+        self.request_log.push_back(call);
     }
 
     /// Watches that have not told yet what has happened until `now`.
-    pub fn lagging(&self, now: Timestamp) -> usize {
-        let lags = |watching: &Watching| {
-            self.world.cluster(&watching.cluster).is_none_or(|cluster| {
-                !watching.idle
-                    || cluster.inside.store.version() > watching.position
+    pub fn lagging_watches(&self, now: Timestamp) -> usize {
+        let lags = |progress: &WatchProgress| {
+            self.cloud.cluster(&progress.cluster).is_none_or(|cluster| {
+                !progress.caught_up
+                    || cluster.data_plane.store.version() > progress.position
                     || cluster.next_due().is_some_and(|due| due <= now)
             })
         };
-        self.watches.values().filter(|watching| lags(watching)).count()
+        self.watches.values().filter(|progress| lags(progress)).count()
     }
 
     /// Calls, oldest first.
-    pub fn ledger(&self) -> impl Iterator<Item = &Call> {
-        self.ledger.iter()
+    pub fn request_log(&self) -> impl Iterator<Item = &RequestRecord> {
+        self.request_log.iter()
     }
 }

@@ -6,22 +6,22 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 /// Access tokens live this long, seconds.
-pub const LIFE_SECONDS: i64 = 12 * 3_600;
+pub const LIFETIME_SECONDS: i64 = 12 * 3_600;
 /// The account that everybody is here.
 pub const ACCOUNT: &str = "rehearsal@simulator";
 
 /// Tokens that were issued, with their ends.
 #[derive(Debug, Default)]
-pub struct Tokens {
+pub struct AccessTokens {
     issued: Vec<(String, Timestamp)>,
     count: u64,
 }
 
-impl Tokens {
+impl AccessTokens {
     /// Issues a token for an account.
     pub fn issue(&mut self, account: &str, now: Timestamp) -> String {
         self.count += 1;
-        let until = now.saturating_add(SignedDuration::from_secs(LIFE_SECONDS)).unwrap_or(now);
+        let until = now.saturating_add(SignedDuration::from_secs(LIFETIME_SECONDS)).unwrap_or(now);
         let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let header = part(json!({"alg": "RS512", "typ": "JWT", "kid": "simulator"}));
         let claims = part(json!({
@@ -76,7 +76,7 @@ impl Tokens {
         let token = self.issue(&account, now);
         let body = json!({
             "access_token": token,
-            "expires_in": LIFE_SECONDS,
+            "expires_in": LIFETIME_SECONDS,
             "scope": "",
             "token_type": "Bearer",
         });

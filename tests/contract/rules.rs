@@ -12,7 +12,7 @@ use skeys::testing::domain::lifetime::Lifetime;
 use skeys::testing::domain::rotation::Step;
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::simulator::scene::Scene;
-use skeys::testing::simulator::{Options, Simulator, serve};
+use skeys::testing::simulator::{Simulator, SimulatorOptions, serve};
 
 const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
 const PHASES: [&str; 6] =
@@ -71,14 +71,15 @@ async fn simulator(clock: &Clock) -> Simulator {
         }
     }
     let scene = Scene::parse(&scene, "scene").unwrap();
-    let options = Options { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
+    let options =
+        SimulatorOptions { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
     let simulator = serve(options, clock.clone()).await.unwrap();
-    simulator.with_world(|world| {
+    simulator.with_cloud(|cloud| {
         for (number, phase) in PHASES.iter().enumerate() {
             for (at, state) in STATES.iter().enumerate() {
                 for action in 0..ACTIONS.len() {
                     let id = ClusterId::new(PROJECT, "eu01", &format!("c{number}{at}{action}"));
-                    let cluster = world.cluster_mut(&id).unwrap();
+                    let cluster = cloud.cluster_mut(&id).unwrap();
                     (*phase).clone_into(&mut cluster.phase);
                     (*state).clone_into(&mut cluster.state);
                 }

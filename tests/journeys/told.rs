@@ -33,7 +33,7 @@ fn step(journey: &Journey, operation: ClusterOperation) {
     let now = journey.clock.now();
     for name in ["mine", "other"] {
         let id = ClusterId::new(PROJECT, "eu01", name);
-        journey.simulator.with_world(|world| world.act(&id, operation, now).unwrap());
+        journey.simulator.with_cloud(|cloud| cloud.act(&id, operation, now).unwrap());
     }
 }
 
@@ -104,7 +104,7 @@ async fn a_standstill_and_its_end_ring_and_stand_in_title_and_progress() {
     journey.pass(60, 10).await;
     assert!(rings(&journey).is_empty(), "once is enough");
     for name in ["mine", "other"] {
-        journey.inside(name, SimulatedCluster::unblock);
+        journey.inside(name, SimulatedCluster::relax_blocking_budgets);
     }
     // In the log; the line below tells of whichever cluster moved first.
     journey.until("mine           the roll goes on", 60).await;

@@ -121,8 +121,8 @@ async fn pages_are_parts_of_one_version() {
             assert_eq!(page.metadata.remaining_item_count, Some(i64::try_from(left).unwrap()));
             // What happens in the meantime is not seen.
             cloud.see("alpha", |cluster| {
-                let at = cluster.inside.lives[0].asked;
-                cluster.inside.scale("shop", "web-app", 9, at);
+                let at = cluster.data_plane.node_histories[0].requested;
+                cluster.data_plane.scale("shop", "web-app", 9, at);
             });
         }
         match page.metadata.continue_.filter(|token| !token.is_empty()) {

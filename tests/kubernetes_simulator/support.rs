@@ -9,10 +9,10 @@ use kube::{Client, Config};
 use serde_json::{Value, json};
 use skeys::testing::Clock;
 use skeys::testing::domain::cluster::ClusterId;
+use skeys::testing::simulator::cloud::SimulatedCluster;
 use skeys::testing::simulator::rules::ClusterOperation;
 use skeys::testing::simulator::scene::Scene;
-use skeys::testing::simulator::world::SimulatedCluster;
-use skeys::testing::simulator::{Options, Simulator, serve};
+use skeys::testing::simulator::{Simulator, SimulatorOptions, serve};
 
 /// Id of the one project.
 pub const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
@@ -39,7 +39,7 @@ impl Cloud {
         let scene = Scene::parse(&text, "test").unwrap();
         let clock = Clock::by_hand(start());
         let options =
-            Options { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
+            SimulatorOptions { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
         let simulator = serve(options, clock.clone()).await.unwrap();
         let exports = simulator.exports().into_iter().collect();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -60,7 +60,7 @@ impl Cloud {
     }
 
     pub fn see<T>(&self, name: &str, see: impl FnOnce(&mut SimulatedCluster) -> T) -> T {
-        self.simulator.with_world(|world| see(world.cluster_mut(&Self::id(name)).unwrap()))
+        self.simulator.with_cloud(|cloud| see(cloud.cluster_mut(&Self::id(name)).unwrap()))
     }
 
     pub fn phase(&self, name: &str) -> String {
@@ -69,7 +69,7 @@ impl Cloud {
 
     pub fn begin(&self, name: &str, operation: ClusterOperation) {
         let now = self.clock.now();
-        self.simulator.with_world(|world| world.act(&Self::id(name), operation, now).unwrap());
+        self.simulator.with_cloud(|cloud| cloud.act(&Self::id(name), operation, now).unwrap());
     }
 
     /// Turns the clock on, in steps of ten seconds, so that every watch sees what happens.
@@ -95,7 +95,7 @@ impl Cloud {
     /// Waits until every watch has told what happened.
     pub async fn settle(&self) {
         for _ in 0..10_000 {
-            if self.simulator.lagging() == 0 {
+            if self.simulator.lagging_watches() == 0 {
                 return;
             }
             tokio::time::sleep(Duration::from_micros(200)).await;

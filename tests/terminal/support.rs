@@ -10,7 +10,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use skeys::testing::Clock;
 use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::simulator::scene::Scene;
-use skeys::testing::simulator::{Options, Simulator, serve};
+use skeys::testing::simulator::{Simulator, SimulatorOptions, serve};
 
 /// The binary under test.
 pub const SKEYS: &str = env!("CARGO_BIN_EXE_skeys");
@@ -272,7 +272,7 @@ impl Cloud {
         skeys::testing::clients::install_crypto();
         let scene = Scene::parse(WORLD, "world.toml").unwrap();
         let options =
-            Options { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
+            SimulatorOptions { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
         let simulator = serve(options, Clock::machine()).await.unwrap();
         let mut exports = simulator.exports();
         exports.push(("SKEYS_POLL_RUNNING", "1s".to_owned()));
@@ -288,8 +288,8 @@ impl Cloud {
     /// Puts a cluster into a phase as if it had come there.
     pub fn put(&self, name: &str, phase: &str) {
         let id = ClusterId::new(PROJECT, "eu01", name);
-        self.simulator.with_world(|world| {
-            phase.clone_into(&mut world.cluster_mut(&id).unwrap().phase);
+        self.simulator.with_cloud(|cloud| {
+            phase.clone_into(&mut cloud.cluster_mut(&id).unwrap().phase);
         });
     }
 

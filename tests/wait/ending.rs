@@ -2,7 +2,7 @@
 
 use skeys::testing::cli::Goal;
 use skeys::testing::cli::wait::ObservationPolicy;
-use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
 
 use crate::support::{Cloud, WORLD, Words, words};
@@ -21,16 +21,21 @@ async fn the_time_is_over_with_124_and_where_it_stands_is_said() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_time_is_over_while_an_answer_is_awaited_and_while_the_cluster_is_looked_for() {
     let cloud = Cloud::begin().await;
-    cloud.simulator.order(Fault::slow("/clusters", 3_600));
+    cloud.simulator.inject_fault(Fault::delay("/clusters", 3_600));
     let mut wait = cloud.wait(Words { timeout: Some(5), ..words("bravo", Goal::Completed) });
     assert_eq!(wait.end(&cloud, 6).await, 124, "{}", wait.all());
     assert_eq!(wait.err.text(), "skeys: out of time after 5s: bravo was not found so far\n");
     // Nor is it lost why nothing was found, when the end comes in the middle of another try.
     cloud.simulator.clear_faults();
-    cloud.simulator.order(Fault::new("GET", "/clusters", Some(2), Effect::answer(503, "away")));
-    let mut slow = Fault::slow("/clusters", 3_600);
+    cloud.simulator.inject_fault(Fault::new(
+        "GET",
+        "/clusters",
+        Some(2),
+        FaultEffect::answer(503, "away"),
+    ));
+    let mut slow = Fault::delay("/clusters", 3_600);
     slow.after = 2;
-    cloud.simulator.order(slow);
+    cloud.simulator.inject_fault(slow);
     let mut wait = cloud.wait(Words { timeout: Some(10), ..words("bravo", Goal::Completed) });
     assert_eq!(wait.end(&cloud, 11).await, 124, "{}", wait.all());
     let said = wait.err.text();
@@ -53,7 +58,7 @@ async fn tty_02_signals_end_it_at_once_whatever_it_does() {
             "skeys: ended by a signal: alpha is PREPARING; the rotation goes on without skeys\n"
         );
     }
-    cloud.simulator.order(Fault::slow("/clusters", 3_600));
+    cloud.simulator.inject_fault(Fault::delay("/clusters", 3_600));
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
     wait.settle(&cloud).await;
     wait.signal(15);

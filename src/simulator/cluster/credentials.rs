@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::simulator::authority::{Authorities, Certified, CertifiedDer};
+use crate::simulator::certificate_authorities::{
+    CertificateAuthorities, ClientCertificate, ServingCertificate,
+};
 
 /// Credentials of one cluster. Generations are numbered from 1.
 #[derive(Debug)]
-pub struct Credentials {
+pub struct ClusterCredentials {
     /// Generation that signs new client certificates.
     pub current: u32,
     /// Generations whose client certificates are accepted.
@@ -26,13 +28,13 @@ pub struct Credentials {
     pub static_token: Option<String>,
     /// Grows whenever the API server is rolled out anew; connections do not survive that.
     pub rollouts: u64,
-    births: BTreeMap<u32, Timestamp>,
-    authorities: Authorities,
+    created: BTreeMap<u32, Timestamp>,
+    authorities: CertificateAuthorities,
 }
 
-impl Credentials {
+impl ClusterCredentials {
     /// Credentials of which one generation is accepted.
-    pub fn settled(current: u32, born: Timestamp) -> Self {
+    pub fn settled(current: u32, created: Timestamp) -> Self {
         Self {
             current,
             clients: vec![current],
@@ -42,15 +44,15 @@ impl Credentials {
             keys: vec![current],
             static_token: None,
             rollouts: 0,
-            births: [(current, born)].into(),
-            authorities: Authorities::default(),
+            created: [(current, created)].into(),
+            authorities: CertificateAuthorities::default(),
         }
     }
 
     /// A rotation begins: new authorities sign and are in the bundle, but the API server does not know them yet.
-    pub fn begin(&mut self, at: Timestamp) {
+    pub fn add_generation(&mut self, at: Timestamp) {
         self.current += 1;
-        self.births.insert(self.current, at);
+        self.created.insert(self.current, at);
         self.bundle.insert(0, self.current);
     }
 
@@ -81,8 +83,8 @@ impl Credentials {
         self.rollouts += 1;
     }
 
-    fn born(&self, generation: u32) -> Timestamp {
-        self.births.get(&generation).copied().unwrap_or(Timestamp::UNIX_EPOCH)
+    fn created_at(&self, generation: u32) -> Timestamp {
+        self.created.get(&generation).copied().unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     /// The bundle of server authorities as PEM, newest first.
@@ -92,7 +94,7 @@ impl Credentials {
     pub fn bundle_pem(&mut self) -> Result<String, rcgen::Error> {
         let mut pem = String::new();
         for generation in self.bundle.clone() {
-            pem.push_str(&self.authorities.server_pem(generation, self.born(generation))?);
+            pem.push_str(&self.authorities.server_pem(generation, self.created_at(generation))?);
         }
         Ok(pem)
     }
@@ -106,18 +108,18 @@ impl Credentials {
         user: &str,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Certified, rcgen::Error> {
-        let born = self.born(self.current);
-        self.authorities.issue(self.current, born, user, now, until)
+    ) -> Result<ClientCertificate, rcgen::Error> {
+        let created = self.created_at(self.current);
+        self.authorities.issue(self.current, created, user, now, until)
     }
 
     /// A certificate for the API server.
     ///
     /// # Errors
     /// The crypto library's sentence.
-    pub fn serving(&mut self, names: &[&str]) -> Result<CertifiedDer, rcgen::Error> {
-        let born = self.born(self.serving);
-        self.authorities.serving(self.serving, born, names)
+    pub fn serving(&mut self, names: &[&str]) -> Result<ServingCertificate, rcgen::Error> {
+        let created = self.created_at(self.serving);
+        self.authorities.serving(self.serving, created, names)
     }
 
     /// Client authorities that the API server accepts, as DER.
@@ -127,21 +129,21 @@ impl Credentials {
     pub fn client_authorities(&mut self) -> Result<Vec<Vec<u8>>, rcgen::Error> {
         let mut found = Vec::new();
         for generation in self.clients.clone() {
-            found.push(self.authorities.client_der(generation, self.born(generation))?);
+            found.push(self.authorities.client_der(generation, self.created_at(generation))?);
         }
         Ok(found)
     }
 
     /// Signs claims with the key that signs now; empty if the crypto library refuses.
     pub fn sign(&mut self, claims: &Value) -> String {
-        let born = self.born(self.signing);
-        self.authorities.sign(self.signing, born, claims).unwrap_or_default()
+        let created = self.created_at(self.signing);
+        self.authorities.sign(self.signing, created, claims).unwrap_or_default()
     }
 
     /// Claims of a token that one of the accepted keys signed; times are not judged here.
     pub fn verify(&mut self, token: &str) -> Option<Value> {
         let keys = self.keys.clone();
-        keys.into_iter().find_map(|key| self.authorities.verify(key, self.born(key), token))
+        keys.into_iter().find_map(|key| self.authorities.verify(key, self.created_at(key), token))
     }
 
     /// The accepted keys as a JSON Web Key Set.
@@ -149,7 +151,7 @@ impl Credentials {
         let keys = self.keys.clone();
         let keys: Vec<Value> = keys
             .into_iter()
-            .filter_map(|key| self.authorities.jwk(key, self.born(key)).ok())
+            .filter_map(|key| self.authorities.jwk(key, self.created_at(key)).ok())
             .collect();
         json!({"keys": keys})
     }

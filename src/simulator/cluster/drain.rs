@@ -2,13 +2,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::simulator::cluster::agenda::Task;
-use crate::simulator::cluster::budgets::Refused;
+use crate::simulator::cluster::budgets::EvictionRefusal;
+use crate::simulator::cluster::data_plane::{DataPlane, spaced};
 use crate::simulator::cluster::events::normal;
-use crate::simulator::cluster::interior::{Interior, spaced};
-use crate::simulator::cluster::nodes::{UNSCHEDULABLE, taint};
-use crate::simulator::cluster::objects::{Body, Condition, Key, Kind, Object, Text};
-use crate::simulator::roll::Stage;
+use crate::simulator::cluster::nodes::{UNSCHEDULABLE_TAINT, taint};
+use crate::simulator::cluster::objects::{
+    Condition, ObjectBody, ObjectKey, ObjectKind, StoredObject, Text,
+};
+use crate::simulator::cluster::task_queue::Task;
+use crate::simulator::machine_deployment::MachineStage;
 use crate::simulator::scene::WorkloadKind;
 
 /// Refused evictions are tried again after this long, seconds.
@@ -20,7 +22,7 @@ const REMOVAL: i64 = 150;
 /// A volume that does not come off its node is waited for this long.
 const DETACH_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
 
-impl Interior {
+impl DataPlane {
     /// A machine is to go: its node is cordoned and emptied.
     pub(in crate::simulator::cluster) fn begin_drain(&mut self, name: &Text, at: Timestamp) {
         self.drain_since(name, at, at);
@@ -35,54 +37,54 @@ impl Interior {
         at: Timestamp,
     ) {
         let Some(machine) = self.machine_mut(name) else { return };
-        machine.stage = Stage::Draining;
+        machine.stage = MachineStage::Draining;
         machine.draining = Some(since);
-        if let Some(life) = self.life(name) {
-            life.draining = Some(since);
+        if let Some(history) = self.node_history(name) {
+            history.draining = Some(since);
         }
         self.edit_node(name, |object| close(object, since));
         let message = format!("Node {name} status is now: NodeNotSchedulable");
-        self.note(
-            Kind::Node,
-            &Key::global(name),
+        self.record_event(
+            ObjectKind::Node,
+            &ObjectKey::global(name),
             since,
             normal("kubelet", "NodeNotSchedulable", message),
         );
-        self.look_in(name, at, 2);
-        let left = self.about.drain_timeout.saturating_sub(at.duration_since(since));
-        let end = self.pace.then(at, left.max(SignedDuration::ZERO));
-        self.agenda.add(end, Task::Force(Text::clone(name)));
+        self.schedule_drain_check(name, at, 2);
+        let left = self.spec.drain_timeout.saturating_sub(at.duration_since(since));
+        let end = self.speed.after(at, left.max(SignedDuration::ZERO));
+        self.tasks.add(end, Task::ForceDrain(Text::clone(name)));
     }
 
     /// Orders the next look, unless one comes earlier.
-    fn look_in(&mut self, name: &Text, at: Timestamp, seconds: i64) {
-        let next = self.pace.then(at, SignedDuration::from_secs(seconds));
+    fn schedule_drain_check(&mut self, name: &Text, at: Timestamp, seconds: i64) {
+        let next = self.speed.after(at, SignedDuration::from_secs(seconds));
         let next = spaced(at, next);
         let Some(machine) = self.machine_mut(name) else { return };
-        if machine.next_look.is_none_or(|known| known <= at || known > next) {
-            machine.next_look = Some(next);
-            self.agenda.add(next, Task::Look(Text::clone(name)));
+        if machine.next_check.is_none_or(|known| known <= at || known > next) {
+            machine.next_check = Some(next);
+            self.tasks.add(next, Task::EvaluateDrain(Text::clone(name)));
         }
     }
 
     /// Something left a node: if it drains, the drain goes on soon.
-    pub(in crate::simulator::cluster) fn hasten(&mut self, name: &Text, at: Timestamp) {
-        if self.machine(name).is_some_and(|machine| machine.stage == Stage::Draining) {
-            self.look_in(name, at, SOON);
+    pub(in crate::simulator::cluster) fn resume_drain(&mut self, name: &Text, at: Timestamp) {
+        if self.machine(name).is_some_and(|machine| machine.stage == MachineStage::Draining) {
+            self.schedule_drain_check(name, at, SOON);
         }
     }
 
     /// The drain goes on: evicts what may be evicted. Pods with volumes go one after the other.
-    pub(in crate::simulator::cluster) fn look(&mut self, name: &Text, at: Timestamp) {
+    pub(in crate::simulator::cluster) fn evaluate_drain(&mut self, name: &Text, at: Timestamp) {
         let Some(machine) = self.machine(name) else { return };
-        if machine.stage != Stage::Draining || machine.next_look != Some(at) {
+        if machine.stage != MachineStage::Draining || machine.next_check != Some(at) {
             return;
         }
         let mut one_moves = self.detaches_under_way(name, at);
         let mut waiting = Vec::new();
         let mut left = 0_usize;
         for key in self.evictable(name) {
-            let Some(object) = self.store.get(Kind::Pod, &key) else { continue };
+            let Some(object) = self.store.get(ObjectKind::Pod, &key) else { continue };
             let with_volumes = object.pod().is_some_and(|pod| !pod.claims.is_empty());
             left += 1;
             if object.meta.deletion.is_some() {
@@ -98,10 +100,10 @@ impl Interior {
             }
             match self.evict(&key, None, at) {
                 Ok(()) => one_moves |= with_volumes,
-                Err(Refused::Budget { budget, .. }) => {
+                Err(EvictionRefusal::Budget { budget, .. }) => {
                     blocked.get_or_insert(budget);
                 }
-                Err(Refused::Several | Refused::Absent) => {}
+                Err(EvictionRefusal::Several | EvictionRefusal::Absent) => {}
             }
         }
         let since = |known: Option<&(Timestamp, String)>| known.map_or(at, |(since, _)| *since);
@@ -110,73 +112,74 @@ impl Interior {
                 blocked.map(|budget| (since(machine.blocked.as_ref()), budget.to_string()));
         }
         if left == 0 && !self.detaches_under_way(name, at) {
-            self.leave(name, at);
+            self.delete_machine(name, at);
         } else {
-            self.look_in(name, at, RETRY);
+            self.schedule_drain_check(name, at, RETRY);
         }
     }
 
     /// Pods that a drain has to wait for.
-    fn evictable(&self, name: &str) -> Vec<Key> {
-        let stays = |key: &Key| {
+    fn evictable(&self, name: &str) -> Vec<ObjectKey> {
+        let stays = |key: &ObjectKey| {
             self.store
-                .get(Kind::Pod, key)
+                .get(ObjectKind::Pod, key)
                 .and_then(|object| object.pod())
                 .and_then(|pod| self.workloads.get(pod.workload))
                 .is_some_and(|workload| workload.kind == WorkloadKind::DaemonSet)
         };
-        let pods = self.hosts.get(name).into_iter().flat_map(|host| &host.pods);
+        let pods = self.nodes.get(name).into_iter().flat_map(|host| &host.pods);
         pods.filter(|key| !stays(key)).cloned().collect()
     }
 
     fn detaches_under_way(&self, name: &str, at: Timestamp) -> bool {
         let wait = DETACH_TIMEOUT;
-        self.store.list(Kind::Attachment).any(|object| {
+        self.store.list(ObjectKind::VolumeAttachment).any(|object| {
             object.attachment().is_some_and(|attachment| *attachment.node == *name)
                 && object
                     .meta
                     .deletion
-                    .is_some_and(|deletion| self.pace.real(deletion.by, at) < wait)
+                    .is_some_and(|deletion| self.speed.real_time(deletion.by, at) < wait)
         })
     }
 
     /// The time is over: what is still there is deleted.
-    pub(in crate::simulator::cluster) fn force(&mut self, name: &Text, at: Timestamp) {
-        if self.machine(name).is_none_or(|machine| machine.stage != Stage::Draining) {
+    pub(in crate::simulator::cluster) fn force_drain(&mut self, name: &Text, at: Timestamp) {
+        if self.machine(name).is_none_or(|machine| machine.stage != MachineStage::Draining) {
             return;
         }
-        if let Some(life) = self.life(name) {
-            life.forced = Some(at);
+        if let Some(history) = self.node_history(name) {
+            history.forced = Some(at);
         }
         for key in self.evictable(name) {
             self.remove_pod(&key, at);
         }
-        self.leave(name, at);
+        self.delete_machine(name, at);
     }
 
     /// The machine is empty, or given up: it is removed.
-    pub(in crate::simulator::cluster) fn leave(&mut self, name: &Text, at: Timestamp) {
-        let Some(machine) = self.machine_mut(name).filter(|m| m.stage != Stage::Leaving) else {
+    pub(in crate::simulator::cluster) fn delete_machine(&mut self, name: &Text, at: Timestamp) {
+        let Some(machine) = self.machine_mut(name).filter(|m| m.stage != MachineStage::Leaving)
+        else {
             return;
         };
-        machine.stage = Stage::Leaving;
+        machine.stage = MachineStage::Leaving;
         machine.blocked = None;
         if machine.draining.is_none() {
             machine.draining = Some(at);
-            if let Some(life) = self.life(name) {
-                life.draining.get_or_insert(at);
+            if let Some(history) = self.node_history(name) {
+                history.draining.get_or_insert(at);
             }
             self.edit_node(name, |object| close(object, at));
         }
         let gone = self.in_about(at, REMOVAL);
-        self.agenda.add(gone, Task::Gone(Text::clone(name)));
-        self.stir.zones = true;
+        self.tasks.add(gone, Task::RemoveMachine(Text::clone(name)));
+        self.dirty.machines = true;
     }
 }
 
 /// Cordons a node and says that it is going.
-fn close(object: &mut Object, at: Timestamp) {
-    let Body::Node(node) = &mut object.body else { return };
+fn close(object: &mut StoredObject, at: Timestamp) {
+    let ObjectBody::Node(node) = &mut object.body else { return };
     node.terminating = Some(Condition {
         status: true,
         since: at,
@@ -184,7 +187,7 @@ fn close(object: &mut Object, at: Timestamp) {
         message: "Machine Controller is scaling down machine".into(),
     });
     node.unschedulable = true;
-    if !node.has_taint(UNSCHEDULABLE) {
-        node.taints.push(taint(UNSCHEDULABLE, "NoSchedule", Some(at)));
+    if !node.has_taint(UNSCHEDULABLE_TAINT) {
+        node.taints.push(taint(UNSCHEDULABLE_TAINT, "NoSchedule", Some(at)));
     }
 }

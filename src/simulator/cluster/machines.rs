@@ -2,15 +2,16 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::simulator::cluster::agenda::Task;
+use crate::simulator::cluster::data_plane::{DataPlane, spaced, text};
 use crate::simulator::cluster::events::{normal, warning};
-use crate::simulator::cluster::history::NodeLife;
-use crate::simulator::cluster::interior::{Interior, spaced, text};
+use crate::simulator::cluster::node_history::NodeHistory;
 use crate::simulator::cluster::nodes::{
-    CHECKSUM, CRITICAL, KEPT, KEPT_BY_MCM, NOT_READY, UNINITIALIZED, digest, mark_rolling, ready,
+    CHECKSUM_ANNOTATION, CRITICAL_COMPONENTS_TAINT, NOT_READY_TAINT, SCALE_DOWN_DISABLED,
+    SCALE_DOWN_DISABLED_BY_MCM, UNINITIALIZED_TAINT, digest, mark_rolling, ready,
 };
-use crate::simulator::cluster::objects::{Body, Key, Kind, Text};
-use crate::simulator::roll::{Decision, Machine, Stage, part};
+use crate::simulator::cluster::objects::{ObjectBody, ObjectKey, ObjectKind, Text};
+use crate::simulator::cluster::task_queue::Task;
+use crate::simulator::machine_deployment::{Machine, MachineAction, MachineStage, scaled};
 
 /// Creating a machine takes about this long in reality, until it takes pods.
 const CREATION: SignedDuration = SignedDuration::from_mins(4);
@@ -26,7 +27,7 @@ const AUTOSCALE: i64 = 360;
 /// A kubelet whose node is refused tries again after about this long; seconds.
 const REGISTER_AGAIN: i64 = 10;
 
-impl Interior {
+impl DataPlane {
     /// A name for a new machine: pool, zone, machine set and chance.
     pub(in crate::simulator::cluster) fn machine_name(
         &mut self,
@@ -34,35 +35,36 @@ impl Interior {
         zone: u32,
         template: u32,
     ) -> Text {
-        let set = digest(&[&self.about.shoot, pool, &zone.to_string(), &template.to_string()], 5);
-        let (shoot, name) = (&self.about.shoot, &self.about.name);
+        let set = digest(&[&self.spec.shoot, pool, &zone.to_string(), &template.to_string()], 5);
+        let (shoot, name) = (&self.spec.shoot, &self.spec.name);
         let name = format!("shoot--{shoot}--{name}-{pool}-z{zone}-{set}");
-        format!("{name}-{}", self.dice.letters(5)).into()
+        format!("{name}-{}", self.rng.name_suffix(5)).into()
     }
 
     /// Begins what the limits of each zone allow, and notices when a zone is done.
-    pub(in crate::simulator::cluster) fn step_zones(&mut self, at: Timestamp) {
-        if self.asleep {
+    pub(in crate::simulator::cluster) fn step_machines(&mut self, at: Timestamp) {
+        if self.hibernated {
             return;
         }
         let template = self.template;
-        for index in 0..self.zones.len() {
-            while let Some(decision) = self.zones.get(index).and_then(|zone| zone.decide(template))
+        for index in 0..self.machine_deployments.len() {
+            while let Some(decision) =
+                self.machine_deployments.get(index).and_then(|zone| zone.next_action(template))
             {
                 match decision {
-                    Decision::Create => self.create_machine(index, at, 0.0),
-                    Decision::Drain(name) => self.begin_drain(&name, at),
+                    MachineAction::Create => self.create_machine(index, at, 0.0),
+                    MachineAction::Drain(name) => self.begin_drain(&name, at),
                 }
             }
-            let Some(zone) = self.zones.get_mut(index) else { return };
+            let Some(zone) = self.machine_deployments.get_mut(index) else { return };
             if zone.rolling && zone.is_done(template) {
                 zone.rolling = false;
                 let names: Vec<Text> =
-                    zone.nodes.iter().map(|node| Text::clone(&node.name)).collect();
+                    zone.machines.iter().map(|node| Text::clone(&node.name)).collect();
                 for name in names {
                     self.edit_node(&name, |object| {
-                        object.meta.annotations.remove(KEPT);
-                        object.meta.annotations.remove(KEPT_BY_MCM);
+                        object.meta.annotations.remove(SCALE_DOWN_DISABLED);
+                        object.meta.annotations.remove(SCALE_DOWN_DISABLED_BY_MCM);
                     });
                 }
             }
@@ -77,211 +79,244 @@ impl Interior {
         head_start: f64,
     ) {
         let template = self.template;
-        let Some(zone) = self.zones.get(index) else { return };
+        let Some(zone) = self.machine_deployments.get(index) else { return };
         let (pool, zone_name, number) =
             (Text::clone(&zone.pool), Text::clone(&zone.zone), zone.number);
         let name = self.machine_name(&pool, number, template);
-        let lasts = part(CREATION, 0.8 + 0.5 * self.dice.share());
-        let begin = self.pace.then(at, part(lasts, -head_start));
-        let joins = self.about.pools.get(&pool).is_none_or(|pool| pool.joins);
-        let moment = |share: f64| self.pace.then(begin, part(lasts, share)).max(at);
+        let lasts = scaled(CREATION, 0.8 + 0.5 * self.rng.fraction());
+        let begin = self.speed.after(at, scaled(lasts, -head_start));
+        let joins = self.spec.pools.get(&pool).is_none_or(|pool| pool.joins);
+        let moment = |share: f64| self.speed.after(begin, scaled(lasts, share)).max(at);
         let (registered, kubelet, joined) =
             (moment(REGISTERED_AFTER), moment(KUBELET_AFTER), moment(1.0));
-        self.agenda.add(registered, Task::Register(Text::clone(&name)));
+        self.tasks.add(registered, Task::RegisterNode(Text::clone(&name)));
         if joins {
-            self.agenda.add(kubelet, Task::KubeletReady(Text::clone(&name)));
-            self.agenda.add(joined, Task::Joined(Text::clone(&name)));
+            self.tasks.add(kubelet, Task::KubeletReady(Text::clone(&name)));
+            self.tasks.add(joined, Task::NodeJoined(Text::clone(&name)));
         } else {
-            let end = self.pace.then(begin, CREATION_TIMEOUT);
-            self.agenda.add(end, Task::NotJoined(Text::clone(&name)));
+            let end = self.speed.after(begin, CREATION_TIMEOUT);
+            self.tasks.add(end, Task::JoinTimeout(Text::clone(&name)));
         }
         // The autoscaler makes and removes nodes for as long as the program runs.
-        self.lives.retain(|life| life.gone.is_none_or(|gone| at.duration_since(gone) < REMEMBERED));
-        self.lives.push(NodeLife {
+        self.node_histories
+            .retain(|history| history.gone.is_none_or(|gone| at.duration_since(gone) < REMEMBERED));
+        self.node_histories.push(NodeHistory {
             name: Text::clone(&name),
             pool,
             zone: zone_name,
             template,
-            asked: begin,
+            requested: begin,
             registered: None,
             ready: None,
             draining: None,
             forced: None,
             gone: None,
         });
-        if let Some(zone) = self.zones.get_mut(index) {
-            zone.nodes.push(Machine::new(name, template, Stage::Creating, begin));
+        if let Some(zone) = self.machine_deployments.get_mut(index) {
+            zone.machines.push(Machine::new(name, template, MachineStage::Creating, begin));
         }
     }
 
-    pub(in crate::simulator::cluster) fn life(&mut self, name: &str) -> Option<&mut NodeLife> {
-        self.lives.iter_mut().rev().find(|life| *life.name == *name)
+    pub(in crate::simulator::cluster) fn node_history(
+        &mut self,
+        name: &str,
+    ) -> Option<&mut NodeHistory> {
+        self.node_histories.iter_mut().rev().find(|history| *history.name == *name)
     }
 
     /// A new machine's node appears.
-    pub(in crate::simulator::cluster) fn register(&mut self, name: &Text, at: Timestamp) {
-        let Some((pool, zone, template)) = self.zones.iter().find_map(|zone| {
-            let is_it =
-                |machine: &&Machine| machine.name == *name && machine.stage == Stage::Creating;
-            let machine = zone.nodes.iter().find(is_it)?;
+    pub(in crate::simulator::cluster) fn register_node(&mut self, name: &Text, at: Timestamp) {
+        let Some((pool, zone, template)) = self.machine_deployments.iter().find_map(|zone| {
+            let is_it = |machine: &&Machine| {
+                machine.name == *name && machine.stage == MachineStage::Creating
+            };
+            let machine = zone.machines.iter().find(is_it)?;
             Some((Text::clone(&zone.pool), Text::clone(&zone.zone), machine.template))
         }) else {
             return;
         };
         if self.refuses_nodes() {
-            let asked = self.life(name).map_or(at, |life| life.asked);
-            if at < self.pace.then(asked, CREATION_TIMEOUT) {
-                self.again(name, at, Task::Register(Text::clone(name)));
+            let requested = self.node_history(name).map_or(at, |history| history.requested);
+            if at < self.speed.after(requested, CREATION_TIMEOUT) {
+                self.retry(name, at, Task::RegisterNode(Text::clone(name)));
             } else {
-                self.leave(name, at);
+                self.delete_machine(name, at);
             }
             return;
         }
-        self.appear(&pool, &zone, name, template, at);
-        if let Some(life) = self.life(name) {
-            life.registered = Some(at);
+        self.create_node(&pool, &zone, name, template, at);
+        if let Some(history) = self.node_history(name) {
+            history.registered = Some(at);
         }
-        let key = Key::global(name);
-        self.note(Kind::Node, &key, at, normal("kubelet", "Starting", "Starting kubelet.".into()));
+        let key = ObjectKey::global(name);
+        self.record_event(
+            ObjectKind::Node,
+            &key,
+            at,
+            normal("kubelet", "Starting", "Starting kubelet.".into()),
+        );
         let message = format!("Node {name} event: Registered Node {name} in Controller");
-        self.note(Kind::Node, &key, at, normal("node-controller", "RegisteredNode", message));
-        self.daemons_may_start();
+        self.record_event(
+            ObjectKind::Node,
+            &key,
+            at,
+            normal("node-controller", "RegisteredNode", message),
+        );
+        self.mark_daemon_sets_dirty();
     }
 
     /// Its kubelet is ready.
-    pub(in crate::simulator::cluster) fn kubelet_ready(&mut self, name: &Text, at: Timestamp) {
-        if !self.hosts.contains_key(name) {
-            self.again(name, at, Task::KubeletReady(Text::clone(name)));
+    pub(in crate::simulator::cluster) fn mark_kubelet_ready(&mut self, name: &Text, at: Timestamp) {
+        if !self.nodes.contains_key(name) {
+            self.retry(name, at, Task::KubeletReady(Text::clone(name)));
             return;
         }
         self.edit_node(name, |object| {
-            if let Body::Node(node) = &mut object.body {
+            if let ObjectBody::Node(node) = &mut object.body {
                 node.ready = ready(at);
-                node.remove_taint(NOT_READY);
-                node.remove_taint(UNINITIALIZED);
+                node.remove_taint(NOT_READY_TAINT);
+                node.remove_taint(UNINITIALIZED_TAINT);
             }
         });
         let message = format!("Node {name} status is now: NodeReady");
-        self.note(Kind::Node, &Key::global(name), at, normal("kubelet", "NodeReady", message));
-        self.start_daemons(name, at);
+        self.record_event(
+            ObjectKind::Node,
+            &ObjectKey::global(name),
+            at,
+            normal("kubelet", "NodeReady", message),
+        );
+        self.start_waiting_pods(name, at);
     }
 
     /// What came too early for a machine that is not given up comes again.
-    fn again(&mut self, name: &str, at: Timestamp, task: Task) {
-        if self.machine(name).is_some_and(|machine| machine.stage == Stage::Creating) {
+    fn retry(&mut self, name: &str, at: Timestamp, task: Task) {
+        if self.machine(name).is_some_and(|machine| machine.stage == MachineStage::Creating) {
             let again = self.in_about(at, REGISTER_AGAIN);
-            self.agenda.add(spaced(at, again), task);
+            self.tasks.add(spaced(at, again), task);
         }
     }
 
     /// It takes pods.
-    pub(in crate::simulator::cluster) fn joined(&mut self, name: &Text, at: Timestamp) {
-        let node = self.store.get(Kind::Node, &Key::global(name));
+    pub(in crate::simulator::cluster) fn mark_node_joined(&mut self, name: &Text, at: Timestamp) {
+        let node = self.store.get(ObjectKind::Node, &ObjectKey::global(name));
         if !node.and_then(|object| object.node()).is_some_and(|node| node.ready.status) {
-            self.again(name, at, Task::Joined(Text::clone(name)));
+            self.retry(name, at, Task::NodeJoined(Text::clone(name)));
             return;
         }
-        let Some(host) = self.hosts.get(name) else { return };
+        let Some(host) = self.nodes.get(name) else { return };
         let pool = Text::clone(&host.pool);
-        let Some(machine) = self.machine_mut(name).filter(|m| m.stage == Stage::Creating) else {
+        let Some(machine) = self.machine_mut(name).filter(|m| m.stage == MachineStage::Creating)
+        else {
             return;
         };
-        machine.stage = Stage::Ready;
+        machine.stage = MachineStage::Ready;
         let template = machine.template;
         let checksum = self.template_checksum(&pool, template);
         self.edit_node(name, |object| {
-            if let Body::Node(node) = &mut object.body {
-                node.remove_taint(CRITICAL);
+            if let ObjectBody::Node(node) = &mut object.body {
+                node.remove_taint(CRITICAL_COMPONENTS_TAINT);
             }
-            object.meta.annotations.insert(CHECKSUM.into(), checksum.into());
+            object.meta.annotations.insert(CHECKSUM_ANNOTATION.into(), checksum.into());
         });
-        if let Some(life) = self.life(name) {
-            life.ready = Some(at);
+        if let Some(history) = self.node_history(name) {
+            history.ready = Some(at);
         }
-        self.stir.zones = true;
-        self.stir.pods = true;
+        self.dirty.machines = true;
+        self.dirty.pods = true;
     }
 
     /// A machine that does not become ready is given up; another one is made.
-    pub(in crate::simulator::cluster) fn not_joined(&mut self, name: &Text, at: Timestamp) {
-        if self.machine(name).is_none_or(|machine| machine.stage != Stage::Creating) {
+    pub(in crate::simulator::cluster) fn give_up_machine(&mut self, name: &Text, at: Timestamp) {
+        if self.machine(name).is_none_or(|machine| machine.stage != MachineStage::Creating) {
             return;
         }
         let message = format!("Node {name} status is now: NodeNotReady");
-        let key = Key::global(name);
-        self.note(Kind::Node, &key, at, warning("node-controller", "NodeNotReady", message));
-        self.leave(name, at);
+        let key = ObjectKey::global(name);
+        self.record_event(
+            ObjectKind::Node,
+            &key,
+            at,
+            warning("node-controller", "NodeNotReady", message),
+        );
+        self.delete_machine(name, at);
     }
 
     /// Old machines are to be replaced from now on.
-    pub fn begin_roll(&mut self, at: Timestamp) {
+    pub fn start_roll(&mut self, at: Timestamp) {
         let template = self.template;
         let mut names = Vec::new();
-        for zone in &mut self.zones {
+        for zone in &mut self.machine_deployments {
             zone.rolling = true;
-            names.extend(zone.nodes.iter().map(|m| (Text::clone(&m.name), m.template != template)));
+            names.extend(
+                zone.machines.iter().map(|m| (Text::clone(&m.name), m.template != template)),
+            );
         }
         for (name, old) in names {
             self.edit_node(&name, |object| mark_rolling(object, old));
         }
-        self.stir.zones = true;
+        self.dirty.machines = true;
         self.settle(at);
     }
 
     /// Whether every zone has what it should have.
     pub fn is_rolled(&self) -> bool {
-        self.zones.iter().all(|zone| !zone.rolling)
+        self.machine_deployments.iter().all(|zone| !zone.rolling)
     }
 
     /// A machine is gone.
-    pub(in crate::simulator::cluster) fn gone(&mut self, name: &Text, at: Timestamp) {
-        let key = Key::global(name);
+    pub(in crate::simulator::cluster) fn remove_machine(&mut self, name: &Text, at: Timestamp) {
+        let key = ObjectKey::global(name);
         let message = format!("Node {name} event: Removing Node {name} from Controller");
-        self.note(Kind::Node, &key, at, normal("node-controller", "RemovingNode", message));
+        self.record_event(
+            ObjectKind::Node,
+            &key,
+            at,
+            normal("node-controller", "RemovingNode", message),
+        );
         self.remove_node(name, at);
-        if let Some(life) = self.life(name) {
+        if let Some(history) = self.node_history(name) {
             // Also of a machine whose node never came.
-            life.gone.get_or_insert(at);
+            history.gone.get_or_insert(at);
         }
-        for zone in &mut self.zones {
-            zone.nodes.retain(|machine| machine.name != *name);
+        for zone in &mut self.machine_deployments {
+            zone.machines.retain(|machine| machine.name != *name);
         }
-        self.stir.zones = true;
+        self.dirty.machines = true;
     }
 
     /// The node object and everything on it is removed.
     pub(in crate::simulator::cluster) fn remove_node(&mut self, name: &Text, at: Timestamp) {
-        for pod in self.hosts.get(name).map(|host| host.pods.clone()).unwrap_or_default() {
+        for pod in self.nodes.get(name).map(|host| host.pods.clone()).unwrap_or_default() {
             self.remove_pod(&pod, at);
         }
         self.drop_attachments(name);
-        self.hosts.remove(name);
-        if self.store.remove(Kind::Node, &Key::global(name)).is_some()
-            && let Some(life) = self.life(name)
+        self.nodes.remove(name);
+        if self.store.remove(ObjectKind::Node, &ObjectKey::global(name)).is_some()
+            && let Some(history) = self.node_history(name)
         {
-            life.gone = Some(at);
+            history.gone = Some(at);
         }
-        self.stir.pods = true;
+        self.dirty.pods = true;
     }
 
     /// Somebody deletes a node object: its machine is replaced.
     pub fn delete_node(&mut self, name: &str, at: Timestamp) {
         let name = text(name);
-        if let Some(life) = self.life(&name) {
-            life.draining.get_or_insert(at);
+        if let Some(history) = self.node_history(&name) {
+            history.draining.get_or_insert(at);
         }
         self.remove_node(&name, at);
-        self.leave(&name, at);
+        self.delete_machine(&name, at);
         self.settle(at);
     }
 
     /// All machines vanish, as hibernation does it.
-    pub fn fall_asleep(&mut self, at: Timestamp) {
-        self.asleep = true;
+    pub fn hibernate(&mut self, at: Timestamp) {
+        self.hibernated = true;
         let names: Vec<Text> = self
-            .zones
+            .machine_deployments
             .iter_mut()
-            .flat_map(|zone| std::mem::take(&mut zone.nodes))
+            .flat_map(|zone| std::mem::take(&mut zone.machines))
             .map(|machine| machine.name)
             .collect();
         for name in names {
@@ -291,33 +326,33 @@ impl Interior {
     }
 
     /// Machines are made again.
-    pub fn wake(&mut self, at: Timestamp) {
-        self.asleep = false;
-        self.stir.zones = true;
+    pub fn wake_up(&mut self, at: Timestamp) {
+        self.hibernated = false;
+        self.dirty.machines = true;
         self.settle(at);
     }
 
     /// Now and then the autoscaler wants one machine more or less in some zone.
-    pub(in crate::simulator::cluster) fn autoscale(&mut self, at: Timestamp) {
+    pub(in crate::simulator::cluster) fn run_autoscaler(&mut self, at: Timestamp) {
         let next = self.in_about(at, AUTOSCALE);
-        self.agenda.add(next, Task::Autoscale);
-        let chosen: Vec<usize> = (0..self.zones.len())
+        self.tasks.add(next, Task::Autoscale);
+        let chosen: Vec<usize> = (0..self.machine_deployments.len())
             .filter(|index| {
-                self.zones
+                self.machine_deployments
                     .get(*index)
-                    .and_then(|zone| self.about.pools.get(&zone.pool))
+                    .and_then(|zone| self.spec.pools.get(&zone.pool))
                     .is_some_and(|pool| pool.autoscale)
             })
             .collect();
-        let Some(index) = chosen.get(self.dice.below(chosen.len())).copied() else { return };
-        let up = self.dice.below(2) == 0;
-        let Some(zone) = self.zones.get_mut(index) else { return };
-        let Some(pool) = self.about.pools.get(&zone.pool) else { return };
+        let Some(index) = chosen.get(self.rng.below(chosen.len())).copied() else { return };
+        let up = self.rng.below(2) == 0;
+        let Some(zone) = self.machine_deployments.get_mut(index) else { return };
+        let Some(pool) = self.spec.pools.get(&zone.pool) else { return };
         if up && zone.desired < pool.most {
             zone.desired += 1;
         } else if !up && !zone.rolling && zone.desired > pool.least.max(1) {
             zone.desired -= 1;
         }
-        self.stir.zones = true;
+        self.dirty.machines = true;
     }
 }

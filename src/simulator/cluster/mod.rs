@@ -1,22 +1,22 @@
 //! One simulated cluster: what SKE knows of it, its credentials, and what happens inside. Pure; time is handed in.
 
-pub mod agenda;
 pub mod budgets;
 mod build;
-mod build_zones;
+mod build_machines;
 pub mod credentials;
+pub mod data_plane;
 mod drain;
 mod events;
-pub mod history;
-pub mod interior;
 mod machines;
+pub mod node_history;
 pub mod nodes;
 pub mod objects;
 mod pods;
 mod rotation;
-mod schedule;
+mod scheduler;
 pub mod secrets;
 pub mod store;
+pub mod task_queue;
 #[cfg(test)]
 mod tests;
 mod webhooks;
@@ -27,18 +27,18 @@ use tokio::sync::watch;
 
 use crate::clients::ske::wire;
 use crate::domain::cluster::ClusterId;
-use crate::simulator::cluster::agenda::{RotationStep, Task};
-use crate::simulator::cluster::build::Standing;
-use crate::simulator::cluster::credentials::Credentials;
-use crate::simulator::cluster::history::Tally;
-use crate::simulator::cluster::interior::Interior;
-use crate::simulator::dice::Dice;
-use crate::simulator::roll::{Pace, Stage};
+use crate::simulator::cluster::build::InitialState;
+use crate::simulator::cluster::credentials::ClusterCredentials;
+use crate::simulator::cluster::data_plane::DataPlane;
+use crate::simulator::cluster::node_history::NodeCounts;
+use crate::simulator::cluster::task_queue::{RotationStep, Task};
+use crate::simulator::machine_deployment::{MachineStage, Speed};
+use crate::simulator::rng::Rng;
 use crate::simulator::rules::has_static_token;
 use crate::simulator::scene::{SceneCluster, ScenePool};
 
 /// A drain that does not end is reported after this long.
-const REPORTED_AFTER: SignedDuration = SignedDuration::from_mins(15);
+const ERROR_REPORTED_AFTER: SignedDuration = SignedDuration::from_mins(15);
 /// A cluster that a scene finds younger in its rotation than this has nodes that did not begin to roll.
 const CONTROL_PLANE_AT_MOST: SignedDuration = SignedDuration::from_mins(4);
 
@@ -59,21 +59,21 @@ pub struct SimulatedCluster {
     pub completed: Option<Timestamp>,
     /// `STATE_…` while nothing runs.
     pub state: String,
-    pub credentials: Credentials,
+    pub credentials: ClusterCredentials,
     /// What happens inside; empty until somebody looks.
-    pub inside: Interior,
+    pub data_plane: DataPlane,
     /// Hexadecimal part of the API server's name.
     pub shoot: String,
     /// Whether the new ways to credentials were used, which ends the old ones.
-    pub uses_short_lived: bool,
-    process: Process,
-    server_awake: bool,
-    seen: Timestamp,
-    bell: watch::Sender<u64>,
+    pub used_new_endpoints: bool,
+    process: ClusterProcess,
+    api_server_up: bool,
+    last_advanced: Timestamp,
+    changes: watch::Sender<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Process {
+enum ClusterProcess {
     Idle,
     ControlPlane,
     Rolling,
@@ -100,8 +100,8 @@ impl SimulatedCluster {
         mut scene: SceneCluster,
         team: &str,
         now: Timestamp,
-        pace: Pace,
-        mut dice: Dice,
+        speed: Speed,
+        mut rng: Rng,
     ) -> Self {
         if scene.pools.is_empty() {
             scene.pools.push(small_pool());
@@ -118,32 +118,33 @@ impl SimulatedCluster {
             && scene.blocked.is_none()
             && now.duration_since(begun) < CONTROL_PLANE_AT_MOST;
         let process = match scene.phase.as_str() {
-            "PREPARING" if early => Process::ControlPlane,
-            "PREPARING" => Process::Rolling,
-            "COMPLETING" => Process::Completing,
-            _ => Process::Idle,
+            "PREPARING" if early => ClusterProcess::ControlPlane,
+            "PREPARING" => ClusterProcess::Rolling,
+            "COMPLETING" => ClusterProcess::Completing,
+            _ => ClusterProcess::Idle,
         };
         let open = matches!(scene.phase.as_str(), "PREPARING" | "PREPARED" | "COMPLETING");
         let mut credentials = match scene.phase.as_str() {
-            "NEVER" => Credentials::settled(1, created),
-            _ if open => Credentials::settled(1, created),
-            _ => Credentials::settled(2, initiated.unwrap_or(created)),
+            "NEVER" => ClusterCredentials::settled(1, created),
+            _ if open => ClusterCredentials::settled(1, created),
+            _ => ClusterCredentials::settled(2, initiated.unwrap_or(created)),
         };
         if open {
-            credentials.begin(begun);
+            credentials.add_generation(begun);
             if !early {
                 credentials.trust_new();
                 credentials.sign_with_new();
             }
         }
         if has_static_token(&scene.version, &scene.phase) {
-            credentials.static_token = Some(dice.hex(64));
+            credentials.static_token = Some(rng.hex(64));
         }
-        let shoot = dice.hex(10);
+        let shoot = rng.hex(10);
         let template = if early { 1 } else { credentials.current };
-        let about = build::about(&scene, id.region().as_str(), &shoot, team);
-        let mut inside = Interior::new(about, template, pace, dice);
-        inside.asleep = matches!(scene.state.as_str(), "STATE_HIBERNATED" | "STATE_WAKINGUP");
+        let spec = build::cluster_spec(&scene, id.region().as_str(), &shoot, team);
+        let mut data_plane = DataPlane::new(spec, template, speed, rng);
+        data_plane.hibernated =
+            matches!(scene.state.as_str(), "STATE_HIBERNATED" | "STATE_WAKINGUP");
         let expires = SignedDuration::from_hours(24 * scene.expires_in_days);
         let mut cluster = Self {
             created,
@@ -153,196 +154,205 @@ impl SimulatedCluster {
             completed,
             state: scene.state.clone(),
             credentials,
-            inside,
+            data_plane,
             shoot,
-            uses_short_lived: !never,
+            used_new_endpoints: !never,
             process,
-            server_awake: false,
-            seen: now,
-            bell: watch::Sender::new(0),
+            api_server_up: false,
+            last_advanced: now,
+            changes: watch::Sender::new(0),
             team: team.to_owned(),
             id,
             scene,
         };
         match process {
-            Process::ControlPlane => cluster.plan_start(begun),
-            Process::Completing => {
+            ClusterProcess::ControlPlane => cluster.plan_start(begun),
+            ClusterProcess::Completing => {
                 let soon = |seconds| now.saturating_add(SignedDuration::from_secs(seconds));
-                let agenda = &mut cluster.inside.agenda;
-                agenda.add(soon(10).unwrap_or(now), Task::Rotation(RotationStep::Drop));
-                agenda.add(soon(45).unwrap_or(now), Task::Rotation(RotationStep::Finish));
+                let tasks = &mut cluster.data_plane.tasks;
+                tasks
+                    .add(soon(10).unwrap_or(now), Task::Rotation(RotationStep::DropOldCredentials));
+                tasks.add(soon(45).unwrap_or(now), Task::Rotation(RotationStep::Finish));
             }
-            Process::Idle | Process::Rolling | Process::Waking | Process::Reconciling => {}
+            ClusterProcess::Idle
+            | ClusterProcess::Rolling
+            | ClusterProcess::Waking
+            | ClusterProcess::Reconciling => {}
         }
         cluster
     }
 
     /// Makes the inside, if nobody looked before. Clusters in which nothing runs do not change until then.
-    pub fn look_inside(&mut self) {
-        if self.inside.built {
+    pub fn build_data_plane(&mut self) {
+        if self.data_plane.built {
             return;
         }
-        let standing = Standing {
+        let initial = InitialState {
             scene: &self.scene,
             created: self.created,
             initiated: self.initiated,
             completed: self.completed,
-            rolling: self.process == Process::Rolling,
-            now: self.seen,
+            rolling: self.process == ClusterProcess::Rolling,
+            now: self.last_advanced,
         };
         // What was planned before, a rotation's steps, comes after what the building plans.
-        let planned = std::mem::take(&mut self.inside.agenda);
-        self.inside.build(&standing, &mut self.credentials);
-        self.inside.agenda.append(planned);
+        let planned = std::mem::take(&mut self.data_plane.tasks);
+        self.data_plane.build(&initial, &mut self.credentials);
+        self.data_plane.tasks.append(planned);
     }
 
     /// Lets everything happen that is due until `now`, in order.
     pub fn advance(&mut self, now: Timestamp) {
-        let changes_inside =
-            matches!(self.process, Process::ControlPlane | Process::Rolling | Process::Completing);
-        if !self.inside.built && changes_inside {
-            self.look_inside();
-            self.notice_the_end();
+        let changes_inside = matches!(
+            self.process,
+            ClusterProcess::ControlPlane | ClusterProcess::Rolling | ClusterProcess::Completing
+        );
+        if !self.data_plane.built && changes_inside {
+            self.build_data_plane();
+            self.finish_roll();
         }
         let mut changed = false;
-        while let Some((at, task)) = self.inside.agenda.take(now) {
+        while let Some((at, task)) = self.data_plane.tasks.take(now) {
             changed = true;
             self.run(at, task);
-            self.notice_the_end();
+            self.finish_roll();
         }
-        self.seen = now;
+        self.last_advanced = now;
         if changed {
-            self.ring();
+            self.notify_changed();
         }
     }
 
     fn run(&mut self, at: Timestamp, task: Task) {
         match task {
             Task::Rotation(step) => self.rotate(step, at),
-            Task::ServerWakes => {
-                self.server_awake = true;
-                self.inside.wake(at);
+            Task::ApiServerStarted => {
+                self.api_server_up = true;
+                self.data_plane.wake_up(at);
             }
-            Task::Woken => {
+            Task::WakeUpFinished => {
                 "STATE_HEALTHY".clone_into(&mut self.state);
-                self.process = Process::Idle;
+                self.process = ClusterProcess::Idle;
             }
-            Task::Reconciled => {
-                if self.process == Process::Reconciling {
-                    self.process = Process::Idle;
+            Task::ReconcileFinished => {
+                if self.process == ClusterProcess::Reconciling {
+                    self.process = ClusterProcess::Idle;
                 }
             }
-            Task::Register(_)
+            Task::RegisterNode(_)
             | Task::KubeletReady(_)
-            | Task::Joined(_)
-            | Task::NotJoined(_)
-            | Task::Look(_)
-            | Task::Force(_)
-            | Task::Gone(_)
-            | Task::Started(_)
-            | Task::Stopped(_)
-            | Task::Attach(_)
-            | Task::Attached(_)
-            | Task::Detached(_)
-            | Task::Autoscale => self.inside.run(at, task),
+            | Task::NodeJoined(_)
+            | Task::JoinTimeout(_)
+            | Task::EvaluateDrain(_)
+            | Task::ForceDrain(_)
+            | Task::RemoveMachine(_)
+            | Task::ContainersStarted(_)
+            | Task::ContainersStopped(_)
+            | Task::AttachVolumes(_)
+            | Task::VolumesAttached(_)
+            | Task::VolumeDetached(_)
+            | Task::Autoscale => self.data_plane.run(at, task),
         }
     }
 
     /// When something happens next.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.inside.agenda.next()
+        self.data_plane.tasks.next()
     }
 
     /// Tells everybody who waits that something changed.
-    pub fn ring(&self) {
-        self.bell.send_modify(|count| *count = count.wrapping_add(1));
+    pub fn notify_changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Rings whenever something changed.
-    pub fn listen(&self) -> watch::Receiver<u64> {
-        self.bell.subscribe()
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Whether its API server is there.
-    pub fn has_server(&self) -> bool {
+    pub fn has_api_server(&self) -> bool {
         match self.state.as_str() {
             "STATE_HIBERNATED" | "STATE_CREATING" => false,
-            "STATE_WAKINGUP" => self.server_awake,
+            "STATE_WAKINGUP" => self.api_server_up,
             _ => true,
         }
     }
 
     /// Frees drains that a PodDisruptionBudget holds up, by loosening it.
-    pub fn unblock(&mut self) {
-        let at = self.seen;
-        self.inside.loosen_budgets(|_, budget| budget.is_misconfigured(), at);
-        self.ring();
+    pub fn relax_blocking_budgets(&mut self) {
+        let at = self.last_advanced;
+        self.data_plane.relax_budgets(|_, budget| budget.is_misconfigured(), at);
+        self.notify_changed();
     }
 
     /// Says whether new machines can be had for a pool.
     pub fn set_capacity(&mut self, pool: &str, there: bool) {
-        for zone in self.inside.zones.iter_mut().filter(|zone| *zone.pool == *pool) {
+        for zone in
+            self.data_plane.machine_deployments.iter_mut().filter(|zone| *zone.pool == *pool)
+        {
             zone.no_capacity = !there;
         }
-        self.inside.stir.zones = true;
-        let at = self.seen;
-        self.inside.settle(at);
-        self.ring();
+        self.data_plane.dirty.machines = true;
+        let at = self.last_advanced;
+        self.data_plane.settle(at);
+        self.notify_changed();
     }
 
     /// Sets the state that SKE reports while nothing runs.
     pub fn set_state(&mut self, state: &str) {
-        let at = self.seen;
+        let at = self.last_advanced;
         state.clone_into(&mut self.state);
         if state == "STATE_HIBERNATED" {
-            self.server_awake = false;
-            self.inside.fall_asleep(at);
-        } else if self.inside.asleep && state != "STATE_WAKINGUP" {
-            self.inside.wake(at);
+            self.api_server_up = false;
+            self.data_plane.hibernate(at);
+        } else if self.data_plane.hibernated && state != "STATE_WAKINGUP" {
+            self.data_plane.wake_up(at);
         }
-        self.ring();
+        self.notify_changed();
     }
 
     /// Nodes that clients could see at a moment; for tests.
-    pub fn tally(&self, at: Timestamp) -> Tally {
-        history::tally(&self.inside.lives, self.inside.template, at)
+    pub fn count_nodes(&self, at: Timestamp) -> NodeCounts {
+        node_history::count_nodes(&self.data_plane.node_histories, self.data_plane.template, at)
     }
 
     /// `status.aggregated` at this moment.
     pub fn aggregated(&self, now: Timestamp) -> &str {
         match self.process {
-            Process::Idle | Process::Waking => &self.state,
-            Process::Rolling if self.is_reported(now) => {
+            ClusterProcess::Idle | ClusterProcess::Waking => &self.state,
+            ClusterProcess::Rolling if self.has_roll_errors(now) => {
                 // The platform restarts its flow every ten minutes, so that the state flickers.
                 if now.as_second() / 600 % 2 == 0 { "STATE_UNHEALTHY" } else { "STATE_RECONCILING" }
             }
-            Process::ControlPlane
-            | Process::Rolling
-            | Process::Completing
-            | Process::Reconciling => "STATE_RECONCILING",
+            ClusterProcess::ControlPlane
+            | ClusterProcess::Rolling
+            | ClusterProcess::Completing
+            | ClusterProcess::Reconciling => "STATE_RECONCILING",
         }
     }
 
-    fn is_reported(&self, now: Timestamp) -> bool {
-        !self.holdups(now).is_empty()
+    fn has_roll_errors(&self, now: Timestamp) -> bool {
+        !self.roll_errors(now).is_empty()
     }
 
     /// What holds the roll up for so long that the platform reports it.
-    fn holdups(&self, now: Timestamp) -> Vec<wire::ClusterError> {
+    fn roll_errors(&self, now: Timestamp) -> Vec<wire::ClusterError> {
         let error = |code: &str, message: String| wire::ClusterError {
             code: Some(code.to_owned()),
             message: Some(message),
         };
-        if self.process != Process::Rolling {
+        if self.process != ClusterProcess::Rolling {
             return Vec::new();
         }
-        let long = |since: Timestamp| self.inside.pace.real(since, now) >= REPORTED_AFTER;
+        let long =
+            |since: Timestamp| self.data_plane.speed.real_time(since, now) >= ERROR_REPORTED_AFTER;
         let mut errors = Vec::new();
-        for zone in self.inside.zones.iter().filter(|zone| zone.rolling) {
-            for node in zone.nodes.iter().filter(|node| node.stage == Stage::Draining) {
+        for zone in self.data_plane.machine_deployments.iter().filter(|zone| zone.rolling) {
+            for node in zone.machines.iter().filter(|node| node.stage == MachineStage::Draining) {
                 if let Some((since, budget)) = &node.blocked
                     && long(*since)
-                    && self.inside.is_misconfigured(budget)
+                    && self.data_plane.is_misconfigured(budget)
                 {
                     let name = &node.name;
                     errors.push(error(
@@ -367,7 +377,7 @@ impl SimulatedCluster {
             code: Some(code.clone()),
             message: Some(message.clone()),
         });
-        from_scene.chain(self.holdups(now)).collect()
+        from_scene.chain(self.roll_errors(now)).collect()
     }
 }
 

@@ -9,41 +9,41 @@ use jiff::Timestamp;
 /// A text that many objects share.
 pub type Text = Arc<str>;
 /// Labels or annotations.
-pub type Labels = BTreeMap<Cow<'static, str>, Text>;
+pub type LabelMap = BTreeMap<Cow<'static, str>, Text>;
 
 /// The kinds that are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum ObjectKind {
     /// `v1 ConfigMap`.
     ConfigMap,
     DaemonSet,
     Deployment,
-    Endpoints,
+    EndpointSlice,
     Event,
     MutatingWebhook,
     Namespace,
     Node,
-    Volume,
-    Claim,
+    PersistentVolume,
+    PersistentVolumeClaim,
     Pod,
     Budget,
     Secret,
     Service,
     ServiceAccount,
     StatefulSet,
-    Attachment,
-    Webhook,
+    VolumeAttachment,
+    ValidatingWebhook,
 }
 
 /// Namespace and name; the namespace is empty for kinds that have none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
+pub struct ObjectKey {
     /// `metadata.namespace`.
     pub namespace: Text,
     pub name: Text,
 }
 
-impl Key {
+impl ObjectKey {
     /// Of an object in a namespace.
     pub fn new(namespace: &str, name: &str) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
@@ -57,21 +57,21 @@ impl Key {
 
 /// One object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Object {
-    pub meta: Meta,
-    pub body: Body,
+pub struct StoredObject {
+    pub meta: ObjectMeta,
+    pub body: ObjectBody,
 }
 
 /// `metadata`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Meta {
-    pub key: Key,
+pub struct ObjectMeta {
+    pub key: ObjectKey,
     pub uid: Text,
     pub created: Timestamp,
     pub version: u64,
-    pub labels: Labels,
-    pub annotations: Labels,
-    pub owner: Option<Owner>,
+    pub labels: LabelMap,
+    pub annotations: LabelMap,
+    pub owner: Option<OwnerReference>,
     pub finalizers: Vec<String>,
     pub deletion: Option<Deletion>,
     /// Time of the last entry of `managedFields`, where one is kept.
@@ -80,7 +80,7 @@ pub struct Meta {
 
 /// An owner reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
+pub struct OwnerReference {
     pub version: &'static str,
     pub kind: &'static str,
     pub name: Text,
@@ -96,54 +96,54 @@ pub struct Deletion {
 
 /// What differs between kinds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
+pub enum ObjectBody {
     ConfigMap(BTreeMap<String, String>),
-    Event(Box<Event>),
+    Event(Box<StoredEvent>),
     /// Nothing but its name.
     Namespace,
-    Node(Box<Node>),
-    Volume(Volume),
+    Node(Box<StoredNode>),
+    PersistentVolume(StoredVolume),
     /// The name of the claimed volume.
-    Claim(Text),
-    Pod(Box<Pod>),
-    Budget(Budget),
-    Controller(Controller),
-    Secret(Secret),
+    PersistentVolumeClaim(Text),
+    Pod(Box<StoredPod>),
+    Budget(StoredBudget),
+    Controller(StoredController),
+    Secret(StoredSecret),
     /// Names of the Secrets in `.secrets[]`.
     ServiceAccount(Vec<Text>),
-    Attachment(Attachment),
-    Service(Service),
+    VolumeAttachment(StoredAttachment),
+    Service(StoredService),
     /// What stands behind a service.
-    Endpoints(Vec<Endpoint>),
-    Webhook(Webhook),
+    EndpointSlice(Vec<StoredEndpoint>),
+    ValidatingWebhook(StoredWebhook),
 }
 
-impl Body {
+impl ObjectBody {
     /// Its kind.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ObjectKind {
         match self {
-            Self::ConfigMap(_) => Kind::ConfigMap,
-            Self::Event(_) => Kind::Event,
-            Self::Namespace => Kind::Namespace,
-            Self::Node(_) => Kind::Node,
-            Self::Volume(_) => Kind::Volume,
-            Self::Claim(_) => Kind::Claim,
-            Self::Pod(_) => Kind::Pod,
-            Self::Budget(_) => Kind::Budget,
+            Self::ConfigMap(_) => ObjectKind::ConfigMap,
+            Self::Event(_) => ObjectKind::Event,
+            Self::Namespace => ObjectKind::Namespace,
+            Self::Node(_) => ObjectKind::Node,
+            Self::PersistentVolume(_) => ObjectKind::PersistentVolume,
+            Self::PersistentVolumeClaim(_) => ObjectKind::PersistentVolumeClaim,
+            Self::Pod(_) => ObjectKind::Pod,
+            Self::Budget(_) => ObjectKind::Budget,
             Self::Controller(controller) => controller.kind,
-            Self::Secret(_) => Kind::Secret,
-            Self::ServiceAccount(_) => Kind::ServiceAccount,
-            Self::Attachment(_) => Kind::Attachment,
-            Self::Service(_) => Kind::Service,
-            Self::Endpoints(_) => Kind::Endpoints,
-            Self::Webhook(_) => Kind::Webhook,
+            Self::Secret(_) => ObjectKind::Secret,
+            Self::ServiceAccount(_) => ObjectKind::ServiceAccount,
+            Self::VolumeAttachment(_) => ObjectKind::VolumeAttachment,
+            Self::Service(_) => ObjectKind::Service,
+            Self::EndpointSlice(_) => ObjectKind::EndpointSlice,
+            Self::ValidatingWebhook(_) => ObjectKind::ValidatingWebhook,
         }
     }
 }
 
 /// `v1 Node`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Node {
+pub struct StoredNode {
     pub ready: Condition,
     /// Condition `Terminating`, once it is there.
     pub terminating: Option<Condition>,
@@ -155,7 +155,7 @@ pub struct Node {
     pub number: u32,
 }
 
-impl Node {
+impl StoredNode {
     /// Whether it has a taint.
     pub fn has_taint(&self, key: &str) -> bool {
         self.taints.iter().any(|taint| taint.key == key)
@@ -195,7 +195,7 @@ pub struct Taint {
 
 /// `v1 Pod`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pod {
+pub struct StoredPod {
     /// Number of its workload.
     pub workload: usize,
     pub node: Option<Text>,
@@ -207,7 +207,7 @@ pub struct Pod {
     /// Claims of its volumes.
     pub claims: Vec<Text>,
     /// Volumes that do not move with it.
-    pub local: Local,
+    pub local: LocalStorage,
     pub scheduled: Option<Timestamp>,
     /// Why it cannot be placed, while it cannot.
     pub unschedulable: Option<(Timestamp, String)>,
@@ -222,21 +222,21 @@ pub struct Pod {
 /// Data of a pod that stays where it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Local {
+pub enum LocalStorage {
     #[default]
-    Nothing,
+    None,
     EmptyDir,
     HostPath,
     /// A persistent volume on the node's own disk.
-    OwnDisk,
+    PersistentVolume,
 }
 
 /// `v1 Event`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
+pub struct StoredEvent {
     /// `involvedObject`: kind.
     pub kind: &'static str,
-    pub about: Key,
+    pub about: ObjectKey,
     pub uid: Text,
     pub reason: &'static str,
     pub message: String,
@@ -251,9 +251,9 @@ pub struct Event {
 
 /// `v1 PersistentVolume`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Volume {
+pub struct StoredVolume {
     /// Namespace and name of its claim.
-    pub claim: Key,
+    pub claim: ObjectKey,
     /// Zone that it is bound to.
     pub zone: Text,
     /// Node that it is bound to, if it is on a node's own disk.
@@ -263,18 +263,18 @@ pub struct Volume {
 /// A number or a percentage.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(untagged)]
-pub enum Amount {
+pub enum IntOrPercent {
     /// A number of pods.
-    Number(u32),
+    Int(u32),
     /// A share of the wanted pods ("25%").
     Percent(String),
 }
 
-impl Amount {
+impl IntOrPercent {
     /// The number of pods out of `whole`, rounded up as Kubernetes does.
     pub fn of(&self, whole: u32) -> u32 {
         match self {
-            Self::Number(number) => *number,
+            Self::Int(number) => *number,
             Self::Percent(text) => {
                 let percent = text.trim_end_matches('%').parse::<u32>().unwrap_or(0);
                 whole.saturating_mul(percent).div_ceil(100)
@@ -285,13 +285,13 @@ impl Amount {
 
 /// `policy/v1 PodDisruptionBudget`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Budget {
+pub struct StoredBudget {
     /// `spec.selector.matchLabels`: value of the label `app`.
     pub app: Text,
     /// `spec.minAvailable`.
-    pub min_available: Option<Amount>,
+    pub min_available: Option<IntOrPercent>,
     /// `spec.maxUnavailable`.
-    pub max_unavailable: Option<Amount>,
+    pub max_unavailable: Option<IntOrPercent>,
     /// `metadata.generation`, which is observed at once.
     pub generation: u32,
     /// `status.disruptionsAllowed`.
@@ -304,7 +304,7 @@ pub struct Budget {
     pub expected: u32,
 }
 
-impl Budget {
+impl StoredBudget {
     /// Whether it holds up every drain, whatever is waited for (machine-controller-manager: `isMisconfiguredPdb`).
     pub fn is_misconfigured(&self) -> bool {
         self.expected > 0 && self.healthy >= self.expected && self.allowed == 0
@@ -313,8 +313,8 @@ impl Budget {
 
 /// A deployment, stateful set or daemon set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Controller {
-    pub kind: Kind,
+pub struct StoredController {
+    pub kind: ObjectKind,
     /// Number of its workload.
     pub workload: usize,
     /// Value of its pods' label `app`.
@@ -331,7 +331,7 @@ pub struct Controller {
 
 /// `v1 Secret`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Secret {
+pub struct StoredSecret {
     /// `type`.
     pub kind: &'static str,
     /// `data`, decoded.
@@ -343,7 +343,7 @@ pub const TOKEN_SECRET: &str = "kubernetes.io/service-account-token";
 
 /// `storage.k8s.io/v1 VolumeAttachment`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attachment {
+pub struct StoredAttachment {
     pub node: Text,
     pub volume: Text,
     pub attached: bool,
@@ -353,7 +353,7 @@ pub struct Attachment {
 
 /// `v1 Service`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Service {
+pub struct StoredService {
     pub app: Text,
     /// Number from which its address follows.
     pub number: u32,
@@ -361,7 +361,7 @@ pub struct Service {
 
 /// One of `endpoints` of a slice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
+pub struct StoredEndpoint {
     pub pod: Text,
     pub node: Text,
     /// Number from which the pod's address follows.
@@ -372,41 +372,45 @@ pub struct Endpoint {
 
 /// A configuration with one webhook, which is asked about new nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Webhook {
+pub struct StoredWebhook {
     /// `clientConfig.service`.
-    pub service: Key,
+    pub service: ObjectKey,
     pub failure_policy: Text,
 }
 
-impl Object {
+impl StoredObject {
     /// The node, if it is one.
-    pub fn node(&self) -> Option<&Node> {
-        if let Body::Node(node) = &self.body { Some(node) } else { None }
+    pub fn node(&self) -> Option<&StoredNode> {
+        if let ObjectBody::Node(node) = &self.body { Some(node) } else { None }
     }
 
     /// The pod, if it is one.
-    pub fn pod(&self) -> Option<&Pod> {
-        if let Body::Pod(pod) = &self.body { Some(pod) } else { None }
+    pub fn pod(&self) -> Option<&StoredPod> {
+        if let ObjectBody::Pod(pod) = &self.body { Some(pod) } else { None }
     }
 
     /// The PodDisruptionBudget, if it is one.
-    pub fn budget(&self) -> Option<&Budget> {
-        if let Body::Budget(budget) = &self.body { Some(budget) } else { None }
+    pub fn budget(&self) -> Option<&StoredBudget> {
+        if let ObjectBody::Budget(budget) = &self.body { Some(budget) } else { None }
     }
 
     /// The deployment, stateful set or daemon set, if it is one.
-    pub fn controller(&self) -> Option<&Controller> {
-        if let Body::Controller(controller) = &self.body { Some(controller) } else { None }
+    pub fn controller(&self) -> Option<&StoredController> {
+        if let ObjectBody::Controller(controller) = &self.body { Some(controller) } else { None }
     }
 
     /// The Secret, if it is one.
-    pub fn secret(&self) -> Option<&Secret> {
-        if let Body::Secret(secret) = &self.body { Some(secret) } else { None }
+    pub fn secret(&self) -> Option<&StoredSecret> {
+        if let ObjectBody::Secret(secret) = &self.body { Some(secret) } else { None }
     }
 
     /// The volume attachment, if it is one.
-    pub fn attachment(&self) -> Option<&Attachment> {
-        if let Body::Attachment(attachment) = &self.body { Some(attachment) } else { None }
+    pub fn attachment(&self) -> Option<&StoredAttachment> {
+        if let ObjectBody::VolumeAttachment(attachment) = &self.body {
+            Some(attachment)
+        } else {
+            None
+        }
     }
 
     /// A label.

@@ -4,24 +4,28 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::simulator::cluster::agenda::{PodId, Task};
+use crate::simulator::cluster::data_plane::{DataPlane, text};
 use crate::simulator::cluster::events::normal;
-use crate::simulator::cluster::interior::{Interior, text};
-use crate::simulator::cluster::objects::{Body, Deletion, Key, Kind, Local, Object, Pod, Text};
-use crate::simulator::roll::part;
+use crate::simulator::cluster::objects::{
+    Deletion, LocalStorage, ObjectBody, ObjectKey, ObjectKind, StoredObject, StoredPod, Text,
+};
+use crate::simulator::cluster::task_queue::{PodId, Task};
+use crate::simulator::machine_deployment::scaled;
 use crate::simulator::scene::WorkloadKind;
 
-impl Interior {
+impl DataPlane {
     /// Makes the pods that a workload lacks, and takes away those that are too many.
-    pub(in crate::simulator::cluster) fn fill(&mut self, number: usize, at: Timestamp) {
+    pub(in crate::simulator::cluster) fn reconcile_pods(&mut self, number: usize, at: Timestamp) {
         let Some(workload) = self.workloads.get(number) else { return };
-        let alive = |key: &&Key| {
-            self.store.get(Kind::Pod, key).is_some_and(|object| object.meta.deletion.is_none())
+        let alive = |key: &&ObjectKey| {
+            self.store
+                .get(ObjectKind::Pod, key)
+                .is_some_and(|object| object.meta.deletion.is_none())
         };
         match workload.kind {
             WorkloadKind::Deployment => {
                 let wanted = usize::try_from(workload.replicas).unwrap_or(0);
-                let there: Vec<Key> = workload.pods.iter().filter(alive).cloned().collect();
+                let there: Vec<ObjectKey> = workload.pods.iter().filter(alive).cloned().collect();
                 for _ in there.len()..wanted {
                     self.new_pod(number, None, None, at);
                 }
@@ -33,7 +37,7 @@ impl Interior {
                 let names: Vec<Text> = (0..workload.replicas)
                     .map(|ordinal| text(&format!("{}-{ordinal}", workload.name)))
                     .filter(|name| {
-                        let key = Key {
+                        let key = ObjectKey {
                             namespace: Text::clone(&workload.namespace),
                             name: Text::clone(name),
                         };
@@ -41,11 +45,12 @@ impl Interior {
                     })
                     .collect();
                 let most = workload.replicas;
-                let too_many = |key: &&Key| {
+                let too_many = |key: &&ObjectKey| {
                     let ordinal = key.name.rsplit('-').next().and_then(|n| n.parse::<u32>().ok());
                     ordinal.is_some_and(|ordinal| ordinal >= most)
                 };
-                let surplus: Vec<Key> = workload.pods.iter().filter(too_many).cloned().collect();
+                let surplus: Vec<ObjectKey> =
+                    workload.pods.iter().filter(too_many).cloned().collect();
                 for name in names {
                     self.new_pod(number, Some(name), None, at);
                 }
@@ -57,16 +62,16 @@ impl Interior {
                 let served: BTreeSet<Text> = workload
                     .pods
                     .iter()
-                    .filter_map(|key| self.store.get(Kind::Pod, key)?.pod()?.node.clone())
+                    .filter_map(|key| self.store.get(ObjectKind::Pod, key)?.pod()?.node.clone())
                     .collect();
-                let hosts: Vec<Text> =
-                    self.hosts.keys().filter(|host| !served.contains(*host)).cloned().collect();
-                for host in hosts {
+                let nodes: Vec<Text> =
+                    self.nodes.keys().filter(|host| !served.contains(*host)).cloned().collect();
+                for host in nodes {
                     let key = self.new_pod(number, None, None, at);
                     self.pending.remove(&key);
                     self.bind(&key, &host, at);
                     if self.is_ready(&host) {
-                        self.start_soon(&key, at);
+                        self.start_containers(&key, at);
                     }
                 }
             }
@@ -75,23 +80,23 @@ impl Interior {
     }
 
     fn is_ready(&self, host: &str) -> bool {
-        let found = self.store.get(Kind::Node, &Key::global(host));
+        let found = self.store.get(ObjectKind::Node, &ObjectKey::global(host));
         found.and_then(|object| object.node()).is_some_and(|node| node.ready.status)
     }
 
     /// Daemons have to be on every node.
-    pub(in crate::simulator::cluster) fn daemons_may_start(&mut self) {
+    pub(in crate::simulator::cluster) fn mark_daemon_sets_dirty(&mut self) {
         let daemons = self.workloads.iter().enumerate().filter_map(|(number, workload)| {
             (workload.kind == WorkloadKind::DaemonSet).then_some(number)
         });
-        self.stir.workloads.extend(daemons);
+        self.dirty.workloads.extend(daemons);
     }
 
     /// Pods that wait on a node for its kubelet start.
-    pub(in crate::simulator::cluster) fn start_daemons(&mut self, host: &str, at: Timestamp) {
-        let pods = self.hosts.get(host).map(|host| host.pods.clone()).unwrap_or_default();
+    pub(in crate::simulator::cluster) fn start_waiting_pods(&mut self, host: &str, at: Timestamp) {
+        let pods = self.nodes.get(host).map(|host| host.pods.clone()).unwrap_or_default();
         for key in pods {
-            self.start_soon(&key, at);
+            self.start_containers(&key, at);
         }
     }
 
@@ -102,19 +107,19 @@ impl Interior {
         name: Option<Text>,
         zone: Option<&str>,
         at: Timestamp,
-    ) -> Key {
-        let Some(workload) = self.workloads.get(number) else { return Key::global("") };
+    ) -> ObjectKey {
+        let Some(workload) = self.workloads.get(number) else { return ObjectKey::global("") };
         let (owner, app) = (workload.owner.clone(), Text::clone(&workload.name));
         let name = name.unwrap_or_else(|| match &owner {
-            Some(owner) => format!("{}-{}", owner.name, self.dice.letters(5)).into(),
+            Some(owner) => format!("{}-{}", owner.name, self.rng.name_suffix(5)).into(),
             None => Text::clone(&app),
         });
-        let Some(workload) = self.workloads.get_mut(number) else { return Key::global("") };
-        let key = Key { namespace: Text::clone(&workload.namespace), name };
+        let Some(workload) = self.workloads.get_mut(number) else { return ObjectKey::global("") };
+        let key = ObjectKey { namespace: Text::clone(&workload.namespace), name };
         workload.pods.insert(key.clone());
-        let has_volume = workload.volume || workload.local == Local::OwnDisk;
+        let has_volume = workload.volume || workload.local == LocalStorage::PersistentVolume;
         let claim = has_volume.then(|| text(&format!("data-{}", key.name)));
-        let mut pod = Pod {
+        let mut pod = StoredPod {
             workload: number,
             node: None,
             pool: workload.pool.clone(),
@@ -148,30 +153,35 @@ impl Interior {
             _ => {}
         }
         let claims = pod.claims.clone();
-        self.store.put(Object { meta, body: Body::Pod(Box::new(pod)) });
+        self.store.put(StoredObject { meta, body: ObjectBody::Pod(Box::new(pod)) });
         if let Some(zone) = zone {
             for claim in &claims {
                 self.make_volume(&key, claim, zone, None, at);
             }
         }
         self.pending.insert(key.clone());
-        self.stir.pods = true;
-        self.stir.budgets.insert(number);
+        self.dirty.pods = true;
+        self.dirty.budgets.insert(number);
         key
     }
 
     /// Places a pod on a node.
-    pub(in crate::simulator::cluster) fn bind(&mut self, key: &Key, host: &Text, at: Timestamp) {
+    pub(in crate::simulator::cluster) fn bind(
+        &mut self,
+        key: &ObjectKey,
+        host: &Text,
+        at: Timestamp,
+    ) {
         let mut found = None;
-        self.store.edit(Kind::Pod, key, |object| {
-            if let Body::Pod(pod) = &mut object.body {
+        self.store.edit(ObjectKind::Pod, key, |object| {
+            if let ObjectBody::Pod(pod) = &mut object.body {
                 pod.node = Some(Text::clone(host));
                 pod.scheduled = Some(at);
                 pod.unschedulable = None;
                 found = Some((pod.workload, pod.cpu));
             }
         });
-        if let (Some((workload, cpu)), Some(host)) = (found, self.hosts.get_mut(host)) {
+        if let (Some((workload, cpu)), Some(host)) = (found, self.nodes.get_mut(host)) {
             host.pods.insert(key.clone());
             host.cpu.1 = host.cpu.1.saturating_add(cpu);
             *host.counts.entry(workload).or_default() += 1;
@@ -180,38 +190,42 @@ impl Interior {
     }
 
     /// Its containers will start.
-    pub(in crate::simulator::cluster) fn start_soon(&mut self, key: &Key, at: Timestamp) {
+    pub(in crate::simulator::cluster) fn start_containers(
+        &mut self,
+        key: &ObjectKey,
+        at: Timestamp,
+    ) {
         let Some(id) = self.pod_id(key) else { return };
         let start = self
             .pod(&id)
-            .and_then(Object::pod)
+            .and_then(StoredObject::pod)
             .filter(|pod| pod.started.is_none())
             .and_then(|pod| self.workloads.get(pod.workload))
             .map(|workload| workload.start);
         if let Some(start) = start {
-            let at = self.pace.about(at, start, &mut self.dice);
-            self.agenda.add(at, Task::Started(id));
+            let at = self.speed.roughly_after(at, start, &mut self.rng);
+            self.tasks.add(at, Task::ContainersStarted(id));
         }
     }
 
     /// Containers of a pod have started.
-    pub(in crate::simulator::cluster) fn started(&mut self, id: &PodId, at: Timestamp) {
-        let Some(pod) = self.pod(id).and_then(Object::pod) else { return };
+    pub(in crate::simulator::cluster) fn mark_started(&mut self, id: &PodId, at: Timestamp) {
+        let Some(pod) = self.pod(id).and_then(StoredObject::pod) else { return };
         let number = pod.workload;
         let recovers = self.workloads.get(number).is_none_or(|workload| workload.recovers);
-        self.store.edit(Kind::Pod, &id.key, |object| {
-            if let Body::Pod(pod) = &mut object.body {
+        self.store.edit(ObjectKind::Pod, &id.key, |object| {
+            if let ObjectBody::Pod(pod) = &mut object.body {
                 pod.started = Some(at);
                 pod.ready = (recovers && object.meta.deletion.is_none(), at);
             }
         });
         let message = "Started container main".to_owned();
-        self.note(Kind::Pod, &id.key, at, normal("kubelet", "Started", message));
-        self.stir.budgets.insert(number);
+        self.record_event(ObjectKind::Pod, &id.key, at, normal("kubelet", "Started", message));
+        self.dirty.budgets.insert(number);
     }
 
     /// Deletes a pod as its API does: it stops within its grace period.
-    pub fn delete_pod(&mut self, key: &Key, grace: Option<i64>, at: Timestamp) {
+    pub fn delete_pod(&mut self, key: &ObjectKey, grace: Option<i64>, at: Timestamp) {
         let Some(id) = self.pod_id(key) else { return };
         let Some(object) = self.pod(&id) else { return };
         let Some(pod) = object.pod() else { return };
@@ -221,53 +235,53 @@ impl Interior {
         if known.is_some_and(|known| known.grace <= grace) && grace > 0 {
             return;
         }
-        let by = self.pace.then(at, SignedDuration::from_secs(grace));
-        self.store.edit(Kind::Pod, key, |object| {
+        let by = self.speed.after(at, SignedDuration::from_secs(grace));
+        self.store.edit(ObjectKind::Pod, key, |object| {
             object.meta.deletion = Some(Deletion { by, grace });
         });
-        self.stir.budgets.insert(number);
-        self.stir.workloads.insert(number);
+        self.dirty.budgets.insert(number);
+        self.dirty.workloads.insert(number);
         if known.is_none() && placed {
             let message = "Stopping container main".to_owned();
-            self.note(Kind::Pod, key, at, normal("kubelet", "Killing", message));
+            self.record_event(ObjectKind::Pod, key, at, normal("kubelet", "Killing", message));
         }
         if grace == 0 {
-            self.stopped(&id, at);
+            self.mark_stopped(&id, at);
         } else {
             // Most stop before their time is over.
-            let stops = part(SignedDuration::from_secs(grace), 0.3 + 0.6 * self.dice.share());
-            let stops = self.pace.then(at, stops);
-            self.agenda.add(stops, Task::Stopped(id));
+            let stops = scaled(SignedDuration::from_secs(grace), 0.3 + 0.6 * self.rng.fraction());
+            let stops = self.speed.after(at, stops);
+            self.tasks.add(stops, Task::ContainersStopped(id));
         }
     }
 
     /// Containers of a pod have stopped.
-    pub(in crate::simulator::cluster) fn stopped(&mut self, id: &PodId, at: Timestamp) {
+    pub(in crate::simulator::cluster) fn mark_stopped(&mut self, id: &PodId, at: Timestamp) {
         let Some(object) = self.pod(id) else { return };
         if object.meta.finalizers.is_empty() {
             self.remove_pod(&id.key, at);
             return;
         }
-        self.store.edit(Kind::Pod, &id.key, |object| {
-            if let Body::Pod(pod) = &mut object.body {
+        self.store.edit(ObjectKind::Pod, &id.key, |object| {
+            if let ObjectBody::Pod(pod) = &mut object.body {
                 pod.ready = (false, at);
             }
         });
     }
 
     /// A pod is gone, whatever stood in its way.
-    pub(in crate::simulator::cluster) fn remove_pod(&mut self, key: &Key, at: Timestamp) {
-        let Some(object) = self.store.remove(Kind::Pod, key) else { return };
+    pub(in crate::simulator::cluster) fn remove_pod(&mut self, key: &ObjectKey, at: Timestamp) {
+        let Some(object) = self.store.remove(ObjectKind::Pod, key) else { return };
         self.pending.remove(key);
         let Some(pod) = object.pod() else { return };
         if let Some(workload) = self.workloads.get_mut(pod.workload) {
             workload.pods.remove(key);
         }
-        self.stir.workloads.insert(pod.workload);
-        self.stir.budgets.insert(pod.workload);
-        self.stir.pods = true;
+        self.dirty.workloads.insert(pod.workload);
+        self.dirty.budgets.insert(pod.workload);
+        self.dirty.pods = true;
         let Some(name) = &pod.node else { return };
-        if let Some(host) = self.hosts.get_mut(name) {
+        if let Some(host) = self.nodes.get_mut(name) {
             host.pods.remove(key);
             host.cpu.1 = host.cpu.1.saturating_sub(pod.cpu);
             if let Some(count) = host.counts.get_mut(&pod.workload) {
@@ -276,44 +290,44 @@ impl Interior {
         }
         let detaches = self.workloads.get(pod.workload).is_none_or(|workload| workload.detaches);
         for claim in &pod.claims {
-            self.detach(&key.namespace, claim, name, detaches, at);
+            self.detach_volume(&key.namespace, claim, name, detaches, at);
         }
-        self.hasten(name, at);
+        self.resume_drain(name, at);
     }
 
     /// Takes a changed object over: a node that takes pods or not, a pod that nothing holds any more, a budget with
     /// other figures, a controller that wants another number of pods.
-    pub fn replace(&mut self, mut object: Object, at: Timestamp) {
+    pub fn replace(&mut self, mut object: StoredObject, at: Timestamp) {
         let (kind, key) = (object.body.kind(), object.meta.key.clone());
         match &mut object.body {
-            Body::Node(_) => self.replace_node(object, at),
-            Body::Budget(budget) => {
+            ObjectBody::Node(_) => self.replace_node(object, at),
+            ObjectBody::Budget(budget) => {
                 budget.generation += 1;
                 self.store.edit(kind, &key, |known| *known = object);
-                self.stir.budgets.extend(self.budgets.get(&key));
+                self.dirty.budgets.extend(self.budgets.get(&key));
             }
-            Body::Controller(controller) => {
+            ObjectBody::Controller(controller) => {
                 controller.generation += 1;
                 let (number, wanted) = (controller.workload, controller.wanted);
                 self.store.edit(kind, &key, |known| *known = object);
                 if let Some(workload) = self.workloads.get_mut(number) {
                     workload.replicas = wanted;
                 }
-                self.stir.workloads.insert(number);
-                self.stir.budgets.insert(number);
+                self.dirty.workloads.insert(number);
+                self.dirty.budgets.insert(number);
             }
-            Body::Pod(_)
-            | Body::ConfigMap(_)
-            | Body::Event(_)
-            | Body::Namespace
-            | Body::Volume(_)
-            | Body::Claim(_)
-            | Body::Secret(_)
-            | Body::ServiceAccount(_)
-            | Body::Attachment(_)
-            | Body::Service(_)
-            | Body::Endpoints(_)
-            | Body::Webhook(_) => {
+            ObjectBody::Pod(_)
+            | ObjectBody::ConfigMap(_)
+            | ObjectBody::Event(_)
+            | ObjectBody::Namespace
+            | ObjectBody::PersistentVolume(_)
+            | ObjectBody::PersistentVolumeClaim(_)
+            | ObjectBody::Secret(_)
+            | ObjectBody::ServiceAccount(_)
+            | ObjectBody::VolumeAttachment(_)
+            | ObjectBody::Service(_)
+            | ObjectBody::EndpointSlice(_)
+            | ObjectBody::ValidatingWebhook(_) => {
                 let over = object.meta.finalizers.is_empty()
                     && object.meta.deletion.is_some_and(|deletion| deletion.by <= at);
                 self.store.edit(kind, &key, |known| *known = object);
@@ -335,8 +349,8 @@ impl Interior {
             && let Some(workload) = self.workloads.get_mut(number)
         {
             workload.replicas = replicas;
-            self.stir.workloads.insert(number);
-            self.stir.budgets.insert(number);
+            self.dirty.workloads.insert(number);
+            self.dirty.budgets.insert(number);
             self.settle(at);
         }
     }

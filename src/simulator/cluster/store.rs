@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::simulator::cluster::objects::{Key, Kind, Object};
+use crate::simulator::cluster::objects::{ObjectKey, ObjectKind, StoredObject};
 
 /// Changes that are remembered.
 const LOG_LIMIT: usize = 5_000;
@@ -13,25 +13,25 @@ const FIRST_VERSION: u64 = 184_000;
 
 /// One change of one object.
 #[derive(Debug, Clone)]
-pub struct Change {
+pub struct ObjectChange {
     /// Version that it made.
     pub version: u64,
-    pub kind: Kind,
+    pub kind: ObjectKind,
     /// The object before; `None` when it was created.
-    pub before: Option<Arc<Object>>,
+    pub before: Option<Arc<StoredObject>>,
     /// The object afterwards; `None` when it was removed.
-    pub after: Option<Arc<Object>>,
+    pub after: Option<Arc<StoredObject>>,
 }
 
-impl Change {
-    fn key(&self) -> Option<&Key> {
+impl ObjectChange {
+    fn key(&self) -> Option<&ObjectKey> {
         self.after.as_ref().or(self.before.as_ref()).map(|object| &object.meta.key)
     }
 }
 
 /// Why the past cannot be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lost {
+pub enum UnavailableVersion {
     /// That version is forgotten; this is the oldest one that is not.
     TooOld(u64),
     /// That version is still to come; this is the present one.
@@ -40,14 +40,14 @@ pub enum Lost {
 
 /// The objects.
 #[derive(Debug)]
-pub struct Store {
-    objects: BTreeMap<Kind, BTreeMap<Key, Arc<Object>>>,
-    log: VecDeque<Change>,
+pub struct ObjectStore {
+    objects: BTreeMap<ObjectKind, BTreeMap<ObjectKey, Arc<StoredObject>>>,
+    log: VecDeque<ObjectChange>,
     version: u64,
     forgotten: u64,
 }
 
-impl Default for Store {
+impl Default for ObjectStore {
     fn default() -> Self {
         Self {
             objects: BTreeMap::new(),
@@ -58,44 +58,49 @@ impl Default for Store {
     }
 }
 
-impl Store {
+impl ObjectStore {
     /// The present version.
     pub fn version(&self) -> u64 {
         self.version
     }
 
     /// One object.
-    pub fn get(&self, kind: Kind, key: &Key) -> Option<&Arc<Object>> {
+    pub fn get(&self, kind: ObjectKind, key: &ObjectKey) -> Option<&Arc<StoredObject>> {
         self.objects.get(&kind)?.get(key)
     }
 
     /// Objects of a kind, by namespace and name.
-    pub fn list(&self, kind: Kind) -> impl Iterator<Item = &Arc<Object>> {
+    pub fn list(&self, kind: ObjectKind) -> impl Iterator<Item = &Arc<StoredObject>> {
         self.objects.get(&kind).into_iter().flat_map(BTreeMap::values)
     }
 
     /// How many objects of a kind there are.
-    pub fn count(&self, kind: Kind) -> usize {
+    pub fn count(&self, kind: ObjectKind) -> usize {
         self.objects.get(&kind).map_or(0, BTreeMap::len)
     }
 
     /// Adds an object, or puts it in the place of one with the same name.
-    pub fn put(&mut self, mut object: Object) {
+    pub fn put(&mut self, mut object: StoredObject) {
         self.version += 1;
         object.meta.version = self.version;
         let (kind, key) = (object.body.kind(), object.meta.key.clone());
         let after = Arc::new(object);
         let before = self.objects.entry(kind).or_default().insert(key, Arc::clone(&after));
-        self.remember(Change { version: self.version, kind, before, after: Some(after) });
+        self.remember(ObjectChange { version: self.version, kind, before, after: Some(after) });
     }
 
     /// Changes an object; a change that changes nothing leaves no trace. Returns whether it is there.
-    pub fn edit(&mut self, kind: Kind, key: &Key, change: impl FnOnce(&mut Object)) -> bool {
+    pub fn edit(
+        &mut self,
+        kind: ObjectKind,
+        key: &ObjectKey,
+        change: impl FnOnce(&mut StoredObject),
+    ) -> bool {
         let Some(place) = self.objects.get_mut(&kind).and_then(|objects| objects.get_mut(key))
         else {
             return false;
         };
-        let mut next = Object::clone(place);
+        let mut next = StoredObject::clone(place);
         change(&mut next);
         if next == **place {
             return true;
@@ -105,15 +110,15 @@ impl Store {
         let after = Arc::new(next);
         let before = std::mem::replace(place, Arc::clone(&after));
         let version = self.version;
-        self.remember(Change { version, kind, before: Some(before), after: Some(after) });
+        self.remember(ObjectChange { version, kind, before: Some(before), after: Some(after) });
         true
     }
 
     /// Removes an object.
-    pub fn remove(&mut self, kind: Kind, key: &Key) -> Option<Arc<Object>> {
+    pub fn remove(&mut self, kind: ObjectKind, key: &ObjectKey) -> Option<Arc<StoredObject>> {
         let before = self.objects.get_mut(&kind)?.remove(key)?;
         self.version += 1;
-        self.remember(Change {
+        self.remember(ObjectChange {
             version: self.version,
             kind,
             before: Some(Arc::clone(&before)),
@@ -122,7 +127,7 @@ impl Store {
         Some(before)
     }
 
-    fn remember(&mut self, change: Change) {
+    fn remember(&mut self, change: ObjectChange) {
         if self.log.len() >= LOG_LIMIT
             && let Some(oldest) = self.log.pop_front()
         {
@@ -143,11 +148,11 @@ impl Store {
     /// The version is forgotten.
     pub fn changes(
         &self,
-        kind: Kind,
+        kind: ObjectKind,
         after: u64,
-    ) -> Result<impl Iterator<Item = &Change> + Clone, Lost> {
+    ) -> Result<impl Iterator<Item = &ObjectChange> + Clone, UnavailableVersion> {
         if after < self.forgotten {
-            return Err(Lost::TooOld(self.forgotten));
+            return Err(UnavailableVersion::TooOld(self.forgotten));
         }
         let start = self.log.partition_point(|change| change.version <= after);
         Ok(self.log.range(start..).filter(move |change| change.kind == kind))
@@ -157,22 +162,26 @@ impl Store {
     ///
     /// # Errors
     /// The version is forgotten, or still to come.
-    pub fn list_at(&self, kind: Kind, version: u64) -> Result<Vec<Arc<Object>>, Lost> {
+    pub fn list_at(
+        &self,
+        kind: ObjectKind,
+        version: u64,
+    ) -> Result<Vec<Arc<StoredObject>>, UnavailableVersion> {
         if version > self.version {
-            return Err(Lost::TooNew(self.version));
+            return Err(UnavailableVersion::TooNew(self.version));
         }
-        let later: Vec<&Change> = self.changes(kind, version)?.collect();
+        let later: Vec<&ObjectChange> = self.changes(kind, version)?.collect();
         if later.is_empty() {
             return Ok(self.list(kind).cloned().collect());
         }
         // Newest first, so that the state before the oldest change is what remains.
-        let mut past: BTreeMap<&Key, Option<&Arc<Object>>> = BTreeMap::new();
+        let mut past: BTreeMap<&ObjectKey, Option<&Arc<StoredObject>>> = BTreeMap::new();
         for change in later.into_iter().rev() {
             if let Some(key) = change.key() {
                 past.insert(key, change.before.as_ref());
             }
         }
-        let mut objects: BTreeMap<&Key, &Arc<Object>> = self
+        let mut objects: BTreeMap<&ObjectKey, &Arc<StoredObject>> = self
             .objects
             .get(&kind)
             .into_iter()
@@ -191,32 +200,37 @@ mod tests {
     use jiff::Timestamp;
     use proptest::prelude::*;
 
-    use crate::simulator::cluster::objects::{Body, Key, Kind, Labels, Meta, Object};
-    use crate::simulator::cluster::store::{Lost, Store};
+    use crate::simulator::cluster::objects::{
+        LabelMap, ObjectBody, ObjectKey, ObjectKind, ObjectMeta, StoredObject,
+    };
+    use crate::simulator::cluster::store::{ObjectStore, UnavailableVersion};
 
-    fn object(name: u8, value: u8, secret: bool) -> Object {
-        let meta = Meta {
-            key: Key::global(&name.to_string()),
+    fn object(name: u8, value: u8, secret: bool) -> StoredObject {
+        let meta = ObjectMeta {
+            key: ObjectKey::global(&name.to_string()),
             uid: name.to_string().into(),
             created: Timestamp::UNIX_EPOCH,
             version: 0,
-            labels: Labels::new(),
-            annotations: Labels::new(),
+            labels: LabelMap::new(),
+            annotations: LabelMap::new(),
             owner: None,
             finalizers: Vec::new(),
             deletion: None,
             written: None,
         };
         let body = if secret {
-            Body::ServiceAccount(vec![value.to_string().into()])
+            ObjectBody::ServiceAccount(vec![value.to_string().into()])
         } else {
-            Body::ConfigMap([("value".to_owned(), value.to_string())].into())
+            ObjectBody::ConfigMap([("value".to_owned(), value.to_string())].into())
         };
-        Object { meta, body }
+        StoredObject { meta, body }
     }
 
-    fn picture(store: &Store, kind: Kind) -> BTreeMap<Key, Object> {
-        store.list(kind).map(|object| (object.meta.key.clone(), Object::clone(object))).collect()
+    fn picture(store: &ObjectStore, kind: ObjectKind) -> BTreeMap<ObjectKey, StoredObject> {
+        store
+            .list(kind)
+            .map(|object| (object.meta.key.clone(), StoredObject::clone(object)))
+            .collect()
     }
 
     proptest! {
@@ -224,11 +238,11 @@ mod tests {
         fn replaying_a_watch_from_any_version_gives_the_list(
             steps in prop::collection::vec((0_u8..3, 0_u8..6, any::<u8>(), any::<bool>()), 1..60),
         ) {
-            let mut store = Store::default();
-            let mut past = vec![(store.version(), picture(&store, Kind::ConfigMap))];
+            let mut store = ObjectStore::default();
+            let mut past = vec![(store.version(), picture(&store, ObjectKind::ConfigMap))];
             for (step, name, value, other) in steps {
-                let kind = if other { Kind::ServiceAccount } else { Kind::ConfigMap };
-                let key = Key::global(&name.to_string());
+                let kind = if other { ObjectKind::ServiceAccount } else { ObjectKind::ConfigMap };
+                let key = ObjectKey::global(&name.to_string());
                 match step {
                     0 => store.put(object(name, value, other)),
                     1 => {
@@ -238,26 +252,26 @@ mod tests {
                         store.remove(kind, &key);
                     }
                 }
-                past.push((store.version(), picture(&store, Kind::ConfigMap)));
+                past.push((store.version(), picture(&store, ObjectKind::ConfigMap)));
             }
-            let present = picture(&store, Kind::ConfigMap);
+            let present = picture(&store, ObjectKind::ConfigMap);
             for (version, then) in past {
-                let at: BTreeMap<Key, Object> = store
-                    .list_at(Kind::ConfigMap, version)
+                let at: BTreeMap<ObjectKey, StoredObject> = store
+                    .list_at(ObjectKind::ConfigMap, version)
                     .unwrap()
                     .into_iter()
-                    .map(|object| (object.meta.key.clone(), Object::clone(&object)))
+                    .map(|object| (object.meta.key.clone(), StoredObject::clone(&object)))
                     .collect();
                 prop_assert_eq!(&at, &then);
                 let mut replayed = then;
                 let mut last = version;
-                for change in store.changes(Kind::ConfigMap, version).unwrap() {
+                for change in store.changes(ObjectKind::ConfigMap, version).unwrap() {
                     prop_assert!(change.version > last);
                     last = change.version;
                     match (&change.before, &change.after) {
                         (before, Some(after)) => {
                             let replaced =
-                                replayed.insert(after.meta.key.clone(), Object::clone(after));
+                                replayed.insert(after.meta.key.clone(), StoredObject::clone(after));
                             prop_assert_eq!(replaced.as_ref(), before.as_deref());
                         }
                         (Some(before), None) => {
@@ -273,33 +287,39 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_is_said_to_be() {
-        let mut store = Store::default();
+        let mut store = ObjectStore::default();
         let before = store.version();
         store.put(object(1, 1, false));
-        assert_eq!(store.changes(Kind::ConfigMap, before).unwrap().count(), 1);
+        assert_eq!(store.changes(ObjectKind::ConfigMap, before).unwrap().count(), 1);
         store.compact();
         let oldest = store.version();
         assert_eq!(
-            store.changes(Kind::ConfigMap, before).err(),
-            Some(Lost::TooOld(oldest)),
+            store.changes(ObjectKind::ConfigMap, before).err(),
+            Some(UnavailableVersion::TooOld(oldest)),
             "a version before the compaction"
         );
-        assert_eq!(store.list_at(Kind::ConfigMap, before).err(), Some(Lost::TooOld(oldest)));
-        assert_eq!(store.list_at(Kind::ConfigMap, oldest).unwrap().len(), 1);
-        assert_eq!(store.list_at(Kind::ConfigMap, oldest + 1).err(), Some(Lost::TooNew(oldest)));
+        assert_eq!(
+            store.list_at(ObjectKind::ConfigMap, before).err(),
+            Some(UnavailableVersion::TooOld(oldest))
+        );
+        assert_eq!(store.list_at(ObjectKind::ConfigMap, oldest).unwrap().len(), 1);
+        assert_eq!(
+            store.list_at(ObjectKind::ConfigMap, oldest + 1).err(),
+            Some(UnavailableVersion::TooNew(oldest))
+        );
         for number in 0..=5_100_u32 {
             store.put(object(u8::try_from(number % 7).unwrap(), 0, false));
         }
-        assert!(store.changes(Kind::ConfigMap, oldest).is_err());
+        assert!(store.changes(ObjectKind::ConfigMap, oldest).is_err());
     }
 
     #[test]
     fn a_change_that_changes_nothing_makes_no_version() {
-        let mut store = Store::default();
+        let mut store = ObjectStore::default();
         store.put(object(1, 1, false));
         let version = store.version();
-        assert!(store.edit(Kind::ConfigMap, &Key::global("1"), |_| {}));
-        assert!(!store.edit(Kind::ConfigMap, &Key::global("2"), |_| {}));
+        assert!(store.edit(ObjectKind::ConfigMap, &ObjectKey::global("1"), |_| {}));
+        assert!(!store.edit(ObjectKind::ConfigMap, &ObjectKey::global("2"), |_| {}));
         assert_eq!(store.version(), version);
     }
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use crate::simulator::cluster::objects::{Amount, Key, Local, Owner, Text};
-use crate::simulator::dice::Dice;
+use crate::simulator::cluster::objects::{
+    IntOrPercent, LocalStorage, ObjectKey, OwnerReference, Text,
+};
+use crate::simulator::rng::Rng;
 use crate::simulator::scene::{SceneCluster, ScenePool, SceneWorkload, WorkloadKind};
 
 /// A controller and its pods.
@@ -30,7 +32,7 @@ pub struct Workload {
     /// Whether each pod has a volume of its own.
     pub volume: bool,
     /// Data that stays on the node.
-    pub local: Local,
+    pub local: LocalStorage,
     /// What keeps deleted pods.
     pub finalizer: Option<String>,
     /// Whether moved pods become ready again.
@@ -38,40 +40,40 @@ pub struct Workload {
     /// Whether volumes can be detached.
     pub detaches: bool,
     /// `minAvailable` of its budgets.
-    pub min_available: Option<Amount>,
+    pub min_available: Option<IntOrPercent>,
     /// `maxUnavailable` of its budgets.
-    pub max_unavailable: Option<Amount>,
+    pub max_unavailable: Option<IntOrPercent>,
     /// Whether it answers for a webhook that must agree to new nodes.
     pub guards_nodes: bool,
     /// Its `PodDisruptionBudget`s.
-    pub budgets: Vec<Key>,
+    pub budgets: Vec<ObjectKey>,
     /// What pods name as their controller.
-    pub owner: Option<Owner>,
+    pub owner: Option<OwnerReference>,
     /// Its pods, those that are being deleted too.
-    pub pods: BTreeSet<Key>,
+    pub pods: BTreeSet<ObjectKey>,
 }
 
 impl Workload {
-    fn new(scene: &SceneWorkload, name: &str, dice: &mut Dice) -> Self {
+    fn new(scene: &SceneWorkload, name: &str, rng: &mut Rng) -> Self {
         let (version, kind, owner) = match scene.kind {
             WorkloadKind::Deployment => {
-                ("apps/v1", "ReplicaSet", format!("{name}-{}", dice.letters(9)))
+                ("apps/v1", "ReplicaSet", format!("{name}-{}", rng.name_suffix(9)))
             }
             WorkloadKind::StatefulSet => ("apps/v1", "StatefulSet", name.to_owned()),
             WorkloadKind::DaemonSet => ("apps/v1", "DaemonSet", name.to_owned()),
             WorkloadKind::Bare => ("", "", String::new()),
         };
-        let owner = (scene.kind != WorkloadKind::Bare).then(|| Owner {
+        let owner = (scene.kind != WorkloadKind::Bare).then(|| OwnerReference {
             version,
             kind,
             name: owner.into(),
-            uid: dice.uid().into(),
+            uid: rng.uid().into(),
         });
         let budgets = if scene.min_available.is_some() || scene.max_unavailable.is_some() {
             (0..scene.budgets)
                 .map(|number| match number {
-                    0 => Key::new(&scene.namespace, name),
-                    other => Key::new(&scene.namespace, &format!("{name}-{}", other + 1)),
+                    0 => ObjectKey::new(&scene.namespace, name),
+                    other => ObjectKey::new(&scene.namespace, &format!("{name}-{}", other + 1)),
                 })
                 .collect()
         } else {
@@ -104,7 +106,7 @@ impl Workload {
 }
 
 /// Everything that runs in a cluster of a scene.
-pub fn all(scene: &SceneCluster, team: &str, dice: &mut Dice) -> Vec<Workload> {
+pub fn all(scene: &SceneCluster, team: &str, rng: &mut Rng) -> Vec<Workload> {
     let mut planned = everywhere();
     if scene.usual_workloads {
         planned.extend(usual(&scene.pools, team));
@@ -118,7 +120,7 @@ pub fn all(scene: &SceneCluster, team: &str, dice: &mut Dice) -> Vec<Workload> {
                 replicas: 1,
                 pool: Some(pool.clone()),
                 zone: Some(zone.clone()),
-                min_available: Some(Amount::Number(1)),
+                min_available: Some(IntOrPercent::Int(1)),
                 ..plain(namespace, name)
             });
         }
@@ -130,7 +132,7 @@ pub fn all(scene: &SceneCluster, team: &str, dice: &mut Dice) -> Vec<Workload> {
                 1 => workload.name.clone(),
                 _ => format!("{}-{number}", workload.name),
             };
-            made.push(Workload::new(workload, &name, dice));
+            made.push(Workload::new(workload, &name, rng));
         }
     }
     made
@@ -150,7 +152,7 @@ fn plain(namespace: &str, name: &str) -> SceneWorkload {
         budgets: 1,
         cpu: 200,
         volume: false,
-        local: Local::Nothing,
+        local: LocalStorage::None,
         grace: 30,
         start: 20,
         finalizer: None,
@@ -166,11 +168,11 @@ fn everywhere() -> Vec<SceneWorkload> {
     let everywhere = |name: &str| SceneWorkload {
         kind: WorkloadKind::DaemonSet,
         cpu: 20,
-        local: Local::HostPath,
+        local: LocalStorage::HostPath,
         ..system(name)
     };
     let guarded = |name: &str| SceneWorkload {
-        max_unavailable: Some(Amount::Number(1)),
+        max_unavailable: Some(IntOrPercent::Int(1)),
         cpu: 50,
         ..system(name)
     };
@@ -192,13 +194,13 @@ fn usual(pools: &[ScenePool], team: &str) -> Vec<SceneWorkload> {
         found.push(SceneWorkload {
             replicas: pool.nodes.max(1),
             pool: here.clone(),
-            max_unavailable: Some(Amount::Percent("25%".to_owned())),
+            max_unavailable: Some(IntOrPercent::Percent("25%".to_owned())),
             ..plain(team, &format!("{}-app", pool.name))
         });
         found.push(SceneWorkload {
             replicas: (pool.nodes / 2).max(1),
             pool: here,
-            local: Local::EmptyDir,
+            local: LocalStorage::EmptyDir,
             ..plain(team, &format!("{}-worker", pool.name))
         });
     }
@@ -207,7 +209,7 @@ fn usual(pools: &[ScenePool], team: &str) -> Vec<SceneWorkload> {
             kind: WorkloadKind::StatefulSet,
             replicas: 3,
             pool: Some(first.name.clone()),
-            max_unavailable: Some(Amount::Number(1)),
+            max_unavailable: Some(IntOrPercent::Int(1)),
             volume: true,
             grace: 60,
             ..plain(team, "store")

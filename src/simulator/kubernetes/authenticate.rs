@@ -8,18 +8,18 @@ use rustls::server::danger::ClientCertVerifier;
 use serde_json::Value;
 
 use crate::simulator::cluster::SimulatedCluster;
-use crate::simulator::cluster::objects::{Key, Kind};
+use crate::simulator::cluster::objects::{ObjectKey, ObjectKind};
 
 /// Somebody the API server knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub struct UserInfo {
     pub user: String,
     pub groups: Vec<String>,
     pub admin: bool,
 }
 
 /// What a request brings along.
-pub struct Presented<'a> {
+pub struct PresentedCredentials<'a> {
     /// Client certificate and what came with it.
     pub chain: &'a [CertificateDer<'static>],
     pub bearer: Option<&'a str>,
@@ -27,27 +27,27 @@ pub struct Presented<'a> {
 
 /// Says who asks. Times are judged by the cluster's own clock; a certificate that is fresher than `fresh` is not
 /// accepted yet.
-pub fn identify(
+pub fn authenticate(
     cluster: &mut SimulatedCluster,
-    judge: &dyn ClientCertVerifier,
-    presented: &Presented<'_>,
+    verifier: &dyn ClientCertVerifier,
+    presented: &PresentedCredentials<'_>,
     now: Timestamp,
     fresh: Option<SignedDuration>,
-) -> Option<Identity> {
-    by_certificate(judge, presented.chain, now, fresh)
-        .or_else(|| by_token(cluster, presented.bearer?, now))
+) -> Option<UserInfo> {
+    authenticate_certificate(verifier, presented.chain, now, fresh)
+        .or_else(|| authenticate_token(cluster, presented.bearer?, now))
 }
 
-fn by_certificate(
-    judge: &dyn ClientCertVerifier,
+fn authenticate_certificate(
+    verifier: &dyn ClientCertVerifier,
     chain: &[CertificateDer<'static>],
     now: Timestamp,
     fresh: Option<SignedDuration>,
-) -> Option<Identity> {
+) -> Option<UserInfo> {
     let (own, others) = chain.split_first()?;
     let seconds = u64::try_from(now.as_second()).ok()?;
     let at = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    judge.verify_client_cert(own, others, at).ok()?;
+    verifier.verify_client_cert(own, others, at).ok()?;
     let (_, certificate) = x509_parser::parse_x509_certificate(own).ok()?;
     if let Some(fresh) = fresh {
         // Certificates are dated back by one minute.
@@ -68,7 +68,7 @@ fn by_certificate(
             "gardener.cloud:system:admins" | "gardener.cloud:project:admins" | "system:masters"
         )
     });
-    Some(Identity { user, groups: authenticated(groups), admin })
+    Some(UserInfo { user, groups: authenticated(groups), admin })
 }
 
 fn authenticated(mut groups: Vec<String>) -> Vec<String> {
@@ -76,9 +76,13 @@ fn authenticated(mut groups: Vec<String>) -> Vec<String> {
     groups
 }
 
-fn by_token(cluster: &mut SimulatedCluster, token: &str, now: Timestamp) -> Option<Identity> {
+fn authenticate_token(
+    cluster: &mut SimulatedCluster,
+    token: &str,
+    now: Timestamp,
+) -> Option<UserInfo> {
     if cluster.credentials.static_token.as_deref() == Some(token) {
-        return Some(Identity {
+        return Some(UserInfo {
             user: "system:cluster-admin".to_owned(),
             groups: authenticated(vec!["system:masters".to_owned()]),
             admin: true,
@@ -87,10 +91,10 @@ fn by_token(cluster: &mut SimulatedCluster, token: &str, now: Timestamp) -> Opti
     let claims = cluster.credentials.verify(token)?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let known = if text("iss") == Some("kubernetes/serviceaccount") {
-        cluster.inside.knows_token(&claims, now)
+        cluster.data_plane.accept_secret_token(&claims, now)
     } else {
         let end = claims.get("exp").and_then(Value::as_i64)?;
-        end > now.as_second() && is_for_us(&claims) && knows_account(cluster, &claims)
+        end > now.as_second() && has_own_audience(&claims) && knows_account(cluster, &claims)
     };
     let user = text("sub")?.to_owned();
     let namespace = user.split(':').nth(2).unwrap_or_default();
@@ -98,12 +102,12 @@ fn by_token(cluster: &mut SimulatedCluster, token: &str, now: Timestamp) -> Opti
         "system:serviceaccounts".to_owned(),
         format!("system:serviceaccounts:{namespace}"),
     ]);
-    let admin = cluster.inside.admins.contains(&user);
-    known.then_some(Identity { user, groups, admin })
+    let admin = cluster.data_plane.admins.contains(&user);
+    known.then_some(UserInfo { user, groups, admin })
 }
 
 /// A token for another audience is none for this API; its own audience is the issuer.
-fn is_for_us(claims: &Value) -> bool {
+fn has_own_audience(claims: &Value) -> bool {
     let issuer = claims.get("iss");
     match claims.get("aud") {
         Some(Value::Array(audiences)) => audiences.iter().any(|audience| Some(audience) == issuer),
@@ -113,11 +117,13 @@ fn is_for_us(claims: &Value) -> bool {
 
 fn knows_account(cluster: &SimulatedCluster, claims: &Value) -> bool {
     let text = |pointer: &str| claims.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let key =
-        Key::new(text("/kubernetes.io/namespace"), text("/kubernetes.io/serviceaccount/name"));
+    let key = ObjectKey::new(
+        text("/kubernetes.io/namespace"),
+        text("/kubernetes.io/serviceaccount/name"),
+    );
     cluster
-        .inside
+        .data_plane
         .store
-        .get(Kind::ServiceAccount, &key)
+        .get(ObjectKind::ServiceAccount, &key)
         .is_some_and(|account| *account.meta.uid == *text("/kubernetes.io/serviceaccount/uid"))
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::resources::{RESOURCES, Resource};
-use crate::simulator::kubernetes::status::Answer;
+use crate::simulator::kubernetes::status::ApiResponse;
 
 /// Groups that are offered besides the core.
 const GROUPS: &[&str] = &[
@@ -18,7 +18,7 @@ const GROUPS: &[&str] = &[
 ];
 
 /// Answers discovery; `None` if the path is no part of it.
-pub fn route(path: &[&str], version: &str) -> Option<Answer> {
+pub fn route(path: &[&str], version: &str) -> Option<ApiResponse> {
     let answer = match path {
         ["api"] => json!({
             "kind": "APIVersions", "versions": ["v1"],

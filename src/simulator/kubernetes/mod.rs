@@ -4,28 +4,28 @@
     reason = "effects that are not about this answer are ignored"
 )]
 
-mod asked;
 mod authenticate;
-mod change;
+mod change_objects;
 mod discovery;
-pub mod door;
 mod json;
+pub mod listener;
+mod object_view;
+mod object_writer;
 mod patch;
 mod protobuf;
-mod read;
+mod read_objects;
 mod render;
 mod render_node;
 mod render_pod;
 mod render_service;
+mod request;
 mod resources;
 mod review;
 mod selectors;
 mod status;
 mod table;
 mod tls;
-mod view;
 mod watch;
-mod write;
 
 use std::io;
 use std::sync::Arc;
@@ -38,33 +38,36 @@ use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 
 use crate::domain::cluster::ClusterId;
-use crate::simulator::Inner;
+use crate::simulator::Shared;
 use crate::simulator::cluster::SimulatedCluster;
-use crate::simulator::cluster::objects::Kind;
-use crate::simulator::faults::{Effect, kubernetes_keys};
-use crate::simulator::kubernetes::asked::{Asked, Target};
-use crate::simulator::kubernetes::authenticate::{Identity, Presented, identify};
-use crate::simulator::kubernetes::read::{Beginning, Read};
-use crate::simulator::kubernetes::status::Answer;
-use crate::simulator::kubernetes::tls::Material;
-use crate::simulator::kubernetes::view::View;
-use crate::simulator::kubernetes::watch::Watcher;
-use crate::simulator::server::{BODY_LIMIT, Body, Draft, finish, hold, ordered, pairs};
-use crate::simulator::state::{Call, Shared};
+use crate::simulator::cluster::objects::ObjectKind;
+use crate::simulator::faults::{FaultEffect, kubernetes_paths};
+use crate::simulator::kubernetes::authenticate::{PresentedCredentials, UserInfo, authenticate};
+use crate::simulator::kubernetes::object_view::ObjectView;
+use crate::simulator::kubernetes::read_objects::{ReadOutcome, WatchOptions};
+use crate::simulator::kubernetes::request::{ApiRequest, RequestTarget};
+use crate::simulator::kubernetes::status::ApiResponse;
+use crate::simulator::kubernetes::tls::TlsMaterial;
+use crate::simulator::kubernetes::watch::WatchStream;
+use crate::simulator::server::{
+    BODY_LIMIT, ResponseBody, ResponseDraft, apply_delays, build_response, injected_response,
+    parse_form,
+};
+use crate::simulator::state::{RequestRecord, SimulatorState};
 
 /// What the requests of one connection have in common.
 #[derive(Debug)]
-pub struct Connection {
+pub struct ApiConnection {
     /// Client certificate and what came with it.
     pub chain: Vec<CertificateDer<'static>>,
     /// The rollout of the API server that took it.
-    pub material: Material,
+    pub material: TlsMaterial,
 }
 
 /// What a request comes to.
-enum Outcome {
-    Answer(Draft),
-    Watch(Box<Beginning>),
+enum RequestOutcome {
+    Answer(ResponseDraft),
+    Watch(Box<WatchOptions>),
     /// The connection ends without an answer.
     Cut,
 }
@@ -73,84 +76,88 @@ enum Outcome {
 ///
 /// # Errors
 /// The connection is to be closed.
-pub(in crate::simulator) async fn answer(
-    inner: Arc<Inner>,
+pub(in crate::simulator) async fn handle(
+    shared: Arc<Shared>,
     id: ClusterId,
-    connection: Arc<Connection>,
-    request: Request<Incoming>,
-) -> io::Result<Response<Body>> {
+    connection: Arc<ApiConnection>,
+    incoming: Request<Incoming>,
+) -> io::Result<Response<ResponseBody>> {
     let header = |name: &str| {
-        let value = request.headers().get(name).and_then(|value| value.to_str().ok());
+        let value = incoming.headers().get(name).and_then(|value| value.to_str().ok());
         value.unwrap_or_default().to_owned()
     };
-    let mut asked = Asked {
-        method: request.method().to_string(),
-        path: request.uri().path().to_owned(),
-        query: pairs(request.uri().query().unwrap_or("")),
+    let mut request = ApiRequest {
+        method: incoming.method().to_string(),
+        path: incoming.uri().path().to_owned(),
+        query: parse_form(incoming.uri().query().unwrap_or("")),
         accept: header("accept"),
         content_type: header("content-type"),
         body: Vec::new(),
     };
     let bearer = header("authorization").strip_prefix("Bearer ").map(str::to_owned);
-    asked.body = match Limited::new(request.into_body(), BODY_LIMIT).collect().await {
+    request.body = match Limited::new(incoming.into_body(), BODY_LIMIT).collect().await {
         Ok(body) => body.to_bytes().to_vec(),
         Err(error) => return Err(io::Error::other(error)),
     };
-    let keys = kubernetes_keys(&id, &asked.path);
-    let effects = inner.lock().faults.effects(&asked.method, &keys, inner.clock.now());
-    hold(&inner, &effects).await;
-    let now = inner.clock.now();
-    let is = |wanted: fn(&Effect) -> bool| effects.iter().any(wanted);
-    let mut shared = inner.lock();
-    let outcome = if is(|effect| matches!(effect, Effect::Drop {})) {
-        Outcome::Cut
+    let keys = kubernetes_paths(&id, &request.path);
+    let effects = shared.lock().faults.take_effects(&request.method, &keys, shared.clock.now());
+    apply_delays(&shared, &effects).await;
+    let now = shared.clock.now();
+    let is = |wanted: fn(&FaultEffect) -> bool| effects.iter().any(wanted);
+    let mut state = shared.lock();
+    let outcome = if is(|effect| matches!(effect, FaultEffect::Drop {})) {
+        RequestOutcome::Cut
     } else {
-        let presented = Presented { chain: &connection.chain, bearer: bearer.as_deref() };
-        dispatch(&mut shared, &id, &connection, &presented, &asked, &effects, now)
+        let presented =
+            PresentedCredentials { chain: &connection.chain, bearer: bearer.as_deref() };
+        dispatch(&mut state, &id, &connection, &presented, &request, &effects, now)
     };
-    let outcome =
-        if is(|effect| matches!(effect, Effect::DropAfter {})) { Outcome::Cut } else { outcome };
+    let outcome = if is(|effect| matches!(effect, FaultEffect::DropAfter {})) {
+        RequestOutcome::Cut
+    } else {
+        outcome
+    };
     let status = match &outcome {
-        Outcome::Answer(draft) => Some(draft.status),
-        Outcome::Watch(_) => Some(200),
-        Outcome::Cut => None,
+        RequestOutcome::Answer(draft) => Some(draft.status),
+        RequestOutcome::Watch(_) => Some(200),
+        RequestOutcome::Cut => None,
     };
-    shared.note(Call {
+    state.log_request(RequestRecord {
         at: now,
-        method: asked.method.clone(),
-        path: format!("/kubernetes/{}/{}/{}{}", id.project(), id.region(), id.name, asked.path),
-        query: asked.query.clone(),
+        method: request.method.clone(),
+        path: format!("/kubernetes/{}/{}/{}{}", id.project(), id.region(), id.name, request.path),
+        query: request.query.clone(),
         status,
-        body: serde_json::from_slice(&asked.body).ok(),
+        body: serde_json::from_slice(&request.body).ok(),
         answer: None,
     });
     match outcome {
-        Outcome::Cut => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
-        Outcome::Answer(draft) => {
-            let trace = shared.dice.hex(32);
-            drop(shared);
-            finish(draft, &effects, ("audit-id", &trace), view(&effects, now).clock())
+        RequestOutcome::Cut => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
+        RequestOutcome::Answer(draft) => {
+            let trace = state.rng.hex(32);
+            drop(state);
+            build_response(draft, &effects, ("audit-id", &trace), view(&effects, now).clock())
         }
-        Outcome::Watch(beginning) => {
+        RequestOutcome::Watch(options) => {
             let cut = effects.iter().find_map(|effect| match effect {
-                Effect::CutWatches { seconds } => Some(*seconds),
+                FaultEffect::CutWatches { seconds } => Some(*seconds),
                 _ => None,
             });
-            shared.watches_begun += 1;
-            let number = shared.watches_begun;
-            let watcher = shared
-                .world
+            state.watches_begun += 1;
+            let number = state.watches_begun;
+            let stream = state
+                .cloud
                 .cluster(&id)
-                .map(|cluster| Watcher::begin(&inner, number, cluster, *beginning, cut, now));
-            drop(shared);
-            let watcher = watcher.ok_or(io::ErrorKind::ConnectionReset)?;
-            stream(watcher, view(&effects, now).clock())
+                .map(|cluster| WatchStream::begin(&shared, number, cluster, *options, cut, now));
+            drop(state);
+            let stream = stream.ok_or(io::ErrorKind::ConnectionReset)?;
+            watch_response(stream, view(&effects, now).clock())
         }
     }
 }
 
-fn stream(watcher: Watcher, clock: Timestamp) -> io::Result<Response<Body>> {
-    let pieces = futures_util::stream::unfold(watcher, Watcher::piece);
+fn watch_response(stream: WatchStream, clock: Timestamp) -> io::Result<Response<ResponseBody>> {
+    let pieces = futures_util::stream::unfold(stream, WatchStream::next_frame);
     Response::builder()
         .status(200)
         .header("content-type", "application/json")
@@ -161,13 +168,13 @@ fn stream(watcher: Watcher, clock: Timestamp) -> io::Result<Response<Body>> {
 }
 
 /// How the ordered effects let a cluster's objects be seen.
-fn view(effects: &[Effect], now: Timestamp) -> View {
-    let mut view = View::plain(now);
+fn view(effects: &[FaultEffect], now: Timestamp) -> ObjectView {
+    let mut view = ObjectView::plain(now);
     for effect in effects {
         match effect {
-            Effect::StripLabels {} => view.strip_labels = true,
-            Effect::EscapeBytes {} => view.escape = true,
-            Effect::ClockSkew { seconds } => {
+            FaultEffect::StripLabels {} => view.strip_labels = true,
+            FaultEffect::EscapeBytes {} => view.escape = true,
+            FaultEffect::ClockSkew { seconds } => {
                 view.skew = SignedDuration::from_secs(i64::from(*seconds));
             }
             _ => {}
@@ -177,90 +184,95 @@ fn view(effects: &[Effect], now: Timestamp) -> View {
 }
 
 fn dispatch(
-    shared: &mut Shared,
+    state: &mut SimulatorState,
     id: &ClusterId,
-    connection: &Connection,
-    presented: &Presented<'_>,
-    asked: &Asked,
-    effects: &[Effect],
+    connection: &ApiConnection,
+    presented: &PresentedCredentials<'_>,
+    request: &ApiRequest,
+    effects: &[FaultEffect],
     now: Timestamp,
-) -> Outcome {
-    let (world, faults) = (&mut shared.world, &shared.faults);
-    let Some(cluster) = world.cluster_mut(id) else { return Outcome::Cut };
+) -> RequestOutcome {
+    let (cloud, faults) = (&mut state.cloud, &state.faults);
+    let Some(cluster) = cloud.cluster_mut(id) else { return RequestOutcome::Cut };
     cluster.advance(now);
     let material = &connection.material;
     if cluster.shoot != material.shoot
         || cluster.credentials.rollouts != material.rollout
-        || !cluster.has_server()
+        || !cluster.has_api_server()
     {
-        return Outcome::Cut;
+        return RequestOutcome::Cut;
     }
-    if let Some(draft) = ordered(effects) {
-        return Outcome::Answer(draft);
+    if let Some(draft) = injected_response(effects) {
+        return RequestOutcome::Answer(draft);
     }
-    cluster.look_inside();
+    cluster.build_data_plane();
     let view = view(effects, now);
     let fresh = effects.iter().find_map(|effect| match effect {
-        Effect::RefuseFresh { seconds } => Some(SignedDuration::from_secs(i64::from(*seconds))),
+        FaultEffect::RefuseNewCertificates { seconds } => {
+            Some(SignedDuration::from_secs(i64::from(*seconds)))
+        }
         _ => None,
     });
-    let judge = &*connection.material.judge;
-    let Some(identity) = identify(cluster, judge, presented, view.clock(), fresh) else {
-        return answered(status::unauthorized());
+    let verifier = &*connection.material.verifier;
+    let Some(user) = authenticate(cluster, verifier, presented, view.clock(), fresh) else {
+        return json_outcome(status::unauthorized());
     };
-    let path: Vec<&str> = asked.path.split('/').filter(|part| !part.is_empty()).collect();
-    let compacts = effects.iter().any(|effect| matches!(effect, Effect::Compact {}));
+    let path: Vec<&str> = request.path.split('/').filter(|part| !part.is_empty()).collect();
+    let compacts = effects.iter().any(|effect| matches!(effect, FaultEffect::Compact {}));
     if compacts {
-        cluster.inside.store.compact();
+        cluster.data_plane.store.compact();
     }
-    if let Some(outcome) = about_itself(cluster, &identity, &path, asked, |method, path| {
-        faults.forbids(method, &kubernetes_keys(id, path), now)
-    }) {
+    if let Some(outcome) =
+        answer_self_description(cluster, &user, &path, request, |method, path| {
+            faults.forbids(method, &kubernetes_paths(id, path), now)
+        })
+    {
         return outcome;
     }
-    let Some(target) = Target::find(&path) else { return answered(status::no_path()) };
-    let forbidden = effects.iter().any(|effect| matches!(effect, Effect::Forbid {}));
-    if forbidden || !identity.admin {
+    let Some(target) = RequestTarget::find(&path) else { return json_outcome(status::no_path()) };
+    let forbidden = effects.iter().any(|effect| matches!(effect, FaultEffect::Forbid {}));
+    if forbidden || !user.admin {
         let resource = target.resource;
-        let verb = verb(&asked.method, target.name.is_empty(), asked.is_on("watch"));
+        let verb = verb(&request.method, target.name.is_empty(), request.is_on("watch"));
         let (plural, group) = (resource.plural, resource.group);
-        let user = &identity.user;
-        return answered(status::forbidden(user, verb, plural, group, target.namespace));
+        let user = &user.user;
+        return json_outcome(status::forbidden(user, verb, plural, group, target.namespace));
     }
-    if compacts && !asked.value("continue").is_empty() {
-        return answered(status::gone(
+    if compacts && !request.value("continue").is_empty() {
+        return json_outcome(status::gone(
             "The provided continue parameter is too old to display a consistent list result.",
         ));
     }
-    cluster.inside.forget_old_events(now);
-    resource(cluster, target, asked, view, compacts, now)
+    cluster.data_plane.remove_expired_events(now);
+    resource(cluster, target, request, view, compacts, now)
 }
 
 /// Reads or changes a resource.
 fn resource(
     cluster: &mut SimulatedCluster,
-    target: Target<'_>,
-    asked: &Asked,
-    view: View,
+    target: RequestTarget<'_>,
+    request: &ApiRequest,
+    view: ObjectView,
     compacted: bool,
     now: Timestamp,
-) -> Outcome {
-    if asked.method == "GET" && target.part.is_empty() {
-        return match read::read(&cluster.inside.store, target, asked, view) {
-            Read::Answer(answer) => answered(answer),
-            Read::Watch(beginning) => {
-                Outcome::Watch(Box::new(Beginning { compacted, ..*beginning }))
+) -> RequestOutcome {
+    if request.method == "GET" && target.subresource.is_empty() {
+        return match read_objects::read(&cluster.data_plane.store, target, request, view) {
+            ReadOutcome::Answer(answer) => json_outcome(answer),
+            ReadOutcome::Watch(options) => {
+                RequestOutcome::Watch(Box::new(WatchOptions { compacted, ..*options }))
             }
         };
     }
-    let is_token = target.resource.kind == Kind::ServiceAccount && target.part == "token";
-    let answer = if is_token && asked.method == "POST" {
-        review::token(cluster, target, asked, view, now)
+    let is_token =
+        target.resource.kind == ObjectKind::ServiceAccount && target.subresource == "token";
+    let answer = if is_token && request.method == "POST" {
+        review::create_token(cluster, target, request, view, now)
     } else {
-        change::change(cluster, target, asked, view, now)
+        change_objects::change(cluster, target, request, view, now)
     };
-    cluster.ring();
-    answered(answer)
+    cluster.notify_changed();
+    json_outcome(answer)
 }
 
 fn verb(method: &str, collection: bool, watch: bool) -> &'static str {
@@ -277,19 +289,19 @@ fn verb(method: &str, collection: bool, watch: bool) -> &'static str {
 }
 
 /// What everybody may ask who is known.
-fn about_itself(
+fn answer_self_description(
     cluster: &mut SimulatedCluster,
-    identity: &Identity,
+    user: &UserInfo,
     path: &[&str],
-    asked: &Asked,
+    request: &ApiRequest,
     forbids: impl Fn(&str, &str) -> bool,
-) -> Option<Outcome> {
-    match (asked.method.as_str(), path) {
+) -> Option<RequestOutcome> {
+    match (request.method.as_str(), path) {
         ("POST", ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"]) => {
-            return Some(answered(review::access(identity, asked, forbids)));
+            return Some(json_outcome(review::review_access(user, request, forbids)));
         }
         ("POST", ["apis", "authentication.k8s.io", "v1", "selfsubjectreviews"]) => {
-            return Some(answered(review::oneself(identity)));
+            return Some(json_outcome(review::review_self(user)));
         }
         ("GET", ["healthz" | "livez" | "readyz", ..]) => {
             return Some(text("text/plain; charset=utf-8", "ok".to_owned()));
@@ -310,15 +322,15 @@ fn about_itself(
         ("GET", _) => {}
         _ => return None,
     }
-    discovery::route(path, &cluster.scene.version).map(answered)
+    discovery::route(path, &cluster.scene.version).map(json_outcome)
 }
 
-fn answered((status, json): Answer) -> Outcome {
-    Outcome::Answer(Draft::json(status, json))
+fn json_outcome((status, json): ApiResponse) -> RequestOutcome {
+    RequestOutcome::Answer(ResponseDraft::json(status, json))
 }
 
-fn text(content_type: &str, body: String) -> Outcome {
-    Outcome::Answer(Draft {
+fn text(content_type: &str, body: String) -> RequestOutcome {
+    RequestOutcome::Answer(ResponseDraft {
         status: 200,
         content_type: content_type.to_owned(),
         retry_after: None,

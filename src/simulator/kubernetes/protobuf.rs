@@ -18,12 +18,12 @@ pub fn read(body: &[u8]) -> Option<Value> {
     let kind = text(&envelope, 1).and_then(|meta| string(&fields(meta)?, 2))?;
     let message = fields(text(&envelope, 2)?)?;
     // In all of them the second field holds what is asked for.
-    let asked = text(&message, 2).and_then(fields);
+    let spec_field = text(&message, 2).and_then(fields);
     let found = match kind.as_str() {
         "SelfSubjectAccessReview" => {
             let names =
                 ["namespace", "verb", "group", "version", "resource", "subresource", "name"];
-            let attributes = text(&asked?, 1).and_then(fields).unwrap_or_default();
+            let attributes = text(&spec_field?, 1).and_then(fields).unwrap_or_default();
             let mut found = Map::new();
             for (number, name) in (1..).zip(names) {
                 if let Some(value) = string(&attributes, number) {
@@ -33,7 +33,7 @@ pub fn read(body: &[u8]) -> Option<Value> {
             json!({"spec": {"resourceAttributes": found}})
         }
         "TokenRequest" => {
-            let spec = asked.unwrap_or_default();
+            let spec = spec_field.unwrap_or_default();
             let audiences: Vec<String> = spec
                 .iter()
                 .filter(|(number, _)| *number == 1)
@@ -46,7 +46,7 @@ pub fn read(body: &[u8]) -> Option<Value> {
             }
             json!({"spec": found})
         }
-        "Eviction" => match delete_options(&asked.unwrap_or_default()) {
+        "Eviction" => match delete_options(&spec_field.unwrap_or_default()) {
             options if options.is_empty() => json!({}),
             options => json!({"deleteOptions": options}),
         },
@@ -164,9 +164,9 @@ mod tests {
         let expected = json!({"namespace": "shop", "verb": "list", "resource": "secrets"});
         assert_eq!(read(&review).unwrap(), json!({"spec": {"resourceAttributes": expected}}));
         let spec = [field(1, b"vault"), vec![4 << 3, 0x90, 0x1c]].concat();
-        let request = message("TokenRequest", &field(2, &spec));
+        let spec_field = message("TokenRequest", &field(2, &spec));
         let expected = json!({"audiences": ["vault"], "expirationSeconds": 3_600});
-        assert_eq!(read(&request).unwrap(), json!({"spec": expected}));
+        assert_eq!(read(&spec_field).unwrap(), json!({"spec": expected}));
         let eviction = message("Eviction", &field(2, &[1 << 3, 7]));
         let expected = json!({"deleteOptions": {"gracePeriodSeconds": 7}});
         assert_eq!(read(&eviction).unwrap(), expected);

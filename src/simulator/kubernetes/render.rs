@@ -4,33 +4,34 @@ use base64::Engine;
 use serde_json::{Map, Value, json};
 
 use crate::simulator::cluster::objects::{
-    Amount, Attachment, Body, Budget, Controller, Event, Key, Kind, Labels, Meta, Object, Volume,
+    IntOrPercent, LabelMap, ObjectBody, ObjectKey, ObjectKind, ObjectMeta, StoredAttachment,
+    StoredBudget, StoredController, StoredEvent, StoredObject, StoredVolume,
 };
 use crate::simulator::kubernetes::json::set;
-use crate::simulator::kubernetes::view::View;
+use crate::simulator::kubernetes::object_view::ObjectView;
 use crate::simulator::kubernetes::{render_node, render_pod, render_service};
 
 /// An object without `kind` and `apiVersion`. The version is that of the change by which it is shown.
-pub fn object(object: &Object, version: u64, view: &View) -> Map<String, Value> {
+pub fn object(object: &StoredObject, version: u64, view: &ObjectView) -> Map<String, Value> {
     let mut found = match &object.body {
-        Body::ConfigMap(data) => json!({"data": data}),
-        Body::Event(event) => render_event(event, view),
-        Body::Namespace => {
+        ObjectBody::ConfigMap(data) => json!({"data": data}),
+        ObjectBody::Event(event) => render_event(event, view),
+        ObjectBody::Namespace => {
             json!({"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}})
         }
-        Body::Node(node) => render_node::body(&object.meta, node, view),
-        Body::Volume(volume) => render_volume(&object.meta, volume),
-        Body::Claim(volume) => json!({
+        ObjectBody::Node(node) => render_node::body(&object.meta, node, view),
+        ObjectBody::PersistentVolume(volume) => render_volume(&object.meta, volume),
+        ObjectBody::PersistentVolumeClaim(volume) => json!({
             "spec": {
                 "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "20Gi"}},
                 "storageClassName": "premium-perf1-stackit", "volumeMode": "Filesystem", "volumeName": &**volume,
             },
             "status": {"phase": "Bound", "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "20Gi"}},
         }),
-        Body::Pod(pod) => render_pod::body(&object.meta, pod, view),
-        Body::Budget(budget) => render_budget(&object.meta, budget, view),
-        Body::Controller(controller) => render_controller(controller),
-        Body::Secret(secret) => {
+        ObjectBody::Pod(pod) => render_pod::body(&object.meta, pod, view),
+        ObjectBody::Budget(budget) => render_budget(&object.meta, budget, view),
+        ObjectBody::Controller(controller) => render_controller(controller),
+        ObjectBody::Secret(secret) => {
             let encode = |text: &String| base64::engine::general_purpose::STANDARD.encode(text);
             let data: Map<String, Value> = secret
                 .data
@@ -39,14 +40,16 @@ pub fn object(object: &Object, version: u64, view: &View) -> Map<String, Value> 
                 .collect();
             json!({"type": secret.kind, "data": data})
         }
-        Body::ServiceAccount(secrets) => {
+        ObjectBody::ServiceAccount(secrets) => {
             let secrets: Vec<Value> = secrets.iter().map(|name| json!({"name": &**name})).collect();
             if secrets.is_empty() { json!({}) } else { json!({"secrets": secrets}) }
         }
-        Body::Attachment(attachment) => render_attachment(attachment, view),
-        Body::Service(service) => render_service::service(service),
-        Body::Endpoints(endpoints) => render_service::endpoints(&object.meta, endpoints, view),
-        Body::Webhook(webhook) => render_service::webhook(&object.meta, webhook),
+        ObjectBody::VolumeAttachment(attachment) => render_attachment(attachment, view),
+        ObjectBody::Service(service) => render_service::service(service),
+        ObjectBody::EndpointSlice(endpoints) => {
+            render_service::endpoints(&object.meta, endpoints, view)
+        }
+        ObjectBody::ValidatingWebhook(webhook) => render_service::webhook(&object.meta, webhook),
     };
     let metadata = metadata(object, version, view);
     match found.as_object_mut() {
@@ -59,7 +62,7 @@ pub fn object(object: &Object, version: u64, view: &View) -> Map<String, Value> 
 }
 
 /// `metadata` of an object.
-pub fn metadata(object: &Object, version: u64, view: &View) -> Value {
+pub fn metadata(object: &StoredObject, version: u64, view: &ObjectView) -> Value {
     let meta = &object.meta;
     let name =
         if object.node().is_some() { view.node(&meta.key.name) } else { (&*meta.key.name).into() };
@@ -114,7 +117,7 @@ pub fn metadata(object: &Object, version: u64, view: &View) -> Value {
     Value::Object(found)
 }
 
-fn texts(labels: &Labels, view: &View) -> Value {
+fn texts(labels: &LabelMap, view: &ObjectView) -> Value {
     let shown: Map<String, Value> = labels
         .iter()
         .filter(|(key, _)| view.shows_label(key))
@@ -123,8 +126,8 @@ fn texts(labels: &Labels, view: &View) -> Value {
     Value::Object(shown)
 }
 
-fn render_event(event: &Event, view: &View) -> Value {
-    let Key { namespace, name } = &event.about;
+fn render_event(event: &StoredEvent, view: &ObjectView) -> Value {
+    let ObjectKey { namespace, name } = &event.about;
     let mut about = json!({"kind": event.kind, "apiVersion": "v1", "uid": &*event.uid});
     if event.kind == "Node" {
         set(&mut about, "name", json!(view.node(name)));
@@ -140,12 +143,12 @@ fn render_event(event: &Event, view: &View) -> Value {
     })
 }
 
-fn render_volume(meta: &Meta, volume: &Volume) -> Value {
+fn render_volume(meta: &ObjectMeta, volume: &StoredVolume) -> Value {
     let place = |key: &str, values: Value| {
         json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [
             {"key": key, "operator": "In", "values": values}]}]}})
     };
-    let Key { namespace, name } = &volume.claim;
+    let ObjectKey { namespace, name } = &volume.claim;
     let mut spec = json!({
         "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "20Gi"}, "volumeMode": "Filesystem",
         "persistentVolumeReclaimPolicy": "Delete", "storageClassName": "premium-perf1-stackit",
@@ -172,7 +175,7 @@ fn render_volume(meta: &Meta, volume: &Volume) -> Value {
     json!({"spec": spec, "status": {"phase": "Bound"}})
 }
 
-fn render_attachment(attachment: &Attachment, view: &View) -> Value {
+fn render_attachment(attachment: &StoredAttachment, view: &ObjectView) -> Value {
     let mut status = json!({"attached": attachment.attached});
     if let Some((at, message)) = &attachment.detach_error {
         set(
@@ -191,14 +194,14 @@ fn render_attachment(attachment: &Attachment, view: &View) -> Value {
 }
 
 /// A number or a percentage, as JSON.
-pub fn amount(amount: &Amount) -> Value {
+pub fn amount(amount: &IntOrPercent) -> Value {
     match amount {
-        Amount::Number(number) => json!(number),
-        Amount::Percent(text) => json!(text),
+        IntOrPercent::Int(number) => json!(number),
+        IntOrPercent::Percent(text) => json!(text),
     }
 }
 
-fn render_budget(meta: &Meta, budget: &Budget, view: &View) -> Value {
+fn render_budget(meta: &ObjectMeta, budget: &StoredBudget, view: &ObjectView) -> Value {
     let mut spec = json!({"selector": {"matchLabels": {"app": &*budget.app}}});
     if let Some(most) = &budget.max_unavailable {
         set(&mut spec, "maxUnavailable", amount(most));
@@ -221,15 +224,15 @@ fn render_budget(meta: &Meta, budget: &Budget, view: &View) -> Value {
     })
 }
 
-fn render_controller(controller: &Controller) -> Value {
-    let Controller { app, wanted, there, ready, generation, .. } = controller;
+fn render_controller(controller: &StoredController) -> Value {
+    let StoredController { app, wanted, there, ready, generation, .. } = controller;
     let labels = json!({"app": &**app});
     let container = json!({"name": "main", "image": format!("registry.example/{app}:1.4.2")});
     let mut spec = json!({
         "selector": {"matchLabels": labels},
         "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
     });
-    let status = if controller.kind == Kind::DaemonSet {
+    let status = if controller.kind == ObjectKind::DaemonSet {
         json!({
             "desiredNumberScheduled": wanted, "currentNumberScheduled": there, "numberMisscheduled": 0,
             "numberReady": ready, "numberAvailable": ready, "updatedNumberScheduled": there,
@@ -237,7 +240,7 @@ fn render_controller(controller: &Controller) -> Value {
         })
     } else {
         set(&mut spec, "replicas", json!(wanted));
-        if controller.kind == Kind::StatefulSet {
+        if controller.kind == ObjectKind::StatefulSet {
             set(&mut spec, "serviceName", json!(&**app));
         }
         json!({

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::simulator::cluster::nodes::{allocatable, cores};
-use crate::simulator::cluster::objects::{Condition, Meta, Node, Taint};
+use crate::simulator::cluster::objects::{Condition, ObjectMeta, StoredNode, Taint};
 use crate::simulator::kubernetes::json::set;
-use crate::simulator::kubernetes::view::View;
+use crate::simulator::kubernetes::object_view::ObjectView;
 
 /// `spec` and `status` of a node.
-pub fn body(meta: &Meta, node: &Node, view: &View) -> Value {
+pub fn body(meta: &ObjectMeta, node: &StoredNode, view: &ObjectView) -> Value {
     let number = node.number;
     let (high, low) = (number / 250 % 250, number % 250 + 2);
     let mut spec = json!({
@@ -68,7 +68,7 @@ pub fn body(meta: &Meta, node: &Node, view: &View) -> Value {
     })
 }
 
-fn condition(kind: &str, condition: &Condition, view: &View) -> Value {
+fn condition(kind: &str, condition: &Condition, view: &ObjectView) -> Value {
     json!({
         "type": kind, "status": if condition.status { "True" } else { "False" },
         "reason": condition.reason, "message": condition.message,
@@ -76,7 +76,7 @@ fn condition(kind: &str, condition: &Condition, view: &View) -> Value {
     })
 }
 
-fn render_taint(taint: &Taint, view: &View) -> Value {
+fn render_taint(taint: &Taint, view: &ObjectView) -> Value {
     let mut found = json!({"key": taint.key, "effect": taint.effect});
     if !taint.value.is_empty() {
         set(&mut found, "value", json!(taint.value));

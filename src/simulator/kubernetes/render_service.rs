@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::simulator::cluster::objects::{Endpoint, Key, Meta, Service, Webhook};
+use crate::simulator::cluster::objects::{
+    ObjectKey, ObjectMeta, StoredEndpoint, StoredService, StoredWebhook,
+};
+use crate::simulator::kubernetes::object_view::ObjectView;
 use crate::simulator::kubernetes::render_pod::address;
-use crate::simulator::kubernetes::view::View;
 
 /// Address of a service.
 pub fn service_address(number: u32) -> String {
@@ -12,7 +14,7 @@ pub fn service_address(number: u32) -> String {
 }
 
 /// `spec` and `status` of a service.
-pub fn service(service: &Service) -> Value {
+pub fn service(service: &StoredService) -> Value {
     let address = service_address(service.number);
     json!({
         "spec": {
@@ -26,8 +28,8 @@ pub fn service(service: &Service) -> Value {
 }
 
 /// Everything but the metadata of a slice. A real server writes no endpoints as null.
-pub fn endpoints(meta: &Meta, endpoints: &[Endpoint], view: &View) -> Value {
-    let shown = |one: &Endpoint| {
+pub fn endpoints(meta: &ObjectMeta, endpoints: &[StoredEndpoint], view: &ObjectView) -> Value {
+    let shown = |one: &StoredEndpoint| {
         json!({
             "addresses": [address(one.number)], "nodeName": view.node(&one.node),
             "conditions": {
@@ -46,8 +48,8 @@ pub fn endpoints(meta: &Meta, endpoints: &[Endpoint], view: &View) -> Value {
 }
 
 /// Everything but the metadata of a configuration.
-pub fn webhook(meta: &Meta, webhook: &Webhook) -> Value {
-    let Key { namespace, name } = &webhook.service;
+pub fn webhook(meta: &ObjectMeta, webhook: &StoredWebhook) -> Value {
+    let ObjectKey { namespace, name } = &webhook.service;
     json!({"webhooks": [{
         "name": format!("{}.example.com", meta.key.name),
         "admissionReviewVersions": ["v1"], "sideEffects": "None", "timeoutSeconds": 10,

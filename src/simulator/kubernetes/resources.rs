@@ -1,11 +1,11 @@
 //! The resources that a simulated API server offers: their names, and what can be done with them.
 
-use crate::simulator::cluster::objects::Kind;
+use crate::simulator::cluster::objects::ObjectKind;
 
 /// One resource.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Resource {
-    pub kind: Kind,
+    pub kind: ObjectKind,
     /// API group; empty for the core.
     pub group: &'static str,
     pub plural: &'static str,
@@ -23,7 +23,7 @@ const READ_PATCH: &[&str] = &["get", "list", "patch", "watch"];
 const READ_DELETE_PATCH: &[&str] = &["delete", "get", "list", "patch", "watch"];
 
 const fn core(
-    kind: Kind,
+    kind: ObjectKind,
     plural: &'static str,
     singular: &'static str,
     name: &'static str,
@@ -35,27 +35,37 @@ const fn core(
 
 /// All resources, by group and name.
 pub const RESOURCES: &[Resource] = &[
-    core(Kind::ConfigMap, "configmaps", "configmap", "ConfigMap", true, &["cm"]),
-    core(Kind::Event, "events", "event", "Event", true, &["ev"]),
-    core(Kind::Namespace, "namespaces", "namespace", "Namespace", false, &["ns"]),
+    core(ObjectKind::ConfigMap, "configmaps", "configmap", "ConfigMap", true, &["cm"]),
+    core(ObjectKind::Event, "events", "event", "Event", true, &["ev"]),
+    core(ObjectKind::Namespace, "namespaces", "namespace", "Namespace", false, &["ns"]),
     Resource {
         verbs: READ_DELETE_PATCH,
-        ..core(Kind::Node, "nodes", "node", "Node", false, &["no"])
+        ..core(ObjectKind::Node, "nodes", "node", "Node", false, &["no"])
     },
     core(
-        Kind::Claim,
+        ObjectKind::PersistentVolumeClaim,
         "persistentvolumeclaims",
         "persistentvolumeclaim",
         "PersistentVolumeClaim",
         true,
         &["pvc"],
     ),
-    core(Kind::Volume, "persistentvolumes", "persistentvolume", "PersistentVolume", false, &["pv"]),
-    Resource { verbs: READ_DELETE_PATCH, ..core(Kind::Pod, "pods", "pod", "Pod", true, &["po"]) },
-    core(Kind::Secret, "secrets", "secret", "Secret", true, &[]),
-    core(Kind::Service, "services", "service", "Service", true, &["svc"]),
     core(
-        Kind::ServiceAccount,
+        ObjectKind::PersistentVolume,
+        "persistentvolumes",
+        "persistentvolume",
+        "PersistentVolume",
+        false,
+        &["pv"],
+    ),
+    Resource {
+        verbs: READ_DELETE_PATCH,
+        ..core(ObjectKind::Pod, "pods", "pod", "Pod", true, &["po"])
+    },
+    core(ObjectKind::Secret, "secrets", "secret", "Secret", true, &[]),
+    core(ObjectKind::Service, "services", "service", "Service", true, &["svc"]),
+    core(
+        ObjectKind::ServiceAccount,
         "serviceaccounts",
         "serviceaccount",
         "ServiceAccount",
@@ -65,7 +75,7 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         group: "admissionregistration.k8s.io",
         ..core(
-            Kind::MutatingWebhook,
+            ObjectKind::MutatingWebhook,
             "mutatingwebhookconfigurations",
             "mutatingwebhookconfiguration",
             "MutatingWebhookConfiguration",
@@ -77,7 +87,7 @@ pub const RESOURCES: &[Resource] = &[
         group: "admissionregistration.k8s.io",
         verbs: READ_DELETE_PATCH,
         ..core(
-            Kind::Webhook,
+            ObjectKind::ValidatingWebhook,
             "validatingwebhookconfigurations",
             "validatingwebhookconfiguration",
             "ValidatingWebhookConfiguration",
@@ -87,27 +97,41 @@ pub const RESOURCES: &[Resource] = &[
     },
     Resource {
         group: "apps",
-        ..core(Kind::DaemonSet, "daemonsets", "daemonset", "DaemonSet", true, &["ds"])
+        ..core(ObjectKind::DaemonSet, "daemonsets", "daemonset", "DaemonSet", true, &["ds"])
     },
     Resource {
         group: "apps",
         verbs: READ_PATCH,
-        ..core(Kind::Deployment, "deployments", "deployment", "Deployment", true, &["deploy"])
+        ..core(ObjectKind::Deployment, "deployments", "deployment", "Deployment", true, &["deploy"])
     },
     Resource {
         group: "apps",
         verbs: READ_PATCH,
-        ..core(Kind::StatefulSet, "statefulsets", "statefulset", "StatefulSet", true, &["sts"])
+        ..core(
+            ObjectKind::StatefulSet,
+            "statefulsets",
+            "statefulset",
+            "StatefulSet",
+            true,
+            &["sts"],
+        )
     },
     Resource {
         group: "discovery.k8s.io",
-        ..core(Kind::Endpoints, "endpointslices", "endpointslice", "EndpointSlice", true, &[])
+        ..core(
+            ObjectKind::EndpointSlice,
+            "endpointslices",
+            "endpointslice",
+            "EndpointSlice",
+            true,
+            &[],
+        )
     },
     Resource {
         group: "policy",
         verbs: READ_DELETE_PATCH,
         ..core(
-            Kind::Budget,
+            ObjectKind::Budget,
             "poddisruptionbudgets",
             "poddisruptionbudget",
             "PodDisruptionBudget",
@@ -118,7 +142,7 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         group: "storage.k8s.io",
         ..core(
-            Kind::Attachment,
+            ObjectKind::VolumeAttachment,
             "volumeattachments",
             "volumeattachment",
             "VolumeAttachment",

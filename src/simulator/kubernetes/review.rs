@@ -4,12 +4,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::simulator::cluster::SimulatedCluster;
-use crate::simulator::cluster::objects::{Key, Kind};
-use crate::simulator::kubernetes::asked::{Asked, Target};
-use crate::simulator::kubernetes::authenticate::Identity;
+use crate::simulator::cluster::objects::{ObjectKey, ObjectKind};
+use crate::simulator::kubernetes::authenticate::UserInfo;
 use crate::simulator::kubernetes::json::set;
-use crate::simulator::kubernetes::status::{Answer, bad_request, failure, not_found};
-use crate::simulator::kubernetes::view::View;
+use crate::simulator::kubernetes::object_view::ObjectView;
+use crate::simulator::kubernetes::request::{ApiRequest, RequestTarget};
+use crate::simulator::kubernetes::status::{ApiResponse, bad_request, failure, not_found};
 
 /// Tokens live this long unless something else is asked for, and at least.
 const TOKEN_SECONDS: i64 = 3_600;
@@ -21,19 +21,19 @@ pub fn issuer(cluster: &SimulatedCluster) -> String {
 }
 
 /// `POST …/serviceaccounts/<name>/token`.
-pub fn token(
+pub fn create_token(
     cluster: &mut SimulatedCluster,
-    target: Target<'_>,
-    asked: &Asked,
-    view: View,
+    target: RequestTarget<'_>,
+    request: &ApiRequest,
+    view: ObjectView,
     now: Timestamp,
-) -> Answer {
-    let key = Key::new(target.namespace, target.name);
-    let Some(account) = cluster.inside.store.get(Kind::ServiceAccount, &key) else {
+) -> ApiResponse {
+    let key = ObjectKey::new(target.namespace, target.name);
+    let Some(account) = cluster.data_plane.store.get(ObjectKind::ServiceAccount, &key) else {
         return not_found(target.resource, target.name);
     };
     let uid = account.meta.uid.to_string();
-    let mut request: Value = match asked.json() {
+    let mut request: Value = match request.json() {
         Ok(request) => request,
         Err(error) => return bad_request(&error),
     };
@@ -55,7 +55,7 @@ pub fn token(
     let claims = json!({
         "iss": issuer, "aud": audiences, "iat": clock.as_second(), "nbf": clock.as_second(),
         "exp": clock.as_second().saturating_add(seconds),
-        "jti": cluster.inside.dice.uid(), "sub": format!("system:serviceaccount:{}:{}", target.namespace, target.name),
+        "jti": cluster.data_plane.rng.uid(), "sub": format!("system:serviceaccount:{}:{}", target.namespace, target.name),
         "kubernetes.io": {"namespace": target.namespace, "serviceaccount": {"name": target.name, "uid": uid}},
     });
     let token = cluster.credentials.sign(&claims);
@@ -82,12 +82,12 @@ pub fn token(
 }
 
 /// `POST …/selfsubjectaccessreviews`; `forbidden` says whether an ordered fault forbids a verb on a path.
-pub fn access(
-    identity: &Identity,
-    asked: &Asked,
+pub fn review_access(
+    user: &UserInfo,
+    request: &ApiRequest,
     forbidden: impl Fn(&str, &str) -> bool,
-) -> Answer {
-    let mut review: Value = match asked.json() {
+) -> ApiResponse {
+    let mut review: Value = match request.json() {
         Ok(review) => review,
         Err(error) => return bad_request(&error),
     };
@@ -105,7 +105,7 @@ pub fn access(
         "delete" => "DELETE",
         _ => "GET",
     };
-    let allowed = identity.admin && !forbidden(method, &format!("{root}{place}/{resource}"));
+    let allowed = user.admin && !forbidden(method, &format!("{root}{place}/{resource}"));
     set(&mut review, "kind", json!("SelfSubjectAccessReview"));
     set(&mut review, "apiVersion", json!("authorization.k8s.io/v1"));
     set(&mut review, "metadata", json!({"creationTimestamp": null}));
@@ -122,10 +122,10 @@ pub fn access(
 }
 
 /// `POST …/selfsubjectreviews`.
-pub fn oneself(identity: &Identity) -> Answer {
+pub fn review_self(user: &UserInfo) -> ApiResponse {
     let body = json!({
         "kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "metadata": {"creationTimestamp": null},
-        "status": {"userInfo": {"username": identity.user, "groups": identity.groups}},
+        "status": {"userInfo": {"username": user.user, "groups": user.groups}},
     });
     (201, body)
 }

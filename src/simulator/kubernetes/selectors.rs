@@ -1,10 +1,10 @@
 //! Label and field selectors of lists and watches.
 
-use crate::simulator::cluster::objects::{Body, Object};
+use crate::simulator::cluster::objects::{ObjectBody, StoredObject};
 
 /// What a request selects.
 #[derive(Debug, Clone, Default)]
-pub struct Selection {
+pub struct ObjectSelector {
     namespace: Option<String>,
     labels: Vec<Requirement>,
     fields: Vec<(String, bool, String)>,
@@ -18,7 +18,7 @@ enum Requirement {
     Absent(String),
 }
 
-impl Selection {
+impl ObjectSelector {
     /// Reads what a request asks for.
     ///
     /// # Errors
@@ -29,7 +29,7 @@ impl Selection {
         labels: &str,
         fields: &str,
     ) -> Result<Self, String> {
-        let mut selection = Self {
+        let mut selector = Self {
             namespace: namespace.map(str::to_owned),
             labels: requirements(labels)?,
             fields: Vec::new(),
@@ -49,9 +49,9 @@ impl Selection {
             if !is_known(object, key) {
                 return Err(format!("field label not supported: {key}"));
             }
-            selection.fields.push((key.to_owned(), equal, value.to_owned()));
+            selector.fields.push((key.to_owned(), equal, value.to_owned()));
         }
-        Ok(selection)
+        Ok(selector)
     }
 
     /// Only the object of this name.
@@ -61,7 +61,7 @@ impl Selection {
     }
 
     /// Whether it takes an object.
-    pub fn takes(&self, object: &Object) -> bool {
+    pub fn matches(&self, object: &StoredObject) -> bool {
         self.namespace.as_ref().is_none_or(|namespace| **namespace == *object.meta.key.namespace)
             && self.labels.iter().all(|requirement| requirement.holds(object))
             && self
@@ -72,7 +72,7 @@ impl Selection {
 }
 
 impl Requirement {
-    fn holds(&self, object: &Object) -> bool {
+    fn holds(&self, object: &StoredObject) -> bool {
         match self {
             Self::In(key, values) => {
                 object.label(key).is_some_and(|label| values.iter().any(|value| value == label))
@@ -107,42 +107,42 @@ fn is_known(object: &str, key: &str) -> bool {
     matches!(key, "metadata.name" | "metadata.namespace") || also.contains(&key)
 }
 
-fn field<'a>(object: &'a Object, key: &str) -> &'a str {
+fn field<'a>(object: &'a StoredObject, key: &str) -> &'a str {
     match (key, &object.body) {
         ("metadata.name", _) => &object.meta.key.name,
         ("metadata.namespace", _) => &object.meta.key.namespace,
-        ("spec.nodeName", Body::Pod(pod)) => pod.node.as_deref().unwrap_or(""),
-        ("status.phase", Body::Pod(pod)) => {
+        ("spec.nodeName", ObjectBody::Pod(pod)) => pod.node.as_deref().unwrap_or(""),
+        ("status.phase", ObjectBody::Pod(pod)) => {
             if pod.started.is_some() {
                 "Running"
             } else {
                 "Pending"
             }
         }
-        ("status.phase", Body::Namespace) => "Active",
+        ("status.phase", ObjectBody::Namespace) => "Active",
         ("spec.restartPolicy", _) => "Always",
         ("spec.schedulerName", _) => "default-scheduler",
-        ("spec.unschedulable", Body::Node(node)) => {
+        ("spec.unschedulable", ObjectBody::Node(node)) => {
             if node.unschedulable {
                 "true"
             } else {
                 "false"
             }
         }
-        ("involvedObject.kind", Body::Event(event)) => event.kind,
-        ("involvedObject.namespace", Body::Event(event)) => &event.about.namespace,
-        ("involvedObject.name", Body::Event(event)) => &event.about.name,
-        ("involvedObject.uid", Body::Event(event)) => &event.uid,
-        ("reason", Body::Event(event)) => event.reason,
-        ("type", Body::Event(event)) => {
+        ("involvedObject.kind", ObjectBody::Event(event)) => event.kind,
+        ("involvedObject.namespace", ObjectBody::Event(event)) => &event.about.namespace,
+        ("involvedObject.name", ObjectBody::Event(event)) => &event.about.name,
+        ("involvedObject.uid", ObjectBody::Event(event)) => &event.uid,
+        ("reason", ObjectBody::Event(event)) => event.reason,
+        ("type", ObjectBody::Event(event)) => {
             if event.warning {
                 "Warning"
             } else {
                 "Normal"
             }
         }
-        ("source" | "reportingComponent", Body::Event(event)) => event.component,
-        ("type", Body::Secret(secret)) => secret.kind,
+        ("source" | "reportingComponent", ObjectBody::Event(event)) => event.component,
+        ("type", ObjectBody::Secret(secret)) => secret.kind,
         _ => "",
     }
 }
@@ -201,7 +201,7 @@ fn outside_of_brackets(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::simulator::kubernetes::selectors::{Requirement, Selection, requirements};
+    use crate::simulator::kubernetes::selectors::{ObjectSelector, Requirement, requirements};
 
     #[test]
     fn label_selectors_are_read_in_all_their_forms() {
@@ -232,9 +232,9 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_refused() {
-        assert!(Selection::new("Pod", None, "", "spec.nodeName=a,metadata.name!=b").is_ok());
-        let error = Selection::new("Pod", None, "", "spec.color=red").unwrap_err();
+        assert!(ObjectSelector::new("Pod", None, "", "spec.nodeName=a,metadata.name!=b").is_ok());
+        let error = ObjectSelector::new("Pod", None, "", "spec.color=red").unwrap_err();
         assert_eq!(error, "field label not supported: spec.color");
-        assert!(Selection::new("Node", None, "", "spec.nodeName=a").is_err());
+        assert!(ObjectSelector::new("Node", None, "", "spec.nodeName=a").is_err());
     }
 }

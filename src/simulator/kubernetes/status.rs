@@ -6,10 +6,10 @@ use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::resources::Resource;
 
 /// Status and body of an answer.
-pub type Answer = (u16, Value);
+pub type ApiResponse = (u16, Value);
 
 /// A failure.
-pub fn failure(code: u16, reason: &str, message: &str) -> Answer {
+pub fn failure(code: u16, reason: &str, message: &str) -> ApiResponse {
     (code, body(code, reason, message))
 }
 
@@ -22,12 +22,18 @@ pub fn body(code: u16, reason: &str, message: &str) -> Value {
 }
 
 /// Nobody that the server knows.
-pub fn unauthorized() -> Answer {
+pub fn unauthorized() -> ApiResponse {
     failure(401, "Unauthorized", "Unauthorized")
 }
 
 /// Somebody who may not.
-pub fn forbidden(user: &str, verb: &str, resource: &str, group: &str, namespace: &str) -> Answer {
+pub fn forbidden(
+    user: &str,
+    verb: &str,
+    resource: &str,
+    group: &str,
+    namespace: &str,
+) -> ApiResponse {
     let place = if namespace.is_empty() {
         "at the cluster scope".to_owned()
     } else {
@@ -43,7 +49,7 @@ pub fn forbidden(user: &str, verb: &str, resource: &str, group: &str, namespace:
 }
 
 /// There is no such object.
-pub fn not_found(resource: &Resource, name: &str) -> Answer {
+pub fn not_found(resource: &Resource, name: &str) -> ApiResponse {
     let mut answer =
         failure(404, "NotFound", &format!("{} \"{name}\" not found", resource.qualified()));
     set(&mut answer.1, "details", json!({"name": name, "kind": resource.plural}));
@@ -51,25 +57,25 @@ pub fn not_found(resource: &Resource, name: &str) -> Answer {
 }
 
 /// There is no such path.
-pub fn no_path() -> Answer {
+pub fn no_path() -> ApiResponse {
     let mut answer = failure(404, "NotFound", "the server could not find the requested resource");
     set(&mut answer.1, "details", json!({}));
     answer
 }
 
 /// That cannot be done with it.
-pub fn no_method() -> Answer {
+pub fn no_method() -> ApiResponse {
     let message = "the server does not allow this method on the requested resource";
     failure(405, "MethodNotAllowed", message)
 }
 
 /// The request is wrong.
-pub fn bad_request(message: &str) -> Answer {
+pub fn bad_request(message: &str) -> ApiResponse {
     failure(400, "BadRequest", message)
 }
 
 /// The version is forgotten; whoever asks has to list again.
-pub fn gone(message: &str) -> Answer {
+pub fn gone(message: &str) -> ApiResponse {
     failure(410, "Expired", message)
 }
 
@@ -79,7 +85,7 @@ pub fn too_old(version: u64, oldest: u64) -> Value {
 }
 
 /// A list at a version that is still to come.
-pub fn too_new(version: u64, current: u64) -> Answer {
+pub fn too_new(version: u64, current: u64) -> ApiResponse {
     let message = format!("Too large resource version: {version}, current: {current}");
     let mut answer = failure(504, "Timeout", &message);
     set(
@@ -94,7 +100,7 @@ pub fn too_new(version: u64, current: u64) -> Answer {
 }
 
 /// The request asks for something that this server's version cannot do.
-pub fn invalid_option(field: &str, why: &str) -> Answer {
+pub fn invalid_option(field: &str, why: &str) -> ApiResponse {
     let message = format!("ListOptions.meta.k8s.io \"\" is invalid: {field}: Forbidden: {why}");
     let mut answer = failure(422, "Invalid", &message);
     set(

@@ -4,16 +4,17 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::simulator::cluster::objects::{
-    Amount, Body, Controller, Event, Kind, Meta, Node, Object, Pod,
+    IntOrPercent, ObjectBody, ObjectKind, ObjectMeta, StoredController, StoredEvent, StoredNode,
+    StoredObject, StoredPod,
 };
 use crate::simulator::kubernetes::json::set;
+use crate::simulator::kubernetes::object_view::{ObjectView, age};
 use crate::simulator::kubernetes::render_pod;
 use crate::simulator::kubernetes::render_service::service_address;
-use crate::simulator::kubernetes::view::{View, age};
 
 /// How much of the object goes with its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Include {
+pub enum IncludeObject {
     None,
     Metadata,
     Object,
@@ -22,10 +23,10 @@ pub enum Include {
 /// Name of a column, and from which width on it is shown (0: always).
 type Column = (&'static str, u8);
 
-fn columns(kind: Kind) -> &'static [Column] {
+fn columns(kind: ObjectKind) -> &'static [Column] {
     match kind {
-        Kind::ConfigMap => &[("Name", 0), ("Data", 0), ("Age", 0)],
-        Kind::Event => &[
+        ObjectKind::ConfigMap => &[("Name", 0), ("Data", 0), ("Age", 0)],
+        ObjectKind::Event => &[
             ("Last Seen", 0),
             ("Type", 0),
             ("Reason", 0),
@@ -37,8 +38,8 @@ fn columns(kind: Kind) -> &'static [Column] {
             ("Count", 1),
             ("Name", 1),
         ],
-        Kind::Namespace => &[("Name", 0), ("Status", 0), ("Age", 0)],
-        Kind::Node => &[
+        ObjectKind::Namespace => &[("Name", 0), ("Status", 0), ("Age", 0)],
+        ObjectKind::Node => &[
             ("Name", 0),
             ("Status", 0),
             ("Roles", 0),
@@ -50,7 +51,7 @@ fn columns(kind: Kind) -> &'static [Column] {
             ("Kernel-Version", 1),
             ("Container-Runtime", 1),
         ],
-        Kind::Volume => &[
+        ObjectKind::PersistentVolume => &[
             ("Name", 0),
             ("Capacity", 0),
             ("Access Modes", 0),
@@ -62,7 +63,7 @@ fn columns(kind: Kind) -> &'static [Column] {
             ("Reason", 0),
             ("Age", 0),
         ],
-        Kind::Claim => &[
+        ObjectKind::PersistentVolumeClaim => &[
             ("Name", 0),
             ("Status", 0),
             ("Volume", 0),
@@ -72,7 +73,7 @@ fn columns(kind: Kind) -> &'static [Column] {
             ("VolumeAttributesClass", 0),
             ("Age", 0),
         ],
-        Kind::Pod => &[
+        ObjectKind::Pod => &[
             ("Name", 0),
             ("Ready", 0),
             ("Status", 0),
@@ -83,14 +84,14 @@ fn columns(kind: Kind) -> &'static [Column] {
             ("Nominated Node", 1),
             ("Readiness Gates", 1),
         ],
-        Kind::Budget => &[
+        ObjectKind::Budget => &[
             ("Name", 0),
             ("Min Available", 0),
             ("Max Unavailable", 0),
             ("Allowed Disruptions", 0),
             ("Age", 0),
         ],
-        Kind::DaemonSet => &[
+        ObjectKind::DaemonSet => &[
             ("Name", 0),
             ("Desired", 0),
             ("Current", 0),
@@ -100,12 +101,12 @@ fn columns(kind: Kind) -> &'static [Column] {
             ("Node Selector", 0),
             ("Age", 0),
         ],
-        Kind::Deployment => {
+        ObjectKind::Deployment => {
             &[("Name", 0), ("Ready", 0), ("Up-to-date", 0), ("Available", 0), ("Age", 0)]
         }
-        Kind::StatefulSet => &[("Name", 0), ("Ready", 0), ("Age", 0)],
-        Kind::Secret => &[("Name", 0), ("Type", 0), ("Data", 0), ("Age", 0)],
-        Kind::Service => &[
+        ObjectKind::StatefulSet => &[("Name", 0), ("Ready", 0), ("Age", 0)],
+        ObjectKind::Secret => &[("Name", 0), ("Type", 0), ("Data", 0), ("Age", 0)],
+        ObjectKind::Service => &[
             ("Name", 0),
             ("Type", 0),
             ("Cluster-IP", 0),
@@ -114,19 +115,21 @@ fn columns(kind: Kind) -> &'static [Column] {
             ("Age", 0),
             ("Selector", 1),
         ],
-        Kind::Endpoints => {
+        ObjectKind::EndpointSlice => {
             &[("Name", 0), ("AddressType", 0), ("Ports", 0), ("Endpoints", 0), ("Age", 0)]
         }
-        Kind::MutatingWebhook | Kind::Webhook => &[("Name", 0), ("Webhooks", 0), ("Age", 0)],
-        Kind::ServiceAccount => &[("Name", 0), ("Secrets", 0), ("Age", 0)],
-        Kind::Attachment => {
+        ObjectKind::MutatingWebhook | ObjectKind::ValidatingWebhook => {
+            &[("Name", 0), ("Webhooks", 0), ("Age", 0)]
+        }
+        ObjectKind::ServiceAccount => &[("Name", 0), ("Secrets", 0), ("Age", 0)],
+        ObjectKind::VolumeAttachment => {
             &[("Name", 0), ("Attacher", 0), ("PV", 0), ("Node", 0), ("Attached", 0), ("Age", 0)]
         }
     }
 }
 
 /// `columnDefinitions` of a kind.
-pub fn definitions(kind: Kind) -> Value {
+pub fn definitions(kind: ObjectKind) -> Value {
     columns(kind)
         .iter()
         .map(|(name, priority)| {
@@ -141,7 +144,7 @@ pub fn definitions(kind: Kind) -> Value {
 }
 
 /// One row; `shown` is what goes with it.
-pub fn row(object: &Object, shown: Option<Value>, view: &View) -> Value {
+pub fn row(object: &StoredObject, shown: Option<Value>, view: &ObjectView) -> Value {
     let mut row = json!({"cells": cells(object, view)});
     if let Some(shown) = shown {
         set(&mut row, "object", shown);
@@ -149,21 +152,21 @@ pub fn row(object: &Object, shown: Option<Value>, view: &View) -> Value {
     row
 }
 
-fn cells(object: &Object, view: &View) -> Value {
+fn cells(object: &StoredObject, view: &ObjectView) -> Value {
     let meta = &object.meta;
     let name = &*meta.key.name;
     let old = age(view.now.duration_since(meta.created));
     match &object.body {
-        Body::ConfigMap(data) => json!([name, data.len(), old]),
-        Body::Event(event) => event_cells(name, event, view),
-        Body::Namespace => json!([name, "Active", old]),
-        Body::Node(node) => node_cells(name, node, &old, view),
-        Body::Volume(volume) => {
+        ObjectBody::ConfigMap(data) => json!([name, data.len(), old]),
+        ObjectBody::Event(event) => event_cells(name, event, view),
+        ObjectBody::Namespace => json!([name, "Active", old]),
+        ObjectBody::Node(node) => node_cells(name, node, &old, view),
+        ObjectBody::PersistentVolume(volume) => {
             let class = if volume.node.is_some() { "local" } else { "premium-perf1-stackit" };
             let claim = format!("{}/{}", volume.claim.namespace, volume.claim.name);
             json!([name, "20Gi", "RWO", "Delete", "Bound", claim, class, "<unset>", "", old])
         }
-        Body::Claim(volume) => {
+        ObjectBody::PersistentVolumeClaim(volume) => {
             json!([
                 name,
                 "Bound",
@@ -175,11 +178,11 @@ fn cells(object: &Object, view: &View) -> Value {
                 old
             ])
         }
-        Body::Pod(pod) => pod_cells(meta, pod, &old, view),
-        Body::Budget(budget) => {
-            let text = |amount: Option<&Amount>| match amount {
-                Some(Amount::Number(number)) => number.to_string(),
-                Some(Amount::Percent(text)) => text.clone(),
+        ObjectBody::Pod(pod) => pod_cells(meta, pod, &old, view),
+        ObjectBody::Budget(budget) => {
+            let text = |amount: Option<&IntOrPercent>| match amount {
+                Some(IntOrPercent::Int(number)) => number.to_string(),
+                Some(IntOrPercent::Percent(text)) => text.clone(),
                 None => "N/A".to_owned(),
             };
             json!([
@@ -190,18 +193,20 @@ fn cells(object: &Object, view: &View) -> Value {
                 old,
             ])
         }
-        Body::Controller(controller) => {
-            let Controller { wanted, there, ready, .. } = controller;
+        ObjectBody::Controller(controller) => {
+            let StoredController { wanted, there, ready, .. } = controller;
             let share = format!("{ready}/{wanted}");
             match controller.kind {
-                Kind::DaemonSet => json!([name, wanted, there, ready, there, ready, "<none>", old]),
-                Kind::Deployment => json!([name, share, there, ready, old]),
+                ObjectKind::DaemonSet => {
+                    json!([name, wanted, there, ready, there, ready, "<none>", old])
+                }
+                ObjectKind::Deployment => json!([name, share, there, ready, old]),
                 _ => json!([name, share, old]),
             }
         }
-        Body::Secret(secret) => json!([name, secret.kind, secret.data.len(), old]),
-        Body::ServiceAccount(secrets) => json!([name, secrets.len(), old]),
-        Body::Attachment(attachment) => json!([
+        ObjectBody::Secret(secret) => json!([name, secret.kind, secret.data.len(), old]),
+        ObjectBody::ServiceAccount(secrets) => json!([name, secrets.len(), old]),
+        ObjectBody::VolumeAttachment(attachment) => json!([
             name,
             "cinder.csi.openstack.org",
             &*attachment.volume,
@@ -209,7 +214,7 @@ fn cells(object: &Object, view: &View) -> Value {
             attachment.attached,
             old,
         ]),
-        Body::Service(service) => json!([
+        ObjectBody::Service(service) => json!([
             name,
             "ClusterIP",
             service_address(service.number),
@@ -218,7 +223,7 @@ fn cells(object: &Object, view: &View) -> Value {
             old,
             format!("app={}", service.app),
         ]),
-        Body::Endpoints(endpoints) => {
+        ObjectBody::EndpointSlice(endpoints) => {
             let addresses: Vec<String> =
                 endpoints.iter().take(3).map(|one| render_pod::address(one.number)).collect();
             let (ports, addresses) = match (addresses.join(","), endpoints.len()) {
@@ -228,11 +233,11 @@ fn cells(object: &Object, view: &View) -> Value {
             };
             json!([name, "IPv4", ports, addresses, old])
         }
-        Body::Webhook(_) => json!([name, 1, old]),
+        ObjectBody::ValidatingWebhook(_) => json!([name, 1, old]),
     }
 }
 
-fn event_cells(name: &str, event: &Event, view: &View) -> Value {
+fn event_cells(name: &str, event: &StoredEvent, view: &ObjectView) -> Value {
     let since = |at: Timestamp| age(view.now.duration_since(at));
     let kind = event.kind.to_lowercase();
     let about = &*event.about.name;
@@ -252,7 +257,7 @@ fn event_cells(name: &str, event: &Event, view: &View) -> Value {
     ])
 }
 
-fn node_cells(name: &str, node: &Node, old: &str, view: &View) -> Value {
+fn node_cells(name: &str, node: &StoredNode, old: &str, view: &ObjectView) -> Value {
     let mut status = if node.ready.status { "Ready" } else { "NotReady" }.to_owned();
     if node.unschedulable {
         status.push_str(",SchedulingDisabled");
@@ -272,7 +277,7 @@ fn node_cells(name: &str, node: &Node, old: &str, view: &View) -> Value {
     ])
 }
 
-fn pod_cells(meta: &Meta, pod: &Pod, old: &str, view: &View) -> Value {
+fn pod_cells(meta: &ObjectMeta, pod: &StoredPod, old: &str, view: &ObjectView) -> Value {
     let status = match (&pod.node, pod.started, meta.deletion) {
         (_, _, Some(_)) => "Terminating",
         (None, _, None) => "Pending",

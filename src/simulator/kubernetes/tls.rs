@@ -20,12 +20,12 @@ use crate::simulator::kubeconfig::published_name;
 
 /// What an API server needs between two rollouts.
 #[derive(Debug, Clone)]
-pub struct Material {
+pub struct TlsMaterial {
     /// How it takes connections.
     pub config: Arc<ServerConfig>,
     /// How it takes them when it refuses client certificates in the handshake.
     pub refusing: Arc<ServerConfig>,
-    pub judge: Arc<dyn ClientCertVerifier>,
+    pub verifier: Arc<dyn ClientCertVerifier>,
     /// The cluster that it belongs to; one that is made anew has another one.
     pub shoot: String,
     /// The rollout that it belongs to.
@@ -34,12 +34,12 @@ pub struct Material {
 
 /// Asks for certificates and offers the authorities as hints, but takes any chain, or none at all.
 #[derive(Debug)]
-struct AnyChain {
-    judge: Arc<dyn ClientCertVerifier>,
+struct AnyClientCertificate {
+    verifier: Arc<dyn ClientCertVerifier>,
     takes: bool,
 }
 
-impl ClientCertVerifier for AnyChain {
+impl ClientCertVerifier for AnyClientCertificate {
     fn offer_client_auth(&self) -> bool {
         true
     }
@@ -49,7 +49,7 @@ impl ClientCertVerifier for AnyChain {
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.judge.root_hint_subjects()
+        self.verifier.root_hint_subjects()
     }
 
     fn verify_client_cert(
@@ -71,7 +71,7 @@ impl ClientCertVerifier for AnyChain {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.judge.verify_tls12_signature(message, cert, dss)
+        self.verifier.verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -80,11 +80,11 @@ impl ClientCertVerifier for AnyChain {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.judge.verify_tls13_signature(message, cert, dss)
+        self.verifier.verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.judge.supported_verify_schemes()
+        self.verifier.supported_verify_schemes()
     }
 }
 
@@ -92,22 +92,23 @@ impl ClientCertVerifier for AnyChain {
 ///
 /// # Errors
 /// The crypto library's sentence.
-pub fn material(cluster: &mut SimulatedCluster) -> Result<Material, String> {
+pub fn build_material(cluster: &mut SimulatedCluster) -> Result<TlsMaterial, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
     for der in cluster.credentials.client_authorities().map_err(|error| error.to_string())? {
         roots.add(CertificateDer::from(der)).map_err(|error| error.to_string())?;
     }
-    let judge = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-        .build()
-        .map_err(|error| error.to_string())?;
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .map_err(|error| error.to_string())?;
     let name = published_name(cluster);
     let serving = cluster
         .credentials
         .serving(&[&name, "localhost", "kubernetes", "kubernetes.default.svc"])
         .map_err(|error| error.to_string())?;
     let config = |takes| {
-        let verifier = AnyChain { judge: Arc::clone(&judge), takes };
+        let verifier = AnyClientCertificate { verifier: Arc::clone(&verifier), takes };
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(serving.key.clone()));
         let chain = vec![CertificateDer::from(serving.certificate.clone())];
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -121,10 +122,10 @@ pub fn material(cluster: &mut SimulatedCluster) -> Result<Material, String> {
         Ok(Arc::new(config))
     };
     let made = |takes| config(takes).map_err(|error: Error| error.to_string());
-    Ok(Material {
+    Ok(TlsMaterial {
         config: made(true)?,
         refusing: made(false)?,
-        judge: Arc::clone(&judge),
+        verifier: Arc::clone(&verifier),
         shoot: cluster.shoot.clone(),
         rollout: cluster.credentials.rollouts,
     })

@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::domain::cluster::ClusterId;
-use crate::simulator::Inner;
+use crate::simulator::Shared;
 use crate::simulator::cluster::SimulatedCluster;
-use crate::simulator::cluster::objects::Object;
-use crate::simulator::cluster::store::{Change, Lost};
-use crate::simulator::kubernetes::read::Beginning;
+use crate::simulator::cluster::objects::StoredObject;
+use crate::simulator::cluster::store::{ObjectChange, UnavailableVersion};
+use crate::simulator::kubernetes::read_objects::WatchOptions;
 use crate::simulator::kubernetes::status;
-use crate::simulator::state::Watching;
+use crate::simulator::state::WatchProgress;
 
 /// A bookmark is sent this often.
 const BOOKMARK_EVERY: SignedDuration = SignedDuration::from_secs(60);
@@ -31,85 +31,85 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 const SHORTEST_SLEEP: Duration = Duration::from_millis(5);
 
 /// A watch under way.
-pub struct Watcher {
-    inner: Arc<Inner>,
+pub struct WatchStream {
+    shared: Arc<Shared>,
     id: ClusterId,
     shoot: String,
-    beginning: Beginning,
+    options: WatchOptions,
     position: u64,
-    waiting: VecDeque<Bytes>,
+    pending: VecDeque<Bytes>,
     first: bool,
     end: Timestamp,
     cut: Option<Timestamp>,
     bookmark: Timestamp,
-    bell: watch::Receiver<u64>,
-    registered: Registered,
-    over: bool,
+    changes: watch::Receiver<u64>,
+    registration: WatchRegistration,
+    ended: bool,
 }
 
 /// Takes a watch off the list when it goes away.
-struct Registered {
-    inner: Arc<Inner>,
+struct WatchRegistration {
+    shared: Arc<Shared>,
     number: u64,
 }
 
-impl Drop for Registered {
+impl Drop for WatchRegistration {
     fn drop(&mut self) {
-        self.inner.lock().watches.remove(&self.number);
+        self.shared.lock().watches.remove(&self.number);
     }
 }
 
-enum Turn {
+enum NextStep {
     Send(Bytes),
     Sleep(Duration),
     Cut,
     End,
 }
 
-impl Watcher {
+impl WatchStream {
     /// Begins a watch. The cluster is locked while this runs.
     pub fn begin(
-        inner: &Arc<Inner>,
+        shared: &Arc<Shared>,
         number: u64,
         cluster: &SimulatedCluster,
-        beginning: Beginning,
+        options: WatchOptions,
         cut_after: Option<u64>,
         now: Timestamp,
     ) -> Self {
         let after = |seconds: u64| now.saturating_add(Duration::from_secs(seconds)).ok();
-        let store = &cluster.inside.store;
-        let mut watcher = Self {
-            inner: Arc::clone(inner),
+        let store = &cluster.data_plane.store;
+        let mut stream = Self {
+            shared: Arc::clone(shared),
             id: cluster.id.clone(),
             shoot: cluster.shoot.clone(),
-            position: beginning.after.unwrap_or(store.version()),
-            waiting: VecDeque::new(),
+            position: options.after.unwrap_or(store.version()),
+            pending: VecDeque::new(),
             first: true,
-            end: after(beginning.timeout.unwrap_or(TIMEOUT_SECONDS)).unwrap_or(Timestamp::MAX),
+            end: after(options.timeout.unwrap_or(TIMEOUT_SECONDS)).unwrap_or(Timestamp::MAX),
             cut: cut_after.and_then(after),
             bookmark: now.saturating_add(BOOKMARK_EVERY).unwrap_or(Timestamp::MAX),
-            bell: cluster.listen(),
-            registered: Registered { inner: Arc::clone(inner), number },
-            over: false,
-            beginning,
+            changes: cluster.subscribe(),
+            registration: WatchRegistration { shared: Arc::clone(shared), number },
+            ended: false,
+            options,
         };
-        if watcher.beginning.compacted && watcher.beginning.after.is_some() {
-            watcher.line("ERROR", status::too_old(watcher.position, store.version() + 1));
-            watcher.over = true;
+        if stream.options.compacted && stream.options.after.is_some() {
+            stream.line("ERROR", status::too_old(stream.position, store.version() + 1));
+            stream.ended = true;
         }
-        if watcher.beginning.after.is_none() {
-            let kind = watcher.beginning.writer.resource.kind;
+        if stream.options.after.is_none() {
+            let kind = stream.options.writer.resource.kind;
             for object in store.list(kind) {
-                if watcher.beginning.selection.takes(object) {
-                    watcher.write("ADDED", object, object.meta.version);
+                if stream.options.selector.matches(object) {
+                    stream.write("ADDED", object, object.meta.version);
                 }
             }
         }
-        watcher
+        stream
     }
 
-    fn write(&mut self, word: &str, object: &Object, version: u64) {
-        let value = self.beginning.writer.one(object, version, self.first);
+    fn write(&mut self, word: &str, object: &StoredObject, version: u64) {
+        let value = self.options.writer.one(object, version, self.first);
         self.first = false;
         self.line(word, value);
     }
@@ -117,13 +117,13 @@ impl Watcher {
     fn line(&mut self, word: &str, object: Value) {
         let mut text = json!({"type": word, "object": object}).to_string();
         text.push('\n');
-        self.waiting.push_back(Bytes::from(text));
+        self.pending.push_back(Bytes::from(text));
     }
 
     /// What the selection sees of a change.
-    fn take(&mut self, change: &Change) {
-        let seen = |object: &Option<Arc<Object>>| {
-            object.as_ref().filter(|object| self.beginning.selection.takes(object)).cloned()
+    fn take(&mut self, change: &ObjectChange) {
+        let seen = |object: &Option<Arc<StoredObject>>| {
+            object.as_ref().filter(|object| self.options.selector.matches(object)).cloned()
         };
         match (seen(&change.before), seen(&change.after)) {
             (None, Some(after)) => self.write("ADDED", &after, change.version),
@@ -138,28 +138,28 @@ impl Watcher {
     }
 
     /// Collects what has changed, and says what to do next.
-    fn turn(&mut self) -> Turn {
-        if let Some(line) = self.waiting.pop_front() {
-            return Turn::Send(line);
+    fn next_step(&mut self) -> NextStep {
+        if let Some(line) = self.pending.pop_front() {
+            return NextStep::Send(line);
         }
-        if self.over {
-            return Turn::End;
+        if self.ended {
+            return NextStep::End;
         }
-        let inner = Arc::clone(&self.inner);
-        let now = inner.clock.now();
-        let mut shared = inner.lock();
-        let Some(cluster) = shared.world.cluster_mut(&self.id) else { return Turn::End };
+        let shared = Arc::clone(&self.shared);
+        let now = shared.clock.now();
+        let mut state = shared.lock();
+        let Some(cluster) = state.cloud.cluster_mut(&self.id) else { return NextStep::End };
         if cluster.shoot != self.shoot {
-            return Turn::End;
+            return NextStep::End;
         }
         cluster.advance(now);
-        self.bell.mark_unchanged();
-        self.beginning.writer.view.now = now;
-        let store = &cluster.inside.store;
-        let kind = self.beginning.writer.resource.kind;
+        self.changes.mark_unchanged();
+        self.options.writer.view.now = now;
+        let store = &cluster.data_plane.store;
+        let kind = self.options.writer.resource.kind;
         match store.changes(kind, self.position) {
             Ok(changes) => {
-                let some: Vec<Change> = changes.take(AT_ONCE).cloned().collect();
+                let some: Vec<ObjectChange> = changes.take(AT_ONCE).cloned().collect();
                 let all = some.len() < AT_ONCE;
                 let last = some.last().map_or(self.position, |change| change.version);
                 self.position = if all { store.version().max(self.position) } else { last };
@@ -167,70 +167,70 @@ impl Watcher {
                     self.take(change);
                 }
             }
-            Err(Lost::TooOld(oldest)) => {
+            Err(UnavailableVersion::TooOld(oldest)) => {
                 self.line("ERROR", status::too_old(self.position, oldest));
-                self.over = true;
+                self.ended = true;
             }
-            Err(Lost::TooNew(_)) => {}
+            Err(UnavailableVersion::TooNew(_)) => {}
         }
         let due = cluster.next_due();
-        let turn = self.next(now, due);
-        let watching = Watching {
+        let step = self.decide(now, due);
+        let progress = WatchProgress {
             cluster: self.id.clone(),
             position: self.position,
-            idle: matches!(turn, Turn::Sleep(_)),
+            caught_up: matches!(step, NextStep::Sleep(_)),
         };
-        shared.watches.insert(self.registered.number, watching);
-        turn
+        state.watches.insert(self.registration.number, progress);
+        step
     }
 
-    fn next(&mut self, now: Timestamp, due: Option<Timestamp>) -> Turn {
-        if let Some(line) = self.waiting.pop_front() {
-            return Turn::Send(line);
+    fn decide(&mut self, now: Timestamp, due: Option<Timestamp>) -> NextStep {
+        if let Some(line) = self.pending.pop_front() {
+            return NextStep::Send(line);
         }
-        if self.over {
-            return Turn::End;
+        if self.ended {
+            return NextStep::End;
         }
         if self.cut.is_some_and(|cut| cut <= now) {
-            return Turn::Cut;
+            return NextStep::Cut;
         }
         let ends = self.end <= now;
-        self.over |= ends;
-        if self.beginning.bookmarks && (ends || self.bookmark <= now) {
+        self.ended |= ends;
+        if self.options.bookmarks && (ends || self.bookmark <= now) {
             self.bookmark = now.saturating_add(BOOKMARK_EVERY).unwrap_or(Timestamp::MAX);
-            let bookmark = self.beginning.writer.bookmark(self.position);
+            let bookmark = self.options.writer.bookmark(self.position);
             self.line("BOOKMARK", bookmark);
-            return self.waiting.pop_front().map_or(Turn::End, Turn::Send);
+            return self.pending.pop_front().map_or(NextStep::End, NextStep::Send);
         }
         if ends {
-            return Turn::End;
+            return NextStep::End;
         }
-        let bookmark = self.beginning.bookmarks.then_some(self.bookmark);
+        let bookmark = self.options.bookmarks.then_some(self.bookmark);
         let until = [due, self.cut, bookmark, Some(self.end)].into_iter().flatten().min();
         let sleep = until
             .and_then(|until| Duration::try_from(until.duration_since(now)).ok())
             .unwrap_or(SHORTEST_SLEEP);
-        Turn::Sleep(sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP))
+        NextStep::Sleep(sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP))
     }
 
     /// The next piece of the answer.
-    pub async fn piece(mut self) -> Option<(io::Result<Frame<Bytes>>, Self)> {
+    pub async fn next_frame(mut self) -> Option<(io::Result<Frame<Bytes>>, Self)> {
         loop {
-            match self.turn() {
-                Turn::Send(line) => return Some((Ok(Frame::data(line)), self)),
-                Turn::End => return None,
-                Turn::Cut => {
-                    self.over = true;
-                    self.waiting.clear();
+            match self.next_step() {
+                NextStep::Send(line) => return Some((Ok(Frame::data(line)), self)),
+                NextStep::End => return None,
+                NextStep::Cut => {
+                    self.ended = true;
+                    self.pending.clear();
                     let cut = io::Error::from(io::ErrorKind::ConnectionReset);
                     return Some((Err(cut), self));
                 }
-                Turn::Sleep(duration) => {
+                NextStep::Sleep(duration) => {
                     tokio::select! {
                         biased;
                         // A bell that is gone belongs to a cluster that is gone.
-                        _ = self.bell.changed() => {}
-                        () = self.inner.clock.sleep(duration) => {}
+                        _ = self.changes.changed() => {}
+                        () = self.shared.clock.sleep(duration) => {}
                     }
                 }
             }

@@ -4,41 +4,41 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::simulator::cluster::objects::{Key, Text};
+use crate::simulator::cluster::objects::{ObjectKey, Text};
 
 /// Something that happens at its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
     Rotation(RotationStep),
     /// The API server is there again after hibernation.
-    ServerWakes,
+    ApiServerStarted,
     /// The cluster has woken up.
-    Woken,
+    WakeUpFinished,
     /// A reconcile is over.
-    Reconciled,
+    ReconcileFinished,
     /// A new machine's node appears.
-    Register(Text),
+    RegisterNode(Text),
     KubeletReady(Text),
     /// It takes pods.
-    Joined(Text),
+    NodeJoined(Text),
     /// It did not become ready in time.
-    NotJoined(Text),
+    JoinTimeout(Text),
     /// The drain of a machine goes on.
-    Look(Text),
+    EvaluateDrain(Text),
     /// The drain of a machine is forced.
-    Force(Text),
+    ForceDrain(Text),
     /// A machine is gone.
-    Gone(Text),
+    RemoveMachine(Text),
     /// Containers of a pod have started.
-    Started(PodId),
+    ContainersStarted(PodId),
     /// Containers of a pod have stopped.
-    Stopped(PodId),
+    ContainersStopped(PodId),
     /// A pod needs its volumes on its node.
-    Attach(PodId),
+    AttachVolumes(PodId),
     /// Its volumes are there.
-    Attached(PodId),
+    VolumesAttached(PodId),
     /// A volume is off its node.
-    Detached(Key),
+    VolumeDetached(ObjectKey),
     /// The autoscaler looks around.
     Autoscale,
 }
@@ -47,17 +47,17 @@ pub enum Task {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RotationStep {
     /// The API server accepts new and old; the static token ends.
-    Trust,
+    TrustNewCredentials,
     /// One more part of the Secrets is written with the new encryption key: this one of [`PARTS`].
-    Reencrypt(usize),
+    ReencryptSecrets(usize),
     /// New tokens are signed with the new key.
-    Sign,
+    SignWithNewKey,
     /// One more part of the namespaces gets the new bundle: this one of [`PARTS`].
-    Publish(usize),
+    PublishBundle(usize),
     /// Pools get new templates, and nodes begin to roll.
-    Roll,
+    RollNodes,
     /// The API server accepts only new.
-    Drop,
+    DropOldCredentials,
     /// Everything that is left is removed.
     Finish,
 }
@@ -69,19 +69,19 @@ pub const PARTS: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodId {
     /// Namespace and name.
-    pub key: Key,
+    pub key: ObjectKey,
     /// `metadata.uid`.
     pub uid: Text,
 }
 
 /// Tasks by their time.
 #[derive(Debug, Default)]
-pub struct Agenda {
+pub struct TaskQueue {
     tasks: BTreeMap<(Timestamp, u64), Task>,
     count: u64,
 }
 
-impl Agenda {
+impl TaskQueue {
     /// Adds a task; of two at the same time the one that was added first comes first.
     pub fn add(&mut self, at: Timestamp, task: Task) {
         self.count += 1;

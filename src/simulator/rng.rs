@@ -2,26 +2,26 @@
 
 /// A generator.
 #[derive(Debug, Clone)]
-pub struct Dice(u64);
+pub struct Rng(u64);
 
-impl Dice {
+impl Rng {
     /// A generator for a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
     /// A generator for one of many things under the same seed, told apart by its name.
-    pub fn named(seed: u64, name: &str) -> Self {
+    pub fn for_name(seed: u64, name: &str) -> Self {
         // FNV-1a
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        let mut dice = Self::new(seed ^ hash);
+        let mut rng = Self::new(seed ^ hash);
         // The first numbers of similar seeds are similar.
         for _ in 0..4 {
-            dice.next();
+            rng.next();
         }
-        dice
+        rng
     }
 
     /// The next number.
@@ -33,12 +33,12 @@ impl Dice {
     }
 
     /// A share in 0..1.
-    pub fn share(&mut self) -> f64 {
+    pub fn fraction(&mut self) -> f64 {
         f64::from(u32::try_from(self.next() >> 32).unwrap_or(0)) / f64::from(u32::MAX)
     }
 
     /// Lower-case letters and digits, as in generated names.
-    pub fn letters(&mut self, count: usize) -> String {
+    pub fn name_suffix(&mut self, count: usize) -> String {
         const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
         (0..count)
             .filter_map(|_| {

@@ -4,11 +4,11 @@ use serde_json::Value;
 
 use crate::simulator::kubernetes::protobuf;
 use crate::simulator::kubernetes::resources::Resource;
-use crate::simulator::kubernetes::table::Include;
+use crate::simulator::kubernetes::table::IncludeObject;
 
 /// A request.
 #[derive(Debug, Clone, Default)]
-pub struct Asked {
+pub struct ApiRequest {
     pub method: String,
     /// Path without query.
     pub path: String,
@@ -19,7 +19,7 @@ pub struct Asked {
     pub body: Vec<u8>,
 }
 
-impl Asked {
+impl ApiRequest {
     /// A value of the query; empty if it is not there.
     pub fn value(&self, name: &str) -> &str {
         self.query.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
@@ -54,14 +54,14 @@ impl Asked {
     }
 
     /// How the answer is to be written; `None` if that cannot be done.
-    pub fn form(&self) -> Option<Form> {
+    pub fn format(&self) -> Option<ResponseFormat> {
         if self.accept.is_empty() {
-            return Some(Form::Object);
+            return Some(ResponseFormat::Object);
         }
         let include = match self.value("includeObject") {
-            "None" => Include::None,
-            "Object" => Include::Object,
-            _ => Include::Metadata,
+            "None" => IncludeObject::None,
+            "Object" => IncludeObject::Object,
+            _ => IncludeObject::Metadata,
         };
         self.accept.split(',').find_map(|part| {
             let mut parts = part.split(';').map(str::trim);
@@ -77,10 +77,10 @@ impl Asked {
                 }
             }
             match (as_, version) {
-                ("", _) => Some(Form::Object),
-                ("Table", "v1") => Some(Form::Table(include)),
+                ("", _) => Some(ResponseFormat::Object),
+                ("Table", "v1") => Some(ResponseFormat::Table(include)),
                 ("PartialObjectMetadata" | "PartialObjectMetadataList", "v1") => {
-                    Some(Form::Metadata)
+                    Some(ResponseFormat::Metadata)
                 }
                 _ => None,
             }
@@ -90,27 +90,27 @@ impl Asked {
 
 /// How objects are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum ResponseFormat {
     Object,
     /// Only their metadata.
     Metadata,
     /// As rows.
-    Table(Include),
+    Table(IncludeObject),
 }
 
 /// What a path leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Target<'a> {
+pub struct RequestTarget<'a> {
     pub resource: &'static Resource,
     /// Namespace; empty means all, or none.
     pub namespace: &'a str,
     /// Name of one object; empty means the collection.
     pub name: &'a str,
     /// Part of that object; empty means all of it.
-    pub part: &'a str,
+    pub subresource: &'a str,
 }
 
-impl<'a> Target<'a> {
+impl<'a> RequestTarget<'a> {
     /// Finds what a path leads to.
     pub fn find(path: &[&'a str]) -> Option<Self> {
         let (group, rest) = match path {
@@ -122,10 +122,10 @@ impl<'a> Target<'a> {
             ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (*namespace, rest),
             _ => ("", rest),
         };
-        let (plural, name, part) = match rest {
+        let (plural, name, subresource) = match rest {
             [plural] => (plural, "", ""),
             [plural, name] => (plural, *name, ""),
-            [plural, name, part] => (plural, *name, *part),
+            [plural, name, subresource] => (plural, *name, *subresource),
             _ => return None,
         };
         let resource = Resource::find(group, plural)?;
@@ -136,23 +136,23 @@ impl<'a> Target<'a> {
         {
             return None;
         }
-        Some(Self { resource, namespace, name, part })
+        Some(Self { resource, namespace, name, subresource })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::simulator::kubernetes::asked::{Asked, Form, Target};
-    use crate::simulator::kubernetes::table::Include;
+    use crate::simulator::kubernetes::request::{ApiRequest, RequestTarget, ResponseFormat};
+    use crate::simulator::kubernetes::table::IncludeObject;
 
     #[test]
     fn paths_lead_to_resources() {
         let find = |path: &str| {
             let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-            Target::find(&parts).map(|target| {
+            RequestTarget::find(&parts).map(|target| {
                 format!(
                     "{} {} {} {}",
-                    target.resource.name, target.namespace, target.name, target.part
+                    target.resource.name, target.namespace, target.name, target.subresource
                 )
             })
         };
@@ -177,15 +177,17 @@ mod tests {
 
     #[test]
     fn clients_get_the_form_that_they_ask_for() {
-        let form = |accept: &str| Asked { accept: accept.to_owned(), ..Asked::default() }.form();
-        assert_eq!(form(""), Some(Form::Object));
-        assert_eq!(form("application/json, */*"), Some(Form::Object));
+        let format = |accept: &str| {
+            ApiRequest { accept: accept.to_owned(), ..ApiRequest::default() }.format()
+        };
+        assert_eq!(format(""), Some(ResponseFormat::Object));
+        assert_eq!(format("application/json, */*"), Some(ResponseFormat::Object));
         let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
-        assert_eq!(form(kubectl), Some(Form::Table(Include::Metadata)));
+        assert_eq!(format(kubectl), Some(ResponseFormat::Table(IncludeObject::Metadata)));
         let metadata = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-        assert_eq!(form(metadata), Some(Form::Metadata));
+        assert_eq!(format(metadata), Some(ResponseFormat::Metadata));
         let proto = "application/vnd.kubernetes.protobuf,application/json";
-        assert_eq!(form(proto), Some(Form::Object));
-        assert_eq!(form("application/yaml"), None);
+        assert_eq!(format(proto), Some(ResponseFormat::Object));
+        assert_eq!(format("application/yaml"), None);
     }
 }

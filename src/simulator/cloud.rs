@@ -6,26 +6,26 @@ use jiff::Timestamp;
 
 use crate::domain::cluster::ClusterId;
 pub use crate::simulator::cluster::SimulatedCluster;
-use crate::simulator::dice::Dice;
-use crate::simulator::roll::Pace;
+use crate::simulator::machine_deployment::Speed;
+use crate::simulator::rng::Rng;
 use crate::simulator::rules::{ApiError, ClusterOperation, check_operation};
 use crate::simulator::scene::Scene;
 
 /// The cloud.
 #[derive(Debug)]
-pub struct World {
+pub struct SimulatedCloud {
     pub regions: Vec<String>,
     /// Projects by id: name.
     pub projects: Vec<(String, String)>,
     clusters: BTreeMap<ClusterId, SimulatedCluster>,
-    pace: Pace,
+    speed: Speed,
     seed: u64,
 }
 
-impl World {
+impl SimulatedCloud {
     /// Makes the world of a scene as it is at `now`.
     pub fn new(scene: &Scene, seed: u64, speed: f64, now: Timestamp) -> Self {
-        let pace = Pace::new(speed);
+        let speed = Speed::new(speed);
         let mut clusters = BTreeMap::new();
         for project in &scene.projects {
             for template in &project.clusters {
@@ -35,9 +35,9 @@ impl World {
                         template.name = format!("{}{number}", template.name);
                     }
                     let id = ClusterId::new(&project.id, &template.region, &template.name);
-                    let dice = Dice::named(seed, &place(&id));
+                    let rng = Rng::for_name(seed, &place(&id));
                     let cluster =
-                        SimulatedCluster::new(id.clone(), template, &project.name, now, pace, dice);
+                        SimulatedCluster::new(id.clone(), template, &project.name, now, speed, rng);
                     clusters.insert(id, cluster);
                 }
             }
@@ -47,7 +47,7 @@ impl World {
             .iter()
             .map(|project| (project.id.clone(), project.name.clone()))
             .collect();
-        Self { regions: scene.regions.clone(), projects, clusters, pace, seed }
+        Self { regions: scene.regions.clone(), projects, clusters, speed, seed }
     }
 
     /// Lets everything happen that is due until `now`, in order.
@@ -103,8 +103,8 @@ impl World {
             let mut scene = old.scene;
             "NEVER".clone_into(&mut scene.phase);
             "0s".clone_into(&mut scene.age);
-            let dice = Dice::named(self.seed, &format!("{} {now}", place(id)));
-            let cluster = SimulatedCluster::new(id.clone(), scene, &old.team, now, self.pace, dice);
+            let rng = Rng::for_name(self.seed, &format!("{} {now}", place(id)));
+            let cluster = SimulatedCluster::new(id.clone(), scene, &old.team, now, self.speed, rng);
             self.clusters.insert(id.clone(), cluster);
         }
     }
@@ -139,104 +139,104 @@ mod tests {
     use jiff::{SignedDuration, Timestamp};
 
     use crate::domain::cluster::ClusterId;
+    use crate::simulator::cloud::SimulatedCloud;
     use crate::simulator::rules::ClusterOperation;
     use crate::simulator::scene::Scene;
-    use crate::simulator::world::World;
 
     fn later(now: Timestamp, minutes: i64) -> Timestamp {
         now.saturating_add(SignedDuration::from_mins(minutes)).unwrap()
     }
 
-    fn fleet(speed: f64) -> (World, Timestamp) {
+    fn fleet(speed: f64) -> (SimulatedCloud, Timestamp) {
         let now: Timestamp = "2026-11-24T14:00:00Z".parse().unwrap();
-        (World::new(&Scene::fleet().unwrap(), 7, speed, now), now)
+        (SimulatedCloud::new(&Scene::fleet().unwrap(), 7, speed, now), now)
     }
 
-    fn shop(world: &World, name: &str) -> ClusterId {
-        ClusterId::new(&world.projects[0].0, "eu01", name)
+    fn shop(cloud: &SimulatedCloud, name: &str) -> ClusterId {
+        ClusterId::new(&cloud.projects[0].0, "eu01", name)
     }
 
     #[test]
     fn a_rotation_takes_its_time_from_never_to_completed() {
-        let (mut world, mut now) = fleet(1.0);
-        let id = shop(&world, "shop-dev");
-        world.act(&id, ClusterOperation::StartRotation, now).unwrap();
-        assert_eq!(world.cluster(&id).unwrap().phase, "PREPARING");
+        let (mut cloud, mut now) = fleet(1.0);
+        let id = shop(&cloud, "shop-dev");
+        cloud.act(&id, ClusterOperation::StartRotation, now).unwrap();
+        assert_eq!(cloud.cluster(&id).unwrap().phase, "PREPARING");
         assert!(
-            world
+            cloud
                 .act(&id, ClusterOperation::CompleteRotation, now)
                 .unwrap_err()
                 .message
                 .contains("not 'Prepared'")
         );
         assert!(
-            world
+            cloud
                 .act(&id, ClusterOperation::StartRotation, now)
                 .unwrap_err()
                 .message
                 .contains("not 'Completed'")
         );
         now = later(now, 10);
-        world.advance(now);
-        assert_eq!(world.cluster(&id).unwrap().phase, "PREPARING");
+        cloud.advance(now);
+        assert_eq!(cloud.cluster(&id).unwrap().phase, "PREPARING");
         now = later(now, 60);
-        world.advance(now);
-        assert_eq!(world.cluster(&id).unwrap().phase, "PREPARED");
-        world.act(&id, ClusterOperation::CompleteRotation, now).unwrap();
+        cloud.advance(now);
+        assert_eq!(cloud.cluster(&id).unwrap().phase, "PREPARED");
+        cloud.act(&id, ClusterOperation::CompleteRotation, now).unwrap();
         now = later(now, 15);
-        world.advance(now);
-        let cluster = world.cluster(&id).unwrap();
+        cloud.advance(now);
+        let cluster = cloud.cluster(&id).unwrap();
         assert_eq!(cluster.phase, "COMPLETED");
         assert!(cluster.completed > cluster.initiated);
     }
 
     #[test]
     fn speed_makes_processes_shorter_and_nothing_else() {
-        let (mut world, now) = fleet(60.0);
-        let id = shop(&world, "shop-dev");
-        world.act(&id, ClusterOperation::StartRotation, now).unwrap();
-        assert_eq!(world.cluster(&id).unwrap().initiated, Some(now));
-        world.advance(later(now, 2));
-        assert_eq!(world.cluster(&id).unwrap().phase, "PREPARED");
+        let (mut cloud, now) = fleet(60.0);
+        let id = shop(&cloud, "shop-dev");
+        cloud.act(&id, ClusterOperation::StartRotation, now).unwrap();
+        assert_eq!(cloud.cluster(&id).unwrap().initiated, Some(now));
+        cloud.advance(later(now, 2));
+        assert_eq!(cloud.cluster(&id).unwrap().phase, "PREPARED");
     }
 
     #[test]
     fn hibernated_and_waking_clusters_refuse_a_start() {
-        let (mut world, now) = fleet(1.0);
-        let id = shop(&world, "preview");
+        let (mut cloud, now) = fleet(1.0);
+        let id = shop(&cloud, "preview");
         let start = ClusterOperation::StartRotation;
         assert!(
-            world.act(&id, start, now).unwrap_err().message.contains("hibernated or is waking up")
+            cloud.act(&id, start, now).unwrap_err().message.contains("hibernated or is waking up")
         );
-        world.act(&id, ClusterOperation::WakeUp, now).unwrap();
-        assert!(world.act(&id, start, now).is_err());
-        world.advance(later(now, 30));
-        assert_eq!(world.act(&id, start, later(now, 30)), Ok(()));
+        cloud.act(&id, ClusterOperation::WakeUp, now).unwrap();
+        assert!(cloud.act(&id, start, now).is_err());
+        cloud.advance(later(now, 30));
+        assert_eq!(cloud.act(&id, start, later(now, 30)), Ok(()));
     }
 
     #[test]
     fn a_blocked_drain_is_reported_and_ends_when_freed() {
-        let (mut world, now) = fleet(1.0);
-        let id = ClusterId::new(&world.projects[1].0, "eu01", "pay-prod");
+        let (mut cloud, now) = fleet(1.0);
+        let id = ClusterId::new(&cloud.projects[1].0, "eu01", "pay-prod");
         let much_later = later(now, 600);
-        world.advance(much_later);
-        let cluster = world.cluster(&id).unwrap();
+        cloud.advance(much_later);
+        let cluster = cloud.cluster(&id).unwrap();
         assert_eq!(cluster.phase, "PREPARING");
         let errors = cluster.errors(much_later);
         assert!(errors[0].message.as_ref().unwrap().contains("payments/api"));
-        world.cluster_mut(&id).unwrap().unblock();
-        world.advance(later(much_later, 120));
-        assert_eq!(world.cluster(&id).unwrap().phase, "PREPARED");
+        cloud.cluster_mut(&id).unwrap().relax_blocking_budgets();
+        cloud.advance(later(much_later, 120));
+        assert_eq!(cloud.cluster(&id).unwrap().phase, "PREPARED");
     }
 
     #[test]
     fn the_same_seed_makes_the_same_world() {
         let names = || {
-            let (mut world, now) = fleet(1.0);
-            world.advance(later(now, 45));
-            let id = ClusterId::new(&world.projects[5].0, "eu01", "transcode");
-            let zones = &world.cluster(&id).unwrap().inside.zones;
-            zones.iter().flat_map(|z| &z.nodes).map(|n| n.name.to_string()).collect::<Vec<_>>()
+            let (mut cloud, now) = fleet(1.0);
+            cloud.advance(later(now, 45));
+            let id = ClusterId::new(&cloud.projects[5].0, "eu01", "transcode");
+            let machines = cloud.cluster(&id).unwrap().data_plane.machines();
+            machines.map(|machine| machine.name.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(names(), names());
     }

@@ -4,44 +4,46 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::simulator::cluster::agenda::{Agenda, PodId, Task};
-use crate::simulator::cluster::history::NodeLife;
-use crate::simulator::cluster::objects::{Key, Kind, Labels, Meta, Object, Text};
-use crate::simulator::cluster::store::Store;
+use crate::simulator::cluster::node_history::NodeHistory;
+use crate::simulator::cluster::objects::{
+    LabelMap, ObjectKey, ObjectKind, ObjectMeta, StoredObject, Text,
+};
+use crate::simulator::cluster::store::ObjectStore;
+use crate::simulator::cluster::task_queue::{PodId, Task, TaskQueue};
 use crate::simulator::cluster::workloads::Workload;
-use crate::simulator::dice::Dice;
-use crate::simulator::roll::{Machine, Pace, Zone};
+use crate::simulator::machine_deployment::{Machine, MachineDeployment, Speed};
+use crate::simulator::rng::Rng;
 
 /// The inside of a cluster. It is empty until it is built.
 #[derive(Debug)]
-pub struct Interior {
-    pub store: Store,
-    pub zones: Vec<Zone>,
+pub struct DataPlane {
+    pub store: ObjectStore,
+    pub machine_deployments: Vec<MachineDeployment>,
     /// What happened to every node, in the order in which they were asked for.
-    pub lives: Vec<NodeLife>,
-    pub agenda: Agenda,
-    pub about: About,
+    pub node_histories: Vec<NodeHistory>,
+    pub tasks: TaskQueue,
+    pub spec: ClusterSpec,
     pub template: u32,
     pub built: bool,
     /// Whether it has no machines because it sleeps.
-    pub asleep: bool,
+    pub hibernated: bool,
     /// How fast it goes.
-    pub pace: Pace,
-    pub dice: Dice,
+    pub speed: Speed,
+    pub rng: Rng,
     /// Service accounts that may do everything, by user name.
     pub admins: BTreeSet<String>,
     pub(in crate::simulator::cluster) workloads: Vec<Workload>,
-    pub(in crate::simulator::cluster) hosts: BTreeMap<Text, Host>,
-    pub(in crate::simulator::cluster) pending: BTreeSet<Key>,
-    pub(in crate::simulator::cluster) budgets: BTreeMap<Key, usize>,
-    pub(in crate::simulator::cluster) events: super::events::Recent,
-    pub(in crate::simulator::cluster) stir: Stir,
+    pub(in crate::simulator::cluster) nodes: BTreeMap<Text, NodeInfo>,
+    pub(in crate::simulator::cluster) pending: BTreeSet<ObjectKey>,
+    pub(in crate::simulator::cluster) budgets: BTreeMap<ObjectKey, usize>,
+    pub(in crate::simulator::cluster) events: super::events::EventLog,
+    pub(in crate::simulator::cluster) dirty: DirtyFlags,
     pub(in crate::simulator::cluster) number: u32,
 }
 
 /// What does not change about a cluster.
 #[derive(Debug, Clone)]
-pub struct About {
+pub struct ClusterSpec {
     pub name: Text,
     pub region: Text,
     pub version: Text,
@@ -50,14 +52,14 @@ pub struct About {
     /// Name of its project, fit for a namespace.
     pub team: Text,
     /// Machine type, most machines, whether the autoscaler works, and whether new nodes join, by pool.
-    pub pools: BTreeMap<Text, PoolAbout>,
+    pub pools: BTreeMap<Text, PoolSpec>,
     /// Until a drain is forced.
     pub drain_timeout: SignedDuration,
 }
 
 /// What does not change about a pool.
 #[derive(Debug, Clone)]
-pub struct PoolAbout {
+pub struct PoolSpec {
     pub machine: Text,
     /// Most machines in each zone.
     pub most: usize,
@@ -70,12 +72,12 @@ pub struct PoolAbout {
 
 /// A node as the scheduler sees it.
 #[derive(Debug, Clone)]
-pub struct Host {
+pub struct NodeInfo {
     pub pool: Text,
     pub zone: Text,
     /// Millicores, all and taken.
     pub cpu: (u32, u32),
-    pub pods: BTreeSet<Key>,
+    pub pods: BTreeSet<ObjectKey>,
     /// How many of each workload.
     pub counts: BTreeMap<usize, u32>,
     pub open: bool,
@@ -85,9 +87,9 @@ pub struct Host {
 
 /// What has to be looked at again.
 #[derive(Debug, Default)]
-pub struct Stir {
+pub struct DirtyFlags {
     /// Zones may have to begin something.
-    pub zones: bool,
+    pub machines: bool,
     /// Pods may find a place.
     pub pods: bool,
     /// Workloads whose budgets have other figures now.
@@ -96,27 +98,27 @@ pub struct Stir {
     pub workloads: BTreeSet<usize>,
 }
 
-impl Interior {
+impl DataPlane {
     /// The inside of a cluster that was not looked into yet.
-    pub fn new(about: About, template: u32, pace: Pace, dice: Dice) -> Self {
+    pub fn new(spec: ClusterSpec, template: u32, speed: Speed, rng: Rng) -> Self {
         Self {
-            store: Store::default(),
-            zones: Vec::new(),
-            lives: Vec::new(),
-            agenda: Agenda::default(),
-            about,
+            store: ObjectStore::default(),
+            machine_deployments: Vec::new(),
+            node_histories: Vec::new(),
+            tasks: TaskQueue::default(),
+            spec,
             template,
             built: false,
-            asleep: false,
-            pace,
-            dice,
+            hibernated: false,
+            speed,
+            rng,
             admins: BTreeSet::new(),
             workloads: Vec::new(),
-            hosts: BTreeMap::new(),
+            nodes: BTreeMap::new(),
             pending: BTreeSet::new(),
             budgets: BTreeMap::new(),
-            events: super::events::Recent::default(),
-            stir: Stir::default(),
+            events: super::events::EventLog::default(),
+            dirty: DirtyFlags::default(),
             number: 0,
         }
     }
@@ -124,21 +126,24 @@ impl Interior {
     /// Does one thing that is due, and everything that follows from it at once.
     pub fn run(&mut self, at: Timestamp, task: Task) {
         match task {
-            Task::Register(name) => self.register(&name, at),
-            Task::KubeletReady(name) => self.kubelet_ready(&name, at),
-            Task::Joined(name) => self.joined(&name, at),
-            Task::NotJoined(name) => self.not_joined(&name, at),
-            Task::Look(name) => self.look(&name, at),
-            Task::Force(name) => self.force(&name, at),
-            Task::Gone(name) => self.gone(&name, at),
-            Task::Started(pod) => self.started(&pod, at),
-            Task::Stopped(pod) => self.stopped(&pod, at),
-            Task::Attach(pod) => self.attach(&pod, at),
-            Task::Attached(pod) => self.attached(&pod, at),
-            Task::Detached(volume) => self.detached(&volume, at),
-            Task::Autoscale => self.autoscale(at),
+            Task::RegisterNode(name) => self.register_node(&name, at),
+            Task::KubeletReady(name) => self.mark_kubelet_ready(&name, at),
+            Task::NodeJoined(name) => self.mark_node_joined(&name, at),
+            Task::JoinTimeout(name) => self.give_up_machine(&name, at),
+            Task::EvaluateDrain(name) => self.evaluate_drain(&name, at),
+            Task::ForceDrain(name) => self.force_drain(&name, at),
+            Task::RemoveMachine(name) => self.remove_machine(&name, at),
+            Task::ContainersStarted(pod) => self.mark_started(&pod, at),
+            Task::ContainersStopped(pod) => self.mark_stopped(&pod, at),
+            Task::AttachVolumes(pod) => self.attach_volumes(&pod, at),
+            Task::VolumesAttached(pod) => self.mark_attached(&pod, at),
+            Task::VolumeDetached(volume) => self.mark_detached(&volume, at),
+            Task::Autoscale => self.run_autoscaler(at),
             // These are the whole cluster's.
-            Task::Rotation(_) | Task::ServerWakes | Task::Woken | Task::Reconciled => {}
+            Task::Rotation(_)
+            | Task::ApiServerStarted
+            | Task::WakeUpFinished
+            | Task::ReconcileFinished => {}
         }
         self.settle(at);
     }
@@ -147,14 +152,14 @@ impl Interior {
     pub fn settle(&mut self, at: Timestamp) {
         // Each turn ends in fewer things to look at; the bound is for a scene that nobody thought of.
         for _ in 0..1_000 {
-            if let Some(workload) = self.stir.workloads.pop_first() {
-                self.fill(workload, at);
-            } else if std::mem::take(&mut self.stir.pods) {
-                self.schedule(at);
-            } else if let Some(workload) = self.stir.budgets.pop_first() {
+            if let Some(workload) = self.dirty.workloads.pop_first() {
+                self.reconcile_pods(workload, at);
+            } else if std::mem::take(&mut self.dirty.pods) {
+                self.schedule_pods(at);
+            } else if let Some(workload) = self.dirty.budgets.pop_first() {
                 self.count_pods(workload);
-            } else if std::mem::take(&mut self.stir.zones) {
-                self.step_zones(at);
+            } else if std::mem::take(&mut self.dirty.machines) {
+                self.step_machines(at);
             } else {
                 return;
             }
@@ -162,14 +167,18 @@ impl Interior {
     }
 
     /// Metadata of an object that is created now.
-    pub(in crate::simulator::cluster) fn meta(&mut self, key: Key, at: Timestamp) -> Meta {
-        Meta {
+    pub(in crate::simulator::cluster) fn meta(
+        &mut self,
+        key: ObjectKey,
+        at: Timestamp,
+    ) -> ObjectMeta {
+        ObjectMeta {
             key,
-            uid: self.dice.uid().into(),
+            uid: self.rng.uid().into(),
             created: at,
             version: 0,
-            labels: Labels::new(),
-            annotations: Labels::new(),
+            labels: LabelMap::new(),
+            annotations: LabelMap::new(),
             owner: None,
             finalizers: Vec::new(),
             deletion: None,
@@ -177,29 +186,34 @@ impl Interior {
         }
     }
 
+    /// The machines of all pools and zones.
+    pub fn machines(&self) -> impl Iterator<Item = &Machine> {
+        self.machine_deployments.iter().flat_map(|deployment| &deployment.machines)
+    }
+
     /// A machine by its name.
     pub fn machine(&self, name: &str) -> Option<&Machine> {
-        self.zones.iter().flat_map(|zone| &zone.nodes).find(|machine| *machine.name == *name)
+        self.machines().find(|machine| *machine.name == *name)
     }
 
     pub(in crate::simulator::cluster) fn machine_mut(
         &mut self,
         name: &str,
     ) -> Option<&mut Machine> {
-        self.zones
+        self.machine_deployments
             .iter_mut()
-            .flat_map(|zone| &mut zone.nodes)
+            .flat_map(|zone| &mut zone.machines)
             .find(|machine| *machine.name == *name)
     }
 
     /// A pod, if it is still the same one.
-    pub(in crate::simulator::cluster) fn pod(&self, id: &PodId) -> Option<&Object> {
-        let found = self.store.get(Kind::Pod, &id.key)?;
+    pub(in crate::simulator::cluster) fn pod(&self, id: &PodId) -> Option<&StoredObject> {
+        let found = self.store.get(ObjectKind::Pod, &id.key)?;
         (found.meta.uid == id.uid).then_some(&**found)
     }
 
-    pub(in crate::simulator::cluster) fn pod_id(&self, key: &Key) -> Option<PodId> {
-        let found = self.store.get(Kind::Pod, key)?;
+    pub(in crate::simulator::cluster) fn pod_id(&self, key: &ObjectKey) -> Option<PodId> {
+        let found = self.store.get(ObjectKind::Pod, key)?;
         Some(PodId { key: key.clone(), uid: Text::clone(&found.meta.uid) })
     }
 
@@ -209,7 +223,7 @@ impl Interior {
         at: Timestamp,
         seconds: i64,
     ) -> Timestamp {
-        self.pace.about(at, SignedDuration::from_secs(seconds), &mut self.dice)
+        self.speed.roughly_after(at, SignedDuration::from_secs(seconds), &mut self.rng)
     }
 }
 

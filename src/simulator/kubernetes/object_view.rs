@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::simulator::cluster::nodes::GENERATION;
+use crate::simulator::cluster::nodes::NODE_AGENT_SECRET_LABEL;
 
 /// How objects are shown.
 #[derive(Debug, Clone, Copy)]
-pub struct View {
+pub struct ObjectView {
     pub now: Timestamp,
     /// The cluster's clock minus ours.
     pub skew: SignedDuration,
@@ -19,7 +19,7 @@ pub struct View {
     pub escape: bool,
 }
 
-impl View {
+impl ObjectView {
     /// Everything as it is.
     pub fn plain(now: Timestamp) -> Self {
         Self { now, skew: SignedDuration::ZERO, strip_labels: false, escape: false }
@@ -61,7 +61,8 @@ impl View {
 
     /// Whether a label is shown.
     pub fn shows_label(&self, key: &str) -> bool {
-        !(self.strip_labels && matches!(key, GENERATION | "node.gardener.cloud/machine-name"))
+        !(self.strip_labels
+            && matches!(key, NODE_AGENT_SECRET_LABEL | "node.gardener.cloud/machine-name"))
     }
 }
 
@@ -92,7 +93,7 @@ pub fn age(lasts: SignedDuration) -> String {
 mod tests {
     use jiff::SignedDuration;
 
-    use crate::simulator::kubernetes::view::age;
+    use crate::simulator::kubernetes::object_view::age;
 
     #[test]
     fn ages_read_as_kubectl_writes_them() {

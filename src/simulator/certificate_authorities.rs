@@ -19,7 +19,7 @@ const LEEWAY: SignedDuration = SignedDuration::from_hours(24 * 1000);
 /// The authorities and the signing key of one generation.
 struct Generation {
     number: u32,
-    born: Timestamp,
+    created: Timestamp,
     server: CertifiedIssuer<'static, KeyPair>,
     client: CertifiedIssuer<'static, KeyPair>,
     signing: SigningKey,
@@ -36,42 +36,42 @@ struct SigningKey {
 
 /// All authorities of one cluster that were needed so far.
 #[derive(Default)]
-pub struct Authorities(Vec<Generation>);
+pub struct CertificateAuthorities(Vec<Generation>);
 
-impl std::fmt::Debug for Authorities {
+impl std::fmt::Debug for CertificateAuthorities {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Authorities({} generations)", self.0.len())
     }
 }
 
 /// A certificate with its key, as PEM.
-pub struct Certified {
+pub struct ClientCertificate {
     pub certificate: String,
     pub key: String,
 }
 
 /// A certificate with its key, as DER.
-pub struct CertifiedDer {
+pub struct ServingCertificate {
     pub certificate: Vec<u8>,
     /// Private key, PKCS #8.
     pub key: Vec<u8>,
 }
 
-impl Authorities {
+impl CertificateAuthorities {
     /// The certificate of a generation's server authority, as PEM.
     ///
     /// # Errors
     /// The crypto library's sentence.
-    pub fn server_pem(&mut self, number: u32, born: Timestamp) -> Result<String, rcgen::Error> {
-        Ok(self.generation(number, born)?.server.pem())
+    pub fn server_pem(&mut self, number: u32, created: Timestamp) -> Result<String, rcgen::Error> {
+        Ok(self.generation(number, created)?.server.pem())
     }
 
     /// The certificate of a generation's client authority, as DER.
     ///
     /// # Errors
     /// The crypto library's sentence.
-    pub fn client_der(&mut self, number: u32, born: Timestamp) -> Result<Vec<u8>, rcgen::Error> {
-        Ok(self.generation(number, born)?.client.der().to_vec())
+    pub fn client_der(&mut self, number: u32, created: Timestamp) -> Result<Vec<u8>, rcgen::Error> {
+        Ok(self.generation(number, created)?.client.der().to_vec())
     }
 
     /// Issues a client certificate that ends at `until`.
@@ -81,11 +81,11 @@ impl Authorities {
     pub fn issue(
         &mut self,
         number: u32,
-        born: Timestamp,
+        created: Timestamp,
         user: &str,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Certified, rcgen::Error> {
+    ) -> Result<ClientCertificate, rcgen::Error> {
         let key = KeyPair::generate()?;
         let mut params = leaf(ExtendedKeyUsagePurpose::ClientAuth);
         params.distinguished_name.push(DnType::CommonName, user);
@@ -93,8 +93,8 @@ impl Authorities {
         // Gardener dates back by one minute, so that clocks may differ.
         params.not_before = date(now.saturating_sub(SignedDuration::from_mins(1)).unwrap_or(now));
         params.not_after = date(until);
-        let certificate = params.signed_by(&key, &self.generation(number, born)?.client)?;
-        Ok(Certified { certificate: certificate.pem(), key: key.serialize_pem() })
+        let certificate = params.signed_by(&key, &self.generation(number, created)?.client)?;
+        Ok(ClientCertificate { certificate: certificate.pem(), key: key.serialize_pem() })
     }
 
     /// Issues a certificate for the API server.
@@ -104,9 +104,9 @@ impl Authorities {
     pub fn serving(
         &mut self,
         number: u32,
-        born: Timestamp,
+        created: Timestamp,
         names: &[&str],
-    ) -> Result<CertifiedDer, rcgen::Error> {
+    ) -> Result<ServingCertificate, rcgen::Error> {
         let key = KeyPair::generate()?;
         let mut params = leaf(ExtendedKeyUsagePurpose::ServerAuth);
         params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
@@ -114,15 +114,15 @@ impl Authorities {
             params.subject_alt_names.push(SanType::DnsName((*name).try_into()?));
         }
         params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
-        params.not_before = date(born.saturating_sub(LEEWAY).unwrap_or(born));
-        params.not_after = date(born.saturating_add(LIFE).unwrap_or(born));
-        let certificate = params.signed_by(&key, &self.generation(number, born)?.server)?;
-        Ok(CertifiedDer { certificate: certificate.der().to_vec(), key: key.serialize_der() })
+        params.not_before = date(created.saturating_sub(LEEWAY).unwrap_or(created));
+        params.not_after = date(created.saturating_add(LIFE).unwrap_or(created));
+        let certificate = params.signed_by(&key, &self.generation(number, created)?.server)?;
+        Ok(ServingCertificate { certificate: certificate.der().to_vec(), key: key.serialize_der() })
     }
 
     /// Signs a token of a service account; `None` if the crypto library refuses.
-    pub fn sign(&mut self, number: u32, born: Timestamp, claims: &Value) -> Option<String> {
-        let key = &self.generation(number, born).ok()?.signing;
+    pub fn sign(&mut self, number: u32, created: Timestamp, claims: &Value) -> Option<String> {
+        let key = &self.generation(number, created).ok()?.signing;
         let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::ES256) };
         jsonwebtoken::encode(&header, claims, &key.private).ok()
     }
@@ -131,8 +131,8 @@ impl Authorities {
     ///
     /// # Errors
     /// The crypto library's sentence.
-    pub fn jwk(&mut self, number: u32, born: Timestamp) -> Result<Value, rcgen::Error> {
-        let key = &self.generation(number, born)?.signing;
+    pub fn jwk(&mut self, number: u32, created: Timestamp) -> Result<Value, rcgen::Error> {
+        let key = &self.generation(number, created)?.signing;
         Ok(json!({
             "use": "sig", "kty": "EC", "kid": key.id, "crv": "P-256", "alg": "ES256",
             "x": key.x, "y": key.y,
@@ -140,8 +140,8 @@ impl Authorities {
     }
 
     /// The claims of a token that a generation signed; times are not judged here.
-    pub fn verify(&mut self, number: u32, born: Timestamp, token: &str) -> Option<Value> {
-        let key = &self.generation(number, born).ok()?.signing;
+    pub fn verify(&mut self, number: u32, created: Timestamp, token: &str) -> Option<Value> {
+        let key = &self.generation(number, created).ok()?.signing;
         let header = jsonwebtoken::decode_header(token).ok()?;
         if header.kid.as_deref() != Some(&key.id) {
             return None;
@@ -155,15 +155,18 @@ impl Authorities {
         jsonwebtoken::decode(token, &key.public, &validation).ok().map(|data| data.claims)
     }
 
-    fn generation(&mut self, number: u32, born: Timestamp) -> Result<&Generation, rcgen::Error> {
+    fn generation(&mut self, number: u32, created: Timestamp) -> Result<&Generation, rcgen::Error> {
         let known =
-            |generation: &Generation| generation.number == number && generation.born == born;
+            |generation: &Generation| generation.number == number && generation.created == created;
         if !self.0.iter().any(known) {
             self.0.push(Generation {
                 number,
-                born,
-                server: authority(&name("ca", "kubernetes", number, born), born)?,
-                client: authority(&name("ca-client", "kubernetes-client", number, born), born)?,
+                created,
+                server: authority(&name("ca", "kubernetes", number, created), created)?,
+                client: authority(
+                    &name("ca-client", "kubernetes-client", number, created),
+                    created,
+                )?,
                 signing: SigningKey::new()?,
             });
         }
@@ -190,12 +193,12 @@ impl SigningKey {
 }
 
 /// Before the first rotation the names are general; afterwards they end in the moment of the start.
-fn name(rotated: &str, first: &str, number: u32, born: Timestamp) -> String {
+fn name(rotated: &str, first: &str, number: u32, created: Timestamp) -> String {
     if number <= 1 {
         first.to_owned()
     } else {
         let hash = number.wrapping_mul(0x9e37_79b9);
-        format!("{rotated}-{hash:08x}-{:05x}", born.as_second() & 0xf_ffff)
+        format!("{rotated}-{hash:08x}-{:05x}", created.as_second() & 0xf_ffff)
     }
 }
 
@@ -210,7 +213,7 @@ fn leaf(usage: ExtendedKeyUsagePurpose) -> CertificateParams {
 
 fn authority(
     name: &str,
-    born: Timestamp,
+    created: Timestamp,
 ) -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -220,8 +223,8 @@ fn authority(
         KeyUsagePurpose::CrlSign,
         KeyUsagePurpose::DigitalSignature,
     ];
-    params.not_before = date(born.saturating_sub(LEEWAY).unwrap_or(born));
-    params.not_after = date(born.saturating_add(LIFE).unwrap_or(born));
+    params.not_before = date(created.saturating_sub(LEEWAY).unwrap_or(created));
+    params.not_after = date(created.saturating_add(LIFE).unwrap_or(created));
     CertifiedIssuer::self_signed(params, KeyPair::generate()?)
 }
 

@@ -6,14 +6,14 @@ use crate::simulator::cluster::objects::Text;
 
 /// The life of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeLife {
+pub struct NodeHistory {
     pub name: Text,
     pub pool: Text,
     pub zone: Text,
     /// Template that it was made from; it grows with each roll.
     pub template: u32,
     /// When the machine was asked for.
-    pub asked: Timestamp,
+    pub requested: Timestamp,
     /// When the node appeared.
     pub registered: Option<Timestamp>,
     /// When it took pods.
@@ -26,25 +26,25 @@ pub struct NodeLife {
     pub gone: Option<Timestamp>,
 }
 
-impl NodeLife {
+impl NodeHistory {
     /// What it was at a moment; `None` while clients could not see it.
-    pub fn stage(&self, at: Timestamp) -> Option<LifeStage> {
+    pub fn stage(&self, at: Timestamp) -> Option<NodeStage> {
         let by = |moment: Option<Timestamp>| moment.is_some_and(|moment| moment <= at);
         if !by(self.registered) || by(self.gone) {
             None
         } else if by(self.draining) {
-            Some(LifeStage::Draining)
+            Some(NodeStage::Draining)
         } else if by(self.ready) {
-            Some(LifeStage::Ready)
+            Some(NodeStage::Ready)
         } else {
-            Some(LifeStage::Joining)
+            Some(NodeStage::Joining)
         }
     }
 }
 
 /// What a node is, as clients may see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LifeStage {
+pub enum NodeStage {
     /// There, but takes no pods yet.
     Joining,
     /// Works.
@@ -55,7 +55,7 @@ pub enum LifeStage {
 
 /// How many nodes are what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct NodeCounts {
     pub old: usize,
     /// Of older templates, on their way out.
     pub draining: usize,
@@ -68,16 +68,16 @@ pub struct Tally {
 }
 
 /// Counts the nodes that clients could see at a moment; `template` is the newest one.
-pub fn tally(lives: &[NodeLife], template: u32, at: Timestamp) -> Tally {
-    let mut tally = Tally::default();
-    for life in lives {
-        let old = life.template != template;
-        match life.stage(at) {
-            Some(LifeStage::Draining) if old => tally.draining += 1,
+pub fn count_nodes(lives: &[NodeHistory], template: u32, at: Timestamp) -> NodeCounts {
+    let mut tally = NodeCounts::default();
+    for history in lives {
+        let old = history.template != template;
+        match history.stage(at) {
+            Some(NodeStage::Draining) if old => tally.draining += 1,
             Some(_) if old => tally.old += 1,
-            Some(LifeStage::Joining) => tally.joining += 1,
-            Some(LifeStage::Ready) => tally.ready += 1,
-            Some(LifeStage::Draining) => tally.leaving += 1,
+            Some(NodeStage::Joining) => tally.joining += 1,
+            Some(NodeStage::Ready) => tally.ready += 1,
+            Some(NodeStage::Draining) => tally.leaving += 1,
             None => {}
         }
     }

@@ -2,25 +2,25 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::simulator::cluster::objects::Object;
-use crate::simulator::kubernetes::asked::Form;
+use crate::simulator::cluster::objects::StoredObject;
+use crate::simulator::kubernetes::object_view::ObjectView;
+use crate::simulator::kubernetes::request::ResponseFormat;
 use crate::simulator::kubernetes::resources::Resource;
-use crate::simulator::kubernetes::table::Include;
-use crate::simulator::kubernetes::view::View;
+use crate::simulator::kubernetes::table::IncludeObject;
 use crate::simulator::kubernetes::{render, table};
 
 /// Writes objects of one resource.
 #[derive(Debug, Clone, Copy)]
-pub struct Writer {
+pub struct ObjectWriter {
     pub resource: &'static Resource,
-    pub form: Form,
+    pub format: ResponseFormat,
     /// As whom they are seen.
-    pub view: View,
+    pub view: ObjectView,
 }
 
 /// Objects of one page, and what comes after it.
-pub struct Page<'a> {
-    pub objects: Vec<&'a Object>,
+pub struct ListPage<'a> {
+    pub objects: Vec<&'a StoredObject>,
     pub version: u64,
     /// Where the next page begins; empty if there is none.
     pub next: String,
@@ -28,16 +28,16 @@ pub struct Page<'a> {
     pub remaining: Option<usize>,
 }
 
-impl Writer {
+impl ObjectWriter {
     /// One object in full, with `kind` and `apiVersion`.
-    pub fn full(&self, object: &Object, version: u64) -> Value {
+    pub fn full(&self, object: &StoredObject, version: u64) -> Value {
         let mut found = render::object(object, version, &self.view);
         found.insert("kind".to_owned(), json!(self.resource.name));
         found.insert("apiVersion".to_owned(), json!(self.resource.api_version()));
         Value::Object(found)
     }
 
-    fn metadata(&self, object: &Object, version: u64) -> Value {
+    fn metadata(&self, object: &StoredObject, version: u64) -> Value {
         json!({
             "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
             "metadata": render::metadata(object, version, &self.view),
@@ -52,21 +52,21 @@ impl Writer {
         })
     }
 
-    fn row(&self, object: &Object, version: u64, include: Include) -> Value {
+    fn row(&self, object: &StoredObject, version: u64, include: IncludeObject) -> Value {
         let shown = match include {
-            Include::None => None,
-            Include::Metadata => Some(self.metadata(object, version)),
-            Include::Object => Some(self.full(object, version)),
+            IncludeObject::None => None,
+            IncludeObject::Metadata => Some(self.metadata(object, version)),
+            IncludeObject::Object => Some(self.full(object, version)),
         };
         table::row(object, shown, &self.view)
     }
 
     /// One object. Of several tables in a stream the first has the columns.
-    pub fn one(&self, object: &Object, version: u64, first: bool) -> Value {
-        match self.form {
-            Form::Object => self.full(object, version),
-            Form::Metadata => self.metadata(object, version),
-            Form::Table(include) => {
+    pub fn one(&self, object: &StoredObject, version: u64, first: bool) -> Value {
+        match self.format {
+            ResponseFormat::Object => self.full(object, version),
+            ResponseFormat::Metadata => self.metadata(object, version),
+            ResponseFormat::Table(include) => {
                 let metadata = json!({"resourceVersion": version.to_string()});
                 self.table(vec![self.row(object, version, include)], metadata, first)
             }
@@ -74,7 +74,7 @@ impl Writer {
     }
 
     /// A page of a list.
-    pub fn list(&self, page: &Page<'_>) -> Value {
+    pub fn list(&self, page: &ListPage<'_>) -> Value {
         let mut metadata = Map::new();
         metadata.insert("resourceVersion".to_owned(), json!(page.version.to_string()));
         if !page.next.is_empty() {
@@ -85,8 +85,8 @@ impl Writer {
         }
         let metadata = Value::Object(metadata);
         let objects = page.objects.iter();
-        match self.form {
-            Form::Object => {
+        match self.format {
+            ResponseFormat::Object => {
                 let items: Vec<Value> = objects
                     .map(|object| {
                         Value::Object(render::object(object, object.meta.version, &self.view))
@@ -97,7 +97,7 @@ impl Writer {
                     "metadata": metadata, "items": items,
                 })
             }
-            Form::Metadata => {
+            ResponseFormat::Metadata => {
                 let items: Vec<Value> =
                     objects.map(|object| self.metadata(object, object.meta.version)).collect();
                 json!({
@@ -105,7 +105,7 @@ impl Writer {
                     "metadata": metadata, "items": items,
                 })
             }
-            Form::Table(include) => {
+            ResponseFormat::Table(include) => {
                 let rows =
                     objects.map(|object| self.row(object, object.meta.version, include)).collect();
                 self.table(rows, metadata, true)
@@ -116,14 +116,14 @@ impl Writer {
     /// What a bookmark carries: nothing but a version.
     pub fn bookmark(&self, version: u64) -> Value {
         let metadata = json!({"resourceVersion": version.to_string(), "creationTimestamp": null});
-        match self.form {
-            Form::Object => json!({
+        match self.format {
+            ResponseFormat::Object => json!({
                 "kind": self.resource.name, "apiVersion": self.resource.api_version(), "metadata": metadata,
             }),
-            Form::Metadata => json!({
+            ResponseFormat::Metadata => json!({
                 "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
             }),
-            Form::Table(_) => self.table(Vec::new(), metadata, false),
+            ResponseFormat::Table(_) => self.table(Vec::new(), metadata, false),
         }
     }
 }

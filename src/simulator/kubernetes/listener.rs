@@ -17,9 +17,9 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use crate::domain::cluster::ClusterId;
-use crate::simulator::Inner;
-use crate::simulator::kubernetes::tls::{Material, material};
-use crate::simulator::kubernetes::{Connection, answer};
+use crate::simulator::Shared;
+use crate::simulator::kubernetes::tls::{TlsMaterial, build_material};
+use crate::simulator::kubernetes::{ApiConnection, handle};
 
 /// A port that could not be had is tried again after this long; a closed door looks at the world this often.
 const RETRY: Duration = Duration::from_millis(200);
@@ -27,21 +27,21 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
 /// The ports.
 #[derive(Debug, Default)]
-pub struct Doors {
+pub struct ApiServerPorts {
     ports: BTreeMap<ClusterId, u16>,
-    fresh: Vec<(ClusterId, Place)>,
-    keepers: Vec<AbortHandle>,
+    fresh: Vec<(ClusterId, ReservedPort)>,
+    listeners: Vec<AbortHandle>,
 }
 
 /// A port of ours.
 #[derive(Debug)]
-pub struct Place {
+pub struct ReservedPort {
     address: SocketAddr,
-    held: Held,
+    state: PortState,
 }
 
 #[derive(Debug)]
-enum Held {
+enum PortState {
     /// Connections are taken.
     Listening(TcpListener),
     /// Connections are refused, but nobody else gets the port.
@@ -57,34 +57,34 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-impl Place {
+impl ReservedPort {
     fn new() -> io::Result<Self> {
         let listener = socket(SocketAddr::from(([127, 0, 0, 1], 0)))?.listen(1024)?;
-        Ok(Self { address: listener.local_addr()?, held: Held::Listening(listener) })
+        Ok(Self { address: listener.local_addr()?, state: PortState::Listening(listener) })
     }
 
     /// Takes connections from now on.
     fn open(&mut self) -> Option<&TcpListener> {
-        if !matches!(self.held, Held::Listening(_)) {
-            self.held = Held::Lost;
+        if !matches!(self.state, PortState::Listening(_)) {
+            self.state = PortState::Lost;
             let listener = socket(self.address).and_then(|socket| socket.listen(1024));
-            self.held = Held::Listening(listener.ok()?);
+            self.state = PortState::Listening(listener.ok()?);
         }
-        if let Held::Listening(listener) = &self.held { Some(listener) } else { None }
+        if let PortState::Listening(listener) = &self.state { Some(listener) } else { None }
     }
 
     /// Refuses connections from now on.
     fn close(&mut self) {
-        if matches!(self.held, Held::Listening(_)) {
-            self.held = Held::Lost;
+        if matches!(self.state, PortState::Listening(_)) {
+            self.state = PortState::Lost;
             if let Ok(socket) = socket(self.address) {
-                self.held = Held::Reserved(socket);
+                self.state = PortState::Reserved(socket);
             }
         }
     }
 }
 
-impl Doors {
+impl ApiServerPorts {
     /// The port of a cluster's API server; it is taken when it is first asked for.
     ///
     /// # Errors
@@ -93,48 +93,48 @@ impl Doors {
         if let Some(port) = self.ports.get(id) {
             return Ok(*port);
         }
-        let place = Place::new()?;
-        let port = place.address.port();
+        let reserved = ReservedPort::new()?;
+        let port = reserved.address.port();
         self.ports.insert(id.clone(), port);
-        self.fresh.push((id.clone(), place));
+        self.fresh.push((id.clone(), reserved));
         Ok(port)
     }
 
     /// Lets every port that was taken since the last time be served.
-    pub(in crate::simulator) fn serve_fresh(&mut self, inner: &Arc<Inner>) {
-        for (id, place) in std::mem::take(&mut self.fresh) {
-            let keeper = tokio::spawn(keep(Arc::clone(inner), id, place));
-            self.keepers.push(keeper.abort_handle());
+    pub(in crate::simulator) fn serve_new_ports(&mut self, shared: &Arc<Shared>) {
+        for (id, port) in std::mem::take(&mut self.fresh) {
+            let task = tokio::spawn(run_listener(Arc::clone(shared), id, port));
+            self.listeners.push(task.abort_handle());
         }
     }
 
     /// Ends all API servers.
     pub fn end(&mut self) {
-        for keeper in self.keepers.drain(..) {
-            keeper.abort();
+        for task in self.listeners.drain(..) {
+            task.abort();
         }
     }
 }
 
 /// What a door has to do.
-enum Duty {
-    Serve(Box<Material>),
+enum ListenerMode {
+    Serve(Box<TlsMaterial>),
     Refuse,
     Hang,
 }
 
 /// Keeps one door until it is aborted.
-async fn keep(inner: Arc<Inner>, id: ClusterId, mut place: Place) {
+async fn run_listener(shared: Arc<Shared>, id: ClusterId, mut port: ReservedPort) {
     let mut connections = JoinSet::new();
-    let mut pulse = inner.pulse.subscribe();
-    let mut known: Option<Material> = None;
+    let mut fault_changes = shared.changes.subscribe();
+    let mut known: Option<TlsMaterial> = None;
     loop {
-        pulse.mark_unchanged();
-        let (duty, until, bell) = look(&inner, &id, known.as_ref());
-        let sleep = sleep(&inner, until);
-        match duty {
-            Duty::Serve(material) => {
-                let same = |known: &Material| {
+        fault_changes.mark_unchanged();
+        let (mode, until, changes) = evaluate(&shared, &id, known.as_ref());
+        let sleep = sleep(&shared, until);
+        match mode {
+            ListenerMode::Serve(material) => {
+                let same = |known: &TlsMaterial| {
                     known.rollout == material.rollout && known.shoot == material.shoot
                 };
                 if !known.as_ref().is_some_and(same) {
@@ -142,44 +142,44 @@ async fn keep(inner: Arc<Inner>, id: ClusterId, mut place: Place) {
                     connections.abort_all();
                     known = Some(*material);
                 }
-                let Some(listener) = place.open() else {
-                    inner.clock.sleep(RETRY).await;
+                let Some(listener) = port.open() else {
+                    shared.clock.sleep(RETRY).await;
                     continue;
                 };
                 tokio::select! {
                     accepted = listener.accept() => {
                         if let Ok((stream, _)) = accepted {
-                            welcome(&inner, &id, stream, &mut known, &mut connections);
+                            accept_connection(&shared, &id, stream, &mut known, &mut connections);
                         }
                     }
-                    () = rings(bell) => {}
-                    _ = pulse.changed() => {}
+                    () = wait_for_change(changes) => {}
+                    _ = fault_changes.changed() => {}
                     Some(_) = connections.join_next() => {}
-                    () = inner.clock.sleep(sleep) => {}
+                    () = shared.clock.sleep(sleep) => {}
                 }
             }
-            Duty::Refuse => {
+            ListenerMode::Refuse => {
                 connections.abort_all();
-                place.close();
+                port.close();
                 tokio::select! {
-                    () = rings(bell) => {}
-                    _ = pulse.changed() => {}
-                    () = inner.clock.sleep(sleep) => {}
+                    () = wait_for_change(changes) => {}
+                    _ = fault_changes.changed() => {}
+                    () = shared.clock.sleep(sleep) => {}
                 }
             }
-            Duty::Hang => {
+            ListenerMode::Hang => {
                 connections.abort_all();
                 let mut held = Vec::new();
-                let Some(listener) = place.open() else {
-                    inner.clock.sleep(RETRY).await;
+                let Some(listener) = port.open() else {
+                    shared.clock.sleep(RETRY).await;
                     continue;
                 };
                 tokio::pin! {
                     let over = async {
                         tokio::select! {
-                            () = rings(bell) => {}
-                            _ = pulse.changed() => {}
-                            () = inner.clock.sleep(sleep) => {}
+                            () = wait_for_change(changes) => {}
+                            _ = fault_changes.changed() => {}
+                            () = shared.clock.sleep(sleep) => {}
                         }
                     };
                 }
@@ -194,16 +194,16 @@ async fn keep(inner: Arc<Inner>, id: ClusterId, mut place: Place) {
     }
 }
 
-fn sleep(inner: &Inner, until: Option<Timestamp>) -> Duration {
+fn sleep(shared: &Shared, until: Option<Timestamp>) -> Duration {
     until
-        .and_then(|until| Duration::try_from(until.duration_since(inner.clock.now())).ok())
+        .and_then(|until| Duration::try_from(until.duration_since(shared.clock.now())).ok())
         .map_or(LONGEST_SLEEP, |sleep| sleep.clamp(Duration::from_millis(5), LONGEST_SLEEP))
 }
 
 /// Waits for a cluster to ring; for ever if there is none.
-async fn rings(bell: Option<watch::Receiver<u64>>) {
-    if let Some(mut bell) = bell
-        && bell.changed().await.is_ok()
+async fn wait_for_change(changes: Option<watch::Receiver<u64>>) {
+    if let Some(mut changes) = changes
+        && changes.changed().await.is_ok()
     {
         return;
     }
@@ -211,46 +211,54 @@ async fn rings(bell: Option<watch::Receiver<u64>>) {
 }
 
 /// What there is to do, until when at most, and what tells of changes.
-fn look(
-    inner: &Inner,
+fn evaluate(
+    shared: &Shared,
     id: &ClusterId,
-    known: Option<&Material>,
-) -> (Duty, Option<Timestamp>, Option<watch::Receiver<u64>>) {
-    let now = inner.clock.now();
-    let mut shared = inner.lock();
-    let away = shared.faults.away(id, now);
-    let Some(cluster) = shared.world.cluster_mut(id) else { return (Duty::Refuse, None, None) };
+    known: Option<&TlsMaterial>,
+) -> (ListenerMode, Option<Timestamp>, Option<watch::Receiver<u64>>) {
+    let now = shared.clock.now();
+    let mut state = shared.lock();
+    let away = state.faults.unreachable(id, now);
+    let Some(cluster) = state.cloud.cluster_mut(id) else {
+        return (ListenerMode::Refuse, None, None);
+    };
     cluster.advance(now);
-    let mut bell = cluster.listen();
-    bell.mark_unchanged();
+    let mut changes = cluster.subscribe();
+    changes.mark_unchanged();
     if let Some((hang, until)) = away {
-        return (if hang { Duty::Hang } else { Duty::Refuse }, until, Some(bell));
+        return (
+            if hang { ListenerMode::Hang } else { ListenerMode::Refuse },
+            until,
+            Some(changes),
+        );
     }
-    if !cluster.has_server() {
-        return (Duty::Refuse, cluster.next_due(), Some(bell));
+    if !cluster.has_api_server() {
+        return (ListenerMode::Refuse, cluster.next_due(), Some(changes));
     }
     let current = known.filter(|known| {
         known.rollout == cluster.credentials.rollouts && known.shoot == cluster.shoot
     });
     let made = match current {
         Some(known) => Ok(known.clone()),
-        None => material(cluster),
+        None => build_material(cluster),
     };
     match made {
-        Ok(material) => (Duty::Serve(Box::new(material)), None, Some(bell)),
-        Err(_) => (Duty::Refuse, None, Some(bell)),
+        Ok(material) => (ListenerMode::Serve(Box::new(material)), None, Some(changes)),
+        Err(_) => (ListenerMode::Refuse, None, Some(changes)),
     }
 }
 
 /// Takes one connection, unless the world has changed in the meantime.
-fn welcome(
-    inner: &Arc<Inner>,
+fn accept_connection(
+    shared: &Arc<Shared>,
     id: &ClusterId,
     stream: TcpStream,
-    known: &mut Option<Material>,
+    known: &mut Option<TlsMaterial>,
     connections: &mut JoinSet<()>,
 ) {
-    let (Duty::Serve(material), _, _) = look(inner, id, known.as_ref()) else { return };
+    let (ListenerMode::Serve(material), _, _) = evaluate(shared, id, known.as_ref()) else {
+        return;
+    };
     let material = *material;
     let outdated = known
         .as_ref()
@@ -263,27 +271,27 @@ fn welcome(
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let now = inner.clock.now();
-    let refuses = inner.lock().faults.refuses_handshakes(id, now);
+    let now = shared.clock.now();
+    let refuses = shared.lock().faults.refuses_handshakes(id, now);
     let config = if refuses { &material.refusing } else { &material.config };
     let acceptor = TlsAcceptor::from(Arc::clone(config));
-    connections.spawn(serve(Arc::clone(inner), id.clone(), acceptor, stream, material));
+    connections.spawn(serve(Arc::clone(shared), id.clone(), acceptor, stream, material));
 }
 
 async fn serve(
-    inner: Arc<Inner>,
+    shared: Arc<Shared>,
     id: ClusterId,
     acceptor: TlsAcceptor,
     stream: TcpStream,
-    material: Material,
+    material: TlsMaterial,
 ) {
     // A connection that breaks is the client's matter.
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
-    let connection = Arc::new(Connection { chain, material });
+    let connection = Arc::new(ApiConnection { chain, material });
     let service = service_fn(move |request| {
-        answer(Arc::clone(&inner), id.clone(), Arc::clone(&connection), request)
+        handle(Arc::clone(&shared), id.clone(), Arc::clone(&connection), request)
     });
     let server = auto::Builder::new(TokioExecutor::new());
     drop(server.serve_connection(TokioIo::new(stream), service).await);
