@@ -122,7 +122,7 @@ pub async fn demo(loaded: Loaded, places: &Places<'_>, world: &SceneOptions) -> 
     let own_files = folder.own_files();
     let files = Files { kubeconfigs, state: Some(folder.state()) };
     let ended = open(&loaded, places, Cloud { own_files: Some(own_files), ..cloud }, files).await;
-    simulator.stop();
+    drop(simulator);
     if let Some(text) = folder.end() {
         crate::cli::print("", &text);
     }

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::domain::cluster::ClusterId;
-pub use crate::simulator::cluster::SimulatedCluster;
-use crate::simulator::machine_deployment::Speed;
+use crate::simulator::cluster::SimulatedCluster;
 use crate::simulator::rng::Rng;
 use crate::simulator::rules::{ApiError, ClusterOperation, check_operation};
 use crate::simulator::scene::Scene;
+use crate::simulator::speed::Speed;
 
 /// The cloud.
 #[derive(Debug)]
 pub struct SimulatedCloud {
     pub regions: Vec<String>,
-    /// Projects by id: name.
+    /// Ids and names of the projects.
     pub projects: Vec<(String, String)>,
     clusters: BTreeMap<ClusterId, SimulatedCluster>,
     speed: Speed,
@@ -23,7 +23,7 @@ pub struct SimulatedCloud {
 }
 
 impl SimulatedCloud {
-    /// Makes the world of a scene as it is at `now`.
+    /// The cloud of a scene at `now`.
     pub fn new(scene: &Scene, seed: u64, speed: f64, now: Timestamp) -> Self {
         let speed = Speed::new(speed);
         let mut clusters = BTreeMap::new();
@@ -35,46 +35,35 @@ impl SimulatedCloud {
                         template.name = format!("{}{number}", template.name);
                     }
                     let id = ClusterId::new(&project.id, &template.region, &template.name);
-                    let rng = Rng::for_name(seed, &place(&id));
+                    let rng = Rng::for_name(seed, &qualified_name(&id));
                     let cluster =
                         SimulatedCluster::new(id.clone(), template, &project.name, now, speed, rng);
                     clusters.insert(id, cluster);
                 }
             }
         }
-        let projects = scene
-            .projects
-            .iter()
-            .map(|project| (project.id.clone(), project.name.clone()))
-            .collect();
+        let projects = scene.projects.iter();
+        let projects = projects.map(|project| (project.id.clone(), project.name.clone())).collect();
         Self { regions: scene.regions.clone(), projects, clusters, speed, seed }
     }
 
-    /// Lets everything happen that is due until `now`, in order.
+    /// Lets everything happen that is due until `now`.
     pub fn advance(&mut self, now: Timestamp) {
-        for cluster in self.clusters.values_mut() {
-            cluster.advance(now);
-        }
+        self.clusters.values_mut().for_each(|cluster| cluster.advance(now));
     }
 
-    /// The same for the clusters of a project in a region; the others wait until somebody asks for them.
+    /// As `advance`, for the clusters of a project in a region only.
     pub fn advance_in(&mut self, project: &str, region: &str, now: Timestamp) {
         for (id, cluster) in &mut self.clusters {
-            if id.project().as_str() == project && id.region().as_str() == region {
+            if is_in(id, project, region) {
                 cluster.advance(now);
             }
         }
     }
 
     /// Clusters of a project in a region, by name.
-    pub fn list<'a>(
-        &'a self,
-        project: &'a str,
-        region: &'a str,
-    ) -> impl Iterator<Item = &'a SimulatedCluster> {
-        self.clusters.values().filter(move |cluster| {
-            cluster.id.project().as_str() == project && cluster.id.region().as_str() == region
-        })
+    pub fn list(&self, project: &str, region: &str) -> impl Iterator<Item = &SimulatedCluster> {
+        self.clusters().filter(move |cluster| is_in(&cluster.id, project, region))
     }
 
     /// All clusters.
@@ -97,19 +86,20 @@ impl SimulatedCloud {
         self.clusters.remove(id);
     }
 
-    /// Creates a cluster anew, as it was described, at `now`.
+    /// Replaces a cluster by a new one of the same name, as its scene describes it.
     pub fn recreate(&mut self, id: &ClusterId, now: Timestamp) {
         if let Some(old) = self.clusters.remove(id) {
             let mut scene = old.scene;
             "NEVER".clone_into(&mut scene.phase);
             "0s".clone_into(&mut scene.age);
-            let rng = Rng::for_name(self.seed, &format!("{} {now}", place(id)));
-            let cluster = SimulatedCluster::new(id.clone(), scene, &old.team, now, self.speed, rng);
+            let rng = Rng::for_name(self.seed, &format!("{} {now}", qualified_name(id)));
+            let cluster =
+                SimulatedCluster::new(id.clone(), scene, &old.project_name, now, self.speed, rng);
             self.clusters.insert(id.clone(), cluster);
         }
     }
 
-    /// Carries an operation out.
+    /// Begins an operation, if the rules accept it.
     ///
     /// # Errors
     /// What the API answers instead.
@@ -129,8 +119,11 @@ impl SimulatedCloud {
     }
 }
 
-/// What tells one cluster from all others.
-fn place(id: &ClusterId) -> String {
+fn is_in(id: &ClusterId, project: &str, region: &str) -> bool {
+    id.project().as_str() == project && id.region().as_str() == region
+}
+
+fn qualified_name(id: &ClusterId) -> String {
     format!("{}/{}/{}", id.project(), id.region(), id.name)
 }
 

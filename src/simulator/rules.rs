@@ -22,13 +22,29 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// There is no such cluster.
-    pub fn cluster_not_found(name: &str) -> Self {
-        Self { status: 404, code: "NotFound", message: format!("cluster \"{name}\": not found") }
+    /// An error with the status of its code.
+    pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
     }
 
-    fn failed_precondition(message: impl Into<String>) -> Self {
-        Self { status: 400, code: "FailedPrecondition", message: message.into() }
+    /// There is no such thing.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(404, "NotFound", message)
+    }
+
+    /// There is no such cluster.
+    pub fn cluster_not_found(name: &str) -> Self {
+        Self::not_found(format!("cluster \"{name}\": not found"))
+    }
+
+    /// The state of the cluster does not allow the request.
+    pub fn failed_precondition(message: impl Into<String>) -> Self {
+        Self::new(400, "FailedPrecondition", message)
+    }
+
+    /// The request is malformed.
+    pub fn invalid_argument(message: impl Into<String>) -> Self {
+        Self::new(400, "InvalidArgument", message)
     }
 }
 
@@ -84,15 +100,10 @@ pub fn check_operation(
 /// # Errors
 /// It is no number, or out of range.
 pub fn check_expiration(seconds: Option<&str>) -> Result<i64, ApiError> {
-    seconds
-        .map_or(Ok(3_600), str::parse::<i64>)
-        .ok()
-        .filter(|seconds| (600..=15_552_000).contains(seconds))
-        .ok_or_else(|| ApiError {
-            status: 400,
-            code: "InvalidArgument",
-            message: "expirationSeconds must be between 600 and 15552000".to_owned(),
-        })
+    let seconds = seconds.map_or(Ok(3_600), str::parse::<i64>).ok();
+    seconds.filter(|seconds| (600..=15_552_000).contains(seconds)).ok_or_else(|| {
+        ApiError::invalid_argument("expirationSeconds must be between 600 and 15552000")
+    })
 }
 
 /// Refuses IDP kubeconfigs of clusters without IDP access.

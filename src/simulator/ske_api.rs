@@ -1,34 +1,38 @@
-//! Routes of the SKE API v2 over the world: the published paths, types, statuses and error bodies.
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "effects that are not about this answer are ignored"
-)]
+//! The SKE API v2 over the cloud: the published paths, types, statuses and error bodies.
+
+use std::fmt::Display;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::clients::ske::wire;
 use crate::domain::cluster::ClusterId;
-use crate::simulator::cloud::SimulatedCluster;
-use crate::simulator::faults::FaultEffect;
+use crate::simulator::cluster::SimulatedCluster;
+use crate::simulator::faults::{FaultEffect, find_effect};
+use crate::simulator::http::JsonResponse;
 use crate::simulator::kubeconfig;
 use crate::simulator::rules::{
     ApiError, ClusterOperation, check_expiration, check_idp, static_token_refused,
 };
+use crate::simulator::speed::{later, rfc3339};
 use crate::simulator::state::SimulatorState;
 use crate::simulator::token_api::ACCOUNT;
 
-/// Status and body of an answer.
-pub type ApiResponse = (u16, Value);
+type Answer = Result<JsonResponse, ApiError>;
 
-/// An error body in the form of the grpc gateway.
-pub fn error(status: u16, code: &str, message: &str) -> ApiResponse {
-    (status, json!({"code": code, "message": message, "details": ""}))
+impl From<ApiError> for JsonResponse {
+    fn from(error: ApiError) -> Self {
+        let ApiError { status, code, message } = error;
+        (status, json!({"code": code, "message": message, "details": ""}))
+    }
 }
 
-/// The answer to what the rules refuse.
-fn refused(error: &ApiError) -> ApiResponse {
-    self::error(error.status, error.code, &error.message)
+fn internal(error: impl Display) -> ApiError {
+    ApiError::new(500, "Internal", error.to_string())
+}
+
+fn no_path() -> ApiError {
+    ApiError::not_found("Not Found")
 }
 
 /// Answers a request to a path below `/v2`; `None` if this API has no such path.
@@ -39,140 +43,209 @@ pub fn route(
     body: &[u8],
     effects: &[FaultEffect],
     now: Timestamp,
-) -> Option<ApiResponse> {
-    match (method, path) {
-        ("GET", ["regions", region, "provider-options"]) => {
-            Some(provider_options(state, region, now))
-        }
+) -> Option<JsonResponse> {
+    let mut api = SkeApi { state, effects, now };
+    let answer = match (method, path) {
+        ("GET", ["regions", region, "provider-options"]) => api.provider_options(region),
         (_, ["projects", project, "regions", region, "clusters", rest @ ..]) => {
-            Some(clusters(state, method, project, region, rest, body, effects, now))
+            api.clusters(method, project, region, rest, body)
         }
-        _ => None,
-    }
-}
-
-#[expect(clippy::too_many_arguments, reason = "the parts of one request")]
-fn clusters(
-    state: &mut SimulatorState,
-    method: &str,
-    project: &str,
-    region: &str,
-    rest: &[&str],
-    body: &[u8],
-    effects: &[FaultEffect],
-    now: Timestamp,
-) -> ApiResponse {
-    if !state.cloud.regions.iter().any(|known| known == region) {
-        return error(501, "Unimplemented", "unknown region");
-    }
-    if !state.cloud.projects.iter().any(|(id, _)| id == project) {
-        return error(404, "NotFound", &format!("project id \"{project}\": not found"));
-    }
-    state.cloud.advance_in(project, region, now);
-    if rest.is_empty() {
-        return if method == "GET" {
-            list(state, project, region, effects, now)
-        } else {
-            no_method()
-        };
-    }
-    let Some((name, action)) = rest.split_first() else { return no_method() };
-    let id = ClusterId::new(project, region, name);
-    if state.cloud.cluster(&id).is_none() {
-        return refused(&ApiError::cluster_not_found(name));
-    }
-    let act =
-        |state: &mut SimulatorState, operation| run_operation(state, &id, operation, effects, now);
-    match (method, action) {
-        ("GET", []) => (200, json!(read(state, &id, effects, now))),
-        ("POST", ["start-credentials-rotation"]) => act(state, ClusterOperation::StartRotation),
-        ("POST", ["complete-credentials-rotation"]) => {
-            act(state, ClusterOperation::CompleteRotation)
-        }
-        ("POST", ["wakeup"]) => act(state, ClusterOperation::WakeUp),
-        ("POST", ["reconcile" | "maintenance"]) => act(state, ClusterOperation::Reconcile),
-        ("POST", ["kubeconfig"]) => admin_kubeconfig(state, &id, body, effects, now),
-        ("GET", ["kubeconfig", "login"]) => exec_kubeconfig(state, &id, false, effects),
-        ("GET", ["kubeconfig", "idp"]) => exec_kubeconfig(state, &id, true, effects),
-        ("PUT" | "DELETE", []) | ("POST", ["hibernate"]) => {
-            error(400, "FailedPrecondition", "the simulator rehearses rotations only")
-        }
-        _ => no_method(),
-    }
-}
-
-fn no_method() -> ApiResponse {
-    error(404, "NotFound", "Not Found")
-}
-
-fn list(
-    state: &mut SimulatorState,
-    project: &str,
-    region: &str,
-    effects: &[FaultEffect],
-    now: Timestamp,
-) -> ApiResponse {
-    let ids: Vec<ClusterId> =
-        state.cloud.list(project, region).map(|cluster| cluster.id.clone()).collect();
-    let mut items: Vec<wire::Cluster> =
-        ids.iter().filter_map(|id| read(state, id, effects, now)).collect();
-    if effects.iter().any(|effect| matches!(effect, FaultEffect::Reverse {})) {
-        items.reverse();
-    }
-    (200, json!(wire::ClusterList { items }))
-}
-
-fn read(
-    state: &mut SimulatorState,
-    id: &ClusterId,
-    effects: &[FaultEffect],
-    now: Timestamp,
-) -> Option<wire::Cluster> {
-    let mut cluster = match state.faults.stale_answer(id, now) {
-        Some(frozen) => frozen,
-        None => describe(state.cloud.cluster(id)?, now),
+        _ => return None,
     };
-    if effects.iter().any(|effect| matches!(effect, FaultEffect::UnknownValues {}))
-        && let Some(status) = &mut cluster.status
-    {
-        status.aggregated = Some("STATE_TRANSMOGRIFYING".to_owned());
-        if let Some(rotation) = &mut status.credentials_rotation {
-            rotation.phase = Some("WAITING_FOR_WORKERS_ROLLOUT".to_owned());
+    Some(answer.unwrap_or_else(Into::into))
+}
+
+/// `GET /v1/projects/…/clusters/…/credentials`: not published any more, but it still answers until the first use of
+/// the endpoints that replaced it.
+pub fn static_credentials(state: &mut SimulatorState, project: &str, name: &str) -> JsonResponse {
+    read_static_credentials(state, project, name).unwrap_or_else(Into::into)
+}
+
+fn read_static_credentials(state: &mut SimulatorState, project: &str, name: &str) -> Answer {
+    let region = state.cloud.regions.first().ok_or_else(no_path)?;
+    let id = ClusterId::new(project, region, name);
+    let cluster = state.cloud.cluster(&id).ok_or_else(|| ApiError::cluster_not_found(name))?;
+    let token = cluster.credentials.static_token.clone().filter(|_| !cluster.used_new_endpoints);
+    let token = token.ok_or_else(static_token_refused)?;
+    let port = state.ports.port(&id).map_err(internal)?;
+    let cluster = state.cloud.cluster_mut(&id).ok_or_else(no_path)?;
+    let credentials = kubeconfig::with_static_token(cluster, &token, port).map_err(internal)?;
+    let body = json!({
+        "server": credentials.server, "token": token,
+        "certificateAuthorityData": credentials.authority, "kubeconfig": credentials.kubeconfig,
+    });
+    Ok((200, body))
+}
+
+struct SkeApi<'a> {
+    state: &'a mut SimulatorState,
+    effects: &'a [FaultEffect],
+    now: Timestamp,
+}
+
+impl SkeApi<'_> {
+    fn clusters(
+        &mut self,
+        method: &str,
+        project: &str,
+        region: &str,
+        rest: &[&str],
+        body: &[u8],
+    ) -> Answer {
+        self.check_region(region)?;
+        if !self.state.cloud.projects.iter().any(|(id, _)| id == project) {
+            return Err(ApiError::not_found(format!("project id \"{project}\": not found")));
         }
-        status.errors.push(wire::ClusterError {
-            code: Some("SKE_BRAND_NEW".to_owned()),
-            message: Some("a code that nobody knows yet".to_owned()),
-        });
+        self.state.cloud.advance_in(project, region, self.now);
+        let Some((name, action)) = rest.split_first() else {
+            return if method == "GET" { Ok(self.list(project, region)) } else { Err(no_path()) };
+        };
+        let id = ClusterId::new(project, region, name);
+        if self.state.cloud.cluster(&id).is_none() {
+            return Err(ApiError::cluster_not_found(name));
+        }
+        match (method, action) {
+            ("GET", []) => Ok((200, json!(self.read(&id)))),
+            ("POST", ["start-credentials-rotation"]) => {
+                self.begin(&id, ClusterOperation::StartRotation)
+            }
+            ("POST", ["complete-credentials-rotation"]) => {
+                self.begin(&id, ClusterOperation::CompleteRotation)
+            }
+            ("POST", ["wakeup"]) => self.begin(&id, ClusterOperation::WakeUp),
+            ("POST", ["reconcile" | "maintenance"]) => self.begin(&id, ClusterOperation::Reconcile),
+            ("POST", ["kubeconfig"]) => self.issue_kubeconfig(&id, body),
+            ("GET", ["kubeconfig", "login"]) => self.exec_kubeconfig(&id, false),
+            ("GET", ["kubeconfig", "idp"]) => self.exec_kubeconfig(&id, true),
+            ("PUT" | "DELETE", []) | ("POST", ["hibernate"]) => Err(ApiError::failed_precondition(
+                "the simulator does not create, change, delete or hibernate clusters",
+            )),
+            _ => Err(no_path()),
+        }
     }
-    Some(cluster)
+
+    fn check_region(&self, region: &str) -> Result<(), ApiError> {
+        let offered = self.state.cloud.regions.iter().any(|known| known == region);
+        offered.then_some(()).ok_or(ApiError::new(501, "Unimplemented", "unknown region"))
+    }
+
+    fn list(&self, project: &str, region: &str) -> JsonResponse {
+        let ids = self.state.cloud.list(project, region).map(|cluster| &cluster.id);
+        let mut items: Vec<wire::Cluster> = ids.filter_map(|id| self.read(id)).collect();
+        if find_effect!(self.effects, FaultEffect::Reverse {} => ()).is_some() {
+            items.reverse();
+        }
+        (200, json!(wire::ClusterList { items }))
+    }
+
+    fn read(&self, id: &ClusterId) -> Option<wire::Cluster> {
+        let stale = self.state.faults.stale_answer(id, self.now);
+        let mut cluster =
+            stale.or_else(|| Some(describe(self.state.cloud.cluster(id)?, self.now)))?;
+        if find_effect!(self.effects, FaultEffect::UnknownValues {} => ()).is_some()
+            && let Some(status) = &mut cluster.status
+        {
+            status.aggregated = Some("STATE_TRANSMOGRIFYING".to_owned());
+            if let Some(rotation) = &mut status.credentials_rotation {
+                rotation.phase = Some("WAITING_FOR_WORKERS_ROLLOUT".to_owned());
+            }
+            status.errors.push(wire::ClusterError {
+                code: Some("SKE_BRAND_NEW".to_owned()),
+                message: Some("a code that nobody knows yet".to_owned()),
+            });
+        }
+        Some(cluster)
+    }
+
+    fn begin(&mut self, id: &ClusterId, operation: ClusterOperation) -> Answer {
+        let before = self.state.cloud.cluster(id).map(|cluster| describe(cluster, self.now));
+        self.state.cloud.act(id, operation, self.now)?;
+        let stale =
+            find_effect!(self.effects, FaultEffect::Stale { milliseconds } => *milliseconds);
+        if let (Some(milliseconds), Some(before)) = (stale, before) {
+            self.state.faults.serve_stale(id.clone(), self.now, milliseconds, before);
+        }
+        Ok((202, json!({})))
+    }
+
+    fn issue_kubeconfig(&mut self, id: &ClusterId, body: &[u8]) -> Answer {
+        let body = if body.is_empty() { b"{}" } else { body };
+        let payload: wire::CreateKubeconfig = serde_json::from_slice(body)
+            .map_err(|error| ApiError::invalid_argument(error.to_string()))?;
+        let seconds = check_expiration(payload.expiration_seconds.as_deref())?;
+        self.state.cloud.act(id, ClusterOperation::IssueKubeconfig, self.now)?;
+        let now = self.now;
+        let (cluster, port) = self.with_port(id)?;
+        cluster.used_new_endpoints = true;
+        let (text, until) =
+            kubeconfig::admin(cluster, ACCOUNT, seconds, now, port).map_err(internal)?;
+        Ok(self.kubeconfig(text, Some(rfc3339(until))))
+    }
+
+    fn exec_kubeconfig(&mut self, id: &ClusterId, idp: bool) -> Answer {
+        let (cluster, port) = self.with_port(id)?;
+        if idp {
+            check_idp(cluster.scene.idp)?;
+        }
+        let text = kubeconfig::exec(cluster, idp, port).map_err(internal)?;
+        Ok(self.kubeconfig(text, None))
+    }
+
+    fn with_port(&mut self, id: &ClusterId) -> Result<(&mut SimulatedCluster, u16), ApiError> {
+        let port = self.state.ports.port(id).map_err(internal)?;
+        Ok((self.state.cloud.cluster_mut(id).ok_or_else(no_path)?, port))
+    }
+
+    fn kubeconfig(&self, text: String, expiration_timestamp: Option<String>) -> JsonResponse {
+        let injected = find_effect!(self.effects, FaultEffect::Kubeconfig { text } => text.clone());
+        let text = injected
+            .or_else(|| {
+                find_effect!(self.effects, FaultEffect::DefectiveKubeconfig { defect } => {
+                    kubeconfig::with_defect(&text, *defect)
+                })
+            })
+            .unwrap_or(text);
+        (200, json!(wire::Kubeconfig { expiration_timestamp, kubeconfig: Some(text) }))
+    }
+
+    fn provider_options(&self, region: &str) -> Answer {
+        self.check_region(region)?;
+        let version = |version: &str, state: &str, days: i64| wire::KubernetesVersion {
+            expiration_date: Some(rfc3339(later(self.now, SignedDuration::from_hours(24 * days)))),
+            state: Some(state.to_owned()),
+            version: Some(version.to_owned()),
+        };
+        let zone = |zone: u32| wire::AvailabilityZone { name: format!("{region}-{zone}") };
+        let options = wire::ProviderOptions {
+            availability_zones: (1..=3).map(zone).collect(),
+            kubernetes_versions: vec![
+                version("1.33.4", "supported", 160),
+                version("1.32.8", "supported", 60),
+                version("1.31.12", "deprecated", 18),
+            ],
+        };
+        Ok((200, json!(options)))
+    }
 }
 
 /// A cluster as the API writes it.
 pub fn describe(cluster: &SimulatedCluster, now: Timestamp) -> wire::Cluster {
     let scene = &cluster.scene;
-    let text = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let nodepools = scene
-        .pools
-        .iter()
-        .map(|pool| wire::Nodepool {
-            name: pool.name.clone(),
-            minimum: pool.nodes,
-            maximum: pool.maximum.unwrap_or(pool.nodes.saturating_mul(2)).clamp(1, 1_000),
-            max_surge: Some(pool.surge),
-            max_unavailable: Some(pool.unavailable),
-            availability_zones: (1..=pool.zones)
-                .map(|zone| format!("{}-{zone}", cluster.id.region()))
-                .collect(),
-            machine: Some(wire::Machine {
-                image: Some(wire::Image {
-                    name: "flatcar".to_owned(),
-                    version: "4230.2.1".to_owned(),
-                }),
-                kind: pool.machine.clone(),
-            }),
-            volume: Some(wire::Volume { size: 50, kind: Some("storage_premium_perf1".to_owned()) }),
-        })
-        .collect();
+    let nodepools = scene.pools.iter().map(|pool| wire::Nodepool {
+        name: pool.name.clone(),
+        minimum: pool.nodes,
+        maximum: pool.maximum.unwrap_or(pool.nodes.saturating_mul(2)).clamp(1, 1_000),
+        max_surge: Some(pool.surge),
+        max_unavailable: Some(pool.unavailable),
+        availability_zones: (1..=pool.zones)
+            .map(|zone| format!("{}-{zone}", cluster.id.region()))
+            .collect(),
+        machine: Some(wire::Machine {
+            image: Some(wire::Image { name: "flatcar".to_owned(), version: "4230.2.1".to_owned() }),
+            kind: pool.machine.clone(),
+        }),
+        volume: Some(wire::Volume { size: 50, kind: Some("storage_premium_perf1".to_owned()) }),
+    });
     wire::Cluster {
         access: scene.idp.then(|| wire::Access {
             idp: Some(wire::Idp { enabled: true, kind: "stackit".to_owned() }),
@@ -196,13 +269,13 @@ pub fn describe(cluster: &SimulatedCluster, now: Timestamp) -> wire::Cluster {
             }),
         }),
         name: Some(cluster.id.name.to_string()),
-        nodepools,
+        nodepools: nodepools.collect(),
         status: Some(wire::ClusterStatus {
             aggregated: Some(cluster.aggregated(now).to_owned()),
-            creation_time: Some(text(cluster.created)),
+            creation_time: Some(rfc3339(cluster.created)),
             credentials_rotation: Some(wire::CredentialsRotation {
-                last_completion_time: cluster.completed.map(text),
-                last_initiation_time: cluster.initiated.map(text),
+                last_completion_time: cluster.completed.map(rfc3339),
+                last_initiation_time: cluster.initiated.map(rfc3339),
                 phase: Some(cluster.phase.clone()),
             }),
             egress_address_ranges: vec!["192.0.2.17/32".to_owned()],
@@ -210,7 +283,7 @@ pub fn describe(cluster: &SimulatedCluster, now: Timestamp) -> wire::Cluster {
             errors: cluster.errors(now),
             expiration: Some(wire::Expiration {
                 kubernetes: Some(wire::KubernetesExpiration {
-                    expiration_date: Some(text(cluster.expires)),
+                    expiration_date: Some(rfc3339(cluster.expires)),
                     version: Some(scene.version.clone()),
                 }),
             }),
@@ -219,158 +292,4 @@ pub fn describe(cluster: &SimulatedCluster, now: Timestamp) -> wire::Cluster {
             service_account_issuer: None,
         }),
     }
-}
-
-fn run_operation(
-    state: &mut SimulatorState,
-    id: &ClusterId,
-    operation: ClusterOperation,
-    effects: &[FaultEffect],
-    now: Timestamp,
-) -> ApiResponse {
-    let before = state.cloud.cluster(id).map(|cluster| describe(cluster, now));
-    if let Err(refusal) = state.cloud.act(id, operation, now) {
-        return refused(&refusal);
-    }
-    for effect in effects {
-        if let (FaultEffect::Stale { milliseconds }, Some(before)) = (effect, &before) {
-            state.faults.serve_stale(id.clone(), now, *milliseconds, before.clone());
-        }
-    }
-    (202, json!({}))
-}
-
-fn admin_kubeconfig(
-    state: &mut SimulatorState,
-    id: &ClusterId,
-    body: &[u8],
-    effects: &[FaultEffect],
-    now: Timestamp,
-) -> ApiResponse {
-    let payload: wire::CreateKubeconfig = if body.is_empty() {
-        wire::CreateKubeconfig::default()
-    } else {
-        match serde_json::from_slice(body) {
-            Ok(payload) => payload,
-            Err(wrong) => return error(400, "InvalidArgument", &wrong.to_string()),
-        }
-    };
-    let judged = check_expiration(payload.expiration_seconds.as_deref()).and_then(|seconds| {
-        state.cloud.act(id, ClusterOperation::IssueKubeconfig, now).map(|()| seconds)
-    });
-    let seconds = match judged {
-        Ok(seconds) => seconds,
-        Err(refusal) => return refused(&refusal),
-    };
-    let port = match state.ports.port(id) {
-        Ok(port) => port,
-        Err(wrong) => return error(500, "Internal", &wrong.to_string()),
-    };
-    let Some(cluster) = state.cloud.cluster_mut(id) else { return no_method() };
-    cluster.used_new_endpoints = true;
-    match kubeconfig::admin(cluster, ACCOUNT, seconds, now, port) {
-        Ok((text, until)) => {
-            let answer = wire::Kubeconfig {
-                expiration_timestamp: Some(until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
-                kubeconfig: Some(apply_kubeconfig_faults(text, effects)),
-            };
-            (200, json!(answer))
-        }
-        Err(wrong) => error(500, "Internal", &wrong.to_string()),
-    }
-}
-
-fn exec_kubeconfig(
-    state: &mut SimulatorState,
-    id: &ClusterId,
-    idp: bool,
-    effects: &[FaultEffect],
-) -> ApiResponse {
-    let port = match state.ports.port(id) {
-        Ok(port) => port,
-        Err(wrong) => return error(500, "Internal", &wrong.to_string()),
-    };
-    let Some(cluster) = state.cloud.cluster_mut(id) else { return no_method() };
-    if idp && let Err(refusal) = check_idp(cluster.scene.idp) {
-        return refused(&refusal);
-    }
-    match kubeconfig::exec(cluster, idp, port) {
-        Ok(text) => {
-            let kubeconfig = Some(apply_kubeconfig_faults(text, effects));
-            (200, json!(wire::Kubeconfig { expiration_timestamp: None, kubeconfig }))
-        }
-        Err(wrong) => error(500, "Internal", &wrong.to_string()),
-    }
-}
-
-fn apply_kubeconfig_faults(text: String, effects: &[FaultEffect]) -> String {
-    effects
-        .iter()
-        .find_map(|effect| match effect {
-            FaultEffect::Kubeconfig { text } => Some(text.clone()),
-            FaultEffect::DefectiveKubeconfig { defect } => {
-                Some(kubeconfig::with_defect(&text, *defect))
-            }
-            _ => None,
-        })
-        .unwrap_or(text)
-}
-
-/// The old way to credentials, which is gone from the published description but still answers: `GET
-/// /v1/projects/…/clusters/…/credentials`. It ends for ever with the first use of the new ways.
-pub fn old_credentials(state: &mut SimulatorState, project: &str, name: &str) -> ApiResponse {
-    let Some(region) = state.cloud.regions.first().cloned() else { return no_method() };
-    let id = ClusterId::new(project, &region, name);
-    match state.cloud.cluster(&id) {
-        None => return refused(&ApiError::cluster_not_found(name)),
-        Some(cluster)
-            if cluster.used_new_endpoints || cluster.credentials.static_token.is_none() =>
-        {
-            return refused(&static_token_refused());
-        }
-        Some(_) => {}
-    }
-    let port = match state.ports.port(&id) {
-        Ok(port) => port,
-        Err(wrong) => return error(500, "Internal", &wrong.to_string()),
-    };
-    let Some(cluster) = state.cloud.cluster_mut(&id) else { return no_method() };
-    match kubeconfig::with_static_token(cluster, port) {
-        Ok(Some(access)) => (
-            200,
-            json!({
-                "server": access.server,
-                "token": access.token,
-                "certificateAuthorityData": access.authority,
-                "kubeconfig": access.kubeconfig,
-            }),
-        ),
-        Ok(None) => refused(&static_token_refused()),
-        Err(wrong) => error(500, "Internal", &wrong.to_string()),
-    }
-}
-
-fn provider_options(state: &SimulatorState, region: &str, now: Timestamp) -> ApiResponse {
-    if !state.cloud.regions.iter().any(|known| known == region) {
-        return error(501, "Unimplemented", "unknown region");
-    }
-    let version = |version: &str, state: &str, days: i64| {
-        let at = now.saturating_add(SignedDuration::from_hours(24 * days)).unwrap_or(now);
-        wire::KubernetesVersion {
-            expiration_date: Some(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
-            state: Some(state.to_owned()),
-            version: Some(version.to_owned()),
-        }
-    };
-    let options = wire::ProviderOptions {
-        availability_zones: (1..=3)
-            .map(|zone| wire::AvailabilityZone { name: format!("{region}-{zone}") })
-            .collect(),
-        kubernetes_versions: vec![
-            version("1.33.4", "supported", 160),
-            version("1.32.8", "supported", 60),
-            version("1.31.12", "deprecated", 18),
-        ],
-    };
-    (200, json!(options))
 }

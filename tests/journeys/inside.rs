@@ -8,7 +8,7 @@ use kube::Client;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use skeys::testing::app::settings::{ObservationScope, Settings};
 use skeys::testing::domain::cluster::ClusterId;
-use skeys::testing::simulator::cloud::SimulatedCluster;
+use skeys::testing::simulator::cluster::SimulatedCluster;
 use skeys::testing::simulator::cluster::node_history::{NodeCounts, NodeHistory, count_nodes};
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::state::RequestRecord;

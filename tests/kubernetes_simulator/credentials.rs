@@ -162,7 +162,7 @@ async fn credentials_live_and_die_as_the_matrix_says() {
     // Complete: in the middle of COMPLETING the old generation dies.
     cloud.begin("legacy", ClusterOperation::CompleteRotation);
     assert_eq!(does(&old).await, "works");
-    cloud.until("legacy", |cluster| cluster.credentials.clients == [2]).await;
+    cloud.until("legacy", |cluster| cluster.credentials.accepted == [2]).await;
     assert_eq!(cloud.phase("legacy"), "COMPLETING");
     // A client that knows both authorities gets a Status; one that pins the old one does not get that far.
     let old_certificate = old_text.replace(&line(&old_text), &line(&new_text));

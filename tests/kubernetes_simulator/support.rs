@@ -9,7 +9,7 @@ use kube::{Client, Config};
 use serde_json::{Value, json};
 use skeys::testing::Clock;
 use skeys::testing::domain::cluster::ClusterId;
-use skeys::testing::simulator::cloud::SimulatedCluster;
+use skeys::testing::simulator::cluster::SimulatedCluster;
 use skeys::testing::simulator::rules::ClusterOperation;
 use skeys::testing::simulator::scene::Scene;
 use skeys::testing::simulator::{Simulator, SimulatorOptions, serve};

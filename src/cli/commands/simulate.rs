@@ -25,7 +25,7 @@ pub async fn run(listen: SocketAddr, world: &SceneOptions) -> anyhow::Result<()>
     }
     out.flush().context("printing the addresses")?;
     let _number = signals::ended().await;
-    simulator.stop();
+    drop(simulator);
     Ok(())
 }
 

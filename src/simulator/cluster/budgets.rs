@@ -1,27 +1,25 @@
-//! `PodDisruptionBudget`s: their figures, and evictions within them, as kube-controller-manager and kube-apiserver do it.
+//! Controllers and PodDisruptionBudgets: their status, and evictions within it, as kube-controller-manager and
+//! kube-apiserver do it.
 
-use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::simulator::cluster::data_plane::{DataPlane, text};
+use crate::simulator::cluster::data_plane::DataPlane;
 use crate::simulator::cluster::objects::{
     IntOrPercent, ObjectBody, ObjectKey, ObjectKind, StoredBudget, StoredController, StoredObject,
-    Text,
 };
 use crate::simulator::scene::WorkloadKind;
 
 /// Why a pod is not evicted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EvictionRefusal {
-    /// There is no such pod.
-    Absent,
-    /// More than one budget covers it; the API cannot do that at all.
-    Several,
-    /// Its budget allows no disruption now.
+    NotFound,
+    /// The eviction API does not support more than one budget for a pod.
+    SeveralBudgets,
+    /// The budget allows no disruption now.
     Budget {
-        /// Namespace and name.
-        budget: Named,
+        budget: ObjectKey,
         /// `status.desiredHealthy`.
         desired: u32,
         /// `status.currentHealthy`.
@@ -29,95 +27,78 @@ pub enum EvictionRefusal {
     },
 }
 
-/// A budget's namespace and name, as they are written ("payments/api").
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named(pub ObjectKey);
-
-impl fmt::Display for Named {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.0.namespace, self.0.name)
-    }
-}
-
 impl DataPlane {
-    /// Makes the budgets of a workload.
-    pub(in crate::simulator::cluster) fn make_budgets(&mut self, number: usize, at: Timestamp) {
+    fn put_labelled(&mut self, key: ObjectKey, app: &ObjectKey, body: ObjectBody, at: Timestamp) {
+        let mut meta = self.new_meta(key, at);
+        meta.labels.insert("app".into(), Arc::clone(&app.name));
+        self.store.put(StoredObject { meta, body });
+    }
+
+    /// Creates the budgets of a workload.
+    pub(super) fn create_budgets(&mut self, number: usize, at: Timestamp) {
         let Some(workload) = self.workloads.get(number) else { return };
-        let (keys, app) = (workload.budgets.clone(), Text::clone(&workload.name));
-        let (min, max) = (workload.min_available.clone(), workload.max_unavailable.clone());
-        for key in keys {
-            let mut meta = self.meta(key.clone(), at);
-            meta.labels.insert("app".into(), Text::clone(&app));
-            let budget = StoredBudget {
-                app: Text::clone(&app),
-                min_available: min.clone(),
-                max_unavailable: max.clone(),
-                generation: 1,
-                allowed: 0,
-                healthy: 0,
-                desired: 0,
-                expected: 0,
-            };
-            self.store.put(StoredObject { meta, body: ObjectBody::Budget(budget) });
+        let own = workload.key.clone();
+        let budget = StoredBudget {
+            app: Arc::clone(&own.name),
+            min_available: workload.min_available.clone(),
+            max_unavailable: workload.max_unavailable.clone(),
+            generation: 1,
+            allowed: 0,
+            healthy: 0,
+            desired: 0,
+            expected: 0,
+        };
+        for key in workload.budgets.clone() {
+            self.put_labelled(key.clone(), &own, ObjectBody::Budget(budget.clone()), at);
             self.budgets.insert(key, number);
         }
     }
 
-    /// Makes the object that controls the pods of a workload, if there is one.
-    pub(in crate::simulator::cluster) fn make_controller(&mut self, number: usize, at: Timestamp) {
+    /// Creates the controller of a workload, if there is one.
+    pub(super) fn create_controller(&mut self, number: usize, at: Timestamp) {
         let Some(workload) = self.workloads.get(number) else { return };
         let Some(kind) = controller_kind(workload.kind) else { return };
-        let key = ObjectKey {
-            namespace: Text::clone(&workload.namespace),
-            name: Text::clone(&workload.name),
-        };
-        let (app, wanted) = (Text::clone(&workload.name), workload.replicas);
-        let mut meta = self.meta(key, at);
-        meta.labels.insert("app".into(), Text::clone(&app));
-        let body = ObjectBody::Controller(StoredController {
+        let own = workload.key.clone();
+        let controller = StoredController {
             kind,
             workload: number,
-            app,
-            wanted,
-            there: 0,
+            app: Arc::clone(&own.name),
+            replicas: workload.replicas,
+            pods: 0,
             ready: 0,
             generation: 1,
-        });
-        self.store.put(StoredObject { meta, body });
+        };
+        self.put_labelled(own.clone(), &own, ObjectBody::Controller(controller), at);
     }
 
-    /// Counts the pods of a workload for its controller, its budgets and its service.
-    pub(in crate::simulator::cluster) fn count_pods(&mut self, number: usize) {
+    /// Counts the pods of a workload for its controller, its budgets and its endpoints.
+    pub(super) fn count_pods(&mut self, number: usize) {
         let Some(workload) = self.workloads.get(number) else { return };
-        let (mut healthy, mut there) = (0, 0);
+        let (mut healthy, mut pods) = (0, 0);
         for key in &workload.pods {
             let Some(object) = self.store.get(ObjectKind::Pod, key) else { continue };
-            there += 1;
+            pods += 1;
             if object.meta.deletion.is_none() && object.pod().is_some_and(|pod| pod.ready.0) {
                 healthy += 1;
             }
         }
+        let replicas = workload.replicas;
         if let Some(kind) = controller_kind(workload.kind) {
-            let key = ObjectKey {
-                namespace: Text::clone(&workload.namespace),
-                name: Text::clone(&workload.name),
-            };
             let nodes = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-            let wanted = if kind == ObjectKind::DaemonSet { nodes } else { workload.replicas };
-            self.store.edit(kind, &key, |object| {
-                if let ObjectBody::Controller(controller) = &mut object.body {
-                    (controller.wanted, controller.there, controller.ready) =
-                        (wanted, there, healthy);
+            self.store.edit(kind, &workload.key, |object| {
+                if let Some(controller) = object.controller_mut() {
+                    controller.replicas =
+                        if kind == ObjectKind::DaemonSet { nodes } else { replicas };
+                    (controller.pods, controller.ready) = (pods, healthy);
                 }
             });
         }
-        let replicas = workload.replicas;
-        for key in workload.budgets.clone() {
-            self.store.edit(ObjectKind::Budget, &key, |object| {
-                let ObjectBody::Budget(budget) = &mut object.body else { return };
+        for key in &workload.budgets {
+            self.store.edit(ObjectKind::Budget, key, |object| {
+                let Some(budget) = object.budget_mut() else { return };
                 let (expected, desired) = match (&budget.min_available, &budget.max_unavailable) {
                     (_, Some(most)) => (replicas, replicas.saturating_sub(most.of(replicas))),
-                    (Some(IntOrPercent::Int(least)), None) => (there, *least),
+                    (Some(IntOrPercent::Int(least)), None) => (pods, *least),
                     (Some(least), None) => (replicas, least.of(replicas)),
                     (None, None) => (replicas, replicas),
                 };
@@ -128,43 +109,36 @@ impl DataPlane {
                     if expected == 0 { 0 } else { u32::saturating_sub(healthy, desired) };
             });
         }
-        self.list_endpoints(number);
+        self.update_endpoints(number);
     }
 
-    /// Evicts a pod, if its budget allows it; the grace period is its own unless another one is wanted.
+    /// Evicts a pod, if its budget allows it, with its own grace period or another one.
     ///
     /// # Errors
-    /// Why not.
+    /// Why it is refused.
     pub fn evict(
         &mut self,
         key: &ObjectKey,
         grace: Option<i64>,
         at: Timestamp,
     ) -> Result<(), EvictionRefusal> {
-        let object = self.store.get(ObjectKind::Pod, key).ok_or(EvictionRefusal::Absent)?;
-        let pod = object.pod().ok_or(EvictionRefusal::Absent)?;
-        let (ready, placed, deleted) =
-            (pod.ready.0, pod.node.is_some(), object.meta.deletion.is_some());
+        let object = self.store.get(ObjectKind::Pod, key).ok_or(EvictionRefusal::NotFound)?;
+        let pod = object.pod().ok_or(EvictionRefusal::NotFound)?;
         let budgets = self.workloads.get(pod.workload).map_or(&[][..], |w| &w.budgets);
-        // Pods that do not run yet, or go already, disturb nobody.
-        if placed && !deleted {
-            match budgets {
-                [] => {}
-                [budget] => {
-                    let found = self.store.get(ObjectKind::Budget, budget);
-                    if let Some(figures) = found.and_then(|object| object.budget()) {
-                        let spare_unready =
-                            !ready && figures.healthy >= figures.desired && figures.desired > 0;
-                        if figures.allowed == 0 && !spare_unready {
-                            return Err(EvictionRefusal::Budget {
-                                budget: Named(budget.clone()),
-                                desired: figures.desired,
-                                healthy: figures.healthy,
-                            });
-                        }
-                    }
+        // Pods that are not bound, or are being deleted, are not disrupted.
+        if pod.node.is_some() && object.meta.deletion.is_none() {
+            if budgets.len() > 1 {
+                return Err(EvictionRefusal::SeveralBudgets);
+            }
+            let stored = budgets.first().and_then(|key| self.store.get(ObjectKind::Budget, key));
+            if let Some(stored) = stored
+                && let Some(&StoredBudget { allowed, healthy, desired, .. }) = stored.budget()
+            {
+                let unready = !pod.ready.0 && healthy >= desired && desired > 0;
+                if allowed == 0 && !unready {
+                    let budget = stored.meta.key.clone();
+                    return Err(EvictionRefusal::Budget { budget, desired, healthy });
                 }
-                [_, _, ..] => return Err(EvictionRefusal::Several),
             }
         }
         self.delete_pod(key, grace, at);
@@ -175,35 +149,25 @@ impl DataPlane {
         Ok(())
     }
 
-    /// Changes budgets so that they allow one disruption, as a person does who frees a drain.
-    pub fn relax_budgets(
-        &mut self,
-        which: impl Fn(&ObjectKey, &StoredBudget) -> bool,
-        at: Timestamp,
-    ) {
-        let chosen: Vec<(ObjectKey, usize)> = self
-            .budgets
-            .iter()
-            .filter(|(key, _)| {
-                let found = self.store.get(ObjectKind::Budget, key);
-                found.and_then(|object| object.budget()).is_some_and(|budget| which(key, budget))
-            })
-            .map(|(key, workload)| (key.clone(), *workload))
-            .collect();
-        for (key, workload) in chosen {
+    /// Relaxes the misconfigured budgets so that they allow one disruption.
+    pub fn relax_misconfigured_budgets(&mut self, at: Timestamp) {
+        let misconfigured = self.store.keys(ObjectKind::Budget, |object| {
+            object.budget().is_some_and(StoredBudget::is_misconfigured)
+        });
+        for key in misconfigured {
             self.store.edit(ObjectKind::Budget, &key, |object| {
-                if let ObjectBody::Budget(budget) = &mut object.body {
+                if let Some(budget) = object.budget_mut() {
                     budget.min_available = None;
                     budget.max_unavailable = Some(IntOrPercent::Int(1));
                     budget.generation += 1;
                 }
             });
-            self.dirty.budgets.insert(workload);
+            self.dirty.budgets.extend(self.budgets.get(&key));
         }
         self.settle(at);
     }
 
-    /// Somebody deletes a budget.
+    /// A client deletes a budget.
     pub fn delete_budget(&mut self, key: &ObjectKey) {
         self.store.remove(ObjectKind::Budget, key);
         if let Some(workload) = self.budgets.remove(key).and_then(|n| self.workloads.get_mut(n)) {
@@ -211,18 +175,17 @@ impl DataPlane {
         }
     }
 
-    /// Whether a budget, written as "namespace/name", holds up every drain.
-    pub fn is_misconfigured(&self, named: &str) -> bool {
-        let (namespace, name) = named.split_once('/').unwrap_or(("default", named));
-        let key = ObjectKey { namespace: text(namespace), name: text(name) };
+    /// Whether a budget, written as "namespace/name", is misconfigured.
+    pub fn is_misconfigured(&self, budget: &str) -> bool {
+        let (namespace, name) = budget.split_once('/').unwrap_or(("default", budget));
         self.store
-            .get(ObjectKind::Budget, &key)
+            .get(ObjectKind::Budget, &ObjectKey::new(namespace, name))
             .and_then(|object| object.budget())
             .is_some_and(StoredBudget::is_misconfigured)
     }
 }
 
-/// What controls pods of such a workload.
+/// The kind of a workload's controller.
 fn controller_kind(kind: WorkloadKind) -> Option<ObjectKind> {
     match kind {
         WorkloadKind::Deployment => Some(ObjectKind::Deployment),

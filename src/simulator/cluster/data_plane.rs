@@ -1,70 +1,71 @@
-//! What happens inside one cluster: machines, pods, budgets and Secrets, moved on by tasks that come due.
+//! What runs inside a cluster: machines, nodes, pods, budgets and Secrets, changed by tasks that come due.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::simulator::cluster::events::{EventLog, NewEvent};
+use crate::simulator::cluster::machine_deployment::{Machine, MachineDeployment};
 use crate::simulator::cluster::node_history::NodeHistory;
-use crate::simulator::cluster::objects::{
-    LabelMap, ObjectKey, ObjectKind, ObjectMeta, StoredObject, Text,
-};
+use crate::simulator::cluster::objects::{ObjectKey, ObjectKind, ObjectMeta, StoredObject};
 use crate::simulator::cluster::store::ObjectStore;
 use crate::simulator::cluster::task_queue::{PodId, Task, TaskQueue};
 use crate::simulator::cluster::workloads::Workload;
-use crate::simulator::machine_deployment::{Machine, MachineDeployment, Speed};
 use crate::simulator::rng::Rng;
+use crate::simulator::speed::{Speed, later};
 
-/// The inside of a cluster. It is empty until it is built.
+/// The data plane of a cluster; empty until it is built.
 #[derive(Debug)]
 pub struct DataPlane {
     pub store: ObjectStore,
     pub machine_deployments: Vec<MachineDeployment>,
-    /// What happened to every node, in the order in which they were asked for.
+    /// Histories of all nodes, in the order in which they were requested.
     pub node_histories: Vec<NodeHistory>,
     pub tasks: TaskQueue,
     pub spec: ClusterSpec,
+    /// Template of new machines.
     pub template: u32,
     pub built: bool,
-    /// Whether it has no machines because it sleeps.
+    /// Whether it has no machines because of hibernation.
     pub hibernated: bool,
-    /// How fast it goes.
     pub speed: Speed,
     pub rng: Rng,
-    /// Service accounts that may do everything, by user name.
+    /// User names of service accounts with all rights.
     pub admins: BTreeSet<String>,
-    pub(in crate::simulator::cluster) workloads: Vec<Workload>,
-    pub(in crate::simulator::cluster) nodes: BTreeMap<Text, NodeInfo>,
-    pub(in crate::simulator::cluster) pending: BTreeSet<ObjectKey>,
-    pub(in crate::simulator::cluster) budgets: BTreeMap<ObjectKey, usize>,
-    pub(in crate::simulator::cluster) events: super::events::EventLog,
-    pub(in crate::simulator::cluster) dirty: DirtyFlags,
-    pub(in crate::simulator::cluster) number: u32,
+    pub(super) workloads: Vec<Workload>,
+    pub(super) nodes: BTreeMap<Arc<str>, NodeInfo>,
+    /// Pods that are not scheduled.
+    pub(super) pending: BTreeSet<ObjectKey>,
+    /// Budgets and the numbers of their workloads.
+    pub(super) budgets: BTreeMap<ObjectKey, usize>,
+    pub(super) dirty: DirtyFlags,
+    /// Number of the last node or pod, from which its addresses follow.
+    pub(super) last_number: u32,
+    events: EventLog,
 }
 
 /// What does not change about a cluster.
 #[derive(Debug, Clone)]
 pub struct ClusterSpec {
-    pub name: Text,
-    pub region: Text,
-    pub version: Text,
-    /// Technical name, hexadecimal.
-    pub shoot: Text,
-    /// Name of its project, fit for a namespace.
-    pub team: Text,
-    /// Machine type, most machines, whether the autoscaler works, and whether new nodes join, by pool.
-    pub pools: BTreeMap<Text, PoolSpec>,
-    /// Until a drain is forced.
+    pub name: Arc<str>,
+    pub region: Arc<str>,
+    pub version: Arc<str>,
+    /// Hexadecimal.
+    pub shoot_id: Arc<str>,
+    /// Namespace of the applications.
+    pub namespace: Arc<str>,
+    pub pools: BTreeMap<Arc<str>, PoolSpec>,
     pub drain_timeout: SignedDuration,
 }
 
 /// What does not change about a pool.
 #[derive(Debug, Clone)]
 pub struct PoolSpec {
-    pub machine: Text,
-    /// Most machines in each zone.
-    pub most: usize,
-    /// Least machines in each zone.
-    pub least: usize,
+    pub machine_type: Arc<str>,
+    /// Machines in each zone, at most and at least.
+    pub maximum: usize,
+    pub minimum: usize,
     pub autoscale: bool,
     /// Whether new nodes become ready.
     pub joins: bool,
@@ -73,33 +74,34 @@ pub struct PoolSpec {
 /// A node as the scheduler sees it.
 #[derive(Debug, Clone)]
 pub struct NodeInfo {
-    pub pool: Text,
-    pub zone: Text,
-    /// Millicores, all and taken.
-    pub cpu: (u32, u32),
+    pub pool: Arc<str>,
+    pub zone: Arc<str>,
+    /// Allocatable and requested millicores.
+    pub cpu: u32,
+    pub requested_cpu: u32,
     pub pods: BTreeSet<ObjectKey>,
-    /// How many of each workload.
+    /// Number of pods by workload.
     pub counts: BTreeMap<usize, u32>,
-    pub open: bool,
-    /// Whether others are preferred.
+    pub schedulable: bool,
+    /// Whether other nodes are preferred.
     pub avoided: bool,
 }
 
-/// What has to be looked at again.
+/// What has to be reconciled.
 #[derive(Debug, Default)]
 pub struct DirtyFlags {
-    /// Zones may have to begin something.
+    /// Machines may have to be created or drained.
     pub machines: bool,
-    /// Pods may find a place.
+    /// Pending pods may fit.
     pub pods: bool,
-    /// Workloads whose budgets have other figures now.
+    /// Workloads whose pods have to be counted for their budgets.
     pub budgets: BTreeSet<usize>,
-    /// Workloads that may have to make pods.
+    /// Workloads that may lack pods.
     pub workloads: BTreeSet<usize>,
 }
 
 impl DataPlane {
-    /// The inside of a cluster that was not looked into yet.
+    /// A data plane that is not built yet.
     pub fn new(spec: ClusterSpec, template: u32, speed: Speed, rng: Rng) -> Self {
         Self {
             store: ObjectStore::default(),
@@ -117,13 +119,13 @@ impl DataPlane {
             nodes: BTreeMap::new(),
             pending: BTreeSet::new(),
             budgets: BTreeMap::new(),
-            events: super::events::EventLog::default(),
             dirty: DirtyFlags::default(),
-            number: 0,
+            last_number: 0,
+            events: EventLog::default(),
         }
     }
 
-    /// Does one thing that is due, and everything that follows from it at once.
+    /// Runs a task that is due, and everything that follows at once.
     pub fn run(&mut self, at: Timestamp, task: Task) {
         match task {
             Task::RegisterNode(name) => self.register_node(&name, at),
@@ -138,8 +140,8 @@ impl DataPlane {
             Task::AttachVolumes(pod) => self.attach_volumes(&pod, at),
             Task::VolumesAttached(pod) => self.mark_attached(&pod, at),
             Task::VolumeDetached(volume) => self.mark_detached(&volume, at),
-            Task::Autoscale => self.run_autoscaler(at),
-            // These are the whole cluster's.
+            Task::RunAutoscaler => self.run_autoscaler(at),
+            // `SimulatedCluster` runs these.
             Task::Rotation(_)
             | Task::ApiServerStarted
             | Task::WakeUpFinished
@@ -148,9 +150,9 @@ impl DataPlane {
         self.settle(at);
     }
 
-    /// Lets everything follow that follows at once.
+    /// Reconciles until nothing is dirty.
     pub fn settle(&mut self, at: Timestamp) {
-        // Each turn ends in fewer things to look at; the bound is for a scene that nobody thought of.
+        // The bound is for scenes whose reconciliation does not end.
         for _ in 0..1_000 {
             if let Some(workload) = self.dirty.workloads.pop_first() {
                 self.reconcile_pods(workload, at);
@@ -159,31 +161,32 @@ impl DataPlane {
             } else if let Some(workload) = self.dirty.budgets.pop_first() {
                 self.count_pods(workload);
             } else if std::mem::take(&mut self.dirty.machines) {
-                self.step_machines(at);
+                self.reconcile_machines(at);
             } else {
                 return;
             }
         }
     }
 
-    /// Metadata of an object that is created now.
-    pub(in crate::simulator::cluster) fn meta(
-        &mut self,
-        key: ObjectKey,
-        at: Timestamp,
-    ) -> ObjectMeta {
-        ObjectMeta {
-            key,
-            uid: self.rng.uid().into(),
-            created: at,
-            version: 0,
-            labels: LabelMap::new(),
-            annotations: LabelMap::new(),
-            owner: None,
-            finalizers: Vec::new(),
-            deletion: None,
-            written: None,
-        }
+    /// Metadata of a new object.
+    pub(super) fn new_meta(&mut self, key: ObjectKey, at: Timestamp) -> ObjectMeta {
+        ObjectMeta::new(key, self.rng.uid().into(), at)
+    }
+
+    /// Records an event of a node, if it exists.
+    pub(super) fn node_event(&mut self, name: &Arc<str>, at: Timestamp, event: NewEvent) {
+        let (store, key) = (&mut self.store, ObjectKey::global(Arc::clone(name)));
+        self.events.record(store, &mut self.rng, ObjectKind::Node, &key, at, event);
+    }
+
+    /// Records an event of a pod, if it exists.
+    pub(super) fn pod_event(&mut self, key: &ObjectKey, at: Timestamp, event: NewEvent) {
+        self.events.record(&mut self.store, &mut self.rng, ObjectKind::Pod, key, at, event);
+    }
+
+    /// Removes events that are too old.
+    pub fn remove_expired_events(&mut self, now: Timestamp) {
+        self.events.remove_expired(&mut self.store, now);
     }
 
     /// The machines of all pools and zones.
@@ -196,43 +199,33 @@ impl DataPlane {
         self.machines().find(|machine| *machine.name == *name)
     }
 
-    pub(in crate::simulator::cluster) fn machine_mut(
-        &mut self,
-        name: &str,
-    ) -> Option<&mut Machine> {
-        self.machine_deployments
-            .iter_mut()
-            .flat_map(|zone| &mut zone.machines)
-            .find(|machine| *machine.name == *name)
+    pub(super) fn machine_mut(&mut self, name: &str) -> Option<&mut Machine> {
+        let mut machines = self.machine_deployments.iter_mut().flat_map(|d| &mut d.machines);
+        machines.find(|machine| *machine.name == *name)
+    }
+
+    pub(super) fn node_history(&mut self, name: &str) -> Option<&mut NodeHistory> {
+        self.node_histories.iter_mut().rev().find(|history| *history.name == *name)
     }
 
     /// A pod, if it is still the same one.
-    pub(in crate::simulator::cluster) fn pod(&self, id: &PodId) -> Option<&StoredObject> {
-        let found = self.store.get(ObjectKind::Pod, &id.key)?;
-        (found.meta.uid == id.uid).then_some(&**found)
+    pub(super) fn pod(&self, id: &PodId) -> Option<&StoredObject> {
+        let object = self.store.get(ObjectKind::Pod, &id.key)?;
+        (object.meta.uid == id.uid).then_some(&**object)
     }
 
-    pub(in crate::simulator::cluster) fn pod_id(&self, key: &ObjectKey) -> Option<PodId> {
-        let found = self.store.get(ObjectKind::Pod, key)?;
-        Some(PodId { key: key.clone(), uid: Text::clone(&found.meta.uid) })
+    pub(super) fn pod_id(&self, key: &ObjectKey) -> Option<PodId> {
+        let object = self.store.get(ObjectKind::Pod, key)?;
+        Some(PodId { key: key.clone(), uid: Arc::clone(&object.meta.uid) })
     }
 
-    /// A moment about so many seconds from a moment.
-    pub(in crate::simulator::cluster) fn in_about(
-        &mut self,
-        at: Timestamp,
-        seconds: i64,
-    ) -> Timestamp {
+    /// A moment roughly so many seconds from a moment.
+    pub(super) fn in_roughly(&mut self, at: Timestamp, seconds: i64) -> Timestamp {
         self.speed.roughly_after(at, SignedDuration::from_secs(seconds), &mut self.rng)
     }
 }
 
-/// A label or annotation.
-pub(in crate::simulator::cluster) fn text(value: &str) -> Text {
-    value.into()
-}
-
-/// When something that waits is tried again after `at`: however fast the world runs, it must not fill it.
-pub(in crate::simulator::cluster) fn spaced(at: Timestamp, next: Timestamp) -> Timestamp {
-    next.max(at.saturating_add(SignedDuration::from_millis(20)).unwrap_or(at))
+/// When something is retried after `at`: however fast the simulation runs, it must not fill the queue.
+pub(super) fn throttled(at: Timestamp, next: Timestamp) -> Timestamp {
+    next.max(later(at, SignedDuration::from_millis(20)))
 }

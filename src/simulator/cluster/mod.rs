@@ -1,4 +1,4 @@
-//! One simulated cluster: what SKE knows of it, its credentials, and what happens inside. Pure; time is handed in.
+//! One simulated cluster: what SKE reports of it, its credentials, and its data plane. Pure; time is handed in.
 
 pub mod budgets;
 mod build;
@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod data_plane;
 mod drain;
 mod events;
+mod machine_deployment;
 mod machines;
 pub mod node_history;
 pub mod nodes;
@@ -14,9 +15,9 @@ pub mod objects;
 mod pods;
 mod rotation;
 mod scheduler;
-pub mod secrets;
+mod secrets;
 pub mod store;
-pub mod task_queue;
+mod task_queue;
 #[cfg(test)]
 mod tests;
 mod webhooks;
@@ -30,46 +31,45 @@ use crate::domain::cluster::ClusterId;
 use crate::simulator::cluster::build::InitialState;
 use crate::simulator::cluster::credentials::ClusterCredentials;
 use crate::simulator::cluster::data_plane::DataPlane;
-use crate::simulator::cluster::node_history::NodeCounts;
+use crate::simulator::cluster::machine_deployment::MachineStage;
+use crate::simulator::cluster::node_history::{NodeCounts, count_nodes};
 use crate::simulator::cluster::task_queue::{RotationStep, Task};
-use crate::simulator::machine_deployment::{MachineStage, Speed};
 use crate::simulator::rng::Rng;
 use crate::simulator::rules::has_static_token;
 use crate::simulator::scene::{SceneCluster, ScenePool};
+use crate::simulator::speed::{Speed, earlier, later, parse_duration, whole_second};
 
-/// A drain that does not end is reported after this long.
+/// A drain that is blocked for longer is reported as an error.
 const ERROR_REPORTED_AFTER: SignedDuration = SignedDuration::from_mins(15);
-/// A cluster that a scene finds younger in its rotation than this has nodes that did not begin to roll.
+/// When a scene begins sooner after the start of a rotation, nodes do not roll yet.
 const CONTROL_PLANE_AT_MOST: SignedDuration = SignedDuration::from_mins(4);
 
 /// One cluster.
 #[derive(Debug)]
 pub struct SimulatedCluster {
     pub id: ClusterId,
-    /// As the scene describes it.
     pub scene: SceneCluster,
-    /// Name of its project.
-    pub team: String,
+    pub project_name: String,
     pub created: Timestamp,
     /// When its Kubernetes version expires.
     pub expires: Timestamp,
-    /// Phase as the API writes it.
+    /// As the API writes it.
     pub phase: String,
     pub initiated: Option<Timestamp>,
     pub completed: Option<Timestamp>,
-    /// `STATE_…` while nothing runs.
+    /// `STATE_…` while no process runs.
     pub state: String,
     pub credentials: ClusterCredentials,
-    /// What happens inside; empty until somebody looks.
+    /// Empty until a client uses the cluster, or nodes roll.
     pub data_plane: DataPlane,
-    /// Hexadecimal part of the API server's name.
-    pub shoot: String,
-    /// Whether the new ways to credentials were used, which ends the old ones.
+    /// Hexadecimal part of the API server's name; clusters of the same name have different ones.
+    pub shoot_id: String,
+    /// Whether a kubeconfig was issued or a rotation started, which ends the static token.
     pub used_new_endpoints: bool,
     process: ClusterProcess,
     api_server_up: bool,
     last_advanced: Timestamp,
-    changes: watch::Sender<u64>,
+    changes: watch::Sender<()>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,39 +78,31 @@ enum ClusterProcess {
     ControlPlane,
     Rolling,
     Completing,
-    Waking,
+    WakingUp,
     Reconciling,
 }
 
-/// A moment without parts of a second, as APIs write it.
-pub fn whole_second(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
-}
-
-fn ago(now: Timestamp, text: Option<&str>) -> Option<Timestamp> {
-    let duration = humantime::parse_duration(text?).ok()?;
-    let at = now.saturating_sub(SignedDuration::try_from(duration).ok()?).ok()?;
-    Some(whole_second(at))
-}
-
 impl SimulatedCluster {
-    /// A cluster as the scene describes it at `now`.
+    /// A cluster as its scene describes it.
     pub fn new(
         id: ClusterId,
         mut scene: SceneCluster,
-        team: &str,
+        project_name: &str,
         now: Timestamp,
         speed: Speed,
         mut rng: Rng,
     ) -> Self {
         if scene.pools.is_empty() {
-            scene.pools.push(small_pool());
+            scene.pools.push(default_pool());
         }
-        let created = ago(now, Some(&scene.age)).unwrap_or(now);
+        let ago =
+            |text: &str| parse_duration(text).map(|duration| whole_second(earlier(now, duration)));
         let never = scene.phase == "NEVER";
-        let initiated = (!never).then(|| ago(now, scene.initiated_ago.as_deref())).flatten();
-        let completed = (!never).then(|| ago(now, scene.completed_ago.as_deref())).flatten();
-        // A cluster cannot be younger than its last rotation.
+        let of_rotation = |text: &Option<String>| text.as_deref().filter(|_| !never).and_then(ago);
+        let initiated = of_rotation(&scene.initiated_ago);
+        let completed = of_rotation(&scene.completed_ago);
+        // A cluster is not younger than its last rotation.
+        let created = ago(&scene.age).unwrap_or(now);
         let created = [initiated, completed].into_iter().flatten().fold(created, Timestamp::min);
         let begun = initiated.unwrap_or(now);
         let early = scene.phase == "PREPARING"
@@ -124,10 +116,10 @@ impl SimulatedCluster {
             _ => ClusterProcess::Idle,
         };
         let open = matches!(scene.phase.as_str(), "PREPARING" | "PREPARED" | "COMPLETING");
-        let mut credentials = match scene.phase.as_str() {
-            "NEVER" => ClusterCredentials::settled(1, created),
-            _ if open => ClusterCredentials::settled(1, created),
-            _ => ClusterCredentials::settled(2, initiated.unwrap_or(created)),
+        let mut credentials = if never || open {
+            ClusterCredentials::new(1, created)
+        } else {
+            ClusterCredentials::new(2, initiated.unwrap_or(created))
         };
         if open {
             credentials.add_generation(begun);
@@ -139,50 +131,44 @@ impl SimulatedCluster {
         if has_static_token(&scene.version, &scene.phase) {
             credentials.static_token = Some(rng.hex(64));
         }
-        let shoot = rng.hex(10);
+        let shoot_id = rng.hex(10);
         let template = if early { 1 } else { credentials.current };
-        let spec = build::cluster_spec(&scene, id.region().as_str(), &shoot, team);
+        let spec = build::cluster_spec(&scene, id.region().as_str(), &shoot_id, project_name);
         let mut data_plane = DataPlane::new(spec, template, speed, rng);
         data_plane.hibernated =
             matches!(scene.state.as_str(), "STATE_HIBERNATED" | "STATE_WAKINGUP");
-        let expires = SignedDuration::from_hours(24 * scene.expires_in_days);
         let mut cluster = Self {
             created,
-            expires: now.saturating_add(expires).unwrap_or(now),
+            expires: later(now, SignedDuration::from_hours(24 * scene.expires_in_days)),
             phase: scene.phase.clone(),
             initiated,
             completed,
             state: scene.state.clone(),
             credentials,
             data_plane,
-            shoot,
+            shoot_id,
             used_new_endpoints: !never,
             process,
             api_server_up: false,
             last_advanced: now,
-            changes: watch::Sender::new(0),
-            team: team.to_owned(),
+            changes: watch::Sender::new(()),
+            project_name: project_name.to_owned(),
             id,
             scene,
         };
-        match process {
-            ClusterProcess::ControlPlane => cluster.plan_start(begun),
-            ClusterProcess::Completing => {
-                let soon = |seconds| now.saturating_add(SignedDuration::from_secs(seconds));
-                let tasks = &mut cluster.data_plane.tasks;
-                tasks
-                    .add(soon(10).unwrap_or(now), Task::Rotation(RotationStep::DropOldCredentials));
-                tasks.add(soon(45).unwrap_or(now), Task::Rotation(RotationStep::Finish));
-            }
-            ClusterProcess::Idle
-            | ClusterProcess::Rolling
-            | ClusterProcess::Waking
-            | ClusterProcess::Reconciling => {}
+        if early {
+            cluster.plan_start(begun);
+        }
+        if process == ClusterProcess::Completing {
+            let tasks = &mut cluster.data_plane.tasks;
+            let after = |seconds| later(now, SignedDuration::from_secs(seconds));
+            tasks.add(after(10), Task::Rotation(RotationStep::DropOldCredentials));
+            tasks.add(after(45), Task::Rotation(RotationStep::Finish));
         }
         cluster
     }
 
-    /// Makes the inside, if nobody looked before. Clusters in which nothing runs do not change until then.
+    /// Builds the data plane, unless it is built. Idle clusters do not change until then.
     pub fn build_data_plane(&mut self) {
         if self.data_plane.built {
             return;
@@ -195,19 +181,19 @@ impl SimulatedCluster {
             rolling: self.process == ClusterProcess::Rolling,
             now: self.last_advanced,
         };
-        // What was planned before, a rotation's steps, comes after what the building plans.
+        // The steps of a rotation that are planned come after what the build plans.
         let planned = std::mem::take(&mut self.data_plane.tasks);
         self.data_plane.build(&initial, &mut self.credentials);
         self.data_plane.tasks.append(planned);
     }
 
-    /// Lets everything happen that is due until `now`, in order.
+    /// Runs every task that is due until `now`, in order.
     pub fn advance(&mut self, now: Timestamp) {
-        let changes_inside = matches!(
+        let uses_data_plane = matches!(
             self.process,
             ClusterProcess::ControlPlane | ClusterProcess::Rolling | ClusterProcess::Completing
         );
-        if !self.data_plane.built && changes_inside {
+        if !self.data_plane.built && uses_data_plane {
             self.build_data_plane();
             self.finish_roll();
         }
@@ -223,9 +209,10 @@ impl SimulatedCluster {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the data plane runs all other tasks")]
     fn run(&mut self, at: Timestamp, task: Task) {
-        match task {
-            Task::Rotation(step) => self.rotate(step, at),
+        match &task {
+            Task::Rotation(step) => self.rotate(*step, at),
             Task::ApiServerStarted => {
                 self.api_server_up = true;
                 self.data_plane.wake_up(at);
@@ -239,38 +226,26 @@ impl SimulatedCluster {
                     self.process = ClusterProcess::Idle;
                 }
             }
-            Task::RegisterNode(_)
-            | Task::KubeletReady(_)
-            | Task::NodeJoined(_)
-            | Task::JoinTimeout(_)
-            | Task::EvaluateDrain(_)
-            | Task::ForceDrain(_)
-            | Task::RemoveMachine(_)
-            | Task::ContainersStarted(_)
-            | Task::ContainersStopped(_)
-            | Task::AttachVolumes(_)
-            | Task::VolumesAttached(_)
-            | Task::VolumeDetached(_)
-            | Task::Autoscale => self.data_plane.run(at, task),
+            _ => self.data_plane.run(at, task),
         }
     }
 
-    /// When something happens next.
+    /// When the next task is due.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.data_plane.tasks.next()
+        self.data_plane.tasks.next_due()
     }
 
-    /// Tells everybody who waits that something changed.
+    /// Tells all subscribers that something changed.
     pub fn notify_changed(&self) {
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        self.changes.send_replace(());
     }
 
-    /// Rings whenever something changed.
-    pub fn subscribe(&self) -> watch::Receiver<u64> {
+    /// Notices every change.
+    pub fn subscribe(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
 
-    /// Whether its API server is there.
+    /// Whether its API server is available.
     pub fn has_api_server(&self) -> bool {
         match self.state.as_str() {
             "STATE_HIBERNATED" | "STATE_CREATING" => false,
@@ -279,27 +254,40 @@ impl SimulatedCluster {
         }
     }
 
-    /// Frees drains that a PodDisruptionBudget holds up, by loosening it.
+    /// The cluster and its rollout of the API server, with which connections end.
+    pub fn api_server_rollout(&self) -> (String, u64) {
+        (self.shoot_id.clone(), self.credentials.rollouts)
+    }
+
+    /// The published name of the API server.
+    pub fn api_server_name(&self) -> String {
+        let (name, region) = (&self.id.name, self.id.region());
+        format!("api.{name}.{}.s.ske.{region}.onstackit.cloud", self.shoot_id)
+    }
+
+    /// The issuer of service account tokens.
+    pub fn token_issuer(&self) -> String {
+        format!("https://{}", self.api_server_name())
+    }
+
+    /// Relaxes the budgets that block drains.
     pub fn relax_blocking_budgets(&mut self) {
-        let at = self.last_advanced;
-        self.data_plane.relax_budgets(|_, budget| budget.is_misconfigured(), at);
+        self.data_plane.relax_misconfigured_budgets(self.last_advanced);
         self.notify_changed();
     }
 
-    /// Says whether new machines can be had for a pool.
-    pub fn set_capacity(&mut self, pool: &str, there: bool) {
-        for zone in
-            self.data_plane.machine_deployments.iter_mut().filter(|zone| *zone.pool == *pool)
-        {
-            zone.no_capacity = !there;
+    /// Sets whether new machines are available for a pool.
+    pub fn set_capacity(&mut self, pool: &str, available: bool) {
+        for deployment in &mut self.data_plane.machine_deployments {
+            if *deployment.pool == *pool {
+                deployment.no_capacity = !available;
+            }
         }
-        self.data_plane.dirty.machines = true;
-        let at = self.last_advanced;
-        self.data_plane.settle(at);
+        self.data_plane.reconcile_all_machines(self.last_advanced);
         self.notify_changed();
     }
 
-    /// Sets the state that SKE reports while nothing runs.
+    /// Sets the state that SKE reports while no process runs.
     pub fn set_state(&mut self, state: &str) {
         let at = self.last_advanced;
         state.clone_into(&mut self.state);
@@ -312,18 +300,20 @@ impl SimulatedCluster {
         self.notify_changed();
     }
 
-    /// Nodes that clients could see at a moment; for tests.
+    /// Counts the nodes that clients could see at a moment.
     pub fn count_nodes(&self, at: Timestamp) -> NodeCounts {
-        node_history::count_nodes(&self.data_plane.node_histories, self.data_plane.template, at)
+        count_nodes(&self.data_plane.node_histories, self.data_plane.template, at)
     }
 
     /// `status.aggregated` at this moment.
     pub fn aggregated(&self, now: Timestamp) -> &str {
         match self.process {
-            ClusterProcess::Idle | ClusterProcess::Waking => &self.state,
-            ClusterProcess::Rolling if self.has_roll_errors(now) => {
-                // The platform restarts its flow every ten minutes, so that the state flickers.
-                if now.as_second() / 600 % 2 == 0 { "STATE_UNHEALTHY" } else { "STATE_RECONCILING" }
+            ClusterProcess::Idle | ClusterProcess::WakingUp => &self.state,
+            // The platform restarts its flow every ten minutes, so that the state changes.
+            ClusterProcess::Rolling
+                if now.as_second() / 600 % 2 == 0 && !self.roll_errors(now).is_empty() =>
+            {
+                "STATE_UNHEALTHY"
             }
             ClusterProcess::ControlPlane
             | ClusterProcess::Rolling
@@ -332,40 +322,31 @@ impl SimulatedCluster {
         }
     }
 
-    fn has_roll_errors(&self, now: Timestamp) -> bool {
-        !self.roll_errors(now).is_empty()
-    }
-
-    /// What holds the roll up for so long that the platform reports it.
+    /// What has blocked the roll for so long that the platform reports it.
     fn roll_errors(&self, now: Timestamp) -> Vec<wire::ClusterError> {
-        let error = |code: &str, message: String| wire::ClusterError {
-            code: Some(code.to_owned()),
-            message: Some(message),
-        };
-        if self.process != ClusterProcess::Rolling {
-            return Vec::new();
-        }
-        let long =
-            |since: Timestamp| self.data_plane.speed.real_time(since, now) >= ERROR_REPORTED_AFTER;
         let mut errors = Vec::new();
-        for zone in self.data_plane.machine_deployments.iter().filter(|zone| zone.rolling) {
-            for node in zone.machines.iter().filter(|node| node.stage == MachineStage::Draining) {
-                if let Some((since, budget)) = &node.blocked
-                    && long(*since)
+        if self.process != ClusterProcess::Rolling {
+            return errors;
+        }
+        let is_reported =
+            |since: Timestamp| self.data_plane.speed.real_time(since, now) >= ERROR_REPORTED_AFTER;
+        for deployment in self.data_plane.machine_deployments.iter().filter(|d| d.rolling) {
+            for machine in &deployment.machines {
+                if machine.stage == MachineStage::Draining
+                    && let Some((since, budget)) = &machine.blocked
+                    && is_reported(*since)
                     && self.data_plane.is_misconfigured(budget)
                 {
-                    let name = &node.name;
-                    errors.push(error(
-                        "SKE_NODE_MISCONFIGURED_PDB",
-                        format!("PodDisruptionBudget {budget} blocks the drain of node {name}"),
-                    ));
+                    let name = &machine.name;
+                    let message =
+                        format!("PodDisruptionBudget {budget} blocks the drain of node {name}");
+                    errors.push(cluster_error("SKE_NODE_MISCONFIGURED_PDB", message));
                 }
             }
-            if zone.no_capacity && self.initiated.is_some_and(long) {
-                errors.push(error(
-                    "SKE_NODE_NO_VALID_HOST_FOUND",
-                    format!("no capacity for pool {} in {}", zone.pool, zone.zone),
-                ));
+            if deployment.no_capacity && self.initiated.is_some_and(is_reported) {
+                let message =
+                    format!("no capacity for pool {} in {}", deployment.pool, deployment.zone);
+                errors.push(cluster_error("SKE_NODE_NO_VALID_HOST_FOUND", message));
             }
         }
         errors
@@ -373,16 +354,18 @@ impl SimulatedCluster {
 
     /// `status.errors[]` at this moment.
     pub fn errors(&self, now: Timestamp) -> Vec<wire::ClusterError> {
-        let from_scene = self.scene.errors.iter().map(|[code, message]| wire::ClusterError {
-            code: Some(code.clone()),
-            message: Some(message.clone()),
-        });
-        from_scene.chain(self.roll_errors(now)).collect()
+        let of_scene =
+            self.scene.errors.iter().map(|[code, message]| cluster_error(code, message.clone()));
+        of_scene.chain(self.roll_errors(now)).collect()
     }
 }
 
-/// What a cluster has whose scene names no pool.
-fn small_pool() -> ScenePool {
+fn cluster_error(code: &str, message: String) -> wire::ClusterError {
+    wire::ClusterError { code: Some(code.to_owned()), message: Some(message) }
+}
+
+/// The pool of a cluster whose scene names none.
+fn default_pool() -> ScenePool {
     ScenePool {
         name: "all".to_owned(),
         nodes: 3,

@@ -1,33 +1,54 @@
-//! What really happened to nodes, for tests: no client sees this.
+//! What happened to nodes, for tests: no client sees this.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::simulator::cluster::objects::Text;
-
-/// The life of one node.
+/// The history of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeHistory {
-    pub name: Text,
-    pub pool: Text,
-    pub zone: Text,
-    /// Template that it was made from; it grows with each roll.
+    pub name: Arc<str>,
+    pub pool: Arc<str>,
+    pub zone: Arc<str>,
+    /// Template of its machine; it grows with each roll.
     pub template: u32,
-    /// When the machine was asked for.
+    /// When the machine was requested.
     pub requested: Timestamp,
-    /// When the node appeared.
     pub registered: Option<Timestamp>,
-    /// When it took pods.
+    /// When it became schedulable.
     pub ready: Option<Timestamp>,
     /// When its drain began.
     pub draining: Option<Timestamp>,
-    /// When the drain was forced.
+    /// When its drain was forced.
     pub forced: Option<Timestamp>,
     /// When the node object was removed.
     pub gone: Option<Timestamp>,
 }
 
 impl NodeHistory {
-    /// What it was at a moment; `None` while clients could not see it.
+    /// A node whose machine was just requested.
+    pub fn new(
+        name: &Arc<str>,
+        pool: &Arc<str>,
+        zone: &Arc<str>,
+        template: u32,
+        requested: Timestamp,
+    ) -> Self {
+        Self {
+            name: Arc::clone(name),
+            pool: Arc::clone(pool),
+            zone: Arc::clone(zone),
+            template,
+            requested,
+            registered: None,
+            ready: None,
+            draining: None,
+            forced: None,
+            gone: None,
+        }
+    }
+
+    /// The stage at a moment; `None` while clients could not see the node.
     pub fn stage(&self, at: Timestamp) -> Option<NodeStage> {
         let by = |moment: Option<Timestamp>| moment.is_some_and(|moment| moment <= at);
         if !by(self.registered) || by(self.gone) {
@@ -42,44 +63,42 @@ impl NodeHistory {
     }
 }
 
-/// What a node is, as clients may see it.
+/// The stage of a node, as clients may see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodeStage {
-    /// There, but takes no pods yet.
+    /// Registered, but not schedulable yet.
     Joining,
-    /// Works.
     Ready,
-    /// On its way out.
     Draining,
 }
 
-/// How many nodes are what.
+/// Number of nodes by template and stage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NodeCounts {
     pub old: usize,
-    /// Of older templates, on their way out.
+    /// Of older templates.
     pub draining: usize,
-    /// Of the newest template, not working yet.
+    /// Of the newest template.
     pub joining: usize,
-    /// Of the newest template, working.
+    /// Of the newest template.
     pub ready: usize,
-    /// Of the newest template, on their way out.
+    /// Draining, and of the newest template.
     pub leaving: usize,
 }
 
 /// Counts the nodes that clients could see at a moment; `template` is the newest one.
-pub fn count_nodes(lives: &[NodeHistory], template: u32, at: Timestamp) -> NodeCounts {
-    let mut tally = NodeCounts::default();
-    for history in lives {
+pub fn count_nodes(histories: &[NodeHistory], template: u32, at: Timestamp) -> NodeCounts {
+    let mut counts = NodeCounts::default();
+    for history in histories {
         let old = history.template != template;
         match history.stage(at) {
-            Some(NodeStage::Draining) if old => tally.draining += 1,
-            Some(_) if old => tally.old += 1,
-            Some(NodeStage::Joining) => tally.joining += 1,
-            Some(NodeStage::Ready) => tally.ready += 1,
-            Some(NodeStage::Draining) => tally.leaving += 1,
+            Some(NodeStage::Draining) if old => counts.draining += 1,
+            Some(_) if old => counts.old += 1,
+            Some(NodeStage::Joining) => counts.joining += 1,
+            Some(NodeStage::Ready) => counts.ready += 1,
+            Some(NodeStage::Draining) => counts.leaving += 1,
             None => {}
         }
     }
-    tally
+    counts
 }

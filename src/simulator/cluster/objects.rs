@@ -1,20 +1,18 @@
-//! What a simulated cluster stores: of each Kubernetes object only what somebody reads, as plain data.
+//! What a simulated cluster stores: of each Kubernetes object only the fields that somebody reads, as plain data.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-/// A text that many objects share.
-pub type Text = Arc<str>;
 /// Labels or annotations.
-pub type LabelMap = BTreeMap<Cow<'static, str>, Text>;
+pub type LabelMap = BTreeMap<Cow<'static, str>, Arc<str>>;
 
 /// The kinds that are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ObjectKind {
-    /// `v1 ConfigMap`.
     ConfigMap,
     DaemonSet,
     Deployment,
@@ -38,20 +36,31 @@ pub enum ObjectKind {
 /// Namespace and name; the namespace is empty for kinds that have none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
-    /// `metadata.namespace`.
-    pub namespace: Text,
-    pub name: Text,
+    pub namespace: Arc<str>,
+    pub name: Arc<str>,
 }
 
 impl ObjectKey {
-    /// Of an object in a namespace.
-    pub fn new(namespace: &str, name: &str) -> Self {
+    /// The key of an object in a namespace.
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
 
-    /// Of an object of the whole cluster.
-    pub fn global(name: &str) -> Self {
+    /// The key of an object of the cluster.
+    pub fn global(name: impl Into<Arc<str>>) -> Self {
         Self::new("", name)
+    }
+
+    /// The key of another object in the same namespace.
+    #[must_use]
+    pub fn sibling(&self, name: impl Into<Arc<str>>) -> Self {
+        Self { namespace: Arc::clone(&self.namespace), name: name.into() }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
     }
 }
 
@@ -66,7 +75,7 @@ pub struct StoredObject {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectMeta {
     pub key: ObjectKey,
-    pub uid: Text,
+    pub uid: Arc<str>,
     pub created: Timestamp,
     pub version: u64,
     pub labels: LabelMap,
@@ -78,16 +87,34 @@ pub struct ObjectMeta {
     pub written: Option<Timestamp>,
 }
 
-/// An owner reference.
+impl ObjectMeta {
+    /// The metadata of a new object.
+    pub fn new(key: ObjectKey, uid: Arc<str>, created: Timestamp) -> Self {
+        Self {
+            key,
+            uid,
+            created,
+            version: 0,
+            labels: LabelMap::new(),
+            annotations: LabelMap::new(),
+            owner: None,
+            finalizers: Vec::new(),
+            deletion: None,
+            written: None,
+        }
+    }
+}
+
+/// An entry of `ownerReferences`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnerReference {
     pub version: &'static str,
     pub kind: &'static str,
-    pub name: Text,
-    pub uid: Text,
+    pub name: Arc<str>,
+    pub uid: Arc<str>,
 }
 
-/// Deletion under way.
+/// `deletionTimestamp` and `deletionGracePeriodSeconds`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deletion {
     pub by: Timestamp,
@@ -98,23 +125,21 @@ pub struct Deletion {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ObjectBody {
     ConfigMap(BTreeMap<String, String>),
+    Controller(StoredController),
+    EndpointSlice(Vec<StoredEndpoint>),
     Event(Box<StoredEvent>),
-    /// Nothing but its name.
     Namespace,
     Node(Box<StoredNode>),
     PersistentVolume(StoredVolume),
-    /// The name of the claimed volume.
-    PersistentVolumeClaim(Text),
+    /// The name of the bound volume.
+    PersistentVolumeClaim(Arc<str>),
     Pod(Box<StoredPod>),
     Budget(StoredBudget),
-    Controller(StoredController),
     Secret(StoredSecret),
-    /// Names of the Secrets in `.secrets[]`.
-    ServiceAccount(Vec<Text>),
-    VolumeAttachment(StoredAttachment),
     Service(StoredService),
-    /// What stands behind a service.
-    EndpointSlice(Vec<StoredEndpoint>),
+    /// Names of the Secrets in `.secrets[]`.
+    ServiceAccount(Vec<Arc<str>>),
+    VolumeAttachment(StoredAttachment),
     ValidatingWebhook(StoredWebhook),
 }
 
@@ -123,6 +148,8 @@ impl ObjectBody {
     pub fn kind(&self) -> ObjectKind {
         match self {
             Self::ConfigMap(_) => ObjectKind::ConfigMap,
+            Self::Controller(controller) => controller.kind,
+            Self::EndpointSlice(_) => ObjectKind::EndpointSlice,
             Self::Event(_) => ObjectKind::Event,
             Self::Namespace => ObjectKind::Namespace,
             Self::Node(_) => ObjectKind::Node,
@@ -130,12 +157,10 @@ impl ObjectBody {
             Self::PersistentVolumeClaim(_) => ObjectKind::PersistentVolumeClaim,
             Self::Pod(_) => ObjectKind::Pod,
             Self::Budget(_) => ObjectKind::Budget,
-            Self::Controller(controller) => controller.kind,
             Self::Secret(_) => ObjectKind::Secret,
+            Self::Service(_) => ObjectKind::Service,
             Self::ServiceAccount(_) => ObjectKind::ServiceAccount,
             Self::VolumeAttachment(_) => ObjectKind::VolumeAttachment,
-            Self::Service(_) => ObjectKind::Service,
-            Self::EndpointSlice(_) => ObjectKind::EndpointSlice,
             Self::ValidatingWebhook(_) => ObjectKind::ValidatingWebhook,
         }
     }
@@ -145,12 +170,12 @@ impl ObjectBody {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredNode {
     pub ready: Condition,
-    /// Condition `Terminating`, once it is there.
+    /// Condition `Terminating`, of machines that are being deleted.
     pub terminating: Option<Condition>,
     pub unschedulable: bool,
     pub taints: Vec<Taint>,
-    pub machine: Text,
-    pub version: Text,
+    pub machine_type: Arc<str>,
+    pub version: Arc<str>,
     /// Number from which its addresses follow.
     pub number: u32,
 }
@@ -166,21 +191,21 @@ impl StoredNode {
         self.taints.retain(|taint| taint.key != key);
     }
 
-    /// Whether pods without special tolerations may be placed on it.
-    pub fn takes_pods(&self) -> bool {
-        let closed = |taint: &Taint| taint.effect != "PreferNoSchedule";
-        self.ready.status && !self.unschedulable && !self.taints.iter().any(closed)
+    /// Whether pods without tolerations can be scheduled to it.
+    pub fn is_schedulable(&self) -> bool {
+        let repels = |taint: &Taint| taint.effect != "PreferNoSchedule";
+        self.ready.status && !self.unschedulable && !self.taints.iter().any(repels)
     }
 }
 
-/// A condition that is true or false.
+/// A condition that is `True` or `False`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
     pub status: bool,
     /// `lastTransitionTime`.
     pub since: Timestamp,
-    pub reason: Cow<'static, str>,
-    pub message: Cow<'static, str>,
+    pub reason: &'static str,
+    pub message: &'static str,
 }
 
 /// A taint.
@@ -198,20 +223,20 @@ pub struct Taint {
 pub struct StoredPod {
     /// Number of its workload.
     pub workload: usize,
-    pub node: Option<Text>,
+    pub node: Option<Arc<str>>,
     /// `spec.nodeSelector`: the pool.
-    pub pool: Option<Text>,
+    pub pool: Option<Arc<str>>,
+    /// Requested millicores.
     pub cpu: u32,
     /// `spec.terminationGracePeriodSeconds`.
     pub grace: i64,
     /// Claims of its volumes.
-    pub claims: Vec<Text>,
-    /// Volumes that do not move with it.
-    pub local: LocalStorage,
+    pub claims: Vec<Arc<str>>,
+    pub local_storage: LocalStorage,
     pub scheduled: Option<Timestamp>,
-    /// Why it cannot be placed, while it cannot.
+    /// Why it cannot be scheduled, and since when.
     pub unschedulable: Option<(Timestamp, String)>,
-    /// When its containers started; absent while they are made.
+    /// When its containers started.
     pub started: Option<Timestamp>,
     /// Condition `Ready`, and since when.
     pub ready: (bool, Timestamp),
@@ -219,7 +244,14 @@ pub struct StoredPod {
     pub number: u32,
 }
 
-/// Data of a pod that stays where it is.
+impl StoredPod {
+    /// `status.phase`.
+    pub fn phase(&self) -> &'static str {
+        if self.started.is_some() { "Running" } else { "Pending" }
+    }
+}
+
+/// Storage of a pod that does not move with it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LocalStorage {
@@ -234,14 +266,16 @@ pub enum LocalStorage {
 /// `v1 Event`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
-    /// `involvedObject`: kind.
+    /// `involvedObject.kind`.
     pub kind: &'static str,
-    pub about: ObjectKey,
-    pub uid: Text,
+    /// Namespace and name of `involvedObject`.
+    pub involved: ObjectKey,
+    /// `involvedObject.uid`.
+    pub uid: Arc<str>,
     pub reason: &'static str,
     pub message: String,
-    /// Whether `type` is `Warning`.
-    pub warning: bool,
+    /// `type`: `Normal` or `Warning`.
+    pub severity: &'static str,
     /// `source.component`.
     pub component: &'static str,
     pub first: Timestamp,
@@ -252,32 +286,30 @@ pub struct StoredEvent {
 /// `v1 PersistentVolume`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredVolume {
-    /// Namespace and name of its claim.
     pub claim: ObjectKey,
-    /// Zone that it is bound to.
-    pub zone: Text,
-    /// Node that it is bound to, if it is on a node's own disk.
-    pub node: Option<Text>,
+    /// The zone that it is bound to.
+    pub zone: Arc<str>,
+    /// The node that it is bound to, if it is on a node's own disk.
+    pub node: Option<Arc<str>>,
 }
 
-/// A number or a percentage.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+/// A number or a percentage of pods.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(untagged)]
 pub enum IntOrPercent {
-    /// A number of pods.
     Int(u32),
-    /// A share of the wanted pods ("25%").
+    /// With the sign ("25%").
     Percent(String),
 }
 
 impl IntOrPercent {
-    /// The number of pods out of `whole`, rounded up as Kubernetes does.
-    pub fn of(&self, whole: u32) -> u32 {
+    /// The number of pods out of `total`, rounded up as Kubernetes does.
+    pub fn of(&self, total: u32) -> u32 {
         match self {
             Self::Int(number) => *number,
             Self::Percent(text) => {
                 let percent = text.trim_end_matches('%').parse::<u32>().unwrap_or(0);
-                whole.saturating_mul(percent).div_ceil(100)
+                total.saturating_mul(percent).div_ceil(100)
             }
         }
     }
@@ -286,11 +318,9 @@ impl IntOrPercent {
 /// `policy/v1 PodDisruptionBudget`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredBudget {
-    /// `spec.selector.matchLabels`: value of the label `app`.
-    pub app: Text,
-    /// `spec.minAvailable`.
+    /// `spec.selector.matchLabels.app`.
+    pub app: Arc<str>,
     pub min_available: Option<IntOrPercent>,
-    /// `spec.maxUnavailable`.
     pub max_unavailable: Option<IntOrPercent>,
     /// `metadata.generation`, which is observed at once.
     pub generation: u32,
@@ -305,25 +335,24 @@ pub struct StoredBudget {
 }
 
 impl StoredBudget {
-    /// Whether it holds up every drain, whatever is waited for (machine-controller-manager: `isMisconfiguredPdb`).
+    /// Whether it blocks every drain forever (machine-controller-manager: `isMisconfiguredPdb`).
     pub fn is_misconfigured(&self) -> bool {
         self.expected > 0 && self.healthy >= self.expected && self.allowed == 0
     }
 }
 
-/// A deployment, stateful set or daemon set.
+/// A `Deployment`, `StatefulSet` or `DaemonSet`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredController {
     pub kind: ObjectKind,
     /// Number of its workload.
     pub workload: usize,
     /// Value of its pods' label `app`.
-    pub app: Text,
-    /// Pods that it wants.
-    pub wanted: u32,
-    /// Pods that it has.
-    pub there: u32,
-    /// Pods of these that are ready.
+    pub app: Arc<str>,
+    /// Desired pods.
+    pub replicas: u32,
+    /// Existing pods.
+    pub pods: u32,
     pub ready: u32,
     /// `metadata.generation`, which is observed at once.
     pub generation: u32,
@@ -338,81 +367,73 @@ pub struct StoredSecret {
     pub data: BTreeMap<&'static str, String>,
 }
 
-/// Type of Secrets that hold a token of a service account.
-pub const TOKEN_SECRET: &str = "kubernetes.io/service-account-token";
-
 /// `storage.k8s.io/v1 VolumeAttachment`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredAttachment {
-    pub node: Text,
-    pub volume: Text,
+    pub node: Arc<str>,
+    pub volume: Arc<str>,
     pub attached: bool,
-    /// `status.detachError`: when, and the message.
-    pub detach_error: Option<(Timestamp, String)>,
+    /// Time and message of `status.detachError`.
+    pub detach_error: Option<(Timestamp, &'static str)>,
 }
 
 /// `v1 Service`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredService {
-    pub app: Text,
+    pub app: Arc<str>,
     /// Number from which its address follows.
     pub number: u32,
 }
 
-/// One of `endpoints` of a slice.
+/// One of `endpoints` of an EndpointSlice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEndpoint {
-    pub pod: Text,
-    pub node: Text,
+    pub pod: Arc<str>,
+    pub node: Arc<str>,
     /// Number from which the pod's address follows.
     pub number: u32,
     pub serving: bool,
     pub terminating: bool,
 }
 
-/// A configuration with one webhook, which is asked about new nodes.
+/// A configuration with one webhook, which is called for new nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredWebhook {
     /// `clientConfig.service`.
     pub service: ObjectKey,
-    pub failure_policy: Text,
+    pub failure_policy: Arc<str>,
+}
+
+macro_rules! bodies {
+    ($($get:ident $get_mut:ident $variant:ident $body:ty;)*) => {
+        impl StoredObject {
+            $(
+                /// The body, if it is of this kind.
+                pub fn $get(&self) -> Option<&$body> {
+                    if let ObjectBody::$variant(body) = &self.body { Some(body) } else { None }
+                }
+
+                /// The body to be changed, if it is of this kind.
+                pub fn $get_mut(&mut self) -> Option<&mut $body> {
+                    if let ObjectBody::$variant(body) = &mut self.body { Some(body) } else { None }
+                }
+            )*
+        }
+    };
+}
+
+bodies! {
+    node node_mut Node StoredNode;
+    pod pod_mut Pod StoredPod;
+    event event_mut Event StoredEvent;
+    budget budget_mut Budget StoredBudget;
+    controller controller_mut Controller StoredController;
+    secret secret_mut Secret StoredSecret;
+    service_account service_account_mut ServiceAccount Vec<Arc<str>>;
+    attachment attachment_mut VolumeAttachment StoredAttachment;
 }
 
 impl StoredObject {
-    /// The node, if it is one.
-    pub fn node(&self) -> Option<&StoredNode> {
-        if let ObjectBody::Node(node) = &self.body { Some(node) } else { None }
-    }
-
-    /// The pod, if it is one.
-    pub fn pod(&self) -> Option<&StoredPod> {
-        if let ObjectBody::Pod(pod) = &self.body { Some(pod) } else { None }
-    }
-
-    /// The PodDisruptionBudget, if it is one.
-    pub fn budget(&self) -> Option<&StoredBudget> {
-        if let ObjectBody::Budget(budget) = &self.body { Some(budget) } else { None }
-    }
-
-    /// The deployment, stateful set or daemon set, if it is one.
-    pub fn controller(&self) -> Option<&StoredController> {
-        if let ObjectBody::Controller(controller) = &self.body { Some(controller) } else { None }
-    }
-
-    /// The Secret, if it is one.
-    pub fn secret(&self) -> Option<&StoredSecret> {
-        if let ObjectBody::Secret(secret) = &self.body { Some(secret) } else { None }
-    }
-
-    /// The volume attachment, if it is one.
-    pub fn attachment(&self) -> Option<&StoredAttachment> {
-        if let ObjectBody::VolumeAttachment(attachment) = &self.body {
-            Some(attachment)
-        } else {
-            None
-        }
-    }
-
     /// A label.
     pub fn label(&self, key: &str) -> Option<&str> {
         self.meta.labels.get(key).map(AsRef::as_ref)

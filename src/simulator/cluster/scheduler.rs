@@ -1,91 +1,87 @@
-//! Where pods go: the scheduler, and the volumes that follow them.
+//! The scheduler, and the volumes that follow pods.
+
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::simulator::cluster::data_plane::{DataPlane, NodeInfo, text};
-use crate::simulator::cluster::events::{normal, warning};
+use crate::simulator::cluster::data_plane::{DataPlane, NodeInfo};
+use crate::simulator::cluster::events::NewEvent;
 use crate::simulator::cluster::objects::{
     Deletion, LocalStorage, ObjectBody, ObjectKey, ObjectKind, StoredAttachment, StoredObject,
-    StoredPod, StoredVolume, Text,
+    StoredPod, StoredVolume,
 };
 use crate::simulator::cluster::task_queue::{PodId, Task};
 
-/// Attaching and detaching take about this long, seconds.
+/// Seconds that attaching and detaching take.
 const ATTACHING: i64 = 12;
 const DETACHING: i64 = 15;
-/// A pod whose volume is elsewhere asks again after this long, seconds.
-const ATTACH_RETRY: i64 = 15;
+/// A pod whose volume is attached to another node tries again after this long.
+const ATTACH_RETRY: SignedDuration = SignedDuration::from_secs(15);
 
-/// Why a node does not take a pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum UnfitReason {
-    Closed,
-    Pool,
-    Volume,
-    Cpu,
-}
+/// Why pods do not fit on nodes, in the order of the scheduler's message.
+const INSUFFICIENT_CPU: &str = "Insufficient cpu";
+const VOLUME_CONFLICT: &str = "node(s) had volume node affinity conflict";
+const SELECTOR_MISMATCH: &str = "node(s) didn't match Pod's node affinity/selector";
+const UNSCHEDULABLE: &str = "node(s) were unschedulable";
 
 impl DataPlane {
-    /// Looks for a place for every pod that has none.
-    pub(in crate::simulator::cluster) fn schedule_pods(&mut self, at: Timestamp) {
+    /// Schedules every pending pod that fits.
+    pub(super) fn schedule_pods(&mut self, at: Timestamp) {
         for key in self.pending.clone() {
-            let Some(object) = self.store.get(ObjectKind::Pod, &key) else {
+            let Some(pod) = self.store.pod(&key) else {
                 self.pending.remove(&key);
                 continue;
             };
-            let Some(pod) = object.pod() else { continue };
             match self.find_node(&key, pod) {
-                Ok(host) => self.assign(&key, &host, at),
+                Ok(node) => self.assign(&key, &node, at),
                 Err(message) => self.mark_unschedulable(&key, message, at),
             }
         }
     }
 
-    fn find_node(&self, key: &ObjectKey, pod: &StoredPod) -> Result<Text, String> {
-        let (zone, node) = self.bound_to(key, pod);
-        let fit = |name: &Text, host: &NodeInfo| {
-            if pod.pool.as_ref().is_some_and(|pool| *pool != host.pool) {
-                Err(UnfitReason::Pool)
-            } else if !host.open {
-                Err(UnfitReason::Closed)
-            } else if zone.as_ref().is_some_and(|zone| *zone != host.zone)
-                || node.as_ref().is_some_and(|node| node != name)
-            {
-                Err(UnfitReason::Volume)
-            } else if host.cpu.1.saturating_add(pod.cpu) > host.cpu.0 {
-                Err(UnfitReason::Cpu)
+    fn find_node(&self, key: &ObjectKey, pod: &StoredPod) -> Result<Arc<str>, String> {
+        let mut volumes = pod.claims.iter().filter_map(|claim| self.volume(key, claim));
+        let bound = volumes.find_map(|volume| {
+            let ObjectBody::PersistentVolume(volume) = &volume.body else { return None };
+            Some((&volume.zone, volume.node.as_ref()))
+        });
+        let score = |name: &Arc<str>, node: &NodeInfo| {
+            if pod.pool.as_ref().is_some_and(|pool| *pool != node.pool) {
+                Err(SELECTOR_MISMATCH)
+            } else if !node.schedulable {
+                Err(UNSCHEDULABLE)
+            } else if bound.is_some_and(|(zone, bound)| {
+                *zone != node.zone || bound.is_some_and(|bound| bound != name)
+            }) {
+                Err(VOLUME_CONFLICT)
+            } else if node.requested_cpu.saturating_add(pod.cpu) > node.cpu {
+                Err(INSUFFICIENT_CPU)
             } else {
-                let same = host.counts.get(&pod.workload).copied().unwrap_or(0);
-                Ok((host.avoided, same, host.cpu.1))
+                let same = node.counts.get(&pod.workload).copied().unwrap_or(0);
+                Ok((node.avoided, same, node.requested_cpu))
             }
         };
         let mut best = None;
         let mut unfit = Vec::new();
-        for (name, host) in &self.nodes {
-            match fit(name, host) {
-                Ok(score) => {
-                    if best.as_ref().is_none_or(|(known, _)| score < *known) {
-                        best = Some((score, name));
-                    }
+        for (name, node) in &self.nodes {
+            match score(name, node) {
+                Ok(score) if best.is_none_or(|(known, _)| score < known) => {
+                    best = Some((score, name));
                 }
-                Err(why) => unfit.push(why),
+                Ok(_) => {}
+                Err(reason) => unfit.push(reason),
             }
         }
         if let Some((_, name)) = best {
-            return Ok(Text::clone(name));
+            return Ok(Arc::clone(name));
         }
-        let reasons: Vec<String> = [
-            (UnfitReason::Cpu, "Insufficient cpu"),
-            (UnfitReason::Volume, "node(s) had volume node affinity conflict"),
-            (UnfitReason::Pool, "node(s) didn't match Pod's node affinity/selector"),
-            (UnfitReason::Closed, "node(s) were unschedulable"),
-        ]
-        .into_iter()
-        .filter_map(|(why, words)| {
-            let count = unfit.iter().filter(|known| **known == why).count();
-            (count > 0).then(|| format!("{count} {words}"))
-        })
-        .collect();
+        let reasons: Vec<String> =
+            [INSUFFICIENT_CPU, VOLUME_CONFLICT, SELECTOR_MISMATCH, UNSCHEDULABLE]
+                .into_iter()
+                .map(|reason| (unfit.iter().filter(|known| **known == reason).count(), reason))
+                .filter(|(count, _)| *count > 0)
+                .map(|(count, reason)| format!("{count} {reason}"))
+                .collect();
         let all = self.nodes.len();
         let reasons = reasons.join(", ");
         Err(format!(
@@ -94,220 +90,181 @@ impl DataPlane {
         ))
     }
 
-    /// Zone, and node, that the volumes of a pod hold it in.
-    fn bound_to(&self, key: &ObjectKey, pod: &StoredPod) -> (Option<Text>, Option<Text>) {
-        let volume = pod.claims.iter().find_map(|claim| self.volume(&key.namespace, claim));
-        if let Some(ObjectBody::PersistentVolume(volume)) = volume.map(|object| &object.body) {
-            (Some(Text::clone(&volume.zone)), volume.node.clone())
-        } else {
-            (None, None)
-        }
+    /// The volume that a claim in the namespace of a pod is bound to.
+    fn volume(&self, pod: &ObjectKey, claim: &Arc<str>) -> Option<&StoredObject> {
+        let claim = pod.sibling(Arc::clone(claim));
+        let claim = self.store.get(ObjectKind::PersistentVolumeClaim, &claim)?;
+        let ObjectBody::PersistentVolumeClaim(volume) = &claim.body else { return None };
+        let key = ObjectKey::global(Arc::clone(volume));
+        self.store.get(ObjectKind::PersistentVolume, &key).map(|object| &**object)
     }
 
-    fn volume(&self, namespace: &Text, claim: &Text) -> Option<&StoredObject> {
-        let key = ObjectKey { namespace: Text::clone(namespace), name: Text::clone(claim) };
-        let ObjectBody::PersistentVolumeClaim(volume) =
-            &self.store.get(ObjectKind::PersistentVolumeClaim, &key)?.body
-        else {
-            return None;
-        };
-        self.store
-            .get(ObjectKind::PersistentVolume, &ObjectKey::global(volume))
-            .map(|object| &**object)
-    }
-
-    fn assign(&mut self, key: &ObjectKey, host: &Text, at: Timestamp) {
-        self.bind(key, host, at);
-        let ObjectKey { namespace, name } = key;
-        let message = format!("Successfully assigned {namespace}/{name} to {host}");
-        self.record_event(
-            ObjectKind::Pod,
-            key,
-            at,
-            normal("default-scheduler", "Scheduled", message),
-        );
-        let Some(id) = self.pod_id(key) else { return };
-        let claims = self
-            .pod(&id)
-            .and_then(StoredObject::pod)
-            .filter(|pod| pod.local != LocalStorage::PersistentVolume)
-            .map(|pod| pod.claims.clone())
-            .unwrap_or_default();
-        if claims.is_empty() {
+    fn assign(&mut self, key: &ObjectKey, node: &Arc<str>, at: Timestamp) {
+        self.bind(key, node, at);
+        let message = format!("Successfully assigned {key} to {node}");
+        self.pod_event(key, at, NewEvent::normal("default-scheduler", "Scheduled", message));
+        let (Some(pod), Some(id)) = (self.store.pod(key), self.pod_id(key)) else { return };
+        if pod.claims.is_empty() || pod.local_storage == LocalStorage::PersistentVolume {
             self.start_containers(key, at);
             return;
         }
-        let zone = self.nodes.get(host).map_or_else(|| text(""), |host| Text::clone(&host.zone));
+        let claims = pod.claims.clone();
+        let zone = self.nodes.get(node).map_or_else(|| "".into(), |node| Arc::clone(&node.zone));
         for claim in &claims {
-            if self.volume(&key.namespace, claim).is_none() {
-                self.make_volume(key, claim, &zone, None, at);
+            if self.volume(key, claim).is_none() {
+                self.create_volume(key, claim, &zone, None, at);
             }
         }
         self.attach_volumes(&id, at);
     }
 
     fn mark_unschedulable(&mut self, key: &ObjectKey, message: String, at: Timestamp) {
-        let mut new = false;
-        self.store.edit(ObjectKind::Pod, key, |object| {
-            if let ObjectBody::Pod(pod) = &mut object.body {
-                let since = pod.unschedulable.as_ref().map_or(at, |(since, _)| *since);
-                new = pod.unschedulable.as_ref().is_none_or(|(_, known)| *known != message);
-                pod.unschedulable = Some((since, message.clone()));
-            }
+        let mut changed = false;
+        self.store.edit_pod(key, |pod| {
+            let since = pod.unschedulable.as_ref().map_or(at, |(since, _)| *since);
+            changed = pod.unschedulable.as_ref().is_none_or(|(_, known)| *known != message);
+            pod.unschedulable = Some((since, message.clone()));
         });
-        if new {
-            let note = warning("default-scheduler", "FailedScheduling", message);
-            self.record_event(ObjectKind::Pod, key, at, note);
+        if changed {
+            let event = NewEvent::warning("default-scheduler", "FailedScheduling", message);
+            self.pod_event(key, at, event);
         }
     }
 
-    /// A claim and the volume that it is bound to.
-    pub(in crate::simulator::cluster) fn make_volume(
+    /// Creates a claim of a pod and the volume that it is bound to, whose name it returns.
+    pub(super) fn create_volume(
         &mut self,
         pod: &ObjectKey,
-        claim: &Text,
-        zone: &str,
-        node: Option<&Text>,
+        claim: &Arc<str>,
+        zone: &Arc<str>,
+        node: Option<&Arc<str>>,
         at: Timestamp,
-    ) {
-        let claim = ObjectKey { namespace: Text::clone(&pod.namespace), name: Text::clone(claim) };
-        let meta = self.meta(claim.clone(), at);
-        let name = match node {
-            Some(_) => format!("local-pv-{}", self.rng.hex(8)),
-            None => format!("pvc-{}", meta.uid),
+    ) -> Arc<str> {
+        let claim = pod.sibling(Arc::clone(claim));
+        let meta = self.new_meta(claim.clone(), at);
+        let name: Arc<str> = match node {
+            Some(_) => format!("local-pv-{}", self.rng.hex(8)).into(),
+            None => format!("pvc-{}", meta.uid).into(),
         };
-        self.store.put(StoredObject { meta, body: ObjectBody::PersistentVolumeClaim(text(&name)) });
-        let meta = self.meta(ObjectKey::global(&name), at);
-        let volume = StoredVolume { claim, zone: text(zone), node: node.cloned() };
+        let body = ObjectBody::PersistentVolumeClaim(Arc::clone(&name));
+        self.store.put(StoredObject { meta, body });
+        let meta = self.new_meta(ObjectKey::global(Arc::clone(&name)), at);
+        let volume = StoredVolume { claim, zone: Arc::clone(zone), node: node.cloned() };
         self.store.put(StoredObject { meta, body: ObjectBody::PersistentVolume(volume) });
+        name
     }
 
-    fn attachment_key(&self, volume: &str) -> Option<ObjectKey> {
+    fn attachments(&self, matches: impl Fn(&StoredAttachment) -> bool) -> Vec<ObjectKey> {
         self.store
-            .list(ObjectKind::VolumeAttachment)
-            .find(|object| object.attachment().is_some_and(|a| *a.volume == *volume))
-            .map(|object| object.meta.key.clone())
+            .keys(ObjectKind::VolumeAttachment, |object| object.attachment().is_some_and(&matches))
     }
 
-    /// A volume is on a node, or will be.
-    pub(in crate::simulator::cluster) fn new_attachment(
+    fn attachment_of(&self, volume: &str) -> Option<ObjectKey> {
+        self.attachments(|attachment| *attachment.volume == *volume).into_iter().next()
+    }
+
+    pub(super) fn create_attachment(
         &mut self,
-        volume: &Text,
-        node: &Text,
+        volume: &Arc<str>,
+        node: &Arc<str>,
         attached: bool,
         at: Timestamp,
     ) {
-        let key = ObjectKey::global(&format!("csi-{}", self.rng.hex(64)));
-        let meta = self.meta(key, at);
-        let attachment = StoredAttachment {
-            node: Text::clone(node),
-            volume: Text::clone(volume),
-            attached,
-            detach_error: None,
-        };
+        let key = ObjectKey::global(format!("csi-{}", self.rng.hex(64)));
+        let meta = self.new_meta(key, at);
+        let (node, volume) = (Arc::clone(node), Arc::clone(volume));
+        let attachment = StoredAttachment { node, volume, attached, detach_error: None };
         self.store.put(StoredObject { meta, body: ObjectBody::VolumeAttachment(attachment) });
     }
 
-    fn volumes_of(&self, id: &PodId) -> Option<(Text, Vec<Text>)> {
+    /// The node of a pod, and its volumes.
+    fn volumes_of(&self, id: &PodId) -> Option<(Arc<str>, Vec<Arc<str>>)> {
         let pod = self.pod(id)?.pod()?;
-        let volumes = pod
-            .claims
-            .iter()
-            .filter_map(|claim| self.volume(&id.key.namespace, claim))
-            .map(|object| Text::clone(&object.meta.key.name))
-            .collect();
-        Some((pod.node.clone()?, volumes))
+        let volumes = pod.claims.iter().filter_map(|claim| self.volume(&id.key, claim));
+        let names = volumes.map(|object| Arc::clone(&object.meta.key.name)).collect();
+        Some((pod.node.clone()?, names))
     }
 
-    /// A pod needs its volumes on its node; one that is still on another node has to come off there first.
-    pub(in crate::simulator::cluster) fn attach_volumes(&mut self, id: &PodId, at: Timestamp) {
+    /// Attaches the volumes of a pod to its node, once they are detached from others.
+    pub(super) fn attach_volumes(&mut self, id: &PodId, at: Timestamp) {
         let Some((node, volumes)) = self.volumes_of(id) else { return };
         for volume in &volumes {
-            if self.attachment_key(volume).is_some() {
+            if self.attachment_of(volume).is_some() {
                 let message = format!(
                     "Multi-Attach error for volume \"{volume}\" Volume is already exclusively \
                      attached to one node and can't be attached to another"
                 );
-                let note = warning("attachdetach-controller", "FailedAttachVolume", message);
-                self.record_event(ObjectKind::Pod, &id.key, at, note);
-                let again = self.speed.after(at, SignedDuration::from_secs(ATTACH_RETRY));
+                let event =
+                    NewEvent::warning("attachdetach-controller", "FailedAttachVolume", message);
+                self.pod_event(&id.key, at, event);
+                let again = self.speed.after(at, ATTACH_RETRY);
                 self.tasks.add(again, Task::AttachVolumes(id.clone()));
                 return;
             }
         }
         for volume in &volumes {
-            self.new_attachment(volume, &node, false, at);
+            self.create_attachment(volume, &node, false, at);
         }
-        let done = self.in_about(at, ATTACHING);
+        let done = self.in_roughly(at, ATTACHING);
         self.tasks.add(done, Task::VolumesAttached(id.clone()));
     }
 
-    /// Its volumes are there.
-    pub(in crate::simulator::cluster) fn mark_attached(&mut self, id: &PodId, at: Timestamp) {
+    pub(super) fn mark_attached(&mut self, id: &PodId, at: Timestamp) {
         let Some((_, volumes)) = self.volumes_of(id) else { return };
         for volume in &volumes {
-            if let Some(key) = self.attachment_key(volume) {
+            if let Some(key) = self.attachment_of(volume) {
                 self.store.edit(ObjectKind::VolumeAttachment, &key, |object| {
-                    if let ObjectBody::VolumeAttachment(attachment) = &mut object.body {
+                    if let Some(attachment) = object.attachment_mut() {
                         attachment.attached = true;
                     }
                 });
             }
             let message = format!("AttachVolume.Attach succeeded for volume \"{volume}\"");
-            let note = normal("attachdetach-controller", "SuccessfulAttachVolume", message);
-            self.record_event(ObjectKind::Pod, &id.key, at, note);
+            let event =
+                NewEvent::normal("attachdetach-controller", "SuccessfulAttachVolume", message);
+            self.pod_event(&id.key, at, event);
         }
         self.start_containers(&id.key, at);
     }
 
-    /// A pod has gone; its volume comes off the node.
-    pub(in crate::simulator::cluster) fn detach_volume(
+    /// Detaches the volume of a claim from the node of a pod that is gone.
+    pub(super) fn detach_volume(
         &mut self,
-        namespace: &Text,
-        claim: &Text,
-        node: &Text,
+        claim: &ObjectKey,
+        node: &Arc<str>,
         works: bool,
         at: Timestamp,
     ) {
-        let volume = self.volume(namespace, claim).map(|v| Text::clone(&v.meta.key.name));
-        let Some(key) = volume.and_then(|volume| self.attachment_key(&volume)) else { return };
+        let volume = self.volume(claim, &claim.name);
+        let attachment = volume.and_then(|volume| self.attachment_of(&volume.meta.key.name));
+        let Some(key) = attachment else { return };
         self.store.edit(ObjectKind::VolumeAttachment, &key, |object| {
-            let ObjectBody::VolumeAttachment(attachment) = &mut object.body else { return };
-            if attachment.node == *node {
-                object.meta.deletion = Some(Deletion { by: at, grace: 0 });
-                attachment.detach_error = (!works).then(|| {
-                    let message =
-                        "rpc error: code = Internal desc = failed to detach volume: timeout";
-                    (at, message.to_owned())
-                });
+            let deletion = Deletion { by: at, grace: 0 };
+            if let Some(attachment) = object.attachment_mut().filter(|a| a.node == *node) {
+                let error = "rpc error: code = Internal desc = failed to detach volume: timeout";
+                attachment.detach_error = (!works).then_some((at, error));
+                object.meta.deletion = Some(deletion);
             }
         });
         if works {
-            let done = self.in_about(at, DETACHING);
+            let done = self.in_roughly(at, DETACHING);
             self.tasks.add(done, Task::VolumeDetached(key));
         }
     }
 
-    /// A volume is off its node.
-    pub(in crate::simulator::cluster) fn mark_detached(&mut self, key: &ObjectKey, at: Timestamp) {
-        let is_going = |object: &StoredObject| object.meta.deletion.is_some();
-        if self.store.get(ObjectKind::VolumeAttachment, key).is_some_and(|object| is_going(object))
-            && let Some(object) = self.store.remove(ObjectKind::VolumeAttachment, key)
-            && let Some(attachment) = object.attachment()
-        {
-            self.resume_drain(&Text::clone(&attachment.node), at);
+    pub(super) fn mark_detached(&mut self, key: &ObjectKey, at: Timestamp) {
+        let kind = ObjectKind::VolumeAttachment;
+        let object = self.store.get(kind, key).filter(|object| object.meta.deletion.is_some());
+        let attachment = object.and_then(|object| object.attachment());
+        if let Some(node) = attachment.map(|attachment| Arc::clone(&attachment.node)) {
+            self.store.remove(kind, key);
+            self.resume_drain(&node, at);
         }
     }
 
-    /// A node is gone, and what was attached to it is not any more.
-    pub(in crate::simulator::cluster) fn drop_attachments(&mut self, node: &str) {
-        let keys: Vec<ObjectKey> = self
-            .store
-            .list(ObjectKind::VolumeAttachment)
-            .filter(|object| object.attachment().is_some_and(|a| *a.node == *node))
-            .map(|object| object.meta.key.clone())
-            .collect();
-        for key in keys {
+    /// Removes the attachments of a node that is gone.
+    pub(super) fn remove_attachments(&mut self, node: &str) {
+        for key in self.attachments(|attachment| *attachment.node == *node) {
             self.store.remove(ObjectKind::VolumeAttachment, &key);
         }
     }

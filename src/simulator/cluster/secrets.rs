@@ -1,49 +1,48 @@
-//! Secrets, service accounts and bundles inside a cluster, and what a rotation does to them.
+//! Secrets, service accounts and bundles of authorities inside a cluster, and what a rotation does to them.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::simulator::cluster::credentials::ClusterCredentials;
-use crate::simulator::cluster::data_plane::{DataPlane, text};
+use crate::simulator::cluster::data_plane::DataPlane;
 use crate::simulator::cluster::nodes::{POOL_LABEL, digest};
 use crate::simulator::cluster::objects::{
-    ObjectBody, ObjectKey, ObjectKind, StoredObject, StoredSecret, TOKEN_SECRET, Text,
+    ObjectBody, ObjectKey, ObjectKind, ObjectMeta, StoredObject, StoredSecret,
 };
-use crate::simulator::cluster::task_queue::PARTS;
+use crate::simulator::cluster::task_queue::BATCHES;
 
-/// Label of what was written with, or signed with, which key.
-pub const KEY_NAME: &str = "credentials.gardener.cloud/key-name";
-/// Label of bundles: which one.
+/// Label of objects that were written with, or signed with, a new key: its name.
+const KEY_NAME: &str = "credentials.gardener.cloud/key-name";
+/// Label of bundles: their name.
 const BUNDLE_NAME: &str = "credentials.gardener.cloud/ca-bundle-name";
-/// Annotation of token Secrets: the account.
-pub const ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
-/// Annotation of token Secrets: its uid.
-pub const ACCOUNT_UID: &str = "kubernetes.io/service-account.uid";
+/// Annotations of token Secrets: name and uid of the account.
+const ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
+const ACCOUNT_UID: &str = "kubernetes.io/service-account.uid";
 /// Label of token Secrets: the day of the last use.
-pub const LAST_USED: &str = "kubernetes.io/legacy-token-last-used";
+const LAST_USED: &str = "kubernetes.io/legacy-token-last-used";
 /// The `ConfigMap` with the bundle.
-const ROOT: &str = "kube-root-ca.crt";
+const ROOT_CA: &str = "kube-root-ca.crt";
+/// Type of token Secrets.
+const TOKEN_SECRET: &str = "kubernetes.io/service-account-token";
 
 impl DataPlane {
-    /// The Secrets that describe the nodes of the present template; older ones are removed.
-    pub(in crate::simulator::cluster) fn create_node_agent_secrets(&mut self, at: Timestamp) {
-        let old: Vec<ObjectKey> = self
+    /// Creates the Secrets that describe the nodes of the present template, and removes older ones.
+    pub(super) fn create_node_agent_secrets(&mut self, at: Timestamp) {
+        let role = "operating-system-config";
+        let old = self
             .store
-            .list(ObjectKind::Secret)
-            .filter(|object| object.label("gardener.cloud/role") == Some("operating-system-config"))
-            .map(|object| object.meta.key.clone())
-            .collect();
-        let pools: Vec<Text> = self.spec.pools.keys().cloned().collect();
+            .keys(ObjectKind::Secret, |object| object.label("gardener.cloud/role") == Some(role));
+        let pools: Vec<Arc<str>> = self.spec.pools.keys().cloned().collect();
         for pool in pools {
-            let key = ObjectKey::new("kube-system", &self.template_name(&pool, self.template));
-            let checksum = self.template_checksum(&pool, self.template);
-            let mut meta = self.meta(key, at);
-            meta.labels.insert("gardener.cloud/role".into(), text("operating-system-config"));
-            meta.labels.insert(POOL_LABEL.into(), Text::clone(&pool));
-            meta.annotations.insert("checksum/data-script".into(), checksum.as_str().into());
+            let name = self.node_agent_secret(&pool, self.template);
+            let checksum = self.node_agent_checksum(&pool, self.template);
             let script = format!("#!/bin/bash\n# nodes of pool {pool}, {checksum}\n");
+            let mut meta = self.new_meta(ObjectKey::new("kube-system", name), at);
+            meta.labels.insert("gardener.cloud/role".into(), role.into());
+            meta.labels.insert(POOL_LABEL.into(), pool);
+            meta.annotations.insert("checksum/data-script".into(), checksum.into());
             self.put_secret(meta, "Opaque", [("script", script)]);
         }
         for key in old {
@@ -53,60 +52,56 @@ impl DataPlane {
 
     fn put_secret<const N: usize>(
         &mut self,
-        meta: crate::simulator::cluster::objects::ObjectMeta,
+        meta: ObjectMeta,
         kind: &'static str,
         data: [(&'static str, String); N],
     ) {
-        self.store.put(StoredObject {
-            meta,
-            body: ObjectBody::Secret(StoredSecret { kind, data: data.into() }),
-        });
+        let body = ObjectBody::Secret(StoredSecret { kind, data: data.into() });
+        self.store.put(StoredObject { meta, body });
     }
 
-    /// A Secret that somebody keeps.
-    pub(in crate::simulator::cluster) fn make_secret(
+    /// Creates a Secret with a random value.
+    pub(super) fn create_secret(
         &mut self,
         namespace: &str,
         name: &str,
         kind: &'static str,
         at: Timestamp,
     ) {
-        let meta = self.meta(ObjectKey::new(namespace, name), at);
+        let meta = self.new_meta(ObjectKey::new(namespace, name), at);
         let value = self.rng.hex(32);
         self.put_secret(meta, kind, [("value", value)]);
     }
 
-    /// A namespace with what each one has.
-    pub(in crate::simulator::cluster) fn make_namespace(
+    /// Creates a namespace with its default service account and its bundle, unless it exists.
+    pub(super) fn create_namespace(
         &mut self,
         name: &str,
         bundle: &str,
         at: Timestamp,
         written: Timestamp,
     ) {
-        if self.store.get(ObjectKind::Namespace, &ObjectKey::global(name)).is_some() {
+        let key = ObjectKey::global(name);
+        if self.store.get(ObjectKind::Namespace, &key).is_some() {
             return;
         }
-        let mut meta = self.meta(ObjectKey::global(name), at);
-        meta.labels.insert("kubernetes.io/metadata.name".into(), text(name));
+        let mut meta = self.new_meta(key, at);
+        meta.labels.insert("kubernetes.io/metadata.name".into(), name.into());
         self.store.put(StoredObject { meta, body: ObjectBody::Namespace });
-        let meta = self.meta(ObjectKey::new(name, "default"), at);
-        self.store.put(StoredObject { meta, body: ObjectBody::ServiceAccount(Vec::new()) });
-        let mut meta = self.meta(ObjectKey::new(name, ROOT), at);
-        meta.written = Some(written);
-        meta.labels.insert(BUNDLE_NAME.into(), bundle_name(bundle));
-        let data = [("ca.crt".to_owned(), bundle.to_owned())].into();
-        self.store.put(StoredObject { meta, body: ObjectBody::ConfigMap(data) });
+        self.create_account(&ObjectKey::new(name, "default"), at);
+        let mut meta = self.new_meta(ObjectKey::new(name, ROOT_CA), at);
+        write_bundle(&mut meta, bundle, written);
+        self.store.put(StoredObject { meta, body: bundle_body(bundle) });
     }
 
-    /// A service account.
-    pub(in crate::simulator::cluster) fn make_account(&mut self, key: &ObjectKey, at: Timestamp) {
-        let meta = self.meta(key.clone(), at);
+    /// Creates a service account.
+    pub(super) fn create_account(&mut self, key: &ObjectKey, at: Timestamp) {
+        let meta = self.new_meta(key.clone(), at);
         self.store.put(StoredObject { meta, body: ObjectBody::ServiceAccount(Vec::new()) });
     }
 
-    /// A Secret with a token of a service account; listed in the account if Kubernetes made it.
-    pub(in crate::simulator::cluster) fn make_token(
+    /// Creates a token Secret of a service account, which lists it if Kubernetes created it.
+    pub(super) fn create_token_secret(
         &mut self,
         account: &ObjectKey,
         listed: bool,
@@ -114,14 +109,14 @@ impl DataPlane {
         bundle: &str,
         at: Timestamp,
     ) -> Option<ObjectKey> {
-        let uid = Text::clone(&self.store.get(ObjectKind::ServiceAccount, account)?.meta.uid);
-        let name = if listed {
-            format!("{}-token-{}", account.name, self.rng.hex(6))
-        } else {
-            format!("{}-token", account.name)
-        };
-        let key = ObjectKey { namespace: Text::clone(&account.namespace), name: name.into() };
-        let (namespace, account_name) = (&account.namespace, &account.name);
+        let object = self.store.get(ObjectKind::ServiceAccount, account)?;
+        let uid = Arc::clone(&object.meta.uid);
+        let ObjectKey { namespace, name: account_name } = account;
+        let mut name = format!("{account_name}-token");
+        if listed {
+            name += &format!("-{}", self.rng.hex(6));
+        }
+        let key = account.sibling(name);
         let claims = json!({
             "iss": "kubernetes/serviceaccount",
             "kubernetes.io/serviceaccount/namespace": &**namespace,
@@ -131,179 +126,137 @@ impl DataPlane {
             "sub": format!("system:serviceaccount:{namespace}:{account_name}"),
         });
         let token = credentials.sign(&claims);
-        let mut meta = self.meta(key.clone(), at);
-        meta.annotations.insert(ACCOUNT_NAME.into(), Text::clone(account_name));
+        let mut meta = self.new_meta(key.clone(), at);
+        meta.annotations.insert(ACCOUNT_NAME.into(), Arc::clone(account_name));
         meta.annotations.insert(ACCOUNT_UID.into(), uid);
         let namespace = namespace.to_string();
         let data = [("ca.crt", bundle.to_owned()), ("namespace", namespace), ("token", token)];
         self.put_secret(meta, TOKEN_SECRET, data);
         if listed {
-            let name = Text::clone(&key.name);
             self.store.edit(ObjectKind::ServiceAccount, account, |object| {
-                if let ObjectBody::ServiceAccount(secrets) = &mut object.body {
-                    secrets.push(name);
+                if let Some(secrets) = object.service_account_mut() {
+                    secrets.push(Arc::clone(&key.name));
                 }
             });
         }
         Some(key)
     }
 
-    /// Writes one part of the Secrets with the new encryption key, which a label tells.
-    pub(in crate::simulator::cluster) fn reencrypt_secrets(
-        &mut self,
-        number: usize,
-        generation: u32,
-    ) {
-        let name = format!(
-            "kube-apiserver-etcd-encryption-key-{}",
-            digest(&[&self.spec.shoot, "etcd", &generation.to_string()], 8)
-        );
-        for key in self.part_of(ObjectKind::Secret, number) {
+    /// Writes a batch of the Secrets with a new encryption key, as a label tells.
+    pub(super) fn reencrypt_secrets(&mut self, batch: usize, generation: u32) {
+        let hash = digest(&[&self.spec.shoot_id, "etcd", &generation.to_string()], 8);
+        let name: Arc<str> = format!("kube-apiserver-etcd-encryption-key-{hash}").into();
+        for key in self.batch(ObjectKind::Secret, batch) {
             self.store.edit(ObjectKind::Secret, &key, |object| {
-                object.meta.labels.insert(KEY_NAME.into(), text(&name));
+                object.meta.labels.insert(KEY_NAME.into(), Arc::clone(&name));
             });
         }
     }
 
-    fn part_of(&self, kind: ObjectKind, number: usize) -> Vec<ObjectKey> {
+    fn batch(&self, kind: ObjectKind, batch: usize) -> Vec<ObjectKey> {
         let all = self.store.count(kind);
-        let (from, to) = (all * number / PARTS, all * (number + 1) / PARTS);
-        self.store
-            .list(kind)
-            .skip(from)
-            .take(to - from)
-            .map(|object| object.meta.key.clone())
-            .collect()
+        let (from, to) = (all * batch / BATCHES, all * (batch + 1) / BATCHES);
+        let objects = self.store.list(kind).skip(from).take(to - from);
+        objects.map(|object| object.meta.key.clone()).collect()
     }
 
-    /// New tokens beside the listed ones, signed with the new key.
-    pub(in crate::simulator::cluster) fn renew_tokens(
+    /// Creates new token Secrets beside the listed ones, signed with the new key.
+    pub(super) fn renew_tokens(
         &mut self,
         credentials: &mut ClusterCredentials,
         bundle: &str,
         at: Timestamp,
     ) {
-        let hash = digest(&[&self.spec.shoot, "sa", &credentials.signing.to_string()], 8);
-        let name = format!("service-account-key-{hash}");
-        let accounts: Vec<(ObjectKey, bool)> = self
-            .store
-            .list(ObjectKind::ServiceAccount)
-            .map(|object| {
-                let listed =
-                    matches!(&object.body, ObjectBody::ServiceAccount(list) if !list.is_empty());
-                (object.meta.key.clone(), listed)
-            })
-            .collect();
-        for (key, listed) in accounts {
-            if listed {
-                self.make_token(&key, true, credentials, bundle, at);
+        let hash = digest(&[&self.spec.shoot_id, "sa", &credentials.signing.to_string()], 8);
+        let name: Arc<str> = format!("service-account-key-{hash}").into();
+        for key in self.store.keys(ObjectKind::ServiceAccount, |_| true) {
+            let account = self.store.get(ObjectKind::ServiceAccount, &key);
+            let secrets = account.and_then(|account| account.service_account());
+            if secrets.is_some_and(|secrets| !secrets.is_empty()) {
+                self.create_token_secret(&key, true, credentials, bundle, at);
             }
             self.store.edit(ObjectKind::ServiceAccount, &key, |object| {
-                object.meta.labels.insert(KEY_NAME.into(), text(&name));
+                object.meta.labels.insert(KEY_NAME.into(), Arc::clone(&name));
             });
         }
     }
 
-    /// One part of the namespaces gets the bundle as it is now.
-    pub(in crate::simulator::cluster) fn publish_bundle(
-        &mut self,
-        number: usize,
-        bundle: &str,
-        at: Timestamp,
-    ) {
-        let namespaces = self.part_of(ObjectKind::Namespace, number);
-        for namespace in namespaces {
-            let key = ObjectKey::new(&namespace.name, ROOT);
+    /// Publishes a bundle in a batch of the namespaces.
+    pub(super) fn publish_bundle(&mut self, batch: usize, bundle: &str, at: Timestamp) {
+        for namespace in self.batch(ObjectKind::Namespace, batch) {
+            let namespace = namespace.name;
+            let key = ObjectKey::new(Arc::clone(&namespace), ROOT_CA);
             self.store.edit(ObjectKind::ConfigMap, &key, |object| {
-                let data: BTreeMap<_, _> = [("ca.crt".to_owned(), bundle.to_owned())].into();
-                object.body = ObjectBody::ConfigMap(data);
-                object.meta.labels.insert(BUNDLE_NAME.into(), bundle_name(bundle));
-                object.meta.written = Some(at);
+                object.body = bundle_body(bundle);
+                write_bundle(&mut object.meta, bundle, at);
             });
-            self.refresh_bundles(&namespace.name, bundle);
+            let token_secrets = self.store.keys(ObjectKind::Secret, |object| {
+                object.meta.key.namespace == namespace
+                    && object.secret().is_some_and(|secret| secret.kind == TOKEN_SECRET)
+            });
+            for key in token_secrets {
+                self.store.edit(ObjectKind::Secret, &key, |object| {
+                    if let Some(secret) = object.secret_mut() {
+                        secret.data.insert("ca.crt", bundle.to_owned());
+                    }
+                });
+            }
         }
     }
 
-    fn refresh_bundles(&mut self, namespace: &Text, bundle: &str) {
-        let secrets: Vec<ObjectKey> = self
-            .store
-            .list(ObjectKind::Secret)
-            .filter(|object| object.meta.key.namespace == *namespace)
-            .filter(|object| object.secret().is_some_and(|secret| secret.kind == TOKEN_SECRET))
-            .map(|object| object.meta.key.clone())
-            .collect();
-        for key in secrets {
-            self.store.edit(ObjectKind::Secret, &key, |object| {
-                if let ObjectBody::Secret(secret) = &mut object.body {
-                    secret.data.insert("ca.crt", bundle.to_owned());
-                }
-            });
-        }
-    }
-
-    /// What is left of the old generation is removed: listed Secrets but the newest of each account, and labels.
-    pub(in crate::simulator::cluster) fn remove_old_generation(
-        &mut self,
-        bundle: &str,
-        at: Timestamp,
-    ) {
-        let accounts: Vec<ObjectKey> = self
-            .store
-            .list(ObjectKind::ServiceAccount)
-            .map(|object| object.meta.key.clone())
-            .collect();
-        for account in accounts {
+    /// Removes what is left of the old generation: listed Secrets but the newest of each account, and labels.
+    pub(super) fn remove_old_generation(&mut self, bundle: &str, at: Timestamp) {
+        for account in self.store.keys(ObjectKind::ServiceAccount, |_| true) {
             let mut old = Vec::new();
             self.store.edit(ObjectKind::ServiceAccount, &account, |object| {
-                if let ObjectBody::ServiceAccount(secrets) = &mut object.body
+                if let Some(secrets) = object.service_account_mut()
                     && let Some(newest) = secrets.pop()
                 {
                     old = std::mem::replace(secrets, vec![newest]);
                 }
             });
             for name in old {
-                let namespace = Text::clone(&account.namespace);
-                self.store.remove(ObjectKind::Secret, &ObjectKey { namespace, name });
+                self.store.remove(ObjectKind::Secret, &account.sibling(name));
             }
         }
-        let secrets: Vec<ObjectKey> =
-            self.store.list(ObjectKind::Secret).map(|object| object.meta.key.clone()).collect();
-        for key in secrets {
+        for key in self.store.keys(ObjectKind::Secret, |_| true) {
             self.store.edit(ObjectKind::Secret, &key, |object| {
                 object.meta.labels.remove(KEY_NAME);
             });
         }
-        for number in 0..PARTS {
-            self.publish_bundle(number, bundle, at);
+        for batch in 0..BATCHES {
+            self.publish_bundle(batch, bundle, at);
         }
     }
 
-    /// Whether a token's claims are those of an account and Secret that are there; marks the Secret as used.
+    /// Whether the claims of a token are those of an existing account and Secret, which is marked as used.
     pub fn accept_secret_token(&mut self, claims: &Value, at: Timestamp) -> bool {
-        let claim = |name: &str| claims.get(name).and_then(Value::as_str);
-        let Some(namespace) = claim("kubernetes.io/serviceaccount/namespace") else {
-            return false;
+        let claim = |name: &str| {
+            let value = claims.get(format!("kubernetes.io/serviceaccount/{name}"));
+            value.and_then(Value::as_str).unwrap_or_default()
         };
-        let account = claim("kubernetes.io/serviceaccount/service-account.name").unwrap_or("");
-        let secret = claim("kubernetes.io/serviceaccount/secret.name").unwrap_or("");
-        let there = self
-            .store
-            .get(ObjectKind::ServiceAccount, &ObjectKey::new(namespace, account))
-            .is_some_and(|object| {
-                claim("kubernetes.io/serviceaccount/service-account.uid") == Some(&*object.meta.uid)
-            });
-        there && self.use_token(&ObjectKey::new(namespace, secret), at)
+        let account = ObjectKey::new(claim("namespace"), claim("service-account.name"));
+        let secret = account.sibling(claim("secret.name"));
+        let object = self.store.get(ObjectKind::ServiceAccount, &account);
+        object.is_some_and(|object| *object.meta.uid == *claim("service-account.uid"))
+            && self.mark_used(&secret, at)
     }
 
-    fn use_token(&mut self, secret: &ObjectKey, at: Timestamp) -> bool {
+    /// Marks a token Secret as used; returns whether it exists.
+    pub(super) fn mark_used(&mut self, secret: &ObjectKey, at: Timestamp) -> bool {
         let day = at.strftime("%Y-%m-%d").to_string();
         self.store.edit(ObjectKind::Secret, secret, |object| {
-            object.meta.labels.insert(LAST_USED.into(), day.as_str().into());
+            object.meta.labels.insert(LAST_USED.into(), day.into());
         })
     }
 }
 
-/// Name of a bundle, which follows from its content.
-fn bundle_name(bundle: &str) -> Text {
-    format!("ca-bundle-{}", digest(&[bundle], 8)).into()
+fn write_bundle(meta: &mut ObjectMeta, bundle: &str, at: Timestamp) {
+    let name = format!("ca-bundle-{}", digest(&[bundle], 8));
+    meta.labels.insert(BUNDLE_NAME.into(), name.into());
+    meta.written = Some(at);
+}
+
+fn bundle_body(bundle: &str) -> ObjectBody {
+    ObjectBody::ConfigMap([("ca.crt".to_owned(), bundle.to_owned())].into())
 }

@@ -1,20 +1,22 @@
-//! The objects of one cluster with their resource versions, and a bounded log of changes from which watches are
+//! The objects of one cluster with their resource versions, and a bounded log of changes, from which watches are
 //! served and past states are rebuilt.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::simulator::cluster::objects::{ObjectKey, ObjectKind, StoredObject};
+use crate::simulator::cluster::objects::{
+    ObjectKey, ObjectKind, StoredNode, StoredObject, StoredPod,
+};
 
-/// Changes that are remembered.
+/// Changes that are kept.
 const LOG_LIMIT: usize = 5_000;
-/// Versions of a cluster begin here, so that they look like those of a cluster that has lived.
+/// The first version, so that versions look like those of a cluster that has run for a while.
 const FIRST_VERSION: u64 = 184_000;
 
 /// One change of one object.
 #[derive(Debug, Clone)]
-pub struct ObjectChange {
-    /// Version that it made.
+pub struct StoreChange {
+    /// The version that it made.
     pub version: u64,
     pub kind: ObjectKind,
     /// The object before; `None` when it was created.
@@ -23,18 +25,18 @@ pub struct ObjectChange {
     pub after: Option<Arc<StoredObject>>,
 }
 
-impl ObjectChange {
+impl StoreChange {
     fn key(&self) -> Option<&ObjectKey> {
         self.after.as_ref().or(self.before.as_ref()).map(|object| &object.meta.key)
     }
 }
 
-/// Why the past cannot be told.
+/// Why the objects of a version cannot be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnavailableVersion {
-    /// That version is forgotten; this is the oldest one that is not.
+    /// It is compacted; this is the oldest one that is not.
     TooOld(u64),
-    /// That version is still to come; this is the present one.
+    /// It does not exist yet; this is the present one.
     TooNew(u64),
 }
 
@@ -42,19 +44,16 @@ pub enum UnavailableVersion {
 #[derive(Debug)]
 pub struct ObjectStore {
     objects: BTreeMap<ObjectKind, BTreeMap<ObjectKey, Arc<StoredObject>>>,
-    log: VecDeque<ObjectChange>,
+    log: VecDeque<StoreChange>,
     version: u64,
-    forgotten: u64,
+    /// The last version whose change is not in the log.
+    compacted: u64,
 }
 
 impl Default for ObjectStore {
     fn default() -> Self {
-        Self {
-            objects: BTreeMap::new(),
-            log: VecDeque::new(),
-            version: FIRST_VERSION,
-            forgotten: FIRST_VERSION,
-        }
+        let (objects, log) = (BTreeMap::new(), VecDeque::new());
+        Self { objects, log, version: FIRST_VERSION, compacted: FIRST_VERSION }
     }
 }
 
@@ -69,99 +68,124 @@ impl ObjectStore {
         self.objects.get(&kind)?.get(key)
     }
 
+    /// One node.
+    pub fn node(&self, name: &str) -> Option<&StoredNode> {
+        self.get(ObjectKind::Node, &ObjectKey::global(name))?.node()
+    }
+
+    /// One pod.
+    pub fn pod(&self, key: &ObjectKey) -> Option<&StoredPod> {
+        self.get(ObjectKind::Pod, key)?.pod()
+    }
+
     /// Objects of a kind, by namespace and name.
     pub fn list(&self, kind: ObjectKind) -> impl Iterator<Item = &Arc<StoredObject>> {
         self.objects.get(&kind).into_iter().flat_map(BTreeMap::values)
     }
 
-    /// How many objects of a kind there are.
+    /// Keys of the objects of a kind that match.
+    pub fn keys(
+        &self,
+        kind: ObjectKind,
+        matches: impl Fn(&StoredObject) -> bool,
+    ) -> Vec<ObjectKey> {
+        let found = self.list(kind).filter(|object| matches(object));
+        found.map(|object| object.meta.key.clone()).collect()
+    }
+
+    /// Number of objects of a kind.
     pub fn count(&self, kind: ObjectKind) -> usize {
         self.objects.get(&kind).map_or(0, BTreeMap::len)
     }
 
-    /// Adds an object, or puts it in the place of one with the same name.
+    /// Adds an object, or replaces the one with the same name.
     pub fn put(&mut self, mut object: StoredObject) {
         self.version += 1;
         object.meta.version = self.version;
         let (kind, key) = (object.body.kind(), object.meta.key.clone());
         let after = Arc::new(object);
         let before = self.objects.entry(kind).or_default().insert(key, Arc::clone(&after));
-        self.remember(ObjectChange { version: self.version, kind, before, after: Some(after) });
+        self.log_change(kind, before, Some(after));
     }
 
-    /// Changes an object; a change that changes nothing leaves no trace. Returns whether it is there.
+    /// Changes an object, if it exists; nothing is logged when nothing changes. Returns whether it exists.
     pub fn edit(
         &mut self,
         kind: ObjectKind,
         key: &ObjectKey,
         change: impl FnOnce(&mut StoredObject),
     ) -> bool {
-        let Some(place) = self.objects.get_mut(&kind).and_then(|objects| objects.get_mut(key))
-        else {
-            return false;
-        };
-        let mut next = StoredObject::clone(place);
+        let stored = self.objects.get_mut(&kind).and_then(|objects| objects.get_mut(key));
+        let Some(stored) = stored else { return false };
+        let mut next = StoredObject::clone(stored);
         change(&mut next);
-        if next == **place {
-            return true;
+        if next != **stored {
+            self.version += 1;
+            next.meta.version = self.version;
+            let after = Arc::new(next);
+            let before = std::mem::replace(stored, Arc::clone(&after));
+            self.log_change(kind, Some(before), Some(after));
         }
-        self.version += 1;
-        next.meta.version = self.version;
-        let after = Arc::new(next);
-        let before = std::mem::replace(place, Arc::clone(&after));
-        let version = self.version;
-        self.remember(ObjectChange { version, kind, before: Some(before), after: Some(after) });
         true
+    }
+
+    /// Changes a pod, if it exists.
+    pub fn edit_pod(&mut self, key: &ObjectKey, change: impl FnOnce(&mut StoredPod)) {
+        self.edit(ObjectKind::Pod, key, |object| {
+            if let Some(pod) = object.pod_mut() {
+                change(pod);
+            }
+        });
     }
 
     /// Removes an object.
     pub fn remove(&mut self, kind: ObjectKind, key: &ObjectKey) -> Option<Arc<StoredObject>> {
         let before = self.objects.get_mut(&kind)?.remove(key)?;
         self.version += 1;
-        self.remember(ObjectChange {
-            version: self.version,
-            kind,
-            before: Some(Arc::clone(&before)),
-            after: None,
-        });
+        self.log_change(kind, Some(Arc::clone(&before)), None);
         Some(before)
     }
 
-    fn remember(&mut self, change: ObjectChange) {
+    fn log_change(
+        &mut self,
+        kind: ObjectKind,
+        before: Option<Arc<StoredObject>>,
+        after: Option<Arc<StoredObject>>,
+    ) {
         if self.log.len() >= LOG_LIMIT
             && let Some(oldest) = self.log.pop_front()
         {
-            self.forgotten = oldest.version;
+            self.compacted = oldest.version;
         }
-        self.log.push_back(change);
+        self.log.push_back(StoreChange { version: self.version, kind, before, after });
     }
 
-    /// Forgets all changes so far, as compaction does; whoever stands at an earlier version must list again.
+    /// Drops the log, as compaction does: clients at an earlier version must list again.
     pub fn compact(&mut self) {
         self.log.clear();
-        self.forgotten = self.version;
+        self.compacted = self.version;
     }
 
     /// Changes of one kind after a version, oldest first.
     ///
     /// # Errors
-    /// The version is forgotten.
+    /// The version is compacted; this is the oldest one that is not.
     pub fn changes(
         &self,
         kind: ObjectKind,
         after: u64,
-    ) -> Result<impl Iterator<Item = &ObjectChange> + Clone, UnavailableVersion> {
-        if after < self.forgotten {
-            return Err(UnavailableVersion::TooOld(self.forgotten));
+    ) -> Result<impl Iterator<Item = &StoreChange> + Clone, u64> {
+        if after < self.compacted {
+            return Err(self.compacted);
         }
         let start = self.log.partition_point(|change| change.version <= after);
         Ok(self.log.range(start..).filter(move |change| change.kind == kind))
     }
 
-    /// Objects of a kind as they were at a version.
+    /// Objects of a kind as of a version.
     ///
     /// # Errors
-    /// The version is forgotten, or still to come.
+    /// The version is compacted, or does not exist yet.
     pub fn list_at(
         &self,
         kind: ObjectKind,
@@ -170,24 +194,17 @@ impl ObjectStore {
         if version > self.version {
             return Err(UnavailableVersion::TooNew(self.version));
         }
-        let later: Vec<&ObjectChange> = self.changes(kind, version)?.collect();
-        if later.is_empty() {
-            return Ok(self.list(kind).cloned().collect());
-        }
-        // Newest first, so that the state before the oldest change is what remains.
+        let later = self.changes(kind, version).map_err(UnavailableVersion::TooOld)?;
+        // The first change of each object shows how it was.
         let mut past: BTreeMap<&ObjectKey, Option<&Arc<StoredObject>>> = BTreeMap::new();
-        for change in later.into_iter().rev() {
+        for change in later {
             if let Some(key) = change.key() {
-                past.insert(key, change.before.as_ref());
+                past.entry(key).or_insert(change.before.as_ref());
             }
         }
-        let mut objects: BTreeMap<&ObjectKey, &Arc<StoredObject>> = self
-            .objects
-            .get(&kind)
-            .into_iter()
-            .flatten()
-            .filter(|(key, _)| !past.contains_key(key))
-            .collect();
+        let present = self.objects.get(&kind).into_iter().flatten();
+        let mut objects: BTreeMap<&ObjectKey, &Arc<StoredObject>> =
+            present.filter(|(key, _)| !past.contains_key(key)).collect();
         objects.extend(past.into_iter().filter_map(|(key, object)| Some((key, object?))));
         Ok(objects.into_values().cloned().collect())
     }
@@ -201,23 +218,13 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::simulator::cluster::objects::{
-        LabelMap, ObjectBody, ObjectKey, ObjectKind, ObjectMeta, StoredObject,
+        ObjectBody, ObjectKey, ObjectKind, ObjectMeta, StoredObject,
     };
     use crate::simulator::cluster::store::{ObjectStore, UnavailableVersion};
 
     fn object(name: u8, value: u8, secret: bool) -> StoredObject {
-        let meta = ObjectMeta {
-            key: ObjectKey::global(&name.to_string()),
-            uid: name.to_string().into(),
-            created: Timestamp::UNIX_EPOCH,
-            version: 0,
-            labels: LabelMap::new(),
-            annotations: LabelMap::new(),
-            owner: None,
-            finalizers: Vec::new(),
-            deletion: None,
-            written: None,
-        };
+        let key = ObjectKey::global(name.to_string());
+        let meta = ObjectMeta::new(key, name.to_string().into(), Timestamp::UNIX_EPOCH);
         let body = if secret {
             ObjectBody::ServiceAccount(vec![value.to_string().into()])
         } else {
@@ -242,7 +249,7 @@ mod tests {
             let mut past = vec![(store.version(), picture(&store, ObjectKind::ConfigMap))];
             for (step, name, value, other) in steps {
                 let kind = if other { ObjectKind::ServiceAccount } else { ObjectKind::ConfigMap };
-                let key = ObjectKey::global(&name.to_string());
+                let key = ObjectKey::global(name.to_string());
                 match step {
                     0 => store.put(object(name, value, other)),
                     1 => {
@@ -295,7 +302,7 @@ mod tests {
         let oldest = store.version();
         assert_eq!(
             store.changes(ObjectKind::ConfigMap, before).err(),
-            Some(UnavailableVersion::TooOld(oldest)),
+            Some(oldest),
             "a version before the compaction"
         );
         assert_eq!(

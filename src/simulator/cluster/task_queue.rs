@@ -1,77 +1,66 @@
 //! What is still to happen in a cluster, in order of time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::simulator::cluster::objects::{ObjectKey, Text};
+use crate::simulator::cluster::objects::ObjectKey;
 
 /// Something that happens at its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
     Rotation(RotationStep),
-    /// The API server is there again after hibernation.
+    /// The API server of a cluster that wakes up is available.
     ApiServerStarted,
-    /// The cluster has woken up.
     WakeUpFinished,
-    /// A reconcile is over.
     ReconcileFinished,
-    /// A new machine's node appears.
-    RegisterNode(Text),
-    KubeletReady(Text),
-    /// It takes pods.
-    NodeJoined(Text),
-    /// It did not become ready in time.
-    JoinTimeout(Text),
-    /// The drain of a machine goes on.
-    EvaluateDrain(Text),
-    /// The drain of a machine is forced.
-    ForceDrain(Text),
-    /// A machine is gone.
-    RemoveMachine(Text),
-    /// Containers of a pod have started.
+    /// The node of a new machine registers.
+    RegisterNode(Arc<str>),
+    KubeletReady(Arc<str>),
+    /// A new node becomes schedulable.
+    NodeJoined(Arc<str>),
+    /// A new machine's node did not become ready in time.
+    JoinTimeout(Arc<str>),
+    /// The drain of a machine continues.
+    EvaluateDrain(Arc<str>),
+    /// The drain of a machine times out.
+    ForceDrain(Arc<str>),
+    RemoveMachine(Arc<str>),
     ContainersStarted(PodId),
-    /// Containers of a pod have stopped.
     ContainersStopped(PodId),
     /// A pod needs its volumes on its node.
     AttachVolumes(PodId),
-    /// Its volumes are there.
     VolumesAttached(PodId),
-    /// A volume is off its node.
     VolumeDetached(ObjectKey),
-    /// The autoscaler looks around.
-    Autoscale,
+    RunAutoscaler,
 }
 
 /// Steps of a rotation, in the order in which the platform takes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RotationStep {
-    /// The API server accepts new and old; the static token ends.
+    /// The API server accepts both generations; the static token ends.
     TrustNewCredentials,
-    /// One more part of the Secrets is written with the new encryption key: this one of [`PARTS`].
+    /// One of [`BATCHES`] of the Secrets is written with the new encryption key.
     ReencryptSecrets(usize),
-    /// New tokens are signed with the new key.
     SignWithNewKey,
-    /// One more part of the namespaces gets the new bundle: this one of [`PARTS`].
+    /// One of [`BATCHES`] of the namespaces gets the new bundle.
     PublishBundle(usize),
     /// Pools get new templates, and nodes begin to roll.
     RollNodes,
-    /// The API server accepts only new.
+    /// The API server accepts the new generation only.
     DropOldCredentials,
-    /// Everything that is left is removed.
     Finish,
 }
 
-/// In so many parts Secrets and namespaces are gone through.
-pub const PARTS: usize = 8;
+/// Number of batches in which a rotation changes Secrets and namespaces.
+pub const BATCHES: usize = 8;
 
-/// One pod and not another of the same name.
+/// One pod, and not another one of the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodId {
-    /// Namespace and name.
     pub key: ObjectKey,
-    /// `metadata.uid`.
-    pub uid: Text,
+    pub uid: Arc<str>,
 }
 
 /// Tasks by their time.
@@ -82,14 +71,14 @@ pub struct TaskQueue {
 }
 
 impl TaskQueue {
-    /// Adds a task; of two at the same time the one that was added first comes first.
+    /// Adds a task; tasks of the same time keep their order.
     pub fn add(&mut self, at: Timestamp, task: Task) {
         self.count += 1;
         self.tasks.insert((at, self.count), task);
     }
 
     /// When the next task is due.
-    pub fn next(&self) -> Option<Timestamp> {
+    pub fn next_due(&self) -> Option<Timestamp> {
         self.tasks.first_key_value().map(|((at, _), _)| *at)
     }
 
@@ -100,10 +89,8 @@ impl TaskQueue {
         (at <= until).then(|| (at, entry.remove()))
     }
 
-    /// Adds the tasks of another agenda.
+    /// Adds the tasks of another queue.
     pub fn append(&mut self, other: Self) {
-        for ((at, _), task) in other.tasks {
-            self.add(at, task);
-        }
+        other.tasks.into_iter().for_each(|((at, _), task)| self.add(at, task));
     }
 }

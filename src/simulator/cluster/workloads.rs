@@ -1,144 +1,130 @@
-//! What runs in a cluster: the controllers that make pods, from the scene and from what runs everywhere.
+//! What runs in a cluster: the controllers of the scene, and those that run in every cluster.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::simulator::cluster::objects::{
-    IntOrPercent, LocalStorage, ObjectKey, OwnerReference, Text,
-};
+use crate::simulator::cluster::objects::{IntOrPercent, LocalStorage, ObjectKey, OwnerReference};
 use crate::simulator::rng::Rng;
 use crate::simulator::scene::{SceneCluster, ScenePool, SceneWorkload, WorkloadKind};
 
 /// A controller and its pods.
 #[derive(Debug)]
 pub struct Workload {
-    pub namespace: Text,
-    /// Name; also the value of its pods' label `app`.
-    pub name: Text,
+    /// The name is also the value of its pods' label `app`.
+    pub key: ObjectKey,
     pub kind: WorkloadKind,
-    /// Pods that it wants.
     pub replicas: u32,
-    /// Pool in which they run.
-    pub pool: Option<Text>,
-    /// Zone in which they are at the beginning.
-    pub zone: Option<Text>,
-    /// Millicores of each pod.
+    /// Pool in which its pods run.
+    pub pool: Option<Arc<str>>,
+    /// Zone in which its pods run at first.
+    pub zone: Option<Arc<str>>,
+    /// Millicores that each pod requests.
     pub cpu: u32,
     /// `terminationGracePeriodSeconds`.
     pub grace: i64,
-    /// From being placed to being ready.
+    /// From scheduled to ready.
     pub start: SignedDuration,
-    /// Whether each pod has a volume of its own.
+    /// Whether each pod has a volume.
     pub volume: bool,
-    /// Data that stays on the node.
-    pub local: LocalStorage,
-    /// What keeps deleted pods.
+    pub local_storage: LocalStorage,
     pub finalizer: Option<String>,
-    /// Whether moved pods become ready again.
+    /// Whether evicted pods become ready again.
     pub recovers: bool,
-    /// Whether volumes can be detached.
+    /// Whether its volumes can be detached.
     pub detaches: bool,
-    /// `minAvailable` of its budgets.
     pub min_available: Option<IntOrPercent>,
-    /// `maxUnavailable` of its budgets.
     pub max_unavailable: Option<IntOrPercent>,
-    /// Whether it answers for a webhook that must agree to new nodes.
+    /// Whether it serves an admission webhook for new nodes.
     pub guards_nodes: bool,
-    /// Its `PodDisruptionBudget`s.
     pub budgets: Vec<ObjectKey>,
-    /// What pods name as their controller.
+    /// The owner of its pods.
     pub owner: Option<OwnerReference>,
-    /// Its pods, those that are being deleted too.
     pub pods: BTreeSet<ObjectKey>,
 }
 
 impl Workload {
-    fn new(scene: &SceneWorkload, name: &str, rng: &mut Rng) -> Self {
-        let (version, kind, owner) = match scene.kind {
+    fn new(scene: &SceneWorkload, name: String, rng: &mut Rng) -> Self {
+        let key = ObjectKey::new(&*scene.namespace, name);
+        let name = &key.name;
+        let owner = match scene.kind {
             WorkloadKind::Deployment => {
-                ("apps/v1", "ReplicaSet", format!("{name}-{}", rng.name_suffix(9)))
+                Some(("ReplicaSet", format!("{name}-{}", rng.name_suffix(9)).into()))
             }
-            WorkloadKind::StatefulSet => ("apps/v1", "StatefulSet", name.to_owned()),
-            WorkloadKind::DaemonSet => ("apps/v1", "DaemonSet", name.to_owned()),
-            WorkloadKind::Bare => ("", "", String::new()),
+            WorkloadKind::StatefulSet => Some(("StatefulSet", Arc::clone(name))),
+            WorkloadKind::DaemonSet => Some(("DaemonSet", Arc::clone(name))),
+            WorkloadKind::Bare => None,
         };
-        let owner = (scene.kind != WorkloadKind::Bare).then(|| OwnerReference {
-            version,
+        let owner = owner.map(|(kind, name)| OwnerReference {
+            version: "apps/v1",
             kind,
-            name: owner.into(),
+            name,
             uid: rng.uid().into(),
         });
-        let budgets = if scene.min_available.is_some() || scene.max_unavailable.is_some() {
-            (0..scene.budgets)
-                .map(|number| match number {
-                    0 => ObjectKey::new(&scene.namespace, name),
-                    other => ObjectKey::new(&scene.namespace, &format!("{name}-{}", other + 1)),
-                })
-                .collect()
-        } else {
-            Vec::new()
+        let has_budget = scene.min_available.is_some() || scene.max_unavailable.is_some();
+        let budget = |number: u32| match number {
+            1 => key.clone(),
+            _ => key.sibling(format!("{name}-{number}")),
         };
-        let text = |text: &Option<String>| text.as_deref().map(Text::from);
         Self {
-            namespace: scene.namespace.as_str().into(),
-            name: name.into(),
+            budgets: (1..=scene.budgets).filter(|_| has_budget).map(budget).collect(),
             kind: scene.kind,
             replicas: scene.replicas,
-            pool: text(&scene.pool),
-            zone: text(&scene.zone),
+            pool: scene.pool.as_deref().map(Arc::from),
+            zone: scene.zone.as_deref().map(Arc::from),
             cpu: scene.cpu,
             grace: i64::from(scene.grace),
             start: SignedDuration::from_secs(i64::from(scene.start)),
             volume: scene.volume,
-            local: scene.local,
+            local_storage: scene.local,
             finalizer: scene.finalizer.clone(),
             recovers: scene.recovers,
             detaches: scene.detaches,
             guards_nodes: scene.guards_nodes,
             min_available: scene.min_available.clone(),
             max_unavailable: scene.max_unavailable.clone(),
-            budgets,
             owner,
             pods: BTreeSet::new(),
+            key,
         }
     }
 }
 
-/// Everything that runs in a cluster of a scene.
-pub fn all(scene: &SceneCluster, team: &str, rng: &mut Rng) -> Vec<Workload> {
-    let mut planned = everywhere();
+/// All workloads of a cluster; `namespace` is that of the usual applications.
+pub fn all(scene: &SceneCluster, namespace: &str, rng: &mut Rng) -> Vec<Workload> {
+    let mut planned = of_platform();
     if scene.usual_workloads {
-        planned.extend(usual(&scene.pools, team));
+        planned.extend(usual(&scene.pools, namespace));
     }
     planned.extend(scene.workloads.iter().cloned());
     if let Some([pool, zone, budget]) = &scene.blocked {
         let (namespace, name) = budget.split_once('/').unwrap_or(("default", budget));
-        let is_there = |w: &&SceneWorkload| w.namespace == namespace && w.name == name;
-        if !planned.iter().any(|workload| is_there(&workload)) {
+        if !planned.iter().any(|w| w.namespace == namespace && w.name == name) {
             planned.push(SceneWorkload {
                 replicas: 1,
                 pool: Some(pool.clone()),
                 zone: Some(zone.clone()),
                 min_available: Some(IntOrPercent::Int(1)),
-                ..plain(namespace, name)
+                ..deployment(namespace, name)
             });
         }
     }
-    let mut made = Vec::new();
+    let mut all = Vec::new();
     for workload in &planned {
         for number in 1..=workload.repeat {
             let name = match workload.repeat {
                 1 => workload.name.clone(),
                 _ => format!("{}-{number}", workload.name),
             };
-            made.push(Workload::new(workload, &name, rng));
+            all.push(Workload::new(workload, name, rng));
         }
     }
-    made
+    all
 }
 
-fn plain(namespace: &str, name: &str) -> SceneWorkload {
+/// A Deployment of two replicas.
+fn deployment(namespace: &str, name: &str) -> SceneWorkload {
     SceneWorkload {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
@@ -162,10 +148,10 @@ fn plain(namespace: &str, name: &str) -> SceneWorkload {
     }
 }
 
-/// What the platform itself runs in every cluster.
-fn everywhere() -> Vec<SceneWorkload> {
-    let system = |name: &str| plain("kube-system", name);
-    let everywhere = |name: &str| SceneWorkload {
+/// What the platform runs in every cluster.
+fn of_platform() -> Vec<SceneWorkload> {
+    let system = |name: &str| deployment("kube-system", name);
+    let daemon_set = |name: &str| SceneWorkload {
         kind: WorkloadKind::DaemonSet,
         cpu: 20,
         local: LocalStorage::HostPath,
@@ -177,17 +163,17 @@ fn everywhere() -> Vec<SceneWorkload> {
         ..system(name)
     };
     vec![
-        everywhere("calico-node"),
-        everywhere("csi-driver-node"),
-        everywhere("kube-proxy"),
+        daemon_set("calico-node"),
+        daemon_set("csi-driver-node"),
+        daemon_set("kube-proxy"),
         guarded("coredns"),
         guarded("metrics-server"),
         SceneWorkload { replicas: 1, cpu: 50, ..system("vpn-shoot") },
     ]
 }
 
-/// What a team runs, if the scene does not say otherwise: nothing of it holds up a drain for long.
-fn usual(pools: &[ScenePool], team: &str) -> Vec<SceneWorkload> {
+/// The usual applications, none of which blocks a drain for long.
+fn usual(pools: &[ScenePool], namespace: &str) -> Vec<SceneWorkload> {
     let mut found = Vec::new();
     for pool in pools {
         let here = Some(pool.name.clone());
@@ -195,13 +181,13 @@ fn usual(pools: &[ScenePool], team: &str) -> Vec<SceneWorkload> {
             replicas: pool.nodes.max(1),
             pool: here.clone(),
             max_unavailable: Some(IntOrPercent::Percent("25%".to_owned())),
-            ..plain(team, &format!("{}-app", pool.name))
+            ..deployment(namespace, &format!("{}-app", pool.name))
         });
         found.push(SceneWorkload {
             replicas: (pool.nodes / 2).max(1),
             pool: here,
             local: LocalStorage::EmptyDir,
-            ..plain(team, &format!("{}-worker", pool.name))
+            ..deployment(namespace, &format!("{}-worker", pool.name))
         });
     }
     if let Some(first) = pools.first().filter(|first| first.nodes >= 3) {
@@ -212,14 +198,14 @@ fn usual(pools: &[ScenePool], team: &str) -> Vec<SceneWorkload> {
             max_unavailable: Some(IntOrPercent::Int(1)),
             volume: true,
             grace: 60,
-            ..plain(team, "store")
+            ..deployment(namespace, "store")
         });
     }
     found.push(SceneWorkload {
         kind: WorkloadKind::StatefulSet,
         replicas: 1,
         volume: true,
-        ..plain("monitoring", "prometheus")
+        ..deployment("monitoring", "prometheus")
     });
     found
 }

@@ -1,11 +1,14 @@
-//! How objects are written for one request: as they are, as metadata, or as rows of a table.
+//! Writes objects in the format of a request: in full, as metadata, or as rows of a table.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::simulator::cluster::objects::StoredObject;
+use crate::simulator::http::JsonResponse;
+use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::object_view::ObjectView;
-use crate::simulator::kubernetes::request::ResponseFormat;
+use crate::simulator::kubernetes::request::{ApiRequest, ResponseFormat};
 use crate::simulator::kubernetes::resources::Resource;
+use crate::simulator::kubernetes::status::failure;
 use crate::simulator::kubernetes::table::IncludeObject;
 use crate::simulator::kubernetes::{render, table};
 
@@ -14,21 +17,37 @@ use crate::simulator::kubernetes::{render, table};
 pub struct ObjectWriter {
     pub resource: &'static Resource,
     pub format: ResponseFormat,
-    /// As whom they are seen.
     pub view: ObjectView,
 }
 
-/// Objects of one page, and what comes after it.
+/// One page of a list.
 pub struct ListPage<'a> {
     pub objects: Vec<&'a StoredObject>,
     pub version: u64,
-    /// Where the next page begins; empty if there is none.
-    pub next: String,
-    /// How many come after it, if that is known.
-    pub remaining: Option<usize>,
+    /// The `continue` token of the next page, and the number of objects on later pages.
+    pub next: Option<(String, usize)>,
 }
 
 impl ObjectWriter {
+    /// A writer in the format that a request accepts.
+    ///
+    /// # Errors
+    /// It accepts none.
+    pub fn new(
+        resource: &'static Resource,
+        request: &ApiRequest,
+        view: ObjectView,
+    ) -> Result<Self, JsonResponse> {
+        let message = "only the following media types are accepted: application/json";
+        let format = request.format().ok_or_else(|| failure(406, "NotAcceptable", message))?;
+        Ok(Self { resource, format, view })
+    }
+
+    /// A writer of objects in full.
+    pub fn of_objects(resource: &'static Resource, view: ObjectView) -> Self {
+        Self { resource, format: ResponseFormat::Object, view }
+    }
+
     /// One object in full, with `kind` and `apiVersion`.
     pub fn full(&self, object: &StoredObject, version: u64) -> Value {
         let mut found = render::object(object, version, &self.view);
@@ -61,7 +80,7 @@ impl ObjectWriter {
         table::row(object, shown, &self.view)
     }
 
-    /// One object. Of several tables in a stream the first has the columns.
+    /// One object in the format of the request. In a stream of tables only the first has columns.
     pub fn one(&self, object: &StoredObject, version: u64, first: bool) -> Value {
         match self.format {
             ResponseFormat::Object => self.full(object, version),
@@ -75,22 +94,16 @@ impl ObjectWriter {
 
     /// A page of a list.
     pub fn list(&self, page: &ListPage<'_>) -> Value {
-        let mut metadata = Map::new();
-        metadata.insert("resourceVersion".to_owned(), json!(page.version.to_string()));
-        if !page.next.is_empty() {
-            metadata.insert("continue".to_owned(), json!(page.next));
-            if let Some(remaining) = page.remaining {
-                metadata.insert("remainingItemCount".to_owned(), json!(remaining));
-            }
+        let mut metadata = json!({"resourceVersion": page.version.to_string()});
+        if let Some((token, remaining)) = &page.next {
+            set(&mut metadata, "continue", json!(token));
+            set(&mut metadata, "remainingItemCount", json!(remaining));
         }
-        let metadata = Value::Object(metadata);
-        let objects = page.objects.iter();
+        let objects = page.objects.iter().map(|object| (*object, object.meta.version));
         match self.format {
             ResponseFormat::Object => {
                 let items: Vec<Value> = objects
-                    .map(|object| {
-                        Value::Object(render::object(object, object.meta.version, &self.view))
-                    })
+                    .map(|(object, version)| render::object(object, version, &self.view).into())
                     .collect();
                 json!({
                     "kind": format!("{}List", self.resource.name), "apiVersion": self.resource.api_version(),
@@ -99,21 +112,20 @@ impl ObjectWriter {
             }
             ResponseFormat::Metadata => {
                 let items: Vec<Value> =
-                    objects.map(|object| self.metadata(object, object.meta.version)).collect();
+                    objects.map(|(object, version)| self.metadata(object, version)).collect();
                 json!({
                     "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
                     "metadata": metadata, "items": items,
                 })
             }
             ResponseFormat::Table(include) => {
-                let rows =
-                    objects.map(|object| self.row(object, object.meta.version, include)).collect();
-                self.table(rows, metadata, true)
+                let rows = objects.map(|(object, version)| self.row(object, version, include));
+                self.table(rows.collect(), metadata, true)
             }
         }
     }
 
-    /// What a bookmark carries: nothing but a version.
+    /// The object of a `BOOKMARK`, which has a version only.
     pub fn bookmark(&self, version: u64) -> Value {
         let metadata = json!({"resourceVersion": version.to_string(), "creationTimestamp": null});
         match self.format {

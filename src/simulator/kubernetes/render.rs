@@ -1,17 +1,17 @@
-//! Objects as the API writes them: metadata, and the smaller kinds.
+//! Renders objects as JSON: metadata, and the smaller kinds.
 
 use base64::Engine;
 use serde_json::{Map, Value, json};
 
 use crate::simulator::cluster::objects::{
-    IntOrPercent, LabelMap, ObjectBody, ObjectKey, ObjectKind, ObjectMeta, StoredAttachment,
-    StoredBudget, StoredController, StoredEvent, StoredObject, StoredVolume,
+    LabelMap, ObjectBody, ObjectKey, ObjectKind, ObjectMeta, StoredAttachment, StoredBudget,
+    StoredController, StoredEvent, StoredObject, StoredVolume,
 };
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::object_view::ObjectView;
 use crate::simulator::kubernetes::{render_node, render_pod, render_service};
 
-/// An object without `kind` and `apiVersion`. The version is that of the change by which it is shown.
+/// An object without `kind` and `apiVersion`, with the version of the change that shows it.
 pub fn object(object: &StoredObject, version: u64, view: &ObjectView) -> Map<String, Value> {
     let mut found = match &object.body {
         ObjectBody::ConfigMap(data) => json!({"data": data}),
@@ -64,8 +64,11 @@ pub fn object(object: &StoredObject, version: u64, view: &ObjectView) -> Map<Str
 /// `metadata` of an object.
 pub fn metadata(object: &StoredObject, version: u64, view: &ObjectView) -> Value {
     let meta = &object.meta;
-    let name =
-        if object.node().is_some() { view.node(&meta.key.name) } else { (&*meta.key.name).into() };
+    let name = if object.node().is_some() {
+        view.node_name(&meta.key.name)
+    } else {
+        (&*meta.key.name).into()
+    };
     let mut found = Map::new();
     let mut put = |key: &str, value: Value| {
         found.insert(key.to_owned(), value);
@@ -127,26 +130,26 @@ fn texts(labels: &LabelMap, view: &ObjectView) -> Value {
 }
 
 fn render_event(event: &StoredEvent, view: &ObjectView) -> Value {
-    let ObjectKey { namespace, name } = &event.about;
-    let mut about = json!({"kind": event.kind, "apiVersion": "v1", "uid": &*event.uid});
+    let ObjectKey { namespace, name } = &event.involved;
+    let mut involved = json!({"kind": event.kind, "apiVersion": "v1", "uid": &*event.uid});
     if event.kind == "Node" {
-        set(&mut about, "name", json!(view.node(name)));
+        set(&mut involved, "name", json!(view.node_name(name)));
     } else {
-        set(&mut about, "name", json!(&**name));
-        set(&mut about, "namespace", json!(&**namespace));
+        set(&mut involved, "name", json!(&**name));
+        set(&mut involved, "namespace", json!(&**namespace));
     }
     json!({
-        "involvedObject": about, "reason": event.reason, "message": view.message(&event.message),
-        "source": {"component": event.component}, "type": if event.warning { "Warning" } else { "Normal" },
-        "firstTimestamp": view.time(event.first), "lastTimestamp": view.time(event.last), "count": event.count,
+        "involvedObject": involved, "reason": event.reason, "message": view.message(&event.message),
+        "source": {"component": event.component}, "type": event.severity, "count": event.count,
+        "firstTimestamp": view.time(event.first), "lastTimestamp": view.time(event.last),
         "eventTime": null, "reportingComponent": event.component, "reportingInstance": "",
     })
 }
 
 fn render_volume(meta: &ObjectMeta, volume: &StoredVolume) -> Value {
-    let place = |key: &str, values: Value| {
+    let affinity = |key: &str, value: &str| {
         json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [
-            {"key": key, "operator": "In", "values": values}]}]}})
+            {"key": key, "operator": "In", "values": [value]}]}]}})
     };
     let ObjectKey { namespace, name } = &volume.claim;
     let mut spec = json!({
@@ -159,18 +162,13 @@ fn render_volume(meta: &ObjectMeta, volume: &StoredVolume) -> Value {
     if let Some(node) = &volume.node {
         set(&mut spec, "storageClassName", json!("local"));
         set(&mut spec, "local", json!({"path": "/mnt/disks/data"}));
-        set(&mut spec, "nodeAffinity", place("kubernetes.io/hostname", json!([&**node])));
+        set(&mut spec, "nodeAffinity", affinity("kubernetes.io/hostname", node));
     } else {
-        set(
-            &mut spec,
-            "csi",
-            json!({"driver": "cinder.csi.openstack.org", "volumeHandle": &*meta.uid, "fsType": "ext4"}),
-        );
-        set(
-            &mut spec,
-            "nodeAffinity",
-            place("topology.cinder.csi.openstack.org/zone", json!([&*volume.zone])),
-        );
+        let driver = "cinder.csi.openstack.org";
+        let csi = json!({"driver": driver, "volumeHandle": &*meta.uid, "fsType": "ext4"});
+        set(&mut spec, "csi", csi);
+        let zone = affinity("topology.cinder.csi.openstack.org/zone", &volume.zone);
+        set(&mut spec, "nodeAffinity", zone);
     }
     json!({"spec": spec, "status": {"phase": "Bound"}})
 }
@@ -178,35 +176,24 @@ fn render_volume(meta: &ObjectMeta, volume: &StoredVolume) -> Value {
 fn render_attachment(attachment: &StoredAttachment, view: &ObjectView) -> Value {
     let mut status = json!({"attached": attachment.attached});
     if let Some((at, message)) = &attachment.detach_error {
-        set(
-            &mut status,
-            "detachError",
-            json!({"time": view.time(*at), "message": view.message(message)}),
-        );
+        let error = json!({"time": view.time(*at), "message": view.message(message)});
+        set(&mut status, "detachError", error);
     }
     json!({
         "spec": {
-            "attacher": "cinder.csi.openstack.org", "nodeName": view.node(&attachment.node),
+            "attacher": "cinder.csi.openstack.org", "nodeName": view.node_name(&attachment.node),
             "source": {"persistentVolumeName": &*attachment.volume},
         },
         "status": status,
     })
 }
 
-/// A number or a percentage, as JSON.
-pub fn amount(amount: &IntOrPercent) -> Value {
-    match amount {
-        IntOrPercent::Int(number) => json!(number),
-        IntOrPercent::Percent(text) => json!(text),
-    }
-}
-
 fn render_budget(meta: &ObjectMeta, budget: &StoredBudget, view: &ObjectView) -> Value {
     let mut spec = json!({"selector": {"matchLabels": {"app": &*budget.app}}});
     if let Some(most) = &budget.max_unavailable {
-        set(&mut spec, "maxUnavailable", amount(most));
+        set(&mut spec, "maxUnavailable", json!(most));
     } else if let Some(least) = &budget.min_available {
-        set(&mut spec, "minAvailable", amount(least));
+        set(&mut spec, "minAvailable", json!(least));
     }
     let (status, reason) =
         if budget.allowed > 0 { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
@@ -225,7 +212,7 @@ fn render_budget(meta: &ObjectMeta, budget: &StoredBudget, view: &ObjectView) ->
 }
 
 fn render_controller(controller: &StoredController) -> Value {
-    let StoredController { app, wanted, there, ready, generation, .. } = controller;
+    let StoredController { app, replicas, pods, ready, generation, .. } = controller;
     let labels = json!({"app": &**app});
     let container = json!({"name": "main", "image": format!("registry.example/{app}:1.4.2")});
     let mut spec = json!({
@@ -234,17 +221,17 @@ fn render_controller(controller: &StoredController) -> Value {
     });
     let status = if controller.kind == ObjectKind::DaemonSet {
         json!({
-            "desiredNumberScheduled": wanted, "currentNumberScheduled": there, "numberMisscheduled": 0,
-            "numberReady": ready, "numberAvailable": ready, "updatedNumberScheduled": there,
+            "desiredNumberScheduled": replicas, "currentNumberScheduled": pods, "numberMisscheduled": 0,
+            "numberReady": ready, "numberAvailable": ready, "updatedNumberScheduled": pods,
             "observedGeneration": generation,
         })
     } else {
-        set(&mut spec, "replicas", json!(wanted));
+        set(&mut spec, "replicas", json!(replicas));
         if controller.kind == ObjectKind::StatefulSet {
             set(&mut spec, "serviceName", json!(&**app));
         }
         json!({
-            "replicas": there, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": there,
+            "replicas": pods, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": pods,
             "observedGeneration": generation,
         })
     };

@@ -1,4 +1,4 @@
-//! Pods as the API writes them.
+//! Renders pods as JSON.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ pub fn body(meta: &ObjectMeta, pod: &StoredPod, view: &ObjectView) -> Value {
         "serviceAccountName": "default", "terminationGracePeriodSeconds": pod.grace,
     });
     if let Some(node) = &pod.node {
-        set(&mut spec, "nodeName", json!(view.node(node)));
+        set(&mut spec, "nodeName", json!(view.node_name(node)));
     }
     if let Some(pool) = &pod.pool {
         set(&mut spec, "nodeSelector", json!({POOL_LABEL: &**pool}));
@@ -31,7 +31,7 @@ pub fn body(meta: &ObjectMeta, pod: &StoredPod, view: &ObjectView) -> Value {
         .iter()
         .map(|claim| json!({"name": "data", "persistentVolumeClaim": {"claimName": &**claim}}))
         .collect();
-    match pod.local {
+    match pod.local_storage {
         LocalStorage::EmptyDir => volumes.push(json!({"name": "scratch", "emptyDir": {}})),
         LocalStorage::HostPath => {
             volumes.push(json!({"name": "host", "hostPath": {"path": "/var/lib", "type": ""}}));
@@ -82,8 +82,7 @@ fn status(meta: &ObjectMeta, pod: &StoredPod, image: &str, view: &ObjectView) ->
         None => json!({"waiting": {"reason": "ContainerCreating"}}),
     };
     let mut status = json!({
-        "phase": if pod.started.is_some() { "Running" } else { "Pending" },
-        "qosClass": "Burstable", "startTime": view.time(placed), "conditions": conditions,
+        "phase": pod.phase(), "qosClass": "Burstable", "startTime": view.time(placed), "conditions": conditions,
         "containerStatuses": [{
             "name": "main", "image": image, "imageID": "", "ready": ready, "restartCount": 0,
             "started": pod.started.is_some(), "state": state,

@@ -1,4 +1,4 @@
-//! Services, what stands behind them, and the webhooks that ask them, as the API writes them.
+//! Renders services, their endpoints, and the webhooks that they serve as JSON.
 
 use serde_json::{Value, json};
 
@@ -27,11 +27,11 @@ pub fn service(service: &StoredService) -> Value {
     })
 }
 
-/// Everything but the metadata of a slice. A real server writes no endpoints as null.
+/// An EndpointSlice without metadata. A real server writes no endpoints as null.
 pub fn endpoints(meta: &ObjectMeta, endpoints: &[StoredEndpoint], view: &ObjectView) -> Value {
     let shown = |one: &StoredEndpoint| {
         json!({
-            "addresses": [address(one.number)], "nodeName": view.node(&one.node),
+            "addresses": [address(one.number)], "nodeName": view.node_name(&one.node),
             "conditions": {
                 "ready": one.serving && !one.terminating, "serving": one.serving, "terminating": one.terminating,
             },
@@ -47,7 +47,7 @@ pub fn endpoints(meta: &ObjectMeta, endpoints: &[StoredEndpoint], view: &ObjectV
     json!({"addressType": "IPv4", "endpoints": endpoints, "ports": ports})
 }
 
-/// Everything but the metadata of a configuration.
+/// A webhook configuration without metadata.
 pub fn webhook(meta: &ObjectMeta, webhook: &StoredWebhook) -> Value {
     let ObjectKey { namespace, name } = &webhook.service;
     json!({"webhooks": [{

@@ -1,4 +1,4 @@
-//! One request to an API server, taken apart.
+//! A request to an API server: its query and body, and the object or collection of its path.
 
 use serde_json::Value;
 
@@ -10,9 +10,7 @@ use crate::simulator::kubernetes::table::IncludeObject;
 #[derive(Debug, Clone, Default)]
 pub struct ApiRequest {
     pub method: String,
-    /// Path without query.
     pub path: String,
-    /// Names and values of the query.
     pub query: Vec<(String, String)>,
     pub accept: String,
     pub content_type: String,
@@ -20,12 +18,12 @@ pub struct ApiRequest {
 }
 
 impl ApiRequest {
-    /// A value of the query; empty if it is not there.
+    /// A value of the query; empty if it is absent.
     pub fn value(&self, name: &str) -> &str {
         self.query.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
-    /// A switch of the query.
+    /// Whether a flag of the query is set.
     pub fn is_on(&self, name: &str) -> bool {
         matches!(self.value(name), "true" | "1")
     }
@@ -33,7 +31,7 @@ impl ApiRequest {
     /// A number of the query.
     ///
     /// # Errors
-    /// A sentence, if it is there and no number.
+    /// It is no number.
     pub fn number(&self, name: &str) -> Result<Option<u64>, String> {
         let text = self.value(name);
         if text.is_empty() {
@@ -42,10 +40,10 @@ impl ApiRequest {
         text.parse().map(Some).map_err(|error| format!("{name} \"{text}\": {error}"))
     }
 
-    /// The body as JSON, whichever way it is encoded.
+    /// The body, decoded from JSON or protobuf.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with it.
+    /// It is neither.
     pub fn json(&self) -> Result<Value, String> {
         if let Some(value) = protobuf::read(&self.body) {
             return Ok(value);
@@ -53,7 +51,7 @@ impl ApiRequest {
         serde_json::from_slice(&self.body).map_err(|error| error.to_string())
     }
 
-    /// How the answer is to be written; `None` if that cannot be done.
+    /// The format that `Accept` prefers; `None` if the server supports none of them.
     pub fn format(&self) -> Option<ResponseFormat> {
         if self.accept.is_empty() {
             return Some(ResponseFormat::Object);
@@ -88,30 +86,28 @@ impl ApiRequest {
     }
 }
 
-/// How objects are written.
+/// The format of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponseFormat {
     Object,
-    /// Only their metadata.
+    /// `PartialObjectMetadata`.
     Metadata,
-    /// As rows.
     Table(IncludeObject),
 }
 
-/// What a path leads to.
+/// The object or collection that a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestTarget<'a> {
     pub resource: &'static Resource,
-    /// Namespace; empty means all, or none.
+    /// Empty for all namespaces, or of objects of the cluster.
     pub namespace: &'a str,
-    /// Name of one object; empty means the collection.
+    /// Empty for a collection.
     pub name: &'a str,
-    /// Part of that object; empty means all of it.
     pub subresource: &'a str,
 }
 
 impl<'a> RequestTarget<'a> {
-    /// Finds what a path leads to.
+    /// Finds the target of a path.
     pub fn find(path: &[&'a str]) -> Option<Self> {
         let (group, rest) = match path {
             ["api", "v1", rest @ ..] => ("", rest),
@@ -129,14 +125,13 @@ impl<'a> RequestTarget<'a> {
             _ => return None,
         };
         let resource = Resource::find(group, plural)?;
-        let has_place = !namespace.is_empty();
-        // Objects of namespaces are addressed in them, others are not.
-        if has_place && !resource.namespaced
-            || !name.is_empty() && resource.namespaced && !has_place
-        {
-            return None;
-        }
-        Some(Self { resource, namespace, name, subresource })
+        // A namespace is given of namespaced objects, and of no others.
+        let matches = if namespace.is_empty() {
+            name.is_empty() || !resource.namespaced
+        } else {
+            resource.namespaced
+        };
+        matches.then_some(Self { resource, namespace, name, subresource })
     }
 }
 

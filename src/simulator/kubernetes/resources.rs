@@ -1,4 +1,4 @@
-//! The resources that a simulated API server offers: their names, and what can be done with them.
+//! The resources of a simulated API server, and what can be done with them.
 
 use crate::simulator::cluster::objects::ObjectKind;
 
@@ -6,15 +6,13 @@ use crate::simulator::cluster::objects::ObjectKind;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Resource {
     pub kind: ObjectKind,
-    /// API group; empty for the core.
+    /// API group; empty for the core group.
     pub group: &'static str,
-    pub plural: &'static str,
-    pub singular: &'static str,
-    /// `kind` of one.
+    /// `kind` of its objects.
     pub name: &'static str,
+    pub plural: &'static str,
     pub namespaced: bool,
-    /// Short names for people.
-    pub short: &'static [&'static str],
+    pub short_name: Option<&'static str>,
     pub verbs: &'static [&'static str],
 }
 
@@ -22,138 +20,47 @@ const READ: &[&str] = &["get", "list", "watch"];
 const READ_PATCH: &[&str] = &["get", "list", "patch", "watch"];
 const READ_DELETE_PATCH: &[&str] = &["delete", "get", "list", "patch", "watch"];
 
-const fn core(
-    kind: ObjectKind,
-    plural: &'static str,
-    singular: &'static str,
-    name: &'static str,
-    namespaced: bool,
-    short: &'static [&'static str],
-) -> Resource {
-    Resource { kind, group: "", plural, singular, name, namespaced, short, verbs: READ }
+const ADMISSION: &str = "admissionregistration.k8s.io";
+
+macro_rules! resources {
+    ($($group:expr, $kind:ident $name:literal $plural:literal $namespaced:literal $short:expr, $verbs:ident;)*) => {
+        /// All resources, by group and name.
+        pub const RESOURCES: &[Resource] = &[$(Resource {
+            kind: ObjectKind::$kind,
+            group: $group,
+            name: $name,
+            plural: $plural,
+            namespaced: $namespaced,
+            short_name: $short,
+            verbs: $verbs,
+        }),*];
+    };
 }
 
-/// All resources, by group and name.
-pub const RESOURCES: &[Resource] = &[
-    core(ObjectKind::ConfigMap, "configmaps", "configmap", "ConfigMap", true, &["cm"]),
-    core(ObjectKind::Event, "events", "event", "Event", true, &["ev"]),
-    core(ObjectKind::Namespace, "namespaces", "namespace", "Namespace", false, &["ns"]),
-    Resource {
-        verbs: READ_DELETE_PATCH,
-        ..core(ObjectKind::Node, "nodes", "node", "Node", false, &["no"])
-    },
-    core(
-        ObjectKind::PersistentVolumeClaim,
-        "persistentvolumeclaims",
-        "persistentvolumeclaim",
-        "PersistentVolumeClaim",
-        true,
-        &["pvc"],
-    ),
-    core(
-        ObjectKind::PersistentVolume,
-        "persistentvolumes",
-        "persistentvolume",
-        "PersistentVolume",
-        false,
-        &["pv"],
-    ),
-    Resource {
-        verbs: READ_DELETE_PATCH,
-        ..core(ObjectKind::Pod, "pods", "pod", "Pod", true, &["po"])
-    },
-    core(ObjectKind::Secret, "secrets", "secret", "Secret", true, &[]),
-    core(ObjectKind::Service, "services", "service", "Service", true, &["svc"]),
-    core(
-        ObjectKind::ServiceAccount,
-        "serviceaccounts",
-        "serviceaccount",
-        "ServiceAccount",
-        true,
-        &["sa"],
-    ),
-    Resource {
-        group: "admissionregistration.k8s.io",
-        ..core(
-            ObjectKind::MutatingWebhook,
-            "mutatingwebhookconfigurations",
-            "mutatingwebhookconfiguration",
-            "MutatingWebhookConfiguration",
-            false,
-            &[],
-        )
-    },
-    Resource {
-        group: "admissionregistration.k8s.io",
-        verbs: READ_DELETE_PATCH,
-        ..core(
-            ObjectKind::ValidatingWebhook,
-            "validatingwebhookconfigurations",
-            "validatingwebhookconfiguration",
-            "ValidatingWebhookConfiguration",
-            false,
-            &[],
-        )
-    },
-    Resource {
-        group: "apps",
-        ..core(ObjectKind::DaemonSet, "daemonsets", "daemonset", "DaemonSet", true, &["ds"])
-    },
-    Resource {
-        group: "apps",
-        verbs: READ_PATCH,
-        ..core(ObjectKind::Deployment, "deployments", "deployment", "Deployment", true, &["deploy"])
-    },
-    Resource {
-        group: "apps",
-        verbs: READ_PATCH,
-        ..core(
-            ObjectKind::StatefulSet,
-            "statefulsets",
-            "statefulset",
-            "StatefulSet",
-            true,
-            &["sts"],
-        )
-    },
-    Resource {
-        group: "discovery.k8s.io",
-        ..core(
-            ObjectKind::EndpointSlice,
-            "endpointslices",
-            "endpointslice",
-            "EndpointSlice",
-            true,
-            &[],
-        )
-    },
-    Resource {
-        group: "policy",
-        verbs: READ_DELETE_PATCH,
-        ..core(
-            ObjectKind::Budget,
-            "poddisruptionbudgets",
-            "poddisruptionbudget",
-            "PodDisruptionBudget",
-            true,
-            &["pdb"],
-        )
-    },
-    Resource {
-        group: "storage.k8s.io",
-        ..core(
-            ObjectKind::VolumeAttachment,
-            "volumeattachments",
-            "volumeattachment",
-            "VolumeAttachment",
-            false,
-            &[],
-        )
-    },
-];
+resources! {
+    "", ConfigMap "ConfigMap" "configmaps" true Some("cm"), READ;
+    "", Event "Event" "events" true Some("ev"), READ;
+    "", Namespace "Namespace" "namespaces" false Some("ns"), READ;
+    "", Node "Node" "nodes" false Some("no"), READ_DELETE_PATCH;
+    "", PersistentVolumeClaim "PersistentVolumeClaim" "persistentvolumeclaims" true Some("pvc"), READ;
+    "", PersistentVolume "PersistentVolume" "persistentvolumes" false Some("pv"), READ;
+    "", Pod "Pod" "pods" true Some("po"), READ_DELETE_PATCH;
+    "", Secret "Secret" "secrets" true None, READ;
+    "", Service "Service" "services" true Some("svc"), READ;
+    "", ServiceAccount "ServiceAccount" "serviceaccounts" true Some("sa"), READ;
+    ADMISSION, MutatingWebhook "MutatingWebhookConfiguration" "mutatingwebhookconfigurations" false None, READ;
+    ADMISSION, ValidatingWebhook "ValidatingWebhookConfiguration" "validatingwebhookconfigurations" false None,
+        READ_DELETE_PATCH;
+    "apps", DaemonSet "DaemonSet" "daemonsets" true Some("ds"), READ;
+    "apps", Deployment "Deployment" "deployments" true Some("deploy"), READ_PATCH;
+    "apps", StatefulSet "StatefulSet" "statefulsets" true Some("sts"), READ_PATCH;
+    "discovery.k8s.io", EndpointSlice "EndpointSlice" "endpointslices" true None, READ;
+    "policy", Budget "PodDisruptionBudget" "poddisruptionbudgets" true Some("pdb"), READ_DELETE_PATCH;
+    "storage.k8s.io", VolumeAttachment "VolumeAttachment" "volumeattachments" false None, READ;
+}
 
 impl Resource {
-    /// Finds a resource by group and name in paths.
+    /// The resource of a group and a plural name.
     pub fn find(group: &str, plural: &str) -> Option<&'static Self> {
         RESOURCES.iter().find(|resource| resource.group == group && resource.plural == plural)
     }
@@ -163,7 +70,7 @@ impl Resource {
         if self.group.is_empty() { "v1".to_owned() } else { format!("{}/v1", self.group) }
     }
 
-    /// Its name with the group, as errors write it ("poddisruptionbudgets.policy").
+    /// Name and group, as errors write them ("poddisruptionbudgets.policy").
     pub fn qualified(&self) -> String {
         if self.group.is_empty() {
             self.plural.to_owned()

@@ -1,7 +1,7 @@
-//! TLS of one API server: its certificate, and client certificates that are asked for but judged by the authenticator.
+//! TLS of one API server: its certificate, and client certificates, which are requested here and verified by `authenticate`.
 //!
-//! A real kube-apiserver does not refuse strangers in the handshake: it asks for a certificate, checks that the client
-//! holds its key, and answers 401 to whoever the authenticator does not know.
+//! A real kube-apiserver does not refuse unknown clients in the handshake: it requests a certificate, checks that the
+//! client holds its key, and answers 401.
 
 use std::sync::Arc;
 
@@ -16,27 +16,23 @@ use rustls::{
 };
 
 use crate::simulator::cluster::SimulatedCluster;
-use crate::simulator::kubeconfig::published_name;
 
 /// What an API server needs between two rollouts.
 #[derive(Debug, Clone)]
 pub struct TlsMaterial {
-    /// How it takes connections.
     pub config: Arc<ServerConfig>,
-    /// How it takes them when it refuses client certificates in the handshake.
+    /// As `config`, but client certificates are refused in the handshake.
     pub refusing: Arc<ServerConfig>,
     pub verifier: Arc<dyn ClientCertVerifier>,
-    /// The cluster that it belongs to; one that is made anew has another one.
-    pub shoot: String,
-    /// The rollout that it belongs to.
-    pub rollout: u64,
+    /// The rollout that it belongs to, as `SimulatedCluster::api_server_rollout` has it.
+    pub rollout: (String, u64),
 }
 
-/// Asks for certificates and offers the authorities as hints, but takes any chain, or none at all.
+/// Requests certificates and sends the authorities as hints, but accepts any chain, or none at all.
 #[derive(Debug)]
 struct AnyClientCertificate {
     verifier: Arc<dyn ClientCertVerifier>,
-    takes: bool,
+    accepts: bool,
 }
 
 impl ClientCertVerifier for AnyClientCertificate {
@@ -58,7 +54,7 @@ impl ClientCertVerifier for AnyClientCertificate {
         _intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if self.takes {
+        if self.accepts {
             Ok(ClientCertVerified::assertion())
         } else {
             Err(CertificateError::UnknownIssuer.into())
@@ -88,27 +84,24 @@ impl ClientCertVerifier for AnyClientCertificate {
     }
 }
 
-/// What a cluster's API server needs as things are.
+/// What the present rollout of a cluster's API server needs.
 ///
 /// # Errors
-/// The crypto library's sentence.
-pub fn build_material(cluster: &mut SimulatedCluster) -> Result<TlsMaterial, String> {
+/// The crypto library refuses.
+pub fn build_material(cluster: &mut SimulatedCluster) -> anyhow::Result<TlsMaterial> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
-    for der in cluster.credentials.client_authorities().map_err(|error| error.to_string())? {
-        roots.add(CertificateDer::from(der)).map_err(|error| error.to_string())?;
+    for der in cluster.credentials.client_authorities()? {
+        roots.add(CertificateDer::from(der))?;
     }
+    let roots = Arc::new(roots);
     let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .build()
-            .map_err(|error| error.to_string())?;
-    let name = published_name(cluster);
-    let serving = cluster
-        .credentials
-        .serving(&[&name, "localhost", "kubernetes", "kubernetes.default.svc"])
-        .map_err(|error| error.to_string())?;
-    let config = |takes| {
-        let verifier = AnyClientCertificate { verifier: Arc::clone(&verifier), takes };
+        WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider)).build()?;
+    let name = cluster.api_server_name();
+    let names = [&*name, "localhost", "kubernetes", "kubernetes.default.svc"];
+    let serving = cluster.credentials.issue_serving(&names)?;
+    let config = |accepts| -> Result<Arc<ServerConfig>, Error> {
+        let verifier = AnyClientCertificate { verifier: Arc::clone(&verifier), accepts };
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(serving.key.clone()));
         let chain = vec![CertificateDer::from(serving.certificate.clone())];
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -121,12 +114,10 @@ pub fn build_material(cluster: &mut SimulatedCluster) -> Result<TlsMaterial, Str
         config.send_tls13_tickets = 0;
         Ok(Arc::new(config))
     };
-    let made = |takes| config(takes).map_err(|error: Error| error.to_string());
     Ok(TlsMaterial {
-        config: made(true)?,
-        refusing: made(false)?,
-        verifier: Arc::clone(&verifier),
-        shoot: cluster.shoot.clone(),
-        rollout: cluster.credentials.rollouts,
+        config: config(true)?,
+        refusing: config(false)?,
+        rollout: cluster.api_server_rollout(),
+        verifier,
     })
 }

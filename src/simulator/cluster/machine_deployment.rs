@@ -1,80 +1,76 @@
-//! The node roll of one pool in one zone: surge, unavailable and zones as the platform counts them. Pure; it decides
-//! what may begin, and `cluster::machines` does it.
+//! The machines of one pool in one zone, and which one is created or drained next: `maxSurge` and `maxUnavailable` as
+//! machine-controller-manager counts them. Pure; `machines` acts on it.
 
-use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
 
-use crate::simulator::cluster::objects::Text;
-use crate::simulator::rng::Rng;
+use jiff::Timestamp;
 
 /// One machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
-    /// Name; its node has the same.
-    pub name: Text,
-    /// Which template of its pool it was made from; old ones are replaced.
+    /// Its node has the same name.
+    pub name: Arc<str>,
+    /// Template of its pool that it was made from; a roll replaces older ones.
     pub template: u32,
     pub stage: MachineStage,
-    /// When it was asked for.
+    /// When it was requested.
     pub created: Timestamp,
-    /// Since when it drains.
+    /// When its drain began.
     pub draining: Option<Timestamp>,
-    /// Since when a PodDisruptionBudget holds its drain up, and which one.
+    /// The PodDisruptionBudget that blocks its drain, and since when.
     pub blocked: Option<(Timestamp, String)>,
-    /// When the drain looks at it next; earlier orders are out of date.
+    /// When its drain is evaluated next; earlier tasks are out of date.
     pub next_check: Option<Timestamp>,
 }
 
-/// What a machine does.
+/// The stage of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MachineStage {
-    /// Is made, starts and joins.
+    /// Until its node is schedulable.
     Creating,
     Ready,
-    /// Its pods leave.
     Draining,
-    /// Empty; it is being removed.
-    Leaving,
+    /// Drained; the machine is being deleted.
+    Deleting,
 }
 
 impl Machine {
-    /// A machine that is being made.
-    pub fn new(name: Text, template: u32, stage: MachineStage, created: Timestamp) -> Self {
+    /// A machine that was just requested.
+    pub fn new(name: Arc<str>, template: u32, stage: MachineStage, created: Timestamp) -> Self {
         Self { name, template, stage, created, draining: None, blocked: None, next_check: None }
     }
 
-    /// Whether it is on its way out.
-    pub fn is_going(&self) -> bool {
-        matches!(self.stage, MachineStage::Draining | MachineStage::Leaving)
+    /// Whether it is being drained or deleted.
+    pub fn is_leaving(&self) -> bool {
+        matches!(self.stage, MachineStage::Draining | MachineStage::Deleting)
     }
 }
 
-/// What may begin.
+/// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MachineAction {
-    /// One more machine.
     Create,
-    /// This machine is drained and removed.
-    Drain(Text),
+    /// Drains and deletes a machine.
+    Drain(Arc<str>),
 }
 
 /// The machines of one pool in one zone. Zones roll in parallel and independently.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_field_names, reason = "the zone of a zone is its name")]
 pub struct MachineDeployment {
-    pub pool: Text,
-    pub zone: Text,
+    pub pool: Arc<str>,
+    pub zone: Arc<str>,
     /// Number of the zone, from 1.
     pub number: u32,
-    /// Machines wanted.
+    /// Desired machines.
     pub desired: usize,
-    /// More machines than wanted, at most.
+    /// Machines above `desired`, at most.
     pub surge: usize,
-    /// Fewer working machines than wanted, at most.
+    /// Ready machines below `desired`, at most.
     pub unavailable: usize,
     pub machines: Vec<Machine>,
-    /// Whether old machines are being replaced.
+    /// Whether older machines are being replaced.
     pub rolling: bool,
-    /// Whether no new machine can be had.
+    /// Whether no new machine is available.
     pub no_capacity: bool,
 }
 
@@ -86,26 +82,23 @@ pub fn spread(number: u32, zones: u32, zone: u32) -> usize {
 }
 
 impl MachineDeployment {
-    /// Surge and unavailable as they work out here: where both come out as zero, one may be missing.
+    /// Surge and unavailable; where both are zero, one machine may be unavailable.
     pub fn limits(surge: usize, unavailable: usize) -> (usize, usize) {
         if surge == 0 && unavailable == 0 { (0, 1) } else { (surge, unavailable) }
     }
 
-    /// Whether every machine works and is of this template.
-    pub fn is_done(&self, template: u32) -> bool {
-        self.machines.len() == self.desired
-            && self
-                .machines
-                .iter()
-                .all(|n| n.template == template && n.stage == MachineStage::Ready)
+    /// Whether every machine is ready and of this template.
+    pub fn is_rolled(&self, template: u32) -> bool {
+        let is_done = |m: &Machine| m.template == template && m.stage == MachineStage::Ready;
+        self.machines.len() == self.desired && self.machines.iter().all(is_done)
     }
 
-    /// Machines that work.
+    /// Number of ready machines.
     pub fn ready(&self) -> usize {
-        self.machines.iter().filter(|node| node.stage == MachineStage::Ready).count()
+        self.machines.iter().filter(|machine| machine.stage == MachineStage::Ready).count()
     }
 
-    /// The next thing that the limits allow, if there is one.
+    /// The next action that the limits allow, if there is one.
     pub fn next_action(&self, template: u32) -> Option<MachineAction> {
         if self.can_create(template) {
             Some(MachineAction::Create)
@@ -115,66 +108,28 @@ impl MachineDeployment {
     }
 
     fn can_create(&self, template: u32) -> bool {
-        let staying = |node: &&Machine| !node.is_going();
-        let new = self.machines.iter().filter(|n| n.template == template).filter(staying).count();
-        let old = self.machines.iter().filter(|n| n.template != template).filter(staying).count();
         // Outside of a roll old machines are as good as new ones.
-        let have = if self.rolling { new } else { new + old };
-        // Machines that are going still count against the surge: a stuck drain stops its zone.
-        !self.no_capacity && have < self.desired && self.machines.len() < self.desired + self.surge
+        let counts = |m: &&Machine| !m.is_leaving() && (!self.rolling || m.template == template);
+        let existing = self.machines.iter().filter(counts).count();
+        // Machines that are leaving still count against the surge: a blocked drain stops its zone.
+        let has_room = self.machines.len() < self.desired + self.surge;
+        !self.no_capacity && existing < self.desired && has_room
     }
 
-    fn next_to_drain(&self, template: u32) -> Option<Text> {
+    fn next_to_drain(&self, template: u32) -> Option<Arc<str>> {
         let oldest = |old: bool| {
-            self.machines
-                .iter()
-                .filter(|node| {
-                    (node.template != template) == old && node.stage == MachineStage::Ready
-                })
-                .min_by_key(|node| node.created)
-                .map(|node| Text::clone(&node.name))
+            let of_age =
+                |m: &&Machine| (m.template != template) == old && m.stage == MachineStage::Ready;
+            let machine = self.machines.iter().filter(of_age).min_by_key(|m| m.created)?;
+            Some(Arc::clone(&machine.name))
         };
         if self.rolling {
             let enough = self.ready() > self.desired.saturating_sub(self.unavailable);
             return enough.then(|| oldest(true)).flatten();
         }
-        let staying = self.machines.iter().filter(|node| !node.is_going()).count();
+        let staying = self.machines.iter().filter(|machine| !machine.is_leaving()).count();
         (staying > self.desired).then(|| oldest(true).or_else(|| oldest(false))).flatten()
     }
-}
-
-/// Reality, or faster.
-#[derive(Debug, Clone, Copy)]
-pub struct Speed(f64);
-
-impl Speed {
-    /// So many times faster than in reality.
-    pub fn new(speed: f64) -> Self {
-        Self(speed.max(0.01))
-    }
-
-    /// A moment `lasts` from a moment.
-    pub fn after(self, at: Timestamp, lasts: SignedDuration) -> Timestamp {
-        SignedDuration::try_from_secs_f64(lasts.as_secs_f64() / self.0)
-            .ok()
-            .and_then(|lasts| at.saturating_add(lasts).ok())
-            .unwrap_or(at)
-    }
-
-    /// A moment about `lasts` from a moment.
-    pub fn roughly_after(self, at: Timestamp, lasts: SignedDuration, rng: &mut Rng) -> Timestamp {
-        self.after(at, scaled(lasts, 0.8 + 0.5 * rng.fraction()))
-    }
-
-    /// How long a wait is that took from one moment to another, as it would be in reality.
-    pub fn real_time(self, from: Timestamp, to: Timestamp) -> SignedDuration {
-        scaled(to.duration_since(from), self.0)
-    }
-}
-
-/// A share, or a multiple, of a duration.
-pub fn scaled(of: SignedDuration, share: f64) -> SignedDuration {
-    SignedDuration::try_from_secs_f64(of.as_secs_f64() * share).unwrap_or(of)
 }
 
 #[cfg(test)]
@@ -182,7 +137,7 @@ mod tests {
     use jiff::{SignedDuration, Timestamp};
     use proptest::prelude::*;
 
-    use crate::simulator::machine_deployment::{
+    use crate::simulator::cluster::machine_deployment::{
         Machine, MachineAction, MachineDeployment, MachineStage, spread,
     };
     use crate::simulator::rng::Rng;
@@ -225,7 +180,7 @@ mod tests {
         fn step(&mut self, now: Timestamp) {
             for (_, name) in self.ends.iter().filter(|(at, _)| *at <= now) {
                 let at = self.zone.machines.iter().position(|n| *n.name == **name).unwrap();
-                if self.zone.machines[at].is_going() {
+                if self.zone.machines[at].is_leaving() {
                     self.zone.machines.remove(at);
                 } else {
                     self.zone.machines[at].stage = MachineStage::Ready;
@@ -284,8 +239,8 @@ mod tests {
             played.step(now);
             now = now.saturating_add(SignedDuration::from_mins(1)).unwrap();
         }
-        assert!(!played.zone.is_done(2));
-        let going = played.zone.machines.iter().filter(|node| node.is_going()).count();
+        assert!(!played.zone.is_rolled(2));
+        let going = played.zone.machines.iter().filter(|node| node.is_leaving()).count();
         assert_eq!(going, 1);
     }
 
@@ -294,7 +249,7 @@ mod tests {
         let mut zone = zone(3, 1, 0);
         zone.rolling = false;
         assert_eq!(zone.next_action(2), None);
-        zone.machines[0].stage = MachineStage::Leaving;
+        zone.machines[0].stage = MachineStage::Deleting;
         assert_eq!(zone.next_action(2), Some(MachineAction::Create));
         zone.machines[0].stage = MachineStage::Ready;
         zone.desired = 2;
@@ -318,7 +273,7 @@ mod tests {
                     None => break,
                 }
             }
-            prop_assert!(played.zone.is_done(2));
+            prop_assert!(played.zone.is_rolled(2));
         }
     }
 }
