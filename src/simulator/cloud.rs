@@ -12,10 +12,8 @@ use crate::simulator::scene::Scene;
 use crate::simulator::speed::Speed;
 
 /// The cloud.
-#[derive(Debug)]
 pub struct SimulatedCloud {
     pub regions: Vec<String>,
-    /// Ids and names of the projects.
     pub projects: Vec<(String, String)>,
     clusters: BTreeMap<ClusterId, SimulatedCluster>,
     speed: Speed,
@@ -100,9 +98,6 @@ impl SimulatedCloud {
     }
 
     /// Begins an operation, if the rules accept it.
-    ///
-    /// # Errors
-    /// What the API answers instead.
     pub fn act(
         &mut self,
         id: &ClusterId,
@@ -133,6 +128,7 @@ mod tests {
 
     use crate::domain::cluster::ClusterId;
     use crate::simulator::cloud::SimulatedCloud;
+    use crate::simulator::cluster::objects::ObjectKey;
     use crate::simulator::rules::ClusterOperation;
     use crate::simulator::scene::Scene;
 
@@ -217,7 +213,8 @@ mod tests {
         assert_eq!(cluster.phase, "PREPARING");
         let errors = cluster.errors(much_later);
         assert!(errors[0].message.as_ref().unwrap().contains("payments/api"));
-        cloud.cluster_mut(&id).unwrap().relax_blocking_budgets();
+        let budget = ObjectKey::new("payments", "api");
+        cloud.cluster_mut(&id).unwrap().data_plane.delete_budget(&budget);
         cloud.advance(later(much_later, 120));
         assert_eq!(cloud.cluster(&id).unwrap().phase, "PREPARED");
     }

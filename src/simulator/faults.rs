@@ -60,7 +60,6 @@ pub enum FaultEffect {
     Truncate {
         bytes: usize,
     },
-    /// Answers with a body of this size.
     Huge {
         bytes: usize,
     },
@@ -71,7 +70,6 @@ pub enum FaultEffect {
     Stale {
         milliseconds: u64,
     },
-    /// Reverses lists.
     Reverse {},
     /// Replaces the kubeconfig of an answer.
     Kubeconfig {
@@ -102,7 +100,6 @@ pub enum FaultEffect {
     RefuseNewCertificates {
         seconds: u32,
     },
-    /// A Kubernetes API answers 403.
     Forbid {},
     /// Nodes do not say which generation they are of, as with old versions of Gardener.
     StripLabels {},
@@ -185,7 +182,6 @@ impl Fault {
     }
 }
 
-/// Beginning of the paths of clusters' Kubernetes APIs.
 const KUBERNETES: &str = "kubernetes/";
 
 /// The paths by which a fault may name a request to a cluster's Kubernetes API.

@@ -5,14 +5,13 @@ use std::io;
 use futures_util::StreamExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
-use hyper::Response;
 use hyper::body::{Bytes, Frame, Incoming};
+use hyper::{Request, Response};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::simulator::faults::{FaultEffect, find_effect};
 
-/// Largest request body, bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
 /// Body of a response.
@@ -50,9 +49,6 @@ impl ResponseDraft {
     }
 
     /// The response to send; a fault may truncate its body.
-    ///
-    /// # Errors
-    /// A header is not valid.
     pub fn build(
         self,
         effects: &[FaultEffect],
@@ -97,21 +93,45 @@ pub fn date_header(now: Timestamp) -> String {
     now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-/// Reads the body of a request.
-///
-/// # Errors
-/// It is too large, or the connection broke.
-pub async fn read_body(body: Incoming) -> io::Result<Bytes> {
-    let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(io::Error::other)?;
-    Ok(body.to_bytes())
+/// A request.
+#[derive(Debug, Clone, Default)]
+pub struct HttpRequest {
+    pub method: String,
+    pub path: String,
+    pub query: Vec<(String, String)>,
+    pub bearer: Option<String>,
+    pub accept: String,
+    pub content_type: String,
+    pub body: Vec<u8>,
+}
+
+impl HttpRequest {
+    /// Reads a request; an error if its body is too large, or the connection broke.
+    pub async fn read(incoming: Request<Incoming>) -> io::Result<Self> {
+        let (head, body) = incoming.into_parts();
+        let header = |name: &str| {
+            let value = head.headers.get(name).and_then(|value| value.to_str().ok());
+            value.unwrap_or_default()
+        };
+        let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(io::Error::other)?;
+        Ok(Self {
+            method: head.method.to_string(),
+            path: head.uri.path().to_owned(),
+            query: parse_form(head.uri.query().unwrap_or("").as_bytes()),
+            bearer: header("authorization").strip_prefix("Bearer ").map(str::to_owned),
+            accept: header("accept").to_owned(),
+            content_type: header("content-type").to_owned(),
+            body: body.to_bytes().to_vec(),
+        })
+    }
+
+    /// The segments of the path.
+    pub fn segments(&self) -> Vec<&str> {
+        self.path.split('/').filter(|segment| !segment.is_empty()).collect()
+    }
 }
 
 /// Names and values of a query or form.
 pub fn parse_form(text: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(text).into_owned().collect()
-}
-
-/// The segments of a path.
-pub fn path_segments(path: &str) -> Vec<&str> {
-    path.split('/').filter(|segment| !segment.is_empty()).collect()
 }

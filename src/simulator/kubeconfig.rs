@@ -49,7 +49,6 @@ pub fn exec(cluster: &mut SimulatedCluster, idp: bool, port: u16) -> Result<Stri
 
 /// What the old endpoint for credentials returns.
 pub struct StaticCredentials {
-    /// Address of the API server.
     pub server: String,
     /// Base64 of PEM.
     pub authority: String,

@@ -1,11 +1,11 @@
 //! Floor 3: a simulated STACKIT cloud. A pure model with handed-in time, and servers on loopback that speak the
 //! published protocols over it. Programs learn of the model only through them.
 
-mod certificate_authorities;
 pub mod cloud;
 pub mod cluster;
 pub mod faults;
 mod http;
+mod key_generation;
 mod kubeconfig;
 mod kubernetes;
 mod projects_api;
@@ -36,7 +36,6 @@ use crate::simulator::state::{RequestRecord, Shared, SimulatorState};
 /// How a simulator starts.
 #[derive(Debug, Clone)]
 pub struct SimulatorOptions {
-    /// Seed of everything random.
     pub seed: u64,
     /// How many times faster than in reality processes run.
     pub speed: f64,

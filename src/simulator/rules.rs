@@ -16,7 +16,6 @@ pub enum ClusterOperation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
     pub status: u16,
-    /// Name of the gRPC code.
     pub code: &'static str,
     pub message: String,
 }
@@ -48,7 +47,7 @@ impl ApiError {
     }
 }
 
-/// Judges an operation by the cluster's phase and state, both in the words of the API.
+/// Checks an operation against the cluster's phase and state, both in the words of the API.
 ///
 /// Start and completion: Gardener's `validateShootOperation`. Kubeconfigs: Gardener's issuer, which needs the address
 /// of an API server and nothing else. Wake-up of a running cluster: accepted without effect (OpenAPI). Nothing is
@@ -96,9 +95,6 @@ pub fn check_operation(
 }
 
 /// Reads `expirationSeconds` of a request for a kubeconfig: 10 minutes to 180 days, one hour if it is absent.
-///
-/// # Errors
-/// It is no number, or out of range.
 pub fn check_expiration(seconds: Option<&str>) -> Result<i64, ApiError> {
     let seconds = seconds.map_or(Ok(3_600), str::parse::<i64>).ok();
     seconds.filter(|seconds| (600..=15_552_000).contains(seconds)).ok_or_else(|| {
@@ -107,9 +103,6 @@ pub fn check_expiration(seconds: Option<&str>) -> Result<i64, ApiError> {
 }
 
 /// Refuses IDP kubeconfigs of clusters without IDP access.
-///
-/// # Errors
-/// `access.idp` is not enabled.
 pub fn check_idp(enabled: bool) -> Result<(), ApiError> {
     let refusal = "idp access is not enabled for this cluster";
     if enabled { Ok(()) } else { Err(ApiError::failed_precondition(refusal)) }
@@ -161,7 +154,7 @@ mod tests {
         }
     }
 
-    /// Answers by state, for the phases in the order of `PHASES`; the rows of domain.md, 1.7.
+    /// Checks answers by state, for the phases in the order of `PHASES`.
     fn holds(operation: ClusterOperation, table: &[(&str, [&str; 6])]) {
         assert_eq!(table.iter().map(|(state, _)| *state).collect::<Vec<_>>(), STATES);
         for (state, answers) in table {

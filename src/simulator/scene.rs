@@ -11,7 +11,6 @@ use crate::simulator::cluster::objects::{IntOrPercent, LocalStorage};
 #[serde(deny_unknown_fields)]
 pub struct Scene {
     pub regions: Vec<String>,
-    /// Projects, in the order in which they are exported.
     pub projects: Vec<SceneProject>,
 }
 
@@ -19,7 +18,6 @@ pub struct Scene {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SceneProject {
-    /// Id, a UUID.
     pub id: String,
     pub name: String,
     #[serde(default)]
@@ -61,7 +59,6 @@ pub struct SceneCluster {
     /// Node pools; one small pool if there are none.
     #[serde(default)]
     pub pools: Vec<ScenePool>,
-    /// Identity-provider access.
     #[serde(default)]
     pub idp: bool,
     /// Start and end of hibernation (crontab), and time zone.
@@ -100,10 +97,8 @@ pub struct ScenePool {
     /// Number of zones over which they are spread.
     #[serde(default = "three")]
     pub zones: u32,
-    /// `maxSurge`.
     #[serde(default = "three")]
     pub surge: u32,
-    /// `maxUnavailable`.
     #[serde(default)]
     pub unavailable: u32,
     /// Machine type; the number after the dot is that of its cores.
@@ -114,7 +109,6 @@ pub struct ScenePool {
     /// Whether the autoscaler adds and removes nodes.
     #[serde(default)]
     pub autoscale: bool,
-    /// Whether new nodes become ready.
     #[serde(default = "yes")]
     pub joins: bool,
 }
@@ -154,13 +148,11 @@ pub struct SceneWorkload {
     /// Storage of the node that its pods use.
     #[serde(default)]
     pub local: LocalStorage,
-    /// `terminationGracePeriodSeconds`.
     #[serde(default = "grace")]
     pub grace: u32,
     /// Seconds from scheduled to ready.
     #[serde(default = "start")]
     pub start: u32,
-    /// A finalizer that keeps deleted pods.
     pub finalizer: Option<String>,
     /// Whether an evicted pod becomes ready again.
     #[serde(default = "yes")]
@@ -238,17 +230,11 @@ defaults! {
 
 impl Scene {
     /// The built-in fleet.
-    ///
-    /// # Errors
-    /// Never, as a test holds.
     pub fn fleet() -> Result<Self, Failure> {
         Self::parse(include_str!("../../assets/scenes/fleet.toml"), "assets/scenes/fleet.toml")
     }
 
-    /// Reads a scene.
-    ///
-    /// # Errors
-    /// What is wrong, with file, line and column, or the cluster and its field.
+    /// Reads a scene; errors name file, line and column, or the cluster and its field.
     pub fn parse(text: &str, name: &str) -> Result<Self, Failure> {
         let scene: Self = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);

@@ -15,9 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::simulator::faults::{Fault, FaultEffect, find_effect};
-use crate::simulator::http::{
-    JsonResponse, ResponseBody, ResponseDraft, parse_form, path_segments, read_body,
-};
+use crate::simulator::http::{HttpRequest, JsonResponse, ResponseBody, ResponseDraft, parse_form};
 use crate::simulator::kubernetes::listener::serve_new_ports;
 use crate::simulator::rules::ApiError;
 use crate::simulator::state::{RequestRecord, Shared, SimulatorState};
@@ -47,31 +45,12 @@ pub async fn accept_connections(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-struct ServerRequest {
-    method: String,
-    path: String,
-    query: Vec<(String, String)>,
-    bearer: Option<String>,
-    body: Vec<u8>,
-}
-
 async fn handle(
     shared: Arc<Shared>,
     incoming: Request<Incoming>,
 ) -> io::Result<Response<ResponseBody>> {
-    let authorization = incoming.headers().get("authorization");
-    let bearer = authorization.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let request = ServerRequest {
-        method: incoming.method().to_string(),
-        path: incoming.uri().path().to_owned(),
-        query: parse_form(incoming.uri().query().unwrap_or("").as_bytes()),
-        bearer: bearer.map(str::to_owned),
-        body: read_body(incoming.into_body()).await?.to_vec(),
-    };
-    let paths = [request.path.clone()];
-    let effects = shared.lock().faults.take_effects(&request.method, &paths, shared.clock.now());
-    shared.apply_delays(&effects).await;
-    let now = shared.clock.now();
+    let request = HttpRequest::read(incoming).await?;
+    let (effects, now) = shared.receive(&request.method, std::slice::from_ref(&request.path)).await;
     let mut state = shared.lock();
     let drops = find_effect!(effects, FaultEffect::Drop {} => ()).is_some();
     let drops_response = find_effect!(effects, FaultEffect::DropAfter {} => ()).is_some();
@@ -83,14 +62,10 @@ async fn handle(
         .filter(|_| !drops_response);
     let logged = response.as_ref().filter(|draft| draft.body.len() <= LOGGED_ANSWER_LIMIT);
     let notifies = request.path.starts_with("/_simulator/");
+    let status = response.as_ref().map(|draft| draft.status);
     let record = RequestRecord {
-        at: now,
-        status: response.as_ref().map(|draft| draft.status),
         answer: logged.and_then(|draft| serde_json::from_slice(&draft.body).ok()),
-        body: serde_json::from_slice(&request.body).ok(),
-        method: request.method,
-        path: request.path,
-        query: request.query,
+        ..RequestRecord::new(now, request.path.clone(), request, status)
     };
     state.log_request(record);
     serve_new_ports(&mut state, &shared);
@@ -105,14 +80,14 @@ async fn handle(
 
 fn dispatch(
     state: &mut SimulatorState,
-    request: &ServerRequest,
+    request: &HttpRequest,
     effects: &[FaultEffect],
     now: Timestamp,
 ) -> JsonResponse {
-    let ServerRequest { method, path, query, bearer, body } = request;
+    let HttpRequest { method, query, bearer, body, .. } = request;
     let authenticated = bearer.as_ref().is_some_and(|bearer| state.tokens.is_valid(bearer, now));
     let not_found = || ApiError::not_found("Not Found").into();
-    match (method.as_str(), path_segments(path).as_slice()) {
+    match (method.as_str(), request.segments().as_slice()) {
         ("POST", ["token"]) => state.tokens.exchange(&parse_form(body), now),
         ("POST", ["_simulator", "faults"]) => match serde_json::from_slice::<Fault>(body) {
             Ok(fault) => {

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::domain::cluster::ClusterId;
 use crate::simulator::cloud::SimulatedCloud;
 use crate::simulator::faults::{FaultEffect, Faults};
+use crate::simulator::http::HttpRequest;
 use crate::simulator::kubernetes::ports::ApiServerPorts;
 use crate::simulator::rng::Rng;
 use crate::simulator::token_api::AccessTokens;
@@ -50,15 +51,17 @@ impl Shared {
         self.changes.subscribe()
     }
 
-    /// Delays a request as long as its faults say.
-    pub async fn apply_delays(&self, effects: &[FaultEffect]) {
-        for effect in effects {
+    /// The effects of faults on a request, once it was delayed as long as they say, and the time then.
+    pub async fn receive(&self, method: &str, paths: &[String]) -> (Vec<FaultEffect>, Timestamp) {
+        let effects = self.lock().faults.take_effects(method, paths, self.clock.now());
+        for effect in &effects {
             if let FaultEffect::Delay { milliseconds } = effect {
                 self.delayed.fetch_add(1, Ordering::SeqCst);
                 let _counted = DelayedRequest(self);
                 self.clock.sleep(Duration::from_millis(*milliseconds)).await;
             }
         }
+        (effects, self.clock.now())
     }
 
     /// Requests that are being delayed.
@@ -81,15 +84,22 @@ impl Drop for DelayedRequest<'_> {
 pub struct RequestRecord {
     pub at: Timestamp,
     pub method: String,
-    /// Path without query.
     pub path: String,
     pub query: Vec<(String, String)>,
     /// Status of the answer; `None` when the connection was reset instead.
     pub status: Option<u16>,
-    /// Body of the request, if it is JSON.
     pub body: Option<Value>,
     /// Body of the answer, if it is JSON of moderate size.
     pub answer: Option<Value>,
+}
+
+impl RequestRecord {
+    /// The record of a request, for a path that may name the API, too.
+    pub fn new(at: Timestamp, path: String, request: HttpRequest, status: Option<u16>) -> Self {
+        let body = serde_json::from_slice(&request.body).ok();
+        let HttpRequest { method, query, .. } = request;
+        Self { at, method, path, query, status, body, answer: None }
+    }
 }
 
 /// An open watch.
@@ -103,14 +113,12 @@ pub struct WatchProgress {
 }
 
 /// Everything that the lock protects.
-#[derive(Debug)]
 pub struct SimulatorState {
     pub cloud: SimulatedCloud,
     pub tokens: AccessTokens,
     pub faults: Faults,
     pub rng: Rng,
     pub ports: ApiServerPorts,
-    /// Open watches by number.
     pub watches: BTreeMap<u64, WatchProgress>,
     /// Number of the last watch that was opened.
     pub last_watch: u64,

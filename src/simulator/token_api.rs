@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::simulator::speed::later;
 
-/// Lifetime of access tokens, seconds.
 const LIFETIME_SECONDS: i64 = 12 * 3_600;
 /// The account of every client that does not name one.
 pub const ACCOUNT: &str = "rehearsal@simulator";

@@ -68,9 +68,9 @@ impl Journey {
             let of = |(pool, zone): &(&str, &str)| {
                 let is_there =
                     |history: &&NodeHistory| *history.pool == **pool && *history.zone == **zone;
-                let lives: Vec<NodeHistory> = all.iter().filter(is_there).cloned().collect();
+                let histories: Vec<NodeHistory> = all.iter().filter(is_there).cloned().collect();
                 let NodeCounts { old, draining, joining, ready, .. } =
-                    count_nodes(&lives, template, now);
+                    count_nodes(&histories, template, now);
                 if cluster.phase == "PREPARING" && !begun {
                     return Truth { old: ready, ..Truth::default() };
                 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 use skeys::testing::Clock;
 use skeys::testing::domain::cluster::ClusterId;
@@ -145,6 +147,13 @@ pub async fn client(text: &str) -> Client {
     // Else kube-rs asks again for ever on its own when it is told 429, 503 or 504.
     config.default_retry = false;
     Client::try_from(config).unwrap()
+}
+
+/// Scales the deployment `web-app` of the cluster `alpha`.
+pub async fn scale(cloud: &Cloud, replicas: u32) {
+    let deployments = Api::<Deployment>::namespaced(cloud.client("alpha").await, "shop");
+    let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+    deployments.patch_scale("web-app", &PatchParams::default(), &patch).await.unwrap();
 }
 
 /// The same kubeconfig with a token instead of its certificate.

@@ -13,7 +13,7 @@ use skeys::testing::simulator::cluster::node_history::count_nodes;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
 
-use crate::support::{Cloud, ask};
+use crate::support::{Cloud, ask, scale};
 
 /// The next event, within real seconds.
 async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
@@ -52,9 +52,9 @@ async fn a_reflector_sees_every_node_of_a_roll_exactly_as_it_happens() {
         cloud.settle().await;
         let now = cloud.clock.now();
         let (wanted, phase) = cloud.see("alpha", |cluster| {
-            let tally =
+            let counts =
                 count_nodes(&cluster.data_plane.node_histories, cluster.data_plane.template, now);
-            let all = tally.old + tally.draining + tally.joining + tally.ready + tally.leaving;
+            let all = counts.old + counts.draining + counts.joining + counts.ready + counts.leaving;
             (all, cluster.phase.clone())
         });
         // The API server's rollout cuts the watch; the reflector comes back on its own.
@@ -96,13 +96,7 @@ async fn a_watch_resumes_where_another_one_ended() {
     let api = Api::<Pod>::namespaced(cloud.client("alpha").await, "shop");
     let list = api.list(&ListParams::default()).await.unwrap();
     let version = list.metadata.resource_version.unwrap();
-    let scale = |replicas| {
-        cloud.see("alpha", |cluster| {
-            let at = cluster.data_plane.node_histories[0].requested;
-            cluster.data_plane.scale("shop", "web-app", replicas, at);
-        });
-    };
-    scale(4);
+    scale(&cloud, 4).await;
     let mut stream = api.watch(&WatchParams::default(), &version).await.unwrap().boxed();
     let Some(Ok(WatchEvent::Added(pod))) = next(&mut stream).await else { panic!() };
     assert!(pod.name_any().starts_with("web-app-"));

@@ -5,7 +5,7 @@ use skeys::testing::cli::wait::ObservationPolicy;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
 
-use crate::support::{Cloud, WORLD, Words, words};
+use crate::support::{Cloud, SCENE, Words, words};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_time_is_over_with_124_and_where_it_stands_is_said() {
@@ -67,7 +67,7 @@ async fn tty_02_signals_end_it_at_once_whatever_it_does() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cli_04_a_wait_that_was_killed_and_is_started_again_has_the_right_result() {
-    let cloud = Cloud::with(WORLD, 4.0).await;
+    let cloud = Cloud::with(SCENE, 4.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     // Killed at several points on the way, and begun again from nothing but what the API shows.
     for seconds in [1, 60, 300, 900] {
@@ -96,7 +96,7 @@ async fn cli_04_a_wait_that_was_killed_and_is_started_again_has_the_right_result
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cli_01_an_output_that_nobody_reads_ends_it_quietly() {
-    let cloud = Cloud::with(WORLD, 10.0).await;
+    let cloud = Cloud::with(SCENE, 10.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
     wait.settle(&cloud).await;
@@ -107,7 +107,7 @@ async fn cli_01_an_output_that_nobody_reads_ends_it_quietly() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bar_is_drawn_in_one_line_of_standard_error_and_the_end_is_one_line_of_standard_output() {
-    let cloud = Cloud::with(WORLD, 4.0).await;
+    let cloud = Cloud::with(SCENE, 4.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let looks = ObservationPolicy::AtNodes;
     let mut wait =

@@ -5,7 +5,7 @@ use skeys::testing::cli::wait::ObservationPolicy;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
 
-use crate::support::{Cloud, WORLD, Words, id, words};
+use crate::support::{Cloud, SCENE, Words, id, words};
 
 fn looking(cluster: &str) -> Words<'_> {
     Words { looks: ObservationPolicy::AtNodes, ..words(cluster, Goal::Prepared) }
@@ -18,7 +18,7 @@ fn kubeconfigs(cloud: &Cloud) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_change_of_the_figure_is_one_line_and_none_is_repeated() {
-    let cloud = Cloud::with(WORLD, 2.0).await;
+    let cloud = Cloud::with(SCENE, 2.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(looking("alpha"));
     assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
@@ -39,7 +39,7 @@ async fn each_change_of_the_figure_is_one_line_and_none_is_repeated() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_passed_in_the_background_is_no_standstill() {
-    let cloud = Cloud::with(WORLD, 4.0).await;
+    let cloud = Cloud::with(SCENE, 4.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(looking("alpha"));
     wait.until(&cloud, "PREPARING 1 of ", 1_200).await;
@@ -89,7 +89,7 @@ async fn what_holds_the_roll_up_is_told_and_ends_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn that_its_nodes_cannot_be_seen_is_told_once_and_the_phase_goes_on_being_read() {
-    let cloud = Cloud::with(WORLD, 4.0).await;
+    let cloud = Cloud::with(SCENE, 4.0).await;
     cloud.simulator.inject_fault(Fault::for_cluster(
         "alpha",
         "",
@@ -109,7 +109,7 @@ async fn without_leave_no_kubeconfig_is_asked_for() {
         (ObservationPolicy::NotReadOnly, "read-only"),
         (ObservationPolicy::NotConfigured, "watch is never"),
     ] {
-        let cloud = Cloud::with(WORLD, 10.0).await;
+        let cloud = Cloud::with(SCENE, 10.0).await;
         cloud.step("alpha", ClusterOperation::StartRotation);
         let mut wait = cloud.wait(Words { looks, ..words("alpha", Goal::Prepared) });
         assert_eq!(wait.end(&cloud, 1_200).await, 0, "{}", wait.all());
@@ -132,7 +132,7 @@ async fn clusters_whose_nodes_are_not_replaced_are_not_looked_at_and_one_way_one
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn looking_ends_with_the_roll() {
-    let cloud = Cloud::with(WORLD, 10.0).await;
+    let cloud = Cloud::with(SCENE, 10.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let wait = cloud.wait(Words { goal: Goal::Completed, ..looking("alpha") });
     wait.until(&cloud, "alpha PREPARED", 1_800).await;

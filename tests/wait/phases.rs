@@ -9,7 +9,7 @@ use crate::support::{Cloud, Words, id, words};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_is_waited_for_until_it_is_prepared() {
-    let cloud = Cloud::with(crate::support::WORLD, 10.0).await;
+    let cloud = Cloud::with(crate::support::SCENE, 10.0).await;
     cloud.order("alpha", Step::Start).await;
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
     assert_eq!(wait.end(&cloud, 1_200).await, 0, "{}", wait.all());
@@ -55,7 +55,7 @@ async fn what_is_so_already_ends_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_11_reads_that_stay_stale_for_three_minutes_after_a_start_are_survived() {
     for cluster in ["alpha", "legacy"] {
-        let cloud = Cloud::with(crate::support::WORLD, 10.0).await;
+        let cloud = Cloud::with(crate::support::SCENE, 10.0).await;
         let stale = FaultEffect::Stale { milliseconds: 180_000 };
         cloud.simulator.inject_fault(Fault::new("POST", "start-credentials-rotation", None, stale));
         cloud.order(cluster, Step::Start).await;

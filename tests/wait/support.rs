@@ -38,8 +38,8 @@ pub fn start() -> Timestamp {
     "2026-11-24T14:00:00Z".parse().unwrap()
 }
 
-/// The world.
-pub const WORLD: &str = include_str!("world.toml");
+/// The scene of the tests.
+pub const SCENE: &str = include_str!("scene.toml");
 
 /// A cluster of the project.
 pub fn id(name: &str) -> ClusterId {
@@ -55,14 +55,14 @@ pub struct Cloud {
 impl Cloud {
     /// A cloud in which processes take their usual time.
     pub async fn begin() -> Self {
-        Self::with(WORLD, 1.0).await
+        Self::with(SCENE, 1.0).await
     }
 
-    /// A cloud with another world, or in a hurry.
-    pub async fn with(world: &str, speed: f64) -> Self {
+    /// A cloud with another scene, or at another speed.
+    pub async fn with(scene: &str, speed: f64) -> Self {
         skeys::testing::clients::install_crypto();
         let clock = Clock::by_hand(start());
-        let scene = Scene::parse(world, "world.toml").unwrap();
+        let scene = Scene::parse(scene, "scene.toml").unwrap();
         let options =
             SimulatorOptions { seed: 7, speed, scene, listen: "127.0.0.1:0".parse().unwrap() };
         let simulator = serve(options, clock.clone()).await.unwrap();

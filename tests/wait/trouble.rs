@@ -4,11 +4,11 @@ use skeys::testing::cli::Goal;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
 
-use crate::support::{Cloud, SignIn, WORLD, Words, words};
+use crate::support::{Cloud, SCENE, SignIn, Words, words};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cli_03_a_wait_goes_on_over_an_outage_of_twenty_minutes_and_prints_it_once() {
-    let cloud = Cloud::with(WORLD, 0.5).await;
+    let cloud = Cloud::with(SCENE, 0.5).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
     wait.pass(&cloud, 60).await;

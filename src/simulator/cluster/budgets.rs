@@ -20,9 +20,7 @@ pub enum EvictionRefusal {
     /// The budget allows no disruption now.
     Budget {
         budget: ObjectKey,
-        /// `status.desiredHealthy`.
         desired: u32,
-        /// `status.currentHealthy`.
         healthy: u32,
     },
 }
@@ -34,14 +32,13 @@ impl DataPlane {
         self.store.put(StoredObject { meta, body });
     }
 
-    /// Creates the budgets of a workload.
     pub(super) fn create_budgets(&mut self, number: usize, at: Timestamp) {
         let Some(workload) = self.workloads.get(number) else { return };
         let own = workload.key.clone();
         let budget = StoredBudget {
             app: Arc::clone(&own.name),
-            min_available: workload.min_available.clone(),
-            max_unavailable: workload.max_unavailable.clone(),
+            min_available: workload.scene.min_available.clone(),
+            max_unavailable: workload.scene.max_unavailable.clone(),
             generation: 1,
             allowed: 0,
             healthy: 0,
@@ -54,16 +51,15 @@ impl DataPlane {
         }
     }
 
-    /// Creates the controller of a workload, if there is one.
     pub(super) fn create_controller(&mut self, number: usize, at: Timestamp) {
         let Some(workload) = self.workloads.get(number) else { return };
-        let Some(kind) = controller_kind(workload.kind) else { return };
+        let Some(kind) = controller_kind(workload.scene.kind) else { return };
         let own = workload.key.clone();
         let controller = StoredController {
             kind,
             workload: number,
             app: Arc::clone(&own.name),
-            replicas: workload.replicas,
+            replicas: workload.scene.replicas,
             pods: 0,
             ready: 0,
             generation: 1,
@@ -82,8 +78,8 @@ impl DataPlane {
                 healthy += 1;
             }
         }
-        let replicas = workload.replicas;
-        if let Some(kind) = controller_kind(workload.kind) {
+        let replicas = workload.scene.replicas;
+        if let Some(kind) = controller_kind(workload.scene.kind) {
             let nodes = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
             self.store.edit(kind, &workload.key, |object| {
                 if let Some(controller) = object.controller_mut() {
@@ -113,9 +109,6 @@ impl DataPlane {
     }
 
     /// Evicts a pod, if its budget allows it, with its own grace period or another one.
-    ///
-    /// # Errors
-    /// Why it is refused.
     pub fn evict(
         &mut self,
         key: &ObjectKey,
@@ -149,24 +142,6 @@ impl DataPlane {
         Ok(())
     }
 
-    /// Relaxes the misconfigured budgets so that they allow one disruption.
-    pub fn relax_misconfigured_budgets(&mut self, at: Timestamp) {
-        let misconfigured = self.store.keys(ObjectKind::Budget, |object| {
-            object.budget().is_some_and(StoredBudget::is_misconfigured)
-        });
-        for key in misconfigured {
-            self.store.edit(ObjectKind::Budget, &key, |object| {
-                if let Some(budget) = object.budget_mut() {
-                    budget.min_available = None;
-                    budget.max_unavailable = Some(IntOrPercent::Int(1));
-                    budget.generation += 1;
-                }
-            });
-            self.dirty.budgets.extend(self.budgets.get(&key));
-        }
-        self.settle(at);
-    }
-
     /// A client deletes a budget.
     pub fn delete_budget(&mut self, key: &ObjectKey) {
         self.store.remove(ObjectKind::Budget, key);
@@ -185,7 +160,6 @@ impl DataPlane {
     }
 }
 
-/// The kind of a workload's controller.
 fn controller_kind(kind: WorkloadKind) -> Option<ObjectKind> {
     match kind {
         WorkloadKind::Deployment => Some(ObjectKind::Deployment),

@@ -25,13 +25,11 @@ pub struct InitialState<'a> {
     pub created: Timestamp,
     pub initiated: Option<Timestamp>,
     pub completed: Option<Timestamp>,
-    /// Whether nodes are being replaced.
     pub rolling: bool,
     pub now: Timestamp,
 }
 
 impl InitialState<'_> {
-    /// Whether a rotation is open.
     fn is_open(&self) -> bool {
         self.completed < self.initiated
     }
@@ -56,7 +54,6 @@ impl InitialState<'_> {
         if self.is_open() { since.min(self.initiated.unwrap_or(since)) } else { since }
     }
 
-    /// When the bundles were written.
     fn bundle_since(&self, early: bool) -> Timestamp {
         match self.initiated {
             Some(initiated) if self.is_open() && !early => self.minutes_after(initiated, 4),
@@ -245,7 +242,6 @@ impl DataPlane {
         }
     }
 
-    /// Creates the pods of a workload on nodes; the pod whose budget blocks a drain is on the draining node.
     fn build_pods(
         &mut self,
         number: usize,
@@ -253,14 +249,14 @@ impl DataPlane {
         blocked: Option<&Arc<str>>,
     ) {
         let Some(workload) = self.workloads.get(number) else { return };
-        let (kind, cpu, own) = (workload.kind, workload.cpu, workload.key.clone());
-        let replicas = usize::try_from(workload.replicas).unwrap_or(0);
+        let (kind, cpu, own) = (workload.scene.kind, workload.scene.cpu, workload.key.clone());
+        let replicas = usize::try_from(workload.scene.replicas).unwrap_or(0);
         let blocks =
             initial.scene.blocked.as_ref().is_some_and(|[_, _, budget]| *budget == own.to_string());
         let daemon = kind == WorkloadKind::DaemonSet;
         let fits_here = |node: &NodeInfo| {
-            workload.pool.as_ref().is_none_or(|pool| *pool == node.pool)
-                && workload.zone.as_ref().is_none_or(|zone| *zone == node.zone)
+            workload.scene.pool.as_ref().is_none_or(|pool| **pool == *node.pool)
+                && workload.scene.zone.as_ref().is_none_or(|zone| **zone == *node.zone)
                 && (daemon || node.schedulable)
         };
         let nodes = self.nodes.iter().filter(|(_, node)| fits_here(node));

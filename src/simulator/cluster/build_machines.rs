@@ -159,7 +159,6 @@ fn new_and_old(
     (new + usize::from(surge > 0), desired - new)
 }
 
-/// A fraction of a number of nodes, rounded.
 fn fraction_of(count: usize, fraction: f64) -> usize {
     let float = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
     (0..count).filter(|at| float(*at) + 0.5 < fraction * float(count)).count()

@@ -1,16 +1,15 @@
 //! Which generation of a cluster's credentials signs, and which ones its API server accepts.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::simulator::certificate_authorities::{
-    CertificateAuthorities, ClientCertificate, ServingCertificate,
-};
+use crate::simulator::key_generation::{ClientCertificate, KeyGeneration, ServingCertificate};
 
 /// Credentials of one cluster; generations count from 1.
-#[derive(Debug)]
 pub struct ClusterCredentials {
-    /// Generation that signs new client certificates.
     pub current: u32,
     /// Generations whose client certificates and service account tokens are accepted, newest first.
     pub accepted: Vec<u32>,
@@ -24,14 +23,14 @@ pub struct ClusterCredentials {
     pub static_token: Option<String>,
     /// Number of rollouts of the API server; connections do not survive one.
     pub rollouts: u64,
-    authorities: CertificateAuthorities,
+    created: BTreeMap<u32, Timestamp>,
+    /// Generated on first use.
+    generations: BTreeMap<u32, KeyGeneration>,
 }
 
 impl ClusterCredentials {
     /// Credentials of which only one generation exists.
     pub fn new(current: u32, created: Timestamp) -> Self {
-        let mut authorities = CertificateAuthorities::default();
-        authorities.add(current, created);
         Self {
             current,
             accepted: vec![current],
@@ -40,14 +39,15 @@ impl ClusterCredentials {
             signing: current,
             static_token: None,
             rollouts: 0,
-            authorities,
+            created: [(current, created)].into(),
+            generations: BTreeMap::new(),
         }
     }
 
     /// Adds a generation: it signs and is in the bundle, but the API server does not accept it yet.
     pub fn add_generation(&mut self, at: Timestamp) {
         self.current += 1;
-        self.authorities.add(self.current, at);
+        self.created.insert(self.current, at);
         self.bundle.insert(0, self.current);
     }
 
@@ -74,9 +74,30 @@ impl ClusterCredentials {
         self.rollouts += 1;
     }
 
+    fn generation(&mut self, number: u32) -> Result<&KeyGeneration, rcgen::Error> {
+        let created = self.created.get(&number).copied().unwrap_or(Timestamp::UNIX_EPOCH);
+        Ok(match self.generations.entry(number) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(KeyGeneration::generate(number, created)?),
+        })
+    }
+
+    fn each<T>(
+        &mut self,
+        generations: Vec<u32>,
+        map: impl Fn(&KeyGeneration) -> T,
+    ) -> Result<Vec<T>, rcgen::Error> {
+        generations.into_iter().map(|number| Ok(map(self.generation(number)?))).collect()
+    }
+
     /// The bundle of server authorities as PEM, newest first.
     pub fn bundle_pem(&mut self) -> Result<String, rcgen::Error> {
-        self.bundle.iter().map(|generation| self.authorities.server_pem(*generation)).collect()
+        Ok(self.each(self.bundle.clone(), |generation| generation.server.pem())?.concat())
+    }
+
+    /// Client authorities that the API server accepts, as DER.
+    pub fn client_authorities(&mut self) -> Result<Vec<Vec<u8>>, rcgen::Error> {
+        self.each(self.accepted.clone(), |generation| generation.client.der().to_vec())
     }
 
     /// Issues a client certificate.
@@ -86,33 +107,28 @@ impl ClusterCredentials {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<ClientCertificate, rcgen::Error> {
-        self.authorities.issue_client(self.current, user, now, until)
+        self.generation(self.current)?.issue_client(user, now, until)
     }
 
     /// Issues a certificate for the API server.
     pub fn issue_serving(&mut self, names: &[&str]) -> Result<ServingCertificate, rcgen::Error> {
-        self.authorities.issue_serving(self.serving, names)
-    }
-
-    /// Client authorities that the API server accepts, as DER.
-    pub fn client_authorities(&mut self) -> Result<Vec<Vec<u8>>, rcgen::Error> {
-        self.accepted.iter().map(|generation| self.authorities.client_der(*generation)).collect()
+        self.generation(self.serving)?.issue_serving(names)
     }
 
     /// Signs claims with the present key; empty if the crypto library refuses.
     pub fn sign(&mut self, claims: &Value) -> String {
-        self.authorities.sign(self.signing, claims).unwrap_or_default()
+        let generation = self.generation(self.signing).ok();
+        generation.and_then(|generation| generation.sign(claims).ok()).unwrap_or_default()
     }
 
     /// Claims of a token that an accepted key signed; validity in time is not checked.
     pub fn verify(&mut self, token: &str) -> Option<Value> {
-        self.accepted.iter().find_map(|generation| self.authorities.verify(*generation, token))
+        let claims = self.each(self.accepted.clone(), |generation| generation.verify(token));
+        claims.ok()?.into_iter().flatten().next()
     }
 
     /// The accepted keys as a JSON Web Key Set.
     pub fn key_set(&mut self) -> Value {
-        let keys = self.accepted.iter();
-        let keys = keys.filter_map(|generation| self.authorities.jwk(*generation).ok());
-        json!({"keys": keys.collect::<Vec<Value>>()})
+        json!({"keys": self.each(self.accepted.clone(), KeyGeneration::jwk).unwrap_or_default()})
     }
 }

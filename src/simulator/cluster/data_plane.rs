@@ -24,10 +24,8 @@ pub struct DataPlane {
     pub node_histories: Vec<NodeHistory>,
     pub tasks: TaskQueue,
     pub spec: ClusterSpec,
-    /// Template of new machines.
     pub template: u32,
     pub built: bool,
-    /// Whether it has no machines because of hibernation.
     pub hibernated: bool,
     pub speed: Speed,
     pub rng: Rng,
@@ -35,7 +33,6 @@ pub struct DataPlane {
     pub admins: BTreeSet<String>,
     pub(super) workloads: Vec<Workload>,
     pub(super) nodes: BTreeMap<Arc<str>, NodeInfo>,
-    /// Pods that are not scheduled.
     pub(super) pending: BTreeSet<ObjectKey>,
     /// Budgets and the numbers of their workloads.
     pub(super) budgets: BTreeMap<ObjectKey, usize>,
@@ -67,7 +64,6 @@ pub struct PoolSpec {
     pub maximum: usize,
     pub minimum: usize,
     pub autoscale: bool,
-    /// Whether new nodes become ready.
     pub joins: bool,
 }
 
@@ -80,7 +76,6 @@ pub struct NodeInfo {
     pub cpu: u32,
     pub requested_cpu: u32,
     pub pods: BTreeSet<ObjectKey>,
-    /// Number of pods by workload.
     pub counts: BTreeMap<usize, u32>,
     pub schedulable: bool,
     /// Whether other nodes are preferred.
@@ -168,7 +163,6 @@ impl DataPlane {
         }
     }
 
-    /// Metadata of a new object.
     pub(super) fn new_meta(&mut self, key: ObjectKey, at: Timestamp) -> ObjectMeta {
         ObjectMeta::new(key, self.rng.uid().into(), at)
     }

@@ -52,7 +52,6 @@ impl DataPlane {
         self.machine(name).is_some_and(|machine| machine.stage == MachineStage::Draining)
     }
 
-    /// Continues the drain of a node soon, if there is one.
     pub(super) fn resume_drain(&mut self, name: &Arc<str>, at: Timestamp) {
         if self.is_draining(name) {
             self.schedule_drain_check(name, at, SOON);
@@ -101,11 +100,10 @@ impl DataPlane {
         }
     }
 
-    /// Pods of a node that a drain evicts.
     fn drained_pods(&self, name: &str) -> Vec<ObjectKey> {
         let of_daemon_set = |key: &ObjectKey| {
             let workload = self.store.pod(key).and_then(|pod| self.workloads.get(pod.workload));
-            workload.is_some_and(|workload| workload.kind == WorkloadKind::DaemonSet)
+            workload.is_some_and(|workload| workload.scene.kind == WorkloadKind::DaemonSet)
         };
         let pods = self.nodes.get(name).into_iter().flat_map(|node| &node.pods);
         pods.filter(|key| !of_daemon_set(key)).cloned().collect()

@@ -13,7 +13,6 @@ use crate::simulator::rng::Rng;
 
 /// Lifetime of events, as kube-apiserver keeps them.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
-/// Events that are kept at most.
 const LIMIT: usize = 4_000;
 
 /// What an event reports.

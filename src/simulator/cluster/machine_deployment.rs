@@ -13,9 +13,7 @@ pub struct Machine {
     /// Template of its pool that it was made from; a roll replaces older ones.
     pub template: u32,
     pub stage: MachineStage,
-    /// When it was requested.
     pub created: Timestamp,
-    /// When its drain began.
     pub draining: Option<Timestamp>,
     /// The PodDisruptionBudget that blocks its drain, and since when.
     pub blocked: Option<(Timestamp, String)>,
@@ -26,7 +24,6 @@ pub struct Machine {
 /// The stage of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MachineStage {
-    /// Until its node is schedulable.
     Creating,
     Ready,
     Draining,
@@ -50,7 +47,6 @@ impl Machine {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MachineAction {
     Create,
-    /// Drains and deletes a machine.
     Drain(Arc<str>),
 }
 
@@ -61,7 +57,6 @@ pub struct MachineDeployment {
     pub zone: Arc<str>,
     /// Number of the zone, from 1.
     pub number: u32,
-    /// Desired machines.
     pub desired: usize,
     /// Machines above `desired`, at most.
     pub surge: usize,
@@ -70,7 +65,6 @@ pub struct MachineDeployment {
     pub machines: Vec<Machine>,
     /// Whether older machines are being replaced.
     pub rolling: bool,
-    /// Whether no new machine is available.
     pub no_capacity: bool,
 }
 
@@ -167,8 +161,8 @@ mod tests {
         }
     }
 
-    /// A zone with machines that take a random time for what they do.
-    struct Played {
+    /// A zone whose machines take a random time to join and to leave.
+    struct RolledZone {
         zone: MachineDeployment,
         ends: Vec<(Timestamp, String)>,
         rng: Rng,
@@ -176,7 +170,7 @@ mod tests {
         count: usize,
     }
 
-    impl Played {
+    impl RolledZone {
         fn step(&mut self, now: Timestamp) {
             for (_, name) in self.ends.iter().filter(|(at, _)| *at <= now) {
                 let at = self.zone.machines.iter().position(|n| *n.name == **name).unwrap();
@@ -211,8 +205,8 @@ mod tests {
         }
     }
 
-    fn play(zone: MachineDeployment, seed: u64) -> Played {
-        Played { zone, ends: Vec::new(), rng: Rng::new(seed), blocked: false, count: 0 }
+    fn roll(zone: MachineDeployment, seed: u64) -> RolledZone {
+        RolledZone { zone, ends: Vec::new(), rng: Rng::new(seed), blocked: false, count: 0 }
     }
 
     #[test]
@@ -223,24 +217,24 @@ mod tests {
 
     #[test]
     fn a_zone_without_surge_drains_before_it_creates() {
-        let mut played = play(zone(2, 0, 0), 1);
-        played.step(Timestamp::UNIX_EPOCH);
-        let nodes = &played.zone.machines;
+        let mut rolled = roll(zone(2, 0, 0), 1);
+        rolled.step(Timestamp::UNIX_EPOCH);
+        let nodes = &rolled.zone.machines;
         assert_eq!(nodes.len(), 2);
         assert_eq!(nodes.iter().filter(|n| n.stage == MachineStage::Draining).count(), 1);
     }
 
     #[test]
     fn a_blocked_drain_stops_its_zone() {
-        let mut played = play(zone(3, 1, 0), 1);
-        played.blocked = true;
+        let mut rolled = roll(zone(3, 1, 0), 1);
+        rolled.blocked = true;
         let mut now = Timestamp::UNIX_EPOCH;
         for _ in 0..200 {
-            played.step(now);
+            rolled.step(now);
             now = now.saturating_add(SignedDuration::from_mins(1)).unwrap();
         }
-        assert!(!played.zone.is_rolled(2));
-        let going = played.zone.machines.iter().filter(|node| node.is_leaving()).count();
+        assert!(!rolled.zone.is_rolled(2));
+        let going = rolled.zone.machines.iter().filter(|node| node.is_leaving()).count();
         assert_eq!(going, 1);
     }
 
@@ -261,19 +255,19 @@ mod tests {
         fn limits_hold_at_every_step_and_the_roll_ends(
             desired in 1_usize..12, surge in 0_usize..4, unavailable in 0_usize..4, seed in any::<u64>(),
         ) {
-            let mut played = play(zone(desired, surge, unavailable), seed);
+            let mut rolled = roll(zone(desired, surge, unavailable), seed);
             let mut now = Timestamp::UNIX_EPOCH;
             for _ in 0..10_000 {
-                played.step(now);
-                let zone = &played.zone;
+                rolled.step(now);
+                let zone = &rolled.zone;
                 prop_assert!(zone.machines.len() <= desired + zone.surge);
                 prop_assert!(zone.ready() + zone.unavailable >= desired);
-                match played.ends.iter().map(|(at, _)| *at).min() {
+                match rolled.ends.iter().map(|(at, _)| *at).min() {
                     Some(next) => now = next,
                     None => break,
                 }
             }
-            prop_assert!(played.zone.is_rolled(2));
+            prop_assert!(rolled.zone.is_rolled(2));
         }
     }
 }

@@ -187,7 +187,6 @@ impl DataPlane {
         self.dirty.pods = true;
     }
 
-    /// Replaces a machine whose node does not become ready.
     pub(super) fn give_up_machine(&mut self, name: &Arc<str>, at: Timestamp) {
         if self.is_creating(name) {
             let message = format!("Node {name} status is now: NodeNotReady");

@@ -32,7 +32,6 @@ use crate::simulator::cluster::build::InitialState;
 use crate::simulator::cluster::credentials::ClusterCredentials;
 use crate::simulator::cluster::data_plane::DataPlane;
 use crate::simulator::cluster::machine_deployment::MachineStage;
-use crate::simulator::cluster::node_history::{NodeCounts, count_nodes};
 use crate::simulator::cluster::task_queue::{RotationStep, Task};
 use crate::simulator::rng::Rng;
 use crate::simulator::rules::has_static_token;
@@ -45,13 +44,11 @@ const ERROR_REPORTED_AFTER: SignedDuration = SignedDuration::from_mins(15);
 const CONTROL_PLANE_AT_MOST: SignedDuration = SignedDuration::from_mins(4);
 
 /// One cluster.
-#[derive(Debug)]
 pub struct SimulatedCluster {
     pub id: ClusterId,
     pub scene: SceneCluster,
     pub project_name: String,
     pub created: Timestamp,
-    /// When its Kubernetes version expires.
     pub expires: Timestamp,
     /// As the API writes it.
     pub phase: String,
@@ -270,12 +267,6 @@ impl SimulatedCluster {
         format!("https://{}", self.api_server_name())
     }
 
-    /// Relaxes the budgets that block drains.
-    pub fn relax_blocking_budgets(&mut self) {
-        self.data_plane.relax_misconfigured_budgets(self.last_advanced);
-        self.notify_changed();
-    }
-
     /// Sets whether new machines are available for a pool.
     pub fn set_capacity(&mut self, pool: &str, available: bool) {
         for deployment in &mut self.data_plane.machine_deployments {
@@ -298,11 +289,6 @@ impl SimulatedCluster {
             self.data_plane.wake_up(at);
         }
         self.notify_changed();
-    }
-
-    /// Counts the nodes that clients could see at a moment.
-    pub fn count_nodes(&self, at: Timestamp) -> NodeCounts {
-        count_nodes(&self.data_plane.node_histories, self.data_plane.template, at)
     }
 
     /// `status.aggregated` at this moment.
@@ -364,7 +350,6 @@ fn cluster_error(code: &str, message: String) -> wire::ClusterError {
     wire::ClusterError { code: Some(code.to_owned()), message: Some(message) }
 }
 
-/// The pool of a cluster whose scene names none.
 fn default_pool() -> ScenePool {
     ScenePool {
         name: "all".to_owned(),

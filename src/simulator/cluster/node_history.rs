@@ -12,14 +12,11 @@ pub struct NodeHistory {
     pub zone: Arc<str>,
     /// Template of its machine; it grows with each roll.
     pub template: u32,
-    /// When the machine was requested.
     pub requested: Timestamp,
     pub registered: Option<Timestamp>,
     /// When it became schedulable.
     pub ready: Option<Timestamp>,
-    /// When its drain began.
     pub draining: Option<Timestamp>,
-    /// When its drain was forced.
     pub forced: Option<Timestamp>,
     /// When the node object was removed.
     pub gone: Option<Timestamp>,

@@ -131,7 +131,6 @@ pub enum ObjectBody {
     Namespace,
     Node(Box<StoredNode>),
     PersistentVolume(StoredVolume),
-    /// The name of the bound volume.
     PersistentVolumeClaim(Arc<str>),
     Pod(Box<StoredPod>),
     Budget(StoredBudget),
@@ -202,7 +201,6 @@ impl StoredNode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
     pub status: bool,
-    /// `lastTransitionTime`.
     pub since: Timestamp,
     pub reason: &'static str,
     pub message: &'static str,
@@ -214,29 +212,23 @@ pub struct Taint {
     pub key: Cow<'static, str>,
     pub value: Cow<'static, str>,
     pub effect: Cow<'static, str>,
-    /// `timeAdded`.
     pub added: Option<Timestamp>,
 }
 
 /// `v1 Pod`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredPod {
-    /// Number of its workload.
     pub workload: usize,
     pub node: Option<Arc<str>>,
     /// `spec.nodeSelector`: the pool.
     pub pool: Option<Arc<str>>,
-    /// Requested millicores.
     pub cpu: u32,
-    /// `spec.terminationGracePeriodSeconds`.
     pub grace: i64,
-    /// Claims of its volumes.
     pub claims: Vec<Arc<str>>,
     pub local_storage: LocalStorage,
     pub scheduled: Option<Timestamp>,
     /// Why it cannot be scheduled, and since when.
     pub unschedulable: Option<(Timestamp, String)>,
-    /// When its containers started.
     pub started: Option<Timestamp>,
     /// Condition `Ready`, and since when.
     pub ready: (bool, Timestamp),
@@ -266,17 +258,13 @@ pub enum LocalStorage {
 /// `v1 Event`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
-    /// `involvedObject.kind`.
     pub kind: &'static str,
-    /// Namespace and name of `involvedObject`.
     pub involved: ObjectKey,
-    /// `involvedObject.uid`.
     pub uid: Arc<str>,
     pub reason: &'static str,
     pub message: String,
     /// `type`: `Normal` or `Warning`.
     pub severity: &'static str,
-    /// `source.component`.
     pub component: &'static str,
     pub first: Timestamp,
     pub last: Timestamp,
@@ -287,7 +275,6 @@ pub struct StoredEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredVolume {
     pub claim: ObjectKey,
-    /// The zone that it is bound to.
     pub zone: Arc<str>,
     /// The node that it is bound to, if it is on a node's own disk.
     pub node: Option<Arc<str>>,
@@ -324,13 +311,9 @@ pub struct StoredBudget {
     pub max_unavailable: Option<IntOrPercent>,
     /// `metadata.generation`, which is observed at once.
     pub generation: u32,
-    /// `status.disruptionsAllowed`.
     pub allowed: u32,
-    /// `status.currentHealthy`.
     pub healthy: u32,
-    /// `status.desiredHealthy`.
     pub desired: u32,
-    /// `status.expectedPods`.
     pub expected: u32,
 }
 
@@ -345,13 +328,11 @@ impl StoredBudget {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredController {
     pub kind: ObjectKind,
-    /// Number of its workload.
     pub workload: usize,
     /// Value of its pods' label `app`.
     pub app: Arc<str>,
     /// Desired pods.
     pub replicas: u32,
-    /// Existing pods.
     pub pods: u32,
     pub ready: u32,
     /// `metadata.generation`, which is observed at once.
@@ -361,7 +342,6 @@ pub struct StoredController {
 /// `v1 Secret`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSecret {
-    /// `type`.
     pub kind: &'static str,
     /// `data`, decoded.
     pub data: BTreeMap<&'static str, String>,

@@ -18,13 +18,13 @@ impl DataPlane {
     /// Creates the pods that a workload lacks, and deletes surplus ones.
     pub(super) fn reconcile_pods(&mut self, number: usize, at: Timestamp) {
         let Some(workload) = self.workloads.get(number) else { return };
-        match workload.kind {
+        match workload.scene.kind {
             WorkloadKind::Deployment => {
                 let is_alive = |key: &&ObjectKey| {
                     let object = self.store.get(ObjectKind::Pod, key);
                     object.is_some_and(|object| object.meta.deletion.is_none())
                 };
-                let wanted = usize::try_from(workload.replicas).unwrap_or(0);
+                let wanted = usize::try_from(workload.scene.replicas).unwrap_or(0);
                 let alive: Vec<ObjectKey> =
                     workload.pods.iter().filter(is_alive).cloned().collect();
                 for _ in alive.len()..wanted {
@@ -35,7 +35,7 @@ impl DataPlane {
                 }
             }
             WorkloadKind::StatefulSet => {
-                let (replicas, own) = (workload.replicas, workload.key.clone());
+                let (replicas, own) = (workload.scene.replicas, workload.key.clone());
                 let pod_key = |ordinal| own.sibling(format!("{}-{ordinal}", own.name));
                 let missing = (0..replicas).map(pod_key).filter(|key| !workload.pods.contains(key));
                 let missing: Vec<ObjectKey> = missing.collect();
@@ -72,7 +72,7 @@ impl DataPlane {
     /// Lets every DaemonSet run on new nodes.
     pub(super) fn mark_daemon_sets_dirty(&mut self) {
         let daemon_sets = self.workloads.iter().enumerate().filter_map(|(number, workload)| {
-            (workload.kind == WorkloadKind::DaemonSet).then_some(number)
+            (workload.scene.kind == WorkloadKind::DaemonSet).then_some(number)
         });
         self.dirty.workloads.extend(daemon_sets);
     }
@@ -84,7 +84,6 @@ impl DataPlane {
         }
     }
 
-    /// Creates a pending pod.
     pub(super) fn create_pod(
         &mut self,
         number: usize,
@@ -100,25 +99,25 @@ impl DataPlane {
         let key = workload.key.sibling(name);
         workload.pods.insert(key.clone());
         let has_volume =
-            workload.volume || workload.local_storage == LocalStorage::PersistentVolume;
+            workload.scene.volume || workload.scene.local == LocalStorage::PersistentVolume;
         let claim = has_volume.then(|| format!("data-{}", key.name).into());
         self.last_number += 1;
         let pod = StoredPod {
             workload: number,
             node: None,
-            pool: workload.pool.clone(),
-            cpu: workload.cpu,
-            grace: workload.grace,
+            pool: workload.scene.pool.as_deref().map(Arc::from),
+            cpu: workload.scene.cpu,
+            grace: i64::from(workload.scene.grace),
             claims: claim.into_iter().collect(),
-            local_storage: workload.local_storage,
+            local_storage: workload.scene.local,
             scheduled: None,
             unschedulable: None,
             started: None,
             ready: (false, at),
             number: self.last_number,
         };
-        let (kind, owner) = (workload.kind, workload.owner.clone());
-        let finalizer = workload.finalizer.clone();
+        let (kind, owner) = (workload.scene.kind, workload.owner.clone());
+        let finalizer = workload.scene.finalizer.clone();
         let mut meta = self.new_meta(key.clone(), at);
         meta.finalizers.extend(finalizer);
         meta.labels.insert("app".into(), app);
@@ -141,7 +140,6 @@ impl DataPlane {
         key
     }
 
-    /// Binds a pod to a node.
     pub(super) fn bind(&mut self, key: &ObjectKey, node: &Arc<str>, at: Timestamp) {
         self.store.edit_pod(key, |pod| {
             pod.node = Some(Arc::clone(node));
@@ -160,7 +158,8 @@ impl DataPlane {
     pub(super) fn start_containers(&mut self, key: &ObjectKey, at: Timestamp) {
         let Some(pod) = self.store.pod(key).filter(|pod| pod.started.is_none()) else { return };
         if let (Some(workload), Some(id)) = (self.workloads.get(pod.workload), self.pod_id(key)) {
-            let started = self.speed.roughly_after(at, workload.start, &mut self.rng);
+            let start = SignedDuration::from_secs(i64::from(workload.scene.start));
+            let started = self.speed.roughly_after(at, start, &mut self.rng);
             self.tasks.add(started, Task::ContainersStarted(id));
         }
     }
@@ -169,7 +168,7 @@ impl DataPlane {
         let Some(object) = self.pod(id) else { return };
         let deleted = object.meta.deletion.is_some();
         let Some(number) = object.pod().map(|pod| pod.workload) else { return };
-        let recovers = self.workloads.get(number).is_none_or(|workload| workload.recovers);
+        let recovers = self.workloads.get(number).is_none_or(|workload| workload.scene.recovers);
         self.store.edit_pod(&id.key, |pod| {
             pod.started = Some(at);
             pod.ready = (recovers && !deleted, at);
@@ -228,7 +227,7 @@ impl DataPlane {
         let workload = self.workloads.get_mut(pod.workload);
         let detaches = workload.is_none_or(|workload| {
             workload.pods.remove(key);
-            workload.detaches
+            workload.scene.detaches
         });
         self.dirty.workloads.insert(pod.workload);
         self.dirty.budgets.insert(pod.workload);
@@ -261,7 +260,12 @@ impl DataPlane {
         }
         if let Some(controller) = object.controller_mut() {
             controller.generation += 1;
-            self.set_replicas(controller.workload, controller.replicas);
+            let number = controller.workload;
+            if let Some(workload) = self.workloads.get_mut(number) {
+                workload.scene.replicas = controller.replicas;
+                self.dirty.workloads.insert(number);
+                self.dirty.budgets.insert(number);
+            }
         }
         let removed = kind == ObjectKind::Pod
             && object.meta.finalizers.is_empty()
@@ -271,22 +275,5 @@ impl DataPlane {
             self.remove_pod(&key, at);
         }
         self.settle(at);
-    }
-
-    /// Scales a workload.
-    pub fn scale(&mut self, namespace: &str, name: &str, replicas: u32, at: Timestamp) {
-        let key = ObjectKey::new(namespace, name);
-        if let Some(number) = self.workloads.iter().position(|workload| workload.key == key) {
-            self.set_replicas(number, replicas);
-            self.settle(at);
-        }
-    }
-
-    fn set_replicas(&mut self, number: usize, replicas: u32) {
-        if let Some(workload) = self.workloads.get_mut(number) {
-            workload.replicas = replicas;
-            self.dirty.workloads.insert(number);
-            self.dirty.budgets.insert(number);
-        }
     }
 }

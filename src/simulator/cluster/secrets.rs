@@ -60,7 +60,6 @@ impl DataPlane {
         self.store.put(StoredObject { meta, body });
     }
 
-    /// Creates a Secret with a random value.
     pub(super) fn create_secret(
         &mut self,
         namespace: &str,
@@ -94,7 +93,6 @@ impl DataPlane {
         self.store.put(StoredObject { meta, body: bundle_body(bundle) });
     }
 
-    /// Creates a service account.
     pub(super) fn create_account(&mut self, key: &ObjectKey, at: Timestamp) {
         let meta = self.new_meta(key.clone(), at);
         self.store.put(StoredObject { meta, body: ObjectBody::ServiceAccount(Vec::new()) });
@@ -154,7 +152,7 @@ impl DataPlane {
     }
 
     fn batch(&self, kind: ObjectKind, batch: usize) -> Vec<ObjectKey> {
-        let all = self.store.count(kind);
+        let all = self.store.list(kind).count();
         let (from, to) = (all * batch / BATCHES, all * (batch + 1) / BATCHES);
         let objects = self.store.list(kind).skip(from).take(to - from);
         objects.map(|object| object.meta.key.clone()).collect()

@@ -93,11 +93,6 @@ impl ObjectStore {
         found.map(|object| object.meta.key.clone()).collect()
     }
 
-    /// Number of objects of a kind.
-    pub fn count(&self, kind: ObjectKind) -> usize {
-        self.objects.get(&kind).map_or(0, BTreeMap::len)
-    }
-
     /// Adds an object, or replaces the one with the same name.
     pub fn put(&mut self, mut object: StoredObject) {
         self.version += 1;

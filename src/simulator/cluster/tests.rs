@@ -1,4 +1,4 @@
-//! Laws of the simulated cluster: limits at every step, consistent objects, credentials in order.
+//! Properties of the simulated cluster: limits at every step, consistent objects, credentials in order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use crate::domain::cluster::ClusterId;
 use crate::simulator::cluster::SimulatedCluster;
 use crate::simulator::cluster::budgets::EvictionRefusal;
 use crate::simulator::cluster::machine_deployment::MachineStage;
+use crate::simulator::cluster::node_history::{NodeCounts, count_nodes};
 use crate::simulator::cluster::nodes::{
     CHECKSUM_ANNOTATION, NODE_AGENT_SECRET_LABEL, REPLACEMENT_TAINT,
 };
@@ -42,17 +43,17 @@ fn cluster_at(text: &str, seed: u64, speed: f64) -> SimulatedCluster {
     SimulatedCluster::new(id, template, "shop", start(), Speed::new(speed), Rng::new(seed))
 }
 
-/// Lets one thing after the other happen, looking at each; returns when it ended.
-fn play(
+/// Runs one task after the other, inspecting the cluster after each, until it is PREPARED; returns the time.
+fn advance_until(
     cluster: &mut SimulatedCluster,
     mut now: Timestamp,
     until: Timestamp,
-    mut look: impl FnMut(&SimulatedCluster, Timestamp),
+    mut inspect: impl FnMut(&SimulatedCluster, Timestamp),
 ) -> Timestamp {
     while let Some(next) = cluster.next_due().filter(|next| *next <= until) {
         now = next;
         cluster.advance(now);
-        look(cluster, now);
+        inspect(cluster, now);
         if cluster.phase == "PREPARED" {
             break;
         }
@@ -60,8 +61,12 @@ fn play(
     now
 }
 
-/// What must be true of the objects at every moment.
-fn check(cluster: &SimulatedCluster) {
+fn count(cluster: &SimulatedCluster, at: Timestamp) -> NodeCounts {
+    count_nodes(&cluster.data_plane.node_histories, cluster.data_plane.template, at)
+}
+
+/// Checks that the objects are consistent.
+fn check_objects(cluster: &SimulatedCluster) {
     let data_plane = &cluster.data_plane;
     let stored: BTreeSet<&str> =
         data_plane.store.list(ObjectKind::Node).map(|node| &*node.meta.key.name).collect();
@@ -84,16 +89,13 @@ fn check(cluster: &SimulatedCluster) {
     for (name, info) in &data_plane.nodes {
         let here = placed.remove(&**name).unwrap_or_default();
         assert_eq!(here, info.pods.iter().collect(), "{name}");
-        let cpu: u32 = here
-            .iter()
-            .map(|key| data_plane.store.get(ObjectKind::Pod, key).unwrap().pod().unwrap().cpu)
-            .sum();
+        let cpu: u32 = here.iter().map(|key| data_plane.store.pod(key).unwrap().cpu).sum();
         assert_eq!(cpu, info.requested_cpu);
         assert!(info.requested_cpu <= info.cpu);
     }
     let workload_pods: usize =
         data_plane.workloads.iter().map(|workload| workload.pods.len()).sum();
-    assert_eq!(workload_pods, data_plane.store.count(ObjectKind::Pod));
+    assert_eq!(workload_pods, data_plane.store.list(ObjectKind::Pod).count());
     for object in data_plane.store.list(ObjectKind::Budget) {
         let budget = object.budget().unwrap();
         let workload = &data_plane.workloads[data_plane.budgets[&object.meta.key]];
@@ -114,7 +116,7 @@ fn check(cluster: &SimulatedCluster) {
     }
 }
 
-/// Limits of every zone, and evictions never below a budget.
+/// Checks the limits of every zone, and that no budget is violated.
 fn check_limits(cluster: &SimulatedCluster) {
     for zone in &cluster.data_plane.machine_deployments {
         assert!(zone.machines.len() <= zone.desired + zone.surge, "{zone:?}");
@@ -141,30 +143,30 @@ proptest! {
         );
         let mut cluster = cluster(&text, seed);
         cluster.begin(ClusterOperation::StartRotation, start());
-        check(&cluster);
-        let end = play(&mut cluster, start(), later(start(), 24 * 60), |cluster, now| {
-            check(cluster);
+        check_objects(&cluster);
+        let end = advance_until(&mut cluster, start(), later(start(), 24 * 60), |cluster, now| {
+            check_objects(cluster);
             check_limits(cluster);
-            assert!(cluster.count_nodes(now).leaving == 0);
+            assert!(count(cluster, now).leaving == 0);
         });
         prop_assert_eq!(&cluster.phase, "PREPARED");
         prop_assert!(end > later(start(), 5));
         let wanted = usize::try_from(nodes + other).unwrap();
-        let tally = cluster.count_nodes(end);
-        prop_assert_eq!((tally.ready, tally.old, tally.draining, tally.joining), (wanted, 0, 0, 0));
-        // All lives have ended or go on, in order.
+        let counts = count(&cluster, end);
+        prop_assert_eq!(counts, NodeCounts { ready: wanted, ..NodeCounts::default() });
+        // Every node of an older template is gone.
         for history in &cluster.data_plane.node_histories {
             prop_assert!(history.forced.is_none());
             prop_assert!(history.gone.is_none_or(|gone| history.draining.is_some_and(|d| d < gone)));
             prop_assert_eq!(history.gone.is_some(), history.template != cluster.data_plane.template);
         }
-        // Half an hour later every pod is where it should be.
+        // Half an hour later every pod is ready.
         let calm = later(end, 30);
-        play(&mut cluster, end, calm, |_, _| {});
+        advance_until(&mut cluster, end, calm, |_, _| {});
         cluster.advance(calm);
-        check(&cluster);
+        check_objects(&cluster);
         for workload in &cluster.data_plane.workloads {
-            if workload.replicas > 0 && workload.pool.is_none() {
+            if workload.scene.replicas > 0 && workload.scene.pool.is_none() {
                 prop_assert!(workload.pods.iter().all(|key| {
                     cluster.data_plane.store.get(ObjectKind::Pod, key).unwrap().pod().unwrap().ready.0
                 }), "{}", workload.key);
@@ -184,11 +186,11 @@ proptest! {
         );
         let mut cluster = cluster(&text, seed);
         cluster.advance(start());
-        check(&cluster);
+        check_objects(&cluster);
         check_limits(&cluster);
-        let end = play(&mut cluster, start(), later(start(), 24 * 60), |cluster, _| check(cluster));
+        let end = advance_until(&mut cluster, start(), later(start(), 24 * 60), |cluster, _| check_objects(cluster));
         prop_assert_eq!(&cluster.phase, "PREPARED");
-        prop_assert_eq!(cluster.count_nodes(end).ready, usize::try_from(nodes).unwrap());
+        prop_assert_eq!(count(&cluster, end).ready, usize::try_from(nodes).unwrap());
     }
 }
 
@@ -235,7 +237,9 @@ fn deleting_the_pod_frees_a_blocked_drain() {
                 blocked = [\"web\", \"eu01-2\", \"payments/api\"]";
     let mut cluster = cluster(text, 5);
     cluster.begin(ClusterOperation::StartRotation, start());
-    let now = play(&mut cluster, start(), later(start(), 90), |cluster, _| check(cluster));
+    let now = advance_until(&mut cluster, start(), later(start(), 90), |cluster, _| {
+        check_objects(cluster);
+    });
     assert_eq!(cluster.phase, "PREPARING");
     let drained: Vec<_> = cluster
         .data_plane
@@ -262,7 +266,7 @@ fn deleting_the_pod_frees_a_blocked_drain() {
     assert!(cluster.data_plane.evict(&pod, None, now).is_err());
     cluster.data_plane.delete_pod(&pod, None, now);
     cluster.data_plane.settle(now);
-    play(&mut cluster, now, later(now, 60), |cluster, _| check(cluster));
+    advance_until(&mut cluster, now, later(now, 60), |cluster, _| check_objects(cluster));
     assert_eq!(cluster.phase, "PREPARED");
 }
 
@@ -273,9 +277,9 @@ fn a_drain_that_cannot_end_is_forced_after_its_time() {
     let mut cluster = cluster(text, 5);
     cluster.advance(start());
     assert_eq!(cluster.errors(start()).len(), 1);
-    let end = play(&mut cluster, start(), later(start(), 600), |_, _| {});
+    let end = advance_until(&mut cluster, start(), later(start(), 600), |_, _| {});
     assert_eq!(cluster.phase, "PREPARED");
-    // 47 of 120 minutes were over.
+    // 47 of 120 minutes had passed.
     assert!(end > later(start(), 73) && end < later(start(), 80), "{end}");
     assert_eq!(
         cluster.data_plane.node_histories.iter().filter(|history| history.forced.is_some()).count(),
@@ -284,7 +288,7 @@ fn a_drain_that_cannot_end_is_forced_after_its_time() {
 }
 
 #[test]
-fn a_scene_keeps_its_ages_however_fast_the_world_runs() {
+fn a_scene_keeps_its_ages_at_any_speed() {
     let text = "phase = \"PREPARING\"\ninitiated_ago = \"3h\"\ncompleted_ago = \"200d\"\nprogress = 0.9\n\
                 pools = [{ name = \"web\", nodes = 3 }]\nblocked = [\"web\", \"eu01-1\", \"payments/api\"]";
     let mut cluster = cluster_at(text, 5, 120.0);
@@ -294,11 +298,11 @@ fn a_scene_keeps_its_ages_however_fast_the_world_runs() {
     let since =
         cluster.data_plane.node_histories.iter().find_map(|history| history.draining).unwrap();
     assert_eq!(start().duration_since(since), SignedDuration::from_mins(47));
-    // 73 minutes are left until the drain is forced; here that is 36 seconds and a half.
+    // 73 minutes are left until the drain is forced: 36.5 seconds at this speed.
     let soon = |seconds| start().saturating_add(SignedDuration::from_secs(seconds)).unwrap();
-    play(&mut cluster, start(), soon(36), |_, _| {});
+    advance_until(&mut cluster, start(), soon(36), |_, _| {});
     assert!(cluster.data_plane.node_histories.iter().all(|history| history.forced.is_none()));
-    play(&mut cluster, soon(36), soon(40), |_, _| {});
+    advance_until(&mut cluster, soon(36), soon(40), |_, _| {});
     assert!(cluster.data_plane.node_histories.iter().any(|history| history.forced.is_some()));
 }
 
@@ -321,7 +325,7 @@ fn another_roll_after_the_rotation_is_one_of_its_own() {
     assert!(secrets.len() == 1 && secrets[0] != before, "{secrets:?}");
     cluster.advance(later(start(), 60));
     assert_eq!(cluster.aggregated(later(start(), 60)), "STATE_HEALTHY");
-    assert_eq!(cluster.count_nodes(later(start(), 60)).ready, 3);
+    assert_eq!(count(&cluster, later(start(), 60)).ready, 3);
 }
 
 #[test]
@@ -335,9 +339,9 @@ fn without_capacity_a_roll_waits_is_reported_and_goes_on_when_there_is_some() {
     let errors = cluster.errors(now);
     assert_eq!(errors.len(), 3, "one for each zone");
     assert_eq!(errors[0].code.as_deref(), Some("SKE_NODE_NO_VALID_HOST_FOUND"));
-    assert_eq!((cluster.phase.as_str(), cluster.count_nodes(now).old), ("PREPARING", 3));
+    assert_eq!((cluster.phase.as_str(), count(&cluster, now).old), ("PREPARING", 3));
     cluster.set_capacity("web", true);
-    play(&mut cluster, now, later(now, 60), |cluster, _| check(cluster));
+    advance_until(&mut cluster, now, later(now, 60), |cluster, _| check_objects(cluster));
     assert_eq!(cluster.phase, "PREPARED");
 }
 
@@ -367,7 +371,7 @@ fn evictions_are_refused_as_the_api_does() {
     assert_eq!(data_plane.evict(&lone[0], None, start()), Ok(()));
     data_plane.settle(start());
     cluster.advance(later(start(), 10));
-    check(&cluster);
+    check_objects(&cluster);
     assert!(pods(&cluster.data_plane, "lone").is_empty(), "nobody makes it anew");
     assert_eq!(pods(&cluster.data_plane, "one").len(), 3);
 }
@@ -383,9 +387,9 @@ fn pods_wait_when_there_is_no_room_and_go_on_when_there_is() {
     cluster.begin(ClusterOperation::StartRotation, start());
     let mut waited = false;
     let mut events = BTreeSet::new();
-    // Two coredns that may not be away both have nowhere to go: the drain is forced in the end.
-    let end = play(&mut cluster, start(), later(start(), 180), |cluster, _| {
-        check(cluster);
+    // One of two coredns pods cannot be scheduled elsewhere: the drain is forced.
+    let end = advance_until(&mut cluster, start(), later(start(), 180), |cluster, _| {
+        check_objects(cluster);
         for object in cluster.data_plane.store.list(ObjectKind::Pod) {
             if let Some((_, why)) = &object.pod().unwrap().unschedulable {
                 waited |= why.contains("nodes are available");
@@ -399,7 +403,7 @@ fn pods_wait_when_there_is_no_room_and_go_on_when_there_is() {
     });
     assert_eq!(cluster.phase, "PREPARED");
     assert!(waited);
-    play(&mut cluster, end, later(end, 10), |_, _| {});
+    advance_until(&mut cluster, end, later(end, 10), |_, _| {});
     cluster.advance(later(end, 10));
     assert!(cluster.data_plane.pending.is_empty());
     for reason in
@@ -425,7 +429,7 @@ fn a_rotation_goes_through_its_steps_in_the_platforms_order() {
             seen.push(word);
         }
     };
-    play(&mut cluster, start(), later(start(), 300), |cluster, _| {
+    advance_until(&mut cluster, start(), later(start(), 300), |cluster, _| {
         let store = &cluster.data_plane.store;
         if cluster.credentials.accepted == [2, 1] && cluster.credentials.static_token.is_none() {
             note("trusted", &mut seen);
@@ -437,7 +441,7 @@ fn a_rotation_goes_through_its_steps_in_the_platforms_order() {
         if labelled > 0 {
             note("first secret", &mut seen);
         }
-        if labelled == store.count(ObjectKind::Secret) {
+        if labelled == store.list(ObjectKind::Secret).count() {
             note("all secrets", &mut seen);
         }
         if store.list(ObjectKind::ServiceAccount).any(
@@ -452,13 +456,13 @@ fn a_rotation_goes_through_its_steps_in_the_platforms_order() {
                 if data.get("ca.crt").is_some_and(|pem| pem.matches("BEGIN").count() == 2))
             })
             .count();
-        if bundles == store.count(ObjectKind::Namespace) {
+        if bundles == store.list(ObjectKind::Namespace).count() {
             note("all bundles", &mut seen);
         }
         if cluster.data_plane.template == 2 {
             note("templates", &mut seen);
         }
-        if cluster.count_nodes(Timestamp::MAX).joining > 0 {
+        if count(cluster, Timestamp::MAX).joining > 0 {
             note("new node", &mut seen);
         }
     });
@@ -520,7 +524,7 @@ fn a_scene_may_begin_while_the_control_plane_is_renewed_or_the_old_is_dropped() 
         counts
     };
     assert_eq!((early.credentials.accepted.clone(), bundles(&early)), (vec![1], [1].into()));
-    let end = play(&mut early, start(), later(start(), 120), |_, _| {});
+    let end = advance_until(&mut early, start(), later(start(), 120), |_, _| {});
     assert_eq!(early.phase, "PREPARED");
     assert!(end < later(start(), 60));
     assert_eq!((early.credentials.accepted.clone(), bundles(&early)), (vec![2, 1], [2].into()));
@@ -532,7 +536,7 @@ fn a_scene_may_begin_while_the_control_plane_is_renewed_or_the_old_is_dropped() 
     late.advance(later(start(), 1));
     assert_eq!(late.phase, "COMPLETED");
     assert_eq!((late.credentials.accepted.clone(), bundles(&late)), (vec![2], [1].into()));
-    // Tokens that were made by hand before the start are dead, and look so: older than the start.
+    // Tokens that users created before the start are not accepted, and are older than the start.
     let manual = late
         .data_plane
         .store
@@ -560,8 +564,8 @@ fn the_autoscaler_stays_within_its_limits_and_a_roll_still_ends() {
     let mut cluster = cluster(text, 11);
     cluster.build_data_plane();
     let mut sizes = BTreeSet::new();
-    play(&mut cluster, start(), later(start(), 300), |cluster, _| {
-        check(cluster);
+    advance_until(&mut cluster, start(), later(start(), 300), |cluster, _| {
+        check_objects(cluster);
         sizes.insert(
             cluster.data_plane.machine_deployments.iter().map(|zone| zone.desired).sum::<usize>(),
         );
@@ -570,7 +574,7 @@ fn the_autoscaler_stays_within_its_limits_and_a_roll_still_ends() {
     let now = later(start(), 300);
     cluster.advance(now);
     cluster.begin(ClusterOperation::StartRotation, now);
-    play(&mut cluster, now, later(now, 600), |cluster, _| check(cluster));
+    advance_until(&mut cluster, now, later(now, 600), |cluster, _| check_objects(cluster));
     assert_eq!(cluster.phase, "PREPARED");
 }
 
@@ -580,21 +584,21 @@ fn a_deleted_node_is_replaced_and_hibernation_takes_all() {
     cluster.build_data_plane();
     let name = Arc::clone(&cluster.data_plane.machine_deployments[0].machines[0].name);
     cluster.data_plane.delete_node(&name, start());
-    check(&cluster);
-    assert_eq!(cluster.data_plane.store.count(ObjectKind::Node), 2);
+    check_objects(&cluster);
+    assert_eq!(cluster.data_plane.store.list(ObjectKind::Node).count(), 2);
     cluster.advance(later(start(), 20));
-    check(&cluster);
-    assert_eq!(cluster.data_plane.store.count(ObjectKind::Node), 3);
+    check_objects(&cluster);
+    assert_eq!(cluster.data_plane.store.list(ObjectKind::Node).count(), 3);
     assert!(cluster.data_plane.machine(&name).is_none());
     cluster.set_state("STATE_HIBERNATED");
-    check(&cluster);
-    assert_eq!(cluster.data_plane.store.count(ObjectKind::Node), 0);
+    check_objects(&cluster);
+    assert_eq!(cluster.data_plane.store.list(ObjectKind::Node).count(), 0);
     assert!(!cluster.has_api_server());
     cluster.begin(ClusterOperation::WakeUp, later(start(), 21));
     assert!(!cluster.has_api_server());
     cluster.advance(later(start(), 40));
     assert!(cluster.has_api_server());
     assert_eq!(cluster.state, "STATE_HEALTHY");
-    assert_eq!(cluster.data_plane.store.count(ObjectKind::Node), 3);
-    check(&cluster);
+    assert_eq!(cluster.data_plane.store.list(ObjectKind::Node).count(), 3);
+    check_objects(&cluster);
 }

@@ -15,7 +15,9 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 impl DataPlane {
     /// Creates the webhook of a workload, if it has one, with its service.
     pub(super) fn create_webhook(&mut self, number: usize, at: Timestamp) {
-        let Some(workload) = self.workloads.get(number).filter(|w| w.guards_nodes) else { return };
+        let Some(workload) = self.workloads.get(number).filter(|w| w.scene.guards_nodes) else {
+            return;
+        };
         let service = workload.key.clone();
         let name = &service.name;
         let meta = self.new_meta(service.clone(), at);
@@ -33,7 +35,9 @@ impl DataPlane {
 
     /// Updates the endpoints of a workload's service.
     pub(super) fn update_endpoints(&mut self, number: usize) {
-        let Some(workload) = self.workloads.get(number).filter(|w| w.guards_nodes) else { return };
+        let Some(workload) = self.workloads.get(number).filter(|w| w.scene.guards_nodes) else {
+            return;
+        };
         let endpoint = |key: &ObjectKey| {
             let object = self.store.get(ObjectKind::Pod, key)?;
             let pod = object.pod()?;

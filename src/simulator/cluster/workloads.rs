@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::SignedDuration;
-
 use crate::simulator::cluster::objects::{IntOrPercent, LocalStorage, ObjectKey, OwnerReference};
 use crate::simulator::rng::Rng;
 use crate::simulator::scene::{SceneCluster, ScenePool, SceneWorkload, WorkloadKind};
@@ -14,30 +12,7 @@ use crate::simulator::scene::{SceneCluster, ScenePool, SceneWorkload, WorkloadKi
 pub struct Workload {
     /// The name is also the value of its pods' label `app`.
     pub key: ObjectKey,
-    pub kind: WorkloadKind,
-    pub replicas: u32,
-    /// Pool in which its pods run.
-    pub pool: Option<Arc<str>>,
-    /// Zone in which its pods run at first.
-    pub zone: Option<Arc<str>>,
-    /// Millicores that each pod requests.
-    pub cpu: u32,
-    /// `terminationGracePeriodSeconds`.
-    pub grace: i64,
-    /// From scheduled to ready.
-    pub start: SignedDuration,
-    /// Whether each pod has a volume.
-    pub volume: bool,
-    pub local_storage: LocalStorage,
-    pub finalizer: Option<String>,
-    /// Whether evicted pods become ready again.
-    pub recovers: bool,
-    /// Whether its volumes can be detached.
-    pub detaches: bool,
-    pub min_available: Option<IntOrPercent>,
-    pub max_unavailable: Option<IntOrPercent>,
-    /// Whether it serves an admission webhook for new nodes.
-    pub guards_nodes: bool,
+    pub scene: SceneWorkload,
     pub budgets: Vec<ObjectKey>,
     /// The owner of its pods.
     pub owner: Option<OwnerReference>,
@@ -45,7 +20,7 @@ pub struct Workload {
 }
 
 impl Workload {
-    fn new(scene: &SceneWorkload, name: String, rng: &mut Rng) -> Self {
+    fn new(scene: SceneWorkload, name: String, rng: &mut Rng) -> Self {
         let key = ObjectKey::new(&*scene.namespace, name);
         let name = &key.name;
         let owner = match scene.kind {
@@ -67,27 +42,8 @@ impl Workload {
             1 => key.clone(),
             _ => key.sibling(format!("{name}-{number}")),
         };
-        Self {
-            budgets: (1..=scene.budgets).filter(|_| has_budget).map(budget).collect(),
-            kind: scene.kind,
-            replicas: scene.replicas,
-            pool: scene.pool.as_deref().map(Arc::from),
-            zone: scene.zone.as_deref().map(Arc::from),
-            cpu: scene.cpu,
-            grace: i64::from(scene.grace),
-            start: SignedDuration::from_secs(i64::from(scene.start)),
-            volume: scene.volume,
-            local_storage: scene.local,
-            finalizer: scene.finalizer.clone(),
-            recovers: scene.recovers,
-            detaches: scene.detaches,
-            guards_nodes: scene.guards_nodes,
-            min_available: scene.min_available.clone(),
-            max_unavailable: scene.max_unavailable.clone(),
-            owner,
-            pods: BTreeSet::new(),
-            key,
-        }
+        let budgets = (1..=scene.budgets).filter(|_| has_budget).map(budget).collect();
+        Self { budgets, owner, pods: BTreeSet::new(), scene, key }
     }
 }
 
@@ -117,7 +73,7 @@ pub fn all(scene: &SceneCluster, namespace: &str, rng: &mut Rng) -> Vec<Workload
                 1 => workload.name.clone(),
                 _ => format!("{}-{number}", workload.name),
             };
-            all.push(Workload::new(workload, name, rng));
+            all.push(Workload::new(workload.clone(), name, rng));
         }
     }
     all

@@ -11,37 +11,35 @@ use crate::simulator::cluster::data_plane::DataPlane;
 use crate::simulator::cluster::objects::{
     IntOrPercent, LabelMap, ObjectBody, ObjectKey, ObjectKind, StoredObject, Taint,
 };
-use crate::simulator::http::JsonResponse;
+use crate::simulator::http::{HttpRequest, JsonResponse};
 use crate::simulator::kubernetes::object_view::ObjectView;
 use crate::simulator::kubernetes::object_writer::ObjectWriter;
 use crate::simulator::kubernetes::render;
-use crate::simulator::kubernetes::request::{ApiRequest, RequestTarget};
+use crate::simulator::kubernetes::request::RequestTarget;
 use crate::simulator::kubernetes::resources::Resource;
 use crate::simulator::kubernetes::status::{
     bad_request, conflict, detailed_failure, failure, no_method, not_found,
 };
 
-/// An answer, or the refusal.
 type Answer<T = JsonResponse> = Result<T, JsonResponse>;
 
 /// Changes the target of a request.
 pub fn change(
     cluster: &mut SimulatedCluster,
     target: RequestTarget<'_>,
-    request: &ApiRequest,
+    request: &HttpRequest,
     view: ObjectView,
-) -> JsonResponse {
+) -> Answer {
     let resource = target.resource;
     let key = ObjectKey::new(target.namespace, target.name);
     if target.name.is_empty() {
-        return no_method();
+        return Err(no_method());
     }
     let data_plane = &mut cluster.data_plane;
-    let Some(object) = data_plane.store.get(resource.kind, &key).map(Arc::clone) else {
-        return not_found(resource, target.name);
-    };
+    let object = data_plane.store.get(resource.kind, &key).map(Arc::clone);
+    let object = object.ok_or_else(|| not_found(resource, target.name))?;
     let mut change = ObjectChange { data_plane, resource, key, object, request, view };
-    let answer = match (request.method.as_str(), resource.kind, target.subresource) {
+    match (request.method.as_str(), resource.kind, target.subresource) {
         (
             "PATCH",
             ObjectKind::Node
@@ -62,17 +60,15 @@ pub fn change(
         ) => change.delete(),
         ("POST", ObjectKind::Pod, "eviction") => change.evict(),
         _ => Err(no_method()),
-    };
-    answer.unwrap_or_else(|refusal| refusal)
+    }
 }
 
 struct ObjectChange<'a> {
     data_plane: &'a mut DataPlane,
     resource: &'static Resource,
     key: ObjectKey,
-    /// The object before the change.
     object: Arc<StoredObject>,
-    request: &'a ApiRequest,
+    request: &'a HttpRequest,
     view: ObjectView,
 }
 

@@ -14,13 +14,11 @@ use crate::domain::cluster::ClusterId;
 use crate::simulator::cluster::SimulatedCluster;
 use crate::simulator::cluster::objects::ObjectKind;
 use crate::simulator::faults::{FaultEffect, find_effect, kubernetes_paths};
-use crate::simulator::http::{
-    JsonResponse, ResponseBody, ResponseDraft, date_header, parse_form, path_segments, read_body,
-};
+use crate::simulator::http::{HttpRequest, JsonResponse, ResponseBody, ResponseDraft, date_header};
 use crate::simulator::kubernetes::authenticate::{UserInfo, authenticate};
 use crate::simulator::kubernetes::object_view::ObjectView;
 use crate::simulator::kubernetes::read_objects::{ReadOutcome, WatchOptions, read};
-use crate::simulator::kubernetes::request::{ApiRequest, RequestTarget};
+use crate::simulator::kubernetes::request::RequestTarget;
 use crate::simulator::kubernetes::tls::TlsMaterial;
 use crate::simulator::kubernetes::watch::WatchStream;
 use crate::simulator::kubernetes::{change_objects, discovery, review, status};
@@ -30,9 +28,7 @@ use crate::simulator::state::{RequestRecord, Shared, SimulatorState};
 #[derive(Debug)]
 pub struct ApiConnection {
     pub id: ClusterId,
-    /// Client certificate and intermediates.
     pub chain: Vec<CertificateDer<'static>>,
-    /// The rollout of the API server that accepted it.
     pub material: TlsMaterial,
 }
 
@@ -49,38 +45,22 @@ impl From<JsonResponse> for RequestOutcome {
     }
 }
 
-/// Answers one request.
-///
-/// # Errors
-/// The connection is to be closed.
+/// Answers one request; an error if the connection is to be closed.
 pub async fn handle(
     shared: Arc<Shared>,
     connection: Arc<ApiConnection>,
     incoming: Request<Incoming>,
 ) -> io::Result<Response<ResponseBody>> {
-    let header = |name: &str| {
-        let value = incoming.headers().get(name).and_then(|value| value.to_str().ok());
-        value.unwrap_or_default().to_owned()
-    };
-    let bearer = header("authorization").strip_prefix("Bearer ").map(str::to_owned);
-    let request = ApiRequest {
-        method: incoming.method().to_string(),
-        path: incoming.uri().path().to_owned(),
-        query: parse_form(incoming.uri().query().unwrap_or("").as_bytes()),
-        accept: header("accept"),
-        content_type: header("content-type"),
-        body: read_body(incoming.into_body()).await?.to_vec(),
-    };
+    let request = HttpRequest::read(incoming).await?;
     let id = &connection.id;
     let paths = kubernetes_paths(id, &request.path);
-    let effects = shared.lock().faults.take_effects(&request.method, &paths, shared.clock.now());
-    shared.apply_delays(&effects).await;
-    let now = shared.clock.now();
+    let (effects, now) = shared.receive(&request.method, &paths).await;
     let clock = view(&effects, now).clock();
     let mut state = shared.lock();
     let mut outcome = RequestOutcome::Reset;
     if find_effect!(effects, FaultEffect::Drop {} => ()).is_none() {
-        outcome = dispatch(&mut state, &connection, bearer.as_deref(), &request, &effects, now);
+        outcome = dispatch(&mut state, &connection, &request, &effects, now)
+            .unwrap_or_else(RequestOutcome::from);
     }
     if find_effect!(effects, FaultEffect::DropAfter {} => ()).is_some() {
         outcome = RequestOutcome::Reset;
@@ -90,15 +70,8 @@ pub async fn handle(
         RequestOutcome::Watch(_) => Some(200),
         RequestOutcome::Reset => None,
     };
-    state.log_request(RequestRecord {
-        at: now,
-        path: format!("/kubernetes/{}/{}/{}{}", id.project(), id.region(), id.name, request.path),
-        status,
-        body: serde_json::from_slice(&request.body).ok(),
-        answer: None,
-        method: request.method,
-        query: request.query,
-    });
+    let path = format!("/kubernetes/{}/{}/{}{}", id.project(), id.region(), id.name, request.path);
+    state.log_request(RequestRecord::new(now, path, request, status));
     match outcome {
         RequestOutcome::Reset => Err(io::ErrorKind::ConnectionReset.into()),
         RequestOutcome::Answer(draft) => {
@@ -111,6 +84,8 @@ pub async fn handle(
             let number = state.last_watch;
             let cluster = state.cloud.cluster(id).ok_or(io::ErrorKind::ConnectionReset)?;
             let stream = WatchStream::open(&shared, number, cluster, *options, cut, now);
+            // A stream that is dropped takes the lock.
+            drop(state);
             let frames = futures_util::stream::unfold(stream, WatchStream::next_frame);
             Response::builder()
                 .status(200)
@@ -137,63 +112,56 @@ fn view(effects: &[FaultEffect], now: Timestamp) -> ObjectView {
 fn dispatch(
     state: &mut SimulatorState,
     connection: &ApiConnection,
-    bearer: Option<&str>,
-    request: &ApiRequest,
+    request: &HttpRequest,
     effects: &[FaultEffect],
     now: Timestamp,
-) -> RequestOutcome {
+) -> Result<RequestOutcome, JsonResponse> {
     let (cloud, faults, id) = (&mut state.cloud, &state.faults, &connection.id);
-    let Some(cluster) = cloud.cluster_mut(id) else { return RequestOutcome::Reset };
+    let Some(cluster) = cloud.cluster_mut(id) else { return Ok(RequestOutcome::Reset) };
     cluster.advance(now);
     let material = &connection.material;
     if cluster.api_server_rollout() != material.rollout || !cluster.has_api_server() {
-        return RequestOutcome::Reset;
+        return Ok(RequestOutcome::Reset);
     }
     if let Some(draft) = ResponseDraft::injected(effects) {
-        return RequestOutcome::Answer(draft);
+        return Ok(RequestOutcome::Answer(draft));
     }
     cluster.build_data_plane();
     let view = view(effects, now);
     let least_age = find_effect!(effects, FaultEffect::RefuseNewCertificates { seconds } => {
         i64::from(*seconds)
     });
-    let Some(user) = authenticate(
-        cluster,
-        &*material.verifier,
-        &connection.chain,
-        bearer,
-        view.clock(),
-        least_age,
-    ) else {
-        return status::unauthorized().into();
-    };
-    let path = path_segments(&request.path);
+    let verifier = &*material.verifier;
+    let (chain, bearer) = (connection.chain.as_slice(), request.bearer.as_deref());
+    let user = authenticate(cluster, verifier, chain, bearer, view.clock(), least_age)
+        .ok_or_else(status::unauthorized)?;
+    let path = request.segments();
     let compacted = find_effect!(effects, FaultEffect::Compact {} => ()).is_some();
     if compacted {
         cluster.data_plane.store.compact();
     }
     let is_forbidden =
         |method: &str, path: &str| faults.forbids(method, &kubernetes_paths(id, path), now);
-    if let Some(draft) = answer_without_resource(cluster, &user, &path, request, is_forbidden) {
-        return RequestOutcome::Answer(draft);
+    if let Some(draft) = answer_without_resource(cluster, &user, &path, request, is_forbidden)? {
+        return Ok(RequestOutcome::Answer(draft));
     }
-    let Some(target) = RequestTarget::find(&path) else { return status::no_path().into() };
+    let target = RequestTarget::find(&path).ok_or_else(status::no_path)?;
     if !user.admin || find_effect!(effects, FaultEffect::Forbid {} => ()).is_some() {
-        return status::forbidden(&user.name, verb(request, target), target).into();
+        return Err(status::forbidden(&user.name, verb(request, target), target));
     }
     if compacted && !request.value("continue").is_empty() {
         let message =
             "The provided continue parameter is too old to display a consistent list result.";
-        return status::gone(message).into();
+        return Err(status::gone(message));
     }
     cluster.data_plane.remove_expired_events(now);
     if request.method == "GET" && target.subresource.is_empty() {
-        return match read(&cluster.data_plane.store, target, request, view) {
+        return Ok(match read(&cluster.data_plane.store, target, request, view)? {
             ReadOutcome::Answer(answer) => answer.into(),
             ReadOutcome::Watch(options) => {
                 RequestOutcome::Watch(Box::new(WatchOptions { compacted, ..*options }))
             }
-        };
+        });
     }
     let answer = match (request.method.as_str(), target.resource.kind, target.subresource) {
         ("POST", ObjectKind::ServiceAccount, "token") => {
@@ -202,10 +170,10 @@ fn dispatch(
         _ => change_objects::change(cluster, target, request, view),
     };
     cluster.notify_changed();
-    answer.into()
+    answer.map(Into::into)
 }
 
-fn verb(request: &ApiRequest, target: RequestTarget<'_>) -> &'static str {
+fn verb(request: &HttpRequest, target: RequestTarget<'_>) -> &'static str {
     match (request.method.as_str(), target.name.is_empty()) {
         ("GET", _) if request.is_on("watch") => "watch",
         ("GET", true) => "list",
@@ -223,12 +191,12 @@ fn answer_without_resource(
     cluster: &mut SimulatedCluster,
     user: &UserInfo,
     path: &[&str],
-    request: &ApiRequest,
+    request: &HttpRequest,
     is_forbidden: impl Fn(&str, &str) -> bool,
-) -> Option<ResponseDraft> {
-    Some(match (request.method.as_str(), path) {
+) -> Result<Option<ResponseDraft>, JsonResponse> {
+    Ok(Some(match (request.method.as_str(), path) {
         ("POST", ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"]) => {
-            review::review_access(user, request, is_forbidden).into()
+            review::review_access(user, request, is_forbidden)?.into()
         }
         ("POST", ["apis", "authentication.k8s.io", "v1", "selfsubjectreviews"]) => {
             review::review_self(user).into()
@@ -249,7 +217,7 @@ fn answer_without_resource(
             });
             (200, body).into()
         }
-        ("GET", _) => discovery::route(path, &cluster.scene.version)?.into(),
-        _ => return None,
-    })
+        ("GET", _) => return Ok(discovery::route(path, &cluster.scene.version).map(Into::into)),
+        _ => return Ok(None),
+    }))
 }

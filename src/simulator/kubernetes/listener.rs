@@ -29,7 +29,6 @@ pub fn serve_new_ports(state: &mut SimulatorState, shared: &Arc<Shared>) {
     });
 }
 
-/// What happens to connections.
 enum ListenerMode {
     Serve(Box<TlsMaterial>),
     Refuse,
@@ -37,7 +36,6 @@ enum ListenerMode {
     Hang,
 }
 
-/// Serves one port until it is aborted.
 async fn run_listener(shared: Arc<Shared>, id: ClusterId, mut port: ReservedPort) {
     let mut connections = JoinSet::new();
     let mut changes = shared.subscribe();

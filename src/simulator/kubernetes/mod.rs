@@ -18,7 +18,6 @@ mod read_objects;
 mod render;
 mod render_node;
 mod render_pod;
-mod render_service;
 mod request;
 mod resources;
 mod review;

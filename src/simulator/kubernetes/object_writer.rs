@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::simulator::cluster::objects::StoredObject;
-use crate::simulator::http::JsonResponse;
+use crate::simulator::http::{HttpRequest, JsonResponse};
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::object_view::ObjectView;
-use crate::simulator::kubernetes::request::{ApiRequest, ResponseFormat};
+use crate::simulator::kubernetes::request::ResponseFormat;
 use crate::simulator::kubernetes::resources::Resource;
 use crate::simulator::kubernetes::status::failure;
 use crate::simulator::kubernetes::table::IncludeObject;
@@ -30,12 +30,9 @@ pub struct ListPage<'a> {
 
 impl ObjectWriter {
     /// A writer in the format that a request accepts.
-    ///
-    /// # Errors
-    /// It accepts none.
     pub fn new(
         resource: &'static Resource,
-        request: &ApiRequest,
+        request: &HttpRequest,
         view: ObjectView,
     ) -> Result<Self, JsonResponse> {
         let message = "only the following media types are accepted: application/json";

@@ -19,9 +19,6 @@ pub struct ApiServerPorts {
 
 impl ApiServerPorts {
     /// The port of a cluster's API server, reserved on the first call.
-    ///
-    /// # Errors
-    /// The system gives no port.
     pub fn port(&mut self, id: &ClusterId) -> io::Result<u16> {
         if let Some(port) = self.ports.get(id) {
             return Ok(*port);
@@ -53,11 +50,9 @@ pub struct ReservedPort {
 
 #[derive(Debug)]
 enum PortState {
-    /// Connections are accepted.
     Listening(TcpListener),
     /// Connections are refused, and no other process gets the port.
     Bound(#[expect(dead_code, reason = "keeps the port")] TcpSocket),
-    /// It has to be bound again.
     Unbound,
 }
 

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::simulator::cluster::objects::{ObjectKey, StoredObject};
 use crate::simulator::cluster::store::{ObjectStore, UnavailableVersion};
-use crate::simulator::http::JsonResponse;
+use crate::simulator::http::{HttpRequest, JsonResponse};
 use crate::simulator::kubernetes::object_view::ObjectView;
 use crate::simulator::kubernetes::object_writer::{ListPage, ObjectWriter};
-use crate::simulator::kubernetes::request::{ApiRequest, RequestTarget};
+use crate::simulator::kubernetes::request::RequestTarget;
 use crate::simulator::kubernetes::selectors::ObjectSelector;
 use crate::simulator::kubernetes::status::{bad_request, gone, invalid_option, not_found, too_new};
 
@@ -23,7 +23,6 @@ pub struct WatchOptions {
     /// The version to start after; `None` starts with the present objects.
     pub after: Option<u64>,
     pub bookmarks: bool,
-    /// Seconds until the server closes it.
     pub timeout: Option<u64>,
     /// Whether all past versions are compacted, whatever they are.
     pub compacted: bool,
@@ -35,20 +34,11 @@ pub enum ReadOutcome {
     Watch(Box<WatchOptions>),
 }
 
-/// Reads the target of a request.
+/// Reads the target of a request, or refuses it.
 pub fn read(
     store: &ObjectStore,
     target: RequestTarget<'_>,
-    request: &ApiRequest,
-    view: ObjectView,
-) -> ReadOutcome {
-    try_read(store, target, request, view).unwrap_or_else(ReadOutcome::Answer)
-}
-
-fn try_read(
-    store: &ObjectStore,
-    target: RequestTarget<'_>,
-    request: &ApiRequest,
+    request: &HttpRequest,
     view: ObjectView,
 ) -> Result<ReadOutcome, JsonResponse> {
     let RequestTarget { resource, namespace, name, .. } = target;

@@ -5,11 +5,12 @@ use serde_json::{Map, Value, json};
 
 use crate::simulator::cluster::objects::{
     LabelMap, ObjectBody, ObjectKey, ObjectKind, ObjectMeta, StoredAttachment, StoredBudget,
-    StoredController, StoredEvent, StoredObject, StoredVolume,
+    StoredController, StoredEndpoint, StoredEvent, StoredObject, StoredService, StoredVolume,
+    StoredWebhook,
 };
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::object_view::ObjectView;
-use crate::simulator::kubernetes::{render_node, render_pod, render_service};
+use crate::simulator::kubernetes::{render_node, render_pod};
 
 /// An object without `kind` and `apiVersion`, with the version of the change that shows it.
 pub fn object(object: &StoredObject, version: u64, view: &ObjectView) -> Map<String, Value> {
@@ -45,11 +46,9 @@ pub fn object(object: &StoredObject, version: u64, view: &ObjectView) -> Map<Str
             if secrets.is_empty() { json!({}) } else { json!({"secrets": secrets}) }
         }
         ObjectBody::VolumeAttachment(attachment) => render_attachment(attachment, view),
-        ObjectBody::Service(service) => render_service::service(service),
-        ObjectBody::EndpointSlice(endpoints) => {
-            render_service::endpoints(&object.meta, endpoints, view)
-        }
-        ObjectBody::ValidatingWebhook(webhook) => render_service::webhook(&object.meta, webhook),
+        ObjectBody::Service(service) => render_service(service),
+        ObjectBody::EndpointSlice(endpoints) => render_endpoints(&object.meta, endpoints, view),
+        ObjectBody::ValidatingWebhook(webhook) => render_webhook(&object.meta, webhook),
     };
     let metadata = metadata(object, version, view);
     match found.as_object_mut() {
@@ -236,4 +235,58 @@ fn render_controller(controller: &StoredController) -> Value {
         })
     };
     json!({"spec": spec, "status": status})
+}
+
+/// Address of a service.
+pub fn service_address(number: u32) -> String {
+    format!("100.104.{}.{}", number / 250 % 250, number % 250 + 2)
+}
+
+fn render_service(service: &StoredService) -> Value {
+    let address = service_address(service.number);
+    json!({
+        "spec": {
+            "type": "ClusterIP", "clusterIP": address, "clusterIPs": [address], "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster",
+            "selector": {"app": &*service.app},
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 8443}],
+        },
+        "status": {"loadBalancer": {}},
+    })
+}
+
+/// A real server writes no endpoints as null.
+fn render_endpoints(meta: &ObjectMeta, endpoints: &[StoredEndpoint], view: &ObjectView) -> Value {
+    let shown = |one: &StoredEndpoint| {
+        json!({
+            "addresses": [render_pod::address(one.number)], "nodeName": view.node_name(&one.node),
+            "conditions": {
+                "ready": one.serving && !one.terminating, "serving": one.serving, "terminating": one.terminating,
+            },
+            "targetRef": {"kind": "Pod", "namespace": &*meta.key.namespace, "name": &*one.pod},
+        })
+    };
+    let (endpoints, ports) = if endpoints.is_empty() {
+        (Value::Null, Value::Null)
+    } else {
+        let ports = json!([{"name": "https", "port": 8443, "protocol": "TCP"}]);
+        (endpoints.iter().map(shown).collect(), ports)
+    };
+    json!({"addressType": "IPv4", "endpoints": endpoints, "ports": ports})
+}
+
+fn render_webhook(meta: &ObjectMeta, webhook: &StoredWebhook) -> Value {
+    let ObjectKey { namespace, name } = &webhook.service;
+    json!({"webhooks": [{
+        "name": format!("{}.example.com", meta.key.name),
+        "admissionReviewVersions": ["v1"], "sideEffects": "None", "timeoutSeconds": 10,
+        "failurePolicy": &*webhook.failure_policy, "matchPolicy": "Equivalent",
+        "namespaceSelector": {}, "objectSelector": {},
+        "clientConfig": {"service": {
+            "namespace": &**namespace, "name": &**name, "path": "/validate", "port": 443,
+        }},
+        "rules": [{
+            "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["nodes"], "scope": "*",
+        }],
+    }]})
 }

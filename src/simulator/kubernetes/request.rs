@@ -2,22 +2,12 @@
 
 use serde_json::Value;
 
+use crate::simulator::http::HttpRequest;
 use crate::simulator::kubernetes::protobuf;
 use crate::simulator::kubernetes::resources::Resource;
 use crate::simulator::kubernetes::table::IncludeObject;
 
-/// A request.
-#[derive(Debug, Clone, Default)]
-pub struct ApiRequest {
-    pub method: String,
-    pub path: String,
-    pub query: Vec<(String, String)>,
-    pub accept: String,
-    pub content_type: String,
-    pub body: Vec<u8>,
-}
-
-impl ApiRequest {
+impl HttpRequest {
     /// A value of the query; empty if it is absent.
     pub fn value(&self, name: &str) -> &str {
         self.query.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
@@ -29,9 +19,6 @@ impl ApiRequest {
     }
 
     /// A number of the query.
-    ///
-    /// # Errors
-    /// It is no number.
     pub fn number(&self, name: &str) -> Result<Option<u64>, String> {
         let text = self.value(name);
         if text.is_empty() {
@@ -41,9 +28,6 @@ impl ApiRequest {
     }
 
     /// The body, decoded from JSON or protobuf.
-    ///
-    /// # Errors
-    /// It is neither.
     pub fn json(&self) -> Result<Value, String> {
         if let Some(value) = protobuf::read(&self.body) {
             return Ok(value);
@@ -90,7 +74,6 @@ impl ApiRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponseFormat {
     Object,
-    /// `PartialObjectMetadata`.
     Metadata,
     Table(IncludeObject),
 }
@@ -137,7 +120,7 @@ impl<'a> RequestTarget<'a> {
 
 #[cfg(test)]
 mod tests {
-    use crate::simulator::kubernetes::request::{ApiRequest, RequestTarget, ResponseFormat};
+    use crate::simulator::kubernetes::request::{HttpRequest, RequestTarget, ResponseFormat};
     use crate::simulator::kubernetes::table::IncludeObject;
 
     #[test]
@@ -173,7 +156,7 @@ mod tests {
     #[test]
     fn clients_get_the_form_that_they_ask_for() {
         let format = |accept: &str| {
-            ApiRequest { accept: accept.to_owned(), ..ApiRequest::default() }.format()
+            HttpRequest { accept: accept.to_owned(), ..HttpRequest::default() }.format()
         };
         assert_eq!(format(""), Some(ResponseFormat::Object));
         assert_eq!(format("application/json, */*"), Some(ResponseFormat::Object));

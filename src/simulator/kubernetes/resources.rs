@@ -8,7 +8,6 @@ pub struct Resource {
     pub kind: ObjectKind,
     /// API group; empty for the core group.
     pub group: &'static str,
-    /// `kind` of its objects.
     pub name: &'static str,
     pub plural: &'static str,
     pub namespaced: bool,

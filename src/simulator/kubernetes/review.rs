@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use crate::simulator::cluster::SimulatedCluster;
 use crate::simulator::cluster::objects::{ObjectKey, ObjectKind};
-use crate::simulator::http::JsonResponse;
+use crate::simulator::http::{HttpRequest, JsonResponse};
 use crate::simulator::kubernetes::authenticate::UserInfo;
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::object_view::ObjectView;
-use crate::simulator::kubernetes::request::{ApiRequest, RequestTarget};
+use crate::simulator::kubernetes::request::RequestTarget;
 use crate::simulator::kubernetes::status::{bad_request, failure, not_found};
 use crate::simulator::speed::later;
 
@@ -21,27 +21,22 @@ const LEAST_SECONDS: i64 = 600;
 pub fn create_token(
     cluster: &mut SimulatedCluster,
     target: RequestTarget<'_>,
-    request: &ApiRequest,
+    request: &HttpRequest,
     view: ObjectView,
-) -> JsonResponse {
+) -> Result<JsonResponse, JsonResponse> {
     let RequestTarget { resource, namespace, name, .. } = target;
     let key = ObjectKey::new(namespace, name);
-    let Some(account) = cluster.data_plane.store.get(ObjectKind::ServiceAccount, &key) else {
-        return not_found(resource, name);
-    };
-    let uid = account.meta.uid.to_string();
-    let mut review = match request.json() {
-        Ok(review) => review,
-        Err(error) => return bad_request(error),
-    };
+    let account = cluster.data_plane.store.get(ObjectKind::ServiceAccount, &key);
+    let uid = account.ok_or_else(|| not_found(resource, name))?.meta.uid.to_string();
+    let mut review = request.json().map_err(bad_request)?;
     let seconds = review.pointer("/spec/expirationSeconds").and_then(Value::as_i64);
     let seconds = seconds.unwrap_or(TOKEN_SECONDS);
     if seconds < LEAST_SECONDS {
         let message = "spec.expirationSeconds: Invalid value: may not specify a duration less than 10 minutes";
-        return failure(422, "Invalid", message);
+        return Err(failure(422, "Invalid", message));
     }
     if !review.is_object() {
-        return bad_request("the body is no TokenRequest");
+        return Err(bad_request("the body is no TokenRequest"));
     }
     let issuer = cluster.token_issuer();
     let audiences = review
@@ -69,19 +64,16 @@ pub fn create_token(
     }
     let status = json!({"token": token, "expirationTimestamp": view.time(expires)});
     set(&mut review, "status", status);
-    (201, review)
+    Ok((201, review))
 }
 
 /// `POST …/selfsubjectaccessreviews`; `is_forbidden` says whether a fault forbids a method on a path.
 pub fn review_access(
     user: &UserInfo,
-    request: &ApiRequest,
+    request: &HttpRequest,
     is_forbidden: impl Fn(&str, &str) -> bool,
-) -> JsonResponse {
-    let mut review = match request.json() {
-        Ok(review) => review,
-        Err(error) => return bad_request(error),
-    };
+) -> Result<JsonResponse, JsonResponse> {
+    let mut review = request.json().map_err(bad_request)?;
     let [group, resource, namespace, verb] =
         ["group", "resource", "namespace", "verb"].map(|name| {
             let value = review.pointer(&format!("/spec/resourceAttributes/{name}"));
@@ -108,7 +100,7 @@ pub fn review_access(
     set(&mut review, "apiVersion", json!("authorization.k8s.io/v1"));
     set(&mut review, "metadata", json!({"creationTimestamp": null}));
     set(&mut review, "status", status);
-    (201, review)
+    Ok((201, review))
 }
 
 /// `POST …/selfsubjectreviews`.

@@ -9,8 +9,7 @@ use crate::simulator::cluster::objects::{
 };
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::object_view::{ObjectView, age};
-use crate::simulator::kubernetes::render_service::service_address;
-use crate::simulator::kubernetes::{render_node, render_pod};
+use crate::simulator::kubernetes::{render, render_node, render_pod};
 
 /// How much of an object its row includes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +126,7 @@ fn cells(object: &StoredObject, view: &ObjectView) -> Value {
         }
         ObjectBody::Service(service) => {
             let (address, selector) =
-                (service_address(service.number), format!("app={}", service.app));
+                (render::service_address(service.number), format!("app={}", service.app));
             json!([name, "ClusterIP", address, "<none>", "443/TCP", old, selector])
         }
         ObjectBody::EndpointSlice(endpoints) => {

@@ -85,9 +85,6 @@ impl ClientCertVerifier for AnyClientCertificate {
 }
 
 /// What the present rollout of a cluster's API server needs.
-///
-/// # Errors
-/// The crypto library refuses.
 pub fn build_material(cluster: &mut SimulatedCluster) -> anyhow::Result<TlsMaterial> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();

@@ -20,13 +20,11 @@ use crate::simulator::kubernetes::status;
 use crate::simulator::speed::later;
 use crate::simulator::state::{Shared, WatchProgress};
 
-/// Time between bookmarks.
 const BOOKMARK_EVERY: SignedDuration = SignedDuration::from_secs(60);
 /// The server closes a watch after this long unless the client says otherwise.
 const TIMEOUT_SECONDS: u64 = 1_800;
 /// Changes that are written at once.
 const BATCH: usize = 500;
-/// Bounds of one sleep.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 const SHORTEST_SLEEP: Duration = Duration::from_millis(5);
 
@@ -37,7 +35,6 @@ pub struct WatchStream {
     options: WatchOptions,
     version: u64,
     lines: VecDeque<Bytes>,
-    /// Whether nothing was written yet.
     first: bool,
     end: Timestamp,
     reset: Option<Timestamp>,

@@ -1,7 +1,4 @@
-//! Certificate authorities and signing keys of one cluster, one set per generation, generated on first use.
-
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+//! One generation of a cluster's credentials: certificate authorities for servers and clients, and a signing key.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,10 +18,11 @@ const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 3650);
 /// What clients verify by the machine's clock is valid from so long before: tests have another clock.
 const LEEWAY: SignedDuration = SignedDuration::from_hours(24 * 1000);
 
-struct Generation {
+/// The keys of one generation.
+pub struct KeyGeneration {
     created: Timestamp,
-    server: CertifiedIssuer<'static, KeyPair>,
-    client: CertifiedIssuer<'static, KeyPair>,
+    pub server: CertifiedIssuer<'static, KeyPair>,
+    pub client: CertifiedIssuer<'static, KeyPair>,
     signing: SigningKey,
 }
 
@@ -35,19 +33,6 @@ struct SigningKey {
     public: DecodingKey,
     x: String,
     y: String,
-}
-
-/// The authorities of one cluster by generation.
-#[derive(Default)]
-pub struct CertificateAuthorities {
-    created: BTreeMap<u32, Timestamp>,
-    generations: BTreeMap<u32, Generation>,
-}
-
-impl std::fmt::Debug for CertificateAuthorities {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("CertificateAuthorities").field(&self.created).finish()
-    }
 }
 
 /// A client certificate with its key, as PEM.
@@ -62,26 +47,23 @@ pub struct ServingCertificate {
     pub key: Vec<u8>,
 }
 
-impl CertificateAuthorities {
-    /// Adds a generation.
-    pub fn add(&mut self, generation: u32, created: Timestamp) {
-        self.created.insert(generation, created);
-    }
-
-    /// The server authority as PEM.
-    pub fn server_pem(&mut self, generation: u32) -> Result<String, rcgen::Error> {
-        Ok(self.generation(generation)?.server.pem())
-    }
-
-    /// The client authority as DER.
-    pub fn client_der(&mut self, generation: u32) -> Result<Vec<u8>, rcgen::Error> {
-        Ok(self.generation(generation)?.client.der().to_vec())
+impl KeyGeneration {
+    /// Generates the keys of a generation, the first of which is number 1.
+    pub fn generate(number: u32, created: Timestamp) -> Result<Self, rcgen::Error> {
+        let authority = |rotated: &str, first: &str| {
+            authority(&common_name(rotated, first, number, created), created)
+        };
+        Ok(Self {
+            created,
+            server: authority("ca", "kubernetes")?,
+            client: authority("ca-client", "kubernetes-client")?,
+            signing: SigningKey::generate()?,
+        })
     }
 
     /// Issues a client certificate.
     pub fn issue_client(
-        &mut self,
-        generation: u32,
+        &self,
         user: &str,
         now: Timestamp,
         until: Timestamp,
@@ -93,49 +75,41 @@ impl CertificateAuthorities {
         // As Gardener does, because clocks may differ.
         params.not_before = to_date(earlier(now, SignedDuration::from_mins(1)));
         params.not_after = to_date(until);
-        let certificate = params.signed_by(&key, &self.generation(generation)?.client)?;
+        let certificate = params.signed_by(&key, &self.client)?;
         Ok(ClientCertificate { certificate: certificate.pem(), key: key.serialize_pem() })
     }
 
     /// Issues a certificate for the API server.
-    pub fn issue_serving(
-        &mut self,
-        generation: u32,
-        names: &[&str],
-    ) -> Result<ServingCertificate, rcgen::Error> {
+    pub fn issue_serving(&self, names: &[&str]) -> Result<ServingCertificate, rcgen::Error> {
         let key = KeyPair::generate()?;
-        let Generation { created, server, .. } = self.generation(generation)?;
         let mut params = leaf_params(ExtendedKeyUsagePurpose::ServerAuth);
         params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
         for name in names {
             params.subject_alt_names.push(SanType::DnsName((*name).try_into()?));
         }
         params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
-        params.not_before = to_date(earlier(*created, LEEWAY));
-        params.not_after = to_date(later(*created, LIFETIME));
-        let certificate = params.signed_by(&key, server)?;
+        params.not_before = to_date(earlier(self.created, LEEWAY));
+        params.not_after = to_date(later(self.created, LIFETIME));
+        let certificate = params.signed_by(&key, &self.server)?;
         Ok(ServingCertificate { certificate: certificate.der().to_vec(), key: key.serialize_der() })
     }
 
-    /// Signs a token of a service account; `None` if the crypto library refuses.
-    pub fn sign(&mut self, generation: u32, claims: &Value) -> Option<String> {
-        let key = &self.generation(generation).ok()?.signing;
-        let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::ES256) };
-        jsonwebtoken::encode(&header, claims, &key.private).ok()
+    /// Signs a token of a service account.
+    pub fn sign(&self, claims: &Value) -> jsonwebtoken::errors::Result<String> {
+        let kid = Some(self.signing.id.clone());
+        let header = Header { kid, ..Header::new(Algorithm::ES256) };
+        jsonwebtoken::encode(&header, claims, &self.signing.private)
     }
 
     /// The public signing key as a JSON Web Key.
-    pub fn jwk(&mut self, generation: u32) -> Result<Value, rcgen::Error> {
-        let SigningKey { id, x, y, .. } = &self.generation(generation)?.signing;
-        Ok(json!({
-            "use": "sig", "kty": "EC", "kid": id, "crv": "P-256", "alg": "ES256", "x": x, "y": y,
-        }))
+    pub fn jwk(&self) -> Value {
+        let SigningKey { id, x, y, .. } = &self.signing;
+        json!({"use": "sig", "kty": "EC", "kid": id, "crv": "P-256", "alg": "ES256", "x": x, "y": y})
     }
 
     /// The claims of a token that this generation signed; validity in time is not checked.
-    pub fn verify(&mut self, generation: u32, token: &str) -> Option<Value> {
-        let key = &self.generation(generation).ok()?.signing;
-        if jsonwebtoken::decode_header(token).ok()?.kid.as_deref() != Some(&key.id) {
+    pub fn verify(&self, token: &str) -> Option<Value> {
+        if jsonwebtoken::decode_header(token).ok()?.kid.as_ref() != Some(&self.signing.id) {
             return None;
         }
         let mut validation = Validation::new(Algorithm::ES256);
@@ -144,23 +118,8 @@ impl CertificateAuthorities {
         validation.validate_nbf = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
-        jsonwebtoken::decode(token, &key.public, &validation).ok().map(|data| data.claims)
-    }
-
-    fn generation(&mut self, number: u32) -> Result<&Generation, rcgen::Error> {
-        let created = self.created.get(&number).copied().unwrap_or(Timestamp::UNIX_EPOCH);
-        Ok(match self.generations.entry(number) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(Generation {
-                created,
-                server: authority(&common_name("ca", "kubernetes", number, created), created)?,
-                client: authority(
-                    &common_name("ca-client", "kubernetes-client", number, created),
-                    created,
-                )?,
-                signing: SigningKey::generate()?,
-            }),
-        })
+        let decoded = jsonwebtoken::decode(token, &self.signing.public, &validation);
+        decoded.ok().map(|data| data.claims)
     }
 }
 
