@@ -21,7 +21,9 @@ pub mod testing {
     pub use crate::clock::Clock;
 
     pub mod app {
-        pub use crate::app::{effect, fleet, keymap, message, requests, settings, state, update};
+        pub use crate::app::{
+            effect, fleet, keymap, message, now, requests, settings, state, update,
+        };
     }
     pub mod cli {
         pub use crate::cli::args::Goal;
@@ -32,8 +34,8 @@ pub mod testing {
     }
     pub mod domain {
         pub use crate::domain::{
-            action, cluster, credential, failure, fixtures, kubeconfig, lifetime, persisted,
-            rotation, secret, snapshot,
+            action, cluster, credential, failure, kubeconfig, lifetime, persisted, rotation,
+            secret, snapshot,
         };
         pub mod roll {
             pub use crate::domain::roll::{Roll, history};

@@ -16,7 +16,8 @@ use directories::{BaseDirs, ProjectDirs};
 
 use crate::cli::args::{Arguments, Command, WaitFor};
 use crate::cli::commands::wait::target::Target;
-use crate::cli::config::{AuthChoice, Loaded, Places, load};
+use crate::cli::config::{Loaded, Places, load};
+use crate::clients::auth::{SOURCES, SourceKind};
 
 /// Exit status for wrong input.
 const USAGE: u8 = 2;
@@ -118,12 +119,15 @@ fn checked(arguments: &Arguments, places: &Places<'_>) -> Result<Loaded, ExitCod
 
 /// Why there is no token to be had, if there is none.
 fn no_sign_in(loaded: &Loaded) -> Option<String> {
-    let AuthChoice::Nothing(tried) = &loaded.config.auth else { return None };
+    if loaded.config.auth.is_some() {
+        return None;
+    }
+    let ways: Vec<String> = SOURCES.iter().map(SourceKind::describe_settings).collect();
     Some(format!(
         "no way to sign in was found. Looked for:\n  {}\n\
          Set STACKIT_ACCESS_TOKEN (for example with `stackit auth get-access-token`) or a service-account key. \
          To try skeys without an account: skeys demo",
-        tried.join("\n  ")
+        ways.join("\n  ")
     ))
 }
 
@@ -145,7 +149,6 @@ fn terminal_problem() -> Option<String> {
     }
     match std::env::var("TERM") {
         Ok(term) if !term.is_empty() && term != "dumb" => None,
-        _ if cfg!(windows) => None,
         Ok(term) if term == "dumb" => {
             Some(format!("TERM is dumb: this terminal cannot place the cursor; {hint}"))
         }
@@ -171,12 +174,9 @@ fn print(out: &str, err: &str) {
 
 /// A core file would hold tokens and keys.
 fn forbid_core_dumps() {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, setrlimit};
-        // Refused where a limit is fixed from outside; nothing can be done then.
-        let _refused = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
-    }
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    // Refused where a limit is fixed from outside; nothing can be done then.
+    let _refused = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
 /// Folder of state, journal and reports.

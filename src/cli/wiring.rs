@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 
 use crate::app::keymap::Keymap;
-use crate::app::message::Now;
+use crate::app::now::Now;
 use crate::app::settings::{
     Background, ColorDepth, ObservationScope, Place, Settings, ThemeChoice,
 };
@@ -20,10 +20,9 @@ use crate::cli::commands::simulate::scene;
 use crate::cli::commands::wait::printer::{self, Form, Printer};
 use crate::cli::commands::wait::tracker::PollIntervals;
 use crate::cli::commands::wait::{self, ObservationPolicy, Order};
-use crate::cli::config::{AuthChoice, Config, Loaded, PathOrText, Places, expand};
+use crate::cli::config::{Config, Loaded, Places, expand};
 use crate::cli::demo_folder::DemoFolder;
-use crate::clients::auth::key::KeyText;
-use crate::clients::auth::{SourceConfig, TokenSource};
+use crate::clients::auth::{SourceConfig, TokenSource, access_token};
 use crate::clients::http::Http;
 use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
@@ -99,10 +98,7 @@ pub async fn demo(loaded: Loaded, places: &Places<'_>, world: &SceneOptions) -> 
     let exports: BTreeMap<&str, String> = simulator.exports().into_iter().collect();
     let export = |name: &str| exports.get(name).cloned().unwrap_or_default();
     let cloud = Cloud {
-        source: SourceConfig::Token {
-            secret: Secret::new(export("STACKIT_ACCESS_TOKEN")),
-            origin: "rehearsal".to_owned(),
-        },
+        source: access_token::source(Secret::new(export("STACKIT_ACCESS_TOKEN")), "rehearsal"),
         ske: export("STACKIT_SKE_CUSTOM_ENDPOINT"),
         resource_manager: export("STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"),
         projects: simulator
@@ -167,7 +163,7 @@ pub async fn wait(loaded: &Loaded, places: &Places<'_>, words: &WaitFor) -> anyh
             ObservationScope::Never => ObservationPolicy::NotConfigured,
             ObservationScope::Open | ObservationScope::Running => ObservationPolicy::AtNodes,
         },
-        renews: !matches!(config.auth, AuthChoice::Token { .. }),
+        renews: tokens.can_change(),
         redraws: signals::redraws(),
         rests: watch::Sender::default(),
     };
@@ -187,7 +183,7 @@ fn printer(
     notifier: Notifier,
 ) -> Printer {
     let term = environment("TERM").unwrap_or_default();
-    let can_draw = cfg!(windows) || !matches!(term.as_str(), "" | "dumb");
+    let can_draw = !matches!(term.as_str(), "" | "dumb");
     let form = if can_draw && std::io::stderr().is_terminal() {
         let Settings { theme, background, depth, ascii, .. } = settings;
         Form::Bar(printer::Screen {
@@ -204,10 +200,7 @@ fn printer(
 
 /// Columns of the terminal behind standard error; 80 where it does not tell.
 fn columns_of_stderr() -> usize {
-    #[cfg(unix)]
     let told = rustix::termios::tcgetwinsize(std::io::stderr()).ok().map(|size| size.ws_col);
-    #[cfg(not(unix))]
-    let told = crossterm::terminal::size().ok().map(|(columns, _)| columns);
     told.filter(|columns| *columns > 0).map_or(80, usize::from)
 }
 
@@ -265,14 +258,17 @@ async fn open(
     // What happened before, below what happens now.
     match journal.map(|journal| journal.tail(200)) {
         Some(Ok((records, torn))) => {
-            state.activity.extend(records);
+            state.activity.records.extend(records);
             notes.extend(torn);
         }
         Some(Err(failure)) => notes.push(failure.to_string()),
         None => {}
     }
-    state.errors.extend(notes.into_iter().map(|note| Failure::new(FailureKind::File, note)));
-    let ask = state.theme == ThemeChoice::Auto;
+    state
+        .notices
+        .errors
+        .extend(notes.into_iter().map(|note| Failure::new(FailureKind::File, note)));
+    let ask = state.shared.theme == ThemeChoice::Auto;
     signals::watch(sender.clone()).context("watching for signals")?;
     install_panic_hook(state_folder);
     let mut screen = Screen::take().context("taking the terminal")?;
@@ -304,23 +300,7 @@ fn extra_ca(config: &Config, home: Option<&Path>) -> anyhow::Result<Option<Vec<u
 }
 
 fn source(config: &Config) -> anyhow::Result<SourceConfig> {
-    let text = |given: &PathOrText| match given {
-        PathOrText::Path(path) => KeyText::Path(path.clone()),
-        PathOrText::Text(text) => KeyText::Inline(text.clone()),
-    };
-    match &config.auth {
-        AuthChoice::Token { secret, origin } => {
-            Ok(SourceConfig::Token { secret: secret.clone(), origin: origin.clone() })
-        }
-        AuthChoice::File(path) => Ok(SourceConfig::File { path: path.clone() }),
-        AuthChoice::Key { key, private_key } => Ok(SourceConfig::Key {
-            key: text(key),
-            private_key: private_key.as_ref().map(text),
-            token_url: Some(config.text("endpoints.token").to_owned())
-                .filter(|url| !url.is_empty()),
-        }),
-        AuthChoice::Nothing(_) => anyhow::bail!("no way to sign in was found"),
-    }
+    config.auth.clone().context("no way to sign in was found")
 }
 
 fn settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Settings {
@@ -415,6 +395,6 @@ fn is_utf8(environment: &dyn Fn(&str) -> Option<String>) -> bool {
             let locale = locale.to_lowercase();
             locale.contains("utf-8") || locale.contains("utf8")
         }
-        None => cfg!(any(windows, target_os = "macos")),
+        None => cfg!(target_os = "macos"),
     }
 }

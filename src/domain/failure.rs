@@ -1,6 +1,8 @@
 //! The only error that the dashboard knows: already in the user's words, comparable, safe to log.
 
+use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -39,6 +41,30 @@ pub enum FailureKind {
     Bug,
 }
 
+/// The error that another one came from, if any, for the log alone: it is no part of what is said, so that all are equal.
+#[derive(Debug, Clone, Default)]
+pub struct Cause(Option<Arc<dyn Error + Send + Sync>>);
+
+impl Cause {
+    /// Keeps an error whose words hold no secret.
+    pub fn new(error: impl Error + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(error)))
+    }
+
+    /// The error, for [`Error::source`].
+    pub fn error(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.as_deref().map(|error| error as _)
+    }
+}
+
+impl PartialEq for Cause {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Cause {}
+
 /// Something that did not work: what failed, on what, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -57,6 +83,7 @@ pub struct Failure {
     pub trace: Option<String>,
     /// Nothing may be sent to this host earlier (Retry-After).
     pub retry_at: Option<Timestamp>,
+    pub cause: Cause,
 }
 
 impl Failure {
@@ -70,6 +97,7 @@ impl Failure {
             code: None,
             trace: None,
             retry_at: None,
+            cause: Cause::default(),
         }
     }
 
@@ -84,6 +112,13 @@ impl Failure {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the error that it came from, whose words hold no secret.
+    #[must_use]
+    pub fn caused_by(mut self, error: impl Error + Send + Sync + 'static) -> Self {
+        self.cause = Cause::new(error);
         self
     }
 
@@ -157,11 +192,26 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.error()
+    }
+}
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
+
     use crate::domain::failure::{Failure, FailureKind};
+
+    #[test]
+    fn a_cause_is_for_the_log_and_no_part_of_what_is_said() {
+        let plain = Failure::new(FailureKind::Server, "it broke");
+        let caused = plain.clone().caused_by(std::io::Error::other("the disk"));
+        assert_eq!((&caused, caused.full_text()), (&plain, plain.full_text()));
+        assert_eq!(caused.source().map(ToString::to_string).as_deref(), Some("the disk"));
+        assert!(plain.source().is_none());
+    }
 
     #[test]
     fn what_to_do_is_a_sentence_of_its_own() {

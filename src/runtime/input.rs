@@ -45,7 +45,6 @@ impl Input {
     pub fn open(ask: bool, incoming: UnboundedSender<LoopInput>) -> io::Result<Self> {
         let (sender, events) = unbounded_channel();
         let (held_back, begins) = std::sync::mpsc::channel::<()>();
-        #[cfg(unix)]
         watch_size(sender.clone())?;
         std::thread::Builder::new().name("input".to_owned()).spawn(move || {
             begins.recv().unwrap_or_default();
@@ -102,7 +101,6 @@ fn read_all(sender: &UnboundedSender<Found>) -> io::Result<()> {
 ///
 /// # Errors
 /// The terminal is gone.
-#[cfg(unix)]
 fn wait_for_bytes() -> io::Result<()> {
     use rustix::event::{PollFd, PollFlags, poll};
     let stdin = io::stdin();
@@ -124,13 +122,7 @@ fn wait_for_bytes() -> io::Result<()> {
     }
 }
 
-#[cfg(not(unix))]
-fn wait_for_bytes() -> io::Result<()> {
-    crossterm::event::poll(Duration::from_hours(24)).map(|_there| ())
-}
-
 /// The descriptor does not tell of a new size; the signal does.
-#[cfg(unix)]
 fn watch_size(sender: UnboundedSender<Found>) -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut changes = signal(SignalKind::window_change())?;

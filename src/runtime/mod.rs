@@ -22,7 +22,8 @@ use ratatui::buffer::Buffer;
 use tokio::sync::mpsc;
 
 use crate::app::effect::{Effect, TerminalEffect};
-use crate::app::message::{Message, Now};
+use crate::app::message::Message;
+use crate::app::now::Now;
 use crate::app::state::State;
 use crate::app::update::{begin, next_wake, settle, unanswered, update};
 use crate::clock::Clock;
@@ -57,7 +58,7 @@ where
 {
     let mut drawn = Drawn::default();
     let size = surface.terminal().size().map_err(io::Error::other)?;
-    state.size = (size.width, size.height);
+    state.shared.size = (size.width, size.height);
     drawn.draw(&mut state, surface)?;
     let first = begin(&mut state);
     if let Some(end) = perform_all(first, surface, performer, &mut drawn)? {
@@ -182,7 +183,7 @@ impl Last<'_> {
         let records = unanswered(&mut self.state);
         // Whatever else still runs is not waited for.
         let _in_time = self.clock.timeout(LAST_WAIT, self.performer.write_down(records)).await;
-        Ok(std::mem::take(&mut self.state.print))
+        Ok(std::mem::take(&mut self.state.kubeconfig.print))
     }
 }
 
@@ -277,8 +278,8 @@ impl Drawn {
             let mut frame = terminal.get_frame();
             crate::ui::view(state, &mut frame)
         };
-        if metrics != state.metrics {
-            state.metrics = metrics;
+        if metrics != state.shared.metrics {
+            state.shared.metrics = metrics;
         }
         let terminal = surface.terminal();
         let same = self.last.as_ref() == Some(terminal.current_buffer_mut());

@@ -10,7 +10,6 @@ use crate::runtime::perform::LoopInput;
 ///
 /// # Errors
 /// A handler cannot be installed.
-#[cfg(unix)]
 pub fn watch(sender: UnboundedSender<LoopInput>) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
@@ -27,15 +26,8 @@ pub fn watch(sender: UnboundedSender<LoopInput>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Other systems end programs in their own way.
-#[cfg(not(unix))]
-pub fn watch(_sender: UnboundedSender<LoopInput>) -> std::io::Result<()> {
-    Ok(())
-}
-
 /// Told whenever what is drawn may be gone: after `fg`, and when the terminal has another size. Where no handler can be
 /// installed, never.
-#[cfg(unix)]
 pub fn redraws() -> watch::Receiver<()> {
     use rustix::process::Signal;
     use tokio::signal::unix::{SignalKind, signal};
@@ -50,16 +42,9 @@ pub fn redraws() -> watch::Receiver<()> {
     receiver
 }
 
-/// Other systems do not tell.
-#[cfg(not(unix))]
-pub fn redraws() -> watch::Receiver<()> {
-    watch::channel(()).1
-}
-
 /// Waits for TERM, INT or HUP and gives the signal's number; for commands without a screen. One that is ignored from
 /// the outset (`nohup`, a job of a script) stays ignored. Where no handler can be installed, the system's own way of
 /// ending holds.
-#[cfg(unix)]
 pub async fn ended() -> u8 {
     use tokio::signal::unix::{SignalKind, signal};
     let ignored = ignored();
@@ -83,16 +68,8 @@ pub async fn ended() -> u8 {
 }
 
 /// Signals that this process ignores, the first at the lowest bit; none where the system does not say.
-#[cfg(unix)]
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
-}
-
-/// Waits for Ctrl-C and gives the number that it has elsewhere; for commands without a screen.
-#[cfg(not(unix))]
-pub async fn ended() -> u8 {
-    drop(tokio::signal::ctrl_c().await);
-    2
 }

@@ -16,7 +16,7 @@ use crossterm::{cursor, execute, queue};
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 
-use crate::app::status::Status;
+use crate::app::session::window::WindowStatus;
 use crate::runtime::notify::{Notifier, PROGRESS_OFF};
 use crate::runtime::wipe;
 use crate::store::private_file::{create_folder, replace, unobserved};
@@ -57,7 +57,7 @@ pub trait Surface {
     ///
     /// # Errors
     /// The terminal is gone.
-    fn status(&mut self, notifier: Notifier, status: Option<&Status>) -> io::Result<()> {
+    fn status(&mut self, notifier: Notifier, status: Option<&WindowStatus>) -> io::Result<()> {
         match status {
             Some(status) => self.send(&notifier.status(status, false)),
             None => self.send(&notifier.no_status()),
@@ -166,7 +166,7 @@ impl Surface for Screen {
         }
     }
 
-    fn status(&mut self, notifier: Notifier, status: Option<&Status>) -> io::Result<()> {
+    fn status(&mut self, notifier: Notifier, status: Option<&WindowStatus>) -> io::Result<()> {
         let had_title = TITLED.swap(status.is_some(), Ordering::SeqCst);
         let sequence = status
             .map_or_else(|| notifier.no_status(), |status| notifier.status(status, !had_title));
@@ -186,14 +186,10 @@ impl Surface for Screen {
 }
 
 /// Stops the process group as Ctrl-Z does in a shell; returns after `fg`.
-#[cfg(unix)]
 fn stop_here() {
     // The whole group, as the terminal would do it, so that a wrapping script stops too.
     let _refused = rustix::process::kill_current_process_group(rustix::process::Signal::TSTP);
 }
-
-#[cfg(not(unix))]
-fn stop_here() {}
 
 /// Installs the panic hook: a panic of the loop restores the screen first, then says one sentence and where
 /// the report is; a panic in a task leaves the screen alone, since the loop goes on and tells it.

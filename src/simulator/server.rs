@@ -100,9 +100,7 @@ fn dispatch(
             state.faults.clear();
             (200, json!({}))
         }
-        (_, ["v2", path @ ..])
-            if authenticated || matches!(path, ["regions", _, "provider-options"]) =>
-        {
+        (_, ["v2", path @ ..]) if authenticated => {
             projects_api::route(&state.cloud, method, path, query)
                 .or_else(|| ske_api::route(state, method, path, body, effects, now))
                 .unwrap_or_else(not_found)

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::clients::ske::wire;
@@ -14,7 +14,7 @@ use crate::simulator::kubeconfig;
 use crate::simulator::rules::{
     ApiError, ClusterOperation, check_expiration, check_idp, static_token_refused,
 };
-use crate::simulator::speed::{later, rfc3339};
+use crate::simulator::speed::rfc3339;
 use crate::simulator::state::SimulatorState;
 use crate::simulator::token_api::ACCOUNT;
 
@@ -46,7 +46,6 @@ pub fn route(
 ) -> Option<JsonResponse> {
     let mut api = SkeApi { state, effects, now };
     let answer = match (method, path) {
-        ("GET", ["regions", region, "provider-options"]) => api.provider_options(region),
         (_, ["projects", project, "regions", region, "clusters", rest @ ..]) => {
             api.clusters(method, project, region, rest, body)
         }
@@ -206,25 +205,6 @@ impl SkeApi<'_> {
             })
             .unwrap_or(text);
         (200, json!(wire::Kubeconfig { expiration_timestamp, kubeconfig: Some(text) }))
-    }
-
-    fn provider_options(&self, region: &str) -> Answer {
-        self.check_region(region)?;
-        let version = |version: &str, state: &str, days: i64| wire::KubernetesVersion {
-            expiration_date: Some(rfc3339(later(self.now, SignedDuration::from_hours(24 * days)))),
-            state: Some(state.to_owned()),
-            version: Some(version.to_owned()),
-        };
-        let zone = |zone: u32| wire::AvailabilityZone { name: format!("{region}-{zone}") };
-        let options = wire::ProviderOptions {
-            availability_zones: (1..=3).map(zone).collect(),
-            kubernetes_versions: vec![
-                version("1.33.4", "supported", 160),
-                version("1.32.8", "supported", 60),
-                version("1.31.12", "deprecated", 18),
-            ],
-        };
-        Ok((200, json!(options)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use skeys::testing::Clock;
-use skeys::testing::clients::auth::{SourceConfig, TokenSource};
+use skeys::testing::clients::auth::{TokenSource, access_token};
 use skeys::testing::clients::http::Http;
 use skeys::testing::clients::ske::SkeClient;
 use skeys::testing::domain::action::{Action, permits};
@@ -96,10 +96,8 @@ async fn sim_02_the_product_offers_what_the_platform_accepts_and_nothing_else() 
     let simulator = simulator(&clock).await;
     let exports: BTreeMap<_, _> = simulator.exports().into_iter().collect();
     let http = Http::new(clock.clone(), None).unwrap();
-    let source = SourceConfig::Token {
-        secret: Secret::new(exports["STACKIT_ACCESS_TOKEN"].clone()),
-        origin: "STACKIT_ACCESS_TOKEN".to_owned(),
-    };
+    let token = Secret::new(exports["STACKIT_ACCESS_TOKEN"].clone());
+    let source = access_token::source(token, "STACKIT_ACCESS_TOKEN");
     let tokens = TokenSource::new(source, http.clone(), clock.clone()).unwrap();
     let ske = SkeClient::new(&exports["STACKIT_SKE_CUSTOM_ENDPOINT"], http, tokens).unwrap();
     let mut problems = Vec::new();

@@ -18,11 +18,11 @@ use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use skeys::testing::Clock;
 use skeys::testing::app::keymap::Keymap;
-use skeys::testing::app::message::Now;
+use skeys::testing::app::now::Now;
 use skeys::testing::app::settings::{ObservationScope, Settings};
 use skeys::testing::app::state::State;
 use skeys::testing::clients::auth::key::KeyText;
-use skeys::testing::clients::auth::{SourceConfig, TokenSource};
+use skeys::testing::clients::auth::{TokenSource, access_token, service_account_key};
 use skeys::testing::clients::http::Http;
 use skeys::testing::clients::projects::ProjectsClient;
 use skeys::testing::clients::ske::SkeClient;
@@ -112,7 +112,7 @@ pub enum SignIn {
     Key,
 }
 
-fn service_account_key() -> String {
+fn account_key() -> String {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
     serde_json::json!({"id": "k", "credentials": {"kid": "kid-1", "iss": "rehearsal@simulator",
         "sub": "s", "aud": "a", "privateKey": pair.serialize_pem()}})
@@ -146,16 +146,16 @@ impl Journey {
         (setting.prepare)(home.path());
         let exports: BTreeMap<_, _> = simulator.exports().into_iter().collect();
         let http = Http::new(clock.clone(), None).unwrap();
-        let given =
-            |secret| SourceConfig::Token { secret, origin: "STACKIT_ACCESS_TOKEN".to_owned() };
+        let given = |secret| access_token::source(secret, "STACKIT_ACCESS_TOKEN");
         let source = match setting.sign_in {
             SignIn::Given => given(Secret::new(exports["STACKIT_ACCESS_TOKEN"].clone())),
             SignIn::Token(secret) => given(secret),
-            SignIn::Key => SourceConfig::Key {
-                key: KeyText::Inline(Secret::new(service_account_key())),
-                private_key: None,
-                token_url: Some(exports["STACKIT_TOKEN_BASEURL"].clone()),
-            },
+            SignIn::Key => service_account_key::source(
+                KeyText::Inline(Secret::new(account_key())),
+                None,
+                None,
+                &exports["STACKIT_TOKEN_BASEURL"],
+            ),
         };
         let tokens = TokenSource::new(source, http.clone(), clock.clone()).unwrap();
         let ske =
@@ -200,7 +200,7 @@ impl Journey {
         let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
         let (kept, note) = state_file::load(&home.path().join("state"));
         let mut state = State::new(settings, Keymap::default(), kept, now, 7);
-        state.errors.extend(note.map(|note| Failure::new(FailureKind::File, note)));
+        state.notices.errors.extend(note.map(|note| Failure::new(FailureKind::File, note)));
 
         let (publish, screen) = watch::channel(Buffer::empty(Rect::default()));
         let sent = Arc::new(Mutex::new(Vec::new()));

@@ -13,7 +13,7 @@ use skeys::testing::cli::wait::printer::{Form, Printer, Screen};
 use skeys::testing::cli::wait::tracker::PollIntervals;
 use skeys::testing::cli::wait::{IdleState, ObservationPolicy, Order, Services, run};
 use skeys::testing::clients::auth::key::KeyText;
-use skeys::testing::clients::auth::{SourceConfig, TokenSource};
+use skeys::testing::clients::auth::{TokenSource, access_token, service_account_key};
 use skeys::testing::clients::http::Http;
 use skeys::testing::clients::ske::SkeClient;
 use skeys::testing::domain::cluster::{ClusterId, ProjectId, Region, Scope};
@@ -73,15 +73,16 @@ impl Cloud {
         let exports: BTreeMap<_, _> = self.simulator.exports().into_iter().collect();
         let http = Http::new(self.clock.clone(), None).unwrap();
         let source = match sign_in {
-            SignIn::Given => SourceConfig::Token {
-                secret: Secret::new(exports["STACKIT_ACCESS_TOKEN"].clone()),
-                origin: "STACKIT_ACCESS_TOKEN".to_owned(),
-            },
-            SignIn::Key => SourceConfig::Key {
-                key: KeyText::Inline(Secret::new(service_account_key())),
-                private_key: None,
-                token_url: Some(exports["STACKIT_TOKEN_BASEURL"].clone()),
-            },
+            SignIn::Given => access_token::source(
+                Secret::new(exports["STACKIT_ACCESS_TOKEN"].clone()),
+                "STACKIT_ACCESS_TOKEN",
+            ),
+            SignIn::Key => service_account_key::source(
+                KeyText::Inline(Secret::new(account_key())),
+                None,
+                None,
+                &exports["STACKIT_TOKEN_BASEURL"],
+            ),
         };
         let tokens = TokenSource::new(source, http.clone(), self.clock.clone()).unwrap();
         SkeClient::new(&exports["STACKIT_SKE_CUSTOM_ENDPOINT"], http, tokens).unwrap()
@@ -184,7 +185,7 @@ pub enum SignIn {
     Key,
 }
 
-fn service_account_key() -> String {
+fn account_key() -> String {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
     serde_json::json!({"id": "k", "credentials": {"kid": "kid-1", "iss": "rehearsal@simulator",
         "sub": "s", "aud": "a", "privateKey": pair.serialize_pem()}})
