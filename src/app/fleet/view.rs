@@ -99,7 +99,7 @@ impl FleetView {
         self.shown.iter().position(|id| id == cursor)
     }
 
-    /// Makes counts and shown rows anew: data changed. [`Fleet::rank_names`] comes before.
+    /// Makes counts and shown rows anew: data changed. `rank_names` comes before.
     pub fn arrange(&mut self, source: RowSource<'_>, page: usize) {
         self.outdated = false;
         self.counts = Counts::default();
