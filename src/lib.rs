@@ -54,7 +54,8 @@ pub mod testing {
     }
     pub mod simulator {
         pub use crate::simulator::{
-            Options, Simulator, cluster, describe, faults, scene, serve, state, world,
+            Simulator, SimulatorOptions, cloud, cluster, describe, faults, rules, scene, serve,
+            state,
         };
     }
     pub mod store {

@@ -36,7 +36,7 @@ use crate::runtime::notify::Notifier;
 use crate::runtime::perform::{Performer, Services};
 use crate::runtime::terminal::{Screen, install_panic_hook};
 use crate::runtime::{run, signals};
-use crate::simulator::{Options, serve};
+use crate::simulator::{SimulatorOptions, serve};
 use crate::store::bounded;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
@@ -86,7 +86,7 @@ pub async fn dashboard(loaded: Loaded, places: &Places<'_>) -> anyhow::Result<()
 /// # Errors
 /// What keeps it from starting, or the terminal went away.
 pub async fn demo(loaded: Loaded, places: &Places<'_>, world: &SceneOptions) -> anyhow::Result<()> {
-    let options = Options {
+    let options = SimulatorOptions {
         seed: world.seed,
         speed: world.speed,
         scene: scene(world)?,
@@ -116,7 +116,7 @@ pub async fn demo(loaded: Loaded, places: &Places<'_>, world: &SceneOptions) -> 
     let own_files = folder.own_files();
     let files = Files { kubeconfigs, state: Some(folder.state()) };
     let ended = open(&loaded, places, Cloud { own_files: Some(own_files), ..cloud }, files).await;
-    simulator.stop();
+    drop(simulator);
     if let Some(text) = folder.end() {
         crate::cli::print("", &text);
     }

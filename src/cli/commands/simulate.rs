@@ -9,14 +9,15 @@ use crate::cli::args::SceneOptions;
 use crate::clock::Clock;
 use crate::runtime::signals;
 use crate::simulator::scene::Scene;
-use crate::simulator::{Options, serve};
+use crate::simulator::{SimulatorOptions, serve};
 
 /// Serves until TERM, INT or HUP.
 ///
 /// # Errors
 /// The scene is wrong, the address is taken, or nobody reads what is printed.
 pub async fn run(listen: SocketAddr, world: &SceneOptions) -> anyhow::Result<()> {
-    let options = Options { seed: world.seed, speed: world.speed, scene: scene(world)?, listen };
+    let options =
+        SimulatorOptions { seed: world.seed, speed: world.speed, scene: scene(world)?, listen };
     let simulator = serve(options, Clock::machine()).await?;
     let mut out = std::io::stdout();
     for (name, value) in simulator.exports() {
@@ -24,7 +25,7 @@ pub async fn run(listen: SocketAddr, world: &SceneOptions) -> anyhow::Result<()>
     }
     out.flush().context("printing the addresses")?;
     let _number = signals::ended().await;
-    simulator.stop();
+    drop(simulator);
     Ok(())
 }
 
