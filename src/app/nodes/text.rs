@@ -425,7 +425,7 @@ pub fn timeline_event(event: &TimelineEvent) -> String {
         TimelineEvent::NotReady { node } => node_not_ready(node),
         TimelineEvent::Blocked { node, by: (kind, name) } => node_blocked_by(node, kind, name),
         TimelineEvent::Unblocked { node } => node_unblocked(node),
-        TimelineEvent::ProgressFell { from, to, causes } => {
+        TimelineEvent::ProgressRegressed { from, to, causes } => {
             let causes: Vec<String> = causes.iter().map(regression_cause).collect();
             progress_fell(progress_narrow(*to), progress_narrow(*from), causes.join(", "))
         }
@@ -441,7 +441,7 @@ fn regression_cause(cause: &RegressionCause) -> String {
         RegressionCause::NodeLost(node) => fell_by_loss(node),
         RegressionCause::NodeNotReady(node) => node_not_ready(node),
         RegressionCause::NodeLeaving(node) => node_leaving(node),
-        RegressionCause::NodeKept(node) => fell_by_kept_node(node),
+        RegressionCause::NodePreserved(node) => fell_by_kept_node(node),
         RegressionCause::OldNodeAdded(node) => fell_by_old_node(node),
         RegressionCause::NodeCountsAgain(node) => fell_by_counted_node(node),
     }

@@ -13,7 +13,7 @@ use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::{InconsistentTimes, Phase, Step};
 use crate::domain::snapshot::Unseen;
 
-/// How a finding is meant.
+/// The mark of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FindingMark {
     Fine,
@@ -35,7 +35,7 @@ pub enum Finding {
     State(ClusterState),
     Reported(ReportedError),
     Times(InconsistentTimes),
-    /// A kubeconfig that works, and for `complete` one that goes on to work; for how long.
+    /// A kubeconfig that works, and for `complete` one that keeps working; for how long.
     AccessHeld {
         step: Step,
         left: Option<SignedDuration>,
@@ -101,25 +101,25 @@ pub enum Finding {
 
     NodesSinceStart(usize),
     NodesBeforeStart(NameSample),
-    /// Nodes without a moment of creation; `None`: SKE does not state the start.
+    /// Nodes without a creation time; `None`: SKE does not report the start.
     NodesOfUnknownAge(Option<NameSample>),
     AnotherRoll(RollProgress),
     NodesNotReady(usize),
     UnschedulablePods(NameSample),
 }
 
-/// Why nothing tells what becomes of a kubeconfig.
+/// Why the verdict on a kubeconfig is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessDoubt {
     StartUnknown,
-    /// An earlier version of skeys issued it and kept nothing of its certificates.
+    /// An earlier version of skeys issued it without recording its certificates.
     NotRecorded,
     /// Its certificates do not show whether it is from before or after the start.
     Certificates,
 }
 
 impl Finding {
-    /// How it is meant.
+    /// Its mark.
     pub fn mark(&self) -> FindingMark {
         match self {
             Self::Allowed { .. }

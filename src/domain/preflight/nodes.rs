@@ -1,4 +1,4 @@
-//! What a snapshot tells before a step: what will block the nodes, what is lost, and what is planned meanwhile.
+//! Findings from a snapshot before a step: what will block nodes, what is lost, and what is planned meanwhile.
 //!
 //! Counts with the first names; every list is bounded. Pods of `kube-system` are the platform's and left out, but for
 //! PodDisruptionBudgets, which block a drain wherever they are.
@@ -22,7 +22,7 @@ use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::limits::{Limits, share, zones_that_drain_first};
 use crate::domain::snapshot::{Budget, ClusterSnapshot, Node, Pod, Selector, Unseen};
 
-/// Before start: everything the nodes will meet. Without a snapshot, what the SKE API alone tells.
+/// Before start: everything that concerns the nodes. Without a snapshot, what the SKE API alone reports.
 pub fn before_start(
     cluster: &Cluster,
     snapshot: Option<&ClusterSnapshot>,
@@ -63,7 +63,7 @@ pub fn before_start(
     out
 }
 
-/// Before complete: whether every node is new, and what else the snapshot tells of the nodes.
+/// Before complete: whether every node is new, and what else the snapshot shows of the nodes.
 pub fn before_complete(
     cluster: &Cluster,
     snapshot: &ClusterSnapshot,
@@ -77,7 +77,7 @@ pub fn before_complete(
     }
     let roll = Roll::read(cluster, snapshot, &RollHistory::default(), now);
     let counted = roll.counts.seen() - roll.counts.preserved;
-    // Both moments as they were written: one of them brought to our clock would not compare with the other.
+    // Both times by the cluster's clock: one converted to ours would not compare with the other.
     let named = |wanted: &dyn Fn(&Node) -> bool| -> NameSample {
         let chosen = snapshot.nodes.iter().filter(|node| wanted(node));
         let names: BTreeSet<&str> = chosen.map(|node| node.name.as_str()).collect();
@@ -152,7 +152,7 @@ fn find_drains_first(pool: &NodePool) -> Option<Finding> {
 }
 
 fn find_unseen(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
-    // Nothing here is read off events.
+    // No finding is made from events.
     let kinds = snapshot.unseen.iter().filter(|(kind, _)| **kind != "events");
     let (unread, others): (Vec<_>, Vec<_>) = kinds.partition(|(_, why)| **why == Unseen::Unread);
     out.extend(others.into_iter().map(|(kind, why)| Finding::KindUnseen(kind, why.clone())));
@@ -222,7 +222,7 @@ fn push_some(found: NameSample, finding: fn(NameSample) -> Finding, out: &mut Ve
     }
 }
 
-/// Pods of the users that a drain moves.
+/// Pods of users that a drain evicts.
 fn user_pods(snapshot: &ClusterSnapshot) -> impl Iterator<Item = &Pod> {
     all_pods(snapshot).filter(|pod| pod.namespace != "kube-system" && !pod.stays_on_its_node())
 }

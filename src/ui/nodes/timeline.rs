@@ -54,7 +54,7 @@ fn sign(what: &TimelineEvent) -> (String, Tone) {
         TimelineEvent::Unblocked { .. } => ("✓", Tone::Good),
         TimelineEvent::NotReady { .. }
         | TimelineEvent::AnotherRoll { .. }
-        | TimelineEvent::ProgressFell { .. } => ("!", Tone::Warn),
+        | TimelineEvent::ProgressRegressed { .. } => ("!", Tone::Warn),
     };
     (sign.to_owned(), tone)
 }
@@ -64,7 +64,7 @@ fn words_tone(what: &TimelineEvent) -> Tone {
         TimelineEvent::Blocked { .. } => Tone::Bad,
         TimelineEvent::NotReady { .. }
         | TimelineEvent::AnotherRoll { .. }
-        | TimelineEvent::ProgressFell { .. } => Tone::Warn,
+        | TimelineEvent::ProgressRegressed { .. } => Tone::Warn,
         TimelineEvent::Gone { .. } => Tone::Dim,
         TimelineEvent::Phase(_)
         | TimelineEvent::NodesBegan { .. }

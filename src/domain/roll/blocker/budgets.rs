@@ -84,7 +84,7 @@ pub fn is_misconfigured(budget: &Budget) -> bool {
 }
 
 /// Whether the eviction API refuses a pod because of its only PodDisruptionBudget. Pending pods, and pods that are being
-/// deleted, may always go; pods that are not ready may go while enough others are healthy.
+/// deleted, can always be evicted; pods that are not ready can while enough others are healthy.
 pub fn blocks_eviction(budget: &Budget, pod: &Pod) -> bool {
     if pod.pending || pod.deleted_by.is_some() {
         return false;
@@ -117,7 +117,7 @@ pub fn find<'a>(
         match index.covering(pod).as_slice() {
             [] => {}
             [budget] => {
-                // The replica that was evicted before may have to come back first.
+                // The replica that was evicted before may have to become ready first.
                 let lasts = began(context, node, budget)
                     .is_some_and(|began| since(began.at, context.clock.now()) >= PATIENCE);
                 if blocks_eviction(budget, pod) && (is_misconfigured(budget) || lasts) {
@@ -172,7 +172,7 @@ pub fn find<'a>(
 }
 
 /// Since when a budget blocks a node: it drains, and the budget allows nothing. A budget that was exhausted when it was
-/// first seen is taken to have been so all along.
+/// first seen counts as exhausted from the start.
 fn began(context: &BlockerContext<'_>, node: &NodeRoll, budget: &Budget) -> Option<Since> {
     let exhausted = context.history.exhausted_since(budget).filter(|since| !since.at_least);
     node.since.map(|drains| exhausted.map_or(drains, |exhausted| drains.max(exhausted)))
@@ -196,7 +196,7 @@ pub fn find_fix(budget: &Budget) -> PdbFix {
     PdbFix::AwaitReplicas(budget.desired.saturating_add(1).saturating_sub(budget.healthy).max(1))
 }
 
-/// The fewest pods, no fewer than there should be, of which one may go when all are ready. A percentage asks for
+/// The fewest pods, no fewer than there should be, of which one can be evicted when all are ready. A percentage asks for
 /// more of more pods, and the platform rounds up.
 fn enough(budget: &Budget) -> Option<i64> {
     let percent = |text: &Option<String>| {

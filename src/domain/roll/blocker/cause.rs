@@ -17,7 +17,7 @@ pub enum Severity {
     Blocks,
     /// It may end by itself, but has lasted too long.
     Delays,
-    /// It blocks nothing; take note.
+    /// It blocks nothing.
     Note,
 }
 
@@ -62,7 +62,7 @@ pub enum BlockerCause {
     NoNewNode { old_left: usize, missing: usize },
     /// SKE reports an error of which the cluster itself shows nothing.
     Reported(ReportedError),
-    /// Pods that should be gone by now; the finalizers of the first.
+    /// Pods that should be deleted by now; the finalizers of the first.
     HungPods { pods: NameSample, finalizers: Vec<String> },
     /// A volume does not detach.
     Volume { volume: String, attachment: String, error: Option<String> },
@@ -91,13 +91,13 @@ pub enum BlockerCause {
     Maintenance { opens: Option<Timestamp> },
 }
 
-/// A PodDisruptionBudget that allows no eviction, and what it holds.
+/// A PodDisruptionBudget that allows no eviction, and the pods that it blocks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PdbBlock {
     pub budget: ObjectName,
     /// It can never allow an eviction as it is.
     pub misconfigured: bool,
-    /// The pods of the node that may not be evicted.
+    /// The pods of the node that cannot be evicted.
     pub pods: NameSample,
     /// `None` while its status is of an earlier spec.
     pub status: Option<PdbStatus>,
@@ -263,7 +263,7 @@ impl Blocker {
         self.severity() == Severity::Blocks
     }
 
-    /// Whether it keeps pods on a draining node.
+    /// Whether it blocks the eviction of pods from a draining node.
     pub fn blocks_drain(&self) -> bool {
         let of_pods = matches!(
             self.cause,
@@ -280,7 +280,7 @@ impl Blocker {
         self.place.as_ref().is_none_or(|(waiting, _)| waiting == pool)
     }
 
-    /// The object that blocks; `None` where SKE alone tells of it.
+    /// The object that blocks; `None` where only SKE reports it.
     pub fn object(&self) -> Option<ObjectReference> {
         let cluster_wide = |name: &str| ObjectName::new("", name);
         let first = |pods: &NameSample| Some(("Pod", pods.first.first()?.clone()));

@@ -1,4 +1,4 @@
-//! What blockers are looked for in.
+//! The data in which blockers are found.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,10 @@ use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::progress::PoolRoll;
 use crate::domain::snapshot::{ClusterSnapshot, Pod};
 
-/// What is normal for a moment, since a pod may be moving, is a blocker when it lasts this long.
+/// What is normal briefly, while a pod restarts, is a blocker when it lasts this long.
 pub const PATIENCE: SignedDuration = SignedDuration::from_mins(3);
 
-/// What blockers are looked for in.
+/// The data in which blockers are found.
 #[derive(Debug, Clone, Copy)]
 pub struct BlockerContext<'a> {
     pub cluster: &'a Cluster,
@@ -42,7 +42,7 @@ impl BlockerContext<'_> {
 
 /// The pods that matter for a roll, found in one pass over all pods.
 pub struct RelevantPods<'a> {
-    /// Pods that a drain must move, of old nodes and of new ones that are removed again.
+    /// Pods that a drain must move, of old nodes and of new ones that are being removed.
     pub leaving: Vec<(&'a Pod, &'a NodeRoll)>,
     /// Pods on joining nodes that are not ready, by the node's name.
     pub starting: HashMap<&'a str, Vec<&'a Pod>>,

@@ -13,7 +13,7 @@ use crate::domain::snapshot::Pod;
 /// The machine controller waits this long by default for a new machine's health.
 const NODE_PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 
-/// Finds them. Where something else is known to keep nodes away, it is not repeated that none joins.
+/// Finds them. Where another blocker prevents nodes from joining, a missing node is not listed again.
 pub fn find(
     context: &BlockerContext<'_>,
     pods: &RelevantPods<'_>,
@@ -68,7 +68,7 @@ fn find_missing(context: &BlockerContext<'_>, pool: &PoolRoll, zone: &ZoneRoll) 
     let now = context.clock.now();
     let long_watched = watched.is_some_and(|at| since(at, now) > NODE_PATIENCE);
     let is_reported = context.cluster.problems.iter().any(is_about_capacity);
-    // A node that went before the watch began left no trace: then only SKE's word counts.
+    // A node that was removed before the watch began left no trace: then only SKE's report counts.
     if !context.has_lasted(began, NODE_PATIENCE) || !(long_watched || is_reported) {
         return None;
     }

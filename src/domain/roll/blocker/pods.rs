@@ -1,4 +1,4 @@
-//! Pods and volumes that keep a node from going, or that do not survive its going.
+//! Pods and volumes that block the removal of a node, or do not survive it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -11,14 +11,14 @@ use crate::domain::roll::classify::{NodeRoll, Since};
 use crate::domain::roll::progress::{PoolRoll, ZoneRoll};
 use crate::domain::snapshot::{Attachment, BoundVolume, Pod};
 
-/// A pod that exists so long after its grace period is over hangs.
+/// A pod that exists so long after its grace period is stuck in Terminating.
 const HUNG_AFTER: SignedDuration = SignedDuration::from_mins(2);
 /// The machine controller waits this long by default for a drain's volumes.
 const VOLUME_PATIENCE: SignedDuration = SignedDuration::from_mins(2);
 /// Groups of unschedulable pods that are listed.
 const MAX_GROUPS: usize = 20;
 
-/// Pods with the moment that counts for them, by our clock.
+/// Pods with the time that counts for them, by our clock.
 type Dated<'a> = Vec<(Timestamp, &'a Pod)>;
 
 /// Finds them. `explained` are unscheduled pods that a PodDisruptionBudget's blocker names already.
@@ -143,7 +143,7 @@ fn unschedulable(
         .iter()
         .find_map(|claim| bound.get(&(pod.namespace.as_str(), claim.as_str())))
         .filter(|volume| volume.on_node || !volume.zones.is_empty());
-    // Which pool could take it cannot be told where there are several.
+    // With several pools it is unknown which could take the pod.
     let place = match (context.pools, volume.map(|volume| volume.zones.as_slice())) {
         ([pool], Some([zone])) => Some((pool.name.clone(), zone.clone())),
         _ => None,
@@ -199,7 +199,7 @@ pub fn find_full_pools(
     found.collect()
 }
 
-/// Machines of a zone that count against its maximum: those that the roll adds for a while do not.
+/// Machines of a zone that count against its maximum: those that the roll adds temporarily do not.
 fn machines(zone: &ZoneRoll) -> usize {
     let counts = zone.counts;
     let surge = zone.limits.map_or(0, |limits| usize::try_from(limits.surge).unwrap_or(0));

@@ -1,6 +1,6 @@
 //! Admission webhooks whose service has no endpoints: the API server refuses what they must admit.
 //!
-//! Only what a joining node needs counts: Gardener judges webhooks by a longer list of the same kind (its
+//! Only what a joining node needs counts: Gardener checks webhooks against a longer list of the same kind (its
 //! `botanist/matchers`).
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -43,7 +43,7 @@ const REQUESTS: [NodeRequest; 12] = [
 
 impl WebhookBlock {
     /// Whether nodes cannot even register.
-    fn keeps_nodes_away(&self) -> bool {
+    fn blocks_registration(&self) -> bool {
         use NodeResource::{NodeCertificates, NodeLeases, Nodes};
         let refused = |resource| self.refused.contains(&resource);
         self.certain && [Nodes, NodeCertificates, NodeLeases].into_iter().any(refused)
@@ -51,7 +51,7 @@ impl WebhookBlock {
 }
 
 /// Finds services without endpoints that webhooks must call about what nodes need, those that certainly refuse
-/// something first. `None` while that cannot be told: where endpoints are not known in full, any service may have some,
+/// something first. `None` while that is unknown: where endpoints are not known in full, any service may have some,
 /// and a list that is still to be read may bring more.
 pub fn find_unanswered(snapshot: &ClusterSnapshot) -> Option<Vec<WebhookBlock>> {
     if snapshot.is_being_read() || !snapshot.is_whole("endpointslices") {
@@ -135,7 +135,7 @@ impl<'a> SelectedObjects<'a> {
         Some(in_namespace.is_some() && object.is_some() && !webhook.conditional)
     }
 
-    /// Whether a selector matches a namespace; `None` when that cannot be told.
+    /// Whether a selector matches a namespace; `None` when that is unknown.
     fn selects_namespace(&self, selector: &Selector, namespace: &str) -> Option<bool> {
         if let Some(labels) = self.namespaces.get(namespace) {
             return selector.matches(labels);
@@ -147,7 +147,7 @@ impl<'a> SelectedObjects<'a> {
         only_by_name(all).then(|| selector.matches(&Labels::from_iter([known])))?
     }
 
-    /// Whether a selector matches what is needed; `None` when that cannot be told. Which labels a new node will have
+    /// Whether a selector matches what is needed; `None` when that is unknown. Which labels a new node will have
     /// is not known; of pods, those of `DaemonSet`s are needed on every node; the rest has no labels.
     fn selects_object(&self, selector: &Selector, needed: NodeResource) -> Option<bool> {
         if matches!(selector, Selector::Labels(all) if all.is_empty()) {
@@ -157,10 +157,10 @@ impl<'a> SelectedObjects<'a> {
             NodeResource::Nodes => None,
             NodeResource::SystemPods => {
                 let takes = |pod: &&&Pod| selector.matches(&pod.labels) == Some(true);
-                let mut taken = self.system_pods.as_ref()?.iter().filter(takes).peekable();
-                match taken.peek() {
+                let mut selected = self.system_pods.as_ref()?.iter().filter(takes).peekable();
+                match selected.peek() {
                     None => Some(false),
-                    Some(_) => taken.any(|pod| pod.stays_on_its_node()).then_some(true),
+                    Some(_) => selected.any(|pod| pod.stays_on_its_node()).then_some(true),
                 }
             }
             NodeResource::NodeCertificates
@@ -170,7 +170,7 @@ impl<'a> SelectedObjects<'a> {
     }
 }
 
-/// Finds those that have lasted too long, while nodes are still to join. Returns whether they keep nodes away.
+/// Finds those that have lasted too long, while nodes are still to join. Returns whether they prevent nodes from joining.
 pub fn find(context: &BlockerContext<'_>, out: &mut Vec<Blocker>) -> bool {
     let is_awaited = |pool: &PoolRoll| {
         pool.state == PoolState::Missing || pool.counts.old_left() + pool.counts.joining > 0
@@ -182,7 +182,7 @@ pub fn find(context: &BlockerContext<'_>, out: &mut Vec<Blocker>) -> bool {
     for webhook in find_unanswered(context.snapshot).unwrap_or_default() {
         let Some(began) = context.history.unanswered_since(&webhook.service) else { continue };
         if context.has_lasted(began, PATIENCE) {
-            away |= webhook.keeps_nodes_away();
+            away |= webhook.blocks_registration();
             out.push(Blocker::new(BlockerCause::Webhook(webhook), Some(began)));
         }
     }

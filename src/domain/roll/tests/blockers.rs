@@ -66,14 +66,14 @@ fn problem(code: &str, message: &str) -> ReportedError {
 fn what_ske_reports_is_shown_even_when_nodes_cannot_be_seen() {
     let mut subject = preparing();
     subject.problems = vec![problem("SKE_NODE_MISCONFIGURED_PDB", "payments/api")];
-    let mut blind = ClusterSnapshot::default();
-    blind.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
+    let mut unread = ClusterSnapshot::default();
+    unread.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
     subject.pools.clear();
-    assert_eq!(kinds(&at_once(&subject, &blind)), ["Reported"]);
+    assert_eq!(kinds(&at_once(&subject, &unread)), ["Reported"]);
 }
 
 #[test]
-fn pods_and_volumes_that_hang_or_do_not_survive_are_named() {
+fn pods_and_volumes_that_are_stuck_or_do_not_survive_are_named() {
     let roll = at_once(&preparing(), &fixture("held_by_pods"));
     let causes: Vec<BlockerCause> = roll.blockers.iter().map(|one| one.cause.clone()).collect();
     let no_room = "0/5 nodes are available: 3 node(s) had volume node affinity conflict.";
@@ -114,7 +114,7 @@ fn pods_and_volumes_that_hang_or_do_not_survive_are_named() {
 }
 
 #[test]
-fn full_pools_are_named_only_when_pods_find_no_node() {
+fn full_pools_are_named_only_when_pods_cannot_be_scheduled() {
     let mut subject = preparing();
     (subject.pools[0].minimum, subject.pools[0].maximum) = (2, 3);
     subject.pools[0].max_surge = 0;
@@ -124,7 +124,7 @@ fn full_pools_are_named_only_when_pods_find_no_node() {
 }
 
 #[test]
-fn nodes_that_the_roll_adds_for_a_while_do_not_count_against_the_maximum() {
+fn nodes_that_the_roll_adds_temporarily_do_not_count_against_the_maximum() {
     let subject = preparing();
     let new = |name: &str, zone: &str| node(name, zone, ago(50), NEW);
     let asked = BTreeSet::from(["eu01-1", "eu01-2"]);
@@ -152,13 +152,13 @@ fn nodes_that_the_roll_adds_for_a_while_do_not_count_against_the_maximum() {
     assert_eq!(full(five()), in_one());
     let joins = joining(new("web-2", "eu01-1"));
     assert_eq!(full(with(joins)), in_one(), "it is there for the roll only");
-    assert_eq!(full(with(draining(new("web-2", "eu01-1"), ago(5)))), in_one(), "it goes");
+    assert_eq!(full(with(draining(new("web-2", "eu01-1"), ago(5)))), in_one(), "it is removed");
     assert_eq!(full(with(old("web-2", "eu01-1"))), in_all());
     let surge = vec![draining(old("web-0", "eu01-1"), ago(1)), old("web-2", "eu01-1")];
     assert_eq!(full([five(), surge].concat()), in_all());
 }
 
-/// Watches a fixture long enough that what does not come is missed.
+/// Watches a fixture long enough that missing nodes become blockers.
 fn watched(subject: &Cluster, seen: &ClusterSnapshot) -> Roll {
     let mut tracker = RollTracker::default();
     for minutes in [30, 15, 0] {
@@ -168,7 +168,7 @@ fn watched(subject: &Cluster, seen: &ClusterSnapshot) -> Roll {
 }
 
 #[test]
-fn new_nodes_that_do_not_come_or_do_not_get_ready_are_named() {
+fn new_nodes_that_do_not_join_or_do_not_become_ready_are_named() {
     let seen = fixture("no_new_node");
     let roll = watched(&preparing(), &seen);
     assert_eq!(kinds(&roll), ["NoNewNode", "NodeNotReady"]);
@@ -185,11 +185,11 @@ fn new_nodes_that_do_not_come_or_do_not_get_ready_are_named() {
     );
     assert_eq!(roll.blockers[1].since, Some(Since::exact(ago(22))));
     let fresh = at_once(&preparing(), &seen);
-    assert_eq!(kinds(&fresh), ["NodeNotReady"], "nobody has watched long enough yet");
+    assert_eq!(kinds(&fresh), ["NodeNotReady"], "not watched for long enough yet");
 }
 
 #[test]
-fn what_ske_reports_is_put_beside_what_the_cluster_shows() {
+fn what_ske_reports_is_attached_to_what_the_cluster_shows() {
     let mut subject = preparing();
     subject.problems = vec![
         problem("SKE_NODE_NO_VALID_HOST_FOUND", "no host for c1.4 in eu01-2"),
@@ -210,7 +210,7 @@ fn what_ske_reports_is_put_beside_what_the_cluster_shows() {
 }
 
 #[test]
-fn since_when_ske_reports_something_is_remembered() {
+fn since_when_ske_reports_something_is_recorded() {
     let mut subject = preparing();
     let seen = snapshot(vec![old("web-1", "eu01-1")]);
     let mut tracker = RollTracker::default();
@@ -228,7 +228,7 @@ fn since_when_ske_reports_something_is_remembered() {
     assert_eq!(
         about(&roll, "SKE_OBSERVABILITY_INSTANCE_NOT_FOUND").since,
         Some(Since::at_least(ago(10))),
-        "nobody watched meanwhile"
+        "not observed meanwhile"
     );
     subject.problems.clear();
     tracker.observe(&subject, &seen, ago(5));
@@ -236,7 +236,7 @@ fn since_when_ske_reports_something_is_remembered() {
 }
 
 #[test]
-fn a_new_node_that_goes_again_is_held_by_the_same_things() {
+fn a_new_node_that_is_removed_is_blocked_by_the_same_things() {
     for name in ["blocked_by_budgets", "held_by_pods"] {
         let seen = fixture(name);
         let mut again = seen.clone();
@@ -288,7 +288,7 @@ fn what_is_planned_before_the_nodes_are_done_is_noted() {
 }
 
 #[test]
-fn hibernation_is_told_apart_by_whether_the_rotation_runs() {
+fn hibernation_differs_by_whether_the_rotation_runs() {
     let schedules = vec![HibernationSchedule {
         start: "5 14 * * *".into(),
         end: "0 6 * * *".into(),
@@ -327,7 +327,7 @@ fn worse_things_come_first_and_the_list_is_bounded() {
 }
 
 #[test]
-fn what_keeps_a_node_comes_first_and_what_is_older_than_the_roll_is_not_of_it() {
+fn blockers_of_a_node_come_first_and_those_older_than_the_roll_are_left_out() {
     let mut seen = fixture("blocked_by_budgets");
     seen.budgets.retain(|budget| budget.name == "api");
     let waiting = |name: &str, since| Pod {

@@ -66,7 +66,7 @@ fn k8s_11_every_kind_of_budget_is_matched_rightly_or_called_unreadable() {
 }
 
 #[test]
-fn a_budget_is_given_time_before_it_is_called_a_blocker() {
+fn a_budget_blocks_only_after_some_time() {
     let mut early = fixture("blocked_by_budgets");
     for node in &mut early.nodes {
         if node.terminating.is_some() {
@@ -80,7 +80,7 @@ fn a_budget_is_given_time_before_it_is_called_a_blocker() {
 }
 
 #[test]
-fn a_budget_that_lets_pods_go_one_by_one_is_no_blocker() {
+fn a_budget_that_allows_one_eviction_at_a_time_is_no_blocker() {
     let subject = preparing();
     let with = |allowed| {
         let mut seen = fixture("blocked_by_budgets");
@@ -101,7 +101,7 @@ fn a_budget_that_lets_pods_go_one_by_one_is_no_blocker() {
 }
 
 #[test]
-fn a_budget_that_is_read_later_than_the_nodes_is_taken_to_have_been_tight_all_along() {
+fn a_budget_that_is_read_later_than_the_nodes_counts_as_exhausted_from_the_start() {
     let subject = preparing();
     let seen = fixture("blocked_by_budgets");
     let mut unread = seen.clone();
@@ -115,26 +115,26 @@ fn a_budget_that_is_read_later_than_the_nodes_is_taken_to_have_been_tight_all_al
 }
 
 #[test]
-fn a_budget_that_became_tight_while_nobody_watched_may_have_been_so_for_longer() {
+fn a_budget_exhausted_during_an_interruption_may_have_been_exhausted_for_longer() {
     let subject = preparing();
-    let tight = fixture("blocked_by_budgets");
-    let mut loose = tight.clone();
-    for budget in &mut loose.budgets {
+    let exhausted = fixture("blocked_by_budgets");
+    let mut relaxed = exhausted.clone();
+    for budget in &mut relaxed.budgets {
         *budget = Arc::new(Budget { allowed: 1, ..(**budget).clone() });
     }
     let mut tracker = RollTracker::default();
-    tracker.observe(&subject, &loose, ago(60));
-    let mut unread = tight.clone();
+    tracker.observe(&subject, &relaxed, ago(60));
+    let mut unread = exhausted.clone();
     unread.unseen.insert("poddisruptionbudgets", Unseen::Unread);
     unread.budgets.clear();
     tracker.observe(&subject, &unread, ago(1));
-    tracker.observe(&subject, &tight, now());
-    let roll = Roll::read(&subject, &tight, tracker.history(), now());
+    tracker.observe(&subject, &exhausted, now());
+    let roll = Roll::read(&subject, &exhausted, tracker.history(), now());
     assert_eq!(about(&roll, "payments/api").since, Some(Since::exact(ago(47))), "as the drain");
 }
 
 #[test]
-fn a_node_is_not_called_free_because_its_pods_are_read_anew() {
+fn a_node_stays_blocked_while_its_pods_are_listed_again() {
     let subject = preparing();
     let seen = fixture("blocked_by_budgets");
     let mut unread = seen.clone();
@@ -265,7 +265,7 @@ fn a_budget_blocks_what_the_eviction_api_refuses() {
         assert_eq!(blocks_eviction(&budget, pod), expected, "{budget:?} {pod:?}");
     }
     assert!(is_misconfigured(&budget(0, 3, 3, 3)));
-    assert!(!is_misconfigured(&budget(0, 3, 3, 4)), "one replica is missing: it may come");
+    assert!(!is_misconfigured(&budget(0, 3, 3, 4)), "one replica is missing: it may become ready");
     assert!(!is_misconfigured(&budget(0, 0, 0, 0)));
     assert!(!is_misconfigured(&Budget { observed: false, ..budget(0, 3, 3, 3) }));
     assert!(!is_misconfigured(&Budget { disrupted: 1, ..budget(0, 3, 3, 3) }));

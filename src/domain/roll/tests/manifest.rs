@@ -67,7 +67,7 @@ fn name(item: &Value) -> String {
     text(item, "/metadata/name")
 }
 
-fn moment(value: &Value, pointer: &str) -> Option<Timestamp> {
+fn time(value: &Value, pointer: &str) -> Option<Timestamp> {
     optional(value, pointer).map(|text| text.parse().unwrap())
 }
 
@@ -96,7 +96,7 @@ fn node(item: &Value) -> Node {
         name: name(item),
         pool: label(item, "worker.gardener.cloud/pool").unwrap_or_default(),
         zone: label(item, "topology.kubernetes.io/zone").unwrap_or_default(),
-        created: moment(item, "/metadata/creationTimestamp"),
+        created: time(item, "/metadata/creationTimestamp"),
         generation: label(item, "worker.gardener.cloud/gardener-node-agent-secret-name"),
         checksum: annotation(item, "checksum/cloud-config-data"),
         version: label(item, "worker.gardener.cloud/kubernetes-version").unwrap_or_default(),
@@ -104,11 +104,11 @@ fn node(item: &Value) -> Node {
         rolling: false,
         cordoned: item["spec"]["unschedulable"] == true,
         terminating: condition(item, "Terminating").map(|condition| Terminating {
-            since: moment(condition, "/lastTransitionTime"),
+            since: time(condition, "/lastTransitionTime"),
             reason: text(condition, "/reason"),
         }),
         ready: is_ready,
-        ready_changed: moment(ready, "/lastTransitionTime"),
+        ready_changed: time(ready, "/lastTransitionTime"),
         not_ready_because: (!is_ready)
             .then(|| format!("{}: {}", text(ready, "/reason"), text(ready, "/message"))),
         still_joining: tainted("node.gardener.cloud/critical-components-not-ready")
@@ -122,7 +122,7 @@ fn template(item: &Value) -> Template {
     Template {
         name: name(item),
         pool: label(item, "worker.gardener.cloud/pool").unwrap(),
-        created: moment(item, "/metadata/creationTimestamp"),
+        created: time(item, "/metadata/creationTimestamp"),
         checksum: annotation(item, "checksum/data-script"),
     }
 }
@@ -140,11 +140,11 @@ fn pod(item: &Value) -> Pod {
         labels: labels.map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect(),
         node: optional(item, "/spec/nodeName"),
         owner: owner.map(|o| OwnerReference { kind: text(o, "/kind"), name: text(o, "/name") }),
-        created: moment(item, "/metadata/creationTimestamp"),
+        created: time(item, "/metadata/creationTimestamp"),
         ready: condition(item, "Ready").is_some_and(|c| c["status"] == "True"),
         pending: item["status"]["phase"] == "Pending",
-        unscheduled: scheduled.map(|c| (moment(c, "/lastTransitionTime"), text(c, "/message"))),
-        deleted_by: moment(item, "/metadata/deletionTimestamp"),
+        unscheduled: scheduled.map(|c| (time(c, "/lastTransitionTime"), text(c, "/message"))),
+        deleted_by: time(item, "/metadata/deletionTimestamp"),
         finalizers: finalizers.map(|f| f.as_str().unwrap().to_owned()).collect(),
         claims: volumes
             .iter()
@@ -217,7 +217,7 @@ fn attachment(item: &Value) -> Attachment {
         name: name(item),
         node: text(item, "/spec/nodeName"),
         volume: text(item, "/spec/source/persistentVolumeName"),
-        detaching_since: moment(item, "/metadata/deletionTimestamp"),
+        detaching_since: time(item, "/metadata/deletionTimestamp"),
         detach_error: optional(item, "/status/detachError/message"),
     }
 }
@@ -302,7 +302,7 @@ fn namespace(item: &Value) -> Option<Arc<Namespace>> {
 }
 
 #[test]
-fn fixtures_are_manifests_that_the_kubernetes_types_take() {
+fn fixtures_are_valid_kubernetes_manifests() {
     use k8s_openapi::api::{
         admissionregistration::v1 as admission, core::v1, discovery::v1 as discovery,
         policy::v1 as policy, storage::v1 as storage,
