@@ -405,7 +405,7 @@ fn forget(state: &mut State, out: &mut Outbox, id: &ClusterId, why: &str) {
     rotation::outcome::forget(&mut state.rotation, id);
     let cx = context!(state, out);
     delivery::forget(&mut state.kubeconfig, id, why, cx);
-    observing::forget(&mut state.nodes, id, cx);
+    observing::remove(&mut state.nodes, id, cx);
 }
 
 /// Other kubeconfigs are known: rows and the open dialog judge again.

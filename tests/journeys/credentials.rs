@@ -108,8 +108,8 @@ async fn cred_02_a_kubeconfig_from_seconds_before_the_start_is_known_whatever_th
         journey.until_slowly("PREPARED", 30, 200).await;
         journey.press("R").await;
         journey.says("no kubeconfig issued by skeys since the start");
-        journey.says("1 kubeconfig issued by skeys before the start will break");
-        assert!(!journey.words().contains("you hold a kubeconfig"), "{ahead}");
+        journey.says("1 kubeconfig issued by skeys before the start will stop working");
+        assert!(!journey.words().contains("you have a kubeconfig"), "{ahead}");
         journey.press("<esc>1").await;
         journey.says("BREAKS on complete");
         // One that is issued now outlives it, whatever the clocks say.
@@ -117,7 +117,7 @@ async fn cred_02_a_kubeconfig_from_seconds_before_the_start_is_known_whatever_th
         journey.press("<tab><tab><tab><enter>").await;
         journey.says("context alpha-new");
         journey.press("R").await;
-        journey.says("you hold a kubeconfig issued after the start, valid for");
+        journey.says("you have a kubeconfig issued after the start, valid for");
     }
 }
 
@@ -137,7 +137,7 @@ async fn cred_03_what_a_completed_rotation_ended_is_dead_everywhere() {
     journey.says("○ 1 get access");
     journey.says("yours ended with the rotation");
     journey.press("R").await;
-    journey.says("no kubeconfig issued by skeys is valid");
+    journey.says("no valid kubeconfig issued by skeys");
     journey.press("<esc><esc>").await;
     journey.hides("179d");
 }
@@ -159,8 +159,8 @@ async fn cred_04_what_was_replaced_in_its_place_warns_of_nothing() {
     journey.says("keeps working after complete");
     journey.hides("BREAKS");
     journey.press("R").await;
-    journey.says("you hold a kubeconfig issued after the start");
-    assert!(!journey.words().contains("will break"), "{}", journey.screen());
+    journey.says("you have a kubeconfig issued after the start");
+    assert!(!journey.words().contains("will stop working"), "{}", journey.screen());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

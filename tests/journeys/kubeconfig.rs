@@ -469,5 +469,5 @@ async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
     });
     journey.until("deleted and recreated", 60).await;
     journey.press("<esc>R").await;
-    journey.says("no kubeconfig issued by skeys is valid");
+    journey.says("no valid kubeconfig issued by skeys");
 }

@@ -84,7 +84,7 @@ async fn what_holds_a_roll_up_is_told_when_everything_was_read_and_not_before() 
         completed_ago = \"120d\"\nprogress = 0.3\npools = [{ name = \"web\", nodes = 9 }]\n\
         blocked = [\"web\", \"eu01-1\", \"payments/api\"]\n";
     let mut journey = watching(held).await;
-    journey.until("held: PodDisruptionBudget payments/api never lets a pod go", 5).await;
+    journey.until("held: PodDisruptionBudget payments/api allows no evictions", 5).await;
     journey.pass(10, 6).await;
     let journal = journey.read("state/journal.jsonl");
     let told: Vec<&str> =
@@ -164,7 +164,7 @@ async fn k8s_04_a_server_that_is_away_leaves_the_last_picture_with_its_age_and_t
     journey.hides("delta: ");
     journey.shows("✗ 0 stuck");
     journey.press("/delta<enter><enter>3").await;
-    journey.says("The API server cannot be reached: the API server of delta");
+    journey.says("The API server is unreachable: the API server of delta");
     journey.shows(" as of 15m ago ");
     assert_ne!(journey.truth("delta").figure(), last, "meanwhile the roll went on");
     assert_eq!(journey.issued("delta"), asked, "no kubeconfig helps against that");
@@ -186,9 +186,9 @@ async fn k8s_04_a_server_that_is_away_leaves_the_last_picture_with_its_age_and_t
 async fn k8s_01_certificates_that_are_not_accepted_yet_are_said_and_tried_again() {
     let mut journey = watching(&calm("alpha")).await;
     step(&journey, "alpha", ClusterOperation::StartRotation);
-    journey.until("login waits", 60).await;
+    journey.until("retrying", 60).await;
     journey.press("<enter>3").await;
-    journey.says("The API server and the fresh credentials do not fit together yet; tried again");
+    journey.says("The new credentials and the API server do not match yet; retrying");
     journey.press("<esc>").await;
     let early = journey.clock.now();
     journey.until_so("a figure", (5, 60), |journey| journey.figure("alpha").is_some()).await;
@@ -246,7 +246,7 @@ async fn k8s_09_a_kubeconfig_that_nobody_should_use_is_refused() {
         step(&journey, "alpha", ClusterOperation::StartRotation);
         journey.until("no access", 60).await;
         journey.press("<enter>3").await;
-        journey.says("The kubeconfig is not used: the kubeconfig that SKE returned for alpha");
+        journey.says("Kubeconfig rejected: the kubeconfig that SKE returned for alpha");
         journey.pass(10, 60).await;
         assert!(journey.asked("alpha", "").is_empty(), "{defect:?}");
         assert!(
@@ -270,7 +270,7 @@ async fn k8s_13_a_cluster_that_falls_asleep_while_it_is_looked_at_is_left_alone(
     journey.hides("delta: ");
     journey.shows("✗ 0 stuck");
     journey.press("<enter>3").await;
-    journey.says("The cluster sleeps; it has no API server now");
+    journey.says("Hibernated: the API server is off");
 }
 
 #[tokio::test]
@@ -279,10 +279,10 @@ async fn k8s_15_a_handshake_that_is_refused_is_said_as_refused_not_as_unreachabl
     // Long enough after its start that fresh certificates should be accepted.
     setting.faults.push(Fault::for_cluster("delta", "", FaultEffect::RefuseHandshake {}));
     let mut journey = Journey::with(setting).await;
-    journey.until("refused", 5).await;
+    journey.until("login rejected", 5).await;
     for _ in 0..12 {
         journey.pass(10, 1).await;
-        journey.shows("refused");
+        journey.shows("login rejected");
         journey.hides("unreachable");
     }
     assert_eq!(journey.issued("delta"), 2, "one fresh kubeconfig is tried");
@@ -340,8 +340,7 @@ async fn a_one_way_switch_is_never_thrown_by_looking() {
             journey.press(tab).await;
             journey.pass(10, 3).await;
         }
-        journey
-            .says("Not looked at: asking for a kubeconfig may switch static tokens off for ever");
+        journey.says("needs a kubeconfig, which permanently disables static tokens");
         journey.press("R").await;
         journey.pass(10, 3).await;
         assert_eq!(journey.issued("legacy"), 0);
@@ -356,7 +355,7 @@ async fn read_only_mode_asks_for_nothing_that_changes_something() {
     let mut journey = Journey::with(setting).await;
     journey.press("/delta<enter>w<enter>3").await;
     journey.pass(10, 30).await;
-    journey.says("Nodes are not looked at in read-only mode");
+    journey.says("Observing nodes needs a kubeconfig; read-only mode");
     assert!(journey.simulator.request_log().iter().all(|call| call.method == "GET"));
     assert_eq!(journey.simulator.open_watches(), 0);
 }

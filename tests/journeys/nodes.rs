@@ -105,9 +105,9 @@ async fn a_blocked_drain_is_named_freed_through_the_api_and_the_outlook_comes_ba
         machines.find(|machine| machine.blocked.is_some()).unwrap().name.to_string()
     });
     let short = &node[node.find("web-z1-").unwrap()..];
-    journey.says("held: PodDisruptionBudget payments/api never lets a pod go");
+    journey.says("held: PodDisruptionBudget payments/api allows no evictions");
     journey.shows(&format!("{short} blocked"));
-    journey.shows("once it moves");
+    journey.shows("once unblocked");
     journey.shows("✗ 1 blocked");
     journey.shows("kubectl -n payments get pdb api");
     assert!(journey.drawn(&[("web", "eu01-1")])[0].draining >= 1);
@@ -116,8 +116,8 @@ async fn a_blocked_drain_is_named_freed_through_the_api_and_the_outlook_comes_ba
     let pods: Api<Pod> = Api::namespaced(client(&text).await, "payments");
     let there = pods.list(&ListParams::default()).await.unwrap();
     pods.delete(&there.items[0].name_any(), &DeleteParams::default()).await.unwrap();
-    journey.until("held: the roll goes on", 60).await;
-    journey.hides("once it moves");
+    journey.until("held: rollout resumed", 60).await;
+    journey.hides("once unblocked");
     journey.hides("✗ 1 blocked");
     journey.shows(" left ");
     let gone = |journey: &Journey| {
@@ -144,14 +144,14 @@ async fn a_zone_without_capacity_is_named_until_there_is_some() {
     journey.inside("full", |cluster| cluster.set_capacity("web", false));
     // What SKE reports comes first, then what is missing is seen; they are one thing.
     journey.until_slowly("SKE reports SKE_NODE_NO_VALID_HOST_FOUND", 10, 120).await;
-    journey.until_slowly("✗ no new node comes in pool web in eu01-", 10, 120).await;
+    journey.until_slowly("✗ no new node for pool web in eu01-", 10, 120).await;
     journey.hides("SKE reports SKE_NODE_NO_VALID_HOST_FOUND");
     journey.shows("(SKE_NODE_NO_VALID_HOST_FOUND)");
-    journey.says("once it moves");
-    journey.shows("It moves when there is room for this machine");
+    journey.says("once unblocked");
+    journey.shows("Unblocks when the zone has capacity");
     journey.inside("full", |cluster| cluster.set_capacity("web", true));
-    journey.until("full: the roll goes on", 600).await;
-    journey.hides("no new node comes");
+    journey.until("full: rollout resumed", 600).await;
+    journey.hides("no new node for");
     journey.until_shown(|j| Some(j.truth("full").figure()), Journey::headline).await;
     journey.until_slowly("all 6 nodes new", 20, 200).await;
 }
@@ -174,10 +174,10 @@ async fn a_webhook_that_nobody_answers_for_is_named_by_its_service_until_somebod
     journey.hides("no endpoints");
     deployments.patch_scale("webhook", &PatchParams::default(), &scale(0)).await.unwrap();
     journey.until("✗ webhook service policy/webhook has no endpoints", 300).await;
-    journey.shows("nodes meanwhile");
-    journey.shows("(ValidatingWebhookConfiguration webhook)");
+    journey.shows("nodes, and new nodes may not join");
+    journey.shows("ValidatingWebhookConfiguration webhook");
     journey.shows("kubectl -n policy describe service webhook");
-    journey.shows("once it moves");
+    journey.shows("once unblocked");
     journey.until_said("guard: webhook service policy/webhook has no endpoints", 10).await;
     journey.pass(60, 10).await;
     let none_joins = |journey: &Journey| {
@@ -191,7 +191,7 @@ async fn a_webhook_that_nobody_answers_for_is_named_by_its_service_until_somebod
     journey.until_shown(|j| Some(j.truth("guard").figure()), Journey::headline).await;
 
     deployments.patch_scale("webhook", &PatchParams::default(), &scale(1)).await.unwrap();
-    journey.until("guard: the roll goes on", 600).await;
+    journey.until("guard: rollout resumed", 600).await;
     journey.hides("no endpoints");
     journey.until_slowly("all 9 nodes new", 20, 300).await;
 }
@@ -220,14 +220,14 @@ async fn stays_true(journey: &mut Journey) {
 #[tokio::test]
 async fn k8s_05_where_secrets_are_forbidden_the_figures_are_right_and_called_estimates() {
     let mut journey = oddly("/api/v1/namespaces/kube-system/secrets", FaultEffect::Forbid {}).await;
-    journey.says("estimated: Secrets may not be read, so taints and ages of nodes are used");
+    journey.says("estimated: from node taints and ages (no permission to read Secrets)");
     stays_true(&mut journey).await;
 }
 
 #[tokio::test]
 async fn k8s_06_where_labels_are_absent_the_figures_are_right_and_called_estimates() {
     let mut journey = oddly("", FaultEffect::StripLabels {}).await;
-    journey.says("estimated: nodes without a generation label are judged by their age");
+    journey.says("estimated: nodes without a generation label are classified by age");
     stays_true(&mut journey).await;
 }
 
@@ -253,7 +253,7 @@ async fn k8s_14_a_clock_that_is_five_minutes_off_is_noted_and_ages_stay_true() {
         journey.says(&format!("the cluster's clock is 5m {word} this machine's"));
         stays_true(&mut journey).await;
         // No drain is granted more than two hours by our clock.
-        journey.hides("forced in 2h ");
+        journey.hides("force-drained in 2h ");
     }
 }
 
@@ -266,7 +266,7 @@ async fn k8s_12_a_second_roll_while_prepared_is_called_another_one() {
     journey.until("all 6 nodes new", 10).await;
     let now = journey.clock.now();
     journey.inside("again", |cluster| cluster.roll_again(now));
-    journey.until("another roll", 60).await;
+    journey.until("another rollout", 60).await;
     for _ in 0..20 {
         journey.pass(20, 1).await;
         journey.until_shown(|j| Some(j.truth("again").figure()), Journey::headline).await;

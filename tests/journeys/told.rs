@@ -56,7 +56,7 @@ async fn whoever_watches_is_told_of_prepared_and_completed_and_of_no_other_clust
     let mut journey = Journey::with(twins("", &[("TERM_PROGRAM", "iTerm.app")])).await;
     assert!(sent(&journey).is_empty());
     journey.press("/mine<enter>w").await;
-    journey.says("mine: you are told when it is PREPARED, completed, held up or moves on.");
+    journey.says("mine: notifications on (PREPARED, completed, blocked, resumed).");
     assert_eq!(sent(&journey), ["\u{1b}]2;skeys: mine completed\u{7}"], "the title alone");
     step(&journey, ClusterOperation::StartRotation);
     journey.until_so("PREPARED", (20, 200), both_are("PREPARED")).await;
@@ -88,7 +88,7 @@ async fn a_standstill_and_its_end_ring_and_stand_in_title_and_progress() {
     journey.until_so("it rings", (10, 200), rolls).await;
     let all = sent(&journey);
     let ring: Vec<&String> = all.iter().filter(|text| text.starts_with('\u{7}')).collect();
-    let held = "PodDisruptionBudget payments/api never lets a pod go";
+    let held = "PodDisruptionBudget payments/api allows no evictions";
     assert_eq!(ring, [&format!("\u{7}\u{1b}]9;mine (eu01): {held}\u{7}")]);
     // Before: how far it is; now: that it is held up, in the words of the figure on screen.
     assert!(
@@ -97,7 +97,7 @@ async fn a_standstill_and_its_end_ring_and_stand_in_title_and_progress() {
     );
     let (new, total) = journey.figure("mine").unwrap();
     let title = format!(
-        "\u{1b}]2;skeys: mine {new}/{total} held up\u{7}\u{1b}]9;4;2;{}\u{7}",
+        "\u{1b}]2;skeys: mine {new}/{total} blocked\u{7}\u{1b}]9;4;2;{}\u{7}",
         new * 100 / total
     );
     assert!(all.contains(&title), "{title:?} {all:#?}");
@@ -108,8 +108,8 @@ async fn a_standstill_and_its_end_ring_and_stand_in_title_and_progress() {
         journey.inside(name, |cluster| cluster.data_plane.delete_budget(&budget));
     }
     // In the log; the line below tells of whichever cluster moved first.
-    journey.until("mine           the roll goes on", 60).await;
-    assert_eq!(rings(&journey), ["\u{7}\u{1b}]9;mine (eu01): the roll goes on\u{7}"]);
+    journey.until("mine           rollout resumed", 60).await;
+    assert_eq!(rings(&journey), ["\u{7}\u{1b}]9;mine (eu01): rollout resumed\u{7}"]);
     journey.until_so("PREPARED", (20, 200), both_are("PREPARED")).await;
     journey.pass(10, 3).await;
     let all = sent(&journey);

@@ -105,7 +105,7 @@ async fn host_12_no_child_gets_a_token_or_a_key_in_its_environment() {
     terminal.until("5 clusters");
     // A cluster that is watched: its phase changes.
     terminal.send(b"/delta\rw");
-    terminal.until("delta: you are told");
+    terminal.until("delta: notifications on");
     terminal.send(b"y\r");
     terminal.until("cluster name.");
     cloud.put("delta", "PREPARED");

@@ -1,4 +1,4 @@
-//! Blockers in words, the same for dashboard, headless output and notifications.
+//! The texts about blockers, the same for dashboard, headless output and notifications.
 
 use std::collections::BTreeSet;
 
@@ -8,150 +8,151 @@ use crate::app::nodes::text::{lasting, list, passed, place, sample};
 use crate::app::texts::texts;
 use crate::domain::cluster::ReportedError;
 use crate::domain::kubectl::Kubectl;
+use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::cause::{
     FullPool, NameSample, NodeResource, ObjectName, PdbBlock, PdbFix, PdbStatus, VolumeBinding,
 };
 use crate::domain::roll::blocker::{Blocker, BlockerCause};
 use crate::domain::roll::classify::JoiningReason;
+use crate::domain::roll::durations::RollEstimate;
 use crate::domain::text::{clean, plural};
 
 texts! {
     SKE = "SKE";
+    stalled_without_reason(time) =
+        "No remaining node has changed for {time}; no blocker found.";
     node_blocked(brief, node, lasts) = "{brief} · {node} blocked {lasts}";
     and_more(count) = " and {count} more";
     of_owner(kind, name) = " of {kind} {name}";
 
-    pdb_misconfigured(pdb) = "PodDisruptionBudget {pdb} never lets a pod go";
-    pdb_exhausted(pdb) = "PodDisruptionBudget {pdb} allows 0";
+    pdb_misconfigured(pdb) = "PodDisruptionBudget {pdb} allows no evictions";
+    pdb_exhausted(pdb) = "PodDisruptionBudget {pdb} allows no evictions now";
     pdb_why(node, lasts, pods, pdb, status) =
-        "{node} waits {lasts}: pod {pods} may not be evicted, PodDisruptionBudget {pdb} {status}.";
-    pdb_status(desired, healthy) = "allows 0 (needs {desired} healthy, has {healthy})";
+        "{node} has been blocked for {lasts}: pod {pods} cannot be evicted; PDB {pdb} {status}.";
+    pdb_status(desired, healthy) = "allows no evictions (needs {desired} healthy, has {healthy})";
     pdb_status_of(desired, healthy, expected) =
-        "allows 0 (needs {desired} healthy, has {healthy} of {expected})";
-    PDB_NOT_OBSERVED = "was changed and is not computed anew yet";
-    replica_unscheduled(pod, message) = " Replica {pod} finds no node{message}.";
-    pdb_relax_rule(rule) = "It moves only when the budget is loosened: {rule} lets no pod go.";
-    PDB_RELAX = "It moves only when the budget is loosened.";
-    PDB_ADD_ONE =
-        "It moves when the workload has one more ready replica, or the budget is loosened.";
-    pdb_add(count) =
-        "It moves when the workload has {count} more ready replicas, or the budget is loosened.";
-    PDB_AWAIT_ONE = "It moves when one more replica is ready.";
-    pdb_await(count) = "It moves when {count} more replicas are ready.";
-    PDB_BY_HAND =
-        "Deleting the pod goes past the budget and leaves one fewer until another is ready.";
+        "allows no evictions (needs {desired} healthy, has {healthy} of {expected})";
+    PDB_NOT_OBSERVED = "changed and its status is not updated yet";
+    replica_unscheduled(pod, message) = " Replica {pod} cannot be scheduled{message}.";
+    pdb_relax_rule(rule) = "To unblock: relax the PDB; {rule} allows no evictions.";
+    PDB_RELAX = "To unblock: relax the PDB.";
+    PDB_ADD_ONE = "To unblock: add one ready replica, or relax the PDB.";
+    pdb_add(count) = "To unblock: add {count} ready replicas, or relax the PDB.";
+    PDB_AWAIT_ONE = "Unblocks when one more replica is ready.";
+    pdb_await(count) = "Unblocks when {count} more replicas are ready.";
+    PDB_DELETE_POD = "Deleting the pod bypasses the PDB; one replica fewer until it is replaced.";
 
-    several_pdbs(pods, count) = "pod {pods} is under {count} PodDisruptionBudgets";
-    several_pdbs_why(brief, pdbs) = "{brief} ({pdbs}); such a pod cannot be evicted.";
-    SEVERAL_PDBS_FIX = "It moves when only one of them covers the pod.";
+    several_pdbs(pods, count) = "pod {pods} is covered by {count} PodDisruptionBudgets";
+    several_pdbs_why(brief, pdbs) = "{brief} ({pdbs}) and cannot be evicted.";
+    SEVERAL_PDBS_FIX = "To unblock: change the PDBs so that only one covers the pod.";
 
     PREPARING_TOO_LONG = "PREPARING for more than 12h and unhealthy";
     preparing_too_long_why(lasts) =
-        "PREPARING for {lasts} and unhealthy: the platform may have stopped trying.";
-    PREPARING_TOO_LONG_FIX =
-        "Ask SKE to reconcile the cluster; that likely makes the platform try again.";
+        "PREPARING for {lasts} and unhealthy: the platform may have stopped retrying.";
+    PREPARING_TOO_LONG_FIX = "Reconcile the cluster; the platform then likely retries.";
 
     webhook(service) = "webhook service {service} has no endpoints";
     webhook_refuses(service, lasts, configurations, resources) =
-        "Service {service} has had no endpoints for {lasts}, and must be asked ({configurations}): the API server refuses {resources} meanwhile, and new nodes may not join.";
+        "Service {service} has had no endpoints for {lasts}; required by {configurations} (failurePolicy Fail). The API server rejects {resources}, and new nodes may not join.";
     webhook_may_refuse(service, lasts, configurations, resources) =
-        "Service {service} has had no endpoints for {lasts}, and must be asked ({configurations}): the API server may refuse {resources} meanwhile; whether the webhook is asked cannot be judged from here.";
+        "Service {service} has had no endpoints for {lasts}; required by {configurations} (failurePolicy Fail). The API server may reject {resources}; whether the webhook applies is unknown.";
     WEBHOOK_FIX =
-        "It moves when a pod of the service is ready. Where that pod itself is refused, or nobody needs the webhook any more, its configuration has to go, or to ignore failures (failurePolicy).";
+        "Unblocks when a pod of the service is ready. If the webhook rejects that pod, or is no longer needed: delete its configuration, or set failurePolicy Ignore.";
     NODES = "nodes";
     NODE_CERTIFICATES = "node certificates";
     NODE_LEASES = "node leases";
     SYSTEM_LEASES = "leases in kube-system";
     SYSTEM_PODS = "pods in kube-system";
 
-    no_new_node(place) = "no new node comes in {place}";
-    no_new_node_why(place, lasts, left) = "{place} waits {lasts}: {left} and no new one comes.";
-    NODE_MISSING = "node is missing";
-    NODES_MISSING = "nodes are missing";
-    OLD_NODE_LEFT = "old node is left";
-    OLD_NODES_LEFT = "old nodes are left";
-    NO_NEW_NODE_FIX = "It moves when a new machine can be made there.";
+    no_new_node(place) = "no new node for {place}";
+    no_new_node_why(place, lasts, left) = "{place}: no new node for {lasts}; {left}.";
+    NODE_MISSING = "node missing";
+    NODES_MISSING = "nodes missing";
+    OLD_NODE_LEFT = "old node left";
+    OLD_NODES_LEFT = "old nodes left";
+    NO_NEW_NODE_FIX = "Unblocks when a new machine can be created.";
 
     reported(code) = "SKE reports {code}";
     reported_why(code, message) = "SKE reports {code}: {message}.";
-    REPORTED_FIX = "Look at what SKE says.";
-    REPORTED_PDB_FIX =
-        "It moves when the PodDisruptionBudget lets a pod go: one more replica, or a looser budget.";
+    REPORTED_FIX = "See the SKE error message.";
+    REPORTED_PDB_FIX = "To unblock: add one ready replica, or relax the PDB.";
     NO_VALID_HOST_FIX =
-        "It moves when there is room for this machine type in this zone; another type or zone may have it.";
-    NO_ADDRESSES_FIX = "It moves when addresses of the network become free.";
-    QUOTA_FIX = "It moves when the project's quota allows another machine.";
-    NO_MACHINE_TYPE_FIX = "It moves when the pool gets a machine type that exists.";
+        "Unblocks when the zone has capacity for this machine type; another type or zone may have it.";
+    NO_ADDRESSES_FIX = "Unblocks when the network has free IP addresses.";
+    QUOTA_FIX = "Unblocks when the project quota allows another machine.";
+    NO_MACHINE_TYPE_FIX = "To unblock: change the pool's machine type to one that exists.";
 
-    hung_pod(pod) = "pod {pod} hangs in its deletion";
-    hung_pod_why(pods, lasts, finalizers) = "pod {pods} should have been gone {lasts} ago{finalizers}.";
-    held_by_finalizers(names) = ", held by {names}";
-    HUNG_POD_FIX = "It moves when its node confirms that its containers and mounts are gone.";
-    FINALIZER_FIX = "It moves when the owner of the finalizer takes it off.";
+    terminating_pod(pod) = "pod {pod} is stuck in Terminating";
+    terminating_pod_why(pods, lasts, finalizers) =
+        "pod {pods} should have been deleted {lasts} ago{finalizers}.";
+    with_finalizers(names) = "; finalizers: {names}";
+    TERMINATING_POD_FIX = "Unblocks when the kubelet confirms that containers and mounts are gone.";
+    FINALIZER_FIX = "Unblocks when the owner of the finalizer removes it.";
     LAST_RESORT =
-        "As a last resort, deleting the Node object makes the platform remove and replace the machine; its pods go without a drain.";
+        "Last resort: delete the Node object; the platform then removes and replaces the machine without a drain.";
 
     volume(name) = "volume {name} does not detach";
     volume_why(brief, lasts, message) = "{brief}{lasts}{message}.";
-    FROM_GONE_NODE = " from a node that is gone";
-    since_lasting(lasts) = ", since {lasts}";
-    VOLUME_FIX = "It moves when the volume is detached; pods that use it elsewhere wait as well.";
+    FROM_REMOVED_NODE = " from a removed node";
+    volume_lasting(lasts) = " (for {lasts})";
+    VOLUME_FIX = "Unblocks when the volume is detached; pods on other nodes that use it wait, too.";
 
-    NODE_NOT_CONFIGURED = "the new node has not applied its configuration";
+    NODE_NOT_CONFIGURED = "new node has not applied its configuration";
     node_not_configured_why(node, lasts) = "{node} has not applied its pool's configuration for {lasts}";
     NODE_NOT_CONFIGURED_FIX =
-        "It moves when the node has applied it; the node does that by itself.";
-    NODE_NOT_READY = "the new node is not ready";
-    node_not_ready_why(node, lasts) = "{node} is not ready for {lasts}";
+        "Unblocks when the node has applied its configuration; no action is needed.";
+    NODE_NOT_READY = "new node is not ready";
+    node_not_ready_why(node, lasts) = "{node} has not been ready for {lasts}";
     SYSTEM_PODS_NOT_READY = ": its system pods are not ready";
     NODE_NOT_READY_FIX =
-        "It moves when the node is ready; the platform replaces a machine that stays away.";
+        "Unblocks when the node is ready; the platform replaces a machine that stays not ready.";
 
-    unschedulable(pods) = "pod {pods} finds no node";
-    unschedulable_why(brief, lasts, message, volume) = "{brief}, for {lasts}{message}.{volume}";
-    bound_to_node(volume) = " Its volume {volume} stays on one node.";
+    unschedulable(pods) = "pod {pods} cannot be scheduled";
+    unschedulable_why(brief, lasts, message, volume) =
+        "{brief}, pending for {lasts}{message}.{volume}";
+    bound_to_node(volume) = " Its volume {volume} is bound to one node.";
     bound_to_zones(volume, zones) = " Its volume {volume} is bound to {zones}.";
-    BOUND_TO_NODE_FIX = "It moves when that node is back, or the pod gets another volume.";
-    bound_to_zones_fix(zones) = "It moves when a node in {zones} has room for it.";
-    UNSCHEDULABLE_FIX = "It moves when a node has room for it.";
+    BOUND_TO_NODE_FIX = "Unblocks when that node is back, or the pod gets another volume.";
+    bound_to_zones_fix(zones) = "Unblocks when a node in {zones} has room for the pod.";
+    UNSCHEDULABLE_FIX = "Unblocks when a node has room for the pod.";
 
-    unreadable_pdb(pdb) = "PodDisruptionBudget {pdb} cannot be judged";
-    unreadable_pdb_why(brief, reason, node) = "{brief} ({reason}); it may hold pods on {node}.";
-    UNREADABLE_PDB_FIX = "Look at it by hand.";
+    unreadable_pdb(pdb) = "PodDisruptionBudget {pdb} cannot be evaluated";
+    unreadable_pdb_why(brief, reason, node) = "{brief} ({reason}); it may block pods on {node}.";
+    UNREADABLE_PDB_FIX = "Check the PDB with kubectl.";
 
-    BARE_POD = "pod does not come back";
-    BARE_PODS = "pods do not come back";
-    bare_pods_why(brief, pods) = "{brief}, nothing controls them: {pods}.";
-    BARE_PODS_FIX = "Make them anew elsewhere, if they are needed.";
+    BARE_POD = "pod is not recreated";
+    BARE_PODS = "pods are not recreated";
+    bare_pods_why(brief, pods) = "{brief} (no controller): {pods}.";
+    BARE_PODS_FIX = "Recreate them on another node, if needed.";
     LOCAL_DATA_POD = "pod loses local data";
     LOCAL_DATA_PODS = "pods lose local data";
     local_data_why(brief, pods) = "{brief} (emptyDir or hostPath): {pods}.";
-    LOCAL_DATA_FIX = "Copy it before the pods go, if it is needed.";
-    local_volume(volume) = "volume {volume} stays on its node";
+    LOCAL_DATA_FIX = "Copy the data before the drain, if needed.";
+    local_volume(volume) = "volume {volume} is bound to its node";
     local_volume_why(pod, node, volume) =
-        "pod {pod} on {node} uses volume {volume}, which stays on its node; the pod cannot start elsewhere with it.";
-    LOCAL_VOLUME_FIX = "Copy the data to a volume that can follow the pod.";
+        "pod {pod} uses volume {volume}, which is bound to {node}; the pod cannot start elsewhere with it.";
+    LOCAL_VOLUME_FIX = "Copy the data to a volume that is not bound to a node.";
 
     pool_at_maximum(pool, maximum) = "pool {pool} is at its maximum of {maximum}";
     pool_at_maximum_in(pool, zones) = "pool {pool} is at its maximum in {zones}";
     zone_maximum(zone, maximum) = "{zone} ({maximum})";
-    at_maximum_why(brief) = "{brief}; the autoscaler adds no node there for pods that find none.";
-    AT_MAXIMUM_FIX = "It moves when a pool may have more nodes, or pods need less.";
+    at_maximum_why(brief) = "{brief}; the autoscaler adds no node there for unschedulable pods.";
+    AT_MAXIMUM_FIX = "To unblock: raise a pool's maximum, or lower the pods' requests.";
 
-    HIBERNATION = "hibernation is scheduled before the nodes are done";
+    HIBERNATION = "hibernation is scheduled before the rollout ends";
     hibernation_refused(left) =
-        "Hibernation is scheduled in {left}, before the nodes are done; the platform's rules refuse it while a rotation runs, what SKE does then is not known.";
+        "Hibernation is scheduled in {left}, before the rollout ends. The platform's rules forbid it during a rotation; what SKE does then is unknown.";
     hibernation_meanwhile(left) =
-        "Hibernation is scheduled in {left}, before the nodes are done; the cluster would fall asleep in the middle of this roll.";
+        "Hibernation is scheduled in {left}, before the rollout ends; the cluster would hibernate during this rollout.";
     HIBERNATION_REFUSED_FIX =
-        "If it is refused, the cluster stays awake; sleep it by hand later, if it should.";
-    HIBERNATION_FIX = "Move the schedule, if the roll should be done before.";
+        "If hibernation is refused, the cluster keeps running; hibernate it later.";
+    HIBERNATION_FIX = "Postpone the schedule, if the rollout should end first.";
     MAINTENANCE_OPEN = "the maintenance window is open";
-    MAINTENANCE_OPENS = "the maintenance window opens before the nodes are done";
-    maintenance_open_why(brief) = "{brief}; an update made in it may replace nodes once more.";
+    MAINTENANCE_OPENS = "the maintenance window opens before the rollout ends";
+    maintenance_open_why(brief) = "{brief}; an update in it may replace nodes again.";
     maintenance_opens_why(left) =
-        "The maintenance window opens in {left}, before the nodes are done; an update made in it may replace nodes once more.";
-    MAINTENANCE_FIX = "Nothing to do, unless an update is due.";
+        "The maintenance window opens in {left}, before the rollout ends; an update in it may replace nodes again.";
+    MAINTENANCE_FIX = "No action needed, unless an update is due.";
 }
 
 const MISCONFIGURED_PDB: &str = "SKE_NODE_MISCONFIGURED_PDB";
@@ -166,7 +167,7 @@ pub fn brief(blocker: &Blocker) -> String {
         BlockerCause::Webhook(block) => webhook(&block.service),
         BlockerCause::NoNewNode { .. } => no_new_node(place(blocker.place.as_ref())),
         BlockerCause::Reported(problem) => reported(clean(&problem.code)),
-        BlockerCause::HungPods { pods, .. } => hung_pod(first(pods)),
+        BlockerCause::HungPods { pods, .. } => terminating_pod(first(pods)),
         BlockerCause::Volume { volume: name, .. } => volume(clean(name)),
         BlockerCause::NodeNotReady { why: Some(JoiningReason::Configuring), .. } => {
             NODE_NOT_CONFIGURED.to_owned()
@@ -224,12 +225,12 @@ pub fn why(blocker: &Blocker, now: Timestamp) -> String {
         }
         BlockerCause::HungPods { pods, finalizers } => {
             let names = list(finalizers.iter().map(|name| clean(name)), 3);
-            let held = if names.is_empty() { names } else { held_by_finalizers(names) };
-            hung_pod_why(first_and_more(pods), lasts, held)
+            let held = if names.is_empty() { names } else { with_finalizers(names) };
+            terminating_pod_why(first_and_more(pods), lasts, held)
         }
         BlockerCause::Volume { error, .. } => {
-            let from = if node.is_empty() { FROM_GONE_NODE } else { "" };
-            let lasts = blocker.since.map(|_| since_lasting(lasts)).unwrap_or_default();
+            let from = if node.is_empty() { FROM_REMOVED_NODE } else { "" };
+            let lasts = blocker.since.map(|_| volume_lasting(lasts)).unwrap_or_default();
             let error = error.as_deref().map(message).unwrap_or_default();
             volume_why(brief(blocker) + from, lasts, error)
         }
@@ -269,20 +270,29 @@ pub fn why(blocker: &Blocker, now: Timestamp) -> String {
     }
 }
 
-/// What a person can do, as sentences.
+/// Why a roll is stalled: the worst blocker, or that none is known.
+pub fn stall_reason(roll: &Roll, now: Timestamp) -> Option<String> {
+    let RollEstimate::Stalled { since: last } = roll.estimate else { return None };
+    Some(match roll.worst() {
+        Some(blocker) => why(blocker, now),
+        None => stalled_without_reason(passed(last, now)),
+    })
+}
+
+/// How to fix it, as sentences.
 pub fn fix(blocker: &Blocker) -> String {
     if let Some(fix) = blocker.reported.iter().rev().find_map(capacity_fix) {
         return fix.to_owned();
     }
     let fix = match &blocker.cause {
-        BlockerCause::Pdb(block) => return format!("{} {PDB_BY_HAND}", pdb_fix(&block.fix)),
+        BlockerCause::Pdb(block) => return format!("{} {PDB_DELETE_POD}", pdb_fix(&block.fix)),
         BlockerCause::UnschedulablePods {
             volume: Some(VolumeBinding { zones: Some(zones), .. }),
             ..
         } => return bound_to_zones_fix(zone_names(zones)),
-        BlockerCause::SeveralPdbs { .. } => return format!("{SEVERAL_PDBS_FIX} {PDB_BY_HAND}"),
+        BlockerCause::SeveralPdbs { .. } => return format!("{SEVERAL_PDBS_FIX} {PDB_DELETE_POD}"),
         BlockerCause::HungPods { finalizers, .. } => {
-            let fix = if finalizers.is_empty() { HUNG_POD_FIX } else { FINALIZER_FIX };
+            let fix = if finalizers.is_empty() { TERMINATING_POD_FIX } else { FINALIZER_FIX };
             return format!("{fix} {LAST_RESORT}");
         }
         BlockerCause::NodeNotReady { why, .. } => {
@@ -349,7 +359,7 @@ pub fn inspect(blocker: &Blocker) -> Option<Kubectl> {
     }
 }
 
-/// "PDB payments/api allows no evictions · web-7 blocked 47m": one line for the fleet and for whoever waits. The cause
+/// "PDB payments/api allows no evictions · web-7 blocked 47m": one line for the fleet and for `wait`. The cause
 /// comes first, so that a narrow screen does not cut it off.
 pub fn headline(blocker: &Blocker, now: Timestamp) -> String {
     let lasts = blocker.since.map(|began| lasting(began, now));
@@ -365,7 +375,7 @@ pub fn headline(blocker: &Blocker, now: Timestamp) -> String {
     }
 }
 
-/// The object that blocks, or who tells of it ("PodDisruptionBudget payments/api", "SKE").
+/// The object that blocks, or who reports it ("PodDisruptionBudget payments/api", "SKE").
 pub fn object(blocker: &Blocker) -> String {
     blocker.object().map_or_else(|| SKE.to_owned(), |(kind, name)| format!("{kind} {name}"))
 }
@@ -391,7 +401,7 @@ fn pdb_fix(fix: &PdbFix) -> String {
     }
 }
 
-/// What makes room for a machine, where SKE reports that there is none.
+/// How to get capacity for a machine, where SKE reports that there is none.
 fn capacity_fix(problem: &ReportedError) -> Option<&'static str> {
     match problem.code.as_str() {
         "SKE_NODE_NO_VALID_HOST_FOUND" => Some(NO_VALID_HOST_FIX),
@@ -404,14 +414,14 @@ fn capacity_fix(problem: &ReportedError) -> Option<&'static str> {
 
 /// "nodes, pods in kube-system": what webhooks make the API server refuse.
 pub fn resources(refused: &BTreeSet<NodeResource>) -> String {
-    let words = refused.iter().map(|resource| match resource {
+    let names = refused.iter().map(|resource| match resource {
         NodeResource::Nodes => NODES,
         NodeResource::NodeCertificates => NODE_CERTIFICATES,
         NodeResource::NodeLeases => NODE_LEASES,
         NodeResource::SystemLeases => SYSTEM_LEASES,
         NodeResource::SystemPods => SYSTEM_PODS,
     });
-    words.collect::<Vec<_>>().join(", ")
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// "pool web is at its maximum of 6", "pool web is at its maximum in eu01-2 (2)".
@@ -438,7 +448,7 @@ fn first_and_more(pods: &NameSample) -> String {
     }
 }
 
-/// ": 0/5 nodes are available", the words of the cluster behind ours.
+/// ": 0/5 nodes are available": the message of the cluster after our text.
 fn message(text: &str) -> String {
     let text = clean(text.trim_end_matches('.'));
     if text.is_empty() { text } else { format!(": {text}") }

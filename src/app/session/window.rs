@@ -40,7 +40,7 @@ pub fn window_status(fleet: &Fleet, nodes: &NodesState) -> Option<WindowStatus> 
         None => title.push_str(&clean(phase.word())),
     }
     if held {
-        title.push_str(" held up");
+        title.push_str(" blocked");
     }
     let percent = progress.map(|progress| u8::try_from(progress.percent()).unwrap_or(99));
     let progress = match (phase.is_running(), percent, held) {

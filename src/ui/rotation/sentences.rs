@@ -41,7 +41,7 @@ impl Next {
 
     /// Word and sentence together, where the sentence does not speak for itself.
     pub fn said(&self) -> String {
-        if matches!(self.lead, "next" | "held up") {
+        if matches!(self.lead, "next" | "blocked") {
             self.text.clone()
         } else {
             format!("{}: {}", self.lead, self.text)
@@ -60,8 +60,8 @@ pub fn next(entry: &Entry, state: &State) -> Next {
     if let Some(pending) = state.rotation.pending.get(&cluster.id) {
         return Next::new("sent", pending_sentence(state, pending), Tone::Busy);
     }
-    if let Some(held) = state.nodes.held_up(&cluster.id, now) {
-        return Next::new("held up", held, Tone::Bad);
+    if let Some(held) = state.nodes.blocked_text(&cluster.id, now) {
+        return Next::new("blocked", held, Tone::Bad);
     }
     if let Some(reason) = stuck(cluster, now) {
         return Next::new("stuck", step_text::stuck(reason), Tone::Bad);

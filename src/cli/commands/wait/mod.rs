@@ -321,7 +321,7 @@ impl<'a> Wait<'a> {
             (true, true) => self.observers.reading(cluster),
             (true, false) => {
                 self.observers.end(&cluster.id);
-                self.seen.observed.lose_sight(now(&self.tools.clock));
+                self.seen.observed.stop_watching(now(&self.tools.clock));
                 self.looking = None;
             }
             (false, false) => {}
@@ -330,7 +330,7 @@ impl<'a> Wait<'a> {
 
     /// The machine or the program was asleep: what was seen before is not of now, and it is looked at anew.
     fn slept(&mut self, before: Now) {
-        self.seen.observed.lose_sight(before);
+        self.seen.observed.stop_watching(before);
         let now = self.now().wall;
         if now < before.wall {
             self.seen.observed.rewind(now);

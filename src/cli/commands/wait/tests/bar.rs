@@ -44,13 +44,16 @@ fn it_shows_name_phase_bar_figure_outlook_and_how_long_it_was_waited() {
 fn what_holds_it_up_stays_longest_when_there_is_little_room() {
     let held = Scene::rolling(blocked(9));
     let whole = "shop-prod PREPARING ▰▰▰▰▰▰▱▱▱▱ 9 of 15 nodes new, about 40–60m left, 1 node blocked; \
-                 PDB payments/api allows 0 · web-7 blocked 48m  waited 90s";
+                 PDB payments/api allows no evictions now · web-7 blocked 48m  waited 90s";
     assert_eq!(drawn(&held, 90, 200), whole);
     let columns = width(whole);
     assert_eq!(drawn(&held, 90, columns - 1), whole.strip_suffix("  waited 90s").unwrap());
     let without_bar = drawn(&held, 90, columns - 20);
     assert!(without_bar.starts_with("shop-prod PREPARING 9 of 15"), "{without_bar}");
-    assert!(without_bar.ends_with("payments/api allows 0 · web-7 blocked 48m"), "{without_bar}");
+    assert!(
+        without_bar.ends_with("payments/api allows no evictions now · web-7 blocked 48m"),
+        "{without_bar}"
+    );
     assert_eq!(drawn(&held, 90, 40), "shop-prod PREPARING 9 of 15 nodes new, …");
     assert_eq!(drawn(&held, 90, 0), "");
 }

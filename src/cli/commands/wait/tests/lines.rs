@@ -95,7 +95,7 @@ fn a_blocker_is_told_when_it_comes_and_when_it_goes_with_its_age_then() {
     assert!(
         lines[1].ends_with(
             "9 of 15 nodes new, about 40–60m left, 1 node blocked; \
-             PDB payments/api allows 0 · web-7 blocked 48m"
+             PDB payments/api allows no evictions now · web-7 blocked 48m"
         ),
         "{lines:#?}"
     );
@@ -237,7 +237,10 @@ fn that_ske_seems_to_have_given_up_is_told_once() {
         (7_320, &tired),
     ]);
     assert_eq!(lines.len(), 1, "{lines:#?}");
-    assert!(lines[0].contains("preparing for 13h and unhealthy; reconcile it"), "{lines:#?}");
+    assert!(
+        lines[0].contains("preparing for 13h and unhealthy; reconcile the cluster"),
+        "{lines:#?}"
+    );
 }
 
 #[test]
