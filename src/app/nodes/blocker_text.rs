@@ -10,7 +10,8 @@ use crate::domain::cluster::ReportedError;
 use crate::domain::kubectl::Kubectl;
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::cause::{
-    FullPool, NameSample, NodeResource, ObjectName, PdbBlock, PdbFix, PdbStatus, VolumeBinding,
+    FullPool, MissingReplica, NameSample, NodeResource, ObjectName, PdbBlock, PdbFix, PdbStatus,
+    VolumeBinding,
 };
 use crate::domain::roll::blocker::{Blocker, BlockerCause};
 use crate::domain::roll::classify::JoiningReason;
@@ -34,6 +35,18 @@ texts! {
         "allows no evictions (needs {desired} healthy, has {healthy} of {expected})";
     PDB_NOT_OBSERVED = "changed and its status is not updated yet";
     replica_unscheduled(pod, message) = " Replica {pod} cannot be scheduled{message}.";
+    replica_not_starting(pod, message) = " Replica {pod} does not start{message}.";
+    replica_rejected(service) =
+        " The API server rejects new pods of the namespace: webhook service {service} has no endpoints.";
+    PODS_UNREADY = " These pods are not ready.";
+    pods_unready(reason) = " These pods are not ready ({reason}).";
+    PDB_NOT_COMPUTED = "has no computed status";
+    PDB_UNMANAGED = "counts no pods; its pods have no controller";
+    pdb_not_computed(message) = "To unblock: fix or delete the PDB; its controller reports: {message}.";
+    PDB_UNMANAGED_FIX = "To unblock: delete the PDB, or run its pods by a controller.";
+    PDB_REPAIR_ONE = "To unblock: repair or delete one pod that is not ready, or relax the PDB. More replicas do not help: maxUnavailable applies to them, too.";
+    pdb_repair(count) = "To unblock: repair or delete {count} pods that are not ready, or relax the PDB. More replicas do not help: maxUnavailable applies to them, too.";
+    PDB_ALLOW_UNREADY = "With unhealthyPodEvictionPolicy AlwaysAllow the PDB does not block pods that are not ready. Deleting such a pod costs no ready replica.";
     pdb_relax_rule(rule) = "To unblock: relax the PDB; {rule} allows no evictions.";
     PDB_RELAX = "To unblock: relax the PDB.";
     PDB_ADD_ONE = "To unblock: add one ready replica, or relax the PDB.";
@@ -90,6 +103,31 @@ texts! {
     FINALIZER_FIX = "Unblocks when the owner of the finalizer removes it.";
     LAST_RESORT =
         "Last resort: delete the Node object; the platform then removes and replaces the machine without a drain.";
+
+    grace_period(pod) = "pod {pod} has a long termination grace period";
+    grace_period_why(pods, lasts, left) =
+        "pod {pods} has been terminating for {lasts} and may take another {left}, its grace period.";
+    grace_period_limit(time) = " The drain is forced in {time} (Gardener default 2h).";
+    GRACE_PERIOD_FORCED = " The drain is past 2h, the Gardener default.";
+    GRACE_PERIOD_FIX =
+        "Unblocks when the pod exits. To speed up: stop what it waits for, or delete the pod with a shorter grace period.";
+
+    eviction_webhook(pod) = "webhooks may deny the eviction of pod {pod}";
+    eviction_webhook_why(node, lasts, pods, configurations) =
+        "{node} has been draining for {lasts}: no PDB blocks pod {pods}, but it is not evicted. Called for evictions: {configurations}.";
+    eviction_webhook_dead(service) = " Service {service} has no endpoints.";
+    eviction_denied(message) = " Latest event: {message}.";
+    EVICTION_WEBHOOK_FIX =
+        "To unblock: fix the webhook, or remove pods/eviction from its rules.";
+
+    PRESERVED_NODE = "failed machine is preserved";
+    preserved_node_why(node, lasts, reason) =
+        "{node} has not been ready for {lasts}{reason}; it is preserved, so the platform does not replace it.";
+    PRESERVED_NODE_FIX =
+        "To unblock: remove the annotation node.machine.sapcloud.io/preserve from the node.";
+    OLD_NODE_NOT_READY = "old node is not ready";
+    old_node_not_ready_why(node, lasts, reason) =
+        "{node} has not been ready for {lasts}{reason}; its pods cannot confirm that they have ended.";
 
     volume(name) = "volume {name} does not detach";
     volume_why(brief, lasts, message) = "{brief}{lasts}{message}.";
@@ -168,6 +206,10 @@ pub fn brief(blocker: &Blocker) -> String {
         BlockerCause::NoNewNode { .. } => no_new_node(place(blocker.place.as_ref())),
         BlockerCause::Reported(problem) => reported(clean(&problem.code)),
         BlockerCause::HungPods { pods, .. } => terminating_pod(first(pods)),
+        BlockerCause::GracePeriod { pods, .. } => grace_period(first(pods)),
+        BlockerCause::EvictionWebhook(block) => eviction_webhook(first(&block.pods)),
+        BlockerCause::PreservedNode { .. } => PRESERVED_NODE.to_owned(),
+        BlockerCause::OldNodeNotReady { .. } => OLD_NODE_NOT_READY.to_owned(),
         BlockerCause::Volume { volume: name, .. } => volume(clean(name)),
         BlockerCause::NodeNotReady { why: Some(JoiningReason::Configuring), .. } => {
             NODE_NOT_CONFIGURED.to_owned()
@@ -195,11 +237,18 @@ pub fn why(blocker: &Blocker, now: Timestamp) -> String {
     let lasts = blocker.since.map(|began| lasting(began, now)).unwrap_or_default();
     match &blocker.cause {
         BlockerCause::Pdb(block) => {
-            let unscheduled = block.unscheduled.as_ref();
-            let unscheduled =
-                unscheduled.map(|(pod, text)| replica_unscheduled(pod, message(text)));
+            let unready = block.unready.as_deref().map(|reason| match reason {
+                "" => PODS_UNREADY.to_owned(),
+                reason => pods_unready(clean(reason)),
+            });
+            let missing = block.missing.as_ref().map(|missing| match missing {
+                MissingReplica::Unscheduled(pod, text) => replica_unscheduled(pod, message(text)),
+                MissingReplica::NotStarting(pod, text) => replica_not_starting(pod, message(text)),
+                MissingReplica::Rejected(service) => replica_rejected(service),
+            });
             pdb_why(node, lasts, first_and_more(&block.pods), &block.budget, pdb_figures(block))
-                + &unscheduled.unwrap_or_default()
+                + &unready.unwrap_or_default()
+                + &missing.unwrap_or_default()
         }
         BlockerCause::SeveralPdbs { pods, budgets } => {
             let names = list(budgets.iter().map(|name| clean(name)), 3);
@@ -227,6 +276,30 @@ pub fn why(blocker: &Blocker, now: Timestamp) -> String {
             let names = list(finalizers.iter().map(|name| clean(name)), 3);
             let held = if names.is_empty() { names } else { with_finalizers(names) };
             terminating_pod_why(first_and_more(pods), lasts, held)
+        }
+        BlockerCause::GracePeriod { pods, until, limit } => {
+            let text = grace_period_why(first_and_more(pods), lasts, passed(now, *until));
+            text + &limit.map_or_else(String::new, |limit| match limit > now {
+                true => grace_period_limit(passed(now, limit)),
+                false => GRACE_PERIOD_FORCED.to_owned(),
+            })
+        }
+        BlockerCause::EvictionWebhook(block) => {
+            let names = block.configurations.iter();
+            let names = list(names.map(|(kind, name)| format!("{kind} {}", clean(name))), 3);
+            eviction_webhook_why(node, lasts, first_and_more(&block.pods), names)
+                + &block.dead.as_ref().map(eviction_webhook_dead).unwrap_or_default()
+                + &block
+                    .denial
+                    .as_ref()
+                    .map(|text| eviction_denied(clean(text.trim_end_matches('.'))))
+                    .unwrap_or_default()
+        }
+        BlockerCause::PreservedNode { reason } => {
+            preserved_node_why(node, lasts, reason.as_deref().map(message).unwrap_or_default())
+        }
+        BlockerCause::OldNodeNotReady { reason } => {
+            old_node_not_ready_why(node, lasts, reason.as_deref().map(message).unwrap_or_default())
         }
         BlockerCause::Volume { error, .. } => {
             let from = if node.is_empty() { FROM_REMOVED_NODE } else { "" };
@@ -285,7 +358,16 @@ pub fn fix(blocker: &Blocker) -> String {
         return fix.to_owned();
     }
     let fix = match &blocker.cause {
-        BlockerCause::Pdb(block) => return format!("{} {PDB_DELETE_POD}", pdb_fix(&block.fix)),
+        BlockerCause::Pdb(block) => {
+            // Where no replacement could come, deleting a pod that serves is no remedy.
+            let more = match (&block.unready, &block.missing) {
+                (Some(_), _) => Some(PDB_ALLOW_UNREADY),
+                (None, Some(_)) => None,
+                (None, None) => Some(PDB_DELETE_POD),
+            };
+            let fix = pdb_fix(&block.fix);
+            return more.map_or_else(|| fix.clone(), |more| format!("{fix} {more}"));
+        }
         BlockerCause::UnschedulablePods {
             volume: Some(VolumeBinding { zones: Some(zones), .. }),
             ..
@@ -308,6 +390,10 @@ pub fn fix(blocker: &Blocker) -> String {
         BlockerCause::Webhook(_) => WEBHOOK_FIX,
         BlockerCause::NoNewNode { .. } => NO_NEW_NODE_FIX,
         BlockerCause::Volume { .. } => VOLUME_FIX,
+        BlockerCause::GracePeriod { .. } => GRACE_PERIOD_FIX,
+        BlockerCause::EvictionWebhook(_) => EVICTION_WEBHOOK_FIX,
+        BlockerCause::PreservedNode { .. } => PRESERVED_NODE_FIX,
+        BlockerCause::OldNodeNotReady { .. } => LAST_RESORT,
         BlockerCause::UnreadablePdb { .. } => UNREADABLE_PDB_FIX,
         BlockerCause::BarePods(_) => BARE_PODS_FIX,
         BlockerCause::LocalData(_) => LOCAL_DATA_FIX,
@@ -334,13 +420,23 @@ pub fn inspect(blocker: &Blocker) -> Option<Kubectl> {
         }
         BlockerCause::UnreadablePdb { .. } => of("get pdb", &object, "-o yaml"),
         BlockerCause::Webhook(_) => of("describe service", &object, ""),
-        BlockerCause::HungPods { .. } | BlockerCause::UnschedulablePods { .. } => {
-            of("describe pod", &object, "")
+        BlockerCause::HungPods { .. }
+        | BlockerCause::GracePeriod { .. }
+        | BlockerCause::UnschedulablePods { .. } => of("describe pod", &object, ""),
+        BlockerCause::EvictionWebhook(block) => {
+            let (kind, name) = block.configurations.first()?;
+            let kind = match *kind {
+                "MutatingWebhookConfiguration" => "get mutatingwebhookconfiguration",
+                _ => "get validatingwebhookconfiguration",
+            };
+            of(kind, &ObjectName::new("", name), "-o yaml")
         }
         BlockerCause::BarePods(_) | BlockerCause::LocalData(_) => of("get pod", &object, "-o wide"),
         BlockerCause::Volume { .. } => of("get volumeattachment", &object, "-o yaml"),
         BlockerCause::LocalVolume { .. } => of("get pv", &object, "-o yaml"),
-        BlockerCause::NodeNotReady { .. } => of("describe node", &object, ""),
+        BlockerCause::NodeNotReady { .. }
+        | BlockerCause::PreservedNode { .. }
+        | BlockerCause::OldNodeNotReady { .. } => of("describe node", &object, ""),
         BlockerCause::NoNewNode { .. } => {
             let (pool, zone) = blocker.place.as_ref()?;
             Kubectl::nodes_of(pool, zone)
@@ -385,7 +481,11 @@ fn pdb_figures(block: &PdbBlock) -> String {
         Some(PdbStatus { desired, healthy, expected }) if block.misconfigured => {
             pdb_status_of(desired, healthy, expected)
         }
-        Some(PdbStatus { desired, healthy, .. }) => pdb_status(desired, healthy),
+        Some(PdbStatus { desired, healthy, .. }) if block.fix != PdbFix::UnmanagedPods => {
+            pdb_status(desired, healthy)
+        }
+        Some(_) => PDB_UNMANAGED.to_owned(),
+        None if matches!(block.fix, PdbFix::NotComputed(_)) => PDB_NOT_COMPUTED.to_owned(),
         None => PDB_NOT_OBSERVED.to_owned(),
     }
 }
@@ -398,6 +498,10 @@ fn pdb_fix(fix: &PdbFix) -> String {
         PdbFix::AddReplicas(count) => pdb_add(count),
         PdbFix::AwaitReplicas(1) => PDB_AWAIT_ONE.to_owned(),
         PdbFix::AwaitReplicas(count) => pdb_await(count),
+        PdbFix::RepairReplicas(1) => PDB_REPAIR_ONE.to_owned(),
+        PdbFix::RepairReplicas(count) => pdb_repair(count),
+        PdbFix::NotComputed(message) => pdb_not_computed(clean(message.trim_end_matches('.'))),
+        PdbFix::UnmanagedPods => PDB_UNMANAGED_FIX.to_owned(),
     }
 }
 

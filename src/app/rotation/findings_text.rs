@@ -81,6 +81,11 @@ texts! {
     POD_UNDER_SEVERAL_PDBS = "pod is covered by several PodDisruptionBudgets and cannot be evicted";
     PODS_UNDER_SEVERAL_PDBS =
         "pods are covered by several PodDisruptionBudgets and cannot be evicted";
+    UNCOMPUTED_PDB = "PodDisruptionBudget has no computed status and blocks eviction";
+    UNCOMPUTED_PDBS = "PodDisruptionBudgets have no computed status and block eviction";
+    LONG_GRACE_POD = "pod has a termination grace period of 10m or more and may delay its node";
+    LONG_GRACE_PODS =
+        "pods have termination grace periods of 10m or more and may delay their nodes";
     NO_PDB_BLOCKS = "no PodDisruptionBudget blocks eviction";
     webhook(refuses, resources) =
         "service required by webhooks has no endpoints; the API server {refuses} {resources}";
@@ -192,6 +197,8 @@ pub fn finding(finding: &Finding) -> String {
         Finding::MisconfiguredPdbs(pdbs) => some(pdbs, MISCONFIGURED_PDB, MISCONFIGURED_PDBS),
         Finding::ExhaustedPdbs(pdbs) => some(pdbs, EXHAUSTED_PDB, EXHAUSTED_PDBS),
         Finding::UnreadablePdbs(pdbs) => some(pdbs, UNREADABLE_PDB, UNREADABLE_PDBS),
+        Finding::UncomputedPdbs(pdbs) => some(pdbs, UNCOMPUTED_PDB, UNCOMPUTED_PDBS),
+        Finding::LongGracePeriods(pods) => some(pods, LONG_GRACE_POD, LONG_GRACE_PODS),
         Finding::PodsUnderSeveralPdbs(pods) => {
             some(pods, POD_UNDER_SEVERAL_PDBS, PODS_UNDER_SEVERAL_PDBS)
         }

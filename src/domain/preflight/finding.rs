@@ -85,6 +85,10 @@ pub enum Finding {
     MisconfiguredPdbs(NameSample),
     ExhaustedPdbs(NameSample),
     UnreadablePdbs(NameSample),
+    /// Their status cannot be computed, or counts no pods.
+    UncomputedPdbs(NameSample),
+    /// Pods that may stay on a drained node for long.
+    LongGracePeriods(NameSample),
     PodsUnderSeveralPdbs(NameSample),
     NoPdbBlocks,
     /// Services without endpoints that webhooks call, and what that makes the API server refuse.
@@ -149,6 +153,8 @@ impl Finding {
             | Self::MaintenanceIn(_)
             | Self::MisconfiguredPdbs(_)
             | Self::ExhaustedPdbs(_)
+            | Self::UncomputedPdbs(_)
+            | Self::LongGracePeriods(_)
             | Self::PodsUnderSeveralPdbs(_)
             | Self::Webhooks { .. }
             | Self::SingleReplicas(_)

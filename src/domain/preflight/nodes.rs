@@ -22,6 +22,9 @@ use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::limits::{Limits, share, zones_that_drain_first};
 use crate::domain::snapshot::{Budget, ClusterSnapshot, Node, Pod, Selector, Unseen};
 
+/// A termination grace period from which on it matters for the time that a node takes.
+const LONG_GRACE_SECONDS: i64 = 600;
+
 /// Before start: everything that concerns the nodes. Without a snapshot, what the SKE API alone reports.
 pub fn before_start(
     cluster: &Cluster,
@@ -171,11 +174,26 @@ fn find_pdbs(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
     let covers =
         |budget: &Budget| budget.expected > 0 && !matches!(budget.selector, Selector::Nothing);
     let misconfigured = named(&|budget| is_misconfigured(budget) && covers(budget));
-    let exhausted = named(&|b| b.allowed <= 0 && !is_misconfigured(b) && covers(b));
+    let pods: Vec<&Pod> = all_pods(snapshot).filter(|pod| !pod.stays_on_its_node()).collect();
+    let matches = |budget: &Budget| {
+        let of_budget = |pod: &&Pod| {
+            pod.namespace == budget.namespace && budget.selector.matches(&pod.labels) == Some(true)
+        };
+        pods.iter().any(of_budget)
+    };
+    let uncomputed = |budget: &Budget| {
+        budget.allowed <= 0
+            && (budget.sync_failure.is_some()
+                || (budget.observed && budget.expected == 0 && matches(budget)))
+    };
+    let exhausted =
+        named(&|b| b.allowed <= 0 && !is_misconfigured(b) && covers(b) && !uncomputed(b));
+    let uncomputed = named(&uncomputed);
     let unreadable = named(&|budget| matches!(budget.selector, Selector::Unreadable(_)));
-    let none = misconfigured.count + exhausted.count + unreadable.count == 0;
+    let none = misconfigured.count + exhausted.count + unreadable.count + uncomputed.count == 0;
     push_some(misconfigured, Finding::MisconfiguredPdbs, out);
     push_some(exhausted, Finding::ExhaustedPdbs, out);
+    push_some(uncomputed, Finding::UncomputedPdbs, out);
     push_some(unreadable, Finding::UnreadablePdbs, out);
     if snapshot.is_blind_to("pods") {
         return;
@@ -211,6 +229,8 @@ fn find_workloads(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
     };
     let has_data = |pod: &&Pod| pod.local_data && pod.owner.is_some();
     let pods = || user_pods(snapshot);
+    let stays_long = |pod: &&Pod| pod.grace_seconds >= LONG_GRACE_SECONDS;
+    push_some(pods().filter(stays_long).collect(), Finding::LongGracePeriods, out);
     push_some(pods().filter(|pod| pod.owner.is_none()).collect(), Finding::BarePods, out);
     push_some(pods().filter(is_bound).collect(), Finding::PodsWithLocalVolumes, out);
     push_some(pods().filter(has_data).collect(), Finding::PodsWithLocalData, out);
@@ -228,5 +248,5 @@ fn user_pods(snapshot: &ClusterSnapshot) -> impl Iterator<Item = &Pod> {
 }
 
 fn all_pods(snapshot: &ClusterSnapshot) -> impl Iterator<Item = &Pod> {
-    snapshot.pods.iter().map(|pod| &**pod)
+    snapshot.pods.iter().map(|pod| &**pod).filter(|pod| !pod.finished)
 }

@@ -96,6 +96,10 @@ pub struct NodeRoll {
     pub joining_reason: Option<JoiningReason>,
     /// Its own reason why it is not ready, or is being removed; safe to draw.
     pub reason: Option<String>,
+    /// Whether it is of the old generation, whatever its stage.
+    pub of_old_generation: bool,
+    /// While it is not ready: since when, by our clock, and its reason; safe to draw.
+    pub not_ready: Option<(Option<Timestamp>, Option<String>)>,
     pub cordoned: bool,
     /// Its generation is known by its age only.
     pub estimated: bool,
@@ -189,6 +193,11 @@ impl NodeRoll {
             blocked: false,
             joining_reason: waits_for,
             reason: reason.filter(|text| !text.is_empty()).map(clean),
+            of_old_generation: wanted.is_old(node),
+            not_ready: (!node.ready).then(|| {
+                let at = node.ready_changed.map(|at| clock.ours(at));
+                (at, node.not_ready_because.as_deref().map(clean))
+            }),
             cordoned: node.cordoned,
             estimated: wanted.judges_by_age(node),
             version: clean(&node.version),

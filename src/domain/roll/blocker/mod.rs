@@ -34,7 +34,7 @@ pub fn find_blockers(context: &BlockerContext<'_>) -> Vec<Blocker> {
     let index = BudgetIndex::of(&context.snapshot.budgets);
     let mut out = Vec::new();
     let explained = budgets::find(context, &pods, &index, &mut out);
-    pods::find(context, &pods, &explained, &mut out);
+    pods::find(context, &pods, (&index, &explained), &mut out);
     let kept_away = webhooks::find(context, &mut out);
     nodes::find(context, &pods, kept_away, &mut out);
     reported::find(context, &mut out);

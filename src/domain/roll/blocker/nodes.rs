@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use crate::domain::age::since;
 use crate::domain::roll::blocker::cause::{Blocker, BlockerCause};
-use crate::domain::roll::blocker::context::{BlockerContext, RelevantPods};
+use crate::domain::roll::blocker::context::{BlockerContext, PATIENCE, RelevantPods};
 use crate::domain::roll::blocker::reported::is_about_capacity;
 use crate::domain::roll::classify::{NodeRoll, NodeStage, Since};
 use crate::domain::roll::progress::{PoolRoll, PoolState, ZoneRoll};
@@ -22,6 +22,7 @@ pub fn find(
 ) {
     for pool in context.pools {
         for zone in &pool.zones {
+            out.extend(zone.nodes.iter().filter_map(|node| find_failed(context, node)));
             for node in zone.nodes.iter().filter(|node| node.stage == NodeStage::Joining) {
                 let starting = pods.starting.get(node.name.as_str());
                 let starting = starting.map(Vec::as_slice).unwrap_or_default();
@@ -47,6 +48,21 @@ fn find_not_ready(
         pods: system.collect(),
     };
     Some(Blocker::of_node(cause, node, Some(began)))
+}
+
+/// A failed machine that is preserved, and an old node whose kubelet does not answer: its pods cannot confirm that they
+/// have ended.
+fn find_failed(context: &BlockerContext<'_>, node: &NodeRoll) -> Option<Blocker> {
+    let reason = node.reason.clone();
+    if node.stage == NodeStage::Preserved && !node.of_old_generation {
+        let began = node.since.filter(|began| context.has_lasted(*began, PATIENCE))?;
+        return Some(Blocker::of_node(BlockerCause::PreservedNode { reason }, node, Some(began)));
+    }
+    let (at, reason) = node.not_ready.clone().filter(|_| node.stage.is_old())?;
+    let began = Since::exact(at?);
+    context
+        .has_lasted(began, NODE_PATIENCE)
+        .then(|| Blocker::of_node(BlockerCause::OldNodeNotReady { reason }, node, Some(began)))
 }
 
 /// Machines cannot be seen before they register as nodes: where nothing is under way for long and nodes are still to

@@ -11,7 +11,7 @@ use crate::domain::roll::blocker::cause::{
 use crate::domain::roll::blocker::context::{BlockerContext, PATIENCE};
 use crate::domain::roll::progress::{PoolRoll, PoolState};
 use crate::domain::snapshot::admission::Operation::{self, Create, Update};
-use crate::domain::snapshot::admission::{Rule, Service, Webhook};
+use crate::domain::snapshot::admission::{Admission, Rule, Service, Webhook};
 use crate::domain::snapshot::{ClusterSnapshot, Labels, Pod, Requirement, Selector};
 
 /// The platform's namespace, and the one of the nodes' leases.
@@ -54,28 +54,16 @@ impl WebhookBlock {
 /// something first. `None` while that is unknown: where endpoints are not known in full, any service may have some,
 /// and a list that is still to be read may bring more.
 pub fn find_unanswered(snapshot: &ClusterSnapshot) -> Option<Vec<WebhookBlock>> {
-    if snapshot.is_being_read() || !snapshot.is_whole("endpointslices") {
-        return None;
-    }
-    let serving: HashSet<&Service> = snapshot
-        .endpoints
-        .iter()
-        .filter(|endpoints| endpoints.serves)
-        .map(|endpoints| &endpoints.service)
-        .collect();
-    let webhooks = snapshot.admissions.iter().flat_map(|admission| {
-        admission.webhooks.iter().map(move |webhook| (&**admission, webhook))
-    });
-    let mut dead = webhooks.filter(|(_, webhook)| !serving.contains(&webhook.service)).peekable();
-    if dead.peek().is_none() {
+    let dead = dead_webhooks(snapshot)?;
+    if dead.is_empty() {
         return Some(Vec::new());
     }
     let selected = SelectedObjects::of(snapshot);
     let mut found: BTreeMap<&Service, Calls> = BTreeMap::new();
-    for (admission, webhook) in dead {
+    for (admission, webhook, service) in dead {
         for request in &REQUESTS {
             let Some(certain) = selected.is_called(webhook, request) else { continue };
-            let calls = found.entry(&webhook.service).or_default();
+            let calls = found.entry(service).or_default();
             calls.configurations.insert((admission.kind, admission.name.clone()));
             if certain { &mut calls.certain } else { &mut calls.unclear }.insert(request.0);
         }
@@ -91,6 +79,69 @@ pub fn find_unanswered(snapshot: &ClusterSnapshot) -> Option<Vec<WebhookBlock>> 
         .collect();
     found.sort_by_key(|webhook| !webhook.certain);
     Some(found)
+}
+
+/// Webhooks that must answer and cannot: their service has no endpoints. `None` while that is unknown.
+fn dead_webhooks(snapshot: &ClusterSnapshot) -> Option<Vec<(&Admission, &Webhook, &Service)>> {
+    if snapshot.is_being_read() || !snapshot.is_whole("endpointslices") {
+        return None;
+    }
+    let serving: HashSet<&Service> = snapshot
+        .endpoints
+        .iter()
+        .filter(|endpoints| endpoints.serves)
+        .map(|endpoints| &endpoints.service)
+        .collect();
+    let dead = all_webhooks(snapshot).filter_map(|(admission, webhook)| {
+        let service = webhook.service.as_ref().filter(|service| !serving.contains(*service))?;
+        (!webhook.ignores_failures).then_some((admission, webhook, service))
+    });
+    Some(dead.collect())
+}
+
+fn all_webhooks(snapshot: &ClusterSnapshot) -> impl Iterator<Item = (&Admission, &Webhook)> {
+    snapshot
+        .admissions
+        .iter()
+        .flat_map(|admission| admission.webhooks.iter().map(move |webhook| (&**admission, webhook)))
+}
+
+/// The service without endpoints because of which the API server rejects every new pod of a namespace.
+pub fn rejecting_pods(snapshot: &ClusterSnapshot, namespace: &str) -> Option<ObjectName> {
+    let selected = SelectedObjects::of(snapshot);
+    let (.., service) = dead_webhooks(snapshot)?.into_iter().find(|(_, webhook, _)| {
+        let about_pods = |rule: &Rule| rule.is_about(Create, "", "pods", true);
+        let everything = matches!(&webhook.objects, Selector::Labels(all) if all.is_empty());
+        webhook.rules.iter().any(about_pods)
+            && everything
+            && !webhook.conditional
+            && selected.selects_namespace(&webhook.namespaces, namespace) == Some(true)
+    })?;
+    Some(ObjectName::new(&service.namespace, &service.name))
+}
+
+/// The webhook configurations that may deny the eviction of a pod: kind and name, and the service where it has no
+/// endpoints.
+pub fn asked_about_eviction<'a>(
+    snapshot: &'a ClusterSnapshot,
+    pod: &Pod,
+) -> Vec<(&'static str, &'a str, Option<&'a Service>)> {
+    let selected = SelectedObjects::of(snapshot);
+    let dead = dead_webhooks(snapshot).unwrap_or_default();
+    let may_be_asked = |webhook: &Webhook| {
+        webhook.rules.iter().any(|rule| rule.is_about(Create, "", "pods/eviction", true))
+            && selected.selects_namespace(&webhook.namespaces, &pod.namespace) != Some(false)
+    };
+    let asked = all_webhooks(snapshot).filter(|(_, webhook)| may_be_asked(webhook));
+    let mut out: Vec<_> = asked
+        .map(|(admission, webhook)| {
+            let is_dead = dead.iter().any(|(_, other, _)| std::ptr::eq(*other, webhook));
+            (admission.kind, admission.name.as_str(), webhook.service.as_ref().filter(|_| is_dead))
+        })
+        .collect();
+    out.sort_unstable();
+    out.dedup();
+    out
 }
 
 /// What the webhooks of one service are, or may be, called about.

@@ -18,7 +18,9 @@ use crate::domain::roll::tests::tracking::{NEW, draining, joining, node, old, sn
 use crate::domain::roll::tests::{ago, at_once, cluster};
 use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
-use crate::domain::snapshot::{Budget, ClusterSnapshot, Node, OwnerReference, Pod, Unseen};
+use crate::domain::snapshot::{
+    Budget, ClusterSnapshot, Event, Node, OwnerReference, Pod, Selector, Unseen,
+};
 
 /// The fixtures' cluster while nodes roll.
 pub fn preparing() -> Cluster {
@@ -111,6 +113,92 @@ fn pods_and_volumes_that_are_stuck_or_do_not_survive_are_named() {
     assert_eq!(roll.blockers[2].place, Some(("web".into(), "eu01-2".into())));
     assert_eq!(object(&roll.blockers[0]), "Pod jobs/stuck-1");
     assert_eq!(roll.counts.blocked, 1);
+}
+
+#[test]
+fn k8s_16_a_pod_with_a_long_grace_period_is_named_with_its_end_and_the_drain_limit() {
+    let roll = at_once(&preparing(), &fixture("slow_drains"));
+    let blocker = about(&roll, "queue/worker-1");
+    let until = "2026-11-25T13:20:11Z".parse().unwrap();
+    let limit = Some("2026-11-24T15:15:11Z".parse().unwrap());
+    let pods = sample(&["queue/worker-1"]);
+    assert_eq!(blocker.cause, BlockerCause::GracePeriod { pods, until, limit });
+    assert_eq!(blocker.since, Some(Since::exact(ago(42))));
+    assert!(blocker.blocks_drain());
+}
+
+#[test]
+fn k8s_17_a_finished_pod_that_a_finalizer_keeps_is_named_and_other_finished_ones_are_not() {
+    let seen = fixture("slow_drains");
+    assert!(seen.pods.iter().all(|pod| pod.name != "report-0"), "nothing keeps it");
+    let roll = at_once(&preparing(), &seen);
+    let finalizers = vec!["example.com/archive".to_owned()];
+    let pods = sample(&["batch/report-1"]);
+    assert_eq!(about(&roll, "batch/report-1").cause, BlockerCause::HungPods { pods, finalizers });
+}
+
+#[test]
+fn k8s_18_webhooks_on_evictions_are_candidates_where_nothing_else_blocks_a_pod() {
+    let mut seen = fixture("slow_drains");
+    let denial = "admission webhook \"guard.example.com\" denied the request: not today";
+    seen.events.push(Arc::new(Event {
+        uid: "e".into(),
+        at: Some(ago(1)),
+        kind: "Pod".into(),
+        namespace: "shop".into(),
+        name: "front-1".into(),
+        reason: "EvictionFailed".into(),
+        message: denial.into(),
+        warning: true,
+        count: 9,
+    }));
+    let of = |seen: &ClusterSnapshot| {
+        let roll = at_once(&preparing(), seen);
+        let found = roll.blockers.iter().find_map(|blocker| match &blocker.cause {
+            BlockerCause::EvictionWebhook(block) => Some(block.clone()),
+            _ => None,
+        });
+        found
+    };
+    let block = of(&seen).unwrap();
+    assert_eq!(block.pods, sample(&["shop/front-1"]));
+    let names: Vec<&str> = block.configurations.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(names, ["drain-policy", "eviction-guard"]);
+    assert_eq!(block.dead, Some(ObjectName::new("policy", "drains")));
+    assert_eq!(block.denial.as_deref(), Some(denial));
+    // A budget that blocks the pod explains it alone.
+    let mut guard = budget(0, 1, 1, 1);
+    guard.namespace = "shop".into();
+    guard.selector = Selector::Labels(Vec::new());
+    seen.budgets.push(Arc::new(guard));
+    assert_eq!(of(&seen), None);
+}
+
+#[test]
+fn k8s_21_a_failed_machine_that_is_preserved_is_the_blocker() {
+    let roll = at_once(&preparing(), &fixture("slow_drains"));
+    let blocker = about(&roll, "shoot--f00--shop-web-z3-bbbbb-33333");
+    assert!(matches!(&blocker.cause, BlockerCause::PreservedNode { reason: Some(_) }));
+    assert_eq!(blocker.severity(), Severity::Blocks);
+}
+
+#[test]
+fn k8s_22_an_old_node_whose_kubelet_does_not_answer_is_named() {
+    let roll = at_once(&preparing(), &fixture("slow_drains"));
+    let blocker = about(&roll, "shoot--f00--shop-web-z1-aaaaa-11111");
+    assert!(matches!(&blocker.cause, BlockerCause::OldNodeNotReady { reason: Some(_) }));
+    assert_eq!(blocker.since, Some(Since::exact(ago(240))));
+}
+
+#[test]
+fn k8s_32_a_pod_of_a_daemon_set_is_no_pod_that_finds_no_node() {
+    let mut seen = snapshot(vec![draining(old("a", "eu01-1"), ago(30))]);
+    let mut waiting = pod("agent-1", None);
+    waiting.pending = true;
+    waiting.owner = Some(OwnerReference { kind: "DaemonSet".into(), name: "agent".into() });
+    waiting.unscheduled = Some((Some(ago(20)), "0/5 nodes are available".into()));
+    seen.pods.push(Arc::new(waiting));
+    assert!(!kinds(&at_once(&preparing(), &seen)).contains(&"UnschedulablePods".to_owned()));
 }
 
 #[test]

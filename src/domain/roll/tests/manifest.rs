@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::snapshot::admission::{
-    Admission, Endpoints, Namespace, Rule, Service, Webhook, WebhookScope,
+    Admission, Endpoints, Namespace, Operation, Rule, Service, Webhook, WebhookScope,
 };
 use crate::domain::snapshot::{
     Attachment, BoundVolume, Budget, ClusterSnapshot, Node, OwnerReference, Pod, Requirement,
@@ -36,7 +36,12 @@ pub fn load(yaml: &str) -> (ClusterSnapshot, BTreeMap<String, String>) {
                     snapshot.templates = Templates::Known(vec![template]);
                 }
             }
-            "Pod" => snapshot.pods.push(Arc::new(pod(item))),
+            "Pod" => {
+                let pod = pod(item);
+                snapshot
+                    .pods
+                    .extend((!pod.finished || pod.deleted_by.is_some()).then_some(Arc::new(pod)));
+            }
             "PodDisruptionBudget" => snapshot.budgets.push(Arc::new(budget(item))),
             "VolumeAttachment" => snapshot.attachments.push(Arc::new(attachment(item))),
             "PersistentVolume" => snapshot.volumes.push(Arc::new(volume(item))),
@@ -144,6 +149,17 @@ fn pod(item: &Value) -> Pod {
         ready: condition(item, "Ready").is_some_and(|c| c["status"] == "True"),
         pending: item["status"]["phase"] == "Pending",
         unscheduled: scheduled.map(|c| (time(c, "/lastTransitionTime"), text(c, "/message"))),
+        finished: matches!(text(item, "/status/phase").as_str(), "Succeeded" | "Failed"),
+        waiting: array(item, "/status/containerStatuses")
+            .iter()
+            .find_map(|container| optional(container, "/state/waiting/reason")),
+        grace_seconds: [
+            "/metadata/deletionGracePeriodSeconds",
+            "/spec/terminationGracePeriodSeconds",
+        ]
+        .iter()
+        .find_map(|at| item.pointer(at)?.as_i64())
+        .unwrap_or(30),
         deleted_by: time(item, "/metadata/deletionTimestamp"),
         finalizers: finalizers.map(|f| f.as_str().unwrap().to_owned()).collect(),
         claims: volumes
@@ -176,6 +192,10 @@ fn budget(item: &Value) -> Budget {
         expected: number("/status/expectedPods"),
         observed: item["status"]["observedGeneration"] == item["metadata"]["generation"],
         disrupted: 0,
+        sync_failure: array(item, "/status/conditions")
+            .iter()
+            .find(|condition| condition["reason"] == "SyncFailed")
+            .map(|condition| text(condition, "/message")),
         always_lets_unready_go: item["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow",
     }
 }
@@ -267,9 +287,16 @@ fn admission(kind: &'static str, item: &Value) -> Option<Arc<Admission>> {
                 },
             })
             .collect();
-        if hook["failurePolicy"] != "Ignore" && of_service.is_object() && !rules.is_empty() {
+        let ignores_failures = hook["failurePolicy"] == "Ignore";
+        let may_deny =
+            rules.iter().any(|rule| rule.is_about(Operation::Create, "", "pods/eviction", true));
+        let must_answer = !ignores_failures && of_service.is_object();
+        if (must_answer || may_deny) && !rules.is_empty() {
             webhooks.push(Webhook {
-                service: service(text(of_service, "/namespace"), text(of_service, "/name")),
+                service: of_service
+                    .is_object()
+                    .then(|| service(text(of_service, "/namespace"), text(of_service, "/name"))),
+                ignores_failures,
                 rules,
                 namespaces: or_all(&hook["namespaceSelector"]),
                 objects: or_all(&hook["objectSelector"]),

@@ -24,7 +24,7 @@ macro_rules! fixtures {
 }
 
 /// All manifests by name.
-pub const FIXTURES: [(&str, &str); 19] = fixtures![
+pub const FIXTURES: [(&str, &str); 21] = fixtures![
     "control_plane_first",
     "every_stage",
     "labels_absent",
@@ -40,6 +40,8 @@ pub const FIXTURES: [(&str, &str); 19] = fixtures![
     "pools",
     "never_rotated",
     "blocked_by_budgets",
+    "unhealthy_budgets",
+    "slow_drains",
     "budget_in_percent",
     "held_by_pods",
     "no_new_node",

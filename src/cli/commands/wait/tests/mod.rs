@@ -83,7 +83,8 @@ fn blocked(new: usize) -> ObservedCluster {
             pods: NameSample { count: 0, first: Vec::new() },
             status: None,
             fix: PdbFix::AwaitReplicas(1),
-            unscheduled: None,
+            unready: None,
+            missing: None,
         });
         let name = |name: &str| name.to_owned();
         roll.blockers.push(Blocker {
