@@ -1,6 +1,6 @@
 //! skeys: a terminal dashboard for rotating the credentials of STACKIT Kubernetes Engine clusters.
 //!
-//! Each module is a floor that imports only from floors below it: `cli`, then `runtime`, then `ui` and
+//! Each module is a layer that imports only from layers below it: `cli`, then `runtime`, then `ui` and
 //! `simulator`, then `app`, `clients` and `store`, then `domain` and `clock`. ARCHITECTURE.md has the plan.
 
 mod app;
@@ -40,7 +40,7 @@ pub mod testing {
         }
     }
     pub mod runtime {
-        pub use crate::runtime::{clipboard, notify, perform, run, terminal};
+        pub use crate::runtime::{clipboard, loop_input, notify, perform, run, terminal};
     }
     pub mod simulator {
         pub use crate::simulator::{

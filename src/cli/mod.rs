@@ -1,4 +1,4 @@
-//! Floor 5: arguments, configuration, wiring, exit status. The only floor that knows the simulator exists
+//! Layer 5: arguments, configuration, wiring, exit status. The only layer that knows the simulator exists
 //! beside the real cloud.
 
 pub mod args;

@@ -1,4 +1,4 @@
-//! Puts the floors together: clients, store, runtime, for the real cloud or for the embedded simulator.
+//! Puts the layers together: clients, store, runtime, for the real cloud or for the embedded simulator.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::app::keymap::Keymap;
 use crate::app::message::Now;
@@ -38,7 +38,7 @@ use crate::runtime::input::Input;
 use crate::runtime::notify::Notifier;
 use crate::runtime::perform::{Performer, Services};
 use crate::runtime::terminal::{Screen, install_panic_hook};
-use crate::runtime::{run, signals};
+use crate::runtime::{loop_input, run, signals};
 use crate::simulator::{Options, serve};
 use crate::store::bounded;
 use crate::store::journal::Journal;
@@ -227,7 +227,7 @@ async fn open(
     let tokens = TokenSource::new(cloud.source, http.clone(), clock.clone())?;
     let ske = SkeClient::new(&cloud.ske, http.clone(), tokens.clone())?;
     let projects = ProjectsClient::new(&cloud.resource_manager, http, tokens.clone())?;
-    let (sender, receiver) = mpsc::unbounded_channel();
+    let (sender, receiver) = loop_input::channel();
     let chain = ClipboardRoute::chain(places.environment);
     let mut settings = settings(config, places.environment);
     settings.projects = cloud.projects;

@@ -8,14 +8,13 @@ use std::time::Duration;
 use base64::Engine;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::mpsc::UnboundedSender;
 
 use crate::app::message::Copied;
 use crate::app::requests::RequestId;
 use crate::clock::Clock;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::runtime::child::command;
-use crate::runtime::perform::LoopInput;
+use crate::runtime::loop_input::{LoopInput, LoopSender};
 
 /// Largest text that terminals are known to take by OSC 52, in bytes of base64.
 const OSC_52_LIMIT: usize = 74_994;
@@ -77,7 +76,7 @@ struct Ours {
 pub struct Clipboard {
     chain: Vec<ClipboardRoute>,
     clock: Clock,
-    terminal: UnboundedSender<LoopInput>,
+    terminal: LoopSender,
     // One handle for the whole run: on X11 and Wayland the text vanishes when its owner goes.
     desktop: Arc<Mutex<Option<arboard::Clipboard>>>,
     // At most one for each way: what is copied takes the place of what went the same way before.
@@ -86,11 +85,7 @@ pub struct Clipboard {
 
 impl Clipboard {
     /// A clipboard that tries the given ways in order.
-    pub fn new(
-        chain: Vec<ClipboardRoute>,
-        clock: Clock,
-        terminal: UnboundedSender<LoopInput>,
-    ) -> Self {
+    pub fn new(chain: Vec<ClipboardRoute>, clock: Clock, terminal: LoopSender) -> Self {
         Self {
             chain,
             clock,
@@ -292,12 +287,11 @@ fn hash_bytes(bytes: &[u8]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use tokio::sync::mpsc;
 
     use crate::app::requests::RequestId;
     use crate::clock::Clock;
     use crate::runtime::clipboard::{Clipboard, ClipboardRoute};
-    use crate::runtime::perform::LoopInput;
+    use crate::runtime::loop_input::{LoopInput, channel};
 
     fn chain(names: &[&str]) -> Vec<ClipboardRoute> {
         ClipboardRoute::chain(|name| names.contains(&name).then(|| "x".to_owned()))
@@ -313,7 +307,7 @@ mod tests {
 
     #[tokio::test]
     async fn clip_01_the_terminal_gets_osc_52_and_is_told_to_clear_it() {
-        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let (sender, mut receiver) = channel();
         let clipboard = Clipboard::new(
             vec![ClipboardRoute::Terminal],
             Clock::by_hand(Timestamp::UNIX_EPOCH),
@@ -329,7 +323,7 @@ mod tests {
 
     #[tokio::test]
     async fn cred_12_a_copy_that_fails_leaves_the_kubeconfig_before_it_to_its_own_time() {
-        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let (sender, mut receiver) = channel();
         let clipboard = Clipboard::new(
             vec![ClipboardRoute::Terminal],
             Clock::by_hand(Timestamp::UNIX_EPOCH),
@@ -354,7 +348,7 @@ mod tests {
 
     #[tokio::test]
     async fn cred_12_a_copy_that_goes_another_way_leaves_the_one_before_it_to_its_own_time() {
-        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let (sender, mut receiver) = channel();
         let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
         let mut clipboard = Clipboard::new(vec![ClipboardRoute::Terminal], clock, sender);
         clipboard.copy("first", Some(RequestId(1))).await.unwrap();
@@ -368,7 +362,7 @@ mod tests {
 
     #[tokio::test]
     async fn clip_04_a_text_too_large_for_the_terminal_is_refused_and_a_file_offered() {
-        let (sender, _receiver) = mpsc::unbounded_channel();
+        let (sender, _receiver) = channel();
         let clipboard = Clipboard::new(
             vec![ClipboardRoute::Terminal],
             Clock::by_hand(Timestamp::UNIX_EPOCH),

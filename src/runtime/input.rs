@@ -17,7 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::app::message::Message;
 use crate::app::settings::Background;
-use crate::runtime::perform::LoopInput;
+use crate::runtime::loop_input::{LoopInput, LoopSender};
 
 /// Longest wait for the terminal's answer, which takes a round trip to it. Keys typed before it came are lost.
 const ANSWER: Duration = Duration::from_millis(250);
@@ -42,7 +42,7 @@ impl Input {
     ///
     /// # Errors
     /// The thread, or the handler of resizes, cannot be made.
-    pub fn open(ask: bool, incoming: UnboundedSender<LoopInput>) -> io::Result<Self> {
+    pub fn open(ask: bool, incoming: LoopSender) -> io::Result<Self> {
         let (sender, events) = unbounded_channel();
         let (held_back, begins) = std::sync::mpsc::channel::<()>();
         #[cfg(unix)]

@@ -1,9 +1,10 @@
-//! Floor 4: the event loop. It owns the clock, the tasks, the terminal and the signals, and turns
+//! Layer 4: the event loop. It owns the clock, the tasks, the terminal and the signals, and turns
 //! results into messages; it decides nothing.
 
 pub mod child;
 pub mod clipboard;
 pub mod input;
+pub mod loop_input;
 pub mod notify;
 pub mod observers;
 pub mod perform;
@@ -16,10 +17,8 @@ use std::time::Duration;
 
 use crossterm::event::{Event, KeyEventKind};
 use futures_util::{Stream, StreamExt};
-use ratatui::Terminal;
 use ratatui::backend::Backend;
 use ratatui::buffer::Buffer;
-use tokio::sync::mpsc;
 
 use crate::app::effect::{Effect, TerminalEffect};
 use crate::app::message::{Message, Now};
@@ -27,8 +26,9 @@ use crate::app::state::State;
 use crate::app::update::{begin, next_wake, settle, unanswered, update};
 use crate::clock::Clock;
 use crate::domain::secret::Secret;
-use crate::runtime::perform::{LoopInput, Performer};
-use crate::runtime::terminal::Surface;
+use crate::runtime::loop_input::{LoopInput, LoopReceiver};
+use crate::runtime::perform::Performer;
+use crate::runtime::terminal::{Surface, clear_screen};
 
 /// What a backend says when the terminal is gone.
 type Gone<S> = <<S as Surface>::Backend as Backend>::Error;
@@ -47,7 +47,7 @@ pub async fn run<S, I>(
     surface: &mut S,
     mut input: I,
     performer: &Performer,
-    mut incoming: mpsc::UnboundedReceiver<LoopInput>,
+    mut incoming: LoopReceiver,
     clock: &Clock,
 ) -> io::Result<Vec<Secret>>
 where
@@ -160,7 +160,7 @@ impl Last<'_> {
     /// that are to be printed, too.
     async fn finish<S: Surface>(
         mut self,
-        incoming: &mut mpsc::UnboundedReceiver<LoopInput>,
+        incoming: &mut LoopReceiver,
         surface: &mut S,
     ) -> io::Result<Vec<Secret>> {
         let deadline = self.clock.monotonic().saturating_add(LAST_WAIT);
@@ -238,7 +238,7 @@ where
                 surface.status(performer.notifier(), status.as_ref())?;
             }
             TerminalEffect::Redraw => {
-                wipe(surface.terminal()).map_err(io::Error::other)?;
+                clear_screen(surface.terminal()).map_err(io::Error::other)?;
                 drawn.last = None;
             }
             TerminalEffect::Suspend => {
@@ -249,15 +249,6 @@ where
         }
     }
     Ok(None)
-}
-
-/// Clears the screen and forgets what is on it, so that the next frame is written whole. The library's own way
-/// asks the terminal for its cursor and reads the answer, which belongs to whoever reads keys.
-pub(in crate::runtime) fn wipe<B: Backend>(terminal: &mut Terminal<B>) -> Result<(), B::Error> {
-    terminal.backend_mut().clear()?;
-    // Resets the buffer of the last frame; the other one is clean.
-    terminal.swap_buffers();
-    Ok(())
 }
 
 /// What was drawn last. A frame that would look the same is not written at all.

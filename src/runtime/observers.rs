@@ -6,7 +6,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -18,7 +17,7 @@ use crate::clock::Clock;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
-use crate::runtime::perform::LoopInput;
+use crate::runtime::loop_input::{LoopInput, LoopSender};
 
 /// After looking broke by a defect, it begins anew.
 const ANEW: Duration = Duration::from_mins(1);
@@ -51,7 +50,7 @@ impl Observers {
         (number, agreed): (RequestId, bool),
         ske: &SkeClient,
         clock: &Clock,
-        sender: &UnboundedSender<LoopInput>,
+        sender: &LoopSender,
     ) {
         let id = cluster.id.clone();
         let (readings, reader) = watch::channel(cluster);

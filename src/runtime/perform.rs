@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::app::effect::{Effect, Request};
@@ -29,22 +28,12 @@ use crate::domain::record::Record;
 use crate::domain::rotation::Step;
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
 use crate::runtime::clipboard::Clipboard;
+use crate::runtime::loop_input::{LoopInput, LoopSender};
 use crate::runtime::notify::Notifier;
 use crate::runtime::observers::Observers;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::state_file;
-
-/// What comes to the loop beside keys and time.
-#[derive(Debug)]
-pub enum LoopInput {
-    /// Something happened.
-    Message(Message),
-    /// A task ended with this; the loop counts it off after taking it in.
-    Settled(Message),
-    /// An escape sequence to be sent between frames.
-    Send(String),
-}
 
 /// What effects are carried out with.
 pub struct Services {
@@ -75,7 +64,7 @@ struct Inner {
     tools: Services,
     observers: Observers,
     reads: Semaphore,
-    sender: UnboundedSender<LoopInput>,
+    sender: LoopSender,
     in_flight: AtomicUsize,
     writes: AtomicUsize,
     write_ended: Notify,
@@ -85,7 +74,7 @@ struct Inner {
 
 impl Performer {
     /// A performer that sends results to `sender`.
-    pub fn new(tools: Services, sender: UnboundedSender<LoopInput>) -> Self {
+    pub fn new(tools: Services, sender: LoopSender) -> Self {
         let reads = Semaphore::new(tools.concurrency.max(1));
         Self(Arc::new(Inner {
             tools,

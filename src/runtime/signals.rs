@@ -1,17 +1,16 @@
 //! Signals that end the program, as messages.
 
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 
 use crate::app::message::Message;
-use crate::runtime::perform::LoopInput;
+use crate::runtime::loop_input::{LoopInput, LoopSender};
 
 /// Turns TERM, INT and HUP into [`Message::Terminated`].
 ///
 /// # Errors
 /// A handler cannot be installed.
 #[cfg(unix)]
-pub fn watch(sender: UnboundedSender<LoopInput>) -> std::io::Result<()> {
+pub fn watch(sender: LoopSender) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
         let mut stream = signal(kind)?;
@@ -29,7 +28,7 @@ pub fn watch(sender: UnboundedSender<LoopInput>) -> std::io::Result<()> {
 
 /// Other systems end programs in their own way.
 #[cfg(not(unix))]
-pub fn watch(_sender: UnboundedSender<LoopInput>) -> std::io::Result<()> {
+pub fn watch(_sender: LoopSender) -> std::io::Result<()> {
     Ok(())
 }
 

@@ -18,7 +18,6 @@ use ratatui::backend::{Backend, CrosstermBackend};
 
 use crate::app::status::Status;
 use crate::runtime::notify::{Notifier, PROGRESS_OFF};
-use crate::runtime::wipe;
 use crate::store::private_file::{create_folder, replace, unobserved};
 
 /// Where frames go: the terminal of a person, or the one of a test.
@@ -181,8 +180,17 @@ impl Surface for Screen {
         if self.mouse {
             execute!(io::stdout(), EnableMouseCapture)?;
         }
-        wipe(&mut self.terminal)
+        clear_screen(&mut self.terminal)
     }
+}
+
+/// Clears the screen and forgets what is on it, so that the next frame is written whole. The library's own way
+/// asks the terminal for its cursor and reads the answer, which belongs to whoever reads keys.
+pub fn clear_screen<B: Backend>(terminal: &mut Terminal<B>) -> Result<(), B::Error> {
+    terminal.backend_mut().clear()?;
+    // Resets the buffer of the last frame; the other one is clean.
+    terminal.swap_buffers();
+    Ok(())
 }
 
 /// Stops the process group as Ctrl-Z does in a shell; returns after `fg`.

@@ -1,4 +1,4 @@
-//! Floor 2: files of this machine that the program writes: kubeconfigs, the journal, what is kept between runs.
+//! Layer 2: files of this machine that the program writes: kubeconfigs, the journal, what is kept between runs.
 
 pub mod bounded;
 #[cfg(test)]

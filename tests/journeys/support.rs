@@ -30,8 +30,9 @@ use skeys::testing::domain::cluster::{ProjectId, Region};
 use skeys::testing::domain::failure::{Failure, FailureKind};
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::runtime::clipboard::{Clipboard, ClipboardRoute};
+use skeys::testing::runtime::loop_input::{LoopInput, LoopSender, channel};
 use skeys::testing::runtime::notify::Notifier;
-use skeys::testing::runtime::perform::{LoopInput, Performer, Services};
+use skeys::testing::runtime::perform::{Performer, Services};
 use skeys::testing::runtime::terminal::Surface;
 use skeys::testing::simulator::faults::Fault;
 use skeys::testing::simulator::scene::Scene;
@@ -40,7 +41,7 @@ use skeys::testing::store::journal::Journal;
 use skeys::testing::store::kubeconfigs::Kubeconfigs;
 use skeys::testing::store::state_file;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// The moment at which every journey begins.
@@ -59,7 +60,7 @@ pub struct Journey {
     performer: Performer,
     keyboard: Keyboard,
     screen: watch::Receiver<Buffer>,
-    incoming: mpsc::UnboundedSender<LoopInput>,
+    incoming: LoopSender,
     task: Option<JoinHandle<io::Result<Vec<Secret>>>>,
 }
 
@@ -167,7 +168,7 @@ impl Journey {
             tokens.clone(),
         )
         .unwrap();
-        let (sender, receiver) = mpsc::unbounded_channel();
+        let (sender, receiver) = channel();
         let mut settings = setting.settings;
         let wanted = setting.projects.unwrap_or(usize::MAX);
         settings.projects = simulator
