@@ -32,7 +32,9 @@ use crate::domain::age::DisplayZone;
 use crate::domain::cluster::{ProjectId, Region, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::persisted::PersistedState;
+use crate::domain::record::Record;
 use crate::domain::secret::Secret;
+use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::clipboard::{Clipboard, ClipboardRoute};
 use crate::runtime::input::Input;
 use crate::runtime::notify::Notifier;
@@ -40,7 +42,7 @@ use crate::runtime::perform::{Performer, Services};
 use crate::runtime::terminal::{Screen, install_panic_hook};
 use crate::runtime::{loop_input, run, signals};
 use crate::simulator::{Options, serve};
-use crate::store::bounded;
+use crate::store::files;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::state_file;
@@ -89,13 +91,14 @@ pub async fn dashboard(loaded: Loaded, places: &Places<'_>) -> anyhow::Result<()
 /// # Errors
 /// What keeps it from starting, or the terminal went away.
 pub async fn demo(loaded: Loaded, places: &Places<'_>, world: &SceneOptions) -> anyhow::Result<()> {
+    let clock = Clock::machine();
     let options = Options {
         seed: world.seed,
         speed: world.speed,
-        scene: scene(world)?,
+        scene: scene(world, &clock).await?,
         listen: ([127, 0, 0, 1], 0).into(),
     };
-    let simulator = serve(options, Clock::machine()).await?;
+    let simulator = serve(options, clock.clone()).await?;
     let exports: BTreeMap<&str, String> = simulator.exports().into_iter().collect();
     let export = |name: &str| exports.get(name).cloned().unwrap_or_default();
     let cloud = Cloud {
@@ -116,16 +119,18 @@ pub async fn demo(loaded: Loaded, places: &Places<'_>, world: &SceneOptions) -> 
     };
     // What a rehearsal writes stays apart from the person's kubeconfigs, journal and state.
     let home = places.home.clone();
-    let folder = DemoFolder::create(crate::cli::state_folder().as_deref(), home.clone())
+    let below_home = home.clone();
+    let create = move || DemoFolder::create(crate::cli::state_folder().as_deref(), below_home);
+    let folder = run_blocking(&clock, FILE_LIMIT, "the folder for the demo", create)
+        .await?
         .context("creating a folder for the demo")?;
-    let kubeconfigs = Kubeconfigs::only_in(folder.kubeconfigs(), home, Clock::machine());
+    let kubeconfigs = Kubeconfigs::only_in(folder.kubeconfigs(), home, clock.clone());
     let own_files = folder.own_files();
     let files = Files { kubeconfigs, state: Some(folder.state()) };
     let ended = open(&loaded, places, Cloud { own_files: Some(own_files), ..cloud }, files).await;
     simulator.stop();
-    if let Some(text) = folder.end() {
-        crate::cli::print("", &text);
-    }
+    let left = run_blocking(&clock, FILE_LIMIT, "the folder of the demo", || folder.end()).await;
+    crate::cli::print("", &left?.unwrap_or_default());
     ended
 }
 
@@ -143,8 +148,9 @@ struct Files {
 pub async fn wait(loaded: &Loaded, places: &Places<'_>, words: &WaitFor) -> anyhow::Result<u8> {
     let config = &loaded.config;
     let clock = Clock::machine();
-    let http = Http::new(clock.clone(), extra_ca(config, places.home.as_deref())?)?;
-    let tokens = TokenSource::new(source(config)?, http.clone(), clock.clone())?;
+    let ca = extra_ca(config, places.home.as_deref(), &clock).await?;
+    let http = Http::new(clock.clone(), ca)?;
+    let tokens = token_source(source(config)?, &http, &clock).await?;
     let ske = SkeClient::new(config.text("endpoints.ske"), http, tokens.clone())?;
     let settings = settings(config, places.environment);
     let regions: Vec<Region> = config.list("regions").iter().map(Region::new).collect();
@@ -223,37 +229,34 @@ async fn open(
         anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  "))
     })?;
     let clock = Clock::machine();
-    let http = Http::new(clock.clone(), extra_ca(config, places.home.as_deref())?)?;
-    let tokens = TokenSource::new(cloud.source, http.clone(), clock.clone())?;
+    let ca = extra_ca(config, places.home.as_deref(), &clock).await?;
+    let http = Http::new(clock.clone(), ca)?;
+    let tokens = token_source(cloud.source, &http, &clock).await?;
     let ske = SkeClient::new(&cloud.ske, http.clone(), tokens.clone())?;
     let projects = ProjectsClient::new(&cloud.resource_manager, http, tokens.clone())?;
     let (sender, receiver) = loop_input::channel();
-    let chain = ClipboardRoute::chain(places.environment);
+    let routes = ClipboardRoute::available(places.environment);
     let mut settings = settings(config, places.environment);
     settings.projects = cloud.projects;
     settings.ske = cloud.ske;
     settings.regions = cloud.regions;
     settings.rehearsal = cloud.rehearsal;
     settings.folder = cloud.own_files.unwrap_or(settings.folder);
-    settings.clipboard_way = chain.first().map_or("", |way| way.word()).to_owned();
-    let (kept, mut notes) = recall(state_folder.as_deref());
-    notes.extend(loaded.notes.iter().cloned());
-    let journal = match state_folder.as_deref().map(Journal::open).transpose() {
-        Ok(journal) => journal,
-        Err(failure) => {
-            notes.push(failure.to_string());
-            None
-        }
+    settings.clipboard_way = routes.first().map_or("", |route| route.word()).to_owned();
+    let mut stored = match state_folder.clone() {
+        Some(folder) => Stored::read(folder, &clock).await,
+        None => Stored::default(),
     };
+    stored.notes.extend(loaded.notes.iter().cloned());
     let tools = Services {
         clock: clock.clone(),
         ske,
         tokens,
         projects: Some(projects),
         kubeconfigs,
-        journal: journal.clone(),
+        journal: stored.journal,
         state_folder: state_folder.clone(),
-        clipboard: Clipboard::new(chain, clock.clone(), sender.clone()),
+        clipboard: Clipboard::new(routes, clock.clone(), sender.clone()),
         notifier: Notifier::of(places.environment, config.switch("notify.desktop")),
         read_only: settings.read_only,
         concurrency: config.number("poll.concurrency"),
@@ -261,23 +264,18 @@ async fn open(
     let performer = Performer::new(tools, sender.clone());
     let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
     let seed = now.wall.as_nanosecond().unsigned_abs().try_into().unwrap_or(1);
-    let mut state = State::new(settings, keymap, kept, now, seed);
+    let mut state = State::new(settings, keymap, stored.state, now, seed);
     // What happened before, below what happens now.
-    match journal.map(|journal| journal.tail(200)) {
-        Some(Ok((records, torn))) => {
-            state.activity.extend(records);
-            notes.extend(torn);
-        }
-        Some(Err(failure)) => notes.push(failure.to_string()),
-        None => {}
-    }
-    state.errors.extend(notes.into_iter().map(|note| Failure::new(FailureKind::File, note)));
+    state.activity.extend(stored.records);
+    let notes = stored.notes.into_iter();
+    state.errors.extend(notes.map(|note| Failure::new(FailureKind::File, note)));
     let ask = state.theme == ThemeChoice::Auto;
     signals::watch(sender.clone()).context("watching for signals")?;
     install_panic_hook(state_folder);
     let mut screen = Screen::take().context("taking the terminal")?;
     let input = Input::open(ask, sender).context("reading the terminal")?;
-    let ended = run(state, &mut screen, input, &performer, receiver, &clock).await;
+    let program = Box::pin(run(state, &mut screen, input, &performer, receiver, &clock));
+    let ended = program.await;
     drop(screen);
     for text in ended.context("drawing on the terminal")? {
         use std::io::Write;
@@ -286,21 +284,80 @@ async fn open(
     Ok(())
 }
 
-fn recall(folder: Option<&Path>) -> (PersistedState, Vec<String>) {
-    let Some(folder) = folder else { return (PersistedState::default(), Vec::new()) };
-    let (kept, note) = state_file::load(folder);
-    (kept, note.into_iter().collect())
+/// What is kept between runs.
+#[derive(Default)]
+struct Stored {
+    state: PersistedState,
+    /// `None` where nothing can be recorded.
+    journal: Option<Journal>,
+    /// The latest of the journal.
+    records: Vec<Record>,
+    /// What should be said of the files.
+    notes: Vec<String>,
 }
 
-fn extra_ca(config: &Config, home: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
+impl Stored {
+    async fn read(folder: PathBuf, clock: &Clock) -> Self {
+        let name = folder.display().to_string();
+        let read = run_blocking(clock, FILE_LIMIT, &name, move || Self::read_files(&folder)).await;
+        read.unwrap_or_else(|failure| {
+            let note = format!("{}; nothing is recorded in this run", failure.message);
+            Self { notes: vec![note], ..Self::default() }
+        })
+    }
+
+    fn read_files(folder: &Path) -> Self {
+        let (state, note) = state_file::load(folder);
+        let mut stored = Self { state, notes: note.into_iter().collect(), ..Self::default() };
+        match Journal::open(folder) {
+            Ok(journal) => {
+                match journal.tail(200) {
+                    Ok((records, torn)) => {
+                        stored.records = records;
+                        stored.notes.extend(torn);
+                    }
+                    Err(failure) => stored.notes.push(failure.to_string()),
+                }
+                stored.journal = Some(journal);
+            }
+            Err(failure) => stored.notes.push(failure.to_string()),
+        }
+        stored
+    }
+}
+
+/// Opens a source of tokens, which may lie in a file.
+async fn token_source(
+    source: SourceConfig,
+    http: &Http,
+    clock: &Clock,
+) -> anyhow::Result<TokenSource> {
+    let name = match &source {
+        SourceConfig::File { path } | SourceConfig::Key { key: KeyText::Path(path), .. } => {
+            path.display().to_string()
+        }
+        SourceConfig::Token { .. } | SourceConfig::Key { key: KeyText::Inline(_), .. } => {
+            "private key".to_owned()
+        }
+    };
+    let (http, time) = (http.clone(), clock.clone());
+    let open = move || TokenSource::new(source, http, time);
+    Ok(run_blocking(clock, FILE_LIMIT, &name, open).await??)
+}
+
+async fn extra_ca(
+    config: &Config,
+    home: Option<&Path>,
+    clock: &Clock,
+) -> anyhow::Result<Option<Vec<u8>>> {
     let file = config.text("endpoints.ca_file");
     if file.is_empty() {
         return Ok(None);
     }
     let path = expand(file, home);
-    let pem = bounded::read(&path, CA_LIMIT)
-        .with_context(|| format!("reading endpoints.ca_file, {}", path.display()))?;
-    Ok(Some(pem))
+    let name = format!("endpoints.ca_file, {}", path.display());
+    let read = run_blocking(clock, FILE_LIMIT, &name, move || files::read(&path, CA_LIMIT)).await?;
+    read.map(Some).with_context(|| format!("reading {name}"))
 }
 
 fn source(config: &Config) -> anyhow::Result<SourceConfig> {

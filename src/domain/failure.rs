@@ -1,6 +1,8 @@
 //! The only error that the dashboard knows: already in the user's words, comparable, safe to log.
 
+use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -57,7 +59,26 @@ pub struct Failure {
     pub trace: Option<String>,
     /// Nothing may be sent to this host earlier (Retry-After).
     pub retry_at: Option<Timestamp>,
+    cause: Cause,
 }
+
+/// The error of a library behind a failure: for the log, not for the screen, and not compared.
+#[derive(Clone, Default)]
+struct Cause(Option<Arc<dyn Error + Send + Sync>>);
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "known" } else { "none" })
+    }
+}
+
+impl PartialEq for Cause {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Cause {}
 
 impl Failure {
     /// A failure with a message alone.
@@ -70,7 +91,15 @@ impl Failure {
             code: None,
             trace: None,
             retry_at: None,
+            cause: Cause::default(),
         }
+    }
+
+    /// Keeps the error behind it as [`Error::source`]. It must hold nothing secret.
+    #[must_use]
+    pub fn caused_by(mut self, error: impl Error + Send + Sync + 'static) -> Self {
+        self.cause = Cause(Some(Arc::new(error)));
+        self
     }
 
     /// Adds what was tried.
@@ -157,7 +186,11 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.0.as_deref().map(|error| error as &(dyn Error + 'static))
+    }
+}
 
 #[cfg(test)]
 mod tests {

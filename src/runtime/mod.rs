@@ -1,6 +1,7 @@
 //! Layer 4: the event loop. It owns the clock, the tasks, the terminal and the signals, and turns
 //! results into messages; it decides nothing.
 
+pub mod blocking;
 pub mod child;
 pub mod clipboard;
 pub mod input;
@@ -181,7 +182,7 @@ impl Last<'_> {
         }
         let records = unanswered(&mut self.state);
         // Whatever else still runs is not waited for.
-        let _in_time = self.clock.timeout(LAST_WAIT, self.performer.write_down(records)).await;
+        let _in_time = self.clock.timeout(LAST_WAIT, self.performer.append_records(records)).await;
         Ok(std::mem::take(&mut self.state.print))
     }
 }

@@ -1,11 +1,9 @@
 //! Tasks that look at clusters through their own API, one for each, until they are told to stop.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -15,8 +13,8 @@ use crate::clients::kubernetes::{ObserverTarget, observe};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::cluster::{Cluster, ClusterId};
-use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
+use crate::runtime::blocking::catch_panic;
 use crate::runtime::loop_input::{LoopInput, LoopSender};
 
 /// After looking broke by a defect, it begins anew.
@@ -66,14 +64,12 @@ impl Observers {
             loop {
                 let issue = || ske.issue_short_lived(&about);
                 let looking = observe(subject.clone(), issue, clock.clone(), sighted);
-                if AssertUnwindSafe(looking).catch_unwind().await.is_ok() {
+                let Err(defect) = catch_panic(&format!("observing {about}"), looking).await else {
                     return;
-                }
+                };
                 // What was seen last is not of now any more.
                 sighted(ObserverEvent::Unavailable(Unavailable::Connecting));
-                let failure = Failure::new(FailureKind::Bug, "looking at a cluster broke")
-                    .hint("The rest goes on; it is looked at anew in a minute");
-                tell(Message::TaskFailed(failure));
+                tell(Message::TaskFailed(defect.hint("It is observed again in a minute")));
                 clock.sleep(ANEW).await;
             }
         });

@@ -450,9 +450,12 @@ async fn file_26_a_held_lock_of_the_journal_is_named_and_keeps_no_step_from_bein
     std::fs::create_dir_all(journal.parent().unwrap()).unwrap();
     let held = std::fs::File::create(&journal).unwrap();
     held.lock().unwrap();
-    journey.press("/alpha<enter>R<tab><enter>").await;
-    journey.says("Accepted at");
-    journey.says("its lock is held by process");
+    journey.press("/alpha<enter>R<tab>").await;
+    journey.clock.turn(Duration::from_millis(500));
+    journey.strike("<enter>");
+    journey.turn_until("its lock is held by process", 200).await;
+    journey.turn_until("Accepted at", 200).await;
+    drop(held);
     assert_eq!(journey.calls("POST", "start-credentials-rotation"), 1);
     let text = journey.read("state/journal.jsonl");
     assert!(text.contains("\"outcome\":\"intended\""), "{text}");

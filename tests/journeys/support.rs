@@ -301,7 +301,6 @@ impl Journey {
             self.clock.turn(Duration::from_millis(100));
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
-        self.settle().await;
         self.says(text);
     }
 

@@ -12,7 +12,7 @@ use crate::cli::config::file::{ConfigProblem, Value, from_text, read};
 use crate::cli::config::keys::{KEYS, Key};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::secret::Secret;
-use crate::store::bounded;
+use crate::store::files;
 
 /// Content of `config.example.toml`.
 pub const EXAMPLE: &str = include_str!("../../../config.example.toml");
@@ -50,9 +50,10 @@ pub enum PathOrText {
 }
 
 /// Where things are looked for.
+#[derive(Clone)]
 pub struct Places<'a> {
     /// Reads a variable of the environment.
-    pub environment: &'a dyn Fn(&str) -> Option<String>,
+    pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
     pub default_file: Option<PathBuf>,
     /// The home folder, for `~`.
     pub home: Option<PathBuf>,
@@ -148,7 +149,7 @@ fn read_file(
     named: bool,
 ) -> Result<Option<BTreeMap<&'static str, Value>>, Vec<ConfigProblem>> {
     let name = path.display().to_string();
-    let text = bounded::read(path, MAX_BYTES).and_then(|bytes| {
+    let text = files::read(path, MAX_BYTES).and_then(|bytes| {
         String::from_utf8(bytes).map_err(|_not_text| std::io::Error::other("it is not UTF-8"))
     });
     match text {

@@ -446,7 +446,7 @@ impl<'a> Wait<'a> {
             }
         };
         if let Some(notifier) = self.printer.ring(&self.seen.name, &told)? {
-            notifier.tell_desktop(&self.seen.name, &told, &self.tools.clock).await;
+            notifier.notify_desktop(&self.seen.name, &told, &self.tools.clock).await;
         }
         Ok(status)
     }
