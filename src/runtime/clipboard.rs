@@ -108,7 +108,7 @@ impl Clipboard {
                 ClipboardRoute::Tmux => {
                     self.tmux(&["load-buffer", "-w", "-"], text).await.map(|_output| ())
                 }
-                ClipboardRoute::Terminal => self.send_to_terminal(text),
+                ClipboardRoute::Terminal => self.send_to_terminal(text).await,
                 ClipboardRoute::Desktop => {
                     let (text, is_secret) = (Zeroizing::new(text.to_owned()), secret.is_some());
                     self.with_desktop(move |clipboard| {
@@ -179,7 +179,8 @@ impl Clipboard {
                 blanked
             }
             ClipboardRoute::Terminal => {
-                self.terminal.send(LoopInput::Send("\u{1b}]52;c;!\u{7}".to_owned())).is_ok()
+                let clear = LoopInput::Send("\u{1b}]52;c;!\u{7}".to_owned());
+                self.terminal.send(clear).await.is_ok()
             }
             ClipboardRoute::Desktop => {
                 let clear = move |clipboard: &mut arboard::Clipboard| {
@@ -191,7 +192,7 @@ impl Clipboard {
         }
     }
 
-    fn send_to_terminal(&self, text: &str) -> Result<(), Failure> {
+    async fn send_to_terminal(&self, text: &str) -> Result<(), Failure> {
         let refuse = |why: String| Failure::new(FailureKind::Clipboard, why);
         let encoded = base64::engine::general_purpose::STANDARD.encode(text);
         if encoded.len() > OSC_52_LIMIT {
@@ -199,6 +200,7 @@ impl Clipboard {
         }
         self.terminal
             .send(LoopInput::Send(format!("\u{1b}]52;c;{encoded}\u{7}")))
+            .await
             .map_err(|_closed| refuse("the terminal is gone".to_owned()))
     }
 

@@ -15,12 +15,16 @@ pub enum LoopInput {
     Send(String),
 }
 
-/// Sends to the event loop.
-pub type LoopSender = mpsc::UnboundedSender<LoopInput>;
+/// Sends to the event loop; waits while the loop is behind.
+pub type LoopSender = mpsc::Sender<LoopInput>;
 /// The event loop's end of the channel.
-pub type LoopReceiver = mpsc::UnboundedReceiver<LoopInput>;
+pub type LoopReceiver = mpsc::Receiver<LoopInput>;
+
+/// As many as the loop takes in before it draws. Senders are tasks and threads that may wait: each sends what it has
+/// and goes on, so that a slow terminal slows them down instead of filling memory. The loop itself never sends.
+pub const CAPACITY: usize = 512;
 
 /// The channel to an event loop.
 pub fn channel() -> (LoopSender, LoopReceiver) {
-    mpsc::unbounded_channel()
+    mpsc::channel(CAPACITY)
 }

@@ -114,11 +114,6 @@ impl Performer {
         self.0.in_flight.fetch_sub(tasks, Ordering::SeqCst);
     }
 
-    /// Sends a message to the loop.
-    pub fn tell(&self, message: Message) {
-        drop(self.0.sender.send(LoopInput::Message(message)));
-    }
-
     /// Whether a request that was sent is not answered, or a file is being written.
     pub fn writes_under_way(&self) -> bool {
         self.0.writes.load(Ordering::SeqCst) > 0
@@ -171,8 +166,10 @@ impl Performer {
             }
             Effect::Journal(record) => {
                 let this = self.clone();
-                let write =
-                    async move { this.append_record(*record).await.err().map(Message::TaskFailed) };
+                let write = async move {
+                    let note = this.append_record(*record).await.unwrap_or_else(Some);
+                    note.map(Message::TaskFailed)
+                };
                 self.spawn(true, write, Message::TaskFailed);
             }
             Effect::Notify { title, text } => {
@@ -180,7 +177,7 @@ impl Performer {
                 let notify = async move {
                     let services = &this.0.services;
                     let sequence = services.notifier.sequence(&title, &text);
-                    drop(this.0.sender.send(LoopInput::Send(sequence)));
+                    drop(this.0.sender.send(LoopInput::Send(sequence)).await);
                     services.notifier.notify_desktop(&title, &text, &services.clock).await;
                     None
                 };
@@ -208,7 +205,7 @@ impl Performer {
             let message = message.unwrap_or_else(|defect| Some(broken(defect)));
             // Sent before the write is counted off: whoever waits for writes finds what came of them.
             match message {
-                Some(message) => drop(this.0.sender.send(LoopInput::Settled(message))),
+                Some(message) => drop(this.0.sender.send(LoopInput::Settled(message)).await),
                 None => this.settle(1),
             }
             if is_write {
@@ -367,15 +364,20 @@ impl Performer {
     /// out when the journal is absent by configuration, but not when writing it fails.
     async fn record_intent(&self, intent: Record) -> Result<(), Failure> {
         self.may_write()?;
-        self.append_record(intent).await.map_err(|failure| {
+        let note = self.append_record(intent).await.map_err(|failure| {
             Failure::new(failure.kind, format!("{}; nothing was sent", failure.sentence()))
                 .hint(failure.hint.unwrap_or_else(|| "Free the journal's folder".to_owned()))
-        })
+        })?;
+        if let Some(note) = note {
+            drop(self.0.sender.send(LoopInput::Message(Message::TaskFailed(note))).await);
+        }
+        Ok(())
     }
 
-    async fn append_record(&self, record: Record) -> Result<(), Failure> {
+    /// Appends to the journal; gives what is to be noted once of its lock.
+    async fn append_record(&self, record: Record) -> Result<Option<Failure>, Failure> {
         let Services { journal: Some(journal), clock, .. } = &self.0.services else {
-            return Ok(());
+            return Ok(None);
         };
         let _turn = self.0.journal_turn.lock().await;
         let (name, record) = (journal.name(), Arc::new(record));
@@ -386,10 +388,10 @@ impl Performer {
             self.run_blocking(&name, move || file.append_without_lock(&record)).await??;
             if !self.0.lock_noted.swap(true, Ordering::SeqCst) {
                 let note = format!("{}; records are appended without it", held.message);
-                self.tell(Message::TaskFailed(Failure::new(FailureKind::File, note)));
+                return Ok(Some(Failure::new(FailureKind::File, note)));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     async fn rotate(&self, shown: &Cluster, step: Step) -> RotateOutcome {

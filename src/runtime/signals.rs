@@ -17,7 +17,7 @@ pub fn watch(sender: LoopSender) -> std::io::Result<()> {
         let sender = sender.clone();
         tokio::spawn(async move {
             while stream.recv().await.is_some() {
-                if sender.send(LoopInput::Message(Message::Terminated)).is_err() {
+                if sender.send(LoopInput::Message(Message::Terminated)).await.is_err() {
                     break;
                 }
             }

@@ -116,6 +116,17 @@ async fn tty_04_a_storm_of_resizes_draws_the_last_size_and_breaks_nothing() {
     journey.shows("delta");
 }
 
+#[tokio::test]
+async fn res_03_messages_without_end_keep_no_key_out() {
+    let mut journey = Journey::begin().await;
+    journey.flood();
+    journey.react("?").await;
+    journey.says("open or choose");
+    journey.strike("<ctrl-z>");
+    journey.strike("<ctrl-c>");
+    journey.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tty_07_unasked_mouse_reports_do_nothing() {
     use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};

@@ -494,7 +494,14 @@ impl Journey {
     /// Sends a message as a signal does.
     pub fn terminate(&self) {
         let message = skeys::testing::app::message::Message::Terminated;
-        drop(self.incoming.send(LoopInput::Message(message)));
+        self.incoming.try_send(LoopInput::Message(message)).unwrap();
+    }
+
+    /// Sends messages to the loop as fast as it takes them, until the program ends.
+    pub fn flood(&self) {
+        let incoming = self.incoming.clone();
+        let message = || LoopInput::Message(skeys::testing::app::message::Message::Ticked);
+        tokio::spawn(async move { while incoming.send(message()).await.is_ok() {} });
     }
 
     /// Waits for the end and gives back what would be printed.
