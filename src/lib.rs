@@ -40,7 +40,7 @@ pub mod testing {
         }
     }
     pub mod runtime {
-        pub use crate::runtime::{clipboard, loop_input, notify, perform, run, terminal};
+        pub use crate::runtime::{clipboard, loop_input, notify, perform, run, terminal, watchdog};
     }
     pub mod simulator {
         pub use crate::simulator::{

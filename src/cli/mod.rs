@@ -177,7 +177,6 @@ fn terminal_problem() -> Option<String> {
     }
     match std::env::var("TERM") {
         Ok(term) if !term.is_empty() && term != "dumb" => None,
-        _ if cfg!(windows) => None,
         Ok(term) if term == "dumb" => {
             Some(format!("TERM is dumb: this terminal cannot place the cursor; {hint}"))
         }
@@ -194,12 +193,9 @@ fn print(out: &str, err: &str) {
 
 /// A core file would hold tokens and keys.
 fn forbid_core_dumps() {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, setrlimit};
-        // Refused where a limit is fixed from outside; nothing can be done then.
-        let _refused = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
-    }
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    // Refused where a limit is fixed from outside; nothing can be done then.
+    let _refused = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
 /// Folder of state, journal and reports.

@@ -38,7 +38,8 @@ use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::clipboard::{Clipboard, ClipboardRoute};
 use crate::runtime::notify::Notifier;
 use crate::runtime::perform::{Performer, Services};
-use crate::runtime::terminal::{Screen, install_panic_hook};
+use crate::runtime::terminal::{Screen, force_restore, install_panic_hook};
+use crate::runtime::watchdog::Watchdog;
 use crate::runtime::{input, loop_input, run, signals};
 use crate::simulator::{Options, serve};
 use crate::store::files;
@@ -173,7 +174,7 @@ pub async fn wait(loaded: &Loaded, places: &Places<'_>, words: &WaitFor) -> anyh
             ObservationScope::Open | ObservationScope::Running => ObservationPolicy::AtNodes,
         },
         renews: !matches!(config.auth, AuthChoice::Token { .. }),
-        redraws: signals::redraws(),
+        redraws: signals::watch_redraws(),
         rests: watch::Sender::default(),
     };
     let notifier = Notifier::of(places.environment, config.switch("notify.desktop"));
@@ -182,7 +183,8 @@ pub async fn wait(loaded: &Loaded, places: &Places<'_>, words: &WaitFor) -> anyh
         // Nobody who reads it is no reason not to wait.
         drop(printer.note(&note));
     }
-    Ok(wait::run(order, tools, &mut printer, signals::ended()).await)
+    let _watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
+    Ok(wait::run(order, tools, &mut printer, signals::wait_for_end()).await)
 }
 
 /// A bar where standard error is a terminal that can draw one, else lines.
@@ -192,7 +194,7 @@ fn printer(
     notifier: Notifier,
 ) -> Printer {
     let term = environment("TERM").unwrap_or_default();
-    let can_draw = cfg!(windows) || !matches!(term.as_str(), "" | "dumb");
+    let can_draw = !matches!(term.as_str(), "" | "dumb");
     let form = if can_draw && std::io::stderr().is_terminal() {
         let Settings { theme, background, depth, ascii, .. } = settings;
         Form::Bar(printer::Screen {
@@ -209,10 +211,7 @@ fn printer(
 
 /// Columns of the terminal behind standard error; 80 where it does not tell.
 fn columns_of_stderr() -> usize {
-    #[cfg(unix)]
     let told = rustix::termios::tcgetwinsize(std::io::stderr()).ok().map(|size| size.ws_col);
-    #[cfg(not(unix))]
-    let told = crossterm::terminal::size().ok().map(|(columns, _)| columns);
     told.filter(|columns| *columns > 0).map_or(80, usize::from)
 }
 
@@ -269,9 +268,10 @@ async fn open(
     let notes = stored.notes.into_iter();
     state.errors.extend(notes.map(|note| Failure::new(FailureKind::File, note)));
     let ask = state.theme == ThemeChoice::Auto;
-    signals::watch(sender.clone()).context("watching for signals")?;
+    let watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
+    signals::send_to_loop(&sender).context("watching for signals")?;
     install_panic_hook(state_folder);
-    let mut screen = Screen::take().context("taking the terminal")?;
+    let mut screen = Screen::enter(watchdog).context("taking the terminal")?;
     let input = input::open(ask, sender).context("reading the terminal")?;
     let program = Box::pin(run(state, &mut screen, input, &performer, receiver, &clock));
     let ended = program.await;
@@ -471,6 +471,6 @@ fn is_utf8(environment: &dyn Fn(&str) -> Option<String>) -> bool {
             let locale = locale.to_lowercase();
             locale.contains("utf-8") || locale.contains("utf8")
         }
-        None => cfg!(any(windows, target_os = "macos")),
+        None => cfg!(target_os = "macos"),
     }
 }

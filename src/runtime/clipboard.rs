@@ -40,8 +40,7 @@ impl ClipboardRoute {
     pub fn available(environment: impl Fn(&str) -> Option<String>) -> Vec<Self> {
         let set = |name| environment(name).is_some_and(|value| !value.is_empty());
         let remote = set("SSH_CONNECTION") || set("SSH_TTY");
-        let display =
-            set("DISPLAY") || set("WAYLAND_DISPLAY") || cfg!(any(target_os = "macos", windows));
+        let display = set("DISPLAY") || set("WAYLAND_DISPLAY") || cfg!(target_os = "macos");
         let mut routes = Vec::new();
         if set("TMUX") {
             routes.push(Self::Tmux);
@@ -245,7 +244,7 @@ impl Clipboard {
     }
 }
 
-#[cfg(all(unix, not(target_os = "macos")))]
+#[cfg(not(target_os = "macos"))]
 fn keep_out_of_history(set: arboard::Set<'_>) -> arboard::Set<'_> {
     arboard::SetExtLinux::exclude_from_history(set)
 }
@@ -253,12 +252,6 @@ fn keep_out_of_history(set: arboard::Set<'_>) -> arboard::Set<'_> {
 #[cfg(target_os = "macos")]
 fn keep_out_of_history(set: arboard::Set<'_>) -> arboard::Set<'_> {
     arboard::SetExtApple::exclude_from_history(set)
-}
-
-#[cfg(windows)]
-fn keep_out_of_history(set: arboard::Set<'_>) -> arboard::Set<'_> {
-    use arboard::SetExtWindows;
-    set.exclude_from_history().exclude_from_cloud()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -92,7 +92,6 @@ fn read_events(sender: &mpsc::Sender<io::Result<Event>>) -> io::Result<()> {
 ///
 /// # Errors
 /// The terminal is gone.
-#[cfg(unix)]
 fn wait_for_bytes() -> io::Result<()> {
     use rustix::event::{PollFd, PollFlags, poll};
     let stdin = io::stdin();
@@ -114,14 +113,8 @@ fn wait_for_bytes() -> io::Result<()> {
     }
 }
 
-#[cfg(not(unix))]
-fn wait_for_bytes() -> io::Result<()> {
-    crossterm::event::poll(Duration::from_hours(24)).map(|_there| ())
-}
-
 /// The descriptor does not tell of a new size; the signal does. The size is read when the loop takes the event, so that
 /// it is the newest one however many signals came.
-#[cfg(unix)]
 fn watch_size() -> io::Result<impl Stream<Item = io::Result<Event>>> {
     use tokio::signal::unix::{SignalKind, signal};
     let changes = signal(SignalKind::window_change())?;
@@ -133,11 +126,6 @@ fn watch_size() -> io::Result<impl Stream<Item = io::Result<Event>>> {
             }
         }
     }))
-}
-
-#[cfg(not(unix))]
-fn watch_size() -> io::Result<impl Stream<Item = io::Result<Event>>> {
-    Ok(stream::pending())
 }
 
 /// Tells keys from an answer of the terminal (`ESC ] … BEL`, `ESC ] … ESC \`), which arrives as keys.

@@ -11,6 +11,7 @@ pub mod observers;
 pub mod perform;
 pub mod signals;
 pub mod terminal;
+pub mod watchdog;
 
 use std::collections::VecDeque;
 use std::io;
@@ -66,7 +67,7 @@ where
     }
     loop {
         let wake = next_wake(&state);
-        surface.waits(wake);
+        surface.wait_until(wake);
         tokio::select! {
             biased;
             Some(next) = incoming.recv() => taken.push_back(next),
@@ -105,6 +106,7 @@ where
             let effects = update(&mut state, now, message);
             let end = perform_all(effects, surface, performer, &mut frame, &mut taken)?;
             if let Some(mut print) = end {
+                surface.quit();
                 let mut last = Shutdown { state, performer, clock };
                 for next in taken {
                     last.take(next, surface)?;

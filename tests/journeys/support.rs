@@ -574,7 +574,7 @@ impl Surface for TestSurface {
         Ok(())
     }
 
-    fn waits(&mut self, until: Option<Duration>) {
+    fn wait_until(&mut self, until: Option<Duration>) {
         *self.waits.lock().unwrap() = until;
     }
 }

@@ -9,6 +9,8 @@ use crate::cli::args::SceneOptions;
 use crate::clock::Clock;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::signals;
+use crate::runtime::terminal::force_restore;
+use crate::runtime::watchdog::Watchdog;
 use crate::simulator::scene::Scene;
 use crate::simulator::{Options, serve};
 
@@ -26,7 +28,8 @@ pub async fn run(listen: SocketAddr, world: &SceneOptions) -> anyhow::Result<()>
         writeln!(out, "export {name}={value}").context("printing the addresses")?;
     }
     out.flush().context("printing the addresses")?;
-    let _number = signals::ended().await;
+    let _watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
+    let _number = signals::wait_for_end().await;
     simulator.stop();
     Ok(())
 }
