@@ -40,7 +40,9 @@ pub mod testing {
         }
     }
     pub mod runtime {
-        pub use crate::runtime::{clipboard, loop_input, notify, perform, run, terminal, watchdog};
+        pub use crate::runtime::{
+            clipboard, log, loop_input, notify, perform, run, terminal, watchdog,
+        };
     }
     pub mod simulator {
         pub use crate::simulator::{

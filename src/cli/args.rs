@@ -54,6 +54,12 @@ pub struct Flags {
     /// Show moments in UTC
     #[arg(long, global = true)]
     pub utc: bool,
+    /// File for a diagnostic log; nothing secret gets into it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log_file: Option<String>,
+    /// How much is logged
+    #[arg(long, global = true, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
+    pub log_level: Option<String>,
 }
 
 /// What to do instead of opening the dashboard on the real SKE.
@@ -181,8 +187,14 @@ impl Flags {
         if self.read_only {
             lay(values, "read_only", Value::Switch(true), "--read-only");
         }
-        if let Some(theme) = &self.theme {
-            lay(values, "display.theme", Value::Text(theme.clone()), "--theme");
+        for (flag, path, text) in [
+            ("--theme", "display.theme", &self.theme),
+            ("--log-file", "log.file", &self.log_file),
+            ("--log-level", "log.level", &self.log_level),
+        ] {
+            if let Some(text) = text {
+                lay(values, path, Value::Text(text.clone()), flag);
+            }
         }
         if self.ascii {
             lay(values, "display.ascii", Value::Text("always".to_owned()), "--ascii");

@@ -13,12 +13,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use directories::{BaseDirs, ProjectDirs};
+use tracing::level_filters::LevelFilter;
 
 use crate::cli::args::{Arguments, Command, Flags, WaitFor};
 use crate::cli::commands::wait::target::Target;
 use crate::cli::config::{AuthChoice, Loaded, Places, load};
 use crate::clock::Clock;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
+use crate::runtime::log::Log;
 
 /// Exit status for wrong input.
 const USAGE: u8 = 2;
@@ -79,16 +81,20 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Some(Command::Wait(words)) => wait(flags, places, &words).await,
         Some(Command::Demo(world)) => match read_configuration(flags, places.clone()).await {
             Ok(_) if let Some(problem) = terminal_problem() => anyhow::bail!(problem),
-            Ok(loaded) => wiring::demo(loaded, &places, &world).await.map(|()| 0),
+            Ok(loaded) => {
+                let log = start_log(&loaded, &places).await?;
+                wiring::demo(loaded, &places, &world, log.buffer.clone()).await.map(|()| 0)
+            }
             Err(status) => Ok(status),
         },
         None => match read_configuration(flags, places.clone()).await {
             Ok(loaded) => {
                 let missing = no_sign_in(&loaded).or_else(|| no_project(&loaded));
-                match missing.or_else(terminal_problem) {
-                    Some(problem) => anyhow::bail!(problem),
-                    None => wiring::dashboard(loaded, &places).await.map(|()| 0),
+                if let Some(problem) = missing.or_else(terminal_problem) {
+                    anyhow::bail!(problem);
                 }
+                let log = start_log(&loaded, &places).await?;
+                wiring::dashboard(loaded, &places, log.buffer.clone()).await.map(|()| 0)
             }
             Err(status) => Ok(status),
         },
@@ -106,10 +112,23 @@ async fn wait(flags: Flags, places: Places<'static>, words: &WaitFor) -> anyhow:
         Err(status) => return Ok(status),
     };
     let is_whole = matches!(words.cluster, Target::Whole(_));
-    match no_sign_in(&loaded).or_else(|| no_project(&loaded).filter(|_| !is_whole)) {
-        Some(problem) => anyhow::bail!(problem),
-        None => wiring::wait(&loaded, &places, words).await,
+    if let Some(problem) = no_sign_in(&loaded).or_else(|| no_project(&loaded).filter(|_| !is_whole))
+    {
+        anyhow::bail!(problem);
     }
+    let _log = start_log(&loaded, &places).await?;
+    wiring::wait(&loaded, &places, words).await
+}
+
+/// Starts the diagnostic log; it is whole when what this gives is dropped.
+async fn start_log(loaded: &Loaded, places: &Places<'_>) -> anyhow::Result<Log> {
+    let config = &loaded.config;
+    let level = config.text("log.level").parse().unwrap_or(LevelFilter::INFO);
+    let file = Some(config.text("log.file")).filter(|file| !file.is_empty());
+    let file = file.map(|file| config::expand(file, places.home.as_deref()));
+    let log = Log::start(&Clock::machine(), level, file).await?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
+    Ok(log)
 }
 
 fn failed(problem: &str) -> ExitCode {

@@ -36,6 +36,7 @@ use crate::domain::record::Record;
 use crate::domain::secret::Secret;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::clipboard::{Clipboard, ClipboardRoute};
+use crate::runtime::log::LogBuffer;
 use crate::runtime::notify::Notifier;
 use crate::runtime::perform::{Performer, Services};
 use crate::runtime::terminal::{Screen, force_restore, install_panic_hook};
@@ -67,7 +68,7 @@ struct Cloud {
 ///
 /// # Errors
 /// What keeps it from starting, or the terminal went away.
-pub async fn dashboard(loaded: Loaded, places: &Places<'_>) -> anyhow::Result<()> {
+pub async fn dashboard(loaded: Loaded, places: &Places<'_>, log: LogBuffer) -> anyhow::Result<()> {
     let config = &loaded.config;
     let cloud = Cloud {
         source: source(config)?,
@@ -83,14 +84,20 @@ pub async fn dashboard(loaded: Loaded, places: &Places<'_>) -> anyhow::Result<()
         (places.environment)("KUBECONFIG").map(Into::into),
         Clock::machine(),
     );
-    open(&loaded, places, cloud, Files { kubeconfigs, state: crate::cli::state_folder() }).await
+    let files = Files { kubeconfigs, state: crate::cli::state_folder() };
+    open(&loaded, places, cloud, files, log).await
 }
 
 /// Opens the dashboard on an embedded simulator. It knows the simulator's address and nothing else of it.
 ///
 /// # Errors
 /// What keeps it from starting, or the terminal went away.
-pub async fn demo(loaded: Loaded, places: &Places<'_>, world: &SceneOptions) -> anyhow::Result<()> {
+pub async fn demo(
+    loaded: Loaded,
+    places: &Places<'_>,
+    world: &SceneOptions,
+    log: LogBuffer,
+) -> anyhow::Result<()> {
     let clock = Clock::machine();
     let options = Options {
         seed: world.seed,
@@ -127,7 +134,8 @@ pub async fn demo(loaded: Loaded, places: &Places<'_>, world: &SceneOptions) -> 
     let kubeconfigs = Kubeconfigs::only_in(folder.kubeconfigs(), home, clock.clone());
     let own_files = folder.own_files();
     let files = Files { kubeconfigs, state: Some(folder.state()) };
-    let ended = open(&loaded, places, Cloud { own_files: Some(own_files), ..cloud }, files).await;
+    let ended =
+        open(&loaded, places, Cloud { own_files: Some(own_files), ..cloud }, files, log).await;
     simulator.stop();
     let left = run_blocking(&clock, FILE_LIMIT, "the folder of the demo", || folder.end()).await;
     crate::cli::print("", &left?.unwrap_or_default());
@@ -220,6 +228,7 @@ async fn open(
     places: &Places<'_>,
     cloud: Cloud,
     files: Files,
+    log: LogBuffer,
 ) -> anyhow::Result<()> {
     let Files { kubeconfigs, state: state_folder } = files;
     let config = &loaded.config;
@@ -255,6 +264,7 @@ async fn open(
         journal: stored.journal,
         state_folder: state_folder.clone(),
         clipboard: Clipboard::new(routes, clock.clone(), sender.clone()),
+        log,
         notifier: Notifier::of(places.environment, config.switch("notify.desktop")),
         read_only: settings.read_only,
         concurrency: config.number("poll.concurrency"),

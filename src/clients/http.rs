@@ -9,8 +9,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Method, Url};
+use tracing::Instrument as _;
 
 use crate::clients::redact::Redactor;
+use crate::clients::request_log::RequestLog;
 use crate::clients::response::HttpResponse;
 use crate::clock::Clock;
 use crate::domain::backoff;
@@ -163,6 +165,16 @@ impl Http {
     /// # Errors
     /// Nothing was sent since the cooldown is closed or no connection came about, or no whole answer came in time.
     pub async fn send(&self, call: &Call) -> Result<HttpResponse, Failure> {
+        let log = RequestLog::begin(&self.clock, call.method.as_str(), &call.host(), &call.purpose);
+        let result = self.exchange(call).instrument(log.span()).await;
+        match &result {
+            Ok(answer) => log.answered(answer.status, answer.trace.as_deref()),
+            Err(failure) => log.failed(failure),
+        }
+        result
+    }
+
+    async fn exchange(&self, call: &Call) -> Result<HttpResponse, Failure> {
         self.check_cooldown(call)?;
         let request = self.build(call)?;
         call.bearer.iter().chain(&call.secrets).for_each(|secret| self.redactor.learn(secret));

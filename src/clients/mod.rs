@@ -5,7 +5,8 @@ pub mod http;
 pub mod kubernetes;
 pub mod projects;
 mod redact;
-pub mod response;
+pub mod request_log;
+mod response;
 #[cfg(test)]
 mod scripted;
 pub mod ske;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
+use tracing::{Instrument as _, debug, info_span, warn};
 
 use crate::clock::Clock;
-use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::failure::{Failure, FailureKind, causes};
 use crate::runtime::blocking::{run_blocking, timed_out};
 
 /// What a helper of this machine may need: where things are, which language, which terminal, display and bus. Everything
@@ -89,7 +90,16 @@ pub async fn run(
             Err(Failure::new(FailureKind::NotPossible, text))
         }
     };
-    clock.timeout(limit, work).await.unwrap_or_else(|| Err(timed_out(&name, limit)))
+    let began = clock.monotonic();
+    let span = info_span!("child", program = name);
+    let ended = clock.timeout(limit, work.instrument(span.clone())).await;
+    let ended = ended.unwrap_or_else(|| Err(timed_out(&name, limit)));
+    let ms = clock.monotonic().saturating_sub(began).as_millis();
+    span.in_scope(|| match &ended {
+        Ok(_) => debug!(ms, "ended"),
+        Err(failure) => warn!(ms, error = %failure, causes = causes(failure), "failed"),
+    });
+    ended
 }
 
 #[cfg(test)]

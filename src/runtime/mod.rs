@@ -5,6 +5,7 @@ pub mod blocking;
 pub mod child;
 pub mod clipboard;
 pub mod input;
+pub mod log;
 pub mod loop_input;
 pub mod notify;
 pub mod observers;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
+use tracing::{Instrument as _, error, info, info_span, trace};
+
 use crate::app::message::{Answer, Message};
 use crate::app::requests::RequestId;
 use crate::clients::kubernetes::{ObserverTarget, observe};
@@ -85,37 +87,49 @@ impl Observers {
             one_way_agreed: agreed,
         };
         let (ske, clock, sender, about) = (ske.clone(), clock.clone(), sender.clone(), id.clone());
-        let task = tokio::spawn(async move {
-            let pending = PendingEvents::default();
-            let observing = async {
-                loop {
-                    let issue = || ske.issue_short_lived(&about);
-                    let sink = |event| pending.push(event);
-                    let work = observe(target.clone(), issue, clock.clone(), sink);
-                    let Err(defect) = catch_panic(&format!("observing {about}"), work).await else {
-                        return;
-                    };
-                    // What was seen last is not of now any more.
-                    pending.push(ObserverEvent::Unavailable(Unavailable::Connecting));
-                    let defect = defect.hint("It is observed again in a minute");
-                    let failed = LoopInput::Message(Message::TaskFailed(defect));
-                    drop(sender.send(failed).await);
-                    clock.sleep(RESTART_DELAY).await;
-                }
-            };
-            let forwarding = async {
-                loop {
-                    for event in pending.take().await {
-                        let message = Message::Answered(number, Answer::Observed(event));
-                        drop(sender.send(LoopInput::Message(message)).await);
+        let task = tokio::spawn(
+            async move {
+                info!("began");
+                let pending = PendingEvents::default();
+                let observing = async {
+                    loop {
+                        let issue = || ske.issue_short_lived(&about);
+                        let sink = |event| {
+                            match &event {
+                                ObserverEvent::Snapshot(_) => trace!("snapshot"),
+                                ObserverEvent::Unavailable(reason) => info!(%reason, "unavailable"),
+                            }
+                            pending.push(event);
+                        };
+                        let work = observe(target.clone(), issue, clock.clone(), sink);
+                        let Err(defect) = catch_panic(&format!("observing {about}"), work).await
+                        else {
+                            return;
+                        };
+                        error!(error = %defect, "failed");
+                        // What was seen last is not of now any more.
+                        pending.push(ObserverEvent::Unavailable(Unavailable::Connecting));
+                        let defect = defect.hint("It is observed again in a minute");
+                        let failed = LoopInput::Message(Message::TaskFailed(defect));
+                        drop(sender.send(failed).await);
+                        clock.sleep(RESTART_DELAY).await;
                     }
+                };
+                let forwarding = async {
+                    loop {
+                        for event in pending.take().await {
+                            let message = Message::Answered(number, Answer::Observed(event));
+                            drop(sender.send(LoopInput::Message(message)).await);
+                        }
+                    }
+                };
+                tokio::select! {
+                    () = observing => {}
+                    () = forwarding => {}
                 }
-            };
-            tokio::select! {
-                () = observing => {}
-                () = forwarding => {}
             }
-        });
+            .instrument(info_span!("observe", cluster = %id)),
+        );
         self.lock().insert(id, Observer { readings, task: task.abort_handle() });
     }
 
@@ -128,7 +142,9 @@ impl Observers {
 
     /// Ends observing a cluster.
     pub fn end(&self, id: &ClusterId) {
-        self.lock().remove(id);
+        if self.lock().remove(id).is_some() {
+            info!(cluster = %id, "no longer observed");
+        }
     }
 }
 

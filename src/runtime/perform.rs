@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{Mutex, Notify, Semaphore};
+use tracing::{Instrument as _, debug, info_span, warn};
 
 use crate::app::effect::{Effect, Request};
 use crate::app::message::{Answer, IssuedKubeconfig, Listing, Message, RotateOutcome};
@@ -20,7 +21,7 @@ use crate::clock::Clock;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId};
 use crate::domain::credential::{CredentialFacts, Credentials, Issuance};
-use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::failure::{Failure, FailureKind, causes};
 use crate::domain::kubeconfig::{
     ClusterIdentity, Destination, KubeconfigKind, MergeOptions, NotSaved, ParsedKubeconfig, Plan,
     Saved,
@@ -32,6 +33,7 @@ use crate::domain::rotation::Step;
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
 use crate::runtime::blocking::{FILE_LIMIT, catch_panic, retry_while_locked, run_blocking};
 use crate::runtime::clipboard::Clipboard;
+use crate::runtime::log::LogBuffer;
 use crate::runtime::loop_input::{LoopInput, LoopSender};
 use crate::runtime::notify::Notifier;
 use crate::runtime::observers::Observers;
@@ -58,6 +60,8 @@ pub struct Services {
     /// Folder of what is kept between runs; `None` where nothing can be kept.
     pub state_folder: Option<PathBuf>,
     pub clipboard: Clipboard,
+    /// The latest of the diagnostic log.
+    pub log: LogBuffer,
     /// How a person who looks elsewhere is told.
     pub notifier: Notifier,
     /// Whether nothing may be sent that changes something, and nothing written for the user.
@@ -155,12 +159,15 @@ impl Performer {
             Effect::Unobserve(id) => observers.end(&id),
             Effect::Request(id, request) => {
                 let this = self.clone();
+                let span = info_span!("task", %id, kind = kind(&request));
                 self.spawn(
                     request.is_write(),
                     async move {
                         let answer = this.answer(id, request).await.unwrap_or_else(Answer::Broken);
+                        log_outcome(failure(&answer));
                         Some(Message::Answered(id, answer))
-                    },
+                    }
+                    .instrument(span),
                     move |defect| Message::Answered(id, Answer::Broken(defect)),
                 );
             }
@@ -168,8 +175,10 @@ impl Performer {
                 let this = self.clone();
                 let write = async move {
                     let note = this.append_record(*record).await.unwrap_or_else(Some);
+                    log_outcome(note.as_ref());
                     note.map(Message::TaskFailed)
                 };
+                let write = write.instrument(info_span!("task", kind = "append to the journal"));
                 self.spawn(true, write, Message::TaskFailed);
             }
             Effect::Notify { title, text } => {
@@ -465,6 +474,68 @@ impl Performer {
             }
             Err(failure) => Err(failure),
         }
+    }
+}
+
+/// What a request is about, for the log.
+fn kind(request: &Request) -> &'static str {
+    match request {
+        Request::Identify => "identify",
+        Request::NameProjects(_) => "name projects",
+        Request::List(_) => "list clusters",
+        Request::Read(_) => "read cluster",
+        Request::Rotate { .. } => "rotate",
+        Request::Act { .. } => "act",
+        Request::FindStaticTokens(_) => "find static tokens",
+        Request::Observe { .. } => "observe",
+        Request::Plan { .. } => "plan destination",
+        Request::Issue { .. } => "issue kubeconfig",
+        Request::Save { .. } => "save kubeconfig",
+        Request::CopySecret(_) | Request::CopyText(_) => "copy",
+        Request::ClearClipboard(_) => "clear clipboard",
+        Request::Persist(..) => "save state",
+        Request::LoadCredentials => "load state",
+    }
+}
+
+/// The failure in an answer, if it is one.
+fn failure(answer: &Answer) -> Option<&Failure> {
+    match answer {
+        Answer::Clusters(Err(failure))
+        | Answer::Cluster(Err(failure))
+        | Answer::Action(Err(failure))
+        | Answer::Destination(Err(failure))
+        | Answer::Kubeconfig(Err(failure))
+        | Answer::Copied(Err(failure))
+        | Answer::Saved(Err(NotSaved::Failed(failure)))
+        | Answer::Rotation(
+            RotateOutcome::NotSent(failure)
+            | RotateOutcome::Refused(failure)
+            | RotateOutcome::Unknown(failure, _),
+        )
+        | Answer::Broken(failure) => Some(failure),
+        Answer::Identity { .. }
+        | Answer::ProjectNames(_)
+        | Answer::Clusters(Ok(_))
+        | Answer::Cluster(Ok(_))
+        | Answer::Rotation(RotateOutcome::Accepted { .. } | RotateOutcome::Changed(_))
+        | Answer::Action(Ok(_))
+        | Answer::StaticTokens(_)
+        | Answer::Destination(Ok(_))
+        | Answer::Kubeconfig(Ok(_))
+        | Answer::Saved(Ok(_) | Err(NotSaved::Changed(_) | NotSaved::Taken(_)))
+        | Answer::Copied(Ok(_))
+        | Answer::ClipboardCleared(_)
+        | Answer::Credentials { .. }
+        | Answer::Observed(_) => None,
+    }
+}
+
+fn log_outcome(failure: Option<&Failure>) {
+    if let Some(failure) = failure {
+        warn!(error = %failure, causes = causes(failure), "failed");
+    } else {
+        debug!("done");
     }
 }
 

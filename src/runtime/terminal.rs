@@ -243,6 +243,8 @@ fn stop_process_group() {
 pub fn install_panic_hook(report_folder: Option<PathBuf>) {
     let main = std::thread::current().id();
     std::panic::set_hook(Box::new(move |info| {
+        let place = info.location().map(ToString::to_string);
+        tracing::error!(place, "panicked");
         let report = report_folder.as_ref().and_then(|folder| write_report(folder, info));
         if std::thread::current().id() == main {
             restore();

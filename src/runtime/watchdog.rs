@@ -56,6 +56,7 @@ impl Watchdog {
 }
 
 fn end_process(status: usize, restore: fn()) {
+    tracing::error!(status, "ended by the watchdog");
     // One message, once.
     let (sender, restored) = mpsc::sync_channel(1);
     let work = move || {

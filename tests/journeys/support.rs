@@ -30,6 +30,7 @@ use skeys::testing::domain::cluster::{ProjectId, Region};
 use skeys::testing::domain::failure::{Failure, FailureKind};
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::runtime::clipboard::{Clipboard, ClipboardRoute};
+use skeys::testing::runtime::log::{Log, LogBuffer};
 use skeys::testing::runtime::loop_input::{LoopInput, LoopSender, channel};
 use skeys::testing::runtime::notify::Notifier;
 use skeys::testing::runtime::perform::{Performer, Services};
@@ -41,12 +42,43 @@ use skeys::testing::store::journal::Journal;
 use skeys::testing::store::kubeconfigs::Kubeconfigs;
 use skeys::testing::store::state_file;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
 /// The moment at which every journey begins.
 pub fn start() -> Timestamp {
     "2026-11-24T14:00:00Z".parse().unwrap()
+}
+
+/// The log of all journeys, with everything that could be logged.
+static LOG: OnceCell<Log> = OnceCell::const_new();
+
+fn log_file() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("journeys.log")
+}
+
+async fn start_log() -> LogBuffer {
+    let start = async || {
+        drop(std::fs::remove_file(log_file()));
+        let level = tracing::level_filters::LevelFilter::TRACE;
+        Log::start(&Clock::machine(), level, Some(log_file())).await.unwrap()
+    };
+    LOG.get_or_init(start).await.buffer.clone()
+}
+
+/// Everything that was logged so far.
+pub async fn logged() -> String {
+    let mark = uuid::Uuid::new_v4().to_string();
+    tracing::info!(target: "skeys::journeys", mark);
+    for _ in 0..2_000 {
+        let old = std::fs::read_to_string(log_file().with_extension("log.1")).unwrap_or_default();
+        let text = std::fs::read_to_string(log_file()).unwrap_or_default();
+        if text.contains(&mark) {
+            return old + &text;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("the log is not written");
 }
 
 /// A journey under way.
@@ -136,6 +168,7 @@ impl Journey {
     #[expect(clippy::too_many_lines, reason = "the wiring of the program, in one place")]
     pub async fn with(setting: Setting) -> Self {
         skeys::testing::clients::install_crypto();
+        let log = start_log().await;
         let clock = Clock::by_hand(start());
         let scene = Scene::parse(&setting.scene, "small.toml").unwrap();
         let options =
@@ -193,6 +226,7 @@ impl Journey {
             journal: Some(Journal::open(&home.path().join("state")).unwrap()),
             state_folder: Some(home.path().join("state")),
             clipboard: Clipboard::new(setting.ways, clock.clone(), sender.clone()),
+            log,
             notifier: Notifier::of(|name| setting.terminal.get(name).cloned(), false),
             read_only: settings.read_only,
             concurrency: 4,
