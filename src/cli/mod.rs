@@ -5,7 +5,8 @@ pub mod args;
 pub mod commands;
 pub mod config;
 mod demo_folder;
-mod wiring;
+mod settings;
+pub mod wiring;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -83,7 +84,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
             Ok(_) if let Some(problem) = terminal_problem() => anyhow::bail!(problem),
             Ok(loaded) => {
                 let log = start_log(&loaded, &places).await?;
-                wiring::demo(loaded, &places, &world, log.buffer.clone()).await.map(|()| 0)
+                wiring::demo(&loaded, &places, &world, log.buffer.clone()).await.map(|()| 0)
             }
             Err(status) => Ok(status),
         },
@@ -94,7 +95,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
                     anyhow::bail!(problem);
                 }
                 let log = start_log(&loaded, &places).await?;
-                wiring::dashboard(loaded, &places, log.buffer.clone()).await.map(|()| 0)
+                wiring::dashboard(&loaded, &places, log.buffer.clone()).await.map(|()| 0)
             }
             Err(status) => Ok(status),
         },

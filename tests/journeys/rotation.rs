@@ -230,7 +230,7 @@ async fn api_19_the_same_name_in_two_projects_and_regions_is_never_mixed() {
         })
         .concat();
     let scene = format!("regions = [\"eu01\", \"eu02\"]\n{twins}");
-    let setting = Setting { scene, regions: vec!["eu01", "eu02"], ..Setting::default() };
+    let setting = Setting { scene, ..Setting::default() }.set("SKEYS_REGIONS", "eu01,eu02");
     let mut journey = Journey::with(setting).await;
     journey.press("/twin region:eu02 project:p-6a<enter>").await;
     journey.shows("1 of 4 clusters");
@@ -351,8 +351,7 @@ async fn host_07_the_dialog_keeps_its_cluster_when_rows_move_under_the_cursor() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn host_08_read_only_sends_no_post_and_writes_no_kubeconfig() {
-    let mut setting = Setting::default();
-    setting.settings.read_only = true;
+    let setting = Setting::default().set("SKEYS_READ_ONLY", "true");
     let mut journey = Journey::with(setting).await;
     journey.shows("READ-ONLY");
     for (name, keys) in [("alpha", "RKC"), ("bravo", "RK"), ("echo", "W")] {
@@ -402,8 +401,7 @@ async fn time_01_a_jump_of_the_wall_clock_keeps_ages_right_and_storms_nobody() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_protected_cluster_wants_its_name_for_a_start_too() {
-    let mut setting = Setting::default();
-    setting.settings.protected = vec!["alph*".to_owned()];
+    let setting = Setting::default().set("SKEYS_PROTECTED", "alph*");
     let mut journey = Journey::with(setting).await;
     journey.press("/alpha<enter>R<tab><tab><enter>").await;
     journey.shows("type alpha to confirm");
