@@ -34,12 +34,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use skeys::testing::Clock;
-use skeys::testing::app::message::{Answer, Message, Now};
+use skeys::testing::app::message::{Answer, Message};
+use skeys::testing::app::now::Now;
 use skeys::testing::app::state::State;
 use skeys::testing::app::update::{settle, update};
-use skeys::testing::clients::auth::{SourceConfig, TokenSource};
+use skeys::testing::clients::auth::{TokenSource, access_token};
 use skeys::testing::clients::http::Http;
-use skeys::testing::clients::kubernetes::kind::{self, Change, Kind};
+use skeys::testing::clients::kubernetes::resources::{self, WatchEvent, WatchedResource};
 use skeys::testing::clients::kubernetes::store::{ListStatus, Store};
 use skeys::testing::clients::kubernetes::{ObserverTarget, decode, observe};
 use skeys::testing::clients::ske::SkeClient;
@@ -105,10 +106,8 @@ fn id(name: &str) -> ClusterId {
 /// A client of the simulated SKE API.
 fn ske(environment: impl Fn(&str) -> Option<String>) -> SkeClient {
     let http = Http::new(Clock::machine(), None).unwrap();
-    let token = SourceConfig::Token {
-        secret: Secret::new(environment("STACKIT_ACCESS_TOKEN").unwrap()),
-        origin: "STACKIT_ACCESS_TOKEN".to_owned(),
-    };
+    let token = environment("STACKIT_ACCESS_TOKEN").map(Secret::new).unwrap();
+    let token = access_token::source(token, "STACKIT_ACCESS_TOKEN");
     let tokens = TokenSource::new(token, http.clone(), Clock::machine()).unwrap();
     let base = environment("STACKIT_SKE_CUSTOM_ENDPOINT").unwrap();
     SkeClient::new(&base, http, tokens).unwrap()
@@ -321,14 +320,14 @@ impl Full {
     /// What an observer holds of it.
     fn store(&self) -> Store {
         let mut store = Store::default();
-        fill(&mut store, &kind::nodes(), &self.nodes);
-        fill(&mut store, &kind::templates(), &self.templates);
-        fill(&mut store, &kind::pods(), &self.pods);
-        fill(&mut store, &kind::budgets(), &self.budgets);
-        fill(&mut store, &kind::attachments(), &self.attachments);
-        fill(&mut store, &kind::volumes(), &self.volumes);
-        fill(&mut store, &kind::node_events(), &of_kind(&self.events, "Node"));
-        fill(&mut store, &kind::pod_events(), &of_kind(&self.events, "Pod"));
+        fill(&mut store, &resources::nodes(), &self.nodes);
+        fill(&mut store, &resources::templates(), &self.templates);
+        fill(&mut store, &resources::pods(), &self.pods);
+        fill(&mut store, &resources::budgets(), &self.budgets);
+        fill(&mut store, &resources::attachments(), &self.attachments);
+        fill(&mut store, &resources::volumes(), &self.volumes);
+        fill(&mut store, &resources::node_events(), &of_kind(&self.events, "Node"));
+        fill(&mut store, &resources::pod_events(), &of_kind(&self.events, "Pod"));
         store
     }
 
@@ -366,17 +365,17 @@ fn converted<'a, K: 'a, T>(
     objects.filter_map(read).map(Arc::new).collect()
 }
 
-fn fill<K: Serialize, T: PartialEq>(store: &mut Store, kind: &Kind<T>, objects: &[K]) {
+fn fill<K: Serialize, T: PartialEq>(store: &mut Store, kind: &WatchedResource<T>, objects: &[K]) {
     let body = json!({"metadata": {"resourceVersion": "1"}, "items": objects}).to_string();
-    let page = kind.page(body.as_bytes()).unwrap();
+    let page = kind.decode_page(body.as_bytes()).unwrap();
     assert_eq!(page.unreadable, 0);
-    (kind.object_cache)(store).swap(page.items);
-    store.stand(kind.resource_kind, ListStatus::Seen(None));
+    (kind.cache)(store).replace_all(page.items);
+    store.set_status(kind.resource_kind, ListStatus::Seen(None));
 }
 
 /// The line of a watch that says that an object changed.
-fn changed(object: &Value) -> Vec<u8> {
-    json!({"type": "MODIFIED", "object": object}).to_string().into_bytes()
+fn changed(object: &Value) -> String {
+    json!({"type": "MODIFIED", "object": object}).to_string()
 }
 
 /// A dashboard on the nodes tab of this cluster, with a first snapshot of it.
@@ -391,10 +390,13 @@ fn dashboard(full: &Full, snapshot: ClusterSnapshot, now: jiff::Timestamp) -> St
 
 /// Everything that a dashboard does with a new snapshot but draw it.
 fn show(state: &mut State, snapshot: ClusterSnapshot) {
-    let now = Now { monotonic: state.now.monotonic + Duration::from_millis(300), ..state.now };
+    let now = Now {
+        monotonic: state.shared.now.monotonic + Duration::from_millis(300),
+        ..state.shared.now
+    };
     let id = state.fleet.entries.keys().next().unwrap().clone();
     let sighting = ObserverEvent::Snapshot(Arc::new(snapshot));
-    let number = state.observing.get(&id).unwrap().number;
+    let number = state.nodes.observing.get(&id).unwrap().request;
     drop(black_box(update(state, now, Message::Answered(number, Answer::Observed(sighting)))));
     settle(state);
 }
@@ -412,19 +414,33 @@ fn events(bench: &Bench, full: &Full, now: jiff::Timestamp) {
             json!([{"type": "Ready", "status": status}]);
         pod
     };
-    event(bench, full, now, ("a node", &kind::nodes()), [node(true), node(false)], |full, node| {
-        *full.nodes.last_mut().unwrap() = node;
-    });
-    event(bench, full, now, ("a pod", &kind::pods()), [pod("False"), pod("True")], |full, pod| {
-        *full.pods.last_mut().unwrap() = pod;
-    });
+    event(
+        bench,
+        full,
+        now,
+        ("a node", &resources::nodes()),
+        [node(true), node(false)],
+        |full, node| {
+            *full.nodes.last_mut().unwrap() = node;
+        },
+    );
+    event(
+        bench,
+        full,
+        now,
+        ("a pod", &resources::pods()),
+        [pod("False"), pod("True")],
+        |full, pod| {
+            *full.pods.last_mut().unwrap() = pod;
+        },
+    );
 }
 
 fn event<K: DeserializeOwned + Clone, T: PartialEq + Clone>(
     bench: &Bench,
     full: &Full,
     now: jiff::Timestamp,
-    (what, kind): (&str, &Kind<T>),
+    (what, kind): (&str, &WatchedResource<T>),
     objects: [Value; 2],
     replace: impl Fn(&mut Full, K),
 ) {
@@ -433,17 +449,19 @@ fn event<K: DeserializeOwned + Clone, T: PartialEq + Clone>(
     let lines = objects.each_ref().map(changed);
     let time = bench.time(|| {
         for line in &lines {
-            black_box(kind.change(line).unwrap().is_some());
+            black_box(kind.decode_event(line).unwrap().is_some());
         }
     });
     line(&format!("reading the event of {what}"), time / 2, None);
-    let changes = lines.map(|line| match kind.change(&line).unwrap().unwrap() {
-        Change::Put(item) => item,
-        Change::Remove(_) | Change::Bookmark(_) | Change::Unreadable(_) => unreachable!(),
+    let changes = lines.map(|line| match kind.decode_event(&line).unwrap().unwrap() {
+        WatchEvent::Put(item) => item,
+        WatchEvent::Remove(_) | WatchEvent::Bookmark(_) | WatchEvent::Unreadable(_) => {
+            unreachable!()
+        }
     });
     let mut changes = changes.iter().cycle();
     let ours = bench.time(|| {
-        assert!((kind.object_cache)(&mut store).put(changes.next().unwrap().clone()));
+        assert!((kind.cache)(&mut store).put(changes.next().unwrap().clone()));
         show(&mut state, store.snapshot());
     });
     // The naive way: what is kept are whole objects, and all of them are converted for every snapshot.
@@ -498,7 +516,7 @@ fn frame(bench: &Bench, what: &str, full: &Full, now: jiff::Timestamp) {
     let mut state = dashboard(full, store.snapshot(), now);
     let mut terminal = terminal();
     let ours = bench.time(|| draw(&mut terminal, &mut state));
-    let roll = state.observed.values().find_map(|observed| observed.roll.as_ref()).unwrap();
+    let roll = state.nodes.observed.values().find_map(|observed| observed.roll.as_ref()).unwrap();
     let naive = bench.time(|| draw_all_rows(&mut terminal, roll));
     line(&format!("frame of the nodes tab, {what} (naive: all rows)"), ours, Some(naive));
     drop(store);

@@ -17,16 +17,16 @@ use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use crossterm::event::KeyCode;
+use jiff::Timestamp;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Constraint;
 use ratatui::widgets::{Row, Table};
-use skeys::testing::app::fleet::Fleet;
+
 use skeys::testing::app::state::State;
+use skeys::testing::app::update::settle;
 use skeys::testing::clients::ske::decode;
 use skeys::testing::domain::cluster::{Cluster, ClusterId, ProjectId, Region, Scope};
-use skeys::testing::domain::fixtures;
-use skeys::testing::domain::rotation::Phase;
 use skeys::testing::simulator::describe;
 use skeys::testing::simulator::scene::Scene;
 use skeys::testing::simulator::world::World;
@@ -46,26 +46,45 @@ fn main() {
     resting(&bench);
 }
 
-fn clusters(count: usize) -> Vec<Cluster> {
-    let phases =
-        [Phase::Completed, Phase::Completed, Phase::Prepared, Phase::Preparing, Phase::Never];
-    (0..count)
-        .map(|number| {
-            let phase = phases.get(number % phases.len()).cloned().unwrap_or(Phase::Never);
-            fixtures::cluster(&format!("web-{number}"), phase)
+fn now() -> Timestamp {
+    "2026-11-24T14:02:11Z".parse().unwrap()
+}
+
+/// What SKE answers for a project with so many clusters.
+fn listing(count: usize) -> (Scope, String) {
+    let world = World::new(&Scene::fleet().unwrap(), 7, 1.0, now());
+    let (project, _) = world.projects.first().cloned().unwrap();
+    let items: Vec<serde_json::Value> = world
+        .list(&project, "eu01")
+        .cycle_to(count)
+        .map(|cluster| serde_json::to_value(describe(cluster, now())).unwrap())
+        .enumerate()
+        .map(|(number, mut item)| {
+            if let Some(name) = item.get_mut("name") {
+                *name = format!("c-{number}").into();
+            }
+            item
         })
-        .collect()
+        .collect();
+    let scope = Scope { project: ProjectId::new(&project), region: Region::new("eu01") };
+    (scope, serde_json::json!({ "items": items }).to_string())
+}
+
+fn clusters(count: usize) -> Vec<Cluster> {
+    let (scope, body) = listing(count);
+    decode::list(&scope, body.as_bytes()).unwrap().0
 }
 
 fn listed(count: usize) -> State {
-    machine(clusters(count), fixtures::now())
+    machine(clusters(count), now())
 }
 
 /// A table of all rows, as it is written without a thought of their number.
-fn draw_all_rows(terminal: &mut Terminal<TestBackend>, fleet: &Fleet) {
+fn draw_all_rows(terminal: &mut Terminal<TestBackend>, state: &State) {
+    let fleet = &state.fleet;
     terminal
         .draw(|frame| {
-            let rows = fleet.shown.iter().filter_map(|id| fleet.cluster(id)).map(|cluster| {
+            let rows = state.view.shown.iter().filter_map(|id| fleet.cluster(id)).map(|cluster| {
                 Row::new([
                     cluster.id.name.to_string(),
                     fleet.project_name(cluster.id.project()).to_owned(),
@@ -85,7 +104,7 @@ fn frames(bench: &Bench, count: usize) {
     let mut state = listed(count);
     let mut terminal = terminal();
     let ours = bench.time(|| draw(&mut terminal, &mut state));
-    let naive = bench.time(|| draw_all_rows(&mut terminal, &state.fleet));
+    let naive = bench.time(|| draw_all_rows(&mut terminal, &state));
     line(&format!("frame, {count} clusters (naive: all rows)"), ours, Some(naive));
 }
 
@@ -116,29 +135,15 @@ fn keys(bench: &Bench) {
     });
     line("a keystroke in the filter, with sorting, 10,000", ours, Some(naive));
     press(&mut state, KeyCode::Esc);
-    let (look, now, settings) = (state.look.clone(), state.now.wall, state.settings.clone());
-    let time = bench.time(|| state.fleet.arrange(&look, now, &settings));
+    let time = bench.time(|| {
+        state.view.outdated = true;
+        settle(&mut state);
+    });
     line("counting and sorting by attention, 10,000", time, None);
 }
 
 fn decoding(bench: &Bench) {
-    let now = fixtures::now();
-    let world = World::new(&Scene::fleet().unwrap(), 7, 1.0, now);
-    let (project, _) = world.projects.first().cloned().unwrap();
-    let items: Vec<serde_json::Value> = world
-        .list(&project, "eu01")
-        .cycle_to(1_000)
-        .map(|cluster| serde_json::to_value(describe(cluster, now)).unwrap())
-        .enumerate()
-        .map(|(number, mut item)| {
-            if let Some(name) = item.get_mut("name") {
-                *name = format!("c-{number}").into();
-            }
-            item
-        })
-        .collect();
-    let body = serde_json::json!({ "items": items }).to_string();
-    let scope = Scope { project: ProjectId::new(&project), region: Region::new("eu01") };
+    let (scope, body) = listing(1_000);
     let ours = bench.time(|| {
         black_box(decode::list(&scope, body.as_bytes()).unwrap());
     });

@@ -21,7 +21,7 @@ pub mod testing {
     pub use crate::clock::Clock;
 
     pub mod app {
-        pub use crate::app::{fleet, keymap, message, settings, state, update};
+        pub use crate::app::{fleet, keymap, message, now, requests, settings, state, update};
     }
     pub mod cli {
         pub use crate::cli::args::{Flags, Goal, WaitFor};
@@ -34,8 +34,8 @@ pub mod testing {
     }
     pub mod domain {
         pub use crate::domain::{
-            action, cluster, credential, fixtures, kubeconfig, lifetime, persisted, rotation,
-            secret, snapshot,
+            action, cluster, credential, kubeconfig, lifetime, persisted, rotation, secret,
+            snapshot,
         };
         pub mod roll {
             pub use crate::domain::roll::{Roll, history};

@@ -4,17 +4,18 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use skeys::testing::app::keymap::{BINDINGS, Binding, Context, Keymap};
+use skeys::testing::app::keymap::{BINDINGS, Binding, KeyContext, Keymap};
 
 const BEGIN: &str = "<!-- keys: made from the keymap, checked by tests/documents.rs -->\n";
 const END: &str = "<!-- end of keys -->";
 
 /// Where a binding holds, in words.
 fn place(binding: &Binding) -> String {
-    let all = |wanted: &[Context]| wanted.iter().all(|context| binding.contexts.contains(context));
-    if all(&Context::ALL) {
+    let all =
+        |wanted: &[KeyContext]| wanted.iter().all(|context| binding.contexts.contains(context));
+    if all(&KeyContext::ALL) {
         "everywhere".to_owned()
-    } else if all(&[Context::Fleet, Context::Cluster, Context::Activity]) {
+    } else if all(&[KeyContext::Fleet, KeyContext::Cluster, KeyContext::Activity]) {
         "every screen".to_owned()
     } else {
         binding.contexts.iter().map(|context| context.title()).collect::<Vec<_>>().join(", ")

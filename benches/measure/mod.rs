@@ -9,7 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use skeys::testing::app::keymap::Keymap;
-use skeys::testing::app::message::{Answer, Listing, Message, Now};
+use skeys::testing::app::message::{Answer, Listing, Message};
+use skeys::testing::app::now::Now;
+use skeys::testing::app::requests::RequestOwner;
 use skeys::testing::app::settings::Settings;
 use skeys::testing::app::state::State;
 use skeys::testing::app::update::{begin, settle, update};
@@ -91,15 +93,16 @@ pub fn machine(clusters: Vec<Cluster>, wall: Timestamp) -> State {
     settings.regions = vec![Region::new("eu01")];
     let now = Now { wall, monotonic: Duration::ZERO };
     let mut state = State::new(settings, Keymap::default(), PersistedState::default(), now, 7);
-    state.size = SIZE;
+    state.shared.size = SIZE;
     drop(begin(&mut state));
     let scope = Scope { project: ProjectId::new(PROJECT), region: Region::new("eu01") };
-    let request = state.fleet.scopes.get(&scope).and_then(|s| s.in_flight).unwrap_or_default();
+    let lists = |owner: &RequestOwner| *owner == RequestOwner::Clusters(scope.clone());
+    let request = state.requests.open().find(|(_, owner)| lists(owner)).unwrap().0;
     let listing = Listing { clusters, skipped: 0, skew: SignedDuration::ZERO };
     let answer = Answer::Clusters(Ok(listing));
     drop(update(&mut state, now, Message::Answered(request, answer)));
     settle(&mut state);
-    assert_eq!(state.fleet.shown.len(), count);
+    assert_eq!(state.view.shown.len(), count);
     state
 }
 
@@ -112,13 +115,13 @@ pub fn terminal() -> Terminal<TestBackend> {
 pub fn draw(terminal: &mut Terminal<TestBackend>, state: &mut State) {
     let mut metrics = None;
     terminal.draw(|frame| metrics = Some(view(state, frame))).unwrap();
-    state.metrics = metrics.unwrap_or_default();
+    state.shared.metrics = metrics.unwrap_or_default();
 }
 
 /// Presses a key.
 pub fn press(state: &mut State, code: KeyCode) {
     let key = KeyEvent::new(code, KeyModifiers::NONE);
-    let now = state.now;
+    let now = state.shared.now;
     drop(std::hint::black_box(update(state, now, Message::Key(key))));
 }
 

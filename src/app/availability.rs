@@ -1,10 +1,14 @@
-//! Whether a command can be carried out now, and if not, why: read by update, footer, menus and help.
+//! Whether a command can be carried out now, and if not, why: read by the dispatcher, footer, menus and help.
+#![expect(clippy::wildcard_enum_match_arm, reason = "other commands are always possible")]
 
-use crate::app::fleet::Entry;
-use crate::app::keymap::Command;
-use crate::app::state::{Pending, PendingStage, Screen, State, Tab};
+use crate::app::cluster::tabs::Tab;
+use crate::app::fleet::state::Entry;
+use crate::app::keymap::{Command, KeyContext};
+use crate::app::rotation::update::pending_reason;
+use crate::app::screen::Screen;
+use crate::app::state::State;
+use crate::app::text;
 use crate::domain::action::{Action, permits};
-use crate::domain::age::{long, since};
 use crate::domain::rotation::Step;
 
 /// Says whether a command can be carried out now.
@@ -14,96 +18,54 @@ use crate::domain::rotation::Step;
 pub fn can(state: &State, command: Command) -> Result<(), String> {
     let on_cluster = |action: Action| match state.subject() {
         Some(entry) => {
-            can_act(state, entry, action).map_err(|reason| format!("{}: {reason}", action.word()))
+            can_act(state, entry, action).map_err(|reason| text::refused(action.word(), &reason))
         }
-        None => Err(format!("{}: no cluster is chosen", action.word())),
+        None => Err(text::no_cluster(action.word())),
     };
-    match command {
-        Command::Rotate => match due_step(state) {
-            Some(step) => on_cluster(Action::Rotate(step)),
-            None => on_cluster(Action::Rotate(Step::Start)),
+    let reason = match command {
+        Command::Rotate => {
+            return on_cluster(Action::Rotate(state.due_step().unwrap_or(Step::Start)));
+        }
+        Command::Kubeconfig => return on_cluster(Action::Issue),
+        Command::WakeUp => return on_cluster(Action::WakeUp),
+        Command::Reconcile => return on_cluster(Action::Reconcile),
+        Command::Watch if state.subject().is_none() => text::WATCH_NO_CLUSTER,
+        Command::Events if state.screen.tab() != Some(Tab::Nodes) => text::EVENTS_ELSEWHERE,
+        Command::Open => match state.context() {
+            KeyContext::Fleet if state.subject().is_none() => text::OPEN_NO_CLUSTER,
+            KeyContext::Cluster | KeyContext::Activity if state.lists_records() => {
+                if state.record_at_cursor().is_some() {
+                    return Ok(());
+                }
+                text::OPEN_NO_ENTRY
+            }
+            KeyContext::Cluster => text::OPEN_NOTHING,
+            _ => return Ok(()),
         },
-        Command::Kubeconfig => on_cluster(Action::Issue),
-        Command::WakeUp => on_cluster(Action::WakeUp),
-        Command::Reconcile => on_cluster(Action::Reconcile),
-        Command::Watch if state.subject().is_none() => {
-            Err("Observation: no cluster is chosen".to_owned())
-        }
-        Command::Events if !matches!(state.screen, Screen::Cluster { tab: Tab::Nodes, .. }) => {
-            Err("Events: they are on the nodes tab".to_owned())
-        }
-        Command::Open if state.context() == crate::app::keymap::Context::Fleet => {
-            if state.subject().is_some() {
-                Ok(())
-            } else {
-                Err("Open: no cluster is chosen".to_owned())
-            }
-        }
-        Command::Open if state.dialog.is_none() && state.lists_records() => {
-            if state.record_at_cursor().is_some() {
-                Ok(())
-            } else {
-                Err("Open: nothing happened yet".to_owned())
-            }
-        }
-        Command::Open if state.context() == crate::app::keymap::Context::Cluster => {
-            Err("Open: what can be opened here is on the activity tab".to_owned())
-        }
         Command::Copy
             if matches!(state.screen, Screen::Activity(_))
                 && state.record_at_cursor().is_none()
-                && state.errors.is_empty()
-                && state.look.marks.is_empty() =>
+                && state.notices.errors.is_empty()
+                && state.view.marks.is_empty() =>
         {
-            Err("Nothing to copy here.".to_owned())
+            text::COPY_NOTHING
         }
-        Command::Back if state.screen == Screen::Fleet && state.dialog.is_none() => {
-            if state.look.filter.is_empty() && state.errors.is_empty() && state.toast.is_none() {
-                Err("Back: this is the first screen; q leaves".to_owned())
-            } else {
-                Ok(())
-            }
+        Command::Back
+            if state.screen == Screen::Fleet
+                && !state.has_dialog()
+                && state.view.filter.is_empty()
+                && state.notices.errors.is_empty()
+                && state.notices.toast.is_none() =>
+        {
+            text::BACK_AT_TOP
         }
-        Command::Mark if state.screen == Screen::Fleet && state.fleet.shown.is_empty() => {
-            Err("Mark: no cluster is shown".to_owned())
+        Command::Mark if state.screen == Screen::Fleet && state.view.shown.is_empty() => {
+            text::MARK_NO_CLUSTER
         }
-        Command::MarkAll | Command::Sort if state.fleet.entries.is_empty() => {
-            Err("there are no clusters".to_owned())
-        }
-        Command::Up
-        | Command::Down
-        | Command::PageUp
-        | Command::PageDown
-        | Command::First
-        | Command::Last
-        | Command::Left
-        | Command::Right
-        | Command::Open
-        | Command::Back
-        | Command::Quit
-        | Command::Interrupt
-        | Command::Help
-        | Command::Palette
-        | Command::Filter
-        | Command::Refresh
-        | Command::Copy
-        | Command::Utc
-        | Command::Mouse
-        | Command::Redraw
-        | Command::Suspend
-        | Command::Theme
-        | Command::Mark
-        | Command::MarkAll
-        | Command::Sort
-        | Command::Columns
-        | Command::Activity
-        | Command::Preview
-        | Command::Watch
-        | Command::Events
-        | Command::Next
-        | Command::Previous
-        | Command::Number(_) => Ok(()),
-    }
+        Command::MarkAll | Command::Sort if state.fleet.entries.is_empty() => text::NO_CLUSTERS,
+        _ => return Ok(()),
+    };
+    Err(reason.to_owned())
 }
 
 /// Says whether an action can be carried out on a cluster now.
@@ -111,46 +73,18 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
 /// # Errors
 /// The reason, without the action's name.
 pub fn can_act(state: &State, entry: &Entry, action: Action) -> Result<(), String> {
-    if state.settings.read_only {
-        return Err("read-only mode; start skeys without --read-only".to_owned());
+    if state.shared.settings.read_only {
+        return Err(text::READ_ONLY.to_owned());
     }
     let cluster = &entry.cluster;
     if let Some(gone) = entry.gone {
-        return Err(format!("no longer listed since {}", state.zone().clock(gone)));
+        return Err(text::not_listed(state.zone().clock(gone)));
     }
-    if let Some((at, _)) = &state.signed_out {
-        return Err(format!("SKE refuses the token since {}", state.zone().clock(*at)));
+    if let Some((at, _)) = &state.session.signed_out {
+        return Err(text::token_rejected(state.zone().clock(*at)));
     }
-    if let (Some(pending), Action::Rotate(_)) = (state.pending.get(&cluster.id), action) {
-        return Err(pending_reason(state, pending));
+    if let (Some(pending), Action::Rotate(_)) = (state.rotation.pending.get(&cluster.id), action) {
+        return Err(pending_reason(pending, &state.shared));
     }
     permits(cluster, action).map_err(|refusal| refusal.to_string())
-}
-
-/// Why a step that was sent forbids another one.
-pub fn pending_reason(state: &State, pending: &Pending) -> String {
-    match &pending.stage {
-        PendingStage::Sending => format!("the {} is being sent", pending.step),
-        PendingStage::Accepted { at, .. } => {
-            let waited = since(*at, state.now.wall);
-            format!(
-                "accepted at {}; waiting for SKE to show it for {}",
-                state.zone().clock(*at),
-                long(waited)
-            )
-        }
-        PendingStage::ReadingBack { until, .. } => {
-            let left = until.saturating_sub(state.now.monotonic).try_into().unwrap_or_default();
-            format!("checking whether the {} took effect, for up to {}", pending.step, long(left))
-        }
-        PendingStage::Lost { .. } => format!(
-            "whether the {} took effect is not known; the next read that works tells",
-            pending.step
-        ),
-    }
-}
-
-/// The step that is due for the cluster at hand.
-pub fn due_step(state: &State) -> Option<Step> {
-    state.subject()?.cluster.rotation.phase.due_step()
 }

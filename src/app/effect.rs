@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::app::requests::RequestId;
-use crate::app::status::Status;
+use crate::app::session::window::WindowStatus;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
 use crate::domain::kubeconfig::{
@@ -28,11 +28,9 @@ pub enum Effect {
     Unobserve(ClusterId),
     /// Tell a person who may be looking elsewhere: bell, terminal, desktop.
     Notify {
-        /// Which cluster, in words.
         title: String,
         text: String,
     },
-    /// Append to the journal.
     Journal(Box<Record>),
     /// Something that the loop does itself, on the terminal it owns.
     Terminal(TerminalEffect),
@@ -51,7 +49,6 @@ pub enum Request {
     /// Read the cluster, compare it with what the person saw, then send the step once (`Rotation`).
     Rotate {
         step: Step,
-        /// What the dialog showed.
         shown: Box<Cluster>,
         /// Line for the journal, written before anything is sent.
         intent: Box<Record>,
@@ -60,14 +57,12 @@ pub enum Request {
     Act {
         id: ClusterId,
         action: Action,
-        /// Line for the journal, written before anything is sent.
         intent: Box<Record>,
     },
     /// Look for static-token kubeconfigs of a cluster on this machine (`StaticTokens`).
     FindStaticTokens(ClusterId),
     /// Observe a cluster through its own API until `Effect::Unobserve` (`ObservedCluster`, again and again).
     Observe {
-        /// As SKE showed it last.
         cluster: Box<Cluster>,
         /// Whether a person agreed that asking for a kubeconfig switches static tokens off.
         agreed: bool,
@@ -75,21 +70,17 @@ pub enum Request {
     /// See what a destination looks like now and afterwards (`Destination`).
     Plan {
         destination: Destination,
-        /// Under which name.
         context: String,
         /// What is known of the cluster, to tell its entries from those of another one.
         known: ClusterIdentity,
     },
     /// Ask SKE for a kubeconfig, once (`Kubeconfig`).
     Issue {
-        /// For which cluster, as the form showed it.
         shown: Box<Cluster>,
         kind: KubeconfigKind,
-        /// How long; only for the admin kind.
         lifetime: Lifetime,
         /// Destination that must be writable before anything is asked for.
         destination: Destination,
-        /// Line for the journal, written before anything is sent.
         intent: Box<Record>,
     },
     /// Write a kubeconfig (`Saved`).
@@ -139,17 +130,14 @@ impl Request {
 /// What is done on the terminal, in order, before the next message is taken.
 #[derive(Debug, Clone)]
 pub enum TerminalEffect {
-    /// Switch reporting of the mouse.
     Mouse(bool),
     /// Window title and terminal progress; `None` takes both back.
-    Status(Option<Status>),
-    /// Draw everything anew.
+    Status(Option<WindowStatus>),
     Redraw,
     /// Go to the background (Ctrl-Z).
     Suspend,
     /// End the program; texts to print afterwards, in order.
     Quit {
-        /// Kubeconfigs for standard output.
         print: Vec<Secret>,
     },
 }

@@ -1,7 +1,6 @@
 //! Everything that can happen to the machine. Names are past facts.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::{SignedDuration, Timestamp};
@@ -15,58 +14,18 @@ use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{NotSaved, ParsedKubeconfig, Plan, Saved};
 use crate::domain::snapshot::ObserverEvent;
 
-/// The moment at which a message is handled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    /// Wall clock, for moments that people see. It may jump.
-    pub wall: Timestamp,
-    /// Time since the program started, for waiting. It never jumps.
-    pub monotonic: Duration,
-}
-
-/// A wall clock that moved this much more or less than the monotonic one has jumped.
-const JUMP: SignedDuration = SignedDuration::from_secs(30);
-/// Whoever wakes this much later than was meant was asleep.
-const ASLEEP: Duration = Duration::from_secs(30);
-
-impl Now {
-    /// Whether the wall clock jumped since then: somebody set it, or the machine slept.
-    pub fn has_jumped_since(self, before: Self) -> bool {
-        (self.wall.duration_since(before.wall) - self.monotonic_since(before)).abs() > JUMP
-    }
-
-    /// Time since a moment, by the clock that shows more: the monotonic one may stand still while the machine sleeps.
-    pub fn longest_since(self, before: Self) -> SignedDuration {
-        self.monotonic_since(before).max(self.wall.duration_since(before.wall))
-    }
-
-    fn monotonic_since(self, before: Self) -> SignedDuration {
-        let monotonic = self.monotonic.saturating_sub(before.monotonic);
-        SignedDuration::try_from(monotonic).unwrap_or(SignedDuration::MAX)
-    }
-
-    /// Whether this is so long after a moment of the monotonic clock that nothing was done in between.
-    pub fn overslept(self, meant: Duration) -> bool {
-        self.monotonic.saturating_sub(meant) > ASLEEP
-    }
-}
-
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub enum Message {
     /// A key was pressed or repeated.
     Key(KeyEvent),
-    /// Text was pasted.
     Pasted(String),
-    /// The mouse was used.
     Mouse(MouseEvent),
-    /// The terminal has this many columns and rows.
     Resized(u16, u16),
     /// A moment asked for by `State::next_wake` has come.
     Ticked,
     /// The program came back from the background (Ctrl-Z, fg).
     Resumed,
-    /// The terminal told its background.
     BackgroundKnown(Background),
     /// TERM, INT or HUP was received.
     Terminated,
@@ -81,7 +40,6 @@ pub enum Message {
 pub enum Answer {
     /// To `Request::Identify`.
     Identity {
-        /// Who we are.
         identity: Box<Identity>,
         /// What should be said once.
         notes: Vec<String>,
@@ -136,16 +94,12 @@ pub struct Listing {
 pub enum RotateOutcome {
     /// 202; the trace id and the server's clock minus ours.
     Accepted {
-        /// `x-trace-id`.
         trace: Option<String>,
-        /// The server's clock minus ours.
         skew: SignedDuration,
     },
     /// The re-read immediately before showed something else; nothing was sent.
     Changed(Box<Cluster>),
-    /// Nothing was sent.
     NotSent(Failure),
-    /// The server refused.
     Refused(Failure),
     /// The request was sent and no clear answer came.
     Unknown(Failure, SignedDuration),

@@ -1,17 +1,35 @@
-//! Floor 2: the machine. `State`, `Message`, `Effect`, the keymap, and `update`, the only place where state changes.
-//! Pure: no files, no network, no clock; time arrives with messages.
+//! The state of the dashboard, the messages that change it and the effects that it asks for. One folder for each
+//! feature. Pure: no files, no network, no clock; time arrives with messages.
 
+pub mod actions;
+pub mod activity;
 pub mod availability;
-pub mod columns;
-pub mod dialog;
+pub mod cell;
+pub mod cluster;
+pub mod commands;
+pub mod context;
 pub mod effect;
-pub mod filter;
+pub mod event;
 pub mod fleet;
+pub mod help;
 pub mod keymap;
+pub mod kubeconfig;
+pub mod menus;
 pub mod message;
-pub mod observation;
+pub mod motion;
+pub mod nodes;
+pub mod notices;
+pub mod now;
+pub mod outage;
+#[cfg(test)]
+mod properties;
 pub mod requests;
+pub mod rotation;
+pub mod screen;
+pub mod session;
 pub mod settings;
+pub mod shared;
 pub mod state;
-pub mod status;
+pub mod text;
+pub mod texts;
 pub mod update;

@@ -29,17 +29,14 @@ pub struct DialogId(pub u64);
 /// Who asked, and for what.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RequestOwner {
-    /// Who this program acts as.
     Identity,
     ProjectNames,
     Clusters(Scope),
     Cluster(ClusterId),
-    /// A step of a rotation.
     Rotation {
         cluster: ClusterId,
         step: Step,
     },
-    /// A wake-up or reconcile.
     Action {
         cluster: ClusterId,
         action: Action,
@@ -70,13 +67,11 @@ pub enum RequestOwner {
 pub struct KubeconfigRequest {
     pub cluster: Cluster,
     pub kind: KubeconfigKind,
-    /// How long; only for the admin kind.
     pub lifetime: Lifetime,
     /// When, by our clock.
     pub asked: Timestamp,
     /// When, by SKE's clock, as far as it is known.
     pub asked_there: Timestamp,
-    /// The form that asked.
     pub dialog: DialogId,
 }
 
@@ -137,6 +132,11 @@ impl Requests {
         self.open
             .range(later)
             .any(|(_, owner)| matches!(owner, RequestOwner::Cluster(id) if id == cluster))
+    }
+
+    /// Whether a scope is being listed.
+    pub fn lists(&self, scope: &Scope) -> bool {
+        self.open.values().any(|owner| matches!(owner, RequestOwner::Clusters(id) if id == scope))
     }
 
     /// Kubeconfigs that were asked for, or are on their way to a file or the clipboard.

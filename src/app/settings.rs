@@ -15,7 +15,6 @@ pub struct Settings {
     pub projects: Vec<(ProjectId, Option<String>)>,
     /// Address of the SKE API.
     pub ske: String,
-    /// Regions to ask in each project.
     pub regions: Vec<Region>,
     /// Globs (`*`, `?`) of cluster names that want their name typed for a start too.
     pub protected: Vec<String>,
@@ -143,9 +142,7 @@ pub enum ColorDepth {
 /// Whether the terminal's background is dark or light.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Background {
-    /// Light text on dark.
     Dark,
-    /// Dark text on light.
     Light,
 }
 
@@ -154,9 +151,7 @@ pub enum Background {
 pub enum ThemeChoice {
     /// Sixteen colours that read on dark and light; finer ones once the terminal told its background.
     Auto,
-    /// Fine colours for a dark background.
     Dark,
-    /// Fine colours for a light background.
     Light,
     /// Bold and bright.
     HighContrast,

@@ -1,15 +1,13 @@
 //! Words of the command line.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum, value_parser};
 
 use crate::cli::commands::wait::target::Target;
-use crate::cli::config::file::Value;
-use crate::cli::config::lay;
+use crate::clients::auth::{PathSetting, SOURCES};
 
 /// Rotates the credentials of STACKIT Kubernetes Engine clusters, and shows where each rotation stands.
 #[derive(Debug, Parser)]
@@ -39,12 +37,9 @@ pub struct Flags {
     /// Send and write nothing
     #[arg(long, global = true)]
     pub read_only: bool,
-    /// Service-account key file (JSON)
-    #[arg(long, global = true, value_name = "FILE")]
-    pub service_account_key: Option<PathBuf>,
-    /// File with an access token
-    #[arg(long, global = true, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
+    /// Those of the token sources.
+    #[command(flatten)]
+    pub auth: AuthFlags,
     /// Colours
     #[arg(long, global = true, value_parser = ["auto", "dark", "light", "high-contrast", "mono"], hide_possible_values = false)]
     pub theme: Option<String>,
@@ -60,6 +55,44 @@ pub struct Flags {
     /// How much is logged
     #[arg(long, global = true, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
     pub log_level: Option<String>,
+}
+
+/// The flags of all token sources.
+#[derive(Debug, Clone, Default)]
+pub struct AuthFlags(pub Vec<(&'static PathSetting, PathBuf)>);
+
+fn auth_flags() -> impl Iterator<Item = (&'static PathSetting, &'static str)> {
+    let settings = SOURCES.iter().flat_map(|kind| kind.paths);
+    settings.filter_map(|setting| Some((setting, setting.flag?)))
+}
+
+impl Args for AuthFlags {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.args(auth_flags().map(|(setting, flag)| {
+            Arg::new(flag)
+                .long(flag)
+                .global(true)
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help(setting.help)
+        }))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for AuthFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = |(setting, flag)| Some((setting, matches.get_one::<PathBuf>(flag)?.clone()));
+        Ok(Self(auth_flags().filter_map(given).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// What to do instead of opening the dashboard on the real SKE.
@@ -173,36 +206,6 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
         return Err("it must be 1s at least".to_owned());
     }
     Ok(duration)
-}
-
-impl Flags {
-    /// Lays the flags that were given over values from below.
-    pub fn lay_over(&self, values: &mut BTreeMap<&'static str, (Value, String)>) {
-        if !self.project.is_empty() {
-            lay(values, "projects", Value::List(self.project.clone()), "--project");
-        }
-        if !self.region.is_empty() {
-            lay(values, "regions", Value::List(self.region.clone()), "--region");
-        }
-        if self.read_only {
-            lay(values, "read_only", Value::Switch(true), "--read-only");
-        }
-        for (flag, path, text) in [
-            ("--theme", "display.theme", &self.theme),
-            ("--log-file", "log.file", &self.log_file),
-            ("--log-level", "log.level", &self.log_level),
-        ] {
-            if let Some(text) = text {
-                lay(values, path, Value::Text(text.clone()), flag);
-            }
-        }
-        if self.ascii {
-            lay(values, "display.ascii", Value::Text("always".to_owned()), "--ascii");
-        }
-        if self.utc {
-            lay(values, "display.utc", Value::Switch(true), "--utc");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,8 @@ use tracing::level_filters::LevelFilter;
 
 use crate::cli::args::{Arguments, Command, Flags, WaitFor};
 use crate::cli::commands::wait::target::Target;
-use crate::cli::config::{AuthChoice, Loaded, Places, load};
+use crate::cli::config::{Loaded, Places, load};
+use crate::clients::auth::{SOURCES, SourceKind};
 use crate::clock::Clock;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::log::Log;
@@ -170,12 +171,15 @@ async fn read_configuration(flags: Flags, places: Places<'static>) -> Result<Loa
 
 /// Why there is no token to be had, if there is none.
 fn no_sign_in(loaded: &Loaded) -> Option<String> {
-    let AuthChoice::Nothing(tried) = &loaded.config.auth else { return None };
+    if loaded.config.auth.is_some() {
+        return None;
+    }
+    let ways: Vec<String> = SOURCES.iter().map(SourceKind::describe_settings).collect();
     Some(format!(
         "no way to sign in was found. Looked for:\n  {}\n\
          Set STACKIT_ACCESS_TOKEN (for example with `stackit auth get-access-token`) or a service-account key. \
          To try skeys without an account: skeys demo",
-        tried.join("\n  ")
+        ways.join("\n  ")
     ))
 }
 

@@ -12,7 +12,7 @@ use ratatui::backend::Backend;
 use tokio::sync::watch;
 
 use crate::app::keymap::Keymap;
-use crate::app::message::Now;
+use crate::app::now::Now;
 use crate::app::settings::{ObservationScope, Settings, ThemeChoice};
 use crate::app::state::State;
 use crate::cli::args::{SceneOptions, WaitFor};
@@ -20,11 +20,10 @@ use crate::cli::commands::simulate::scene;
 use crate::cli::commands::wait::printer::{self, Form, Printer};
 use crate::cli::commands::wait::tracker::PollIntervals;
 use crate::cli::commands::wait::{self, ObservationPolicy, Order};
-use crate::cli::config::{AuthChoice, Config, Loaded, PathOrText, Places, expand};
+use crate::cli::config::{Config, Loaded, Places, expand};
 use crate::cli::demo_folder::DemoFolder;
 use crate::cli::settings::read_settings;
-use crate::clients::auth::key::KeyText;
-use crate::clients::auth::{SourceConfig, TokenSource};
+use crate::clients::auth::{SourceConfig, TokenSource, access_token};
 use crate::clients::http::Http;
 use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
@@ -171,9 +170,9 @@ impl Dashboard {
         let seed = now.wall.as_nanosecond().unsigned_abs().try_into().unwrap_or(1);
         let mut state = State::new(settings, keymap, stored.state, now, seed);
         // What happened before, below what happens now.
-        state.activity.extend(stored.records);
+        state.activity.records.extend(stored.records);
         let notes = stored.notes.into_iter().chain(loaded.notes.iter().cloned());
-        state.errors.extend(notes.map(|note| Failure::new(FailureKind::File, note)));
+        state.notices.errors.extend(notes.map(|note| Failure::new(FailureKind::File, note)));
         Ok(Self { state, performer, sender, receiver, clock })
     }
 
@@ -199,7 +198,7 @@ impl Dashboard {
         let watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
         signals::send_to_loop(&self.sender).context("watching for signals")?;
         install_panic_hook(report_folder);
-        let asks_background = self.state.theme == ThemeChoice::Auto;
+        let asks_background = self.state.shared.theme == ThemeChoice::Auto;
         let mut screen = Screen::enter(watchdog).context("taking the terminal")?;
         let input =
             input::open(asks_background, self.sender.clone()).context("reading the terminal")?;
@@ -250,10 +249,7 @@ pub async fn demo(
         .await?
         .context("creating a folder for the demo")?;
     let cloud = Cloud {
-        source: SourceConfig::Token {
-            secret: Secret::new(export("STACKIT_ACCESS_TOKEN")),
-            origin: "rehearsal".to_owned(),
-        },
+        source: access_token::source(Secret::new(export("STACKIT_ACCESS_TOKEN")), "rehearsal"),
         ske: export("STACKIT_SKE_CUSTOM_ENDPOINT"),
         resource_manager: export("STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"),
         projects: simulator.projects().into_iter().map(|(id, _name)| id).collect(),
@@ -305,7 +301,7 @@ pub async fn prepare_wait(
             ObservationScope::Never => ObservationPolicy::NotConfigured,
             ObservationScope::Open | ObservationScope::Running => ObservationPolicy::AtNodes,
         },
-        renews: !matches!(config.auth, AuthChoice::Token { .. }),
+        renews: tokens.can_change(),
         redraws: signals::watch_redraws(),
         rests: watch::Sender::default(),
     };
@@ -409,17 +405,10 @@ async fn sign_in(
 ) -> anyhow::Result<(Http, TokenSource)> {
     let ca = extra_ca(config, places.home.as_deref(), clock).await?;
     let http = Http::new(clock.clone(), ca)?;
-    let name = match &source {
-        SourceConfig::File { path } | SourceConfig::Key { key: KeyText::Path(path), .. } => {
-            path.display().to_string()
-        }
-        SourceConfig::Token { .. } | SourceConfig::Key { key: KeyText::Inline(_), .. } => {
-            "private key".to_owned()
-        }
-    };
+    let summary = source.summary.clone();
     let (client, time) = (http.clone(), clock.clone());
     let open = move || TokenSource::new(source, client, time);
-    let tokens = run_blocking(clock, FILE_LIMIT, &name, open).await??;
+    let tokens = run_blocking(clock, FILE_LIMIT, &summary, open).await??;
     Ok((http, tokens))
 }
 
@@ -439,21 +428,5 @@ async fn extra_ca(
 }
 
 fn source(config: &Config) -> anyhow::Result<SourceConfig> {
-    let text = |given: &PathOrText| match given {
-        PathOrText::Path(path) => KeyText::Path(path.clone()),
-        PathOrText::Text(text) => KeyText::Inline(text.clone()),
-    };
-    match &config.auth {
-        AuthChoice::Token { secret, origin } => {
-            Ok(SourceConfig::Token { secret: secret.clone(), origin: origin.clone() })
-        }
-        AuthChoice::File(path) => Ok(SourceConfig::File { path: path.clone() }),
-        AuthChoice::Key { key, private_key } => Ok(SourceConfig::Key {
-            key: text(key),
-            private_key: private_key.as_ref().map(text),
-            token_url: Some(config.text("endpoints.token").to_owned())
-                .filter(|url| !url.is_empty()),
-        }),
-        AuthChoice::Nothing(_) => anyhow::bail!("no way to sign in was found"),
-    }
+    config.auth.clone().context("no way to sign in was found")
 }

@@ -1,10 +1,12 @@
-//! Floor 2: the outside world, one folder each. Wire types stay inside; what leaves are domain types.
+//! Layer 2: the outside world, one folder each. Wire types stay inside; what leaves are domain types.
 
 pub mod auth;
+mod error_chain;
 pub mod http;
 pub mod kubernetes;
 pub mod projects;
 mod redact;
+pub mod request;
 pub mod request_log;
 mod response;
 #[cfg(test)]

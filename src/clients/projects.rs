@@ -4,13 +4,11 @@ use reqwest::{Method, Url};
 use serde::Deserialize;
 
 use crate::clients::auth::TokenSource;
-use crate::clients::http::{Call, Http, safe_url};
+use crate::clients::http::{Http, safe_url};
+use crate::clients::request::HttpRequest;
 use crate::domain::cluster::ProjectId;
 use crate::domain::failure::Failure;
 use crate::domain::text::clean;
-
-/// Address of the real API.
-pub const DEFAULT_BASE: &str = "https://resource-manager.api.stackit.cloud";
 
 /// Talks to one resource manager as one account.
 #[derive(Clone)]
@@ -46,17 +44,18 @@ impl ProjectsClient {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(["v2", "projects", id.as_str()]);
         }
-        let mut call = Call::new(Method::GET, url, format!("read the name of project {id}"));
-        call.bearer = Some(self.tokens.token().await?);
-        let answer = self.http.read(&call, false).await?;
-        if let Some(failure) = answer.failure(&call) {
+        let mut request =
+            HttpRequest::new(Method::GET, url, format!("read the name of project {id}"));
+        request.bearer = Some(self.tokens.token().await?);
+        let answer = self.http.send(&request).await?;
+        if let Some(failure) = answer.failure(&request) {
             return Err(failure);
         }
         let project: Project = serde_json::from_slice(&answer.body)
-            .map_err(|error| answer.format_failure(&call, &error.to_string()))?;
+            .map_err(|error| answer.format_failure(&request, &error.to_string()))?;
         let name = clean(&project.name);
         if name.is_empty() {
-            return Err(answer.format_failure(&call, "it has no name"));
+            return Err(answer.format_failure(&request, "it has no name"));
         }
         Ok(name)
     }

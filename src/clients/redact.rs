@@ -7,12 +7,12 @@ use memchr::memmem;
 
 use crate::domain::secret::Secret;
 
-/// What stands in the place of a secret.
-const MARK: &[u8] = b"[redacted]";
+/// What replaces a secret.
+const REPLACEMENT: &[u8] = b"[redacted]";
 /// So many bytes of a secret in a row are a part of it; fewer occur in ordinary words.
-const PART: usize = 12;
+const MIN_PART: usize = 12;
 /// Secrets that are remembered: tokens are renewed, and a server may quote the one before.
-const MOST: usize = 32;
+const MAX_SECRETS: usize = 32;
 
 /// The secrets that were sent. Clones share them.
 #[derive(Clone, Default)]
@@ -27,12 +27,12 @@ impl Redactor {
     pub fn learn(&self, secret: &Secret) {
         let mut known = self.known();
         let lines = secret.expose().split_whitespace();
-        for line in lines.filter(|line| line.len() >= PART && !line.starts_with("-----")) {
+        for line in lines.filter(|line| line.len() >= MIN_PART && !line.starts_with("-----")) {
             if !known.iter().any(|other| other.expose() == line) {
                 known.push_back(Secret::new(line.to_owned()));
             }
         }
-        let surplus = known.len().saturating_sub(MOST);
+        let surplus = known.len().saturating_sub(MAX_SECRETS);
         known.drain(..surplus);
     }
 
@@ -41,27 +41,27 @@ impl Redactor {
         let known = self.known();
         let pieces = known.iter().flat_map(|secret| {
             let secret = secret.expose();
-            std::iter::once(secret).chain(secret.split('.').filter(|part| part.len() >= PART))
+            std::iter::once(secret).chain(secret.split('.').filter(|part| part.len() >= MIN_PART))
         });
         let mut covered = Vec::new();
         for piece in pieces {
             let found = memmem::find_iter(&text, piece.as_bytes());
             covered.extend(found.map(|at| (at, at.saturating_add(piece.len()))));
         }
-        replaced(text, covered)
+        replace_ranges(text, covered)
     }
 
     /// Replaces whatever is a part of a secret, however it was cut; in answers that say why something failed.
     pub fn redact(&self, text: Vec<u8>) -> Vec<u8> {
         let known = self.known();
         let parts: HashSet<&[u8]> =
-            known.iter().flat_map(|secret| secret.expose().as_bytes().windows(PART)).collect();
+            known.iter().flat_map(|secret| secret.expose().as_bytes().windows(MIN_PART)).collect();
         let is_part = |(at, window): (usize, &[u8])| {
-            parts.contains(window).then(|| (at, at.saturating_add(PART)))
+            parts.contains(window).then(|| (at, at.saturating_add(MIN_PART)))
         };
-        let mut covered: Vec<_> = text.windows(PART).enumerate().filter_map(is_part).collect();
-        covered.extend(tokens(&text));
-        replaced(text, covered)
+        let mut covered: Vec<_> = text.windows(MIN_PART).enumerate().filter_map(is_part).collect();
+        covered.extend(find_tokens(&text));
+        replace_ranges(text, covered)
     }
 
     /// The same for text in a header.
@@ -71,18 +71,18 @@ impl Redactor {
 }
 
 /// JSON Web Tokens, whoever's they are: encoded JSON objects begin so.
-fn tokens(text: &[u8]) -> Vec<(usize, usize)> {
+fn find_tokens(text: &[u8]) -> Vec<(usize, usize)> {
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     memmem::find_iter(text, b"eyJ")
         .map(|at| {
             let rest = text.get(at..).unwrap_or_default();
             (at, at.saturating_add(rest.iter().take_while(|byte| is_letter(byte)).count()))
         })
-        .filter(|(at, end)| end - at >= 2 * PART)
+        .filter(|(at, end)| end - at >= 2 * MIN_PART)
         .collect()
 }
 
-fn replaced(text: Vec<u8>, mut covered: Vec<(usize, usize)>) -> Vec<u8> {
+fn replace_ranges(text: Vec<u8>, mut covered: Vec<(usize, usize)>) -> Vec<u8> {
     if covered.is_empty() {
         return text;
     }
@@ -94,7 +94,7 @@ fn replaced(text: Vec<u8>, mut covered: Vec<(usize, usize)>) -> Vec<u8> {
             out.extend_from_slice(text.get(done..begin).unwrap_or_default());
             // Runs that touch are one secret.
             if begin > done || done == 0 {
-                out.extend_from_slice(MARK);
+                out.extend_from_slice(REPLACEMENT);
             }
         }
         done = done.max(end);
@@ -156,6 +156,6 @@ mod tests {
         for number in 0..100 {
             redactor.learn(&Secret::new(format!("a-token-of-many-{number}")));
         }
-        assert_eq!(redactor.known().len(), super::MOST);
+        assert_eq!(redactor.known().len(), super::MAX_SECRETS);
     }
 }

@@ -5,8 +5,9 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
-use crate::clients::http::Call;
+use crate::clients::request::HttpRequest;
 use crate::domain::backoff;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::{clean, cut_end};
@@ -25,8 +26,8 @@ pub struct HttpResponse {
     pub skew: Option<SignedDuration>,
     /// `Content-Type` without parameters, lower case; empty when absent.
     pub content_type: String,
-    /// Body; may hold a secret.
-    pub body: Vec<u8>,
+    /// It may hold a secret.
+    pub body: Zeroizing<Vec<u8>>,
 }
 
 impl fmt::Debug for HttpResponse {
@@ -41,22 +42,23 @@ impl HttpResponse {
         let headers = response.headers();
         Self {
             status: response.status().as_u16(),
-            trace: text_of(headers, &HeaderName::from_static("x-trace-id")).map(|id| clean(&id)),
-            retry_at: text_of(headers, &RETRY_AFTER)
-                .and_then(|text| wait_of(&text, now))
+            trace: header_text(headers, &HeaderName::from_static("x-trace-id"))
+                .map(|id| clean(&id)),
+            retry_at: header_text(headers, &RETRY_AFTER)
+                .and_then(|text| parse_retry_after(&text, now))
                 .map(|wait| backoff::retry_after(now, wait)),
-            skew: text_of(headers, &DATE)
-                .and_then(|text| moment_of(&text))
+            skew: header_text(headers, &DATE)
+                .and_then(|text| parse_http_date(&text))
                 .map(|date| date.duration_since(now)),
-            content_type: text_of(headers, &CONTENT_TYPE)
+            content_type: header_text(headers, &CONTENT_TYPE)
                 .and_then(|text| text.split(';').next().map(|kind| kind.trim().to_lowercase()))
                 .unwrap_or_default(),
-            body: Vec::new(),
+            body: Zeroizing::default(),
         }
     }
 
     /// The failure that this answer is; `None` for 2xx.
-    pub fn failure(&self, call: &Call) -> Option<Failure> {
+    pub fn failure(&self, request: &HttpRequest) -> Option<Failure> {
         if (200..300).contains(&self.status) {
             return None;
         }
@@ -70,8 +72,8 @@ impl HttpResponse {
             500.. => FailureKind::Server,
             _ => FailureKind::Refused,
         };
-        let (message, code) = self.server_words();
-        let mut failure = call.failure(kind, message);
+        let (message, code) = self.error_message();
+        let mut failure = request.failure(kind, message);
         failure.code = code;
         Some(self.decorate(failure))
     }
@@ -84,7 +86,7 @@ impl HttpResponse {
     }
 
     /// A body that is not what the API describes; says what it is without drawing it.
-    pub fn format_failure(&self, call: &Call, reason: &str) -> Failure {
+    pub fn format_failure(&self, request: &HttpRequest, reason: &str) -> Failure {
         let detail = if self.is_html() {
             "the answer is not JSON (text/html from a proxy?)".to_owned()
         } else {
@@ -93,7 +95,7 @@ impl HttpResponse {
                 self.body.len()
             )
         };
-        self.decorate(call.failure(FailureKind::Format, detail))
+        self.decorate(request.failure(FailureKind::Format, detail))
     }
 
     /// Whether the body is a web page, by its header or its first bytes.
@@ -101,7 +103,7 @@ impl HttpResponse {
         self.content_type == "text/html" || self.body.trim_ascii_start().first() == Some(&b'<')
     }
 
-    fn server_words(&self) -> (String, Option<String>) {
+    fn error_message(&self) -> (String, Option<String>) {
         let status = format!("HTTP {}", self.status);
         if self.is_html() {
             return (
@@ -111,7 +113,7 @@ impl HttpResponse {
         }
         let text = String::from_utf8_lossy(&self.body);
         let (message, code) = match serde_json::from_str::<Value>(&text) {
-            Ok(value) => words_of_json(&value),
+            Ok(value) => message_and_code(&value),
             Err(_) => (Some(text.trim().to_owned()), None),
         };
         let message = message.filter(|text| !text.is_empty()).map_or_else(
@@ -123,19 +125,19 @@ impl HttpResponse {
 }
 
 /// Message and code of the three known error bodies: SKE, resource manager, token API.
-fn words_of_json(value: &Value) -> (Option<String>, Option<String>) {
+fn message_and_code(value: &Value) -> (Option<String>, Option<String>) {
     let inner = value.get("error").filter(|error| error.is_object()).unwrap_or(value);
-    let text = |name: &str| inner.get(name).and_then(plain);
+    let text = |name: &str| inner.get(name).and_then(scalar_text);
     let message = text("message")
         .filter(|message| !message.is_empty())
         .or_else(|| text("error_description"))
         .or_else(|| text("error"));
-    // A code that only repeats the number of the status tells nothing.
+    // A code that only repeats the number of the status says nothing.
     let word = |name: &str| text(name).filter(|word| word.parse::<i64>().is_err());
     (message, word("code").or_else(|| word("error")).or_else(|| word("status")))
 }
 
-fn plain(value: &Value) -> Option<String> {
+fn scalar_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -143,18 +145,18 @@ fn plain(value: &Value) -> Option<String> {
     }
 }
 
-fn text_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+fn header_text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-fn wait_of(text: &str, now: Timestamp) -> Option<SignedDuration> {
+fn parse_retry_after(text: &str, now: Timestamp) -> Option<SignedDuration> {
     let text = text.trim();
     match text.parse::<u64>() {
         Ok(seconds) => Some(SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX))),
-        Err(_) => Some(moment_of(text)?.duration_since(now)),
+        Err(_) => Some(parse_http_date(text)?.duration_since(now)),
     }
 }
 
-fn moment_of(text: &str) -> Option<Timestamp> {
+fn parse_http_date(text: &str) -> Option<Timestamp> {
     Timestamp::try_from(httpdate::parse_http_date(text.trim()).ok()?).ok()
 }

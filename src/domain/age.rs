@@ -46,6 +46,11 @@ impl DisplayZone {
     }
 }
 
+/// "2026-12-01 00:00:00 UTC": a moment in a message of the network or the command line.
+pub fn utc(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
 /// Time passed between two moments, never negative: clocks of two machines differ.
 pub fn since(at: Timestamp, now: Timestamp) -> SignedDuration {
     now.duration_since(at).max(SignedDuration::ZERO)

@@ -276,6 +276,15 @@ pub struct Cluster {
 const WITHOUT_BREAK: SignedDuration = SignedDuration::from_mins(5);
 
 impl Cluster {
+    /// Whether a reading is of this very cluster, not of a later one under its name.
+    pub fn is_same_cluster(&self, read: &Self) -> bool {
+        let same_creation = match (self.created, read.created) {
+            (Some(known), Some(read)) => known == read,
+            _ => true,
+        };
+        self.id == read.id && same_creation
+    }
+
     /// Takes over what only several readings tell; `before`: the reading before this one, which was made at `at`.
     pub fn remember(&mut self, before: Option<&Self>, at: Timestamp) {
         let known = before.and_then(|before| before.unhealthy);

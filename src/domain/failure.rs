@@ -41,6 +41,30 @@ pub enum FailureKind {
     Bug,
 }
 
+/// The error that another one came from, if any, for the log alone: it is no part of what is said, so that all are equal.
+#[derive(Debug, Clone, Default)]
+pub struct Cause(Option<Arc<dyn Error + Send + Sync>>);
+
+impl Cause {
+    /// Keeps an error whose words hold no secret.
+    pub fn new(error: impl Error + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(error)))
+    }
+
+    /// The error, for [`Error::source`].
+    pub fn error(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.as_deref().map(|error| error as _)
+    }
+}
+
+impl PartialEq for Cause {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Cause {}
+
 /// Something that did not work: what failed, on what, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -59,26 +83,8 @@ pub struct Failure {
     pub trace: Option<String>,
     /// Nothing may be sent to this host earlier (Retry-After).
     pub retry_at: Option<Timestamp>,
-    cause: Cause,
+    pub cause: Cause,
 }
-
-/// The error of a library behind a failure: for the log, not for the screen, and not compared.
-#[derive(Clone, Default)]
-struct Cause(Option<Arc<dyn Error + Send + Sync>>);
-
-impl fmt::Debug for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "known" } else { "none" })
-    }
-}
-
-impl PartialEq for Cause {
-    fn eq(&self, _other: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Cause {}
 
 impl Failure {
     /// A failure with a message alone.
@@ -95,13 +101,6 @@ impl Failure {
         }
     }
 
-    /// Keeps the error behind it as [`Error::source`]. It must hold nothing secret.
-    #[must_use]
-    pub fn caused_by(mut self, error: impl Error + Send + Sync + 'static) -> Self {
-        self.cause = Cause(Some(Arc::new(error)));
-        self
-    }
-
     /// Adds what was tried.
     #[must_use]
     pub fn tried(mut self, tried: impl Into<String>) -> Self {
@@ -113,6 +112,13 @@ impl Failure {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the error that it came from, whose words hold no secret.
+    #[must_use]
+    pub fn caused_by(mut self, error: impl Error + Send + Sync + 'static) -> Self {
+        self.cause = Cause::new(error);
         self
     }
 
@@ -200,7 +206,18 @@ impl Error for Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
+
     use crate::domain::failure::{Failure, FailureKind};
+
+    #[test]
+    fn a_cause_is_for_the_log_and_no_part_of_what_is_said() {
+        let plain = Failure::new(FailureKind::Server, "it broke");
+        let caused = plain.clone().caused_by(std::io::Error::other("the disk"));
+        assert_eq!((&caused, caused.full_text()), (&plain, plain.full_text()));
+        assert_eq!(caused.source().map(ToString::to_string).as_deref(), Some("the disk"));
+        assert!(plain.source().is_none());
+    }
 
     #[test]
     fn what_to_do_is_a_sentence_of_its_own() {

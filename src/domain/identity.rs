@@ -7,7 +7,7 @@ use jiff::Timestamp;
 pub struct Identity {
     /// Email or id from the token's claims; "?" when the token does not tell.
     pub who: String,
-    /// Where the token comes from ("`STACKIT_ACCESS_TOKEN`", "service-account key", "token file").
+    /// Where the token comes from ("token file").
     pub source: String,
     /// When the token ends (its `exp`); `None` when it does not tell.
     pub until: Option<Timestamp>,

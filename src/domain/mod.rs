@@ -2,11 +2,13 @@
 
 pub mod action;
 pub mod age;
+pub mod api_call;
 pub mod attention;
 pub mod backoff;
 pub mod cluster;
 pub mod credential;
 pub mod failure;
+#[cfg(test)]
 pub mod fixtures;
 pub mod identity;
 pub mod kubeconfig;
@@ -14,7 +16,6 @@ pub mod kubectl;
 pub mod lifetime;
 pub mod persisted;
 pub mod preflight;
-pub mod provider;
 pub mod record;
 pub mod roll;
 pub mod rotation;

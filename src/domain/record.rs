@@ -33,6 +33,21 @@ pub struct Record {
 }
 
 impl Record {
+    /// The record is about this request, which the server knows by this trace id.
+    #[must_use]
+    pub fn about(mut self, request: impl ToString, trace: Option<String>) -> Self {
+        self.request = Some(request.to_string());
+        self.trace = trace;
+        self
+    }
+
+    /// What it tells of ends then.
+    #[must_use]
+    pub fn ending(mut self, expires: Option<Timestamp>) -> Self {
+        self.expires = expires;
+        self
+    }
+
     /// The sentence with the moment in it, as it is read in this zone.
     pub fn sentence(&self, zone: &DisplayZone) -> String {
         match self.expires {

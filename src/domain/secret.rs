@@ -1,17 +1,23 @@
-//! The one type for tokens, keys and kubeconfigs. It cannot be printed or serialized, and its memory is zeroed on drop.
+//! The types for tokens, keys and kubeconfigs. They cannot be printed or serialized, and are overwritten on drop.
 
 use std::fmt;
+use std::ops::Deref;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use zeroize::Zeroize as _;
 
-/// A secret text. `Debug` shows only that there is one; reading it needs the word [`Secret::expose`].
+/// A secret text. `Debug` shows only that there is one; it is read by [`Secret::expose`].
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Wraps a text; the original allocation is taken over, not copied.
-    pub fn new(text: String) -> Self {
-        Self(SecretString::from(text))
+    /// Wraps a text.
+    pub fn new(mut text: String) -> Self {
+        // Taking over the text could shrink its allocation by moving it, and leave the old one behind as it is.
+        let secret = Self(SecretString::from(Box::<str>::from(text.as_str())));
+        text.zeroize();
+        secret
     }
 
     /// The text itself, for the one place that sends or writes it.
@@ -34,13 +40,80 @@ impl PartialEq for Secret {
 
 impl Eq for Secret {}
 
+/// Values that were read from a text with keys or tokens in it. They are overwritten on drop.
+#[derive(PartialEq)]
+pub struct SecretValue(Value);
+
+impl SecretValue {
+    /// Takes values over.
+    pub fn new(value: Value) -> Self {
+        Self(value)
+    }
+}
+
+impl Deref for SecretValue {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        &self.0
+    }
+}
+
+impl Drop for SecretValue {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(fields) => fields.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::domain::secret::Secret;
+    use std::fmt::Display;
+
+    use secrecy::SecretString;
+    use serde::Serialize;
+    use serde_json::json;
+    use zeroize::ZeroizeOnDrop;
+
+    use crate::domain::secret::{Secret, SecretValue, wipe};
+
+    /// With a second implementation of it for a type, it is not clear any more which `none` is meant.
+    trait Shows<Way> {
+        fn none() {}
+    }
+
+    impl<T> Shows<()> for T {}
+    impl<T: Display> Shows<u8> for T {}
+    impl<T: Serialize> Shows<u16> for T {}
+
+    fn is_wiped<T: ZeroizeOnDrop>(_: &T) {}
+
+    #[test]
+    fn host_04_a_secret_can_be_neither_displayed_nor_serialized_and_is_overwritten_on_drop() {
+        <Secret as Shows<_>>::none();
+        <SecretValue as Shows<_>>::none();
+        let Secret(inner): Secret = Secret::new("hunter2".to_owned());
+        is_wiped::<SecretString>(&inner);
+    }
 
     #[test]
     fn debug_never_shows_the_text() {
         let secret = Secret::new("hunter2".into());
         assert!(!format!("{secret:?} {:?}", Some(vec![secret.clone()])).contains("hunter2"));
+    }
+
+    #[test]
+    fn host_04_every_text_of_a_value_is_overwritten() {
+        let mut value = json!({"users": [{"user": {"client-key-data": "c2VjcmV0"}}], "a": [["b"]]});
+        wipe(&mut value);
+        assert_eq!(value, json!({"users": [{"user": {"client-key-data": ""}}], "a": [[""]]}));
     }
 }

@@ -25,7 +25,8 @@ use ratatui::backend::Backend;
 use ratatui::buffer::Buffer;
 
 use crate::app::effect::{Effect, TerminalEffect};
-use crate::app::message::{Message, Now};
+use crate::app::message::Message;
+use crate::app::now::Now;
 use crate::app::state::State;
 use crate::app::update::{begin, next_wake, settle, unanswered, update};
 use crate::clock::Clock;
@@ -60,7 +61,7 @@ where
     let mut frame = LastFrame::default();
     let mut taken = VecDeque::new();
     let size = surface.terminal().size().map_err(io::Error::other)?;
-    state.size = (size.width, size.height);
+    state.shared.size = (size.width, size.height);
     frame.draw(&mut state, surface)?;
     let first = begin(&mut state);
     if let Some(end) = perform_all(first, surface, performer, &mut frame, &mut taken)? {
@@ -186,7 +187,7 @@ impl Shutdown<'_> {
         let records = unanswered(&mut self.state);
         // Whatever else still runs is not waited for.
         let _in_time = self.clock.timeout(LAST_WAIT, self.performer.append_records(records)).await;
-        Ok(std::mem::take(&mut self.state.print))
+        Ok(std::mem::take(&mut self.state.kubeconfig.print))
     }
 }
 
@@ -274,8 +275,8 @@ impl LastFrame {
             let mut frame = terminal.get_frame();
             crate::ui::view(state, &mut frame)
         };
-        if metrics != state.metrics {
-            state.metrics = metrics;
+        if metrics != state.shared.metrics {
+            state.shared.metrics = metrics;
         }
         let terminal = surface.terminal();
         let same = self.buffer.as_ref() == Some(terminal.current_buffer_mut());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::app::status::{Progress, Status};
+use crate::app::session::window::{Progress, WindowStatus};
 use crate::clock::Clock;
 use crate::domain::text::{clean, cut_end};
 use crate::runtime::child;
@@ -74,7 +74,7 @@ impl Notifier {
     }
 
     /// The sequence of window title and progress. The first one keeps the title that was there.
-    pub fn status(self, status: &Status, first: bool) -> String {
+    pub fn status(self, status: &WindowStatus, first: bool) -> String {
         let mut out = if first { "\u{1b}[22;2t".to_owned() } else { String::new() };
         out.push_str(&format!("\u{1b}]2;{}\u{7}", safe(&status.title)));
         out.push_str(&self.progress(status.progress));
@@ -135,7 +135,7 @@ fn safe(text: &str) -> String {
 mod tests {
     use jiff::Timestamp;
 
-    use crate::app::status::{Progress, Status};
+    use crate::app::session::window::{Progress, WindowStatus};
     use crate::clock::Clock;
     use crate::runtime::notify::Notifier;
 
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn title_and_progress_are_set_and_taken_back() {
         let windows_terminal = of(&[("WT_SESSION", "x")]);
-        let status = Status { title: "skeys: a 9/15".into(), progress: Progress::Held(60) };
+        let status = WindowStatus { title: "skeys: a 9/15".into(), progress: Progress::Held(60) };
         let sequence = windows_terminal.status(&status, true);
         assert_eq!(sequence, "\u{1b}[22;2t\u{1b}]2;skeys: a 9/15\u{7}\u{1b}]9;4;2;60\u{7}");
         assert_eq!(windows_terminal.no_status(), "\u{1b}]9;4;0;0\u{7}\u{1b}[23;2t");

@@ -12,8 +12,7 @@ use tracing::{Instrument as _, debug, info_span, warn};
 use crate::app::effect::{Effect, Request};
 use crate::app::message::{Answer, IssuedKubeconfig, Listing, Message, RotateOutcome};
 use crate::app::requests::RequestId;
-use crate::app::state::State;
-use crate::app::update::invalidates_confirmation;
+use crate::app::rotation::outcome::invalidates_confirmation;
 use crate::clients::auth::TokenSource;
 use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
@@ -437,7 +436,7 @@ impl Performer {
         // What SKE shows before it is asked tells of which generation the answer is. Where it cannot be read, the
         // kubeconfig is still worth having.
         let rotation = match services.ske.get(id).await {
-            Ok(reading) if State::is_same(shown, &reading.cluster) => {
+            Ok(reading) if shown.is_same_cluster(&reading.cluster) => {
                 Some(reading.cluster.rotation)
             }
             Ok(_) => return Err(created_again(id)),

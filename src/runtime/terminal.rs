@@ -19,7 +19,7 @@ use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 use rustix::termios::{QueueSelector, tcflush};
 
-use crate::app::status::Status;
+use crate::app::session::window::WindowStatus;
 use crate::runtime::notify::{Notifier, PROGRESS_OFF};
 use crate::runtime::watchdog::Watchdog;
 use crate::store::private_file::{create_folder, replace, unobserved};
@@ -60,7 +60,7 @@ pub trait Surface {
     ///
     /// # Errors
     /// The terminal is gone.
-    fn status(&mut self, notifier: Notifier, status: Option<&Status>) -> io::Result<()> {
+    fn status(&mut self, notifier: Notifier, status: Option<&WindowStatus>) -> io::Result<()> {
         match status {
             Some(status) => self.send(&notifier.status(status, false)),
             None => self.send(&notifier.no_status()),
@@ -200,7 +200,7 @@ impl Surface for Screen {
         }
     }
 
-    fn status(&mut self, notifier: Notifier, status: Option<&Status>) -> io::Result<()> {
+    fn status(&mut self, notifier: Notifier, status: Option<&WindowStatus>) -> io::Result<()> {
         let had_title = TITLED.swap(status.is_some(), Ordering::SeqCst);
         let sequence = status
             .map_or_else(|| notifier.no_status(), |status| notifier.status(status, !had_title));

@@ -225,15 +225,14 @@ fn dispatch(
             (200, serde_json::json!({}))
         }
         (_, ["v2", path @ ..]) => {
-            let open = matches!(path, ["regions", _, "provider-options"]);
-            if !open && !bearer.is_some_and(|bearer| shared.tokens.accepts(bearer, now)) {
-                ske_api::error(401, "Unauthenticated", "the token is missing, unknown or expired")
-            } else {
+            if bearer.is_some_and(|bearer| shared.tokens.accepts(bearer, now)) {
                 projects_api::route(shared, asked.method, path, asked.query)
                     .or_else(|| {
                         ske_api::route(shared, asked.method, path, asked.body, effects, now)
                     })
                     .unwrap_or_else(|| ske_api::error(404, "NotFound", "Not Found"))
+            } else {
+                ske_api::error(401, "Unauthenticated", "the token is missing, unknown or expired")
             }
         }
         ("GET", ["v1", "projects", project, "clusters", name, "credentials"]) => {

@@ -4,7 +4,7 @@
     reason = "effects that are not about this answer are ignored"
 )]
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::clients::ske::wire;
@@ -35,9 +35,6 @@ pub fn route(
     now: Timestamp,
 ) -> Option<Answer> {
     match (method, path) {
-        ("GET", ["regions", region, "provider-options"]) => {
-            Some(provider_options(shared, region, now))
-        }
         (_, ["projects", project, "regions", region, "clusters", rest @ ..]) => {
             Some(clusters(shared, method, project, region, rest, body, effects, now))
         }
@@ -335,29 +332,4 @@ pub fn old_credentials(shared: &mut Shared, project: &str, name: &str) -> Answer
         Ok(None) => error(400, "FailedPrecondition", refused),
         Err(wrong) => error(500, "Internal", &wrong.to_string()),
     }
-}
-
-fn provider_options(shared: &Shared, region: &str, now: Timestamp) -> Answer {
-    if !shared.world.regions.iter().any(|known| known == region) {
-        return error(501, "Unimplemented", "unknown region");
-    }
-    let version = |version: &str, state: &str, days: i64| {
-        let at = now.saturating_add(SignedDuration::from_hours(24 * days)).unwrap_or(now);
-        wire::KubernetesVersion {
-            expiration_date: Some(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
-            state: Some(state.to_owned()),
-            version: Some(version.to_owned()),
-        }
-    };
-    let options = wire::ProviderOptions {
-        availability_zones: (1..=3)
-            .map(|zone| wire::AvailabilityZone { name: format!("{region}-{zone}") })
-            .collect(),
-        kubernetes_versions: vec![
-            version("1.33.4", "supported", 160),
-            version("1.32.8", "supported", 60),
-            version("1.31.12", "deprecated", 18),
-        ],
-    };
-    (200, json!(options))
 }

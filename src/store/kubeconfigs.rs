@@ -192,7 +192,7 @@ impl Kubeconfigs {
             return Ok((plan, text));
         }
         plan.taken.push(format!("file {}", plan.path));
-        plan.whose = kubeconfig::whose_file(&text.unwrap_or_default(), known);
+        plan.whose = kubeconfig::owner_of_file(&text.unwrap_or_default(), known);
         Ok((plan, String::new()))
     }
 

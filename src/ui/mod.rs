@@ -1,7 +1,16 @@
-//! Floor 3: `view`, which turns the state into cells. Reads the state, decides nothing, knows no clock.
+//! `view`, which turns the state into cells. Reads the state, decides nothing, knows no clock. One folder for each
+//! feature, under the same name as in `app`.
 
-pub mod dialogs;
-pub mod screens;
+pub mod actions;
+pub mod activity;
+pub mod cluster;
+pub mod fleet;
+pub mod help;
+pub mod kubeconfig;
+pub mod menus;
+pub mod nodes;
+pub mod rotation;
+pub mod session;
 pub mod text;
 pub mod theme;
 pub mod widgets;
@@ -14,28 +23,18 @@ mod tests;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Text};
 
-use crate::app::columns::Tone;
-use crate::app::dialog::Dialog;
-use crate::app::state::{Clickable, Metrics, Screen, State};
-use crate::ui::dialogs::{confirm, issue, menu, quit, rotate};
-use crate::ui::screens::{activity, cluster, fleet, help};
+use crate::app::cell::Tone;
+use crate::app::screen::{Clickable, Metrics, Screen};
+use crate::app::state::State;
 use crate::ui::theme::{Role, Theme};
-use crate::ui::widgets::footer;
+use crate::ui::widgets::footer::{self, BottomLine};
 
 /// Fewest columns on which screens are drawn.
 const LEAST_COLUMNS: u16 = 30;
 /// Fewest rows on which screens are drawn.
 const LEAST_ROWS: u16 = 8;
-
-/// What the bottom of a screen says while nothing else does, and the place in its list.
-#[derive(Debug, Default)]
-pub struct Status {
-    pub spans: Vec<Span<'static>>,
-    /// Row of the cursor and number of rows, both counted from 1.
-    pub row: Option<(usize, usize)>,
-}
 
 /// Draws everything: the screen, the footer, the dialog over them, the help over all. Returns what was measured.
 pub fn view(state: &State, frame: &mut Frame<'_>) -> Metrics {
@@ -67,15 +66,16 @@ fn clip(metrics: &mut Metrics, area: Rect) {
 fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics: &mut Metrics) {
     let foot = footer::rows(state, area).min(area.height);
     let body = Rect { height: area.height - foot, ..area };
-    let status = match &state.screen {
-        Screen::Fleet => fleet::draw(state, theme, frame, body, metrics),
+    let mut bottom = BottomLine::default();
+    match &state.screen {
+        Screen::Fleet => bottom = fleet::screen::draw(state, theme, frame, body, metrics),
         Screen::Cluster { id, tab, .. } => {
-            cluster::draw(state, theme, frame, body, (id, *tab), metrics)
+            cluster::screen::draw(state, theme, frame, body, (id, *tab), metrics);
         }
-        Screen::Activity(_) => activity::draw(state, theme, frame, body, metrics),
-    };
+        Screen::Activity(_) => activity::screen::draw(state, theme, frame, body, metrics),
+    }
     let foot_area = Rect { y: body.bottom(), height: foot, ..area };
-    footer::draw(state, theme, frame, foot_area, status.spans, status.row);
+    footer::draw(state, theme, frame, foot_area, bottom);
     // What lies under a dialog cannot be clicked.
     if state.is_covered() {
         metrics.targets.clear();
@@ -84,31 +84,36 @@ fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics:
         let faded = if faded.fg.is_none() { faded.fg(Color::Reset) } else { faded };
         frame.buffer_mut().set_style(body, faded);
     }
-    match &state.dialog {
-        Some(Dialog::Rotate(dialog)) => rotate::draw(state, theme, frame, body, dialog, metrics),
-        Some(Dialog::Confirm(dialog)) => confirm::draw(state, theme, frame, body, dialog, metrics),
-        Some(Dialog::Issue(form)) => issue::draw(state, theme, frame, body, form, metrics),
-        Some(Dialog::Menu(chosen)) => menu::draw(state, theme, frame, body, chosen),
-        None => {}
+    if let Some(dialog) = &state.rotation.dialog {
+        rotation::dialog::draw(state, theme, frame, body, dialog, metrics);
     }
-    if let Some((context, scroll)) = state.help {
+    if let Some(dialog) = &state.action {
+        actions::dialog::draw(state, theme, frame, body, dialog, metrics);
+    }
+    if let Some(form) = &state.kubeconfig.form {
+        kubeconfig::form::draw(state, theme, frame, body, form, metrics);
+    }
+    if let Some(menu) = &state.menu {
+        menus::list::draw(state, theme, frame, body, menu);
+    }
+    if let Some(help) = state.help {
         metrics
             .targets
             .retain(|target| !matches!(target.what, Clickable::Cancel | Clickable::Confirm));
-        help::draw(state, theme, frame, body, (context, scroll), metrics);
+        help::draw(state, theme, frame, body, help, metrics);
     }
-    if let Some(leaving) = &state.leaving {
+    if let Some(dialog) = &state.session.quit_dialog {
         metrics.targets.clear();
-        quit::draw(theme, frame, body, leaving, metrics);
+        session::quit::draw(theme, frame, body, dialog, metrics);
     }
 }
 
 /// One line that still says the counts and the worst cluster, for terminals on which no screen fits.
 pub fn too_small(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let columns = usize::from(area.width);
-    let counts = fleet::short_counts(state, theme);
+    let counts = fleet::screen::short_counts(state, theme);
     let mut spans = counts;
-    if let Some(worst) = fleet::worst(state) {
+    if let Some(worst) = fleet::screen::worst(state) {
         spans.push(theme.span(worst.text, worst.tone));
     }
     let wish =

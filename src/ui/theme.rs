@@ -6,7 +6,7 @@ use ratatui::symbols::border;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType};
 
-use crate::app::columns::Tone;
+use crate::app::cell::Tone;
 use crate::app::settings::{Background, ColorDepth, ThemeChoice};
 use crate::app::state::State;
 
@@ -15,7 +15,6 @@ use crate::app::state::State;
 pub enum Role {
     /// The one accent: cursor bar, keys, focus.
     Accent,
-    /// Border of a pane.
     Border,
     DialogBorder,
     /// Title in a border, name of a thing.
@@ -53,8 +52,8 @@ struct Palette {
 impl Theme {
     /// The theme of a state.
     pub fn of(state: &State) -> Self {
-        let settings = &state.settings;
-        Self::new(state.theme, state.background, settings.depth, settings.ascii)
+        let settings = &state.shared.settings;
+        Self::new(state.shared.theme, state.shared.background, settings.depth, settings.ascii)
     }
 
     /// The theme that was chosen, as the terminal can show it.
@@ -340,7 +339,7 @@ fn plain_form(c: char) -> char {
 mod tests {
     use ratatui::style::{Color, Modifier};
 
-    use crate::app::columns::Tone;
+    use crate::app::cell::Tone;
     use crate::app::settings::ThemeChoice;
     use crate::ui::theme::{Role, Theme};
 

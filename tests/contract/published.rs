@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use skeys::testing::Clock;
-use skeys::testing::clients::auth::{SourceConfig, TokenSource};
+use skeys::testing::clients::auth::{TokenSource, access_token};
 use skeys::testing::clients::http::Http;
 use skeys::testing::clients::projects::ProjectsClient;
 use skeys::testing::clients::ske::SkeClient;
@@ -61,7 +61,6 @@ async fn requests_and_answers_are_as_published() {
         ("GET", "idp", 200),
         ("POST", "wakeup", 202),
         ("POST", "reconcile", 202),
-        ("GET", "provider-options", 200),
     ] {
         let key = (wanted.0.to_owned(), wanted.1.to_owned(), wanted.2);
         assert!(checked.contains_key(&key), "{wanted:?} was not called: {checked:?}");
@@ -72,10 +71,8 @@ async fn requests_and_answers_are_as_published() {
 async fn every_call(simulator: &skeys::testing::simulator::Simulator, clock: &Clock) {
     let exports: BTreeMap<_, _> = simulator.exports().into_iter().collect();
     let http = Http::new(clock.clone(), None).unwrap();
-    let token = |text: &str| SourceConfig::Token {
-        secret: Secret::new(text.to_owned()),
-        origin: "STACKIT_ACCESS_TOKEN".to_owned(),
-    };
+    let token =
+        |text: &str| access_token::source(Secret::new(text.to_owned()), "STACKIT_ACCESS_TOKEN");
     let given = token(&exports["STACKIT_ACCESS_TOKEN"]);
     let tokens = TokenSource::new(given, http.clone(), clock.clone()).unwrap();
     let base = &exports["STACKIT_SKE_CUSTOM_ENDPOINT"];
@@ -109,7 +106,6 @@ async fn every_call(simulator: &skeys::testing::simulator::Simulator, clock: &Cl
     ske.idp_kubeconfig(&id).await.unwrap_err();
     ske.idp_kubeconfig(&ClusterId::new(&all[2].0, "eu01", "iam-core")).await.unwrap();
     ske.get(&shop("nobody")).await.unwrap_err();
-    ske.provider_options(&Region::new("eu01")).await.unwrap();
     let stranger = TokenSource::new(token("eyJh.eyJi.c2ln"), http.clone(), clock.clone()).unwrap();
     SkeClient::new(base, http, stranger).unwrap().get(&id).await.unwrap_err();
     simulator.order(Fault::new("GET", "shop-dev", Some(1), Effect::Stale { milliseconds: 1 }));

@@ -50,7 +50,7 @@ async fn cred_01_the_kubeconfig_of_one_cluster_is_never_filed_under_another() {
     journey.press(ISSUE).await;
     journey.wait(8).await;
     assert!(!journey.path(".kube/config").exists(), "{}", journey.read(".kube/config"));
-    journey.says("asking SKE");
+    journey.says("requesting from SKE");
     journey.wait(12).await;
     let text = journey.read(".kube/config");
     let found = contexts(&text);
@@ -60,7 +60,7 @@ async fn cred_01_the_kubeconfig_of_one_cluster_is_never_filed_under_another() {
     // Alpha's came, and is told with its own name and end.
     journey.says("The kubeconfig of alpha is not saved, expires in 7h 59m");
     journey.press("/<ctrl-u>alpha<enter>K").await;
-    journey.says("issued; ends Tue 24 Nov 2026 22:00");
+    journey.says("issued; expires Tue 24 Nov 2026 22:00");
     journey.press("<tab><tab><tab><tab><enter>").await;
     journey.says("Kubeconfig of alpha → ~/.kube/config");
     let found = contexts(&journey.read(".kube/config"));
@@ -197,6 +197,6 @@ async fn cred_11_what_does_not_come_back_in_time_is_written_down_as_unknown() {
     let journal = journey.read("state/journal.jsonl");
     let last = journal.lines().last().unwrap();
     assert!(last.contains("\"outcome\":\"unknown\""), "{journal}");
-    assert!(last.contains("skeys ended before SKE answered"), "{journal}");
+    assert!(last.contains("skeys quit before SKE answered"), "{journal}");
     assert!(last.contains("\"expires\":\"2026-11-24T22:00"), "{journal}");
 }

@@ -124,7 +124,7 @@ async fn res_03_messages_without_end_keep_no_key_out() {
     let mut journey = Journey::begin().await;
     journey.flood();
     journey.react("?").await;
-    journey.says("open or choose");
+    journey.says("open or select");
     journey.strike("<ctrl-z>");
     journey.strike("<ctrl-c>");
     journey.end().await;

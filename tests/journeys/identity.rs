@@ -41,12 +41,12 @@ async fn auth_04_refused_although_fresh_is_signed_out_with_the_data_kept() {
     let body = r#"{"code":"Unauthenticated","message":"token rejected","details":""}"#;
     journey.order(Fault::new("GET", "/clusters", None, Effect::answer(401, body)));
     journey.press("r").await;
-    journey.says("SKE refuses the token of");
+    journey.says("SKE has rejected the token of");
     journey.shows("signed out");
     journey.shows("alpha");
     assert_eq!(journey.calls("POST", "/token"), 2, "one renewal");
     journey.press("/alpha<enter>R").await;
-    journey.says("Start: SKE refuses the token since");
+    journey.says("Start: SKE has rejected the token since");
     // Signed out is no reason to ask again and again.
     let asked = journey.simulator.ledger().len();
     journey.wait(60).await;

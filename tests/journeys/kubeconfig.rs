@@ -117,7 +117,7 @@ async fn standard_output_gets_it_after_the_end_and_not_before() {
     let mut journey = Journey::begin().await;
     journey.press("/alpha<enter>K").await;
     journey.press(&to_button(3)).await;
-    journey.says("Kubeconfig of alpha → standard output after exit");
+    journey.says("Kubeconfig of alpha → standard output when skeys exits");
     assert!(journey.sent.lock().unwrap().iter().all(|text| !text.contains("client-key")));
     journey.press("q").await;
     let printed = journey.end().await;
@@ -156,16 +156,16 @@ async fn api_21_a_shorter_life_than_asked_is_shown_as_the_server_returned_it() {
     let mut journey = Journey::begin().await;
     journey.press("/short<enter>K").await;
     journey.press(&to_button(0)).await;
-    journey.says("expires Tue 24 Nov 2026 16:00 +00:00 (shorter than asked)");
+    journey.says("expires Tue 24 Nov 2026 16:00 +00:00 (less time than requested)");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_with_static_tokens_is_asked_for_before_the_one_way_switch() {
     let mut journey = Journey::begin().await;
     journey.press("/legacy<enter>K").await;
-    journey.says("may still hand out static-token kubeconfigs");
+    journey.says("may still offer static-token kubeconfigs");
     journey.press(&to_button(0)).await;
-    journey.says("switch static tokens off");
+    journey.says("disable static tokens");
     assert_eq!(journey.calls("POST", "/kubeconfig"), 0);
     journey.press("<enter>").await;
     assert_eq!(journey.calls("POST", "/kubeconfig"), 0, "the focus begins on the harmless answer");
@@ -216,15 +216,15 @@ async fn api_22_what_nobody_waits_for_any_more_is_kept_and_offered_for_saving() 
     journey.press(&to_button(0)).await;
     journey.wait(5).await;
     journey.press("<esc>").await;
-    journey.says("If SKE issues it all the same, it is kept here to be saved; it expires by Tue 24 Nov 2026 22:00");
+    journey.says("If SKE still issues the kubeconfig, skeys keeps it to be saved; it expires by Tue 24 Nov 2026 22:00");
     journey.wait(60).await;
     assert!(!journey.path(".kube/config").exists());
     journey.says("The kubeconfig of alpha is not saved");
     // Leaving would lose it.
     journey.press("q").await;
-    journey.says("an issued kubeconfig was not saved anywhere");
+    journey.says("An issued kubeconfig is not saved");
     journey.press("<esc>K").await;
-    journey.says("issued; ends Tue 24 Nov 2026 22:00");
+    journey.says("issued; expires Tue 24 Nov 2026 22:00");
     journey.press("<tab><tab><tab><tab><enter>").await;
     journey.says("Kubeconfig of alpha → ~/.kube/config");
     assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
@@ -241,7 +241,7 @@ async fn api_22_a_slow_refusal_is_told_with_its_cluster_and_what_may_have_been_i
     journey.press("<esc>").await;
     journey.wait(12).await;
     journey.says("kubeconfig of alpha");
-    journey.says("One may have been issued and cannot be recovered; it ends by itself at Tue 24 Nov 2026 22:00");
+    journey.says("A kubeconfig may have been issued and cannot be recovered; it expires Tue 24 Nov 2026 22:00");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -344,9 +344,9 @@ async fn what_turns_out_to_be_another_clusters_is_asked_about_again() {
     })
     .await;
     journey.press("/alpha<enter>K").await;
-    journey.says("there already, for alpha in eu01");
+    journey.says("already exists, for alpha in eu01");
     journey.press(&to_button(0)).await;
-    journey.says("There already, for alpha in eu01");
+    journey.says("Already exists, for alpha in eu01");
     journey.press("<tab><tab><enter>").await;
     journey.says("for another cluster (api.alpha.0a1b2c3d4e.s.ske.eu01.onstackit.cloud)");
     journey.says("Another name: alpha-eu01");
@@ -360,7 +360,7 @@ async fn what_turns_out_to_be_another_clusters_is_asked_about_again() {
     assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
     // A renewal is told as one.
     journey.press("K<tab><tab>-eu01").await;
-    journey.says("there already, for this cluster");
+    journey.says("already exists, for this cluster");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -392,7 +392,7 @@ async fn login_and_idp_kubeconfigs_hold_no_secret_and_say_why_not() {
     let text = journey.read(".kube/config");
     assert!(text.contains("command: stackit") && !text.contains("client-key-data"));
     journey.press("K<backtab><right><right>").await;
-    journey.says("no IDP access switched on for this cluster; it may refuse");
+    journey.says("IDP access as disabled for this cluster; it may refuse");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -403,9 +403,9 @@ async fn the_question_whether_to_leave_keeps_what_lies_below_it() {
     journey.says("the clipboard cannot be reached");
     // Issued and nowhere saved.
     journey.press("<ctrl-c>").await;
-    journey.says("an issued kubeconfig was not saved anywhere");
+    journey.says("An issued kubeconfig is not saved");
     journey.press("<enter>").await;
-    journey.hides("Leave skeys");
+    journey.hides("Quit skeys");
     journey.press("<enter><backtab><backtab><up><tab><tab><tab><tab><enter>").await;
     journey.says("Kubeconfig of alpha → ~/.kube/ske/alpha.yaml");
     assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
@@ -466,7 +466,7 @@ async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
             now + jiff::SignedDuration::from_mins(1),
         );
     });
-    journey.until("deleted and created anew", 60).await;
+    journey.until("deleted and recreated", 60).await;
     journey.press("<esc>R").await;
     journey.says("no kubeconfig issued by skeys is valid");
 }

@@ -426,7 +426,7 @@ async fn res_03_keys_are_answered_at_once_while_every_task_is_slow() {
         ("c", "clusters 1–33 of 300"),
         ("<enter>", "clusters 1–33 of 300"),
         ("<down>", "calm2"),
-        ("?", "step that is due"),
+        ("?", "whichever is due"),
         ("<esc>", "calm2"),
         ("s", "Sort by"),
         ("<esc>", "calm2"),

@@ -85,7 +85,7 @@ async fn api_04_an_outage_keeps_the_rows_with_age_and_next_try_and_tells_its_end
     journey.wait(60).await;
     journey.shows("alpha");
     journey.says("upstream connect error");
-    journey.says("next try in");
+    journey.says("next retry in");
     journey.shows("~ ");
     journey.hides("● live");
     journey.wait(60).await;

@@ -25,7 +25,7 @@ async fn a_rotation_goes_from_start_to_completed_by_keys_alone() {
     journey.says("Kubeconfigs with a static token stop working now");
     journey.press("<tab><enter>").await;
     journey.shows("Accepted at 14:00:");
-    journey.until("SKE shows it: preparing.", 30).await;
+    journey.until("SKE shows preparing.", 30).await;
     journey.hides("Waiting for SKE");
     journey.press("<enter>").await;
     journey.shows("preparing; started");
@@ -33,7 +33,7 @@ async fn a_rotation_goes_from_start_to_completed_by_keys_alone() {
     journey.shows("3 update clients");
     journey.press("R").await;
     journey.shows("Complete credentials rotation");
-    journey.says("It cannot be undone.");
+    journey.says("This cannot be undone.");
     journey.press("alpha<tab><tab><enter>").await;
     journey.shows("Accepted at");
     journey.until_slowly("completed", 10, 200).await;
@@ -103,11 +103,11 @@ async fn api_12_a_start_whose_answer_is_lost_is_read_back_and_found() {
     let mut journey = Journey::begin().await;
     journey.order(Fault::new("POST", START, Some(1), Effect::DropAfter {}));
     journey.press("/alpha<enter>R<tab><enter>").await;
-    journey.until("It started: SKE shows it", 10).await;
+    journey.until("The rotation started: SKE shows it", 10).await;
     assert_eq!(journey.calls("POST", START), 1);
     journey.press("<enter>").await;
     journey.shows("preparing");
-    assert!(journey.read("state/journal.jsonl").contains("read back: it happened"));
+    assert!(journey.read("state/journal.jsonl").contains("read back: the step happened"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,7 +118,7 @@ async fn api_13_a_start_that_never_arrived_is_read_back_and_may_be_repeated() {
     journey.says("Checking whether the rotation started");
     journey.wait(170).await;
     journey.says("Checking whether the rotation started");
-    journey.until_said("It did not start, as far as SKE shows. You may start it again.", 30).await;
+    journey.until_said("SKE shows no started rotation. You can start it again.", 30).await;
     assert_eq!(journey.calls("POST", START), 1);
     // Again, through the whole dialog.
     journey.press("<enter>R").await;
@@ -138,12 +138,12 @@ async fn api_14_an_outcome_that_cannot_be_read_back_is_unknown_until_reads_work_
     journey.order_after(1, Fault::new("GET", "", None, Effect::Drop {}));
     journey.press("<enter>").await;
     journey.says("Checking whether the rotation started");
-    journey.until_said("Cannot tell: SKE does not answer. Nothing will be sent again", 200).await;
+    journey.until_said("Result unknown: SKE does not answer. skeys does not send the", 200).await;
     journey.press("<enter>R").await;
-    journey.says("whether the start took effect is not known");
+    journey.says("unknown whether the start took effect");
     assert_eq!(journey.calls("POST", START), 1);
     journey.simulator.clear_faults();
-    journey.until("It started: SKE shows it", 60).await;
+    journey.until("The rotation started: SKE shows it", 60).await;
     assert_eq!(journey.calls("POST", START), 1);
 }
 
@@ -206,7 +206,7 @@ async fn api_18_a_cluster_made_anew_under_the_same_name_is_another_one() {
     journey.shows("Complete credentials rotation");
     let now = journey.clock.now();
     journey.simulator.with_world(|world| world.recreate(&id("bravo"), now));
-    journey.until("deleted and created anew", 60).await;
+    journey.until("deleted and recreated", 60).await;
     journey.hides("Complete credentials rotation");
     journey.press("/<ctrl-u>marked<enter>").await;
     journey.shows("Nothing matches marked");
@@ -296,7 +296,7 @@ async fn tty_08_a_paste_never_confirms_and_is_not_taken_as_the_name() {
     let mut journey = Journey::begin().await;
     journey.press("/bravo<enter>R").await;
     journey.paste("bravo\n").await;
-    journey.shows("type the name; a paste is not taken here");
+    journey.shows("type the name; pasting is disabled here");
     journey.press("<tab><tab><enter>").await;
     journey.paste("y\n").await;
     journey.paste(&"bravo\n".repeat(200_000)).await;
@@ -314,10 +314,10 @@ async fn tty_08_a_paste_never_confirms_and_is_not_taken_as_the_name() {
 async fn host_05_complete_wants_the_exact_name() {
     let mut journey = Journey::begin().await;
     for (typed, said) in [
-        ("brav", "that is not bravo"),
-        ("Bravo", "the case of the letters differs"),
-        ("bravo ", "a blank before or after"),
-        ("alpha", "that is not bravo"),
+        ("brav", "the name is not bravo"),
+        ("Bravo", "upper and lower case differ"),
+        ("bravo ", "a space before or after"),
+        ("alpha", "the name is not bravo"),
         ("", "type bravo to confirm"),
     ] {
         journey.press("/<ctrl-u>bravo<enter>R").await;

@@ -118,7 +118,7 @@ fn cred_10_a_demo_keeps_its_kubeconfigs_to_itself_and_leaves_the_persons_alone()
     terminal.send(b"\t\x1b[B\t\x15~/.kube/config");
     terminal.until("is not of this demo");
     terminal.send(b"\x1b[Z\x1b[A\t\t\t\t");
-    terminal.until("/kube/config is made");
+    terminal.until("/kube/config (mode 0600)");
     // Buttons that have just appeared take no key.
     std::thread::sleep(std::time::Duration::from_millis(500));
     terminal.send(b"\r");

@@ -1,7 +1,6 @@
 //! The built binary in a pseudo-terminal: it leaves the terminal as it found it, whatever ends it.
 //!
 //! Waits have generous limits and end as soon as what is waited for is there.
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

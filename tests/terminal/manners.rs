@@ -8,10 +8,9 @@ fn a_key_moves_and_opens_and_help_is_made_from_the_keymap() {
     terminal.send(b"/shop-stage\r\r");
     terminal.until("FLEET \u{203a} shop \u{203a} shop-stage");
     terminal.send(b"?");
-    terminal.until("the rotation step that is due: start or complete");
+    terminal.until("start or complete the rotation, whichever is due");
     terminal.send(b"\x1b");
-    terminal
-        .wait_for("help closed", |screen| !screen.contents().contains("step that is due: start"));
+    terminal.wait_for("help closed", |screen| !screen.contents().contains("whichever is due"));
     terminal.send(b"q");
     terminal.until("1 of 32 clusters");
     terminal.send(b"q");
@@ -41,10 +40,10 @@ fn tty_04_the_first_key_after_a_resize_is_not_held_back() {
             screen.rows(0, 90).nth(24).is_some_and(|row| row.contains("help"))
         });
         terminal.send(b"?");
-        terminal.until("choose the columns");
+        terminal.until("select the columns");
         terminal.send(b"\x1b");
         terminal
-            .wait_for("help closed", |screen| !screen.contents().contains("choose the columns"));
+            .wait_for("help closed", |screen| !screen.contents().contains("select the columns"));
         terminal.resize(100, 30);
     }
     terminal.send(b"q");

@@ -34,7 +34,7 @@ async fn the_time_is_over_while_an_answer_is_awaited_and_while_the_cluster_is_lo
     let mut wait = cloud.wait(Words { timeout: Some(10), ..words("bravo", Goal::Completed) });
     assert_eq!(wait.end(&cloud, 11).await, 124, "{}", wait.all());
     let said = wait.err.text();
-    assert!(said.contains("bravo was not found so far; SKE cannot be asked for"), "{said}");
+    assert!(said.contains("bravo was not found so far; SKE cannot be read for"), "{said}");
     assert!(said.contains("HTTP 503"), "{said}");
 }
 

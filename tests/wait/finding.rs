@@ -85,7 +85,7 @@ async fn cli_05_while_one_region_cannot_be_listed_nothing_is_guessed() {
     wait.pass(&cloud, 600).await;
     let lines = wait.out.lines();
     assert_eq!(lines.len(), 1, "{lines:#?}");
-    assert!(lines[0].contains("Z alpha - (SKE cannot be asked since 2026-11-24T14:00:00Z: "));
+    assert!(lines[0].contains("Z alpha - (SKE cannot be read since 2026-11-24T14:00:00Z: "));
     cloud.simulator.clear_faults();
     assert_eq!(wait.end(&cloud, 60).await, 0, "{}", wait.all());
     let lines = wait.out.lines();

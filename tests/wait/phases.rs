@@ -140,5 +140,5 @@ async fn api_18_a_cluster_that_is_made_anew_under_its_name_ends_the_wait() {
     let now = cloud.clock.now();
     cloud.simulator.with_world(|world| world.recreate(&id("delta"), now));
     assert_eq!(wait.end(&cloud, 10).await, 1, "{}", wait.all());
-    assert!(wait.err.text().contains("created anew at 2026-11-24T14:00:1"), "{}", wait.all());
+    assert!(wait.err.text().contains("recreated at 2026-11-24T14:00:1"), "{}", wait.all());
 }

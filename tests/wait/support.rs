@@ -80,7 +80,7 @@ impl Cloud {
         }
         if matches!(words.sign_in, SignIn::Key) {
             variables.remove("STACKIT_ACCESS_TOKEN");
-            variables.insert("STACKIT_SERVICE_ACCOUNT_KEY", service_account_key());
+            variables.insert("STACKIT_SERVICE_ACCOUNT_KEY", account_key());
         }
         let wanted = WaitFor {
             cluster: words.cluster.parse().unwrap(),
@@ -174,7 +174,7 @@ pub enum SignIn {
     Key,
 }
 
-fn service_account_key() -> String {
+fn account_key() -> String {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
     serde_json::json!({"id": "k", "credentials": {"kid": "kid-1", "iss": "rehearsal@simulator",
         "sub": "s", "aud": "a", "privateKey": pair.serialize_pem()}})

@@ -26,8 +26,8 @@ async fn cli_03_a_wait_goes_on_over_an_outage_of_twenty_minutes_and_prints_it_on
     assert_eq!(wait.end(&cloud, 7_200).await, 0, "{}", wait.all());
     let lines = wait.out.lines();
     assert_eq!(lines.len(), 4, "{lines:#?}");
-    assert!(lines[1].contains("alpha PREPARING (SKE cannot be asked since 2026-11-24T14:01:0"));
-    assert!(lines[1].ends_with("; asking goes on)"), "{lines:#?}");
+    assert!(lines[1].contains("alpha PREPARING (SKE cannot be read since 2026-11-24T14:01:0"));
+    assert!(lines[1].ends_with("; retrying)"), "{lines:#?}");
     assert!(lines[2].ends_with(" alpha PREPARING (SKE answers again after 20m)"), "{lines:#?}");
     assert!(lines[3].contains(" alpha PREPARED ("), "{lines:#?}");
     assert_eq!(wait.err.text(), "");

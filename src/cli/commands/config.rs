@@ -78,6 +78,8 @@ fn init(path: &Path, force: bool) -> Output {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use crate::cli::args::{ConfigCommand, Flags};
     use crate::cli::commands::config::run;
     use crate::cli::config::{EXAMPLE, Places};
@@ -91,11 +93,7 @@ mod tests {
         let init = |force| run(&ConfigCommand::Init { force }, &Flags::default(), &places);
         assert_eq!(init(false).status, 0);
         assert_eq!(std::fs::read_to_string(&file).unwrap(), EXAMPLE);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        }
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(init(false).status, 1);
         assert_eq!(init(true).status, 0);
         let checked = run(&ConfigCommand::Check, &Flags::default(), &places);

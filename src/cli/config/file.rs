@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::cli::config::keys::{KEYS, Key, ValueKind, find, nearest};
+use crate::cli::config::keys::{Key, ValueKind, find, keys, nearest};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::clean;
 
@@ -77,7 +77,7 @@ impl Reader<'_> {
                 format!("{prefix}.{}", name.get_ref())
             };
             if let Some(key) = find(&path) {
-                match check(key, value) {
+                match check(&key, value) {
                     Ok(checked) => {
                         self.values.insert(key.path, checked);
                     }
@@ -85,7 +85,7 @@ impl Reader<'_> {
                 }
                 continue;
             }
-            let is_section = KEYS.iter().any(|key| key.path.starts_with(&format!("{path}.")));
+            let is_section = keys().any(|key| key.path.starts_with(&format!("{path}.")));
             if let (true, DeValue::Table(inner)) = (is_section, value.get_ref()) {
                 self.table(&path, inner);
             } else {

@@ -1,7 +1,9 @@
 //! The one table of configuration keys: path, environment names, kind, default, help. Reading, checking,
-//! the example file and `config check` all go by it.
+//! the example file and `config check` all go by it. The token sources bring their own.
 
 use std::time::Duration;
+
+use crate::clients::auth::SOURCES;
 
 /// What a value may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,7 +28,7 @@ pub enum ValueKind {
 }
 
 /// One key.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Key {
     /// Path in the file ("poll.idle").
     pub path: &'static str,
@@ -48,8 +50,8 @@ macro_rules! key {
     };
 }
 
-/// Every key of the configuration.
-pub const KEYS: &[Key] = &[
+/// Every key of the configuration but those of the token sources.
+const KEYS: &[Key] = &[
     key!(
         "projects",
         ["SKEYS_PROJECTS", "STACKIT_PROJECT_ID"],
@@ -206,27 +208,6 @@ pub const KEYS: &[Key] = &[
         "Order of the fleet"
     ),
     key!(
-        "auth.token_file",
-        ["SKEYS_AUTH_TOKEN_FILE"],
-        ValueKind::Path,
-        "\"\"",
-        "File with an access token; read again when it changes"
-    ),
-    key!(
-        "auth.service_account_key",
-        ["SKEYS_AUTH_SERVICE_ACCOUNT_KEY", "STACKIT_SERVICE_ACCOUNT_KEY_PATH"],
-        ValueKind::Path,
-        "\"\"",
-        "Service-account key file (JSON)"
-    ),
-    key!(
-        "auth.private_key",
-        ["SKEYS_AUTH_PRIVATE_KEY", "STACKIT_PRIVATE_KEY_PATH"],
-        ValueKind::Path,
-        "\"\"",
-        "Private key file (PEM), if the key file has none"
-    ),
-    key!(
         "endpoints.ske",
         ["SKEYS_ENDPOINTS_SKE", "STACKIT_SKE_CUSTOM_ENDPOINT"],
         ValueKind::Text,
@@ -277,14 +258,26 @@ pub const KEYS: &[Key] = &[
     ),
 ];
 
+/// Every key of the configuration.
+pub fn keys() -> impl Iterator<Item = Key> {
+    let of_sources = SOURCES.iter().flat_map(|kind| kind.paths).map(|setting| Key {
+        path: setting.key,
+        environment: setting.environment,
+        kind: ValueKind::Path,
+        default: "\"\"",
+        help: setting.help,
+    });
+    KEYS.iter().copied().chain(of_sources)
+}
+
 /// The key with this path.
-pub fn find(path: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.path == path)
+pub fn find(path: &str) -> Option<Key> {
+    keys().find(|key| key.path == path)
 }
 
 /// The valid path that looks most like a wrong one.
-pub fn nearest(path: &str) -> Option<&'static Key> {
-    KEYS.iter()
+pub fn nearest(path: &str) -> Option<Key> {
+    keys()
         .map(|key| (strsim::damerau_levenshtein(path, key.path), key))
         .filter(|(distance, key)| *distance <= key.path.len().max(path.len()) / 2)
         .min_by_key(|(distance, key)| (*distance, key.path))

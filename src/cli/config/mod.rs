@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use crate::cli::args::Flags;
 use crate::cli::config::file::{ConfigProblem, Value, from_text, read};
-use crate::cli::config::keys::{KEYS, Key};
+use crate::cli::config::keys::{Key, keys};
+use crate::clients::auth::{self, AuthSettings, SourceConfig};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::secret::Secret;
 use crate::store::files;
@@ -20,34 +21,13 @@ pub const EXAMPLE: &str = include_str!("../../../config.example.toml");
 /// Values by path, each with where it came from.
 #[derive(Debug, Clone)]
 pub struct Config {
-    values: BTreeMap<&'static str, (Value, String)>,
-    /// How to sign in.
-    pub auth: AuthChoice,
+    values: Values,
+    /// How to sign in; `None` if no source is set.
+    pub auth: Option<SourceConfig>,
 }
 
-/// How to sign in, in the order of the sources.
-#[derive(Debug, Clone)]
-pub enum AuthChoice {
-    Token {
-        secret: Secret,
-        origin: String,
-    },
-    File(PathBuf),
-    Key {
-        /// The key: a file, or its text.
-        key: PathOrText,
-        /// A private key that overrides the one in the key.
-        private_key: Option<PathOrText>,
-    },
-    Nothing(Vec<String>),
-}
-
-/// A file, or the text that would be in it.
-#[derive(Debug, Clone)]
-pub enum PathOrText {
-    Path(PathBuf),
-    Text(Secret),
-}
+/// Values by path, each with its origin.
+type Values = BTreeMap<&'static str, (Value, String)>;
 
 /// Where things are looked for.
 #[derive(Clone)]
@@ -85,8 +65,8 @@ pub fn path(flags: &Flags, places: &Places<'_>) -> (Option<PathBuf>, bool) {
 pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProblem>> {
     let mut problems = Vec::new();
     let mut notes = Vec::new();
-    let mut values: BTreeMap<&'static str, (Value, String)> =
-        KEYS.iter().map(|key| (key.path, (default(key), "default".to_owned()))).collect();
+    let mut values: Values =
+        keys().map(|key| (key.path, (default(&key), "default".to_owned()))).collect();
     match path(flags, places) {
         (Some(path), named) => match read_file(&path, named) {
             Ok(Some(found)) => {
@@ -101,12 +81,12 @@ pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProb
                 .to_owned(),
         ),
     }
-    for key in KEYS {
+    for key in keys() {
         let set = key.environment.iter().find_map(|name| {
             (places.environment)(name).filter(|v| !v.is_empty()).map(|v| (name, v))
         });
         if let Some((name, text)) = set {
-            match from_text(key, &text) {
+            match from_text(&key, &text) {
                 Ok(value) => {
                     values.insert(key.path, (value, (*name).to_owned()));
                 }
@@ -114,11 +94,11 @@ pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProb
             }
         }
     }
-    flags.lay_over(&mut values);
+    apply_flags(flags, &mut values);
     if !problems.is_empty() {
         return Err(problems);
     }
-    let auth = choose_auth(flags, places, &values);
+    let auth = choose_source(flags, places, &values);
     Ok(Loaded { config: Config { values, auth }, notes })
 }
 
@@ -161,51 +141,22 @@ fn read_file(
     }
 }
 
-fn choose_auth(
-    flags: &Flags,
-    places: &Places<'_>,
-    values: &BTreeMap<&'static str, (Value, String)>,
-) -> AuthChoice {
-    let variable = |name: &str| (places.environment)(name).filter(|value| !value.trim().is_empty());
-    let path_value = |path: &str| match values.get(path) {
-        Some((Value::Text(text), _)) if !text.is_empty() => {
-            Some(expand(text, places.home.as_deref()))
-        }
+fn choose_source(flags: &Flags, places: &Places<'_>, values: &Values) -> Option<SourceConfig> {
+    let text = |path: &str| match values.get(path) {
+        Some((Value::Text(text), _)) if !text.is_empty() => Some(text.clone()),
         _ => None,
     };
-    let private_key = path_value("auth.private_key").map(PathOrText::Path).or_else(|| {
-        variable("STACKIT_PRIVATE_KEY").map(|text| PathOrText::Text(Secret::new(text)))
-    });
-    let key_file = || path_value("auth.service_account_key").map(PathOrText::Path);
-    let with_key = |key| AuthChoice::Key { key, private_key: private_key.clone() };
-    if let Some(path) = &flags.service_account_key {
-        return with_key(PathOrText::Path(path.clone()));
-    }
-    if let Some(path) = &flags.token_file {
-        return AuthChoice::File(path.clone());
-    }
-    if let Some(token) = variable("STACKIT_ACCESS_TOKEN") {
-        return AuthChoice::Token {
-            secret: Secret::new(token),
-            origin: "STACKIT_ACCESS_TOKEN".to_owned(),
-        };
-    }
-    if let Some(key) = key_file() {
-        return with_key(key);
-    }
-    if let Some(text) = variable("STACKIT_SERVICE_ACCOUNT_KEY") {
-        return with_key(PathOrText::Text(Secret::new(text)));
-    }
-    if let Some(path) = path_value("auth.token_file") {
-        return AuthChoice::File(path);
-    }
-    AuthChoice::Nothing(vec![
-        "--service-account-key and --token-file".to_owned(),
-        "STACKIT_ACCESS_TOKEN".to_owned(),
-        "STACKIT_SERVICE_ACCOUNT_KEY_PATH, STACKIT_SERVICE_ACCOUNT_KEY, auth.service_account_key"
-            .to_owned(),
-        "auth.token_file in the configuration (SKEYS_AUTH_TOKEN_FILE)".to_owned(),
-    ])
+    auth::choose(&AuthSettings {
+        path: &|key| {
+            let by_flag = flags.auth.0.iter().any(|(setting, _)| setting.key == key);
+            Some((expand(&text(key)?, places.home.as_deref()), by_flag))
+        },
+        variable: &|name| {
+            let value = (places.environment)(name).filter(|value| !value.trim().is_empty());
+            value.map(Secret::new)
+        },
+        token_endpoint: text("endpoints.token"),
+    })
 }
 
 /// Puts the home folder in the place of a leading `~`.
@@ -219,21 +170,15 @@ pub fn expand(text: &str, home: Option<&Path>) -> PathBuf {
 impl Config {
     /// Every key with its value and origin, as text; nothing in it is secret.
     pub fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> = KEYS
-            .iter()
+        let mut lines: Vec<String> = keys()
             .filter_map(|key| self.values.get(key.path).map(|value| (key, value)))
-            .map(|(key, (value, origin))| format!("{} = {}   # {origin}", key.path, print(value)))
+            .map(|(key, (value, origin))| {
+                format!("{} = {}   # {origin}", key.path, format_value(value))
+            })
             .collect();
         lines.push(match &self.auth {
-            AuthChoice::Token { origin, .. } => format!("signs in with the token of {origin}"),
-            AuthChoice::File(path) => format!("signs in with the token in {}", path.display()),
-            AuthChoice::Key { key: PathOrText::Path(path), .. } => {
-                format!("signs in with the service-account key {}", path.display())
-            }
-            AuthChoice::Key { key: PathOrText::Text(_), .. } => {
-                "signs in with the service-account key of STACKIT_SERVICE_ACCOUNT_KEY".to_owned()
-            }
-            AuthChoice::Nothing(_) => "cannot sign in: no token source is set".to_owned(),
+            Some(source) => format!("signs in with {}", source.summary),
+            None => "cannot sign in: no token source is set".to_owned(),
         });
         lines
     }
@@ -292,7 +237,7 @@ impl Config {
     }
 }
 
-fn print(value: &Value) -> String {
+fn format_value(value: &Value) -> String {
     let quoted = |text: &str| format!("{:?}", crate::domain::text::clean(text));
     match value {
         Value::Switch(on) => on.to_string(),
@@ -307,24 +252,43 @@ fn print(value: &Value) -> String {
     }
 }
 
-/// Lays a flag's value over what is there.
-pub fn lay(
-    values: &mut BTreeMap<&'static str, (Value, String)>,
-    path: &'static str,
-    value: Value,
-    flag: &str,
-) {
-    values.insert(path, (value, flag.to_owned()));
+/// Puts the flags that were given in the place of other values.
+fn apply_flags(flags: &Flags, values: &mut Values) {
+    let given = [
+        ("projects", "--project", some_list(&flags.project)),
+        ("regions", "--region", some_list(&flags.region)),
+        ("read_only", "--read-only", flags.read_only.then_some(Value::Switch(true))),
+        ("display.theme", "--theme", flags.theme.clone().map(Value::Text)),
+        ("log.file", "--log-file", flags.log_file.clone().map(Value::Text)),
+        ("log.level", "--log-level", flags.log_level.clone().map(Value::Text)),
+        ("display.ascii", "--ascii", flags.ascii.then(|| Value::Text("always".to_owned()))),
+        ("display.utc", "--utc", flags.utc.then_some(Value::Switch(true))),
+    ];
+    for (path, flag, value) in given {
+        if let Some(value) = value {
+            values.insert(path, (value, flag.to_owned()));
+        }
+    }
+    for (setting, path) in &flags.auth.0 {
+        let flag = format!("--{}", setting.flag.unwrap_or_default());
+        values.insert(setting.key, (Value::Text(path.display().to_string()), flag));
+    }
+}
+
+fn some_list(list: &[String]) -> Option<Value> {
+    (!list.is_empty()).then(|| Value::List(list.to_vec()))
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
 
-    use crate::cli::args::Flags;
+    use clap::Parser as _;
+
+    use crate::cli::args::{Arguments, Flags};
     use crate::cli::config::file::{Value, read};
-    use crate::cli::config::keys::KEYS;
-    use crate::cli::config::{AuthChoice, EXAMPLE, Loaded, Places, default, load};
+    use crate::cli::config::keys::keys;
+    use crate::cli::config::{EXAMPLE, Loaded, Places, default, load};
 
     fn loaded(
         flags: &Flags,
@@ -382,21 +346,33 @@ mod tests {
     }
 
     #[test]
-    fn the_sources_of_a_token_have_an_order_and_none_is_listed() {
-        let auth = |environment: &[(&str, &str)], file: &str| {
-            loaded(&Flags::default(), environment, file).unwrap().config.auth
+    fn the_sources_of_a_token_have_an_order_and_a_flag_goes_before_it() {
+        let signs_in = |flags: &[&str], environment: &[(&str, &str)], file: &str| {
+            let words = ["skeys"].iter().chain(flags);
+            let flags = Arguments::try_parse_from(words).unwrap().flags;
+            let config = loaded(&flags, environment, file).unwrap().config;
+            config.auth.map(|source| source.summary).unwrap_or_default()
         };
-        let key_file = "[auth]\nservice_account_key = \"~/key.json\"\n";
-        assert!(matches!(
-            auth(&[("STACKIT_ACCESS_TOKEN", "t")], key_file),
-            AuthChoice::Token { .. }
-        ));
-        let AuthChoice::Key { key, .. } = auth(&[], key_file) else {
-            panic!("the key of the file")
-        };
-        assert!(format!("{key:?}").contains("/home/a/key.json"));
-        let AuthChoice::Nothing(tried) = auth(&[], "") else { panic!("nothing is set") };
-        assert!(tried.iter().any(|line| line.contains("STACKIT_ACCESS_TOKEN")));
+        let token = ("STACKIT_ACCESS_TOKEN", "t");
+        let key = ("STACKIT_SERVICE_ACCOUNT_KEY", "{}");
+        let files = "[auth]\nservice_account_key = \"~/key.json\"\ntoken_file = \"/token\"\n";
+        let only_token = "[auth]\ntoken_file = \"~/token\"\n";
+        for (flags, environment, file, expected) in [
+            (&["--token-file", "t"][..], &[token, key][..], files, "the token in t"),
+            (
+                &["--service-account-key=k", "--token-file=t"],
+                &[token],
+                "",
+                "the service-account key k",
+            ),
+            (&[], &[token, key], files, "the token of STACKIT_ACCESS_TOKEN"),
+            (&[], &[key], files, "the service-account key /home/a/key.json"),
+            (&[], &[key], only_token, "the service-account key of STACKIT_SERVICE_ACCOUNT_KEY"),
+            (&[], &[], only_token, "the token in /home/a/token"),
+            (&[], &[("STACKIT_ACCESS_TOKEN", " ")], "", ""),
+        ] {
+            assert_eq!(signs_in(flags, environment, file), expected);
+        }
     }
 
     #[test]
@@ -406,10 +382,10 @@ mod tests {
             EXAMPLE.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect();
         let whole = lines.join("\n");
         let values = read("config.example.toml", &whole).unwrap_or_else(|p| panic!("{p:#?}"));
-        for key in KEYS {
+        for key in keys() {
             let found = values.get(key.path).unwrap_or_else(|| panic!("{} is missing", key.path));
             if !matches!(found, Value::Keys(_)) {
-                assert_eq!(*found, default(key), "{}", key.path);
+                assert_eq!(*found, default(&key), "{}", key.path);
             }
             for name in key.environment {
                 assert!(EXAMPLE.contains(name), "{name} is not mentioned");
@@ -419,7 +395,7 @@ mod tests {
             EXAMPLE.split(|c: char| !(c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit()))
         {
             if word.starts_with("SKEYS_") {
-                assert!(KEYS.iter().any(|key| key.environment.contains(&word)), "{word}");
+                assert!(keys().any(|key| key.environment.contains(&word)), "{word}");
             }
         }
         assert!(
@@ -430,7 +406,7 @@ mod tests {
 
     #[test]
     fn every_default_is_a_value_of_its_key() {
-        for key in KEYS {
+        for key in keys() {
             let fits = read("default", &format!("{} = {}", key.path, key.default));
             assert!(fits.is_ok(), "{}: {fits:?}", key.path);
         }

@@ -44,7 +44,7 @@ pub fn read(token: &Secret) -> Claims {
 ///
 /// # Errors
 /// A sentence that names `origin`; never the token.
-pub fn legal(token: &str, origin: &str) -> Result<Secret, Failure> {
+pub fn check_token(token: &str, origin: &str) -> Result<Secret, Failure> {
     let token = token.trim();
     let refuse = |what: &str| {
         Failure::new(FailureKind::SignedOut, format!("the token of {} {what}", clean(origin)))

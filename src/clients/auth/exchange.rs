@@ -2,14 +2,16 @@
 
 use std::sync::Mutex;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use reqwest::{Method, Url};
+use serde::Deserialize;
 use serde_json::Value;
-use zeroize::Zeroizing;
 
 use crate::clients::auth::claims;
 use crate::clients::auth::key::ServiceAccountKey;
-use crate::clients::http::{Call, Http, safe_url};
+use crate::clients::auth::source::Granted;
+use crate::clients::http::{Http, safe_url};
+use crate::clients::request::HttpRequest;
 use crate::clients::response::HttpResponse;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::secret::Secret;
@@ -19,20 +21,21 @@ pub const DEFAULT_ENDPOINT: &str = "https://service-account.api.stackit.cloud/to
 /// Clocks that differ by more are named when the endpoint refuses.
 const SKEW_WORTH_SAYING: SignedDuration = SignedDuration::from_secs(60);
 
-/// A key, where it is exchanged, and what was noticed on the way.
+/// A key, and where it is exchanged.
 pub struct Exchange {
     key: ServiceAccountKey,
     http: Http,
     endpoint: Mutex<Url>,
     default_endpoint: Url,
-    notes: Mutex<Vec<String>>,
 }
 
-/// A token as the endpoint granted it.
-pub struct Granted {
-    pub secret: Secret,
-    /// Its end on our clock.
-    pub until: Option<Timestamp>,
+/// Answer of the token endpoint, as far as it is needed.
+#[derive(Deserialize)]
+struct TokenResponse {
+    access_token: String,
+    /// Seconds, as a number or as a text.
+    #[serde(default)]
+    expires_in: Option<Value>,
 }
 
 impl Exchange {
@@ -52,38 +55,17 @@ impl Exchange {
             (None, Some(inside)) => inside.clone(),
             (None, None) => default_endpoint.clone(),
         };
-        Ok(Self {
-            key,
-            http,
-            endpoint: Mutex::new(endpoint),
-            default_endpoint,
-            notes: Mutex::default(),
-        })
-    }
-
-    /// The account's email, as the key states it.
-    pub fn account(&self) -> String {
-        self.key.account()
-    }
-
-    /// When the key itself ends.
-    pub fn valid_until(&self) -> Option<Timestamp> {
-        self.key.valid_until
-    }
-
-    /// Detours taken.
-    pub fn notes(&self) -> Vec<String> {
-        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        Ok(Self { key, http, endpoint: Mutex::new(endpoint), default_endpoint })
     }
 
     /// Exchanges once; a key that its own endpoint does not know is tried at the default one.
     ///
     /// # Errors
     /// Refused, unreachable, or an answer without a token.
-    pub async fn run(&self) -> Result<Granted, Failure> {
+    pub async fn issue_token(&self) -> Result<Granted, Failure> {
         let endpoint =
             self.endpoint.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let failure = match self.ask(&endpoint).await {
+        let failure = match self.request_token(&endpoint).await {
             Ok(granted) => return Ok(granted),
             Err(failure) => failure,
         };
@@ -92,7 +74,7 @@ impl Exchange {
         if !unknown_key || endpoint == self.default_endpoint {
             return Err(failure);
         }
-        let granted = match self.ask(&self.default_endpoint).await {
+        let granted = match self.request_token(&self.default_endpoint).await {
             Ok(granted) => granted,
             Err(other) => {
                 let mut failure = failure;
@@ -108,40 +90,36 @@ impl Exchange {
             host(&endpoint),
             host(&self.default_endpoint)
         );
-        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(note);
         *self.endpoint.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
             self.default_endpoint.clone();
-        Ok(granted)
+        Ok(Granted { note: Some(note), ..granted })
     }
 
-    async fn ask(&self, endpoint: &Url) -> Result<Granted, Failure> {
+    async fn request_token(&self, endpoint: &Url) -> Result<Granted, Failure> {
         let now = self.http.clock().now();
         let assertion = self.key.assertion(now)?;
-        let form = Zeroizing::new(format!(
+        let form = Secret::new(format!(
             "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={}",
             assertion.expose()
         ));
         let purpose = format!("get a token for {}", self.key.account());
-        let mut call = Call::new(Method::POST, endpoint.clone(), purpose);
-        call.body = Some(("application/x-www-form-urlencoded", Secret::new(form.to_string())));
-        call.secrets = vec![assertion];
-        call.answers_secret = true;
-        let answer = self.http.send(&call).await.map_err(passing)?;
-        if let Some(failure) = answer.failure(&call) {
-            return Err(refused(&answer, failure));
+        let mut request = HttpRequest::new(Method::POST, endpoint.clone(), purpose);
+        request.body = Some(("application/x-www-form-urlencoded", form));
+        request.secrets = vec![assertion];
+        request.answers_secret = true;
+        let answer = self.http.send(&request).await.map_err(as_transient)?;
+        if let Some(failure) = answer.failure(&request) {
+            return Err(explain_refusal(&answer, failure));
         }
         let skew = answer.skew;
-        let wrong = |what: &str| answer.format_failure(&call, what);
-        let value: Value = serde_json::from_slice(&answer.body)
-            .map_err(|_may_quote_the_token| wrong("it is not JSON"))?;
-        let token = value
-            .get("access_token")
-            .and_then(Value::as_str)
-            .ok_or_else(|| wrong("there is no access_token in it"))?;
-        let secret = claims::legal(token, "the token endpoint")?;
+        let wrong = |what: &str| answer.format_failure(&request, what);
+        let token: TokenResponse = serde_json::from_slice(&answer.body)
+            .map_err(|_may_quote_the_token| wrong("it is not JSON with an access_token"))?;
+        let secret = Secret::new(token.access_token);
+        let secret = claims::check_token(secret.expose(), "the token endpoint")?;
         // Counted on our clock, so that a clock that is off does not renew for ever.
-        let until = value
-            .get("expires_in")
+        let until = token
+            .expires_in
             .and_then(|value| value.as_i64().or_else(|| value.as_str()?.parse().ok()))
             .and_then(|seconds| now.saturating_add(SignedDuration::from_secs(seconds)).ok())
             .or_else(|| {
@@ -149,19 +127,19 @@ impl Exchange {
                     .until
                     .and_then(|until| until.saturating_sub(skew.unwrap_or_default()).ok())
             });
-        Ok(Granted { secret, until })
+        Ok(Granted { secret, until, note: None })
     }
 }
 
 /// An exchange without effect can be repeated: an endpoint out of reach passes by itself.
-fn passing(mut failure: Failure) -> Failure {
+fn as_transient(mut failure: Failure) -> Failure {
     if failure.kind == FailureKind::NotPossible {
         failure.kind = FailureKind::Unreachable;
     }
     failure
 }
 
-fn refused(answer: &HttpResponse, mut failure: Failure) -> Failure {
+fn explain_refusal(answer: &HttpResponse, mut failure: Failure) -> Failure {
     let is_refusal = (400..500).contains(&answer.status) && !matches!(answer.status, 408 | 429);
     if !is_refusal {
         return failure;

@@ -1,20 +1,17 @@
 //! The service-account key: reads it, and signs the assertion that is exchanged for a token.
 
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Url;
 use serde_json::Value;
-use zeroize::Zeroizing;
 
+use crate::clients::auth::secret_file::{read_file, warn_if_readable_by_others};
 use crate::clients::http::{Http, safe_url};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
-
-const LARGEST_FILE: u64 = 1024 * 1024;
 
 /// A secret text that is given itself or by the file that holds it.
 #[derive(Debug, Clone)]
@@ -41,10 +38,10 @@ impl KeyText {
         }
     }
 
-    fn note(&self) -> Option<String> {
+    fn warning(&self) -> Option<String> {
         match self {
             Self::Inline(_) => None,
-            Self::Path(path) => readable_by_others(path),
+            Self::Path(path) => warn_if_readable_by_others(path),
         }
     }
 }
@@ -79,7 +76,7 @@ impl ServiceAccountKey {
             Failure::new(FailureKind::File, format!("{origin}: {what}")).hint(remedy)
         };
         let text = key.read()?;
-        let value: Value = serde_json::from_str(text.expose()).map_err(|error| {
+        let value = serde_json::from_str(text.expose()).map(SecretValue::new).map_err(|error| {
             refuse(format!("not JSON at line {}, column {}", error.line(), error.column()))
         })?;
         let credentials = value.get("credentials");
@@ -127,7 +124,7 @@ impl ServiceAccountKey {
                 .get("validUntil")
                 .and_then(Value::as_str)
                 .and_then(|text| text.parse().ok()),
-            notes: [key.note(), private_key.and_then(KeyText::note)]
+            notes: [key.warning(), private_key.and_then(KeyText::warning)]
                 .into_iter()
                 .flatten()
                 .collect(),
@@ -162,44 +159,4 @@ impl ServiceAccountKey {
             },
         )
     }
-}
-
-/// Reads a small secret file as text.
-///
-/// # Errors
-/// The file and the system's reason.
-pub fn read_file(path: &Path) -> Result<Secret, Failure> {
-    let name = clean(&path.display().to_string());
-    let refuse =
-        |what: String| Failure::new(FailureKind::File, format!("could not read {name}: {what}"));
-    let file = std::fs::File::open(path).map_err(|error| refuse(error.to_string()))?;
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(LARGEST_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| refuse(error.to_string()))?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(refuse("it is larger than 1 MiB".to_owned()));
-    }
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => Ok(Secret::new(text.to_owned())),
-        Err(_) => Err(refuse("it is not UTF-8 text".to_owned())),
-    }
-}
-
-/// A warning if somebody besides the owner can read a secret file.
-pub fn readable_by_others(path: &Path) -> Option<String> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
-        if mode & 0o044 != 0 {
-            let name = clean(&path.display().to_string());
-            return Some(format!(
-                "{name} is readable by others (mode {mode:04o}): chmod 600 {name}"
-            ));
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = path;
-    None
 }

@@ -1,27 +1,31 @@
 //! Where tokens come from: given, read from a file, or made from a service-account key and renewed.
 
-pub mod claims;
-pub mod exchange;
+pub mod access_token;
+mod claims;
+mod exchange;
 pub mod key;
+mod secret_file;
+pub mod service_account_key;
+mod source;
 #[cfg(test)]
 mod tests;
+pub mod token_file;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clients::auth::claims::Claims;
-use crate::clients::auth::exchange::{DEFAULT_ENDPOINT, Exchange};
-use crate::clients::auth::key::{KeyText, ServiceAccountKey, read_file, readable_by_others};
+pub use crate::clients::auth::source::{AuthSettings, PathSetting, SourceConfig, SourceKind};
+use crate::clients::auth::source::{Granted, Source, Tokens};
 use crate::clients::http::Http;
 use crate::clock::Clock;
+use crate::domain::age;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::identity::Identity;
 use crate::domain::secret::Secret;
-use crate::domain::text::clean;
 
 /// A token is renewed this long before its end.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_secs(60);
@@ -29,28 +33,19 @@ const RENEW_BEFORE: SignedDuration = SignedDuration::from_secs(60);
 const RENEWAL_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// A token that was renewed because of a 401 and is refused again within this time means signed out.
 const FORCED_RENEWAL_PAUSE: Duration = Duration::from_secs(30);
-/// A key that ends within this time is warned of.
-const KEY_ENDS_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// A source that ends within this time is warned of.
+const SOURCE_ENDS_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// A failing renewal is reported when the token expires within this time.
+const FAILING_MATTERS: SignedDuration = SignedDuration::from_mins(5);
 
-/// Which source is used; the later ones of the SDK's order become further variants.
-#[derive(Debug, Clone)]
-pub enum SourceConfig {
-    /// A token itself.
-    Token {
-        secret: Secret,
-        /// Name of the variable or flag that gave it.
-        origin: String,
-    },
-    /// A file that holds a token and may be replaced at any time.
-    File { path: PathBuf },
-    Key {
-        /// The key's JSON.
-        key: KeyText,
-        /// A private key that overrides the one inside the JSON.
-        private_key: Option<KeyText>,
-        /// Token endpoint that overrides the one inside the JSON.
-        token_url: Option<String>,
-    },
+/// Every way to sign in. The first that is set is used; one that a flag names goes before all others.
+pub const SOURCES: &[SourceKind] =
+    &[access_token::KIND, service_account_key::KIND, token_file::KIND];
+
+/// The source to use; `None` if none is set.
+pub fn choose(set: &AuthSettings<'_>) -> Option<SourceConfig> {
+    let named = SOURCES.iter().filter(|kind| kind.is_named(set));
+    named.chain(SOURCES).find_map(|kind| (kind.find)(set))
 }
 
 /// Hands out tokens. Clones share one token and one renewal.
@@ -58,32 +53,20 @@ pub enum SourceConfig {
 pub struct TokenSource(Arc<Inner>);
 
 struct Inner {
-    kind: Kind,
+    source: Source,
     clock: Clock,
     state: tokio::sync::Mutex<State>,
     /// Seen by the screen without waiting for a renewal.
     shown: std::sync::Mutex<Shown>,
 }
 
-enum Kind {
-    Fixed { secret: Secret, origin: String },
-    File { path: PathBuf },
-    Key(Box<Exchange>),
-}
-
 #[derive(Default)]
 struct State {
-    current: Option<Held>,
-    /// Steady moment of the last renewal that a 401 asked for.
+    current: Option<Granted>,
+    /// Monotonic moment of the last renewal that a 401 asked for.
     forced: Option<Duration>,
-    /// Wall moment before which a failed renewal is not repeated.
+    /// Moment before which a failed renewal is not repeated.
     pause_until: Option<Timestamp>,
-}
-
-struct Held {
-    secret: Secret,
-    /// On our clock.
-    until: Option<Timestamp>,
 }
 
 #[derive(Default)]
@@ -96,7 +79,7 @@ struct Shown {
 
 impl fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TokenSource({})", self.source_name())
+        write!(f, "TokenSource({})", self.0.source.name)
     }
 }
 
@@ -106,82 +89,56 @@ impl TokenSource {
     /// # Errors
     /// File, field and remedy when key or file cannot be used.
     pub fn new(config: SourceConfig, http: Http, clock: Clock) -> Result<Self, Failure> {
-        Self::with_default_endpoint(config, http, clock, DEFAULT_ENDPOINT)
-    }
-
-    fn with_default_endpoint(
-        config: SourceConfig,
-        http: Http,
-        clock: Clock,
-        default_endpoint: &str,
-    ) -> Result<Self, Failure> {
-        let mut shown = Shown::default();
-        let kind = match config {
-            SourceConfig::Token { secret, origin } => {
-                let secret = claims::legal(secret.expose(), &origin)?;
-                shown.claims = claims::read(&secret);
-                Kind::Fixed { secret, origin: clean(&origin) }
-            }
-            SourceConfig::File { path } => {
-                let secret = read_token(&path)?;
-                shown.claims = claims::read(&secret);
-                shown.notes.extend(readable_by_others(&path));
-                Kind::File { path }
-            }
-            SourceConfig::Key { key, private_key, token_url } => {
-                let key = ServiceAccountKey::read(&key, private_key.as_ref(), &http)?;
-                shown.claims.who = Some(key.account());
-                shown.notes.clone_from(&key.notes);
-                Kind::Key(Box::new(Exchange::new(key, token_url, http, default_endpoint)?))
-            }
+        let mut source = (config.open)(&http)?;
+        let claims = match &source.tokens {
+            Tokens::Given(secret) => claims::read(secret),
+            Tokens::Read(read) => claims::read(&read()?),
+            Tokens::Issued(_) => Claims { who: source.account.clone(), until: None },
         };
+        let shown = Shown { claims, notes: std::mem::take(&mut source.notes), failing: None };
         Ok(Self(Arc::new(Inner {
-            kind,
+            source,
             clock,
             state: tokio::sync::Mutex::default(),
             shown: std::sync::Mutex::new(shown),
         })))
     }
 
-    /// A token that works as far as can be told; renewed first when it is about to end.
+    /// A token that should work; renewed first when it is about to expire.
     ///
     /// # Errors
     /// The token has ended, cannot be read, or cannot be renewed.
     pub async fn token(&self) -> Result<Secret, Failure> {
-        match &self.0.kind {
-            Kind::Fixed { secret, origin } => {
-                self.check_end(secret, &another_in(origin))?;
-                Ok(secret.clone())
+        let issue = match &self.0.source.tokens {
+            Tokens::Given(secret) => {
+                self.check_end(secret)?;
+                return Ok(secret.clone());
             }
-            Kind::File { path } => {
-                let secret = read_token(path)?;
-                self.show(&secret, None);
-                self.check_end(&secret, &new_token_in(path))?;
-                Ok(secret)
+            Tokens::Read(read) => {
+                let secret = read()?;
+                self.update_shown(&secret, None);
+                self.check_end(&secret)?;
+                return Ok(secret);
             }
-            Kind::Key(exchange) => {
-                let mut state = self.0.state.lock().await;
-                let now = self.0.clock.now();
-                let fresh = |at: Option<Timestamp>, margin| {
-                    at.is_none_or(|until| until.duration_since(now) > margin)
-                };
-                if let Some(held) = &state.current {
-                    let paused = state.pause_until.is_some_and(|until| now < until);
-                    let working = fresh(held.until, SignedDuration::ZERO);
-                    if fresh(held.until, RENEW_BEFORE) || paused && working {
-                        return Ok(held.secret.clone());
-                    }
-                }
-                match self.exchange(exchange, &mut state).await {
-                    Ok(secret) => Ok(secret),
-                    Err(failure) => match &state.current {
-                        Some(held) if fresh(held.until, SignedDuration::ZERO) => {
-                            Ok(held.secret.clone())
-                        }
-                        _ => Err(failure),
-                    },
-                }
+            Tokens::Issued(issue) => issue,
+        };
+        let mut state = self.0.state.lock().await;
+        let now = self.0.clock.now();
+        let lives = |held: &Granted, margin| {
+            held.until.is_none_or(|until| until.duration_since(now) > margin)
+        };
+        if let Some(held) = &state.current {
+            let paused = state.pause_until.is_some_and(|until| now < until);
+            if lives(held, RENEW_BEFORE) || paused && lives(held, SignedDuration::ZERO) {
+                return Ok(held.secret.clone());
             }
+        }
+        match self.store_issued(issue().await, &mut state) {
+            Ok(secret) => Ok(secret),
+            Err(failure) => match &state.current {
+                Some(held) if lives(held, SignedDuration::ZERO) => Ok(held.secret.clone()),
+                _ => Err(failure),
+            },
         }
     }
 
@@ -190,44 +147,39 @@ impl TokenSource {
     /// # Errors
     /// Signed out: the source has no other token; says what to do.
     pub async fn renew(&self, refused: &Secret) -> Result<Secret, Failure> {
+        let remedy = &self.0.source.remedy;
         let signed_out = |hint: String| {
             let claims = self.lock_shown().claims.clone();
-            let message = format!("{} was refused", the_token(&claims));
+            let message = format!("{} was refused", describe_token(&claims));
             Failure::new(FailureKind::SignedOut, message).hint(hint)
         };
-        match &self.0.kind {
-            Kind::Fixed { origin, .. } => Err(signed_out(another_in(origin))),
-            Kind::File { path } => {
-                let secret = self.token().await?;
-                if secret == *refused { Err(signed_out(new_token_in(path))) } else { Ok(secret) }
-            }
-            Kind::Key(exchange) => {
-                let mut state = self.0.state.lock().await;
-                if let Some(held) = &state.current
-                    && held.secret != *refused
-                {
-                    return Ok(held.secret.clone());
-                }
-                let monotonic = self.0.clock.monotonic();
-                let just_forced = state
-                    .forced
-                    .is_some_and(|at| monotonic.saturating_sub(at) < FORCED_RENEWAL_PAUSE);
-                if just_forced {
-                    return Err(signed_out(
-                        "it was renewed a moment ago: check that the service account still exists"
-                            .to_owned(),
-                    ));
-                }
-                let secret = self.exchange(exchange, &mut state).await?;
-                state.forced = Some(monotonic);
-                if secret == *refused {
-                    return Err(signed_out(
-                        "the token endpoint gave the same one again".to_owned(),
-                    ));
-                }
-                Ok(secret)
-            }
+        let Tokens::Issued(issue) = &self.0.source.tokens else {
+            let secret = self.token().await?;
+            return if secret == *refused { Err(signed_out(remedy.clone())) } else { Ok(secret) };
+        };
+        let mut state = self.0.state.lock().await;
+        if let Some(held) = &state.current
+            && held.secret != *refused
+        {
+            return Ok(held.secret.clone());
         }
+        let monotonic = self.0.clock.monotonic();
+        let just_forced =
+            state.forced.is_some_and(|at| monotonic.saturating_sub(at) < FORCED_RENEWAL_PAUSE);
+        if just_forced {
+            return Err(signed_out(format!("it was renewed a moment ago: {remedy}")));
+        }
+        let secret = self.store_issued(issue().await, &mut state)?;
+        state.forced = Some(monotonic);
+        if secret == *refused {
+            return Err(signed_out("a renewed token is the same one".to_owned()));
+        }
+        Ok(secret)
+    }
+
+    /// Whether another token can come while the program runs.
+    pub fn can_change(&self) -> bool {
+        !matches!(self.0.source.tokens, Tokens::Given(_))
     }
 
     /// Who this source acts as, without waiting.
@@ -235,48 +187,46 @@ impl TokenSource {
         let claims = self.lock_shown().claims.clone();
         Identity {
             who: claims.who.unwrap_or_else(|| "?".to_owned()),
-            source: self.source_name(),
+            source: self.0.source.name.clone(),
             until: claims.until,
-            renews: matches!(self.0.kind, Kind::Key(_)),
+            renews: matches!(self.0.source.tokens, Tokens::Issued(_)),
         }
     }
 
-    /// What a person should know about this source: open files, ends that come near, detours taken.
+    /// Warnings about the source: files that others can read, a near expiry, another endpoint used.
     pub fn notes(&self) -> Vec<String> {
         let now = self.0.clock.now();
         let shown = self.lock_shown();
         let mut notes = shown.notes.clone();
-        if let Some(reason) = &shown.failing {
-            let soon = shown
-                .claims
-                .until
-                .is_some_and(|until| until.duration_since(now) < SignedDuration::from_mins(5));
-            if soon {
-                notes.push(format!("the token ends within 5 minutes and {reason}"));
-            }
+        let ends_within = |until: Timestamp, limit| until.duration_since(now) < limit;
+        if let Some(reason) = &shown.failing
+            && shown.claims.until.is_some_and(|until| ends_within(until, FAILING_MATTERS))
+        {
+            notes.push(format!("the token ends within 5 minutes and {reason}"));
         }
-        drop(shown);
-        if let Kind::Key(exchange) = &self.0.kind {
-            notes.extend(exchange.notes());
-            if let Some(until) = exchange.valid_until() {
-                let left = until.duration_since(now);
-                if left < SignedDuration::ZERO {
-                    notes.push(format!("the service-account key ended at {}", moment(until)));
-                } else if left < KEY_ENDS_SOON {
-                    notes.push(format!("the service-account key ends at {}", moment(until)));
-                }
-            }
+        if let Source { name, ends: Some(ends), .. } = &self.0.source
+            && ends_within(*ends, SOURCE_ENDS_SOON)
+        {
+            let verb = if *ends < now { "ended" } else { "ends" };
+            notes.push(format!("the {name} {verb} at {}", age::utc(*ends)));
         }
         notes
     }
 
-    async fn exchange(&self, exchange: &Exchange, state: &mut State) -> Result<Secret, Failure> {
-        match exchange.run().await {
+    /// Takes over what was issued.
+    fn store_issued(
+        &self,
+        issued: Result<Granted, Failure>,
+        state: &mut State,
+    ) -> Result<Secret, Failure> {
+        match issued {
             Ok(granted) => {
-                self.show(&granted.secret, granted.until);
+                self.update_shown(&granted.secret, granted.until);
+                self.lock_shown().notes.extend(granted.note.clone());
                 state.pause_until = None;
-                state.current = Some(Held { secret: granted.secret.clone(), until: granted.until });
-                Ok(granted.secret)
+                let secret = granted.secret.clone();
+                state.current = Some(granted);
+                Ok(secret)
             }
             Err(failure) => {
                 let now = self.0.clock.now();
@@ -287,34 +237,22 @@ impl TokenSource {
         }
     }
 
-    fn show(&self, secret: &Secret, until: Option<Timestamp>) {
+    fn update_shown(&self, secret: &Secret, until: Option<Timestamp>) {
         let mut claims = claims::read(secret);
-        let mut shown = self.lock_shown();
-        claims.who = claims.who.or_else(|| match &self.0.kind {
-            Kind::Key(exchange) => Some(exchange.account()),
-            Kind::Fixed { .. } | Kind::File { .. } => None,
-        });
+        claims.who = claims.who.or_else(|| self.0.source.account.clone());
         claims.until = until.or(claims.until);
-        shown.claims = claims;
-        shown.failing = None;
+        let mut shown = self.lock_shown();
+        (shown.claims, shown.failing) = (claims, None);
     }
 
-    fn check_end(&self, secret: &Secret, remedy: &str) -> Result<(), Failure> {
+    fn check_end(&self, secret: &Secret) -> Result<(), Failure> {
         let claims = claims::read(secret);
         match claims.until {
             Some(until) if until <= self.0.clock.now() => {
-                let message = format!("{} ended at {}", the_token(&claims), moment(until));
-                Err(Failure::new(FailureKind::SignedOut, message).hint(remedy))
+                let message = format!("{} ended at {}", describe_token(&claims), age::utc(until));
+                Err(Failure::new(FailureKind::SignedOut, message).hint(&self.0.source.remedy))
             }
             Some(_) | None => Ok(()),
-        }
-    }
-
-    fn source_name(&self) -> String {
-        match &self.0.kind {
-            Kind::Fixed { origin, .. } => origin.clone(),
-            Kind::File { .. } => "token file".to_owned(),
-            Kind::Key(_) => "service-account key".to_owned(),
         }
     }
 
@@ -323,23 +261,6 @@ impl TokenSource {
     }
 }
 
-fn read_token(path: &std::path::Path) -> Result<Secret, Failure> {
-    claims::legal(read_file(path)?.expose(), &path.display().to_string())
-}
-
-/// What a process was given at its start cannot be changed from outside.
-fn another_in(origin: &str) -> String {
-    format!("start skeys again with a new token in {origin}")
-}
-
-fn the_token(claims: &Claims) -> String {
+fn describe_token(claims: &Claims) -> String {
     claims.who.as_ref().map_or_else(|| "the token".to_owned(), |who| format!("the token of {who}"))
-}
-
-fn new_token_in(path: &std::path::Path) -> String {
-    format!("write a new token to {}", clean(&path.display().to_string()))
-}
-
-fn moment(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

@@ -1,12 +1,16 @@
 //! Token sources against a token endpoint on loopback.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::clients::auth::exchange::DEFAULT_ENDPOINT;
 use crate::clients::auth::key::KeyText;
-use crate::clients::auth::{SourceConfig, TokenSource};
+use crate::clients::auth::{
+    SourceConfig, TokenSource, access_token, service_account_key, token_file,
+};
 use crate::clients::http::Http;
 use crate::clients::scripted::{JSON, Server, answer};
 use crate::clients::ske::SkeClient;
@@ -43,11 +47,11 @@ fn from_config(config: SourceConfig) -> Result<(TokenSource, Http, Clock), Failu
 
 fn inline(key: &serde_json::Value, token_url: Option<String>) -> SourceConfig {
     let key = KeyText::Inline(Secret::new(key.to_string()));
-    SourceConfig::Key { key, private_key: None, token_url }
+    service_account_key::source(key, None, token_url, DEFAULT_ENDPOINT)
 }
 
 fn fixed(token: &str) -> SourceConfig {
-    SourceConfig::Token { secret: Secret::new(token.into()), origin: "STACKIT_ACCESS_TOKEN".into() }
+    access_token::source(Secret::new(token.into()), "STACKIT_ACCESS_TOKEN")
 }
 
 fn refusal(config: SourceConfig) -> Failure {
@@ -154,9 +158,9 @@ async fn auth_05_a_key_unknown_to_its_own_endpoint_is_tried_at_the_default_once(
     let default = Server::start(vec![granted("t1"), granted("t2")]).await;
     let clock = Clock::by_hand(now());
     let http = Http::new(clock.clone(), None).unwrap();
-    let config = inline(&key_json(Some(&own.base)), None);
-    let source =
-        TokenSource::with_default_endpoint(config, http, clock.clone(), &default.base).unwrap();
+    let key = KeyText::Inline(Secret::new(key_json(Some(&own.base)).to_string()));
+    let config = service_account_key::source(key, None, None, &default.base);
+    let source = TokenSource::new(config, http, clock.clone()).unwrap();
     assert_eq!(source.token().await.unwrap().expose(), "t1");
     assert!(source.notes().iter().any(|note| note.contains("does not know the key")));
     clock.turn(Duration::from_hours(1));
@@ -185,7 +189,7 @@ fn auth_07_a_broken_key_names_file_field_and_remedy_and_shows_nothing() {
     let read = |text: &str| {
         std::fs::write(&path, text).unwrap();
         let key = KeyText::Path(path.clone());
-        from_config(SourceConfig::Key { key, private_key: None, token_url: None })
+        from_config(service_account_key::source(key, None, None, DEFAULT_ENDPOINT))
     };
     let mut wrong_pem = key_json(None);
     wrong_pem["credentials"]["privateKey"] = "canary-pem".into();
@@ -202,16 +206,12 @@ fn auth_07_a_broken_key_names_file_field_and_remedy_and_shows_nothing() {
         assert!(failure.message.contains(expected), "{failure}");
         assert!(!format!("{failure:?}").contains("canary"));
     }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let (good, mode) = (key_json(None).to_string(), std::fs::Permissions::from_mode);
-        std::fs::set_permissions(&path, mode(0o644)).unwrap();
-        let notes = read(&good).unwrap().0.notes();
-        assert!(notes.iter().any(|note| note.contains("mode 0644): chmod 600")), "{notes:?}");
-        std::fs::set_permissions(&path, mode(0o600)).unwrap();
-        assert!(!read(&good).unwrap().0.notes().iter().any(|note| note.contains("chmod")));
-    }
+    let (good, mode) = (key_json(None).to_string(), std::fs::Permissions::from_mode);
+    std::fs::set_permissions(&path, mode(0o644)).unwrap();
+    let notes = read(&good).unwrap().0.notes();
+    assert!(notes.iter().any(|note| note.contains("mode 0644): chmod 600")), "{notes:?}");
+    std::fs::set_permissions(&path, mode(0o600)).unwrap();
+    assert!(!read(&good).unwrap().0.notes().iter().any(|note| note.contains("chmod")));
 }
 
 #[tokio::test]
@@ -243,7 +243,7 @@ async fn a_token_file_is_read_again_when_it_changes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
     std::fs::write(&path, "one\n").unwrap();
-    let (source, ..) = from_config(SourceConfig::File { path: path.clone() }).unwrap();
+    let (source, ..) = from_config(token_file::source(path.clone())).unwrap();
     let first = source.token().await.unwrap();
     assert_eq!(source.renew(&first).await.unwrap_err().kind, FailureKind::SignedOut);
     std::fs::write(&path, "two\n").unwrap();

@@ -5,19 +5,15 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use hyper_util::client::proxy::matcher::Matcher;
-use jiff::Timestamp;
 use kube::client::ConfigExt as _;
 use reqwest::Url;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use secrecy::SecretString;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::clients::http::is_loopback;
-use crate::clients::kubernetes::kubeconfig::{self, Current};
 use crate::domain::cluster::ClusterName;
-use crate::domain::credential::CredentialFacts;
+use crate::domain::credential::{ClientCertificate, CredentialFacts, decode_certificates};
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::kubeconfig::{KubeconfigKind, ParsedKubeconfig};
 use crate::domain::secret::Secret;
 use crate::domain::text::clean;
 
@@ -65,22 +61,19 @@ impl CheckedKubeconfig {
                 .hint("Nothing was run or sent because of it. Report this to STACKIT if it stays")
         };
         crate::clients::install_crypto();
-        let current = kubeconfig::current(text).map_err(refuse)?;
-        let url = server(&current.server, expected).map_err(refuse)?;
-        let authorities = certificates(&current.authorities)
-            .ok_or_else(|| refuse("has a certificate authority that cannot be read".to_owned()))?;
-        let chain = certificates(&current.certificate)
-            .ok_or_else(|| refuse("has a client certificate that cannot be read".to_owned()))?;
-        let life = life_of(&chain)
-            .ok_or_else(|| refuse("has a client certificate that cannot be read".to_owned()))?;
+        let parsed = ParsedKubeconfig::read(KubeconfigKind::Admin, text)
+            .map_err(|invalid| refuse(invalid.to_string()))?;
+        let url = server(parsed.server(), expected).map_err(refuse)?;
+        let facts = CredentialFacts::read(parsed.authorities(), parsed.client_certificate())
+            .map_err(|error| refuse(format!("cannot be read: {error}")))?;
+        let life = facts.client.as_ref().map_or(SHORTEST_LIFE, life);
         let host = host_and_port(&url);
-        let facts = CredentialFacts::read(&current.authorities, Some(&current.certificate))
-            .map_err(|error| refuse(format!("cannot be judged: {error}")))?;
-        let config = config(&url, authorities, current)
-            .map_err(|()| refuse("holds an address that cannot be used".to_owned()))?;
+        let config = config(&url, &parsed).ok_or_else(|| {
+            refuse("holds an address that cannot be used (cluster.server)".to_owned())
+        })?;
         // Says early, and in our words, that a key does not fit or an authority is none.
         config.rustls_client_config().map_err(|_may_quote| {
-            refuse("has a certificate or key that cannot be used".to_owned())
+            refuse("has a certificate or key that cannot be used (user.client-key-data)".to_owned())
         })?;
         Ok(Self { config, host, facts, life })
     }
@@ -108,31 +101,18 @@ impl CheckedKubeconfig {
 
 /// The server's address, if it is where this cluster's API server can be.
 fn server(text: &str, expected: &Expected) -> Result<Url, String> {
-    let url =
-        Url::parse(text.trim()).map_err(|_no_url| "has no usable server address".to_owned())?;
-    let shown =
-        || format!("leads to {}", clean(&format!("{}://{}", url.scheme(), host_and_port(&url))));
-    if url.scheme() != "https" {
-        return Err(format!("{} instead of https", shown()));
-    }
-    let bare = url.username().is_empty()
-        && url.password().is_none()
-        && matches!(url.path(), "" | "/")
-        && url.query().is_none()
-        && url.fragment().is_none();
-    if !bare {
-        return Err("has a server address with more than a host in it".to_owned());
-    }
+    let url = Url::parse(text)
+        .map_err(|_no_url| "has no usable server address (cluster.server)".to_owned())?;
     let is_expected = if is_loopback(&url) {
         expected.loopback
     } else {
         is_api_server(url.host_str().unwrap_or_default(), expected.cluster.as_str())
     };
     if is_expected {
-        Ok(url)
-    } else {
-        Err(format!("{}, which is no address of this cluster", shown()))
+        return Ok(url);
     }
+    let host = host_and_port(&url);
+    Err(format!("leads to https://{host}, which is no address of this cluster (cluster.server)"))
 }
 
 /// `api.<name>.<hex>.s.ske.<region>.onstackit.cloud`: exact at both ends and in the cluster's name, tolerant between.
@@ -159,47 +139,32 @@ fn host_and_port(url: &Url) -> String {
     url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
 }
 
-/// The certificates of a base64 field, at least one; each must be one.
-fn certificates(base64: &str) -> Option<Vec<CertificateDer<'static>>> {
-    let pem = base64::engine::general_purpose::STANDARD.decode(joined(base64)).ok()?;
-    let all: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().ok()?;
-    let readable = |der: &CertificateDer<'_>| X509Certificate::from_der(der).is_ok();
-    (!all.is_empty() && all.iter().all(readable)).then_some(all)
-}
-
 /// YAML may fold long values over lines.
 fn joined(base64: &str) -> String {
-    base64.split_whitespace().collect()
+    // With room for all, it does not grow and leave copies of a key behind.
+    let mut joined = String::with_capacity(base64.len());
+    joined.extend(base64.split_whitespace());
+    joined
 }
 
-/// Life of the first certificate of a chain.
-fn life_of(chain: &[CertificateDer<'_>]) -> Option<Duration> {
-    let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
-    let moment = |seconds: i64| Timestamp::from_second(seconds).ok();
-    let validity = certificate.validity();
-    let from = moment(validity.not_before.timestamp())?;
-    let until = moment(validity.not_after.timestamp())?;
-    let life = Duration::try_from(until.duration_since(from)).unwrap_or_default();
-    Some(life.saturating_sub(DATED_BACK).max(SHORTEST_LIFE))
+fn life(certificate: &ClientCertificate) -> Duration {
+    let life = certificate.not_after.duration_since(certificate.not_before);
+    Duration::try_from(life).unwrap_or_default().saturating_sub(DATED_BACK).max(SHORTEST_LIFE)
 }
 
-fn config(
-    url: &Url,
-    authorities: Vec<CertificateDer<'static>>,
-    current: Current,
-) -> Result<kube::Config, ()> {
-    let address: http::Uri = url.as_str().parse().map_err(|_no_uri: http::uri::InvalidUri| ())?;
-    let mut config = kube::Config::new(address);
-    config.root_cert = Some(authorities.iter().map(|der| der.as_ref().to_vec()).collect());
+fn config(url: &Url, parsed: &ParsedKubeconfig) -> Option<kube::Config> {
+    let mut config = kube::Config::new(url.as_str().parse().ok()?);
+    config.root_cert = decode_certificates(parsed.authorities());
     config.connect_timeout = Some(CONNECT);
     // The other limits are held by the clock around each request; a watch may be silent for long.
     config.read_timeout = None;
     config.write_timeout = None;
     config.default_retry = false;
-    config.auth_info.client_certificate_data = Some(joined(&current.certificate));
-    config.auth_info.client_key_data = Some(SecretString::from(joined(current.key.expose())));
-    config.proxy_url = proxy(url, &config.cluster_url, &Matcher::from_system())?;
-    Ok(config)
+    config.auth_info.client_certificate_data = parsed.client_certificate().map(joined);
+    config.auth_info.client_key_data =
+        parsed.client_key().map(|key| SecretString::from(joined(key.expose())));
+    config.proxy_url = proxy(url, &config.cluster_url, &Matcher::from_system()).ok()?;
+    Some(config)
 }
 
 /// The proxy of this machine for an address, as for every other request of the program; none for loopback.

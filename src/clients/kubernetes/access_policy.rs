@@ -1,4 +1,4 @@
-//! Whether a cluster's own API is asked at all, by what SKE says of the cluster.
+//! Whether a cluster's own API may be used, by what SKE says of the cluster.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,10 +10,10 @@ use crate::domain::snapshot::Unavailable;
 /// authority only when its replicas were replaced.
 const SETTLING: SignedDuration = SignedDuration::from_mins(15);
 
-/// What decides whether the cluster is asked at all; a change of it ends every wait.
+/// What decides whether the cluster's API is used; a change of it ends every wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessPolicy {
-    sleeps: bool,
+    hibernates: bool,
     one_way: bool,
     /// Where the rotation stands.
     pub phase: Phase,
@@ -23,7 +23,7 @@ pub struct AccessPolicy {
 impl AccessPolicy {
     /// As SKE shows the cluster.
     pub fn of(cluster: &Cluster) -> Self {
-        let sleeps = match cluster.state {
+        let hibernates = match cluster.state {
             ClusterState::Hibernated | ClusterState::Hibernating => true,
             // The API server comes up before the rest.
             ClusterState::WakingUp => false,
@@ -35,25 +35,25 @@ impl AccessPolicy {
             | ClusterState::Unknown(_) => cluster.hibernated,
         };
         Self {
-            sleeps,
+            hibernates,
             one_way: cluster.issuing_is_one_way(),
             phase: cluster.rotation.phase.clone(),
             initiated: cluster.rotation.initiated,
         }
     }
 
-    /// Why the cluster is not asked at all, if so.
-    pub fn closed(&self, one_way_agreed: bool) -> Option<Unavailable> {
-        if self.sleeps {
+    /// Why the cluster's API is not used, if so.
+    pub fn refusal(&self, one_way_agreed: bool) -> Option<Unavailable> {
+        if self.hibernates {
             return Some(Unavailable::Hibernated);
         }
         (self.one_way && !one_way_agreed).then_some(Unavailable::OneWay)
     }
 
-    /// Whether a rotation began so lately that fresh certificates may not be accepted yet; `there` is the moment by the
+    /// Whether a rotation began so lately that fresh certificates may not be accepted yet; `server_time` is the moment by the
     /// platform's clock.
-    pub fn is_settling(&self, there: Timestamp) -> bool {
-        self.initiated.is_some_and(|start| there.duration_since(start) < SETTLING)
+    pub fn is_settling(&self, server_time: Timestamp) -> bool {
+        self.initiated.is_some_and(|start| server_time.duration_since(start) < SETTLING)
     }
 }
 
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn k8s_13_a_sleeping_cluster_is_not_asked_and_one_that_wakes_is() {
         let mut cluster = cluster("shop", Phase::Prepared);
-        for (state, hibernated, sleeps) in [
+        for (state, hibernated, hibernates) in [
             (ClusterState::Healthy, false, false),
             (ClusterState::Reconciling, true, true),
             (ClusterState::Hibernating, false, true),
@@ -79,8 +79,13 @@ mod tests {
             (ClusterState::Unknown("STATE_X".into()), true, true),
         ] {
             (cluster.state, cluster.hibernated) = (state, hibernated);
-            let closed = AccessPolicy::of(&cluster).closed(true);
-            assert_eq!(closed, sleeps.then_some(Unavailable::Hibernated), "{:?}", cluster.state);
+            let closed = AccessPolicy::of(&cluster).refusal(true);
+            assert_eq!(
+                closed,
+                hibernates.then_some(Unavailable::Hibernated),
+                "{:?}",
+                cluster.state
+            );
         }
     }
 
@@ -88,16 +93,16 @@ mod tests {
     fn the_one_way_switch_needs_a_word() {
         let mut cluster = cluster("shop", Phase::Never);
         cluster.version = KubernetesVersion::new("1.26.1");
-        assert_eq!(AccessPolicy::of(&cluster).closed(false), Some(Unavailable::OneWay));
-        assert_eq!(AccessPolicy::of(&cluster).closed(true), None);
+        assert_eq!(AccessPolicy::of(&cluster).refusal(false), Some(Unavailable::OneWay));
+        assert_eq!(AccessPolicy::of(&cluster).refusal(true), None);
         cluster.rotation.phase = Phase::Unknown(String::new());
         assert_eq!(
-            AccessPolicy::of(&cluster).closed(false),
+            AccessPolicy::of(&cluster).refusal(false),
             Some(Unavailable::OneWay),
             "no phase is stated"
         );
         cluster.rotation.phase = Phase::Completed;
-        assert_eq!(AccessPolicy::of(&cluster).closed(false), None);
+        assert_eq!(AccessPolicy::of(&cluster).refusal(false), None);
     }
 
     #[test]

@@ -14,10 +14,10 @@ use jiff::Timestamp;
 use kube::client::Body;
 use tracing::Instrument as _;
 
-use crate::clients::http::FIRST_BYTE;
 use crate::clients::kubernetes::access::CheckedKubeconfig;
-use crate::clients::kubernetes::error::{KubeError, reasons};
+use crate::clients::kubernetes::error::{KubeError, Reason};
 use crate::clients::kubernetes::handshake::diagnose_handshake;
+use crate::clients::request::FIRST_BYTE;
 use crate::clients::request_log::RequestLog;
 use crate::clock::Clock;
 use crate::domain::cluster::ClusterName;
@@ -60,7 +60,7 @@ impl Connection {
     ) -> Result<Arc<Self>, Failure> {
         let client = kube::Client::try_from(access.config().clone()).map_err(|_may_quote| {
             KubeError::Unreachable(
-                "the proxy of this machine is of a kind that cannot be used".to_owned(),
+                "the proxy of this machine is of a kind that cannot be used".into(),
             )
             .failure(&cluster, access.host())
         })?;
@@ -72,7 +72,7 @@ impl Connection {
         &self.access
     }
 
-    /// The server's clock minus ours in whole seconds, once an answer told.
+    /// The server's clock minus ours in whole seconds, once a response had a `Date`.
     pub fn skew_seconds(&self) -> Option<i64> {
         Some(self.skew.load(Ordering::Relaxed)).filter(|skew| *skew != UNKNOWN)
     }
@@ -99,7 +99,7 @@ impl Connection {
     ) -> Result<Vec<u8>, KubeError> {
         let whole = async {
             let body = self.open(request).await?;
-            collect(body, limit).await
+            read_body(body, limit).await
         };
         self.clock
             .timeout(WHOLE_ANSWER, whole)
@@ -120,12 +120,12 @@ impl Connection {
             Err(error) => log.failed(error),
         }
         let (head, body) = response?.into_parts();
-        self.note_date(&head.headers);
+        self.record_clock_skew(&head.headers);
         if head.status.is_success() {
             return Ok(body);
         }
         // The status alone suffices if the words do not come.
-        let words = self.clock.timeout(FIRST_BYTE, collect(body, ANSWER_LIMIT)).await;
+        let words = self.clock.timeout(FIRST_BYTE, read_body(body, ANSWER_LIMIT)).await;
         let words = words.and_then(Result::ok).unwrap_or_default();
         Err(KubeError::from_answer(head.status, retry_after(&head.headers), &words))
     }
@@ -139,7 +139,7 @@ impl Connection {
         let sending = self.client.send(request.map(Body::from));
         match self.clock.timeout(FIRST_BYTE, sending).await {
             Some(Ok(response)) => Ok(response),
-            Some(Err(error)) => Err(KubeError::from_sending(&error)),
+            Some(Err(error)) => Err(KubeError::from_sending(error)),
             None => Err(KubeError::TimedOut(FIRST_BYTE)),
         }
     }
@@ -148,8 +148,8 @@ impl Connection {
     /// takes the credentials.
     ///
     /// # Errors
-    /// It cannot be asked, or refuses the credentials. A connection that broke gets a second look, since a server
-    /// that refuses the certificate in the handshake looks like one that is away.
+    /// It cannot be asked, or refuses the credentials. A connection that broke is diagnosed, since a server
+    /// that refuses the certificate in the handshake looks like one that is unreachable.
     pub async fn ready(&self) -> Result<Option<bool>, KubeError> {
         match self.get("/readyz").await {
             Ok(_) => Ok(Some(true)),
@@ -165,12 +165,12 @@ impl Connection {
         }
     }
 
-    /// The failure that a person reads.
+    /// The failure for the screen.
     pub fn failure(&self, error: &KubeError) -> Failure {
         error.failure(&self.cluster, self.access.host())
     }
 
-    fn note_date(&self, headers: &HeaderMap) {
+    fn record_clock_skew(&self, headers: &HeaderMap) {
         let date = headers
             .get(DATE)
             .and_then(|value| value.to_str().ok())
@@ -183,28 +183,15 @@ impl Connection {
     }
 }
 
-/// Asks a cluster once whether its API server is ready.
-///
-/// # Errors
-/// It cannot be asked, or refuses the credentials, in a person's words.
-pub async fn probe(
-    access: CheckedKubeconfig,
-    cluster: &ClusterName,
-    clock: &Clock,
-) -> Result<Option<bool>, Failure> {
-    let connection = Connection::new(access, cluster.clone(), clock.clone())?;
-    connection.ready().await.map_err(|error| connection.failure(&error))
-}
-
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
     text.trim().parse().ok().map(Duration::from_secs)
 }
 
-async fn collect(mut body: Body, limit: usize) -> Result<Vec<u8>, KubeError> {
+async fn read_body(mut body: Body, limit: usize) -> Result<Vec<u8>, KubeError> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| KubeError::Broken(reasons(&error)))?;
+        let frame = frame.map_err(|error| KubeError::Broken(Reason::of(error)))?;
         if let Some(data) = frame.data_ref() {
             if bytes.len().saturating_add(data.len()) > limit {
                 return Err(KubeError::TooLarge(limit));

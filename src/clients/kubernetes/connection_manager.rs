@@ -1,5 +1,5 @@
-//! Keeps a way to one cluster's API server open: asks SKE for short-lived kubeconfigs, tries them, renews them, and
-//! says what is wrong when nothing works. Followers of single kinds only use the connection that stands here.
+//! Keeps a connection to one cluster's API server: requests short-lived kubeconfigs, tries them, renews them, and
+//! reports what is wrong when nothing works. The watchers of single resources only use the connection that is kept here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,18 +22,18 @@ use crate::domain::failure::Failure;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::Unavailable;
 
-/// How often the API server is asked whether it is ready, and with it whether it takes our credentials.
-const PULSE: Duration = Duration::from_secs(15);
-/// Doubts do not make it be asked more often than this.
-const LEAST_PULSE: Duration = Duration::from_secs(1);
+/// How often the API server's readiness is checked, and with it whether it accepts our credentials.
+const READINESS_INTERVAL: Duration = Duration::from_secs(15);
+/// Checks on request come no faster than this.
+const MIN_READINESS_INTERVAL: Duration = Duration::from_secs(1);
 /// A fresh certificate that is not accepted yet is tried again after this, and up to a third more.
-const NOT_YET: Duration = Duration::from_secs(15);
+const NOT_ACCEPTED_RETRY: Duration = Duration::from_secs(15);
 /// Refused credentials are tried again after this, and so is SKE where it refuses to issue any.
-const REFUSED: Duration = Duration::from_mins(1);
+const REFUSED_RETRY: Duration = Duration::from_mins(1);
 /// A kubeconfig that is not used is not worth asking for again soon.
-const STRANGE: Duration = Duration::from_mins(5);
-/// SKE is asked for kubeconfigs no faster than this.
-const LEAST_ISSUE: Duration = Duration::from_secs(2);
+const INVALID_KUBECONFIG_RETRY: Duration = Duration::from_mins(5);
+/// Kubeconfigs are requested no faster than this.
+const MIN_ISSUE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A connection, and when its credentials were issued.
 #[derive(Clone)]
@@ -65,11 +65,11 @@ enum ConnectionAttempt {
     Refused(Failure),
     /// We refuse the server: what we know of it may be old.
     Untrusted(Failure),
-    Away(Failure),
+    Unreachable(Failure),
 }
 
 /// A server that is away for so many lives of a kubeconfig may have gone to another address.
-const LONG_AWAY: u32 = 3;
+const LONG_OUTAGE: u32 = 3;
 
 /// Keeps the connection; see [`ConnectionManager::run`].
 pub struct ConnectionManager<'a, F> {
@@ -90,10 +90,10 @@ pub struct ConnectionManager<'a, F> {
     access_policy: AccessPolicy,
     /// The access policy was closed.
     was_closed: bool,
-    /// SKE is not asked before this monotonic moment.
+    /// No kubeconfig is requested before this monotonic moment.
     not_before: Duration,
-    /// Trials in a row that found nobody.
-    away: u32,
+    /// Attempts in a row that reached no server.
+    unreachable: u32,
     /// Requests to SKE in a row that gave nothing.
     unissued: u32,
     /// Fresh kubeconfigs in a row that were refused although they should not be.
@@ -117,8 +117,8 @@ where
         connections: watch::Sender<Option<Arc<Connection>>>,
     ) -> Self {
         let access_policy = AccessPolicy::of(&cluster.borrow());
-        if let Some(trouble) = access_policy.closed(one_way_agreed) {
-            context.tell(|store| store.fail(trouble));
+        if let Some(trouble) = access_policy.refusal(one_way_agreed) {
+            context.update(|store| store.set_unavailable(trouble));
         }
         Self {
             context,
@@ -133,7 +133,7 @@ where
             access_policy,
             was_closed: false,
             not_before: Duration::ZERO,
-            away: 0,
+            unreachable: 0,
             unissued: 0,
             refused: 0,
             waiting_since: None,
@@ -144,65 +144,68 @@ where
     pub async fn run(mut self) {
         loop {
             let wait = self.step().await;
-            self.rest(wait).await;
+            self.wait(wait).await;
         }
     }
 
-    /// One look; says how long to rest. `None`: until SKE says something new about the cluster.
+    /// One turn; says how long to wait. `None`: until SKE says something new about the cluster.
     async fn step(&mut self) -> Option<Duration> {
         let access_policy = AccessPolicy::of(&self.cluster.borrow_and_update());
         if access_policy != self.access_policy {
             (self.access_policy, self.not_before) = (access_policy, Duration::ZERO);
         }
-        if let Some(trouble) = self.access_policy.closed(self.one_way_agreed) {
+        if let Some(trouble) = self.access_policy.refusal(self.one_way_agreed) {
             (self.current, self.previous, self.candidate) = (None, None, None);
-            (self.away, self.refused, self.waiting_since) = (0, 0, None);
+            (self.unreachable, self.refused, self.waiting_since) = (0, 0, None);
             self.was_closed = true;
-            self.context.tell(|store| store.control_plane(|plane| plane.ready = None));
-            self.down(trouble);
+            self.context.update(|store| store.update_control_plane(|plane| plane.ready = None));
+            self.disconnect(trouble);
             return None;
         }
         if std::mem::take(&mut self.was_closed) {
-            self.down(Unavailable::Connecting);
+            self.disconnect(Unavailable::Connecting);
         }
-        if self.wants_fresh() && self.context.clock.monotonic() >= self.not_before {
-            self.obtain().await;
+        if self.needs_kubeconfig() && self.context.clock.monotonic() >= self.not_before {
+            self.request_kubeconfig().await;
         }
         let until_issue = self.not_before.saturating_sub(self.context.clock.monotonic());
         match (self.candidate.clone(), self.current.clone()) {
-            (Some(candidate), _) => Some(self.try_out(&candidate, true).await),
+            (Some(candidate), _) => Some(self.try_credentials(&candidate, true).await),
             (None, Some(current)) => {
-                let rest = self.try_out(&current, false).await;
+                let rest = self.try_credentials(&current, false).await;
                 Some(if until_issue.is_zero() { rest } else { rest.min(until_issue) })
             }
-            (None, None) => Some(until_issue.max(LEAST_ISSUE)),
+            (None, None) => Some(until_issue.max(MIN_ISSUE_INTERVAL)),
         }
     }
 
     /// While the server is away, no fresh kubeconfig helps; it says itself when the old one has ended.
-    fn wants_fresh(&self) -> bool {
+    fn needs_kubeconfig(&self) -> bool {
         let now = self.context.clock.monotonic();
         let newest = self.candidate.as_ref().or(self.current.as_ref());
-        newest.is_none_or(|held| {
-            if self.away > 0 {
-                held.age(now) >= held.life().saturating_mul(LONG_AWAY)
+        newest.is_none_or(|active| {
+            if self.unreachable > 0 {
+                active.age(now) >= active.life().saturating_mul(LONG_OUTAGE)
             } else {
-                held.is_due(now, &self.access_policy.phase)
+                active.is_due(now, &self.access_policy.phase)
             }
         })
     }
 
-    /// Asks SKE for a kubeconfig and makes it the candidate. Where that fails, the trouble is told if nothing else
-    /// works, and SKE is left alone for a while.
-    async fn obtain(&mut self) {
+    /// Requests a kubeconfig and makes it the candidate. Where that fails, it is reported if nothing else works, and SKE
+    /// is left alone for a while.
+    async fn request_kubeconfig(&mut self) {
         // Read before it is asked for: SKE may go on meanwhile, but not back.
         let rotation = Some(self.cluster.borrow().rotation.clone());
         let access = match (self.issue)().await {
             Ok(issued) => CheckedKubeconfig::read(&issued.kubeconfig, &self.expected)
-                .map_err(|failure| (Unavailable::KubeconfigRefused(failure), STRANGE))
+                .map_err(|failure| {
+                    (Unavailable::KubeconfigRefused(failure), INVALID_KUBECONFIG_RETRY)
+                })
                 .and_then(|access| {
-                    self.connect(access)
-                        .map_err(|failure| (Unavailable::Unreachable(failure), STRANGE))
+                    self.connect(access).map_err(|failure| {
+                        (Unavailable::Unreachable(failure), INVALID_KUBECONFIG_RETRY)
+                    })
                 }),
             Err(failure) => {
                 self.unissued = self.unissued.saturating_add(1);
@@ -214,9 +217,9 @@ where
             Ok(connection) => {
                 self.unissued = 0;
                 let facts = connection.access().facts().clone();
-                self.context.tell(|store| {
+                self.context.update(|store| {
                     let issuance = Issuance { facts, rotation };
-                    store.control_plane(|plane| {
+                    store.update_control_plane(|plane| {
                         let known = plane.issuance.take();
                         plane.issuance =
                             known.filter(|known| known.tells_same(&issuance)).or(Some(issuance));
@@ -229,7 +232,7 @@ where
             Err((trouble, wait)) => {
                 self.not_before = self.context.clock.monotonic().saturating_add(wait);
                 if self.connections.borrow().is_none() {
-                    self.down(trouble);
+                    self.disconnect(trouble);
                 }
             }
         }
@@ -243,28 +246,28 @@ where
         let asked = failure.retry_at.map(|at| at.duration_since(self.context.clock.now()));
         let asked = asked.and_then(|wait| Duration::try_from(wait).ok());
         let own = if failure.is_transient() {
-            backoff::delay(self.unissued.saturating_add(2), random()).max(LEAST_ISSUE)
+            backoff::delay(self.unissued.saturating_add(2), random()).max(MIN_ISSUE_INTERVAL)
         } else {
-            REFUSED
+            REFUSED_RETRY
         };
         asked.unwrap_or_default().max(own)
     }
 
-    /// Tries credentials and draws the conclusions; says how long to rest.
-    async fn try_out(&mut self, held: &ActiveConnection, is_candidate: bool) -> Duration {
-        let attempt = self.attempt(&held.connection).await;
+    /// Tries credentials and draws the conclusions; says how long to wait.
+    async fn try_credentials(&mut self, active: &ActiveConnection, is_candidate: bool) -> Duration {
+        let attempt = self.attempt(&active.connection).await;
         let refusal = match attempt {
             ConnectionAttempt::Accepted(ready) => {
-                self.accept(held, ready);
-                return PULSE;
+                self.accept(active, ready);
+                return READINESS_INTERVAL;
             }
-            ConnectionAttempt::Away(failure) => return self.note_away(failure),
-            ConnectionAttempt::Refused(_) if !is_candidate && self.falls_back() => {
+            ConnectionAttempt::Unreachable(failure) => return self.handle_unreachable(failure),
+            ConnectionAttempt::Refused(_) if !is_candidate && self.fall_back() => {
                 return Duration::ZERO;
             }
             ConnectionAttempt::Refused(_) | ConnectionAttempt::Untrusted(_) if !is_candidate => {
                 // They may simply have ended, for instance while the server was away: one fresh kubeconfig is tried.
-                (self.away, self.refused) = (0, self.refused.max(1));
+                (self.unreachable, self.refused) = (0, self.refused.max(1));
                 self.current = None;
                 return Duration::ZERO;
             }
@@ -274,22 +277,22 @@ where
         if let Some(current) = self.current.clone() {
             match self.attempt(&current.connection).await {
                 ConnectionAttempt::Accepted(ready) => {
-                    self.stay(ready);
-                    return not_yet();
+                    self.keep_current(ready);
+                    return retry_not_accepted();
                 }
-                ConnectionAttempt::Away(failure) => return self.note_away(failure),
+                ConnectionAttempt::Unreachable(failure) => return self.handle_unreachable(failure),
                 ConnectionAttempt::Refused(_) | ConnectionAttempt::Untrusted(_) => {
                     self.current = None;
                 }
             }
         }
-        self.note_refused(refusal)
+        self.handle_refusal(refusal)
     }
 
     async fn attempt(&self, connection: &Connection) -> ConnectionAttempt {
         let result = connection.ready().await;
         if let Some(skew) = connection.skew_seconds() {
-            self.context.tell(|store| store.skew(skew));
+            self.context.update(|store| store.set_skew(skew));
         }
         match result {
             Ok(ready) => ConnectionAttempt::Accepted(ready),
@@ -299,14 +302,14 @@ where
             Err(error @ KubeError::Untrusted(_)) => {
                 ConnectionAttempt::Untrusted(connection.failure(&error))
             }
-            Err(error) => ConnectionAttempt::Away(connection.failure(&error)),
+            Err(error) => ConnectionAttempt::Unreachable(connection.failure(&error)),
         }
     }
 
     /// Makes what was current a candidate again where the credentials before it may still be good.
-    fn falls_back(&mut self) -> bool {
+    fn fall_back(&mut self) -> bool {
         let now = self.context.clock.monotonic();
-        let previous = self.previous.take().filter(|held| held.age(now) < held.life());
+        let previous = self.previous.take().filter(|active| active.age(now) < active.life());
         if previous.is_none() || !self.is_settling() {
             return false;
         }
@@ -314,57 +317,57 @@ where
         true
     }
 
-    fn accept(&mut self, held: &ActiveConnection, ready: Option<bool>) {
+    fn accept(&mut self, active: &ActiveConnection, ready: Option<bool>) {
         if self.candidate.take().is_some() {
             self.previous = self.current.take();
         }
-        self.current = Some(held.clone());
+        self.current = Some(active.clone());
         (self.refused, self.waiting_since) = (0, None);
-        self.stay(ready);
+        self.keep_current(ready);
     }
 
     /// The current credentials work.
-    fn stay(&mut self, ready: Option<bool>) {
-        self.away = 0;
-        let current = self.current.as_ref().map(|held| Arc::clone(&held.connection));
-        self.connections.send_if_modified(|standing| {
-            let is_same = match (&*standing, &current) {
-                (Some(standing), Some(current)) => Arc::ptr_eq(standing, current),
+    fn keep_current(&mut self, ready: Option<bool>) {
+        self.unreachable = 0;
+        let current = self.current.as_ref().map(|active| Arc::clone(&active.connection));
+        self.connections.send_if_modified(|connection| {
+            let is_same = match (&*connection, &current) {
+                (Some(connection), Some(current)) => Arc::ptr_eq(connection, current),
                 (None, None) => true,
                 (Some(_), None) | (None, Some(_)) => false,
             };
-            standing.clone_from(&current);
+            connection.clone_from(&current);
             !is_same
         });
-        self.context.tell(|store| {
-            store.control_plane(|plane| plane.ready = ready);
-            store.recover();
+        self.context.update(|store| {
+            store.update_control_plane(|plane| plane.ready = ready);
+            store.clear_unavailable();
         });
     }
 
     /// One silent failure is forgiven to a connection that worked: replicas come and go.
-    fn note_away(&mut self, failure: Failure) -> Duration {
-        self.away = self.away.saturating_add(1);
+    fn handle_unreachable(&mut self, failure: Failure) -> Duration {
+        self.unreachable = self.unreachable.saturating_add(1);
         let is_up = self.connections.borrow().is_some();
-        if !is_up || self.away > 1 {
-            self.down(Unavailable::Unreachable(failure));
+        if !is_up || self.unreachable > 1 {
+            self.disconnect(Unavailable::Unreachable(failure));
         }
-        backoff::delay(self.away, random()).max(LEAST_PULSE / 2)
+        backoff::delay(self.unreachable, random()).max(MIN_READINESS_INTERVAL / 2)
     }
 
     /// Fresh credentials are refused: that is normal soon after a start, as it is while a rotation is completed that the
     /// server still shows its old certificate. Else one fresh kubeconfig is tried.
-    fn note_refused(&mut self, refusal: ConnectionAttempt) -> Duration {
-        self.away = 0;
+    fn handle_refusal(&mut self, refusal: ConnectionAttempt) -> Duration {
+        self.unreachable = 0;
         let is_normal = match refusal {
             ConnectionAttempt::Refused(_) => self.is_settling(),
             ConnectionAttempt::Untrusted(_) => self.access_policy.phase == Phase::Completing,
-            ConnectionAttempt::Accepted(_) | ConnectionAttempt::Away(_) => false,
+            ConnectionAttempt::Accepted(_) | ConnectionAttempt::Unreachable(_) => false,
         };
         if is_normal {
             let since = *self.waiting_since.get_or_insert_with(|| self.context.clock.now());
-            self.down(Unavailable::NotAcceptedYet { since });
-            return not_yet();
+            self.disconnect(Unavailable::NotAcceptedYet { since });
+            return retry_not_accepted();
         }
         self.waiting_since = None;
         self.refused = self.refused.saturating_add(1);
@@ -374,14 +377,14 @@ where
         }
         match refusal {
             ConnectionAttempt::Refused(failure) => {
-                self.down(Unavailable::CredentialsRefused(failure));
+                self.disconnect(Unavailable::CredentialsRefused(failure));
             }
-            ConnectionAttempt::Untrusted(failure) | ConnectionAttempt::Away(failure) => {
-                self.down(Unavailable::Unreachable(failure));
+            ConnectionAttempt::Untrusted(failure) | ConnectionAttempt::Unreachable(failure) => {
+                self.disconnect(Unavailable::Unreachable(failure));
             }
             ConnectionAttempt::Accepted(_) => {}
         }
-        REFUSED
+        REFUSED_RETRY
     }
 
     fn is_settling(&self) -> bool {
@@ -390,13 +393,13 @@ where
         self.access_policy.is_settling(there)
     }
 
-    fn down(&self, trouble: Unavailable) {
-        self.connections.send_if_modified(|standing| standing.take().is_some());
-        self.context.tell(|store: &mut Store| store.fail(trouble));
+    fn disconnect(&self, trouble: Unavailable) {
+        self.connections.send_if_modified(|connection| connection.take().is_some());
+        self.context.update(|store: &mut Store| store.set_unavailable(trouble));
     }
 
-    /// Rests until the time is over, somebody doubts the connection, or SKE says something new about the cluster.
-    async fn rest(&mut self, wait: Option<Duration>) {
+    /// Waits until the time is over, a check is requested, or SKE says something new about the cluster.
+    async fn wait(&mut self, wait: Option<Duration>) {
         let clock = self.context.clock.clone();
         let began = clock.monotonic();
         let doubts_count = self.connections.borrow().is_some();
@@ -406,12 +409,12 @@ where
                 None => std::future::pending().await,
             }
         };
-        let doubt = async {
+        let check_requested = async {
             if !doubts_count {
                 std::future::pending::<()>().await;
             }
-            self.context.doubt.notified().await;
-            clock.sleep_until(began.saturating_add(LEAST_PULSE)).await;
+            self.context.check_requested.notified().await;
+            clock.sleep_until(began.saturating_add(MIN_READINESS_INTERVAL)).await;
         };
         let access_policy = self.access_policy.clone();
         let news = async {
@@ -426,12 +429,12 @@ where
         };
         tokio::select! {
             () = time => {}
-            () = doubt => {}
+            () = check_requested => {}
             () = news => {}
         }
     }
 }
 
-fn not_yet() -> Duration {
-    NOT_YET.saturating_add(NOT_YET.mul_f64(random() / 3.0))
+fn retry_not_accepted() -> Duration {
+    NOT_ACCEPTED_RETRY.saturating_add(NOT_ACCEPTED_RETRY.mul_f64(random() / 3.0))
 }

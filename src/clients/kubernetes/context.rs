@@ -1,4 +1,4 @@
-//! What everybody who looks at one cluster shares: time, what was seen, and the connection that stands.
+//! What the tasks that observe one cluster share: time, the store, and the current connection.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,14 +10,14 @@ use crate::clients::kubernetes::connection::Connection;
 use crate::clients::kubernetes::store::Store;
 use crate::clock::Clock;
 
-/// What everybody who looks at one cluster shares.
+/// What the tasks that observe one cluster share.
 pub struct ObserverContext {
     pub clock: Clock,
     pub store: Mutex<Store>,
-    /// Something in the store may be worth telling.
-    pub news: Notify,
-    /// Somebody doubts the connection.
-    pub doubt: Notify,
+    /// The store changed.
+    pub changes: Notify,
+    /// A task suspects that the connection is broken.
+    pub check_requested: Notify,
     /// Something in between holds watches back.
     pub held_back: AtomicBool,
     /// The connection to use; `None` while there is none.
@@ -30,16 +30,16 @@ impl ObserverContext {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the store and wakes whoever tells of it.
-    pub fn tell<T>(&self, change: impl FnOnce(&mut Store) -> T) -> T {
+    /// Changes the store and wakes the reporter.
+    pub fn update<T>(&self, change: impl FnOnce(&mut Store) -> T) -> T {
         let result = change(&mut self.store());
-        self.news.notify_one();
+        self.changes.notify_one();
         result
     }
 }
 
 /// Waits for a connection.
-pub async fn connected(
+pub async fn wait_for_connection(
     connections: &mut watch::Receiver<Option<Arc<Connection>>>,
 ) -> Arc<Connection> {
     loop {

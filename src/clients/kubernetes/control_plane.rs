@@ -10,52 +10,52 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use crate::clients::kubernetes::connection::{Connection, PAGE_LIMIT};
-use crate::clients::kubernetes::context::{ObserverContext, connected};
+use crate::clients::kubernetes::context::{ObserverContext, wait_for_connection};
 use crate::clients::kubernetes::error::KubeError;
-use crate::clients::kubernetes::kind::PAGE;
+use crate::clients::kubernetes::resources::PAGE;
 use crate::domain::cluster::Cluster;
 use crate::domain::rotation::Phase;
 
-/// How often is asked while a step runs, and otherwise.
-const OFTEN: Duration = Duration::from_secs(30);
-const SELDOM: Duration = Duration::from_mins(2);
+/// Poll interval while a step runs, and otherwise.
+const INTERVAL_RUNNING: Duration = Duration::from_secs(30);
+const INTERVAL_IDLE: Duration = Duration::from_mins(2);
 /// Secrets are counted up to this many pages; with more nothing is said.
 const MOST_PAGES: usize = 40;
 /// Label that a Secret gets when it is written with the new key (Gardener).
 const KEY_NAME: &str = "credentials.gardener.cloud/key-name";
 
-/// Looks again and again; never ends.
+/// Polls these signs; never ends.
 pub async fn watch_control_plane(context: &ObserverContext, mut cluster: watch::Receiver<Cluster>) {
     let mut connections = context.connections.clone();
     loop {
-        let connection = connected(&mut connections).await;
-        // Kinds that cannot be read leave their sign unknown; trouble is for the connection manager to tell.
+        let connection = wait_for_connection(&mut connections).await;
+        // What cannot be read stays unknown; the connection manager reports why.
         let keys = connection.get("/openid/v1/jwks").await.ok().and_then(|body| count_keys(&body));
         let (phase, start) = {
             let cluster = cluster.borrow_and_update();
             (cluster.rotation.phase.clone(), cluster.rotation.initiated)
         };
         let counts = phase == Phase::Preparing
-            && start.is_none_or(|start| !context.store().nodes_have_begun(start));
+            && start.is_none_or(|start| !context.store().node_replacement_began(start));
         let reencrypted =
             if counts { count_secrets(&connection).await.ok().flatten() } else { None };
-        context.tell(|store| {
-            store.control_plane(|plane| {
+        context.update(|store| {
+            store.update_control_plane(|plane| {
                 plane.signing_keys = keys.or(plane.signing_keys);
                 if counts || phase != Phase::Preparing {
                     plane.reencrypted = reencrypted;
                 }
             });
         });
-        let wait = if phase.is_running() { OFTEN } else { SELDOM };
+        let wait = if phase.is_running() { INTERVAL_RUNNING } else { INTERVAL_IDLE };
         tokio::select! {
             () = context.clock.sleep(wait) => {}
-            () = another_phase(&mut cluster, &phase) => {}
+            () = wait_for_phase_change(&mut cluster, &phase) => {}
         }
     }
 }
 
-async fn another_phase(cluster: &mut watch::Receiver<Cluster>, phase: &Phase) {
+async fn wait_for_phase_change(cluster: &mut watch::Receiver<Cluster>, phase: &Phase) {
     loop {
         if cluster.changed().await.is_err() {
             std::future::pending::<()>().await;

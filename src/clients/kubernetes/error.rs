@@ -1,38 +1,69 @@
-//! What can go wrong when a cluster's API server is asked, sorted by what the asker can do about it.
+//! Errors of requests to a cluster's API server, by what the caller can do about them.
 
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
 use rustls::AlertDescription;
 
+use crate::clients::error_chain::{describe_error, find_source, shorten};
 use crate::domain::cluster::ClusterName;
-use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::text::{clean, cut_end};
+use crate::domain::failure::{Cause, Failure, FailureKind};
+use crate::domain::text::clean;
 
-/// Longest server text that goes into a sentence, in columns.
-const LONGEST_MESSAGE: usize = 300;
+/// A reason in words, which are cleaned and hold no secret, and the error that they were taken from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    words: String,
+    cause: Cause,
+}
+
+impl Reason {
+    /// The innermost reasons of an error.
+    pub fn of(error: impl Error + Send + Sync + 'static) -> Self {
+        Self { words: describe_error(&error), cause: Cause::new(error) }
+    }
+}
+
+impl From<&str> for Reason {
+    fn from(text: &str) -> Self {
+        Self { words: shorten(text), cause: Cause::default() }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+impl Error for Reason {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.error()
+    }
+}
 
 /// Why a request to an API server gave nothing. The texts are cleaned and hold no secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubeError {
     /// No connection: name resolution, refused, filtered.
     #[error("no connection ({0})")]
-    Unreachable(String),
+    Unreachable(#[source] Reason),
     /// Somebody answers whose certificate none of the kubeconfig's authorities signed: the authorities were replaced
     /// meanwhile, or a proxy opens TLS.
     #[error("its certificate is not this cluster's ({0})")]
-    Untrusted(String),
+    Untrusted(#[source] Reason),
     /// The connection ended before an answer. With TLS 1.3 a refused client certificate looks the same at first:
     /// the alert comes after the client believes that it is connected.
     #[error("the connection broke before an answer ({0})")]
-    Broken(String),
+    Broken(#[source] Reason),
     /// No answer within the limit.
     #[error("no answer within {} s", .0.as_secs())]
     TimedOut(Duration),
     /// HTTP 401, or the handshake was ended because of our certificate.
     #[error("it refuses the credentials ({0})")]
-    Refused(String),
+    Refused(#[source] Reason),
     /// HTTP 403.
     #[error("it forbids this ({0})")]
     Forbidden(String),
@@ -69,10 +100,10 @@ impl KubeError {
                 if body.trim_ascii_start().first() == Some(&b'<') {
                     "a web page, perhaps of a proxy".to_owned()
                 } else {
-                    words(&String::from_utf8_lossy(body))
+                    shorten(&String::from_utf8_lossy(body))
                 }
             },
-            |status| words(&status.message),
+            |status| shorten(&status.message),
         );
         let text = if text.is_empty() {
             status.canonical_reason().unwrap_or("no reason given").to_owned()
@@ -80,7 +111,7 @@ impl KubeError {
             text
         };
         match status.as_u16() {
-            401 => Self::Refused(format!("HTTP 401 {text}")),
+            401 => Self::Refused(format!("HTTP 401 {text}").as_str().into()),
             403 => Self::Forbidden(text),
             404 | 405 | 501 => Self::NotServed(text),
             410 => Self::Gone(text),
@@ -104,29 +135,42 @@ impl KubeError {
     }
 
     /// A request that came back without an answer.
-    pub fn from_sending(error: &kube::Error) -> Self {
-        if let Some(tls) = find::<rustls::Error>(error) {
-            return Self::from_tls(tls);
-        }
-        let connecting = find::<hyper_util::client::legacy::Error>(error)
+    pub fn from_sending(error: kube::Error) -> Self {
+        let connecting = find_source::<hyper_util::client::legacy::Error>(&error)
             .is_some_and(hyper_util::client::legacy::Error::is_connect);
-        if connecting { Self::Unreachable(reasons(error)) } else { Self::Broken(reasons(error)) }
+        match Self::from_tls(error) {
+            Ok(found) => found,
+            Err(error) if connecting => Self::Unreachable(Reason::of(error)),
+            Err(error) => Self::Broken(Reason::of(error)),
+        }
     }
 
-    /// A TLS error: an alert about our certificate is a refusal, everything else an unreachable server.
-    pub fn from_tls(error: &rustls::Error) -> Self {
-        if let rustls::Error::AlertReceived(alert) = error
-            && is_about_our_certificate(*alert)
-        {
-            return Self::Refused(format!("TLS alert {alert:?}"));
-        }
-        if let rustls::Error::InvalidCertificate(reason) = error {
-            return Self::Untrusted(words(&format!("{reason:?}")));
-        }
-        Self::Unreachable(words(&error.to_string()))
+    /// A handshake that failed.
+    pub fn from_handshake(error: std::io::Error) -> Self {
+        Self::from_tls(error).unwrap_or_else(|error| Self::Unreachable(Reason::of(error)))
     }
 
-    /// Whether the server could not be asked at all, so that the whole connection is in doubt.
+    /// Where an error comes from TLS: an alert about our certificate is a refusal, a certificate that we do not trust
+    /// is another cluster's, everything else an unreachable server.
+    ///
+    /// # Errors
+    /// It does not come from TLS.
+    fn from_tls<E: Error + Send + Sync + 'static>(error: E) -> Result<Self, E> {
+        let (text, variant): (String, fn(Reason) -> Self) =
+            match find_source::<rustls::Error>(&error) {
+                None => return Err(error),
+                Some(rustls::Error::AlertReceived(alert)) if is_about_our_certificate(*alert) => {
+                    (format!("TLS alert {alert:?}"), Self::Refused)
+                }
+                Some(rustls::Error::InvalidCertificate(reason)) => {
+                    (format!("{reason:?}"), Self::Untrusted)
+                }
+                Some(tls) => (tls.to_string(), Self::Unreachable),
+            };
+        Ok(variant(Reason { words: shorten(&text), cause: Cause::new(error) }))
+    }
+
+    /// Whether the server could not be asked at all, so that the connection itself may be broken.
     pub fn is_about_the_connection(&self) -> bool {
         match self {
             Self::Unreachable(_)
@@ -146,10 +190,14 @@ impl KubeError {
 
     /// Whether a watch cannot go on from where it was.
     pub fn asks_for_a_new_list(&self) -> bool {
-        matches!(self, Self::Gone(_) | Self::Format(_) | Self::TooLarge(_))
+        // With HTTP 400 perhaps the version is what it dislikes.
+        matches!(
+            self,
+            Self::Gone(_) | Self::Format(_) | Self::TooLarge(_) | Self::Status { code: 400, .. }
+        )
     }
 
-    /// The failure that a person reads: on which cluster and host, and what to do.
+    /// The failure for the screen: on which cluster and host, and what to do.
     pub fn failure(&self, cluster: &ClusterName, host: &str) -> Failure {
         let kind = match self {
             Self::Unreachable(_) | Self::Untrusted(_) | Self::Broken(_) => FailureKind::Unreachable,
@@ -163,7 +211,7 @@ impl KubeError {
             Self::TooLarge(_) => FailureKind::TooLarge,
         };
         let message = format!("the API server of {cluster} ({host}): {self}");
-        let failure = Failure::new(kind, clean(&message));
+        let failure = Failure::new(kind, clean(&message)).caused_by(self.clone());
         match self {
             Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => failure.hint(
                 "Check the network, a proxy in between, and that the cluster's access control list admits this machine",
@@ -199,45 +247,4 @@ pub fn is_about_our_certificate(alert: AlertDescription) -> bool {
             | AlertDescription::AccessDenied
             | AlertDescription::CertificateRequired
     )
-}
-
-/// Finds an error of a type among an error and its sources.
-pub fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
-        }
-        next = source(error);
-    }
-    None
-}
-
-/// The innermost reasons of an error; the outer words of the HTTP stack tell a person nothing.
-pub fn reasons(error: &(dyn Error + 'static)) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        texts.retain(|outer| !outer.contains(&text));
-        texts.push(text);
-        next = source(error);
-    }
-    if texts.len() > 1 {
-        texts.retain(|text| !text.starts_with("client error ("));
-    }
-    let inner = texts.len().saturating_sub(2);
-    words(&texts.split_off(inner).join(": "))
-}
-
-/// `io::Error::source` leaves out the error that it wraps.
-fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-        Some(inner) => Some(inner),
-        None => error.source(),
-    }
-}
-
-fn words(text: &str) -> String {
-    cut_end(clean(text).trim(), LONGEST_MESSAGE)
 }

@@ -1,57 +1,96 @@
 //! The lines of a watch: one JSON object each, of bounded length.
 
+use std::future::ready;
+use std::io;
+
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
+use tokio_util::bytes::BytesMut;
+use tokio_util::codec::{Decoder, FramedRead, LinesCodec, LinesCodecError};
+use tokio_util::io::StreamReader;
 
-use crate::clients::kubernetes::error::{KubeError, reasons};
+use crate::clients::kubernetes::error::{KubeError, Reason};
 
 /// Longest line; an object larger than this cannot be stored by a server.
 const LONGEST: usize = 16 * 1024 * 1024;
 
-/// A body that is read line by line. Dropping a pending [`Lines::next`] loses nothing.
-pub struct Lines {
-    body: Body,
-    buffer: Vec<u8>,
-    /// Bytes of the buffer that are known to hold no line end.
-    searched: usize,
+/// The lines of a body. Dropping a pending read loses nothing.
+pub type Lines = BoxStream<'static, Result<String, KubeError>>;
+
+/// Reads a body line by line; blank lines are left out.
+pub fn lines(body: Body) -> Lines {
+    let chunks = body.into_data_stream().map_err(io::Error::other);
+    FramedRead::new(StreamReader::new(chunks), WholeLines::new(LONGEST))
+        .map_err(|error| match error {
+            LinesCodecError::MaxLineLengthExceeded => KubeError::TooLarge(LONGEST),
+            LinesCodecError::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+                KubeError::Format("a line is not UTF-8".to_owned())
+            }
+            LinesCodecError::Io(error) => KubeError::Broken(Reason::of(error)),
+        })
+        .try_filter(|line| ready(!line.trim().is_empty()))
+        .boxed()
 }
 
-impl Lines {
-    /// Begins to read.
-    pub fn new(body: Body) -> Self {
-        Self { body, buffer: Vec::new(), searched: 0 }
+/// Drops a line that was cut by the end: a watch goes on from the version before it.
+struct WholeLines(LinesCodec);
+
+impl WholeLines {
+    fn new(longest: usize) -> Self {
+        Self(LinesCodec::new_with_max_length(longest))
+    }
+}
+
+impl Decoder for WholeLines {
+    type Item = String;
+    type Error = LinesCodecError;
+
+    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<String>, LinesCodecError> {
+        self.0.decode(buffer)
     }
 
-    /// The next line; `None` at the end. A line that was cut is dropped: the version before it is where to go on.
-    ///
-    /// # Errors
-    /// The connection broke, or a line is too long.
-    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, KubeError> {
-        loop {
-            let unsearched = self.buffer.get(self.searched..).unwrap_or_default();
-            if let Some(at) = unsearched.iter().position(|byte| *byte == b'\n') {
-                let rest =
-                    self.buffer.split_off(self.searched.saturating_add(at).saturating_add(1));
-                let line = std::mem::replace(&mut self.buffer, rest);
-                self.searched = 0;
-                if !line.trim_ascii().is_empty() {
-                    return Ok(Some(line));
-                }
-                continue;
-            }
-            self.searched = self.buffer.len();
-            if self.buffer.len() > LONGEST {
-                return Err(KubeError::TooLarge(LONGEST));
-            }
-            match self.body.frame().await {
-                Some(Ok(frame)) => {
-                    if let Some(data) = frame.data_ref() {
-                        self.buffer.extend_from_slice(data);
-                    }
-                }
-                Some(Err(error)) => return Err(KubeError::Broken(reasons(&error))),
-                None => return Ok(None),
-            }
+    fn decode_eof(&mut self, buffer: &mut BytesMut) -> Result<Option<String>, LinesCodecError> {
+        let line = self.0.decode(buffer)?;
+        if line.is_none() {
+            buffer.clear();
+        }
+        Ok(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::TryStreamExt as _;
+    use kube::client::Body;
+    use tokio_util::codec::FramedRead;
+
+    use crate::clients::kubernetes::error::KubeError;
+    use crate::clients::kubernetes::lines::{WholeLines, lines};
+
+    async fn read(body: &[u8]) -> Result<Vec<String>, KubeError> {
+        lines(Body::from(body.to_vec())).try_collect().await
+    }
+
+    #[tokio::test]
+    async fn k8s_02_blank_lines_and_one_that_was_cut_by_the_end_are_left_out() {
+        assert_eq!(read(b"one\r\n\n \ntwo\nthr").await.unwrap(), ["one", "two"]);
+        assert!(read(b"").await.unwrap().is_empty());
+        assert!(read(b"cut").await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_no_text_is_refused() {
+        assert!(matches!(read(b"\xff\xfe\n").await, Err(KubeError::Format(_))));
+    }
+
+    #[tokio::test]
+    async fn k8s_07_a_line_without_an_end_is_bounded() {
+        let of = |text: &'static [u8]| FramedRead::new(text, WholeLines::new(4));
+        assert_eq!(of(b"four\n").try_collect::<Vec<_>>().await.unwrap(), ["four"]);
+        for long in [&b"five5\n"[..], b"five5", b"ok\nfive5"] {
+            of(long).try_collect::<Vec<_>>().await.unwrap_err();
         }
     }
 }

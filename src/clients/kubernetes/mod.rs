@@ -1,5 +1,5 @@
 //! One cluster's own Kubernetes API, read for the node roll: through a kubeconfig of ten minutes that is held in
-//! memory only, checked before use and renewed while somebody looks. What leaves are domain values.
+//! memory only, checked before use and renewed while the cluster is observed. What leaves are domain values.
 
 mod access;
 mod access_policy;
@@ -10,16 +10,13 @@ mod control_plane;
 pub mod decode;
 mod error;
 mod handshake;
-pub mod kind;
-mod kubeconfig;
 mod lines;
 mod object_cache;
 mod observe;
+pub mod resources;
 pub mod store;
 #[cfg(test)]
 mod tests;
 mod watcher;
 
-pub use crate::clients::kubernetes::access::{CheckedKubeconfig, Expected};
-pub use crate::clients::kubernetes::connection::probe;
-pub use crate::clients::kubernetes::observe::{LEAST_APART, ObserverTarget, observe};
+pub use crate::clients::kubernetes::observe::{ObserverTarget, observe};

@@ -34,37 +34,37 @@ struct Bound<T> {
 
 /// The objects of one kind.
 pub struct ObjectCache<T> {
-    held: BTreeMap<Key, ActiveConnection<T>>,
+    objects: BTreeMap<Key, CachedObject<T>>,
     bound: Option<Bound<T>>,
 }
 
-struct ActiveConnection<T> {
+struct CachedObject<T> {
     uid: String,
     value: Arc<T>,
 }
 
 impl<T> Default for ObjectCache<T> {
     fn default() -> Self {
-        Self { held: BTreeMap::new(), bound: None }
+        Self { objects: BTreeMap::new(), bound: None }
     }
 }
 
 impl<T: PartialEq> ObjectCache<T> {
     /// A cache that keeps about the `most` latest objects; up to a quarter more between clearings.
     pub fn bounded(most: usize, moment: fn(&T) -> Option<Timestamp>) -> Self {
-        Self { held: BTreeMap::new(), bound: Some(Bound { most, moment }) }
+        Self { objects: BTreeMap::new(), bound: Some(Bound { most, moment }) }
     }
 
-    /// Takes an added or modified object; tells whether anything changed in what is kept.
+    /// Takes an added or modified object; returns whether what is kept changed.
     pub fn put(&mut self, item: Item<T>) -> bool {
         let Some(value) = item.value else { return self.remove(&item.key, &item.uid) };
-        let known = self.held.get(&item.key);
-        if known.is_some_and(|held| held.uid == item.uid && *held.value == value) {
+        let known = self.objects.get(&item.key);
+        if known.is_some_and(|cached| cached.uid == item.uid && *cached.value == value) {
             return false;
         }
-        self.held.insert(item.key, ActiveConnection { uid: item.uid, value: Arc::new(value) });
+        self.objects.insert(item.key, CachedObject { uid: item.uid, value: Arc::new(value) });
         let limit = self.bound.as_ref().map(|bound| bound.most.saturating_add(bound.most / 4));
-        if limit.is_some_and(|limit| self.held.len() > limit) {
+        if limit.is_some_and(|limit| self.objects.len() > limit) {
             self.trim();
         }
         true
@@ -72,44 +72,45 @@ impl<T: PartialEq> ObjectCache<T> {
 
     /// Takes an object away; one of the same name that was made since then stays.
     pub fn remove(&mut self, key: &Key, uid: &str) -> bool {
-        let is_it = self.held.get(key).is_some_and(|held| held.uid == uid || uid.is_empty());
-        is_it && self.held.remove(key).is_some()
+        let is_it = self.objects.get(key).is_some_and(|cached| cached.uid == uid || uid.is_empty());
+        is_it && self.objects.remove(key).is_some()
     }
 
-    /// Replaces everything by a whole list; tells whether anything changed. Parts that are equal stay shared.
-    pub fn swap(&mut self, items: Vec<Item<T>>) -> bool {
-        let mut fresh: BTreeMap<Key, ActiveConnection<T>> = BTreeMap::new();
+    /// Replaces everything by a whole list; returns whether anything changed. Equal parts stay shared.
+    pub fn replace_all(&mut self, items: Vec<Item<T>>) -> bool {
+        let mut fresh: BTreeMap<Key, CachedObject<T>> = BTreeMap::new();
         for item in items {
             let Some(value) = item.value else { continue };
-            let known = self.held.get(&item.key);
-            let known = known.filter(|held| held.uid == item.uid && *held.value == value);
-            let value = known.map_or_else(|| Arc::new(value), |held| Arc::clone(&held.value));
-            fresh.insert(item.key, ActiveConnection { uid: item.uid, value });
+            let known = self.objects.get(&item.key);
+            let known = known.filter(|cached| cached.uid == item.uid && *cached.value == value);
+            let value = known.map_or_else(|| Arc::new(value), |cached| Arc::clone(&cached.value));
+            fresh.insert(item.key, CachedObject { uid: item.uid, value });
         }
-        let before = std::mem::replace(&mut self.held, fresh);
+        let before = std::mem::replace(&mut self.objects, fresh);
         self.trim();
-        let is_new = |key: &Key, held: &ActiveConnection<T>| {
-            before.get(key).is_none_or(|known| !Arc::ptr_eq(&known.value, &held.value))
+        let is_new = |key: &Key, cached: &CachedObject<T>| {
+            before.get(key).is_none_or(|known| !Arc::ptr_eq(&known.value, &cached.value))
         };
-        before.len() != self.held.len() || self.held.iter().any(|(key, held)| is_new(key, held))
+        before.len() != self.objects.len()
+            || self.objects.iter().any(|(key, cached)| is_new(key, cached))
     }
 
     /// Everything, by namespace and name.
     pub fn all(&self) -> impl Iterator<Item = &Arc<T>> {
-        self.held.values().map(|held| &held.value)
+        self.objects.values().map(|cached| &cached.value)
     }
 
     fn trim(&mut self) {
         let Some(Bound { most, moment }) = &self.bound else { return };
-        let excess = self.held.len().saturating_sub(*most);
+        let excess = self.objects.len().saturating_sub(*most);
         if excess == 0 {
             return;
         }
         let mut by_age: Vec<(Option<Timestamp>, Key)> =
-            self.held.iter().map(|(key, held)| (moment(&held.value), key.clone())).collect();
+            self.objects.iter().map(|(key, cached)| (moment(&cached.value), key.clone())).collect();
         by_age.sort();
         for (_, key) in by_age.into_iter().take(excess) {
-            self.held.remove(&key);
+            self.objects.remove(&key);
         }
     }
 }
@@ -146,23 +147,26 @@ mod tests {
     #[test]
     fn a_list_replaces_all_and_shares_what_is_equal() {
         let mut object_cache = ObjectCache::default();
-        object_cache.swap(vec![item("a", "1", Some(1)), item("b", "2", Some(2))]);
+        object_cache.replace_all(vec![item("a", "1", Some(1)), item("b", "2", Some(2))]);
         let before = object_cache.all().next().cloned().unwrap();
-        assert!(!object_cache.swap(vec![item("b", "2", Some(2)), item("a", "1", Some(1))]));
-        assert!(object_cache.swap(vec![item("a", "1", Some(1)), item("c", "3", None)]));
+        assert!(!object_cache.replace_all(vec![item("b", "2", Some(2)), item("a", "1", Some(1))]));
+        assert!(object_cache.replace_all(vec![item("a", "1", Some(1)), item("c", "3", None)]));
         assert!(std::sync::Arc::ptr_eq(&before, object_cache.all().next().unwrap()));
         assert_eq!(content(&object_cache), [1]);
     }
 
     #[test]
-    fn a_bounded_shelf_keeps_the_latest() {
+    fn a_bounded_cache_keeps_the_latest() {
         let mut object_cache = ObjectCache::bounded(8, |value| Timestamp::from_second(*value).ok());
         for number in 0..100 {
             object_cache.put(item(&number.to_string(), "u", Some(number)));
             assert!(content(&object_cache).len() <= 10);
         }
-        object_cache.swap((0..100).map(|n| item(&n.to_string(), "u", Some(n))).collect());
-        assert!(!object_cache.swap((0..100).map(|n| item(&n.to_string(), "u", Some(n))).collect()));
+        object_cache.replace_all((0..100).map(|n| item(&n.to_string(), "u", Some(n))).collect());
+        assert!(
+            !object_cache
+                .replace_all((0..100).map(|n| item(&n.to_string(), "u", Some(n))).collect())
+        );
         let mut left = content(&object_cache);
         left.sort_unstable();
         assert_eq!(left, (92..100).collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! Keeps one cluster in view until it is dropped, and tells what is seen.
+//! Observes one cluster until the future is dropped, and reports what is seen.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use crate::clients::kubernetes::access::Expected;
 use crate::clients::kubernetes::connection_manager::ConnectionManager;
 use crate::clients::kubernetes::context::ObserverContext;
 use crate::clients::kubernetes::control_plane::watch_control_plane;
-use crate::clients::kubernetes::kind;
+use crate::clients::kubernetes::resources;
 use crate::clients::kubernetes::store::Store;
 use crate::clients::kubernetes::watcher::watch_resource;
 use crate::clients::ske::KubeconfigResponse;
@@ -22,10 +22,10 @@ use crate::domain::cluster::Cluster;
 use crate::domain::failure::Failure;
 use crate::domain::snapshot::ObserverEvent;
 
-/// Pictures come no faster than this.
-pub const LEAST_APART: Duration = Duration::from_millis(300);
+/// Snapshots come no faster than this.
+const MIN_SNAPSHOT_INTERVAL: Duration = Duration::from_millis(300);
 
-/// Which cluster is looked at, and what the caller answers for.
+/// Which cluster is observed, and what the caller guarantees.
 #[derive(Debug, Clone)]
 pub struct ObserverTarget {
     /// The cluster as SKE shows it; the caller sends every new reading. It decides whether the cluster sleeps, whether
@@ -33,18 +33,18 @@ pub struct ObserverTarget {
     pub cluster: watch::Receiver<Cluster>,
     /// Whether the SKE API is on this machine ([`crate::clients::ske::SkeClient::is_on_loopback`]).
     pub ske_on_loopback: bool,
-    /// A person agreed that asking for a kubeconfig switches static tokens off for ever.
+    /// The user agreed that requesting a kubeconfig disables static tokens permanently.
     pub one_way_agreed: bool,
 }
 
-/// Looks at a cluster until the future is dropped; it never ends by itself, and everything it does ends with it.
+/// Observes a cluster until the future is dropped; it never ends by itself, and everything it does ends with it.
 ///
 /// `issue` asks SKE for a kubeconfig that lives ten minutes; it stays in memory and is asked for again after two
 /// thirds of its life, when the phase changes, and once after a refusal. `sink` gets [`ObserverEvent::Unavailable`] when
 /// nothing can be shown, and [`ObserverEvent::Snapshot`] when something changed or trouble is over; no trouble since the
 /// last snapshot means that the snapshot holds.
 pub async fn observe<F, Fut>(
-    subject: ObserverTarget,
+    target: ObserverTarget,
     issue: F,
     clock: Clock,
     sink: impl FnMut(ObserverEvent) + Send,
@@ -56,61 +56,61 @@ pub async fn observe<F, Fut>(
     let context = ObserverContext {
         clock,
         store: Mutex::new(Store::default()),
-        news: Notify::new(),
-        doubt: Notify::new(),
+        changes: Notify::new(),
+        check_requested: Notify::new(),
         held_back: AtomicBool::new(false),
         connections,
     };
     let expected = Expected {
-        cluster: subject.cluster.borrow().id.name.clone(),
-        loopback: subject.ske_on_loopback,
+        cluster: target.cluster.borrow().id.name.clone(),
+        loopback: target.ske_on_loopback,
     };
-    let cluster = subject.cluster.clone();
+    let cluster = target.cluster.clone();
     let connection_manager = ConnectionManager::new(
         &context,
         issue,
-        subject.cluster,
+        target.cluster,
         expected,
-        subject.one_way_agreed,
+        target.one_way_agreed,
         sender,
     );
     // Woken one by one; a plain join would poll all of them for each event of one.
     let mut parts: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
-    parts.push(Box::pin(tell(&context, sink)));
+    parts.push(Box::pin(report(&context, sink)));
     parts.push(Box::pin(connection_manager.run()));
-    parts.push(Box::pin(watch_resource(kind::nodes(), &context)));
-    parts.push(Box::pin(watch_resource(kind::templates(), &context)));
-    parts.push(Box::pin(watch_resource(kind::pods(), &context)));
-    parts.push(Box::pin(watch_resource(kind::budgets(), &context)));
-    parts.push(Box::pin(watch_resource(kind::attachments(), &context)));
-    parts.push(Box::pin(watch_resource(kind::volumes(), &context)));
-    parts.push(Box::pin(watch_resource(kind::validating_webhooks(), &context)));
-    parts.push(Box::pin(watch_resource(kind::mutating_webhooks(), &context)));
-    parts.push(Box::pin(watch_resource(kind::endpoints(), &context)));
-    parts.push(Box::pin(watch_resource(kind::namespaces(), &context)));
-    parts.push(Box::pin(watch_resource(kind::node_events(), &context)));
-    parts.push(Box::pin(watch_resource(kind::pod_events(), &context)));
+    parts.push(Box::pin(watch_resource(resources::nodes(), &context)));
+    parts.push(Box::pin(watch_resource(resources::templates(), &context)));
+    parts.push(Box::pin(watch_resource(resources::pods(), &context)));
+    parts.push(Box::pin(watch_resource(resources::budgets(), &context)));
+    parts.push(Box::pin(watch_resource(resources::attachments(), &context)));
+    parts.push(Box::pin(watch_resource(resources::volumes(), &context)));
+    parts.push(Box::pin(watch_resource(resources::validating_webhooks(), &context)));
+    parts.push(Box::pin(watch_resource(resources::mutating_webhooks(), &context)));
+    parts.push(Box::pin(watch_resource(resources::endpoints(), &context)));
+    parts.push(Box::pin(watch_resource(resources::namespaces(), &context)));
+    parts.push(Box::pin(watch_resource(resources::node_events(), &context)));
+    parts.push(Box::pin(watch_resource(resources::pod_events(), &context)));
     parts.push(Box::pin(watch_control_plane(&context, cluster)));
     while parts.next().await.is_some() {}
 }
 
-/// Tells trouble at once and snapshots at most every [`LEAST_APART`].
-async fn tell(context: &ObserverContext, mut sink: impl FnMut(ObserverEvent)) {
-    let mut next_picture = Duration::ZERO;
+/// Reports trouble at once and snapshots at most every [`MIN_SNAPSHOT_INTERVAL`].
+async fn report(context: &ObserverContext, mut sink: impl FnMut(ObserverEvent)) {
+    let mut next_snapshot = Duration::ZERO;
     loop {
-        let trouble = context.store().untold_trouble();
+        let trouble = context.store().take_unreported();
         if let Some(trouble) = trouble {
             sink(ObserverEvent::Unavailable(trouble));
         }
-        if context.store().has_news() && context.clock.monotonic() >= next_picture {
+        if context.store().has_changes() && context.clock.monotonic() >= next_snapshot {
             let snapshot = Arc::new(context.store().snapshot());
-            next_picture = context.clock.monotonic().saturating_add(LEAST_APART);
+            next_snapshot = context.clock.monotonic().saturating_add(MIN_SNAPSHOT_INTERVAL);
             sink(ObserverEvent::Snapshot(snapshot));
         }
-        let is_early = context.store().has_news();
+        let is_early = context.store().has_changes();
         tokio::select! {
-            () = context.news.notified() => {}
-            () = context.clock.sleep_until(next_picture), if is_early => {}
+            () = context.changes.notified() => {}
+            () = context.clock.sleep_until(next_snapshot), if is_early => {}
         }
     }
 }

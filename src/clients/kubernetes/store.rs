@@ -1,4 +1,4 @@
-//! What was seen of one cluster so far, and what is to be told of it. Plain state behind one lock, never held while
+//! What was seen of one cluster so far, and what is to be reported of it. Plain state behind one lock, never held while
 //! waiting.
 
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ impl ResourceKind {
         matches!(self, Self::NodeEvents | Self::PodEvents)
     }
 
-    /// The API's own plural, as it stands in [`ClusterSnapshot::unseen`].
+    /// The API's own plural, as in [`ClusterSnapshot::unseen`].
     pub fn name(self) -> &'static str {
         match self {
             Self::Nodes => "nodes",
@@ -75,7 +75,7 @@ impl ResourceKind {
     }
 }
 
-/// How far a kind is known.
+/// What is known of one kind of objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum ListStatus {
     /// Not listed yet.
@@ -90,8 +90,8 @@ pub enum ListStatus {
 }
 
 #[derive(Default)]
-struct Known {
-    standing: ListStatus,
+struct ResourceState {
+    status: ListStatus,
     /// It was listed at least once.
     listed: bool,
     /// What was missing in its last list.
@@ -100,7 +100,7 @@ struct Known {
     confirmed: bool,
 }
 
-/// Everything that was seen, and what is to be told.
+/// Everything that was seen, and what is to be reported.
 pub struct Store {
     pub nodes: ObjectCache<Node>,
     pub templates: ObjectCache<Template>,
@@ -116,9 +116,9 @@ pub struct Store {
     pub pod_events: ObjectCache<Event>,
     control_plane: ControlPlane,
     skew_seconds: i64,
-    known: BTreeMap<ResourceKind, Known>,
-    trouble: Option<Unavailable>,
-    trouble_is_told: bool,
+    states: BTreeMap<ResourceKind, ResourceState>,
+    unavailable: Option<Unavailable>,
+    unavailable_is_reported: bool,
     outages: u32,
     changed: bool,
 }
@@ -141,12 +141,12 @@ impl Default for Store {
             pod_events: events(),
             control_plane: ControlPlane::default(),
             skew_seconds: 0,
-            known: ResourceKind::ALL
+            states: ResourceKind::ALL
                 .into_iter()
-                .map(|resource_kind| (resource_kind, Known::default()))
+                .map(|resource_kind| (resource_kind, ResourceState::default()))
                 .collect(),
-            trouble: Some(Unavailable::Connecting),
-            trouble_is_told: false,
+            unavailable: Some(Unavailable::Connecting),
+            unavailable_is_reported: false,
             outages: 0,
             changed: false,
         }
@@ -154,53 +154,54 @@ impl Default for Store {
 }
 
 impl Store {
-    /// Something in a cache changed.
-    pub fn mark(&mut self) {
+    /// Notes that something in a cache changed.
+    pub fn mark_changed(&mut self) {
         self.changed = true;
     }
 
     /// The server answered for a kind.
-    pub fn stand(&mut self, resource_kind: ResourceKind, standing: ListStatus) {
-        let known = self.known.entry(resource_kind).or_default();
-        if let ListStatus::Seen(missing) = &standing {
-            (known.listed, known.missing) = (true, missing.clone());
+    pub fn set_status(&mut self, resource_kind: ResourceKind, status: ListStatus) {
+        let state = self.states.entry(resource_kind).or_default();
+        if let ListStatus::Seen(missing) = &status {
+            (state.listed, state.missing) = (true, missing.clone());
         }
-        self.changed |= known.standing != standing || !known.confirmed;
-        known.confirmed = true;
-        known.standing = standing;
+        self.changed |= state.status != status || !state.confirmed;
+        state.confirmed = true;
+        state.status = status;
     }
 
     /// A watch of a kind goes on from where it was.
-    pub fn confirm(&mut self, resource_kind: ResourceKind) {
-        let known = self.known.entry(resource_kind).or_default();
-        self.changed |= !known.confirmed;
-        known.confirmed = true;
-        if known.listed && matches!(known.standing, ListStatus::Failing(_)) {
-            known.standing = ListStatus::Seen(known.missing.clone());
+    pub fn confirm_status(&mut self, resource_kind: ResourceKind) {
+        let state = self.states.entry(resource_kind).or_default();
+        self.changed |= !state.confirmed;
+        state.confirmed = true;
+        if state.listed && matches!(state.status, ListStatus::Failing(_)) {
+            state.status = ListStatus::Seen(state.missing.clone());
             self.changed = true;
         }
     }
 
     /// Whether the server has answered for another kind, but not for this one, since the last time it was away.
-    pub fn is_waited_for(&self, resource_kind: ResourceKind) -> bool {
-        let confirmed = |known: &Known| known.confirmed;
-        !self.known.get(&resource_kind).is_some_and(confirmed) && self.known.values().any(confirmed)
+    pub fn is_late(&self, resource_kind: ResourceKind) -> bool {
+        let confirmed = |state: &ResourceState| state.confirmed;
+        !self.states.get(&resource_kind).is_some_and(confirmed)
+            && self.states.values().any(confirmed)
     }
 
     /// Whether a kind was ever listed.
     pub fn is_listed(&self, resource_kind: ResourceKind) -> bool {
-        self.known.get(&resource_kind).is_some_and(|known| known.listed)
+        self.states.get(&resource_kind).is_some_and(|state| state.listed)
     }
 
     /// Changes what is known of the control plane.
-    pub fn control_plane(&mut self, change: impl FnOnce(&mut ControlPlane)) {
+    pub fn update_control_plane(&mut self, change: impl FnOnce(&mut ControlPlane)) {
         let before = self.control_plane.clone();
         change(&mut self.control_plane);
         self.changed |= before != self.control_plane;
     }
 
     /// Takes over the difference of the clocks.
-    pub fn skew(&mut self, seconds: i64) {
+    pub fn set_skew(&mut self, seconds: i64) {
         if self.skew_seconds.abs_diff(seconds) >= SKEW_NOISE {
             self.skew_seconds = seconds;
             self.changed = true;
@@ -213,14 +214,14 @@ impl Store {
     }
 
     /// Nothing can be shown now, and why.
-    pub fn fail(&mut self, trouble: Unavailable) {
-        self.outages += u32::from(self.known.values().any(|known| known.confirmed));
-        for known in self.known.values_mut() {
-            known.confirmed = false;
+    pub fn set_unavailable(&mut self, unavailable: Unavailable) {
+        self.outages += u32::from(self.states.values().any(|state| state.confirmed));
+        for state in self.states.values_mut() {
+            state.confirmed = false;
         }
-        if self.trouble.as_ref() != Some(&trouble) {
-            self.trouble = Some(trouble);
-            self.trouble_is_told = false;
+        if self.unavailable.as_ref() != Some(&unavailable) {
+            self.unavailable = Some(unavailable);
+            self.unavailable_is_reported = false;
         }
     }
 
@@ -230,33 +231,33 @@ impl Store {
     }
 
     /// The server takes our credentials again.
-    pub fn recover(&mut self) {
-        self.changed |= self.trouble.take().is_some();
+    pub fn clear_unavailable(&mut self) {
+        self.changed |= self.unavailable.take().is_some();
     }
 
-    /// Trouble that was not told yet.
-    pub fn untold_trouble(&mut self) -> Option<Unavailable> {
-        let trouble = self.trouble.clone().filter(|_| !self.trouble_is_told)?;
-        self.trouble_is_told = true;
-        Some(trouble)
+    /// Why nothing can be shown, once.
+    pub fn take_unreported(&mut self) -> Option<Unavailable> {
+        let unavailable = self.unavailable.clone().filter(|_| !self.unavailable_is_reported)?;
+        self.unavailable_is_reported = true;
+        Some(unavailable)
     }
 
     /// Whether there is a new snapshot. Nodes and what they are meant to be must have been answered for, and after an
     /// outage everything that was there before it: old pods on new nodes would look like something that holds them up.
     /// What was never read is named as such until it is there.
-    pub fn has_news(&self) -> bool {
+    pub fn has_changes(&self) -> bool {
         let is_needed = |resource_kind: ResourceKind| {
             matches!(resource_kind, ResourceKind::Nodes | ResourceKind::Templates)
         };
         self.changed
-            && self.trouble.is_none()
-            && self.known.iter().all(|(resource_kind, known)| {
-                known.confirmed || !(known.listed || is_needed(*resource_kind))
+            && self.unavailable.is_none()
+            && self.states.iter().all(|(resource_kind, state)| {
+                state.confirmed || !(state.listed || is_needed(*resource_kind))
             })
     }
 
     /// Whether a node has begun to be replaced: the platform's own marks, not our reading of generations.
-    pub fn nodes_have_begun(&self, start: jiff::Timestamp) -> bool {
+    pub fn node_replacement_began(&self, start: jiff::Timestamp) -> bool {
         self.nodes.all().any(|node| node.marked_for_deletion || node.rolling)
             || self.templates.all().any(|template| template.created.is_some_and(|at| at >= start))
     }
@@ -269,7 +270,7 @@ impl Store {
         events.sort_by(|a, b| (a.at, &a.uid).cmp(&(b.at, &b.uid)));
         ClusterSnapshot {
             nodes: self.nodes.all().map(Arc::clone).collect(),
-            templates: self.picture_of_templates(),
+            templates: self.template_snapshot(),
             pods: self.pods.all().map(Arc::clone).collect(),
             budgets: self.budgets.all().map(Arc::clone).collect(),
             attachments: self.attachments.all().map(Arc::clone).collect(),
@@ -289,24 +290,24 @@ impl Store {
         }
     }
 
-    fn picture_of_templates(&self) -> Templates {
-        match self.known.get(&ResourceKind::Templates) {
-            Some(Known { standing: ListStatus::Forbidden(_), .. }) => Templates::Forbidden,
-            Some(Known { listed: true, .. }) => Templates::Known(
+    fn template_snapshot(&self) -> Templates {
+        match self.states.get(&ResourceKind::Templates) {
+            Some(ResourceState { status: ListStatus::Forbidden(_), .. }) => Templates::Forbidden,
+            Some(ResourceState { listed: true, .. }) => Templates::Known(
                 self.templates.all().map(|template| (**template).clone()).collect(),
             ),
-            Some(Known { listed: false, .. }) | None => Templates::Unread,
+            Some(ResourceState { listed: false, .. }) | None => Templates::Unread,
         }
     }
 
     fn unseen(&self) -> BTreeMap<&'static str, Unseen> {
         let mut unseen = BTreeMap::new();
-        for (resource_kind, known) in &self.known {
-            let why = match &known.standing {
+        for (resource_kind, state) in &self.states {
+            let why = match &state.status {
                 ListStatus::Unread => Unseen::Unread,
                 ListStatus::Seen(None) => continue,
                 ListStatus::Seen(Some(missing)) => Unseen::Partly(missing.clone()),
-                // The templates have a word of their own for this.
+                // `Templates::Forbidden` says this.
                 ListStatus::Forbidden(_) if *resource_kind == ResourceKind::Templates => continue,
                 ListStatus::Forbidden(words) => Unseen::Failing(format!("forbidden ({words})")),
                 ListStatus::Failing(words) => Unseen::Failing(words.clone()),
@@ -325,13 +326,15 @@ mod tests {
     #[test]
     fn a_list_that_was_short_is_short_after_its_watch_broke_and_goes_on() {
         let mut store = Store::default();
-        store
-            .stand(ResourceKind::Pods, ListStatus::Seen(Some("only the first 9 were read".into())));
-        store.stand(ResourceKind::Pods, ListStatus::Failing("no answer".into()));
+        store.set_status(
+            ResourceKind::Pods,
+            ListStatus::Seen(Some("only the first 9 were read".into())),
+        );
+        store.set_status(ResourceKind::Pods, ListStatus::Failing("no answer".into()));
         assert_eq!(store.unseen()["pods"], Unseen::Failing("no answer".into()));
-        store.confirm(ResourceKind::Pods);
+        store.confirm_status(ResourceKind::Pods);
         assert_eq!(store.unseen()["pods"], Unseen::Partly("only the first 9 were read".into()));
-        store.stand(ResourceKind::Pods, ListStatus::Seen(None));
+        store.set_status(ResourceKind::Pods, ListStatus::Seen(None));
         assert!(!store.unseen().contains_key("pods"));
     }
 }

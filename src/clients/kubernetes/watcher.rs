@@ -1,5 +1,5 @@
-//! Keeps one kind of objects in view: list in pages, watch from there, list again when the server has forgotten where
-//! we were, poll where watches do not work.
+//! Watches one resource: list in pages, watch from there, list again when the version is too old, poll where watches do
+//! not work.
 //!
 //! Why not `kube_runtime::watcher`: it belongs to one client, so that new credentials would mean a new list; its lists
 //! and the beginning of its watches have no time limit, and its idle limit runs on tokio's clock; an HTTP 410 at the
@@ -10,376 +10,386 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use tokio::sync::watch;
 
 use crate::clients::http::random;
 use crate::clients::kubernetes::connection::{Connection, PAGE_LIMIT};
-use crate::clients::kubernetes::context::{ObserverContext, connected, pause};
+use crate::clients::kubernetes::context::{ObserverContext, pause, wait_for_connection};
 use crate::clients::kubernetes::error::KubeError;
-use crate::clients::kubernetes::kind::{Change, Kind, WATCH_SECONDS};
-use crate::clients::kubernetes::lines::Lines;
+use crate::clients::kubernetes::lines::{Lines, lines};
 use crate::clients::kubernetes::object_cache::Item;
-use crate::clients::kubernetes::store::{ListStatus, ResourceKind, Store};
+use crate::clients::kubernetes::resources::{WATCH_SECONDS, WatchEvent, WatchedResource};
+use crate::clients::kubernetes::store::{ListStatus, Store};
 use crate::domain::backoff;
 use crate::domain::text::plural;
 
-/// A watch that says nothing for so long is compared with a list. Servers send bookmarks about every minute.
+/// A watch that is silent for this long is compared with a list. Servers send bookmarks about every minute.
 const SILENCE: Duration = Duration::from_secs(90);
-/// A working watch tells what a list showed within this.
+/// A working watch delivers what a list showed within this.
 const LATENESS: Duration = Duration::from_secs(5);
 /// The server should have ended a watch by then.
 const OLDEST_WATCH: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 30);
-/// A watch that lived so long was worth it, even if nothing happened.
+/// A watch that lasted this long is no failure, even if nothing happened.
 const WORTHWHILE: Duration = Duration::from_secs(1);
-/// How often is polled where watches do not work; slower where a list takes long.
+/// Interval of polling where watches do not work; longer where a list takes long.
 const POLL: Duration = Duration::from_secs(10);
 /// Watches are tried again after this.
 const POLL_FOR: Duration = Duration::from_mins(30);
-/// Failures in a row from which on a kind counts as not readable.
+/// Failures in a row after which a resource counts as not readable.
 const PATIENCE: u32 = 3;
+/// Watches in a row that do not begin in time, from which on lists take their place.
+const UNOPENED: u32 = 2;
 /// Pause after HTTP 403 or a kind that is not served, first and later.
 const DENIED: (Duration, Duration) = (Duration::from_secs(15), Duration::from_mins(5));
 
-/// Where a kind stands between two requests.
-#[derive(Default)]
-struct Place {
-    /// Version to watch from; `None`: list first.
-    version: Option<String>,
-    failures: u32,
-    /// Watches that did not begin in time, in a row.
-    unborn: u32,
-    /// Watches that told something and ended at once, in a row.
-    hasty: u32,
-    /// Polling until this monotonic moment.
-    poll_until: Option<Duration>,
-    /// How long the last list took.
-    list_took: Duration,
-    /// Outages until the last list.
-    outages: u32,
+/// What is done next for a resource.
+enum WatchState {
+    /// Read everything. Where watches do not work: the monotonic moment from which they are tried again.
+    List { polling_until: Option<Duration> },
+    /// Read changes from this version on.
+    Watch { version: String },
+    /// Watches do not work before this monotonic moment: wait, then list.
+    Poll { until: Duration },
+    /// Wait, then go on.
+    BackOff { wait: Duration, next: Box<Self> },
 }
 
-impl Place {
-    /// Watches are of no use for a while.
-    fn poll(&mut self, context: &ObserverContext) {
-        self.poll_until = Some(context.clock.monotonic().saturating_add(POLL_FOR));
-    }
-}
-
-/// Keeps one kind in view; never ends.
-pub async fn watch_resource<T: PartialEq>(kind: Kind<T>, context: &ObserverContext) {
-    let mut connections = context.connections.clone();
-    let mut place = Place::default();
-    loop {
-        let connection = connected(&mut connections).await;
-        // A watch would tell one by one what happened in an outage, and each step would pass for the present.
-        let outages = context.store().outages();
-        if std::mem::replace(&mut place.outages, outages) != outages {
-            place.version = None;
-        }
-        let step = if place.version.is_none() {
-            relist(&kind, context, &mut place).await
-        } else if place.poll_until.is_some_and(|until| context.clock.monotonic() < until) {
-            pause(context, &mut connections, POLL.max(place.list_took.saturating_mul(5))).await;
-            place.version = None;
-            Ok(())
-        } else {
-            place.poll_until = None;
-            look(&kind, context, &connection, &mut connections, &mut place).await
-        };
-        if let Err(error) = step {
-            place.failures = place.failures.saturating_add(1);
-            if error.asks_for_a_new_list()
-                || !error.is_about_the_connection() && place.failures >= PATIENCE
-            {
-                place.version = None;
-            }
-            let wait = take_note(kind.resource_kind, context, &error, place.failures);
-            pause(context, &mut connections, wait).await;
-        }
-    }
-}
-
-/// Says what a failure means for the kind, and how long to wait.
-fn take_note(
-    resource_kind: ResourceKind,
-    context: &ObserverContext,
-    error: &KubeError,
-    failures: u32,
-) -> Duration {
-    // What others have answered for does not wait for one list that hangs.
-    let hangs =
-        matches!(error, KubeError::TimedOut(_)) && context.store().is_waited_for(resource_kind);
-    let patient = failures < PATIENCE && !hangs;
-    if error.is_about_the_connection() {
-        context.doubt.notify_one();
-    }
-    let is_denied = matches!(error, KubeError::Forbidden(_) | KubeError::NotServed(_));
-    // A server that has just started may forbid what it allows a moment later.
-    if !patient || is_denied && !context.store().is_listed(resource_kind) {
-        let standing = match error {
-            KubeError::Forbidden(words) => ListStatus::Forbidden(words.clone()),
-            KubeError::Unreachable(_)
-            | KubeError::Untrusted(_)
-            | KubeError::Broken(_)
-            | KubeError::TimedOut(_)
-            | KubeError::Refused(_)
-            | KubeError::NotServed(_)
-            | KubeError::Gone(_)
-            | KubeError::Busy(_)
-            | KubeError::Status { .. }
-            | KubeError::Format(_)
-            | KubeError::TooLarge(_) => ListStatus::Failing(error.to_string()),
-        };
-        context.tell(|store| store.stand(resource_kind, standing));
-    }
-    let wait = backoff::delay(failures, random());
-    match error {
-        KubeError::Forbidden(_) | KubeError::NotServed(_) if patient => DENIED.0,
-        KubeError::Forbidden(_) | KubeError::NotServed(_) => DENIED.1,
-        // The usual course of things: list again at once, but not again and again.
-        KubeError::Gone(_) if failures == 1 => Duration::ZERO,
-        KubeError::Busy(Some(asked)) => wait.max(*asked).min(backoff::LONGEST_RETRY_AFTER),
-        KubeError::Gone(_)
-        | KubeError::Busy(None)
-        | KubeError::Unreachable(_)
-        | KubeError::Untrusted(_)
-        | KubeError::Broken(_)
-        | KubeError::TimedOut(_)
-        | KubeError::Refused(_)
-        | KubeError::Status { .. }
-        | KubeError::Format(_)
-        | KubeError::TooLarge(_) => wait,
-    }
+/// Why a watch that did not fail is over.
+enum WatchEnd {
+    /// It ended, or there is another connection: go on from there.
+    Ended,
+    /// It delivered something and ended at once: go on from there, but not again and again.
+    ShortLived,
+    /// Something in between holds watches back, or they are not allowed.
+    Useless,
 }
 
 /// A whole list.
 struct Listed<T> {
     items: Vec<Item<T>>,
+    /// Version to watch from, if the server states one.
     version: Option<String>,
     missing: Option<String>,
 }
 
-/// Reads all pages. What was read before stays in the store meanwhile. New credentials in between are used at once.
-async fn list<T>(kind: &Kind<T>, context: &ObserverContext) -> Result<Listed<T>, KubeError> {
-    let mut connections = context.connections.clone();
-    let mut listed = Listed { items: Vec::new(), version: None, missing: None };
-    let (mut next, mut unreadable) = (None, 0);
-    for _page in 0..kind.most_pages {
-        let connection = connected(&mut connections).await;
-        let request = kind.list(next.as_deref())?;
-        let body = connection.read(request, PAGE_LIMIT).await?;
-        let page = kind.page(&body)?;
-        listed.items.extend(page.items);
-        listed.version = page.version.or(listed.version);
-        unreadable += page.unreadable;
-        next = page.next;
-        if next.is_none() {
-            break;
-        }
-    }
-    if next.is_some() {
-        listed.missing = Some(format!("only the first {} were read", listed.items.len()));
-    } else if unreadable > 0 {
-        listed.missing =
-            Some(format!("{} could not be read", plural(unreadable, "object", "objects")));
-    }
-    Ok(listed)
-}
-
-fn take_over<T: PartialEq>(
-    kind: &Kind<T>,
-    context: &ObserverContext,
-    listed: Listed<T>,
-    place: &mut Place,
-) -> bool {
-    // Without a version there is nothing to watch from.
-    if listed.version.is_none() {
-        place.poll(context);
-    }
-    place.version = Some(listed.version.unwrap_or_default());
-    context.tell(|store| {
-        let changed = (kind.object_cache)(store).swap(listed.items);
-        if changed {
-            store.mark();
-        }
-        store.stand(kind.resource_kind, ListStatus::Seen(listed.missing));
-        changed
-    })
-}
-
-async fn relist<T: PartialEq>(
-    kind: &Kind<T>,
-    context: &ObserverContext,
-    place: &mut Place,
-) -> Result<(), KubeError> {
-    let began = context.clock.monotonic();
-    let listed = list(kind, context).await?;
-    place.list_took = context.clock.monotonic().saturating_sub(began);
-    take_over(kind, context, listed, place);
-    if place.poll_until.is_some() {
-        place.failures = 0;
-    }
-    Ok(())
-}
-
-/// Watches from where we are until the watch ends, the connection changes, or watching proves to be of no use.
-async fn look<T: PartialEq>(
-    kind: &Kind<T>,
-    context: &ObserverContext,
-    connection: &Connection,
-    connections: &mut watch::Receiver<Option<Arc<Connection>>>,
-    place: &mut Place,
-) -> Result<(), KubeError> {
-    let request = kind.watch(place.version.as_deref().unwrap_or_default())?;
-    let opened = tokio::select! {
-        biased;
-        opened = connection.open(request) => opened,
-        Ok(()) = connections.changed() => return Ok(()),
+/// Keeps the store's objects of one resource current; never ends.
+pub async fn watch_resource<T: PartialEq>(resource: WatchedResource<T>, context: &ObserverContext) {
+    let mut watcher = Watcher {
+        resource,
+        context,
+        connections: context.connections.clone(),
+        outages: 0,
+        failures: 0,
+        unopened: 0,
+        short_lived: 0,
+        list_took: Duration::ZERO,
     };
-    let body = match opened {
-        Ok(body) => body,
-        Err(error) => return not_begun(context, place, error),
-    };
-    place.unborn = 0;
-    context.tell(|store| {
-        // An outage may have been noticed while the answer was on its way.
-        if store.outages() == place.outages {
-            store.confirm(kind.resource_kind);
-        }
-    });
-    let mut lines = Lines::new(body);
-    let began = context.clock.monotonic();
-    let mut heard = began;
-    let mut productive = false;
+    let mut state = WatchState::List { polling_until: None };
     loop {
-        let oldest = began.saturating_add(OLDEST_WATCH);
-        let patience = heard.saturating_add(SILENCE).min(oldest);
-        tokio::select! {
-            biased;
-            line = lines.next() => match line {
-                Ok(Some(line)) => {
-                    heard = context.clock.monotonic();
-                    apply(kind, context, place, &line)?;
-                    (productive, place.failures) = (true, 0);
+        state = watcher.step(state).await;
+    }
+}
+
+struct Watcher<'a, T> {
+    resource: WatchedResource<T>,
+    context: &'a ObserverContext,
+    connections: watch::Receiver<Option<Arc<Connection>>>,
+    /// Outages until the last list.
+    outages: u32,
+    /// Failures in a row.
+    failures: u32,
+    /// Watches in a row that did not begin in time.
+    unopened: u32,
+    /// Watches in a row that delivered something and ended at once.
+    short_lived: u32,
+    /// How long the last list took.
+    list_took: Duration,
+}
+
+impl<T: PartialEq> Watcher<'_, T> {
+    async fn step(&mut self, state: WatchState) -> WatchState {
+        match state {
+            WatchState::List { polling_until } => {
+                self.connect().await;
+                match self.list_and_store(polling_until).await {
+                    Ok(next) => next,
+                    Err(error) => self.back_off(&error, WatchState::List { polling_until }),
                 }
-                // The next attempt tells whether the server is still there.
-                ended @ (Ok(None) | Err(KubeError::Broken(_))) => {
-                    let lived = context.clock.monotonic().saturating_sub(began);
-                    if lived >= WORTHWHILE {
-                        (place.failures, place.hasty) = (0, 0);
-                        return Ok(());
-                    }
-                    if productive {
-                        // Nothing is wrong with what is shown; the server is only not asked without end.
-                        place.hasty = place.hasty.saturating_add(1);
-                        pause(context, connections, backoff::delay(place.hasty, random())).await;
-                        return Ok(());
-                    }
-                    return ended.and(Err(KubeError::Broken("a watch ended at once".to_owned())));
+            }
+            WatchState::Watch { mut version } => {
+                let (connection, is_outdated) = self.connect().await;
+                // A watch would replay the changes of the outage one by one, and each would look like the present state.
+                if is_outdated {
+                    return WatchState::List { polling_until: None };
                 }
-                Err(error) => return Err(error),
-            },
-            Ok(()) = connections.changed() => return Ok(()),
-            () = context.clock.sleep_until(patience) => {
-                if context.clock.monotonic() >= oldest || is_deaf(kind, context, &mut lines, place).await? {
-                    return Ok(());
+                match self.watch(&connection, &mut version).await {
+                    Ok(WatchEnd::Ended) => WatchState::Watch { version },
+                    Ok(WatchEnd::ShortLived) => WatchState::BackOff {
+                        wait: backoff::delay(self.short_lived, random()),
+                        next: Box::new(WatchState::Watch { version }),
+                    },
+                    Ok(WatchEnd::Useless) => WatchState::Poll { until: self.end_of_polling() },
+                    Err(error) => self.back_off(&error, WatchState::Watch { version }),
                 }
-                heard = context.clock.monotonic();
+            }
+            WatchState::Poll { until } => {
+                let (_, is_outdated) = self.connect().await;
+                if !is_outdated {
+                    self.pause(POLL.max(self.list_took.saturating_mul(5))).await;
+                }
+                WatchState::List { polling_until: Some(until) }
+            }
+            WatchState::BackOff { wait, next } => {
+                self.pause(wait).await;
+                *next
             }
         }
     }
-}
 
-/// What a watch that did not begin means: something to wait for, or that it is time to poll.
-fn not_begun(
-    context: &ObserverContext,
-    place: &mut Place,
-    error: KubeError,
-) -> Result<(), KubeError> {
-    let of_no_use = match error {
-        // Lists work, or we would not be here: something in between holds the answer back.
-        KubeError::TimedOut(_) => {
-            place.unborn = place.unborn.saturating_add(1);
-            place.unborn >= 2
-        }
-        // Listing is allowed and served, watching is not.
-        KubeError::Forbidden(_) | KubeError::NotServed(_) => true,
-        KubeError::Unreachable(_)
-        | KubeError::Untrusted(_)
-        | KubeError::Broken(_)
-        | KubeError::Refused(_)
-        | KubeError::Gone(_)
-        | KubeError::Busy(_)
-        | KubeError::Status { .. }
-        | KubeError::Format(_)
-        | KubeError::TooLarge(_) => false,
-    };
-    if let KubeError::Status { code: 400, .. } = error {
-        // Perhaps the version is what it dislikes.
-        place.version = None;
+    /// Waits for a connection; returns whether there was an outage since the last list.
+    async fn connect(&mut self) -> (Arc<Connection>, bool) {
+        let connection = wait_for_connection(&mut self.connections).await;
+        let outages = self.context.store().outages();
+        (connection, std::mem::replace(&mut self.outages, outages) != outages)
     }
-    if of_no_use {
-        place.poll(context);
-        return Ok(());
-    }
-    Err(error)
-}
 
-/// Compares a silent watch with a list. A list that shows changes which the watch does not tell proves that the watch
-/// is of no use (a proxy that holds answers back); then the list counts and polling begins.
-async fn is_deaf<T: PartialEq>(
-    kind: &Kind<T>,
-    context: &ObserverContext,
-    lines: &mut Lines,
-    place: &mut Place,
-) -> Result<bool, KubeError> {
-    // Of many events only some are listed and kept, so that a list proves nothing; other kinds found out for them.
-    if kind.resource_kind.is_bounded() {
-        if context.held_back.load(Ordering::Relaxed) {
-            place.poll(context);
-        }
-        return Ok(place.poll_until.is_some());
+    async fn pause(&mut self, wait: Duration) {
+        pause(self.context, &mut self.connections, wait).await;
     }
-    let listed = list(kind, context).await?;
-    if let Some(line) = context.clock.timeout(LATENESS, lines.next()).await {
-        return match line? {
-            Some(line) => apply(kind, context, place, &line).map(|()| false),
-            None => Ok(true),
+
+    fn end_of_polling(&self) -> Duration {
+        self.context.clock.monotonic().saturating_add(POLL_FOR)
+    }
+
+    /// Reports a failure, and says how to go on.
+    fn back_off(&mut self, error: &KubeError, failed: WatchState) -> WatchState {
+        self.failures = self.failures.saturating_add(1);
+        let is_lasting = !error.is_about_the_connection() && self.failures >= PATIENCE;
+        let lists_again = error.asks_for_a_new_list() || is_lasting;
+        let next = if lists_again && matches!(failed, WatchState::Watch { .. }) {
+            WatchState::List { polling_until: None }
+        } else {
+            failed
         };
+        WatchState::BackOff { wait: self.report_failure(error), next: Box::new(next) }
     }
-    let before = place.version.clone();
-    if take_over(kind, context, listed, place) {
-        context.held_back.store(true, Ordering::Relaxed);
-        place.poll(context);
-        return Ok(true);
-    }
-    place.version = before;
-    Ok(false)
-}
 
-/// Takes over what a line of a watch tells.
-fn apply<T: PartialEq>(
-    kind: &Kind<T>,
-    context: &ObserverContext,
-    place: &mut Place,
-    line: &[u8],
-) -> Result<(), KubeError> {
-    let Some(change) = kind.change(line)? else { return Ok(()) };
-    let (version, changed) = match change {
-        Change::Put(item) => {
-            (item.version.clone(), (kind.object_cache)(&mut context.store()).put(item))
+    /// Reports a failure, and says how long to wait.
+    fn report_failure(&self, error: &KubeError) -> Duration {
+        let (context, kind, failures) = (self.context, self.resource.resource_kind, self.failures);
+        // What others have answered for does not wait for one list that hangs.
+        let hangs = matches!(error, KubeError::TimedOut(_)) && context.store().is_late(kind);
+        let patient = failures < PATIENCE && !hangs;
+        if error.is_about_the_connection() {
+            context.check_requested.notify_one();
         }
-        Change::Remove(item) => (
-            item.version.clone(),
-            (kind.object_cache)(&mut context.store()).remove(&item.key, &item.uid),
-        ),
-        Change::Bookmark(version) | Change::Unreadable(version) => (version, false),
-    };
-    if !version.is_empty() {
-        place.version = Some(version);
+        let is_denied = matches!(error, KubeError::Forbidden(_) | KubeError::NotServed(_));
+        // A server that has just started may forbid what it allows a moment later.
+        if !patient || is_denied && !context.store().is_listed(kind) {
+            let status = if let KubeError::Forbidden(words) = error {
+                ListStatus::Forbidden(words.clone())
+            } else {
+                ListStatus::Failing(error.to_string())
+            };
+            context.update(|store| store.set_status(kind, status));
+        }
+        if is_denied {
+            return if patient { DENIED.0 } else { DENIED.1 };
+        }
+        // The usual course of things: list again at once, but not again and again.
+        if matches!(error, KubeError::Gone(_)) && failures == 1 {
+            return Duration::ZERO;
+        }
+        let asked = if let KubeError::Busy(Some(asked)) = error { *asked } else { Duration::ZERO };
+        backoff::delay(failures, random()).max(asked.min(backoff::LONGEST_RETRY_AFTER))
     }
-    if changed {
-        context.tell(Store::mark);
+
+    async fn list_and_store(
+        &mut self,
+        polling_until: Option<Duration>,
+    ) -> Result<WatchState, KubeError> {
+        let began = self.context.clock.monotonic();
+        let mut listed = self.list().await?;
+        let now = self.context.clock.monotonic();
+        self.list_took = now.saturating_sub(began);
+        let version = listed.version.take();
+        self.store_list(listed);
+        // Without a version there is nothing to watch from.
+        let polling_until =
+            if version.is_none() { Some(self.end_of_polling()) } else { polling_until };
+        if polling_until.is_some() {
+            self.failures = 0;
+        }
+        Ok(match polling_until.filter(|until| now < *until) {
+            Some(until) => WatchState::Poll { until },
+            None => WatchState::Watch { version: version.unwrap_or_default() },
+        })
     }
-    Ok(())
+
+    /// Reads all pages. What was read before stays in the store meanwhile. New credentials in between are used at once.
+    async fn list(&self) -> Result<Listed<T>, KubeError> {
+        let mut connections = self.context.connections.clone();
+        let mut listed = Listed { items: Vec::new(), version: None, missing: None };
+        let (mut next, mut unreadable) = (None, 0);
+        for _page in 0..self.resource.most_pages {
+            let connection = wait_for_connection(&mut connections).await;
+            let request = self.resource.list_request(next.as_deref())?;
+            let body = connection.read(request, PAGE_LIMIT).await?;
+            let page = self.resource.decode_page(&body)?;
+            listed.items.extend(page.items);
+            listed.version = page.version.or(listed.version);
+            unreadable += page.unreadable;
+            next = page.next;
+            if next.is_none() {
+                break;
+            }
+        }
+        if next.is_some() {
+            listed.missing = Some(format!("only the first {} were read", listed.items.len()));
+        } else if unreadable > 0 {
+            listed.missing =
+                Some(format!("{} could not be read", plural(unreadable, "object", "objects")));
+        }
+        Ok(listed)
+    }
+
+    /// Puts a list in the store; returns whether anything changed.
+    fn store_list(&self, listed: Listed<T>) -> bool {
+        self.context.update(|store| {
+            let changed = (self.resource.cache)(store).replace_all(listed.items);
+            if changed {
+                store.mark_changed();
+            }
+            store.set_status(self.resource.resource_kind, ListStatus::Seen(listed.missing));
+            changed
+        })
+    }
+
+    /// Watches from a version, which advances with each event, until the watch ends, the connection changes, or watching
+    /// turns out to be useless.
+    async fn watch(
+        &mut self,
+        connection: &Connection,
+        version: &mut String,
+    ) -> Result<WatchEnd, KubeError> {
+        let request = self.resource.watch_request(version)?;
+        let opened = tokio::select! {
+            biased;
+            opened = connection.open(request) => opened,
+            Ok(()) = self.connections.changed() => return Ok(WatchEnd::Ended),
+        };
+        let body = match opened {
+            Ok(body) => body,
+            Err(error) if self.is_useless(&error) => return Ok(WatchEnd::Useless),
+            Err(error) => return Err(error),
+        };
+        self.unopened = 0;
+        self.context.update(|store| {
+            // An outage may have been noticed while the answer was on its way.
+            if store.outages() == self.outages {
+                store.confirm_status(self.resource.resource_kind);
+            }
+        });
+        let mut lines = lines(body);
+        let began = self.context.clock.monotonic();
+        let oldest = began.saturating_add(OLDEST_WATCH);
+        let mut heard = began;
+        let mut productive = false;
+        loop {
+            tokio::select! {
+                biased;
+                line = lines.try_next() => match line {
+                    Ok(Some(line)) => {
+                        heard = self.context.clock.monotonic();
+                        self.apply_event(&line, version)?;
+                        (productive, self.failures) = (true, 0);
+                    }
+                    // The next attempt shows whether the server is still there.
+                    ended @ (Ok(None) | Err(KubeError::Broken(_))) => {
+                        let lived = self.context.clock.monotonic().saturating_sub(began);
+                        if lived >= WORTHWHILE {
+                            (self.failures, self.short_lived) = (0, 0);
+                            return Ok(WatchEnd::Ended);
+                        }
+                        if productive {
+                            // The cache is right; the pause only keeps the request rate low.
+                            self.short_lived = self.short_lived.saturating_add(1);
+                            return Ok(WatchEnd::ShortLived);
+                        }
+                        return ended.and(Err(KubeError::Broken("a watch ended at once".into())));
+                    }
+                    Err(error) => return Err(error),
+                },
+                Ok(()) = self.connections.changed() => return Ok(WatchEnd::Ended),
+                () = self.context.clock.sleep_until(heard.saturating_add(SILENCE).min(oldest)) => {
+                    if self.context.clock.monotonic() >= oldest {
+                        return Ok(WatchEnd::Ended);
+                    }
+                    if let Some(end) = self.compare_with_list(&mut lines, version).await? {
+                        return Ok(end);
+                    }
+                    heard = self.context.clock.monotonic();
+                }
+            }
+        }
+    }
+
+    /// Whether a watch that did not begin means that it is time to poll. Lists work, or nothing would be watched.
+    fn is_useless(&mut self, error: &KubeError) -> bool {
+        // Something in between holds the answer back.
+        let is_late = matches!(error, KubeError::TimedOut(_));
+        self.unopened = self.unopened.saturating_add(u32::from(is_late));
+        is_late && self.unopened >= UNOPENED
+            || matches!(error, KubeError::Forbidden(_) | KubeError::NotServed(_))
+    }
+
+    /// Compares a silent watch with a list. Changes that the watch does not deliver prove that something holds it back
+    /// (a proxy that buffers); then the list counts and polling begins.
+    async fn compare_with_list(
+        &self,
+        lines: &mut Lines,
+        version: &mut String,
+    ) -> Result<Option<WatchEnd>, KubeError> {
+        // Only some events are listed and kept, so that a list proves nothing; the other resources find out for them.
+        if self.resource.resource_kind.is_bounded() {
+            let held_back = self.context.held_back.load(Ordering::Relaxed);
+            return Ok(held_back.then_some(WatchEnd::Useless));
+        }
+        let listed = self.list().await?;
+        if let Some(line) = self.context.clock.timeout(LATENESS, lines.try_next()).await {
+            return match line? {
+                Some(line) => self.apply_event(&line, version).map(|()| None),
+                None => Ok(Some(WatchEnd::Ended)),
+            };
+        }
+        let changed = self.store_list(listed);
+        if changed {
+            self.context.held_back.store(true, Ordering::Relaxed);
+        }
+        Ok(changed.then_some(WatchEnd::Useless))
+    }
+
+    /// Applies one line of a watch to the store.
+    fn apply_event(&self, line: &str, version: &mut String) -> Result<(), KubeError> {
+        let Some(change) = self.resource.decode_event(line)? else { return Ok(()) };
+        let cache = self.resource.cache;
+        let (at, changed) = match change {
+            WatchEvent::Put(item) => {
+                (item.version.clone(), cache(&mut self.context.store()).put(item))
+            }
+            WatchEvent::Remove(item) => {
+                let changed = cache(&mut self.context.store()).remove(&item.key, &item.uid);
+                (item.version, changed)
+            }
+            WatchEvent::Bookmark(at) | WatchEvent::Unreadable(at) => (at, false),
+        };
+        if !at.is_empty() {
+            *version = at;
+        }
+        if changed {
+            self.context.update(Store::mark_changed);
+        }
+        Ok(())
+    }
 }

@@ -1,4 +1,4 @@
-//! From the JSON of the SKE API to the domain, item by item, so that one strange cluster never hides the others.
+//! From the JSON of the SKE API to the domain, item by item, so that one unreadable cluster never hides the others.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
@@ -9,8 +9,8 @@ use crate::domain::cluster::{
     Cluster, ClusterId, ClusterName, ClusterState, HibernationSchedule, KubernetesVersion,
     NodePool, ReportedError, Scope,
 };
-use crate::domain::provider::{OfferedVersion, ProviderOptions};
 use crate::domain::rotation::{Phase, Rotation};
+use crate::domain::secret::Secret;
 use crate::domain::text::clean;
 
 /// Reads a `ListClustersResponse`: the clusters, and how many items had no usable name.
@@ -18,7 +18,8 @@ use crate::domain::text::clean;
 /// # Errors
 /// Where the text stops being a list of clusters; never the text itself.
 pub fn list(scope: &Scope, body: &[u8]) -> Result<(Vec<Cluster>, usize), String> {
-    let items = serde_json::from_slice::<Items>(body).map_err(|error| place(&error))?.items;
+    let items =
+        serde_json::from_slice::<Items>(body).map_err(|error| describe_error(&error))?.items;
     let items = items.unwrap_or_default();
     let all = items.len();
     let clusters: Vec<Cluster> = items
@@ -39,7 +40,7 @@ pub fn list(scope: &Scope, body: &[u8]) -> Result<(Vec<Cluster>, usize), String>
 /// # Errors
 /// Where the text stops being a cluster; never the text itself.
 pub fn one(id: &ClusterId, body: &[u8]) -> Result<Cluster, String> {
-    let Lenient(item) = serde_json::from_slice(body).map_err(|error| place(&error))?;
+    let Lenient(item) = serde_json::from_slice(body).map_err(|error| describe_error(&error))?;
     let item = item.ok_or("it is not an object")?;
     if item.name.as_deref().is_some_and(|name| name != id.name.as_str()) {
         return Err("it describes a cluster of another name".to_owned());
@@ -51,38 +52,15 @@ pub fn one(id: &ClusterId, body: &[u8]) -> Result<Cluster, String> {
 ///
 /// # Errors
 /// What is missing; never the text itself.
-pub fn kubeconfig(body: &[u8]) -> Result<(String, Option<Timestamp>), String> {
-    let answer: wire::Kubeconfig = serde_json::from_slice(body).map_err(|error| place(&error))?;
+pub fn kubeconfig(body: &[u8]) -> Result<(Secret, Option<Timestamp>), String> {
+    let answer: wire::Kubeconfig =
+        serde_json::from_slice(body).map_err(|error| describe_error(&error))?;
     let text = answer
         .kubeconfig
-        .filter(|text| !text.trim().is_empty())
+        .map(Secret::new)
+        .filter(|text| !text.expose().trim().is_empty())
         .ok_or("there is no kubeconfig in it")?;
-    Ok((text, answer.expiration_timestamp.as_deref().and_then(moment)))
-}
-
-/// Reads `ProviderOptions`.
-///
-/// # Errors
-/// Where the text stops being JSON.
-pub fn provider_options(body: &[u8]) -> Result<ProviderOptions, String> {
-    let mut value: Value = serde_json::from_slice(body).map_err(|error| place(&error))?;
-    drop_nulls(&mut value);
-    let options: wire::ProviderOptions =
-        serde_json::from_value(value).map_err(|_holds_foreign_text| "a field has another type")?;
-    Ok(ProviderOptions {
-        versions: options
-            .kubernetes_versions
-            .into_iter()
-            .filter_map(|offered| {
-                Some(OfferedVersion {
-                    version: KubernetesVersion::new(&clean(&offered.version?)),
-                    state: clean(&offered.state.unwrap_or_default()),
-                    expires: offered.expiration_date.as_deref().and_then(moment),
-                })
-            })
-            .collect(),
-        zones: options.availability_zones.iter().map(|zone| clean(&zone.name)).collect(),
-    })
+    Ok((text, answer.expiration_timestamp.as_deref().and_then(parse_timestamp)))
 }
 
 #[derive(Deserialize)]
@@ -147,19 +125,19 @@ fn cluster(id: ClusterId, item: wire::Cluster) -> Cluster {
     let rotation = status.credentials_rotation.clone().unwrap_or_default();
     Cluster {
         id,
-        created: status.creation_time.as_deref().and_then(moment),
+        created: status.creation_time.as_deref().and_then(parse_timestamp),
         version: KubernetesVersion::new(&clean(&item.kubernetes.unwrap_or_default().version)),
         version_expires: status
             .expiration
             .as_ref()
             .and_then(|expiration| expiration.kubernetes.as_ref()?.expiration_date.as_deref())
-            .and_then(moment),
+            .and_then(parse_timestamp),
         state: state(status.aggregated.as_deref().unwrap_or_default()),
         hibernated: status.hibernated,
         rotation: Rotation {
             phase: Phase::from_api_word(rotation.phase.as_deref().unwrap_or_default()),
-            initiated: rotation.last_initiation_time.as_deref().and_then(moment),
-            completed: rotation.last_completion_time.as_deref().and_then(moment),
+            initiated: rotation.last_initiation_time.as_deref().and_then(parse_timestamp),
+            completed: rotation.last_completion_time.as_deref().and_then(parse_timestamp),
         },
         pools: item.nodepools.into_iter().map(pool).collect(),
         problems: problems(&status),
@@ -238,13 +216,13 @@ fn state(text: &str) -> ClusterState {
     }
 }
 
-fn moment(text: &str) -> Option<Timestamp> {
+fn parse_timestamp(text: &str) -> Option<Timestamp> {
     text.trim().parse().ok()
 }
 
 /// "HH:MM" in UTC of a moment whose date is a dummy.
 fn time_of_day(text: &str) -> Option<String> {
-    if let Some(at) = moment(text) {
+    if let Some(at) = parse_timestamp(text) {
         return Some(at.strftime("%H:%M").to_string());
     }
     let time = text.split_once('T').map_or(text, |(_, time)| time);
@@ -259,7 +237,7 @@ fn is_usable_name(name: &str) -> bool {
 }
 
 /// Line and column only: messages of serde may quote the text.
-fn place(error: &serde_json::Error) -> String {
+fn describe_error(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         serde_json::error::Category::Eof => "it ends too early",
         serde_json::error::Category::Data => "a field has another type",

@@ -1,4 +1,4 @@
-//! The SKE API v2: reads that may be retried, writes that are sent once.
+//! The SKE API v2. Every request is sent once; a 401, which had no effect, is repeated with a renewed token.
 
 pub mod decode;
 #[cfg(test)]
@@ -10,20 +10,17 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, Url};
-use zeroize::Zeroize as _;
 
 use crate::clients::auth::TokenSource;
-use crate::clients::http::{Call, Http, LIST_LIMIT, is_loopback, safe_url};
+use crate::clients::http::{Http, is_loopback, safe_url};
+use crate::clients::request::{HttpRequest, LIST_LIMIT};
 use crate::clients::response::HttpResponse;
-use crate::domain::cluster::{Cluster, ClusterId, Region, Scope};
+use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::lifetime::Lifetime;
-use crate::domain::provider::ProviderOptions;
 use crate::domain::rotation::Step;
 use crate::domain::secret::Secret;
 
-/// Address of the real API; the region is part of the path.
-pub const DEFAULT_BASE: &str = "https://ske.api.stackit.cloud";
 /// Issuing is slow at times.
 const ISSUE_FIRST_BYTE: Duration = Duration::from_mins(1);
 
@@ -57,8 +54,6 @@ pub struct KubeconfigResponse {
     pub kubeconfig: Secret,
     /// Its end as the server states it; only the admin kind has one.
     pub expires: Option<Timestamp>,
-    /// `x-trace-id` of the answer.
-    pub trace: Option<String>,
 }
 
 /// Talks to one SKE API as one account. Clones share connections and token.
@@ -67,7 +62,6 @@ pub struct SkeClient {
     base: Url,
     http: Http,
     tokens: TokenSource,
-    retries: bool,
 }
 
 impl fmt::Debug for SkeClient {
@@ -77,7 +71,7 @@ impl fmt::Debug for SkeClient {
 }
 
 impl SkeClient {
-    /// A client for the API at `base`, without retries.
+    /// A client for the API at `base`.
     ///
     /// # Errors
     /// `base` is not https, nor http to this machine itself.
@@ -85,14 +79,7 @@ impl SkeClient {
         let mut base = safe_url(base, "the address of the SKE API")?;
         base.set_query(None);
         base.set_fragment(None);
-        Ok(Self { base, http, tokens, retries: false })
-    }
-
-    /// Whether reads repeat passing failures by themselves (headless commands) or not (the poller).
-    #[must_use]
-    pub fn with_retries(mut self, retries: bool) -> Self {
-        self.retries = retries;
-        self
+        Ok(Self { base, http, tokens })
     }
 
     /// Lists the clusters of a project in a region.
@@ -101,9 +88,9 @@ impl SkeClient {
     /// `NotOffered` for an unknown region, `NotFound` where SKE is not enabled, `Forbidden` with the permission.
     pub async fn list(&self, scope: &Scope) -> Result<Listing, Failure> {
         let purpose = format!("list the clusters of project {} in {}", scope.project, scope.region);
-        let mut call = self.call(Method::GET, &purpose, scope, &["clusters"])?;
-        call.limit = LIST_LIMIT;
-        let answer = self.send(call.clone(), "ske.cluster.list").await.map_err(|failure| {
+        let mut request = self.request(Method::GET, &purpose, scope, &["clusters"])?;
+        request.limit = LIST_LIMIT;
+        let answer = self.send(&request, "ske.cluster.list").await.map_err(|failure| {
             if failure.kind == FailureKind::NotFound {
                 failure.hint("SKE may not be enabled in this project, or the project is gone")
             } else {
@@ -111,7 +98,7 @@ impl SkeClient {
             }
         })?;
         let (clusters, skipped) = decode::list(scope, &answer.body)
-            .map_err(|reason| answer.format_failure(&call, &reason))?;
+            .map_err(|reason| answer.format_failure(&request, &reason))?;
         Ok(Listing { clusters, skipped, skew: answer.skew.unwrap_or_default() })
     }
 
@@ -120,10 +107,10 @@ impl SkeClient {
     /// # Errors
     /// `NotFound` when it is gone; others as for every read.
     pub async fn get(&self, id: &ClusterId) -> Result<Reading, Failure> {
-        let call = self.cluster_call(Method::GET, &format!("read {id}"), id, &[])?;
-        let answer = self.send(call.clone(), "ske.cluster.get").await?;
+        let request = self.cluster_request(Method::GET, &format!("read {id}"), id, &[])?;
+        let answer = self.send(&request, "ske.cluster.get").await?;
         let cluster = decode::one(id, &answer.body)
-            .map_err(|reason| answer.format_failure(&call, &reason))?;
+            .map_err(|reason| answer.format_failure(&request, &reason))?;
         Ok(Reading { cluster, skew: answer.skew.unwrap_or_default() })
     }
 
@@ -133,7 +120,7 @@ impl SkeClient {
     /// [`Failure::leaves_outcome_unknown`] tells whether it may have happened all the same.
     pub async fn rotate(&self, id: &ClusterId, step: Step) -> Result<Option<String>, Failure> {
         let purpose = format!("{step} the credentials rotation of {id}");
-        self.order(id, &purpose, step.endpoint(), "ske.cluster.credential.rotate").await
+        self.post_action(id, &purpose, step.endpoint(), "ske.cluster.credential.rotate").await
     }
 
     /// Asks to wake the cluster up, once; gives the trace id.
@@ -141,7 +128,7 @@ impl SkeClient {
     /// # Errors
     /// As [`SkeClient::rotate`].
     pub async fn wake_up(&self, id: &ClusterId) -> Result<Option<String>, Failure> {
-        self.order(id, &format!("wake up {id}"), "wakeup", "ske.cluster.wakeup").await
+        self.post_action(id, &format!("wake up {id}"), "wakeup", "ske.cluster.wakeup").await
     }
 
     /// Asks to reconcile the cluster, once; gives the trace id.
@@ -149,7 +136,7 @@ impl SkeClient {
     /// # Errors
     /// As [`SkeClient::rotate`].
     pub async fn reconcile(&self, id: &ClusterId) -> Result<Option<String>, Failure> {
-        self.order(id, &format!("reconcile {id}"), "reconcile", "ske.cluster.reconcile").await
+        self.post_action(id, &format!("reconcile {id}"), "reconcile", "ske.cluster.reconcile").await
     }
 
     /// Issues an admin kubeconfig, once.
@@ -164,7 +151,7 @@ impl SkeClient {
         self.issue_for(id, &format!("issue a kubeconfig for {id}"), lifetime.seconds()).await
     }
 
-    /// Issues an admin kubeconfig that lives for [`SHORT_LIFE_SECONDS`], for the program's own look at the nodes.
+    /// Issues an admin kubeconfig that lives for [`SHORT_LIFE_SECONDS`], with which skeys itself reads the nodes.
     /// It stays in memory; people get theirs from [`SkeClient::issue`].
     ///
     /// # Errors
@@ -185,8 +172,8 @@ impl SkeClient {
     /// As for every read.
     pub async fn login_kubeconfig(&self, id: &ClusterId) -> Result<KubeconfigResponse, Failure> {
         let purpose = format!("read the login kubeconfig of {id}");
-        let call = self.cluster_call(Method::GET, &purpose, id, &["kubeconfig", "login"])?;
-        self.kubeconfig(call, "ske.cluster.kubeconfig.create").await
+        let request = self.cluster_request(Method::GET, &purpose, id, &["kubeconfig", "login"])?;
+        self.kubeconfig(request, "ske.cluster.kubeconfig.create").await
     }
 
     /// Reads the kubeconfig that logs in through the identity provider; no secret inside.
@@ -195,26 +182,8 @@ impl SkeClient {
     /// As for every read.
     pub async fn idp_kubeconfig(&self, id: &ClusterId) -> Result<KubeconfigResponse, Failure> {
         let purpose = format!("read the identity-provider kubeconfig of {id}");
-        let call = self.cluster_call(Method::GET, &purpose, id, &["kubeconfig", "idp"])?;
-        self.kubeconfig(call, "ske.cluster.kubeconfig.idp.create").await
-    }
-
-    /// Reads what SKE offers in a region; works without a token and sends none.
-    ///
-    /// # Errors
-    /// As for every read.
-    pub async fn provider_options(&self, region: &Region) -> Result<ProviderOptions, Failure> {
-        let purpose = format!("read what SKE offers in {region}");
-        let mut url = self.url(&["v2", "regions", region.as_str(), "provider-options"])?;
-        url.set_query(Some("versionState=SUPPORTED"));
-        let mut call = Call::new(Method::GET, url, purpose);
-        call.region = region.to_string();
-        let answer = self.http.read(&call, self.retries).await?;
-        if let Some(failure) = answer.failure(&call) {
-            return Err(failure);
-        }
-        decode::provider_options(&answer.body)
-            .map_err(|reason| answer.format_failure(&call, &reason))
+        let request = self.cluster_request(Method::GET, &purpose, id, &["kubeconfig", "idp"])?;
+        self.kubeconfig(request, "ske.cluster.kubeconfig.idp.create").await
     }
 
     async fn issue_for(
@@ -223,56 +192,56 @@ impl SkeClient {
         purpose: &str,
         seconds: u32,
     ) -> Result<KubeconfigResponse, Failure> {
-        let mut call = self.cluster_call(Method::POST, purpose, id, &["kubeconfig"])?;
+        let mut request = self.cluster_request(Method::POST, purpose, id, &["kubeconfig"])?;
         let payload = serde_json::json!({ "expirationSeconds": seconds.to_string() }).to_string();
-        call.body = Some(("application/json", Secret::new(payload)));
-        self.kubeconfig(call, "ske.cluster.kubeconfig.create").await
+        request.body = Some(("application/json", Secret::new(payload)));
+        self.kubeconfig(request, "ske.cluster.kubeconfig.create").await
     }
 
     async fn kubeconfig(
         &self,
-        mut call: Call,
+        mut request: HttpRequest,
         permission: &str,
     ) -> Result<KubeconfigResponse, Failure> {
-        call.first_byte = ISSUE_FIRST_BYTE;
-        call.answers_secret = true;
-        let mut answer = self.send(call.clone(), permission).await?;
-        let found = decode::kubeconfig(&answer.body)
-            .map_err(|reason| answer.format_failure(&call, &reason));
-        answer.body.zeroize();
-        let (text, expires) = found?;
-        Ok(KubeconfigResponse { kubeconfig: Secret::new(text), expires, trace: answer.trace })
+        request.first_byte = ISSUE_FIRST_BYTE;
+        request.answers_secret = true;
+        let answer = self.send(&request, permission).await?;
+        let (kubeconfig, expires) = decode::kubeconfig(&answer.body)
+            .map_err(|reason| answer.format_failure(&request, &reason))?;
+        Ok(KubeconfigResponse { kubeconfig, expires })
     }
 
-    async fn order(
+    async fn post_action(
         &self,
         id: &ClusterId,
         purpose: &str,
         endpoint: &str,
         permission: &str,
     ) -> Result<Option<String>, Failure> {
-        let call = self.cluster_call(Method::POST, purpose, id, &[endpoint])?;
-        let answer = self.send(call.clone(), permission).await?;
+        let request = self.cluster_request(Method::POST, purpose, id, &[endpoint])?;
+        let answer = self.send(&request, permission).await?;
         if answer.is_html() {
-            return Err(answer.format_failure(&call, "it is a web page"));
+            return Err(answer.format_failure(&request, "it is a web page"));
         }
         Ok(answer.trace)
     }
 
     /// Sends with a token; after a 401, which had no effect, once more with a renewed one.
-    async fn send(&self, mut call: Call, permission: &str) -> Result<HttpResponse, Failure> {
-        let token = self.tokens.token().await.map_err(|failure| before_sending(&call, failure))?;
-        call.bearer = Some(token.clone());
-        let mut answer = self.attempt(&call).await?;
+    async fn send(&self, request: &HttpRequest, permission: &str) -> Result<HttpResponse, Failure> {
+        let mut request = request.clone();
+        let token =
+            self.tokens.token().await.map_err(|failure| mark_not_sent(&request, failure))?;
+        request.bearer = Some(token.clone());
+        let mut answer = self.http.send(&request).await?;
         if answer.status == 401 {
             let renewed = match self.tokens.renew(&token).await {
                 Ok(renewed) => renewed,
-                Err(failure) => return Err(answer.decorate(before_sending(&call, failure))),
+                Err(failure) => return Err(answer.decorate(mark_not_sent(&request, failure))),
             };
-            call.bearer = Some(renewed);
-            answer = self.attempt(&call).await?;
+            request.bearer = Some(renewed);
+            answer = self.http.send(&request).await?;
         }
-        match answer.failure(&call) {
+        match answer.failure(&request) {
             None => Ok(answer),
             Some(failure) if failure.kind == FailureKind::Forbidden => {
                 Err(failure.hint(format!("the account needs the permission {permission}")))
@@ -284,39 +253,31 @@ impl SkeClient {
         }
     }
 
-    async fn attempt(&self, call: &Call) -> Result<HttpResponse, Failure> {
-        if call.method == Method::GET {
-            self.http.read(call, self.retries).await
-        } else {
-            self.http.send(call).await
-        }
-    }
-
-    fn cluster_call(
+    fn cluster_request(
         &self,
         method: Method,
         purpose: &str,
         id: &ClusterId,
         rest: &[&str],
-    ) -> Result<Call, Failure> {
+    ) -> Result<HttpRequest, Failure> {
         let mut path = vec!["clusters", id.name.as_str()];
         path.extend(rest);
-        self.call(method, purpose, &id.scope, &path)
+        self.request(method, purpose, &id.scope, &path)
     }
 
-    fn call(
+    fn request(
         &self,
         method: Method,
         purpose: &str,
         scope: &Scope,
         rest: &[&str],
-    ) -> Result<Call, Failure> {
+    ) -> Result<HttpRequest, Failure> {
         let mut path =
             vec!["v2", "projects", scope.project.as_str(), "regions", scope.region.as_str()];
         path.extend(rest);
-        let mut call = Call::new(method, self.url(&path)?, purpose);
-        call.region = scope.region.to_string();
-        Ok(call)
+        let mut request = HttpRequest::new(method, self.url(&path)?, purpose);
+        request.region = scope.region.to_string();
+        Ok(request)
     }
 
     /// Every element stays one element: a name can never change which endpoint is meant.
@@ -335,8 +296,8 @@ impl SkeClient {
 }
 
 /// A token that could not be had leaves no doubt about a write: it was not sent.
-fn before_sending(call: &Call, mut failure: Failure) -> Failure {
-    if call.method != Method::GET && failure.leaves_outcome_unknown() {
+fn mark_not_sent(request: &HttpRequest, mut failure: Failure) -> Failure {
+    if request.method != Method::GET && failure.leaves_outcome_unknown() {
         failure.kind = FailureKind::NotPossible;
         failure.message.push_str("; nothing was sent");
     }

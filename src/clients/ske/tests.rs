@@ -5,12 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 
-use crate::clients::auth::{SourceConfig, TokenSource};
+use crate::clients::auth::{TokenSource, access_token};
+use crate::clients::error_chain::find_source;
 use crate::clients::http::Http;
 use crate::clients::scripted::{JSON, Server, answer};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
-use crate::domain::cluster::{ClusterId, Region, Scope};
+use crate::domain::cluster::{ClusterId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
 use crate::domain::lifetime::Lifetime;
@@ -23,7 +24,7 @@ fn client(base: &str) -> (SkeClient, Http, Clock) {
     let clock = Clock::by_hand(now());
     let http = Http::new(clock.clone(), None).unwrap();
     let tokens = TokenSource::new(
-        SourceConfig::Token { secret: Secret::new(CANARY.into()), origin: "TEST".into() },
+        access_token::source(Secret::new(CANARY.into()), "TEST"),
         http.clone(),
         clock.clone(),
     )
@@ -134,50 +135,12 @@ async fn api_09_after_a_429_nothing_is_sent_to_host_and_region_until_the_moment(
         assert_eq!((failure.kind, failure.retry_at), (FailureKind::RateLimited, moment));
         assert!(!failure.leaves_outcome_unknown());
         assert_eq!(server.count(), 1);
-        client.provider_options(&Region::new("eu02")).await.unwrap();
+        let elsewhere = ClusterId::new("p", "eu02", "shop");
+        client.list(&elsewhere.scope).await.unwrap();
         clock.turn(Duration::from_secs(1));
         client.list(&scope()).await.unwrap();
         assert_eq!(server.count(), 3);
     }
-}
-
-#[tokio::test]
-async fn api_09_a_retrying_read_waits_as_told_and_goes_on() {
-    let limited = answer("429 Too Many", "Retry-After: 30\r\n", "{}");
-    let server = Server::start(vec![limited, answer("200 OK", JSON, "{}")]).await;
-    let (client, http, clock) = client(&server.base);
-    let client = client.with_retries(true);
-    let reading = tokio::spawn(async move { client.list(&scope()).await });
-    while http.waiting() == 0 {
-        tokio::task::yield_now().await;
-    }
-    clock.turn(Duration::from_secs(29));
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!((server.count(), http.waiting()), (1, 1));
-    clock.turn(Duration::from_secs(1));
-    assert!(reading.await.unwrap().is_ok());
-    assert_eq!((server.count(), http.waiting()), (2, 0));
-}
-
-#[tokio::test]
-async fn api_04_a_retrying_read_gives_up_after_four_retries() {
-    let server = Server::start(vec![answer("503 Unavailable", "Retry-After: 10\r\n", "")]).await;
-    let (client, http, clock) = client(&server.base);
-    let client = client.with_retries(true);
-    let reading = tokio::spawn(async move { client.list(&scope()).await });
-    for _ in 0..4 {
-        while http.waiting() == 0 {
-            tokio::task::yield_now().await;
-        }
-        clock.turn(Duration::from_secs(10));
-        while http.waiting() == 1 {
-            tokio::task::yield_now().await;
-        }
-    }
-    assert_eq!(reading.await.unwrap().unwrap_err().kind, FailureKind::Server);
-    assert_eq!(server.count(), 5);
 }
 
 #[tokio::test]
@@ -198,7 +161,7 @@ async fn api_10_a_silent_server_ends_in_a_time_out() {
 async fn api_12_a_post_is_sent_once_although_the_connection_breaks() {
     let server = Server::start(vec!["reset".into()]).await;
     let (client, ..) = client(&server.base);
-    let failure = client.with_retries(true).rotate(&id(), Step::Start).await.unwrap_err();
+    let failure = client.rotate(&id(), Step::Start).await.unwrap_err();
     assert!(failure.leaves_outcome_unknown(), "{failure:?}");
     assert_eq!(server.count(), 1);
 }
@@ -212,6 +175,8 @@ async fn api_13_a_post_that_finds_no_connection_certainly_did_nothing() {
     let failure = client.rotate(&id(), Step::Complete).await.unwrap_err();
     assert!(!failure.leaves_outcome_unknown());
     assert!(failure.message.contains("nothing was sent"));
+    let cause = find_source::<std::io::Error>(&failure).expect("the log is told all of it");
+    assert_eq!(cause.kind(), std::io::ErrorKind::ConnectionRefused);
     assert_eq!(client.list(&scope()).await.unwrap_err().kind, FailureKind::Unreachable);
 }
 

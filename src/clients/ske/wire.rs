@@ -258,48 +258,6 @@ pub struct Kubeconfig {
     pub kubeconfig: Option<String>,
 }
 
-/// `ProviderOptions`; only what the product shows.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ProviderOptions {
-    #[serde(deserialize_with = "null_as_default")]
-    pub availability_zones: Vec<AvailabilityZone>,
-    #[serde(deserialize_with = "null_as_default")]
-    pub kubernetes_versions: Vec<KubernetesVersion>,
-}
-
-/// `AvailabilityZone`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct AvailabilityZone {
-    pub name: String,
-}
-
-/// `KubernetesVersion`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct KubernetesVersion {
-    /// `expirationDate`, RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expiration_date: Option<String>,
-    /// `state`, lower case (`supported`, `preview`, `deprecated`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub state: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-}
-
-/// Error body of the SKE API (grpc-gateway form); not part of the published file.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ErrorBody {
-    /// gRPC code name (`FailedPrecondition`).
-    pub code: String,
-    pub message: String,
-    /// Mostly empty.
-    pub details: serde_json::Value,
-}
-
 fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,

@@ -87,14 +87,15 @@ impl CredentialFacts {
     /// # Errors
     /// Which of the two holds something that is no certificate.
     pub fn read(authorities: &str, client: Option<&str>) -> Result<Self, CertificateError> {
-        let authorities: BTreeSet<KeyHash> = ders(authorities)
+        let authorities: BTreeSet<KeyHash> = decode_certificates(authorities)
             .and_then(|ders| ders.iter().map(|der| key_hash(der)).collect())
             .ok_or(CertificateError::Authority)?;
         let client = match client {
             None => None,
             Some(text) => Some(
-                ders(text)
-                    .and_then(|ders| client_certificate(ders.first()?))
+                decode_certificates(text)
+                    .and_then(|ders| ders.iter().map(|der| client_certificate(der)).collect())
+                    .and_then(|chain: Vec<_>| chain.into_iter().next())
                     .ok_or(CertificateError::Client)?,
             ),
         };
@@ -102,8 +103,8 @@ impl CredentialFacts {
     }
 }
 
-/// The certificates in base64 of PEM, at least one; `None` if anything else is in it.
-fn ders(text: &str) -> Option<Vec<Vec<u8>>> {
+/// The certificates (DER) in base64 of PEM, at least one; `None` if anything else is in it.
+pub fn decode_certificates(text: &str) -> Option<Vec<Vec<u8>>> {
     // YAML may fold long values over lines.
     let text: String = text.split_whitespace().collect();
     let pem = STANDARD.decode(text).ok()?;

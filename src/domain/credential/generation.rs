@@ -23,7 +23,7 @@ impl Issuance {
         self.facts.client.as_ref().map(ClientCertificate::signer)
     }
 
-    /// Whether both tell the same of generations, whatever else is in their certificates.
+    /// Whether both say the same about generations, whatever else is in their certificates.
     pub fn tells_same(&self, other: &Self) -> bool {
         self.signer() == other.signer()
             && self.facts.authorities == other.facts.authorities
@@ -43,7 +43,7 @@ pub enum Generation {
     Current,
     /// Issued before the last start: *complete* ends it.
     Previous,
-    /// Nothing that is known tells.
+    /// Not known.
     Unknown,
 }
 
@@ -72,7 +72,7 @@ pub fn generation(subject: &Issuance, known: &[&Issuance], rotation: &Rotation) 
     }
 }
 
-/// What the kubeconfig itself tells: its authorities, and the rotation before it was asked for.
+/// By the kubeconfig itself: its authorities, and the rotation before it was requested.
 fn by_its_own_request(issuance: &Issuance, now: &Rotation) -> Generation {
     // While a rotation is completed, what is issued carries the new authority alone.
     let two_are_issued = matches!(now.phase, Phase::Preparing | Phase::Prepared);

@@ -5,8 +5,10 @@ use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::secret::SecretValue;
 use crate::domain::text::clean;
 
 /// Largest kubeconfig that is read, in bytes.
@@ -15,15 +17,14 @@ pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 pub const MAX_DEPTH: usize = 64;
 
 /// A refusal of a file's text.
-pub fn refused(message: impl Into<String>) -> Failure {
+pub fn file_failure(message: impl Into<String>) -> Failure {
     Failure::new(FailureKind::File, message)
 }
 
 /// What a node holds.
-#[derive(Debug, Clone)]
 pub enum Content {
-    /// A scalar with its text; `true` when written plain.
-    Scalar(String, bool),
+    /// A scalar with its text, which may be a key; `true` when written plain.
+    Scalar(Zeroizing<String>, bool),
     /// A list; `true` in flow style.
     List(Vec<Node>, bool),
     /// A mapping; `true` in flow style.
@@ -33,7 +34,6 @@ pub enum Content {
 }
 
 /// A node with its place in the text.
-#[derive(Debug, Clone)]
 pub struct Node {
     pub content: Content,
     /// Bytes, without trailing blanks and comments.
@@ -69,17 +69,17 @@ impl Node {
 ///
 /// # Errors
 /// What is wrong, with its line: syntax, several documents, duplicate keys, too deep, too large.
-pub fn tree(text: &str) -> Result<Option<Node>, Failure> {
+pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
     if text.len() > MAX_BYTES {
-        return Err(refused("it is larger than 16 MiB"));
+        return Err(file_failure("it is larger than 16 MiB"));
     }
     let mut documents = 0;
     let mut root = None;
-    let mut open: Vec<Open> = Vec::new();
+    let mut open: Vec<OpenNode> = Vec::new();
     for next in Parser::new_from_str(text) {
         let (event, span) = next.map_err(|error| {
-            refused(format!(
-                "it is not YAML: line {}: {}",
+            file_failure(format!(
+                "line {}: it cannot be read as YAML: {}",
                 error.marker().line(),
                 clean(&error.info())
             ))
@@ -88,7 +88,7 @@ pub fn tree(text: &str) -> Result<Option<Node>, Failure> {
             Event::DocumentStart(..) => {
                 documents += 1;
                 if documents > 1 {
-                    return Err(refused(format!(
+                    return Err(file_failure(format!(
                         "line {}: it holds several documents",
                         span.start.line()
                     )));
@@ -96,11 +96,11 @@ pub fn tree(text: &str) -> Result<Option<Node>, Failure> {
                 None
             }
             Event::MappingStart(style, ..) => {
-                open.push(Open::new(true, style, &span)?);
+                open.push(OpenNode::new(true, style, &span)?);
                 None
             }
             Event::SequenceStart(style, ..) => {
-                open.push(Open::new(false, style, &span)?);
+                open.push(OpenNode::new(false, style, &span)?);
                 None
             }
             Event::MappingEnd | Event::SequenceEnd => match open.pop() {
@@ -110,14 +110,16 @@ pub fn tree(text: &str) -> Result<Option<Node>, Failure> {
             Event::Scalar(value, style, ..) => {
                 let plain = matches!(style, ScalarStyle::Plain);
                 Some(Node {
-                    content: Content::Scalar(value.into_owned(), plain),
-                    span: bytes(&span)?,
+                    content: Content::Scalar(value.into_owned().into(), plain),
+                    span: byte_range(&span)?,
                     line: span.start.line(),
                 })
             }
-            Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                Some(Node { content: Content::Alias, span: bytes(&span)?, line: span.start.line() })
-            }
+            Event::Alias(_) | Event::UnresolvedAlias(_) => Some(Node {
+                content: Content::Alias,
+                span: byte_range(&span)?,
+                line: span.start.line(),
+            }),
             Event::StreamStart
             | Event::StreamEnd
             | Event::DocumentEnd
@@ -126,7 +128,7 @@ pub fn tree(text: &str) -> Result<Option<Node>, Failure> {
             | _ => None,
         };
         if open.len() > MAX_DEPTH {
-            return Err(refused(format!(
+            return Err(file_failure(format!(
                 "line {}: it is nested deeper than {MAX_DEPTH}",
                 span.start.line()
             )));
@@ -141,7 +143,7 @@ pub fn tree(text: &str) -> Result<Option<Node>, Failure> {
     Ok(root.filter(|root| !(root.is_null() && root.span.is_empty())))
 }
 
-struct Open {
+struct OpenNode {
     map: bool,
     flow: bool,
     start: usize,
@@ -149,12 +151,12 @@ struct Open {
     children: Vec<Node>,
 }
 
-impl Open {
+impl OpenNode {
     fn new(map: bool, style: StructureStyle, span: &Span) -> Result<Self, Failure> {
         Ok(Self {
             map,
             flow: matches!(style, StructureStyle::Flow),
-            start: bytes(span)?.start,
+            start: byte_range(span)?.start,
             line: span.start.line(),
             children: Vec::new(),
         })
@@ -163,12 +165,12 @@ impl Open {
     fn close(self, span: &Span) -> Result<Node, Failure> {
         // A block collection has no end mark of its own: the parser reports where the next token begins.
         let end = if self.flow {
-            bytes(span)?.end
+            byte_range(span)?.end
         } else {
             self.children.last().map_or(self.start, |last| last.span.end.max(self.start))
         };
         let content = if self.map {
-            Content::Map(pairs(self.children)?, self.flow)
+            Content::Map(map_entries(self.children)?, self.flow)
         } else {
             Content::List(self.children, self.flow)
         };
@@ -176,7 +178,7 @@ impl Open {
     }
 }
 
-fn pairs(children: Vec<Node>) -> Result<Vec<(Node, Node)>, Failure> {
+fn map_entries(children: Vec<Node>) -> Result<Vec<(Node, Node)>, Failure> {
     let mut entries = Vec::with_capacity(children.len() / 2);
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut children = children.into_iter();
@@ -184,7 +186,7 @@ fn pairs(children: Vec<Node>) -> Result<Vec<(Node, Node)>, Failure> {
         if let Some(name) = key.text()
             && let Some(first) = seen.insert(name.to_owned(), key.line)
         {
-            return Err(refused(format!(
+            return Err(file_failure(format!(
                 "line {}: the key {} is there twice (first in line {first})",
                 key.line,
                 clean(name)
@@ -195,7 +197,7 @@ fn pairs(children: Vec<Node>) -> Result<Vec<(Node, Node)>, Failure> {
     Ok(entries)
 }
 
-fn bytes(span: &Span) -> Result<Range<usize>, Failure> {
+fn byte_range(span: &Span) -> Result<Range<usize>, Failure> {
     span.byte_range()
         .ok_or_else(|| Failure::new(FailureKind::Bug, "the YAML reader gave no byte positions"))
 }
@@ -204,14 +206,14 @@ fn bytes(span: &Span) -> Result<Range<usize>, Failure> {
 ///
 /// # Errors
 /// The reader's sentence, cleaned.
-pub fn values(text: &str) -> Result<Value, Failure> {
+pub fn parse_values(text: &str) -> Result<SecretValue, Failure> {
     if text.trim().is_empty() {
-        return Ok(Value::Null);
+        return Ok(SecretValue::new(Value::Null));
     }
     let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options::<Value>(text, options).map_err(|error| {
+    serde_saphyr::from_str_with_options(text, options).map(SecretValue::new).map_err(|error| {
         // Only the place is repeated: the sentence of the reader may quote a secret.
         let place = error.location().map(|at| format!("line {}: ", at.line())).unwrap_or_default();
-        refused(format!("{place}it cannot be read as YAML"))
+        file_failure(format!("{place}it cannot be read as YAML"))
     })
 }

@@ -1,4 +1,4 @@
-//! Which cluster the entries of a file belong to, as far as the address of their API server tells.
+//! Which cluster the entries of a file belong to, by the address of their API server.
 
 use crate::domain::cluster::ClusterId;
 use crate::domain::text::clean;
@@ -6,7 +6,7 @@ use crate::domain::text::clean;
 /// What is known of the cluster that a kubeconfig is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClusterIdentity {
-    /// Its address at SKE, before anything is issued: the API does not tell the server.
+    /// Its address at SKE, before anything is issued: the API does not name the server.
     Address(ClusterId),
     /// Its API server, as the issued kubeconfig names it.
     Server(String),
@@ -45,7 +45,10 @@ impl EntryOwner {
 }
 
 /// Which cluster a server belongs to.
-pub(in crate::domain::kubeconfig) fn whose(server: &str, known: &ClusterIdentity) -> EntryOwner {
+pub(in crate::domain::kubeconfig) fn owner_of_server(
+    server: &str,
+    known: &ClusterIdentity,
+) -> EntryOwner {
     let found = address(server);
     let who = || match ske(&found) {
         Some((name, region)) => format!("{} in {}", clean(name), clean(region)),
@@ -88,15 +91,15 @@ fn ske(host: &str) -> Option<(&str, &str)> {
 }
 
 /// Whether a server is one of SKE for a cluster of this name and region.
-pub(in crate::domain::kubeconfig) fn belongs(server: &str, cluster: &ClusterId) -> bool {
+pub(in crate::domain::kubeconfig) fn is_server_of(server: &str, cluster: &ClusterId) -> bool {
     let known = ClusterIdentity::Address(cluster.clone());
-    matches!(whose(server, &known), EntryOwner::Alike(_))
+    matches!(owner_of_server(server, &known), EntryOwner::Alike(_))
 }
 
 #[cfg(test)]
 mod tests {
     use crate::domain::cluster::ClusterId;
-    use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner, whose};
+    use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner, owner_of_server};
 
     fn server(name: &str, id: &str, region: &str) -> String {
         format!("https://api.{name}.{id}.s.ske.{region}.onstackit.cloud")
@@ -105,7 +108,7 @@ mod tests {
     #[test]
     fn before_issuing_name_and_region_tell() {
         let known = ClusterIdentity::Address(ClusterId::new("p", "eu01", "shop"));
-        let of = |server: &str| whose(server, &known);
+        let of = |server: &str| owner_of_server(server, &known);
         assert_eq!(
             of(&server("shop", "0a1b2c3d4e", "eu01")),
             EntryOwner::Alike("shop in eu01".to_owned())
@@ -124,12 +127,18 @@ mod tests {
     fn once_issued_the_server_tells() {
         let mine = server("shop", "0a1b2c3d4e", "eu01");
         let known = ClusterIdentity::Server(mine.clone());
-        assert_eq!(whose(&format!("{}:443/", mine.to_uppercase()), &known), EntryOwner::This);
-        let other = whose(&server("shop", "ffffffffff", "eu01"), &known);
+        assert_eq!(
+            owner_of_server(&format!("{}:443/", mine.to_uppercase()), &known),
+            EntryOwner::This
+        );
+        let other = owner_of_server(&server("shop", "ffffffffff", "eu01"), &known);
         assert_eq!(
             other,
             EntryOwner::Another("api.shop.ffffffffff.s.ske.eu01.onstackit.cloud".to_owned())
         );
-        assert!(matches!(whose("https://127.0.0.1:6443", &known), EntryOwner::Another(_)));
+        assert!(matches!(
+            owner_of_server("https://127.0.0.1:6443", &known),
+            EntryOwner::Another(_)
+        ));
     }
 }

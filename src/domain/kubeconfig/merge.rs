@@ -1,16 +1,17 @@
-//! Merges a fresh kubeconfig into a person's file: bytes outside the splice stay, and the result is read again and compared.
+//! Merges an issued kubeconfig into the user's file: bytes outside the splice stay, and the result is read again and compared.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
 
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::kubeconfig::document::{self, Content, Node, refused};
+use crate::domain::kubeconfig::document::{self, Content, Node, file_failure};
 use crate::domain::kubeconfig::emit;
-use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner, whose};
-use crate::domain::kubeconfig::parsed::{ParsedKubeconfig, usable};
-use crate::domain::secret::Secret;
+use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner, owner_of_server};
+use crate::domain::kubeconfig::parsed::{ParsedKubeconfig, check_context_name};
+use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
 /// How to merge.
@@ -90,7 +91,7 @@ pub fn survey(existing: &str, context: &str, known: &ClusterIdentity) -> Result<
         }
         survey.names.extend(names.into_iter().flatten());
     }
-    survey.whose = whose_entries(&root, context, known);
+    survey.whose = owner_of_entries(&root, context, known);
     survey.current = root
         .entry("current-context")
         .and_then(|(_, value)| value.text())
@@ -100,7 +101,7 @@ pub fn survey(existing: &str, context: &str, known: &ClusterIdentity) -> Result<
 }
 
 /// Which cluster the entries of a name belong to: the cluster of that name, or the one that its context uses.
-fn whose_entries(root: &Node, context: &str, known: &ClusterIdentity) -> EntryOwner {
+fn owner_of_entries(root: &Node, context: &str, known: &ClusterIdentity) -> EntryOwner {
     // Another context may use what is to be replaced.
     let used = items(root, "contexts").iter().filter_map(|entry| {
         let uses = &entry.entry("context")?.1;
@@ -112,13 +113,13 @@ fn whose_entries(root: &Node, context: &str, known: &ClusterIdentity) -> EntryOw
     let told = std::iter::once(context)
         .chain(used)
         .filter_map(|name| server(named(root, "clusters", name)?))
-        .map(|server| whose(server, known))
+        .map(|server| owner_of_server(server, known))
         .collect();
-    of_all(told)
+    combine_owners(told)
 }
 
 /// If any is another one's, something of another one is lost.
-fn of_all(told: Vec<EntryOwner>) -> EntryOwner {
+fn combine_owners(told: Vec<EntryOwner>) -> EntryOwner {
     let rank = |whose: &EntryOwner| match whose {
         EntryOwner::Another(_) => 0,
         EntryOwner::At(_) => 1,
@@ -130,11 +131,11 @@ fn of_all(told: Vec<EntryOwner>) -> EntryOwner {
 }
 
 /// Which cluster a whole file belongs to, when it is to be replaced.
-pub fn whose_file(existing: &str, known: &ClusterIdentity) -> EntryOwner {
+pub fn owner_of_file(existing: &str, known: &ClusterIdentity) -> EntryOwner {
     let text = existing.strip_prefix('\u{feff}').unwrap_or(existing);
     let Ok(Some(root)) = read_root(text) else { return EntryOwner::Untold };
     let servers = items(&root, "clusters").iter().filter_map(server);
-    of_all(servers.map(|server| whose(server, known)).collect())
+    combine_owners(servers.map(|server| owner_of_server(server, known)).collect())
 }
 
 fn items<'a>(root: &'a Node, list: &str) -> &'a [Node] {
@@ -154,11 +155,11 @@ fn server(entry: &Node) -> Option<&str> {
 }
 
 fn read_root(text: &str) -> Result<Option<Node>, Failure> {
-    let root = document::tree(text)?;
+    let root = document::parse_tree(text)?;
     match &root {
         None => Ok(None),
         Some(node) if matches!(node.content, Content::Map(..)) => Ok(root),
-        Some(node) => Err(refused(format!("line {}: it is not a mapping", node.line))),
+        Some(node) => Err(file_failure(format!("line {}: it is not a mapping", node.line))),
     }
 }
 
@@ -169,7 +170,7 @@ fn names(root: &Node, list: &str) -> Result<Vec<Option<String>>, Failure> {
         Content::List(items, _) => items,
         Content::Scalar(..) if value.is_null() => return Ok(Vec::new()),
         Content::Scalar(..) | Content::Map(..) | Content::Alias => {
-            return Err(refused(format!("line {}: {list} is not a list", value.line)));
+            return Err(file_failure(format!("line {}: {list} is not a list", value.line)));
         }
     };
     let mut seen: HashMap<&str, usize> = HashMap::new();
@@ -179,7 +180,7 @@ fn names(root: &Node, list: &str) -> Result<Vec<Option<String>>, Failure> {
         if let Some(name) = name
             && let Some(first) = seen.insert(name, item.line)
         {
-            return Err(refused(format!(
+            return Err(file_failure(format!(
                 "line {}: {list} has the name {} twice (first in line {first})",
                 item.line,
                 clean(name)
@@ -199,7 +200,7 @@ pub fn merge(
     fresh: &ParsedKubeconfig,
     options: &MergeOptions,
 ) -> Result<Merged, MergeRefusal> {
-    usable(&options.context)?;
+    check_context_name(&options.context)?;
     let (mark, text) =
         existing.strip_prefix('\u{feff}').map_or(("", existing), |text| ("\u{feff}", text));
     let found =
@@ -208,48 +209,55 @@ pub fn merge(
     if !found.taken.is_empty() && (another || !options.replace) {
         return Err(MergeRefusal::Taken(found.taken));
     }
-    let entries = fresh.entries(&options.context);
-    let before = document::values(text)?;
-    let expected = expected(&before, &entries, options);
-    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+    let entries = fresh.entries(&options.context)?;
+    let before = document::parse_values(text)?;
+    let expected = expected_values(&before, &entries, options);
+    let mut edits: Vec<Edit> = Vec::new();
     match read_root(text)? {
-        None => edits.push((text.len()..text.len(), whole(text, &expected))),
+        None => edits.push((text.len()..text.len(), new_document(text, &expected).into())),
         Some(root) => {
             let splice = Splice::new(text, &root);
-            let mut missing = Vec::new();
+            let mut missing = Map::new();
             for (list, entry) in &entries {
                 match splice.list(list, entry, &options.context)? {
                     Some(edit) => edits.push(edit),
-                    None => missing.push((*list, json!([entry]))),
+                    None => drop(missing.insert((*list).to_owned(), json!([**entry]))),
                 }
             }
             if options.make_current {
                 match splice.current(&options.context) {
                     Some(edit) => edits.push(edit),
-                    None => missing.push(("current-context", json!(options.context))),
+                    None => {
+                        drop(missing.insert("current-context".to_owned(), json!(options.context)));
+                    }
                 }
             }
-            edits.extend(splice.append(&missing));
+            edits.extend(splice.append(missing));
         }
     }
     let out = apply(text, edits)?;
-    let after = document::values(&out).map_err(|failure| broken(&failure.message))?;
-    document::tree(&out).map_err(|failure| broken(&failure.message))?;
+    let after = document::parse_values(&out).map_err(|failure| unsafe_change(&failure.message))?;
+    document::parse_tree(&out).map_err(|failure| unsafe_change(&failure.message))?;
     if after != expected {
-        return Err(
-            broken("other entries would change, perhaps because they share an anchor").into()
-        );
+        return Err(unsafe_change(
+            "other entries would change, perhaps because they share an anchor",
+        )
+        .into());
     }
-    Ok(Merged { text: Secret::new(format!("{mark}{out}")), replaced: found.taken })
+    Ok(Merged { text: Secret::new(format!("{mark}{}", *out)), replaced: found.taken })
 }
 
-fn broken(why: &str) -> Failure {
+fn unsafe_change(why: &str) -> Failure {
     Failure::new(FailureKind::File, format!("it cannot be changed without damage: {why}"))
         .hint("Save into a file of its own instead")
 }
 
 /// The values that the merged file must have.
-fn expected(before: &Value, entries: &[(&'static str, Value)], options: &MergeOptions) -> Value {
+fn expected_values(
+    before: &Value,
+    entries: &[(&'static str, SecretValue)],
+    options: &MergeOptions,
+) -> SecretValue {
     let new = before.is_null();
     let mut root = before.as_object().cloned().unwrap_or_default();
     if new {
@@ -264,29 +272,34 @@ fn expected(before: &Value, entries: &[(&'static str, Value)], options: &MergeOp
             None => false,
         };
         match items.iter_mut().find(same) {
-            Some(old) => *old = entry.clone(),
-            None => items.push(entry.clone()),
+            Some(old) => *old = (**entry).clone(),
+            None => items.push((**entry).clone()),
         }
         root.insert((*list).to_owned(), Value::Array(items));
     }
     if new || options.make_current {
         root.insert("current-context".to_owned(), json!(options.context));
     }
-    Value::Object(root)
+    SecretValue::new(Value::Object(root))
 }
 
-fn whole(text: &str, expected: &Value) -> String {
+fn new_document(text: &str, expected: &Value) -> String {
     let body = format!("{}\n", emit::block(expected, 0));
     let start = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     let out = format!("{start}{body}");
     if text.contains("\r\n") { out.replace('\n', "\r\n") } else { out }
 }
 
-fn apply(text: &str, mut edits: Vec<(Range<usize>, String)>) -> Result<String, Failure> {
+/// What takes the place of a part of the text; a key may be in it.
+type Edit = (Range<usize>, Zeroizing<String>);
+
+fn apply(text: &str, mut edits: Vec<Edit>) -> Result<Zeroizing<String>, Failure> {
     edits.sort_by_key(|(range, _)| range.start);
-    let mut out = String::with_capacity(text.len() + 16_384);
+    let inserted: usize = edits.iter().map(|(_, insert)| insert.len()).sum();
+    // Grown by pieces, it would leave copies behind.
+    let mut out = Zeroizing::new(String::with_capacity(text.len() + inserted));
     let mut from = 0;
-    let inner = || broken("its parts overlap");
+    let inner = || unsafe_change("its parts overlap");
     for (range, insert) in edits {
         out.push_str(text.get(from..range.start).ok_or_else(inner)?);
         out.push_str(&insert);
@@ -309,8 +322,9 @@ impl<'a> Splice<'a> {
         Self { text, root, flow, crlf: text.contains("\r\n") }
     }
 
-    fn ends(&self, text: String) -> String {
-        if self.crlf { text.replace('\n', "\r\n") } else { text }
+    fn ends(&self, text: String) -> Zeroizing<String> {
+        let text = Zeroizing::new(text);
+        if self.crlf { text.replace('\n', "\r\n").into() } else { text }
     }
 
     fn before(&self, position: usize) -> &'a str {
@@ -337,19 +351,14 @@ impl<'a> Splice<'a> {
         }
     }
 
-    fn lines_after(&self, end: usize, lines: &str) -> (Range<usize>, String) {
+    fn lines_after(&self, end: usize, lines: &str) -> Edit {
         let (at, ended) = self.line_end(end);
         let text = if ended { format!("{lines}\n") } else { format!("\n{lines}") };
         (at..at, self.ends(text))
     }
 
     /// The edit for one list; `None` when the key is missing.
-    fn list(
-        &self,
-        list: &str,
-        entry: &Value,
-        context: &str,
-    ) -> Result<Option<(Range<usize>, String)>, Failure> {
+    fn list(&self, list: &str, entry: &Value, context: &str) -> Result<Option<Edit>, Failure> {
         let Some((key, value)) = self.root.entry(list) else { return Ok(None) };
         let Content::List(items, flow) = &value.content else {
             return Ok(Some(self.fill(key, value, entry)));
@@ -378,7 +387,7 @@ impl<'a> Splice<'a> {
             return Ok(Some((last.span.end..last.span.end, self.ends(text))));
         }
         let indent = self.dash(items).ok_or_else(|| {
-            broken(&format!("line {}: {list} is written in an unusual way", value.line))
+            unsafe_change(&format!("line {}: {list} is written in an unusual way", value.line))
         })?;
         let line = format!("{}- {}", " ".repeat(indent), emit::block(entry, indent + 2));
         Ok(Some(self.lines_after(value.span.end, &line)))
@@ -410,50 +419,48 @@ impl<'a> Splice<'a> {
     }
 
     /// Replaces a null or empty list.
-    fn fill(&self, key: &Node, value: &Node, entry: &Value) -> (Range<usize>, String) {
+    fn fill(&self, key: &Node, value: &Node, entry: &Value) -> Edit {
         let after = self.text.get(key.span.end..).and_then(|rest| rest.find(':'));
         let start = key.span.end + after.map_or(0, |offset| offset + 1);
         let end = if value.span.is_empty() { start } else { value.span.end.max(start) };
         if self.flow {
-            return (start..end, format!(" [{entry}]"));
+            return (start..end, format!(" [{entry}]").into());
         }
         let indent = self.column(key.span.start);
         let text = format!("\n{}- {}", " ".repeat(indent), emit::block(entry, indent + 2));
         (start..end, self.ends(text))
     }
 
-    fn current(&self, context: &str) -> Option<(Range<usize>, String)> {
+    fn current(&self, context: &str) -> Option<Edit> {
         let (key, value) = self.root.entry("current-context")?;
         let text = if self.flow { emit::quoted(context) } else { emit::scalar(context) };
         if value.span.is_empty() {
             let after = self.text.get(key.span.end..).and_then(|rest| rest.find(':'));
             let start = key.span.end + after.map_or(0, |offset| offset + 1);
-            return Some((start..start, format!(" {text}")));
+            return Some((start..start, format!(" {text}").into()));
         }
-        Some((value.span.clone(), text))
+        Some((value.span.clone(), text.into()))
     }
 
     /// Keys that the root does not have yet.
-    fn append(&self, missing: &[(&'static str, Value)]) -> Option<(Range<usize>, String)> {
+    fn append(&self, missing: Map<String, Value>) -> Option<Edit> {
         let Content::Map(entries, _) = &self.root.content else { return None };
         if missing.is_empty() {
             return None;
         }
+        let missing = SecretValue::new(Value::Object(missing));
         if self.flow {
-            let text = missing
-                .iter()
-                .map(|(key, value)| format!("{}: {value}", emit::quoted(key)))
-                .collect::<Vec<_>>()
-                .join(", ");
+            let text = missing.to_string();
+            let inside = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
             return Some(match entries.last() {
-                Some((_, last)) => (last.span.end..last.span.end, format!(", {text}")),
-                None => (self.root.span.start + 1..self.root.span.start + 1, text),
+                Some((_, last)) => (last.span.end..last.span.end, format!(", {inside}").into()),
+                None => {
+                    (self.root.span.start + 1..self.root.span.start + 1, inside.to_owned().into())
+                }
             });
         }
         let indent = self.column(self.root.span.start);
-        let map: Map<String, Value> =
-            missing.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-        let lines = format!("{}{}", " ".repeat(indent), emit::block(&Value::Object(map), indent));
+        let lines = format!("{}{}", " ".repeat(indent), emit::block(&missing, indent));
         Some(self.lines_after(self.root.span.end, &lines))
     }
 }

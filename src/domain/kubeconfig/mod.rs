@@ -1,4 +1,4 @@
-//! Kubeconfigs: what the server returned, where one can go, and how one is merged into a file that a person keeps.
+//! Kubeconfigs: what SKE issued, where one can go, and how one is merged into the user's file.
 
 mod document;
 mod emit;
@@ -10,7 +10,9 @@ mod tokens;
 
 pub use crate::domain::kubeconfig::document::MAX_BYTES;
 pub use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner};
-pub use crate::domain::kubeconfig::merge::{MergeOptions, MergeRefusal, merge, survey, whose_file};
+pub use crate::domain::kubeconfig::merge::{
+    MergeOptions, MergeRefusal, merge, owner_of_file, survey,
+};
 pub use crate::domain::kubeconfig::parsed::{KubeconfigKind, ParsedKubeconfig, renamed};
 pub use crate::domain::kubeconfig::plan::{Destination, NotSaved, Plan, Saved};
 pub use crate::domain::kubeconfig::tokens::static_tokens;

@@ -1,4 +1,6 @@
-//! A kubeconfig as the server returned it, checked before anything is done with it.
+//! A kubeconfig as SKE issued it. One set of rules for what is saved for the user and for what skeys itself connects
+//! with: what an issued kubeconfig never holds (commands, files of this machine, ways around the server's certificate,
+//! impersonation) is refused before anything is done with it.
 
 use std::fmt;
 
@@ -7,7 +9,7 @@ use serde_json::{Value, json};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::document;
 use crate::domain::kubeconfig::emit;
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
 /// How a kubeconfig signs in.
@@ -37,29 +39,88 @@ impl KubeconfigKind {
     }
 }
 
+/// Largest issued kubeconfig, in bytes.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// Why an issued kubeconfig is not used, with the field. It never quotes what could be secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidKubeconfig(String);
+
+impl InvalidKubeconfig {
+    fn new(field: &str, reason: impl fmt::Display) -> Self {
+        Self(format!("{reason} ({field})"))
+    }
+}
+
+impl fmt::Display for InvalidKubeconfig {
+    /// As it follows "the kubeconfig".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<InvalidKubeconfig> for Failure {
+    fn from(InvalidKubeconfig(reason): InvalidKubeconfig) -> Self {
+        Self::new(FailureKind::Refused, format!("The kubeconfig that SKE returned {reason}")).hint(
+            "Nothing was written. Issue another one, or report this to STACKIT; this one ends by itself",
+        )
+    }
+}
+
 /// A checked kubeconfig. `Debug` shows no content.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ParsedKubeconfig {
     text: Secret,
-    context: String,
     server: String,
-    contexts: usize,
-    cluster: Value,
-    user: Value,
-    namespace: Option<Value>,
+    authorities: String,
+    client: Option<(String, Secret)>,
 }
 
 impl fmt::Debug for ParsedKubeconfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ParsedKubeconfig").field("context", &self.context).finish_non_exhaustive()
+        f.debug_struct("ParsedKubeconfig").field("server", &self.server).finish_non_exhaustive()
     }
 }
 
-fn strange(what: impl fmt::Display) -> Failure {
-    Failure::new(FailureKind::Refused, format!("The kubeconfig that SKE returned {what}"))
-        .hint("Nothing was written. Issue another one, or report this to STACKIT; this one ends by itself")
+/// The context that is current, or the only one, with what it names.
+struct Current<'a> {
+    context: &'a Value,
+    cluster: &'a Value,
+    user: &'a Value,
 }
 
+impl<'a> Current<'a> {
+    fn of(root: &'a Value) -> Result<Self, InvalidKubeconfig> {
+        let contexts =
+            root.get("contexts").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let name = match (filled(root, "current-context"), contexts) {
+            (_, []) => return Err(InvalidKubeconfig::new("contexts", "has no context")),
+            (Some(current), _) => current,
+            (None, [only]) => filled(only, "name").ok_or_else(|| {
+                InvalidKubeconfig::new("contexts.name", "has a context without a name")
+            })?,
+            (None, several) => {
+                let number = several.len();
+                return Err(InvalidKubeconfig::new(
+                    "current-context",
+                    format_args!("has {number} contexts and does not say which one to use"),
+                ));
+            }
+        };
+        let context = named(root, "contexts", name, "context").ok_or_else(|| {
+            InvalidKubeconfig::new("current-context", "names a current-context that is not in it")
+        })?;
+        let of_context = |list: &'static str, field: &'static str| {
+            filled(context, field).and_then(|name| named(root, list, name, field)).ok_or_else(
+                || InvalidKubeconfig::new(list, format_args!("has no {field} for its context")),
+            )
+        };
+        let (cluster, user) = (of_context("clusters", "cluster")?, of_context("users", "user")?);
+        Ok(Self { context, cluster, user })
+    }
+}
+
+/// The entry of a name in a list.
 fn named<'a>(root: &'a Value, list: &str, name: &str, field: &str) -> Option<&'a Value> {
     root.get(list)?
         .as_array()?
@@ -69,143 +130,171 @@ fn named<'a>(root: &'a Value, list: &str, name: &str, field: &str) -> Option<&'a
         .filter(|value| value.is_object())
 }
 
+/// A text that is there and not blank.
+fn filled<'a>(map: &'a Value, key: &str) -> Option<&'a str> {
+    map.get(key)?.as_str().filter(|text| !text.trim().is_empty())
+}
+
+/// Whether a key is there. Null is the same as absent, as for kubectl.
+fn has(map: &Value, key: &str) -> bool {
+    map.get(key).is_some_and(|value| !value.is_null())
+}
+
 impl ParsedKubeconfig {
-    /// Checks what the server returned.
+    /// Checks what the server returned. Nothing that it names is read, run or connected to.
     ///
     /// # Errors
-    /// A sentence that says what is missing or dangerous; it never quotes the text.
-    pub fn read(kind: KubeconfigKind, text: &Secret) -> Result<Self, Failure> {
-        let plain = text.expose().trim_start_matches('\u{feff}');
-        let read = document::tree(plain).and_then(|_| document::values(plain));
-        let root =
-            read.map_err(|failure| strange(format_args!("was refused: {}", failure.message)))?;
-        if !root.is_object() {
-            return Err(strange("is not a mapping"));
-        }
-        let contexts =
-            root.get("contexts").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let current = root.get("current-context").and_then(Value::as_str).filter(|c| !c.is_empty());
-        let context = match (current, contexts) {
-            (_, []) => return Err(strange("has no context")),
-            (Some(current), _) => current,
-            (None, [only]) => only
-                .get("name")
-                .and_then(Value::as_str)
-                .ok_or_else(|| strange("has a context without a name"))?,
-            (None, several) => {
-                return Err(strange(format_args!(
-                    "has {} contexts and does not say which one to use",
-                    several.len()
-                )));
-            }
-        };
-        let body = named(&root, "contexts", context, "context")
-            .ok_or_else(|| strange("names a current-context that is not in it"))?;
-        let reference = |field: &str| body.get(field).and_then(Value::as_str).unwrap_or_default();
-        let cluster = named(&root, "clusters", reference("cluster"), "cluster")
-            .ok_or_else(|| strange("has no cluster for its context"))?;
-        let user = named(&root, "users", reference("user"), "user")
-            .ok_or_else(|| strange("has no user for its context"))?;
-        let server = check_cluster(cluster)?;
-        check_user(kind, user)?;
-        Ok(Self {
-            text: text.clone(),
-            context: context.to_owned(),
-            server: clean(server),
-            contexts: contexts.len(),
-            cluster: cluster.clone(),
-            user: user.clone(),
-            namespace: body.get("namespace").cloned(),
-        })
+    /// What is missing or dangerous, with its field.
+    pub fn read(kind: KubeconfigKind, text: &Secret) -> Result<Self, InvalidKubeconfig> {
+        let root = values(text)?;
+        let Current { cluster, user, .. } = Current::of(&root)?;
+        let (server, authorities) = check_cluster(cluster)?;
+        let client = check_user(kind, user)?
+            .map(|(certificate, key)| (certificate.to_owned(), Secret::new(key.to_owned())));
+        let (server, authorities) = (server.to_owned(), authorities.to_owned());
+        Ok(Self { text: text.clone(), server, authorities, client })
     }
 
-    /// Its current-context, or its only one.
-    pub fn context(&self) -> &str {
-        &self.context
-    }
-
-    /// Address of the API server.
+    /// Address of the API server: https and a host, with a port if need be.
     pub fn server(&self) -> &str {
         &self.server
     }
 
-    /// How many contexts it has.
-    pub fn contexts(&self) -> usize {
-        self.contexts
-    }
-
     /// `certificate-authority-data` of its cluster, base64 of PEM.
     pub fn authorities(&self) -> &str {
-        self.cluster.get("certificate-authority-data").and_then(Value::as_str).unwrap_or_default()
+        &self.authorities
     }
 
     /// `client-certificate-data` of its user, base64 of PEM; kinds without a secret have none.
     pub fn client_certificate(&self) -> Option<&str> {
-        self.user.get("client-certificate-data").and_then(Value::as_str)
+        self.client.as_ref().map(|(certificate, _)| certificate.as_str())
     }
 
-    /// The text as the server sent it.
-    pub fn text(&self) -> &Secret {
-        &self.text
+    /// `client-key-data` of its user, base64 of PEM; kinds without a secret have none.
+    pub fn client_key(&self) -> Option<&Secret> {
+        self.client.as_ref().map(|(_, key)| key)
     }
 
-    /// The three entries under one name, by list.
-    pub(in crate::domain::kubeconfig) fn entries(&self, name: &str) -> [(&'static str, Value); 3] {
-        let mut context = json!({ "cluster": name, "user": name });
-        if let (Some(namespace), Some(map)) = (&self.namespace, context.as_object_mut()) {
+    /// The three entries under one name, by list. They are read from the text again, so that the key does not lie about
+    /// in values meanwhile.
+    pub(in crate::domain::kubeconfig) fn entries(
+        &self,
+        name: &str,
+    ) -> Result<[(&'static str, SecretValue); 3], Failure> {
+        let root = values(&self.text)?;
+        let Current { context, cluster, user } = Current::of(&root)?;
+        let mut renamed = json!({ "cluster": name, "user": name });
+        if let (Some(namespace), Some(map)) = (context.get("namespace"), renamed.as_object_mut()) {
             map.insert("namespace".to_owned(), namespace.clone());
         }
-        [
-            ("clusters", json!({ "cluster": self.cluster, "name": name })),
-            ("contexts", json!({ "context": context, "name": name })),
-            ("users", json!({ "name": name, "user": self.user })),
-        ]
+        Ok([
+            ("clusters", SecretValue::new(json!({ "cluster": cluster, "name": name }))),
+            ("contexts", SecretValue::new(json!({ "context": renamed, "name": name }))),
+            ("users", SecretValue::new(json!({ "name": name, "user": user }))),
+        ])
     }
 }
 
-fn check_cluster(cluster: &Value) -> Result<&str, Failure> {
-    let server = cluster.get("server").and_then(Value::as_str).unwrap_or_default();
-    if !server.starts_with("https://") {
-        return Err(strange("names a server without https"));
+fn values(text: &Secret) -> Result<SecretValue, InvalidKubeconfig> {
+    let plain = text.expose().trim_start_matches('\u{feff}');
+    if plain.len() > MAX_BYTES {
+        return Err(InvalidKubeconfig("is larger than 1 MiB".to_owned()));
     }
-    if cluster.get("insecure-skip-tls-verify").is_some_and(|skip| *skip != Value::Bool(false)) {
-        return Err(strange("switches the check of the server's certificate off"));
+    let root = document::parse_tree(plain)
+        .and_then(|_| document::parse_values(plain))
+        .map_err(|failure| InvalidKubeconfig(format!("was refused: {}", failure.message)))?;
+    if root.is_object() || root.is_null() {
+        return Ok(root);
     }
-    if cluster.get("certificate-authority").is_some() {
-        return Err(strange("names a file of this machine as certificate authority"));
-    }
-    Ok(server)
+    Err(InvalidKubeconfig("is not a mapping".to_owned()))
 }
 
-fn check_user(kind: KubeconfigKind, user: &Value) -> Result<(), Failure> {
-    let filled = |key: &str| user.get(key).and_then(Value::as_str).is_some_and(|v| !v.is_empty());
-    for key in ["client-certificate", "client-key", "tokenFile", "auth-provider"] {
-        if user.get(key).is_some() {
-            return Err(strange(format_args!("uses {key}, which is not expected of SKE")));
-        }
+const FILE: &str = "names a file of this machine";
+const PERSON: &str = "acts as another user";
+const CREDENTIAL: &str = "signs in by a way that SKE never issues";
+const CERTIFICATE: &str = "has a certificate, which one of this kind never has";
+
+/// Refuses an entry ("cluster") that has one of these keys, for the reason beside it.
+fn refuse_keys(
+    entry: &str,
+    fields: &Value,
+    keys: &[(&str, &str)],
+) -> Result<(), InvalidKubeconfig> {
+    match keys.iter().find(|(key, _)| has(fields, key)) {
+        Some((key, reason)) => Err(InvalidKubeconfig::new(&format!("{entry}.{key}"), reason)),
+        None => Ok(()),
     }
-    let exec = user.get("exec").filter(|exec| !exec.is_null());
-    let certificate = filled("client-certificate-data");
-    let key = filled("client-key-data");
-    match kind {
-        KubeconfigKind::Admin if exec.is_some() => {
-            Err(strange("runs a command, which an admin one never does"))
+}
+
+/// Gives the server and its authorities.
+fn check_cluster(cluster: &Value) -> Result<(&str, &str), InvalidKubeconfig> {
+    let refuse =
+        |key: &str, reason: &str| Err(InvalidKubeconfig::new(&format!("cluster.{key}"), reason));
+    let server = filled(cluster, "server").unwrap_or_default();
+    let Some(address) = server.strip_prefix("https://") else {
+        return refuse("server", "names a server without https");
+    };
+    let host = address.strip_suffix('/').unwrap_or(address);
+    let is_of_host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    if host.is_empty() || !host.chars().all(is_of_host) {
+        return refuse("server", "names a server by more than a host and a port");
+    }
+    let skip = "insecure-skip-tls-verify";
+    if has(cluster, skip) && cluster.get(skip) != Some(&Value::Bool(false)) {
+        return refuse(skip, "switches the check of the server's certificate off");
+    }
+    let renames = "has the server's certificate checked under another name";
+    let keys = [
+        ("certificate-authority", FILE),
+        ("proxy-url", "names a proxy"),
+        ("tls-server-name", renames),
+    ];
+    refuse_keys("cluster", cluster, &keys)?;
+    match filled(cluster, "certificate-authority-data") {
+        Some(authorities) => Ok((server, authorities)),
+        None => refuse("certificate-authority-data", "has no certificate authority for its server"),
+    }
+}
+
+/// Gives certificate and key of the kind that has them.
+fn check_user(
+    kind: KubeconfigKind,
+    user: &Value,
+) -> Result<Option<(&str, &str)>, InvalidKubeconfig> {
+    let keys = [
+        ("client-certificate", FILE),
+        ("client-key", FILE),
+        ("tokenFile", FILE),
+        ("token", CREDENTIAL),
+        ("username", CREDENTIAL),
+        ("password", CREDENTIAL),
+        ("auth-provider", CREDENTIAL),
+        ("as", PERSON),
+        ("as-uid", PERSON),
+        ("as-groups", PERSON),
+        ("as-user-extra", PERSON),
+    ];
+    refuse_keys("user", user, &keys)?;
+    let command = user.get("exec").and_then(|exec| filled(exec, "command")).map(clean);
+    let refuse_command = |reason: String| Err(InvalidKubeconfig::new("user.exec", reason));
+    if kind == KubeconfigKind::Admin {
+        if has(user, "exec") {
+            let what =
+                command.map_or("a command".to_owned(), |command| format!("the command {command}"));
+            return refuse_command(format!("runs {what}, which an admin one never does"));
         }
-        KubeconfigKind::Admin if !certificate => Err(strange("has no client certificate")),
-        KubeconfigKind::Admin if !key => Err(strange("has no client key")),
-        KubeconfigKind::Admin => Ok(()),
-        KubeconfigKind::Login | KubeconfigKind::Idp if certificate || key => {
-            Err(strange("has a certificate, which one of this kind never has"))
-        }
-        KubeconfigKind::Login | KubeconfigKind::Idp => {
-            match exec.and_then(|exec| exec.get("command")).and_then(Value::as_str) {
-                Some("stackit") => Ok(()),
-                Some(other) => {
-                    Err(strange(format_args!("runs {} instead of stackit", clean(other))))
-                }
-                None => Err(strange("does not say how to sign in")),
-            }
-        }
+        let data = |key: &'static str, reason: &str| {
+            filled(user, key).ok_or_else(|| InvalidKubeconfig::new(&format!("user.{key}"), reason))
+        };
+        let certificate = data("client-certificate-data", "has no client certificate")?;
+        return Ok(Some((certificate, data("client-key-data", "has no client key")?)));
+    }
+    let keys = [("client-certificate-data", CERTIFICATE), ("client-key-data", CERTIFICATE)];
+    refuse_keys("user", user, &keys)?;
+    match command.as_deref() {
+        Some("stackit") => Ok(None),
+        Some(other) => refuse_command(format!("runs {other} instead of stackit")),
+        None => refuse_command("does not say how to sign in".to_owned()),
     }
 }
 
@@ -214,17 +303,17 @@ fn check_user(kind: KubeconfigKind, user: &Value) -> Result<(), Failure> {
 /// # Errors
 /// The name cannot be used.
 pub fn renamed(fresh: &ParsedKubeconfig, context: &str) -> Result<Secret, Failure> {
-    usable(context)?;
-    let [clusters, contexts, users] = fresh.entries(context).map(|(_, entry)| entry);
-    let root = json!({
+    check_context_name(context)?;
+    let [clusters, contexts, users] = fresh.entries(context)?.map(|(_, entry)| entry);
+    let root = SecretValue::new(json!({
         "apiVersion": "v1", "kind": "Config", "preferences": {}, "current-context": context,
-        "clusters": [clusters], "contexts": [contexts], "users": [users],
-    });
+        "clusters": [*clusters], "contexts": [*contexts], "users": [*users],
+    }));
     Ok(Secret::new(format!("{}\n", emit::block(&root, 0))))
 }
 
 /// Refuses names that no list can show.
-pub(in crate::domain::kubeconfig) fn usable(context: &str) -> Result<(), Failure> {
+pub(in crate::domain::kubeconfig) fn check_context_name(context: &str) -> Result<(), Failure> {
     if context.is_empty() || clean(context) != context {
         return Err(Failure::new(
             FailureKind::NotPossible,
@@ -232,4 +321,120 @@ pub(in crate::domain::kubeconfig) fn usable(context: &str) -> Result<(), Failure
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::failure::Failure;
+    use crate::domain::kubeconfig::parsed::{KubeconfigKind, ParsedKubeconfig};
+    use crate::domain::secret::Secret;
+
+    const CERTIFICATE: &str = "client-certificate-data: QUJD, client-key-data: U0VDUkVU";
+    const COMMAND: &str = "exec: {command: stackit}";
+
+    fn text(cluster: &str, user: &str) -> String {
+        format!(
+            "current-context: c\n\
+             contexts: [{{name: c, context: {{cluster: k, user: u, namespace: web}}}}]\n\
+             clusters: [{{name: k, cluster: {{{cluster}}}}}]\n\
+             users: [{{name: u, user: {{{user}}}}}]\n"
+        )
+    }
+
+    fn cluster(server: &str, more: &str) -> String {
+        format!("server: '{server}', certificate-authority-data: QUJD{more}")
+    }
+
+    fn read(kind: KubeconfigKind, text: String) -> Result<ParsedKubeconfig, String> {
+        ParsedKubeconfig::read(kind, &Secret::new(text)).map_err(|invalid| invalid.to_string())
+    }
+
+    #[test]
+    fn api_23_every_refusal_names_its_field_and_shows_no_secret() {
+        let good = cluster("https://api.example", "");
+        let of_cluster =
+            |more: &str| text(&cluster("https://api.example", &format!(", {more}")), CERTIFICATE);
+        let of_user = |more: &str| text(&good, &format!("{CERTIFICATE}, {more}"));
+        let at = |server: &str| text(&cluster(server, ""), CERTIFICATE);
+        let cases = [
+            (of_cluster("insecure-skip-tls-verify: true"), "cluster.insecure-skip-tls-verify"),
+            (of_cluster("insecure-skip-tls-verify: 'false'"), "cluster.insecure-skip-tls-verify"),
+            (of_cluster("certificate-authority: /etc/passwd"), "cluster.certificate-authority"),
+            (of_cluster("proxy-url: http://evil.example"), "cluster.proxy-url"),
+            (of_cluster("tls-server-name: evil.example"), "cluster.tls-server-name"),
+            (
+                text("server: 'https://api.example'", CERTIFICATE),
+                "cluster.certificate-authority-data",
+            ),
+            (at("http://api.example"), "cluster.server"),
+            (at("HTTPS://api.example"), "cluster.server"),
+            (at("https://"), "cluster.server"),
+            (at("https://u:p@api.example"), "cluster.server"),
+            (at("https://api.example/path"), "cluster.server"),
+            (at("https://api.example?a=b"), "cluster.server"),
+            (at("https://api.example\\evil.example"), "cluster.server"),
+            (at("https://api.example evil"), "cluster.server"),
+            (of_user("client-certificate: /etc/passwd"), "user.client-certificate"),
+            (of_user("client-key: /etc/passwd"), "user.client-key"),
+            (of_user("token: abc"), "user.token"),
+            (of_user("tokenFile: /etc/passwd"), "user.tokenFile"),
+            (of_user("username: me"), "user.username"),
+            (of_user("password: abc"), "user.password"),
+            (of_user("auth-provider: {name: gcp}"), "user.auth-provider"),
+            (of_user("as: root"), "user.as"),
+            (of_user("as-uid: '0'"), "user.as-uid"),
+            (of_user("as-groups: [system:masters]"), "user.as-groups"),
+            (of_user("as-user-extra: {a: [b]}"), "user.as-user-extra"),
+            (of_user("exec: {command: evil}"), "user.exec"),
+            (of_user("exec: {}"), "user.exec"),
+            (text(&good, "client-key-data: U0VDUkVU"), "user.client-certificate-data"),
+            (text(&good, "client-certificate-data: QUJD"), "user.client-key-data"),
+            (text(&good, CERTIFICATE).replace("contexts: [", "contexts: [] # "), "contexts"),
+            (
+                text(&good, CERTIFICATE).replace("current-context: c", "current-context: d"),
+                "current-context",
+            ),
+            (text(&good, CERTIFICATE).replace("name: k", "name: l"), "clusters"),
+            (text(&good, CERTIFICATE).replace("name: u,", "name: v,"), "users"),
+        ];
+        for (text, field) in cases {
+            let refusal = read(KubeconfigKind::Admin, text.clone()).expect_err(&text);
+            assert!(refusal.ends_with(&format!(" ({field})")), "{refusal} should name {field}");
+            assert!(!refusal.contains("U0VDUkVU"), "{refusal}");
+        }
+        for (user, field) in [
+            (CERTIFICATE, "user.client-certificate-data"),
+            ("exec: {command: evil}", "user.exec"),
+            ("exec: {command: stackit}, token: abc", "user.token"),
+            ("", "user.exec"),
+        ] {
+            let refusal = read(KubeconfigKind::Login, text(&good, user)).unwrap_err();
+            assert!(refusal.ends_with(&format!(" ({field})")), "{refusal} should name {field}");
+        }
+        let large = format!("{}# {}", text(&good, CERTIFICATE), "x".repeat(1 << 20));
+        let large = ParsedKubeconfig::read(KubeconfigKind::Admin, &Secret::new(large)).unwrap_err();
+        let sentence = Failure::from(large).sentence();
+        assert_eq!(sentence, "The kubeconfig that SKE returned is larger than 1 MiB");
+    }
+
+    #[test]
+    fn what_is_null_is_absent_and_what_does_no_harm_is_kept() {
+        let more = ", proxy-url: null, insecure-skip-tls-verify: false, disable-compression: true";
+        let user = format!("{CERTIFICATE}, exec: ~, tokenFile: null");
+        let parsed =
+            read(KubeconfigKind::Admin, text(&cluster("https://[::1]:6443/", more), &user));
+        let parsed = parsed.unwrap();
+        assert_eq!(parsed.server(), "https://[::1]:6443/");
+        assert_eq!(parsed.client_key().unwrap().expose(), "U0VDUkVU");
+        assert!(!format!("{parsed:?}").contains("U0VDUkVU"));
+        let [(_, clusters), (_, contexts), (_, users)] = parsed.entries("mine").unwrap();
+        assert_eq!(clusters["cluster"]["disable-compression"], true);
+        assert_eq!(contexts["context"]["namespace"], "web");
+        assert_eq!(
+            (&users["name"], &users["user"]["client-key-data"]),
+            (&"mine".into(), &"U0VDUkVU".into())
+        );
+        let login = read(KubeconfigKind::Login, text(&cluster("https://a", ""), COMMAND)).unwrap();
+        assert!(login.client_key().is_none() && login.client_certificate().is_none());
+    }
 }

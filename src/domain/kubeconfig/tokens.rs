@@ -4,17 +4,17 @@ use serde_json::Value;
 
 use crate::domain::cluster::ClusterId;
 use crate::domain::kubeconfig::document;
-use crate::domain::kubeconfig::entry_owner::belongs;
+use crate::domain::kubeconfig::entry_owner::is_server_of;
 use crate::domain::text::clean;
 
 /// Names of contexts whose server belongs to the cluster and whose user has a token that is no JWT.
 /// A text that cannot be read has none.
 pub fn static_tokens(text: &str, cluster: &ClusterId) -> Vec<String> {
     let text = text.trim_start_matches('\u{feff}');
-    if !matches!(document::tree(text), Ok(Some(_))) {
+    if !matches!(document::parse_tree(text), Ok(Some(_))) {
         return Vec::new();
     }
-    let Ok(root) = document::values(text) else { return Vec::new() };
+    let Ok(root) = document::parse_values(text) else { return Vec::new() };
     let list = |key: &str| root.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let (clusters, users) = (list("clusters"), list("users"));
     let named = |list: &[Value], name: Option<&Value>, field: &str| -> Option<Value> {
@@ -27,7 +27,7 @@ pub fn static_tokens(text: &str, cluster: &ClusterId) -> Vec<String> {
             let server = named(&clusters, Some(context.get("cluster")?), "cluster")?;
             let user = named(&users, Some(context.get("user")?), "user")?;
             let token = user.get("token")?.as_str()?;
-            (belongs(server.get("server")?.as_str()?, cluster) && !is_jwt(token))
+            (is_server_of(server.get("server")?.as_str()?, cluster) && !is_jwt(token))
                 .then(|| clean(entry.get("name").and_then(Value::as_str).unwrap_or_default()))
         })
         .collect()

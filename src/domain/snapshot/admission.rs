@@ -1,6 +1,6 @@
 //! Admission webhooks: who must be asked before the API server takes a change, and whether anybody is there to answer.
 
-use crate::domain::snapshot::{Labels, Selector};
+use crate::domain::snapshot::labels::{Labels, Selector};
 
 /// The webhooks of one configuration that make the API server refuse what they cannot be asked about
 /// (`admissionregistration.k8s.io/v1`); the others are left out.

@@ -1,6 +1,7 @@
 //! What a cluster's own Kubernetes API shows, reduced to what a rotation needs. Plain data; the rules are in `roll`.
 
 pub mod admission;
+mod labels;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use crate::domain::credential::Issuance;
 use crate::domain::failure::Failure;
 use crate::domain::snapshot::admission::{Admission, Endpoints, Namespace};
+pub use crate::domain::snapshot::labels::{Labels, Requirement, Selector};
 
 /// Everything that was seen of one cluster. Parts are shared, so that a new snapshot costs only what changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -216,33 +218,6 @@ pub struct Pod {
     pub mirror: bool,
 }
 
-/// Labels, each name once. A sorted list: there are many pods with few labels each, and a map of two takes half a
-/// kibibyte.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Labels(Box<[(String, String)]>);
-
-impl Labels {
-    /// The value of a label.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        let at = self.0.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
-        self.0.get(at).map(|(_, value)| value.as_str())
-    }
-
-    /// All of them by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-}
-
-impl FromIterator<(String, String)> for Labels {
-    fn from_iter<I: IntoIterator<Item = (String, String)>>(labels: I) -> Self {
-        let mut all: Vec<(String, String)> = labels.into_iter().collect();
-        all.sort();
-        all.dedup_by(|later, earlier| later.0 == earlier.0);
-        Self(all.into_boxed_slice())
-    }
-}
-
 /// The controller of a pod.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OwnerReference {
@@ -285,62 +260,6 @@ pub struct Budget {
     pub disrupted: usize,
     /// `spec.unhealthyPodEvictionPolicy` is `AlwaysAllow`: pods that are not ready may always be evicted.
     pub always_lets_unready_go: bool,
-}
-
-/// A label selector.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selector {
-    /// Absent: matches nothing.
-    Nothing,
-    /// As written; without any requirement it matches every pod of the namespace.
-    Labels(Vec<Requirement>),
-    /// It cannot be judged from here, and why.
-    Unreadable(String),
-}
-
-/// One requirement of a selector.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Requirement {
-    /// The label has one of these values (`matchLabels`, `In`).
-    In(String, Vec<String>),
-    /// The label has none of these values, or is absent (`NotIn`).
-    NotIn(String, Vec<String>),
-    /// The label is there (`Exists`).
-    Exists(String),
-    /// The label is absent (`DoesNotExist`).
-    Absent(String),
-}
-
-impl Requirement {
-    /// The label that it is about.
-    pub fn key(&self) -> &str {
-        match self {
-            Self::In(key, _) | Self::NotIn(key, _) | Self::Exists(key) | Self::Absent(key) => key,
-        }
-    }
-}
-
-impl Selector {
-    /// Whether the selector matches labels; `None` when that cannot be judged.
-    pub fn matches(&self, labels: &Labels) -> Option<bool> {
-        let is_among = |value: &str, values: &[String]| values.iter().any(|known| known == value);
-        match self {
-            Self::Nothing => Some(false),
-            Self::Labels(requirements) => {
-                Some(requirements.iter().all(|requirement| match requirement {
-                    Requirement::In(key, values) => {
-                        labels.get(key).is_some_and(|value| is_among(value, values))
-                    }
-                    Requirement::NotIn(key, values) => {
-                        labels.get(key).is_none_or(|value| !is_among(value, values))
-                    }
-                    Requirement::Exists(key) => labels.get(key).is_some(),
-                    Requirement::Absent(key) => labels.get(key).is_none(),
-                }))
-            }
-            Self::Unreadable(_) => None,
-        }
-    }
 }
 
 /// A volume on a node (`storage.k8s.io/v1 VolumeAttachment`).

@@ -8,16 +8,27 @@ use ratatui::buffer::Cell;
 use ratatui::style::Modifier;
 use tui_input::Input;
 
-use crate::app::columns::{COLUMNS, Tone};
-use crate::app::dialog::{
-    ConfirmDialog, Dialog, Focus, FormQuestion, Guard, KubeconfigField, KubeconfigFormStage, Menu,
-    MenuItems, NameConflict, PlanState, QuitDialog, RotationDialogStage,
+use crate::app::actions::dialog::ActionDialog;
+use crate::app::cell::Tone;
+use crate::app::cluster::tabs::Tab;
+use crate::app::fleet::columns::COLUMNS;
+use crate::app::fleet::state::ScopeStatus;
+use crate::app::help::Help;
+use crate::app::keymap::{BINDINGS, KeyContext};
+use crate::app::kubeconfig::form::{
+    FormQuestion, KubeconfigField, KubeconfigFormStage, NameConflict, PlanState,
 };
-use crate::app::fleet::ScopeStatus;
-use crate::app::keymap::{Command, Context};
-use crate::app::message::{Message, Now};
+use crate::app::menus::state::{CopyItem, Menu, MenuItems};
+use crate::app::message::Message;
+use crate::app::notices::Toast;
+use crate::app::now::Now;
+use crate::app::rotation::dialog::{Focus, RotationDialogStage};
+use crate::app::rotation::pending::{Pending, PendingStage};
+use crate::app::screen::{Clickable, Metrics, Screen};
+use crate::app::session::quit::QuitDialog;
 use crate::app::settings::{Place, ThemeChoice};
-use crate::app::state::{Clickable, Pending, PendingStage, Screen, State, Tab, Toast};
+use crate::app::shared::Guard;
+use crate::app::state::State;
 use crate::app::update::update;
 use crate::domain::action::Action;
 use crate::domain::age::DisplayZone;
@@ -29,7 +40,7 @@ use crate::domain::rotation::Step;
 use crate::domain::snapshot::Unavailable;
 use crate::ui::fixtures::{
     ago, arrange, asking, drawn, empty, failing, fleet, form, id, issuing, keymap_with, live, many,
-    opened, refusal, rolls, rotating, text,
+    opened, outage, refusal, rolls, rotating, text,
 };
 use crate::ui::theme::{Theme, plain};
 
@@ -54,12 +65,45 @@ fn guard() -> Guard {
     Guard { keys: 0, at: std::time::Duration::ZERO }
 }
 
+/// Every text of the program, so that a reviewer of language reads them in one go.
+#[test]
+fn texts() {
+    use crate::app::{actions, activity, cluster, fleet, kubeconfig, menus, rotation, session};
+    let features: [(&str, &[(&str, &str)]); 9] = [
+        ("in common", crate::app::text::ALL),
+        ("actions", actions::text::ALL),
+        ("activity", activity::text::ALL),
+        ("cluster", cluster::text::ALL),
+        ("fleet", fleet::text::ALL),
+        ("kubeconfig", kubeconfig::text::ALL),
+        ("menus", menus::text::ALL),
+        ("rotation", rotation::text::ALL),
+        ("session", session::text::ALL),
+    ];
+    let mut all = String::new();
+    for (feature, texts) in features {
+        all.push_str(&format!("# {feature}\n"));
+        for (name, text) in texts {
+            all.push_str(&format!("{name}: {text}\n"));
+        }
+        all.push('\n');
+    }
+    all.push_str("# keys\n");
+    for binding in BINDINGS {
+        all.push_str(&format!("{}: {} | {}\n", binding.id, binding.label, binding.help));
+    }
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!("texts", all));
+}
+
 #[test]
 fn fleet_in_full() {
     let mut state = fleet();
-    let marked = state.fleet.shown[2].clone();
-    state.look.marks.insert(marked);
-    state.cursor = Some(id(&state, "shop-prod"));
+    let marked = state.view.shown[2].clone();
+    state.view.marks.insert(marked);
+    state.view.cursor = Some(id(&state, "shop-prod"));
     snapshot("fleet", &state);
     snapshot_at("fleet", &state, 250, 50);
     snapshot_at("fleet", &state, 100, 30);
@@ -69,8 +113,8 @@ fn fleet_in_full() {
 #[test]
 fn fleet_that_scrolls() {
     let mut state = many(300);
-    state.offset = 120;
-    state.cursor = Some(state.fleet.shown[125].clone());
+    state.view.offset = 120;
+    state.view.cursor = Some(state.view.shown[125].clone());
     snapshot_at("fleet_scrolled", &state, 80, 24);
 }
 
@@ -84,11 +128,11 @@ fn fleet_without_rows() {
     snapshot_at("fleet_loading", &loading, 80, 24);
     snapshot_at("fleet_loading", &loading, 40, 12);
     let mut filtered = fleet();
-    filtered.look.filter = "phase:prepared nosuch".into();
+    filtered.view.filter = "phase:prepared nosuch".into();
     arrange(&mut filtered);
     snapshot_at("fleet_filtered_out", &filtered, 80, 24);
-    filtered.look.filter = "phase:prepared".into();
-    filtered.filtering = Some(String::new());
+    filtered.view.filter = "phase:prepared".into();
+    filtered.view.filter_before = Some(String::new());
     arrange(&mut filtered);
     snapshot_at("fleet_filtering", &filtered, 80, 24);
 }
@@ -101,13 +145,13 @@ fn fleet_in_trouble() {
     state.fleet.scopes.get_mut(&scope).unwrap().skipped = 2;
     let elsewhere = id(&state, "legacy-7").scope;
     state.fleet.scopes.get_mut(&elsewhere).unwrap().status = ScopeStatus::NotOffered;
-    state.waits.insert(scope, ago(-1));
+    state.fleet.scopes.get_mut(&scope).unwrap().wait_until = Some(ago(-1));
     snapshot("fleet_failing", &state);
     for scope in state.fleet.scopes.values_mut() {
-        scope.status = ScopeStatus::Failing {
-            failure: Failure::new(FailureKind::TimedOut, "no answer within 10 s"),
-            since: ago(3),
-        };
+        scope.status = ScopeStatus::Failing(outage(
+            Failure::new(FailureKind::TimedOut, "no answer within 10 s"),
+            ago(3),
+        ));
     }
     snapshot_at("fleet_all_failing", &state, 80, 24);
 }
@@ -117,7 +161,7 @@ fn auth_01_signed_out_is_told_and_rows_stay() {
     let mut state = fleet();
     let failure = Failure::new(FailureKind::SignedOut, "expired")
         .hint("Run `stackit auth login`, then press r");
-    state.signed_out = Some((ago(4), failure));
+    state.session.signed_out = Some((ago(4), failure));
     snapshot("fleet_signed_out", &state);
     assert!(text(&state, 80, 24).contains("shop-prod"));
 }
@@ -132,7 +176,7 @@ fn nodes_tab() {
     snapshot_at("nodes_before", &rolls::before_the_nodes(), 140, 40);
     snapshot_at("nodes_before", &rolls::before_the_nodes(), 80, 24);
     let mut events = rolls::stalled();
-    events.node_events = true;
+    events.nodes.in_full = true;
     snapshot_at("nodes_events", &events, 80, 24);
     let away = Failure::new(FailureKind::Unreachable, "no answer from api.example:443 within 10 s")
         .hint("Check the cluster's access control list");
@@ -148,19 +192,19 @@ fn nodes_tab() {
 fn the_roll_is_seen_in_fleet_and_rotation() {
     let mut state = rolls::stalled();
     let pay = id(&state, "pay-prod");
-    state.watched.insert(pay.clone());
+    state.nodes.watched.insert(pay.clone());
     if let Screen::Cluster { tab, .. } = &mut state.screen {
         *tab = Tab::Rotation;
     }
     snapshot("rotation_stalled", &state);
     state.screen = Screen::Fleet;
     arrange(&mut state);
-    state.cursor = Some(pay);
+    state.view.cursor = Some(pay);
     snapshot("fleet_stalled", &state);
     let mut rolling = rolls::rolling(18);
     rolling.screen = Screen::Fleet;
     arrange(&mut rolling);
-    rolling.cursor = Some(id(&rolling, "pay-prod"));
+    rolling.view.cursor = Some(id(&rolling, "pay-prod"));
     snapshot_at("fleet_rolling", &rolling, 140, 40);
     snapshot_at("fleet_rolling", &rolling, 80, 24);
     let mut before = rolls::before_the_nodes();
@@ -192,33 +236,27 @@ fn cluster_tabs() {
 fn a_sent_step_is_told_in_every_stage() {
     let mut state = opened("web-stage", Tab::Rotation);
     let cluster_id = id(&state, "web-stage");
-    let failure = Failure::new(FailureKind::TimedOut, "no answer within 10 s");
     let stages = [
         (PendingStage::Sending, "Sending"),
         (PendingStage::Accepted { at: ago(1), told: false }, "Accepted at 14:01:11"),
         (
-            PendingStage::ReadingBack {
-                failure: failure.clone(),
-                until: std::time::Duration::ZERO,
-                seen: None,
-            },
+            PendingStage::ReadingBack { until: std::time::Duration::ZERO, seen: None },
             "Checking whether the rotation started",
         ),
-        (PendingStage::Lost { failure }, "Nothing will be sent again on its own"),
+        (PendingStage::Lost, "does not send the request again"),
     ];
     for (stage, words) in stages {
         let pending = Pending {
             request: crate::app::requests::RequestId(1),
             step: Step::Start,
-            asked: state.now,
+            asked: state.shared.now,
             before: state.fleet.cluster(&cluster_id).unwrap().rotation.clone(),
-            created: None,
             skew: jiff::SignedDuration::ZERO,
             ignore_reads_through: crate::app::requests::RequestId(0),
             stage,
             due: std::time::Duration::ZERO,
         };
-        state.pending.insert(cluster_id.clone(), pending);
+        state.rotation.pending.insert(cluster_id.clone(), pending);
         let drawn = text(&state, 80, 24);
         let flat = drawn.replace(['│', '\n'], " ");
         let flat = flat.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -231,7 +269,7 @@ fn a_sent_step_is_told_in_every_stage() {
 fn start_dialog() {
     snapshot("start", &rotating("web-stage", Step::Start, RotationDialogStage::Asking));
     let mut loud = rotating("legacy-7", Step::Start, RotationDialogStage::Asking);
-    if let Some(Dialog::Rotate(dialog)) = &mut loud.dialog {
+    if let Some(dialog) = &mut loud.rotation.dialog {
         dialog.wants_name = true;
         dialog.typed = Input::new("legacy".into());
     }
@@ -284,7 +322,7 @@ fn the_warning_the_name_and_the_buttons_are_seen_at_every_size() {
             assert!(complete.contains(word), "{word} at {columns}x{rows}\n{complete}");
         }
         let mut start = rotating("legacy-7", Step::Start, RotationDialogStage::Asking);
-        if let Some(Dialog::Rotate(dialog)) = &mut start.dialog {
+        if let Some(dialog) = &mut start.rotation.dialog {
             dialog.wants_name = true;
             dialog.typed = Input::new("lega".into());
         }
@@ -354,35 +392,31 @@ fn kubeconfig_form() {
 fn moments_of_the_form_carry_zone_and_utc() {
     let mut state = issuing(form("shop-prod"));
     let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(1));
-    state.settings.local_zone = DisplayZone::new(zone);
+    state.shared.settings.local_zone = DisplayZone::new(zone);
     let drawn = text(&state, 80, 24);
-    assert!(drawn.contains("until Tue 24 Nov 2026 23:02 +01:00 (22:02 UTC)"), "{drawn}");
+    assert!(drawn.contains("expires Tue 24 Nov 2026 23:02 +01:00 (22:02 UTC)"), "{drawn}");
 }
 
 #[test]
 fn menus() {
-    let menu = |kind, cursor| {
+    let menu = |items, cursor| {
         let mut state = fleet();
-        state.dialog = Some(Dialog::Menu(Menu { kind, cursor, query: Input::new("re".into()) }));
+        state.menu = Some(Menu { items, cursor, query: Input::new("re".into()) });
         state
     };
     snapshot_at("menu_sort", &menu(MenuItems::Sort, 6), 80, 24);
     snapshot_at("menu_sort", &menu(MenuItems::Sort, 11), 40, 12);
     snapshot_at("menu_columns", &menu(MenuItems::Columns, 1), 80, 24);
-    let copy = MenuItems::Copy(vec![
-        ("name".into(), "shop-prod".into()),
-        ("project id".into(), "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21".into()),
-        (
-            "API call".into(),
-            "POST https://ske.api.stackit.cloud/v2/projects/5f1c3d9a/clusters".into(),
-        ),
-    ]);
+    let copy = [
+        ("name", "shop-prod"),
+        ("project id", "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21"),
+        ("API call", "POST https://ske.api.stackit.cloud/v2/projects/5f1c3d9a/clusters"),
+    ];
+    let copy = copy.map(|(label, text)| CopyItem { label: label.into(), text: text.into() });
+    let copy = MenuItems::Copy(copy.to_vec());
     snapshot_at("menu_copy", &menu(copy, 1), 80, 24);
-    let commands = MenuItems::Commands(vec![
-        (Command::Refresh, "refresh".into(), "read again now".into()),
-        (Command::Reconcile, "reconcile".into(), "ask SKE to reconcile the cluster again".into()),
-        (Command::WakeUp, "wake-up".into(), "wake a hibernated cluster up".into()),
-    ]);
+    let named = |id| BINDINGS.iter().find(|binding| binding.id == id).unwrap();
+    let commands = MenuItems::Commands(["refresh", "reconcile", "wake-up"].map(named).to_vec());
     snapshot_at("menu_commands", &menu(commands, 0), 80, 24);
 }
 
@@ -391,15 +425,15 @@ fn questions() {
     let mut state = opened("night", Tab::Overview);
     let cluster = id(&state, "night");
     let ask =
-        |action| ConfirmDialog { cluster: cluster.clone(), action, confirm: false, guard: guard() };
-    state.dialog = Some(Dialog::Confirm(Box::new(ask(Action::WakeUp))));
+        |action| ActionDialog { cluster: cluster.clone(), action, confirm: false, guard: guard() };
+    state.action = Some(ask(Action::WakeUp));
     snapshot_at("wake_up", &state, 80, 24);
     snapshot_at("wake_up", &state, 40, 12);
-    state.dialog = Some(Dialog::Confirm(Box::new(ask(Action::Reconcile))));
+    state.action = Some(ask(Action::Reconcile));
     snapshot_at("reconcile", &state, 80, 24);
     let why = "The start of shop-prod is being sent.".to_owned();
-    state.dialog = None;
-    state.leaving = Some(QuitDialog { leave: false, why });
+    state.action = None;
+    state.session.quit_dialog = Some(QuitDialog { leave: false, why });
     snapshot_at("quit", &state, 80, 24);
     snapshot_at("quit", &state, 40, 12);
 }
@@ -407,12 +441,12 @@ fn questions() {
 #[test]
 fn help_is_made_from_the_keymap() {
     let mut state = fleet();
-    state.help = Some((Context::Fleet, 0));
+    state.help = Some(Help { context: KeyContext::Fleet, scroll: 0 });
     snapshot("help", &state);
-    state.help = Some((Context::Form, 9_999));
+    state.help = Some(Help { context: KeyContext::Form, scroll: 9_999 });
     snapshot_at("help_end", &state, 80, 24);
-    state.keymap = keymap_with("rotate", "X");
-    state.help = Some((Context::Fleet, 0));
+    state.shared.keymap = keymap_with("rotate", "X");
+    state.help = Some(Help { context: KeyContext::Fleet, scroll: 0 });
     assert!(text(&state, 100, 40).contains(" X "));
 }
 
@@ -420,12 +454,13 @@ fn help_is_made_from_the_keymap() {
 fn moments_in_the_activity_are_shown_in_the_zone_of_whoever_reads() {
     let mut state = fleet();
     state.screen = Screen::Activity(Box::new(Screen::Fleet));
-    if let Some(record) = state.activity.back_mut() {
+    if let Some(record) = state.activity.records.back_mut() {
         (record.text, record.expires) = ("issued".into(), Some(now()));
     }
-    state.settings.local_zone = DisplayZone::new(jiff::tz::TimeZone::fixed(jiff::tz::offset(2)));
+    state.shared.settings.local_zone =
+        DisplayZone::new(jiff::tz::TimeZone::fixed(jiff::tz::offset(2)));
     assert!(text(&state, 80, 24).contains("issued, expires Tue 24 Nov 2026 16:02 +02:00"));
-    state.utc = true;
+    state.shared.utc = true;
     assert!(text(&state, 80, 24).contains("issued, expires Tue 24 Nov 2026 14:02 +00:00"));
 }
 
@@ -433,9 +468,9 @@ fn moments_in_the_activity_are_shown_in_the_zone_of_whoever_reads() {
 fn namesake(state: &mut State, name: &str) {
     let mut entry = state.fleet.entries[&id(state, name)].clone();
     entry.cluster.id.scope.region = Region::new("eu02");
-    let mut record = state.activity.back().cloned().unwrap();
+    let mut record = state.activity.records.back().cloned().unwrap();
     record.cluster = Some(entry.cluster.id.clone());
-    state.activity.push_back(record);
+    state.activity.records.push_back(record);
     state.fleet.put(entry);
 }
 
@@ -444,34 +479,35 @@ fn activity_newest_first() {
     let mut state = fleet();
     state.screen = Screen::Activity(Box::new(Screen::Fleet));
     snapshot("activity", &state);
-    state.record_cursor = Some(4);
+    state.activity.cursor = Some(4);
     snapshot_at("activity_cursor", &state, 80, 24);
-    state.record_open = true;
+    state.activity.open = true;
     snapshot("activity_entry", &state);
-    state.record_open = false;
+    state.activity.open = false;
     namesake(&mut state, "shop-prod");
     snapshot("activity_namesake", &state);
-    state.activity.clear();
+    state.activity.records.clear();
     snapshot_at("activity_none", &state, 80, 24);
 }
 
 #[test]
 fn messages_stand_above_the_keys() {
     let mut state = fleet();
-    state.toast = Some(Toast {
+    state.notices.toast = Some(Toast {
         text: "Copied. Cleared in 45s.".into(),
         until: std::time::Duration::MAX,
-        seen: false,
+        observed: false,
     });
     assert!(text(&state, 80, 24).contains("▸ Copied. Cleared in 45s."));
     let long = "Kubeconfig of shop-prod → ~/.kube/config, context shop-prod/eu01/shop, expires Tue 24 Nov 2026 22:02";
-    state.toast = Some(Toast { text: long.into(), until: std::time::Duration::MAX, seen: false });
+    state.notices.toast =
+        Some(Toast { text: long.into(), until: std::time::Duration::MAX, observed: false });
     for (columns, rows) in [(140, 40), (80, 24), (50, 15)] {
         let drawn = text(&state, columns, rows);
         assert!(drawn.contains("22:02"), "it is said to its end at {columns}x{rows}: {drawn}");
     }
-    state.errors.push_back(refusal());
-    state.errors.push_back(refusal());
+    state.notices.errors.push_back(refusal());
+    state.notices.errors.push_back(refusal());
     snapshot_at("error", &state, 140, 40);
     snapshot_at("error", &state, 80, 24);
     snapshot_at("error", &state, 40, 12);
@@ -490,7 +526,7 @@ fn only_visible_rows_are_drawn() {
     let many = many(10_000);
     let (small, small_metrics) = drawn(&few, 80, 24);
     let (large, large_metrics) = drawn(&many, 80, 24);
-    let rows = |metrics: &crate::app::state::Metrics| {
+    let rows = |metrics: &Metrics| {
         metrics.targets.iter().filter(|target| matches!(target.what, Clickable::Row(_))).count()
     };
     assert_eq!(rows(&small_metrics), rows(&large_metrics));
@@ -504,8 +540,8 @@ fn only_visible_rows_are_drawn() {
 #[test]
 fn a_click_means_the_row_of_the_whole_list() {
     let mut state = many(500);
-    state.offset = 100;
-    state.cursor = Some(state.fleet.shown[105].clone());
+    state.view.offset = 100;
+    state.view.cursor = Some(state.view.shown[105].clone());
     let (_, metrics) = drawn(&state, 80, 24);
     let first = metrics.targets.iter().find_map(|target| match target.what {
         Clickable::Row(row) => Some((row, target.area)),
@@ -518,7 +554,7 @@ fn a_click_means_the_row_of_the_whole_list() {
 fn a_long_overview_can_be_scrolled() {
     let mut state = opened("shop-prod", Tab::Overview);
     assert!(!text(&state, 50, 15).contains("KUBECONFIG"));
-    state.scroll = 900;
+    state.cluster.scroll = 900;
     assert!(text(&state, 50, 15).contains("keeps working"));
 }
 
@@ -526,9 +562,9 @@ fn a_long_overview_can_be_scrolled() {
 fn the_cursor_is_on_the_screen_wherever_the_offset_is() {
     let mut state = many(500);
     for (offset, cursor) in [(0, 499), (499, 0), (9_999, 250), (100, 101), (490, 499)] {
-        state.offset = offset;
-        state.cursor = Some(state.fleet.shown[cursor].clone());
-        let name = state.fleet.shown[cursor].name.to_string();
+        state.view.offset = offset;
+        state.view.cursor = Some(state.view.shown[cursor].clone());
+        let name = state.view.shown[cursor].name.to_string();
         for (columns, rows) in SIZES {
             let drawn = text(&state, columns, rows);
             let row = drawn.lines().find(|line| line.contains('▌') && line.contains(&name));
@@ -555,9 +591,9 @@ fn tty_12_wide_characters_keep_the_columns_aligned() {
 #[test]
 fn colours_carry_the_state() {
     let mut state = fleet();
-    state.cursor = Some(id(&state, "web-stage"));
+    state.view.cursor = Some(id(&state, "web-stage"));
     for choice in ThemeChoice::ALL {
-        state.theme = choice;
+        state.shared.theme = choice;
         let (buffer, _) = drawn(&state, 80, 24);
         let theme = Theme::of(&state);
         let cell = |glyph: &str| {
@@ -576,7 +612,7 @@ fn colours_carry_the_state() {
 #[test]
 fn the_cursor_row_stands_out_without_colours() {
     let mut state = fleet();
-    state.theme = ThemeChoice::Mono;
+    state.shared.theme = ThemeChoice::Mono;
     let (buffer, metrics) = drawn(&state, 80, 24);
     let row =
         metrics.targets.iter().find(|target| matches!(target.what, Clickable::Row(0))).unwrap();
@@ -589,26 +625,26 @@ fn the_cursor_row_stands_out_without_colours() {
 fn tty_09_ascii_mode_draws_nothing_else() {
     for mut state in every_screen() {
         for (columns, rows) in [(140, 40), (80, 24), (40, 12), (20, 4)] {
-            state.settings.ascii = false;
+            state.shared.settings.ascii = false;
             // Keys are words there; marks for control characters stand in foreign text.
             let ours = |cell: &&Cell| !matches!(cell.symbol(), "?" | "⏎" | "␛");
             for cell in drawn(&state, columns, rows).0.content.iter().filter(ours) {
                 assert_ne!(plain(cell.symbol()), "?", "{} has no plain form", cell.symbol());
             }
-            state.settings.ascii = true;
+            state.shared.settings.ascii = true;
             let (buffer, _) = drawn(&state, columns, rows);
             let odd = buffer.content.iter().find(|cell| !cell.symbol().is_ascii());
             assert!(odd.is_none(), "{odd:?}");
         }
     }
     let mut state = fleet();
-    state.settings.ascii = true;
+    state.shared.settings.ascii = true;
     snapshot_at("fleet_ascii", &state, 80, 24);
     let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Asking);
-    state.settings.ascii = true;
+    state.shared.settings.ascii = true;
     snapshot_at("complete_ascii", &state, 80, 24);
     let mut state = rolls::stalled();
-    state.settings.ascii = true;
+    state.shared.settings.ascii = true;
     snapshot_at("nodes_ascii", &state, 80, 24);
 }
 
@@ -617,8 +653,8 @@ fn the_header_says_what_may_be_done_and_where() {
     let mut state = fleet();
     let head = |state: &State| text(state, 100, 30).lines().next().unwrap().to_owned();
     assert!(head(&state).contains("WRITE") && !head(&state).contains("DEMO"));
-    state.settings.read_only = true;
-    state.settings.rehearsal = true;
+    state.shared.settings.read_only = true;
+    state.shared.settings.rehearsal = true;
     assert!(head(&state).contains("DEMO  READ-ONLY  ● live"), "{}", head(&state));
     let state = opened("shop-prod", Tab::Overview);
     assert!(head(&state).contains("PROTECTED"));
@@ -628,17 +664,17 @@ fn the_header_says_what_may_be_done_and_where() {
 fn after_a_sleep_nothing_is_called_live_and_its_age_is_not_that_of_the_waking_hours() {
     let mut state = fleet();
     let woken = Now {
-        wall: state.now.wall.checked_add(jiff::SignedDuration::from_hours(8)).unwrap(),
-        monotonic: state.now.monotonic + std::time::Duration::from_secs(2),
+        wall: state.shared.now.wall.checked_add(jiff::SignedDuration::from_hours(8)).unwrap(),
+        monotonic: state.shared.now.monotonic + std::time::Duration::from_secs(2),
     };
     update(&mut state, woken, Message::Ticked);
     let head = |state: &State| text(state, 100, 30).lines().next().unwrap().to_owned();
-    assert!(head(&state).contains("◌ reading"), "{}", head(&state));
+    assert!(head(&state).contains("◌ loading"), "{}", head(&state));
     let scope = state.fleet.scopes.keys().next().unwrap().clone();
-    let status = ScopeStatus::Failing {
-        failure: Failure::new(FailureKind::Unreachable, "no network"),
-        since: woken.wall,
-    };
+    let status = ScopeStatus::Failing(outage(
+        Failure::new(FailureKind::Unreachable, "no network"),
+        woken.wall,
+    ));
     state.fleet.scopes.get_mut(&scope).unwrap().status = status;
     assert!(head(&state).contains("~ stale 8h"), "{}", head(&state));
 }
@@ -649,25 +685,25 @@ fn every_finding_can_be_scrolled_to_where_the_name_is_to_be_typed() {
     let mut seen = String::new();
     for _ in 0..20 {
         let (_, metrics) = drawn(&state, 50, 15);
-        state.metrics = metrics;
+        state.shared.metrics = metrics;
         seen.push_str(&text(&state, 50, 15));
         let down = KeyEvent::new(KeyCode::Down, KeyModifiers::NONE);
-        let now = state.now;
+        let now = state.shared.now;
         update(&mut state, now, Message::Key(down));
     }
-    let Some(Dialog::Rotate(dialog)) = &state.dialog else { panic!("it is gone") };
+    let Some(dialog) = &state.rotation.dialog else { panic!("it is gone") };
     let words = |text: &str| text.split_whitespace().take(3).map(str::to_owned).collect::<Vec<_>>();
     for finding in &dialog.findings {
         assert!(seen.contains(&words(&finding.text).join(" ")), "{}", finding.text);
     }
-    assert!(dialog.scroll > 0 && usize::from(dialog.scroll) == state.metrics.scroll_last);
+    assert!(dialog.scroll > 0 && usize::from(dialog.scroll) == state.shared.metrics.scroll_last);
     assert_eq!(dialog.typed.value(), "shop-p");
 }
 
 #[test]
 fn prepared_is_not_said_to_last_longer_than_was_seen() {
     let mut state = fleet();
-    state.cursor = Some(id(&state, "shop-prod"));
+    state.view.cursor = Some(id(&state, "shop-prod"));
     assert!(!text(&state, 140, 40).contains("PREPARED  for"));
     let shop = id(&state, "shop-prod");
     state.fleet.entries.get_mut(&shop).unwrap().phase_seen = Some(ago(20));
@@ -685,7 +721,7 @@ fn what_lies_under_a_dialog_cannot_be_clicked() {
 #[test]
 fn the_footer_shows_what_is_forbidden_now_where_it_always_stands_and_dimmed() {
     let mut state = fleet();
-    state.theme = ThemeChoice::Dark;
+    state.shared.theme = ThemeChoice::Dark;
     // The style of a key, if it is offered.
     let style = |state: &State, hint: &str| {
         let (buffer, _) = drawn(state, 100, 30);
@@ -694,12 +730,12 @@ fn the_footer_shows_what_is_forbidden_now_where_it_always_stands_and_dimmed() {
         let column = row.get(..at).unwrap().chars().count();
         buffer[(u16::try_from(column).unwrap(), 29)].style()
     };
-    state.cursor = Some(id(&state, "shop-prod"));
+    state.view.cursor = Some(id(&state, "shop-prod"));
     let (works, works_too) = (style(&state, "R complete…"), style(&state, "K kubeconfig"));
-    state.cursor = Some(id(&state, "pay-prod"));
+    state.view.cursor = Some(id(&state, "pay-prod"));
     assert_ne!(style(&state, "R complete…"), works);
     assert_eq!(style(&state, "K kubeconfig"), works_too);
-    state.settings.read_only = true;
+    state.shared.settings.read_only = true;
     assert_ne!(style(&state, "R complete…"), works);
     assert_ne!(style(&state, "K kubeconfig"), works_too);
 }
@@ -711,7 +747,7 @@ fn columns_follow_the_width_and_the_choice() {
         assert!(text(&state, 40, 12).contains(column.title));
     }
     assert!(text(&state, 250, 50).contains("NEXT STEP"));
-    state.look.columns = vec!["phase".into(), "version".into()];
+    state.view.columns = vec!["phase".into(), "version".into()];
     let drawn = text(&state, 250, 50);
     assert!(drawn.contains("K8S") && !drawn.contains("NEXT STEP"));
 }
@@ -719,21 +755,21 @@ fn columns_follow_the_width_and_the_choice() {
 /// Every screen and dialog once.
 fn every_screen() -> Vec<State> {
     let mut help = fleet();
-    help.help = Some((Context::Cluster, 3));
+    help.help = Some(Help { context: KeyContext::Cluster, scroll: 3 });
     let mut error = fleet();
-    error.errors.push_back(refusal());
+    error.notices.errors.push_back(refusal());
     let mut log = fleet();
     log.screen = Screen::Activity(Box::new(Screen::Fleet));
     let mut trouble = fleet();
     failing(&mut trouble);
     let mut sort = fleet();
-    sort.dialog =
-        Some(Dialog::Menu(Menu { kind: MenuItems::Sort, cursor: 2, query: Input::default() }));
+    sort.menu = Some(Menu::new(MenuItems::Sort, 2));
     let mut quit = fleet();
-    quit.leaving = Some(QuitDialog { leave: true, why: "something is being sent".into() });
+    quit.session.quit_dialog =
+        Some(QuitDialog { leave: true, why: "something is being sent".into() });
     let mut typed =
         rotating("legacy-7", Step::Start, RotationDialogStage::Changed("it moved".into()));
-    if let Some(Dialog::Rotate(dialog)) = &mut typed.dialog {
+    if let Some(dialog) = &mut typed.rotation.dialog {
         dialog.wants_name = true;
         dialog.focus = Focus::Confirm;
         dialog.typed_note = Some("not the name\u{1b}[31m".into());
@@ -783,7 +819,7 @@ proptest! {
     ) {
         let mut screens = every_screen();
         let mut state = screens.swap_remove(which);
-        state.theme = ThemeChoice::ALL[theme];
+        state.shared.theme = ThemeChoice::ALL[theme];
         let (_, metrics) = drawn(&state, columns, rows);
         for target in metrics.targets {
             let (x, y, wide, high) = target.area;

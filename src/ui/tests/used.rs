@@ -2,8 +2,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::app::dialog::Dialog;
 use crate::app::effect::{Effect, Request};
+use crate::app::menus::state::{CopyItem, MenuItems};
 use crate::app::message::{Answer, Message};
 use crate::app::requests::RequestOwner;
 use crate::app::state::State;
@@ -18,7 +18,7 @@ use crate::ui::fixtures::{asking, fleet, form, id, issuing, text};
 
 fn press(state: &mut State, code: KeyCode) -> Vec<Effect> {
     // Pressed by a person: never too soon after what appeared.
-    let mut now = state.now;
+    let mut now = state.shared.now;
     now.monotonic += std::time::Duration::from_secs(1);
     update(state, now, Message::Key(KeyEvent::new(code, KeyModifiers::NONE)))
 }
@@ -35,7 +35,7 @@ fn footer(state: &State, columns: u16) -> String {
 
 fn on_shop() -> State {
     let mut state = fleet();
-    state.cursor = Some(id(&state, "shop-prod"));
+    state.view.cursor = Some(id(&state, "shop-prod"));
     state
 }
 
@@ -49,21 +49,18 @@ fn a_form_that_was_only_walked_through_closes_without_a_question() {
         }
     }
     press(&mut state, KeyCode::Esc);
-    assert!(state.dialog.is_none(), "{}", text(&state, 80, 24));
+    assert!(!state.has_dialog(), "{}", text(&state, 80, 24));
     let mut state = issuing(form("shop-prod"));
     write(&mut state, "1");
     press(&mut state, KeyCode::Esc);
-    assert!(text(&state, 80, 24).contains("Something was filled in"));
+    assert!(text(&state, 80, 24).contains("The form has changes"));
 }
 
 #[test]
 fn arrows_leave_a_text_field_for_its_neighbours() {
-    use crate::app::dialog::KubeconfigField;
+    use crate::app::kubeconfig::form::KubeconfigField;
     let mut state = issuing(form("shop-prod"));
-    let focus = |state: &State| match &state.dialog {
-        Some(Dialog::Issue(form)) => form.focus,
-        _ => panic!("the form is closed"),
-    };
+    let focus = |state: &State| state.kubeconfig.form.as_ref().unwrap().focus;
     press(&mut state, KeyCode::Down);
     assert_eq!(focus(&state), KubeconfigField::Place);
     press(&mut state, KeyCode::Tab);
@@ -79,7 +76,7 @@ fn arrows_leave_a_text_field_for_its_neighbours() {
 fn a_moment_is_said_once_where_the_zone_is_utc_by_another_name() {
     let mut state = issuing(form("shop-prod"));
     let zone = jiff::tz::TimeZone::posix("GMT0").unwrap();
-    state.settings.local_zone = crate::domain::age::DisplayZone::new(zone);
+    state.shared.settings.local_zone = crate::domain::age::DisplayZone::new(zone);
     let drawn = text(&state, 80, 24);
     assert!(drawn.contains("22:02 +00:00") && !drawn.contains("UTC)"), "{drawn}");
 }
@@ -89,25 +86,25 @@ fn space_chooses_in_every_menu_that_takes_no_text() {
     let mut state = on_shop();
     write(&mut state, "s");
     press(&mut state, KeyCode::Down);
-    let before = state.look.sort;
+    let before = state.view.sort;
     press(&mut state, KeyCode::Char(' '));
-    assert!(state.dialog.is_none());
-    assert_ne!(state.look.sort, before);
+    assert!(!state.has_dialog());
+    assert_ne!(state.view.sort, before);
     write(&mut state, "y");
     let effects = press(&mut state, KeyCode::Char(' '));
     assert!(
         effects.iter().any(|effect| matches!(effect, Effect::Request(_, Request::CopyText(_))))
     );
     write(&mut state, ":re ");
-    let Some(Dialog::Menu(menu)) = &state.dialog else { panic!("the palette is closed") };
+    let Some(menu) = &state.menu else { panic!("the palette is closed") };
     assert_eq!(menu.query.value(), "re ");
 }
 
 #[test]
 fn the_footer_of_a_menu_says_what_its_keys_do() {
     for (key, said, unsaid) in [
-        ("s", vec!["⏎ choose", "esc cancel"], vec!["open"]),
-        ("c", vec!["space tick", "esc close"], vec!["open", "choose"]),
+        ("s", vec!["⏎ select", "esc cancel"], vec!["open"]),
+        ("c", vec!["space toggle", "esc close"], vec!["open", "select"]),
         ("y", vec!["⏎ copy"], vec!["open"]),
         (":", vec!["⏎ run"], vec!["open", "space"]),
     ] {
@@ -140,9 +137,9 @@ fn the_line_under_the_cursor_is_shown_in_full() {
         let mut state = on_shop();
         write(&mut state, "y");
         loop {
-            let Some(Dialog::Menu(menu)) = &state.dialog else { panic!("closed") };
-            let crate::app::dialog::MenuItems::Copy(items) = &menu.kind else { panic!("other") };
-            let (words, value) = items.get(menu.cursor).cloned().unwrap();
+            let Some(menu) = &state.menu else { panic!("closed") };
+            let MenuItems::Copy(items) = &menu.items else { panic!("other") };
+            let CopyItem { label: words, text: value } = items.get(menu.cursor).cloned().unwrap();
             let last = menu.cursor + 1 == items.len();
             let drawn = text(&state, columns, 30);
             assert!(drawn.contains(&words), "{words} at {columns}\n{drawn}");
@@ -179,11 +176,11 @@ fn the_columns_menu_says_what_is_shown_on_this_screen() {
 #[test]
 fn a_filter_word_that_means_nothing_is_said_to() {
     for (typed, said) in [
-        ("phase:foo", "foo is no phase: never, preparing, prepared, completing, completed"),
-        ("state:foo", "foo is no state: healthy,"),
-        ("age:>9x", "9x is no age: 90d, >12h, <2w"),
-        ("age:<", "age wants a time: 90d, >12h, <2w"),
-        ("foo:bar", "there is no word foo: phase, project, region, state, age"),
+        ("phase:foo", "foo is not a phase: never, preparing, prepared, completing, completed"),
+        ("state:foo", "foo is not a state: healthy,"),
+        ("age:>9x", "9x is not a duration: 90d, >12h, <2w"),
+        ("age:<", "age needs a duration: 90d, >12h, <2w"),
+        ("foo:bar", "unknown filter foo: phase, project, region, state, age"),
     ] {
         let mut state = on_shop();
         write(&mut state, "/");
@@ -216,7 +213,7 @@ fn nothing_is_offered_for_a_cluster_where_no_row_is() {
 fn the_clipboard_says_when_it_is_cleared() {
     let mut state = issuing(form("shop-prod"));
     for way in ["tmux buffer and terminal", "terminal (OSC 52)", "this machine's clipboard"] {
-        state.settings.clipboard_way = way.to_owned();
+        state.shared.settings.clipboard_way = way.to_owned();
         for columns in [80, 140] {
             let drawn = text(&state, columns, 40);
             assert!(drawn.contains(&format!("{way}, cleared after 45s")), "{drawn}");
@@ -226,8 +223,8 @@ fn the_clipboard_says_when_it_is_cleared() {
 
 /// What a person sees of the form once the destination was looked at.
 fn planned(state: &mut State, plan: Plan) {
-    let Some(Dialog::Issue(form)) = &state.dialog else { panic!("the form is closed") };
-    let (request, now) = (form.plan_request, state.now);
+    let Some(form) = &state.kubeconfig.form else { panic!("the form is closed") };
+    let (request, now) = (form.plan_request, state.shared.now);
     update(state, now, Message::Answered(request, Answer::Destination(Ok(Box::new(plan)))));
 }
 
@@ -250,34 +247,30 @@ fn flat(state: &State) -> String {
 }
 
 fn context_and_path(state: &State) -> (String, String) {
-    match &state.dialog {
-        Some(Dialog::Issue(form)) => {
-            (form.context.value().to_owned(), form.path.value().to_owned())
-        }
-        _ => panic!("the form is closed"),
-    }
+    let form = state.kubeconfig.form.as_ref().unwrap();
+    (form.context.value().to_owned(), form.path.value().to_owned())
 }
 
 #[test]
 fn what_another_cluster_has_is_told_from_what_this_one_has() {
     for (whose, said) in [
-        (EntryOwner::Untold, "There already: context"),
+        (EntryOwner::Untold, "Already exists: context"),
         (
             EntryOwner::Alike("shop-prod in eu01".into()),
-            "There already, for shop-prod in eu01: context",
+            "Already exists, for shop-prod in eu01: context",
         ),
-        (EntryOwner::This, "There already, for this cluster: context"),
+        (EntryOwner::This, "Already exists, for this cluster: context"),
         (
             EntryOwner::Another("shop-prod in eu02".into()),
-            "There already, for another cluster (shop-prod in eu02): context",
+            "Already exists, for another cluster (shop-prod in eu02): context",
         ),
     ] {
         let mut state = on_shop();
-        state.fleet.credentials.accesses.clear();
+        state.credentials.accesses.clear();
         write(&mut state, "K");
         planned(&mut state, taken(whose));
         assert!(
-            flat(&state).contains(&said.replace("There", "there")),
+            flat(&state).contains(&said.replace("Already", "already")),
             "{said} in\n{}",
             flat(&state)
         );
@@ -306,7 +299,7 @@ fn what_this_program_put_there_is_remembered() {
             context: "shop-prod".to_owned(),
             whole: false,
         };
-        state.fleet.credentials.accesses = vec![access];
+        state.credentials.accesses = vec![access];
         write(&mut state, "K");
         planned(&mut state, taken(EntryOwner::Untold));
         assert!(flat(&state).contains(said), "{said} in\n{}", flat(&state));
@@ -350,7 +343,7 @@ fn the_first_context_of_a_new_file_becomes_current_and_cannot_be_chosen_not_to()
 fn an_entry_that_is_read_stays_whatever_comes() {
     let mut state = fleet();
     let record = |text: &str| Record {
-        at: state.now.wall,
+        at: state.shared.now.wall,
         who: String::new(),
         cluster: None,
         step: "phase".into(),
@@ -361,23 +354,23 @@ fn an_entry_that_is_read_stays_whatever_comes() {
         trace: None,
     };
     let (read, late) = (record("the one that is read"), record("the late one"));
-    state.activity.push_back(read);
+    state.activity.records.push_back(read);
     write(&mut state, "A");
     press(&mut state, KeyCode::Enter);
-    state.activity.push_back(late);
+    state.activity.records.push_back(late);
     let drawn = text(&state, 80, 24);
     assert!(drawn.contains("the one that is read") && !drawn.contains("the late one"), "{drawn}");
 }
 
 #[test]
 fn what_was_asked_for_is_kept_though_the_cluster_is_missed_meanwhile() {
-    use crate::app::dialog::KubeconfigFormStage;
+    use crate::app::kubeconfig::form::KubeconfigFormStage;
     let mut state = asking(form("shop-prod"), 1);
     let id = id(&state, "shop-prod");
     let missed = Failure::new(FailureKind::NotFound, "HTTP 404");
-    let now = state.now;
+    let now = state.shared.now;
     let request = state.requests.begin(RequestOwner::Cluster(id));
     update(&mut state, now, Message::Answered(request, Answer::Cluster(Err(missed))));
-    let Some(Dialog::Issue(form)) = &state.dialog else { panic!("the form is closed") };
+    let Some(form) = &state.kubeconfig.form else { panic!("the form is closed") };
     assert!(matches!(form.stage, KubeconfigFormStage::Issuing(_)), "{:?}", form.stage);
 }

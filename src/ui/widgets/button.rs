@@ -4,14 +4,13 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 
-use crate::app::state::{ClickTarget, Clickable, Metrics};
+use crate::app::screen::{ClickTarget, Clickable, Metrics};
 use crate::domain::text::width;
 use crate::ui::text::cells;
 use crate::ui::theme::{Role, Theme};
 
 /// One button.
 pub struct Button<'a> {
-    /// The verb on it.
     pub label: &'a str,
     pub focused: bool,
     /// Whether it can be pressed.

@@ -2,7 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
-use crate::app::columns::Tone;
+use crate::app::cell::Tone;
 use crate::ui::text::{blanks, cut_spans, pad_end, wrap};
 use crate::ui::theme::{Role, Theme};
 

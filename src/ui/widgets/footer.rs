@@ -9,15 +9,27 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 
-use crate::app::availability::{can, due_step};
-use crate::app::columns::Tone;
-use crate::app::dialog::{Dialog, MenuItems};
-use crate::app::filter::problems;
-use crate::app::keymap::{BINDINGS, Binding, Command, Context};
-use crate::app::state::{Screen, State};
+use crate::app::availability::can;
+use crate::app::cell::Tone;
+use crate::app::fleet::filter::problems;
+use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext};
+use crate::app::kubeconfig::form::{KubeconfigField, KubeconfigFormStage};
+use crate::app::menus::state::MenuItems;
+use crate::app::rotation::dialog::Focus;
+use crate::app::screen::Screen;
+use crate::app::state::State;
+use crate::app::text;
 use crate::domain::text::{clean, width};
 use crate::ui::text::{behind, blanks, cells, cut_spans, spans_width, spread, wrap_to};
 use crate::ui::theme::{Role, Theme};
+
+/// What the bottom of a screen says while nothing else does, and the place in its list.
+#[derive(Debug, Default)]
+pub struct BottomLine {
+    pub spans: Vec<Span<'static>>,
+    /// Row of the cursor and number of rows, both counted from 1.
+    pub row: Option<(usize, usize)>,
+}
 
 /// Hints that are shown at most.
 const HINTS: usize = 7;
@@ -30,7 +42,7 @@ pub fn key_of(state: &State, theme: Theme, command: Command) -> String {
     BINDINGS
         .iter()
         .find(|binding| binding.command == command)
-        .map(|binding| theme.key(&state.keymap.label(binding)))
+        .map(|binding| theme.key(&state.shared.keymap.label(binding)))
         .unwrap_or_default()
 }
 
@@ -40,8 +52,8 @@ pub fn rows(state: &State, area: Rect) -> u16 {
         return 1;
     }
     let columns = usize::from(area.width.saturating_sub(4));
-    let lines = match (state.errors.front(), &state.toast) {
-        _ if state.filtering.is_some() => 1,
+    let lines = match (state.notices.errors.front(), &state.notices.toast) {
+        _ if state.view.filter_before.is_some() => 1,
         (Some(error), _) => {
             // One more for the words that say what to do with it.
             wrap_to(&error_text(error), columns, 4).len() + usize::from(area.width < 60)
@@ -53,30 +65,23 @@ pub fn rows(state: &State, area: Rect) -> u16 {
 }
 
 fn error_text(error: &crate::domain::failure::Failure) -> String {
-    let trace = error.trace.as_ref().map(|trace| format!(" Trace id {trace}.")).unwrap_or_default();
+    let trace = error.trace.as_ref().map(text::trace).unwrap_or_default();
     let text = error.to_string();
     let stop = if text.ends_with('.') { "" } else { "." };
     format!("{text}{stop}{trace}")
 }
 
-/// Draws it; `status` is what the screen itself has to say while nothing else does.
-pub fn draw(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    status: Vec<Span<'static>>,
-    row: Option<(usize, usize)>,
-) {
+/// Draws it; `bottom` is what the screen itself has to say while nothing else does.
+pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, bottom: BottomLine) {
     let columns = usize::from(area.width);
-    let mut lines = message_lines(state, theme, columns, usize::from(area.height), status);
+    let mut lines = message_lines(state, theme, columns, usize::from(area.height), bottom.spans);
     let one_line = area.height < 2;
-    let something_said = state.toast.is_some() || !state.errors.is_empty();
-    if one_line && (something_said || state.filtering.is_some()) {
+    let something_said = state.notices.toast.is_some() || !state.notices.errors.is_empty();
+    if one_line && (something_said || state.view.filter_before.is_some()) {
         lines.truncate(1);
     } else {
         lines.truncate(usize::from(area.height.saturating_sub(1)));
-        lines.push(hint_line(state, theme, columns, row));
+        lines.push(hint_line(state, theme, columns, bottom.row));
     }
     frame.render_widget(Text::from(lines), area);
 }
@@ -88,15 +93,15 @@ fn message_lines(
     rows: usize,
     status: Vec<Span<'static>>,
 ) -> Vec<Line<'static>> {
-    if state.filtering.is_some() {
+    if state.view.filter_before.is_some() {
         return vec![filter_line(state, theme, columns)];
     }
-    if let Some(error) = state.errors.front() {
-        let more = state.errors.len() - 1;
-        let more = if more == 0 { String::new() } else { format!("{more} more · ") };
+    if let Some(error) = state.notices.errors.front() {
+        let more = state.notices.errors.len() - 1;
+        let more = if more == 0 { String::new() } else { text::more_errors(more) };
         let (back, copy) =
             (key_of(state, theme, Command::Back), key_of(state, theme, Command::Copy));
-        let hint = format!("{more}{back} dismiss · {copy} copy ");
+        let hint = text::error_hint(&more, &back, &copy);
         let hint = vec![theme.span(hint, Tone::Dim)];
         let mut texts = wrap_to(&error_text(error), columns.saturating_sub(4), rows.max(2) - 1);
         let last = texts.pop().unwrap_or_default();
@@ -118,7 +123,7 @@ fn message_lines(
         }
         return lines;
     }
-    if let Some(toast) = &state.toast {
+    if let Some(toast) = &state.notices.toast {
         let lines = rows.saturating_sub(1).clamp(1, TOAST_LINES);
         let mark = theme.part(" ▸ ", Role::Accent);
         return behind(mark, &toast.text, columns.saturating_sub(4), lines);
@@ -127,14 +132,14 @@ fn message_lines(
 }
 
 fn filter_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
-    let shown = format!("{} of {} ", state.fleet.shown.len(), state.fleet.entries.len());
+    let shown = format!("{} of {} ", state.view.shown.len(), state.fleet.entries.len());
     let mut left = vec![
         theme.part(" / ", Role::Accent),
-        Span::raw(clean(&state.look.filter)),
+        Span::raw(clean(&state.view.filter)),
         theme.part("▏", Role::Accent),
     ];
-    if state.fleet.shown.is_empty() && !state.fleet.entries.is_empty() {
-        let problems = problems(&state.look.filter).join("; ");
+    if state.view.shown.is_empty() && !state.fleet.entries.is_empty() {
+        let problems = problems(&state.view.filter).join("; ");
         left.push(theme.span(format!("  {}", clean(&problems)), Tone::Warn));
     }
     spread(left, vec![theme.span(shown, Tone::Dim)], columns)
@@ -147,10 +152,10 @@ fn hint_line(
     row: Option<(usize, usize)>,
 ) -> Line<'static> {
     let mut right = Vec::new();
-    if state.context() == Context::Fleet {
-        let marks = state.look.marks.len();
+    if state.context() == KeyContext::Fleet {
+        let marks = state.view.marks.len();
         if marks > 0 {
-            right.push(theme.part(format!("{marks} marked"), Role::Accent));
+            right.push(theme.part(text::marked(marks), Role::Accent));
             right.push(Span::raw("  "));
         }
         if let Some((at, all)) = row {
@@ -181,7 +186,7 @@ fn hints(state: &State, theme: Theme, room: usize, gap: usize) -> Vec<Span<'stat
         .into_iter()
         .partition(|(_, binding)| matches!(binding.command, Command::Back | Command::Help));
     let text = |binding: &Binding| {
-        let key = theme.key(&state.keymap.label(binding));
+        let key = theme.key(&state.shared.keymap.label(binding));
         (key, label(state, binding))
     };
     let wide = |binding: &Binding| {
@@ -211,67 +216,111 @@ fn hints(state: &State, theme: Theme, room: usize, gap: usize) -> Vec<Span<'stat
     spans
 }
 
-fn works(state: &State, context: Context, command: Command) -> bool {
+fn works(state: &State, context: KeyContext, command: Command) -> bool {
     match (context, command) {
         // Tab and the arrows do the same between buttons.
-        (Context::Dialog, Command::Right) => false,
-        (Context::Dialog, Command::Copy) => matches!(state.dialog, Some(Dialog::Rotate(_))),
+        (KeyContext::Dialog, Command::Right) => false,
+        (KeyContext::Dialog, Command::Copy) => state.rotation.dialog.is_some(),
+        (KeyContext::Form, Command::Open) => !state.kubeconfig.form.as_ref().is_some_and(|form| {
+            matches!(form.stage, KubeconfigFormStage::Issuing(_) | KubeconfigFormStage::Saving(_))
+        }),
         // Both keys do the same in a menu: the fitting one is named.
-        (Context::Menu, Command::Mark) => ticks(state),
-        (Context::Menu, Command::Open) => !ticks(state),
+        (KeyContext::Menu, Command::Mark) => ticks(state),
+        (KeyContext::Menu, Command::Open) => !ticks(state),
         // Whatever lies over a screen can be closed.
         (
-            Context::Help | Context::Filter | Context::Menu | Context::Form | Context::Dialog,
+            KeyContext::Help
+            | KeyContext::Filter
+            | KeyContext::Menu
+            | KeyContext::Form
+            | KeyContext::Dialog,
             Command::Back,
         )
-        | (Context::Form, Command::Mark) => true,
+        | (KeyContext::Form, Command::Mark) => true,
         _ => can(state, command).is_ok(),
     }
 }
 
 /// Whether the open menu is one whose lines are ticked.
 fn ticks(state: &State) -> bool {
-    matches!(&state.dialog, Some(Dialog::Menu(menu)) if matches!(menu.kind, MenuItems::Columns))
+    state.menu.as_ref().is_some_and(|menu| matches!(menu.items, MenuItems::Columns))
 }
 
 /// What a key does in the open menu.
 fn menu_label(kind: &MenuItems, command: Command) -> Option<&'static str> {
     match (kind, command) {
-        (MenuItems::Columns, Command::Mark) => Some("tick"),
+        (MenuItems::Columns, Command::Mark) => Some("toggle"),
         // What was ticked stays ticked.
         (MenuItems::Columns, Command::Back) => Some("close"),
-        (MenuItems::Sort, Command::Open) => Some("choose"),
+        (MenuItems::Sort, Command::Open) => Some("select"),
         (MenuItems::Copy(_), Command::Open) => Some("copy"),
         (MenuItems::Commands(_), Command::Open) => Some("run"),
         _ => None,
     }
 }
 
+/// What Enter does in the open dialog or form.
+fn press_label(state: &State) -> Option<&'static str> {
+    if let Some(dialog) = &state.session.quit_dialog {
+        return Some(if dialog.leave { text::PRESS_QUIT } else { text::PRESS_STAY });
+    }
+    if state.help.is_some() {
+        return None;
+    }
+    if let Some(dialog) = &state.rotation.dialog {
+        return Some(match dialog.focus {
+            _ if !dialog.stage.is_open() => text::PRESS_CLOSE,
+            Focus::Name => text::PRESS_NEXT_FIELD,
+            Focus::Cancel => text::PRESS_CANCEL,
+            Focus::Confirm => dialog.step.verb(),
+        });
+    }
+    if let Some(dialog) = &state.action {
+        return Some(if dialog.confirm { text::PRESS_CONFIRM } else { text::PRESS_CANCEL });
+    }
+    let form = state.kubeconfig.form.as_ref()?;
+    Some(match (&form.stage, form.focus) {
+        (KubeconfigFormStage::Failed(_), _) => text::PRESS_CLOSE,
+        (KubeconfigFormStage::Asking { answer, .. }, _) if *answer > 0 => text::PRESS_CONFIRM,
+        (KubeconfigFormStage::Asking { .. }, _) | (_, KubeconfigField::Cancel) => {
+            text::PRESS_CANCEL
+        }
+        (_, KubeconfigField::Confirm) if form.issued.is_some() => text::PRESS_SAVE,
+        (_, KubeconfigField::Confirm) => text::PRESS_ISSUE,
+        _ => text::PRESS_NEXT_FIELD,
+    })
+}
+
 fn label(state: &State, binding: &Binding) -> String {
-    if let Some(Dialog::Menu(menu)) = &state.dialog
-        && state.context() == Context::Menu
-        && let Some(label) = menu_label(&menu.kind, binding.command)
+    if let Some(menu) = &state.menu
+        && state.context() == KeyContext::Menu
+        && let Some(label) = menu_label(&menu.items, binding.command)
+    {
+        return label.to_owned();
+    }
+    if binding.command == Command::Open
+        && let Some(label) = press_label(state)
     {
         return label.to_owned();
     }
     match (binding.command, &state.screen) {
         (Command::Rotate, _) => {
-            due_step(state).map_or(binding.label.to_owned(), |step| format!("{step}…"))
+            state.due_step().map_or(binding.label.to_owned(), |step| format!("{step}…"))
         }
-        (Command::Events, _) if state.node_events => "all nodes".to_owned(),
+        (Command::Events, _) if state.nodes.in_full => text::ALL_NODES.to_owned(),
         (Command::Open, _)
-            if state.record_open && state.lists_records() && state.dialog.is_none() =>
+            if state.activity.open && state.lists_records() && !state.has_dialog() =>
         {
             "list".to_owned()
         }
-        (Command::Back, _) if state.context() == Context::Help => "close".to_owned(),
+        (Command::Back, _) if state.context() == KeyContext::Help => "close".to_owned(),
         (Command::Back, Screen::Fleet) if !state.is_covered() => {
-            if !state.errors.is_empty() {
+            if !state.notices.errors.is_empty() {
                 "dismiss".to_owned()
-            } else if state.look.filter.is_empty() || state.filtering.is_some() {
+            } else if state.view.filter.is_empty() || state.view.filter_before.is_some() {
                 binding.label.to_owned()
             } else {
-                "clear filter".to_owned()
+                text::CLEAR_FILTER.to_owned()
             }
         }
         _ => binding.label.to_owned(),

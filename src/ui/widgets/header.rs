@@ -2,20 +2,21 @@
 
 use ratatui::text::Span;
 
-use crate::app::columns::Tone;
+use crate::app::cell::Tone;
 use crate::app::state::State;
+use crate::app::text;
 use crate::domain::age::{long, narrow};
 use crate::ui::theme::{Role, Theme};
 
 /// Whether anything may be changed, whether this is a rehearsal, and how old what one sees is.
 pub fn status(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
-    if state.settings.rehearsal {
+    if state.shared.settings.rehearsal {
         spans.push(theme.part("DEMO", Role::Accent));
         spans.push(Span::raw("  "));
     }
-    if columns >= 60 || state.settings.read_only {
-        spans.push(if state.settings.read_only {
+    if columns >= 60 || state.shared.settings.read_only {
+        spans.push(if state.shared.settings.read_only {
             theme.part("READ-ONLY", Role::Title)
         } else {
             theme.span("WRITE", Tone::Dim)
@@ -28,16 +29,16 @@ pub fn status(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>>
 }
 
 fn freshness(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>> {
-    let age = state.fleet.oldest_seen().map(|seen| state.now.longest_since(seen));
+    let age = state.fleet.oldest_seen().map(|seen| state.shared.now.longest_since(seen));
     let short = columns < 50;
-    if state.signed_out.is_some() {
-        return vec![theme.span("✗ signed out", Tone::Bad)];
+    if state.session.signed_out.is_some() {
+        return vec![theme.span(text::SIGNED_OUT, Tone::Bad)];
     }
     let Some(age) = age else {
         return if state.fleet.failing().next().is_some() {
-            vec![theme.span("✗ no data", Tone::Bad)]
+            vec![theme.span(text::NO_DATA, Tone::Bad)]
         } else {
-            vec![theme.span("◌ reading", Tone::Dim)]
+            vec![theme.span(text::LOADING, Tone::Dim)]
         };
     };
     if state.is_live() {
@@ -45,13 +46,13 @@ fn freshness(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>> 
         let text = match (short, age.as_mins()) {
             (_, 0) => "live".to_owned(),
             (true, _) => narrow(age),
-            (false, _) => format!("live {}", long(age)),
+            (false, _) => text::live(long(age)),
         };
         vec![theme.span("● ", Tone::Good), theme.span(text, Tone::Dim)]
     } else if state.fleet.failing().next().is_none() {
-        vec![theme.span("◌ reading", Tone::Dim)]
+        vec![theme.span(text::LOADING, Tone::Dim)]
     } else {
-        let text = if short { narrow(age) } else { format!("stale {}", long(age)) };
+        let text = if short { narrow(age) } else { text::stale(long(age)) };
         vec![theme.span(format!("~ {text}"), Tone::Warn)]
     }
 }
@@ -75,15 +76,15 @@ pub fn path(theme: Theme, parts: &[&str]) -> Vec<Span<'static>> {
 
 /// Who acts, by which token, until when.
 pub fn identity(state: &State, theme: Theme, full: bool) -> Vec<Span<'static>> {
-    let Some(identity) = &state.identity else { return Vec::new() };
+    let Some(identity) = &state.shared.identity else { return Vec::new() };
     let mut spans = vec![
         theme.span("as ", Tone::Dim),
         Span::raw(crate::domain::text::cut_middle(&identity.who, 30)),
     ];
     if full {
         let until = match identity.until {
-            _ if identity.renews => ", renews itself".to_owned(),
-            Some(until) => format!(", until {}", state.zone().short(until)),
+            _ if identity.renews => text::TOKEN_RENEWS.to_owned(),
+            Some(until) => text::token_until(state.zone().short(until)),
             None => String::new(),
         };
         spans.push(theme.span(format!(" ({}{until})", identity.source), Tone::Dim));

@@ -1,12 +1,15 @@
 //! What is wrong with the reading itself: signed out, failing places, waits; and what is merely worth a word.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use ratatui::text::{Line, Span};
 
-use crate::app::columns::Tone;
-use crate::app::dialog::Dialog;
-use crate::app::fleet::{ScopeState, ScopeStatus};
+use crate::app::cell::Tone;
+use crate::app::fleet::text;
+
+use crate::app::fleet::state::{ScopeState, ScopeStatus};
 use crate::app::keymap::{BINDINGS, Command};
+use crate::app::kubeconfig;
+use crate::app::outage::Outage;
 use crate::app::requests::RequestOwner;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
@@ -23,7 +26,7 @@ const LINES: usize = 2;
 pub fn lines(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let mut lines = unsaved(state, theme, columns);
     lines.extend(signed_out(state, theme, columns));
-    if state.signed_out.is_some() {
+    if state.session.signed_out.is_some() {
         return lines;
     }
     let failing = state.fleet.failing().count();
@@ -40,105 +43,81 @@ fn failing_lines(
     state: &State,
     theme: Theme,
     columns: usize,
-    (scope, status, failure, since_when): (&Scope, &ScopeState, &Failure, Timestamp),
+    (scope, status, outage): (&Scope, &ScopeState, &Outage),
     more: usize,
 ) -> Vec<Line<'static>> {
-    let age = long(since(since_when, state.now.wall));
-    let next = match state.waits.get(scope) {
-        Some(until) => format!("asked to wait until {}", state.zone().clock(*until)),
-        None => next_try(state, status.due, status.in_flight.is_some()),
-    };
+    let age = long(since(outage.since.wall, state.shared.now.wall));
+    let next = next_retry(state, (scope, status), columns < 60);
     if columns < 60 {
-        let next = next.replace("next try in", "next").replace("asked to wait", "wait");
         let tail = format!(" {age}, {next}");
-        let text = format!("{}: {}", scope.region, reason(failure));
+        let text = format!("{}: {}", scope.region, reason(&outage.failure));
         let text = cut_end(&text, columns.saturating_sub(4 + width(&tail)));
         let spans = vec![theme.span(" ✗ ", Tone::Bad), Span::raw(format!("{text}{tail}"))];
         return vec![Line::from(spans)];
     }
     let place = place(state, scope);
-    let reason = reason(failure);
+    let reason = reason(&outage.failure);
     let tail = if more > 0 { format!("  +{more} more") } else { String::new() };
-    let text = format!("{place}: {reason} for {age}, {next}");
-    if !failure.is_transient() {
+    let text_with = |reason: &str| text::scope_failing(&place, reason, &age, &next);
+    let text = text_with(&reason);
+    if !outage.failure.is_transient() {
         // Only a person can help here: the whole sentence counts.
         return marked(theme, &format!("{text}{tail}"), columns, 2);
     }
+    // What is cut is the reason, mostly the server's words, so that place and next retry stay.
     let room = columns.saturating_sub(3 + width(&tail));
-    let spans = vec![
-        theme.span(" ✗ ", Tone::Bad),
-        Span::raw(shorten(&place, &reason, &text, room)),
-        theme.span(tail, Tone::Dim),
-    ];
+    let over = width(&text).saturating_sub(room);
+    let keep = width(&reason).saturating_sub(over);
+    let text = if over > 0 && keep >= 8 { text_with(&cut_end(&reason, keep)) } else { text };
+    let text = cut_end(&text, room);
+    let spans = vec![theme.span(" ✗ ", Tone::Bad), Span::raw(text), theme.span(tail, Tone::Dim)];
     vec![Line::from(cut_spans(spans, columns))]
 }
 
 /// Why a list failed; with what to do where only a person can help.
 fn reason(failure: &Failure) -> String {
     match (&failure.hint, failure.is_transient()) {
-        (Some(hint), false) => format!("{}; {hint}", failure.message),
+        (Some(hint), false) => text::with_hint(&failure.message, hint),
         _ => failure.message.clone(),
     }
-}
-
-/// The whole sentence, or one whose middle, the server's words, is cut, so that place and next try stay.
-fn shorten(place: &str, message: &str, text: &str, room: usize) -> String {
-    let wide = width(text);
-    if wide <= room {
-        return text.to_owned();
-    }
-    let keep = width(message).saturating_sub(wide - room);
-    if keep < 8 {
-        return cut_end(text, room);
-    }
-    let tail = text
-        .strip_prefix(place)
-        .and_then(|rest| rest.strip_prefix(": "))
-        .and_then(|rest| rest.strip_prefix(message))
-        .unwrap_or_default();
-    format!("{place}: {}{tail}", cut_end(message, keep))
 }
 
 fn place(state: &State, scope: &Scope) -> String {
     format!("{} · {}", scope.region, cut_middle(state.fleet.project_name(&scope.project), 20))
 }
 
-fn next_try(state: &State, due: std::time::Duration, in_flight: bool) -> String {
-    let left = due.saturating_sub(state.now.monotonic);
-    if in_flight || left.is_zero() {
-        return "trying now".to_owned();
+/// When a scope is listed next.
+fn next_retry(state: &State, (id, scope): (&Scope, &ScopeState), short: bool) -> String {
+    if let Some(until) = scope.wait_until {
+        let time = state.zone().clock(until);
+        return if short { text::next_retry_short(&time) } else { text::retry_after(&time) };
     }
-    SignedDuration::try_from(left)
-        .map_or_else(|_too_long| String::new(), |left| format!("next try in {}", long(left)))
+    let left = scope.due.saturating_sub(state.shared.now.monotonic);
+    if state.requests.lists(id) || left.is_zero() {
+        return text::RETRYING.to_owned();
+    }
+    let left = long(SignedDuration::try_from(left).unwrap_or(SignedDuration::MAX));
+    if short { text::next_retry_short(&left) } else { text::next_retry(&left) }
 }
 
 fn waits(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let mut waiting = state.waits.iter().filter(|(scope, until)| {
-        **until > state.now.wall
-            && !state
-                .fleet
-                .scopes
-                .get(*scope)
-                .is_some_and(|scope| matches!(scope.status, ScopeStatus::Failing { .. }))
+    let mut waiting = state.fleet.scopes.iter().filter_map(|(id, scope)| {
+        let failing = matches!(scope.status, ScopeStatus::Failing(_));
+        let until = scope.wait_until.filter(|until| *until > state.shared.now.wall && !failing)?;
+        Some((id, until))
     });
     let Some((scope, until)) = waiting.next() else { return Vec::new() };
     let more = waiting.count();
     let more = if more == 0 { String::new() } else { format!("  +{more} more") };
-    let text = format!(
-        "{}: SKE asks to wait until {}{more}",
-        place(state, scope),
-        state.zone().clock(*until)
-    );
+    let text = text::rate_limited(place(state, scope), state.zone().clock(until), &more);
     vec![Line::from(cut_spans(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)], columns))]
 }
 
 /// A kubeconfig that was issued and is nowhere yet, unless it is in the form on screen; and how many more there are.
 fn unsaved(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let in_form = match &state.dialog {
-        Some(Dialog::Issue(form)) => form.issued.as_ref().map(|(request, _)| *request),
-        _ => None,
-    };
-    let mut others = state.unsaved.iter().filter(|(request, _)| {
+    let form = state.kubeconfig.form.as_ref();
+    let in_form = form.and_then(|form| form.issued.as_ref()).map(|(request, _)| *request);
+    let mut others = state.kubeconfig.unsaved.iter().filter(|(request, _)| {
         let on_its_way = |owner: &RequestOwner| {
             matches!(owner, RequestOwner::Delivery { kubeconfig, .. } if kubeconfig == *request)
         };
@@ -152,31 +131,34 @@ fn unsaved(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let key = BINDINGS
         .iter()
         .find(|binding| binding.command == Command::Kubeconfig)
-        .map_or_else(String::new, |binding| state.keymap.label(binding));
+        .map_or_else(String::new, |binding| state.shared.keymap.label(binding));
     let name = state.fleet.label(&held.request.cluster.id);
     let end = held.issued.expires.map_or_else(String::new, |at| {
-        format!(", expires in {}", long(since(state.server_now(), at)))
+        kubeconfig::text::expiring(long(since(state.server_now(), at)))
     });
-    let text = format!(
-        "The kubeconfig of {name} is not saved{end}. {key} on {name} saves or drops it.{more}"
-    );
+    let text = kubeconfig::text::not_saved(&name, &end, &key, &name, &more);
     behind(theme.span(" ! ", Tone::Attention), &text, columns.saturating_sub(4), 2)
 }
 
 fn signed_out(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let Some((at, failure)) = &state.signed_out else { return Vec::new() };
+    let Some((at, failure)) = &state.session.signed_out else { return Vec::new() };
     let zone = state.zone();
-    let data = state.fleet.oldest_seen().map_or_else(
-        || " Nothing was read yet.".to_owned(),
-        |seen| format!(" Showing data of {}.", zone.clock(seen.wall)),
-    );
-    let advice = failure.advice().unwrap_or_else(|| "Get a new token, then press r".to_owned());
-    let who = if state.identity.is_some() { format!(" of {}", state.who()) } else { String::new() };
-    let text = format!(
-        "SKE refuses the token{who} since {} ({}).{data} {}.",
+    let data = state
+        .fleet
+        .oldest_seen()
+        .map_or_else(|| text::NO_DATA.to_owned(), |seen| text::data_of(zone.clock(seen.wall)));
+    let advice = failure.advice().unwrap_or_else(|| text::GET_TOKEN.to_owned());
+    let who = if state.shared.identity.is_some() {
+        format!(" of {}", state.shared.who())
+    } else {
+        String::new()
+    };
+    let text = text::signed_out(
+        &who,
         zone.clock(*at),
-        failure.message,
-        advice.trim_end_matches('.')
+        &failure.message,
+        &data,
+        advice.trim_end_matches('.'),
     );
     marked(theme, &text, columns, 3)
 }
@@ -199,14 +181,13 @@ pub fn asides(state: &State) -> Vec<String> {
     regions.dedup();
     let mut texts = Vec::new();
     if !regions.is_empty() {
-        texts.push(format!("{} not offered here", regions.join(", ")));
+        texts.push(text::not_offered(regions.join(", ")));
     }
     let skipped: usize = state.fleet.scopes.values().map(|scope| scope.skipped).sum();
     if skipped > 0 {
-        texts.push(format!(
-            "{} could not be read and {} not shown",
+        texts.push(text::unreadable(
             plural(skipped, "entry", "entries"),
-            if skipped == 1 { "is" } else { "are" }
+            if skipped == 1 { "is" } else { "are" },
         ));
     }
     texts

@@ -3,9 +3,11 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::app::columns::{Tone, bar};
-use crate::app::message::Now;
+use crate::app::cell::Tone;
+use crate::app::fleet::columns::bar;
+use crate::app::now::Now;
 use crate::cli::commands::wait::lines::trouble;
+use crate::cli::commands::wait::outage_text::brief;
 use crate::cli::commands::wait::status::WaitStatus;
 use crate::domain::roll::Roll;
 use crate::domain::rotation::Phase;
@@ -61,7 +63,7 @@ fn said(standing: &WaitStatus<'_>) -> Vec<Part> {
     let summary = standing.summary();
     if let Some(outage) = standing.outage.filter(|outage| outage.is_told(now)) {
         let summary = summary.map(|summary| (summary, Tone::Dim));
-        return joined([Some((outage.brief(now), Tone::Warn)), summary]);
+        return joined([Some((brief(outage, now), Tone::Warn)), summary]);
     }
     // A minute of trouble is normal while the API server renews itself.
     let lasts = trouble(standing).is_some();

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use crate::app::message::Now;
-use crate::cli::commands::wait::outage::Outage;
+use crate::app::now::Now;
+use crate::app::outage::Outage;
+use crate::cli::commands::wait::outage_text::{begun, over};
 use crate::cli::commands::wait::status::{WaitStatus, halting, problems};
 use crate::domain::age::since;
 use crate::domain::attention::{Stuck, stuck};
@@ -101,7 +102,6 @@ pub fn trouble(standing: &WaitStatus<'_>) -> Option<&'static str> {
 #[derive(Debug, Default)]
 pub struct Lines {
     last: Option<Sign>,
-    /// When that was, on the monotonic clock.
     told: Duration,
     /// What there will be to say once the outage is over.
     outage: Option<Outage>,
@@ -131,14 +131,14 @@ impl Lines {
 
     /// The outage that was told is over without any line since; told with the last one.
     pub fn owed(&mut self, now: Now) -> Option<String> {
-        self.outage.take().map(|outage| outage.over(now))
+        self.outage.take().map(|outage| over(&outage, now))
     }
 
     fn remarks(&mut self, standing: &WaitStatus<'_>, before: &Sign, sign: &Sign) -> Vec<String> {
         let mut remarks = Vec::new();
         if sign.outage && !before.outage {
             self.outage = standing.outage.cloned();
-            remarks.extend(standing.outage.map(Outage::begun));
+            remarks.extend(standing.outage.map(begun));
         }
         if !sign.outage {
             remarks.extend(self.owed(standing.now));

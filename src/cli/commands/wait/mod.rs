@@ -6,7 +6,7 @@
 
 mod bar;
 mod lines;
-mod outage;
+mod outage_text;
 pub mod printer;
 mod search;
 mod status;
@@ -20,11 +20,12 @@ use futures_util::future::{BoxFuture, Fuse, FusedFuture as _, FutureExt as _};
 use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::watch;
 
-use crate::app::message::{Answer, Message, Now};
-use crate::app::observation::ObservedCluster;
+use crate::app::message::{Answer, Message};
+use crate::app::nodes::observed::ObservedCluster;
+use crate::app::now::Now;
+use crate::app::outage::Outage;
 use crate::app::requests::RequestId;
 use crate::cli::args::Goal;
-use crate::cli::commands::wait::outage::Outage;
 use crate::cli::commands::wait::printer::Printer;
 use crate::cli::commands::wait::search::{Found, Search};
 pub use crate::cli::commands::wait::status::ObservationPolicy;
@@ -60,7 +61,6 @@ pub struct Order {
 pub struct Services {
     pub clock: Clock,
     pub ske: SkeClient,
-    /// How often it is read.
     pub cadence: PollIntervals,
     /// Lists under way at once, at most.
     pub concurrency: usize,
@@ -287,7 +287,7 @@ impl<'a> Wait<'a> {
             tracker.latest().cloned().filter(|_| tracker.latest() != before.as_ref())
         {
             if self.seen.observed.snapshot.is_some() {
-                self.seen.observed.reading(&cluster, now);
+                self.seen.observed.take_reading(&cluster, now);
             }
             self.look(cluster);
         }
@@ -362,7 +362,7 @@ impl<'a> Wait<'a> {
         if number.is_none() || number != self.looking {
             return;
         }
-        self.seen.observed.sighted(cluster, sighting, now);
+        self.seen.observed.take_event(cluster, sighting, now);
     }
 
     /// Shows how things stand and gives what ends when something is due, at the latest at `due`.
@@ -382,9 +382,9 @@ impl<'a> Wait<'a> {
         }
         let observed = &mut self.seen.observed;
         if let Some(cluster) = self.seen.tracker.as_ref().and_then(WaitTracker::latest)
-            && observed.is_to_be_read_anew(now)
+            && observed.is_due(now)
         {
-            observed.read_roll(cluster, now);
+            observed.evaluate(cluster, now);
         }
         self.printer.show(&self.seen.standing(now), self.began)?;
         let until = self.wake(now, due);
@@ -409,7 +409,7 @@ impl<'a> Wait<'a> {
     /// When something is due that is no answer.
     fn wake(&self, now: Now, due: Duration) -> Duration {
         let told = self.seen.outage().map(Outage::told_from).filter(|at| *at > now.monotonic);
-        let anew = self.looking.and_then(|_| self.seen.observed.read_anew_at());
+        let anew = self.looking.and_then(|_| self.seen.observed.next_evaluation());
         let moves = self.printer.moves().then(|| {
             // Waiting times count seconds in the first two minutes and minutes afterwards.
             let waited = now.monotonic.saturating_sub(self.began.monotonic).as_secs();

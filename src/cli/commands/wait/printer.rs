@@ -3,8 +3,8 @@
 
 use std::io::{self, Write};
 
-use crate::app::message::Now;
-use crate::app::status::Progress;
+use crate::app::now::Now;
+use crate::app::session::window::Progress;
 use crate::cli::commands::wait::bar;
 use crate::cli::commands::wait::lines::Lines;
 use crate::cli::commands::wait::status::WaitStatus;
@@ -27,9 +27,7 @@ pub struct Screen {
 
 /// The form in which a wait shows how things stand.
 pub enum Form {
-    /// A line for each change, on standard output.
     Lines,
-    /// A bar on standard error.
     Bar(Screen),
 }
 

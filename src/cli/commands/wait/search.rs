@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::app::message::Now;
-use crate::cli::commands::wait::outage::Outage;
+use crate::app::now::Now;
+use crate::app::outage::Outage;
 use crate::cli::commands::wait::target::address;
 use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Region, Scope};
 use crate::domain::failure::{Failure, FailureKind};
@@ -34,7 +34,6 @@ pub struct Search {
 /// How a search stands.
 #[derive(Debug)]
 pub enum Found {
-    /// Not every list is there.
     NotYet,
     One(Box<Cluster>),
     /// It is none, or several, or it cannot be found out: a sentence.
@@ -81,10 +80,9 @@ impl Search {
                 self.names.extend(clusters.iter().map(|cluster| cluster.id.name.to_string()));
                 self.found.extend(clusters.into_iter().filter(|c| c.id.name == self.name));
             }
-            Err(failure) if failure.is_transient() => match &mut self.outage {
-                Some(outage) => outage.again(failure, now),
-                None => self.outage = Some(Outage::new(failure, now)),
-            },
+            Err(failure) if failure.is_transient() => {
+                self.outage = Some(Outage::after(self.outage.take(), failure, now));
+            }
             Err(failure) => {
                 self.unanswered.remove(scope);
                 if matches!(
@@ -220,7 +218,7 @@ impl Search {
 mod tests {
     use std::time::Duration;
 
-    use crate::app::message::Now;
+    use crate::app::now::Now;
     use crate::cli::commands::wait::search::{Found, Search};
     use crate::domain::cluster::{Cluster, ClusterId, ClusterName, ProjectId, Region, Scope};
     use crate::domain::failure::{Failure, FailureKind};

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
-use crate::app::message::Now;
-use crate::app::observation::ObservedCluster;
-use crate::app::status::Progress;
+use crate::app::nodes::observed::ObservedCluster;
+use crate::app::now::Now;
+use crate::app::outage::Outage;
+use crate::app::session::window::Progress;
 use crate::cli::args::Goal;
-use crate::cli::commands::wait::outage::{Outage, moment};
+use crate::cli::commands::wait::outage_text::{brief, moment};
 use crate::cli::commands::wait::tracker::{GRACE, How};
 use crate::domain::age::long;
 use crate::domain::attention::{Stuck, stuck};
@@ -42,7 +43,7 @@ pub struct WaitStatus<'a> {
     pub at_rest: bool,
     pub observed: &'a ObservedCluster,
     pub looks: ObservationPolicy,
-    /// Since when SKE cannot be asked.
+    /// Since when SKE cannot be read.
     pub outage: Option<&'a Outage>,
     pub now: Now,
 }
@@ -176,13 +177,13 @@ impl<'a> WaitStatus<'a> {
             // However short it is, it is why nothing was found.
             let out = self
                 .outage
-                .map_or_else(String::new, |outage| format!("; {}", outage.brief(self.now)));
+                .map_or_else(String::new, |outage| format!("; {}", brief(outage, self.now)));
             return format!("{} was not found so far{out}", self.name);
         };
         let summary = self.summary().map_or_else(String::new, |summary| format!(", {summary}"));
         let runs = if phase.is_running() { "; the rotation goes on without skeys" } else { "" };
         let out = match self.outage.filter(|outage| outage.is_told(self.now)) {
-            Some(outage) => format!("; {}", outage.brief(self.now)),
+            Some(outage) => format!("; {}", brief(outage, self.now)),
             None => String::new(),
         };
         format!("{} is {}{summary}{runs}{out}", self.name, self.phase_word())

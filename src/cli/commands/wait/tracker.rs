@@ -6,19 +6,26 @@
 
 use std::time::Duration;
 
-use crate::app::message::Now;
+use crate::app::fleet::state::{Change, Entry};
+use crate::app::now::Now;
+use crate::app::outage::Outage;
+use crate::app::requests::RequestId;
 use crate::cli::args::Goal;
-use crate::cli::commands::wait::outage::{Outage, moment};
+use crate::cli::commands::wait::outage_text::moment;
 use crate::cli::commands::wait::target::address;
 use crate::domain::age::long;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::rotation::{OLD_ANSWERS, Phase, Rotation};
+use crate::domain::rotation::{Phase, Rotation};
 
 /// How long SKE may show that nothing is under way; a start that it accepted usually shows within three minutes.
 pub const GRACE: Duration = Duration::from_mins(5);
 /// Answers in a row that must say that the cluster is not there.
 const MISSING: u32 = 2;
+/// A refusal that nobody can do anything about is taken for a passing one for this long: gateways err, too.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A token that is refused may be replaced for this long, where its source can bring another.
+const RENEWAL: Duration = Duration::from_mins(10);
 /// Interval of reads where it is not known whether a step runs.
 const UNSURE: Duration = Duration::from_secs(10);
 
@@ -26,7 +33,6 @@ const UNSURE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitResult {
     GoesOn,
-    /// What was waited for is there.
     Reached(How),
     /// It cannot be reached any more, and why: a sentence.
     Failed(String),
@@ -62,11 +68,9 @@ pub struct WaitTracker {
     first: Option<Rotation>,
     /// The last reading that showed a rotation under way.
     open: Option<Rotation>,
-    latest: Option<Cluster>,
+    latest: Option<Entry>,
     /// Since when SKE shows that nothing is under way, without an outage in between.
     at_rest: Option<Duration>,
-    /// Since when it shows what is older than what is known.
-    older: Option<Duration>,
     missing: u32,
     outage: Option<Outage>,
 }
@@ -82,7 +86,6 @@ impl WaitTracker {
             open: None,
             latest: None,
             at_rest: None,
-            older: None,
             missing: 0,
             outage: None,
         }
@@ -90,10 +93,10 @@ impl WaitTracker {
 
     /// The cluster as it is known.
     pub fn latest(&self) -> Option<&Cluster> {
-        self.latest.as_ref()
+        self.latest.as_ref().map(|entry| &entry.cluster)
     }
 
-    /// Since when SKE cannot be asked.
+    /// Since when SKE cannot be read.
     pub fn outage(&self) -> Option<&Outage> {
         self.outage.as_ref()
     }
@@ -106,31 +109,34 @@ impl WaitTracker {
     /// Time passed in which nothing could be asked: what SKE showed before does not count as lasting.
     pub fn slept(&mut self) {
         self.at_rest = None;
-        self.older = None;
+        if let Some(entry) = &mut self.latest {
+            entry.older = None;
+        }
     }
 
     /// SKE showed the cluster.
-    pub fn reading(&mut self, mut cluster: Cluster, now: Now) -> WaitResult {
+    pub fn reading(&mut self, cluster: Cluster, now: Now) -> WaitResult {
         self.missing = 0;
         if self.outage.take().is_some_and(|outage| outage.is_told(now)) {
             // What SKE accepted before it went away may take as long to show after it came back.
             self.at_rest = None;
         }
-        if let Some(known) = &self.latest {
-            let both = known.created.zip(cluster.created);
-            if both.is_some_and(|(known, seen)| known != seen) {
-                return WaitResult::Failed(self.another(&cluster));
-            }
-            if cluster.rotation.is_older_than(&known.rotation) && !self.outlives(now) {
-                return WaitResult::GoesOn;
+        let first_look = self.latest.is_none();
+        match &mut self.latest {
+            None => self.latest = Some(Entry::new(cluster, now, RequestId::default())),
+            Some(entry) => {
+                if entry.take(cluster, now, RequestId::default()) == Change::Replaced {
+                    return WaitResult::Failed(self.another());
+                }
+                if entry.older.is_some() {
+                    return WaitResult::GoesOn;
+                }
             }
         }
-        self.older = None;
-        cluster.remember(self.latest.as_ref(), now.wall);
-        let first_look = self.first.is_none();
-        let rotation = cluster.rotation.clone();
+        let Some(rotation) = self.latest().map(|cluster| cluster.rotation.clone()) else {
+            return WaitResult::GoesOn;
+        };
         self.first.get_or_insert_with(|| rotation.clone());
-        self.latest = Some(cluster);
         if matches!(rotation.phase, Phase::Never | Phase::Completed) {
             self.at_rest.get_or_insert(now.monotonic);
         } else {
@@ -170,12 +176,6 @@ impl WaitTracker {
         later || ended
     }
 
-    /// Whether older answers have come for so long that they must be the truth.
-    fn outlives(&mut self, now: Now) -> bool {
-        let began = *self.older.get_or_insert(now.monotonic);
-        now.monotonic.saturating_sub(began) >= OLD_ANSWERS
-    }
-
     /// SKE could not be read.
     pub fn failure(&mut self, failure: Failure, now: Now) -> WaitResult {
         if failure.kind == FailureKind::NotFound {
@@ -187,16 +187,13 @@ impl WaitTracker {
             };
         }
         let may_pass = failure.is_transient() || self.latest.is_some();
-        let outage = match self.outage.take() {
-            Some(mut outage) => {
-                outage.again(failure, now);
-                outage
-            }
-            None => Outage::new(failure, now),
-        };
-        let hopeless = !may_pass || outage.is_final(now, self.renews);
+        let outage = Outage::after(self.outage.take(), failure, now);
         let outage = self.outage.insert(outage);
-        if hopeless { WaitResult::Failed(with_trace(outage.failure())) } else { WaitResult::GoesOn }
+        if may_pass && now.monotonic < final_at(outage, self.renews) {
+            WaitResult::GoesOn
+        } else {
+            WaitResult::Failed(with_trace(&outage.failure))
+        }
     }
 
     /// When SKE is read next, on the monotonic clock. `random` lies in 0..1.
@@ -204,7 +201,7 @@ impl WaitTracker {
         if let Some(outage) = &self.outage {
             return outage.next(now, cadence.idle, self.renews, random);
         }
-        let phase = self.latest.as_ref().map(|cluster| &cluster.rotation.phase);
+        let phase = self.latest().map(|cluster| &cluster.rotation.phase);
         let interval = match phase {
             None | Some(Phase::Never | Phase::Preparing | Phase::Completing | Phase::Completed) => {
                 cadence.running
@@ -235,7 +232,7 @@ impl WaitTracker {
 
     fn gone(&self, failure: &Failure) -> String {
         let place = address(&self.id);
-        match &self.latest {
+        match self.latest() {
             Some(known) => format!(
                 "{place} is gone: SKE does not list it any more; it was {} when it was last seen",
                 known.rotation.phase.api_word()
@@ -244,10 +241,19 @@ impl WaitTracker {
         }
     }
 
-    fn another(&self, cluster: &Cluster) -> String {
-        let made = cluster.created.map_or_else(String::new, |at| format!(" at {}", moment(at)));
-        format!("{} was deleted and created anew{made}; this is another cluster", address(&self.id))
+    fn another(&self) -> String {
+        let created = self.latest().and_then(|cluster| cluster.created);
+        let created = created.map_or_else(String::new, |at| format!(" at {}", moment(at)));
+        format!("{} was deleted and recreated{created}; this is another cluster", address(&self.id))
     }
+}
+
+/// When going on asking cannot help any more, on the monotonic clock. `renews`: the source of the token can bring
+/// another one.
+fn final_at(outage: &Outage, renews: bool) -> Duration {
+    let signs_in = matches!(outage.failure.kind, FailureKind::SignedOut | FailureKind::File);
+    let patience = if signs_in && renews { RENEWAL } else { PATIENCE };
+    outage.refused.map_or(Duration::MAX, |began| began.saturating_add(patience))
 }
 
 /// A failure in full, with the id that support asks for.

@@ -1,4 +1,4 @@
-//! Admission webhooks, and what stands behind the services that they ask.
+//! Admission webhooks, and the endpoints of the services that they call.
 
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ValidatingWebhook,
@@ -18,7 +18,7 @@ use crate::domain::snapshot::admission::{
 use crate::domain::text::clean;
 
 /// Namespaces in which the platform keeps what nodes need.
-const KEPT: [&str; 2] = ["kube-system", "kube-node-lease"];
+const SYSTEM_NAMESPACES: [&str; 2] = ["kube-system", "kube-node-lease"];
 
 /// The fields that both kinds of webhooks have.
 struct Written<'a> {
@@ -128,6 +128,7 @@ fn serves(endpoint: &Endpoint) -> bool {
 /// Reads a namespace; only those in which the platform keeps what nodes need are of interest.
 pub fn namespace(found: &PartialObjectMeta<core::Namespace>) -> Option<Namespace> {
     let name = some(found.metadata.name.as_ref())?;
-    KEPT.contains(&name.as_str())
+    SYSTEM_NAMESPACES
+        .contains(&name.as_str())
         .then(|| Namespace { name, labels: labels(found.metadata.labels.as_ref()) })
 }

@@ -14,7 +14,7 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 const GENERATION: &str = "worker.gardener.cloud/gardener-node-agent-secret-name";
 const VERSION: &str = "worker.gardener.cloud/kubernetes-version";
 const APPLIED: &str = "checksum/cloud-config-data";
-const WANTED: &str = "checksum/data-script";
+const WANTED_CHECKSUM: &str = "checksum/data-script";
 const ROLLING: &str = "cluster-autoscaler.kubernetes.io/scale-down-disabled-by-mcm";
 const PRESERVE: &str = "node.machine.sapcloud.io/preserve";
 const DOOMED: &str = "deployment.machine.sapcloud.io/prefer-no-schedule";
@@ -71,6 +71,6 @@ pub fn template(secret: &PartialObjectMeta<core::Secret>) -> Option<Template> {
         name: some(meta.name.as_ref())?,
         pool: label(meta, POOL).unwrap_or_default(),
         created: at(meta.creation_timestamp.as_ref()),
-        checksum: annotation(meta, WANTED),
+        checksum: annotation(meta, WANTED_CHECKSUM),
     })
 }

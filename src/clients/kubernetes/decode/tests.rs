@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::clients::kubernetes::decode;
-use crate::clients::kubernetes::kind;
+use crate::clients::kubernetes::resources;
 use crate::domain::roll::tests::manifest::load;
 use crate::domain::roll::tests::stages::FIXTURES;
 use crate::domain::snapshot::{
@@ -367,28 +367,27 @@ fn any_object() -> impl Strategy<Value = Value> {
 }
 
 fn try_all(text: &str) {
-    let page = text.as_bytes();
     let line = format!("{{\"type\":\"MODIFIED\",\"object\":{text}}}");
     macro_rules! all {
         ($($kind:expr),*) => {$(
-            drop($kind.page(page));
-            drop($kind.change(page));
-            drop($kind.change(line.as_bytes()));
+            drop($kind.decode_page(text.as_bytes()));
+            drop($kind.decode_event(text));
+            drop($kind.decode_event(&line));
         )*};
     }
     all!(
-        kind::nodes(),
-        kind::templates(),
-        kind::pods(),
-        kind::budgets(),
-        kind::attachments(),
-        kind::volumes(),
-        kind::validating_webhooks(),
-        kind::mutating_webhooks(),
-        kind::endpoints(),
-        kind::namespaces(),
-        kind::node_events(),
-        kind::pod_events()
+        resources::nodes(),
+        resources::templates(),
+        resources::pods(),
+        resources::budgets(),
+        resources::attachments(),
+        resources::volumes(),
+        resources::validating_webhooks(),
+        resources::mutating_webhooks(),
+        resources::endpoints(),
+        resources::namespaces(),
+        resources::node_events(),
+        resources::pod_events()
     );
 }
 
@@ -408,8 +407,8 @@ proptest! {
 
 #[test]
 fn one_strange_object_does_not_hide_the_others() {
-    let page = kind::nodes()
-        .page(br#"{"metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":5}},{"metadata":{"name":"n","uid":"u"}},[]]}"#)
+    let page = resources::nodes()
+        .decode_page(br#"{"metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":5}},{"metadata":{"name":"n","uid":"u"}},[]]}"#)
         .unwrap();
     assert_eq!((page.items.len(), page.unreadable, page.version.as_deref()), (1, 2, Some("7")));
 }

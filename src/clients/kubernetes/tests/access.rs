@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use crate::clients::error_chain::find_source;
+use crate::clients::kubernetes::access::{CheckedKubeconfig, Expected};
+use crate::clients::kubernetes::connection::Connection;
 use crate::clients::kubernetes::error::KubeError;
 use crate::clients::kubernetes::handshake::diagnose_handshake;
 use crate::clients::kubernetes::tests::cluster::{FakeCluster, Handshake};
-use crate::clients::kubernetes::{CheckedKubeconfig, Expected, probe};
 use crate::clock::Clock;
 use crate::domain::cluster::ClusterName;
 use crate::domain::failure::FailureKind;
@@ -71,8 +73,8 @@ async fn k8s_09_what_an_issued_kubeconfig_never_holds_is_refused() {
     let cluster =
         |extra: &str| text.replace("cluster: {server", &format!("cluster: {{{extra}, server"));
     let cases = [
-        (user("exec: {command: /tmp/canary, apiVersion: v1}"), "wants the command /tmp/canary run"),
-        (user("exec: {}"), "wants a command run"),
+        (user("exec: {command: /tmp/canary, apiVersion: v1}"), "runs the command /tmp/canary"),
+        (user("exec: {}"), "runs a command"),
         (user("auth-provider: {name: gcp}"), "auth-provider"),
         (user("tokenFile: /etc/passwd"), "tokenFile"),
         (user("client-certificate: /etc/passwd"), "client-certificate"),
@@ -86,6 +88,10 @@ async fn k8s_09_what_an_issued_kubeconfig_never_holds_is_refused() {
         (cluster("insecure-skip-tls-verify: 'false'"), "switches the check"),
         (cluster("proxy-url: http://evil.example"), "names a proxy"),
         (cluster("tls-server-name: evil.example"), "under another name"),
+        (cluster("server: 'https://a.example'"), "server is there twice"),
+        (format!("{text}---\n{text}"), "several documents"),
+        (format!("{text}x: {}{}", "[".repeat(70), "]".repeat(70)), "nested deeper"),
+        (format!("{text}# {}", "x".repeat(1 << 20)), "larger than 1 MiB"),
         (text.replace("client-key-data", "other"), "has no client key"),
         (text.replace("client-certificate-data", "other"), "has no client certificate"),
         (text.replace("certificate-authority-data", "other"), "has no certificate authority"),
@@ -156,28 +162,32 @@ async fn k8s_09_only_an_address_of_this_cluster_is_taken() {
 }
 
 #[tokio::test]
-async fn a_probe_tells_whether_the_server_is_ready() {
+async fn a_connection_tells_whether_the_server_is_ready() {
     let fake = FakeCluster::start(Handshake::Lenient).await;
     let clock = Clock::by_hand(now());
-    let name = ClusterName::new("shop");
+    let connect =
+        |access| Connection::new(access, ClusterName::new("shop"), clock.clone()).unwrap();
     let access = CheckedKubeconfig::read(&fake.kubeconfig(1, 600), &expected(true)).unwrap();
-    assert_eq!(probe(access.clone(), &name, &clock).await, Ok(Some(true)));
+    let connection = connect(access);
+    assert_eq!(connection.ready().await, Ok(Some(true)));
     fake.rules(|rules| {
         rules.statuses.insert("/readyz", 500);
     });
-    assert_eq!(probe(access.clone(), &name, &clock).await, Ok(Some(false)));
+    assert_eq!(connection.ready().await, Ok(Some(false)));
     // Another cluster answers at this address: its certificate is not signed by the authority of the kubeconfig.
     let other = FakeCluster::start(Handshake::Lenient).await;
     let text =
         fake.kubeconfig(1, 600).expose().replace(&fake.port.to_string(), &other.port.to_string());
     let access = CheckedKubeconfig::read(&Secret::new(text), &expected(true)).unwrap();
-    let failure = probe(access, &name, &clock).await.unwrap_err();
+    let connection = connect(access);
+    let failure = connection.failure(&connection.ready().await.unwrap_err());
     assert_eq!(failure.kind, FailureKind::Unreachable);
     assert!(failure.message.contains("certificate is not this cluster's"), "{failure}");
+    assert!(find_source::<rustls::Error>(&failure).is_some(), "the log is told all of it");
 }
 
 #[tokio::test]
-async fn k8s_15_a_second_look_tells_a_refusal_from_an_outage() {
+async fn k8s_15_the_handshake_tells_a_refusal_from_an_outage() {
     let clock = Clock::machine();
     for (handshake, refused) in
         [(Handshake::Strict, true), (Handshake::Curt, true), (Handshake::Lenient, false)]

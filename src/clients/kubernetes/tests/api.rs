@@ -76,7 +76,7 @@ impl FakeCluster {
         };
         let is_watch = query.contains("watch=true");
         let hangs = rules.hangs.is_some_and(|start| path.starts_with(start));
-        if rules.silent || hangs || (is_watch && rules.unborn_watches) {
+        if rules.silent || hangs || (is_watch && rules.unopened_watches) {
             drop(busy);
             std::future::pending::<()>().await;
             return status(500, "never");
@@ -91,7 +91,7 @@ impl FakeCluster {
         } else if let Some(code) = rules.watch_status.filter(|_| is_watch) {
             status(code, "as ordered for watches")
         } else if is_watch {
-            self.watch(&path, &query, rules.deaf_watches)
+            self.watch(&path, &query, rules.held_back_watches)
         } else {
             self.read(&path, &query, &rules).await
         };
@@ -136,9 +136,11 @@ impl FakeCluster {
         } else {
             String::new()
         };
+        let version =
+            if rules.unversioned_lists { String::new() } else { world.version.to_string() };
         whole(
             200,
-            json!({"kind": "List", "metadata": {"resourceVersion": world.version.to_string(), "continue": next}, "items": page}),
+            json!({"kind": "List", "metadata": {"resourceVersion": version, "continue": next}, "items": page}),
         )
     }
 
@@ -146,7 +148,7 @@ impl FakeCluster {
         &self,
         path: &str,
         query: &str,
-        is_deaf: bool,
+        is_held_back: bool,
     ) -> Response<BoxBody<Bytes, Infallible>> {
         let from: u64 =
             parameter(query, "resourceVersion").and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -158,12 +160,12 @@ impl FakeCluster {
         if from < forgotten {
             let gone = json!({"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}});
             sender.send(Bytes::from(format!("{gone}\n"))).unwrap();
-        } else if self.world().rules.hasty_watches {
+        } else if self.world().rules.short_lived_watches {
             let version = self.world().version.to_string();
             let here = json!({"type": "BOOKMARK", "object": {"kind": "X", "metadata": {"resourceVersion": version}}});
             sender.send(Bytes::from(format!("{here}\n"))).unwrap();
         } else {
-            tokio::spawn(self.clone().feed(path.to_owned(), from, cuts, is_deaf, sender));
+            tokio::spawn(self.clone().feed(path.to_owned(), from, cuts, is_held_back, sender));
         }
         let frames = stream::unfold(receiver, |mut receiver| async move {
             receiver.recv().await.map(|bytes| (Ok::<_, Infallible>(Frame::data(bytes)), receiver))
@@ -176,7 +178,7 @@ impl FakeCluster {
         path: String,
         mut from: u64,
         cuts: u64,
-        is_deaf: bool,
+        is_held_back: bool,
         sender: mpsc::UnboundedSender<Bytes>,
     ) {
         let mut changed = self.changed.subscribe();
@@ -193,7 +195,7 @@ impl FakeCluster {
                 from = world.version;
                 lines
             };
-            if !is_deaf {
+            if !is_held_back {
                 for line in news {
                     // Cut anywhere, as networks do.
                     let (head, tail) = line.split_at(line.len() / 2);

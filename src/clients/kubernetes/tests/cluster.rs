@@ -38,13 +38,15 @@ pub struct Rules {
     /// Requests are taken and never answered.
     pub silent: bool,
     /// Watches are taken and never answered.
-    pub unborn_watches: bool,
+    pub unopened_watches: bool,
     /// Paths that begin so are taken and never answered.
     pub hangs: Option<&'static str>,
     /// Watches tell one line and end.
-    pub hasty_watches: bool,
+    pub short_lived_watches: bool,
     /// Watches begin and tell nothing.
-    pub deaf_watches: bool,
+    pub held_back_watches: bool,
+    /// Lists state no version.
+    pub unversioned_lists: bool,
     /// Fewer objects a page than asked for.
     pub page: Option<usize>,
     /// Pages of a list are held back from this one on, until it is `None` again.

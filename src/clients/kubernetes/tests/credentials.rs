@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
-use crate::clients::auth::{SourceConfig, TokenSource};
+use crate::clients::auth::{TokenSource, access_token};
 use crate::clients::http::Http;
 use crate::clients::kubernetes::tests::cluster::{FakeCluster, Handshake, NODES, PODS};
 use crate::clients::kubernetes::tests::lists::node;
@@ -32,7 +32,7 @@ fn accept(fake: &FakeCluster, credentials: &[u64]) {
     fake.rules(|rules| rules.accepted = Some(credentials));
 }
 
-async fn first_picture(view: &View) {
+async fn first_snapshot(view: &View) {
     view.until("a snapshot", |view| {
         view.snapshot().nodes.len() == 1 && view.snapshot().unseen.is_empty()
     })
@@ -61,7 +61,7 @@ async fn k8s_01_a_fresh_certificate_that_is_not_accepted_yet_is_tried_again_and_
 async fn k8s_01_the_old_credentials_go_on_while_the_new_ones_are_not_known() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
-    first_picture(&view).await;
+    first_snapshot(&view).await;
     accept(&fake, &[1]);
     view.cluster.send_replace(started(0));
     view.turning_until("fresh ones were tried", |view| view.fake.count_of(2) >= 3).await;
@@ -79,7 +79,7 @@ async fn k8s_01_the_old_credentials_go_on_while_the_new_ones_are_not_known() {
 async fn k8s_01_what_one_replica_accepts_and_the_next_refuses_does_not_end_the_look() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
-    first_picture(&view).await;
+    first_snapshot(&view).await;
     view.cluster.send_replace(started(0));
     view.turning_until("fresh ones", |view| view.fake.count_of(2) >= 9).await;
     for accepted in [[1], [2], [1], [2]] {
@@ -116,7 +116,7 @@ async fn a_refusal_without_such_a_reason_costs_one_fresh_kubeconfig_and_is_said(
 async fn credentials_are_renewed_after_two_thirds_of_their_life_and_watches_go_on() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
-    first_picture(&view).await;
+    first_snapshot(&view).await;
     let snapshots = view.snapshots().len();
     view.turn(380).await;
     assert_eq!(view.issued(), 1);
@@ -133,7 +133,7 @@ async fn credentials_are_renewed_after_two_thirds_of_their_life_and_watches_go_o
 async fn an_old_certificate_that_ended_is_replaced_without_a_word() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
-    first_picture(&view).await;
+    first_snapshot(&view).await;
     accept(&fake, &[2, 3]);
     fake.cut();
     view.turning_until("a fresh one", |view| view.fake.count_of(2) >= 9).await;
@@ -145,7 +145,7 @@ async fn an_old_certificate_that_ended_is_replaced_without_a_word() {
 async fn k8s_04_a_server_that_is_away_is_told_with_a_reason_and_found_again() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
-    first_picture(&view).await;
+    first_snapshot(&view).await;
     fake.rules(|rules| rules.away = true);
     fake.cut();
     view.turning_until("away", |view| matches!(view.trouble(), Some(Unavailable::Unreachable(_))))
@@ -198,7 +198,7 @@ async fn k8s_04_after_an_outage_no_kind_is_shown_as_it_was_before() {
 async fn k8s_04_a_server_that_is_away_for_long_is_looked_for_at_a_new_address() {
     let (gone, back) = (fake().await, fake().await);
     let view = View::of(&gone, quiet());
-    first_picture(&view).await;
+    first_snapshot(&view).await;
     gone.rules(|rules| rules.away = true);
     gone.cut();
     *view.kubeconfig.lock().unwrap() = Some(back.kubeconfig(7, 600));
@@ -259,7 +259,7 @@ async fn a_server_that_never_answers_is_told_as_such() {
 async fn k8s_13_a_cluster_that_falls_asleep_is_left_alone_until_it_wakes() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
-    first_picture(&view).await;
+    first_snapshot(&view).await;
     fake.rules(|rules| rules.away = true);
     let mut asleep = quiet();
     (asleep.hibernated, asleep.state) = (true, ClusterState::Hibernated);
@@ -320,7 +320,7 @@ async fn the_one_way_switch_is_not_thrown_without_a_persons_word() {
 async fn no_kubeconfig_and_a_strange_one_are_told_and_asked_for_again_later() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
-    first_picture(&view).await;
+    first_snapshot(&view).await;
     let refusal = Failure::new(FailureKind::Forbidden, "no permission");
     let other = View::of(&fake, quiet());
     *other.refuse_issue.lock().unwrap() = Some(refusal.clone());
@@ -348,7 +348,7 @@ async fn no_kubeconfig_and_a_strange_one_are_told_and_asked_for_again_later() {
 async fn what_works_goes_on_when_ske_gives_nothing() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
-    first_picture(&view).await;
+    first_snapshot(&view).await;
     *view.refuse_issue.lock().unwrap() = Some(away());
     view.turn(500).await;
     let asked = view.issued();
@@ -366,7 +366,7 @@ async fn the_ske_client_gives_what_is_needed() {
     let clock = Clock::by_hand(fixtures::now());
     let http = Http::new(clock.clone(), None).unwrap();
     let secret = Secret::new("canary-token".into());
-    let config = SourceConfig::Token { secret, origin: "TEST".into() };
+    let config = access_token::source(secret, "TEST");
     let tokens = TokenSource::new(config, http.clone(), clock.clone()).unwrap();
     let ske = SkeClient::new(&server.base, http, tokens).unwrap();
     let (sender, cluster) = watch::channel(quiet());
@@ -376,11 +376,11 @@ async fn the_ske_client_gives_what_is_needed() {
     let looking = tokio::spawn(async move {
         let id = sender.borrow().id.clone();
         let issue = || ske.issue_short_lived(&id);
-        observe(subject, issue, clock, |sighting| drop(told.send(sighting))).await;
+        observe(subject, issue, clock, |event| drop(told.send(event))).await;
     });
-    while let Some(sighting) = heard.recv().await {
-        assert!(!format!("{sighting:?}").contains("canary"));
-        if matches!(sighting, ObserverEvent::Snapshot(snapshot) if snapshot.nodes.len() == 1) {
+    while let Some(event) = heard.recv().await {
+        assert!(!format!("{event:?}").contains("canary"));
+        if matches!(event, ObserverEvent::Snapshot(snapshot) if snapshot.nodes.len() == 1) {
             break;
         }
     }
@@ -392,10 +392,10 @@ async fn the_ske_client_gives_what_is_needed() {
 async fn everything_ends_with_the_one_who_looks() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
-    first_picture(&view).await;
+    first_snapshot(&view).await;
     drop(view);
     let other = View::of(&fake, quiet());
-    first_picture(&other).await;
+    first_snapshot(&other).await;
     let before = fake.count_of(1);
     other.turn(20).await;
     // Only the second one's pulse.

@@ -30,7 +30,7 @@ async fn small() -> FakeCluster {
 }
 
 #[tokio::test]
-async fn a_first_picture_has_every_kind_and_the_signs_of_the_control_plane() {
+async fn a_first_snapshot_has_every_kind_and_the_signs_of_the_control_plane() {
     let fake = small().await;
     fake.put(PODS, json!({"metadata": {"name": "p", "namespace": "shop", "uid": "p"}, "status": {"phase": "Running"}}));
     fake.put(PODS, json!({"metadata": {"name": "q", "namespace": "shop", "uid": "q"}, "status": {"phase": "Failed"}}));
@@ -128,7 +128,7 @@ async fn kinds_that_are_forbidden_not_served_or_broken_are_named_and_come_back()
 }
 
 #[tokio::test]
-async fn one_list_that_hangs_holds_the_picture_back_only_until_it_has_timed_out_once() {
+async fn one_list_that_hangs_holds_the_snapshot_back_only_until_it_has_timed_out_once() {
     let fake = small().await;
     fake.rules(|rules| rules.hangs = Some(SECRETS));
     let view = View::of(&fake, quiet());
@@ -186,7 +186,7 @@ async fn an_idle_cluster_is_left_alone() {
 }
 
 #[tokio::test]
-async fn pictures_come_only_with_changes_and_not_too_often() {
+async fn snapshots_come_only_with_changes_and_not_too_often() {
     let fake = small().await;
     let view = View::of(&fake, quiet());
     view.until("all kinds", |view| {

@@ -81,7 +81,7 @@ impl View {
                 async move {
                     match refusal {
                         Some(failure) => Err(failure),
-                        None => Ok(KubeconfigResponse { kubeconfig, expires: None, trace: None }),
+                        None => Ok(KubeconfigResponse { kubeconfig, expires: None }),
                     }
                 }
             }
@@ -90,8 +90,7 @@ impl View {
         let task = tokio::spawn({
             let (clock, told) = (clock.clone(), Arc::clone(&told));
             async move {
-                observe(subject, issue, clock, move |sighting| told.lock().unwrap().push(sighting))
-                    .await;
+                observe(subject, issue, clock, move |event| told.lock().unwrap().push(event)).await;
             }
         });
         let fake = fake.clone();
@@ -107,7 +106,7 @@ impl View {
     pub fn snapshots(&self) -> Vec<Arc<ClusterSnapshot>> {
         let told = self.told.lock().unwrap();
         told.iter()
-            .filter_map(|sighting| match sighting {
+            .filter_map(|event| match event {
                 ObserverEvent::Snapshot(snapshot) => Some(Arc::clone(snapshot)),
                 ObserverEvent::Unavailable(_) => None,
             })
@@ -118,7 +117,7 @@ impl View {
     pub fn troubles(&self) -> Vec<Unavailable> {
         let told = self.told.lock().unwrap();
         told.iter()
-            .filter_map(|sighting| match sighting {
+            .filter_map(|event| match event {
                 ObserverEvent::Unavailable(trouble) => Some(trouble.clone()),
                 ObserverEvent::Snapshot(_) => None,
             })

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::clients::kubernetes::tests::cluster::{FakeCluster, Handshake, NODES, PODS};
+use crate::clients::kubernetes::tests::cluster::{EVENTS, FakeCluster, Handshake, NODES, PODS};
 use crate::clients::kubernetes::tests::lists::node;
 use crate::clients::kubernetes::tests::view::{View, quiet};
 
@@ -52,7 +52,7 @@ async fn k8s_02_a_watch_that_is_cut_again_and_again_loses_and_doubles_nothing() 
 #[tokio::test]
 async fn watches_that_tell_one_line_and_end_are_opened_more_and_more_rarely() {
     let (fake, view) = with_nodes(1).await;
-    fake.rules(|rules| rules.hasty_watches = true);
+    fake.rules(|rules| rules.short_lived_watches = true);
     fake.cut();
     view.turn(5).await;
     let before = fake.count(&[NODES, "watch=true"]);
@@ -60,7 +60,7 @@ async fn watches_that_tell_one_line_and_end_are_opened_more_and_more_rarely() {
     let opened = fake.count(&[NODES, "watch=true"]) - before;
     assert!((1..=30).contains(&opened), "{opened}");
     assert!(view.snapshot().unseen.is_empty(), "what is shown is right");
-    fake.rules(|rules| rules.hasty_watches = false);
+    fake.rules(|rules| rules.short_lived_watches = false);
     fake.put(NODES, node("m", "m"));
     view.turning_until("the new node", |view| view.snapshot().nodes.len() == 2).await;
 }
@@ -130,7 +130,7 @@ async fn k8s_10_a_node_made_anew_under_its_name_is_another_one_and_counted_once(
 async fn a_watch_that_tells_nothing_gives_way_to_polling() {
     let fake = FakeCluster::start(Handshake::Lenient).await;
     fake.put(NODES, node("n0", "u0"));
-    fake.rules(|rules| rules.deaf_watches = true);
+    fake.rules(|rules| rules.held_back_watches = true);
     let view = View::of(&fake, quiet());
     view.until("a snapshot", |view| view.snapshot().nodes.len() == 1).await;
     fake.put(NODES, node("n1", "u1"));
@@ -150,7 +150,7 @@ async fn watches_that_do_not_begin_or_are_forbidden_give_way_to_polling() {
         let fake = FakeCluster::start(Handshake::Lenient).await;
         fake.put(NODES, node("n0", "u0"));
         fake.rules(|rules| {
-            rules.unborn_watches = !forbidden;
+            rules.unopened_watches = !forbidden;
             rules.watch_status = forbidden.then_some(403);
         });
         let view = View::of(&fake, quiet());
@@ -172,6 +172,89 @@ async fn a_silent_watch_of_a_silent_cluster_goes_on() {
     assert_eq!(view.snapshots().len(), snapshots);
     fake.put(NODES, node("n1", "u1"));
     view.until("still heard", |view| view.snapshot().nodes.len() == 2).await;
+}
+
+#[tokio::test]
+async fn lists_without_a_version_are_polled() {
+    let fake = FakeCluster::start(Handshake::Lenient).await;
+    fake.rules(|rules| rules.unversioned_lists = true);
+    fake.put(NODES, node("n0", "u0"));
+    let view = View::of(&fake, quiet());
+    view.until("a snapshot", |view| view.snapshot().nodes.len() == 1).await;
+    fake.put(NODES, node("n1", "u1"));
+    view.turning_until("seen by polling", |view| view.snapshot().nodes.len() == 2).await;
+    assert_eq!(fake.count(&["watch=true"]), 0, "there is nothing to watch from");
+    assert!((2..=3).contains(&fake.count(&[NODES, "limit="])), "{}", fake.ledger());
+}
+
+#[tokio::test]
+async fn after_half_an_hour_of_polling_watches_are_tried_again() {
+    let (fake, view) = with_nodes(1).await;
+    fake.rules(|rules| rules.watch_status = Some(403));
+    fake.cut();
+    view.turn(5).await;
+    fake.rules(|rules| rules.watch_status = None);
+    let watches = fake.count(&[NODES, "watch=true"]);
+    let began = view.clock.monotonic();
+    view.turning_fast_until("a watch", |view| view.fake.count(&[NODES, "watch=true"]) > watches)
+        .await;
+    let polled = view.clock.monotonic().saturating_sub(began).as_secs() / 60;
+    assert!((29..=31).contains(&polled), "{polled} minutes");
+    let lists = fake.count(&[NODES, "limit="]);
+    fake.put(NODES, node("n1", "u1"));
+    view.until("told by the watch", |view| view.snapshot().nodes.len() == 2).await;
+    assert_eq!(fake.count(&[NODES, "limit="]), lists);
+}
+
+#[tokio::test]
+async fn k8s_04_an_outage_while_polling_ends_with_a_new_list() {
+    let fake = FakeCluster::start(Handshake::Lenient).await;
+    fake.rules(|rules| rules.watch_status = Some(403));
+    fake.put(NODES, node("n0", "u0"));
+    let view = View::of(&fake, quiet());
+    view.until("a snapshot", |view| view.snapshot().nodes.len() == 1).await;
+    fake.rules(|rules| rules.away = true);
+    view.turning_until("the outage", |view| view.trouble().is_some()).await;
+    fake.put(NODES, node("n1", "u1"));
+    fake.rules(|rules| rules.away = false);
+    view.turning_until("everything again", |view| view.snapshot().nodes.len() == 2).await;
+}
+
+#[tokio::test]
+async fn watches_that_the_server_refuses_are_opened_again_from_a_new_list() {
+    // A version that it dislikes is not asked for again; of other failures the third is the first to cost a list.
+    for (status, attempts) in [(400, 1), (500, 3)] {
+        let (fake, view) = with_nodes(1).await;
+        view.turn(2).await;
+        fake.rules(|rules| rules.watch_status = Some(status));
+        let before = fake.count(&[NODES]);
+        fake.cut();
+        let asked = || {
+            let world = view.fake.world();
+            let paths = world.requests.iter().map(|(_, path)| path.clone());
+            paths.filter(|path| path.starts_with(NODES)).skip(before).collect::<Vec<_>>()
+        };
+        view.turning_until("another list", |_| asked().iter().any(|path| path.contains("limit=")))
+            .await;
+        let watches = asked().iter().take_while(|path| path.contains("watch=true")).count();
+        assert_eq!(watches, attempts, "{}", fake.ledger());
+        fake.rules(|rules| rules.watch_status = None);
+        fake.put(NODES, node("n1", "u1"));
+        view.turning_until("the new node", |view| view.snapshot().nodes.len() == 2).await;
+    }
+}
+
+#[tokio::test]
+async fn events_are_polled_once_another_kind_has_found_watches_held_back() {
+    let fake = FakeCluster::start(Handshake::Lenient).await;
+    fake.put(NODES, node("n0", "u0"));
+    fake.rules(|rules| rules.held_back_watches = true);
+    let view = View::of(&fake, quiet());
+    view.until("a snapshot", |view| view.snapshot().nodes.len() == 1).await;
+    let lists = fake.count(&[EVENTS, "limit="]);
+    fake.put(NODES, node("n1", "u1"));
+    view.turning_until("polled", |view| view.fake.count(&[EVENTS, "limit="]) > lists + 2).await;
+    assert_eq!(view.troubles().len(), 1, "{:?}", view.troubles());
 }
 
 #[derive(Debug, Clone)]

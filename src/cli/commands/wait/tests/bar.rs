@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 
+use crate::app::outage::Outage;
+use crate::app::session::window::Progress;
 use crate::app::settings::{ColorDepth, ThemeChoice};
-use crate::app::status::Progress;
 use crate::cli::commands::wait::bar::draw;
-use crate::cli::commands::wait::outage::Outage;
 use crate::cli::commands::wait::tests::{Scene, after, blocked, seen};
 use crate::domain::cluster::ReportedError;
 use crate::domain::failure::{Failure, FailureKind};
@@ -61,7 +61,7 @@ fn an_outage_and_a_search_are_said() {
     let outage = Some(Outage::new(failure, after(0)));
     let out = Scene { outage, ..Scene::rolling(seen(9)) };
     let text = drawn(&out, 300, 120);
-    assert!(text.contains("SKE cannot be asked for 5m: HTTP 503; 9 of 15"), "{text}");
+    assert!(text.contains("SKE cannot be read for 5m: HTTP 503; 9 of 15"), "{text}");
     assert!(!drawn(&out, 10, 120).contains("503"), "a hiccup is not told");
     let mut search = Scene::new(Phase::Never);
     search.cluster = None;

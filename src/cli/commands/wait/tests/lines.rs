@@ -1,8 +1,8 @@
 //! One line for each change, and none without.
 
+use crate::app::outage::Outage;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::lines::Lines;
-use crate::cli::commands::wait::outage::Outage;
 use crate::cli::commands::wait::status::ObservationPolicy;
 use crate::cli::commands::wait::tests::{Scene, after, ago, blocked, seen};
 use crate::cli::commands::wait::tracker::How;
@@ -123,7 +123,7 @@ fn cli_03_an_outage_is_told_once_when_it_begins_and_once_when_it_ends() {
     assert_eq!(lines.len(), 3, "{lines:#?}");
     assert!(
         lines[1].ends_with(
-            "(SKE cannot be asked since 2026-11-24T14:03:51Z: no route to host; asking goes on)"
+            "(SKE cannot be read since 2026-11-24T14:03:51Z: no route to host; retrying)"
         ),
         "{lines:#?}"
     );
@@ -331,7 +331,7 @@ fn the_last_sentence_says_where_it_stands() {
     assert_eq!(Scene::new(Phase::Prepared).at(60).sentence(), "shop-prod is PREPARED");
     let outage = Some(Outage::new(unreachable(), after(0)));
     let lost = Scene { outage, ..Scene::new(Phase::Completing) };
-    assert!(lost.at(600).sentence().ends_with("; SKE cannot be asked for 10m: no route to host"));
+    assert!(lost.at(600).sentence().ends_with("; SKE cannot be read for 10m: no route to host"));
     let sought = Scene { cluster: None, ..Scene::new(Phase::Never) };
     assert_eq!(sought.at(60).sentence(), "shop-prod was not found so far");
     let outage = Some(Outage::new(unreachable(), after(0)));
@@ -339,6 +339,6 @@ fn the_last_sentence_says_where_it_stands() {
     // However short: it is why nothing was found.
     assert_eq!(
         unasked.at(5).sentence(),
-        "shop-prod was not found so far; SKE cannot be asked for 5s: no route to host"
+        "shop-prod was not found so far; SKE cannot be read for 5s: no route to host"
     );
 }

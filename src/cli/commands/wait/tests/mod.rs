@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::app::message::Now;
-use crate::app::observation::ObservedCluster;
+use crate::app::nodes::observed::ObservedCluster;
+use crate::app::now::Now;
+use crate::app::outage::Outage;
 use crate::cli::args::Goal;
-use crate::cli::commands::wait::outage::Outage;
 use crate::cli::commands::wait::status::{ObservationPolicy, WaitStatus};
 use crate::domain::cluster::Cluster;
 use crate::domain::fixtures;

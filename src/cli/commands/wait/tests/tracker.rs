@@ -253,7 +253,7 @@ fn api_18_a_cluster_that_is_made_anew_is_another_one() {
     tracker.reading(under_way(Phase::Preparing), after(0));
     let anew = Cluster { created: Some(after(60).wall), ..rotated(Phase::Never, None, None) };
     let text = reason(tracker.reading(anew, after(70)));
-    assert!(text.contains("created anew at 2026-11-24T14:03:11Z"), "{text}");
+    assert!(text.contains("recreated at 2026-11-24T14:03:11Z"), "{text}");
 }
 
 #[test]

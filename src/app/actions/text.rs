@@ -1,0 +1,14 @@
+//! Texts of wake-up and reconcile.
+
+use crate::app::texts::texts;
+
+texts! {
+    accepted(cluster, verb) = "{cluster}: {verb} accepted.";
+    log_accepted(verb) = "{verb}: accepted (202)";
+    log_failed(verb, cluster, failure) = "{verb} of {cluster}: {failure}";
+    WAKE_UP =
+        "SKE creates the nodes again and workloads start. A hibernation schedule may hibernate the cluster again.";
+    RECONCILE =
+        "SKE reconciles the cluster with its configuration. Workloads keep running unless something has drifted.";
+    ONE_REQUEST = "One request is sent to SKE.";
+}

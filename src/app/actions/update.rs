@@ -1,0 +1,74 @@
+//! Keys of the question, the request, and its answer.
+
+use crate::app::actions::dialog::ActionDialog;
+use crate::app::actions::text;
+use crate::app::context::UpdateContext;
+use crate::app::effect::Request;
+use crate::app::fleet::state::Fleet;
+use crate::app::keymap::Command;
+use crate::app::requests::{RequestId, RequestOwner};
+use crate::app::shared::{Guard, Shared};
+use crate::domain::action::Action;
+use crate::domain::cluster::ClusterId;
+use crate::domain::failure::Failure;
+use crate::domain::record::Outcome;
+
+/// Asks before a wake-up or reconcile.
+pub fn open(dialog: &mut Option<ActionDialog>, cluster: ClusterId, action: Action, guard: Guard) {
+    *dialog = Some(ActionDialog { cluster, action, confirm: false, guard });
+}
+
+/// A key while the question is open; hands it back once it was answered with yes.
+pub fn key(
+    dialog: &mut Option<ActionDialog>,
+    command: Command,
+    shared: &Shared,
+) -> Option<ActionDialog> {
+    let open = dialog.as_mut()?;
+    if command == Command::Back {
+        *dialog = None;
+    } else if command.is_turn() {
+        open.confirm = !open.confirm;
+    } else if command == Command::Open && shared.may_press(open.guard) {
+        return dialog.take().filter(|open| open.confirm);
+    }
+    None
+}
+
+/// Asks SKE.
+pub fn send(cluster: &ClusterId, action: Action, cx: &mut UpdateContext<'_>) {
+    let verb = action.word().to_lowercase();
+    let owner = RequestOwner::Action { cluster: cluster.clone(), action };
+    let id = cluster.clone();
+    cx.request_logged(owner, cluster, (&verb, verb.clone()), |intent| Request::Act {
+        id,
+        action,
+        intent,
+    });
+}
+
+/// SKE answered, or did not.
+pub fn answered(
+    fleet: &Fleet,
+    (id, action, request): (&ClusterId, Action, RequestId),
+    result: Result<Option<String>, Failure>,
+    cx: &mut UpdateContext<'_>,
+) {
+    let verb = action.word().to_lowercase();
+    let (outcome, text, trace) = match result {
+        Ok(trace) => {
+            cx.toast(text::accepted(fleet.label(id), &verb));
+            (Outcome::Done, text::log_accepted(&verb), trace)
+        }
+        Err(failure) => {
+            let text = text::log_failed(&verb, &id.name, &failure);
+            let unknown = failure.leaves_outcome_unknown();
+            let trace = failure.trace.clone();
+            cx.error(failure);
+            (if unknown { Outcome::Unknown } else { Outcome::Refused }, text, trace)
+        }
+    };
+    let record = cx.record(Some(id), &verb, outcome, text);
+    cx.journal(record.about(request, trace));
+    cx.read_cluster(id, RequestId::default());
+}

@@ -1,0 +1,5 @@
+//! What happened in this run and before: the records, and the list of them on screen.
+
+pub mod state;
+pub mod text;
+pub mod update;

@@ -1,0 +1,36 @@
+//! The tabs of the cluster screen.
+
+/// A tab of the cluster screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tab {
+    Overview,
+    Rotation,
+    Nodes,
+    Activity,
+}
+
+/// The tabs in the order of the screen, with their titles.
+pub const TABS: [(Tab, &str); 4] = [
+    (Tab::Overview, "overview"),
+    (Tab::Rotation, "rotation"),
+    (Tab::Nodes, "nodes"),
+    (Tab::Activity, "activity"),
+];
+
+impl Tab {
+    /// Title in the header and the border.
+    pub fn title(self) -> &'static str {
+        TABS.iter().find(|(tab, _)| *tab == self).map_or("", |(_, title)| title)
+    }
+
+    /// The tab with this number, from 1 on.
+    pub fn numbered(number: u8) -> Option<Self> {
+        TABS.get(usize::from(number).checked_sub(1)?).map(|(tab, _)| *tab)
+    }
+
+    /// The tab after or before this one, round and round.
+    #[must_use]
+    pub fn neighbour(self, forward: bool) -> Self {
+        crate::app::motion::neighbour(&TABS.map(|(tab, _)| tab), self, forward)
+    }
+}

@@ -1,0 +1,34 @@
+//! Texts of the cluster screen.
+
+use crate::app::texts::texts;
+
+texts! {
+    age(duration) = "{duration} old";
+    NO_WINDOW = "no window reported";
+    NO_SCHEDULE = "no schedule";
+    hibernates(cron) = "hibernates {cron}";
+    wakes(cron) = "wakes up {cron}";
+    IDP_ON = "enabled";
+    IDP_OFF = "disabled";
+    NO_POOLS = "no node pools";
+    NO_KUBECONFIGS = "skeys has issued no kubeconfig for this cluster";
+    DEAD = "dead: issued before the last rotation";
+    BREAKS_ON_COMPLETE = "BREAKS on complete";
+    SURVIVES = "keeps working after complete";
+    WORKS = "until the next rotation is completed";
+    WORKS_SHORT = "until the next";
+    CANNOT_TELL = "cannot be told";
+    SURVIVES_SHORT = "keeps working";
+    NOT_READ = "not read yet";
+    not_listed(time) = "no longer listed since {time}; the data shown is from the last read";
+    completed(duration) = " completed {duration} ago ";
+    started(duration) = " started {duration} ago ";
+    NEVER_ROTATED = " never rotated ";
+    ADVICE_START =
+        "Starting creates new keys and replaces every node; old and new credentials then both work. Except for static tokens, nothing old stops working before the rotation is completed.";
+    ADVICE_PREPARED =
+        "Between start and complete, old and new credentials both work, and SKE sets no deadline. The old keys stay valid until complete: complete as soon as every client is updated.";
+    ADVICE_COMPLETING =
+        "SKE removes the old certificate authority and signing key; clients that were not updated are rejected.";
+    ADVICE_UNKNOWN = "skeys offers neither start nor complete in an unknown phase.";
+}

@@ -1,0 +1,489 @@
+//! Carries out commands: what a key, a click or a line of the palette asks for on a screen.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "keys and commands that mean nothing here are ignored"
+)]
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+
+use crate::app::availability::{can, can_act};
+use crate::app::cluster::tabs::Tab;
+use crate::app::context::{Outbox, context};
+use crate::app::effect::{Request, TerminalEffect};
+use crate::app::event::Event;
+use crate::app::fleet::row::row_source;
+use crate::app::fleet::{self, polling};
+use crate::app::help::{self, Help};
+use crate::app::keymap::{Command, KeyContext};
+use crate::app::menus::copy::copy_items;
+use crate::app::menus::palette::commands;
+use crate::app::menus::state::{Menu, MenuItems};
+use crate::app::requests::{RequestId, RequestOwner};
+use crate::app::rotation::dialog::Focus;
+use crate::app::rotation::pending::PendingStage;
+use crate::app::screen::{Clickable, Screen};
+use crate::app::session::quit::{self, QuitDialog};
+use crate::app::state::State;
+use crate::app::text;
+use crate::app::{actions, activity, kubeconfig, nodes, rotation, session};
+use crate::domain::action::Action;
+use crate::domain::preflight::Evidence;
+use crate::domain::rotation::Phase;
+
+/// Carries out a command on the screen.
+pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
+    // Whoever acts on a cluster has chosen it.
+    state.view.cursor_moved |= matches!(
+        command,
+        Command::Open
+            | Command::Rotate
+            | Command::Kubeconfig
+            | Command::WakeUp
+            | Command::Reconcile
+            | Command::Mark
+            | Command::Watch
+            | Command::Copy
+    );
+    // What is refused with a reason is refused here, for all features.
+    if is_checked(command)
+        && let Err(reason) = can(state, command)
+    {
+        context!(state, out).toast(reason);
+        return;
+    }
+    match command {
+        Command::Quit if state.screen == Screen::Fleet => ask_to_quit(state, out),
+        Command::Quit | Command::Back => back(state),
+        Command::Interrupt => ask_to_quit(state, out),
+        Command::Help => state.help = Some(Help { context: state.context(), scroll: 0 }),
+        Command::Palette => {
+            let found = commands(state.screen_context(), "");
+            state.menu = Some(Menu::new(MenuItems::Commands(found), 0));
+        }
+        Command::Copy => match copy_items(state) {
+            items if items.is_empty() => context!(state, out).toast(text::COPY_NOTHING),
+            items => state.menu = Some(Menu::new(MenuItems::Copy(items), 0)),
+        },
+        Command::Sort => state.menu = Some(Menu::sort(state.view.sort)),
+        Command::Columns => state.menu = Some(Menu::new(MenuItems::Columns, 0)),
+        Command::Refresh => refresh(state, out),
+        Command::Utc => state.shared.utc = !state.shared.utc,
+        Command::Theme => {
+            state.shared.theme = state.shared.theme.next();
+            let cx = context!(state, out);
+            cx.toast(text::theme(cx.shared.theme.word()));
+            cx.raise(Event::PreferencesChanged);
+        }
+        Command::Mouse => {
+            state.shared.mouse = !state.shared.mouse;
+            let on = state.shared.mouse;
+            let word = if on { "on" } else { text::MOUSE_OFF };
+            let cx = context!(state, out);
+            cx.toast(text::mouse(word));
+            cx.terminal(TerminalEffect::Mouse(on));
+        }
+        Command::Redraw => context!(state, out).terminal(TerminalEffect::Redraw),
+        Command::Suspend => {
+            // Whatever comes next comes after that.
+            state.session.suspended = Some(state.shared.now);
+            context!(state, out).terminal(TerminalEffect::Suspend);
+        }
+        Command::Rotate => open_rotation(state, out),
+        Command::Kubeconfig => {
+            if let Some(cluster) = state.subject().map(|entry| entry.cluster.clone()) {
+                let cx = context!(state, out);
+                kubeconfig::update::open(&mut state.kubeconfig, &state.fleet, cluster, cx);
+            }
+        }
+        Command::WakeUp => open_action(state, Action::WakeUp),
+        Command::Reconcile => open_action(state, Action::Reconcile),
+        Command::Watch => {
+            if let Some(id) = state.subject().map(|entry| entry.cluster.id.clone()) {
+                let cx = context!(state, out);
+                nodes::update::toggle_watch(&mut state.nodes, &state.fleet, &id, cx);
+            }
+        }
+        Command::Activity => {
+            rewind(state);
+            let from = std::mem::replace(&mut state.screen, Screen::Fleet);
+            state.screen = Screen::Activity(Box::new(from));
+        }
+        _ => on_screen(state, out, command),
+    }
+}
+
+/// Whether a command that cannot be carried out says why; the others do nothing then.
+fn is_checked(command: Command) -> bool {
+    matches!(
+        command,
+        Command::Rotate
+            | Command::Kubeconfig
+            | Command::WakeUp
+            | Command::Reconcile
+            | Command::Watch
+            | Command::Events
+            | Command::Open
+    )
+}
+
+/// A command that means something else on each screen.
+fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
+    let metrics = &state.shared.metrics;
+    match &mut state.screen {
+        Screen::Fleet if command == Command::Open => open_cluster(state, out),
+        Screen::Fleet => fleet::update::run(&mut state.view, row_source!(state), command),
+        Screen::Activity(_) if command == Command::Open => {
+            activity::update::toggle_open(&mut state.activity, None);
+        }
+        Screen::Activity(_) => {
+            activity::update::run(&mut state.activity, None, command, metrics);
+        }
+        Screen::Cluster { id, tab, .. } => match (command, *tab) {
+            (Command::Next | Command::Right, tab) => show_tab(state, tab.neighbour(true)),
+            (Command::Previous | Command::Left, tab) => show_tab(state, tab.neighbour(false)),
+            (Command::Number(number), tab) => show_tab(state, Tab::numbered(number).unwrap_or(tab)),
+            (Command::Events, _) => nodes::update::toggle_in_full(&mut state.nodes, id),
+            (Command::Open, _) => activity::update::toggle_open(&mut state.activity, Some(id)),
+            (_, Tab::Nodes) => nodes::update::run(&mut state.nodes, id, command, metrics),
+            (_, Tab::Activity) => {
+                activity::update::run(&mut state.activity, Some(id), command, metrics);
+            }
+            (_, Tab::Overview | Tab::Rotation) => {
+                metrics.scroll(&mut state.cluster.scroll, command);
+            }
+        },
+    }
+}
+
+/// Another screen or tab begins at its top.
+fn rewind(state: &mut State) {
+    state.cluster.scroll = 0;
+    state.nodes.scroll = 0;
+    state.activity.rewind();
+}
+
+fn show_tab(state: &mut State, next: Tab) {
+    if let Screen::Cluster { tab, .. } = &mut state.screen
+        && *tab != next
+    {
+        *tab = next;
+        rewind(state);
+    }
+}
+
+fn open_cluster(state: &mut State, out: &mut Outbox) {
+    let Some(cluster) = state.subject().map(|entry| &entry.cluster) else { return };
+    let (id, created, phase) = (cluster.id.clone(), cluster.created, &cluster.rotation.phase);
+    let rotates =
+        phase.is_running() || *phase == Phase::Prepared || state.rotation.pending.contains_key(&id);
+    let tab = if rotates { Tab::Rotation } else { Tab::Overview };
+    state.screen = Screen::Cluster { id: id.clone(), created, tab };
+    state.cluster.due = state.shared.now.monotonic;
+    rewind(state);
+    state.nodes.rewind();
+    context!(state, out).read_cluster(&id, RequestId::default());
+}
+
+/// One thing per press, the loudest first.
+fn back(state: &mut State) {
+    if state.activity.open && state.lists_records() && state.notices.errors.is_empty() {
+        (state.activity.open, state.activity.scroll) = (false, 0);
+        return;
+    }
+    if state.notices.dismiss_error() {
+        return;
+    }
+    match std::mem::replace(&mut state.screen, Screen::Fleet) {
+        Screen::Fleet => {
+            if state.notices.toast.take().is_none() && !state.view.filter.is_empty() {
+                fleet::update::set_filter(&mut state.view, row_source!(state), String::new());
+            }
+        }
+        // Rows may have moved meanwhile.
+        Screen::Cluster { .. } => state.view.outdated = true,
+        Screen::Activity(from) => {
+            state.screen = *from;
+            rewind(state);
+        }
+    }
+}
+
+fn refresh(state: &mut State, out: &mut Outbox) {
+    let now = state.shared.now;
+    polling::refresh(&mut state.fleet, now);
+    state.cluster.due = now.monotonic;
+    let cx = context!(state, out);
+    if let Some(id) = state.screen.cluster() {
+        cx.read_cluster(id, RequestId::default());
+    }
+    cx.request(RequestOwner::Identity, Request::Identify);
+}
+
+fn open_rotation(state: &mut State, out: &mut Outbox) {
+    let (Some(step), Some(entry)) = (state.due_step(), state.subject()) else { return };
+    let cluster = entry.cluster.clone();
+    let evidence = Evidence {
+        credentials: state.credentials.of(&cluster),
+        skew: state.fleet.skew,
+        static_tokens: None,
+        snapshot: state.nodes.current_snapshot(&cluster.id),
+        unseen: state.unseen(&cluster.id),
+    };
+    let project = state.fleet.project_name(cluster.id.project()).to_owned();
+    let cx = context!(state, out);
+    rotation::update::open(&mut state.rotation, step, (cluster, project), evidence, cx);
+}
+
+fn open_action(state: &mut State, action: Action) {
+    if let Some(cluster) = state.subject().map(|entry| entry.cluster.id.clone()) {
+        actions::update::open(&mut state.action, cluster, action, state.shared.guard());
+    }
+}
+
+/// A key while it is asked before a wake-up or reconcile.
+pub fn action_key(state: &mut State, out: &mut Outbox, command: Command) {
+    let answered = actions::update::key(&mut state.action, command, &state.shared);
+    let Some(dialog) = answered else { return };
+    let entry = state.fleet.entries.get(&dialog.cluster);
+    match entry.map(|entry| can_act(state, entry, dialog.action)) {
+        Some(Err(reason)) => {
+            context!(state, out).toast(text::refused(dialog.action.word(), &reason));
+        }
+        Some(Ok(())) | None => {
+            actions::update::send(&dialog.cluster, dialog.action, context!(state, out));
+        }
+    }
+}
+
+/// A key while it is asked whether to leave.
+pub fn quit_key(state: &mut State, out: &mut Outbox, command: Command) {
+    if quit::key(&mut state.session.quit_dialog, command) {
+        end_program(state, out);
+    }
+}
+
+/// Leaves, or asks first while something is under way; asked twice, it leaves.
+fn ask_to_quit(state: &mut State, out: &mut Outbox) {
+    match why_stay(state) {
+        Some(why) if state.session.quit_dialog.is_none() => {
+            state.session.quit_dialog = Some(QuitDialog { leave: false, why });
+        }
+        _ => end_program(state, out),
+    }
+}
+
+fn why_stay(state: &State) -> Option<String> {
+    let sending = |stage: &PendingStage| matches!(stage, PendingStage::Sending);
+    let sent = state.rotation.pending.iter().find(|(_, pending)| sending(&pending.stage));
+    if let Some((id, pending)) = sent {
+        return Some(session::text::request_being_sent(pending.step, state.fleet.label(id)));
+    }
+    let why = if state.requests.has_kubeconfigs() {
+        session::text::KUBECONFIG_UNDER_WAY
+    } else if !state.kubeconfig.unsaved.is_empty() {
+        session::text::KUBECONFIG_UNSAVED
+    } else if state.write_under_way() {
+        session::text::OUTCOME_UNKNOWN
+    } else {
+        return None;
+    };
+    Some(why.to_owned())
+}
+
+/// Ends the program.
+pub fn end_program(state: &mut State, out: &mut Outbox) {
+    if std::mem::replace(&mut state.session.quitting, true) {
+        return;
+    }
+    let window = state.session.window.take();
+    let print = std::mem::take(&mut state.kubeconfig.print);
+    let cx = context!(state, out);
+    kubeconfig::delivery::clear_clipboard(&mut state.kubeconfig, std::time::Duration::MAX, cx);
+    if window.is_some() {
+        cx.terminal(TerminalEffect::Status(None));
+    }
+    persist(state, out);
+    context!(state, out).terminal(TerminalEffect::Quit { print });
+}
+
+/// Keeps between runs what is to be kept, as it stands.
+pub fn persist(state: &mut State, out: &mut Outbox) {
+    let persisted = crate::domain::persisted::PersistedState {
+        credentials: state.credentials.clone(),
+        theme: Some(state.shared.theme.word().to_owned()),
+        columns: state.view.columns.clone(),
+        sort: Some(state.view.sort.id.to_owned()),
+    };
+    let persist = Request::Persist(Box::new(persisted), state.server_now());
+    context!(state, out).request(RequestOwner::PersistedState, persist);
+}
+
+/// The mouse was used; it is reported only while it is on.
+pub fn mouse(state: &mut State, out: &mut Outbox, event: MouseEvent) {
+    if !state.shared.mouse {
+        return;
+    }
+    match event.kind {
+        MouseEventKind::ScrollUp => wheel(state, out, Command::Up),
+        MouseEventKind::ScrollDown => wheel(state, out, Command::Down),
+        MouseEventKind::Down(MouseButton::Left) => click(state, out, event.column, event.row),
+        _ => {}
+    }
+}
+
+fn wheel(state: &mut State, out: &mut Outbox, command: Command) {
+    if state.help.is_some() {
+        help::run(&mut state.help, command, &state.shared.metrics);
+    } else if !state.is_covered() && state.context() != KeyContext::Filter {
+        on_screen(state, out, command);
+    }
+}
+
+fn click(state: &mut State, out: &mut Outbox, column: u16, row: u16) {
+    let hit = state.shared.metrics.targets.iter().find(|target| {
+        let (x, y, width, height) = target.area;
+        (x..x.saturating_add(width)).contains(&column)
+            && (y..y.saturating_add(height)).contains(&row)
+    });
+    let Some(what) = hit.map(|target| target.what) else { return };
+    let covered = state.is_covered();
+    match what {
+        Clickable::Row(at) if !covered => {
+            let clicked = state.view.shown.get(at).cloned();
+            if clicked.is_some() && clicked == state.view.cursor {
+                open_cluster(state, out);
+                return;
+            }
+            state.view.cursor = clicked.or(state.view.cursor.take());
+            state.view.cursor_moved = true;
+        }
+        Clickable::Tab(tab) if !covered => show_tab(state, tab),
+        Clickable::Count(number) if !covered => on_screen(state, out, Command::Number(number)),
+        Clickable::Cancel => close_dialog(state, out),
+        Clickable::Confirm => {
+            // Destructive buttons are for the keyboard; the mouse only moves the focus there.
+            if let Some(dialog) = &mut state.session.quit_dialog {
+                dialog.leave = true;
+            } else if let Some(dialog) = &mut state.rotation.dialog {
+                dialog.focus = Focus::Confirm;
+            }
+        }
+        Clickable::Row(_) | Clickable::Tab(_) | Clickable::Count(_) => {}
+    }
+}
+
+/// One step back from whatever lies on top: never past what would be lost.
+fn close_dialog(state: &mut State, out: &mut Outbox) {
+    if state.session.quit_dialog.take().is_some() {
+        return;
+    }
+    if state.kubeconfig.form.is_some() {
+        kubeconfig::update::back(&mut state.kubeconfig, context!(state, out));
+        return;
+    }
+    (state.rotation.dialog, state.action, state.menu) = (None, None, None);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::app::activity::state::ACTIVITY_LIMIT;
+    use crate::app::cluster::tabs::Tab;
+    use crate::app::commands;
+    use crate::app::context::{Outbox, context};
+    use crate::app::keymap::{Command, Keymap};
+    use crate::app::menus::state::MenuItems;
+    use crate::app::now::Now;
+    use crate::app::screen::Screen;
+    use crate::app::settings::Settings;
+    use crate::app::state::State;
+    use crate::app::text;
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::persisted::PersistedState;
+    use crate::domain::record::Outcome;
+    use crate::domain::rotation::Phase;
+
+    fn remember(state: &mut State, name: Option<&str>, text: &str) {
+        let id = name.map(|name| cluster(name, Phase::Never).id);
+        let cx = context!(state, &mut Outbox::default());
+        cx.remember(cx.record(id.as_ref(), "phase", Outcome::Seen, text));
+    }
+
+    fn machine() -> State {
+        let at = Now { wall: now(), monotonic: Duration::ZERO };
+        let settings = Settings::defaults();
+        let mut state = State::new(settings, Keymap::default(), PersistedState::default(), at, 1);
+        state.shared.metrics.page_rows = 3;
+        state
+    }
+
+    fn press(state: &mut State, commands: &[Command]) {
+        for command in commands {
+            commands::run(state, &mut Outbox::default(), *command);
+        }
+    }
+
+    fn chosen(state: &State) -> &str {
+        state.record_at_cursor().map_or("", |record| record.text.as_str())
+    }
+
+    #[test]
+    fn the_cursor_of_the_activity_stays_on_its_record_and_on_top_follows_what_comes() {
+        let mut state = machine();
+        for text in ["a", "b", "c", "d", "e"] {
+            remember(&mut state, None, text);
+        }
+        press(&mut state, &[Command::Activity]);
+        assert_eq!(chosen(&state), "e", "the newest");
+        remember(&mut state, None, "f");
+        assert_eq!(chosen(&state), "f");
+        press(&mut state, &[Command::Down, Command::PageDown]);
+        assert_eq!((chosen(&state), state.activity.scroll), ("b", 2));
+        remember(&mut state, None, "g");
+        assert_eq!(chosen(&state), "b");
+        press(&mut state, &[Command::Last]);
+        assert_eq!(chosen(&state), "a");
+        for _ in 0..ACTIVITY_LIMIT - 1 {
+            remember(&mut state, None, "later");
+        }
+        assert_eq!(chosen(&state), "g", "what made room gives the cursor to the oldest");
+        press(&mut state, &[Command::First]);
+        remember(&mut state, None, "newest");
+        assert_eq!(chosen(&state), "newest");
+    }
+
+    #[test]
+    fn enter_opens_an_entry_and_goes_back_before_the_screen_is_left() {
+        let mut state = machine();
+        press(&mut state, &[Command::Activity, Command::Open]);
+        assert!(!state.activity.open);
+        assert_eq!(
+            state.notices.toast.as_ref().map(|t| t.text.as_str()),
+            Some(text::OPEN_NO_ENTRY)
+        );
+        remember(&mut state, None, "a");
+        press(&mut state, &[Command::Open]);
+        assert!(state.activity.open);
+        press(&mut state, &[Command::Back]);
+        assert!(!state.activity.open && matches!(state.screen, Screen::Activity(_)));
+        press(&mut state, &[Command::Back]);
+        assert_eq!(state.screen, Screen::Fleet);
+    }
+
+    #[test]
+    fn the_tab_of_a_cluster_has_its_records_alone_and_copies_the_one_under_the_cursor() {
+        let mut state = machine();
+        remember(&mut state, Some("web"), "first");
+        remember(&mut state, Some("other"), "of another");
+        remember(&mut state, Some("web"), "second");
+        let id = cluster("web", Phase::Never).id;
+        state.screen = Screen::Cluster { id, created: None, tab: Tab::Activity };
+        press(&mut state, &[Command::Down]);
+        assert_eq!(chosen(&state), "first");
+        press(&mut state, &[Command::Copy]);
+        let Some(menu) = &state.menu else { panic!("no menu") };
+        let MenuItems::Copy(items) = &menu.items else { panic!("another menu") };
+        assert!(items[0].text.ends_with("by ?: first"), "{items:?}");
+    }
+}

@@ -1,0 +1,141 @@
+//! What the update of a feature is given beside its own state.
+
+use std::collections::VecDeque;
+
+use crate::app::activity::state::Activity;
+use crate::app::effect::{Effect, Request, TerminalEffect};
+use crate::app::event::Event;
+use crate::app::notices::Notices;
+use crate::app::requests::{RequestId, RequestOwner, Requests};
+use crate::app::shared::Shared;
+use crate::domain::cluster::ClusterId;
+use crate::domain::failure::Failure;
+use crate::domain::record::{Outcome, Record};
+
+/// What updates leave behind: effects for the runtime, events for other features.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    pub effects: Vec<Effect>,
+    pub events: VecDeque<Event>,
+}
+
+/// What the update of a feature is given beside its own state.
+pub struct UpdateContext<'a> {
+    pub shared: &'a Shared,
+    pub requests: &'a mut Requests,
+    pub notices: &'a mut Notices,
+    pub activity: &'a mut Activity,
+    pub out: &'a mut Outbox,
+}
+
+/// The context of an update, borrowed from the state beside the feature's own part of it.
+macro_rules! context {
+    ($state:expr, $out:expr) => {
+        &mut $crate::app::context::UpdateContext {
+            shared: &$state.shared,
+            requests: &mut $state.requests,
+            notices: &mut $state.notices,
+            activity: &mut $state.activity,
+            out: $out,
+        }
+    };
+}
+pub(in crate::app) use context;
+
+impl UpdateContext<'_> {
+    /// Says what became of something that the person did.
+    pub fn toast(&mut self, text: impl Into<String>) {
+        self.notices.answer(self.shared.now, text.into());
+    }
+
+    /// Says what was observed.
+    pub fn observation(&mut self, text: impl Into<String>) {
+        self.notices.observation(self.shared.now, text.into());
+    }
+
+    /// Shows an error until it is dismissed.
+    pub fn error(&mut self, failure: Failure) {
+        self.notices.error(failure);
+    }
+
+    /// Tells the other features.
+    pub fn raise(&mut self, event: Event) {
+        self.out.events.push_back(event);
+    }
+
+    /// Asks the runtime for something that is not answered.
+    pub fn effect(&mut self, effect: Effect) {
+        self.out.effects.push(effect);
+    }
+
+    /// Asks the terminal for something.
+    pub fn terminal(&mut self, effect: TerminalEffect) {
+        self.effect(Effect::Terminal(effect));
+    }
+
+    /// Asks for something; its answer is taken in through its owner.
+    pub fn request(&mut self, owner: RequestOwner, request: Request) -> RequestId {
+        let id = self.requests.begin(owner);
+        self.effect(Effect::Request(id, request));
+        id
+    }
+
+    /// Asks for something that changes something: the journal gets a line about it, with this verb and text, before
+    /// anything is sent.
+    pub fn request_logged(
+        &mut self,
+        owner: RequestOwner,
+        cluster: &ClusterId,
+        (verb, text): (&str, String),
+        request: impl FnOnce(Box<Record>) -> Request,
+    ) -> RequestId {
+        let id = self.requests.begin(owner);
+        let intent = self.record(Some(cluster), verb, Outcome::Intended, text).about(id, None);
+        self.effect(Effect::Request(id, request(Box::new(intent))));
+        id
+    }
+
+    /// Reads one cluster unless that is under way and was asked for later than `after`.
+    pub fn read_cluster(&mut self, id: &ClusterId, after: RequestId) {
+        if !self.requests.reads_cluster(id, after) {
+            self.request(RequestOwner::Cluster(id.clone()), Request::Read(id.clone()));
+        }
+    }
+
+    /// Copies something that is no secret: what it is, in words, and the text.
+    pub fn copy(&mut self, what: &str, text: String) {
+        self.request(RequestOwner::Copy(what.to_owned()), Request::CopyText(text));
+    }
+
+    /// A record of now, by us.
+    pub fn record(
+        &self,
+        cluster: Option<&ClusterId>,
+        step: &str,
+        outcome: Outcome,
+        text: impl Into<String>,
+    ) -> Record {
+        Record {
+            at: self.shared.now.wall,
+            who: self.shared.who(),
+            cluster: cluster.cloned(),
+            step: step.to_owned(),
+            request: None,
+            outcome,
+            text: text.into(),
+            expires: None,
+            trace: None,
+        }
+    }
+
+    /// Keeps a record in the activity.
+    pub fn remember(&mut self, record: Record) {
+        self.activity.push(record);
+    }
+
+    /// Keeps a record in the activity and the journal.
+    pub fn journal(&mut self, record: Record) {
+        self.remember(record.clone());
+        self.effect(Effect::Journal(Box::new(record)));
+    }
+}

@@ -1,0 +1,439 @@
+//! The one table of the fleet's columns: titles, widths, from which screen width on, cells and order.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::app::cell::{Cell, Tone};
+use crate::app::fleet::row::Row;
+use crate::app::nodes::observed::ObservedCluster;
+use crate::domain::age::{narrow, since};
+use crate::domain::attention::{Attention, LOOK_AT_BLOCKER, is_overdue, next_step};
+use crate::domain::cluster::{ClusterState, KubernetesVersion};
+use crate::domain::credential::Verdict;
+use crate::domain::roll::progress::Figure;
+use crate::domain::roll::{Roll, format};
+use crate::domain::rotation::Phase;
+use crate::domain::snapshot::Unavailable;
+use crate::domain::text::width;
+
+/// Column of the fleet.
+#[derive(Debug)]
+pub struct Column {
+    /// Id in the configuration and the column menu.
+    pub id: &'static str,
+    pub title: &'static str,
+    /// Fewest and most columns of text.
+    pub width: (u16, u16),
+    /// Whether numbers stand at the right.
+    pub right: bool,
+    /// Width of the table from which on it is shown.
+    pub from: u16,
+    /// Words for the sort menu.
+    pub sort_label: &'static str,
+    /// Its cell of a row, where there is room for so many columns of text.
+    pub cell: for<'a> fn(&Row<'a>, usize) -> Cell,
+    /// What rows are sorted by.
+    pub sort: for<'a> fn(&Row<'a>) -> SortValue<'a>,
+}
+
+impl PartialEq for Column {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+/// A value to sort by; smaller comes first.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SortValue<'a> {
+    /// Group and moment: older first within a group.
+    Ranked(Attention, Timestamp),
+    Number(i64),
+    /// A moment; those without one come last.
+    Moment(Timestamp),
+    Text(&'a str),
+    Version(&'a KubernetesVersion),
+}
+
+/// The columns, in the order of the screen. The first two are always shown.
+pub static COLUMNS: [Column; 12] = [
+    Column {
+        id: "attention",
+        title: "",
+        width: (1, 1),
+        right: false,
+        from: 0,
+        sort_label: "attention: what needs you first",
+        cell: |row, _| glyph(row),
+        sort: urgency,
+    },
+    Column {
+        id: "name",
+        title: "NAME",
+        width: (11, 16),
+        right: false,
+        from: 0,
+        sort_label: "name",
+        cell: |row, _| Cell::new(row.cluster().id.name.as_str(), Tone::Plain),
+        // All alike: what is alike is in the order of names.
+        sort: |_| SortValue::Number(0),
+    },
+    Column {
+        id: "project",
+        title: "PROJECT",
+        width: (8, 20),
+        right: false,
+        from: 62,
+        sort_label: "project",
+        cell: |row, _| Cell::new(row.project(), Tone::Plain),
+        sort: |row| SortValue::Text(row.project()),
+    },
+    Column {
+        id: "region",
+        title: "REG",
+        width: (4, 4),
+        right: false,
+        from: 68,
+        sort_label: "region",
+        cell: |row, _| Cell::new(row.cluster().id.region().as_str(), Tone::Plain),
+        sort: |row| SortValue::Text(row.cluster().id.region().as_str()),
+    },
+    Column {
+        id: "phase",
+        title: "PHASE",
+        width: (10, 10),
+        right: false,
+        from: 38,
+        sort_label: "phase",
+        cell: |row, _| phase_cell(row),
+        sort: |row| SortValue::Number(i64::from(row.cluster().rotation.phase.order())),
+    },
+    Column {
+        id: "roll",
+        title: "ROLL",
+        width: (13, 22),
+        right: false,
+        from: 52,
+        sort_label: "roll",
+        cell: roll_cell,
+        sort: nodes_left,
+    },
+    Column {
+        id: "since",
+        title: "SINCE",
+        width: (6, 6),
+        right: true,
+        from: 34,
+        sort_label: "since: longest in phase",
+        cell: |row, _| since_cell(row),
+        sort: |row| moment(row.cluster().rotation.since().or(row.cluster().created)),
+    },
+    Column {
+        id: "age",
+        title: "CRED AGE",
+        width: (8, 8),
+        right: true,
+        from: 112,
+        sort_label: "credential age: oldest",
+        cell: |row, _| age_cell(row),
+        sort: |row| moment(row.cluster().credentials_born()),
+    },
+    Column {
+        id: "kubeconfig",
+        title: "MY ACCESS",
+        width: (9, 9),
+        right: true,
+        from: 122,
+        sort_label: "my access: ends soonest",
+        cell: |row, _| access_cell(row),
+        sort: |row| {
+            let best = row.source.credentials.best(row.cluster(), row.server_now());
+            moment(best.and_then(|(access, _)| access.expires))
+        },
+    },
+    Column {
+        id: "state",
+        title: "STATE",
+        width: (11, 12),
+        right: false,
+        from: 134,
+        sort_label: "state: worst",
+        cell: |row, _| state_cell(row),
+        sort: |row| SortValue::Number(i64::from(row.cluster().state.severity())),
+    },
+    Column {
+        id: "version",
+        title: "K8S",
+        width: (7, 8),
+        right: false,
+        from: 144,
+        sort_label: "Kubernetes version: oldest",
+        cell: |row, _| {
+            let expiring = row.attention() == Attention::Expiring;
+            let tone = if expiring { Tone::Warn } else { Tone::Dim };
+            Cell::new(row.cluster().version.as_str(), tone)
+        },
+        sort: |row| SortValue::Version(&row.cluster().version),
+    },
+    Column {
+        id: "next",
+        title: "NEXT STEP",
+        width: (14, 30),
+        right: false,
+        from: 96,
+        sort_label: "next step",
+        cell: |row, _| next_cell(row),
+        sort: urgency,
+    },
+];
+
+impl Column {
+    /// The column with this id.
+    pub fn from_id(id: &str) -> Option<&'static Self> {
+        COLUMNS.iter().find(|column| column.id == id)
+    }
+
+    /// Whether it is shown whatever is chosen.
+    pub fn is_fixed(&self) -> bool {
+        matches!(self.id, "attention" | "name")
+    }
+}
+
+fn moment(at: Option<Timestamp>) -> SortValue<'static> {
+    SortValue::Moment(at.unwrap_or(Timestamp::MAX))
+}
+
+/// What needs a person first.
+fn urgency(row: &Row<'_>) -> SortValue<'static> {
+    let cluster = row.cluster();
+    let group = row.attention();
+    let at = match group {
+        Attention::Prepared | Attention::Running | Attention::Stuck => cluster.rotation.since(),
+        Attention::Overdue => cluster.credentials_born(),
+        Attention::Expiring => cluster.version_expires,
+        Attention::ReportedError | Attention::Settled => None,
+    };
+    SortValue::Ranked(group, at.unwrap_or(Timestamp::MAX))
+}
+
+/// Most nodes left first, as they are seen; else as far as pools tell.
+fn nodes_left(row: &Row<'_>) -> SortValue<'static> {
+    SortValue::Number(match row.cluster().rotation.phase {
+        Phase::Preparing => {
+            let seen = row.source.nodes.remaining(&row.cluster().id);
+            let seen = seen.and_then(|left| i64::try_from(left).ok());
+            -seen.unwrap_or_else(|| i64::from(row.cluster().node_bounds().1))
+        }
+        Phase::Prepared => 1,
+        Phase::Never | Phase::Completing | Phase::Completed | Phase::Unknown(_) => 2,
+    })
+}
+
+/// Glyph of a cluster: its phase, or what matters more.
+pub fn glyph(row: &Row<'_>) -> Cell {
+    let cluster = row.cluster();
+    let ascii = row.source.shared.settings.ascii;
+    let pick = |fine, plain| if ascii { plain } else { fine };
+    if row.entry.gone.is_some() {
+        return Cell::new(pick("∅", "-"), Tone::Dim);
+    }
+    if row.is_stuck() {
+        return Cell::new(pick("✗", "x"), Tone::Bad);
+    }
+    if row.source.fleet.is_stale(&cluster.id) {
+        return Cell::new("~", Tone::Dim);
+    }
+    if matches!(cluster.state, ClusterState::Hibernated | ClusterState::Hibernating) {
+        return Cell::new(pick("○", "o"), Tone::Dim);
+    }
+    phase_glyph(&cluster.rotation.phase, ascii)
+}
+
+/// Glyph of a phase.
+pub fn phase_glyph(phase: &Phase, ascii: bool) -> Cell {
+    let pick = |fine, plain| if ascii { plain } else { fine };
+    match phase {
+        Phase::Never => Cell::new(pick("◌", "."), Tone::Dim),
+        Phase::Preparing => Cell::new(pick("◔", "/"), Tone::Busy),
+        Phase::Prepared => Cell::new(pick("◑", "P"), Tone::Attention),
+        Phase::Completing => Cell::new(pick("◕", "\\"), Tone::Busy),
+        Phase::Completed => Cell::new(pick("●", "*"), Tone::Good),
+        Phase::Unknown(_) => Cell::new("?", Tone::Warn),
+    }
+}
+
+/// The phase, or how a sent step stands.
+pub fn phase_cell(row: &Row<'_>) -> Cell {
+    let phase = &row.cluster().rotation.phase;
+    if row.entry.gone.is_some() {
+        return Cell::new("not listed", Tone::Dim);
+    }
+    if let Some(pending) = row.pending() {
+        return Cell::new(pending.word(), Tone::Busy);
+    }
+    let tone = match phase {
+        Phase::Never | Phase::Completed => Tone::Dim,
+        Phase::Preparing | Phase::Completing => Tone::Busy,
+        Phase::Prepared => Tone::Attention,
+        Phase::Unknown(_) => Tone::Warn,
+    };
+    Cell::new(phase.word(), tone)
+}
+
+fn since_cell(row: &Row<'_>) -> Cell {
+    let rotation = &row.cluster().rotation;
+    let (at, tone) = match (rotation.since(), &rotation.phase) {
+        (Some(at), Phase::Prepared) => (Some(at), Tone::Attention),
+        (Some(at), Phase::Completed) => (Some(at), Tone::Dim),
+        (Some(at), _) => (Some(at), Tone::Plain),
+        (None, _) => (row.cluster().created, Tone::Dim),
+    };
+    at.map_or_else(Cell::dash, |at| Cell::new(narrow(since(at, row.now())), tone))
+}
+
+fn age_cell(row: &Row<'_>) -> Cell {
+    let overdue_after = row.source.shared.settings.overdue_after;
+    row.cluster().credentials_born().map_or_else(Cell::dash, |born| {
+        let overdue = is_overdue(row.cluster(), row.now(), overdue_after);
+        let tone = if overdue { Tone::Warn } else { Tone::Dim };
+        Cell::new(narrow(since(born, row.now())), tone)
+    })
+}
+
+fn state_cell(row: &Row<'_>) -> Cell {
+    let state = &row.cluster().state;
+    let tone = match state {
+        ClusterState::Unhealthy => Tone::Bad,
+        ClusterState::Unknown(_) => Tone::Warn,
+        ClusterState::Creating
+        | ClusterState::Deleting
+        | ClusterState::Reconciling
+        | ClusterState::WakingUp
+        | ClusterState::Hibernating => Tone::Busy,
+        ClusterState::Hibernated | ClusterState::Healthy => Tone::Dim,
+    };
+    Cell::new(state.word(), tone)
+}
+
+fn next_cell(row: &Row<'_>) -> Cell {
+    if row.is_held() {
+        return Cell::new(LOOK_AT_BLOCKER, Tone::Bad);
+    }
+    let overdue_after = row.source.shared.settings.overdue_after;
+    let Some(text) = next_step(row.cluster(), row.now(), overdue_after) else {
+        return Cell::new("", Tone::Dim);
+    };
+    let text = time_left(row).map_or(text, |left| format!("wait, {left} left"));
+    let tone = match row.attention() {
+        Attention::Stuck => Tone::Bad,
+        Attention::Prepared => Tone::Attention,
+        Attention::ReportedError | Attention::Overdue => Tone::Warn,
+        Attention::Running | Attention::Expiring | Attention::Settled => Tone::Plain,
+    };
+    Cell::new(text, tone)
+}
+
+/// How long the best kubeconfig still works; "?" where only some are known of which that cannot be told.
+fn access_cell(row: &Row<'_>) -> Cell {
+    let (credentials, cluster, now) = (row.source.credentials, row.cluster(), row.server_now());
+    let Some((access, verdict)) = credentials.best(cluster, now) else {
+        let judged = credentials.judged(cluster, now);
+        let unclear = judged.iter().any(|(_, verdict)| *verdict == Verdict::CannotTell);
+        return if unclear { Cell::new("?", Tone::Warn) } else { Cell::dash() };
+    };
+    let Some(expires) = access.expires else {
+        return Cell::new(access.kind.word(), Tone::Plain);
+    };
+    let left = since(now, expires);
+    let ends_soon = left < SignedDuration::from_mins(30);
+    let warns = ends_soon || verdict == Verdict::BreaksOnComplete;
+    Cell::new(narrow(left), if warns { Tone::Warn } else { Tone::Plain })
+}
+
+/// "40–60m", while nodes are replaced and are seen.
+fn time_left(row: &Row<'_>) -> Option<String> {
+    let observed = row.observed().filter(|observed| observed.live)?;
+    let rolls = row.cluster().rotation.phase == Phase::Preparing && !row.is_stuck();
+    format::left(observed.roll.as_ref().filter(|_| rolls)?.outlook)
+}
+
+/// How far the roll is: a bar, the figure and, with room for it, how long it still takes; or why none can be told.
+fn roll_cell(row: &Row<'_>, room: usize) -> Cell {
+    let observed = row.observed();
+    let roll = observed.and_then(|observed| observed.roll.as_ref());
+    match row.cluster().rotation.phase {
+        Phase::Preparing => {
+            let Some(observed) = observed else { return Cell::new("not watched", Tone::Dim) };
+            let Some(figure) = roll.and_then(Roll::figure) else {
+                let text = observed.trouble.as_ref().map_or("looking", |(t, _)| trouble_word(t));
+                return Cell::new(text, Tone::Dim);
+            };
+            let tone = roll_tone(row, observed);
+            let text = format!("{} {}", bar(figure, 5), format::figure_narrow(figure));
+            let left = if row.is_held() { Some("✗".to_owned()) } else { time_left(row) };
+            let whole =
+                left.map(|left| format!("{text} {left}")).filter(|whole| width(whole) <= room);
+            Cell::new(whole.unwrap_or(text), tone)
+        }
+        Phase::Prepared => match roll.and_then(Roll::figure) {
+            Some(figure) => Cell::new(format::figure_narrow(figure), Tone::Dim),
+            None => Cell::new("done", Tone::Dim),
+        },
+        Phase::Never | Phase::Completing | Phase::Completed | Phase::Unknown(_) => Cell::dash(),
+    }
+}
+
+fn roll_tone(row: &Row<'_>, observed: &ObservedCluster) -> Tone {
+    match (row.is_held(), observed.live) {
+        (_, false) => Tone::Dim,
+        (true, true) => Tone::Bad,
+        (false, true) => Tone::Busy,
+    }
+}
+
+/// "9/15 new", while nodes are replaced and can be seen: what the roll and the phase say in one.
+pub fn new_nodes(row: &Row<'_>) -> Option<Cell> {
+    if row.cluster().rotation.phase != Phase::Preparing || row.entry.gone.is_some() {
+        return None;
+    }
+    let observed = row.observed()?;
+    let figure = observed.roll.as_ref()?.figure()?;
+    let text = format!("{} new", format::figure_narrow(figure));
+    Some(Cell::new(text, roll_tone(row, observed)))
+}
+
+/// A bar of so many cells. Full only when it is done, empty only when nothing is new.
+pub fn bar(figure: Figure, cells: usize) -> String {
+    let whole = u32::try_from(cells).unwrap_or(0);
+    let part = figure.fraction() * f64::from(whole);
+    let least = usize::from(figure.new > 0);
+    let most = if figure.done { cells } else { cells.saturating_sub(1) };
+    let filled = (0..cells)
+        .filter(|cell| f64::from(u32::try_from(*cell).unwrap_or(0)) + 0.5 <= part)
+        .count()
+        .clamp(least.min(most), most);
+    format!("{}{}", "▰".repeat(filled), "▱".repeat(cells - filled))
+}
+
+/// Why a cluster's own API shows nothing, in a word or two.
+pub fn trouble_word(trouble: &Unavailable) -> &'static str {
+    match trouble {
+        Unavailable::Connecting => "looking",
+        Unavailable::NotAcceptedYet { .. } => "login waits",
+        Unavailable::CredentialsRefused(_) => "login refused",
+        Unavailable::NoAccess(_) | Unavailable::KubeconfigRefused(_) => "no access",
+        Unavailable::Unreachable(_) => "unreachable",
+        Unavailable::Hibernated => "asleep",
+        Unavailable::OneWay => "not asked",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::app::fleet::columns::Column;
+
+    #[test]
+    fn name_and_phase_fit_the_narrowest_screens() {
+        let from = |id| Column::from_id(id).unwrap().from;
+        assert_eq!(from("name"), 0);
+        assert!(from("phase") <= 40);
+    }
+}

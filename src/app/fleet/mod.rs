@@ -1,0 +1,12 @@
+//! All clusters: what is known of them, when they are read, and the table of them.
+
+pub mod columns;
+pub mod filter;
+pub mod order;
+pub mod polling;
+pub mod readings;
+pub mod row;
+pub mod state;
+pub mod text;
+pub mod update;
+pub mod view;

@@ -1,0 +1,243 @@
+//! What reads bring: clusters that changed, vanished or are new ones under an old name.
+
+use jiff::SignedDuration;
+use std::collections::BTreeSet;
+
+use crate::app::context::UpdateContext;
+use crate::app::event::Event;
+use crate::app::fleet::polling;
+use crate::app::fleet::state::{Change, Entry, Fleet, ScopeStatus};
+use crate::app::fleet::text;
+use crate::app::message::Listing;
+use crate::app::requests::RequestId;
+use crate::app::rotation::pending::PendingSteps;
+use crate::domain::age::{long, since};
+use crate::domain::cluster::{Cluster, ClusterId, Scope};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::record::Outcome;
+use crate::domain::rotation::Phase;
+
+/// A scope was listed, or not. `in_use`: clusters whose rows stay although they are not listed any more.
+pub fn listed(
+    fleet: &mut Fleet,
+    (scope, request): (&Scope, RequestId),
+    result: Result<Listing, Failure>,
+    in_use: &[ClusterId],
+    pending: &PendingSteps,
+    cx: &mut UpdateContext<'_>,
+) {
+    let listing = match result {
+        Ok(listing) => listing,
+        Err(failure) => {
+            cx.raise(Event::SignIn(Some(failure.clone())));
+            polling::schedule_after_failure(fleet, scope, failure, cx);
+            return;
+        }
+    };
+    if !fleet.scopes.contains_key(scope) {
+        return;
+    }
+    cx.raise(Event::SignIn(None));
+    fleet.note_skew(listing.skew);
+    log_recovery(fleet, scope, cx);
+    if let Some(entry) = fleet.scopes.get_mut(scope) {
+        entry.status = ScopeStatus::Live;
+        entry.seen = Some(cx.shared.now);
+        entry.skipped = listing.skipped;
+        entry.wait_until = None;
+    }
+    let listed: BTreeSet<ClusterId> =
+        listing.clusters.iter().map(|cluster| cluster.id.clone()).collect();
+    for cluster in listing.clusters {
+        apply(fleet, cluster, request, listing.skew, cx);
+    }
+    // The missing ones may be among the items that could not be read.
+    if listing.skipped == 0 {
+        remove_missing(fleet, scope, request, &listed, in_use, cx);
+    }
+    polling::schedule_after_success(fleet, scope, pending, cx);
+    cx.raise(Event::RowsChanged);
+}
+
+/// One cluster was read, or not.
+pub fn read(
+    fleet: &mut Fleet,
+    (id, request): (&ClusterId, RequestId),
+    result: Result<(Box<Cluster>, SignedDuration), Failure>,
+    cx: &mut UpdateContext<'_>,
+) {
+    match result {
+        Ok((cluster, skew)) => {
+            cx.raise(Event::SignIn(None));
+            fleet.note_skew(skew);
+            apply(fleet, *cluster, request, skew, cx);
+            cx.raise(Event::RowsChanged);
+        }
+        Err(failure) => {
+            cx.raise(Event::SignIn(Some(failure.clone())));
+            if failure.kind == FailureKind::NotFound
+                && fleet.entries.get(id).is_some_and(|entry| entry.sequence < request)
+            {
+                mark_missing(fleet, id, cx);
+            }
+            cx.raise(Event::ClusterNotRead { cluster: id.clone(), request, failure });
+        }
+    }
+}
+
+/// Takes a reading in, unless a later one is there.
+fn apply(
+    fleet: &mut Fleet,
+    cluster: Cluster,
+    request: RequestId,
+    skew: SignedDuration,
+    cx: &mut UpdateContext<'_>,
+) {
+    let now = cx.shared.now;
+    let known = fleet.entries.get(&cluster.id);
+    if known.is_some_and(|entry| entry.sequence > request) {
+        return;
+    }
+    let id = cluster.id.clone();
+    let (entry, change) = match fleet.entries.remove(&id) {
+        None => (Entry::new(cluster, now, request), Change::Cluster),
+        Some(mut entry) => {
+            let change = entry.take(cluster, now, request);
+            (entry, change)
+        }
+    };
+    let cluster = Box::new(entry.cluster.clone());
+    fleet.put(entry);
+    match &change {
+        Change::Phase(before) => log_phase(fleet, before, &cluster, cx),
+        Change::Replaced => log_replacement(fleet, &id, cx),
+        Change::Nothing | Change::Cluster => {}
+    }
+    let changed = change != Change::Nothing;
+    cx.raise(Event::ClusterRead { cluster, request, skew, changed });
+}
+
+fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateContext<'_>) {
+    let after = &cluster.rotation.phase;
+    let text = format!("{} → {}", before.word(), after.word());
+    if matches!(after, Phase::Prepared | Phase::Completed) {
+        cx.observation(text::of_cluster(fleet.label(&cluster.id), &text));
+        let (cluster, text) = (cluster.id.clone(), after.word().to_owned());
+        cx.raise(Event::Announce { cluster, text });
+    }
+    let record = cx.record(Some(&cluster.id), "phase", Outcome::Seen, text);
+    cx.journal(record);
+}
+
+/// Another cluster stands under the same name. Kubeconfigs of the old one are known for what they are: `Access::is_of`.
+fn log_replacement(fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) {
+    let text = text::RECREATED;
+    cx.toast(text::of_cluster(fleet.label(id), text));
+    let record = cx.record(Some(id), "phase", Outcome::Seen, text);
+    cx.journal(record);
+    cx.raise(Event::ClusterReplaced(id.clone()));
+}
+
+/// Clusters that a working, complete list no longer has.
+fn remove_missing(
+    fleet: &mut Fleet,
+    scope: &Scope,
+    request: RequestId,
+    listed: &BTreeSet<ClusterId>,
+    in_use: &[ClusterId],
+    cx: &mut UpdateContext<'_>,
+) {
+    let missing: Vec<ClusterId> = fleet
+        .entries
+        .values()
+        .filter(|entry| entry.cluster.id.scope == *scope && entry.sequence < request)
+        .map(|entry| entry.cluster.id.clone())
+        .filter(|id| !listed.contains(id))
+        .collect();
+    for id in missing {
+        if !mark_missing(fleet, &id, cx) && !in_use.contains(&id) {
+            fleet.forget(&id);
+            cx.raise(Event::ClusterForgotten(id));
+        }
+    }
+}
+
+/// The cluster is no longer there, whichever read says so first: told once. Says whether this was the first.
+fn mark_missing(fleet: &mut Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) -> bool {
+    let Some(entry) = fleet.entries.get_mut(id).filter(|entry| entry.gone.is_none()) else {
+        return false;
+    };
+    entry.gone = Some(cx.shared.now.wall);
+    let record = cx.record(Some(id), "phase", Outcome::Seen, text::NOT_LISTED);
+    cx.remember(record);
+    cx.raise(Event::ClusterMissing(id.clone()));
+    cx.raise(Event::RowsChanged);
+    true
+}
+
+/// A scope works again: said once.
+fn log_recovery(fleet: &Fleet, scope: &Scope, cx: &mut UpdateContext<'_>) {
+    let status = fleet.scopes.get(scope).map(|entry| &entry.status);
+    let Some(ScopeStatus::Failing(outage)) = status else { return };
+    let lasted = long(since(outage.since.wall, cx.shared.now.wall));
+    let project = fleet.project_name(&scope.project);
+    let text = text::recovered(project, &scope.region, lasted);
+    if outage.is_told(cx.shared.now) {
+        cx.observation(text.clone());
+    }
+    let mut record = cx.record(None, "connection", Outcome::Seen, text);
+    record.trace.clone_from(&outage.failure.trace);
+    cx.remember(record);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::SignedDuration;
+
+    use crate::app::keymap::Keymap;
+    use crate::app::message::{Answer, Listing, Message};
+    use crate::app::now::Now;
+    use crate::app::requests::RequestOwner;
+    use crate::app::settings::Settings;
+    use crate::app::state::State;
+    use crate::app::update::update;
+    use crate::domain::cluster::{Cluster, ProjectId, Region};
+    use crate::domain::failure::{Failure, FailureKind};
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::persisted::PersistedState;
+    use crate::domain::rotation::Phase;
+
+    fn list(state: &mut State, clusters: Vec<Cluster>) {
+        let Some(scope) = state.fleet.scopes.keys().next().cloned() else { return };
+        let request = state.requests.begin(RequestOwner::Clusters(scope));
+        let at = state.shared.now;
+        let listing = Listing { clusters, skipped: 0, skew: SignedDuration::ZERO };
+        update(state, at, Message::Answered(request, Answer::Clusters(Ok(listing))));
+    }
+
+    #[test]
+    fn api_17_a_cluster_that_a_single_read_misses_is_told_as_gone_once() {
+        let mut settings = Settings::defaults();
+        let web = cluster("web", Phase::Never);
+        settings.projects = vec![(ProjectId::new(web.id.project().as_str()), None)];
+        settings.regions = vec![Region::new("eu01")];
+        let at = Now { wall: now(), monotonic: Duration::ZERO };
+        let mut state = State::new(settings, Keymap::default(), PersistedState::default(), at, 1);
+        list(&mut state, vec![web.clone()]);
+        let gone = |state: &State| {
+            state.activity.records.iter().filter(|record| record.text == "no longer listed").count()
+        };
+        for _ in 0..2 {
+            let request = state.requests.begin(RequestOwner::Cluster(web.id.clone()));
+            let failure = Failure::new(FailureKind::NotFound, "no such cluster");
+            update(&mut state, at, Message::Answered(request, Answer::Cluster(Err(failure))));
+            assert_eq!(gone(&state), 1);
+        }
+        assert!(state.fleet.entries.get(&web.id).is_some_and(|entry| entry.gone.is_some()));
+        state.view.cursor = Some(web.id);
+        list(&mut state, Vec::new());
+        assert_eq!(gone(&state), 1, "the list tells it no second time");
+    }
+}

@@ -1,0 +1,100 @@
+//! A row of the fleet: a cluster with all that its cells and its place in an order are made of.
+
+use jiff::Timestamp;
+
+use crate::app::fleet::state::{Entry, Fleet};
+use crate::app::nodes::observed::ObservedCluster;
+use crate::app::nodes::state::NodesState;
+use crate::app::rotation::pending::{Pending, PendingSteps};
+use crate::app::shared::Shared;
+use crate::domain::attention::{Attention, attention, stuck};
+use crate::domain::cluster::Cluster;
+use crate::domain::credential::Credentials;
+
+/// Where rows are made from.
+#[derive(Clone, Copy)]
+pub struct RowSource<'a> {
+    pub shared: &'a Shared,
+    pub fleet: &'a Fleet,
+    pub nodes: &'a NodesState,
+    pub pending: &'a PendingSteps,
+    pub credentials: &'a Credentials,
+}
+
+/// The source of rows, borrowed from the state beside what is made from it.
+macro_rules! row_source {
+    ($state:expr) => {
+        $crate::app::fleet::row::RowSource {
+            shared: &$state.shared,
+            fleet: &$state.fleet,
+            nodes: &$state.nodes,
+            pending: &$state.rotation.pending,
+            credentials: &$state.credentials,
+        }
+    };
+}
+pub(in crate::app) use row_source;
+
+/// A row of the fleet.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    pub entry: &'a Entry,
+    pub source: RowSource<'a>,
+}
+
+impl<'a> RowSource<'a> {
+    /// The row of a cluster.
+    pub fn row(self, entry: &'a Entry) -> Row<'a> {
+        Row { entry, source: self }
+    }
+}
+
+impl<'a> Row<'a> {
+    /// The cluster as last read.
+    pub fn cluster(&self) -> &'a Cluster {
+        &self.entry.cluster
+    }
+
+    /// The moment, by our clock.
+    pub fn now(&self) -> Timestamp {
+        self.source.shared.now.wall
+    }
+
+    /// The moment by SKE's clock, as far as it is known.
+    pub fn server_now(&self) -> Timestamp {
+        self.source.fleet.server_now(self.now())
+    }
+
+    /// Name of its project, or its id.
+    pub fn project(&self) -> &'a str {
+        self.source.fleet.project_name(self.entry.cluster.id.project())
+    }
+
+    /// The step that was sent and is not settled.
+    pub fn pending(&self) -> Option<&'a Pending> {
+        self.source.pending.get(&self.entry.cluster.id)
+    }
+
+    /// What was observed of its nodes.
+    pub fn observed(&self) -> Option<&'a ObservedCluster> {
+        self.source.nodes.observed.get(&self.entry.cluster.id)
+    }
+
+    /// Whether something holds its roll up, as its own API shows it.
+    pub fn is_held(&self) -> bool {
+        self.source.nodes.is_held(&self.entry.cluster.id)
+    }
+
+    /// The group it belongs to, by what SKE and its own API show.
+    pub fn attention(&self) -> Attention {
+        if self.is_held() {
+            return Attention::Stuck;
+        }
+        attention(self.cluster(), self.now(), self.source.shared.settings.overdue_after)
+    }
+
+    /// Whether its roll is stuck.
+    pub fn is_stuck(&self) -> bool {
+        self.is_held() || stuck(self.cluster(), self.now()).is_some()
+    }
+}

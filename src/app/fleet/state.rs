@@ -1,0 +1,301 @@
+//! The clusters that are known, and where they are listed from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::app::fleet::order::compare_names;
+use crate::app::now::Now;
+use crate::app::outage::Outage;
+use crate::app::requests::RequestId;
+use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
+use crate::domain::rotation::{OLD_ANSWERS, Phase};
+
+/// A cluster and what this program knows about its reading.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub cluster: Cluster,
+    pub seen: Now,
+    pub sequence: RequestId,
+    /// Since when a working list no longer has it.
+    pub gone: Option<Timestamp>,
+    /// Since when answers are older than what is known of the rotation, on the monotonic clock.
+    pub older: Option<Duration>,
+    /// When this program saw the present phase begin; `None` if it was there from the first reading.
+    pub phase_seen: Option<Timestamp>,
+    /// Place among all names in their natural order. A cache: [`Fleet::rank_names`] makes it.
+    pub name_rank: usize,
+}
+
+impl Entry {
+    /// A cluster that was read for the first time.
+    pub fn new(mut cluster: Cluster, seen: Now, sequence: RequestId) -> Self {
+        cluster.remember(None, seen.wall);
+        Self { cluster, seen, sequence, gone: None, older: None, phase_seen: None, name_rank: 0 }
+    }
+
+    /// Takes in a later reading of it, or of another cluster under its name.
+    pub fn take(&mut self, mut read: Cluster, now: Now, sequence: RequestId) -> Change {
+        if !self.cluster.is_same_cluster(&read) {
+            *self = Self::new(read, now, sequence);
+            return Change::Replaced;
+        }
+        // An answer may be older than one before it: then the rotation stays as it is known, for a while.
+        self.older = if read.rotation.is_older_than(&self.cluster.rotation) {
+            let began = self.older.unwrap_or(now.monotonic);
+            Some(began).filter(|began| now.monotonic.saturating_sub(*began) < OLD_ANSWERS)
+        } else {
+            None
+        };
+        if self.older.is_some() {
+            read.rotation = self.cluster.rotation.clone();
+        }
+        read.remember(Some(&self.cluster), now.wall);
+        (self.seen, self.sequence, self.gone) = (now, sequence, None);
+        if read == self.cluster {
+            return Change::Nothing;
+        }
+        let before = std::mem::replace(&mut self.cluster, read).rotation.phase;
+        if before == self.cluster.rotation.phase {
+            return Change::Cluster;
+        }
+        self.phase_seen = Some(now.wall);
+        Change::Phase(before)
+    }
+}
+
+/// What a later reading of a cluster shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Nothing,
+    Cluster,
+    /// The phase; it was this one before.
+    Phase(Phase),
+    /// It is another cluster under the name.
+    Replaced,
+}
+
+/// How listing one scope goes.
+#[derive(Debug, Clone)]
+pub enum ScopeStatus {
+    Loading,
+    Live,
+    /// The region does not exist for this service (501); asked again rarely.
+    NotOffered,
+    /// The last lists failed; earlier rows are kept.
+    Failing(Box<Outage>),
+}
+
+/// One project in one region.
+#[derive(Debug, Clone)]
+pub struct ScopeState {
+    pub status: ScopeStatus,
+    /// When the next list is due, on the monotonic clock.
+    pub due: Duration,
+    /// Until when the server asked us to wait.
+    pub wait_until: Option<Timestamp>,
+    pub seen: Option<Now>,
+    /// Items of the last list that could not be read.
+    pub skipped: usize,
+}
+
+impl Default for ScopeState {
+    /// A scope that was never listed and is due at once.
+    fn default() -> Self {
+        Self {
+            status: ScopeStatus::Loading,
+            due: Duration::ZERO,
+            wait_until: None,
+            seen: None,
+            skipped: 0,
+        }
+    }
+}
+
+/// Everything that is known about clusters.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    /// Clusters by address. [`Fleet::put`] and [`Fleet::forget`] add and remove.
+    pub entries: BTreeMap<ClusterId, Entry>,
+    /// Those whose nodes are being replaced, so that nobody has to look for them.
+    pub rolling: BTreeSet<ClusterId>,
+    pub scopes: BTreeMap<Scope, ScopeState>,
+    /// Names of projects, where they are known.
+    pub projects: BTreeMap<ProjectId, String>,
+    /// SKE's clock minus this machine's, as its last answer showed it; small differences count as none.
+    pub skew: SignedDuration,
+    /// Keeps polls of many instances apart.
+    pub random: fastrand::Rng,
+}
+
+/// Differences of clocks up to this are those of answers on their way.
+const SKEW_NOISE: SignedDuration = SignedDuration::from_secs(30);
+
+impl Fleet {
+    /// Nothing is known. `seed`: for the jitter of polls.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            rolling: BTreeSet::new(),
+            scopes: BTreeMap::new(),
+            projects: BTreeMap::new(),
+            skew: SignedDuration::ZERO,
+            random: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    /// An answer of SKE showed how its clock differs from ours.
+    pub fn note_skew(&mut self, skew: SignedDuration) {
+        self.skew = if skew.abs() > SKEW_NOISE { skew } else { SignedDuration::ZERO };
+    }
+
+    /// The moment by SKE's clock: what it issued ends by that.
+    pub fn server_now(&self, now: Timestamp) -> Timestamp {
+        now.saturating_add(self.skew).unwrap_or(now)
+    }
+
+    /// Name of a project, or its id.
+    pub fn project_name<'a>(&'a self, id: &'a ProjectId) -> &'a str {
+        self.projects.get(id).map_or_else(|| id.as_str(), String::as_str)
+    }
+
+    /// What people are told a cluster is called: its name; with the region where the fleet has others of that name,
+    /// and with the project where one of those is in the same region.
+    pub fn label(&self, id: &ClusterId) -> String {
+        let mut others = self
+            .scopes
+            .keys()
+            .filter(|scope| **scope != id.scope)
+            .map(|scope| ClusterId { scope: scope.clone(), name: id.name.clone() })
+            .filter(|other| self.entries.contains_key(other))
+            .peekable();
+        let (name, region) = (&id.name, id.region());
+        if others.peek().is_none() {
+            name.to_string()
+        } else if others.any(|other| other.region() == region) {
+            format!("{name} ({region}, {})", self.project_name(id.project()))
+        } else {
+            format!("{name} ({region})")
+        }
+    }
+
+    /// A cluster as last read.
+    pub fn cluster(&self, id: &ClusterId) -> Option<&Cluster> {
+        self.entries.get(id).map(|entry| &entry.cluster)
+    }
+
+    /// Takes a reading in.
+    pub fn put(&mut self, entry: Entry) {
+        let id = entry.cluster.id.clone();
+        if entry.cluster.rotation.phase == Phase::Preparing {
+            self.rolling.insert(id.clone());
+        } else {
+            self.rolling.remove(&id);
+        }
+        self.entries.insert(id, entry);
+    }
+
+    /// Drops a cluster.
+    pub fn forget(&mut self, id: &ClusterId) {
+        self.rolling.remove(id);
+        self.entries.remove(id);
+    }
+
+    /// Puts the names in their natural order.
+    pub fn rank_names(&mut self) {
+        let mut by_name: Vec<&mut Entry> = self.entries.values_mut().collect();
+        by_name.sort_unstable_by(|a, b| compare_names(&a.cluster.id, &b.cluster.id));
+        for (rank, entry) in by_name.into_iter().enumerate() {
+            entry.name_rank = rank;
+        }
+    }
+
+    /// Whether the nodes of a cluster are being replaced, as far as SKE shows.
+    pub fn rolls(&self, id: &ClusterId) -> bool {
+        self.cluster(id).is_some_and(|cluster| cluster.rotation.phase == Phase::Preparing)
+    }
+
+    /// Whether no scope has answered yet.
+    pub fn is_loading(&self) -> bool {
+        self.entries.is_empty()
+            && self.scopes.values().any(|scope| matches!(scope.status, ScopeStatus::Loading))
+    }
+
+    /// Scopes that fail, in order.
+    pub fn failing(&self) -> impl Iterator<Item = (&Scope, &ScopeState, &Outage)> {
+        self.scopes.iter().filter_map(|(id, scope)| match &scope.status {
+            ScopeStatus::Failing(outage) => Some((id, scope, outage.as_ref())),
+            ScopeStatus::Loading | ScopeStatus::Live | ScopeStatus::NotOffered => None,
+        })
+    }
+
+    /// Whether a cluster's row is old because its scope fails.
+    pub fn is_stale(&self, id: &ClusterId) -> bool {
+        self.scopes
+            .get(&id.scope)
+            .is_some_and(|scope| matches!(scope.status, ScopeStatus::Failing(_)))
+    }
+
+    /// The oldest last good list over all scopes that should be live.
+    pub fn oldest_seen(&self) -> Option<Now> {
+        self.scopes
+            .values()
+            .filter(|scope| !matches!(scope.status, ScopeStatus::NotOffered))
+            .filter_map(|scope| scope.seen)
+            .min_by_key(|seen| seen.monotonic)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::app::fleet::state::{Entry, Fleet, ScopeState};
+    use crate::app::now::Now;
+    use crate::app::requests::RequestId;
+    use crate::domain::cluster::{ClusterId, ProjectId};
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::rotation::Phase;
+
+    #[test]
+    fn api_19_a_name_is_told_with_what_sets_it_apart_from_others() {
+        let mut fleet = Fleet::new(1);
+        fleet.projects.insert(ProjectId::new("p-2"), "payments".to_owned());
+        let at = Now { wall: now(), monotonic: Duration::ZERO };
+        let mut add = |project: &str, region: &str, name: &str| {
+            let mut cluster = cluster(name, Phase::Never);
+            cluster.id = ClusterId::new(project, region, name);
+            let id = cluster.id.clone();
+            fleet.scopes.insert(id.scope.clone(), ScopeState::default());
+            fleet.put(Entry::new(cluster, at, RequestId(1)));
+            id
+        };
+        let ids = [
+            add("p-1", "eu01", "alone"),
+            add("p-1", "eu01", "twin"),
+            add("p-1", "eu02", "twin"),
+            add("p-1", "eu02", "triple"),
+            add("p-2", "eu02", "triple"),
+            add("p-2", "eu01", "triple"),
+        ];
+        let labels = ids.map(|id| fleet.label(&id));
+        assert_eq!(
+            labels,
+            [
+                "alone",
+                "twin (eu01)",
+                "twin (eu02)",
+                "triple (eu02, p-1)",
+                "triple (eu02, payments)",
+                "triple (eu01)"
+            ]
+        );
+        let gone = ClusterId::new("p-1", "eu02", "alone");
+        assert_eq!(
+            fleet.label(&gone),
+            "alone (eu02)",
+            "one that is no longer known is another one, too"
+        );
+    }
+}

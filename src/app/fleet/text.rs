@@ -1,0 +1,49 @@
+//! Texts of the fleet: filter, readings, empty lists, sign-in.
+
+use crate::app::texts::texts;
+
+texts! {
+    not_a_phase(value, phases) = "{value} is not a phase: {phases}";
+    not_a_state(value, states) = "{value} is not a state: {states}";
+    age_needs_duration(examples) = "age needs a duration: {examples}";
+    not_a_duration(value, examples) = "{value} is not a duration: {examples}";
+    unknown_filter(key, keys) = "unknown filter {key}: {keys}";
+    of_cluster(cluster, event) = "{cluster}: {event}";
+    RECREATED = "deleted and recreated; this is another cluster";
+    NOT_LISTED = "no longer listed";
+    recovered(project, region, duration) = "{project} in {region} answers again after {duration}";
+    nothing_matches(filter, hidden) = "Nothing matches {filter}. Esc clears the filter ({hidden} hidden).";
+    loading(scope) = "Listing the clusters of {scope} …";
+    nothing_loaded(key) = "Nothing loaded; see the error above. {key} retries.";
+    no_clusters(scope) = "No clusters in {scope}. Select others with --project and --region.";
+    one_project(name) = "project {name}";
+    unknown_phases(count) = "? {count} unknown";
+    matching(shown, clusters) = " {shown} of {clusters} ";
+    range(first, last, all) = " clusters {first}–{last} of {all} ";
+    FULL_LOG = " full log ";
+    for_duration(duration) = "  for {duration}";
+    ago(duration) = "{duration} ago";
+    as_of(duration, why) = "as of {duration} ago: {why}";
+    more(count) = "{count} more";
+    version_expired(duration) = "  expired {duration} ago";
+    version_expires(duration) = "  expires in {duration}";
+    access_expires(duration) = "expires in {duration}";
+    access_without_expiry(kind) = "{kind}, never expires";
+    BREAKS_ON_COMPLETE = "BREAKS on complete";
+    ACCESS_UNKNOWN = "cannot be told";
+    NO_ACCESS = "none issued by skeys";
+    retry_after(time) = "SKE allows the next request at {time}";
+    RETRYING = "retrying";
+    next_retry_short(when) = "next {when}";
+    next_retry(duration) = "next retry in {duration}";
+    scope_failing(place, reason, duration, next) = "{place}: {reason} for {duration}, {next}";
+    with_hint(message, hint) = "{message}; {hint}";
+    rate_limited(place, time, more) = "{place}: SKE allows the next request at {time}{more}";
+    NO_DATA = " No data yet.";
+    data_of(time) = " Showing data of {time}.";
+    GET_TOKEN = "Get a new token, then press r";
+    signed_out(who, time, reason, data, advice) =
+        "SKE has rejected the token{who} since {time} ({reason}).{data} {advice}.";
+    not_offered(regions) = "{regions} not available";
+    unreadable(entries, verb) = "{entries} could not be read and {verb} not shown";
+}

@@ -1,0 +1,111 @@
+//! Keys of the fleet: cursor, marks, filter.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "keys and commands that mean nothing here are ignored"
+)]
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use crate::app::fleet::row::RowSource;
+use crate::app::fleet::view::FleetView;
+use crate::app::keymap::Command;
+use crate::app::motion::moved;
+
+/// Filters behind the counts of the header, by number.
+pub const COUNT_FILTERS: [&str; 6] = [
+    "phase:completed",
+    "phase:preparing",
+    "phase:prepared",
+    "phase:completing",
+    "phase:never",
+    "stuck",
+];
+
+/// Longest filter, in characters.
+const FILTER_LIMIT: usize = 200;
+
+/// A command of the fleet alone.
+pub fn run(view: &mut FleetView, source: RowSource<'_>, command: Command) {
+    let page = source.shared.metrics.page();
+    match command {
+        Command::Filter => view.filter_before = Some(view.filter.clone()),
+        Command::Mark => {
+            if let Some(id) = view.cursor.clone()
+                && !view.marks.remove(&id)
+            {
+                view.marks.insert(id);
+            }
+            move_cursor(view, Command::Down, page);
+        }
+        Command::MarkAll => {
+            if view.shown.iter().all(|id| view.marks.contains(id)) {
+                view.marks.clear();
+            } else {
+                view.marks.extend(view.shown.iter().cloned());
+            }
+        }
+        Command::Preview => view.preview = !view.preview,
+        Command::Number(number) => {
+            let at = usize::from(number).saturating_sub(1);
+            if let Some(filter) = COUNT_FILTERS.get(at) {
+                let same = view.filter == *filter;
+                let filter = if same { "" } else { *filter };
+                set_filter(view, source, filter.to_owned());
+            }
+        }
+        _ => move_cursor(view, command, page),
+    }
+}
+
+/// Shows what matches this filter.
+pub fn set_filter(view: &mut FleetView, source: RowSource<'_>, filter: String) {
+    view.filter = filter;
+    view.select(source, source.shared.metrics.page());
+}
+
+fn move_cursor(view: &mut FleetView, command: Command, page: usize) {
+    let last = view.shown.len().saturating_sub(1);
+    let Some(row) = moved(command, view.cursor_row().unwrap_or(0), page, last) else { return };
+    view.cursor = view.shown.get(row).cloned();
+    view.cursor_moved = true;
+    view.keep_cursor_visible(page);
+}
+
+/// A key while the filter line has the keyboard.
+pub fn filter_key(
+    view: &mut FleetView,
+    source: RowSource<'_>,
+    command: Option<Command>,
+    key: KeyEvent,
+) {
+    let page = source.shared.metrics.page();
+    match command {
+        Some(Command::Open) => view.filter_before = None,
+        Some(Command::Back) => {
+            if let Some(before) = view.filter_before.take() {
+                view.filter = before;
+            }
+        }
+        _ => {
+            let control = key.modifiers.contains(KeyModifiers::CONTROL);
+            let filter = &mut view.filter;
+            match key.code {
+                KeyCode::Char('u') if control => filter.clear(),
+                KeyCode::Char('w') if control => {
+                    let kept = filter.trim_end().rfind(' ').map_or(0, |at| at + 1);
+                    filter.truncate(kept);
+                }
+                KeyCode::Char(c) if !control && filter.chars().count() < FILTER_LIMIT => {
+                    filter.push(c);
+                }
+                KeyCode::Backspace => {
+                    filter.pop();
+                }
+                KeyCode::Up => move_cursor(view, Command::Up, page),
+                KeyCode::Down => move_cursor(view, Command::Down, page),
+                _ => return,
+            }
+        }
+    }
+    view.select(source, page);
+}

@@ -1,0 +1,162 @@
+//! How the fleet is shown: filter, order, columns, cursor; and the rows and counts that follow from it.
+
+use std::collections::BTreeSet;
+
+use crate::app::fleet::columns::{COLUMNS, Column, SortValue};
+use crate::app::fleet::filter::{Filter, FilterRow};
+use crate::app::fleet::row::{Row, RowSource};
+use crate::app::motion::keep_visible;
+use crate::domain::attention::Attention;
+use crate::domain::cluster::{ClusterId, ProjectId};
+use crate::domain::rotation::Phase;
+
+/// How the fleet is shown.
+#[derive(Debug, Clone)]
+pub struct FleetView {
+    pub filter: String,
+    /// While the filter line has the keyboard: the filter before.
+    pub filter_before: Option<String>,
+    pub sort: &'static Column,
+    pub reversed: bool,
+    /// Ids of the columns to show; empty means all that fit.
+    pub columns: Vec<String>,
+    pub marks: BTreeSet<ClusterId>,
+    /// Whether the preview is shown where there is width for it.
+    pub preview: bool,
+    pub cursor: Option<ClusterId>,
+    /// Whether somebody put the cursor there; before that it stays on top while lists arrive.
+    pub cursor_moved: bool,
+    /// First row on screen.
+    pub offset: usize,
+    /// Clusters that pass the filter, in order. A cache: [`FleetView::arrange`] makes it.
+    pub shown: Vec<ClusterId>,
+    /// Counts over all clusters. A cache, too.
+    pub counts: Counts,
+    /// Whether data changed since the caches were made.
+    pub outdated: bool,
+}
+
+/// Counts per phase and of stuck clusters, over all that are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub all: usize,
+    pub completed: usize,
+    pub preparing: usize,
+    pub prepared: usize,
+    pub completing: usize,
+    pub never: usize,
+    pub unknown: usize,
+    pub stuck: usize,
+}
+
+impl Counts {
+    fn add(&mut self, row: &Row<'_>) {
+        self.all += 1;
+        *match row.cluster().rotation.phase {
+            Phase::Never => &mut self.never,
+            Phase::Preparing => &mut self.preparing,
+            Phase::Prepared => &mut self.prepared,
+            Phase::Completing => &mut self.completing,
+            Phase::Completed => &mut self.completed,
+            Phase::Unknown(_) => &mut self.unknown,
+        } += 1;
+        self.stuck += usize::from(row.attention() == Attention::Stuck);
+    }
+}
+
+impl FleetView {
+    /// Everything is shown, in this order.
+    pub fn new(sort: &'static Column, columns: Vec<String>) -> Self {
+        Self {
+            filter: String::new(),
+            filter_before: None,
+            sort,
+            reversed: false,
+            columns,
+            marks: BTreeSet::new(),
+            preview: true,
+            cursor: None,
+            cursor_moved: false,
+            offset: 0,
+            shown: Vec::new(),
+            counts: Counts::default(),
+            outdated: false,
+        }
+    }
+
+    /// Columns that are switched on, in order, whatever the width.
+    pub fn chosen_columns(&self) -> impl Iterator<Item = &'static Column> {
+        COLUMNS.iter().filter(|column| {
+            self.columns.is_empty()
+                || column.is_fixed()
+                || self.columns.iter().any(|id| id == column.id)
+        })
+    }
+
+    /// Place of the cursor among the shown rows.
+    pub fn cursor_row(&self) -> Option<usize> {
+        let cursor = self.cursor.as_ref()?;
+        self.shown.iter().position(|id| id == cursor)
+    }
+
+    /// Makes counts and shown rows anew: data changed. [`Fleet::rank_names`] comes before.
+    ///
+    /// [`Fleet::rank_names`]: crate::app::fleet::state::Fleet::rank_names
+    pub fn arrange(&mut self, source: RowSource<'_>, page: usize) {
+        self.outdated = false;
+        self.counts = Counts::default();
+        for entry in source.fleet.entries.values() {
+            self.counts.add(&source.row(entry));
+        }
+        self.select(source, page);
+    }
+
+    /// Makes the shown rows anew and keeps the cursor on its cluster: filter, order or marks changed.
+    pub fn select(&mut self, source: RowSource<'_>, page: usize) {
+        let row = self.cursor_row();
+        self.shown = self.ordered(source);
+        if !self.cursor_moved {
+            self.cursor = self.shown.first().cloned();
+        } else if self.cursor_row().is_none() {
+            let last = self.shown.len().saturating_sub(1);
+            self.cursor = self.shown.get(row.unwrap_or(0).min(last)).cloned();
+        }
+        self.keep_cursor_visible(page);
+    }
+
+    fn ordered(&self, source: RowSource<'_>) -> Vec<ClusterId> {
+        // Neighbours mostly belong to one project.
+        let mut project: Option<(&ProjectId, &str)> = None;
+        let candidates = source.fleet.entries.values().map(|entry| {
+            let row = source.row(entry);
+            let id = &entry.cluster.id;
+            let name = match project {
+                Some((known, name)) if known == id.project() => name,
+                _ => row.project(),
+            };
+            project = Some((id.project(), name));
+            let marked = !self.marks.is_empty() && self.marks.contains(id);
+            let cluster = &entry.cluster;
+            (row, FilterRow { cluster, project: name, marked, stuck: row.is_held() })
+        });
+        let now = source.shared.now.wall;
+        let mut rows: Vec<(u8, SortValue<'_>, Row<'_>)> = Filter::parse(&self.filter)
+            .matching(candidates, now)
+            .into_iter()
+            .map(|(rank, row)| (rank, (self.sort.sort)(&row), row))
+            .collect();
+        rows.sort_unstable_by(|(rank, a, left), (other, b, right)| {
+            let order = a.cmp(b);
+            let order = if self.reversed { order.reverse() } else { order };
+            let by_name = || left.entry.name_rank.cmp(&right.entry.name_rank);
+            rank.cmp(other).then(order).then_with(by_name)
+        });
+        rows.into_iter().map(|(.., row)| row.entry.cluster.id.clone()).collect()
+    }
+
+    /// Scrolls as little as is needed to show the cursor's row.
+    pub fn keep_cursor_visible(&mut self, page: usize) {
+        let row = self.cursor_row().unwrap_or(0);
+        self.offset = keep_visible(self.offset, row, page, self.shown.len());
+    }
+}

@@ -1,0 +1,107 @@
+//! The one table of keys: lookup, footer hints, the help overlay, the README and the configuration read it.
+
+use crate::app::keymap::command::{Command, KeyContext};
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct Binding {
+    /// Name in the configuration's `[keys]`.
+    pub id: &'static str,
+    pub command: Command,
+    pub contexts: &'static [KeyContext],
+    /// Keys, most usual first.
+    pub keys: &'static [&'static str],
+    /// A word or two for the footer.
+    pub label: &'static str,
+    /// One line for the help.
+    pub help: &'static str,
+    /// Place in the footer, lowest first; `None` keeps it out.
+    pub hint: Option<u8>,
+}
+
+use KeyContext::{Activity, Cluster, Dialog, Fleet, Form, Help, Menu};
+
+const SCREENS: &[KeyContext] = &[Fleet, Cluster, Activity];
+const LISTS: &[KeyContext] = &[Fleet, Cluster, Activity, Menu, Help];
+const LISTED: &[KeyContext] = &[Fleet, Cluster, Activity, Menu];
+const ON_CLUSTER: &[KeyContext] = &[Fleet, Cluster];
+
+/// One binding in a line: id, command, where, keys, word in the footer, place in the footer; then its help.
+macro_rules! bindings {
+    ($($id:literal, $command:expr, $contexts:expr, $keys:expr, $label:literal, $hint:expr, $help:literal;)+) => {
+        &[$(Binding {
+            id: $id,
+            command: $command,
+            contexts: $contexts,
+            keys: &$keys,
+            label: $label,
+            help: $help,
+            hint: $hint,
+        }),+]
+    };
+}
+
+/// Every key of the program.
+pub const BINDINGS: &[Binding] = bindings! {
+    "open", Command::Open, LISTED, ["enter"], "open", Some(10), "open or select";
+    "press", Command::Open, &[Dialog, Form], ["enter"], "press", Some(10), "press the focused button, or go to the next field";
+    "rotate", Command::Rotate, ON_CLUSTER, ["R"], "rotate", Some(20),
+        "start or complete the rotation, whichever is due";
+    "kubeconfig", Command::Kubeconfig, ON_CLUSTER, ["K"], "kubeconfig", Some(30), "issue a kubeconfig";
+    "filter", Command::Filter, &[Fleet], ["/"], "filter", Some(40),
+        "filter: text, phase:prepared, project:, region:, state:, age:>90d, stuck, marked";
+    "up", Command::Up, LISTS, ["up", "k"], "up", None, "move up";
+    "down", Command::Down, LISTS, ["down", "j"], "down", None, "move down";
+    "page-up", Command::PageUp, LISTS, ["pageup"], "page up", None, "move up one page";
+    "page-down", Command::PageDown, LISTS, ["pagedown"], "page down", None, "move down one page";
+    "first", Command::First, LISTS, ["g", "home"], "first", None, "go to the first";
+    "last", Command::Last, LISTS, ["G", "end"], "last", None, "go to the last";
+    "previous-tab", Command::Previous, &[Cluster], ["shift-tab", "left", "h"], "previous tab", None, "previous tab";
+    "next-tab", Command::Next, &[Cluster], ["tab", "right", "l"], "next tab", Some(45), "next tab";
+    "previous-field", Command::Previous, &[Dialog, Form], ["shift-tab"], "back", None, "previous field";
+    "next-field", Command::Next, &[Dialog, Form], ["tab"], "next", Some(20), "next field";
+    "left", Command::Left, &[Dialog, Form], ["left"], "left", None, "previous button or preset";
+    "right", Command::Right, &[Dialog, Form], ["right"], "preset", Some(40), "next button or preset";
+    "field-up", Command::Up, &[Form], ["up"], "up", None, "previous choice or field";
+    "field-down", Command::Down, &[Form], ["down"], "down", None, "next choice or field";
+    "choose", Command::Mark, &[Form, Menu], ["space"], "toggle", Some(30), "select or toggle";
+    "mark", Command::Mark, &[Fleet], ["space"], "mark", Some(60),
+        "mark or unmark the cluster, to copy names or to filter by marked";
+    "mark-all", Command::MarkAll, &[Fleet], ["a"], "mark all", None, "mark or unmark all shown clusters";
+    "sort", Command::Sort, &[Fleet], ["s"], "sort", Some(70), "select the order";
+    "columns", Command::Columns, &[Fleet], ["c"], "columns", Some(80), "select the columns";
+    "preview", Command::Preview, &[Fleet], ["p"], "preview", None, "show or hide the preview";
+    "activity", Command::Activity, ON_CLUSTER, ["A"], "activity", Some(75), "show the activity log";
+    "wake-up", Command::WakeUp, ON_CLUSTER, ["W"], "wake up", Some(25), "wake up a hibernated cluster";
+    "reconcile", Command::Reconcile, ON_CLUSTER, ["C"], "reconcile", None, "request a reconcile of the cluster";
+    "watch", Command::Watch, ON_CLUSTER, ["w"], "watch", Some(65),
+        "turn notifications about this cluster on or off: bell, desktop, window title";
+    "events", Command::Events, &[Cluster], ["e"], "details", Some(46),
+        "show the selected node in full, with all events; arrows scroll";
+    "number-1", Command::Number(1), ON_CLUSTER, ["1"], "tab 1", None,
+        "first tab; in the fleet: filter by the first count";
+    "number-2", Command::Number(2), ON_CLUSTER, ["2"], "tab 2", None, "second tab or count";
+    "number-3", Command::Number(3), ON_CLUSTER, ["3"], "tab 3", None, "third tab or count";
+    "number-4", Command::Number(4), ON_CLUSTER, ["4"], "tab 4", None, "fourth tab or count";
+    "number-5", Command::Number(5), &[Fleet], ["5"], "count 5", None, "fifth count";
+    "number-6", Command::Number(6), &[Fleet], ["6"], "count 6", None, "sixth count";
+    "copy", Command::Copy, SCREENS, ["y"], "copy", Some(50), "copy: name, ids, last error, API call, kubectl command";
+    "copy-dialog", Command::Copy, &[Dialog], ["ctrl-y"], "copy", Some(50), "copy the API call or the full error";
+    "refresh", Command::Refresh, SCREENS, ["r"], "refresh", Some(90), "refresh now";
+    "commands", Command::Palette, SCREENS, [":"], "commands", Some(95), "list all commands";
+    "theme", Command::Theme, SCREENS, ["T"], "theme", None, "next theme";
+    "utc", Command::Utc, SCREENS, ["u"], "UTC", None, "switch between UTC and local time";
+    "mouse", Command::Mouse, SCREENS, ["%"], "mouse", None, "turn the mouse on or off";
+    "help", Command::Help, SCREENS, ["?", "f1"], "help", Some(99), "show this help";
+    "help-dialog", Command::Help, &[Dialog, Form], ["f1"], "help", None, "show this help";
+    "back", Command::Back, &[Fleet, Cluster, Activity], ["esc", "backspace"], "back", Some(97),
+        "go back; in the fleet: clear the filter or the message";
+    "cancel", Command::Back, &[Dialog, Form, Menu, Help, KeyContext::Filter], ["esc"], "cancel", Some(90),
+        "close without changes";
+    "accept", Command::Open, &[KeyContext::Filter], ["enter"], "apply", Some(10), "apply the filter";
+    "quit", Command::Quit, &[Fleet, Cluster, Activity, Menu, Help], ["q"], "quit", None, "go back; in the fleet: quit";
+    "interrupt", Command::Interrupt, &KeyContext::ALL, ["ctrl-c"], "quit", None,
+        "quit; asks first while a request is under way";
+    "redraw", Command::Redraw, &KeyContext::ALL, ["ctrl-l"], "redraw", None, "redraw the screen";
+    "suspend", Command::Suspend, &KeyContext::ALL, ["ctrl-z"], "suspend", None, "suspend; fg resumes";
+};

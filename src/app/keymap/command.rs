@@ -1,0 +1,96 @@
+//! What a key asks for, and where keys are looked up.
+
+/// What a key asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Command {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    First,
+    Last,
+    Left,
+    Right,
+    Open,
+    Back,
+    Quit,
+    Interrupt,
+    Help,
+    Palette,
+    Filter,
+    Refresh,
+    Copy,
+    Utc,
+    Mouse,
+    Redraw,
+    Suspend,
+    Theme,
+    /// Mark or unmark a cluster; choose in a form.
+    Mark,
+    MarkAll,
+    Sort,
+    Columns,
+    Rotate,
+    Kubeconfig,
+    Activity,
+    Preview,
+    WakeUp,
+    Reconcile,
+    /// Be told of the cluster, or no longer.
+    Watch,
+    /// All events of the node under the cursor, or its summary.
+    Events,
+    Next,
+    Previous,
+    /// Tab or count filter by number, 1 to 6.
+    Number(u8),
+}
+
+impl Command {
+    /// Whether it moves the focus between two buttons.
+    pub fn is_turn(self) -> bool {
+        matches!(self, Self::Next | Self::Previous | Self::Left | Self::Right)
+    }
+}
+
+/// Where keys are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyContext {
+    Fleet,
+    Cluster,
+    Activity,
+    /// A list to choose from: sort, columns, copy, commands.
+    Menu,
+    Help,
+    Dialog,
+    Form,
+    Filter,
+}
+
+impl KeyContext {
+    /// All, in the order of the help.
+    pub const ALL: [Self; 8] = [
+        Self::Fleet,
+        Self::Cluster,
+        Self::Activity,
+        Self::Menu,
+        Self::Dialog,
+        Self::Form,
+        Self::Filter,
+        Self::Help,
+    ];
+
+    /// Title in the help and the README.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Fleet => "Fleet",
+            Self::Cluster => "Cluster",
+            Self::Activity => "Activity",
+            Self::Menu => "Menus",
+            Self::Help => "Help",
+            Self::Dialog => "Dialogs",
+            Self::Form => "Kubeconfig form",
+            Self::Filter => "Filter",
+        }
+    }
+}

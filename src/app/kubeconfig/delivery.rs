@@ -1,0 +1,278 @@
+//! What SKE answered, and the way of a kubeconfig to its destination. What was issued is never lost in silence.
+
+use std::time::Duration;
+
+use crate::app::context::UpdateContext;
+use crate::app::effect::Request;
+use crate::app::event::Event;
+use crate::app::fleet::state::Fleet;
+use crate::app::kubeconfig::form::{KubeconfigForm, KubeconfigFormStage};
+use crate::app::kubeconfig::state::KubeconfigState;
+use crate::app::kubeconfig::text;
+use crate::app::kubeconfig::unsaved::UnsavedKubeconfig;
+use crate::app::message::{Copied, IssuedKubeconfig};
+use crate::app::requests::{DialogId, KubeconfigRequest, RequestId, RequestOwner};
+use crate::app::settings::Place;
+use crate::domain::cluster::ClusterId;
+use crate::domain::credential::{Access, KubeconfigLocation};
+use crate::domain::failure::Failure;
+use crate::domain::kubeconfig::{KubeconfigKind, MergeOptions, renamed};
+use crate::domain::record::{Outcome, Record};
+
+/// A kubeconfig on its way: the request that carries it, the one that brought it, and the form that sent it.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery {
+    pub request: RequestId,
+    pub kubeconfig: RequestId,
+    pub dialog: DialogId,
+}
+
+/// SKE answered, or did not. What it issued is kept until it is saved or dropped, whoever waits for it.
+pub fn issued(
+    kubeconfig: &mut KubeconfigState,
+    fleet: &Fleet,
+    (request, asked): (RequestId, KubeconfigRequest),
+    result: Result<IssuedKubeconfig, Failure>,
+    cx: &mut UpdateContext<'_>,
+) {
+    let waits = |form: &&mut KubeconfigForm| matches!(form.stage, KubeconfigFormStage::Issuing(waited) if waited == request);
+    let form = kubeconfig.form_of(asked.dialog).filter(waits);
+    let issued = match result {
+        Ok(issued) => issued,
+        Err(failure) => return not_issued(form, fleet, (request, asked), failure, cx),
+    };
+    let id = asked.cluster.id.clone();
+    let held = UnsavedKubeconfig { request: asked, issued };
+    let shorter = held.is_shorter_than_asked();
+    let text = if shorter { text::LOG_ISSUED_SHORTER } else { "issued" };
+    let expires = held.issued.expires;
+    let record = cx.record(Some(&id), "kubeconfig", Outcome::Done, text);
+    cx.journal(record.about(request, None).ending(expires));
+    if let Some(form) = form {
+        form.issued = Some((request, held.clone()));
+        kubeconfig.unsaved.insert(request, held);
+        deliver(kubeconfig, fleet, cx);
+        return;
+    }
+    kubeconfig.unsaved.insert(request, held);
+    let label = fleet.label(&id);
+    let end = expires.map(|at| text::expires_at(cx.shared.zone().full(at)));
+    let end = end.unwrap_or_default();
+    cx.toast(text::issued_not_saved(&label, &end));
+}
+
+fn not_issued(
+    form: Option<&mut KubeconfigForm>,
+    fleet: &Fleet,
+    (request, asked): (RequestId, KubeconfigRequest),
+    mut failure: Failure,
+    cx: &mut UpdateContext<'_>,
+) {
+    let id = &asked.cluster.id;
+    let unknown = failure.leaves_outcome_unknown() && asked.kind == KubeconfigKind::Admin;
+    let mut shown = failure.clone();
+    let expires = asked.until().filter(|_| unknown);
+    if unknown {
+        let hint = text::MAYBE_ISSUED;
+        let end = expires.map(|at| text::expires_anyway(cx.shared.zone().full(at)));
+        shown.hint = Some(format!("{hint}{}", end.unwrap_or_default()));
+        failure.hint = Some(hint.to_owned());
+    }
+    match form {
+        Some(form) => form.stage = KubeconfigFormStage::Failed(shown),
+        None => cx.error(shown.tried(text::kubeconfig_of(fleet.label(id)))),
+    }
+    let outcome = if unknown { Outcome::Unknown } else { Outcome::Refused };
+    let record = cx.record(Some(id), "kubeconfig", outcome, failure.to_string());
+    cx.journal(record.about(request, failure.trace).ending(expires));
+}
+
+/// Brings the kubeconfig that the form holds to its destination.
+pub fn deliver(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+    let Some(form) = &mut kubeconfig.form else { return };
+    let Some((brought_by, held)) = form.issued.clone() else { return };
+    let context = form.context.value().trim().to_owned();
+    let fresh = held.issued.fresh;
+    let sent = match form.place {
+        Place::Merge | Place::File => {
+            let plan = form.plan();
+            let told = plan.is_some_and(|plan| plan.whose.names_another());
+            Ok(Request::Save {
+                destination: form.destination(),
+                fresh,
+                options: MergeOptions {
+                    context,
+                    make_current: form.make_current,
+                    replace: form.replace,
+                    replace_another: form.replace && told,
+                },
+                fingerprint: plan.and_then(|plan| plan.fingerprint.clone()),
+            })
+        }
+        Place::Clipboard => renamed(&fresh, &context).map(Request::CopySecret),
+        Place::Stdout => match renamed(&fresh, &context) {
+            Ok(text) => {
+                kubeconfig.print.push(text);
+                let place = KubeconfigLocation::Stdout;
+                let (dialog, nothing) = (form.id, Vec::new());
+                return delivered(
+                    kubeconfig,
+                    fleet,
+                    (brought_by, dialog),
+                    place,
+                    None,
+                    nothing,
+                    cx,
+                );
+            }
+            Err(failure) => Err(failure),
+        },
+    };
+    form.stage = match sent {
+        Ok(request) => {
+            let owner = RequestOwner::Delivery { kubeconfig: brought_by, dialog: form.id };
+            KubeconfigFormStage::Saving(cx.request(owner, request))
+        }
+        Err(failure) => KubeconfigFormStage::Failed(failure),
+    };
+}
+
+/// The kubeconfig reached its destination: remember it, say until when it works, close its form. `said`: how to begin
+/// the sentence, if not with the place.
+pub fn delivered(
+    kubeconfig: &mut KubeconfigState,
+    fleet: &Fleet,
+    (brought_by, dialog): (RequestId, DialogId),
+    place: KubeconfigLocation,
+    said: Option<String>,
+    notes: Vec<String>,
+    cx: &mut UpdateContext<'_>,
+) {
+    let Some(held) = kubeconfig.unsaved.remove(&brought_by) else { return };
+    if kubeconfig.form_of(dialog).is_some() {
+        kubeconfig.form = None;
+    }
+    let (cluster, expires) = (&held.request.cluster, held.issued.expires);
+    let label = fleet.label(&cluster.id);
+    let is_stdout = place == KubeconfigLocation::Stdout;
+    let words = if is_stdout { text::STDOUT_AFTER_EXIT.to_owned() } else { place.words() };
+    let mut text =
+        said.map_or_else(|| text::delivered(&label, &words), |said| text::copied(&said, &label));
+    if let Some(at) = expires {
+        text.push_str(&text::expiring_at(cx.shared.zone().full(at)));
+    }
+    if held.is_shorter_than_asked() {
+        text.push_str(text::SHORTER);
+    }
+    for note in notes {
+        text.push_str("; ");
+        text.push_str(&note);
+    }
+    cx.toast(text);
+    let record = cx.record(Some(&cluster.id), "save", Outcome::Done, text::log_delivered(&words));
+    cx.journal(record.about(brought_by, None));
+    cx.raise(Event::KubeconfigDelivered(Box::new(Access {
+        cluster: cluster.id.clone(),
+        created: cluster.created,
+        kind: held.request.kind,
+        issued: held.request.asked,
+        expires,
+        place,
+        issuance: held.issued.issuance.clone(),
+    })));
+}
+
+/// The kubeconfig was copied.
+pub fn copied(
+    kubeconfig: &mut KubeconfigState,
+    fleet: &Fleet,
+    delivery: Delivery,
+    copied: Copied,
+    cx: &mut UpdateContext<'_>,
+) {
+    let clear = cx.shared.settings.clipboard_clear;
+    let at = cx.shared.now.monotonic.saturating_add(clear);
+    kubeconfig.clipboard.insert(delivery.request, at);
+    let unless = if copied.can_check { text::UNLESS_REPLACED } else { "" };
+    let note = text::cleared_in(clear.as_secs(), unless);
+    let (place, ids) = (KubeconfigLocation::Clipboard, (delivery.kubeconfig, delivery.dialog));
+    delivered(kubeconfig, fleet, ids, place, Some(copied.how), vec![note], cx);
+}
+
+/// The form that waits for this delivery.
+pub fn form_that_saves(
+    kubeconfig: &mut KubeconfigState,
+    delivery: Delivery,
+) -> Option<&mut KubeconfigForm> {
+    kubeconfig.form_of(delivery.dialog).filter(
+        |form| matches!(form.stage, KubeconfigFormStage::Saving(saved) if saved == delivery.request),
+    )
+}
+
+/// It stays among what is not saved; its form, if it is there, offers other destinations.
+pub fn not_delivered(
+    kubeconfig: &mut KubeconfigState,
+    delivery: Delivery,
+    failure: Failure,
+    cx: &mut UpdateContext<'_>,
+) {
+    let text = failure.to_string();
+    match form_that_saves(kubeconfig, delivery) {
+        Some(form) => form.stage = KubeconfigFormStage::Failed(failure),
+        None => cx.error(failure),
+    }
+    let Some(held) = kubeconfig.unsaved.get(&delivery.kubeconfig) else { return };
+    let record = cx.record(Some(&held.request.cluster.id), "save", Outcome::Refused, text);
+    cx.journal(record.about(delivery.kubeconfig, None));
+}
+
+/// What the journal is to keep of an issued kubeconfig that is dropped before it was saved.
+pub fn dropped_record(
+    kubeconfig: &mut KubeconfigState,
+    request: RequestId,
+    why: &str,
+    cx: &UpdateContext<'_>,
+) -> Option<Record> {
+    let held = kubeconfig.unsaved.remove(&request)?;
+    let record = cx.record(Some(&held.request.cluster.id), "kubeconfig", Outcome::Done, why);
+    Some(record.about(request, None).ending(held.issued.expires))
+}
+
+/// Drops an issued kubeconfig that was not saved.
+pub fn drop_unsaved(
+    kubeconfig: &mut KubeconfigState,
+    request: RequestId,
+    why: &str,
+    cx: &mut UpdateContext<'_>,
+) {
+    if let Some(record) = dropped_record(kubeconfig, request, why, cx) {
+        cx.journal(record);
+    }
+}
+
+/// A cluster is not there any more: kubeconfigs of it are of no use.
+pub fn forget(
+    kubeconfig: &mut KubeconfigState,
+    id: &ClusterId,
+    why: &str,
+    cx: &mut UpdateContext<'_>,
+) {
+    let of_cluster = kubeconfig.unsaved.iter().filter(|(_, held)| held.request.cluster.id == *id);
+    let requests: Vec<RequestId> = of_cluster.map(|(request, _)| *request).collect();
+    let why = text::log_discarded(why);
+    for request in requests {
+        drop_unsaved(kubeconfig, request, &why, cx);
+    }
+}
+
+/// Clears from the clipboard what has been there long enough.
+pub fn clear_clipboard(
+    kubeconfig: &mut KubeconfigState,
+    until: Duration,
+    cx: &mut UpdateContext<'_>,
+) {
+    let due = kubeconfig.clipboard.extract_if(.., |_, at| *at <= until);
+    for (copy, _) in due {
+        cx.request(RequestOwner::ClearClipboard, Request::ClearClipboard(copy));
+    }
+}

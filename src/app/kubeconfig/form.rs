@@ -1,0 +1,228 @@
+//! The kubeconfig form as data.
+
+use tui_input::Input;
+
+use crate::app::kubeconfig::text;
+use crate::app::kubeconfig::unsaved::UnsavedKubeconfig;
+use crate::app::motion::neighbour;
+use crate::app::requests::{DialogId, RequestId};
+use crate::app::settings::Place;
+use crate::app::shared::Guard;
+use crate::domain::cluster::Cluster;
+use crate::domain::failure::Failure;
+use crate::domain::kubeconfig::{ClusterIdentity, Destination, EntryOwner, KubeconfigKind, Plan};
+use crate::domain::lifetime::{Lifetime, LifetimeError};
+
+/// The kubeconfig form.
+#[derive(Debug, Clone)]
+pub struct KubeconfigForm {
+    /// What it asks for is answered to it alone.
+    pub id: DialogId,
+    /// The cluster, pinned, as read when the form opened.
+    pub cluster: Cluster,
+    /// Name of its project.
+    pub project: String,
+    pub kind: KubeconfigKind,
+    pub lifetime: Input,
+    pub place: Place,
+    /// Path of the file, as typed.
+    pub path: Input,
+    /// Name of context, user and cluster in the file.
+    pub context: Input,
+    pub make_current: bool,
+    pub focus: KubeconfigField,
+    pub plan: PlanState,
+    /// The last look at the destination.
+    pub plan_request: RequestId,
+    pub stage: KubeconfigFormStage,
+    /// What was issued and is not saved yet, and the request that brought it.
+    pub issued: Option<(RequestId, UnsavedKubeconfig)>,
+    /// Whether something was typed or chosen.
+    pub touched: bool,
+    /// Whether the person agreed to replace an entry or file of the same name.
+    pub replace: bool,
+    /// Whether the person agreed to the one-way switch.
+    pub one_way_agreed: bool,
+    pub guard: Guard,
+}
+
+/// Fields of the form, in the order of Tab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KubeconfigField {
+    Kind,
+    /// Lifetime; only for the admin kind.
+    Lifetime,
+    Place,
+    /// Path; only for a file.
+    Path,
+    /// Context name; for merge and file.
+    Context,
+    /// Current context; only for merge.
+    MakeCurrent,
+    Cancel,
+    Confirm,
+}
+
+/// What is known about the destination.
+#[derive(Debug, Clone)]
+pub enum PlanState {
+    Looking,
+    Ready(Box<Plan>),
+    /// It cannot be written, and why.
+    Impossible(Failure),
+}
+
+/// How far a kubeconfig form is.
+#[derive(Debug, Clone)]
+pub enum KubeconfigFormStage {
+    Editing,
+    /// A question before anything is sent or written.
+    Asking {
+        question: FormQuestion,
+        answer: usize,
+    },
+    Issuing(RequestId),
+    Saving(RequestId),
+    Failed(Failure),
+}
+
+/// Questions of the form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FormQuestion {
+    /// Issuing switches static tokens off for ever.
+    OneWay,
+    /// Entries of that name exist.
+    NameConflict(NameConflict),
+    Discard,
+    /// An issued kubeconfig was not saved anywhere; close all the same?
+    Lose,
+}
+
+/// What is in the way of saving.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NameConflict {
+    /// The entries, or the file, in words.
+    pub names: Vec<String>,
+    /// Which cluster they belong to.
+    pub whose: EntryOwner,
+    /// Another name that is free, as far as can be seen.
+    pub other: Option<String>,
+}
+
+impl FormQuestion {
+    /// Answers, the harmless one first.
+    pub fn answers(&self) -> &'static [&'static str] {
+        match self {
+            Self::OneWay => &["Cancel", text::ISSUE_DISABLING_STATIC_TOKENS],
+            Self::NameConflict(_) => &["Cancel", text::USE_ANOTHER_NAME, "Replace"],
+            Self::Discard => &[text::KEEP_EDITING, text::CLOSE_FORM],
+            Self::Lose => &[text::CHOOSE_DESTINATION, text::DISCARD_KUBECONFIG],
+        }
+    }
+}
+
+impl KubeconfigForm {
+    /// The fields that this form has now, in the order of Tab.
+    pub fn fields(&self) -> Vec<KubeconfigField> {
+        let mut fields = vec![KubeconfigField::Kind];
+        if self.kind == KubeconfigKind::Admin {
+            fields.push(KubeconfigField::Lifetime);
+        }
+        fields.push(KubeconfigField::Place);
+        if self.place == Place::File {
+            fields.push(KubeconfigField::Path);
+        }
+        fields.push(KubeconfigField::Context);
+        if self.place == Place::Merge {
+            fields.push(KubeconfigField::MakeCurrent);
+        }
+        fields.extend([KubeconfigField::Cancel, KubeconfigField::Confirm]);
+        fields
+    }
+
+    /// The lifetime as typed.
+    ///
+    /// # Errors
+    /// The sentence to show.
+    pub fn lifetime(&self) -> Result<Lifetime, LifetimeError> {
+        Lifetime::parse(self.lifetime.value())
+    }
+
+    /// The destination as chosen.
+    pub fn destination(&self) -> Destination {
+        match self.place {
+            Place::Merge => Destination::Merge,
+            Place::File => Destination::File(self.path.value().trim().to_owned()),
+            Place::Clipboard => Destination::Clipboard,
+            Place::Stdout => Destination::Stdout,
+        }
+    }
+
+    /// What the destination looks like, once it was looked at.
+    pub fn plan(&self) -> Option<&Plan> {
+        match &self.plan {
+            PlanState::Ready(plan) => Some(plan),
+            PlanState::Looking | PlanState::Impossible(_) => None,
+        }
+    }
+
+    /// Whether it becomes the current context whatever was chosen: the first one of a new file does.
+    pub fn becomes_current(&self) -> bool {
+        self.place == Place::Merge && self.plan().is_some_and(|plan| plan.blank)
+    }
+
+    /// What is known of the cluster: its server, once a kubeconfig is issued.
+    pub fn known(&self) -> ClusterIdentity {
+        match &self.issued {
+            Some((_, held)) => ClusterIdentity::Server(held.issued.fresh.server().to_owned()),
+            None => ClusterIdentity::Address(self.cluster.id.clone()),
+        }
+    }
+
+    /// Why it cannot be issued as filled in, if it cannot.
+    pub fn problem(&self) -> Option<String> {
+        if self.kind == KubeconfigKind::Admin
+            && self.issued.is_none()
+            && let Err(error) = self.lifetime()
+        {
+            return Some(error.to_string());
+        }
+        if self.context.value().trim().is_empty() {
+            return Some(text::CONTEXT_NAME_MISSING.to_owned());
+        }
+        if self.place == Place::File && self.path.value().trim().is_empty() {
+            return Some(text::FILE_PATH_MISSING.to_owned());
+        }
+        match &self.plan {
+            PlanState::Impossible(failure) => Some(failure.to_string()),
+            PlanState::Looking => Some(text::CHECKING_DESTINATION.to_owned()),
+            PlanState::Ready(_) => None,
+        }
+    }
+
+    /// Moves the focus to the next or the previous field.
+    pub fn step_focus(&mut self, forward: bool) {
+        self.focus = neighbour(&self.fields(), self.focus, forward);
+    }
+
+    /// Replaces the lifetime by the next longer or shorter of the usual ones.
+    pub fn choose_preset(&mut self, longer: bool) {
+        let now = self.lifetime().ok();
+        let mut presets = Lifetime::PRESETS.iter();
+        let next = if longer {
+            presets.find(|(_, preset)| now.is_none_or(|now| *preset > now))
+        } else {
+            presets.rfind(|(_, preset)| now.is_none_or(|now| *preset < now))
+        };
+        if let Some((text, _)) = next {
+            self.lifetime = Input::new((*text).to_owned());
+            self.touched = true;
+        }
+    }
+
+    /// Asks a question; the harmless answer has the focus.
+    pub fn ask(&mut self, question: FormQuestion, guard: Guard) {
+        self.stage = KubeconfigFormStage::Asking { question, answer: 0 };
+        self.guard = guard;
+    }
+}

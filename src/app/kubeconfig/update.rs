@@ -1,0 +1,481 @@
+//! The kubeconfig form: filling in, questions, and asking SKE once.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "keys and commands that mean nothing here are ignored"
+)]
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use tui_input::{Input, InputRequest};
+
+use crate::app::context::UpdateContext;
+use crate::app::effect::Request;
+use crate::app::event::Event;
+use crate::app::fleet::state::Fleet;
+use crate::app::keymap::Command;
+use crate::app::kubeconfig::delivery::{self, Delivery};
+use crate::app::kubeconfig::form::{
+    FormQuestion, KubeconfigField, KubeconfigForm, KubeconfigFormStage, NameConflict, PlanState,
+};
+use crate::app::kubeconfig::names::{file_of, free_name, names};
+use crate::app::kubeconfig::state::KubeconfigState;
+use crate::app::kubeconfig::text;
+use crate::app::motion::neighbour;
+use crate::app::requests::{KubeconfigRequest, RequestId, RequestOwner};
+use crate::app::settings::Place;
+use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::credential::{Credentials, KubeconfigLocation};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, NotSaved, Plan, Saved};
+use crate::domain::lifetime::Lifetime;
+use crate::domain::text::clean;
+
+/// Longest text in a field, in characters.
+const FIELD_LIMIT: usize = 256;
+
+/// Opens the form for a cluster.
+pub fn open(
+    kubeconfig: &mut KubeconfigState,
+    fleet: &Fleet,
+    cluster: Cluster,
+    cx: &mut UpdateContext<'_>,
+) {
+    let settings = &cx.shared.settings;
+    let name = names(fleet, &cluster.id).into_iter().next().unwrap_or_default();
+    // One that is there already and nowhere yet comes before another one.
+    let issued = kubeconfig
+        .unsaved
+        .iter()
+        .rev()
+        .find(|(_, held)| held.request.cluster.is_same_cluster(&cluster))
+        .map(|(request, held)| (*request, held.clone()));
+    let asked = issued.as_ref().map(|(_, held)| &held.request);
+    let kind = asked.map_or(KubeconfigKind::Admin, |asked| asked.kind);
+    let lifetime = asked.map_or(settings.lifetime, |asked| asked.lifetime);
+    let focus = if issued.is_some() { KubeconfigField::Place } else { KubeconfigField::Lifetime };
+    kubeconfig.form = Some(Box::new(KubeconfigForm {
+        id: cx.requests.begin_dialog(),
+        project: fleet.project_name(cluster.id.project()).to_owned(),
+        kind,
+        lifetime: Input::new(lifetime.to_string()),
+        place: settings.destination,
+        path: Input::new(file_of(settings, &name)),
+        context: Input::new(name),
+        make_current: settings.make_current,
+        focus,
+        plan: PlanState::Looking,
+        plan_request: RequestId::default(),
+        stage: KubeconfigFormStage::Editing,
+        issued,
+        touched: false,
+        replace: false,
+        one_way_agreed: false,
+        guard: cx.shared.guard(),
+        cluster,
+    }));
+    plan(kubeconfig, cx);
+}
+
+/// Asks how the destination looks; what was agreed about the old one no longer counts.
+fn plan(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
+    let Some(form) = &mut kubeconfig.form else { return };
+    let plan = Request::Plan {
+        destination: form.destination(),
+        context: form.context.value().trim().to_owned(),
+        known: form.known(),
+    };
+    form.plan_request = cx.request(RequestOwner::Destination(form.id), plan);
+    form.plan = PlanState::Looking;
+    form.replace = false;
+}
+
+/// The destination was looked at.
+pub fn planned(
+    form: &mut KubeconfigForm,
+    fleet: &Fleet,
+    credentials: &Credentials,
+    result: Result<Box<Plan>, Failure>,
+) {
+    form.plan = match result {
+        Err(failure) => PlanState::Impossible(failure),
+        Ok(mut plan) => {
+            if let Some(owner) = remembered_owner(form, fleet, credentials, &plan) {
+                plan.whose = owner;
+            }
+            PlanState::Ready(plan)
+        }
+    }
+}
+
+/// Where no address tells for sure, this program may remember what it put there.
+fn remembered_owner(
+    form: &KubeconfigForm,
+    fleet: &Fleet,
+    credentials: &Credentials,
+    plan: &Plan,
+) -> Option<EntryOwner> {
+    if matches!(plan.whose, EntryOwner::This | EntryOwner::Another(_)) || plan.taken.is_empty() {
+        return None;
+    }
+    let place = KubeconfigLocation::File {
+        path: plan.path.clone(),
+        context: clean(form.context.value().trim()),
+        whole: form.place == Place::File,
+    };
+    let here = credentials.accesses.iter().filter(|access| place.replaces(&access.place));
+    let id = &here.max_by_key(|access| access.issued)?.cluster;
+    if *id == form.cluster.id {
+        return Some(EntryOwner::This);
+    }
+    let project = clean(fleet.project_name(id.project()));
+    Some(EntryOwner::Another(text::cluster_in(&id.name, id.region(), &project)))
+}
+
+/// Asks what is to be done about what is in the way.
+fn ask_about_conflict(form: &mut KubeconfigForm, fleet: &Fleet, cx: &UpdateContext<'_>) {
+    let Some(plan) = form.plan() else { return };
+    let conflict = NameConflict {
+        names: plan.taken.clone(),
+        whose: plan.whose.clone(),
+        other: free_name(fleet, &cx.shared.settings, form, plan),
+    };
+    form.ask(FormQuestion::NameConflict(conflict), cx.shared.guard());
+}
+
+/// A key while the form is open.
+pub fn key(
+    kubeconfig: &mut KubeconfigState,
+    fleet: &Fleet,
+    command: Option<Command>,
+    key: KeyEvent,
+    cx: &mut UpdateContext<'_>,
+) {
+    let Some(form) = &mut kubeconfig.form else { return };
+    if command == Some(Command::Back) {
+        back(kubeconfig, cx);
+        return;
+    }
+    let pressed = command == Some(Command::Open) && key.kind == KeyEventKind::Press;
+    match &mut form.stage {
+        KubeconfigFormStage::Editing if command == Some(Command::Open) && !pressed => {}
+        KubeconfigFormStage::Editing if pressed => press(kubeconfig, fleet, cx),
+        KubeconfigFormStage::Editing => edit(kubeconfig, command, key, cx),
+        KubeconfigFormStage::Asking { question, answer } => {
+            let answers: Vec<usize> = (0..question.answers().len()).collect();
+            match command {
+                Some(Command::Next | Command::Right | Command::Down) => {
+                    *answer = neighbour(&answers, *answer, true);
+                }
+                Some(Command::Previous | Command::Left | Command::Up) => {
+                    *answer = neighbour(&answers, *answer, false);
+                }
+                Some(Command::Open) if pressed && cx.shared.may_press(form.guard) => {
+                    let (question, answer) = (question.clone(), *answer);
+                    answer_question(kubeconfig, fleet, &question, answer, cx);
+                }
+                _ => {}
+            }
+        }
+        KubeconfigFormStage::Failed(_) if command == Some(Command::Open) => back(kubeconfig, cx),
+        KubeconfigFormStage::Issuing(_)
+        | KubeconfigFormStage::Saving(_)
+        | KubeconfigFormStage::Failed(_) => {}
+    }
+}
+
+/// One step back: what was issued is not dropped without a question, and what is being written is written.
+pub fn back(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
+    let Some(form) = &mut kubeconfig.form else { return };
+    match form.stage {
+        KubeconfigFormStage::Editing => close(kubeconfig, cx),
+        KubeconfigFormStage::Asking { .. } => form.stage = KubeconfigFormStage::Editing,
+        KubeconfigFormStage::Issuing(request) => {
+            kubeconfig.form = None;
+            let text = abandoned_text(request, cx);
+            cx.toast(text);
+        }
+        KubeconfigFormStage::Saving(_) => {}
+        KubeconfigFormStage::Failed(_) => {
+            form.stage = KubeconfigFormStage::Editing;
+            form.focus = KubeconfigField::Cancel;
+            plan(kubeconfig, cx);
+        }
+    }
+}
+
+/// The person does not want to wait for SKE any more. What comes all the same is kept for them.
+fn abandoned_text(request: RequestId, cx: &UpdateContext<'_>) -> String {
+    let until = match cx.requests.owner(request) {
+        Some(RequestOwner::Kubeconfig(asked)) => asked.until(),
+        _ => None,
+    };
+    match until {
+        Some(at) => text::stopped_waiting(cx.shared.zone().full(at)),
+        None => text::STOPPED_WAITING.to_owned(),
+    }
+}
+
+/// Enter: presses buttons only; in a field it goes on to the next.
+fn press(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+    let Some(form) = &mut kubeconfig.form else { return };
+    match form.focus {
+        KubeconfigField::Cancel => close(kubeconfig, cx),
+        KubeconfigField::Confirm if cx.shared.may_press(form.guard) => {
+            confirm(kubeconfig, fleet, cx);
+        }
+        KubeconfigField::Confirm => {}
+        KubeconfigField::Kind
+        | KubeconfigField::Lifetime
+        | KubeconfigField::Place
+        | KubeconfigField::Path
+        | KubeconfigField::Context
+        | KubeconfigField::MakeCurrent => form.step_focus(true),
+    }
+}
+
+fn edit(
+    kubeconfig: &mut KubeconfigState,
+    command: Option<Command>,
+    key: KeyEvent,
+    cx: &mut UpdateContext<'_>,
+) {
+    let Some(form) = &mut kubeconfig.form else { return };
+    let is_issued = form.issued.is_some();
+    let forward = !matches!(command, Some(Command::Left | Command::Up));
+    let turns =
+        matches!(command, Some(Command::Left | Command::Right | Command::Up | Command::Down));
+    let switches = matches!(command, Some(Command::Mark | Command::Left | Command::Right));
+    let sideways = matches!(command, Some(Command::Left | Command::Right));
+    match (form.focus, command) {
+        (_, Some(Command::Next)) => form.step_focus(true),
+        (_, Some(Command::Previous)) => form.step_focus(false),
+        (KubeconfigField::Kind, _) if turns && !is_issued => {
+            let kinds = [KubeconfigKind::Admin, KubeconfigKind::Login, KubeconfigKind::Idp];
+            form.kind = neighbour(&kinds, form.kind, forward);
+            form.touched = true;
+        }
+        (KubeconfigField::Lifetime, _) if sideways && !is_issued => form.choose_preset(forward),
+        (KubeconfigField::Place, _) if turns => {
+            form.place = neighbour(&Place::ALL, form.place, forward);
+            form.touched = true;
+            plan(kubeconfig, cx);
+        }
+        (KubeconfigField::MakeCurrent, _) if switches && !form.becomes_current() => {
+            form.make_current = !form.make_current;
+            form.touched = true;
+        }
+        (KubeconfigField::Cancel | KubeconfigField::Confirm, _) if sideways => {
+            let buttons = [KubeconfigField::Cancel, KubeconfigField::Confirm];
+            form.focus = neighbour(&buttons, form.focus, true);
+        }
+        // A text is one line: up and down lead to its neighbours.
+        (_, Some(Command::Up)) => form.step_focus(false),
+        (_, Some(Command::Down)) => form.step_focus(true),
+        (KubeconfigField::Lifetime, _) if !is_issued => {
+            form.touched |= type_into(&mut form.lifetime, key);
+        }
+        (KubeconfigField::Path | KubeconfigField::Context, _) => {
+            let is_path = form.focus == KubeconfigField::Path;
+            if type_into(if is_path { &mut form.path } else { &mut form.context }, key) {
+                form.touched = true;
+                plan(kubeconfig, cx);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Types into a field; says whether its text changed.
+fn type_into(input: &mut Input, key: KeyEvent) -> bool {
+    let before = input.value().to_owned();
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    let request = match key.code {
+        KeyCode::Char('u') if control => Some(InputRequest::DeleteLine),
+        KeyCode::Char('w') if control => Some(InputRequest::DeletePrevWord),
+        KeyCode::Char(_) if control => None,
+        KeyCode::Char(c) if before.chars().count() < FIELD_LIMIT => {
+            Some(InputRequest::InsertChar(c))
+        }
+        KeyCode::Backspace => Some(InputRequest::DeletePrevChar),
+        KeyCode::Delete => Some(InputRequest::DeleteNextChar),
+        KeyCode::Left => Some(InputRequest::GoToPrevChar),
+        KeyCode::Right => Some(InputRequest::GoToNextChar),
+        KeyCode::Home => Some(InputRequest::GoToStart),
+        KeyCode::End => Some(InputRequest::GoToEnd),
+        _ => None,
+    };
+    if let Some(request) = request {
+        input.handle(request);
+    }
+    input.value() != before
+}
+
+/// Text was pasted into the focused field.
+pub fn paste(kubeconfig: &mut KubeconfigState, text: &str, cx: &mut UpdateContext<'_>) {
+    let Some(form) = &mut kubeconfig.form else { return };
+    if !matches!(form.stage, KubeconfigFormStage::Editing) {
+        return;
+    }
+    let field = match form.focus {
+        KubeconfigField::Lifetime if form.issued.is_none() => &mut form.lifetime,
+        KubeconfigField::Path => &mut form.path,
+        KubeconfigField::Context => &mut form.context,
+        KubeconfigField::Lifetime
+        | KubeconfigField::Kind
+        | KubeconfigField::Place
+        | KubeconfigField::MakeCurrent
+        | KubeconfigField::Cancel
+        | KubeconfigField::Confirm => return,
+    };
+    for c in text.chars() {
+        field.handle(InputRequest::InsertChar(c));
+    }
+    form.touched = true;
+    plan(kubeconfig, cx);
+}
+
+fn close(kubeconfig: &mut KubeconfigState, cx: &UpdateContext<'_>) {
+    let Some(form) = &mut kubeconfig.form else { return };
+    if form.issued.is_some() {
+        form.ask(FormQuestion::Lose, cx.shared.guard());
+    } else if form.touched {
+        form.ask(FormQuestion::Discard, cx.shared.guard());
+    } else {
+        kubeconfig.form = None;
+    }
+}
+
+fn answer_question(
+    kubeconfig: &mut KubeconfigState,
+    fleet: &Fleet,
+    question: &FormQuestion,
+    answer: usize,
+    cx: &mut UpdateContext<'_>,
+) {
+    let Some(form) = &mut kubeconfig.form else { return };
+    form.stage = KubeconfigFormStage::Editing;
+    match (question, answer) {
+        (_, 0) => {}
+        (FormQuestion::OneWay, _) => {
+            form.one_way_agreed = true;
+            cx.raise(Event::StaticTokensAgreed(form.cluster.id.clone()));
+            confirm(kubeconfig, fleet, cx);
+        }
+        (FormQuestion::NameConflict(conflict), 1) => {
+            if let Some(name) = &conflict.other {
+                if form.place == Place::File {
+                    form.path = Input::new(file_of(&cx.shared.settings, name));
+                } else {
+                    form.context = Input::new(name.clone());
+                }
+            }
+            let is_file = form.place == Place::File;
+            form.focus = if is_file { KubeconfigField::Path } else { KubeconfigField::Context };
+            form.touched = true;
+            plan(kubeconfig, cx);
+        }
+        (FormQuestion::NameConflict(_), _) => {
+            form.replace = true;
+            confirm(kubeconfig, fleet, cx);
+        }
+        (FormQuestion::Discard, _) => kubeconfig.form = None,
+        (FormQuestion::Lose, _) => {
+            let dropped = form.issued.take();
+            kubeconfig.form = None;
+            if let Some((request, _)) = dropped {
+                delivery::drop_unsaved(kubeconfig, request, text::LOG_DISCARDED, cx);
+            }
+        }
+    }
+}
+
+fn confirm(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+    let Some(form) = &mut kubeconfig.form else { return };
+    if cx.shared.settings.read_only {
+        cx.toast(text::READ_ONLY);
+    } else if let Some(problem) = form.problem() {
+        cx.toast(problem);
+    } else if form.issued.is_none() && form.cluster.issuing_is_one_way() && !form.one_way_agreed {
+        form.ask(FormQuestion::OneWay, cx.shared.guard());
+    } else if form.plan().is_some_and(|plan| !plan.taken.is_empty()) && !form.replace {
+        ask_about_conflict(form, fleet, cx);
+    } else if form.issued.is_some() {
+        delivery::deliver(kubeconfig, fleet, cx);
+    } else {
+        issue(form, fleet, cx);
+    }
+}
+
+fn issue(form: &mut KubeconfigForm, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+    let asked = cx.shared.now.wall;
+    let lifetime = form.lifetime().unwrap_or(Lifetime::MIN);
+    let (cluster, kind) = (form.cluster.clone(), form.kind);
+    let text = match kind {
+        KubeconfigKind::Admin => text::log_request_for(kind.word(), lifetime),
+        KubeconfigKind::Login | KubeconfigKind::Idp => text::log_request(kind.word()),
+    };
+    let id = cluster.id.clone();
+    let (shown, destination) = (Box::new(cluster.clone()), form.destination());
+    let owner = RequestOwner::Kubeconfig(Box::new(KubeconfigRequest {
+        cluster,
+        kind,
+        lifetime,
+        asked,
+        asked_there: fleet.server_now(asked),
+        dialog: form.id,
+    }));
+    let request = cx.request_logged(owner, &id, ("kubeconfig", text), |intent| Request::Issue {
+        shown,
+        kind,
+        lifetime,
+        destination,
+        intent,
+    });
+    form.stage = KubeconfigFormStage::Issuing(request);
+}
+
+/// The kubeconfig was written, or not.
+pub fn saved(
+    kubeconfig: &mut KubeconfigState,
+    fleet: &Fleet,
+    credentials: &Credentials,
+    delivery: Delivery,
+    result: Result<Saved, NotSaved>,
+    cx: &mut UpdateContext<'_>,
+) {
+    let (plan, is_taken) = match result {
+        Ok(saved) => {
+            let ids = (delivery.kubeconfig, delivery.dialog);
+            delivery::delivered(kubeconfig, fleet, ids, saved.place, None, saved.notes, cx);
+            return;
+        }
+        Err(NotSaved::Failed(failure)) => {
+            delivery::not_delivered(kubeconfig, delivery, failure, cx);
+            return;
+        }
+        Err(NotSaved::Taken(plan)) => (plan, true),
+        Err(NotSaved::Changed(plan)) => (plan, false),
+    };
+    let Some(form) = delivery::form_that_saves(kubeconfig, delivery) else { return };
+    form.replace = false;
+    planned(form, fleet, credentials, Ok(Box::new(plan)));
+    if is_taken {
+        ask_about_conflict(form, fleet, cx);
+    } else {
+        form.stage = KubeconfigFormStage::Editing;
+        form.focus = KubeconfigField::Cancel;
+        cx.toast(text::FILE_CHANGED);
+    }
+}
+
+/// The cluster is no longer listed: a form that has nothing issued yet cannot go on.
+pub fn cluster_missing(kubeconfig: &mut KubeconfigState, id: &ClusterId) {
+    if let Some(form) = &mut kubeconfig.form
+        && form.cluster.id == *id
+        && form.issued.is_none()
+        // What was asked for ends with its own answer.
+        && matches!(form.stage, KubeconfigFormStage::Editing | KubeconfigFormStage::Asking { .. })
+    {
+        let text = text::not_listed(&id.name);
+        form.stage = KubeconfigFormStage::Failed(Failure::new(FailureKind::NotFound, text));
+    }
+}

@@ -1,0 +1,124 @@
+//! What can be copied on a screen: names, ids, errors, commands.
+
+use crate::app::kubeconfig::names::names;
+use crate::app::menus::state::CopyItem;
+use crate::app::menus::text;
+use crate::app::state::State;
+use crate::domain::api_call::api_call;
+use crate::domain::cluster::Cluster;
+use crate::domain::credential::KubeconfigLocation;
+use crate::domain::kubectl::Kubectl;
+
+/// Which nodes there are in which pool and zone, and what becomes of them.
+const WATCH_NODES: &str = "get nodes -L worker.gardener.cloud/pool,topology.kubernetes.io/zone -w";
+
+/// What can be copied here, what is most likely wanted first.
+pub fn copy_items(state: &State) -> Vec<CopyItem> {
+    let mut items = Vec::new();
+    let mut add =
+        |label: &str, text: String| items.push(CopyItem { label: label.to_owned(), text });
+    if let Some(failure) = state.notices.errors.back() {
+        add(text::ERROR, failure.full_text());
+    }
+    let record = state.record_at_cursor();
+    if let Some(record) = record {
+        add(text::ENTRY, record.line());
+        if let Some(trace) = &record.trace {
+            add(text::ENTRY_TRACE, trace.clone());
+        }
+    }
+    if !state.view.marks.is_empty() {
+        let names: Vec<&str> = state.view.marks.iter().map(|id| id.name.as_str()).collect();
+        add(text::MARKED, names.join("\n"));
+    }
+    if let Some(entry) = state.subject() {
+        let cluster = &entry.cluster;
+        let id = &cluster.id;
+        add(text::CLUSTER, id.name.to_string());
+        add(text::PROJECT, id.project().to_string());
+        let context = context_of(state, cluster);
+        let context = context.as_deref();
+        add(text::WATCH_NODES, Kubectl::plain(WATCH_NODES).line(context));
+        let roll = state.nodes.roll(id);
+        for blocker in roll.iter().flat_map(|roll| &roll.blockers).take(3) {
+            if let Some(command) = &blocker.command {
+                add(&blocker.object_text(), command.line(context));
+            }
+        }
+        if let Some(node) = state.node_at_cursor() {
+            add(text::NODE, node.name.clone());
+            if let Some(command) = Kubectl::about(None, "describe node", &node.name, "") {
+                add(text::DESCRIBE_NODE, command.line(context));
+            }
+        }
+        if let Some(step) = state.due_step() {
+            let call = api_call(&state.shared.settings.ske, id, step);
+            add(&text::api_call(step), call);
+        }
+        if let Some(problem) = cluster.problems.first() {
+            add(text::SKE_ERROR, format!("{}: {}", problem.code, problem.message));
+        }
+    }
+    if record.is_none()
+        && let Some(trace) =
+            state.activity.records.iter().rev().find_map(|record| record.trace.clone())
+    {
+        add(text::LAST_TRACE, trace);
+    }
+    items
+}
+
+/// The context in which a cluster is found: where its kubeconfig went, else the name that skeys would give it.
+fn context_of(state: &State, cluster: &Cluster) -> Option<String> {
+    let held = state.credentials.best(cluster, state.server_now());
+    match held.map(|(access, _)| &access.place) {
+        Some(KubeconfigLocation::File { context, .. }) => Some(context.clone()),
+        _ => names(&state.fleet, &cluster.id).into_iter().next(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::app::fleet::state::Entry;
+    use crate::app::keymap::Keymap;
+    use crate::app::menus::copy::copy_items;
+    use crate::app::now::Now;
+    use crate::app::requests::RequestId;
+    use crate::app::settings::Settings;
+    use crate::app::state::State;
+
+    use crate::domain::cluster::ClusterId;
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::persisted::PersistedState;
+    use crate::domain::rotation::Phase;
+
+    #[test]
+    fn host_09_what_is_copied_as_a_command_runs_nothing_of_a_clusters_name() {
+        for (name, context, segment) in [
+            ("shop;touch x;#", "--context 'shop;touch x;#' ", "clusters/shop%3Btouch%20x%3B%23/"),
+            ("a$(touch x)", "--context 'a$(touch x)' ", "clusters/a%24%28touch%20x%29/"),
+            ("a'b", r"--context 'a'\''b' ", "clusters/a%27b/"),
+            // No shell could read it back: the current context is meant.
+            ("a\nb", "kubectl get nodes -L", "clusters/a%0Ab/"),
+        ] {
+            let at = Now { wall: now(), monotonic: Duration::ZERO };
+            let settings = Settings::defaults();
+            let mut state =
+                State::new(settings, Keymap::default(), PersistedState::default(), at, 1);
+            let mut evil = cluster("a", Phase::Completed);
+            evil.id = ClusterId::new("p", "eu01", name);
+            state.view.cursor = Some(evil.id.clone());
+            state.fleet.put(Entry::new(evil, at, RequestId(1)));
+            let items = copy_items(&state);
+            let of = |prefix: &str| {
+                let found = items.iter().find(|item| item.text.starts_with(prefix));
+                found.map_or("", |item| item.text.as_str())
+            };
+            assert!(of("kubectl").contains(context), "{items:?}");
+            let call = of("curl");
+            assert!(call.contains(segment) && !call.contains("touch x"), "{call}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! A list to choose from as data.
+
+use tui_input::Input;
+
+use crate::app::fleet::columns::{COLUMNS, Column};
+use crate::app::keymap::Binding;
+
+/// A list to choose from.
+#[derive(Debug, Clone)]
+pub struct Menu {
+    pub items: MenuItems,
+    pub cursor: usize,
+    pub query: Input,
+}
+
+/// What there is to choose.
+#[derive(Debug, Clone)]
+pub enum MenuItems {
+    /// The order of the fleet: one of all columns.
+    Sort,
+    /// The columns that are not always shown.
+    Columns,
+    Copy(Vec<CopyItem>),
+    Commands(Vec<&'static Binding>),
+}
+
+/// Something that can be copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyItem {
+    /// What it is, in words.
+    pub label: String,
+    pub text: String,
+}
+
+/// The columns that can be switched off.
+pub fn optional_columns() -> impl Iterator<Item = &'static Column> {
+    COLUMNS.iter().filter(|column| !column.is_fixed())
+}
+
+impl Menu {
+    /// A list with the cursor on one of its lines.
+    pub fn new(items: MenuItems, cursor: usize) -> Self {
+        Self { items, cursor, query: Input::default() }
+    }
+
+    /// The menu of orders, on the present one.
+    pub fn sort(present: &Column) -> Self {
+        let cursor = COLUMNS.iter().position(|column| column == present).unwrap_or(0);
+        Self::new(MenuItems::Sort, cursor)
+    }
+
+    /// Number of lines.
+    pub fn lines(&self) -> usize {
+        match &self.items {
+            MenuItems::Sort => COLUMNS.len(),
+            MenuItems::Columns => optional_columns().count(),
+            MenuItems::Copy(items) => items.len(),
+            MenuItems::Commands(items) => items.len(),
+        }
+    }
+}

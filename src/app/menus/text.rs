@@ -1,0 +1,24 @@
+//! Texts of the lists to choose from.
+
+use crate::app::texts::texts;
+
+texts! {
+    SORT_HINT = "select again to reverse";
+    NO_COMMAND = "no matching command";
+    NOTHING = "nothing to select";
+    NO_ROOM_BESIDE_PREVIEW = "no room beside the preview";
+    NO_ROOM = "no room on this screen";
+    hides_preview(key) = "{key} hides the preview";
+    ERROR = "full error";
+    ENTRY = "this entry, on one line";
+    ENTRY_TRACE = "its trace id";
+    MARKED = "marked names";
+    CLUSTER = "cluster name";
+    PROJECT = "project id";
+    WATCH_NODES = "watch the nodes";
+    NODE = "node name";
+    DESCRIBE_NODE = "describe the node";
+    api_call(step) = "API call: {step}";
+    SKE_ERROR = "SKE error";
+    LAST_TRACE = "last trace id";
+}

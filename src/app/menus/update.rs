@@ -1,0 +1,107 @@
+//! Keys of an open list.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "keys and commands that mean nothing here are ignored"
+)]
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use tui_input::InputRequest;
+
+use crate::app::context::UpdateContext;
+use crate::app::event::Event;
+use crate::app::fleet::columns::COLUMNS;
+use crate::app::fleet::view::FleetView;
+use crate::app::keymap::{Command, KeyContext};
+use crate::app::menus::palette::commands;
+use crate::app::menus::state::{Menu, MenuItems, optional_columns};
+use crate::app::motion::moved;
+
+/// A key while a list is open. `below`: where the keys of the screen under it are looked up.
+pub fn key(
+    menu: &mut Option<Menu>,
+    view: &mut FleetView,
+    (command, key): (Option<Command>, KeyEvent),
+    below: KeyContext,
+    cx: &mut UpdateContext<'_>,
+) {
+    let Some(open) = menu else { return };
+    if let MenuItems::Commands(found) = &mut open.items
+        && let Some(request) = query_edit(key)
+    {
+        open.query.handle(request);
+        *found = commands(below, open.query.value());
+        open.cursor = 0;
+        return;
+    }
+    // What the menu of columns says about the preview can be done from here.
+    if matches!(open.items, MenuItems::Columns)
+        && cx.shared.keymap.lookup(KeyContext::Fleet, key) == Some(Command::Preview)
+    {
+        view.preview = !view.preview;
+        return;
+    }
+    let last = open.lines().saturating_sub(1);
+    match command {
+        Some(Command::Back | Command::Quit) => *menu = None,
+        // The palette took the blank as text before.
+        Some(Command::Open | Command::Mark) => choose(menu, view, cx),
+        Some(command) => {
+            let page = cx.shared.metrics.page();
+            open.cursor = moved(command, open.cursor, page, last).unwrap_or(open.cursor);
+        }
+        None => {}
+    }
+}
+
+fn query_edit(key: KeyEvent) -> Option<InputRequest> {
+    match key.code {
+        KeyCode::Char(c)
+            if !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) =>
+        {
+            Some(InputRequest::InsertChar(c))
+        }
+        KeyCode::Backspace => Some(InputRequest::DeletePrevChar),
+        _ => None,
+    }
+}
+
+fn choose(menu: &mut Option<Menu>, view: &mut FleetView, cx: &mut UpdateContext<'_>) {
+    let Some(open) = menu.take() else { return };
+    match &open.items {
+        MenuItems::Sort => {
+            if let Some(column) = COLUMNS.get(open.cursor) {
+                view.reversed = view.sort == column && !view.reversed;
+                view.sort = column;
+            }
+            cx.raise(Event::RowsChanged);
+            cx.raise(Event::PreferencesChanged);
+        }
+        MenuItems::Columns => {
+            if let Some(column) = optional_columns().nth(open.cursor) {
+                toggle_column(view, column.id);
+            }
+            cx.raise(Event::PreferencesChanged);
+            *menu = Some(open);
+        }
+        MenuItems::Copy(items) => {
+            if let Some(item) = items.get(open.cursor) {
+                cx.copy(&item.label, item.text.clone());
+            }
+        }
+        MenuItems::Commands(items) => {
+            if let Some(binding) = items.get(open.cursor) {
+                cx.raise(Event::Run(binding.command));
+            }
+        }
+    }
+}
+
+fn toggle_column(view: &mut FleetView, id: &str) {
+    let mut chosen: Vec<String> =
+        view.chosen_columns().map(|column| column.id.to_owned()).collect();
+    match chosen.iter().position(|column| column == id) {
+        Some(at) => drop(chosen.remove(at)),
+        None => chosen.push(id.to_owned()),
+    }
+    view.columns = if chosen.len() == COLUMNS.len() { Vec::new() } else { chosen };
+}

@@ -1,0 +1,166 @@
+//! One cluster as it was observed: the newest snapshot of it, and how its roll stands.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::app::now::Now;
+use crate::domain::cluster::Cluster;
+use crate::domain::roll::Roll;
+use crate::domain::roll::blocker::Blocker;
+use crate::domain::roll::eta::RollEstimate;
+use crate::domain::roll::history::RollHistory;
+use crate::domain::rotation::Phase;
+use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
+
+/// One cluster as it was observed in this run.
+#[derive(Debug, Clone, Default)]
+pub struct ObservedCluster {
+    /// What was watched.
+    pub history: RollHistory,
+    /// The newest snapshot.
+    pub snapshot: Option<Arc<ClusterSnapshot>>,
+    /// When the newest snapshot was last known to hold: when it came, or later, when it ceased to be watched.
+    pub seen: Option<Now>,
+    /// Whether the newest snapshot is watched, so that it holds now.
+    pub live: bool,
+    /// Why there is no newer snapshot, and since when that is so.
+    pub trouble: Option<(Unavailable, Timestamp)>,
+    /// How the roll stood when it was last read.
+    pub roll: Option<Roll>,
+    /// When the roll was last read, on the monotonic clock.
+    pub read: Duration,
+    /// Whether it was announced that something holds the roll up, and not yet that it goes on.
+    pub held_announced: bool,
+}
+
+/// A roll is read anew this often while nothing comes, since a standstill is told by time alone.
+const REEVALUATE: Duration = Duration::from_secs(5);
+
+impl ObservedCluster {
+    /// When the roll is to be read anew, on the monotonic clock; `None` while nothing is seen.
+    pub fn next_evaluation(&self) -> Option<Duration> {
+        self.live.then(|| self.read.saturating_add(REEVALUATE))
+    }
+
+    /// Whether that moment has come.
+    pub fn is_due(&self, now: Now) -> bool {
+        self.next_evaluation().is_some_and(|at| at <= now.monotonic)
+    }
+
+    /// SKE showed the cluster: the roll is read in its light.
+    pub fn take_reading(&mut self, cluster: &Cluster, now: Now) {
+        let snapshot = self.snapshot.clone().filter(|_| self.live);
+        let roll = snapshot.and_then(|snapshot| self.history.observe(cluster, &snapshot, now.wall));
+        self.take_roll(roll, cluster, now);
+        self.held_announced &= cluster.rotation.phase == Phase::Preparing;
+    }
+
+    /// The observer told something; whether there is a new snapshot.
+    pub fn take_event(&mut self, cluster: &Cluster, event: ObserverEvent, now: Now) -> bool {
+        match event {
+            ObserverEvent::Unavailable(trouble) => {
+                // One outage may have many reasons, one after the other.
+                let since = self.trouble.as_ref().map_or(now.wall, |(_, since)| *since);
+                self.trouble = Some((trouble, since));
+                self.lose_sight(now);
+                false
+            }
+            ObserverEvent::Snapshot(snapshot) => {
+                let roll = self.history.observe(cluster, &snapshot, now.wall);
+                self.snapshot = Some(snapshot);
+                self.seen = Some(now);
+                self.live = true;
+                self.trouble = None;
+                self.take_roll(roll, cluster, now);
+                true
+            }
+        }
+    }
+
+    /// Takes the roll as the history read it just now; reads it where the history left the snapshot out.
+    fn take_roll(&mut self, roll: Option<Roll>, cluster: &Cluster, now: Now) {
+        match roll {
+            Some(roll) => (self.roll, self.read) = (Some(roll), now.monotonic),
+            None => self.evaluate(cluster, now),
+        }
+    }
+
+    /// Reads the roll anew, as of the moment at which the snapshot was last known to hold: nobody knows what has become
+    /// of nodes that are not seen, least of all that they stand still.
+    pub fn evaluate(&mut self, cluster: &Cluster, now: Now) {
+        self.read = now.monotonic;
+        let at = self.as_of(now.wall);
+        if self.live {
+            self.history.still_holds(at);
+        }
+        match &self.snapshot {
+            Some(snapshot) => self.roll = Some(Roll::read(cluster, snapshot, &self.history, at)),
+            // The count of the roll that is over stays.
+            None if cluster.rotation.phase != Phase::Preparing => {}
+            None => self.roll = None,
+        }
+        if !self.live {
+            self.forget_estimate();
+        }
+    }
+
+    /// The moment of which the snapshot is.
+    pub fn as_of(&self, now: Timestamp) -> Timestamp {
+        self.seen.filter(|_| !self.live).map_or(now, |seen| seen.wall)
+    }
+
+    /// The clock was set back to `now`: no remembered moment lies ahead of it any more.
+    pub fn rewind(&mut self, now: Timestamp) {
+        self.history.rewind(now);
+        if let Some((_, since)) = &mut self.trouble {
+            *since = now.min(*since);
+        }
+        if let Some(seen) = &mut self.seen {
+            seen.wall = now.min(seen.wall);
+        }
+    }
+
+    /// Nobody observes, and nothing rolls: the snapshot, which may be large, is dropped.
+    pub fn drop_snapshot(&mut self) {
+        self.snapshot = None;
+    }
+
+    /// The snapshot is not watched any more: what it said of now and of later no longer holds.
+    pub fn lose_sight(&mut self, now: Now) {
+        if std::mem::take(&mut self.live) {
+            self.seen = Some(now);
+        }
+        self.forget_estimate();
+    }
+
+    fn forget_estimate(&mut self) {
+        let prepared = self.history.prepared_at();
+        let held_then = prepared.zip(self.seen).is_some_and(|(at, seen)| seen.wall >= at);
+        let Some(roll) = &mut self.roll else { return };
+        // SKE says that all nodes are new, and the snapshot is from before that: it does not tell how many they are.
+        let done = roll.rotation.is_some_and(|figure| figure.done);
+        if done && roll.counts.old_left() > 0 && !held_then {
+            roll.rotation = None;
+        }
+        if matches!(
+            roll.outlook,
+            RollEstimate::Left { .. } | RollEstimate::Early | RollEstimate::Stalled { .. }
+        ) {
+            roll.outlook = RollEstimate::Unknown;
+            for pool in &mut roll.pools {
+                pool.outlook = RollEstimate::Idle;
+            }
+        }
+    }
+
+    /// Whether the roll stands still or something is named that holds it up.
+    pub fn is_held(&self) -> bool {
+        self.roll.as_ref().is_some_and(|roll| {
+            matches!(roll.outlook, RollEstimate::Stalled { .. })
+                || roll.counts.blocked > 0
+                || roll.worst().is_some_and(Blocker::stops)
+        })
+    }
+}

@@ -1,0 +1,736 @@
+//! Which clusters are observed, what came of it, and what is announced when a roll stands still or moves on.
+
+use std::time::Duration;
+
+use crate::app::context::UpdateContext;
+use crate::app::effect::{Effect, Request};
+use crate::app::event::Event;
+use crate::app::fleet::state::Fleet;
+use crate::app::nodes::state::{NodesState, Observation};
+use crate::app::now::Now;
+use crate::app::requests::{RequestId, RequestOwner};
+use crate::app::settings::{ObservationScope, Settings};
+use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::credential::Reference;
+use crate::domain::record::Outcome;
+use crate::domain::roll::Roll;
+use crate::domain::rotation::Phase;
+use crate::domain::snapshot::ObserverEvent;
+
+/// A cluster that nobody needs any more is observed for this much longer, so that going back and forth asks for no
+/// further kubeconfig.
+const LINGER: Duration = Duration::from_secs(45);
+
+/// The clusters that should be observed, the most needed first, within the bound; and how many of them, from the first
+/// on, somebody asked for. `on_screen`: those whose nodes somebody looks at, or is about to replace.
+fn wanted(
+    nodes: &NodesState,
+    fleet: &Fleet,
+    on_screen: &[ClusterId],
+    settings: &Settings,
+) -> (Vec<ClusterId>, usize) {
+    if settings.read_only || settings.watch == ObservationScope::Never {
+        // Asking for a kubeconfig is a request that changes something.
+        return (Vec::new(), 0);
+    }
+    let mut found: Vec<ClusterId> = Vec::new();
+    let take = |found: &mut Vec<ClusterId>, ids: &mut dyn Iterator<Item = &ClusterId>| {
+        for id in ids {
+            if found.len() >= settings.watch_limit {
+                break;
+            }
+            let listed = fleet.entries.get(id).is_some_and(|entry| entry.gone.is_none());
+            if listed && !found.contains(id) {
+                found.push(id.clone());
+            }
+        }
+    };
+    take(&mut found, &mut on_screen.iter());
+    take(&mut found, &mut nodes.watched.iter().filter(|id| fleet.rolls(id)));
+    let asked_for = found.len();
+    if settings.watch == ObservationScope::Running {
+        // Who is observed keeps its place: neither filter nor order of the rows may cost kubeconfigs.
+        let rest = nodes.observing.keys().chain(&fleet.rolling);
+        take(&mut found, &mut rest.filter(|id| fleet.rolls(id)));
+    }
+    (found, asked_for)
+}
+
+/// Begins and ends observing, as screens and phases ask for.
+pub fn plan(
+    nodes: &mut NodesState,
+    fleet: &Fleet,
+    on_screen: &[ClusterId],
+    cx: &mut UpdateContext<'_>,
+) {
+    let now = cx.shared.now.monotonic;
+    let settings = &cx.shared.settings;
+    let (wanted, asked_for) = wanted(nodes, fleet, on_screen, settings);
+    for (id, observation) in &mut nodes.observing {
+        let needed = wanted.contains(id);
+        observation.left = if needed { None } else { observation.left.or(Some(now)) };
+    }
+    let mut ended: Vec<ClusterId> = nodes
+        .observing
+        .iter()
+        .filter(|(id, observation)| {
+            let over = observation.left.is_some_and(|left| now.saturating_sub(left) >= LINGER);
+            over || !fleet.entries.contains_key(*id) || settings.read_only
+        })
+        .map(|(id, _)| id.clone())
+        .collect();
+    let is_new = |id: &&ClusterId| !nodes.observing.contains_key(*id);
+    let urgent = wanted.iter().take(asked_for).filter(is_new).count();
+    let missing: Vec<ClusterId> = wanted.iter().filter(is_new).cloned().collect();
+    // Who is asked for takes the place of who lingers; the others wait until that is over.
+    let mut free = settings.watch_limit.saturating_sub(nodes.observing.len() - ended.len());
+    for (id, observation) in &nodes.observing {
+        if free >= urgent {
+            break;
+        }
+        if observation.left.is_some() && !ended.contains(id) {
+            ended.push(id.clone());
+            free += 1;
+        }
+    }
+    for id in ended {
+        end(nodes, &id, cx);
+        drop_snapshot_if_over(nodes, fleet, &id);
+    }
+    for id in missing.into_iter().take(free) {
+        begin(nodes, fleet, &id, cx);
+    }
+}
+
+fn drop_snapshot_if_over(nodes: &mut NodesState, fleet: &Fleet, id: &ClusterId) {
+    let over = !fleet.rolls(id);
+    if let Some(observed) = nodes.observed.get_mut(id).filter(|_| over) {
+        observed.drop_snapshot();
+    }
+}
+
+/// Begins to observe. It takes an admin kubeconfig, so that the journal tells of it; the activity is for what happens.
+fn begin(nodes: &mut NodesState, fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) {
+    let Some(cluster) = fleet.cluster(id).cloned() else { return };
+    let agreed = nodes.agreed.contains(id);
+    let text = "nodes are looked at, with admin kubeconfigs of ten minutes that stay in memory";
+    let record = cx.record(Some(id), "look", Outcome::Intended, text);
+    cx.effect(Effect::Journal(Box::new(record)));
+    let observe = Request::Observe { cluster: Box::new(cluster), agreed };
+    let request = cx.request(RequestOwner::Observer(id.clone()), observe);
+    let observation = Observation { request, left: None, agreed, held: false, remaining: None };
+    nodes.observing.insert(id.clone(), observation);
+    nodes.observed.entry(id.clone()).or_default();
+}
+
+/// What was seen stays, as old as it is; what it said of now does not. Says whether it was observed.
+fn end(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) -> bool {
+    let Some(ended) = nodes.observing.remove(id) else { return false };
+    cx.requests.end(ended.request);
+    if let Some(observed) = nodes.observed.get_mut(id) {
+        observed.lose_sight(cx.shared.now);
+    }
+    if ended.held {
+        cx.raise(Event::RowsChanged);
+    }
+    cx.effect(Effect::Unobserve(id.clone()));
+    true
+}
+
+/// The wall clock was set back: what was remembered must not lie ahead, or nothing would count until then.
+pub fn rewind(nodes: &mut NodesState, now: Now) {
+    for observed in nodes.observed.values_mut() {
+        observed.rewind(now.wall);
+    }
+}
+
+/// Time passed in which nothing could be seen, since the machine or the program was asleep: observing begins again.
+/// `before`: the last moment at which anything was seen.
+pub fn restart(nodes: &mut NodesState, fleet: &Fleet, before: Now, cx: &mut UpdateContext<'_>) {
+    let observing: Vec<ClusterId> = nodes.observing.keys().cloned().collect();
+    for id in observing {
+        if let Some(observed) = nodes.observed.get_mut(&id) {
+            observed.lose_sight(before);
+        }
+        let lingers = nodes.observing.get(&id).is_some_and(|one| one.left.is_some());
+        end(nodes, &id, cx);
+        if !lingers {
+            begin(nodes, fleet, &id, cx);
+        }
+    }
+}
+
+/// A person agreed that asking for a kubeconfig switches static tokens off: the observer may ask now.
+pub fn agree(nodes: &mut NodesState, fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) {
+    nodes.agreed.insert(id.clone());
+    if end(nodes, id, cx) {
+        begin(nodes, fleet, id, cx);
+    }
+}
+
+/// Another cluster stands under this address, or none: what was seen is no longer about it.
+pub fn forget(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) {
+    nodes.observed.remove(id);
+    nodes.watched.remove(id);
+    nodes.agreed.remove(id);
+    end(nodes, id, cx);
+}
+
+/// SKE showed the cluster: its observer learns of it, and the roll is evaluated in its light.
+pub fn cluster_read(
+    nodes: &mut NodesState,
+    fleet: &Fleet,
+    cluster: &Cluster,
+    cx: &mut UpdateContext<'_>,
+) {
+    if let Some(observed) = nodes.observed.get_mut(&cluster.id) {
+        observed.take_reading(cluster, cx.shared.now);
+    }
+    if !nodes.observing.contains_key(&cluster.id) {
+        drop_snapshot_if_over(nodes, fleet, &cluster.id);
+        return;
+    }
+    if let Some(observation) = nodes.observing.get_mut(&cluster.id) {
+        observation.held &= cluster.rotation.phase == Phase::Preparing;
+    }
+    // The roll was evaluated anew, so that it may show what time alone tells.
+    detect_changes(nodes, fleet, &cluster.id, cx);
+    cx.effect(Effect::Reading(Box::new(cluster.clone())));
+}
+
+/// An observer told something.
+pub fn observed(
+    nodes: &mut NodesState,
+    fleet: &Fleet,
+    (id, request): (&ClusterId, RequestId),
+    event: ObserverEvent,
+    cx: &mut UpdateContext<'_>,
+) {
+    if nodes.observing.get(id).is_none_or(|observation| observation.request != request) {
+        return;
+    }
+    let Some(cluster) = fleet.cluster(id) else { return };
+    let Some(observed) = nodes.observed.get_mut(id) else { return };
+    if !observed.take_event(cluster, event, cx.shared.now) {
+        return;
+    }
+    let snapshot = observed.snapshot.as_ref();
+    if let Some(issuance) = snapshot.and_then(|snapshot| snapshot.control_plane.issuance.clone()) {
+        // The kubeconfig that skeys got for itself tells generations of credentials apart.
+        let reference = Reference { cluster: id.clone(), created: cluster.created, issuance };
+        cx.raise(Event::GenerationObserved(Box::new(reference)));
+    }
+    detect_changes(nodes, fleet, id, cx);
+}
+
+/// Evaluates the rolls that were evaluated a while ago: a standstill is told by time alone.
+pub fn reevaluate(nodes: &mut NodesState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+    let now = cx.shared.now;
+    let is_due = |id: &ClusterId, nodes: &NodesState| {
+        nodes.observing.contains_key(id) && nodes.observed.get(id).is_some_and(|o| o.is_due(now))
+    };
+    let due: Vec<ClusterId> =
+        nodes.observed.keys().filter(|id| is_due(id, nodes)).cloned().collect();
+    for id in due {
+        if let (Some(cluster), Some(observed)) = (fleet.cluster(&id), nodes.observed.get_mut(&id)) {
+            observed.evaluate(cluster, now);
+            detect_changes(nodes, fleet, &id, cx);
+        }
+    }
+}
+
+/// When a roll is evaluated next or an observation ends, on the monotonic clock.
+pub fn next_wake(nodes: &NodesState, fleet: &Fleet) -> Option<Duration> {
+    nodes
+        .observed
+        .iter()
+        // A roll that is over stands still for ever.
+        .filter(|(id, _)| nodes.observing.contains_key(*id) && fleet.rolls(id))
+        .filter_map(|(_, observed)| observed.next_evaluation())
+        .chain(nodes.observing.values().filter_map(|one| Some(one.left?.saturating_add(LINGER))))
+        .min()
+}
+
+/// Announces that a roll stands still or moves on, as far as it is seen now.
+fn detect_changes(
+    nodes: &mut NodesState,
+    fleet: &Fleet,
+    id: &ClusterId,
+    cx: &mut UpdateContext<'_>,
+) {
+    let rolling = fleet.rolls(id);
+    let Some(observed) = nodes.observed.get_mut(id) else { return };
+    if !observed.live || observed.snapshot.as_ref().is_none_or(|snapshot| snapshot.is_being_read())
+    {
+        return;
+    }
+    let held = rolling && observed.is_held();
+    let unknown = observed.snapshot.as_ref().is_some_and(|snapshot| !snapshot.tells_drains());
+    if observed.held_announced && !held && unknown && observed.history.has_blocked() {
+        // What held a node is not seen any more, which does not mean that it is gone.
+        return;
+    }
+    let announced = std::mem::replace(&mut observed.held_announced, held);
+    let text = match (announced, held) {
+        (false, true) => {
+            let worst = observed.roll.as_ref().and_then(Roll::worst);
+            worst.map_or_else(|| "the roll stands still".to_owned(), |worst| worst.brief.clone())
+        }
+        (true, false) if rolling => "the roll goes on".to_owned(),
+        _ => String::new(),
+    };
+    let figure = observed.roll.as_ref().and_then(Roll::figure).filter(|_| rolling);
+    let remaining = figure.map(|figure| figure.old);
+    if let Some(observation) = nodes.observing.get_mut(id)
+        && (observation.held, observation.remaining) != (held, remaining)
+    {
+        (observation.held, observation.remaining) = (held, remaining);
+        cx.raise(Event::RowsChanged);
+    }
+    if text.is_empty() {
+        return;
+    }
+    cx.observation(format!("{}: {text}", fleet.label(id)));
+    cx.raise(Event::Announce { cluster: id.clone(), text: text.clone() });
+    let record = cx.record(Some(id), "roll", Outcome::Seen, text);
+    cx.journal(record);
+}
+
+/// Tells whoever watches this cluster, wherever they look.
+pub fn announce(
+    nodes: &NodesState,
+    fleet: &Fleet,
+    id: &ClusterId,
+    text: String,
+    cx: &mut UpdateContext<'_>,
+) {
+    if !nodes.watched.contains(id) {
+        return;
+    }
+    let label = fleet.label(id);
+    // Whoever looks elsewhere has nothing else to tell it by: the region is always there.
+    let title =
+        if label == id.name.as_str() { format!("{label} ({})", id.region()) } else { label };
+    cx.effect(Effect::Notify { title, text });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use crossterm::event::{KeyCode, KeyEvent};
+    use jiff::SignedDuration;
+
+    use crate::app::effect::{Effect, Request};
+    use crate::app::fleet::state::Entry;
+    use crate::app::keymap::Keymap;
+    use crate::app::message::{Answer, Message};
+    use crate::app::now::Now;
+
+    use crate::app::cluster::tabs::Tab;
+    use crate::app::requests::{RequestId, RequestOwner};
+    use crate::app::screen::Screen;
+    use crate::app::settings::{ObservationScope, Settings};
+    use crate::app::state::State;
+    use crate::app::update::{settle, update};
+    use crate::domain::cluster::ClusterId;
+    use crate::domain::failure::{Failure, FailureKind};
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::persisted::PersistedState;
+    use crate::domain::roll::eta::RollEstimate;
+    use crate::domain::roll::tests::budgets::{budget, pod};
+    use crate::domain::rotation::Phase;
+    use crate::domain::snapshot::{
+        ClusterSnapshot, Node, ObserverEvent, Pod, Template, Templates, Terminating, Unavailable,
+        Unseen,
+    };
+
+    fn machine(names: &[(&str, Phase)], change: impl Fn(&mut Settings)) -> State {
+        let mut settings = Settings::defaults();
+        change(&mut settings);
+        let at = Now { wall: now(), monotonic: Duration::from_secs(1_000) };
+        let mut state = State::new(settings, Keymap::default(), PersistedState::default(), at, 1);
+        for (name, phase) in names {
+            let cluster = cluster(name, phase.clone());
+            state.fleet.put(Entry::new(cluster, at, RequestId(1)));
+        }
+        state.view.outdated = true;
+        settle(&mut state);
+        state
+    }
+
+    fn id(name: &str) -> ClusterId {
+        cluster(name, Phase::Never).id
+    }
+
+    /// Lets time pass.
+    fn pass(state: &mut State, seconds: u64, message: Message) -> Vec<Effect> {
+        let by = SignedDuration::from_secs(i64::try_from(seconds).unwrap());
+        let later = Now {
+            wall: state.shared.now.wall.checked_add(by).unwrap(),
+            monotonic: state.shared.now.monotonic + Duration::from_secs(seconds),
+        };
+        update(state, later, message)
+    }
+
+    fn begun(effects: &[Effect]) -> Vec<&str> {
+        let found = effects.iter().filter_map(|effect| {
+            if let Effect::Request(_, Request::Observe { cluster, .. }) = effect {
+                Some(cluster.id.name.as_str())
+            } else {
+                None
+            }
+        });
+        found.collect()
+    }
+
+    fn ended(effects: &[Effect]) -> Vec<&str> {
+        let found = effects.iter().filter_map(|effect| {
+            if let Effect::Unobserve(id) = effect { Some(id.name.as_str()) } else { None }
+        });
+        found.collect()
+    }
+
+    fn told(effects: &[Effect]) -> Vec<&str> {
+        let found = effects.iter().filter_map(|effect| {
+            if let Effect::Notify { text, .. } = effect { Some(text.as_str()) } else { None }
+        });
+        found.collect()
+    }
+
+    fn open(state: &mut State, name: &str, tab: Tab) {
+        state.screen = Screen::Cluster { id: id(name), created: None, tab };
+    }
+
+    /// Two new nodes, and an old one that drains since so many minutes before the fixtures' now.
+    fn snapshot(drains: i64) -> ObserverEvent {
+        let ago = |minutes| now().checked_sub(SignedDuration::from_mins(minutes)).unwrap();
+        let node = |name: &str, zone: &str, new: bool| Node {
+            uid: name.to_owned(),
+            name: name.to_owned(),
+            pool: "web".into(),
+            zone: zone.to_owned(),
+            created: Some(ago(if new { 60 } else { 9_000 })),
+            generation: Some(if new { "web-2" } else { "web-1" }.to_owned()),
+            checksum: None,
+            version: "1.33.4".into(),
+            marked_for_deletion: !new,
+            rolling: true,
+            cordoned: !new,
+            terminating: (!new)
+                .then(|| Terminating { since: Some(ago(drains)), reason: "MachineDeleted".into() }),
+            ready: true,
+            ready_changed: Some(ago(if new { 56 } else { 9_000 })),
+            not_ready_because: None,
+            still_joining: false,
+            preserved: false,
+        };
+        let nodes = [("a", "eu01-1", true), ("b", "eu01-2", true), ("c", "eu01-3", false)];
+        ObserverEvent::Snapshot(Arc::new(ClusterSnapshot {
+            nodes: nodes.map(|(name, zone, new)| Arc::new(node(name, zone, new))).to_vec(),
+            templates: Templates::Known(vec![Template {
+                name: "web-2".into(),
+                pool: "web".into(),
+                created: Some(ago(90)),
+                checksum: None,
+            }]),
+            ..ClusterSnapshot::default()
+        }))
+    }
+
+    fn sight(state: &mut State, name: &str, sighting: ObserverEvent) -> Vec<Effect> {
+        let number = state.nodes.observing.get(&id(name)).map_or(RequestId(0), |one| one.request);
+        pass(state, 1, Message::Answered(number, Answer::Observed(sighting)))
+    }
+
+    #[test]
+    fn those_that_roll_are_looked_at_up_to_the_limit_and_the_open_one_first() {
+        let rolling = ["a1", "b2", "c3", "d4"].map(|name| (name, Phase::Preparing));
+        let mut state = machine(&rolling, |settings| settings.watch_limit = 2);
+        let effects = pass(&mut state, 1, Message::Ticked);
+        assert_eq!(begun(&effects), ["a1", "b2"]);
+        assert!(state.unseen(&id("d4")).unwrap().contains("kubernetes.limit"));
+        open(&mut state, "d4", Tab::Rotation);
+        let effects = pass(&mut state, 1, Message::Ticked);
+        assert_eq!((begun(&effects), ended(&effects)), (vec!["d4"], vec!["b2"]));
+    }
+
+    #[test]
+    fn a_resting_cluster_is_looked_at_only_while_its_nodes_are_on_screen_and_a_while_longer() {
+        let mut state = machine(&[("shop", Phase::Completed)], |_| {});
+        assert_eq!(begun(&pass(&mut state, 1, Message::Ticked)), [""; 0]);
+        open(&mut state, "shop", Tab::Overview);
+        assert_eq!(begun(&pass(&mut state, 1, Message::Ticked)), [""; 0]);
+        open(&mut state, "shop", Tab::Nodes);
+        assert_eq!(begun(&pass(&mut state, 1, Message::Ticked)), ["shop"]);
+        state.screen = Screen::Fleet;
+        assert_eq!(ended(&pass(&mut state, 1, Message::Ticked)), [""; 0]);
+        assert_eq!(ended(&pass(&mut state, 44, Message::Ticked)), [""; 0]);
+        assert_eq!(ended(&pass(&mut state, 2, Message::Ticked)), ["shop"]);
+    }
+
+    #[test]
+    fn nobody_is_looked_at_in_read_only_mode_or_when_the_configuration_says_never() {
+        let forbid: [fn(&mut Settings); 2] = [
+            |settings| settings.read_only = true,
+            |settings| settings.watch = ObservationScope::Never,
+        ];
+        for change in forbid {
+            let mut state = machine(&[("shop", Phase::Preparing)], change);
+            open(&mut state, "shop", Tab::Nodes);
+            state.nodes.watched.insert(id("shop"));
+            assert_eq!(begun(&pass(&mut state, 1, Message::Ticked)), [""; 0]);
+            assert!(state.unseen(&id("shop")).is_some());
+        }
+    }
+
+    #[test]
+    fn a_standstill_and_its_end_are_told_once_and_only_who_watches_is_notified() {
+        let mut state = machine(&[("shop", Phase::Preparing), ("pay", Phase::Preparing)], |_| {});
+        state.nodes.watched.insert(id("shop"));
+        pass(&mut state, 1, Message::Ticked);
+        assert_eq!(told(&sight(&mut state, "shop", snapshot(10))), [""; 0]);
+        for name in ["shop", "pay"] {
+            let effects = sight(&mut state, name, snapshot(47));
+            let expected: &[&str] = if name == "shop" { &["the roll stands still"] } else { &[] };
+            assert_eq!(told(&effects), expected);
+            assert!(state.nodes.is_held(&id(name)));
+            assert_eq!(told(&sight(&mut state, name, snapshot(47))), [""; 0], "told twice");
+        }
+        settle(&mut state);
+        assert_eq!(state.view.counts.stuck, 2);
+        let effects = sight(&mut state, "shop", snapshot(1));
+        assert_eq!(told(&effects), ["the roll goes on"]);
+        settle(&mut state);
+        assert_eq!(state.view.counts.stuck, 1);
+    }
+
+    #[test]
+    fn time_alone_makes_a_standstill_but_not_while_nothing_is_seen() {
+        let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+        pass(&mut state, 1, Message::Ticked);
+        sight(&mut state, "shop", snapshot(10));
+        let failure = Failure::new(FailureKind::Unreachable, "no answer");
+        sight(&mut state, "shop", ObserverEvent::Unavailable(Unavailable::Unreachable(failure)));
+        pass(&mut state, 7_200, Message::Ticked);
+        let roll = state.nodes.observed[&id("shop")].roll.clone().unwrap();
+        assert_eq!(roll.outlook, RollEstimate::Unknown);
+        assert!(!state.nodes.is_held(&id("shop")));
+        assert_eq!(roll.counts.new, 2, "what was seen stays");
+        sight(&mut state, "shop", snapshot(10));
+        assert!(state.nodes.is_held(&id("shop")));
+    }
+
+    #[test]
+    fn a_standstill_is_told_however_often_ske_answers() {
+        let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+        state.nodes.watched.insert(id("shop"));
+        pass(&mut state, 1, Message::Ticked);
+        sight(&mut state, "shop", snapshot(0));
+        let mut effects = Vec::new();
+        for number in 0..600 {
+            let mut answer = state.fleet.cluster(&id("shop")).unwrap().clone();
+            answer.pools[0].maximum = 100 + number;
+            let read = Answer::Cluster(Ok((Box::new(answer), SignedDuration::ZERO)));
+            let request = state.requests.begin(RequestOwner::Cluster(id("shop")));
+            effects.extend(pass(&mut state, 3, Message::Answered(request, read)));
+            effects.extend(pass(&mut state, 0, Message::Ticked));
+        }
+        assert_eq!(told(&effects), ["the roll stands still"]);
+        assert!(state.nodes.is_held(&id("shop")));
+    }
+
+    #[test]
+    fn prepared_that_comes_while_nothing_is_seen_makes_no_count_of_an_old_picture() {
+        let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+        pass(&mut state, 1, Message::Ticked);
+        sight(&mut state, "shop", snapshot(10));
+        let failure = Failure::new(FailureKind::Unreachable, "no answer");
+        sight(&mut state, "shop", ObserverEvent::Unavailable(Unavailable::Unreachable(failure)));
+        let mut answer = state.fleet.cluster(&id("shop")).unwrap().clone();
+        answer.rotation.phase = Phase::Prepared;
+        let read = Answer::Cluster(Ok((Box::new(answer), SignedDuration::ZERO)));
+        let request = state.requests.begin(RequestOwner::Cluster(id("shop")));
+        pass(&mut state, 1, Message::Answered(request, read));
+        let roll = state.nodes.observed[&id("shop")].roll.clone().unwrap();
+        assert_eq!((roll.rotation, roll.counts.old_left()), (None, 1), "two of three were new");
+    }
+
+    #[test]
+    fn a_picture_is_let_go_when_nobody_looks_and_nothing_rolls() {
+        let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+        pass(&mut state, 1, Message::Ticked);
+        sight(&mut state, "shop", snapshot(10));
+        read(&mut state, "shop", Phase::Prepared);
+        assert!(state.nodes.observed[&id("shop")].snapshot.is_some(), "it lingers");
+        pass(&mut state, 1, Message::Ticked);
+        assert_eq!(ended(&pass(&mut state, 46, Message::Ticked)), ["shop"]);
+        let observed = &state.nodes.observed[&id("shop")];
+        assert!(observed.snapshot.is_none() && observed.roll.is_some(), "the count stays");
+        read(&mut state, "shop", Phase::Completing);
+        assert!(state.nodes.observed[&id("shop")].roll.is_some());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_blinds_nobody() {
+        let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+        pass(&mut state, 1, Message::Ticked);
+        sight(&mut state, "shop", snapshot(10));
+        let back = Now {
+            wall: state.shared.now.wall.checked_sub(SignedDuration::from_mins(30)).unwrap(),
+            monotonic: state.shared.now.monotonic + Duration::from_secs(1),
+        };
+        update(&mut state, back, Message::Ticked);
+        sight(&mut state, "shop", snapshot(10));
+        let watched = state.nodes.observed[&id("shop")].history.memory().watched_since;
+        assert_eq!(watched, Some(back.wall), "what is remembered does not lie ahead");
+        pass(&mut state, 3 * 3_600, Message::Ticked);
+        assert!(state.nodes.is_held(&id("shop")), "and a standstill shows in time");
+    }
+
+    #[test]
+    fn what_comes_late_from_an_observer_that_was_ended_is_left_out() {
+        let mut state = machine(&[("shop", Phase::Completed)], |_| {});
+        sight(&mut state, "shop", snapshot(10));
+        assert!(state.nodes.observed.is_empty());
+    }
+
+    fn read(state: &mut State, name: &str, phase: Phase) -> Vec<Effect> {
+        let read = Ok((Box::new(cluster(name, phase)), SignedDuration::ZERO));
+        let request = state.requests.begin(RequestOwner::Cluster(id(name)));
+        pass(state, 1, Message::Answered(request, Answer::Cluster(read)))
+    }
+
+    #[test]
+    fn an_old_answer_of_ske_turns_no_phase_back_and_rings_nothing() {
+        let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+        state.nodes.watched.insert(id("shop"));
+        assert_eq!(told(&read(&mut state, "shop", Phase::Prepared)), ["PREPARED"]);
+        for _ in 0..3 {
+            assert_eq!(told(&read(&mut state, "shop", Phase::Preparing)), [""; 0]);
+            assert_eq!(state.fleet.entries[&id("shop")].cluster.rotation.phase, Phase::Prepared);
+            assert_eq!(told(&read(&mut state, "shop", Phase::Prepared)), [""; 0]);
+        }
+        // What SKE goes on saying is the truth.
+        read(&mut state, "shop", Phase::Preparing);
+        pass(&mut state, 601, Message::Ticked);
+        read(&mut state, "shop", Phase::Preparing);
+        assert_eq!(state.fleet.entries[&id("shop")].cluster.rotation.phase, Phase::Preparing);
+        assert!(state.fleet.rolling.contains(&id("shop")));
+    }
+
+    #[test]
+    fn time_that_was_slept_through_is_no_standstill() {
+        let failure = Failure::new(FailureKind::Unreachable, "no answer");
+        let other = Message::Answered(
+            RequestId(0),
+            Answer::Observed(ObserverEvent::Unavailable(Unavailable::Unreachable(failure))),
+        );
+        // From the background, whatever comes first; from sleep.
+        for (wakes, suspended) in
+            [(Message::Resumed, true), (other, true), (Message::Ticked, false)]
+        {
+            let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+            state.nodes.watched.insert(id("shop"));
+            pass(&mut state, 1, Message::Ticked);
+            sight(&mut state, "shop", snapshot(5));
+            assert!(state.nodes.observed[&id("shop")].live);
+            let old = state.nodes.observing[&id("shop")].request;
+            // In the background the monotonic clock goes on; while the machine sleeps it does not.
+            state.session.suspended = suspended.then_some(state.shared.now);
+            let later = Now {
+                wall: state.shared.now.wall.checked_add(SignedDuration::from_hours(2)).unwrap(),
+                monotonic: state.shared.now.monotonic
+                    + Duration::from_secs(if suspended { 7_200 } else { 1 }),
+            };
+            let effects = update(&mut state, later, wakes);
+            assert_eq!((told(&effects), ended(&effects)), (vec![], vec!["shop"]));
+            assert_eq!(begun(&effects), ["shop"], "it is looked at anew");
+            assert!(!state.nodes.observed[&id("shop")].live);
+            assert_eq!(state.unseen(&id("shop")), Some(Unavailable::Connecting.to_string()));
+            assert_eq!(told(&pass(&mut state, 10, Message::Ticked)), [""; 0]);
+            // What the look before it saw comes too late.
+            let late = Message::Answered(old, Answer::Observed(snapshot(47)));
+            assert_eq!(told(&pass(&mut state, 1, late)), [""; 0]);
+            assert!(!state.nodes.observed[&id("shop")].live);
+        }
+    }
+
+    #[test]
+    fn going_back_and_forth_at_the_limit_asks_for_no_further_kubeconfig() {
+        let rolling = [("a1", Phase::Preparing), ("b2", Phase::Preparing), ("x", Phase::Completed)];
+        let mut state = machine(&rolling, |settings| settings.watch_limit = 2);
+        assert_eq!(begun(&pass(&mut state, 1, Message::Ticked)), ["a1", "b2"]);
+        open(&mut state, "x", Tab::Nodes);
+        assert_eq!(begun(&pass(&mut state, 1, Message::Ticked)), ["x"]);
+        for _ in 0..3 {
+            state.screen = Screen::Fleet;
+            assert_eq!(begun(&pass(&mut state, 5, Message::Ticked)), [""; 0]);
+            open(&mut state, "x", Tab::Nodes);
+            assert_eq!(begun(&pass(&mut state, 5, Message::Ticked)), [""; 0]);
+        }
+        state.screen = Screen::Fleet;
+        pass(&mut state, 1, Message::Ticked);
+        assert_eq!(begun(&pass(&mut state, 46, Message::Ticked)), ["b2"], "its turn comes again");
+    }
+
+    #[test]
+    fn what_was_told_is_not_told_again_because_somebody_looked_away() {
+        let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+        state.nodes.watched.insert(id("shop"));
+        pass(&mut state, 1, Message::Ticked);
+        assert_eq!(told(&sight(&mut state, "shop", snapshot(47))), ["the roll stands still"]);
+        state.shared.settings.read_only = true;
+        assert_eq!(ended(&pass(&mut state, 1, Message::Ticked)), ["shop"]);
+        assert!(!state.nodes.is_held(&id("shop")), "nobody knows");
+        state.shared.settings.read_only = false;
+        pass(&mut state, 1, Message::Ticked);
+        assert_eq!(told(&sight(&mut state, "shop", snapshot(47))), [""; 0]);
+        assert!(state.nodes.is_held(&id("shop")));
+        assert_eq!(told(&sight(&mut state, "shop", snapshot(1))), ["the roll goes on"]);
+    }
+
+    #[test]
+    fn a_blocker_that_is_not_seen_any_more_is_not_told_to_be_gone() {
+        let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+        state.nodes.watched.insert(id("shop"));
+        pass(&mut state, 1, Message::Ticked);
+        let ObserverEvent::Snapshot(stands) = snapshot(10) else { panic!("a snapshot") };
+        let with = |change: &dyn Fn(&mut ClusterSnapshot)| {
+            let mut snapshot = (*stands).clone();
+            change(&mut snapshot);
+            ObserverEvent::Snapshot(Arc::new(snapshot))
+        };
+        let held = |snapshot: &mut ClusterSnapshot| {
+            let pod = Pod { namespace: "payments".into(), ..pod("api-1", Some("c")) };
+            snapshot.pods.push(Arc::new(pod));
+            snapshot.budgets.push(Arc::new(budget(0, 1, 1, 1)));
+        };
+        let brief = "PodDisruptionBudget payments/api never lets a pod go";
+        assert_eq!(told(&sight(&mut state, "shop", with(&held))), [brief]);
+        let blind = |snapshot: &mut ClusterSnapshot| {
+            snapshot.unseen.insert("pods", Unseen::Failing("no answer".into()));
+        };
+        assert_eq!(told(&sight(&mut state, "shop", with(&blind))), [""; 0]);
+        assert_eq!(told(&sight(&mut state, "shop", with(&held))), [""; 0]);
+        assert_eq!(told(&sight(&mut state, "shop", with(&|_| {}))), ["the roll goes on"]);
+    }
+
+    #[test]
+    fn a_dialog_shows_only_what_is_seen_now() {
+        let mut state = machine(&[("shop", Phase::Prepared)], |_| {});
+        open(&mut state, "shop", Tab::Nodes);
+        pass(&mut state, 1, Message::Ticked);
+        sight(&mut state, "shop", snapshot(5));
+        pass(&mut state, 1, Message::Key(KeyEvent::from(KeyCode::Char('R'))));
+        let evidence = |state: &State| state.rotation.dialog.as_ref().unwrap().evidence.clone();
+        assert!(evidence(&state).snapshot.is_some() && evidence(&state).unseen.is_none());
+        let failure = Failure::new(FailureKind::Unreachable, "no answer");
+        sight(&mut state, "shop", ObserverEvent::Unavailable(Unavailable::Unreachable(failure)));
+        assert!(evidence(&state).snapshot.is_none());
+        assert!(evidence(&state).unseen.unwrap().contains("no answer"));
+        sight(&mut state, "shop", snapshot(5));
+        assert!(evidence(&state).snapshot.is_some());
+    }
+}

@@ -1,0 +1,143 @@
+//! What is known of the clusters' nodes, which clusters are observed, and the nodes tab.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::app::nodes::observed::ObservedCluster;
+use crate::app::requests::RequestId;
+use crate::app::settings::{ObservationScope, Settings};
+use crate::domain::age::{long, since};
+use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::roll::classify::{NodeRoll, NodeStage};
+use crate::domain::roll::{Roll, format};
+use crate::domain::snapshot::{ClusterSnapshot, Unavailable};
+
+/// What is known of the clusters' nodes, and the nodes tab.
+#[derive(Debug, Clone, Default)]
+pub struct NodesState {
+    /// What was observed in this run.
+    pub observed: BTreeMap<ClusterId, ObservedCluster>,
+    /// Clusters that are observed now.
+    pub observing: BTreeMap<ClusterId, Observation>,
+    /// Clusters that somebody wants to be told about.
+    pub watched: BTreeSet<ClusterId>,
+    /// Clusters of which a person agreed that static tokens are switched off.
+    pub agreed: BTreeSet<ClusterId>,
+    /// The node under the cursor of the tab, by uid.
+    pub cursor: Option<String>,
+    /// Whether the tab shows that node alone, with all its events.
+    pub in_full: bool,
+    /// First line on screen of that node.
+    pub scroll: usize,
+}
+
+/// A cluster that is observed now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observation {
+    /// Its request: what others saw before it does not count.
+    pub request: RequestId,
+    /// When the last one who needed it went away, on the monotonic clock; `None` while it is needed.
+    pub left: Option<Duration>,
+    /// Whether a person agreed that asking for a kubeconfig switches static tokens off.
+    pub agreed: bool,
+    /// Whether it shows that something holds the roll up.
+    pub held: bool,
+    /// Nodes that it shows still to be replaced.
+    pub remaining: Option<usize>,
+}
+
+impl NodesState {
+    /// The tab begins at its top, with the node that needs a person most.
+    pub fn rewind(&mut self) {
+        (self.cursor, self.in_full, self.scroll) = (None, false, 0);
+    }
+
+    /// Whether something holds a cluster's roll up, as its own API shows it.
+    pub fn is_held(&self, id: &ClusterId) -> bool {
+        self.observing.get(id).is_some_and(|observation| observation.held)
+    }
+
+    /// Nodes of a cluster that were still to be replaced when it was observed last.
+    pub fn remaining(&self, id: &ClusterId) -> Option<usize> {
+        Some(self.roll(id)?.figure()?.old)
+    }
+
+    /// The newest snapshot of a cluster, if it holds now.
+    pub fn current_snapshot(&self, id: &ClusterId) -> Option<Arc<ClusterSnapshot>> {
+        self.observed.get(id).filter(|observed| observed.live)?.snapshot.clone()
+    }
+
+    /// How a cluster's roll stood when it was last read.
+    pub fn roll(&self, id: &ClusterId) -> Option<&Roll> {
+        self.observed.get(id)?.roll.as_ref()
+    }
+
+    /// The node under the cursor of the tab: the chosen one, else the first that needs a person.
+    pub fn node_at_cursor(&self, id: &ClusterId) -> Option<&NodeRoll> {
+        let roll = self.roll(id)?;
+        let find = |holds: &dyn Fn(&NodeRoll) -> bool| roll.nodes().find(|node| holds(node));
+        let place = roll.worst().and_then(|worst| worst.place.as_ref());
+        let chosen = self.cursor.as_ref();
+        chosen
+            .and_then(|uid| find(&|node| node.uid == *uid))
+            .or_else(|| find(&|node| node.blocked))
+            .or_else(|| {
+                find(&|node| {
+                    place.is_some_and(|(pool, zone)| node.pool == *pool && node.zone == *zone)
+                })
+            })
+            .or_else(|| find(&|node| node.stage == NodeStage::Draining))
+            .or_else(|| find(&|node| node.stage == NodeStage::Joining))
+            .or_else(|| roll.nodes().next())
+    }
+
+    /// What holds a cluster's roll up, in one line; how old that is when nothing newer is seen.
+    pub fn held_up(&self, id: &ClusterId, now: Timestamp) -> Option<String> {
+        let observed = self.observed.get(id).filter(|_| self.is_held(id))?;
+        let roll = observed.roll.as_ref()?;
+        let at = observed.as_of(now);
+        let text = roll.worst().map(|worst| format::headline(worst, at));
+        let text = text.or_else(|| format::standstill(roll, at).filter(|_| observed.live));
+        let text = text.unwrap_or_else(|| "the roll stood still".to_owned());
+        let age = || long(since(at, now));
+        Some(if observed.live { text } else { format!("{text} (as of {} ago)", age()) })
+    }
+
+    /// Why nothing newer is seen of a cluster's nodes, as a sentence without a full stop; `None` while they are seen.
+    pub fn unseen(
+        &self,
+        id: &ClusterId,
+        cluster: Option<&Cluster>,
+        settings: &Settings,
+    ) -> Option<String> {
+        let observed = self.observed.get(id);
+        let observing = self.observing.contains_key(id);
+        match observed.and_then(|observed| observed.trouble.as_ref()) {
+            Some((trouble, _)) if observing => return Some(trouble.to_string()),
+            None if observing && observed.is_some_and(|observed| observed.live) => return None,
+            None if observing => return Some(Unavailable::Connecting.to_string()),
+            Some(_) | None => {}
+        }
+        Some(if settings.read_only {
+            "nodes are not looked at in read-only mode: that takes a kubeconfig, and asking for one is a request \
+             that changes something"
+                .to_owned()
+        } else if settings.watch == ObservationScope::Never {
+            "nodes are not looked at: the configuration says kubernetes.watch = \"never\""
+                .to_owned()
+        } else if cluster.is_some_and(|cluster| cluster.hibernated) {
+            Unavailable::Hibernated.to_string()
+        } else if self.observing.len() >= settings.watch_limit {
+            format!(
+                "not looked at: {} clusters are looked at already, the most that the configuration allows \
+                 (kubernetes.limit)",
+                self.observing.len()
+            )
+        } else {
+            "not looked at now".to_owned()
+        })
+    }
+}

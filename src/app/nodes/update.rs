@@ -1,0 +1,64 @@
+//! Keys of the nodes tab, and watching a cluster.
+
+use crate::app::context::UpdateContext;
+use crate::app::fleet::state::Fleet;
+use crate::app::keymap::Command;
+use crate::app::motion::moved;
+use crate::app::nodes::state::NodesState;
+use crate::app::screen::Metrics;
+use crate::app::settings::ObservationScope;
+use crate::domain::cluster::ClusterId;
+use crate::domain::roll::Roll;
+use crate::domain::rotation::Phase;
+
+/// Moves the cursor among the nodes, or scrolls the node that is shown in full.
+pub fn run(nodes: &mut NodesState, id: &ClusterId, command: Command, metrics: &Metrics) {
+    if nodes.in_full {
+        metrics.scroll(&mut nodes.scroll, command);
+        return;
+    }
+    // Pool by pool and zone by zone, as they are drawn.
+    let uids: Vec<&str> =
+        nodes.roll(id).into_iter().flat_map(Roll::nodes).map(|node| node.uid.as_str()).collect();
+    let Some(last) = uids.len().checked_sub(1) else { return };
+    let shown = nodes.node_at_cursor(id).map(|node| node.uid.as_str());
+    let at = shown.and_then(|uid| uids.iter().position(|known| *known == uid)).unwrap_or(0);
+    let next = moved(command, at, metrics.page(), last).and_then(|next| uids.get(next));
+    if let Some(next) = next.map(|uid| (*uid).to_owned()) {
+        nodes.cursor = Some(next);
+    }
+}
+
+/// Shows the node under the cursor alone, or all of them again.
+pub fn toggle_in_full(nodes: &mut NodesState, id: &ClusterId) {
+    // It stays this node, whatever becomes of it.
+    nodes.cursor = nodes.node_at_cursor(id).map(|node| node.uid.clone());
+    nodes.in_full = !nodes.in_full;
+    nodes.scroll = 0;
+}
+
+/// Begins or ends telling of a cluster.
+pub fn toggle_watch(
+    nodes: &mut NodesState,
+    fleet: &Fleet,
+    id: &ClusterId,
+    cx: &mut UpdateContext<'_>,
+) {
+    let label = fleet.label(id);
+    if nodes.watched.remove(id) {
+        cx.toast(format!("{label}: no longer watched."));
+        return;
+    }
+    nodes.watched.insert(id.clone());
+    let settings = &cx.shared.settings;
+    let events = if settings.read_only || settings.watch == ObservationScope::Never {
+        ". Its nodes are not looked at"
+    } else {
+        ", held up or moves on"
+    };
+    let goals = match fleet.cluster(id).map(|cluster| &cluster.rotation.phase) {
+        Some(Phase::Prepared | Phase::Completing) => "completed",
+        _ => "PREPARED, completed",
+    };
+    cx.toast(format!("{label}: you are told when it is {goals}{events}."));
+}

@@ -1,0 +1,676 @@
+//! Properties of the machine under any sequence of messages, and every short one about two clusters and two dialogs.
+#![expect(clippy::wildcard_enum_match_arm, reason = "requests that need no check here")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+use crate::app::effect::{Effect, Request, TerminalEffect};
+use crate::app::fleet::state::Entry;
+use crate::app::keymap::Keymap;
+use crate::app::kubeconfig::form::{KubeconfigField, KubeconfigFormStage};
+use crate::app::message::{Answer, Copied, IssuedKubeconfig, Listing, Message, RotateOutcome};
+use crate::app::now::Now;
+use crate::app::requests::{RequestId, RequestOwner};
+use crate::app::screen::Screen;
+use crate::app::settings::{Place, Settings};
+use crate::app::state::State;
+use crate::app::update::{begin, next_wake, settle, unanswered, update};
+use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Region};
+use crate::domain::credential::{Credentials, KubeconfigLocation};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::fixtures::{self, now};
+use crate::domain::identity::Identity;
+use crate::domain::kubeconfig::{
+    Destination, KubeconfigKind, NotSaved, ParsedKubeconfig, Plan, Saved,
+};
+use crate::domain::persisted::PersistedState;
+use crate::domain::rotation::Phase;
+use crate::domain::secret::Secret;
+use crate::domain::snapshot::{
+    ClusterSnapshot, Node, ObserverEvent, Template, Templates, Terminating, Unavailable,
+};
+
+#[derive(Debug, Clone)]
+enum Event {
+    Key(char),
+    Named(KeyCode),
+    /// Opens the kubeconfig form of a cluster and confirms it.
+    Issue(u8),
+    Pass(u64),
+    Jump(i64),
+    Answer(u8, u8),
+    /// An answer that came before comes once more, to the same request or to another one.
+    Again(u8, bool),
+    Observe(u8),
+    Paste(String),
+    Resize(u16, u16),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        6 => prop::sample::select("RKAWCsyca/:?jkgGp1234%uTrq xbweo-prd".chars().collect::<Vec<_>>())
+            .prop_map(Event::Key),
+        5 => prop::sample::select(vec![
+            KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Left, KeyCode::Right,
+            KeyCode::Up, KeyCode::Down, KeyCode::Backspace,
+        ])
+        .prop_map(Event::Named),
+        3 => any::<u8>().prop_map(Event::Issue),
+        3 => (0_u64..90).prop_map(Event::Pass),
+        1 => (-100_000_i64..100_000).prop_map(Event::Jump),
+        8 => (any::<u8>(), any::<u8>()).prop_map(|(which, how)| Event::Answer(which, how)),
+        2 => (any::<u8>(), any::<bool>()).prop_map(|(which, other)| Event::Again(which, other)),
+        4 => any::<u8>().prop_map(Event::Observe),
+        1 => ".{0,20}".prop_map(Event::Paste),
+        1 => (0_u16..300, 0_u16..100).prop_map(|(w, h)| Event::Resize(w, h)),
+    ]
+}
+
+/// Plays the world: keeps requests that wait for an answer, and answers one when told to.
+#[derive(Clone)]
+struct World {
+    clusters: BTreeMap<ClusterId, Cluster>,
+    waiting: Vec<(RequestId, Request)>,
+    /// What was answered, to be answered again.
+    past: Vec<(RequestId, Answer)>,
+    rotations: BTreeMap<ClusterId, usize>,
+    observed: BTreeMap<ClusterId, RequestId>,
+    /// Kubeconfigs that were asked for, and for which cluster.
+    issued: BTreeMap<RequestId, ClusterId>,
+}
+
+/// Clusters that may be observed at once.
+const LIMIT: usize = 2;
+
+/// The server of a kubeconfig tells which request brought it.
+fn server(request: RequestId) -> String {
+    format!("https://api.{}.example", request.0)
+}
+
+fn kubeconfig(kind: KubeconfigKind, request: RequestId) -> ParsedKubeconfig {
+    let user = match kind {
+        KubeconfigKind::Admin => "{client-certificate-data: QUJD, client-key-data: QUJD}",
+        KubeconfigKind::Login | KubeconfigKind::Idp => "{exec: {command: stackit}}",
+    };
+    let text = format!(
+        "contexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
+         clusters: [{{name: k, cluster: {{server: '{}', certificate-authority-data: QUJD}}}}]\n\
+         users: [{{name: u, user: {user}}}]\n",
+        server(request)
+    );
+    ParsedKubeconfig::read(kind, &Secret::new(text)).unwrap()
+}
+
+impl World {
+    fn new(clusters: impl IntoIterator<Item = Cluster>) -> Self {
+        Self {
+            clusters: clusters.into_iter().map(|cluster| (cluster.id.clone(), cluster)).collect(),
+            waiting: Vec::new(),
+            past: Vec::new(),
+            rotations: BTreeMap::new(),
+            observed: BTreeMap::new(),
+            issued: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in what the machine asks for, and checks it against what a person sees.
+    fn take(&mut self, state: &State, effects: Vec<Effect>) -> Result<(), TestCaseError> {
+        for effect in effects {
+            match effect {
+                Effect::Request(request, Request::Observe { cluster, .. }) => {
+                    prop_assert!(
+                        self.observed.insert(cluster.id.clone(), request).is_none(),
+                        "observed twice"
+                    );
+                    prop_assert!(self.observed.len() <= LIMIT, "{:?}", self.observed);
+                }
+                Effect::Request(id, request) => {
+                    self.check(state, id, &request)?;
+                    self.waiting.push((id, request));
+                }
+                Effect::Unobserve(id) => {
+                    prop_assert!(self.observed.remove(&id).is_some(), "{id} was not observed");
+                }
+                Effect::Reading(cluster) => {
+                    prop_assert!(self.observed.contains_key(&cluster.id), "nobody observes");
+                }
+                Effect::Journal(_) | Effect::Notify { .. } | Effect::Terminal(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check(
+        &mut self,
+        state: &State,
+        id: RequestId,
+        request: &Request,
+    ) -> Result<(), TestCaseError> {
+        match request {
+            Request::Rotate { shown, .. } => {
+                let under_way = self.rotations.entry(shown.id.clone()).or_default();
+                *under_way += 1;
+                prop_assert!(*under_way <= 1, "two writes at once for {}", shown.id);
+            }
+            Request::Issue { shown, .. } => {
+                self.issued.insert(id, shown.id.clone());
+            }
+            // A kubeconfig goes where the form on screen says, and it is the one that this form asked for.
+            Request::Save { fresh, .. } => {
+                let Some(form) = &state.kubeconfig.form else {
+                    return Err(TestCaseError::fail("saved without a form"));
+                };
+                let brought = self.issued.iter().find(|(id, _)| fresh.server() == server(**id));
+                let (by, cluster) = brought.expect("it was asked for");
+                prop_assert_eq!(cluster, &form.cluster.id, "filed under another cluster's name");
+                let held = form.issued.as_ref().map(|(request, held)| (*request, held));
+                let (request, held) = held.expect("the form holds it");
+                prop_assert_eq!(request, *by);
+                prop_assert_eq!(&held.request.cluster.id, cluster);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What one of the observers sees.
+    fn observe(&self, dice: u8) -> Option<Message> {
+        let (_, request) = self.observed.iter().nth(usize::from(dice) % LIMIT)?;
+        let broken = Failure::new(FailureKind::Unreachable, "no answer");
+        let sighting = match dice / 4 % 8 {
+            0 => ObserverEvent::Unavailable(Unavailable::Connecting),
+            1 => ObserverEvent::Unavailable(Unavailable::Unreachable(broken)),
+            2 => ObserverEvent::Unavailable(Unavailable::OneWay),
+            nodes => ObserverEvent::Snapshot(Arc::new(snapshot(nodes))),
+        };
+        Some(Message::Answered(*request, Answer::Observed(sighting)))
+    }
+
+    fn answer(&mut self, which: usize, how: u8) -> Option<Message> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let (id, request) = self.waiting.remove(which % self.waiting.len());
+        let answer = self.answer_to(id, request, how);
+        self.past.push((id, answer.clone()));
+        Some(Message::Answered(id, answer))
+    }
+
+    /// An answer to every kind of request.
+    fn answer_to(&mut self, id: RequestId, request: Request, how: u8) -> Answer {
+        let broken = || Failure::new(FailureKind::Unreachable, "the connection broke");
+        let works = !how.is_multiple_of(3);
+        if how.is_multiple_of(17) {
+            if let Request::Rotate { shown, .. } = &request {
+                self.rotations.remove(&shown.id);
+            }
+            return Answer::Broken(broken());
+        }
+        let plan = || Plan { path: "~/.kube/config".into(), ..Plan::default() };
+        match request {
+            Request::Identify => Answer::Identity {
+                identity: Box::new(Identity {
+                    who: "ops".into(),
+                    source: "token".into(),
+                    until: None,
+                    renews: false,
+                }),
+                notes: vec!["a note".into()],
+            },
+            Request::NameProjects(ids) => {
+                Answer::ProjectNames(ids.into_iter().map(|id| (id, "shop".to_owned())).collect())
+            }
+            Request::List(_) if works => Answer::Clusters(Ok(Listing {
+                clusters: self
+                    .clusters
+                    .values()
+                    .skip(usize::from(how.is_multiple_of(5)))
+                    .cloned()
+                    .collect(),
+                skipped: 0,
+                skew: SignedDuration::ZERO,
+            })),
+            Request::List(_) => Answer::Clusters(Err(broken())),
+            Request::Read(id) => Answer::Cluster(match self.clusters.get(&id) {
+                Some(cluster) if works => Ok((Box::new(cluster.clone()), SignedDuration::ZERO)),
+                _ => Err(broken()),
+            }),
+            Request::Rotate { shown, .. } => {
+                self.rotations.remove(&shown.id);
+                Answer::Rotation(match how % 4 {
+                    0 => RotateOutcome::Unknown(broken(), SignedDuration::ZERO),
+                    1 => RotateOutcome::Refused(Failure::new(FailureKind::Refused, "no")),
+                    2 => RotateOutcome::Changed(shown),
+                    _ => RotateOutcome::Accepted { trace: None, skew: SignedDuration::ZERO },
+                })
+            }
+            Request::Act { .. } => Answer::Action(if works { Ok(None) } else { Err(broken()) }),
+            Request::FindStaticTokens(_) => Answer::StaticTokens(Vec::new()),
+            Request::Observe { .. } => {
+                Answer::Observed(ObserverEvent::Unavailable(Unavailable::Connecting))
+            }
+            Request::Plan { .. } => Answer::Destination(match how % 5 {
+                0 => Err(Failure::new(FailureKind::File, "it is read-only")),
+                1 => Ok(Box::new(Plan { taken: vec!["context web".into()], ..plan() })),
+                _ => Ok(Box::new(plan())),
+            }),
+            Request::Issue { kind, .. } => Answer::Kubeconfig(if works {
+                let fresh = Arc::new(kubeconfig(kind, id));
+                let expires = now().checked_add(SignedDuration::from_hours(8)).ok();
+                Ok(IssuedKubeconfig { fresh, expires, issuance: None })
+            } else {
+                Err(broken())
+            }),
+            Request::Save { destination, options, .. } => Answer::Saved(match how % 4 {
+                0 => Err(NotSaved::Failed(broken())),
+                1 => Err(NotSaved::Taken(plan())),
+                2 => Err(NotSaved::Changed(plan())),
+                _ => Ok(Saved {
+                    place: KubeconfigLocation::File {
+                        path: "~/.kube/config".into(),
+                        context: options.context,
+                        whole: destination != Destination::Merge,
+                    },
+                    notes: Vec::new(),
+                }),
+            }),
+            Request::CopySecret(_) | Request::CopyText(_) => Answer::Copied(if works {
+                Ok(Copied { how: "Copied".into(), can_check: true })
+            } else {
+                Err(broken())
+            }),
+            Request::ClearClipboard(_) => Answer::ClipboardCleared(works),
+            Request::Persist(kept, _) => {
+                Answer::Credentials { credentials: kept.credentials, note: None }
+            }
+            Request::LoadCredentials => {
+                Answer::Credentials { credentials: Credentials::default(), note: None }
+            }
+        }
+    }
+
+    /// An answer that came before, once more; with `other` to the request that waits longest.
+    fn again(&self, which: u8, other: bool) -> Option<Message> {
+        let (id, answer) = self.past.get(usize::from(which) % self.past.len().max(1))?;
+        let Some((waiting, request)) = self.waiting.first().filter(|_| other) else {
+            return Some(Message::Answered(*id, answer.clone()));
+        };
+        // The runtime answers with what was asked for; only another kind would be a defect.
+        let is_kubeconfig = matches!(request, Request::Issue { .. });
+        let fits = is_kubeconfig && matches!(answer, Answer::Kubeconfig(_));
+        (!fits).then(|| Message::Answered(*waiting, answer.clone()))
+    }
+}
+
+/// So many nodes, some of them old, the first one draining for hours.
+fn snapshot(nodes: u8) -> ClusterSnapshot {
+    let node = |index: u8| Node {
+        uid: index.to_string(),
+        name: format!("node-{index}"),
+        pool: "web".into(),
+        zone: format!("eu01-{}", index % 3 + 1),
+        created: Some(now()),
+        generation: Some(format!("web-{}", index % 2)),
+        checksum: None,
+        version: String::new(),
+        marked_for_deletion: index.is_multiple_of(2),
+        rolling: true,
+        cordoned: index == 0,
+        terminating: (index == 0).then(|| Terminating {
+            since: now().checked_sub(SignedDuration::from_hours(1)).ok(),
+            reason: String::new(),
+        }),
+        ready: true,
+        ready_changed: None,
+        not_ready_because: None,
+        still_joining: false,
+        preserved: false,
+    };
+    let template = Template {
+        name: "web-1".into(),
+        pool: "web".into(),
+        created: now().checked_sub(SignedDuration::from_hours(2)).ok(),
+        checksum: None,
+    };
+    let mut snapshot = ClusterSnapshot {
+        nodes: (0..nodes).map(|index| Arc::new(node(index))).collect(),
+        templates: Templates::Known(vec![template]),
+        ..ClusterSnapshot::default()
+    };
+    snapshot.control_plane.issuance = Some(fixtures::issuance(nodes % 2, &[1, 2], None));
+    snapshot
+}
+
+fn machine() -> (State, World) {
+    let phases = [Phase::Never, Phase::Prepared, Phase::Completed, Phase::Preparing];
+    let clusters = ["web", "box", "pod", "ore"].into_iter().zip(phases);
+    let world = World::new(clusters.map(|(name, phase)| fixtures::cluster(name, phase)));
+    let mut settings = Settings::defaults();
+    settings.projects = vec![(ProjectId::new("5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21"), None)];
+    settings.regions = vec![Region::new("eu01")];
+    settings.watch_limit = LIMIT;
+    let now = Now { wall: now(), monotonic: Duration::ZERO };
+    (State::new(settings, Keymap::default(), PersistedState::default(), now, 3), world)
+}
+
+fn press(code: KeyCode) -> Message {
+    Message::Key(KeyEvent::new(code, KeyModifiers::NONE))
+}
+
+/// Puts the cursor on a cluster and opens its form, as far as nothing lies over the screen.
+fn open_form(state: &mut State, world: &mut World, id: ClusterId) -> Result<(), TestCaseError> {
+    if state.is_covered()
+        || state.view.filter_before.is_some()
+        || !state.fleet.entries.contains_key(&id)
+    {
+        return Ok(());
+    }
+    state.screen = Screen::Fleet;
+    state.view.cursor = Some(id);
+    state.view.cursor_moved = true;
+    let effects = update(state, state.shared.now, press(KeyCode::Char('K')));
+    world.take(state, effects)
+}
+
+/// Lets the focus of an open form be on its acting button, with a destination that was looked at, and presses it.
+fn confirm(state: &mut State, world: &mut World) -> Result<(), TestCaseError> {
+    let now =
+        Now { monotonic: state.shared.now.monotonic + Duration::from_secs(1), ..state.shared.now };
+    let Some(form) = &mut state.kubeconfig.form else { return Ok(()) };
+    form.focus = KubeconfigField::Confirm;
+    let look = form.plan_request;
+    if let Some(at) = world.waiting.iter().position(|(request, _)| *request == look) {
+        world.waiting.remove(at);
+        let plan = Plan { path: "~/.kube/config".into(), ..Plan::default() };
+        let seen = Message::Answered(look, Answer::Destination(Ok(Box::new(plan))));
+        let effects = update(state, now, seen);
+        world.take(state, effects)?;
+    }
+    let effects = update(state, now, press(KeyCode::Enter));
+    world.take(state, effects)
+}
+
+/// What the machine knows and shows, without the moment.
+fn shown(state: &State) -> String {
+    let mut state = state.clone();
+    state.shared.now = Now { wall: now(), monotonic: Duration::ZERO };
+    format!("{state:?}")
+}
+
+/// An answer to a request that is not open changes nothing.
+fn changes_nothing(state: &mut State, now: Now, message: Message) -> Result<(), TestCaseError> {
+    update(state, now, Message::Ticked);
+    settle(state);
+    let before = shown(state);
+    let effects = update(state, now, message);
+    prop_assert!(effects.is_empty(), "{effects:?}");
+    prop_assert_eq!(before, shown(state));
+    Ok(())
+}
+
+fn invariants(state: &State, world: &World) -> Result<(), TestCaseError> {
+    prop_assert!(state.nodes.observing.keys().eq(world.observed.keys()));
+    let roll = |entry: &&Entry| entry.cluster.rotation.phase == Phase::Preparing;
+    let rolling = state.fleet.entries.values().filter(roll).map(|e| &e.cluster.id);
+    prop_assert!(state.fleet.rolling.iter().eq(rolling));
+    prop_assert!(state.fleet.entries.len() <= 4);
+    prop_assert!(state.notices.errors.len() <= 20 && state.activity.records.len() <= 500);
+    prop_assert!(next_wake(state).is_none_or(|wake| wake >= state.shared.now.monotonic));
+    prop_assert!(state.view.shown.iter().all(|id| state.fleet.entries.contains_key(id)));
+    // Every kubeconfig is where it belongs, whoever waited for it.
+    for (request, held) in &state.kubeconfig.unsaved {
+        prop_assert_eq!(held.issued.fresh.server(), server(*request));
+        prop_assert_eq!(&world.issued[request], &held.request.cluster.id);
+    }
+    if let Some(form) = &state.kubeconfig.form
+        && let Some((request, held)) = &form.issued
+    {
+        prop_assert_eq!(&world.issued[request], &form.cluster.id, "another cluster's");
+        prop_assert_eq!(held.issued.fresh.server(), server(*request));
+    }
+    // What the machine waits for is what the world has to answer.
+    let open: Vec<RequestId> = state
+        .requests
+        .open()
+        .filter(|(_, owner)| !matches!(owner, RequestOwner::Observer(_)))
+        .map(|(request, _)| request)
+        .collect();
+    let mut waiting: Vec<RequestId> = world.waiting.iter().map(|(request, _)| *request).collect();
+    waiting.sort_unstable();
+    prop_assert_eq!(open, waiting);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn cred_01_no_sequence_of_messages_breaks_the_machine(
+        events in prop::collection::vec(event(), 1..160)
+    ) {
+        let (mut state, mut world) = machine();
+        let effects = begin(&mut state);
+        world.take(&state, effects)?;
+        for event in events {
+            let mut now = state.shared.now;
+            now.monotonic += Duration::from_millis(450);
+            now.wall = now.wall.saturating_add(SignedDuration::from_millis(450)).unwrap();
+            let mut pressed_enter = false;
+            let message = match event {
+                Event::Key(c) => press(KeyCode::Char(c)),
+                Event::Named(code) => {
+                    pressed_enter = code == KeyCode::Enter;
+                    press(code)
+                }
+                Event::Issue(which) => {
+                    let id = world.clusters.keys().nth(usize::from(which) % 4).unwrap().clone();
+                    open_form(&mut state, &mut world, id)?;
+                    confirm(&mut state, &mut world)?;
+                    continue;
+                }
+                Event::Pass(seconds) => {
+                    now.monotonic += Duration::from_secs(seconds);
+                    let by = SignedDuration::from_secs(i64::try_from(seconds).unwrap());
+                    now.wall = now.wall.saturating_add(by).unwrap();
+                    Message::Ticked
+                }
+                Event::Jump(seconds) => {
+                    now.wall = now.wall.saturating_add(SignedDuration::from_secs(seconds)).unwrap();
+                    Message::Ticked
+                }
+                Event::Answer(which, how) => match world.answer(usize::from(which), how) {
+                    Some(message) => message,
+                    None => continue,
+                },
+                Event::Again(which, false) => {
+                    if let Some(message) = world.again(which, false) {
+                        let effects = update(&mut state, now, Message::Ticked);
+                        world.take(&state, effects)?;
+                        changes_nothing(&mut state, now, message)?;
+                    }
+                    continue;
+                }
+                Event::Again(which, true) => match world.again(which, true) {
+                    // Whoever waited is told of a defect.
+                    Some(message) if !world.waiting.is_empty() => {
+                        let (_, request) = world.waiting.remove(0);
+                        if let Request::Rotate { shown, .. } = request {
+                            world.rotations.remove(&shown.id);
+                        }
+                        message
+                    }
+                    _ => continue,
+                },
+                Event::Observe(dice) => match world.observe(dice) {
+                    Some(message) => message,
+                    None => continue,
+                },
+                Event::Paste(text) => Message::Pasted(text),
+                Event::Resize(width, height) => Message::Resized(width, height),
+            };
+            let effects = update(&mut state, now, message);
+            let writes = effects.iter().filter(|effect| {
+                matches!(effect, Effect::Request(_, Request::Rotate { .. }))
+            });
+            prop_assert!(writes.count() == 0 || pressed_enter, "a write without a confirmation");
+            world.take(&state, effects)?;
+            settle(&mut state);
+            invariants(&state, &world)?;
+            if state.session.quitting {
+                break;
+            }
+        }
+        // A quit always comes to an end, and nothing that was asked for is forgotten.
+        let now = state.shared.now;
+        let effects = update(&mut state, now, Message::Terminated);
+        prop_assert!(state.session.quitting);
+        let quits = effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Terminal(TerminalEffect::Quit { .. })));
+        prop_assert!(quits || effects.is_empty());
+        let asked = world.waiting.iter().filter(|(_, request)| {
+            matches!(request, Request::Rotate { .. } | Request::Act { .. } | Request::Issue { .. })
+        });
+        let expected = asked.count() + state.kubeconfig.unsaved.len();
+        let told = unanswered(&mut state);
+        prop_assert_eq!(told.len(), expected);
+        prop_assert!(state.kubeconfig.unsaved.is_empty());
+    }
+}
+
+/// One of few things that may happen next, in the walk through all of them.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    Open(usize),
+    OpenRotation(usize),
+    Confirm,
+    Esc,
+    /// The request that waits longest, or shortest, among those that a dialog asked for.
+    Oldest,
+    Newest,
+    /// The last answer once more.
+    Again,
+}
+
+const NEXT: [Next; 9] = [
+    Next::Open(0),
+    Next::Open(1),
+    Next::OpenRotation(0),
+    Next::OpenRotation(1),
+    Next::Confirm,
+    Next::Esc,
+    Next::Oldest,
+    Next::Newest,
+    Next::Again,
+];
+
+impl Next {
+    /// Carries it out; `false` if it cannot happen here.
+    fn happen(self, state: &mut State, world: &mut World) -> Result<bool, TestCaseError> {
+        let id = |index: usize| world.clusters.keys().nth(index).unwrap().clone();
+        match self {
+            Self::Open(index) if !state.is_covered() => {
+                let id = id(index);
+                open_form(state, world, id)?;
+            }
+            Self::OpenRotation(index) if !state.is_covered() => {
+                state.view.cursor = Some(id(index));
+                let effects = update(state, state.shared.now, press(KeyCode::Char('R')));
+                world.take(state, effects)?;
+            }
+            Self::Confirm
+                if state
+                    .kubeconfig
+                    .form
+                    .as_ref()
+                    .is_some_and(|form| matches!(form.stage, KubeconfigFormStage::Editing)) =>
+            {
+                confirm(state, world)?;
+            }
+            Self::Esc if state.has_dialog() => {
+                let effects = update(state, state.shared.now, press(KeyCode::Esc));
+                world.take(state, effects)?;
+            }
+            Self::Oldest | Self::Newest => {
+                let of_dialogs: Vec<usize> = (0..world.waiting.len())
+                    .filter(|at| {
+                        matches!(
+                            world.waiting[*at].1,
+                            Request::Issue { .. } | Request::Save { .. } | Request::Plan { .. }
+                        )
+                    })
+                    .collect();
+                let newest = matches!(self, Self::Newest);
+                if newest && of_dialogs.len() < 2 {
+                    return Ok(false);
+                }
+                let at = if newest { of_dialogs.last() } else { of_dialogs.first() };
+                let Some(at) = at else { return Ok(false) };
+                // Everything works: what goes wrong is the order alone.
+                let Some(message) = world.answer(*at, 7) else { return Ok(false) };
+                let effects = update(state, state.shared.now, message);
+                world.take(state, effects)?;
+            }
+            Self::Again => {
+                let Some((id, answer)) = world.past.last().cloned() else { return Ok(false) };
+                changes_nothing(state, state.shared.now, Message::Answered(id, answer))?;
+            }
+            Self::Open(_) | Self::OpenRotation(_) | Self::Confirm | Self::Esc => return Ok(false),
+        }
+        settle(state);
+        invariants(state, world)?;
+        Ok(true)
+    }
+}
+
+/// Walks every order of at most so many messages, with a copy of the world for each branch.
+fn walk(
+    state: &State,
+    world: &World,
+    left: usize,
+    path: &mut Vec<Next>,
+    walked: &mut usize,
+) -> Result<(), TestCaseError> {
+    if left == 0 {
+        return Ok(());
+    }
+    for next in NEXT {
+        let (mut state, mut world) = (state.clone(), world.clone());
+        path.push(next);
+        let happened = next
+            .happen(&mut state, &mut world)
+            .map_err(|error| TestCaseError::fail(format!("{error} after {path:?}")))?;
+        if happened {
+            *walked += 1;
+            walk(&state, &world, left - 1, path, walked)?;
+        }
+        path.pop();
+    }
+    Ok(())
+}
+
+#[test]
+fn cred_01_every_order_of_seven_messages_about_two_clusters_and_two_dialogs_keeps_answers_apart() {
+    let clusters = ["web", "box"].map(|name| fixtures::cluster(name, Phase::Completed));
+    let at = Now { wall: now(), monotonic: Duration::from_secs(1_000) };
+    for place in [Place::Merge, Place::File] {
+        let mut settings = Settings::defaults();
+        settings.watch_limit = LIMIT;
+        settings.destination = place;
+        let mut state = State::new(settings, Keymap::default(), PersistedState::default(), at, 3);
+        for cluster in &clusters {
+            state.fleet.put(Entry::new(cluster.clone(), at, RequestId(0)));
+        }
+        state.view.outdated = true;
+        settle(&mut state);
+        let world = World::new(clusters.clone());
+        let mut walked = 0;
+        walk(&state, &world, 7, &mut Vec::new(), &mut walked).unwrap();
+        assert!(walked > 1_000, "only {walked} steps were walked");
+    }
+}

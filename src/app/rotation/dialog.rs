@@ -1,0 +1,110 @@
+//! The dialog of a rotation step as data.
+
+use jiff::Timestamp;
+use tui_input::Input;
+
+use crate::app::requests::{DialogId, RequestId};
+use crate::app::shared::Guard;
+use crate::domain::cluster::Cluster;
+use crate::domain::failure::Failure;
+use crate::domain::preflight::{Evidence, Finding, findings};
+use crate::domain::rotation::Step;
+
+/// The dialog of a rotation step. It is about one pinned cluster, whatever moves beneath it.
+#[derive(Debug, Clone)]
+pub struct RotationDialog {
+    /// What it asks for is answered to it alone.
+    pub id: DialogId,
+    pub step: Step,
+    /// The cluster as the person sees it here; compared with a new reading before anything is sent.
+    pub shown: Cluster,
+    /// Name of its project.
+    pub project: String,
+    pub evidence: Evidence,
+    pub findings: Vec<Finding>,
+    /// Reads begun up to this one are no check of it.
+    pub ignore_reads_through: RequestId,
+    /// When the cluster was last read for this dialog; `None` until the first reading came.
+    pub checked: Option<Timestamp>,
+    /// Whether the name must be typed.
+    pub wants_name: bool,
+    pub typed: Input,
+    /// Why the typed text was not taken.
+    pub typed_note: Option<String>,
+    pub focus: Focus,
+    pub stage: RotationDialogStage,
+    /// Begins with each stage: a held-down key must not confirm.
+    pub guard: Guard,
+    /// Rows of text above what is drawn, when it does not fit.
+    pub scroll: u16,
+}
+
+/// Which of two buttons, or the text field, has the focus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Focus {
+    Name,
+    Cancel,
+    Confirm,
+}
+
+/// How far a rotation dialog is.
+#[derive(Debug, Clone)]
+pub enum RotationDialogStage {
+    /// Waiting for the first reading.
+    Checking,
+    /// Waiting for the person.
+    Asking,
+    /// What it shows is no longer so; the person must look again and then confirm.
+    Changed(String),
+    Sending,
+    /// No clear answer came; reading back.
+    Unclear,
+    /// Refused, or failed without effect. Stays until dismissed.
+    Failed(Failure),
+    /// It ended; the sentence says how.
+    Settled(String),
+}
+
+impl RotationDialogStage {
+    /// Whether nothing was confirmed yet.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Checking | Self::Asking | Self::Changed(_))
+    }
+
+    /// Whether there is nothing left to do but to close it.
+    pub fn is_ended(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::Settled(_))
+    }
+}
+
+impl RotationDialog {
+    /// Judges anew what is known before the step.
+    pub fn update_findings(&mut self, now: Timestamp) {
+        self.findings = findings(self.step, &self.shown, &self.evidence, now);
+    }
+
+    /// Another stage begins, in which nothing is confirmed by a key that was pressed before.
+    pub fn enter(&mut self, stage: RotationDialogStage, guard: Guard) {
+        self.stage = stage;
+        self.focus = Focus::Cancel;
+        self.guard = guard;
+    }
+
+    /// Forgets what was typed and puts the focus back: a new decision begins.
+    pub fn reset(&mut self, guard: Guard) {
+        self.guard = guard;
+        self.focus = Focus::Cancel;
+        self.typed = Input::default();
+        self.typed_note = None;
+    }
+
+    /// Moves the focus to the next or the previous place.
+    pub fn step_focus(&mut self, forward: bool) {
+        let places: &[Focus] = if self.wants_name {
+            &[Focus::Name, Focus::Cancel, Focus::Confirm]
+        } else {
+            &[Focus::Cancel, Focus::Confirm]
+        };
+        self.focus = crate::app::motion::neighbour(places, self.focus, forward);
+    }
+}

@@ -1,0 +1,8 @@
+//! Starting and completing a rotation: the dialog, the sent step, and finding out what became of it.
+
+pub mod dialog;
+pub mod outcome;
+pub mod pending;
+pub mod state;
+pub mod text;
+pub mod update;

@@ -1,0 +1,526 @@
+//! What became of a step that was sent: its answer, readings that show it or do not, and reading back.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::app::context::UpdateContext;
+use crate::app::fleet::state::Fleet;
+use crate::app::message::RotateOutcome;
+use crate::app::requests::RequestId;
+use crate::app::rotation::dialog::RotationDialogStage;
+use crate::app::rotation::pending::{Pending, PendingStage};
+use crate::app::rotation::state::RotationState;
+use crate::app::rotation::text;
+use crate::app::shared::Shared;
+use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::record::Outcome;
+use crate::domain::rotation::Step;
+
+/// How long an unknown outcome is read back.
+const READ_BACK: Duration = Duration::from_mins(3);
+/// Reads come this often at first.
+const READ_BACK_QUICK: Duration = Duration::from_secs(2);
+/// With this much of the read-back left, reads become slower.
+const READ_BACK_SLOW_AT: Duration = Duration::from_secs(150);
+/// Reads come this often after half a minute.
+const READ_BACK_SLOW: Duration = Duration::from_secs(5);
+/// After this long an accepted step that does not show is worth a word.
+const GRACE: Duration = Duration::from_mins(3);
+/// A reading tells at the end of a read-back that nothing happened if it is not older than this.
+const FRESH: Duration = Duration::from_secs(15);
+/// Said of an accepted step until a reading shows it.
+const WAITING: &str = text::WAITING;
+
+/// A sent step, for the journal.
+struct Sent<'a> {
+    id: &'a ClusterId,
+    step: Step,
+    request: RequestId,
+}
+
+impl Sent<'_> {
+    fn log(&self, outcome: Outcome, text: &str, trace: Option<String>, cx: &mut UpdateContext<'_>) {
+        let verb = self.step.verb();
+        let record = cx.record(Some(self.id), verb, outcome, text::log_step(verb, text));
+        cx.journal(record.about(self.request, trace));
+    }
+}
+
+/// The request was answered, or broke.
+pub fn answered(
+    rotation: &mut RotationState,
+    fleet: &Fleet,
+    (id, step, request): (&ClusterId, Step, RequestId),
+    outcome: RotateOutcome,
+    cx: &mut UpdateContext<'_>,
+) {
+    let sent = Sent { id, step, request };
+    let waits = |pending: &&mut Pending| pending.request == request;
+    // Where another cluster stands under the name, or none, nobody waits; the journal still tells.
+    let pending = rotation.pending.get_mut(id).filter(waits);
+    let waited_for = pending.is_some();
+    let ignore_reads_through = cx.requests.last();
+    let now = cx.shared.now;
+    match outcome {
+        RotateOutcome::Accepted { trace, skew } => {
+            sent.log(Outcome::Done, text::LOG_ACCEPTED, trace, cx);
+            let Some(pending) = pending else { return };
+            pending.stage = PendingStage::Accepted { at: now.wall, told: false };
+            pending.skew = skew;
+            pending.ignore_reads_through = ignore_reads_through;
+            pending.due = now.monotonic.saturating_add(Duration::from_secs(1));
+            if rotation.dialog_about(id).is_some() {
+                rotation.dialog = None;
+            }
+            cx.toast(format!("{} {WAITING}", accepted(fleet, id, now.wall, cx.shared)));
+        }
+        RotateOutcome::Unknown(failure, skew) => {
+            let text = text::log_unclear(&failure);
+            sent.log(Outcome::Unknown, &text, failure.trace, cx);
+            let Some(pending) = pending else { return };
+            let until = now.monotonic.saturating_add(READ_BACK);
+            pending.stage = PendingStage::ReadingBack { until, seen: None };
+            pending.skew = skew;
+            pending.ignore_reads_through = ignore_reads_through;
+            pending.due = now.monotonic;
+            if let Some(dialog) = rotation.dialog_about(id) {
+                dialog.stage = RotationDialogStage::Unclear;
+            } else {
+                let (label, noun) = (fleet.label(id), noun(step));
+                cx.toast(text::unclear(&label, noun));
+            }
+        }
+        RotateOutcome::Changed(_) if !waited_for => {
+            sent.log(Outcome::Refused, text::LOG_NOT_SENT_CHANGED, None, cx);
+        }
+        RotateOutcome::Changed(cluster) => {
+            rotation.pending.remove(id);
+            let text = change_text(rotation, fleet, &cluster);
+            sent.log(Outcome::Refused, &text::log_not_sent(&text), None, cx);
+            show_change(rotation, fleet, *cluster, text, cx);
+        }
+        RotateOutcome::NotSent(failure) => {
+            let text = text::log_not_sent(&failure);
+            sent.log(Outcome::Refused, &text, failure.trace.clone(), cx);
+            if waited_for {
+                fail(rotation, id, failure, cx);
+            }
+        }
+        RotateOutcome::Refused(failure) => {
+            let text = text::log_refused(&failure);
+            sent.log(Outcome::Refused, &text, failure.trace.clone(), cx);
+            if waited_for {
+                fail(rotation, id, failure, cx);
+            }
+        }
+    }
+}
+
+fn noun(step: Step) -> &'static str {
+    match step {
+        Step::Start => "start",
+        Step::Complete => "completion",
+    }
+}
+
+fn accepted(fleet: &Fleet, id: &ClusterId, at: Timestamp, shared: &Shared) -> String {
+    text::accepted(shared.zone().clock(at), fleet.label(id))
+}
+
+/// The step failed without effect.
+fn fail(
+    rotation: &mut RotationState,
+    id: &ClusterId,
+    failure: Failure,
+    cx: &mut UpdateContext<'_>,
+) {
+    rotation.pending.remove(id);
+    match rotation.dialog_about(id) {
+        Some(dialog) => dialog.enter(RotationDialogStage::Failed(failure), cx.shared.guard()),
+        None => cx.error(failure),
+    }
+}
+
+/// It is known what became of the step, or that nobody will find out.
+fn settle(
+    rotation: &mut RotationState,
+    fleet: &Fleet,
+    id: &ClusterId,
+    text: &str,
+    cx: &mut UpdateContext<'_>,
+) {
+    match rotation.dialog_about(id) {
+        Some(dialog) => {
+            dialog.enter(RotationDialogStage::Settled(text.to_owned()), cx.shared.guard());
+        }
+        None => cx.toast(text::of_cluster(fleet.label(id), text)),
+    }
+}
+
+fn did_not_happen(
+    rotation: &mut RotationState,
+    fleet: &Fleet,
+    sent: &Sent<'_>,
+    cx: &mut UpdateContext<'_>,
+) {
+    rotation.pending.remove(sent.id);
+    let text = match sent.step {
+        Step::Start => text::START_NOT_SEEN,
+        Step::Complete => text::COMPLETE_NOT_SEEN,
+    };
+    settle(rotation, fleet, sent.id, text, cx);
+    sent.log(Outcome::Refused, text::LOG_NOT_HAPPENED, None, cx);
+}
+
+/// A reading came: it may settle a sent step, and the dialog is checked by it.
+pub fn cluster_read(
+    rotation: &mut RotationState,
+    fleet: &Fleet,
+    (cluster, request): (&Cluster, RequestId),
+    skew: SignedDuration,
+    cx: &mut UpdateContext<'_>,
+) {
+    settle_pending(rotation, fleet, (cluster, request), skew, cx);
+    check_dialog(rotation, fleet, cluster, request, cx);
+}
+
+fn settle_pending(
+    rotation: &mut RotationState,
+    fleet: &Fleet,
+    (cluster, request): (&Cluster, RequestId),
+    skew: SignedDuration,
+    cx: &mut UpdateContext<'_>,
+) {
+    let id = &cluster.id;
+    let tells = |pending: &&mut Pending| pending.ignore_reads_through < request;
+    let Some(pending) = rotation.pending.get_mut(id).filter(tells) else { return };
+    if pending.skew.is_zero() {
+        pending.skew = skew;
+    }
+    let sent = Sent { id, step: pending.step, request: pending.request };
+    let shows =
+        cluster.rotation.shows_effect(sent.step, &pending.before, pending.asked.wall, pending.skew);
+    match &mut pending.stage {
+        PendingStage::Accepted { at, .. } if shows => {
+            let at = *at;
+            rotation.pending.remove(id);
+            let accepted = accepted(fleet, id, at, cx.shared);
+            let waiting = text::accepted_waiting(&accepted, WAITING);
+            // A line that still says that it is waited for gives way.
+            if cx.notices.toast.as_ref().is_some_and(|toast| toast.text == waiting) {
+                let phase = cluster.rotation.phase.word();
+                cx.toast(text::accepted_shown(&accepted, phase));
+            }
+        }
+        PendingStage::Sending | PendingStage::Accepted { .. } => {}
+        PendingStage::ReadingBack { .. } | PendingStage::Lost if shows => {
+            rotation.pending.remove(id);
+            let text = match sent.step {
+                Step::Start => text::START_SEEN,
+                Step::Complete => text::COMPLETE_SEEN,
+            };
+            settle(rotation, fleet, id, text, cx);
+            sent.log(Outcome::Done, text::LOG_HAPPENED, None, cx);
+        }
+        PendingStage::ReadingBack { seen, .. } => *seen = Some(cx.shared.now.monotonic),
+        PendingStage::Lost => did_not_happen(rotation, fleet, &sent, cx),
+    }
+}
+
+/// What the dialog does with a reading of its cluster.
+fn check_dialog(
+    rotation: &mut RotationState,
+    fleet: &Fleet,
+    cluster: &Cluster,
+    request: RequestId,
+    cx: &mut UpdateContext<'_>,
+) {
+    let pending = rotation.pending.get(&cluster.id);
+    let is_before_step = pending.is_some_and(|pending| pending.ignore_reads_through >= request);
+    let Some(dialog) = rotation.dialog_about(&cluster.id) else { return };
+    let is_checking = matches!(dialog.stage, RotationDialogStage::Checking);
+    let is_no_check = is_checking && request <= dialog.ignore_reads_through;
+    if is_before_step || is_no_check || !dialog.stage.is_open() {
+        return;
+    }
+    if invalidates_confirmation(&dialog.shown, cluster) {
+        let text = change_text(rotation, fleet, cluster);
+        show_change(rotation, fleet, cluster.clone(), text, cx);
+        return;
+    }
+    dialog.shown = cluster.clone();
+    dialog.checked = Some(cx.shared.now.wall);
+    dialog.update_findings(cx.shared.now.wall);
+    if is_checking {
+        dialog.stage = RotationDialogStage::Asking;
+    }
+}
+
+/// Whether a confirmation of what was shown would not hold for what was read.
+pub fn invalidates_confirmation(shown: &Cluster, read: &Cluster) -> bool {
+    shown.rotation != read.rotation
+        || shown.state != read.state
+        || shown.hibernated != read.hibernated
+        || !shown.is_same_cluster(read)
+}
+
+fn change_text(rotation: &mut RotationState, fleet: &Fleet, read: &Cluster) -> String {
+    let shown = match rotation.dialog_about(&read.id) {
+        Some(dialog) => &dialog.shown,
+        None => fleet.cluster(&read.id).unwrap_or(read),
+    };
+    let (before, after) = (&shown.rotation, &read.rotation);
+    if !shown.is_same_cluster(read) {
+        text::RECREATED.to_owned()
+    } else if before.phase != after.phase {
+        text::phase_changed(before.phase.word(), after.phase.word())
+    } else if before != after {
+        text::TIMES_CHANGED.to_owned()
+    } else {
+        text::state_changed(shown.state.word(), read.state.word())
+    }
+}
+
+fn show_change(
+    rotation: &mut RotationState,
+    fleet: &Fleet,
+    cluster: Cluster,
+    text: String,
+    cx: &mut UpdateContext<'_>,
+) {
+    let Some(dialog) = rotation.dialog_about(&cluster.id) else {
+        cx.toast(text::changed_not_sent(fleet.label(&cluster.id), &text));
+        return;
+    };
+    dialog.shown = cluster;
+    dialog.checked = Some(cx.shared.now.wall);
+    dialog.update_findings(cx.shared.now.wall);
+    dialog.stage = RotationDialogStage::Changed(text);
+    dialog.reset(cx.shared.guard());
+}
+
+/// A single read failed: a checking dialog says so, a read-back goes on.
+pub fn cluster_not_read(
+    rotation: &mut RotationState,
+    (id, request): (&ClusterId, RequestId),
+    failure: Failure,
+    cx: &UpdateContext<'_>,
+) {
+    if let Some(dialog) = rotation.dialog_about(id)
+        && matches!(dialog.stage, RotationDialogStage::Checking)
+        && request > dialog.ignore_reads_through
+    {
+        dialog.enter(RotationDialogStage::Failed(failure), cx.shared.guard());
+    }
+}
+
+/// The cluster is no longer listed: nothing can be confirmed about it.
+pub fn cluster_missing(rotation: &mut RotationState, id: &ClusterId, cx: &UpdateContext<'_>) {
+    if let Some(dialog) = rotation.dialog_about(id).filter(|dialog| dialog.stage.is_open()) {
+        let text = text::not_listed(&id.name);
+        let failure = Failure::new(FailureKind::NotFound, text).hint(text::MAYBE_DELETED);
+        dialog.enter(RotationDialogStage::Failed(failure), cx.shared.guard());
+    }
+}
+
+/// Another cluster has this name now: what was sent and asked was meant for the old one.
+pub fn forget(rotation: &mut RotationState, id: &ClusterId) {
+    rotation.pending.remove(id);
+    if rotation.dialog_about(id).is_some() {
+        rotation.dialog = None;
+    }
+}
+
+/// Everything is due at once: the clock jumped, or the program was in the background. The dialog is checked again.
+pub fn rearm(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
+    for pending in rotation.pending.values_mut() {
+        pending.due = cx.shared.now.monotonic;
+    }
+    let last = cx.requests.last();
+    let Some(dialog) = rotation.dialog.as_deref_mut() else { return };
+    if matches!(dialog.stage, RotationDialogStage::Asking | RotationDialogStage::Changed(_)) {
+        dialog.stage = RotationDialogStage::Checking;
+        dialog.checked = None;
+        dialog.ignore_reads_through = last;
+        cx.read_cluster(&dialog.shown.id, last);
+    }
+}
+
+/// Follows sent steps: reads what is due, and ends what has waited long enough.
+pub fn follow(rotation: &mut RotationState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+    let now = cx.shared.now.monotonic;
+    let is_due = |pending: &Pending| pending.next_wake().is_some_and(|at| at <= now);
+    let due: Vec<ClusterId> = rotation
+        .pending
+        .iter()
+        .filter(|(_, pending)| is_due(pending))
+        .map(|(id, _)| id.clone())
+        .collect();
+    for id in due {
+        follow_one(rotation, fleet, &id, cx);
+    }
+}
+
+fn follow_one(
+    rotation: &mut RotationState,
+    fleet: &Fleet,
+    id: &ClusterId,
+    cx: &mut UpdateContext<'_>,
+) {
+    let now = cx.shared.now.monotonic;
+    let Some(pending) = rotation.pending.get_mut(id) else { return };
+    let sent = Sent { id, step: pending.step, request: pending.request };
+    match &mut pending.stage {
+        PendingStage::Sending | PendingStage::Lost => return,
+        PendingStage::Accepted { at, told } => {
+            let late = now.saturating_sub(pending.asked.monotonic) > GRACE;
+            if late && !std::mem::replace(told, true) {
+                cx.toast(text::still_waiting(fleet.label(id), cx.shared.zone().clock(*at)));
+            }
+            let wait = if late { READ_BACK_SLOW * 3 } else { cx.shared.settings.poll_running };
+            pending.due = now.saturating_add(wait);
+        }
+        PendingStage::ReadingBack { until, seen } if *until <= now => {
+            // What SKE showed earlier may have been older than the step.
+            if seen.is_some_and(|seen| until.saturating_sub(seen) <= FRESH) {
+                did_not_happen(rotation, fleet, &sent, cx);
+                return;
+            }
+            pending.stage = PendingStage::Lost;
+            let text = text::LOST;
+            settle(rotation, fleet, id, text, cx);
+            sent.log(Outcome::Unknown, text::LOG_LOST, None, cx);
+            return;
+        }
+        PendingStage::ReadingBack { until, .. } => {
+            let quick = until.saturating_sub(now) > READ_BACK_SLOW_AT;
+            let wait = if quick { READ_BACK_QUICK } else { READ_BACK_SLOW };
+            pending.due = now.saturating_add(wait);
+        }
+    }
+    cx.read_cluster(id, RequestId::default());
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::wildcard_enum_match_arm, reason = "effects that are not looked for")]
+
+    use std::time::Duration;
+
+    use crossterm::event::{KeyCode, KeyEvent};
+    use jiff::SignedDuration;
+
+    use crate::app::cluster::tabs::Tab;
+    use crate::app::effect::{Effect, Request};
+    use crate::app::fleet::state::Entry;
+    use crate::app::keymap::Keymap;
+    use crate::app::message::{Answer, Message};
+    use crate::app::now::Now;
+    use crate::app::requests::{RequestId, RequestOwner};
+    use crate::app::rotation::dialog::RotationDialogStage;
+    use crate::app::rotation::outcome::READ_BACK;
+    use crate::app::rotation::pending::{Pending, PendingStage};
+    use crate::app::screen::Screen;
+    use crate::app::settings::Settings;
+    use crate::app::state::State;
+    use crate::app::update::update;
+    use crate::domain::failure::{Failure, FailureKind};
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::persisted::PersistedState;
+    use crate::domain::record::{Outcome, Record};
+    use crate::domain::rotation::{Phase, Step};
+
+    /// What the journal tells of a start whose answer was lost, when SKE last showed nothing of it so many seconds
+    /// after that.
+    fn read_back(last_read: u64) -> Vec<Outcome> {
+        let shown = cluster("shop", Phase::Completed);
+        let at = |seconds: u64| Now {
+            wall: now().saturating_add(SignedDuration::from_secs(seconds.cast_signed())).unwrap(),
+            monotonic: Duration::from_secs(1_000 + seconds),
+        };
+        let mut state = State::new(
+            Settings::defaults(),
+            Keymap::default(),
+            PersistedState::default(),
+            at(0),
+            1,
+        );
+        state.fleet.put(Entry::new(shown.clone(), at(0), RequestId(1)));
+        let until = at(READ_BACK.as_secs()).monotonic;
+        let owner = RequestOwner::Rotation { cluster: shown.id.clone(), step: Step::Start };
+        let pending = Pending {
+            request: state.requests.begin(owner),
+            step: Step::Start,
+            asked: at(0),
+            before: shown.rotation.clone(),
+            skew: SignedDuration::ZERO,
+            ignore_reads_through: RequestId(1),
+            stage: PendingStage::ReadingBack { until, seen: None },
+            due: at(0).monotonic,
+        };
+        state.rotation.pending.insert(shown.id.clone(), pending);
+        let mut told = Vec::new();
+        for second in 0..=READ_BACK.as_secs() {
+            let mut effects = update(&mut state, at(second), Message::Ticked);
+            let reads: Vec<RequestId> = effects
+                .iter()
+                .filter_map(|effect| match effect {
+                    Effect::Request(request, Request::Read(_)) => Some(*request),
+                    _ => None,
+                })
+                .collect();
+            for request in reads {
+                let answer = if second <= last_read {
+                    Ok((Box::new(shown.clone()), SignedDuration::ZERO))
+                } else {
+                    Err(Failure::new(FailureKind::Unreachable, "no route"))
+                };
+                let read = Message::Answered(request, Answer::Cluster(answer));
+                effects.extend(update(&mut state, at(second), read));
+            }
+            told.extend(effects.into_iter().filter_map(|effect| match effect {
+                Effect::Journal(record) => Some(Record::clone(&record).outcome),
+                _ => None,
+            }));
+        }
+        told
+    }
+
+    #[test]
+    fn a_dialog_is_checked_by_what_was_asked_after_it_was_opened() {
+        let shown = cluster("shop", Phase::Completed);
+        let at = Now { wall: now(), monotonic: Duration::from_secs(1_000) };
+        let mut state =
+            State::new(Settings::defaults(), Keymap::default(), PersistedState::default(), at, 1);
+        state.fleet.put(Entry::new(shown.clone(), at, RequestId(1)));
+        state.screen = Screen::Cluster { id: shown.id.clone(), created: None, tab: Tab::Rotation };
+        let owner = || RequestOwner::Cluster(shown.id.clone());
+        let earlier = [state.requests.begin(owner()), state.requests.begin(owner())];
+        let key = Message::Key(KeyEvent::from(KeyCode::Char('R')));
+        let opened = update(&mut state, at, key);
+        let later = opened.iter().find_map(|effect| match effect {
+            Effect::Request(request, Request::Read(_)) => Some(*request),
+            _ => None,
+        });
+        let mut checked_after = |request, works| {
+            let reset = Failure::new(FailureKind::Unreachable, "connection reset");
+            let answer = (Box::new(shown.clone()), SignedDuration::ZERO);
+            let result = if works { Ok(answer) } else { Err(reset) };
+            update(&mut state, at, Message::Answered(request, Answer::Cluster(result)));
+            let Some(dialog) = &state.rotation.dialog else { panic!("the dialog") };
+            assert!(!matches!(dialog.stage, RotationDialogStage::Failed(_)));
+            matches!(dialog.stage, RotationDialogStage::Asking) && dialog.checked.is_some()
+        };
+        assert!(!checked_after(earlier[0], true));
+        assert!(!checked_after(earlier[1], false));
+        assert!(checked_after(later.unwrap(), true));
+    }
+
+    #[test]
+    fn a_step_did_not_happen_only_if_ske_says_so_late_enough() {
+        assert_eq!(read_back(READ_BACK.as_secs()), [Outcome::Refused]);
+        assert_eq!(read_back(0), [Outcome::Unknown], "an early answer may be an old one");
+    }
+}

@@ -1,0 +1,283 @@
+//! Keys of the rotation dialog, up to the moment at which the step is sent.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "keys and commands that mean nothing here are ignored"
+)]
+
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use jiff::SignedDuration;
+use tui_input::{Input, InputRequest};
+
+use crate::app::context::UpdateContext;
+use crate::app::effect::Request;
+use crate::app::keymap::Command;
+use crate::app::motion::moved;
+use crate::app::requests::{DialogId, RequestOwner};
+use crate::app::rotation::dialog::{Focus, RotationDialog, RotationDialogStage};
+use crate::app::rotation::pending::{Pending, PendingStage};
+use crate::app::rotation::state::RotationState;
+use crate::app::rotation::text;
+use crate::app::shared::Shared;
+use crate::domain::action::{Action, permits};
+use crate::domain::age::{long, since};
+use crate::domain::api_call::api_call;
+use crate::domain::cluster::Cluster;
+use crate::domain::credential::StaticToken;
+use crate::domain::preflight::Evidence;
+use crate::domain::rotation::Step;
+
+/// Lines that a page of findings goes on by.
+const PAGE: usize = 5;
+/// Longest typed name, in characters.
+const NAME_LIMIT: usize = 64;
+
+/// Opens the dialog of a step and asks for what it is checked by.
+pub fn open(
+    rotation: &mut RotationState,
+    step: Step,
+    (shown, project): (Cluster, String),
+    evidence: Evidence,
+    cx: &mut UpdateContext<'_>,
+) {
+    let id = shown.id.clone();
+    let dialog = cx.requests.begin_dialog();
+    let opened_at = cx.requests.last();
+    let wants_name = step == Step::Complete || cx.shared.settings.is_protected(&id.name);
+    let mut opened = RotationDialog {
+        id: dialog,
+        step,
+        findings: Vec::new(),
+        shown,
+        project,
+        evidence,
+        ignore_reads_through: opened_at,
+        checked: None,
+        wants_name,
+        typed: Input::default(),
+        typed_note: None,
+        focus: Focus::Cancel,
+        stage: RotationDialogStage::Checking,
+        guard: cx.shared.guard(),
+        scroll: 0,
+    };
+    opened.update_findings(cx.shared.now.wall);
+    rotation.dialog = Some(Box::new(opened));
+    cx.request(RequestOwner::StaticTokens(dialog), Request::FindStaticTokens(id.clone()));
+    // Another instance may have issued one meanwhile.
+    cx.request(RequestOwner::PersistedState, Request::LoadCredentials);
+    // A read that began before the dialog does not count as its check.
+    cx.read_cluster(&id, opened_at);
+}
+
+/// A key while the dialog is open.
+pub fn key(
+    rotation: &mut RotationState,
+    command: Option<Command>,
+    key: KeyEvent,
+    cx: &mut UpdateContext<'_>,
+) {
+    let Some(dialog) = rotation.dialog.as_deref_mut() else { return };
+    match command {
+        Some(Command::Back) => rotation.dialog = None,
+        Some(Command::Next | Command::Right) => dialog.step_focus(true),
+        Some(Command::Previous | Command::Left) => dialog.step_focus(false),
+        Some(Command::Copy) => copy(dialog, cx),
+        Some(Command::Open) if key.kind == KeyEventKind::Press => {
+            if cx.shared.may_press(dialog.guard) {
+                press(rotation, cx);
+            }
+        }
+        _ => {
+            let last = cx.shared.metrics.scroll_last;
+            let at = usize::from(dialog.scroll).min(last);
+            match scroll_command(key.code).and_then(|command| moved(command, at, PAGE, last)) {
+                Some(at) => dialog.scroll = u16::try_from(at).unwrap_or(u16::MAX),
+                None => type_name(dialog, key),
+            }
+        }
+    }
+}
+
+/// Where the name is typed letters are no commands; these keys are.
+fn scroll_command(key: KeyCode) -> Option<Command> {
+    match key {
+        KeyCode::Up => Some(Command::Up),
+        KeyCode::Down => Some(Command::Down),
+        KeyCode::PageUp => Some(Command::PageUp),
+        KeyCode::PageDown => Some(Command::PageDown),
+        _ => None,
+    }
+}
+
+fn type_name(dialog: &mut RotationDialog, key: KeyEvent) {
+    if !dialog.wants_name {
+        return;
+    }
+    dialog.typed_note = None;
+    match key.code {
+        KeyCode::Char(c)
+            if !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) =>
+        {
+            dialog.focus = Focus::Name;
+            if dialog.typed.value().chars().count() < NAME_LIMIT {
+                dialog.typed.handle(InputRequest::InsertChar(c));
+            }
+        }
+        KeyCode::Char('u') => dialog.typed = Input::default(),
+        KeyCode::Backspace => {
+            dialog.typed.handle(InputRequest::DeletePrevChar);
+        }
+        _ => {}
+    }
+}
+
+/// Why the typed text is not the cluster's name; exact, since look-alike letters exist.
+fn name_problem(typed: &str, name: &str) -> Option<String> {
+    if typed == name {
+        None
+    } else if typed.is_empty() {
+        Some(text::name_missing(name))
+    } else if typed.trim() == name {
+        Some(text::NAME_BLANK.to_owned())
+    } else if typed.to_lowercase() == name.to_lowercase() {
+        Some(text::NAME_CASE.to_owned())
+    } else {
+        Some(text::name_differs(name))
+    }
+}
+
+/// Text was pasted: the name is typed, so that a person reads it.
+pub fn paste(dialog: &mut RotationDialog) {
+    if dialog.wants_name {
+        dialog.typed_note = Some(text::NAME_PASTED.to_owned());
+    }
+}
+
+fn press(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
+    let Some(dialog) = rotation.dialog.as_deref_mut() else { return };
+    if dialog.focus == Focus::Cancel || dialog.stage.is_ended() {
+        rotation.dialog = None;
+        return;
+    }
+    if dialog.wants_name
+        && let Some(problem) = name_problem(dialog.typed.value(), dialog.shown.id.name.as_str())
+    {
+        dialog.typed_note = Some(problem);
+        return;
+    }
+    if dialog.focus == Focus::Name {
+        dialog.focus = Focus::Confirm;
+        return;
+    }
+    match &dialog.stage {
+        RotationDialogStage::Asking => send(rotation, cx),
+        RotationDialogStage::Changed(_) => {
+            // The person has seen the change: ask anew on what is shown now.
+            match permits(&dialog.shown, Action::Rotate(dialog.step)) {
+                Err(refusal) => cx.toast(refusal.to_string()),
+                Ok(()) => dialog.stage = RotationDialogStage::Asking,
+            }
+            dialog.reset(cx.shared.guard());
+        }
+        RotationDialogStage::Checking
+        | RotationDialogStage::Sending
+        | RotationDialogStage::Unclear
+        | RotationDialogStage::Failed(_)
+        | RotationDialogStage::Settled(_) => {}
+    }
+}
+
+fn send(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
+    let Some(dialog) = rotation.dialog.as_deref_mut() else { return };
+    let (step, shown) = (dialog.step, &dialog.shown);
+    let refusal = match (rotation.pending.get(&shown.id), permits(shown, Action::Rotate(step))) {
+        _ if cx.shared.settings.read_only => Some(text::READ_ONLY.to_owned()),
+        (Some(pending), _) => Some(pending_reason(pending, cx.shared)),
+        (None, Err(refusal)) => Some(refusal.to_string()),
+        (None, Ok(())) => None,
+    };
+    if let Some(reason) = refusal {
+        cx.toast(text::refused(Action::Rotate(step).word(), &reason));
+        return;
+    }
+    let id = shown.id.clone();
+    let (before, shown) = (shown.rotation.clone(), Box::new(shown.clone()));
+    let owner = RequestOwner::Rotation { cluster: id.clone(), step };
+    let intent = (step.verb(), text::log_request(step));
+    let request =
+        cx.request_logged(owner, &id, intent, |intent| Request::Rotate { step, shown, intent });
+    let pending = Pending {
+        request,
+        step,
+        asked: cx.shared.now,
+        before,
+        skew: SignedDuration::ZERO,
+        ignore_reads_through: request,
+        stage: PendingStage::Sending,
+        due: Duration::MAX,
+    };
+    rotation.pending.insert(id, pending);
+    dialog.stage = RotationDialogStage::Sending;
+    dialog.focus = Focus::Cancel;
+}
+
+fn copy(dialog: &RotationDialog, cx: &mut UpdateContext<'_>) {
+    if let RotationDialogStage::Failed(failure) = &dialog.stage {
+        cx.copy("error", failure.full_text());
+    } else {
+        let call = api_call(&cx.shared.settings.ske, &dialog.shown.id, dialog.step);
+        cx.copy(text::API_CALL, call);
+    }
+}
+
+/// Static-token kubeconfigs on this machine were looked for.
+pub fn tokens_found(
+    rotation: &mut RotationState,
+    id: DialogId,
+    found: Vec<StaticToken>,
+    cx: &UpdateContext<'_>,
+) {
+    if let Some(dialog) = rotation.dialog.as_deref_mut().filter(|dialog| dialog.id == id) {
+        dialog.evidence.static_tokens = Some(found);
+        dialog.update_findings(cx.shared.now.wall);
+    }
+}
+
+/// Why a step that was sent forbids another one.
+pub fn pending_reason(pending: &Pending, shared: &Shared) -> String {
+    let step = pending.step;
+    match &pending.stage {
+        PendingStage::Sending => text::pending_sending(step),
+        PendingStage::Accepted { at, .. } => {
+            let waited = long(since(*at, shared.now.wall));
+            let at = shared.zone().clock(*at);
+            text::pending_accepted(&at, &waited)
+        }
+        PendingStage::ReadingBack { until, .. } => {
+            let left = until.saturating_sub(shared.now.monotonic).try_into().unwrap_or_default();
+            text::pending_read_back(step, long(left))
+        }
+        PendingStage::Lost => text::pending_lost(step),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::app::rotation::update::name_problem;
+
+    #[test]
+    fn host_05_only_the_exact_name_is_taken_and_the_reason_is_said() {
+        assert_eq!(name_problem("shop-prod", "shop-prod"), None);
+        assert!(name_problem("Shop-prod", "shop-prod").unwrap().contains("case"));
+        assert!(name_problem("shop-prod ", "shop-prod").unwrap().contains("space"));
+        assert!(name_problem("shop-dev", "shop-prod").unwrap().contains("not shop-prod"));
+        assert!(name_problem("", "shop-prod").is_some());
+    }
+
+    #[test]
+    fn host_02_a_look_alike_letter_is_another_name() {
+        assert!(name_problem("sh\u{43e}p", "shop").is_some());
+    }
+}

@@ -1,0 +1,85 @@
+//! Where the user is, and what the last drawing of it measured.
+
+use jiff::Timestamp;
+
+use crate::app::cluster::tabs::Tab;
+use crate::app::keymap::Command;
+use crate::app::motion::moved;
+use crate::domain::cluster::ClusterId;
+
+/// Where the user is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Screen {
+    Fleet,
+    Cluster {
+        id: ClusterId,
+        /// When it was created; a later cluster of the same name is another one.
+        created: Option<Timestamp>,
+        tab: Tab,
+    },
+    /// What happened. Boxed: where to go back to.
+    Activity(Box<Self>),
+}
+
+impl Screen {
+    /// The cluster that it is about.
+    pub fn cluster(&self) -> Option<&ClusterId> {
+        match self {
+            Self::Cluster { id, .. } => Some(id),
+            Self::Fleet | Self::Activity(_) => None,
+        }
+    }
+
+    /// The tab of the cluster that is open.
+    pub fn tab(&self) -> Option<Tab> {
+        match self {
+            Self::Cluster { tab, .. } => Some(*tab),
+            Self::Fleet | Self::Activity(_) => None,
+        }
+    }
+}
+
+/// What a drawing measured, for paging and the mouse.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// Rows of the main list that fit.
+    pub page_rows: usize,
+    /// Largest useful scroll of what is scrolled.
+    pub scroll_last: usize,
+    pub targets: Vec<ClickTarget>,
+}
+
+impl Metrics {
+    /// Rows that a page goes on by; at least one.
+    pub fn page(&self) -> usize {
+        self.page_rows.max(1)
+    }
+
+    /// Scrolls a text of which the drawing measured how far that is useful.
+    pub fn scroll(&self, offset: &mut usize, command: Command) {
+        let last = self.scroll_last;
+        if let Some(next) = moved(command, (*offset).min(last), self.page(), last) {
+            *offset = next;
+        }
+    }
+}
+
+/// A place that can be clicked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClickTarget {
+    /// Left column, top row, width, height.
+    pub area: (u16, u16, u16, u16),
+    pub what: Clickable,
+}
+
+/// What can be clicked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clickable {
+    /// Row of the fleet, counted from the first shown.
+    Row(usize),
+    Tab(Tab),
+    /// Count in the header, 1 to 6.
+    Count(u8),
+    Cancel,
+    Confirm,
+}

@@ -1,0 +1,24 @@
+//! The question whether to leave while something is under way.
+
+use crate::app::keymap::Command;
+
+/// Something is under way: leave all the same? It lies over everything, so that nothing below it is lost.
+#[derive(Debug, Clone)]
+pub struct QuitDialog {
+    pub leave: bool,
+    pub why: String,
+}
+
+/// A key while it is asked; says whether to leave.
+pub fn key(dialog: &mut Option<QuitDialog>, command: Command) -> bool {
+    let Some(open) = dialog else { return false };
+    if command.is_turn() {
+        open.leave = !open.leave;
+        return false;
+    }
+    let leaves = command == Command::Open && open.leave;
+    if !leaves && matches!(command, Command::Open | Command::Back) {
+        *dialog = None;
+    }
+    leaves
+}

@@ -1,0 +1,14 @@
+//! Texts of the question whether to quit.
+
+use crate::app::texts::texts;
+
+texts! {
+    request_being_sent(step, cluster) = "The {step} request for {cluster} is being sent.";
+    KUBECONFIG_UNDER_WAY = "A kubeconfig is being issued or saved.";
+    KUBECONFIG_UNSAVED = "An issued kubeconfig is not saved.";
+    OUTCOME_UNKNOWN = "The outcome of a request is still being checked.";
+    REQUESTS_CONTINUE = "Requests that were sent continue without skeys; start skeys again to see the result.";
+    QUIT_TITLE = "Quit skeys";
+    STAY = "Stay";
+    QUIT = "Quit";
+}

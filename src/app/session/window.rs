@@ -1,0 +1,53 @@
+//! What is told of the watched clusters outside the screen: window title and terminal progress.
+
+use crate::app::fleet::state::Fleet;
+use crate::app::nodes::state::NodesState;
+use crate::domain::cluster::ClusterId;
+use crate::domain::roll::format;
+use crate::domain::rotation::Phase;
+use crate::domain::text::clean;
+
+/// Window title and terminal progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowStatus {
+    pub title: String,
+    pub progress: Progress,
+}
+
+/// Progress as terminals show it (OSC 9;4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    None,
+    /// Under way, and how far is not known.
+    Unknown,
+    /// Percent of the nodes are new.
+    Percent(u8),
+    /// Held up at this percentage.
+    Held(u8),
+}
+
+/// What is told of the watched clusters: the first that is held up, else the first that rolls, else the first.
+pub fn window_status(fleet: &Fleet, nodes: &NodesState) -> Option<WindowStatus> {
+    let rank = |id: &&ClusterId| (!nodes.is_held(id), !fleet.rolls(id));
+    let id = nodes.watched.iter().min_by_key(rank)?;
+    let phase = &fleet.cluster(id)?.rotation.phase;
+    let seen = nodes.observed.get(id).filter(|seen| seen.live && *phase == Phase::Preparing);
+    let figure = seen.and_then(|seen| seen.roll.as_ref()?.figure());
+    let held = nodes.is_held(id) && seen.is_some();
+    let mut title = format!("skeys: {} ", clean(&fleet.label(id)));
+    match figure {
+        Some(figure) => title.push_str(&format::figure_narrow(figure)),
+        None => title.push_str(&clean(phase.word())),
+    }
+    if held {
+        title.push_str(" held up");
+    }
+    let percent = figure.map(|figure| u8::try_from(figure.percent()).unwrap_or(99));
+    let progress = match (phase.is_running(), percent, held) {
+        (false, ..) => Progress::None,
+        (true, None, _) => Progress::Unknown,
+        (true, Some(percent), false) => Progress::Percent(percent),
+        (true, Some(percent), true) => Progress::Held(percent),
+    };
+    Some(WindowStatus { title, progress })
+}

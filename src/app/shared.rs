@@ -1,0 +1,64 @@
+//! What every feature may read: settings, keys, the moment, the terminal, who we are.
+
+use std::time::Duration;
+
+use crate::app::keymap::Keymap;
+use crate::app::now::Now;
+use crate::app::screen::Metrics;
+use crate::app::settings::{Background, Settings, ThemeChoice};
+use crate::domain::age::DisplayZone;
+use crate::domain::identity::Identity;
+
+/// Within this time after a dialog or one of its stages appeared, its buttons do nothing.
+const GUARD: Duration = Duration::from_millis(400);
+
+/// What every feature may read; only the dispatcher changes it.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    pub settings: Settings,
+    pub keymap: Keymap,
+    /// The moment of the last message.
+    pub now: Now,
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
+    /// What the last drawing measured.
+    pub metrics: Metrics,
+    /// `None` until known.
+    pub identity: Option<Identity>,
+    pub theme: ThemeChoice,
+    /// The terminal's background, as far as it is known.
+    pub background: Option<Background>,
+    pub utc: bool,
+    pub mouse: bool,
+    /// Keys pressed so far; tells a held-down key from a decision.
+    pub key_count: u64,
+}
+
+impl Shared {
+    /// The zone in which moments are shown.
+    pub fn zone(&self) -> DisplayZone {
+        if self.utc { DisplayZone::UTC } else { self.settings.local_zone.clone() }
+    }
+
+    /// The account's name for the journal.
+    pub fn who(&self) -> String {
+        self.identity.as_ref().map_or_else(|| "?".to_owned(), |identity| identity.who.clone())
+    }
+
+    /// A guard that begins now.
+    pub fn guard(&self) -> Guard {
+        Guard { keys: self.key_count, at: self.now.monotonic }
+    }
+
+    /// Whether a button that appeared at `guard` may be pressed by this key.
+    pub fn may_press(&self, guard: Guard) -> bool {
+        self.now.monotonic.saturating_sub(guard.at) >= GUARD && self.key_count > guard.keys
+    }
+}
+
+/// Tells a decision from a held-down key or one typed ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guard {
+    pub keys: u64,
+    pub at: Duration,
+}

@@ -1,0 +1,567 @@
+//! The only place where state changes: `update` takes what happened, hands it to the features that it concerns, and
+//! says what to do.
+
+use std::time::Duration;
+
+use crossterm::event::{KeyEvent, KeyEventKind};
+use jiff::SignedDuration;
+
+use crate::app::commands::{self, action_key, end_program, persist, quit_key};
+use crate::app::context::{Outbox, context};
+use crate::app::effect::{Effect, Request, TerminalEffect};
+use crate::app::event::Event;
+use crate::app::fleet::row::row_source;
+use crate::app::fleet::{polling, readings};
+use crate::app::help::{self, Help};
+use crate::app::keymap::{Command, KeyContext};
+use crate::app::kubeconfig::delivery::{self, Delivery};
+use crate::app::message::{Answer, Message, RotateOutcome};
+use crate::app::nodes::observing;
+use crate::app::now::Now;
+use crate::app::requests::{RequestId, RequestOwner};
+use crate::app::rotation::pending::Pending;
+use crate::app::screen::Screen;
+use crate::app::session::window::window_status;
+use crate::app::state::State;
+use crate::app::text;
+use crate::app::{actions, fleet, kubeconfig, menus, rotation};
+use crate::domain::cluster::ClusterId;
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::record::{Outcome, Record};
+use crate::domain::rotation::{Phase, Step};
+use crate::domain::text::clean;
+
+/// Longest paste that a text field takes, in characters.
+const PASTE_LIMIT: usize = 256;
+
+/// Effects of the very first moment.
+pub fn begin(state: &mut State) -> Vec<Effect> {
+    let mut out = Outbox::default();
+    let cx = context!(state, &mut out);
+    cx.request(RequestOwner::Identity, Request::Identify);
+    let projects = &cx.shared.settings.projects;
+    let unnamed: Vec<_> =
+        projects.iter().filter(|(_, name)| name.is_none()).map(|(id, _)| id.clone()).collect();
+    if !unnamed.is_empty() {
+        cx.request(RequestOwner::ProjectNames, Request::NameProjects(unnamed));
+    }
+    if cx.shared.mouse {
+        cx.terminal(TerminalEffect::Mouse(true));
+    }
+    polling::poll(&mut state.fleet, cx);
+    out.effects
+}
+
+/// Takes in what happened at `now` and says what to do.
+pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
+    let mut out = Outbox::default();
+    let before = std::mem::replace(&mut state.shared.now, now);
+    notice_sleep(state, &mut out, before);
+    if matches!(message, Message::Key(_) | Message::Pasted(_) | Message::Mouse(_)) {
+        settle(state);
+    }
+    take(state, &mut out, message);
+    dispatch_events(state, &mut out);
+    if !state.session.quitting {
+        poll(state, &mut out);
+    }
+    let cx = context!(state, &mut out);
+    observing::reevaluate(&mut state.nodes, &state.fleet, cx);
+    let on_screen = observed_on_screen(state);
+    observing::plan(&mut state.nodes, &state.fleet, &on_screen, context!(state, &mut out));
+    dispatch_events(state, &mut out);
+    show_nodes_in_dialog(state);
+    update_window(state, &mut out);
+    out.effects
+}
+
+/// Time may have passed in which nothing was seen: the clock jumped, or the program was in the background.
+fn notice_sleep(state: &mut State, out: &mut Outbox, before: Now) {
+    let now = state.shared.now;
+    let suspended = state.session.suspended.take().filter(|at| now.overslept(at.monotonic));
+    if now.has_jumped_since(before) {
+        rearm(state, out);
+        polling::doubt(&mut state.fleet);
+        observing::restart(&mut state.nodes, &state.fleet, before, context!(state, out));
+        if now.wall < before.wall {
+            observing::rewind(&mut state.nodes, now);
+        }
+    } else if let Some(at) = suspended {
+        observing::restart(&mut state.nodes, &state.fleet, at, context!(state, out));
+    }
+}
+
+fn rearm(state: &mut State, out: &mut Outbox) {
+    state.cluster.due = state.shared.now.monotonic;
+    polling::rearm(&mut state.fleet, state.shared.now);
+    rotation::outcome::rearm(&mut state.rotation, context!(state, out));
+}
+
+fn take(state: &mut State, out: &mut Outbox, message: Message) {
+    match message {
+        Message::Key(key) => press(state, out, key),
+        Message::Pasted(text) => paste(state, out, &text),
+        Message::Mouse(event) => commands::mouse(state, out, event),
+        Message::Resized(columns, rows) => {
+            let before = std::mem::replace(&mut state.shared.size, (columns, rows));
+            if before == state.shared.size {
+                // It was another one in between, and the terminal may have cut what was drawn.
+                context!(state, out).terminal(TerminalEffect::Redraw);
+            }
+        }
+        Message::Ticked => {}
+        Message::Resumed => {
+            rearm(state, out);
+            // The terminal was given back, and with it the title.
+            state.session.window = None;
+            context!(state, out).terminal(TerminalEffect::Redraw);
+        }
+        Message::BackgroundKnown(background) => state.shared.background = Some(background),
+        Message::Terminated => end_program(state, out),
+        Message::Answered(request, answer) => answered(state, out, request, answer),
+        Message::TaskFailed(failure) => state.notices.error(failure),
+    }
+}
+
+fn press(state: &mut State, out: &mut Outbox, key: KeyEvent) {
+    if key.kind == KeyEventKind::Release {
+        return;
+    }
+    state.shared.key_count = state.shared.key_count.saturating_add(1);
+    let context = state.context();
+    let command = state.shared.keymap.lookup(context, key);
+    if let Some(command @ (Command::Interrupt | Command::Redraw | Command::Suspend)) = command {
+        commands::run(state, out, command);
+        return;
+    }
+    match (context, command) {
+        (KeyContext::Dialog, Some(command)) if state.session.quit_dialog.is_some() => {
+            quit_key(state, out, command);
+        }
+        (KeyContext::Dialog | KeyContext::Form, Some(Command::Help)) => {
+            state.help = Some(Help { context, scroll: 0 });
+        }
+        (KeyContext::Dialog, _) if state.rotation.dialog.is_some() => {
+            rotation::update::key(&mut state.rotation, command, key, context!(state, out));
+        }
+        (KeyContext::Form, _) => {
+            let cx = context!(state, out);
+            kubeconfig::update::key(&mut state.kubeconfig, &state.fleet, command, key, cx);
+        }
+        (KeyContext::Menu, _) => {
+            let (below, cx) = (state.screen_context(), context!(state, out));
+            menus::update::key(&mut state.menu, &mut state.view, (command, key), below, cx);
+        }
+        (KeyContext::Filter, _) => {
+            fleet::update::filter_key(&mut state.view, row_source!(state), command, key);
+        }
+        (_, None) => {}
+        (KeyContext::Help, Some(command)) => {
+            help::run(&mut state.help, command, &state.shared.metrics);
+        }
+        (KeyContext::Dialog, Some(command)) => action_key(state, out, command),
+        (KeyContext::Fleet | KeyContext::Cluster | KeyContext::Activity, Some(command)) => {
+            commands::run(state, out, command);
+        }
+    }
+}
+
+/// Text was pasted: for the focused field only, never keys.
+fn paste(state: &mut State, out: &mut Outbox, text: &str) {
+    let part: String = clean(&text.chars().take(PASTE_LIMIT).collect::<String>()).trim().to_owned();
+    if state.session.quit_dialog.is_some() {
+        return;
+    }
+    if let Some(dialog) = &mut state.rotation.dialog {
+        rotation::update::paste(dialog);
+    } else if state.kubeconfig.form.is_some() {
+        kubeconfig::update::paste(&mut state.kubeconfig, &part, context!(state, out));
+    } else if state.context() == KeyContext::Filter {
+        let filter = format!("{}{part}", state.view.filter);
+        fleet::update::set_filter(&mut state.view, row_source!(state), filter);
+    }
+}
+
+/// Hands an answer to whoever asked. One that nobody asked for, or that came before, changes nothing.
+fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Answer) {
+    let owner = match (state.requests.owner(request), &answer) {
+        (Some(owner @ RequestOwner::Observer(_)), Answer::Observed(_)) => Some(owner.clone()),
+        _ => state.requests.end(request),
+    };
+    let Some(owner) = owner else { return };
+    let in_use = in_use(state);
+    let cx = context!(state, out);
+    match (owner, answer) {
+        (owner, Answer::Broken(failure)) => broken(state, out, request, owner, failure),
+        (RequestOwner::Identity, Answer::Identity { identity, notes }) => {
+            for note in notes {
+                cx.toast(note);
+            }
+            state.shared.identity = Some(*identity);
+        }
+        (RequestOwner::ProjectNames, Answer::ProjectNames(names)) => {
+            state.fleet.projects.extend(names);
+            state.view.outdated = true;
+        }
+        (RequestOwner::Clusters(scope), Answer::Clusters(result)) => {
+            let pending = &state.rotation.pending;
+            readings::listed(&mut state.fleet, (&scope, request), result, &in_use, pending, cx);
+        }
+        (RequestOwner::Cluster(id), Answer::Cluster(result)) => {
+            readings::read(&mut state.fleet, (&id, request), result, cx);
+        }
+        (RequestOwner::Rotation { cluster, step }, Answer::Rotation(outcome)) => {
+            rotated(state, out, (&cluster, step, request), outcome);
+        }
+        (RequestOwner::Action { cluster, action }, Answer::Action(result)) => {
+            actions::update::answered(&state.fleet, (&cluster, action, request), result, cx);
+        }
+        (RequestOwner::StaticTokens(dialog), Answer::StaticTokens(found)) => {
+            rotation::update::tokens_found(&mut state.rotation, dialog, found, cx);
+        }
+        (RequestOwner::Destination(dialog), Answer::Destination(result)) => {
+            let form = state.kubeconfig.form_of(dialog);
+            if let Some(form) = form.filter(|form| form.plan_request == request) {
+                kubeconfig::update::planned(form, &state.fleet, &state.credentials, result);
+            }
+        }
+        (RequestOwner::Kubeconfig(asked), Answer::Kubeconfig(result)) => {
+            let asked = (request, *asked);
+            delivery::issued(&mut state.kubeconfig, &state.fleet, asked, result, cx);
+        }
+        (RequestOwner::Delivery { kubeconfig, dialog }, Answer::Saved(result)) => {
+            let delivery = Delivery { request, kubeconfig, dialog };
+            let (kubeconfig, credentials) = (&mut state.kubeconfig, &state.credentials);
+            kubeconfig::update::saved(kubeconfig, &state.fleet, credentials, delivery, result, cx);
+        }
+        (RequestOwner::Delivery { kubeconfig, dialog }, Answer::Copied(result)) => {
+            let delivery = Delivery { request, kubeconfig, dialog };
+            let kubeconfig = &mut state.kubeconfig;
+            match result {
+                Ok(copied) => delivery::copied(kubeconfig, &state.fleet, delivery, copied, cx),
+                Err(failure) => delivery::not_delivered(kubeconfig, delivery, failure, cx),
+            }
+        }
+        (RequestOwner::Copy(what), Answer::Copied(Ok(copied))) => {
+            cx.toast(text::copied(&copied.how, &what));
+        }
+        (RequestOwner::Copy(_), Answer::Copied(Err(failure))) => cx.error(failure),
+        (RequestOwner::ClearClipboard, Answer::ClipboardCleared(cleared)) => {
+            cx.toast(if cleared { text::CLIPBOARD_CLEARED } else { text::CLIPBOARD_KEPT });
+        }
+        (RequestOwner::PersistedState, Answer::Credentials { credentials, note }) => {
+            if let Some(note) = note {
+                cx.error(Failure::new(FailureKind::File, note));
+            }
+            state.credentials.join(credentials);
+            credentials_changed(state);
+        }
+        (RequestOwner::Observer(id), Answer::Observed(event)) => {
+            observing::observed(&mut state.nodes, &state.fleet, (&id, request), event, cx);
+        }
+        (owner, _) => {
+            let text = text::WRONG_ANSWER;
+            broken(state, out, request, owner, Failure::new(FailureKind::Bug, text));
+        }
+    }
+}
+
+fn rotated(
+    state: &mut State,
+    out: &mut Outbox,
+    sent: (&ClusterId, Step, RequestId),
+    outcome: RotateOutcome,
+) {
+    let cx = context!(state, out);
+    rotation::outcome::answered(&mut state.rotation, &state.fleet, sent, outcome, cx);
+}
+
+/// A request ended by a defect of this program: whoever asked is told, and what it did is not known.
+fn broken(
+    state: &mut State,
+    out: &mut Outbox,
+    request: RequestId,
+    owner: RequestOwner,
+    failure: Failure,
+) {
+    let in_use = in_use(state);
+    let cx = context!(state, out);
+    match owner {
+        RequestOwner::Clusters(scope) => {
+            let (result, pending) = (Err(failure), &state.rotation.pending);
+            readings::listed(&mut state.fleet, (&scope, request), result, &in_use, pending, cx);
+        }
+        RequestOwner::Cluster(id) => {
+            readings::read(&mut state.fleet, (&id, request), Err(failure), cx);
+        }
+        RequestOwner::Rotation { cluster, step } => {
+            let outcome = RotateOutcome::Unknown(failure, SignedDuration::ZERO);
+            rotated(state, out, (&cluster, step, request), outcome);
+        }
+        RequestOwner::Action { cluster, action } => {
+            let sent = (&cluster, action, request);
+            actions::update::answered(&state.fleet, sent, Err(failure), cx);
+        }
+        RequestOwner::Destination(dialog) => {
+            let form = state.kubeconfig.form_of(dialog);
+            if let Some(form) = form.filter(|form| form.plan_request == request) {
+                kubeconfig::update::planned(form, &state.fleet, &state.credentials, Err(failure));
+            }
+        }
+        RequestOwner::Kubeconfig(asked) => {
+            let asked = (request, *asked);
+            delivery::issued(&mut state.kubeconfig, &state.fleet, asked, Err(failure), cx);
+        }
+        RequestOwner::Delivery { kubeconfig, dialog } => {
+            let delivery = Delivery { request, kubeconfig, dialog };
+            delivery::not_delivered(&mut state.kubeconfig, delivery, failure, cx);
+        }
+        RequestOwner::Identity
+        | RequestOwner::ProjectNames
+        | RequestOwner::StaticTokens(_)
+        | RequestOwner::Copy(_)
+        | RequestOwner::ClearClipboard
+        | RequestOwner::PersistedState
+        | RequestOwner::Observer(_) => cx.error(failure),
+    }
+}
+
+/// Clusters that somebody looks at or acts on: their rows stay although they are not listed any more.
+fn in_use(state: &State) -> Vec<ClusterId> {
+    let places = [state.view.cursor.as_ref(), state.dialog_cluster(), state.screen.cluster()];
+    places.into_iter().flatten().cloned().collect()
+}
+
+/// Hands what one feature has to say to the others, until nobody says anything more.
+fn dispatch_events(state: &mut State, out: &mut Outbox) {
+    while let Some(event) = out.events.pop_front() {
+        dispatch(state, out, event);
+    }
+}
+
+fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
+    let cx = context!(state, out);
+    match event {
+        Event::ClusterRead { cluster, request, skew, changed } => {
+            let (rotation, fleet) = (&mut state.rotation, &state.fleet);
+            rotation::outcome::cluster_read(rotation, fleet, (&cluster, request), skew, cx);
+            if changed {
+                observing::cluster_read(&mut state.nodes, fleet, &cluster, cx);
+            }
+        }
+        Event::ClusterNotRead { cluster, request, failure } => {
+            let read = (&cluster, request);
+            rotation::outcome::cluster_not_read(&mut state.rotation, read, failure, cx);
+        }
+        Event::ClusterMissing(id) => {
+            kubeconfig::update::cluster_missing(&mut state.kubeconfig, &id);
+            rotation::outcome::cluster_missing(&mut state.rotation, &id, cx);
+        }
+        Event::ClusterReplaced(id) => {
+            if state.screen.cluster() == Some(&id) {
+                state.screen = Screen::Fleet;
+            }
+            state.action.take_if(|dialog| dialog.cluster == id);
+            state.kubeconfig.form.take_if(|form| form.cluster.id == id);
+            forget(state, out, &id, text::CLUSTER_DELETED);
+        }
+        Event::ClusterForgotten(id) => forget(state, out, &id, text::CLUSTER_NOT_LISTED),
+        Event::RowsChanged => state.view.outdated = true,
+        Event::SignIn(Some(failure)) if failure.kind == FailureKind::SignedOut => {
+            state.session.signed_out.get_or_insert((cx.shared.now.wall, failure));
+        }
+        Event::SignIn(Some(_)) => {}
+        Event::SignIn(None) => {
+            if state.session.signed_out.take().is_some() {
+                cx.toast(text::TOKEN_ACCEPTED);
+            }
+        }
+        Event::Announce { cluster, text } => {
+            observing::announce(&state.nodes, &state.fleet, &cluster, text, cx);
+        }
+        Event::StaticTokensAgreed(id) => {
+            observing::agree(&mut state.nodes, &state.fleet, &id, cx);
+        }
+        Event::KubeconfigDelivered(access) => {
+            state.credentials.prune(state.server_now());
+            state.credentials.put(*access);
+            credentials_changed(state);
+            persist(state, out);
+        }
+        Event::GenerationObserved(reference) => {
+            if state.credentials.note(*reference) {
+                credentials_changed(state);
+                persist(state, out);
+            }
+        }
+        Event::PreferencesChanged => persist(state, out),
+        Event::Run(command) => commands::run(state, out, command),
+    }
+}
+
+/// Nothing that was meant for a cluster counts any more.
+fn forget(state: &mut State, out: &mut Outbox, id: &ClusterId, why: &str) {
+    state.view.marks.remove(id);
+    rotation::outcome::forget(&mut state.rotation, id);
+    let cx = context!(state, out);
+    delivery::forget(&mut state.kubeconfig, id, why, cx);
+    observing::forget(&mut state.nodes, id, cx);
+}
+
+/// Other kubeconfigs are known: rows and the open dialog judge again.
+fn credentials_changed(state: &mut State) {
+    state.view.outdated = true;
+    let (credentials, skew) = (&state.credentials, state.fleet.skew);
+    state.rotation.credentials_changed(credentials, skew, &state.shared);
+}
+
+/// Asks for everything that is due, and settles what has waited long enough.
+fn poll(state: &mut State, out: &mut Outbox) {
+    let now = state.shared.now;
+    state.notices.expire(now);
+    let cx = context!(state, out);
+    delivery::clear_clipboard(&mut state.kubeconfig, now.monotonic, cx);
+    polling::poll(&mut state.fleet, cx);
+    rotation::outcome::follow(&mut state.rotation, &state.fleet, cx);
+    if let Some(id) = polled_cluster(state).filter(|_| state.cluster.due <= now.monotonic) {
+        state.cluster.due = now.monotonic.saturating_add(state.shared.settings.poll_running);
+        context!(state, out).read_cluster(&id, RequestId::default());
+    }
+}
+
+/// The open cluster, if it is worth reading often.
+fn polled_cluster(state: &State) -> Option<ClusterId> {
+    let entry = state.fleet.entries.get(state.screen.cluster()?)?;
+    let runs = entry.gone.is_none() && entry.cluster.rotation.phase.is_running();
+    runs.then(|| entry.cluster.id.clone())
+}
+
+/// Clusters whose nodes somebody looks at, or is about to replace.
+fn observed_on_screen(state: &State) -> Vec<ClusterId> {
+    let mut ids = Vec::new();
+    if let Some(dialog) = &state.rotation.dialog
+        && (dialog.step == Step::Start || dialog.shown.rotation.phase == Phase::Prepared)
+    {
+        ids.push(dialog.shown.id.clone());
+    }
+    if let Screen::Cluster { id, tab, .. } = &state.screen {
+        let rolls = state.fleet.cluster(id).is_some_and(|cluster| {
+            matches!(cluster.rotation.phase, Phase::Preparing | Phase::Prepared)
+        });
+        if rolls || *tab == crate::app::cluster::tabs::Tab::Nodes {
+            ids.push(id.clone());
+        }
+    }
+    ids
+}
+
+/// Tells an open dialog what is seen of its cluster's nodes now, or why nothing is.
+fn show_nodes_in_dialog(state: &mut State) {
+    let Some(dialog) = &state.rotation.dialog else { return };
+    let id = &dialog.shown.id;
+    let (snapshot, unseen) = (state.nodes.current_snapshot(id), state.unseen(id));
+    let Some(dialog) = &mut state.rotation.dialog else { return };
+    let is_same = match (&dialog.evidence.snapshot, &snapshot) {
+        (Some(known), Some(snapshot)) => std::sync::Arc::ptr_eq(known, snapshot),
+        (None, None) => true,
+        _ => false,
+    };
+    if !is_same || dialog.evidence.unseen != unseen {
+        dialog.evidence.snapshot = snapshot;
+        dialog.evidence.unseen = unseen;
+        dialog.update_findings(state.shared.now.wall);
+    }
+}
+
+/// Window title and terminal progress, when they changed.
+fn update_window(state: &mut State, out: &mut Outbox) {
+    let status = window_status(&state.fleet, &state.nodes);
+    if status == state.session.window || state.session.quitting {
+        return;
+    }
+    state.session.window.clone_from(&status);
+    context!(state, out).terminal(TerminalEffect::Status(status));
+}
+
+/// Makes counts and shown rows anew if data changed, and keeps the cursor on its cluster. Called before the state is
+/// read: by the loop before it draws, so that a hundred answers cost one sorting, and before a person's input counts.
+pub fn settle(state: &mut State) {
+    if state.view.outdated {
+        state.fleet.rank_names();
+        state.view.arrange(row_source!(state), state.shared.metrics.page());
+    }
+}
+
+/// When the machine wants to be woken, on the monotonic clock: the next thing that is due, and the next visible change
+/// of an age. Nothing is due sooner than something changes on screen.
+pub fn next_wake(state: &State) -> Option<Duration> {
+    let now = state.shared.now.monotonic;
+    let pending = state.rotation.pending.values().filter_map(Pending::next_wake);
+    polling::next_wake(&state.fleet, &state.requests)
+        .into_iter()
+        .chain(pending)
+        .chain(polled_cluster(state).map(|_| state.cluster.due))
+        .chain(state.notices.toast.as_ref().map(|toast| toast.until))
+        .chain(state.kubeconfig.clipboard.values().copied())
+        .chain(observing::next_wake(&state.nodes, &state.fleet))
+        .chain([now.saturating_add(redraw_after(state))])
+        .min()
+        .map(|wake| wake.max(now))
+}
+
+/// How soon the screen changes by time alone.
+fn redraw_after(state: &State) -> Duration {
+    let waits = state.fleet.scopes.values().any(|scope| scope.wait_until.is_some());
+    let seconds_matter = state.has_dialog()
+        || state.session.quit_dialog.is_some()
+        || !state.rotation.pending.is_empty()
+        || state.fleet.failing().next().is_some()
+        || waits;
+    if seconds_matter { Duration::from_secs(1) } else { Duration::from_mins(1) }
+}
+
+/// What is written down of requests that nobody will answer any more, since the program ends.
+pub fn unanswered(state: &mut State) -> Vec<Record> {
+    let mut out = Outbox::default();
+    let cx = context!(state, &mut out);
+    let mut records = Vec::new();
+    let mut delivering = Vec::new();
+    for (request, owner) in cx.requests.open() {
+        let (id, step, expires) = match owner {
+            RequestOwner::Rotation { cluster, step } => (cluster, step.verb().to_owned(), None),
+            RequestOwner::Action { cluster, action } => {
+                (cluster, action.word().to_lowercase(), None)
+            }
+            RequestOwner::Kubeconfig(asked) => {
+                (&asked.cluster.id, "kubeconfig".to_owned(), asked.until())
+            }
+            RequestOwner::Delivery { kubeconfig, .. } => {
+                delivering.push(*kubeconfig);
+                continue;
+            }
+            RequestOwner::Identity
+            | RequestOwner::ProjectNames
+            | RequestOwner::Clusters(_)
+            | RequestOwner::Cluster(_)
+            | RequestOwner::StaticTokens(_)
+            | RequestOwner::Destination(_)
+            | RequestOwner::Copy(_)
+            | RequestOwner::ClearClipboard
+            | RequestOwner::PersistedState
+            | RequestOwner::Observer(_) => continue,
+        };
+        let text = text::QUIT_BEFORE_ANSWER;
+        let record = cx.record(Some(id), &step, Outcome::Unknown, text);
+        records.push(record.about(request, None).ending(expires));
+    }
+    let unsaved: Vec<RequestId> = state.kubeconfig.unsaved.keys().copied().collect();
+    for request in unsaved {
+        let why = if delivering.contains(&request) {
+            text::QUIT_WHILE_SAVING
+        } else {
+            text::QUIT_UNSAVED
+        };
+        records.extend(delivery::dropped_record(&mut state.kubeconfig, request, why, cx));
+    }
+    records
+}

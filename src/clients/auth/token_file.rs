@@ -1,0 +1,46 @@
+//! A file that holds a token and may be replaced at any time.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::clients::auth::claims;
+use crate::clients::auth::secret_file::{read_file, warn_if_readable_by_others};
+use crate::clients::auth::source::{
+    AuthSettings, PathSetting, Source, SourceConfig, SourceKind, Tokens,
+};
+use crate::domain::text::clean;
+
+const NAME: &str = "token file";
+const FILE: PathSetting = PathSetting {
+    key: "auth.token_file",
+    environment: &["SKEYS_AUTH_TOKEN_FILE"],
+    flag: Some("token-file"),
+    help: "File with an access token; read again when it changes",
+};
+
+/// See the module.
+pub const KIND: SourceKind = SourceKind { name: NAME, variables: &[], paths: &[FILE], find };
+
+fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
+    (set.path)(FILE.key).map(|(path, _)| source(path))
+}
+
+/// The token in a file.
+pub fn source(path: PathBuf) -> SourceConfig {
+    let shown = clean(&path.display().to_string());
+    let summary = format!("the token in {shown}");
+    let open = Arc::new(move |_: &_| {
+        let (path, origin) = (path.clone(), shown.clone());
+        Ok(Source {
+            name: NAME.to_owned(),
+            notes: warn_if_readable_by_others(&path).into_iter().collect(),
+            tokens: Tokens::Read(Box::new(move || {
+                claims::check_token(read_file(&path)?.expose(), &origin)
+            })),
+            remedy: format!("write a new token to {shown}"),
+            account: None,
+            ends: None,
+        })
+    });
+    SourceConfig { summary, open }
+}

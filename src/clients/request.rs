@@ -1,0 +1,74 @@
+//! One HTTP request: what to send, for what, and how far to trust the answer.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::{Method, Url};
+
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::secret::Secret;
+use crate::domain::text::clean;
+
+/// Most bytes of a list answer.
+pub const LIST_LIMIT: usize = 64 * 1024 * 1024;
+/// Most bytes of every other answer.
+pub const ANSWER_LIMIT: usize = 1024 * 1024;
+/// Longest wait for the first byte of an answer.
+pub const FIRST_BYTE: Duration = Duration::from_secs(15);
+
+/// One request: what to send, and how far to trust the answer.
+#[derive(Debug, Clone)]
+pub struct HttpRequest {
+    pub method: Method,
+    pub url: Url,
+    /// What it is for, as it follows "could not" ("list the clusters of project p in eu01").
+    pub purpose: String,
+    /// Region for the cooldown; empty where there is none.
+    pub region: String,
+    /// Token for the `Authorization` header.
+    pub bearer: Option<Secret>,
+    /// Content type and text of the body.
+    pub body: Option<(&'static str, Secret)>,
+    /// What else of it is secret, beside the token.
+    pub secrets: Vec<Secret>,
+    /// Whether a good answer is a secret itself, and left as it is.
+    pub answers_secret: bool,
+    /// Most bytes that are read of the answer.
+    pub limit: usize,
+    /// Longest wait for the first byte.
+    pub first_byte: Duration,
+}
+
+impl HttpRequest {
+    /// A request with the ordinary limits and without a body.
+    pub fn new(method: Method, url: Url, purpose: impl Into<String>) -> Self {
+        Self {
+            method,
+            url,
+            purpose: clean(&purpose.into()),
+            region: String::new(),
+            bearer: None,
+            body: None,
+            secrets: Vec::new(),
+            answers_secret: false,
+            limit: ANSWER_LIMIT,
+            first_byte: FIRST_BYTE,
+        }
+    }
+
+    /// Host (and port) as people read it.
+    pub fn host(&self) -> String {
+        let host = clean(self.url.host_str().unwrap_or("?"));
+        self.url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+    }
+
+    /// Starts a failure of this request.
+    pub fn failure(&self, kind: FailureKind, detail: impl fmt::Display) -> Failure {
+        Failure::new(kind, detail.to_string()).tried(format!("could not {}", self.purpose))
+    }
+
+    /// Requests that share a cooldown have the same key.
+    pub fn cooldown_key(&self) -> String {
+        format!("{} {}", self.host(), self.region)
+    }
+}

@@ -1,0 +1,145 @@
+//! Every kubeconfig that this program knows of, each with its verdict.
+
+use jiff::Timestamp;
+
+use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::credential::access::{Access, is_same};
+use crate::domain::credential::generation::Issuance;
+use crate::domain::credential::verdict::{Verdict, verdict};
+
+/// References kept for one cluster; older ones go.
+const REFERENCES: usize = 8;
+
+/// What the certificates of a kubeconfig that nobody holds any more said; used to tell generations apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    pub cluster: ClusterId,
+    /// When that cluster was created, where SKE said so.
+    pub created: Option<Timestamp>,
+    pub issuance: Issuance,
+}
+
+impl Reference {
+    fn is_of(&self, cluster: &Cluster) -> bool {
+        self.cluster == cluster.id && is_same(self.created, cluster.created)
+    }
+}
+
+/// Every kubeconfig that this program knows of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Credentials {
+    /// Those that the user got, oldest first.
+    pub accesses: Vec<Access>,
+    /// Those that only tell generations apart, oldest first.
+    pub references: Vec<Reference>,
+}
+
+impl Credentials {
+    /// Those of one cluster.
+    #[must_use]
+    pub fn of(&self, cluster: &Cluster) -> Self {
+        let references = self.references.iter().filter(|reference| reference.is_of(cluster));
+        Self {
+            accesses: self.accesses.iter().filter(|a| a.is_of(cluster)).cloned().collect(),
+            references: references.cloned().collect(),
+        }
+    }
+
+    /// The kubeconfigs that the user got for a cluster, each with its verdict, oldest first.
+    pub fn judged(&self, cluster: &Cluster, now: Timestamp) -> Vec<(&Access, Verdict)> {
+        let mine: Vec<&Access> = self.accesses.iter().filter(|a| a.is_of(cluster)).collect();
+        if mine.is_empty() {
+            return Vec::new();
+        }
+        let references = self.references.iter().filter(|reference| reference.is_of(cluster));
+        let known: Vec<&Issuance> = mine
+            .iter()
+            .filter_map(|access| access.issuance.as_ref())
+            .chain(references.map(|reference| &reference.issuance))
+            .collect();
+        let judge = |access: &Access| {
+            let verdict = verdict(access, &known, &cluster.rotation, now);
+            // It may be of an earlier cluster of that name.
+            let is_unsure = access.created != cluster.created && verdict != Verdict::Expired;
+            if is_unsure { Verdict::CannotTell } else { verdict }
+        };
+        mine.into_iter().map(|access| (access, judge(access))).collect()
+    }
+
+    /// The one to count on: of those that certainly work now one that outlasts an open rotation if there is one, and
+    /// of those the one that lives longest.
+    pub fn best(&self, cluster: &Cluster, now: Timestamp) -> Option<(&Access, Verdict)> {
+        self.judged(cluster, now).into_iter().filter(|(_, verdict)| verdict.works_now()).max_by_key(
+            |(access, verdict)| (verdict.lasts(), access.expires.unwrap_or(Timestamp::MAX)),
+        )
+    }
+
+    /// Adds what the user got. What was in its place before is gone.
+    pub fn put(&mut self, access: Access) {
+        self.drop_if(|earlier| access.place.replaces(&earlier.place));
+        self.accesses.push(access);
+    }
+
+    /// Drops what nobody holds any more; what it says about generations stays.
+    fn drop_if(&mut self, gone: impl Fn(&Access) -> bool) {
+        let (gone, kept) = std::mem::take(&mut self.accesses).into_iter().partition(gone);
+        self.accesses = kept;
+        let gone: Vec<Access> = gone;
+        for Access { cluster, created, issuance, .. } in gone {
+            if let Some(issuance) = issuance {
+                self.note(Reference { cluster, created, issuance });
+            }
+        }
+    }
+
+    /// Adds what tells generations apart; returns whether it is new.
+    pub fn note(&mut self, reference: Reference) -> bool {
+        let tells_same = |known: &Reference| {
+            known.cluster == reference.cluster
+                && known.created == reference.created
+                && known.issuance.tells_same(&reference.issuance)
+        };
+        if self.references.iter().any(tells_same) {
+            return false;
+        }
+        let of_cluster = |known: &Reference| known.cluster == reference.cluster;
+        if self.references.iter().filter(|known| of_cluster(known)).count() >= REFERENCES
+            && let Some(oldest) = self.references.iter().position(of_cluster)
+        {
+            self.references.remove(oldest);
+        }
+        self.references.push(reference);
+        true
+    }
+
+    /// Adds what another instance of the program knows of. What both know of stands once, and of two that went to one
+    /// place the later one is there.
+    pub fn join(&mut self, theirs: Self) {
+        for access in theirs.accesses {
+            let is_known = |known: &Access| {
+                (&known.cluster, known.issued, known.expires, &known.place)
+                    == (&access.cluster, access.issued, access.expires, &access.place)
+            };
+            if let Some(known) = self.accesses.iter_mut().find(|known| is_known(known)) {
+                known.created = known.created.or(access.created);
+                known.issuance = known.issuance.take().or(access.issuance);
+            } else {
+                self.accesses.push(access);
+            }
+        }
+        // Replacements count in the order in which they were made, whoever made them.
+        let mut all = std::mem::take(&mut self.accesses);
+        all.sort_by_key(|access| access.issued);
+        for access in all {
+            self.put(access);
+        }
+        for reference in theirs.references {
+            self.note(reference);
+        }
+    }
+
+    /// Drops what ended by itself.
+    pub fn prune(&mut self, now: Timestamp) {
+        self.drop_if(|access| access.is_expired(now));
+    }
+}

@@ -1,0 +1,78 @@
+//! A question before waking a cluster up or reconciling it.
+//!
+//! ```text
+//! ┏━ Wake up shop-dev ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
+//! ┃  Its nodes are created again; workloads start.        ┃
+//! ┃  ▸[ Cancel ]    [ Wake up ]                           ┃
+//! ┗━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┛
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::actions::dialog::ActionDialog;
+use crate::app::actions::text;
+use crate::app::screen::{Clickable, Metrics};
+use crate::app::state::State;
+use crate::domain::action::Action;
+use crate::domain::text::clean;
+use crate::ui::text::{cells, cut_spans, wrap};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::button::{self, Button};
+use crate::ui::widgets::dialog::{columns, open};
+
+const MOST: u16 = 66;
+
+/// Draws the question over `area`.
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    dialog: &ActionDialog,
+    metrics: &mut Metrics,
+) {
+    let columns = columns(area, MOST);
+    let id = &dialog.cluster;
+    let text = match dialog.action {
+        Action::WakeUp => text::WAKE_UP,
+        Action::Reconcile => text::RECONCILE,
+        Action::Rotate(_) | Action::Issue => text::ONE_REQUEST,
+    };
+    let project = clean(state.fleet.project_name(id.project()));
+    let place = vec![
+        theme.part(id.name.as_str().to_owned(), Role::Title),
+        Span::raw(format!(" · {project} · {}", id.region())),
+    ];
+    let mut lines = vec![Line::from(cut_spans(place, columns))];
+    let roomy = area.height >= 12;
+    if roomy {
+        lines.push(Line::default());
+    }
+    lines.extend(wrap(text, columns).into_iter().map(Line::from));
+    if roomy {
+        lines.push(Line::default());
+    }
+    let verb = dialog.action.word();
+    let inner =
+        open(theme, frame, area, (MOST, lines.len() + 1), &format!("{verb} {}", id.name), "");
+    let text_rows = cells(lines.len()).min(inner.height.saturating_sub(1));
+    frame.render_widget(Text::from(lines), Rect { height: text_rows, ..inner });
+    let below = Rect { y: inner.y + text_rows, height: inner.height.min(1), ..inner };
+    let buttons = [
+        Button {
+            label: "Cancel",
+            focused: !dialog.confirm,
+            ready: true,
+            click: Some(Clickable::Cancel),
+        },
+        Button {
+            label: verb,
+            focused: dialog.confirm,
+            ready: true,
+            click: Some(Clickable::Confirm),
+        },
+    ];
+    button::draw(theme, frame, below, &buttons, metrics);
+}

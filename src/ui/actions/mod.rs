@@ -1,0 +1,3 @@
+//! The question before a wake-up or reconcile.
+
+pub mod dialog;

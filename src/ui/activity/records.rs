@@ -1,0 +1,141 @@
+//! Lines of the activity: time, sign of the outcome, cluster, sentence, trace id.
+
+use ratatui::text::{Line, Span};
+
+use crate::app::activity::text;
+use crate::app::cell::Tone;
+use crate::app::state::State;
+use crate::domain::record::{Outcome, Record};
+use crate::domain::text::{cut_middle, width};
+use crate::ui::text::{blanks, cut_spans, pad_end, spans_width, spread, wrap};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::facts::Facts;
+
+/// Columns from which on there is room for the day and for longer names.
+const WIDE: usize = 60;
+/// Columns of a name that can be told apart from others, at least and at most, on narrow and on wide screens.
+const NAMES: [(usize, usize); 2] = [(11, 17), (14, 30)];
+
+/// Records as lines of so many columns. `with_cluster` is off where all are about the same one.
+pub fn lines<'a>(
+    records: impl IntoIterator<Item = &'a Record>,
+    state: &State,
+    theme: Theme,
+    columns: usize,
+    with_cluster: bool,
+) -> Vec<Line<'static>> {
+    let labelled: Vec<(&Record, String)> = records
+        .into_iter()
+        .map(|record| {
+            let id = record.cluster.as_ref().filter(|_| with_cluster);
+            (record, id.map_or_else(String::new, |id| state.fleet.label(id)))
+        })
+        .collect();
+    let [narrow, wide] = NAMES;
+    let (least, most) = if columns >= WIDE { wide } else { narrow };
+    let longest = labelled.iter().map(|(_, label)| width(label)).max().unwrap_or(0);
+    let room = longest.clamp(least, most);
+    labelled
+        .into_iter()
+        .map(|(record, label)| {
+            let label = with_cluster.then(|| pad_end(&cut_middle(&label, room), room));
+            line(record, label, state, theme, columns)
+        })
+        .collect()
+}
+
+fn line(
+    record: &Record,
+    label: Option<String>,
+    state: &State,
+    theme: Theme,
+    columns: usize,
+) -> Line<'static> {
+    let (sign, tone) = sign(record.outcome);
+    let wide = columns >= WIDE;
+    let time = state.zone().log(record.at, state.shared.now.wall);
+    // "22 Nov 10:22" is told by its day where there is no room.
+    let time = if !wide && time.len() > 8 { time.chars().take(6).collect() } else { time };
+    let mut left = vec![
+        Span::raw(" "),
+        theme.span(pad_end(&time, if wide { 12 } else { 8 }), Tone::Dim),
+        Span::raw(" "),
+        theme.span(sign, tone),
+        Span::raw(" "),
+    ];
+    if let Some(label) = label {
+        left.push(Span::raw(label));
+        left.push(Span::raw(" "));
+    }
+    left.push(Span::raw(record.sentence(&state.zone())));
+    let mut right = Vec::new();
+    if let Some(trace) = &record.trace
+        && columns >= 100
+    {
+        let short = cut_middle(trace, 13);
+        right.push(theme.span(format!("trace {short} "), Tone::Dim));
+        if spans_width(&left) + spans_width(&right) + 1 > columns {
+            right = vec![theme.span(format!("{} ", cut_middle(trace, 9)), Tone::Dim)];
+        }
+    }
+    if right.is_empty() {
+        Line::from(cut_spans(left, columns))
+    } else {
+        spread(left, right, columns)
+    }
+}
+
+/// A line of the list as it looks under the cursor.
+pub fn chosen(line: Line<'static>, theme: Theme, columns: usize) -> Line<'static> {
+    let mut spans = line.spans;
+    // Every line begins with a blank; the cursor's mark takes its place.
+    if let Some(first) = spans.first_mut() {
+        *first = theme.part("▌", Role::Accent);
+    }
+    spread(spans, Vec::new(), columns).patch_style(theme.role(Role::Selected))
+}
+
+/// A record with all that is known of it, most important first.
+pub fn whole(record: &Record, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let (sign, tone) = sign(record.outcome);
+    let mut lines = Vec::new();
+    let sentence = record.sentence(&state.zone());
+    for (index, text) in wrap(&sentence, columns.saturating_sub(4)).into_iter().enumerate() {
+        let lead = if index == 0 { sign } else { " " };
+        lines.push(Line::from(vec![
+            Span::raw(" "),
+            theme.span(lead, tone),
+            Span::raw(" "),
+            Span::raw(text),
+        ]));
+    }
+    let mut facts = Facts::new(theme, columns.saturating_sub(4), 9);
+    facts.text("when", &state.zone().exact(record.at), Tone::Plain);
+    facts.text("who", &record.who, Tone::Plain);
+    if let Some(id) = &record.cluster {
+        let project = state.fleet.project_name(id.project());
+        let text = text::cluster(&id.name, id.region(), project);
+        facts.text("cluster", &text, Tone::Plain);
+    }
+    facts.text("action", &format!("{}: {}", record.step, record.outcome.word()), Tone::Plain);
+    for (label, value) in [("request", &record.request), ("trace id", &record.trace)] {
+        if let Some(value) = value {
+            facts.text(label, value, Tone::Plain);
+        }
+    }
+    lines.extend(facts.into_lines().into_iter().map(|mut line| {
+        line.spans.insert(0, blanks(3));
+        line
+    }));
+    lines
+}
+
+fn sign(outcome: Outcome) -> (&'static str, Tone) {
+    match outcome {
+        Outcome::Intended => ("→", Tone::Busy),
+        Outcome::Done => ("✓", Tone::Good),
+        Outcome::Refused => ("✗", Tone::Bad),
+        Outcome::Unknown => ("?", Tone::Warn),
+        Outcome::Seen => ("·", Tone::Dim),
+    }
+}

@@ -1,0 +1,168 @@
+//! What happened, newest first, and the entry under the cursor in full.
+//!
+//! ```text
+//!  skeys  FLEET › ACTIVITY                                                WRITE  ● live 2s
+//! ╭─ activity 1–20 of 44, newest first ─────────────────────────────────────────── UTC ─────╮
+//! │▌14:02:11     ✓ shop-prod       start accepted                         trace 7f3c…91ab   │
+//! ╰─────────────────────────────────────────────────────────────────────────────────────────╯
+//! ╭─ entry ─────────────────────────────────────────────────────────────────────────────────╮
+//! │ ✓ start accepted                                                                        │
+//! │   when     Tue 24 Nov 2026 14:02:11 +00:00                                              │
+//! ╰─────────────────────────────────────────────────────────────────────────────────────────╯
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::activity::text;
+use crate::app::cell::Tone;
+use crate::app::motion::keep_visible;
+use crate::app::screen::{Metrics, Screen};
+use crate::app::state::State;
+use crate::domain::record::Record;
+use crate::ui::activity::records;
+use crate::ui::text::{cells, spread, wrap};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::{header, scrollbar};
+
+/// Columns from which on the entry stands beside the list.
+const BESIDE: u16 = 120;
+/// Rows from which on it stands below.
+const BELOW: u16 = 14;
+/// Rows from which on a list has a border.
+const BORDER: u16 = 9;
+/// Rows from which on an entry has one.
+const ENTRY_BORDER: u16 = 5;
+
+/// Draws the screen.
+pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics: &mut Metrics) {
+    let columns = usize::from(area.width);
+    let head = spread(
+        header::path(theme, &["FLEET", "ACTIVITY"]),
+        header::status(state, theme, columns),
+        columns,
+    );
+    frame.render_widget(Text::from(head), Rect { height: 1, ..area });
+    let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    draw_records(state, theme, frame, body, metrics);
+}
+
+/// The records on screen, and the one under the cursor; also a tab of the cluster screen.
+pub fn draw_records(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    metrics: &mut Metrics,
+) {
+    let all = state.activity.list(state.screen.cluster());
+    let Some((_, chosen)) = all.get(state.activity.place(&all)) else {
+        nothing(state, theme, frame, area);
+        return;
+    };
+    if state.activity.open {
+        let inner = entry_pane(theme, frame, area);
+        let columns = usize::from(inner.width.saturating_sub(1));
+        let lines = records::whole(chosen, state, theme, columns);
+        let (rows, count) = (usize::from(inner.height), lines.len());
+        metrics.page_rows = rows;
+        metrics.scroll_last = count.saturating_sub(rows);
+        let first = state.activity.scroll.min(metrics.scroll_last);
+        let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
+        frame.render_widget(Text::from(shown), inner);
+        let bar = Rect { x: inner.right().saturating_sub(1), width: 1, ..inner };
+        scrollbar::draw(theme, frame, bar, first, count);
+        return;
+    }
+    if area.width >= BESIDE {
+        let [left, right] =
+            Layout::horizontal([Constraint::Fill(5), Constraint::Fill(3)]).areas(area);
+        list(state, theme, frame, left, &all, metrics);
+        let inner = entry_pane(theme, frame, right);
+        let lines = records::whole(chosen, state, theme, usize::from(inner.width));
+        frame.render_widget(Text::from(lines), inner);
+    } else if area.height >= BELOW {
+        let columns = usize::from(area.width.saturating_sub(2));
+        let lines = records::whole(chosen, state, theme, columns);
+        let wanted = cells(lines.len()).saturating_add(2).min(area.height / 2);
+        let [above, below] =
+            Layout::vertical([Constraint::Fill(1), Constraint::Length(wanted)]).areas(area);
+        list(state, theme, frame, above, &all, metrics);
+        let inner = entry_pane(theme, frame, below);
+        frame.render_widget(Text::from(lines), inner);
+    } else {
+        list(state, theme, frame, area, &all, metrics);
+    }
+}
+
+fn zone(state: &State, theme: Theme) -> Vec<Span<'static>> {
+    vec![theme.span(if state.shared.utc { " UTC " } else { " local time " }, Tone::Dim)]
+}
+
+fn nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    let title = vec![theme.part(" activity ", Role::Title)];
+    let block = theme.pane().title(theme.title(title)).title(theme.title_right(zone(state, theme)));
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let text = match state.screen {
+        Screen::Cluster { .. } => text::NONE_HERE,
+        Screen::Fleet | Screen::Activity(_) => text::NONE,
+    };
+    let columns = usize::from(inner.width.saturating_sub(2));
+    let mut lines = vec![Line::default()];
+    lines.extend(
+        wrap(text, columns).iter().map(|text| theme.span(format!(" {text}"), Tone::Dim).into()),
+    );
+    frame.render_widget(Text::from(lines), inner);
+}
+
+fn entry_pane(theme: Theme, frame: &mut Frame<'_>, area: Rect) -> Rect {
+    if area.height < ENTRY_BORDER {
+        return area;
+    }
+    let block = theme.pane().title(theme.title(vec![theme.part(" entry ", Role::Title)]));
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    inner
+}
+
+fn list(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    all: &[(usize, &Record)],
+    metrics: &mut Metrics,
+) {
+    let boxed = area.height >= BORDER;
+    let rows = usize::from(area.height.saturating_sub(if boxed { 2 } else { 0 }));
+    let cursor = state.activity.place(all);
+    let first = keep_visible(state.activity.scroll, cursor, rows, all.len());
+    metrics.page_rows = rows;
+    let mut inner = area;
+    if boxed {
+        let last = (first + rows).min(all.len());
+        let title = if last - first == all.len() {
+            text::TITLE.to_owned()
+        } else {
+            text::title_range(first + 1, last, all.len())
+        };
+        let block = theme
+            .pane()
+            .title(theme.title(vec![theme.part(title, Role::Title)]))
+            .title(theme.title_right(zone(state, theme)));
+        inner = block.inner(area);
+        frame.render_widget(block, area);
+    }
+    let columns = usize::from(inner.width.saturating_sub(1));
+    let with_cluster = matches!(state.screen, Screen::Activity(_));
+    let shown = all.iter().skip(first).take(rows).map(|(_, record)| *record);
+    let mut lines = records::lines(shown, state, theme, columns, with_cluster);
+    if let Some(line) = lines.get_mut(cursor.saturating_sub(first)) {
+        *line = records::chosen(std::mem::take(line), theme, columns);
+    }
+    frame.render_widget(Text::from(lines), inner);
+    let bar = Rect { x: inner.right().saturating_sub(1), width: 1, ..inner };
+    scrollbar::draw(theme, frame, bar, first, all.len());
+}

@@ -1,0 +1,4 @@
+//! One cluster: its tabs.
+
+pub mod overview;
+pub mod screen;

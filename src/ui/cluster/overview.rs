@@ -1,0 +1,212 @@
+//! What a cluster is: state, version, pools, windows, kubeconfigs.
+//!
+//! ```text
+//!  phase       ◑ PREPARED                       project      shop
+//!  state       healthy                          maintenance  02:00–04:00 UTC
+//!
+//!  POOL      NODES  SURGE  UNAV  ZONES                  MACHINE   IMAGE
+//!  web         3–6      3     0  eu01-1 eu01-2 eu01-3   c1.4      flatcar 4230.2.1
+//! ```
+
+use jiff::Timestamp;
+use ratatui::text::{Line, Span};
+
+use crate::app::cell::Tone;
+use crate::app::cluster::text;
+use crate::app::fleet::state::Entry;
+use crate::app::state::State;
+use crate::domain::age::{long, since};
+use crate::domain::cluster::NodePool;
+use crate::domain::credential::Verdict;
+use crate::domain::text::{cut_middle, width};
+use crate::ui::fleet::preview;
+use crate::ui::rotation::sentences;
+use crate::ui::text::{blanks, cut_spans, pad_end, pad_start, spans_width};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::facts::Facts;
+
+/// All lines of the tab.
+pub fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let mut out = Vec::new();
+    if !entry.cluster.problems.is_empty() {
+        let mut facts = Facts::new(theme, columns, 13);
+        sentences::problems(&entry.cluster.problems, "SKE reports", &mut facts);
+        out.extend(facts.into_lines());
+        out.push(Line::default());
+    }
+    let left_columns = if columns >= 76 { (columns / 2).max(43) } else { columns };
+    let left = left_facts(entry, state, theme, left_columns.saturating_sub(1));
+    let right = right_facts(entry, state, theme, columns - left_columns.min(columns));
+    if columns >= 76 {
+        out.extend(beside(left, right, left_columns));
+    } else {
+        out.extend(left);
+        out.extend(right_facts(entry, state, theme, columns));
+    }
+    out.push(Line::default());
+    out.extend(pools(entry, theme, columns));
+    out.push(Line::default());
+    out.extend(accesses(entry, state, theme, columns));
+    out
+}
+
+fn beside(
+    left: Vec<Line<'static>>,
+    right: Vec<Line<'static>>,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let rows = left.len().max(right.len());
+    let (mut left, mut right) = (left.into_iter(), right.into_iter());
+    (0..rows)
+        .map(|_| {
+            let mut spans = left.next().map(|line| line.spans).unwrap_or_default();
+            spans.push(blanks(columns.saturating_sub(spans_width(&spans))));
+            spans.extend(right.next().map(|line| line.spans).unwrap_or_default());
+            Line::from(spans)
+        })
+        .collect()
+}
+
+fn left_facts(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let cluster = &entry.cluster;
+    let now = state.shared.now.wall;
+    let mut facts = Facts::new(theme, columns, 13);
+    facts.fact("phase", preview::phase_words(entry, state, theme));
+    facts.fact("state", vec![preview::state_word(cluster, theme)]);
+    facts.fact("Kubernetes", preview::version(cluster, now, theme));
+    if let Some(at) = cluster.created {
+        facts.fact("created", vec![Span::raw(state.zone().full(at))]);
+    }
+    if let Some(born) = cluster.credentials_born() {
+        let age = long(since(born, now));
+        facts.fact("credentials", vec![Span::raw(text::age(&age))]);
+    }
+    facts.fact(
+        "read",
+        vec![theme.span(format!("{} ago", long(since(entry.seen.wall, now))), Tone::Dim)],
+    );
+    facts.into_lines()
+}
+
+fn right_facts(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let cluster = &entry.cluster;
+    let mut facts = Facts::new(theme, columns, 13);
+    let project = state.fleet.project_name(cluster.id.project());
+    facts.fact("project", vec![Span::raw(cut_middle(project, columns.saturating_sub(13)))]);
+    facts.fact(
+        "project id",
+        vec![theme.span(
+            cut_middle(cluster.id.project().as_str(), columns.saturating_sub(13)),
+            Tone::Dim,
+        )],
+    );
+    facts.fact(
+        "maintenance",
+        vec![match &cluster.maintenance {
+            Some((begin, end)) => Span::raw(format!("{begin}–{end} UTC")),
+            None => theme.span(text::NO_WINDOW, Tone::Dim),
+        }],
+    );
+    if cluster.schedules.is_empty() {
+        facts.fact("hibernation", vec![theme.span(text::NO_SCHEDULE, Tone::Dim)]);
+    }
+    for (index, schedule) in cluster.schedules.iter().enumerate() {
+        let zone = if schedule.timezone.is_empty() { "UTC" } else { &schedule.timezone };
+        facts
+            .text(
+                if index == 0 { "hibernation" } else { "" },
+                &text::hibernates(&schedule.start),
+                Tone::Plain,
+            )
+            .text("", &text::wakes(&schedule.end), Tone::Plain)
+            .text("", zone, Tone::Dim);
+    }
+    let idp = if cluster.idp { text::IDP_ON } else { text::IDP_OFF };
+    facts.fact("IDP access", vec![Span::raw(idp)]);
+    facts.into_lines()
+}
+
+fn pools(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let pools = &entry.cluster.pools;
+    if pools.is_empty() {
+        return vec![Line::from(theme.span(text::NO_POOLS, Tone::Dim))];
+    }
+    let name = pools.iter().map(|pool| width(&pool.name)).max().unwrap_or(4).clamp(4, 15);
+    let zones = pools.iter().map(|pool| width(&zones_text(pool))).max().unwrap_or(5).clamp(5, 26);
+    let machine = pools.iter().map(|p| width(&p.machine_type)).max().unwrap_or(7).clamp(7, 12);
+    let mut lines = vec![Line::from(cut_spans(
+        vec![theme.part(
+            format!(
+                "{}  {}  SURGE  UNAV  {}  {}  IMAGE",
+                pad_end("POOL", name),
+                pad_start("NODES", 7),
+                pad_end("ZONES", zones),
+                pad_end("MACHINE", machine)
+            ),
+            Role::Label,
+        )],
+        columns,
+    ))];
+    for pool in pools {
+        let counts = format!("{}–{}", pool.minimum, pool.maximum);
+        let spans = vec![
+            Span::raw(pad_end(&pool.name, name)),
+            Span::raw(format!("  {}", pad_start(&counts, 7))),
+            Span::raw(format!("  {}", pad_start(&pool.max_surge.to_string(), 5))),
+            Span::raw(format!("  {}", pad_start(&pool.max_unavailable.to_string(), 4))),
+            theme.span(format!("  {}", pad_end(&zones_text(pool), zones)), Tone::Dim),
+            theme.span(format!("  {}", pad_end(&pool.machine_type, machine)), Tone::Dim),
+            theme.span(format!("  {}", pool.image), Tone::Dim),
+        ];
+        lines.push(Line::from(cut_spans(spans, columns)));
+    }
+    lines
+}
+
+fn zones_text(pool: &NodePool) -> String {
+    pool.zones.join(" ")
+}
+
+/// Kubeconfigs that skeys issued for it, and what *complete* does to them.
+pub fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let now = state.server_now();
+    let mut judged = state.credentials.judged(&entry.cluster, now);
+    judged.sort_by_key(|(access, _)| std::cmp::Reverse(access.expires.unwrap_or(Timestamp::MAX)));
+    if judged.is_empty() {
+        return vec![Line::from(theme.span(text::NO_KUBECONFIGS, Tone::Dim))];
+    }
+    let wide = columns >= 90;
+    let place = columns.saturating_sub(if wide { 52 } else { 28 }).clamp(8, 60);
+    let mut lines = vec![Line::from(theme.part(
+        format!("{}  {}  {}", pad_end("KUBECONFIG", place), pad_end("ENDS", 11), "STATUS"),
+        Role::Label,
+    ))];
+    for (access, verdict) in judged.into_iter().take(6) {
+        let ends = match access.expires {
+            None => "—".to_owned(),
+            Some(at) if verdict == Verdict::Expired => format!("{} ago", long(since(at, now))),
+            Some(at) => format!("in {}", long(since(now, at))),
+        };
+        let (words, narrow, tone) = verdict_words(verdict);
+        let verdict = if wide { words } else { narrow };
+        let spans = vec![
+            Span::raw(pad_end(&cut_middle(&access.place.words(), place), place)),
+            Span::raw(format!("  {}", pad_end(&ends, 11))),
+            theme.span(format!("  {verdict}"), tone),
+        ];
+        lines.push(Line::from(cut_spans(spans, columns)));
+    }
+    lines
+}
+
+/// A verdict in a clause, and where there is little room.
+fn verdict_words(verdict: Verdict) -> (&'static str, &'static str, Tone) {
+    match verdict {
+        Verdict::Expired => ("expired", "expired", Tone::Dim),
+        Verdict::Dead => (text::DEAD, "dead", Tone::Bad),
+        Verdict::BreaksOnComplete => (text::BREAKS_ON_COMPLETE, "BREAKS", Tone::Bad),
+        Verdict::SurvivesComplete => (text::SURVIVES, text::SURVIVES_SHORT, Tone::Good),
+        Verdict::Works => (text::WORKS, text::WORKS_SHORT, Tone::Plain),
+        Verdict::CannotTell => (text::CANNOT_TELL, text::CANNOT_TELL, Tone::Warn),
+    }
+}

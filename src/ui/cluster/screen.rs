@@ -1,0 +1,253 @@
+//! One cluster: what it is, where its rotation stands, what happened to it.
+//!
+//! ```text
+//!  skeys  FLEET › shop › shop-prod                                        WRITE  ● live 2s
+//!  1 overview   2 ROTATION   3 activity                             1.33.4 · eu01 · healthy
+//! ╭─ rotation ──────────────────────────────────────────────── started 11:02 · 3h 12m ago ─╮
+//! │  ✓ 1 get access ━━━━ ✓ 2 start ━━━━━━━ ● 3 update clients ┄┄┄┄ ○ 4 complete            │
+//! │  ▸ next: update every client, then complete; old credentials work until then           │
+//! ╰────────────────────────────────────────────────────────────────────────────────────────╯
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::cell::Tone;
+use crate::app::cluster::tabs::{TABS, Tab};
+use crate::app::cluster::text;
+use crate::app::fleet::state::Entry;
+use crate::app::screen::{ClickTarget, Clickable, Metrics};
+use crate::app::state::State;
+use crate::domain::age::{long, since};
+use crate::domain::cluster::ClusterId;
+use crate::domain::rotation::Phase;
+use crate::domain::text::{cut_middle, width};
+use crate::ui::cluster::overview;
+use crate::ui::rotation::{sentences, stepper};
+use crate::ui::text::{blanks, cells, spread, wrap};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::facts::Facts;
+use crate::ui::widgets::{header, notices, scrollbar};
+use crate::ui::{activity, nodes};
+
+/// Draws the screen.
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    (id, tab): (&ClusterId, Tab),
+    metrics: &mut Metrics,
+) {
+    let notice_lines = own_notices(state, theme, id, usize::from(area.width));
+    let [head, notice_area, body] = Layout::vertical([
+        Constraint::Length(2),
+        Constraint::Length(cells(notice_lines.len()).min(area.height / 3)),
+        Constraint::Fill(1),
+    ])
+    .areas(area);
+    let entry = state.fleet.entries.get(id);
+    draw_head(state, theme, frame, head, (id, tab, entry), metrics);
+    frame.render_widget(Text::from(notice_lines), notice_area);
+    metrics.page_rows = usize::from(body.height.saturating_sub(2));
+    if let (Tab::Nodes, Some(entry)) = (tab, entry) {
+        nodes::tab::draw(state, theme, frame, body, entry, metrics);
+        return;
+    }
+    if tab == Tab::Activity {
+        activity::screen::draw_records(state, theme, frame, body, metrics);
+        return;
+    }
+    let boxed = body.height >= 10 && body.width >= 50;
+    let mut inner = body;
+    if boxed {
+        let mut block = theme
+            .pane()
+            .title(theme.title(vec![theme.part(format!(" {} ", tab.title()), Role::Title)]));
+        if let (Tab::Rotation, Some(entry)) = (tab, entry) {
+            block = block.title(theme.title_right(when(entry, state, theme)));
+        }
+        inner = block.inner(body);
+        inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+        frame.render_widget(block, body);
+    }
+    let columns = usize::from(inner.width);
+    let lines = match (tab, entry) {
+        (_, None) | (Tab::Nodes | Tab::Activity, _) => {
+            vec![Line::from(theme.span(text::NOT_READ, Tone::Dim))]
+        }
+        (Tab::Overview, Some(entry)) => overview::lines(entry, state, theme, columns),
+        (Tab::Rotation, Some(entry)) => {
+            rotation_lines(entry, state, theme, columns, usize::from(inner.height))
+        }
+    };
+    let rows = usize::from(inner.height);
+    let all = lines.len();
+    let first = state.cluster.scroll.min(all.saturating_sub(rows));
+    metrics.scroll_last = all.saturating_sub(rows);
+    let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
+    frame.render_widget(Text::from(shown), inner);
+    let bar = Rect { x: inner.right().min(body.right().saturating_sub(1)), width: 1, ..inner };
+    scrollbar::draw(theme, frame, bar, first, all);
+}
+
+fn own_notices(state: &State, theme: Theme, id: &ClusterId, columns: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    if state.session.signed_out.is_some() || state.fleet.is_stale(id) {
+        lines.extend(notices::lines(state, theme, columns));
+    }
+    if let Some(gone) = state.fleet.entries.get(id).and_then(|entry| entry.gone) {
+        let text = text::not_listed(state.zone().short(gone));
+        for line in wrap(&text, columns.saturating_sub(4)) {
+            lines.push(Line::from(vec![theme.span(" ! ", Tone::Warn), Span::raw(line)]));
+        }
+    }
+    lines
+}
+
+fn draw_head(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    (id, tab, entry): (&ClusterId, Tab, Option<&Entry>),
+    metrics: &mut Metrics,
+) {
+    let columns = usize::from(area.width);
+    let project = cut_middle(state.fleet.project_name(id.project()), 20);
+    let name = id.name.as_str();
+    let mut left = if columns >= 70 {
+        header::path(theme, &["FLEET", &project, name])
+    } else {
+        vec![Span::raw(" "), theme.part(name.to_owned(), Role::Title)]
+    };
+    if state.shared.settings.is_protected(&id.name) {
+        left.push(theme.part("  PROTECTED", Role::Title));
+    }
+    let first = spread(left, header::status(state, theme, columns), columns);
+    let tight = columns < 44;
+    let mut tabs = vec![blanks(usize::from(!tight))];
+    let mut at = usize::from(!tight);
+    for (index, (each, title)) in TABS.into_iter().enumerate() {
+        let title = if each == tab { title.to_uppercase() } else { title.to_owned() };
+        let wide = width(&title) + 2;
+        metrics.targets.push(ClickTarget {
+            area: (area.x + cells(at), area.y + 1, cells(wide), 1),
+            what: Clickable::Tab(each),
+        });
+        tabs.push(theme.span(format!("{} ", index + 1), Tone::Dim));
+        tabs.push(if each == tab { theme.part(title, Role::Accent) } else { Span::raw(title) });
+        let gap = if columns >= 60 { "   " } else { " " };
+        tabs.push(Span::raw(gap));
+        at += wide + gap.len();
+    }
+    let right = entry.filter(|_| columns >= 60).map_or_else(Vec::new, |entry| {
+        let cluster = &entry.cluster;
+        let text = format!(
+            "{} · {} · {} ",
+            cluster.version.as_str(),
+            cluster.id.region(),
+            cluster.state.word()
+        );
+        vec![theme.span(text, Tone::Dim)]
+    });
+    frame.render_widget(Text::from(vec![first, spread(tabs, right, columns)]), area);
+}
+
+fn when(entry: &Entry, state: &State, theme: Theme) -> Vec<Span<'static>> {
+    let rotation = &entry.cluster.rotation;
+    let now = state.shared.now.wall;
+    let text = match (&rotation.phase, rotation.since()) {
+        (Phase::Completed, Some(at)) => text::completed(long(since(at, now))),
+        (_, Some(at)) => text::started(long(since(at, now))),
+        (_, None) => text::NEVER_ROTATED.to_owned(),
+    };
+    vec![theme.span(text, Tone::Dim)]
+}
+
+fn rotation_lines(
+    entry: &Entry,
+    state: &State,
+    theme: Theme,
+    columns: usize,
+    rows: usize,
+) -> Vec<Line<'static>> {
+    let roomy = rows >= 14;
+    let mut lines = Vec::new();
+    if roomy {
+        lines.push(Line::default());
+    }
+    if columns >= 96 {
+        lines.extend(stepper::wide(entry, state, theme, columns));
+    } else {
+        let tall = stepper::tall(entry, state, theme, columns.saturating_sub(2));
+        lines.extend(tall.into_iter().map(|mut spans| {
+            spans.insert(0, Span::raw("  "));
+            Line::from(spans)
+        }));
+    }
+    lines.push(Line::default());
+    let mut facts = Facts::new(theme, columns, 12);
+    let next = sentences::next(entry, state);
+    let lead = format!("  ▸ {}: ", next.lead);
+    let indent = width(&lead);
+    // A notice above says already that it is gone.
+    let said = if entry.gone.is_some() { "" } else { next.text.as_str() };
+    let words = wrap(said, columns.saturating_sub(indent));
+    for (index, text) in words.into_iter().enumerate() {
+        let lead = if index == 0 { theme.part(lead.clone(), Role::Accent) } else { blanks(indent) };
+        facts.line(vec![lead, theme.span(text, next.tone)]);
+    }
+    // While nodes are replaced there is nothing to do; the key follows at the end.
+    let rolls = entry.cluster.rotation.phase == Phase::Preparing;
+    if !rolls {
+        sentences::key_line(entry, state, theme, 4, &mut facts);
+    }
+    if roomy {
+        facts.blank();
+    }
+    lines.extend(facts.into_lines());
+    if roomy && entry.gone.is_none() {
+        lines.push(Line::default());
+    }
+    let indent = 2;
+    let mut known = Facts::new(theme, columns.saturating_sub(indent), 13);
+    sentences::roll_facts(entry, state, theme, &mut known);
+    if roomy {
+        known.blank();
+    }
+    sentences::problems(sentences::untold(entry, state, &next), "SKE reports", &mut known);
+    if rolls {
+        known.blank();
+        sentences::key_line(entry, state, theme, 0, &mut known);
+    }
+    let mut known = known.into_lines();
+    if lines.len() + known.len() + 6 <= rows {
+        known.push(Line::default());
+        known.extend(overview::accesses(entry, state, theme, columns.saturating_sub(indent)));
+    }
+    if lines.len() + known.len() + 4 <= rows && entry.gone.is_none() {
+        known.push(Line::default());
+        known.extend(advice(entry, theme, columns.saturating_sub(indent)));
+    }
+    lines.extend(known.into_iter().map(|mut line| {
+        line.spans.insert(0, blanks(indent));
+        line
+    }));
+    lines
+}
+
+/// What somebody who does this once a year wants to know at this point.
+fn advice(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let text = match entry.cluster.rotation.phase {
+        Phase::Never | Phase::Completed => text::ADVICE_START,
+        Phase::Preparing | Phase::Prepared => text::ADVICE_PREPARED,
+        Phase::Completing => text::ADVICE_COMPLETING,
+        Phase::Unknown(_) => text::ADVICE_UNKNOWN,
+    };
+    wrap(text, columns.min(100))
+        .into_iter()
+        .map(|line| theme.span(line, Tone::Dim).into())
+        .collect()
+}

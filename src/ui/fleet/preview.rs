@@ -1,0 +1,225 @@
+//! The pane beside the fleet: the cluster under the cursor in full.
+//!
+//! ```text
+//! ╭─ shop-prod ──────────────────────────╮
+//! │ phase   ◑ PREPARED                   │
+//! │ started Tue 24 Nov 2026 11:02 +00:00 │
+//! │ steps   ✓ 1 get access               │
+//! ╰──────────────────────────────────────╯
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::cell::Tone;
+use crate::app::fleet::columns::{phase_cell, phase_glyph};
+use crate::app::fleet::state::Entry;
+use crate::app::fleet::text;
+
+use crate::app::state::State;
+use crate::domain::age::{long, since};
+use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::credential::Verdict;
+use crate::domain::roll::format;
+use crate::domain::rotation::Phase;
+use crate::domain::text::cut_middle;
+use crate::ui::nodes::roll;
+use crate::ui::rotation::sentences;
+use crate::ui::rotation::stepper;
+use crate::ui::text::pad_end;
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::facts::Facts;
+
+/// Draws the pane.
+pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    let Some(entry) = state.subject() else {
+        frame.render_widget(theme.pane(), area);
+        return;
+    };
+    let columns = usize::from(area.width.saturating_sub(4));
+    let name = cut_middle(entry.cluster.id.name.as_str(), columns.saturating_sub(2));
+    let title = vec![theme.part(format!(" {name} "), Role::Title)];
+    let block = theme.pane().title(theme.title(title));
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let inner =
+        Rect { x: inner.x.saturating_add(1), width: inner.width.saturating_sub(2), ..inner };
+    frame.render_widget(Text::from(lines(entry, state, theme, columns)), inner);
+}
+
+fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let cluster = &entry.cluster;
+    let mut facts = Facts::new(theme, columns, 8);
+    facts.fact(
+        "project",
+        vec![
+            Span::raw(cut_middle(state.fleet.project_name(cluster.id.project()), 20)),
+            theme.span(format!(" · {}", cluster.id.region()), Tone::Dim),
+        ],
+    );
+    facts.blank();
+    rotation_facts(entry, state, theme, &mut facts);
+    facts.blank();
+    for (index, spans) in stepper::tall(entry, state, theme, facts.room()).into_iter().enumerate() {
+        facts.fact(if index == 0 { "steps" } else { "" }, spans);
+    }
+    facts.blank();
+    let next = sentences::next(entry, state);
+    facts.text(next.lead, &next.text, next.tone);
+    facts.blank();
+    cluster_facts(cluster, state, theme, &mut facts);
+    facts.blank();
+    access_facts(entry, state, theme, &mut facts);
+    facts.blank();
+    sentences::problems(sentences::untold(entry, state, &next), "SKE", &mut facts);
+    facts.into_lines()
+}
+
+/// Glyph and word of the phase, and since when if this program saw it begin.
+pub fn phase_words(entry: &Entry, state: &State, theme: Theme) -> Vec<Span<'static>> {
+    let phase = phase_cell(&state.row(entry));
+    let sign = phase_glyph(&entry.cluster.rotation.phase, state.shared.settings.ascii);
+    let mut spans =
+        vec![theme.span(sign.text, sign.tone), Span::raw(" "), theme.span(phase.text, phase.tone)];
+    // The API does not say when a phase began; only what this program saw change can be told.
+    if let Some(seen) = entry.phase_seen {
+        spans.push(
+            theme.span(text::for_duration(long(since(seen, state.shared.now.wall))), Tone::Dim),
+        );
+    }
+    spans
+}
+
+fn rotation_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+    let cluster = &entry.cluster;
+    let zone = state.zone();
+    let now = state.shared.now.wall;
+    facts.fact("phase", phase_words(entry, state, theme));
+    let done = cluster.rotation.phase == Phase::Completed;
+    let moments = [
+        ("started", cluster.rotation.initiated, !done),
+        ("done", cluster.rotation.completed.filter(|_| done), true),
+    ];
+    for (label, at, with_age) in moments {
+        let Some(at) = at else { continue };
+        facts.fact(label, vec![Span::raw(zone.full(at))]);
+        if with_age {
+            let age = text::ago(long(since(at, now)));
+            facts.fact("", vec![theme.span(age, Tone::Dim)]);
+        }
+    }
+    if let Some(doubt) = cluster.rotation.doubt(now) {
+        facts.text("doubt", doubt, Tone::Warn);
+    }
+    roll_facts(entry, state, theme, facts);
+}
+
+/// How far the roll is, while nodes are replaced.
+fn roll_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+    if entry.cluster.rotation.phase != Phase::Preparing {
+        return;
+    }
+    let now = state.shared.now.wall;
+    let observed = state.nodes.observed.get(&entry.cluster.id);
+    let Some(roll) = observed.and_then(|observed| observed.roll.as_ref()) else {
+        let text = state.unseen(&entry.cluster.id).unwrap_or_default();
+        facts.text("nodes", &text, Tone::Dim);
+        return;
+    };
+    facts.fact("nodes", roll::summary_short(roll, theme));
+    let Some(seen) = observed.filter(|observed| !observed.live).and_then(|o| o.seen) else {
+        if let Some(text) = format::outlook(roll.outlook, now) {
+            facts.text("", &text, Tone::Dim);
+        }
+        return;
+    };
+    let why = state.unseen(&entry.cluster.id).unwrap_or_default();
+    let text = text::as_of(long(since(seen.wall, now)), &why);
+    facts.text("", &text, Tone::Warn);
+}
+
+fn cluster_facts(cluster: &Cluster, state: &State, theme: Theme, facts: &mut Facts) {
+    let now = state.shared.now.wall;
+    facts.fact("state", vec![state_word(cluster, theme)]);
+    facts.fact("k8s", version(cluster, now, theme));
+    for (index, pool) in cluster.pools.iter().take(4).enumerate() {
+        let label = if index == 0 { "pools" } else { "" };
+        let span = format!("{} {}–{}", pad_end(&pool.name, 7), pool.minimum, pool.maximum);
+        let unavailable = match pool.max_unavailable {
+            0 => String::new(),
+            count => format!(" unav {count}"),
+        };
+        let rest = format!("  surge {}{unavailable}", pool.max_surge);
+        facts.fact(label, vec![Span::raw(span), theme.span(rest, Tone::Dim)]);
+    }
+    if cluster.pools.len() > 4 {
+        facts.fact("", vec![theme.span(text::more(cluster.pools.len() - 4), Tone::Dim)]);
+    }
+    if let Some((begin, end)) = &cluster.maintenance {
+        facts.fact("window", vec![Span::raw(format!("{begin}–{end} UTC"))]);
+    }
+    for schedule in cluster.schedules.iter().take(2) {
+        let zone = if schedule.timezone.is_empty() { "UTC" } else { &schedule.timezone };
+        facts.text(
+            "sleeps",
+            &format!("{} to {} {zone}", schedule.start, schedule.end),
+            Tone::Plain,
+        );
+    }
+}
+
+/// The state that SKE reports.
+pub fn state_word(cluster: &Cluster, theme: Theme) -> Span<'static> {
+    let tone = match cluster.state {
+        ClusterState::Healthy => Tone::Good,
+        ClusterState::Unhealthy => Tone::Bad,
+        ClusterState::Hibernated | ClusterState::Hibernating => Tone::Dim,
+        ClusterState::Unknown(_) => Tone::Warn,
+        ClusterState::Creating
+        | ClusterState::Deleting
+        | ClusterState::Reconciling
+        | ClusterState::WakingUp => Tone::Busy,
+    };
+    theme.span(cluster.state.word().to_owned(), tone)
+}
+
+/// Version and when it ends.
+pub fn version(cluster: &Cluster, now: jiff::Timestamp, theme: Theme) -> Vec<Span<'static>> {
+    let mut spans = vec![Span::raw(cluster.version.as_str().to_owned())];
+    if let Some(at) = cluster.version_expires {
+        let left = at.duration_since(now);
+        let (text, tone) = if left.is_negative() {
+            (text::version_expired(long(since(at, now))), Tone::Bad)
+        } else if left < jiff::SignedDuration::from_hours(30 * 24) {
+            (text::version_expires(long(left)), Tone::Warn)
+        } else {
+            (text::version_expires(long(left)), Tone::Dim)
+        };
+        spans.push(theme.span(text, tone));
+    }
+    spans
+}
+
+fn access_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+    let now = state.server_now();
+    match stepper::own_access(entry, state) {
+        Some((access, verdict)) => {
+            let ends = match access.expires {
+                Some(at) => text::access_expires(long(since(now, at))),
+                None => text::access_without_expiry(access.kind.word()),
+            };
+            facts.fact("access", vec![Span::raw(ends)]);
+            if verdict == Verdict::BreaksOnComplete {
+                facts.text("", text::BREAKS_ON_COMPLETE, Tone::Bad);
+            }
+            facts.text("", &access.place.words(), Tone::Dim);
+        }
+        None if stepper::is_unclear(entry, state) => {
+            facts.fact("access", vec![theme.span(text::ACCESS_UNKNOWN, Tone::Warn)]);
+        }
+        None => {
+            facts.fact("access", vec![theme.span(text::NO_ACCESS, Tone::Dim)]);
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! All clusters.
+//!
+//! ```text
+//!  skeys  FLEET   3 projects · eu01 eu02   as ops-sa@acme (token file)          WRITE  ● live 3s
+//!  44 clusters   1 ● 31 completed   2 ◔ 3 preparing   3 ◑ 4 PREPARED   …
+//! ╭─ clusters 1–20 of 44   phase:prepared ──────────── attention ↓ ─╮╭─ shop-prod ─────────────╮
+//! │   NAME          PROJECT    REG   PHASE       ROLL        SINCE  ││ phase   ◑ PREPARED      │
+//! │▌◑ shop-prod     shop       eu01  PREPARED    done         2d04 █││ next    update clients  │
+//! ╰─────────────────────────────────────────────────────────────────╯╰─────────────────────────╯
+//! ╭─ activity ─────────────────────────────────────────────────────────────────── A full log ─╮
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Modifier;
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::cell::{Cell, Tone};
+use crate::app::fleet::columns::{glyph, phase_glyph};
+use crate::app::fleet::filter::problems;
+use crate::app::fleet::text;
+use crate::app::fleet::update::COUNT_FILTERS;
+use crate::app::keymap::Command;
+use crate::app::screen::{ClickTarget, Clickable, Metrics};
+use crate::app::state::State;
+use crate::domain::rotation::Phase;
+use crate::domain::text::{clean, plural};
+use crate::ui::activity::records;
+use crate::ui::fleet::preview;
+use crate::ui::fleet::table;
+use crate::ui::rotation::sentences;
+use crate::ui::text::{as_fits, cells, cut_spans, spans_width, spread, wrap};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::footer::{BottomLine, key_of};
+use crate::ui::widgets::{header, notices};
+
+/// Width from which on the preview is shown.
+const PREVIEW_FROM: u16 = 110;
+/// Height from which on the activity is shown.
+const STRIP_FROM: u16 = 34;
+
+/// Draws the screen; returns what its bottom line says.
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    metrics: &mut Metrics,
+) -> BottomLine {
+    let notice_lines = notices::lines(state, theme, usize::from(area.width));
+    let with_preview = has_preview(state, area);
+    let [head, notice_area, list, side, strip] =
+        places(state, area, notice_lines.len(), with_preview);
+    draw_header(state, theme, frame, head, metrics);
+    frame.render_widget(Text::from(notice_lines), notice_area);
+    let row = draw_list(state, theme, frame, list, metrics);
+    if with_preview {
+        preview::draw(state, theme, frame, side);
+    }
+    if strip.height > 0 {
+        draw_strip(state, theme, frame, strip);
+    }
+    let spans = if with_preview { Vec::new() } else { bottom(state, theme, area.height) };
+    BottomLine { spans, row }
+}
+
+/// Whether the preview is drawn on a screen of this size.
+fn has_preview(state: &State, area: Rect) -> bool {
+    area.width >= PREVIEW_FROM && state.view.preview && !state.view.shown.is_empty()
+}
+
+/// Where the parts lie: header, notices, list, preview, activity.
+fn places(state: &State, area: Rect, notices: usize, with_preview: bool) -> [Rect; 5] {
+    let notice_rows = cells(notices).min(area.height / 3);
+    let head_rows = if area.height >= 12 { 2 } else { 1 };
+    let strip_rows =
+        if area.height >= STRIP_FROM && !state.activity.records.is_empty() { 7 } else { 0 };
+    let [head, notices, main, strip] = Layout::vertical([
+        Constraint::Length(head_rows),
+        Constraint::Length(notice_rows),
+        Constraint::Fill(1),
+        Constraint::Length(strip_rows),
+    ])
+    .areas(area);
+    let preview_columns = if area.width >= 170 { 50 } else { 40 };
+    let [list, side] = Layout::horizontal([
+        Constraint::Fill(1),
+        Constraint::Length(if with_preview { preview_columns } else { 0 }),
+    ])
+    .areas(main);
+    [head, notices, list, side, strip]
+}
+
+/// Whether the list has a border, and what is inside, below the heading that stands for one.
+fn inside(list: Rect) -> (bool, Rect) {
+    let boxed = list.width >= 70 && list.height >= 14;
+    if boxed {
+        let (width, height) = (list.width.saturating_sub(2), list.height.saturating_sub(2));
+        return (true, Rect { x: list.x + 1, y: list.y + 1, width, height });
+    }
+    let heading = u16::from(list.height >= 10);
+    (false, Rect { y: list.y + heading, height: list.height.saturating_sub(heading), ..list })
+}
+
+/// Ids of the columns that the table shows on a screen of this size, as it is and as it were without the preview.
+pub fn shown_columns(
+    state: &State,
+    theme: Theme,
+    area: Rect,
+) -> (Vec<&'static str>, Vec<&'static str>) {
+    let notices = notices::lines(state, theme, usize::from(area.width)).len();
+    let shown = |with_preview| {
+        let [_, _, list, ..] = places(state, area, notices, with_preview);
+        let (_, inner) = inside(list);
+        table::layout(state, usize::from(inner.width.saturating_sub(1)))
+            .into_iter()
+            .map(|(column, _)| column.id)
+            .collect()
+    };
+    (shown(has_preview(state, area)), shown(false))
+}
+
+fn draw_header(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    metrics: &mut Metrics,
+) {
+    let columns = usize::from(area.width);
+    let right = header::status(state, theme, columns);
+    if area.height < 2 {
+        let mut left = vec![Span::raw(" "), theme.part("skeys", Role::Accent), Span::raw(" ")];
+        left.extend(short_counts(state, theme));
+        frame.render_widget(Text::from(spread(left, right, columns)), area);
+        return;
+    }
+    let room = columns.saturating_sub(spans_width(&right) + 1);
+    let gap = Span::raw("   ");
+    let scope = vec![gap.clone(), theme.span(scope_text(state), Tone::Dim)];
+    let mut parts = vec![header::path(theme, &["FLEET"]), scope];
+    let full = header::identity(state, theme, true);
+    let used: usize = parts.iter().map(|part| spans_width(part)).sum();
+    let who = if used + spans_width(&full) + 3 <= room {
+        full
+    } else {
+        header::identity(state, theme, false)
+    };
+    if !who.is_empty() {
+        parts.push([vec![gap], who].concat());
+    }
+    let first = spread(as_fits(parts, room), right, columns);
+    let second_area = Rect { y: area.y + 1, height: 1, ..area };
+    let second = counts_line(state, theme, second_area, metrics);
+    frame.render_widget(Text::from(vec![first, second]), area);
+}
+
+fn scope_text(state: &State) -> String {
+    let mut projects: Vec<_> = state.fleet.scopes.keys().map(|scope| &scope.project).collect();
+    projects.dedup();
+    let mut regions: Vec<_> =
+        state.fleet.scopes.keys().map(|scope| scope.region.as_str()).collect();
+    regions.sort_unstable();
+    regions.dedup();
+    let name = match projects.as_slice() {
+        [one] => text::one_project(clean(state.fleet.project_name(one))),
+        several => plural(several.len(), "project", "projects"),
+    };
+    if regions.is_empty() { name } else { format!("{name} · {}", regions.join(" ")) }
+}
+
+/// The same within a sentence.
+fn scope_words(state: &State) -> String {
+    match scope_text(state).split_once(" · ") {
+        Some((projects, regions)) => format!("{projects} ({regions})"),
+        None => scope_text(state),
+    }
+}
+
+/// The counts that are filters, with their numbers.
+fn counted(state: &State) -> [(Cell, &'static str, usize); 6] {
+    let counts = state.view.counts;
+    let stuck = Cell { text: "✗".to_owned(), tone: Tone::Bad };
+    [
+        (phase_glyph(&Phase::Completed, false), "completed", counts.completed),
+        (phase_glyph(&Phase::Preparing, false), "preparing", counts.preparing),
+        (phase_glyph(&Phase::Prepared, false), "PREPARED", counts.prepared),
+        (phase_glyph(&Phase::Completing, false), "completing", counts.completing),
+        (phase_glyph(&Phase::Never, false), "never", counts.never),
+        (stuck, "stuck", counts.stuck),
+    ]
+}
+
+fn counts_line(state: &State, theme: Theme, area: Rect, metrics: &mut Metrics) -> Line<'static> {
+    let columns = usize::from(area.width);
+    let mut told = Vec::new();
+    // The widest form that fits: with words, with numbers, bare.
+    for (words, numbers) in [(true, true), (false, true), (false, false)] {
+        told = counts(state, theme, words, numbers);
+        if told.iter().map(|(spans, _)| spans_width(spans)).sum::<usize>() <= columns {
+            break;
+        }
+    }
+    let mut spans = Vec::new();
+    for (item, number) in told {
+        if let Some(number) = number {
+            let wide = cells(spans_width(&item));
+            let at = area.x + cells(spans_width(&spans));
+            let what = Clickable::Count(number);
+            metrics.targets.push(ClickTarget { area: (at, area.y, wide, 1), what });
+        }
+        spans.extend(item);
+    }
+    Line::from(cut_spans(spans, columns))
+}
+
+/// The parts of the line of counts; those that can be pressed have their number.
+fn counts(
+    state: &State,
+    theme: Theme,
+    words: bool,
+    numbers: bool,
+) -> Vec<(Vec<Span<'static>>, Option<u8>)> {
+    let gap = || (vec![Span::raw(if numbers { "   " } else { " " })], None);
+    let mut parts = vec![(vec![Span::raw(" ")], None)];
+    if numbers {
+        let all = plural(state.view.counts.all, "cluster", "clusters");
+        parts.push((vec![theme.part(all, Role::Title)], None));
+        parts.push(gap());
+    }
+    for (index, (sign, word, count)) in counted(state).into_iter().enumerate() {
+        let tone = if count == 0 { Tone::Dim } else { sign.tone };
+        let mut item = Vec::new();
+        if numbers {
+            item.push(theme.span(format!("{} ", index + 1), Tone::Dim));
+        }
+        let text = if words {
+            format!("{} {count} {word}", sign.text)
+        } else {
+            format!("{}{count}", sign.text)
+        };
+        let chosen = COUNT_FILTERS.get(index).is_some_and(|filter| state.view.filter == *filter);
+        let style = theme.tone(tone);
+        let style = if chosen { style.add_modifier(Modifier::UNDERLINED) } else { style };
+        item.push(Span::styled(text, style));
+        if index > 0 {
+            parts.push(gap());
+        }
+        parts.push((item, Some(u8::try_from(index + 1).unwrap_or(u8::MAX))));
+    }
+    if state.view.counts.unknown > 0 {
+        let text = text::unknown_phases(state.view.counts.unknown);
+        parts.push(gap());
+        parts.push((vec![theme.span(text, Tone::Warn)], None));
+    }
+    parts
+}
+
+/// Counts in the fewest columns.
+pub fn short_counts(state: &State, theme: Theme) -> Vec<Span<'static>> {
+    counted(state)
+        .into_iter()
+        .filter(|(_, _, count)| *count > 0)
+        .map(|(sign, _, count)| theme.span(format!("{}{count} ", sign.text), sign.tone))
+        .collect()
+}
+
+/// Name and glyph of the cluster that needs somebody most, as far as the order of the list tells.
+pub fn worst(state: &State) -> Option<Cell> {
+    let entry = state.view.shown.first().and_then(|id| state.fleet.entries.get(id))?;
+    let sign = glyph(&state.row(entry));
+    Some(Cell { text: format!("{} {}", sign.text, entry.cluster.id.name), tone: sign.tone })
+}
+
+fn draw_list(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    metrics: &mut Metrics,
+) -> Option<(usize, usize)> {
+    let (boxed, inner) = inside(area);
+    let headed = !boxed && inner.y > area.y;
+    let titled = u16::from(inner.height >= 6);
+    let rows = usize::from(inner.height.saturating_sub(titled));
+    metrics.page_rows = rows;
+    let window = table::window(state, rows);
+    let all = state.view.shown.len();
+    let columns = usize::from(area.width);
+    if boxed {
+        let block = theme
+            .pane()
+            .title(theme.title(title(state, theme, window.first, rows, columns.saturating_sub(26))))
+            .title(theme.title_right(order(state, theme)))
+            .title_bottom(aside_border(state, theme, columns));
+        frame.render_widget(block, area);
+    } else if headed {
+        let mut right = aside_line(state, theme, columns.saturating_sub(20)).spans;
+        if right.is_empty() {
+            right = order(state, theme);
+        }
+        let line = spread(title(state, theme, window.first, rows, columns), right, columns);
+        frame.render_widget(Text::from(line), Rect { height: 1, ..area });
+    }
+    if all == 0 {
+        draw_nothing(state, theme, frame, inner);
+        return None;
+    }
+    table::draw(state, theme, frame, inner, window, metrics);
+    window.cursor.map(|row| (row + 1, all))
+}
+
+fn title(
+    state: &State,
+    theme: Theme,
+    first: usize,
+    rows: usize,
+    columns: usize,
+) -> Vec<Span<'static>> {
+    let all = state.view.shown.len();
+    let range = if all == 0 || (all == state.fleet.entries.len() && all <= rows) {
+        " clusters ".to_owned()
+    } else if all <= rows {
+        text::matching(all, plural(state.fleet.entries.len(), "cluster", "clusters"))
+    } else {
+        text::range(first + 1, (first + rows).min(all), all)
+    };
+    let mut spans = vec![theme.part(range, Role::Title)];
+    if !state.view.filter.trim().is_empty() {
+        spans.push(theme.part(format!(" {} ", clean(&state.view.filter)), Role::Accent));
+    }
+    cut_spans(spans, columns)
+}
+
+fn order(state: &State, theme: Theme) -> Vec<Span<'static>> {
+    let word = state.view.sort.sort_label.split(':').next().unwrap_or_default();
+    let arrow = if state.view.reversed { "↑" } else { "↓" };
+    vec![theme.span(format!(" {word} {arrow} "), Tone::Dim)]
+}
+
+fn aside_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
+    let texts = notices::asides(state);
+    if texts.is_empty() {
+        return Line::default();
+    }
+    let text = format!(" {} ", texts.join(" · "));
+    Line::from(cut_spans(vec![theme.span(text, Tone::Dim)], columns.saturating_sub(4)))
+}
+
+fn aside_border(state: &State, theme: Theme, columns: usize) -> Line<'static> {
+    let line = aside_line(state, theme, columns);
+    if line.spans.is_empty() { line } else { theme.title(line.spans) }
+}
+
+/// What stands in the place of rows: still reading, none there, none that matches.
+fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    let fleet = &state.fleet;
+    let hidden = fleet.entries.len();
+    let text = if hidden > 0 {
+        text::nothing_matches(clean(&state.view.filter), hidden)
+    } else if fleet.is_loading() {
+        text::loading(scope_words(state))
+    } else if state.session.signed_out.is_some() || fleet.failing().next().is_some() {
+        text::nothing_loaded(key_of(state, theme, Command::Refresh))
+    } else {
+        text::no_clusters(scope_words(state))
+    };
+    let columns = usize::from(area.width.saturating_sub(8)).max(10);
+    let problems = if hidden > 0 { problems(&state.view.filter) } else { Vec::new() };
+    let told = problems.into_iter().map(|problem| (clean(&problem), Tone::Warn));
+    let lines: Vec<Line<'static>> = told
+        .chain([(text, Tone::Plain)])
+        .flat_map(|(text, tone)| wrap(&text, columns).into_iter().map(move |line| (line, tone)))
+        .map(|(line, tone)| Line::from(theme.span(line, tone)).centered())
+        .collect();
+    let rows = cells(lines.len());
+    let top = area.y + area.height.saturating_sub(rows) / 3;
+    let place = Rect { y: top, height: rows.min(area.height), ..area };
+    frame.render_widget(Text::from(lines), place);
+}
+
+fn draw_strip(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    let key = key_of(state, theme, Command::Activity);
+    let full =
+        vec![Span::raw(" "), theme.part(key, Role::Accent), theme.span(text::FULL_LOG, Tone::Dim)];
+    let block = theme
+        .pane()
+        .title(theme.title(vec![theme.part(" activity ", Role::Title)]))
+        .title(theme.title_right(full));
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let shown = state.activity.records.iter().rev().take(usize::from(inner.height));
+    let lines = records::lines(shown, state, theme, usize::from(inner.width), true);
+    frame.render_widget(Text::from(lines), inner);
+}
+
+/// Next step or trouble of the cluster under the cursor, where no preview says it.
+fn bottom(state: &State, theme: Theme, rows: u16) -> Vec<Span<'static>> {
+    let Some(entry) = state.subject() else { return Vec::new() };
+    if rows < 6 || state.is_covered() {
+        return Vec::new();
+    }
+    let next = sentences::next(entry, state);
+    let sign = glyph(&state.row(entry));
+    vec![
+        Span::raw(" "),
+        theme.span(sign.text, sign.tone),
+        Span::raw(" "),
+        theme.part(entry.cluster.id.name.as_str().to_owned(), Role::Title),
+        Span::raw("  "),
+        theme.span(next.said(), next.tone),
+    ]
+}

@@ -1,0 +1,202 @@
+//! The fleet's table: only the rows on the screen are made.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::cell::Tone;
+use crate::app::fleet::columns::{Column, glyph, new_nodes};
+use crate::app::fleet::state::Entry;
+use crate::app::screen::{ClickTarget, Clickable, Metrics};
+use crate::app::state::State;
+use crate::domain::cluster::ClusterId;
+use crate::domain::text::{cut_middle, width};
+use crate::ui::text::{blanks, cells, pad_end, pad_start, spread};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::scrollbar;
+
+/// Columns before the first one of the table: cursor bar, mark, glyph, blank.
+const LEAD: usize = 4;
+
+/// Which rows are on the screen, and where the cursor is among all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    pub first: usize,
+    pub cursor: Option<usize>,
+}
+
+/// The rows to show so that the cursor is among them. Looks at the whole fleet only if it was not.
+pub fn window(state: &State, rows: usize) -> Window {
+    let all = state.view.shown.len();
+    let first = state.view.offset.min(all.saturating_sub(rows));
+    let near = state.view.shown.iter().skip(first).take(rows);
+    let on_screen = state
+        .view
+        .cursor
+        .as_ref()
+        .and_then(|cursor| near.enumerate().find(|(_, id)| *id == cursor));
+    if let Some((row, _)) = on_screen {
+        return Window { first, cursor: Some(first + row) };
+    }
+    let cursor = state.view.cursor_row();
+    let first = match cursor {
+        Some(row) if row < first => row,
+        Some(row) if row >= first + rows => row + 1 - rows.max(1),
+        _ => first,
+    };
+    Window { first: first.min(all.saturating_sub(1)), cursor }
+}
+
+/// Widths of the columns that are shown on a table of so many columns, in order.
+pub fn layout(state: &State, columns: usize) -> Vec<(&'static Column, usize)> {
+    let mut shown: Vec<(&'static Column, usize)> = state
+        .view
+        .chosen_columns()
+        .filter(|column| column.id != "attention" && usize::from(column.from) <= columns + 1)
+        .map(|column| (column, usize::from(column.width.0)))
+        .collect();
+    let gap = gap(columns);
+    let used =
+        |shown: &[(&Column, usize)]| LEAD + shown.iter().map(|(_, wide)| wide + gap).sum::<usize>();
+    // Of the gap after the last one a blank stays where there is room, so that no word touches the scrollbar.
+    let room = columns + 1;
+    while used(&shown) > room && shown.len() > 1 {
+        // The one that needs the widest screen is the least important.
+        let least = shown.iter().enumerate().max_by_key(|(_, (column, _))| column.from);
+        let Some((index, _)) = least else { break };
+        shown.remove(index);
+    }
+    let mut spare = room.saturating_sub(used(&shown));
+    // Names that can be told apart, then a next step that can be read, then the rest.
+    let wishes = [
+        ("project", 12),
+        ("next", 24),
+        // With how long it still takes, where nodes are being replaced.
+        ("roll", if state.fleet.rolling.is_empty() { 13 } else { 19 }),
+        ("name", 16),
+        ("project", 20),
+        ("next", 30),
+        ("roll", 22),
+        ("state", 12),
+        ("version", 8),
+    ];
+    for (id, wish) in wishes {
+        if let Some((column, wide)) = shown.iter_mut().find(|(column, _)| column.id == id) {
+            let most = usize::from(column.width.1).min(wish);
+            let more = most.saturating_sub(*wide).min(spare);
+            *wide += more;
+            spare -= more;
+        }
+    }
+    shown
+}
+
+fn gap(columns: usize) -> usize {
+    if columns < 60 { 1 } else { 2 }
+}
+
+/// Draws titles and rows; says how many rows fit and where they can be clicked.
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    window: Window,
+    metrics: &mut Metrics,
+) {
+    let columns = usize::from(area.width.saturating_sub(1));
+    let layout = layout(state, columns);
+    let heading = area.height >= 6;
+    let rows = usize::from(area.height.saturating_sub(u16::from(heading)));
+    let mut lines = Vec::with_capacity(rows + 1);
+    if heading {
+        lines.push(titles(state, theme, &layout, columns));
+    }
+    let top = area.y.saturating_add(u16::from(heading));
+    for (index, id) in state.view.shown.iter().skip(window.first).take(rows).enumerate() {
+        let Some(entry) = state.fleet.entries.get(id) else { continue };
+        let selected = window.cursor == Some(window.first + index);
+        lines.push(row(state, theme, &layout, (id, entry), selected, columns));
+        metrics.targets.push(ClickTarget {
+            area: (area.x, top.saturating_add(cells(index)), area.width, 1),
+            what: Clickable::Row(window.first + index),
+        });
+    }
+    frame.render_widget(Text::from(lines), area);
+    let bar = Rect { x: area.right().saturating_sub(1), y: top, width: 1, height: cells(rows) };
+    scrollbar::draw(theme, frame, bar, window.first, state.view.shown.len());
+}
+
+fn titles(
+    state: &State,
+    theme: Theme,
+    layout: &[(&'static Column, usize)],
+    columns: usize,
+) -> Line<'static> {
+    let gap = gap(columns);
+    let mut spans = vec![blanks(LEAD)];
+    for (column, wide) in layout {
+        let sorted = *column == state.view.sort;
+        let arrow = if state.view.reversed { "↑" } else { "↓" };
+        let text = if sorted && width(column.title) < *wide {
+            format!("{}{arrow}", column.title)
+        } else {
+            column.title.to_owned()
+        };
+        let text = if column.right { pad_start(&text, *wide) } else { pad_end(&text, *wide) };
+        let role = if sorted { Role::Accent } else { Role::Label };
+        spans.push(theme.part(text, role));
+        spans.push(blanks(gap));
+    }
+    spans.pop();
+    spread(spans, Vec::new(), columns)
+}
+
+fn row(
+    state: &State,
+    theme: Theme,
+    layout: &[(&'static Column, usize)],
+    (id, entry): (&ClusterId, &Entry),
+    selected: bool,
+    columns: usize,
+) -> Line<'static> {
+    let mark = if state.view.marks.contains(id) {
+        "+"
+    } else if state.nodes.watched.contains(id) {
+        "w"
+    } else {
+        " "
+    };
+    let row = state.row(entry);
+    let sign = glyph(&row);
+    let has_roll = layout.iter().any(|(column, _)| column.id == "roll");
+    let gap = gap(columns);
+    let mut spans = vec![
+        theme.part(if selected { "▌" } else { " " }, Role::Accent),
+        theme.part(mark, Role::Accent),
+        theme.span(sign.text, sign.tone),
+        Span::raw(" "),
+    ];
+    for (column, wide) in layout {
+        let value = match column.id {
+            // Where there is no room for the roll, its figure says more than the word for its phase.
+            "phase" if !has_roll => new_nodes(&row),
+            _ => None,
+        };
+        let value = value.unwrap_or_else(|| (column.cell)(&row, *wide));
+        let text = match column.id {
+            "name" | "project" | "region" => cut_middle(&value.text, *wide),
+            _ => value.text,
+        };
+        let text = if column.right { pad_start(&text, *wide) } else { pad_end(&text, *wide) };
+        let tone = if column.id == "name" && entry.gone.is_some() { Tone::Dim } else { value.tone };
+        // The phase is the one word of a row that may be loud.
+        let loud = column.id == "phase";
+        let style = if loud { theme.tone(tone) } else { theme.soft(tone) };
+        spans.push(Span::styled(text, style));
+        spans.push(blanks(gap));
+    }
+    spans.pop();
+    let line = spread(spans, Vec::new(), columns);
+    if selected { line.patch_style(theme.role(Role::Selected)) } else { line }
+}

@@ -1,0 +1,514 @@
+//! The kubeconfig form: kind, lifetime, destination, name, and what the destination looks like afterwards.
+//!
+//! ```text
+//! ┏━ New kubeconfig ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ shop-prod · shop · eu01 ━┓
+//! ┃  kind       (•) admin   ( ) login with the stackit CLI   ( ) IDP            ┃
+//! ┃  valid for  [ 8h▏        ]   1h · 8h · 1d · 7d · 30d · 180d    ←→ preset    ┃
+//! ┃             until Wed 25 Nov 2026 22:03 +01:00 (21:03 UTC)                  ┃
+//! ┃  save to    (•) merge into ~/.kube/config                                   ┃
+//! ┃  context    [ shop-prod        ]                                            ┃
+//! ┃  result     ~/.kube/config, mode 0600 …                                     ┃
+//! ┃   [ Cancel ]    [ Issue kubeconfig ]                                        ┃
+//! ┗━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┛
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::cell::Tone;
+use crate::app::kubeconfig::form::{
+    FormQuestion, KubeconfigField, KubeconfigForm, KubeconfigFormStage, PlanState,
+};
+use crate::app::kubeconfig::text;
+use crate::app::requests::RequestOwner;
+use crate::app::screen::{Clickable, Metrics};
+use crate::app::settings::Place;
+use crate::app::state::State;
+use crate::domain::age::{DisplayZone, long, since};
+use crate::domain::kubeconfig::{KubeconfigKind, Plan};
+use crate::domain::lifetime::Lifetime;
+use crate::domain::text::{clean, cut_middle, plural, width};
+use crate::ui::text::{blanks, cells, cut_spans, pad_end, spans_width, wrap};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::button::{self, Button};
+use crate::ui::widgets::dialog::{columns, failure, field, marked, open};
+
+/// Columns that the form takes at most.
+const MOST: u16 = 84;
+
+/// What issuing does to a cluster that still has static tokens.
+const ONE_WAY: &str = text::ONE_WAY;
+
+/// The form, being drawn.
+struct Sheet<'a> {
+    state: &'a State,
+    theme: Theme,
+    form: &'a KubeconfigForm,
+    columns: usize,
+    /// Whether only what can be changed is drawn, one line each.
+    tight: bool,
+}
+
+/// Draws the form over `area`.
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    form: &KubeconfigForm,
+    metrics: &mut Metrics,
+) {
+    let columns = columns(area, MOST);
+    let buttons = buttons(form);
+    let button_rows = button::rows(&buttons, columns);
+    let room = usize::from(area.height.saturating_sub(2)).saturating_sub(button_rows);
+    let roomy = Sheet { state, theme, form, columns, tight: false };
+    let mut bottom = roomy.bottom();
+    let mut top = spaced(roomy.sections());
+    if !bottom.is_empty() && top.len() + bottom.len() < room {
+        bottom.push(Line::default());
+    }
+    if top.len() + bottom.len() > room {
+        top = roomy.sections().concat();
+    }
+    if top.len() + bottom.len() > room {
+        let tight = Sheet { tight: true, ..roomy };
+        top = around_focus(&tight, room.saturating_sub(bottom.len()));
+    }
+    top.truncate(room.saturating_sub(bottom.len()));
+    let lines: Vec<Line<'static>> = top.into_iter().chain(bottom).collect();
+    let place = format!(
+        "{} · {} · {}",
+        form.cluster.id.name,
+        cut_middle(&clean(&form.project), 20),
+        form.cluster.id.region()
+    );
+    let rows = lines.len() + button_rows;
+    let inner = open(theme, frame, area, (MOST, rows), text::TITLE, &place);
+    let used = cells(lines.len()).min(inner.height.saturating_sub(cells(button_rows)));
+    frame.render_widget(Text::from(lines), Rect { height: used, ..inner });
+    let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
+    button::draw(theme, frame, below, &buttons, metrics);
+}
+
+fn spaced(sections: Vec<Vec<Line<'static>>>) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    for section in sections.into_iter().filter(|section| !section.is_empty()) {
+        lines.extend(section);
+        lines.push(Line::default());
+    }
+    lines
+}
+
+/// When not everything fits: the section with the focus and as many of its neighbours as fit, in order.
+fn around_focus(sheet: &Sheet<'_>, room: usize) -> Vec<Line<'static>> {
+    let sections = sheet.sections();
+    let focus = match sheet.form.focus {
+        KubeconfigField::Kind => 0,
+        KubeconfigField::Lifetime => 1,
+        KubeconfigField::Place | KubeconfigField::Path => 2,
+        KubeconfigField::Context | KubeconfigField::MakeCurrent => 3,
+        KubeconfigField::Cancel | KubeconfigField::Confirm => 4,
+    };
+    let mut chosen = vec![false; sections.len()];
+    let mut left = room;
+    let mut order: Vec<usize> = (0..sections.len()).collect();
+    order.sort_by_key(|index| index.abs_diff(focus));
+    for index in order {
+        let rows = sections.get(index).map_or(0, Vec::len);
+        if rows <= left
+            && let Some(slot) = chosen.get_mut(index)
+        {
+            *slot = true;
+            left -= rows;
+        }
+    }
+    sections
+        .into_iter()
+        .zip(chosen)
+        .filter(|(_, shown)| *shown)
+        .flat_map(|(lines, _)| lines)
+        .collect()
+}
+
+impl Sheet<'_> {
+    fn sections(&self) -> Vec<Vec<Line<'static>>> {
+        vec![self.kind(), self.lifetime(), self.place(), self.context(), self.result()]
+    }
+
+    fn label_columns(&self) -> usize {
+        if self.columns >= 56 { 12 } else { 9 }
+    }
+
+    fn row(&self, label: &str, focused: bool, value: Vec<Span<'static>>) -> Line<'static> {
+        let label_columns = self.label_columns();
+        let role = if focused { Role::Accent } else { Role::Label };
+        let mark = if focused { "▸" } else { " " };
+        let mut spans = vec![
+            self.theme.part(mark, Role::Accent),
+            self.theme.part(pad_end(label, label_columns - 1), role),
+        ];
+        spans.extend(cut_spans(value, self.columns.saturating_sub(label_columns)));
+        Line::from(spans)
+    }
+
+    fn note(&self, text: &str, tone: Tone) -> Vec<Line<'static>> {
+        let indent = self.label_columns();
+        wrap(text, self.columns.saturating_sub(indent))
+            .into_iter()
+            .map(|line| Line::from(vec![blanks(indent), self.theme.span(line, tone)]))
+            .collect()
+    }
+
+    fn choice(&self, chosen: bool, text: &str) -> Span<'static> {
+        let mark = if chosen { "(•)" } else { "( )" };
+        let text = format!("{mark} {text}");
+        if chosen { self.theme.part(text, Role::Title) } else { Span::raw(text) }
+    }
+
+    fn kind(&self) -> Vec<Line<'static>> {
+        let focused = self.form.focus == KubeconfigField::Kind;
+        let kinds = [
+            (KubeconfigKind::Admin, "admin", text::KIND_ADMIN),
+            (KubeconfigKind::Login, "login", text::KIND_LOGIN),
+            (KubeconfigKind::Idp, "IDP", text::KIND_IDP),
+        ];
+        let mut spans = Vec::new();
+        let gap = if self.columns >= 56 { 3 } else { 1 };
+        let mut words = "";
+        for (kind, name, text) in kinds {
+            let chosen = kind == self.form.kind;
+            spans.push(self.choice(chosen, name));
+            spans.push(blanks(gap));
+            if chosen {
+                words = text;
+            }
+        }
+        let mut lines = vec![self.row("kind", focused, spans)];
+        if !self.tight {
+            lines.extend(self.note(words, Tone::Dim));
+        }
+        lines
+    }
+
+    fn lifetime(&self) -> Vec<Line<'static>> {
+        if self.form.kind != KubeconfigKind::Admin {
+            return Vec::new();
+        }
+        let focused = self.form.focus == KubeconfigField::Lifetime;
+        let mut spans = field(self.theme, &self.form.lifetime, 18, focused);
+        let presets =
+            Lifetime::PRESETS.iter().map(|(text, _)| *text).collect::<Vec<_>>().join(" · ");
+        let room = self.columns.saturating_sub(self.label_columns());
+        if spans_width(&spans) + 3 + width(&presets) <= room {
+            spans.push(self.theme.span(format!("   {presets}"), Tone::Dim));
+        }
+        let arrows = self.theme.key("←→");
+        if spans_width(&spans) + 14 <= room && !self.theme.ascii {
+            spans.push(self.theme.span(text::preset_hint(&arrows), Tone::Dim));
+        }
+        let label = if self.columns >= 56 { "valid for" } else { "valid" };
+        let mut lines = vec![self.row(label, focused, spans)];
+        if let Some((_, held)) = &self.form.issued {
+            if let Some(at) = held.issued.expires {
+                lines.extend(self.note(&text::issued_until(self.moment(at)), Tone::Good));
+            }
+            return lines;
+        }
+        match self.form.lifetime() {
+            Ok(lifetime) => {
+                // SKE may grant less; the moment shown after issuing is the one it returned.
+                let until = self.moment(lifetime.until(self.state.shared.now.wall));
+                lines.extend(self.note(&text::valid_until(&until), Tone::Plain));
+                if !self.tight && lifetime.seconds() > 30 * 86_400 {
+                    let text = text::ONLY_ROTATION_REVOKES;
+                    lines.extend(self.note(text, Tone::Warn));
+                }
+            }
+            Err(error) => lines.extend(self.note(&error.to_string(), Tone::Bad)),
+        }
+        lines
+    }
+
+    fn lifetime_is_wrong(&self) -> bool {
+        self.form.kind == KubeconfigKind::Admin
+            && self.form.issued.is_none()
+            && self.form.lifetime().is_err()
+    }
+
+    /// A moment in the user's zone, and in UTC where that differs.
+    fn moment(&self, at: jiff::Timestamp) -> String {
+        let zone = self.state.zone();
+        // A zone may have another name and the same time, some the winter long.
+        if zone.full(at) == DisplayZone::UTC.full(at) {
+            return zone.full(at);
+        }
+        let utc = DisplayZone::UTC.clock(at);
+        let utc = utc.get(..5).unwrap_or(&utc).to_owned();
+        format!("{} ({utc} UTC)", zone.full(at))
+    }
+
+    fn place(&self) -> Vec<Line<'static>> {
+        let focused = self.form.focus == KubeconfigField::Place;
+        let mut lines = Vec::new();
+        for place in Place::ALL {
+            let chosen = place == self.form.place;
+            if self.tight && !chosen {
+                continue;
+            }
+            let label = if lines.is_empty() { "save to" } else { "" };
+            let mark = focused && lines.is_empty();
+            let mut words = self.place_words(place, chosen);
+            if self.tight {
+                let at = Place::ALL.iter().position(|each| *each == place).unwrap_or(0) + 1;
+                let text = format!("  {at}/{}", Place::ALL.len());
+                words.push(self.theme.span(text, Tone::Dim));
+            }
+            lines.push(self.row(label, mark, words));
+        }
+        lines
+    }
+
+    fn place_words(&self, place: Place, chosen: bool) -> Vec<Span<'static>> {
+        let dim = |text: String| self.theme.span(text, Tone::Dim);
+        match place {
+            Place::Merge => {
+                let path = match (&self.form.plan, self.form.place) {
+                    (PlanState::Ready(plan), Place::Merge) => clean(&plan.path),
+                    _ => text::YOUR_KUBECONFIG.to_owned(),
+                };
+                vec![self.choice(chosen, &text::merge_into(&path))]
+            }
+            Place::File => {
+                let mut spans = vec![self.choice(chosen, "file"), Span::raw("   ")];
+                let focused = self.form.focus == KubeconfigField::Path;
+                if chosen {
+                    let room = self.columns.saturating_sub(self.label_columns() + 11);
+                    if focused {
+                        spans.push(self.theme.part("▸", Role::Accent));
+                    }
+                    spans.extend(field(self.theme, &self.form.path, room.min(44), focused));
+                } else {
+                    spans.push(dim(cut_middle(&clean(self.form.path.value()), 44)));
+                }
+                spans
+            }
+            Place::Clipboard => {
+                let settings = &self.state.shared.settings;
+                let clear = settings.clipboard_clear.as_secs();
+                vec![
+                    self.choice(chosen, "clipboard"),
+                    dim(text::clipboard_hint(&settings.clipboard_way, clear)),
+                ]
+            }
+            Place::Stdout => vec![self.choice(chosen, "print"), dim(text::STDOUT_HINT.to_owned())],
+        }
+    }
+
+    fn context(&self) -> Vec<Line<'static>> {
+        let focused = self.form.focus == KubeconfigField::Context;
+        let mut spans = field(self.theme, &self.form.context, 26, focused);
+        if self.form.place != Place::Merge {
+            return vec![self.row("context", focused, spans)];
+        }
+        let (ticked, words) = match (self.form.becomes_current(), self.form.make_current) {
+            (true, _) => ("[x]", [text::BECOMES_CURRENT, text::BECOMES_CURRENT_SHORT]),
+            (false, true) => ("[x]", [text::MAKE_CURRENT, text::MAKE_CURRENT_SHORT]),
+            (false, false) => ("[ ]", [text::MAKE_CURRENT, text::MAKE_CURRENT_SHORT]),
+        };
+        let [wide, narrow] = words;
+        let words = if self.columns >= 50 { wide } else { narrow };
+        let on = self.form.focus == KubeconfigField::MakeCurrent;
+        let mut tick = vec![
+            self.theme.part(if on { "▸" } else { " " }, Role::Accent),
+            Span::styled(
+                format!("{ticked} {words}"),
+                if on { self.theme.role(Role::Accent) } else { self.theme.tone(Tone::Plain) },
+            ),
+        ];
+        let room = self.columns.saturating_sub(self.label_columns());
+        if spans_width(&spans) + spans_width(&tick) + 2 <= room {
+            spans.push(Span::raw("  "));
+            spans.append(&mut tick);
+            return vec![self.row("context", focused, spans)];
+        }
+        vec![self.row("context", focused, spans), self.row("", false, tick)]
+    }
+
+    fn result(&self) -> Vec<Line<'static>> {
+        let mut lines = Vec::new();
+        if !matches!(self.form.place, Place::Clipboard | Place::Stdout)
+            && let PlanState::Ready(plan) = &self.form.plan
+        {
+            lines.extend(self.plan(plan));
+        }
+        if matches!(self.form.place, Place::Clipboard | Place::Stdout) && !self.tight {
+            lines.push(self.row("result", false, vec![Span::raw(text::NO_FILE)]));
+            if self.form.kind == KubeconfigKind::Admin {
+                let text = text::COPIES_REMAIN;
+                lines.extend(self.note(text, Tone::Warn));
+            }
+        }
+        if self.form.kind == KubeconfigKind::Idp && !self.form.cluster.idp {
+            let text = text::IDP_OFF;
+            lines.extend(self.note(text, Tone::Warn));
+        }
+        if self.form.cluster.hibernated && self.form.kind == KubeconfigKind::Admin {
+            let text = text::HIBERNATED;
+            lines.extend(self.note(text, Tone::Warn));
+        }
+        let asked = matches!(
+            self.form.stage,
+            KubeconfigFormStage::Asking { question: FormQuestion::OneWay, .. }
+        );
+        if self.form.cluster.issuing_is_one_way() && self.form.issued.is_none() && !asked {
+            lines.extend(marked(self.theme, "!", Tone::Warn, ONE_WAY, self.columns));
+        }
+        lines
+    }
+
+    fn plan(&self, plan: &Plan) -> Vec<Line<'static>> {
+        let file = clean(&plan.path);
+        let mode = plan.mode.map_or_else(|| "0600".to_owned(), |mode| format!("{mode:04o}"));
+        let verb = match (plan.exists, self.form.place) {
+            (false, _) => text::creates(&file),
+            (true, Place::Merge) => text::changes(&file, &mode),
+            (true, _) => text::replaces(&file, &mode),
+        };
+        let mut texts = vec![(verb, Tone::Plain)];
+        if let Some(link) = &plan.link {
+            texts.push((text::link_to(clean(link)), Tone::Warn));
+        }
+        if !plan.taken.is_empty() {
+            let what = if self.form.replace { "replaced" } else { text::ASKS_BEFORE_REPLACING };
+            let names = names(&plan.taken);
+            let whose = plan.whose.words();
+            texts.push((text::exists_already(&whose, &names, what), Tone::Warn));
+        }
+        if plan.others > 0 && self.form.place == Place::Merge {
+            let others = plural(plan.others, "other context", "other contexts");
+            texts.push((text::others_untouched(&others), Tone::Dim));
+        }
+        texts.extend(plan.notes.iter().map(|note| (clean(note), Tone::Dim)));
+        let label_columns = self.label_columns();
+        let mut lines = Vec::new();
+        for (text, tone) in texts {
+            for line in wrap(&text, self.columns.saturating_sub(label_columns)) {
+                let label = if lines.is_empty() { "result" } else { "" };
+                lines.push(self.row(label, false, vec![self.theme.span(line, tone)]));
+            }
+        }
+        lines
+    }
+
+    /// What stands directly above the buttons: the problem, the question, or how far it is.
+    fn bottom(&self) -> Vec<Line<'static>> {
+        let theme = self.theme;
+        match &self.form.stage {
+            KubeconfigFormStage::Editing => match self.form.problem() {
+                // Said beside the field.
+                Some(_) if self.lifetime_is_wrong() => Vec::new(),
+                Some(_) if matches!(self.form.plan, PlanState::Looking) => {
+                    marked(theme, "→", Tone::Dim, text::CHECKING_DESTINATION, self.columns)
+                }
+                Some(problem) => marked(theme, "!", Tone::Warn, &clean(&problem), self.columns),
+                None if self.form.issued.is_some() => {
+                    marked(theme, "!", Tone::Warn, text::ISSUED_UNSAVED, self.columns)
+                }
+                None => Vec::new(),
+            },
+            KubeconfigFormStage::Asking { question, .. } => {
+                marked(theme, "?", Tone::Attention, &question_words(question), self.columns)
+            }
+            KubeconfigFormStage::Issuing(request) => {
+                let age = match self.state.requests.owner(*request) {
+                    Some(RequestOwner::Kubeconfig(asked)) => {
+                        format!(" {}", long(since(asked.asked, self.state.shared.now.wall)))
+                    }
+                    _ => String::new(),
+                };
+                marked(theme, "→", Tone::Busy, &text::requesting(&age), self.columns)
+            }
+            KubeconfigFormStage::Saving(_) => {
+                marked(theme, "→", Tone::Busy, text::SAVING, self.columns)
+            }
+            KubeconfigFormStage::Failed(problem) => {
+                let mut lines = failure(theme, problem, self.columns);
+                if self.form.issued.is_some() {
+                    let text = text::ISSUED_KEPT;
+                    lines.extend(marked(theme, "!", Tone::Warn, text, self.columns));
+                }
+                lines
+            }
+        }
+    }
+}
+
+/// "cluster, context, user shop": what is in the way, with a name that all have said once.
+fn names(taken: &[String]) -> String {
+    let parts: Vec<(&str, &str)> = taken.iter().filter_map(|text| text.split_once(' ')).collect();
+    let name = parts.first().map_or("", |(_, name)| name);
+    if parts.len() < taken.len() || parts.iter().any(|(_, other)| *other != name) {
+        return clean(&taken.join(", "));
+    }
+    let words: Vec<&str> = parts.iter().map(|(word, _)| *word).collect();
+    clean(&format!("{} {name}", words.join(", ")))
+}
+
+fn question_words(question: &FormQuestion) -> String {
+    match question {
+        FormQuestion::OneWay => ONE_WAY.to_owned(),
+        FormQuestion::NameConflict(taken) => {
+            let names = names(&taken.names);
+            let whose = taken.whose.words();
+            let other = taken.other.as_ref().map(|name| text::another_name(clean(name)));
+            text::ask_replace(&whose, &names, other.unwrap_or_default())
+        }
+        FormQuestion::Discard => text::ASK_CLOSE.to_owned(),
+        FormQuestion::Lose => text::ASK_DISCARD.to_owned(),
+    }
+}
+
+/// The buttons that the form has in its present stage.
+fn buttons(form: &KubeconfigForm) -> Vec<Button<'static>> {
+    if let KubeconfigFormStage::Asking { question, answer } = &form.stage {
+        return question
+            .answers()
+            .iter()
+            .enumerate()
+            .map(|(index, label)| Button {
+                label,
+                focused: index == *answer,
+                ready: true,
+                click: None,
+            })
+            .collect();
+    }
+    let click = Some(Clickable::Cancel);
+    match form.stage {
+        // Enter, pressed once too often, must not give up what was just asked for: it takes Esc.
+        KubeconfigFormStage::Issuing(_) => {
+            return vec![Button { label: text::STOP_WAITING, focused: false, ready: true, click }];
+        }
+        KubeconfigFormStage::Saving(_) => return Vec::new(),
+        KubeconfigFormStage::Editing
+        | KubeconfigFormStage::Asking { .. }
+        | KubeconfigFormStage::Failed(_) => {}
+    }
+    let focused = form.focus == KubeconfigField::Cancel;
+    let close = Button { label: "Cancel", focused, ready: true, click };
+    let label = match (&form.issued, form.place) {
+        (None, _) => text::ISSUE,
+        (Some(_), Place::Merge | Place::File) => text::SAVE,
+        (Some(_), Place::Clipboard) => text::COPY,
+        (Some(_), Place::Stdout) => text::PRINT,
+    };
+    let confirm = Button {
+        label,
+        focused: form.focus == KubeconfigField::Confirm,
+        ready: form.problem().is_none(),
+        click: Some(Clickable::Confirm),
+    };
+    vec![close, confirm]
+}

@@ -1,0 +1,3 @@
+//! The kubeconfig form.
+
+pub mod form;

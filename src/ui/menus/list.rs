@@ -1,0 +1,232 @@
+//! Lists to choose from: order, columns, what to copy, commands by name.
+//!
+//! ```text
+//! ┏━ Sort by ━━━━━━━━━━━━━━━━━━━━━━━━━┓
+//! ┃ ▌(•) attention: what needs you first ┃
+//! ┃  ( ) name                            ┃
+//! ┗━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┛
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::availability::can;
+use crate::app::cell::Tone;
+use crate::app::fleet::columns::COLUMNS;
+use crate::app::keymap::{Binding, Command};
+use crate::app::menus::state::{Menu, MenuItems, optional_columns};
+use crate::app::menus::text;
+use crate::app::state::State;
+use crate::domain::text::{clean, width};
+use crate::ui::fleet::screen::shown_columns;
+use crate::ui::text::{behind, cells, cut_spans, pad_end, spread, wrap};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::dialog;
+use crate::ui::widgets::dialog::open;
+use crate::ui::widgets::footer::key_of;
+use crate::ui::widgets::scrollbar;
+
+/// Columns that a list takes at most: lines are read, not followed across a wide screen.
+const MOST: u16 = 130;
+/// Rows at most for the chosen line in full.
+const FULL: usize = 8;
+/// Rows of the list that stay when the chosen line takes much room.
+const LEAST_LISTED: usize = 4;
+
+/// One line of a list.
+#[derive(Default)]
+struct Item {
+    lead: String,
+    /// What it is called, in a column of its own; may be empty.
+    label: String,
+    text: String,
+    right: String,
+    /// Whether it cannot be chosen now.
+    off: bool,
+}
+
+impl Item {
+    /// Columns that the whole line takes with labels of so many.
+    fn columns(&self, labels: usize) -> usize {
+        let right = if self.right.is_empty() { 0 } else { width(&self.right) + 1 };
+        1 + width(&self.lead) + labels.max(width(&self.label)) + width(&self.text) + right
+    }
+
+    /// All that it says.
+    fn full(&self, labels: usize) -> String {
+        if width(&self.label) + 1 >= labels && labels > 0 {
+            return format!("{}: {}", self.label, self.text);
+        }
+        self.text.clone()
+    }
+}
+
+/// Draws the list over `area`.
+pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, menu: &Menu) {
+    let (items, note) = items(state, theme, area, menu);
+    let (title, hint) = match &menu.items {
+        MenuItems::Sort => ("Sort by", text::SORT_HINT),
+        MenuItems::Columns => ("Columns", note.as_str()),
+        MenuItems::Copy(_) => ("Copy", ""),
+        MenuItems::Commands(_) => ("Commands", ""),
+    };
+    let query = matches!(menu.items, MenuItems::Commands(_));
+    let least = match menu.items {
+        MenuItems::Sort | MenuItems::Columns => 46,
+        MenuItems::Copy(_) | MenuItems::Commands(_) => 76,
+    };
+    let labels = items.iter().map(|item| width(&item.label)).max().unwrap_or(0);
+    let labels = if labels == 0 { 0 } else { labels + 2 };
+    // Frame, padding and scrollbar take seven.
+    let widest = items.iter().map(|item| item.columns(labels)).max().unwrap_or(0) + 7;
+    let most = cells(widest).clamp(least, MOST);
+    let room = usize::from(area.height.saturating_sub(2));
+    let columns = dialog::columns(area, most).saturating_sub(1);
+    let labels = labels.min(columns / 2);
+    let above = usize::from(query);
+    // As many rows as the longest line takes, so that the list stays where it is while one moves along it.
+    let in_full = matches!(menu.items, MenuItems::Copy(_) | MenuItems::Commands(_));
+    let cut = |item: &Item| in_full && item.columns(labels) > columns;
+    let full = |item: &Item| wrap(&item.full(labels), columns.saturating_sub(2)).len();
+    let longest = items.iter().filter(|item| cut(item)).map(full).max().unwrap_or(0);
+    let below = longest.min(FULL).min(room.saturating_sub(LEAST_LISTED.min(items.len()) + above));
+    let gap = usize::from(below > 0 && items.len() + above + below < room);
+    let rows = (items.len().max(1) + above + gap + below).min(room);
+    let inner = open(theme, frame, area, (most, rows), title, hint);
+    if query {
+        let spans = vec![
+            theme.part(": ", Role::Accent),
+            Span::raw(clean(menu.query.value())),
+            theme.part("▏", Role::Accent),
+        ];
+        let line = Line::from(cut_spans(spans, columns));
+        frame.render_widget(Text::from(line), Rect { height: inner.height.min(1), ..inner });
+    }
+    let list = Rect {
+        y: inner.y + u16::from(query).min(inner.height),
+        height: inner.height.saturating_sub(cells(above + gap + below)),
+        ..inner
+    };
+    if items.is_empty() {
+        let text = if query { text::NO_COMMAND } else { text::NOTHING };
+        frame.render_widget(Text::from(theme.span(text, Tone::Dim)), list);
+        return;
+    }
+    if let Some(item) = items.get(menu.cursor).filter(|item| below > 0 && cut(item)) {
+        let mark = theme.part("▸ ", Role::Accent);
+        let lines = behind(mark, &item.full(labels), columns.saturating_sub(2), below);
+        let height = cells(below).min(inner.height);
+        let place = Rect { y: inner.bottom() - height, height, ..inner };
+        frame.render_widget(Text::from(lines), place);
+    }
+    let high = usize::from(list.height);
+    let all = items.len();
+    let first = (menu.cursor + 1).saturating_sub(high).min(all.saturating_sub(high));
+    let lines: Vec<Line<'static>> = items
+        .into_iter()
+        .enumerate()
+        .skip(first)
+        .take(high)
+        .map(|(index, item)| line(theme, item, index == menu.cursor, (labels, columns)))
+        .collect();
+    frame.render_widget(Text::from(lines), list);
+    let bar = Rect { x: list.right().saturating_sub(1), width: 1, ..list };
+    scrollbar::draw(theme, frame, bar, first, all);
+}
+
+fn line(
+    theme: Theme,
+    item: Item,
+    chosen: bool,
+    (labels, columns): (usize, usize),
+) -> Line<'static> {
+    let label = if labels == 0 {
+        String::new()
+    } else {
+        format!("{} ", pad_end(&item.label, labels.saturating_sub(1)))
+    };
+    let tone = if item.off { Tone::Dim } else { Tone::Plain };
+    let left = vec![
+        theme.part(if chosen { "▌" } else { " " }, Role::Accent),
+        Span::raw(item.lead),
+        theme.span(label, tone),
+        theme.span(item.text, tone),
+    ];
+    let line = spread(left, vec![theme.span(item.right, Tone::Dim)], columns);
+    if chosen { line.patch_style(theme.role(Role::Selected)) } else { line }
+}
+
+/// The lines, and what is to be said of them all.
+fn items(state: &State, theme: Theme, area: Rect, menu: &Menu) -> (Vec<Item>, String) {
+    let items = match &menu.items {
+        MenuItems::Sort => COLUMNS
+            .iter()
+            .map(|column| {
+                let chosen = column == state.view.sort;
+                let arrow = if state.view.reversed { "↑" } else { "↓" };
+                Item {
+                    lead: if chosen { "(•) " } else { "( ) " }.to_owned(),
+                    text: column.sort_label.to_owned(),
+                    right: if chosen { arrow.to_owned() } else { String::new() },
+                    ..Item::default()
+                }
+            })
+            .collect(),
+        MenuItems::Columns => return columns(state, theme, area),
+        MenuItems::Copy(choices) => choices
+            .iter()
+            .map(|item| Item {
+                label: clean(&item.label),
+                text: clean(&item.text),
+                ..Item::default()
+            })
+            .collect(),
+        MenuItems::Commands(commands) => {
+            commands.iter().map(|binding| command_item(state, theme, binding)).collect()
+        }
+    };
+    (items, String::new())
+}
+
+/// The columns: which are ticked, and which of those the screen has room for.
+fn columns(state: &State, theme: Theme, area: Rect) -> (Vec<Item>, String) {
+    let (shown, alone) = shown_columns(state, theme, area);
+    let all = state.view.columns.is_empty();
+    let mut hidden = false;
+    let items = optional_columns()
+        .map(|column| {
+            let ticked = all || state.view.columns.iter().any(|id| id == column.id);
+            let right = if !ticked {
+                ""
+            } else if shown.contains(&column.id) {
+                "shown"
+            } else if alone.contains(&column.id) {
+                hidden = true;
+                text::NO_ROOM_BESIDE_PREVIEW
+            } else {
+                text::NO_ROOM
+            };
+            Item {
+                lead: if ticked { "[x] " } else { "[ ] " }.to_owned(),
+                text: column.title.to_lowercase(),
+                right: right.to_owned(),
+                ..Item::default()
+            }
+        })
+        .collect();
+    let key = key_of(state, theme, Command::Preview);
+    (items, if hidden { text::hides_preview(&key) } else { String::new() })
+}
+
+fn command_item(state: &State, theme: Theme, binding: &Binding) -> Item {
+    // Asked as if the menu were closed: the command is carried out on the screen below.
+    let refusal = can(state, binding.command).err();
+    Item {
+        label: binding.id.to_owned(),
+        right: key_of(state, theme, binding.command),
+        off: refusal.is_some(),
+        text: refusal.unwrap_or_else(|| binding.help.to_owned()),
+        ..Item::default()
+    }
+}

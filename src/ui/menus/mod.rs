@@ -1,0 +1,3 @@
+//! Lists to choose from.
+
+pub mod list;

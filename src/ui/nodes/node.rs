@@ -1,0 +1,286 @@
+//! One node in facts: what it does, what holds it up and what would free it, its pods while it drains, its events.
+//!
+//! ```text
+//! ╭─ web-z2-aaaaa-77777 ────────────────────── ✗ blocked 47m ─╮
+//! │ pool      web · eu01-2                                    │
+//! │ held by   PodDisruptionBudget payments/api allows 0       │
+//! │ frees     One more ready replica of payments/api.         │
+//! │ look      kubectl -n payments get pdb api                 │
+//! ```
+
+use std::cmp::Reverse;
+
+use jiff::Timestamp;
+use ratatui::text::{Line, Span};
+
+use crate::app::cell::Tone;
+use crate::app::nodes::observed::ObservedCluster;
+use crate::app::state::State;
+use crate::domain::age::{long, since};
+use crate::domain::roll::Roll;
+use crate::domain::roll::blocker::{Blocker, Severity};
+use crate::domain::roll::classify::{NodeRoll, NodeStage};
+use crate::domain::roll::clock_skew::ClusterClock;
+use crate::domain::roll::format;
+use crate::domain::snapshot::{ClusterSnapshot, Event, Pod, Unseen};
+use crate::domain::text::{clean, cut_middle, plural, width};
+use crate::ui::nodes::roll::sign;
+use crate::ui::text::{as_fits, pad_end};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::facts::Facts;
+
+/// Columns of the labels.
+const LABEL: usize = 10;
+
+/// What a node does and for how long ("✗ blocked 47m").
+pub fn stage(node: &NodeRoll, now: Timestamp, theme: Theme) -> Vec<Span<'static>> {
+    let (glyph, tone) = sign(node);
+    let lasts = node.since.filter(|_| node.stage != NodeStage::Old).map(|began| {
+        let least = if began.at_least { "at least " } else { "" };
+        format!(" {least}{}", long(since(began.at, now)))
+    });
+    let word = format!("{glyph} {}{}", format::stage(node), lasts.unwrap_or_default());
+    vec![theme.span(word, tone)]
+}
+
+/// What concerns a node: what is named to hold it, then what holds its zone or the whole roll.
+pub fn concerning<'a>(roll: &'a Roll, node: &NodeRoll) -> Vec<&'a Blocker> {
+    let own = roll.blockers_of(node);
+    let around = roll.blockers.iter().filter(|blocker| {
+        blocker.node.is_none()
+            && blocker.kind.severity() != Severity::Note
+            && blocker
+                .place
+                .as_ref()
+                .is_none_or(|(pool, zone)| *pool == node.pool && *zone == node.zone)
+    });
+    own.chain(around).collect()
+}
+
+/// The node, with at most so many of its events. Durations end at the moment of which the snapshot is.
+pub fn lines(
+    node: &NodeRoll,
+    observed: &ObservedCluster,
+    state: &State,
+    theme: Theme,
+    columns: usize,
+    events: usize,
+) -> Vec<Line<'static>> {
+    let (Some(roll), Some(snapshot)) = (&observed.roll, &observed.snapshot) else {
+        return Vec::new();
+    };
+    let now = observed.as_of(state.shared.now.wall);
+    let mut facts = Facts::new(theme, columns, LABEL);
+    for blocker in concerning(roll, node).into_iter().take(3) {
+        held_by(blocker, now, theme, &mut facts);
+        facts.blank();
+    }
+    identity(node, roll, (state, now), theme, &mut facts);
+    let on_node = pods_on(node, snapshot);
+    if node.stage.is_old() && node.stage != NodeStage::Old {
+        facts.blank();
+        pods(&on_node, snapshot, now, theme, &mut facts);
+    }
+    facts.blank();
+    let found = events_of(node, &on_node, snapshot);
+    if found.is_empty() {
+        let text = match snapshot.unseen.get("events") {
+            Some(Unseen::Partly(reason)) => format!("none that was read ({})", clean(reason)),
+            Some(reason) => format!("cannot be read: {}", clean(&reason.to_string())),
+            None => "none; a cluster keeps them for about an hour".to_owned(),
+        };
+        facts.text("events", &text, Tone::Dim);
+    }
+    for event in found.into_iter().take(events) {
+        event_line(event, node, snapshot, (state, now), &mut facts);
+    }
+    facts.into_lines()
+}
+
+fn identity(
+    node: &NodeRoll,
+    roll: &Roll,
+    (state, now): (&State, Timestamp),
+    theme: Theme,
+    facts: &mut Facts,
+) {
+    let zone = roll
+        .pools
+        .iter()
+        .filter(|pool| pool.name == node.pool)
+        .flat_map(|pool| &pool.zones)
+        .find(|zone| zone.name == node.zone);
+    let place = match (node.pool.as_str(), node.zone.as_str()) {
+        ("", "") => "not told by the node".to_owned(),
+        (pool, "") => clean(pool),
+        ("", zone) => clean(zone),
+        (pool, zone) => clean(&format!("{pool} · {zone}")),
+    };
+    facts.fact("pool", vec![Span::raw(place)]);
+    if let Some(limits) = zone.and_then(|zone| zone.limits) {
+        facts.text("", &format::limits(limits), Tone::Dim);
+    }
+    if let Some(detail) = format::stage_detail(node, now) {
+        facts.text("state", &detail, Tone::Plain);
+    }
+    let created = node.created.map(|at| {
+        let made = format!("made {}, {} ago", state.zone().short(at), long(since(at, now)));
+        vec![theme.span(format!("   {made}"), Tone::Dim)]
+    });
+    let mut version = vec![vec![Span::raw(node.version.clone())]];
+    version.extend(created);
+    facts.fact("version", as_fits(version, facts.room()));
+    if node.estimated {
+        facts.text("judged", "by its age only: its generation label is missing", Tone::Warn);
+    }
+}
+
+/// A blocker in full.
+pub fn held_by(blocker: &Blocker, now: Timestamp, theme: Theme, facts: &mut Facts) {
+    let held = if blocker.node.is_some() { "held by" } else { "held up" };
+    let (label, tone) = match blocker.kind.severity() {
+        Severity::Stops => (held, Tone::Bad),
+        Severity::Holds => (held, Tone::Warn),
+        Severity::Note => ("note", Tone::Plain),
+    };
+    facts.text(label, &blocker.brief, tone);
+    if let Some(began) = blocker.since {
+        let least = if began.at_least { "at least " } else { "" };
+        let text = format!("for {least}{}", long(since(began.at, now)));
+        facts.fact("", vec![theme.span(text, Tone::Dim)]);
+    }
+    remedy(blocker, theme, facts);
+}
+
+/// Why it holds, what would free it, a command, and what SKE says of the same.
+pub fn remedy(blocker: &Blocker, theme: Theme, facts: &mut Facts) {
+    facts.text("why", &blocker.why, Tone::Plain);
+    facts.text("frees", &blocker.frees, Tone::Plain);
+    if let Some(command) = &blocker.command {
+        facts.fact("look", vec![theme.span(command.line(None), Tone::Plain)]);
+    }
+    for problem in blocker.reported.iter().take(2) {
+        facts.text("SKE says", &problem.to_string(), Tone::Dim);
+    }
+}
+
+fn pods_on<'a>(node: &NodeRoll, snapshot: &'a ClusterSnapshot) -> Vec<&'a Pod> {
+    let here = |pod: &&Pod| pod.node.as_deref() == Some(&node.name);
+    snapshot.pods.iter().map(AsRef::as_ref).filter(here).collect()
+}
+
+/// Pods of a node that is being emptied: those that must still go, the longest waiting first.
+fn pods(
+    on_node: &[&Pod],
+    snapshot: &ClusterSnapshot,
+    now: Timestamp,
+    theme: Theme,
+    facts: &mut Facts,
+) {
+    if snapshot.is_blind_to("pods") {
+        facts.text("pods", "cannot be read", Tone::Warn);
+        return;
+    }
+    let mut going: Vec<&Pod> =
+        on_node.iter().copied().filter(|pod| !pod.stays_on_its_node()).collect();
+    let staying = on_node.len() - going.len();
+    going.sort_by_key(|pod| (pod.deleted_by.is_none(), pod.deleted_by, pod.created));
+    let stays = match staying {
+        0 => String::new(),
+        count => format!(" · {} of DaemonSets stay", plural(count, "pod", "pods")),
+    };
+    let text = match going.len() {
+        0 => format!("all evicted{stays}"),
+        count => format!("{} still to go{stays}", plural(count, "pod", "pods")),
+    };
+    facts.fact("pods", vec![Span::raw(text)]);
+    let clock = ClusterClock::new(now, snapshot.skew_seconds);
+    for pod in going.iter().take(6) {
+        let (word, tone) = pod_word(pod, clock);
+        let name = clean(&format!("{}/{}", pod.namespace, pod.name));
+        let name = cut_middle(&name, facts.room().saturating_sub(width(&word) + 2));
+        facts.fact("", vec![Span::raw(name), theme.span(format!("  {word}"), tone)]);
+    }
+    if going.len() > 6 {
+        facts.fact("", vec![theme.span(format!("and {} more", going.len() - 6), Tone::Dim)]);
+    }
+}
+
+fn pod_word(pod: &Pod, clock: ClusterClock) -> (String, Tone) {
+    match pod.deleted_by {
+        Some(by) if clock.planned(by) < clock.now() => {
+            (format!("should have gone {} ago", long(clock.age(by))), Tone::Bad)
+        }
+        Some(_) => ("being deleted".to_owned(), Tone::Busy),
+        None if pod.pending => ("pending".to_owned(), Tone::Dim),
+        None if pod.ready => ("ready".to_owned(), Tone::Dim),
+        None => ("not ready".to_owned(), Tone::Warn),
+    }
+}
+
+/// Events of the node and of the pods that are on it, newest first.
+fn events_of<'a>(
+    node: &NodeRoll,
+    on_node: &[&Pod],
+    snapshot: &'a ClusterSnapshot,
+) -> Vec<&'a Event> {
+    let about_node = |event: &Event| event.kind == "Node" && event.name == node.name;
+    let about_pod = |event: &Event| {
+        event.kind == "Pod"
+            && on_node.iter().any(|pod| pod.name == event.name && pod.namespace == event.namespace)
+    };
+    let mut found: Vec<&Event> = snapshot
+        .events
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|event| about_node(event) || about_pod(event))
+        .collect();
+    found.sort_by_key(|event| Reverse(event.at));
+    found
+}
+
+fn event_line(
+    event: &Event,
+    node: &NodeRoll,
+    snapshot: &ClusterSnapshot,
+    (state, now): (&State, Timestamp),
+    facts: &mut Facts,
+) {
+    let clock = ClusterClock::new(now, snapshot.skew_seconds);
+    let at = event.at.map_or_else(String::new, |at| state.zone().clock(clock.ours(at)));
+    let times = if event.count > 1 { format!(" ×{}", event.count) } else { String::new() };
+    let about = if event.name == node.name {
+        String::new()
+    } else {
+        clean(&format!("{}/{} ", event.namespace, event.name))
+    };
+    let text = format!("{}{times}: {about}{}", clean(&event.reason), event.message);
+    let tone = if event.warning { Tone::Warn } else { Tone::Plain };
+    facts.text(&pad_end(&at, 8), &text, tone);
+}
+
+/// The name in a border.
+pub fn title(node: &NodeRoll, theme: Theme, columns: usize) -> Span<'static> {
+    theme.part(format!(" {} ", cut_middle(&node.short, columns.saturating_sub(26))), Role::Title)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::fixtures::now;
+    use crate::domain::roll::clock_skew::ClusterClock;
+    use crate::domain::snapshot::Pod;
+    use crate::ui::fixtures::{ago, rolls};
+    use crate::ui::nodes::node::pod_word;
+
+    #[test]
+    fn a_pod_that_is_still_there_says_since_when_it_should_not_be() {
+        let deleted = |deleted_by| Pod { deleted_by, ..rolls::pod("api-1", "web-1") };
+        for (pod, word) in [
+            (deleted(None), "ready"),
+            (deleted(Some(ago(-1))), "being deleted"),
+            (deleted(Some(ago(5))), "should have gone 5m ago"),
+        ] {
+            assert_eq!(pod_word(&pod, ClusterClock::new(now(), 0)).0, word);
+        }
+    }
+}

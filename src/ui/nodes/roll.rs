@@ -1,0 +1,416 @@
+//! A roll in lines: the bar, the legend, pools and zones with a glyph for each node, and the steps before them.
+//!
+//! ```text
+//!  ▰▰▰▰▰▰▰▰▰▰▰▰▱▱▱▱▱▱▱▱  9 of 15 nodes new  60 %   about 40–60m left
+//!  ■ 9 new   ▣ 1 joining   ▢ 1 draining   ✗ 1 blocked   □ 3 old
+//!
+//!  web    ▰▰▰▰▰▰▰▱▱▱▱▱  7/12   about 45–70m left          surge 1, unavailable 0
+//!    eu01-1   ■ ■ ■ □
+//!    eu01-2   ■ ■[✗]□
+//! ```
+
+use jiff::Timestamp;
+use ratatui::text::{Line, Span};
+
+use crate::app::cell::Tone;
+use crate::app::fleet::columns::bar;
+use crate::domain::cluster::Cluster;
+use crate::domain::roll::Roll;
+use crate::domain::roll::classify::{NodeRoll, NodeStage};
+use crate::domain::roll::format;
+use crate::domain::roll::limits::Limits;
+use crate::domain::roll::progress::{Counts, PoolRoll, PoolState, ZoneRoll};
+use crate::domain::roll::steps::{StepState, StepView};
+use crate::domain::text::{clean, cut_middle, width};
+use crate::ui::text::{as_fits, blanks, cut_spans, pad_end, spans_width, spread};
+use crate::ui::theme::{Role, Theme};
+
+/// Lines, and the one of them that must be seen. Nodes are drawn only where their line is shown.
+#[derive(Debug)]
+pub struct Grid<'a> {
+    rows: Vec<Row<'a>>,
+    /// The line of the node under the cursor.
+    pub cursor: usize,
+    chosen: Option<&'a str>,
+    theme: Theme,
+    columns: usize,
+}
+
+#[derive(Debug)]
+enum Row<'a> {
+    Drawn(Line<'static>),
+    /// Parts, and what is said at the end of the line if there is room.
+    Parts(Vec<Part<'a>>, Option<&'static str>),
+}
+
+#[derive(Debug)]
+enum Part<'a> {
+    Text(Span<'static>),
+    Nodes(&'a [NodeRoll]),
+}
+
+impl<'a> Grid<'a> {
+    fn new(chosen: Option<&'a str>, theme: Theme, columns: usize) -> Self {
+        Self { rows: Vec::new(), cursor: 0, chosen, theme, columns }
+    }
+
+    /// How many lines there are.
+    pub fn height(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// So many lines from one of them on.
+    pub fn lines(&self, first: usize, count: usize) -> impl Iterator<Item = Line<'static>> {
+        self.rows.iter().skip(first).take(count).map(|row| self.draw(row))
+    }
+
+    fn draw(&self, row: &Row<'_>) -> Line<'static> {
+        let (parts, note) = match row {
+            Row::Drawn(line) => return line.clone(),
+            Row::Parts(parts, note) => (parts, note),
+        };
+        let mut spans = Vec::new();
+        for part in parts {
+            match part {
+                Part::Text(span) => spans.push(span.clone()),
+                Part::Nodes(nodes) => spans.extend(glyphs(nodes, self.chosen, self.theme)),
+            }
+        }
+        let Some(note) = note else { return Line::from(cut_spans(spans, self.columns)) };
+        let fits = self.width(parts) + width(note) + 3 <= self.columns;
+        let note = if fits { vec![self.theme.span(*note, Tone::Dim)] } else { Vec::new() };
+        spread(spans, note, self.columns)
+    }
+
+    /// Columns that parts take: two for each node, and one for the bracket after the last one.
+    fn width(&self, parts: &[Part<'_>]) -> usize {
+        let of = |part: &Part<'_>| match part {
+            Part::Text(span) => width(&span.content),
+            Part::Nodes(nodes) => {
+                2 * nodes.len() + usize::from(nodes.last().is_some_and(|last| self.is_chosen(last)))
+            }
+        };
+        parts.iter().map(of).sum()
+    }
+
+    fn is_chosen(&self, node: &NodeRoll) -> bool {
+        self.chosen == Some(node.uid.as_str())
+    }
+
+    /// Notes that these nodes are in the next line.
+    fn look_for_chosen(&mut self, nodes: &[NodeRoll]) {
+        if nodes.iter().any(|node| self.is_chosen(node)) {
+            self.cursor = self.rows.len();
+        }
+    }
+}
+
+/// The sign of a node.
+pub fn sign(node: &NodeRoll) -> (&'static str, Tone) {
+    match node.stage {
+        NodeStage::Draining if node.blocked => ("✗", Tone::Bad),
+        NodeStage::Draining => ("▢", Tone::Busy),
+        NodeStage::New => ("■", Tone::Good),
+        NodeStage::Leaving => ("▤", Tone::Warn),
+        NodeStage::Joining => ("▣", Tone::Busy),
+        NodeStage::Cordoned => ("▥", Tone::Warn),
+        NodeStage::Old => ("□", Tone::Dim),
+        NodeStage::Preserved => ("◆", Tone::Dim),
+    }
+}
+
+/// What every sign means, with how many there are of it; those that do not occur are left out.
+pub fn legend(counts: Counts, theme: Theme, columns: usize) -> Vec<Span<'static>> {
+    let parts = [
+        ("■", Tone::Good, counts.new, "new"),
+        ("▣", Tone::Busy, counts.joining, "joining"),
+        ("▢", Tone::Busy, counts.draining.saturating_sub(counts.blocked), "draining"),
+        ("✗", Tone::Bad, counts.blocked, "blocked"),
+        ("▥", Tone::Warn, counts.cordoned, "cordoned"),
+        ("□", Tone::Dim, counts.old, "old"),
+        ("▤", Tone::Warn, counts.leaving, "leaving"),
+        ("◆", Tone::Dim, counts.preserved, "preserved"),
+    ];
+    let gap = if columns >= 60 { "   " } else { "  " };
+    let mut spans: Vec<Span<'static>> = Vec::new();
+    for (sign, tone, count, word) in parts {
+        if count == 0 {
+            continue;
+        }
+        if !spans.is_empty() {
+            spans.push(Span::raw(gap));
+        }
+        spans.push(theme.span(sign, tone));
+        spans.push(Span::raw(format!(" {count} {word}")));
+    }
+    if spans.is_empty() {
+        spans.push(theme.span("no nodes", Tone::Dim));
+    }
+    cut_spans(spans, columns)
+}
+
+/// Bar, figure, percent and outlook, as far as they fit.
+pub fn summary(roll: &Roll, now: Timestamp, theme: Theme, columns: usize) -> Vec<Span<'static>> {
+    let outlook = format::outlook(roll.outlook, now).map(|text| {
+        let tone = outlook_tone(roll);
+        vec![Span::raw("   "), theme.span(text, tone)]
+    });
+    let Some(figure) = roll.figure() else {
+        let text = format::counts(roll.counts);
+        let mut parts = vec![vec![Span::raw(text)]];
+        parts.extend(outlook);
+        return as_fits(parts, columns);
+    };
+    let tone = if roll.counts.blocked > 0 { Tone::Bad } else { bar_tone(figure.done) };
+    let cells = if columns >= 110 {
+        24
+    } else if columns >= 70 {
+        16
+    } else {
+        6
+    };
+    let mut parts = vec![
+        vec![theme.span(bar(figure, cells), tone)],
+        vec![Span::raw("  "), theme.part(format::figure(figure), Role::Title)],
+    ];
+    parts.extend(outlook);
+    if !figure.done {
+        let percent = format!("   {} %", figure.percent());
+        parts.push(vec![theme.span(percent, Tone::Dim)]);
+    }
+    as_fits(parts, columns)
+}
+
+/// Bar and figure for a narrow pane.
+pub fn summary_short(roll: &Roll, theme: Theme) -> Vec<Span<'static>> {
+    let Some(figure) = roll.figure() else {
+        return vec![Span::raw(format::counts(roll.counts))];
+    };
+    let tone = if roll.counts.blocked > 0 { Tone::Bad } else { bar_tone(figure.done) };
+    let text = format!(" {} new", format::figure_narrow(figure));
+    vec![theme.span(bar(figure, 8), tone), theme.part(text, Role::Title)]
+}
+
+fn bar_tone(done: bool) -> Tone {
+    if done { Tone::Good } else { Tone::Busy }
+}
+
+fn outlook_tone(roll: &Roll) -> Tone {
+    use crate::domain::roll::eta::RollEstimate;
+    match roll.outlook {
+        RollEstimate::Stalled { .. } => Tone::Bad,
+        RollEstimate::Left { held: true, .. } | RollEstimate::Unknown => Tone::Warn,
+        RollEstimate::Left { .. } | RollEstimate::Finishing => Tone::Plain,
+        RollEstimate::Idle | RollEstimate::NotBegun | RollEstimate::Early | RollEstimate::Done => {
+            Tone::Dim
+        }
+    }
+}
+
+/// The steps of the start below each other, with what shows of them.
+pub fn steps(steps: &[StepView], theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let name = steps.iter().map(|step| width(format::step(step.name))).max().unwrap_or(0);
+    let line = |step: &StepView| {
+        let mut spans = step_spans(step, theme);
+        if let Some(detail) = &step.detail {
+            let gap = name.saturating_sub(width(format::step(step.name))) + 2;
+            spans.push(blanks(gap));
+            spans.push(theme.span(detail.clone(), Tone::Dim));
+        }
+        Line::from(cut_spans(spans, columns))
+    };
+    steps.iter().map(line).collect()
+}
+
+/// The step that is under way, in one line; else the first whose turn has not come.
+pub fn step_now(steps: &[StepView], theme: Theme, columns: usize) -> Vec<Span<'static>> {
+    let now = steps.iter().find(|step| step.state == StepState::Now);
+    let step = now.or_else(|| steps.iter().find(|step| step.state != StepState::Done));
+    let Some(step) = step else { return Vec::new() };
+    let mut spans = step_spans(step, theme);
+    if let Some(detail) = &step.detail {
+        spans.push(theme.span(format!(": {detail}"), Tone::Dim));
+    }
+    cut_spans(spans, columns)
+}
+
+fn step_spans(step: &StepView, theme: Theme) -> Vec<Span<'static>> {
+    let (sign, tone) = match step.state {
+        StepState::Done => ("✓", Tone::Good),
+        StepState::Now => ("●", Tone::Busy),
+        StepState::Waiting => ("○", Tone::Dim),
+        StepState::Unknown => ("?", Tone::Dim),
+    };
+    let name = format::step(step.name);
+    let name = match step.state {
+        StepState::Now => theme.part(name, Role::Title),
+        StepState::Done => Span::raw(name),
+        StepState::Waiting | StepState::Unknown => theme.span(name, Tone::Dim),
+    };
+    vec![theme.span(sign, tone), Span::raw(" "), name]
+}
+
+/// Pools, zones below each other, nodes side by side; the chosen one in brackets.
+pub fn pools<'a>(
+    roll: &'a Roll,
+    cluster: &Cluster,
+    chosen: Option<&'a str>,
+    now: Timestamp,
+    theme: Theme,
+    columns: usize,
+) -> Grid<'a> {
+    let mut grid = Grid::new(chosen, theme, columns);
+    let name = names(roll);
+    for (index, pool) in roll.pools.iter().enumerate() {
+        if index > 0 {
+            grid.rows.push(Row::Drawn(Line::default()));
+        }
+        grid.rows.push(Row::Drawn(pool_line(pool, cluster, name, now, theme, columns)));
+        let zone_columns = pool.zones.iter().map(|zone| width(&zone_name(zone))).max().unwrap_or(0);
+        for zone in &pool.zones {
+            let lead = format!("  {}  ", pad_end(&zone_name(zone), zone_columns));
+            let note = if zone.is_unfinished() && zone.limits.is_some_and(Limits::drains_first) {
+                "drains before it adds"
+            } else {
+                ""
+            };
+            // Each takes two columns, and the bracket after the last one needs another.
+            let room = (columns.saturating_sub(width(&lead) + 1) / 2).max(1);
+            for (row, nodes) in zone.nodes.chunks(room).enumerate() {
+                let lead = if row == 0 { lead.clone() } else { " ".repeat(width(&lead)) };
+                grid.look_for_chosen(nodes);
+                let parts = vec![Part::Text(theme.span(lead, Tone::Dim)), Part::Nodes(nodes)];
+                grid.rows.push(Row::Parts(parts, Some(if row == 0 { note } else { "" })));
+            }
+            if zone.nodes.is_empty() {
+                grid.rows.push(Row::Drawn(Line::from(vec![
+                    theme.span(lead, Tone::Dim),
+                    theme.span(" no nodes", Tone::Dim),
+                ])));
+            }
+        }
+    }
+    grid
+}
+
+/// The same with a line or two for each pool.
+pub fn pools_low<'a>(
+    roll: &'a Roll,
+    chosen: Option<&'a str>,
+    now: Timestamp,
+    theme: Theme,
+    columns: usize,
+) -> Grid<'a> {
+    let mut grid = Grid::new(chosen, theme, columns);
+    let name = names(roll);
+    let indent = || Part::Text(blanks((name + 1).min(columns / 4)));
+    for pool in &roll.pools {
+        let figure = format!(" {}", format::figure_narrow(pool.figure));
+        let head = name + width(&figure);
+        let mut parts = vec![
+            Part::Text(Span::raw(pad_end(&pool_name(pool), name))),
+            Part::Text(theme.part(figure, Role::Title)),
+        ];
+        let left = pool_outlook(pool, now).filter(|_| columns >= 60);
+        if let Some(left) = left.filter(|left| head + width(left) + 30 < columns) {
+            parts.push(Part::Text(theme.span(format!("  {left}"), Tone::Dim)));
+        }
+        for zone in &pool.zones {
+            let wide = width(&zone_name(zone)) + 2 + 2 * zone.nodes.len() + 2;
+            if grid.width(&parts) + wide > columns {
+                grid.rows.push(Row::Parts(std::mem::replace(&mut parts, vec![indent()]), None));
+            }
+            parts.push(Part::Text(theme.span(format!("  {}", zone_name(zone)), Tone::Dim)));
+            let room = (columns.saturating_sub(grid.width(&parts) + 1) / 2).max(1);
+            for (row, nodes) in zone.nodes.chunks(room).enumerate() {
+                if row > 0 {
+                    grid.rows.push(Row::Parts(std::mem::replace(&mut parts, vec![indent()]), None));
+                }
+                grid.look_for_chosen(nodes);
+                parts.push(Part::Nodes(nodes));
+            }
+        }
+        grid.rows.push(Row::Parts(parts, None));
+    }
+    grid
+}
+
+/// Columns that the names of pools take.
+fn names(roll: &Roll) -> usize {
+    roll.pools.iter().map(|pool| width(&pool_name(pool))).max().unwrap_or(0)
+}
+
+/// What is to be expected of a pool: its state where that says all, else how long it takes.
+fn pool_outlook(pool: &PoolRoll, now: Timestamp) -> Option<String> {
+    let settled = matches!(pool.state, PoolState::Settled | PoolState::Empty);
+    format::pool_state(pool)
+        .map(str::to_owned)
+        .filter(|_| !settled)
+        .or_else(|| format::outlook(pool.outlook, now))
+}
+
+/// A pool's name as it is drawn; pool names have at most 15 characters.
+fn pool_name(pool: &PoolRoll) -> String {
+    if pool.name.is_empty() { "no pool".to_owned() } else { cut_middle(&clean(&pool.name), 15) }
+}
+
+fn zone_name(zone: &ZoneRoll) -> String {
+    if zone.name.is_empty() { "no zone".to_owned() } else { cut_middle(&clean(&zone.name), 12) }
+}
+
+fn pool_line(
+    pool: &PoolRoll,
+    cluster: &Cluster,
+    name: usize,
+    now: Timestamp,
+    theme: Theme,
+    columns: usize,
+) -> Line<'static> {
+    let settled = matches!(pool.state, PoolState::Settled | PoolState::Empty);
+    let tone = if pool.counts.blocked > 0 {
+        Tone::Bad
+    } else {
+        bar_tone(matches!(pool.state, PoolState::AllNew | PoolState::Settled))
+    };
+    let mut parts = vec![vec![theme.part(pad_end(&pool_name(pool), name), Role::Title)]];
+    if settled {
+        let text = format::counts(pool.counts);
+        parts.push(vec![Span::raw("  "), Span::raw(text)]);
+    } else {
+        let cells = if columns >= 64 { 12 } else { 6 };
+        parts.push(vec![Span::raw("  "), theme.span(bar(pool.figure, cells), tone)]);
+        parts.push(vec![Span::raw(format!("  {}", format::figure_narrow(pool.figure)))]);
+    }
+    if let Some(text) = pool_outlook(pool, now) {
+        parts.push(vec![theme.span(format!("   {text}"), Tone::Dim)]);
+    }
+    let left = as_fits(parts, columns);
+    let limits =
+        cluster.pools.iter().find(|known| known.name == pool.name).map(|known| {
+            format!("surge {}, unavailable {}", known.max_surge, known.max_unavailable)
+        });
+    let right = limits.map_or_else(Vec::new, |text| vec![theme.span(text, Tone::Dim)]);
+    let fits = spans_width(&left) + spans_width(&right) + 3 <= columns;
+    spread(left, if fits { right } else { Vec::new() }, columns)
+}
+
+/// One sign for each node, a blank before each; the chosen one in brackets.
+fn glyphs(nodes: &[NodeRoll], chosen: Option<&str>, theme: Theme) -> Vec<Span<'static>> {
+    let mut spans = Vec::new();
+    let mut after_chosen = false;
+    for node in nodes {
+        let is_chosen = chosen == Some(node.uid.as_str());
+        spans.push(match (is_chosen, after_chosen) {
+            (true, _) => theme.part("[", Role::Accent),
+            (false, true) => theme.part("]", Role::Accent),
+            (false, false) => Span::raw(" "),
+        });
+        let (sign, tone) = sign(node);
+        spans.push(theme.span(sign, tone));
+        after_chosen = is_chosen;
+    }
+    if after_chosen {
+        spans.push(theme.part("]", Role::Accent));
+    }
+    spans
+}

@@ -1,0 +1,438 @@
+//! The nodes tab of a cluster: pools and zones, the node under the cursor, what happened.
+//!
+//! ```text
+//! ╭─ nodes ──────────────────────────────────────────────╮╭─ web-z2-aaaaa-77777 ──── ✗ blocked 47m ─╮
+//! │ ▰▰▰▰▰▰▰▰▰▰▱▱▱▱▱▱  9 of 15 nodes new   stalled 47m    ││ held by   PodDisruptionBudget …         │
+//! │                                                      ││ frees     One more ready replica …      │
+//! │ web    ▰▰▰▰▰▰▰▱▱▱▱▱  7/12                            ││ look      kubectl -n payments get pdb … │
+//! │   eu01-1   ■ ■ ■ □                                   ││                                         │
+//! ╰──────────────────────────────────────────────────────╯╰─────────────────────────────────────────╯
+//! ╭─ timeline ─────────────────────────────────────────────────────────────────────────────────────╮
+//! ```
+
+use jiff::Timestamp;
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::cell::Tone;
+use crate::app::fleet::state::Entry;
+use crate::app::keymap::Command;
+use crate::app::nodes::observed::ObservedCluster;
+use crate::app::screen::Metrics;
+use crate::app::state::State;
+use crate::domain::age::{long, since};
+use crate::domain::roll::Roll;
+use crate::domain::roll::blocker::Severity;
+use crate::domain::roll::classify::NodeRoll;
+use crate::domain::roll::format;
+use crate::domain::roll::progress::PoolState;
+use crate::domain::rotation::Phase;
+use crate::domain::snapshot::Unavailable;
+use crate::domain::text::plural;
+use crate::ui::nodes::node;
+use crate::ui::nodes::roll;
+use crate::ui::nodes::roll::Grid;
+use crate::ui::nodes::timeline;
+use crate::ui::text::{cells, cut_spans, wrap, wrap_to};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::{footer, scrollbar};
+
+/// From here on there is room for two panes beside each other.
+const WIDE: u16 = 100;
+
+/// Events of a node that are shown beside what it does; all of them when it is shown in full.
+const SOME_EVENTS: usize = 6;
+
+/// Draws the tab.
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    entry: &Entry,
+    metrics: &mut Metrics,
+) {
+    let observed = state.nodes.observed.get(&entry.cluster.id);
+    let seen = observed.and_then(|observed| Some((observed, observed.roll.as_ref()?)));
+    let Some((observed, roll)) = seen else {
+        nothing_seen(state, theme, frame, area, entry);
+        return;
+    };
+    let now = observed.as_of(state.shared.now.wall);
+    let tab = Tab { state, theme, entry, observed, roll, now };
+    if area.width >= WIDE && area.height >= 20 {
+        tab.wide(frame, area, metrics);
+    } else {
+        tab.narrow(frame, area, metrics);
+    }
+}
+
+/// Why nothing is seen, and what there is to know without.
+fn nothing_seen(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, entry: &Entry) {
+    let inner = pane(theme, frame, area, vec![theme.part(" nodes ", Role::Title)], Vec::new());
+    let columns = usize::from(inner.width);
+    let (bad, text) = match state.unseen(&entry.cluster.id) {
+        Some(text) => (is_bad(state, entry), text),
+        None => (false, Unavailable::Connecting.to_string()),
+    };
+    let lead = if bad { theme.span("! ", Tone::Warn) } else { theme.span("· ", Tone::Dim) };
+    let mut lines = vec![Line::default()];
+    for (index, text) in wrap(&sentence(&text), columns.saturating_sub(4)).into_iter().enumerate() {
+        let lead = if index == 0 { lead.clone() } else { Span::raw("  ") };
+        lines.push(Line::from(vec![lead, Span::raw(text)]));
+    }
+    let (min, max) = entry.cluster.node_bounds();
+    let pools: Vec<String> = entry
+        .cluster
+        .pools
+        .iter()
+        .map(|pool| {
+            let zones = pool.zones.join(" ");
+            format!("{}  {}–{} nodes  {zones}", pool.name, pool.minimum, pool.maximum)
+        })
+        .collect();
+    lines.push(Line::default());
+    let known = format!("What SKE tells: {min}–{max} nodes may be there.");
+    lines.push(Line::from(theme.span(known, Tone::Dim)));
+    lines.extend(
+        pools.into_iter().map(|text| Line::from(theme.span(format!("  {text}"), Tone::Dim))),
+    );
+    if entry.cluster.rotation.phase == Phase::Preparing {
+        lines.push(Line::default());
+        let text = "A node usually takes 7–10m, several at once where surge allows it.";
+        lines.extend(wrap(text, columns).into_iter().map(|t| Line::from(theme.span(t, Tone::Dim))));
+    }
+    frame.render_widget(Text::from(lines), inner);
+}
+
+/// Whether a person has to know why nothing is seen; looking and sleeping are no trouble.
+fn is_bad(state: &State, entry: &Entry) -> bool {
+    let trouble =
+        state.nodes.observed.get(&entry.cluster.id).and_then(|seen| seen.trouble.as_ref());
+    trouble.is_some_and(|(trouble, _)| {
+        !matches!(trouble, Unavailable::Connecting | Unavailable::Hibernated)
+    })
+}
+
+/// With a capital, and a full stop.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", characters.as_str())
+}
+
+/// Whether there is room for a border with a title.
+fn has_border(area: Rect) -> bool {
+    area.height >= 8 && area.width >= 50
+}
+
+/// A pane where there is room for its border; hands back the room inside.
+fn pane(
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    title: Vec<Span<'static>>,
+    right: Vec<Span<'static>>,
+) -> Rect {
+    if !has_border(area) {
+        return Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    }
+    let mut block = theme.pane().title(theme.title(title));
+    if !right.is_empty() {
+        block = block.title(theme.title_right(right));
+    }
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
+}
+
+/// Everything that the tab draws from.
+struct Tab<'a> {
+    state: &'a State,
+    theme: Theme,
+    entry: &'a Entry,
+    observed: &'a ObservedCluster,
+    roll: &'a Roll,
+    /// The moment of which the snapshot is.
+    now: Timestamp,
+}
+
+impl Tab<'_> {
+    fn wide(&self, frame: &mut Frame<'_>, area: Rect, metrics: &mut Metrics) {
+        let rows = area.height;
+        let below = if rows >= 24 { (rows / 3).min(12) } else { 0 };
+        let [above, timeline_area] =
+            Layout::vertical([Constraint::Fill(1), Constraint::Length(below)]).areas(area);
+        let [left, right] =
+            Layout::horizontal([Constraint::Fill(5), Constraint::Fill(4)]).areas(above);
+        let inner = pane(self.theme, frame, left, self.title(), self.freshness());
+        self.pools(frame, inner);
+        self.node(frame, right, metrics);
+        if below > 0 {
+            let title = vec![self.theme.part(" timeline ", Role::Title)];
+            let inner = pane(self.theme, frame, timeline_area, title, Vec::new());
+            let (columns, rows) = (usize::from(inner.width), usize::from(inner.height));
+            let history = &self.observed.history;
+            let lines = timeline::lines(history, self.state, self.theme, columns, rows);
+            frame.render_widget(Text::from(lines), inner);
+        }
+    }
+
+    fn narrow(&self, frame: &mut Frame<'_>, area: Rect, metrics: &mut Metrics) {
+        let inner = pane(self.theme, frame, area, self.title(), self.freshness());
+        let (columns, rows) = (usize::from(inner.width), usize::from(inner.height));
+        let chosen = self.state.node_at_cursor();
+        if let Some(chosen) = chosen.filter(|_| self.state.nodes.in_full) {
+            let [title, rest] =
+                Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(inner);
+            frame.render_widget(self.node_title(chosen, columns), title);
+            self.node_part(chosen, frame, rest, metrics);
+            return;
+        }
+        let mut lines = self.head(columns, rows);
+        let grid = roll::pools_low(
+            self.roll,
+            chosen.map(|node| node.uid.as_str()),
+            self.now,
+            self.theme,
+            columns,
+        );
+        let room = rows.saturating_sub(lines.len());
+        let share = room * 3 / 5;
+        let first = first_seen(&grid, share.max(1));
+        lines.extend(grid.lines(first, share.max(1)));
+        if let Some(chosen) = chosen.filter(|_| lines.len() + 2 <= rows) {
+            if rows >= 12 {
+                lines.push(Line::default());
+            }
+            lines.push(self.node_title(chosen, columns));
+            let rest = rows.saturating_sub(lines.len());
+            let all = self.node_lines(chosen, columns);
+            lines.extend(self.part(all, rest, metrics).0);
+        }
+        let rest = rows.saturating_sub(lines.len());
+        if rest >= 3 {
+            lines.push(Line::default());
+            let history = &self.observed.history;
+            lines.extend(timeline::lines(history, self.state, self.theme, columns, rest - 1));
+        }
+        frame.render_widget(Text::from(lines), inner);
+    }
+
+    fn title(&self) -> Vec<Span<'static>> {
+        vec![self.theme.part(" nodes ", Role::Title)]
+    }
+
+    /// Whether what is shown is the present, at the right of the border.
+    fn freshness(&self) -> Vec<Span<'static>> {
+        let now = self.state.shared.now.wall;
+        let age = self.observed.seen.map(|seen| long(since(seen.wall, now)));
+        match (self.state.unseen(&self.entry.cluster.id), age) {
+            (Some(_), Some(age)) => vec![self.theme.span(format!(" as of {age} ago "), Tone::Warn)],
+            (Some(_), None) => Vec::new(),
+            (None, _) => vec![self.theme.span(" live ", Tone::Good)],
+        }
+    }
+
+    /// Whether nodes are being replaced; before that, the steps of the control plane are shown.
+    fn has_begun(&self) -> bool {
+        self.entry.cluster.rotation.phase != Phase::Preparing
+            || self.roll.pools.iter().any(|pool| {
+                !matches!(pool.state, PoolState::NotBegun | PoolState::Missing | PoolState::Empty)
+            })
+    }
+
+    /// What is wrong with the snapshot; the bar; the legend or, before the nodes begin, the steps.
+    fn head(&self, columns: usize, rows: usize) -> Vec<Line<'static>> {
+        let (theme, now) = (self.theme, self.now);
+        let mut lines = Vec::new();
+        if let Some(text) = self.state.unseen(&self.entry.cluster.id) {
+            for (index, text) in
+                wrap_to(&sentence(&text), columns.saturating_sub(2), 2).into_iter().enumerate()
+            {
+                let lead = if index == 0 { "! " } else { "  " };
+                lines.push(Line::from(vec![theme.span(lead, Tone::Warn), Span::raw(text)]));
+            }
+        }
+        lines.push(Line::from(roll::summary(self.roll, now, theme, columns)));
+        if !self.has_begun() && rows >= 16 {
+            lines.push(Line::default());
+            lines.extend(roll::steps(&self.roll.steps, theme, columns));
+        } else if self.has_begun() {
+            lines.push(Line::from(roll::legend(self.roll.counts, theme, columns)));
+        } else {
+            lines.push(Line::from(roll::step_now(&self.roll.steps, theme, columns)));
+        }
+        lines
+    }
+
+    /// Head, pools, what holds the roll up, and notes.
+    fn pools(&self, frame: &mut Frame<'_>, area: Rect) {
+        let (columns, rows) = (usize::from(area.width), usize::from(area.height));
+        let mut head = vec![Line::default()];
+        head.extend(self.head(columns, rows));
+        head.push(Line::default());
+        let foot = self.foot(columns, rows.saturating_sub(head.len()) / 2);
+        let room = rows.saturating_sub(head.len() + foot.len() + 1).max(1);
+        let chosen = self.state.node_at_cursor().map(|node| node.uid.as_str());
+        let now = self.now;
+        let cluster = &self.entry.cluster;
+        let mut grid = roll::pools(self.roll, cluster, chosen, now, self.theme, columns);
+        if grid.height() > room {
+            let low = roll::pools_low(self.roll, chosen, now, self.theme, columns);
+            if low.height() <= room {
+                grid = low;
+            }
+        }
+        let first = first_seen(&grid, room);
+        let all = grid.height();
+        let grid_area = Rect {
+            y: area.y + cells(head.len()),
+            height: cells(room.min(all)).min(area.height.saturating_sub(cells(head.len()))),
+            ..area
+        };
+        let shown: Vec<Line<'static>> = grid.lines(first, room).collect();
+        let foot_area = Rect {
+            y: area.bottom().saturating_sub(cells(foot.len())),
+            height: cells(foot.len()),
+            ..area
+        };
+        frame.render_widget(Text::from(head), area);
+        frame.render_widget(Text::from(shown), grid_area);
+        frame.render_widget(Text::from(foot), foot_area);
+        let bar = Rect { x: area.right(), width: 1, ..grid_area };
+        scrollbar::draw(self.theme, frame, bar, first, all);
+    }
+
+    /// What holds the roll up, one line each; what to know of the figures.
+    fn foot(&self, columns: usize, rows: usize) -> Vec<Line<'static>> {
+        let (theme, now) = (self.theme, self.now);
+        let mut lines = Vec::new();
+        for blocker in &self.roll.blockers {
+            let (sign, tone) = match blocker.kind.severity() {
+                Severity::Stops => ("✗", Tone::Bad),
+                Severity::Holds => ("!", Tone::Warn),
+                Severity::Note => ("·", Tone::Dim),
+            };
+            let text = format::headline(blocker, now);
+            let spans = vec![theme.span(sign, tone), Span::raw(" "), Span::raw(text)];
+            lines.push(Line::from(cut_spans(spans, columns)));
+        }
+        if let Some(text) = format::evidence(self.roll, now).filter(|_| self.roll.worst().is_none())
+        {
+            for (index, text) in wrap(&text, columns.saturating_sub(2)).into_iter().enumerate() {
+                let lead = if index == 0 { "! " } else { "  " };
+                lines.push(Line::from(vec![theme.span(lead, Tone::Warn), Span::raw(text)]));
+            }
+        }
+        for note in &self.roll.notes {
+            let spans = vec![theme.span("· ", Tone::Dim), theme.span(note.clone(), Tone::Dim)];
+            lines.push(Line::from(cut_spans(spans, columns)));
+        }
+        let mut facts = Vec::new();
+        let pace = self.observed.history.pace();
+        if pace.joins.len() >= 3 {
+            let text = format!(
+                "a node takes {} here ({} measured)",
+                long(pace.median()),
+                pace.joins.len()
+            );
+            facts.push(text);
+        }
+        facts.extend(format::worst_case(self.roll.outlook));
+        facts.push(format::basis(&self.roll.guesses));
+        let room = rows.saturating_sub(facts.len()).max(1);
+        if lines.len() > room {
+            let more = lines.len() - (room - 1);
+            lines.truncate(room - 1);
+            lines.push(Line::from(theme.span(format!("  and {more} more"), Tone::Dim)));
+        }
+        for text in facts {
+            for line in wrap_to(&text, columns, 2) {
+                lines.push(Line::from(theme.span(line, Tone::Dim)));
+            }
+        }
+        lines
+    }
+
+    /// The node under the cursor.
+    fn node(&self, frame: &mut Frame<'_>, mut area: Rect, metrics: &mut Metrics) {
+        let Some(chosen) = self.state.node_at_cursor() else {
+            pane(self.theme, frame, area, Vec::new(), Vec::new());
+            return;
+        };
+        if !has_border(area) {
+            let [title, rest] =
+                Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(area);
+            let title = Rect { x: title.x + 1, width: title.width.saturating_sub(2), ..title };
+            frame.render_widget(self.node_title(chosen, usize::from(title.width)), title);
+            area = rest;
+        }
+        let title = vec![node::title(chosen, self.theme, usize::from(area.width))];
+        let mut right = vec![Span::raw(" ")];
+        right.extend(node::stage(chosen, self.now, self.theme));
+        right.push(Span::raw(" "));
+        let inner = pane(self.theme, frame, area, title, right);
+        self.node_part(chosen, frame, inner, metrics);
+    }
+
+    fn node_title(&self, chosen: &NodeRoll, columns: usize) -> Line<'static> {
+        let mut title =
+            vec![self.theme.part(format!("[{}]", chosen.short), Role::Title), Span::raw("  ")];
+        title.extend(node::stage(chosen, self.now, self.theme));
+        Line::from(cut_spans(title, columns))
+    }
+
+    fn node_part(
+        &self,
+        chosen: &NodeRoll,
+        frame: &mut Frame<'_>,
+        area: Rect,
+        metrics: &mut Metrics,
+    ) {
+        let lines = self.node_lines(chosen, usize::from(area.width));
+        let all = lines.len();
+        let (lines, first) = self.part(lines, usize::from(area.height), metrics);
+        frame.render_widget(Text::from(lines), area);
+        if self.state.nodes.in_full {
+            let bar = Rect { x: area.right(), width: 1, ..area };
+            scrollbar::draw(self.theme, frame, bar, first, all);
+        }
+    }
+
+    fn node_lines(&self, chosen: &NodeRoll, columns: usize) -> Vec<Line<'static>> {
+        let events = if self.state.nodes.in_full { usize::MAX } else { SOME_EVENTS };
+        node::lines(chosen, self.observed, self.state, self.theme, columns, events)
+    }
+
+    /// What is seen of the node's lines: their beginning, and how much more there is; or, in full, the part that was
+    /// scrolled to. The number of the first line comes with it.
+    fn part(
+        &self,
+        mut lines: Vec<Line<'static>>,
+        rows: usize,
+        metrics: &mut Metrics,
+    ) -> (Vec<Line<'static>>, usize) {
+        if self.state.nodes.in_full {
+            metrics.page_rows = rows.saturating_sub(1).max(1);
+            metrics.scroll_last = lines.len().saturating_sub(rows);
+            let first = self.state.nodes.scroll.min(metrics.scroll_last);
+            return (lines.into_iter().skip(first).take(rows).collect(), first);
+        }
+        if lines.len() > rows && rows > 1 {
+            let more = plural(lines.len() - rows + 1, "more line", "more lines");
+            let key = footer::key_of(self.state, self.theme, Command::Events);
+            lines.truncate(rows - 1);
+            lines.push(Line::from(self.theme.span(format!("… {more}: {key}"), Tone::Dim)));
+        }
+        lines.truncate(rows);
+        (lines, 0)
+    }
+}
+
+/// The first line to show, so that the cursor is seen.
+fn first_seen(grid: &Grid<'_>, room: usize) -> usize {
+    let last = grid.height().saturating_sub(room);
+    grid.cursor.saturating_sub(room / 2).min(last)
+}

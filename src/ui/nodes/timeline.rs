@@ -1,0 +1,79 @@
+//! What happened in a roll, newest first: time, sign, words.
+
+use jiff::Timestamp;
+use ratatui::text::{Line, Span};
+
+use crate::app::cell::Tone;
+use crate::app::fleet::columns::phase_glyph;
+use crate::app::state::State;
+use crate::domain::roll::format;
+use crate::domain::roll::history::RollHistory;
+use crate::domain::roll::timeline::{Entry, TimelineEvent};
+use crate::ui::text::{cut_spans, pad_end};
+use crate::ui::theme::Theme;
+
+/// So many lines of it.
+pub fn lines(
+    history: &RollHistory,
+    state: &State,
+    theme: Theme,
+    columns: usize,
+    rows: usize,
+) -> Vec<Line<'static>> {
+    let newest = history.timeline().entries().rev().take(rows);
+    newest.map(|entry| line(entry, state, theme, columns)).collect()
+}
+
+fn line(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Line<'static> {
+    let now: Timestamp = state.shared.now.wall;
+    let (sign, tone) = sign(&entry.what);
+    let time = state.zone().log(entry.at, now);
+    let spans = vec![
+        theme.span(pad_end(&time, if columns >= 60 { 13 } else { 9 }), Tone::Dim),
+        theme.span(sign, tone),
+        Span::raw(" "),
+        Span::styled(format::happening(&entry.what), theme.soft(words_tone(&entry.what))),
+    ];
+    Line::from(cut_spans(spans, columns))
+}
+
+fn sign(what: &TimelineEvent) -> (String, Tone) {
+    let (sign, tone) = match what {
+        TimelineEvent::Phase(phase) => {
+            let cell = phase_glyph(phase, false);
+            return (cell.text, cell.tone);
+        }
+        TimelineEvent::NodesBegan { .. } => ("▸", Tone::Busy),
+        TimelineEvent::Reconfigured { .. } | TimelineEvent::Joining { .. } => ("▣", Tone::Busy),
+        TimelineEvent::Ready { .. } => ("■", Tone::Good),
+        TimelineEvent::Draining { .. } => ("▢", Tone::Busy),
+        TimelineEvent::Cordoned { .. } => ("▥", Tone::Warn),
+        TimelineEvent::Gone { .. } => ("·", Tone::Dim),
+        TimelineEvent::Leaving { .. } => ("▤", Tone::Warn),
+        TimelineEvent::Blocked { .. } => ("✗", Tone::Bad),
+        TimelineEvent::Freed { .. } => ("✓", Tone::Good),
+        TimelineEvent::NotReady { .. }
+        | TimelineEvent::AnotherRoll { .. }
+        | TimelineEvent::Back { .. } => ("!", Tone::Warn),
+    };
+    (sign.to_owned(), tone)
+}
+
+fn words_tone(what: &TimelineEvent) -> Tone {
+    match what {
+        TimelineEvent::Blocked { .. } => Tone::Bad,
+        TimelineEvent::NotReady { .. }
+        | TimelineEvent::AnotherRoll { .. }
+        | TimelineEvent::Back { .. } => Tone::Warn,
+        TimelineEvent::Gone { .. } => Tone::Dim,
+        TimelineEvent::Phase(_)
+        | TimelineEvent::NodesBegan { .. }
+        | TimelineEvent::Reconfigured { .. }
+        | TimelineEvent::Joining { .. }
+        | TimelineEvent::Ready { .. }
+        | TimelineEvent::Draining { .. }
+        | TimelineEvent::Cordoned { .. }
+        | TimelineEvent::Leaving { .. }
+        | TimelineEvent::Freed { .. } => Tone::Plain,
+    }
+}

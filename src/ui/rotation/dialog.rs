@@ -1,0 +1,446 @@
+//! Start or complete a rotation: which cluster, what the step does, what is known before it, and two buttons.
+//!
+//! ```text
+//! ┏━ Complete credentials rotation ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ step 4 of 4 ━┓
+//! ┃  cluster   shop-prod   project shop (5f1c…0e21)   region eu01             ┃
+//! ┃  API       POST …/clusters/shop-prod/complete-credentials-rotation        ┃
+//! ┃                                                                           ┃
+//! ┃  The old certificate authority, the old signing key, and every …          ┃
+//! ┃                                                                           ┃
+//! ┃  preflight                                                checked 2s ago  ┃
+//! ┃  ✓ phase is PREPARED, complete is allowed                                 ┃
+//! ┃                                                                           ┃
+//! ┃  type shop-prod to complete:  [ shop-p▏    ]  3 characters to go          ┃
+//! ┃  ▸[ Cancel ]    [ Complete rotation ]                                     ┃
+//! ┗━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┛
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::cell::Tone;
+use crate::app::rotation::dialog::{Focus, RotationDialog, RotationDialogStage};
+use crate::app::rotation::text;
+use crate::app::screen::{Clickable, Metrics};
+use crate::app::state::State;
+use crate::domain::age::{long, since};
+use crate::domain::cluster::NodePool;
+use crate::domain::preflight::{FindingMark, StaticTokenWarning, static_token_warning};
+use crate::domain::rotation::Step;
+use crate::domain::text::{clean, cut_middle, plural, width};
+use crate::ui::text::{cells, cut_spans, spread, wrap};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::button::{self, Button};
+use crate::ui::widgets::dialog::{columns, failure, field, marked, open};
+
+/// Columns that the dialog takes at most.
+const MOST: u16 = 78;
+/// From full to the fewest words.
+const LEVELS: u8 = 4;
+
+/// How findings are marked.
+const SIGNS: [(FindingMark, &str, Tone); 4] = [
+    (FindingMark::Fine, "✓", Tone::Good),
+    (FindingMark::Note, "!", Tone::Warn),
+    (FindingMark::Refused, "✗", Tone::Bad),
+    (FindingMark::Unknowable, "?", Tone::Dim),
+];
+
+/// The dialog in three parts; only the middle may be shortened.
+struct Parts {
+    top: Vec<Line<'static>>,
+    middle: Vec<Line<'static>>,
+    bottom: Vec<Line<'static>>,
+    /// Rows of the middle that should be seen at least.
+    least: usize,
+}
+
+/// Draws the dialog over `area`.
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    dialog: &RotationDialog,
+    metrics: &mut Metrics,
+) {
+    let columns = columns(area, MOST);
+    let buttons = buttons(dialog);
+    let button_rows = button::rows(&buttons, columns);
+    let room = usize::from(area.height.saturating_sub(2)).saturating_sub(button_rows);
+    let mut parts = parts(state, theme, dialog, columns, 0);
+    for level in 1..=LEVELS {
+        if parts.top.len() + parts.least + parts.bottom.len() <= room {
+            break;
+        }
+        parts = self::parts(state, theme, dialog, columns, level);
+    }
+    let Parts { mut top, middle, bottom, .. } = parts;
+    // Whatever the size, the bottom holds the warning, the name and the buttons.
+    top.truncate(room.saturating_sub(bottom.len()));
+    let middle_room = room.saturating_sub(top.len() + bottom.len());
+    metrics.scroll_last = middle.len().saturating_sub(middle_room);
+    let middle = shorten(theme, middle, middle_room, usize::from(dialog.scroll));
+    let rows = top.len() + middle.len() + bottom.len() + button_rows;
+    let (title, step) = match dialog.step {
+        Step::Start => (text::START_TITLE, text::START_STEP),
+        Step::Complete => (text::COMPLETE_TITLE, text::COMPLETE_STEP),
+    };
+    let inner = open(theme, frame, area, (MOST, rows), title, step);
+    let lines: Vec<Line<'static>> = top.into_iter().chain(middle).chain(bottom).collect();
+    let used = cells(lines.len()).min(inner.height.saturating_sub(cells(button_rows)));
+    frame.render_widget(Text::from(lines), Rect { height: used, ..inner });
+    let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
+    button::draw(theme, frame, below, &buttons, metrics);
+}
+
+fn shorten(
+    theme: Theme,
+    lines: Vec<Line<'static>>,
+    room: usize,
+    scroll: usize,
+) -> Vec<Line<'static>> {
+    let all = lines.len();
+    if all <= room {
+        return lines;
+    }
+    if room == 0 {
+        return Vec::new();
+    }
+    let first = scroll.min(all - room.min(all));
+    let mut shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(room).collect();
+    let below = all - first - shown.len();
+    if let Some(last) = shown.last_mut()
+        && below > 0
+        && room > 1
+    {
+        *last =
+            Line::from(theme.span(
+                format!("  … {}: ↓", plural(below + 1, "more line", "more lines")),
+                Tone::Dim,
+            ));
+    }
+    shown
+}
+
+fn parts(state: &State, theme: Theme, dialog: &RotationDialog, columns: usize, level: u8) -> Parts {
+    let ended =
+        matches!(dialog.stage, RotationDialogStage::Failed(_) | RotationDialogStage::Settled(_));
+    let mut top =
+        if ended && level >= 3 { Vec::new() } else { facts(theme, dialog, columns, level) };
+    let gap = |lines: &mut Vec<Line<'static>>| {
+        if level == 0 {
+            lines.push(Line::default());
+        }
+    };
+    gap(&mut top);
+    let mut middle = Vec::new();
+    let mut bottom = Vec::new();
+    match &dialog.stage {
+        RotationDialogStage::Failed(problem) => {
+            middle = failure(theme, problem, columns);
+        }
+        RotationDialogStage::Settled(text) => {
+            middle = marked(theme, "✓", Tone::Good, text, columns);
+        }
+        RotationDialogStage::Checking
+        | RotationDialogStage::Asking
+        | RotationDialogStage::Changed(_)
+        | RotationDialogStage::Sending
+        | RotationDialogStage::Unclear => {
+            top.extend(effects(state, theme, dialog, columns, level));
+            gap(&mut top);
+            middle.push(preflight_title(state, theme, dialog, columns, level));
+            if level < LEVELS {
+                middle.extend(findings(theme, dialog, columns));
+            }
+        }
+    }
+    let least = match (&dialog.stage, level) {
+        (RotationDialogStage::Failed(_) | RotationDialogStage::Settled(_), _) | (_, 0 | 1) => {
+            middle.len()
+        }
+        (_, 2) => middle.len().min(4),
+        (_, 3) => middle.len().min(2),
+        _ => 1,
+    };
+    gap(&mut bottom);
+    bottom.extend(stage_lines(state, theme, dialog, columns));
+    if level == 0 && bottom.len() > 1 {
+        bottom.push(Line::default());
+    }
+    Parts { top, middle, bottom, least }
+}
+
+fn facts(theme: Theme, dialog: &RotationDialog, columns: usize, level: u8) -> Vec<Line<'static>> {
+    let id = &dialog.shown.id;
+    let label = |text: &str| theme.part(text.to_owned(), Role::Label);
+    let name = theme.part(id.name.as_str().to_owned(), Role::Title);
+    if level >= 2 || columns < 60 {
+        let spans =
+            vec![name, Span::raw(format!(" · {} · {}", clean(&dialog.project), id.region()))];
+        return vec![Line::from(cut_spans(spans, columns))];
+    }
+    let first = vec![
+        label("cluster   "),
+        name,
+        label("   project "),
+        Span::raw(cut_middle(&clean(&dialog.project), 20)),
+        Span::raw(format!(" ({})", cut_middle(id.project().as_str(), 9))),
+        label("   region "),
+        Span::raw(id.region().as_str().to_owned()),
+    ];
+    let call = format!("POST …/clusters/{}/{}", id.name, dialog.step.endpoint());
+    vec![
+        Line::from(cut_spans(first, columns)),
+        Line::from(cut_spans(vec![label("API       "), Span::raw(call)], columns)),
+    ]
+}
+
+fn effects(
+    state: &State,
+    theme: Theme,
+    dialog: &RotationDialog,
+    columns: usize,
+    level: u8,
+) -> Vec<Line<'static>> {
+    let short = level >= 3;
+    let mut texts: Vec<(String, Tone)> = Vec::new();
+    match dialog.step {
+        Step::Start => {
+            texts.push((roll_effect(dialog, short), Tone::Plain));
+            if !short {
+                texts.push((text::BOTH_WORK.to_owned(), Tone::Plain));
+            }
+            let quiet = match static_token_warning(&dialog.shown, &dialog.evidence) {
+                StaticTokenWarning::Loud(why) => {
+                    let with_why = text::static_tokens_stop(&why);
+                    let text = if short && width(&with_why) <= columns {
+                        with_why
+                    } else if short {
+                        text::STATIC_TOKENS_STOP.to_owned()
+                    } else {
+                        text::static_kubeconfigs_stop(&why)
+                    };
+                    texts.push((text, Tone::Bad));
+                    return lines_of(theme, &end_of_start(texts, short), columns);
+                }
+                StaticTokenWarning::Quiet(why) => why,
+            };
+            let text = if short {
+                text::STATIC_TOKENS_STOP.to_owned()
+            } else {
+                text::static_kubeconfigs_stop_quiet(&quiet)
+            };
+            texts.push((text, Tone::Warn));
+            texts = end_of_start(texts, short);
+        }
+        Step::Complete => {
+            let before = dialog
+                .shown
+                .rotation
+                .initiated
+                .map_or_else(|| text::BEFORE_START.to_owned(), |at| state.zone().short(at));
+            let text = if short {
+                text::old_credentials_stop(&before)
+            } else {
+                text::old_authority_stops(&before)
+            };
+            texts.push((text, Tone::Bad));
+            texts.push((text::CANNOT_UNDO.to_owned(), Tone::Bad));
+        }
+    }
+    lines_of(theme, &texts, columns)
+}
+
+fn end_of_start(mut texts: Vec<(String, Tone)>, short: bool) -> Vec<(String, Tone)> {
+    if !short {
+        let text = text::ONE_ROTATION;
+        texts.push((text.to_owned(), Tone::Plain));
+    }
+    texts.push((text::CANNOT_CANCEL.to_owned(), Tone::Plain));
+    texts
+}
+
+fn lines_of(theme: Theme, texts: &[(String, Tone)], columns: usize) -> Vec<Line<'static>> {
+    texts
+        .iter()
+        .flat_map(|(text, tone)| {
+            wrap(text, columns).into_iter().map(|line| Line::from(theme.span(line, *tone)))
+        })
+        .collect()
+}
+
+fn roll_effect(dialog: &RotationDialog, short: bool) -> String {
+    let cluster = &dialog.shown;
+    let (min, max) = cluster.node_bounds();
+    let snapshot = dialog.evidence.snapshot.as_ref();
+    let count = match snapshot.filter(|snapshot| !snapshot.unseen.contains_key("nodes")) {
+        Some(snapshot) => snapshot.nodes.len().to_string(),
+        None if min == max => max.to_string(),
+        None => format!("{min}–{max}"),
+    };
+    if short {
+        return text::nodes_replaced_short(count);
+    }
+    let together: u32 = cluster.pools.iter().map(rolled_together).sum();
+    text::nodes_replaced(count, together)
+}
+
+/// Nodes of a pool that are replaced at once at most. Surge and unavailable are spread over the zones, the first
+/// ones get the remainder, and a zone that gets neither takes one node away (domain knowledge: `ResolveFenceposts`).
+fn rolled_together(pool: &NodePool) -> u32 {
+    let zones = u32::try_from(pool.zones.len()).unwrap_or(u32::MAX).max(1);
+    let served = pool.max_surge.min(zones).max(pool.max_unavailable.min(zones));
+    pool.max_surge
+        .saturating_add(pool.max_unavailable)
+        .saturating_add(zones - served)
+        .min(pool.maximum.max(1))
+}
+
+fn preflight_title(
+    state: &State,
+    theme: Theme,
+    dialog: &RotationDialog,
+    columns: usize,
+    level: u8,
+) -> Line<'static> {
+    let mut left = vec![theme.part("preflight", Role::Label)];
+    if level >= 3 {
+        for (mark, sign, tone) in SIGNS {
+            let count = dialog.findings.iter().filter(|finding| finding.mark == mark).count();
+            if count > 0 {
+                left.push(theme.span(format!(" {sign}{count}"), tone));
+            }
+        }
+    }
+    let age = match (&dialog.stage, dialog.checked) {
+        (RotationDialogStage::Checking, _) | (_, None) => text::CHECKING.to_owned(),
+        (_, Some(at)) => text::checked(long(since(at, state.shared.now.wall))),
+    };
+    spread(left, vec![theme.span(age, Tone::Dim)], columns)
+}
+
+fn findings(theme: Theme, dialog: &RotationDialog, columns: usize) -> Vec<Line<'static>> {
+    dialog
+        .findings
+        .iter()
+        .flat_map(|finding| {
+            let (_, sign, tone) = SIGNS
+                .into_iter()
+                .find(|(mark, _, _)| *mark == finding.mark)
+                .unwrap_or((FindingMark::Unknowable, "?", Tone::Dim));
+            marked(theme, sign, tone, &finding.text, columns)
+        })
+        .collect()
+}
+
+/// The name field or, once sent, how it stands: what must be seen whatever the size.
+fn stage_lines(
+    state: &State,
+    theme: Theme,
+    dialog: &RotationDialog,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    match &dialog.stage {
+        RotationDialogStage::Checking | RotationDialogStage::Asking => {
+            name_lines(theme, dialog, columns)
+        }
+        RotationDialogStage::Changed(text) => {
+            let mut lines = marked(theme, "!", Tone::Attention, text, columns);
+            lines.extend(name_lines(theme, dialog, columns));
+            lines
+        }
+        RotationDialogStage::Sending => {
+            let text = text::SENDING;
+            marked(theme, "→", Tone::Busy, text, columns)
+        }
+        RotationDialogStage::Unclear => {
+            let text = state.rotation.pending.get(&dialog.shown.id).map_or_else(
+                || {
+                    let done = match dialog.step {
+                        Step::Start => text::ROTATION_STARTED,
+                        Step::Complete => text::ROTATION_COMPLETED,
+                    };
+                    text::checking_effect(done)
+                },
+                |pending| crate::ui::rotation::sentences::pending_sentence(state, pending),
+            );
+            marked(theme, "?", Tone::Warn, &text, columns)
+        }
+        RotationDialogStage::Failed(_) | RotationDialogStage::Settled(_) => Vec::new(),
+    }
+}
+
+fn name_lines(theme: Theme, dialog: &RotationDialog, columns: usize) -> Vec<Line<'static>> {
+    if !dialog.wants_name {
+        return Vec::new();
+    }
+    let name = dialog.shown.id.name.as_str();
+    let focused = dialog.focus == Focus::Name;
+    let question = text::type_name(name, dialog.step);
+    let wide = (width(name) + 6).max(18);
+    let mut spans = vec![
+        if focused { theme.part("▸ ", Role::Accent) } else { Span::raw("  ") },
+        Span::raw(question),
+    ];
+    let note = typed_note(dialog);
+    let used = crate::ui::text::spans_width(&spans);
+    if used + wide + 2 + width(&note) <= columns {
+        spans.extend(field(theme, &dialog.typed, wide, focused));
+        spans.push(Span::raw("  "));
+        spans.push(
+            theme.span(note, if dialog.typed_note.is_some() { Tone::Bad } else { Tone::Dim }),
+        );
+        return vec![Line::from(spans)];
+    }
+    let short = note.replace(" characters", "").replace(" character", "");
+    let note = if 2 + wide + 1 + width(&note) > columns { short } else { note };
+    let field_columns = wide.min(columns.saturating_sub(2));
+    let mut second = vec![Span::raw("  ")];
+    second.extend(field(theme, &dialog.typed, field_columns, focused));
+    second.push(Span::raw(" "));
+    second.push(theme.span(note, if dialog.typed_note.is_some() { Tone::Bad } else { Tone::Dim }));
+    vec![Line::from(cut_spans(spans, columns)), Line::from(cut_spans(second, columns))]
+}
+
+fn typed_note(dialog: &RotationDialog) -> String {
+    if let Some(note) = &dialog.typed_note {
+        return clean(note);
+    }
+    let name = dialog.shown.id.name.as_str();
+    let typed = dialog.typed.value();
+    match name.strip_prefix(typed) {
+        Some("") => text::NAME_COMPLETE.to_owned(),
+        Some(rest) => {
+            text::characters_left(plural(rest.chars().count(), "character", "characters"))
+        }
+        None => text::NAME_WRONG.to_owned(),
+    }
+}
+
+fn buttons(dialog: &RotationDialog) -> Vec<Button<'static>> {
+    let away =
+        |label, focused| Button { label, focused, ready: true, click: Some(Clickable::Cancel) };
+    match dialog.stage {
+        RotationDialogStage::Checking
+        | RotationDialogStage::Asking
+        | RotationDialogStage::Changed(_) => {}
+        RotationDialogStage::Sending
+        | RotationDialogStage::Unclear
+        | RotationDialogStage::Failed(_)
+        | RotationDialogStage::Settled(_) => return vec![away(text::CLOSE, true)],
+    }
+    let named = !dialog.wants_name || dialog.typed.value() == dialog.shown.id.name.as_str();
+    let confirm = Button {
+        label: match dialog.step {
+            Step::Start => text::START,
+            Step::Complete => text::COMPLETE,
+        },
+        focused: dialog.focus == Focus::Confirm,
+        ready: named && !matches!(dialog.stage, RotationDialogStage::Checking),
+        click: Some(Clickable::Confirm),
+    };
+    vec![away("Cancel", dialog.focus == Focus::Cancel), confirm]
+}

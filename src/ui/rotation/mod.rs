@@ -1,0 +1,5 @@
+//! Where a rotation stands, and the dialog of its steps.
+
+pub mod dialog;
+pub mod sentences;
+pub mod stepper;

@@ -1,0 +1,277 @@
+//! Sentences about a cluster's rotation: what happens next, what was sent, what is known and what is not.
+
+use ratatui::text::Span;
+
+use crate::app::availability::can_act;
+use crate::app::cell::Tone;
+use crate::app::fleet::columns::phase_glyph;
+use crate::app::fleet::state::Entry;
+use crate::app::keymap::Command;
+use crate::app::rotation::text;
+
+use crate::app::rotation::pending::{Pending, PendingStage};
+use crate::app::state::State;
+use crate::domain::action::Action;
+use crate::domain::age::{long, since};
+use crate::domain::attention::{Stuck, next_step, stuck};
+use crate::domain::cluster::ReportedError;
+use crate::domain::roll::format;
+use crate::domain::roll::steps::{StepName, StepState};
+use crate::domain::rotation::{Phase, Step};
+use crate::domain::text::plural;
+use crate::ui::nodes::node;
+use crate::ui::nodes::roll;
+use crate::ui::text::blanks;
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::facts::Facts;
+use crate::ui::widgets::footer::key_of;
+
+/// What matters most about a cluster now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Next {
+    /// What kind of thing it is, in a word: "next", "stuck", "problem", "sent", "gone".
+    pub lead: &'static str,
+    pub text: String,
+    pub tone: Tone,
+}
+
+impl Next {
+    fn new(lead: &'static str, text: impl Into<String>, tone: Tone) -> Self {
+        Self { lead, text: text.into(), tone }
+    }
+
+    /// Word and sentence together, where the sentence does not speak for itself.
+    pub fn said(&self) -> String {
+        if matches!(self.lead, "next" | "held up") {
+            self.text.clone()
+        } else {
+            format!("{}: {}", self.lead, self.text)
+        }
+    }
+}
+
+/// What happens next, in a sentence, and how urgent that is.
+pub fn next(entry: &Entry, state: &State) -> Next {
+    let cluster = &entry.cluster;
+    let now = state.shared.now.wall;
+    if let Some(gone) = entry.gone {
+        let text = text::gone_since(state.zone().short(gone));
+        return Next::new("gone", text, Tone::Warn);
+    }
+    if let Some(pending) = state.rotation.pending.get(&cluster.id) {
+        return Next::new("sent", pending_sentence(state, pending), Tone::Busy);
+    }
+    if let Some(held) = state.nodes.held_up(&cluster.id, now) {
+        return Next::new("held up", held, Tone::Bad);
+    }
+    if let Some(reason) = stuck(cluster, now) {
+        let text = match reason {
+            Stuck::Reported(problem) => problem.to_string(),
+            Stuck::GaveUp(_) => reason.to_string(),
+        };
+        return Next::new("stuck", text, Tone::Bad);
+    }
+    if let Some(problem) = cluster.problems.iter().find(|problem| !problem.is_only_incomplete()) {
+        return Next::new("problem", problem.to_string(), Tone::Warn);
+    }
+    let age = cluster.credentials_born().map(|born| long(since(born, now)));
+    match (&cluster.rotation.phase, next_step(cluster, now, state.shared.settings.overdue_after)) {
+        (Phase::Prepared, Some(text)) if text.starts_with("update clients") => {
+            Next::new("next", text::NEXT_UPDATE_CLIENTS, Tone::Attention)
+        }
+        (Phase::Preparing, _) => {
+            let left = outlook(entry, state).map_or_else(String::new, |left| format!(", {left}"));
+            let text = text::next_wait_for_nodes(&left);
+            Next::new("next", text, Tone::Busy)
+        }
+        (Phase::Completing, _) => Next::new("next", text::NEXT_COMPLETING, Tone::Busy),
+        (Phase::Never | Phase::Completed, Some(text)) if text.starts_with("start: overdue") => {
+            let age = age.unwrap_or_default();
+            let text = text::next_start(&age);
+            Next::new("next", text, Tone::Warn)
+        }
+        (Phase::Unknown(text), _) => {
+            let text = text::next_unknown_phase(text);
+            Next::new("next", text, Tone::Warn)
+        }
+        (_, Some(text)) => Next::new("next", text, Tone::Warn),
+        (_, None) => {
+            let age = age.map_or_else(String::new, |age| text::credentials_age(&age));
+            Next::new("next", text::next_nothing(&age), Tone::Dim)
+        }
+    }
+}
+
+/// How long the nodes still take, where that can be told.
+fn outlook(entry: &Entry, state: &State) -> Option<String> {
+    let observed = state.nodes.observed.get(&entry.cluster.id)?;
+    format::outlook(observed.roll.as_ref()?.outlook, state.shared.now.wall)
+}
+
+/// How a sent step stands, in the words of the whole product.
+pub fn pending_sentence(state: &State, pending: &Pending) -> String {
+    let done = match pending.step {
+        Step::Start => text::ROTATION_STARTED,
+        Step::Complete => text::ROTATION_COMPLETED,
+    };
+    match &pending.stage {
+        PendingStage::Sending => text::sending(pending.step),
+        PendingStage::Accepted { at, .. } => text::accepted_and_waiting(state.zone().clock(*at)),
+        PendingStage::ReadingBack { until, .. } => {
+            let left =
+                until.saturating_sub(state.shared.now.monotonic).try_into().unwrap_or_default();
+            text::checking_effect_for(done, long(left))
+        }
+        PendingStage::Lost => text::LOST.to_owned(),
+    }
+}
+
+/// The key of the step that is due; dimmed with its reason when it cannot be done now.
+pub fn key_line(entry: &Entry, state: &State, theme: Theme, indent: usize, facts: &mut Facts) {
+    let Some(step) = state.due_step() else { return };
+    if entry.gone.is_some() {
+        return;
+    }
+    let words = match step {
+        Step::Start => text::KEY_START,
+        Step::Complete => text::KEY_COMPLETE,
+    };
+    let key = key_of(state, theme, Command::Rotate);
+    match can_act(state, entry, Action::Rotate(step)) {
+        Ok(()) => facts.line(vec![
+            blanks(indent),
+            theme.part(format!("{key}  "), Role::Accent),
+            Span::raw(words),
+        ]),
+        Err(reason) => facts.sentence(&text::key_refused(&key, words, &reason), Tone::Dim, indent),
+    };
+}
+
+/// How far the nodes are, phase and times; what matters most comes first.
+pub fn roll_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+    let rolls = entry.cluster.rotation.phase == Phase::Preparing;
+    let seen = rolls && nodes_seen(entry, state, theme, facts);
+    if seen {
+        facts.blank();
+    }
+    times(entry, state, theme, facts);
+    if !(seen || nodes_seen(entry, state, theme, facts)) {
+        nodes_unseen(entry, state, facts);
+    }
+}
+
+fn times(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+    let rotation = &entry.cluster.rotation;
+    let zone = state.zone();
+    let now = state.shared.now.wall;
+    let moment = |at| {
+        let ago = text::since(long(since(at, now)));
+        vec![Span::raw(zone.full(at)), theme.span(ago, Tone::Dim)]
+    };
+    let sign = phase_glyph(&rotation.phase, false);
+    let mut phase = vec![
+        theme.span(sign.text, sign.tone),
+        Span::raw(" "),
+        theme.part(rotation.phase.word().to_owned(), Role::Title),
+    ];
+    if let Some(seen) = entry.phase_seen {
+        phase.push(theme.span(text::for_duration(long(since(seen, now))), Tone::Dim));
+    }
+    facts.fact("phase", phase);
+    if let Some(at) = rotation.initiated {
+        facts.fact("started", moment(at));
+    }
+    if let Some(at) = rotation.completed {
+        let label = if rotation.phase == Phase::Completed { "completed" } else { "previous" };
+        facts.fact(label, moment(at));
+    }
+    if let Some(doubt) = rotation.doubt(now) {
+        facts.text("doubt", &text::doubtful_times(doubt), Tone::Warn);
+    }
+}
+
+/// How far the roll is, as the cluster's own API shows it; `false` when it shows nothing.
+fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> bool {
+    let phase = &entry.cluster.rotation.phase;
+    let observed = state.nodes.observed.get(&entry.cluster.id);
+    let Some(roll) = observed.and_then(|observed| observed.roll.as_ref()) else { return false };
+    if *phase == Phase::Prepared && roll.figure().is_none() {
+        return false;
+    }
+    let now =
+        observed.map_or(state.shared.now.wall, |observed| observed.as_of(state.shared.now.wall));
+    let room = facts.room();
+    facts.fact("nodes", roll::summary(roll, now, theme, room));
+    if *phase != Phase::Preparing {
+        return true;
+    }
+    let running = roll.steps.iter().find(|step| step.state == StepState::Now);
+    if running.is_none_or(|step| step.name == StepName::Nodes) {
+        facts.fact("", roll::legend(roll.counts, theme, room));
+    } else {
+        facts.fact("", roll::step_now(&roll.steps, theme, room));
+    }
+    facts.blank();
+    let grid = roll::pools_low(roll, None, now, theme, room);
+    for line in grid.lines(0, grid.height()) {
+        facts.fact("", line.spans);
+    }
+    if let Some(worst) = roll.worst() {
+        facts.blank();
+        if state.nodes.is_held(&entry.cluster.id) {
+            // What holds it is said above.
+            node::remedy(worst, theme, facts);
+        } else {
+            node::held_by(worst, now, theme, facts);
+        }
+    }
+    if let Some(text) = state.unseen(&entry.cluster.id) {
+        let seen = observed.and_then(|observed| observed.seen).map(|seen| seen.wall);
+        let age =
+            seen.map_or_else(String::new, |at| text::as_of(long(since(at, state.shared.now.wall))));
+        facts.text("detail", &format!("{age}{text}"), Tone::Warn);
+    }
+    true
+}
+
+/// What SKE tells of the nodes, and why nothing else is known.
+fn nodes_unseen(entry: &Entry, state: &State, facts: &mut Facts) {
+    let phase = &entry.cluster.rotation.phase;
+    facts.fact("nodes", vec![Span::raw(nodes(entry))]);
+    if *phase != Phase::Preparing {
+        return;
+    }
+    facts.text("usual", text::USUAL_NODE_TIME, Tone::Plain);
+    if let Some(text) = state.unseen(&entry.cluster.id) {
+        facts.text("detail", &text, Tone::Dim);
+    }
+}
+
+/// "3–6 nodes in 1 pool": the API does not say how many there are now.
+pub fn nodes(entry: &Entry) -> String {
+    let (min, max) = entry.cluster.node_bounds();
+    let pools = plural(entry.cluster.pools.len(), "pool", "pools");
+    if min == max { text::nodes_fixed(max, &pools) } else { text::nodes_range(min, max, &pools) }
+}
+
+/// Errors that SKE reports and that neither `next` nor what holds the roll up tells already.
+pub fn untold<'a>(entry: &'a Entry, state: &State, next: &Next) -> Vec<&'a ReportedError> {
+    let observed = state.nodes.observed.get(&entry.cluster.id);
+    let worst = observed.and_then(|observed| observed.roll.as_ref()?.worst());
+    let beside = worst.map_or(&[][..], |worst| &worst.reported);
+    let problems = entry.cluster.problems.iter();
+    problems.filter(|p| !beside.contains(p) && next.text != p.to_string()).collect()
+}
+
+/// What SKE reports as wrong, each error whole.
+pub fn problems<'a>(
+    problems: impl IntoIterator<Item = &'a ReportedError>,
+    label: &str,
+    facts: &mut Facts,
+) {
+    for (index, problem) in problems.into_iter().enumerate() {
+        let label = if index == 0 { label } else { "" };
+        let tone = if problem.blocks_roll() { Tone::Bad } else { Tone::Warn };
+        facts.text(label, &problem.to_string(), tone);
+    }
+}

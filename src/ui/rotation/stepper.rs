@@ -1,0 +1,229 @@
+//! The four steps of a rotation and where a cluster stands among them.
+//!
+//! ```text
+//!  ✓ 1 get access ━━━━━━━ ✓ 2 start ━━━━━━━━━━━━ ● 3 update clients ┄┄┄┄ ○ 4 complete
+//!    ends in 7h 52m         started 2d 4h ago      you are here            cannot be undone
+//! ```
+
+use ratatui::text::{Line, Span};
+
+use crate::app::cell::Tone;
+use crate::app::fleet::state::Entry;
+use crate::app::rotation::text;
+use crate::app::state::State;
+use crate::domain::age::{long, since};
+use crate::domain::credential::{Access, Verdict};
+use crate::domain::rotation::{Phase, Step};
+use crate::domain::text::{plural, width};
+use crate::ui::text::{blanks, cut_spans, pad_end, wrap_to};
+use crate::ui::theme::{Role, Theme};
+
+/// How one step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepMark {
+    Done,
+    /// The one that is due or running.
+    Now,
+    Later,
+    Unknown,
+}
+
+/// One step in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepLine {
+    pub mark: StepMark,
+    pub title: &'static str,
+    pub text: String,
+    pub tone: Tone,
+}
+
+/// The four steps of a cluster.
+pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
+    let phase = &entry.cluster.rotation.phase;
+    let pending = state.rotation.pending.get(&entry.cluster.id).map(|pending| pending.step);
+    let marks = match (phase, pending) {
+        (Phase::Unknown(_), _) => [StepMark::Unknown; 4],
+        (Phase::Never, _) | (Phase::Completed, Some(Step::Start)) => {
+            [StepMark::Later, StepMark::Now, StepMark::Later, StepMark::Later]
+        }
+        (Phase::Preparing, _) => [StepMark::Done, StepMark::Now, StepMark::Later, StepMark::Later],
+        (Phase::Prepared, Some(_)) | (Phase::Completing, _) => {
+            [StepMark::Done, StepMark::Done, StepMark::Done, StepMark::Now]
+        }
+        (Phase::Prepared, None) => [StepMark::Done, StepMark::Done, StepMark::Now, StepMark::Later],
+        (Phase::Completed, _) => [StepMark::Done; 4],
+    };
+    let [_, start, clients, complete] = marks;
+    // Access does not come with the phase: it is there as long as a kubeconfig works.
+    let (access, text, tone) = access_words(entry, state);
+    let access = if matches!(phase, Phase::Unknown(_)) { StepMark::Unknown } else { access };
+    let [start_words, client_words, complete_words] = words(entry, state, pending);
+    let line = |mark, title, (text, tone)| StepLine { mark, title, text, tone };
+    [
+        line(access, text::STEP_1, (text, tone)),
+        line(start, text::STEP_2, start_words),
+        line(clients, text::STEP_3, client_words),
+        line(complete, text::STEP_4, complete_words),
+    ]
+}
+
+/// The kubeconfig to count on: one that certainly works, and outlives *complete* if there is one.
+pub fn own_access<'a>(entry: &Entry, state: &'a State) -> Option<(&'a Access, Verdict)> {
+    state.credentials.best(&entry.cluster, state.server_now())
+}
+
+/// Whether nothing tells if the kubeconfigs that skeys issued work.
+pub fn is_unclear(entry: &Entry, state: &State) -> bool {
+    has(entry, state, Verdict::CannotTell)
+}
+
+fn has(entry: &Entry, state: &State, wanted: Verdict) -> bool {
+    let judged = state.credentials.judged(&entry.cluster, state.server_now());
+    judged.iter().any(|(_, verdict)| *verdict == wanted)
+}
+
+fn access_words(entry: &Entry, state: &State) -> (StepMark, String, Tone) {
+    let now = state.server_now();
+    match own_access(entry, state) {
+        Some((_, Verdict::BreaksOnComplete)) => {
+            (StepMark::Later, text::ACCESS_OLD.to_owned(), Tone::Warn)
+        }
+        Some((Access { expires: Some(at), .. }, _)) => {
+            (StepMark::Done, text::access_expires(long(since(now, *at))), Tone::Dim)
+        }
+        Some((access, _)) => (StepMark::Done, text::access_kind(access.kind.word()), Tone::Dim),
+        None if is_unclear(entry, state) => {
+            (StepMark::Unknown, text::ACCESS_UNKNOWN.to_owned(), Tone::Warn)
+        }
+        None if has(entry, state, Verdict::Dead) => {
+            (StepMark::Later, text::ACCESS_DEAD.to_owned(), Tone::Warn)
+        }
+        None => (StepMark::Later, text::ACCESS_NONE.to_owned(), Tone::Plain),
+    }
+}
+
+fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone); 3] {
+    let rotation = &entry.cluster.rotation;
+    let now = state.shared.now.wall;
+    let ago = |at: Option<jiff::Timestamp>, verb: &str| {
+        at.map_or_else(|| verb.to_owned(), |at| format!("{verb} {} ago", long(since(at, now))))
+    };
+    let dim = |text: String| (text, Tone::Dim);
+    let nothing = || dim(String::new());
+    if let Some(step) = pending {
+        let sent = (text::SENT.to_owned(), Tone::Busy);
+        return match step {
+            Step::Start => [sent, nothing(), dim(text::UNDO_NOT_POSSIBLE.to_owned())],
+            Step::Complete => [dim(ago(rotation.initiated, "started")), nothing(), sent],
+        };
+    }
+    match &rotation.phase {
+        Phase::Never => [
+            (text::DUE_NEVER_ROTATED.to_owned(), Tone::Plain),
+            dim(text::AFTER_NODES.to_owned()),
+            dim(text::UNDO_NOT_POSSIBLE.to_owned()),
+        ],
+        Phase::Preparing => [
+            (ago(rotation.initiated, text::PREPARING_STARTED), Tone::Busy),
+            dim(text::AFTER_NODES.to_owned()),
+            dim(text::UNDO_NOT_POSSIBLE.to_owned()),
+        ],
+        Phase::Prepared => [
+            dim(ago(rotation.initiated, "started")),
+            (clients_words(entry, state), Tone::Attention),
+            dim(text::UNDO_NOT_POSSIBLE.to_owned()),
+        ],
+        Phase::Completing => [
+            dim(ago(rotation.initiated, "started")),
+            nothing(),
+            (text::DROPPING.to_owned(), Tone::Busy),
+        ],
+        Phase::Completed => [
+            dim(ago(rotation.initiated, "started")),
+            nothing(),
+            dim(ago(rotation.completed, "completed")),
+        ],
+        Phase::Unknown(text) => [(text::phase(text), Tone::Warn), nothing(), nothing()],
+    }
+}
+
+fn clients_words(entry: &Entry, state: &State) -> String {
+    let judged = state.credentials.judged(&entry.cluster, state.server_now());
+    let breaking =
+        judged.iter().filter(|(_, verdict)| *verdict == Verdict::BreaksOnComplete).count();
+    match breaking {
+        0 => text::DUE_YOURS.to_owned(),
+        count => text::due_breaking(plural(count, "kubeconfig", "kubeconfigs")),
+    }
+}
+
+fn sign(theme: Theme, step: &StepLine) -> Span<'static> {
+    match step.mark {
+        StepMark::Done => theme.span("✓", Tone::Good),
+        StepMark::Now => {
+            theme.span("●", if step.tone == Tone::Busy { Tone::Busy } else { Tone::Attention })
+        }
+        StepMark::Later => theme.span("○", Tone::Dim),
+        StepMark::Unknown => theme.span("?", Tone::Dim),
+    }
+}
+
+fn title(theme: Theme, step: &StepLine) -> Span<'static> {
+    match step.mark {
+        StepMark::Now => theme.part(step.title, Role::Title),
+        StepMark::Done => Span::raw(step.title),
+        StepMark::Later | StepMark::Unknown => theme.span(step.title, Tone::Dim),
+    }
+}
+
+/// The steps below each other, with their words as far as they fit.
+pub fn tall(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Vec<Span<'static>>> {
+    steps(entry, state)
+        .iter()
+        .map(|step| {
+            let mut spans = vec![sign(theme, step), Span::raw(" "), title(theme, step)];
+            let used = width(step.title) + 2;
+            let column = 20_usize;
+            let gap = column.saturating_sub(used).max(2);
+            if !step.text.is_empty() && used + gap + width(&step.text) <= columns {
+                spans.push(blanks(gap));
+                spans.push(theme.span(step.text.clone(), step.tone));
+            }
+            cut_spans(spans, columns)
+        })
+        .collect()
+}
+
+/// The steps beside each other, joined by a line, their words below.
+pub fn wide(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let steps = steps(entry, state);
+    let share = columns / 4;
+    let mut top = Vec::new();
+    let mut rows: Vec<Vec<Span<'static>>> = vec![Vec::new(), Vec::new()];
+    for (index, step) in steps.iter().enumerate() {
+        top.push(sign(theme, step));
+        top.push(Span::raw(" "));
+        top.push(title(theme, step));
+        let rest = share.saturating_sub(width(step.title) + 2);
+        if index < 3 && rest > 3 {
+            let (line, tone) =
+                if step.mark == StepMark::Done { ("━", Tone::Good) } else { ("┄", Tone::Dim) };
+            top.push(Span::raw(" "));
+            top.push(theme.span(line.repeat(rest - 2), tone));
+            top.push(Span::raw(" "));
+        }
+        let words = wrap_to(&step.text, share.saturating_sub(4), 2);
+        for (row, spans) in rows.iter_mut().enumerate() {
+            let text = words.get(row).map_or("", String::as_str);
+            spans.push(theme.span(pad_end(&format!("  {text}"), share), step.tone));
+        }
+    }
+    let mut lines = vec![Line::from(cut_spans(top, columns))];
+    lines.extend(
+        rows.into_iter()
+            .map(|spans| cut_spans(spans, columns))
+            .filter(|spans| spans.iter().any(|span| !span.content.trim().is_empty()))
+            .map(Line::from),
+    );
+    lines
+}

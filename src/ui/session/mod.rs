@@ -1,0 +1,3 @@
+//! The question whether to leave.
+
+pub mod quit;

@@ -1,0 +1,145 @@
+//! What all dialogs share: a heavy frame in the middle, a title with the step, fields, and a failure that stays.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Clear;
+use tui_input::Input;
+
+use crate::app::cell::Tone;
+use crate::domain::failure::Failure;
+use crate::domain::text::{clean, width};
+use crate::ui::text::{blanks, wrap};
+use crate::ui::theme::{Role, Theme};
+
+/// Columns of text that a dialog of at most `most` columns has in `area`.
+pub fn columns(area: Rect, most: u16) -> usize {
+    usize::from(area.width.min(most).saturating_sub(padding(area) * 2 + 2))
+}
+
+fn padding(area: Rect) -> u16 {
+    if area.width >= 60 { 2 } else { u16::from(area.width >= 45) }
+}
+
+/// Clears the place in the middle of `area`, draws the frame, and returns what is inside.
+pub fn open(
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    (most, rows): (u16, usize),
+    title: &str,
+    right: &str,
+) -> Rect {
+    let wide = area.width.min(most);
+    let high = crate::ui::text::cells(rows.saturating_add(2)).min(area.height);
+    let place = Rect {
+        x: area.x + (area.width - wide) / 2,
+        y: area.y + (area.height - high) / 2,
+        width: wide,
+        height: high,
+    };
+    // A blank column at both sides keeps the frame apart from what lies under it.
+    let left = place.x.saturating_sub(1);
+    let halo = Rect {
+        x: left,
+        width: (place.right() + 1).min(area.right()).saturating_sub(left),
+        ..place
+    };
+    frame.render_widget(Clear, halo);
+    let mut block = theme.dialog().title(edge(
+        theme,
+        vec![theme.part(format!(" {title} "), Role::Title)],
+        false,
+    ));
+    if width(title) + width(right) + 8 <= usize::from(wide) && !right.is_empty() {
+        block = block.title(edge(theme, vec![theme.span(format!(" {right} "), Tone::Dim)], true));
+    }
+    let inner = block.inner(place);
+    frame.render_widget(block, place);
+    let pad = padding(area);
+    Rect { x: inner.x + pad, width: inner.width.saturating_sub(pad * 2), ..inner }
+}
+
+/// A title in the heavy border, at its left or right end.
+fn edge(theme: Theme, mut spans: Vec<Span<'static>>, right: bool) -> Line<'static> {
+    let dash = theme.part("━", Role::DialogBorder);
+    if right {
+        spans.push(dash);
+        return Line::from(spans).right_aligned();
+    }
+    spans.insert(0, dash);
+    Line::from(spans)
+}
+
+/// A text field in brackets of so many columns, brackets included; the end of a long text is shown.
+pub fn field(theme: Theme, input: &Input, columns: usize, focused: bool) -> Vec<Span<'static>> {
+    let room = columns.saturating_sub(4);
+    let text: Vec<char> = clean(input.value()).chars().collect();
+    let at = input.cursor().min(text.len());
+    let before: String = text.iter().take(at).collect();
+    let after: String = text.iter().skip(at).collect();
+    let mark = usize::from(focused);
+    let mut before = before;
+    while width(&before) + mark > room && !before.is_empty() {
+        before.remove(0);
+    }
+    let left = room.saturating_sub(width(&before) + mark);
+    let after = crate::domain::text::cut_end(&after, left);
+    let rest = left.saturating_sub(width(&after));
+    let role = if focused { Role::Accent } else { Role::Label };
+    let mut spans = vec![theme.part("[ ", role), Span::raw(before)];
+    if focused {
+        spans.push(theme.part("▏", Role::Accent));
+    }
+    spans.push(Span::raw(after));
+    spans.push(blanks(rest));
+    spans.push(theme.part(" ]", role));
+    spans
+}
+
+/// A failure in full: why it failed, what to do, and for support what was tried, code and trace id.
+pub fn failure(theme: Theme, failure: &Failure, columns: usize) -> Vec<Line<'static>> {
+    let mut lines = marked(theme, "✗", Tone::Bad, &failure.message, columns);
+    if let Some(advice) = failure.advice() {
+        lines.extend(
+            wrap(&advice, columns.saturating_sub(2))
+                .into_iter()
+                .map(|text| Line::from(vec![Span::raw("  "), Span::raw(text)])),
+        );
+    }
+    let details: Vec<String> = [
+        failure.tried.clone(),
+        failure.code.as_ref().map(|code| format!("code {code}")),
+        failure.trace.as_ref().map(|trace| format!("trace id {trace}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if !details.is_empty() {
+        lines.extend(
+            wrap(&details.join(" · "), columns.saturating_sub(2))
+                .into_iter()
+                .map(|text| Line::from(vec![Span::raw("  "), theme.span(text, Tone::Dim)])),
+        );
+    }
+    lines
+}
+
+/// A wrapped sentence behind a sign.
+pub fn marked(
+    theme: Theme,
+    sign: &'static str,
+    tone: Tone,
+    text: &str,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    wrap(text, columns.saturating_sub(2))
+        .into_iter()
+        .enumerate()
+        .map(|(index, line)| {
+            let lead =
+                if index == 0 { theme.span(format!("{sign} "), tone) } else { Span::raw("  ") };
+            Line::from(vec![lead, Span::raw(line)])
+        })
+        .collect()
+}
