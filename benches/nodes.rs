@@ -46,7 +46,7 @@ use skeys::testing::clients::kubernetes::{ObserverTarget, decode, observe};
 use skeys::testing::clients::ske::SkeClient;
 use skeys::testing::domain::cluster::{Cluster, ClusterId};
 use skeys::testing::domain::roll::Roll;
-use skeys::testing::domain::roll::history::RollHistory;
+use skeys::testing::domain::roll::tracker::RollTracker;
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::domain::snapshot::{ClusterSnapshot, ObserverEvent, Templates};
 use tokio::runtime::Runtime;
@@ -483,11 +483,11 @@ fn event<K: DeserializeOwned + Clone, T: PartialEq + Clone>(
 fn roll(bench: &Bench, full: &Full, now: jiff::Timestamp) {
     let mut store = full.store();
     let snapshot = store.snapshot();
-    let mut history = RollHistory::default();
-    let time = bench.time(|| assert!(history.observe(&full.cluster, &snapshot, now).is_some()));
+    let mut tracker = RollTracker::default();
+    let time = bench.time(|| assert!(tracker.observe(&full.cluster, &snapshot, now).is_some()));
     line("watching a roll of 1,000 nodes: one more snapshot", time, None);
     let time = bench.time(|| {
-        black_box(Roll::read(&full.cluster, &snapshot, &history, now).counts);
+        black_box(Roll::read(&full.cluster, &snapshot, tracker.history(), now).counts);
     });
     line("reading a roll of 1,000 nodes", time, None);
     drop(store);

@@ -38,7 +38,7 @@ pub mod testing {
             snapshot,
         };
         pub mod roll {
-            pub use crate::domain::roll::{Roll, history};
+            pub use crate::domain::roll::{Roll, tracker};
         }
     }
     pub mod runtime {

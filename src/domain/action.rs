@@ -30,7 +30,7 @@ impl Action {
     }
 }
 
-/// Why an action is not possible as things stand.
+/// Why an action is not possible now; the text is a clause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     Hibernated,
@@ -44,6 +44,8 @@ pub enum Refusal {
     Unknown(&'static str, String),
     NotHibernated,
 }
+
+impl std::error::Error for Refusal {}
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

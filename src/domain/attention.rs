@@ -1,11 +1,9 @@
-//! What needs a person first, and the next step in words.
-
-use std::fmt;
+//! What needs a person first, and the next step.
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::action::{Action, permits};
-use crate::domain::age::{long, since};
+use crate::domain::action::{Action, Refusal, permits};
+use crate::domain::age::since;
 use crate::domain::cluster::{Cluster, ClusterState, ReportedError};
 use crate::domain::rotation::{Phase, Step};
 
@@ -35,24 +33,13 @@ pub enum Attention {
     Settled,
 }
 
-/// Why a running step counts as stuck, from what the SKE API shows; its text is a sentence.
+/// Why a running step counts as stuck, from what the SKE API shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stuck<'a> {
-    /// SKE reports an error that holds a roll up.
+    /// SKE reports an error that blocks a roll.
     Reported(&'a ReportedError),
-    /// Preparing and unhealthy for longer than the platform retries.
+    /// Preparing for so long and unhealthy, longer than the platform retries.
     GaveUp(SignedDuration),
-}
-
-impl fmt::Display for Stuck<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Reported(problem) => write!(f, "{}: {}", problem.code, problem.message),
-            Self::GaveUp(running) => {
-                write!(f, "preparing for {} and unhealthy; reconcile it", long(*running))
-            }
-        }
-    }
 }
 
 /// Whether a running step is stuck, and why.
@@ -110,37 +97,48 @@ pub fn is_overdue(cluster: &Cluster, now: Timestamp, overdue_after: SignedDurati
     cluster.credentials_born().is_some_and(|born| since(born, now) > overdue_after)
 }
 
-/// The next step where something holds a roll up.
-pub const LOOK_AT_BLOCKER: &str = "look at the blocker";
+/// What somebody would do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextStep {
+    InspectBlocker,
+    UnknownPhase,
+    AwaitNodes,
+    AwaitCompletion,
+    UpdateClients,
+    /// Complete is due and not possible now.
+    CompleteLater(Refusal),
+    InspectUnhealthy,
+    /// The credentials are overdue.
+    Start,
+    /// The credentials are overdue, and a start is not possible now.
+    StartLater,
+}
 
-/// What somebody would do next, in a few words; `None` when there is nothing to do.
+/// Finds what somebody would do next; `None` when there is nothing to do.
 pub fn next_step(
     cluster: &Cluster,
     now: Timestamp,
     overdue_after: SignedDuration,
-) -> Option<String> {
+) -> Option<NextStep> {
     if stuck(cluster, now).is_some() {
-        return Some(LOOK_AT_BLOCKER.to_owned());
+        return Some(NextStep::InspectBlocker);
     }
+    let permitted = |step| permits(cluster, Action::Rotate(step));
     match &cluster.rotation.phase {
-        Phase::Unknown(_) => Some("look: unknown phase".to_owned()),
-        Phase::Preparing => Some("wait for the nodes".to_owned()),
-        Phase::Completing => Some("wait".to_owned()),
-        Phase::Prepared => Some(match permits(cluster, Action::Rotate(Step::Complete)) {
-            Ok(()) => "update clients, complete".to_owned(),
-            Err(refusal) => refusal.to_string(),
+        Phase::Unknown(_) => Some(NextStep::UnknownPhase),
+        Phase::Preparing => Some(NextStep::AwaitNodes),
+        Phase::Completing => Some(NextStep::AwaitCompletion),
+        Phase::Prepared => Some(match permitted(Step::Complete) {
+            Ok(()) => NextStep::UpdateClients,
+            Err(refusal) => NextStep::CompleteLater(refusal),
         }),
+        Phase::Never | Phase::Completed if cluster.state == ClusterState::Unhealthy => {
+            Some(NextStep::InspectUnhealthy)
+        }
         Phase::Never | Phase::Completed => {
-            if cluster.state == ClusterState::Unhealthy {
-                return Some("look: unhealthy".to_owned());
-            }
-            if !is_overdue(cluster, now, overdue_after) {
-                return None;
-            }
-            Some(match permits(cluster, Action::Rotate(Step::Start)) {
-                Ok(()) => "start: overdue".to_owned(),
-                Err(_) => "overdue, not possible now".to_owned(),
-            })
+            let start =
+                if permitted(Step::Start).is_ok() { NextStep::Start } else { NextStep::StartLater };
+            is_overdue(cluster, now, overdue_after).then_some(start)
         }
     }
 }
@@ -149,7 +147,7 @@ pub fn next_step(
 mod tests {
     use jiff::SignedDuration;
 
-    use crate::domain::attention::{Attention, attention, next_step, stuck};
+    use crate::domain::attention::{Attention, NextStep, Stuck, attention, next_step, stuck};
     use crate::domain::cluster::{ClusterState, ReportedError};
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::rotation::Phase;
@@ -165,7 +163,7 @@ mod tests {
         let mut running = cluster("a", Phase::Preparing);
         running.problems.push(blocker.clone());
         assert_eq!(attention(&running, now(), OVERDUE), Attention::Stuck);
-        assert!(stuck(&running, now()).unwrap().to_string().contains("payments/api"));
+        assert_eq!(stuck(&running, now()), Some(Stuck::Reported(&blocker)));
         let mut resting = cluster("a", Phase::Completed);
         resting.problems.push(blocker);
         assert_eq!(attention(&resting, now(), OVERDUE), Attention::ReportedError);
@@ -199,7 +197,7 @@ mod tests {
     fn old_credentials_are_overdue_and_the_next_step_says_so() {
         let subject = cluster("a", Phase::Never);
         assert_eq!(attention(&subject, now(), OVERDUE), Attention::Overdue);
-        assert_eq!(next_step(&subject, now(), OVERDUE).as_deref(), Some("start: overdue"));
+        assert_eq!(next_step(&subject, now(), OVERDUE), Some(NextStep::Start));
         assert_eq!(next_step(&cluster("a", Phase::Completed), now(), OVERDUE), None);
     }
 }

@@ -195,7 +195,7 @@ pub struct NodePool {
 }
 
 /// An error that SKE reports for the cluster: `status.errors[]`, and the older `status.error`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReportedError {
     /// Code, verbatim; unknown codes are normal.
     pub code: String,

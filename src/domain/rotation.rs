@@ -132,11 +132,20 @@ pub struct Rotation {
     pub completed: Option<Timestamp>,
 }
 
+/// Why the times of a rotation cannot all be true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InconsistentTimes {
+    Future,
+    StartAfterCompletion,
+    StartMissing,
+    CompletionMissing,
+}
+
 /// Readings that show an earlier rotation, or an earlier phase, than an answer before them are taken for old answers
 /// for this long; then they are the truth.
 pub const OLD_ANSWERS: Duration = Duration::from_mins(10);
 
-/// Moments of two machines may differ by this much before that is called doubtful.
+/// Moments of two machines may differ by this much before before their times are called inconsistent.
 pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 impl Rotation {
@@ -152,19 +161,19 @@ impl Rotation {
         }
     }
 
-    /// Why the moments cannot all be true, if they cannot.
-    pub fn doubt(&self, now: Timestamp) -> Option<&'static str> {
+    /// Why its times cannot all be true, if they cannot.
+    pub fn inconsistent_times(&self, now: Timestamp) -> Option<InconsistentTimes> {
         let future =
             |at: Option<Timestamp>| at.is_some_and(|at| at.duration_since(now) > CLOCK_TOLERANCE);
         if future(self.initiated) || future(self.completed) {
-            return Some("a moment lies in the future");
+            return Some(InconsistentTimes::Future);
         }
         match (&self.phase, self.initiated, self.completed) {
-            _ if self.contradicts_completion() => Some("started after it was completed"),
+            _ if self.contradicts_completion() => Some(InconsistentTimes::StartAfterCompletion),
             (Phase::Preparing | Phase::Prepared | Phase::Completing, None, _) => {
-                Some("the moment of the start is missing")
+                Some(InconsistentTimes::StartMissing)
             }
-            (Phase::Completed, _, None) => Some("the moment of the completion is missing"),
+            (Phase::Completed, _, None) => Some(InconsistentTimes::CompletionMissing),
             _ => None,
         }
     }
@@ -275,14 +284,14 @@ mod tests {
     }
 
     #[test]
-    fn api_20_doubtful_moments_are_named() {
+    fn api_20_inconsistent_times_are_named() {
         let now = Timestamp::from_second(10_000).unwrap();
         let rotation = |phase, initiated, completed| Rotation { phase, initiated, completed };
-        assert!(rotation(Phase::Completed, at(500), at(400)).doubt(now).is_some());
-        assert!(rotation(Phase::Prepared, None, None).doubt(now).is_some());
-        assert!(rotation(Phase::Preparing, at(99_999), None).doubt(now).is_some());
-        assert!(rotation(Phase::Prepared, at(500), at(400)).doubt(now).is_none());
-        assert!(rotation(Phase::Never, None, None).doubt(now).is_none());
+        assert!(rotation(Phase::Completed, at(500), at(400)).inconsistent_times(now).is_some());
+        assert!(rotation(Phase::Prepared, None, None).inconsistent_times(now).is_some());
+        assert!(rotation(Phase::Preparing, at(99_999), None).inconsistent_times(now).is_some());
+        assert!(rotation(Phase::Prepared, at(500), at(400)).inconsistent_times(now).is_none());
+        assert!(rotation(Phase::Never, None, None).inconsistent_times(now).is_none());
     }
 
     #[test]

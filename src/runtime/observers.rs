@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use tracing::{Instrument as _, error, info, info_span, trace};
 
 use crate::app::message::{Answer, Message};
+use crate::app::nodes::text;
 use crate::app::requests::RequestId;
 use crate::clients::kubernetes::{ObserverTarget, observe};
 use crate::clients::ske::SkeClient;
@@ -97,7 +98,9 @@ impl Observers {
                         let sink = |event| {
                             match &event {
                                 ObserverEvent::Snapshot(_) => trace!("snapshot"),
-                                ObserverEvent::Unavailable(reason) => info!(%reason, "unavailable"),
+                                ObserverEvent::Unavailable(reason) => {
+                                    info!(reason = text::unavailable(reason), "unavailable");
+                                }
                             }
                             pending.push(event);
                         };

@@ -5,14 +5,15 @@ use jiff::{SignedDuration, Timestamp};
 use crate::app::cell::{Cell, Tone};
 use crate::app::fleet::row::Row;
 use crate::app::nodes::observed::ObservedCluster;
+use crate::app::nodes::text;
+use crate::app::rotation::step_text;
 use crate::domain::age::{narrow, since};
-use crate::domain::attention::{Attention, LOOK_AT_BLOCKER, is_overdue, next_step};
+use crate::domain::attention::{Attention, is_overdue, next_step};
 use crate::domain::cluster::{ClusterState, KubernetesVersion};
 use crate::domain::credential::Verdict;
-use crate::domain::roll::progress::Figure;
-use crate::domain::roll::{Roll, format};
+use crate::domain::roll::Roll;
+use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::Phase;
-use crate::domain::snapshot::Unavailable;
 use crate::domain::text::width;
 
 /// Column of the fleet.
@@ -315,13 +316,13 @@ fn state_cell(row: &Row<'_>) -> Cell {
 
 fn next_cell(row: &Row<'_>) -> Cell {
     if row.is_held() {
-        return Cell::new(LOOK_AT_BLOCKER, Tone::Bad);
+        return Cell::new(step_text::INSPECT_BLOCKER, Tone::Bad);
     }
     let overdue_after = row.source.shared.settings.overdue_after;
-    let Some(text) = next_step(row.cluster(), row.now(), overdue_after) else {
+    let Some(step) = next_step(row.cluster(), row.now(), overdue_after) else {
         return Cell::new("", Tone::Dim);
     };
-    let text = time_left(row).map_or(text, |left| format!("wait, {left} left"));
+    let text = time_left(row).map_or_else(|| step_text::next_step(&step), step_text::wait_for);
     let tone = match row.attention() {
         Attention::Stuck => Tone::Bad,
         Attention::Prepared => Tone::Attention,
@@ -352,29 +353,34 @@ fn access_cell(row: &Row<'_>) -> Cell {
 fn time_left(row: &Row<'_>) -> Option<String> {
     let observed = row.observed().filter(|observed| observed.live)?;
     let rolls = row.cluster().rotation.phase == Phase::Preparing && !row.is_stuck();
-    format::left(observed.roll.as_ref().filter(|_| rolls)?.outlook)
+    text::time_left(observed.roll.as_ref().filter(|_| rolls)?.estimate)
 }
 
-/// How far the roll is: a bar, the figure and, with room for it, how long it still takes; or why none can be told.
+/// How far the roll is: a bar, the progress and, with room for it, how long it still takes; or why none can be told.
 fn roll_cell(row: &Row<'_>, room: usize) -> Cell {
     let observed = row.observed();
     let roll = observed.and_then(|observed| observed.roll.as_ref());
     match row.cluster().rotation.phase {
         Phase::Preparing => {
-            let Some(observed) = observed else { return Cell::new("not watched", Tone::Dim) };
-            let Some(figure) = roll.and_then(Roll::figure) else {
-                let text = observed.trouble.as_ref().map_or("looking", |(t, _)| trouble_word(t));
+            let Some(observed) = observed else {
+                return Cell::new(text::SHORT_NOT_OBSERVED, Tone::Dim);
+            };
+            let Some(progress) = roll.and_then(Roll::progress) else {
+                let text = observed
+                    .trouble
+                    .as_ref()
+                    .map_or(text::SHORT_CONNECTING, |(t, _)| text::unavailable_narrow(t));
                 return Cell::new(text, Tone::Dim);
             };
             let tone = roll_tone(row, observed);
-            let text = format!("{} {}", bar(figure, 5), format::figure_narrow(figure));
+            let text = format!("{} {}", bar(progress, 5), text::progress_narrow(progress));
             let left = if row.is_held() { Some("✗".to_owned()) } else { time_left(row) };
             let whole =
                 left.map(|left| format!("{text} {left}")).filter(|whole| width(whole) <= room);
             Cell::new(whole.unwrap_or(text), tone)
         }
-        Phase::Prepared => match roll.and_then(Roll::figure) {
-            Some(figure) => Cell::new(format::figure_narrow(figure), Tone::Dim),
+        Phase::Prepared => match roll.and_then(Roll::progress) {
+            Some(progress) => Cell::new(text::progress_narrow(progress), Tone::Dim),
             None => Cell::new("done", Tone::Dim),
         },
         Phase::Never | Phase::Completing | Phase::Completed | Phase::Unknown(_) => Cell::dash(),
@@ -395,35 +401,22 @@ pub fn new_nodes(row: &Row<'_>) -> Option<Cell> {
         return None;
     }
     let observed = row.observed()?;
-    let figure = observed.roll.as_ref()?.figure()?;
-    let text = format!("{} new", format::figure_narrow(figure));
+    let progress = observed.roll.as_ref()?.progress()?;
+    let text = text::new_narrow(text::progress_narrow(progress));
     Some(Cell::new(text, roll_tone(row, observed)))
 }
 
 /// A bar of so many cells. Full only when it is done, empty only when nothing is new.
-pub fn bar(figure: Figure, cells: usize) -> String {
+pub fn bar(progress: RollProgress, cells: usize) -> String {
     let whole = u32::try_from(cells).unwrap_or(0);
-    let part = figure.fraction() * f64::from(whole);
-    let least = usize::from(figure.new > 0);
-    let most = if figure.done { cells } else { cells.saturating_sub(1) };
+    let part = progress.fraction() * f64::from(whole);
+    let least = usize::from(progress.new > 0);
+    let most = if progress.done { cells } else { cells.saturating_sub(1) };
     let filled = (0..cells)
         .filter(|cell| f64::from(u32::try_from(*cell).unwrap_or(0)) + 0.5 <= part)
         .count()
         .clamp(least.min(most), most);
     format!("{}{}", "▰".repeat(filled), "▱".repeat(cells - filled))
-}
-
-/// Why a cluster's own API shows nothing, in a word or two.
-pub fn trouble_word(trouble: &Unavailable) -> &'static str {
-    match trouble {
-        Unavailable::Connecting => "looking",
-        Unavailable::NotAcceptedYet { .. } => "login waits",
-        Unavailable::CredentialsRefused(_) => "login refused",
-        Unavailable::NoAccess(_) | Unavailable::KubeconfigRefused(_) => "no access",
-        Unavailable::Unreachable(_) => "unreachable",
-        Unavailable::Hibernated => "asleep",
-        Unavailable::OneWay => "not asked",
-    }
 }
 
 #[cfg(test)]

@@ -99,9 +99,7 @@ impl FleetView {
         self.shown.iter().position(|id| id == cursor)
     }
 
-    /// Makes counts and shown rows anew: data changed. [`Fleet::rank_names`] comes before.
-    ///
-    /// [`Fleet::rank_names`]: crate::app::fleet::state::Fleet::rank_names
+    /// Makes counts and shown rows anew: data changed. `rank_names` comes before.
     pub fn arrange(&mut self, source: RowSource<'_>, page: usize) {
         self.outdated = false;
         self.counts = Counts::default();

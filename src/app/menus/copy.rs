@@ -3,6 +3,7 @@
 use crate::app::kubeconfig::names::names;
 use crate::app::menus::state::CopyItem;
 use crate::app::menus::text;
+use crate::app::nodes::blocker_text;
 use crate::app::state::State;
 use crate::domain::api_call::api_call;
 use crate::domain::cluster::Cluster;
@@ -41,8 +42,8 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
         add(text::WATCH_NODES, Kubectl::plain(WATCH_NODES).line(context));
         let roll = state.nodes.roll(id);
         for blocker in roll.iter().flat_map(|roll| &roll.blockers).take(3) {
-            if let Some(command) = &blocker.command {
-                add(&blocker.object_text(), command.line(context));
+            if let Some(command) = blocker_text::inspect(blocker) {
+                add(&blocker_text::object(blocker), command.line(context));
             }
         }
         if let Some(node) = state.node_at_cursor() {

@@ -9,16 +9,15 @@ use crate::app::now::Now;
 use crate::domain::cluster::Cluster;
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::Blocker;
-use crate::domain::roll::eta::RollEstimate;
-use crate::domain::roll::history::RollHistory;
+use crate::domain::roll::durations::RollEstimate;
+use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
 
 /// One cluster as it was observed in this run.
 #[derive(Debug, Clone, Default)]
 pub struct ObservedCluster {
-    /// What was watched.
-    pub history: RollHistory,
+    pub tracker: RollTracker,
     /// The newest snapshot.
     pub snapshot: Option<Arc<ClusterSnapshot>>,
     /// When the newest snapshot was last known to hold: when it came, or later, when it ceased to be watched.
@@ -52,7 +51,7 @@ impl ObservedCluster {
     /// SKE showed the cluster: the roll is read in its light.
     pub fn take_reading(&mut self, cluster: &Cluster, now: Now) {
         let snapshot = self.snapshot.clone().filter(|_| self.live);
-        let roll = snapshot.and_then(|snapshot| self.history.observe(cluster, &snapshot, now.wall));
+        let roll = snapshot.and_then(|snapshot| self.tracker.observe(cluster, &snapshot, now.wall));
         self.take_roll(roll, cluster, now);
         self.held_announced &= cluster.rotation.phase == Phase::Preparing;
     }
@@ -68,7 +67,7 @@ impl ObservedCluster {
                 false
             }
             ObserverEvent::Snapshot(snapshot) => {
-                let roll = self.history.observe(cluster, &snapshot, now.wall);
+                let roll = self.tracker.observe(cluster, &snapshot, now.wall);
                 self.snapshot = Some(snapshot);
                 self.seen = Some(now);
                 self.live = true;
@@ -79,7 +78,7 @@ impl ObservedCluster {
         }
     }
 
-    /// Takes the roll as the history read it just now; reads it where the history left the snapshot out.
+    /// Takes the roll as the tracker read it just now; reads it where the tracker left the snapshot out.
     fn take_roll(&mut self, roll: Option<Roll>, cluster: &Cluster, now: Now) {
         match roll {
             Some(roll) => (self.roll, self.read) = (Some(roll), now.monotonic),
@@ -93,10 +92,12 @@ impl ObservedCluster {
         self.read = now.monotonic;
         let at = self.as_of(now.wall);
         if self.live {
-            self.history.still_holds(at);
+            self.tracker.still_holds(at);
         }
         match &self.snapshot {
-            Some(snapshot) => self.roll = Some(Roll::read(cluster, snapshot, &self.history, at)),
+            Some(snapshot) => {
+                self.roll = Some(Roll::read(cluster, snapshot, self.tracker.history(), at));
+            }
             // The count of the roll that is over stays.
             None if cluster.rotation.phase != Phase::Preparing => {}
             None => self.roll = None,
@@ -113,7 +114,7 @@ impl ObservedCluster {
 
     /// The clock was set back to `now`: no remembered moment lies ahead of it any more.
     pub fn rewind(&mut self, now: Timestamp) {
-        self.history.rewind(now);
+        self.tracker.rewind(now);
         if let Some((_, since)) = &mut self.trouble {
             *since = now.min(*since);
         }
@@ -136,21 +137,23 @@ impl ObservedCluster {
     }
 
     fn forget_estimate(&mut self) {
-        let prepared = self.history.prepared_at();
+        let prepared = self.tracker.prepared_at();
         let held_then = prepared.zip(self.seen).is_some_and(|(at, seen)| seen.wall >= at);
         let Some(roll) = &mut self.roll else { return };
         // SKE says that all nodes are new, and the snapshot is from before that: it does not tell how many they are.
-        let done = roll.rotation.is_some_and(|figure| figure.done);
+        let done = roll.rotation.is_some_and(|progress| progress.done);
         if done && roll.counts.old_left() > 0 && !held_then {
             roll.rotation = None;
         }
         if matches!(
-            roll.outlook,
-            RollEstimate::Left { .. } | RollEstimate::Early | RollEstimate::Stalled { .. }
+            roll.estimate,
+            RollEstimate::Remaining { .. }
+                | RollEstimate::NodesMissing
+                | RollEstimate::Stalled { .. }
         ) {
-            roll.outlook = RollEstimate::Unknown;
+            roll.estimate = RollEstimate::Unknown;
             for pool in &mut roll.pools {
-                pool.outlook = RollEstimate::Idle;
+                pool.estimate = RollEstimate::Idle;
             }
         }
     }
@@ -158,7 +161,7 @@ impl ObservedCluster {
     /// Whether the roll stands still or something is named that holds it up.
     pub fn is_held(&self) -> bool {
         self.roll.as_ref().is_some_and(|roll| {
-            matches!(roll.outlook, RollEstimate::Stalled { .. })
+            matches!(roll.estimate, RollEstimate::Stalled { .. })
                 || roll.counts.blocked > 0
                 || roll.worst().is_some_and(Blocker::stops)
         })

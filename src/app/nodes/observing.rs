@@ -6,7 +6,9 @@ use crate::app::context::UpdateContext;
 use crate::app::effect::{Effect, Request};
 use crate::app::event::Event;
 use crate::app::fleet::state::Fleet;
+use crate::app::nodes::blocker_text;
 use crate::app::nodes::state::{NodesState, Observation};
+use crate::app::nodes::text;
 use crate::app::now::Now;
 use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::settings::{ObservationScope, Settings};
@@ -113,8 +115,7 @@ fn drop_snapshot_if_over(nodes: &mut NodesState, fleet: &Fleet, id: &ClusterId) 
 fn begin(nodes: &mut NodesState, fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) {
     let Some(cluster) = fleet.cluster(id).cloned() else { return };
     let agreed = nodes.agreed.contains(id);
-    let text = "nodes are looked at, with admin kubeconfigs of ten minutes that stay in memory";
-    let record = cx.record(Some(id), "look", Outcome::Intended, text);
+    let record = cx.record(Some(id), "look", Outcome::Intended, text::OBSERVING_RECORD);
     cx.effect(Effect::Journal(Box::new(record)));
     let observe = Request::Observe { cluster: Box::new(cluster), agreed };
     let request = cx.request(RequestOwner::Observer(id.clone()), observe);
@@ -266,7 +267,7 @@ fn detect_changes(
     }
     let held = rolling && observed.is_held();
     let unknown = observed.snapshot.as_ref().is_some_and(|snapshot| !snapshot.tells_drains());
-    if observed.held_announced && !held && unknown && observed.history.has_blocked() {
+    if observed.held_announced && !held && unknown && observed.tracker.has_blocked() {
         // What held a node is not seen any more, which does not mean that it is gone.
         return;
     }
@@ -274,13 +275,13 @@ fn detect_changes(
     let text = match (announced, held) {
         (false, true) => {
             let worst = observed.roll.as_ref().and_then(Roll::worst);
-            worst.map_or_else(|| "the roll stands still".to_owned(), |worst| worst.brief.clone())
+            worst.map_or_else(|| text::STANDS_STILL.to_owned(), blocker_text::brief)
         }
-        (true, false) if rolling => "the roll goes on".to_owned(),
+        (true, false) if rolling => text::GOES_ON.to_owned(),
         _ => String::new(),
     };
-    let figure = observed.roll.as_ref().and_then(Roll::figure).filter(|_| rolling);
-    let remaining = figure.map(|figure| figure.old);
+    let progress = observed.roll.as_ref().and_then(Roll::progress).filter(|_| rolling);
+    let remaining = progress.map(|progress| progress.old);
     if let Some(observation) = nodes.observing.get_mut(id)
         && (observation.held, observation.remaining) != (held, remaining)
     {
@@ -329,6 +330,7 @@ mod tests {
     use crate::app::now::Now;
 
     use crate::app::cluster::tabs::Tab;
+    use crate::app::nodes::text;
     use crate::app::requests::{RequestId, RequestOwner};
     use crate::app::screen::Screen;
     use crate::app::settings::{ObservationScope, Settings};
@@ -338,7 +340,7 @@ mod tests {
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::persisted::PersistedState;
-    use crate::domain::roll::eta::RollEstimate;
+    use crate::domain::roll::durations::RollEstimate;
     use crate::domain::roll::tests::budgets::{budget, pod};
     use crate::domain::rotation::Phase;
     use crate::domain::snapshot::{
@@ -515,7 +517,7 @@ mod tests {
         sight(&mut state, "shop", ObserverEvent::Unavailable(Unavailable::Unreachable(failure)));
         pass(&mut state, 7_200, Message::Ticked);
         let roll = state.nodes.observed[&id("shop")].roll.clone().unwrap();
-        assert_eq!(roll.outlook, RollEstimate::Unknown);
+        assert_eq!(roll.estimate, RollEstimate::Unknown);
         assert!(!state.nodes.is_held(&id("shop")));
         assert_eq!(roll.counts.new, 2, "what was seen stays");
         sight(&mut state, "shop", snapshot(10));
@@ -583,7 +585,7 @@ mod tests {
         };
         update(&mut state, back, Message::Ticked);
         sight(&mut state, "shop", snapshot(10));
-        let watched = state.nodes.observed[&id("shop")].history.memory().watched_since;
+        let watched = state.nodes.observed[&id("shop")].tracker.history().watched_since;
         assert_eq!(watched, Some(back.wall), "what is remembered does not lie ahead");
         pass(&mut state, 3 * 3_600, Message::Ticked);
         assert!(state.nodes.is_held(&id("shop")), "and a standstill shows in time");
@@ -648,7 +650,7 @@ mod tests {
             assert_eq!((told(&effects), ended(&effects)), (vec![], vec!["shop"]));
             assert_eq!(begun(&effects), ["shop"], "it is looked at anew");
             assert!(!state.nodes.observed[&id("shop")].live);
-            assert_eq!(state.unseen(&id("shop")), Some(Unavailable::Connecting.to_string()));
+            assert_eq!(state.unseen(&id("shop")), Some(text::CONNECTING.to_owned()));
             assert_eq!(told(&pass(&mut state, 10, Message::Ticked)), [""; 0]);
             // What the look before it saw comes too late.
             let late = Message::Answered(old, Answer::Observed(snapshot(47)));

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::app::nodes::blocker_text;
 use crate::app::nodes::observed::ObservedCluster;
+use crate::app::nodes::text;
 use crate::app::requests::RequestId;
 use crate::app::settings::{ObservationScope, Settings};
-use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::roll::Roll;
 use crate::domain::roll::classify::{NodeRoll, NodeStage};
-use crate::domain::roll::{Roll, format};
-use crate::domain::snapshot::{ClusterSnapshot, Unavailable};
+use crate::domain::snapshot::ClusterSnapshot;
 
 /// What is known of the clusters' nodes, and the nodes tab.
 #[derive(Debug, Clone, Default)]
@@ -62,7 +63,7 @@ impl NodesState {
 
     /// Nodes of a cluster that were still to be replaced when it was observed last.
     pub fn remaining(&self, id: &ClusterId) -> Option<usize> {
-        Some(self.roll(id)?.figure()?.old)
+        Some(self.roll(id)?.progress()?.old)
     }
 
     /// The newest snapshot of a cluster, if it holds now.
@@ -99,11 +100,10 @@ impl NodesState {
         let observed = self.observed.get(id).filter(|_| self.is_held(id))?;
         let roll = observed.roll.as_ref()?;
         let at = observed.as_of(now);
-        let text = roll.worst().map(|worst| format::headline(worst, at));
-        let text = text.or_else(|| format::standstill(roll, at).filter(|_| observed.live));
-        let text = text.unwrap_or_else(|| "the roll stood still".to_owned());
-        let age = || long(since(at, now));
-        Some(if observed.live { text } else { format!("{text} (as of {} ago)", age()) })
+        let text = roll.worst().map(|worst| blocker_text::headline(worst, at));
+        let text = text.or_else(|| text::stall(roll, at).filter(|_| observed.live));
+        let text = text.unwrap_or_else(|| text::STOOD_STILL.to_owned());
+        Some(if observed.live { text } else { text::as_of_ago(text, text::passed(at, now)) })
     }
 
     /// Why nothing newer is seen of a cluster's nodes, as a sentence without a full stop; `None` while they are seen.
@@ -116,28 +116,21 @@ impl NodesState {
         let observed = self.observed.get(id);
         let observing = self.observing.contains_key(id);
         match observed.and_then(|observed| observed.trouble.as_ref()) {
-            Some((trouble, _)) if observing => return Some(trouble.to_string()),
+            Some((trouble, _)) if observing => return Some(text::unavailable(trouble)),
             None if observing && observed.is_some_and(|observed| observed.live) => return None,
-            None if observing => return Some(Unavailable::Connecting.to_string()),
+            None if observing => return Some(text::CONNECTING.to_owned()),
             Some(_) | None => {}
         }
         Some(if settings.read_only {
-            "nodes are not looked at in read-only mode: that takes a kubeconfig, and asking for one is a request \
-             that changes something"
-                .to_owned()
+            text::READ_ONLY.to_owned()
         } else if settings.watch == ObservationScope::Never {
-            "nodes are not looked at: the configuration says kubernetes.watch = \"never\""
-                .to_owned()
+            text::SWITCHED_OFF.to_owned()
         } else if cluster.is_some_and(|cluster| cluster.hibernated) {
-            Unavailable::Hibernated.to_string()
+            text::HIBERNATED.to_owned()
         } else if self.observing.len() >= settings.watch_limit {
-            format!(
-                "not looked at: {} clusters are looked at already, the most that the configuration allows \
-                 (kubernetes.limit)",
-                self.observing.len()
-            )
+            text::limit_reached(self.observing.len())
         } else {
-            "not looked at now".to_owned()
+            text::NOT_OBSERVED.to_owned()
         })
     }
 }

@@ -1,8 +1,10 @@
 //! Starting and completing a rotation: the dialog, the sent step, and finding out what became of it.
 
 pub mod dialog;
+pub mod findings_text;
 pub mod outcome;
 pub mod pending;
 pub mod state;
+pub mod step_text;
 pub mod text;
 pub mod update;

@@ -2,8 +2,8 @@
 
 use crate::app::fleet::state::Fleet;
 use crate::app::nodes::state::NodesState;
+use crate::app::nodes::text;
 use crate::domain::cluster::ClusterId;
-use crate::domain::roll::format;
 use crate::domain::rotation::Phase;
 use crate::domain::text::clean;
 
@@ -32,17 +32,17 @@ pub fn window_status(fleet: &Fleet, nodes: &NodesState) -> Option<WindowStatus> 
     let id = nodes.watched.iter().min_by_key(rank)?;
     let phase = &fleet.cluster(id)?.rotation.phase;
     let seen = nodes.observed.get(id).filter(|seen| seen.live && *phase == Phase::Preparing);
-    let figure = seen.and_then(|seen| seen.roll.as_ref()?.figure());
+    let progress = seen.and_then(|seen| seen.roll.as_ref()?.progress());
     let held = nodes.is_held(id) && seen.is_some();
     let mut title = format!("skeys: {} ", clean(&fleet.label(id)));
-    match figure {
-        Some(figure) => title.push_str(&format::figure_narrow(figure)),
+    match progress {
+        Some(progress) => title.push_str(&text::progress_narrow(progress)),
         None => title.push_str(&clean(phase.word())),
     }
     if held {
         title.push_str(" held up");
     }
-    let percent = figure.map(|figure| u8::try_from(figure.percent()).unwrap_or(99));
+    let percent = progress.map(|progress| u8::try_from(progress.percent()).unwrap_or(99));
     let progress = match (phase.is_running(), percent, held) {
         (false, ..) => Progress::None,
         (true, None, _) => Progress::Unknown,

@@ -1,4 +1,4 @@
-//! Hibernation schedules and the maintenance window: what is due while nodes are replaced.
+//! Hibernation schedules and the maintenance window: what is planned while nodes are replaced.
 
 use cronexpr::{FallbackTimezoneOption, ParseOptions, parse_crontab_with};
 use jiff::civil::Time;
@@ -8,44 +8,51 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 use crate::domain::cluster::{Cluster, HibernationSchedule};
 use crate::domain::text::clean;
 
-/// Something that is due within a time.
+/// Something that SKE is to do at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Due {
-    /// The cluster is to fall asleep then.
+pub enum PlannedEvent {
+    /// The cluster is hibernated then.
     Hibernation(Timestamp),
     /// The maintenance window begins then; earlier than now while it is open.
     Maintenance(Timestamp),
-    /// A schedule cannot be judged; its text, safe to draw.
+    /// A hibernation schedule that cannot be read here; its text, safe to draw.
     Unreadable(String),
 }
 
-/// What is due from now on within a time, earliest first.
-pub fn due(cluster: &Cluster, now: Timestamp, within: SignedDuration) -> Vec<Due> {
+/// Finds what is planned from now on within a time, earliest first.
+pub fn planned_events(
+    cluster: &Cluster,
+    now: Timestamp,
+    within: SignedDuration,
+) -> Vec<PlannedEvent> {
     let until = now.saturating_add(within).unwrap_or(Timestamp::MAX);
-    let mut out: Vec<(Timestamp, Due)> = Vec::new();
-    let sleeps: Vec<Result<Timestamp, String>> =
-        cluster.schedules.iter().map(|schedule| next_sleep(schedule, now)).collect();
-    let next = sleeps.iter().filter_map(|sleep| sleep.as_ref().ok()).min();
+    let mut out: Vec<(Timestamp, PlannedEvent)> = Vec::new();
+    let starts: Vec<Result<Timestamp, String>> =
+        cluster.schedules.iter().map(|schedule| next_hibernation(schedule, now)).collect();
+    let next = starts.iter().filter_map(|start| start.as_ref().ok()).min();
     if let Some(at) = next.filter(|at| **at <= until) {
-        out.push((*at, Due::Hibernation(*at)));
+        out.push((*at, PlannedEvent::Hibernation(*at)));
     }
-    if let Some(text) = sleeps.into_iter().find_map(Result::err) {
-        out.push((Timestamp::MAX, Due::Unreadable(text)));
+    if let Some(text) = starts.into_iter().find_map(Result::err) {
+        out.push((Timestamp::MAX, PlannedEvent::Unreadable(text)));
     }
     if let Some((start, end)) = &cluster.maintenance
         && let Some(at) = next_window(start, end, now).filter(|at| *at <= until)
     {
-        out.push((at, Due::Maintenance(at)));
+        out.push((at, PlannedEvent::Maintenance(at)));
     }
     out.sort_by_key(|(at, _)| *at);
-    out.into_iter().map(|(_, due)| due).collect()
+    out.into_iter().map(|(_, event)| event).collect()
 }
 
-/// When a schedule next lets the cluster fall asleep.
+/// When a schedule next hibernates the cluster.
 ///
 /// # Errors
 /// The schedule as text, when its expression or its time zone cannot be read here.
-pub fn next_sleep(schedule: &HibernationSchedule, after: Timestamp) -> Result<Timestamp, String> {
+pub fn next_hibernation(
+    schedule: &HibernationSchedule,
+    after: Timestamp,
+) -> Result<Timestamp, String> {
     let text = format!("{} {}", schedule.start, schedule.timezone);
     let mut options = ParseOptions::default();
     options.fallback_timezone_option = FallbackTimezoneOption::UTC;
@@ -83,7 +90,9 @@ mod tests {
 
     use crate::domain::cluster::HibernationSchedule;
     use crate::domain::fixtures::{cluster, now};
-    use crate::domain::roll::calendar::{Due, due, next_sleep, next_window};
+    use crate::domain::roll::calendar::{
+        PlannedEvent, next_hibernation, next_window, planned_events,
+    };
     use crate::domain::rotation::Phase;
 
     fn at(text: &str) -> Timestamp {
@@ -96,21 +105,21 @@ mod tests {
 
     #[test]
     fn schedules_are_read_in_their_own_time_zone() {
-        let utc = next_sleep(&schedule("0 20 * * *", ""), now()).unwrap();
+        let utc = next_hibernation(&schedule("0 20 * * *", ""), now()).unwrap();
         assert_eq!(utc, at("2026-11-24T20:00:00Z"));
-        let berlin = next_sleep(&schedule("0 20 * * 1-5", "Europe/Berlin"), now()).unwrap();
+        let berlin = next_hibernation(&schedule("0 20 * * 1-5", "Europe/Berlin"), now()).unwrap();
         assert_eq!(berlin, at("2026-11-24T19:00:00Z"));
         for (start, timezone) in
             [("later", ""), ("0 20 * * *", "Moon/Base"), ("@daily", ""), ("", "")]
         {
-            assert!(next_sleep(&schedule(start, timezone), now()).is_err(), "{start}");
+            assert!(next_hibernation(&schedule(start, timezone), now()).is_err(), "{start}");
         }
     }
 
     #[test]
     fn time_03_a_daily_schedule_keeps_its_hour_over_the_change_of_summer_time() {
         let before = at("2026-10-24T22:00:00Z");
-        let next = next_sleep(&schedule("0 20 * * *", "Europe/Berlin"), before).unwrap();
+        let next = next_hibernation(&schedule("0 20 * * *", "Europe/Berlin"), before).unwrap();
         assert_eq!(next, at("2026-10-25T19:00:00Z"));
     }
 
@@ -125,17 +134,21 @@ mod tests {
     }
 
     #[test]
-    fn only_what_falls_into_the_time_is_due() {
+    fn only_what_falls_into_the_time_is_listed() {
         let mut subject = cluster("a", Phase::Never);
         subject.schedules = vec![schedule("0 20 * * *", ""), schedule("?", "")];
         assert!(matches!(
-            due(&subject, now(), SignedDuration::from_hours(1)).as_slice(),
-            [Due::Unreadable(_)]
+            planned_events(&subject, now(), SignedDuration::from_hours(1)).as_slice(),
+            [PlannedEvent::Unreadable(_)]
         ));
-        let long = due(&subject, now(), SignedDuration::from_hours(13));
+        let long = planned_events(&subject, now(), SignedDuration::from_hours(13));
         assert!(matches!(
             long.as_slice(),
-            [Due::Hibernation(_), Due::Maintenance(_), Due::Unreadable(_)]
+            [
+                PlannedEvent::Hibernation(_),
+                PlannedEvent::Maintenance(_),
+                PlannedEvent::Unreadable(_)
+            ]
         ));
     }
 }

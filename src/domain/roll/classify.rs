@@ -41,8 +41,8 @@ impl NodeStage {
 }
 
 /// Why a node of the wanted generation is not counted as new yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum JoiningReason {
     /// Its condition `Ready` is not true.
     NotReady,
     /// Its system pods are not ready, or the cloud has not initialised it (taints).
@@ -62,12 +62,12 @@ pub struct Since {
 
 impl Since {
     /// A moment that the cluster tells, or that was watched.
-    pub fn told(at: Timestamp) -> Self {
+    pub fn exact(at: Timestamp) -> Self {
         Self { at, at_least: false }
     }
 
     /// A moment at which it was seen to be so already.
-    pub fn seen(at: Timestamp) -> Self {
+    pub fn at_least(at: Timestamp) -> Self {
         Self { at, at_least: true }
     }
 }
@@ -93,7 +93,7 @@ pub struct NodeRoll {
     /// While it drains: something named in the roll's blockers holds it.
     pub blocked: bool,
     /// While it joins: why it does not count as new yet.
-    pub wait: Option<Wait>,
+    pub joining_reason: Option<JoiningReason>,
     /// Its own words on why it is not ready, or is being removed; safe to draw.
     pub reason: Option<String>,
     pub cordoned: bool,
@@ -106,7 +106,7 @@ pub struct NodeRoll {
 }
 
 /// What a node does, given the generation that its pool is meant to have.
-pub fn stage(node: &Node, wanted: &TargetGeneration, compares_checksums: bool) -> NodeStage {
+fn classify(node: &Node, wanted: &TargetGeneration, compares_checksums: bool) -> NodeStage {
     if node.preserved && !node.ready {
         NodeStage::Preserved
     } else if wanted.is_old(node) {
@@ -119,7 +119,7 @@ pub fn stage(node: &Node, wanted: &TargetGeneration, compares_checksums: bool) -
         }
     } else if node.terminating.is_some() {
         NodeStage::Leaving
-    } else if wait(node, wanted, compares_checksums).is_some() {
+    } else if joining_reason(node, wanted, compares_checksums).is_some() {
         NodeStage::Joining
     } else {
         NodeStage::New
@@ -128,20 +128,24 @@ pub fn stage(node: &Node, wanted: &TargetGeneration, compares_checksums: bool) -
 
 /// Why a node of the wanted generation does not count as new yet.
 /// Checksums are compared only in pools where some node reports one.
-pub fn wait(node: &Node, wanted: &TargetGeneration, compares_checksums: bool) -> Option<Wait> {
+fn joining_reason(
+    node: &Node,
+    wanted: &TargetGeneration,
+    compares_checksums: bool,
+) -> Option<JoiningReason> {
     if !node.ready {
-        Some(Wait::NotReady)
+        Some(JoiningReason::NotReady)
     } else if node.still_joining {
-        Some(Wait::Starting)
+        Some(JoiningReason::Starting)
     } else if compares_checksums && wanted.checksum.is_some() && node.checksum != wanted.checksum {
-        Some(Wait::Configuring)
+        Some(JoiningReason::Configuring)
     } else {
         None
     }
 }
 
 impl NodeRoll {
-    /// Looks at one node. `zone` is where it is counted.
+    /// Classifies one node. `zone` is where it is counted.
     pub fn of(
         node: &Node,
         (pool, zone): (&str, &str),
@@ -149,13 +153,14 @@ impl NodeRoll {
         compares_checksums: bool,
         clock: ClusterClock,
     ) -> Self {
-        let stage = stage(node, wanted, compares_checksums);
+        let stage = classify(node, wanted, compares_checksums);
         let drain_began = node.terminating.as_ref().and_then(|terminating| terminating.since);
-        let waits_for =
-            (stage == NodeStage::Joining).then(|| wait(node, wanted, compares_checksums)).flatten();
+        let waits_for = (stage == NodeStage::Joining)
+            .then(|| joining_reason(node, wanted, compares_checksums))
+            .flatten();
         let told = match stage {
             // It may have been ready for long before its template changed in place.
-            NodeStage::Joining if waits_for == Some(Wait::Configuring) => None,
+            NodeStage::Joining if waits_for == Some(JoiningReason::Configuring) => None,
             NodeStage::New | NodeStage::Preserved => node.ready_changed,
             // A node that was ready before waits since it failed, not since it was created.
             NodeStage::Joining if !node.ready => node.ready_changed.max(node.created),
@@ -173,16 +178,16 @@ impl NodeRoll {
         Self {
             uid: node.uid.clone(),
             name: node.name.clone(),
-            short: short(&node.name, pool),
+            short: short_name(&node.name, pool),
             pool: pool.to_owned(),
             zone: zone.to_owned(),
             stage,
-            since: told.map(|at| Since::told(clock.ours(at))),
+            since: told.map(|at| Since::exact(clock.ours(at))),
             deadline: drain_began
                 .filter(|_| stage == NodeStage::Draining)
                 .and_then(|at| clock.ours(at).checked_add(DRAIN_TIMEOUT).ok()),
             blocked: false,
-            wait: waits_for,
+            joining_reason: waits_for,
             reason: reason.filter(|text| !text.is_empty()).map(clean),
             cordoned: node.cordoned,
             estimated: wanted.judges_by_age(node),
@@ -194,21 +199,21 @@ impl NodeRoll {
 
 /// A node's name from its pool on: machine names begin with the technical name of the cluster
 /// (`shoot--<project>--<cluster>-<pool>-z1-<hash>-<random>`), which the screen shows already.
-pub fn short(name: &str, pool: &str) -> String {
+pub fn short_name(name: &str, pool: &str) -> String {
     let start = if pool.is_empty() { None } else { name.rfind(&format!("-{pool}-")) };
     clean(start.and_then(|at| name.get(at + 1..)).unwrap_or(name))
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::roll::classify::short;
+    use crate::domain::roll::classify::short_name;
 
     #[test]
     fn names_are_shown_from_the_pool_on_and_cleaned() {
-        assert_eq!(short("shoot--f00--shop-web-z1-5f7d9-abcde", "web"), "web-z1-5f7d9-abcde");
-        assert_eq!(short("shoot--f00--web-web-z1-5f7d9-abcde", "web"), "web-z1-5f7d9-abcde");
-        assert_eq!(short("web-7", "web"), "web-7");
-        assert_eq!(short("web-7", ""), "web-7");
-        assert_eq!(short("x-web-\u{1b}]0;y", "web"), "web-␛]0;y");
+        assert_eq!(short_name("shoot--f00--shop-web-z1-5f7d9-abcde", "web"), "web-z1-5f7d9-abcde");
+        assert_eq!(short_name("shoot--f00--web-web-z1-5f7d9-abcde", "web"), "web-z1-5f7d9-abcde");
+        assert_eq!(short_name("web-7", "web"), "web-7");
+        assert_eq!(short_name("web-7", ""), "web-7");
+        assert_eq!(short_name("x-web-\u{1b}]0;y", "web"), "web-␛]0;y");
     }
 }

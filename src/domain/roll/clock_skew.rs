@@ -2,12 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::age::{long, since};
+use crate::domain::age::since;
 
 /// Differences below this are the rounding of a `Date` header, not a wrong clock.
 const NOISE: SignedDuration = SignedDuration::from_secs(30);
-/// From here on the difference is worth a word on the screen.
-const WORTH_A_WORD: SignedDuration = SignedDuration::from_mins(2);
+/// From here on the difference is shown.
+const NOTICEABLE: SignedDuration = SignedDuration::from_mins(2);
 
 /// The two clocks at one moment: ours, and how far the cluster's is from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,16 +43,9 @@ impl ClusterClock {
         since(self.planned(at), self.now)
     }
 
-    /// Says that the clocks differ, when they differ enough to matter.
-    pub fn note(self) -> Option<String> {
-        if self.skew.abs() < WORTH_A_WORD {
-            return None;
-        }
-        let side = if self.skew.is_positive() { "ahead of" } else { "behind" };
-        Some(format!(
-            "the cluster's clock is {} {side} this machine's; ages are corrected by that",
-            long(self.skew.abs())
-        ))
+    /// How far the cluster's clock is ahead of ours, negative if behind; `None` where the difference is small.
+    pub fn noticeable_skew(self) -> Option<SignedDuration> {
+        Some(self.skew).filter(|skew| skew.abs() >= NOTICEABLE)
     }
 }
 
@@ -71,7 +64,7 @@ mod tests {
         let drained = Timestamp::from_second(10_180).unwrap();
         let ahead = ClusterClock::new(now, 300);
         assert_eq!(ahead.age(drained), SignedDuration::from_secs(120));
-        assert!(ahead.note().unwrap().contains("5m ahead of"));
+        assert_eq!(ahead.noticeable_skew(), Some(SignedDuration::from_mins(5)));
         let unknown = ClusterClock::new(now, 0);
         assert_eq!(unknown.age(drained), SignedDuration::ZERO);
         assert_eq!(unknown.ours(drained), now);

@@ -45,7 +45,7 @@ pub fn rollout_stage(rotation: &Rotation) -> RolloutStage {
     }
 }
 
-/// Why a figure is an estimate.
+/// Why a progress is an estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EstimateReason {
     /// The templates were not looked at yet.
@@ -76,12 +76,12 @@ pub struct TargetGeneration {
     /// Whether the pool is replaced for another reason than the rotation, or once more within it.
     pub another: bool,
     /// Why this is an estimate; empty when it is exact.
-    pub guesses: BTreeSet<EstimateReason>,
+    pub estimate_reasons: BTreeSet<EstimateReason>,
     old: BTreeSet<String>,
     cutoff: Option<Timestamp>,
 }
 
-/// What [`TargetGeneration::of`] is asked about.
+/// A pool as [`TargetGeneration::determine`] takes it.
 #[derive(Debug, Clone, Copy)]
 pub struct GenerationQuery<'a> {
     pub pool: &'a str,
@@ -122,7 +122,7 @@ fn born_before(node: &Node, moment: Option<Timestamp>) -> bool {
 }
 
 /// Newest template of a pool.
-pub fn newest<'a>(templates: &'a Templates, pool: &str) -> Option<&'a Template> {
+pub fn newest_template<'a>(templates: &'a Templates, pool: &str) -> Option<&'a Template> {
     match templates {
         Templates::Known(list) => list
             .iter()
@@ -133,46 +133,46 @@ pub fn newest<'a>(templates: &'a Templates, pool: &str) -> Option<&'a Template> 
 }
 
 impl TargetGeneration {
-    /// Finds out which generation a pool is meant to have.
-    pub fn of(question: GenerationQuery<'_>) -> Self {
-        let template = newest(question.templates, question.pool);
+    /// Determines which generation a pool is meant to have.
+    pub fn determine(query: GenerationQuery<'_>) -> Self {
+        let template = newest_template(query.templates, query.pool);
         let mut wanted = match template {
-            Some(template) if !lags(template, question) => Self::told(template, question),
-            Some(_) => Self::inferred(question, EstimateReason::TemplatesLag),
-            None => Self::inferred(
-                question,
-                match question.templates {
+            Some(template) if !lags(template, query) => Self::from_template(template, query),
+            Some(_) => Self::from_nodes(query, EstimateReason::TemplatesLag),
+            None => Self::from_nodes(
+                query,
+                match query.templates {
                     Templates::Unread => EstimateReason::TemplatesUnread,
                     Templates::Known(_) => EstimateReason::NoTemplate,
                     Templates::Forbidden => EstimateReason::SecretsForbidden,
                 },
             ),
         };
-        if question.is_rolling() {
+        if query.is_rolling() {
             // Without either, no node that is as old as one of the old generation is new.
-            wanted.cutoff = wanted.created.max(question.start()).or_else(|| {
+            wanted.cutoff = wanted.created.max(query.start()).or_else(|| {
                 let marked_for_deletion =
-                    question.nodes.iter().filter(|node| node.marked_for_deletion);
+                    query.nodes.iter().filter(|node| node.marked_for_deletion);
                 let youngest = marked_for_deletion.filter_map(|node| node.created).max();
                 youngest.map(|at| at.saturating_add(SECOND).unwrap_or(at))
             });
-            if question.start().is_none() {
-                wanted.guesses.insert(EstimateReason::StartUnknown);
+            if query.start().is_none() {
+                wanted.estimate_reasons.insert(EstimateReason::StartUnknown);
             }
             let unlabelled = |node: &&&Node| !node.marked_for_deletion && node.generation.is_none();
-            if wanted.begun && question.nodes.iter().any(|node| unlabelled(&node)) {
-                wanted.guesses.insert(EstimateReason::LabelsAbsent);
+            if wanted.begun && query.nodes.iter().any(|node| unlabelled(&node)) {
+                wanted.estimate_reasons.insert(EstimateReason::LabelsAbsent);
             }
         }
-        wanted.another = wanted.is_another(question);
+        wanted.another = wanted.is_another(query);
         wanted
     }
 
-    fn told(template: &Template, question: GenerationQuery<'_>) -> Self {
-        let begun = match (question.is_rolling(), question.start(), template.created) {
+    fn from_template(template: &Template, query: GenerationQuery<'_>) -> Self {
+        let begun = match (query.is_rolling(), query.start(), template.created) {
             (false, ..) => true,
             (true, Some(start), Some(created)) => created >= start,
-            (true, ..) => question.nodes.iter().any(|node| {
+            (true, ..) => query.nodes.iter().any(|node| {
                 node.marked_for_deletion
                     || node.generation.as_ref().is_some_and(|label| *label != template.name)
             }),
@@ -183,7 +183,7 @@ impl TargetGeneration {
             created: template.created,
             begun,
             another: false,
-            guesses: BTreeSet::new(),
+            estimate_reasons: BTreeSet::new(),
             old: BTreeSet::new(),
             cutoff: None,
         }
@@ -191,16 +191,16 @@ impl TargetGeneration {
 
     /// Without a template: labels of tainted nodes, and of nodes older than the start, are old; the label of the
     /// newest other node is the wanted one.
-    fn inferred(question: GenerationQuery<'_>, guess: EstimateReason) -> Self {
-        let (start, rolling) = (question.start(), question.is_rolling());
-        let tainted = question.nodes.iter().any(|node| node.marked_for_deletion);
-        let marked_for_deletion = question.nodes.iter().filter(|node| node.marked_for_deletion);
+    fn from_nodes(query: GenerationQuery<'_>, reason: EstimateReason) -> Self {
+        let (start, rolling) = (query.start(), query.is_rolling());
+        let tainted = query.nodes.iter().any(|node| node.marked_for_deletion);
+        let marked_for_deletion = query.nodes.iter().filter(|node| node.marked_for_deletion);
         let mut old: BTreeSet<&str> =
             marked_for_deletion.filter_map(|node| node.generation.as_deref()).collect();
         if start.is_some() {
-            old.extend(question.before());
+            old.extend(query.before());
         }
-        let mut candidates: Vec<(Option<Timestamp>, &str)> = question
+        let mut candidates: Vec<(Option<Timestamp>, &str)> = query
             .nodes
             .iter()
             .filter(|node| !node.marked_for_deletion && !born_before(node, start))
@@ -212,8 +212,8 @@ impl TargetGeneration {
         // Without taints nothing can be told but by the start of a rotation that still runs.
         let telling = tainted || (rolling && (start.is_some() || several));
         let name = candidates.last().filter(|_| telling).map(|(_, label)| (*label).to_owned());
-        let young = start.is_some() && question.nodes.iter().any(|n| is_young_unlabelled(n, start));
-        let rolls = question.nodes.iter().any(|node| node.rolling);
+        let young = start.is_some() && query.nodes.iter().any(|n| is_young_unlabelled(n, start));
+        let rolls = query.nodes.iter().any(|node| node.rolling);
         let begun = !rolling || tainted || rolls || name.is_some() || young;
         Self {
             name,
@@ -221,7 +221,7 @@ impl TargetGeneration {
             created: None,
             begun,
             another: false,
-            guesses: BTreeSet::from([guess]),
+            estimate_reasons: BTreeSet::from([reason]),
             old: if telling {
                 old.into_iter().map(str::to_owned).collect()
             } else {
@@ -253,12 +253,12 @@ impl TargetGeneration {
     }
 
     /// A pool is replaced "once more" when nodes of a generation in between are old again.
-    fn is_another(&self, question: GenerationQuery<'_>) -> bool {
-        let is_first = self.name.is_some() && self.name.as_deref() == question.first;
-        let start = question.start();
-        if !question.is_rolling() {
+    fn is_another(&self, query: GenerationQuery<'_>) -> bool {
+        let is_first = self.name.is_some() && self.name.as_deref() == query.first;
+        let start = query.start();
+        if !query.is_rolling() {
             // What is older than the start is a list that lags: the phase says that it is gone.
-            return question.nodes.iter().any(|node| {
+            return query.nodes.iter().any(|node| {
                 self.is_old(node)
                     && !born_before(node, start)
                     && (node.marked_for_deletion || !is_first)
@@ -267,24 +267,24 @@ impl TargetGeneration {
         if !self.begun || is_first {
             return false;
         }
-        let made = match question.templates {
+        let made = match query.templates {
             Templates::Known(list) => list
                 .iter()
-                .filter(|template| template.pool == question.pool)
+                .filter(|template| template.pool == query.pool)
                 .filter(|t| start.is_some_and(|start| t.created.is_some_and(|at| at >= start)))
                 .count(),
             Templates::Unread | Templates::Forbidden => 0,
         };
-        let replaced_since_first = question.first.is_some() && self.name.is_some();
-        made > 1 || replaced_since_first || self.has_generation_in_between(question)
+        let replaced_since_first = query.first.is_some() && self.name.is_some();
+        made > 1 || replaced_since_first || self.has_generation_in_between(query)
     }
 
-    fn has_generation_in_between(&self, question: GenerationQuery<'_>) -> bool {
-        let Some(later) = question.start().and_then(|at| at.checked_add(CONTROL_PLANE).ok()) else {
+    fn has_generation_in_between(&self, query: GenerationQuery<'_>) -> bool {
+        let Some(later) = query.start().and_then(|at| at.checked_add(CONTROL_PLANE).ok()) else {
             return false;
         };
-        let before = question.before();
-        question.nodes.iter().any(|node| {
+        let before = query.before();
+        query.nodes.iter().any(|node| {
             node.created.is_some_and(|created| created >= later)
                 && node.generation.as_deref().is_some_and(|label| {
                     Some(label) != self.name.as_deref() && !before.contains(label)
@@ -298,14 +298,14 @@ fn is_young_unlabelled(node: &Node, start: Option<Timestamp>) -> bool {
 }
 
 /// Whether a node of a generation that is neither this template's nor an old one was born since the start.
-fn lags(template: &Template, question: GenerationQuery<'_>) -> bool {
-    let start = question.start();
+fn lags(template: &Template, query: GenerationQuery<'_>) -> bool {
+    let start = query.start();
     let is_older = matches!((template.created, start), (Some(at), Some(start)) if at < start);
-    if !question.is_rolling() || !is_older {
+    if !query.is_rolling() || !is_older {
         return false;
     }
-    let before = question.before();
-    question.nodes.iter().any(|node| {
+    let before = query.before();
+    query.nodes.iter().any(|node| {
         node.created.is_some()
             && !born_before(node, start)
             && node

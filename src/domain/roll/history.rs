@@ -1,462 +1,172 @@
-//! Watches a roll over time and keeps what a single snapshot cannot tell: which nodes went, how long each step took,
-//! when something last moved, and what happened.
-//!
-//! It holds for one rotation of one cluster: when SKE shows another start, it begins anew. Pictures that are older
-//! than the newest one are left out; answers of SKE that are older than what is known never come here.
+//! What earlier snapshots of a roll showed and one snapshot cannot tell. Plain data that the tracker keeps up to date.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use crate::domain::cluster::Cluster;
-use crate::domain::roll::Roll;
-use crate::domain::roll::blocker::Blocker;
-use crate::domain::roll::blocker::webhooks::unanswered;
-use crate::domain::roll::classify::{NodeRoll, NodeStage, Since, Wait};
-use crate::domain::roll::clock_skew::ClusterClock;
-use crate::domain::roll::eta::Pace;
-use crate::domain::roll::generation::{EstimateReason, RolloutStage, rollout_stage};
-use crate::domain::roll::memory::{Memory, Track};
-use crate::domain::roll::progress::{Figure, PoolRoll, PoolState, pools};
-use crate::domain::roll::regression::{cause, fell};
-use crate::domain::roll::subject::Subject;
-use crate::domain::roll::timeline::{Cause, Timeline, TimelineEvent};
-use crate::domain::rotation::Phase;
-use crate::domain::snapshot::{ClusterSnapshot, Templates};
+use crate::domain::cluster::ReportedError;
+use crate::domain::roll::blocker::cause::ObjectName;
+use crate::domain::roll::classify::{NodeStage, Since};
+use crate::domain::roll::durations::ReplacementTimes;
+use crate::domain::roll::generation::newest_template;
+use crate::domain::snapshot::{Budget, Templates};
 
-/// A node that took longer to become ready was ready before and failed in between.
-const LONGEST_JOIN: SignedDuration = SignedDuration::from_mins(40);
-/// A drain that seems to have taken longer ended while nobody watched.
-const LONGEST_DRAIN: SignedDuration = SignedDuration::from_hours(6);
-/// Pictures that follow each other faster than this tell when something happened.
-const CLOSE: SignedDuration = SignedDuration::from_mins(2);
-/// Nodes that went and may turn out not to have gone.
-const MAX_GONE: usize = 256;
-
-/// The roll of one rotation as it was watched.
+/// What earlier snapshots showed. Its size follows the nodes and pools that exist.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RollHistory {
-    subject: Option<Subject>,
-    phase: Option<Phase>,
-    last: Option<Timestamp>,
-    memory: Memory,
-    pace: Pace,
-    gone: VecDeque<String>,
-    timeline: Timeline,
-    blocked: BTreeMap<String, String>,
-    begun: BTreeSet<String>,
-    another: BTreeSet<String>,
-    guesses: BTreeMap<String, BTreeSet<EstimateReason>>,
-    figures: (Option<Figure>, Option<Figure>),
-    prepared_at: Option<Timestamp>,
+    /// When the first snapshot of this rotation came, by our clock.
+    pub watched_since: Option<Timestamp>,
+    /// Nodes of the last snapshot by uid.
+    pub nodes: BTreeMap<String, NodeHistory>,
+    /// When a node last changed its stage, by pool and zone.
+    pub changes: BTreeMap<(String, String), Timestamp>,
+    /// Each pool's template in the last snapshot, since when. It may change in place.
+    pub configurations: BTreeMap<String, (Configuration, Since)>,
+    /// The first template that this rotation made for a pool.
+    pub first_templates: BTreeMap<String, String>,
+    /// Pools that another roll concerns or has concerned, until it concerns none any more: they are counted together to
+    /// the end.
+    pub others: BTreeSet<String>,
+    /// How long replaced nodes took.
+    pub times: ReplacementTimes,
+    exhausted_budgets: BTreeMap<ObjectName, Since>,
+    unanswered: BTreeMap<ObjectName, Since>,
+    reported: BTreeMap<String, Since>,
+    /// Whether PodDisruptionBudgets were read in this watch; they may be read later than nodes.
+    budgets_seen: bool,
+    endpoints_seen: bool,
+}
+
+/// Name and checksum of a template.
+pub type Configuration = (String, Option<String>);
+
+/// A node as it was last seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeHistory {
+    pub stage: NodeStage,
+    /// Since when, as far as it was watched.
+    pub since: Since,
+    /// It was ready and has not applied a changed configuration yet.
+    pub reconfigures: bool,
+    pub drain_began: Option<Timestamp>,
+    pub short: String,
+    pub pool: String,
+    pub zone: String,
 }
 
 impl RollHistory {
-    /// Takes a snapshot that was taken at `at` (our clock), beside the newest reading of SKE, and reads the roll as of
-    /// then. `None` when it was left out because a newer one is known.
-    pub fn observe(
-        &mut self,
-        cluster: &Cluster,
-        snapshot: &ClusterSnapshot,
-        at: Timestamp,
-    ) -> Option<Roll> {
-        if self.last.is_some_and(|last| at < last) {
-            return None;
-        }
-        self.turn_to(cluster);
-        let clock = ClusterClock::new(at, snapshot.skew_seconds);
-        self.notice_phase(cluster, clock);
-        let watched = self.was_close(clock);
-        if !watched {
-            self.memory.forget_watch();
-        }
-        self.memory.notice_problems(&cluster.problems, at, !watched);
-        let unread = snapshot.templates == Templates::Unread;
-        let roll = if unread || snapshot.is_blind_to("nodes") {
-            Roll::read(cluster, snapshot, self, at)
-        } else {
-            self.notice_nodes(cluster, snapshot, clock)
-        };
-        self.last = Some(at);
-        Some(roll)
-    }
-
-    /// The snapshot that was observed last still holds at `at` (our clock): nothing changed, and that was seen.
-    pub fn still_holds(&mut self, at: Timestamp) {
-        self.last = self.last.max(Some(at));
-    }
-
-    /// The clock was set back to `now`: no remembered moment lies ahead of it any more. The timeline keeps what was
-    /// written into it.
+    /// The clock was set back: no moment lies ahead of `now` any more.
     pub fn rewind(&mut self, now: Timestamp) {
-        for moment in [&mut self.last, &mut self.prepared_at] {
-            *moment = moment.map(|at| at.min(now));
-        }
-        self.memory.rewind(now);
-    }
-
-    /// What earlier snapshots told.
-    pub fn memory(&self) -> &Memory {
-        &self.memory
-    }
-
-    /// How long nodes took in this roll.
-    pub fn pace(&self) -> &Pace {
-        &self.pace
-    }
-
-    /// What happened.
-    pub fn timeline(&self) -> &Timeline {
-        &self.timeline
-    }
-
-    /// When PREPARED was seen to begin; `None` when it had begun before the watch.
-    pub fn prepared_at(&self) -> Option<Timestamp> {
-        self.prepared_at
-    }
-
-    /// Begins anew if the reading is of another rotation than the one that was watched.
-    fn turn_to(&mut self, cluster: &Cluster) {
-        let seen = Subject::of(cluster);
-        let same = self.subject.as_ref().is_some_and(|subject| subject.is_rotation(&seen));
-        if !same {
-            *self = Self::default();
-        }
-        // The creation may become known later.
-        self.subject = Some(seen);
-    }
-
-    fn notice_phase(&mut self, cluster: &Cluster, clock: ClusterClock) {
-        let phase = &cluster.rotation.phase;
-        match self.phase.replace(phase.clone()) {
-            Some(known) if known == *phase => {}
-            Some(_) => {
-                self.timeline.add(clock.now(), TimelineEvent::Phase(phase.clone()));
-                match phase {
-                    Phase::Prepared => self.prepared_at = Some(clock.now()),
-                    Phase::Never | Phase::Preparing => self.prepared_at = None,
-                    Phase::Completing | Phase::Completed | Phase::Unknown(_) => {}
-                }
-            }
-            None => {
-                if let Some(started) = cluster.rotation.initiated {
-                    let at = started.min(clock.now());
-                    self.timeline.add(at, TimelineEvent::Phase(Phase::Preparing));
-                }
-            }
+        let nodes = self
+            .nodes
+            .values_mut()
+            .flat_map(|node| [&mut node.since.at].into_iter().chain(&mut node.drain_began));
+        let all = nodes
+            .chain(self.changes.values_mut())
+            .chain(self.configurations.values_mut().map(|(_, since)| &mut since.at))
+            .chain(self.exhausted_budgets.values_mut().map(|since| &mut since.at))
+            .chain(self.unanswered.values_mut().map(|since| &mut since.at))
+            .chain(self.reported.values_mut().map(|since| &mut since.at))
+            .chain(&mut self.watched_since);
+        for at in all {
+            *at = (*at).min(now);
         }
     }
 
-    fn notice_nodes(
-        &mut self,
-        cluster: &Cluster,
-        snapshot: &ClusterSnapshot,
-        clock: ClusterClock,
-    ) -> Roll {
-        for pool in self.memory.notice_templates(&snapshot.templates, clock.now()) {
-            self.timeline.add(clock.now(), TimelineEvent::Reconfigured { pool });
-        }
-        let seen = pools(cluster, snapshot, &self.memory, clock);
-        let first = self.memory.watched_since.is_none();
-        let mut causes = self.notice_pools(&seen, rollout_stage(&cluster.rotation), clock);
-        let mut before = std::mem::take(&mut self.memory.nodes);
-        for pool in &seen {
-            for node in pool.nodes() {
-                let track = before.remove(&node.uid);
-                self.notice_node(pool, node, track, first, clock, &mut causes);
-            }
-        }
-        let rolling: BTreeSet<&str> =
-            seen.iter().filter(|pool| rolls(pool)).map(|pool| pool.name.as_str()).collect();
-        for (uid, track) in before {
-            let tells = rolling.contains(track.pool.as_str());
-            self.notice_gone(uid, track, tells, clock, &mut causes);
-        }
-        if !snapshot.is_blind_to("poddisruptionbudgets") {
-            self.memory.notice_budgets(&snapshot.budgets, clock.now());
-        }
-        if let Some(unanswered) = unanswered(snapshot) {
-            let services = unanswered.into_iter().map(|one| one.service).collect();
-            self.memory.notice_services(services, clock.now());
-        }
-        if first {
-            self.memory.watched_since = Some(clock.now());
-        }
-        let zones: BTreeSet<(&str, &str)> = seen
-            .iter()
-            .flat_map(|pool| pool.zones.iter().map(|zone| (pool.name.as_str(), zone.name.as_str())))
-            .collect();
-        self.memory
-            .changes
-            .retain(|(pool, zone), _| zones.contains(&(pool.as_str(), zone.as_str())));
-        let roll = Roll::read(cluster, snapshot, self, clock.now());
-        self.notice_blocks(&roll, snapshot.tells_drains(), clock);
-        self.notice_figures(&roll, clock, causes);
-        roll
+    /// Nobody watched for a while: what is seen next may have been so for longer.
+    pub fn begin_watch(&mut self) {
+        (self.budgets_seen, self.endpoints_seen) = (false, false);
     }
 
-    fn notice_pools(
-        &mut self,
-        seen: &[PoolRoll],
-        rollout_stage: RolloutStage,
-        clock: ClusterClock,
-    ) -> Vec<Cause> {
-        let mut causes = Vec::new();
-        for pool in seen {
-            if rolls(pool) && rollout_stage == RolloutStage::Rolling {
-                if !self.begun.contains(&pool.name) {
-                    let at = pool.template_created.unwrap_or(clock.now());
-                    self.timeline.add(at, TimelineEvent::NodesBegan { pool: pool.name.clone() });
-                    self.begun.insert(pool.name.clone());
-                }
-                if let Some(template) = pool.template.as_ref().filter(|_| !pool.another)
-                    && pool.template_created.is_some()
-                {
-                    let known = &mut self.memory.first_templates;
-                    known.entry(pool.name.clone()).or_insert_with(|| template.clone());
-                }
-            }
-            if pool.another && self.another.insert(pool.name.clone()) {
-                let at = pool.template_created.unwrap_or(clock.now());
-                self.timeline.add(at, TimelineEvent::AnotherRoll { pool: pool.name.clone() });
-                causes.push(Cause::AnotherRoll(pool.name.clone()));
-            } else if !pool.another {
-                self.another.remove(&pool.name);
-            }
-            let known = self.guesses.insert(pool.name.clone(), pool.guesses.clone());
-            if known.is_some_and(|known| known != pool.guesses) {
-                causes.push(Cause::OtherTemplate(pool.name.clone()));
-            }
-        }
-        let names: BTreeSet<&str> = seen.iter().map(|pool| pool.name.as_str()).collect();
-        self.guesses.retain(|pool, _| names.contains(pool.as_str()));
-        self.begun.retain(|pool| names.contains(pool.as_str()));
-        self.another.retain(|pool| names.contains(pool.as_str()));
-        if self.another.is_empty() {
-            self.memory.others.clear();
-        }
-        self.memory.others.extend(self.another.iter().cloned());
-        causes
+    /// Since when a node is in a stage, if it was in it when last seen.
+    pub fn since(&self, uid: &str, stage: NodeStage) -> Option<Since> {
+        self.nodes.get(uid).filter(|node| node.stage == stage).map(|node| node.since)
     }
 
-    fn notice_node(
-        &mut self,
-        pool: &PoolRoll,
-        node: &NodeRoll,
-        track: Option<Track>,
-        first: bool,
-        clock: ClusterClock,
-        causes: &mut Vec<Cause>,
-    ) {
-        let before = track.as_ref().map(|track| track.stage);
-        let reconfigured = track.as_ref().is_some_and(|track| track.reconfigures);
-        let reconfigures = node.wait == Some(Wait::Configuring)
-            && (reconfigured || before == Some(NodeStage::New));
-        let returned = track.is_none() && self.forget_gone(&node.uid);
-        let since = match &track {
-            Some(track) if track.stage == node.stage => track.since,
-            Some(_) => Since::told(clock.now()),
-            None if first || returned => node.since.unwrap_or(Since::seen(clock.now())),
-            None => node.since.unwrap_or(Since::told(clock.now())),
-        };
-        if before != Some(node.stage) {
-            if !first {
-                let zone = (node.pool.clone(), node.zone.clone());
-                self.memory.changes.insert(zone, clock.now());
-            }
-            // The pool's line says it for all of its nodes.
-            let quiet = reconfigures || reconfigured && node.stage == NodeStage::New;
-            let took =
-                if quiet { None } else { self.measure_join(pool, node, before, first, clock) };
-            if !(returned || quiet) {
-                self.tell(pool, node, before, first, took, clock);
-            }
-            causes.extend(cause(pool, node, before, first));
-        }
-        let drain_began = match node.stage {
-            NodeStage::Draining | NodeStage::Leaving => Some(node.since.unwrap_or(since).at),
-            NodeStage::New
-            | NodeStage::Joining
-            | NodeStage::Cordoned
-            | NodeStage::Old
-            | NodeStage::Preserved => None,
-        };
-        self.memory.nodes.insert(
-            node.uid.clone(),
-            Track {
-                stage: node.stage,
-                since,
-                reconfigures,
-                drain_began,
-                short: node.short.clone(),
-                pool: node.pool.clone(),
-                zone: node.zone.clone(),
-            },
-        );
+    /// When a node of the pool in this zone last changed its stage.
+    pub fn change(&self, pool: &str, zone: &str) -> Option<Timestamp> {
+        self.changes.get(&(pool.to_owned(), zone.to_owned())).copied()
     }
 
-    /// A uid never comes back: if it does, the list in between was short of it.
-    fn forget_gone(&mut self, uid: &str) -> bool {
-        let Some(place) = self.gone.iter().position(|gone| gone == uid) else { return false };
-        self.gone.remove(place);
-        self.pace.drains.forget(uid);
-        true
+    /// Since when a PodDisruptionBudget allows no eviction.
+    pub fn exhausted_since(&self, budget: &Budget) -> Option<Since> {
+        self.exhausted_budgets.get(&budget.into()).copied()
     }
 
-    /// Whether the last snapshot is so recent that what changed since then changed now.
-    fn was_close(&self, clock: ClusterClock) -> bool {
-        self.last.is_some_and(|last| clock.now().duration_since(last) < CLOSE)
+    /// Notes which PodDisruptionBudgets allow no eviction at a moment.
+    pub fn note_budgets(&mut self, budgets: &[Arc<Budget>], at: Timestamp) {
+        let first = !std::mem::replace(&mut self.budgets_seen, true);
+        let exhausted = budgets.iter().filter(|budget| budget.allowed <= 0);
+        let names = exhausted.map(|budget| ObjectName::from(&**budget));
+        keep_since(&mut self.exhausted_budgets, names, Since { at, at_least: first });
     }
 
-    fn measure_join(
-        &mut self,
-        pool: &PoolRoll,
-        node: &NodeRoll,
-        before: Option<NodeStage>,
-        first: bool,
-        clock: ClusterClock,
-    ) -> Option<SignedDuration> {
-        if node.stage != NodeStage::New || !rolls(pool) {
-            return None;
-        }
-        let created = node.created?;
-        let told = node.since.filter(|since| !since.at_least).map(|since| since.at);
-        let close = self.was_close(clock);
-        // System pods come after the kubelet: if the change itself was watched, that is the truer moment.
-        let watched =
-            (!first && before == Some(NodeStage::Joining) && close).then_some(clock.now());
-        let took = watched.or(told)?.duration_since(created);
-        let plausible = took > SignedDuration::ZERO && took <= LONGEST_JOIN;
-        if !plausible {
-            return None;
-        }
-        self.pace.joins.add(&node.uid, took);
-        Some(took)
+    /// Since when a service that webhooks call has no endpoints.
+    pub fn unanswered_since(&self, service: &ObjectName) -> Option<Since> {
+        self.unanswered.get(service).copied()
     }
 
-    /// Writes a change of a node into the timeline. What was so before the watch is written with the cluster's own
-    /// moment, or not at all.
-    fn tell(
-        &mut self,
-        pool: &PoolRoll,
-        node: &NodeRoll,
-        before: Option<NodeStage>,
-        first: bool,
-        took: Option<SignedDuration>,
-        clock: ClusterClock,
-    ) {
-        if !rolls(pool) {
-            return;
-        }
-        let told = node.since.filter(|since| !since.at_least).map(|since| since.at);
-        let Some(at) = (if first { told } else { told.or(Some(clock.now())) }) else { return };
-        let name = node.short.clone();
-        let what = match (node.stage, before) {
-            (NodeStage::New, _) => TimelineEvent::Ready { node: name, took },
-            (NodeStage::Joining, Some(NodeStage::New)) => TimelineEvent::NotReady { node: name },
-            (NodeStage::Joining, _) => TimelineEvent::Joining { node: name },
-            (NodeStage::Draining, _) => TimelineEvent::Draining { node: name },
-            (NodeStage::Cordoned, _) => TimelineEvent::Cordoned { node: name },
-            (NodeStage::Leaving, _) => TimelineEvent::Leaving { node: name },
-            (NodeStage::Old | NodeStage::Preserved, _) => return,
-        };
-        // A node that fails again did so now, whenever it was created.
-        let at = if matches!(what, TimelineEvent::NotReady { .. }) { clock.now() } else { at };
-        self.timeline.add(at, what);
+    /// Notes which services that webhooks call have no endpoints at a moment.
+    pub fn note_services(&mut self, services: impl Iterator<Item = ObjectName>, at: Timestamp) {
+        let first = !std::mem::replace(&mut self.endpoints_seen, true);
+        keep_since(&mut self.unanswered, services, Since { at, at_least: first });
     }
 
-    fn notice_gone(
-        &mut self,
-        uid: String,
-        track: Track,
-        tells: bool,
-        clock: ClusterClock,
-        causes: &mut Vec<Cause>,
-    ) {
-        if self.gone.len() == MAX_GONE {
-            self.gone.pop_front();
-        }
-        // Else it may have gone at any moment since the last snapshot.
-        let took = track
-            .drain_began
-            .filter(|_| self.was_close(clock))
-            .map(|began| clock.now().duration_since(began))
-            .filter(|took| !took.is_negative() && *took <= LONGEST_DRAIN);
-        if let Some(took) = took.filter(|_| track.stage == NodeStage::Draining) {
-            self.pace.drains.add(&uid, took);
-        }
-        if track.stage == NodeStage::New {
-            causes.push(Cause::NodeLost(track.short.clone()));
-        }
-        self.memory.changes.insert((track.pool, track.zone), clock.now());
-        if tells {
-            self.timeline.add(clock.now(), TimelineEvent::Gone { node: track.short, took });
-        }
-        self.gone.push_back(uid);
+    /// Since when SKE reports an error.
+    pub fn reported_since(&self, problem: &ReportedError) -> Option<Since> {
+        self.reported.get(&problem.code).copied()
     }
 
-    /// Nodes that were held when that was last known.
-    pub fn has_blocked(&self) -> bool {
-        !self.blocked.is_empty()
+    /// Notes what SKE reports at a moment; in the `first` reading of a watch it may have been so for longer.
+    pub fn note_problems(&mut self, problems: &[ReportedError], at: Timestamp, first: bool) {
+        let codes = problems.iter().map(|problem| problem.code.clone());
+        keep_since(&mut self.reported, codes, Since { at, at_least: first });
     }
 
-    fn notice_blocks(&mut self, roll: &Roll, known: bool, clock: ClusterClock) {
-        let mut held = BTreeMap::new();
-        for node in roll.nodes().filter(|node| node.blocked) {
-            // Of very many blockers not all are listed.
-            let by = roll.blockers_of(node).find(|blocker| blocker.holds_drain());
-            let by = by.map(Blocker::object_text);
-            held.insert(node.uid.clone(), (node.short.clone(), by));
-        }
-        for (uid, (node, by)) in &held {
-            if let Some(by) = by
-                && !self.blocked.contains_key(uid)
-            {
-                let what = TimelineEvent::Blocked { node: node.clone(), by: by.clone() };
-                self.timeline.add(clock.now(), what);
-            }
-        }
-        let nodes = &self.memory.nodes;
-        let drains = |uid: &String| nodes.get(uid).is_some_and(|t| t.stage == NodeStage::Draining);
-        for (uid, node) in std::mem::take(&mut self.blocked) {
-            if held.contains_key(&uid) || !nodes.contains_key(&uid) {
+    /// Since when a pool's template is as it is.
+    pub fn configured_since(&self, pool: &str) -> Option<Since> {
+        self.configurations.get(pool).map(|(_, since)| *since)
+    }
+
+    /// Notes the templates at a moment. Returns the pools whose template changed in place.
+    pub fn note_templates(&mut self, templates: &Templates, at: Timestamp) -> Vec<String> {
+        let Templates::Known(list) = templates else { return Vec::new() };
+        let mut before = std::mem::take(&mut self.configurations);
+        let mut changed = Vec::new();
+        for template in list {
+            let pool = &template.pool;
+            let Some(template) = newest_template(templates, pool) else { continue };
+            if self.configurations.contains_key(pool) {
                 continue;
             }
-            if !known && drains(&uid) {
-                self.blocked.insert(uid, node);
-            } else {
-                if let Some(track) = nodes.get(&uid) {
-                    // The wait from here on is another one.
-                    let zone = (track.pool.clone(), track.zone.clone());
-                    self.memory.changes.insert(zone, clock.now());
+            let configuration = (template.name.clone(), template.checksum.clone());
+            let since = match before.remove(pool) {
+                Some((known, since)) if known == configuration => since,
+                Some(((name, _), _)) => {
+                    if name == template.name {
+                        changed.push(pool.clone());
+                    }
+                    Since::exact(at)
                 }
-                self.timeline.add(clock.now(), TimelineEvent::Freed { node });
-            }
+                None => Since::at_least(at),
+            };
+            self.configurations.insert(pool.clone(), (configuration, since));
         }
-        self.blocked.extend(held.into_iter().map(|(uid, (node, _))| (uid, node)));
+        changed
     }
 
-    fn notice_figures(&mut self, roll: &Roll, clock: ClusterClock, causes: Vec<Cause>) {
-        let now = (roll.rotation, roll.another);
-        for (before, after) in [(self.figures.0, now.0), (self.figures.1, now.1)] {
-            if let (Some(before), Some(after)) = (before, after)
-                && fell(before, after)
-            {
-                let mut causes = causes.clone();
-                if before.done && !after.done {
-                    causes.insert(0, Cause::Phase);
-                }
-                self.timeline.add_fall(clock.now(), before, after, causes);
-            }
-        }
-        self.figures = now;
+    /// The first template that this rotation made for a pool, if it was seen.
+    pub fn first_template(&self, pool: &str) -> Option<&str> {
+        self.first_templates.get(pool).map(String::as_str)
     }
 }
 
-/// Whether a pool's nodes are being replaced, or the last one just was.
-fn rolls(pool: &PoolRoll) -> bool {
-    match pool.state {
-        PoolState::Rolling | PoolState::AllNew | PoolState::Missing => true,
-        PoolState::Settled | PoolState::NotBegun | PoolState::Empty => false,
+/// Keeps the moments of what is still so; what is new is so since `now`.
+fn keep_since<K: Ord>(known: &mut BTreeMap<K, Since>, keys: impl Iterator<Item = K>, now: Since) {
+    let mut before = std::mem::take(known);
+    for key in keys {
+        let since = before.remove(&key).unwrap_or(now);
+        known.entry(key).or_insert(since);
     }
 }

@@ -1,64 +1,78 @@
-//! The node roll: what each node does, how far pools are, when it will be done, and what holds it up.
+//! The node roll: what each node does, how far pools are, when it will be done, and what blocks it.
 //!
-//! [`history::RollHistory`] is shown every snapshot; [`Roll::read`] says where it stands at any moment. Pure: snapshots,
-//! readings of SKE and moments are handed in. The facts behind the rules are Gardener's and its machine
-//! controller's, which SKE runs on; what could only be inferred is said to be an estimate.
+//! A [`tracker::RollTracker`] is shown every snapshot and keeps the history that one snapshot cannot tell; [`Roll::read`]
+//! reads a snapshot in its light. Pure data: the words are in `app::nodes`. The facts behind the rules are Gardener's and
+//! its machine controller's, which SKE runs on; what could only be inferred is marked as an estimate.
 
 pub mod blocker;
 pub mod calendar;
 pub mod classify;
 pub mod clock_skew;
-pub mod eta;
-pub mod format;
+pub mod durations;
+pub mod estimate;
 pub mod generation;
 pub mod history;
 pub mod limits;
-pub mod memory;
-pub mod preflight;
 pub mod progress;
 pub mod regression;
-pub mod steps;
-pub mod subject;
+pub mod start_steps;
 pub mod timeline;
+pub mod tracker;
 
 #[cfg(test)]
 pub mod tests;
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::Cluster;
-use crate::domain::roll::blocker::{Blocker, MAX_BLOCKERS, Scene, Severity};
+use crate::domain::roll::blocker::context::BlockerContext;
+use crate::domain::roll::blocker::{Blocker, MAX_BLOCKERS, Severity, find_blockers};
 use crate::domain::roll::classify::{NodeRoll, NodeStage};
 use crate::domain::roll::clock_skew::ClusterClock;
-use crate::domain::roll::eta::{RollEstimate, outlook};
+use crate::domain::roll::durations::RollEstimate;
+use crate::domain::roll::estimate::estimate;
 use crate::domain::roll::generation::{EstimateReason, RolloutStage, rollout_stage};
 use crate::domain::roll::history::RollHistory;
-use crate::domain::roll::progress::{Counts, Figure, PoolRoll, pools};
-use crate::domain::roll::steps::{StepView, steps};
-use crate::domain::snapshot::ClusterSnapshot;
+use crate::domain::roll::progress::{NodeCounts, PoolRoll, RollProgress, classify_pools};
+use crate::domain::roll::start_steps::{StartStep, read_steps};
+use crate::domain::snapshot::{ClusterSnapshot, Unseen};
 
-/// How a roll stands at one moment.
+/// A roll at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roll {
     /// Pools in SKE's order, then those that only nodes name.
     pub pools: Vec<PoolRoll>,
-    /// How many nodes of the cluster do what.
-    pub counts: Counts,
+    pub counts: NodeCounts,
     /// Share of new nodes in the rotation; `None` when none was started or nodes cannot be seen.
-    pub rotation: Option<Figure>,
+    pub rotation: Option<RollProgress>,
     /// Share of new nodes in a roll that is not part of the rotation (an upgrade, a changed pool), if there is one.
-    pub another: Option<Figure>,
-    /// Why the figures are estimates; empty when they are exact.
-    pub guesses: BTreeSet<EstimateReason>,
-    pub steps: Vec<StepView>,
-    /// When it will be done.
-    pub outlook: RollEstimate,
-    /// What holds it up, worst first, bounded.
+    pub another: Option<RollProgress>,
+    /// Why the counts are estimates; empty when they are exact.
+    pub estimate_reasons: BTreeSet<EstimateReason>,
+    pub steps: Vec<StartStep>,
+    pub estimate: RollEstimate,
+    /// What blocks it, worst first, bounded.
     pub blockers: Vec<Blocker>,
-    /// What a reader should know of the figures, in sentences without a full stop.
-    pub notes: Vec<String>,
+    pub notes: Vec<RollNote>,
+}
+
+/// What a reader should know of the counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RollNote {
+    /// The cluster's clock is so far ahead of ours; negative if behind.
+    ClockSkew(SignedDuration),
+    /// A kind ("nodes") is not known as it is now, or not at all.
+    Unseen { kind: &'static str, why: Unseen, nothing_known: bool },
+    /// The pool was changed since the start: its nodes are replaced once more before PREPARED.
+    ChangedSinceStart(String),
+    /// The pool's nodes are replaced for another reason than the rotation.
+    AnotherRoll(String),
+    /// SKE does not list the pool.
+    UnlistedPool(String),
+    /// Failed nodes of the pool that are kept on purpose.
+    Preserved { pool: String, nodes: usize },
 }
 
 impl Roll {
@@ -69,69 +83,72 @@ impl Roll {
         history: &RollHistory,
         now: Timestamp,
     ) -> Self {
-        let rollout_stage = rollout_stage(&cluster.rotation);
+        let stage = rollout_stage(&cluster.rotation);
         let clock = ClusterClock::new(now, snapshot.skew_seconds);
-        let memory = history.memory();
-        let mut pools = pools(cluster, snapshot, memory, clock);
-        let pace = history.pace();
-        let scene = Scene { cluster, snapshot, pools: &pools, history, clock };
-        let mut blockers = blocker::find(&scene);
+        let mut pools = classify_pools(cluster, snapshot, history, clock);
+        let context = BlockerContext { cluster, snapshot, pools: &pools, history, clock };
+        let mut blockers = find_blockers(&context);
         mark_blocked(&mut pools, &blockers);
-        let mut counts = Counts::default();
+        let mut counts = NodeCounts::default();
+        let estimated = |pools: &[PoolRoll], stops: bool| {
+            estimate(pools, &history.times, history.watched_since, now).blocked_if(stops)
+        };
         for pool in &mut pools {
             counts += pool.counts;
-            let alone = std::slice::from_ref(&*pool);
             let stops = blockers.iter().any(|b| b.stops() && b.concerns(&pool.name));
-            pool.outlook = outlook(alone, pace, memory.watched_since, now).held_if(stops);
+            pool.estimate = estimated(std::slice::from_ref(&*pool), stops);
         }
         let seen = !snapshot.is_blind_to("nodes");
-        let figure = match rollout_stage {
+        let progress = match stage {
             RolloutStage::Before => None,
             RolloutStage::Rolling if !seen => None,
-            RolloutStage::Rolling => Some(Figure::counted(counts)),
-            RolloutStage::After => Some(Figure::finished(counts)),
+            RolloutStage::Rolling => Some(RollProgress::counted(counts)),
+            RolloutStage::After => Some(RollProgress::finished(counts)),
         };
         let is_other =
-            seen && rollout_stage != RolloutStage::Rolling && pools.iter().any(|pool| pool.another);
+            seen && stage != RolloutStage::Rolling && pools.iter().any(|pool| pool.another);
         let another = is_other.then(|| {
-            let mut counts = Counts::default();
-            // A pool that is done first stays in, or its new nodes would be lost to the figure.
-            let concerned = |pool: &&PoolRoll| pool.another || memory.others.contains(&pool.name);
+            let mut counts = NodeCounts::default();
+            // A pool that is done first stays in, or its new nodes would be lost to the count.
+            let concerned = |pool: &&PoolRoll| pool.another || history.others.contains(&pool.name);
             pools.iter().filter(concerned).for_each(|pool| counts += pool.counts);
-            Figure::counted(counts)
+            RollProgress::counted(counts)
         });
-        let stops = blockers.iter().any(Blocker::stops);
-        blockers.truncate(MAX_BLOCKERS);
-        let outlook = match outlook(&pools, pace, memory.watched_since, now).held_if(stops) {
-            _ if !seen && rollout_stage == RolloutStage::Rolling => RollEstimate::Unknown,
-            RollEstimate::Idle if rollout_stage == RolloutStage::Rolling => RollEstimate::Finishing,
-            RollEstimate::Idle if rollout_stage == RolloutStage::After => RollEstimate::Done,
-            other @ (RollEstimate::Idle
-            | RollEstimate::Unknown
-            | RollEstimate::NotBegun
-            | RollEstimate::Early
-            | RollEstimate::Left { .. }
-            | RollEstimate::Stalled { .. }
-            | RollEstimate::Finishing
-            | RollEstimate::Done) => other,
+        let estimate = match (stage, estimated(&pools, blockers.iter().any(Blocker::stops))) {
+            (RolloutStage::Rolling, _) if !seen => RollEstimate::Unknown,
+            (RolloutStage::Rolling, RollEstimate::Idle) => RollEstimate::Finishing,
+            (RolloutStage::After, RollEstimate::Idle) => RollEstimate::Done,
+            (_, estimate) => estimate,
         };
-        let guesses = pools.iter().flat_map(|pool| pool.guesses.iter().copied()).collect();
-        let steps = steps(&cluster.rotation, snapshot, &pools, figure);
-        let notes = format::notes(&cluster.rotation, snapshot, &pools, clock);
-        Self { pools, counts, rotation: figure, another, guesses, steps, outlook, blockers, notes }
+        blockers.truncate(MAX_BLOCKERS);
+        let estimate_reasons =
+            pools.iter().flat_map(|pool| pool.estimate_reasons.iter().copied()).collect();
+        let steps = read_steps(&cluster.rotation, snapshot, &pools, progress);
+        let notes = find_notes(stage, snapshot, &pools, clock);
+        Self {
+            pools,
+            counts,
+            rotation: progress,
+            another,
+            estimate_reasons,
+            steps,
+            estimate,
+            blockers,
+            notes,
+        }
     }
 
-    /// The figure of what is under way: the rotation's while it rolls, else another roll's, else the rotation's.
-    pub fn figure(&self) -> Option<Figure> {
+    /// The progress of what is under way: the rotation's while it rolls, else another roll's, else the rotation's.
+    pub fn progress(&self) -> Option<RollProgress> {
         match self.rotation {
-            Some(figure) if !figure.done => Some(figure),
+            Some(progress) if !progress.done => Some(progress),
             done => self.another.or(done),
         }
     }
 
-    /// Whether the figures are estimates.
+    /// Whether the counts are estimates.
     pub fn is_estimated(&self) -> bool {
-        !self.guesses.is_empty()
+        !self.estimate_reasons.is_empty()
     }
 
     /// All nodes, pool by pool.
@@ -139,32 +156,66 @@ impl Roll {
         self.pools.iter().flat_map(PoolRoll::nodes)
     }
 
-    /// The worst thing that holds the roll up; notes do not count.
+    /// The worst blocker; notes do not count.
     pub fn worst(&self) -> Option<&Blocker> {
-        self.blockers.iter().find(|blocker| blocker.kind.severity() != Severity::Note)
+        self.blockers.iter().find(|blocker| blocker.severity() != Severity::Note)
     }
 
-    /// What is named to hold up a node.
+    /// The blockers of a node.
     pub fn blockers_of(&self, node: &NodeRoll) -> impl Iterator<Item = &Blocker> {
-        self.blockers.iter().filter(|blocker| blocker.node.as_ref() == Some(&node.name))
+        let is_of = |blocker: &&Blocker| blocker.node.as_ref().is_some_and(|b| b.full == node.name);
+        self.blockers.iter().filter(is_of)
     }
 }
 
-/// Lays the blockers over the draining nodes.
+/// Marks the draining nodes that are blocked, and counts them.
 fn mark_blocked(pools: &mut [PoolRoll], blockers: &[Blocker]) {
-    let held: BTreeSet<&str> = blockers
+    let blocked: BTreeSet<&str> = blockers
         .iter()
-        .filter(|blocker| blocker.holds_drain())
-        .filter_map(|blocker| blocker.node.as_deref())
+        .filter(|blocker| blocker.blocks_drain())
+        .filter_map(|blocker| Some(blocker.node.as_ref()?.full.as_str()))
         .collect();
     for pool in pools {
         for zone in &mut pool.zones {
             for node in &mut zone.nodes {
                 node.blocked =
-                    node.stage == NodeStage::Draining && held.contains(node.name.as_str());
+                    node.stage == NodeStage::Draining && blocked.contains(node.name.as_str());
                 zone.counts.blocked += usize::from(node.blocked);
                 pool.counts.blocked += usize::from(node.blocked);
             }
         }
     }
+}
+
+fn find_notes(
+    stage: RolloutStage,
+    snapshot: &ClusterSnapshot,
+    pools: &[PoolRoll],
+    clock: ClusterClock,
+) -> Vec<RollNote> {
+    let mut out: Vec<RollNote> =
+        clock.noticeable_skew().map(RollNote::ClockSkew).into_iter().collect();
+    out.extend(snapshot.unseen.iter().map(|(kind, why)| {
+        let nothing_known = match *kind {
+            // A service may have endpoints in a part that was not read.
+            "endpointslices" => !snapshot.is_whole(kind),
+            _ => snapshot.is_blind_to(kind),
+        };
+        RollNote::Unseen { kind, why: why.clone(), nothing_known }
+    }));
+    for pool in pools {
+        let name = || pool.name.clone();
+        if pool.another && stage == RolloutStage::Rolling {
+            out.push(RollNote::ChangedSinceStart(name()));
+        } else if pool.another {
+            out.push(RollNote::AnotherRoll(name()));
+        }
+        if !pool.known_to_ske && !pool.name.is_empty() {
+            out.push(RollNote::UnlistedPool(name()));
+        }
+        if pool.counts.preserved > 0 {
+            out.push(RollNote::Preserved { pool: name(), nodes: pool.counts.preserved });
+        }
+    }
+    out
 }

@@ -1,4 +1,4 @@
-//! Counts and figures of a roll: per zone, per pool, and for the whole cluster.
+//! Counts and progress of a roll: per zone, per pool, and for the whole cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
@@ -6,19 +6,19 @@ use std::ops::AddAssign;
 use jiff::Timestamp;
 
 use crate::domain::cluster::{Cluster, NodePool};
-use crate::domain::roll::classify::{NodeRoll, NodeStage, Since, Wait};
+use crate::domain::roll::classify::{JoiningReason, NodeRoll, NodeStage, Since};
 use crate::domain::roll::clock_skew::ClusterClock;
-use crate::domain::roll::eta::RollEstimate;
+use crate::domain::roll::durations::RollEstimate;
 use crate::domain::roll::generation::{
     EstimateReason, GenerationQuery, RolloutStage, TargetGeneration, pool_of, rollout_stage,
 };
+use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::limits::Limits;
-use crate::domain::roll::memory::Memory;
 use crate::domain::snapshot::{ClusterSnapshot, Node};
 
 /// Nodes by what they do. Every node that was seen is in exactly one field, but for `blocked`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct NodeCounts {
     /// New and ready.
     pub new: usize,
     /// New, not ready yet.
@@ -37,7 +37,7 @@ pub struct Counts {
     pub preserved: usize,
 }
 
-impl Counts {
+impl NodeCounts {
     /// Counts one node.
     pub fn add(&mut self, node: &NodeRoll) {
         *match node.stage {
@@ -63,7 +63,7 @@ impl Counts {
     }
 }
 
-impl AddAssign for Counts {
+impl AddAssign for NodeCounts {
     fn add_assign(&mut self, other: Self) {
         self.new += other.new;
         self.joining += other.joining;
@@ -78,7 +78,7 @@ impl AddAssign for Counts {
 
 /// "9 of 15 nodes new". Joining nodes count on neither side; preserved ones are not counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Figure {
+pub struct RollProgress {
     /// Nodes that are new and ready.
     pub new: usize,
     /// Nodes that are still to be replaced.
@@ -89,15 +89,15 @@ pub struct Figure {
     pub done: bool,
 }
 
-impl Figure {
+impl RollProgress {
     /// What a count shows while the phase has not said that the nodes are done.
-    pub fn counted(counts: Counts) -> Self {
+    pub fn counted(counts: NodeCounts) -> Self {
         let between = counts.joining + counts.leaving;
         Self { new: counts.new, old: counts.old_left(), between, done: false }
     }
 
     /// What is shown once the phase has said so, even if the list of nodes lags.
-    pub fn finished(counts: Counts) -> Self {
+    pub fn finished(counts: NodeCounts) -> Self {
         let new = counts.seen() - counts.old_left() - counts.preserved;
         Self { new, old: 0, between: 0, done: true }
     }
@@ -128,20 +128,20 @@ impl Figure {
 /// The nodes of one pool in one zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneRoll {
-    /// Zone; empty for nodes that do not tell theirs.
+    /// Empty for nodes without a zone label.
     pub name: String,
     /// Surge and unavailable here; `None` when SKE does not know the pool or the zone.
     pub limits: Option<Limits>,
     /// Its nodes: new ones first, then by age.
     pub nodes: Vec<NodeRoll>,
-    pub counts: Counts,
-    /// When a node here last changed what it does, or its turn came, by our clock, as far as known.
+    pub counts: NodeCounts,
+    /// When a node here last changed its stage, or its turn came, by our clock, as far as known.
     pub changed: Option<Timestamp>,
 }
 
 impl ZoneRoll {
-    /// How many times a batch must still be replaced here.
-    pub fn waves(&self) -> usize {
+    /// How many batches must still be replaced here.
+    pub fn batches(&self) -> usize {
         self.counts.old_left().div_ceil(self.limits.map_or(1, Limits::batch))
     }
 
@@ -150,8 +150,8 @@ impl ZoneRoll {
         self.counts.old_left() + self.counts.joining + self.counts.leaving > 0
     }
 
-    /// When a node here last changed what it does, as far as the nodes themselves tell.
-    fn told_change(&self) -> Option<Timestamp> {
+    /// When a node here last changed its stage, as far as the nodes themselves tell.
+    fn last_change(&self) -> Option<Timestamp> {
         self.nodes
             .iter()
             .flat_map(|node| {
@@ -183,7 +183,7 @@ pub enum PoolState {
 /// The nodes of one pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolRoll {
-    /// Name; empty for nodes that do not tell theirs.
+    /// Empty for nodes without a pool.
     pub name: String,
     /// Whether SKE lists the pool; one that was removed still has nodes for a while.
     pub known_to_ske: bool,
@@ -192,16 +192,26 @@ pub struct PoolRoll {
     pub another: bool,
     /// Zones in SKE's order, then those that only nodes name.
     pub zones: Vec<ZoneRoll>,
-    pub counts: Counts,
+    pub counts: NodeCounts,
     /// Share that is new.
-    pub figure: Figure,
-    pub outlook: RollEstimate,
-    /// Why the figures are estimates; empty when they are exact.
-    pub guesses: BTreeSet<EstimateReason>,
+    pub progress: RollProgress,
+    pub estimate: RollEstimate,
+    /// Why the counts are estimates; empty when they are exact.
+    pub estimate_reasons: BTreeSet<EstimateReason>,
     /// When the wanted template was made, by our clock.
     pub template_created: Option<Timestamp>,
     /// Name of the wanted template.
     pub template: Option<String>,
+}
+
+impl PoolState {
+    /// Whether a roll concerns the pool.
+    pub fn is_rolling(self) -> bool {
+        match self {
+            Self::NotBegun | Self::Rolling | Self::AllNew | Self::Missing => true,
+            Self::Settled | Self::Empty => false,
+        }
+    }
 }
 
 impl PoolRoll {
@@ -211,11 +221,11 @@ impl PoolRoll {
     }
 }
 
-/// Reads the pools off a snapshot: SKE's in SKE's order, then those that only nodes name.
-pub fn pools(
+/// Classifies the nodes of a snapshot, pool by pool: SKE's in SKE's order, then those that only nodes name.
+pub fn classify_pools(
     cluster: &Cluster,
     snapshot: &ClusterSnapshot,
-    memory: &Memory,
+    history: &RollHistory,
     clock: ClusterClock,
 ) -> Vec<PoolRoll> {
     let known: BTreeSet<String> = cluster.pools.iter().map(|pool| pool.name.clone()).collect();
@@ -230,14 +240,14 @@ pub fn pools(
     unlisted.sort_by_key(|name| (name.is_empty(), *name));
     for (name, spec) in listed.chain(unlisted.into_iter().map(|name| (name, None))) {
         let nodes = by_pool.remove(name).unwrap_or_default();
-        let question = GenerationQuery {
+        let query = GenerationQuery {
             pool: name,
             nodes: &nodes,
             templates: &snapshot.templates,
             rotation: &cluster.rotation,
-            first: memory.first_template(name),
+            first: history.first_template(name),
         };
-        out.push(pool(name, spec, question, memory, clock));
+        out.push(pool(name, spec, query, history, clock));
     }
     out
 }
@@ -245,15 +255,15 @@ pub fn pools(
 fn pool(
     name: &str,
     spec: Option<&NodePool>,
-    question: GenerationQuery<'_>,
-    memory: &Memory,
+    query: GenerationQuery<'_>,
+    history: &RollHistory,
     clock: ClusterClock,
 ) -> PoolRoll {
-    let wanted = TargetGeneration::of(question);
-    let compares = question.nodes.iter().any(|node| node.checksum.is_some());
-    let zones = zones(spec, question.nodes, |node, zone| {
+    let wanted = TargetGeneration::determine(query);
+    let compares = query.nodes.iter().any(|node| node.checksum.is_some());
+    let zones = zones(spec, query.nodes, |node, zone| {
         let mut seen = NodeRoll::of(node, (name, zone), &wanted, compares, clock);
-        let watched = memory.since(&seen.uid, seen.stage);
+        let watched = history.since(&seen.uid, seen.stage);
         seen.since = match (seen.since, watched) {
             // It was ready before, and was seen to fail.
             (Some(told), Some(watched)) if seen.stage == NodeStage::Joining => {
@@ -261,10 +271,10 @@ fn pool(
             }
             (told, watched) => told.or(watched),
         };
-        if seen.wait == Some(Wait::Configuring)
-            && let Some(asked) = memory.configured_since(name)
+        if seen.joining_reason == Some(JoiningReason::Configuring)
+            && let Some(asked) = history.configured_since(name)
         {
-            let born = seen.created.filter(|created| *created > asked.at).map(Since::told);
+            let born = seen.created.filter(|created| *created > asked.at).map(Since::exact);
             seen.since = Some(born.unwrap_or(asked));
         }
         seen
@@ -273,21 +283,21 @@ fn pool(
     let zones: Vec<ZoneRoll> = zones
         .into_iter()
         .map(|mut zone| {
-            let seen = zone.told_change().max(memory.change(name, &zone.name));
+            let seen = zone.last_change().max(history.change(name, &zone.name));
             // Before its template was made, a zone had nothing to wait for.
             zone.changed = seen.max(template_created);
             zone
         })
         .collect();
-    let mut counts = Counts::default();
+    let mut counts = NodeCounts::default();
     for zone in &zones {
         counts += zone.counts;
     }
-    let state = state(spec, counts, &wanted, rollout_stage(question.rotation));
-    let figure = match state {
-        PoolState::Settled | PoolState::Empty => Figure::finished(counts),
+    let state = state(spec, counts, &wanted, rollout_stage(query.rotation));
+    let progress = match state {
+        PoolState::Settled | PoolState::Empty => RollProgress::finished(counts),
         PoolState::NotBegun | PoolState::Rolling | PoolState::AllNew | PoolState::Missing => {
-            Figure::counted(counts)
+            RollProgress::counted(counts)
         }
     };
     PoolRoll {
@@ -297,9 +307,13 @@ fn pool(
         another: wanted.another,
         zones,
         counts,
-        figure,
-        outlook: RollEstimate::Idle,
-        guesses: if question.nodes.is_empty() { BTreeSet::new() } else { wanted.guesses },
+        progress,
+        estimate: RollEstimate::Idle,
+        estimate_reasons: if query.nodes.is_empty() {
+            BTreeSet::new()
+        } else {
+            wanted.estimate_reasons
+        },
         template_created,
         template: wanted.name,
     }
@@ -307,7 +321,7 @@ fn pool(
 
 fn state(
     spec: Option<&NodePool>,
-    counts: Counts,
+    counts: NodeCounts,
     wanted: &TargetGeneration,
     rollout_stage: RolloutStage,
 ) -> PoolState {
@@ -334,7 +348,7 @@ fn state(
 fn zones(
     spec: Option<&NodePool>,
     nodes: &[&Node],
-    look: impl Fn(&Node, &str) -> NodeRoll,
+    classify: impl Fn(&Node, &str) -> NodeRoll,
 ) -> Vec<ZoneRoll> {
     let listed = spec.map(|pool| pool.zones.as_slice()).unwrap_or_default();
     let mut by_zone: BTreeMap<&str, Vec<NodeRoll>> = BTreeMap::new();
@@ -344,7 +358,7 @@ fn zones(
             [only] if node.zone.is_empty() => only,
             _ => &node.zone,
         };
-        by_zone.entry(zone).or_default().push(look(node, zone));
+        by_zone.entry(zone).or_default().push(classify(node, zone));
     }
     let mut out: Vec<ZoneRoll> = listed
         .iter()
@@ -353,7 +367,7 @@ fn zones(
             name: zone.clone(),
             limits: spec.map(|pool| Limits::of(pool, index)),
             nodes: by_zone.remove(zone.as_str()).unwrap_or_default(),
-            counts: Counts::default(),
+            counts: NodeCounts::default(),
             changed: None,
         })
         .collect();
@@ -363,7 +377,7 @@ fn zones(
         name: zone.to_owned(),
         limits: None,
         nodes,
-        counts: Counts::default(),
+        counts: NodeCounts::default(),
         changed: None,
     }));
     for zone in &mut out {

@@ -1,17 +1,17 @@
-//! Progress does not run backwards without a named cause: when it does, and why.
+//! When and why the share of new nodes falls.
 
-use crate::domain::roll::classify::{NodeRoll, NodeStage, Wait};
-use crate::domain::roll::progress::{Figure, PoolRoll};
-use crate::domain::roll::timeline::Cause;
+use crate::domain::roll::classify::{JoiningReason, NodeRoll, NodeStage};
+use crate::domain::roll::progress::{PoolRoll, RollProgress};
+use crate::domain::roll::timeline::RegressionCause;
 
 /// Whether the share of new nodes fell, compared without rounding.
-pub fn fell(before: Figure, after: Figure) -> bool {
+pub fn has_fallen(before: RollProgress, after: RollProgress) -> bool {
     match (before.done, after.done) {
         (_, true) => false,
         (true, false) => true,
         (false, false) => {
             let part = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-            let total = |figure: Figure| part(figure.total().max(1));
+            let total = |progress: RollProgress| part(progress.total().max(1));
             part(after.new).saturating_mul(total(before))
                 < part(before.new).saturating_mul(total(after))
         }
@@ -19,34 +19,36 @@ pub fn fell(before: Figure, after: Figure) -> bool {
 }
 
 /// Why a node's change lets the share of new nodes fall, if it does.
-pub fn cause(
+pub fn find_cause(
     pool: &PoolRoll,
     node: &NodeRoll,
     before: Option<NodeStage>,
     first: bool,
-) -> Option<Cause> {
+) -> Option<RegressionCause> {
     let name = || node.short.clone();
     match (before, node.stage) {
-        (Some(NodeStage::New), NodeStage::Joining) if node.wait == Some(Wait::Configuring) => {
-            Some(Cause::Reconfigured(pool.name.clone()))
+        (Some(NodeStage::New), NodeStage::Joining)
+            if node.joining_reason == Some(JoiningReason::Configuring) =>
+        {
+            Some(RegressionCause::Reconfigured(pool.name.clone()))
         }
-        (Some(NodeStage::New), NodeStage::Joining) => Some(Cause::NodeNotReady(name())),
-        (Some(NodeStage::New), NodeStage::Leaving) => Some(Cause::NodeLeaving(name())),
-        (Some(NodeStage::New), NodeStage::Preserved) => Some(Cause::NodeKept(name())),
+        (Some(NodeStage::New), NodeStage::Joining) => Some(RegressionCause::NodeNotReady(name())),
+        (Some(NodeStage::New), NodeStage::Leaving) => Some(RegressionCause::NodeLeaving(name())),
+        (Some(NodeStage::New), NodeStage::Preserved) => Some(RegressionCause::NodeKept(name())),
         (
             Some(NodeStage::New | NodeStage::Joining | NodeStage::Leaving),
             NodeStage::Old | NodeStage::Cordoned | NodeStage::Draining,
-        ) if pool.another => Some(Cause::AnotherRoll(pool.name.clone())),
+        ) if pool.another => Some(RegressionCause::AnotherRoll(pool.name.clone())),
         (
             Some(NodeStage::New | NodeStage::Joining | NodeStage::Leaving),
             NodeStage::Old | NodeStage::Cordoned | NodeStage::Draining,
-        ) => Some(Cause::OtherTemplate(pool.name.clone())),
+        ) => Some(RegressionCause::OtherTemplate(pool.name.clone())),
         (
             Some(NodeStage::Preserved),
             NodeStage::Old | NodeStage::Cordoned | NodeStage::Draining,
-        ) => Some(Cause::NodeCountsAgain(name())),
+        ) => Some(RegressionCause::NodeCountsAgain(name())),
         (None, NodeStage::Old | NodeStage::Cordoned | NodeStage::Draining) if !first => {
-            Some(Cause::OldNodeAdded(name()))
+            Some(RegressionCause::OldNodeAdded(name()))
         }
         (
             None

@@ -1,20 +1,21 @@
-//! What happened in a roll, in order and bounded: phases, nodes, what was held up, and why a figure fell.
+//! What happened in a roll, in order and bounded: phases, nodes, what was blocked, and why progress fell.
 
 use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::roll::progress::Figure;
+use crate::domain::roll::blocker::cause::ObjectReference;
+use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::Phase;
 
 /// Entries kept; the oldest go first.
 pub const MAX_ENTRIES: usize = 400;
-/// Causes named for one fall of a figure.
+/// Causes kept for one fall of progress.
 const MAX_CAUSES: usize = 6;
 
 /// One line of the timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct TimelineEntry {
     /// When, by our clock: the cluster's own moment where it tells one, else when it was seen.
     pub at: Timestamp,
     pub what: TimelineEvent,
@@ -53,26 +54,22 @@ pub enum TimelineEvent {
     Leaving { node: String },
     /// A new node that was ready is not any more.
     NotReady { node: String },
-    /// A drain is held up.
-    Blocked {
-        node: String,
-        /// What holds it ("PodDisruptionBudget payments/api").
-        by: String,
-    },
-    /// A drain that was held up goes on.
-    Freed { node: String },
+    /// A drain is blocked.
+    Blocked { node: String, by: ObjectReference },
+    /// A drain that was blocked goes on.
+    Unblocked { node: String },
     /// The share of new nodes fell.
-    Back {
-        from: Figure,
-        to: Figure,
+    ProgressFell {
+        from: RollProgress,
+        to: RollProgress,
         /// Why; at least one, the first few.
-        causes: Vec<Cause>,
+        causes: Vec<RegressionCause>,
     },
 }
 
 /// Why the share of new nodes fell. Nodes go by their short names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
+pub enum RegressionCause {
     /// The phase is a word that says less than the one before.
     Phase,
     /// The pool is replaced once more, or for another reason.
@@ -95,29 +92,35 @@ pub enum Cause {
     NodeCountsAgain(String),
 }
 
-/// The list.
+/// Events of a roll, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Timeline(VecDeque<Entry>);
+pub struct Timeline(VecDeque<TimelineEntry>);
 
 impl Timeline {
     /// Puts an entry where its moment belongs; among equal moments, last.
     pub fn add(&mut self, at: Timestamp, what: TimelineEvent) {
         let place = self.0.partition_point(|entry| entry.at <= at);
-        self.0.insert(place, Entry { at, what });
+        self.0.insert(place, TimelineEntry { at, what });
         if self.0.len() > MAX_ENTRIES {
             self.0.pop_front();
         }
     }
 
-    /// Says that a figure fell.
-    pub fn add_fall(&mut self, at: Timestamp, from: Figure, to: Figure, mut causes: Vec<Cause>) {
+    /// Adds a fall of progress.
+    pub fn add_regression(
+        &mut self,
+        at: Timestamp,
+        from: RollProgress,
+        to: RollProgress,
+        mut causes: Vec<RegressionCause>,
+    ) {
         causes.dedup();
         causes.truncate(MAX_CAUSES);
-        self.add(at, TimelineEvent::Back { from, to, causes });
+        self.add(at, TimelineEvent::ProgressFell { from, to, causes });
     }
 
-    /// Entries, oldest first.
-    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
+    /// All entries, oldest first.
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &TimelineEntry> + ExactSizeIterator {
         self.0.iter()
     }
 }

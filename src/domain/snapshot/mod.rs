@@ -4,7 +4,6 @@ pub mod admission;
 mod labels;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -54,16 +53,6 @@ pub enum Unseen {
     Partly(String),
     /// It cannot be listed now, and why; what was listed before is still there.
     Failing(String),
-}
-
-impl fmt::Display for Unseen {
-    /// A clause without a full stop.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unread => f.write_str("not read yet"),
-            Self::Partly(text) | Self::Failing(text) => f.write_str(text),
-        }
-    }
 }
 
 impl ClusterSnapshot {
@@ -353,29 +342,4 @@ pub enum Unavailable {
     Hibernated,
     /// Asking for a kubeconfig would switch static tokens off for ever; not asked without a person's word.
     OneWay,
-}
-
-impl fmt::Display for Unavailable {
-    /// A sentence without a full stop.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told = |f: &mut fmt::Formatter<'_>, what: &str, failure: &Failure| {
-            write!(f, "{what}: {}", failure.message)?;
-            failure.advice().map_or(Ok(()), |advice| write!(f, ". {advice}"))
-        };
-        match self {
-            Self::Connecting => f.write_str("looking at the cluster's own API"),
-            Self::NotAcceptedYet { .. } => f.write_str(
-                "the API server and the fresh credentials do not fit together yet; tried again by itself",
-            ),
-            Self::CredentialsRefused(failure) => told(f, "the API server refuses us", failure),
-            Self::NoAccess(failure) => told(f, "SKE gives no kubeconfig", failure),
-            Self::KubeconfigRefused(failure) => told(f, "the kubeconfig is not used", failure),
-            Self::Unreachable(failure) => told(f, "the API server cannot be reached", failure),
-            Self::Hibernated => f.write_str("the cluster sleeps; it has no API server now"),
-            Self::OneWay => f.write_str(
-                "not looked at: asking for a kubeconfig may switch static tokens off for ever; \
-                 issue one yourself if that is wanted",
-            ),
-        }
-    }
 }

@@ -17,11 +17,12 @@ use crate::app::fleet::columns::{phase_cell, phase_glyph};
 use crate::app::fleet::state::Entry;
 use crate::app::fleet::text;
 
+use crate::app::nodes::text as nodes_text;
+use crate::app::rotation::step_text;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::credential::Verdict;
-use crate::domain::roll::format;
 use crate::domain::rotation::Phase;
 use crate::domain::text::cut_middle;
 use crate::ui::nodes::roll;
@@ -109,8 +110,8 @@ fn rotation_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts)
             facts.fact("", vec![theme.span(age, Tone::Dim)]);
         }
     }
-    if let Some(doubt) = cluster.rotation.doubt(now) {
-        facts.text("doubt", doubt, Tone::Warn);
+    if let Some(why) = cluster.rotation.inconsistent_times(now) {
+        facts.text("doubt", step_text::inconsistent_times(why), Tone::Warn);
     }
     roll_facts(entry, state, theme, facts);
 }
@@ -129,7 +130,7 @@ fn roll_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
     };
     facts.fact("nodes", roll::summary_short(roll, theme));
     let Some(seen) = observed.filter(|observed| !observed.live).and_then(|o| o.seen) else {
-        if let Some(text) = format::outlook(roll.outlook, now) {
+        if let Some(text) = nodes_text::estimate(roll.estimate, now) {
             facts.text("", &text, Tone::Dim);
         }
         return;

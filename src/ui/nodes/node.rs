@@ -14,14 +14,15 @@ use jiff::Timestamp;
 use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
+use crate::app::nodes::blocker_text;
 use crate::app::nodes::observed::ObservedCluster;
+use crate::app::nodes::text;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::{Blocker, Severity};
 use crate::domain::roll::classify::{NodeRoll, NodeStage};
 use crate::domain::roll::clock_skew::ClusterClock;
-use crate::domain::roll::format;
 use crate::domain::snapshot::{ClusterSnapshot, Event, Pod, Unseen};
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::nodes::roll::sign;
@@ -35,11 +36,9 @@ const LABEL: usize = 10;
 /// What a node does and for how long ("✗ blocked 47m").
 pub fn stage(node: &NodeRoll, now: Timestamp, theme: Theme) -> Vec<Span<'static>> {
     let (glyph, tone) = sign(node);
-    let lasts = node.since.filter(|_| node.stage != NodeStage::Old).map(|began| {
-        let least = if began.at_least { "at least " } else { "" };
-        format!(" {least}{}", long(since(began.at, now)))
-    });
-    let word = format!("{glyph} {}{}", format::stage(node), lasts.unwrap_or_default());
+    let lasts = node.since.filter(|_| node.stage != NodeStage::Old);
+    let lasts = lasts.map(|began| format!(" {}", text::lasting(began, now)));
+    let word = format!("{glyph} {}{}", text::stage(node), lasts.unwrap_or_default());
     vec![theme.span(word, tone)]
 }
 
@@ -48,7 +47,7 @@ pub fn concerning<'a>(roll: &'a Roll, node: &NodeRoll) -> Vec<&'a Blocker> {
     let own = roll.blockers_of(node);
     let around = roll.blockers.iter().filter(|blocker| {
         blocker.node.is_none()
-            && blocker.kind.severity() != Severity::Note
+            && blocker.severity() != Severity::Note
             && blocker
                 .place
                 .as_ref()
@@ -86,7 +85,7 @@ pub fn lines(
     if found.is_empty() {
         let text = match snapshot.unseen.get("events") {
             Some(Unseen::Partly(reason)) => format!("none that was read ({})", clean(reason)),
-            Some(reason) => format!("cannot be read: {}", clean(&reason.to_string())),
+            Some(reason) => format!("cannot be read: {}", text::unseen(reason)),
             None => "none; a cluster keeps them for about an hour".to_owned(),
         };
         facts.text("events", &text, Tone::Dim);
@@ -118,9 +117,9 @@ fn identity(
     };
     facts.fact("pool", vec![Span::raw(place)]);
     if let Some(limits) = zone.and_then(|zone| zone.limits) {
-        facts.text("", &format::limits(limits), Tone::Dim);
+        facts.text("", &text::limits(limits), Tone::Dim);
     }
-    if let Some(detail) = format::stage_detail(node, now) {
+    if let Some(detail) = text::stage_detail(node, now) {
         facts.text("state", &detail, Tone::Plain);
     }
     let created = node.created.map(|at| {
@@ -138,25 +137,24 @@ fn identity(
 /// A blocker in full.
 pub fn held_by(blocker: &Blocker, now: Timestamp, theme: Theme, facts: &mut Facts) {
     let held = if blocker.node.is_some() { "held by" } else { "held up" };
-    let (label, tone) = match blocker.kind.severity() {
-        Severity::Stops => (held, Tone::Bad),
-        Severity::Holds => (held, Tone::Warn),
+    let (label, tone) = match blocker.severity() {
+        Severity::Blocks => (held, Tone::Bad),
+        Severity::Delays => (held, Tone::Warn),
         Severity::Note => ("note", Tone::Plain),
     };
-    facts.text(label, &blocker.brief, tone);
+    facts.text(label, &blocker_text::brief(blocker), tone);
     if let Some(began) = blocker.since {
-        let least = if began.at_least { "at least " } else { "" };
-        let text = format!("for {least}{}", long(since(began.at, now)));
+        let text = format!("for {}", text::lasting(began, now));
         facts.fact("", vec![theme.span(text, Tone::Dim)]);
     }
-    remedy(blocker, theme, facts);
+    remedy(blocker, now, theme, facts);
 }
 
 /// Why it holds, what would free it, a command, and what SKE says of the same.
-pub fn remedy(blocker: &Blocker, theme: Theme, facts: &mut Facts) {
-    facts.text("why", &blocker.why, Tone::Plain);
-    facts.text("frees", &blocker.frees, Tone::Plain);
-    if let Some(command) = &blocker.command {
+pub fn remedy(blocker: &Blocker, now: Timestamp, theme: Theme, facts: &mut Facts) {
+    facts.text("why", &blocker_text::why(blocker, now), Tone::Plain);
+    facts.text("frees", &blocker_text::fix(blocker), Tone::Plain);
+    if let Some(command) = blocker_text::inspect(blocker) {
         facts.fact("look", vec![theme.span(command.line(None), Tone::Plain)]);
     }
     for problem in blocker.reported.iter().take(2) {

@@ -14,13 +14,14 @@ use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
 use crate::app::fleet::columns::bar;
+use crate::app::nodes::text;
 use crate::domain::cluster::Cluster;
 use crate::domain::roll::Roll;
 use crate::domain::roll::classify::{NodeRoll, NodeStage};
-use crate::domain::roll::format;
+use crate::domain::roll::durations::RollEstimate;
 use crate::domain::roll::limits::Limits;
-use crate::domain::roll::progress::{Counts, PoolRoll, PoolState, ZoneRoll};
-use crate::domain::roll::steps::{StepState, StepView};
+use crate::domain::roll::progress::{NodeCounts, PoolRoll, PoolState, ZoneRoll};
+use crate::domain::roll::start_steps::{StartStep, StartStepState};
 use crate::domain::text::{clean, cut_middle, width};
 use crate::ui::text::{as_fits, blanks, cut_spans, pad_end, spans_width, spread};
 use crate::ui::theme::{Role, Theme};
@@ -120,7 +121,7 @@ pub fn sign(node: &NodeRoll) -> (&'static str, Tone) {
 }
 
 /// What every sign means, with how many there are of it; those that do not occur are left out.
-pub fn legend(counts: Counts, theme: Theme, columns: usize) -> Vec<Span<'static>> {
+pub fn legend(counts: NodeCounts, theme: Theme, columns: usize) -> Vec<Span<'static>> {
     let parts = [
         ("■", Tone::Good, counts.new, "new"),
         ("▣", Tone::Busy, counts.joining, "joining"),
@@ -149,19 +150,19 @@ pub fn legend(counts: Counts, theme: Theme, columns: usize) -> Vec<Span<'static>
     cut_spans(spans, columns)
 }
 
-/// Bar, figure, percent and outlook, as far as they fit.
+/// Bar, progress, percent and estimate, as far as they fit.
 pub fn summary(roll: &Roll, now: Timestamp, theme: Theme, columns: usize) -> Vec<Span<'static>> {
-    let outlook = format::outlook(roll.outlook, now).map(|text| {
+    let estimate = text::estimate(roll.estimate, now).map(|text| {
         let tone = outlook_tone(roll);
         vec![Span::raw("   "), theme.span(text, tone)]
     });
-    let Some(figure) = roll.figure() else {
-        let text = format::counts(roll.counts);
+    let Some(progress) = roll.progress() else {
+        let text = text::counts(roll.counts);
         let mut parts = vec![vec![Span::raw(text)]];
-        parts.extend(outlook);
+        parts.extend(estimate);
         return as_fits(parts, columns);
     };
-    let tone = if roll.counts.blocked > 0 { Tone::Bad } else { bar_tone(figure.done) };
+    let tone = if roll.counts.blocked > 0 { Tone::Bad } else { bar_tone(progress.done) };
     let cells = if columns >= 110 {
         24
     } else if columns >= 70 {
@@ -170,25 +171,25 @@ pub fn summary(roll: &Roll, now: Timestamp, theme: Theme, columns: usize) -> Vec
         6
     };
     let mut parts = vec![
-        vec![theme.span(bar(figure, cells), tone)],
-        vec![Span::raw("  "), theme.part(format::figure(figure), Role::Title)],
+        vec![theme.span(bar(progress, cells), tone)],
+        vec![Span::raw("  "), theme.part(text::progress(progress), Role::Title)],
     ];
-    parts.extend(outlook);
-    if !figure.done {
-        let percent = format!("   {} %", figure.percent());
+    parts.extend(estimate);
+    if !progress.done {
+        let percent = format!("   {} %", progress.percent());
         parts.push(vec![theme.span(percent, Tone::Dim)]);
     }
     as_fits(parts, columns)
 }
 
-/// Bar and figure for a narrow pane.
+/// Bar and progress for a narrow pane.
 pub fn summary_short(roll: &Roll, theme: Theme) -> Vec<Span<'static>> {
-    let Some(figure) = roll.figure() else {
-        return vec![Span::raw(format::counts(roll.counts))];
+    let Some(progress) = roll.progress() else {
+        return vec![Span::raw(text::counts(roll.counts))];
     };
-    let tone = if roll.counts.blocked > 0 { Tone::Bad } else { bar_tone(figure.done) };
-    let text = format!(" {} new", format::figure_narrow(figure));
-    vec![theme.span(bar(figure, 8), tone), theme.part(text, Role::Title)]
+    let tone = if roll.counts.blocked > 0 { Tone::Bad } else { bar_tone(progress.done) };
+    let text = format!(" {} new", text::progress_narrow(progress));
+    vec![theme.span(bar(progress, 8), tone), theme.part(text, Role::Title)]
 }
 
 fn bar_tone(done: bool) -> Tone {
@@ -196,26 +197,26 @@ fn bar_tone(done: bool) -> Tone {
 }
 
 fn outlook_tone(roll: &Roll) -> Tone {
-    use crate::domain::roll::eta::RollEstimate;
-    match roll.outlook {
+    match roll.estimate {
         RollEstimate::Stalled { .. } => Tone::Bad,
-        RollEstimate::Left { held: true, .. } | RollEstimate::Unknown => Tone::Warn,
-        RollEstimate::Left { .. } | RollEstimate::Finishing => Tone::Plain,
-        RollEstimate::Idle | RollEstimate::NotBegun | RollEstimate::Early | RollEstimate::Done => {
-            Tone::Dim
-        }
+        RollEstimate::Remaining { blocked: true, .. } | RollEstimate::Unknown => Tone::Warn,
+        RollEstimate::Remaining { .. } | RollEstimate::Finishing => Tone::Plain,
+        RollEstimate::Idle
+        | RollEstimate::NotBegun
+        | RollEstimate::NodesMissing
+        | RollEstimate::Done => Tone::Dim,
     }
 }
 
 /// The steps of the start below each other, with what shows of them.
-pub fn steps(steps: &[StepView], theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let name = steps.iter().map(|step| width(format::step(step.name))).max().unwrap_or(0);
-    let line = |step: &StepView| {
+pub fn steps(steps: &[StartStep], theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let name = steps.iter().map(|step| width(text::start_step(step.name))).max().unwrap_or(0);
+    let line = |step: &StartStep| {
         let mut spans = step_spans(step, theme);
-        if let Some(detail) = &step.detail {
-            let gap = name.saturating_sub(width(format::step(step.name))) + 2;
+        if let Some(detail) = step.detail {
+            let gap = name.saturating_sub(width(text::start_step(step.name))) + 2;
             spans.push(blanks(gap));
-            spans.push(theme.span(detail.clone(), Tone::Dim));
+            spans.push(theme.span(text::start_step_detail(detail), Tone::Dim));
         }
         Line::from(cut_spans(spans, columns))
     };
@@ -223,29 +224,29 @@ pub fn steps(steps: &[StepView], theme: Theme, columns: usize) -> Vec<Line<'stat
 }
 
 /// The step that is under way, in one line; else the first whose turn has not come.
-pub fn step_now(steps: &[StepView], theme: Theme, columns: usize) -> Vec<Span<'static>> {
-    let now = steps.iter().find(|step| step.state == StepState::Now);
-    let step = now.or_else(|| steps.iter().find(|step| step.state != StepState::Done));
+pub fn step_now(steps: &[StartStep], theme: Theme, columns: usize) -> Vec<Span<'static>> {
+    let now = steps.iter().find(|step| step.state == StartStepState::Now);
+    let step = now.or_else(|| steps.iter().find(|step| step.state != StartStepState::Done));
     let Some(step) = step else { return Vec::new() };
     let mut spans = step_spans(step, theme);
-    if let Some(detail) = &step.detail {
-        spans.push(theme.span(format!(": {detail}"), Tone::Dim));
+    if let Some(detail) = step.detail {
+        spans.push(theme.span(format!(": {}", text::start_step_detail(detail)), Tone::Dim));
     }
     cut_spans(spans, columns)
 }
 
-fn step_spans(step: &StepView, theme: Theme) -> Vec<Span<'static>> {
+fn step_spans(step: &StartStep, theme: Theme) -> Vec<Span<'static>> {
     let (sign, tone) = match step.state {
-        StepState::Done => ("✓", Tone::Good),
-        StepState::Now => ("●", Tone::Busy),
-        StepState::Waiting => ("○", Tone::Dim),
-        StepState::Unknown => ("?", Tone::Dim),
+        StartStepState::Done => ("✓", Tone::Good),
+        StartStepState::Now => ("●", Tone::Busy),
+        StartStepState::Waiting => ("○", Tone::Dim),
+        StartStepState::Unknown => ("?", Tone::Dim),
     };
-    let name = format::step(step.name);
+    let name = text::start_step(step.name);
     let name = match step.state {
-        StepState::Now => theme.part(name, Role::Title),
-        StepState::Done => Span::raw(name),
-        StepState::Waiting | StepState::Unknown => theme.span(name, Tone::Dim),
+        StartStepState::Now => theme.part(name, Role::Title),
+        StartStepState::Done => Span::raw(name),
+        StartStepState::Waiting | StartStepState::Unknown => theme.span(name, Tone::Dim),
     };
     vec![theme.span(sign, tone), Span::raw(" "), name]
 }
@@ -305,11 +306,11 @@ pub fn pools_low<'a>(
     let name = names(roll);
     let indent = || Part::Text(blanks((name + 1).min(columns / 4)));
     for pool in &roll.pools {
-        let figure = format!(" {}", format::figure_narrow(pool.figure));
-        let head = name + width(&figure);
+        let progress = format!(" {}", text::progress_narrow(pool.progress));
+        let head = name + width(&progress);
         let mut parts = vec![
             Part::Text(Span::raw(pad_end(&pool_name(pool), name))),
-            Part::Text(theme.part(figure, Role::Title)),
+            Part::Text(theme.part(progress, Role::Title)),
         ];
         let left = pool_outlook(pool, now).filter(|_| columns >= 60);
         if let Some(left) = left.filter(|left| head + width(left) + 30 < columns) {
@@ -343,10 +344,10 @@ fn names(roll: &Roll) -> usize {
 /// What is to be expected of a pool: its state where that says all, else how long it takes.
 fn pool_outlook(pool: &PoolRoll, now: Timestamp) -> Option<String> {
     let settled = matches!(pool.state, PoolState::Settled | PoolState::Empty);
-    format::pool_state(pool)
+    text::pool_state(pool)
         .map(str::to_owned)
         .filter(|_| !settled)
-        .or_else(|| format::outlook(pool.outlook, now))
+        .or_else(|| text::estimate(pool.estimate, now))
 }
 
 /// A pool's name as it is drawn; pool names have at most 15 characters.
@@ -374,12 +375,12 @@ fn pool_line(
     };
     let mut parts = vec![vec![theme.part(pad_end(&pool_name(pool), name), Role::Title)]];
     if settled {
-        let text = format::counts(pool.counts);
+        let text = text::counts(pool.counts);
         parts.push(vec![Span::raw("  "), Span::raw(text)]);
     } else {
         let cells = if columns >= 64 { 12 } else { 6 };
-        parts.push(vec![Span::raw("  "), theme.span(bar(pool.figure, cells), tone)]);
-        parts.push(vec![Span::raw(format!("  {}", format::figure_narrow(pool.figure)))]);
+        parts.push(vec![Span::raw("  "), theme.span(bar(pool.progress, cells), tone)]);
+        parts.push(vec![Span::raw(format!("  {}", text::progress_narrow(pool.progress)))]);
     }
     if let Some(text) = pool_outlook(pool, now) {
         parts.push(vec![theme.span(format!("   {text}"), Tone::Dim)]);

@@ -18,14 +18,15 @@ use ratatui::text::{Line, Span, Text};
 use crate::app::cell::Tone;
 use crate::app::fleet::state::Entry;
 use crate::app::keymap::Command;
+use crate::app::nodes::blocker_text;
 use crate::app::nodes::observed::ObservedCluster;
+use crate::app::nodes::text;
 use crate::app::screen::Metrics;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::Severity;
 use crate::domain::roll::classify::NodeRoll;
-use crate::domain::roll::format;
 use crate::domain::roll::progress::PoolState;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::Unavailable;
@@ -74,11 +75,13 @@ fn nothing_seen(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, 
     let columns = usize::from(inner.width);
     let (bad, text) = match state.unseen(&entry.cluster.id) {
         Some(text) => (is_bad(state, entry), text),
-        None => (false, Unavailable::Connecting.to_string()),
+        None => (false, text::CONNECTING.to_owned()),
     };
     let lead = if bad { theme.span("! ", Tone::Warn) } else { theme.span("· ", Tone::Dim) };
     let mut lines = vec![Line::default()];
-    for (index, text) in wrap(&sentence(&text), columns.saturating_sub(4)).into_iter().enumerate() {
+    for (index, text) in
+        wrap(&text::sentence(&text), columns.saturating_sub(4)).into_iter().enumerate()
+    {
         let lead = if index == 0 { lead.clone() } else { Span::raw("  ") };
         lines.push(Line::from(vec![lead, Span::raw(text)]));
     }
@@ -113,13 +116,6 @@ fn is_bad(state: &State, entry: &Entry) -> bool {
     trouble.is_some_and(|(trouble, _)| {
         !matches!(trouble, Unavailable::Connecting | Unavailable::Hibernated)
     })
-}
-
-/// With a capital, and a full stop.
-fn sentence(text: &str) -> String {
-    let mut characters = text.chars();
-    let first = characters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", characters.as_str())
 }
 
 /// Whether there is room for a border with a title.
@@ -173,8 +169,8 @@ impl Tab<'_> {
             let title = vec![self.theme.part(" timeline ", Role::Title)];
             let inner = pane(self.theme, frame, timeline_area, title, Vec::new());
             let (columns, rows) = (usize::from(inner.width), usize::from(inner.height));
-            let history = &self.observed.history;
-            let lines = timeline::lines(history, self.state, self.theme, columns, rows);
+            let tracker = &self.observed.tracker;
+            let lines = timeline::lines(tracker, self.state, self.theme, columns, rows);
             frame.render_widget(Text::from(lines), inner);
         }
     }
@@ -214,8 +210,8 @@ impl Tab<'_> {
         let rest = rows.saturating_sub(lines.len());
         if rest >= 3 {
             lines.push(Line::default());
-            let history = &self.observed.history;
-            lines.extend(timeline::lines(history, self.state, self.theme, columns, rest - 1));
+            let tracker = &self.observed.tracker;
+            lines.extend(timeline::lines(tracker, self.state, self.theme, columns, rest - 1));
         }
         frame.render_widget(Text::from(lines), inner);
     }
@@ -248,8 +244,9 @@ impl Tab<'_> {
         let (theme, now) = (self.theme, self.now);
         let mut lines = Vec::new();
         if let Some(text) = self.state.unseen(&self.entry.cluster.id) {
-            for (index, text) in
-                wrap_to(&sentence(&text), columns.saturating_sub(2), 2).into_iter().enumerate()
+            for (index, text) in wrap_to(&text::sentence(&text), columns.saturating_sub(2), 2)
+                .into_iter()
+                .enumerate()
             {
                 let lead = if index == 0 { "! " } else { "  " };
                 lines.push(Line::from(vec![theme.span(lead, Tone::Warn), Span::raw(text)]));
@@ -305,43 +302,42 @@ impl Tab<'_> {
         scrollbar::draw(self.theme, frame, bar, first, all);
     }
 
-    /// What holds the roll up, one line each; what to know of the figures.
+    /// What holds the roll up, one line each; what to know of the progress.
     fn foot(&self, columns: usize, rows: usize) -> Vec<Line<'static>> {
         let (theme, now) = (self.theme, self.now);
         let mut lines = Vec::new();
         for blocker in &self.roll.blockers {
-            let (sign, tone) = match blocker.kind.severity() {
-                Severity::Stops => ("✗", Tone::Bad),
-                Severity::Holds => ("!", Tone::Warn),
+            let (sign, tone) = match blocker.severity() {
+                Severity::Blocks => ("✗", Tone::Bad),
+                Severity::Delays => ("!", Tone::Warn),
                 Severity::Note => ("·", Tone::Dim),
             };
-            let text = format::headline(blocker, now);
+            let text = blocker_text::headline(blocker, now);
             let spans = vec![theme.span(sign, tone), Span::raw(" "), Span::raw(text)];
             lines.push(Line::from(cut_spans(spans, columns)));
         }
-        if let Some(text) = format::evidence(self.roll, now).filter(|_| self.roll.worst().is_none())
-        {
+        if let Some(text) = text::unexplained_stall(self.roll, now) {
             for (index, text) in wrap(&text, columns.saturating_sub(2)).into_iter().enumerate() {
                 let lead = if index == 0 { "! " } else { "  " };
                 lines.push(Line::from(vec![theme.span(lead, Tone::Warn), Span::raw(text)]));
             }
         }
         for note in &self.roll.notes {
-            let spans = vec![theme.span("· ", Tone::Dim), theme.span(note.clone(), Tone::Dim)];
+            let spans = vec![theme.span("· ", Tone::Dim), theme.span(text::note(note), Tone::Dim)];
             lines.push(Line::from(cut_spans(spans, columns)));
         }
         let mut facts = Vec::new();
-        let pace = self.observed.history.pace();
-        if pace.joins.len() >= 3 {
+        let times = &self.observed.tracker.history().times;
+        if times.joins.len() >= 3 {
             let text = format!(
                 "a node takes {} here ({} measured)",
-                long(pace.median()),
-                pace.joins.len()
+                long(times.median()),
+                times.joins.len()
             );
             facts.push(text);
         }
-        facts.extend(format::worst_case(self.roll.outlook));
-        facts.push(format::basis(&self.roll.guesses));
+        facts.extend(text::worst_case(self.roll.estimate));
+        facts.push(text::basis(&self.roll.estimate_reasons));
         let room = rows.saturating_sub(facts.len()).max(1);
         if lines.len() > room {
             let more = lines.len() - (room - 1);

@@ -5,26 +5,26 @@ use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
 use crate::app::fleet::columns::phase_glyph;
+use crate::app::nodes::text;
 use crate::app::state::State;
-use crate::domain::roll::format;
-use crate::domain::roll::history::RollHistory;
-use crate::domain::roll::timeline::{Entry, TimelineEvent};
+use crate::domain::roll::timeline::{TimelineEntry, TimelineEvent};
+use crate::domain::roll::tracker::RollTracker;
 use crate::ui::text::{cut_spans, pad_end};
 use crate::ui::theme::Theme;
 
 /// So many lines of it.
 pub fn lines(
-    history: &RollHistory,
+    tracker: &RollTracker,
     state: &State,
     theme: Theme,
     columns: usize,
     rows: usize,
 ) -> Vec<Line<'static>> {
-    let newest = history.timeline().entries().rev().take(rows);
+    let newest = tracker.timeline().entries().rev().take(rows);
     newest.map(|entry| line(entry, state, theme, columns)).collect()
 }
 
-fn line(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Line<'static> {
+fn line(entry: &TimelineEntry, state: &State, theme: Theme, columns: usize) -> Line<'static> {
     let now: Timestamp = state.shared.now.wall;
     let (sign, tone) = sign(&entry.what);
     let time = state.zone().log(entry.at, now);
@@ -32,7 +32,7 @@ fn line(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Line<'sta
         theme.span(pad_end(&time, if columns >= 60 { 13 } else { 9 }), Tone::Dim),
         theme.span(sign, tone),
         Span::raw(" "),
-        Span::styled(format::happening(&entry.what), theme.soft(words_tone(&entry.what))),
+        Span::styled(text::timeline_event(&entry.what), theme.soft(words_tone(&entry.what))),
     ];
     Line::from(cut_spans(spans, columns))
 }
@@ -51,10 +51,10 @@ fn sign(what: &TimelineEvent) -> (String, Tone) {
         TimelineEvent::Gone { .. } => ("·", Tone::Dim),
         TimelineEvent::Leaving { .. } => ("▤", Tone::Warn),
         TimelineEvent::Blocked { .. } => ("✗", Tone::Bad),
-        TimelineEvent::Freed { .. } => ("✓", Tone::Good),
+        TimelineEvent::Unblocked { .. } => ("✓", Tone::Good),
         TimelineEvent::NotReady { .. }
         | TimelineEvent::AnotherRoll { .. }
-        | TimelineEvent::Back { .. } => ("!", Tone::Warn),
+        | TimelineEvent::ProgressFell { .. } => ("!", Tone::Warn),
     };
     (sign.to_owned(), tone)
 }
@@ -64,7 +64,7 @@ fn words_tone(what: &TimelineEvent) -> Tone {
         TimelineEvent::Blocked { .. } => Tone::Bad,
         TimelineEvent::NotReady { .. }
         | TimelineEvent::AnotherRoll { .. }
-        | TimelineEvent::Back { .. } => Tone::Warn,
+        | TimelineEvent::ProgressFell { .. } => Tone::Warn,
         TimelineEvent::Gone { .. } => Tone::Dim,
         TimelineEvent::Phase(_)
         | TimelineEvent::NodesBegan { .. }
@@ -74,6 +74,6 @@ fn words_tone(what: &TimelineEvent) -> Tone {
         | TimelineEvent::Draining { .. }
         | TimelineEvent::Cordoned { .. }
         | TimelineEvent::Leaving { .. }
-        | TimelineEvent::Freed { .. } => Tone::Plain,
+        | TimelineEvent::Unblocked { .. } => Tone::Plain,
     }
 }

@@ -21,12 +21,13 @@ use ratatui::text::{Line, Span, Text};
 
 use crate::app::cell::Tone;
 use crate::app::rotation::dialog::{Focus, RotationDialog, RotationDialogStage};
+use crate::app::rotation::findings_text;
 use crate::app::rotation::text;
 use crate::app::screen::{Clickable, Metrics};
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::NodePool;
-use crate::domain::preflight::{FindingMark, StaticTokenWarning, static_token_warning};
+use crate::domain::preflight::{FindingMark, StaticTokens};
 use crate::domain::rotation::Step;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::text::{cells, cut_spans, spread, wrap};
@@ -213,27 +214,16 @@ fn effects(
             if !short {
                 texts.push((text::BOTH_WORK.to_owned(), Tone::Plain));
             }
-            let quiet = match static_token_warning(&dialog.shown, &dialog.evidence) {
-                StaticTokenWarning::Loud(why) => {
-                    let with_why = text::static_tokens_stop(&why);
-                    let text = if short && width(&with_why) <= columns {
-                        with_why
-                    } else if short {
-                        text::STATIC_TOKENS_STOP.to_owned()
-                    } else {
-                        text::static_kubeconfigs_stop(&why)
-                    };
-                    texts.push((text, Tone::Bad));
-                    return lines_of(theme, &end_of_start(texts, short), columns);
-                }
-                StaticTokenWarning::Quiet(why) => why,
+            let tokens = StaticTokens::find(&dialog.shown, &dialog.evidence);
+            let why = findings_text::static_tokens(&tokens);
+            let with_why = text::static_tokens_stop(&why);
+            let text = match (short, tokens.are_likely()) {
+                (true, true) if width(&with_why) <= columns => with_why,
+                (true, _) => text::STATIC_TOKENS_STOP.to_owned(),
+                (false, true) => text::static_kubeconfigs_stop(&why),
+                (false, false) => text::static_kubeconfigs_stop_quiet(&why),
             };
-            let text = if short {
-                text::STATIC_TOKENS_STOP.to_owned()
-            } else {
-                text::static_kubeconfigs_stop_quiet(&quiet)
-            };
-            texts.push((text, Tone::Warn));
+            texts.push((text, if tokens.are_likely() { Tone::Bad } else { Tone::Warn }));
             texts = end_of_start(texts, short);
         }
         Step::Complete => {
@@ -309,7 +299,7 @@ fn preflight_title(
     let mut left = vec![theme.part("preflight", Role::Label)];
     if level >= 3 {
         for (mark, sign, tone) in SIGNS {
-            let count = dialog.findings.iter().filter(|finding| finding.mark == mark).count();
+            let count = dialog.findings.iter().filter(|finding| finding.mark() == mark).count();
             if count > 0 {
                 left.push(theme.span(format!(" {sign}{count}"), tone));
             }
@@ -329,9 +319,9 @@ fn findings(theme: Theme, dialog: &RotationDialog, columns: usize) -> Vec<Line<'
         .flat_map(|finding| {
             let (_, sign, tone) = SIGNS
                 .into_iter()
-                .find(|(mark, _, _)| *mark == finding.mark)
+                .find(|(mark, _, _)| *mark == finding.mark())
                 .unwrap_or((FindingMark::Unknowable, "?", Tone::Dim));
-            marked(theme, sign, tone, &finding.text, columns)
+            marked(theme, sign, tone, &findings_text::finding(finding), columns)
         })
         .collect()
 }

@@ -7,16 +7,15 @@ use crate::app::cell::Tone;
 use crate::app::fleet::columns::phase_glyph;
 use crate::app::fleet::state::Entry;
 use crate::app::keymap::Command;
-use crate::app::rotation::text;
-
+use crate::app::nodes::text as nodes_text;
 use crate::app::rotation::pending::{Pending, PendingStage};
+use crate::app::rotation::{step_text, text};
 use crate::app::state::State;
 use crate::domain::action::Action;
 use crate::domain::age::{long, since};
-use crate::domain::attention::{Stuck, next_step, stuck};
+use crate::domain::attention::{NextStep, next_step, stuck};
 use crate::domain::cluster::ReportedError;
-use crate::domain::roll::format;
-use crate::domain::roll::steps::{StepName, StepState};
+use crate::domain::roll::start_steps::{StartStepName, StartStepState};
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::plural;
 use crate::ui::nodes::node;
@@ -65,27 +64,23 @@ pub fn next(entry: &Entry, state: &State) -> Next {
         return Next::new("held up", held, Tone::Bad);
     }
     if let Some(reason) = stuck(cluster, now) {
-        let text = match reason {
-            Stuck::Reported(problem) => problem.to_string(),
-            Stuck::GaveUp(_) => reason.to_string(),
-        };
-        return Next::new("stuck", text, Tone::Bad);
+        return Next::new("stuck", step_text::stuck(reason), Tone::Bad);
     }
     if let Some(problem) = cluster.problems.iter().find(|problem| !problem.is_only_incomplete()) {
         return Next::new("problem", problem.to_string(), Tone::Warn);
     }
     let age = cluster.credentials_born().map(|born| long(since(born, now)));
     match (&cluster.rotation.phase, next_step(cluster, now, state.shared.settings.overdue_after)) {
-        (Phase::Prepared, Some(text)) if text.starts_with("update clients") => {
+        (_, Some(NextStep::UpdateClients)) => {
             Next::new("next", text::NEXT_UPDATE_CLIENTS, Tone::Attention)
         }
         (Phase::Preparing, _) => {
-            let left = outlook(entry, state).map_or_else(String::new, |left| format!(", {left}"));
+            let left = estimate(entry, state).map_or_else(String::new, |left| format!(", {left}"));
             let text = text::next_wait_for_nodes(&left);
             Next::new("next", text, Tone::Busy)
         }
         (Phase::Completing, _) => Next::new("next", text::NEXT_COMPLETING, Tone::Busy),
-        (Phase::Never | Phase::Completed, Some(text)) if text.starts_with("start: overdue") => {
+        (_, Some(NextStep::Start)) => {
             let age = age.unwrap_or_default();
             let text = text::next_start(&age);
             Next::new("next", text, Tone::Warn)
@@ -94,7 +89,7 @@ pub fn next(entry: &Entry, state: &State) -> Next {
             let text = text::next_unknown_phase(text);
             Next::new("next", text, Tone::Warn)
         }
-        (_, Some(text)) => Next::new("next", text, Tone::Warn),
+        (_, Some(step)) => Next::new("next", step_text::next_step(&step), Tone::Warn),
         (_, None) => {
             let age = age.map_or_else(String::new, |age| text::credentials_age(&age));
             Next::new("next", text::next_nothing(&age), Tone::Dim)
@@ -103,9 +98,9 @@ pub fn next(entry: &Entry, state: &State) -> Next {
 }
 
 /// How long the nodes still take, where that can be told.
-fn outlook(entry: &Entry, state: &State) -> Option<String> {
+fn estimate(entry: &Entry, state: &State) -> Option<String> {
     let observed = state.nodes.observed.get(&entry.cluster.id)?;
-    format::outlook(observed.roll.as_ref()?.outlook, state.shared.now.wall)
+    nodes_text::estimate(observed.roll.as_ref()?.estimate, state.shared.now.wall)
 }
 
 /// How a sent step stands, in the words of the whole product.
@@ -185,8 +180,9 @@ fn times(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
         let label = if rotation.phase == Phase::Completed { "completed" } else { "previous" };
         facts.fact(label, moment(at));
     }
-    if let Some(doubt) = rotation.doubt(now) {
-        facts.text("doubt", &text::doubtful_times(doubt), Tone::Warn);
+    if let Some(why) = rotation.inconsistent_times(now) {
+        let why = text::doubtful_times(step_text::inconsistent_times(why));
+        facts.text("doubt", &why, Tone::Warn);
     }
 }
 
@@ -195,7 +191,7 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
     let phase = &entry.cluster.rotation.phase;
     let observed = state.nodes.observed.get(&entry.cluster.id);
     let Some(roll) = observed.and_then(|observed| observed.roll.as_ref()) else { return false };
-    if *phase == Phase::Prepared && roll.figure().is_none() {
+    if *phase == Phase::Prepared && roll.progress().is_none() {
         return false;
     }
     let now =
@@ -205,8 +201,8 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
     if *phase != Phase::Preparing {
         return true;
     }
-    let running = roll.steps.iter().find(|step| step.state == StepState::Now);
-    if running.is_none_or(|step| step.name == StepName::Nodes) {
+    let running = roll.steps.iter().find(|step| step.state == StartStepState::Now);
+    if running.is_none_or(|step| step.name == StartStepName::Nodes) {
         facts.fact("", roll::legend(roll.counts, theme, room));
     } else {
         facts.fact("", roll::step_now(&roll.steps, theme, room));
@@ -220,7 +216,7 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
         facts.blank();
         if state.nodes.is_held(&entry.cluster.id) {
             // What holds it is said above.
-            node::remedy(worst, theme, facts);
+            node::remedy(worst, now, theme, facts);
         } else {
             node::held_by(worst, now, theme, facts);
         }

@@ -23,6 +23,7 @@ use crate::app::message::Message;
 use crate::app::notices::Toast;
 use crate::app::now::Now;
 use crate::app::rotation::dialog::{Focus, RotationDialogStage};
+use crate::app::rotation::findings_text;
 use crate::app::rotation::pending::{Pending, PendingStage};
 use crate::app::screen::{Clickable, Metrics, Screen};
 use crate::app::session::quit::QuitDialog;
@@ -68,8 +69,11 @@ fn guard() -> Guard {
 /// Every text of the program, so that a reviewer of language reads them in one go.
 #[test]
 fn texts() {
-    use crate::app::{actions, activity, cluster, fleet, kubeconfig, menus, rotation, session};
-    let features: [(&str, &[(&str, &str)]); 9] = [
+    use crate::app::rotation::step_text;
+    use crate::app::{
+        actions, activity, cluster, fleet, kubeconfig, menus, nodes, rotation, session,
+    };
+    let features: [(&str, &[(&str, &str)]); 13] = [
         ("in common", crate::app::text::ALL),
         ("actions", actions::text::ALL),
         ("activity", activity::text::ALL),
@@ -77,7 +81,11 @@ fn texts() {
         ("fleet", fleet::text::ALL),
         ("kubeconfig", kubeconfig::text::ALL),
         ("menus", menus::text::ALL),
+        ("nodes", nodes::text::ALL),
+        ("blockers", nodes::blocker_text::ALL),
         ("rotation", rotation::text::ALL),
+        ("findings before a step", findings_text::ALL),
+        ("next steps", step_text::ALL),
         ("session", session::text::ALL),
     ];
     let mut all = String::new();
@@ -694,7 +702,8 @@ fn every_finding_can_be_scrolled_to_where_the_name_is_to_be_typed() {
     let Some(dialog) = &state.rotation.dialog else { panic!("it is gone") };
     let words = |text: &str| text.split_whitespace().take(3).map(str::to_owned).collect::<Vec<_>>();
     for finding in &dialog.findings {
-        assert!(seen.contains(&words(&finding.text).join(" ")), "{}", finding.text);
+        let text = findings_text::finding(finding);
+        assert!(seen.contains(&words(&text).join(" ")), "{text}");
     }
     assert!(dialog.scroll > 0 && usize::from(dialog.scroll) == state.shared.metrics.scroll_last);
     assert_eq!(dialog.typed.value(), "shop-p");

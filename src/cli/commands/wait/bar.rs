@@ -1,4 +1,4 @@
-//! One line that is drawn again and again, for people at a terminal: name, phase, bar, figure, what holds it up, and
+//! One line that is drawn again and again, for people at a terminal: name, phase, bar, progress, what holds it up, and
 //! how long it has been waited. Pure; it takes at most the columns that it is given.
 
 use ratatui::style::{Color, Modifier, Style};
@@ -48,7 +48,7 @@ fn forms(standing: &WaitStatus<'_>, began: Now) -> Vec<Vec<Part>> {
     let head = vec![(format!("{} ", standing.name), Tone::Plain), phase];
     let said = said(standing);
     let tone = if standing.is_held() { Tone::Bad } else { Tone::Busy };
-    let cells = standing.rolling().and_then(Roll::figure).map(|figure| bar(figure, CELLS));
+    let cells = standing.rolling().and_then(Roll::progress).map(|progress| bar(progress, CELLS));
     let cells = cells.map(|cells| vec![blank(), (cells, tone)]).unwrap_or_default();
     let waited = vec![(format!("  waited {}", standing.waited(began)), Tone::Dim)];
     let least = [head.clone(), said.clone()].concat();
@@ -57,7 +57,7 @@ fn forms(standing: &WaitStatus<'_>, began: Now) -> Vec<Vec<Part>> {
     vec![full, with_bar, least]
 }
 
-/// Figure, and the most urgent of what holds it up, what keeps from seeing more, and what is special about the phase.
+/// Progress, and the most urgent of what holds it up, what keeps from seeing more, and what is special about the phase.
 fn said(standing: &WaitStatus<'_>) -> Vec<Part> {
     let now = standing.now;
     let summary = standing.summary();

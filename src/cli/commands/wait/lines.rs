@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::app::nodes::blocker_text;
+use crate::app::nodes::text;
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::cli::commands::wait::outage_text::{begun, over};
@@ -11,9 +13,7 @@ use crate::domain::age::since;
 use crate::domain::attention::{Stuck, stuck};
 use crate::domain::cluster::{ClusterState, ReportedError};
 use crate::domain::roll::Roll;
-use crate::domain::roll::blocker::BlockerKind;
-use crate::domain::roll::eta::RollEstimate;
-use crate::domain::roll::format;
+use crate::domain::roll::durations::RollEstimate;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::Unavailable;
 
@@ -31,9 +31,9 @@ struct Sign {
     phase: Option<Phase>,
     at_rest: bool,
     /// As it is read: what it does not show is no change.
-    figure: Option<String>,
+    progress: Option<String>,
     blocked: usize,
-    blocker: Option<(BlockerKind, Option<String>, String)>,
+    blocker: Option<(String, String)>,
     stalled: bool,
     state: Option<ClusterState>,
     problems: Vec<String>,
@@ -50,10 +50,13 @@ impl Sign {
         Self {
             phase: standing.phase().cloned(),
             at_rest: standing.at_rest,
-            figure: roll.and_then(Roll::figure).map(format::figure),
+            progress: roll.and_then(Roll::progress).map(text::progress),
             blocked: roll.map_or(0, |roll| roll.counts.blocked),
-            blocker: worst.map(|worst| (worst.kind, worst.node.clone(), worst.brief.clone())),
-            stalled: roll.is_some_and(|roll| matches!(roll.outlook, RollEstimate::Stalled { .. })),
+            blocker: worst.map(|worst| {
+                let node = worst.node.as_ref().map(|node| node.full.clone());
+                (node.unwrap_or_default(), blocker_text::brief(worst))
+            }),
+            stalled: roll.is_some_and(|roll| matches!(roll.estimate, RollEstimate::Stalled { .. })),
             state: cluster.and_then(|cluster| halting(&cluster.state)).cloned(),
             problems: cluster
                 .map(|cluster| problems(cluster).map(timeless).collect())
@@ -68,8 +71,8 @@ impl Sign {
 
     /// Whether it differs in nothing but what nodes do.
     fn differs_by_nodes(&self, other: &Self) -> bool {
-        let Self { figure, blocked, blocker, stalled, .. } = other.clone();
-        Self { figure, blocked, blocker, stalled, ..self.clone() } == *other
+        let Self { progress, blocked, blocker, stalled, .. } = other.clone();
+        Self { progress, blocked, blocker, stalled, ..self.clone() } == *other
     }
 }
 

@@ -2,9 +2,12 @@
 
 use jiff::Timestamp;
 
+use crate::app::nodes::blocker_text;
 use crate::app::nodes::observed::ObservedCluster;
+use crate::app::nodes::text;
 use crate::app::now::Now;
 use crate::app::outage::Outage;
+use crate::app::rotation::step_text;
 use crate::app::session::window::Progress;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::outage_text::{brief, moment};
@@ -13,7 +16,6 @@ use crate::domain::age::long;
 use crate::domain::attention::{Stuck, stuck};
 use crate::domain::cluster::{Cluster, ClusterState, ReportedError};
 use crate::domain::roll::Roll;
-use crate::domain::roll::format;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{Templates, Unavailable};
 use crate::domain::text::{clean, cut_end};
@@ -90,10 +92,10 @@ impl<'a> WaitStatus<'a> {
     /// "9 of 15 nodes new, about 40–60m left".
     pub fn summary(&self) -> Option<String> {
         match self.phase()? {
-            Phase::Preparing => self.roll().map(|roll| format::summary(roll, self.seen_at())),
+            Phase::Preparing => self.roll().map(|roll| text::summary(roll, self.seen_at())),
             Phase::Prepared => {
-                let figure = self.roll()?.figure().filter(|figure| figure.done)?;
-                Some(format::figure(figure))
+                let progress = self.roll()?.progress().filter(|progress| progress.done)?;
+                Some(text::progress(progress))
             }
             Phase::Never | Phase::Completing | Phase::Completed | Phase::Unknown(_) => None,
         }
@@ -101,7 +103,7 @@ impl<'a> WaitStatus<'a> {
 
     /// "PDB payments/api allows 0 · web-7 blocked 47m": the worst that holds the roll up.
     pub fn headline(&self) -> Option<String> {
-        Some(format::headline(self.rolling()?.worst()?, self.seen_at()))
+        Some(blocker_text::headline(self.rolling()?.worst()?, self.seen_at()))
     }
 
     /// What is special about the phase.
@@ -168,7 +170,7 @@ impl<'a> WaitStatus<'a> {
         let gave_up = stuck(cluster, self.now.wall).filter(|why| matches!(why, Stuck::GaveUp(_)));
         let problems = problems(cluster)
             .map(|problem| foreign(&format!("SKE reports {}: {}", problem.code, problem.message)));
-        problems.chain(gave_up.map(|why| why.to_string())).collect()
+        problems.chain(gave_up.map(step_text::stuck)).collect()
     }
 
     /// "shop-prod is PREPARING, 9 of 15 nodes new, about 40–60m left": for the last sentence.
@@ -203,7 +205,9 @@ impl<'a> WaitStatus<'a> {
             remarks.extend(rotation.initiated.map(|at| format!("started {}", moment(at))));
             let ended = rotation.completed.filter(|_| rotation.phase == Phase::Completed);
             remarks.extend(ended.map(|at| format!("completed {}", moment(at))));
-            remarks.extend(rotation.doubt(self.now.wall).map(|doubt| format!("doubtful: {doubt}")));
+            let why = rotation.inconsistent_times(self.now.wall);
+            remarks
+                .extend(why.map(|why| format!("doubtful: {}", step_text::inconsistent_times(why))));
         }
         if how != How::Already {
             remarks.push(format!("waited {}", self.waited(began)));
@@ -239,8 +243,8 @@ impl<'a> WaitStatus<'a> {
     pub fn progress(&self) -> Progress {
         let percent = self
             .rolling()
-            .and_then(Roll::figure)
-            .map(crate::domain::roll::progress::Figure::percent);
+            .and_then(Roll::progress)
+            .map(crate::domain::roll::progress::RollProgress::percent);
         let percent = percent.map(|percent| u8::try_from(percent).unwrap_or(99));
         match (self.phase().is_some_and(Phase::is_running), percent, self.is_held()) {
             (false, ..) => Progress::None,

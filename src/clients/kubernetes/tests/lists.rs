@@ -69,10 +69,8 @@ async fn a_first_snapshot_has_every_kind_and_the_signs_of_the_control_plane() {
         ObserverEvent::Unavailable(Unavailable::Connecting)
     ));
     assert_eq!(fake.count(&["/secrets", "limit=500"]), 1, "only those of kube-system");
-    assert_eq!(
-        fake.count(&["/secrets", "labelSelector=gardener.cloud%2Frole%3Doperating-system-config"]),
-        2
-    );
+    let of_workers = ["/secrets", "labelSelector=gardener.cloud%2Frole%3Doperating-system-config"];
+    view.until("listed and watched", |_| fake.count(&of_workers) == 2).await;
 }
 
 #[tokio::test]
@@ -114,11 +112,11 @@ async fn kinds_that_are_forbidden_not_served_or_broken_are_named_and_come_back()
     let view = View::of(&fake, quiet());
     view.turning_until("three are named", |view| {
         let unseen = view.snapshot().unseen.clone();
-        unseen.get("pods").is_some_and(|why| why.to_string().contains("forbidden"))
+        unseen.get("pods").is_some_and(|why| format!("{why:?}").contains("forbidden"))
             && unseen
                 .get("poddisruptionbudgets")
-                .is_some_and(|why| why.to_string().contains("serve"))
-            && unseen.get("volumeattachments").is_some_and(|why| why.to_string().contains("500"))
+                .is_some_and(|why| format!("{why:?}").contains("serve"))
+            && unseen.get("volumeattachments").is_some_and(|why| format!("{why:?}").contains("500"))
     })
     .await;
     assert_eq!(view.snapshot().nodes.len(), 1);

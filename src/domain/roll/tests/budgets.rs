@@ -1,18 +1,21 @@
-//! PodDisruptionBudgets that hold a drain, and those that do not.
+//! PodDisruptionBudgets that block a drain, and those that do not.
 
 use std::sync::Arc;
 
 use crate::domain::fixtures::now;
-use crate::domain::roll::blocker::BlockerKind;
-use crate::domain::roll::blocker::budgets::{BudgetIndex, frees, holds, is_misconfigured};
+use crate::domain::roll::Roll;
+use crate::domain::roll::blocker::budgets::{
+    BudgetIndex, blocks_eviction, find_fix, is_misconfigured,
+};
+use crate::domain::roll::blocker::cause::{ObjectName, PdbBlock, PdbFix, PdbStatus};
+use crate::domain::roll::blocker::{Blocker, BlockerCause, Severity};
 use crate::domain::roll::classify::Since;
-use crate::domain::roll::history::RollHistory;
-use crate::domain::roll::tests::blockers::{about, kinds, preparing};
+use crate::domain::roll::tests::blockers::{about, kinds, object, preparing, sample};
 use crate::domain::roll::tests::stages::fixture;
-use crate::domain::roll::tests::watched::{draining, old, snapshot};
+use crate::domain::roll::tests::tracking::{draining, old, snapshot};
 use crate::domain::roll::tests::{ago, at_once};
 use crate::domain::roll::timeline::TimelineEvent;
-use crate::domain::roll::{Roll, format};
+use crate::domain::roll::tracker::RollTracker;
 use crate::domain::snapshot::{
     Budget, ClusterSnapshot, Labels, Node, Pod, Requirement, Selector, Unseen,
 };
@@ -20,57 +23,43 @@ use crate::domain::snapshot::{
 #[test]
 fn k8s_11_every_kind_of_budget_is_matched_rightly_or_called_unreadable() {
     let roll = at_once(&preparing(), &fixture("blocked_by_budgets"));
-    let waits = "web-z2-aaaaa-77777 waits 47m";
-    let shown: Vec<(BlockerKind, &str)> =
-        roll.blockers.iter().map(|blocker| (blocker.kind, blocker.why.as_str())).collect();
+    let shown: Vec<(Severity, String)> =
+        roll.blockers.iter().map(|blocker| (blocker.severity(), object(blocker))).collect();
     assert_eq!(
         shown,
         [
-            (
-                BlockerKind::MisconfiguredBudget,
-                &*format!(
-                    "{waits}: pod billing/one-1 may not be evicted, PodDisruptionBudget billing/one allows 0 (needs 1 healthy, has 1 of 1)."
-                )
-            ),
-            (
-                BlockerKind::MisconfiguredBudget,
-                &*format!(
-                    "{waits}: pod shop/db-0 may not be evicted, PodDisruptionBudget shop/db allows 0 (needs 1 healthy, has 1 of 1)."
-                )
-            ),
-            (
-                BlockerKind::SeveralBudgets,
-                &*format!(
-                    "{waits}: pod twice/web-1 is under 2 PodDisruptionBudgets (by-app, by-team); such a pod cannot be evicted."
-                )
-            ),
-            (
-                BlockerKind::Budget,
-                &*format!(
-                    "{waits}: pod payments/api-6f9 may not be evicted, PodDisruptionBudget payments/api allows 0 (needs 3 healthy, has 3)."
-                )
-            ),
-            (
-                BlockerKind::UnreadableBudget,
-                "PodDisruptionBudget odd/unreadable cannot be judged (unknown operator Near of app); it may hold pods on web-z2-aaaaa-77777."
-            ),
+            (Severity::Blocks, "PodDisruptionBudget billing/one".to_owned()),
+            (Severity::Blocks, "PodDisruptionBudget shop/db".to_owned()),
+            (Severity::Blocks, "Pod twice/web-1".to_owned()),
+            (Severity::Delays, "PodDisruptionBudget payments/api".to_owned()),
+            (Severity::Note, "PodDisruptionBudget odd/unreadable".to_owned()),
         ]
     );
-    let api = about(&roll, "payments/api ");
-    assert!(api.frees.starts_with("It moves when one more replica is ready. Deleting the pod"));
-    assert_eq!(
-        api.command.as_ref().map(|command| command.line(None)).as_deref(),
-        Some("kubectl -n payments get pdb api")
-    );
-    assert_eq!(api.since, Some(Since::told(ago(47))));
-    assert_eq!(
-        format::headline(api, now()),
-        "PDB payments/api allows 0 · web-z2-aaaaa-77777 blocked 47m"
-    );
-    assert_eq!(api.object_text(), "PodDisruptionBudget payments/api");
+    let api = about(&roll, "payments/api");
+    assert_eq!(api.since, Some(Since::exact(ago(47))));
     assert_eq!(api.place, Some(("web".into(), "eu01-2".into())));
-    assert!(about(&roll, "shop/db ").frees.contains("maxUnavailable 0 lets no pod go"));
-    assert!(about(&roll, "billing/one ").frees.contains("one more ready replica"));
+    assert_eq!(api.node.as_ref().unwrap().short, "web-z2-aaaaa-77777");
+    let of = |name: &str| {
+        let BlockerCause::Pdb(block) = &about(&roll, name).cause else { panic!("{name}") };
+        block.clone()
+    };
+    let status = |desired, healthy, expected| Some(PdbStatus { desired, healthy, expected });
+    assert_eq!(
+        of("payments/api"),
+        PdbBlock {
+            budget: ObjectName::new("payments", "api"),
+            misconfigured: false,
+            pods: sample(&["payments/api-6f9"]),
+            status: status(3, 3, 4),
+            fix: PdbFix::AwaitReplicas(1),
+            unscheduled: None,
+        }
+    );
+    assert_eq!(of("shop/db").fix, PdbFix::Relax(Some("maxUnavailable 0".into())));
+    assert_eq!(
+        (of("billing/one").status, of("billing/one").fix),
+        (status(1, 1, 1), PdbFix::AddReplicas(1))
+    );
     assert_eq!((roll.counts.draining, roll.counts.blocked), (1, 1));
     let node = roll.nodes().find(|node| node.blocked).unwrap();
     assert_eq!(roll.blockers_of(node).count(), 4);
@@ -85,11 +74,9 @@ fn a_budget_is_given_time_before_it_is_called_a_blocker() {
         }
     }
     let roll = at_once(&preparing(), &early);
-    assert!(!kinds(&roll).contains(&BlockerKind::Budget));
-    assert!(
-        kinds(&roll).contains(&BlockerKind::MisconfiguredBudget),
-        "that one will not get better"
-    );
+    let all: Vec<String> = roll.blockers.iter().map(object).collect();
+    assert!(!all.contains(&"PodDisruptionBudget payments/api".to_owned()));
+    assert!(all.contains(&"PodDisruptionBudget shop/db".to_owned()), "it will not get better");
 }
 
 #[test]
@@ -104,15 +91,13 @@ fn a_budget_that_lets_pods_go_one_by_one_is_no_blocker() {
         }
         seen
     };
-    let mut history = RollHistory::default();
+    let mut tracker = RollTracker::default();
     for (minutes, allowed) in [(10, 0), (9, 1), (8, 0), (7, 1), (6, 0)] {
-        history.observe(&subject, &with(allowed), ago(minutes));
+        tracker.observe(&subject, &with(allowed), ago(minutes));
     }
-    let at = |minutes| Roll::read(&subject, &with(0), &history, ago(minutes));
-    assert!(!kinds(&at(5)).contains(&BlockerKind::Budget));
-    let held = at(2);
-    assert_eq!(about(&held, "payments/api ").since, Some(Since::told(ago(6))));
-    assert!(about(&held, "payments/api ").why.starts_with("web-z2-aaaaa-77777 waits 4m: "));
+    let at = |minutes| Roll::read(&subject, &with(0), tracker.history(), ago(minutes));
+    assert!(!at(5).blockers.iter().map(object).any(|name| name.ends_with("payments/api")));
+    assert_eq!(about(&at(2), "payments/api").since, Some(Since::exact(ago(6))));
 }
 
 #[test]
@@ -122,11 +107,11 @@ fn a_budget_that_is_read_later_than_the_nodes_is_taken_to_have_been_tight_all_al
     let mut unread = seen.clone();
     unread.budgets.clear();
     unread.unseen.insert("poddisruptionbudgets", Unseen::Unread);
-    let mut history = RollHistory::default();
-    history.observe(&subject, &unread, ago(1));
-    history.observe(&subject, &seen, now());
-    let roll = Roll::read(&subject, &seen, &history, now());
-    assert_eq!(about(&roll, "payments/api ").since, Some(Since::told(ago(47))));
+    let mut tracker = RollTracker::default();
+    tracker.observe(&subject, &unread, ago(1));
+    tracker.observe(&subject, &seen, now());
+    let roll = Roll::read(&subject, &seen, tracker.history(), now());
+    assert_eq!(about(&roll, "payments/api").since, Some(Since::exact(ago(47))));
 }
 
 #[test]
@@ -137,15 +122,15 @@ fn a_budget_that_became_tight_while_nobody_watched_may_have_been_so_for_longer()
     for budget in &mut loose.budgets {
         *budget = Arc::new(Budget { allowed: 1, ..(**budget).clone() });
     }
-    let mut history = RollHistory::default();
-    history.observe(&subject, &loose, ago(60));
+    let mut tracker = RollTracker::default();
+    tracker.observe(&subject, &loose, ago(60));
     let mut unread = tight.clone();
     unread.unseen.insert("poddisruptionbudgets", Unseen::Unread);
     unread.budgets.clear();
-    history.observe(&subject, &unread, ago(1));
-    history.observe(&subject, &tight, now());
-    let roll = Roll::read(&subject, &tight, &history, now());
-    assert_eq!(about(&roll, "payments/api ").since, Some(Since::told(ago(47))), "as the drain");
+    tracker.observe(&subject, &unread, ago(1));
+    tracker.observe(&subject, &tight, now());
+    let roll = Roll::read(&subject, &tight, tracker.history(), now());
+    assert_eq!(about(&roll, "payments/api").since, Some(Since::exact(ago(47))), "as the drain");
 }
 
 #[test]
@@ -157,26 +142,28 @@ fn a_node_is_not_called_free_because_its_pods_are_read_anew() {
         unread.unseen.insert(kind, Unseen::Failing("no answer".into()));
     }
     (unread.pods, unread.budgets) = (Vec::new(), Vec::new());
-    let mut history = RollHistory::default();
+    let mut tracker = RollTracker::default();
     let mut free = seen.clone();
     free.pods.clear();
     for (minutes, snapshot) in [(9, &seen), (8, &unread), (7, &seen), (6, &free)] {
-        history.observe(&subject, snapshot, ago(minutes));
+        tracker.observe(&subject, snapshot, ago(minutes));
     }
-    let of_blocks: Vec<String> = history
+    let of_blocks: Vec<&TimelineEvent> = tracker
         .timeline()
         .entries()
-        .filter(|entry| {
-            matches!(entry.what, TimelineEvent::Blocked { .. } | TimelineEvent::Freed { .. })
+        .map(|entry| &entry.what)
+        .filter(|event| {
+            matches!(event, TimelineEvent::Blocked { .. } | TimelineEvent::Unblocked { .. })
         })
-        .map(|entry| format::happening(&entry.what))
         .collect();
-    assert_eq!(of_blocks.len(), 2, "{of_blocks:?}");
-    assert!(of_blocks[1].ends_with(" goes on"), "{of_blocks:?}");
-    assert!(!history.has_blocked());
+    assert!(
+        matches!(of_blocks[..], [TimelineEvent::Blocked { .. }, TimelineEvent::Unblocked { .. }]),
+        "{of_blocks:?}"
+    );
+    assert!(!tracker.has_blocked());
 }
 
-/// Budget `payments/api` for pods `app: api`, with these figures.
+/// Budget `payments/api` for pods `app: api`, with these progress.
 pub fn budget(allowed: i32, healthy: i32, desired: i32, expected: i32) -> Budget {
     Budget {
         namespace: "payments".into(),
@@ -220,42 +207,45 @@ pub fn pod(name: &str, node: Option<&str>) -> Pod {
 }
 
 #[test]
-fn what_frees_a_budget_counts_percentages_as_the_platform_does() {
+fn the_fix_of_a_budget_counts_percentages_as_the_platform_does() {
     let least =
         |text: &str, figures: Budget| Budget { min_available: Some(text.into()), ..figures };
     let most =
         |text: &str, figures: Budget| Budget { max_unavailable: Some(text.into()), ..figures };
-    for (budget, text) in [
-        (least("90%", budget(0, 3, 3, 3)), "the workload has 7 more ready replicas, or"),
-        (least("50%", budget(0, 1, 1, 1)), "the workload has one more ready replica, or"),
-        (least("99%", budget(0, 4, 4, 4)), "the workload has 96 more ready replicas, or"),
-        (least("90%", budget(0, 2, 3, 3)), "the workload has 8 more ready replicas, or"),
-        (least("50%", budget(0, 2, 2, 4)), "when one more replica is ready."),
-        (least("100%", budget(0, 3, 3, 3)), "only when the budget is loosened: minAvailable 100%"),
-        (least("700%", budget(0, 3, 21, 3)), "the workload has 19 more ready replicas, or"),
-        (least("3", budget(0, 3, 3, 3)), "the workload has one more ready replica, or"),
-        (least("500", budget(0, 3, 500, 3)), "the workload has 498 more ready replicas, or"),
-        (most("30%", budget(0, 2, 2, 3)), "when one more replica is ready."),
-        (most("0%", budget(0, 3, 3, 3)), "only when the budget is loosened: maxUnavailable 0%"),
-        (most("1", budget(0, 2, 2, 3)), "when one more replica is ready."),
+    let relax = |rule: &str| PdbFix::Relax(Some(rule.to_owned()));
+    for (budget, fix) in [
+        (least("90%", budget(0, 3, 3, 3)), PdbFix::AddReplicas(7)),
+        (least("50%", budget(0, 1, 1, 1)), PdbFix::AddReplicas(1)),
+        (least("99%", budget(0, 4, 4, 4)), PdbFix::AddReplicas(96)),
+        (least("90%", budget(0, 2, 3, 3)), PdbFix::AddReplicas(8)),
+        (least("50%", budget(0, 2, 2, 4)), PdbFix::AwaitReplicas(1)),
+        (least("100%", budget(0, 3, 3, 3)), relax("minAvailable 100%")),
+        (least("700%", budget(0, 3, 21, 3)), PdbFix::AddReplicas(19)),
+        (least("3", budget(0, 3, 3, 3)), PdbFix::AddReplicas(1)),
+        (least("500", budget(0, 3, 500, 3)), PdbFix::AddReplicas(498)),
+        (most("30%", budget(0, 2, 2, 3)), PdbFix::AwaitReplicas(1)),
+        (most("0%", budget(0, 3, 3, 3)), relax("maxUnavailable 0%")),
+        (most("1", budget(0, 2, 2, 3)), PdbFix::AwaitReplicas(1)),
     ] {
-        assert!(frees(&budget).contains(text), "{budget:?}\n{}", frees(&budget));
+        assert_eq!(find_fix(&budget), fix, "{budget:?}");
     }
-    let extreme = least("50%", budget(i32::MIN, i32::MAX, i32::MAX, i32::MAX));
-    assert!(frees(&extreme).starts_with("It moves"));
-    let negative = least("50%", budget(i32::MIN, i32::MIN, i32::MIN, i32::MIN));
-    assert!(frees(&negative).starts_with("It moves"));
+    // No sum overflows.
+    for number in [i32::MIN, i32::MAX] {
+        find_fix(&least("50%", budget(i32::MIN, number, number, number)));
+    }
 }
 
 #[test]
 fn a_percentage_in_a_manifest_is_counted_out() {
     let roll = at_once(&preparing(), &fixture("budget_in_percent"));
-    assert_eq!(kinds(&roll), [BlockerKind::MisconfiguredBudget]);
-    assert!(roll.blockers[0].frees.contains("7 more ready replicas"), "{}", roll.blockers[0].frees);
+    let [Blocker { cause: BlockerCause::Pdb(block), .. }] = roll.blockers.as_slice() else {
+        panic!("{:?}", roll.blockers)
+    };
+    assert_eq!((block.misconfigured, &block.fix), (true, &PdbFix::AddReplicas(7)));
 }
 
 #[test]
-fn a_budget_holds_what_the_eviction_api_refuses() {
+fn a_budget_blocks_what_the_eviction_api_refuses() {
     let healthy = pod("a", Some("n"));
     let unready = Pod { ready: false, ..healthy.clone() };
     let waiting = Pod { pending: true, ready: false, ..healthy.clone() };
@@ -272,7 +262,7 @@ fn a_budget_holds_what_the_eviction_api_refuses() {
         (budget(0, 3, 3, 3), &going, false),
         (stale, &healthy, true),
     ] {
-        assert_eq!(holds(&budget, pod), expected, "{budget:?} {pod:?}");
+        assert_eq!(blocks_eviction(&budget, pod), expected, "{budget:?} {pod:?}");
     }
     assert!(is_misconfigured(&budget(0, 3, 3, 3)));
     assert!(!is_misconfigured(&budget(0, 3, 3, 4)), "one replica is missing: it may come");
@@ -319,7 +309,7 @@ fn k8s_11_the_index_finds_what_comparing_with_all_budgets_finds() {
 }
 
 #[test]
-fn a_replica_that_finds_no_node_is_named_beside_its_budget_and_not_again() {
+fn a_replica_that_cannot_be_scheduled_is_named_beside_its_budget_and_not_again() {
     let mut seen = fixture("blocked_by_budgets");
     let mut waiting = pod("api-9zz", None);
     waiting.pending = true;
@@ -327,10 +317,11 @@ fn a_replica_that_finds_no_node_is_named_beside_its_budget_and_not_again() {
         Some((Some(ago(20)), "0/5 nodes are available: 5 Insufficient cpu.".into()));
     seen.pods.push(Arc::new(waiting));
     let roll = at_once(&preparing(), &seen);
-    assert!(about(&roll, "payments/api ").why.ends_with(
-        "Replica payments/api-9zz finds no node: 0/5 nodes are available: 5 Insufficient cpu."
-    ));
-    assert!(!kinds(&roll).contains(&BlockerKind::PendingPods));
+    let BlockerCause::Pdb(block) = &about(&roll, "payments/api").cause else { panic!("no budget") };
+    let (pod, message) = block.unscheduled.as_ref().unwrap();
+    assert_eq!(pod.to_string(), "payments/api-9zz");
+    assert!(message.ends_with("5 Insufficient cpu."));
+    assert!(!kinds(&roll).contains(&"UnschedulablePods".to_owned()));
 }
 
 /// 1,000 nodes, 20,000 pods, 500 budgets in one namespace (K8S-07).
@@ -360,9 +351,9 @@ pub fn large() -> ClusterSnapshot {
 #[test]
 fn k8s_07_a_large_cluster_is_looked_at_as_a_small_one_is() {
     let (subject, seen) = (preparing(), large());
-    let mut history = RollHistory::default();
-    history.observe(&subject, &seen, ago(1));
-    let roll = Roll::read(&subject, &seen, &history, now());
+    let mut tracker = RollTracker::default();
+    tracker.observe(&subject, &seen, ago(1));
+    let roll = Roll::read(&subject, &seen, tracker.history(), now());
     assert_eq!((roll.counts.draining, roll.counts.blocked), (20, 20));
     let index = BudgetIndex::of(&seen.budgets);
     assert!(seen.pods.iter().all(|pod| index.covering(pod).len() == 1));

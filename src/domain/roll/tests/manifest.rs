@@ -159,7 +159,7 @@ fn budget(item: &Value) -> Budget {
     let number = |pointer: &str| {
         i32::try_from(item.pointer(pointer).and_then(Value::as_i64).unwrap_or_default()).unwrap()
     };
-    let figure = |key: &str| {
+    let progress = |key: &str| {
         let value = &item["spec"][key];
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         (!value.is_null()).then_some(text)
@@ -168,8 +168,8 @@ fn budget(item: &Value) -> Budget {
         namespace: text(item, "/metadata/namespace"),
         name: name(item),
         selector: selector(&item["spec"]["selector"]),
-        min_available: figure("minAvailable"),
-        max_unavailable: figure("maxUnavailable"),
+        min_available: progress("minAvailable"),
+        max_unavailable: progress("maxUnavailable"),
         allowed: number("/status/disruptionsAllowed"),
         healthy: number("/status/currentHealthy"),
         desired: number("/status/desiredHealthy"),

@@ -1,17 +1,16 @@
-//! Tests of the roll: node lists as manifests, watched rolls, and laws.
+//! Tests of the roll: node lists as manifests, tracked rolls, and properties.
 //!
 //! The manifests in `fixtures/` are what `kubectl get -o yaml` shows, one list for a situation; each node says in its
 //! annotation `test.skeys/stage` which stage is expected. The fixtures' now is 24 November 2026, 14:02:11 UTC, and the
 //! rotation started three hours earlier.
 
-mod blockers;
+pub mod blockers;
 pub mod budgets;
-mod laws;
+mod estimates;
 pub mod manifest;
-mod outlook;
-mod preflight;
+mod properties;
 pub mod stages;
-mod watched;
+pub mod tracking;
 mod webhooks;
 
 use jiff::{SignedDuration, Timestamp};
@@ -23,16 +22,16 @@ use crate::domain::roll::history::RollHistory;
 use crate::domain::rotation::Phase;
 
 /// So many minutes before the fixtures' now.
-fn ago(minutes: i64) -> Timestamp {
+pub fn ago(minutes: i64) -> Timestamp {
     now().checked_sub(SignedDuration::from_mins(minutes)).unwrap()
 }
 
 /// The fixtures' cluster: pool `web` over three zones, three to six nodes, surge 3.
-fn cluster(phase: Phase) -> Cluster {
+pub fn cluster(phase: Phase) -> Cluster {
     crate::domain::fixtures::cluster("shop", phase)
 }
 
-/// A roll as one snapshot shows it, without a history.
-fn at_once(cluster: &Cluster, snapshot: &crate::domain::snapshot::ClusterSnapshot) -> Roll {
+/// A roll as one snapshot shows it, without a tracker.
+pub fn at_once(cluster: &Cluster, snapshot: &crate::domain::snapshot::ClusterSnapshot) -> Roll {
     Roll::read(cluster, snapshot, &RollHistory::default(), now())
 }

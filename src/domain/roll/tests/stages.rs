@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
+
 use crate::domain::cluster::NodePool;
 use crate::domain::fixtures::{issuance, now};
-use crate::domain::roll::classify::{NodeRoll, NodeStage, Since, Wait};
-use crate::domain::roll::eta::RollEstimate;
+use crate::domain::roll::classify::{JoiningReason, NodeRoll, NodeStage, Since};
+use crate::domain::roll::durations::RollEstimate;
 use crate::domain::roll::generation::EstimateReason;
-use crate::domain::roll::progress::{Counts, PoolState};
-use crate::domain::roll::steps::{StepName, StepState};
+use crate::domain::roll::progress::{NodeCounts, PoolState};
+use crate::domain::roll::start_steps::{StartStepDetail, StartStepName, StartStepState};
 use crate::domain::roll::tests::manifest::load;
 use crate::domain::roll::tests::{ago, at_once, cluster};
-use crate::domain::roll::{Roll, format};
+use crate::domain::roll::{Roll, RollNote};
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Templates, Unseen};
 
@@ -97,33 +99,32 @@ fn every_node_of_every_fixture_is_in_its_expected_stage() {
         ("blocked_by_budgets", Phase::Preparing, (2, 4), Rolling, &[]),
         ("no_new_node", Phase::Preparing, (2, 4), Rolling, &[]),
     ];
-    for (name, phase, (new, total), state, guesses) in rows {
+    for (name, phase, (new, total), state, estimate_reasons) in rows {
         let roll = checked(name, phase);
-        let figure = roll.rotation.unwrap();
-        assert_eq!((figure.new, figure.total()), (new, total), "{name}");
+        let progress = roll.rotation.unwrap();
+        assert_eq!((progress.new, progress.total()), (new, total), "{name}");
         assert_eq!(roll.pools[0].state, state, "{name}");
-        let guesses: BTreeSet<EstimateReason> = guesses.iter().copied().collect();
-        assert_eq!(roll.guesses, guesses, "{name}");
+        let estimate_reasons: BTreeSet<EstimateReason> = estimate_reasons.iter().copied().collect();
+        assert_eq!(roll.estimate_reasons, estimate_reasons, "{name}");
     }
 }
 
 #[test]
 fn before_the_nodes_begin_nothing_is_new_and_the_steps_say_why() {
     let roll = checked("control_plane_first", Phase::Preparing);
-    let figure = roll.rotation.unwrap();
-    assert_eq!((figure.percent(), format::figure(figure).as_str()), (0, "0 of 3 nodes new"));
-    assert_eq!(roll.outlook, RollEstimate::NotBegun);
-    assert_eq!(format::outlook(roll.outlook, now()).unwrap(), "usually 7–10m a node");
-    assert_eq!(format::pool_state(&roll.pools[0]), Some("control plane first, nodes not begun"));
+    let progress = roll.rotation.unwrap();
+    assert_eq!((progress.percent(), progress.new, progress.total()), (0, 0, 3));
+    assert_eq!(roll.estimate, RollEstimate::NotBegun);
+    assert_eq!(roll.pools[0].state, PoolState::NotBegun);
     let states: Vec<_> = roll.steps.iter().map(|step| (step.name, step.state)).collect();
     assert_eq!(
         states,
         [
-            (StepName::Accepted, StepState::Done),
-            (StepName::ControlPlane, StepState::Now),
-            (StepName::Secrets, StepState::Waiting),
-            (StepName::Nodes, StepState::Waiting),
-            (StepName::Prepared, StepState::Waiting),
+            (StartStepName::Accepted, StartStepState::Done),
+            (StartStepName::ControlPlane, StartStepState::Now),
+            (StartStepName::Secrets, StartStepState::Waiting),
+            (StartStepName::Nodes, StartStepState::Waiting),
+            (StartStepName::Prepared, StartStepState::Waiting),
         ]
     );
 }
@@ -136,30 +137,34 @@ fn steps_follow_the_signs_of_the_control_plane() {
         snapshot.control_plane.reencrypted = reencrypted;
         let roll = at_once(&cluster(Phase::Preparing), &snapshot);
         let secrets = &roll.steps[2];
-        (roll.steps[1].state, secrets.state, secrets.detail.clone().unwrap_or_default())
+        (roll.steps[1].state, secrets.state, secrets.detail)
     };
-    let none = String::new;
-    assert_eq!(step(Some(1), Some((0, 40))), (StepState::Now, StepState::Waiting, none()));
-    assert_eq!(step(Some(2), Some((0, 40))), (StepState::Done, StepState::Now, none()));
+    assert_eq!(step(Some(1), Some((0, 40))), (StartStepState::Now, StartStepState::Waiting, None));
+    assert_eq!(step(Some(2), Some((0, 40))), (StartStepState::Done, StartStepState::Now, None));
     assert_eq!(
         step(Some(2), Some((3, 40))),
-        (StepState::Done, StepState::Now, "3 of 40".to_owned())
+        (
+            StartStepState::Done,
+            StartStepState::Now,
+            Some(StartStepDetail::Secrets { done: 3, total: 40 })
+        )
     );
-    assert_eq!(step(Some(2), Some((40, 40))).1, StepState::Done);
-    assert_eq!(step(Some(2), None), (StepState::Done, StepState::Unknown, none()));
+    assert_eq!(step(Some(2), Some((40, 40))).1, StartStepState::Done);
+    assert_eq!(step(Some(2), None), (StartStepState::Done, StartStepState::Unknown, None));
     snapshot.control_plane.issuance = Some(issuance(2, &[1, 2], None));
     snapshot.control_plane.reencrypted = None;
     let mut detail = |keys| {
         snapshot.control_plane.signing_keys = keys;
-        at_once(&cluster(Phase::Preparing), &snapshot).steps[1].detail.clone().unwrap_or_default()
+        at_once(&cluster(Phase::Preparing), &snapshot).steps[1].detail
     };
-    assert!(detail(Some(1)).ends_with("the new signing key is not accepted yet"));
-    assert!(detail(None).ends_with("authority is there"), "the keys could not be read");
+    let authority = |only_old_key| Some(StartStepDetail::NewAuthority { only_old_key });
+    assert_eq!(detail(Some(1)), authority(true));
+    assert_eq!(detail(None), authority(false), "the keys could not be read");
     let rolling = checked("every_stage", Phase::Preparing);
-    assert_eq!(rolling.steps[2].state, StepState::Done);
-    assert_eq!(rolling.steps[3].detail.as_deref(), Some("2 of 7 nodes new"));
+    assert_eq!(rolling.steps[2].state, StartStepState::Done);
+    assert_eq!(rolling.steps[3].detail, rolling.rotation.map(StartStepDetail::Nodes));
     let done = at_once(&cluster(Phase::Prepared), &fixture("all_new"));
-    assert!(done.steps.iter().all(|step| step.state == StepState::Done));
+    assert!(done.steps.iter().all(|step| step.state == StartStepState::Done));
 }
 
 #[test]
@@ -167,26 +172,22 @@ fn stages_carry_since_when_and_why() {
     let roll = checked("every_stage", Phase::Preparing);
     let node = |end: &str| roll.nodes().find(|node| node.name.ends_with(end)).unwrap();
     let draining = node("33333");
-    assert_eq!(draining.since, Some(Since::told(ago(47))));
+    assert_eq!(draining.since, Some(Since::exact(ago(47))));
     assert_eq!(draining.deadline, Some(ago(-73)));
     assert_eq!(draining.short, "web-z2-aaaaa-33333");
-    assert_eq!(
-        format::stage_detail(draining, now()).unwrap(),
-        "forced in 1h 13m, if Gardener's default of 2h holds"
-    );
     assert_eq!(node("11111").since, None);
-    assert_eq!(node("77777").wait, Some(Wait::NotReady));
+    assert_eq!(node("77777").joining_reason, Some(JoiningReason::NotReady));
     assert_eq!(
         node("77777").reason.as_deref(),
         Some("KubeletNotReady: container runtime network not ready")
     );
-    assert_eq!(node("88888").wait, Some(Wait::Starting));
-    assert_eq!(node("99999").wait, Some(Wait::Starting));
-    assert_eq!(node("aaaaa").wait, Some(Wait::Configuring));
+    assert_eq!(node("88888").joining_reason, Some(JoiningReason::Starting));
+    assert_eq!(node("99999").joining_reason, Some(JoiningReason::Starting));
+    assert_eq!(node("aaaaa").joining_reason, Some(JoiningReason::Configuring));
     assert!(node("66666").cordoned, "a new node that somebody cordoned is still new");
     assert_eq!(
         roll.counts,
-        Counts {
+        NodeCounts {
             new: 2,
             joining: 4,
             old: 2,
@@ -197,34 +198,29 @@ fn stages_carry_since_when_and_why() {
             preserved: 1
         }
     );
-    assert_eq!(
-        format::counts(roll.counts),
-        "2 new · 4 joining · 2 draining · 1 cordoned · 2 old · 1 leaving · 1 preserved"
-    );
 }
 
 #[test]
 fn all_new_is_not_a_hundred_percent_before_the_phase_says_so() {
     let roll = checked("all_new", Phase::Preparing);
-    let figure = roll.rotation.unwrap();
-    assert_eq!(figure.percent(), 99);
-    assert!(figure.fraction() < 1.0);
-    assert_eq!(roll.outlook, RollEstimate::Finishing);
+    let progress = roll.rotation.unwrap();
+    assert_eq!(progress.percent(), 99);
+    assert!(progress.fraction() < 1.0);
+    assert_eq!(roll.estimate, RollEstimate::Finishing);
     let done = at_once(&cluster(Phase::Prepared), &fixture("all_new"));
     assert_eq!(done.rotation.unwrap().percent(), 100);
-    assert_eq!(format::figure(done.rotation.unwrap()), "all 3 nodes new");
-    assert_eq!(format::figure_narrow(done.rotation.unwrap()), "done 3/3");
-    assert_eq!(done.outlook, RollEstimate::Done);
+    assert_eq!(done.rotation.unwrap().total(), 3);
+    assert_eq!(done.estimate, RollEstimate::Done);
 }
 
 #[test]
 fn the_phase_overrides_a_list_that_lags() {
     for phase in [Phase::Prepared, Phase::Completing, Phase::Completed] {
         let roll = checked("prepared_but_lagging", phase);
-        let figure = roll.rotation.unwrap();
-        assert!(figure.done);
+        let progress = roll.rotation.unwrap();
+        assert!(progress.done);
         assert_eq!(roll.another, None, "nodes that are older than the start are no roll");
-        assert_eq!(roll.outlook, RollEstimate::Done);
+        assert_eq!(roll.estimate, RollEstimate::Done);
         assert!(roll.blockers.is_empty());
     }
 }
@@ -234,11 +230,11 @@ fn k8s_12_an_upgrade_while_prepared_is_another_roll() {
     for phase in [Phase::Prepared, Phase::Completed] {
         let roll = checked("another_roll_while_prepared", phase);
         assert!(roll.rotation.unwrap().done, "the rotation's own nodes were done");
-        assert_eq!(format::figure(roll.another.unwrap()), "1 of 3 nodes new");
+        let another = roll.another.unwrap();
+        assert_eq!((another.new, another.total()), (1, 3));
         assert!(roll.pools[0].another);
-        assert_eq!(format::pool_state(&roll.pools[0]), Some("another roll"));
-        assert!(roll.notes.iter().any(|note| note.contains("not part of the rotation")));
-        assert_eq!(format::figure(roll.figure().unwrap()), "1 of 3 nodes new");
+        assert_eq!(roll.notes, [RollNote::AnotherRoll("web".into())]);
+        assert_eq!(roll.progress(), roll.another);
     }
 }
 
@@ -247,18 +243,16 @@ fn k8s_12_a_change_while_nodes_roll_is_named() {
     let roll = checked("another_roll_while_preparing", Phase::Preparing);
     assert!(roll.pools[0].another);
     assert_eq!(roll.another, None, "it is part of what PREPARED waits for");
-    assert!(roll.notes.iter().any(|note| note.contains("was changed since the start")));
+    assert_eq!(roll.notes, [RollNote::ChangedSinceStart("web".into())]);
 }
 
 #[test]
 fn k8s_05_without_secrets_the_figures_are_estimates_and_say_so() {
     for name in ["secrets_forbidden_taints", "secrets_forbidden_ages"] {
         let roll = checked(name, Phase::Preparing);
-        assert!(format::basis(&roll.guesses).starts_with("estimated: Secrets may not be read"));
-        assert!(format::summary(&roll, now()).ends_with("estimated"));
+        assert!(roll.estimate_reasons.contains(&EstimateReason::SecretsForbidden));
     }
-    let exact = checked("every_stage", Phase::Preparing);
-    assert!(format::basis(&exact.guesses).starts_with("exact"));
+    assert!(!checked("every_stage", Phase::Preparing).is_estimated());
 }
 
 #[test]
@@ -279,7 +273,7 @@ fn k8s_05_with_and_without_secrets_the_same_nodes_are_old() {
 #[test]
 fn k8s_06_ages_decide_where_labels_are_absent() {
     let roll = checked("labels_absent", Phase::Preparing);
-    assert!(roll.guesses.contains(&EstimateReason::LabelsAbsent));
+    assert!(roll.estimate_reasons.contains(&EstimateReason::LabelsAbsent));
     let estimated = roll.nodes().filter(|node| node.estimated).count();
     assert_eq!(estimated, 4, "the tainted one is certain");
 }
@@ -291,7 +285,7 @@ fn k8s_06_without_a_start_nothing_is_called_new_by_its_age() {
     let mut snapshot = fixture("labels_absent");
     snapshot.templates = Templates::Forbidden;
     let roll = at_once(&subject, &snapshot);
-    assert!(roll.guesses.contains(&EstimateReason::StartUnknown));
+    assert!(roll.estimate_reasons.contains(&EstimateReason::StartUnknown));
     let shown: Vec<_> = roll.nodes().map(|node| (node.short.as_str(), word(node))).collect();
     assert_eq!(
         shown,
@@ -304,7 +298,7 @@ fn k8s_06_without_a_start_nothing_is_called_new_by_its_age() {
         ],
         "each is older than the one with the taint"
     );
-    assert_eq!(format::figure(roll.rotation.unwrap()), "0 of 5 nodes new");
+    assert_eq!(roll.rotation.unwrap().new, 0);
     for node in &mut snapshot.nodes {
         let mut clean = (**node).clone();
         clean.marked_for_deletion = false;
@@ -312,7 +306,7 @@ fn k8s_06_without_a_start_nothing_is_called_new_by_its_age() {
     }
     let untold = at_once(&subject, &snapshot);
     assert_eq!(untold.pools[0].state, PoolState::NotBegun, "nothing says that nodes have begun");
-    assert_eq!(format::figure(untold.rotation.unwrap()), "0 of 5 nodes new");
+    assert_eq!(untold.rotation.unwrap().new, 0);
 }
 
 #[test]
@@ -342,9 +336,9 @@ fn pools_without_nodes_unknown_pools_and_strays_have_their_place() {
             ("", false, PoolState::NotBegun, 1),
         ]
     );
-    assert_eq!(roll.pools[1].figure.percent(), 100, "zero of zero is done");
-    assert_eq!(roll.pools[2].figure.percent(), 0);
-    assert!(roll.notes.iter().any(|note| note.contains("SKE does not list pool gone")));
+    assert_eq!(roll.pools[1].progress.percent(), 100, "zero of zero is done");
+    assert_eq!(roll.pools[2].progress.percent(), 0);
+    assert!(roll.notes.contains(&RollNote::UnlistedPool("gone".into())));
     let zones: Vec<_> = roll.pools[0].zones.iter().map(|zone| zone.name.as_str()).collect();
     assert_eq!(zones, ["eu01-1", "eu01-2", "eu01-3", ""]);
 }
@@ -360,8 +354,7 @@ fn a_node_without_a_zone_label_belongs_to_the_only_zone() {
 #[test]
 fn a_cluster_that_was_never_rotated_has_no_roll() {
     let roll = checked("never_rotated", Phase::Never);
-    assert_eq!((roll.rotation, roll.another, roll.outlook), (None, None, RollEstimate::Idle));
-    assert_eq!(format::summary(&roll, now()), "no roll");
+    assert_eq!((roll.rotation, roll.another, roll.estimate), (None, None, RollEstimate::Idle));
     assert!(roll.blockers.is_empty());
 }
 
@@ -371,10 +364,9 @@ fn nodes_that_cannot_be_listed_are_unknown_not_gone() {
     snapshot.nodes.clear();
     snapshot.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
     let roll = at_once(&cluster(Phase::Preparing), &snapshot);
-    assert_eq!((roll.rotation, roll.outlook), (None, RollEstimate::Unknown));
-    assert_eq!(format::summary(&roll, now()), "nodes cannot be seen");
-    assert!(roll.notes.iter().any(|note| note.contains("the roll cannot be seen")));
-    assert_eq!(roll.steps[3].state, StepState::Unknown);
+    assert_eq!((roll.rotation, roll.estimate), (None, RollEstimate::Unknown));
+    assert!(matches!(roll.notes[..], [RollNote::Unseen { nothing_known: true, .. }]));
+    assert_eq!(roll.steps[3].state, StartStepState::Unknown);
 }
 
 #[test]
@@ -382,8 +374,9 @@ fn k8s_04_a_list_that_is_old_is_shown_and_said_to_be() {
     let mut snapshot = fixture("every_stage");
     snapshot.unseen.insert("nodes", Unseen::Failing("503 for 2m".into()));
     let roll = at_once(&cluster(Phase::Preparing), &snapshot);
-    assert_eq!(format::figure(roll.rotation.unwrap()), "2 of 7 nodes new");
-    assert_eq!(roll.notes[0], "nodes: 503 for 2m; what is shown may be old or incomplete");
+    assert_eq!(roll.rotation.unwrap().new, 2);
+    let why = Unseen::Failing("503 for 2m".into());
+    assert_eq!(roll.notes[0], RollNote::Unseen { kind: "nodes", why, nothing_known: false });
 }
 
 #[test]
@@ -420,9 +413,9 @@ fn k8s_14_a_wrong_clock_is_noted_and_corrected() {
     };
     assert_eq!(since("33333"), ago(52));
     assert!(roll.nodes().all(|node| node.since.is_none_or(|since| since.at <= now())));
-    assert!(roll.notes[0].contains("5m ahead of"));
+    assert_eq!(roll.notes[0], RollNote::ClockSkew(SignedDuration::from_mins(5)));
     snapshot.skew_seconds = -300;
     let behind = at_once(&cluster(Phase::Preparing), &snapshot);
     assert!(behind.nodes().all(|node| node.since.is_none_or(|since| since.at <= now())));
-    assert_eq!(behind.counts, roll.counts, "the clock changes no figure");
+    assert_eq!(behind.counts, roll.counts, "the clock changes no progress");
 }

@@ -1,18 +1,23 @@
-//! Admission webhooks that nobody can ask, and those that hold nothing up.
+//! Admission webhooks whose service has no endpoints, and those that block nothing.
 
 use std::sync::Arc;
 
 use crate::domain::cluster::Cluster;
 use crate::domain::fixtures::now;
-use crate::domain::preflight::FindingMark;
-use crate::domain::roll::blocker::webhooks::unanswered;
-use crate::domain::roll::blocker::{Blocker, BlockerKind};
+use crate::domain::preflight::Finding;
+use crate::domain::preflight::nodes::before_start;
+use crate::domain::roll::Roll;
+use crate::domain::roll::blocker::cause::NodeResource::{
+    self, NodeCertificates, NodeLeases, Nodes, SystemLeases, SystemPods,
+};
+use crate::domain::roll::blocker::cause::{NameSample, WebhookBlock};
+use crate::domain::roll::blocker::webhooks::find_unanswered;
+use crate::domain::roll::blocker::{Blocker, BlockerCause, Severity};
 use crate::domain::roll::classify::Since;
-use crate::domain::roll::history::RollHistory;
-use crate::domain::roll::tests::blockers::{about, preparing};
+use crate::domain::roll::tests::blockers::{about, kinds, preparing, sample};
 use crate::domain::roll::tests::stages::fixture;
 use crate::domain::roll::tests::{ago, cluster};
-use crate::domain::roll::{Roll, format, preflight};
+use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::admission::Endpoints;
 use crate::domain::snapshot::{ClusterSnapshot, Unseen};
@@ -29,59 +34,59 @@ fn with_endpoints(snapshot: &ClusterSnapshot, namespace: &str, serves: bool) -> 
 }
 
 fn watched(subject: &Cluster, snapshots: &[(i64, &ClusterSnapshot)]) -> Roll {
-    let mut history = RollHistory::default();
+    let mut tracker = RollTracker::default();
     for (minutes, snapshot) in snapshots {
-        history.still_holds(ago(*minutes + 1));
-        history.observe(subject, snapshot, ago(*minutes));
+        tracker.still_holds(ago(*minutes + 1));
+        tracker.observe(subject, snapshot, ago(*minutes));
     }
     let (_, last) = snapshots.last().unwrap();
-    Roll::read(subject, last, &history, now())
+    Roll::read(subject, last, tracker.history(), now())
 }
 
-fn of_webhooks(roll: &Roll) -> Vec<&Blocker> {
-    let is_one = |blocker: &&Blocker| {
-        matches!(blocker.kind, BlockerKind::Webhook | BlockerKind::UnclearWebhook)
-    };
-    roll.blockers.iter().filter(is_one).collect()
+fn of_webhooks(roll: &Roll) -> Vec<(&Blocker, &WebhookBlock)> {
+    let webhooks = roll.blockers.iter().filter_map(|blocker| {
+        let BlockerCause::Webhook(webhook) = &blocker.cause else { return None };
+        Some((blocker, webhook))
+    });
+    webhooks.collect()
 }
 
 #[test]
-fn webhooks_that_nobody_answers_for_and_that_nodes_need_are_named_by_their_service() {
+fn webhooks_without_endpoints_that_nodes_need_are_named_by_their_service() {
     let dead = fixture("webhooks_unanswered");
     let before = with_endpoints(&dead, "policy", true);
     let roll = watched(&preparing(), &[(40, &before), (12, &dead), (0, &dead)]);
-    let whys: Vec<&str> = of_webhooks(&roll).iter().map(|one| one.why.as_str()).collect();
+    let found = of_webhooks(&roll).into_iter().map(|(blocker, webhook)| {
+        let configurations: Vec<&str> =
+            webhook.configurations.iter().map(|(_, name)| name.as_str()).collect();
+        let refused: Vec<NodeResource> = webhook.refused.iter().copied().collect();
+        (webhook.service.to_string(), configurations.join(" "), refused, blocker.severity())
+    });
+    let all = vec![Nodes, NodeCertificates, NodeLeases, SystemLeases, SystemPods];
+    let row = |service: &str, configurations: &str, refused: Vec<NodeResource>, severity| {
+        (service.to_owned(), configurations.to_owned(), refused, severity)
+    };
     assert_eq!(
-        whys,
+        found.collect::<Vec<_>>(),
         [
-            "Service agents/webhook has had no endpoints for at least 40m, and must be asked (ValidatingWebhookConfiguration agents): the API server refuses pods in kube-system meanwhile, and new nodes may not join.",
-            "Service policy/webhook has had no endpoints for 12m, and must be asked (MutatingWebhookConfiguration policy-defaults, ValidatingWebhookConfiguration policy): the API server refuses nodes, node certificates, node leases, leases in kube-system, pods in kube-system meanwhile, and new nodes may not join.",
-            "Service images/check has had no endpoints for at least 40m, and must be asked (ValidatingWebhookConfiguration images): the API server may refuse pods in kube-system meanwhile; whether the webhook is asked cannot be judged from here.",
-            "Service rare/asked has had no endpoints for at least 40m, and must be asked (ValidatingWebhookConfiguration sometimes): the API server may refuse nodes meanwhile; whether the webhook is asked cannot be judged from here.",
+            row("agents/webhook", "agents", vec![SystemPods], Severity::Blocks),
+            row("policy/webhook", "policy-defaults policy", all, Severity::Blocks),
+            row("images/check", "images", vec![SystemPods], Severity::Note),
+            row("rare/asked", "sometimes", vec![Nodes], Severity::Note),
         ]
     );
-    let policy = about(&roll, "policy/webhook");
-    assert_eq!(policy.object_text(), "Service policy/webhook");
-    assert_eq!(policy.since, Some(Since::told(ago(12))));
-    assert_eq!(
-        policy.command.as_ref().map(|command| command.line(None)).as_deref(),
-        Some("kubectl -n policy describe service webhook")
-    );
-    assert!(policy.frees.contains("when a pod of the service is ready"));
-    assert!(policy.stops() && !about(&roll, "rare/asked").stops());
-    assert_eq!(
-        format::headline(policy, now()),
-        "webhook service policy/webhook has no endpoints, 12m"
-    );
+    assert_eq!(about(&roll, "policy/webhook").since, Some(Since::exact(ago(12))));
+    assert_eq!(about(&roll, "agents/webhook").since, Some(Since::at_least(ago(40))));
 }
 
 #[test]
-fn a_webhook_whose_pod_moves_is_given_time_and_starts_anew_when_it_goes_again() {
+fn a_webhook_whose_pod_moves_is_given_time_each_time() {
     let dead = fixture("webhooks_unanswered");
     let alive = with_endpoints(&with_endpoints(&dead, "policy", true), "agents", true);
     let names = |snapshots: &[(i64, &ClusterSnapshot)]| -> Vec<String> {
         let roll = watched(&preparing(), snapshots);
-        of_webhooks(&roll).iter().filter(|one| one.stops()).map(|one| one.object_text()).collect()
+        let stops = of_webhooks(&roll).into_iter().filter(|(blocker, _)| blocker.stops());
+        stops.map(|(_, webhook)| webhook.service.to_string()).collect()
     };
     assert!(names(&[(40, &alive), (2, &dead), (0, &dead)]).is_empty(), "its pod may be moving");
     assert_eq!(names(&[(40, &alive), (4, &dead), (0, &dead)]).len(), 2);
@@ -90,7 +95,7 @@ fn a_webhook_whose_pod_moves_is_given_time_and_starts_anew_when_it_goes_again() 
 }
 
 #[test]
-fn where_something_is_not_read_in_full_nobody_is_accused_and_nothing_is_forgotten() {
+fn where_something_is_not_read_in_full_nothing_is_found_and_nothing_is_forgotten() {
     let whole = fixture("webhooks_unanswered");
     let without = |kind: &'static str, why: Unseen, empty: fn(&mut ClusterSnapshot)| {
         let mut snapshot = whole.clone();
@@ -108,23 +113,20 @@ fn where_something_is_not_read_in_full_nobody_is_accused_and_nothing_is_forgotte
         without("pods", Unseen::Unread, |snapshot| snapshot.pods.clear()),
         without("namespaces", Unseen::Unread, |snapshot| snapshot.namespaces.clear()),
     ] {
-        assert_eq!(unanswered(&snapshot), None, "{:?}", snapshot.unseen);
+        assert_eq!(find_unanswered(&snapshot), None, "{:?}", snapshot.unseen);
         assert!(of_webhooks(&watched(&preparing(), &[(40, &whole), (0, &snapshot)])).is_empty());
         let roll = watched(&preparing(), &[(40, &whole), (20, &snapshot), (0, &whole)]);
-        assert!(
-            about(&roll, "policy/webhook").why.contains("at least 40m"),
-            "{:?}",
-            snapshot.unseen
-        );
+        let since = about(&roll, "policy/webhook").since;
+        assert_eq!(since, Some(Since::at_least(ago(40))), "{:?}", snapshot.unseen);
     }
     // What was listed in full before goes on to count.
     let failing = without("endpointslices", Unseen::Failing("500".into()), |_| {});
-    assert_eq!(unanswered(&failing), unanswered(&whole));
+    assert_eq!(find_unanswered(&failing), find_unanswered(&whole));
     let without_pods =
         without("pods", Unseen::Failing("403".into()), |snapshot| snapshot.pods.clear());
     let of_agents = |snapshot: &ClusterSnapshot| {
-        let all = unanswered(snapshot).unwrap();
-        all.iter().find(|one| one.place() == "agents/webhook").unwrap().is_certain()
+        let all = find_unanswered(snapshot).unwrap();
+        all.iter().find(|one| one.service.to_string() == "agents/webhook").unwrap().certain
     };
     assert!(of_agents(&whole) && !of_agents(&without_pods));
 }
@@ -132,8 +134,8 @@ fn where_something_is_not_read_in_full_nobody_is_accused_and_nothing_is_forgotte
 #[test]
 fn a_namespace_is_judged_by_its_labels_and_only_its_name_is_known_without_them() {
     let services = |snapshot: &ClusterSnapshot| -> Vec<(String, bool)> {
-        let all = unanswered(snapshot).unwrap();
-        all.iter().map(|one| (one.place(), one.is_certain())).collect()
+        let all = find_unanswered(snapshot).unwrap();
+        all.iter().map(|one| (one.service.to_string(), one.certain)).collect()
     };
     let mut snapshot = fixture("webhooks_unanswered");
     let known = ["agents/webhook", "policy/webhook"].map(|place| (place.to_owned(), true));
@@ -148,9 +150,9 @@ fn a_namespace_is_judged_by_its_labels_and_only_its_name_is_known_without_them()
 }
 
 #[test]
-fn what_keeps_nodes_away_is_said_once_and_only_while_nodes_are_to_come() {
+fn what_keeps_nodes_away_is_listed_once_and_only_while_nodes_are_to_join() {
     let mut dead = fixture("webhooks_unanswered");
-    let none_comes = |roll: &Roll| roll.blockers.iter().any(|b| b.kind == BlockerKind::NoNewNode);
+    let none_comes = |roll: &Roll| kinds(roll).contains(&"NoNewNode".to_owned());
     let roll = watched(&preparing(), &[(40, &dead), (20, &dead), (0, &dead)]);
     assert!(!none_comes(&roll), "it is the webhook that keeps them away");
     let alive = with_endpoints(&dead, "policy", true);
@@ -162,26 +164,24 @@ fn what_keeps_nodes_away_is_said_once_and_only_while_nodes_are_to_come() {
 }
 
 #[test]
-fn before_a_start_they_are_said_as_well() {
+fn before_a_start_they_are_found_as_well() {
     let subject = cluster(Phase::Never);
     let mut snapshot = fixture("webhooks_unanswered");
-    let notes = |snapshot: &ClusterSnapshot| -> Vec<String> {
-        let findings = preflight::start(&subject, Some(snapshot), now());
-        let about = findings.into_iter().filter(|one| one.text.contains("no endpoints"));
-        about.inspect(|one| assert_eq!(one.mark, FindingMark::Note)).map(|one| one.text).collect()
+    let found = |snapshot: &ClusterSnapshot| -> Vec<(NameSample, bool)> {
+        let findings = before_start(&subject, Some(snapshot), now());
+        let webhooks = findings.into_iter().filter_map(|finding| {
+            let Finding::Webhooks { services, certain, .. } = finding else { return None };
+            Some((services, certain))
+        });
+        webhooks.collect()
     };
     assert_eq!(
-        notes(&snapshot),
+        found(&snapshot),
         [
-            "2 services have no endpoints for the webhooks that must ask them, and the API server refuses what new nodes need: agents/webhook, policy/webhook",
-            "2 services have no endpoints for the webhooks that must ask them, and the API server may refuse what new nodes need: images/check, rare/asked",
+            (sample(&["agents/webhook", "policy/webhook"]), true),
+            (sample(&["images/check", "rare/asked"]), false),
         ]
     );
     snapshot.admissions.retain(|admission| admission.name == "agents");
-    assert_eq!(
-        notes(&snapshot),
-        [
-            "1 service has no endpoints for the webhooks that must ask it, and the API server refuses pods in kube-system: agents/webhook"
-        ]
-    );
+    assert_eq!(found(&snapshot), [(sample(&["agents/webhook"]), true)]);
 }

@@ -8,8 +8,8 @@ use crate::cli::commands::wait::tests::{Scene, after, ago, blocked, seen};
 use crate::cli::commands::wait::tracker::How;
 use crate::domain::cluster::{ClusterState, ReportedError};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::roll::eta::RollEstimate;
-use crate::domain::roll::progress::Figure;
+use crate::domain::roll::durations::RollEstimate;
+use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{Templates, Unavailable, Unseen};
 
@@ -35,10 +35,10 @@ fn a_line_says_when_what_phase_and_how_far() {
 fn time_alone_makes_no_line_and_a_node_does() {
     let (nine, ten) = (Scene::rolling(seen(9)), Scene::rolling(seen(10)));
     let mut later = Scene::rolling(seen(9));
-    if let Some(RollEstimate::Left { span, .. }) =
-        later.observed.roll.as_mut().map(|roll| &mut roll.outlook)
+    if let Some(RollEstimate::Remaining { range, .. }) =
+        later.observed.roll.as_mut().map(|roll| &mut roll.estimate)
     {
-        span.high += jiff::SignedDuration::from_mins(60);
+        range.high += jiff::SignedDuration::from_mins(60);
     }
     let lines = told(&[(0, &nine), (600, &nine), (700, &later), (800, &ten), (900, &ten)]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
@@ -71,8 +71,8 @@ fn nodes_that_change_at_once_are_told_together() {
     let mut times: Vec<(u64, &Scene)> = (100..).zip(&scenes).collect();
     times.push((108, &scenes[5]));
     let lines = told(&times);
-    let figures: Vec<&str> = lines.iter().filter_map(|line| line.split(' ').nth(3)).collect();
-    assert_eq!(figures, ["0", "3", "5"]);
+    let progress: Vec<&str> = lines.iter().filter_map(|line| line.split(' ').nth(3)).collect();
+    assert_eq!(progress, ["0", "3", "5"]);
     // A phase is told at once.
     let prepared = Scene::new(Phase::Prepared);
     assert_eq!(told(&[(0, &scenes[5]), (1, &prepared)]).len(), 2);
@@ -106,7 +106,7 @@ fn a_blocker_is_told_when_it_comes_and_when_it_goes_with_its_age_then() {
 fn a_standstill_is_told_once() {
     let mut still = Scene::rolling(seen(9));
     if let Some(roll) = &mut still.observed.roll {
-        roll.outlook = RollEstimate::Stalled { since: ago(20) };
+        roll.estimate = RollEstimate::Stalled { since: ago(20) };
     }
     let lines = told(&[(0, &Scene::rolling(seen(9))), (60, &still), (600, &still)]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
@@ -180,7 +180,7 @@ fn what_ske_reports_is_told_once_and_numbers_in_it_are_no_change() {
 fn what_a_line_does_not_show_makes_none() {
     let (mut few, mut more) = (Scene::rolling(seen(9)), Scene::rolling(seen(9)));
     for (scene, joining) in [(&mut few, 1), (&mut more, 2)] {
-        if let Some(Figure { between, .. }) =
+        if let Some(RollProgress { between, .. }) =
             scene.observed.roll.as_mut().and_then(|roll| roll.rotation.as_mut())
         {
             *between = joining;

@@ -17,10 +17,11 @@ use crate::cli::commands::wait::status::{ObservationPolicy, WaitStatus};
 use crate::domain::cluster::Cluster;
 use crate::domain::fixtures;
 use crate::domain::roll::Roll;
-use crate::domain::roll::blocker::{Blocker, BlockerKind};
+use crate::domain::roll::blocker::cause::{NameSample, NodeName, ObjectName, PdbBlock, PdbFix};
+use crate::domain::roll::blocker::{Blocker, BlockerCause};
 use crate::domain::roll::classify::Since;
-use crate::domain::roll::eta::{DurationRange, RollEstimate};
-use crate::domain::roll::progress::{Counts, Figure};
+use crate::domain::roll::durations::{DurationRange, RollEstimate};
+use crate::domain::roll::progress::{NodeCounts, RollProgress};
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Templates};
 
@@ -43,19 +44,19 @@ fn cluster(phase: Phase) -> Cluster {
 fn seen(new: usize) -> ObservedCluster {
     let roll = Roll {
         pools: Vec::new(),
-        counts: Counts { new, old: 15 - new, ..Counts::default() },
-        rotation: Some(Figure { new, old: 15 - new, between: 0, done: false }),
+        counts: NodeCounts { new, old: 15 - new, ..NodeCounts::default() },
+        rotation: Some(RollProgress { new, old: 15 - new, between: 0, done: false }),
         another: None,
-        guesses: std::collections::BTreeSet::new(),
+        estimate_reasons: std::collections::BTreeSet::new(),
         steps: Vec::new(),
-        outlook: RollEstimate::Left {
-            span: DurationRange {
+        estimate: RollEstimate::Remaining {
+            range: DurationRange {
                 low: SignedDuration::from_mins(40),
                 high: SignedDuration::from_mins(60),
             },
-            worst: SignedDuration::from_hours(7),
-            held: false,
-            estimate: false,
+            worst_case: SignedDuration::from_hours(7),
+            blocked: false,
+            from_usual: false,
         },
         blockers: Vec::new(),
         notes: Vec::new(),
@@ -76,17 +77,19 @@ fn blocked(new: usize) -> ObservedCluster {
     if let Some(roll) = &mut observed.roll {
         roll.counts.draining = 1;
         roll.counts.blocked = 1;
+        let cause = BlockerCause::Pdb(PdbBlock {
+            budget: ObjectName::new("payments", "api"),
+            misconfigured: false,
+            pods: NameSample { count: 0, first: Vec::new() },
+            status: None,
+            fix: PdbFix::AwaitReplicas(1),
+            unscheduled: None,
+        });
+        let name = |name: &str| name.to_owned();
         roll.blockers.push(Blocker {
-            kind: BlockerKind::MisconfiguredBudget,
-            object: None,
-            node: Some("shoot--x--shop-web-7".into()),
-            place: Some(("web".into(), "eu01-1".into())),
-            since: Some(Since::told(ago(47))),
-            brief: "PodDisruptionBudget payments/api allows 0".into(),
-            why: String::new(),
-            frees: String::new(),
-            command: None,
-            reported: Vec::new(),
+            node: Some(NodeName { full: name("shoot--x--shop-web-7"), short: name("web-7") }),
+            place: Some((name("web"), name("eu01-1"))),
+            ..Blocker::new(cause, Some(Since::exact(ago(47))))
         });
     }
     observed

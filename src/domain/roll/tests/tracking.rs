@@ -1,16 +1,19 @@
-//! Rolls watched over several snapshots: what is remembered, and what snapshots out of turn do to it.
+//! Rolls tracked over several snapshots: what is kept, and what snapshots out of order do to it.
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::{Cluster, NodePool};
-use crate::domain::roll::classify::{NodeStage, Since};
+use crate::domain::roll::Roll;
+use crate::domain::roll::blocker::BlockerCause;
+use crate::domain::roll::blocker::cause::ObjectName;
+use crate::domain::roll::classify::{JoiningReason, NodeStage, Since};
 use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::tests::stages::fixture;
 use crate::domain::roll::tests::{ago, cluster};
-use crate::domain::roll::timeline::{Cause, MAX_ENTRIES, TimelineEvent};
-use crate::domain::roll::{Roll, format};
+use crate::domain::roll::timeline::{MAX_ENTRIES, RegressionCause, TimelineEvent};
+use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Node, Template, Templates, Terminating, Unseen};
 
@@ -74,9 +77,26 @@ pub fn snapshot(nodes: Vec<Node>) -> ClusterSnapshot {
     }
 }
 
-/// What happened, in the product's words.
-fn told(history: &RollHistory) -> Vec<String> {
-    history.timeline().entries().map(|entry| format::happening(&entry.what)).collect()
+/// What happened.
+fn happened(tracker: &RollTracker) -> Vec<TimelineEvent> {
+    tracker.timeline().entries().map(|entry| entry.what.clone()).collect()
+}
+
+/// Why progress fell, each time.
+fn regressions(tracker: &RollTracker) -> Vec<Vec<RegressionCause>> {
+    let causes = happened(tracker).into_iter().filter_map(|event| {
+        let TimelineEvent::ProgressFell { causes, .. } = event else { return None };
+        Some(causes)
+    });
+    causes.collect()
+}
+
+fn ready(node: &str, minutes: i64) -> TimelineEvent {
+    TimelineEvent::Ready { node: node.into(), took: Some(SignedDuration::from_mins(minutes)) }
+}
+
+fn gone(node: &str, minutes: Option<i64>) -> TimelineEvent {
+    TimelineEvent::Gone { node: node.into(), took: minutes.map(SignedDuration::from_mins) }
 }
 
 fn preparing() -> Cluster {
@@ -86,9 +106,9 @@ fn preparing() -> Cluster {
 const ZONE: &str = "eu01-1";
 
 #[test]
-fn a_replacement_is_told_from_joining_to_gone() {
+fn a_replacement_is_recorded_from_joining_to_gone() {
     let subject = preparing();
-    let mut history = RollHistory::default();
+    let mut tracker = RollTracker::default();
     let born = node("web-2", ZONE, ago(20), NEW);
     let steps = [
         (30, vec![old("web-1", ZONE)]),
@@ -112,47 +132,47 @@ fn a_replacement_is_told_from_joining_to_gone() {
         (12, vec![Node { ready_changed: Some(ago(17)), ..born }]),
     ];
     for (minutes, nodes) in steps {
-        assert!(history.observe(&subject, &snapshot(nodes), ago(minutes)).is_some());
+        assert!(tracker.observe(&subject, &snapshot(nodes), ago(minutes)).is_some());
     }
     assert_eq!(
-        told(&history),
+        happened(&tracker),
         [
-            "rotation started",
-            "pool web: nodes begin",
-            "web-2 joining",
-            "web-2 ready after 3m",
-            "web-1 draining",
-            "web-1 gone after 4m",
+            TimelineEvent::Phase(Phase::Preparing),
+            TimelineEvent::NodesBegan { pool: "web".into() },
+            TimelineEvent::Joining { node: "web-2".into() },
+            ready("web-2", 3),
+            TimelineEvent::Draining { node: "web-1".into() },
+            gone("web-1", Some(4)),
         ]
     );
-    let joins: Vec<_> = history.pace().joins.durations().collect();
-    let drains: Vec<_> = history.pace().drains.durations().collect();
-    assert_eq!(joins, [SignedDuration::from_mins(3)]);
-    assert_eq!(drains, [SignedDuration::from_mins(4)]);
+    let times = &tracker.history().times;
+    assert_eq!((times.joins.len(), times.drains.len()), (1, 1));
+    assert_eq!(times.median(), SignedDuration::from_mins(3 + 4));
 }
 
 #[test]
-fn a_drain_that_ended_while_nobody_watched_is_no_measure() {
+fn a_drain_that_ended_while_nobody_watched_is_not_measured() {
     let subject = preparing();
-    let mut history = RollHistory::default();
+    let mut tracker = RollTracker::default();
     let leaves = draining(old("web-1", ZONE), ago(60));
-    history.observe(&subject, &snapshot(vec![leaves, old("web-2", ZONE)]), ago(58));
-    history.observe(&subject, &snapshot(vec![old("web-2", ZONE)]), ago(2));
-    assert_eq!(history.pace().drains.len(), 0);
-    assert_eq!(told(&history).last().unwrap(), "web-1 gone");
+    tracker.observe(&subject, &snapshot(vec![leaves, old("web-2", ZONE)]), ago(58));
+    tracker.observe(&subject, &snapshot(vec![old("web-2", ZONE)]), ago(2));
+    assert_eq!(tracker.history().times.drains.len(), 0);
+    assert_eq!(happened(&tracker).last(), Some(&gone("web-1", None)));
 }
 
 #[test]
-fn k8s_10_a_node_made_anew_under_the_same_name_is_another_one() {
+fn k8s_10_a_node_recreated_under_the_same_name_is_another_one() {
     let subject = preparing();
-    let mut history = RollHistory::default();
-    history.observe(&subject, &snapshot(vec![draining(old("web-1", ZONE), ago(9))]), ago(4));
+    let mut tracker = RollTracker::default();
+    tracker.observe(&subject, &snapshot(vec![draining(old("web-1", ZONE), ago(9))]), ago(4));
     let again = node("web-1", ZONE, ago(5), NEW);
-    history.observe(&subject, &snapshot(vec![again]), ago(3));
-    assert_eq!(history.memory().nodes.len(), 1);
-    let lines = told(&history);
-    assert!(lines.contains(&"web-1 gone after 6m".to_owned()), "{lines:?}");
-    assert_eq!(lines.iter().filter(|line| line.starts_with("web-1 ready")).count(), 1);
+    tracker.observe(&subject, &snapshot(vec![again]), ago(3));
+    assert_eq!(tracker.history().nodes.len(), 1);
+    let events = happened(&tracker);
+    assert!(events.contains(&gone("web-1", Some(6))), "{events:?}");
+    let is_ready = |event: &&TimelineEvent| matches!(event, TimelineEvent::Ready { .. });
+    assert_eq!(events.iter().filter(is_ready).count(), 1);
 }
 
 #[test]
@@ -160,35 +180,37 @@ fn k8s_03_a_short_list_in_between_does_not_count_nodes_as_gone_for_good() {
     let subject = preparing();
     let all =
         vec![old("web-1", ZONE), old("web-2", "eu01-2"), node("web-3", "eu01-3", ago(50), NEW)];
-    let mut straight = RollHistory::default();
-    let mut disturbed = RollHistory::default();
+    let mut straight = RollTracker::default();
+    let mut disturbed = RollTracker::default();
     for minutes in [30, 20, 10] {
         straight.observe(&subject, &snapshot(all.clone()), ago(minutes));
     }
     disturbed.observe(&subject, &snapshot(all.clone()), ago(30));
     disturbed.observe(&subject, &snapshot(vec![old("web-1", ZONE)]), ago(20));
     disturbed.observe(&subject, &snapshot(all.clone()), ago(10));
-    assert_eq!(disturbed.pace().drains.len(), 0);
-    let read = |history| Roll::read(&subject, &snapshot(all.clone()), history, ago(9));
+    assert_eq!(disturbed.history().times.drains.len(), 0);
+    let read = |tracker: &RollTracker| {
+        Roll::read(&subject, &snapshot(all.clone()), tracker.history(), ago(9))
+    };
     assert_eq!(read(&straight).counts, read(&disturbed).counts);
 }
 
 #[test]
-fn k8s_03_older_pictures_are_left_out() {
+fn k8s_03_older_snapshots_are_left_out() {
     let subject = preparing();
-    let mut history = RollHistory::default();
+    let mut tracker = RollTracker::default();
     let newer = snapshot(vec![node("web-1", ZONE, ago(50), NEW)]);
-    assert!(history.observe(&subject, &newer, ago(10)).is_some());
-    let before = history.clone();
-    assert!(history.observe(&subject, &snapshot(vec![old("web-1", ZONE)]), ago(11)).is_none());
-    assert_eq!(history, before);
+    assert!(tracker.observe(&subject, &newer, ago(10)).is_some());
+    let before = tracker.clone();
+    assert!(tracker.observe(&subject, &snapshot(vec![old("web-1", ZONE)]), ago(11)).is_none());
+    assert_eq!(tracker, before);
 }
 
 #[test]
-fn the_same_picture_again_changes_nothing_but_the_moment() {
+fn the_same_snapshot_again_changes_nothing_but_the_moment() {
     let subject = preparing();
     let seen = snapshot(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
-    let mut once = RollHistory::default();
+    let mut once = RollTracker::default();
     once.observe(&subject, &seen, ago(10));
     let mut thrice = once.clone();
     thrice.observe(&subject, &seen, ago(10));
@@ -198,36 +220,36 @@ fn the_same_picture_again_changes_nothing_but_the_moment() {
 
 #[test]
 fn a_start_whose_moment_shows_before_its_phase_is_rolling_once_it_shows() {
-    let mut history = RollHistory::default();
+    let mut tracker = RollTracker::default();
     let seen = snapshot(vec![old("web-1", ZONE)]);
     let mut moment = cluster(Phase::Completed);
     moment.rotation.initiated = Some(ago(11));
-    let roll = history.observe(&moment, &seen, ago(10)).unwrap();
+    let roll = tracker.observe(&moment, &seen, ago(10)).unwrap();
     assert_eq!(roll.rotation, None, "it was not seen to begin");
     moment.rotation.phase = Phase::Preparing;
-    let roll = history.observe(&moment, &seen, ago(9)).unwrap();
+    let roll = tracker.observe(&moment, &seen, ago(9)).unwrap();
     assert!(!roll.rotation.unwrap().done);
     moment.rotation.phase = Phase::Prepared;
-    assert!(history.observe(&moment, &seen, ago(8)).unwrap().rotation.unwrap().done);
-    assert_eq!(history.prepared_at(), Some(ago(8)));
+    assert!(tracker.observe(&moment, &seen, ago(8)).unwrap().rotation.unwrap().done);
+    assert_eq!(tracker.prepared_at(), Some(ago(8)));
     moment.rotation.phase = Phase::Preparing;
-    history.observe(&moment, &seen, ago(7)).unwrap();
-    assert_eq!(history.prepared_at(), None, "what SKE says in the end is so");
-    assert!(told(&history).last().unwrap().ends_with("SKE shows another phase"));
+    tracker.observe(&moment, &seen, ago(7)).unwrap();
+    assert_eq!(tracker.prepared_at(), None, "what SKE says in the end is so");
+    assert_eq!(regressions(&tracker).last(), Some(&vec![RegressionCause::Phase]));
 }
 
 #[test]
-fn pictures_count_again_after_the_clock_was_set_back() {
+fn snapshots_count_again_after_the_clock_was_set_back() {
     let subject = cluster(Phase::Preparing);
-    let mut history = RollHistory::default();
+    let mut tracker = RollTracker::default();
     let seen = snapshot(vec![old("web-1", "eu01-1"), old("web-2", "eu01-1")]);
     let fewer = snapshot(vec![old("web-1", "eu01-1")]);
-    history.observe(&subject, &seen, ago(10)).unwrap();
-    history.observe(&subject, &fewer, ago(9)).unwrap();
-    assert!(history.observe(&subject, &seen, ago(70)).is_none(), "it is older");
-    history.rewind(ago(70));
-    history.observe(&subject, &fewer, ago(69)).unwrap();
-    let memory = history.memory();
+    tracker.observe(&subject, &seen, ago(10)).unwrap();
+    tracker.observe(&subject, &fewer, ago(9)).unwrap();
+    assert!(tracker.observe(&subject, &seen, ago(70)).is_none(), "it is older");
+    tracker.rewind(ago(70));
+    tracker.observe(&subject, &fewer, ago(69)).unwrap();
+    let memory = tracker.history();
     assert_eq!(
         (memory.watched_since, memory.change("web", "eu01-1")),
         (Some(ago(70)), Some(ago(70)))
@@ -236,92 +258,85 @@ fn pictures_count_again_after_the_clock_was_set_back() {
 
 #[test]
 fn another_start_begins_a_new_history() {
-    let mut history = RollHistory::default();
+    let mut tracker = RollTracker::default();
     let seen = snapshot(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
-    history.observe(&preparing(), &seen, ago(10));
+    tracker.observe(&preparing(), &seen, ago(10));
     let mut next = preparing();
     next.rotation.initiated = Some(ago(5));
-    assert!(history.observe(&next, &seen, ago(4)).is_some());
-    assert_eq!(history.pace().joins.len(), 0);
-    assert_eq!(told(&history), ["rotation started"]);
+    assert!(tracker.observe(&next, &seen, ago(4)).is_some());
+    assert_eq!(tracker.history().times.joins.len(), 0);
+    assert_eq!(happened(&tracker), [TimelineEvent::Phase(Phase::Preparing)]);
     let mut other = preparing();
     other.created = Some(ago(60));
     assert!(
-        history.observe(&other, &seen, ago(3)).is_some(),
+        tracker.observe(&other, &seen, ago(3)).is_some(),
         "a cluster made anew under the same name"
     );
-    assert_eq!(history.memory().watched_since, Some(ago(3)));
+    assert_eq!(tracker.history().watched_since, Some(ago(3)));
 }
 
 #[test]
 fn a_watch_that_begins_in_the_middle_reads_what_the_nodes_tell() {
     let subject = preparing();
-    let ready = |name: &str, zone: &str, created, ready| Node {
+    let new = |name: &str, zone: &str, created, ready| Node {
         ready_changed: Some(ago(ready)),
         ..node(name, zone, ago(created), NEW)
     };
-    let mut history = RollHistory::default();
+    let mut tracker = RollTracker::default();
     let seen = snapshot(vec![
-        ready("web-1", ZONE, 160, 156),
-        ready("web-2", "eu01-2", 150, 145),
+        new("web-1", ZONE, 160, 156),
+        new("web-2", "eu01-2", 150, 145),
         draining(old("web-3", "eu01-3"), ago(3)),
         old("web-4", "eu01-3"),
     ]);
-    history.observe(&subject, &seen, ago(1));
+    tracker.observe(&subject, &seen, ago(1));
     assert_eq!(
-        told(&history),
+        happened(&tracker),
         [
-            "rotation started",
-            "pool web: nodes begin",
-            "web-1 ready after 4m",
-            "web-2 ready after 5m",
-            "web-3 draining",
+            TimelineEvent::Phase(Phase::Preparing),
+            TimelineEvent::NodesBegan { pool: "web".into() },
+            ready("web-1", 4),
+            ready("web-2", 5),
+            TimelineEvent::Draining { node: "web-3".into() },
         ]
     );
-    assert_eq!(history.pace().joins.len(), 2);
-    let roll = Roll::read(&subject, &seen, &history, ago(0));
+    assert_eq!(tracker.history().times.joins.len(), 2);
+    let roll = Roll::read(&subject, &seen, tracker.history(), ago(0));
     let waiting = roll.nodes().find(|node| node.stage == NodeStage::Old).unwrap();
-    assert_eq!(waiting.since, Some(Since::seen(ago(1))), "since when it waits is not known");
+    assert_eq!(waiting.since, Some(Since::at_least(ago(1))), "since when it waits is not known");
 }
 
 #[test]
-fn pictures_without_nodes_or_templates_are_not_taken_for_empty_clusters() {
+fn snapshots_without_nodes_or_templates_are_not_taken_for_empty_clusters() {
     let subject = preparing();
-    let mut history = RollHistory::default();
+    let mut tracker = RollTracker::default();
     let seen = snapshot(vec![old("web-1", ZONE)]);
-    history.observe(&subject, &seen, ago(10));
+    tracker.observe(&subject, &seen, ago(10));
     let mut blind = snapshot(Vec::new());
     blind.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
-    assert!(history.observe(&subject, &blind, ago(9)).is_some());
+    assert!(tracker.observe(&subject, &blind, ago(9)).is_some());
     let mut unread = snapshot(Vec::new());
     unread.templates = Templates::Unread;
-    assert!(history.observe(&subject, &unread, ago(8)).is_some());
-    assert_eq!(history.memory().nodes.len(), 1);
+    assert!(tracker.observe(&subject, &unread, ago(8)).is_some());
+    assert_eq!(tracker.history().nodes.len(), 1);
 }
 
 #[test]
 fn a_fall_of_the_figure_names_its_causes() {
     let subject = preparing();
     let new = |name: &str| node(name, ZONE, ago(50), NEW);
-    let mut history = RollHistory::default();
-    history.observe(
+    let mut tracker = RollTracker::default();
+    tracker.observe(
         &subject,
         &snapshot(vec![new("web-1"), new("web-2"), old("web-3", ZONE)]),
         ago(10),
     );
-    history.observe(&subject, &snapshot(vec![joining(new("web-1")), old("web-3", ZONE)]), ago(9));
-    let falls: Vec<_> = history
-        .timeline()
-        .entries()
-        .filter_map(|entry| {
-            let TimelineEvent::Back { causes, .. } = &entry.what else { return None };
-            Some(causes.clone())
-        })
-        .collect();
-    assert_eq!(falls, [vec![Cause::NodeNotReady("web-1".into()), Cause::NodeLost("web-2".into())]]);
-    assert!(
-        told(&history).last().unwrap().starts_with("0/1 after 2/3: web-1 is not ready any more")
-    );
+    tracker.observe(&subject, &snapshot(vec![joining(new("web-1")), old("web-3", ZONE)]), ago(9));
+    let causes = vec![
+        RegressionCause::NodeNotReady("web-1".into()),
+        RegressionCause::NodeLost("web-2".into()),
+    ];
+    assert_eq!(regressions(&tracker), [causes]);
 }
 
 #[test]
@@ -339,56 +354,59 @@ fn a_configuration_that_changes_in_place_is_no_node_that_fails() {
         ..node(name, ZONE, ago(150), NEW)
     };
     let both = |checksum: &str| vec![applied("web-1", checksum), applied("web-2", checksum)];
-    let mut history = RollHistory::default();
-    history.observe(&subject, &asks("a", both("a")), ago(31));
+    let mut tracker = RollTracker::default();
+    tracker.observe(&subject, &asks("a", both("a")), ago(31));
     let lags = asks("b", both("a"));
-    history.observe(&subject, &lags, ago(30));
-    let early = Roll::read(&subject, &lags, &history, ago(25));
+    tracker.observe(&subject, &lags, ago(30));
+    let early = Roll::read(&subject, &lags, tracker.history(), ago(25));
     assert_eq!(early.counts.joining, 2);
-    assert_eq!(early.nodes().next().unwrap().since, Some(Since::told(ago(30))));
+    assert_eq!(early.nodes().next().unwrap().since, Some(Since::exact(ago(30))));
     assert!(early.blockers.is_empty(), "{:?}", early.blockers);
-    let late = Roll::read(&subject, &lags, &history, ago(10));
-    assert_eq!(late.blockers[0].why, "web-1 has not applied its pool's configuration for 20m.");
-    history.observe(
+    let late = Roll::read(&subject, &lags, tracker.history(), ago(10));
+    assert!(matches!(
+        late.blockers[0].cause,
+        BlockerCause::NodeNotReady { why: Some(JoiningReason::Configuring), .. }
+    ));
+    assert_eq!(late.blockers[0].since, Some(Since::exact(ago(30))));
+    tracker.observe(
         &subject,
         &asks("b", vec![applied("web-1", "b"), applied("web-2", "a")]),
         ago(9),
     );
-    history.observe(&subject, &asks("b", both("b")), ago(8));
-    let lines = told(&history);
-    assert_eq!(
-        &lines[lines.len() - 2..],
-        [
-            "pool web: nodes are to apply a changed configuration",
-            "0/2 after 2/2: nodes of pool web are to apply a changed configuration",
-        ],
-        "{lines:?}"
-    );
+    tracker.observe(&subject, &asks("b", both("b")), ago(8));
+    let reconfigured = TimelineEvent::Reconfigured { pool: "web".into() };
+    assert_eq!(happened(&tracker).iter().rev().nth(1), Some(&reconfigured));
+    let causes = vec![RegressionCause::Reconfigured("web".into())];
+    assert_eq!(regressions(&tracker), [causes]);
     let first = Roll::read(&subject, &lags, &RollHistory::default(), ago(0));
     assert!(first.blockers.is_empty(), "since when is not known");
-    let mut fresh = RollHistory::default();
+    let mut fresh = RollTracker::default();
     fresh.observe(&subject, &lags, ago(30));
-    let waited = Roll::read(&subject, &lags, &fresh, ago(10));
-    assert!(waited.blockers[0].why.ends_with("for at least 20m."), "{:?}", waited.blockers[0]);
+    let waited = Roll::read(&subject, &lags, fresh.history(), ago(10));
+    assert_eq!(waited.blockers[0].since, Some(Since::at_least(ago(30))));
     let born = Node { checksum: None, ..node("web-3", ZONE, ago(20), NEW) };
-    let young = Roll::read(&subject, &asks("b", vec![applied("web-1", "b"), born]), &fresh, ago(5));
+    let young = Roll::read(
+        &subject,
+        &asks("b", vec![applied("web-1", "b"), born]),
+        fresh.history(),
+        ago(5),
+    );
     let joins = young.nodes().find(|node| node.stage == NodeStage::Joining).unwrap();
-    assert_eq!(joins.since, Some(Since::told(ago(20))), "it waits since it was made");
+    assert_eq!(joins.since, Some(Since::exact(ago(20))), "it waits since it was made");
 }
 
 #[test]
 fn k8s_12_a_second_template_in_one_rotation_is_remembered_as_another_roll() {
     let subject = preparing();
-    let mut history = RollHistory::default();
-    history.observe(&subject, &snapshot(vec![node("web-1", ZONE, ago(150), NEW)]), ago(60));
+    let mut tracker = RollTracker::default();
+    tracker.observe(&subject, &snapshot(vec![node("web-1", ZONE, ago(150), NEW)]), ago(60));
     let mut changed = snapshot(vec![node("web-1", ZONE, ago(150), NEW)]);
     changed.templates = Templates::Known(vec![template("gardener-node-agent-web-3", ago(50))]);
-    history.observe(&subject, &changed, ago(49));
-    let roll = Roll::read(&subject, &changed, &history, ago(49));
+    tracker.observe(&subject, &changed, ago(49));
+    let roll = Roll::read(&subject, &changed, tracker.history(), ago(49));
     assert!(roll.pools[0].another);
-    let lines = told(&history);
-    assert!(lines.iter().any(|line| line.contains("another roll")), "{lines:?}");
-    assert!(lines.iter().any(|line| line.ends_with("pool web is replaced once more")), "{lines:?}");
+    assert!(happened(&tracker).contains(&TimelineEvent::AnotherRoll { pool: "web".into() }));
+    assert_eq!(regressions(&tracker), [vec![RegressionCause::AnotherRoll("web".into())]]);
 }
 
 #[test]
@@ -397,9 +415,9 @@ fn k8s_12_a_second_template_soon_after_the_first_is_another_roll_for_who_watched
     let early = || snapshot(vec![node("web-1", ZONE, ago(165), NEW)]);
     let mut changed = early();
     changed.templates = Templates::Known(vec![template("gardener-node-agent-web-3", ago(160))]);
-    let mut history = RollHistory::default();
-    history.observe(&subject, &early(), ago(162));
-    assert!(Roll::read(&subject, &changed, &history, ago(159)).pools[0].another);
+    let mut tracker = RollTracker::default();
+    tracker.observe(&subject, &early(), ago(162));
+    assert!(Roll::read(&subject, &changed, tracker.history(), ago(159)).pools[0].another);
     // Without the first template, a node of the first minutes may as well be of the old generation.
     assert!(!Roll::read(&subject, &changed, &RollHistory::default(), ago(159)).pools[0].another);
 }
@@ -420,20 +438,19 @@ fn k8s_12_a_pool_that_is_done_first_stays_in_the_figure_of_the_other_roll() {
         seen.templates = Templates::Known(vec![template(third, ago(50)), of_db]);
         seen
     };
-    let mut history = RollHistory::default();
-    let mut figures = Vec::new();
+    let mut tracker = RollTracker::default();
+    let mut progress = Vec::new();
     for (minutes, seen) in [
         (30, seen(NEW, [NEW, NEW])),
         (20, seen(third, [NEW, NEW])),
         (10, seen(third, ["db-3", NEW])),
         (5, seen(third, ["db-3", "db-3"])),
     ] {
-        history.observe(&subject, &seen, ago(minutes));
-        let roll = Roll::read(&subject, &seen, &history, ago(minutes));
-        figures.push(roll.another.map(format::figure_narrow));
+        tracker.observe(&subject, &seen, ago(minutes));
+        let roll = Roll::read(&subject, &seen, tracker.history(), ago(minutes));
+        progress.push(roll.another.map(|another| (another.new, another.total())));
     }
-    let figures: Vec<&str> = figures.iter().map(|f| f.as_deref().unwrap_or("none")).collect();
-    assert_eq!(figures, ["0/3", "1/3", "2/3", "none"]);
+    assert_eq!(progress, [Some((0, 3)), Some((1, 3)), Some((2, 3)), None]);
 }
 
 #[test]
@@ -443,47 +460,49 @@ fn a_new_node_that_failed_waits_since_it_failed() {
     let seen = snapshot(vec![failed]);
     let roll = Roll::read(&preparing(), &seen, &RollHistory::default(), ago(0));
     let node = roll.nodes().next().unwrap();
-    assert_eq!(node.since, Some(Since::told(ago(2))));
+    assert_eq!(node.since, Some(Since::exact(ago(2))));
     assert!(roll.blockers.is_empty());
 }
 
 #[test]
 fn k8s_12_the_template_of_the_rotation_itself_is_never_another_roll() {
-    let mut history = RollHistory::default();
+    let mut tracker = RollTracker::default();
     let late = node("web-9", ZONE, ago(178), "gardener-node-agent-web-0000000000000009");
     let rolling = snapshot(vec![late, node("web-1", ZONE, ago(150), NEW)]);
-    history.observe(&preparing(), &rolling, ago(60));
-    let lagging = Roll::read(&cluster(Phase::Prepared), &rolling, &history, ago(1));
+    tracker.observe(&preparing(), &rolling, ago(60));
+    let lagging = Roll::read(&cluster(Phase::Prepared), &rolling, tracker.history(), ago(1));
     assert_eq!(lagging.another, None);
 }
 
 #[test]
-fn a_blocked_drain_is_told_once_and_so_is_its_release() {
+fn a_blocked_drain_is_recorded_once_and_so_is_its_end() {
     let subject = preparing();
-    let mut history = RollHistory::default();
+    let mut tracker = RollTracker::default();
     let held = fixture("blocked_by_budgets");
     for minutes in [3, 2, 1] {
-        history.observe(&subject, &held, ago(minutes));
+        tracker.observe(&subject, &held, ago(minutes));
     }
     let mut free = held.clone();
     free.budgets.clear();
-    history.observe(&subject, &free, ago(0));
-    let lines = told(&history);
-    let of = |end: &str| lines.iter().filter(|line| line.contains(end)).count();
-    assert_eq!((of("blocked by"), of("goes on")), (1, 1), "{lines:?}");
+    tracker.observe(&subject, &free, ago(0));
+    let node = "web-z2-aaaaa-77777".to_owned();
+    let by = ("PodDisruptionBudget", ObjectName::new("billing", "one"));
+    let of_blocks =
+        [TimelineEvent::Blocked { node: node.clone(), by }, TimelineEvent::Unblocked { node }];
+    assert!(happened(&tracker).ends_with(&of_blocks), "{:?}", happened(&tracker));
 }
 
 #[test]
 fn the_history_is_bounded_over_a_long_life() {
     let subject = preparing();
-    let mut history = RollHistory::default();
+    let mut tracker = RollTracker::default();
     for round in 0..3_000_i64 {
         let name = format!("web-{round}");
         let at = ago(3_000 - round);
         let fresh = node(&name, ZONE, at.checked_sub(SignedDuration::from_mins(2)).unwrap(), NEW);
-        history.observe(&subject, &snapshot(vec![fresh]), at);
+        tracker.observe(&subject, &snapshot(vec![fresh]), at);
     }
-    assert_eq!(history.timeline().entries().len(), MAX_ENTRIES);
-    assert!(history.pace().joins.len() <= 256);
-    assert_eq!(history.memory().nodes.len(), 1);
+    assert_eq!(tracker.timeline().entries().len(), MAX_ENTRIES);
+    assert!(tracker.history().times.joins.len() <= 256);
+    assert_eq!(tracker.history().nodes.len(), 1);
 }

@@ -1,5 +1,5 @@
-//! Laws of the roll over any sequence of events: counts add up, progress stays in [0,1] and does not run backwards
-//! without a named cause, and only the end state decides the figures.
+//! Properties of the roll over any sequence of events: counts add up, progress stays in [0,1] and does not run backwards
+//! without a named cause, and only the end state decides the progress.
 
 use std::sync::Arc;
 
@@ -8,11 +8,12 @@ use proptest::prelude::*;
 use crate::domain::cluster::{Cluster, NodePool};
 use crate::domain::roll::Roll;
 use crate::domain::roll::history::RollHistory;
-use crate::domain::roll::progress::Figure;
-use crate::domain::roll::regression::fell;
-use crate::domain::roll::tests::watched::{NEW, draining, joining, node, old, snapshot, template};
+use crate::domain::roll::progress::RollProgress;
+use crate::domain::roll::regression::has_fallen;
+use crate::domain::roll::tests::tracking::{NEW, draining, joining, node, old, snapshot, template};
 use crate::domain::roll::tests::{ago, cluster};
 use crate::domain::roll::timeline::TimelineEvent;
+use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Node, Template, Templates};
 
@@ -28,7 +29,7 @@ enum Slot {
     Configuring,
     New,
     Leaving,
-    PersistedState,
+    Preserved,
     Third,
 }
 
@@ -42,7 +43,7 @@ const SLOTS: [Slot; 11] = [
     Slot::Configuring,
     Slot::New,
     Slot::Leaving,
-    Slot::PersistedState,
+    Slot::Preserved,
     Slot::Third,
 ];
 
@@ -64,12 +65,11 @@ fn build(place: usize, slot: Slot) -> Option<Node> {
         Slot::Configuring => Node { still_joining: true, ..new() },
         Slot::New => new(),
         Slot::Leaving => draining(new(), ago(10)),
-        Slot::PersistedState => Node { preserved: true, ready: false, ..old(&name, zone) },
+        Slot::Preserved => Node { preserved: true, ready: false, ..old(&name, zone) },
         Slot::Third => node(&name, zone, ago(60), THIRD),
     };
     // One uid for each place and side, so that nodes also change in place.
-    let side = if matches!(slot, Slot::Old | Slot::Cordoned | Slot::Draining | Slot::PersistedState)
-    {
+    let side = if matches!(slot, Slot::Old | Slot::Cordoned | Slot::Draining | Slot::Preserved) {
         "old"
     } else {
         "new"
@@ -81,7 +81,7 @@ fn build(place: usize, slot: Slot) -> Option<Node> {
 fn templates(kind: u8) -> Templates {
     match kind % 5 {
         0 => Templates::Forbidden,
-        1 => Templates::Known(vec![template(super::watched::OLD, ago(60 * 24))]),
+        1 => Templates::Known(vec![template(super::tracking::OLD, ago(60 * 24))]),
         2 => Templates::Known(vec![template(THIRD, ago(90))]),
         3 => Templates::Unread,
         _ => Templates::Known(vec![template(NEW, ago(174))]),
@@ -158,9 +158,9 @@ fn sometimes() -> impl Strategy<Value = Turn> {
     ]
 }
 
-fn falls(history: &RollHistory) -> usize {
-    let entries = history.timeline().entries();
-    entries.filter(|entry| matches!(entry.what, TimelineEvent::Back { .. })).count()
+fn falls(tracker: &RollTracker) -> usize {
+    let entries = tracker.timeline().entries();
+    entries.filter(|entry| matches!(entry.what, TimelineEvent::ProgressFell { .. })).count()
 }
 
 proptest! {
@@ -175,10 +175,10 @@ proptest! {
         prop_assert!(roll.counts.blocked <= roll.counts.draining);
         let pools: usize = roll.pools.iter().map(|pool| pool.counts.seen()).sum();
         prop_assert_eq!(pools, snapshot.nodes.len());
-        for figure in roll.pools.iter().map(|pool| pool.figure).chain(roll.rotation).chain(roll.another) {
-            prop_assert!((0.0..=1.0).contains(&figure.fraction()));
-            prop_assert!(figure.percent() <= 100);
-            prop_assert_eq!(figure.percent() == 100, figure.done);
+        for progress in roll.pools.iter().map(|pool| pool.progress).chain(roll.rotation).chain(roll.another) {
+            prop_assert!((0.0..=1.0).contains(&progress.fraction()));
+            prop_assert!(progress.percent() <= 100);
+            prop_assert_eq!(progress.percent() == 100, progress.done);
         }
         if matches!(phase, Phase::Preparing | Phase::Unknown(_)) {
             prop_assert!(!roll.rotation.unwrap().done);
@@ -193,24 +193,24 @@ proptest! {
         rounds in proptest::collection::vec((slots(), any::<u8>()), 1..12),
     ) {
         let subject = cluster(Phase::Preparing);
-        let mut history = RollHistory::default();
-        let mut shown: Option<Figure> = None;
+        let mut tracker = RollTracker::default();
+        let mut shown: Option<RollProgress> = None;
         let mut at = 600;
         for (slots, kind) in rounds {
             at -= 3;
             let snapshot = seen(&slots, kind);
-            let before = falls(&history);
-            history.observe(&subject, &snapshot, ago(at));
+            let before = falls(&tracker);
+            tracker.observe(&subject, &snapshot, ago(at));
             if snapshot.templates == Templates::Unread {
                 continue;
             }
-            let now = Roll::read(&subject, &snapshot, &history, ago(at)).rotation.unwrap();
+            let now = Roll::read(&subject, &snapshot, tracker.history(), ago(at)).rotation.unwrap();
             let fell = shown.is_some_and(|shown| now.fraction() < shown.fraction());
             if fell {
-                prop_assert_eq!(falls(&history), before + 1);
+                prop_assert_eq!(falls(&tracker), before + 1);
             }
-            for entry in history.timeline().entries() {
-                if let TimelineEvent::Back { causes, .. } = &entry.what {
+            for entry in tracker.timeline().entries() {
+                if let TimelineEvent::ProgressFell { causes, .. } = &entry.what {
                     prop_assert!(!causes.is_empty(), "{:?}", entry);
                 }
             }
@@ -227,9 +227,9 @@ proptest! {
             1..24,
         ),
     ) {
-        let mut history = RollHistory::default();
+        let mut tracker = RollTracker::default();
         let mut phase = Phase::Prepared;
-        let mut shown: (Option<Figure>, Option<Figure>) = (None, None);
+        let mut shown: (Option<RollProgress>, Option<RollProgress>) = (None, None);
         let mut at = 600;
         for (of_web, place, slot, turn) in steps {
             at -= 3;
@@ -244,20 +244,20 @@ proptest! {
             changed[place] = slot;
             let subject = two_pools(phase.clone());
             let snapshot = both(&web, &db);
-            let before = falls(&history);
-            history.observe(&subject, &snapshot, ago(at));
+            let before = falls(&tracker);
+            tracker.observe(&subject, &snapshot, ago(at));
             if snapshot.templates == Templates::Unread {
                 continue;
             }
-            let roll = Roll::read(&subject, &snapshot, &history, ago(at));
-            let fell = |shown: Option<Figure>, now: Option<Figure>| {
-                matches!((shown, now), (Some(shown), Some(now)) if fell(shown, now))
+            let roll = Roll::read(&subject, &snapshot, tracker.history(), ago(at));
+            let fell = |shown: Option<RollProgress>, now: Option<RollProgress>| {
+                matches!((shown, now), (Some(shown), Some(now)) if has_fallen(shown, now))
             };
             let fallen = [fell(shown.0, roll.rotation), fell(shown.1, roll.another)];
             let fallen = fallen.into_iter().filter(|fell| *fell).count();
-            prop_assert_eq!(falls(&history), before + fallen);
-            for entry in history.timeline().entries() {
-                if let TimelineEvent::Back { causes, .. } = &entry.what {
+            prop_assert_eq!(falls(&tracker), before + fallen);
+            for entry in tracker.timeline().entries() {
+                if let TimelineEvent::ProgressFell { causes, .. } = &entry.what {
                     prop_assert!(!causes.is_empty(), "{:?}", entry);
                 }
             }
@@ -277,18 +277,18 @@ proptest! {
         if turned {
             order.reverse();
         }
-        let mut history = RollHistory::default();
+        let mut tracker = RollTracker::default();
         for (step, place) in order.into_iter().enumerate() {
             let (slots, kind) = &rounds[place];
             let minutes = 500 - i64::try_from(step).unwrap();
-            history.observe(&subject, &seen(slots, *kind), ago(minutes));
+            tracker.observe(&subject, &seen(slots, *kind), ago(minutes));
         }
-        history.observe(&subject, &end, ago(1));
-        let watched = Roll::read(&subject, &end, &history, ago(0));
+        tracker.observe(&subject, &end, ago(1));
+        let watched = Roll::read(&subject, &end, tracker.history(), ago(0));
         let fresh = Roll::read(&subject, &end, &RollHistory::default(), ago(0));
         prop_assert_eq!(watched.counts, fresh.counts);
         prop_assert_eq!(watched.rotation, fresh.rotation);
-        prop_assert_eq!(watched.guesses, fresh.guesses);
+        prop_assert_eq!(watched.estimate_reasons, fresh.estimate_reasons);
     }
 
     #[test]
@@ -296,31 +296,31 @@ proptest! {
         names in proptest::collection::vec(0_u8..3, 1..20),
     ) {
         let subject = cluster(Phase::Preparing);
-        let mut history = RollHistory::default();
+        let mut tracker = RollTracker::default();
         let mut at = 600;
         for (number, name) in names.iter().enumerate() {
             at -= 3;
             let mut only = node(&format!("web-{name}"), "eu01-1", ago(at + 1), NEW);
             only.uid = format!("uid-{number}");
-            history.observe(&subject, &snapshot(vec![only]), ago(at));
+            tracker.observe(&subject, &snapshot(vec![only]), ago(at));
         }
-        prop_assert_eq!(history.memory().nodes.len(), 1);
+        prop_assert_eq!(tracker.history().nodes.len(), 1);
     }
 
     #[test]
-    fn pictures_out_of_turn_never_panic_and_stay_bounded(
+    fn snapshots_out_of_order_never_panic_and_stay_bounded(
         rounds in proptest::collection::vec((slots(), any::<u8>(), phases(), -600_i64..600, -9_i64..9), 1..20),
     ) {
-        let mut history = RollHistory::default();
+        let mut tracker = RollTracker::default();
         for (slots, kind, phase, minutes, start) in rounds {
             let mut subject = cluster(phase);
             subject.rotation.initiated = (start != 0).then(|| ago(180 + start));
             let snapshot = seen(&slots, kind);
-            let on_the_way = history.observe(&subject, &snapshot, ago(minutes));
-            let roll = Roll::read(&subject, &snapshot, &history, ago(minutes));
+            let on_the_way = tracker.observe(&subject, &snapshot, ago(minutes));
+            let roll = Roll::read(&subject, &snapshot, tracker.history(), ago(minutes));
             prop_assert!(on_the_way.is_none_or(|on_the_way| on_the_way == roll));
             prop_assert_eq!(roll.counts.seen(), snapshot.nodes.len());
-            prop_assert!(history.memory().nodes.len() <= 9);
+            prop_assert!(tracker.history().nodes.len() <= 9);
         }
     }
 }

@@ -1,0 +1,445 @@
+//! Blockers in words, the same for dashboard, headless output and notifications.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::app::nodes::text::{lasting, list, passed, place, sample};
+use crate::app::texts::texts;
+use crate::domain::cluster::ReportedError;
+use crate::domain::kubectl::Kubectl;
+use crate::domain::roll::blocker::cause::{
+    FullPool, NameSample, NodeResource, ObjectName, PdbBlock, PdbFix, PdbStatus, VolumeBinding,
+};
+use crate::domain::roll::blocker::{Blocker, BlockerCause};
+use crate::domain::roll::classify::JoiningReason;
+use crate::domain::text::{clean, plural};
+
+texts! {
+    SKE = "SKE";
+    node_blocked(brief, node, lasts) = "{brief} · {node} blocked {lasts}";
+    and_more(count) = " and {count} more";
+    of_owner(kind, name) = " of {kind} {name}";
+
+    pdb_misconfigured(pdb) = "PodDisruptionBudget {pdb} never lets a pod go";
+    pdb_exhausted(pdb) = "PodDisruptionBudget {pdb} allows 0";
+    pdb_why(node, lasts, pods, pdb, status) =
+        "{node} waits {lasts}: pod {pods} may not be evicted, PodDisruptionBudget {pdb} {status}.";
+    pdb_status(desired, healthy) = "allows 0 (needs {desired} healthy, has {healthy})";
+    pdb_status_of(desired, healthy, expected) =
+        "allows 0 (needs {desired} healthy, has {healthy} of {expected})";
+    PDB_NOT_OBSERVED = "was changed and is not computed anew yet";
+    replica_unscheduled(pod, message) = " Replica {pod} finds no node{message}.";
+    pdb_relax_rule(rule) = "It moves only when the budget is loosened: {rule} lets no pod go.";
+    PDB_RELAX = "It moves only when the budget is loosened.";
+    PDB_ADD_ONE =
+        "It moves when the workload has one more ready replica, or the budget is loosened.";
+    pdb_add(count) =
+        "It moves when the workload has {count} more ready replicas, or the budget is loosened.";
+    PDB_AWAIT_ONE = "It moves when one more replica is ready.";
+    pdb_await(count) = "It moves when {count} more replicas are ready.";
+    PDB_BY_HAND =
+        "Deleting the pod goes past the budget and leaves one fewer until another is ready.";
+
+    several_pdbs(pods, count) = "pod {pods} is under {count} PodDisruptionBudgets";
+    several_pdbs_why(brief, pdbs) = "{brief} ({pdbs}); such a pod cannot be evicted.";
+    SEVERAL_PDBS_FIX = "It moves when only one of them covers the pod.";
+
+    PREPARING_TOO_LONG = "PREPARING for more than 12h and unhealthy";
+    preparing_too_long_why(lasts) =
+        "PREPARING for {lasts} and unhealthy: the platform may have stopped trying.";
+    PREPARING_TOO_LONG_FIX =
+        "Ask SKE to reconcile the cluster; that likely makes the platform try again.";
+
+    webhook(service) = "webhook service {service} has no endpoints";
+    webhook_refuses(service, lasts, configurations, resources) =
+        "Service {service} has had no endpoints for {lasts}, and must be asked ({configurations}): the API server refuses {resources} meanwhile, and new nodes may not join.";
+    webhook_may_refuse(service, lasts, configurations, resources) =
+        "Service {service} has had no endpoints for {lasts}, and must be asked ({configurations}): the API server may refuse {resources} meanwhile; whether the webhook is asked cannot be judged from here.";
+    WEBHOOK_FIX =
+        "It moves when a pod of the service is ready. Where that pod itself is refused, or nobody needs the webhook any more, its configuration has to go, or to ignore failures (failurePolicy).";
+    NODES = "nodes";
+    NODE_CERTIFICATES = "node certificates";
+    NODE_LEASES = "node leases";
+    SYSTEM_LEASES = "leases in kube-system";
+    SYSTEM_PODS = "pods in kube-system";
+
+    no_new_node(place) = "no new node comes in {place}";
+    no_new_node_why(place, lasts, left) = "{place} waits {lasts}: {left} and no new one comes.";
+    NODE_MISSING = "node is missing";
+    NODES_MISSING = "nodes are missing";
+    OLD_NODE_LEFT = "old node is left";
+    OLD_NODES_LEFT = "old nodes are left";
+    NO_NEW_NODE_FIX = "It moves when a new machine can be made there.";
+
+    reported(code) = "SKE reports {code}";
+    reported_why(code, message) = "SKE reports {code}: {message}.";
+    REPORTED_FIX = "Look at what SKE says.";
+    REPORTED_PDB_FIX =
+        "It moves when the PodDisruptionBudget lets a pod go: one more replica, or a looser budget.";
+    NO_VALID_HOST_FIX =
+        "It moves when there is room for this machine type in this zone; another type or zone may have it.";
+    NO_ADDRESSES_FIX = "It moves when addresses of the network become free.";
+    QUOTA_FIX = "It moves when the project's quota allows another machine.";
+    NO_MACHINE_TYPE_FIX = "It moves when the pool gets a machine type that exists.";
+
+    hung_pod(pod) = "pod {pod} hangs in its deletion";
+    hung_pod_why(pods, lasts, finalizers) = "pod {pods} should have been gone {lasts} ago{finalizers}.";
+    held_by_finalizers(names) = ", held by {names}";
+    HUNG_POD_FIX = "It moves when its node confirms that its containers and mounts are gone.";
+    FINALIZER_FIX = "It moves when the owner of the finalizer takes it off.";
+    LAST_RESORT =
+        "As a last resort, deleting the Node object makes the platform remove and replace the machine; its pods go without a drain.";
+
+    volume(name) = "volume {name} does not detach";
+    volume_why(brief, lasts, message) = "{brief}{lasts}{message}.";
+    FROM_GONE_NODE = " from a node that is gone";
+    since_lasting(lasts) = ", since {lasts}";
+    VOLUME_FIX = "It moves when the volume is detached; pods that use it elsewhere wait as well.";
+
+    NODE_NOT_CONFIGURED = "the new node has not applied its configuration";
+    node_not_configured_why(node, lasts) = "{node} has not applied its pool's configuration for {lasts}";
+    NODE_NOT_CONFIGURED_FIX =
+        "It moves when the node has applied it; the node does that by itself.";
+    NODE_NOT_READY = "the new node is not ready";
+    node_not_ready_why(node, lasts) = "{node} is not ready for {lasts}";
+    SYSTEM_PODS_NOT_READY = ": its system pods are not ready";
+    NODE_NOT_READY_FIX =
+        "It moves when the node is ready; the platform replaces a machine that stays away.";
+
+    unschedulable(pods) = "pod {pods} finds no node";
+    unschedulable_why(brief, lasts, message, volume) = "{brief}, for {lasts}{message}.{volume}";
+    bound_to_node(volume) = " Its volume {volume} stays on one node.";
+    bound_to_zones(volume, zones) = " Its volume {volume} is bound to {zones}.";
+    BOUND_TO_NODE_FIX = "It moves when that node is back, or the pod gets another volume.";
+    bound_to_zones_fix(zones) = "It moves when a node in {zones} has room for it.";
+    UNSCHEDULABLE_FIX = "It moves when a node has room for it.";
+
+    unreadable_pdb(pdb) = "PodDisruptionBudget {pdb} cannot be judged";
+    unreadable_pdb_why(brief, reason, node) = "{brief} ({reason}); it may hold pods on {node}.";
+    UNREADABLE_PDB_FIX = "Look at it by hand.";
+
+    BARE_POD = "pod does not come back";
+    BARE_PODS = "pods do not come back";
+    bare_pods_why(brief, pods) = "{brief}, nothing controls them: {pods}.";
+    BARE_PODS_FIX = "Make them anew elsewhere, if they are needed.";
+    LOCAL_DATA_POD = "pod loses local data";
+    LOCAL_DATA_PODS = "pods lose local data";
+    local_data_why(brief, pods) = "{brief} (emptyDir or hostPath): {pods}.";
+    LOCAL_DATA_FIX = "Copy it before the pods go, if it is needed.";
+    local_volume(volume) = "volume {volume} stays on its node";
+    local_volume_why(pod, node, volume) =
+        "pod {pod} on {node} uses volume {volume}, which stays on its node; the pod cannot start elsewhere with it.";
+    LOCAL_VOLUME_FIX = "Copy the data to a volume that can follow the pod.";
+
+    pool_at_maximum(pool, maximum) = "pool {pool} is at its maximum of {maximum}";
+    pool_at_maximum_in(pool, zones) = "pool {pool} is at its maximum in {zones}";
+    zone_maximum(zone, maximum) = "{zone} ({maximum})";
+    at_maximum_why(brief) = "{brief}; the autoscaler adds no node there for pods that find none.";
+    AT_MAXIMUM_FIX = "It moves when a pool may have more nodes, or pods need less.";
+
+    HIBERNATION = "hibernation is scheduled before the nodes are done";
+    hibernation_refused(left) =
+        "Hibernation is scheduled in {left}, before the nodes are done; the platform's rules refuse it while a rotation runs, what SKE does then is not known.";
+    hibernation_meanwhile(left) =
+        "Hibernation is scheduled in {left}, before the nodes are done; the cluster would fall asleep in the middle of this roll.";
+    HIBERNATION_REFUSED_FIX =
+        "If it is refused, the cluster stays awake; sleep it by hand later, if it should.";
+    HIBERNATION_FIX = "Move the schedule, if the roll should be done before.";
+    MAINTENANCE_OPEN = "the maintenance window is open";
+    MAINTENANCE_OPENS = "the maintenance window opens before the nodes are done";
+    maintenance_open_why(brief) = "{brief}; an update made in it may replace nodes once more.";
+    maintenance_opens_why(left) =
+        "The maintenance window opens in {left}, before the nodes are done; an update made in it may replace nodes once more.";
+    MAINTENANCE_FIX = "Nothing to do, unless an update is due.";
+}
+
+const MISCONFIGURED_PDB: &str = "SKE_NODE_MISCONFIGURED_PDB";
+
+/// What it is, as a clause without times ("PDB payments/api allows no evictions"): the same as long as it lasts.
+pub fn brief(blocker: &Blocker) -> String {
+    match &blocker.cause {
+        BlockerCause::Pdb(block) if block.misconfigured => pdb_misconfigured(&block.budget),
+        BlockerCause::Pdb(block) => pdb_exhausted(&block.budget),
+        BlockerCause::SeveralPdbs { pods, budgets } => several_pdbs(first(pods), budgets.len()),
+        BlockerCause::PreparingTooLong => PREPARING_TOO_LONG.to_owned(),
+        BlockerCause::Webhook(block) => webhook(&block.service),
+        BlockerCause::NoNewNode { .. } => no_new_node(place(blocker.place.as_ref())),
+        BlockerCause::Reported(problem) => reported(clean(&problem.code)),
+        BlockerCause::HungPods { pods, .. } => hung_pod(first(pods)),
+        BlockerCause::Volume { volume: name, .. } => volume(clean(name)),
+        BlockerCause::NodeNotReady { why: Some(JoiningReason::Configuring), .. } => {
+            NODE_NOT_CONFIGURED.to_owned()
+        }
+        BlockerCause::NodeNotReady { .. } => NODE_NOT_READY.to_owned(),
+        BlockerCause::UnschedulablePods { pods, owner, .. } => {
+            let of = owner.as_ref().filter(|_| pods.count > 1);
+            let of = of.map(|owner| of_owner(clean(&owner.kind), clean(&owner.name)));
+            unschedulable(format!("{}{}", first_and_more(pods), of.unwrap_or_default()))
+        }
+        BlockerCause::UnreadablePdb { budget, .. } => unreadable_pdb(budget),
+        BlockerCause::BarePods(pods) => plural(pods.count, BARE_POD, BARE_PODS),
+        BlockerCause::LocalData(pods) => plural(pods.count, LOCAL_DATA_POD, LOCAL_DATA_PODS),
+        BlockerCause::LocalVolume { volume, .. } => local_volume(clean(volume)),
+        BlockerCause::PoolsAtMaximum(pools) => list(pools.iter().map(full_pool), 3),
+        BlockerCause::Hibernation { .. } => HIBERNATION.to_owned(),
+        BlockerCause::Maintenance { opens: None } => MAINTENANCE_OPEN.to_owned(),
+        BlockerCause::Maintenance { .. } => MAINTENANCE_OPENS.to_owned(),
+    }
+}
+
+/// Why it blocks, as sentences.
+pub fn why(blocker: &Blocker, now: Timestamp) -> String {
+    let node = blocker.node.as_ref().map(|node| node.short.as_str()).unwrap_or_default();
+    let lasts = blocker.since.map(|began| lasting(began, now)).unwrap_or_default();
+    match &blocker.cause {
+        BlockerCause::Pdb(block) => {
+            let unscheduled = block.unscheduled.as_ref();
+            let unscheduled =
+                unscheduled.map(|(pod, text)| replica_unscheduled(pod, message(text)));
+            pdb_why(node, lasts, first_and_more(&block.pods), &block.budget, pdb_figures(block))
+                + &unscheduled.unwrap_or_default()
+        }
+        BlockerCause::SeveralPdbs { pods, budgets } => {
+            let names = list(budgets.iter().map(|name| clean(name)), 3);
+            several_pdbs_why(several_pdbs(first_and_more(pods), budgets.len()), names)
+        }
+        BlockerCause::PreparingTooLong => preparing_too_long_why(lasts),
+        BlockerCause::Webhook(block) => {
+            let configurations = block.configurations.iter();
+            let configurations =
+                list(configurations.map(|(kind, name)| format!("{kind} {}", clean(name))), 3);
+            let text = if block.certain { webhook_refuses } else { webhook_may_refuse };
+            text(&block.service, lasts, configurations, resources(&block.refused))
+        }
+        BlockerCause::NoNewNode { old_left, missing } => {
+            let left = match *old_left {
+                0 => plural(*missing, NODE_MISSING, NODES_MISSING),
+                old => plural(old, OLD_NODE_LEFT, OLD_NODES_LEFT),
+            };
+            no_new_node_why(place(blocker.place.as_ref()), lasts, left)
+        }
+        BlockerCause::Reported(problem) => {
+            reported_why(clean(&problem.code), clean(problem.message.trim_end_matches('.')))
+        }
+        BlockerCause::HungPods { pods, finalizers } => {
+            let names = list(finalizers.iter().map(|name| clean(name)), 3);
+            let held = if names.is_empty() { names } else { held_by_finalizers(names) };
+            hung_pod_why(first_and_more(pods), lasts, held)
+        }
+        BlockerCause::Volume { error, .. } => {
+            let from = if node.is_empty() { FROM_GONE_NODE } else { "" };
+            let lasts = blocker.since.map(|_| since_lasting(lasts)).unwrap_or_default();
+            let error = error.as_deref().map(message).unwrap_or_default();
+            volume_why(brief(blocker) + from, lasts, error)
+        }
+        BlockerCause::NodeNotReady { why, reason, pods } => {
+            let text = match (why, reason) {
+                (Some(JoiningReason::Configuring), _) => node_not_configured_why(node, lasts),
+                (Some(JoiningReason::Starting), _) => {
+                    node_not_ready_why(node, lasts) + SYSTEM_PODS_NOT_READY
+                }
+                (Some(JoiningReason::NotReady) | None, reason) => {
+                    let reason = reason.as_deref().map(message).unwrap_or_default();
+                    node_not_ready_why(node, lasts) + &reason
+                }
+            };
+            if pods.count == 0 { text + "." } else { format!("{text} ({}).", sample(pods)) }
+        }
+        BlockerCause::UnschedulablePods { message: text, volume, .. } => {
+            let volume = volume.as_ref().map(|VolumeBinding { volume, zones }| match zones {
+                Some(zones) => bound_to_zones(clean(volume), zone_names(zones)),
+                None => bound_to_node(clean(volume)),
+            });
+            unschedulable_why(brief(blocker), lasts, message(text), volume.unwrap_or_default())
+        }
+        BlockerCause::UnreadablePdb { reason, node, .. } => {
+            unreadable_pdb_why(brief(blocker), clean(reason), node)
+        }
+        BlockerCause::BarePods(pods) => bare_pods_why(brief(blocker), sample(pods)),
+        BlockerCause::LocalData(pods) => local_data_why(brief(blocker), sample(pods)),
+        BlockerCause::LocalVolume { pod, volume } => local_volume_why(pod, node, clean(volume)),
+        BlockerCause::PoolsAtMaximum(_) => at_maximum_why(brief(blocker)),
+        BlockerCause::Hibernation { at, rotation_runs: true } => {
+            hibernation_refused(passed(now, *at))
+        }
+        BlockerCause::Hibernation { at, .. } => hibernation_meanwhile(passed(now, *at)),
+        BlockerCause::Maintenance { opens: Some(at) } => maintenance_opens_why(passed(now, *at)),
+        BlockerCause::Maintenance { opens: None } => maintenance_open_why(brief(blocker)),
+    }
+}
+
+/// What a person can do, as sentences.
+pub fn fix(blocker: &Blocker) -> String {
+    if let Some(fix) = blocker.reported.iter().rev().find_map(capacity_fix) {
+        return fix.to_owned();
+    }
+    let fix = match &blocker.cause {
+        BlockerCause::Pdb(block) => return format!("{} {PDB_BY_HAND}", pdb_fix(&block.fix)),
+        BlockerCause::UnschedulablePods {
+            volume: Some(VolumeBinding { zones: Some(zones), .. }),
+            ..
+        } => return bound_to_zones_fix(zone_names(zones)),
+        BlockerCause::SeveralPdbs { .. } => return format!("{SEVERAL_PDBS_FIX} {PDB_BY_HAND}"),
+        BlockerCause::HungPods { finalizers, .. } => {
+            let fix = if finalizers.is_empty() { HUNG_POD_FIX } else { FINALIZER_FIX };
+            return format!("{fix} {LAST_RESORT}");
+        }
+        BlockerCause::NodeNotReady { why, .. } => {
+            let configures = *why == Some(JoiningReason::Configuring);
+            let fix = if configures { NODE_NOT_CONFIGURED_FIX } else { NODE_NOT_READY_FIX };
+            return format!("{fix} {LAST_RESORT}");
+        }
+        BlockerCause::UnschedulablePods { volume: Some(_), .. } => BOUND_TO_NODE_FIX,
+        BlockerCause::UnschedulablePods { .. } => UNSCHEDULABLE_FIX,
+        BlockerCause::Reported(problem) if problem.code == MISCONFIGURED_PDB => REPORTED_PDB_FIX,
+        BlockerCause::Reported(_) => REPORTED_FIX,
+        BlockerCause::PreparingTooLong => PREPARING_TOO_LONG_FIX,
+        BlockerCause::Webhook(_) => WEBHOOK_FIX,
+        BlockerCause::NoNewNode { .. } => NO_NEW_NODE_FIX,
+        BlockerCause::Volume { .. } => VOLUME_FIX,
+        BlockerCause::UnreadablePdb { .. } => UNREADABLE_PDB_FIX,
+        BlockerCause::BarePods(_) => BARE_PODS_FIX,
+        BlockerCause::LocalData(_) => LOCAL_DATA_FIX,
+        BlockerCause::LocalVolume { .. } => LOCAL_VOLUME_FIX,
+        BlockerCause::PoolsAtMaximum(_) => AT_MAXIMUM_FIX,
+        BlockerCause::Hibernation { rotation_runs: true, .. } => HIBERNATION_REFUSED_FIX,
+        BlockerCause::Hibernation { .. } => HIBERNATION_FIX,
+        BlockerCause::Maintenance { .. } => MAINTENANCE_FIX,
+    };
+    fix.to_owned()
+}
+
+/// A command that shows what blocks; `None` where none does, or no shell takes the name.
+pub fn inspect(blocker: &Blocker) -> Option<Kubectl> {
+    let of = |kind: &'static str, object: &ObjectName, tail: &'static str| {
+        let namespace = Some(object.namespace.as_str()).filter(|namespace| !namespace.is_empty());
+        Kubectl::about(namespace, kind, &object.name, tail)
+    };
+    let (_, object) = blocker.object().unwrap_or(("", ObjectName::new("", "")));
+    match &blocker.cause {
+        BlockerCause::Pdb(_) => of("get pdb", &object, ""),
+        BlockerCause::SeveralPdbs { budgets, .. } => {
+            of("get pdb", &ObjectName::new(&object.namespace, budgets.first()?), "")
+        }
+        BlockerCause::UnreadablePdb { .. } => of("get pdb", &object, "-o yaml"),
+        BlockerCause::Webhook(_) => of("describe service", &object, ""),
+        BlockerCause::HungPods { .. } | BlockerCause::UnschedulablePods { .. } => {
+            of("describe pod", &object, "")
+        }
+        BlockerCause::BarePods(_) | BlockerCause::LocalData(_) => of("get pod", &object, "-o wide"),
+        BlockerCause::Volume { .. } => of("get volumeattachment", &object, "-o yaml"),
+        BlockerCause::LocalVolume { .. } => of("get pv", &object, "-o yaml"),
+        BlockerCause::NodeNotReady { .. } => of("describe node", &object, ""),
+        BlockerCause::NoNewNode { .. } => {
+            let (pool, zone) = blocker.place.as_ref()?;
+            Kubectl::nodes_of(pool, zone)
+        }
+        BlockerCause::PoolsAtMaximum(pools) => Kubectl::nodes_of(&pools.first()?.pool, ""),
+        BlockerCause::PreparingTooLong => Some(Kubectl::plain("get nodes")),
+        BlockerCause::Reported(problem) => match problem.code.as_str() {
+            MISCONFIGURED_PDB => Some(Kubectl::plain("get pdb -A")),
+            "SKE_UNREADY_NODES"
+            | "SKE_NODE_MEMORY_PRESSURE"
+            | "SKE_NODE_DISK_PRESSURE"
+            | "SKE_NODE_PID_PRESSURE" => Some(Kubectl::plain("describe nodes")),
+            _ => capacity_fix(problem).map(|_| Kubectl::plain("get nodes -o wide")),
+        },
+        BlockerCause::Hibernation { .. } | BlockerCause::Maintenance { .. } => None,
+    }
+}
+
+/// "PDB payments/api allows no evictions · web-7 blocked 47m": one line for the fleet and for whoever waits. The cause
+/// comes first, so that a narrow screen does not cut it off.
+pub fn headline(blocker: &Blocker, now: Timestamp) -> String {
+    let lasts = blocker.since.map(|began| lasting(began, now));
+    let brief = brief(blocker).replace("PodDisruptionBudget", "PDB");
+    match (&blocker.node, lasts) {
+        (Some(node), Some(lasts)) if blocker.blocks_drain() => {
+            node_blocked(brief, &node.short, lasts)
+        }
+        (Some(node), Some(lasts)) => format!("{brief} · {} {lasts}", node.short),
+        (Some(node), None) => format!("{brief} · {}", node.short),
+        (None, Some(lasts)) => format!("{brief}, {lasts}"),
+        (None, None) => brief,
+    }
+}
+
+/// The object that blocks, or who tells of it ("PodDisruptionBudget payments/api", "SKE").
+pub fn object(blocker: &Blocker) -> String {
+    blocker.object().map_or_else(|| SKE.to_owned(), |(kind, name)| format!("{kind} {name}"))
+}
+
+fn pdb_figures(block: &PdbBlock) -> String {
+    match &block.status {
+        Some(PdbStatus { desired, healthy, expected }) if block.misconfigured => {
+            pdb_status_of(desired, healthy, expected)
+        }
+        Some(PdbStatus { desired, healthy, .. }) => pdb_status(desired, healthy),
+        None => PDB_NOT_OBSERVED.to_owned(),
+    }
+}
+
+fn pdb_fix(fix: &PdbFix) -> String {
+    match fix {
+        PdbFix::Relax(Some(rule)) => pdb_relax_rule(rule),
+        PdbFix::Relax(None) => PDB_RELAX.to_owned(),
+        PdbFix::AddReplicas(1) => PDB_ADD_ONE.to_owned(),
+        PdbFix::AddReplicas(count) => pdb_add(count),
+        PdbFix::AwaitReplicas(1) => PDB_AWAIT_ONE.to_owned(),
+        PdbFix::AwaitReplicas(count) => pdb_await(count),
+    }
+}
+
+/// What makes room for a machine, where SKE reports that there is none.
+fn capacity_fix(problem: &ReportedError) -> Option<&'static str> {
+    match problem.code.as_str() {
+        "SKE_NODE_NO_VALID_HOST_FOUND" => Some(NO_VALID_HOST_FIX),
+        "SKE_NETWORK_NO_AVAILABLE_IPS" => Some(NO_ADDRESSES_FIX),
+        "SKE_QUOTA_EXCEEDED" => Some(QUOTA_FIX),
+        "SKE_NODE_MACHINE_TYPE_NOT_FOUND" => Some(NO_MACHINE_TYPE_FIX),
+        _ => None,
+    }
+}
+
+/// "nodes, pods in kube-system": what webhooks make the API server refuse.
+pub fn resources(refused: &BTreeSet<NodeResource>) -> String {
+    let words = refused.iter().map(|resource| match resource {
+        NodeResource::Nodes => NODES,
+        NodeResource::NodeCertificates => NODE_CERTIFICATES,
+        NodeResource::NodeLeases => NODE_LEASES,
+        NodeResource::SystemLeases => SYSTEM_LEASES,
+        NodeResource::SystemPods => SYSTEM_PODS,
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// "pool web is at its maximum of 6", "pool web is at its maximum in eu01-2 (2)".
+pub fn full_pool(full: &FullPool) -> String {
+    if full.zones.is_empty() {
+        return pool_at_maximum(clean(&full.pool), full.maximum);
+    }
+    let zones = full.zones.iter().map(|(zone, maximum)| zone_maximum(clean(zone), maximum));
+    pool_at_maximum_in(clean(&full.pool), list(zones, 3))
+}
+
+fn zone_names(zones: &[String]) -> String {
+    list(zones.iter().map(|zone| clean(zone)), 3)
+}
+
+fn first(pods: &NameSample) -> String {
+    pods.first.first().map(ObjectName::to_string).unwrap_or_default()
+}
+
+fn first_and_more(pods: &NameSample) -> String {
+    match pods.count {
+        0 | 1 => first(pods),
+        count => first(pods) + &and_more(count - 1),
+    }
+}
+
+/// ": 0/5 nodes are available", the words of the cluster behind ours.
+fn message(text: &str) -> String {
+    let text = clean(text.trim_end_matches('.'));
+    if text.is_empty() { text } else { format!(": {text}") }
+}

@@ -1,0 +1,189 @@
+//! Rolls, nodes and blockers in words.
+
+use std::fmt::Write as _;
+
+use jiff::SignedDuration;
+
+use crate::app::nodes::{blocker_text, text};
+use crate::app::rotation::findings_text;
+use crate::domain::cluster::{Cluster, ReportedError};
+use crate::domain::fixtures::now;
+use crate::domain::preflight::nodes::{before_complete, before_start};
+use crate::domain::roll::Roll;
+use crate::domain::roll::classify::NodeStage;
+use crate::domain::roll::durations::{DurationRange, RollEstimate};
+use crate::domain::roll::history::RollHistory;
+use crate::domain::roll::progress::RollProgress;
+use crate::domain::roll::tests::blockers::preparing;
+use crate::domain::roll::tests::stages::{FIXTURES, fixture};
+use crate::domain::roll::tests::tracking::{draining, old, snapshot};
+use crate::domain::roll::tests::{ago, at_once, cluster};
+use crate::domain::roll::tracker::RollTracker;
+use crate::domain::rotation::Phase;
+use crate::domain::snapshot::{ClusterSnapshot, Unseen};
+
+/// Watches a snapshot for longer than anything is given time.
+fn watched(subject: &Cluster, seen: &ClusterSnapshot) -> (Roll, RollTracker) {
+    let mut tracker = RollTracker::default();
+    for minutes in [40, 39, 20, 0] {
+        tracker.still_holds(ago(minutes + 1));
+        tracker.observe(subject, seen, ago(minutes));
+    }
+    (Roll::read(subject, seen, tracker.history(), now()), tracker)
+}
+
+fn assert_words(name: &str, words: &str) {
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(name, words);
+    });
+}
+
+#[test]
+fn every_roll_of_the_fixtures_in_words() {
+    let mut out = String::new();
+    let problem = |code: &str| ReportedError { code: code.into(), message: "no host".into() };
+    let mut with_problems = preparing();
+    with_problems.problems = vec![
+        problem("SKE_NODE_NO_VALID_HOST_FOUND"),
+        problem("SKE_DNS_ZONE_NOT_FOUND"),
+        problem("SKE_NODE_MISCONFIGURED_PDB"),
+    ];
+    let pool = &mut with_problems.pools[0];
+    (pool.minimum, pool.maximum, pool.max_surge) = (2, 3, 0);
+    for (name, _) in FIXTURES {
+        let with_problems =
+            matches!(name, "no_new_node" | "held_by_pods").then_some(&with_problems);
+        let (roll, tracker) = watched(with_problems.unwrap_or(&preparing()), &fixture(name));
+        writeln!(out, "# {name}\n{}", text::summary(&roll, now())).unwrap();
+        writeln!(out, "{}", text::counts(roll.counts)).unwrap();
+        writeln!(out, "{}", text::basis(&roll.estimate_reasons)).unwrap();
+        for note in &roll.notes {
+            writeln!(out, "note: {}", text::note(note)).unwrap();
+        }
+        for step in &roll.steps {
+            let detail = step.detail.map(text::start_step_detail).unwrap_or_default();
+            writeln!(out, "step: {} {detail}", text::start_step(step.name)).unwrap();
+        }
+        for node in roll.nodes() {
+            let detail = text::stage_detail(node, now()).unwrap_or_default();
+            writeln!(out, "node: {} {} {detail}", node.short, text::stage(node)).unwrap();
+        }
+        for entry in tracker.timeline().entries() {
+            writeln!(out, "timeline: {}", text::timeline_event(&entry.what)).unwrap();
+        }
+        for blocker in &roll.blockers {
+            writeln!(out, "blocker: {}", blocker_text::headline(blocker, now())).unwrap();
+            writeln!(out, "  why: {}", blocker_text::why(blocker, now())).unwrap();
+            writeln!(out, "  fix: {}", blocker_text::fix(blocker)).unwrap();
+            if let Some(command) = blocker_text::inspect(blocker) {
+                writeln!(out, "  inspect: {}", command.line(None)).unwrap();
+            }
+        }
+    }
+    assert_words("rolls", &out);
+}
+
+#[test]
+fn every_finding_of_the_fixtures_in_words() {
+    let mut out = String::new();
+    let mut write = |name: &str, found| {
+        writeln!(out, "# {name}").unwrap();
+        for finding in found {
+            writeln!(out, "{}", findings_text::finding(&finding)).unwrap();
+        }
+    };
+    let mut subject = cluster(Phase::Completed);
+    subject.pools[0].max_surge = 1;
+    write("without a snapshot", before_start(&subject, None, now()));
+    let prepared = cluster(Phase::Prepared);
+    for (name, _) in FIXTURES {
+        let mut seen = fixture(name);
+        write(&format!("start, {name}"), before_start(&subject, Some(&seen), now()));
+        seen.unseen.insert("pods", Unseen::Failing("forbidden".into()));
+        write(&format!("complete, {name}"), before_complete(&prepared, &seen, now()));
+    }
+    assert_words("findings", &out);
+}
+
+#[test]
+fn ranges_are_rounded_outwards() {
+    let minutes = SignedDuration::from_mins;
+    for (low, high, text) in [
+        (41, 58, "40–60m"),
+        (5, 10, "5–10m"),
+        (3, 3, "3–4m"),
+        (0, 4, "0–4m"),
+        (0, 1, "0–1m"),
+        (44, 71, "40–75m"),
+        (85, 133, "1h 20m–2h 20m"),
+        (300, 500, "5h–8h 30m"),
+    ] {
+        assert_eq!(text::range(DurationRange { low: minutes(low), high: minutes(high) }), text);
+    }
+}
+
+#[test]
+fn progress_is_written_by_rule() {
+    let of = |new, old, done| RollProgress { new, old, between: 0, done };
+    // All of them join, or are removed again: they exist.
+    let between = RollProgress { between: 3, ..of(0, 0, false) };
+    for (progress, wide, narrow, percent) in [
+        (of(9, 6, false), "9 of 15 nodes new", "9/15", 60),
+        (of(0, 0, false), "no nodes", "no nodes", 0),
+        (of(0, 0, true), "no nodes", "no nodes", 100),
+        (between, "0 of 3 nodes new", "0/3", 0),
+        (of(1, 0, true), "the only node is new", "done 1/1", 100),
+        (of(15, 0, true), "all 15 nodes new", "done 15/15", 100),
+        (of(999, 1, false), "999 of 1000 nodes new", "999/1000", 99),
+        (of(15, 0, false), "15 of 15 nodes new", "15/15", 99),
+    ] {
+        assert_eq!(text::progress(progress), wide);
+        assert_eq!(text::progress_narrow(progress), narrow);
+        assert_eq!(progress.percent(), percent);
+        assert_eq!(progress.fraction() < 1.0, percent < 100);
+    }
+}
+
+#[test]
+fn an_estimate_tells_whether_it_was_measured_and_whether_the_roll_is_blocked() {
+    let minutes = SignedDuration::from_mins;
+    let remaining = |blocked, from_usual| RollEstimate::Remaining {
+        range: DurationRange { low: minutes(41), high: minutes(58) },
+        worst_case: minutes(560),
+        blocked,
+        from_usual,
+    };
+    let shown = |estimate| {
+        (text::estimate(estimate, now()), text::time_left(estimate), text::worst_case(estimate))
+    };
+    let mut out = String::new();
+    for estimate in [
+        remaining(false, false),
+        remaining(false, true),
+        remaining(true, false),
+        remaining(true, true),
+        RollEstimate::Idle,
+        RollEstimate::Unknown,
+        RollEstimate::NotBegun,
+        RollEstimate::Stalled { since: ago(47) },
+        RollEstimate::Finishing,
+    ] {
+        writeln!(out, "{:?}", shown(estimate)).unwrap();
+    }
+    assert_words("estimates", &out);
+    let stalled = at_once(&preparing(), &snapshot(vec![draining(old("web-3", "eu01-3"), ago(47))]));
+    assert!(text::stall(&stalled, now()).unwrap().contains("47m"));
+    assert!(text::unexplained_stall(&stalled, now()).unwrap().contains("47m"));
+}
+
+#[test]
+fn a_drain_past_the_default_timeout_tells_so() {
+    let seen = fixture("every_stage");
+    let mut roll = Roll::read(&preparing(), &seen, &RollHistory::default(), now());
+    let nodes = roll.pools.iter_mut().flat_map(|pool| &mut pool.zones);
+    let mut nodes = nodes.flat_map(|zone| &mut zone.nodes);
+    let node = nodes.find(|node| node.stage == NodeStage::Draining).unwrap();
+    assert!(text::stage_detail(node, now()).unwrap().contains("1h 13m"));
+    node.deadline = Some(ago(1));
+    assert_eq!(text::stage_detail(node, now()).as_deref(), Some(text::FORCED_OVERDUE));
+}

@@ -1,0 +1,58 @@
+//! What comes next in a rotation, in a few words.
+
+use crate::app::texts::texts;
+use crate::domain::age::long;
+use crate::domain::attention::{NextStep, Stuck};
+use crate::domain::rotation::InconsistentTimes;
+
+texts! {
+    INSPECT_BLOCKER = "look at the blocker";
+    UNKNOWN_PHASE = "look: unknown phase";
+    AWAIT_NODES = "wait for the nodes";
+    wait_for(time) = "wait, {time} left";
+    AWAIT_COMPLETION = "wait";
+    UPDATE_CLIENTS = "update clients, complete";
+    UNHEALTHY = "look: unhealthy";
+    START_OVERDUE = "start: overdue";
+    OVERDUE_LATER = "overdue, not possible now";
+
+    gave_up(time) = "preparing for {time} and unhealthy; reconcile it";
+
+    TIME_IN_FUTURE = "a moment lies in the future";
+    START_AFTER_COMPLETION = "started after it was completed";
+    START_MISSING = "the moment of the start is missing";
+    COMPLETION_MISSING = "the moment of the completion is missing";
+}
+
+/// What somebody would do next.
+pub fn next_step(step: &NextStep) -> String {
+    match step {
+        NextStep::InspectBlocker => INSPECT_BLOCKER.to_owned(),
+        NextStep::UnknownPhase => UNKNOWN_PHASE.to_owned(),
+        NextStep::AwaitNodes => AWAIT_NODES.to_owned(),
+        NextStep::AwaitCompletion => AWAIT_COMPLETION.to_owned(),
+        NextStep::UpdateClients => UPDATE_CLIENTS.to_owned(),
+        NextStep::CompleteLater(refusal) => refusal.to_string(),
+        NextStep::InspectUnhealthy => UNHEALTHY.to_owned(),
+        NextStep::Start => START_OVERDUE.to_owned(),
+        NextStep::StartLater => OVERDUE_LATER.to_owned(),
+    }
+}
+
+/// Why a step is stuck, as a clause.
+pub fn stuck(stuck: Stuck<'_>) -> String {
+    match stuck {
+        Stuck::Reported(problem) => problem.to_string(),
+        Stuck::GaveUp(running) => gave_up(long(running)),
+    }
+}
+
+/// Why the times of a rotation cannot all be true, as a clause.
+pub fn inconsistent_times(why: InconsistentTimes) -> &'static str {
+    match why {
+        InconsistentTimes::Future => TIME_IN_FUTURE,
+        InconsistentTimes::StartAfterCompletion => START_AFTER_COMPLETION,
+        InconsistentTimes::StartMissing => START_MISSING,
+        InconsistentTimes::CompletionMissing => COMPLETION_MISSING,
+    }
+}

@@ -1,0 +1,165 @@
+//! What is known before a step, as it was detected.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+
+use crate::domain::action::Refusal;
+use crate::domain::cluster::{ClusterState, ReportedError};
+use crate::domain::credential::KubeconfigLocation;
+use crate::domain::roll::blocker::cause::{FullPool, NameSample, NodeResource};
+use crate::domain::roll::durations::DurationRange;
+use crate::domain::roll::progress::RollProgress;
+use crate::domain::rotation::{InconsistentTimes, Phase, Step};
+use crate::domain::snapshot::Unseen;
+
+/// How a finding is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FindingMark {
+    Fine,
+    Note,
+    /// The step is refused.
+    Refused,
+    /// Cannot be known from here.
+    Unknowable,
+}
+
+/// One line of a preflight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    Allowed {
+        phase: Phase,
+        step: Step,
+    },
+    Refused(Refusal),
+    State(ClusterState),
+    Reported(ReportedError),
+    Times(InconsistentTimes),
+    /// A kubeconfig that works, and for `complete` one that goes on to work; for how long.
+    AccessHeld {
+        step: Step,
+        left: Option<SignedDuration>,
+        place: KubeconfigLocation,
+    },
+    AccessUnclear {
+        step: Step,
+        place: KubeconfigLocation,
+        why: AccessDoubt,
+    },
+    /// No kubeconfig that works; asking for one may disable static tokens.
+    NoAccess {
+        step: Step,
+        one_way: bool,
+    },
+    /// Kubeconfigs from before the start; where the first of them is.
+    BreakingAccesses {
+        count: usize,
+        first: KubeconfigLocation,
+    },
+    /// Nodes and pods cannot be seen, and why, in a clause.
+    NodesUnseen(String),
+    OtherClients,
+
+    NodesToReplace {
+        count: usize,
+        takes: DurationRange,
+    },
+    /// Zones of a pool drain a node before its replacement exists.
+    DrainsFirst {
+        pool: String,
+        surge: u32,
+        unavailable: u32,
+        zones: usize,
+        draining: Vec<String>,
+    },
+    HibernationIn(SignedDuration),
+    /// The maintenance window opens in this time; it is open when zero.
+    MaintenanceIn(SignedDuration),
+    /// A hibernation schedule that cannot be read here; its text.
+    UnreadableSchedule(String),
+    Capacity,
+    PdbsNotVisible,
+    /// Kinds whose first list is under way.
+    BeingRead(Vec<&'static str>),
+    KindUnseen(&'static str, Unseen),
+    MisconfiguredPdbs(NameSample),
+    ExhaustedPdbs(NameSample),
+    UnreadablePdbs(NameSample),
+    PodsUnderSeveralPdbs(NameSample),
+    NoPdbBlocks,
+    /// Services without endpoints that webhooks call, and what that makes the API server refuse.
+    Webhooks {
+        services: NameSample,
+        certain: bool,
+        refused: BTreeSet<NodeResource>,
+    },
+    SingleReplicas(NameSample),
+    BarePods(NameSample),
+    PodsWithLocalVolumes(NameSample),
+    PodsWithLocalData(NameSample),
+    PoolAtMaximum(FullPool),
+
+    NodesSinceStart(usize),
+    NodesBeforeStart(NameSample),
+    /// Nodes without a moment of creation; `None`: SKE does not state the start.
+    NodesOfUnknownAge(Option<NameSample>),
+    AnotherRoll(RollProgress),
+    NodesNotReady(usize),
+    UnschedulablePods(NameSample),
+}
+
+/// Why nothing tells what becomes of a kubeconfig.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessDoubt {
+    StartUnknown,
+    /// An earlier version of skeys issued it and kept nothing of its certificates.
+    NotRecorded,
+    /// Its certificates do not show whether it is from before or after the start.
+    Certificates,
+}
+
+impl Finding {
+    /// How it is meant.
+    pub fn mark(&self) -> FindingMark {
+        match self {
+            Self::Allowed { .. }
+            | Self::State(ClusterState::Healthy)
+            | Self::AccessHeld { .. }
+            | Self::NodesToReplace { .. }
+            | Self::NoPdbBlocks
+            | Self::NodesSinceStart(_) => FindingMark::Fine,
+            Self::Refused(_) => FindingMark::Refused,
+            Self::AccessUnclear { .. }
+            | Self::NodesUnseen(_)
+            | Self::OtherClients
+            | Self::UnreadableSchedule(_)
+            | Self::Capacity
+            | Self::PdbsNotVisible
+            | Self::BeingRead(_)
+            | Self::KindUnseen(..)
+            | Self::UnreadablePdbs(_)
+            | Self::NodesOfUnknownAge(_) => FindingMark::Unknowable,
+            Self::State(_)
+            | Self::Reported(_)
+            | Self::Times(_)
+            | Self::NoAccess { .. }
+            | Self::BreakingAccesses { .. }
+            | Self::DrainsFirst { .. }
+            | Self::HibernationIn(_)
+            | Self::MaintenanceIn(_)
+            | Self::MisconfiguredPdbs(_)
+            | Self::ExhaustedPdbs(_)
+            | Self::PodsUnderSeveralPdbs(_)
+            | Self::Webhooks { .. }
+            | Self::SingleReplicas(_)
+            | Self::BarePods(_)
+            | Self::PodsWithLocalVolumes(_)
+            | Self::PodsWithLocalData(_)
+            | Self::PoolAtMaximum(_)
+            | Self::NodesBeforeStart(_)
+            | Self::AnotherRoll(_)
+            | Self::NodesNotReady(_)
+            | Self::UnschedulablePods(_) => FindingMark::Note,
+        }
+    }
+}

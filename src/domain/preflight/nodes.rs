@@ -1,0 +1,232 @@
+//! What a snapshot tells before a step: what will block the nodes, what is lost, and what is planned meanwhile.
+//!
+//! Counts with the first names; every list is bounded. Pods of `kube-system` are the platform's and left out, but for
+//! PodDisruptionBudgets, which block a drain wherever they are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::domain::age::since;
+use crate::domain::cluster::{Cluster, NodePool};
+use crate::domain::preflight::finding::Finding;
+use crate::domain::roll::Roll;
+use crate::domain::roll::blocker::budgets::{BudgetIndex, is_misconfigured};
+use crate::domain::roll::blocker::cause::{NameSample, ObjectName};
+use crate::domain::roll::blocker::pods::{bound_volumes, find_full_pools};
+use crate::domain::roll::blocker::webhooks::find_unanswered;
+use crate::domain::roll::calendar::{PlannedEvent, planned_events};
+use crate::domain::roll::durations::{DurationRange, USUAL_NODE};
+use crate::domain::roll::generation::pool_of;
+use crate::domain::roll::history::RollHistory;
+use crate::domain::roll::limits::{Limits, share, zones_that_drain_first};
+use crate::domain::snapshot::{Budget, ClusterSnapshot, Node, Pod, Selector, Unseen};
+
+/// Before start: everything the nodes will meet. Without a snapshot, what the SKE API alone tells.
+pub fn before_start(
+    cluster: &Cluster,
+    snapshot: Option<&ClusterSnapshot>,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let mut out = Vec::new();
+    let expected = nodes_to_replace(cluster, snapshot);
+    if let Some((count, takes)) = expected.filter(|_| snapshot.is_some()) {
+        out.push(Finding::NodesToReplace { count, takes });
+    }
+    out.extend(cluster.pools.iter().filter_map(find_drains_first));
+    let within = expected.map(|(_, takes)| takes.high).unwrap_or_default();
+    out.extend(planned_events(cluster, now, within).into_iter().map(|event| match event {
+        PlannedEvent::Hibernation(at) => Finding::HibernationIn(since(now, at)),
+        PlannedEvent::Maintenance(at) => Finding::MaintenanceIn(since(now, at)),
+        PlannedEvent::Unreadable(text) => Finding::UnreadableSchedule(text),
+    }));
+    out.push(Finding::Capacity);
+    let Some(snapshot) = snapshot else {
+        out.push(Finding::PdbsNotVisible);
+        return out;
+    };
+    find_unseen(snapshot, &mut out);
+    find_pdbs(snapshot, &mut out);
+    let unanswered = find_unanswered(snapshot).unwrap_or_default();
+    for certain in [true, false] {
+        let found = || unanswered.iter().filter(move |webhook| webhook.certain == certain);
+        let services: NameSample = found().map(|webhook| webhook.service.clone()).collect();
+        if services.count > 0 {
+            let refused = found().flat_map(|webhook| &webhook.refused).copied().collect();
+            out.push(Finding::Webhooks { services, certain, refused });
+        }
+    }
+    find_workloads(snapshot, &mut out);
+    let roll = Roll::read(cluster, snapshot, &RollHistory::default(), now);
+    let full = find_full_pools(cluster, &roll.pools, &BTreeSet::new()).into_iter().take(3);
+    out.extend(full.map(Finding::PoolAtMaximum));
+    out
+}
+
+/// Before complete: whether every node is new, and what else the snapshot tells of the nodes.
+pub fn before_complete(
+    cluster: &Cluster,
+    snapshot: &ClusterSnapshot,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let unseen = snapshot.unseen.get("nodes");
+    let mut out: Vec<Finding> =
+        unseen.map(|why| Finding::KindUnseen("nodes", why.clone())).into_iter().collect();
+    if snapshot.is_blind_to("nodes") {
+        return out;
+    }
+    let roll = Roll::read(cluster, snapshot, &RollHistory::default(), now);
+    let counted = roll.counts.seen() - roll.counts.preserved;
+    // Both moments as they were written: one of them brought to our clock would not compare with the other.
+    let named = |wanted: &dyn Fn(&Node) -> bool| -> NameSample {
+        let chosen = snapshot.nodes.iter().filter(|node| wanted(node));
+        let names: BTreeSet<&str> = chosen.map(|node| node.name.as_str()).collect();
+        let nodes = roll.nodes().filter(|node| names.contains(node.name.as_str()));
+        nodes.map(|node| ObjectName::new("", &node.short)).collect()
+    };
+    let start = cluster.rotation.initiated;
+    let old = named(&|node| start.is_some() && node.created.is_some() && node.created < start);
+    let unclear = named(&|node| node.created.is_none());
+    if start.is_none() && counted > 0 {
+        out.push(Finding::NodesOfUnknownAge(None));
+    } else if unclear.count > 0 {
+        out.push(Finding::NodesOfUnknownAge(Some(unclear)));
+    } else if old.count == 0 && counted > 0 {
+        out.push(Finding::NodesSinceStart(counted));
+    }
+    push_some(old, Finding::NodesBeforeStart, &mut out);
+    out.extend(roll.another.map(Finding::AnotherRoll));
+    let unready = roll.counts.joining + roll.counts.preserved;
+    out.extend((unready > 0).then_some(Finding::NodesNotReady(unready)));
+    let unscheduled = user_pods(snapshot).filter(|pod| pod.unscheduled.is_some());
+    push_some(unscheduled.collect(), Finding::UnschedulablePods, &mut out);
+    out
+}
+
+/// Nodes that will be replaced and how long that usually takes: the slowest zone counts. From the nodes that exist, else
+/// from the fewest that the pools may have; `None` without any.
+pub fn nodes_to_replace(
+    cluster: &Cluster,
+    snapshot: Option<&ClusterSnapshot>,
+) -> Option<(usize, DurationRange)> {
+    let seen = snapshot.filter(|snapshot| !snapshot.is_blind_to("nodes"));
+    let known: BTreeSet<String> = cluster.pools.iter().map(|pool| pool.name.clone()).collect();
+    let mut nodes: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    match seen {
+        Some(snapshot) => {
+            for node in &snapshot.nodes {
+                let pool = pool_of(node, &snapshot.templates, &known);
+                *nodes.entry((pool, &node.zone)).or_default() += 1;
+            }
+        }
+        None => {
+            for pool in &cluster.pools {
+                for (index, zone) in pool.zones.iter().enumerate() {
+                    let fewest = share(pool.minimum, pool.zones.len(), index);
+                    let fewest = usize::try_from(fewest).unwrap_or(usize::MAX);
+                    *nodes.entry((&pool.name, zone)).or_default() += fewest;
+                }
+            }
+        }
+    }
+    let batch = |(pool, zone): (&str, &str)| {
+        let pool = cluster.pools.iter().find(|known| known.name == pool)?;
+        let index = pool.zones.iter().position(|known| known == zone)?;
+        Some(Limits::of(pool, index).batch())
+    };
+    let total: usize = nodes.values().sum();
+    let batches =
+        nodes.iter().map(|(place, count)| count.div_ceil(batch(*place).unwrap_or(1))).max()?;
+    (total > 0).then_some((total, USUAL_NODE.times(batches)))
+}
+
+fn find_drains_first(pool: &NodePool) -> Option<Finding> {
+    let draining = zones_that_drain_first(pool);
+    let (surge, unavailable, zones) = (pool.max_surge, pool.max_unavailable, pool.zones.len());
+    let enough = usize::try_from(surge.saturating_add(unavailable)).unwrap_or(usize::MAX) >= zones;
+    if draining.is_empty() || enough {
+        return None;
+    }
+    let draining = draining.into_iter().map(str::to_owned).collect();
+    Some(Finding::DrainsFirst { pool: pool.name.clone(), surge, unavailable, zones, draining })
+}
+
+fn find_unseen(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
+    // Nothing here is read off events.
+    let kinds = snapshot.unseen.iter().filter(|(kind, _)| **kind != "events");
+    let (unread, others): (Vec<_>, Vec<_>) = kinds.partition(|(_, why)| **why == Unseen::Unread);
+    out.extend(others.into_iter().map(|(kind, why)| Finding::KindUnseen(kind, why.clone())));
+    if !unread.is_empty() {
+        out.push(Finding::BeingRead(unread.into_iter().map(|(kind, _)| *kind).collect()));
+    }
+}
+
+fn find_pdbs(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
+    if snapshot.is_blind_to("poddisruptionbudgets") {
+        return;
+    }
+    let named = |wanted: &dyn Fn(&Budget) -> bool| -> NameSample {
+        snapshot.budgets.iter().map(|budget| &**budget).filter(|budget| wanted(budget)).collect()
+    };
+    let covers =
+        |budget: &Budget| budget.expected > 0 && !matches!(budget.selector, Selector::Nothing);
+    let misconfigured = named(&|budget| is_misconfigured(budget) && covers(budget));
+    let exhausted = named(&|b| b.allowed <= 0 && !is_misconfigured(b) && covers(b));
+    let unreadable = named(&|budget| matches!(budget.selector, Selector::Unreadable(_)));
+    let none = misconfigured.count + exhausted.count + unreadable.count == 0;
+    push_some(misconfigured, Finding::MisconfiguredPdbs, out);
+    push_some(exhausted, Finding::ExhaustedPdbs, out);
+    push_some(unreadable, Finding::UnreadablePdbs, out);
+    if snapshot.is_blind_to("pods") {
+        return;
+    }
+    let index = BudgetIndex::of(&snapshot.budgets);
+    let several: NameSample = all_pods(snapshot)
+        .filter(|pod| !pod.stays_on_its_node() && index.covering(pod).len() > 1)
+        .collect();
+    if several.count > 0 {
+        out.push(Finding::PodsUnderSeveralPdbs(several));
+    } else if none {
+        out.push(Finding::NoPdbBlocks);
+    }
+}
+
+fn find_workloads(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
+    if snapshot.is_blind_to("pods") {
+        return;
+    }
+    let mut replicas: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
+    for pod in user_pods(snapshot) {
+        if let Some(owner) = pod.owner.as_ref().filter(|owner| owner.kind != "Job") {
+            *replicas.entry((&pod.namespace, &owner.kind, &owner.name)).or_default() += 1;
+        }
+    }
+    let single = replicas.into_iter().filter(|(_, count)| *count == 1);
+    let single = single.map(|((namespace, _, name), _)| ObjectName::new(namespace, name));
+    push_some(single.collect(), Finding::SingleReplicas, out);
+    let volumes = snapshot.volumes.iter().map(|volume| &**volume);
+    let bound = bound_volumes(volumes.filter(|volume| volume.on_node));
+    let is_bound = |pod: &&Pod| {
+        pod.claims.iter().any(|claim| bound.contains_key(&(&*pod.namespace, claim.as_str())))
+    };
+    let has_data = |pod: &&Pod| pod.local_data && pod.owner.is_some();
+    let pods = || user_pods(snapshot);
+    push_some(pods().filter(|pod| pod.owner.is_none()).collect(), Finding::BarePods, out);
+    push_some(pods().filter(is_bound).collect(), Finding::PodsWithLocalVolumes, out);
+    push_some(pods().filter(has_data).collect(), Finding::PodsWithLocalData, out);
+}
+
+fn push_some(found: NameSample, finding: fn(NameSample) -> Finding, out: &mut Vec<Finding>) {
+    if found.count > 0 {
+        out.push(finding(found));
+    }
+}
+
+/// Pods of the users that a drain moves.
+fn user_pods(snapshot: &ClusterSnapshot) -> impl Iterator<Item = &Pod> {
+    all_pods(snapshot).filter(|pod| pod.namespace != "kube-system" && !pod.stays_on_its_node())
+}
+
+fn all_pods(snapshot: &ClusterSnapshot) -> impl Iterator<Item = &Pod> {
+    snapshot.pods.iter().map(|pod| &**pod)
+}

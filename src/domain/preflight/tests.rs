@@ -1,0 +1,254 @@
+//! What is found before a step.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
+use crate::domain::cluster::{Cluster, HibernationSchedule, KubernetesVersion};
+use crate::domain::credential::{Credentials, StaticToken};
+use crate::domain::fixtures::{access, now};
+use crate::domain::preflight::nodes::{before_complete, before_start, nodes_to_replace};
+use crate::domain::preflight::{
+    AccessDoubt, Evidence, Finding, FindingMark, StaticTokens, findings,
+};
+use crate::domain::roll::durations::USUAL_NODE;
+use crate::domain::roll::progress::RollProgress;
+use crate::domain::roll::tests::blockers::sample;
+use crate::domain::roll::tests::cluster;
+use crate::domain::roll::tests::stages::fixture;
+use crate::domain::rotation::{Phase, Step};
+use crate::domain::snapshot::{ClusterSnapshot, Node, OwnerReference, Pod, Unseen};
+
+fn marked(found: &[Finding], mark: FindingMark) -> Vec<&Finding> {
+    found.iter().filter(|finding| finding.mark() == mark).collect()
+}
+
+fn failing(why: &str) -> Unseen {
+    Unseen::Failing(why.into())
+}
+
+#[test]
+fn static_tokens_are_likely_exactly_where_there_is_evidence() {
+    let searched = Evidence { static_tokens: Some(Vec::new()), ..Evidence::default() };
+    let resting = cluster(Phase::Completed);
+    let of_version = |version: &str| Cluster {
+        version: KubernetesVersion::new(version),
+        ..cluster(Phase::Completed)
+    };
+    let old = KubernetesVersion::new("1.26.4");
+    for (cluster, expected) in [
+        (&resting, StaticTokens::Unlikely { searched: true }),
+        (&cluster(Phase::Never), StaticTokens::NeverRotated),
+        (&of_version("1.26.4"), StaticTokens::OldVersion(old)),
+        (&of_version("next"), StaticTokens::UnknownVersion),
+    ] {
+        let found = StaticTokens::find(cluster, &searched);
+        assert_eq!(found, expected);
+        assert_eq!(found.are_likely(), !matches!(found, StaticTokens::Unlikely { .. }));
+    }
+    let token = StaticToken { file: "~/.kube/config".into(), context: "shop".into() };
+    let found = Evidence { static_tokens: Some(vec![token.clone()]), ..Evidence::default() };
+    assert_eq!(StaticTokens::find(&resting, &found), StaticTokens::Found(1, token));
+    let unsearched = StaticTokens::find(&resting, &Evidence::default());
+    assert_eq!(unsearched, StaticTokens::Unlikely { searched: false });
+}
+
+#[test]
+fn complete_lists_what_was_issued_before_the_start_as_breaking() {
+    let subject = cluster(Phase::Prepared);
+    let accesses = vec![access(&subject, false, "old.yaml"), access(&subject, true, "new.yaml")];
+    let places: Vec<_> = accesses.iter().map(|access| access.place.clone()).collect();
+    let credentials = Credentials { accesses, ..Credentials::default() };
+    let evidence = Evidence { credentials, ..Evidence::default() };
+    let found = findings(Step::Complete, &subject, &evidence, now());
+    assert!(found.contains(&Finding::BreakingAccesses { count: 1, first: places[0].clone() }));
+    let held = |finding: &&Finding| matches!(finding, Finding::AccessHeld { place, .. } if *place == places[1]);
+    assert_eq!(found.iter().find(held).unwrap().mark(), FindingMark::Fine);
+    assert_eq!(found.last(), Some(&Finding::OtherClients), "what nobody can know comes last");
+}
+
+#[test]
+fn cred_05_without_the_moment_of_the_start_a_kubeconfig_is_no_tick() {
+    let mut subject = cluster(Phase::Prepared);
+    let accesses = vec![access(&subject, true, "new.yaml")];
+    let place = accesses[0].place.clone();
+    subject.rotation.initiated = None;
+    let credentials = Credentials { accesses, ..Credentials::default() };
+    let evidence = Evidence { credentials, ..Evidence::default() };
+    let found = findings(Step::Complete, &subject, &evidence, now());
+    let unclear =
+        Finding::AccessUnclear { step: Step::Complete, place, why: AccessDoubt::StartUnknown };
+    assert!(found.contains(&unclear), "{found:?}");
+    assert_eq!(unclear.mark(), FindingMark::Unknowable);
+}
+
+#[test]
+fn without_a_snapshot_the_ske_api_alone_tells() {
+    let mut subject = cluster(Phase::Never);
+    subject.pools[0].max_surge = 1;
+    let drains_first = Finding::DrainsFirst {
+        pool: "web".into(),
+        surge: 1,
+        unavailable: 0,
+        zones: 3,
+        draining: vec!["eu01-2".into(), "eu01-3".into()],
+    };
+    let expected = [drains_first, Finding::Capacity, Finding::PdbsNotVisible];
+    assert_eq!(before_start(&subject, None, now()), expected, "how many nodes exist is not known");
+}
+
+#[test]
+fn budgets_that_will_block_a_drain_are_counted_and_named() {
+    let subject = cluster(Phase::Completed);
+    let found = before_start(&subject, Some(&fixture("blocked_by_budgets")), now());
+    let mut never = sample(&["shop/db", "billing/one", "odd/unreadable"]);
+    never.count = 4;
+    for finding in [
+        Finding::MisconfiguredPdbs(never),
+        Finding::ExhaustedPdbs(sample(&["payments/api", "unready/sick"])),
+        Finding::UnreadablePdbs(sample(&["odd/unreadable"])),
+        Finding::PodsUnderSeveralPdbs(sample(&["twice/web-1"])),
+    ] {
+        assert!(found.contains(&finding), "{finding:?}\n{found:?}");
+    }
+    assert!(!format!("{found:?}").contains("no-selector"), "it covers nothing");
+}
+
+#[test]
+fn workloads_that_suffer_are_counted_and_named() {
+    let subject = cluster(Phase::Completed);
+    let found = before_start(&subject, Some(&fixture("held_by_pods")), now());
+    for finding in [
+        Finding::NodesToReplace { count: 4, takes: USUAL_NODE.times(2) },
+        Finding::NoPdbBlocks,
+        Finding::SingleReplicas(sample(&["shop/disk", "shop/zonal"])),
+        Finding::BarePods(sample(&["tools/shell"])),
+        Finding::PodsWithLocalVolumes(sample(&["shop/disk-0"])),
+        Finding::PodsWithLocalData(sample(&["shop/cache-1"])),
+    ] {
+        assert!(found.contains(&finding), "{finding:?}\n{found:?}");
+    }
+}
+
+#[test]
+fn long_lists_are_cut() {
+    let (subject, mut snapshot) = (cluster(Phase::Completed), fixture("held_by_pods"));
+    let template: Pod = (*snapshot.pods[2]).clone();
+    for number in 0..5_000 {
+        let name = format!("bare-{number}");
+        snapshot.pods.push(Arc::new(Pod { uid: name.clone(), name, ..template.clone() }));
+        let name = format!("lonely-{number}");
+        let owner = Some(OwnerReference { kind: "ReplicaSet".into(), name: name.clone() });
+        snapshot.pods.push(Arc::new(Pod { uid: name.clone(), name, owner, ..template.clone() }));
+    }
+    let found = before_start(&subject, Some(&snapshot), now());
+    assert!(found.len() < 20);
+    let bare = found.iter().find_map(|finding| {
+        let Finding::BarePods(pods) = finding else { return None };
+        Some((pods.count, pods.first.len()))
+    });
+    assert_eq!(bare, Some((5_001, 3)));
+}
+
+#[test]
+fn what_is_planned_within_the_usual_time_is_noted() {
+    let mut subject = cluster(Phase::Never);
+    let schedule = |start: &str| {
+        vec![HibernationSchedule {
+            start: start.into(),
+            end: "0 6 * * *".into(),
+            timezone: String::new(),
+        }]
+    };
+    subject.schedules = schedule("7 14 * * *");
+    subject.maintenance = Some(("14:10".into(), "15:00".into()));
+    let found = before_start(&subject, None, now());
+    let seconds = SignedDuration::from_secs;
+    assert!(found.contains(&Finding::HibernationIn(seconds(4 * 60 + 49))), "{found:?}");
+    assert!(found.contains(&Finding::MaintenanceIn(seconds(7 * 60 + 49))), "{found:?}");
+    subject.schedules = schedule("0 20 * * *");
+    subject.maintenance = None;
+    assert!(marked(&before_start(&subject, None, now()), FindingMark::Note).is_empty());
+    subject.schedules = schedule("@midnight");
+    let unclear = Finding::UnreadableSchedule("@midnight".into());
+    assert!(before_start(&subject, None, now()).contains(&unclear));
+}
+
+#[test]
+fn the_usual_time_is_that_of_the_slowest_zone() {
+    let mut subject = cluster(Phase::Never);
+    subject.pools[0].max_surge = 1;
+    let expected = |subject: &Cluster| nodes_to_replace(subject, Some(&fixture("every_stage")));
+    assert_eq!(expected(&subject), Some((13, USUAL_NODE.times(5))));
+    subject.pools[0].max_surge = 6;
+    assert_eq!(expected(&subject), Some((13, USUAL_NODE.times(3))));
+    subject.pools.clear();
+    assert_eq!(nodes_to_replace(&subject, None), None);
+}
+
+#[test]
+fn kinds_that_cannot_be_listed_are_unknowable() {
+    let (subject, mut snapshot) = (cluster(Phase::Completed), fixture("held_by_pods"));
+    snapshot.pods.clear();
+    snapshot.unseen.insert("pods", failing("forbidden"));
+    let found = before_start(&subject, Some(&snapshot), now());
+    let unseen = Finding::KindUnseen("pods", failing("forbidden"));
+    assert_eq!(marked(&found, FindingMark::Unknowable), [&Finding::Capacity, &unseen]);
+    assert!(!found.iter().any(|finding| matches!(finding, Finding::SingleReplicas(_))));
+}
+
+#[test]
+fn complete_tells_whether_every_node_is_new() {
+    let subject = cluster(Phase::Prepared);
+    let found = |snapshot: &ClusterSnapshot| before_complete(&subject, snapshot, now());
+    assert_eq!(found(&fixture("all_new")), [Finding::NodesSinceStart(3)]);
+    let lagging = found(&fixture("prepared_but_lagging"));
+    assert!(matches!(&lagging[0], Finding::NodesBeforeStart(nodes) if nodes.count == 2));
+    let another = RollProgress { new: 1, old: 2, between: 0, done: false };
+    let of_another = found(&fixture("another_roll_while_prepared"));
+    assert!(of_another.contains(&Finding::AnotherRoll(another)), "{of_another:?}");
+    let waiting = found(&fixture("held_by_pods"));
+    let is_waiting =
+        |finding: &Finding| matches!(finding, Finding::UnschedulablePods(pods) if pods.count == 2);
+    assert!(waiting.iter().any(is_waiting), "{waiting:?}");
+    let mut blind = fixture("all_new");
+    blind.nodes.clear();
+    blind.unseen.insert("nodes", failing("forbidden"));
+    assert_eq!(found(&blind), [Finding::KindUnseen("nodes", failing("forbidden"))]);
+}
+
+#[test]
+fn cred_05_without_the_moment_of_the_start_no_node_is_called_new() {
+    let mut subject = cluster(Phase::Prepared);
+    subject.rotation.initiated = None;
+    let found = before_complete(&subject, &fixture("all_new"), now());
+    assert_eq!(found, [Finding::NodesOfUnknownAge(None)]);
+    let mut undated = fixture("all_new");
+    undated.nodes[0] = Arc::new(Node { created: None, ..(*undated.nodes[0]).clone() });
+    let found = before_complete(&cluster(Phase::Prepared), &undated, now());
+    let is_one =
+        |finding: &Finding| matches!(finding, Finding::NodesOfUnknownAge(Some(n)) if n.count == 1);
+    assert!(found.iter().all(is_one), "{found:?}");
+}
+
+#[test]
+fn k8s_14_complete_finds_the_same_whatever_our_clock_shows() {
+    let subject = cluster(Phase::Prepared);
+    for name in ["all_new", "prepared_but_lagging"] {
+        let mut snapshot = fixture(name);
+        let expected = before_complete(&subject, &snapshot, now());
+        for skew in [3_600, -3_600, 86_400] {
+            snapshot.skew_seconds = skew;
+            assert_eq!(before_complete(&subject, &snapshot, now()), expected, "{name} {skew}");
+        }
+    }
+}
+
+#[test]
+fn the_findings_of_a_step_include_those_of_the_nodes() {
+    let evidence = Evidence { snapshot: Some(Arc::new(fixture("all_new"))), ..Evidence::default() };
+    let found = findings(Step::Complete, &cluster(Phase::Prepared), &evidence, now());
+    assert!(found.contains(&Finding::NodesSinceStart(3)));
+    let found = findings(Step::Start, &cluster(Phase::Completed), &evidence, now());
+    assert!(found.contains(&Finding::NoPdbBlocks));
+}

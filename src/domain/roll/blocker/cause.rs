@@ -1,0 +1,319 @@
+//! What can block a roll, as it was detected.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::domain::cluster::ReportedError;
+use crate::domain::roll::classify::{JoiningReason, NodeRoll, Since};
+use crate::domain::snapshot::{Budget, OwnerReference, Pod};
+use crate::domain::text::clean;
+
+/// How bad a blocker is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It does not end by itself.
+    Blocks,
+    /// It may end by itself, but has lasted too long.
+    Delays,
+    /// It blocks nothing; take note.
+    Note,
+}
+
+/// Something that blocks a roll, or is worth knowing while it lasts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocker {
+    pub cause: BlockerCause,
+    /// The node that waits.
+    pub node: Option<NodeName>,
+    /// Pool and zone that wait.
+    pub place: Option<(String, String)>,
+    pub since: Option<Since>,
+    /// What SKE reports about the same.
+    pub reported: Vec<ReportedError>,
+}
+
+/// A node's name in full, as the API writes it, and from its pool on, safe to draw.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeName {
+    pub full: String,
+    pub short: String,
+}
+
+impl From<&NodeRoll> for NodeName {
+    fn from(node: &NodeRoll) -> Self {
+        Self { full: node.name.clone(), short: node.short.clone() }
+    }
+}
+
+/// What was detected, worst first among what is equally bad.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BlockerCause {
+    /// A PodDisruptionBudget allows no eviction.
+    Pdb(PdbBlock),
+    /// The eviction API refuses pods that more than one PodDisruptionBudget covers.
+    SeveralPdbs { pods: NameSample, budgets: Vec<String> },
+    /// PREPARING and unhealthy for longer than Gardener retries by default.
+    PreparingTooLong,
+    /// Webhooks call a service without endpoints about what new nodes need.
+    Webhook(WebhookBlock),
+    /// No new node joins; how many old ones are left here, or are missing.
+    NoNewNode { old_left: usize, missing: usize },
+    /// SKE reports an error of which the cluster itself shows nothing.
+    Reported(ReportedError),
+    /// Pods that should be gone by now; the finalizers of the first.
+    HungPods { pods: NameSample, finalizers: Vec<String> },
+    /// A volume does not detach.
+    Volume { volume: String, attachment: String, error: Option<String> },
+    /// A new node does not become ready; its own reason, and its system pods that are not ready.
+    NodeNotReady { why: Option<JoiningReason>, reason: Option<String>, pods: NameSample },
+    /// Pods of one controller cannot be scheduled; the scheduler's message about the first.
+    UnschedulablePods {
+        pods: NameSample,
+        owner: Option<OwnerReference>,
+        message: String,
+        volume: Option<VolumeBinding>,
+    },
+    /// A PodDisruptionBudget whose selector cannot be read, and why; it may cover pods of the node.
+    UnreadablePdb { budget: ObjectName, reason: String, node: String },
+    /// Pods of draining nodes that have no controller.
+    BarePods(NameSample),
+    /// Pods of draining nodes that have data in emptyDir or hostPath.
+    LocalData(NameSample),
+    /// A pod's volume stays on its node.
+    LocalVolume { pod: ObjectName, volume: String },
+    /// Pods cannot be scheduled, and these pools may not grow.
+    PoolsAtMaximum(Vec<FullPool>),
+    /// The cluster is to be hibernated before the roll is done.
+    Hibernation { at: Timestamp, rotation_runs: bool },
+    /// The maintenance window begins before the roll is done; `None` when it is open.
+    Maintenance { opens: Option<Timestamp> },
+}
+
+/// A PodDisruptionBudget that allows no eviction, and what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PdbBlock {
+    pub budget: ObjectName,
+    /// It can never allow an eviction as it is.
+    pub misconfigured: bool,
+    /// The pods of the node that may not be evicted.
+    pub pods: NameSample,
+    /// `None` while its status is of an earlier spec.
+    pub status: Option<PdbStatus>,
+    pub fix: PdbFix,
+    /// A replica that cannot be scheduled, and the scheduler's message.
+    pub unscheduled: Option<(ObjectName, String)>,
+}
+
+/// Pods that a PodDisruptionBudget counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PdbStatus {
+    pub desired: i32,
+    pub healthy: i32,
+    pub expected: i32,
+}
+
+/// What lets a PodDisruptionBudget allow one eviction.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PdbFix {
+    /// Only another rule; the one that allows none ("maxUnavailable 0"), where one does alone.
+    Relax(Option<String>),
+    /// So many replicas more, or another rule.
+    AddReplicas(i64),
+    /// So many of its replicas must become ready.
+    AwaitReplicas(i32),
+}
+
+/// A service without endpoints that must be called about what new nodes need.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WebhookBlock {
+    pub service: ObjectName,
+    /// Kind and name of the configurations whose webhooks call it.
+    pub configurations: BTreeSet<(&'static str, String)>,
+    pub refused: BTreeSet<NodeResource>,
+    /// Whether the webhook is certainly called; conditions and some selectors cannot be evaluated here.
+    pub certain: bool,
+}
+
+/// What the API server must accept so that a node joins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NodeResource {
+    Nodes,
+    NodeCertificates,
+    NodeLeases,
+    /// Leases in `kube-system`: by these the controllers that create machines and approve certificates find their leader.
+    SystemLeases,
+    /// Pods in `kube-system`.
+    SystemPods,
+}
+
+/// A volume that cannot follow a pod everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VolumeBinding {
+    pub volume: String,
+    /// Zones that may mount it; `None`: it stays on one node.
+    pub zones: Option<Vec<String>>,
+}
+
+/// A pool that has all the nodes that it may have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FullPool {
+    pub pool: String,
+    pub maximum: u32,
+    /// Zones that are full, with their share; empty when all are.
+    pub zones: Vec<(String, u32)>,
+}
+
+/// Namespace, empty for what has none, and name of an object. Written as "payments/api", safe to draw.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectName {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl ObjectName {
+    /// The name of an object in a namespace, or of one without.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+}
+
+impl From<&Pod> for ObjectName {
+    fn from(pod: &Pod) -> Self {
+        Self::new(&pod.namespace, &pod.name)
+    }
+}
+
+impl From<&Budget> for ObjectName {
+    fn from(budget: &Budget) -> Self {
+        Self::new(&budget.namespace, &budget.name)
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            f.write_str(&clean(&self.name))
+        } else {
+            f.write_str(&clean(&format!("{}/{}", self.namespace, self.name)))
+        }
+    }
+}
+
+/// The first few of many objects.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NameSample {
+    pub count: usize,
+    /// Three at most.
+    pub first: Vec<ObjectName>,
+}
+
+impl<T: Into<ObjectName>> FromIterator<T> for NameSample {
+    fn from_iter<I: IntoIterator<Item = T>>(all: I) -> Self {
+        let mut all = all.into_iter();
+        let first: Vec<ObjectName> = all.by_ref().take(3).map(Into::into).collect();
+        Self { count: first.len() + all.count(), first }
+    }
+}
+
+/// Kind and name of an object ("PodDisruptionBudget payments/api").
+pub type ObjectReference = (&'static str, ObjectName);
+
+impl Blocker {
+    /// A blocker of the whole roll.
+    pub fn new(cause: BlockerCause, since: Option<Since>) -> Self {
+        Self { cause, node: None, place: None, since, reported: Vec::new() }
+    }
+
+    /// A blocker of one node.
+    pub fn of_node(cause: BlockerCause, node: &NodeRoll, since: Option<Since>) -> Self {
+        let place = Some((node.pool.clone(), node.zone.clone()));
+        Self { node: Some(node.into()), place, ..Self::new(cause, since) }
+    }
+
+    /// How bad it is.
+    pub fn severity(&self) -> Severity {
+        match &self.cause {
+            BlockerCause::Pdb(PdbBlock { misconfigured: true, .. })
+            | BlockerCause::SeveralPdbs { .. }
+            | BlockerCause::PreparingTooLong
+            | BlockerCause::Webhook(WebhookBlock { certain: true, .. })
+            | BlockerCause::NoNewNode { .. } => Severity::Blocks,
+            BlockerCause::Reported(problem) if problem.blocks_roll() => Severity::Blocks,
+            BlockerCause::Pdb(_)
+            | BlockerCause::HungPods { .. }
+            | BlockerCause::Volume { .. }
+            | BlockerCause::NodeNotReady { .. }
+            | BlockerCause::UnschedulablePods { .. }
+            | BlockerCause::Reported(_) => Severity::Delays,
+            BlockerCause::UnreadablePdb { .. }
+            | BlockerCause::Webhook(_)
+            | BlockerCause::BarePods(_)
+            | BlockerCause::LocalData(_)
+            | BlockerCause::LocalVolume { .. }
+            | BlockerCause::PoolsAtMaximum(_)
+            | BlockerCause::Hibernation { .. }
+            | BlockerCause::Maintenance { .. } => Severity::Note,
+        }
+    }
+
+    /// Whether it does not end by itself.
+    pub fn stops(&self) -> bool {
+        self.severity() == Severity::Blocks
+    }
+
+    /// Whether it keeps pods on a draining node.
+    pub fn blocks_drain(&self) -> bool {
+        let of_pods = matches!(
+            self.cause,
+            BlockerCause::Pdb(_)
+                | BlockerCause::SeveralPdbs { .. }
+                | BlockerCause::HungPods { .. }
+                | BlockerCause::Volume { .. }
+        );
+        of_pods && self.node.is_some()
+    }
+
+    /// Whether it is about a pool, or about all of them.
+    pub fn concerns(&self, pool: &str) -> bool {
+        self.place.as_ref().is_none_or(|(waiting, _)| waiting == pool)
+    }
+
+    /// The object that blocks; `None` where SKE alone tells of it.
+    pub fn object(&self) -> Option<ObjectReference> {
+        let cluster_wide = |name: &str| ObjectName::new("", name);
+        let first = |pods: &NameSample| Some(("Pod", pods.first.first()?.clone()));
+        match &self.cause {
+            BlockerCause::Pdb(PdbBlock { budget, .. })
+            | BlockerCause::UnreadablePdb { budget, .. } => {
+                Some(("PodDisruptionBudget", budget.clone()))
+            }
+            BlockerCause::SeveralPdbs { pods, .. }
+            | BlockerCause::HungPods { pods, .. }
+            | BlockerCause::UnschedulablePods { pods, .. }
+            | BlockerCause::BarePods(pods)
+            | BlockerCause::LocalData(pods) => first(pods),
+            BlockerCause::Webhook(webhook) => Some(("Service", webhook.service.clone())),
+            BlockerCause::Volume { attachment, .. } => {
+                Some(("VolumeAttachment", cluster_wide(attachment)))
+            }
+            BlockerCause::LocalVolume { volume, .. } => {
+                Some(("PersistentVolume", cluster_wide(volume)))
+            }
+            BlockerCause::NodeNotReady { .. } => {
+                Some(("Node", cluster_wide(&self.node.as_ref()?.full)))
+            }
+            BlockerCause::NoNewNode { .. } => {
+                Some(("node pool", cluster_wide(&self.place.as_ref()?.0)))
+            }
+            BlockerCause::PoolsAtMaximum(pools) => {
+                Some(("node pool", cluster_wide(&pools.first()?.pool)))
+            }
+            BlockerCause::PreparingTooLong
+            | BlockerCause::Reported(_)
+            | BlockerCause::Hibernation { .. }
+            | BlockerCause::Maintenance { .. } => None,
+        }
+    }
+}

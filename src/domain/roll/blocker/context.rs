@@ -1,0 +1,87 @@
+//! What blockers are looked for in.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::age::since;
+use crate::domain::cluster::Cluster;
+use crate::domain::roll::classify::{NodeRoll, NodeStage, Since};
+use crate::domain::roll::clock_skew::ClusterClock;
+use crate::domain::roll::generation::{RolloutStage, rollout_stage};
+use crate::domain::roll::history::RollHistory;
+use crate::domain::roll::progress::PoolRoll;
+use crate::domain::snapshot::{ClusterSnapshot, Pod};
+
+/// What is normal for a moment, since a pod may be moving, is a blocker when it lasts this long.
+pub const PATIENCE: SignedDuration = SignedDuration::from_mins(3);
+
+/// What blockers are looked for in.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockerContext<'a> {
+    pub cluster: &'a Cluster,
+    pub snapshot: &'a ClusterSnapshot,
+    pub pools: &'a [PoolRoll],
+    pub history: &'a RollHistory,
+    pub clock: ClusterClock,
+}
+
+impl BlockerContext<'_> {
+    /// Whether something that began then cannot be of this rotation's roll.
+    pub fn is_older(&self, began: Timestamp) -> bool {
+        let rotation = &self.cluster.rotation;
+        rollout_stage(rotation) == RolloutStage::Rolling
+            && rotation.initiated.is_some_and(|started| began < started)
+    }
+
+    /// Whether something has lasted for longer than this.
+    pub fn has_lasted(&self, began: Since, patience: SignedDuration) -> bool {
+        since(began.at, self.clock.now()) > patience
+    }
+}
+
+/// The pods that matter for a roll, found in one pass over all pods.
+pub struct RelevantPods<'a> {
+    /// Pods that a drain must move, of old nodes and of new ones that are removed again.
+    pub leaving: Vec<(&'a Pod, &'a NodeRoll)>,
+    /// Pods on joining nodes that are not ready, by the node's name.
+    pub starting: HashMap<&'a str, Vec<&'a Pod>>,
+    /// Pods that cannot be scheduled, since when, by our clock.
+    pub pending: Vec<(&'a Pod, Option<Timestamp>)>,
+}
+
+impl<'a> RelevantPods<'a> {
+    /// Sorts out the pods of a snapshot.
+    pub fn of(context: &BlockerContext<'a>) -> Self {
+        let concerned: HashMap<&str, &NodeRoll> = context
+            .pools
+            .iter()
+            .flat_map(PoolRoll::nodes)
+            .filter(|node| is_drained(node) || node.stage == NodeStage::Joining)
+            .map(|node| (node.name.as_str(), node))
+            .collect();
+        let mut out = Self { leaving: Vec::new(), starting: HashMap::new(), pending: Vec::new() };
+        for pod in &context.snapshot.pods {
+            if let Some((since, _)) = &pod.unscheduled
+                && pod.pending
+                && pod.deleted_by.is_none()
+            {
+                out.pending.push((pod, since.map(|at| context.clock.ours(at))));
+            }
+            let Some(node) = pod.node.as_deref().and_then(|name| concerned.get(name)) else {
+                continue;
+            };
+            if is_drained(node) && !pod.stays_on_its_node() {
+                out.leaving.push((pod, node));
+            } else if node.stage == NodeStage::Joining && !pod.ready {
+                out.starting.entry(&node.name).or_default().push(pod);
+            }
+        }
+        out
+    }
+}
+
+/// Whether pods are being evicted from a node.
+pub fn is_drained(node: &NodeRoll) -> bool {
+    matches!(node.stage, NodeStage::Draining | NodeStage::Leaving)
+}

@@ -1,0 +1,147 @@
+//! How long nodes take: what this roll showed, what is usual, and the estimate that is made of it.
+
+use std::collections::VecDeque;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// What replacing a node usually takes, from creation to the old one being gone.
+pub const USUAL_NODE: DurationRange =
+    DurationRange { low: SignedDuration::from_mins(7), high: SignedDuration::from_mins(10) };
+/// The part of it that evicting pods and removing the machine takes.
+const USUAL_DRAIN: DurationRange =
+    DurationRange { low: SignedDuration::from_mins(3), high: SignedDuration::from_mins(5) };
+/// A shorter standstill is normal.
+const LEAST_STALL: SignedDuration = SignedDuration::from_mins(10);
+/// Durations kept of each kind.
+const MAX_SAMPLES: usize = 256;
+
+/// A range of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DurationRange {
+    pub low: SignedDuration,
+    /// The most it takes if nothing blocks.
+    pub high: SignedDuration,
+}
+
+impl DurationRange {
+    /// So many times as long.
+    #[must_use]
+    pub fn times(self, count: usize) -> Self {
+        let count = i32::try_from(count).unwrap_or(i32::MAX);
+        let times = |one: SignedDuration| one.checked_mul(count).unwrap_or(SignedDuration::MAX);
+        Self { low: times(self.low), high: times(self.high) }
+    }
+}
+
+/// When a roll, or a pool's part of it, will be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RollEstimate {
+    /// Nothing rolls.
+    Idle,
+    /// Its nodes cannot be seen.
+    Unknown,
+    /// The control plane comes first.
+    NotBegun,
+    /// Nodes that should exist are not seen, and nothing else tells how long it takes.
+    NodesMissing,
+    Remaining {
+        /// If nothing more blocks.
+        range: DurationRange,
+        /// If every machine and every drain takes as long as Gardener's default timeouts allow.
+        worst_case: SignedDuration,
+        /// A part of it is blocked; the range counts from when that ends.
+        blocked: bool,
+        /// Too few nodes were replaced to measure: the range is made of what is usual.
+        from_usual: bool,
+    },
+    /// No node has changed since then (by our clock), longer than is normal in this roll.
+    Stalled { since: Timestamp },
+    /// All nodes are new; the phase has not said so yet.
+    Finishing,
+    /// The phase says that all nodes are new.
+    Done,
+}
+
+impl RollEstimate {
+    /// The same, blocked if something is that does not end by itself.
+    #[must_use]
+    pub fn blocked_if(mut self, stops: bool) -> Self {
+        if let Self::Remaining { blocked, .. } = &mut self {
+            *blocked |= stops;
+        }
+        self
+    }
+}
+
+/// Durations measured in this roll, one for each node, the newest ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DurationSamples(VecDeque<(String, SignedDuration)>);
+
+impl DurationSamples {
+    /// Adds a node's duration, once.
+    pub fn add(&mut self, uid: &str, took: SignedDuration) {
+        if self.0.iter().any(|(known, _)| known == uid) {
+            return;
+        }
+        if self.0.len() == MAX_SAMPLES {
+            self.0.pop_front();
+        }
+        self.0.push_back((uid.to_owned(), took));
+    }
+
+    /// Removes a node's duration: it was measured wrongly.
+    pub fn remove(&mut self, uid: &str) {
+        self.0.retain(|(known, _)| known != uid);
+    }
+
+    /// Number of durations.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The duration that this many quarters of the samples do not exceed; `None` without samples.
+    fn quarter(&self, quarters: usize) -> Option<SignedDuration> {
+        let mut sorted: Vec<SignedDuration> = self.0.iter().map(|(_, took)| *took).collect();
+        sorted.sort_unstable();
+        let last = sorted.len().checked_sub(1)?;
+        sorted.get((last * quarters + 2) / 4).copied()
+    }
+}
+
+/// How long replaced nodes took in this roll.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReplacementTimes {
+    /// From a new node's creation until it was ready.
+    pub joins: DurationSamples,
+    /// From the begin of an old node's drain until it was gone.
+    pub drains: DurationSamples,
+}
+
+impl ReplacementTimes {
+    /// Median of a whole replacement; the usual middle while nothing was measured.
+    pub fn median(&self) -> SignedDuration {
+        let usual_drain = (USUAL_DRAIN.low + USUAL_DRAIN.high) / 2;
+        let usual_join = (USUAL_NODE.low + USUAL_NODE.high) / 2 - usual_drain;
+        self.joins.quarter(2).unwrap_or(usual_join) + self.drains.quarter(2).unwrap_or(usual_drain)
+    }
+
+    /// A roll is stalled when no node has changed for longer than this.
+    pub fn stall_after(&self) -> SignedDuration {
+        LEAST_STALL.max(self.median() * 3)
+    }
+
+    /// What a batch takes, from the middle half of the measured times and a margin; the usual while there are none.
+    pub fn batch(&self) -> DurationRange {
+        if self.joins.len() + self.drains.len() == 0 {
+            return USUAL_NODE;
+        }
+        let sum = |quarters: usize, usual_node: SignedDuration, usual_drain: SignedDuration| {
+            self.joins.quarter(quarters).unwrap_or(usual_node - usual_drain)
+                + self.drains.quarter(quarters).unwrap_or(usual_drain)
+        };
+        DurationRange {
+            low: sum(1, USUAL_NODE.low, USUAL_DRAIN.low) * 9 / 10,
+            high: sum(3, USUAL_NODE.high, USUAL_DRAIN.high) * 6 / 5,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The steps of a start, from being accepted to PREPARED, as far as they show.
+//!
+//! The order is Gardener's start flow: control plane, then Secrets, then nodes. Only the phase says PREPARED.
+
+use crate::domain::credential::Issuance;
+use crate::domain::roll::generation::{RolloutStage, rollout_stage};
+use crate::domain::roll::progress::{PoolRoll, PoolState, RollProgress};
+use crate::domain::rotation::Rotation;
+use crate::domain::snapshot::{ClusterSnapshot, ControlPlane};
+
+/// A step of the start flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StartStepName {
+    /// SKE shows the rotation.
+    Accepted,
+    /// New certificate authorities and keys; the API server restarts with them.
+    ControlPlane,
+    /// Secrets are encrypted with the new key.
+    Secrets,
+    /// Nodes are replaced.
+    Nodes,
+    /// Old and new credentials both work.
+    Prepared,
+}
+
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartStepState {
+    Done,
+    Now,
+    Waiting,
+    Unknown,
+}
+
+/// A step, where it stands, and what shows of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartStep {
+    pub name: StartStepName,
+    pub state: StartStepState,
+    pub detail: Option<StartStepDetail>,
+}
+
+/// What shows of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartStepDetail {
+    ApiServerNotReady,
+    /// The bundle has the new certificate authority; whether the old signing key is still the only one.
+    NewAuthority {
+        only_old_key: bool,
+    },
+    Secrets {
+        done: usize,
+        total: usize,
+    },
+    NodesUnseen,
+    Nodes(RollProgress),
+}
+
+/// Reads the steps in order. `progress` is the share of new nodes, where it is known.
+pub fn read_steps(
+    rotation: &Rotation,
+    snapshot: &ClusterSnapshot,
+    pools: &[PoolRoll],
+    progress: Option<RollProgress>,
+) -> Vec<StartStep> {
+    use StartStepName::{Accepted, ControlPlane, Nodes, Prepared, Secrets};
+    let all = |state: StartStepState| {
+        [Accepted, ControlPlane, Secrets, Nodes, Prepared]
+            .map(|name| StartStep { name, state, detail: None })
+            .to_vec()
+    };
+    match rollout_stage(rotation) {
+        RolloutStage::Before => return all(StartStepState::Waiting),
+        RolloutStage::After => return all(StartStepState::Done),
+        RolloutStage::Rolling => {}
+    }
+    let begun =
+        pools.iter().any(|pool| matches!(pool.state, PoolState::Rolling | PoolState::AllNew));
+    let plane = &snapshot.control_plane;
+    let view = |name, state, detail| StartStep { name, state, detail };
+    let plane_state = control_plane(plane, begun);
+    let detail = if plane_state == StartStepState::Now { plane_detail(plane) } else { None };
+    let (secrets_state, secrets_detail) = secrets(plane, begun, plane_state);
+    let (nodes_state, nodes_detail) = if snapshot.is_blind_to("nodes") {
+        (StartStepState::Unknown, Some(StartStepDetail::NodesUnseen))
+    } else if begun {
+        (StartStepState::Now, progress.map(StartStepDetail::Nodes))
+    } else {
+        (StartStepState::Waiting, None)
+    };
+    vec![
+        view(Accepted, StartStepState::Done, None),
+        view(ControlPlane, plane_state, detail),
+        view(Secrets, secrets_state, secrets_detail),
+        view(Nodes, nodes_state, nodes_detail),
+        view(Prepared, StartStepState::Waiting, None),
+    ]
+}
+
+fn control_plane(plane: &ControlPlane, begun: bool) -> StartStepState {
+    let has_new_key = plane.signing_keys.is_some_and(|keys| keys > 1);
+    let rewrites = plane.reencrypted.is_some_and(|(done, _)| done > 0);
+    if begun || has_new_key || rewrites { StartStepState::Done } else { StartStepState::Now }
+}
+
+fn plane_detail(plane: &ControlPlane) -> Option<StartStepDetail> {
+    if plane.ready == Some(false) {
+        return Some(StartStepDetail::ApiServerNotReady);
+    }
+    let renewed = plane.issuance.as_ref().is_some_and(Issuance::has_both_authorities);
+    renewed.then_some(StartStepDetail::NewAuthority { only_old_key: plane.signing_keys == Some(1) })
+}
+
+/// The mark on rewritten Secrets is taken off again at the end, so that none may mean before or after.
+fn secrets(
+    plane: &ControlPlane,
+    begun: bool,
+    before: StartStepState,
+) -> (StartStepState, Option<StartStepDetail>) {
+    if begun {
+        return (StartStepState::Done, None);
+    }
+    match plane.reencrypted {
+        Some((done, total)) if done > 0 => {
+            let state = if done >= total { StartStepState::Done } else { StartStepState::Now };
+            (state, Some(StartStepDetail::Secrets { done: done.min(total), total }))
+        }
+        Some(_) if before == StartStepState::Done => (StartStepState::Now, None),
+        None if before == StartStepState::Done => (StartStepState::Unknown, None),
+        Some(_) | None => (StartStepState::Waiting, None),
+    }
+}

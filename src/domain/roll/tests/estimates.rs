@@ -1,0 +1,155 @@
+//! When a roll will be done, and when it is stalled.
+
+use jiff::SignedDuration;
+
+use crate::domain::roll::Roll;
+use crate::domain::roll::durations::{DurationRange, RollEstimate};
+use crate::domain::roll::tests::tracking::{NEW, draining, node, old, snapshot};
+use crate::domain::roll::tests::{ago, cluster};
+use crate::domain::roll::tracker::RollTracker;
+use crate::domain::rotation::Phase;
+use crate::domain::snapshot::{ClusterSnapshot, Node, Templates};
+
+fn ready(name: &str, zone: &str, created: i64, ready: i64) -> Node {
+    Node { ready_changed: Some(ago(ready)), ..node(name, zone, ago(created), NEW) }
+}
+
+/// Watches a snapshot at each of these minutes before now, and reads it at the last.
+fn watched(snapshot: &ClusterSnapshot, minutes: &[i64]) -> Roll {
+    let subject = cluster(Phase::Preparing);
+    let mut tracker = RollTracker::default();
+    for minute in minutes {
+        tracker.observe(&subject, snapshot, ago(*minute));
+    }
+    Roll::read(&subject, snapshot, tracker.history(), ago(*minutes.last().unwrap()))
+}
+
+fn mins(low: i64, high: i64) -> DurationRange {
+    DurationRange { low: SignedDuration::from_mins(low), high: SignedDuration::from_mins(high) }
+}
+
+#[test]
+fn the_estimate_is_made_of_what_is_usual_until_two_nodes_were_replaced() {
+    let one = snapshot(vec![ready("web-1", "eu01-1", 20, 16), old("web-2", "eu01-2")]);
+    let roll = watched(&one, &[0]);
+    assert!(matches!(
+        roll.estimate,
+        RollEstimate::Remaining { from_usual: true, blocked: false, .. }
+    ));
+    // Three batches of what is usual: 4 to 5m to join, 3 to 5m to drain.
+    let none = snapshot((0..3).map(|number| old(&format!("web-{number}"), "eu01-1")).collect());
+    let roll = watched(&none, &[0]);
+    let RollEstimate::Remaining { range, .. } = roll.estimate else { panic!("{roll:?}") };
+    assert_eq!(range, mins(21, 30));
+    let two = snapshot(vec![
+        ready("web-1", "eu01-1", 20, 16),
+        ready("web-2", "eu01-2", 15, 11),
+        old("web-3", "eu01-2"),
+    ]);
+    let measured = watched(&two, &[0]).estimate;
+    assert!(matches!(measured, RollEstimate::Remaining { blocked: false, from_usual: false, .. }));
+}
+
+#[test]
+fn the_slowest_zone_counts_and_its_batches_follow_each_other() {
+    let mut nodes = vec![ready("web-1", "eu01-1", 8, 4), ready("web-2", "eu01-2", 7, 3)];
+    nodes.extend((0..4).map(|number| old(&format!("web-1{number}"), "eu01-1")));
+    nodes.extend((0..2).map(|number| old(&format!("web-2{number}"), "eu01-2")));
+    let roll = watched(&snapshot(nodes), &[0]);
+    let RollEstimate::Remaining { range, worst_case, blocked, .. } = roll.estimate else {
+        panic!("{:?}", roll.estimate)
+    };
+    // Four batches of 4m to join and, as no drain was watched, 3 to 5m to drain, with a margin.
+    assert_eq!(range.low, SignedDuration::from_secs(4 * 7 * 60 * 9 / 10));
+    assert_eq!(range.high, SignedDuration::from_secs(4 * 9 * 60 * 6 / 5));
+    assert_eq!(worst_case, SignedDuration::from_mins(4 * 140));
+    assert!(!blocked);
+    assert!(matches!(roll.pools[0].estimate, RollEstimate::Remaining { .. }));
+}
+
+#[test]
+fn a_stall_stops_the_countdown_and_has_a_moment() {
+    let nodes = vec![
+        ready("web-1", "eu01-1", 70, 66),
+        ready("web-2", "eu01-2", 75, 71),
+        draining(old("web-3", "eu01-3"), ago(47)),
+    ];
+    let roll = watched(&snapshot(nodes), &[0]);
+    assert_eq!(roll.estimate, RollEstimate::Stalled { since: ago(47) });
+}
+
+#[test]
+fn a_roll_that_is_blocked_before_anything_was_measured_takes_the_usual_time() {
+    let nodes = |since| vec![draining(old("web-1", "eu01-1"), since), old("web-2", "eu01-2")];
+    let moving = watched(&snapshot(nodes(ago(2))), &[0]);
+    assert!(matches!(
+        moving.estimate,
+        RollEstimate::Remaining { from_usual: true, blocked: false, .. }
+    ));
+    let held = watched(&snapshot(nodes(ago(47))), &[0]);
+    assert!(matches!(
+        held.estimate,
+        RollEstimate::Remaining { from_usual: true, blocked: true, .. }
+    ));
+}
+
+#[test]
+fn what_changed_before_the_watch_began_is_no_stall() {
+    let nodes = vec![
+        ready("web-1", "eu01-1", 70, 66),
+        ready("web-2", "eu01-2", 75, 71),
+        old("web-3", "eu01-3"),
+    ];
+    let seen = snapshot(nodes);
+    assert!(matches!(watched(&seen, &[0]).estimate, RollEstimate::Remaining { .. }));
+    let patient = watched(&seen, &[40, 20, 0]);
+    assert!(matches!(patient.estimate, RollEstimate::Stalled { .. }), "{:?}", patient.estimate);
+}
+
+#[test]
+fn a_pool_whose_turn_has_just_come_is_not_stalled() {
+    // The control plane took an hour of the watch; the pool's template is two minutes old.
+    let mut begun = snapshot(vec![old("web-1", "eu01-1"), old("web-2", "eu01-2")]);
+    let Templates::Known(templates) = &mut begun.templates else { panic!("no templates") };
+    for template in templates {
+        template.created = Some(ago(2));
+    }
+    let estimate = watched(&begun, &[60, 30, 0]).estimate;
+    assert!(matches!(estimate, RollEstimate::Remaining { from_usual: true, .. }), "{estimate:?}");
+    let Templates::Known(templates) = &mut begun.templates else { panic!("no templates") };
+    for template in templates {
+        template.created = Some(ago(50));
+    }
+    let waiting = watched(&begun, &[60, 30, 0]);
+    assert_eq!(waiting.estimate, RollEstimate::Stalled { since: ago(50) });
+}
+
+#[test]
+fn one_blocked_zone_does_not_hide_what_the_others_do() {
+    let nodes = vec![
+        ready("web-1", "eu01-1", 9, 5),
+        ready("web-2", "eu01-2", 75, 71),
+        old("web-4", "eu01-1"),
+        draining(old("web-3", "eu01-3"), ago(47)),
+    ];
+    let roll = watched(&snapshot(nodes), &[0]);
+    assert!(
+        matches!(roll.estimate, RollEstimate::Remaining { blocked: true, .. }),
+        "{:?}",
+        roll.estimate
+    );
+}
+
+#[test]
+fn a_slow_cluster_is_given_three_times_its_own_median() {
+    let nodes = |since| {
+        vec![
+            ready("web-1", "eu01-1", 160, 140),
+            ready("web-2", "eu01-2", 150, 130),
+            draining(old("web-3", "eu01-3"), ago(since)),
+        ]
+    };
+    // 20m to join and 4m to drain: 72m.
+    assert!(matches!(watched(&snapshot(nodes(70)), &[0]).estimate, RollEstimate::Remaining { .. }));
+    assert!(matches!(watched(&snapshot(nodes(74)), &[0]).estimate, RollEstimate::Stalled { .. }));
+}

@@ -1,0 +1,468 @@
+//! Tracks a roll over time: which nodes went, how long each step took, when something last changed, and what happened.
+//!
+//! It is about one rotation of one cluster: when SKE shows another start, it begins anew. Snapshots that are older than
+//! the newest one are left out; answers of SKE that are older than what is known never come here.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::roll::Roll;
+use crate::domain::roll::blocker::Blocker;
+use crate::domain::roll::blocker::webhooks::find_unanswered;
+use crate::domain::roll::classify::{JoiningReason, NodeRoll, NodeStage, Since};
+use crate::domain::roll::clock_skew::ClusterClock;
+use crate::domain::roll::generation::{EstimateReason, RolloutStage, rollout_stage};
+use crate::domain::roll::history::{NodeHistory, RollHistory};
+use crate::domain::roll::progress::{PoolRoll, PoolState, RollProgress, classify_pools};
+use crate::domain::roll::regression::{find_cause, has_fallen};
+use crate::domain::roll::timeline::{RegressionCause, Timeline, TimelineEvent};
+use crate::domain::rotation::Phase;
+use crate::domain::snapshot::{ClusterSnapshot, Templates};
+
+/// A node that took longer to become ready was ready before and failed in between.
+const LONGEST_JOIN: SignedDuration = SignedDuration::from_mins(40);
+/// A drain that seems to have taken longer ended while nobody watched.
+const LONGEST_DRAIN: SignedDuration = SignedDuration::from_hours(6);
+/// Snapshots that follow each other faster than this tell when something happened.
+const CLOSE: SignedDuration = SignedDuration::from_mins(2);
+/// Nodes that went and may turn out not to have gone.
+const MAX_GONE: usize = 256;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct RotationId {
+    cluster: ClusterId,
+    created: Option<Timestamp>,
+    initiated: Option<Timestamp>,
+}
+
+/// The roll of one rotation as it was watched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RollTracker {
+    rotation: Option<RotationId>,
+    phase: Option<Phase>,
+    last: Option<Timestamp>,
+    history: RollHistory,
+    gone: VecDeque<String>,
+    timeline: Timeline,
+    blocked: BTreeMap<String, String>,
+    begun: BTreeSet<String>,
+    another: BTreeSet<String>,
+    estimate_reasons: BTreeMap<String, BTreeSet<EstimateReason>>,
+    progress: (Option<RollProgress>, Option<RollProgress>),
+    prepared_at: Option<Timestamp>,
+}
+
+impl RollTracker {
+    /// Takes a snapshot that was taken at `at` (our clock), beside the newest reading of SKE, and reads the roll as of
+    /// then. `None` when it was left out because a newer one is known.
+    pub fn observe(
+        &mut self,
+        cluster: &Cluster,
+        snapshot: &ClusterSnapshot,
+        at: Timestamp,
+    ) -> Option<Roll> {
+        if self.last.is_some_and(|last| at < last) {
+            return None;
+        }
+        self.reset_for(cluster);
+        let clock = ClusterClock::new(at, snapshot.skew_seconds);
+        self.note_phase(cluster, clock);
+        let watched = self.was_close(clock);
+        if !watched {
+            self.history.begin_watch();
+        }
+        self.history.note_problems(&cluster.problems, at, !watched);
+        let unread = snapshot.templates == Templates::Unread;
+        let roll = if unread || snapshot.is_blind_to("nodes") {
+            Roll::read(cluster, snapshot, &self.history, at)
+        } else {
+            self.note_nodes(cluster, snapshot, clock)
+        };
+        self.last = Some(at);
+        Some(roll)
+    }
+
+    /// The snapshot that was observed last still holds at `at` (our clock): nothing changed, and that was seen.
+    pub fn still_holds(&mut self, at: Timestamp) {
+        self.last = self.last.max(Some(at));
+    }
+
+    /// The clock was set back to `now`: no remembered moment lies ahead of it any more. The timeline keeps what was
+    /// written into it.
+    pub fn rewind(&mut self, now: Timestamp) {
+        for moment in [&mut self.last, &mut self.prepared_at] {
+            *moment = moment.map(|at| at.min(now));
+        }
+        self.history.rewind(now);
+    }
+
+    /// What earlier snapshots showed.
+    pub fn history(&self) -> &RollHistory {
+        &self.history
+    }
+
+    /// What happened.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// When PREPARED was seen to begin; `None` when it had begun before the watch.
+    pub fn prepared_at(&self) -> Option<Timestamp> {
+        self.prepared_at
+    }
+
+    /// Begins anew if the reading is of another rotation than the one that was watched.
+    fn reset_for(&mut self, cluster: &Cluster) {
+        let initiated = cluster.rotation.initiated;
+        let seen = RotationId { cluster: cluster.id.clone(), created: cluster.created, initiated };
+        let is_same = |known: &RotationId| {
+            let created = known.created.zip(seen.created);
+            created.is_none_or(|(known, seen)| known == seen)
+                && known.cluster == seen.cluster
+                && known.initiated == seen.initiated
+        };
+        if !self.rotation.as_ref().is_some_and(is_same) {
+            *self = Self::default();
+        }
+        // The creation may become known later.
+        self.rotation = Some(seen);
+    }
+
+    fn note_phase(&mut self, cluster: &Cluster, clock: ClusterClock) {
+        let phase = &cluster.rotation.phase;
+        match self.phase.replace(phase.clone()) {
+            Some(known) if known == *phase => {}
+            Some(_) => {
+                self.timeline.add(clock.now(), TimelineEvent::Phase(phase.clone()));
+                match phase {
+                    Phase::Prepared => self.prepared_at = Some(clock.now()),
+                    Phase::Never | Phase::Preparing => self.prepared_at = None,
+                    Phase::Completing | Phase::Completed | Phase::Unknown(_) => {}
+                }
+            }
+            None => {
+                if let Some(started) = cluster.rotation.initiated {
+                    let at = started.min(clock.now());
+                    self.timeline.add(at, TimelineEvent::Phase(Phase::Preparing));
+                }
+            }
+        }
+    }
+
+    fn note_nodes(
+        &mut self,
+        cluster: &Cluster,
+        snapshot: &ClusterSnapshot,
+        clock: ClusterClock,
+    ) -> Roll {
+        for pool in self.history.note_templates(&snapshot.templates, clock.now()) {
+            self.timeline.add(clock.now(), TimelineEvent::Reconfigured { pool });
+        }
+        let seen = classify_pools(cluster, snapshot, &self.history, clock);
+        let first = self.history.watched_since.is_none();
+        let mut causes = self.note_pools(&seen, rollout_stage(&cluster.rotation), clock);
+        let mut before = std::mem::take(&mut self.history.nodes);
+        for pool in &seen {
+            for node in pool.nodes() {
+                let track = before.remove(&node.uid);
+                self.note_node(pool, node, track, first, clock, &mut causes);
+            }
+        }
+        let rolling: BTreeSet<&str> =
+            seen.iter().filter(|pool| rolls(pool)).map(|pool| pool.name.as_str()).collect();
+        for (uid, track) in before {
+            let is_shown = rolling.contains(track.pool.as_str());
+            self.note_gone(uid, track, is_shown, clock, &mut causes);
+        }
+        if !snapshot.is_blind_to("poddisruptionbudgets") {
+            self.history.note_budgets(&snapshot.budgets, clock.now());
+        }
+        if let Some(unanswered) = find_unanswered(snapshot) {
+            let services = unanswered.into_iter().map(|webhook| webhook.service);
+            self.history.note_services(services, clock.now());
+        }
+        if first {
+            self.history.watched_since = Some(clock.now());
+        }
+        let zones: BTreeSet<(&str, &str)> = seen
+            .iter()
+            .flat_map(|pool| pool.zones.iter().map(|zone| (pool.name.as_str(), zone.name.as_str())))
+            .collect();
+        self.history
+            .changes
+            .retain(|(pool, zone), _| zones.contains(&(pool.as_str(), zone.as_str())));
+        let roll = Roll::read(cluster, snapshot, &self.history, clock.now());
+        self.note_blocks(&roll, snapshot.tells_drains(), clock);
+        self.notice_figures(&roll, clock, causes);
+        roll
+    }
+
+    fn note_pools(
+        &mut self,
+        seen: &[PoolRoll],
+        rollout_stage: RolloutStage,
+        clock: ClusterClock,
+    ) -> Vec<RegressionCause> {
+        let mut causes = Vec::new();
+        for pool in seen {
+            if rolls(pool) && rollout_stage == RolloutStage::Rolling {
+                if !self.begun.contains(&pool.name) {
+                    let at = pool.template_created.unwrap_or(clock.now());
+                    self.timeline.add(at, TimelineEvent::NodesBegan { pool: pool.name.clone() });
+                    self.begun.insert(pool.name.clone());
+                }
+                if let Some(template) = pool.template.as_ref().filter(|_| !pool.another)
+                    && pool.template_created.is_some()
+                {
+                    let known = &mut self.history.first_templates;
+                    known.entry(pool.name.clone()).or_insert_with(|| template.clone());
+                }
+            }
+            if pool.another && self.another.insert(pool.name.clone()) {
+                let at = pool.template_created.unwrap_or(clock.now());
+                self.timeline.add(at, TimelineEvent::AnotherRoll { pool: pool.name.clone() });
+                causes.push(RegressionCause::AnotherRoll(pool.name.clone()));
+            } else if !pool.another {
+                self.another.remove(&pool.name);
+            }
+            let known =
+                self.estimate_reasons.insert(pool.name.clone(), pool.estimate_reasons.clone());
+            if known.is_some_and(|known| known != pool.estimate_reasons) {
+                causes.push(RegressionCause::OtherTemplate(pool.name.clone()));
+            }
+        }
+        let names: BTreeSet<&str> = seen.iter().map(|pool| pool.name.as_str()).collect();
+        self.estimate_reasons.retain(|pool, _| names.contains(pool.as_str()));
+        self.begun.retain(|pool| names.contains(pool.as_str()));
+        self.another.retain(|pool| names.contains(pool.as_str()));
+        if self.another.is_empty() {
+            self.history.others.clear();
+        }
+        self.history.others.extend(self.another.iter().cloned());
+        causes
+    }
+
+    fn note_node(
+        &mut self,
+        pool: &PoolRoll,
+        node: &NodeRoll,
+        track: Option<NodeHistory>,
+        first: bool,
+        clock: ClusterClock,
+        causes: &mut Vec<RegressionCause>,
+    ) {
+        let before = track.as_ref().map(|track| track.stage);
+        let reconfigured = track.as_ref().is_some_and(|track| track.reconfigures);
+        let reconfigures = node.joining_reason == Some(JoiningReason::Configuring)
+            && (reconfigured || before == Some(NodeStage::New));
+        let returned = track.is_none() && self.forget_gone(&node.uid);
+        let since = match &track {
+            Some(track) if track.stage == node.stage => track.since,
+            Some(_) => Since::exact(clock.now()),
+            None if first || returned => node.since.unwrap_or(Since::at_least(clock.now())),
+            None => node.since.unwrap_or(Since::exact(clock.now())),
+        };
+        if before != Some(node.stage) {
+            if !first {
+                let zone = (node.pool.clone(), node.zone.clone());
+                self.history.changes.insert(zone, clock.now());
+            }
+            // The pool's line says it for all of its nodes.
+            let quiet = reconfigures || reconfigured && node.stage == NodeStage::New;
+            let took =
+                if quiet { None } else { self.measure_join(pool, node, before, first, clock) };
+            if !(returned || quiet) {
+                self.add_stage_change(pool, node, before, first, took, clock);
+            }
+            causes.extend(find_cause(pool, node, before, first));
+        }
+        let drain_began = match node.stage {
+            NodeStage::Draining | NodeStage::Leaving => Some(node.since.unwrap_or(since).at),
+            NodeStage::New
+            | NodeStage::Joining
+            | NodeStage::Cordoned
+            | NodeStage::Old
+            | NodeStage::Preserved => None,
+        };
+        self.history.nodes.insert(
+            node.uid.clone(),
+            NodeHistory {
+                stage: node.stage,
+                since,
+                reconfigures,
+                drain_began,
+                short: node.short.clone(),
+                pool: node.pool.clone(),
+                zone: node.zone.clone(),
+            },
+        );
+    }
+
+    /// A uid never comes back: if it does, the list in between was short of it.
+    fn forget_gone(&mut self, uid: &str) -> bool {
+        let Some(place) = self.gone.iter().position(|gone| gone == uid) else { return false };
+        self.gone.remove(place);
+        self.history.times.drains.remove(uid);
+        true
+    }
+
+    /// Whether the last snapshot is so recent that what changed since then changed now.
+    fn was_close(&self, clock: ClusterClock) -> bool {
+        self.last.is_some_and(|last| clock.now().duration_since(last) < CLOSE)
+    }
+
+    fn measure_join(
+        &mut self,
+        pool: &PoolRoll,
+        node: &NodeRoll,
+        before: Option<NodeStage>,
+        first: bool,
+        clock: ClusterClock,
+    ) -> Option<SignedDuration> {
+        if node.stage != NodeStage::New || !rolls(pool) {
+            return None;
+        }
+        let created = node.created?;
+        let told = node.since.filter(|since| !since.at_least).map(|since| since.at);
+        let close = self.was_close(clock);
+        // System pods come after the kubelet: if the change itself was watched, that is the truer moment.
+        let watched =
+            (!first && before == Some(NodeStage::Joining) && close).then_some(clock.now());
+        let took = watched.or(told)?.duration_since(created);
+        let plausible = took > SignedDuration::ZERO && took <= LONGEST_JOIN;
+        if !plausible {
+            return None;
+        }
+        self.history.times.joins.add(&node.uid, took);
+        Some(took)
+    }
+
+    /// Writes a change of a node into the timeline. What was so before the watch is written with the cluster's own
+    /// moment, or not at all.
+    fn add_stage_change(
+        &mut self,
+        pool: &PoolRoll,
+        node: &NodeRoll,
+        before: Option<NodeStage>,
+        first: bool,
+        took: Option<SignedDuration>,
+        clock: ClusterClock,
+    ) {
+        if !rolls(pool) {
+            return;
+        }
+        let told = node.since.filter(|since| !since.at_least).map(|since| since.at);
+        let Some(at) = (if first { told } else { told.or(Some(clock.now())) }) else { return };
+        let name = node.short.clone();
+        let what = match (node.stage, before) {
+            (NodeStage::New, _) => TimelineEvent::Ready { node: name, took },
+            (NodeStage::Joining, Some(NodeStage::New)) => TimelineEvent::NotReady { node: name },
+            (NodeStage::Joining, _) => TimelineEvent::Joining { node: name },
+            (NodeStage::Draining, _) => TimelineEvent::Draining { node: name },
+            (NodeStage::Cordoned, _) => TimelineEvent::Cordoned { node: name },
+            (NodeStage::Leaving, _) => TimelineEvent::Leaving { node: name },
+            (NodeStage::Old | NodeStage::Preserved, _) => return,
+        };
+        // A node that fails again did so now, whenever it was created.
+        let at = if matches!(what, TimelineEvent::NotReady { .. }) { clock.now() } else { at };
+        self.timeline.add(at, what);
+    }
+
+    fn note_gone(
+        &mut self,
+        uid: String,
+        track: NodeHistory,
+        is_shown: bool,
+        clock: ClusterClock,
+        causes: &mut Vec<RegressionCause>,
+    ) {
+        if self.gone.len() == MAX_GONE {
+            self.gone.pop_front();
+        }
+        // Else it may have gone at any moment since the last snapshot.
+        let took = track
+            .drain_began
+            .filter(|_| self.was_close(clock))
+            .map(|began| clock.now().duration_since(began))
+            .filter(|took| !took.is_negative() && *took <= LONGEST_DRAIN);
+        if let Some(took) = took.filter(|_| track.stage == NodeStage::Draining) {
+            self.history.times.drains.add(&uid, took);
+        }
+        if track.stage == NodeStage::New {
+            causes.push(RegressionCause::NodeLost(track.short.clone()));
+        }
+        self.history.changes.insert((track.pool, track.zone), clock.now());
+        if is_shown {
+            self.timeline.add(clock.now(), TimelineEvent::Gone { node: track.short, took });
+        }
+        self.gone.push_back(uid);
+    }
+
+    /// Nodes that were held when that was last known.
+    pub fn has_blocked(&self) -> bool {
+        !self.blocked.is_empty()
+    }
+
+    fn note_blocks(&mut self, roll: &Roll, known: bool, clock: ClusterClock) {
+        let mut held = BTreeMap::new();
+        for node in roll.nodes().filter(|node| node.blocked) {
+            // Of very many blockers not all are listed.
+            let by = roll.blockers_of(node).find(|blocker| blocker.blocks_drain());
+            let by = by.and_then(Blocker::object);
+            held.insert(node.uid.clone(), (node.short.clone(), by));
+        }
+        for (uid, (node, by)) in &held {
+            if let Some(by) = by
+                && !self.blocked.contains_key(uid)
+            {
+                let what = TimelineEvent::Blocked { node: node.clone(), by: by.clone() };
+                self.timeline.add(clock.now(), what);
+            }
+        }
+        let nodes = &self.history.nodes;
+        let drains =
+            |uid: &String| nodes.get(uid).is_some_and(|node| node.stage == NodeStage::Draining);
+        for (uid, node) in std::mem::take(&mut self.blocked) {
+            if held.contains_key(&uid) || !nodes.contains_key(&uid) {
+                continue;
+            }
+            if !known && drains(&uid) {
+                self.blocked.insert(uid, node);
+            } else {
+                if let Some(track) = nodes.get(&uid) {
+                    // The wait from here on is another one.
+                    let zone = (track.pool.clone(), track.zone.clone());
+                    self.history.changes.insert(zone, clock.now());
+                }
+                self.timeline.add(clock.now(), TimelineEvent::Unblocked { node });
+            }
+        }
+        self.blocked.extend(held.into_iter().map(|(uid, (node, _))| (uid, node)));
+    }
+
+    fn notice_figures(&mut self, roll: &Roll, clock: ClusterClock, causes: Vec<RegressionCause>) {
+        let now = (roll.rotation, roll.another);
+        for (before, after) in [(self.progress.0, now.0), (self.progress.1, now.1)] {
+            if let (Some(before), Some(after)) = (before, after)
+                && has_fallen(before, after)
+            {
+                let mut causes = causes.clone();
+                if before.done && !after.done {
+                    causes.insert(0, RegressionCause::Phase);
+                }
+                self.timeline.add_regression(clock.now(), before, after, causes);
+            }
+        }
+        self.progress = now;
+    }
+}
+
+/// Whether a pool's nodes are being replaced, or the last one just was.
+fn rolls(pool: &PoolRoll) -> bool {
+    match pool.state {
+        PoolState::Rolling | PoolState::AllNew | PoolState::Missing => true,
+        PoolState::Settled | PoolState::NotBegun | PoolState::Empty => false,
+    }
+}
