@@ -161,7 +161,7 @@ impl Simulator {
         self.inner.lock().lagging(self.inner.clock.now())
     }
 
-    /// Changes the world directly; for tests of other floors.
+    /// Changes the world directly; for tests of other layers.
     pub fn with_world<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         let now = self.inner.clock.now();
         let mut shared = self.inner.lock();
