@@ -27,9 +27,9 @@ use skeys::testing::app::state::State;
 use skeys::testing::app::update::settle;
 use skeys::testing::clients::ske::decode;
 use skeys::testing::domain::cluster::{Cluster, ClusterId, ProjectId, Region, Scope};
+use skeys::testing::simulator::cloud::SimulatedCloud;
 use skeys::testing::simulator::describe;
 use skeys::testing::simulator::scene::Scene;
-use skeys::testing::simulator::world::World;
 
 use crate::measure::{
     Bench, Cloud, draw, line, machine, mebibytes, median, memory, press, processor_time, terminal,
@@ -52,9 +52,9 @@ fn now() -> Timestamp {
 
 /// What SKE answers for a project with so many clusters.
 fn listing(count: usize) -> (Scope, String) {
-    let world = World::new(&Scene::fleet().unwrap(), 7, 1.0, now());
-    let (project, _) = world.projects.first().cloned().unwrap();
-    let items: Vec<serde_json::Value> = world
+    let cloud = SimulatedCloud::new(&Scene::fleet().unwrap(), 7, 1.0, now());
+    let (project, _) = cloud.projects.first().cloned().unwrap();
+    let items: Vec<serde_json::Value> = cloud
         .list(&project, "eu01")
         .cycle_to(count)
         .map(|cluster| serde_json::to_value(describe(cluster, now())).unwrap())

@@ -15,6 +15,14 @@ mod ui;
 
 pub use crate::cli::main;
 
+/// How a property test runs: so many cases, before them those that failed once, which are kept below `tests`.
+#[cfg(test)]
+fn property_cases(cases: u32) -> proptest::test_runner::Config {
+    use proptest::test_runner::{Config, FileFailurePersistence};
+    let kept = FileFailurePersistence::SourceParallel("tests/proptest-regressions");
+    Config { cases, failure_persistence: Some(Box::new(kept)), ..Config::default() }
+}
+
 /// The one door for the tests and benches of this repository; not an interface for other programs.
 #[doc(hidden)]
 pub mod testing {
@@ -46,7 +54,8 @@ pub mod testing {
     }
     pub mod simulator {
         pub use crate::simulator::{
-            Options, Simulator, cluster, describe, faults, scene, serve, state, world,
+            Simulator, SimulatorOptions, cloud, cluster, describe, faults, rules, scene, serve,
+            state,
         };
     }
     pub mod store {

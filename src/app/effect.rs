@@ -9,7 +9,7 @@ use crate::app::session::window::WindowStatus;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
 use crate::domain::kubeconfig::{
-    ClusterIdentity, Destination, KubeconfigKind, MergeOptions, ParsedKubeconfig,
+    ClusterIdentity, FileTarget, KubeconfigKind, MergeOptions, ParsedKubeconfig,
 };
 use crate::domain::lifetime::Lifetime;
 use crate::domain::persisted::PersistedState;
@@ -67,9 +67,9 @@ pub enum Request {
         /// Whether a person agreed that asking for a kubeconfig switches static tokens off.
         agreed: bool,
     },
-    /// See what a destination looks like now and afterwards (`Destination`).
+    /// See what a file looks like now and afterwards (`Plan`).
     Plan {
-        destination: Destination,
+        file: FileTarget,
         context: String,
         /// What is known of the cluster, to tell its entries from those of another one.
         known: ClusterIdentity,
@@ -79,13 +79,13 @@ pub enum Request {
         shown: Box<Cluster>,
         kind: KubeconfigKind,
         lifetime: Lifetime,
-        /// Destination that must be writable before anything is asked for.
-        destination: Destination,
+        /// File that must be writable before anything is asked for.
+        file: Option<FileTarget>,
         intent: Box<Record>,
     },
     /// Write a kubeconfig (`Saved`).
     Save {
-        destination: Destination,
+        file: FileTarget,
         fresh: Arc<ParsedKubeconfig>,
         options: MergeOptions,
         /// Content that the person saw before confirming.

@@ -57,7 +57,7 @@ pub enum Answer {
     /// To `Request::FindStaticTokens`.
     StaticTokens(Vec<StaticToken>),
     /// To `Request::Plan`: what the destination looks like.
-    Destination(Result<Box<Plan>, Failure>),
+    Plan(Result<Box<Plan>, Failure>),
     /// To `Request::Issue`.
     Kubeconfig(Result<IssuedKubeconfig, Failure>),
     /// To `Request::Save`: where it is.

@@ -17,7 +17,7 @@ use crate::app::message::{Answer, Copied, IssuedKubeconfig, Listing, Message, Ro
 use crate::app::now::Now;
 use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::screen::Screen;
-use crate::app::settings::{Place, Settings};
+use crate::app::settings::Settings;
 use crate::app::state::State;
 use crate::app::update::{begin, next_wake, settle, unanswered, update};
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Region};
@@ -26,7 +26,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{self, now};
 use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{
-    Destination, KubeconfigKind, NotSaved, ParsedKubeconfig, Plan, Saved,
+    FileTarget, KubeconfigKind, NotSaved, ParsedKubeconfig, Plan, Saved,
 };
 use crate::domain::persisted::PersistedState;
 use crate::domain::rotation::Phase;
@@ -254,7 +254,7 @@ impl World {
             Request::Observe { .. } => {
                 Answer::Observed(ObserverEvent::Unavailable(Unavailable::Connecting))
             }
-            Request::Plan { .. } => Answer::Destination(match how % 5 {
+            Request::Plan { .. } => Answer::Plan(match how % 5 {
                 0 => Err(Failure::new(FailureKind::File, "it is read-only")),
                 1 => Ok(Box::new(Plan { taken: vec!["context web".into()], ..plan() })),
                 _ => Ok(Box::new(plan())),
@@ -266,7 +266,7 @@ impl World {
             } else {
                 Err(broken())
             }),
-            Request::Save { destination, options, .. } => Answer::Saved(match how % 4 {
+            Request::Save { file, options, .. } => Answer::Saved(match how % 4 {
                 0 => Err(NotSaved::Failed(broken())),
                 1 => Err(NotSaved::Taken(plan())),
                 2 => Err(NotSaved::Changed(plan())),
@@ -274,7 +274,7 @@ impl World {
                     place: KubeconfigLocation::File {
                         path: "~/.kube/config".into(),
                         context: options.context,
-                        whole: destination != Destination::Merge,
+                        whole: file != FileTarget::Merge,
                     },
                     notes: Vec::new(),
                 }),
@@ -387,7 +387,7 @@ fn confirm(state: &mut State, world: &mut World) -> Result<(), TestCaseError> {
     if let Some(at) = world.waiting.iter().position(|(request, _)| *request == look) {
         world.waiting.remove(at);
         let plan = Plan { path: "~/.kube/config".into(), ..Plan::default() };
-        let seen = Message::Answered(look, Answer::Destination(Ok(Box::new(plan))));
+        let seen = Message::Answered(look, Answer::Plan(Ok(Box::new(plan))));
         let effects = update(state, now, seen);
         world.take(state, effects)?;
     }
@@ -447,7 +447,7 @@ fn invariants(state: &State, world: &World) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(crate::property_cases(300))]
 
     #[test]
     fn cred_01_no_sequence_of_messages_breaks_the_machine(
@@ -658,10 +658,10 @@ fn walk(
 fn cred_01_every_order_of_seven_messages_about_two_clusters_and_two_dialogs_keeps_answers_apart() {
     let clusters = ["web", "box"].map(|name| fixtures::cluster(name, Phase::Completed));
     let at = Now { wall: now(), monotonic: Duration::from_secs(1_000) };
-    for place in [Place::Merge, Place::File] {
+    for destination in ["merge", "file"] {
         let mut settings = Settings::defaults();
         settings.watch_limit = LIMIT;
-        settings.destination = place;
+        settings.destination = destination.to_owned();
         let mut state = State::new(settings, Keymap::default(), PersistedState::default(), at, 3);
         for cluster in &clusters {
             state.fleet.put(Entry::new(cluster.clone(), at, RequestId(0)));

@@ -44,7 +44,7 @@ pub enum RequestOwner {
     /// Static tokens on this machine, for a rotation dialog.
     StaticTokens(DialogId),
     /// What a destination looks like, for a kubeconfig form.
-    Destination(DialogId),
+    Plan(DialogId),
     Kubeconfig(Box<KubeconfigRequest>),
     /// A kubeconfig on its way to a file or the clipboard.
     Delivery {

@@ -32,8 +32,8 @@ pub struct Settings {
     pub watch_limit: usize,
     /// Lifetime that the kubeconfig form begins with.
     pub lifetime: Lifetime,
-    /// Destination that the kubeconfig form begins with.
-    pub destination: Place,
+    /// Destination that the kubeconfig form begins with, by its word.
+    pub destination: String,
     /// Folder for kubeconfigs in files of their own, as written in the configuration.
     pub folder: String,
     /// Whether the form begins with "make it the current context".
@@ -80,7 +80,7 @@ impl Settings {
             watch: ObservationScope::Running,
             watch_limit: 6,
             lifetime: Lifetime::PRESETS.get(1).map_or(Lifetime::MIN, |(_, lifetime)| *lifetime),
-            destination: Place::Merge,
+            destination: "merge".to_owned(),
             folder: "~/.kube/ske".to_owned(),
             make_current: false,
             clipboard_clear: Duration::from_secs(45),
@@ -97,23 +97,6 @@ impl Settings {
             rehearsal: false,
         }
     }
-}
-
-/// The four destinations of a kubeconfig, as a choice in a form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// Into the user's kubeconfig.
-    Merge,
-    /// A file of its own.
-    File,
-    Clipboard,
-    /// Standard output after exit.
-    Stdout,
-}
-
-impl Place {
-    /// All, in the order of the form.
-    pub const ALL: [Self; 4] = [Self::Merge, Self::File, Self::Clipboard, Self::Stdout];
 }
 
 /// Which clusters are looked at through their own Kubernetes API, each with an admin kubeconfig of ten minutes that is

@@ -219,7 +219,7 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
         (RequestOwner::StaticTokens(dialog), Answer::StaticTokens(found)) => {
             rotation::update::tokens_found(&mut state.rotation, dialog, found, cx);
         }
-        (RequestOwner::Destination(dialog), Answer::Destination(result)) => {
+        (RequestOwner::Plan(dialog), Answer::Plan(result)) => {
             let form = state.kubeconfig.form_of(dialog);
             if let Some(form) = form.filter(|form| form.plan_request == request) {
                 kubeconfig::update::planned(form, &state.fleet, &state.credentials, result);
@@ -302,7 +302,7 @@ fn broken(
             let sent = (&cluster, action, request);
             actions::update::answered(&state.fleet, sent, Err(failure), cx);
         }
-        RequestOwner::Destination(dialog) => {
+        RequestOwner::Plan(dialog) => {
             let form = state.kubeconfig.form_of(dialog);
             if let Some(form) = form.filter(|form| form.plan_request == request) {
                 kubeconfig::update::planned(form, &state.fleet, &state.credentials, Err(failure));
@@ -544,7 +544,7 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
             | RequestOwner::Clusters(_)
             | RequestOwner::Cluster(_)
             | RequestOwner::StaticTokens(_)
-            | RequestOwner::Destination(_)
+            | RequestOwner::Plan(_)
             | RequestOwner::Copy(_)
             | RequestOwner::ClearClipboard
             | RequestOwner::PersistedState

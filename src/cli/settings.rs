@@ -2,9 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::app::settings::{
-    Background, ColorDepth, ObservationScope, Place, Settings, ThemeChoice,
-};
+use crate::app::settings::{Background, ColorDepth, ObservationScope, Settings, ThemeChoice};
 use crate::cli::config::Config;
 
 /// What the configuration and the environment say of the screen and of what is done by itself.
@@ -33,12 +31,7 @@ pub fn read_settings(config: &Config, environment: &dyn Fn(&str) -> Option<Strin
         },
         watch_limit: config.number("kubernetes.limit"),
         lifetime: config.lifetime(),
-        destination: match config.text("kubeconfig.destination") {
-            "file" => Place::File,
-            "clipboard" => Place::Clipboard,
-            "stdout" => Place::Stdout,
-            _ => Place::Merge,
-        },
+        destination: config.text("kubeconfig.destination").to_owned(),
         folder: config.text("kubeconfig.folder").to_owned(),
         make_current: config.switch("kubeconfig.make_current"),
         clipboard_clear: config.duration("kubeconfig.clipboard_clear"),

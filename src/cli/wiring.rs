@@ -43,7 +43,7 @@ use crate::runtime::perform::{Performer, Services};
 use crate::runtime::terminal::{Screen, Surface, force_restore, install_panic_hook};
 use crate::runtime::watchdog::Watchdog;
 use crate::runtime::{input, loop_input, run, signals};
-use crate::simulator::{Options, serve};
+use crate::simulator::{SimulatorOptions, serve};
 use crate::store::files;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
@@ -233,7 +233,7 @@ pub async fn demo(
 ) -> anyhow::Result<()> {
     let machine = Machine::this(places.environment, log);
     let clock = machine.clock.clone();
-    let options = Options {
+    let options = SimulatorOptions {
         seed: world.seed,
         speed: world.speed,
         scene: scene(world, &clock).await?,
@@ -261,7 +261,7 @@ pub async fn demo(
         Ok(dashboard) => dashboard.show(Some(folder.state())).await,
         Err(error) => Err(error),
     };
-    simulator.stop();
+    drop(simulator);
     let left = run_blocking(&clock, FILE_LIMIT, "the folder of the demo", || folder.end()).await;
     crate::cli::print("", &left?.unwrap_or_default());
     ended

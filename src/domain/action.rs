@@ -1,5 +1,5 @@
-//! Which actions a cluster allows and why not: the one function that dialogs, footer, menus,
-//! headless commands and the simulator ask.
+//! Which actions a cluster allows and why not: the one function that dialogs, footer, menus
+//! and headless commands ask.
 //!
 //! The rules are Gardener's admission rules, on which SKE stands (domain knowledge: `validateShootOperation`).
 

@@ -72,6 +72,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property_cases(256))]
+
         #[test]
         fn waiting_is_bounded(failures in any::<u32>(), random in any::<f64>()) {
             let random = if random.is_nan() { 0.0 } else { random };

@@ -139,6 +139,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property_cases(256))]
+
         #[test]
         fn printing_and_reading_back_gives_the_same(seconds in 3_600_u64..=15_552_000) {
             let lifetime = Lifetime::from_duration(std::time::Duration::from_secs(seconds)).unwrap();

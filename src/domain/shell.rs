@@ -114,7 +114,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(24))]
+        #![proptest_config(crate::property_cases(24))]
 
         #[test]
         fn host_09_any_words_are_read_back_as_they_are(words in prop::collection::vec("\\PC{1,20}", 1..20)) {

@@ -131,6 +131,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property_cases(256))]
+
         #[test]
         fn clean_text_has_no_control_characters_and_is_stable(text in any::<String>()) {
             let cleaned = clean(&text);

@@ -22,7 +22,7 @@ use crate::domain::cluster::{Cluster, ClusterId, ProjectId};
 use crate::domain::credential::{CredentialFacts, Credentials, Issuance};
 use crate::domain::failure::{Failure, FailureKind, causes};
 use crate::domain::kubeconfig::{
-    ClusterIdentity, Destination, KubeconfigKind, MergeOptions, NotSaved, ParsedKubeconfig, Plan,
+    ClusterIdentity, FileTarget, KubeconfigKind, MergeOptions, NotSaved, ParsedKubeconfig, Plan,
     Saved,
 };
 use crate::domain::lifetime::Lifetime;
@@ -271,16 +271,16 @@ impl Performer {
                 let find = move || kubeconfigs.static_tokens(&id);
                 Answer::StaticTokens(self.run_blocking("kubeconfigs of this machine", find).await?)
             }
-            Request::Plan { destination, context, known } => {
-                let plan = self.plan(destination, context, known).await;
-                Answer::Destination(plan.map(Box::new))
+            Request::Plan { file, context, known } => {
+                let plan = self.plan(file, context, known).await;
+                Answer::Plan(plan.map(Box::new))
             }
-            Request::Issue { shown, kind, lifetime, destination, intent } => {
-                let issued = self.issue(&shown, kind, lifetime, destination, *intent).await;
+            Request::Issue { shown, kind, lifetime, file, intent } => {
+                let issued = self.issue(&shown, kind, lifetime, file, *intent).await;
                 Answer::Kubeconfig(issued)
             }
-            Request::Save { destination, fresh, options, fingerprint } => {
-                Answer::Saved(self.save(destination, fresh, options, fingerprint).await)
+            Request::Save { file, fresh, options, fingerprint } => {
+                Answer::Saved(self.save(file, fresh, options, fingerprint).await)
             }
             Request::CopySecret(text) => {
                 Answer::Copied(services.clipboard.copy(text.expose(), Some(id)).await)
@@ -318,27 +318,27 @@ impl Performer {
 
     async fn plan(
         &self,
-        destination: Destination,
+        file: FileTarget,
         context: String,
         known: ClusterIdentity,
     ) -> Result<Plan, Failure> {
         let kubeconfigs = self.0.services.kubeconfigs.clone();
-        let name = kubeconfigs.name(&destination);
-        self.run_blocking(&name, move || kubeconfigs.plan(&destination, &context, &known)).await?
+        let name = kubeconfigs.name(&file);
+        self.run_blocking(&name, move || kubeconfigs.plan(&file, &context, &known)).await?
     }
 
     async fn save(
         &self,
-        destination: Destination,
+        file: FileTarget,
         fresh: Arc<ParsedKubeconfig>,
         options: MergeOptions,
         fingerprint: Option<String>,
     ) -> Result<Saved, NotSaved> {
         self.may_write()?;
         let Services { kubeconfigs, clock, .. } = &self.0.services;
-        let name = kubeconfigs.name(&destination);
+        let name = kubeconfigs.name(&file);
         let files = kubeconfigs.clone();
-        let save = move || files.save(&destination, &fresh, &options, fingerprint.as_deref());
+        let save = move || files.save(&file, &fresh, &options, fingerprint.as_deref());
         let saved = retry_while_locked(clock, KUBECONFIG_LOCK_WAIT, &name, save).await?;
         Ok(saved.into_result()?)
     }
@@ -425,14 +425,16 @@ impl Performer {
         shown: &Cluster,
         kind: KubeconfigKind,
         lifetime: Lifetime,
-        destination: Destination,
+        file: Option<FileTarget>,
         intent: Record,
     ) -> Result<IssuedKubeconfig, Failure> {
         let services = &self.0.services;
         let id = &shown.id;
         // Refused before anything is asked for, if it could not be kept.
-        let known = ClusterIdentity::Address(id.clone());
-        self.plan(destination, id.name.to_string(), known).await?;
+        if let Some(file) = file {
+            let known = ClusterIdentity::Address(id.clone());
+            self.plan(file, id.name.to_string(), known).await?;
+        }
         // What SKE shows before it is asked tells of which generation the answer is. Where it cannot be read, the
         // kubeconfig is still worth having.
         let rotation = match services.ske.get(id).await {
@@ -487,7 +489,7 @@ fn kind(request: &Request) -> &'static str {
         Request::Act { .. } => "act",
         Request::FindStaticTokens(_) => "find static tokens",
         Request::Observe { .. } => "observe",
-        Request::Plan { .. } => "plan destination",
+        Request::Plan { .. } => "plan kubeconfig file",
         Request::Issue { .. } => "issue kubeconfig",
         Request::Save { .. } => "save kubeconfig",
         Request::CopySecret(_) | Request::CopyText(_) => "copy",
@@ -503,7 +505,7 @@ fn failure(answer: &Answer) -> Option<&Failure> {
         Answer::Clusters(Err(failure))
         | Answer::Cluster(Err(failure))
         | Answer::Action(Err(failure))
-        | Answer::Destination(Err(failure))
+        | Answer::Plan(Err(failure))
         | Answer::Kubeconfig(Err(failure))
         | Answer::Copied(Err(failure))
         | Answer::Saved(Err(NotSaved::Failed(failure)))
@@ -520,7 +522,7 @@ fn failure(answer: &Answer) -> Option<&Failure> {
         | Answer::Rotation(RotateOutcome::Accepted { .. } | RotateOutcome::Changed(_))
         | Answer::Action(Ok(_))
         | Answer::StaticTokens(_)
-        | Answer::Destination(Ok(_))
+        | Answer::Plan(Ok(_))
         | Answer::Kubeconfig(Ok(_))
         | Answer::Saved(Ok(_) | Err(NotSaved::Changed(_) | NotSaved::Taken(_)))
         | Answer::Copied(Ok(_))

@@ -1,20 +1,20 @@
-//! Faults that can be ordered, by code or with `POST /_simulator/faults`:
+//! Faults that can be injected, by code or with `POST /_simulator/faults`:
 //! `{"method":"POST","path":"start-credentials-rotation","times":1,"effect":{"drop_after":{}}}`.
-//! `DELETE /_simulator/faults` takes all back.
+//! `DELETE /_simulator/faults` removes them all.
 //!
-//! Faults of a cluster's own API name it at the beginning of the path: `kubernetes/alpha/api/v1/nodes`,
+//! Faults of a cluster's Kubernetes API name it at the beginning of the path: `kubernetes/alpha/api/v1/nodes`,
 //! `kubernetes/<project>/<region>/alpha/` where two have the same name, `kubernetes/*/api/v1/secrets` for all.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::clients::ske::wire;
 use crate::domain::cluster::ClusterId;
 
-/// One ordered fault.
+/// One fault.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
@@ -24,16 +24,14 @@ pub struct Fault {
     /// Part of the path it applies to; empty means any of the cloud's own APIs.
     #[serde(default)]
     pub path: String,
-    /// How often; `None` means until taken back.
-    #[serde(default)]
+    /// How often it applies; `None` means until it is removed.
     pub times: Option<u32>,
-    /// How many requests that it would meet pass unharmed first.
+    /// Number of matching requests that it spares first.
     #[serde(default)]
     pub after: u32,
-    /// Seconds after the order at which it ends; `None` means until taken back.
-    #[serde(default)]
+    /// Seconds until it ends; `None` means until it is removed.
     pub lasting: Option<u64>,
-    pub effect: Effect,
+    pub effect: FaultEffect,
     #[serde(skip)]
     until: Option<Timestamp>,
 }
@@ -41,72 +39,97 @@ pub struct Fault {
 /// What a fault does to a request.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Effect {
-    /// Holds the request this many milliseconds, then answers as usual.
-    Delay { milliseconds: u64 },
-    /// Answers so, without any effect.
+pub enum FaultEffect {
+    Delay {
+        milliseconds: u64,
+    },
+    /// Answers like this, without any effect.
     Answer {
         status: u16,
         #[serde(default)]
         body: String,
-        #[serde(default)]
         retry_after: Option<String>,
         #[serde(default = "json")]
         content_type: String,
     },
-    /// Closes the connection before anything takes effect.
+    /// Closes the connection before the request takes effect.
     Drop {},
-    /// Lets it take effect, then closes the connection without an answer.
+    /// Closes the connection without an answer after the request took effect.
     DropAfter {},
-    /// Answers, but cuts the body after this many bytes.
-    Truncate { bytes: usize },
-    /// Answers with a body of this many bytes.
-    Huge { bytes: usize },
-    /// Writes words that no client knows into phase, state and error code.
-    UnknownWords {},
-    /// After a write that matches, reads show the cluster as before for this many milliseconds.
-    Stale { milliseconds: u64 },
-    /// Turns the order of lists round.
+    /// Closes the connection after so many bytes of the body.
+    Truncate {
+        bytes: usize,
+    },
+    Huge {
+        bytes: usize,
+    },
+    /// Writes values that no client knows into phase, state and error code.
+    #[serde(alias = "unknown_words")]
+    UnknownValues {},
+    /// After a write that matches, reads show the cluster as before for so long.
+    Stale {
+        milliseconds: u64,
+    },
     Reverse {},
-    /// Replaces the kubeconfig text of an answer.
-    Kubeconfig { text: String },
-    /// Makes the kubeconfig of an answer one that nobody should use.
-    StrangeKubeconfig { what: Strange },
-    /// A cluster's own API cannot be reached: connections are refused, or hang.
-    Away {
+    /// Replaces the kubeconfig of an answer.
+    Kubeconfig {
+        text: String,
+    },
+    /// Makes the kubeconfig of an answer one that a client must not use.
+    #[serde(alias = "strange_kubeconfig")]
+    DefectiveKubeconfig {
+        #[serde(alias = "what")]
+        defect: KubeconfigDefect,
+    },
+    /// A Kubernetes API refuses connections, or does not answer them.
+    #[serde(alias = "away")]
+    Unreachable {
         #[serde(default)]
         hang: bool,
     },
-    /// A cluster's own API refuses client certificates in the handshake already, as no kube-apiserver does but proxies
-    /// before one may.
+    /// A Kubernetes API refuses client certificates in the handshake, as a proxy before a kube-apiserver may.
     RefuseHandshake {},
-    /// Watches of a cluster's own API are cut after this many seconds.
-    CutWatches { seconds: u64 },
-    /// A cluster's own API forgets all past versions before it answers: whoever resumes is told 410.
+    /// Watches of a Kubernetes API are closed after so long.
+    CutWatches {
+        seconds: u64,
+    },
+    /// A Kubernetes API forgets all past versions before it answers, so that resumed watches get 410.
     Compact {},
-    /// A cluster's own API does not accept client certificates that are fresher than this.
-    RefuseFresh { seconds: u32 },
-    /// A cluster's own API forbids it: 403.
+    /// A Kubernetes API does not accept client certificates yet that are younger than this.
+    #[serde(alias = "refuse_fresh")]
+    RefuseNewCertificates {
+        seconds: u32,
+    },
     Forbid {},
-    /// Nodes do not say which generation they are of, as old versions of Gardener made them.
+    /// Nodes do not say which generation they are of, as with old versions of Gardener.
     StripLabels {},
-    /// Names of nodes and messages of events contain bytes that terminals obey.
+    /// Names of nodes and messages of events contain control characters of terminals.
     EscapeBytes {},
-    /// A cluster's clock is ahead of the world by this many seconds; behind, if they are negative.
-    ClockSkew { seconds: i32 },
+    /// A cluster's clock is ahead by this many seconds; behind, if they are negative.
+    ClockSkew {
+        seconds: i32,
+    },
 }
+
+/// The value of the first effect that matches a pattern.
+macro_rules! find_effect {
+    ($effects:expr, $pattern:pat => $value:expr) => {
+        $effects.iter().find_map(|effect| if let $pattern = effect { Some($value) } else { None })
+    };
+}
+pub(in crate::simulator) use find_effect;
 
 /// What is wrong with a kubeconfig.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Strange {
+pub enum KubeconfigDefect {
     /// It runs a command.
     Exec,
-    /// It names a file of this machine as the key.
+    /// Its key is a file of the client's machine.
     FilePath,
-    /// It does not check the server's certificate.
+    /// It does not verify the server's certificate.
     SkipVerify,
-    /// It leads to another host.
+    /// Its server is another host.
     OtherHost,
 }
 
@@ -114,64 +137,55 @@ fn json() -> String {
     "application/json".to_owned()
 }
 
-impl Effect {
-    /// An answer in JSON, without any effect.
+impl FaultEffect {
+    /// An answer in JSON.
     pub fn answer(status: u16, body: &str) -> Self {
         Self::Answer { status, body: body.to_owned(), retry_after: None, content_type: json() }
     }
 }
 
 impl Fault {
-    /// A fault for requests with this method and part of a path.
-    pub fn new(method: &str, path: &str, times: Option<u32>, effect: Effect) -> Self {
-        Self {
-            method: method.to_owned(),
-            path: path.to_owned(),
-            times,
-            after: 0,
-            lasting: None,
-            effect,
-            until: None,
-        }
+    /// A fault of requests with this method and part of a path.
+    pub fn new(method: &str, path: &str, times: Option<u32>, effect: FaultEffect) -> Self {
+        let (method, path) = (method.to_owned(), path.to_owned());
+        Self { method, path, times, after: 0, lasting: None, effect, until: None }
     }
 
-    /// A delay of whole seconds, as often as it comes.
-    pub fn slow(path: &str, seconds: u64) -> Self {
+    /// A delay of every request.
+    pub fn delay(path: &str, seconds: u64) -> Self {
         let milliseconds = seconds.saturating_mul(1_000);
-        Self::new("", path, None, Effect::Delay { milliseconds })
+        Self::new("", path, None, FaultEffect::Delay { milliseconds })
     }
 
-    /// A fault of one cluster's own API, as often as it comes; the path may be empty.
-    pub fn of_cluster(name: &str, path: &str, effect: Effect) -> Self {
+    /// A fault of one cluster's Kubernetes API; the path may be empty.
+    pub fn for_cluster(name: &str, path: &str, effect: FaultEffect) -> Self {
         Self::new("", &format!("{KUBERNETES}{name}/{}", path.trim_start_matches('/')), None, effect)
     }
 
-    /// Ends it so many seconds after the order.
+    /// Ends it after so long.
     #[must_use]
-    pub fn lasting(mut self, seconds: u64) -> Self {
+    pub fn for_seconds(mut self, seconds: u64) -> Self {
         self.lasting = Some(seconds);
         self
     }
 
-    fn applies(&self, method: &str, keys: &[String], now: Timestamp) -> bool {
-        let meant = if keys.first().is_some_and(|key| key.starts_with(KUBERNETES)) {
-            self.path.starts_with(KUBERNETES)
-        } else {
-            !self.path.starts_with(KUBERNETES)
-        };
-        meant
+    fn applies(&self, method: &str, paths: &[String], now: Timestamp) -> bool {
+        let of_cluster = paths.first().is_some_and(|path| path.starts_with(KUBERNETES));
+        of_cluster == self.path.starts_with(KUBERNETES)
             && (self.method.is_empty() || self.method == method)
-            && keys.iter().any(|key| key.contains(&self.path))
-            && self.times != Some(0)
-            && self.until.is_none_or(|until| now < until)
+            && paths.iter().any(|path| path.contains(&self.path))
+            && self.is_active(now)
+    }
+
+    fn is_active(&self, now: Timestamp) -> bool {
+        self.times != Some(0) && self.until.is_none_or(|until| now < until)
     }
 }
 
-/// Beginning of the paths of clusters' own APIs.
 const KUBERNETES: &str = "kubernetes/";
 
-/// The ways in which a fault may name a request to a cluster's own API.
-pub fn kubernetes_keys(id: &ClusterId, path: &str) -> Vec<String> {
+/// The paths by which a fault may name a request to a cluster's Kubernetes API.
+pub fn kubernetes_paths(id: &ClusterId, path: &str) -> Vec<String> {
     vec![
         format!("{KUBERNETES}{}{path}", id.name),
         format!("{KUBERNETES}*{path}"),
@@ -179,32 +193,37 @@ pub fn kubernetes_keys(id: &ClusterId, path: &str) -> Vec<String> {
     ]
 }
 
-/// Faults that are ordered, and clusters whose reads are stale.
+/// Faults that were injected, and clusters whose reads are stale.
 #[derive(Debug, Default)]
 pub struct Faults {
-    ordered: Vec<Fault>,
+    injected: Vec<Fault>,
     stale: BTreeMap<ClusterId, (Timestamp, wire::Cluster)>,
 }
 
 impl Faults {
-    /// Orders one more.
-    pub fn order(&mut self, mut fault: Fault, now: Timestamp) {
+    /// Adds a fault.
+    pub fn add(&mut self, mut fault: Fault, now: Timestamp) {
         fault.until =
             fault.lasting.and_then(|seconds| now.saturating_add(Duration::from_secs(seconds)).ok());
-        self.ordered.push(fault);
+        self.injected.push(fault);
     }
 
-    /// Takes all back.
+    /// Removes all faults.
     pub fn clear(&mut self) {
-        self.ordered.clear();
+        self.injected.clear();
         self.stale.clear();
     }
 
-    /// The effects on a request, in the order in which they were ordered; counts them down.
-    pub fn effects(&mut self, method: &str, keys: &[String], now: Timestamp) -> Vec<Effect> {
+    /// The effects on a request, in the order of injection; counts them down.
+    pub fn take_effects(
+        &mut self,
+        method: &str,
+        paths: &[String],
+        now: Timestamp,
+    ) -> Vec<FaultEffect> {
         let mut effects = Vec::new();
-        for fault in &mut self.ordered {
-            let applies = fault.applies(method, keys, now);
+        for fault in &mut self.injected {
+            let applies = fault.applies(method, paths, now);
             if applies && fault.after > 0 {
                 fault.after -= 1;
             } else if applies {
@@ -212,60 +231,52 @@ impl Faults {
                 effects.push(fault.effect.clone());
             }
         }
-        self.ordered
-            .retain(|fault| fault.times != Some(0) && fault.until.is_none_or(|until| now < until));
+        self.injected.retain(|fault| fault.is_active(now));
         effects
     }
 
     /// Whether a request would be forbidden; nothing is counted down.
-    pub fn forbids(&self, method: &str, keys: &[String], now: Timestamp) -> bool {
-        self.ordered.iter().any(|fault| {
-            matches!(fault.effect, Effect::Forbid {}) && fault.applies(method, keys, now)
+    pub fn forbids(&self, method: &str, paths: &[String], now: Timestamp) -> bool {
+        self.injected.iter().any(|fault| {
+            matches!(fault.effect, FaultEffect::Forbid {}) && fault.applies(method, paths, now)
         })
     }
 
-    /// Whether a cluster's own API cannot be reached: whether connections hang, and until when.
-    pub fn away(&self, id: &ClusterId, now: Timestamp) -> Option<(bool, Option<Timestamp>)> {
-        let keys = kubernetes_keys(id, "/");
-        self.ordered.iter().find_map(|fault| {
-            let Effect::Away { hang } = fault.effect else { return None };
-            fault.applies(&fault.method, &keys, now).then_some((hang, fault.until))
+    /// Whether a Kubernetes API is unreachable: whether connections hang, and until when.
+    pub fn unreachable(&self, id: &ClusterId, now: Timestamp) -> Option<(bool, Option<Timestamp>)> {
+        self.of_cluster(id, now).find_map(|fault| {
+            let FaultEffect::Unreachable { hang } = fault.effect else { return None };
+            Some((hang, fault.until))
         })
     }
 
-    /// Whether client certificates are refused in the handshake.
+    /// Whether a Kubernetes API refuses client certificates in the handshake.
     pub fn refuses_handshakes(&self, id: &ClusterId, now: Timestamp) -> bool {
-        let keys = kubernetes_keys(id, "/");
-        self.ordered.iter().any(|fault| {
-            matches!(fault.effect, Effect::RefuseHandshake {})
-                && fault.applies(&fault.method, &keys, now)
-        })
+        self.of_cluster(id, now)
+            .any(|fault| matches!(fault.effect, FaultEffect::RefuseHandshake {}))
     }
 
-    /// From now on reads of a cluster show this for a while.
-    pub fn freeze(
+    fn of_cluster(&self, id: &ClusterId, now: Timestamp) -> impl Iterator<Item = &Fault> {
+        let paths = kubernetes_paths(id, "/");
+        self.injected.iter().filter(move |fault| fault.applies(&fault.method, &paths, now))
+    }
+
+    /// Lets reads show a cluster like this for so long.
+    pub fn serve_stale(
         &mut self,
         id: ClusterId,
         now: Timestamp,
         milliseconds: u64,
         before: wire::Cluster,
     ) {
-        let lasts =
-            SignedDuration::try_from(Duration::from_millis(milliseconds)).unwrap_or_default();
-        let until = now.saturating_add(lasts).unwrap_or(now);
+        let until = now.saturating_add(Duration::from_millis(milliseconds)).unwrap_or(now);
         self.stale.insert(id, (until, before));
     }
 
-    /// What reads of a cluster show instead of the truth, if they are stale.
-    pub fn frozen(&mut self, id: &ClusterId, now: Timestamp) -> Option<wire::Cluster> {
-        match self.stale.get(id) {
-            Some((until, before)) if now < *until => Some(before.clone()),
-            Some(_) => {
-                self.stale.remove(id);
-                None
-            }
-            None => None,
-        }
+    /// What reads of a cluster show instead of the truth, while they are stale.
+    pub fn stale_answer(&self, id: &ClusterId, now: Timestamp) -> Option<wire::Cluster> {
+        let (until, before) = self.stale.get(id)?;
+        (now < *until).then(|| before.clone())
     }
 }
 
@@ -274,13 +285,13 @@ mod tests {
     use jiff::Timestamp;
 
     use crate::domain::cluster::ClusterId;
-    use crate::simulator::faults::{Effect, Fault, Faults, kubernetes_keys};
+    use crate::simulator::faults::{Fault, FaultEffect, Faults, kubernetes_paths};
 
     #[test]
     fn faults_meet_the_requests_that_they_name_and_no_others() {
         let id = ClusterId::new("p", "eu01", "alpha");
         let now = Timestamp::UNIX_EPOCH;
-        let nodes = kubernetes_keys(&id, "/api/v1/nodes");
+        let nodes = kubernetes_paths(&id, "/api/v1/nodes");
         let ske = ["/v2/projects/p/regions/eu01/clusters/alpha".to_owned()];
         for (path, meets_nodes, meets_ske) in [
             ("kubernetes/alpha/", true, false),
@@ -294,9 +305,9 @@ mod tests {
             ("", false, true),
         ] {
             let mut faults = Faults::default();
-            faults.order(Fault::new("", path, None, Effect::Drop {}), now);
-            assert_eq!(!faults.effects("GET", &nodes, now).is_empty(), meets_nodes, "{path}");
-            assert_eq!(!faults.effects("GET", &ske, now).is_empty(), meets_ske, "{path}");
+            faults.add(Fault::new("", path, None, FaultEffect::Drop {}), now);
+            assert_eq!(!faults.take_effects("GET", &nodes, now).is_empty(), meets_nodes, "{path}");
+            assert_eq!(!faults.take_effects("GET", &ske, now).is_empty(), meets_ske, "{path}");
         }
     }
 
@@ -305,16 +316,16 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let keys = ["/x".to_owned()];
         let mut faults = Faults::default();
-        let mut fault = Fault::new("GET", "/x", Some(1), Effect::Drop {});
+        let mut fault = Fault::new("GET", "/x", Some(1), FaultEffect::Drop {});
         fault.after = 1;
-        faults.order(fault, now);
-        assert_eq!(faults.effects("POST", &keys, now).len(), 0);
-        assert_eq!(faults.effects("GET", &keys, now).len(), 0);
-        assert_eq!(faults.effects("GET", &keys, now).len(), 1);
-        assert_eq!(faults.effects("GET", &keys, now).len(), 0);
-        faults.order(Fault::new("", "/x", None, Effect::Drop {}).lasting(60), now);
-        assert_eq!(faults.effects("GET", &keys, now).len(), 1);
+        faults.add(fault, now);
+        assert_eq!(faults.take_effects("POST", &keys, now).len(), 0);
+        assert_eq!(faults.take_effects("GET", &keys, now).len(), 0);
+        assert_eq!(faults.take_effects("GET", &keys, now).len(), 1);
+        assert_eq!(faults.take_effects("GET", &keys, now).len(), 0);
+        faults.add(Fault::new("", "/x", None, FaultEffect::Drop {}).for_seconds(60), now);
+        assert_eq!(faults.take_effects("GET", &keys, now).len(), 1);
         let later = now + jiff::SignedDuration::from_secs(60);
-        assert_eq!(faults.effects("GET", &keys, later).len(), 0);
+        assert_eq!(faults.take_effects("GET", &keys, later).len(), 0);
     }
 }

@@ -1,42 +1,41 @@
-//! Floor 3: a cloud in a box. A pure world with handed-in time, and servers on loopback that speak the
-//! published protocols over it. Programs learn of the world only through them.
+//! Floor 3: a simulated STACKIT cloud. A pure model with handed-in time, and servers on loopback that speak the
+//! published protocols over it. Programs learn of the model only through them.
 
-mod authority;
+pub mod cloud;
 pub mod cluster;
-mod dice;
 pub mod faults;
+mod http;
+mod key_generation;
 mod kubeconfig;
-pub mod kubernetes;
+mod kubernetes;
 mod projects_api;
-mod roll;
+mod rng;
+pub mod rules;
 pub mod scene;
 mod server;
 mod ske_api;
+mod speed;
 pub mod state;
 mod token_api;
-pub mod world;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-pub use crate::simulator::ske_api::describe;
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::clock::Clock;
 use crate::domain::failure::{Failure, FailureKind};
+use crate::simulator::cloud::SimulatedCloud;
+use crate::simulator::cluster::SimulatedCluster;
 use crate::simulator::faults::Fault;
 use crate::simulator::scene::Scene;
-use crate::simulator::state::{Call, Shared};
-use crate::simulator::world::World;
+pub use crate::simulator::ske_api::describe;
+use crate::simulator::state::{RequestRecord, Shared, SimulatorState};
 
 /// How a simulator starts.
 #[derive(Debug, Clone)]
-pub struct Options {
-    /// Number that everything random follows from.
+pub struct SimulatorOptions {
     pub seed: u64,
     /// How many times faster than in reality processes run.
     pub speed: f64,
@@ -45,69 +44,43 @@ pub struct Options {
     pub listen: SocketAddr,
 }
 
-/// A running simulator. It ends when it is dropped.
+/// A running simulator. It stops when it is dropped.
 pub struct Simulator {
-    inner: Arc<Inner>,
+    shared: Arc<Shared>,
     address: SocketAddr,
     token: String,
     server: AbortHandle,
-}
-
-/// What connections share.
-pub(in crate::simulator) struct Inner {
-    shared: Mutex<Shared>,
-    parked: AtomicUsize,
-    clock: Clock,
-    pulse: watch::Sender<u64>,
-}
-
-impl Inner {
-    fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lets everybody look who waits for something that no cluster rings for.
-    fn pulse(&self) {
-        self.pulse.send_modify(|count| *count = count.wrapping_add(1));
-    }
 }
 
 /// Starts a simulator.
 ///
 /// # Errors
 /// The address cannot be listened on.
-pub async fn serve(options: Options, clock: Clock) -> Result<Simulator, Failure> {
-    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
-        Failure::new(
-            FailureKind::Unreachable,
-            format!("the simulator cannot listen on {}: {error}", options.listen),
-        )
-        .hint("Choose another --listen; port 0 picks a free one")
-    })?;
-    let address = listener.local_addr().map_err(|error| {
-        Failure::new(FailureKind::Unreachable, format!("the simulator has no address: {error}"))
-    })?;
+pub async fn serve(options: SimulatorOptions, clock: Clock) -> Result<Simulator, Failure> {
+    let unreachable = |error: std::io::Error| {
+        let message = format!("the simulator cannot listen on {}: {error}", options.listen);
+        Failure::new(FailureKind::Unreachable, message)
+            .hint("Choose another --listen; port 0 picks a free one")
+    };
+    let listener = TcpListener::bind(options.listen).await.map_err(unreachable)?;
+    let address = listener.local_addr().map_err(unreachable)?;
     let now = clock.now();
-    let world = World::new(&options.scene, options.seed, options.speed, now);
-    let mut shared = Shared::new(world, options.seed);
-    let token = shared.tokens.issue(token_api::ACCOUNT, now);
-    let inner = Arc::new(Inner {
-        shared: Mutex::new(shared),
-        parked: AtomicUsize::new(0),
-        clock,
-        pulse: watch::Sender::new(0),
-    });
-    let server = tokio::spawn(server::accept(listener, Arc::clone(&inner))).abort_handle();
-    Ok(Simulator { inner, address, token, server })
+    let cloud = SimulatedCloud::new(&options.scene, options.seed, options.speed, now);
+    let mut state = SimulatorState::new(cloud, options.seed);
+    let token = state.tokens.issue(token_api::ACCOUNT, now);
+    let shared = Arc::new(Shared::new(state, clock));
+    let server =
+        tokio::spawn(server::accept_connections(listener, Arc::clone(&shared))).abort_handle();
+    Ok(Simulator { shared, address, token, server })
 }
 
 impl Simulator {
-    /// Names and values that let other programs talk to it.
+    /// Environment variables with which other programs reach it.
     pub fn exports(&self) -> Vec<(&'static str, String)> {
-        let base = self.base_url();
-        let shared = self.inner.lock();
-        let project = shared.world.projects.first().map(|(id, _)| id.clone()).unwrap_or_default();
-        let region = shared.world.regions.first().cloned().unwrap_or_default();
+        let base = format!("http://{}", self.address);
+        let state = self.shared.lock();
+        let project = state.cloud.projects.first().map(|(id, _)| id.clone()).unwrap_or_default();
+        let region = state.cloud.regions.first().cloned().unwrap_or_default();
         vec![
             ("STACKIT_SKE_CUSTOM_ENDPOINT", base.clone()),
             ("STACKIT_TOKEN_BASEURL", format!("{base}/token")),
@@ -119,74 +92,63 @@ impl Simulator {
         ]
     }
 
-    /// Address of all its APIs.
-    pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// Ids and names of the projects, as an account's list of projects would be.
+    /// Ids and names of the projects.
     pub fn projects(&self) -> Vec<(String, String)> {
-        self.inner.lock().world.projects.clone()
+        self.shared.lock().cloud.projects.clone()
     }
 
-    /// Requests that an ordered delay holds.
-    pub fn parked(&self) -> usize {
-        self.inner.parked.load(Ordering::SeqCst)
+    /// Requests that a fault is delaying.
+    pub fn delayed_requests(&self) -> usize {
+        self.shared.delayed_requests()
     }
 
-    /// Calls that were taken, oldest first.
-    pub fn ledger(&self) -> Vec<Call> {
-        self.inner.lock().ledger().cloned().collect()
+    /// Requests that were received, oldest first.
+    pub fn request_log(&self) -> Vec<RequestRecord> {
+        self.shared.lock().request_log().cloned().collect()
     }
 
-    /// Orders a fault.
-    pub fn order(&self, fault: Fault) {
-        self.inner.lock().faults.order(fault, self.inner.clock.now());
-        self.inner.pulse();
+    /// Injects a fault.
+    pub fn inject_fault(&self, fault: Fault) {
+        self.shared.lock().faults.add(fault, self.shared.clock.now());
+        self.shared.notify_all();
     }
 
-    /// Takes all faults back.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
-        self.inner.lock().faults.clear();
-        self.inner.pulse();
+        self.shared.lock().faults.clear();
+        self.shared.notify_all();
     }
 
-    /// Watches of clusters' own APIs that are under way.
-    pub fn watches(&self) -> usize {
-        self.inner.lock().watches.len()
+    /// Open watches of clusters' Kubernetes APIs.
+    pub fn open_watches(&self) -> usize {
+        self.shared.lock().watches.len()
     }
 
-    /// Watches that have not told yet what has happened until now.
-    pub fn lagging(&self) -> usize {
-        self.inner.lock().lagging(self.inner.clock.now())
+    /// Watches that have not sent yet what happened until now.
+    pub fn lagging_watches(&self) -> usize {
+        self.shared.lock().lagging_watches(self.shared.clock.now())
     }
 
-    /// Changes the world directly; for tests of other layers.
-    pub fn with_world<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
-        let now = self.inner.clock.now();
-        let mut shared = self.inner.lock();
-        shared.world.advance(now);
-        let done = change(&mut shared.world);
-        shared.world.clusters().for_each(world::SimulatedCluster::ring);
-        drop(shared);
-        self.inner.pulse();
-        done
+    /// Changes the cloud without a request.
+    pub fn with_cloud<T>(&self, change: impl FnOnce(&mut SimulatedCloud) -> T) -> T {
+        let mut state = self.shared.lock();
+        state.cloud.advance(self.shared.clock.now());
+        let result = change(&mut state.cloud);
+        state.cloud.clusters().for_each(SimulatedCluster::notify_changed);
+        drop(state);
+        self.shared.notify_all();
+        result
     }
 
-    /// Ends all tokens, as an administrator can.
+    /// Revokes all access tokens.
     pub fn revoke_tokens(&self) {
-        self.inner.lock().tokens.revoke();
-    }
-
-    /// Ends it.
-    pub fn stop(self) {
-        drop(self);
+        self.shared.lock().tokens.revoke();
     }
 }
 
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.server.abort();
-        self.inner.lock().doors.end();
+        self.shared.lock().ports.close();
     }
 }

@@ -1,64 +1,46 @@
-//! The resource manager API v2, as far as names of projects need it.
+//! The resource manager API v2: lists of projects, and one project.
 
 use serde_json::{Value, json};
 
-use crate::simulator::ske_api::Answer;
-use crate::simulator::state::Shared;
+use crate::simulator::cloud::SimulatedCloud;
+use crate::simulator::http::JsonResponse;
 
-/// Container that holds every project here.
 const PARENT: &str = "rehearsal-organization-q7t3k1xy";
-/// Id of that container.
 const PARENT_ID: &str = "0d3f7c11-5b7e-4a37-9c76-3f0e5a0d9b10";
 
 /// Answers a request to a path below `/v2`; `None` if this API has no such path.
 pub fn route(
-    shared: &Shared,
+    cloud: &SimulatedCloud,
     method: &str,
     path: &[&str],
     query: &[(String, String)],
-) -> Option<Answer> {
+) -> Option<JsonResponse> {
     match (method, path) {
-        ("GET", ["projects"]) => Some(list(shared, query)),
-        ("GET", ["projects", id]) => Some(
-            match shared
-                .world
-                .projects
-                .iter()
-                .find(|(known, name)| known == id || container(name) == **id)
-            {
+        ("GET", ["projects"]) => Some(list(cloud, query)),
+        ("GET", ["projects", wanted]) => {
+            let mut projects = cloud.projects.iter();
+            let found = projects.find(|(id, name)| id == wanted || container(name) == **wanted);
+            Some(match found {
                 Some((id, name)) => (200, project(id, name)),
-                None => (404, error(404, "Not Found", "project not found")),
-            },
-        ),
+                None => error(404, "Not Found", "project not found"),
+            })
+        }
         _ => None,
     }
 }
 
-fn list(shared: &Shared, query: &[(String, String)]) -> Answer {
-    let number = |name: &str, default: usize| {
-        query
-            .iter()
-            .find(|(key, _)| key == name)
-            .and_then(|(_, value)| value.parse().ok())
-            .unwrap_or(default)
-    };
-    let chosen = ["member", "containerParentId", "containerIds"]
-        .iter()
-        .filter(|name| query.iter().any(|(key, _)| key == *name))
-        .count();
-    if chosen != 1 {
+fn list(cloud: &SimulatedCloud, query: &[(String, String)]) -> JsonResponse {
+    let value = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    let number = |name: &str| value(name).and_then(|value| value.parse::<usize>().ok());
+    let scopes = ["member", "containerParentId", "containerIds"];
+    if scopes.into_iter().filter(|name| value(name).is_some()).count() != 1 {
         let message = "exactly one of containerParentId, containerIds and member is needed";
-        return (400, error(400, "Bad Request", message));
+        return error(400, "Bad Request", message);
     }
-    let (offset, limit) = (number("offset", 0), number("limit", 50).clamp(1, 100));
-    let items: Vec<Value> = shared
-        .world
-        .projects
-        .iter()
-        .skip(offset)
-        .take(limit)
-        .map(|(id, name)| project(id, name))
-        .collect();
+    let offset = number("offset").unwrap_or(0);
+    let limit = number("limit").unwrap_or(50).clamp(1, 100);
+    let page = cloud.projects.iter().skip(offset).take(limit);
+    let items: Vec<Value> = page.map(|(id, name)| project(id, name)).collect();
     (200, json!({"items": items, "limit": limit, "offset": offset}))
 }
 
@@ -78,12 +60,10 @@ fn project(id: &str, name: &str) -> Value {
     })
 }
 
-fn error(status: u16, word: &str, message: &str) -> Value {
-    json!({
-        "timeStamp": "2026-01-01T00:00:00Z",
-        "path": "/v2/projects",
-        "status": status,
-        "error": word,
-        "message": message,
-    })
+fn error(status: u16, error: &str, message: &str) -> JsonResponse {
+    let body = json!({
+        "timeStamp": "2026-01-01T00:00:00Z", "path": "/v2/projects", "status": status,
+        "error": error, "message": message,
+    });
+    (status, body)
 }

@@ -1,18 +1,16 @@
-//! Scenes: worlds described as data (`assets/scenes/*.toml`), with ages relative to the moment of the start.
+//! Scenes: clouds described as data (`assets/scenes/*.toml`), with ages relative to the start of the simulator.
 
 use serde::Deserialize;
 
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::clean;
-use crate::simulator::cluster::objects::{Amount, Local};
+use crate::simulator::cluster::objects::{IntOrPercent, LocalStorage};
 
-/// A world before it starts.
+/// A cloud before it starts.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scene {
-    /// Regions that are offered.
     pub regions: Vec<String>,
-    /// Projects, in the order in which they are exported.
     pub projects: Vec<SceneProject>,
 }
 
@@ -20,7 +18,6 @@ pub struct Scene {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SceneProject {
-    /// Id, a UUID.
     pub id: String,
     pub name: String,
     #[serde(default)]
@@ -33,14 +30,14 @@ pub struct SceneProject {
 pub struct SceneCluster {
     /// Name, 1 to 11 characters.
     pub name: String,
-    /// Makes this many, with a number after the name.
+    /// Number of such clusters, numbered after the name.
     #[serde(default = "one")]
     pub repeat: u32,
     #[serde(default = "eu01")]
     pub region: String,
     #[serde(default = "version")]
     pub version: String,
-    /// In how many days the version expires.
+    /// Days until the version expires.
     #[serde(default = "expires")]
     pub expires_in_days: i64,
     /// Age of the cluster, humantime text.
@@ -49,51 +46,44 @@ pub struct SceneCluster {
     /// `NEVER`, `PREPARING`, `PREPARED`, `COMPLETING`, `COMPLETED`, or any other word.
     #[serde(default = "completed")]
     pub phase: String,
-    /// How long ago the last rotation was started, humantime text.
-    #[serde(default)]
+    /// Time since the start of the last rotation, humantime text.
     pub initiated_ago: Option<String>,
-    /// How long ago the last rotation was completed, humantime text.
-    #[serde(default)]
+    /// Time since the completion of the last rotation, humantime text.
     pub completed_ago: Option<String>,
     /// `STATE_…` while no step runs.
     #[serde(default = "healthy")]
     pub state: String,
-    /// Share of nodes that are new already when the phase is `PREPARING`.
+    /// Fraction of the nodes that are new when the phase is `PREPARING`.
     #[serde(default)]
     pub progress: f64,
     /// Node pools; one small pool if there are none.
     #[serde(default)]
     pub pools: Vec<ScenePool>,
-    /// Identity-provider access.
     #[serde(default)]
     pub idp: bool,
-    /// Falling asleep and waking up (crontab), and time zone.
-    #[serde(default)]
+    /// Start and end of hibernation (crontab), and time zone.
     pub hibernation: Option<[String; 3]>,
     /// Errors that SKE reports: code and message.
     #[serde(default)]
     pub errors: Vec<[String; 2]>,
-    /// A drain that cannot end: pool, zone, and the PodDisruptionBudget in its way ("payments/api"). Short for a
-    /// deployment of that name with one replica in that zone, all of which its budget wants to be available.
-    #[serde(default)]
+    /// A blocked drain: pool, zone, and the PodDisruptionBudget that blocks it ("payments/api"). Short for a
+    /// Deployment of that name with one replica in that zone, which its budget requires to be available.
     pub blocked: Option<[String; 3]>,
-    /// What runs in the cluster, besides what runs in every cluster.
+    /// Workloads besides those that run in every cluster.
     #[serde(default)]
     pub workloads: Vec<SceneWorkload>,
-    /// Whether the usual applications run as well.
+    /// Whether the usual applications run, too.
     #[serde(default = "yes")]
     pub usual_workloads: bool,
     /// Service accounts besides the usual ones.
     #[serde(default)]
     pub service_accounts: Vec<SceneServiceAccount>,
-    /// How long a drain lasts before it is forced, humantime text.
+    /// Time until a drain is forced, humantime text.
     #[serde(default = "drain_timeout")]
     pub drain_timeout: String,
-    /// A pool for which no new machine can be had.
-    #[serde(default)]
+    /// A pool for which no new machine is available.
     pub no_capacity: Option<String>,
-    /// Longest life of a kubeconfig that is granted, humantime text.
-    #[serde(default)]
+    /// Longest lifetime of a kubeconfig, humantime text.
     pub clamp: Option<String>,
 }
 
@@ -104,100 +94,86 @@ pub struct ScenePool {
     /// Name, at most 15 characters.
     pub name: String,
     pub nodes: u32,
-    /// Zones over which they are spread.
+    /// Number of zones over which they are spread.
     #[serde(default = "three")]
     pub zones: u32,
-    /// `maxSurge`.
     #[serde(default = "three")]
     pub surge: u32,
-    /// `maxUnavailable`.
     #[serde(default)]
     pub unavailable: u32,
-    /// Machine type; the number after the point is that of its cores.
+    /// Machine type; the number after the dot is that of its cores.
     #[serde(default = "machine")]
     pub machine: String,
-    /// `maximum`; twice the nodes if it is not given.
-    #[serde(default)]
+    /// `maximum`; by default twice the nodes.
     pub maximum: Option<u32>,
-    /// Whether the autoscaler adds and removes nodes now and then.
+    /// Whether the autoscaler adds and removes nodes.
     #[serde(default)]
     pub autoscale: bool,
-    /// Whether new nodes become ready.
     #[serde(default = "yes")]
     pub joins: bool,
 }
 
-/// A workload: what makes pods.
+/// A controller and its pods.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SceneWorkload {
     #[serde(default = "default_namespace")]
     pub namespace: String,
     pub name: String,
-    /// Makes this many, with a number after the name.
+    /// Number of such workloads, numbered after the name.
     #[serde(default = "one")]
     pub repeat: u32,
     #[serde(default)]
     pub kind: WorkloadKind,
-    /// Pods that it wants to have.
+    /// Ignored for a `DaemonSet`.
     #[serde(default = "two")]
     pub replicas: u32,
-    /// Pool in which its pods run; any if it is not given.
-    #[serde(default)]
+    /// Pool in which its pods run; by default any.
     pub pool: Option<String>,
-    /// Zone in which its pods are when the world begins; any if it is not given.
-    #[serde(default)]
+    /// Zone in which its pods run at first; by default any.
     pub zone: Option<String>,
     /// `minAvailable` of its PodDisruptionBudget: a number or a percentage.
-    #[serde(default)]
-    pub min_available: Option<Amount>,
+    pub min_available: Option<IntOrPercent>,
     /// `maxUnavailable` of its PodDisruptionBudget: a number or a percentage.
-    #[serde(default)]
-    pub max_unavailable: Option<Amount>,
-    /// How many `PodDisruptionBudget`s of the same kind cover it, if there is one.
+    pub max_unavailable: Option<IntOrPercent>,
+    /// Number of equal PodDisruptionBudgets that cover it, if one does.
     #[serde(default = "one")]
     pub budgets: u32,
-    /// Millicores that each pod asks for.
+    /// Millicores that each pod requests.
     #[serde(default = "cpu")]
     pub cpu: u32,
-    /// Whether each pod has a volume of its own, which stays in its zone.
+    /// Whether each pod has a persistent volume, which is bound to its zone.
     #[serde(default)]
     pub volume: bool,
-    /// Data that stays on the node.
+    /// Storage of the node that its pods use.
     #[serde(default)]
-    pub local: Local,
-    /// `terminationGracePeriodSeconds`.
+    pub local: LocalStorage,
     #[serde(default = "grace")]
     pub grace: u32,
-    /// Seconds from being placed to being ready.
+    /// Seconds from scheduled to ready.
     #[serde(default = "start")]
     pub start: u32,
-    /// A finalizer that keeps deleted pods.
-    #[serde(default)]
     pub finalizer: Option<String>,
-    /// Whether a pod that had to move becomes ready again.
+    /// Whether an evicted pod becomes ready again.
     #[serde(default = "yes")]
     pub recovers: bool,
     /// Whether its volumes can be detached.
     #[serde(default = "yes")]
     pub detaches: bool,
-    /// Whether it answers for an admission webhook that must agree to new nodes (`failurePolicy: Fail`).
+    /// Whether it serves an admission webhook for new nodes (`failurePolicy: Fail`).
     #[serde(default)]
     pub guards_nodes: bool,
 }
 
-/// What makes pods.
+/// The controller of a workload.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkloadKind {
-    /// Pods that are all alike.
     #[default]
     Deployment,
-    /// Pods with names of their own.
     StatefulSet,
-    /// A pod on every node.
     DaemonSet,
-    /// A pod that nobody makes anew.
+    /// A pod without a controller.
     Bare,
 }
 
@@ -208,89 +184,57 @@ pub struct SceneServiceAccount {
     #[serde(default = "default_namespace")]
     pub namespace: String,
     pub name: String,
-    /// The Secret that holds a token of it, if there is one.
-    #[serde(default)]
+    /// Its token Secret, if it has one.
     pub token: Option<TokenSecret>,
-    /// How long ago that token was used last, humantime text; never if it is not given.
-    #[serde(default)]
+    /// Time since the last use of the token, humantime text; by default never.
     pub used_ago: Option<String>,
-    /// Whether it may do everything.
+    /// Whether it is bound to cluster-admin.
     #[serde(default)]
     pub admin: bool,
 }
 
-/// How a Secret with a token came about.
+/// The origin of a token Secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenSecret {
-    /// Made by Kubernetes and listed in the account's `.secrets[]`.
+    /// Created by Kubernetes and listed in the account's `.secrets[]`.
     Listed,
-    /// Made by hand.
+    /// Created by a user.
     Manual,
 }
 
-fn one() -> u32 {
-    1
+macro_rules! defaults {
+    ($($name:ident: $type:ty = $value:expr;)*) => {
+        $(fn $name() -> $type { $value.into() })*
+    };
 }
-fn two() -> u32 {
-    2
-}
-fn yes() -> bool {
-    true
-}
-fn default_namespace() -> String {
-    "default".to_owned()
-}
-fn cpu() -> u32 {
-    200
-}
-fn grace() -> u32 {
-    30
-}
-fn start() -> u32 {
-    20
-}
-fn drain_timeout() -> String {
-    "2h".to_owned()
-}
-fn three() -> u32 {
-    3
-}
-fn eu01() -> String {
-    "eu01".to_owned()
-}
-fn version() -> String {
-    "1.33.4".to_owned()
-}
-fn expires() -> i64 {
-    160
-}
-fn age() -> String {
-    "400d".to_owned()
-}
-fn completed() -> String {
-    "COMPLETED".to_owned()
-}
-fn healthy() -> String {
-    "STATE_HEALTHY".to_owned()
-}
-fn machine() -> String {
-    "g1a.4d".to_owned()
+
+defaults! {
+    one: u32 = 1_u32;
+    two: u32 = 2_u32;
+    three: u32 = 3_u32;
+    yes: bool = true;
+    default_namespace: String = "default";
+    cpu: u32 = 200_u32;
+    grace: u32 = 30_u32;
+    start: u32 = 20_u32;
+    drain_timeout: String = "2h";
+    eu01: String = "eu01";
+    version: String = "1.33.4";
+    expires: i64 = 160_i64;
+    age: String = "400d";
+    completed: String = "COMPLETED";
+    healthy: String = "STATE_HEALTHY";
+    machine: String = "g1a.4d";
 }
 
 impl Scene {
     /// The built-in fleet.
-    ///
-    /// # Errors
-    /// None as shipped; a test holds it.
     pub fn fleet() -> Result<Self, Failure> {
         Self::parse(include_str!("../../assets/scenes/fleet.toml"), "assets/scenes/fleet.toml")
     }
 
-    /// Reads a scene.
-    ///
-    /// # Errors
-    /// What is wrong, with file, line and column, or the cluster and its field.
+    /// Reads a scene; errors name file, line and column, or the cluster and its field.
     pub fn parse(text: &str, name: &str) -> Result<Self, Failure> {
         let scene: Self = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
@@ -309,46 +253,47 @@ impl Scene {
         }
         for project in &self.projects {
             for cluster in &project.clusters {
-                let at = format!("{name}: cluster {} of project {}", cluster.name, project.name);
-                for (field, text) in [
-                    ("age", Some(&cluster.age)),
-                    ("initiated_ago", cluster.initiated_ago.as_ref()),
-                    ("completed_ago", cluster.completed_ago.as_ref()),
-                    ("clamp", cluster.clamp.as_ref()),
-                    ("drain_timeout", Some(&cluster.drain_timeout)),
-                ] {
-                    if let Some(text) = text
-                        && let Err(error) = humantime::parse_duration(text)
-                    {
-                        return Err(wrong(format!("{at}: {field} is \"{text}\": {error}")));
-                    }
-                }
-                if !self.regions.contains(&cluster.region) {
-                    return Err(wrong(format!("{at}: region {} is not offered", cluster.region)));
-                }
-                if cluster.pools.iter().any(|pool| pool.zones == 0 || pool.zones > 9) {
-                    return Err(wrong(format!("{at}: a pool has 1 to 9 zones")));
-                }
-                for workload in &cluster.workloads {
-                    let pool = workload.pool.as_ref();
-                    if pool.is_some_and(|pool| !cluster.pools.iter().any(|p| p.name == **pool)) {
-                        let name = &workload.name;
-                        return Err(wrong(format!("{at}: workload {name} names no pool of it")));
-                    }
-                }
-                for account in &cluster.service_accounts {
-                    if let Some(text) = &account.used_ago
-                        && let Err(error) = humantime::parse_duration(text)
-                    {
-                        return Err(wrong(format!("{at}: used_ago is \"{text}\": {error}")));
-                    }
-                }
-                if !(0.0..=1.0).contains(&cluster.progress) {
-                    return Err(wrong(format!("{at}: progress lies between 0 and 1")));
-                }
+                self.check_cluster(cluster).map_err(|problem| {
+                    wrong(format!(
+                        "{name}: cluster {} of project {}: {problem}",
+                        cluster.name, project.name
+                    ))
+                })?;
             }
         }
         Ok(())
+    }
+
+    fn check_cluster(&self, cluster: &SceneCluster) -> Result<(), String> {
+        let durations = [
+            ("age", Some(&cluster.age)),
+            ("initiated_ago", cluster.initiated_ago.as_ref()),
+            ("completed_ago", cluster.completed_ago.as_ref()),
+            ("clamp", cluster.clamp.as_ref()),
+            ("drain_timeout", Some(&cluster.drain_timeout)),
+        ];
+        let used = cluster.service_accounts.iter().map(|a| ("used_ago", a.used_ago.as_ref()));
+        for (field, text) in durations.into_iter().chain(used) {
+            if let Some(text) = text
+                && let Err(error) = humantime::parse_duration(text)
+            {
+                return Err(format!("{field} is \"{text}\": {error}"));
+            }
+        }
+        let is_unknown = |pool: &String| !cluster.pools.iter().any(|known| known.name == *pool);
+        if !self.regions.contains(&cluster.region) {
+            Err(format!("region {} is not offered", cluster.region))
+        } else if cluster.pools.iter().any(|pool| !(1..=9).contains(&pool.zones)) {
+            Err("a pool has 1 to 9 zones".to_owned())
+        } else if let Some(workload) =
+            cluster.workloads.iter().find(|workload| workload.pool.as_ref().is_some_and(is_unknown))
+        {
+            Err(format!("workload {} names no pool of it", workload.name))
+        } else if !(0.0..=1.0).contains(&cluster.progress) {
+            Err("progress lies between 0 and 1".to_owned())
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -1,99 +1,167 @@
-//! What the servers of one simulator share: the world, tokens, faults, and the ledger of calls.
+//! What the servers of one simulator share: the cloud, tokens, faults, ports, and the log of requests.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::sync::watch;
 
+use crate::clock::Clock;
 use crate::domain::cluster::ClusterId;
-use crate::simulator::dice::Dice;
-use crate::simulator::faults::Faults;
-use crate::simulator::kubernetes::door::Doors;
-use crate::simulator::token_api::Tokens;
-use crate::simulator::world::World;
+use crate::simulator::cloud::SimulatedCloud;
+use crate::simulator::faults::{FaultEffect, Faults};
+use crate::simulator::http::HttpRequest;
+use crate::simulator::kubernetes::ports::ApiServerPorts;
+use crate::simulator::rng::Rng;
+use crate::simulator::token_api::AccessTokens;
 
-/// Calls that are remembered.
-const LEDGER_LIMIT: usize = 10_000;
+/// Requests that the log keeps.
+const REQUEST_LOG_LIMIT: usize = 10_000;
 
-/// One call that was taken.
+/// What all connections share.
+pub struct Shared {
+    state: Mutex<SimulatorState>,
+    delayed: AtomicUsize,
+    pub clock: Clock,
+    changes: watch::Sender<()>,
+}
+
+impl Shared {
+    /// Nothing is delayed yet.
+    pub fn new(state: SimulatorState, clock: Clock) -> Self {
+        let (state, changes) = (Mutex::new(state), watch::Sender::new(()));
+        Self { state, delayed: AtomicUsize::new(0), clock, changes }
+    }
+
+    /// Locks the state.
+    pub fn lock(&self) -> MutexGuard<'_, SimulatorState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes every listener: faults, or clusters, may have changed.
+    pub fn notify_all(&self) {
+        self.changes.send_replace(());
+    }
+
+    /// Notices what `notify_all` announces.
+    pub fn subscribe(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// The effects of faults on a request, once it was delayed as long as they say, and the time then.
+    pub async fn receive(&self, method: &str, paths: &[String]) -> (Vec<FaultEffect>, Timestamp) {
+        let effects = self.lock().faults.take_effects(method, paths, self.clock.now());
+        for effect in &effects {
+            if let FaultEffect::Delay { milliseconds } = effect {
+                self.delayed.fetch_add(1, Ordering::SeqCst);
+                let _counted = DelayedRequest(self);
+                self.clock.sleep(Duration::from_millis(*milliseconds)).await;
+            }
+        }
+        (effects, self.clock.now())
+    }
+
+    /// Requests that are being delayed.
+    pub fn delayed_requests(&self) -> usize {
+        self.delayed.load(Ordering::SeqCst)
+    }
+}
+
+/// Counts a delayed request down, even when its connection is closed.
+struct DelayedRequest<'a>(&'a Shared);
+
+impl Drop for DelayedRequest<'_> {
+    fn drop(&mut self) {
+        self.0.delayed.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// One request that was received.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct RequestRecord {
     pub at: Timestamp,
     pub method: String,
-    /// Path without query.
     pub path: String,
-    /// Names and values of the query.
     pub query: Vec<(String, String)>,
-    /// Status of the answer; `None` when the connection was cut instead.
+    /// Status of the answer; `None` when the connection was reset instead.
     pub status: Option<u16>,
-    /// Body of the request, if it is JSON.
     pub body: Option<Value>,
     /// Body of the answer, if it is JSON of moderate size.
     pub answer: Option<Value>,
 }
 
-/// A watch under way.
+impl RequestRecord {
+    /// The record of a request, for a path that may name the API, too.
+    pub fn new(at: Timestamp, path: String, request: HttpRequest, status: Option<u16>) -> Self {
+        let body = serde_json::from_slice(&request.body).ok();
+        let HttpRequest { method, query, .. } = request;
+        Self { at, method, path, query, status, body, answer: None }
+    }
+}
+
+/// An open watch.
 #[derive(Debug, Clone)]
-pub struct Watching {
-    /// `EntryOwner` API it watches.
+pub struct WatchProgress {
     pub cluster: ClusterId,
-    /// Version up to which it has everything.
-    pub position: u64,
-    /// Whether it has handed everything out and sleeps.
-    pub idle: bool,
+    /// Version up to which it has sent everything.
+    pub version: u64,
+    /// Whether it has nothing more to send.
+    pub caught_up: bool,
 }
 
-/// Shared by all connections, behind one lock.
-#[derive(Debug)]
-pub struct Shared {
-    pub world: World,
-    pub tokens: Tokens,
+/// Everything that the lock protects.
+pub struct SimulatorState {
+    pub cloud: SimulatedCloud,
+    pub tokens: AccessTokens,
     pub faults: Faults,
-    pub dice: Dice,
-    pub doors: Doors,
-    /// Watches under way, by number.
-    pub watches: BTreeMap<u64, Watching>,
-    pub watches_begun: u64,
-    ledger: VecDeque<Call>,
+    pub rng: Rng,
+    pub ports: ApiServerPorts,
+    pub watches: BTreeMap<u64, WatchProgress>,
+    /// Number of the last watch that was opened.
+    pub last_watch: u64,
+    request_log: VecDeque<RequestRecord>,
 }
 
-impl Shared {
-    /// A beginning.
-    pub fn new(world: World, seed: u64) -> Self {
+impl SimulatorState {
+    /// The state before the first request.
+    pub fn new(cloud: SimulatedCloud, seed: u64) -> Self {
         Self {
-            world,
-            tokens: Tokens::default(),
+            cloud,
+            tokens: AccessTokens::default(),
             faults: Faults::default(),
-            dice: Dice::new(seed ^ 0x5eed),
-            doors: Doors::default(),
+            rng: Rng::new(seed ^ 0x5eed),
+            ports: ApiServerPorts::default(),
             watches: BTreeMap::new(),
-            watches_begun: 0,
-            ledger: VecDeque::new(),
+            last_watch: 0,
+            request_log: VecDeque::new(),
         }
     }
 
-    /// Remembers a call.
-    pub fn note(&mut self, call: Call) {
-        if self.ledger.len() >= LEDGER_LIMIT {
-            self.ledger.pop_front();
+    /// Adds a request to the log.
+    pub fn log_request(&mut self, record: RequestRecord) {
+        if self.request_log.len() >= REQUEST_LOG_LIMIT {
+            self.request_log.pop_front();
         }
-        self.ledger.push_back(call);
+        self.request_log.push_back(record);
     }
 
-    /// Watches that have not told yet what has happened until `now`.
-    pub fn lagging(&self, now: Timestamp) -> usize {
-        let lags = |watching: &Watching| {
-            self.world.cluster(&watching.cluster).is_none_or(|cluster| {
-                !watching.idle
-                    || cluster.inside.store.version() > watching.position
+    /// Watches that have not sent yet what happened until `now`.
+    pub fn lagging_watches(&self, now: Timestamp) -> usize {
+        let lags = |watch: &&WatchProgress| {
+            self.cloud.cluster(&watch.cluster).is_none_or(|cluster| {
+                !watch.caught_up
+                    || cluster.data_plane.store.version() > watch.version
                     || cluster.next_due().is_some_and(|due| due <= now)
             })
         };
-        self.watches.values().filter(|watching| lags(watching)).count()
+        self.watches.values().filter(lags).count()
     }
 
-    /// Calls, oldest first.
-    pub fn ledger(&self) -> impl Iterator<Item = &Call> {
-        self.ledger.iter()
+    /// Requests, oldest first.
+    pub fn request_log(&self) -> impl Iterator<Item = &RequestRecord> {
+        self.request_log.iter()
     }
 }

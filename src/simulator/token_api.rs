@@ -1,36 +1,33 @@
-//! Tokens: the endpoint that exchanges a signed assertion for an access token, and the check of a bearer.
+//! Access tokens: the endpoint that exchanges a signed assertion for one, and their verification.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-/// Access tokens live this long, seconds.
-pub const LIFE_SECONDS: i64 = 12 * 3_600;
-/// The account that everybody is here.
+use crate::simulator::speed::later;
+
+const LIFETIME_SECONDS: i64 = 12 * 3_600;
+/// The account of every client that does not name one.
 pub const ACCOUNT: &str = "rehearsal@simulator";
 
-/// Tokens that were issued, with their ends.
+/// Tokens that were issued, with their expiry.
 #[derive(Debug, Default)]
-pub struct Tokens {
+pub struct AccessTokens {
     issued: Vec<(String, Timestamp)>,
     count: u64,
 }
 
-impl Tokens {
+impl AccessTokens {
     /// Issues a token for an account.
     pub fn issue(&mut self, account: &str, now: Timestamp) -> String {
         self.count += 1;
-        let until = now.saturating_add(SignedDuration::from_secs(LIFE_SECONDS)).unwrap_or(now);
+        let until = later(now, SignedDuration::from_secs(LIFETIME_SECONDS));
         let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let header = part(json!({"alg": "RS512", "typ": "JWT", "kid": "simulator"}));
         let claims = part(json!({
-            "email": account,
-            "sub": "00000000-0000-4000-8000-00000000c0de",
-            "iss": "simulator",
-            "iat": now.as_second(),
-            "exp": until.as_second(),
-            "jti": self.count.to_string(),
+            "email": account, "sub": "00000000-0000-4000-8000-00000000c0de", "iss": "simulator",
+            "iat": now.as_second(), "exp": until.as_second(), "jti": self.count.to_string(),
         }));
         let signature = URL_SAFE_NO_PAD.encode(format!("simulated-{}", self.count));
         let token = format!("{header}.{claims}.{signature}");
@@ -39,12 +36,12 @@ impl Tokens {
         token
     }
 
-    /// Whether a bearer is one of ours and not expired.
-    pub fn accepts(&self, bearer: &str, now: Timestamp) -> bool {
+    /// Whether a bearer was issued here, and is neither expired nor revoked.
+    pub fn is_valid(&self, bearer: &str, now: Timestamp) -> bool {
         self.issued.iter().any(|(token, until)| token == bearer && *until > now)
     }
 
-    /// Ends all tokens at once.
+    /// Revokes all tokens.
     pub fn revoke(&mut self) {
         self.issued.clear();
     }
@@ -64,8 +61,8 @@ impl Tokens {
             return refuse(400, "assertion is missing", "Bad Request");
         };
         let mut parts = assertion.split('.');
-        let header = read(parts.next());
-        let claims = read(parts.next());
+        let header = decode(parts.next());
+        let claims = decode(parts.next());
         if header.get("alg").and_then(Value::as_str) != Some("RS512") || parts.next().is_none() {
             return refuse(400, "the assertion is no RS512 JWT", "Bad Request");
         }
@@ -75,16 +72,13 @@ impl Tokens {
         let account = claims.get("iss").and_then(Value::as_str).unwrap_or(ACCOUNT).to_owned();
         let token = self.issue(&account, now);
         let body = json!({
-            "access_token": token,
-            "expires_in": LIFE_SECONDS,
-            "scope": "",
-            "token_type": "Bearer",
+            "access_token": token, "expires_in": LIFETIME_SECONDS, "scope": "", "token_type": "Bearer",
         });
         (200, body)
     }
 }
 
-fn read(part: Option<&str>) -> Value {
+fn decode(part: Option<&str>) -> Value {
     part.and_then(|part| URL_SAFE_NO_PAD.decode(part).ok())
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or(Value::Null)

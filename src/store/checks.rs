@@ -13,7 +13,7 @@ use crate::domain::credential::{Access, Credentials, KubeconfigLocation, Referen
 use crate::domain::failure::Failure;
 use crate::domain::fixtures::{cluster, issuance, now};
 use crate::domain::kubeconfig::{
-    ClusterIdentity, Destination, EntryOwner, KubeconfigKind, MergeOptions, MergeRefusal, NotSaved,
+    ClusterIdentity, EntryOwner, FileTarget, KubeconfigKind, MergeOptions, MergeRefusal, NotSaved,
     ParsedKubeconfig, Plan, Saved, merge, renamed,
 };
 use crate::domain::persisted::PersistedState;
@@ -152,6 +152,8 @@ fn api_23_a_strange_answer_is_refused_without_showing_it() {
 }
 
 proptest! {
+    #![proptest_config(crate::property_cases(256))]
+
     #[test]
     fn file_08_foreign_entries_survive_a_merge(
         names in proptest::collection::btree_set("[a-z:#' \"0-9-]{1,12}", 0..8),
@@ -187,7 +189,7 @@ fn files(home: &Path, clock: &Clock) -> Kubeconfigs {
 
 /// Merges a kubeconfig, where no lock is in the way.
 fn save(files: &Kubeconfigs, options: MergeOptions, seen: Option<&str>) -> Result<Saved, NotSaved> {
-    Ok(files.save(&Destination::Merge, &fresh(), &options, seen)?.into_result()?)
+    Ok(files.save(&FileTarget::Merge, &fresh(), &options, seen)?.into_result()?)
 }
 
 fn mode(path: &Path) -> u32 {
@@ -207,7 +209,7 @@ fn home_with(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
 fn file_11_a_0644_file_with_ten_foreign_contexts_is_merged_without_loss() {
     let (home, config) = home_with(&ten());
     let files = files(home.path(), &Clock::by_hand(now()));
-    let plan = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    let plan = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     assert_eq!((plan.others, plan.current.as_deref()), (10, Some("x0")));
     assert!(plan.notes.contains(&"mode 0644 becomes 0600".to_owned()));
     save(&files, options(false), plan.fingerprint.as_deref()).unwrap();
@@ -216,7 +218,7 @@ fn file_11_a_0644_file_with_ten_foreign_contexts_is_merged_without_loss() {
     assert_eq!((mode(&config), mode(&backup)), (0o600, 0o600));
     assert_eq!(fs::read_to_string(&backup).unwrap(), ten());
     assert!(!home.path().join(".kube/config.lock").exists());
-    let again = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    let again = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     let taken = save(&files, options(false), again.fingerprint.as_deref());
     assert!(matches!(taken, Err(NotSaved::Taken(plan)) if plan.taken.len() == 3), "file_09");
 }
@@ -227,18 +229,18 @@ fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
     let files = files(home.path(), &Clock::by_hand(now()));
     let save =
         |options: MergeOptions, plan: &Plan| save(&files, options, plan.fingerprint.as_deref());
-    let blank = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    let blank = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     assert!(blank.blank && blank.whose == EntryOwner::Untold);
     save(options(false), &blank).unwrap();
     // Its own: one agreement is enough.
-    let own = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    let own = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     assert_eq!(own.whose, EntryOwner::Alike("shop in eu01".into()));
     assert!(!own.blank && own.names.contains("shop"));
     save(options(true), &own).unwrap();
     // The same name in another region.
     let text = fs::read_to_string(&config).unwrap().replace("eu01", "eu02");
     fs::write(&config, &text).unwrap();
-    let other = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    let other = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     assert_eq!(other.whose, EntryOwner::Another("shop in eu02".into()));
     let saved = save(options(true), &other);
     assert!(matches!(saved, Err(NotSaved::Taken(plan)) if plan.whose == other.whose));
@@ -246,7 +248,7 @@ fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
     let knew = MergeOptions { replace_another: true, ..options(true) };
     save(knew, &other).unwrap();
     // A file of its own.
-    let own_file = Destination::File("~/one.yaml".into());
+    let own_file = FileTarget::Own("~/one.yaml".into());
     fs::write(home.path().join("one.yaml"), &text).unwrap();
     let plan = files.plan(&own_file, "shop", &known()).unwrap();
     assert_eq!(plan.whose, EntryOwner::Another("shop in eu02".into()));
@@ -261,7 +263,7 @@ fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
     // A user of the name that another cluster's context uses.
     let shared = both.replace("users:", "- name: x\n  context: {cluster: other, user: u}\nusers:");
     fs::write(&config, &shared).unwrap();
-    let plan = files.plan(&Destination::Merge, "u", &known()).unwrap();
+    let plan = files.plan(&FileTarget::Merge, "u", &known()).unwrap();
     assert_eq!(plan.whose, EntryOwner::Another("night in eu01".into()));
 }
 
@@ -269,7 +271,7 @@ fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
 fn file_10_a_file_that_changed_is_shown_again() {
     let (home, config) = home_with(&ten());
     let files = files(home.path(), &Clock::by_hand(now()));
-    let plan = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    let plan = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     fs::write(&config, "kind: Config\n").unwrap();
     let saved = save(&files, options(false), plan.fingerprint.as_deref());
     assert!(matches!(saved, Err(NotSaved::Changed(_))));
@@ -285,9 +287,9 @@ fn file_04_a_stale_lock_is_told_and_stays() {
     fs::write(&lock, "").unwrap();
     let two_days = std::time::SystemTime::from(now()) - Duration::from_hours(48);
     fs::File::options().write(true).open(&lock).unwrap().set_modified(two_days).unwrap();
-    let plan = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    let plan = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     let print = plan.fingerprint.as_deref();
-    let attempt = files.save(&Destination::Merge, &fresh(), &options(false), print).unwrap();
+    let attempt = files.save(&FileTarget::Merge, &fresh(), &options(false), print).unwrap();
     let failure = attempt.into_result().unwrap_err();
     assert!(failure.message.contains("2days"), "{failure}");
     assert!(failure.to_string().contains("rm ~/.kube/config.lock"), "{failure}");
@@ -303,7 +305,7 @@ fn file_05_a_link_is_kept_and_its_target_written() {
     fs::remove_file(&config).unwrap();
     symlink(&dot, &config).unwrap();
     let files = files(home.path(), &Clock::by_hand(now()));
-    let plan = files.plan(&Destination::Merge, "shop", &known()).unwrap();
+    let plan = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     assert!(plan.link.is_some());
     save(&files, options(false), plan.fingerprint.as_deref()).unwrap();
     assert!(fs::symlink_metadata(&config).unwrap().is_symlink());
@@ -330,7 +332,7 @@ fn file_06_and_07_what_cannot_be_written_is_refused_before() {
         ("~/open/x", "everybody"),
         ("~/shut/x", "read-only folder"),
     ] {
-        let failure = files.plan(&Destination::File(path.into()), "shop", &known()).unwrap_err();
+        let failure = files.plan(&FileTarget::Own(path.into()), "shop", &known()).unwrap_err();
         assert!(failure.message.contains(part), "{path}: {failure}");
     }
 }

@@ -17,8 +17,8 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::credential::{KubeconfigLocation, StaticToken};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{
-    self, ClusterIdentity, Destination, EntryOwner, MAX_BYTES, MergeOptions, MergeRefusal,
-    NotSaved, ParsedKubeconfig, Plan, Saved,
+    self, ClusterIdentity, EntryOwner, FileTarget, MAX_BYTES, MergeOptions, MergeRefusal, NotSaved,
+    ParsedKubeconfig, Plan, Saved,
 };
 use crate::domain::shell;
 use crate::domain::text::{clean, plural};
@@ -86,35 +86,34 @@ impl Kubeconfigs {
         Ok(home.join(".kube/config"))
     }
 
-    /// What a destination looks like now; refuses what could not be written. Writes nothing.
+    /// What a file looks like now; refuses what could not be written. Writes nothing.
     pub fn plan(
         &self,
-        destination: &Destination,
+        file: &FileTarget,
         context: &str,
         known: &ClusterIdentity,
     ) -> Result<Plan, Failure> {
-        let Some(path) = self.path(destination)? else { return Ok(Plan::default()) };
+        let path = self.path(file)?;
         let target = self.target(&path)?;
-        Ok(self.plan_of(destination, (context, known), &path, &target)?.0)
+        Ok(self.plan_of(file, (context, known), &path, &target)?.0)
     }
 
-    fn path(&self, destination: &Destination) -> Result<Option<PathBuf>, Failure> {
-        match destination {
-            Destination::Merge => self.default_target().map(Some),
-            Destination::File(typed) => {
+    fn path(&self, file: &FileTarget) -> Result<PathBuf, Failure> {
+        match file {
+            FileTarget::Merge => self.default_target(),
+            FileTarget::Own(typed) => {
                 if typed.trim().is_empty() {
                     return Err(Failure::new(FailureKind::NotPossible, "A file needs a path"));
                 }
                 match (typed.strip_prefix("~/"), &self.home) {
-                    (Some(rest), Some(home)) => Ok(Some(home.join(rest))),
+                    (Some(rest), Some(home)) => Ok(home.join(rest)),
                     (Some(_), None) => Err(Failure::new(
                         FailureKind::NotPossible,
                         "There is no home folder that ~ could stand for",
                     )),
-                    (None, _) => Ok(Some(PathBuf::from(typed))),
+                    (None, _) => Ok(PathBuf::from(typed)),
                 }
             }
-            Destination::Clipboard | Destination::Stdout => Ok(None),
         }
     }
 
@@ -150,7 +149,7 @@ impl Kubeconfigs {
 
     fn plan_of(
         &self,
-        destination: &Destination,
+        file: &FileTarget,
         (context, known): (&str, &ClusterIdentity),
         path: &Path,
         target: &Target,
@@ -174,7 +173,7 @@ impl Kubeconfigs {
             plan.notes.push(format!("mode {mode:04o} becomes {:04o}", mode & 0o600));
         }
         let text = String::from_utf8(bytes);
-        if *destination == Destination::Merge {
+        if *file == FileTarget::Merge {
             let text = text.map_err(|error| {
                 let at = error.utf8_error().valid_up_to();
                 let line =
@@ -202,15 +201,10 @@ impl Kubeconfigs {
         )
     }
 
-    /// The file of a destination as a person reads it.
-    pub fn name(&self, destination: &Destination) -> String {
-        let path = self.file(destination);
+    /// The file as a person reads it.
+    pub fn name(&self, file: &FileTarget) -> String {
+        let path = self.path(file);
         path.map_or_else(|failure| failure.message, |path| self.shown(&path))
-    }
-
-    fn file(&self, destination: &Destination) -> Result<PathBuf, Failure> {
-        let no_file = || Failure::new(FailureKind::Bug, "This destination is not a file");
-        self.path(destination)?.ok_or_else(no_file)
     }
 
     /// Saves into a file. With `fingerprint` the file must still be the one that was planned for.
@@ -219,27 +213,25 @@ impl Kubeconfigs {
     /// [`NotSaved`]; nothing was changed then.
     pub fn save(
         &self,
-        destination: &Destination,
+        file: &FileTarget,
         fresh: &ParsedKubeconfig,
         options: &MergeOptions,
         fingerprint: Option<&str>,
     ) -> Result<Attempt<Saved>, NotSaved> {
-        let path = self.file(destination)?;
+        let path = self.path(file)?;
         let before = self.target(&path)?;
         if let Some(folder) = private_file::parent(&before.path) {
             private_file::create_folder(&folder)?;
         }
         match LockFile::try_create(&path)? {
-            Some(_lock) => {
-                self.write(destination, fresh, options, fingerprint, &path).map(Attempt::Done)
-            }
+            Some(_lock) => self.write(file, fresh, options, fingerprint, &path).map(Attempt::Done),
             None => Ok(Attempt::Locked(self.lock_held(&path))),
         }
     }
 
     fn write(
         &self,
-        destination: &Destination,
+        file: &FileTarget,
         fresh: &ParsedKubeconfig,
         options: &MergeOptions,
         fingerprint: Option<&str>,
@@ -247,7 +239,7 @@ impl Kubeconfigs {
     ) -> Result<Saved, NotSaved> {
         let target = self.target(path)?;
         let known = ClusterIdentity::Server(fresh.server().to_owned());
-        let (plan, text) = self.plan_of(destination, (&options.context, &known), path, &target)?;
+        let (plan, text) = self.plan_of(file, (&options.context, &known), path, &target)?;
         if plan.fingerprint.as_deref() != fingerprint {
             return Err(NotSaved::Changed(plan));
         }
@@ -257,7 +249,7 @@ impl Kubeconfigs {
             return Err(NotSaved::Taken(plan));
         }
         let mut notes = plan.notes.clone();
-        let content = if *destination == Destination::Merge {
+        let content = if *file == FileTarget::Merge {
             let merged = match kubeconfig::merge(&text, fresh, options) {
                 Ok(merged) => merged,
                 Err(MergeRefusal::Taken(_)) => return Err(NotSaved::Taken(plan)),
@@ -286,7 +278,7 @@ impl Kubeconfigs {
         let place = KubeconfigLocation::File {
             path: plan.path,
             context: clean(&options.context),
-            whole: *destination != Destination::Merge,
+            whole: *file != FileTarget::Merge,
         };
         Ok(Saved { place, notes })
     }

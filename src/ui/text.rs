@@ -168,6 +168,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property_cases(256))]
+
         #[test]
         fn wrapped_lines_fit_and_lose_nothing(text in "[a-z漢 ]{0,60}", columns in 2_usize..20) {
             let lines = wrap(&clean(&text), columns);

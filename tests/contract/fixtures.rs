@@ -7,7 +7,7 @@ use skeys::testing::clients::ske::decode;
 use skeys::testing::domain::cluster::{ClusterId, ClusterState, HibernationSchedule};
 use skeys::testing::domain::rotation::Phase;
 use skeys::testing::simulator::scene::Scene;
-use skeys::testing::simulator::{describe, world::World};
+use skeys::testing::simulator::{cloud::SimulatedCloud, describe};
 
 const CLUSTER: &str = include_str!("fixtures/cluster.json");
 
@@ -38,12 +38,12 @@ fn the_client_reads_every_field_of_a_published_cluster() {
 #[test]
 fn the_simulator_writes_no_key_that_is_not_published() {
     let now = "2026-11-24T14:00:00Z".parse().unwrap();
-    let world = World::new(&Scene::fleet().unwrap(), 7, 1.0, now);
+    let cloud = SimulatedCloud::new(&Scene::fleet().unwrap(), 7, 1.0, now);
     let published = keys(&serde_json::from_str(CLUSTER).unwrap());
     let mut written = BTreeSet::new();
-    for (project, _) in &world.projects {
-        for region in &world.regions {
-            for cluster in world.list(project, region) {
+    for (project, _) in &cloud.projects {
+        for region in &cloud.regions {
+            for cluster in cloud.list(project, region) {
                 written.extend(keys(&serde_json::to_value(describe(cluster, now)).unwrap()));
             }
         }

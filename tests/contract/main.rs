@@ -13,3 +13,4 @@
 mod fixtures;
 mod openapi;
 mod published;
+mod rules;

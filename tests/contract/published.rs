@@ -11,9 +11,9 @@ use skeys::testing::domain::cluster::{ClusterId, ProjectId, Region, Scope};
 use skeys::testing::domain::lifetime::Lifetime;
 use skeys::testing::domain::rotation::Step;
 use skeys::testing::domain::secret::Secret;
-use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::scene::Scene;
-use skeys::testing::simulator::{Options, serve};
+use skeys::testing::simulator::{SimulatorOptions, serve};
 
 use crate::openapi::{Call, Published};
 
@@ -28,12 +28,13 @@ async fn requests_and_answers_are_as_published() {
     skeys::testing::clients::install_crypto();
     let clock = Clock::by_hand("2026-11-24T14:00:00Z".parse().unwrap());
     let scene = Scene::fleet().unwrap();
-    let options = Options { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
+    let options =
+        SimulatorOptions { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
     let simulator = serve(options, clock.clone()).await.unwrap();
     every_call(&simulator, &clock).await;
     let mut problems = Vec::new();
     let mut checked = BTreeMap::new();
-    for call in simulator.ledger() {
+    for call in simulator.request_log() {
         let Some(status) = call.status else { continue };
         let published = if call.path.contains("/regions/") { &ske } else { &projects };
         let found = published.problems(&Call {
@@ -97,7 +98,7 @@ async fn every_call(simulator: &skeys::testing::simulator::Simulator, clock: &Cl
     ske.rotate(&shop("shop-prod"), Step::Complete).await.unwrap();
     ske.rotate(&shop("preview"), Step::Start).await.unwrap_err();
     ske.wake_up(&shop("preview")).await.unwrap();
-    ske.wake_up(&id).await.unwrap_err();
+    ske.wake_up(&id).await.unwrap();
     ske.reconcile(&id).await.unwrap();
     for lifetime in [Lifetime::MIN, Lifetime::MAX] {
         ske.issue(&id, lifetime).await.unwrap();
@@ -108,6 +109,11 @@ async fn every_call(simulator: &skeys::testing::simulator::Simulator, clock: &Cl
     ske.get(&shop("nobody")).await.unwrap_err();
     let stranger = TokenSource::new(token("eyJh.eyJi.c2ln"), http.clone(), clock.clone()).unwrap();
     SkeClient::new(base, http, stranger).unwrap().get(&id).await.unwrap_err();
-    simulator.order(Fault::new("GET", "shop-dev", Some(1), Effect::Stale { milliseconds: 1 }));
+    simulator.inject_fault(Fault::new(
+        "GET",
+        "shop-dev",
+        Some(1),
+        FaultEffect::Stale { milliseconds: 1 },
+    ));
     ske.get(&id).await.unwrap();
 }

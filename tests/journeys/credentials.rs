@@ -42,8 +42,8 @@ fn issuer<'a>(contexts: &'a BTreeMap<String, (String, CredentialFacts)>, name: &
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cred_01_the_kubeconfig_of_one_cluster_is_never_filed_under_another() {
     let mut journey = Journey::begin().await;
-    journey.order(Fault::slow("/clusters/alpha/kubeconfig", 9));
-    journey.order(Fault::slow("/clusters/nova/kubeconfig", 14));
+    journey.order(Fault::delay("/clusters/alpha/kubeconfig", 9));
+    journey.order(Fault::delay("/clusters/nova/kubeconfig", 14));
     journey.press("/alpha<enter>K").await;
     journey.press(ISSUE).await;
     journey.press("<esc><esc>/<ctrl-u>nova<enter>K").await;
@@ -73,7 +73,7 @@ async fn cred_01_the_kubeconfig_of_one_cluster_is_never_filed_under_another() {
 async fn cred_01_of_two_lifetimes_of_one_cluster_each_fills_its_own_form() {
     let mut journey = Journey::begin().await;
     let slow = |times, seconds| {
-        let mut fault = Fault::slow("/clusters/alpha/kubeconfig", seconds);
+        let mut fault = Fault::delay("/clusters/alpha/kubeconfig", seconds);
         fault.times = Some(times);
         fault
     };
@@ -166,7 +166,7 @@ async fn cred_04_what_was_replaced_in_its_place_warns_of_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cred_11_what_comes_back_while_the_program_ends_is_in_the_journal() {
     let mut journey = Journey::begin().await;
-    journey.order(Fault::slow("/clusters/alpha/kubeconfig", 1));
+    journey.order(Fault::delay("/clusters/alpha/kubeconfig", 1));
     journey.press("/alpha<enter>K").await;
     journey.press(ISSUE).await;
     journey.strike("<ctrl-c><ctrl-c>");
@@ -185,7 +185,7 @@ async fn cred_11_what_comes_back_while_the_program_ends_is_in_the_journal() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cred_11_what_does_not_come_back_in_time_is_written_down_as_unknown() {
     let mut journey = Journey::begin().await;
-    journey.order(Fault::slow("/clusters/alpha/kubeconfig", 50));
+    journey.order(Fault::delay("/clusters/alpha/kubeconfig", 50));
     journey.press("/alpha<enter>K").await;
     journey.press(ISSUE).await;
     journey.strike("<ctrl-c><ctrl-c>");

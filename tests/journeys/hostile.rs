@@ -3,7 +3,7 @@
 use std::fs;
 
 use crossterm::event::Event;
-use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
 use crate::support::{Journey, PROJECT, SMALL, Setting, logged};
 
@@ -27,7 +27,12 @@ async fn host_01_escape_sequences_of_a_server_are_drawn_as_marks() {
     journey.says("␛]0;owned␇␛[2J");
     journey.press("2").await;
     let body = serde_json::json!({"code": EVIL, "message": format!("{EVIL}{long}"), "details": ""});
-    journey.order(Fault::new("GET", "/clusters", None, Effect::answer(400, &body.to_string())));
+    journey.order(Fault::new(
+        "GET",
+        "/clusters",
+        None,
+        FaultEffect::answer(400, &body.to_string()),
+    ));
     journey.press("r").await;
     journey.press("<esc>").await;
     journey.says("␛[2J");
@@ -142,7 +147,7 @@ async fn tty_07_unasked_mouse_reports_do_nothing() {
         journey.event(Event::Mouse(report)).await;
     }
     assert_eq!(journey.screen(), before);
-    assert!(journey.simulator.ledger().iter().all(|call| call.path.contains(PROJECT)));
+    assert!(journey.simulator.request_log().iter().all(|call| call.path.contains(PROJECT)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -154,7 +159,7 @@ async fn api_29_a_server_that_quotes_the_token_cannot_bring_it_into_the_journal(
         format!("bearer {token} has no permission, nor has {}", &token[..token.len() / 2]);
     let body = serde_json::json!({"code": "PermissionDenied", "message": message, "details": ""});
     let refusal =
-        |method, path| Fault::new(method, path, None, Effect::answer(403, &body.to_string()));
+        |method, path| Fault::new(method, path, None, FaultEffect::answer(403, &body.to_string()));
     journey.order(refusal("POST", "start-credentials-rotation"));
     journey.press("/alpha<enter>R<tab><enter>").await;
     journey.says("bearer [redacted] has no permission, nor has [redacted]");

@@ -1,6 +1,6 @@
 //! Who skeys acts as: tokens that end, are refused, or are renewed.
 
-use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
 use crate::support::{Journey, Setting};
 
@@ -14,7 +14,7 @@ async fn auth_02_a_token_that_ended_before_the_start_is_said_with_its_moment() {
     journey.says("the token of ops-sa@acme ended at 2026-11-24 12:00:00 UTC");
     journey.says("Start skeys again with a new token in STACKIT_ACCESS_TOKEN.");
     journey.wait(30).await;
-    assert!(journey.simulator.ledger().is_empty(), "a dead token is not sent");
+    assert!(journey.simulator.request_log().is_empty(), "a dead token is not sent");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -39,7 +39,7 @@ async fn auth_04_a_401_in_the_middle_renews_once_and_goes_on() {
 async fn auth_04_refused_although_fresh_is_signed_out_with_the_data_kept() {
     let mut journey = Journey::with(Setting::default().with_key()).await;
     let body = r#"{"code":"Unauthenticated","message":"token rejected","details":""}"#;
-    journey.order(Fault::new("GET", "/clusters", None, Effect::answer(401, body)));
+    journey.order(Fault::new("GET", "/clusters", None, FaultEffect::answer(401, body)));
     journey.press("r").await;
     journey.says("SKE has rejected the token of");
     journey.shows("signed out");
@@ -48,9 +48,9 @@ async fn auth_04_refused_although_fresh_is_signed_out_with_the_data_kept() {
     journey.press("/alpha<enter>R").await;
     journey.says("Start: SKE has rejected the token since");
     // Signed out is no reason to ask again and again.
-    let asked = journey.simulator.ledger().len();
+    let asked = journey.simulator.request_log().len();
     journey.wait(60).await;
-    assert!(journey.simulator.ledger().len() - asked <= 10);
+    assert!(journey.simulator.request_log().len() - asked <= 10);
     journey.simulator.clear_faults();
     journey.press("r").await;
     journey.until("live", 60).await;

@@ -8,10 +8,10 @@ use kube::Client;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use skeys::testing::app::settings::ObservationScope;
 use skeys::testing::domain::cluster::ClusterId;
-use skeys::testing::simulator::cluster::history::{NodeLife, Tally, tally};
-use skeys::testing::simulator::faults::{Effect, Fault};
-use skeys::testing::simulator::state::Call;
-use skeys::testing::simulator::world::SimulatedCluster;
+use skeys::testing::simulator::cluster::SimulatedCluster;
+use skeys::testing::simulator::cluster::node_history::{NodeCounts, NodeHistory, count_nodes};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
+use skeys::testing::simulator::state::RequestRecord;
 
 use crate::support::{Journey, PROJECT, Setting};
 
@@ -55,7 +55,7 @@ impl Journey {
     /// Looks at a cluster of the first project, or changes it.
     pub fn inside<T>(&self, name: &str, see: impl FnOnce(&mut SimulatedCluster) -> T) -> T {
         let id = ClusterId::new(PROJECT, "eu01", name);
-        self.simulator.with_world(|world| see(world.cluster_mut(&id).unwrap()))
+        self.simulator.with_cloud(|cloud| see(cloud.cluster_mut(&id).unwrap()))
     }
 
     /// Phase of a cluster as the API writes it.
@@ -67,13 +67,15 @@ impl Journey {
     pub fn truths(&self, name: &str, places: &[(&str, &str)]) -> Vec<Truth> {
         let now = self.clock.now();
         self.inside(name, |cluster| {
-            let (all, template) = (&cluster.inside.lives, cluster.inside.template);
+            let (all, template) = (&cluster.data_plane.node_histories, cluster.data_plane.template);
             // Until the nodes' turn has come there is one generation only, which is to go.
-            let begun = all.iter().any(|life| life.template != template);
+            let begun = all.iter().any(|history| history.template != template);
             let of = |(pool, zone): &(&str, &str)| {
-                let is_there = |life: &&NodeLife| *life.pool == **pool && *life.zone == **zone;
-                let lives: Vec<NodeLife> = all.iter().filter(is_there).cloned().collect();
-                let Tally { old, draining, joining, ready, .. } = tally(&lives, template, now);
+                let is_there =
+                    |history: &&NodeHistory| *history.pool == **pool && *history.zone == **zone;
+                let histories: Vec<NodeHistory> = all.iter().filter(is_there).cloned().collect();
+                let NodeCounts { old, draining, joining, ready, .. } =
+                    count_nodes(&histories, template, now);
                 if cluster.phase == "PREPARING" && !begun {
                     return Truth { old: ready, ..Truth::default() };
                 }
@@ -86,8 +88,9 @@ impl Journey {
     /// What really is now.
     pub fn truth(&self, name: &str) -> Truth {
         let places: BTreeSet<(String, String)> = self.inside(name, |cluster| {
-            let place = |life: &NodeLife| (life.pool.to_string(), life.zone.to_string());
-            cluster.inside.lives.iter().map(place).collect()
+            let place =
+                |history: &NodeHistory| (history.pool.to_string(), history.zone.to_string());
+            cluster.data_plane.node_histories.iter().map(place).collect()
         });
         let places: Vec<_> = places.iter().map(|(pool, zone)| (&**pool, &**zone)).collect();
         self.truths(name, &places).into_iter().fold(Truth::default(), |sum, truth| Truth {
@@ -208,9 +211,9 @@ impl Journey {
     }
 
     /// Requests to a cluster's own API whose path ends so.
-    pub fn asked(&self, name: &str, path_end: &str) -> Vec<Call> {
+    pub fn asked(&self, name: &str, path_end: &str) -> Vec<RequestRecord> {
         let start = format!("/kubernetes/{PROJECT}/eu01/{name}/");
-        let mut calls = self.simulator.ledger();
+        let mut calls = self.simulator.request_log();
         calls.retain(|call| call.path.starts_with(&start) && call.path.ends_with(path_end));
         calls
     }
@@ -231,8 +234,8 @@ impl Journey {
     }
 
     /// Orders a fault of a cluster's own API for so many seconds.
-    pub fn trouble(&self, name: &str, path: &str, effect: Effect, seconds: u64) {
-        self.order(Fault::of_cluster(name, path, effect).lasting(seconds));
+    pub fn trouble(&self, name: &str, path: &str, effect: FaultEffect, seconds: u64) {
+        self.order(Fault::for_cluster(name, path, effect).for_seconds(seconds));
     }
 
     /// Asks SKE for a kubeconfig, as somebody else does.
@@ -252,7 +255,7 @@ impl Journey {
     }
 }
 
-fn is_watch(call: &Call) -> bool {
+fn is_watch(call: &RequestRecord) -> bool {
     call.query.iter().any(|(name, value)| name == "watch" && value != "false")
 }
 

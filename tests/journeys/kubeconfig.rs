@@ -8,7 +8,7 @@ use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::domain::credential::{Access, Credentials, KubeconfigLocation};
 use skeys::testing::domain::kubeconfig::KubeconfigKind;
 use skeys::testing::domain::persisted::PersistedState;
-use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::store::state_file;
 
 use crate::support::{Journey, PROJECT, Setting};
@@ -146,8 +146,8 @@ async fn a_lifetime_outside_the_limits_is_refused_before_anything_is_asked() {
     journey.says("Thu 26 Nov 2026 02:0");
     journey.press(&to_button(0)).await;
     journey.says("Kubeconfig of alpha →");
-    let ledger = journey.simulator.ledger();
-    let post = ledger.iter().find(|call| call.path.ends_with("/kubeconfig")).unwrap();
+    let log = journey.simulator.request_log();
+    let post = log.iter().find(|call| call.path.ends_with("/kubeconfig")).unwrap();
     assert_eq!(post.body.as_ref().unwrap()["expirationSeconds"], "129600");
 }
 
@@ -198,7 +198,7 @@ async fn api_23_a_strange_kubeconfig_is_refused_with_a_sentence_and_nothing_is_w
             "POST",
             "/kubeconfig",
             None,
-            Effect::Kubeconfig { text: text.to_owned() },
+            FaultEffect::Kubeconfig { text: text.to_owned() },
         ));
         journey.press("/alpha<enter>K").await;
         journey.press(&to_button(0)).await;
@@ -211,7 +211,7 @@ async fn api_23_a_strange_kubeconfig_is_refused_with_a_sentence_and_nothing_is_w
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_22_what_nobody_waits_for_any_more_is_kept_and_offered_for_saving() {
     let mut journey = Journey::begin().await;
-    journey.order(Fault::slow("/kubeconfig", 50));
+    journey.order(Fault::delay("/kubeconfig", 50));
     journey.press("/alpha<enter>K").await;
     journey.press(&to_button(0)).await;
     journey.wait(5).await;
@@ -234,8 +234,8 @@ async fn api_22_what_nobody_waits_for_any_more_is_kept_and_offered_for_saving() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_22_a_slow_refusal_is_told_with_its_cluster_and_what_may_have_been_issued() {
     let mut journey = Journey::begin().await;
-    journey.order(Fault::new("POST", "/kubeconfig", None, Effect::DropAfter {}));
-    journey.order(Fault::slow("/kubeconfig", 10));
+    journey.order(Fault::new("POST", "/kubeconfig", None, FaultEffect::DropAfter {}));
+    journey.order(Fault::delay("/kubeconfig", 10));
     journey.press("/alpha<enter>K").await;
     journey.press(&to_button(0)).await;
     journey.press("<esc>").await;
@@ -442,7 +442,7 @@ async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
     let now = journey.clock.now();
     let bravo = ClusterId::new(PROJECT, "eu01", "bravo");
     let created =
-        journey.simulator.with_world(|world| world.cluster(&bravo).map(|found| found.created));
+        journey.simulator.with_cloud(|cloud| cloud.cluster(&bravo).map(|found| found.created));
     let of_the_other = Access {
         cluster: bravo,
         created,
@@ -460,8 +460,8 @@ async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
     journey.press("<esc>T").await;
     assert!(journey.read("state/state.json").contains("/elsewhere.yaml"), "it was erased");
     // Made anew under its name, it is another cluster: nothing was issued for that one.
-    journey.simulator.with_world(|world| {
-        world.recreate(
+    journey.simulator.with_cloud(|cloud| {
+        cloud.recreate(
             &ClusterId::new(PROJECT, "eu01", "bravo"),
             now + jiff::SignedDuration::from_mins(1),
         );

@@ -6,11 +6,10 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, ListParams};
 use skeys::testing::app::settings::ObservationScope;
-use skeys::testing::domain::action::Action;
 use skeys::testing::domain::cluster::ClusterId;
-use skeys::testing::domain::rotation::Step;
-use skeys::testing::simulator::faults::{Effect, Fault, Strange};
-use skeys::testing::simulator::state::Call;
+use skeys::testing::simulator::faults::{Fault, FaultEffect, KubeconfigDefect};
+use skeys::testing::simulator::rules::ClusterOperation;
+use skeys::testing::simulator::state::RequestRecord;
 
 use crate::inside::{client, looking};
 use crate::support::{Journey, PROJECT};
@@ -38,14 +37,14 @@ async fn watching(clusters: &str) -> Journey {
 }
 
 /// Somebody else carries a step out.
-fn step(journey: &Journey, name: &str, step: Step) {
+fn step(journey: &Journey, name: &str, operation: ClusterOperation) {
     let (id, now) = (ClusterId::new(PROJECT, "eu01", name), journey.clock.now());
-    journey.simulator.with_world(|world| world.act(&id, Action::Rotate(step), now).unwrap());
+    journey.simulator.with_cloud(|cloud| cloud.act(&id, operation, now).unwrap());
 }
 
 /// Breaks every connection to a cluster's API server, as a replica that is replaced does.
 async fn break_connections(journey: &mut Journey, name: &str) {
-    journey.trouble(name, "", Effect::Away { hang: false }, 1);
+    journey.trouble(name, "", FaultEffect::Unreachable { hang: false }, 1);
     journey.settle().await;
     journey.pass(1, 2).await;
 }
@@ -60,7 +59,7 @@ async fn whoever_rolls_is_looked_at_from_the_first_list_on_whatever_the_filter_s
     journey.pass(10, 12).await;
     journey.press("/<ctrl-u><enter>").await;
     journey.until_true("delta").await;
-    assert_eq!((journey.issued("delta"), journey.simulator.watches()), (1, 12));
+    assert_eq!((journey.issued("delta"), journey.simulator.open_watches()), (1, 12));
 }
 
 #[tokio::test]
@@ -97,7 +96,7 @@ async fn what_holds_a_roll_up_is_told_when_everything_was_read_and_not_before() 
 async fn k8s_02_watches_that_are_cut_every_five_seconds_lose_and_double_nothing() {
     let mut journey = watching(&rolling("delta")).await;
     journey.until_true("delta").await;
-    journey.trouble("delta", "", Effect::CutWatches { seconds: 5 }, 900);
+    journey.trouble("delta", "", FaultEffect::CutWatches { seconds: 5 }, 900);
     break_connections(&mut journey, "delta").await;
     let start = journey.truth("delta");
     for _ in 0..60 {
@@ -116,7 +115,7 @@ async fn k8s_03_a_version_that_is_gone_costs_one_list_and_turns_nothing_back() {
     journey.until_true("delta").await;
     let mut before = journey.figure("delta").unwrap();
     for round in 1..=3 {
-        let mut fault = Fault::of_cluster("delta", NODES, Effect::Compact {});
+        let mut fault = Fault::for_cluster("delta", NODES, FaultEffect::Compact {});
         fault.times = Some(1);
         journey.order(fault);
         break_connections(&mut journey, "delta").await;
@@ -135,7 +134,7 @@ async fn k8s_03_a_version_that_is_gone_costs_one_list_and_turns_nothing_back() {
 async fn k8s_03_a_server_that_forgets_all_the_time_is_not_stormed() {
     let mut journey = watching(&rolling("delta")).await;
     journey.until_true("delta").await;
-    journey.trouble("delta", NODES, Effect::Compact {}, 600);
+    journey.trouble("delta", NODES, FaultEffect::Compact {}, 600);
     break_connections(&mut journey, "delta").await;
     journey.pass(10, 60).await;
     let asked = journey.asked("delta", NODES).len();
@@ -152,7 +151,7 @@ async fn k8s_04_a_server_that_is_away_leaves_the_last_picture_with_its_age_and_t
     let mut journey = watching(&(rolling("delta") + &rolling("other"))).await;
     journey.until_true("delta").await;
     let last = journey.figure("delta").unwrap();
-    journey.trouble("delta", "", Effect::Away { hang: false }, 1_000);
+    journey.trouble("delta", "", FaultEffect::Unreachable { hang: false }, 1_000);
     let asked = journey.issued("delta");
     for _ in 0..96 {
         journey.pass(10, 1).await;
@@ -185,7 +184,7 @@ async fn k8s_04_a_server_that_is_away_leaves_the_last_picture_with_its_age_and_t
 #[tokio::test]
 async fn k8s_01_certificates_that_are_not_accepted_yet_are_said_and_tried_again() {
     let mut journey = watching(&calm("alpha")).await;
-    step(&journey, "alpha", Step::Start);
+    step(&journey, "alpha", ClusterOperation::StartRotation);
     journey.until("login waits", 60).await;
     journey.press("<enter>3").await;
     journey.says("The API server and the fresh credentials do not fit together yet; tried again");
@@ -212,7 +211,8 @@ async fn k8s_07_a_thousand_nodes_and_five_hundred_budgets_come_in_pages_and_are_
     journey.until_true("huge").await;
     let pages = |journey: &Journey, path: &str| {
         let asked = journey.asked("huge", path);
-        let limited = |call: &&Call| call.query.iter().any(|(n, v)| n == "limit" && v == "500");
+        let limited =
+            |call: &&RequestRecord| call.query.iter().any(|(n, v)| n == "limit" && v == "500");
         asked.iter().filter(limited).count()
     };
     assert!(pages(&journey, NODES) >= 3, "{} pages of nodes", pages(&journey, NODES));
@@ -233,17 +233,26 @@ async fn k8s_07_a_thousand_nodes_and_five_hundred_budgets_come_in_pages_and_are_
 
 #[tokio::test]
 async fn k8s_09_a_kubeconfig_that_nobody_should_use_is_refused() {
-    for what in [Strange::Exec, Strange::FilePath, Strange::SkipVerify, Strange::OtherHost] {
+    for defect in [
+        KubeconfigDefect::Exec,
+        KubeconfigDefect::FilePath,
+        KubeconfigDefect::SkipVerify,
+        KubeconfigDefect::OtherHost,
+    ] {
         let mut journey = watching(&calm("alpha")).await;
-        let effect = Effect::StrangeKubeconfig { what };
+        let effect = FaultEffect::DefectiveKubeconfig { defect };
         journey.order(Fault::new("POST", "/kubeconfig", None, effect));
-        step(&journey, "alpha", Step::Start);
+        step(&journey, "alpha", ClusterOperation::StartRotation);
         journey.until("no access", 60).await;
         journey.press("<enter>3").await;
         journey.says("The kubeconfig is not used: the kubeconfig that SKE returned for alpha");
         journey.pass(10, 60).await;
-        assert!(journey.asked("alpha", "").is_empty(), "{what:?}");
-        assert!(journey.issued("alpha") <= 3, "{what:?}: asked {} times", journey.issued("alpha"));
+        assert!(journey.asked("alpha", "").is_empty(), "{defect:?}");
+        assert!(
+            journey.issued("alpha") <= 3,
+            "{defect:?}: asked {} times",
+            journey.issued("alpha")
+        );
     }
 }
 
@@ -256,7 +265,7 @@ async fn k8s_13_a_cluster_that_falls_asleep_while_it_is_looked_at_is_left_alone(
     let (issued, asked) = (journey.issued("delta"), journey.asked("delta", "").len());
     journey.pass(10, 60).await;
     assert_eq!((journey.issued("delta"), journey.asked("delta", "").len()), (issued, asked));
-    assert_eq!(journey.simulator.watches(), 0);
+    assert_eq!(journey.simulator.open_watches(), 0);
     journey.hides("delta: ");
     journey.shows("✗ 0 stuck");
     journey.press("<enter>3").await;
@@ -267,7 +276,7 @@ async fn k8s_13_a_cluster_that_falls_asleep_while_it_is_looked_at_is_left_alone(
 async fn k8s_15_a_handshake_that_is_refused_is_said_as_refused_not_as_unreachable() {
     let mut setting = looking(ObservationScope::Running, &rolling("delta"));
     // Long enough after its start that fresh certificates should be accepted.
-    setting.faults.push(Fault::of_cluster("delta", "", Effect::RefuseHandshake {}));
+    setting.faults.push(Fault::for_cluster("delta", "", FaultEffect::RefuseHandshake {}));
     let mut journey = Journey::with(setting).await;
     journey.until("refused", 5).await;
     for _ in 0..12 {
@@ -286,7 +295,7 @@ async fn old_credentials_end_with_complete_and_new_ones_and_the_dashboard_go_on(
     let mut journey = watching(&calm("alpha")).await;
     let old = journey.ask_kubeconfig("alpha").await;
     works(&old).await.unwrap();
-    step(&journey, "alpha", Step::Start);
+    step(&journey, "alpha", ClusterOperation::StartRotation);
     journey.until_so("PREPARED", (20, 200), |j| j.phase("alpha") == "PREPARED").await;
     let new = journey.ask_kubeconfig("alpha").await;
     works(&old).await.unwrap();
@@ -307,7 +316,7 @@ async fn old_credentials_end_with_complete_and_new_ones_and_the_dashboard_go_on(
     assert!(matches!(&refused, kube::Error::Api(status) if status.code == 401), "{refused:?}");
     works(&old).await.unwrap_err();
     journey.pass(10, 6).await;
-    assert_eq!(journey.simulator.watches(), 12);
+    assert_eq!(journey.simulator.open_watches(), 12);
     journey.shows("─ live ─");
     journey.shows("■ 3 new");
 }
@@ -346,8 +355,8 @@ async fn read_only_mode_asks_for_nothing_that_changes_something() {
     journey.press("/delta<enter>w<enter>3").await;
     journey.pass(10, 30).await;
     journey.says("Nodes are not looked at in read-only mode");
-    assert!(journey.simulator.ledger().iter().all(|call| call.method == "GET"));
-    assert_eq!(journey.simulator.watches(), 0);
+    assert!(journey.simulator.request_log().iter().all(|call| call.method == "GET"));
+    assert_eq!(journey.simulator.open_watches(), 0);
 }
 
 #[tokio::test]
@@ -363,13 +372,13 @@ async fn no_more_clusters_are_looked_at_than_the_limit_allows() {
         all.iter().filter(|name| journey.issued(name) > 0).cloned().collect()
     };
     assert_eq!(looked_at(&journey).len(), 2);
-    assert_eq!(journey.simulator.watches(), 24, "twelve kinds each");
+    assert_eq!(journey.simulator.open_watches(), 24, "twelve kinds each");
     let last = all.iter().find(|name| journey.issued(name) == 0).unwrap().clone();
     // Who opens another one looks at it, and one of the others gives way.
     journey.press(&format!("/{last}<enter><enter>3")).await;
     journey.until_shown(|j| Some(j.truth(&last).figure()), Journey::headline).await;
     assert_eq!(journey.issued(&last), 1);
-    assert_eq!(journey.simulator.watches(), 24);
+    assert_eq!(journey.simulator.open_watches(), 24);
     journey.pass(10, 12).await;
     assert_eq!(looked_at(&journey).len(), 3, "and keeps its place");
 }
@@ -381,18 +390,18 @@ async fn leaving_and_coming_back_soon_asks_for_no_other_kubeconfig() {
     assert_eq!(journey.issued("delta"), 0, "nobody looks at it");
     journey.press("<enter>3").await;
     journey.pass(10, 2).await;
-    assert_eq!((journey.issued("delta"), journey.simulator.watches()), (1, 12));
+    assert_eq!((journey.issued("delta"), journey.simulator.open_watches()), (1, 12));
     for _ in 0..5 {
         journey.press("<esc>").await;
         journey.pass(10, 4).await;
-        assert_eq!(journey.simulator.watches(), 12, "it lingers");
+        assert_eq!(journey.simulator.open_watches(), 12, "it lingers");
         journey.press("<enter>3").await;
         journey.pass(5, 1).await;
     }
     assert_eq!(journey.issued("delta"), 1);
     journey.press("<esc>").await;
     journey.pass(10, 5).await;
-    assert_eq!(journey.simulator.watches(), 0, "nobody came back");
+    assert_eq!(journey.simulator.open_watches(), 0, "nobody came back");
     let asked = journey.asked("delta", "").len();
     journey.pass(10, 30).await;
     assert_eq!((journey.issued("delta"), journey.asked("delta", "").len()), (1, asked));
@@ -407,12 +416,16 @@ async fn res_03_keys_are_answered_at_once_while_every_task_is_slow() {
     let rolls = ["roll-1", "roll-2", "roll-3", "roll-4"].map(rolling).concat();
     let mut journey = watching(&(rolls + many)).await;
     journey.until_true("roll-1").await;
-    journey.order(Fault::slow("", 3_600));
-    journey.order(Fault::slow("kubernetes/*/", 3_600));
+    journey.order(Fault::delay("", 3_600));
+    journey.order(Fault::delay("kubernetes/*/", 3_600));
     // Lists, reads, the pulse and the renewal of every look are due and get no answer.
     journey.press("/roll-1<enter><enter>3").await;
     journey.pass(5, 3).await;
-    assert!(journey.simulator.parked() >= 5, "{} requests are held", journey.simulator.parked());
+    assert!(
+        journey.simulator.delayed_requests() >= 5,
+        "{} requests are held",
+        journey.simulator.delayed_requests()
+    );
     // What a key costs is measured in the benches; here it waits for nobody.
     for (keys, shown) in [
         ("1", "1 OVERVIEW"),
@@ -439,5 +452,5 @@ async fn res_03_keys_are_answered_at_once_while_every_task_is_slow() {
         journey.react(keys).await;
         journey.shows(shown);
     }
-    assert!(journey.simulator.parked() >= 5, "and nobody was answered meanwhile");
+    assert!(journey.simulator.delayed_requests() >= 5, "and nobody was answered meanwhile");
 }

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
 use skeys::testing::app::settings::ObservationScope;
-use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
 use crate::inside::{client, looking};
 use crate::support::{Journey, Setting};
@@ -83,7 +83,7 @@ async fn a_roll_is_shown_node_by_node_as_it_happens_from_start_to_prepared() {
 /// Whether a budget holds up a drain, as the machine controller knows it.
 fn is_blocked(journey: &Journey) -> bool {
     journey.inside("held", |cluster| {
-        cluster.inside.zones.iter().flat_map(|zone| &zone.nodes).any(|node| node.blocked.is_some())
+        cluster.data_plane.machines().any(|machine| machine.blocked.is_some())
     })
 }
 
@@ -101,8 +101,8 @@ async fn a_blocked_drain_is_named_freed_through_the_api_and_the_outlook_comes_ba
     // Named by the cluster's own API, long before SKE reports it.
     journey.until("blocked by PodDisruptionBudget payments/api", 2).await;
     let node = journey.inside("held", |cluster| {
-        let mut nodes = cluster.inside.zones.iter().flat_map(|zone| &zone.nodes);
-        nodes.find(|node| node.blocked.is_some()).unwrap().name.to_string()
+        let mut machines = cluster.data_plane.machines();
+        machines.find(|machine| machine.blocked.is_some()).unwrap().name.to_string()
     });
     let short = &node[node.find("web-z1-").unwrap()..];
     journey.says("held: PodDisruptionBudget payments/api never lets a pod go");
@@ -122,7 +122,11 @@ async fn a_blocked_drain_is_named_freed_through_the_api_and_the_outlook_comes_ba
     journey.shows(" left ");
     let gone = |journey: &Journey| {
         journey.inside("held", |cluster| {
-            cluster.inside.lives.iter().any(|life| *life.name == *node && life.gone.is_some())
+            cluster
+                .data_plane
+                .node_histories
+                .iter()
+                .any(|history| *history.name == *node && history.gone.is_some())
         })
     };
     journey.until_so("the node is gone", (10, 60), gone).await;
@@ -193,9 +197,9 @@ async fn a_webhook_that_nobody_answers_for_is_named_by_its_service_until_somebod
 }
 
 /// A picture of a rolling cluster while something is odd about it from the first request on.
-async fn oddly(path: &str, effect: Effect) -> Journey {
+async fn oddly(path: &str, effect: FaultEffect) -> Journey {
     let mut setting = tall(&rolling("odd"));
-    setting.faults.push(Fault::of_cluster("odd", path, effect));
+    setting.faults.push(Fault::for_cluster("odd", path, effect));
     let mut journey = Journey::with(setting).await;
     journey.press("<enter>3").await;
     journey.until_so("a picture", (5, 100), |journey| journey.headline().is_some()).await;
@@ -215,21 +219,21 @@ async fn stays_true(journey: &mut Journey) {
 
 #[tokio::test]
 async fn k8s_05_where_secrets_are_forbidden_the_figures_are_right_and_called_estimates() {
-    let mut journey = oddly("/api/v1/namespaces/kube-system/secrets", Effect::Forbid {}).await;
+    let mut journey = oddly("/api/v1/namespaces/kube-system/secrets", FaultEffect::Forbid {}).await;
     journey.says("estimated: Secrets may not be read, so taints and ages of nodes are used");
     stays_true(&mut journey).await;
 }
 
 #[tokio::test]
 async fn k8s_06_where_labels_are_absent_the_figures_are_right_and_called_estimates() {
-    let mut journey = oddly("", Effect::StripLabels {}).await;
+    let mut journey = oddly("", FaultEffect::StripLabels {}).await;
     journey.says("estimated: nodes without a generation label are judged by their age");
     stays_true(&mut journey).await;
 }
 
 #[tokio::test]
 async fn k8s_08_names_and_messages_with_escape_bytes_are_drawn_as_marks() {
-    let mut journey = oddly("", Effect::EscapeBytes {}).await;
+    let mut journey = oddly("", FaultEffect::EscapeBytes {}).await;
     for keys in ["", "e", "<esc>", "<enter>2", "1", "4", "3"] {
         journey.press(keys).await;
         journey.pass(30, 2).await;
@@ -244,7 +248,7 @@ async fn k8s_08_names_and_messages_with_escape_bytes_are_drawn_as_marks() {
 #[tokio::test]
 async fn k8s_14_a_clock_that_is_five_minutes_off_is_noted_and_ages_stay_true() {
     for seconds in [300, -300] {
-        let mut journey = oddly("", Effect::ClockSkew { seconds }).await;
+        let mut journey = oddly("", FaultEffect::ClockSkew { seconds }).await;
         let word = if seconds > 0 { "ahead of" } else { "behind" };
         journey.says(&format!("the cluster's clock is 5m {word} this machine's"));
         stays_true(&mut journey).await;

@@ -1,11 +1,11 @@
 //! Regions, projects and connections that fail: the rest goes on, old rows stay with their age, recovery is told.
 
-use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
 use crate::support::{Journey, SMALL, Setting};
 
-fn text(status: u16, body: &str, content_type: &str, retry_after: Option<&str>) -> Effect {
-    Effect::Answer {
+fn text(status: u16, body: &str, content_type: &str, retry_after: Option<&str>) -> FaultEffect {
+    FaultEffect::Answer {
         status,
         body: body.to_owned(),
         retry_after: retry_after.map(str::to_owned),
@@ -38,7 +38,7 @@ async fn api_01_a_region_that_is_not_offered_is_no_failure_of_the_others() {
     journey.press("<esc>").await;
     // It is asked again rarely, not at each refresh.
     let asked = |journey: &Journey| {
-        journey.simulator.ledger().iter().filter(|call| call.path.contains("eu99")).count()
+        journey.simulator.request_log().iter().filter(|call| call.path.contains("eu99")).count()
     };
     assert_eq!(asked(&journey), 1);
     journey.wait(120).await;
@@ -53,7 +53,7 @@ async fn api_01_a_region_that_was_listed_and_is_unknown_now_fails_and_its_rows_a
     let mut journey = Journey::begin().await;
     journey.shows("● alpha");
     let body = r#"{"code":"Unimplemented","message":"unknown region","details":""}"#;
-    journey.order(Fault::new("GET", "/clusters", None, Effect::answer(501, body)));
+    journey.order(Fault::new("GET", "/clusters", None, FaultEffect::answer(501, body)));
     journey.press("r").await;
     journey.says("eu01 · shop: unknown region (HTTP 501) for");
     journey.shows("~ alpha");
@@ -70,7 +70,7 @@ async fn api_02_a_project_without_ske_is_named_and_the_rest_is_intact() {
     let mut journey = Journey::with(Setting { scene: two_projects(), ..Setting::default() }).await;
     journey.shows("9 clusters");
     let body = r#"{"code":"NotFound","message":"project id \"6a1c0e21\": not found","details":""}"#;
-    journey.order(Fault::new("GET", MEDIA, None, Effect::answer(404, body)));
+    journey.order(Fault::new("GET", MEDIA, None, FaultEffect::answer(404, body)));
     journey.press("r").await;
     journey.says("media");
     journey.says("SKE may not be enabled in this project");
@@ -114,20 +114,20 @@ async fn api_05_a_login_page_is_named_and_never_drawn() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_06_a_cut_answer_names_the_bytes_keeps_the_rows_and_is_tried_again() {
     let mut journey = Journey::begin().await;
-    journey.order(Fault::new("GET", "/clusters", Some(3), Effect::Truncate { bytes: 700 }));
-    let before = journey.simulator.ledger().len();
+    journey.order(Fault::new("GET", "/clusters", Some(3), FaultEffect::Truncate { bytes: 700 }));
+    let before = journey.simulator.request_log().len();
     journey.press("r").await;
     journey.says("the answer was cut: 700 bytes received of");
     journey.shows("alpha");
     journey.until("live", 60).await;
     journey.hides("was cut");
-    assert!(journey.simulator.ledger().len() > before + 3);
+    assert!(journey.simulator.request_log().len() > before + 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_07_unknown_words_are_shown_as_sent_and_switch_actions_off() {
     let mut journey = Journey::begin().await;
-    journey.order(Fault::new("GET", "/clusters", None, Effect::UnknownWords {}));
+    journey.order(Fault::new("GET", "/clusters", None, FaultEffect::UnknownValues {}));
     journey.press("r").await;
     journey.press("/alpha<enter><enter>").await;
     journey.says("WAITING_FOR_WORKERS_ROLLOUT");
@@ -137,13 +137,13 @@ async fn api_07_unknown_words_are_shown_as_sent_and_switch_actions_off() {
     journey.says("unknown");
     journey.hides("credentials rotation");
     journey.press("<esc>").await;
-    assert!(journey.simulator.ledger().iter().all(|call| call.method == "GET"));
+    assert!(journey.simulator.request_log().iter().all(|call| call.method == "GET"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_08_a_list_of_seventy_mebibytes_is_refused_with_a_sentence() {
     let mut journey = Journey::begin().await;
-    journey.order(Fault::new("GET", "/clusters", Some(1), Effect::Huge { bytes: 70 << 20 }));
+    journey.order(Fault::new("GET", "/clusters", Some(1), FaultEffect::Huge { bytes: 70 << 20 }));
     journey.press("r").await;
     journey.says("the answer is larger than 64 MiB and was refused");
     journey.shows("alpha");
@@ -175,18 +175,22 @@ async fn api_09_a_server_that_asks_to_wait_is_not_asked_earlier() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_10_a_slow_server_is_a_time_out_and_polls_do_not_pile_up() {
     let mut journey = Journey::begin().await;
-    journey.order(Fault::slow("/clusters", 40));
+    journey.order(Fault::delay("/clusters", 40));
     journey.press("r").await;
-    assert_eq!(journey.simulator.parked(), 1);
+    assert_eq!(journey.simulator.delayed_requests(), 1);
     for _ in 0..10 {
         journey.press("r").await;
     }
-    assert_eq!(journey.simulator.parked(), 1, "one list of a scope at a time");
+    assert_eq!(journey.simulator.delayed_requests(), 1, "one list of a scope at a time");
     journey.wait(16).await;
     journey.says("did not answer within 15");
     journey.shows("alpha");
     journey.wait(120).await;
-    assert!(journey.simulator.parked() <= 3, "{} requests wait", journey.simulator.parked());
+    assert!(
+        journey.simulator.delayed_requests() <= 3,
+        "{} requests wait",
+        journey.simulator.delayed_requests()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -194,7 +198,7 @@ async fn one_region_that_answers_501_leaves_the_other_working() {
     let setting = Setting::default().set("SKEYS_REGIONS", "eu01,eu02");
     let mut journey = Journey::with(setting).await;
     let body = r#"{"code":"Unimplemented","message":"unknown region","details":""}"#;
-    journey.order(Fault::new("GET", "/regions/eu02/", None, Effect::answer(501, body)));
+    journey.order(Fault::new("GET", "/regions/eu02/", None, FaultEffect::answer(501, body)));
     journey.press("r").await;
     journey.wait(3).await;
     journey.shows("alpha");
@@ -205,7 +209,7 @@ async fn one_region_that_answers_501_leaves_the_other_working() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_27_rows_of_a_project_that_fails_are_stale_not_deleted() {
     let mut journey = Journey::with(Setting { scene: two_projects(), ..Setting::default() }).await;
-    journey.order(Fault::new("GET", MEDIA, None, Effect::Drop {}));
+    journey.order(Fault::new("GET", MEDIA, None, FaultEffect::Drop {}));
     journey.press("r").await;
     journey.wait(90).await;
     journey.shows("~ encoder");

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use skeys::testing::domain::action::Action;
 use skeys::testing::domain::cluster::ClusterId;
-use skeys::testing::domain::rotation::Step;
-use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
+use skeys::testing::simulator::rules::ClusterOperation;
 
 use crate::support::{Journey, PROJECT, Setting};
 
@@ -69,8 +68,8 @@ async fn a_step_is_refused_in_each_forbidden_state_with_its_reason() {
         ("bravo", Some("STATE_HIBERNATED"), "Complete: the cluster is hibernated"),
     ] {
         if let Some(state) = state {
-            journey.simulator.with_world(|world| {
-                world.cluster_mut(&id(name)).unwrap().set_state(state);
+            journey.simulator.with_cloud(|cloud| {
+                cloud.cluster_mut(&id(name)).unwrap().set_state(state);
             });
         }
         journey.press(&format!("/<ctrl-u>{name}<enter>r")).await;
@@ -85,7 +84,7 @@ async fn a_step_is_refused_in_each_forbidden_state_with_its_reason() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_11_after_202_stale_reads_are_waited_for_and_never_an_error() {
     let mut journey = Journey::begin().await;
-    journey.order(Fault::new("POST", START, Some(1), Effect::Stale { milliseconds: 60_000 }));
+    journey.order(Fault::new("POST", START, Some(1), FaultEffect::Stale { milliseconds: 60_000 }));
     journey.press("/alpha<enter>R<tab><enter>").await;
     journey.shows("Accepted at");
     for _ in 0..11 {
@@ -101,7 +100,7 @@ async fn api_11_after_202_stale_reads_are_waited_for_and_never_an_error() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_12_a_start_whose_answer_is_lost_is_read_back_and_found() {
     let mut journey = Journey::begin().await;
-    journey.order(Fault::new("POST", START, Some(1), Effect::DropAfter {}));
+    journey.order(Fault::new("POST", START, Some(1), FaultEffect::DropAfter {}));
     journey.press("/alpha<enter>R<tab><enter>").await;
     journey.until("The rotation started: SKE shows it", 10).await;
     assert_eq!(journey.calls("POST", START), 1);
@@ -113,7 +112,7 @@ async fn api_12_a_start_whose_answer_is_lost_is_read_back_and_found() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_13_a_start_that_never_arrived_is_read_back_and_may_be_repeated() {
     let mut journey = Journey::begin().await;
-    journey.order(Fault::new("POST", START, Some(1), Effect::Drop {}));
+    journey.order(Fault::new("POST", START, Some(1), FaultEffect::Drop {}));
     journey.press("/alpha<enter>R<tab><enter>").await;
     journey.says("Checking whether the rotation started");
     journey.wait(170).await;
@@ -132,10 +131,10 @@ async fn api_13_a_start_that_never_arrived_is_read_back_and_may_be_repeated() {
 async fn api_14_an_outcome_that_cannot_be_read_back_is_unknown_until_reads_work_again() {
     let mut journey = Journey::begin().await;
     journey.press("/alpha<enter>R").await;
-    journey.order(Fault::new("POST", START, None, Effect::DropAfter {}));
+    journey.order(Fault::new("POST", START, None, FaultEffect::DropAfter {}));
     journey.press("<tab>").await;
     // The read before the POST works, everything after it fails.
-    journey.order_after(1, Fault::new("GET", "", None, Effect::Drop {}));
+    journey.order_after(1, Fault::new("GET", "", None, FaultEffect::Drop {}));
     journey.press("<enter>").await;
     journey.says("Checking whether the rotation started");
     journey.until_said("Result unknown: SKE does not answer. skeys does not send the", 200).await;
@@ -151,7 +150,7 @@ async fn api_14_an_outcome_that_cannot_be_read_back_is_unknown_until_reads_work_
 async fn api_15_a_refusal_keeps_the_servers_words_until_it_is_dismissed() {
     let mut journey = Journey::begin().await;
     let body = r#"{"code":"FailedPrecondition","message":"an encryption key rotation is under way","details":""}"#;
-    journey.order(Fault::new("POST", START, Some(1), Effect::answer(400, body)));
+    journey.order(Fault::new("POST", START, Some(1), FaultEffect::answer(400, body)));
     journey.press("/alpha<enter>R<tab><enter>").await;
     journey.says("an encryption key rotation is under way");
     journey.shows("FailedPrecondition");
@@ -171,8 +170,8 @@ async fn api_16_a_phase_that_changes_under_the_dialog_is_shown_and_nothing_is_se
     journey.shows("Start credentials rotation");
     // Somebody else starts it between the check and the press.
     let now = journey.clock.now();
-    journey.simulator.with_world(|world| {
-        world.act(&id("alpha"), Action::Rotate(Step::Start), now).unwrap();
+    journey.simulator.with_cloud(|cloud| {
+        cloud.act(&id("alpha"), ClusterOperation::StartRotation, now).unwrap();
     });
     journey.press("<tab><enter>").await;
     journey.shows("the phase changed from completed to preparing");
@@ -187,7 +186,7 @@ async fn api_16_a_phase_that_changes_under_the_dialog_is_shown_and_nothing_is_se
 async fn api_17_a_deleted_cluster_stays_on_screen_as_no_longer_listed() {
     let mut journey = Journey::begin().await;
     journey.press("/bravo<enter><enter>").await;
-    journey.simulator.with_world(|world| world.delete(&id("bravo")));
+    journey.simulator.with_cloud(|cloud| cloud.delete(&id("bravo")));
     journey.until("no longer listed since 24 Nov 14:00", 60).await;
     journey.shows("bravo");
     journey.press("R").await;
@@ -205,7 +204,7 @@ async fn api_18_a_cluster_made_anew_under_the_same_name_is_another_one() {
     journey.press("R").await;
     journey.shows("Complete credentials rotation");
     let now = journey.clock.now();
-    journey.simulator.with_world(|world| world.recreate(&id("bravo"), now));
+    journey.simulator.with_cloud(|cloud| cloud.recreate(&id("bravo"), now));
     journey.until("deleted and recreated", 60).await;
     journey.hides("Complete credentials rotation");
     journey.press("/<ctrl-u>marked<enter>").await;
@@ -240,7 +239,7 @@ async fn api_19_the_same_name_in_two_projects_and_regions_is_never_mixed() {
     journey.says("for twin (eu02, p-6a).");
     let posts: Vec<String> = journey
         .simulator
-        .ledger()
+        .request_log()
         .into_iter()
         .filter(|call| call.method == "POST")
         .map(|call| call.path)
@@ -264,7 +263,7 @@ async fn api_26_the_selection_stays_on_its_cluster_when_the_order_of_lists_chang
     let mut journey = Journey::begin().await;
     journey.press("<down><down><down>").await;
     let chosen = journey.cursor_line();
-    journey.order(Fault::new("GET", "clusters", None, Effect::Reverse {}));
+    journey.order(Fault::new("GET", "clusters", None, FaultEffect::Reverse {}));
     journey.press("r").await;
     journey.wait(40).await;
     assert_eq!(journey.cursor_line(), chosen);
@@ -337,14 +336,14 @@ async fn host_07_the_dialog_keeps_its_cluster_when_rows_move_under_the_cursor() 
     journey.shows("cluster   alpha");
     // The world moves: another cluster becomes the loudest, the filter no longer decides.
     let now = journey.clock.now();
-    journey.simulator.with_world(|world| {
-        world.act(&id("nova"), Action::Rotate(Step::Start), now).unwrap();
+    journey.simulator.with_cloud(|cloud| {
+        cloud.act(&id("nova"), ClusterOperation::StartRotation, now).unwrap();
     });
     journey.wait(35).await;
     journey.shows("cluster   alpha");
     journey.press("<tab><enter>").await;
     journey.shows("Accepted at");
-    let posts = journey.simulator.ledger();
+    let posts = journey.simulator.request_log();
     let post = posts.iter().find(|call| call.method == "POST").unwrap();
     assert!(post.path.contains("/clusters/alpha/"), "{}", post.path);
 }
@@ -371,7 +370,7 @@ async fn host_08_read_only_sends_no_post_and_writes_no_kubeconfig() {
         }
         journey.press("<esc>").await;
     }
-    assert!(journey.simulator.ledger().iter().all(|call| call.method == "GET"));
+    assert!(journey.simulator.request_log().iter().all(|call| call.method == "GET"));
     assert!(!journey.path(".kube").exists());
 }
 
@@ -379,13 +378,13 @@ async fn host_08_read_only_sends_no_post_and_writes_no_kubeconfig() {
 async fn time_01_a_jump_of_the_wall_clock_keeps_ages_right_and_storms_nobody() {
     let mut journey = Journey::begin().await;
     journey.wait(5).await;
-    let before = journey.simulator.ledger().len();
+    let before = journey.simulator.request_log().len();
     for by in [11, -11] {
         journey.clock.jump(SignedDuration::from_hours(by));
         journey.wait(10).await;
     }
     // One refresh after each jump, and the ordinary ones of a running cluster.
-    let asked = journey.simulator.ledger().len() - before;
+    let asked = journey.simulator.request_log().len() - before;
     assert!(asked <= 12, "{asked} requests");
     journey.shows("39d");
     journey.hides("overdue: ");
@@ -430,7 +429,7 @@ async fn a_sleeping_cluster_is_woken_up_and_can_then_be_started() {
 async fn a_termination_while_a_start_is_under_way_waits_for_its_answer_and_ends() {
     let mut journey = Journey::begin().await;
     journey.press("/alpha<enter>R<tab>").await;
-    journey.order(Fault::new("POST", START, Some(1), Effect::Delay { milliseconds: 1_500 }));
+    journey.order(Fault::new("POST", START, Some(1), FaultEffect::Delay { milliseconds: 1_500 }));
     journey.press("<enter>").await;
     journey.terminate();
     tokio::time::sleep(Duration::from_millis(50)).await;

@@ -27,7 +27,7 @@ use skeys::testing::runtime::perform::Performer;
 use skeys::testing::runtime::terminal::Surface;
 use skeys::testing::simulator::faults::Fault;
 use skeys::testing::simulator::scene::Scene;
-use skeys::testing::simulator::{Options, Simulator, serve};
+use skeys::testing::simulator::{Simulator, SimulatorOptions, serve};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
@@ -170,13 +170,13 @@ impl Journey {
         let clock = Clock::by_hand(start());
         let scene = Scene::parse(&setting.scene, "small.toml").unwrap();
         let options =
-            Options { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
+            SimulatorOptions { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
         let simulator = serve(options, clock.clone()).await.unwrap();
         let clock = clock.set_ahead(jiff::SignedDuration::from_secs(setting.ahead));
         let home = tempfile::tempdir().unwrap();
         (setting.prepare)(home.path());
         let variables = setting.environment(&simulator, home.path());
-        setting.faults.into_iter().for_each(|fault| simulator.order(fault));
+        setting.faults.into_iter().for_each(|fault| simulator.inject_fault(fault));
         let environment = |name: &str| variables.get(name).cloned();
         let places = Places {
             environment: &environment,
@@ -395,7 +395,7 @@ impl Journey {
     /// Number of requests that the simulator took with this method and end of path.
     pub fn calls(&self, method: &str, path_end: &str) -> usize {
         self.simulator
-            .ledger()
+            .request_log()
             .iter()
             .filter(|call| call.method == method && call.path.ends_with(path_end))
             .count()
@@ -426,8 +426,8 @@ impl Journey {
                 // The system may hold small packets back.
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            let busy = self.performer.in_flight() > self.simulator.parked();
-            let told = self.simulator.lagging() == 0;
+            let busy = self.performer.in_flight() > self.simulator.delayed_requests();
+            let told = self.simulator.lagging_watches() == 0;
             let waits =
                 self.waits.lock().unwrap().is_none_or(|until| until > self.clock.monotonic());
             if asks || busy || !waits || !told || !self.keyboard.is_idle() {
@@ -442,8 +442,8 @@ impl Journey {
         panic!(
             "nothing settles: {} tasks, {} held, {} watches lag, waits until {:?}, it is {:?}, keyboard idle {}\n{}",
             self.performer.in_flight(),
-            self.simulator.parked(),
-            self.simulator.lagging(),
+            self.simulator.delayed_requests(),
+            self.simulator.lagging_watches(),
             self.waits.lock().unwrap(),
             self.clock.monotonic(),
             self.keyboard.is_idle(),
@@ -453,13 +453,13 @@ impl Journey {
 
     /// Orders a fault.
     pub fn order(&self, fault: Fault) {
-        self.simulator.order(fault);
+        self.simulator.inject_fault(fault);
     }
 
     /// Orders a fault that begins after some requests that it would have met.
     pub fn order_after(&self, requests: u32, mut fault: Fault) {
         fault.after = requests;
-        self.simulator.order(fault);
+        self.simulator.inject_fault(fault);
     }
 
     /// The row under the cursor of the fleet.

@@ -1,10 +1,9 @@
 //! What a person who looks elsewhere is told of the clusters they watch: bell, notification, window title, progress.
 
 use skeys::testing::app::settings::ObservationScope;
-use skeys::testing::domain::action::Action;
 use skeys::testing::domain::cluster::ClusterId;
-use skeys::testing::domain::rotation::Step;
-use skeys::testing::simulator::cluster::SimulatedCluster;
+use skeys::testing::simulator::cluster::objects::ObjectKey;
+use skeys::testing::simulator::rules::ClusterOperation;
 
 use crate::inside::looking;
 use crate::support::{Journey, PROJECT, Setting};
@@ -24,11 +23,11 @@ fn twins(more: &str, terminal: &[(&'static str, &str)]) -> Setting {
 }
 
 /// Somebody carries a step out on both.
-fn step(journey: &Journey, step: Step) {
+fn step(journey: &Journey, operation: ClusterOperation) {
     let now = journey.clock.now();
     for name in ["mine", "other"] {
         let id = ClusterId::new(PROJECT, "eu01", name);
-        journey.simulator.with_world(|world| world.act(&id, Action::Rotate(step), now).unwrap());
+        journey.simulator.with_cloud(|cloud| cloud.act(&id, operation, now).unwrap());
     }
 }
 
@@ -53,18 +52,18 @@ async fn whoever_watches_is_told_of_prepared_and_completed_and_of_no_other_clust
     journey.press("/mine<enter>w").await;
     journey.says("mine: you are told when it is PREPARED, completed, held up or moves on.");
     assert_eq!(sent(&journey), ["\u{1b}]2;skeys: mine completed\u{7}"], "the title alone");
-    step(&journey, Step::Start);
+    step(&journey, ClusterOperation::StartRotation);
     journey.until_so("PREPARED", (20, 200), both_are("PREPARED")).await;
     journey.pass(10, 3).await;
     assert_eq!(rings(&journey), ["\u{7}\u{1b}]9;mine (eu01): PREPARED\u{7}"]);
-    step(&journey, Step::Complete);
+    step(&journey, ClusterOperation::CompleteRotation);
     journey.until_so("COMPLETED", (10, 200), both_are("COMPLETED")).await;
     journey.pass(10, 3).await;
     assert_eq!(rings(&journey), ["\u{7}\u{1b}]9;mine (eu01): completed\u{7}"]);
     // Nobody watches any more: the title is given back, and nothing rings.
     journey.press("w").await;
     assert_eq!(sent(&journey), ["\u{1b}[23;2t"]);
-    step(&journey, Step::Start);
+    step(&journey, ClusterOperation::StartRotation);
     journey.until_so("PREPARED", (20, 200), both_are("PREPARED")).await;
     journey.pass(10, 3).await;
     assert!(sent(&journey).is_empty());
@@ -75,7 +74,7 @@ async fn a_standstill_and_its_end_ring_and_stand_in_title_and_progress() {
     let ghostty = [("TERM_PROGRAM", "ghostty")];
     let mut journey = Journey::with(twins(HELD, &ghostty)).await;
     journey.press("/mine<enter>w").await;
-    step(&journey, Step::Start);
+    step(&journey, ClusterOperation::StartRotation);
     let rolls = |journey: &Journey| {
         let sent = journey.sent.lock().unwrap();
         sent.iter().any(|text| text.starts_with('\u{7}'))
@@ -99,7 +98,8 @@ async fn a_standstill_and_its_end_ring_and_stand_in_title_and_progress() {
     journey.pass(60, 10).await;
     assert!(rings(&journey).is_empty(), "once is enough");
     for name in ["mine", "other"] {
-        journey.inside(name, SimulatedCluster::unblock);
+        let budget = ObjectKey::new("payments", "api");
+        journey.inside(name, |cluster| cluster.data_plane.delete_budget(&budget));
     }
     // In the log; the line below tells of whichever cluster moved first.
     journey.until("mine           the roll goes on", 60).await;
@@ -116,7 +116,7 @@ async fn a_standstill_and_its_end_ring_and_stand_in_title_and_progress() {
 async fn the_title_has_the_figure_that_is_on_screen_at_every_step() {
     let mut journey = Journey::with(twins("", &[("TERM", "xterm-256color")])).await;
     journey.press("/mine<enter>w").await;
-    step(&journey, Step::Start);
+    step(&journey, ClusterOperation::StartRotation);
     journey.until_so("a figure", (5, 60), |journey| journey.figure("mine").is_some()).await;
     let mut titles = Vec::new();
     while journey.phase("mine") == "PREPARING" {
@@ -139,7 +139,7 @@ async fn behind_a_multiplexer_only_bell_and_title_are_sent() {
     let variables = [("TMUX", "/tmp/tmux-0/default,1,0"), ("TERM_PROGRAM", "ghostty")];
     let mut journey = Journey::with(twins("", &variables)).await;
     journey.press("/mine<enter>w").await;
-    step(&journey, Step::Start);
+    step(&journey, ClusterOperation::StartRotation);
     journey.until_so("PREPARED", (20, 200), both_are("PREPARED")).await;
     journey.pass(10, 3).await;
     let all = sent(&journey);

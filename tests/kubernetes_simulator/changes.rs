@@ -148,7 +148,9 @@ async fn a_drain_is_freed_by_more_pods_a_looser_budget_or_none() {
     assert!(none.get_opt("api").await.unwrap().is_none());
     for name in ["more", "loose", "none"] {
         cloud.until(name, |cluster| cluster.phase == "PREPARED").await;
-        assert!(cloud.see(name, |c| c.inside.lives.iter().all(|life| life.forced.is_none())));
+        assert!(cloud.see(name, |c| {
+            c.data_plane.node_histories.iter().all(|history| history.forced.is_none())
+        }));
     }
     let list = more.list(&ListParams::default()).await.unwrap().items;
     let status = list.iter().find(|object| object.name_any() == "api").unwrap();

@@ -9,7 +9,7 @@ use kube::api::{ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use skeys::testing::domain::rotation::Step;
+use skeys::testing::simulator::rules::ClusterOperation;
 
 use crate::support::{Cloud, ask, client, code, with_token};
 
@@ -126,7 +126,7 @@ async fn credentials_live_and_die_as_the_matrix_says() {
     assert_eq!(does(&nobody).await, "401", "nobody is anonymous");
 
     // Right after the start: the new authority signs, but the API server does not know it yet.
-    cloud.begin("legacy", Step::Start);
+    cloud.begin("legacy", ClusterOperation::StartRotation);
     let new_text = cloud.kubeconfig("legacy").await;
     let new = client(&new_text).await;
     assert_eq!(authorities(&new_text).len(), 2);
@@ -160,9 +160,9 @@ async fn credentials_live_and_die_as_the_matrix_says() {
     assert_eq!(does(&new_requested).await, "works");
 
     // Complete: in the middle of COMPLETING the old generation dies.
-    cloud.begin("legacy", Step::Complete);
+    cloud.begin("legacy", ClusterOperation::CompleteRotation);
     assert_eq!(does(&old).await, "works");
-    cloud.until("legacy", |cluster| cluster.credentials.clients == [2]).await;
+    cloud.until("legacy", |cluster| cluster.credentials.accepted == [2]).await;
     assert_eq!(cloud.phase("legacy"), "COMPLETING");
     // A client that knows both authorities gets a Status; one that pins the old one does not get that far.
     let old_certificate = old_text.replace(&line(&old_text), &line(&new_text));
@@ -272,11 +272,11 @@ async fn the_server_hints_at_the_authorities_that_it_accepts_and_speaks_http_2()
         hints.lock().unwrap().clone()
     };
     assert_eq!(hinted().await, [1]);
-    cloud.begin("alpha", Step::Start);
+    cloud.begin("alpha", ClusterOperation::StartRotation);
     assert_eq!(hinted().await, [1], "the API server does not know the new authority yet");
     cloud.until("alpha", |cluster| cluster.phase == "PREPARED").await;
     assert_eq!(hinted().await, [2]);
-    cloud.begin("alpha", Step::Complete);
+    cloud.begin("alpha", ClusterOperation::CompleteRotation);
     cloud.until("alpha", |cluster| cluster.phase == "COMPLETED").await;
     assert_eq!(hinted().await, [1]);
 }

@@ -14,7 +14,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use crate::support::{Cloud, ask, code};
+use crate::support::{Cloud, ask, code, scale};
 
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
@@ -120,10 +120,7 @@ async fn pages_are_parts_of_one_version() {
             let left = whole.items.len() - 5;
             assert_eq!(page.metadata.remaining_item_count, Some(i64::try_from(left).unwrap()));
             // What happens in the meantime is not seen.
-            cloud.see("alpha", |cluster| {
-                let at = cluster.inside.lives[0].asked;
-                cluster.inside.scale("shop", "web-app", 9, at);
-            });
+            scale(&cloud, 9).await;
         }
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params = params.continue_token(&token),

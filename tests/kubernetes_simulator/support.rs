@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 use skeys::testing::Clock;
-use skeys::testing::domain::action::Action;
 use skeys::testing::domain::cluster::ClusterId;
-use skeys::testing::domain::rotation::Step;
+use skeys::testing::simulator::cluster::SimulatedCluster;
+use skeys::testing::simulator::rules::ClusterOperation;
 use skeys::testing::simulator::scene::Scene;
-use skeys::testing::simulator::world::SimulatedCluster;
-use skeys::testing::simulator::{Options, Simulator, serve};
+use skeys::testing::simulator::{Simulator, SimulatorOptions, serve};
 
 /// Id of the one project.
 pub const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
@@ -40,7 +41,7 @@ impl Cloud {
         let scene = Scene::parse(&text, "test").unwrap();
         let clock = Clock::by_hand(start());
         let options =
-            Options { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
+            SimulatorOptions { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
         let simulator = serve(options, clock.clone()).await.unwrap();
         let exports = simulator.exports().into_iter().collect();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -61,17 +62,16 @@ impl Cloud {
     }
 
     pub fn see<T>(&self, name: &str, see: impl FnOnce(&mut SimulatedCluster) -> T) -> T {
-        self.simulator.with_world(|world| see(world.cluster_mut(&Self::id(name)).unwrap()))
+        self.simulator.with_cloud(|cloud| see(cloud.cluster_mut(&Self::id(name)).unwrap()))
     }
 
     pub fn phase(&self, name: &str) -> String {
         self.see(name, |cluster| cluster.phase.clone())
     }
 
-    pub fn begin(&self, name: &str, step: Step) {
+    pub fn begin(&self, name: &str, operation: ClusterOperation) {
         let now = self.clock.now();
-        self.simulator
-            .with_world(|world| world.act(&Self::id(name), Action::Rotate(step), now).unwrap());
+        self.simulator.with_cloud(|cloud| cloud.act(&Self::id(name), operation, now).unwrap());
     }
 
     /// Turns the clock on, in steps of ten seconds, so that every watch sees what happens.
@@ -97,7 +97,7 @@ impl Cloud {
     /// Waits until every watch has told what happened.
     pub async fn settle(&self) {
         for _ in 0..10_000 {
-            if self.simulator.lagging() == 0 {
+            if self.simulator.lagging_watches() == 0 {
                 return;
             }
             tokio::time::sleep(Duration::from_micros(200)).await;
@@ -147,6 +147,13 @@ pub async fn client(text: &str) -> Client {
     // Else kube-rs asks again for ever on its own when it is told 429, 503 or 504.
     config.default_retry = false;
     Client::try_from(config).unwrap()
+}
+
+/// Scales the deployment `web-app` of the cluster `alpha`.
+pub async fn scale(cloud: &Cloud, replicas: u32) {
+    let deployments = Api::<Deployment>::namespaced(cloud.client("alpha").await, "shop");
+    let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+    deployments.patch_scale("web-app", &PatchParams::default(), &patch).await.unwrap();
 }
 
 /// The same kubeconfig with a token instead of its certificate.

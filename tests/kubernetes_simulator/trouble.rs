@@ -6,9 +6,8 @@ use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::{Event, Node, Pod, Secret};
 use kube::api::{ListParams, WatchParams};
 use kube::{Api, ResourceExt};
-use skeys::testing::domain::action::Action;
-use skeys::testing::domain::rotation::Step;
-use skeys::testing::simulator::faults::{Effect, Fault, Strange};
+use skeys::testing::simulator::faults::{Fault, FaultEffect, KubeconfigDefect};
+use skeys::testing::simulator::rules::ClusterOperation;
 
 use crate::support::{Cloud, client, code, start};
 
@@ -28,7 +27,7 @@ async fn a_hibernated_cluster_has_no_server_until_it_wakes_on_the_same_port() {
     let now = cloud.clock.now();
     cloud
         .simulator
-        .with_world(|world| world.act(&Cloud::id("alpha"), Action::WakeUp, now).unwrap());
+        .with_cloud(|cloud| cloud.act(&Cloud::id("alpha"), ClusterOperation::WakeUp, now).unwrap());
     api.list(&ListParams::default()).await.unwrap_err();
     cloud.until("alpha", |cluster| cluster.state == "STATE_HEALTHY").await;
     for _ in 0..200 {
@@ -50,8 +49,9 @@ async fn a_server_can_be_away_for_a_while() {
     let cloud = Cloud::calm().await;
     let api = Api::<Node>::all(cloud.client("alpha").await);
     api.list(&ListParams::default()).await.unwrap();
-    let away = Fault::of_cluster("alpha", "", Effect::Away { hang: false }).lasting(600);
-    cloud.simulator.order(away);
+    let away =
+        Fault::for_cluster("alpha", "", FaultEffect::Unreachable { hang: false }).for_seconds(600);
+    cloud.simulator.inject_fault(away);
     for _ in 0..500 {
         if api.list(&ListParams::default()).await.is_err() {
             break;
@@ -71,7 +71,11 @@ async fn a_server_can_be_away_for_a_while() {
     }
     assert!(back);
     // Hanging is something else than refusing.
-    cloud.simulator.order(Fault::of_cluster("alpha", "", Effect::Away { hang: true }));
+    cloud.simulator.inject_fault(Fault::for_cluster(
+        "alpha",
+        "",
+        FaultEffect::Unreachable { hang: true },
+    ));
     tokio::time::sleep(Duration::from_millis(50)).await;
     let params = ListParams::default();
     let hangs = tokio::time::timeout(Duration::from_millis(300), api.list(&params)).await;
@@ -87,13 +91,18 @@ async fn a_server_can_be_away_for_a_while() {
 async fn resources_can_be_forbidden_and_nothing_else_changes() {
     let cloud = Cloud::calm().await;
     let client = cloud.client("alpha").await;
-    cloud.simulator.order(Fault::of_cluster("alpha", "api/v1/secrets", Effect::Forbid {}));
+    cloud.simulator.inject_fault(Fault::for_cluster(
+        "alpha",
+        "api/v1/secrets",
+        FaultEffect::Forbid {},
+    ));
     let refused = Api::<Secret>::all(client.clone()).list(&ListParams::default()).await;
     let Err(kube::Error::Api(status)) = refused else { panic!("{refused:?}") };
     assert_eq!((status.code, &*status.reason), (403, "Forbidden"));
     assert!(status.message.contains("cannot list resource \"secrets\""), "{}", status.message);
     Api::<Pod>::all(client).list(&ListParams::default()).await.unwrap();
-    let call = cloud.simulator.ledger().into_iter().find(|call| call.status == Some(403)).unwrap();
+    let call =
+        cloud.simulator.request_log().into_iter().find(|call| call.status == Some(403)).unwrap();
     assert!(call.path.ends_with("/eu01/alpha/api/v1/secrets"), "{}", call.path);
 }
 
@@ -105,18 +114,22 @@ async fn nodes_can_look_older_hostile_and_out_of_time() {
     let label = "worker.gardener.cloud/gardener-node-agent-secret-name";
     let list = || async { nodes.list(&ListParams::default()).await.unwrap().items };
     assert!(list().await.iter().all(|node| node.labels().contains_key(label)));
-    cloud.simulator.order(Fault::of_cluster("alpha", "", Effect::StripLabels {}));
+    cloud.simulator.inject_fault(Fault::for_cluster("alpha", "", FaultEffect::StripLabels {}));
     assert!(list().await.iter().all(|node| !node.labels().contains_key(label)));
     cloud.simulator.clear_faults();
-    cloud.simulator.order(Fault::of_cluster("alpha", "", Effect::EscapeBytes {}));
+    cloud.simulator.inject_fault(Fault::for_cluster("alpha", "", FaultEffect::EscapeBytes {}));
     assert!(list().await.iter().all(|node| node.name_any().contains('\u{1b}')));
-    cloud.begin("alpha", Step::Start);
+    cloud.begin("alpha", ClusterOperation::StartRotation);
     cloud.wait(900).await;
     let events = Api::<Event>::all(client).list(&ListParams::default()).await.unwrap();
     assert!(events.items.iter().any(|e| e.message.as_ref().unwrap().contains('\u{7}')));
     cloud.simulator.clear_faults();
     let before = list().await[0].creation_timestamp().unwrap().0;
-    cloud.simulator.order(Fault::of_cluster("alpha", "", Effect::ClockSkew { seconds: 300 }));
+    cloud.simulator.inject_fault(Fault::for_cluster(
+        "alpha",
+        "",
+        FaultEffect::ClockSkew { seconds: 300 },
+    ));
     let after = list().await[0].creation_timestamp().unwrap().0;
     assert_eq!(after.duration_since(before).as_secs(), 300);
 }
@@ -125,7 +138,11 @@ async fn nodes_can_look_older_hostile_and_out_of_time() {
 async fn fresh_certificates_can_be_refused_for_minutes() {
     let cloud = Cloud::calm().await;
     let api = Api::<Node>::all(cloud.client("alpha").await);
-    cloud.simulator.order(Fault::of_cluster("alpha", "", Effect::RefuseFresh { seconds: 180 }));
+    cloud.simulator.inject_fault(Fault::for_cluster(
+        "alpha",
+        "",
+        FaultEffect::RefuseNewCertificates { seconds: 180 },
+    ));
     assert_eq!(code(api.list(&ListParams::default()).await), 401);
     cloud.clock.turn(Duration::from_secs(181));
     api.list(&ListParams::default()).await.unwrap();
@@ -134,7 +151,7 @@ async fn fresh_certificates_can_be_refused_for_minutes() {
 #[tokio::test]
 async fn a_handshake_can_be_refused() {
     let cloud = Cloud::calm().await;
-    cloud.simulator.order(Fault::of_cluster("alpha", "", Effect::RefuseHandshake {}));
+    cloud.simulator.inject_fault(Fault::for_cluster("alpha", "", FaultEffect::RefuseHandshake {}));
     let api = Api::<Node>::all(cloud.client("alpha").await);
     let refused = api.list(&ListParams::default()).await.unwrap_err();
     assert!(!matches!(refused, kube::Error::Api(_)), "{refused:?}");
@@ -147,43 +164,43 @@ async fn a_handshake_can_be_refused() {
 async fn requests_can_be_delayed_dropped_and_truncated() {
     let cloud = Cloud::calm().await;
     let api = Api::<Node>::all(cloud.client("alpha").await);
-    let mut drop = Fault::of_cluster("alpha", "api/v1/nodes", Effect::Drop {});
+    let mut drop = Fault::for_cluster("alpha", "api/v1/nodes", FaultEffect::Drop {});
     drop.times = Some(1);
-    cloud.simulator.order(drop);
+    cloud.simulator.inject_fault(drop);
     api.list(&ListParams::default()).await.unwrap_err();
-    let mut cut = Fault::of_cluster("alpha", "api/v1/nodes", Effect::Truncate { bytes: 100 });
+    let mut cut = Fault::for_cluster("alpha", "api/v1/nodes", FaultEffect::Truncate { bytes: 100 });
     cut.times = Some(1);
-    cloud.simulator.order(cut);
+    cloud.simulator.inject_fault(cut);
     api.list(&ListParams::default()).await.unwrap_err();
-    let slow = Fault::of_cluster("alpha", "", Effect::Delay { milliseconds: 5_000 });
-    cloud.simulator.order(slow);
+    let slow = Fault::for_cluster("alpha", "", FaultEffect::Delay { milliseconds: 5_000 });
+    cloud.simulator.inject_fault(slow);
     let held = tokio::spawn({
         let api = api.clone();
         async move { api.list(&ListParams::default()).await }
     });
     for _ in 0..1_000 {
-        if cloud.simulator.parked() == 1 {
+        if cloud.simulator.delayed_requests() == 1 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    assert_eq!(cloud.simulator.parked(), 1);
+    assert_eq!(cloud.simulator.delayed_requests(), 1);
     cloud.clock.turn(Duration::from_secs(5));
     held.await.unwrap().unwrap();
-    assert_eq!(cloud.simulator.parked(), 0);
+    assert_eq!(cloud.simulator.delayed_requests(), 0);
 }
 
 #[tokio::test]
 async fn strange_kubeconfigs_can_be_ordered() {
     let cloud = Cloud::calm().await;
-    for (what, sign) in [
-        (Strange::Exec, "command: touch"),
-        (Strange::FilePath, "client-key: /etc/passwd"),
-        (Strange::SkipVerify, "insecure-skip-tls-verify: true"),
-        (Strange::OtherHost, "https://api.attacker.example:6443"),
+    for (defect, sign) in [
+        (KubeconfigDefect::Exec, "command: touch"),
+        (KubeconfigDefect::FilePath, "client-key: /etc/passwd"),
+        (KubeconfigDefect::SkipVerify, "insecure-skip-tls-verify: true"),
+        (KubeconfigDefect::OtherHost, "https://api.attacker.example:6443"),
     ] {
-        let effect = Effect::StrangeKubeconfig { what };
-        cloud.simulator.order(Fault::new("POST", "/kubeconfig", Some(1), effect));
+        let effect = FaultEffect::DefectiveKubeconfig { defect };
+        cloud.simulator.inject_fault(Fault::new("POST", "/kubeconfig", Some(1), effect));
         let text = cloud.kubeconfig("alpha").await;
         assert!(text.contains(sign), "{text}");
         kube::config::Kubeconfig::from_yaml(&text).unwrap();

@@ -9,11 +9,11 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{ListParams, WatchEvent, WatchParams};
 use kube::runtime::watcher;
 use kube::{Api, ResourceExt};
-use skeys::testing::domain::rotation::Step;
-use skeys::testing::simulator::cluster::history::tally;
-use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::cluster::node_history::count_nodes;
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
+use skeys::testing::simulator::rules::ClusterOperation;
 
-use crate::support::{Cloud, ask};
+use crate::support::{Cloud, ask, scale};
 
 /// The next event, within real seconds.
 async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
@@ -45,15 +45,16 @@ async fn a_reflector_sees_every_node_of_a_roll_exactly_as_it_happens() {
             }
         }
     });
-    cloud.begin("alpha", Step::Start);
+    cloud.begin("alpha", ClusterOperation::StartRotation);
     let mut most = 0;
     for _ in 0..600 {
         cloud.clock.turn(Duration::from_secs(10));
         cloud.settle().await;
         let now = cloud.clock.now();
         let (wanted, phase) = cloud.see("alpha", |cluster| {
-            let tally = tally(&cluster.inside.lives, cluster.inside.template, now);
-            let all = tally.old + tally.draining + tally.joining + tally.ready + tally.leaving;
+            let counts =
+                count_nodes(&cluster.data_plane.node_histories, cluster.data_plane.template, now);
+            let all = counts.old + counts.draining + counts.joining + counts.ready + counts.leaving;
             (all, cluster.phase.clone())
         });
         // The API server's rollout cuts the watch; the reflector comes back on its own.
@@ -95,13 +96,7 @@ async fn a_watch_resumes_where_another_one_ended() {
     let api = Api::<Pod>::namespaced(cloud.client("alpha").await, "shop");
     let list = api.list(&ListParams::default()).await.unwrap();
     let version = list.metadata.resource_version.unwrap();
-    let scale = |replicas| {
-        cloud.see("alpha", |cluster| {
-            let at = cluster.inside.lives[0].asked;
-            cluster.inside.scale("shop", "web-app", replicas, at);
-        });
-    };
-    scale(4);
+    scale(&cloud, 4).await;
     let mut stream = api.watch(&WatchParams::default(), &version).await.unwrap().boxed();
     let Some(Ok(WatchEvent::Added(pod))) = next(&mut stream).await else { panic!() };
     assert!(pod.name_any().starts_with("web-app-"));
@@ -144,7 +139,7 @@ async fn bookmarks_come_every_minute_and_a_watch_ends_in_time() {
     cloud.wait(30).await;
     assert!(matches!(next(&mut stream).await, Some(Ok(WatchEvent::Bookmark(_)))));
     assert!(next(&mut stream).await.is_none());
-    assert_eq!(cloud.simulator.watches(), 0);
+    assert_eq!(cloud.simulator.open_watches(), 0);
 }
 
 #[tokio::test]
@@ -154,9 +149,9 @@ async fn a_compaction_sends_whoever_resumes_back_to_a_list() {
     let api = Api::<Node>::all(client.clone());
     let version =
         api.list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
-    let mut fault = Fault::of_cluster("alpha", "api/v1/nodes", Effect::Compact {});
+    let mut fault = Fault::for_cluster("alpha", "api/v1/nodes", FaultEffect::Compact {});
     fault.times = Some(1);
-    cloud.simulator.order(fault);
+    cloud.simulator.inject_fault(fault);
     let mut stream = api.watch(&WatchParams::default(), &version).await.unwrap().boxed();
     let Some(Ok(WatchEvent::Error(status))) = next(&mut stream).await else { panic!() };
     assert_eq!((status.code, &*status.reason), (410, "Expired"));
@@ -164,9 +159,9 @@ async fn a_compaction_sends_whoever_resumes_back_to_a_list() {
     // A continued list is told so as an answer.
     let pods = Api::<Pod>::all(client);
     let page = pods.list(&ListParams::default().limit(2)).await.unwrap();
-    let mut fault = Fault::of_cluster("alpha", "api/v1/pods", Effect::Compact {});
+    let mut fault = Fault::for_cluster("alpha", "api/v1/pods", FaultEffect::Compact {});
     fault.times = Some(1);
-    cloud.simulator.order(fault);
+    cloud.simulator.inject_fault(fault);
     let rest = ListParams::default().limit(2).continue_token(&page.metadata.continue_.unwrap());
     assert_eq!(crate::support::code(pods.list(&rest).await), 410);
     // And a reflector that is told so lists again.
@@ -184,7 +179,11 @@ async fn ordered_cuts_end_a_watch_in_the_middle() {
     let api = Api::<Node>::all(cloud.client("alpha").await);
     let version =
         api.list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
-    cloud.simulator.order(Fault::of_cluster("alpha", "", Effect::CutWatches { seconds: 5 }));
+    cloud.simulator.inject_fault(Fault::for_cluster(
+        "alpha",
+        "",
+        FaultEffect::CutWatches { seconds: 5 },
+    ));
     let mut stream = api.watch(&WatchParams::default(), &version).await.unwrap().boxed();
     cloud.clock.turn(Duration::from_secs(6));
     assert!(matches!(next(&mut stream).await, Some(Err(_)) | None));

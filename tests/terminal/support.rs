@@ -10,7 +10,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use skeys::testing::Clock;
 use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::simulator::scene::Scene;
-use skeys::testing::simulator::{Options, Simulator, serve};
+use skeys::testing::simulator::{Simulator, SimulatorOptions, serve};
 
 /// The binary under test.
 pub const SKEYS: &str = env!("CARGO_BIN_EXE_skeys");
@@ -272,10 +272,10 @@ pub fn closed_under_the_demo(home: &Path, hangup: bool) -> std::process::Child {
     child
 }
 
-/// Id of the project in [`WORLD`].
+/// Id of the project in [`SCENE`].
 pub const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
 /// Clusters in every phase that matters.
-pub const WORLD: &str = include_str!("../wait/world.toml");
+pub const SCENE: &str = include_str!("../wait/scene.toml");
 
 /// A simulator in this process, and what the program needs to find it.
 pub struct Cloud {
@@ -287,9 +287,9 @@ impl Cloud {
     /// A cloud in which things take the time that they take: a phase changes when a test says so.
     pub async fn begin() -> Self {
         skeys::testing::clients::install_crypto();
-        let scene = Scene::parse(WORLD, "world.toml").unwrap();
+        let scene = Scene::parse(SCENE, "scene.toml").unwrap();
         let options =
-            Options { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
+            SimulatorOptions { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
         let simulator = serve(options, Clock::machine()).await.unwrap();
         let mut exports = simulator.exports();
         exports.push(("SKEYS_POLL_RUNNING", "1s".to_owned()));
@@ -305,8 +305,8 @@ impl Cloud {
     /// Puts a cluster into a phase as if it had come there.
     pub fn put(&self, name: &str, phase: &str) {
         let id = ClusterId::new(PROJECT, "eu01", name);
-        self.simulator.with_world(|world| {
-            phase.clone_into(&mut world.cluster_mut(&id).unwrap().phase);
+        self.simulator.with_cloud(|cloud| {
+            phase.clone_into(&mut cloud.cluster_mut(&id).unwrap().phase);
         });
     }
 

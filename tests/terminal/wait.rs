@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::support::{Cloud, PROJECT, SKEYS, Terminal, WORLD, plain};
+use crate::support::{Cloud, PROJECT, SCENE, SKEYS, Terminal, plain};
 
 /// Begins to wait for a cluster to be prepared, without a terminal.
 fn begin_wait(cloud: &Cloud, home: &Path, cluster: &str) -> Child {
@@ -281,9 +281,9 @@ fn wrong_usage_ends_with_two_and_what_it_cannot_do_without_is_named() {
 #[test]
 fn it_works_with_what_skeys_simulate_prints() {
     let home = tempfile::tempdir().unwrap();
-    std::fs::write(home.path().join("world.toml"), WORLD).unwrap();
+    std::fs::write(home.path().join("scene.toml"), SCENE).unwrap();
     let mut server = Command::new(SKEYS)
-        .args(["simulate", "--speed", "600", "--scene", "world.toml"])
+        .args(["simulate", "--speed", "600", "--scene", "scene.toml"])
         .current_dir(home.path())
         .env_clear()
         .env("HOME", home.path())

@@ -2,10 +2,10 @@
 
 use skeys::testing::cli::Goal;
 use skeys::testing::cli::wait::ObservationPolicy;
-use skeys::testing::domain::rotation::Step;
-use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
+use skeys::testing::simulator::rules::ClusterOperation;
 
-use crate::support::{Cloud, WORLD, Words, words};
+use crate::support::{Cloud, SCENE, Words, words};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_time_is_over_with_124_and_where_it_stands_is_said() {
@@ -21,16 +21,21 @@ async fn the_time_is_over_with_124_and_where_it_stands_is_said() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_time_is_over_while_an_answer_is_awaited_and_while_the_cluster_is_looked_for() {
     let cloud = Cloud::begin().await;
-    cloud.simulator.order(Fault::slow("/clusters", 3_600));
+    cloud.simulator.inject_fault(Fault::delay("/clusters", 3_600));
     let mut wait = cloud.wait(Words { timeout: Some(5), ..words("bravo", Goal::Completed) });
     assert_eq!(wait.end(&cloud, 6).await, 124, "{}", wait.all());
     assert_eq!(wait.err.text(), "skeys: out of time after 5s: bravo was not found so far\n");
     // Nor is it lost why nothing was found, when the end comes in the middle of another try.
     cloud.simulator.clear_faults();
-    cloud.simulator.order(Fault::new("GET", "/clusters", Some(2), Effect::answer(503, "away")));
-    let mut slow = Fault::slow("/clusters", 3_600);
+    cloud.simulator.inject_fault(Fault::new(
+        "GET",
+        "/clusters",
+        Some(2),
+        FaultEffect::answer(503, "away"),
+    ));
+    let mut slow = Fault::delay("/clusters", 3_600);
     slow.after = 2;
-    cloud.simulator.order(slow);
+    cloud.simulator.inject_fault(slow);
     let mut wait = cloud.wait(Words { timeout: Some(10), ..words("bravo", Goal::Completed) });
     assert_eq!(wait.end(&cloud, 11).await, 124, "{}", wait.all());
     let said = wait.err.text();
@@ -41,7 +46,7 @@ async fn the_time_is_over_while_an_answer_is_awaited_and_while_the_cluster_is_lo
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tty_02_signals_end_it_at_once_whatever_it_does() {
     let cloud = Cloud::begin().await;
-    cloud.step("alpha", Step::Start);
+    cloud.step("alpha", ClusterOperation::StartRotation);
     for (number, status) in [(2, 130), (15, 143), (1, 129)] {
         let mut wait = cloud.wait(words("alpha", Goal::Prepared));
         wait.settle(&cloud).await;
@@ -53,7 +58,7 @@ async fn tty_02_signals_end_it_at_once_whatever_it_does() {
             "skeys: ended by a signal: alpha is PREPARING; the rotation goes on without skeys\n"
         );
     }
-    cloud.simulator.order(Fault::slow("/clusters", 3_600));
+    cloud.simulator.inject_fault(Fault::delay("/clusters", 3_600));
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
     wait.settle(&cloud).await;
     wait.signal(15);
@@ -62,8 +67,8 @@ async fn tty_02_signals_end_it_at_once_whatever_it_does() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cli_04_a_wait_that_was_killed_and_is_started_again_has_the_right_result() {
-    let cloud = Cloud::with(WORLD, 4.0).await;
-    cloud.step("alpha", Step::Start);
+    let cloud = Cloud::with(SCENE, 4.0).await;
+    cloud.step("alpha", ClusterOperation::StartRotation);
     // Killed at several points on the way, and begun again from nothing but what the API shows.
     for seconds in [1, 60, 300, 900] {
         let wait = cloud.wait(words("alpha", Goal::Prepared));
@@ -78,7 +83,7 @@ async fn cli_04_a_wait_that_was_killed_and_is_started_again_has_the_right_result
     // What was prepared meanwhile is seen at the first look, what was completed as well.
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
     assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
-    cloud.step("alpha", Step::Complete);
+    cloud.step("alpha", ClusterOperation::CompleteRotation);
     let wait = cloud.wait(words("alpha", Goal::Completed));
     wait.pass(&cloud, 10).await;
     wait.kill();
@@ -91,8 +96,8 @@ async fn cli_04_a_wait_that_was_killed_and_is_started_again_has_the_right_result
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cli_01_an_output_that_nobody_reads_ends_it_quietly() {
-    let cloud = Cloud::with(WORLD, 10.0).await;
-    cloud.step("alpha", Step::Start);
+    let cloud = Cloud::with(SCENE, 10.0).await;
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
     wait.settle(&cloud).await;
     wait.out.close();
@@ -102,8 +107,8 @@ async fn cli_01_an_output_that_nobody_reads_ends_it_quietly() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bar_is_drawn_in_one_line_of_standard_error_and_the_end_is_one_line_of_standard_output() {
-    let cloud = Cloud::with(WORLD, 4.0).await;
-    cloud.step("alpha", Step::Start);
+    let cloud = Cloud::with(SCENE, 4.0).await;
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let looks = ObservationPolicy::AtNodes;
     let mut wait =
         cloud.wait(Words { looks, columns: Some(100), ..words("alpha", Goal::Prepared) });
@@ -132,7 +137,7 @@ async fn a_bar_is_drawn_in_one_line_of_standard_error_and_the_end_is_one_line_of
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bar_is_taken_away_before_anything_else_is_said() {
     let cloud = Cloud::begin().await;
-    cloud.step("alpha", Step::Start);
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let words =
         || Words { columns: Some(80), timeout: Some(150), ..words("alpha", Goal::Prepared) };
     let mut wait = cloud.wait(words());

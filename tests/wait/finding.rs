@@ -1,7 +1,7 @@
 //! Which cluster a name means.
 
 use skeys::testing::cli::Goal;
-use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
 use crate::support::{Cloud, OTHER, PROJECT, Words, words};
 
@@ -63,7 +63,7 @@ async fn a_name_that_is_nowhere_fails_at_once_and_near_ones_are_offered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_found_long_ago_is_read_again_when_the_last_region_answers() {
     let cloud = Cloud::begin().await;
-    cloud.simulator.order(Fault::new("GET", "/regions/eu02/", None, Effect::Drop {}));
+    cloud.simulator.inject_fault(Fault::new("GET", "/regions/eu02/", None, FaultEffect::Drop {}));
     let regions = vec!["eu01", "eu02"];
     let mut wait = cloud.wait(Words { regions, ..words("bravo", Goal::Prepared) });
     wait.pass(&cloud, 120).await;
@@ -80,7 +80,7 @@ async fn what_was_found_long_ago_is_read_again_when_the_last_region_answers() {
 async fn cli_05_while_one_region_cannot_be_listed_nothing_is_guessed() {
     let cloud = Cloud::begin().await;
     let regions = || vec!["eu01", "eu02"];
-    cloud.simulator.order(Fault::new("GET", "/regions/eu02/", None, Effect::Drop {}));
+    cloud.simulator.inject_fault(Fault::new("GET", "/regions/eu02/", None, FaultEffect::Drop {}));
     let mut wait = cloud.wait(Words { regions: regions(), ..words("alpha", Goal::Completed) });
     wait.pass(&cloud, 600).await;
     let lines = wait.out.lines();
@@ -93,8 +93,8 @@ async fn cli_05_while_one_region_cannot_be_listed_nothing_is_guessed() {
     assert!(lines[1].ends_with("(SKE answers again after 10m)"), "{lines:#?}");
     assert!(lines[2].contains("alpha COMPLETED (so already at the first look; "), "{lines:#?}");
     let listed = |region: &str| {
-        let ledger = cloud.simulator.ledger();
-        ledger.iter().filter(|call| call.path.contains(region)).count()
+        let log = cloud.simulator.request_log();
+        log.iter().filter(|call| call.path.contains(region)).count()
     };
     // Twice the list, of two projects, and the cluster that was found in it long ago.
     assert_eq!(listed("/regions/eu01/clusters"), 3, "what answered is not asked again");
@@ -104,7 +104,7 @@ async fn cli_05_while_one_region_cannot_be_listed_nothing_is_guessed() {
 async fn api_01_api_02_api_03_places_without_ske_or_permission_do_not_keep_from_finding() {
     let cloud = Cloud::begin().await;
     let body = r#"{"code":"PermissionDenied","message":"no","details":""}"#;
-    cloud.simulator.order(Fault::new("GET", OTHER, None, Effect::answer(403, body)));
+    cloud.simulator.inject_fault(Fault::new("GET", OTHER, None, FaultEffect::answer(403, body)));
     let words = || Words { regions: vec!["eu01", "eu99"], ..words("bravo", Goal::Prepared) };
     let mut wait = cloud.wait(words());
     assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
@@ -114,7 +114,7 @@ async fn api_01_api_02_api_03_places_without_ske_or_permission_do_not_keep_from_
     assert!(said.contains("ske.cluster.list"), "{said}");
     cloud.simulator.clear_faults();
     let body = r#"{"code":"NotFound","message":"not found","details":""}"#;
-    cloud.simulator.order(Fault::new("GET", OTHER, None, Effect::answer(404, body)));
+    cloud.simulator.inject_fault(Fault::new("GET", OTHER, None, FaultEffect::answer(404, body)));
     let mut wait = cloud.wait(words());
     assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
     assert_eq!(wait.err.text(), "");

@@ -2,24 +2,24 @@
 
 use skeys::testing::cli::Goal;
 use skeys::testing::cli::wait::ObservationPolicy;
-use skeys::testing::domain::rotation::Step;
-use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
+use skeys::testing::simulator::rules::ClusterOperation;
 
-use crate::support::{Cloud, WORLD, Words, id, words};
+use crate::support::{Cloud, SCENE, Words, id, words};
 
 fn looking(cluster: &str) -> Words<'_> {
     Words { looks: ObservationPolicy::AtNodes, ..words(cluster, Goal::Prepared) }
 }
 
 fn kubeconfigs(cloud: &Cloud) -> usize {
-    let ledger = cloud.simulator.ledger();
-    ledger.iter().filter(|c| c.method == "POST" && c.path.ends_with("/kubeconfig")).count()
+    let log = cloud.simulator.request_log();
+    log.iter().filter(|c| c.method == "POST" && c.path.ends_with("/kubeconfig")).count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_change_of_the_figure_is_one_line_and_none_is_repeated() {
-    let cloud = Cloud::with(WORLD, 2.0).await;
-    cloud.step("alpha", Step::Start);
+    let cloud = Cloud::with(SCENE, 2.0).await;
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(looking("alpha"));
     assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
     let lines = wait.out.lines();
@@ -32,15 +32,15 @@ async fn each_change_of_the_figure_is_one_line_and_none_is_repeated() {
     assert!(lines.len() < 20, "{lines:#?}");
     assert!(rests.last().unwrap().starts_with("alpha PREPARED all 3 nodes new (started 2026-"));
     // The last that SKE was asked is how the cluster is; looks may still be on their way.
-    let ledger = cloud.simulator.ledger();
-    let last = ledger.iter().rev().find(|call| !call.path.starts_with("/kubernetes/")).unwrap();
+    let log = cloud.simulator.request_log();
+    let last = log.iter().rev().find(|call| !call.path.starts_with("/kubernetes/")).unwrap();
     assert_eq!((last.method.as_str(), last.path.ends_with("/clusters/alpha")), ("GET", true));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_passed_in_the_background_is_no_standstill() {
-    let cloud = Cloud::with(WORLD, 4.0).await;
-    cloud.step("alpha", Step::Start);
+    let cloud = Cloud::with(SCENE, 4.0).await;
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(looking("alpha"));
     wait.until(&cloud, "PREPARING 1 of ", 1_200).await;
     wait.stride = 7_200;
@@ -89,9 +89,13 @@ async fn what_holds_the_roll_up_is_told_and_ends_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn that_its_nodes_cannot_be_seen_is_told_once_and_the_phase_goes_on_being_read() {
-    let cloud = Cloud::with(WORLD, 4.0).await;
-    cloud.simulator.order(Fault::of_cluster("alpha", "", Effect::Away { hang: false }));
-    cloud.step("alpha", Step::Start);
+    let cloud = Cloud::with(SCENE, 4.0).await;
+    cloud.simulator.inject_fault(Fault::for_cluster(
+        "alpha",
+        "",
+        FaultEffect::Unreachable { hang: false },
+    ));
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(looking("alpha"));
     assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
     let lines = wait.out.lines();
@@ -105,12 +109,12 @@ async fn without_leave_no_kubeconfig_is_asked_for() {
         (ObservationPolicy::NotReadOnly, "read-only"),
         (ObservationPolicy::NotConfigured, "watch is never"),
     ] {
-        let cloud = Cloud::with(WORLD, 10.0).await;
-        cloud.step("alpha", Step::Start);
+        let cloud = Cloud::with(SCENE, 10.0).await;
+        cloud.step("alpha", ClusterOperation::StartRotation);
         let mut wait = cloud.wait(Words { looks, ..words("alpha", Goal::Prepared) });
         assert_eq!(wait.end(&cloud, 1_200).await, 0, "{}", wait.all());
         assert!(wait.out.lines()[0].contains(why), "{}", wait.all());
-        assert!(cloud.simulator.ledger().iter().all(|call| call.method == "GET"));
+        assert!(cloud.simulator.request_log().iter().all(|call| call.method == "GET"));
     }
 }
 
@@ -128,23 +132,23 @@ async fn clusters_whose_nodes_are_not_replaced_are_not_looked_at_and_one_way_one
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn looking_ends_with_the_roll() {
-    let cloud = Cloud::with(WORLD, 10.0).await;
-    cloud.step("alpha", Step::Start);
+    let cloud = Cloud::with(SCENE, 10.0).await;
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let wait = cloud.wait(Words { goal: Goal::Completed, ..looking("alpha") });
     wait.until(&cloud, "alpha PREPARED", 1_800).await;
     let asked = kubeconfigs(&cloud);
     assert!(asked > 0);
     for _ in 0..200 {
-        if cloud.simulator.watches() == 0 {
+        if cloud.simulator.open_watches() == 0 {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    assert_eq!(cloud.simulator.watches(), 0);
+    assert_eq!(cloud.simulator.open_watches(), 0);
     wait.pass(&cloud, 900).await;
     assert_eq!(kubeconfigs(&cloud), asked);
     assert_eq!(
-        cloud.simulator.with_world(|w| w.cluster(&id("alpha")).unwrap().phase.clone()),
+        cloud.simulator.with_cloud(|w| w.cluster(&id("alpha")).unwrap().phase.clone()),
         "PREPARED"
     );
 }

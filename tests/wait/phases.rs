@@ -2,13 +2,14 @@
 
 use skeys::testing::cli::Goal;
 use skeys::testing::domain::rotation::Step;
-use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
+use skeys::testing::simulator::rules::ClusterOperation;
 
 use crate::support::{Cloud, Words, id, words};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_is_waited_for_until_it_is_prepared() {
-    let cloud = Cloud::with(crate::support::WORLD, 10.0).await;
+    let cloud = Cloud::with(crate::support::SCENE, 10.0).await;
     cloud.order("alpha", Step::Start).await;
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
     assert_eq!(wait.end(&cloud, 1_200).await, 0, "{}", wait.all());
@@ -54,9 +55,9 @@ async fn what_is_so_already_ends_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_11_reads_that_stay_stale_for_three_minutes_after_a_start_are_survived() {
     for cluster in ["alpha", "legacy"] {
-        let cloud = Cloud::with(crate::support::WORLD, 10.0).await;
-        let stale = Effect::Stale { milliseconds: 180_000 };
-        cloud.simulator.order(Fault::new("POST", "start-credentials-rotation", None, stale));
+        let cloud = Cloud::with(crate::support::SCENE, 10.0).await;
+        let stale = FaultEffect::Stale { milliseconds: 180_000 };
+        cloud.simulator.inject_fault(Fault::new("POST", "start-credentials-rotation", None, stale));
         cloud.order(cluster, Step::Start).await;
         let mut wait = cloud.wait(words(cluster, Goal::Prepared));
         wait.pass(&cloud, 179).await;
@@ -81,11 +82,11 @@ async fn where_nothing_was_started_the_wait_fails_after_five_minutes_and_says_so
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rotation_that_went_past_prepared_between_two_looks_counts_and_that_is_said() {
     let cloud = Cloud::begin().await;
-    cloud.step("alpha", Step::Start);
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
     wait.settle(&cloud).await;
     cloud.put("alpha", "PREPARED");
-    cloud.step("alpha", Step::Complete);
+    cloud.step("alpha", ClusterOperation::CompleteRotation);
     assert_eq!(wait.end(&cloud, 10).await, 0, "{}", wait.all());
     let last = wait.out.lines().pop().unwrap();
     assert!(last.contains(" alpha COMPLETING (went past PREPARED; started 2026-"), "{last}");
@@ -94,7 +95,12 @@ async fn a_rotation_that_went_past_prepared_between_two_looks_counts_and_that_is
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_07_a_phase_that_nobody_knows_is_shown_and_waited_through() {
     let cloud = Cloud::begin().await;
-    cloud.simulator.order(Fault::new("GET", "/clusters", None, Effect::UnknownWords {}));
+    cloud.simulator.inject_fault(Fault::new(
+        "GET",
+        "/clusters",
+        None,
+        FaultEffect::UnknownValues {},
+    ));
     let mut wait = cloud.wait(words("bravo", Goal::Prepared));
     wait.pass(&cloud, 600).await;
     let lines = wait.out.lines();
@@ -116,9 +122,9 @@ async fn a_cluster_by_its_full_address_needs_no_list() {
     let address = format!("{}/eu02/twin", crate::support::PROJECT);
     let mut wait = cloud.wait(Words { regions: Vec::new(), ..words(&address, Goal::Prepared) });
     assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
-    let ledger = cloud.simulator.ledger();
-    assert_eq!(ledger.len(), 1);
-    assert!(ledger[0].path.ends_with("/regions/eu02/clusters/twin"), "{}", ledger[0].path);
+    let log = cloud.simulator.request_log();
+    assert_eq!(log.len(), 1);
+    assert!(log[0].path.ends_with("/regions/eu02/clusters/twin"), "{}", log[0].path);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,7 +132,7 @@ async fn api_17_a_cluster_that_goes_is_told_and_ends_the_wait() {
     let cloud = Cloud::begin().await;
     let mut wait = cloud.wait(words("delta", Goal::Prepared));
     wait.pass(&cloud, 10).await;
-    cloud.simulator.with_world(|world| world.delete(&id("delta")));
+    cloud.simulator.with_cloud(|cloud| cloud.delete(&id("delta")));
     assert_eq!(wait.end(&cloud, 10).await, 1, "{}", wait.all());
     let said = wait.err.text();
     assert!(said.contains("eu01/delta is gone") && said.contains("it was PREPARING"), "{said}");
@@ -138,7 +144,7 @@ async fn api_18_a_cluster_that_is_made_anew_under_its_name_ends_the_wait() {
     let mut wait = cloud.wait(words("delta", Goal::Prepared));
     wait.pass(&cloud, 10).await;
     let now = cloud.clock.now();
-    cloud.simulator.with_world(|world| world.recreate(&id("delta"), now));
+    cloud.simulator.with_cloud(|cloud| cloud.recreate(&id("delta"), now));
     assert_eq!(wait.end(&cloud, 10).await, 1, "{}", wait.all());
     assert!(wait.err.text().contains("recreated at 2026-11-24T14:00:1"), "{}", wait.all());
 }

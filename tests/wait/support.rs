@@ -11,13 +11,13 @@ use skeys::testing::app::settings::{ColorDepth, ThemeChoice};
 use skeys::testing::cli::wait::printer::{Form, Printer, Screen};
 use skeys::testing::cli::wait::{IdleState, ObservationPolicy, Order, Services, run};
 use skeys::testing::cli::{Flags, Goal, Places, WaitFor, load, prepare_wait};
-use skeys::testing::domain::action::Action;
 use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::domain::rotation::Step;
 use skeys::testing::runtime::notify::Notifier;
-use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
+use skeys::testing::simulator::rules::ClusterOperation;
 use skeys::testing::simulator::scene::Scene;
-use skeys::testing::simulator::{Options, Simulator, serve};
+use skeys::testing::simulator::{Simulator, SimulatorOptions, serve};
 use skeys::testing::ui::theme::Theme;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -32,8 +32,8 @@ pub fn start() -> Timestamp {
     "2026-11-24T14:00:00Z".parse().unwrap()
 }
 
-/// The world.
-pub const WORLD: &str = include_str!("world.toml");
+/// The scene of the tests.
+pub const SCENE: &str = include_str!("scene.toml");
 
 /// A cluster of the project.
 pub fn id(name: &str) -> ClusterId {
@@ -49,15 +49,16 @@ pub struct Cloud {
 impl Cloud {
     /// A cloud in which processes take their usual time.
     pub async fn begin() -> Self {
-        Self::with(WORLD, 1.0).await
+        Self::with(SCENE, 1.0).await
     }
 
-    /// A cloud with another world, or in a hurry.
-    pub async fn with(world: &str, speed: f64) -> Self {
+    /// A cloud with another scene, or at another speed.
+    pub async fn with(scene: &str, speed: f64) -> Self {
         skeys::testing::clients::install_crypto();
         let clock = Clock::by_hand(start());
-        let scene = Scene::parse(world, "world.toml").unwrap();
-        let options = Options { seed: 7, speed, scene, listen: "127.0.0.1:0".parse().unwrap() };
+        let scene = Scene::parse(scene, "scene.toml").unwrap();
+        let options =
+            SimulatorOptions { seed: 7, speed, scene, listen: "127.0.0.1:0".parse().unwrap() };
         let simulator = serve(options, clock.clone()).await.unwrap();
         Self { clock, simulator }
     }
@@ -109,32 +110,32 @@ impl Cloud {
     }
 
     /// The same without a request.
-    pub fn step(&self, name: &str, step: Step) {
+    pub fn step(&self, name: &str, operation: ClusterOperation) {
         let now = self.clock.now();
-        self.simulator.with_world(|world| world.act(&id(name), Action::Rotate(step), now).unwrap());
+        self.simulator.with_cloud(|cloud| cloud.act(&id(name), operation, now).unwrap());
     }
 
     /// Puts a cluster into a phase as if it had come there.
     pub fn put(&self, name: &str, phase: &str) {
-        self.simulator.with_world(|world| {
-            phase.clone_into(&mut world.cluster_mut(&id(name)).unwrap().phase);
+        self.simulator.with_cloud(|cloud| {
+            phase.clone_into(&mut cloud.cluster_mut(&id(name)).unwrap().phase);
         });
     }
 
     /// Makes SKE answer reads with a status until that is taken back.
     pub fn out(&self, status: u16) {
-        let effect = Effect::Answer {
+        let effect = FaultEffect::Answer {
             status,
             body: "upstream connect error".to_owned(),
             retry_after: None,
             content_type: "text/plain".to_owned(),
         };
-        self.simulator.order(Fault::new("GET", "/regions/", None, effect));
+        self.simulator.inject_fault(Fault::new("GET", "/regions/", None, effect));
     }
 
     /// Requests with this method so far.
     pub fn calls(&self, method: &str) -> usize {
-        self.simulator.ledger().iter().filter(|call| call.method == method).count()
+        self.simulator.request_log().iter().filter(|call| call.method == method).count()
     }
 
     /// Begins to wait.
@@ -266,8 +267,9 @@ impl Waiting {
                 return;
             }
             let rest = *self.rest.borrow();
-            let asks = rest.asking && cloud.simulator.parked() == 0;
-            if asks || rest.until <= self.clock.monotonic() || cloud.simulator.lagging() > 0 {
+            let asks = rest.asking && cloud.simulator.delayed_requests() == 0;
+            if asks || rest.until <= self.clock.monotonic() || cloud.simulator.lagging_watches() > 0
+            {
                 quiet = 0;
             } else {
                 quiet += 1;

@@ -1,19 +1,19 @@
 //! Outages, refusals and odd answers are told once and waited through; what cannot get better ends the wait.
 
 use skeys::testing::cli::Goal;
-use skeys::testing::domain::rotation::Step;
-use skeys::testing::simulator::faults::{Effect, Fault};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
+use skeys::testing::simulator::rules::ClusterOperation;
 
-use crate::support::{Cloud, SignIn, WORLD, Words, words};
+use crate::support::{Cloud, SCENE, SignIn, Words, words};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cli_03_a_wait_goes_on_over_an_outage_of_twenty_minutes_and_prints_it_once() {
-    let cloud = Cloud::with(WORLD, 0.5).await;
-    cloud.step("alpha", Step::Start);
+    let cloud = Cloud::with(SCENE, 0.5).await;
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
     wait.pass(&cloud, 60).await;
     // The network is gone first, then a gateway answers for SKE, then it is asked for patience.
-    cloud.simulator.order(Fault::new("GET", "", None, Effect::Drop {}));
+    cloud.simulator.inject_fault(Fault::new("GET", "", None, FaultEffect::Drop {}));
     wait.pass(&cloud, 600).await;
     cloud.simulator.clear_faults();
     cloud.out(503);
@@ -36,7 +36,7 @@ async fn cli_03_a_wait_goes_on_over_an_outage_of_twenty_minutes_and_prints_it_on
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_does_not_make_requests_pile_up() {
     let cloud = Cloud::begin().await;
-    cloud.step("alpha", Step::Start);
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let wait = cloud.wait(words("alpha", Goal::Prepared));
     wait.pass(&cloud, 10).await;
     let before = cloud.calls("GET");
@@ -49,7 +49,7 @@ async fn an_outage_does_not_make_requests_pile_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_end_that_comes_with_the_first_answer_after_an_outage_tells_both() {
     let cloud = Cloud::begin().await;
-    cloud.step("alpha", Step::Start);
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
     wait.pass(&cloud, 10).await;
     cloud.out(503);
@@ -64,24 +64,24 @@ async fn an_end_that_comes_with_the_first_answer_after_an_outage_tells_both() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn single_odd_answers_are_neither_told_nor_fatal() {
     let cloud = Cloud::begin().await;
-    cloud.step("alpha", Step::Start);
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let wait = cloud.wait(words("alpha", Goal::Prepared));
     let not_found = r#"{"code":"NotFound","message":"cluster \"alpha\": not found","details":""}"#;
     for effect in [
-        Effect::Drop {},
-        Effect::Truncate { bytes: 40 },
-        Effect::Huge { bytes: 3 << 20 },
-        Effect::answer(401, "{}"),
-        Effect::answer(403, "{}"),
-        Effect::answer(404, not_found),
-        Effect::answer(400, "{}"),
-        Effect::answer(200, "<html>sign in</html>"),
-        Effect::answer(500, "{}"),
+        FaultEffect::Drop {},
+        FaultEffect::Truncate { bytes: 40 },
+        FaultEffect::Huge { bytes: 3 << 20 },
+        FaultEffect::answer(401, "{}"),
+        FaultEffect::answer(403, "{}"),
+        FaultEffect::answer(404, not_found),
+        FaultEffect::answer(400, "{}"),
+        FaultEffect::answer(200, "<html>sign in</html>"),
+        FaultEffect::answer(500, "{}"),
     ] {
         wait.pass(&cloud, 20).await;
         // A 404 of the cluster alone, again and again: the list says that it is there.
-        let times = if matches!(effect, Effect::Answer { status: 404, .. }) { 5 } else { 1 };
-        cloud.simulator.order(Fault::new("GET", "/clusters/alpha", Some(times), effect));
+        let times = if matches!(effect, FaultEffect::Answer { status: 404, .. }) { 5 } else { 1 };
+        cloud.simulator.inject_fault(Fault::new("GET", "/clusters/alpha", Some(times), effect));
     }
     wait.pass(&cloud, 40).await;
     assert!(!wait.is_over(), "{}", wait.all());
@@ -91,16 +91,16 @@ async fn single_odd_answers_are_neither_told_nor_fatal() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_09_a_server_that_asks_to_wait_is_not_asked_earlier() {
     let cloud = Cloud::begin().await;
-    cloud.step("alpha", Step::Start);
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let wait = cloud.wait(words("alpha", Goal::Prepared));
     wait.pass(&cloud, 10).await;
-    let limited = Effect::Answer {
+    let limited = FaultEffect::Answer {
         status: 429,
         body: "{}".to_owned(),
         retry_after: Some("120".to_owned()),
         content_type: "application/json".to_owned(),
     };
-    cloud.simulator.order(Fault::new("GET", "/clusters/alpha", Some(1), limited));
+    cloud.simulator.inject_fault(Fault::new("GET", "/clusters/alpha", Some(1), limited));
     wait.pass(&cloud, 4).await;
     let asked = cloud.calls("GET");
     wait.pass(&cloud, 114).await;
@@ -112,10 +112,10 @@ async fn api_09_a_server_that_asks_to_wait_is_not_asked_earlier() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_10_a_slow_answer_ends_in_time_and_asking_goes_on() {
     let cloud = Cloud::begin().await;
-    cloud.step("alpha", Step::Start);
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
     wait.pass(&cloud, 10).await;
-    cloud.simulator.order(Fault::slow("/clusters/alpha", 40));
+    cloud.simulator.inject_fault(Fault::delay("/clusters/alpha", 40));
     wait.pass(&cloud, 120).await;
     let lines = wait.out.lines();
     assert_eq!(lines.len(), 2, "{lines:#?}");
@@ -128,7 +128,7 @@ async fn api_10_a_slow_answer_ends_in_time_and_asking_goes_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn auth_03_tokens_that_end_meanwhile_are_renewed_without_a_word() {
     let cloud = Cloud::begin().await;
-    cloud.step("alpha", Step::Start);
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(Words { sign_in: SignIn::Key, ..words("alpha", Goal::Prepared) });
     wait.pass(&cloud, 60).await;
     cloud.simulator.revoke_tokens();
@@ -140,7 +140,7 @@ async fn auth_03_tokens_that_end_meanwhile_are_renewed_without_a_word() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn auth_04_a_token_that_cannot_be_renewed_ends_the_wait_with_a_hint() {
     let cloud = Cloud::begin().await;
-    cloud.step("alpha", Step::Start);
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
     wait.pass(&cloud, 60).await;
     cloud.simulator.revoke_tokens();
@@ -162,10 +162,10 @@ async fn auth_04_a_token_that_cannot_be_renewed_ends_the_wait_with_a_hint() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn auth_06_a_token_endpoint_that_is_away_is_an_outage() {
     let cloud = Cloud::begin().await;
-    cloud.step("alpha", Step::Start);
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(Words { sign_in: SignIn::Key, ..words("alpha", Goal::Prepared) });
     wait.pass(&cloud, 60).await;
-    cloud.simulator.order(Fault::new("POST", "/token", None, Effect::Drop {}));
+    cloud.simulator.inject_fault(Fault::new("POST", "/token", None, FaultEffect::Drop {}));
     cloud.simulator.revoke_tokens();
     wait.pass(&cloud, 1_200).await;
     assert_eq!(wait.out.lines().len(), 2, "{}", wait.all());
@@ -179,7 +179,7 @@ async fn no_token_is_ever_printed() {
     let cloud = Cloud::begin().await;
     let exports = cloud.simulator.exports();
     let (_, token) = exports.iter().find(|(name, _)| *name == "STACKIT_ACCESS_TOKEN").unwrap();
-    cloud.step("alpha", Step::Start);
+    cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
     wait.pass(&cloud, 30).await;
     cloud.out(500);

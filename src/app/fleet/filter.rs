@@ -224,6 +224,8 @@ mod tests {
     }
 
     proptest::proptest! {
+        #![proptest_config(crate::property_cases(256))]
+
         #[test]
         fn any_text_is_a_filter(text in ".*") {
             names(&text, &[cluster("a", Phase::Never)]);

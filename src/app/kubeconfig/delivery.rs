@@ -6,13 +6,13 @@ use crate::app::context::UpdateContext;
 use crate::app::effect::Request;
 use crate::app::event::Event;
 use crate::app::fleet::state::Fleet;
+use crate::app::kubeconfig::destination::Route;
 use crate::app::kubeconfig::form::{KubeconfigForm, KubeconfigFormStage};
 use crate::app::kubeconfig::state::KubeconfigState;
 use crate::app::kubeconfig::text;
 use crate::app::kubeconfig::unsaved::UnsavedKubeconfig;
 use crate::app::message::{Copied, IssuedKubeconfig};
 use crate::app::requests::{DialogId, KubeconfigRequest, RequestId, RequestOwner};
-use crate::app::settings::Place;
 use crate::domain::cluster::ClusterId;
 use crate::domain::credential::{Access, KubeconfigLocation};
 use crate::domain::failure::Failure;
@@ -93,13 +93,13 @@ pub fn deliver(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateC
     let Some((brought_by, held)) = form.issued.clone() else { return };
     let context = form.context.value().trim().to_owned();
     let fresh = held.issued.fresh;
-    let sent = match form.place {
-        Place::Merge | Place::File => {
+    let text = || renamed(&fresh, &context);
+    let sent = match (form.target(), &form.destination.route) {
+        (Some(file), _) => {
             let plan = form.plan();
             let told = plan.is_some_and(|plan| plan.whose.names_another());
             Ok(Request::Save {
-                destination: form.destination(),
-                fresh,
+                file,
                 options: MergeOptions {
                     context,
                     make_current: form.make_current,
@@ -107,23 +107,15 @@ pub fn deliver(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateC
                     replace_another: form.replace && told,
                 },
                 fingerprint: plan.and_then(|plan| plan.fingerprint.clone()),
+                fresh,
             })
         }
-        Place::Clipboard => renamed(&fresh, &context).map(Request::CopySecret),
-        Place::Stdout => match renamed(&fresh, &context) {
+        (None, Route::Request(request)) => text().map(request),
+        (None, Route::Merge | Route::File | Route::Print) => match text() {
             Ok(text) => {
                 kubeconfig.print.push(text);
-                let place = KubeconfigLocation::Stdout;
-                let (dialog, nothing) = (form.id, Vec::new());
-                return delivered(
-                    kubeconfig,
-                    fleet,
-                    (brought_by, dialog),
-                    place,
-                    None,
-                    nothing,
-                    cx,
-                );
+                let (ids, place) = ((brought_by, form.id), KubeconfigLocation::Stdout);
+                return delivered(kubeconfig, fleet, ids, place, None, Vec::new(), cx);
             }
             Err(failure) => Err(failure),
         },

@@ -2,15 +2,15 @@
 
 use tui_input::Input;
 
+use crate::app::kubeconfig::destination::Destination;
 use crate::app::kubeconfig::text;
 use crate::app::kubeconfig::unsaved::UnsavedKubeconfig;
 use crate::app::motion::neighbour;
 use crate::app::requests::{DialogId, RequestId};
-use crate::app::settings::Place;
 use crate::app::shared::Guard;
 use crate::domain::cluster::Cluster;
 use crate::domain::failure::Failure;
-use crate::domain::kubeconfig::{ClusterIdentity, Destination, EntryOwner, KubeconfigKind, Plan};
+use crate::domain::kubeconfig::{ClusterIdentity, EntryOwner, FileTarget, KubeconfigKind, Plan};
 use crate::domain::lifetime::{Lifetime, LifetimeError};
 
 /// The kubeconfig form.
@@ -24,7 +24,7 @@ pub struct KubeconfigForm {
     pub project: String,
     pub kind: KubeconfigKind,
     pub lifetime: Input,
-    pub place: Place,
+    pub destination: &'static Destination,
     /// Path of the file, as typed.
     pub path: Input,
     /// Name of context, user and cluster in the file.
@@ -32,7 +32,7 @@ pub struct KubeconfigForm {
     pub make_current: bool,
     pub focus: KubeconfigField,
     pub plan: PlanState,
-    /// The last look at the destination.
+    /// The last look at the file.
     pub plan_request: RequestId,
     pub stage: KubeconfigFormStage,
     /// What was issued and is not saved yet, and the request that brought it.
@@ -52,7 +52,7 @@ pub enum KubeconfigField {
     Kind,
     /// Lifetime; only for the admin kind.
     Lifetime,
-    Place,
+    Destination,
     /// Path; only for a file.
     Path,
     /// Context name; for merge and file.
@@ -63,7 +63,7 @@ pub enum KubeconfigField {
     Confirm,
 }
 
-/// What is known about the destination.
+/// What is known about the file to be written.
 #[derive(Debug, Clone)]
 pub enum PlanState {
     Looking,
@@ -128,12 +128,12 @@ impl KubeconfigForm {
         if self.kind == KubeconfigKind::Admin {
             fields.push(KubeconfigField::Lifetime);
         }
-        fields.push(KubeconfigField::Place);
-        if self.place == Place::File {
+        fields.push(KubeconfigField::Destination);
+        if self.destination.has_path() {
             fields.push(KubeconfigField::Path);
         }
         fields.push(KubeconfigField::Context);
-        if self.place == Place::Merge {
+        if self.destination.merges() {
             fields.push(KubeconfigField::MakeCurrent);
         }
         fields.extend([KubeconfigField::Cancel, KubeconfigField::Confirm]);
@@ -148,17 +148,12 @@ impl KubeconfigForm {
         Lifetime::parse(self.lifetime.value())
     }
 
-    /// The destination as chosen.
-    pub fn destination(&self) -> Destination {
-        match self.place {
-            Place::Merge => Destination::Merge,
-            Place::File => Destination::File(self.path.value().trim().to_owned()),
-            Place::Clipboard => Destination::Clipboard,
-            Place::Stdout => Destination::Stdout,
-        }
+    /// The file that is written, if one is.
+    pub fn target(&self) -> Option<FileTarget> {
+        self.destination.target(self.path.value())
     }
 
-    /// What the destination looks like, once it was looked at.
+    /// What the file looks like, once it was looked at.
     pub fn plan(&self) -> Option<&Plan> {
         match &self.plan {
             PlanState::Ready(plan) => Some(plan),
@@ -168,7 +163,7 @@ impl KubeconfigForm {
 
     /// Whether it becomes the current context whatever was chosen: the first one of a new file does.
     pub fn becomes_current(&self) -> bool {
-        self.place == Place::Merge && self.plan().is_some_and(|plan| plan.blank)
+        self.destination.merges() && self.plan().is_some_and(|plan| plan.blank)
     }
 
     /// What is known of the cluster: its server, once a kubeconfig is issued.
@@ -190,7 +185,7 @@ impl KubeconfigForm {
         if self.context.value().trim().is_empty() {
             return Some(text::CONTEXT_NAME_MISSING.to_owned());
         }
-        if self.place == Place::File && self.path.value().trim().is_empty() {
+        if self.destination.has_path() && self.path.value().trim().is_empty() {
             return Some(text::FILE_PATH_MISSING.to_owned());
         }
         match &self.plan {

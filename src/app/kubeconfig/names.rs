@@ -2,7 +2,7 @@
 
 use crate::app::fleet::state::Fleet;
 use crate::app::kubeconfig::form::KubeconfigForm;
-use crate::app::settings::{Place, Settings};
+use crate::app::settings::Settings;
 use crate::domain::cluster::ClusterId;
 use crate::domain::kubeconfig::Plan;
 
@@ -54,7 +54,7 @@ pub fn free_name(
     let mut candidates = names(fleet, &form.cluster.id);
     let longest = candidates.last().cloned().unwrap_or_default();
     candidates.extend((2..100).map(|number| format!("{longest}-{number}")));
-    if form.place == Place::File {
+    if form.destination.has_path() {
         // Whether a file is there is not known before it is looked at: the next one after the present one.
         let is_present = |name: &String| form.path.value().trim() == file_of(settings, name);
         let at = candidates.iter().position(is_present);

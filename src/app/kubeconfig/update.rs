@@ -13,6 +13,7 @@ use crate::app::event::Event;
 use crate::app::fleet::state::Fleet;
 use crate::app::keymap::Command;
 use crate::app::kubeconfig::delivery::{self, Delivery};
+use crate::app::kubeconfig::destination::{DESTINATIONS, Destination};
 use crate::app::kubeconfig::form::{
     FormQuestion, KubeconfigField, KubeconfigForm, KubeconfigFormStage, NameConflict, PlanState,
 };
@@ -21,7 +22,6 @@ use crate::app::kubeconfig::state::KubeconfigState;
 use crate::app::kubeconfig::text;
 use crate::app::motion::neighbour;
 use crate::app::requests::{KubeconfigRequest, RequestId, RequestOwner};
-use crate::app::settings::Place;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::{Credentials, KubeconfigLocation};
 use crate::domain::failure::{Failure, FailureKind};
@@ -51,13 +51,14 @@ pub fn open(
     let asked = issued.as_ref().map(|(_, held)| &held.request);
     let kind = asked.map_or(KubeconfigKind::Admin, |asked| asked.kind);
     let lifetime = asked.map_or(settings.lifetime, |asked| asked.lifetime);
-    let focus = if issued.is_some() { KubeconfigField::Place } else { KubeconfigField::Lifetime };
+    let focus =
+        if issued.is_some() { KubeconfigField::Destination } else { KubeconfigField::Lifetime };
     kubeconfig.form = Some(Box::new(KubeconfigForm {
         id: cx.requests.begin_dialog(),
         project: fleet.project_name(cluster.id.project()).to_owned(),
         kind,
         lifetime: Input::new(lifetime.to_string()),
-        place: settings.destination,
+        destination: Destination::named(&settings.destination),
         path: Input::new(file_of(settings, &name)),
         context: Input::new(name),
         make_current: settings.make_current,
@@ -75,20 +76,25 @@ pub fn open(
     plan(kubeconfig, cx);
 }
 
-/// Asks how the destination looks; what was agreed about the old one no longer counts.
+/// Asks how the file looks that is to be written; what was agreed about the old one no longer counts.
 fn plan(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(form) = &mut kubeconfig.form else { return };
+    form.replace = false;
+    let Some(file) = form.target() else {
+        form.plan = PlanState::Ready(Box::default());
+        form.plan_request = RequestId::default();
+        return;
+    };
     let plan = Request::Plan {
-        destination: form.destination(),
+        file,
         context: form.context.value().trim().to_owned(),
         known: form.known(),
     };
-    form.plan_request = cx.request(RequestOwner::Destination(form.id), plan);
+    form.plan_request = cx.request(RequestOwner::Plan(form.id), plan);
     form.plan = PlanState::Looking;
-    form.replace = false;
 }
 
-/// The destination was looked at.
+/// The file was looked at.
 pub fn planned(
     form: &mut KubeconfigForm,
     fleet: &Fleet,
@@ -119,7 +125,7 @@ fn remembered_owner(
     let place = KubeconfigLocation::File {
         path: plan.path.clone(),
         context: clean(form.context.value().trim()),
-        whole: form.place == Place::File,
+        whole: form.destination.has_path(),
     };
     let here = credentials.accesses.iter().filter(|access| place.replaces(&access.place));
     let id = &here.max_by_key(|access| access.issued)?.cluster;
@@ -225,7 +231,7 @@ fn press(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext
         KubeconfigField::Confirm => {}
         KubeconfigField::Kind
         | KubeconfigField::Lifetime
-        | KubeconfigField::Place
+        | KubeconfigField::Destination
         | KubeconfigField::Path
         | KubeconfigField::Context
         | KubeconfigField::MakeCurrent => form.step_focus(true),
@@ -254,8 +260,8 @@ fn edit(
             form.touched = true;
         }
         (KubeconfigField::Lifetime, _) if sideways && !is_issued => form.choose_preset(forward),
-        (KubeconfigField::Place, _) if turns => {
-            form.place = neighbour(&Place::ALL, form.place, forward);
+        (KubeconfigField::Destination, _) if turns => {
+            form.destination = neighbour(&DESTINATIONS.each_ref(), form.destination, forward);
             form.touched = true;
             plan(kubeconfig, cx);
         }
@@ -321,7 +327,7 @@ pub fn paste(kubeconfig: &mut KubeconfigState, text: &str, cx: &mut UpdateContex
         KubeconfigField::Context => &mut form.context,
         KubeconfigField::Lifetime
         | KubeconfigField::Kind
-        | KubeconfigField::Place
+        | KubeconfigField::Destination
         | KubeconfigField::MakeCurrent
         | KubeconfigField::Cancel
         | KubeconfigField::Confirm => return,
@@ -362,13 +368,13 @@ fn answer_question(
         }
         (FormQuestion::NameConflict(conflict), 1) => {
             if let Some(name) = &conflict.other {
-                if form.place == Place::File {
+                if form.destination.has_path() {
                     form.path = Input::new(file_of(&cx.shared.settings, name));
                 } else {
                     form.context = Input::new(name.clone());
                 }
             }
-            let is_file = form.place == Place::File;
+            let is_file = form.destination.has_path();
             form.focus = if is_file { KubeconfigField::Path } else { KubeconfigField::Context };
             form.touched = true;
             plan(kubeconfig, cx);
@@ -414,7 +420,7 @@ fn issue(form: &mut KubeconfigForm, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
         KubeconfigKind::Login | KubeconfigKind::Idp => text::log_request(kind.word()),
     };
     let id = cluster.id.clone();
-    let (shown, destination) = (Box::new(cluster.clone()), form.destination());
+    let (shown, file) = (Box::new(cluster.clone()), form.target());
     let owner = RequestOwner::Kubeconfig(Box::new(KubeconfigRequest {
         cluster,
         kind,
@@ -427,7 +433,7 @@ fn issue(form: &mut KubeconfigForm, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
         shown,
         kind,
         lifetime,
-        destination,
+        file,
         intent,
     });
     form.stage = KubeconfigFormStage::Issuing(request);

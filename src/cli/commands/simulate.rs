@@ -12,7 +12,7 @@ use crate::runtime::signals;
 use crate::runtime::terminal::force_restore;
 use crate::runtime::watchdog::Watchdog;
 use crate::simulator::scene::Scene;
-use crate::simulator::{Options, serve};
+use crate::simulator::{SimulatorOptions, serve};
 
 /// Serves until TERM, INT or HUP.
 ///
@@ -21,7 +21,7 @@ use crate::simulator::{Options, serve};
 pub async fn run(listen: SocketAddr, world: &SceneOptions) -> anyhow::Result<()> {
     let clock = Clock::machine();
     let scene = scene(world, &clock).await?;
-    let options = Options { seed: world.seed, speed: world.speed, scene, listen };
+    let options = SimulatorOptions { seed: world.seed, speed: world.speed, scene, listen };
     let simulator = serve(options, clock).await?;
     let mut out = std::io::stdout();
     for (name, value) in simulator.exports() {
@@ -30,7 +30,7 @@ pub async fn run(listen: SocketAddr, world: &SceneOptions) -> anyhow::Result<()>
     out.flush().context("printing the addresses")?;
     let _watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
     let _number = signals::wait_for_end().await;
-    simulator.stop();
+    drop(simulator);
     Ok(())
 }
 

@@ -298,6 +298,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property_cases(256))]
+
         #[test]
         fn any_text_ends_in_values_or_sentences(text in ".{0,200}") {
             if let Err(problems) = read("config.toml", &text) {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::app::kubeconfig::destination;
 use crate::clients::auth::SOURCES;
 
 /// What a value may be.
@@ -133,7 +134,7 @@ const KEYS: &[Key] = &[
     key!(
         "kubeconfig.destination",
         ["SKEYS_KUBECONFIG_DESTINATION"],
-        ValueKind::Word(&["merge", "file", "clipboard", "stdout"]),
+        ValueKind::Word(&destination::WORDS),
         "\"merge\"",
         "Destination that the form begins with"
     ),

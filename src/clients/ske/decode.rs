@@ -310,6 +310,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property_cases(256))]
+
         #[test]
         fn api_07_any_bytes_end_in_a_value_or_a_sentence(body in any::<Vec<u8>>()) {
             if let Err(reason) = list(&scope(), &body) {

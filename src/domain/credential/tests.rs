@@ -74,7 +74,7 @@ fn asked() -> impl Strategy<Value = Vec<(usize, Option<usize>, bool)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(crate::property_cases(2_000))]
 
     #[test]
     fn cred_02_no_verdict_is_wrong_whatever_was_issued_when(asked in asked(), seen in 0_usize..16) {

@@ -14,5 +14,5 @@ pub use crate::domain::kubeconfig::merge::{
     MergeOptions, MergeRefusal, merge, owner_of_file, survey,
 };
 pub use crate::domain::kubeconfig::parsed::{KubeconfigKind, ParsedKubeconfig, renamed};
-pub use crate::domain::kubeconfig::plan::{Destination, NotSaved, Plan, Saved};
+pub use crate::domain::kubeconfig::plan::{FileTarget, NotSaved, Plan, Saved};
 pub use crate::domain::kubeconfig::tokens::static_tokens;

@@ -1,4 +1,4 @@
-//! Where a kubeconfig can go, what is there now, and how saving ended.
+//! The file that a kubeconfig goes into, what is there now, and how saving ended.
 
 use std::collections::BTreeSet;
 
@@ -6,21 +6,19 @@ use crate::domain::credential::KubeconfigLocation;
 use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::entry_owner::EntryOwner;
 
-/// Where a kubeconfig goes.
+/// The file that a kubeconfig is written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
+pub enum FileTarget {
     /// Into the first file of `$KUBECONFIG`, or `~/.kube/config`.
     Merge,
     /// Into a file of its own; the path as typed, `~` allowed.
-    File(String),
-    Clipboard,
-    Stdout,
+    Own(String),
 }
 
-/// What a destination looks like now and what saving changes; safe to show.
+/// What a file looks like now and what saving changes; safe to show.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
-    /// The file in shown form (`~/…`); empty for clipboard and standard output.
+    /// The file in shown form (`~/…`); empty where no file is written.
     pub path: String,
     /// The resolved target if the path is a symbolic link.
     pub link: Option<String>,

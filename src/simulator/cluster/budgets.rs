@@ -1,120 +1,100 @@
-//! `PodDisruptionBudget`s: their figures, and evictions within them, as kube-controller-manager and kube-apiserver do it.
+//! Controllers and PodDisruptionBudgets: their status, and evictions within it, as kube-controller-manager and
+//! kube-apiserver do it.
 
-use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::simulator::cluster::interior::{Interior, text};
+use crate::simulator::cluster::data_plane::DataPlane;
 use crate::simulator::cluster::objects::{
-    Amount, Body, Budget, Controller, Key, Kind, Object, Text,
+    IntOrPercent, ObjectBody, ObjectKey, ObjectKind, StoredBudget, StoredController, StoredObject,
 };
 use crate::simulator::scene::WorkloadKind;
 
 /// Why a pod is not evicted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {
-    /// There is no such pod.
-    Absent,
-    /// More than one budget covers it; the API cannot do that at all.
-    Several,
-    /// Its budget allows no disruption now.
+pub enum EvictionRefusal {
+    NotFound,
+    /// The eviction API does not support more than one budget for a pod.
+    SeveralBudgets,
+    /// The budget allows no disruption now.
     Budget {
-        /// Namespace and name.
-        budget: Named,
-        /// `status.desiredHealthy`.
+        budget: ObjectKey,
         desired: u32,
-        /// `status.currentHealthy`.
         healthy: u32,
     },
 }
 
-/// A budget's namespace and name, as they are written ("payments/api").
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named(pub Key);
-
-impl fmt::Display for Named {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.0.namespace, self.0.name)
+impl DataPlane {
+    fn put_labelled(&mut self, key: ObjectKey, app: &ObjectKey, body: ObjectBody, at: Timestamp) {
+        let mut meta = self.new_meta(key, at);
+        meta.labels.insert("app".into(), Arc::clone(&app.name));
+        self.store.put(StoredObject { meta, body });
     }
-}
 
-impl Interior {
-    /// Makes the budgets of a workload.
-    pub(in crate::simulator::cluster) fn make_budgets(&mut self, number: usize, at: Timestamp) {
+    pub(super) fn create_budgets(&mut self, number: usize, at: Timestamp) {
         let Some(workload) = self.workloads.get(number) else { return };
-        let (keys, app) = (workload.budgets.clone(), Text::clone(&workload.name));
-        let (min, max) = (workload.min_available.clone(), workload.max_unavailable.clone());
-        for key in keys {
-            let mut meta = self.meta(key.clone(), at);
-            meta.labels.insert("app".into(), Text::clone(&app));
-            let budget = Budget {
-                app: Text::clone(&app),
-                min_available: min.clone(),
-                max_unavailable: max.clone(),
-                generation: 1,
-                allowed: 0,
-                healthy: 0,
-                desired: 0,
-                expected: 0,
-            };
-            self.store.put(Object { meta, body: Body::Budget(budget) });
+        let own = workload.key.clone();
+        let budget = StoredBudget {
+            app: Arc::clone(&own.name),
+            min_available: workload.scene.min_available.clone(),
+            max_unavailable: workload.scene.max_unavailable.clone(),
+            generation: 1,
+            allowed: 0,
+            healthy: 0,
+            desired: 0,
+            expected: 0,
+        };
+        for key in workload.budgets.clone() {
+            self.put_labelled(key.clone(), &own, ObjectBody::Budget(budget.clone()), at);
             self.budgets.insert(key, number);
         }
     }
 
-    /// Makes the object that controls the pods of a workload, if there is one.
-    pub(in crate::simulator::cluster) fn make_controller(&mut self, number: usize, at: Timestamp) {
+    pub(super) fn create_controller(&mut self, number: usize, at: Timestamp) {
         let Some(workload) = self.workloads.get(number) else { return };
-        let Some(kind) = controller_kind(workload.kind) else { return };
-        let key =
-            Key { namespace: Text::clone(&workload.namespace), name: Text::clone(&workload.name) };
-        let (app, wanted) = (Text::clone(&workload.name), workload.replicas);
-        let mut meta = self.meta(key, at);
-        meta.labels.insert("app".into(), Text::clone(&app));
-        let body = Body::Controller(Controller {
+        let Some(kind) = controller_kind(workload.scene.kind) else { return };
+        let own = workload.key.clone();
+        let controller = StoredController {
             kind,
             workload: number,
-            app,
-            wanted,
-            there: 0,
+            app: Arc::clone(&own.name),
+            replicas: workload.scene.replicas,
+            pods: 0,
             ready: 0,
             generation: 1,
-        });
-        self.store.put(Object { meta, body });
+        };
+        self.put_labelled(own.clone(), &own, ObjectBody::Controller(controller), at);
     }
 
-    /// Counts the pods of a workload for its controller, its budgets and its service.
-    pub(in crate::simulator::cluster) fn count_pods(&mut self, number: usize) {
+    /// Counts the pods of a workload for its controller, its budgets and its endpoints.
+    pub(super) fn count_pods(&mut self, number: usize) {
         let Some(workload) = self.workloads.get(number) else { return };
-        let (mut healthy, mut there) = (0, 0);
+        let (mut healthy, mut pods) = (0, 0);
         for key in &workload.pods {
-            let Some(object) = self.store.get(Kind::Pod, key) else { continue };
-            there += 1;
+            let Some(object) = self.store.get(ObjectKind::Pod, key) else { continue };
+            pods += 1;
             if object.meta.deletion.is_none() && object.pod().is_some_and(|pod| pod.ready.0) {
                 healthy += 1;
             }
         }
-        if let Some(kind) = controller_kind(workload.kind) {
-            let key = Key {
-                namespace: Text::clone(&workload.namespace),
-                name: Text::clone(&workload.name),
-            };
-            let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
-            let wanted = if kind == Kind::DaemonSet { hosts } else { workload.replicas };
-            self.store.edit(kind, &key, |object| {
-                if let Body::Controller(controller) = &mut object.body {
-                    (controller.wanted, controller.there, controller.ready) =
-                        (wanted, there, healthy);
+        let replicas = workload.scene.replicas;
+        if let Some(kind) = controller_kind(workload.scene.kind) {
+            let nodes = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+            self.store.edit(kind, &workload.key, |object| {
+                if let Some(controller) = object.controller_mut() {
+                    controller.replicas =
+                        if kind == ObjectKind::DaemonSet { nodes } else { replicas };
+                    (controller.pods, controller.ready) = (pods, healthy);
                 }
             });
         }
-        let replicas = workload.replicas;
-        for key in workload.budgets.clone() {
-            self.store.edit(Kind::Budget, &key, |object| {
-                let Body::Budget(budget) = &mut object.body else { return };
+        for key in &workload.budgets {
+            self.store.edit(ObjectKind::Budget, key, |object| {
+                let Some(budget) = object.budget_mut() else { return };
                 let (expected, desired) = match (&budget.min_available, &budget.max_unavailable) {
                     (_, Some(most)) => (replicas, replicas.saturating_sub(most.of(replicas))),
-                    (Some(Amount::Number(least)), None) => (there, *least),
+                    (Some(IntOrPercent::Int(least)), None) => (pods, *least),
                     (Some(least), None) => (replicas, least.of(replicas)),
                     (None, None) => (replicas, replicas),
                 };
@@ -125,97 +105,66 @@ impl Interior {
                     if expected == 0 { 0 } else { u32::saturating_sub(healthy, desired) };
             });
         }
-        self.list_endpoints(number);
+        self.update_endpoints(number);
     }
 
-    /// Evicts a pod, if its budget allows it; the grace period is its own unless another one is wanted.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn evict(&mut self, key: &Key, grace: Option<i64>, at: Timestamp) -> Result<(), Refused> {
-        let object = self.store.get(Kind::Pod, key).ok_or(Refused::Absent)?;
-        let pod = object.pod().ok_or(Refused::Absent)?;
-        let (ready, placed, deleted) =
-            (pod.ready.0, pod.node.is_some(), object.meta.deletion.is_some());
+    /// Evicts a pod, if its budget allows it, with its own grace period or another one.
+    pub fn evict(
+        &mut self,
+        key: &ObjectKey,
+        grace: Option<i64>,
+        at: Timestamp,
+    ) -> Result<(), EvictionRefusal> {
+        let object = self.store.get(ObjectKind::Pod, key).ok_or(EvictionRefusal::NotFound)?;
+        let pod = object.pod().ok_or(EvictionRefusal::NotFound)?;
         let budgets = self.workloads.get(pod.workload).map_or(&[][..], |w| &w.budgets);
-        // Pods that do not run yet, or go already, disturb nobody.
-        if placed && !deleted {
-            match budgets {
-                [] => {}
-                [budget] => {
-                    let found = self.store.get(Kind::Budget, budget);
-                    if let Some(figures) = found.and_then(|object| object.budget()) {
-                        let spare_unready =
-                            !ready && figures.healthy >= figures.desired && figures.desired > 0;
-                        if figures.allowed == 0 && !spare_unready {
-                            return Err(Refused::Budget {
-                                budget: Named(budget.clone()),
-                                desired: figures.desired,
-                                healthy: figures.healthy,
-                            });
-                        }
-                    }
+        // Pods that are not bound, or are being deleted, are not disrupted.
+        if pod.node.is_some() && object.meta.deletion.is_none() {
+            if budgets.len() > 1 {
+                return Err(EvictionRefusal::SeveralBudgets);
+            }
+            let stored = budgets.first().and_then(|key| self.store.get(ObjectKind::Budget, key));
+            if let Some(stored) = stored
+                && let Some(&StoredBudget { allowed, healthy, desired, .. }) = stored.budget()
+            {
+                let unready = !pod.ready.0 && healthy >= desired && desired > 0;
+                if allowed == 0 && !unready {
+                    let budget = stored.meta.key.clone();
+                    return Err(EvictionRefusal::Budget { budget, desired, healthy });
                 }
-                [_, _, ..] => return Err(Refused::Several),
             }
         }
         self.delete_pod(key, grace, at);
         // The next eviction has to see the new figures.
-        while let Some(workload) = self.stir.budgets.pop_first() {
+        while let Some(workload) = self.dirty.budgets.pop_first() {
             self.count_pods(workload);
         }
         Ok(())
     }
 
-    /// Changes budgets so that they allow one disruption, as a person does who frees a drain.
-    pub fn loosen_budgets(&mut self, which: impl Fn(&Key, &Budget) -> bool, at: Timestamp) {
-        let chosen: Vec<(Key, usize)> = self
-            .budgets
-            .iter()
-            .filter(|(key, _)| {
-                let found = self.store.get(Kind::Budget, key);
-                found.and_then(|object| object.budget()).is_some_and(|budget| which(key, budget))
-            })
-            .map(|(key, workload)| (key.clone(), *workload))
-            .collect();
-        for (key, workload) in chosen {
-            self.store.edit(Kind::Budget, &key, |object| {
-                if let Body::Budget(budget) = &mut object.body {
-                    budget.min_available = None;
-                    budget.max_unavailable = Some(Amount::Number(1));
-                    budget.generation += 1;
-                }
-            });
-            self.stir.budgets.insert(workload);
-        }
-        self.settle(at);
-    }
-
-    /// Somebody deletes a budget.
-    pub fn delete_budget(&mut self, key: &Key) {
-        self.store.remove(Kind::Budget, key);
+    /// A client deletes a budget.
+    pub fn delete_budget(&mut self, key: &ObjectKey) {
+        self.store.remove(ObjectKind::Budget, key);
         if let Some(workload) = self.budgets.remove(key).and_then(|n| self.workloads.get_mut(n)) {
             workload.budgets.retain(|known| known != key);
         }
     }
 
-    /// Whether a budget, written as "namespace/name", holds up every drain.
-    pub fn is_misconfigured(&self, named: &str) -> bool {
-        let (namespace, name) = named.split_once('/').unwrap_or(("default", named));
-        let key = Key { namespace: text(namespace), name: text(name) };
+    /// Whether a budget, written as "namespace/name", is misconfigured.
+    pub fn is_misconfigured(&self, budget: &str) -> bool {
+        let (namespace, name) = budget.split_once('/').unwrap_or(("default", budget));
         self.store
-            .get(Kind::Budget, &key)
+            .get(ObjectKind::Budget, &ObjectKey::new(namespace, name))
             .and_then(|object| object.budget())
-            .is_some_and(Budget::is_misconfigured)
+            .is_some_and(StoredBudget::is_misconfigured)
     }
 }
 
-/// What controls pods of such a workload.
-fn controller_kind(kind: WorkloadKind) -> Option<Kind> {
+fn controller_kind(kind: WorkloadKind) -> Option<ObjectKind> {
     match kind {
-        WorkloadKind::Deployment => Some(Kind::Deployment),
-        WorkloadKind::StatefulSet => Some(Kind::StatefulSet),
-        WorkloadKind::DaemonSet => Some(Kind::DaemonSet),
+        WorkloadKind::Deployment => Some(ObjectKind::Deployment),
+        WorkloadKind::StatefulSet => Some(ObjectKind::StatefulSet),
+        WorkloadKind::DaemonSet => Some(ObjectKind::DaemonSet),
         WorkloadKind::Bare => None,
     }
 }

@@ -1,156 +1,134 @@
 //! Which generation of a cluster's credentials signs, and which ones its API server accepts.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::simulator::authority::{Authorities, Certified, CertifiedDer};
+use crate::simulator::key_generation::{ClientCertificate, KeyGeneration, ServingCertificate};
 
-/// Credentials of one cluster. Generations are numbered from 1.
-#[derive(Debug)]
-pub struct Credentials {
-    /// Generation that signs new client certificates.
+/// Credentials of one cluster; generations count from 1.
+pub struct ClusterCredentials {
     pub current: u32,
-    /// Generations whose client certificates are accepted.
-    pub clients: Vec<u32>,
+    /// Generations whose client certificates and service account tokens are accepted, newest first.
+    pub accepted: Vec<u32>,
     /// Generation that signed the API server's own certificate.
     pub serving: u32,
     /// Generations in the bundle of authorities, newest first.
     pub bundle: Vec<u32>,
-    /// Generation that signs tokens of service accounts.
+    /// Generation that signs service account tokens.
     pub signing: u32,
-    /// Generations whose tokens are accepted, newest first.
-    pub keys: Vec<u32>,
     /// The token of the static user, while it is accepted.
     pub static_token: Option<String>,
-    /// Grows whenever the API server is rolled out anew; connections do not survive that.
+    /// Number of rollouts of the API server; connections do not survive one.
     pub rollouts: u64,
-    births: BTreeMap<u32, Timestamp>,
-    authorities: Authorities,
+    created: BTreeMap<u32, Timestamp>,
+    /// Generated on first use.
+    generations: BTreeMap<u32, KeyGeneration>,
 }
 
-impl Credentials {
-    /// Credentials of which one generation is accepted.
-    pub fn settled(current: u32, born: Timestamp) -> Self {
+impl ClusterCredentials {
+    /// Credentials of which only one generation exists.
+    pub fn new(current: u32, created: Timestamp) -> Self {
         Self {
             current,
-            clients: vec![current],
+            accepted: vec![current],
             serving: current,
             bundle: vec![current],
             signing: current,
-            keys: vec![current],
             static_token: None,
             rollouts: 0,
-            births: [(current, born)].into(),
-            authorities: Authorities::default(),
+            created: [(current, created)].into(),
+            generations: BTreeMap::new(),
         }
     }
 
-    /// A rotation begins: new authorities sign and are in the bundle, but the API server does not know them yet.
-    pub fn begin(&mut self, at: Timestamp) {
+    /// Adds a generation: it signs and is in the bundle, but the API server does not accept it yet.
+    pub fn add_generation(&mut self, at: Timestamp) {
         self.current += 1;
-        self.births.insert(self.current, at);
+        self.created.insert(self.current, at);
         self.bundle.insert(0, self.current);
     }
 
-    /// The API server is rolled out with both generations; the static token ends.
+    /// Rolls the API server out with both generations; the static token ends.
     pub fn trust_new(&mut self) {
-        if !self.clients.contains(&self.current) {
-            self.clients.insert(0, self.current);
-        }
-        if !self.keys.contains(&self.current) {
-            self.keys.insert(0, self.current);
+        if !self.accepted.contains(&self.current) {
+            self.accepted.insert(0, self.current);
         }
         self.static_token = None;
         self.rollouts += 1;
     }
 
-    /// New tokens are signed with the new key.
+    /// Signs service account tokens with the new key from now on.
     pub fn sign_with_new(&mut self) {
         self.signing = self.current;
     }
 
-    /// The API server is rolled out with the new generation alone.
+    /// Rolls the API server out with the new generation alone.
     pub fn drop_old(&mut self) {
-        self.clients = vec![self.current];
+        self.accepted = vec![self.current];
         self.serving = self.current;
         self.bundle = vec![self.current];
         self.signing = self.current;
-        self.keys = vec![self.current];
         self.rollouts += 1;
     }
 
-    fn born(&self, generation: u32) -> Timestamp {
-        self.births.get(&generation).copied().unwrap_or(Timestamp::UNIX_EPOCH)
+    fn generation(&mut self, number: u32) -> Result<&KeyGeneration, rcgen::Error> {
+        let created = self.created.get(&number).copied().unwrap_or(Timestamp::UNIX_EPOCH);
+        Ok(match self.generations.entry(number) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(KeyGeneration::generate(number, created)?),
+        })
+    }
+
+    fn each<T>(
+        &mut self,
+        generations: Vec<u32>,
+        map: impl Fn(&KeyGeneration) -> T,
+    ) -> Result<Vec<T>, rcgen::Error> {
+        generations.into_iter().map(|number| Ok(map(self.generation(number)?))).collect()
     }
 
     /// The bundle of server authorities as PEM, newest first.
-    ///
-    /// # Errors
-    /// The crypto library's sentence.
     pub fn bundle_pem(&mut self) -> Result<String, rcgen::Error> {
-        let mut pem = String::new();
-        for generation in self.bundle.clone() {
-            pem.push_str(&self.authorities.server_pem(generation, self.born(generation))?);
-        }
-        Ok(pem)
+        Ok(self.each(self.bundle.clone(), |generation| generation.server.pem())?.concat())
     }
 
-    /// Issues a client certificate that ends at `until`.
-    ///
-    /// # Errors
-    /// The crypto library's sentence.
-    pub fn issue(
+    /// Client authorities that the API server accepts, as DER.
+    pub fn client_authorities(&mut self) -> Result<Vec<Vec<u8>>, rcgen::Error> {
+        self.each(self.accepted.clone(), |generation| generation.client.der().to_vec())
+    }
+
+    /// Issues a client certificate.
+    pub fn issue_client(
         &mut self,
         user: &str,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Certified, rcgen::Error> {
-        let born = self.born(self.current);
-        self.authorities.issue(self.current, born, user, now, until)
+    ) -> Result<ClientCertificate, rcgen::Error> {
+        self.generation(self.current)?.issue_client(user, now, until)
     }
 
-    /// A certificate for the API server.
-    ///
-    /// # Errors
-    /// The crypto library's sentence.
-    pub fn serving(&mut self, names: &[&str]) -> Result<CertifiedDer, rcgen::Error> {
-        let born = self.born(self.serving);
-        self.authorities.serving(self.serving, born, names)
+    /// Issues a certificate for the API server.
+    pub fn issue_serving(&mut self, names: &[&str]) -> Result<ServingCertificate, rcgen::Error> {
+        self.generation(self.serving)?.issue_serving(names)
     }
 
-    /// Client authorities that the API server accepts, as DER.
-    ///
-    /// # Errors
-    /// The crypto library's sentence.
-    pub fn client_authorities(&mut self) -> Result<Vec<Vec<u8>>, rcgen::Error> {
-        let mut found = Vec::new();
-        for generation in self.clients.clone() {
-            found.push(self.authorities.client_der(generation, self.born(generation))?);
-        }
-        Ok(found)
-    }
-
-    /// Signs claims with the key that signs now; empty if the crypto library refuses.
+    /// Signs claims with the present key; empty if the crypto library refuses.
     pub fn sign(&mut self, claims: &Value) -> String {
-        let born = self.born(self.signing);
-        self.authorities.sign(self.signing, born, claims).unwrap_or_default()
+        let generation = self.generation(self.signing).ok();
+        generation.and_then(|generation| generation.sign(claims).ok()).unwrap_or_default()
     }
 
-    /// Claims of a token that one of the accepted keys signed; times are not judged here.
+    /// Claims of a token that an accepted key signed; validity in time is not checked.
     pub fn verify(&mut self, token: &str) -> Option<Value> {
-        let keys = self.keys.clone();
-        keys.into_iter().find_map(|key| self.authorities.verify(key, self.born(key), token))
+        let claims = self.each(self.accepted.clone(), |generation| generation.verify(token));
+        claims.ok()?.into_iter().flatten().next()
     }
 
     /// The accepted keys as a JSON Web Key Set.
     pub fn key_set(&mut self) -> Value {
-        let keys = self.keys.clone();
-        let keys: Vec<Value> = keys
-            .into_iter()
-            .filter_map(|key| self.authorities.jwk(key, self.born(key)).ok())
-            .collect();
-        json!({"keys": keys})
+        json!({"keys": self.each(self.accepted.clone(), KeyGeneration::jwk).unwrap_or_default()})
     }
 }

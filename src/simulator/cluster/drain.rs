@@ -1,190 +1,153 @@
-//! Drains as machine-controller-manager does them: cordon, evict within the budgets, detach volumes, remove.
+//! Drains as machine-controller-manager does them: cordon, evict within the budgets, detach volumes, delete.
+
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::simulator::cluster::agenda::Task;
-use crate::simulator::cluster::budgets::Refused;
-use crate::simulator::cluster::events::normal;
-use crate::simulator::cluster::interior::{Interior, spaced};
-use crate::simulator::cluster::nodes::{UNSCHEDULABLE, taint};
-use crate::simulator::cluster::objects::{Body, Condition, Key, Kind, Object, Text};
-use crate::simulator::roll::Stage;
+use crate::simulator::cluster::budgets::EvictionRefusal;
+use crate::simulator::cluster::data_plane::{DataPlane, throttled};
+use crate::simulator::cluster::machine_deployment::MachineStage;
+use crate::simulator::cluster::nodes::mark_terminating;
+use crate::simulator::cluster::objects::{ObjectKey, ObjectKind};
+use crate::simulator::cluster::task_queue::Task;
 use crate::simulator::scene::WorkloadKind;
 
-/// Refused evictions are tried again after this long, seconds.
+/// Seconds until refused evictions are tried again.
 const RETRY: i64 = 20;
-/// The drain looks again this soon after a pod has gone, seconds.
+/// Seconds until a drain continues after a pod has gone.
 const SOON: i64 = 5;
-/// An empty machine is removed after about this long, seconds.
-const REMOVAL: i64 = 150;
-/// A volume that does not come off its node is waited for this long.
+/// Seconds that the deletion of a drained machine takes.
+const DELETION: i64 = 150;
+/// A volume that is not detached by then is ignored.
 const DETACH_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
 
-impl Interior {
-    /// A machine is to go: its node is cordoned and emptied.
-    pub(in crate::simulator::cluster) fn begin_drain(&mut self, name: &Text, at: Timestamp) {
-        self.drain_since(name, at, at);
-    }
-
-    /// The same for a drain that began a while ago, as a scene may have it: ages in scenes are those of reality,
-    /// however fast the world runs from now on.
-    pub(in crate::simulator::cluster) fn drain_since(
-        &mut self,
-        name: &Text,
-        since: Timestamp,
-        at: Timestamp,
-    ) {
+impl DataPlane {
+    /// Begins a drain, which a scene may date back: its ages are those of reality, at any speed.
+    pub(super) fn begin_drain(&mut self, name: &Arc<str>, since: Timestamp, at: Timestamp) {
         let Some(machine) = self.machine_mut(name) else { return };
-        machine.stage = Stage::Draining;
+        machine.stage = MachineStage::Draining;
         machine.draining = Some(since);
-        if let Some(life) = self.life(name) {
-            life.draining = Some(since);
+        if let Some(history) = self.node_history(name) {
+            history.draining = Some(since);
         }
-        self.edit_node(name, |object| close(object, since));
-        let message = format!("Node {name} status is now: NodeNotSchedulable");
-        self.note(
-            Kind::Node,
-            &Key::global(name),
-            since,
-            normal("kubelet", "NodeNotSchedulable", message),
-        );
-        self.look_in(name, at, 2);
-        let left = self.about.drain_timeout.saturating_sub(at.duration_since(since));
-        let end = self.pace.then(at, left.max(SignedDuration::ZERO));
-        self.agenda.add(end, Task::Force(Text::clone(name)));
+        self.edit_node(name, |object| mark_terminating(object, since));
+        self.node_status_event(name, since, "NodeNotSchedulable");
+        self.schedule_drain_check(name, at, 2);
+        let left = self.spec.drain_timeout.saturating_sub(at.duration_since(since));
+        let end = self.speed.after(at, left.max(SignedDuration::ZERO));
+        self.tasks.add(end, Task::ForceDrain(Arc::clone(name)));
     }
 
-    /// Orders the next look, unless one comes earlier.
-    fn look_in(&mut self, name: &Text, at: Timestamp, seconds: i64) {
-        let next = self.pace.then(at, SignedDuration::from_secs(seconds));
-        let next = spaced(at, next);
+    /// Schedules the next evaluation, unless an earlier one is scheduled.
+    fn schedule_drain_check(&mut self, name: &Arc<str>, at: Timestamp, seconds: i64) {
+        let next = throttled(at, self.speed.after(at, SignedDuration::from_secs(seconds)));
         let Some(machine) = self.machine_mut(name) else { return };
-        if machine.next_look.is_none_or(|known| known <= at || known > next) {
-            machine.next_look = Some(next);
-            self.agenda.add(next, Task::Look(Text::clone(name)));
+        if machine.next_check.is_none_or(|known| known <= at || known > next) {
+            machine.next_check = Some(next);
+            self.tasks.add(next, Task::EvaluateDrain(Arc::clone(name)));
         }
     }
 
-    /// Something left a node: if it drains, the drain goes on soon.
-    pub(in crate::simulator::cluster) fn hasten(&mut self, name: &Text, at: Timestamp) {
-        if self.machine(name).is_some_and(|machine| machine.stage == Stage::Draining) {
-            self.look_in(name, at, SOON);
+    fn is_draining(&self, name: &str) -> bool {
+        self.machine(name).is_some_and(|machine| machine.stage == MachineStage::Draining)
+    }
+
+    pub(super) fn resume_drain(&mut self, name: &Arc<str>, at: Timestamp) {
+        if self.is_draining(name) {
+            self.schedule_drain_check(name, at, SOON);
         }
     }
 
-    /// The drain goes on: evicts what may be evicted. Pods with volumes go one after the other.
-    pub(in crate::simulator::cluster) fn look(&mut self, name: &Text, at: Timestamp) {
-        let Some(machine) = self.machine(name) else { return };
-        if machine.stage != Stage::Draining || machine.next_look != Some(at) {
+    /// Evicts what may be evicted. Pods with volumes go one after the other.
+    pub(super) fn evaluate_drain(&mut self, name: &Arc<str>, at: Timestamp) {
+        let due = self.machine(name).and_then(|machine| machine.next_check) == Some(at);
+        if !due || !self.is_draining(name) {
             return;
         }
-        let mut one_moves = self.detaches_under_way(name, at);
+        let pods = self.drained_pods(name);
+        let mut volume_moves = self.is_detaching(name, at);
         let mut waiting = Vec::new();
-        let mut left = 0_usize;
-        for key in self.evictable(name) {
-            let Some(object) = self.store.get(Kind::Pod, &key) else { continue };
-            let with_volumes = object.pod().is_some_and(|pod| !pod.claims.is_empty());
-            left += 1;
+        for key in &pods {
+            let Some(object) = self.store.get(ObjectKind::Pod, key) else { continue };
+            let has_volumes = object.pod().is_some_and(|pod| !pod.claims.is_empty());
             if object.meta.deletion.is_some() {
-                one_moves |= with_volumes;
+                volume_moves |= has_volumes;
             } else {
-                waiting.push((key, with_volumes));
+                waiting.push((key, has_volumes));
             }
         }
         let mut blocked = None;
-        for (key, with_volumes) in waiting {
-            if with_volumes && one_moves {
+        for (key, has_volumes) in waiting {
+            if has_volumes && volume_moves {
                 continue;
             }
-            match self.evict(&key, None, at) {
-                Ok(()) => one_moves |= with_volumes,
-                Err(Refused::Budget { budget, .. }) => {
+            match self.evict(key, None, at) {
+                Ok(()) => volume_moves |= has_volumes,
+                Err(EvictionRefusal::Budget { budget, .. }) => {
                     blocked.get_or_insert(budget);
                 }
-                Err(Refused::Several | Refused::Absent) => {}
+                Err(EvictionRefusal::SeveralBudgets | EvictionRefusal::NotFound) => {}
             }
         }
-        let since = |known: Option<&(Timestamp, String)>| known.map_or(at, |(since, _)| *since);
         if let Some(machine) = self.machine_mut(name) {
-            machine.blocked =
-                blocked.map(|budget| (since(machine.blocked.as_ref()), budget.to_string()));
+            let since = machine.blocked.as_ref().map_or(at, |(since, _)| *since);
+            machine.blocked = blocked.map(|budget| (since, budget.to_string()));
         }
-        if left == 0 && !self.detaches_under_way(name, at) {
-            self.leave(name, at);
+        if pods.is_empty() && !self.is_detaching(name, at) {
+            self.delete_machine(name, at);
         } else {
-            self.look_in(name, at, RETRY);
+            self.schedule_drain_check(name, at, RETRY);
         }
     }
 
-    /// Pods that a drain has to wait for.
-    fn evictable(&self, name: &str) -> Vec<Key> {
-        let stays = |key: &Key| {
-            self.store
-                .get(Kind::Pod, key)
-                .and_then(|object| object.pod())
-                .and_then(|pod| self.workloads.get(pod.workload))
-                .is_some_and(|workload| workload.kind == WorkloadKind::DaemonSet)
+    fn drained_pods(&self, name: &str) -> Vec<ObjectKey> {
+        let of_daemon_set = |key: &ObjectKey| {
+            let workload = self.store.pod(key).and_then(|pod| self.workloads.get(pod.workload));
+            workload.is_some_and(|workload| workload.scene.kind == WorkloadKind::DaemonSet)
         };
-        let pods = self.hosts.get(name).into_iter().flat_map(|host| &host.pods);
-        pods.filter(|key| !stays(key)).cloned().collect()
+        let pods = self.nodes.get(name).into_iter().flat_map(|node| &node.pods);
+        pods.filter(|key| !of_daemon_set(key)).cloned().collect()
     }
 
-    fn detaches_under_way(&self, name: &str, at: Timestamp) -> bool {
-        let wait = DETACH_TIMEOUT;
-        self.store.list(Kind::Attachment).any(|object| {
+    fn is_detaching(&self, name: &str, at: Timestamp) -> bool {
+        self.store.list(ObjectKind::VolumeAttachment).any(|object| {
             object.attachment().is_some_and(|attachment| *attachment.node == *name)
                 && object
                     .meta
                     .deletion
-                    .is_some_and(|deletion| self.pace.real(deletion.by, at) < wait)
+                    .is_some_and(|deletion| self.speed.real_time(deletion.by, at) < DETACH_TIMEOUT)
         })
     }
 
-    /// The time is over: what is still there is deleted.
-    pub(in crate::simulator::cluster) fn force(&mut self, name: &Text, at: Timestamp) {
-        if self.machine(name).is_none_or(|machine| machine.stage != Stage::Draining) {
+    /// Ends a drain that timed out: the pods that are left are deleted.
+    pub(super) fn force_drain(&mut self, name: &Arc<str>, at: Timestamp) {
+        if !self.is_draining(name) {
             return;
         }
-        if let Some(life) = self.life(name) {
-            life.forced = Some(at);
+        if let Some(history) = self.node_history(name) {
+            history.forced = Some(at);
         }
-        for key in self.evictable(name) {
+        for key in self.drained_pods(name) {
             self.remove_pod(&key, at);
         }
-        self.leave(name, at);
+        self.delete_machine(name, at);
     }
 
-    /// The machine is empty, or given up: it is removed.
-    pub(in crate::simulator::cluster) fn leave(&mut self, name: &Text, at: Timestamp) {
-        let Some(machine) = self.machine_mut(name).filter(|m| m.stage != Stage::Leaving) else {
-            return;
-        };
-        machine.stage = Stage::Leaving;
+    /// Deletes a machine that is drained, or given up.
+    pub(super) fn delete_machine(&mut self, name: &Arc<str>, at: Timestamp) {
+        let machine = self.machine_mut(name).filter(|m| m.stage != MachineStage::Deleting);
+        let Some(machine) = machine else { return };
+        machine.stage = MachineStage::Deleting;
         machine.blocked = None;
         if machine.draining.is_none() {
             machine.draining = Some(at);
-            if let Some(life) = self.life(name) {
-                life.draining.get_or_insert(at);
+            if let Some(history) = self.node_history(name) {
+                history.draining.get_or_insert(at);
             }
-            self.edit_node(name, |object| close(object, at));
+            self.edit_node(name, |object| mark_terminating(object, at));
         }
-        let gone = self.in_about(at, REMOVAL);
-        self.agenda.add(gone, Task::Gone(Text::clone(name)));
-        self.stir.zones = true;
-    }
-}
-
-/// Cordons a node and says that it is going.
-fn close(object: &mut Object, at: Timestamp) {
-    let Body::Node(node) = &mut object.body else { return };
-    node.terminating = Some(Condition {
-        status: true,
-        since: at,
-        reason: "ScaleDown".into(),
-        message: "Machine Controller is scaling down machine".into(),
-    });
-    node.unschedulable = true;
-    if !node.has_taint(UNSCHEDULABLE) {
-        node.taints.push(taint(UNSCHEDULABLE, "NoSchedule", Some(at)));
+        let deleted = self.in_roughly(at, DELETION);
+        self.tasks.add(deleted, Task::RemoveMachine(Arc::clone(name)));
+        self.dirty.machines = true;
     }
 }

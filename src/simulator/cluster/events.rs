@@ -1,109 +1,113 @@
-//! Events of a cluster: the narrative of nodes and pods, bounded in number and age.
+//! Kubernetes events of nodes and pods, bounded in number and age.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::simulator::cluster::interior::Interior;
-use crate::simulator::cluster::objects::{Body, Event, Key, Kind, Object, Text};
+use crate::simulator::cluster::objects::{
+    ObjectBody, ObjectKey, ObjectKind, ObjectMeta, StoredEvent, StoredObject,
+};
+use crate::simulator::cluster::store::ObjectStore;
+use crate::simulator::rng::Rng;
 
-/// Events live this long, as kube-apiserver keeps them.
-const LIFE: SignedDuration = SignedDuration::from_hours(1);
-/// Events that are kept at most.
+/// Lifetime of events, as kube-apiserver keeps them.
+const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 const LIMIT: usize = 4_000;
 
-/// Events that are there.
-#[derive(Debug, Default)]
-pub struct Recent {
-    order: VecDeque<(Timestamp, Key)>,
-    known: BTreeMap<(Text, &'static str), Key>,
-}
-
-/// What an event says.
+/// What an event reports.
 #[derive(Debug)]
-pub struct Note {
-    pub reason: &'static str,
-    pub message: String,
-    pub warning: bool,
-    /// Who says so.
-    pub component: &'static str,
+pub struct NewEvent {
+    severity: &'static str,
+    component: &'static str,
+    reason: &'static str,
+    message: String,
 }
 
-/// An event that is no warning.
-pub fn normal(component: &'static str, reason: &'static str, message: String) -> Note {
-    Note { reason, message, warning: false, component }
+impl NewEvent {
+    /// An event of type `Normal`.
+    pub fn normal(
+        component: &'static str,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { severity: "Normal", component, reason, message: message.into() }
+    }
+
+    /// An event of type `Warning`.
+    pub fn warning(component: &'static str, reason: &'static str, message: String) -> Self {
+        Self { severity: "Warning", component, reason, message }
+    }
 }
 
-/// An event that is a warning.
-pub fn warning(component: &'static str, reason: &'static str, message: String) -> Note {
-    Note { reason, message, warning: true, component }
+/// The stored events.
+#[derive(Debug, Default)]
+pub struct EventLog {
+    order: VecDeque<(Timestamp, ObjectKey)>,
+    /// The last event of each object and reason.
+    last: BTreeMap<(Arc<str>, &'static str), ObjectKey>,
 }
 
-impl Interior {
-    /// Notes an event about a node or pod; the same words about the same thing count up.
-    pub(in crate::simulator::cluster) fn note(
+impl EventLog {
+    /// Records an event of a node or pod, if it exists; a repeated message counts up.
+    pub fn record(
         &mut self,
-        kind: Kind,
-        about: &Key,
+        store: &mut ObjectStore,
+        rng: &mut Rng,
+        kind: ObjectKind,
+        involved: &ObjectKey,
         at: Timestamp,
-        note: Note,
+        event: NewEvent,
     ) {
-        let Some(object) = self.store.get(kind, about) else { return };
-        let uid = Text::clone(&object.meta.uid);
-        self.prune(at);
-        let same = (Text::clone(&uid), note.reason);
-        if let Some(key) = self.events.known.get(&same) {
-            let key = key.clone();
-            let mut again = false;
-            self.store.edit(Kind::Event, &key, |object| {
-                if let Body::Event(event) = &mut object.body
-                    && event.message == note.message
+        let Some(object) = store.get(kind, involved) else { return };
+        let uid = Arc::clone(&object.meta.uid);
+        self.remove_expired(store, at);
+        let same = (Arc::clone(&uid), event.reason);
+        let mut repeated = false;
+        if let Some(last) = self.last.get(&same) {
+            store.edit(ObjectKind::Event, last, |object| {
+                if let Some(last) = object.event_mut().filter(|last| last.message == event.message)
                 {
-                    event.count += 1;
-                    event.last = at;
-                    again = true;
+                    last.count += 1;
+                    last.last = at;
+                    repeated = true;
                 }
             });
-            if again {
-                return;
-            }
         }
-        let namespace = if about.namespace.is_empty() { "default" } else { &about.namespace };
-        let name = format!("{}.{}", about.name, self.dice.hex(16));
-        let key = Key::new(namespace, &name);
-        let event = Event {
-            kind: if kind == Kind::Node { "Node" } else { "Pod" },
-            about: about.clone(),
-            // The node controller and kubelet name nodes by their name instead of their uid.
-            uid: if kind == Kind::Node { Text::clone(&about.name) } else { uid },
-            reason: note.reason,
-            message: note.message,
-            warning: note.warning,
-            component: note.component,
+        if repeated {
+            return;
+        }
+        let is_node = kind == ObjectKind::Node;
+        let namespace = if is_node { "default".into() } else { Arc::clone(&involved.namespace) };
+        let key = ObjectKey::new(namespace, format!("{}.{}", involved.name, rng.hex(16)));
+        let body = StoredEvent {
+            kind: if is_node { "Node" } else { "Pod" },
+            involved: involved.clone(),
+            // The node controller and kubelet write the name of a node instead of its uid.
+            uid: if is_node { Arc::clone(&involved.name) } else { uid },
+            reason: event.reason,
+            message: event.message,
+            severity: event.severity,
+            component: event.component,
             first: at,
             last: at,
             count: 1,
         };
-        let meta = self.meta(key.clone(), at);
-        self.store.put(Object { meta, body: Body::Event(Box::new(event)) });
-        self.events.known.insert(same, key.clone());
-        self.events.order.push_back((at, key));
+        let meta = ObjectMeta::new(key.clone(), rng.uid().into(), at);
+        store.put(StoredObject { meta, body: ObjectBody::Event(Box::new(body)) });
+        self.last.insert(same, key.clone());
+        self.order.push_back((at, key));
     }
 
-    fn prune(&mut self, at: Timestamp) {
-        while let Some((first, _)) = self.events.order.front() {
-            let old = at.duration_since(*first) > LIFE;
-            if !old && self.events.order.len() < LIMIT {
+    /// Removes events that are too old, or too many.
+    pub fn remove_expired(&mut self, store: &mut ObjectStore, now: Timestamp) {
+        while let Some((first, _)) = self.order.front() {
+            if now.duration_since(*first) <= LIFETIME && self.order.len() < LIMIT {
                 return;
             }
-            let Some((_, key)) = self.events.order.pop_front() else { return };
-            self.store.remove(Kind::Event, &key);
-            self.events.known.retain(|_, known| *known != key);
+            let Some((_, key)) = self.order.pop_front() else { return };
+            store.remove(ObjectKind::Event, &key);
+            self.last.retain(|_, last| *last != key);
         }
-    }
-
-    /// Removes events that are too old, as a server does on its own.
-    pub fn forget_old_events(&mut self, now: Timestamp) {
-        self.prune(now);
     }
 }

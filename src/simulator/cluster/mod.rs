@@ -1,22 +1,23 @@
-//! One simulated cluster: what SKE knows of it, its credentials, and what happens inside. Pure; time is handed in.
+//! One simulated cluster: what SKE reports of it, its credentials, and its data plane. Pure; time is handed in.
 
-pub mod agenda;
 pub mod budgets;
 mod build;
-mod build_zones;
+mod build_machines;
 pub mod credentials;
+pub mod data_plane;
 mod drain;
 mod events;
-pub mod history;
-pub mod interior;
+mod machine_deployment;
 mod machines;
+pub mod node_history;
 pub mod nodes;
 pub mod objects;
 mod pods;
 mod rotation;
-mod schedule;
-pub mod secrets;
+mod scheduler;
+mod secrets;
 pub mod store;
+mod task_queue;
 #[cfg(test)]
 mod tests;
 mod webhooks;
@@ -26,91 +27,79 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use crate::clients::ske::wire;
-use crate::domain::cluster::{Cluster, ClusterId, ClusterState, KubernetesVersion};
-use crate::domain::rotation::{Phase, Rotation};
-use crate::simulator::cluster::agenda::{RotationStep, Task};
-use crate::simulator::cluster::build::Standing;
-use crate::simulator::cluster::credentials::Credentials;
-use crate::simulator::cluster::history::Tally;
-use crate::simulator::cluster::interior::Interior;
-use crate::simulator::dice::Dice;
-use crate::simulator::roll::{Pace, Stage};
+use crate::domain::cluster::ClusterId;
+use crate::simulator::cluster::build::InitialState;
+use crate::simulator::cluster::credentials::ClusterCredentials;
+use crate::simulator::cluster::data_plane::DataPlane;
+use crate::simulator::cluster::machine_deployment::MachineStage;
+use crate::simulator::cluster::task_queue::{RotationStep, Task};
+use crate::simulator::rng::Rng;
+use crate::simulator::rules::has_static_token;
 use crate::simulator::scene::{SceneCluster, ScenePool};
+use crate::simulator::speed::{Speed, earlier, later, parse_duration, whole_second};
 
-/// A drain that does not end is reported after this long.
-const REPORTED_AFTER: SignedDuration = SignedDuration::from_mins(15);
-/// A cluster that a scene finds younger in its rotation than this has nodes that did not begin to roll.
+/// A drain that is blocked for longer is reported as an error.
+const ERROR_REPORTED_AFTER: SignedDuration = SignedDuration::from_mins(15);
+/// When a scene begins sooner after the start of a rotation, nodes do not roll yet.
 const CONTROL_PLANE_AT_MOST: SignedDuration = SignedDuration::from_mins(4);
 
 /// One cluster.
-#[derive(Debug)]
 pub struct SimulatedCluster {
     pub id: ClusterId,
-    /// As the scene describes it.
     pub scene: SceneCluster,
-    /// Name of its project.
-    pub team: String,
+    pub project_name: String,
     pub created: Timestamp,
-    /// When its Kubernetes version expires.
     pub expires: Timestamp,
-    /// Phase as the API writes it.
+    /// As the API writes it.
     pub phase: String,
     pub initiated: Option<Timestamp>,
     pub completed: Option<Timestamp>,
-    /// `STATE_…` while nothing runs.
+    /// `STATE_…` while no process runs.
     pub state: String,
-    pub credentials: Credentials,
-    /// What happens inside; empty until somebody looks.
-    pub inside: Interior,
-    /// Hexadecimal part of the API server's name.
-    pub shoot: String,
-    /// Whether the new ways to credentials were used, which ends the old ones.
-    pub uses_short_lived: bool,
-    process: Process,
-    server_awake: bool,
-    seen: Timestamp,
-    bell: watch::Sender<u64>,
+    pub credentials: ClusterCredentials,
+    /// Empty until a client uses the cluster, or nodes roll.
+    pub data_plane: DataPlane,
+    /// Hexadecimal part of the API server's name; clusters of the same name have different ones.
+    pub shoot_id: String,
+    /// Whether a kubeconfig was issued or a rotation started, which ends the static token.
+    pub used_new_endpoints: bool,
+    process: ClusterProcess,
+    api_server_up: bool,
+    last_advanced: Timestamp,
+    changes: watch::Sender<()>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Process {
+enum ClusterProcess {
     Idle,
     ControlPlane,
     Rolling,
     Completing,
-    Waking,
+    WakingUp,
     Reconciling,
 }
 
-/// A moment without parts of a second, as APIs write it.
-pub fn whole_second(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
-}
-
-fn ago(now: Timestamp, text: Option<&str>) -> Option<Timestamp> {
-    let duration = humantime::parse_duration(text?).ok()?;
-    let at = now.saturating_sub(SignedDuration::try_from(duration).ok()?).ok()?;
-    Some(whole_second(at))
-}
-
 impl SimulatedCluster {
-    /// A cluster as the scene describes it at `now`.
+    /// A cluster as its scene describes it.
     pub fn new(
         id: ClusterId,
         mut scene: SceneCluster,
-        team: &str,
+        project_name: &str,
         now: Timestamp,
-        pace: Pace,
-        mut dice: Dice,
+        speed: Speed,
+        mut rng: Rng,
     ) -> Self {
         if scene.pools.is_empty() {
-            scene.pools.push(small_pool());
+            scene.pools.push(default_pool());
         }
-        let created = ago(now, Some(&scene.age)).unwrap_or(now);
+        let ago =
+            |text: &str| parse_duration(text).map(|duration| whole_second(earlier(now, duration)));
         let never = scene.phase == "NEVER";
-        let initiated = (!never).then(|| ago(now, scene.initiated_ago.as_deref())).flatten();
-        let completed = (!never).then(|| ago(now, scene.completed_ago.as_deref())).flatten();
-        // A cluster cannot be younger than its last rotation.
+        let of_rotation = |text: &Option<String>| text.as_deref().filter(|_| !never).and_then(ago);
+        let initiated = of_rotation(&scene.initiated_ago);
+        let completed = of_rotation(&scene.completed_ago);
+        // A cluster is not younger than its last rotation.
+        let created = ago(&scene.age).unwrap_or(now);
         let created = [initiated, completed].into_iter().flatten().fold(created, Timestamp::min);
         let begun = initiated.unwrap_or(now);
         let early = scene.phase == "PREPARING"
@@ -118,244 +107,232 @@ impl SimulatedCluster {
             && scene.blocked.is_none()
             && now.duration_since(begun) < CONTROL_PLANE_AT_MOST;
         let process = match scene.phase.as_str() {
-            "PREPARING" if early => Process::ControlPlane,
-            "PREPARING" => Process::Rolling,
-            "COMPLETING" => Process::Completing,
-            _ => Process::Idle,
+            "PREPARING" if early => ClusterProcess::ControlPlane,
+            "PREPARING" => ClusterProcess::Rolling,
+            "COMPLETING" => ClusterProcess::Completing,
+            _ => ClusterProcess::Idle,
         };
         let open = matches!(scene.phase.as_str(), "PREPARING" | "PREPARED" | "COMPLETING");
-        let mut credentials = match scene.phase.as_str() {
-            "NEVER" => Credentials::settled(1, created),
-            _ if open => Credentials::settled(1, created),
-            _ => Credentials::settled(2, initiated.unwrap_or(created)),
+        let mut credentials = if never || open {
+            ClusterCredentials::new(1, created)
+        } else {
+            ClusterCredentials::new(2, initiated.unwrap_or(created))
         };
         if open {
-            credentials.begin(begun);
+            credentials.add_generation(begun);
             if !early {
                 credentials.trust_new();
                 credentials.sign_with_new();
             }
         }
-        if never && KubernetesVersion::new(&scene.version).may_have_static_tokens() {
-            credentials.static_token = Some(dice.hex(64));
+        if has_static_token(&scene.version, &scene.phase) {
+            credentials.static_token = Some(rng.hex(64));
         }
-        let shoot = dice.hex(10);
+        let shoot_id = rng.hex(10);
         let template = if early { 1 } else { credentials.current };
-        let about = build::about(&scene, id.region().as_str(), &shoot, team);
-        let mut inside = Interior::new(about, template, pace, dice);
-        inside.asleep = matches!(scene.state.as_str(), "STATE_HIBERNATED" | "STATE_WAKINGUP");
-        let expires = SignedDuration::from_hours(24 * scene.expires_in_days);
+        let spec = build::cluster_spec(&scene, id.region().as_str(), &shoot_id, project_name);
+        let mut data_plane = DataPlane::new(spec, template, speed, rng);
+        data_plane.hibernated =
+            matches!(scene.state.as_str(), "STATE_HIBERNATED" | "STATE_WAKINGUP");
         let mut cluster = Self {
             created,
-            expires: now.saturating_add(expires).unwrap_or(now),
+            expires: later(now, SignedDuration::from_hours(24 * scene.expires_in_days)),
             phase: scene.phase.clone(),
             initiated,
             completed,
             state: scene.state.clone(),
             credentials,
-            inside,
-            shoot,
-            uses_short_lived: !never,
+            data_plane,
+            shoot_id,
+            used_new_endpoints: !never,
             process,
-            server_awake: false,
-            seen: now,
-            bell: watch::Sender::new(0),
-            team: team.to_owned(),
+            api_server_up: false,
+            last_advanced: now,
+            changes: watch::Sender::new(()),
+            project_name: project_name.to_owned(),
             id,
             scene,
         };
-        match process {
-            Process::ControlPlane => cluster.plan_start(begun),
-            Process::Completing => {
-                let soon = |seconds| now.saturating_add(SignedDuration::from_secs(seconds));
-                let agenda = &mut cluster.inside.agenda;
-                agenda.add(soon(10).unwrap_or(now), Task::Rotation(RotationStep::Drop));
-                agenda.add(soon(45).unwrap_or(now), Task::Rotation(RotationStep::Finish));
-            }
-            Process::Idle | Process::Rolling | Process::Waking | Process::Reconciling => {}
+        if early {
+            cluster.plan_start(begun);
+        }
+        if process == ClusterProcess::Completing {
+            let tasks = &mut cluster.data_plane.tasks;
+            let after = |seconds| later(now, SignedDuration::from_secs(seconds));
+            tasks.add(after(10), Task::Rotation(RotationStep::DropOldCredentials));
+            tasks.add(after(45), Task::Rotation(RotationStep::Finish));
         }
         cluster
     }
 
-    /// Makes the inside, if nobody looked before. Clusters in which nothing runs do not change until then.
-    pub fn look_inside(&mut self) {
-        if self.inside.built {
+    /// Builds the data plane, unless it is built. Idle clusters do not change until then.
+    pub fn build_data_plane(&mut self) {
+        if self.data_plane.built {
             return;
         }
-        let standing = Standing {
+        let initial = InitialState {
             scene: &self.scene,
             created: self.created,
             initiated: self.initiated,
             completed: self.completed,
-            rolling: self.process == Process::Rolling,
-            now: self.seen,
+            rolling: self.process == ClusterProcess::Rolling,
+            now: self.last_advanced,
         };
-        // What was planned before, a rotation's steps, comes after what the building plans.
-        let planned = std::mem::take(&mut self.inside.agenda);
-        self.inside.build(&standing, &mut self.credentials);
-        self.inside.agenda.append(planned);
+        // The steps of a rotation that are planned come after what the build plans.
+        let planned = std::mem::take(&mut self.data_plane.tasks);
+        self.data_plane.build(&initial, &mut self.credentials);
+        self.data_plane.tasks.append(planned);
     }
 
-    /// Lets everything happen that is due until `now`, in order.
+    /// Runs every task that is due until `now`, in order.
     pub fn advance(&mut self, now: Timestamp) {
-        let changes_inside =
-            matches!(self.process, Process::ControlPlane | Process::Rolling | Process::Completing);
-        if !self.inside.built && changes_inside {
-            self.look_inside();
-            self.notice_the_end();
+        let uses_data_plane = matches!(
+            self.process,
+            ClusterProcess::ControlPlane | ClusterProcess::Rolling | ClusterProcess::Completing
+        );
+        if !self.data_plane.built && uses_data_plane {
+            self.build_data_plane();
+            self.finish_roll();
         }
         let mut changed = false;
-        while let Some((at, task)) = self.inside.agenda.take(now) {
+        while let Some((at, task)) = self.data_plane.tasks.take(now) {
             changed = true;
             self.run(at, task);
-            self.notice_the_end();
+            self.finish_roll();
         }
-        self.seen = now;
+        self.last_advanced = now;
         if changed {
-            self.ring();
+            self.notify_changed();
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the data plane runs all other tasks")]
     fn run(&mut self, at: Timestamp, task: Task) {
-        match task {
-            Task::Rotation(step) => self.rotate(step, at),
-            Task::ServerWakes => {
-                self.server_awake = true;
-                self.inside.wake(at);
+        match &task {
+            Task::Rotation(step) => self.rotate(*step, at),
+            Task::ApiServerStarted => {
+                self.api_server_up = true;
+                self.data_plane.wake_up(at);
             }
-            Task::Woken => {
+            Task::WakeUpFinished => {
                 "STATE_HEALTHY".clone_into(&mut self.state);
-                self.process = Process::Idle;
+                self.process = ClusterProcess::Idle;
             }
-            Task::Reconciled => {
-                if self.process == Process::Reconciling {
-                    self.process = Process::Idle;
+            Task::ReconcileFinished => {
+                if self.process == ClusterProcess::Reconciling {
+                    self.process = ClusterProcess::Idle;
                 }
             }
-            Task::Register(_)
-            | Task::KubeletReady(_)
-            | Task::Joined(_)
-            | Task::NotJoined(_)
-            | Task::Look(_)
-            | Task::Force(_)
-            | Task::Gone(_)
-            | Task::Started(_)
-            | Task::Stopped(_)
-            | Task::Attach(_)
-            | Task::Attached(_)
-            | Task::Detached(_)
-            | Task::Autoscale => self.inside.run(at, task),
+            _ => self.data_plane.run(at, task),
         }
     }
 
-    /// When something happens next.
+    /// When the next task is due.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.inside.agenda.next()
+        self.data_plane.tasks.next_due()
     }
 
-    /// Tells everybody who waits that something changed.
-    pub fn ring(&self) {
-        self.bell.send_modify(|count| *count = count.wrapping_add(1));
+    /// Tells all subscribers that something changed.
+    pub fn notify_changed(&self) {
+        self.changes.send_replace(());
     }
 
-    /// Rings whenever something changed.
-    pub fn listen(&self) -> watch::Receiver<u64> {
-        self.bell.subscribe()
+    /// Notices every change.
+    pub fn subscribe(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
-    /// Whether its API server is there.
-    pub fn has_server(&self) -> bool {
+    /// Whether its API server is available.
+    pub fn has_api_server(&self) -> bool {
         match self.state.as_str() {
             "STATE_HIBERNATED" | "STATE_CREATING" => false,
-            "STATE_WAKINGUP" => self.server_awake,
+            "STATE_WAKINGUP" => self.api_server_up,
             _ => true,
         }
     }
 
-    /// Frees drains that a PodDisruptionBudget holds up, by loosening it.
-    pub fn unblock(&mut self) {
-        let at = self.seen;
-        self.inside.loosen_budgets(|_, budget| budget.is_misconfigured(), at);
-        self.ring();
+    /// The cluster and its rollout of the API server, with which connections end.
+    pub fn api_server_rollout(&self) -> (String, u64) {
+        (self.shoot_id.clone(), self.credentials.rollouts)
     }
 
-    /// Says whether new machines can be had for a pool.
-    pub fn set_capacity(&mut self, pool: &str, there: bool) {
-        for zone in self.inside.zones.iter_mut().filter(|zone| *zone.pool == *pool) {
-            zone.no_capacity = !there;
+    /// The published name of the API server.
+    pub fn api_server_name(&self) -> String {
+        let (name, region) = (&self.id.name, self.id.region());
+        format!("api.{name}.{}.s.ske.{region}.onstackit.cloud", self.shoot_id)
+    }
+
+    /// The issuer of service account tokens.
+    pub fn token_issuer(&self) -> String {
+        format!("https://{}", self.api_server_name())
+    }
+
+    /// Sets whether new machines are available for a pool.
+    pub fn set_capacity(&mut self, pool: &str, available: bool) {
+        for deployment in &mut self.data_plane.machine_deployments {
+            if *deployment.pool == *pool {
+                deployment.no_capacity = !available;
+            }
         }
-        self.inside.stir.zones = true;
-        let at = self.seen;
-        self.inside.settle(at);
-        self.ring();
+        self.data_plane.reconcile_all_machines(self.last_advanced);
+        self.notify_changed();
     }
 
-    /// Sets the state that SKE reports while nothing runs.
+    /// Sets the state that SKE reports while no process runs.
     pub fn set_state(&mut self, state: &str) {
-        let at = self.seen;
+        let at = self.last_advanced;
         state.clone_into(&mut self.state);
         if state == "STATE_HIBERNATED" {
-            self.server_awake = false;
-            self.inside.fall_asleep(at);
-        } else if self.inside.asleep && state != "STATE_WAKINGUP" {
-            self.inside.wake(at);
+            self.api_server_up = false;
+            self.data_plane.hibernate(at);
+        } else if self.data_plane.hibernated && state != "STATE_WAKINGUP" {
+            self.data_plane.wake_up(at);
         }
-        self.ring();
-    }
-
-    /// Nodes that clients could see at a moment; for tests.
-    pub fn tally(&self, at: Timestamp) -> Tally {
-        history::tally(&self.inside.lives, self.inside.template, at)
+        self.notify_changed();
     }
 
     /// `status.aggregated` at this moment.
     pub fn aggregated(&self, now: Timestamp) -> &str {
         match self.process {
-            Process::Idle | Process::Waking => &self.state,
-            Process::Rolling if self.is_reported(now) => {
-                // The platform restarts its flow every ten minutes, so that the state flickers.
-                if now.as_second() / 600 % 2 == 0 { "STATE_UNHEALTHY" } else { "STATE_RECONCILING" }
+            ClusterProcess::Idle | ClusterProcess::WakingUp => &self.state,
+            // The platform restarts its flow every ten minutes, so that the state changes.
+            ClusterProcess::Rolling
+                if now.as_second() / 600 % 2 == 0 && !self.roll_errors(now).is_empty() =>
+            {
+                "STATE_UNHEALTHY"
             }
-            Process::ControlPlane
-            | Process::Rolling
-            | Process::Completing
-            | Process::Reconciling => "STATE_RECONCILING",
+            ClusterProcess::ControlPlane
+            | ClusterProcess::Rolling
+            | ClusterProcess::Completing
+            | ClusterProcess::Reconciling => "STATE_RECONCILING",
         }
     }
 
-    fn is_reported(&self, now: Timestamp) -> bool {
-        !self.holdups(now).is_empty()
-    }
-
-    /// What holds the roll up for so long that the platform reports it.
-    fn holdups(&self, now: Timestamp) -> Vec<wire::ClusterError> {
-        let error = |code: &str, message: String| wire::ClusterError {
-            code: Some(code.to_owned()),
-            message: Some(message),
-        };
-        if self.process != Process::Rolling {
-            return Vec::new();
-        }
-        let long = |since: Timestamp| self.inside.pace.real(since, now) >= REPORTED_AFTER;
+    /// What has blocked the roll for so long that the platform reports it.
+    fn roll_errors(&self, now: Timestamp) -> Vec<wire::ClusterError> {
         let mut errors = Vec::new();
-        for zone in self.inside.zones.iter().filter(|zone| zone.rolling) {
-            for node in zone.nodes.iter().filter(|node| node.stage == Stage::Draining) {
-                if let Some((since, budget)) = &node.blocked
-                    && long(*since)
-                    && self.inside.is_misconfigured(budget)
+        if self.process != ClusterProcess::Rolling {
+            return errors;
+        }
+        let is_reported =
+            |since: Timestamp| self.data_plane.speed.real_time(since, now) >= ERROR_REPORTED_AFTER;
+        for deployment in self.data_plane.machine_deployments.iter().filter(|d| d.rolling) {
+            for machine in &deployment.machines {
+                if machine.stage == MachineStage::Draining
+                    && let Some((since, budget)) = &machine.blocked
+                    && is_reported(*since)
+                    && self.data_plane.is_misconfigured(budget)
                 {
-                    let name = &node.name;
-                    errors.push(error(
-                        "SKE_NODE_MISCONFIGURED_PDB",
-                        format!("PodDisruptionBudget {budget} blocks the drain of node {name}"),
-                    ));
+                    let name = &machine.name;
+                    let message =
+                        format!("PodDisruptionBudget {budget} blocks the drain of node {name}");
+                    errors.push(cluster_error("SKE_NODE_MISCONFIGURED_PDB", message));
                 }
             }
-            if zone.no_capacity && self.initiated.is_some_and(long) {
-                errors.push(error(
-                    "SKE_NODE_NO_VALID_HOST_FOUND",
-                    format!("no capacity for pool {} in {}", zone.pool, zone.zone),
-                ));
+            if deployment.no_capacity && self.initiated.is_some_and(is_reported) {
+                let message =
+                    format!("no capacity for pool {} in {}", deployment.pool, deployment.zone);
+                errors.push(cluster_error("SKE_NODE_NO_VALID_HOST_FOUND", message));
             }
         }
         errors
@@ -363,51 +340,17 @@ impl SimulatedCluster {
 
     /// `status.errors[]` at this moment.
     pub fn errors(&self, now: Timestamp) -> Vec<wire::ClusterError> {
-        let from_scene = self.scene.errors.iter().map(|[code, message]| wire::ClusterError {
-            code: Some(code.clone()),
-            message: Some(message.clone()),
-        });
-        from_scene.chain(self.holdups(now)).collect()
-    }
-
-    /// The cluster as the rules see it.
-    pub(in crate::simulator) fn to_domain(&self) -> Cluster {
-        let phase = match self.phase.as_str() {
-            "NEVER" => Phase::Never,
-            "PREPARING" => Phase::Preparing,
-            "PREPARED" => Phase::Prepared,
-            "COMPLETING" => Phase::Completing,
-            "COMPLETED" => Phase::Completed,
-            other => Phase::Unknown(other.to_owned()),
-        };
-        let state = match self.state.as_str() {
-            "STATE_HIBERNATED" => ClusterState::Hibernated,
-            "STATE_HIBERNATING" => ClusterState::Hibernating,
-            "STATE_WAKINGUP" => ClusterState::WakingUp,
-            "STATE_CREATING" => ClusterState::Creating,
-            "STATE_DELETING" => ClusterState::Deleting,
-            _ => ClusterState::Healthy,
-        };
-        Cluster {
-            id: self.id.clone(),
-            created: Some(self.created),
-            version: KubernetesVersion::new(&self.scene.version),
-            version_expires: None,
-            state,
-            hibernated: self.state == "STATE_HIBERNATED",
-            rotation: Rotation { phase, initiated: self.initiated, completed: self.completed },
-            pools: Vec::new(),
-            problems: Vec::new(),
-            schedules: Vec::new(),
-            maintenance: None,
-            idp: self.scene.idp,
-            unhealthy: None,
-        }
+        let of_scene =
+            self.scene.errors.iter().map(|[code, message]| cluster_error(code, message.clone()));
+        of_scene.chain(self.roll_errors(now)).collect()
     }
 }
 
-/// What a cluster has whose scene names no pool.
-fn small_pool() -> ScenePool {
+fn cluster_error(code: &str, message: String) -> wire::ClusterError {
+    wire::ClusterError { code: Some(code.to_owned()), message: Some(message) }
+}
+
+fn default_pool() -> ScenePool {
     ScenePool {
         name: "all".to_owned(),
         nodes: 3,

@@ -1,93 +1,120 @@
-//! What a simulated cluster stores: of each Kubernetes object only what somebody reads, as plain data.
+//! What a simulated cluster stores: of each Kubernetes object only the fields that somebody reads, as plain data.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-/// A text that many objects share.
-pub type Text = Arc<str>;
 /// Labels or annotations.
-pub type Labels = BTreeMap<Cow<'static, str>, Text>;
+pub type LabelMap = BTreeMap<Cow<'static, str>, Arc<str>>;
 
 /// The kinds that are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// `v1 ConfigMap`.
+pub enum ObjectKind {
     ConfigMap,
     DaemonSet,
     Deployment,
-    Endpoints,
+    EndpointSlice,
     Event,
     MutatingWebhook,
     Namespace,
     Node,
-    Volume,
-    Claim,
+    PersistentVolume,
+    PersistentVolumeClaim,
     Pod,
     Budget,
     Secret,
     Service,
     ServiceAccount,
     StatefulSet,
-    Attachment,
-    Webhook,
+    VolumeAttachment,
+    ValidatingWebhook,
 }
 
 /// Namespace and name; the namespace is empty for kinds that have none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
-    /// `metadata.namespace`.
-    pub namespace: Text,
-    pub name: Text,
+pub struct ObjectKey {
+    pub namespace: Arc<str>,
+    pub name: Arc<str>,
 }
 
-impl Key {
-    /// Of an object in a namespace.
-    pub fn new(namespace: &str, name: &str) -> Self {
+impl ObjectKey {
+    /// The key of an object in a namespace.
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
 
-    /// Of an object of the whole cluster.
-    pub fn global(name: &str) -> Self {
+    /// The key of an object of the cluster.
+    pub fn global(name: impl Into<Arc<str>>) -> Self {
         Self::new("", name)
+    }
+
+    /// The key of another object in the same namespace.
+    #[must_use]
+    pub fn sibling(&self, name: impl Into<Arc<str>>) -> Self {
+        Self { namespace: Arc::clone(&self.namespace), name: name.into() }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
     }
 }
 
 /// One object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Object {
-    pub meta: Meta,
-    pub body: Body,
+pub struct StoredObject {
+    pub meta: ObjectMeta,
+    pub body: ObjectBody,
 }
 
 /// `metadata`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Meta {
-    pub key: Key,
-    pub uid: Text,
+pub struct ObjectMeta {
+    pub key: ObjectKey,
+    pub uid: Arc<str>,
     pub created: Timestamp,
     pub version: u64,
-    pub labels: Labels,
-    pub annotations: Labels,
-    pub owner: Option<Owner>,
+    pub labels: LabelMap,
+    pub annotations: LabelMap,
+    pub owner: Option<OwnerReference>,
     pub finalizers: Vec<String>,
     pub deletion: Option<Deletion>,
     /// Time of the last entry of `managedFields`, where one is kept.
     pub written: Option<Timestamp>,
 }
 
-/// An owner reference.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
-    pub version: &'static str,
-    pub kind: &'static str,
-    pub name: Text,
-    pub uid: Text,
+impl ObjectMeta {
+    /// The metadata of a new object.
+    pub fn new(key: ObjectKey, uid: Arc<str>, created: Timestamp) -> Self {
+        Self {
+            key,
+            uid,
+            created,
+            version: 0,
+            labels: LabelMap::new(),
+            annotations: LabelMap::new(),
+            owner: None,
+            finalizers: Vec::new(),
+            deletion: None,
+            written: None,
+        }
+    }
 }
 
-/// Deletion under way.
+/// An entry of `ownerReferences`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnerReference {
+    pub version: &'static str,
+    pub kind: &'static str,
+    pub name: Arc<str>,
+    pub uid: Arc<str>,
+}
+
+/// `deletionTimestamp` and `deletionGracePeriodSeconds`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deletion {
     pub by: Timestamp,
@@ -96,66 +123,63 @@ pub struct Deletion {
 
 /// What differs between kinds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
+pub enum ObjectBody {
     ConfigMap(BTreeMap<String, String>),
-    Event(Box<Event>),
-    /// Nothing but its name.
+    Controller(StoredController),
+    EndpointSlice(Vec<StoredEndpoint>),
+    Event(Box<StoredEvent>),
     Namespace,
-    Node(Box<Node>),
-    Volume(Volume),
-    /// The name of the claimed volume.
-    Claim(Text),
-    Pod(Box<Pod>),
-    Budget(Budget),
-    Controller(Controller),
-    Secret(Secret),
+    Node(Box<StoredNode>),
+    PersistentVolume(StoredVolume),
+    PersistentVolumeClaim(Arc<str>),
+    Pod(Box<StoredPod>),
+    Budget(StoredBudget),
+    Secret(StoredSecret),
+    Service(StoredService),
     /// Names of the Secrets in `.secrets[]`.
-    ServiceAccount(Vec<Text>),
-    Attachment(Attachment),
-    Service(Service),
-    /// What stands behind a service.
-    Endpoints(Vec<Endpoint>),
-    Webhook(Webhook),
+    ServiceAccount(Vec<Arc<str>>),
+    VolumeAttachment(StoredAttachment),
+    ValidatingWebhook(StoredWebhook),
 }
 
-impl Body {
+impl ObjectBody {
     /// Its kind.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ObjectKind {
         match self {
-            Self::ConfigMap(_) => Kind::ConfigMap,
-            Self::Event(_) => Kind::Event,
-            Self::Namespace => Kind::Namespace,
-            Self::Node(_) => Kind::Node,
-            Self::Volume(_) => Kind::Volume,
-            Self::Claim(_) => Kind::Claim,
-            Self::Pod(_) => Kind::Pod,
-            Self::Budget(_) => Kind::Budget,
+            Self::ConfigMap(_) => ObjectKind::ConfigMap,
             Self::Controller(controller) => controller.kind,
-            Self::Secret(_) => Kind::Secret,
-            Self::ServiceAccount(_) => Kind::ServiceAccount,
-            Self::Attachment(_) => Kind::Attachment,
-            Self::Service(_) => Kind::Service,
-            Self::Endpoints(_) => Kind::Endpoints,
-            Self::Webhook(_) => Kind::Webhook,
+            Self::EndpointSlice(_) => ObjectKind::EndpointSlice,
+            Self::Event(_) => ObjectKind::Event,
+            Self::Namespace => ObjectKind::Namespace,
+            Self::Node(_) => ObjectKind::Node,
+            Self::PersistentVolume(_) => ObjectKind::PersistentVolume,
+            Self::PersistentVolumeClaim(_) => ObjectKind::PersistentVolumeClaim,
+            Self::Pod(_) => ObjectKind::Pod,
+            Self::Budget(_) => ObjectKind::Budget,
+            Self::Secret(_) => ObjectKind::Secret,
+            Self::Service(_) => ObjectKind::Service,
+            Self::ServiceAccount(_) => ObjectKind::ServiceAccount,
+            Self::VolumeAttachment(_) => ObjectKind::VolumeAttachment,
+            Self::ValidatingWebhook(_) => ObjectKind::ValidatingWebhook,
         }
     }
 }
 
 /// `v1 Node`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Node {
+pub struct StoredNode {
     pub ready: Condition,
-    /// Condition `Terminating`, once it is there.
+    /// Condition `Terminating`, of machines that are being deleted.
     pub terminating: Option<Condition>,
     pub unschedulable: bool,
     pub taints: Vec<Taint>,
-    pub machine: Text,
-    pub version: Text,
+    pub machine_type: Arc<str>,
+    pub version: Arc<str>,
     /// Number from which its addresses follow.
     pub number: u32,
 }
 
-impl Node {
+impl StoredNode {
     /// Whether it has a taint.
     pub fn has_taint(&self, key: &str) -> bool {
         self.taints.iter().any(|taint| taint.key == key)
@@ -166,21 +190,20 @@ impl Node {
         self.taints.retain(|taint| taint.key != key);
     }
 
-    /// Whether pods without special tolerations may be placed on it.
-    pub fn takes_pods(&self) -> bool {
-        let closed = |taint: &Taint| taint.effect != "PreferNoSchedule";
-        self.ready.status && !self.unschedulable && !self.taints.iter().any(closed)
+    /// Whether pods without tolerations can be scheduled to it.
+    pub fn is_schedulable(&self) -> bool {
+        let repels = |taint: &Taint| taint.effect != "PreferNoSchedule";
+        self.ready.status && !self.unschedulable && !self.taints.iter().any(repels)
     }
 }
 
-/// A condition that is true or false.
+/// A condition that is `True` or `False`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
     pub status: bool,
-    /// `lastTransitionTime`.
     pub since: Timestamp,
-    pub reason: Cow<'static, str>,
-    pub message: Cow<'static, str>,
+    pub reason: &'static str,
+    pub message: &'static str,
 }
 
 /// A taint.
@@ -189,29 +212,23 @@ pub struct Taint {
     pub key: Cow<'static, str>,
     pub value: Cow<'static, str>,
     pub effect: Cow<'static, str>,
-    /// `timeAdded`.
     pub added: Option<Timestamp>,
 }
 
 /// `v1 Pod`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pod {
-    /// Number of its workload.
+pub struct StoredPod {
     pub workload: usize,
-    pub node: Option<Text>,
+    pub node: Option<Arc<str>>,
     /// `spec.nodeSelector`: the pool.
-    pub pool: Option<Text>,
+    pub pool: Option<Arc<str>>,
     pub cpu: u32,
-    /// `spec.terminationGracePeriodSeconds`.
     pub grace: i64,
-    /// Claims of its volumes.
-    pub claims: Vec<Text>,
-    /// Volumes that do not move with it.
-    pub local: Local,
+    pub claims: Vec<Arc<str>>,
+    pub local_storage: LocalStorage,
     pub scheduled: Option<Timestamp>,
-    /// Why it cannot be placed, while it cannot.
+    /// Why it cannot be scheduled, and since when.
     pub unschedulable: Option<(Timestamp, String)>,
-    /// When its containers started; absent while they are made.
     pub started: Option<Timestamp>,
     /// Condition `Ready`, and since when.
     pub ready: (bool, Timestamp),
@@ -219,30 +236,35 @@ pub struct Pod {
     pub number: u32,
 }
 
-/// Data of a pod that stays where it is.
+impl StoredPod {
+    /// `status.phase`.
+    pub fn phase(&self) -> &'static str {
+        if self.started.is_some() { "Running" } else { "Pending" }
+    }
+}
+
+/// Storage of a pod that does not move with it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Local {
+pub enum LocalStorage {
     #[default]
-    Nothing,
+    None,
     EmptyDir,
     HostPath,
     /// A persistent volume on the node's own disk.
-    OwnDisk,
+    PersistentVolume,
 }
 
 /// `v1 Event`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// `involvedObject`: kind.
+pub struct StoredEvent {
     pub kind: &'static str,
-    pub about: Key,
-    pub uid: Text,
+    pub involved: ObjectKey,
+    pub uid: Arc<str>,
     pub reason: &'static str,
     pub message: String,
-    /// Whether `type` is `Warning`.
-    pub warning: bool,
-    /// `source.component`.
+    /// `type`: `Normal` or `Warning`.
+    pub severity: &'static str,
     pub component: &'static str,
     pub first: Timestamp,
     pub last: Timestamp,
@@ -251,33 +273,30 @@ pub struct Event {
 
 /// `v1 PersistentVolume`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Volume {
-    /// Namespace and name of its claim.
-    pub claim: Key,
-    /// Zone that it is bound to.
-    pub zone: Text,
-    /// Node that it is bound to, if it is on a node's own disk.
-    pub node: Option<Text>,
+pub struct StoredVolume {
+    pub claim: ObjectKey,
+    pub zone: Arc<str>,
+    /// The node that it is bound to, if it is on a node's own disk.
+    pub node: Option<Arc<str>>,
 }
 
-/// A number or a percentage.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+/// A number or a percentage of pods.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(untagged)]
-pub enum Amount {
-    /// A number of pods.
-    Number(u32),
-    /// A share of the wanted pods ("25%").
+pub enum IntOrPercent {
+    Int(u32),
+    /// With the sign ("25%").
     Percent(String),
 }
 
-impl Amount {
-    /// The number of pods out of `whole`, rounded up as Kubernetes does.
-    pub fn of(&self, whole: u32) -> u32 {
+impl IntOrPercent {
+    /// The number of pods out of `total`, rounded up as Kubernetes does.
+    pub fn of(&self, total: u32) -> u32 {
         match self {
-            Self::Number(number) => *number,
+            Self::Int(number) => *number,
             Self::Percent(text) => {
                 let percent = text.trim_end_matches('%').parse::<u32>().unwrap_or(0);
-                whole.saturating_mul(percent).div_ceil(100)
+                total.saturating_mul(percent).div_ceil(100)
             }
         }
     }
@@ -285,45 +304,36 @@ impl Amount {
 
 /// `policy/v1 PodDisruptionBudget`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Budget {
-    /// `spec.selector.matchLabels`: value of the label `app`.
-    pub app: Text,
-    /// `spec.minAvailable`.
-    pub min_available: Option<Amount>,
-    /// `spec.maxUnavailable`.
-    pub max_unavailable: Option<Amount>,
+pub struct StoredBudget {
+    /// `spec.selector.matchLabels.app`.
+    pub app: Arc<str>,
+    pub min_available: Option<IntOrPercent>,
+    pub max_unavailable: Option<IntOrPercent>,
     /// `metadata.generation`, which is observed at once.
     pub generation: u32,
-    /// `status.disruptionsAllowed`.
     pub allowed: u32,
-    /// `status.currentHealthy`.
     pub healthy: u32,
-    /// `status.desiredHealthy`.
     pub desired: u32,
-    /// `status.expectedPods`.
     pub expected: u32,
 }
 
-impl Budget {
-    /// Whether it holds up every drain, whatever is waited for (machine-controller-manager: `isMisconfiguredPdb`).
+impl StoredBudget {
+    /// Whether it blocks every drain forever (machine-controller-manager: `isMisconfiguredPdb`).
     pub fn is_misconfigured(&self) -> bool {
         self.expected > 0 && self.healthy >= self.expected && self.allowed == 0
     }
 }
 
-/// A deployment, stateful set or daemon set.
+/// A `Deployment`, `StatefulSet` or `DaemonSet`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Controller {
-    pub kind: Kind,
-    /// Number of its workload.
+pub struct StoredController {
+    pub kind: ObjectKind,
     pub workload: usize,
     /// Value of its pods' label `app`.
-    pub app: Text,
-    /// Pods that it wants.
-    pub wanted: u32,
-    /// Pods that it has.
-    pub there: u32,
-    /// Pods of these that are ready.
+    pub app: Arc<str>,
+    /// Desired pods.
+    pub replicas: u32,
+    pub pods: u32,
     pub ready: u32,
     /// `metadata.generation`, which is observed at once.
     pub generation: u32,
@@ -331,84 +341,79 @@ pub struct Controller {
 
 /// `v1 Secret`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Secret {
-    /// `type`.
+pub struct StoredSecret {
     pub kind: &'static str,
     /// `data`, decoded.
     pub data: BTreeMap<&'static str, String>,
 }
 
-/// Type of Secrets that hold a token of a service account.
-pub const TOKEN_SECRET: &str = "kubernetes.io/service-account-token";
-
 /// `storage.k8s.io/v1 VolumeAttachment`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attachment {
-    pub node: Text,
-    pub volume: Text,
+pub struct StoredAttachment {
+    pub node: Arc<str>,
+    pub volume: Arc<str>,
     pub attached: bool,
-    /// `status.detachError`: when, and the message.
-    pub detach_error: Option<(Timestamp, String)>,
+    /// Time and message of `status.detachError`.
+    pub detach_error: Option<(Timestamp, &'static str)>,
 }
 
 /// `v1 Service`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Service {
-    pub app: Text,
+pub struct StoredService {
+    pub app: Arc<str>,
     /// Number from which its address follows.
     pub number: u32,
 }
 
-/// One of `endpoints` of a slice.
+/// One of `endpoints` of an EndpointSlice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    pub pod: Text,
-    pub node: Text,
+pub struct StoredEndpoint {
+    pub pod: Arc<str>,
+    pub node: Arc<str>,
     /// Number from which the pod's address follows.
     pub number: u32,
     pub serving: bool,
     pub terminating: bool,
 }
 
-/// A configuration with one webhook, which is asked about new nodes.
+/// A configuration with one webhook, which is called for new nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Webhook {
+pub struct StoredWebhook {
     /// `clientConfig.service`.
-    pub service: Key,
-    pub failure_policy: Text,
+    pub service: ObjectKey,
+    pub failure_policy: Arc<str>,
 }
 
-impl Object {
-    /// The node, if it is one.
-    pub fn node(&self) -> Option<&Node> {
-        if let Body::Node(node) = &self.body { Some(node) } else { None }
-    }
+macro_rules! bodies {
+    ($($get:ident $get_mut:ident $variant:ident $body:ty;)*) => {
+        impl StoredObject {
+            $(
+                /// The body, if it is of this kind.
+                pub fn $get(&self) -> Option<&$body> {
+                    if let ObjectBody::$variant(body) = &self.body { Some(body) } else { None }
+                }
 
-    /// The pod, if it is one.
-    pub fn pod(&self) -> Option<&Pod> {
-        if let Body::Pod(pod) = &self.body { Some(pod) } else { None }
-    }
+                /// The body to be changed, if it is of this kind.
+                pub fn $get_mut(&mut self) -> Option<&mut $body> {
+                    if let ObjectBody::$variant(body) = &mut self.body { Some(body) } else { None }
+                }
+            )*
+        }
+    };
+}
 
-    /// The PodDisruptionBudget, if it is one.
-    pub fn budget(&self) -> Option<&Budget> {
-        if let Body::Budget(budget) = &self.body { Some(budget) } else { None }
-    }
+bodies! {
+    node node_mut Node StoredNode;
+    pod pod_mut Pod StoredPod;
+    event event_mut Event StoredEvent;
+    budget budget_mut Budget StoredBudget;
+    controller controller_mut Controller StoredController;
+    secret secret_mut Secret StoredSecret;
+    service_account service_account_mut ServiceAccount Vec<Arc<str>>;
+    attachment attachment_mut VolumeAttachment StoredAttachment;
+}
 
-    /// The deployment, stateful set or daemon set, if it is one.
-    pub fn controller(&self) -> Option<&Controller> {
-        if let Body::Controller(controller) = &self.body { Some(controller) } else { None }
-    }
-
-    /// The Secret, if it is one.
-    pub fn secret(&self) -> Option<&Secret> {
-        if let Body::Secret(secret) = &self.body { Some(secret) } else { None }
-    }
-
-    /// The volume attachment, if it is one.
-    pub fn attachment(&self) -> Option<&Attachment> {
-        if let Body::Attachment(attachment) = &self.body { Some(attachment) } else { None }
-    }
-
+impl StoredObject {
     /// A label.
     pub fn label(&self, key: &str) -> Option<&str> {
         self.meta.labels.get(key).map(AsRef::as_ref)

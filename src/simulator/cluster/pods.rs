@@ -1,72 +1,67 @@
-//! Pods: made by their controllers, placed, started, deleted, gone.
+//! Pods: created by their controllers, bound to nodes, started, deleted, removed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::simulator::cluster::agenda::{PodId, Task};
-use crate::simulator::cluster::events::normal;
-use crate::simulator::cluster::interior::{Interior, text};
-use crate::simulator::cluster::objects::{Body, Deletion, Key, Kind, Local, Object, Pod, Text};
-use crate::simulator::roll::part;
+use crate::simulator::cluster::data_plane::DataPlane;
+use crate::simulator::cluster::events::NewEvent;
+use crate::simulator::cluster::objects::{
+    Deletion, LocalStorage, ObjectBody, ObjectKey, ObjectKind, StoredObject, StoredPod,
+};
+use crate::simulator::cluster::task_queue::{PodId, Task};
 use crate::simulator::scene::WorkloadKind;
+use crate::simulator::speed::scale;
 
-impl Interior {
-    /// Makes the pods that a workload lacks, and takes away those that are too many.
-    pub(in crate::simulator::cluster) fn fill(&mut self, number: usize, at: Timestamp) {
+impl DataPlane {
+    /// Creates the pods that a workload lacks, and deletes surplus ones.
+    pub(super) fn reconcile_pods(&mut self, number: usize, at: Timestamp) {
         let Some(workload) = self.workloads.get(number) else { return };
-        let alive = |key: &&Key| {
-            self.store.get(Kind::Pod, key).is_some_and(|object| object.meta.deletion.is_none())
-        };
-        match workload.kind {
+        match workload.scene.kind {
             WorkloadKind::Deployment => {
-                let wanted = usize::try_from(workload.replicas).unwrap_or(0);
-                let there: Vec<Key> = workload.pods.iter().filter(alive).cloned().collect();
-                for _ in there.len()..wanted {
-                    self.new_pod(number, None, None, at);
+                let is_alive = |key: &&ObjectKey| {
+                    let object = self.store.get(ObjectKind::Pod, key);
+                    object.is_some_and(|object| object.meta.deletion.is_none())
+                };
+                let wanted = usize::try_from(workload.scene.replicas).unwrap_or(0);
+                let alive: Vec<ObjectKey> =
+                    workload.pods.iter().filter(is_alive).cloned().collect();
+                for _ in alive.len()..wanted {
+                    self.create_pod(number, None, at);
                 }
-                for key in there.iter().skip(wanted) {
+                for key in alive.iter().skip(wanted) {
                     self.delete_pod(key, None, at);
                 }
             }
             WorkloadKind::StatefulSet => {
-                let names: Vec<Text> = (0..workload.replicas)
-                    .map(|ordinal| text(&format!("{}-{ordinal}", workload.name)))
-                    .filter(|name| {
-                        let key = Key {
-                            namespace: Text::clone(&workload.namespace),
-                            name: Text::clone(name),
-                        };
-                        !workload.pods.contains(&key)
-                    })
-                    .collect();
-                let most = workload.replicas;
-                let too_many = |key: &&Key| {
+                let (replicas, own) = (workload.scene.replicas, workload.key.clone());
+                let pod_key = |ordinal| own.sibling(format!("{}-{ordinal}", own.name));
+                let missing = (0..replicas).map(pod_key).filter(|key| !workload.pods.contains(key));
+                let missing: Vec<ObjectKey> = missing.collect();
+                let is_surplus = |key: &&ObjectKey| {
                     let ordinal = key.name.rsplit('-').next().and_then(|n| n.parse::<u32>().ok());
-                    ordinal.is_some_and(|ordinal| ordinal >= most)
+                    ordinal.is_some_and(|ordinal| ordinal >= replicas)
                 };
-                let surplus: Vec<Key> = workload.pods.iter().filter(too_many).cloned().collect();
-                for name in names {
-                    self.new_pod(number, Some(name), None, at);
+                let surplus: Vec<ObjectKey> =
+                    workload.pods.iter().filter(is_surplus).cloned().collect();
+                for key in missing {
+                    self.create_pod(number, Some(key.name), at);
                 }
                 for key in surplus {
                     self.delete_pod(&key, None, at);
                 }
             }
             WorkloadKind::DaemonSet => {
-                let served: BTreeSet<Text> = workload
-                    .pods
-                    .iter()
-                    .filter_map(|key| self.store.get(Kind::Pod, key)?.pod()?.node.clone())
-                    .collect();
-                let hosts: Vec<Text> =
-                    self.hosts.keys().filter(|host| !served.contains(*host)).cloned().collect();
-                for host in hosts {
-                    let key = self.new_pod(number, None, None, at);
-                    self.pending.remove(&key);
-                    self.bind(&key, &host, at);
-                    if self.is_ready(&host) {
-                        self.start_soon(&key, at);
+                let served =
+                    workload.pods.iter().filter_map(|key| self.store.pod(key)?.node.as_ref());
+                let served: BTreeSet<&Arc<str>> = served.collect();
+                let missing = self.nodes.keys().filter(|node| !served.contains(node));
+                for node in missing.cloned().collect::<Vec<_>>() {
+                    let key = self.create_pod(number, None, at);
+                    self.bind(&key, &node, at);
+                    if self.store.node(&node).is_some_and(|node| node.ready.status) {
+                        self.start_containers(&key, at);
                     }
                 }
             }
@@ -74,270 +69,211 @@ impl Interior {
         }
     }
 
-    fn is_ready(&self, host: &str) -> bool {
-        let found = self.store.get(Kind::Node, &Key::global(host));
-        found.and_then(|object| object.node()).is_some_and(|node| node.ready.status)
-    }
-
-    /// Daemons have to be on every node.
-    pub(in crate::simulator::cluster) fn daemons_may_start(&mut self) {
-        let daemons = self.workloads.iter().enumerate().filter_map(|(number, workload)| {
-            (workload.kind == WorkloadKind::DaemonSet).then_some(number)
+    /// Lets every DaemonSet run on new nodes.
+    pub(super) fn mark_daemon_sets_dirty(&mut self) {
+        let daemon_sets = self.workloads.iter().enumerate().filter_map(|(number, workload)| {
+            (workload.scene.kind == WorkloadKind::DaemonSet).then_some(number)
         });
-        self.stir.workloads.extend(daemons);
+        self.dirty.workloads.extend(daemon_sets);
     }
 
-    /// Pods that wait on a node for its kubelet start.
-    pub(in crate::simulator::cluster) fn start_daemons(&mut self, host: &str, at: Timestamp) {
-        let pods = self.hosts.get(host).map(|host| host.pods.clone()).unwrap_or_default();
-        for key in pods {
-            self.start_soon(&key, at);
+    /// Starts the pods that wait for the kubelet of their node.
+    pub(super) fn start_waiting_pods(&mut self, node: &str, at: Timestamp) {
+        for key in self.nodes.get(node).map(|node| node.pods.clone()).unwrap_or_default() {
+            self.start_containers(&key, at);
         }
     }
 
-    /// A pod as its controller makes it: on no node yet.
-    pub(in crate::simulator::cluster) fn new_pod(
+    pub(super) fn create_pod(
         &mut self,
         number: usize,
-        name: Option<Text>,
-        zone: Option<&str>,
+        name: Option<Arc<str>>,
         at: Timestamp,
-    ) -> Key {
-        let Some(workload) = self.workloads.get(number) else { return Key::global("") };
-        let (owner, app) = (workload.owner.clone(), Text::clone(&workload.name));
-        let name = name.unwrap_or_else(|| match &owner {
-            Some(owner) => format!("{}-{}", owner.name, self.dice.letters(5)).into(),
-            None => Text::clone(&app),
+    ) -> ObjectKey {
+        let Some(workload) = self.workloads.get_mut(number) else { return ObjectKey::global("") };
+        let app = Arc::clone(&workload.key.name);
+        let name = name.unwrap_or_else(|| match &workload.owner {
+            Some(owner) => format!("{}-{}", owner.name, self.rng.name_suffix(5)).into(),
+            None => Arc::clone(&app),
         });
-        let Some(workload) = self.workloads.get_mut(number) else { return Key::global("") };
-        let key = Key { namespace: Text::clone(&workload.namespace), name };
+        let key = workload.key.sibling(name);
         workload.pods.insert(key.clone());
-        let has_volume = workload.volume || workload.local == Local::OwnDisk;
-        let claim = has_volume.then(|| text(&format!("data-{}", key.name)));
-        let mut pod = Pod {
+        let has_volume =
+            workload.scene.volume || workload.scene.local == LocalStorage::PersistentVolume;
+        let claim = has_volume.then(|| format!("data-{}", key.name).into());
+        self.last_number += 1;
+        let pod = StoredPod {
             workload: number,
             node: None,
-            pool: workload.pool.clone(),
-            cpu: workload.cpu,
-            grace: workload.grace,
+            pool: workload.scene.pool.as_deref().map(Arc::from),
+            cpu: workload.scene.cpu,
+            grace: i64::from(workload.scene.grace),
             claims: claim.into_iter().collect(),
-            local: workload.local,
+            local_storage: workload.scene.local,
             scheduled: None,
             unschedulable: None,
             started: None,
             ready: (false, at),
-            number: 0,
+            number: self.last_number,
         };
-        let (kind, finalizer) = (workload.kind, workload.finalizer.clone());
-        let set = owner.as_ref().map(|owner| Text::clone(&owner.name));
-        self.number += 1;
-        pod.number = self.number;
-        let mut meta = self.meta(key.clone(), at);
-        meta.owner = owner;
+        let (kind, owner) = (workload.scene.kind, workload.owner.clone());
+        let finalizer = workload.scene.finalizer.clone();
+        let mut meta = self.new_meta(key.clone(), at);
         meta.finalizers.extend(finalizer);
         meta.labels.insert("app".into(), app);
-        match (kind, set) {
-            (WorkloadKind::Deployment, Some(set)) => {
-                let hash = set.rsplit('-').next().unwrap_or_default();
-                meta.labels.insert("pod-template-hash".into(), text(hash));
+        match (kind, &owner) {
+            (WorkloadKind::Deployment, Some(owner)) => {
+                let hash = owner.name.rsplit('-').next().unwrap_or_default();
+                meta.labels.insert("pod-template-hash".into(), hash.into());
             }
             (WorkloadKind::StatefulSet, _) => {
-                let name = Text::clone(&key.name);
+                let name = Arc::clone(&key.name);
                 meta.labels.insert("statefulset.kubernetes.io/pod-name".into(), name);
             }
             _ => {}
         }
-        let claims = pod.claims.clone();
-        self.store.put(Object { meta, body: Body::Pod(Box::new(pod)) });
-        if let Some(zone) = zone {
-            for claim in &claims {
-                self.make_volume(&key, claim, zone, None, at);
-            }
-        }
+        meta.owner = owner;
+        self.store.put(StoredObject { meta, body: ObjectBody::Pod(Box::new(pod)) });
         self.pending.insert(key.clone());
-        self.stir.pods = true;
-        self.stir.budgets.insert(number);
+        self.dirty.pods = true;
+        self.dirty.budgets.insert(number);
         key
     }
 
-    /// Places a pod on a node.
-    pub(in crate::simulator::cluster) fn bind(&mut self, key: &Key, host: &Text, at: Timestamp) {
-        let mut found = None;
-        self.store.edit(Kind::Pod, key, |object| {
-            if let Body::Pod(pod) = &mut object.body {
-                pod.node = Some(Text::clone(host));
-                pod.scheduled = Some(at);
-                pod.unschedulable = None;
-                found = Some((pod.workload, pod.cpu));
-            }
+    pub(super) fn bind(&mut self, key: &ObjectKey, node: &Arc<str>, at: Timestamp) {
+        self.store.edit_pod(key, |pod| {
+            pod.node = Some(Arc::clone(node));
+            pod.scheduled = Some(at);
+            pod.unschedulable = None;
         });
-        if let (Some((workload, cpu)), Some(host)) = (found, self.hosts.get_mut(host)) {
-            host.pods.insert(key.clone());
-            host.cpu.1 = host.cpu.1.saturating_add(cpu);
-            *host.counts.entry(workload).or_default() += 1;
+        if let (Some(pod), Some(info)) = (self.store.pod(key), self.nodes.get_mut(node)) {
+            info.pods.insert(key.clone());
+            info.requested_cpu = info.requested_cpu.saturating_add(pod.cpu);
+            *info.counts.entry(pod.workload).or_default() += 1;
         }
         self.pending.remove(key);
     }
 
-    /// Its containers will start.
-    pub(in crate::simulator::cluster) fn start_soon(&mut self, key: &Key, at: Timestamp) {
-        let Some(id) = self.pod_id(key) else { return };
-        let start = self
-            .pod(&id)
-            .and_then(Object::pod)
-            .filter(|pod| pod.started.is_none())
-            .and_then(|pod| self.workloads.get(pod.workload))
-            .map(|workload| workload.start);
-        if let Some(start) = start {
-            let at = self.pace.about(at, start, &mut self.dice);
-            self.agenda.add(at, Task::Started(id));
+    /// Starts the containers of a pod, unless they have started.
+    pub(super) fn start_containers(&mut self, key: &ObjectKey, at: Timestamp) {
+        let Some(pod) = self.store.pod(key).filter(|pod| pod.started.is_none()) else { return };
+        if let (Some(workload), Some(id)) = (self.workloads.get(pod.workload), self.pod_id(key)) {
+            let start = SignedDuration::from_secs(i64::from(workload.scene.start));
+            let started = self.speed.roughly_after(at, start, &mut self.rng);
+            self.tasks.add(started, Task::ContainersStarted(id));
         }
     }
 
-    /// Containers of a pod have started.
-    pub(in crate::simulator::cluster) fn started(&mut self, id: &PodId, at: Timestamp) {
-        let Some(pod) = self.pod(id).and_then(Object::pod) else { return };
-        let number = pod.workload;
-        let recovers = self.workloads.get(number).is_none_or(|workload| workload.recovers);
-        self.store.edit(Kind::Pod, &id.key, |object| {
-            if let Body::Pod(pod) = &mut object.body {
-                pod.started = Some(at);
-                pod.ready = (recovers && object.meta.deletion.is_none(), at);
-            }
+    pub(super) fn mark_started(&mut self, id: &PodId, at: Timestamp) {
+        let Some(object) = self.pod(id) else { return };
+        let deleted = object.meta.deletion.is_some();
+        let Some(number) = object.pod().map(|pod| pod.workload) else { return };
+        let recovers = self.workloads.get(number).is_none_or(|workload| workload.scene.recovers);
+        self.store.edit_pod(&id.key, |pod| {
+            pod.started = Some(at);
+            pod.ready = (recovers && !deleted, at);
         });
-        let message = "Started container main".to_owned();
-        self.note(Kind::Pod, &id.key, at, normal("kubelet", "Started", message));
-        self.stir.budgets.insert(number);
+        let event = NewEvent::normal("kubelet", "Started", "Started container main");
+        self.pod_event(&id.key, at, event);
+        self.dirty.budgets.insert(number);
     }
 
-    /// Deletes a pod as its API does: it stops within its grace period.
-    pub fn delete_pod(&mut self, key: &Key, grace: Option<i64>, at: Timestamp) {
+    /// Deletes a pod as the API does: it stops within its grace period.
+    pub fn delete_pod(&mut self, key: &ObjectKey, grace: Option<i64>, at: Timestamp) {
         let Some(id) = self.pod_id(key) else { return };
         let Some(object) = self.pod(&id) else { return };
         let Some(pod) = object.pod() else { return };
-        let (number, placed) = (pod.workload, pod.node.is_some());
-        let grace = if placed { grace.unwrap_or(pod.grace).max(0) } else { 0 };
+        let (number, bound) = (pod.workload, pod.node.is_some());
+        let grace = if bound { grace.unwrap_or(pod.grace).max(0) } else { 0 };
         let known = object.meta.deletion;
         if known.is_some_and(|known| known.grace <= grace) && grace > 0 {
             return;
         }
-        let by = self.pace.then(at, SignedDuration::from_secs(grace));
-        self.store.edit(Kind::Pod, key, |object| {
+        let period = SignedDuration::from_secs(grace);
+        let by = self.speed.after(at, period);
+        self.store.edit(ObjectKind::Pod, key, |object| {
             object.meta.deletion = Some(Deletion { by, grace });
         });
-        self.stir.budgets.insert(number);
-        self.stir.workloads.insert(number);
-        if known.is_none() && placed {
-            let message = "Stopping container main".to_owned();
-            self.note(Kind::Pod, key, at, normal("kubelet", "Killing", message));
+        self.dirty.budgets.insert(number);
+        self.dirty.workloads.insert(number);
+        if known.is_none() && bound {
+            let event = NewEvent::normal("kubelet", "Killing", "Stopping container main");
+            self.pod_event(key, at, event);
         }
         if grace == 0 {
-            self.stopped(&id, at);
+            self.mark_stopped(&id, at);
         } else {
-            // Most stop before their time is over.
-            let stops = part(SignedDuration::from_secs(grace), 0.3 + 0.6 * self.dice.share());
-            let stops = self.pace.then(at, stops);
-            self.agenda.add(stops, Task::Stopped(id));
+            // Most stop before the end of the period.
+            let fraction = 0.3 + 0.6 * self.rng.fraction();
+            let stopped = self.speed.after(at, scale(period, fraction));
+            self.tasks.add(stopped, Task::ContainersStopped(id));
         }
     }
 
-    /// Containers of a pod have stopped.
-    pub(in crate::simulator::cluster) fn stopped(&mut self, id: &PodId, at: Timestamp) {
+    pub(super) fn mark_stopped(&mut self, id: &PodId, at: Timestamp) {
         let Some(object) = self.pod(id) else { return };
         if object.meta.finalizers.is_empty() {
             self.remove_pod(&id.key, at);
-            return;
+        } else {
+            self.store.edit_pod(&id.key, |pod| pod.ready = (false, at));
         }
-        self.store.edit(Kind::Pod, &id.key, |object| {
-            if let Body::Pod(pod) = &mut object.body {
-                pod.ready = (false, at);
-            }
-        });
     }
 
-    /// A pod is gone, whatever stood in its way.
-    pub(in crate::simulator::cluster) fn remove_pod(&mut self, key: &Key, at: Timestamp) {
-        let Some(object) = self.store.remove(Kind::Pod, key) else { return };
+    /// Removes a pod, even if it has finalizers.
+    pub(super) fn remove_pod(&mut self, key: &ObjectKey, at: Timestamp) {
+        let Some(object) = self.store.remove(ObjectKind::Pod, key) else { return };
         self.pending.remove(key);
         let Some(pod) = object.pod() else { return };
-        if let Some(workload) = self.workloads.get_mut(pod.workload) {
+        let workload = self.workloads.get_mut(pod.workload);
+        let detaches = workload.is_none_or(|workload| {
             workload.pods.remove(key);
-        }
-        self.stir.workloads.insert(pod.workload);
-        self.stir.budgets.insert(pod.workload);
-        self.stir.pods = true;
-        let Some(name) = &pod.node else { return };
-        if let Some(host) = self.hosts.get_mut(name) {
-            host.pods.remove(key);
-            host.cpu.1 = host.cpu.1.saturating_sub(pod.cpu);
-            if let Some(count) = host.counts.get_mut(&pod.workload) {
+            workload.scene.detaches
+        });
+        self.dirty.workloads.insert(pod.workload);
+        self.dirty.budgets.insert(pod.workload);
+        self.dirty.pods = true;
+        let Some(node) = &pod.node else { return };
+        if let Some(info) = self.nodes.get_mut(node) {
+            info.pods.remove(key);
+            info.requested_cpu = info.requested_cpu.saturating_sub(pod.cpu);
+            if let Some(count) = info.counts.get_mut(&pod.workload) {
                 *count = count.saturating_sub(1);
             }
         }
-        let detaches = self.workloads.get(pod.workload).is_none_or(|workload| workload.detaches);
         for claim in &pod.claims {
-            self.detach(&key.namespace, claim, name, detaches, at);
+            self.detach_volume(&key.sibling(Arc::clone(claim)), node, detaches, at);
         }
-        self.hasten(name, at);
+        self.resume_drain(node, at);
     }
 
-    /// Takes a changed object over: a node that takes pods or not, a pod that nothing holds any more, a budget with
-    /// other figures, a controller that wants another number of pods.
-    pub fn replace(&mut self, mut object: Object, at: Timestamp) {
+    /// Stores an object that a client changed, and reconciles what depends on it.
+    pub fn replace(&mut self, mut object: StoredObject, at: Timestamp) {
         let (kind, key) = (object.body.kind(), object.meta.key.clone());
-        match &mut object.body {
-            Body::Node(_) => self.replace_node(object, at),
-            Body::Budget(budget) => {
-                budget.generation += 1;
-                self.store.edit(kind, &key, |known| *known = object);
-                self.stir.budgets.extend(self.budgets.get(&key));
+        if kind == ObjectKind::Node {
+            self.replace_node(object, at);
+            self.settle(at);
+            return;
+        }
+        if let Some(budget) = object.budget_mut() {
+            budget.generation += 1;
+            self.dirty.budgets.extend(self.budgets.get(&key));
+        }
+        if let Some(controller) = object.controller_mut() {
+            controller.generation += 1;
+            let number = controller.workload;
+            if let Some(workload) = self.workloads.get_mut(number) {
+                workload.scene.replicas = controller.replicas;
+                self.dirty.workloads.insert(number);
+                self.dirty.budgets.insert(number);
             }
-            Body::Controller(controller) => {
-                controller.generation += 1;
-                let (number, wanted) = (controller.workload, controller.wanted);
-                self.store.edit(kind, &key, |known| *known = object);
-                if let Some(workload) = self.workloads.get_mut(number) {
-                    workload.replicas = wanted;
-                }
-                self.stir.workloads.insert(number);
-                self.stir.budgets.insert(number);
-            }
-            Body::Pod(_)
-            | Body::ConfigMap(_)
-            | Body::Event(_)
-            | Body::Namespace
-            | Body::Volume(_)
-            | Body::Claim(_)
-            | Body::Secret(_)
-            | Body::ServiceAccount(_)
-            | Body::Attachment(_)
-            | Body::Service(_)
-            | Body::Endpoints(_)
-            | Body::Webhook(_) => {
-                let over = object.meta.finalizers.is_empty()
-                    && object.meta.deletion.is_some_and(|deletion| deletion.by <= at);
-                self.store.edit(kind, &key, |known| *known = object);
-                if over {
-                    self.remove_pod(&key, at);
-                }
-            }
+        }
+        let removed = kind == ObjectKind::Pod
+            && object.meta.finalizers.is_empty()
+            && object.meta.deletion.is_some_and(|deletion| deletion.by <= at);
+        self.store.edit(kind, &key, |stored| *stored = object);
+        if removed {
+            self.remove_pod(&key, at);
         }
         self.settle(at);
-    }
-
-    /// Somebody wants another number of pods.
-    pub fn scale(&mut self, namespace: &str, name: &str, replicas: u32, at: Timestamp) {
-        let found = self
-            .workloads
-            .iter()
-            .position(|workload| *workload.namespace == *namespace && *workload.name == *name);
-        if let Some(number) = found
-            && let Some(workload) = self.workloads.get_mut(number)
-        {
-            workload.replicas = replicas;
-            self.stir.workloads.insert(number);
-            self.stir.budgets.insert(number);
-            self.settle(at);
-        }
     }
 }

@@ -1,141 +1,159 @@
-//! Rotations of one cluster, step by step in the platform's order, and the other things that can be asked of SKE.
+//! Rotations of one cluster, step by step in the platform's order, and the other operations of the SKE API.
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::action::Action;
-use crate::domain::rotation::Step;
-use crate::simulator::cluster::agenda::{PARTS, RotationStep, Task};
-use crate::simulator::cluster::{Process, SimulatedCluster, whole_second};
-use crate::simulator::roll::part;
+use crate::simulator::cluster::task_queue::{BATCHES, RotationStep, Task};
+use crate::simulator::cluster::{ClusterProcess, SimulatedCluster};
+use crate::simulator::rules::ClusterOperation;
+use crate::simulator::speed::{scale, vary, whole_second};
 
-/// Control plane and Secrets take about this long before nodes begin.
+/// Time that the control plane and Secrets take before nodes roll.
 const CONTROL_PLANE: SignedDuration = SignedDuration::from_mins(5);
-/// Dropping the old credentials takes about this long.
-const COMPLETING: SignedDuration = SignedDuration::from_mins(6);
-/// Waking up takes about this long.
-const WAKING: SignedDuration = SignedDuration::from_mins(8);
-/// A reconcile takes about this long.
-const RECONCILING: SignedDuration = SignedDuration::from_mins(3);
+/// Time that a completion takes.
+const COMPLETION: SignedDuration = SignedDuration::from_mins(6);
+const WAKE_UP: SignedDuration = SignedDuration::from_mins(8);
+const RECONCILE: SignedDuration = SignedDuration::from_mins(3);
 
 impl SimulatedCluster {
-    /// Begins what was asked for and is permitted.
-    pub(in crate::simulator) fn begin(&mut self, action: Action, now: Timestamp) {
-        match action {
-            Action::Rotate(Step::Start) => {
-                self.look_inside();
+    /// Begins an operation that was accepted.
+    pub fn begin(&mut self, operation: ClusterOperation, now: Timestamp) {
+        match operation {
+            ClusterOperation::StartRotation => {
+                self.build_data_plane();
                 "PREPARING".clone_into(&mut self.phase);
                 self.initiated = Some(whole_second(now));
-                self.uses_short_lived = true;
-                self.process = Process::ControlPlane;
-                self.credentials.begin(whole_second(now));
+                self.used_new_endpoints = true;
+                self.process = ClusterProcess::ControlPlane;
+                self.credentials.add_generation(whole_second(now));
                 self.plan_start(now);
             }
-            Action::Rotate(Step::Complete) => {
-                self.look_inside();
+            ClusterOperation::CompleteRotation => {
+                self.build_data_plane();
                 "COMPLETING".clone_into(&mut self.phase);
-                self.process = Process::Completing;
-                let lasts = self.about(COMPLETING);
-                self.plan(now, lasts, 0.5, RotationStep::Drop);
-                self.plan(now, lasts, 1.0, RotationStep::Finish);
+                self.process = ClusterProcess::Completing;
+                let duration = self.vary(COMPLETION);
+                self.plan(now, duration, 0.5, RotationStep::DropOldCredentials);
+                self.plan(now, duration, 1.0, RotationStep::Finish);
             }
-            Action::WakeUp => {
+            ClusterOperation::WakeUp
+                if matches!(self.state.as_str(), "STATE_HIBERNATED" | "STATE_HIBERNATING") =>
+            {
                 "STATE_WAKINGUP".clone_into(&mut self.state);
-                self.server_awake = false;
-                self.process = Process::Waking;
-                let lasts = self.about(WAKING);
-                let pace = self.inside.pace;
-                let agenda = &mut self.inside.agenda;
-                agenda.add(pace.then(now, part(lasts, 0.4)), Task::ServerWakes);
-                agenda.add(pace.then(now, lasts), Task::Woken);
+                self.api_server_up = false;
+                self.process = ClusterProcess::WakingUp;
+                let duration = self.vary(WAKE_UP);
+                self.add_task(now, scale(duration, 0.4), Task::ApiServerStarted);
+                self.add_task(now, duration, Task::WakeUpFinished);
             }
-            Action::Reconcile => {
-                if self.process == Process::Idle {
-                    self.process = Process::Reconciling;
-                    let lasts = self.about(RECONCILING);
-                    let end = self.inside.pace.then(now, lasts);
-                    self.inside.agenda.add(end, Task::Reconciled);
-                }
+            // In other states the flow of that state is the reconcile.
+            ClusterOperation::Reconcile
+                if self.process == ClusterProcess::Idle
+                    && matches!(self.state.as_str(), "STATE_HEALTHY" | "STATE_UNHEALTHY") =>
+            {
+                self.process = ClusterProcess::Reconciling;
+                let duration = self.vary(RECONCILE);
+                self.add_task(now, duration, Task::ReconcileFinished);
             }
-            Action::Issue => {}
+            ClusterOperation::WakeUp
+            | ClusterOperation::Reconcile
+            | ClusterOperation::IssueKubeconfig => {}
         }
-        self.ring();
+        self.notify_changed();
     }
 
-    fn about(&mut self, lasts: SignedDuration) -> SignedDuration {
-        part(lasts, 0.8 + 0.5 * self.inside.dice.share())
+    fn vary(&mut self, duration: SignedDuration) -> SignedDuration {
+        vary(duration, &mut self.data_plane.rng)
     }
 
-    fn plan(&mut self, begun: Timestamp, lasts: SignedDuration, share: f64, step: RotationStep) {
-        let at = self.inside.pace.then(begun, part(lasts, share));
-        self.inside.agenda.add(at, Task::Rotation(step));
+    fn add_task(&mut self, begun: Timestamp, after: SignedDuration, task: Task) {
+        let at = self.data_plane.speed.after(begun, after);
+        self.data_plane.tasks.add(at, task);
     }
 
-    /// Plans what comes before the nodes.
-    pub(in crate::simulator::cluster) fn plan_start(&mut self, begun: Timestamp) {
-        let lasts = self.about(CONTROL_PLANE);
-        self.plan(begun, lasts, 0.5, RotationStep::Trust);
-        for number in 0..PARTS {
-            let done = f64::from(u32::try_from(number).unwrap_or(0));
-            self.plan(begun, lasts, 0.52 + 0.025 * done, RotationStep::Reencrypt(number));
-            self.plan(begun, lasts, 0.76 + 0.025 * done, RotationStep::Publish(number));
+    fn plan(
+        &mut self,
+        begun: Timestamp,
+        duration: SignedDuration,
+        fraction: f64,
+        step: RotationStep,
+    ) {
+        self.add_task(begun, scale(duration, fraction), Task::Rotation(step));
+    }
+
+    /// Plans the steps before the nodes.
+    pub(super) fn plan_start(&mut self, begun: Timestamp) {
+        let duration = self.vary(CONTROL_PLANE);
+        self.plan(begun, duration, 0.5, RotationStep::TrustNewCredentials);
+        for batch in 0..BATCHES {
+            let done = f64::from(u32::try_from(batch).unwrap_or(0));
+            let step = RotationStep::ReencryptSecrets(batch);
+            self.plan(begun, duration, 0.52 + 0.025 * done, step);
+            let step = RotationStep::PublishBundle(batch);
+            self.plan(begun, duration, 0.76 + 0.025 * done, step);
         }
-        self.plan(begun, lasts, 0.74, RotationStep::Sign);
-        self.plan(begun, lasts, 1.0, RotationStep::Roll);
+        self.plan(begun, duration, 0.74, RotationStep::SignWithNewKey);
+        self.plan(begun, duration, 1.0, RotationStep::RollNodes);
     }
 
-    /// One step of a rotation. Nobody may have looked inside yet; then there is nothing to change there.
-    pub(in crate::simulator::cluster) fn rotate(&mut self, step: RotationStep, at: Timestamp) {
+    /// Takes one step of a rotation. If the data plane is not built yet, nothing changes there.
+    pub(super) fn rotate(&mut self, step: RotationStep, at: Timestamp) {
         let generation = self.credentials.current;
         match step {
-            RotationStep::Trust => self.credentials.trust_new(),
-            RotationStep::Reencrypt(number) => self.inside.reencrypt(number, generation),
-            RotationStep::Sign => {
+            RotationStep::TrustNewCredentials => self.credentials.trust_new(),
+            RotationStep::ReencryptSecrets(batch) => {
+                self.data_plane.reencrypt_secrets(batch, generation);
+            }
+            RotationStep::SignWithNewKey => {
                 self.credentials.sign_with_new();
-                let bundle = self.credentials.bundle_pem().unwrap_or_default();
-                self.inside.renew_tokens(&mut self.credentials, &bundle, at);
+                let bundle = self.bundle();
+                self.data_plane.renew_tokens(&mut self.credentials, &bundle, at);
             }
-            RotationStep::Publish(number) => {
-                let bundle = self.credentials.bundle_pem().unwrap_or_default();
-                self.inside.publish(number, &bundle, at);
+            RotationStep::PublishBundle(batch) => {
+                let bundle = self.bundle();
+                self.data_plane.publish_bundle(batch, &bundle, at);
             }
-            RotationStep::Roll => {
-                self.look_inside();
-                self.process = Process::Rolling;
+            RotationStep::RollNodes => {
+                self.build_data_plane();
+                self.process = ClusterProcess::Rolling;
                 self.replace_nodes(at);
             }
-            RotationStep::Drop => {
+            RotationStep::DropOldCredentials => {
                 self.credentials.drop_old();
-                let bundle = self.credentials.bundle_pem().unwrap_or_default();
-                self.inside.forget_old(&bundle, at);
+                let bundle = self.bundle();
+                self.data_plane.remove_old_generation(&bundle, at);
             }
             RotationStep::Finish => {
                 "COMPLETED".clone_into(&mut self.phase);
                 self.completed = Some(whole_second(at));
-                self.process = Process::Idle;
+                self.process = ClusterProcess::Idle;
             }
         }
     }
 
-    fn replace_nodes(&mut self, at: Timestamp) {
-        self.inside.template += 1;
-        self.inside.make_templates(at);
-        self.inside.begin_roll(at);
+    fn bundle(&mut self) -> String {
+        self.credentials.bundle_pem().unwrap_or_default()
     }
 
-    /// Nodes are replaced once more for another reason than a rotation, an upgrade for example.
+    fn replace_nodes(&mut self, at: Timestamp) {
+        self.data_plane.template += 1;
+        self.data_plane.create_node_agent_secrets(at);
+        self.data_plane.start_roll(at);
+    }
+
+    /// Rolls the nodes for another reason than a rotation, an upgrade for example.
     pub fn roll_again(&mut self, now: Timestamp) {
-        self.look_inside();
-        if self.process == Process::Idle {
-            self.process = Process::Rolling;
+        self.build_data_plane();
+        if self.process == ClusterProcess::Idle {
+            self.process = ClusterProcess::Rolling;
         }
         self.replace_nodes(now);
-        self.ring();
+        self.notify_changed();
     }
 
-    /// Ends a roll whose last node is there.
-    pub(in crate::simulator::cluster) fn notice_the_end(&mut self) {
-        if self.process == Process::Rolling && self.inside.is_rolled() {
-            self.process = Process::Idle;
+    /// Ends a roll whose last node has joined.
+    pub(super) fn finish_roll(&mut self) {
+        if self.process == ClusterProcess::Rolling && self.data_plane.is_rolled() {
+            self.process = ClusterProcess::Idle;
             if self.phase == "PREPARING" {
                 "PREPARED".clone_into(&mut self.phase);
             }

@@ -1,122 +1,120 @@
-//! Secrets, service accounts and bundles inside a cluster, and what a rotation does to them.
+//! Secrets, service accounts and bundles of authorities inside a cluster, and what a rotation does to them.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::simulator::cluster::agenda::PARTS;
-use crate::simulator::cluster::credentials::Credentials;
-use crate::simulator::cluster::interior::{Interior, text};
-use crate::simulator::cluster::nodes::{POOL, digest};
-use crate::simulator::cluster::objects::{Body, Key, Kind, Object, Secret, TOKEN_SECRET, Text};
+use crate::simulator::cluster::credentials::ClusterCredentials;
+use crate::simulator::cluster::data_plane::DataPlane;
+use crate::simulator::cluster::nodes::{POOL_LABEL, digest};
+use crate::simulator::cluster::objects::{
+    ObjectBody, ObjectKey, ObjectKind, ObjectMeta, StoredObject, StoredSecret,
+};
+use crate::simulator::cluster::task_queue::BATCHES;
 
-/// Label of what was written with, or signed with, which key.
-pub const KEY_NAME: &str = "credentials.gardener.cloud/key-name";
-/// Label of bundles: which one.
+/// Label of objects that were written with, or signed with, a new key: its name.
+const KEY_NAME: &str = "credentials.gardener.cloud/key-name";
+/// Label of bundles: their name.
 const BUNDLE_NAME: &str = "credentials.gardener.cloud/ca-bundle-name";
-/// Annotation of token Secrets: the account.
-pub const ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
-/// Annotation of token Secrets: its uid.
-pub const ACCOUNT_UID: &str = "kubernetes.io/service-account.uid";
+/// Annotations of token Secrets: name and uid of the account.
+const ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
+const ACCOUNT_UID: &str = "kubernetes.io/service-account.uid";
 /// Label of token Secrets: the day of the last use.
-pub const LAST_USED: &str = "kubernetes.io/legacy-token-last-used";
+const LAST_USED: &str = "kubernetes.io/legacy-token-last-used";
 /// The `ConfigMap` with the bundle.
-const ROOT: &str = "kube-root-ca.crt";
+const ROOT_CA: &str = "kube-root-ca.crt";
+/// Type of token Secrets.
+const TOKEN_SECRET: &str = "kubernetes.io/service-account-token";
 
-impl Interior {
-    /// The Secrets that describe the nodes of the present template; older ones are removed.
-    pub(in crate::simulator::cluster) fn make_templates(&mut self, at: Timestamp) {
-        let old: Vec<Key> = self
+impl DataPlane {
+    /// Creates the Secrets that describe the nodes of the present template, and removes older ones.
+    pub(super) fn create_node_agent_secrets(&mut self, at: Timestamp) {
+        let role = "operating-system-config";
+        let old = self
             .store
-            .list(Kind::Secret)
-            .filter(|object| object.label("gardener.cloud/role") == Some("operating-system-config"))
-            .map(|object| object.meta.key.clone())
-            .collect();
-        let pools: Vec<Text> = self.about.pools.keys().cloned().collect();
+            .keys(ObjectKind::Secret, |object| object.label("gardener.cloud/role") == Some(role));
+        let pools: Vec<Arc<str>> = self.spec.pools.keys().cloned().collect();
         for pool in pools {
-            let key = Key::new("kube-system", &self.template_name(&pool, self.template));
-            let checksum = self.template_checksum(&pool, self.template);
-            let mut meta = self.meta(key, at);
-            meta.labels.insert("gardener.cloud/role".into(), text("operating-system-config"));
-            meta.labels.insert(POOL.into(), Text::clone(&pool));
-            meta.annotations.insert("checksum/data-script".into(), checksum.as_str().into());
+            let name = self.node_agent_secret(&pool, self.template);
+            let checksum = self.node_agent_checksum(&pool, self.template);
             let script = format!("#!/bin/bash\n# nodes of pool {pool}, {checksum}\n");
+            let mut meta = self.new_meta(ObjectKey::new("kube-system", name), at);
+            meta.labels.insert("gardener.cloud/role".into(), role.into());
+            meta.labels.insert(POOL_LABEL.into(), pool);
+            meta.annotations.insert("checksum/data-script".into(), checksum.into());
             self.put_secret(meta, "Opaque", [("script", script)]);
         }
         for key in old {
-            self.store.remove(Kind::Secret, &key);
+            self.store.remove(ObjectKind::Secret, &key);
         }
     }
 
     fn put_secret<const N: usize>(
         &mut self,
-        meta: crate::simulator::cluster::objects::Meta,
+        meta: ObjectMeta,
         kind: &'static str,
         data: [(&'static str, String); N],
     ) {
-        self.store.put(Object { meta, body: Body::Secret(Secret { kind, data: data.into() }) });
+        let body = ObjectBody::Secret(StoredSecret { kind, data: data.into() });
+        self.store.put(StoredObject { meta, body });
     }
 
-    /// A Secret that somebody keeps.
-    pub(in crate::simulator::cluster) fn make_secret(
+    pub(super) fn create_secret(
         &mut self,
         namespace: &str,
         name: &str,
         kind: &'static str,
         at: Timestamp,
     ) {
-        let meta = self.meta(Key::new(namespace, name), at);
-        let value = self.dice.hex(32);
+        let meta = self.new_meta(ObjectKey::new(namespace, name), at);
+        let value = self.rng.hex(32);
         self.put_secret(meta, kind, [("value", value)]);
     }
 
-    /// A namespace with what each one has.
-    pub(in crate::simulator::cluster) fn make_namespace(
+    /// Creates a namespace with its default service account and its bundle, unless it exists.
+    pub(super) fn create_namespace(
         &mut self,
         name: &str,
         bundle: &str,
         at: Timestamp,
         written: Timestamp,
     ) {
-        if self.store.get(Kind::Namespace, &Key::global(name)).is_some() {
+        let key = ObjectKey::global(name);
+        if self.store.get(ObjectKind::Namespace, &key).is_some() {
             return;
         }
-        let mut meta = self.meta(Key::global(name), at);
-        meta.labels.insert("kubernetes.io/metadata.name".into(), text(name));
-        self.store.put(Object { meta, body: Body::Namespace });
-        let meta = self.meta(Key::new(name, "default"), at);
-        self.store.put(Object { meta, body: Body::ServiceAccount(Vec::new()) });
-        let mut meta = self.meta(Key::new(name, ROOT), at);
-        meta.written = Some(written);
-        meta.labels.insert(BUNDLE_NAME.into(), bundle_name(bundle));
-        let data = [("ca.crt".to_owned(), bundle.to_owned())].into();
-        self.store.put(Object { meta, body: Body::ConfigMap(data) });
+        let mut meta = self.new_meta(key, at);
+        meta.labels.insert("kubernetes.io/metadata.name".into(), name.into());
+        self.store.put(StoredObject { meta, body: ObjectBody::Namespace });
+        self.create_account(&ObjectKey::new(name, "default"), at);
+        let mut meta = self.new_meta(ObjectKey::new(name, ROOT_CA), at);
+        write_bundle(&mut meta, bundle, written);
+        self.store.put(StoredObject { meta, body: bundle_body(bundle) });
     }
 
-    /// A service account.
-    pub(in crate::simulator::cluster) fn make_account(&mut self, key: &Key, at: Timestamp) {
-        let meta = self.meta(key.clone(), at);
-        self.store.put(Object { meta, body: Body::ServiceAccount(Vec::new()) });
+    pub(super) fn create_account(&mut self, key: &ObjectKey, at: Timestamp) {
+        let meta = self.new_meta(key.clone(), at);
+        self.store.put(StoredObject { meta, body: ObjectBody::ServiceAccount(Vec::new()) });
     }
 
-    /// A Secret with a token of a service account; listed in the account if Kubernetes made it.
-    pub(in crate::simulator::cluster) fn make_token(
+    /// Creates a token Secret of a service account, which lists it if Kubernetes created it.
+    pub(super) fn create_token_secret(
         &mut self,
-        account: &Key,
+        account: &ObjectKey,
         listed: bool,
-        credentials: &mut Credentials,
+        credentials: &mut ClusterCredentials,
         bundle: &str,
         at: Timestamp,
-    ) -> Option<Key> {
-        let uid = Text::clone(&self.store.get(Kind::ServiceAccount, account)?.meta.uid);
-        let name = if listed {
-            format!("{}-token-{}", account.name, self.dice.hex(6))
-        } else {
-            format!("{}-token", account.name)
-        };
-        let key = Key { namespace: Text::clone(&account.namespace), name: name.into() };
-        let (namespace, account_name) = (&account.namespace, &account.name);
+    ) -> Option<ObjectKey> {
+        let object = self.store.get(ObjectKind::ServiceAccount, account)?;
+        let uid = Arc::clone(&object.meta.uid);
+        let ObjectKey { namespace, name: account_name } = account;
+        let mut name = format!("{account_name}-token");
+        if listed {
+            name += &format!("-{}", self.rng.hex(6));
+        }
+        let key = account.sibling(name);
         let claims = json!({
             "iss": "kubernetes/serviceaccount",
             "kubernetes.io/serviceaccount/namespace": &**namespace,
@@ -126,167 +124,137 @@ impl Interior {
             "sub": format!("system:serviceaccount:{namespace}:{account_name}"),
         });
         let token = credentials.sign(&claims);
-        let mut meta = self.meta(key.clone(), at);
-        meta.annotations.insert(ACCOUNT_NAME.into(), Text::clone(account_name));
+        let mut meta = self.new_meta(key.clone(), at);
+        meta.annotations.insert(ACCOUNT_NAME.into(), Arc::clone(account_name));
         meta.annotations.insert(ACCOUNT_UID.into(), uid);
         let namespace = namespace.to_string();
         let data = [("ca.crt", bundle.to_owned()), ("namespace", namespace), ("token", token)];
         self.put_secret(meta, TOKEN_SECRET, data);
         if listed {
-            let name = Text::clone(&key.name);
-            self.store.edit(Kind::ServiceAccount, account, |object| {
-                if let Body::ServiceAccount(secrets) = &mut object.body {
-                    secrets.push(name);
+            self.store.edit(ObjectKind::ServiceAccount, account, |object| {
+                if let Some(secrets) = object.service_account_mut() {
+                    secrets.push(Arc::clone(&key.name));
                 }
             });
         }
         Some(key)
     }
 
-    /// Writes one part of the Secrets with the new encryption key, which a label tells.
-    pub(in crate::simulator::cluster) fn reencrypt(&mut self, number: usize, generation: u32) {
-        let name = format!(
-            "kube-apiserver-etcd-encryption-key-{}",
-            digest(&[&self.about.shoot, "etcd", &generation.to_string()], 8)
-        );
-        for key in self.part_of(Kind::Secret, number) {
-            self.store.edit(Kind::Secret, &key, |object| {
-                object.meta.labels.insert(KEY_NAME.into(), text(&name));
+    /// Writes a batch of the Secrets with a new encryption key, as a label tells.
+    pub(super) fn reencrypt_secrets(&mut self, batch: usize, generation: u32) {
+        let hash = digest(&[&self.spec.shoot_id, "etcd", &generation.to_string()], 8);
+        let name: Arc<str> = format!("kube-apiserver-etcd-encryption-key-{hash}").into();
+        for key in self.batch(ObjectKind::Secret, batch) {
+            self.store.edit(ObjectKind::Secret, &key, |object| {
+                object.meta.labels.insert(KEY_NAME.into(), Arc::clone(&name));
             });
         }
     }
 
-    fn part_of(&self, kind: Kind, number: usize) -> Vec<Key> {
-        let all = self.store.count(kind);
-        let (from, to) = (all * number / PARTS, all * (number + 1) / PARTS);
-        self.store
-            .list(kind)
-            .skip(from)
-            .take(to - from)
-            .map(|object| object.meta.key.clone())
-            .collect()
+    fn batch(&self, kind: ObjectKind, batch: usize) -> Vec<ObjectKey> {
+        let all = self.store.list(kind).count();
+        let (from, to) = (all * batch / BATCHES, all * (batch + 1) / BATCHES);
+        let objects = self.store.list(kind).skip(from).take(to - from);
+        objects.map(|object| object.meta.key.clone()).collect()
     }
 
-    /// New tokens beside the listed ones, signed with the new key.
-    pub(in crate::simulator::cluster) fn renew_tokens(
+    /// Creates new token Secrets beside the listed ones, signed with the new key.
+    pub(super) fn renew_tokens(
         &mut self,
-        credentials: &mut Credentials,
+        credentials: &mut ClusterCredentials,
         bundle: &str,
         at: Timestamp,
     ) {
-        let hash = digest(&[&self.about.shoot, "sa", &credentials.signing.to_string()], 8);
-        let name = format!("service-account-key-{hash}");
-        let accounts: Vec<(Key, bool)> = self
-            .store
-            .list(Kind::ServiceAccount)
-            .map(|object| {
-                let listed = matches!(&object.body, Body::ServiceAccount(list) if !list.is_empty());
-                (object.meta.key.clone(), listed)
-            })
-            .collect();
-        for (key, listed) in accounts {
-            if listed {
-                self.make_token(&key, true, credentials, bundle, at);
+        let hash = digest(&[&self.spec.shoot_id, "sa", &credentials.signing.to_string()], 8);
+        let name: Arc<str> = format!("service-account-key-{hash}").into();
+        for key in self.store.keys(ObjectKind::ServiceAccount, |_| true) {
+            let account = self.store.get(ObjectKind::ServiceAccount, &key);
+            let secrets = account.and_then(|account| account.service_account());
+            if secrets.is_some_and(|secrets| !secrets.is_empty()) {
+                self.create_token_secret(&key, true, credentials, bundle, at);
             }
-            self.store.edit(Kind::ServiceAccount, &key, |object| {
-                object.meta.labels.insert(KEY_NAME.into(), text(&name));
+            self.store.edit(ObjectKind::ServiceAccount, &key, |object| {
+                object.meta.labels.insert(KEY_NAME.into(), Arc::clone(&name));
             });
         }
     }
 
-    /// One part of the namespaces gets the bundle as it is now.
-    pub(in crate::simulator::cluster) fn publish(
-        &mut self,
-        number: usize,
-        bundle: &str,
-        at: Timestamp,
-    ) {
-        let namespaces = self.part_of(Kind::Namespace, number);
-        for namespace in namespaces {
-            let key = Key::new(&namespace.name, ROOT);
-            self.store.edit(Kind::ConfigMap, &key, |object| {
-                let data: BTreeMap<_, _> = [("ca.crt".to_owned(), bundle.to_owned())].into();
-                object.body = Body::ConfigMap(data);
-                object.meta.labels.insert(BUNDLE_NAME.into(), bundle_name(bundle));
-                object.meta.written = Some(at);
+    /// Publishes a bundle in a batch of the namespaces.
+    pub(super) fn publish_bundle(&mut self, batch: usize, bundle: &str, at: Timestamp) {
+        for namespace in self.batch(ObjectKind::Namespace, batch) {
+            let namespace = namespace.name;
+            let key = ObjectKey::new(Arc::clone(&namespace), ROOT_CA);
+            self.store.edit(ObjectKind::ConfigMap, &key, |object| {
+                object.body = bundle_body(bundle);
+                write_bundle(&mut object.meta, bundle, at);
             });
-            self.refresh_bundles(&namespace.name, bundle);
+            let token_secrets = self.store.keys(ObjectKind::Secret, |object| {
+                object.meta.key.namespace == namespace
+                    && object.secret().is_some_and(|secret| secret.kind == TOKEN_SECRET)
+            });
+            for key in token_secrets {
+                self.store.edit(ObjectKind::Secret, &key, |object| {
+                    if let Some(secret) = object.secret_mut() {
+                        secret.data.insert("ca.crt", bundle.to_owned());
+                    }
+                });
+            }
         }
     }
 
-    fn refresh_bundles(&mut self, namespace: &Text, bundle: &str) {
-        let secrets: Vec<Key> = self
-            .store
-            .list(Kind::Secret)
-            .filter(|object| object.meta.key.namespace == *namespace)
-            .filter(|object| object.secret().is_some_and(|secret| secret.kind == TOKEN_SECRET))
-            .map(|object| object.meta.key.clone())
-            .collect();
-        for key in secrets {
-            self.store.edit(Kind::Secret, &key, |object| {
-                if let Body::Secret(secret) = &mut object.body {
-                    secret.data.insert("ca.crt", bundle.to_owned());
-                }
-            });
-        }
-    }
-
-    /// What is left of the old generation is removed: listed Secrets but the newest of each account, and labels.
-    pub(in crate::simulator::cluster) fn forget_old(&mut self, bundle: &str, at: Timestamp) {
-        let accounts: Vec<Key> =
-            self.store.list(Kind::ServiceAccount).map(|object| object.meta.key.clone()).collect();
-        for account in accounts {
+    /// Removes what is left of the old generation: listed Secrets but the newest of each account, and labels.
+    pub(super) fn remove_old_generation(&mut self, bundle: &str, at: Timestamp) {
+        for account in self.store.keys(ObjectKind::ServiceAccount, |_| true) {
             let mut old = Vec::new();
-            self.store.edit(Kind::ServiceAccount, &account, |object| {
-                if let Body::ServiceAccount(secrets) = &mut object.body
+            self.store.edit(ObjectKind::ServiceAccount, &account, |object| {
+                if let Some(secrets) = object.service_account_mut()
                     && let Some(newest) = secrets.pop()
                 {
                     old = std::mem::replace(secrets, vec![newest]);
                 }
             });
             for name in old {
-                let namespace = Text::clone(&account.namespace);
-                self.store.remove(Kind::Secret, &Key { namespace, name });
+                self.store.remove(ObjectKind::Secret, &account.sibling(name));
             }
         }
-        let secrets: Vec<Key> =
-            self.store.list(Kind::Secret).map(|object| object.meta.key.clone()).collect();
-        for key in secrets {
-            self.store.edit(Kind::Secret, &key, |object| {
+        for key in self.store.keys(ObjectKind::Secret, |_| true) {
+            self.store.edit(ObjectKind::Secret, &key, |object| {
                 object.meta.labels.remove(KEY_NAME);
             });
         }
-        for number in 0..PARTS {
-            self.publish(number, bundle, at);
+        for batch in 0..BATCHES {
+            self.publish_bundle(batch, bundle, at);
         }
     }
 
-    /// Whether a token's claims are those of an account and Secret that are there; marks the Secret as used.
-    pub fn knows_token(&mut self, claims: &Value, at: Timestamp) -> bool {
-        let claim = |name: &str| claims.get(name).and_then(Value::as_str);
-        let Some(namespace) = claim("kubernetes.io/serviceaccount/namespace") else {
-            return false;
+    /// Whether the claims of a token are those of an existing account and Secret, which is marked as used.
+    pub fn accept_secret_token(&mut self, claims: &Value, at: Timestamp) -> bool {
+        let claim = |name: &str| {
+            let value = claims.get(format!("kubernetes.io/serviceaccount/{name}"));
+            value.and_then(Value::as_str).unwrap_or_default()
         };
-        let account = claim("kubernetes.io/serviceaccount/service-account.name").unwrap_or("");
-        let secret = claim("kubernetes.io/serviceaccount/secret.name").unwrap_or("");
-        let there = self
-            .store
-            .get(Kind::ServiceAccount, &Key::new(namespace, account))
-            .is_some_and(|object| {
-                claim("kubernetes.io/serviceaccount/service-account.uid") == Some(&*object.meta.uid)
-            });
-        there && self.use_token(&Key::new(namespace, secret), at)
+        let account = ObjectKey::new(claim("namespace"), claim("service-account.name"));
+        let secret = account.sibling(claim("secret.name"));
+        let object = self.store.get(ObjectKind::ServiceAccount, &account);
+        object.is_some_and(|object| *object.meta.uid == *claim("service-account.uid"))
+            && self.mark_used(&secret, at)
     }
 
-    fn use_token(&mut self, secret: &Key, at: Timestamp) -> bool {
+    /// Marks a token Secret as used; returns whether it exists.
+    pub(super) fn mark_used(&mut self, secret: &ObjectKey, at: Timestamp) -> bool {
         let day = at.strftime("%Y-%m-%d").to_string();
-        self.store.edit(Kind::Secret, secret, |object| {
-            object.meta.labels.insert(LAST_USED.into(), day.as_str().into());
+        self.store.edit(ObjectKind::Secret, secret, |object| {
+            object.meta.labels.insert(LAST_USED.into(), day.into());
         })
     }
 }
 
-/// Name of a bundle, which follows from its content.
-fn bundle_name(bundle: &str) -> Text {
-    format!("ca-bundle-{}", digest(&[bundle], 8)).into()
+fn write_bundle(meta: &mut ObjectMeta, bundle: &str, at: Timestamp) {
+    let name = format!("ca-bundle-{}", digest(&[bundle], 8));
+    meta.labels.insert(BUNDLE_NAME.into(), name.into());
+    meta.written = Some(at);
+}
+
+fn bundle_body(bundle: &str) -> ObjectBody {
+    ObjectBody::ConfigMap([("ca.crt".to_owned(), bundle.to_owned())].into())
 }

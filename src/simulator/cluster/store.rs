@@ -1,184 +1,205 @@
-//! The objects of one cluster with their resource versions, and a bounded log of changes from which watches are
+//! The objects of one cluster with their resource versions, and a bounded log of changes, from which watches are
 //! served and past states are rebuilt.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::simulator::cluster::objects::{Key, Kind, Object};
+use crate::simulator::cluster::objects::{
+    ObjectKey, ObjectKind, StoredNode, StoredObject, StoredPod,
+};
 
-/// Changes that are remembered.
+/// Changes that are kept.
 const LOG_LIMIT: usize = 5_000;
-/// Versions of a cluster begin here, so that they look like those of a cluster that has lived.
+/// The first version, so that versions look like those of a cluster that has run for a while.
 const FIRST_VERSION: u64 = 184_000;
 
 /// One change of one object.
 #[derive(Debug, Clone)]
-pub struct Change {
-    /// Version that it made.
+pub struct StoreChange {
+    /// The version that it made.
     pub version: u64,
-    pub kind: Kind,
+    pub kind: ObjectKind,
     /// The object before; `None` when it was created.
-    pub before: Option<Arc<Object>>,
+    pub before: Option<Arc<StoredObject>>,
     /// The object afterwards; `None` when it was removed.
-    pub after: Option<Arc<Object>>,
+    pub after: Option<Arc<StoredObject>>,
 }
 
-impl Change {
-    fn key(&self) -> Option<&Key> {
+impl StoreChange {
+    fn key(&self) -> Option<&ObjectKey> {
         self.after.as_ref().or(self.before.as_ref()).map(|object| &object.meta.key)
     }
 }
 
-/// Why the past cannot be told.
+/// Why the objects of a version cannot be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lost {
-    /// That version is forgotten; this is the oldest one that is not.
+pub enum UnavailableVersion {
+    /// It is compacted; this is the oldest one that is not.
     TooOld(u64),
-    /// That version is still to come; this is the present one.
+    /// It does not exist yet; this is the present one.
     TooNew(u64),
 }
 
 /// The objects.
 #[derive(Debug)]
-pub struct Store {
-    objects: BTreeMap<Kind, BTreeMap<Key, Arc<Object>>>,
-    log: VecDeque<Change>,
+pub struct ObjectStore {
+    objects: BTreeMap<ObjectKind, BTreeMap<ObjectKey, Arc<StoredObject>>>,
+    log: VecDeque<StoreChange>,
     version: u64,
-    forgotten: u64,
+    /// The last version whose change is not in the log.
+    compacted: u64,
 }
 
-impl Default for Store {
+impl Default for ObjectStore {
     fn default() -> Self {
-        Self {
-            objects: BTreeMap::new(),
-            log: VecDeque::new(),
-            version: FIRST_VERSION,
-            forgotten: FIRST_VERSION,
-        }
+        let (objects, log) = (BTreeMap::new(), VecDeque::new());
+        Self { objects, log, version: FIRST_VERSION, compacted: FIRST_VERSION }
     }
 }
 
-impl Store {
+impl ObjectStore {
     /// The present version.
     pub fn version(&self) -> u64 {
         self.version
     }
 
     /// One object.
-    pub fn get(&self, kind: Kind, key: &Key) -> Option<&Arc<Object>> {
+    pub fn get(&self, kind: ObjectKind, key: &ObjectKey) -> Option<&Arc<StoredObject>> {
         self.objects.get(&kind)?.get(key)
     }
 
+    /// One node.
+    pub fn node(&self, name: &str) -> Option<&StoredNode> {
+        self.get(ObjectKind::Node, &ObjectKey::global(name))?.node()
+    }
+
+    /// One pod.
+    pub fn pod(&self, key: &ObjectKey) -> Option<&StoredPod> {
+        self.get(ObjectKind::Pod, key)?.pod()
+    }
+
     /// Objects of a kind, by namespace and name.
-    pub fn list(&self, kind: Kind) -> impl Iterator<Item = &Arc<Object>> {
+    pub fn list(&self, kind: ObjectKind) -> impl Iterator<Item = &Arc<StoredObject>> {
         self.objects.get(&kind).into_iter().flat_map(BTreeMap::values)
     }
 
-    /// How many objects of a kind there are.
-    pub fn count(&self, kind: Kind) -> usize {
-        self.objects.get(&kind).map_or(0, BTreeMap::len)
+    /// Keys of the objects of a kind that match.
+    pub fn keys(
+        &self,
+        kind: ObjectKind,
+        matches: impl Fn(&StoredObject) -> bool,
+    ) -> Vec<ObjectKey> {
+        let found = self.list(kind).filter(|object| matches(object));
+        found.map(|object| object.meta.key.clone()).collect()
     }
 
-    /// Adds an object, or puts it in the place of one with the same name.
-    pub fn put(&mut self, mut object: Object) {
+    /// Adds an object, or replaces the one with the same name.
+    pub fn put(&mut self, mut object: StoredObject) {
         self.version += 1;
         object.meta.version = self.version;
         let (kind, key) = (object.body.kind(), object.meta.key.clone());
         let after = Arc::new(object);
         let before = self.objects.entry(kind).or_default().insert(key, Arc::clone(&after));
-        self.remember(Change { version: self.version, kind, before, after: Some(after) });
+        self.log_change(kind, before, Some(after));
     }
 
-    /// Changes an object; a change that changes nothing leaves no trace. Returns whether it is there.
-    pub fn edit(&mut self, kind: Kind, key: &Key, change: impl FnOnce(&mut Object)) -> bool {
-        let Some(place) = self.objects.get_mut(&kind).and_then(|objects| objects.get_mut(key))
-        else {
-            return false;
-        };
-        let mut next = Object::clone(place);
+    /// Changes an object, if it exists; nothing is logged when nothing changes. Returns whether it exists.
+    pub fn edit(
+        &mut self,
+        kind: ObjectKind,
+        key: &ObjectKey,
+        change: impl FnOnce(&mut StoredObject),
+    ) -> bool {
+        let stored = self.objects.get_mut(&kind).and_then(|objects| objects.get_mut(key));
+        let Some(stored) = stored else { return false };
+        let mut next = StoredObject::clone(stored);
         change(&mut next);
-        if next == **place {
-            return true;
+        if next != **stored {
+            self.version += 1;
+            next.meta.version = self.version;
+            let after = Arc::new(next);
+            let before = std::mem::replace(stored, Arc::clone(&after));
+            self.log_change(kind, Some(before), Some(after));
         }
-        self.version += 1;
-        next.meta.version = self.version;
-        let after = Arc::new(next);
-        let before = std::mem::replace(place, Arc::clone(&after));
-        let version = self.version;
-        self.remember(Change { version, kind, before: Some(before), after: Some(after) });
         true
     }
 
+    /// Changes a pod, if it exists.
+    pub fn edit_pod(&mut self, key: &ObjectKey, change: impl FnOnce(&mut StoredPod)) {
+        self.edit(ObjectKind::Pod, key, |object| {
+            if let Some(pod) = object.pod_mut() {
+                change(pod);
+            }
+        });
+    }
+
     /// Removes an object.
-    pub fn remove(&mut self, kind: Kind, key: &Key) -> Option<Arc<Object>> {
+    pub fn remove(&mut self, kind: ObjectKind, key: &ObjectKey) -> Option<Arc<StoredObject>> {
         let before = self.objects.get_mut(&kind)?.remove(key)?;
         self.version += 1;
-        self.remember(Change {
-            version: self.version,
-            kind,
-            before: Some(Arc::clone(&before)),
-            after: None,
-        });
+        self.log_change(kind, Some(Arc::clone(&before)), None);
         Some(before)
     }
 
-    fn remember(&mut self, change: Change) {
+    fn log_change(
+        &mut self,
+        kind: ObjectKind,
+        before: Option<Arc<StoredObject>>,
+        after: Option<Arc<StoredObject>>,
+    ) {
         if self.log.len() >= LOG_LIMIT
             && let Some(oldest) = self.log.pop_front()
         {
-            self.forgotten = oldest.version;
+            self.compacted = oldest.version;
         }
-        self.log.push_back(change);
+        self.log.push_back(StoreChange { version: self.version, kind, before, after });
     }
 
-    /// Forgets all changes so far, as compaction does; whoever stands at an earlier version must list again.
+    /// Drops the log, as compaction does: clients at an earlier version must list again.
     pub fn compact(&mut self) {
         self.log.clear();
-        self.forgotten = self.version;
+        self.compacted = self.version;
     }
 
     /// Changes of one kind after a version, oldest first.
     ///
     /// # Errors
-    /// The version is forgotten.
+    /// The version is compacted; this is the oldest one that is not.
     pub fn changes(
         &self,
-        kind: Kind,
+        kind: ObjectKind,
         after: u64,
-    ) -> Result<impl Iterator<Item = &Change> + Clone, Lost> {
-        if after < self.forgotten {
-            return Err(Lost::TooOld(self.forgotten));
+    ) -> Result<impl Iterator<Item = &StoreChange> + Clone, u64> {
+        if after < self.compacted {
+            return Err(self.compacted);
         }
         let start = self.log.partition_point(|change| change.version <= after);
         Ok(self.log.range(start..).filter(move |change| change.kind == kind))
     }
 
-    /// Objects of a kind as they were at a version.
+    /// Objects of a kind as of a version.
     ///
     /// # Errors
-    /// The version is forgotten, or still to come.
-    pub fn list_at(&self, kind: Kind, version: u64) -> Result<Vec<Arc<Object>>, Lost> {
+    /// The version is compacted, or does not exist yet.
+    pub fn list_at(
+        &self,
+        kind: ObjectKind,
+        version: u64,
+    ) -> Result<Vec<Arc<StoredObject>>, UnavailableVersion> {
         if version > self.version {
-            return Err(Lost::TooNew(self.version));
+            return Err(UnavailableVersion::TooNew(self.version));
         }
-        let later: Vec<&Change> = self.changes(kind, version)?.collect();
-        if later.is_empty() {
-            return Ok(self.list(kind).cloned().collect());
-        }
-        // Newest first, so that the state before the oldest change is what remains.
-        let mut past: BTreeMap<&Key, Option<&Arc<Object>>> = BTreeMap::new();
-        for change in later.into_iter().rev() {
+        let later = self.changes(kind, version).map_err(UnavailableVersion::TooOld)?;
+        // The first change of each object shows how it was.
+        let mut past: BTreeMap<&ObjectKey, Option<&Arc<StoredObject>>> = BTreeMap::new();
+        for change in later {
             if let Some(key) = change.key() {
-                past.insert(key, change.before.as_ref());
+                past.entry(key).or_insert(change.before.as_ref());
             }
         }
-        let mut objects: BTreeMap<&Key, &Arc<Object>> = self
-            .objects
-            .get(&kind)
-            .into_iter()
-            .flatten()
-            .filter(|(key, _)| !past.contains_key(key))
-            .collect();
+        let present = self.objects.get(&kind).into_iter().flatten();
+        let mut objects: BTreeMap<&ObjectKey, &Arc<StoredObject>> =
+            present.filter(|(key, _)| !past.contains_key(key)).collect();
         objects.extend(past.into_iter().filter_map(|(key, object)| Some((key, object?))));
         Ok(objects.into_values().cloned().collect())
     }
@@ -191,44 +212,41 @@ mod tests {
     use jiff::Timestamp;
     use proptest::prelude::*;
 
-    use crate::simulator::cluster::objects::{Body, Key, Kind, Labels, Meta, Object};
-    use crate::simulator::cluster::store::{Lost, Store};
+    use crate::simulator::cluster::objects::{
+        ObjectBody, ObjectKey, ObjectKind, ObjectMeta, StoredObject,
+    };
+    use crate::simulator::cluster::store::{ObjectStore, UnavailableVersion};
 
-    fn object(name: u8, value: u8, secret: bool) -> Object {
-        let meta = Meta {
-            key: Key::global(&name.to_string()),
-            uid: name.to_string().into(),
-            created: Timestamp::UNIX_EPOCH,
-            version: 0,
-            labels: Labels::new(),
-            annotations: Labels::new(),
-            owner: None,
-            finalizers: Vec::new(),
-            deletion: None,
-            written: None,
-        };
+    fn object(name: u8, value: u8, secret: bool) -> StoredObject {
+        let key = ObjectKey::global(name.to_string());
+        let meta = ObjectMeta::new(key, name.to_string().into(), Timestamp::UNIX_EPOCH);
         let body = if secret {
-            Body::ServiceAccount(vec![value.to_string().into()])
+            ObjectBody::ServiceAccount(vec![value.to_string().into()])
         } else {
-            Body::ConfigMap([("value".to_owned(), value.to_string())].into())
+            ObjectBody::ConfigMap([("value".to_owned(), value.to_string())].into())
         };
-        Object { meta, body }
+        StoredObject { meta, body }
     }
 
-    fn picture(store: &Store, kind: Kind) -> BTreeMap<Key, Object> {
-        store.list(kind).map(|object| (object.meta.key.clone(), Object::clone(object))).collect()
+    fn picture(store: &ObjectStore, kind: ObjectKind) -> BTreeMap<ObjectKey, StoredObject> {
+        store
+            .list(kind)
+            .map(|object| (object.meta.key.clone(), StoredObject::clone(object)))
+            .collect()
     }
 
     proptest! {
+        #![proptest_config(crate::property_cases(256))]
+
         #[test]
         fn replaying_a_watch_from_any_version_gives_the_list(
             steps in prop::collection::vec((0_u8..3, 0_u8..6, any::<u8>(), any::<bool>()), 1..60),
         ) {
-            let mut store = Store::default();
-            let mut past = vec![(store.version(), picture(&store, Kind::ConfigMap))];
+            let mut store = ObjectStore::default();
+            let mut past = vec![(store.version(), picture(&store, ObjectKind::ConfigMap))];
             for (step, name, value, other) in steps {
-                let kind = if other { Kind::ServiceAccount } else { Kind::ConfigMap };
-                let key = Key::global(&name.to_string());
+                let kind = if other { ObjectKind::ServiceAccount } else { ObjectKind::ConfigMap };
+                let key = ObjectKey::global(name.to_string());
                 match step {
                     0 => store.put(object(name, value, other)),
                     1 => {
@@ -238,26 +256,26 @@ mod tests {
                         store.remove(kind, &key);
                     }
                 }
-                past.push((store.version(), picture(&store, Kind::ConfigMap)));
+                past.push((store.version(), picture(&store, ObjectKind::ConfigMap)));
             }
-            let present = picture(&store, Kind::ConfigMap);
+            let present = picture(&store, ObjectKind::ConfigMap);
             for (version, then) in past {
-                let at: BTreeMap<Key, Object> = store
-                    .list_at(Kind::ConfigMap, version)
+                let at: BTreeMap<ObjectKey, StoredObject> = store
+                    .list_at(ObjectKind::ConfigMap, version)
                     .unwrap()
                     .into_iter()
-                    .map(|object| (object.meta.key.clone(), Object::clone(&object)))
+                    .map(|object| (object.meta.key.clone(), StoredObject::clone(&object)))
                     .collect();
                 prop_assert_eq!(&at, &then);
                 let mut replayed = then;
                 let mut last = version;
-                for change in store.changes(Kind::ConfigMap, version).unwrap() {
+                for change in store.changes(ObjectKind::ConfigMap, version).unwrap() {
                     prop_assert!(change.version > last);
                     last = change.version;
                     match (&change.before, &change.after) {
                         (before, Some(after)) => {
                             let replaced =
-                                replayed.insert(after.meta.key.clone(), Object::clone(after));
+                                replayed.insert(after.meta.key.clone(), StoredObject::clone(after));
                             prop_assert_eq!(replaced.as_ref(), before.as_deref());
                         }
                         (Some(before), None) => {
@@ -273,33 +291,39 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_is_said_to_be() {
-        let mut store = Store::default();
+        let mut store = ObjectStore::default();
         let before = store.version();
         store.put(object(1, 1, false));
-        assert_eq!(store.changes(Kind::ConfigMap, before).unwrap().count(), 1);
+        assert_eq!(store.changes(ObjectKind::ConfigMap, before).unwrap().count(), 1);
         store.compact();
         let oldest = store.version();
         assert_eq!(
-            store.changes(Kind::ConfigMap, before).err(),
-            Some(Lost::TooOld(oldest)),
+            store.changes(ObjectKind::ConfigMap, before).err(),
+            Some(oldest),
             "a version before the compaction"
         );
-        assert_eq!(store.list_at(Kind::ConfigMap, before).err(), Some(Lost::TooOld(oldest)));
-        assert_eq!(store.list_at(Kind::ConfigMap, oldest).unwrap().len(), 1);
-        assert_eq!(store.list_at(Kind::ConfigMap, oldest + 1).err(), Some(Lost::TooNew(oldest)));
+        assert_eq!(
+            store.list_at(ObjectKind::ConfigMap, before).err(),
+            Some(UnavailableVersion::TooOld(oldest))
+        );
+        assert_eq!(store.list_at(ObjectKind::ConfigMap, oldest).unwrap().len(), 1);
+        assert_eq!(
+            store.list_at(ObjectKind::ConfigMap, oldest + 1).err(),
+            Some(UnavailableVersion::TooNew(oldest))
+        );
         for number in 0..=5_100_u32 {
             store.put(object(u8::try_from(number % 7).unwrap(), 0, false));
         }
-        assert!(store.changes(Kind::ConfigMap, oldest).is_err());
+        assert!(store.changes(ObjectKind::ConfigMap, oldest).is_err());
     }
 
     #[test]
     fn a_change_that_changes_nothing_makes_no_version() {
-        let mut store = Store::default();
+        let mut store = ObjectStore::default();
         store.put(object(1, 1, false));
         let version = store.version();
-        assert!(store.edit(Kind::ConfigMap, &Key::global("1"), |_| {}));
-        assert!(!store.edit(Kind::ConfigMap, &Key::global("2"), |_| {}));
+        assert!(store.edit(ObjectKind::ConfigMap, &ObjectKey::global("1"), |_| {}));
+        assert!(!store.edit(ObjectKind::ConfigMap, &ObjectKey::global("2"), |_| {}));
         assert_eq!(store.version(), version);
     }
 }

@@ -1,19 +1,24 @@
-//! Laws of the simulated cluster: limits at every step, consistent objects, credentials in order.
+//! Properties of the simulated cluster: limits at every step, consistent objects, credentials in order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use crate::domain::action::Action;
 use crate::domain::cluster::ClusterId;
-use crate::domain::rotation::Step;
 use crate::simulator::cluster::SimulatedCluster;
-use crate::simulator::cluster::nodes::{CHECKSUM, DOOMED, GENERATION};
-use crate::simulator::cluster::objects::{Body, Key, Kind, Text};
-use crate::simulator::dice::Dice;
-use crate::simulator::roll::{Pace, Stage};
+use crate::simulator::cluster::budgets::EvictionRefusal;
+use crate::simulator::cluster::machine_deployment::MachineStage;
+use crate::simulator::cluster::node_history::{NodeCounts, count_nodes};
+use crate::simulator::cluster::nodes::{
+    CHECKSUM_ANNOTATION, NODE_AGENT_SECRET_LABEL, REPLACEMENT_TAINT,
+};
+use crate::simulator::cluster::objects::{ObjectBody, ObjectKey, ObjectKind};
+use crate::simulator::rng::Rng;
+use crate::simulator::rules::ClusterOperation;
 use crate::simulator::scene::Scene;
+use crate::simulator::speed::Speed;
 
 fn start() -> Timestamp {
     "2026-11-24T14:00:00Z".parse().unwrap()
@@ -35,20 +40,20 @@ fn cluster_at(text: &str, seed: u64, speed: f64) -> SimulatedCluster {
     let scene = Scene::parse(&scene, "test").unwrap();
     let template = scene.projects[0].clusters[0].clone();
     let id = ClusterId::new("p", "eu01", "c");
-    SimulatedCluster::new(id, template, "shop", start(), Pace::new(speed), Dice::new(seed))
+    SimulatedCluster::new(id, template, "shop", start(), Speed::new(speed), Rng::new(seed))
 }
 
-/// Lets one thing after the other happen, looking at each; returns when it ended.
-fn play(
+/// Runs one task after the other, inspecting the cluster after each, until it is PREPARED; returns the time.
+fn advance_until(
     cluster: &mut SimulatedCluster,
     mut now: Timestamp,
     until: Timestamp,
-    mut look: impl FnMut(&SimulatedCluster, Timestamp),
+    mut inspect: impl FnMut(&SimulatedCluster, Timestamp),
 ) -> Timestamp {
     while let Some(next) = cluster.next_due().filter(|next| *next <= until) {
         now = next;
         cluster.advance(now);
-        look(cluster, now);
+        inspect(cluster, now);
         if cluster.phase == "PREPARED" {
             break;
         }
@@ -56,16 +61,20 @@ fn play(
     now
 }
 
-/// What must be true of the objects at every moment.
-fn check(cluster: &SimulatedCluster) {
-    let inside = &cluster.inside;
-    let nodes: BTreeSet<&str> =
-        inside.store.list(Kind::Node).map(|node| &*node.meta.key.name).collect();
-    let hosts: BTreeSet<&str> = inside.hosts.keys().map(|name| &**name).collect();
-    assert_eq!(nodes, hosts);
-    let mut placed: BTreeMap<&str, BTreeSet<&Key>> = BTreeMap::new();
+fn count(cluster: &SimulatedCluster, at: Timestamp) -> NodeCounts {
+    count_nodes(&cluster.data_plane.node_histories, cluster.data_plane.template, at)
+}
+
+/// Checks that the objects are consistent.
+fn check_objects(cluster: &SimulatedCluster) {
+    let data_plane = &cluster.data_plane;
+    let stored: BTreeSet<&str> =
+        data_plane.store.list(ObjectKind::Node).map(|node| &*node.meta.key.name).collect();
+    let nodes: BTreeSet<&str> = data_plane.nodes.keys().map(|name| &**name).collect();
+    assert_eq!(stored, nodes);
+    let mut placed: BTreeMap<&str, BTreeSet<&ObjectKey>> = BTreeMap::new();
     let mut waiting = BTreeSet::new();
-    for object in inside.store.list(Kind::Pod) {
+    for object in data_plane.store.list(ObjectKind::Pod) {
         let pod = object.pod().unwrap();
         if let Some(node) = &pod.node {
             assert!(nodes.contains(&**node), "{:?} is on a node that is gone", object.meta.key);
@@ -74,55 +83,53 @@ fn check(cluster: &SimulatedCluster) {
             waiting.insert(&object.meta.key);
             assert!(!pod.ready.0);
         }
-        assert!(inside.workloads[pod.workload].pods.contains(&object.meta.key));
+        assert!(data_plane.workloads[pod.workload].pods.contains(&object.meta.key));
     }
-    assert_eq!(waiting, inside.pending.iter().collect());
-    for (name, host) in &inside.hosts {
+    assert_eq!(waiting, data_plane.pending.iter().collect());
+    for (name, info) in &data_plane.nodes {
         let here = placed.remove(&**name).unwrap_or_default();
-        assert_eq!(here, host.pods.iter().collect(), "{name}");
-        let cpu: u32 = here
-            .iter()
-            .map(|key| inside.store.get(Kind::Pod, key).unwrap().pod().unwrap().cpu)
-            .sum();
-        assert_eq!(cpu, host.cpu.1);
-        assert!(host.cpu.1 <= host.cpu.0);
+        assert_eq!(here, info.pods.iter().collect(), "{name}");
+        let cpu: u32 = here.iter().map(|key| data_plane.store.pod(key).unwrap().cpu).sum();
+        assert_eq!(cpu, info.requested_cpu);
+        assert!(info.requested_cpu <= info.cpu);
     }
-    let workload_pods: usize = inside.workloads.iter().map(|workload| workload.pods.len()).sum();
-    assert_eq!(workload_pods, inside.store.count(Kind::Pod));
-    for object in inside.store.list(Kind::Budget) {
+    let workload_pods: usize =
+        data_plane.workloads.iter().map(|workload| workload.pods.len()).sum();
+    assert_eq!(workload_pods, data_plane.store.list(ObjectKind::Pod).count());
+    for object in data_plane.store.list(ObjectKind::Budget) {
         let budget = object.budget().unwrap();
-        let workload = &inside.workloads[inside.budgets[&object.meta.key]];
+        let workload = &data_plane.workloads[data_plane.budgets[&object.meta.key]];
         let healthy = workload
             .pods
             .iter()
-            .map(|key| inside.store.get(Kind::Pod, key).unwrap())
+            .map(|key| data_plane.store.get(ObjectKind::Pod, key).unwrap())
             .filter(|pod| pod.meta.deletion.is_none() && pod.pod().unwrap().ready.0)
             .count();
         assert_eq!(usize::try_from(budget.healthy).unwrap(), healthy, "{:?}", object.meta.key);
         assert_eq!(budget.allowed, budget.healthy.saturating_sub(budget.desired));
     }
     let mut attached = BTreeSet::new();
-    for object in inside.store.list(Kind::Attachment) {
+    for object in data_plane.store.list(ObjectKind::VolumeAttachment) {
         let attachment = object.attachment().unwrap();
         assert!(nodes.contains(&*attachment.node));
         assert!(attached.insert(&attachment.volume), "a volume is on one node at a time");
     }
 }
 
-/// Limits of every zone, and evictions never below a budget.
+/// Checks the limits of every zone, and that no budget is violated.
 fn check_limits(cluster: &SimulatedCluster) {
-    for zone in &cluster.inside.zones {
-        assert!(zone.nodes.len() <= zone.desired + zone.surge, "{zone:?}");
+    for zone in &cluster.data_plane.machine_deployments {
+        assert!(zone.machines.len() <= zone.desired + zone.surge, "{zone:?}");
         assert!(zone.ready() + zone.unavailable >= zone.desired, "{zone:?}");
     }
-    for object in cluster.inside.store.list(Kind::Budget) {
+    for object in cluster.data_plane.store.list(ObjectKind::Budget) {
         let budget = object.budget().unwrap();
         assert!(budget.healthy >= budget.desired, "{:?} {budget:?}", object.meta.key);
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(crate::property_cases(48))]
 
     #[test]
     fn a_roll_keeps_its_limits_at_every_step_and_ends(
@@ -135,34 +142,34 @@ proptest! {
              {{ name = \"batch\", nodes = {other}, zones = 2, surge = 1 }}]"
         );
         let mut cluster = cluster(&text, seed);
-        cluster.begin(Action::Rotate(Step::Start), start());
-        check(&cluster);
-        let end = play(&mut cluster, start(), later(start(), 24 * 60), |cluster, now| {
-            check(cluster);
+        cluster.begin(ClusterOperation::StartRotation, start());
+        check_objects(&cluster);
+        let end = advance_until(&mut cluster, start(), later(start(), 24 * 60), |cluster, now| {
+            check_objects(cluster);
             check_limits(cluster);
-            assert!(cluster.tally(now).leaving == 0);
+            assert!(count(cluster, now).leaving == 0);
         });
         prop_assert_eq!(&cluster.phase, "PREPARED");
         prop_assert!(end > later(start(), 5));
         let wanted = usize::try_from(nodes + other).unwrap();
-        let tally = cluster.tally(end);
-        prop_assert_eq!((tally.ready, tally.old, tally.draining, tally.joining), (wanted, 0, 0, 0));
-        // All lives have ended or go on, in order.
-        for life in &cluster.inside.lives {
-            prop_assert!(life.forced.is_none());
-            prop_assert!(life.gone.is_none_or(|gone| life.draining.is_some_and(|d| d < gone)));
-            prop_assert_eq!(life.gone.is_some(), life.template != cluster.inside.template);
+        let counts = count(&cluster, end);
+        prop_assert_eq!(counts, NodeCounts { ready: wanted, ..NodeCounts::default() });
+        // Every node of an older template is gone.
+        for history in &cluster.data_plane.node_histories {
+            prop_assert!(history.forced.is_none());
+            prop_assert!(history.gone.is_none_or(|gone| history.draining.is_some_and(|d| d < gone)));
+            prop_assert_eq!(history.gone.is_some(), history.template != cluster.data_plane.template);
         }
-        // Half an hour later every pod is where it should be.
+        // Half an hour later every pod is ready.
         let calm = later(end, 30);
-        play(&mut cluster, end, calm, |_, _| {});
+        advance_until(&mut cluster, end, calm, |_, _| {});
         cluster.advance(calm);
-        check(&cluster);
-        for workload in &cluster.inside.workloads {
-            if workload.replicas > 0 && workload.pool.is_none() {
+        check_objects(&cluster);
+        for workload in &cluster.data_plane.workloads {
+            if workload.scene.replicas > 0 && workload.scene.pool.is_none() {
                 prop_assert!(workload.pods.iter().all(|key| {
-                    cluster.inside.store.get(Kind::Pod, key).unwrap().pod().unwrap().ready.0
-                }), "{}/{}", workload.namespace, workload.name);
+                    cluster.data_plane.store.get(ObjectKind::Pod, key).unwrap().pod().unwrap().ready.0
+                }), "{}", workload.key);
             }
         }
     }
@@ -179,11 +186,11 @@ proptest! {
         );
         let mut cluster = cluster(&text, seed);
         cluster.advance(start());
-        check(&cluster);
+        check_objects(&cluster);
         check_limits(&cluster);
-        let end = play(&mut cluster, start(), later(start(), 24 * 60), |cluster, _| check(cluster));
+        let end = advance_until(&mut cluster, start(), later(start(), 24 * 60), |cluster, _| check_objects(cluster));
         prop_assert_eq!(&cluster.phase, "PREPARED");
-        prop_assert_eq!(cluster.tally(end).ready, usize::try_from(nodes).unwrap());
+        prop_assert_eq!(count(&cluster, end).ready, usize::try_from(nodes).unwrap());
     }
 }
 
@@ -193,10 +200,10 @@ fn nodes_carry_the_marks_of_their_generation() {
                 pools = [{ name = \"web\", nodes = 6 }]";
     let mut cluster = cluster(text, 3);
     cluster.advance(start());
-    let inside = &cluster.inside;
-    let secrets: Vec<_> = inside
+    let data_plane = &cluster.data_plane;
+    let secrets: Vec<_> = data_plane
         .store
-        .list(Kind::Secret)
+        .list(ObjectKind::Secret)
         .filter(|secret| secret.label("gardener.cloud/role") == Some("operating-system-config"))
         .collect();
     assert_eq!(secrets.len(), 1);
@@ -204,20 +211,20 @@ fn nodes_carry_the_marks_of_their_generation() {
     assert!(wanted.starts_with("gardener-node-agent-web-") && wanted.len() == 24 + 16);
     assert!(secrets[0].meta.created > cluster.initiated.unwrap());
     let (mut new, mut old) = (0, 0);
-    for object in inside.store.list(Kind::Node) {
+    for object in data_plane.store.list(ObjectKind::Node) {
         let node = object.node().unwrap();
-        if object.label(GENERATION) == Some(wanted) {
+        if object.label(NODE_AGENT_SECRET_LABEL) == Some(wanted) {
             new += 1;
-            assert!(!node.has_taint(DOOMED));
+            assert!(!node.has_taint(REPLACEMENT_TAINT));
             assert!(object.meta.created > cluster.initiated.unwrap());
-            let applied = object.meta.annotations.get(CHECKSUM);
-            assert_eq!(applied.is_some(), node.takes_pods());
+            let applied = object.meta.annotations.get(CHECKSUM_ANNOTATION);
+            assert_eq!(applied.is_some(), node.is_schedulable());
             assert!(applied.is_none_or(|applied| {
                 secrets[0].meta.annotations.get("checksum/data-script") == Some(applied)
             }));
         } else {
             old += 1;
-            assert!(node.has_taint(DOOMED));
+            assert!(node.has_taint(REPLACEMENT_TAINT));
             assert!(object.meta.created < cluster.initiated.unwrap());
         }
     }
@@ -229,15 +236,17 @@ fn deleting_the_pod_frees_a_blocked_drain() {
     let text = "initiated_ago = \"40d\"\ncompleted_ago = \"39d\"\npools = [{ name = \"web\", nodes = 6 }]\n\
                 blocked = [\"web\", \"eu01-2\", \"payments/api\"]";
     let mut cluster = cluster(text, 5);
-    cluster.begin(Action::Rotate(Step::Start), start());
-    let now = play(&mut cluster, start(), later(start(), 90), |cluster, _| check(cluster));
+    cluster.begin(ClusterOperation::StartRotation, start());
+    let now = advance_until(&mut cluster, start(), later(start(), 90), |cluster, _| {
+        check_objects(cluster);
+    });
     assert_eq!(cluster.phase, "PREPARING");
     let drained: Vec<_> = cluster
-        .inside
-        .zones
+        .data_plane
+        .machine_deployments
         .iter()
-        .flat_map(|zone| &zone.nodes)
-        .filter(|node| node.stage == Stage::Draining)
+        .flat_map(|zone| &zone.machines)
+        .filter(|node| node.stage == MachineStage::Draining)
         .cloned()
         .collect();
     assert_eq!(drained.len(), 1);
@@ -246,18 +255,18 @@ fn deleting_the_pod_frees_a_blocked_drain() {
     assert_eq!(errors[0].code.as_deref(), Some("SKE_NODE_MISCONFIGURED_PDB"));
     assert!(errors[0].message.as_ref().unwrap().contains(&*drained[0].name));
     let pod = cluster
-        .inside
+        .data_plane
         .store
-        .list(Kind::Pod)
+        .list(ObjectKind::Pod)
         .find(|object| &*object.meta.key.namespace == "payments")
         .unwrap()
         .meta
         .key
         .clone();
-    assert!(cluster.inside.evict(&pod, None, now).is_err());
-    cluster.inside.delete_pod(&pod, None, now);
-    cluster.inside.settle(now);
-    play(&mut cluster, now, later(now, 60), |cluster, _| check(cluster));
+    assert!(cluster.data_plane.evict(&pod, None, now).is_err());
+    cluster.data_plane.delete_pod(&pod, None, now);
+    cluster.data_plane.settle(now);
+    advance_until(&mut cluster, now, later(now, 60), |cluster, _| check_objects(cluster));
     assert_eq!(cluster.phase, "PREPARED");
 }
 
@@ -268,29 +277,33 @@ fn a_drain_that_cannot_end_is_forced_after_its_time() {
     let mut cluster = cluster(text, 5);
     cluster.advance(start());
     assert_eq!(cluster.errors(start()).len(), 1);
-    let end = play(&mut cluster, start(), later(start(), 600), |_, _| {});
+    let end = advance_until(&mut cluster, start(), later(start(), 600), |_, _| {});
     assert_eq!(cluster.phase, "PREPARED");
-    // 47 of 120 minutes were over.
+    // 47 of 120 minutes had passed.
     assert!(end > later(start(), 73) && end < later(start(), 80), "{end}");
-    assert_eq!(cluster.inside.lives.iter().filter(|life| life.forced.is_some()).count(), 1);
+    assert_eq!(
+        cluster.data_plane.node_histories.iter().filter(|history| history.forced.is_some()).count(),
+        1
+    );
 }
 
 #[test]
-fn a_scene_keeps_its_ages_however_fast_the_world_runs() {
+fn a_scene_keeps_its_ages_at_any_speed() {
     let text = "phase = \"PREPARING\"\ninitiated_ago = \"3h\"\ncompleted_ago = \"200d\"\nprogress = 0.9\n\
                 pools = [{ name = \"web\", nodes = 3 }]\nblocked = [\"web\", \"eu01-1\", \"payments/api\"]";
     let mut cluster = cluster_at(text, 5, 120.0);
     cluster.advance(start());
     assert_eq!(cluster.phase, "PREPARING");
     assert_eq!(cluster.errors(start()).len(), 1);
-    let since = cluster.inside.lives.iter().find_map(|life| life.draining).unwrap();
+    let since =
+        cluster.data_plane.node_histories.iter().find_map(|history| history.draining).unwrap();
     assert_eq!(start().duration_since(since), SignedDuration::from_mins(47));
-    // 73 minutes are left until the drain is forced; here that is 36 seconds and a half.
+    // 73 minutes are left until the drain is forced: 36.5 seconds at this speed.
     let soon = |seconds| start().saturating_add(SignedDuration::from_secs(seconds)).unwrap();
-    play(&mut cluster, start(), soon(36), |_, _| {});
-    assert!(cluster.inside.lives.iter().all(|life| life.forced.is_none()));
-    play(&mut cluster, soon(36), soon(40), |_, _| {});
-    assert!(cluster.inside.lives.iter().any(|life| life.forced.is_some()));
+    advance_until(&mut cluster, start(), soon(36), |_, _| {});
+    assert!(cluster.data_plane.node_histories.iter().all(|history| history.forced.is_none()));
+    advance_until(&mut cluster, soon(36), soon(40), |_, _| {});
+    assert!(cluster.data_plane.node_histories.iter().any(|history| history.forced.is_some()));
 }
 
 #[test]
@@ -298,21 +311,21 @@ fn another_roll_after_the_rotation_is_one_of_its_own() {
     let text = "phase = \"PREPARED\"\ninitiated_ago = \"5h\"\ncompleted_ago = \"200d\"\n\
                 pools = [{ name = \"web\", nodes = 3 }]";
     let mut cluster = cluster(text, 5);
-    cluster.look_inside();
-    let before = cluster.inside.template_name("web", cluster.inside.template);
+    cluster.build_data_plane();
+    let before = cluster.data_plane.node_agent_secret("web", cluster.data_plane.template);
     cluster.roll_again(start());
     assert_eq!((&*cluster.phase, cluster.aggregated(start())), ("PREPARED", "STATE_RECONCILING"));
     let secrets: Vec<_> = cluster
-        .inside
+        .data_plane
         .store
-        .list(Kind::Secret)
+        .list(ObjectKind::Secret)
         .filter(|secret| secret.label("gardener.cloud/role").is_some())
         .map(|secret| secret.meta.key.name.to_string())
         .collect();
     assert!(secrets.len() == 1 && secrets[0] != before, "{secrets:?}");
     cluster.advance(later(start(), 60));
     assert_eq!(cluster.aggregated(later(start(), 60)), "STATE_HEALTHY");
-    assert_eq!(cluster.tally(later(start(), 60)).ready, 3);
+    assert_eq!(count(&cluster, later(start(), 60)).ready, 3);
 }
 
 #[test]
@@ -320,15 +333,15 @@ fn without_capacity_a_roll_waits_is_reported_and_goes_on_when_there_is_some() {
     let text = "initiated_ago = \"40d\"\ncompleted_ago = \"39d\"\npools = [{ name = \"web\", nodes = 3 }]\n\
                 no_capacity = \"web\"";
     let mut cluster = cluster(text, 5);
-    cluster.begin(Action::Rotate(Step::Start), start());
+    cluster.begin(ClusterOperation::StartRotation, start());
     let now = later(start(), 60);
     cluster.advance(now);
     let errors = cluster.errors(now);
     assert_eq!(errors.len(), 3, "one for each zone");
     assert_eq!(errors[0].code.as_deref(), Some("SKE_NODE_NO_VALID_HOST_FOUND"));
-    assert_eq!((cluster.phase.as_str(), cluster.tally(now).old), ("PREPARING", 3));
+    assert_eq!((cluster.phase.as_str(), count(&cluster, now).old), ("PREPARING", 3));
     cluster.set_capacity("web", true);
-    play(&mut cluster, now, later(now, 60), |cluster, _| check(cluster));
+    advance_until(&mut cluster, now, later(now, 60), |cluster, _| check_objects(cluster));
     assert_eq!(cluster.phase, "PREPARED");
 }
 
@@ -338,32 +351,29 @@ fn evictions_are_refused_as_the_api_does() {
                 [[projects.clusters.workloads]]\nname = \"one\"\nreplicas = 3\nmin_available = \"60%\"\n\
                 [[projects.clusters.workloads]]\nname = \"lone\"\nkind = \"bare\"\n";
     let mut cluster = cluster(text, 5);
-    cluster.look_inside();
-    let inside = &mut cluster.inside;
-    let pods = |inside: &crate::simulator::cluster::interior::Interior, app: &str| {
-        inside
+    cluster.build_data_plane();
+    let data_plane = &mut cluster.data_plane;
+    let pods = |data_plane: &crate::simulator::cluster::data_plane::DataPlane, app: &str| {
+        data_plane
             .store
-            .list(Kind::Pod)
+            .list(ObjectKind::Pod)
             .filter(|object| object.label("app") == Some(app))
             .map(|object| object.meta.key.clone())
             .collect::<Vec<_>>()
     };
-    let both = pods(inside, "both");
-    assert_eq!(
-        inside.evict(&both[0], None, start()),
-        Err(crate::simulator::cluster::budgets::Refused::Several)
-    );
-    let one = pods(inside, "one");
-    assert_eq!(inside.evict(&one[0], None, start()), Ok(()));
-    assert!(inside.evict(&one[1], None, start()).is_err(), "60% of 3 are 2");
-    assert_eq!(inside.evict(&one[0], None, start()), Ok(()), "it goes already");
-    let lone = pods(inside, "lone");
-    assert_eq!(inside.evict(&lone[0], None, start()), Ok(()));
-    inside.settle(start());
+    let both = pods(data_plane, "both");
+    assert_eq!(data_plane.evict(&both[0], None, start()), Err(EvictionRefusal::SeveralBudgets));
+    let one = pods(data_plane, "one");
+    assert_eq!(data_plane.evict(&one[0], None, start()), Ok(()));
+    assert!(data_plane.evict(&one[1], None, start()).is_err(), "60% of 3 are 2");
+    assert_eq!(data_plane.evict(&one[0], None, start()), Ok(()), "it goes already");
+    let lone = pods(data_plane, "lone");
+    assert_eq!(data_plane.evict(&lone[0], None, start()), Ok(()));
+    data_plane.settle(start());
     cluster.advance(later(start(), 10));
-    check(&cluster);
-    assert!(pods(&cluster.inside, "lone").is_empty(), "nobody makes it anew");
-    assert_eq!(pods(&cluster.inside, "one").len(), 3);
+    check_objects(&cluster);
+    assert!(pods(&cluster.data_plane, "lone").is_empty(), "nobody makes it anew");
+    assert_eq!(pods(&cluster.data_plane, "one").len(), 3);
 }
 
 #[test]
@@ -374,28 +384,28 @@ fn pods_wait_when_there_is_no_room_and_go_on_when_there_is() {
                 [[projects.clusters.workloads]]\nname = \"big\"\nreplicas = 1\ncpu = 3000\n\
                 [[projects.clusters.workloads]]\nname = \"data\"\nkind = \"stateful_set\"\nreplicas = 1\nvolume = true\n";
     let mut cluster = cluster(text, 5);
-    cluster.begin(Action::Rotate(Step::Start), start());
+    cluster.begin(ClusterOperation::StartRotation, start());
     let mut waited = false;
     let mut events = BTreeSet::new();
-    // Two coredns that may not be away both have nowhere to go: the drain is forced in the end.
-    let end = play(&mut cluster, start(), later(start(), 180), |cluster, _| {
-        check(cluster);
-        for object in cluster.inside.store.list(Kind::Pod) {
+    // One of two coredns pods cannot be scheduled elsewhere: the drain is forced.
+    let end = advance_until(&mut cluster, start(), later(start(), 180), |cluster, _| {
+        check_objects(cluster);
+        for object in cluster.data_plane.store.list(ObjectKind::Pod) {
             if let Some((_, why)) = &object.pod().unwrap().unschedulable {
                 waited |= why.contains("nodes are available");
             }
         }
-        for object in cluster.inside.store.list(Kind::Event) {
-            if let Body::Event(event) = &object.body {
+        for object in cluster.data_plane.store.list(ObjectKind::Event) {
+            if let ObjectBody::Event(event) = &object.body {
                 events.insert(event.reason);
             }
         }
     });
     assert_eq!(cluster.phase, "PREPARED");
     assert!(waited);
-    play(&mut cluster, end, later(end, 10), |_, _| {});
+    advance_until(&mut cluster, end, later(end, 10), |_, _| {});
     cluster.advance(later(end, 10));
-    assert!(cluster.inside.pending.is_empty());
+    assert!(cluster.data_plane.pending.is_empty());
     for reason in
         ["FailedScheduling", "RegisteredNode", "NodeReady", "NodeNotSchedulable", "Killing"]
     {
@@ -408,9 +418,9 @@ fn a_rotation_goes_through_its_steps_in_the_platforms_order() {
     let text = "phase = \"NEVER\"\nversion = \"1.26.15\"\nage = \"400d\"\npools = [{ name = \"web\", nodes = 3 }]";
     let mut cluster = cluster(text, 5);
     assert!(cluster.credentials.static_token.is_some());
-    cluster.begin(Action::Rotate(Step::Start), start());
+    cluster.begin(ClusterOperation::StartRotation, start());
     assert_eq!(
-        (cluster.credentials.clients.clone(), cluster.credentials.bundle.clone()),
+        (cluster.credentials.accepted.clone(), cluster.credentials.bundle.clone()),
         (vec![1], vec![2, 1])
     );
     let mut seen: Vec<&str> = Vec::new();
@@ -419,40 +429,40 @@ fn a_rotation_goes_through_its_steps_in_the_platforms_order() {
             seen.push(word);
         }
     };
-    play(&mut cluster, start(), later(start(), 300), |cluster, _| {
-        let store = &cluster.inside.store;
-        if cluster.credentials.clients == [2, 1] && cluster.credentials.static_token.is_none() {
+    advance_until(&mut cluster, start(), later(start(), 300), |cluster, _| {
+        let store = &cluster.data_plane.store;
+        if cluster.credentials.accepted == [2, 1] && cluster.credentials.static_token.is_none() {
             note("trusted", &mut seen);
         }
         let labelled = store
-            .list(Kind::Secret)
+            .list(ObjectKind::Secret)
             .filter(|secret| secret.label("credentials.gardener.cloud/key-name").is_some())
             .count();
         if labelled > 0 {
             note("first secret", &mut seen);
         }
-        if labelled == store.count(Kind::Secret) {
+        if labelled == store.list(ObjectKind::Secret).count() {
             note("all secrets", &mut seen);
         }
-        if store.list(Kind::ServiceAccount).any(
-            |object| matches!(&object.body, Body::ServiceAccount(secrets) if secrets.len() == 2),
+        if store.list(ObjectKind::ServiceAccount).any(
+            |object| matches!(&object.body, ObjectBody::ServiceAccount(secrets) if secrets.len() == 2),
         ) {
             note("second token", &mut seen);
         }
         let bundles = store
-            .list(Kind::ConfigMap)
+            .list(ObjectKind::ConfigMap)
             .filter(|object| {
-                matches!(&object.body, Body::ConfigMap(data)
+                matches!(&object.body, ObjectBody::ConfigMap(data)
                 if data.get("ca.crt").is_some_and(|pem| pem.matches("BEGIN").count() == 2))
             })
             .count();
-        if bundles == store.count(Kind::Namespace) {
+        if bundles == store.list(ObjectKind::Namespace).count() {
             note("all bundles", &mut seen);
         }
-        if cluster.inside.template == 2 {
+        if cluster.data_plane.template == 2 {
             note("templates", &mut seen);
         }
-        if cluster.tally(Timestamp::MAX).joining > 0 {
+        if count(cluster, Timestamp::MAX).joining > 0 {
             note("new node", &mut seen);
         }
     });
@@ -471,23 +481,22 @@ fn a_rotation_goes_through_its_steps_in_the_platforms_order() {
     assert_eq!(cluster.phase, "PREPARED");
     let now = later(start(), 300);
     cluster.advance(now);
-    let nodes = cluster.inside.lives.len();
-    cluster.begin(Action::Rotate(Step::Complete), now);
+    let nodes = cluster.data_plane.node_histories.len();
+    cluster.begin(ClusterOperation::CompleteRotation, now);
     assert_eq!(cluster.credentials.serving, 1);
     let mut dropped_while = None;
     while let Some(next) = cluster.next_due().filter(|next| *next < later(now, 20)) {
         cluster.advance(next);
-        if cluster.credentials.clients == [2] && dropped_while.is_none() {
+        if cluster.credentials.accepted == [2] && dropped_while.is_none() {
             dropped_while = Some(cluster.phase.clone());
             assert_eq!(cluster.credentials.serving, 2);
-            assert_eq!(cluster.credentials.keys, [2]);
         }
     }
     assert_eq!(dropped_while.as_deref(), Some("COMPLETING"));
     assert_eq!(cluster.phase, "COMPLETED");
-    assert_eq!(cluster.inside.lives.len(), nodes, "completing rolls no node");
-    let secrets = cluster.inside.store.list(Kind::ServiceAccount).find_map(|object| {
-        if let Body::ServiceAccount(secrets) = &object.body
+    assert_eq!(cluster.data_plane.node_histories.len(), nodes, "completing rolls no node");
+    let secrets = cluster.data_plane.store.list(ObjectKind::ServiceAccount).find_map(|object| {
+        if let ObjectBody::ServiceAccount(secrets) = &object.body
             && !secrets.is_empty()
         {
             Some(secrets.len())
@@ -505,8 +514,8 @@ fn a_scene_may_begin_while_the_control_plane_is_renewed_or_the_old_is_dropped() 
     early.advance(start());
     let bundles = |cluster: &SimulatedCluster| {
         let mut counts = BTreeSet::new();
-        for object in cluster.inside.store.list(Kind::ConfigMap) {
-            if let Body::ConfigMap(data) = &object.body
+        for object in cluster.data_plane.store.list(ObjectKind::ConfigMap) {
+            if let ObjectBody::ConfigMap(data) = &object.body
                 && let Some(pem) = data.get("ca.crt")
             {
                 counts.insert(pem.matches("BEGIN").count());
@@ -514,27 +523,35 @@ fn a_scene_may_begin_while_the_control_plane_is_renewed_or_the_old_is_dropped() 
         }
         counts
     };
-    assert_eq!((early.credentials.clients.clone(), bundles(&early)), (vec![1], [1].into()));
-    let end = play(&mut early, start(), later(start(), 120), |_, _| {});
+    assert_eq!((early.credentials.accepted.clone(), bundles(&early)), (vec![1], [1].into()));
+    let end = advance_until(&mut early, start(), later(start(), 120), |_, _| {});
     assert_eq!(early.phase, "PREPARED");
     assert!(end < later(start(), 60));
-    assert_eq!((early.credentials.clients.clone(), bundles(&early)), (vec![2, 1], [2].into()));
+    assert_eq!((early.credentials.accepted.clone(), bundles(&early)), (vec![2, 1], [2].into()));
 
     let text = "phase = \"COMPLETING\"\ninitiated_ago = \"5h\"\ncompleted_ago = \"200d\"\npools = [{ name = \"web\", nodes = 3 }]";
     let mut late = cluster(text, 5);
     late.advance(start());
-    assert_eq!((late.credentials.clients.clone(), bundles(&late)), (vec![2, 1], [2].into()));
+    assert_eq!((late.credentials.accepted.clone(), bundles(&late)), (vec![2, 1], [2].into()));
     late.advance(later(start(), 1));
     assert_eq!(late.phase, "COMPLETED");
-    assert_eq!((late.credentials.clients.clone(), bundles(&late)), (vec![2], [1].into()));
-    // Tokens that were made by hand before the start are dead, and look so: older than the start.
-    let manual = late.inside.store.get(Kind::Secret, &Key::new("shop", "deployer-token")).unwrap();
+    assert_eq!((late.credentials.accepted.clone(), bundles(&late)), (vec![2], [1].into()));
+    // Tokens that users created before the start are not accepted, and are older than the start.
+    let manual = late
+        .data_plane
+        .store
+        .get(ObjectKind::Secret, &ObjectKey::new("shop", "deployer-token"))
+        .unwrap();
     assert!(manual.meta.created < late.initiated.unwrap());
     let token = manual.secret().unwrap().data["token"].clone();
     assert_eq!(late.credentials.verify(&token), None);
     let mut calm = cluster("initiated_ago = \"40d\"\ncompleted_ago = \"39d\"", 5);
-    calm.look_inside();
-    let manual = calm.inside.store.get(Kind::Secret, &Key::new("shop", "deployer-token")).unwrap();
+    calm.build_data_plane();
+    let manual = calm
+        .data_plane
+        .store
+        .get(ObjectKind::Secret, &ObjectKey::new("shop", "deployer-token"))
+        .unwrap();
     assert!(manual.meta.created > calm.completed.unwrap());
     let token = manual.secret().unwrap().data["token"].clone();
     assert!(calm.credentials.verify(&token).is_some());
@@ -545,41 +562,43 @@ fn the_autoscaler_stays_within_its_limits_and_a_roll_still_ends() {
     let text = "initiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n\
                 pools = [{ name = \"web\", nodes = 6, maximum = 12, autoscale = true }]";
     let mut cluster = cluster(text, 11);
-    cluster.look_inside();
+    cluster.build_data_plane();
     let mut sizes = BTreeSet::new();
-    play(&mut cluster, start(), later(start(), 300), |cluster, _| {
-        check(cluster);
-        sizes.insert(cluster.inside.zones.iter().map(|zone| zone.desired).sum::<usize>());
+    advance_until(&mut cluster, start(), later(start(), 300), |cluster, _| {
+        check_objects(cluster);
+        sizes.insert(
+            cluster.data_plane.machine_deployments.iter().map(|zone| zone.desired).sum::<usize>(),
+        );
     });
     assert!(sizes.len() > 2 && sizes.iter().all(|size| (6..=12).contains(size)), "{sizes:?}");
     let now = later(start(), 300);
     cluster.advance(now);
-    cluster.begin(Action::Rotate(Step::Start), now);
-    play(&mut cluster, now, later(now, 600), |cluster, _| check(cluster));
+    cluster.begin(ClusterOperation::StartRotation, now);
+    advance_until(&mut cluster, now, later(now, 600), |cluster, _| check_objects(cluster));
     assert_eq!(cluster.phase, "PREPARED");
 }
 
 #[test]
 fn a_deleted_node_is_replaced_and_hibernation_takes_all() {
     let mut cluster = cluster("pools = [{ name = \"web\", nodes = 3 }]", 5);
-    cluster.look_inside();
-    let name = Text::clone(&cluster.inside.zones[0].nodes[0].name);
-    cluster.inside.delete_node(&name, start());
-    check(&cluster);
-    assert_eq!(cluster.inside.store.count(Kind::Node), 2);
+    cluster.build_data_plane();
+    let name = Arc::clone(&cluster.data_plane.machine_deployments[0].machines[0].name);
+    cluster.data_plane.delete_node(&name, start());
+    check_objects(&cluster);
+    assert_eq!(cluster.data_plane.store.list(ObjectKind::Node).count(), 2);
     cluster.advance(later(start(), 20));
-    check(&cluster);
-    assert_eq!(cluster.inside.store.count(Kind::Node), 3);
-    assert!(cluster.inside.machine(&name).is_none());
+    check_objects(&cluster);
+    assert_eq!(cluster.data_plane.store.list(ObjectKind::Node).count(), 3);
+    assert!(cluster.data_plane.machine(&name).is_none());
     cluster.set_state("STATE_HIBERNATED");
-    check(&cluster);
-    assert_eq!(cluster.inside.store.count(Kind::Node), 0);
-    assert!(!cluster.has_server());
-    cluster.begin(Action::WakeUp, later(start(), 21));
-    assert!(!cluster.has_server());
+    check_objects(&cluster);
+    assert_eq!(cluster.data_plane.store.list(ObjectKind::Node).count(), 0);
+    assert!(!cluster.has_api_server());
+    cluster.begin(ClusterOperation::WakeUp, later(start(), 21));
+    assert!(!cluster.has_api_server());
     cluster.advance(later(start(), 40));
-    assert!(cluster.has_server());
+    assert!(cluster.has_api_server());
     assert_eq!(cluster.state, "STATE_HEALTHY");
-    assert_eq!(cluster.inside.store.count(Kind::Node), 3);
-    check(&cluster);
+    assert_eq!(cluster.data_plane.store.list(ObjectKind::Node).count(), 3);
+    check_objects(&cluster);
 }

@@ -1,83 +1,77 @@
-//! Admission webhooks that guard nodes: their service, what stands behind it, and what is refused while nothing does.
+//! Admission webhooks that guard nodes: their service, its endpoints, and what is refused while there are none.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::simulator::cluster::interior::{Interior, text};
+use crate::simulator::cluster::data_plane::DataPlane;
 use crate::simulator::cluster::objects::{
-    Body, Endpoint, Key, Kind, Object, Service, Text, Webhook,
+    ObjectBody, ObjectKey, ObjectKind, StoredEndpoint, StoredObject, StoredService, StoredWebhook,
 };
 
-/// Label of slices: their service.
+/// Label of an EndpointSlice: its service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
-impl Interior {
-    /// Makes the webhook that a workload answers for, with its service, if there is one.
-    pub(in crate::simulator::cluster) fn make_webhook(&mut self, number: usize, at: Timestamp) {
-        let Some(workload) = self.workloads.get(number).filter(|w| w.guards_nodes) else { return };
-        let (namespace, name) = (Text::clone(&workload.namespace), Text::clone(&workload.name));
-        let service = Key { namespace: Text::clone(&namespace), name: Text::clone(&name) };
+impl DataPlane {
+    /// Creates the webhook of a workload, if it has one, with its service.
+    pub(super) fn create_webhook(&mut self, number: usize, at: Timestamp) {
+        let Some(workload) = self.workloads.get(number).filter(|w| w.scene.guards_nodes) else {
+            return;
+        };
+        let service = workload.key.clone();
+        let name = &service.name;
+        let meta = self.new_meta(service.clone(), at);
         let number = u32::try_from(number).unwrap_or(0);
-        let meta = self.meta(service.clone(), at);
-        let body = Body::Service(Service { app: Text::clone(&name), number });
-        self.store.put(Object { meta, body });
-        let slice = format!("{name}-{}", self.dice.letters(5));
-        let mut meta = self.meta(Key { namespace, name: slice.into() }, at);
-        meta.labels.insert(SERVICE_NAME.into(), Text::clone(&name));
-        self.store.put(Object { meta, body: Body::Endpoints(Vec::new()) });
-        let meta = self.meta(Key::global(&name), at);
-        let webhook = Webhook { service, failure_policy: text("Fail") };
-        self.store.put(Object { meta, body: Body::Webhook(webhook) });
+        let body = ObjectBody::Service(StoredService { app: Arc::clone(name), number });
+        self.store.put(StoredObject { meta, body });
+        let slice = service.sibling(format!("{name}-{}", self.rng.name_suffix(5)));
+        let mut meta = self.new_meta(slice, at);
+        meta.labels.insert(SERVICE_NAME.into(), Arc::clone(name));
+        self.store.put(StoredObject { meta, body: ObjectBody::EndpointSlice(Vec::new()) });
+        let meta = self.new_meta(ObjectKey::global(Arc::clone(name)), at);
+        let webhook = StoredWebhook { service, failure_policy: "Fail".into() };
+        self.store.put(StoredObject { meta, body: ObjectBody::ValidatingWebhook(webhook) });
     }
 
-    /// Writes what stands behind the service of a workload.
-    pub(in crate::simulator::cluster) fn list_endpoints(&mut self, number: usize) {
-        let Some(workload) = self.workloads.get(number).filter(|w| w.guards_nodes) else { return };
-        let endpoint = |key: &Key| {
-            let object = self.store.get(Kind::Pod, key)?;
+    /// Updates the endpoints of a workload's service.
+    pub(super) fn update_endpoints(&mut self, number: usize) {
+        let Some(workload) = self.workloads.get(number).filter(|w| w.scene.guards_nodes) else {
+            return;
+        };
+        let endpoint = |key: &ObjectKey| {
+            let object = self.store.get(ObjectKind::Pod, key)?;
             let pod = object.pod()?;
-            Some(Endpoint {
-                pod: Text::clone(&key.name),
+            Some(StoredEndpoint {
+                pod: Arc::clone(&key.name),
                 node: pod.node.clone()?,
                 number: pod.number,
                 serving: pod.ready.0,
                 terminating: object.meta.deletion.is_some(),
             })
         };
-        let endpoints: Vec<Endpoint> = workload.pods.iter().filter_map(endpoint).collect();
-        let service =
-            Key { namespace: Text::clone(&workload.namespace), name: Text::clone(&workload.name) };
-        if let Some(slice) = self.slice_of(&service) {
-            self.store.edit(Kind::Endpoints, &slice, |object| {
-                object.body = Body::Endpoints(endpoints);
+        let endpoints = workload.pods.iter().filter_map(endpoint).collect();
+        if let Some(slice) = self.endpoint_slice(&workload.key).map(|s| s.meta.key.clone()) {
+            self.store.edit(ObjectKind::EndpointSlice, &slice, |object| {
+                object.body = ObjectBody::EndpointSlice(endpoints);
             });
         }
     }
 
-    /// Whether a webhook that must agree to new nodes cannot be asked.
-    pub(in crate::simulator::cluster) fn refuses_nodes(&self) -> bool {
-        self.store.list(Kind::Webhook).any(|object| {
-            let Body::Webhook(webhook) = &object.body else { return false };
-            let serves = |slice: Key| {
-                self.store.get(Kind::Endpoints, &slice).is_some_and(|slice| {
-                    matches!(&slice.body, Body::Endpoints(all) if all.iter().any(|one| one.serving))
-                })
-            };
-            *webhook.failure_policy == *"Fail"
-                && !self.slice_of(&webhook.service).is_some_and(serves)
+    /// Whether a webhook refuses new nodes because nothing serves it.
+    pub(super) fn refuses_nodes(&self) -> bool {
+        self.store.list(ObjectKind::ValidatingWebhook).any(|object| {
+            let ObjectBody::ValidatingWebhook(webhook) = &object.body else { return false };
+            let is_served = self.endpoint_slice(&webhook.service).is_some_and(|slice| {
+                matches!(&slice.body, ObjectBody::EndpointSlice(all) if all.iter().any(|one| one.serving))
+            });
+            *webhook.failure_policy == *"Fail" && !is_served
         })
     }
 
-    fn slice_of(&self, service: &Key) -> Option<Key> {
-        let slices = self.store.list(Kind::Endpoints);
-        let mut of_it = slices.filter(|object| {
+    fn endpoint_slice(&self, service: &ObjectKey) -> Option<&Arc<StoredObject>> {
+        self.store.list(ObjectKind::EndpointSlice).find(|object| {
             object.meta.key.namespace == service.namespace
                 && object.label(SERVICE_NAME) == Some(&*service.name)
-        });
-        of_it.next().map(|object| object.meta.key.clone())
-    }
-
-    /// Somebody deletes the configuration of a webhook.
-    pub fn delete_webhook(&mut self, key: &Key) {
-        self.store.remove(Kind::Webhook, key);
+        })
     }
 }

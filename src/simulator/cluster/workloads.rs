@@ -1,142 +1,86 @@
-//! What runs in a cluster: the controllers that make pods, from the scene and from what runs everywhere.
+//! What runs in a cluster: the controllers of the scene, and those that run in every cluster.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use jiff::SignedDuration;
-
-use crate::simulator::cluster::objects::{Amount, Key, Local, Owner, Text};
-use crate::simulator::dice::Dice;
+use crate::simulator::cluster::objects::{IntOrPercent, LocalStorage, ObjectKey, OwnerReference};
+use crate::simulator::rng::Rng;
 use crate::simulator::scene::{SceneCluster, ScenePool, SceneWorkload, WorkloadKind};
 
 /// A controller and its pods.
 #[derive(Debug)]
 pub struct Workload {
-    pub namespace: Text,
-    /// Name; also the value of its pods' label `app`.
-    pub name: Text,
-    pub kind: WorkloadKind,
-    /// Pods that it wants.
-    pub replicas: u32,
-    /// Pool in which they run.
-    pub pool: Option<Text>,
-    /// Zone in which they are at the beginning.
-    pub zone: Option<Text>,
-    /// Millicores of each pod.
-    pub cpu: u32,
-    /// `terminationGracePeriodSeconds`.
-    pub grace: i64,
-    /// From being placed to being ready.
-    pub start: SignedDuration,
-    /// Whether each pod has a volume of its own.
-    pub volume: bool,
-    /// Data that stays on the node.
-    pub local: Local,
-    /// What keeps deleted pods.
-    pub finalizer: Option<String>,
-    /// Whether moved pods become ready again.
-    pub recovers: bool,
-    /// Whether volumes can be detached.
-    pub detaches: bool,
-    /// `minAvailable` of its budgets.
-    pub min_available: Option<Amount>,
-    /// `maxUnavailable` of its budgets.
-    pub max_unavailable: Option<Amount>,
-    /// Whether it answers for a webhook that must agree to new nodes.
-    pub guards_nodes: bool,
-    /// Its `PodDisruptionBudget`s.
-    pub budgets: Vec<Key>,
-    /// What pods name as their controller.
-    pub owner: Option<Owner>,
-    /// Its pods, those that are being deleted too.
-    pub pods: BTreeSet<Key>,
+    /// The name is also the value of its pods' label `app`.
+    pub key: ObjectKey,
+    pub scene: SceneWorkload,
+    pub budgets: Vec<ObjectKey>,
+    /// The owner of its pods.
+    pub owner: Option<OwnerReference>,
+    pub pods: BTreeSet<ObjectKey>,
 }
 
 impl Workload {
-    fn new(scene: &SceneWorkload, name: &str, dice: &mut Dice) -> Self {
-        let (version, kind, owner) = match scene.kind {
+    fn new(scene: SceneWorkload, name: String, rng: &mut Rng) -> Self {
+        let key = ObjectKey::new(&*scene.namespace, name);
+        let name = &key.name;
+        let owner = match scene.kind {
             WorkloadKind::Deployment => {
-                ("apps/v1", "ReplicaSet", format!("{name}-{}", dice.letters(9)))
+                Some(("ReplicaSet", format!("{name}-{}", rng.name_suffix(9)).into()))
             }
-            WorkloadKind::StatefulSet => ("apps/v1", "StatefulSet", name.to_owned()),
-            WorkloadKind::DaemonSet => ("apps/v1", "DaemonSet", name.to_owned()),
-            WorkloadKind::Bare => ("", "", String::new()),
+            WorkloadKind::StatefulSet => Some(("StatefulSet", Arc::clone(name))),
+            WorkloadKind::DaemonSet => Some(("DaemonSet", Arc::clone(name))),
+            WorkloadKind::Bare => None,
         };
-        let owner = (scene.kind != WorkloadKind::Bare).then(|| Owner {
-            version,
+        let owner = owner.map(|(kind, name)| OwnerReference {
+            version: "apps/v1",
             kind,
-            name: owner.into(),
-            uid: dice.uid().into(),
+            name,
+            uid: rng.uid().into(),
         });
-        let budgets = if scene.min_available.is_some() || scene.max_unavailable.is_some() {
-            (0..scene.budgets)
-                .map(|number| match number {
-                    0 => Key::new(&scene.namespace, name),
-                    other => Key::new(&scene.namespace, &format!("{name}-{}", other + 1)),
-                })
-                .collect()
-        } else {
-            Vec::new()
+        let has_budget = scene.min_available.is_some() || scene.max_unavailable.is_some();
+        let budget = |number: u32| match number {
+            1 => key.clone(),
+            _ => key.sibling(format!("{name}-{number}")),
         };
-        let text = |text: &Option<String>| text.as_deref().map(Text::from);
-        Self {
-            namespace: scene.namespace.as_str().into(),
-            name: name.into(),
-            kind: scene.kind,
-            replicas: scene.replicas,
-            pool: text(&scene.pool),
-            zone: text(&scene.zone),
-            cpu: scene.cpu,
-            grace: i64::from(scene.grace),
-            start: SignedDuration::from_secs(i64::from(scene.start)),
-            volume: scene.volume,
-            local: scene.local,
-            finalizer: scene.finalizer.clone(),
-            recovers: scene.recovers,
-            detaches: scene.detaches,
-            guards_nodes: scene.guards_nodes,
-            min_available: scene.min_available.clone(),
-            max_unavailable: scene.max_unavailable.clone(),
-            budgets,
-            owner,
-            pods: BTreeSet::new(),
-        }
+        let budgets = (1..=scene.budgets).filter(|_| has_budget).map(budget).collect();
+        Self { budgets, owner, pods: BTreeSet::new(), scene, key }
     }
 }
 
-/// Everything that runs in a cluster of a scene.
-pub fn all(scene: &SceneCluster, team: &str, dice: &mut Dice) -> Vec<Workload> {
-    let mut planned = everywhere();
+/// All workloads of a cluster; `namespace` is that of the usual applications.
+pub fn all(scene: &SceneCluster, namespace: &str, rng: &mut Rng) -> Vec<Workload> {
+    let mut planned = of_platform();
     if scene.usual_workloads {
-        planned.extend(usual(&scene.pools, team));
+        planned.extend(usual(&scene.pools, namespace));
     }
     planned.extend(scene.workloads.iter().cloned());
     if let Some([pool, zone, budget]) = &scene.blocked {
         let (namespace, name) = budget.split_once('/').unwrap_or(("default", budget));
-        let is_there = |w: &&SceneWorkload| w.namespace == namespace && w.name == name;
-        if !planned.iter().any(|workload| is_there(&workload)) {
+        if !planned.iter().any(|w| w.namespace == namespace && w.name == name) {
             planned.push(SceneWorkload {
                 replicas: 1,
                 pool: Some(pool.clone()),
                 zone: Some(zone.clone()),
-                min_available: Some(Amount::Number(1)),
-                ..plain(namespace, name)
+                min_available: Some(IntOrPercent::Int(1)),
+                ..deployment(namespace, name)
             });
         }
     }
-    let mut made = Vec::new();
+    let mut all = Vec::new();
     for workload in &planned {
         for number in 1..=workload.repeat {
             let name = match workload.repeat {
                 1 => workload.name.clone(),
                 _ => format!("{}-{number}", workload.name),
             };
-            made.push(Workload::new(workload, &name, dice));
+            all.push(Workload::new(workload.clone(), name, rng));
         }
     }
-    made
+    all
 }
 
-fn plain(namespace: &str, name: &str) -> SceneWorkload {
+/// A Deployment of two replicas.
+fn deployment(namespace: &str, name: &str) -> SceneWorkload {
     SceneWorkload {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
@@ -150,7 +94,7 @@ fn plain(namespace: &str, name: &str) -> SceneWorkload {
         budgets: 1,
         cpu: 200,
         volume: false,
-        local: Local::Nothing,
+        local: LocalStorage::None,
         grace: 30,
         start: 20,
         finalizer: None,
@@ -160,46 +104,46 @@ fn plain(namespace: &str, name: &str) -> SceneWorkload {
     }
 }
 
-/// What the platform itself runs in every cluster.
-fn everywhere() -> Vec<SceneWorkload> {
-    let system = |name: &str| plain("kube-system", name);
-    let everywhere = |name: &str| SceneWorkload {
+/// What the platform runs in every cluster.
+fn of_platform() -> Vec<SceneWorkload> {
+    let system = |name: &str| deployment("kube-system", name);
+    let daemon_set = |name: &str| SceneWorkload {
         kind: WorkloadKind::DaemonSet,
         cpu: 20,
-        local: Local::HostPath,
+        local: LocalStorage::HostPath,
         ..system(name)
     };
     let guarded = |name: &str| SceneWorkload {
-        max_unavailable: Some(Amount::Number(1)),
+        max_unavailable: Some(IntOrPercent::Int(1)),
         cpu: 50,
         ..system(name)
     };
     vec![
-        everywhere("calico-node"),
-        everywhere("csi-driver-node"),
-        everywhere("kube-proxy"),
+        daemon_set("calico-node"),
+        daemon_set("csi-driver-node"),
+        daemon_set("kube-proxy"),
         guarded("coredns"),
         guarded("metrics-server"),
         SceneWorkload { replicas: 1, cpu: 50, ..system("vpn-shoot") },
     ]
 }
 
-/// What a team runs, if the scene does not say otherwise: nothing of it holds up a drain for long.
-fn usual(pools: &[ScenePool], team: &str) -> Vec<SceneWorkload> {
+/// The usual applications, none of which blocks a drain for long.
+fn usual(pools: &[ScenePool], namespace: &str) -> Vec<SceneWorkload> {
     let mut found = Vec::new();
     for pool in pools {
         let here = Some(pool.name.clone());
         found.push(SceneWorkload {
             replicas: pool.nodes.max(1),
             pool: here.clone(),
-            max_unavailable: Some(Amount::Percent("25%".to_owned())),
-            ..plain(team, &format!("{}-app", pool.name))
+            max_unavailable: Some(IntOrPercent::Percent("25%".to_owned())),
+            ..deployment(namespace, &format!("{}-app", pool.name))
         });
         found.push(SceneWorkload {
             replicas: (pool.nodes / 2).max(1),
             pool: here,
-            local: Local::EmptyDir,
-            ..plain(team, &format!("{}-worker", pool.name))
+            local: LocalStorage::EmptyDir,
+            ..deployment(namespace, &format!("{}-worker", pool.name))
         });
     }
     if let Some(first) = pools.first().filter(|first| first.nodes >= 3) {
@@ -207,17 +151,17 @@ fn usual(pools: &[ScenePool], team: &str) -> Vec<SceneWorkload> {
             kind: WorkloadKind::StatefulSet,
             replicas: 3,
             pool: Some(first.name.clone()),
-            max_unavailable: Some(Amount::Number(1)),
+            max_unavailable: Some(IntOrPercent::Int(1)),
             volume: true,
             grace: 60,
-            ..plain(team, "store")
+            ..deployment(namespace, "store")
         });
     }
     found.push(SceneWorkload {
         kind: WorkloadKind::StatefulSet,
         replicas: 1,
         volume: true,
-        ..plain("monitoring", "prometheus")
+        ..deployment("monitoring", "prometheus")
     });
     found
 }

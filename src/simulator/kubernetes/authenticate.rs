@@ -1,60 +1,59 @@
-//! Who asks: client certificates, tokens of service accounts, and the static token. There is no anonymous access.
+//! Authentication: client certificates, service account tokens, and the static token. There is no anonymous access.
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use serde_json::Value;
 
 use crate::simulator::cluster::SimulatedCluster;
-use crate::simulator::cluster::objects::{Key, Kind};
+use crate::simulator::cluster::objects::{ObjectKey, ObjectKind};
 
-/// Somebody the API server knows.
+/// An authenticated user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    pub user: String,
+pub struct UserInfo {
+    pub name: String,
     pub groups: Vec<String>,
     pub admin: bool,
 }
 
-/// What a request brings along.
-pub struct Presented<'a> {
-    /// Client certificate and what came with it.
-    pub chain: &'a [CertificateDer<'static>],
-    pub bearer: Option<&'a str>,
+impl UserInfo {
+    fn new(name: String, mut groups: Vec<String>, admin: bool) -> Self {
+        groups.push("system:authenticated".to_owned());
+        Self { name, groups, admin }
+    }
 }
 
-/// Says who asks. Times are judged by the cluster's own clock; a certificate that is fresher than `fresh` is not
-/// accepted yet.
-pub fn identify(
+/// The user of a request, by the cluster's own clock. Certificates that are younger than `least_age`, in seconds, are
+/// not accepted yet.
+pub fn authenticate(
     cluster: &mut SimulatedCluster,
-    judge: &dyn ClientCertVerifier,
-    presented: &Presented<'_>,
+    verifier: &dyn ClientCertVerifier,
+    chain: &[CertificateDer<'static>],
+    bearer: Option<&str>,
     now: Timestamp,
-    fresh: Option<SignedDuration>,
-) -> Option<Identity> {
-    by_certificate(judge, presented.chain, now, fresh)
-        .or_else(|| by_token(cluster, presented.bearer?, now))
+    least_age: Option<i64>,
+) -> Option<UserInfo> {
+    authenticate_certificate(verifier, chain, now, least_age)
+        .or_else(|| authenticate_token(cluster, bearer?, now))
 }
 
-fn by_certificate(
-    judge: &dyn ClientCertVerifier,
+fn authenticate_certificate(
+    verifier: &dyn ClientCertVerifier,
     chain: &[CertificateDer<'static>],
     now: Timestamp,
-    fresh: Option<SignedDuration>,
-) -> Option<Identity> {
-    let (own, others) = chain.split_first()?;
+    least_age: Option<i64>,
+) -> Option<UserInfo> {
+    let (own, intermediates) = chain.split_first()?;
     let seconds = u64::try_from(now.as_second()).ok()?;
     let at = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    judge.verify_client_cert(own, others, at).ok()?;
+    verifier.verify_client_cert(own, intermediates, at).ok()?;
     let (_, certificate) = x509_parser::parse_x509_certificate(own).ok()?;
-    if let Some(fresh) = fresh {
-        // Certificates are dated back by one minute.
-        let made = certificate.validity().not_before.timestamp() + 60;
-        if now.as_second() - made < fresh.as_secs() {
-            return None;
-        }
+    // Certificates are backdated by one minute.
+    let age = now.as_second() - (certificate.validity().not_before.timestamp() + 60);
+    if least_age.is_some_and(|least| age < least) {
+        return None;
     }
     let subject = certificate.subject();
     let user = subject.iter_common_name().next()?.as_str().ok()?.to_owned();
@@ -68,42 +67,36 @@ fn by_certificate(
             "gardener.cloud:system:admins" | "gardener.cloud:project:admins" | "system:masters"
         )
     });
-    Some(Identity { user, groups: authenticated(groups), admin })
+    Some(UserInfo::new(user, groups, admin))
 }
 
-fn authenticated(mut groups: Vec<String>) -> Vec<String> {
-    groups.push("system:authenticated".to_owned());
-    groups
-}
-
-fn by_token(cluster: &mut SimulatedCluster, token: &str, now: Timestamp) -> Option<Identity> {
+fn authenticate_token(
+    cluster: &mut SimulatedCluster,
+    token: &str,
+    now: Timestamp,
+) -> Option<UserInfo> {
     if cluster.credentials.static_token.as_deref() == Some(token) {
-        return Some(Identity {
-            user: "system:cluster-admin".to_owned(),
-            groups: authenticated(vec!["system:masters".to_owned()]),
-            admin: true,
-        });
+        let groups = vec!["system:masters".to_owned()];
+        return Some(UserInfo::new("system:cluster-admin".to_owned(), groups, true));
     }
     let claims = cluster.credentials.verify(token)?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let known = if text("iss") == Some("kubernetes/serviceaccount") {
-        cluster.inside.knows_token(&claims, now)
+        cluster.data_plane.accept_secret_token(&claims, now)
     } else {
         let end = claims.get("exp").and_then(Value::as_i64)?;
-        end > now.as_second() && is_for_us(&claims) && knows_account(cluster, &claims)
+        end > now.as_second() && has_own_audience(&claims) && knows_account(cluster, &claims)
     };
-    let user = text("sub")?.to_owned();
+    let user = text("sub").filter(|_| known)?.to_owned();
     let namespace = user.split(':').nth(2).unwrap_or_default();
-    let groups = authenticated(vec![
-        "system:serviceaccounts".to_owned(),
-        format!("system:serviceaccounts:{namespace}"),
-    ]);
-    let admin = cluster.inside.admins.contains(&user);
-    known.then_some(Identity { user, groups, admin })
+    let groups =
+        vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
+    let admin = cluster.data_plane.admins.contains(&user);
+    Some(UserInfo::new(user, groups, admin))
 }
 
-/// A token for another audience is none for this API; its own audience is the issuer.
-fn is_for_us(claims: &Value) -> bool {
+/// The audience of this API is the issuer of its tokens.
+fn has_own_audience(claims: &Value) -> bool {
     let issuer = claims.get("iss");
     match claims.get("aud") {
         Some(Value::Array(audiences)) => audiences.iter().any(|audience| Some(audience) == issuer),
@@ -113,11 +106,13 @@ fn is_for_us(claims: &Value) -> bool {
 
 fn knows_account(cluster: &SimulatedCluster, claims: &Value) -> bool {
     let text = |pointer: &str| claims.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let key =
-        Key::new(text("/kubernetes.io/namespace"), text("/kubernetes.io/serviceaccount/name"));
+    let key = ObjectKey::new(
+        text("/kubernetes.io/namespace"),
+        text("/kubernetes.io/serviceaccount/name"),
+    );
     cluster
-        .inside
+        .data_plane
         .store
-        .get(Kind::ServiceAccount, &key)
+        .get(ObjectKind::ServiceAccount, &key)
         .is_some_and(|account| *account.meta.uid == *text("/kubernetes.io/serviceaccount/uid"))
 }

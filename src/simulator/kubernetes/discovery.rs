@@ -1,12 +1,12 @@
-//! What a client may ask an API server about itself: groups, resources, version, health, token issuer.
+//! Discovery: API groups, their resources, and the version of the server.
 
 use serde_json::{Value, json};
 
+use crate::simulator::http::JsonResponse;
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::resources::{RESOURCES, Resource};
-use crate::simulator::kubernetes::status::Answer;
 
-/// Groups that are offered besides the core.
+/// Groups besides the core group.
 const GROUPS: &[&str] = &[
     "admissionregistration.k8s.io",
     "apps",
@@ -17,8 +17,21 @@ const GROUPS: &[&str] = &[
     "storage.k8s.io",
 ];
 
-/// Answers discovery; `None` if the path is no part of it.
-pub fn route(path: &[&str], version: &str) -> Option<Answer> {
+const CREATE: &[&str] = &["create"];
+const SCALE: &[&str] = &["get", "patch", "update"];
+
+/// Subresources and reviews: group, name, kind, the kind's group if it is another one, verbs.
+const SUBRESOURCES: &[(&str, &str, &str, &str, &[&str])] = &[
+    ("", "pods/eviction", "Eviction", "policy", CREATE),
+    ("", "serviceaccounts/token", "TokenRequest", "authentication.k8s.io", CREATE),
+    ("apps", "deployments/scale", "Scale", "autoscaling", SCALE),
+    ("apps", "statefulsets/scale", "Scale", "autoscaling", SCALE),
+    ("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview", "", CREATE),
+    ("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview", "", CREATE),
+];
+
+/// Answers a request for discovery; `None` if the path is not part of it.
+pub fn route(path: &[&str], version: &str) -> Option<JsonResponse> {
     let answer = match path {
         ["api"] => json!({
             "kind": "APIVersions", "versions": ["v1"],
@@ -56,48 +69,28 @@ fn describe(group: &str) -> Value {
 fn resources(group: &str, group_version: &str) -> Value {
     let mut found: Vec<Value> =
         RESOURCES.iter().filter(|resource| resource.group == group).map(listed).collect();
-    let mut also = |name: &str, kind: &str, namespaced: bool, extra: Value| {
+    let also = SUBRESOURCES.iter().filter(|(of, ..)| *of == group);
+    found.extend(also.map(|(_, name, kind, kind_group, verbs)| {
         let mut entry = json!({
-            "name": name, "singularName": "", "namespaced": namespaced, "kind": kind, "verbs": ["create"],
+            "name": name, "singularName": "", "namespaced": name.contains('/'), "kind": kind, "verbs": verbs,
         });
-        if let (Some(entry), Value::Object(extra)) = (entry.as_object_mut(), extra) {
-            entry.extend(extra);
+        if !kind_group.is_empty() {
+            set(&mut entry, "group", json!(kind_group));
+            set(&mut entry, "version", json!("v1"));
         }
-        found.push(entry);
-    };
-    match group {
-        "" => {
-            let policy = json!({"group": "policy", "version": "v1"});
-            also("pods/eviction", "Eviction", true, policy);
-            let tokens = json!({"group": "authentication.k8s.io", "version": "v1"});
-            also("serviceaccounts/token", "TokenRequest", true, tokens);
-        }
-        "apps" => {
-            for name in ["deployments/scale", "statefulsets/scale"] {
-                let scale = json!({
-                    "group": "autoscaling", "version": "v1", "verbs": ["get", "patch", "update"],
-                });
-                also(name, "Scale", true, scale);
-            }
-        }
-        "authorization.k8s.io" => {
-            also("selfsubjectaccessreviews", "SelfSubjectAccessReview", false, json!({}));
-        }
-        "authentication.k8s.io" => {
-            also("selfsubjectreviews", "SelfSubjectReview", false, json!({}));
-        }
-        _ => {}
-    }
+        entry
+    }));
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": found})
 }
 
 fn listed(resource: &Resource) -> Value {
+    let Resource { name, plural, namespaced, verbs, .. } = resource;
     let mut entry = json!({
-        "name": resource.plural, "singularName": resource.singular, "namespaced": resource.namespaced,
-        "kind": resource.name, "verbs": resource.verbs,
+        "name": plural, "singularName": plural.trim_end_matches('s'), "namespaced": namespaced, "kind": name,
+        "verbs": verbs,
     });
-    if !resource.short.is_empty() {
-        set(&mut entry, "shortNames", json!(resource.short));
+    if let Some(name) = resource.short_name {
+        set(&mut entry, "shortNames", json!([name]));
     }
     entry
 }

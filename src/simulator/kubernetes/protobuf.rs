@@ -1,105 +1,83 @@
-//! Bodies that kubectl sends in the protobuf encoding of Kubernetes, read into the JSON that they stand for: questions
-//! about access, requests for tokens, evictions. Answers are JSON, which every client takes.
+//! Decodes bodies that kubectl sends in the protobuf encoding of Kubernetes: reviews of access, requests for tokens,
+//! evictions. Answers are JSON, which every client accepts.
 
 use serde_json::{Map, Value, json};
 
-/// Every message begins so.
+use crate::simulator::kubernetes::json::set;
+
 const MAGIC: &[u8] = b"k8s\0";
 
-/// One field of a message.
-enum Field<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-}
+/// Number of a field, its value if that is a number, and its bytes otherwise.
+type Field<'a> = (u64, Option<u64>, &'a [u8]);
 
-/// Reads a body; `None` if it is not such a message.
+/// Decodes a body; `None` if it is no such message.
 pub fn read(body: &[u8]) -> Option<Value> {
     let envelope = fields(body.strip_prefix(MAGIC)?)?;
-    let kind = text(&envelope, 1).and_then(|meta| string(&fields(meta)?, 2))?;
-    let message = fields(text(&envelope, 2)?)?;
-    // In all of them the second field holds what is asked for.
-    let asked = text(&message, 2).and_then(fields);
-    let found = match kind.as_str() {
+    let kind = bytes(&envelope, 1).and_then(|meta| string(bytes(&fields(meta)?, 2)?))?;
+    let message = fields(bytes(&envelope, 2)?)?;
+    // The second field of all of them is the spec.
+    let spec = bytes(&message, 2).and_then(fields);
+    Some(match kind.as_str() {
         "SelfSubjectAccessReview" => {
             let names =
                 ["namespace", "verb", "group", "version", "resource", "subresource", "name"];
-            let attributes = text(&asked?, 1).and_then(fields).unwrap_or_default();
-            let mut found = Map::new();
-            for (number, name) in (1..).zip(names) {
-                if let Some(value) = string(&attributes, number) {
-                    found.insert(name.to_owned(), Value::String(value));
-                }
-            }
-            json!({"spec": {"resourceAttributes": found}})
+            let attributes = bytes(&spec?, 1).and_then(fields).unwrap_or_default();
+            let attributes: Map<String, Value> = (1..)
+                .zip(names)
+                .filter_map(|(number, name)| Some((name, string(bytes(&attributes, number)?)?)))
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .collect();
+            json!({"spec": {"resourceAttributes": attributes}})
         }
         "TokenRequest" => {
-            let spec = asked.unwrap_or_default();
-            let audiences: Vec<String> = spec
-                .iter()
-                .filter(|(number, _)| *number == 1)
-                .filter_map(|(_, field)| as_string(field))
-                .collect();
-            let mut found = Map::new();
-            found.insert("audiences".to_owned(), json!(audiences));
-            if let Some(seconds) = number(&spec, 4) {
-                found.insert("expirationSeconds".to_owned(), json!(seconds));
+            let fields = spec.unwrap_or_default();
+            let mut spec = json!({"audiences": strings(&fields, 1)});
+            if let Some(seconds) = number(&fields, 4) {
+                set(&mut spec, "expirationSeconds", json!(seconds));
             }
-            json!({"spec": found})
+            json!({"spec": spec})
         }
-        "Eviction" => match delete_options(&asked.unwrap_or_default()) {
-            options if options.is_empty() => json!({}),
+        "Eviction" => match delete_options(&spec.unwrap_or_default()) {
+            Value::Object(options) if options.is_empty() => json!({}),
             options => json!({"deleteOptions": options}),
         },
-        "DeleteOptions" => Value::Object(delete_options(&message)),
+        "DeleteOptions" => delete_options(&message),
         _ => json!({}),
-    };
-    Some(found)
+    })
 }
 
-/// How long a pod may take, which uid is meant, and whether it is only tried.
-fn delete_options(message: &[(u64, Field<'_>)]) -> Map<String, Value> {
-    let mut found = Map::new();
+fn delete_options(message: &[Field<'_>]) -> Value {
+    let mut options = json!({});
     if let Some(seconds) = number(message, 1) {
-        found.insert("gracePeriodSeconds".to_owned(), json!(seconds));
+        set(&mut options, "gracePeriodSeconds", json!(seconds));
     }
-    let uid = text(message, 2).and_then(fields).and_then(|meant| string(&meant, 1));
+    let uid = bytes(message, 2).and_then(fields).and_then(|uid| string(bytes(&uid, 1)?));
     if let Some(uid) = uid {
-        found.insert("preconditions".to_owned(), json!({"uid": uid}));
+        set(&mut options, "preconditions", json!({"uid": uid}));
     }
-    let dry: Vec<String> = message
-        .iter()
-        .filter(|(number, _)| *number == 5)
-        .filter_map(|(_, field)| as_string(field))
-        .collect();
-    if !dry.is_empty() {
-        found.insert("dryRun".to_owned(), json!(dry));
+    let dry_run = strings(message, 5);
+    if !dry_run.is_empty() {
+        set(&mut options, "dryRun", json!(dry_run));
     }
-    found
+    options
 }
 
-fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, Field<'_>)>> {
+fn fields(mut bytes: &[u8]) -> Option<Vec<Field<'_>>> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
         let key = varint(&mut bytes)?;
-        let field = match key & 7 {
-            0 => Field::Number(varint(&mut bytes)?),
-            1 => Field::Bytes(take(&mut bytes, 8)?),
-            2 => {
-                let length = usize::try_from(varint(&mut bytes)?).ok()?;
-                Field::Bytes(take(&mut bytes, length)?)
-            }
-            5 => Field::Bytes(take(&mut bytes, 4)?),
+        let (value, length) = match key & 7 {
+            0 => (Some(varint(&mut bytes)?), 0),
+            1 => (None, 8),
+            2 => (None, usize::try_from(varint(&mut bytes)?).ok()?),
+            5 => (None, 4),
             _ => return None,
         };
-        found.push((key >> 3, field));
+        let (content, rest) = bytes.split_at_checked(length)?;
+        bytes = rest;
+        found.push((key >> 3, value, content));
     }
     Some(found)
-}
-
-fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
-    let (taken, rest) = bytes.split_at_checked(count)?;
-    *bytes = rest;
-    Some(taken)
 }
 
 fn varint(bytes: &mut &[u8]) -> Option<u64> {
@@ -115,30 +93,28 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn text<'a>(fields: &[(u64, Field<'a>)], wanted: u64) -> Option<&'a [u8]> {
-    fields.iter().find_map(|(number, field)| match field {
-        Field::Bytes(bytes) if *number == wanted => Some(*bytes),
-        Field::Bytes(_) | Field::Number(_) => None,
-    })
+fn all<'a>(fields: &[Field<'a>], wanted: u64) -> impl Iterator<Item = &'a [u8]> {
+    let fields =
+        fields.iter().filter(move |(number, value, _)| *number == wanted && value.is_none());
+    fields.map(|(_, _, bytes)| *bytes)
 }
 
-fn string(fields: &[(u64, Field<'_>)], wanted: u64) -> Option<String> {
-    text(fields, wanted).and_then(|bytes| String::from_utf8(bytes.to_vec()).ok())
+fn bytes<'a>(fields: &[Field<'a>], wanted: u64) -> Option<&'a [u8]> {
+    all(fields, wanted).next()
 }
 
-fn as_string(field: &Field<'_>) -> Option<String> {
-    match field {
-        Field::Bytes(bytes) => String::from_utf8(bytes.to_vec()).ok(),
-        Field::Number(_) => None,
-    }
+fn string(bytes: &[u8]) -> Option<String> {
+    String::from_utf8(bytes.to_vec()).ok()
 }
 
-fn number(fields: &[(u64, Field<'_>)], wanted: u64) -> Option<i64> {
-    fields.iter().find_map(|(number, field)| match field {
-        // Negative numbers are written as large ones.
-        Field::Number(value) if *number == wanted => Some(value.cast_signed()),
-        Field::Number(_) | Field::Bytes(_) => None,
-    })
+fn strings(fields: &[Field<'_>], wanted: u64) -> Vec<String> {
+    all(fields, wanted).filter_map(string).collect()
+}
+
+fn number(fields: &[Field<'_>], wanted: u64) -> Option<i64> {
+    let mut fields = fields.iter().filter(|(number, ..)| *number == wanted);
+    // Negative numbers are written as large ones.
+    fields.find_map(|(_, value, _)| value.map(u64::cast_signed))
 }
 
 #[cfg(test)]
@@ -164,9 +140,9 @@ mod tests {
         let expected = json!({"namespace": "shop", "verb": "list", "resource": "secrets"});
         assert_eq!(read(&review).unwrap(), json!({"spec": {"resourceAttributes": expected}}));
         let spec = [field(1, b"vault"), vec![4 << 3, 0x90, 0x1c]].concat();
-        let request = message("TokenRequest", &field(2, &spec));
+        let spec_field = message("TokenRequest", &field(2, &spec));
         let expected = json!({"audiences": ["vault"], "expirationSeconds": 3_600});
-        assert_eq!(read(&request).unwrap(), json!({"spec": expected}));
+        assert_eq!(read(&spec_field).unwrap(), json!({"spec": expected}));
         let eviction = message("Eviction", &field(2, &[1 << 3, 7]));
         let expected = json!({"deleteOptions": {"gracePeriodSeconds": 7}});
         assert_eq!(read(&eviction).unwrap(), expected);

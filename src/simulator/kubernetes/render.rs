@@ -1,36 +1,38 @@
-//! Objects as the API writes them: metadata, and the smaller kinds.
+//! Renders objects as JSON: metadata, and the smaller kinds.
 
 use base64::Engine;
 use serde_json::{Map, Value, json};
 
 use crate::simulator::cluster::objects::{
-    Amount, Attachment, Body, Budget, Controller, Event, Key, Kind, Labels, Meta, Object, Volume,
+    LabelMap, ObjectBody, ObjectKey, ObjectKind, ObjectMeta, StoredAttachment, StoredBudget,
+    StoredController, StoredEndpoint, StoredEvent, StoredObject, StoredService, StoredVolume,
+    StoredWebhook,
 };
 use crate::simulator::kubernetes::json::set;
-use crate::simulator::kubernetes::view::View;
-use crate::simulator::kubernetes::{render_node, render_pod, render_service};
+use crate::simulator::kubernetes::object_view::ObjectView;
+use crate::simulator::kubernetes::{render_node, render_pod};
 
-/// An object without `kind` and `apiVersion`. The version is that of the change by which it is shown.
-pub fn object(object: &Object, version: u64, view: &View) -> Map<String, Value> {
+/// An object without `kind` and `apiVersion`, with the version of the change that shows it.
+pub fn object(object: &StoredObject, version: u64, view: &ObjectView) -> Map<String, Value> {
     let mut found = match &object.body {
-        Body::ConfigMap(data) => json!({"data": data}),
-        Body::Event(event) => render_event(event, view),
-        Body::Namespace => {
+        ObjectBody::ConfigMap(data) => json!({"data": data}),
+        ObjectBody::Event(event) => render_event(event, view),
+        ObjectBody::Namespace => {
             json!({"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}})
         }
-        Body::Node(node) => render_node::body(&object.meta, node, view),
-        Body::Volume(volume) => render_volume(&object.meta, volume),
-        Body::Claim(volume) => json!({
+        ObjectBody::Node(node) => render_node::body(&object.meta, node, view),
+        ObjectBody::PersistentVolume(volume) => render_volume(&object.meta, volume),
+        ObjectBody::PersistentVolumeClaim(volume) => json!({
             "spec": {
                 "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "20Gi"}},
                 "storageClassName": "premium-perf1-stackit", "volumeMode": "Filesystem", "volumeName": &**volume,
             },
             "status": {"phase": "Bound", "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "20Gi"}},
         }),
-        Body::Pod(pod) => render_pod::body(&object.meta, pod, view),
-        Body::Budget(budget) => render_budget(&object.meta, budget, view),
-        Body::Controller(controller) => render_controller(controller),
-        Body::Secret(secret) => {
+        ObjectBody::Pod(pod) => render_pod::body(&object.meta, pod, view),
+        ObjectBody::Budget(budget) => render_budget(&object.meta, budget, view),
+        ObjectBody::Controller(controller) => render_controller(controller),
+        ObjectBody::Secret(secret) => {
             let encode = |text: &String| base64::engine::general_purpose::STANDARD.encode(text);
             let data: Map<String, Value> = secret
                 .data
@@ -39,14 +41,14 @@ pub fn object(object: &Object, version: u64, view: &View) -> Map<String, Value> 
                 .collect();
             json!({"type": secret.kind, "data": data})
         }
-        Body::ServiceAccount(secrets) => {
+        ObjectBody::ServiceAccount(secrets) => {
             let secrets: Vec<Value> = secrets.iter().map(|name| json!({"name": &**name})).collect();
             if secrets.is_empty() { json!({}) } else { json!({"secrets": secrets}) }
         }
-        Body::Attachment(attachment) => render_attachment(attachment, view),
-        Body::Service(service) => render_service::service(service),
-        Body::Endpoints(endpoints) => render_service::endpoints(&object.meta, endpoints, view),
-        Body::Webhook(webhook) => render_service::webhook(&object.meta, webhook),
+        ObjectBody::VolumeAttachment(attachment) => render_attachment(attachment, view),
+        ObjectBody::Service(service) => render_service(service),
+        ObjectBody::EndpointSlice(endpoints) => render_endpoints(&object.meta, endpoints, view),
+        ObjectBody::ValidatingWebhook(webhook) => render_webhook(&object.meta, webhook),
     };
     let metadata = metadata(object, version, view);
     match found.as_object_mut() {
@@ -59,10 +61,13 @@ pub fn object(object: &Object, version: u64, view: &View) -> Map<String, Value> 
 }
 
 /// `metadata` of an object.
-pub fn metadata(object: &Object, version: u64, view: &View) -> Value {
+pub fn metadata(object: &StoredObject, version: u64, view: &ObjectView) -> Value {
     let meta = &object.meta;
-    let name =
-        if object.node().is_some() { view.node(&meta.key.name) } else { (&*meta.key.name).into() };
+    let name = if object.node().is_some() {
+        view.node_name(&meta.key.name)
+    } else {
+        (&*meta.key.name).into()
+    };
     let mut found = Map::new();
     let mut put = |key: &str, value: Value| {
         found.insert(key.to_owned(), value);
@@ -114,7 +119,7 @@ pub fn metadata(object: &Object, version: u64, view: &View) -> Value {
     Value::Object(found)
 }
 
-fn texts(labels: &Labels, view: &View) -> Value {
+fn texts(labels: &LabelMap, view: &ObjectView) -> Value {
     let shown: Map<String, Value> = labels
         .iter()
         .filter(|(key, _)| view.shows_label(key))
@@ -123,29 +128,29 @@ fn texts(labels: &Labels, view: &View) -> Value {
     Value::Object(shown)
 }
 
-fn render_event(event: &Event, view: &View) -> Value {
-    let Key { namespace, name } = &event.about;
-    let mut about = json!({"kind": event.kind, "apiVersion": "v1", "uid": &*event.uid});
+fn render_event(event: &StoredEvent, view: &ObjectView) -> Value {
+    let ObjectKey { namespace, name } = &event.involved;
+    let mut involved = json!({"kind": event.kind, "apiVersion": "v1", "uid": &*event.uid});
     if event.kind == "Node" {
-        set(&mut about, "name", json!(view.node(name)));
+        set(&mut involved, "name", json!(view.node_name(name)));
     } else {
-        set(&mut about, "name", json!(&**name));
-        set(&mut about, "namespace", json!(&**namespace));
+        set(&mut involved, "name", json!(&**name));
+        set(&mut involved, "namespace", json!(&**namespace));
     }
     json!({
-        "involvedObject": about, "reason": event.reason, "message": view.message(&event.message),
-        "source": {"component": event.component}, "type": if event.warning { "Warning" } else { "Normal" },
-        "firstTimestamp": view.time(event.first), "lastTimestamp": view.time(event.last), "count": event.count,
+        "involvedObject": involved, "reason": event.reason, "message": view.message(&event.message),
+        "source": {"component": event.component}, "type": event.severity, "count": event.count,
+        "firstTimestamp": view.time(event.first), "lastTimestamp": view.time(event.last),
         "eventTime": null, "reportingComponent": event.component, "reportingInstance": "",
     })
 }
 
-fn render_volume(meta: &Meta, volume: &Volume) -> Value {
-    let place = |key: &str, values: Value| {
+fn render_volume(meta: &ObjectMeta, volume: &StoredVolume) -> Value {
+    let affinity = |key: &str, value: &str| {
         json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [
-            {"key": key, "operator": "In", "values": values}]}]}})
+            {"key": key, "operator": "In", "values": [value]}]}]}})
     };
-    let Key { namespace, name } = &volume.claim;
+    let ObjectKey { namespace, name } = &volume.claim;
     let mut spec = json!({
         "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "20Gi"}, "volumeMode": "Filesystem",
         "persistentVolumeReclaimPolicy": "Delete", "storageClassName": "premium-perf1-stackit",
@@ -156,54 +161,38 @@ fn render_volume(meta: &Meta, volume: &Volume) -> Value {
     if let Some(node) = &volume.node {
         set(&mut spec, "storageClassName", json!("local"));
         set(&mut spec, "local", json!({"path": "/mnt/disks/data"}));
-        set(&mut spec, "nodeAffinity", place("kubernetes.io/hostname", json!([&**node])));
+        set(&mut spec, "nodeAffinity", affinity("kubernetes.io/hostname", node));
     } else {
-        set(
-            &mut spec,
-            "csi",
-            json!({"driver": "cinder.csi.openstack.org", "volumeHandle": &*meta.uid, "fsType": "ext4"}),
-        );
-        set(
-            &mut spec,
-            "nodeAffinity",
-            place("topology.cinder.csi.openstack.org/zone", json!([&*volume.zone])),
-        );
+        let driver = "cinder.csi.openstack.org";
+        let csi = json!({"driver": driver, "volumeHandle": &*meta.uid, "fsType": "ext4"});
+        set(&mut spec, "csi", csi);
+        let zone = affinity("topology.cinder.csi.openstack.org/zone", &volume.zone);
+        set(&mut spec, "nodeAffinity", zone);
     }
     json!({"spec": spec, "status": {"phase": "Bound"}})
 }
 
-fn render_attachment(attachment: &Attachment, view: &View) -> Value {
+fn render_attachment(attachment: &StoredAttachment, view: &ObjectView) -> Value {
     let mut status = json!({"attached": attachment.attached});
     if let Some((at, message)) = &attachment.detach_error {
-        set(
-            &mut status,
-            "detachError",
-            json!({"time": view.time(*at), "message": view.message(message)}),
-        );
+        let error = json!({"time": view.time(*at), "message": view.message(message)});
+        set(&mut status, "detachError", error);
     }
     json!({
         "spec": {
-            "attacher": "cinder.csi.openstack.org", "nodeName": view.node(&attachment.node),
+            "attacher": "cinder.csi.openstack.org", "nodeName": view.node_name(&attachment.node),
             "source": {"persistentVolumeName": &*attachment.volume},
         },
         "status": status,
     })
 }
 
-/// A number or a percentage, as JSON.
-pub fn amount(amount: &Amount) -> Value {
-    match amount {
-        Amount::Number(number) => json!(number),
-        Amount::Percent(text) => json!(text),
-    }
-}
-
-fn render_budget(meta: &Meta, budget: &Budget, view: &View) -> Value {
+fn render_budget(meta: &ObjectMeta, budget: &StoredBudget, view: &ObjectView) -> Value {
     let mut spec = json!({"selector": {"matchLabels": {"app": &*budget.app}}});
     if let Some(most) = &budget.max_unavailable {
-        set(&mut spec, "maxUnavailable", amount(most));
+        set(&mut spec, "maxUnavailable", json!(most));
     } else if let Some(least) = &budget.min_available {
-        set(&mut spec, "minAvailable", amount(least));
+        set(&mut spec, "minAvailable", json!(least));
     }
     let (status, reason) =
         if budget.allowed > 0 { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
@@ -221,29 +210,83 @@ fn render_budget(meta: &Meta, budget: &Budget, view: &View) -> Value {
     })
 }
 
-fn render_controller(controller: &Controller) -> Value {
-    let Controller { app, wanted, there, ready, generation, .. } = controller;
+fn render_controller(controller: &StoredController) -> Value {
+    let StoredController { app, replicas, pods, ready, generation, .. } = controller;
     let labels = json!({"app": &**app});
     let container = json!({"name": "main", "image": format!("registry.example/{app}:1.4.2")});
     let mut spec = json!({
         "selector": {"matchLabels": labels},
         "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
     });
-    let status = if controller.kind == Kind::DaemonSet {
+    let status = if controller.kind == ObjectKind::DaemonSet {
         json!({
-            "desiredNumberScheduled": wanted, "currentNumberScheduled": there, "numberMisscheduled": 0,
-            "numberReady": ready, "numberAvailable": ready, "updatedNumberScheduled": there,
+            "desiredNumberScheduled": replicas, "currentNumberScheduled": pods, "numberMisscheduled": 0,
+            "numberReady": ready, "numberAvailable": ready, "updatedNumberScheduled": pods,
             "observedGeneration": generation,
         })
     } else {
-        set(&mut spec, "replicas", json!(wanted));
-        if controller.kind == Kind::StatefulSet {
+        set(&mut spec, "replicas", json!(replicas));
+        if controller.kind == ObjectKind::StatefulSet {
             set(&mut spec, "serviceName", json!(&**app));
         }
         json!({
-            "replicas": there, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": there,
+            "replicas": pods, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": pods,
             "observedGeneration": generation,
         })
     };
     json!({"spec": spec, "status": status})
+}
+
+/// Address of a service.
+pub fn service_address(number: u32) -> String {
+    format!("100.104.{}.{}", number / 250 % 250, number % 250 + 2)
+}
+
+fn render_service(service: &StoredService) -> Value {
+    let address = service_address(service.number);
+    json!({
+        "spec": {
+            "type": "ClusterIP", "clusterIP": address, "clusterIPs": [address], "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster",
+            "selector": {"app": &*service.app},
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 8443}],
+        },
+        "status": {"loadBalancer": {}},
+    })
+}
+
+/// A real server writes no endpoints as null.
+fn render_endpoints(meta: &ObjectMeta, endpoints: &[StoredEndpoint], view: &ObjectView) -> Value {
+    let shown = |one: &StoredEndpoint| {
+        json!({
+            "addresses": [render_pod::address(one.number)], "nodeName": view.node_name(&one.node),
+            "conditions": {
+                "ready": one.serving && !one.terminating, "serving": one.serving, "terminating": one.terminating,
+            },
+            "targetRef": {"kind": "Pod", "namespace": &*meta.key.namespace, "name": &*one.pod},
+        })
+    };
+    let (endpoints, ports) = if endpoints.is_empty() {
+        (Value::Null, Value::Null)
+    } else {
+        let ports = json!([{"name": "https", "port": 8443, "protocol": "TCP"}]);
+        (endpoints.iter().map(shown).collect(), ports)
+    };
+    json!({"addressType": "IPv4", "endpoints": endpoints, "ports": ports})
+}
+
+fn render_webhook(meta: &ObjectMeta, webhook: &StoredWebhook) -> Value {
+    let ObjectKey { namespace, name } = &webhook.service;
+    json!({"webhooks": [{
+        "name": format!("{}.example.com", meta.key.name),
+        "admissionReviewVersions": ["v1"], "sideEffects": "None", "timeoutSeconds": 10,
+        "failurePolicy": &*webhook.failure_policy, "matchPolicy": "Equivalent",
+        "namespaceSelector": {}, "objectSelector": {},
+        "clientConfig": {"service": {
+            "namespace": &**namespace, "name": &**name, "path": "/validate", "port": 443,
+        }},
+        "rules": [{
+            "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["nodes"], "scope": "*",
+        }],
+    }]})
 }

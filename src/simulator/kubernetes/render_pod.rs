@@ -1,15 +1,15 @@
-//! Pods as the API writes them.
+//! Renders pods as JSON.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::simulator::cluster::nodes::POOL;
-use crate::simulator::cluster::objects::{Local, Meta, Pod};
+use crate::simulator::cluster::nodes::POOL_LABEL;
+use crate::simulator::cluster::objects::{LocalStorage, ObjectMeta, StoredPod};
 use crate::simulator::kubernetes::json::set;
-use crate::simulator::kubernetes::view::View;
+use crate::simulator::kubernetes::object_view::ObjectView;
 
 /// `spec` and `status` of a pod.
-pub fn body(meta: &Meta, pod: &Pod, view: &View) -> Value {
+pub fn body(meta: &ObjectMeta, pod: &StoredPod, view: &ObjectView) -> Value {
     let app = meta.labels.get("app").map_or("app", |app| app);
     let image = format!("registry.example/{}/{app}:1.4.2", meta.key.namespace);
     let mut spec = json!({
@@ -21,22 +21,22 @@ pub fn body(meta: &Meta, pod: &Pod, view: &View) -> Value {
         "serviceAccountName": "default", "terminationGracePeriodSeconds": pod.grace,
     });
     if let Some(node) = &pod.node {
-        set(&mut spec, "nodeName", json!(view.node(node)));
+        set(&mut spec, "nodeName", json!(view.node_name(node)));
     }
     if let Some(pool) = &pod.pool {
-        set(&mut spec, "nodeSelector", json!({POOL: &**pool}));
+        set(&mut spec, "nodeSelector", json!({POOL_LABEL: &**pool}));
     }
     let mut volumes: Vec<Value> = pod
         .claims
         .iter()
         .map(|claim| json!({"name": "data", "persistentVolumeClaim": {"claimName": &**claim}}))
         .collect();
-    match pod.local {
-        Local::EmptyDir => volumes.push(json!({"name": "scratch", "emptyDir": {}})),
-        Local::HostPath => {
+    match pod.local_storage {
+        LocalStorage::EmptyDir => volumes.push(json!({"name": "scratch", "emptyDir": {}})),
+        LocalStorage::HostPath => {
             volumes.push(json!({"name": "host", "hostPath": {"path": "/var/lib", "type": ""}}));
         }
-        Local::Nothing | Local::OwnDisk => {}
+        LocalStorage::None | LocalStorage::PersistentVolume => {}
     }
     if !volumes.is_empty() {
         set(&mut spec, "volumes", json!(volumes));
@@ -47,7 +47,7 @@ pub fn body(meta: &Meta, pod: &Pod, view: &View) -> Value {
     json!({"spec": spec, "status": status(meta, pod, &image, view)})
 }
 
-fn status(meta: &Meta, pod: &Pod, image: &str, view: &View) -> Value {
+fn status(meta: &ObjectMeta, pod: &StoredPod, image: &str, view: &ObjectView) -> Value {
     let (ready, since) = pod.ready;
     let flag = |kind: &str, status: bool, at: Timestamp| {
         json!({
@@ -82,8 +82,7 @@ fn status(meta: &Meta, pod: &Pod, image: &str, view: &View) -> Value {
         None => json!({"waiting": {"reason": "ContainerCreating"}}),
     };
     let mut status = json!({
-        "phase": if pod.started.is_some() { "Running" } else { "Pending" },
-        "qosClass": "Burstable", "startTime": view.time(placed), "conditions": conditions,
+        "phase": pod.phase(), "qosClass": "Burstable", "startTime": view.time(placed), "conditions": conditions,
         "containerStatuses": [{
             "name": "main", "image": image, "imageID": "", "ready": ready, "restartCount": 0,
             "started": pod.started.is_some(), "state": state,

@@ -1,103 +1,88 @@
-//! What creates nothing that is stored: tokens of service accounts, and questions about oneself.
+//! Requests that store nothing: tokens of service accounts, and reviews of the user's own rights and name.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::simulator::cluster::SimulatedCluster;
-use crate::simulator::cluster::objects::{Key, Kind};
-use crate::simulator::kubernetes::asked::{Asked, Target};
-use crate::simulator::kubernetes::authenticate::Identity;
+use crate::simulator::cluster::objects::{ObjectKey, ObjectKind};
+use crate::simulator::http::{HttpRequest, JsonResponse};
+use crate::simulator::kubernetes::authenticate::UserInfo;
 use crate::simulator::kubernetes::json::set;
-use crate::simulator::kubernetes::status::{Answer, bad_request, failure, not_found};
-use crate::simulator::kubernetes::view::View;
+use crate::simulator::kubernetes::object_view::ObjectView;
+use crate::simulator::kubernetes::request::RequestTarget;
+use crate::simulator::kubernetes::status::{bad_request, failure, not_found};
+use crate::simulator::speed::later;
 
-/// Tokens live this long unless something else is asked for, and at least.
+/// Lifetime of tokens unless another one is requested, and at least, in seconds.
 const TOKEN_SECONDS: i64 = 3_600;
 const LEAST_SECONDS: i64 = 600;
 
-/// The issuer of the cluster's tokens.
-pub fn issuer(cluster: &SimulatedCluster) -> String {
-    format!("https://{}", crate::simulator::kubeconfig::published_name(cluster))
-}
-
 /// `POST …/serviceaccounts/<name>/token`.
-pub fn token(
+pub fn create_token(
     cluster: &mut SimulatedCluster,
-    target: Target<'_>,
-    asked: &Asked,
-    view: View,
-    now: Timestamp,
-) -> Answer {
-    let key = Key::new(target.namespace, target.name);
-    let Some(account) = cluster.inside.store.get(Kind::ServiceAccount, &key) else {
-        return not_found(target.resource, target.name);
-    };
-    let uid = account.meta.uid.to_string();
-    let mut request: Value = match asked.json() {
-        Ok(request) => request,
-        Err(error) => return bad_request(&error),
-    };
-    let seconds =
-        request.pointer("/spec/expirationSeconds").and_then(Value::as_i64).unwrap_or(TOKEN_SECONDS);
+    target: RequestTarget<'_>,
+    request: &HttpRequest,
+    view: ObjectView,
+) -> Result<JsonResponse, JsonResponse> {
+    let RequestTarget { resource, namespace, name, .. } = target;
+    let key = ObjectKey::new(namespace, name);
+    let account = cluster.data_plane.store.get(ObjectKind::ServiceAccount, &key);
+    let uid = account.ok_or_else(|| not_found(resource, name))?.meta.uid.to_string();
+    let mut review = request.json().map_err(bad_request)?;
+    let seconds = review.pointer("/spec/expirationSeconds").and_then(Value::as_i64);
+    let seconds = seconds.unwrap_or(TOKEN_SECONDS);
     if seconds < LEAST_SECONDS {
         let message = "spec.expirationSeconds: Invalid value: may not specify a duration less than 10 minutes";
-        return failure(422, "Invalid", message);
+        return Err(failure(422, "Invalid", message));
     }
-    let issuer = issuer(cluster);
-    let audiences = request
+    if !review.is_object() {
+        return Err(bad_request("the body is no TokenRequest"));
+    }
+    let issuer = cluster.token_issuer();
+    let audiences = review
         .pointer("/spec/audiences")
         .filter(|list| list.as_array().is_some_and(|list| !list.is_empty()))
         .cloned()
         .unwrap_or_else(|| json!([issuer]));
-    // Written by the cluster's own clock.
-    let clock = view.clock();
-    let end = now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(now);
+    // By the cluster's own clock.
+    let clock = view.clock().as_second();
     let claims = json!({
-        "iss": issuer, "aud": audiences, "iat": clock.as_second(), "nbf": clock.as_second(),
-        "exp": clock.as_second().saturating_add(seconds),
-        "jti": cluster.inside.dice.uid(), "sub": format!("system:serviceaccount:{}:{}", target.namespace, target.name),
-        "kubernetes.io": {"namespace": target.namespace, "serviceaccount": {"name": target.name, "uid": uid}},
+        "iss": issuer, "aud": audiences, "iat": clock, "nbf": clock, "exp": clock.saturating_add(seconds),
+        "jti": cluster.data_plane.rng.uid(), "sub": format!("system:serviceaccount:{namespace}:{name}"),
+        "kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": name, "uid": uid}},
     });
     let token = cluster.credentials.sign(&claims);
-    if !request.is_object() {
-        return bad_request("the body is no TokenRequest");
+    let expires = later(view.now, SignedDuration::from_secs(seconds));
+    set(&mut review, "kind", json!("TokenRequest"));
+    set(&mut review, "apiVersion", json!("authentication.k8s.io/v1"));
+    let created = view.time(view.now);
+    let metadata = json!({"name": name, "namespace": namespace, "creationTimestamp": created});
+    set(&mut review, "metadata", metadata);
+    if let Some(spec) = review.get_mut("spec") {
+        set(spec, "audiences", audiences);
+        set(spec, "expirationSeconds", json!(seconds));
     }
-    set(&mut request, "kind", json!("TokenRequest"));
-    set(&mut request, "apiVersion", json!("authentication.k8s.io/v1"));
-    set(
-        &mut request,
-        "metadata",
-        json!({
-            "name": target.name, "namespace": target.namespace, "creationTimestamp": view.time(now),
-        }),
-    );
-    if let Some(inner) = request.get_mut("spec") {
-        set(inner, "audiences", audiences);
-    }
-    if let Some(inner) = request.get_mut("spec") {
-        set(inner, "expirationSeconds", json!(seconds));
-    }
-    set(&mut request, "status", json!({"token": token, "expirationTimestamp": view.time(end)}));
-    (201, request)
+    let status = json!({"token": token, "expirationTimestamp": view.time(expires)});
+    set(&mut review, "status", status);
+    Ok((201, review))
 }
 
-/// `POST …/selfsubjectaccessreviews`; `forbidden` says whether an ordered fault forbids a verb on a path.
-pub fn access(
-    identity: &Identity,
-    asked: &Asked,
-    forbidden: impl Fn(&str, &str) -> bool,
-) -> Answer {
-    let mut review: Value = match asked.json() {
-        Ok(review) => review,
-        Err(error) => return bad_request(&error),
-    };
-    let text = |pointer: &str| review.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let at = "/spec/resourceAttributes";
+/// `POST …/selfsubjectaccessreviews`; `is_forbidden` says whether a fault forbids a method on a path.
+pub fn review_access(
+    user: &UserInfo,
+    request: &HttpRequest,
+    is_forbidden: impl Fn(&str, &str) -> bool,
+) -> Result<JsonResponse, JsonResponse> {
+    let mut review = request.json().map_err(bad_request)?;
     let [group, resource, namespace, verb] =
-        ["group", "resource", "namespace", "verb"].map(|name| text(&format!("{at}/{name}")));
-    let root = if group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{group}/v1") };
-    let place =
-        if namespace.is_empty() { String::new() } else { format!("/namespaces/{namespace}") };
+        ["group", "resource", "namespace", "verb"].map(|name| {
+            let value = review.pointer(&format!("/spec/resourceAttributes/{name}"));
+            value.and_then(Value::as_str).unwrap_or_default()
+        });
+    let mut path = if group.is_empty() { "/api/v1".into() } else { format!("/apis/{group}/v1") };
+    if !namespace.is_empty() {
+        path += &format!("/namespaces/{namespace}");
+    }
     let method = match verb {
         "create" => "POST",
         "patch" => "PATCH",
@@ -105,27 +90,25 @@ pub fn access(
         "delete" => "DELETE",
         _ => "GET",
     };
-    let allowed = identity.admin && !forbidden(method, &format!("{root}{place}/{resource}"));
+    let allowed = user.admin && !is_forbidden(method, &format!("{path}/{resource}"));
+    let mut status = json!({"allowed": allowed});
+    if allowed {
+        let reason = "RBAC: allowed by ClusterRoleBinding of ClusterRole \"cluster-admin\"";
+        set(&mut status, "reason", json!(reason));
+    }
     set(&mut review, "kind", json!("SelfSubjectAccessReview"));
     set(&mut review, "apiVersion", json!("authorization.k8s.io/v1"));
     set(&mut review, "metadata", json!({"creationTimestamp": null}));
-    set(
-        &mut review,
-        "status",
-        if allowed {
-            json!({"allowed": true, "reason": "RBAC: allowed by ClusterRoleBinding of ClusterRole \"cluster-admin\""})
-        } else {
-            json!({"allowed": false})
-        },
-    );
-    (201, review)
+    set(&mut review, "status", status);
+    Ok((201, review))
 }
 
 /// `POST …/selfsubjectreviews`.
-pub fn oneself(identity: &Identity) -> Answer {
+pub fn review_self(user: &UserInfo) -> JsonResponse {
+    let user = json!({"username": user.name, "groups": user.groups});
     let body = json!({
-        "kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "metadata": {"creationTimestamp": null},
-        "status": {"userInfo": {"username": identity.user, "groups": identity.groups}},
+        "kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1",
+        "metadata": {"creationTimestamp": null}, "status": {"userInfo": user},
     });
     (201, body)
 }

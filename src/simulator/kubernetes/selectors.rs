@@ -1,12 +1,14 @@
 //! Label and field selectors of lists and watches.
 
-use crate::simulator::cluster::objects::{Body, Object};
+use crate::simulator::cluster::objects::{ObjectBody, StoredObject};
 
-/// What a request selects.
+/// The objects that a request selects.
 #[derive(Debug, Clone, Default)]
-pub struct Selection {
-    namespace: Option<String>,
+pub struct ObjectSelector {
+    /// Empty for all namespaces.
+    namespace: String,
     labels: Vec<Requirement>,
+    /// Name of a field, whether it must be equal, and the value.
     fields: Vec<(String, bool, String)>,
 }
 
@@ -18,52 +20,42 @@ enum Requirement {
     Absent(String),
 }
 
-impl Selection {
-    /// Reads what a request asks for.
+impl ObjectSelector {
+    /// Parses the selectors of a request for objects of a kind.
     ///
     /// # Errors
-    /// A sentence as kube-apiserver writes it.
-    pub fn new(
-        object: &str,
-        namespace: Option<&str>,
-        labels: &str,
-        fields: &str,
-    ) -> Result<Self, String> {
-        let mut selection = Self {
-            namespace: namespace.map(str::to_owned),
-            labels: requirements(labels)?,
-            fields: Vec::new(),
-        };
-        for part in fields.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let (key, equal, value) = if let Some((key, value)) = part.split_once("!=") {
-                (key, false, value)
-            } else if let Some((key, value)) = part.split_once("==") {
-                (key, true, value)
-            } else if let Some((key, value)) = part.split_once('=') {
-                (key, true, value)
-            } else {
-                return Err(format!(
-                    "invalid field selector: \"{fields}\"; can't understand '{part}'"
-                ));
-            };
-            if !is_known(object, key) {
+    /// As kube-apiserver words them.
+    pub fn new(kind: &str, namespace: &str, labels: &str, fields: &str) -> Result<Self, String> {
+        let (namespace, labels) = (namespace.to_owned(), requirements(labels)?);
+        let mut selector = Self { namespace, labels, fields: Vec::new() };
+        for term in fields.split(',').map(str::trim).filter(|term| !term.is_empty()) {
+            let (key, equal, value) = ["!=", "==", "="]
+                .into_iter()
+                .find_map(|operator| {
+                    let (key, value) = term.split_once(operator)?;
+                    Some((key, operator != "!=", value))
+                })
+                .ok_or_else(|| {
+                    format!("invalid field selector: \"{fields}\"; can't understand '{term}'")
+                })?;
+            if !is_supported(kind, key) {
                 return Err(format!("field label not supported: {key}"));
             }
-            selection.fields.push((key.to_owned(), equal, value.to_owned()));
+            selector.fields.push((key.to_owned(), equal, value.to_owned()));
         }
-        Ok(selection)
+        Ok(selector)
     }
 
-    /// Only the object of this name.
+    /// Selects only the object of this name.
     pub fn named(mut self, name: &str) -> Self {
         self.fields.push(("metadata.name".to_owned(), true, name.to_owned()));
         self
     }
 
-    /// Whether it takes an object.
-    pub fn takes(&self, object: &Object) -> bool {
-        self.namespace.as_ref().is_none_or(|namespace| **namespace == *object.meta.key.namespace)
-            && self.labels.iter().all(|requirement| requirement.holds(object))
+    /// Whether it selects an object.
+    pub fn matches(&self, object: &StoredObject) -> bool {
+        (self.namespace.is_empty() || *self.namespace == *object.meta.key.namespace)
+            && self.labels.iter().all(|requirement| requirement.matches(object))
             && self
                 .fields
                 .iter()
@@ -72,13 +64,13 @@ impl Selection {
 }
 
 impl Requirement {
-    fn holds(&self, object: &Object) -> bool {
+    fn matches(&self, object: &StoredObject) -> bool {
         match self {
             Self::In(key, values) => {
                 object.label(key).is_some_and(|label| values.iter().any(|value| value == label))
             }
             Self::NotIn(key, values) => {
-                object.label(key).is_none_or(|label| !values.iter().any(|value| value == label))
+                object.label(key).is_none_or(|label| values.iter().all(|value| value != label))
             }
             Self::Exists(key) => object.label(key).is_some(),
             Self::Absent(key) => object.label(key).is_none(),
@@ -86,8 +78,8 @@ impl Requirement {
     }
 }
 
-fn is_known(object: &str, key: &str) -> bool {
-    let also: &[&str] = match object {
+fn is_supported(kind: &str, key: &str) -> bool {
+    let of_kind: &[&str] = match kind {
         "Pod" => &["spec.nodeName", "status.phase", "spec.restartPolicy", "spec.schedulerName"],
         "Node" => &["spec.unschedulable"],
         "Event" => &[
@@ -104,104 +96,74 @@ fn is_known(object: &str, key: &str) -> bool {
         "Namespace" => &["status.phase"],
         _ => &[],
     };
-    matches!(key, "metadata.name" | "metadata.namespace") || also.contains(&key)
+    matches!(key, "metadata.name" | "metadata.namespace") || of_kind.contains(&key)
 }
 
-fn field<'a>(object: &'a Object, key: &str) -> &'a str {
+fn field<'a>(object: &'a StoredObject, key: &str) -> &'a str {
     match (key, &object.body) {
         ("metadata.name", _) => &object.meta.key.name,
         ("metadata.namespace", _) => &object.meta.key.namespace,
-        ("spec.nodeName", Body::Pod(pod)) => pod.node.as_deref().unwrap_or(""),
-        ("status.phase", Body::Pod(pod)) => {
-            if pod.started.is_some() {
-                "Running"
-            } else {
-                "Pending"
-            }
-        }
-        ("status.phase", Body::Namespace) => "Active",
+        ("spec.nodeName", ObjectBody::Pod(pod)) => pod.node.as_deref().unwrap_or(""),
+        ("status.phase", ObjectBody::Pod(pod)) => pod.phase(),
+        ("status.phase", ObjectBody::Namespace) => "Active",
         ("spec.restartPolicy", _) => "Always",
         ("spec.schedulerName", _) => "default-scheduler",
-        ("spec.unschedulable", Body::Node(node)) => {
-            if node.unschedulable {
-                "true"
-            } else {
-                "false"
-            }
-        }
-        ("involvedObject.kind", Body::Event(event)) => event.kind,
-        ("involvedObject.namespace", Body::Event(event)) => &event.about.namespace,
-        ("involvedObject.name", Body::Event(event)) => &event.about.name,
-        ("involvedObject.uid", Body::Event(event)) => &event.uid,
-        ("reason", Body::Event(event)) => event.reason,
-        ("type", Body::Event(event)) => {
-            if event.warning {
-                "Warning"
-            } else {
-                "Normal"
-            }
-        }
-        ("source" | "reportingComponent", Body::Event(event)) => event.component,
-        ("type", Body::Secret(secret)) => secret.kind,
+        ("spec.unschedulable", ObjectBody::Node(node)) if node.unschedulable => "true",
+        ("spec.unschedulable", ObjectBody::Node(_)) => "false",
+        ("involvedObject.kind", ObjectBody::Event(event)) => event.kind,
+        ("involvedObject.namespace", ObjectBody::Event(event)) => &event.involved.namespace,
+        ("involvedObject.name", ObjectBody::Event(event)) => &event.involved.name,
+        ("involvedObject.uid", ObjectBody::Event(event)) => &event.uid,
+        ("reason", ObjectBody::Event(event)) => event.reason,
+        ("type", ObjectBody::Event(event)) => event.severity,
+        ("source" | "reportingComponent", ObjectBody::Event(event)) => event.component,
+        ("type", ObjectBody::Secret(secret)) => secret.kind,
         _ => "",
     }
 }
 
-/// Reads `a=b,c!=d,e in (f, g),h notin (i),j,!k`.
+/// Parses `a=b,c!=d,e in (f, g),h notin (i),j,!k`.
 fn requirements(text: &str) -> Result<Vec<Requirement>, String> {
-    let wrong = |part: &str| format!("unable to parse requirement: found '{part}'");
-    let mut found = Vec::new();
-    for part in outside_of_brackets(text) {
-        let part = part.trim();
-        if part.is_empty() {
-            continue;
-        }
-        let one = |value: &str| vec![value.trim().to_owned()];
-        let words = |text: &str| -> Option<Vec<String>> {
-            let inner = text.trim().strip_prefix('(')?.strip_suffix(')')?;
-            Some(inner.split(',').map(|value| value.trim().to_owned()).collect())
-        };
-        let requirement = if let Some(key) = part.strip_prefix('!') {
-            Requirement::Absent(key.trim().to_owned())
-        } else if let Some((key, values)) = part.split_once(" notin ") {
-            Requirement::NotIn(key.trim().to_owned(), words(values).ok_or_else(|| wrong(part))?)
-        } else if let Some((key, values)) = part.split_once(" in ") {
-            Requirement::In(key.trim().to_owned(), words(values).ok_or_else(|| wrong(part))?)
-        } else if let Some((key, value)) = part.split_once("!=") {
-            Requirement::NotIn(key.trim().to_owned(), one(value))
-        } else if let Some((key, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
-            Requirement::In(key.trim().to_owned(), one(value))
-        } else if part.contains(char::is_whitespace) || part.contains('(') {
-            return Err(wrong(part));
-        } else {
-            Requirement::Exists(part.to_owned())
-        };
-        found.push(requirement);
-    }
-    Ok(found)
-}
-
-fn outside_of_brackets(text: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
     let mut depth = 0_usize;
-    for c in text.chars() {
+    let is_separator = |c: char| {
         match c {
             '(' => depth += 1,
             ')' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if c == ',' && depth == 0 {
-            parts.push(String::new());
-        } else if let Some(part) = parts.last_mut() {
-            part.push(c);
-        }
-    }
-    parts
+        c == ',' && depth == 0
+    };
+    let terms = text.split(is_separator).map(str::trim).filter(|term| !term.is_empty());
+    terms.map(requirement).collect()
+}
+
+fn requirement(term: &str) -> Result<Requirement, String> {
+    let wrong = || format!("unable to parse requirement: found '{term}'");
+    let own = |text: &str| text.trim().to_owned();
+    let list = |text: &str| -> Result<Vec<String>, String> {
+        let list = text.trim().strip_prefix('(').and_then(|text| text.strip_suffix(')'));
+        Ok(list.ok_or_else(wrong)?.split(',').map(own).collect())
+    };
+    Ok(if let Some(key) = term.strip_prefix('!') {
+        Requirement::Absent(own(key))
+    } else if let Some((key, values)) = term.split_once(" notin ") {
+        Requirement::NotIn(own(key), list(values)?)
+    } else if let Some((key, values)) = term.split_once(" in ") {
+        Requirement::In(own(key), list(values)?)
+    } else if let Some((key, value)) = term.split_once("!=") {
+        Requirement::NotIn(own(key), vec![own(value)])
+    } else if let Some((key, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
+        Requirement::In(own(key), vec![own(value)])
+    } else if term.contains(char::is_whitespace) || term.contains('(') {
+        return Err(wrong());
+    } else {
+        Requirement::Exists(term.to_owned())
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::simulator::kubernetes::selectors::{Requirement, Selection, requirements};
+    use crate::simulator::kubernetes::selectors::{ObjectSelector, Requirement, requirements};
 
     #[test]
     fn label_selectors_are_read_in_all_their_forms() {
@@ -232,9 +194,9 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_refused() {
-        assert!(Selection::new("Pod", None, "", "spec.nodeName=a,metadata.name!=b").is_ok());
-        let error = Selection::new("Pod", None, "", "spec.color=red").unwrap_err();
+        assert!(ObjectSelector::new("Pod", "", "", "spec.nodeName=a,metadata.name!=b").is_ok());
+        let error = ObjectSelector::new("Pod", "", "", "spec.color=red").unwrap_err();
         assert_eq!(error, "field label not supported: spec.color");
-        assert!(Selection::new("Node", None, "", "spec.nodeName=a").is_err());
+        assert!(ObjectSelector::new("Node", "", "", "spec.nodeName=a").is_err());
     }
 }

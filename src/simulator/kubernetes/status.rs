@@ -2,108 +2,104 @@
 
 use serde_json::{Value, json};
 
+use crate::simulator::http::JsonResponse;
 use crate::simulator::kubernetes::json::set;
+use crate::simulator::kubernetes::request::RequestTarget;
 use crate::simulator::kubernetes::resources::Resource;
 
-/// Status and body of an answer.
-pub type Answer = (u16, Value);
-
 /// A failure.
-pub fn failure(code: u16, reason: &str, message: &str) -> Answer {
-    (code, body(code, reason, message))
+pub fn failure(code: u16, reason: &str, message: &str) -> JsonResponse {
+    (code, failure_body(code, reason, message))
 }
 
-/// The body of a failure.
-pub fn body(code: u16, reason: &str, message: &str) -> Value {
+fn failure_body(code: u16, reason: &str, message: &str) -> Value {
     json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": code,
     })
 }
 
-/// Nobody that the server knows.
-pub fn unauthorized() -> Answer {
+/// A failure with `details`.
+pub fn detailed_failure(code: u16, reason: &str, message: &str, details: Value) -> JsonResponse {
+    let mut body = failure_body(code, reason, message);
+    set(&mut body, "details", details);
+    (code, body)
+}
+
+/// 401.
+pub fn unauthorized() -> JsonResponse {
     failure(401, "Unauthorized", "Unauthorized")
 }
 
-/// Somebody who may not.
-pub fn forbidden(user: &str, verb: &str, resource: &str, group: &str, namespace: &str) -> Answer {
-    let place = if namespace.is_empty() {
-        "at the cluster scope".to_owned()
-    } else {
-        format!("in the namespace \"{namespace}\"")
+/// 403.
+pub fn forbidden(user: &str, verb: &str, target: RequestTarget<'_>) -> JsonResponse {
+    let Resource { plural, group, .. } = target.resource;
+    let scope = match target.namespace {
+        "" => "at the cluster scope".to_owned(),
+        namespace => format!("in the namespace \"{namespace}\""),
     };
     let message = format!(
-        "{resource} is forbidden: User \"{user}\" cannot {verb} resource \"{resource}\" in API group \
-         \"{group}\" {place}"
+        "{plural} is forbidden: User \"{user}\" cannot {verb} resource \"{plural}\" in API group \"{group}\" {scope}"
     );
-    let mut answer = failure(403, "Forbidden", &message);
-    set(&mut answer.1, "details", json!({"kind": resource}));
-    answer
+    detailed_failure(403, "Forbidden", &message, json!({"kind": plural}))
 }
 
-/// There is no such object.
-pub fn not_found(resource: &Resource, name: &str) -> Answer {
-    let mut answer =
-        failure(404, "NotFound", &format!("{} \"{name}\" not found", resource.qualified()));
-    set(&mut answer.1, "details", json!({"name": name, "kind": resource.plural}));
-    answer
+/// 404 of an object.
+pub fn not_found(resource: &Resource, name: &str) -> JsonResponse {
+    let message = format!("{} \"{name}\" not found", resource.qualified());
+    let details = json!({"name": name, "kind": resource.plural});
+    detailed_failure(404, "NotFound", &message, details)
 }
 
-/// There is no such path.
-pub fn no_path() -> Answer {
-    let mut answer = failure(404, "NotFound", "the server could not find the requested resource");
-    set(&mut answer.1, "details", json!({}));
-    answer
+/// 404 of a path.
+pub fn no_path() -> JsonResponse {
+    let message = "the server could not find the requested resource";
+    detailed_failure(404, "NotFound", message, json!({}))
 }
 
-/// That cannot be done with it.
-pub fn no_method() -> Answer {
+/// 405.
+pub fn no_method() -> JsonResponse {
     let message = "the server does not allow this method on the requested resource";
     failure(405, "MethodNotAllowed", message)
 }
 
-/// The request is wrong.
-pub fn bad_request(message: &str) -> Answer {
-    failure(400, "BadRequest", message)
+/// 400.
+pub fn bad_request(message: impl AsRef<str>) -> JsonResponse {
+    failure(400, "BadRequest", message.as_ref())
 }
 
-/// The version is forgotten; whoever asks has to list again.
-pub fn gone(message: &str) -> Answer {
+/// 409.
+pub fn conflict(resource: &Resource, name: &str, why: &str) -> JsonResponse {
+    let plural = resource.plural;
+    let message = format!("Operation cannot be fulfilled on {plural} \"{name}\": {why}");
+    failure(409, "Conflict", &message)
+}
+
+/// 410: the version is compacted; the client has to list again.
+pub fn gone(message: &str) -> JsonResponse {
     failure(410, "Expired", message)
 }
 
-/// A watch from a version that is forgotten.
+/// The body of an `ERROR` event of a watch whose version is compacted.
 pub fn too_old(version: u64, oldest: u64) -> Value {
-    body(410, "Expired", &format!("too old resource version: {version} ({oldest})"))
+    failure_body(410, "Expired", &format!("too old resource version: {version} ({oldest})"))
 }
 
-/// A list at a version that is still to come.
-pub fn too_new(version: u64, current: u64) -> Answer {
+/// A list at a future version.
+pub fn too_new(version: u64, current: u64) -> JsonResponse {
     let message = format!("Too large resource version: {version}, current: {current}");
-    let mut answer = failure(504, "Timeout", &message);
-    set(
-        &mut answer.1,
-        "details",
-        json!({
-            "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
-            "retryAfterSeconds": 1,
-        }),
-    );
-    answer
+    let cause =
+        json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"});
+    detailed_failure(504, "Timeout", &message, json!({"causes": [cause], "retryAfterSeconds": 1}))
 }
 
-/// The request asks for something that this server's version cannot do.
-pub fn invalid_option(field: &str, why: &str) -> Answer {
+/// A list option that this server does not support.
+pub fn invalid_option(field: &str, why: &str) -> JsonResponse {
     let message = format!("ListOptions.meta.k8s.io \"\" is invalid: {field}: Forbidden: {why}");
-    let mut answer = failure(422, "Invalid", &message);
-    set(
-        &mut answer.1,
-        "details",
-        json!({
-            "group": "meta.k8s.io", "kind": "ListOptions",
-            "causes": [{"reason": "FieldValueForbidden", "message": format!("Forbidden: {why}"), "field": field}],
-        }),
-    );
-    answer
+    let why = format!("Forbidden: {why}");
+    let details = json!({
+        "group": "meta.k8s.io", "kind": "ListOptions",
+        "causes": [{"reason": "FieldValueForbidden", "message": why, "field": field}],
+    });
+    detailed_failure(422, "Invalid", &message, details)
 }

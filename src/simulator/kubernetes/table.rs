@@ -1,224 +1,135 @@
-//! Tables, as kubectl asks for them: the columns that people know.
+//! Tables, as kubectl requests them.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::simulator::cluster::objects::{
-    Amount, Body, Controller, Event, Kind, Meta, Node, Object, Pod,
+    IntOrPercent, ObjectBody, ObjectKind, ObjectMeta, StoredAttachment, StoredController,
+    StoredEvent, StoredNode, StoredObject, StoredPod,
 };
 use crate::simulator::kubernetes::json::set;
-use crate::simulator::kubernetes::render_pod;
-use crate::simulator::kubernetes::render_service::service_address;
-use crate::simulator::kubernetes::view::{View, age};
+use crate::simulator::kubernetes::object_view::{ObjectView, age};
+use crate::simulator::kubernetes::{render, render_node, render_pod};
 
-/// How much of the object goes with its row.
+/// How much of an object its row includes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Include {
+pub enum IncludeObject {
     None,
     Metadata,
     Object,
 }
 
-/// Name of a column, and from which width on it is shown (0: always).
-type Column = (&'static str, u8);
-
-fn columns(kind: Kind) -> &'static [Column] {
+/// Names of the columns; those with an asterisk are shown with `-o wide` only.
+fn columns(kind: ObjectKind) -> &'static str {
     match kind {
-        Kind::ConfigMap => &[("Name", 0), ("Data", 0), ("Age", 0)],
-        Kind::Event => &[
-            ("Last Seen", 0),
-            ("Type", 0),
-            ("Reason", 0),
-            ("Object", 0),
-            ("Subobject", 1),
-            ("Source", 1),
-            ("Message", 0),
-            ("First Seen", 1),
-            ("Count", 1),
-            ("Name", 1),
-        ],
-        Kind::Namespace => &[("Name", 0), ("Status", 0), ("Age", 0)],
-        Kind::Node => &[
-            ("Name", 0),
-            ("Status", 0),
-            ("Roles", 0),
-            ("Age", 0),
-            ("Version", 0),
-            ("Internal-IP", 1),
-            ("External-IP", 1),
-            ("OS-Image", 1),
-            ("Kernel-Version", 1),
-            ("Container-Runtime", 1),
-        ],
-        Kind::Volume => &[
-            ("Name", 0),
-            ("Capacity", 0),
-            ("Access Modes", 0),
-            ("Reclaim Policy", 0),
-            ("Status", 0),
-            ("Claim", 0),
-            ("StorageClass", 0),
-            ("VolumeAttributesClass", 0),
-            ("Reason", 0),
-            ("Age", 0),
-        ],
-        Kind::Claim => &[
-            ("Name", 0),
-            ("Status", 0),
-            ("Volume", 0),
-            ("Capacity", 0),
-            ("Access Modes", 0),
-            ("StorageClass", 0),
-            ("VolumeAttributesClass", 0),
-            ("Age", 0),
-        ],
-        Kind::Pod => &[
-            ("Name", 0),
-            ("Ready", 0),
-            ("Status", 0),
-            ("Restarts", 0),
-            ("Age", 0),
-            ("IP", 1),
-            ("Node", 1),
-            ("Nominated Node", 1),
-            ("Readiness Gates", 1),
-        ],
-        Kind::Budget => &[
-            ("Name", 0),
-            ("Min Available", 0),
-            ("Max Unavailable", 0),
-            ("Allowed Disruptions", 0),
-            ("Age", 0),
-        ],
-        Kind::DaemonSet => &[
-            ("Name", 0),
-            ("Desired", 0),
-            ("Current", 0),
-            ("Ready", 0),
-            ("Up-to-date", 0),
-            ("Available", 0),
-            ("Node Selector", 0),
-            ("Age", 0),
-        ],
-        Kind::Deployment => {
-            &[("Name", 0), ("Ready", 0), ("Up-to-date", 0), ("Available", 0), ("Age", 0)]
+        ObjectKind::ConfigMap => "Name,Data,Age",
+        ObjectKind::Event => {
+            "Last Seen,Type,Reason,Object,*Subobject,*Source,Message,*First Seen,*Count,*Name"
         }
-        Kind::StatefulSet => &[("Name", 0), ("Ready", 0), ("Age", 0)],
-        Kind::Secret => &[("Name", 0), ("Type", 0), ("Data", 0), ("Age", 0)],
-        Kind::Service => &[
-            ("Name", 0),
-            ("Type", 0),
-            ("Cluster-IP", 0),
-            ("External-IP", 0),
-            ("Port(s)", 0),
-            ("Age", 0),
-            ("Selector", 1),
-        ],
-        Kind::Endpoints => {
-            &[("Name", 0), ("AddressType", 0), ("Ports", 0), ("Endpoints", 0), ("Age", 0)]
+        ObjectKind::Namespace => "Name,Status,Age",
+        ObjectKind::Node => {
+            "Name,Status,Roles,Age,Version,*Internal-IP,*External-IP,*OS-Image,*Kernel-Version,*Container-Runtime"
         }
-        Kind::MutatingWebhook | Kind::Webhook => &[("Name", 0), ("Webhooks", 0), ("Age", 0)],
-        Kind::ServiceAccount => &[("Name", 0), ("Secrets", 0), ("Age", 0)],
-        Kind::Attachment => {
-            &[("Name", 0), ("Attacher", 0), ("PV", 0), ("Node", 0), ("Attached", 0), ("Age", 0)]
+        ObjectKind::PersistentVolume => {
+            "Name,Capacity,Access Modes,Reclaim Policy,Status,Claim,StorageClass,VolumeAttributesClass,Reason,Age"
         }
+        ObjectKind::PersistentVolumeClaim => {
+            "Name,Status,Volume,Capacity,Access Modes,StorageClass,VolumeAttributesClass,Age"
+        }
+        ObjectKind::Pod => {
+            "Name,Ready,Status,Restarts,Age,*IP,*Node,*Nominated Node,*Readiness Gates"
+        }
+        ObjectKind::Budget => "Name,Min Available,Max Unavailable,Allowed Disruptions,Age",
+        ObjectKind::DaemonSet => {
+            "Name,Desired,Current,Ready,Up-to-date,Available,Node Selector,Age"
+        }
+        ObjectKind::Deployment => "Name,Ready,Up-to-date,Available,Age",
+        ObjectKind::StatefulSet => "Name,Ready,Age",
+        ObjectKind::Secret => "Name,Type,Data,Age",
+        ObjectKind::Service => "Name,Type,Cluster-IP,External-IP,Port(s),Age,*Selector",
+        ObjectKind::EndpointSlice => "Name,AddressType,Ports,Endpoints,Age",
+        ObjectKind::MutatingWebhook | ObjectKind::ValidatingWebhook => "Name,Webhooks,Age",
+        ObjectKind::ServiceAccount => "Name,Secrets,Age",
+        ObjectKind::VolumeAttachment => "Name,Attacher,PV,Node,Attached,Age",
     }
 }
 
 /// `columnDefinitions` of a kind.
-pub fn definitions(kind: Kind) -> Value {
-    columns(kind)
-        .iter()
-        .map(|(name, priority)| {
-            let format = if *name == "Name" { "name" } else { "" };
-            let kind = match *name {
-                "Restarts" | "Data" | "Secrets" | "Webhooks" | "Allowed Disruptions" | "Count" => "integer",
-                _ => "string",
-            };
-            json!({"name": name, "type": kind, "format": format, "description": "", "priority": priority})
-        })
-        .collect()
+pub fn definitions(kind: ObjectKind) -> Value {
+    let definition = |column: &str| {
+        let (name, priority) = column.strip_prefix('*').map_or((column, 0), |name| (name, 1));
+        let format = if name == "Name" { "name" } else { "" };
+        let kind = match name {
+            "Restarts" | "Data" | "Secrets" | "Webhooks" | "Allowed Disruptions" | "Count" => {
+                "integer"
+            }
+            _ => "string",
+        };
+        json!({"name": name, "type": kind, "format": format, "description": "", "priority": priority})
+    };
+    columns(kind).split(',').map(definition).collect()
 }
 
-/// One row; `shown` is what goes with it.
-pub fn row(object: &Object, shown: Option<Value>, view: &View) -> Value {
+/// One row; `included` is its `object`.
+pub fn row(object: &StoredObject, included: Option<Value>, view: &ObjectView) -> Value {
     let mut row = json!({"cells": cells(object, view)});
-    if let Some(shown) = shown {
-        set(&mut row, "object", shown);
+    if let Some(included) = included {
+        set(&mut row, "object", included);
     }
     row
 }
 
-fn cells(object: &Object, view: &View) -> Value {
+fn cells(object: &StoredObject, view: &ObjectView) -> Value {
     let meta = &object.meta;
     let name = &*meta.key.name;
     let old = age(view.now.duration_since(meta.created));
     match &object.body {
-        Body::ConfigMap(data) => json!([name, data.len(), old]),
-        Body::Event(event) => event_cells(name, event, view),
-        Body::Namespace => json!([name, "Active", old]),
-        Body::Node(node) => node_cells(name, node, &old, view),
-        Body::Volume(volume) => {
+        ObjectBody::ConfigMap(data) => json!([name, data.len(), old]),
+        ObjectBody::Event(event) => event_cells(name, event, view),
+        ObjectBody::Namespace => json!([name, "Active", old]),
+        ObjectBody::Node(node) => node_cells(name, node, &old, view),
+        ObjectBody::PersistentVolume(volume) => {
             let class = if volume.node.is_some() { "local" } else { "premium-perf1-stackit" };
             let claim = format!("{}/{}", volume.claim.namespace, volume.claim.name);
             json!([name, "20Gi", "RWO", "Delete", "Bound", claim, class, "<unset>", "", old])
         }
-        Body::Claim(volume) => {
-            json!([
-                name,
-                "Bound",
-                &**volume,
-                "20Gi",
-                "RWO",
-                "premium-perf1-stackit",
-                "<unset>",
-                old
-            ])
+        ObjectBody::PersistentVolumeClaim(volume) => {
+            let class = "premium-perf1-stackit";
+            json!([name, "Bound", &**volume, "20Gi", "RWO", class, "<unset>", old])
         }
-        Body::Pod(pod) => pod_cells(meta, pod, &old, view),
-        Body::Budget(budget) => {
-            let text = |amount: Option<&Amount>| match amount {
-                Some(Amount::Number(number)) => number.to_string(),
-                Some(Amount::Percent(text)) => text.clone(),
+        ObjectBody::Pod(pod) => pod_cells(meta, pod, &old, view),
+        ObjectBody::Budget(budget) => {
+            let text = |amount: &Option<IntOrPercent>| match amount {
+                Some(IntOrPercent::Int(number)) => number.to_string(),
+                Some(IntOrPercent::Percent(text)) => text.clone(),
                 None => "N/A".to_owned(),
             };
-            json!([
-                name,
-                text(budget.min_available.as_ref()),
-                text(budget.max_unavailable.as_ref()),
-                budget.allowed,
-                old,
-            ])
+            let (min, max) = (text(&budget.min_available), text(&budget.max_unavailable));
+            json!([name, min, max, budget.allowed, old])
         }
-        Body::Controller(controller) => {
-            let Controller { wanted, there, ready, .. } = controller;
-            let share = format!("{ready}/{wanted}");
+        ObjectBody::Controller(controller) => {
+            let StoredController { replicas, pods, ready, .. } = controller;
+            let ratio = format!("{ready}/{replicas}");
             match controller.kind {
-                Kind::DaemonSet => json!([name, wanted, there, ready, there, ready, "<none>", old]),
-                Kind::Deployment => json!([name, share, there, ready, old]),
-                _ => json!([name, share, old]),
+                ObjectKind::DaemonSet => {
+                    json!([name, replicas, pods, ready, pods, ready, "<none>", old])
+                }
+                ObjectKind::Deployment => json!([name, ratio, pods, ready, old]),
+                _ => json!([name, ratio, old]),
             }
         }
-        Body::Secret(secret) => json!([name, secret.kind, secret.data.len(), old]),
-        Body::ServiceAccount(secrets) => json!([name, secrets.len(), old]),
-        Body::Attachment(attachment) => json!([
-            name,
-            "cinder.csi.openstack.org",
-            &*attachment.volume,
-            view.node(&attachment.node),
-            attachment.attached,
-            old,
-        ]),
-        Body::Service(service) => json!([
-            name,
-            "ClusterIP",
-            service_address(service.number),
-            "<none>",
-            "443/TCP",
-            old,
-            format!("app={}", service.app),
-        ]),
-        Body::Endpoints(endpoints) => {
+        ObjectBody::Secret(secret) => json!([name, secret.kind, secret.data.len(), old]),
+        ObjectBody::ServiceAccount(secrets) => json!([name, secrets.len(), old]),
+        ObjectBody::VolumeAttachment(StoredAttachment { volume, node, attached, .. }) => {
+            let node = view.node_name(node);
+            json!([name, "cinder.csi.openstack.org", &**volume, node, attached, old])
+        }
+        ObjectBody::Service(service) => {
+            let (address, selector) =
+                (render::service_address(service.number), format!("app={}", service.app));
+            json!([name, "ClusterIP", address, "<none>", "443/TCP", old, selector])
+        }
+        ObjectBody::EndpointSlice(endpoints) => {
             let addresses: Vec<String> =
                 endpoints.iter().take(3).map(|one| render_pod::address(one.number)).collect();
             let (ports, addresses) = match (addresses.join(","), endpoints.len()) {
@@ -228,58 +139,39 @@ fn cells(object: &Object, view: &View) -> Value {
             };
             json!([name, "IPv4", ports, addresses, old])
         }
-        Body::Webhook(_) => json!([name, 1, old]),
+        ObjectBody::ValidatingWebhook(_) => json!([name, 1, old]),
     }
 }
 
-fn event_cells(name: &str, event: &Event, view: &View) -> Value {
+fn event_cells(name: &str, event: &StoredEvent, view: &ObjectView) -> Value {
     let since = |at: Timestamp| age(view.now.duration_since(at));
-    let kind = event.kind.to_lowercase();
-    let about = &*event.about.name;
-    let about = if event.kind == "Node" { view.node(about) } else { about.into() };
-    let word = if event.warning { "Warning" } else { "Normal" };
-    json!([
-        since(event.last),
-        word,
-        event.reason,
-        format!("{kind}/{about}"),
-        "",
-        event.component,
-        view.message(&event.message),
-        since(event.first),
-        event.count,
-        name,
-    ])
+    let StoredEvent { reason, severity, component, count, .. } = event;
+    let object = &*event.involved.name;
+    let object = if event.kind == "Node" { view.node_name(object) } else { object.into() };
+    let object = format!("{}/{object}", event.kind.to_lowercase());
+    let (first, last) = (since(event.first), since(event.last));
+    let message = view.message(&event.message);
+    json!([last, severity, reason, object, "", component, message, first, count, name])
 }
 
-fn node_cells(name: &str, node: &Node, old: &str, view: &View) -> Value {
-    let mut status = if node.ready.status { "Ready" } else { "NotReady" }.to_owned();
-    if node.unschedulable {
-        status.push_str(",SchedulingDisabled");
-    }
-    let (high, low) = (node.number / 250 % 250, node.number % 250 + 2);
-    json!([
-        view.node(name),
-        status,
-        "<none>",
-        old,
-        &*node.version,
-        format!("10.250.{high}.{low}"),
-        "<none>",
-        "Flatcar Container Linux by Kinvolk 4230.2.1 (Oklo)",
-        "6.12.30-flatcar",
-        "containerd://2.0.5",
-    ])
+fn node_cells(name: &str, node: &StoredNode, old: &str, view: &ObjectView) -> Value {
+    let ready = if node.ready.status { "Ready" } else { "NotReady" };
+    let cordoned = if node.unschedulable { ",SchedulingDisabled" } else { "" };
+    let (name, status) = (view.node_name(name), format!("{ready}{cordoned}"));
+    let (version, address) = (&*node.version, render_node::address(node.number));
+    let [os_image, kernel, runtime] = render_node::VERSIONS;
+    let none = "<none>";
+    json!([name, status, none, old, version, address, none, os_image, kernel, runtime])
 }
 
-fn pod_cells(meta: &Meta, pod: &Pod, old: &str, view: &View) -> Value {
+fn pod_cells(meta: &ObjectMeta, pod: &StoredPod, old: &str, view: &ObjectView) -> Value {
     let status = match (&pod.node, pod.started, meta.deletion) {
         (_, _, Some(_)) => "Terminating",
         (None, _, None) => "Pending",
         (Some(_), None, None) => "ContainerCreating",
         (Some(_), Some(_), None) => "Running",
     };
-    let node = pod.node.as_deref().map_or("<none>".into(), |node| view.node(node));
+    let node = pod.node.as_deref().map_or("<none>".into(), |node| view.node_name(node));
     let ready = if pod.ready.0 { "1/1" } else { "0/1" };
     json!([&*meta.key.name, ready, status, "0", old, "<none>", node, "<none>", "<none>"])
 }

@@ -1,7 +1,7 @@
-//! TLS of one API server: its certificate, and client certificates that are asked for but judged by the authenticator.
+//! TLS of one API server: its certificate, and client certificates, which are requested here and verified by `authenticate`.
 //!
-//! A real kube-apiserver does not refuse strangers in the handshake: it asks for a certificate, checks that the client
-//! holds its key, and answers 401 to whoever the authenticator does not know.
+//! A real kube-apiserver does not refuse unknown clients in the handshake: it requests a certificate, checks that the
+//! client holds its key, and answers 401.
 
 use std::sync::Arc;
 
@@ -16,30 +16,26 @@ use rustls::{
 };
 
 use crate::simulator::cluster::SimulatedCluster;
-use crate::simulator::kubeconfig::published_name;
 
 /// What an API server needs between two rollouts.
 #[derive(Debug, Clone)]
-pub struct Material {
-    /// How it takes connections.
+pub struct TlsMaterial {
     pub config: Arc<ServerConfig>,
-    /// How it takes them when it refuses client certificates in the handshake.
+    /// As `config`, but client certificates are refused in the handshake.
     pub refusing: Arc<ServerConfig>,
-    pub judge: Arc<dyn ClientCertVerifier>,
-    /// The cluster that it belongs to; one that is made anew has another one.
-    pub shoot: String,
-    /// The rollout that it belongs to.
-    pub rollout: u64,
+    pub verifier: Arc<dyn ClientCertVerifier>,
+    /// The rollout that it belongs to, as `SimulatedCluster::api_server_rollout` has it.
+    pub rollout: (String, u64),
 }
 
-/// Asks for certificates and offers the authorities as hints, but takes any chain, or none at all.
+/// Requests certificates and sends the authorities as hints, but accepts any chain, or none at all.
 #[derive(Debug)]
-struct AnyChain {
-    judge: Arc<dyn ClientCertVerifier>,
-    takes: bool,
+struct AnyClientCertificate {
+    verifier: Arc<dyn ClientCertVerifier>,
+    accepts: bool,
 }
 
-impl ClientCertVerifier for AnyChain {
+impl ClientCertVerifier for AnyClientCertificate {
     fn offer_client_auth(&self) -> bool {
         true
     }
@@ -49,7 +45,7 @@ impl ClientCertVerifier for AnyChain {
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.judge.root_hint_subjects()
+        self.verifier.root_hint_subjects()
     }
 
     fn verify_client_cert(
@@ -58,7 +54,7 @@ impl ClientCertVerifier for AnyChain {
         _intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if self.takes {
+        if self.accepts {
             Ok(ClientCertVerified::assertion())
         } else {
             Err(CertificateError::UnknownIssuer.into())
@@ -71,7 +67,7 @@ impl ClientCertVerifier for AnyChain {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.judge.verify_tls12_signature(message, cert, dss)
+        self.verifier.verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -80,34 +76,29 @@ impl ClientCertVerifier for AnyChain {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.judge.verify_tls13_signature(message, cert, dss)
+        self.verifier.verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.judge.supported_verify_schemes()
+        self.verifier.supported_verify_schemes()
     }
 }
 
-/// What a cluster's API server needs as things are.
-///
-/// # Errors
-/// The crypto library's sentence.
-pub fn material(cluster: &mut SimulatedCluster) -> Result<Material, String> {
+/// What the present rollout of a cluster's API server needs.
+pub fn build_material(cluster: &mut SimulatedCluster) -> anyhow::Result<TlsMaterial> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
-    for der in cluster.credentials.client_authorities().map_err(|error| error.to_string())? {
-        roots.add(CertificateDer::from(der)).map_err(|error| error.to_string())?;
+    for der in cluster.credentials.client_authorities()? {
+        roots.add(CertificateDer::from(der))?;
     }
-    let judge = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-        .build()
-        .map_err(|error| error.to_string())?;
-    let name = published_name(cluster);
-    let serving = cluster
-        .credentials
-        .serving(&[&name, "localhost", "kubernetes", "kubernetes.default.svc"])
-        .map_err(|error| error.to_string())?;
-    let config = |takes| {
-        let verifier = AnyChain { judge: Arc::clone(&judge), takes };
+    let roots = Arc::new(roots);
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider)).build()?;
+    let name = cluster.api_server_name();
+    let names = [&*name, "localhost", "kubernetes", "kubernetes.default.svc"];
+    let serving = cluster.credentials.issue_serving(&names)?;
+    let config = |accepts| -> Result<Arc<ServerConfig>, Error> {
+        let verifier = AnyClientCertificate { verifier: Arc::clone(&verifier), accepts };
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(serving.key.clone()));
         let chain = vec![CertificateDer::from(serving.certificate.clone())];
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -120,12 +111,10 @@ pub fn material(cluster: &mut SimulatedCluster) -> Result<Material, String> {
         config.send_tls13_tickets = 0;
         Ok(Arc::new(config))
     };
-    let made = |takes| config(takes).map_err(|error: Error| error.to_string());
-    Ok(Material {
-        config: made(true)?,
-        refusing: made(false)?,
-        judge: Arc::clone(&judge),
-        shoot: cluster.shoot.clone(),
-        rollout: cluster.credentials.rollouts,
+    Ok(TlsMaterial {
+        config: config(true)?,
+        refusing: config(false)?,
+        rollout: cluster.api_server_rollout(),
+        verifier,
     })
 }

@@ -1,5 +1,5 @@
-//! Watches: what changed after a version, then whatever changes, until somebody ends it. A watch sleeps until the world
-//! moves; it never asks again and again.
+//! Watches: the changes after a version, then all further changes, until the client or the server closes it. A watch
+//! sleeps until the cluster announces a change; it does not poll.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,225 +12,213 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::domain::cluster::ClusterId;
-use crate::simulator::Inner;
 use crate::simulator::cluster::SimulatedCluster;
-use crate::simulator::cluster::objects::Object;
-use crate::simulator::cluster::store::{Change, Lost};
-use crate::simulator::kubernetes::read::Beginning;
+use crate::simulator::cluster::objects::StoredObject;
+use crate::simulator::cluster::store::StoreChange;
+use crate::simulator::kubernetes::read_objects::WatchOptions;
 use crate::simulator::kubernetes::status;
-use crate::simulator::state::Watching;
+use crate::simulator::speed::later;
+use crate::simulator::state::{Shared, WatchProgress};
 
-/// A bookmark is sent this often.
 const BOOKMARK_EVERY: SignedDuration = SignedDuration::from_secs(60);
-/// The server ends a watch after this long if the client does not say.
+/// The server closes a watch after this long unless the client says otherwise.
 const TIMEOUT_SECONDS: u64 = 1_800;
 /// Changes that are written at once.
-const AT_ONCE: usize = 500;
-/// A watch looks again after this long at the latest; and not sooner than this after it looked.
+const BATCH: usize = 500;
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 const SHORTEST_SLEEP: Duration = Duration::from_millis(5);
 
-/// A watch under way.
-pub struct Watcher {
-    inner: Arc<Inner>,
+/// An open watch.
+pub struct WatchStream {
     id: ClusterId,
-    shoot: String,
-    beginning: Beginning,
-    position: u64,
-    waiting: VecDeque<Bytes>,
+    shoot_id: String,
+    options: WatchOptions,
+    version: u64,
+    lines: VecDeque<Bytes>,
     first: bool,
     end: Timestamp,
-    cut: Option<Timestamp>,
+    reset: Option<Timestamp>,
     bookmark: Timestamp,
-    bell: watch::Receiver<u64>,
-    registered: Registered,
-    over: bool,
+    changes: watch::Receiver<()>,
+    registration: WatchRegistration,
+    ended: bool,
 }
 
-/// Takes a watch off the list when it goes away.
-struct Registered {
-    inner: Arc<Inner>,
+/// Removes a watch from the open ones when it is closed.
+struct WatchRegistration {
+    shared: Arc<Shared>,
     number: u64,
 }
 
-impl Drop for Registered {
+impl Drop for WatchRegistration {
     fn drop(&mut self) {
-        self.inner.lock().watches.remove(&self.number);
+        self.shared.lock().watches.remove(&self.number);
     }
 }
 
-enum Turn {
+enum NextStep {
     Send(Bytes),
     Sleep(Duration),
-    Cut,
+    Reset,
     End,
 }
 
-impl Watcher {
-    /// Begins a watch. The cluster is locked while this runs.
-    pub fn begin(
-        inner: &Arc<Inner>,
+impl WatchStream {
+    /// Opens a watch; a fault may reset it after so many seconds.
+    pub fn open(
+        shared: &Arc<Shared>,
         number: u64,
         cluster: &SimulatedCluster,
-        beginning: Beginning,
-        cut_after: Option<u64>,
+        options: WatchOptions,
+        reset_after: Option<u64>,
         now: Timestamp,
     ) -> Self {
         let after = |seconds: u64| now.saturating_add(Duration::from_secs(seconds)).ok();
-        let store = &cluster.inside.store;
-        let mut watcher = Self {
-            inner: Arc::clone(inner),
+        let store = &cluster.data_plane.store;
+        let mut stream = Self {
             id: cluster.id.clone(),
-            shoot: cluster.shoot.clone(),
-            position: beginning.after.unwrap_or(store.version()),
-            waiting: VecDeque::new(),
+            shoot_id: cluster.shoot_id.clone(),
+            version: options.after.unwrap_or(store.version()),
+            lines: VecDeque::new(),
             first: true,
-            end: after(beginning.timeout.unwrap_or(TIMEOUT_SECONDS)).unwrap_or(Timestamp::MAX),
-            cut: cut_after.and_then(after),
-            bookmark: now.saturating_add(BOOKMARK_EVERY).unwrap_or(Timestamp::MAX),
-            bell: cluster.listen(),
-            registered: Registered { inner: Arc::clone(inner), number },
-            over: false,
-            beginning,
+            end: after(options.timeout.unwrap_or(TIMEOUT_SECONDS)).unwrap_or(Timestamp::MAX),
+            reset: reset_after.and_then(after),
+            bookmark: later(now, BOOKMARK_EVERY),
+            changes: cluster.subscribe(),
+            registration: WatchRegistration { shared: Arc::clone(shared), number },
+            ended: false,
+            options,
         };
-        if watcher.beginning.compacted && watcher.beginning.after.is_some() {
-            watcher.line("ERROR", status::too_old(watcher.position, store.version() + 1));
-            watcher.over = true;
-        }
-        if watcher.beginning.after.is_none() {
-            let kind = watcher.beginning.writer.resource.kind;
-            for object in store.list(kind) {
-                if watcher.beginning.selection.takes(object) {
-                    watcher.write("ADDED", object, object.meta.version);
+        match stream.options.after {
+            Some(_) if stream.options.compacted => {
+                stream.write_line("ERROR", status::too_old(stream.version, store.version() + 1));
+                stream.ended = true;
+            }
+            Some(_) => {}
+            None => {
+                for object in store.list(stream.options.writer.resource.kind) {
+                    if stream.options.selector.matches(object) {
+                        stream.write_event("ADDED", object, object.meta.version);
+                    }
                 }
             }
         }
-        watcher
+        stream
     }
 
-    fn write(&mut self, word: &str, object: &Object, version: u64) {
-        let value = self.beginning.writer.one(object, version, self.first);
+    fn write_event(&mut self, kind: &str, object: &StoredObject, version: u64) {
+        let value = self.options.writer.one(object, version, self.first);
         self.first = false;
-        self.line(word, value);
+        self.write_line(kind, value);
     }
 
-    fn line(&mut self, word: &str, object: Value) {
-        let mut text = json!({"type": word, "object": object}).to_string();
-        text.push('\n');
-        self.waiting.push_back(Bytes::from(text));
+    fn write_line(&mut self, kind: &str, object: Value) {
+        let line = json!({"type": kind, "object": object}).to_string() + "\n";
+        self.lines.push_back(line.into());
     }
 
-    /// What the selection sees of a change.
-    fn take(&mut self, change: &Change) {
-        let seen = |object: &Option<Arc<Object>>| {
-            object.as_ref().filter(|object| self.beginning.selection.takes(object)).cloned()
-        };
-        match (seen(&change.before), seen(&change.after)) {
-            (None, Some(after)) => self.write("ADDED", &after, change.version),
-            (Some(_), Some(after)) => self.write("MODIFIED", &after, change.version),
+    fn write_change(&mut self, change: &StoreChange) {
+        let selector = &self.options.selector;
+        let selected = |object: &&Arc<StoredObject>| selector.matches(object);
+        let before = change.before.as_ref().filter(selected);
+        match (before, change.after.as_ref().filter(selected)) {
+            (None, Some(after)) => self.write_event("ADDED", after, change.version),
+            (Some(_), Some(after)) => self.write_event("MODIFIED", after, change.version),
             (Some(before), None) => {
                 // An object that is not selected any more is shown as it is now.
-                let shown = change.after.as_ref().unwrap_or(&before);
-                self.write("DELETED", shown, change.version);
+                let shown = change.after.as_ref().unwrap_or(before);
+                self.write_event("DELETED", shown, change.version);
             }
             (None, None) => {}
         }
     }
 
-    /// Collects what has changed, and says what to do next.
-    fn turn(&mut self) -> Turn {
-        if let Some(line) = self.waiting.pop_front() {
-            return Turn::Send(line);
+    /// Writes what has changed, and says what to do next.
+    fn next_step(&mut self) -> NextStep {
+        if let Some(step) = self.buffered() {
+            return step;
         }
-        if self.over {
-            return Turn::End;
-        }
-        let inner = Arc::clone(&self.inner);
-        let now = inner.clock.now();
-        let mut shared = inner.lock();
-        let Some(cluster) = shared.world.cluster_mut(&self.id) else { return Turn::End };
-        if cluster.shoot != self.shoot {
-            return Turn::End;
+        let shared = Arc::clone(&self.registration.shared);
+        let now = shared.clock.now();
+        let mut state = shared.lock();
+        let Some(cluster) = state.cloud.cluster_mut(&self.id) else { return NextStep::End };
+        if cluster.shoot_id != self.shoot_id {
+            return NextStep::End;
         }
         cluster.advance(now);
-        self.bell.mark_unchanged();
-        self.beginning.writer.view.now = now;
-        let store = &cluster.inside.store;
-        let kind = self.beginning.writer.resource.kind;
-        match store.changes(kind, self.position) {
+        self.changes.mark_unchanged();
+        self.options.writer.view.now = now;
+        let store = &cluster.data_plane.store;
+        match store.changes(self.options.writer.resource.kind, self.version) {
             Ok(changes) => {
-                let some: Vec<Change> = changes.take(AT_ONCE).cloned().collect();
-                let all = some.len() < AT_ONCE;
-                let last = some.last().map_or(self.position, |change| change.version);
-                self.position = if all { store.version().max(self.position) } else { last };
-                for change in &some {
-                    self.take(change);
+                let batch: Vec<&StoreChange> = changes.take(BATCH).collect();
+                self.version = match batch.last() {
+                    Some(last) if batch.len() == BATCH => last.version,
+                    _ => store.version().max(self.version),
+                };
+                for change in batch {
+                    self.write_change(change);
                 }
             }
-            Err(Lost::TooOld(oldest)) => {
-                self.line("ERROR", status::too_old(self.position, oldest));
-                self.over = true;
+            Err(oldest) => {
+                self.write_line("ERROR", status::too_old(self.version, oldest));
+                self.ended = true;
             }
-            Err(Lost::TooNew(_)) => {}
         }
         let due = cluster.next_due();
-        let turn = self.next(now, due);
-        let watching = Watching {
+        let step = self.buffered().unwrap_or_else(|| self.step_without_changes(now, due));
+        let progress = WatchProgress {
             cluster: self.id.clone(),
-            position: self.position,
-            idle: matches!(turn, Turn::Sleep(_)),
+            version: self.version,
+            caught_up: matches!(step, NextStep::Sleep(_)),
         };
-        shared.watches.insert(self.registered.number, watching);
-        turn
+        state.watches.insert(self.registration.number, progress);
+        step
     }
 
-    fn next(&mut self, now: Timestamp, due: Option<Timestamp>) -> Turn {
-        if let Some(line) = self.waiting.pop_front() {
-            return Turn::Send(line);
+    fn buffered(&mut self) -> Option<NextStep> {
+        let line = self.lines.pop_front().map(NextStep::Send);
+        line.or_else(|| self.ended.then_some(NextStep::End))
+    }
+
+    fn step_without_changes(&mut self, now: Timestamp, due: Option<Timestamp>) -> NextStep {
+        if self.reset.is_some_and(|reset| reset <= now) {
+            return NextStep::Reset;
         }
-        if self.over {
-            return Turn::End;
+        self.ended = self.end <= now;
+        if self.options.bookmarks && (self.ended || self.bookmark <= now) {
+            self.bookmark = later(now, BOOKMARK_EVERY);
+            let bookmark = self.options.writer.bookmark(self.version);
+            self.write_line("BOOKMARK", bookmark);
         }
-        if self.cut.is_some_and(|cut| cut <= now) {
-            return Turn::Cut;
+        if let Some(step) = self.buffered() {
+            return step;
         }
-        let ends = self.end <= now;
-        self.over |= ends;
-        if self.beginning.bookmarks && (ends || self.bookmark <= now) {
-            self.bookmark = now.saturating_add(BOOKMARK_EVERY).unwrap_or(Timestamp::MAX);
-            let bookmark = self.beginning.writer.bookmark(self.position);
-            self.line("BOOKMARK", bookmark);
-            return self.waiting.pop_front().map_or(Turn::End, Turn::Send);
-        }
-        if ends {
-            return Turn::End;
-        }
-        let bookmark = self.beginning.bookmarks.then_some(self.bookmark);
-        let until = [due, self.cut, bookmark, Some(self.end)].into_iter().flatten().min();
+        let bookmark = self.options.bookmarks.then_some(self.bookmark);
+        let until = [due, self.reset, bookmark, Some(self.end)].into_iter().flatten().min();
         let sleep = until
             .and_then(|until| Duration::try_from(until.duration_since(now)).ok())
             .unwrap_or(SHORTEST_SLEEP);
-        Turn::Sleep(sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP))
+        NextStep::Sleep(sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP))
     }
 
-    /// The next piece of the answer.
-    pub async fn piece(mut self) -> Option<(io::Result<Frame<Bytes>>, Self)> {
+    /// The next frame of the body.
+    pub async fn next_frame(mut self) -> Option<(io::Result<Frame<Bytes>>, Self)> {
         loop {
-            match self.turn() {
-                Turn::Send(line) => return Some((Ok(Frame::data(line)), self)),
-                Turn::End => return None,
-                Turn::Cut => {
-                    self.over = true;
-                    self.waiting.clear();
-                    let cut = io::Error::from(io::ErrorKind::ConnectionReset);
-                    return Some((Err(cut), self));
+            match self.next_step() {
+                NextStep::Send(line) => return Some((Ok(Frame::data(line)), self)),
+                NextStep::End => return None,
+                NextStep::Reset => {
+                    self.ended = true;
+                    self.lines.clear();
+                    return Some((Err(io::ErrorKind::ConnectionReset.into()), self));
                 }
-                Turn::Sleep(duration) => {
+                NextStep::Sleep(duration) => {
                     tokio::select! {
                         biased;
-                        // A bell that is gone belongs to a cluster that is gone.
-                        _ = self.bell.changed() => {}
-                        () = self.inner.clock.sleep(duration) => {}
+                        // Fails when the cluster was deleted.
+                        _ = self.changes.changed() => {}
+                        () = self.registration.shared.clock.sleep(duration) => {}
                     }
                 }
             }

@@ -17,13 +17,13 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 
 use crate::app::cell::Tone;
+use crate::app::kubeconfig::destination::{DESTINATIONS, Destination};
 use crate::app::kubeconfig::form::{
     FormQuestion, KubeconfigField, KubeconfigForm, KubeconfigFormStage, PlanState,
 };
 use crate::app::kubeconfig::text;
 use crate::app::requests::RequestOwner;
 use crate::app::screen::{Clickable, Metrics};
-use crate::app::settings::Place;
 use crate::app::state::State;
 use crate::domain::age::{DisplayZone, long, since};
 use crate::domain::kubeconfig::{KubeconfigKind, Plan};
@@ -107,7 +107,7 @@ fn around_focus(sheet: &Sheet<'_>, room: usize) -> Vec<Line<'static>> {
     let focus = match sheet.form.focus {
         KubeconfigField::Kind => 0,
         KubeconfigField::Lifetime => 1,
-        KubeconfigField::Place | KubeconfigField::Path => 2,
+        KubeconfigField::Destination | KubeconfigField::Path => 2,
         KubeconfigField::Context | KubeconfigField::MakeCurrent => 3,
         KubeconfigField::Cancel | KubeconfigField::Confirm => 4,
     };
@@ -134,7 +134,7 @@ fn around_focus(sheet: &Sheet<'_>, room: usize) -> Vec<Line<'static>> {
 
 impl Sheet<'_> {
     fn sections(&self) -> Vec<Vec<Line<'static>>> {
-        vec![self.kind(), self.lifetime(), self.place(), self.context(), self.result()]
+        vec![self.kind(), self.lifetime(), self.destination(), self.context(), self.result()]
     }
 
     fn label_columns(&self) -> usize {
@@ -249,20 +249,18 @@ impl Sheet<'_> {
         format!("{} ({utc} UTC)", zone.full(at))
     }
 
-    fn place(&self) -> Vec<Line<'static>> {
-        let focused = self.form.focus == KubeconfigField::Place;
+    fn destination(&self) -> Vec<Line<'static>> {
+        let focused = self.form.focus == KubeconfigField::Destination;
         let mut lines = Vec::new();
-        for place in Place::ALL {
-            let chosen = place == self.form.place;
-            if self.tight && !chosen {
+        for (at, destination) in (1_usize..).zip(&DESTINATIONS) {
+            if self.tight && destination != self.form.destination {
                 continue;
             }
             let label = if lines.is_empty() { "save to" } else { "" };
             let mark = focused && lines.is_empty();
-            let mut words = self.place_words(place, chosen);
+            let mut words = self.destination_words(destination);
             if self.tight {
-                let at = Place::ALL.iter().position(|each| *each == place).unwrap_or(0) + 1;
-                let text = format!("  {at}/{}", Place::ALL.len());
+                let text = format!("  {at}/{}", DESTINATIONS.len());
                 words.push(self.theme.span(text, Tone::Dim));
             }
             lines.push(self.row(label, mark, words));
@@ -270,46 +268,35 @@ impl Sheet<'_> {
         lines
     }
 
-    fn place_words(&self, place: Place, chosen: bool) -> Vec<Span<'static>> {
-        let dim = |text: String| self.theme.span(text, Tone::Dim);
-        match place {
-            Place::Merge => {
-                let path = match (&self.form.plan, self.form.place) {
-                    (PlanState::Ready(plan), Place::Merge) => clean(&plan.path),
-                    _ => text::YOUR_KUBECONFIG.to_owned(),
-                };
-                vec![self.choice(chosen, &text::merge_into(&path))]
-            }
-            Place::File => {
-                let mut spans = vec![self.choice(chosen, "file"), Span::raw("   ")];
+    fn destination_words(&self, destination: &Destination) -> Vec<Span<'static>> {
+        let chosen = destination == self.form.destination;
+        let plan = self.form.plan().filter(|_| chosen);
+        let file = plan.map_or_else(|| text::YOUR_KUBECONFIG.to_owned(), |plan| clean(&plan.path));
+        let mut spans = vec![self.choice(chosen, &(destination.label)(&file))];
+        let hint = (destination.hint)(&self.state.shared.settings);
+        if destination.has_path() {
+            spans.push(Span::raw("   "));
+            if chosen {
                 let focused = self.form.focus == KubeconfigField::Path;
-                if chosen {
-                    let room = self.columns.saturating_sub(self.label_columns() + 11);
-                    if focused {
-                        spans.push(self.theme.part("▸", Role::Accent));
-                    }
-                    spans.extend(field(self.theme, &self.form.path, room.min(44), focused));
-                } else {
-                    spans.push(dim(cut_middle(&clean(self.form.path.value()), 44)));
+                let room = self.columns.saturating_sub(self.label_columns() + 11);
+                if focused {
+                    spans.push(self.theme.part("▸", Role::Accent));
                 }
-                spans
+                spans.extend(field(self.theme, &self.form.path, room.min(44), focused));
+            } else {
+                let path = cut_middle(&clean(self.form.path.value()), 44);
+                spans.push(self.theme.span(path, Tone::Dim));
             }
-            Place::Clipboard => {
-                let settings = &self.state.shared.settings;
-                let clear = settings.clipboard_clear.as_secs();
-                vec![
-                    self.choice(chosen, "clipboard"),
-                    dim(text::clipboard_hint(&settings.clipboard_way, clear)),
-                ]
-            }
-            Place::Stdout => vec![self.choice(chosen, "print"), dim(text::STDOUT_HINT.to_owned())],
+        } else if !hint.is_empty() {
+            spans.push(self.theme.span(hint, Tone::Dim));
         }
+        spans
     }
 
     fn context(&self) -> Vec<Line<'static>> {
         let focused = self.form.focus == KubeconfigField::Context;
         let mut spans = field(self.theme, &self.form.context, 26, focused);
-        if self.form.place != Place::Merge {
+        if !self.form.destination.merges() {
             return vec![self.row("context", focused, spans)];
         }
         let (ticked, words) = match (self.form.becomes_current(), self.form.make_current) {
@@ -338,12 +325,11 @@ impl Sheet<'_> {
 
     fn result(&self) -> Vec<Line<'static>> {
         let mut lines = Vec::new();
-        if !matches!(self.form.place, Place::Clipboard | Place::Stdout)
-            && let PlanState::Ready(plan) = &self.form.plan
-        {
+        let writes = self.form.target().is_some();
+        if writes && let PlanState::Ready(plan) = &self.form.plan {
             lines.extend(self.plan(plan));
         }
-        if matches!(self.form.place, Place::Clipboard | Place::Stdout) && !self.tight {
+        if !writes && !self.tight {
             lines.push(self.row("result", false, vec![Span::raw(text::NO_FILE)]));
             if self.form.kind == KubeconfigKind::Admin {
                 let text = text::COPIES_REMAIN;
@@ -371,10 +357,10 @@ impl Sheet<'_> {
     fn plan(&self, plan: &Plan) -> Vec<Line<'static>> {
         let file = clean(&plan.path);
         let mode = plan.mode.map_or_else(|| "0600".to_owned(), |mode| format!("{mode:04o}"));
-        let verb = match (plan.exists, self.form.place) {
+        let verb = match (plan.exists, self.form.destination.merges()) {
             (false, _) => text::creates(&file),
-            (true, Place::Merge) => text::changes(&file, &mode),
-            (true, _) => text::replaces(&file, &mode),
+            (true, true) => text::changes(&file, &mode),
+            (true, false) => text::replaces(&file, &mode),
         };
         let mut texts = vec![(verb, Tone::Plain)];
         if let Some(link) = &plan.link {
@@ -386,7 +372,7 @@ impl Sheet<'_> {
             let whose = plan.whose.words();
             texts.push((text::exists_already(&whose, &names, what), Tone::Warn));
         }
-        if plan.others > 0 && self.form.place == Place::Merge {
+        if plan.others > 0 && self.form.destination.merges() {
             let others = plural(plan.others, "other context", "other contexts");
             texts.push((text::others_untouched(&others), Tone::Dim));
         }
@@ -498,12 +484,7 @@ fn buttons(form: &KubeconfigForm) -> Vec<Button<'static>> {
     }
     let focused = form.focus == KubeconfigField::Cancel;
     let close = Button { label: "Cancel", focused, ready: true, click };
-    let label = match (&form.issued, form.place) {
-        (None, _) => text::ISSUE,
-        (Some(_), Place::Merge | Place::File) => text::SAVE,
-        (Some(_), Place::Clipboard) => text::COPY,
-        (Some(_), Place::Stdout) => text::PRINT,
-    };
+    let label = if form.issued.is_some() { form.destination.confirm } else { text::ISSUE };
     let confirm = Button {
         label,
         focused: form.focus == KubeconfigField::Confirm,

@@ -15,6 +15,7 @@ use crate::app::fleet::columns::COLUMNS;
 use crate::app::fleet::state::ScopeStatus;
 use crate::app::help::Help;
 use crate::app::keymap::{BINDINGS, KeyContext};
+use crate::app::kubeconfig::destination::Destination;
 use crate::app::kubeconfig::form::{
     FormQuestion, KubeconfigField, KubeconfigFormStage, NameConflict, PlanState,
 };
@@ -27,7 +28,7 @@ use crate::app::rotation::findings_text;
 use crate::app::rotation::pending::{Pending, PendingStage};
 use crate::app::screen::{Clickable, Metrics, Screen};
 use crate::app::session::quit::QuitDialog;
-use crate::app::settings::{Place, ThemeChoice};
+use crate::app::settings::ThemeChoice;
 use crate::app::shared::Guard;
 use crate::app::state::State;
 use crate::app::update::update;
@@ -377,7 +378,7 @@ fn kubeconfig_form() {
     }));
     snapshot_at("form_blank", &issuing(blank), 80, 24);
     let mut impossible = form("shop-prod");
-    impossible.place = Place::File;
+    impossible.destination = Destination::named("file");
     impossible.focus = KubeconfigField::Path;
     impossible.plan = PlanState::Impossible(
         Failure::new(FailureKind::File, "~/.kube/ske cannot be made: permission denied")
@@ -386,13 +387,13 @@ fn kubeconfig_form() {
     snapshot_at("form_impossible", &issuing(impossible), 80, 24);
     let mut short = form("shop-prod");
     short.lifetime = Input::new("45m".into());
-    short.place = Place::Clipboard;
+    short.destination = Destination::named("clipboard");
     snapshot_at("form_too_short", &issuing(short), 80, 24);
     snapshot_at("form_asking", &asking(form("shop-prod"), 12), 80, 24);
     let mut failed = form("shop-prod");
     failed.stage = KubeconfigFormStage::Failed(refusal());
     failed.kind = KubeconfigKind::Login;
-    failed.place = Place::Stdout;
+    failed.destination = Destination::named("stdout");
     snapshot_at("form_failed", &issuing(failed), 80, 24);
 }
 
@@ -817,7 +818,7 @@ fn host_01_no_control_character_reaches_the_screen() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(crate::property_cases(96))]
 
     #[test]
     fn tty_03_no_size_breaks_the_drawing(

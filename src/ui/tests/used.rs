@@ -62,14 +62,14 @@ fn arrows_leave_a_text_field_for_its_neighbours() {
     let mut state = issuing(form("shop-prod"));
     let focus = |state: &State| state.kubeconfig.form.as_ref().unwrap().focus;
     press(&mut state, KeyCode::Down);
-    assert_eq!(focus(&state), KubeconfigField::Place);
+    assert_eq!(focus(&state), KubeconfigField::Destination);
     press(&mut state, KeyCode::Tab);
     assert_eq!(focus(&state), KubeconfigField::Context);
     press(&mut state, KeyCode::Down);
     assert_eq!(focus(&state), KubeconfigField::MakeCurrent);
     press(&mut state, KeyCode::Up);
     press(&mut state, KeyCode::Up);
-    assert_eq!(focus(&state), KubeconfigField::Place);
+    assert_eq!(focus(&state), KubeconfigField::Destination);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn the_clipboard_says_when_it_is_cleared() {
 fn planned(state: &mut State, plan: Plan) {
     let Some(form) = &state.kubeconfig.form else { panic!("the form is closed") };
     let (request, now) = (form.plan_request, state.shared.now);
-    update(state, now, Message::Answered(request, Answer::Destination(Ok(Box::new(plan)))));
+    update(state, now, Message::Answered(request, Answer::Plan(Ok(Box::new(plan)))));
 }
 
 fn taken(whose: EntryOwner) -> Plan {

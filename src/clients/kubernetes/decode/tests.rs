@@ -392,6 +392,8 @@ fn try_all(text: &str) {
 }
 
 proptest! {
+    #![proptest_config(crate::property_cases(256))]
+
     #[test]
     fn any_json_ends_in_a_value_or_a_sentence(value in any_object()) {
         try_all(&value.to_string());

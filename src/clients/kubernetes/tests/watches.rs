@@ -277,7 +277,7 @@ fn happening() -> impl Strategy<Value = Happening> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 20, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 20, ..crate::property_cases(24) })]
     #[test]
     fn any_deliveries_end_in_the_state_of_the_server(happenings in prop::collection::vec(happening(), 1..30)) {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {

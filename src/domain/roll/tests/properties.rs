@@ -164,6 +164,8 @@ fn falls(tracker: &RollTracker) -> usize {
 }
 
 proptest! {
+    #![proptest_config(crate::property_cases(256))]
+
     #[test]
     fn counts_add_up_to_the_nodes_seen_and_progress_lies_between_0_and_1(
         slots in slots(), kind in any::<u8>(), phase in phases(), skew in any::<i64>(),

@@ -103,6 +103,8 @@ fn the_terminal_is_told_how_far_it_is() {
 }
 
 proptest! {
+    #![proptest_config(crate::property_cases(256))]
+
     /// Whatever the server says: the line fits, and holds no control character but those of its colours.
     #[test]
     fn the_line_fits_and_is_clean(

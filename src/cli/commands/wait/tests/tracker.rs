@@ -332,6 +332,8 @@ fn moments() -> impl Strategy<Value = Option<i64>> {
 }
 
 proptest! {
+    #![proptest_config(crate::property_cases(256))]
+
     /// Whatever SKE shows in whatever order: the goal is reached only by a reading that shows it or what follows it,
     /// the phase that is known is one that was shown, and a read is due at some time.
     #[test]

@@ -1,27 +1,27 @@
-//! Reproducible chance (xorshift64*): the same seed makes the same world.
+//! A reproducible random number generator (xorshift64*): the same seed gives the same cloud.
 
-/// A generator.
+/// The generator.
 #[derive(Debug, Clone)]
-pub struct Dice(u64);
+pub struct Rng(u64);
 
-impl Dice {
-    /// A generator for a seed.
+impl Rng {
+    /// The generator of a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// A generator for one of many things under the same seed, told apart by its name.
-    pub fn named(seed: u64, name: &str) -> Self {
+    /// The generator of one of many things that share a seed, told apart by its name.
+    pub fn for_name(seed: u64, name: &str) -> Self {
         // FNV-1a
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        let mut dice = Self::new(seed ^ hash);
+        let mut rng = Self::new(seed ^ hash);
         // The first numbers of similar seeds are similar.
         for _ in 0..4 {
-            dice.next();
+            rng.next();
         }
-        dice
+        rng
     }
 
     /// The next number.
@@ -32,13 +32,13 @@ impl Dice {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    /// A share in 0..1.
-    pub fn share(&mut self) -> f64 {
+    /// A number between 0 and 1.
+    pub fn fraction(&mut self) -> f64 {
         f64::from(u32::try_from(self.next() >> 32).unwrap_or(0)) / f64::from(u32::MAX)
     }
 
-    /// Lower-case letters and digits, as in generated names.
-    pub fn letters(&mut self, count: usize) -> String {
+    /// Lower-case letters and digits, as `metadata.generateName` appends them.
+    pub fn name_suffix(&mut self, count: usize) -> String {
         const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
         (0..count)
             .filter_map(|_| {
@@ -61,7 +61,7 @@ impl Dice {
         if limit == 0 { 0 } else { usize::try_from(self.next() % limit).unwrap_or(0) }
     }
 
-    /// A unique id, as `metadata.uid` is written.
+    /// A `metadata.uid`.
     pub fn uid(&mut self) -> String {
         let (high, low) = (self.next(), self.next());
         uuid::Builder::from_random_bytes((u128::from(high) << 64 | u128::from(low)).to_be_bytes())

@@ -1,48 +1,43 @@
-//! How a cluster's objects are shown to one request: times as its clock has them, and ordered oddities.
+//! How one request sees a cluster's objects: times by the cluster's clock, and what faults change.
 
 use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::simulator::cluster::nodes::GENERATION;
+use crate::simulator::cluster::nodes::NODE_AGENT_SECRET_LABEL;
+use crate::simulator::speed::{later, rfc3339};
 
-/// How objects are shown.
+/// How a request sees objects.
 #[derive(Debug, Clone, Copy)]
-pub struct View {
+pub struct ObjectView {
     pub now: Timestamp,
     /// The cluster's clock minus ours.
     pub skew: SignedDuration,
-    /// Nodes do not say which generation they are of, as old versions of Gardener made them.
+    /// Nodes do not say which generation they are of.
     pub strip_labels: bool,
-    /// Names of nodes and messages of events contain bytes that terminals obey.
+    /// Names of nodes and messages of events contain control characters.
     pub escape: bool,
 }
 
-impl View {
-    /// Everything as it is.
+impl ObjectView {
+    /// Objects as they are.
     pub fn plain(now: Timestamp) -> Self {
         Self { now, skew: SignedDuration::ZERO, strip_labels: false, escape: false }
     }
 
-    /// What the cluster's clock says.
+    /// The time by the cluster's clock.
     pub fn clock(&self) -> Timestamp {
-        self.now.saturating_add(self.skew).unwrap_or(self.now)
+        later(self.now, self.skew)
     }
 
-    /// A moment as APIs write it.
+    /// A moment as the API writes it.
     pub fn time(&self, at: Timestamp) -> Value {
-        Value::String(self.text(at))
+        rfc3339(later(at, self.skew)).into()
     }
 
-    /// A moment as text.
-    pub fn text(&self, at: Timestamp) -> String {
-        let at = at.saturating_add(self.skew).unwrap_or(at);
-        at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-    }
-
-    /// Name of a node.
-    pub fn node<'a>(&self, name: &'a str) -> Cow<'a, str> {
+    /// The name of a node.
+    pub fn node_name<'a>(&self, name: &'a str) -> Cow<'a, str> {
         if self.escape && !name.is_empty() {
             Cow::Owned(format!("{name}\u{1b}[2J\u{7}"))
         } else {
@@ -50,7 +45,7 @@ impl View {
         }
     }
 
-    /// Message of an event.
+    /// A message of an event.
     pub fn message<'a>(&self, message: &'a str) -> Cow<'a, str> {
         if self.escape {
             Cow::Owned(format!("\u{1b}]0;owned\u{7}\u{1b}[31m{message}\r\n\u{9b}5A"))
@@ -61,7 +56,8 @@ impl View {
 
     /// Whether a label is shown.
     pub fn shows_label(&self, key: &str) -> bool {
-        !(self.strip_labels && matches!(key, GENERATION | "node.gardener.cloud/machine-name"))
+        !(self.strip_labels
+            && matches!(key, NODE_AGENT_SECRET_LABEL | "node.gardener.cloud/machine-name"))
     }
 }
 
@@ -92,7 +88,7 @@ pub fn age(lasts: SignedDuration) -> String {
 mod tests {
     use jiff::SignedDuration;
 
-    use crate::simulator::kubernetes::view::age;
+    use crate::simulator::kubernetes::object_view::age;
 
     #[test]
     fn ages_read_as_kubectl_writes_them() {

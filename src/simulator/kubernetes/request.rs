@@ -1,39 +1,24 @@
-//! One request to an API server, taken apart.
+//! A request to an API server: its query and body, and the object or collection of its path.
 
 use serde_json::Value;
 
+use crate::simulator::http::HttpRequest;
 use crate::simulator::kubernetes::protobuf;
 use crate::simulator::kubernetes::resources::Resource;
-use crate::simulator::kubernetes::table::Include;
+use crate::simulator::kubernetes::table::IncludeObject;
 
-/// A request.
-#[derive(Debug, Clone, Default)]
-pub struct Asked {
-    pub method: String,
-    /// Path without query.
-    pub path: String,
-    /// Names and values of the query.
-    pub query: Vec<(String, String)>,
-    pub accept: String,
-    pub content_type: String,
-    pub body: Vec<u8>,
-}
-
-impl Asked {
-    /// A value of the query; empty if it is not there.
+impl HttpRequest {
+    /// A value of the query; empty if it is absent.
     pub fn value(&self, name: &str) -> &str {
         self.query.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
-    /// A switch of the query.
+    /// Whether a flag of the query is set.
     pub fn is_on(&self, name: &str) -> bool {
         matches!(self.value(name), "true" | "1")
     }
 
     /// A number of the query.
-    ///
-    /// # Errors
-    /// A sentence, if it is there and no number.
     pub fn number(&self, name: &str) -> Result<Option<u64>, String> {
         let text = self.value(name);
         if text.is_empty() {
@@ -42,10 +27,7 @@ impl Asked {
         text.parse().map(Some).map_err(|error| format!("{name} \"{text}\": {error}"))
     }
 
-    /// The body as JSON, whichever way it is encoded.
-    ///
-    /// # Errors
-    /// A sentence that says what is wrong with it.
+    /// The body, decoded from JSON or protobuf.
     pub fn json(&self) -> Result<Value, String> {
         if let Some(value) = protobuf::read(&self.body) {
             return Ok(value);
@@ -53,15 +35,15 @@ impl Asked {
         serde_json::from_slice(&self.body).map_err(|error| error.to_string())
     }
 
-    /// How the answer is to be written; `None` if that cannot be done.
-    pub fn form(&self) -> Option<Form> {
+    /// The format that `Accept` prefers; `None` if the server supports none of them.
+    pub fn format(&self) -> Option<ResponseFormat> {
         if self.accept.is_empty() {
-            return Some(Form::Object);
+            return Some(ResponseFormat::Object);
         }
         let include = match self.value("includeObject") {
-            "None" => Include::None,
-            "Object" => Include::Object,
-            _ => Include::Metadata,
+            "None" => IncludeObject::None,
+            "Object" => IncludeObject::Object,
+            _ => IncludeObject::Metadata,
         };
         self.accept.split(',').find_map(|part| {
             let mut parts = part.split(';').map(str::trim);
@@ -77,10 +59,10 @@ impl Asked {
                 }
             }
             match (as_, version) {
-                ("", _) => Some(Form::Object),
-                ("Table", "v1") => Some(Form::Table(include)),
+                ("", _) => Some(ResponseFormat::Object),
+                ("Table", "v1") => Some(ResponseFormat::Table(include)),
                 ("PartialObjectMetadata" | "PartialObjectMetadataList", "v1") => {
-                    Some(Form::Metadata)
+                    Some(ResponseFormat::Metadata)
                 }
                 _ => None,
             }
@@ -88,30 +70,27 @@ impl Asked {
     }
 }
 
-/// How objects are written.
+/// The format of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum ResponseFormat {
     Object,
-    /// Only their metadata.
     Metadata,
-    /// As rows.
-    Table(Include),
+    Table(IncludeObject),
 }
 
-/// What a path leads to.
+/// The object or collection that a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Target<'a> {
+pub struct RequestTarget<'a> {
     pub resource: &'static Resource,
-    /// Namespace; empty means all, or none.
+    /// Empty for all namespaces, or of objects of the cluster.
     pub namespace: &'a str,
-    /// Name of one object; empty means the collection.
+    /// Empty for a collection.
     pub name: &'a str,
-    /// Part of that object; empty means all of it.
-    pub part: &'a str,
+    pub subresource: &'a str,
 }
 
-impl<'a> Target<'a> {
-    /// Finds what a path leads to.
+impl<'a> RequestTarget<'a> {
+    /// Finds the target of a path.
     pub fn find(path: &[&'a str]) -> Option<Self> {
         let (group, rest) = match path {
             ["api", "v1", rest @ ..] => ("", rest),
@@ -122,37 +101,36 @@ impl<'a> Target<'a> {
             ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (*namespace, rest),
             _ => ("", rest),
         };
-        let (plural, name, part) = match rest {
+        let (plural, name, subresource) = match rest {
             [plural] => (plural, "", ""),
             [plural, name] => (plural, *name, ""),
-            [plural, name, part] => (plural, *name, *part),
+            [plural, name, subresource] => (plural, *name, *subresource),
             _ => return None,
         };
         let resource = Resource::find(group, plural)?;
-        let has_place = !namespace.is_empty();
-        // Objects of namespaces are addressed in them, others are not.
-        if has_place && !resource.namespaced
-            || !name.is_empty() && resource.namespaced && !has_place
-        {
-            return None;
-        }
-        Some(Self { resource, namespace, name, part })
+        // A namespace is given of namespaced objects, and of no others.
+        let matches = if namespace.is_empty() {
+            name.is_empty() || !resource.namespaced
+        } else {
+            resource.namespaced
+        };
+        matches.then_some(Self { resource, namespace, name, subresource })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::simulator::kubernetes::asked::{Asked, Form, Target};
-    use crate::simulator::kubernetes::table::Include;
+    use crate::simulator::kubernetes::request::{HttpRequest, RequestTarget, ResponseFormat};
+    use crate::simulator::kubernetes::table::IncludeObject;
 
     #[test]
     fn paths_lead_to_resources() {
         let find = |path: &str| {
             let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-            Target::find(&parts).map(|target| {
+            RequestTarget::find(&parts).map(|target| {
                 format!(
                     "{} {} {} {}",
-                    target.resource.name, target.namespace, target.name, target.part
+                    target.resource.name, target.namespace, target.name, target.subresource
                 )
             })
         };
@@ -177,15 +155,17 @@ mod tests {
 
     #[test]
     fn clients_get_the_form_that_they_ask_for() {
-        let form = |accept: &str| Asked { accept: accept.to_owned(), ..Asked::default() }.form();
-        assert_eq!(form(""), Some(Form::Object));
-        assert_eq!(form("application/json, */*"), Some(Form::Object));
+        let format = |accept: &str| {
+            HttpRequest { accept: accept.to_owned(), ..HttpRequest::default() }.format()
+        };
+        assert_eq!(format(""), Some(ResponseFormat::Object));
+        assert_eq!(format("application/json, */*"), Some(ResponseFormat::Object));
         let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
-        assert_eq!(form(kubectl), Some(Form::Table(Include::Metadata)));
+        assert_eq!(format(kubectl), Some(ResponseFormat::Table(IncludeObject::Metadata)));
         let metadata = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-        assert_eq!(form(metadata), Some(Form::Metadata));
+        assert_eq!(format(metadata), Some(ResponseFormat::Metadata));
         let proto = "application/vnd.kubernetes.protobuf,application/json";
-        assert_eq!(form(proto), Some(Form::Object));
-        assert_eq!(form("application/yaml"), None);
+        assert_eq!(format(proto), Some(ResponseFormat::Object));
+        assert_eq!(format("application/yaml"), None);
     }
 }

@@ -1,0 +1,107 @@
+//! Where an issued kubeconfig can go: one entry for each destination, in the order of the form.
+
+use crate::app::effect::Request;
+use crate::app::kubeconfig::text;
+use crate::app::settings::Settings;
+use crate::domain::kubeconfig::FileTarget;
+use crate::domain::secret::Secret;
+
+/// A destination as the form offers it.
+#[derive(Debug)]
+pub struct Destination {
+    /// Word in the configuration (`kubeconfig.destination`).
+    pub id: &'static str,
+    /// Its name in the form; takes the file it leads to.
+    pub label: fn(&str) -> String,
+    /// What is to be known before choosing it.
+    pub hint: fn(&Settings) -> String,
+    /// Label of the button once a kubeconfig is issued.
+    pub confirm: &'static str,
+    pub route: Route,
+}
+
+/// How a kubeconfig gets to its destination.
+#[derive(Debug)]
+pub enum Route {
+    /// Among the entries of the person's kubeconfig.
+    Merge,
+    /// Into a file of its own, whose path the form asks for.
+    File,
+    /// By a request that is answered with `Copied`.
+    Request(fn(Secret) -> Request),
+    /// On standard output, once the program has ended.
+    Print,
+}
+
+/// All destinations.
+pub static DESTINATIONS: [Destination; 4] = [
+    Destination {
+        id: "merge",
+        label: |file| text::merge_into(file),
+        hint: |_| String::new(),
+        confirm: text::SAVE,
+        route: Route::Merge,
+    },
+    Destination {
+        id: "file",
+        label: |_| "file".to_owned(),
+        hint: |_| String::new(),
+        confirm: text::SAVE,
+        route: Route::File,
+    },
+    Destination {
+        id: "clipboard",
+        label: |_| "clipboard".to_owned(),
+        hint: |settings| {
+            text::clipboard_hint(&settings.clipboard_way, settings.clipboard_clear.as_secs())
+        },
+        confirm: text::COPY,
+        route: Route::Request(Request::CopySecret),
+    },
+    Destination {
+        id: "stdout",
+        label: |_| "print".to_owned(),
+        hint: |_| text::STDOUT_HINT.to_owned(),
+        confirm: text::PRINT,
+        route: Route::Print,
+    },
+];
+
+/// The words of the configuration.
+pub const WORDS: [&str; 4] = {
+    let [merge, file, clipboard, stdout] = &DESTINATIONS;
+    [merge.id, file.id, clipboard.id, stdout.id]
+};
+
+impl Destination {
+    /// The one with this word; the first one where there is none.
+    pub fn named(word: &str) -> &'static Self {
+        let [first, ..] = &DESTINATIONS;
+        DESTINATIONS.iter().find(|destination| destination.id == word).unwrap_or(first)
+    }
+
+    /// Whether it is an entry in the person's kubeconfig.
+    pub fn merges(&self) -> bool {
+        matches!(self.route, Route::Merge)
+    }
+
+    /// Whether the form asks for a path.
+    pub fn has_path(&self) -> bool {
+        matches!(self.route, Route::File)
+    }
+
+    /// The file that is written, if one is; takes the path as typed.
+    pub fn target(&self, path: &str) -> Option<FileTarget> {
+        match self.route {
+            Route::Merge => Some(FileTarget::Merge),
+            Route::File => Some(FileTarget::Own(path.trim().to_owned())),
+            Route::Request(_) | Route::Print => None,
+        }
+    }
+}
+
+impl PartialEq for Destination {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}

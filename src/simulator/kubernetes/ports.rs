@@ -1,0 +1,91 @@
+//! The TCP ports of clusters' API servers on loopback, each the same for as long as the simulator runs.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::AbortHandle;
+
+use crate::domain::cluster::ClusterId;
+
+/// The ports by cluster, and the tasks that serve them.
+#[derive(Debug, Default)]
+pub struct ApiServerPorts {
+    ports: BTreeMap<ClusterId, u16>,
+    unserved: Vec<(ClusterId, ReservedPort)>,
+    listeners: Vec<AbortHandle>,
+}
+
+impl ApiServerPorts {
+    /// The port of a cluster's API server, reserved on the first call.
+    pub fn port(&mut self, id: &ClusterId) -> io::Result<u16> {
+        if let Some(port) = self.ports.get(id) {
+            return Ok(*port);
+        }
+        let reserved = ReservedPort::new()?;
+        let port = reserved.address.port();
+        self.ports.insert(id.clone(), port);
+        self.unserved.push((id.clone(), reserved));
+        Ok(port)
+    }
+
+    /// Lets `serve` start a task for every port that has none.
+    pub fn serve_new(&mut self, serve: impl FnMut((ClusterId, ReservedPort)) -> AbortHandle) {
+        self.listeners.extend(self.unserved.drain(..).map(serve));
+    }
+
+    /// Stops all API servers.
+    pub fn close(&mut self) {
+        self.listeners.drain(..).for_each(|listener| listener.abort());
+    }
+}
+
+/// A port of this process.
+#[derive(Debug)]
+pub struct ReservedPort {
+    address: SocketAddr,
+    state: PortState,
+}
+
+#[derive(Debug)]
+enum PortState {
+    Listening(TcpListener),
+    /// Connections are refused, and no other process gets the port.
+    Bound(#[expect(dead_code, reason = "keeps the port")] TcpSocket),
+    Unbound,
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+impl ReservedPort {
+    fn new() -> io::Result<Self> {
+        let listener = bind((Ipv4Addr::LOCALHOST, 0).into())?.listen(1024)?;
+        Ok(Self { address: listener.local_addr()?, state: PortState::Listening(listener) })
+    }
+
+    /// Accepts connections from now on; `None` while the port cannot be bound.
+    pub fn listen(&mut self) -> Option<&TcpListener> {
+        if !matches!(self.state, PortState::Listening(_)) {
+            self.state = PortState::Unbound;
+            let listener = bind(self.address).and_then(|socket| socket.listen(1024));
+            self.state = PortState::Listening(listener.ok()?);
+        }
+        if let PortState::Listening(listener) = &self.state { Some(listener) } else { None }
+    }
+
+    /// Refuses connections from now on.
+    pub fn refuse(&mut self) {
+        if matches!(self.state, PortState::Listening(_)) {
+            self.state = PortState::Unbound;
+            if let Ok(socket) = bind(self.address) {
+                self.state = PortState::Bound(socket);
+            }
+        }
+    }
+}
