@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Fuse, FusedFuture as _, FutureExt as _};
 use futures_util::stream::{self, StreamExt as _};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
 use crate::app::message::{Answer, Message};
@@ -41,8 +40,8 @@ use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
+use crate::runtime::loop_input::{LoopInput, LoopReceiver, LoopSender, channel};
 use crate::runtime::observers::Observers;
-use crate::runtime::perform::LoopInput;
 
 /// Exit status when the time is over, as timeout(1) has it.
 const TIMED_OUT: u8 = 124;
@@ -168,13 +167,13 @@ struct Wait<'a> {
     looks: RequestId,
     /// When it rested last, and until when it meant to.
     rested: (Now, Duration),
-    sender: UnboundedSender<LoopInput>,
-    sightings: UnboundedReceiver<LoopInput>,
+    sender: LoopSender,
+    sightings: LoopReceiver,
 }
 
 impl<'a> Wait<'a> {
     fn new(order: Order, tools: Services, printer: &'a mut Printer) -> Self {
-        let (sender, sightings) = unbounded_channel();
+        let (sender, sightings) = channel();
         let seen = Seen {
             name: order.target.name(),
             goal: order.goal,
@@ -447,7 +446,7 @@ impl<'a> Wait<'a> {
             }
         };
         if let Some(notifier) = self.printer.ring(&self.seen.name, &told)? {
-            notifier.tell_desktop(&self.seen.name, &told, &self.tools.clock).await;
+            notifier.notify_desktop(&self.seen.name, &told, &self.tools.clock).await;
         }
         Ok(status)
     }

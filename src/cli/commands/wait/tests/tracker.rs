@@ -240,7 +240,8 @@ fn api_17_a_cluster_is_gone_when_it_is_missing_twice_in_a_row() {
 #[test]
 fn a_full_address_without_a_cluster_is_not_found() {
     let mut tracker = tracker(Goal::Prepared);
-    let missing = Failure { trace: Some("t-1".into()), ..failure(FailureKind::NotFound) };
+    let mut missing = failure(FailureKind::NotFound);
+    missing.trace = Some("t-1".into());
     assert_eq!(tracker.failure(missing.clone(), after(0)), WaitResult::GoesOn);
     let text = reason(tracker.failure(missing, after(3)));
     assert!(text.starts_with("there is no 5f1c") && text.ends_with("(trace id t-1)"), "{text}");
