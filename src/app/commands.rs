@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cursor_of_the_activity_stays_on_its_record_and_on_top_follows_what_comes() {
+    fn the_activity_cursor_stays_on_its_record_and_at_the_top_follows_new_records() {
         let mut state = machine();
         for text in ["a", "b", "c", "d", "e"] {
             remember(&mut state, None, text);
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn enter_opens_an_entry_and_goes_back_before_the_screen_is_left() {
+    fn back_closes_an_open_record_before_it_leaves_the_screen() {
         let mut state = machine();
         press(&mut state, &[Command::Activity, Command::Open]);
         assert!(!state.activity.open);
@@ -472,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tab_of_a_cluster_has_its_records_alone_and_copies_the_one_under_the_cursor() {
+    fn the_activity_tab_shows_one_cluster_and_copies_the_selected_record() {
         let mut state = machine();
         remember(&mut state, Some("web"), "first");
         remember(&mut state, Some("other"), "of another");

@@ -81,14 +81,14 @@ mod tests {
     }
 
     #[test]
-    fn a_short_outage_is_not_worth_a_word() {
+    fn a_short_outage_is_not_reported() {
         let again = Failure::new(FailureKind::Unreachable, "no route");
         let subject = Outage::after(Some(outage(FailureKind::Server)), again, after(19));
         assert!(!subject.is_told(after(19)) && subject.is_told(after(20)));
     }
 
     #[test]
-    fn api_09_asking_backs_off_and_keeps_to_what_the_server_asks_for() {
+    fn api_09_retries_back_off_and_respect_retry_after() {
         let idle = Duration::from_secs(30);
         let mut subject = outage(FailureKind::Server);
         assert_eq!(subject.next(after(0), idle, false, 0.0), Duration::from_millis(500));

@@ -450,7 +450,7 @@ proptest! {
     #![proptest_config(crate::property_cases(300))]
 
     #[test]
-    fn cred_01_no_sequence_of_messages_breaks_the_machine(
+    fn cred_01_no_sequence_of_messages_breaks_an_invariant(
         events in prop::collection::vec(event(), 1..160)
     ) {
         let (mut state, mut world) = machine();

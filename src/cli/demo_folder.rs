@@ -100,7 +100,7 @@ mod tests {
     use crate::cli::demo_folder::DemoFolder;
 
     #[test]
-    fn cred_10_a_demo_leaves_its_kubeconfigs_alone_and_says_where_they_are() {
+    fn cred_10_a_demo_keeps_its_kubeconfigs_and_prints_their_path() {
         let base = tempfile::tempdir().unwrap();
         // No process has this number.
         let ended = base.path().join("demo-2147483646");

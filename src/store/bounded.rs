@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn file_26_a_fifo_is_waited_for_and_no_longer_than_that() {
+    fn file_26_reading_a_fifo_times_out() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("fifo");
         make_fifo(&path);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn file_26_whoever_holds_a_lock_is_named() {
+    fn file_26_the_holder_of_a_lock_is_named() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("locked");
         let held = File::create(&path).unwrap();

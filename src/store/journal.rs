@@ -25,7 +25,7 @@ pub struct Journal {
 
 #[derive(Serialize, Deserialize)]
 struct Line {
-    #[serde(with = "crate::store::moment")]
+    #[serde(with = "crate::store::timestamp")]
     at: Timestamp,
     who: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

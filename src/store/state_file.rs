@@ -51,7 +51,7 @@ struct WireAccess {
     /// Since version 2; before, only the admin kind was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kind: Option<String>,
-    #[serde(with = "crate::store::moment")]
+    #[serde(with = "crate::store::timestamp")]
     issued: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
@@ -107,9 +107,9 @@ struct WireCertificate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     authority_key_id: Option<String>,
     serial: String,
-    #[serde(with = "crate::store::moment")]
+    #[serde(with = "crate::store::timestamp")]
     not_before: Timestamp,
-    #[serde(with = "crate::store::moment")]
+    #[serde(with = "crate::store::timestamp")]
     not_after: Timestamp,
 }
 

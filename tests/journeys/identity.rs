@@ -6,7 +6,7 @@ use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use crate::support::{Journey, Setting, SignIn};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn auth_02_a_token_that_ended_before_the_start_is_said_with_its_moment() {
+async fn auth_02_a_token_that_expired_before_the_start_is_reported_with_its_expiry() {
     // {"email":"ops-sa@acme","exp":1795528800}: 24 November 2026, 14:00:00 UTC, and it is two hours later.
     let payload = "eyJlbWFpbCI6Im9wcy1zYUBhY21lIiwiZXhwIjoxNzk1NTIxNjAwfQ";
     let token = Secret::new(format!("eyJhbGciOiJSUzUxMiJ9.{payload}.c2ln"));
@@ -19,7 +19,7 @@ async fn auth_02_a_token_that_ended_before_the_start_is_said_with_its_moment() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn auth_04_a_401_in_the_middle_renews_once_and_goes_on() {
+async fn auth_04_a_401_renews_once_and_continues() {
     let mut journey = Journey::with(Setting { sign_in: SignIn::Key, ..Setting::default() }).await;
     journey.shows("8 clusters");
     assert_eq!(journey.calls("POST", "/token"), 1);
@@ -72,7 +72,7 @@ async fn auth_03_many_reads_at_the_end_of_a_token_share_one_renewal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_header_says_who_by_which_source_and_until_when() {
+async fn the_header_shows_identity_source_and_expiry() {
     let journey =
         Journey::with(Setting { sign_in: SignIn::Key, size: (160, 40), ..Setting::default() })
             .await;

@@ -8,7 +8,7 @@ use serde_json::json;
 use skeys::testing::app::settings::ObservationScope;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
-use crate::inside::{client, looking};
+use crate::simulated_cluster::{client, looking};
 use crate::support::{Journey, Setting};
 
 /// A cluster that was rotated a while ago, with more lines of its description.
@@ -38,7 +38,7 @@ fn everywhere() -> Vec<(&'static str, &'static str)> {
 }
 
 #[tokio::test]
-async fn a_roll_is_shown_node_by_node_as_it_happens_from_start_to_prepared() {
+async fn a_roll_is_shown_node_by_node_from_start_to_prepared() {
     // One pool rolls by surge, in one the later zones drain before they create, one is small.
     let farm = rotated(
         "farm",
@@ -88,7 +88,7 @@ fn is_blocked(journey: &Journey) -> bool {
 }
 
 #[tokio::test]
-async fn a_blocked_drain_is_named_freed_through_the_api_and_the_outlook_comes_back() {
+async fn a_blocked_drain_is_named_and_the_estimate_returns_once_it_is_unblocked() {
     let held = rotated(
         "held",
         "pools = [{ name = \"web\", nodes = 6 }]\nblocked = [\"web\", \"eu01-1\", \"payments/api\"]",
@@ -134,7 +134,7 @@ async fn a_blocked_drain_is_named_freed_through_the_api_and_the_outlook_comes_ba
 }
 
 #[tokio::test]
-async fn a_zone_without_capacity_is_named_until_there_is_some() {
+async fn a_zone_without_capacity_is_named_until_capacity_returns() {
     let full = rotated("full", "pools = [{ name = \"web\", nodes = 6 }]");
     let mut journey = Journey::with(tall(&full)).await;
     journey.press("/full<enter>R<tab><enter>").await;
@@ -157,7 +157,7 @@ async fn a_zone_without_capacity_is_named_until_there_is_some() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_nobody_answers_for_is_named_by_its_service_until_somebody_does() {
+async fn a_webhook_without_endpoints_is_named_by_its_service() {
     let guard = rotated(
         "guard",
         "pools = [{ name = \"web\", nodes = 9 }]\n\
@@ -218,21 +218,21 @@ async fn stays_true(journey: &mut Journey) {
 }
 
 #[tokio::test]
-async fn k8s_05_where_secrets_are_forbidden_the_figures_are_right_and_called_estimates() {
+async fn k8s_05_without_secrets_counts_are_right_and_marked_as_estimates() {
     let mut journey = oddly("/api/v1/namespaces/kube-system/secrets", FaultEffect::Forbid {}).await;
     journey.says("estimated: Secrets may not be read, so taints and ages of nodes are used");
     stays_true(&mut journey).await;
 }
 
 #[tokio::test]
-async fn k8s_06_where_labels_are_absent_the_figures_are_right_and_called_estimates() {
+async fn k8s_06_without_labels_counts_are_right_and_marked_as_estimates() {
     let mut journey = oddly("", FaultEffect::StripLabels {}).await;
     journey.says("estimated: nodes without a generation label are judged by their age");
     stays_true(&mut journey).await;
 }
 
 #[tokio::test]
-async fn k8s_08_names_and_messages_with_escape_bytes_are_drawn_as_marks() {
+async fn k8s_08_escape_bytes_in_names_and_messages_are_replaced() {
     let mut journey = oddly("", FaultEffect::EscapeBytes {}).await;
     for keys in ["", "e", "<esc>", "<enter>2", "1", "4", "3"] {
         journey.press(keys).await;
@@ -246,7 +246,7 @@ async fn k8s_08_names_and_messages_with_escape_bytes_are_drawn_as_marks() {
 }
 
 #[tokio::test]
-async fn k8s_14_a_clock_that_is_five_minutes_off_is_noted_and_ages_stay_true() {
+async fn k8s_14_clock_skew_is_shown_and_ages_are_corrected() {
     for seconds in [300, -300] {
         let mut journey = oddly("", FaultEffect::ClockSkew { seconds }).await;
         let word = if seconds > 0 { "ahead of" } else { "behind" };
@@ -258,7 +258,7 @@ async fn k8s_14_a_clock_that_is_five_minutes_off_is_noted_and_ages_stay_true() {
 }
 
 #[tokio::test]
-async fn k8s_12_a_second_roll_while_prepared_is_called_another_one() {
+async fn k8s_12_a_second_roll_while_prepared_is_labelled_another_roll() {
     let prepared = "[[projects.clusters]]\nname = \"again\"\nphase = \"PREPARED\"\ninitiated_ago = \"5h\"\n\
         completed_ago = \"120d\"\npools = [{ name = \"web\", nodes = 6 }]\n";
     let mut journey = Journey::with(tall(prepared)).await;

@@ -28,7 +28,7 @@ const LIGHT: Paper =
     Paper { name: "-light", theme: ThemeChoice::Light, back: "#fbfbf8", ink: "#1f2430" };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_pictures_show_the_program_as_it_is() {
+async fn the_pictures_match_the_program() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/pictures");
     let redraw = std::env::var_os("SKEYS_DRAW_PICTURES").is_some();
     let mut old = Vec::new();

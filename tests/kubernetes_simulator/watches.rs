@@ -116,7 +116,7 @@ async fn a_watch_resumes_where_another_one_ended() {
 }
 
 #[tokio::test]
-async fn without_a_version_a_watch_begins_with_what_is_there() {
+async fn without_a_version_a_watch_starts_with_existing_objects() {
     let cloud = Cloud::calm().await;
     let api = Api::<Node>::all(cloud.client("alpha").await);
     let mut stream = api.watch(&WatchParams::default(), "0").await.unwrap().boxed();
@@ -126,7 +126,7 @@ async fn without_a_version_a_watch_begins_with_what_is_there() {
 }
 
 #[tokio::test]
-async fn bookmarks_come_every_minute_and_a_watch_ends_in_time() {
+async fn bookmarks_are_sent_every_minute_and_a_watch_times_out() {
     let cloud = Cloud::calm().await;
     let api = Api::<Node>::all(cloud.client("alpha").await);
     let list = api.list(&ListParams::default()).await.unwrap();
@@ -143,7 +143,7 @@ async fn bookmarks_come_every_minute_and_a_watch_ends_in_time() {
 }
 
 #[tokio::test]
-async fn a_compaction_sends_whoever_resumes_back_to_a_list() {
+async fn a_compaction_answers_a_resumed_watch_with_410() {
     let cloud = Cloud::calm().await;
     let client = cloud.client("alpha").await;
     let api = Api::<Node>::all(client.clone());
@@ -174,7 +174,7 @@ async fn a_compaction_sends_whoever_resumes_back_to_a_list() {
 }
 
 #[tokio::test]
-async fn ordered_cuts_end_a_watch_in_the_middle() {
+async fn injected_cuts_end_a_watch_mid_stream() {
     let cloud = Cloud::calm().await;
     let api = Api::<Node>::all(cloud.client("alpha").await);
     let version =

@@ -9,7 +9,7 @@ use skeys::testing::store::private_file::{WriteStep, replace, unobserved};
 use crate::support::{Cloud, SKEYS, Terminal, plain};
 
 #[test]
-fn file_15_a_wrong_configuration_is_named_with_file_line_and_column_and_nothing_starts() {
+fn file_15_a_wrong_configuration_is_named_with_line_and_column_and_nothing_starts() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("mine.toml");
     fs::write(&file, "read_only = true\n[poll]\n  idel = \"30s\"\nidle = \"soon\"\n").unwrap();
@@ -43,7 +43,7 @@ fn config_path_init_and_check_work_together() {
 }
 
 #[test]
-fn file_14_a_home_that_cannot_be_written_does_not_keep_it_from_running() {
+fn file_14_a_read_only_home_does_not_prevent_running() {
     let home = tempfile::tempdir().unwrap();
     let mut terminal =
         Terminal::run_in(home, &[SKEYS, "demo"], 100, 30, &[("XDG_STATE_HOME", "/proc/nowhere")]);
@@ -101,7 +101,7 @@ fn file_02_a_kill_at_any_step_leaves_the_old_or_the_new_file_whole_and_private()
 }
 
 #[test]
-fn cred_10_a_demo_keeps_its_kubeconfigs_to_itself_and_leaves_the_persons_alone() {
+fn cred_10_a_demo_does_not_touch_the_users_kubeconfigs() {
     let home = tempfile::tempdir().unwrap();
     let mine = home.path().join(".kube/config");
     fs::create_dir_all(mine.parent().unwrap()).unwrap();
@@ -139,7 +139,7 @@ fn cred_10_a_demo_keeps_its_kubeconfigs_to_itself_and_leaves_the_persons_alone()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn file_26_locks_that_are_held_and_fifos_keep_nothing_from_starting() {
+async fn file_26_held_locks_and_fifos_do_not_prevent_starting() {
     let cloud = Cloud::begin().await;
     let make_fifo = |path: &Path| {
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;

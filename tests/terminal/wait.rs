@@ -50,7 +50,7 @@ fn first_line(child: &mut Child) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_a_pipe_it_prints_plain_lines_and_ends_with_zero() {
+async fn in_a_pipe_it_prints_plain_lines_and_exits_with_0() {
     let cloud = Cloud::begin().await;
     let home = tempfile::tempdir().unwrap();
     let mut child = begin_wait(&cloud, home.path(), "delta");
@@ -70,7 +70,7 @@ async fn in_a_pipe_it_prints_plain_lines_and_ends_with_zero() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tty_03_the_bar_is_drawn_anew_after_fg_and_after_a_resize() {
+async fn tty_03_the_bar_is_redrawn_after_fg_and_after_a_resize() {
     let cloud = Cloud::begin().await;
     let words = [SKEYS, "wait", "bravo", "--for", "completed"];
     // Too narrow for the time that was waited, so that nothing else makes it draw.
@@ -115,7 +115,7 @@ async fn at_a_terminal_it_draws_a_bar_and_leaves_one_line() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tty_10_tty_11_without_colours_and_in_ascii_where_only_that_can_be_drawn() {
+async fn tty_10_tty_11_no_color_and_ascii_are_respected() {
     let cloud = Cloud::begin().await;
     for (more, is_plain) in [
         (&[("NO_COLOR", "1")][..], false),
@@ -150,7 +150,7 @@ async fn a_dumb_terminal_gets_lines() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tty_02_sigterm_ends_it_with_143_and_sigint_with_130() {
+async fn tty_02_sigterm_exits_with_143_and_sigint_with_130() {
     let cloud = Cloud::begin().await;
     for (number, status) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
         if is_ignored(number) {
@@ -176,7 +176,7 @@ fn is_ignored(signal: Signal) -> bool {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_ignored_from_the_outset_does_not_end_it() {
+async fn inherited_ignored_signals_stay_ignored() {
     let cloud = Cloud::begin().await;
     let home = tempfile::tempdir().unwrap();
     let mut deaf = Command::new("/bin/sh");
@@ -191,7 +191,7 @@ async fn what_is_ignored_from_the_outset_does_not_end_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cli_01_a_reader_that_has_enough_ends_it_without_a_word() {
+async fn cli_01_a_closed_pipe_ends_it_silently() {
     let cloud = Cloud::begin().await;
     let home = tempfile::tempdir().unwrap();
     let mut child = begin_wait(&cloud, home.path(), "delta");
@@ -203,7 +203,7 @@ async fn cli_01_a_reader_that_has_enough_ends_it_without_a_word() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cli_04_killed_and_started_again_it_comes_to_the_right_end() {
+async fn cli_04_killed_and_restarted_it_ends_correctly() {
     let cloud = Cloud::begin().await;
     let home = tempfile::tempdir().unwrap();
     let mut child = begin_wait(&cloud, home.path(), "delta");
@@ -219,7 +219,7 @@ async fn cli_04_killed_and_started_again_it_comes_to_the_right_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cli_05_names_are_narrowed_by_flags_and_addresses_stand_alone() {
+async fn cli_05_flags_narrow_names_and_addresses_need_none() {
     let cloud = Cloud::begin().await;
     let wait = |words: &[&str]| {
         let words = [&["wait", "--for", "prepared"], words].concat();
@@ -240,7 +240,7 @@ async fn cli_05_names_are_narrowed_by_flags_and_addresses_stand_alone() {
 }
 
 #[test]
-fn wrong_usage_ends_with_two_and_what_it_cannot_do_without_is_named() {
+fn wrong_usage_exits_with_2_and_names_what_is_missing() {
     let home = tempfile::tempdir().unwrap();
     for words in [
         &["wait", "--for", "prepared"][..],

@@ -17,7 +17,7 @@ fn kubeconfigs(cloud: &Cloud) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_change_of_the_figure_is_one_line_and_none_is_repeated() {
+async fn each_change_of_progress_prints_one_line() {
     let cloud = Cloud::with(SCENE, 2.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(looking("alpha"));
@@ -38,7 +38,7 @@ async fn each_change_of_the_figure_is_one_line_and_none_is_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_passed_in_the_background_is_no_standstill() {
+async fn time_while_suspended_is_not_a_stall() {
     let cloud = Cloud::with(SCENE, 4.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(looking("alpha"));
@@ -51,7 +51,7 @@ async fn what_passed_in_the_background_is_no_standstill() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_sleep_it_is_looked_at_anew() {
+async fn after_a_suspend_observing_restarts() {
     let cloud = Cloud::begin().await;
     let mut wait = cloud.wait(looking("delta"));
     wait.until(&cloud, "1 node blocked; PDB payments/api", 600).await;
@@ -72,7 +72,7 @@ async fn after_a_sleep_it_is_looked_at_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_holds_the_roll_up_is_told_and_ends_nothing() {
+async fn a_blocker_is_logged_and_the_wait_continues() {
     let cloud = Cloud::begin().await;
     let mut wait = cloud.wait(Words { timeout: Some(1_800), ..looking("delta") });
     wait.until(&cloud, "1 node blocked; PDB payments/api", 600).await;
@@ -88,7 +88,7 @@ async fn what_holds_the_roll_up_is_told_and_ends_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn that_its_nodes_cannot_be_seen_is_told_once_and_the_phase_goes_on_being_read() {
+async fn unavailable_nodes_are_logged_once_and_reads_continue() {
     let cloud = Cloud::with(SCENE, 4.0).await;
     cloud.simulator.inject_fault(Fault::for_cluster(
         "alpha",
@@ -104,7 +104,7 @@ async fn that_its_nodes_cannot_be_seen_is_told_once_and_the_phase_goes_on_being_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_leave_no_kubeconfig_is_asked_for() {
+async fn without_permission_no_kubeconfig_is_requested() {
     for (looks, why) in [
         (ObservationPolicy::NotReadOnly, "read-only"),
         (ObservationPolicy::NotConfigured, "watch is never"),
@@ -119,7 +119,7 @@ async fn without_leave_no_kubeconfig_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clusters_whose_nodes_are_not_replaced_are_not_looked_at_and_one_way_ones_never() {
+async fn only_preparing_clusters_without_static_tokens_are_observed() {
     for (cluster, goal) in
         [("legacy", Goal::Prepared), ("alpha", Goal::Prepared), ("bravo", Goal::Completed)]
     {
@@ -131,7 +131,7 @@ async fn clusters_whose_nodes_are_not_replaced_are_not_looked_at_and_one_way_one
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn looking_ends_with_the_roll() {
+async fn observing_ends_with_the_roll() {
     let cloud = Cloud::with(SCENE, 10.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let wait = cloud.wait(Words { goal: Goal::Completed, ..looking("alpha") });

@@ -8,7 +8,7 @@ use skeys::testing::simulator::rules::ClusterOperation;
 use crate::support::{Cloud, Words, id, words};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_is_waited_for_until_it_is_prepared() {
+async fn a_wait_for_prepared_ends_when_prepared() {
     let cloud = Cloud::with(crate::support::SCENE, 10.0).await;
     cloud.order("alpha", Step::Start).await;
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
@@ -24,7 +24,7 @@ async fn a_start_is_waited_for_until_it_is_prepared() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_completion_is_waited_for_through_the_phases_before_it() {
+async fn a_wait_for_completed_passes_all_phases() {
     let cloud = Cloud::begin().await;
     let mut wait = cloud.wait(words("bravo", Goal::Completed));
     wait.stride = 5;
@@ -43,7 +43,7 @@ async fn a_completion_is_waited_for_through_the_phases_before_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_so_already_ends_at_once() {
+async fn a_phase_that_is_already_reached_ends_the_wait() {
     let cloud = Cloud::begin().await;
     for (cluster, goal) in [("bravo", Goal::Prepared), ("alpha", Goal::Completed)] {
         let mut wait = cloud.wait(words(cluster, goal));
@@ -53,7 +53,7 @@ async fn what_is_so_already_ends_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_11_reads_that_stay_stale_for_three_minutes_after_a_start_are_survived() {
+async fn api_11_stale_reads_for_three_minutes_after_a_start_do_not_end_the_wait() {
     for cluster in ["alpha", "legacy"] {
         let cloud = Cloud::with(crate::support::SCENE, 10.0).await;
         let stale = FaultEffect::Stale { milliseconds: 180_000 };
@@ -70,7 +70,7 @@ async fn api_11_reads_that_stay_stale_for_three_minutes_after_a_start_are_surviv
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_nothing_was_started_the_wait_fails_after_five_minutes_and_says_so() {
+async fn without_a_start_the_wait_fails_after_five_minutes() {
     let cloud = Cloud::begin().await;
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
     wait.pass(&cloud, 299).await;
@@ -80,7 +80,7 @@ async fn where_nothing_was_started_the_wait_fails_after_five_minutes_and_says_so
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_that_went_past_prepared_between_two_looks_counts_and_that_is_said() {
+async fn a_rotation_past_prepared_between_two_reads_counts_with_a_remark() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
@@ -93,7 +93,7 @@ async fn a_rotation_that_went_past_prepared_between_two_looks_counts_and_that_is
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_07_a_phase_that_nobody_knows_is_shown_and_waited_through() {
+async fn api_07_an_unknown_phase_is_printed_and_the_wait_continues() {
     let cloud = Cloud::begin().await;
     cloud.simulator.inject_fault(Fault::new(
         "GET",
@@ -128,7 +128,7 @@ async fn a_cluster_by_its_full_address_needs_no_list() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_17_a_cluster_that_goes_is_told_and_ends_the_wait() {
+async fn api_17_a_deleted_cluster_is_reported_and_ends_the_wait() {
     let cloud = Cloud::begin().await;
     let mut wait = cloud.wait(words("delta", Goal::Prepared));
     wait.pass(&cloud, 10).await;
@@ -139,7 +139,7 @@ async fn api_17_a_cluster_that_goes_is_told_and_ends_the_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_18_a_cluster_that_is_made_anew_under_its_name_ends_the_wait() {
+async fn api_18_a_recreated_cluster_ends_the_wait() {
     let cloud = Cloud::begin().await;
     let mut wait = cloud.wait(words("delta", Goal::Prepared));
     wait.pass(&cloud, 10).await;

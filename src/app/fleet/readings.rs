@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn api_17_a_cluster_that_a_single_read_misses_is_told_as_gone_once() {
+    fn api_17_a_missing_cluster_is_logged_once() {
         let mut settings = Settings::defaults();
         let web = cluster("web", Phase::Never);
         settings.projects = vec![(ProjectId::new(web.id.project().as_str()), None)];

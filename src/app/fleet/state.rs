@@ -259,7 +259,7 @@ mod tests {
     use crate::domain::rotation::Phase;
 
     #[test]
-    fn api_19_a_name_is_told_with_what_sets_it_apart_from_others() {
+    fn api_19_a_label_names_what_distinguishes_the_cluster() {
         let mut fleet = Fleet::new(1);
         fleet.projects.insert(ProjectId::new("p-2"), "payments".to_owned());
         let at = Now { wall: now(), monotonic: Duration::ZERO };

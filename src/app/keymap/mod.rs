@@ -93,12 +93,12 @@ mod tests {
     use crate::app::keymap::{BINDINGS, Command, KeyContext, Keymap};
 
     #[test]
-    fn no_key_means_two_things_in_one_place() {
+    fn no_key_is_bound_twice_in_one_context() {
         assert!(Keymap::new(&BTreeMap::new()).is_ok());
     }
 
     #[test]
-    fn ids_are_unique_and_every_binding_has_words() {
+    fn ids_are_unique_and_every_binding_has_a_description() {
         let mut ids: Vec<_> = BINDINGS.iter().map(|binding| binding.id).collect();
         ids.sort_unstable();
         ids.dedup();

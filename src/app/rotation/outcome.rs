@@ -489,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dialog_is_checked_by_what_was_asked_after_it_was_opened() {
+    fn only_a_read_sent_after_opening_confirms_a_dialog() {
         let shown = cluster("shop", Phase::Completed);
         let at = Now { wall: now(), monotonic: Duration::from_secs(1_000) };
         let mut state =

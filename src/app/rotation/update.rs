@@ -268,7 +268,7 @@ mod tests {
     use crate::app::rotation::update::name_problem;
 
     #[test]
-    fn host_05_only_the_exact_name_is_taken_and_the_reason_is_said() {
+    fn host_05_only_the_exact_name_is_accepted_with_a_reason_otherwise() {
         assert_eq!(name_problem("shop-prod", "shop-prod"), None);
         assert!(name_problem("Shop-prod", "shop-prod").unwrap().contains("case"));
         assert!(name_problem("shop-prod ", "shop-prod").unwrap().contains("space"));

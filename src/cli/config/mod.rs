@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_go_over_environment_over_file_over_defaults() {
+    fn flags_override_environment_file_and_defaults() {
         let file = "regions = [\"eu02\"]\nprojects = [\"from-file\"]\n[display]\nutc = true\n";
         let environment = [("STACKIT_PROJECT_ID", "from-environment"), ("STACKIT_REGION", "eu01")];
         let config = loaded(&Flags::default(), &environment, file).unwrap().config;
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn file_14_without_a_home_folder_it_runs_with_defaults_and_says_so() {
+    fn file_14_without_a_home_folder_defaults_apply_with_a_note() {
         let places = Places { environment: &|_| None, default_file: None, home: None };
         let loaded = load(&Flags::default(), &places).unwrap();
         assert_eq!(loaded.notes.len(), 1);

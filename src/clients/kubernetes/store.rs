@@ -324,7 +324,7 @@ mod tests {
     use crate::domain::snapshot::Unseen;
 
     #[test]
-    fn a_list_that_was_short_is_short_after_its_watch_broke_and_goes_on() {
+    fn a_truncated_list_stays_truncated_after_its_watch_is_reopened() {
         let mut store = Store::default();
         store.set_status(
             ResourceKind::Pods,

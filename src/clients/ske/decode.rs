@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn the_older_error_is_told_beside_the_newer_ones() {
+    fn the_deprecated_error_is_listed_beside_the_new_ones() {
         let body = br#"{"status":{"errors":[{"code":"A","message":"a"}],"error":{"code":"B","details":"b"}}}"#;
         let cluster = one(&ClusterId::new("p", "eu01", "x"), body).unwrap();
         let told: Vec<_> =

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn cli_05_a_name_that_two_clusters_bear_is_refused_and_both_are_listed_with_what_narrows() {
+    fn cli_05_an_ambiguous_name_is_refused_with_candidates_and_flags() {
         let two = |first: Scope, second: Scope| {
             failed(searched(&[(first, Ok(&["shop", "other"])), (second, Ok(&["shop"]))]).1)
         };
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn cli_05_one_cluster_counts_only_when_every_place_has_answered() {
+    fn cli_05_a_match_counts_only_after_every_scope_has_answered() {
         let (here, there) = (scope("p-1", "eu01"), scope("p-1", "eu02"));
         let places = [(here, Ok(&["shop"][..])), (there.clone(), Err(FailureKind::Server))];
         let (mut search, found) = searched(&places);
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn cli_05_two_are_enough_to_refuse_but_not_to_say_that_there_are_no_more() {
+    fn cli_05_two_matches_are_refused_as_at_least_two() {
         let text = failed(
             searched(&[
                 (scope("p-1", "eu01"), Ok(&["shop"])),
@@ -302,14 +302,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_must_be_exact_and_near_ones_are_offered() {
+    fn a_name_must_be_exact_and_similar_names_are_suggested() {
         let places = [(scope("p-1", "eu01"), Ok(&["shop-prod", "shap", "Shop"][..]))];
         let text = failed(searched(&places).1);
         assert_eq!(text, "no cluster is called shop in project p-1 (eu01); there is Shop, shap");
     }
 
     #[test]
-    fn api_01_api_02_regions_and_projects_without_ske_hold_no_cluster() {
+    fn api_01_api_02_regions_and_projects_without_ske_have_no_clusters() {
         let (search, found) = searched(&[
             (scope("p-1", "eu01"), Ok(&["shop"])),
             (scope("p-1", "eu02"), Err(FailureKind::NotOffered)),
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn api_01_a_region_that_is_offered_nowhere_is_told_when_the_name_is_not_found() {
+    fn api_01_a_region_without_ske_is_named_if_the_cluster_is_not_found() {
         let text = failed(
             searched(&[
                 (scope("p-1", "eu01"), Ok(&[])),
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_named_twice_is_one_place() {
+    fn a_repeated_scope_counts_once() {
         let place = scope("p-1", "eu01");
         let scopes = [scope("p-1", "eu01"), scope("p-1", "eu01")];
         let mut search = Search::new(ClusterName::new("shop"), scopes);

@@ -75,7 +75,7 @@ mod tests {
     use crate::domain::cluster::{ClusterId, ClusterName};
 
     #[test]
-    fn a_cluster_is_a_name_or_a_full_address_and_nothing_between() {
+    fn a_target_is_a_name_or_a_full_address() {
         let name = "shop-prod".parse::<Target>().unwrap();
         assert_eq!(name, Target::Name(ClusterName::new("shop-prod")));
         let whole = "p-1/eu01/shop-prod".parse::<Target>().unwrap();
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_that_do_not_hold_the_address_contradict_it() {
+    fn flags_that_exclude_the_address_contradict_it() {
         let whole: Target = "p-1/eu01/shop-prod".parse().unwrap();
         let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
         assert_eq!(whole.contradiction(&[], &[]), None);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn host_01_a_name_with_escape_bytes_is_drawn_as_marks() {
+    fn host_01_escape_bytes_in_a_name_are_replaced() {
         let target: Target = "a\u{1b}]0;x\u{7}".parse().unwrap();
         assert_eq!(target.to_string(), "a␛]0;x␇");
         assert_eq!(address(&ClusterId::new("p", "r", "\u{1b}")), "p/r/␛");

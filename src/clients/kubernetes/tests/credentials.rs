@@ -40,7 +40,7 @@ async fn first_snapshot(view: &View) {
 }
 
 #[tokio::test]
-async fn k8s_01_a_fresh_certificate_that_is_not_accepted_yet_is_tried_again_and_said() {
+async fn k8s_01_a_certificate_that_is_not_accepted_yet_is_retried_and_reported() {
     let fake = fake().await;
     accept(&fake, &[]);
     let view = View::of(&fake, started(1));
@@ -58,7 +58,7 @@ async fn k8s_01_a_fresh_certificate_that_is_not_accepted_yet_is_tried_again_and_
 }
 
 #[tokio::test]
-async fn k8s_01_the_old_credentials_go_on_while_the_new_ones_are_not_known() {
+async fn k8s_01_old_credentials_stay_in_use_until_new_ones_are_accepted() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
     first_snapshot(&view).await;
@@ -76,7 +76,7 @@ async fn k8s_01_the_old_credentials_go_on_while_the_new_ones_are_not_known() {
 }
 
 #[tokio::test]
-async fn k8s_01_what_one_replica_accepts_and_the_next_refuses_does_not_end_the_look() {
+async fn k8s_01_replicas_that_disagree_do_not_end_observing() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
     first_snapshot(&view).await;
@@ -94,7 +94,7 @@ async fn k8s_01_what_one_replica_accepts_and_the_next_refuses_does_not_end_the_l
 }
 
 #[tokio::test]
-async fn a_refusal_without_such_a_reason_costs_one_fresh_kubeconfig_and_is_said() {
+async fn an_unexplained_refusal_requests_one_new_kubeconfig_and_is_reported() {
     let fake = fake().await;
     accept(&fake, &[]);
     let view = View::of(&fake, quiet());
@@ -113,7 +113,7 @@ async fn a_refusal_without_such_a_reason_costs_one_fresh_kubeconfig_and_is_said(
 }
 
 #[tokio::test]
-async fn credentials_are_renewed_after_two_thirds_of_their_life_and_watches_go_on() {
+async fn credentials_are_renewed_after_two_thirds_of_their_lifetime_without_new_watches() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
     first_snapshot(&view).await;
@@ -130,7 +130,7 @@ async fn credentials_are_renewed_after_two_thirds_of_their_life_and_watches_go_o
 }
 
 #[tokio::test]
-async fn an_old_certificate_that_ended_is_replaced_without_a_word() {
+async fn an_expired_certificate_is_replaced_silently() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
     first_snapshot(&view).await;
@@ -142,7 +142,7 @@ async fn an_old_certificate_that_ended_is_replaced_without_a_word() {
 }
 
 #[tokio::test]
-async fn k8s_04_a_server_that_is_away_is_told_with_a_reason_and_found_again() {
+async fn k8s_04_an_unreachable_server_is_reported_with_a_reason_and_recovers() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
     first_snapshot(&view).await;
@@ -163,7 +163,7 @@ async fn k8s_04_a_server_that_is_away_is_told_with_a_reason_and_found_again() {
 }
 
 #[tokio::test]
-async fn k8s_04_after_an_outage_no_kind_is_shown_as_it_was_before() {
+async fn k8s_04_after_an_outage_every_kind_is_listed_again() {
     let fake = fake().await;
     fake.put(PODS, json!({"metadata": {"name": "p0", "namespace": "a", "uid": "p0"}}));
     let view = View::of(&fake, quiet());
@@ -195,7 +195,7 @@ async fn k8s_04_after_an_outage_no_kind_is_shown_as_it_was_before() {
 }
 
 #[tokio::test]
-async fn k8s_04_a_server_that_is_away_for_long_is_looked_for_at_a_new_address() {
+async fn k8s_04_a_long_outage_requests_a_new_address() {
     let (gone, back) = (fake().await, fake().await);
     let view = View::of(&gone, quiet());
     first_snapshot(&view).await;
@@ -208,7 +208,7 @@ async fn k8s_04_a_server_that_is_away_for_long_is_looked_for_at_a_new_address() 
 }
 
 #[tokio::test]
-async fn authorities_that_were_replaced_meanwhile_cost_one_fresh_kubeconfig() {
+async fn a_replaced_certificate_authority_requests_one_new_kubeconfig() {
     let (fake, other) = (fake().await, fake().await);
     let view = View::of(&fake, quiet());
     let text = fake.kubeconfig(1, 600).expose().to_owned();
@@ -225,7 +225,7 @@ async fn authorities_that_were_replaced_meanwhile_cost_one_fresh_kubeconfig() {
 }
 
 #[tokio::test]
-async fn an_old_server_certificate_is_waited_for_while_a_rotation_is_completed() {
+async fn an_old_server_certificate_is_retried_while_a_rotation_completes() {
     let (fake, other) = (fake().await, fake().await);
     let view = View::of(&fake, fixtures::cluster("shop", Phase::Completing));
     let text = fake.kubeconfig(1, 600).expose().to_owned();
@@ -243,7 +243,7 @@ async fn an_old_server_certificate_is_waited_for_while_a_rotation_is_completed()
 }
 
 #[tokio::test]
-async fn a_server_that_never_answers_is_told_as_such() {
+async fn a_silent_server_is_reported_as_a_timeout() {
     let fake = fake().await;
     fake.rules(|rules| rules.silent = true);
     let view = View::of(&fake, quiet());
@@ -256,7 +256,7 @@ async fn a_server_that_never_answers_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn k8s_13_a_cluster_that_falls_asleep_is_left_alone_until_it_wakes() {
+async fn k8s_13_a_hibernated_cluster_gets_no_requests_until_wake_up() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
     first_snapshot(&view).await;
@@ -283,7 +283,7 @@ async fn k8s_13_a_cluster_that_falls_asleep_is_left_alone_until_it_wakes() {
 }
 
 #[tokio::test]
-async fn k8s_15_a_certificate_refused_in_the_handshake_is_no_outage() {
+async fn k8s_15_a_certificate_rejected_in_the_handshake_is_not_an_outage() {
     let fake = FakeCluster::start(Handshake::Strict).await;
     let view = View::of(&fake, quiet());
     view.turning_until("refused", |view| {
@@ -301,7 +301,7 @@ async fn k8s_15_a_certificate_refused_in_the_handshake_is_no_outage() {
 }
 
 #[tokio::test]
-async fn the_one_way_switch_is_not_thrown_without_a_persons_word() {
+async fn static_tokens_are_not_disabled_without_consent() {
     let fake = fake().await;
     let mut old = fixtures::cluster("shop", Phase::Never);
     old.version = KubernetesVersion::new("1.26.9");
@@ -317,7 +317,7 @@ async fn the_one_way_switch_is_not_thrown_without_a_persons_word() {
 }
 
 #[tokio::test]
-async fn no_kubeconfig_and_a_strange_one_are_told_and_asked_for_again_later() {
+async fn a_missing_or_unexpected_kubeconfig_is_reported_and_requested_again() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
     first_snapshot(&view).await;
@@ -345,7 +345,7 @@ async fn no_kubeconfig_and_a_strange_one_are_told_and_asked_for_again_later() {
 }
 
 #[tokio::test]
-async fn what_works_goes_on_when_ske_gives_nothing() {
+async fn working_credentials_stay_in_use_when_ske_issues_none() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
     first_snapshot(&view).await;
@@ -359,7 +359,7 @@ async fn what_works_goes_on_when_ske_gives_nothing() {
 }
 
 #[tokio::test]
-async fn the_ske_client_gives_what_is_needed() {
+async fn the_ske_client_issues_the_observers_kubeconfig() {
     let fake = fake().await;
     let body = serde_json::json!({"kubeconfig": fake.kubeconfig(1, 600).expose()}).to_string();
     let server = Server::start(vec![answer("200 OK", JSON, &body)]).await;
@@ -389,7 +389,7 @@ async fn the_ske_client_gives_what_is_needed() {
 }
 
 #[tokio::test]
-async fn everything_ends_with_the_one_who_looks() {
+async fn dropping_the_observer_ends_every_task() {
     let fake = fake().await;
     let view = View::of(&fake, quiet());
     first_snapshot(&view).await;

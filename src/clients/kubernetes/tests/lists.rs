@@ -30,7 +30,7 @@ async fn small() -> FakeCluster {
 }
 
 #[tokio::test]
-async fn a_first_snapshot_has_every_kind_and_the_signs_of_the_control_plane() {
+async fn the_first_snapshot_has_every_kind_and_the_control_plane() {
     let fake = small().await;
     fake.put(PODS, json!({"metadata": {"name": "p", "namespace": "shop", "uid": "p"}, "status": {"phase": "Running"}}));
     fake.put(PODS, json!({"metadata": {"name": "q", "namespace": "shop", "uid": "q"}, "status": {"phase": "Failed"}}));
@@ -85,7 +85,7 @@ async fn a_long_list_is_read_in_pages() {
 }
 
 #[tokio::test]
-async fn k8s_05_where_secrets_are_forbidden_the_rest_goes_on() {
+async fn k8s_05_forbidden_secrets_do_not_stop_other_kinds() {
     let fake = small().await;
     fake.rules(|rules| {
         rules.statuses.insert("/api/v1/namespaces/kube-system/secrets", 403);
@@ -102,7 +102,7 @@ async fn k8s_05_where_secrets_are_forbidden_the_rest_goes_on() {
 }
 
 #[tokio::test]
-async fn kinds_that_are_forbidden_not_served_or_broken_are_named_and_come_back() {
+async fn forbidden_unserved_or_broken_kinds_are_named_and_recover() {
     let fake = small().await;
     fake.rules(|rules| {
         rules.statuses.insert("/api/v1/pods", 403);
@@ -126,7 +126,7 @@ async fn kinds_that_are_forbidden_not_served_or_broken_are_named_and_come_back()
 }
 
 #[tokio::test]
-async fn one_list_that_hangs_holds_the_snapshot_back_only_until_it_has_timed_out_once() {
+async fn a_hanging_list_delays_the_snapshot_by_one_timeout() {
     let fake = small().await;
     fake.rules(|rules| rules.hangs = Some(SECRETS));
     let view = View::of(&fake, quiet());
@@ -141,7 +141,7 @@ async fn one_list_that_hangs_holds_the_snapshot_back_only_until_it_has_timed_out
 }
 
 #[tokio::test]
-async fn secrets_are_counted_while_they_are_encrypted_anew_and_not_afterwards() {
+async fn secrets_are_counted_only_while_they_are_re_encrypted() {
     let fake = small().await;
     let view = View::of(&fake, started(2));
     view.until("counted", |view| view.snapshot().control_plane.reencrypted == Some((1, 1))).await;
@@ -167,7 +167,7 @@ async fn k8s_14_the_clock_of_the_cluster_is_compared_with_ours() {
 }
 
 #[tokio::test]
-async fn an_idle_cluster_is_left_alone() {
+async fn an_idle_cluster_causes_no_requests() {
     let fake = small().await;
     let view = View::of(&fake, quiet());
     view.until("all kinds", |view| {
@@ -184,7 +184,7 @@ async fn an_idle_cluster_is_left_alone() {
 }
 
 #[tokio::test]
-async fn snapshots_come_only_with_changes_and_not_too_often() {
+async fn snapshots_are_sent_on_changes_at_a_limited_rate() {
     let fake = small().await;
     let view = View::of(&fake, quiet());
     view.until("all kinds", |view| {

@@ -25,7 +25,7 @@ fn shown(view: &View) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn k8s_02_a_watch_that_is_cut_again_and_again_loses_and_doubles_nothing() {
+async fn k8s_02_a_watch_that_is_cut_repeatedly_loses_and_duplicates_nothing() {
     let (fake, view) = with_nodes(3).await;
     let lists = fake.count(&[NODES, "limit="]);
     for round in 0..12 {
@@ -50,7 +50,7 @@ async fn k8s_02_a_watch_that_is_cut_again_and_again_loses_and_doubles_nothing() 
 }
 
 #[tokio::test]
-async fn watches_that_tell_one_line_and_end_are_opened_more_and_more_rarely() {
+async fn watches_that_end_after_one_line_are_reopened_with_backoff() {
     let (fake, view) = with_nodes(1).await;
     fake.rules(|rules| rules.short_lived_watches = true);
     fake.cut();
@@ -66,7 +66,7 @@ async fn watches_that_tell_one_line_and_end_are_opened_more_and_more_rarely() {
 }
 
 #[tokio::test]
-async fn k8s_03_when_the_version_is_gone_the_old_content_stays_until_the_new_list_is_whole() {
+async fn k8s_03_after_410_the_old_content_stays_until_the_new_list_is_complete() {
     for as_status in [false, true] {
         let (fake, view) = with_nodes(5).await;
         fake.rules(|rules| {
@@ -94,7 +94,7 @@ async fn k8s_03_when_the_version_is_gone_the_old_content_stays_until_the_new_lis
 }
 
 #[tokio::test]
-async fn k8s_03_a_bookmark_spares_a_new_list() {
+async fn k8s_03_a_bookmark_avoids_a_new_list() {
     let (fake, view) = with_nodes(2).await;
     let lists = fake.count(&[NODES, "limit="]);
     for round in 0..5 {
@@ -112,7 +112,7 @@ async fn k8s_03_a_bookmark_spares_a_new_list() {
 }
 
 #[tokio::test]
-async fn k8s_10_a_node_made_anew_under_its_name_is_another_one_and_counted_once() {
+async fn k8s_10_a_recreated_node_is_another_one_and_counts_once() {
     let (fake, view) = with_nodes(2).await;
     fake.delete(NODES, "n0");
     fake.put(NODES, node("n0", "another"));
@@ -127,7 +127,7 @@ async fn k8s_10_a_node_made_anew_under_its_name_is_another_one_and_counted_once(
 }
 
 #[tokio::test]
-async fn a_watch_that_tells_nothing_gives_way_to_polling() {
+async fn a_watch_without_events_falls_back_to_polling() {
     let fake = FakeCluster::start(Handshake::Lenient).await;
     fake.put(NODES, node("n0", "u0"));
     fake.rules(|rules| rules.held_back_watches = true);
@@ -145,7 +145,7 @@ async fn a_watch_that_tells_nothing_gives_way_to_polling() {
 }
 
 #[tokio::test]
-async fn watches_that_do_not_begin_or_are_forbidden_give_way_to_polling() {
+async fn watches_that_do_not_start_or_are_forbidden_fall_back_to_polling() {
     for forbidden in [false, true] {
         let fake = FakeCluster::start(Handshake::Lenient).await;
         fake.put(NODES, node("n0", "u0"));
@@ -163,7 +163,7 @@ async fn watches_that_do_not_begin_or_are_forbidden_give_way_to_polling() {
 }
 
 #[tokio::test]
-async fn a_silent_watch_of_a_silent_cluster_goes_on() {
+async fn a_silent_watch_of_an_idle_cluster_continues() {
     let (fake, view) = with_nodes(1).await;
     let snapshots = view.snapshots().len();
     view.turn(200).await;
@@ -245,7 +245,7 @@ async fn watches_that_the_server_refuses_are_opened_again_from_a_new_list() {
 }
 
 #[tokio::test]
-async fn events_are_polled_once_another_kind_has_found_watches_held_back() {
+async fn events_are_polled_once_another_kind_found_watches_buffered() {
     let fake = FakeCluster::start(Handshake::Lenient).await;
     fake.put(NODES, node("n0", "u0"));
     fake.rules(|rules| rules.held_back_watches = true);
@@ -279,7 +279,7 @@ fn happening() -> impl Strategy<Value = Happening> {
 proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 20, ..crate::property_cases(24) })]
     #[test]
-    fn any_deliveries_end_in_the_state_of_the_server(happenings in prop::collection::vec(happening(), 1..30)) {
+    fn any_delivery_order_ends_in_the_state_of_the_server(happenings in prop::collection::vec(happening(), 1..30)) {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
             let (fake, view) = with_nodes(2).await;
             fake.rules(|rules| rules.page = Some(2));

@@ -24,7 +24,7 @@ fn unreachable() -> Failure {
 }
 
 #[test]
-fn a_line_says_when_what_phase_and_how_far() {
+fn a_line_has_time_name_phase_and_progress() {
     assert_eq!(
         told(&[(49, &Scene::rolling(seen(9)))]),
         ["2026-11-24T14:03:00Z shop-prod PREPARING 9 of 15 nodes new, about 40–60m left"]
@@ -32,7 +32,7 @@ fn a_line_says_when_what_phase_and_how_far() {
 }
 
 #[test]
-fn time_alone_makes_no_line_and_a_node_does() {
+fn time_alone_prints_no_line_and_a_node_does() {
     let (nine, ten) = (Scene::rolling(seen(9)), Scene::rolling(seen(10)));
     let mut later = Scene::rolling(seen(9));
     if let Some(RollEstimate::Remaining { range, .. }) =
@@ -46,7 +46,7 @@ fn time_alone_makes_no_line_and_a_node_does() {
 }
 
 #[test]
-fn what_held_a_roll_up_does_not_go_on_lasting_while_nothing_is_seen() {
+fn the_age_of_a_blocker_stops_while_nodes_are_unobserved() {
     let mut away = Scene::rolling(blocked(9));
     assert!(away.at(2_400).is_held());
     assert!(away.at(2_400).headline().unwrap().ends_with("blocked 1h 27m"));
@@ -57,7 +57,7 @@ fn what_held_a_roll_up_does_not_go_on_lasting_while_nothing_is_seen() {
 }
 
 #[test]
-fn nothing_is_said_of_nodes_before_everything_was_read() {
+fn nodes_are_omitted_until_every_kind_is_listed() {
     let mut again = Scene::rolling(blocked(9));
     let mut snapshot = (**again.observed.snapshot.as_ref().unwrap()).clone();
     snapshot.unseen.insert("pods", Unseen::Unread);
@@ -66,7 +66,7 @@ fn nothing_is_said_of_nodes_before_everything_was_read() {
 }
 
 #[test]
-fn nodes_that_change_at_once_are_told_together() {
+fn node_changes_in_quick_succession_share_a_line() {
     let scenes: Vec<Scene> = (0..6).map(|new| Scene::rolling(seen(new))).collect();
     let mut times: Vec<(u64, &Scene)> = (100..).zip(&scenes).collect();
     times.push((108, &scenes[5]));
@@ -79,7 +79,7 @@ fn nodes_that_change_at_once_are_told_together() {
 }
 
 #[test]
-fn what_is_seen_in_pieces_is_not_told_before_old_and_new_nodes_can_be_told_apart() {
+fn nodes_are_omitted_until_templates_are_read() {
     let mut early = Scene::rolling(seen(15));
     if let Some(snapshot) = &mut early.observed.snapshot {
         std::sync::Arc::make_mut(snapshot).templates = Templates::Unread;
@@ -88,7 +88,7 @@ fn what_is_seen_in_pieces_is_not_told_before_old_and_new_nodes_can_be_told_apart
 }
 
 #[test]
-fn a_blocker_is_told_when_it_comes_and_when_it_goes_with_its_age_then() {
+fn a_blocker_is_printed_when_it_appears_and_when_it_is_gone() {
     let (free, held) = (Scene::rolling(seen(9)), Scene::rolling(blocked(9)));
     let lines = told(&[(0, &free), (60, &held), (3_600, &held), (3_660, &free)]);
     assert_eq!(lines.len(), 3, "{lines:#?}");
@@ -103,7 +103,7 @@ fn a_blocker_is_told_when_it_comes_and_when_it_goes_with_its_age_then() {
 }
 
 #[test]
-fn a_standstill_is_told_once() {
+fn a_stall_is_printed_once() {
     let mut still = Scene::rolling(seen(9));
     if let Some(roll) = &mut still.observed.roll {
         roll.estimate = RollEstimate::Stalled { since: ago(20) };
@@ -114,7 +114,7 @@ fn a_standstill_is_told_once() {
 }
 
 #[test]
-fn cli_03_an_outage_is_told_once_when_it_begins_and_once_when_it_ends() {
+fn cli_03_the_start_and_the_end_of_an_outage_are_printed_once() {
     let well = Scene::rolling(seen(9));
     let outage = Outage::new(unreachable(), after(100));
     let out = Scene { outage: Some(outage), ..Scene::rolling(seen(9)) };
@@ -133,7 +133,7 @@ fn cli_03_an_outage_is_told_once_when_it_begins_and_once_when_it_ends() {
 }
 
 #[test]
-fn nodes_go_on_being_told_in_an_outage_and_its_own_trouble_is_not_told_again() {
+fn an_outage_of_ske_does_not_hide_node_changes() {
     let outage = || Some(Outage::new(unreachable(), after(0)));
     let out = Scene { outage: outage(), ..Scene::rolling(seen(9)) };
     let more = Scene { outage: outage(), ..Scene::rolling(seen(10)) };
@@ -145,7 +145,7 @@ fn nodes_go_on_being_told_in_an_outage_and_its_own_trouble_is_not_told_again() {
 }
 
 #[test]
-fn that_nodes_cannot_be_seen_is_told_when_it_lasts_and_when_it_is_over() {
+fn unavailable_nodes_are_printed_after_a_minute_and_again_on_recovery() {
     let well = Scene::rolling(seen(9));
     let mut blind = Scene::rolling(seen(9));
     blind.observed.trouble = Some((Unavailable::Unreachable(unreachable()), after(10).wall));
@@ -156,7 +156,7 @@ fn that_nodes_cannot_be_seen_is_told_when_it_lasts_and_when_it_is_over() {
 }
 
 #[test]
-fn what_ske_reports_is_told_once_and_numbers_in_it_are_no_change() {
+fn a_reported_error_is_printed_once_even_if_numbers_in_it_change() {
     let well = Scene::new(Phase::Preparing);
     let reporting = |message: &str| {
         let mut scene = Scene::new(Phase::Preparing);
@@ -177,7 +177,7 @@ fn what_ske_reports_is_told_once_and_numbers_in_it_are_no_change() {
 }
 
 #[test]
-fn what_a_line_does_not_show_makes_none() {
+fn a_change_that_is_not_shown_prints_no_line() {
     let (mut few, mut more) = (Scene::rolling(seen(9)), Scene::rolling(seen(9)));
     for (scene, joining) in [(&mut few, 1), (&mut more, 2)] {
         if let Some(RollProgress { between, .. }) =
@@ -192,7 +192,7 @@ fn what_a_line_does_not_show_makes_none() {
 }
 
 #[test]
-fn what_is_over_is_told_with_what_it_was() {
+fn the_end_of_a_state_or_error_is_printed() {
     let well = Scene::new(Phase::Preparing);
     let (mut asleep, mut reporting) = (Scene::new(Phase::Preparing), Scene::new(Phase::Preparing));
     if let (Some(one), Some(other)) = (&mut asleep.cluster, &mut reporting.cluster) {
@@ -216,7 +216,7 @@ fn what_is_over_is_told_with_what_it_was() {
 }
 
 #[test]
-fn that_ske_seems_to_have_given_up_is_told_once() {
+fn a_stuck_preparation_is_printed_once() {
     let mut tired = Scene::new(Phase::Preparing);
     if let Some(cluster) = &mut tired.cluster {
         cluster.state = ClusterState::Unhealthy;
@@ -241,7 +241,7 @@ fn that_ske_seems_to_have_given_up_is_told_once() {
 }
 
 #[test]
-fn phases_say_what_is_special_about_them() {
+fn phases_have_their_remarks() {
     let line = |change: &dyn Fn(&mut Scene), phase: Phase| {
         let mut scene = Scene::new(phase);
         change(&mut scene);
@@ -281,7 +281,7 @@ fn phases_say_what_is_special_about_them() {
 }
 
 #[test]
-fn before_the_cluster_is_found_only_an_outage_is_told() {
+fn during_the_search_only_outages_are_printed() {
     let mut search = Scene::new(Phase::Never);
     search.cluster = None;
     assert!(told(&[(0, &search), (60, &search)]).is_empty());
@@ -291,7 +291,7 @@ fn before_the_cluster_is_found_only_an_outage_is_told() {
 }
 
 #[test]
-fn host_01_words_of_the_server_cannot_reach_the_terminal() {
+fn host_01_control_characters_of_the_server_are_replaced() {
     let mut scene = Scene::new(Phase::Unknown("EVIL\u{1b}[2J\nNEXT".into()));
     if let Some(cluster) = &mut scene.cluster {
         let message = "\u{1b}]0;title\u{7}\u{202e}".repeat(200);
@@ -303,7 +303,7 @@ fn host_01_words_of_the_server_cannot_reach_the_terminal() {
 }
 
 #[test]
-fn the_last_line_says_how_it_was_reached() {
+fn the_last_line_names_how_the_phase_was_reached() {
     let reached = |phase: Phase, how: How| Scene::new(phase).at(3_480).reached(how, after(0), None);
     assert_eq!(
         reached(Phase::Prepared, How::Seen),
@@ -322,7 +322,7 @@ fn the_last_line_says_how_it_was_reached() {
 }
 
 #[test]
-fn the_last_sentence_says_where_it_stands() {
+fn the_last_sentence_has_the_current_status() {
     assert_eq!(
         Scene::rolling(blocked(9)).at(60).sentence(),
         "shop-prod is PREPARING, 9 of 15 nodes new, about 40–60m left, 1 node blocked; \

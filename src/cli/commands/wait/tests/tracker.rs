@@ -56,7 +56,7 @@ fn reason(verdict: WaitResult) -> String {
 }
 
 #[test]
-fn prepared_is_reached_when_it_is_seen_and_at_the_first_look() {
+fn prepared_is_reached_during_the_wait_and_on_the_first_read() {
     let steps = [under_way(Phase::Preparing), under_way(Phase::Prepared)];
     assert_eq!(verdicts(Goal::Prepared, &steps), [WaitResult::GoesOn, SEEN]);
     assert_eq!(verdicts(Goal::Prepared, &steps[1..]), [ALREADY]);
@@ -79,7 +79,7 @@ fn completed_waits_through_all_phases_before_it() {
 }
 
 #[test]
-fn api_11_stale_reads_after_a_start_are_survived() {
+fn api_11_stale_reads_after_a_start_do_not_end_the_wait() {
     for before in [rested(), rotated(Phase::Never, None, None)] {
         let mut tracker = tracker(Goal::Prepared);
         for second in (0..180).step_by(3) {
@@ -93,7 +93,7 @@ fn api_11_stale_reads_after_a_start_are_survived() {
 }
 
 #[test]
-fn answers_of_different_age_in_turns_do_not_turn_the_wait_back() {
+fn alternating_stale_answers_do_not_reset_the_wait() {
     for goal in [Goal::Prepared, Goal::Completed] {
         let steps = [under_way(Phase::Preparing), rested(), under_way(Phase::Preparing), rested()];
         assert!(verdicts(goal, &steps).iter().all(|verdict| *verdict == WaitResult::GoesOn));
@@ -105,7 +105,7 @@ fn answers_of_different_age_in_turns_do_not_turn_the_wait_back() {
 }
 
 #[test]
-fn a_phase_that_shows_before_its_moment_is_no_old_answer_and_the_old_one_is() {
+fn a_phase_that_precedes_its_timestamp_is_not_stale() {
     // SKE shows the phase of the start, and the moments of the rotation before.
     let mut tracker = tracker(Goal::Completed);
     let early = rotated(Phase::Preparing, Some(1_500), Some(1_440));
@@ -119,7 +119,7 @@ fn a_phase_that_shows_before_its_moment_is_no_old_answer_and_the_old_one_is() {
 }
 
 #[test]
-fn api_20_moments_that_contradict_the_phase_for_too_long_are_wrong_and_the_phase_holds() {
+fn api_20_the_phase_wins_over_contradicting_timestamps_after_the_grace_period() {
     let doubtful = rotated(Phase::Completed, Some(1), Some(1_440));
     let late = after(GRACE.as_secs());
     let mut completed = tracker(Goal::Completed);
@@ -131,7 +131,7 @@ fn api_20_moments_that_contradict_the_phase_for_too_long_are_wrong_and_the_phase
 }
 
 #[test]
-fn old_answers_that_never_end_are_the_truth() {
+fn persistent_old_answers_are_accepted() {
     let mut tracker = tracker(Goal::Completed);
     tracker.reading(under_way(Phase::Preparing), after(0));
     assert_eq!(tracker.reading(rested(), after(3)), WaitResult::GoesOn);
@@ -140,7 +140,7 @@ fn old_answers_that_never_end_are_the_truth() {
 }
 
 #[test]
-fn where_nothing_is_under_way_the_wait_fails_after_its_grace() {
+fn without_a_rotation_the_wait_fails_after_the_grace_period() {
     let mut completed = tracker(Goal::Prepared);
     let grace = GRACE.as_secs();
     assert_eq!(completed.reading(rested(), after(0)), WaitResult::GoesOn);
@@ -161,7 +161,7 @@ fn where_nothing_is_under_way_the_wait_fails_after_its_grace() {
 }
 
 #[test]
-fn an_outage_begins_the_grace_anew() {
+fn an_outage_restarts_the_grace_period() {
     let mut tracker = tracker(Goal::Prepared);
     tracker.reading(rested(), after(0));
     tracker.failure(failure(FailureKind::Server), after(10));
@@ -174,7 +174,7 @@ fn an_outage_begins_the_grace_anew() {
 }
 
 #[test]
-fn a_sleep_begins_the_grace_anew() {
+fn a_suspend_restarts_the_grace_period() {
     let mut tracker = tracker(Goal::Prepared);
     assert_eq!(tracker.reading(rested(), after(0)), WaitResult::GoesOn);
     tracker.slept();
@@ -187,7 +187,7 @@ fn a_sleep_begins_the_grace_anew() {
 }
 
 #[test]
-fn a_rotation_that_was_seen_and_went_past_prepared_counts() {
+fn an_observed_rotation_past_prepared_counts() {
     let done = rotated(Phase::Completed, Some(1), Some(0));
     let outcome = |readings: &[Cluster]| verdicts(Goal::Prepared, readings).pop().unwrap();
     assert_eq!(outcome(&[under_way(Phase::Preparing), under_way(Phase::Completing)]), PAST);
@@ -202,7 +202,7 @@ fn a_rotation_that_was_seen_and_went_past_prepared_counts() {
 }
 
 #[test]
-fn api_07_a_phase_that_nobody_knows_is_waited_through() {
+fn api_07_an_unknown_phase_does_not_end_the_wait() {
     let strange = || under_way(Phase::Unknown("WAITING_FOR_WORKERS_ROLLOUT".into()));
     let mut tracker = tracker(Goal::Prepared);
     for hour in 0..48 {
@@ -215,7 +215,7 @@ fn api_07_a_phase_that_nobody_knows_is_waited_through() {
 }
 
 #[test]
-fn a_cluster_that_is_stuck_unhealthy_asleep_or_being_deleted_ends_nothing() {
+fn unhealthy_hibernated_or_deleting_clusters_do_not_end_the_wait() {
     for state in [ClusterState::Unhealthy, ClusterState::Hibernated, ClusterState::Deleting] {
         let stuck = Cluster { state, ..under_way(Phase::Preparing) };
         let mut tracker = tracker(Goal::Prepared);
@@ -225,7 +225,7 @@ fn a_cluster_that_is_stuck_unhealthy_asleep_or_being_deleted_ends_nothing() {
 }
 
 #[test]
-fn api_17_a_cluster_is_gone_when_it_is_missing_twice_in_a_row() {
+fn api_17_a_cluster_missing_twice_in_a_row_is_gone() {
     let mut tracker = tracker(Goal::Prepared);
     let missing = || failure(FailureKind::NotFound);
     tracker.reading(under_way(Phase::Preparing), after(0));
@@ -247,7 +247,7 @@ fn a_full_address_without_a_cluster_is_not_found() {
 }
 
 #[test]
-fn api_18_a_cluster_that_is_made_anew_is_another_one() {
+fn api_18_a_recreated_cluster_is_another_one() {
     let mut tracker = tracker(Goal::Completed);
     tracker.reading(under_way(Phase::Preparing), after(0));
     let anew = Cluster { created: Some(after(60).wall), ..rotated(Phase::Never, None, None) };
@@ -256,7 +256,7 @@ fn api_18_a_cluster_that_is_made_anew_is_another_one() {
 }
 
 #[test]
-fn cli_03_an_outage_ends_nothing_however_long_it_is() {
+fn cli_03_an_outage_of_any_length_does_not_end_the_wait() {
     let mut tracker = tracker(Goal::Prepared);
     tracker.reading(under_way(Phase::Preparing), after(0));
     for second in (3..86_400).step_by(60) {
@@ -271,7 +271,7 @@ fn cli_03_an_outage_ends_nothing_however_long_it_is() {
 }
 
 #[test]
-fn auth_04_a_token_that_is_refused_at_first_fails_and_later_has_some_time() {
+fn auth_04_a_rejected_token_fails_the_first_read_and_later_ones_after_a_while() {
     let refused = || failure(FailureKind::SignedOut);
     assert_eq!(reason(tracker(Goal::Prepared).failure(refused(), after(0))), "HTTP 5xx");
     for (renews, patience) in [(false, 30), (true, 600)] {
@@ -284,7 +284,7 @@ fn auth_04_a_token_that_is_refused_at_first_fails_and_later_has_some_time() {
 }
 
 #[test]
-fn a_missing_permission_fails_at_first_and_has_some_time_later() {
+fn a_missing_permission_fails_the_first_read_and_later_ones_after_a_while() {
     let refused = || failure(FailureKind::Forbidden);
     reason(tracker(Goal::Prepared).failure(refused(), after(0)));
     let mut tracker = tracker(Goal::Prepared);
@@ -294,7 +294,7 @@ fn a_missing_permission_fails_at_first_and_has_some_time_later() {
 }
 
 #[test]
-fn reads_come_often_while_a_step_runs_and_seldom_while_a_person_must_act() {
+fn reads_are_frequent_while_a_step_runs_and_rare_otherwise() {
     let cadence = PollIntervals { running: Duration::from_secs(3), idle: Duration::from_secs(30) };
     let seconds = |cluster: Cluster| {
         let mut tracker = tracker(Goal::Completed);
@@ -336,7 +336,7 @@ proptest! {
     /// Whatever SKE shows in whatever order: the goal is reached only by a reading that shows it or what follows it,
     /// the phase that is known is one that was shown, and a read is due at some time.
     #[test]
-    fn a_goal_is_reached_only_by_what_shows_it(
+    fn only_a_reading_of_the_goal_or_past_it_reaches_it(
         readings in proptest::collection::vec((phases(), moments(), moments(), 1_u64..900), 1..40),
         to_completed in any::<bool>(),
     ) {
@@ -371,7 +371,7 @@ proptest! {
 }
 
 #[test]
-fn moments_of_the_tests_are_where_they_seem_to_be() {
+fn the_timestamps_of_these_tests_are_consistent() {
     let at = |cluster: Cluster| cluster.rotation.initiated.unwrap();
     let begin: Timestamp = after(0).wall;
     assert_eq!(begin.duration_since(at(under_way(Phase::Preparing))), SignedDuration::from_mins(1));

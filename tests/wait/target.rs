@@ -6,7 +6,7 @@ use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use crate::support::{Cloud, OTHER, PROJECT, Words, words};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cli_05_a_name_in_two_projects_and_regions_is_refused_and_all_are_listed() {
+async fn cli_05_a_name_in_two_projects_and_regions_is_refused_with_candidates() {
     let cloud = Cloud::begin().await;
     let regions = || vec!["eu01", "eu02"];
     let mut wait = cloud.wait(Words { regions: regions(), ..words("twin", Goal::Prepared) });
@@ -42,7 +42,7 @@ async fn cli_05_a_name_in_two_projects_and_regions_is_refused_and_all_are_listed
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_name_that_is_nowhere_fails_at_once_and_near_ones_are_offered() {
+async fn an_unknown_name_fails_immediately_with_similar_names() {
     let cloud = Cloud::begin().await;
     let mut wait = cloud.wait(words("alpa", Goal::Prepared));
     assert_eq!(wait.end(&cloud, 0).await, 1);
@@ -61,7 +61,7 @@ async fn a_name_that_is_nowhere_fails_at_once_and_near_ones_are_offered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_found_long_ago_is_read_again_when_the_last_region_answers() {
+async fn a_match_from_an_earlier_round_is_read_again() {
     let cloud = Cloud::begin().await;
     cloud.simulator.inject_fault(Fault::new("GET", "/regions/eu02/", None, FaultEffect::Drop {}));
     let regions = vec!["eu01", "eu02"];
@@ -77,7 +77,7 @@ async fn what_was_found_long_ago_is_read_again_when_the_last_region_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cli_05_while_one_region_cannot_be_listed_nothing_is_guessed() {
+async fn cli_05_the_search_waits_for_a_region_that_cannot_be_listed() {
     let cloud = Cloud::begin().await;
     let regions = || vec!["eu01", "eu02"];
     cloud.simulator.inject_fault(Fault::new("GET", "/regions/eu02/", None, FaultEffect::Drop {}));
@@ -101,7 +101,7 @@ async fn cli_05_while_one_region_cannot_be_listed_nothing_is_guessed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_01_api_02_api_03_places_without_ske_or_permission_do_not_keep_from_finding() {
+async fn api_01_api_02_api_03_scopes_without_ske_or_permission_do_not_stop_the_search() {
     let cloud = Cloud::begin().await;
     let body = r#"{"code":"PermissionDenied","message":"no","details":""}"#;
     cloud.simulator.inject_fault(Fault::new("GET", OTHER, None, FaultEffect::answer(403, body)));

@@ -7,7 +7,7 @@ use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::simulator::cluster::objects::ObjectKey;
 use skeys::testing::simulator::rules::ClusterOperation;
 
-use crate::inside::looking;
+use crate::simulated_cluster::looking;
 use crate::support::{Journey, PROJECT, Setting};
 
 const HELD: &str = "blocked = [\"web\", \"eu01-1\", \"payments/api\"]\n";
@@ -52,7 +52,7 @@ fn both_are(phase: &'static str) -> impl Fn(&Journey) -> bool {
 }
 
 #[tokio::test]
-async fn whoever_watches_is_told_of_prepared_and_completed_and_of_no_other_cluster() {
+async fn watched_clusters_notify_on_prepared_and_completed() {
     let mut journey = Journey::with(twins("", &[("TERM_PROGRAM", "iTerm.app")])).await;
     assert!(sent(&journey).is_empty());
     journey.press("/mine<enter>w").await;
@@ -76,7 +76,7 @@ async fn whoever_watches_is_told_of_prepared_and_completed_and_of_no_other_clust
 }
 
 #[tokio::test]
-async fn a_standstill_and_its_end_ring_and_stand_in_title_and_progress() {
+async fn a_stall_and_its_end_ring_and_show_in_title_and_progress() {
     let ghostty = [("TERM_PROGRAM", "ghostty")];
     let mut journey = Journey::with(twins(HELD, &ghostty)).await;
     journey.press("/mine<enter>w").await;
@@ -119,7 +119,7 @@ async fn a_standstill_and_its_end_ring_and_stand_in_title_and_progress() {
 }
 
 #[tokio::test]
-async fn the_title_has_the_figure_that_is_on_screen_at_every_step() {
+async fn the_title_has_the_progress_on_screen() {
     let mut journey = Journey::with(twins("", &[("TERM", "xterm-256color")])).await;
     journey.press("/mine<enter>w").await;
     step(&journey, ClusterOperation::StartRotation);

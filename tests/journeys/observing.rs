@@ -11,7 +11,7 @@ use skeys::testing::simulator::faults::{Fault, FaultEffect, KubeconfigDefect};
 use skeys::testing::simulator::rules::ClusterOperation;
 use skeys::testing::simulator::state::RequestRecord;
 
-use crate::inside::{client, looking};
+use crate::simulated_cluster::{client, looking};
 use crate::support::{Journey, PROJECT};
 
 const NODES: &str = "/api/v1/nodes";
@@ -50,7 +50,7 @@ async fn break_connections(journey: &mut Journey, name: &str) {
 }
 
 #[tokio::test]
-async fn whoever_rolls_is_looked_at_from_the_first_list_on_whatever_the_filter_shows() {
+async fn rolling_clusters_are_observed_from_the_first_list_regardless_of_the_filter() {
     let mut journey = watching(&(rolling("delta") + &calm("alpha"))).await;
     assert_eq!(journey.issued("delta"), 1, "no time has passed");
     journey.until_true("delta").await;
@@ -148,7 +148,7 @@ async fn k8s_03_a_server_that_forgets_all_the_time_is_not_stormed() {
 }
 
 #[tokio::test]
-async fn k8s_04_a_server_that_is_away_leaves_the_last_picture_with_its_age_and_the_rest_alone() {
+async fn k8s_04_an_unreachable_server_keeps_the_last_snapshot_with_its_age() {
     let mut journey = watching(&(rolling("delta") + &rolling("other"))).await;
     journey.until_true("delta").await;
     let last = journey.figure("delta").unwrap();
@@ -183,7 +183,7 @@ async fn k8s_04_a_server_that_is_away_leaves_the_last_picture_with_its_age_and_t
 }
 
 #[tokio::test]
-async fn k8s_01_certificates_that_are_not_accepted_yet_are_said_and_tried_again() {
+async fn k8s_01_certificates_that_are_not_accepted_yet_are_reported_and_retried() {
     let mut journey = watching(&calm("alpha")).await;
     step(&journey, "alpha", ClusterOperation::StartRotation);
     journey.until("login waits", 60).await;
@@ -202,7 +202,7 @@ async fn k8s_01_certificates_that_are_not_accepted_yet_are_said_and_tried_again(
 }
 
 #[tokio::test]
-async fn k8s_07_a_thousand_nodes_and_five_hundred_budgets_come_in_pages_and_are_drawn_at_once() {
+async fn k8s_07_a_thousand_nodes_and_five_hundred_budgets_are_listed_in_pages() {
     let huge = "[[projects.clusters]]\nname = \"huge\"\nphase = \"PREPARING\"\ninitiated_ago = \"2h\"\n\
         completed_ago = \"120d\"\nprogress = 0.5\nusual_workloads = false\n\
         pools = [{ name = \"web\", nodes = 1000, surge = 30 }]\n\
@@ -233,7 +233,7 @@ async fn k8s_07_a_thousand_nodes_and_five_hundred_budgets_come_in_pages_and_are_
 }
 
 #[tokio::test]
-async fn k8s_09_a_kubeconfig_that_nobody_should_use_is_refused() {
+async fn k8s_09_an_unsafe_kubeconfig_is_refused() {
     for defect in [
         KubeconfigDefect::Exec,
         KubeconfigDefect::FilePath,
@@ -258,7 +258,7 @@ async fn k8s_09_a_kubeconfig_that_nobody_should_use_is_refused() {
 }
 
 #[tokio::test]
-async fn k8s_13_a_cluster_that_falls_asleep_while_it_is_looked_at_is_left_alone() {
+async fn k8s_13_a_cluster_that_hibernates_while_observed_gets_no_requests() {
     let mut journey = watching(&rolling("delta")).await;
     journey.until_true("delta").await;
     journey.inside("delta", |cluster| cluster.set_state("STATE_HIBERNATED"));
@@ -274,7 +274,7 @@ async fn k8s_13_a_cluster_that_falls_asleep_while_it_is_looked_at_is_left_alone(
 }
 
 #[tokio::test]
-async fn k8s_15_a_handshake_that_is_refused_is_said_as_refused_not_as_unreachable() {
+async fn k8s_15_a_rejected_handshake_is_shown_as_rejected_not_as_unreachable() {
     let mut setting = looking(ObservationScope::Running, &rolling("delta"));
     // Long enough after its start that fresh certificates should be accepted.
     setting.faults.push(Fault::for_cluster("delta", "", FaultEffect::RefuseHandshake {}));
@@ -292,7 +292,7 @@ async fn k8s_15_a_handshake_that_is_refused_is_said_as_refused_not_as_unreachabl
 }
 
 #[tokio::test]
-async fn old_credentials_end_with_complete_and_new_ones_and_the_dashboard_go_on() {
+async fn complete_ends_old_credentials_and_observing_continues() {
     let mut journey = watching(&calm("alpha")).await;
     let old = journey.ask_kubeconfig("alpha").await;
     works(&old).await.unwrap();
@@ -329,7 +329,7 @@ async fn works(text: &str) -> Result<(), kube::Error> {
 }
 
 #[tokio::test]
-async fn a_one_way_switch_is_never_thrown_by_looking() {
+async fn observing_never_disables_static_tokens() {
     let legacy = "[[projects.clusters]]\nname = \"legacy\"\nphase = \"NEVER\"\nversion = \"1.26.15\"\nage = \"800d\"\n";
     for watch in [ObservationScope::Running, ObservationScope::Open] {
         let mut journey = Journey::with(looking(watch, legacy)).await;
@@ -350,7 +350,7 @@ async fn a_one_way_switch_is_never_thrown_by_looking() {
 }
 
 #[tokio::test]
-async fn read_only_mode_asks_for_nothing_that_changes_something() {
+async fn read_only_mode_sends_only_reads() {
     let mut setting = looking(ObservationScope::Running, &(rolling("delta") + &calm("alpha")));
     setting.settings.read_only = true;
     let mut journey = Journey::with(setting).await;
@@ -362,7 +362,7 @@ async fn read_only_mode_asks_for_nothing_that_changes_something() {
 }
 
 #[tokio::test]
-async fn no_more_clusters_are_looked_at_than_the_limit_allows() {
+async fn the_limit_bounds_observed_clusters() {
     let all: Vec<String> = (1..=5).map(|number| format!("roll-{number}")).collect();
     let mut setting = looking(
         ObservationScope::Running,
@@ -387,7 +387,7 @@ async fn no_more_clusters_are_looked_at_than_the_limit_allows() {
 }
 
 #[tokio::test]
-async fn leaving_and_coming_back_soon_asks_for_no_other_kubeconfig() {
+async fn returning_soon_reuses_the_kubeconfig() {
     let mut journey = Journey::with(looking(ObservationScope::Open, &rolling("delta"))).await;
     journey.pass(10, 3).await;
     assert_eq!(journey.issued("delta"), 0, "nobody looks at it");
@@ -414,7 +414,7 @@ async fn leaving_and_coming_back_soon_asks_for_no_other_kubeconfig() {
 }
 
 #[tokio::test]
-async fn res_03_keys_are_answered_at_once_while_every_task_is_slow() {
+async fn res_03_keys_are_handled_while_every_task_is_slow() {
     let many = "[[projects.clusters]]\nname = \"calm\"\nrepeat = 300\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n";
     let rolls = ["roll-1", "roll-2", "roll-3", "roll-4"].map(rolling).concat();
     let mut journey = watching(&(rolls + many)).await;

@@ -8,7 +8,7 @@ use skeys::testing::simulator::rules::ClusterOperation;
 use crate::support::{Cloud, SCENE, Words, words};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_time_is_over_with_124_and_where_it_stands_is_said() {
+async fn a_timeout_exits_with_124_and_prints_the_status() {
     let cloud = Cloud::begin().await;
     let mut wait = cloud.wait(Words { timeout: Some(5_400), ..words("bravo", Goal::Completed) });
     wait.stride = 30;
@@ -19,7 +19,7 @@ async fn the_time_is_over_with_124_and_where_it_stands_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_time_is_over_while_an_answer_is_awaited_and_while_the_cluster_is_looked_for() {
+async fn a_timeout_ends_pending_requests_and_searches() {
     let cloud = Cloud::begin().await;
     cloud.simulator.inject_fault(Fault::delay("/clusters", 3_600));
     let mut wait = cloud.wait(Words { timeout: Some(5), ..words("bravo", Goal::Completed) });
@@ -44,7 +44,7 @@ async fn the_time_is_over_while_an_answer_is_awaited_and_while_the_cluster_is_lo
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tty_02_signals_end_it_at_once_whatever_it_does() {
+async fn tty_02_signals_end_it_immediately() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     for (number, status) in [(2, 130), (15, 143), (1, 129)] {
@@ -66,7 +66,7 @@ async fn tty_02_signals_end_it_at_once_whatever_it_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cli_04_a_wait_that_was_killed_and_is_started_again_has_the_right_result() {
+async fn cli_04_a_restarted_wait_has_the_right_result() {
     let cloud = Cloud::with(SCENE, 4.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     // Killed at several points on the way, and begun again from nothing but what the API shows.
@@ -95,7 +95,7 @@ async fn cli_04_a_wait_that_was_killed_and_is_started_again_has_the_right_result
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cli_01_an_output_that_nobody_reads_ends_it_quietly() {
+async fn cli_01_a_closed_output_ends_it_silently() {
     let cloud = Cloud::with(SCENE, 10.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
@@ -106,7 +106,7 @@ async fn cli_01_an_output_that_nobody_reads_ends_it_quietly() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bar_is_drawn_in_one_line_of_standard_error_and_the_end_is_one_line_of_standard_output() {
+async fn the_bar_is_one_line_on_standard_error_and_the_result_one_on_standard_output() {
     let cloud = Cloud::with(SCENE, 4.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let looks = ObservationPolicy::AtNodes;
@@ -135,7 +135,7 @@ async fn a_bar_is_drawn_in_one_line_of_standard_error_and_the_end_is_one_line_of
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bar_is_taken_away_before_anything_else_is_said() {
+async fn the_bar_is_cleared_before_other_output() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let words =

@@ -7,7 +7,7 @@ use skeys::testing::simulator::rules::ClusterOperation;
 use crate::support::{Cloud, SCENE, SignIn, Words, words};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cli_03_a_wait_goes_on_over_an_outage_of_twenty_minutes_and_prints_it_once() {
+async fn cli_03_a_wait_survives_an_outage_of_twenty_minutes_and_prints_it_once() {
     let cloud = Cloud::with(SCENE, 0.5).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
@@ -47,7 +47,7 @@ async fn an_outage_does_not_make_requests_pile_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_end_that_comes_with_the_first_answer_after_an_outage_tells_both() {
+async fn the_last_line_names_an_outage_that_ended_with_it() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
@@ -62,7 +62,7 @@ async fn an_end_that_comes_with_the_first_answer_after_an_outage_tells_both() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn single_odd_answers_are_neither_told_nor_fatal() {
+async fn single_unexpected_answers_are_neither_printed_nor_fatal() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let wait = cloud.wait(words("alpha", Goal::Prepared));
@@ -89,7 +89,7 @@ async fn single_odd_answers_are_neither_told_nor_fatal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_09_a_server_that_asks_to_wait_is_not_asked_earlier() {
+async fn api_09_retry_after_is_respected() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let wait = cloud.wait(words("alpha", Goal::Prepared));
@@ -110,7 +110,7 @@ async fn api_09_a_server_that_asks_to_wait_is_not_asked_earlier() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_10_a_slow_answer_ends_in_time_and_asking_goes_on() {
+async fn api_10_a_slow_answer_times_out_and_polling_continues() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(words("alpha", Goal::Prepared));
@@ -126,7 +126,7 @@ async fn api_10_a_slow_answer_ends_in_time_and_asking_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn auth_03_tokens_that_end_meanwhile_are_renewed_without_a_word() {
+async fn auth_03_expired_tokens_are_renewed_silently() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(Words { sign_in: SignIn::Key, ..words("alpha", Goal::Prepared) });
@@ -160,7 +160,7 @@ async fn auth_04_a_token_that_cannot_be_renewed_ends_the_wait_with_a_hint() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn auth_06_a_token_endpoint_that_is_away_is_an_outage() {
+async fn auth_06_an_unreachable_token_endpoint_is_an_outage() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(Words { sign_in: SignIn::Key, ..words("alpha", Goal::Prepared) });

@@ -21,7 +21,7 @@ fn ended_well(mut terminal: Terminal, status: &str) {
 }
 
 #[test]
-fn quitting_gives_the_terminal_back() {
+fn quitting_restores_the_terminal() {
     let mut terminal = below_a_shell();
     terminal.send(b"q");
     ended_well(terminal, "status 0");
@@ -35,7 +35,7 @@ fn tty_02_ctrl_c_ends_it() {
 }
 
 #[test]
-fn tty_02_signals_end_it_with_the_terminal_restored() {
+fn tty_02_signals_restore_the_terminal_and_exit() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let mut terminal = Terminal::demo(100, 30);
         terminal.signal(signal);
@@ -98,9 +98,9 @@ fn child_that_panics() {
 }
 
 #[test]
-fn tty_01_a_panic_restores_the_screen_then_says_so_and_where_the_report_is() {
+fn tty_01_a_panic_restores_the_screen_and_names_the_report() {
     let me = std::env::current_exe().unwrap();
-    let words = [me.to_str().unwrap(), "--exact", "ending::child_that_panics", "--nocapture"];
+    let words = [me.to_str().unwrap(), "--exact", "exit::child_that_panics", "--nocapture"];
     let mut terminal = Terminal::run(&words, 100, 30, &[("SKEYS_CHILD_PANICS", "1")]);
     assert_eq!(terminal.end_restored(), 101);
     terminal.until("skeys stopped on a defect of its own; the terminal is restored.");
@@ -108,5 +108,5 @@ fn tty_01_a_panic_restores_the_screen_then_says_so_and_where_the_report_is() {
     let (left, said) = (bytes.find("\u{1b}[?1049l").unwrap(), bytes.find("skeys stopped").unwrap());
     assert!(left < said, "the sentence comes after the restore");
     let report = std::fs::read_to_string(terminal.home.path().join("state/panic.txt")).unwrap();
-    assert!(report.contains("a defect for the test") && report.contains("ending.rs"), "{report}");
+    assert!(report.contains("a defect for the test") && report.contains("exit.rs"), "{report}");
 }

@@ -119,7 +119,7 @@ fn file_08_what_cannot_be_kept_is_refused_with_its_line() {
 }
 
 #[test]
-fn api_23_a_strange_answer_is_refused_without_showing_it() {
+fn api_23_an_unexpected_answer_is_refused_without_showing_it() {
     for (text, part) in [
         ("{{{".to_owned(), "cannot be read as YAML"),
         (FRESH.replace("client-certificate-data: QUJD", "x: y"), "no client certificate"),
@@ -222,7 +222,7 @@ async fn file_11_a_0644_file_with_ten_foreign_contexts_is_merged_without_loss() 
 }
 
 #[tokio::test]
-async fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
+async fn entries_of_another_cluster_are_reported_and_replaced_only_with_consent() {
     let (home, config) = home_with("");
     let files = files(home.path(), &Clock::by_hand(now()));
     let save = async |options: MergeOptions, plan: &Plan| {
@@ -281,7 +281,7 @@ async fn file_10_a_file_that_changed_is_shown_again() {
 }
 
 #[tokio::test]
-async fn file_04_a_stale_lock_is_told_and_stays() {
+async fn file_04_a_stale_lock_is_reported_and_kept() {
     let (home, config) = home_with(&ten());
     let clock = Clock::by_hand(now());
     let files = files(home.path(), &clock);
@@ -400,7 +400,7 @@ fn access(name: &str, hours: i64) -> Access {
 }
 
 #[test]
-fn cred_02_what_certificates_say_is_kept_between_runs() {
+fn cred_02_certificates_are_persisted() {
     let home = tempfile::tempdir().unwrap();
     let subject = cluster("web", Phase::Prepared);
     let mut login = access("web", 8);
@@ -421,7 +421,7 @@ fn cred_02_what_certificates_say_is_kept_between_runs() {
 }
 
 #[test]
-fn file_16_what_version_1_kept_is_read() {
+fn file_16_a_state_file_of_version_1_is_read() {
     let home = tempfile::tempdir().unwrap();
     let text = r#"{"version":1,"accesses":[
         {"project":"p","region":"eu01","cluster":"a","created":"2026-11-24T14:02:11Z",
@@ -437,7 +437,7 @@ fn file_16_what_version_1_kept_is_read() {
 }
 
 #[test]
-fn file_16_what_another_instance_kept_is_not_erased() {
+fn file_16_entries_of_another_instance_are_not_erased() {
     let home = tempfile::tempdir().unwrap();
     let save = |theme: &str, accesses: &[Access]| {
         let theme = Some(theme.to_owned());
@@ -474,7 +474,7 @@ fn file_16_many_instances_at_once_lose_nothing() {
 }
 
 #[test]
-fn file_16_a_file_that_broke_meanwhile_is_set_aside_before_it_is_replaced() {
+fn file_16_a_file_that_became_unreadable_is_set_aside_before_it_is_replaced() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("state.json"), "{\"version\": 99}").unwrap();
     assert_eq!(state_file::credentials(home.path()), Credentials::default());
@@ -485,7 +485,7 @@ fn file_16_a_file_that_broke_meanwhile_is_set_aside_before_it_is_replaced() {
 }
 
 #[test]
-fn file_17_a_torn_line_is_ended_and_told() {
+fn file_17_a_torn_line_is_terminated_and_reported() {
     let home = tempfile::tempdir().unwrap();
     let journal = Journal::open(&home.path().join("new")).unwrap();
     let record = Record {
