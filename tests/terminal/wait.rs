@@ -126,7 +126,7 @@ async fn tty_10_tty_11_no_color_and_ascii_are_respected() {
         terminal.until("of 4 nodes new");
         terminal.send(b"\x03");
         assert_eq!(terminal.end(), 130);
-        terminal.until("ended by a signal: delta is PREPARING");
+        terminal.until("interrupted by a signal: delta is PREPARING");
         let bytes = terminal.bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         assert!(!is_plain || bytes.is_ascii(), "{text:?}");
@@ -144,8 +144,8 @@ async fn a_dumb_terminal_gets_lines() {
     let words = [SKEYS, "wait", "bravo", "--for", "completed", "--timeout", "2s"];
     let mut terminal = Terminal::run(&words, 120, 10, &cloud.environment(&[("TERM", "dumb")]));
     assert_eq!(terminal.end(), 124);
-    terminal.until("bravo PREPARED (somebody must complete it)");
-    terminal.until("out of time after 2s: bravo is PREPARED");
+    terminal.until("bravo PREPARED (waiting for someone to complete the rotation)");
+    terminal.until("timed out after 2s: bravo is PREPARED");
     assert!(!terminal.bytes().contains(&0x1b));
 }
 
@@ -163,7 +163,7 @@ async fn tty_02_sigterm_exits_with_143_and_sigint_with_130() {
         signal(&child, number);
         let (code, _, err) = ended(child);
         assert_eq!(code, status, "{err}");
-        assert!(err.contains("skeys: ended by a signal: delta is PREPARING"), "{err}");
+        assert!(err.contains("skeys: interrupted by a signal: delta is PREPARING"), "{err}");
     }
 }
 
@@ -229,13 +229,13 @@ async fn cli_05_flags_narrow_names_and_addresses_need_none() {
     let (status, out, err) = wait(&["twin", "--region", "eu01", "--region", "eu02"]);
     assert_eq!((status, out.as_str()), (1, ""));
     assert!(err.contains(&format!("{PROJECT}/eu01/twin, {PROJECT}/eu02/twin")), "{err}");
-    assert!(err.contains("Narrow with --region, or write one of these"), "{err}");
+    assert!(err.contains("Select one with --region, or by its full address"), "{err}");
     assert_eq!(wait(&["twin", "--region", "eu02"]).0, 0);
     let address = format!("{PROJECT}/eu02/twin");
     assert_eq!(wait(&[&address]).0, 0, "the configured region is no contradiction");
     let (status, _, err) = wait(&[&address, "--region", "eu01"]);
     assert_eq!(status, 2);
-    assert!(err.contains("is not what --region narrows to"), "{err}");
+    assert!(err.contains("contradicts --region"), "{err}");
     assert_eq!(wait(&["nobody"]).0, 1);
 }
 
@@ -289,5 +289,5 @@ fn it_works_with_what_skeys_simulate_prints() {
     signal(&server, Signal::TERM);
     assert!(server.wait().unwrap().success(), "the simulator ends well");
     assert_eq!((status, err.as_str()), (0, ""));
-    assert!(out.contains(" bravo PREPARED (so already at the first look; started "), "{out}");
+    assert!(out.contains(" bravo PREPARED (already reached; started "), "{out}");
 }

@@ -15,7 +15,7 @@ async fn a_timeout_exits_with_124_and_prints_the_status() {
     wait.pass(&cloud, 5_399).await;
     assert!(!wait.is_over());
     assert_eq!(wait.end(&cloud, 1).await, 124);
-    assert_eq!(wait.err.text(), "skeys: out of time after 1h 30m: bravo is PREPARED\n");
+    assert_eq!(wait.err.text(), "skeys: timed out after 1h 30m: bravo is PREPARED\n");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -24,7 +24,7 @@ async fn a_timeout_ends_pending_requests_and_searches() {
     cloud.simulator.inject_fault(Fault::delay("/clusters", 3_600));
     let mut wait = cloud.wait(Words { timeout: Some(5), ..words("bravo", Goal::Completed) });
     assert_eq!(wait.end(&cloud, 6).await, 124, "{}", wait.all());
-    assert_eq!(wait.err.text(), "skeys: out of time after 5s: bravo was not found so far\n");
+    assert_eq!(wait.err.text(), "skeys: timed out after 5s: bravo not found yet\n");
     // Nor is it lost why nothing was found, when the end comes in the middle of another try.
     cloud.simulator.clear_faults();
     cloud.simulator.inject_fault(Fault::new(
@@ -39,7 +39,7 @@ async fn a_timeout_ends_pending_requests_and_searches() {
     let mut wait = cloud.wait(Words { timeout: Some(10), ..words("bravo", Goal::Completed) });
     assert_eq!(wait.end(&cloud, 11).await, 124, "{}", wait.all());
     let said = wait.err.text();
-    assert!(said.contains("bravo was not found so far; SKE cannot be read for"), "{said}");
+    assert!(said.contains("bravo not found yet; SKE reads failing for"), "{said}");
     assert!(said.contains("HTTP 503"), "{said}");
 }
 
@@ -55,7 +55,7 @@ async fn tty_02_signals_end_it_immediately() {
         let said = wait.err.text();
         assert_eq!(
             said,
-            "skeys: ended by a signal: alpha is PREPARING; the rotation goes on without skeys\n"
+            "skeys: interrupted by a signal: alpha is PREPARING; the rotation continues without skeys\n"
         );
     }
     cloud.simulator.inject_fault(Fault::delay("/clusters", 3_600));
@@ -89,7 +89,7 @@ async fn cli_04_a_restarted_wait_has_the_right_result() {
     wait.kill();
     let mut past = cloud.wait(words("alpha", Goal::Prepared));
     assert_eq!(past.end(&cloud, 0).await, 0, "{}", past.all());
-    assert!(past.out.text().contains("went past PREPARED"), "{}", past.all());
+    assert!(past.out.text().contains("passed PREPARED"), "{}", past.all());
     let mut wait = cloud.wait(words("alpha", Goal::Completed));
     assert_eq!(wait.end(&cloud, 900).await, 0, "{}", wait.all());
 }
@@ -143,8 +143,8 @@ async fn the_bar_is_cleared_before_other_output() {
     let mut wait = cloud.wait(words());
     assert_eq!(wait.end(&cloud, 151).await, 124);
     let drawn = wait.err.text();
-    let end = "\u{1b}]9;4;0;0\u{7}\r\u{1b}[Kskeys: out of time after 2m: alpha is PREPARING; \
-               the rotation goes on without skeys\n\u{7}";
+    let end = "\u{1b}]9;4;0;0\u{7}\r\u{1b}[Kskeys: timed out after 2m: alpha is PREPARING; \
+               the rotation continues without skeys\n\u{7}";
     assert!(drawn.ends_with(end), "{drawn:?}");
     // Waiting time counts seconds for two minutes, then minutes.
     assert!(drawn.contains("waited 119s") && drawn.contains("waited 2m"), "{drawn:?}");

@@ -80,8 +80,8 @@ async fn a_blocker_is_logged_and_the_wait_continues() {
     assert!(lines.last().unwrap().contains("PDB payments/api"), "{lines:#?}");
     assert_eq!(wait.end(&cloud, 1_800).await, 124, "{}", wait.all());
     let said = wait.err.text();
-    assert!(said.contains("skeys: out of time after 30m: delta is PREPARING, "), "{said}");
-    assert!(said.contains("1 node blocked; the rotation goes on without skeys"), "{said}");
+    assert!(said.contains("skeys: timed out after 30m: delta is PREPARING, "), "{said}");
+    assert!(said.contains("1 node blocked; the rotation continues without skeys"), "{said}");
     let lines = wait.out.lines();
     assert!(lines.iter().any(|line| line.contains("SKE reports SKE_NODE_MISCONFIGURED_PDB")));
     assert!(lines.len() < 12, "time alone makes no line: {lines:#?}");
@@ -100,7 +100,7 @@ async fn unavailable_nodes_are_logged_once_and_reads_continue() {
     assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
     let lines = wait.out.lines();
     assert_eq!(lines.len(), 3, "{lines:#?}");
-    assert!(lines[1].contains("alpha PREPARING (nodes cannot be seen: "), "{lines:#?}");
+    assert!(lines[1].contains("alpha PREPARING (cannot read nodes: "), "{lines:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

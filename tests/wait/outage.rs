@@ -26,9 +26,12 @@ async fn cli_03_a_wait_survives_an_outage_of_twenty_minutes_and_prints_it_once()
     assert_eq!(wait.end(&cloud, 7_200).await, 0, "{}", wait.all());
     let lines = wait.out.lines();
     assert_eq!(lines.len(), 4, "{lines:#?}");
-    assert!(lines[1].contains("alpha PREPARING (SKE cannot be read since 2026-11-24T14:01:0"));
+    assert!(lines[1].contains("alpha PREPARING (SKE reads failing since 2026-11-24T14:01:0"));
     assert!(lines[1].ends_with("; retrying)"), "{lines:#?}");
-    assert!(lines[2].ends_with(" alpha PREPARING (SKE answers again after 20m)"), "{lines:#?}");
+    assert!(
+        lines[2].ends_with(" alpha PREPARING (SKE reads succeed again after 20m)"),
+        "{lines:#?}"
+    );
     assert!(lines[3].contains(" alpha PREPARED ("), "{lines:#?}");
     assert_eq!(wait.err.text(), "");
 }
@@ -58,7 +61,9 @@ async fn the_last_line_names_an_outage_that_ended_with_it() {
     cloud.simulator.clear_faults();
     assert_eq!(wait.end(&cloud, 60).await, 0, "{}", wait.all());
     let last = wait.out.lines().pop().unwrap();
-    assert!(last.contains(" alpha PREPARED (") && last.contains("; SKE answers again after 1h"));
+    assert!(
+        last.contains(" alpha PREPARED (") && last.contains("; SKE reads succeed again after 1h")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,7 +16,7 @@ async fn a_wait_for_prepared_ends_when_prepared() {
     let lines = wait.out.lines();
     assert_eq!(
         lines[0],
-        "2026-11-24T14:00:00Z alpha PREPARING (nodes are not looked at: kubernetes.watch is never)"
+        "2026-11-24T14:00:00Z alpha PREPARING (nodes not observed: kubernetes.watch is never)"
     );
     assert_eq!(lines.len(), 2, "{lines:#?}");
     assert!(lines[1].contains("Z alpha PREPARED (started 2026-11-24T14:00:00Z; waited "));
@@ -30,7 +30,10 @@ async fn a_wait_for_completed_passes_all_phases() {
     wait.stride = 5;
     wait.pass(&cloud, 3_600).await;
     let lines = wait.out.lines();
-    assert_eq!(lines, ["2026-11-24T14:00:00Z bravo PREPARED (somebody must complete it)"]);
+    assert_eq!(
+        lines,
+        ["2026-11-24T14:00:00Z bravo PREPARED (waiting for someone to complete the rotation)"]
+    );
     // While a person must act, SKE is asked seldom.
     let asked = cloud.calls("GET");
     assert!((100..160).contains(&asked), "{asked} reads in an hour");
@@ -48,7 +51,7 @@ async fn a_phase_that_is_already_reached_ends_the_wait() {
     for (cluster, goal) in [("bravo", Goal::Prepared), ("alpha", Goal::Completed)] {
         let mut wait = cloud.wait(words(cluster, goal));
         assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
-        assert!(wait.out.text().contains("so already at the first look"), "{}", wait.all());
+        assert!(wait.out.text().contains("already reached"), "{}", wait.all());
     }
 }
 
@@ -63,7 +66,7 @@ async fn api_11_stale_reads_for_three_minutes_after_a_start_do_not_end_the_wait(
         wait.pass(&cloud, 179).await;
         let lines = wait.out.lines();
         assert_eq!(lines.len(), 1, "{lines:#?}");
-        assert!(lines[0].contains("(nothing is under way so far; "), "{lines:#?}");
+        assert!(lines[0].contains("(no rotation in progress; "), "{lines:#?}");
         assert_eq!(wait.end(&cloud, 1_200).await, 0, "{}", wait.all());
         assert_eq!(cloud.calls("POST"), 1, "nothing is sent by the wait");
     }
@@ -89,7 +92,7 @@ async fn a_rotation_past_prepared_between_two_reads_counts_with_a_remark() {
     cloud.step("alpha", ClusterOperation::CompleteRotation);
     assert_eq!(wait.end(&cloud, 10).await, 0, "{}", wait.all());
     let last = wait.out.lines().pop().unwrap();
-    assert!(last.contains(" alpha COMPLETING (went past PREPARED; started 2026-"), "{last}");
+    assert!(last.contains(" alpha COMPLETING (passed PREPARED; started 2026-"), "{last}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,7 +110,7 @@ async fn api_07_an_unknown_phase_is_printed_and_the_wait_continues() {
     assert_eq!(lines.len(), 1, "{lines:#?}");
     assert!(
         lines[0].contains(
-            " bravo WAITING_FOR_WORKERS_ROLLOUT (skeys does not know this phase and waits for another; \
+            " bravo WAITING_FOR_WORKERS_ROLLOUT (phase unknown to skeys; waiting for another; \
              SKE reports SKE_BRAND_NEW: a code that nobody knows yet)"
         ),
         "{lines:#?}"
@@ -135,7 +138,10 @@ async fn api_17_a_deleted_cluster_is_reported_and_ends_the_wait() {
     cloud.simulator.with_cloud(|cloud| cloud.delete(&id("delta")));
     assert_eq!(wait.end(&cloud, 10).await, 1, "{}", wait.all());
     let said = wait.err.text();
-    assert!(said.contains("eu01/delta is gone") && said.contains("it was PREPARING"), "{said}");
+    assert!(
+        said.contains("eu01/delta is no longer listed") && said.contains("phase PREPARING"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

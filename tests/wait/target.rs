@@ -14,8 +14,8 @@ async fn cli_05_a_name_in_two_projects_and_regions_is_refused_with_candidates() 
     let said = wait.err.text();
     assert!(
         said.contains(&format!(
-            "3 clusters are called twin: {PROJECT}/eu01/twin, {PROJECT}/eu02/twin, {OTHER}/eu01/twin."
-        )) && said.contains("Narrow with --project, --region or both, or"),
+            "3 clusters are named twin: {PROJECT}/eu01/twin, {PROJECT}/eu02/twin, {OTHER}/eu01/twin."
+        )) && said.contains("Select one with --project, --region or both, or"),
         "{said}"
     );
     assert_eq!(wait.out.text(), "");
@@ -24,14 +24,14 @@ async fn cli_05_a_name_in_two_projects_and_regions_is_refused_with_candidates() 
     assert_eq!(wait.end(&cloud, 0).await, 1);
     let said = wait.err.text();
     assert!(said.contains(&format!("{PROJECT}/eu01/twin, {OTHER}/eu01/twin")), "{said}");
-    assert!(said.contains("Narrow with --project, or"), "{said}");
+    assert!(said.contains("Select one with --project, or"), "{said}");
     let projects = Some(vec![PROJECT.to_owned()]);
     let narrow = Words { projects, regions: regions(), ..words("twin", Goal::Prepared) };
     let mut wait = cloud.wait(narrow);
     assert_eq!(wait.end(&cloud, 0).await, 1);
     let said = wait.err.text();
     assert!(said.contains(&format!("{PROJECT}/eu01/twin, {PROJECT}/eu02/twin")), "{said}");
-    assert!(said.contains("Narrow with --region, or"), "{said}");
+    assert!(said.contains("Select one with --region, or"), "{said}");
     // Both, or the address.
     let projects = Some(vec![OTHER.to_owned()]);
     let mut wait = cloud.wait(Words { projects, ..words("twin", Goal::Prepared) });
@@ -48,13 +48,13 @@ async fn an_unknown_name_fails_immediately_with_similar_names() {
     assert_eq!(wait.end(&cloud, 0).await, 1);
     assert_eq!(
         wait.err.text(),
-        "skeys: no cluster is called alpa in 2 projects (eu01); there is alpha\n"
+        "skeys: no cluster is named alpa in 2 projects (eu01); similar: alpha\n"
     );
     let address = format!("{PROJECT}/eu01/alpa");
     let mut wait = cloud.wait(words(&address, Goal::Prepared));
     assert_eq!(wait.end(&cloud, 10).await, 1);
     assert!(
-        wait.err.text().contains(&format!("there is no {PROJECT}/eu01/alpa")),
+        wait.err.text().contains(&format!("{PROJECT}/eu01/alpa not found: ")),
         "{}",
         wait.all()
     );
@@ -85,13 +85,13 @@ async fn cli_05_the_search_waits_for_a_region_that_cannot_be_listed() {
     wait.pass(&cloud, 600).await;
     let lines = wait.out.lines();
     assert_eq!(lines.len(), 1, "{lines:#?}");
-    assert!(lines[0].contains("Z alpha - (SKE cannot be read since 2026-11-24T14:00:00Z: "));
+    assert!(lines[0].contains("Z alpha - (SKE reads failing since 2026-11-24T14:00:00Z: "));
     cloud.simulator.clear_faults();
     assert_eq!(wait.end(&cloud, 60).await, 0, "{}", wait.all());
     let lines = wait.out.lines();
     assert_eq!(lines.len(), 3, "{lines:#?}");
-    assert!(lines[1].ends_with("(SKE answers again after 10m)"), "{lines:#?}");
-    assert!(lines[2].contains("alpha COMPLETED (so already at the first look; "), "{lines:#?}");
+    assert!(lines[1].ends_with("(SKE reads succeed again after 10m)"), "{lines:#?}");
+    assert!(lines[2].contains("alpha COMPLETED (already reached; "), "{lines:#?}");
     let listed = |region: &str| {
         let log = cloud.simulator.request_log();
         log.iter().filter(|call| call.path.contains(region)).count()
@@ -109,7 +109,7 @@ async fn api_01_api_02_api_03_scopes_without_ske_or_permission_do_not_stop_the_s
     let mut wait = cloud.wait(words());
     assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
     let said = wait.err.text();
-    assert!(said.contains("whether another bravo is there cannot be told"), "{said}");
+    assert!(said.contains("another bravo may exist"), "{said}");
     assert!(said.contains(&format!("project {OTHER} in eu01")), "{said}");
     assert!(said.contains("ske.cluster.list"), "{said}");
     cloud.simulator.clear_faults();

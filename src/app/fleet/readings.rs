@@ -182,7 +182,7 @@ fn log_recovery(fleet: &Fleet, scope: &Scope, cx: &mut UpdateContext<'_>) {
     let lasted = long(since(outage.since.wall, cx.shared.now.wall));
     let project = fleet.project_name(&scope.project);
     let text = text::recovered(project, &scope.region, lasted);
-    if outage.is_told(cx.shared.now) {
+    if outage.is_reported(cx.shared.now) {
         cx.observation(text.clone());
     }
     let mut record = cx.record(None, "connection", Outcome::Seen, text);

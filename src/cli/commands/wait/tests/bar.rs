@@ -1,4 +1,4 @@
-//! The line that is drawn again and again.
+//! The bar.
 
 use proptest::prelude::*;
 
@@ -61,11 +61,11 @@ fn the_bar_shows_outages_and_searches() {
     let outage = Some(Outage::new(failure, after(0)));
     let out = Scene { outage, ..Scene::rolling(seen(9)) };
     let text = drawn(&out, 300, 120);
-    assert!(text.contains("SKE cannot be read for 5m: HTTP 503; 9 of 15"), "{text}");
-    assert!(!drawn(&out, 10, 120).contains("503"), "a hiccup is not told");
+    assert!(text.contains("SKE reads failing for 5m: HTTP 503; 9 of 15"), "{text}");
+    assert!(!drawn(&out, 10, 120).contains("503"), "a short outage is not shown");
     let mut search = Scene::new(Phase::Never);
     search.cluster = None;
-    assert_eq!(drawn(&search, 1, 80), "shop-prod looking for it  waited 1s");
+    assert_eq!(drawn(&search, 1, 80), "shop-prod searching  waited 1s");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn tty_11_ascii_is_ascii() {
 fn without_colours_nothing_is_coloured() {
     let coloured =
         |choice| draw(&Scene::rolling(blocked(9)).at(90), after(0), theme(choice, false), 200);
-    assert!(coloured(ThemeChoice::Auto).contains("\u{1b}[1;31m"), "what holds it up is red");
+    assert!(coloured(ThemeChoice::Auto).contains("\u{1b}[1;31m"), "the blocker is red");
     let mono = coloured(ThemeChoice::Mono);
     for part in mono.split("\u{1b}[").skip(1) {
         let codes = part.split_once('m').unwrap().0;

@@ -5,7 +5,7 @@ use crate::cli::args::Goal;
 use crate::cli::commands::wait::lines::Lines;
 use crate::cli::commands::wait::status::ObservationPolicy;
 use crate::cli::commands::wait::tests::{Scene, after, ago, blocked, seen};
-use crate::cli::commands::wait::tracker::How;
+use crate::cli::commands::wait::tracker::Reached;
 use crate::domain::cluster::{ClusterState, ReportedError};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::roll::durations::RollEstimate;
@@ -13,10 +13,10 @@ use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{Templates, Unavailable, Unseen};
 
-/// Lines for scenes at these seconds.
-fn told(scenes: &[(u64, &Scene)]) -> Vec<String> {
+/// Lines printed for scenes at these seconds.
+fn printed(scenes: &[(u64, &Scene)]) -> Vec<String> {
     let mut lines = Lines::default();
-    scenes.iter().filter_map(|(second, scene)| lines.tell(&scene.at(*second))).collect()
+    scenes.iter().filter_map(|(second, scene)| lines.next_line(&scene.at(*second))).collect()
 }
 
 fn unreachable() -> Failure {
@@ -26,7 +26,7 @@ fn unreachable() -> Failure {
 #[test]
 fn a_line_has_time_name_phase_and_progress() {
     assert_eq!(
-        told(&[(49, &Scene::rolling(seen(9)))]),
+        printed(&[(49, &Scene::rolling(seen(9)))]),
         ["2026-11-24T14:03:00Z shop-prod PREPARING 9 of 15 nodes new, about 40–60m left"]
     );
 }
@@ -40,7 +40,7 @@ fn time_alone_prints_no_line_and_a_node_does() {
     {
         range.high += jiff::SignedDuration::from_mins(60);
     }
-    let lines = told(&[(0, &nine), (600, &nine), (700, &later), (800, &ten), (900, &ten)]);
+    let lines = printed(&[(0, &nine), (600, &nine), (700, &later), (800, &ten), (900, &ten)]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
     assert!(lines[1].starts_with("2026-11-24T14:15:31Z shop-prod PREPARING 10 of 15"), "{lines:?}");
 }
@@ -53,7 +53,7 @@ fn the_age_of_a_blocker_stops_while_nodes_are_unobserved() {
     away.observed.seen = Some(after(0));
     away.observed.live = false;
     assert!(away.at(2_400).headline().unwrap().ends_with("blocked 47m"));
-    assert!(!away.at(2_400).is_held(), "nobody knows");
+    assert!(!away.at(2_400).is_held(), "not known while unobserved");
 }
 
 #[test]
@@ -70,12 +70,12 @@ fn node_changes_in_quick_succession_share_a_line() {
     let scenes: Vec<Scene> = (0..6).map(|new| Scene::rolling(seen(new))).collect();
     let mut times: Vec<(u64, &Scene)> = (100..).zip(&scenes).collect();
     times.push((108, &scenes[5]));
-    let lines = told(&times);
+    let lines = printed(&times);
     let progress: Vec<&str> = lines.iter().filter_map(|line| line.split(' ').nth(3)).collect();
     assert_eq!(progress, ["0", "3", "5"]);
-    // A phase is told at once.
+    // A phase is printed immediately.
     let prepared = Scene::new(Phase::Prepared);
-    assert_eq!(told(&[(0, &scenes[5]), (1, &prepared)]).len(), 2);
+    assert_eq!(printed(&[(0, &scenes[5]), (1, &prepared)]).len(), 2);
 }
 
 #[test]
@@ -84,13 +84,13 @@ fn nodes_are_omitted_until_templates_are_read() {
     if let Some(snapshot) = &mut early.observed.snapshot {
         std::sync::Arc::make_mut(snapshot).templates = Templates::Unread;
     }
-    assert_eq!(told(&[(0, &early)]), ["2026-11-24T14:02:11Z shop-prod PREPARING"]);
+    assert_eq!(printed(&[(0, &early)]), ["2026-11-24T14:02:11Z shop-prod PREPARING"]);
 }
 
 #[test]
 fn a_blocker_is_printed_when_it_appears_and_when_it_is_gone() {
     let (free, held) = (Scene::rolling(seen(9)), Scene::rolling(blocked(9)));
-    let lines = told(&[(0, &free), (60, &held), (3_600, &held), (3_660, &free)]);
+    let lines = printed(&[(0, &free), (60, &held), (3_600, &held), (3_660, &free)]);
     assert_eq!(lines.len(), 3, "{lines:#?}");
     assert!(
         lines[1].ends_with(
@@ -108,7 +108,7 @@ fn a_stall_is_printed_once() {
     if let Some(roll) = &mut still.observed.roll {
         roll.estimate = RollEstimate::Stalled { since: ago(20) };
     }
-    let lines = told(&[(0, &Scene::rolling(seen(9))), (60, &still), (600, &still)]);
+    let lines = printed(&[(0, &Scene::rolling(seen(9))), (60, &still), (600, &still)]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
     assert!(lines[1].ends_with("9 of 15 nodes new, stalled 21m"), "{lines:#?}");
 }
@@ -119,17 +119,17 @@ fn cli_03_the_start_and_the_end_of_an_outage_are_printed_once() {
     let outage = Outage::new(unreachable(), after(100));
     let out = Scene { outage: Some(outage), ..Scene::rolling(seen(9)) };
     let times = [(0, &well), (100, &out), (110, &out), (120, &out), (600, &out), (1_300, &well)];
-    let lines = told(&times);
+    let lines = printed(&times);
     assert_eq!(lines.len(), 3, "{lines:#?}");
     assert!(
         lines[1].ends_with(
-            "(SKE cannot be read since 2026-11-24T14:03:51Z: no route to host; retrying)"
+            "(SKE reads failing since 2026-11-24T14:03:51Z: no route to host; retrying)"
         ),
         "{lines:#?}"
     );
-    assert!(lines[2].ends_with("(SKE answers again after 20m)"), "{lines:#?}");
-    // A hiccup is no outage.
-    assert_eq!(told(&[(0, &well), (100, &out), (103, &well)]).len(), 1);
+    assert!(lines[2].ends_with("(SKE reads succeed again after 20m)"), "{lines:#?}");
+    // A short failure is not an outage.
+    assert_eq!(printed(&[(0, &well), (100, &out), (103, &well)]).len(), 1);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn an_outage_of_ske_does_not_hide_node_changes() {
     let more = Scene { outage: outage(), ..Scene::rolling(seen(10)) };
     let mut blind = Scene { outage: outage(), ..Scene::rolling(seen(10)) };
     blind.observed.trouble = Some((Unavailable::NoAccess(unreachable()), after(100).wall));
-    let lines = told(&[(30, &out), (60, &more), (300, &blind)]);
+    let lines = printed(&[(30, &out), (60, &more), (300, &blind)]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
     assert!(lines[1].ends_with("10 of 15 nodes new, about 40–60m left"), "{lines:#?}");
 }
@@ -149,10 +149,10 @@ fn unavailable_nodes_are_printed_after_a_minute_and_again_on_recovery() {
     let well = Scene::rolling(seen(9));
     let mut blind = Scene::rolling(seen(9));
     blind.observed.trouble = Some((Unavailable::Unreachable(unreachable()), after(10).wall));
-    let lines = told(&[(0, &well), (10, &blind), (69, &blind), (70, &blind), (90, &well)]);
+    let lines = printed(&[(0, &well), (10, &blind), (69, &blind), (70, &blind), (90, &well)]);
     assert_eq!(lines.len(), 3, "{lines:#?}");
-    assert!(lines[1].ends_with("(nodes cannot be seen: no route to host)"), "{lines:#?}");
-    assert!(lines[2].ends_with("(nodes are seen again)"), "{lines:#?}");
+    assert!(lines[1].ends_with("(cannot read nodes: no route to host)"), "{lines:#?}");
+    assert!(lines[2].ends_with("(nodes can be read again)"), "{lines:#?}");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_reported_error_is_printed_once_even_if_numbers_in_it_change() {
     };
     let (first, second) =
         (reporting("payments/api waits 12m"), reporting("payments/api waits 13m"));
-    let lines = told(&[(0, &well), (60, &first), (120, &second)]);
+    let lines = printed(&[(0, &well), (60, &first), (120, &second)]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
     assert!(
         lines[1].ends_with("(SKE reports SKE_NODE_MISCONFIGURED_PDB: payments/api waits 12m)"),
@@ -187,7 +187,7 @@ fn a_change_that_is_not_shown_prints_no_line() {
         }
     }
     assert_ne!(few.observed.roll.as_ref().unwrap(), more.observed.roll.as_ref().unwrap());
-    let lines = told(&[(0, &few), (60, &more)]);
+    let lines = printed(&[(0, &few), (60, &more)]);
     assert_eq!(lines.len(), 1, "{lines:#?}");
 }
 
@@ -200,17 +200,18 @@ fn the_end_of_a_state_or_error_is_printed() {
         let (code, message) = ("SKE_QUOTA".to_owned(), "no floating IP is left".to_owned());
         other.problems.push(ReportedError { code, message });
     }
-    let lines = told(&[(0, &well), (60, &asleep), (120, &well), (180, &reporting), (240, &well)]);
+    let lines =
+        printed(&[(0, &well), (60, &asleep), (120, &well), (180, &reporting), (240, &well)]);
     let ends: Vec<&str> =
         lines.iter().map(|line| line.split_once(" PREPARING").unwrap().1.trim()).collect();
     assert_eq!(
         ends,
         [
             "",
-            "(the cluster is hibernating)",
-            "(the cluster is healthy)",
+            "(cluster is hibernating)",
+            "(cluster is healthy)",
             "(SKE reports SKE_QUOTA: no floating IP is left)",
-            "(SKE reports no error any more)",
+            "(SKE reports no more errors)",
         ]
     );
 }
@@ -229,7 +230,7 @@ fn a_stuck_preparation_is_printed_once() {
         cluster.state = ClusterState::Reconciling;
         cluster.remember(tired.cluster.as_ref(), ago(1));
     }
-    let lines = told(&[
+    let lines = printed(&[
         (0, &tired),
         (3_600, &tired),
         (7_200, &tired),
@@ -245,7 +246,7 @@ fn phases_have_their_remarks() {
     let line = |change: &dyn Fn(&mut Scene), phase: Phase| {
         let mut scene = Scene::new(phase);
         change(&mut scene);
-        let (_, text) = told(&[(0, &scene)])
+        let (_, text) = printed(&[(0, &scene)])
             .pop()
             .unwrap()
             .split_once(' ')
@@ -257,19 +258,19 @@ fn phases_have_their_remarks() {
     assert_eq!(line(plain, Phase::Completing), "shop-prod COMPLETING");
     assert_eq!(
         line(&|scene| scene.goal = Goal::Completed, Phase::Prepared),
-        "shop-prod PREPARED (somebody must complete it)"
+        "shop-prod PREPARED (waiting for someone to complete the rotation)"
     );
     assert_eq!(
-        line(&|scene| scene.looks = ObservationPolicy::NotReadOnly, Phase::Preparing),
-        "shop-prod PREPARING (nodes are not looked at: read-only)"
+        line(&|scene| scene.policy = ObservationPolicy::NotReadOnly, Phase::Preparing),
+        "shop-prod PREPARING (nodes not observed: read-only mode)"
     );
     assert_eq!(
-        line(&|scene| scene.at_rest = true, Phase::Never),
-        "shop-prod NEVER (nothing is under way so far; a start that was accepted may take 5m to show)"
+        line(&|scene| scene.is_idle = true, Phase::Never),
+        "shop-prod NEVER (no rotation in progress; an accepted start may take 5m to show)"
     );
     assert_eq!(
         line(plain, Phase::Unknown("GOING ON".into())),
-        "shop-prod GOING_ON (skeys does not know this phase and waits for another)"
+        "shop-prod GOING_ON (phase unknown to skeys; waiting for another)"
     );
     assert!(line(plain, Phase::Unknown(String::new())).starts_with("shop-prod UNSTATED ("));
     let asleep = |scene: &mut Scene| {
@@ -277,17 +278,20 @@ fn phases_have_their_remarks() {
             cluster.state = ClusterState::Hibernated;
         }
     };
-    assert_eq!(line(&asleep, Phase::Preparing), "shop-prod PREPARING (the cluster is hibernated)");
+    assert_eq!(line(&asleep, Phase::Preparing), "shop-prod PREPARING (cluster is hibernated)");
 }
 
 #[test]
 fn during_the_search_only_outages_are_printed() {
     let mut search = Scene::new(Phase::Never);
     search.cluster = None;
-    assert!(told(&[(0, &search), (60, &search)]).is_empty());
+    assert!(printed(&[(0, &search), (60, &search)]).is_empty());
     search.outage = Some(Outage::new(unreachable(), after(0)));
-    let lines = told(&[(30, &search)]);
-    assert!(lines[0].starts_with("2026-11-24T14:02:41Z shop-prod - (SKE cannot be"), "{lines:?}");
+    let lines = printed(&[(30, &search)]);
+    assert!(
+        lines[0].starts_with("2026-11-24T14:02:41Z shop-prod - (SKE reads failing"),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -297,26 +301,27 @@ fn host_01_control_characters_of_the_server_are_replaced() {
         let message = "\u{1b}]0;title\u{7}\u{202e}".repeat(200);
         cluster.problems.push(ReportedError { code: "C\r".into(), message });
     }
-    let lines = told(&[(0, &scene)]);
+    let lines = printed(&[(0, &scene)]);
     assert!(lines[0].chars().all(|c| !c.is_control()), "{lines:?}");
     assert!(lines[0].contains("EVIL␛[2J_NEXT") && lines[0].len() < 2_000, "{lines:?}");
 }
 
 #[test]
 fn the_last_line_names_how_the_phase_was_reached() {
-    let reached = |phase: Phase, how: How| Scene::new(phase).at(3_480).reached(how, after(0), None);
+    let reached =
+        |phase: Phase, how: Reached| Scene::new(phase).at(3_480).reached(how, after(0), None);
     assert_eq!(
-        reached(Phase::Prepared, How::Seen),
+        reached(Phase::Prepared, Reached::DuringWait),
         "2026-11-24T15:00:11Z shop-prod PREPARED (started 2026-11-24T11:02:11Z; waited 58m)"
     );
     assert_eq!(
-        reached(Phase::Completing, How::Past),
+        reached(Phase::Completing, Reached::Passed),
         "2026-11-24T15:00:11Z shop-prod COMPLETING \
-         (went past PREPARED; started 2026-11-24T11:02:11Z; waited 58m)"
+         (passed PREPARED; started 2026-11-24T11:02:11Z; waited 58m)"
     );
     assert_eq!(
-        reached(Phase::Completed, How::Already),
-        "2026-11-24T15:00:11Z shop-prod COMPLETED (so already at the first look; \
+        reached(Phase::Completed, Reached::BeforeWait),
+        "2026-11-24T15:00:11Z shop-prod COMPLETED (already reached; \
          started 2026-11-12T14:02:11Z; completed 2026-11-13T14:02:11Z)"
     );
 }
@@ -326,19 +331,19 @@ fn the_last_sentence_has_the_current_status() {
     assert_eq!(
         Scene::rolling(blocked(9)).at(60).sentence(),
         "shop-prod is PREPARING, 9 of 15 nodes new, about 40–60m left, 1 node blocked; \
-         the rotation goes on without skeys"
+         the rotation continues without skeys"
     );
     assert_eq!(Scene::new(Phase::Prepared).at(60).sentence(), "shop-prod is PREPARED");
     let outage = Some(Outage::new(unreachable(), after(0)));
     let lost = Scene { outage, ..Scene::new(Phase::Completing) };
-    assert!(lost.at(600).sentence().ends_with("; SKE cannot be read for 10m: no route to host"));
+    assert!(lost.at(600).sentence().ends_with("; SKE reads failing for 10m: no route to host"));
     let sought = Scene { cluster: None, ..Scene::new(Phase::Never) };
-    assert_eq!(sought.at(60).sentence(), "shop-prod was not found so far");
+    assert_eq!(sought.at(60).sentence(), "shop-prod not found yet");
     let outage = Some(Outage::new(unreachable(), after(0)));
     let unasked = Scene { cluster: None, outage, ..Scene::new(Phase::Never) };
-    // However short: it is why nothing was found.
+    // Of any length: it is why nothing was found.
     assert_eq!(
         unasked.at(5).sentence(),
-        "shop-prod was not found so far; SKE cannot be read for 5s: no route to host"
+        "shop-prod not found yet; SKE reads failing for 5s: no route to host"
     );
 }
