@@ -49,6 +49,12 @@ pub struct Flags {
     /// Show moments in UTC
     #[arg(long, global = true)]
     pub utc: bool,
+    /// File for a diagnostic log; nothing secret gets into it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log_file: Option<String>,
+    /// How much is logged
+    #[arg(long, global = true, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
+    pub log_level: Option<String>,
 }
 
 /// The flags of all token sources.

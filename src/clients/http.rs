@@ -9,11 +9,13 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Method, Url};
 use tokio_util::bytes::Bytes;
+use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
 use crate::clients::error_chain::describe_error;
 use crate::clients::redact::Redactor;
 use crate::clients::request::HttpRequest;
+use crate::clients::request_log::RequestLog;
 use crate::clients::response::HttpResponse;
 use crate::clock::Clock;
 use crate::domain::failure::{Failure, FailureKind};
@@ -94,6 +96,17 @@ impl Http {
     /// # Errors
     /// Nothing was sent since the cooldown is closed or no connection came about, or no whole answer came in time.
     pub async fn send(&self, request: &HttpRequest) -> Result<HttpResponse, Failure> {
+        let (method, host) = (request.method.as_str(), request.host());
+        let log = RequestLog::begin(&self.clock, method, &host, &request.purpose);
+        let result = self.exchange(request).instrument(log.span()).await;
+        match &result {
+            Ok(answer) => log.answered(answer.status, answer.trace.as_deref()),
+            Err(failure) => log.failed(failure),
+        }
+        result
+    }
+
+    async fn exchange(&self, request: &HttpRequest) -> Result<HttpResponse, Failure> {
         self.check_cooldown(request)?;
         let built = build(request)?;
         request

@@ -192,9 +192,15 @@ impl fmt::Display for Failure {
     }
 }
 
+/// The errors behind an error, the nearest first; empty if there is none.
+pub fn causes(error: &(dyn Error + 'static)) -> String {
+    let chain = std::iter::successors(error.source(), |&error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause.error()
+        self.cause.0.as_deref().map(|error| error as &(dyn Error + 'static))
     }
 }
 

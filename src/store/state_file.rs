@@ -1,9 +1,8 @@
 //! Reads and writes what is kept between runs.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -19,7 +18,9 @@ use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::persisted::PersistedState;
 use crate::domain::rotation::{Phase, Rotation};
 use crate::domain::text::clean;
-use crate::store::{bounded, private_file};
+use crate::store::files::read_regular;
+use crate::store::lock::{Attempt, FileLock, held};
+use crate::store::private_file::{self, failed};
 
 /// The version that this program writes.
 const VERSION: u32 = 2;
@@ -127,18 +128,19 @@ pub fn load(folder: &Path) -> (PersistedState, Option<String>) {
     if let Ok(kept) = usable(&folder.join(NAME)) {
         return (kept, None);
     }
-    // Nobody puts a good one in its place meanwhile.
-    match lock(folder) {
-        Ok(_lock) => load_locked(folder),
-        // Where nothing can be locked, nothing is moved.
-        Err(failure) => match usable(&folder.join(NAME)) {
-            Ok(kept) => (kept, None),
-            Err(why) => {
-                let shown = clean(&folder.join(NAME).display().to_string());
-                let note = format!("{shown}: {why}; defaults are used. {}", failure.message);
-                (PersistedState::default(), Some(note))
-            }
-        },
+    // Nobody puts a good one in its place meanwhile. Where nothing can be locked, nothing is moved.
+    let not_locked = match try_lock(folder) {
+        Ok(Some(_lock)) => return load_locked(folder),
+        Ok(None) => held(&folder.join(LOCK)),
+        Err(failure) => failure,
+    };
+    match usable(&folder.join(NAME)) {
+        Ok(kept) => (kept, None),
+        Err(why) => {
+            let shown = clean(&folder.join(NAME).display().to_string());
+            let note = format!("{shown}: {why}; defaults are used. {}", not_locked.message);
+            (PersistedState::default(), Some(note))
+        }
     }
 }
 
@@ -196,21 +198,14 @@ fn set_aside(folder: &Path, path: &Path, why: &str) -> String {
     }
 }
 
-/// Held until dropped; the system lets go of it when the program ends, however it ends.
-fn lock(folder: &Path) -> Result<File, Failure> {
+fn try_lock(folder: &Path) -> Result<Option<FileLock>, Failure> {
     private_file::create_folder(folder)?;
     let path = folder.join(LOCK);
-    let mut options = OpenOptions::new();
-    bounded::open_regular(&path, options.write(true).create(true).truncate(false).mode(0o600))
-        .and_then(|file| bounded::lock(&file).map(|()| file))
-        .map_err(|error| private_file::failed("locking", &path, &error))
+    FileLock::try_acquire(&path).map_err(|error| failed("locking", &path, error))
 }
 
 fn read(path: &Path) -> io::Result<String> {
-    let file = bounded::open_regular(path, OpenOptions::new().read(true))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    read_regular(path, MAX_BYTES).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Replaces what is kept, atomically and privately. Kubeconfigs that another instance has kept meanwhile stay, those
@@ -219,14 +214,16 @@ pub fn save(
     folder: &Path,
     kept: &PersistedState,
     now: Timestamp,
-) -> Result<(Credentials, Option<String>), Failure> {
-    let _lock = lock(folder)?;
+) -> Result<Attempt<(Credentials, Option<String>)>, Failure> {
+    let Some(_lock) = try_lock(folder)? else {
+        return Ok(Attempt::Locked(held(&folder.join(LOCK))));
+    };
     let path = folder.join(NAME);
     if let Err(error) = read(&path)
         && error.kind() != io::ErrorKind::NotFound
     {
         // What may be readable again in a moment is not put away.
-        return Err(private_file::failed("reading", &path, &error));
+        return Err(failed("reading", &path, error));
     }
     let (there, note) = load_locked(folder);
     let mut credentials = there.credentials;
@@ -237,7 +234,7 @@ pub fn save(
         Failure::new(FailureKind::Bug, format!("What is kept was not written: {error}"))
     })?;
     private_file::replace(&path, &content, &private_file::unobserved)?;
-    Ok((kept.credentials, note))
+    Ok(Attempt::Done((kept.credentials, note)))
 }
 
 impl From<Wire> for PersistedState {

@@ -5,7 +5,7 @@ use std::fs;
 use crossterm::event::Event;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
-use crate::support::{Journey, PROJECT, SMALL, Setting};
+use crate::support::{Journey, PROJECT, SMALL, Setting, logged};
 
 const EVIL: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{1b}]52;c;ZXZpbA==\u{7}\u{202e}gnp\u{200b}.exe";
 
@@ -45,7 +45,7 @@ async fn host_01_escape_sequences_of_a_server_are_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn host_04_no_secret_is_on_the_screen_in_the_journal_or_in_the_memory() {
+async fn host_04_no_secret_is_on_the_screen_in_the_journal_the_state_or_the_log() {
     let mut journey = Journey::begin().await;
     let token = journey.simulator.exports().into_iter().find(|(n, _)| *n == "STACKIT_ACCESS_TOKEN");
     let token = token.unwrap().1;
@@ -77,6 +77,9 @@ async fn host_04_no_secret_is_on_the_screen_in_the_journal_or_in_the_memory() {
         .chain([token.as_str()])
         .collect();
     assert_eq!(canaries.len(), 2);
+    let log = logged().await;
+    assert!(log.contains("issue a kubeconfig for alpha") && log.contains("save kubeconfig"));
+    screens.push_str(&log);
     for entry in fs::read_dir(journey.path("state")).unwrap() {
         screens.push_str(&fs::read_to_string(entry.unwrap().path()).unwrap());
     }
@@ -121,6 +124,17 @@ async fn tty_04_a_storm_of_resizes_draws_the_last_size_and_breaks_nothing() {
     journey.shows("delta");
 }
 
+#[tokio::test]
+async fn res_03_messages_without_end_keep_no_key_out() {
+    let mut journey = Journey::begin().await;
+    journey.flood();
+    journey.react("?").await;
+    journey.says("open or select");
+    journey.strike("<ctrl-z>");
+    journey.strike("<ctrl-c>");
+    journey.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tty_07_unrequested_mouse_reports_are_ignored() {
     use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
@@ -157,6 +171,7 @@ async fn api_29_a_token_quoted_by_the_server_is_redacted_in_the_journal() {
     seen.push_str(&journey.words());
     seen.push_str(&journey.read("state/journal.jsonl"));
     assert!(seen.contains("bearer [redacted]"), "{seen}");
+    seen.push_str(&logged().await);
     for part in token.as_bytes().windows(12) {
         assert!(!seen.contains(std::str::from_utf8(part).unwrap()), "a part of the token is there");
     }

@@ -62,12 +62,11 @@ async fn merge_adds_one_context_to_a_0644_file_and_loses_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn merge_goes_into_the_first_file_of_kubeconfig() {
     let mut journey = Journey::with(Setting {
-        kubeconfig_env: Some(":~/one.yaml::~/two.yaml".to_owned()),
         prepare: Box::new(|home| {
             write(&home.join("one.yaml"), FOREIGN, 0o600);
             write(&home.join("two.yaml"), "apiVersion: v1\nkind: Config\n", 0o600);
         }),
-        ..Setting::default()
+        ..Setting::default().set("KUBECONFIG", ":~/one.yaml::~/two.yaml")
     })
     .await;
     journey.press("/alpha<enter>K").await;

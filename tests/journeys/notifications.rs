@@ -1,7 +1,5 @@
 //! What a person who looks elsewhere is told of the clusters they watch: bell, notification, window title, progress.
 
-use std::collections::BTreeMap;
-
 use skeys::testing::app::settings::ObservationScope;
 use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::simulator::cluster::objects::ObjectKey;
@@ -13,19 +11,15 @@ use crate::support::{Journey, PROJECT, Setting};
 const HELD: &str = "blocked = [\"web\", \"eu01-1\", \"payments/api\"]\n";
 
 /// Two clusters that were rotated a while ago, in a terminal that these variables tell of.
-fn twins(more: &str, terminal: &[(&str, &str)]) -> Setting {
+fn twins(more: &str, terminal: &[(&'static str, &str)]) -> Setting {
     let cluster = |name: &str| {
         format!(
             "[[projects.clusters]]\nname = \"{name}\"\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n\
              pools = [{{ name = \"web\", nodes = 3 }}]\n{more}"
         )
     };
-    let terminal: BTreeMap<String, String> =
-        terminal.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Setting {
-        terminal,
-        ..looking(ObservationScope::Running, &(cluster("mine") + &cluster("other")))
-    }
+    let setting = looking(ObservationScope::Running, &(cluster("mine") + &cluster("other")));
+    terminal.iter().fold(setting, |setting, (name, value)| setting.set(name, value))
 }
 
 /// Somebody carries a step out on both.

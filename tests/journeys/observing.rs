@@ -64,9 +64,8 @@ async fn rolling_clusters_are_observed_from_the_first_list_regardless_of_the_fil
 
 #[tokio::test]
 async fn whoever_is_looked_at_keeps_its_place_when_the_order_of_the_fleet_changes() {
-    let mut setting = looking(ObservationScope::Running, &(rolling("left") + &rolling("right")));
-    setting.settings.watch_limit = 1;
-    let mut journey = Journey::with(setting).await;
+    let setting = looking(ObservationScope::Running, &(rolling("left") + &rolling("right")));
+    let mut journey = Journey::with(setting.set("SKEYS_KUBERNETES_LIMIT", "1")).await;
     let both = |journey: &Journey| (journey.issued("left"), journey.issued("right"));
     let first = both(&journey);
     assert_eq!(first.0 + first.1, 1);
@@ -351,9 +350,8 @@ async fn observing_never_disables_static_tokens() {
 
 #[tokio::test]
 async fn read_only_mode_sends_only_reads() {
-    let mut setting = looking(ObservationScope::Running, &(rolling("delta") + &calm("alpha")));
-    setting.settings.read_only = true;
-    let mut journey = Journey::with(setting).await;
+    let setting = looking(ObservationScope::Running, &(rolling("delta") + &calm("alpha")));
+    let mut journey = Journey::with(setting.set("SKEYS_READ_ONLY", "true")).await;
     journey.press("/delta<enter>w<enter>3").await;
     journey.pass(10, 30).await;
     journey.says("Nodes are not looked at in read-only mode");
@@ -364,12 +362,11 @@ async fn read_only_mode_sends_only_reads() {
 #[tokio::test]
 async fn the_limit_bounds_observed_clusters() {
     let all: Vec<String> = (1..=5).map(|number| format!("roll-{number}")).collect();
-    let mut setting = looking(
+    let setting = looking(
         ObservationScope::Running,
         &all.iter().map(|name| rolling(name)).collect::<String>(),
     );
-    setting.settings.watch_limit = 2;
-    let mut journey = Journey::with(setting).await;
+    let mut journey = Journey::with(setting.set("SKEYS_KUBERNETES_LIMIT", "2")).await;
     journey.pass(10, 6).await;
     let looked_at = |journey: &Journey| -> Vec<String> {
         all.iter().filter(|name| journey.issued(name) > 0).cloned().collect()

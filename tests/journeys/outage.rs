@@ -27,7 +27,7 @@ fn two_projects() -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_01_a_region_without_ske_does_not_affect_the_others() {
     let scene = SMALL.replace("regions = [\"eu01\", \"eu02\"]", "regions = [\"eu01\"]");
-    let setting = Setting { scene, regions: vec!["eu01", "eu99"], ..Setting::default() };
+    let setting = Setting { scene, ..Setting::default() }.set("SKEYS_REGIONS", "eu01,eu99");
     let mut journey = Journey::with(setting).await;
     journey.shows("8 clusters");
     journey.shows("live");
@@ -195,7 +195,7 @@ async fn api_10_a_slow_server_is_a_time_out_and_polls_do_not_pile_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_region_that_answers_501_leaves_the_other_working() {
-    let setting = Setting { regions: vec!["eu01", "eu02"], ..Setting::default() };
+    let setting = Setting::default().set("SKEYS_REGIONS", "eu01,eu02");
     let mut journey = Journey::with(setting).await;
     let body = r#"{"code":"Unimplemented","message":"unknown region","details":""}"#;
     journey.order(Fault::new("GET", "/regions/eu02/", None, FaultEffect::answer(501, body)));

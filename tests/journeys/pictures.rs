@@ -8,7 +8,7 @@ use std::path::Path;
 
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
-use skeys::testing::app::settings::{ObservationScope, ThemeChoice};
+use skeys::testing::app::settings::ThemeChoice;
 
 use crate::support::{Journey, Setting};
 
@@ -79,15 +79,16 @@ fn words(svg: &str) -> BTreeSet<&str> {
 async fn draw_all() -> Vec<(String, String)> {
     let mut drawn = Vec::new();
     for paper in [DARK, LIGHT] {
-        let mut setting = Setting {
+        let setting = Setting {
             scene: include_str!("../../assets/scenes/fleet.toml").to_owned(),
             size: (132, 36),
-            regions: vec!["eu01", "eu02"],
             ..Setting::default()
         };
-        setting.settings.theme = paper.theme;
-        setting.settings.protected = vec!["*-prod".to_owned()];
-        setting.settings.watch = ObservationScope::Running;
+        let setting = setting
+            .set("SKEYS_REGIONS", "eu01,eu02")
+            .set("SKEYS_DISPLAY_THEME", paper.theme.word())
+            .set("SKEYS_PROTECTED", "*-prod")
+            .set("SKEYS_KUBERNETES_WATCH", "running");
         let mut journey = Journey::with(setting).await;
         let mut take = |name: &str, journey: &Journey| {
             // The polls of several places come in any order; the age of the last one is not the point.

@@ -229,7 +229,7 @@ async fn api_19_the_same_name_in_two_projects_and_regions_is_never_mixed() {
         })
         .concat();
     let scene = format!("regions = [\"eu01\", \"eu02\"]\n{twins}");
-    let setting = Setting { scene, regions: vec!["eu01", "eu02"], ..Setting::default() };
+    let setting = Setting { scene, ..Setting::default() }.set("SKEYS_REGIONS", "eu01,eu02");
     let mut journey = Journey::with(setting).await;
     journey.press("/twin region:eu02 project:p-6a<enter>").await;
     journey.shows("1 of 4 clusters");
@@ -350,8 +350,7 @@ async fn host_07_the_dialog_keeps_its_cluster_when_rows_move_under_the_cursor() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn host_08_read_only_sends_no_post_and_writes_no_kubeconfig() {
-    let mut setting = Setting::default();
-    setting.settings.read_only = true;
+    let setting = Setting::default().set("SKEYS_READ_ONLY", "true");
     let mut journey = Journey::with(setting).await;
     journey.shows("READ-ONLY");
     for (name, keys) in [("alpha", "RKC"), ("bravo", "RK"), ("echo", "W")] {
@@ -401,8 +400,7 @@ async fn time_01_a_wall_clock_jump_keeps_ages_right_without_extra_requests() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_protected_cluster_needs_its_name_for_a_start() {
-    let mut setting = Setting::default();
-    setting.settings.protected = vec!["alph*".to_owned()];
+    let setting = Setting::default().set("SKEYS_PROTECTED", "alph*");
     let mut journey = Journey::with(setting).await;
     journey.press("/alpha<enter>R<tab><tab><enter>").await;
     journey.shows("type alpha to confirm");
@@ -449,9 +447,12 @@ async fn file_26_a_locked_journal_is_reported_and_stops_no_step() {
     std::fs::create_dir_all(journal.parent().unwrap()).unwrap();
     let held = std::fs::File::create(&journal).unwrap();
     held.lock().unwrap();
-    journey.press("/alpha<enter>R<tab><enter>").await;
-    journey.says("Accepted at");
-    journey.says("its lock is held by process");
+    journey.press("/alpha<enter>R<tab>").await;
+    journey.clock.turn(Duration::from_millis(500));
+    journey.strike("<enter>");
+    journey.turn_until("its lock is held by process", 200).await;
+    journey.turn_until("Accepted at", 200).await;
+    drop(held);
     assert_eq!(journey.calls("POST", "start-credentials-rotation"), 1);
     let text = journey.read("state/journal.jsonl");
     assert!(text.contains("\"outcome\":\"intended\""), "{text}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
-use skeys::testing::app::settings::{ObservationScope, Settings};
+use skeys::testing::app::settings::ObservationScope;
 use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::simulator::cluster::SimulatedCluster;
 use skeys::testing::simulator::cluster::node_history::{NodeCounts, NodeHistory, count_nodes};
@@ -42,8 +42,13 @@ pub fn world(clusters: &str) -> String {
 
 /// A setting in which clusters of one project are looked at.
 pub fn looking(watch: ObservationScope, clusters: &str) -> Setting {
-    let settings = Settings { watch, ..Settings::defaults() };
-    Setting { scene: world(clusters), settings, size: (132, 40), ..Setting::default() }
+    let word = match watch {
+        ObservationScope::Running => "running",
+        ObservationScope::Open => "open",
+        ObservationScope::Never => "never",
+    };
+    let setting = Setting { scene: world(clusters), size: (132, 40), ..Setting::default() };
+    setting.set("SKEYS_KUBERNETES_WATCH", word)
 }
 
 impl Journey {

@@ -167,6 +167,17 @@ async fn tty_02_sigterm_exits_with_143_and_sigint_with_130() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tty_15_a_signal_ends_it_although_the_terminal_takes_no_output() {
+    let cloud = Cloud::begin().await;
+    let words = [SKEYS, "wait", "delta", "--for", "prepared"];
+    let mut terminal = Terminal::run(&words, 100, 30, &cloud.environment(&[]));
+    terminal.until("PREPARING");
+    let _slave = terminal.stop_output();
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.end(), 143);
+}
+
 /// Whether this process, and so whatever it begins, ignores a signal.
 fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::app::nodes::blocker_text;
 use crate::app::texts::texts;
 use crate::domain::age::{long, since};
 use crate::domain::failure::Failure;
@@ -257,13 +256,10 @@ pub fn stall(roll: &Roll, now: Timestamp) -> Option<String> {
     Some(unchanged_for(passed(last, now)))
 }
 
-/// Why a roll is stalled: the worst blocker, or that none is known.
-pub fn stall_reason(roll: &Roll, now: Timestamp) -> Option<String> {
+/// Says that no blocker of a stalled roll is known; `None` if one is, or the roll goes on.
+pub fn unexplained_stall(roll: &Roll, now: Timestamp) -> Option<String> {
     let RollEstimate::Stalled { since: last } = roll.estimate else { return None };
-    Some(match roll.worst() {
-        Some(blocker) => blocker_text::why(blocker, now),
-        None => stalled_without_reason(passed(last, now)),
-    })
+    roll.worst().is_none().then(|| stalled_without_reason(passed(last, now)))
 }
 
 /// "40–60m", "1h 20m–2h 40m", "5–10m": rounded outwards, so that it never claims more than is known.

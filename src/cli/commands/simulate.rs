@@ -7,7 +7,10 @@ use anyhow::Context;
 
 use crate::cli::args::SceneOptions;
 use crate::clock::Clock;
+use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::signals;
+use crate::runtime::terminal::force_restore;
+use crate::runtime::watchdog::Watchdog;
 use crate::simulator::scene::Scene;
 use crate::simulator::{SimulatorOptions, serve};
 
@@ -16,15 +19,17 @@ use crate::simulator::{SimulatorOptions, serve};
 /// # Errors
 /// The scene is wrong, the address is taken, or nobody reads what is printed.
 pub async fn run(listen: SocketAddr, world: &SceneOptions) -> anyhow::Result<()> {
-    let options =
-        SimulatorOptions { seed: world.seed, speed: world.speed, scene: scene(world)?, listen };
-    let simulator = serve(options, Clock::machine()).await?;
+    let clock = Clock::machine();
+    let scene = scene(world, &clock).await?;
+    let options = SimulatorOptions { seed: world.seed, speed: world.speed, scene, listen };
+    let simulator = serve(options, clock).await?;
     let mut out = std::io::stdout();
     for (name, value) in simulator.exports() {
         writeln!(out, "export {name}={value}").context("printing the addresses")?;
     }
     out.flush().context("printing the addresses")?;
-    let _number = signals::ended().await;
+    let _watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
+    let _number = signals::wait_for_end().await;
     drop(simulator);
     Ok(())
 }
@@ -33,12 +38,13 @@ pub async fn run(listen: SocketAddr, world: &SceneOptions) -> anyhow::Result<()>
 ///
 /// # Errors
 /// The file cannot be read, or is wrong; line and field are named.
-pub fn scene(world: &SceneOptions) -> anyhow::Result<Scene> {
-    let Some(path) = &world.scene else {
+pub async fn scene(world: &SceneOptions, clock: &Clock) -> anyhow::Result<Scene> {
+    let Some(path) = world.scene.clone() else {
         return Ok(Scene::fleet()?);
     };
     let name = path.display().to_string();
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("reading the scene {name}"))?;
+    let text = run_blocking(clock, FILE_LIMIT, &name, || std::fs::read_to_string(path))
+        .await?
+        .with_context(|| format!("reading the scene {name}"))?;
     Ok(Scene::parse(&text, &name)?)
 }

@@ -237,6 +237,20 @@ const KEYS: &[Key] = &[
         "Further certificate authority (PEM), beside the system's"
     ),
     key!(
+        "log.file",
+        ["SKEYS_LOG_FILE"],
+        ValueKind::Path,
+        "\"\"",
+        "File for a diagnostic log, without anything secret; empty means none"
+    ),
+    key!(
+        "log.level",
+        ["SKEYS_LOG_LEVEL"],
+        ValueKind::Word(&["error", "warn", "info", "debug", "trace"]),
+        "\"info\"",
+        "How much is logged"
+    ),
+    key!(
         "keys",
         [],
         ValueKind::Keys,

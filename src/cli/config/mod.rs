@@ -13,7 +13,7 @@ use crate::cli::config::keys::{Key, keys};
 use crate::clients::auth::{self, AuthSettings, SourceConfig};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::secret::Secret;
-use crate::store::bounded;
+use crate::store::files;
 
 /// Content of `config.example.toml`.
 pub const EXAMPLE: &str = include_str!("../../../config.example.toml");
@@ -30,9 +30,10 @@ pub struct Config {
 type Values = BTreeMap<&'static str, (Value, String)>;
 
 /// Where things are looked for.
+#[derive(Clone)]
 pub struct Places<'a> {
     /// Reads a variable of the environment.
-    pub environment: &'a dyn Fn(&str) -> Option<String>,
+    pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
     pub default_file: Option<PathBuf>,
     /// The home folder, for `~`.
     pub home: Option<PathBuf>,
@@ -128,7 +129,7 @@ fn read_file(
     named: bool,
 ) -> Result<Option<BTreeMap<&'static str, Value>>, Vec<ConfigProblem>> {
     let name = path.display().to_string();
-    let text = bounded::read(path, MAX_BYTES).and_then(|bytes| {
+    let text = files::read(path, MAX_BYTES).and_then(|bytes| {
         String::from_utf8(bytes).map_err(|_not_text| std::io::Error::other("it is not UTF-8"))
     });
     match text {
@@ -258,6 +259,8 @@ fn apply_flags(flags: &Flags, values: &mut Values) {
         ("regions", "--region", some_list(&flags.region)),
         ("read_only", "--read-only", flags.read_only.then_some(Value::Switch(true))),
         ("display.theme", "--theme", flags.theme.clone().map(Value::Text)),
+        ("log.file", "--log-file", flags.log_file.clone().map(Value::Text)),
+        ("log.level", "--log-level", flags.log_level.clone().map(Value::Text)),
         ("display.ascii", "--ascii", flags.ascii.then(|| Value::Text("always".to_owned()))),
         ("display.utc", "--utc", flags.utc.then_some(Value::Switch(true))),
     ];

@@ -58,3 +58,9 @@ pub enum NotSaved {
     Taken(Plan),
     Failed(Failure),
 }
+
+impl From<Failure> for NotSaved {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}

@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Fuse, FusedFuture as _, FutureExt as _};
 use futures_util::stream::{self, StreamExt as _};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
 use crate::app::message::{Answer, Message};
@@ -41,8 +40,8 @@ use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
+use crate::runtime::loop_input::{LoopInput, LoopReceiver, LoopSender, channel};
 use crate::runtime::observers::Observers;
-use crate::runtime::perform::LoopInput;
 
 /// Exit status after a timeout, as of timeout(1).
 const TIMED_OUT: u8 = 124;
@@ -168,13 +167,13 @@ struct Wait<'a> {
     last_observer: RequestId,
     /// When the last pause began, and when it was to end.
     pause: (Now, Duration),
-    sender: UnboundedSender<LoopInput>,
-    events: UnboundedReceiver<LoopInput>,
+    sender: LoopSender,
+    events: LoopReceiver,
 }
 
 impl<'a> Wait<'a> {
     fn new(order: Order, services: Services, printer: &'a mut Printer) -> Self {
-        let (sender, events) = unbounded_channel();
+        let (sender, events) = channel();
         let state = WaitState {
             name: order.target.name(),
             goal: order.goal,
@@ -447,7 +446,7 @@ impl<'a> Wait<'a> {
             }
         };
         if let Some(notifier) = self.printer.notify(&self.state.name, &summary)? {
-            notifier.tell_desktop(&self.state.name, &summary, &self.services.clock).await;
+            notifier.notify_desktop(&self.state.name, &summary, &self.services.clock).await;
         }
         Ok(exit_status)
     }

@@ -252,7 +252,8 @@ fn api_17_a_cluster_missing_twice_in_a_row_is_gone() {
 #[test]
 fn a_full_address_without_a_cluster_is_not_found() {
     let mut tracker = tracker(Goal::Prepared);
-    let missing = Failure { trace: Some("t-1".into()), ..failure(FailureKind::NotFound) };
+    let mut missing = failure(FailureKind::NotFound);
+    missing.trace = Some("t-1".into());
     assert_eq!(tracker.take_failure(missing.clone(), after(0)), WaitResult::Continue);
     let text = reason(tracker.take_failure(missing, after(3)));
     assert!(
