@@ -22,7 +22,7 @@ pub struct Settings {
     pub read_only: bool,
     /// Credentials older than this are overdue.
     pub overdue_after: SignedDuration,
-    /// Interval of lists while nothing runs.
+    /// Poll interval while no rotation runs.
     pub poll_idle: Duration,
     /// Interval of reads of a cluster on screen while a step runs.
     pub poll_running: Duration,
@@ -34,11 +34,11 @@ pub struct Settings {
     pub lifetime: Lifetime,
     /// Destination that the kubeconfig form begins with, by its word.
     pub destination: String,
-    /// Folder for kubeconfigs in files of their own, as written in the configuration.
+    /// Folder for separate kubeconfig files, as written in the configuration.
     pub folder: String,
     /// Whether the form begins with "make it the current context".
     pub make_current: bool,
-    /// How long a kubeconfig stays in the clipboard.
+    /// Time until a kubeconfig is cleared from the clipboard.
     pub clipboard_clear: Duration,
     pub theme: ThemeChoice,
     pub depth: ColorDepth,

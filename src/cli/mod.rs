@@ -161,7 +161,7 @@ async fn read_configuration(flags: Flags, places: Places<'static>) -> Result<Loa
         print(
             "",
             &format!(
-                "{}\nskeys did not start; correct the above, or see `skeys config check`.\n",
+                "{}\nskeys did not start. Fix the errors above; `skeys config check` lists them again.\n",
                 lines.join("\n")
             ),
         );
@@ -176,7 +176,7 @@ fn no_sign_in(loaded: &Loaded) -> Option<String> {
     }
     let ways: Vec<String> = SOURCES.iter().map(SourceKind::describe_settings).collect();
     Some(format!(
-        "no way to sign in was found. Looked for:\n  {}\n\
+        "no credentials found. Checked:\n  {}\n\
          Set STACKIT_ACCESS_TOKEN (for example with `stackit auth get-access-token`) or a service-account key. \
          To try skeys without an account: skeys demo",
         ways.join("\n  ")
@@ -186,7 +186,7 @@ fn no_sign_in(loaded: &Loaded) -> Option<String> {
 /// Why nothing can be listed, if no project is named.
 fn no_project(loaded: &Loaded) -> Option<String> {
     loaded.config.list("projects").is_empty().then(|| {
-        "no project is named. Use --project ID, STACKIT_PROJECT_ID, or `projects` in the configuration \
+        "no project is set. Use --project ID, STACKIT_PROJECT_ID, or `projects` in the configuration \
          (`skeys config path`). To try skeys without an account: skeys demo"
             .to_owned()
     })
@@ -202,9 +202,9 @@ fn terminal_problem() -> Option<String> {
     match std::env::var("TERM") {
         Ok(term) if !term.is_empty() && term != "dumb" => None,
         Ok(term) if term == "dumb" => {
-            Some(format!("TERM is dumb: this terminal cannot place the cursor; {hint}"))
+            Some(format!("TERM is dumb: the dashboard needs cursor positioning; {hint}"))
         }
-        _ => Some(format!("TERM is not set, so the terminal's abilities are unknown; {hint}")),
+        _ => Some(format!("TERM is not set, so the terminal type is unknown; {hint}")),
     }
 }
 

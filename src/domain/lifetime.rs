@@ -102,7 +102,7 @@ impl fmt::Display for Lifetime {
 /// Why a lifetime was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LifetimeError {
-    #[error("say how long it should live, for example 8h: 1h to 180d")]
+    #[error("enter a lifetime from 1h to 180d, for example 8h")]
     Empty,
     #[error("{0} is too short: 1h to 180d")]
     TooShort(String),

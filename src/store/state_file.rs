@@ -189,11 +189,11 @@ fn set_aside(folder: &Path, path: &Path, why: &str) -> String {
     }
     match fs::rename(path, &aside) {
         Ok(()) => format!(
-            "{shown}: {why}; it was set aside as {} and defaults are used",
+            "{shown}: {why}; moved to {}; defaults are used",
             clean(&aside.file_name().unwrap_or_default().to_string_lossy())
         ),
         Err(error) => {
-            format!("{shown}: {why}; it could not be set aside ({error}), defaults are used")
+            format!("{shown}: {why}; cannot be moved ({error}); defaults are used")
         }
     }
 }
@@ -231,7 +231,7 @@ pub fn save(
     credentials.prune(now);
     let kept = PersistedState { credentials, ..kept.clone() };
     let content = serde_json::to_vec_pretty(&Wire::from(&kept)).map_err(|error| {
-        Failure::new(FailureKind::Bug, format!("What is kept was not written: {error}"))
+        Failure::new(FailureKind::Bug, format!("The state cannot be encoded: {error}"))
     })?;
     private_file::replace(&path, &content, &private_file::unobserved)?;
     Ok(Attempt::Done((kept.credentials, note)))

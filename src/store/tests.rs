@@ -102,7 +102,7 @@ fn file_08_styles_are_kept_and_merging_again_gives_the_same() {
 fn file_08_what_cannot_be_kept_is_refused_with_its_line() {
     let deep = format!("a: {}{}", "[".repeat(70), "]".repeat(70));
     for (text, part) in [
-        ("a: 1\n---\nb: 2\n", "several documents"),
+        ("a: 1\n---\nb: 2\n", "more than one YAML document"),
         ("- a\n", "not a mapping"),
         ("a: 1\na: 2\n", "line 2"),
         ("users:\n- name: a\n- name: a\n", "line 3"),
@@ -122,7 +122,7 @@ fn file_08_what_cannot_be_kept_is_refused_with_its_line() {
 #[test]
 fn api_23_an_unexpected_answer_is_refused_without_showing_it() {
     for (text, part) in [
-        ("{{{".to_owned(), "cannot be read as YAML"),
+        ("{{{".to_owned(), "invalid YAML"),
         (FRESH.replace("client-certificate-data: QUJD", "x: y"), "no client certificate"),
         (
             FRESH
@@ -137,7 +137,7 @@ fn api_23_an_unexpected_answer_is_refused_without_showing_it() {
         ),
         (
             FRESH.replace("    server", "    insecure-skip-tls-verify: true\n    server"),
-            "switches the check",
+            "disables verification",
         ),
     ] {
         let invalid =
@@ -325,11 +325,11 @@ fn file_06_and_07_what_cannot_be_written_is_refused_before() {
     fs::set_permissions(at("shut"), fs::Permissions::from_mode(0o500)).unwrap();
     let files = files(home.path(), &Clock::by_hand(now()));
     for (path, part) in [
-        ("~/dangling", "leads nowhere"),
-        ("~/loop", "back to itself"),
+        ("~/dangling", "dangling symlink"),
+        ("~/loop", "symlink loop"),
         ("~/folder", "is a folder"),
         ("/dev/null", "is a device"),
-        ("~/open/x", "everybody"),
+        ("~/open/x", "world-writable"),
         ("~/shut/x", "read-only folder"),
     ] {
         let failure = files.plan(&FileTarget::Own(path.into()), "shop", &known()).unwrap_err();
@@ -494,7 +494,7 @@ fn file_17_a_torn_line_is_terminated_and_reported() {
     assert_eq!(journal.append(&record), Ok(Attempt::Done(())));
     let (records, note) = journal.tail(5).unwrap();
     assert_eq!(records, [record.clone(), record]);
-    assert!(note.unwrap().contains("1 torn"));
+    assert!(note.unwrap().contains("1 truncated"));
     assert_eq!((mode(&path), mode(&home.path().join("new"))), (0o600, 0o700));
 }
 

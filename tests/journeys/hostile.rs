@@ -98,14 +98,14 @@ async fn file_16_a_broken_state_file_is_set_aside_and_reported_once() {
         ..Setting::default()
     };
     let mut journey = Journey::with(memory).await;
-    journey.says("set aside");
+    journey.says("defaults are used");
     journey.shows("alpha");
     let aside = fs::read_dir(journey.path("state")).unwrap().flatten();
     let aside: Vec<_> =
         aside.filter(|e| e.file_name().to_string_lossy().contains(".broken-")).collect();
     assert_eq!(aside.len(), 1);
     journey.press("<esc>").await;
-    journey.hides("set aside");
+    journey.hides("defaults are used");
     journey.press("T").await;
     assert!(journey.read("state/state.json").contains("\"theme\""));
 }

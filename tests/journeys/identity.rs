@@ -12,7 +12,7 @@ async fn auth_02_a_token_that_expired_before_the_start_is_reported_with_its_expi
     let setting = Setting::default().set("STACKIT_ACCESS_TOKEN", &token);
     let mut journey = Journey::with(setting).await;
     journey.says("the token of ops-sa@acme ended at 2026-11-24 12:00:00 UTC");
-    journey.says("Start skeys again with a new token in STACKIT_ACCESS_TOKEN.");
+    journey.says("Restart skeys with a new token in STACKIT_ACCESS_TOKEN.");
     journey.wait(30).await;
     assert!(journey.simulator.request_log().is_empty(), "a dead token is not sent");
 }

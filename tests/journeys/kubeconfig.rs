@@ -185,7 +185,7 @@ async fn api_23_an_unexpected_kubeconfig_is_refused_and_not_written() {
         ("a: [unclosed", "was refused"),
         (
             "contexts: [{name: a, context: {}}, {name: b, context: {}}]",
-            "has 2 contexts and does not say which one to use",
+            "has 2 contexts and no current-context",
         ),
         (
             "contexts: [{name: a, context: {cluster: c, user: u}}]\n\
@@ -260,7 +260,7 @@ async fn file_04_a_lock_of_another_program_is_waited_for_then_named_and_left_alo
     journey.clock.turn(std::time::Duration::from_secs(1));
     journey.settle().await;
     journey.strike("<enter>");
-    journey.turn_until("the lock is held by another program", 200).await;
+    journey.turn_until("locked by another program", 200).await;
     journey.says("rm ~/.kube/config.lock");
     assert!(journey.path(".kube/config.lock").exists());
     assert_eq!(journey.read(".kube/config"), FOREIGN);
@@ -284,7 +284,7 @@ async fn file_05_a_symlink_is_shown_followed_and_kept() {
     })
     .await;
     journey.press("/alpha<enter>K").await;
-    journey.says("is a link to ~/dotfiles/kube.yaml");
+    journey.says("symlink to ~/dotfiles/kube.yaml");
     journey.press(&to_button(0)).await;
     journey.says("Kubeconfig of alpha →");
     assert!(fs::symlink_metadata(journey.path(".kube/config")).unwrap().is_symlink());
@@ -392,7 +392,7 @@ async fn login_and_idp_kubeconfigs_hold_no_secret_and_say_why_not() {
     let text = journey.read(".kube/config");
     assert!(text.contains("command: stackit") && !text.contains("client-key-data"));
     journey.press("K<backtab><right><right>").await;
-    journey.says("IDP access as disabled for this cluster; it may refuse");
+    journey.says("IDP access as disabled for this cluster; SKE may refuse");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -117,10 +117,10 @@ async fn api_06_a_truncated_answer_names_the_bytes_keeps_rows_and_is_retried() {
     journey.order(Fault::new("GET", "/clusters", Some(3), FaultEffect::Truncate { bytes: 700 }));
     let before = journey.simulator.request_log().len();
     journey.press("r").await;
-    journey.says("the answer was cut: 700 bytes received of");
+    journey.says("the answer was truncated: 700 bytes received of");
     journey.shows("alpha");
     journey.until("live", 60).await;
-    journey.hides("was cut");
+    journey.hides("was truncated");
     assert!(journey.simulator.request_log().len() > before + 3);
 }
 

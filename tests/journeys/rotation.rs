@@ -60,7 +60,7 @@ async fn a_step_is_refused_in_each_forbidden_state_with_its_reason() {
         ("delta", None, "Complete: nodes are still being replaced"),
         ("foxtrot", None, "Start: a rotation is being completed"),
         ("echo", None, "Start: the cluster is hibernated; wake it up first"),
-        ("alpha", Some("STATE_HIBERNATING"), "Start: the cluster is falling asleep"),
+        ("alpha", Some("STATE_HIBERNATING"), "Start: the cluster is hibernating"),
         ("alpha", Some("STATE_WAKINGUP"), "Start: the cluster is waking up"),
         ("alpha", Some("STATE_CREATING"), "Start: the cluster is being created"),
         ("alpha", Some("STATE_DELETING"), "Start: the cluster is being deleted"),

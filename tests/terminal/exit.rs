@@ -146,7 +146,7 @@ fn child_that_hangs() {
 #[test]
 fn tty_15_a_program_that_hangs_after_it_was_quit_is_ended_with_the_terminal_restored() {
     let me = std::env::current_exe().unwrap();
-    let words = [me.to_str().unwrap(), "--exact", "ending::child_that_hangs", "--nocapture"];
+    let words = [me.to_str().unwrap(), "--exact", "exit::child_that_hangs", "--nocapture"];
     let mut terminal = Terminal::run(&words, 100, 30, &[("SKEYS_CHILD_HANGS", "1")]);
     assert_eq!(terminal.end_restored(), 1);
     terminal.until("skeys did not end within 5 s after it was quit");

@@ -116,7 +116,7 @@ fn cred_10_a_demo_does_not_touch_the_users_kubeconfigs() {
     terminal.until("/kube/config");
     // A path outside is refused, however it is written.
     terminal.send(b"\t\x1b[B\t\x15~/.kube/config");
-    terminal.until("is not of this demo");
+    terminal.until("does not belong to this demo");
     terminal.send(b"\x1b[Z\x1b[A\t\t\t\t");
     terminal.until("/kube/config (mode 0600)");
     // Buttons that have just appeared take no key.
@@ -170,7 +170,7 @@ async fn file_26_held_locks_and_fifos_do_not_prevent_starting() {
     run(home, "5 clusters");
     let home = tempfile::tempdir().unwrap();
     make_fifo(&folder(home.path()).join("journal.jsonl"));
-    run(home, "journal.jsonl is a FIFO; nothing is recorded in this run");
+    run(home, "journal.jsonl is a FIFO; the journal is off for this run");
     let home = tempfile::tempdir().unwrap();
     for name in ["state.lock", "state.json"] {
         make_fifo(&folder(home.path()).join(name));

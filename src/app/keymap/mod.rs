@@ -29,7 +29,7 @@ impl Keymap {
         let mut problems: Vec<String> = changes
             .keys()
             .filter(|id| !BINDINGS.iter().any(|binding| binding.id == id.as_str()))
-            .map(|id| format!("keys.{id}: there is no such command"))
+            .map(|id| format!("keys.{id}: unknown command"))
             .collect();
         let mut map = Self { by_key: BTreeMap::new(), keys: BTreeMap::new() };
         for binding in BINDINGS {
@@ -44,7 +44,7 @@ impl Keymap {
                 for context in binding.contexts {
                     if let Some(other) = map.by_key.insert((*context, key.clone()), binding) {
                         problems.push(format!(
-                            "key {key} means both {} and {} in {}",
+                            "key {key} is bound to both {} and {} in {}",
                             other.id,
                             binding.id,
                             context.title()

@@ -31,7 +31,7 @@ impl Output {
 pub fn run(command: &ConfigCommand, flags: &Flags, places: &Places<'_>) -> Output {
     let (path, _) = path(flags, places);
     let Some(path) = path else {
-        let text = "No home folder is known; name a file with --config or SKEYS_CONFIG.\n";
+        let text = "No home folder is set; use --config or SKEYS_CONFIG.\n";
         return Output::wrong(text.to_owned(), 1);
     };
     match command {
@@ -64,7 +64,7 @@ fn check(flags: &Flags, places: &Places<'_>) -> Output {
 
 fn init(path: &Path, force: bool) -> Output {
     if path.exists() && !force {
-        let text = format!("{} exists; --force replaces it.\n", path.display());
+        let text = format!("{} already exists; use --force to replace it.\n", path.display());
         return Output::wrong(text, 1);
     }
     let written = private_file::parent(path)
@@ -109,6 +109,6 @@ mod tests {
         let places = Places { environment: &|_| None, default_file: Some(file), home: None };
         let checked = run(&ConfigCommand::Check, &Flags::default(), &places);
         assert_eq!(checked.status, 2);
-        assert!(checked.err.contains("key K means both"), "{}", checked.err);
+        assert!(checked.err.contains("key K is bound to both"), "{}", checked.err);
     }
 }

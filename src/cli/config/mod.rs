@@ -77,7 +77,7 @@ pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProb
             Err(found) => problems.extend(found),
         },
         (None, _) => notes.push(
-            "No home folder is known, so nothing is read from or kept in one; name a file with --config."
+            "No home folder is set: no configuration is read and no state is saved. Use --config to set a file."
                 .to_owned(),
         ),
     }
@@ -178,7 +178,7 @@ impl Config {
             .collect();
         lines.push(match &self.auth {
             Some(source) => format!("signs in with {}", source.summary),
-            None => "cannot sign in: no token source is set".to_owned(),
+            None => "cannot sign in: no token source is configured".to_owned(),
         });
         lines
     }

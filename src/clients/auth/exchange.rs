@@ -155,7 +155,7 @@ fn explain_refusal(answer: &HttpResponse, mut failure: Failure) -> Failure {
             "{}; this machine's clock is about {minutes} min {direction} the server's",
             failure.message
         );
-        failure.hint = Some("set this machine's clock, then try again".to_owned());
+        failure.hint = Some("set this machine's clock, then retry".to_owned());
     }
     failure
 }

@@ -59,10 +59,8 @@ impl Connection {
         clock: Clock,
     ) -> Result<Arc<Self>, Failure> {
         let client = kube::Client::try_from(access.config().clone()).map_err(|_may_quote| {
-            KubeError::Unreachable(
-                "the proxy of this machine is of a kind that cannot be used".into(),
-            )
-            .failure(&cluster, access.host())
+            KubeError::Unreachable("the configured proxy type is not supported".into())
+                .failure(&cluster, access.host())
         })?;
         Ok(Arc::new(Self { client, access, cluster, clock, skew: AtomicI64::new(UNKNOWN) }))
     }

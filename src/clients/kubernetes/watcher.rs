@@ -317,7 +317,7 @@ impl<T: PartialEq> Watcher<'_, T> {
                             self.short_lived = self.short_lived.saturating_add(1);
                             return Ok(WatchEnd::ShortLived);
                         }
-                        return ended.and(Err(KubeError::Broken("a watch ended at once".into())));
+                        return ended.and(Err(KubeError::Broken("a watch ended immediately".into())));
                     }
                     Err(error) => return Err(error),
                 },

@@ -159,7 +159,7 @@ fn read_root(text: &str) -> Result<Option<Node>, Failure> {
     match &root {
         None => Ok(None),
         Some(node) if matches!(node.content, Content::Map(..)) => Ok(root),
-        Some(node) => Err(file_failure(format!("line {}: it is not a mapping", node.line))),
+        Some(node) => Err(file_failure(format!("line {}: not a mapping", node.line))),
     }
 }
 
@@ -181,7 +181,7 @@ fn names(root: &Node, list: &str) -> Result<Vec<Option<String>>, Failure> {
             && let Some(first) = seen.insert(name, item.line)
         {
             return Err(file_failure(format!(
-                "line {}: {list} has the name {} twice (first in line {first})",
+                "line {}: duplicate name {} in {list} (first in line {first})",
                 item.line,
                 clean(name)
             )));
@@ -248,8 +248,8 @@ pub fn merge(
 }
 
 fn unsafe_change(why: &str) -> Failure {
-    Failure::new(FailureKind::File, format!("it cannot be changed without damage: {why}"))
-        .hint("Save into a file of its own instead")
+    Failure::new(FailureKind::File, format!("cannot be edited safely: {why}"))
+        .hint("Save to a separate file instead")
 }
 
 /// The values that the merged file must have.

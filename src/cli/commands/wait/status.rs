@@ -11,7 +11,7 @@ use crate::app::rotation::step_text;
 use crate::app::session::window::Progress;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::text;
-use crate::cli::commands::wait::tracker::Reached;
+use crate::cli::commands::wait::tracker::{Reached, grace};
 use crate::domain::age::long;
 use crate::domain::attention::{Stuck, stuck};
 use crate::domain::cluster::{Cluster, ClusterState, ReportedError};
@@ -108,7 +108,7 @@ impl<'a> WaitStatus<'a> {
     /// A remark about the phase.
     pub fn phase_remark(&self) -> Option<String> {
         if self.is_idle {
-            return Some(text::no_rotation_yet(text::grace()));
+            return Some(text::no_rotation_yet(grace()));
         }
         let remark = match (self.phase()?, self.policy) {
             (Phase::Preparing, ObservationPolicy::NotReadOnly) => text::READ_ONLY,

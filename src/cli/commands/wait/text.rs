@@ -5,7 +5,6 @@ use jiff::Timestamp;
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::app::texts::texts;
-use crate::cli::commands::wait::tracker::START_GRACE;
 use crate::domain::age::{long, since};
 use crate::domain::rotation::Rotation;
 
@@ -97,11 +96,6 @@ pub fn over(outage: &Outage, now: Now) -> String {
 /// "SKE reads failing for 12m: …", for a line that is redrawn.
 pub fn lasting(outage: &Outage, now: Now) -> String {
     outage_lasting(long(since(outage.since.wall, now.wall)), &outage.failure.message)
-}
-
-/// "5m": how long an accepted start may take to show.
-pub fn grace() -> String {
-    long(START_GRACE.try_into().unwrap_or_default())
 }
 
 /// "last started …, completed …".

@@ -12,6 +12,7 @@ use crate::app::requests::RequestId;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::target::address;
 use crate::cli::commands::wait::text;
+use crate::domain::age::long;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::rotation::{Phase, Rotation};
@@ -158,7 +159,7 @@ impl WaitTracker {
             // Times that contradict the phase for longer than a start takes to show are wrong.
             (Goal::Completed, Phase::Completed) if !doubtful || !in_time => reached,
             (_, Phase::Never | Phase::Completed) if !in_time => WaitResult::Failed(
-                text::no_rotation(address(&self.id), text::last_rotation(rotation), text::grace()),
+                text::no_rotation(address(&self.id), text::last_rotation(rotation), grace()),
             ),
             _ => WaitResult::Continue,
         }
@@ -224,6 +225,11 @@ impl WaitTracker {
         let when = created.map_or_else(String::new, |at| text::at(text::moment(at)));
         text::recreated(address(&self.id), when)
     }
+}
+
+/// "5m": how long an accepted start may take to show.
+pub fn grace() -> String {
+    long(START_GRACE.try_into().unwrap_or_default())
 }
 
 /// When retrying ends, on the monotonic clock. `renews`: the source of the token can provide another one.
