@@ -26,9 +26,9 @@ pub struct Settings {
     pub poll_idle: Duration,
     /// Interval of reads of a cluster on screen while a step runs.
     pub poll_running: Duration,
-    /// Which clusters are looked at through their own API.
+    /// Which clusters are observed through their own API.
     pub watch: ObservationScope,
-    /// How many clusters are looked at at once, at most.
+    /// Most clusters observed concurrently.
     pub watch_limit: usize,
     /// Lifetime that the kubeconfig form begins with.
     pub lifetime: Lifetime,
@@ -54,9 +54,9 @@ pub struct Settings {
     pub columns: Vec<String>,
     /// Sort key of the fleet, by column id or "attention".
     pub sort: String,
-    /// How the clipboard is reached, in words ("tmux", "terminal (OSC 52)", "desktop").
+    /// How the clipboard is reached ("tmux", "terminal (OSC 52)", "desktop").
     pub clipboard_way: String,
-    /// Whether this is a rehearsal on the embedded simulator.
+    /// Whether this is a demo on the embedded simulator.
     pub rehearsal: bool,
 }
 

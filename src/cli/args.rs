@@ -107,7 +107,7 @@ pub enum Command {
         listen: SocketAddr,
         /// The simulated clusters.
         #[command(flatten)]
-        world: SceneOptions,
+        options: SceneOptions,
     },
     /// Wait without a dashboard until a rotation is prepared or completed
     ///
@@ -227,6 +227,6 @@ mod tests {
             );
         }
         let parsed = Arguments::try_parse_from(["skeys", "demo", "--speed", "600"]).unwrap();
-        assert!(matches!(parsed.command, Some(Command::Demo(world)) if world.speed > 599.0));
+        assert!(matches!(parsed.command, Some(Command::Demo(options)) if options.speed > 599.0));
     }
 }

@@ -52,7 +52,7 @@ impl Journal {
     /// The journal in a folder; nothing is created until the first line.
     ///
     /// # Errors
-    /// Something else than a file stands there: nothing can be recorded.
+    /// The path is not a regular file: nothing can be recorded.
     pub fn open(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join("journal.jsonl");
         let kind = irregular_kind(&path);

@@ -181,14 +181,14 @@ impl Kubeconfigs {
                 .map_err(|why| self.unusable(path, &why))?;
             plan.others = survey.others;
             plan.taken = survey.taken;
-            plan.whose = survey.whose;
+            plan.owner = survey.owner;
             plan.names = survey.names;
             plan.blank = survey.blank;
             plan.current = survey.current;
             return Ok((plan, text));
         }
         plan.taken.push(format!("file {}", plan.path));
-        plan.whose = kubeconfig::owner_of_file(&text.unwrap_or_default(), known);
+        plan.owner = kubeconfig::owner_of_file(&text.unwrap_or_default(), known);
         Ok((plan, String::new()))
     }
 
@@ -240,7 +240,7 @@ impl Kubeconfigs {
             return Err(NotSaved::Changed(plan));
         }
         // Whoever agreed to replace did not know yet that it is another cluster's.
-        let another = matches!(plan.whose, EntryOwner::Another(_)) && !options.replace_another;
+        let another = matches!(plan.owner, EntryOwner::Another(_)) && !options.replace_another;
         if !plan.taken.is_empty() && (another || !options.replace) {
             return Err(NotSaved::Taken(plan));
         }
@@ -357,7 +357,7 @@ impl LockFile {
 
 impl Drop for LockFile {
     fn drop(&mut self) {
-        // Nobody is left to be told; the next writer names a lock that stayed.
+        // Nothing can report it; the next writer reports a stale lock.
         drop(fs::remove_file(&self.0));
     }
 }

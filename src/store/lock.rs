@@ -52,7 +52,7 @@ impl FileLock {
     }
 }
 
-/// Says who holds the lock of a file, as far as the system tells.
+/// The holder of a file's lock, as far as the system knows it.
 pub fn held(path: &Path) -> Failure {
     let holder = holder(path).unwrap_or_else(|| "another process".to_owned());
     let shown = clean(&path.display().to_string());

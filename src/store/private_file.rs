@@ -53,7 +53,7 @@ impl WriteStep {
     }
 }
 
-/// Is told before each step and can make it fail; production passes [`unobserved`].
+/// Called before each step, which it can make fail; production passes [`unobserved`].
 pub type Observer<'a> = &'a dyn Fn(WriteStep) -> io::Result<()>;
 
 /// The observer of production: nothing happens.

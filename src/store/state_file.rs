@@ -25,7 +25,7 @@ use crate::store::private_file::{self, failed};
 /// The version that this program writes.
 const VERSION: u32 = 2;
 const NAME: &str = "state.json";
-/// Locked while the file is read and written anew: the file itself is another one after each writing.
+/// Locked while the state file is rewritten: the file itself is replaced by each write.
 const LOCK: &str = "state.lock";
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -123,7 +123,7 @@ struct WireRotation {
     completed: Option<String>,
 }
 
-/// Reads what is kept. A file that cannot be used is set aside and told about; defaults are used then.
+/// Reads the state. An unusable file is moved aside with a note, and defaults are used.
 pub fn load(folder: &Path) -> (PersistedState, Option<String>) {
     if let Ok(kept) = usable(&folder.join(NAME)) {
         return (kept, None);

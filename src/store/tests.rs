@@ -1,4 +1,4 @@
-//! Tests of saving kubeconfigs, the journal and what is kept, over real files.
+//! Tests of saving kubeconfigs, the journal and the state in real files.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -230,20 +230,20 @@ fn entries_of_another_cluster_are_reported_and_replaced_only_with_consent() {
     let save =
         |options: MergeOptions, plan: &Plan| save(&files, options, plan.fingerprint.as_deref());
     let blank = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
-    assert!(blank.blank && blank.whose == EntryOwner::Untold);
+    assert!(blank.blank && blank.owner == EntryOwner::Unknown);
     save(options(false), &blank).unwrap();
     // Its own: one agreement is enough.
     let own = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
-    assert_eq!(own.whose, EntryOwner::Alike("shop in eu01".into()));
+    assert_eq!(own.owner, EntryOwner::Alike("shop in eu01".into()));
     assert!(!own.blank && own.names.contains("shop"));
     save(options(true), &own).unwrap();
     // The same name in another region.
     let text = fs::read_to_string(&config).unwrap().replace("eu01", "eu02");
     fs::write(&config, &text).unwrap();
     let other = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
-    assert_eq!(other.whose, EntryOwner::Another("shop in eu02".into()));
+    assert_eq!(other.owner, EntryOwner::Another("shop in eu02".into()));
     let saved = save(options(true), &other);
-    assert!(matches!(saved, Err(NotSaved::Taken(plan)) if plan.whose == other.whose));
+    assert!(matches!(saved, Err(NotSaved::Taken(plan)) if plan.owner == other.owner));
     assert_eq!(fs::read_to_string(&config).unwrap(), text);
     let knew = MergeOptions { replace_another: true, ..options(true) };
     save(knew, &other).unwrap();
@@ -251,7 +251,7 @@ fn entries_of_another_cluster_are_reported_and_replaced_only_with_consent() {
     let own_file = FileTarget::Own("~/one.yaml".into());
     fs::write(home.path().join("one.yaml"), &text).unwrap();
     let plan = files.plan(&own_file, "shop", &known()).unwrap();
-    assert_eq!(plan.whose, EntryOwner::Another("shop in eu02".into()));
+    assert_eq!(plan.owner, EntryOwner::Another("shop in eu02".into()));
     // Of several clusters in it, the others would be lost.
     let both = FRESH.replace(
         "contexts:",
@@ -259,12 +259,12 @@ fn entries_of_another_cluster_are_reported_and_replaced_only_with_consent() {
     );
     fs::write(home.path().join("one.yaml"), &both).unwrap();
     let plan = files.plan(&own_file, "shop", &known()).unwrap();
-    assert_eq!(plan.whose, EntryOwner::Another("night in eu01".into()));
+    assert_eq!(plan.owner, EntryOwner::Another("night in eu01".into()));
     // A user of the name that another cluster's context uses.
     let shared = both.replace("users:", "- name: x\n  context: {cluster: other, user: u}\nusers:");
     fs::write(&config, &shared).unwrap();
     let plan = files.plan(&FileTarget::Merge, "u", &known()).unwrap();
-    assert_eq!(plan.whose, EntryOwner::Another("night in eu01".into()));
+    assert_eq!(plan.owner, EntryOwner::Another("night in eu01".into()));
 }
 
 #[test]

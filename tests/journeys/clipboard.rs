@@ -34,7 +34,7 @@ async fn clip_01_a_failing_route_falls_back_to_the_next() {
     let mut journey = Journey::with(setting).await;
     journey.press("/alpha<enter>K").await;
     journey.press(TO_CLIPBOARD).await;
-    journey.until_said("Sent to the terminal (OSC 52)", 5).await;
+    journey.until_text("Sent to the terminal (OSC 52)", 5).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,7 +16,7 @@ const ISSUE: &str = "<tab><tab><tab><tab><tab><enter>";
 /// From the open dialog of a start to its button.
 const START: &str = "<tab><enter>";
 
-/// What stands under each context of a merged file: its server, and what its certificates say.
+/// The server and certificates of each context of a merged file.
 fn contexts(text: &str) -> BTreeMap<String, (String, CredentialFacts)> {
     let names = text.lines().filter_map(|line| line.strip_prefix("  name: "));
     names
@@ -57,7 +57,7 @@ async fn cred_01_a_kubeconfig_is_never_stored_under_another_cluster() {
     // The first rotation has given alpha's authority a name of its own.
     assert_eq!(issuer(&found, "nova"), "CN=kubernetes-client");
     assert_eq!(found.len(), 1, "{text}");
-    // Alpha's came, and is told with its own name and end.
+    // Alpha's answer is shown with its own name and expiry.
     journey.says("The kubeconfig of alpha is not saved, expires in 7h 59m");
     journey.press("/<ctrl-u>alpha<enter>K").await;
     journey.says("issued; expires Tue 24 Nov 2026 22:00");

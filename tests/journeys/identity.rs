@@ -11,7 +11,7 @@ async fn auth_02_a_token_that_expired_before_the_start_is_reported_with_its_expi
     let token = format!("eyJhbGciOiJSUzUxMiJ9.{payload}.c2ln");
     let setting = Setting::default().set("STACKIT_ACCESS_TOKEN", &token);
     let mut journey = Journey::with(setting).await;
-    journey.says("the token of ops-sa@acme ended at 2026-11-24 12:00:00 UTC");
+    journey.says("the token of ops-sa@acme expired at 2026-11-24 12:00:00 UTC");
     journey.says("Restart skeys with a new token in STACKIT_ACCESS_TOKEN.");
     journey.wait(30).await;
     assert!(journey.simulator.request_log().is_empty(), "a dead token is not sent");
@@ -26,7 +26,7 @@ async fn auth_04_a_401_renews_once_and_continues() {
     journey.press("r").await;
     journey.shows("live");
     assert_eq!(journey.calls("POST", "/token"), 2);
-    // A start survives it as well: the 401 had no effect, so that it is sent anew.
+    // A start survives it as well: the 401 had no effect, so it is sent again.
     journey.press("/alpha<enter>R").await;
     journey.wait(60).await;
     journey.simulator.revoke_tokens();

@@ -331,7 +331,7 @@ async fn file_09_a_name_that_is_taken_is_asked_about_and_never_half_replaced() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_of_another_cluster_is_asked_about_again() {
-    // It looks like this cluster's by name and region; only the issued kubeconfig tells that it is not.
+    // It looks like this cluster's by name and region; only the issued kubeconfig shows that it is not.
     let text = FOREIGN
         .replace("{cluster: foreign-2, user: foreign-1}", "{cluster: foreign-2, user: foreign-2}")
         .replace("{cluster: foreign-3, user: foreign-1}", "{cluster: foreign-3, user: foreign-2}")
@@ -358,7 +358,7 @@ async fn an_entry_of_another_cluster_is_asked_about_again() {
     let merged = journey.read(".kube/config");
     assert!(before.lines().all(|line| merged.lines().any(|other| other == line)), "{merged}");
     assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
-    // A renewal is told as one.
+    // A renewal is shown as one.
     journey.press("K<tab><tab>-eu01").await;
     journey.says("already exists, for this cluster");
 }
@@ -459,7 +459,7 @@ async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
     journey.says("/elsewhere.yaml");
     journey.press("<esc>T").await;
     assert!(journey.read("state/state.json").contains("/elsewhere.yaml"), "it was erased");
-    // Made anew under its name, it is another cluster: nothing was issued for that one.
+    // A recreated cluster is another one: nothing was issued for it.
     journey.simulator.with_cloud(|cloud| {
         cloud.recreate(
             &ClusterId::new(PROJECT, "eu01", "bravo"),

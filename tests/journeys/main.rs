@@ -1,4 +1,4 @@
-//! Whole journeys: keys in, screen out, real HTTP to the simulator, time turned by hand.
+//! Journeys: keys in, screen out, real HTTP to the simulator, a manual clock.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -8,7 +8,7 @@ use serde_json::json;
 use skeys::testing::app::settings::ObservationScope;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
-use crate::simulated_cluster::{client, looking};
+use crate::simulated_cluster::{client, observing};
 use crate::support::{Journey, Setting};
 
 /// A cluster that was rotated a while ago, with more lines of its description.
@@ -28,7 +28,7 @@ fn rolling(name: &str) -> String {
 
 /// A tall terminal, so that every pool and zone is in it.
 fn tall(clusters: &str) -> Setting {
-    Setting { size: (132, 64), ..looking(ObservationScope::Running, clusters) }
+    Setting { size: (132, 64), ..observing(ObservationScope::Running, clusters) }
 }
 
 /// Every zone of every pool of the farm.
@@ -49,16 +49,18 @@ async fn a_roll_is_shown_node_by_node_from_start_to_prepared() {
     journey.press("/farm<enter>R<tab><enter>").await;
     journey.press("<enter>").await;
     journey.press("3").await;
-    journey.until_so("a picture", (5, 60), |journey| journey.headline().is_some()).await;
+    journey.until_holds("a picture", (5, 60), |journey| journey.headline().is_some()).await;
     let (mut before, mut changes) = (None, 0);
     for round in 0..400 {
         journey.pass(10, 1).await;
         if journey.phase("farm") == "PREPARED" {
             break;
         }
-        journey.until_shown(|j| Some(j.truth("farm").figure()), Journey::headline).await;
+        journey.until_shown(|j| Some(j.expected("farm").progress()), Journey::headline).await;
         let (truths, drawn) = (places.clone(), places.clone());
-        journey.until_shown(move |j| j.truths("farm", &truths), move |j| j.drawn(&drawn)).await;
+        journey
+            .until_shown(move |j| j.expected_by_zone("farm", &truths), move |j| j.drawn(&drawn))
+            .await;
         // Nothing looks done before SKE says so, not even when all nodes are new.
         journey.hides("100 %");
         journey.hides("all 15 nodes new");
@@ -66,7 +68,7 @@ async fn a_roll_is_shown_node_by_node_from_start_to_prepared() {
         before = journey.headline();
         if round % 20 == 0 {
             journey.press("<esc>").await;
-            journey.until_true("farm").await;
+            journey.until_expected("farm").await;
             let row = journey.row("farm");
             assert!(row.contains("preparing") && row.contains('▱'), "{row}");
             journey.press("<enter>3").await;
@@ -82,7 +84,7 @@ async fn a_roll_is_shown_node_by_node_from_start_to_prepared() {
 
 /// Whether a budget holds up a drain, as the machine controller knows it.
 fn is_blocked(journey: &Journey) -> bool {
-    journey.inside("held", |cluster| {
+    journey.with_cluster("held", |cluster| {
         cluster.data_plane.machines().any(|machine| machine.blocked.is_some())
     })
 }
@@ -97,10 +99,10 @@ async fn a_blocked_drain_is_named_and_the_estimate_returns_once_it_is_unblocked(
     journey.press("/held<enter>R<tab><enter>").await;
     journey.press("<enter>").await;
     journey.press("3").await;
-    journey.until_so("a drain that is blocked", (10, 300), is_blocked).await;
+    journey.until_holds("a drain that is blocked", (10, 300), is_blocked).await;
     // Named by the cluster's own API, long before SKE reports it.
     journey.until("blocked by PodDisruptionBudget payments/api", 2).await;
-    let node = journey.inside("held", |cluster| {
+    let node = journey.with_cluster("held", |cluster| {
         let mut machines = cluster.data_plane.machines();
         machines.find(|machine| machine.blocked.is_some()).unwrap().name.to_string()
     });
@@ -121,7 +123,7 @@ async fn a_blocked_drain_is_named_and_the_estimate_returns_once_it_is_unblocked(
     journey.hides("✗ 1 blocked");
     journey.shows(" left ");
     let gone = |journey: &Journey| {
-        journey.inside("held", |cluster| {
+        journey.with_cluster("held", |cluster| {
             cluster
                 .data_plane
                 .node_histories
@@ -129,8 +131,8 @@ async fn a_blocked_drain_is_named_and_the_estimate_returns_once_it_is_unblocked(
                 .any(|history| *history.name == *node && history.gone.is_some())
         })
     };
-    journey.until_so("the node is gone", (10, 60), gone).await;
-    journey.until_shown(|j| Some(j.truth("held").figure()), Journey::headline).await;
+    journey.until_holds("the node is gone", (10, 60), gone).await;
+    journey.until_shown(|j| Some(j.expected("held").progress()), Journey::headline).await;
 }
 
 #[tokio::test]
@@ -140,8 +142,8 @@ async fn a_zone_without_capacity_is_named_until_capacity_returns() {
     journey.press("/full<enter>R<tab><enter>").await;
     journey.press("<enter>").await;
     journey.press("3").await;
-    journey.until_so("a new node", (10, 100), |journey| journey.truth("full").new > 0).await;
-    journey.inside("full", |cluster| cluster.set_capacity("web", false));
+    journey.until_holds("a new node", (10, 100), |journey| journey.expected("full").new > 0).await;
+    journey.with_cluster("full", |cluster| cluster.set_capacity("web", false));
     // What SKE reports comes first, then what is missing is seen; they are one thing.
     journey.until_slowly("SKE reports SKE_NODE_NO_VALID_HOST_FOUND", 10, 120).await;
     journey.until_slowly("✗ no new node comes in pool web in eu01-", 10, 120).await;
@@ -149,10 +151,10 @@ async fn a_zone_without_capacity_is_named_until_capacity_returns() {
     journey.shows("(SKE_NODE_NO_VALID_HOST_FOUND)");
     journey.says("once it moves");
     journey.shows("It moves when there is room for this machine");
-    journey.inside("full", |cluster| cluster.set_capacity("web", true));
+    journey.with_cluster("full", |cluster| cluster.set_capacity("web", true));
     journey.until("full: the roll goes on", 600).await;
     journey.hides("no new node comes");
-    journey.until_shown(|j| Some(j.truth("full").figure()), Journey::headline).await;
+    journey.until_shown(|j| Some(j.expected("full").progress()), Journey::headline).await;
     journey.until_slowly("all 6 nodes new", 20, 200).await;
 }
 
@@ -170,7 +172,7 @@ async fn a_webhook_without_endpoints_is_named_by_its_service() {
     journey.press("/guard<enter>R<tab><enter>").await;
     journey.press("<enter>").await;
     journey.press("3").await;
-    journey.until_so("a new node", (10, 100), |journey| journey.truth("guard").new > 0).await;
+    journey.until_holds("a new node", (10, 100), |journey| journey.expected("guard").new > 0).await;
     journey.hides("no endpoints");
     deployments.patch_scale("webhook", &PatchParams::default(), &scale(0)).await.unwrap();
     journey.until("✗ webhook service policy/webhook has no endpoints", 300).await;
@@ -178,17 +180,17 @@ async fn a_webhook_without_endpoints_is_named_by_its_service() {
     journey.shows("(ValidatingWebhookConfiguration webhook)");
     journey.shows("kubectl -n policy describe service webhook");
     journey.shows("once it moves");
-    journey.until_said("guard: webhook service policy/webhook has no endpoints", 10).await;
+    journey.until_text("guard: webhook service policy/webhook has no endpoints", 10).await;
     journey.pass(60, 10).await;
     let none_joins = |journey: &Journey| {
-        let truth = journey.truth("guard");
-        (truth.joining, truth.new)
+        let expected = journey.expected("guard");
+        (expected.joining, expected.new)
     };
     assert_eq!(none_joins(&journey).0, 0, "who asked before is ready by now");
     let stands = none_joins(&journey);
     journey.pass(60, 10).await;
     assert_eq!(none_joins(&journey), stands);
-    journey.until_shown(|j| Some(j.truth("guard").figure()), Journey::headline).await;
+    journey.until_shown(|j| Some(j.expected("guard").progress()), Journey::headline).await;
 
     deployments.patch_scale("webhook", &PatchParams::default(), &scale(1)).await.unwrap();
     journey.until("guard: the roll goes on", 600).await;
@@ -202,7 +204,7 @@ async fn oddly(path: &str, effect: FaultEffect) -> Journey {
     setting.faults.push(Fault::for_cluster("odd", path, effect));
     let mut journey = Journey::with(setting).await;
     journey.press("<enter>3").await;
-    journey.until_so("a picture", (5, 100), |journey| journey.headline().is_some()).await;
+    journey.until_holds("a picture", (5, 100), |journey| journey.headline().is_some()).await;
     journey
 }
 
@@ -213,7 +215,7 @@ async fn stays_true(journey: &mut Journey) {
         if journey.phase("odd") != "PREPARING" {
             return;
         }
-        journey.until_shown(|j| Some(j.truth("odd").figure()), Journey::headline).await;
+        journey.until_shown(|j| Some(j.expected("odd").progress()), Journey::headline).await;
     }
 }
 
@@ -265,11 +267,11 @@ async fn k8s_12_a_second_roll_while_prepared_is_labelled_another_roll() {
     journey.press("<enter>3").await;
     journey.until("all 6 nodes new", 10).await;
     let now = journey.clock.now();
-    journey.inside("again", |cluster| cluster.roll_again(now));
+    journey.with_cluster("again", |cluster| cluster.roll_again(now));
     journey.until("another roll", 60).await;
     for _ in 0..20 {
         journey.pass(20, 1).await;
-        journey.until_shown(|j| Some(j.truth("again").figure()), Journey::headline).await;
+        journey.until_shown(|j| Some(j.expected("again").progress()), Journey::headline).await;
         journey.hides("stalled");
     }
     journey.press("<esc>").await;

@@ -1,4 +1,4 @@
-//! Regions, projects and connections that fail: the rest goes on, old rows stay with their age, recovery is told.
+//! Regions, projects and connections that fail: the rest works, rows stay with their age, recovery is logged.
 
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 

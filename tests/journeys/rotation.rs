@@ -117,7 +117,7 @@ async fn api_13_a_start_that_never_arrived_is_read_back_and_may_be_repeated() {
     journey.says("Checking whether the rotation started");
     journey.wait(170).await;
     journey.says("Checking whether the rotation started");
-    journey.until_said("SKE shows no started rotation. You can start it again.", 30).await;
+    journey.until_text("SKE shows no started rotation. You can start it again.", 30).await;
     assert_eq!(journey.calls("POST", START), 1);
     // Again, through the whole dialog.
     journey.press("<enter>R").await;
@@ -137,7 +137,7 @@ async fn api_14_an_outcome_that_cannot_be_read_back_is_unknown_until_reads_work_
     journey.order_after(1, Fault::new("GET", "", None, FaultEffect::Drop {}));
     journey.press("<enter>").await;
     journey.says("Checking whether the rotation started");
-    journey.until_said("Result unknown: SKE does not answer. skeys does not send the", 200).await;
+    journey.until_text("Result unknown: SKE does not answer. skeys does not send the", 200).await;
     journey.press("<enter>R").await;
     journey.says("unknown whether the start took effect");
     assert_eq!(journey.calls("POST", START), 1);

@@ -1,4 +1,4 @@
-//! Ordered faults, hibernation, and a server that is not there.
+//! Injected faults, hibernation, and an unreachable server.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn a_hibernated_cluster_has_no_server_until_it_wakes_on_the_same_port() {
     api.list(&ListParams::default()).await.unwrap();
     let mut stream = api.watch(&WatchParams::default(), "0").await.unwrap().boxed();
     cloud.see("alpha", |cluster| cluster.set_state("STATE_HIBERNATED"));
-    // The watch is cut, and nobody answers any more.
+    // The watch is cut, and the server no longer answers.
     while let Some(Ok(_)) = stream.next().await {}
     let refused = api.list(&ListParams::default()).await.unwrap_err();
     assert!(!matches!(refused, kube::Error::Api(_)), "{refused:?}");

@@ -156,7 +156,7 @@ async fn a_compaction_answers_a_resumed_watch_with_410() {
     let Some(Ok(WatchEvent::Error(status))) = next(&mut stream).await else { panic!() };
     assert_eq!((status.code, &*status.reason), (410, "Expired"));
     assert!(next(&mut stream).await.is_none());
-    // A continued list is told so as an answer.
+    // A continued list gets it as an answer.
     let pods = Api::<Pod>::all(client);
     let page = pods.list(&ListParams::default().limit(2)).await.unwrap();
     let mut fault = Fault::for_cluster("alpha", "api/v1/pods", FaultEffect::Compact {});
@@ -164,7 +164,7 @@ async fn a_compaction_answers_a_resumed_watch_with_410() {
     cloud.simulator.inject_fault(fault);
     let rest = ListParams::default().limit(2).continue_token(&page.metadata.continue_.unwrap());
     assert_eq!(crate::support::code(pods.list(&rest).await), 410);
-    // And a reflector that is told so lists again.
+    // And a reflector that gets it lists again.
     let mut reflector = std::pin::pin!(watcher(api, watcher::Config::default()));
     loop {
         if let Some(Ok(watcher::Event::InitDone)) = next(&mut reflector).await {

@@ -1,4 +1,4 @@
-//! Patches, deletions, evictions, questions about oneself.
+//! Patches, deletions, evictions, self-subject reviews.
 
 use std::collections::BTreeSet;
 
@@ -99,7 +99,7 @@ async fn an_unreachable_webhook_keeps_nodes_from_joining_until_it_may_fail() {
         endpoints.iter().filter(|one| is_serving(one)).count()
     };
     assert_eq!(serving().await, 1);
-    // Without pods there is nobody to ask.
+    // Without pods the webhook has no endpoint.
     let deployments = Api::<Deployment>::namespaced(client.clone(), "policy");
     let scale = |replicas: u32| Patch::Merge(json!({"spec": {"replicas": replicas}}));
     deployments.patch_scale("webhook", &PatchParams::default(), &scale(0)).await.unwrap();

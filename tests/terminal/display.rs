@@ -1,4 +1,4 @@
-//! What the program does with terminals that are small, dumb, colourless or none at all.
+//! Terminals that are small, dumb, without colours, or absent.
 
 use crate::support::{SKEYS, Terminal, plain};
 

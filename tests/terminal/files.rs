@@ -154,7 +154,7 @@ async fn file_26_held_locks_and_fifos_do_not_prevent_starting() {
         let mut terminal = Terminal::run_in(home, &[SKEYS], 140, 40, &cloud.environment(&[]));
         terminal.until("5 clusters");
         terminal.until(shows);
-        // It acts: another theme is kept, or told not to be.
+        // It works: another theme is saved, or the failure is shown.
         terminal.send(b"T");
         terminal.send(b"q");
         assert_eq!(terminal.end_restored(), 0);

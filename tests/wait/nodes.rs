@@ -1,14 +1,14 @@
-//! Nodes are looked at while they are replaced, and only then.
+//! Nodes are observed while they are replaced, and only then.
 
 use skeys::testing::cli::Goal;
 use skeys::testing::cli::wait::ObservationPolicy;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
 
-use crate::support::{Cloud, SCENE, Words, id, words};
+use crate::support::{Cloud, SCENE, WaitCommand, command, id};
 
-fn looking(cluster: &str) -> Words<'_> {
-    Words { looks: ObservationPolicy::AtNodes, ..words(cluster, Goal::Prepared) }
+fn observing(cluster: &str) -> WaitCommand<'_> {
+    WaitCommand { policy: ObservationPolicy::AtNodes, ..command(cluster, Goal::Prepared) }
 }
 
 fn kubeconfigs(cloud: &Cloud) -> usize {
@@ -20,7 +20,7 @@ fn kubeconfigs(cloud: &Cloud) -> usize {
 async fn each_change_of_progress_prints_one_line() {
     let cloud = Cloud::with(SCENE, 2.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(looking("alpha"));
+    let mut wait = cloud.wait(observing("alpha"));
     assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
     let lines = wait.out.lines();
     let rests: Vec<&str> = lines.iter().map(|line| line.split_once(' ').unwrap().1).collect();
@@ -41,7 +41,7 @@ async fn each_change_of_progress_prints_one_line() {
 async fn time_while_suspended_is_not_a_stall() {
     let cloud = Cloud::with(SCENE, 4.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(looking("alpha"));
+    let mut wait = cloud.wait(observing("alpha"));
     wait.until(&cloud, "PREPARING 1 of ", 1_200).await;
     wait.stride = 7_200;
     wait.pass(&cloud, 7_200).await;
@@ -53,7 +53,7 @@ async fn time_while_suspended_is_not_a_stall() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_suspend_observing_restarts() {
     let cloud = Cloud::begin().await;
-    let mut wait = cloud.wait(looking("delta"));
+    let mut wait = cloud.wait(observing("delta"));
     wait.until(&cloud, "1 node blocked; PDB payments/api", 600).await;
     // The one it has would be renewed after two thirds of its ten minutes; then there is a fresh one.
     let first = kubeconfigs(&cloud);
@@ -74,7 +74,7 @@ async fn after_a_suspend_observing_restarts() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_blocker_is_logged_and_the_wait_continues() {
     let cloud = Cloud::begin().await;
-    let mut wait = cloud.wait(Words { timeout: Some(1_800), ..looking("delta") });
+    let mut wait = cloud.wait(WaitCommand { timeout: Some(1_800), ..observing("delta") });
     wait.until(&cloud, "1 node blocked; PDB payments/api", 600).await;
     let lines = wait.out.lines();
     assert!(lines.last().unwrap().contains("PDB payments/api"), "{lines:#?}");
@@ -96,7 +96,7 @@ async fn unavailable_nodes_are_logged_once_and_reads_continue() {
         FaultEffect::Unreachable { hang: false },
     ));
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(looking("alpha"));
+    let mut wait = cloud.wait(observing("alpha"));
     assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
     let lines = wait.out.lines();
     assert_eq!(lines.len(), 3, "{lines:#?}");
@@ -105,13 +105,13 @@ async fn unavailable_nodes_are_logged_once_and_reads_continue() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_permission_no_kubeconfig_is_requested() {
-    for (looks, why) in [
+    for (policy, why) in [
         (ObservationPolicy::NotReadOnly, "read-only"),
         (ObservationPolicy::NotConfigured, "watch is never"),
     ] {
         let cloud = Cloud::with(SCENE, 10.0).await;
         cloud.step("alpha", ClusterOperation::StartRotation);
-        let mut wait = cloud.wait(Words { looks, ..words("alpha", Goal::Prepared) });
+        let mut wait = cloud.wait(WaitCommand { policy, ..command("alpha", Goal::Prepared) });
         assert_eq!(wait.end(&cloud, 1_200).await, 0, "{}", wait.all());
         assert!(wait.out.lines()[0].contains(why), "{}", wait.all());
         assert!(cloud.simulator.request_log().iter().all(|call| call.method == "GET"));
@@ -124,7 +124,7 @@ async fn only_preparing_clusters_without_static_tokens_are_observed() {
         [("legacy", Goal::Prepared), ("alpha", Goal::Prepared), ("bravo", Goal::Completed)]
     {
         let cloud = Cloud::begin().await;
-        let wait = cloud.wait(Words { goal, ..looking(cluster) });
+        let wait = cloud.wait(WaitCommand { goal, ..observing(cluster) });
         wait.pass(&cloud, 120).await;
         assert_eq!(kubeconfigs(&cloud), 0, "{cluster}");
     }
@@ -134,7 +134,7 @@ async fn only_preparing_clusters_without_static_tokens_are_observed() {
 async fn observing_ends_with_the_roll() {
     let cloud = Cloud::with(SCENE, 10.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let wait = cloud.wait(Words { goal: Goal::Completed, ..looking("alpha") });
+    let wait = cloud.wait(WaitCommand { goal: Goal::Completed, ..observing("alpha") });
     wait.until(&cloud, "alpha PREPARED", 1_800).await;
     let asked = kubeconfigs(&cloud);
     assert!(asked > 0);

@@ -1,16 +1,16 @@
-//! Outages, refusals and odd answers are told once and waited through; what cannot get better ends the wait.
+//! Outages, refusals and unexpected answers are printed once; permanent failures end the wait.
 
 use skeys::testing::cli::Goal;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
 
-use crate::support::{Cloud, SCENE, SignIn, Words, words};
+use crate::support::{Cloud, SCENE, SignIn, WaitCommand, command};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cli_03_a_wait_survives_an_outage_of_twenty_minutes_and_prints_it_once() {
     let cloud = Cloud::with(SCENE, 0.5).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.pass(&cloud, 60).await;
     // The network is gone first, then a gateway answers for SKE, then it is asked for patience.
     cloud.simulator.inject_fault(Fault::new("GET", "", None, FaultEffect::Drop {}));
@@ -40,7 +40,7 @@ async fn cli_03_a_wait_survives_an_outage_of_twenty_minutes_and_prints_it_once()
 async fn an_outage_does_not_make_requests_pile_up() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let wait = cloud.wait(words("alpha", Goal::Prepared));
+    let wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.pass(&cloud, 10).await;
     let before = cloud.calls("GET");
     cloud.out(503);
@@ -53,7 +53,7 @@ async fn an_outage_does_not_make_requests_pile_up() {
 async fn the_last_line_names_an_outage_that_ended_with_it() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.pass(&cloud, 10).await;
     cloud.out(503);
     wait.stride = 10;
@@ -70,7 +70,7 @@ async fn the_last_line_names_an_outage_that_ended_with_it() {
 async fn single_unexpected_answers_are_neither_printed_nor_fatal() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let wait = cloud.wait(words("alpha", Goal::Prepared));
+    let wait = cloud.wait(command("alpha", Goal::Prepared));
     let not_found = r#"{"code":"NotFound","message":"cluster \"alpha\": not found","details":""}"#;
     for effect in [
         FaultEffect::Drop {},
@@ -97,7 +97,7 @@ async fn single_unexpected_answers_are_neither_printed_nor_fatal() {
 async fn api_09_retry_after_is_respected() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let wait = cloud.wait(words("alpha", Goal::Prepared));
+    let wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.pass(&cloud, 10).await;
     let limited = FaultEffect::Answer {
         status: 429,
@@ -118,7 +118,7 @@ async fn api_09_retry_after_is_respected() {
 async fn api_10_a_slow_answer_times_out_and_polling_continues() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.pass(&cloud, 10).await;
     cloud.simulator.inject_fault(Fault::delay("/clusters/alpha", 40));
     wait.pass(&cloud, 120).await;
@@ -134,7 +134,8 @@ async fn api_10_a_slow_answer_times_out_and_polling_continues() {
 async fn auth_03_expired_tokens_are_renewed_silently() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(Words { sign_in: SignIn::Key, ..words("alpha", Goal::Prepared) });
+    let mut wait =
+        cloud.wait(WaitCommand { sign_in: SignIn::Key, ..command("alpha", Goal::Prepared) });
     wait.pass(&cloud, 60).await;
     cloud.simulator.revoke_tokens();
     wait.stride = 10;
@@ -146,15 +147,15 @@ async fn auth_03_expired_tokens_are_renewed_silently() {
 async fn auth_04_a_token_that_cannot_be_renewed_ends_the_wait_with_a_hint() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.pass(&cloud, 60).await;
     cloud.simulator.revoke_tokens();
     assert_eq!(wait.end(&cloud, 120).await, 1, "{}", wait.all());
     let said = wait.err.text();
-    assert!(said.contains("was refused") && said.contains("STACKIT_ACCESS_TOKEN"), "{said}");
+    assert!(said.contains("was rejected") && said.contains("STACKIT_ACCESS_TOKEN"), "{said}");
     // At the first look there is nothing to be patient for.
     for cluster in ["alpha".to_owned(), format!("{}/eu01/alpha", crate::support::PROJECT)] {
-        let mut wait = cloud.wait(words(&cluster, Goal::Prepared));
+        let mut wait = cloud.wait(command(&cluster, Goal::Prepared));
         assert_eq!(wait.end(&cloud, 0).await, 1, "{}", wait.all());
         assert!(
             wait.err.text().contains(". Start skeys again with a new token in"),
@@ -168,7 +169,8 @@ async fn auth_04_a_token_that_cannot_be_renewed_ends_the_wait_with_a_hint() {
 async fn auth_06_an_unreachable_token_endpoint_is_an_outage() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(Words { sign_in: SignIn::Key, ..words("alpha", Goal::Prepared) });
+    let mut wait =
+        cloud.wait(WaitCommand { sign_in: SignIn::Key, ..command("alpha", Goal::Prepared) });
     wait.pass(&cloud, 60).await;
     cloud.simulator.inject_fault(Fault::new("POST", "/token", None, FaultEffect::Drop {}));
     cloud.simulator.revoke_tokens();
@@ -185,7 +187,7 @@ async fn no_token_is_ever_printed() {
     let exports = cloud.simulator.exports();
     let (_, token) = exports.iter().find(|(name, _)| *name == "STACKIT_ACCESS_TOKEN").unwrap();
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.pass(&cloud, 30).await;
     cloud.out(500);
     wait.pass(&cloud, 60).await;

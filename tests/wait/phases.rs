@@ -1,17 +1,17 @@
-//! What is waited for comes, was there already, or cannot come.
+//! The phase is reached, was already reached, or cannot be reached.
 
 use skeys::testing::cli::Goal;
 use skeys::testing::domain::rotation::Step;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
 
-use crate::support::{Cloud, Words, id, words};
+use crate::support::{Cloud, WaitCommand, command, id};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wait_for_prepared_ends_when_prepared() {
     let cloud = Cloud::with(crate::support::SCENE, 10.0).await;
     cloud.order("alpha", Step::Start).await;
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     assert_eq!(wait.end(&cloud, 1_200).await, 0, "{}", wait.all());
     let lines = wait.out.lines();
     assert_eq!(
@@ -26,7 +26,7 @@ async fn a_wait_for_prepared_ends_when_prepared() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wait_for_completed_passes_all_phases() {
     let cloud = Cloud::begin().await;
-    let mut wait = cloud.wait(words("bravo", Goal::Completed));
+    let mut wait = cloud.wait(command("bravo", Goal::Completed));
     wait.stride = 5;
     wait.pass(&cloud, 3_600).await;
     let lines = wait.out.lines();
@@ -49,7 +49,7 @@ async fn a_wait_for_completed_passes_all_phases() {
 async fn a_phase_that_is_already_reached_ends_the_wait() {
     let cloud = Cloud::begin().await;
     for (cluster, goal) in [("bravo", Goal::Prepared), ("alpha", Goal::Completed)] {
-        let mut wait = cloud.wait(words(cluster, goal));
+        let mut wait = cloud.wait(command(cluster, goal));
         assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
         assert!(wait.out.text().contains("already reached"), "{}", wait.all());
     }
@@ -62,7 +62,7 @@ async fn api_11_stale_reads_for_three_minutes_after_a_start_do_not_end_the_wait(
         let stale = FaultEffect::Stale { milliseconds: 180_000 };
         cloud.simulator.inject_fault(Fault::new("POST", "start-credentials-rotation", None, stale));
         cloud.order(cluster, Step::Start).await;
-        let mut wait = cloud.wait(words(cluster, Goal::Prepared));
+        let mut wait = cloud.wait(command(cluster, Goal::Prepared));
         wait.pass(&cloud, 179).await;
         let lines = wait.out.lines();
         assert_eq!(lines.len(), 1, "{lines:#?}");
@@ -75,7 +75,7 @@ async fn api_11_stale_reads_for_three_minutes_after_a_start_do_not_end_the_wait(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_start_the_wait_fails_after_five_minutes() {
     let cloud = Cloud::begin().await;
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.pass(&cloud, 299).await;
     assert!(!wait.is_over());
     assert_eq!(wait.end(&cloud, 10).await, 1, "{}", wait.all());
@@ -86,7 +86,7 @@ async fn without_a_start_the_wait_fails_after_five_minutes() {
 async fn a_rotation_past_prepared_between_two_reads_counts_with_a_remark() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.settle(&cloud).await;
     cloud.put("alpha", "PREPARED");
     cloud.step("alpha", ClusterOperation::CompleteRotation);
@@ -104,7 +104,7 @@ async fn api_07_an_unknown_phase_is_printed_and_the_wait_continues() {
         None,
         FaultEffect::UnknownValues {},
     ));
-    let mut wait = cloud.wait(words("bravo", Goal::Prepared));
+    let mut wait = cloud.wait(command("bravo", Goal::Prepared));
     wait.pass(&cloud, 600).await;
     let lines = wait.out.lines();
     assert_eq!(lines.len(), 1, "{lines:#?}");
@@ -123,7 +123,8 @@ async fn api_07_an_unknown_phase_is_printed_and_the_wait_continues() {
 async fn a_cluster_by_its_full_address_needs_no_list() {
     let cloud = Cloud::begin().await;
     let address = format!("{}/eu02/twin", crate::support::PROJECT);
-    let mut wait = cloud.wait(Words { regions: Vec::new(), ..words(&address, Goal::Prepared) });
+    let mut wait =
+        cloud.wait(WaitCommand { regions: Vec::new(), ..command(&address, Goal::Prepared) });
     assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
     let log = cloud.simulator.request_log();
     assert_eq!(log.len(), 1);
@@ -133,7 +134,7 @@ async fn a_cluster_by_its_full_address_needs_no_list() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_17_a_deleted_cluster_is_reported_and_ends_the_wait() {
     let cloud = Cloud::begin().await;
-    let mut wait = cloud.wait(words("delta", Goal::Prepared));
+    let mut wait = cloud.wait(command("delta", Goal::Prepared));
     wait.pass(&cloud, 10).await;
     cloud.simulator.with_cloud(|cloud| cloud.delete(&id("delta")));
     assert_eq!(wait.end(&cloud, 10).await, 1, "{}", wait.all());
@@ -147,7 +148,7 @@ async fn api_17_a_deleted_cluster_is_reported_and_ends_the_wait() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_18_a_recreated_cluster_ends_the_wait() {
     let cloud = Cloud::begin().await;
-    let mut wait = cloud.wait(words("delta", Goal::Prepared));
+    let mut wait = cloud.wait(command("delta", Goal::Prepared));
     wait.pass(&cloud, 10).await;
     let now = cloud.clock.now();
     cloud.simulator.with_cloud(|cloud| cloud.recreate(&id("delta"), now));

@@ -28,7 +28,7 @@ enum Term {
     Marked,
 }
 
-/// What a filter looks at beside the cluster.
+/// What a filter matches besides the cluster.
 #[derive(Debug, Clone, Copy)]
 pub struct FilterRow<'a> {
     pub cluster: &'a Cluster,

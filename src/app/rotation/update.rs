@@ -174,7 +174,7 @@ fn press(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
     match &dialog.stage {
         RotationDialogStage::Asking => send(rotation, cx),
         RotationDialogStage::Changed(_) => {
-            // The person has seen the change: ask anew on what is shown now.
+            // The user has seen the change: ask again for the current state.
             match permits(&dialog.shown, Action::Rotate(dialog.step)) {
                 Err(refusal) => cx.toast(refusal.to_string()),
                 Ok(()) => dialog.stage = RotationDialogStage::Asking,
@@ -232,7 +232,7 @@ fn copy(dialog: &RotationDialog, cx: &mut UpdateContext<'_>) {
     }
 }
 
-/// Static-token kubeconfigs on this machine were looked for.
+/// Takes in the static-token kubeconfigs of this machine.
 pub fn tokens_found(
     rotation: &mut RotationState,
     id: DialogId,

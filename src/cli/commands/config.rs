@@ -18,11 +18,11 @@ pub struct Output {
 }
 
 impl Output {
-    fn fine(out: String) -> Self {
+    fn success(out: String) -> Self {
         Self { out, err: String::new(), status: 0 }
     }
 
-    fn wrong(err: String, status: u8) -> Self {
+    fn failure(err: String, status: u8) -> Self {
         Self { out: String::new(), err, status }
     }
 }
@@ -32,10 +32,10 @@ pub fn run(command: &ConfigCommand, flags: &Flags, places: &Places<'_>) -> Outpu
     let (path, _) = path(flags, places);
     let Some(path) = path else {
         let text = "No home folder is set; use --config or SKEYS_CONFIG.\n";
-        return Output::wrong(text.to_owned(), 1);
+        return Output::failure(text.to_owned(), 1);
     };
     match command {
-        ConfigCommand::Path => Output::fine(format!("{}\n", path.display())),
+        ConfigCommand::Path => Output::success(format!("{}\n", path.display())),
         ConfigCommand::Check => check(flags, places),
         ConfigCommand::Init { force } => init(&path, *force),
     }
@@ -51,13 +51,13 @@ fn check(flags: &Flags, places: &Places<'_>) -> Output {
                 out.push('\n');
             }
             match crate::app::keymap::Keymap::new(&loaded.config.keys()) {
-                Ok(_) => Output::fine(out),
-                Err(problems) => Output::wrong(problems.join("\n") + "\n", 2),
+                Ok(_) => Output::success(out),
+                Err(problems) => Output::failure(problems.join("\n") + "\n", 2),
             }
         }
         Err(problems) => {
             let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            Output::wrong(lines.join("\n") + "\n", 2)
+            Output::failure(lines.join("\n") + "\n", 2)
         }
     }
 }
@@ -65,14 +65,14 @@ fn check(flags: &Flags, places: &Places<'_>) -> Output {
 fn init(path: &Path, force: bool) -> Output {
     if path.exists() && !force {
         let text = format!("{} already exists; use --force to replace it.\n", path.display());
-        return Output::wrong(text, 1);
+        return Output::failure(text, 1);
     }
     let written = private_file::parent(path)
         .map_or(Ok(()), |folder| private_file::create_folder(&folder))
         .and_then(|()| private_file::replace(path, EXAMPLE.as_bytes(), &private_file::unobserved));
     match written {
-        Ok(()) => Output::fine(format!("Written: {}\n", path.display())),
-        Err(failure) => Output::wrong(format!("{failure}\n"), 1),
+        Ok(()) => Output::success(format!("Written: {}\n", path.display())),
+        Err(failure) => Output::failure(format!("{failure}\n"), 1),
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Config {
 /// Values by path, each with its origin.
 type Values = BTreeMap<&'static str, (Value, String)>;
 
-/// Where things are looked for.
+/// Where configuration is read from.
 #[derive(Clone)]
 pub struct Places<'a> {
     /// Reads a variable of the environment.

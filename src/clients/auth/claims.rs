@@ -1,4 +1,4 @@
-//! What a token says about itself, decoded without verification; and whether a header can carry it.
+//! Claims of a token, decoded without verification, and whether a header can carry it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

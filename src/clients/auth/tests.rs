@@ -67,7 +67,7 @@ async fn auth_02_an_expired_token_is_reported_with_its_expiry() {
     assert_eq!(failure.kind, FailureKind::SignedOut);
     let ended = now().saturating_sub(jiff::SignedDuration::from_mins(1)).unwrap();
     let ended = ended.strftime("%Y-%m-%d %H:%M:%S UTC");
-    assert_eq!(failure.message, format!("the token of ops-sa@sa.stackit.cloud ended at {ended}"));
+    assert_eq!(failure.message, format!("the token of ops-sa@sa.stackit.cloud expired at {ended}"));
     let remedy = "restart skeys with a new token in STACKIT_ACCESS_TOKEN";
     assert_eq!(failure.hint.as_deref(), Some(remedy));
 }
@@ -75,19 +75,19 @@ async fn auth_02_an_expired_token_is_reported_with_its_expiry() {
 #[tokio::test]
 async fn auth_04_a_rejected_token_is_reported_with_its_account() {
     let known = jwt(&serde_json::json!({"email": "ops-sa@sa.stackit.cloud"}));
-    for (token, told) in [
-        (known.as_str(), "the token of ops-sa@sa.stackit.cloud was refused"),
-        ("opaque", "the token was refused"),
+    for (token, expected) in [
+        (known.as_str(), "the token of ops-sa@sa.stackit.cloud was rejected"),
+        ("opaque", "the token was rejected"),
     ] {
         let (source, ..) = from_config(fixed(token)).unwrap();
         let failure = source.renew(&Secret::new(token.to_owned())).await.unwrap_err();
-        assert_eq!(failure.message, told);
-        assert!(failure.to_string().contains("refused. Restart skeys with a new token in"));
+        assert_eq!(failure.message, expected);
+        assert!(failure.to_string().contains("rejected. Restart skeys with a new token in"));
     }
     let exp = now().as_second() - 60;
     let (source, ..) = from_config(fixed(&jwt(&serde_json::json!({"exp": exp})))).unwrap();
     let ended = source.token().await.unwrap_err();
-    assert!(ended.message.starts_with("the token ended at "), "{}", ended.message);
+    assert!(ended.message.starts_with("the token expired at "), "{}", ended.message);
 }
 
 #[tokio::test]

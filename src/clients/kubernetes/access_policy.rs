@@ -15,7 +15,7 @@ const SETTLING: SignedDuration = SignedDuration::from_mins(15);
 pub struct AccessPolicy {
     hibernates: bool,
     one_way: bool,
-    /// Where the rotation stands.
+    /// The rotation.
     pub phase: Phase,
     initiated: Option<Timestamp>,
 }

@@ -12,29 +12,29 @@ use crate::domain::cluster::ClusterName;
 use crate::domain::failure::{Cause, Failure, FailureKind};
 use crate::domain::text::clean;
 
-/// A reason in words, which are cleaned and hold no secret, and the error that they were taken from.
+/// A reason in text, which are cleaned and hold no secret, and the error that they were taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    words: String,
+    text: String,
     cause: Cause,
 }
 
 impl Reason {
     /// The innermost reasons of an error.
     pub fn of(error: impl Error + Send + Sync + 'static) -> Self {
-        Self { words: describe_error(&error), cause: Cause::new(error) }
+        Self { text: describe_error(&error), cause: Cause::new(error) }
     }
 }
 
 impl From<&str> for Reason {
     fn from(text: &str) -> Self {
-        Self { words: shorten(text), cause: Cause::default() }
+        Self { text: shorten(text), cause: Cause::default() }
     }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words)
+        f.write_str(&self.text)
     }
 }
 
@@ -81,7 +81,7 @@ pub enum KubeError {
     Status {
         /// HTTP status.
         code: u16,
-        /// The server's words.
+        /// The server's text.
         message: String,
     },
     /// The answer is not what the API describes.
@@ -167,7 +167,7 @@ impl KubeError {
                 }
                 Some(tls) => (tls.to_string(), Self::Unreachable),
             };
-        Ok(variant(Reason { words: shorten(&text), cause: Cause::new(error) }))
+        Ok(variant(Reason { text: shorten(&text), cause: Cause::new(error) }))
     }
 
     /// Whether the server could not be asked at all, so that the connection itself may be broken.

@@ -309,8 +309,8 @@ impl Store {
                 ListStatus::Seen(Some(missing)) => Unseen::Partly(missing.clone()),
                 // `Templates::Forbidden` says this.
                 ListStatus::Forbidden(_) if *resource_kind == ResourceKind::Templates => continue,
-                ListStatus::Forbidden(words) => Unseen::Failing(format!("forbidden ({words})")),
-                ListStatus::Failing(words) => Unseen::Failing(words.clone()),
+                ListStatus::Forbidden(text) => Unseen::Failing(format!("forbidden ({text})")),
+                ListStatus::Failing(text) => Unseen::Failing(text.clone()),
             };
             unseen.insert(resource_kind.name(), why);
         }

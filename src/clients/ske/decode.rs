@@ -293,9 +293,9 @@ mod tests {
     fn the_deprecated_error_is_listed_beside_the_new_ones() {
         let body = br#"{"status":{"errors":[{"code":"A","message":"a"}],"error":{"code":"B","details":"b"}}}"#;
         let cluster = one(&ClusterId::new("p", "eu01", "x"), body).unwrap();
-        let told: Vec<_> =
+        let errors: Vec<_> =
             cluster.problems.iter().map(|problem| (&*problem.code, &*problem.message)).collect();
-        assert_eq!(told, [("A", "a"), ("B", "b")]);
+        assert_eq!(errors, [("A", "a"), ("B", "b")]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Menus, the form and the filter as they are used: keys in, screen out.
+//! Menus, the form and the filter: keys in, screen out.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -228,13 +228,13 @@ fn planned(state: &mut State, plan: Plan) {
     update(state, now, Message::Answered(request, Answer::Plan(Ok(Box::new(plan)))));
 }
 
-fn taken(whose: EntryOwner) -> Plan {
+fn taken(owner: EntryOwner) -> Plan {
     let names = ["shop-prod", "shop-prod-eu01"].map(str::to_owned);
     Plan {
         path: "~/.kube/config".to_owned(),
         exists: true,
         taken: vec!["context shop-prod".to_owned()],
-        whose,
+        owner,
         names: names.into_iter().collect(),
         ..Plan::default()
     }
@@ -254,7 +254,7 @@ fn context_and_path(state: &State) -> (String, String) {
 #[test]
 fn entries_of_another_cluster_are_distinguished() {
     for (whose, said) in [
-        (EntryOwner::Untold, "Already exists: context"),
+        (EntryOwner::Unknown, "Already exists: context"),
         (
             EntryOwner::Alike("shop-prod in eu01".into()),
             "Already exists, for shop-prod in eu01: context",
@@ -301,7 +301,7 @@ fn entries_that_skeys_saved_are_recognised() {
         };
         state.credentials.accesses = vec![access];
         write(&mut state, "K");
-        planned(&mut state, taken(EntryOwner::Untold));
+        planned(&mut state, taken(EntryOwner::Unknown));
         assert!(flat(&state).contains(said), "{said} in\n{}", flat(&state));
     }
 }

@@ -247,7 +247,7 @@ fn a_sent_step_is_shown_in_every_stage() {
     let cluster_id = id(&state, "web-stage");
     let stages = [
         (PendingStage::Sending, "Sending"),
-        (PendingStage::Accepted { at: ago(1), told: false }, "Accepted at 14:01:11"),
+        (PendingStage::Accepted { at: ago(1), reported: false }, "Accepted at 14:01:11"),
         (
             PendingStage::ReadingBack { until: std::time::Duration::ZERO, seen: None },
             "Checking whether the rotation started",
@@ -359,13 +359,13 @@ fn kubeconfig_form() {
         mode: Some(0o644),
         others: 11,
         taken: names.clone(),
-        whose: EntryOwner::Another("shop-prod in eu02".into()),
+        owner: EntryOwner::Another("shop-prod in eu02".into()),
         notes: vec!["mode 0644 is tightened to 0600".into()],
         ..Plan::default()
     }));
-    let (whose, other) =
+    let (owner, other) =
         (EntryOwner::Another("shop-prod in eu02".into()), Some("shop-prod-eu01".into()));
-    let question = FormQuestion::NameConflict(NameConflict { names, whose, other });
+    let question = FormQuestion::NameConflict(NameConflict { names, owner, other });
     taken.stage = KubeconfigFormStage::Asking { question, answer: 0 };
     let taken = issuing(taken);
     snapshot_at("form_taken", &taken, 80, 24);

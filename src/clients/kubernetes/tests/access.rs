@@ -98,7 +98,7 @@ async fn k8s_09_a_kubeconfig_with_unexpected_content_is_refused() {
         (text.replace("client-key-data: ", "client-key-data: QUJD"), "unusable"),
         (
             text.replace("client-certificate-data: ", "client-certificate-data: '*'#"),
-            "cannot be read",
+            "invalid YAML",
         ),
         (text.replace("current-context: main", "current-context: gone"), "does not exist"),
         (
@@ -183,7 +183,7 @@ async fn a_connection_reports_whether_the_server_is_ready() {
     let failure = connection.failure(&connection.ready().await.unwrap_err());
     assert_eq!(failure.kind, FailureKind::Unreachable);
     assert!(failure.message.contains("certificate is not this cluster's"), "{failure}");
-    assert!(find_source::<rustls::Error>(&failure).is_some(), "the log is told all of it");
+    assert!(find_source::<rustls::Error>(&failure).is_some(), "the log gets the whole chain");
 }
 
 #[tokio::test]

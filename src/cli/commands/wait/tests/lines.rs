@@ -221,14 +221,14 @@ fn a_stuck_preparation_is_printed_once() {
     let mut tired = Scene::new(Phase::Preparing);
     if let Some(cluster) = &mut tired.cluster {
         cluster.state = ClusterState::Unhealthy;
-        cluster.remember(None, ago(20));
+        cluster.carry_over(None, ago(20));
         cluster.rotation.initiated = Some(ago(13 * 60));
     }
     let mut flickering = Scene::new(Phase::Preparing);
     flickering.cluster.clone_from(&tired.cluster);
     if let Some(cluster) = &mut flickering.cluster {
         cluster.state = ClusterState::Reconciling;
-        cluster.remember(tired.cluster.as_ref(), ago(1));
+        cluster.carry_over(tired.cluster.as_ref(), ago(1));
     }
     let lines = printed(&[
         (0, &tired),

@@ -212,10 +212,10 @@ fn an_observed_rotation_past_prepared_counts() {
 
 #[test]
 fn api_07_an_unknown_phase_does_not_end_the_wait() {
-    let strange = || under_way(Phase::Unknown("WAITING_FOR_WORKERS_ROLLOUT".into()));
+    let unknown = || under_way(Phase::Unknown("WAITING_FOR_WORKERS_ROLLOUT".into()));
     let mut tracker = tracker(Goal::Prepared);
     for hour in 0..48 {
-        assert_eq!(tracker.take_reading(strange(), after(hour * 3_600)), WaitResult::Continue);
+        assert_eq!(tracker.take_reading(unknown(), after(hour * 3_600)), WaitResult::Continue);
     }
     assert_eq!(tracker.take_reading(under_way(Phase::Prepared), after(180_000)), REACHED);
     // The same words for a cluster that rests: its completion is no newer than what was seen.
@@ -268,8 +268,8 @@ fn a_full_address_without_a_cluster_is_not_found() {
 fn api_18_a_recreated_cluster_is_another_one() {
     let mut tracker = tracker(Goal::Completed);
     tracker.take_reading(under_way(Phase::Preparing), after(0));
-    let anew = Cluster { created: Some(after(60).wall), ..rotated(Phase::Never, None, None) };
-    let text = reason(tracker.take_reading(anew, after(70)));
+    let recreated = Cluster { created: Some(after(60).wall), ..rotated(Phase::Never, None, None) };
+    let text = reason(tracker.take_reading(recreated, after(70)));
     assert!(text.contains("recreated at 2026-11-24T14:03:11Z"), "{text}");
 }
 
