@@ -101,7 +101,7 @@ fn file_08_styles_are_kept_and_merging_again_gives_the_same() {
 fn file_08_what_cannot_be_kept_is_refused_with_its_line() {
     let deep = format!("a: {}{}", "[".repeat(70), "]".repeat(70));
     for (text, part) in [
-        ("a: 1\n---\nb: 2\n", "several documents"),
+        ("a: 1\n---\nb: 2\n", "more than one YAML document"),
         ("- a\n", "not a mapping"),
         ("a: 1\na: 2\n", "line 2"),
         ("users:\n- name: a\n- name: a\n", "line 3"),
@@ -121,7 +121,7 @@ fn file_08_what_cannot_be_kept_is_refused_with_its_line() {
 #[test]
 fn api_23_a_strange_answer_is_refused_without_showing_it() {
     for (text, part) in [
-        ("{{{".to_owned(), "cannot be read as YAML"),
+        ("{{{".to_owned(), "invalid YAML"),
         (FRESH.replace("client-certificate-data: QUJD", "x: y"), "no client certificate"),
         (
             FRESH
@@ -136,7 +136,7 @@ fn api_23_a_strange_answer_is_refused_without_showing_it() {
         ),
         (
             FRESH.replace("    server", "    insecure-skip-tls-verify: true\n    server"),
-            "switches the check",
+            "disables verification",
         ),
     ] {
         let invalid =

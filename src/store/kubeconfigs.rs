@@ -198,9 +198,8 @@ impl Kubeconfigs {
     }
 
     fn unusable(&self, path: &Path, why: &Failure) -> Failure {
-        Failure::new(FailureKind::File, format!("{}: {}", self.shown(path), why.message)).hint(
-            why.hint.clone().unwrap_or_else(|| "Save into a file of its own instead".to_owned()),
-        )
+        Failure::new(FailureKind::File, format!("{}: {}", self.shown(path), why.message))
+            .hint(why.hint.clone().unwrap_or_else(|| "Save to a separate file instead".to_owned()))
     }
 
     /// Saves into a file. With `fingerprint` the file must still be the one that was planned for.
@@ -392,7 +391,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         let mut bytes = Vec::new();
         file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
         if bytes.len() > MAX_BYTES {
-            return Err(io::Error::other("it is larger than 16 MiB"));
+            return Err(io::Error::other("the file is larger than 16 MiB"));
         }
         Ok(bytes)
     };

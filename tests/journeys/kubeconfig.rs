@@ -132,8 +132,8 @@ async fn a_lifetime_outside_the_limits_is_refused_before_anything_is_asked() {
     let mut journey = Journey::begin().await;
     journey.press("/alpha<enter>K").await;
     for (typed, said) in [
-        ("45m", "45m is too short: 1h to 180d"),
-        ("181d", "181d is too long: 1h to 180d (6 months)"),
+        ("45m", "45m is too short; allowed: 1h to 180d"),
+        ("181d", "181d is too long; allowed: 1h to 180d (6 months)"),
         ("soon", "is not a duration"),
     ] {
         journey.press(&format!("<ctrl-u>{typed}")).await;
@@ -183,10 +183,10 @@ async fn api_23_a_strange_kubeconfig_is_refused_with_a_sentence_and_nothing_is_w
     for (text, said) in [
         ("apiVersion: v1\nkind: Config\n", "has no context"),
         ("[this, is, no, mapping]", "is not a mapping"),
-        ("a: [unclosed", "was refused"),
+        ("a: [unclosed", "cannot be parsed: line 1: invalid YAML"),
         (
             "contexts: [{name: a, context: {}}, {name: b, context: {}}]",
-            "has 2 contexts and does not say which one to use",
+            "has 2 contexts and no current-context",
         ),
         (
             "contexts: [{name: a, context: {cluster: c, user: u}}]\n\
