@@ -131,8 +131,8 @@ async fn a_lifetime_outside_the_limits_is_refused_without_a_request() {
     let mut journey = Journey::begin().await;
     journey.press("/alpha<enter>K").await;
     for (typed, said) in [
-        ("45m", "45m is too short: 1h to 180d"),
-        ("181d", "181d is too long: 1h to 180d (6 months)"),
+        ("45m", "45m is too short; allowed: 1h to 180d"),
+        ("181d", "181d is too long; allowed: 1h to 180d (6 months)"),
         ("soon", "is not a duration"),
     ] {
         journey.press(&format!("<ctrl-u>{typed}")).await;
@@ -182,7 +182,7 @@ async fn api_23_an_unexpected_kubeconfig_is_refused_and_not_written() {
     for (text, said) in [
         ("apiVersion: v1\nkind: Config\n", "has no context"),
         ("[this, is, no, mapping]", "is not a mapping"),
-        ("a: [unclosed", "was refused"),
+        ("a: [unclosed", "cannot be parsed: line 1: invalid YAML"),
         (
             "contexts: [{name: a, context: {}}, {name: b, context: {}}]",
             "has 2 contexts and no current-context",

@@ -278,7 +278,7 @@ mod tests {
             "config.toml:4:15: poll.concurrency is 99; expected a whole number from 1 to 32",
             "config.toml:5:8: poll.idle is \"1s\"; expected a duration from 10s",
             "config.toml:7:9: display.theme is \"drak\"; expected one of",
-            "config.toml:9:12: kubeconfig.lifetime: 45m is too short: 1h to 180d",
+            "config.toml:9:12: kubeconfig.lifetime: 45m is too short; allowed: 1h to 180d",
         ];
         assert_eq!(found.len(), expected.len(), "{found:#?}");
         for (found, expected) in found.iter().zip(expected) {

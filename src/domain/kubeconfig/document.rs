@@ -71,7 +71,7 @@ impl Node {
 /// What is wrong, with its line: syntax, several documents, duplicate keys, too deep, too large.
 pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
     if text.len() > MAX_BYTES {
-        return Err(file_failure("it is larger than 16 MiB"));
+        return Err(file_failure("the file is larger than 16 MiB"));
     }
     let mut documents = 0;
     let mut root = None;
@@ -129,7 +129,7 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
         };
         if open.len() > MAX_DEPTH {
             return Err(file_failure(format!(
-                "line {}: nested deeper than {MAX_DEPTH}",
+                "line {}: nested deeper than {MAX_DEPTH} levels",
                 span.start.line()
             )));
         }
@@ -199,7 +199,7 @@ fn map_entries(children: Vec<Node>) -> Result<Vec<(Node, Node)>, Failure> {
 
 fn byte_range(span: &Span) -> Result<Range<usize>, Failure> {
     span.byte_range()
-        .ok_or_else(|| Failure::new(FailureKind::Bug, "the YAML reader gave no byte positions"))
+        .ok_or_else(|| Failure::new(FailureKind::Bug, "the YAML parser returned no byte positions"))
 }
 
 /// The text as values, read by a reader that shares no code with the splicing.

@@ -239,16 +239,15 @@ pub fn merge(
     let after = document::parse_values(&out).map_err(|failure| unsafe_change(&failure.message))?;
     document::parse_tree(&out).map_err(|failure| unsafe_change(&failure.message))?;
     if after != expected {
-        return Err(unsafe_change(
-            "other entries would change, perhaps because they share an anchor",
-        )
-        .into());
+        return Err(
+            unsafe_change("other entries would change; they may share a YAML anchor").into()
+        );
     }
     Ok(Merged { text: Secret::new(format!("{mark}{}", *out)), replaced: found.taken })
 }
 
 fn unsafe_change(why: &str) -> Failure {
-    Failure::new(FailureKind::File, format!("cannot be edited safely: {why}"))
+    Failure::new(FailureKind::File, format!("the file cannot be changed safely: {why}"))
         .hint("Save to a separate file instead")
 }
 
@@ -299,7 +298,7 @@ fn apply(text: &str, mut edits: Vec<Edit>) -> Result<Zeroizing<String>, Failure>
     // Grown by pieces, it would leave copies behind.
     let mut out = Zeroizing::new(String::with_capacity(text.len() + inserted));
     let mut from = 0;
-    let inner = || unsafe_change("its parts overlap");
+    let inner = || unsafe_change("edits overlap");
     for (range, insert) in edits {
         out.push_str(text.get(from..range.start).ok_or_else(inner)?);
         out.push_str(&insert);
@@ -387,7 +386,7 @@ impl<'a> Splice<'a> {
             return Ok(Some((last.span.end..last.span.end, self.ends(text))));
         }
         let indent = self.dash(items).ok_or_else(|| {
-            unsafe_change(&format!("line {}: {list} is written in an unusual way", value.line))
+            unsafe_change(&format!("line {}: unsupported formatting of {list}", value.line))
         })?;
         let line = format!("{}- {}", " ".repeat(indent), emit::block(entry, indent + 2));
         Ok(Some(self.lines_after(value.span.end, &line)))

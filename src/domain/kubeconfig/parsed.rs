@@ -97,7 +97,7 @@ impl<'a> Current<'a> {
             (_, []) => return Err(InvalidKubeconfig::new("contexts", "has no context")),
             (Some(current), _) => current,
             (None, [only]) => filled(only, "name").ok_or_else(|| {
-                InvalidKubeconfig::new("contexts.name", "has a context without a name")
+                InvalidKubeconfig::new("contexts.name", "has a context with no name")
             })?,
             (None, several) => {
                 let number = several.len();
@@ -202,17 +202,17 @@ fn values(text: &Secret) -> Result<SecretValue, InvalidKubeconfig> {
     }
     let root = document::parse_tree(plain)
         .and_then(|_| document::parse_values(plain))
-        .map_err(|failure| InvalidKubeconfig(format!("was refused: {}", failure.message)))?;
+        .map_err(|failure| InvalidKubeconfig(format!("cannot be parsed: {}", failure.message)))?;
     if root.is_object() || root.is_null() {
         return Ok(root);
     }
     Err(InvalidKubeconfig("is not a mapping".to_owned()))
 }
 
-const FILE: &str = "references a local file";
-const PERSON: &str = "impersonates another user";
-const CREDENTIAL: &str = "uses a sign-in method that SKE never issues";
-const CERTIFICATE: &str = "has a certificate, which this kind never has";
+const FILE: &str = "refers to a local file";
+const IMPERSONATION: &str = "impersonates another user";
+const CREDENTIAL: &str = "has a kind of credential that SKE never issues";
+const CERTIFICATE: &str = "has a client certificate, which this kind never has";
 
 /// Refuses an entry ("cluster") that has one of these keys, for the reason beside it.
 fn refuse_keys(
@@ -269,10 +269,10 @@ fn check_user(
         ("username", CREDENTIAL),
         ("password", CREDENTIAL),
         ("auth-provider", CREDENTIAL),
-        ("as", PERSON),
-        ("as-uid", PERSON),
-        ("as-groups", PERSON),
-        ("as-user-extra", PERSON),
+        ("as", IMPERSONATION),
+        ("as-uid", IMPERSONATION),
+        ("as-groups", IMPERSONATION),
+        ("as-user-extra", IMPERSONATION),
     ];
     refuse_keys("user", user, &keys)?;
     let command = user.get("exec").and_then(|exec| filled(exec, "command")).map(clean);
@@ -294,7 +294,7 @@ fn check_user(
     match command.as_deref() {
         Some("stackit") => Ok(None),
         Some(other) => refuse_command(format!("runs {other} instead of stackit")),
-        None => refuse_command("has no sign-in method".to_owned()),
+        None => refuse_command("has no credential plugin".to_owned()),
     }
 }
 

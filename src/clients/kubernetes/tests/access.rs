@@ -83,7 +83,7 @@ async fn k8s_09_a_kubeconfig_with_unexpected_content_is_refused() {
         (user("as-groups: [system:masters]"), "impersonates another user"),
         (user("as-uid: '0'"), "impersonates another user"),
         (user("as-user-extra: {a: [b]}"), "impersonates another user"),
-        (cluster("certificate-authority: /etc/passwd"), "references a local file"),
+        (cluster("certificate-authority: /etc/passwd"), "refers to a local file"),
         (cluster("insecure-skip-tls-verify: true"), "disables verification"),
         (cluster("insecure-skip-tls-verify: 'false'"), "disables verification"),
         (cluster("proxy-url: http://evil.example"), "sets a proxy"),
