@@ -15,6 +15,7 @@ use crate::app::fleet::row::row_source;
 use crate::app::fleet::{self, polling};
 use crate::app::help::{self, Help};
 use crate::app::keymap::{Command, KeyContext};
+use crate::app::log::{self, LogView};
 use crate::app::menus::copy::copy_items;
 use crate::app::menus::palette::commands;
 use crate::app::menus::state::{Menu, MenuItems};
@@ -67,6 +68,7 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
         Command::Sort => state.menu = Some(Menu::sort(state.view.sort)),
         Command::Columns => state.menu = Some(Menu::new(MenuItems::Columns, 0)),
         Command::Refresh => refresh(state, out),
+        Command::Log => state.log = Some(LogView::default()),
         Command::Utc => state.shared.utc = !state.shared.utc,
         Command::Theme => {
             state.shared.theme = state.shared.theme.next();
@@ -334,6 +336,8 @@ pub fn mouse(state: &mut State, out: &mut Outbox, event: MouseEvent) {
 fn wheel(state: &mut State, out: &mut Outbox, command: Command) {
     if state.help.is_some() {
         help::run(&mut state.help, command, &state.shared.metrics);
+    } else if state.log.is_some() {
+        log::run(&mut state.log, command, &state.shared.metrics);
     } else if !state.is_covered() && state.context() != KeyContext::Filter {
         on_screen(state, out, command);
     }

@@ -101,6 +101,8 @@ pub enum Request {
     Persist(Box<PersistedState>, Timestamp),
     /// Learn what other instances of the program have issued meanwhile (`Credentials`).
     LoadCredentials,
+    /// Read the latest lines of the diagnostic log (`Log`).
+    ReadLog,
 }
 
 impl Request {
@@ -122,7 +124,8 @@ impl Request {
             | Self::Plan { .. }
             | Self::CopySecret(_)
             | Self::CopyText(_)
-            | Self::LoadCredentials => false,
+            | Self::LoadCredentials
+            | Self::ReadLog => false,
         }
     }
 }

@@ -73,6 +73,8 @@ pub enum Answer {
         /// A message about the file.
         note: Option<String>,
     },
+    /// To `Request::ReadLog`: lines, oldest first.
+    Log(Vec<String>),
     /// To `Request::Observe`, again and again until `Effect::Unobserve`.
     Observed(ObserverEvent),
     /// The task that carried the request out broke; what it did before is not known.

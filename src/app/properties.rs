@@ -288,6 +288,7 @@ impl Environment {
             Request::Persist(kept, _) => {
                 Answer::Credentials { credentials: kept.credentials, note: None }
             }
+            Request::ReadLog => Answer::Log(vec!["a line".to_owned()]),
             Request::LoadCredentials => {
                 Answer::Credentials { credentials: Credentials::default(), note: None }
             }

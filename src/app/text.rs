@@ -51,6 +51,10 @@ texts! {
     marked(count) = "{count} marked";
     ALL_NODES = "all nodes";
     CLEAR_FILTER = "clear filter";
+    closes(key) = " {key} closes ";
+    LOG_TITLE = " diagnostic log ";
+    LOG_READING = "Reading the log …";
+    LOG_EMPTY = "No entry yet. skeys logs requests and failures; --log-level debug logs more.";
     PRESS_QUIT = "quit";
     PRESS_STAY = "stay";
     PRESS_CLOSE = "close";

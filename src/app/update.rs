@@ -24,7 +24,7 @@ use crate::app::screen::Screen;
 use crate::app::session::window::window_status;
 use crate::app::state::State;
 use crate::app::text;
-use crate::app::{actions, fleet, kubeconfig, menus, rotation};
+use crate::app::{actions, fleet, kubeconfig, log, menus, rotation};
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::record::{Outcome, Record};
@@ -49,6 +49,7 @@ pub fn begin(state: &mut State) -> Vec<Effect> {
         cx.terminal(TerminalEffect::Mouse(true));
     }
     polling::poll(&mut state.fleet, cx);
+    log::poll(&mut state.log, cx);
     out.effects
 }
 
@@ -156,6 +157,9 @@ fn press(state: &mut State, out: &mut Outbox, key: KeyEvent) {
             fleet::update::filter_key(&mut state.view, row_source!(state), command, key);
         }
         (_, None) => {}
+        (KeyContext::Help, Some(command)) if state.help.is_none() => {
+            log::run(&mut state.log, command, &state.shared.metrics);
+        }
         (KeyContext::Help, Some(command)) => {
             help::run(&mut state.help, command, &state.shared.metrics);
         }
@@ -256,6 +260,11 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
             state.credentials.join(credentials);
             credentials_changed(state);
         }
+        (RequestOwner::Log, Answer::Log(lines)) => {
+            if let Some(log) = &mut state.log {
+                log.lines = Some(lines);
+            }
+        }
         (RequestOwner::Observer(id), Answer::Observed(event)) => {
             observing::observed(&mut state.nodes, &state.fleet, (&id, request), event, cx);
         }
@@ -321,6 +330,7 @@ fn broken(
         | RequestOwner::StaticTokens(_)
         | RequestOwner::Copy(_)
         | RequestOwner::ClearClipboard
+        | RequestOwner::Log
         | RequestOwner::PersistedState
         | RequestOwner::Observer(_) => cx.error(failure),
     }
@@ -422,6 +432,7 @@ fn poll(state: &mut State, out: &mut Outbox) {
     let cx = context!(state, out);
     delivery::clear_clipboard(&mut state.kubeconfig, now.monotonic, cx);
     polling::poll(&mut state.fleet, cx);
+    log::poll(&mut state.log, cx);
     rotation::outcome::advance(&mut state.rotation, &state.fleet, cx);
     if let Some(id) = polled_cluster(state).filter(|_| state.cluster.due <= now.monotonic) {
         state.cluster.due = now.monotonic.saturating_add(state.shared.settings.poll_running);
@@ -503,6 +514,7 @@ pub fn next_wake(state: &State) -> Option<Duration> {
         .chain(polled_cluster(state).map(|_| state.cluster.due))
         .chain(state.notices.toast.as_ref().map(|toast| toast.until))
         .chain(state.kubeconfig.clipboard.values().copied())
+        .chain(state.log.as_ref().map(|log| log.due))
         .chain(observing::next_wake(&state.nodes, &state.fleet))
         .chain([now.saturating_add(redraw_after(state))])
         .min()
@@ -548,6 +560,7 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
             | RequestOwner::Copy(_)
             | RequestOwner::ClearClipboard
             | RequestOwner::PersistedState
+            | RequestOwner::Log
             | RequestOwner::Observer(_) => continue,
         };
         let text = text::QUIT_BEFORE_ANSWER;

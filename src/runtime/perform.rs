@@ -159,11 +159,15 @@ impl Performer {
             Effect::Request(id, request) => {
                 let this = self.clone();
                 let span = info_span!("task", %id, kind = kind(&request));
+                // Watching the log adds nothing to it.
+                let is_logged = !matches!(request, Request::ReadLog);
                 self.spawn(
                     request.is_write(),
                     async move {
                         let answer = this.answer(id, request).await.unwrap_or_else(Answer::Broken);
-                        log_outcome(failure(&answer));
+                        if is_logged {
+                            log_outcome(failure(&answer));
+                        }
                         Some(Message::Answered(id, answer))
                     }
                     .instrument(span),
@@ -300,6 +304,7 @@ impl Performer {
                 };
                 Answer::Credentials { credentials, note: None }
             }
+            Request::ReadLog => Answer::Log(services.log.lines()),
             // Begun before, outside of any task.
             Request::Observe { .. } => {
                 Answer::Observed(ObserverEvent::Unavailable(Unavailable::Connecting))
@@ -496,6 +501,7 @@ fn kind(request: &Request) -> &'static str {
         Request::ClearClipboard(_) => "clear clipboard",
         Request::Persist(..) => "save state",
         Request::LoadCredentials => "load state",
+        Request::ReadLog => "read the log",
     }
 }
 
@@ -528,6 +534,7 @@ fn failure(answer: &Answer) -> Option<&Failure> {
         | Answer::Copied(Ok(_))
         | Answer::ClipboardCleared(_)
         | Answer::Credentials { .. }
+        | Answer::Log(_)
         | Answer::Observed(_) => None,
     }
 }

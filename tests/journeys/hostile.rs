@@ -66,6 +66,8 @@ async fn host_04_no_secret_is_on_the_screen_in_the_journal_the_state_or_the_log(
         "<esc>",
         ":",
         "<esc>",
+        "L",
+        "<esc>",
     ] {
         journey.press(keys).await;
         screens.push_str(&journey.screen());
@@ -122,6 +124,17 @@ async fn tty_04_a_storm_of_resizes_draws_the_last_size_and_breaks_nothing() {
         assert_eq!(journey.screen().lines().count(), usize::from(rows));
     }
     journey.shows("delta");
+}
+
+#[tokio::test]
+async fn the_log_is_shown_on_a_key_and_read_again_while_it_is_open() {
+    let mut journey = Journey::begin().await;
+    journey.press("L").await;
+    journey.until("task{id=", 5).await;
+    journey.press("g").await;
+    journey.says("diagnostic log");
+    journey.press("<esc>").await;
+    journey.hides("diagnostic log");
 }
 
 #[tokio::test]

@@ -92,6 +92,7 @@ pub const BINDINGS: &[Binding] = bindings! {
     "theme", Command::Theme, SCREENS, ["T"], "theme", None, "next theme";
     "utc", Command::Utc, SCREENS, ["u"], "UTC", None, "switch between UTC and local time";
     "mouse", Command::Mouse, SCREENS, ["%"], "mouse", None, "turn the mouse on or off";
+    "log", Command::Log, SCREENS, ["L"], "log", None, "show the diagnostic log";
     "help", Command::Help, SCREENS, ["?", "f1"], "help", Some(99), "show this help";
     "help-dialog", Command::Help, &[Dialog, Form], ["f1"], "help", None, "show this help";
     "back", Command::Back, &[Fleet, Cluster, Activity], ["esc", "backspace"], "back", Some(97),

@@ -460,6 +460,34 @@ fn help_is_made_from_the_keymap() {
 }
 
 #[test]
+fn the_log_follows_its_end_until_it_is_scrolled() {
+    use crate::app::keymap::Command;
+    use crate::app::log::{LogView, run};
+    let mut state = fleet();
+    state.log = Some(LogView::default());
+    snapshot_at("log_reading", &state, 80, 24);
+    state.log = Some(LogView { lines: Some(Vec::new()), ..LogView::default() });
+    snapshot_at("log_empty", &state, 40, 12);
+    let line = |number: usize| {
+        format!(
+            "2026-11-24T12:00:{number:02}Z  INFO task{{id=r{number} kind=\"list clusters\"}}: answered status=200"
+        )
+    };
+    let lines = Some((0..60).map(line).collect());
+    state.log = Some(LogView { lines, ..LogView::default() });
+    snapshot("log", &state);
+    let mut metrics = drawn(&state, 80, 24).1;
+    assert!(text(&state, 80, 24).contains("id=r59"));
+    run(&mut state.log, Command::First, &metrics);
+    assert!(text(&state, 80, 24).contains("id=r0 "));
+    metrics = drawn(&state, 80, 24).1;
+    run(&mut state.log, Command::Last, &metrics);
+    assert_eq!(state.log.as_ref().unwrap().first, None, "follows again");
+    run(&mut state.log, Command::Back, &metrics);
+    assert!(state.log.is_none());
+}
+
+#[test]
 fn times_in_the_activity_are_local() {
     let mut state = fleet();
     state.screen = Screen::Activity(Box::new(Screen::Fleet));
