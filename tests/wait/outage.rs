@@ -157,11 +157,7 @@ async fn auth_04_a_token_that_cannot_be_renewed_ends_the_wait_with_a_hint() {
     for cluster in ["alpha".to_owned(), format!("{}/eu01/alpha", crate::support::PROJECT)] {
         let mut wait = cloud.wait(command(&cluster, Goal::Prepared));
         assert_eq!(wait.end(&cloud, 0).await, 1, "{}", wait.all());
-        assert!(
-            wait.err.text().contains(". Start skeys again with a new token in"),
-            "{}",
-            wait.all()
-        );
+        assert!(wait.err.text().contains(". Restart skeys with a new token in"), "{}", wait.all());
     }
 }
 
