@@ -1,6 +1,6 @@
 //! skeys: a terminal dashboard for rotating the credentials of STACKIT Kubernetes Engine clusters.
 //!
-//! Each module is a floor that imports only from floors below it: `cli`, then `runtime`, then `ui` and
+//! Each module is a layer that imports only from layers below it: `cli`, then `runtime`, then `ui` and
 //! `simulator`, then `app`, `clients` and `store`, then `domain` and `clock`. ARCHITECTURE.md has the plan.
 
 mod app;
@@ -29,28 +29,28 @@ pub mod testing {
     pub use crate::clock::Clock;
 
     pub mod app {
-        pub use crate::app::{
-            effect, fleet, keymap, message, now, requests, settings, state, update,
-        };
+        pub use crate::app::{fleet, keymap, message, now, requests, settings, state, update};
     }
     pub mod cli {
-        pub use crate::cli::args::Goal;
+        pub use crate::cli::args::{Flags, Goal, WaitFor};
         pub use crate::cli::commands::wait;
+        pub use crate::cli::config::{Places, load};
+        pub use crate::cli::wiring::{Dashboard, Machine, prepare_wait};
     }
     pub mod clients {
         pub use crate::clients::{auth, http, install_crypto, kubernetes, projects, ske};
     }
     pub mod domain {
         pub use crate::domain::{
-            action, cluster, credential, failure, kubeconfig, lifetime, persisted, rotation,
-            secret, snapshot,
+            action, cluster, credential, kubeconfig, lifetime, persisted, rotation, secret,
+            snapshot,
         };
         pub mod roll {
             pub use crate::domain::roll::{Roll, tracker};
         }
     }
     pub mod runtime {
-        pub use crate::runtime::{clipboard, notify, perform, run, terminal};
+        pub use crate::runtime::{clipboard, log, loop_input, notify, perform, terminal, watchdog};
     }
     pub mod simulator {
         pub use crate::simulator::{
@@ -59,7 +59,7 @@ pub mod testing {
         };
     }
     pub mod store {
-        pub use crate::store::{journal, kubeconfigs, private_file, state_file};
+        pub use crate::store::{private_file, state_file};
     }
     pub mod ui {
         pub use crate::ui::{theme, view};

@@ -1,4 +1,4 @@
-//! Holds the floors and the house rules: what a floor may import and name, file headers, documented items.
+//! Holds the layers and the house rules: what a layer may import and name, file headers, documented items.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -7,10 +7,11 @@
     reason = "a test that fails says so by panicking"
 )]
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
-/// Floor, what it may import of this crate, and words that it must not contain outside tests.
-const FLOORS: &[(&str, &[&str], &[&str])] = &[
+/// Layer, what it may import of this crate, and words that it must not contain outside tests.
+const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("domain", &["domain"], PURE),
     ("clock", &["clock"], &[]),
     ("app", &["app", "domain"], PURE),
@@ -26,9 +27,18 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ),
 ];
 
-/// What a pure floor must not name: time, files, network and tasks come from above, as data.
-const PURE: &[&str] =
-    &["tokio", "reqwest", "std::fs", "std::env", "std::net", "std::thread", "::now()", "println!"];
+/// What a pure layer must not name: time, files, network and tasks come from above, as data.
+const PURE: &[&str] = &[
+    "tokio",
+    "reqwest",
+    "std::fs",
+    "std::env",
+    "std::net",
+    "std::thread",
+    "::now()",
+    "println!",
+    "tracing",
+];
 
 /// What the simulator may use of `domain`: no rule that decides what is allowed or what a credential is worth.
 const SIMULATOR_DOMAIN: &[&str] = &["cluster::ClusterId", "failure::", "text::clean"];
@@ -68,25 +78,25 @@ fn complain(problems: Vec<String>) {
 }
 
 #[test]
-fn every_folder_of_src_is_a_floor() {
+fn every_folder_of_src_is_a_layer() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut problems = Vec::new();
     for entry in std::fs::read_dir(root).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
-        let is_floor = FLOORS.iter().any(|(floor, ..)| *floor == name);
-        if !(is_floor || matches!(name.as_str(), "lib.rs" | "main.rs" | "testing.rs")) {
-            problems.push(format!("src/{name} is no floor"));
+        let is_layer = LAYERS.iter().any(|(layer, ..)| *layer == name);
+        if !(is_layer || matches!(name.as_str(), "lib.rs" | "main.rs" | "testing.rs")) {
+            problems.push(format!("src/{name} is no layer"));
         }
     }
     complain(problems);
 }
 
 #[test]
-fn a_floor_imports_only_what_it_may() {
+fn a_layer_imports_only_what_it_may() {
     let mut problems = Vec::new();
     for (path, text) in sources() {
-        let Some((floor, may, _)) = FLOORS.iter().find(|(floor, ..)| path.starts_with(floor))
+        let Some((layer, may, _)) = LAYERS.iter().find(|(layer, ..)| path.starts_with(layer))
         else {
             continue;
         };
@@ -95,16 +105,16 @@ fn a_floor_imports_only_what_it_may() {
                 let rest = &line[at + "crate::".len()..];
                 let target: String =
                     rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                let known = FLOORS.iter().any(|(floor, ..)| *floor == target);
+                let known = LAYERS.iter().any(|(layer, ..)| *layer == target);
                 if known && !may.contains(&target.as_str()) {
                     problems.push(format!(
-                        "src/{}:{}: {floor} must not import {target}",
+                        "src/{}:{}: {layer} must not import {target}",
                         path.display(),
                         number + 1
                     ));
                 }
             }
-            if floor == &"simulator"
+            if layer == &"simulator"
                 && line.contains("crate::clients::")
                 && !line.contains("wire")
                 && !line.contains("install_crypto")
@@ -119,7 +129,7 @@ fn a_floor_imports_only_what_it_may() {
                 let item = &line[at + prefix.len()..];
                 !SIMULATOR_DOMAIN.iter().any(|allowed| item.starts_with(allowed))
             };
-            if floor == &"simulator" && line.match_indices("crate::domain::").any(own) {
+            if layer == &"simulator" && line.match_indices("crate::domain::").any(own) {
                 problems.push(format!(
                     "src/{}:{}: the simulator has its own rules, not those of domain",
                     path.display(),
@@ -132,10 +142,10 @@ fn a_floor_imports_only_what_it_may() {
 }
 
 #[test]
-fn pure_floors_name_no_time_files_network_or_tasks() {
+fn pure_layers_name_no_time_files_network_or_tasks() {
     let mut problems = Vec::new();
     for (path, text) in sources() {
-        let Some((floor, _, banned)) = FLOORS.iter().find(|(floor, ..)| path.starts_with(floor))
+        let Some((layer, _, banned)) = LAYERS.iter().find(|(layer, ..)| path.starts_with(layer))
         else {
             continue;
         };
@@ -144,12 +154,163 @@ fn pure_floors_name_no_time_files_network_or_tasks() {
             for word in *banned {
                 if code.contains(word) {
                     problems.push(format!(
-                        "src/{}:{}: {floor} must not name {word}",
+                        "src/{}:{}: {layer} must not name {word}",
                         path.display(),
                         number + 1
                     ));
                 }
             }
+        }
+    }
+    complain(problems);
+}
+
+type ModulePath = Vec<String>;
+
+/// What one file imports from this crate.
+#[derive(Default)]
+struct Imports {
+    /// Whether each is re-exported, and its path.
+    all: Vec<(bool, ModulePath)>,
+}
+
+impl Imports {
+    /// Reads `use` trees and paths in the code; visibilities (`pub(in crate::a)`) are none.
+    fn read(text: &str, module: &[String]) -> Self {
+        let mut imports = Self::default();
+        let parent = module.split_last().map_or(module, |(_, parent)| parent);
+        let code: Vec<&str> =
+            text.lines().map(|line| line.split("//").next().unwrap_or(line)).collect();
+        let code = code.join("\n");
+        let starts = [("crate::", &[][..]), ("super::", parent)];
+        let found = starts
+            .iter()
+            .flat_map(|(start, above)| code.match_indices(start).map(move |found| (found, above)));
+        for ((at, start), above) in found {
+            let mut words = code[..at].split_whitespace().rev();
+            let before = words.next().unwrap_or_default();
+            if before.ends_with("(in") {
+                continue;
+            }
+            let is_public = before == "use" && words.next().is_some_and(|w| w.starts_with("pub"));
+            imports.read_tree(&code[at + start.len()..], above, is_public);
+        }
+        imports
+    }
+
+    /// Reads `a::{b, c::d}` and gives what follows it.
+    fn read_tree<'a>(&mut self, text: &'a str, above: &[String], is_public: bool) -> &'a str {
+        let mut path = above.to_vec();
+        let mut rest = text.trim_start();
+        loop {
+            if let Some(mut inner) = rest.strip_prefix('{') {
+                while !inner.trim_start().starts_with('}') && !inner.trim().is_empty() {
+                    inner = self.read_tree(inner, &path, is_public).trim_start();
+                    inner = inner.strip_prefix(',').unwrap_or(inner);
+                }
+                return inner.trim_start().strip_prefix('}').unwrap_or_default();
+            }
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            let (word, after) = rest.split_at(end);
+            if word != "self" && !word.is_empty() {
+                path.push(word.to_owned());
+            }
+            match after.strip_prefix("::") {
+                Some(deeper) if !word.is_empty() => rest = deeper,
+                _ => {
+                    self.all.push((is_public, path));
+                    // Past `as name`, to the next element or the end of the list.
+                    let end = after.find([',', '}', ';']).unwrap_or(after.len());
+                    return &after[end..];
+                }
+            }
+        }
+    }
+}
+
+/// Every module but those of tests, with its imports.
+fn modules() -> BTreeMap<ModulePath, Imports> {
+    let mut found = BTreeMap::new();
+    let mut tests = BTreeSet::new();
+    for (path, text) in sources() {
+        let mut module: ModulePath = path
+            .with_extension("")
+            .components()
+            .map(|part| part.as_os_str().to_str().unwrap().to_owned())
+            .collect();
+        if module.last().is_some_and(|name| name == "mod") {
+            module.pop();
+        }
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            if line == "#[cfg(test)]"
+                && let Some((_, name)) = lines.next().and_then(|line| line.split_once("mod "))
+            {
+                tests.insert([&module[..], &[name.trim_end_matches(';').to_owned()]].concat());
+            }
+        }
+        let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
+        let imports = Imports::read(code, &module);
+        found.insert(module, imports);
+    }
+    found.retain(|module, _| !tests.iter().any(|test| module.starts_with(test)));
+    found
+}
+
+/// The file that defines what a path names, behind re-exports.
+fn defined_in(modules: &BTreeMap<ModulePath, Imports>, path: &[String]) -> Option<ModulePath> {
+    let length = (1..=path.len()).rev().find(|length| modules.contains_key(&path[..*length]))?;
+    let (module, rest) = path.split_at(length);
+    let exported = rest.first().and_then(|name| {
+        let all = &modules[module].all;
+        all.iter().find(|(is_public, path)| *is_public && path.last() == Some(name))
+    });
+    match exported {
+        Some((_, target)) => defined_in(modules, &[target, &rest[1..]].concat()),
+        None => Some(module.to_vec()),
+    }
+}
+
+/// The shortest way from a file along imports back to it.
+fn circle(
+    imports: &BTreeMap<ModulePath, BTreeSet<ModulePath>>,
+    start: &ModulePath,
+) -> Option<Vec<ModulePath>> {
+    let mut ways = VecDeque::from([vec![start.clone()]]);
+    let mut seen = BTreeSet::new();
+    while let Some(way) = ways.pop_front() {
+        for next in &imports[way.last()?] {
+            if next == start {
+                return Some(way);
+            }
+            if seen.insert(next) {
+                ways.push_back([&way[..], std::slice::from_ref(next)].concat());
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn files_of_a_layer_do_not_import_each_other_in_circles() {
+    let modules = modules();
+    let imports: BTreeMap<ModulePath, BTreeSet<ModulePath>> = modules
+        .iter()
+        .map(|(module, imports)| {
+            let targets = imports.all.iter().filter_map(|(is_public, path)| {
+                let target = defined_in(&modules, path)?;
+                let is_own_child = *is_public && target.starts_with(module);
+                (target[0] == module[0] && target != *module && !is_own_child).then_some(target)
+            });
+            (module.clone(), targets.collect())
+        })
+        .collect();
+    let mut problems = Vec::new();
+    for start in modules.keys() {
+        // Once for each circle, not for each of its files.
+        if let Some(way) = circle(&imports, start).filter(|way| way.iter().min() == Some(start)) {
+            let names: Vec<String> = way.iter().map(|module| module.join("/")).collect();
+            problems.push(format!("src/{} -> {}", names.join(" -> "), start.join("/")));
         }
     }
     complain(problems);
@@ -194,6 +355,21 @@ fn every_public_item_is_documented() {
             });
             if !documented {
                 problems.push(format!("src/{}:{}: {}", path.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    complain(problems);
+}
+
+/// Cases that failed once are kept where cargo packages nothing else: below `tests`.
+#[test]
+fn property_tests_keep_their_failed_cases_below_tests() {
+    let mut problems = Vec::new();
+    for (path, text) in sources() {
+        for block in text.split("proptest! {\n").skip(1) {
+            let first = block.lines().next().unwrap_or_default().trim();
+            if !(first.starts_with("#![proptest_config(") && first.contains("property_cases(")) {
+                problems.push(format!("src/{}: {first}: use property_cases", path.display()));
             }
         }
     }

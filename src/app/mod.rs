@@ -14,6 +14,7 @@ pub mod fleet;
 pub mod help;
 pub mod keymap;
 pub mod kubeconfig;
+pub mod log;
 pub mod menus;
 pub mod message;
 pub mod motion;

@@ -58,6 +58,7 @@ pub enum RequestOwner {
     ClearClipboard,
     /// Writing or reading what is kept between runs.
     PersistedState,
+    Log,
     /// Observing a cluster's own API; it is answered again and again until it is ended.
     Observer(ClusterId),
 }

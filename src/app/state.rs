@@ -14,6 +14,7 @@ use crate::app::fleet::view::FleetView;
 use crate::app::help::Help;
 use crate::app::keymap::{KeyContext, Keymap};
 use crate::app::kubeconfig::state::KubeconfigState;
+use crate::app::log::LogView;
 use crate::app::menus::state::Menu;
 use crate::app::nodes::state::NodesState;
 use crate::app::notices::Notices;
@@ -55,6 +56,7 @@ pub struct State {
     pub kubeconfig: KubeconfigState,
     pub action: Option<ActionDialog>,
     pub menu: Option<Menu>,
+    pub log: Option<LogView>,
     /// Help lies over everything but the question whether to leave.
     pub help: Option<Help>,
 }
@@ -123,6 +125,7 @@ impl State {
             kubeconfig: KubeconfigState::default(),
             action: None,
             menu: None,
+            log: None,
             help: None,
         }
     }
@@ -200,10 +203,13 @@ impl State {
 
     /// Whether something lies over the screen.
     pub fn is_covered(&self) -> bool {
-        self.has_dialog() || self.help.is_some() || self.session.quit_dialog.is_some()
+        self.has_dialog()
+            || self.help.is_some()
+            || self.log.is_some()
+            || self.session.quit_dialog.is_some()
     }
 
-    /// Where keys of the screen itself are looked up.
+    /// Key context of the screen.
     pub fn screen_context(&self) -> KeyContext {
         match self.screen {
             Screen::Fleet => KeyContext::Fleet,
@@ -212,11 +218,11 @@ impl State {
         }
     }
 
-    /// Where a key is looked up now.
+    /// The current key context.
     pub fn context(&self) -> KeyContext {
         if self.session.quit_dialog.is_some() {
             KeyContext::Dialog
-        } else if self.help.is_some() {
+        } else if self.help.is_some() || self.log.is_some() {
             KeyContext::Help
         } else if self.rotation.dialog.is_some() || self.action.is_some() {
             KeyContext::Dialog

@@ -23,7 +23,7 @@ texts! {
     copied(how, what) = "{how}: {what}.";
     CLIPBOARD_CLEARED = "Clipboard cleared.";
     CLIPBOARD_KEPT = "Clipboard not cleared: it no longer holds the kubeconfig, or it cannot be read.";
-    WRONG_ANSWER = "a request got the answer of another one";
+    WRONG_ANSWER = "a request received the answer to another request";
     CLUSTER_DELETED = "the cluster was deleted";
     CLUSTER_NOT_LISTED = "the cluster is no longer listed";
     TOKEN_ACCEPTED = "Token accepted again.";
@@ -51,6 +51,10 @@ texts! {
     marked(count) = "{count} marked";
     ALL_NODES = "all nodes";
     CLEAR_FILTER = "clear filter";
+    closes(key) = " {key} closes ";
+    LOG_TITLE = " diagnostic log ";
+    LOG_READING = "Reading the log …";
+    LOG_EMPTY = "No entry yet. skeys logs requests and failures; --log-level debug logs more.";
     PRESS_QUIT = "quit";
     PRESS_STAY = "stay";
     PRESS_CLOSE = "close";

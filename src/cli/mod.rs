@@ -1,11 +1,12 @@
-//! Floor 5: arguments, configuration, wiring, exit status. The only floor that knows the simulator exists
+//! Layer 5: arguments, configuration, wiring, exit status. The only layer that knows the simulator exists
 //! beside the real cloud.
 
 pub mod args;
 pub mod commands;
 pub mod config;
 mod demo_folder;
-mod wiring;
+mod settings;
+pub mod wiring;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,11 +14,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use directories::{BaseDirs, ProjectDirs};
+use tracing::level_filters::LevelFilter;
 
-use crate::cli::args::{Arguments, Command, WaitFor};
+use crate::cli::args::{Arguments, Command, Flags, WaitFor};
 use crate::cli::commands::wait::target::Target;
 use crate::cli::config::{Loaded, Places, load};
 use crate::clients::auth::{SOURCES, SourceKind};
+use crate::clock::Clock;
+use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
+use crate::runtime::log::Log;
 
 /// Exit status for wrong input.
 const USAGE: u8 = 2;
@@ -28,74 +33,104 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let status = if error.use_stderr() { USAGE } else { 0 };
-            // Nothing can be done when nobody reads what we print.
+            // Nothing can be done if the output is closed.
             drop(error.print());
             return ExitCode::from(status);
         }
     };
     forbid_core_dumps();
     crate::clients::install_crypto();
-    let environment = |name: &str| std::env::var(name).ok();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&format!("starting threads: {error}")),
+    };
+    let status = match runtime.block_on(run(arguments)) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => failed(&format!("{error:#}")),
+    };
+    // A thread that waits for the terminal, a file or a clipboard must not hold the end up.
+    runtime.shutdown_background();
+    status
+}
+
+/// Runs a command; gives the exit status.
+async fn run(arguments: Arguments) -> anyhow::Result<u8> {
     let places = Places {
-        environment: &environment,
+        environment: &|name| std::env::var(name).ok(),
         default_file: ProjectDirs::from("", "", "skeys")
             .map(|dirs| dirs.config_dir().join("config.toml")),
         home: BaseDirs::new().map(|dirs| dirs.home_dir().to_owned()),
     };
-    let ended = match &arguments.command {
+    let Arguments { flags, command } = arguments;
+    match command {
         Some(Command::Config(command)) => {
-            let output = commands::config::run(command, &arguments.flags, &places);
-            print(&output.out, &output.err);
-            return ExitCode::from(output.status);
+            let run = move |flags: &Flags, places: &Places<'_>| {
+                commands::config::run(&command, flags, places)
+            };
+            Ok(match on_configuration(flags, places, run).await {
+                Ok(output) => {
+                    print(&output.out, &output.err);
+                    output.status
+                }
+                Err(status) => status,
+            })
         }
-        Some(Command::Simulate { listen, world }) => {
-            block_on(commands::simulate::run(*listen, world))
+        Some(Command::Simulate { listen, options }) => {
+            commands::simulate::run(listen, &options).await.map(|()| 0)
         }
-        Some(Command::Wait(words)) => return waited(&arguments, words, &places),
-        Some(Command::Demo(world)) => match checked(&arguments, &places) {
-            Ok(loaded) => terminal_problem().map_or_else(
-                || block_on(wiring::demo(loaded, &places, world)),
-                |problem| Err(anyhow::anyhow!(problem)),
-            ),
-            Err(status) => return status,
+        Some(Command::Wait(arguments)) => wait(flags, places, &arguments).await,
+        Some(Command::Demo(options)) => match read_configuration(flags, places.clone()).await {
+            Ok(_) if let Some(problem) = terminal_problem() => anyhow::bail!(problem),
+            Ok(loaded) => {
+                let log = start_log(&loaded, &places).await?;
+                wiring::demo(&loaded, &places, &options, log.buffer.clone()).await.map(|()| 0)
+            }
+            Err(status) => Ok(status),
         },
-        None => match checked(&arguments, &places) {
+        None => match read_configuration(flags, places.clone()).await {
             Ok(loaded) => {
                 let missing = no_sign_in(&loaded).or_else(|| no_project(&loaded));
-                match missing.or_else(terminal_problem) {
-                    Some(problem) => Err(anyhow::anyhow!(problem)),
-                    None => block_on(wiring::dashboard(loaded, &places)),
+                if let Some(problem) = missing.or_else(terminal_problem) {
+                    anyhow::bail!(problem);
                 }
+                let log = start_log(&loaded, &places).await?;
+                wiring::dashboard(&loaded, &places, log.buffer.clone()).await.map(|()| 0)
             }
-            Err(status) => return status,
+            Err(status) => Ok(status),
         },
-    };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&format!("{error:#}")),
     }
 }
 
 /// `skeys wait`, which has exit statuses of its own.
-fn waited(arguments: &Arguments, words: &WaitFor, places: &Places<'_>) -> ExitCode {
-    let flags = &arguments.flags;
-    if let Some(problem) = words.cluster.contradiction(&flags.project, &flags.region) {
+async fn wait(flags: Flags, places: Places<'static>, arguments: &WaitFor) -> anyhow::Result<u8> {
+    if let Some(problem) = arguments.cluster.contradiction(&flags.project, &flags.region) {
         print("", &format!("skeys: {problem}\n"));
-        return ExitCode::from(USAGE);
+        return Ok(USAGE);
     }
-    let loaded = match checked(arguments, places) {
+    let loaded = match read_configuration(flags, places.clone()).await {
         Ok(loaded) => loaded,
-        Err(status) => return status,
+        Err(status) => return Ok(status),
     };
-    let is_whole = matches!(words.cluster, Target::Whole(_));
-    let missing = no_sign_in(&loaded).or_else(|| no_project(&loaded).filter(|_| !is_whole));
-    if let Some(problem) = missing {
-        return failed(&problem);
+    let is_whole = matches!(arguments.cluster, Target::Whole(_));
+    if let Some(problem) = no_sign_in(&loaded).or_else(|| no_project(&loaded).filter(|_| !is_whole))
+    {
+        anyhow::bail!(problem);
     }
-    match block_on(wiring::wait(&loaded, places, words)) {
-        Ok(status) => ExitCode::from(status),
-        Err(error) => failed(&format!("{error:#}")),
-    }
+    let _log = start_log(&loaded, &places).await?;
+    wiring::wait(&loaded, &places, arguments).await
+}
+
+/// Starts the diagnostic log; it is whole when what this gives is dropped.
+async fn start_log(loaded: &Loaded, places: &Places<'_>) -> anyhow::Result<Log> {
+    let config = &loaded.config;
+    let level = config.text("log.level").parse().unwrap_or(LevelFilter::INFO);
+    let file = Some(config.text("log.file")).filter(|file| !file.is_empty());
+    let file = file.map(|file| config::expand(file, places.home.as_deref()));
+    let log = Log::start(&Clock::machine(), level, file).await?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
+    Ok(log)
 }
 
 fn failed(problem: &str) -> ExitCode {
@@ -103,17 +138,34 @@ fn failed(problem: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn checked(arguments: &Arguments, places: &Places<'_>) -> Result<Loaded, ExitCode> {
-    load(&arguments.flags, places).map_err(|problems| {
+/// Does something with the configuration file, which may be a FIFO or lie on a disk that does not answer. Says so
+/// and gives the exit status where it does not.
+async fn on_configuration<T: Send + 'static>(
+    flags: Flags,
+    places: Places<'static>,
+    work: impl FnOnce(&Flags, &Places<'_>) -> T + Send + 'static,
+) -> Result<T, u8> {
+    let (file, _) = config::path(&flags, &places);
+    let name = file.map_or_else(|| "configuration".to_owned(), |file| file.display().to_string());
+    let work = move || work(&flags, &places);
+    run_blocking(&Clock::machine(), FILE_LIMIT, &name, work).await.map_err(|failure| {
+        print("", &format!("{failure}\n"));
+        USAGE
+    })
+}
+
+/// Reads the configuration, or says what is wrong and gives the exit status.
+async fn read_configuration(flags: Flags, places: Places<'static>) -> Result<Loaded, u8> {
+    on_configuration(flags, places, load).await?.map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         print(
             "",
             &format!(
-                "{}\nskeys did not start; correct the above, or see `skeys config check`.\n",
+                "{}\nskeys did not start. Fix the errors above; `skeys config check` lists them again.\n",
                 lines.join("\n")
             ),
         );
-        ExitCode::from(USAGE)
+        USAGE
     })
 }
 
@@ -124,7 +176,7 @@ fn no_sign_in(loaded: &Loaded) -> Option<String> {
     }
     let ways: Vec<String> = SOURCES.iter().map(SourceKind::describe_settings).collect();
     Some(format!(
-        "no way to sign in was found. Looked for:\n  {}\n\
+        "no credentials found. Checked:\n  {}\n\
          Set STACKIT_ACCESS_TOKEN (for example with `stackit auth get-access-token`) or a service-account key. \
          To try skeys without an account: skeys demo",
         ways.join("\n  ")
@@ -134,7 +186,7 @@ fn no_sign_in(loaded: &Loaded) -> Option<String> {
 /// Why nothing can be listed, if no project is named.
 fn no_project(loaded: &Loaded) -> Option<String> {
     loaded.config.list("projects").is_empty().then(|| {
-        "no project is named. Use --project ID, STACKIT_PROJECT_ID, or `projects` in the configuration \
+        "no project is set. Use --project ID, STACKIT_PROJECT_ID, or `projects` in the configuration \
          (`skeys config path`). To try skeys without an account: skeys demo"
             .to_owned()
     })
@@ -150,22 +202,13 @@ fn terminal_problem() -> Option<String> {
     match std::env::var("TERM") {
         Ok(term) if !term.is_empty() && term != "dumb" => None,
         Ok(term) if term == "dumb" => {
-            Some(format!("TERM is dumb: this terminal cannot place the cursor; {hint}"))
+            Some(format!("TERM is dumb: the dashboard needs cursor positioning; {hint}"))
         }
-        _ => Some(format!("TERM is not set, so the terminal's abilities are unknown; {hint}")),
+        _ => Some(format!("TERM is not set, so the terminal type is unknown; {hint}")),
     }
 }
 
-fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let ended = runtime.block_on(work);
-    // A thread that waits for the terminal or a clipboard must not hold the end up.
-    runtime.shutdown_background();
-    ended
-}
-
-/// Prints; a reader that went away is no error.
+/// Prints; a closed pipe is not an error.
 fn print(out: &str, err: &str) {
     drop(std::io::stdout().write_all(out.as_bytes()));
     drop(std::io::stdout().flush());

@@ -1,17 +1,19 @@
-//! Puts the floors together: clients, store, runtime, for the real cloud or for the embedded simulator.
+//! Puts the layers together: clients, store, runtime, for the real cloud or for the embedded simulator.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use jiff::SignedDuration;
+use crossterm::event::Event;
+use futures_util::Stream;
 use jiff::tz::TimeZone;
-use tokio::sync::{mpsc, watch};
+use ratatui::backend::Backend;
+use tokio::sync::watch;
 
 use crate::app::keymap::Keymap;
 use crate::app::now::Now;
-use crate::app::settings::{Background, ColorDepth, ObservationScope, Settings, ThemeChoice};
+use crate::app::settings::{ObservationScope, Settings, ThemeChoice};
 use crate::app::state::State;
 use crate::cli::args::{SceneOptions, WaitFor};
 use crate::cli::commands::simulate::scene;
@@ -20,6 +22,7 @@ use crate::cli::commands::wait::tracker::PollIntervals;
 use crate::cli::commands::wait::{self, ObservationPolicy, Order};
 use crate::cli::config::{Config, Loaded, Places, expand};
 use crate::cli::demo_folder::DemoFolder;
+use crate::cli::settings::read_settings;
 use crate::clients::auth::{SourceConfig, TokenSource, access_token};
 use crate::clients::http::Http;
 use crate::clients::projects::ProjectsClient;
@@ -29,15 +32,19 @@ use crate::domain::age::DisplayZone;
 use crate::domain::cluster::{ProjectId, Region, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::persisted::PersistedState;
+use crate::domain::record::Record;
 use crate::domain::secret::Secret;
+use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::clipboard::{Clipboard, ClipboardRoute};
-use crate::runtime::input::Input;
+use crate::runtime::log::LogBuffer;
+use crate::runtime::loop_input::{LoopReceiver, LoopSender};
 use crate::runtime::notify::Notifier;
 use crate::runtime::perform::{Performer, Services};
-use crate::runtime::terminal::{Screen, install_panic_hook};
-use crate::runtime::{run, signals};
+use crate::runtime::terminal::{Screen, Surface, force_restore, install_panic_hook};
+use crate::runtime::watchdog::Watchdog;
+use crate::runtime::{input, loop_input, run, signals};
 use crate::simulator::{SimulatorOptions, serve};
-use crate::store::bounded;
+use crate::store::files;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::state_file;
@@ -46,101 +53,234 @@ use crate::ui::theme::Theme;
 /// Largest file of additional authorities, in bytes.
 const CA_LIMIT: u64 = 4 * 1024 * 1024;
 
-/// Where the cloud is, and how to sign in.
+/// What of this machine a dashboard works with, beside what is configured. Tests put in their own.
+pub struct Machine {
+    pub clock: Clock,
+    pub zone: TimeZone,
+    /// How the clipboard can be reached, best first.
+    pub clipboard: Vec<ClipboardRoute>,
+    /// Folder of state, journal and reports; `None` where nothing can be kept.
+    pub state_folder: Option<PathBuf>,
+    pub log: LogBuffer,
+}
+
+impl Machine {
+    fn this(environment: &dyn Fn(&str) -> Option<String>, log: LogBuffer) -> Self {
+        Self {
+            clock: Clock::machine(),
+            zone: TimeZone::system(),
+            clipboard: ClipboardRoute::available(environment),
+            state_folder: crate::cli::state_folder(),
+            log,
+        }
+    }
+}
+
+/// Where the cloud is, how to sign in, and where kubeconfigs go.
 struct Cloud {
     source: SourceConfig,
     ske: String,
     resource_manager: String,
-    projects: Vec<(ProjectId, Option<String>)>,
-    regions: Vec<Region>,
-    rehearsal: bool,
-    /// Folder for kubeconfigs in files of their own, if it is not the configured one.
-    own_files: Option<String>,
+    projects: Vec<String>,
+    kubeconfigs: Kubeconfigs,
+    /// For a rehearsal: its folder for kubeconfigs in files of their own.
+    rehearsal: Option<String>,
 }
 
-/// Opens the dashboard on the real SKE.
+/// A dashboard that is ready to run.
+pub struct Dashboard {
+    state: State,
+    /// Carries its effects out.
+    pub performer: Performer,
+    /// Sends messages to it.
+    pub sender: LoopSender,
+    receiver: LoopReceiver,
+    clock: Clock,
+}
+
+impl Dashboard {
+    /// A dashboard on the configured SKE.
+    ///
+    /// # Errors
+    /// What keeps it from starting.
+    pub async fn new(
+        loaded: &Loaded,
+        places: &Places<'_>,
+        machine: Machine,
+    ) -> anyhow::Result<Self> {
+        let config = &loaded.config;
+        let cloud = Cloud {
+            source: source(config)?,
+            ske: config.text("endpoints.ske").to_owned(),
+            resource_manager: config.text("endpoints.resource_manager").to_owned(),
+            projects: config.list("projects").to_vec(),
+            kubeconfigs: Kubeconfigs::new(
+                places.home.clone(),
+                (places.environment)("KUBECONFIG").map(Into::into),
+                machine.clock.clone(),
+            ),
+            rehearsal: None,
+        };
+        Self::on(cloud, loaded, places, machine).await
+    }
+
+    async fn on(
+        cloud: Cloud,
+        loaded: &Loaded,
+        places: &Places<'_>,
+        machine: Machine,
+    ) -> anyhow::Result<Self> {
+        let config = &loaded.config;
+        let keymap = Keymap::new(&config.keys()).map_err(|problems| {
+            anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  "))
+        })?;
+        let Machine { clock, zone, clipboard, state_folder, log } = machine;
+        let (http, tokens) = sign_in(cloud.source, config, places, &clock).await?;
+        let ske = SkeClient::new(&cloud.ske, http.clone(), tokens.clone())?;
+        let projects = ProjectsClient::new(&cloud.resource_manager, http, tokens.clone())?;
+        let mut settings = read_settings(config, places.environment);
+        settings.projects = cloud.projects.iter().map(|id| (ProjectId::new(id), None)).collect();
+        settings.ske = cloud.ske;
+        settings.regions = config.list("regions").iter().map(Region::new).collect();
+        settings.rehearsal = cloud.rehearsal.is_some();
+        settings.folder = cloud.rehearsal.unwrap_or(settings.folder);
+        settings.clipboard_way = clipboard.first().map_or("", |route| route.word()).to_owned();
+        settings.local_zone = DisplayZone::new(zone);
+        let stored = match state_folder.clone() {
+            Some(folder) => Stored::read(folder, &clock).await,
+            None => Stored::default(),
+        };
+        let (sender, receiver) = loop_input::channel();
+        let services = Services {
+            clock: clock.clone(),
+            ske,
+            tokens,
+            projects: Some(projects),
+            kubeconfigs: cloud.kubeconfigs,
+            journal: stored.journal,
+            state_folder,
+            clipboard: Clipboard::new(clipboard, clock.clone(), sender.clone()),
+            log,
+            notifier: Notifier::of(places.environment, config.switch("notify.desktop")),
+            read_only: settings.read_only,
+            concurrency: config.number("poll.concurrency"),
+        };
+        let performer = Performer::new(services, sender.clone());
+        let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
+        let seed = now.wall.as_nanosecond().unsigned_abs().try_into().unwrap_or(1);
+        let mut state = State::new(settings, keymap, stored.state, now, seed);
+        // What happened before, below what happens now.
+        state.activity.records.extend(stored.records);
+        let notes = stored.notes.into_iter().chain(loaded.notes.iter().cloned());
+        state.notices.errors.extend(notes.map(|note| Failure::new(FailureKind::File, note)));
+        Ok(Self { state, performer, sender, receiver, clock })
+    }
+
+    /// Runs until the user leaves or the terminal is gone; gives back what is to be printed afterwards.
+    ///
+    /// # Errors
+    /// The terminal cannot be drawn on any more.
+    pub async fn run<S: Surface>(
+        self,
+        surface: &mut S,
+        input: impl Stream<Item = io::Result<Event>> + Unpin,
+    ) -> io::Result<Vec<Secret>>
+    where
+        <S::Backend as Backend>::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let Self { state, performer, receiver, clock, .. } = self;
+        // The state is large, and lives as long as the program.
+        Box::pin(run(state, surface, input, &performer, receiver, &clock)).await
+    }
+
+    /// Runs in the terminal of this process.
+    async fn show(self, report_folder: Option<PathBuf>) -> anyhow::Result<()> {
+        let watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
+        signals::send_to_loop(&self.sender).context("watching for signals")?;
+        install_panic_hook(report_folder);
+        let asks_background = self.state.shared.theme == ThemeChoice::Auto;
+        let mut screen = Screen::enter(watchdog).context("taking the terminal")?;
+        let input =
+            input::open(asks_background, self.sender.clone()).context("reading the terminal")?;
+        let ended = self.run(&mut screen, input).await;
+        drop(screen);
+        for text in ended.context("drawing on the terminal")? {
+            io::stdout().write_all(text.expose().as_bytes()).context("printing the kubeconfig")?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens the dashboard on the configured SKE.
 ///
 /// # Errors
 /// What keeps it from starting, or the terminal went away.
-pub async fn dashboard(loaded: Loaded, places: &Places<'_>) -> anyhow::Result<()> {
-    let config = &loaded.config;
-    let cloud = Cloud {
-        source: source(config)?,
-        ske: config.text("endpoints.ske").to_owned(),
-        resource_manager: config.text("endpoints.resource_manager").to_owned(),
-        projects: config.list("projects").iter().map(|id| (ProjectId::new(id), None)).collect(),
-        regions: config.list("regions").iter().map(Region::new).collect(),
-        rehearsal: false,
-        own_files: None,
-    };
-    let kubeconfigs = Kubeconfigs::new(
-        places.home.clone(),
-        (places.environment)("KUBECONFIG").map(Into::into),
-        Clock::machine(),
-    );
-    open(&loaded, places, cloud, Files { kubeconfigs, state: crate::cli::state_folder() }).await
+pub async fn dashboard(loaded: &Loaded, places: &Places<'_>, log: LogBuffer) -> anyhow::Result<()> {
+    let machine = Machine::this(places.environment, log);
+    let folder = machine.state_folder.clone();
+    Dashboard::new(loaded, places, machine).await?.show(folder).await
 }
 
 /// Opens the dashboard on an embedded simulator. It knows the simulator's address and nothing else of it.
 ///
 /// # Errors
 /// What keeps it from starting, or the terminal went away.
-pub async fn demo(loaded: Loaded, places: &Places<'_>, world: &SceneOptions) -> anyhow::Result<()> {
+pub async fn demo(
+    loaded: &Loaded,
+    places: &Places<'_>,
+    world: &SceneOptions,
+    log: LogBuffer,
+) -> anyhow::Result<()> {
+    let machine = Machine::this(places.environment, log);
+    let clock = machine.clock.clone();
     let options = SimulatorOptions {
         seed: world.seed,
         speed: world.speed,
-        scene: scene(world)?,
+        scene: scene(world, &clock).await?,
         listen: ([127, 0, 0, 1], 0).into(),
     };
-    let simulator = serve(options, Clock::machine()).await?;
+    let simulator = serve(options, clock.clone()).await?;
     let exports: BTreeMap<&str, String> = simulator.exports().into_iter().collect();
     let export = |name: &str| exports.get(name).cloned().unwrap_or_default();
+    // What a rehearsal writes stays apart from the person's kubeconfigs, journal and state.
+    let (base, home) = (machine.state_folder.clone(), places.home.clone());
+    let create = move || DemoFolder::create(base.as_deref(), home);
+    let folder = run_blocking(&clock, FILE_LIMIT, "the folder for the demo", create)
+        .await?
+        .context("creating a folder for the demo")?;
     let cloud = Cloud {
         source: access_token::source(Secret::new(export("STACKIT_ACCESS_TOKEN")), "rehearsal"),
         ske: export("STACKIT_SKE_CUSTOM_ENDPOINT"),
         resource_manager: export("STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"),
-        projects: simulator
-            .projects()
-            .into_iter()
-            .map(|(id, _)| (ProjectId::new(id), None))
-            .collect(),
-        regions: loaded.config.list("regions").iter().map(Region::new).collect(),
-        rehearsal: true,
-        own_files: None,
+        projects: simulator.projects().into_iter().map(|(id, _name)| id).collect(),
+        kubeconfigs: Kubeconfigs::only_in(folder.kubeconfigs(), places.home.clone(), clock.clone()),
+        rehearsal: Some(folder.own_files()),
     };
-    // What a rehearsal writes stays apart from the person's kubeconfigs, journal and state.
-    let home = places.home.clone();
-    let folder = DemoFolder::create(crate::cli::state_folder().as_deref(), home.clone())
-        .context("creating a folder for the demo")?;
-    let kubeconfigs = Kubeconfigs::only_in(folder.kubeconfigs(), home, Clock::machine());
-    let own_files = folder.own_files();
-    let files = Files { kubeconfigs, state: Some(folder.state()) };
-    let ended = open(&loaded, places, Cloud { own_files: Some(own_files), ..cloud }, files).await;
+    let machine = Machine { state_folder: Some(folder.state()), ..machine };
+    let ended = match Dashboard::on(cloud, loaded, places, machine).await {
+        Ok(dashboard) => dashboard.show(Some(folder.state())).await,
+        Err(error) => Err(error),
+    };
     drop(simulator);
-    if let Some(text) = folder.end() {
-        crate::cli::print("", &text);
-    }
+    let left = run_blocking(&clock, FILE_LIMIT, "the folder of the demo", || folder.end()).await;
+    crate::cli::print("", &left?.unwrap_or_default());
     ended
 }
 
-/// Where the dashboard reads and writes.
-struct Files {
-    kubeconfigs: Kubeconfigs,
-    /// Folder of state, journal and reports; `None` where nothing can be kept.
-    state: Option<PathBuf>,
-}
-
-/// Waits for a phase without a screen; gives the exit status.
+/// What is waited for, and with what; also notes worth a line.
 ///
 /// # Errors
 /// What keeps it from starting.
-pub async fn wait(loaded: &Loaded, places: &Places<'_>, words: &WaitFor) -> anyhow::Result<u8> {
+pub async fn prepare_wait(
+    loaded: &Loaded,
+    places: &Places<'_>,
+    words: &WaitFor,
+    clock: Clock,
+) -> anyhow::Result<(Order, wait::Services, Vec<String>)> {
     let config = &loaded.config;
-    let clock = Clock::machine();
-    let http = Http::new(clock.clone(), extra_ca(config, places.home.as_deref())?)?;
-    let tokens = TokenSource::new(source(config)?, http.clone(), clock.clone())?;
+    let (http, tokens) = sign_in(source(config)?, config, places, &clock).await?;
     let ske = SkeClient::new(config.text("endpoints.ske"), http, tokens.clone())?;
-    let settings = settings(config, places.environment);
+    let settings = read_settings(config, places.environment);
     let regions: Vec<Region> = config.list("regions").iter().map(Region::new).collect();
     let scopes = config.list("projects").iter().map(ProjectId::new).flat_map(|project| {
         regions.iter().map(move |region| Scope { project: project.clone(), region: region.clone() })
@@ -151,7 +291,7 @@ pub async fn wait(loaded: &Loaded, places: &Places<'_>, words: &WaitFor) -> anyh
         timeout: words.timeout,
         scopes: scopes.collect(),
     };
-    let tools = wait::Services {
+    let services = wait::Services {
         clock,
         ske,
         cadence: PollIntervals { running: settings.poll_running, idle: settings.poll_idle },
@@ -162,16 +302,28 @@ pub async fn wait(loaded: &Loaded, places: &Places<'_>, words: &WaitFor) -> anyh
             ObservationScope::Open | ObservationScope::Running => ObservationPolicy::AtNodes,
         },
         renews: tokens.can_change(),
-        redraws: signals::redraws(),
+        redraws: signals::watch_redraws(),
         rests: watch::Sender::default(),
     };
-    let notifier = Notifier::of(places.environment, config.switch("notify.desktop"));
+    let notes = loaded.notes.iter().cloned().chain(tokens.notes()).collect();
+    Ok((order, services, notes))
+}
+
+/// Waits for a phase without a screen; gives the exit status.
+///
+/// # Errors
+/// What keeps it from starting.
+pub async fn wait(loaded: &Loaded, places: &Places<'_>, words: &WaitFor) -> anyhow::Result<u8> {
+    let (order, services, notes) = prepare_wait(loaded, places, words, Clock::machine()).await?;
+    let notifier = Notifier::of(places.environment, loaded.config.switch("notify.desktop"));
+    let settings = read_settings(&loaded.config, places.environment);
     let mut printer = printer(&settings, places.environment, notifier);
-    for note in loaded.notes.iter().cloned().chain(tokens.notes()) {
+    for note in notes {
         // Nobody who reads it is no reason not to wait.
         drop(printer.note(&note));
     }
-    Ok(wait::run(order, tools, &mut printer, signals::ended()).await)
+    let _watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
+    Ok(wait::run(order, services, &mut printer, signals::wait_for_end()).await)
 }
 
 /// A bar where standard error is a terminal that can draw one, else lines.
@@ -182,7 +334,7 @@ fn printer(
 ) -> Printer {
     let term = environment("TERM").unwrap_or_default();
     let can_draw = !matches!(term.as_str(), "" | "dumb");
-    let form = if can_draw && std::io::stderr().is_terminal() {
+    let form = if can_draw && io::stderr().is_terminal() {
         let Settings { theme, background, depth, ascii, .. } = settings;
         Form::Bar(printer::Screen {
             theme: Theme::new(*theme, *background, *depth, *ascii),
@@ -192,202 +344,89 @@ fn printer(
     } else {
         Form::Lines
     };
-    let streams = (Box::new(std::io::stdout()), Box::new(std::io::stderr()));
+    let streams = (Box::new(io::stdout()), Box::new(io::stderr()));
     Printer::new(streams.0, streams.1, form, settings.ascii)
 }
 
 /// Columns of the terminal behind standard error; 80 where it does not tell.
 fn columns_of_stderr() -> usize {
-    let told = rustix::termios::tcgetwinsize(std::io::stderr()).ok().map(|size| size.ws_col);
+    let told = rustix::termios::tcgetwinsize(io::stderr()).ok().map(|size| size.ws_col);
     told.filter(|columns| *columns > 0).map_or(80, usize::from)
 }
 
-async fn open(
-    loaded: &Loaded,
+/// What is kept between runs.
+#[derive(Default)]
+struct Stored {
+    state: PersistedState,
+    /// `None` where nothing can be recorded.
+    journal: Option<Journal>,
+    /// The latest of the journal.
+    records: Vec<Record>,
+    /// What should be said of the files.
+    notes: Vec<String>,
+}
+
+impl Stored {
+    async fn read(folder: PathBuf, clock: &Clock) -> Self {
+        let name = folder.display().to_string();
+        let read = run_blocking(clock, FILE_LIMIT, &name, move || Self::read_files(&folder)).await;
+        read.unwrap_or_else(|failure| {
+            let note = format!("{}; nothing is recorded in this run", failure.message);
+            Self { notes: vec![note], ..Self::default() }
+        })
+    }
+
+    fn read_files(folder: &Path) -> Self {
+        let (state, note) = state_file::load(folder);
+        let mut stored = Self { state, notes: note.into_iter().collect(), ..Self::default() };
+        match Journal::open(folder) {
+            Ok(journal) => {
+                match journal.tail(200) {
+                    Ok((records, torn)) => {
+                        stored.records = records;
+                        stored.notes.extend(torn);
+                    }
+                    Err(failure) => stored.notes.push(failure.to_string()),
+                }
+                stored.journal = Some(journal);
+            }
+            Err(failure) => stored.notes.push(failure.to_string()),
+        }
+        stored
+    }
+}
+
+/// The HTTP client and the source of tokens, both of which may read files.
+async fn sign_in(
+    source: SourceConfig,
+    config: &Config,
     places: &Places<'_>,
-    cloud: Cloud,
-    files: Files,
-) -> anyhow::Result<()> {
-    let Files { kubeconfigs, state: state_folder } = files;
-    let config = &loaded.config;
-    let keymap = Keymap::new(&config.keys()).map_err(|problems| {
-        anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  "))
-    })?;
-    let clock = Clock::machine();
-    let http = Http::new(clock.clone(), extra_ca(config, places.home.as_deref())?)?;
-    let tokens = TokenSource::new(cloud.source, http.clone(), clock.clone())?;
-    let ske = SkeClient::new(&cloud.ske, http.clone(), tokens.clone())?;
-    let projects = ProjectsClient::new(&cloud.resource_manager, http, tokens.clone())?;
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let chain = ClipboardRoute::chain(places.environment);
-    let mut settings = settings(config, places.environment);
-    settings.projects = cloud.projects;
-    settings.ske = cloud.ske;
-    settings.regions = cloud.regions;
-    settings.rehearsal = cloud.rehearsal;
-    settings.folder = cloud.own_files.unwrap_or(settings.folder);
-    settings.clipboard_way = chain.first().map_or("", |way| way.word()).to_owned();
-    let (kept, mut notes) = recall(state_folder.as_deref());
-    notes.extend(loaded.notes.iter().cloned());
-    let journal = match state_folder.as_deref().map(Journal::open).transpose() {
-        Ok(journal) => journal,
-        Err(failure) => {
-            notes.push(failure.to_string());
-            None
-        }
-    };
-    let tools = Services {
-        clock: clock.clone(),
-        ske,
-        tokens,
-        projects: Some(projects),
-        kubeconfigs,
-        journal: journal.clone(),
-        state_folder: state_folder.clone(),
-        clipboard: Clipboard::new(chain, clock.clone(), sender.clone()),
-        notifier: Notifier::of(places.environment, config.switch("notify.desktop")),
-        read_only: settings.read_only,
-        concurrency: config.number("poll.concurrency"),
-    };
-    let performer = Performer::new(tools, sender.clone());
-    let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
-    let seed = now.wall.as_nanosecond().unsigned_abs().try_into().unwrap_or(1);
-    let mut state = State::new(settings, keymap, kept, now, seed);
-    // What happened before, below what happens now.
-    match journal.map(|journal| journal.tail(200)) {
-        Some(Ok((records, torn))) => {
-            state.activity.records.extend(records);
-            notes.extend(torn);
-        }
-        Some(Err(failure)) => notes.push(failure.to_string()),
-        None => {}
-    }
-    state
-        .notices
-        .errors
-        .extend(notes.into_iter().map(|note| Failure::new(FailureKind::File, note)));
-    let ask = state.shared.theme == ThemeChoice::Auto;
-    signals::watch(sender.clone()).context("watching for signals")?;
-    install_panic_hook(state_folder);
-    let mut screen = Screen::take().context("taking the terminal")?;
-    let input = Input::open(ask, sender).context("reading the terminal")?;
-    let ended = run(state, &mut screen, input, &performer, receiver, &clock).await;
-    drop(screen);
-    for text in ended.context("drawing on the terminal")? {
-        use std::io::Write;
-        std::io::stdout().write_all(text.expose().as_bytes()).context("printing the kubeconfig")?;
-    }
-    Ok(())
+    clock: &Clock,
+) -> anyhow::Result<(Http, TokenSource)> {
+    let ca = extra_ca(config, places.home.as_deref(), clock).await?;
+    let http = Http::new(clock.clone(), ca)?;
+    let summary = source.summary.clone();
+    let (client, time) = (http.clone(), clock.clone());
+    let open = move || TokenSource::new(source, client, time);
+    let tokens = run_blocking(clock, FILE_LIMIT, &summary, open).await??;
+    Ok((http, tokens))
 }
 
-fn recall(folder: Option<&Path>) -> (PersistedState, Vec<String>) {
-    let Some(folder) = folder else { return (PersistedState::default(), Vec::new()) };
-    let (kept, note) = state_file::load(folder);
-    (kept, note.into_iter().collect())
-}
-
-fn extra_ca(config: &Config, home: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
+async fn extra_ca(
+    config: &Config,
+    home: Option<&Path>,
+    clock: &Clock,
+) -> anyhow::Result<Option<Vec<u8>>> {
     let file = config.text("endpoints.ca_file");
     if file.is_empty() {
         return Ok(None);
     }
     let path = expand(file, home);
-    let pem = bounded::read(&path, CA_LIMIT)
-        .with_context(|| format!("reading endpoints.ca_file, {}", path.display()))?;
-    Ok(Some(pem))
+    let name = format!("endpoints.ca_file, {}", path.display());
+    let read = run_blocking(clock, FILE_LIMIT, &name, move || files::read(&path, CA_LIMIT)).await?;
+    read.map(Some).with_context(|| format!("reading {name}"))
 }
 
 fn source(config: &Config) -> anyhow::Result<SourceConfig> {
     config.auth.clone().context("no way to sign in was found")
-}
-
-fn settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Settings {
-    let set = |name: &str| environment(name).is_some_and(|value| !value.is_empty());
-    let theme = ThemeChoice::from_word(config.text("display.theme")).unwrap_or(ThemeChoice::Auto);
-    let theme = match theme {
-        ThemeChoice::Auto if set("NO_COLOR") => ThemeChoice::Mono,
-        chosen @ (ThemeChoice::Auto
-        | ThemeChoice::Dark
-        | ThemeChoice::Light
-        | ThemeChoice::HighContrast
-        | ThemeChoice::Mono) => chosen,
-    };
-    Settings {
-        protected: config.list("protected").to_vec(),
-        read_only: config.switch("read_only"),
-        overdue_after: SignedDuration::try_from(config.duration("overdue_after"))
-            .unwrap_or(SignedDuration::MAX),
-        poll_idle: config.duration("poll.idle"),
-        poll_running: config.duration("poll.running"),
-        watch: match config.text("kubernetes.watch") {
-            "never" => ObservationScope::Never,
-            "open" => ObservationScope::Open,
-            _ => ObservationScope::Running,
-        },
-        watch_limit: config.number("kubernetes.limit"),
-        lifetime: config.lifetime(),
-        destination: config.text("kubeconfig.destination").to_owned(),
-        folder: config.text("kubeconfig.folder").to_owned(),
-        make_current: config.switch("kubeconfig.make_current"),
-        clipboard_clear: config.duration("kubeconfig.clipboard_clear"),
-        theme,
-        depth: depth(environment),
-        background: background(environment("COLORFGBG").as_deref()),
-        ascii: match config.text("display.ascii") {
-            "always" => true,
-            "never" => false,
-            _ => !is_utf8(environment),
-        },
-        utc: config.switch("display.utc"),
-        mouse: config.switch("display.mouse"),
-        local_zone: DisplayZone::new(TimeZone::system()),
-        columns: config.list("display.columns").to_vec(),
-        sort: config.text("display.sort").to_owned(),
-        ..Settings::defaults()
-    }
-}
-
-/// How many colours the terminal shows, as far as its variables tell. Inside tmux and screen those of the terminal
-/// around them mean nothing.
-fn depth(environment: &dyn Fn(&str) -> Option<String>) -> ColorDepth {
-    let term = environment("TERM").unwrap_or_default();
-    let nested = environment("TMUX").is_some() || environment("STY").is_some();
-    let told = environment("COLORTERM").unwrap_or_default();
-    // xterm shows 24 bits since its version 331 and sets TERM to plain "xterm" all the same.
-    let xterm = environment("XTERM_VERSION")
-        .and_then(|text| text.strip_prefix("XTerm(")?.strip_suffix(')')?.parse::<u32>().ok());
-    if matches!(told.as_str(), "truecolor" | "24bit")
-        || term.ends_with("-direct")
-        || !nested && xterm.is_some_and(|version| version >= 331)
-    {
-        ColorDepth::Full
-    } else if term.contains("256color") {
-        ColorDepth::Indexed
-    } else {
-        ColorDepth::Sixteen
-    }
-}
-
-/// `COLORFGBG` ends in the background's colour number; terminals that set it tell light from dark.
-fn background(value: Option<&str>) -> Option<Background> {
-    match value.and_then(|value| value.rsplit(';').next()).and_then(|last| last.parse::<u8>().ok())
-    {
-        Some(7 | 15) => Some(Background::Light),
-        Some(0..=6 | 8) => Some(Background::Dark),
-        _ => None,
-    }
-}
-
-/// Whether the locale writes UTF-8; the first of the three variables that is set counts.
-fn is_utf8(environment: &dyn Fn(&str) -> Option<String>) -> bool {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
-        .into_iter()
-        .find_map(|name| environment(name).filter(|value| !value.is_empty()));
-    match locale {
-        Some(locale) => {
-            let locale = locale.to_lowercase();
-            locale.contains("utf-8") || locale.contains("utf8")
-        }
-        None => cfg!(target_os = "macos"),
-    }
 }

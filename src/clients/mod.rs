@@ -7,7 +7,8 @@ pub mod kubernetes;
 pub mod projects;
 mod redact;
 pub mod request;
-pub mod response;
+pub mod request_log;
+mod response;
 #[cfg(test)]
 mod scripted;
 pub mod ske;

@@ -32,6 +32,14 @@ impl Drop for Race<'_> {
     }
 }
 
+/// Why blocking work has no result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockingError {
+    /// It goes on in its thread, which nothing can stop; nobody waits for it any more.
+    TimedOut,
+    Panicked,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Reading {
     wall: Timestamp,
@@ -112,6 +120,25 @@ impl Clock {
         }
     }
 
+    /// Runs what may block (files, FIFOs, the desktop) in a thread for that and waits for it no longer than `limit`.
+    ///
+    /// # Errors
+    /// It takes longer, or panicked.
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    pub async fn run_blocking<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, BlockingError> {
+        match self.timeout(limit, tokio::task::spawn_blocking(work)).await {
+            Some(Ok(result)) => Ok(result),
+            Some(Err(error)) if error.is_panic() => Err(BlockingError::Panicked),
+            // The runtime ends, and everything with it.
+            Some(Err(_cancelled)) => std::future::pending().await,
+            None => Err(BlockingError::TimedOut),
+        }
+    }
+
     fn race(&self) -> Race<'_> {
         Race(match &*self.source {
             Source::Machine { .. } => None,
@@ -158,7 +185,7 @@ mod tests {
 
     use jiff::Timestamp;
 
-    use crate::clock::Clock;
+    use crate::clock::{BlockingError, Clock};
 
     #[tokio::test]
     async fn a_clock_turned_by_hand_ends_waits_and_times_out() {
@@ -176,5 +203,22 @@ mod tests {
         assert_eq!(waiting.await.unwrap(), None);
         assert_eq!(clock.racing(), 0);
         assert_eq!(clock.now().as_second(), 60);
+    }
+
+    #[tokio::test]
+    async fn blocking_work_ends_times_out_or_panics() {
+        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let limit = Duration::from_secs(1);
+        assert_eq!(clock.run_blocking(limit, || 7).await, Ok(7));
+        let panicked = clock.run_blocking(limit, || -> u8 { panic!("a defect") }).await;
+        assert_eq!(panicked, Err(BlockingError::Panicked));
+        let (release, hung) = std::sync::mpsc::channel::<()>();
+        let hangs = clock.run_blocking(limit, move || hung.recv().is_ok());
+        let turn = async {
+            tokio::task::yield_now().await;
+            clock.turn(limit);
+        };
+        assert_eq!(futures_util::join!(hangs, turn).0, Err(BlockingError::TimedOut));
+        drop(release);
     }
 }

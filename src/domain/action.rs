@@ -65,13 +65,13 @@ impl fmt::Display for Refusal {
                 f.write_str("a rotation is being completed")
             }
             Self::Phase(Step::Complete, Phase::Preparing) => {
-                f.write_str("nodes are still being replaced; complete once PREPARED")
+                f.write_str("nodes are still being replaced; wait for PREPARED")
             }
             Self::Phase(Step::Complete, Phase::Completing) => {
                 f.write_str("the rotation is already being completed")
             }
             Self::Phase(Step::Complete, Phase::Never | Phase::Completed) => {
-                f.write_str("no rotation is open; start one first")
+                f.write_str("no rotation is in progress; start one first")
             }
             Self::Phase(step, phase) => write!(f, "cannot {step} in phase {}", phase.word()),
             Self::Unknown(what, text) if text.is_empty() => {

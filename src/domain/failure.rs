@@ -192,9 +192,15 @@ impl fmt::Display for Failure {
     }
 }
 
+/// The errors behind an error, the nearest first; empty if there is none.
+pub fn causes(error: &(dyn Error + 'static)) -> String {
+    let chain = std::iter::successors(error.source(), |&error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause.error()
+        self.cause.0.as_deref().map(|error| error as &(dyn Error + 'static))
     }
 }
 
@@ -205,7 +211,7 @@ mod tests {
     use crate::domain::failure::{Failure, FailureKind};
 
     #[test]
-    fn a_cause_is_for_the_log_and_no_part_of_what_is_said() {
+    fn a_cause_is_logged_and_not_shown() {
         let plain = Failure::new(FailureKind::Server, "it broke");
         let caused = plain.clone().caused_by(std::io::Error::other("the disk"));
         assert_eq!((&caused, caused.full_text()), (&plain, plain.full_text()));

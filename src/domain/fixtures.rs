@@ -1,4 +1,4 @@
-//! Clusters for the tests of every floor: one builder, so that fixtures agree.
+//! Clusters for the tests of every layer: one builder, so that fixtures agree.
 
 use jiff::Timestamp;
 

@@ -7,17 +7,15 @@
 //! comes at the same time.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
-use futures_util::Stream;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use futures_util::stream::{self, Stream};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::app::message::Message;
 use crate::app::settings::Background;
-use crate::runtime::perform::LoopInput;
+use crate::runtime::loop_input::{LoopInput, LoopSender};
 
 /// Longest wait for the terminal's answer, which takes a round trip to it. Keys typed before it came are lost.
 const ANSWER: Duration = Duration::from_millis(250);
@@ -26,52 +24,45 @@ const READ: Duration = Duration::from_millis(1);
 /// Longest answer of a terminal that is kept out, in keys.
 const LONGEST_ANSWER: usize = 64;
 
-type Found = io::Result<Event>;
+/// Events that the thread has read and the loop has not taken: a fast paste without bracketing. When the loop is further
+/// behind, the thread waits, and what a person types stays in the terminal's own buffer.
+const CAPACITY: usize = 512;
 
-/// Events of the real terminal. Ends when the terminal is gone.
-pub struct Input {
-    events: UnboundedReceiver<Found>,
-    /// Held until the first event is waited for: whoever asks the terminal keeps everybody from writing to it until the
-    /// answer is there, and the first frame is not to wait for that.
-    held_back: Option<std::sync::mpsc::Sender<()>>,
+/// Reads events of the real terminal from when the first one is waited for. Asks for the background first if `ask`; the
+/// answer is sent to the loop. The stream brings an error when the terminal is gone.
+///
+/// # Errors
+/// The thread, or the handler of resizes, cannot be made.
+pub fn open(
+    ask: bool,
+    incoming: LoopSender,
+) -> io::Result<impl Stream<Item = io::Result<Event>> + Unpin> {
+    let (sender, receiver) = mpsc::channel(CAPACITY);
+    // Whoever asks the terminal keeps everybody from writing to it until the answer is there, and the first frame is
+    // not to wait for that. One message, once.
+    let (start, started) = oneshot::channel();
+    std::thread::Builder::new().name("input".to_owned()).spawn(move || {
+        if started.blocking_recv().is_err() {
+            return;
+        }
+        if ask && let Some(background) = query_background() {
+            let known = LoopInput::Message(Message::BackgroundKnown(background));
+            drop(incoming.blocking_send(known));
+        }
+        if let Err(error) = read_events(&sender) {
+            drop(sender.blocking_send(Err(error)));
+        }
+    })?;
+    let keys = stream::unfold((Some(start), receiver), |(start, mut receiver)| async {
+        if let Some(start) = start {
+            start.send(()).unwrap_or_default();
+        }
+        receiver.recv().await.map(|event| (event, (None, receiver)))
+    });
+    Ok(stream::select(Box::pin(keys), Box::pin(watch_size()?)))
 }
 
-impl Input {
-    /// Reads from when the first event is waited for. Asks for the background first if `ask`; the answer is sent to
-    /// the loop.
-    ///
-    /// # Errors
-    /// The thread, or the handler of resizes, cannot be made.
-    pub fn open(ask: bool, incoming: UnboundedSender<LoopInput>) -> io::Result<Self> {
-        let (sender, events) = unbounded_channel();
-        let (held_back, begins) = std::sync::mpsc::channel::<()>();
-        watch_size(sender.clone())?;
-        std::thread::Builder::new().name("input".to_owned()).spawn(move || {
-            begins.recv().unwrap_or_default();
-            if sender.is_closed() {
-                return;
-            }
-            if ask && let Some(background) = background() {
-                drop(incoming.send(LoopInput::Message(Message::BackgroundKnown(background))));
-            }
-            if let Err(error) = read_all(&sender) {
-                drop(sender.send(Err(error)));
-            }
-        })?;
-        Ok(Self { events, held_back: Some(held_back) })
-    }
-}
-
-impl Stream for Input {
-    type Item = Found;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Found>> {
-        drop(self.held_back.take());
-        self.events.poll_recv(context)
-    }
-}
-
-fn background() -> Option<Background> {
+fn query_background() -> Option<Background> {
     use terminal_colorsaurus::{QueryOptions, ThemeMode, theme_mode};
     let mut options = QueryOptions::default();
     options.timeout = ANSWER;
@@ -83,14 +74,14 @@ fn background() -> Option<Background> {
 }
 
 /// Reads until the terminal or the loop is gone.
-fn read_all(sender: &UnboundedSender<Found>) -> io::Result<()> {
-    let mut answers = Answers::default();
+fn read_events(sender: &mpsc::Sender<io::Result<Event>>) -> io::Result<()> {
+    let mut answers = TerminalAnswers::default();
     loop {
         wait_for_bytes()?;
         while crossterm::event::poll(READ)? {
             let event = crossterm::event::read()?;
-            let is_answer = matches!(event, Event::Key(key) if answers.swallow(key));
-            if !is_answer && sender.send(Ok(event)).is_err() {
+            let is_answer = matches!(event, Event::Key(key) if answers.takes(key));
+            if !is_answer && sender.blocking_send(Ok(event)).is_err() {
                 return Ok(());
             }
         }
@@ -122,30 +113,30 @@ fn wait_for_bytes() -> io::Result<()> {
     }
 }
 
-/// The descriptor does not tell of a new size; the signal does.
-fn watch_size(sender: UnboundedSender<Found>) -> io::Result<()> {
+/// The descriptor does not tell of a new size; the signal does. The size is read when the loop takes the event, so that
+/// it is the newest one however many signals came.
+fn watch_size() -> io::Result<impl Stream<Item = io::Result<Event>>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut changes = signal(SignalKind::window_change())?;
-    tokio::spawn(async move {
-        while changes.recv().await.is_some() {
-            let Ok((columns, rows)) = crossterm::terminal::size() else { continue };
-            if sender.send(Ok(Event::Resize(columns, rows))).is_err() {
-                break;
+    let changes = signal(SignalKind::window_change())?;
+    Ok(stream::unfold(changes, |mut changes| async {
+        loop {
+            changes.recv().await?;
+            if let Ok((columns, rows)) = crossterm::terminal::size() {
+                return Some((Ok(Event::Resize(columns, rows)), changes));
             }
         }
-    });
-    Ok(())
+    }))
 }
 
 /// Tells keys from an answer of the terminal (`ESC ] … BEL`, `ESC ] … ESC \`), which arrives as keys.
 #[derive(Debug, Default)]
-struct Answers {
+struct TerminalAnswers {
     inside: Option<usize>,
 }
 
-impl Answers {
+impl TerminalAnswers {
     /// Whether this key is part of an answer.
-    fn swallow(&mut self, key: KeyEvent) -> bool {
+    fn takes(&mut self, key: KeyEvent) -> bool {
         let alt = key.modifiers.contains(KeyModifiers::ALT);
         let Some(length) = self.inside else {
             let begins = key.code == KeyCode::Char(']') && alt;
@@ -168,12 +159,12 @@ impl Answers {
 mod tests {
     use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-    use crate::runtime::input::Answers;
+    use crate::runtime::input::TerminalAnswers;
 
     fn passed(keys: &[(char, KeyModifiers)]) -> String {
-        let mut answers = Answers::default();
+        let mut answers = TerminalAnswers::default();
         keys.iter()
-            .filter(|(c, held)| !answers.swallow(KeyEvent::new(KeyCode::Char(*c), *held)))
+            .filter(|(c, held)| !answers.takes(KeyEvent::new(KeyCode::Char(*c), *held)))
             .map(|(c, _)| *c)
             .collect()
     }

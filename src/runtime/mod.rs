@@ -1,25 +1,28 @@
-//! Floor 4: the event loop. It owns the clock, the tasks, the terminal and the signals, and turns
+//! Layer 4: the event loop. It owns the clock, the tasks, the terminal and the signals, and turns
 //! results into messages; it decides nothing.
 
+pub mod blocking;
 pub mod child;
 pub mod clipboard;
 pub mod input;
+pub mod log;
+pub mod loop_input;
 pub mod notify;
 pub mod observers;
 pub mod perform;
 pub mod signals;
 pub mod terminal;
+pub mod watchdog;
 
+use std::collections::VecDeque;
 use std::io;
 use std::task::Poll;
 use std::time::Duration;
 
 use crossterm::event::{Event, KeyEventKind};
 use futures_util::{Stream, StreamExt};
-use ratatui::Terminal;
 use ratatui::backend::Backend;
 use ratatui::buffer::Buffer;
-use tokio::sync::mpsc;
 
 use crate::app::effect::{Effect, TerminalEffect};
 use crate::app::message::Message;
@@ -28,14 +31,13 @@ use crate::app::state::State;
 use crate::app::update::{begin, next_wake, settle, unanswered, update};
 use crate::clock::Clock;
 use crate::domain::secret::Secret;
-use crate::runtime::perform::{LoopInput, Performer};
-use crate::runtime::terminal::Surface;
+use crate::runtime::loop_input::{CAPACITY, LoopInput, LoopReceiver};
+use crate::runtime::perform::Performer;
+use crate::runtime::terminal::{Surface, clear_screen};
 
 /// What a backend says when the terminal is gone.
 type Gone<S> = <<S as Surface>::Backend as Backend>::Error;
 
-/// Most things that are taken in before a frame is drawn.
-const DRAIN_LIMIT: usize = 512;
 /// How long the end waits for a request that was sent.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
@@ -48,7 +50,7 @@ pub async fn run<S, I>(
     surface: &mut S,
     mut input: I,
     performer: &Performer,
-    mut incoming: mpsc::UnboundedReceiver<LoopInput>,
+    mut incoming: LoopReceiver,
     clock: &Clock,
 ) -> io::Result<Vec<Secret>>
 where
@@ -56,40 +58,41 @@ where
     Gone<S>: std::error::Error + Send + Sync + 'static,
     I: Stream<Item = io::Result<Event>> + Unpin,
 {
-    let mut drawn = Drawn::default();
+    let mut frame = LastFrame::default();
+    let mut taken = VecDeque::new();
     let size = surface.terminal().size().map_err(io::Error::other)?;
     state.shared.size = (size.width, size.height);
-    drawn.draw(&mut state, surface)?;
+    frame.draw(&mut state, surface)?;
     let first = begin(&mut state);
-    if let Some(end) = perform_all(first, surface, performer, &mut drawn)? {
+    if let Some(end) = perform_all(first, surface, performer, &mut frame, &mut taken)? {
         return Ok(end);
     }
     loop {
         let wake = next_wake(&state);
-        surface.waits(wake);
-        let mut taken = Vec::new();
+        surface.wait_until(wake);
         tokio::select! {
             biased;
-            Some(next) = incoming.recv() => taken.push(next),
+            Some(next) = incoming.recv() => taken.push_back(next),
             event = input.next() => match event {
                 Some(Ok(event)) => taken.extend(translate(event)),
                 // A dead terminal ends the program; nothing spins on it.
-                Some(Err(_)) | None => taken.push(LoopInput::Message(Message::Terminated)),
+                Some(Err(_)) | None => taken.push_back(LoopInput::Message(Message::Terminated)),
             },
-            () = wait(clock, wake) => taken.push(LoopInput::Message(Message::Ticked)),
+            () = wait(clock, wake) => taken.push_back(LoopInput::Message(Message::Ticked)),
         }
-        while taken.len() < DRAIN_LIMIT {
-            if let Ok(next) = incoming.try_recv() {
-                taken.push(next);
-            } else if let Some(event) = at_hand(&mut input).await {
-                taken.extend(translate(event));
-            } else {
-                break;
-            }
+        // Keys come first: they are few, and answers that never stop must not keep a person out.
+        while taken.len() < CAPACITY
+            && let Some(event) = ready_event(&mut input).await
+        {
+            taken.extend(translate(event));
+        }
+        while taken.len() < CAPACITY
+            && let Ok(next) = incoming.try_recv()
+        {
+            taken.push_back(next);
         }
         let mut settled = 0;
-        let mut taken = taken.into_iter();
-        while let Some(next) = taken.next() {
+        while let Some(next) = taken.pop_front() {
             let message = match next {
                 LoopInput::Message(message) => message,
                 LoopInput::Settled(message) => {
@@ -103,9 +106,10 @@ where
             };
             let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
             let effects = update(&mut state, now, message);
-            let end = perform_all(effects, surface, performer, &mut drawn)?;
+            let end = perform_all(effects, surface, performer, &mut frame, &mut taken)?;
             if let Some(mut print) = end {
-                let mut last = Last { state, performer, clock };
+                surface.quit();
+                let mut last = Shutdown { state, performer, clock };
                 for next in taken {
                     last.take(next, surface)?;
                 }
@@ -114,19 +118,19 @@ where
             }
         }
         settle(&mut state);
-        drawn.draw(&mut state, surface)?;
+        frame.draw(&mut state, surface)?;
         performer.settle(settled);
     }
 }
 
 /// The program is ending: what comes back of what was sent is still taken in, so that the journal has it.
-struct Last<'a> {
+struct Shutdown<'a> {
     state: State,
     performer: &'a Performer,
     clock: &'a Clock,
 }
 
-impl Last<'_> {
+impl Shutdown<'_> {
     /// Takes in what came. Only answers count any more.
     fn take<S: Surface>(&mut self, next: LoopInput, surface: &mut S) -> io::Result<()> {
         let message = match next {
@@ -161,7 +165,7 @@ impl Last<'_> {
     /// that are to be printed, too.
     async fn finish<S: Surface>(
         mut self,
-        incoming: &mut mpsc::UnboundedReceiver<LoopInput>,
+        incoming: &mut LoopReceiver,
         surface: &mut S,
     ) -> io::Result<Vec<Secret>> {
         let deadline = self.clock.monotonic().saturating_add(LAST_WAIT);
@@ -182,14 +186,14 @@ impl Last<'_> {
         }
         let records = unanswered(&mut self.state);
         // Whatever else still runs is not waited for.
-        let _in_time = self.clock.timeout(LAST_WAIT, self.performer.write_down(records)).await;
+        let _in_time = self.clock.timeout(LAST_WAIT, self.performer.append_records(records)).await;
         Ok(std::mem::take(&mut self.state.kubeconfig.print))
     }
 }
 
 /// An event that is there already. Polled as this task: a stream may keep the waker of the last poll that found
 /// nothing, so that a poll with another one would leave the loop asleep.
-async fn at_hand(input: &mut (impl Stream<Item = io::Result<Event>> + Unpin)) -> Option<Event> {
+async fn ready_event(input: &mut (impl Stream<Item = io::Result<Event>> + Unpin)) -> Option<Event> {
     std::future::poll_fn(|context| match input.poll_next_unpin(context) {
         Poll::Ready(Some(Ok(event))) => Poll::Ready(Some(event)),
         Poll::Ready(Some(Err(_)) | None) | Poll::Pending => Poll::Ready(None),
@@ -222,7 +226,8 @@ fn perform_all<S: Surface>(
     effects: Vec<Effect>,
     surface: &mut S,
     performer: &Performer,
-    drawn: &mut Drawn,
+    frame: &mut LastFrame,
+    taken: &mut VecDeque<LoopInput>,
 ) -> io::Result<Option<Vec<Secret>>>
 where
     Gone<S>: std::error::Error + Send + Sync + 'static,
@@ -239,35 +244,27 @@ where
                 surface.status(performer.notifier(), status.as_ref())?;
             }
             TerminalEffect::Redraw => {
-                wipe(surface.terminal()).map_err(io::Error::other)?;
-                drawn.last = None;
+                clear_screen(surface.terminal()).map_err(io::Error::other)?;
+                frame.buffer = None;
             }
             TerminalEffect::Suspend => {
                 surface.suspend()?;
-                drawn.last = None;
-                performer.tell(Message::Resumed);
+                frame.buffer = None;
+                // Not through the channel: the loop would wait for itself when it is full.
+                taken.push_back(LoopInput::Message(Message::Resumed));
             }
         }
     }
     Ok(None)
 }
 
-/// Clears the screen and forgets what is on it, so that the next frame is written whole. The library's own way
-/// asks the terminal for its cursor and reads the answer, which belongs to whoever reads keys.
-pub(in crate::runtime) fn wipe<B: Backend>(terminal: &mut Terminal<B>) -> Result<(), B::Error> {
-    terminal.backend_mut().clear()?;
-    // Resets the buffer of the last frame; the other one is clean.
-    terminal.swap_buffers();
-    Ok(())
-}
-
 /// What was drawn last. A frame that would look the same is not written at all.
 #[derive(Default)]
-struct Drawn {
-    last: Option<Buffer>,
+struct LastFrame {
+    buffer: Option<Buffer>,
 }
 
-impl Drawn {
+impl LastFrame {
     fn draw<S: Surface>(&mut self, state: &mut State, surface: &mut S) -> io::Result<()>
     where
         Gone<S>: std::error::Error + Send + Sync + 'static,
@@ -282,12 +279,12 @@ impl Drawn {
             state.shared.metrics = metrics;
         }
         let terminal = surface.terminal();
-        let same = self.last.as_ref() == Some(terminal.current_buffer_mut());
+        let same = self.buffer.as_ref() == Some(terminal.current_buffer_mut());
         if same {
             terminal.current_buffer_mut().reset();
             return Ok(());
         }
-        self.last = Some(terminal.current_buffer_mut().clone());
+        self.buffer = Some(terminal.current_buffer_mut().clone());
         surface.begin_frame()?;
         let terminal = surface.terminal();
         terminal.flush().map_err(io::Error::other)?;

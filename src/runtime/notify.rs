@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::app::session::window::{Progress, WindowStatus};
 use crate::clock::Clock;
 use crate::domain::text::{clean, cut_end};
-use crate::runtime::child::command;
+use crate::runtime::child;
 
 /// Takes progress back (OSC 9;4).
 pub const PROGRESS_OFF: &str = "\u{1b}]9;4;0;0\u{7}";
@@ -105,27 +105,25 @@ impl Notifier {
         format!("{}\u{1b}[23;2t", self.progress(Progress::None))
     }
 
-    /// Tells the desktop, if there is one. A daemon that is absent or hangs is no error and blocks nothing.
-    pub async fn tell_desktop(self, title: &str, text: &str, clock: &Clock) {
+    /// Notifies the desktop, if there is one. A daemon that is absent or hangs is no error and blocks nothing.
+    pub async fn notify_desktop(self, title: &str, text: &str, clock: &Clock) {
         if !self.desktop {
             return;
         }
         let (title, text) = (safe(title), safe(text));
-        let mut child = if cfg!(target_os = "macos") {
-            let mut child = command("osascript");
-            child
+        let command = if cfg!(target_os = "macos") {
+            let mut command = child::command("osascript");
+            command
                 .args(["-e", "on run argv"])
                 .args(["-e", "display notification (item 2 of argv) with title (item 1 of argv)"]);
-            child.args(["-e", "end run", "--", &title, &text]);
-            child
+            command.args(["-e", "end run", "--", &title, &text]);
+            command
         } else {
-            let mut child = command("notify-send");
-            child.args(["--app-name=skeys", "--", &title, &text]);
-            child
+            let mut command = child::command("notify-send");
+            command.args(["--app-name=skeys", "--", &title, &text]);
+            command
         };
-        if let Ok(mut child) = child.spawn() {
-            let _ended = clock.timeout(DESKTOP_LIMIT, child.wait()).await;
-        }
+        drop(child::run(clock, DESKTOP_LIMIT, command, "").await);
     }
 }
 
@@ -188,7 +186,7 @@ mod tests {
         let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
         let told = tokio::spawn({
             let clock = clock.clone();
-            async move { notifier.tell_desktop("-t", "--x", &clock).await }
+            async move { notifier.notify_desktop("-t", "--x", &clock).await }
         });
         while !told.is_finished() {
             clock.turn(std::time::Duration::from_secs(1));

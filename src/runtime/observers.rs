@@ -1,29 +1,29 @@
-//! Tasks that look at clusters through their own API, one for each, until they are told to stop.
+//! Tasks that observe clusters through their own API, one for each, until they are ended.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
+use tracing::{Instrument as _, error, info, info_span, trace};
+
 use crate::app::message::{Answer, Message};
+use crate::app::nodes::text;
 use crate::app::requests::RequestId;
 use crate::clients::kubernetes::{ObserverTarget, observe};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::cluster::{Cluster, ClusterId};
-use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
-use crate::runtime::perform::LoopInput;
+use crate::runtime::blocking::catch_panic;
+use crate::runtime::loop_input::{LoopInput, LoopSender};
 
-/// After looking broke by a defect, it begins anew.
-const ANEW: Duration = Duration::from_mins(1);
+/// Pause before a cluster is observed again after a defect.
+const RESTART_DELAY: Duration = Duration::from_mins(1);
 
-/// Who looks at which cluster now.
+/// Who observes which cluster now.
 #[derive(Default)]
 pub struct Observers(Mutex<BTreeMap<ClusterId, Observer>>);
 
@@ -38,12 +38,39 @@ impl Drop for Observer {
     }
 }
 
+/// Events on their way from an observer to a loop that may be behind. Only the newest count: a later snapshot takes
+/// the place of what waits, so that there are two at most however long the loop takes.
+#[derive(Default)]
+struct PendingEvents {
+    /// The last snapshot, and what made the cluster unavailable after it.
+    events: Mutex<(Option<ObserverEvent>, Option<ObserverEvent>)>,
+    pushed: Notify,
+}
+
+impl PendingEvents {
+    fn push(&self, event: ObserverEvent) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            ObserverEvent::Snapshot(_) => *events = (Some(event), None),
+            ObserverEvent::Unavailable(_) => events.1 = Some(event),
+        }
+        self.pushed.notify_one();
+    }
+
+    async fn take(&self) -> impl Iterator<Item = ObserverEvent> + use<> {
+        self.pushed.notified().await;
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let (snapshot, unavailable) = std::mem::take(&mut *events);
+        snapshot.into_iter().chain(unavailable)
+    }
+}
+
 impl Observers {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ClusterId, Observer>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to look at a cluster; what comes of it is sent under a number until [`Observers::end`]. `agreed`: a
+    /// Begins to observe a cluster; what comes of it is sent under a number until [`Observers::end`]. `agreed`: a
     /// person agreed that asking for a kubeconfig switches static tokens off.
     pub fn begin(
         &self,
@@ -51,33 +78,61 @@ impl Observers {
         (number, agreed): (RequestId, bool),
         ske: &SkeClient,
         clock: &Clock,
-        sender: &UnboundedSender<LoopInput>,
+        sender: &LoopSender,
     ) {
         let id = cluster.id.clone();
         let (readings, reader) = watch::channel(cluster);
-        let subject = ObserverTarget {
+        let target = ObserverTarget {
             cluster: reader,
             ske_on_loopback: ske.is_on_loopback(),
             one_way_agreed: agreed,
         };
         let (ske, clock, sender, about) = (ske.clone(), clock.clone(), sender.clone(), id.clone());
-        let task = tokio::spawn(async move {
-            let tell = |message| drop(sender.send(LoopInput::Message(message)));
-            let sighted = |sighting| tell(Message::Answered(number, Answer::Observed(sighting)));
-            loop {
-                let issue = || ske.issue_short_lived(&about);
-                let looking = observe(subject.clone(), issue, clock.clone(), sighted);
-                if AssertUnwindSafe(looking).catch_unwind().await.is_ok() {
-                    return;
+        let task = tokio::spawn(
+            async move {
+                info!("began");
+                let pending = PendingEvents::default();
+                let observing = async {
+                    loop {
+                        let issue = || ske.issue_short_lived(&about);
+                        let sink = |event| {
+                            match &event {
+                                ObserverEvent::Snapshot(_) => trace!("snapshot"),
+                                ObserverEvent::Unavailable(reason) => {
+                                    info!(reason = text::unavailable(reason), "unavailable");
+                                }
+                            }
+                            pending.push(event);
+                        };
+                        let work = observe(target.clone(), issue, clock.clone(), sink);
+                        let Err(defect) = catch_panic(&format!("observing {about}"), work).await
+                        else {
+                            return;
+                        };
+                        error!(error = %defect, "failed");
+                        // What was seen last is not of now any more.
+                        pending.push(ObserverEvent::Unavailable(Unavailable::Connecting));
+                        let defect = defect.hint("It is observed again in a minute");
+                        let failed = LoopInput::Message(Message::TaskFailed(defect));
+                        drop(sender.send(failed).await);
+                        clock.sleep(RESTART_DELAY).await;
+                    }
+                };
+                let forwarding = async {
+                    loop {
+                        for event in pending.take().await {
+                            let message = Message::Answered(number, Answer::Observed(event));
+                            drop(sender.send(LoopInput::Message(message)).await);
+                        }
+                    }
+                };
+                tokio::select! {
+                    () = observing => {}
+                    () = forwarding => {}
                 }
-                // What was seen last is not of now any more.
-                sighted(ObserverEvent::Unavailable(Unavailable::Connecting));
-                let failure = Failure::new(FailureKind::Bug, "looking at a cluster broke")
-                    .hint("The rest goes on; it is looked at anew in a minute");
-                tell(Message::TaskFailed(failure));
-                clock.sleep(ANEW).await;
             }
-        });
+            .instrument(info_span!("observe", cluster = %id)),
+        );
         self.lock().insert(id, Observer { readings, task: task.abort_handle() });
     }
 
@@ -88,8 +143,41 @@ impl Observers {
         }
     }
 
-    /// Ends looking at a cluster.
+    /// Ends observing a cluster.
     pub fn end(&self, id: &ClusterId) {
-        self.lock().remove(id);
+        if self.lock().remove(id).is_some() {
+            info!(cluster = %id, "no longer observed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
+    use crate::runtime::observers::PendingEvents;
+
+    #[tokio::test]
+    async fn a_loop_that_is_behind_gets_the_last_snapshot_and_what_came_after_it() {
+        let pending = PendingEvents::default();
+        let snapshot = || ObserverEvent::Snapshot(Arc::new(ClusterSnapshot::default()));
+        let unavailable = || ObserverEvent::Unavailable(Unavailable::Connecting);
+        for _ in 0..100 {
+            pending.push(unavailable());
+            pending.push(snapshot());
+        }
+        assert!(matches!(
+            pending.take().await.collect::<Vec<_>>()[..],
+            [ObserverEvent::Snapshot(_)]
+        ));
+        pending.push(snapshot());
+        pending.push(unavailable());
+        pending.push(unavailable());
+        let events: Vec<_> = pending.take().await.collect();
+        assert!(matches!(
+            events[..],
+            [ObserverEvent::Snapshot(_), ObserverEvent::Unavailable(Unavailable::Connecting)]
+        ));
     }
 }

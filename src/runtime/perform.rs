@@ -1,11 +1,13 @@
 //! Carries effects out: one match, one task each, every result a message. The only place that awaits a client.
 
-use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{Notify, Semaphore};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Mutex, Notify, Semaphore};
+use tracing::{Instrument as _, debug, info_span, warn};
 
 use crate::app::effect::{Effect, Request};
 use crate::app::message::{Answer, IssuedKubeconfig, Listing, Message, RotateOutcome};
@@ -18,32 +20,31 @@ use crate::clock::Clock;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId};
 use crate::domain::credential::{CredentialFacts, Credentials, Issuance};
-use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::failure::{Failure, FailureKind, causes};
 use crate::domain::kubeconfig::{
-    ClusterIdentity, FileTarget, KubeconfigKind, NotSaved, ParsedKubeconfig,
+    ClusterIdentity, FileTarget, KubeconfigKind, MergeOptions, NotSaved, ParsedKubeconfig, Plan,
+    Saved,
 };
 use crate::domain::lifetime::Lifetime;
 use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
 use crate::domain::rotation::Step;
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
+use crate::runtime::blocking::{FILE_LIMIT, catch_panic, retry_while_locked, run_blocking};
 use crate::runtime::clipboard::Clipboard;
+use crate::runtime::log::LogBuffer;
+use crate::runtime::loop_input::{LoopInput, LoopSender};
 use crate::runtime::notify::Notifier;
 use crate::runtime::observers::Observers;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
+use crate::store::lock::Attempt;
 use crate::store::state_file;
 
-/// What comes to the loop beside keys and time.
-#[derive(Debug)]
-pub enum LoopInput {
-    /// Something happened.
-    Message(Message),
-    /// A task ended with this; the loop counts it off after taking it in.
-    Settled(Message),
-    /// An escape sequence to be sent between frames.
-    Send(String),
-}
+/// How long the locks of journal and state are waited for.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+/// How long client-go's lock of a kubeconfig is waited for.
+const KUBECONFIG_LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// What effects are carried out with.
 pub struct Services {
@@ -58,6 +59,8 @@ pub struct Services {
     /// Folder of what is kept between runs; `None` where nothing can be kept.
     pub state_folder: Option<PathBuf>,
     pub clipboard: Clipboard,
+    /// The latest of the diagnostic log.
+    pub log: LogBuffer,
     /// How a person who looks elsewhere is told.
     pub notifier: Notifier,
     /// Whether nothing may be sent that changes something, and nothing written for the user.
@@ -71,31 +74,36 @@ pub struct Services {
 pub struct Performer(Arc<Inner>);
 
 struct Inner {
-    tools: Services,
+    services: Services,
     observers: Observers,
     reads: Semaphore,
-    sender: UnboundedSender<LoopInput>,
+    sender: LoopSender,
     in_flight: AtomicUsize,
     writes: AtomicUsize,
     write_ended: Notify,
-    broken_memory: AtomicBool,
-    told_of_lock: AtomicBool,
+    save_failed: AtomicBool,
+    lock_noted: AtomicBool,
+    /// Our own writers take turns; the files' locks keep out other processes alone.
+    journal_turn: Mutex<()>,
+    state_turn: Mutex<()>,
 }
 
 impl Performer {
     /// A performer that sends results to `sender`.
-    pub fn new(tools: Services, sender: UnboundedSender<LoopInput>) -> Self {
-        let reads = Semaphore::new(tools.concurrency.max(1));
+    pub fn new(services: Services, sender: LoopSender) -> Self {
+        let reads = Semaphore::new(services.concurrency.max(1));
         Self(Arc::new(Inner {
-            tools,
+            services,
             observers: Observers::default(),
             reads,
             sender,
             in_flight: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
             write_ended: Notify::new(),
-            broken_memory: AtomicBool::new(false),
-            told_of_lock: AtomicBool::new(false),
+            save_failed: AtomicBool::new(false),
+            lock_noted: AtomicBool::new(false),
+            journal_turn: Mutex::new(()),
+            state_turn: Mutex::new(()),
         }))
     }
 
@@ -107,11 +115,6 @@ impl Performer {
     /// The loop took the results of this many tasks in and showed them.
     pub fn settle(&self, tasks: usize) {
         self.0.in_flight.fetch_sub(tasks, Ordering::SeqCst);
-    }
-
-    /// Sends a message to the loop.
-    pub fn tell(&self, message: Message) {
-        drop(self.0.sender.send(LoopInput::Message(message)));
     }
 
     /// Whether a request that was sent is not answered, or a file is being written.
@@ -131,52 +134,63 @@ impl Performer {
     }
 
     /// Appends records to the journal, one after the other. Nobody is left to be told of a failure.
-    pub async fn write_down(&self, records: Vec<Record>) {
+    pub async fn append_records(&self, records: Vec<Record>) {
         for record in records {
-            drop(self.write_journal(record).await);
+            drop(self.append_record(record).await);
         }
     }
 
     /// How a person who looks elsewhere is told.
     pub fn notifier(&self) -> Notifier {
-        self.0.tools.notifier
+        self.0.services.notifier
     }
 
     /// Carries one effect out, in a task of its own where it takes time.
     pub fn perform(&self, effect: Effect) {
-        let Inner { tools, observers, sender, .. } = &*self.0;
+        let Inner { services, observers, sender, .. } = &*self.0;
         match effect {
             Effect::Request(id, Request::Observe { cluster, agreed }) => {
-                if !tools.read_only {
-                    observers.begin(*cluster, (id, agreed), &tools.ske, &tools.clock, sender);
+                if !services.read_only {
+                    observers.begin(*cluster, (id, agreed), &services.ske, &services.clock, sender);
                 }
             }
             Effect::Reading(cluster) => observers.reading(*cluster),
             Effect::Unobserve(id) => observers.end(&id),
             Effect::Request(id, request) => {
                 let this = self.clone();
+                let span = info_span!("task", %id, kind = kind(&request));
+                // Watching the log adds nothing to it.
+                let is_logged = !matches!(request, Request::ReadLog);
                 self.spawn(
                     request.is_write(),
                     async move {
-                        let answer = this.answer(id, request).await;
+                        let answer = this.answer(id, request).await.unwrap_or_else(Answer::Broken);
+                        if is_logged {
+                            log_outcome(failure(&answer));
+                        }
                         Some(Message::Answered(id, answer))
-                    },
+                    }
+                    .instrument(span),
                     move |defect| Message::Answered(id, Answer::Broken(defect)),
                 );
             }
             Effect::Journal(record) => {
                 let this = self.clone();
-                let write =
-                    async move { this.write_journal(*record).await.err().map(Message::TaskFailed) };
+                let write = async move {
+                    let note = this.append_record(*record).await.unwrap_or_else(Some);
+                    log_outcome(note.as_ref());
+                    note.map(Message::TaskFailed)
+                };
+                let write = write.instrument(info_span!("task", kind = "append to the journal"));
                 self.spawn(true, write, Message::TaskFailed);
             }
             Effect::Notify { title, text } => {
                 let this = self.clone();
                 let notify = async move {
-                    let tools = &this.0.tools;
-                    let sequence = tools.notifier.sequence(&title, &text);
-                    drop(this.0.sender.send(LoopInput::Send(sequence)));
-                    tools.notifier.tell_desktop(&title, &text, &tools.clock).await;
+                    let services = &this.0.services;
+                    let sequence = services.notifier.sequence(&title, &text);
+                    drop(this.0.sender.send(LoopInput::Send(sequence)).await);
+                    services.notifier.notify_desktop(&title, &text, &services.clock).await;
                     None
                 };
                 self.spawn(false, notify, Message::TaskFailed);
@@ -199,10 +213,11 @@ impl Performer {
         }
         let this = self.clone();
         tokio::spawn(async move {
-            let message = guarded(work, broken).await;
+            let message = catch_panic("carrying out", work).await;
+            let message = message.unwrap_or_else(|defect| Some(broken(defect)));
             // Sent before the write is counted off: whoever waits for writes finds what came of them.
             match message {
-                Some(message) => drop(this.0.sender.send(LoopInput::Settled(message))),
+                Some(message) => drop(this.0.sender.send(LoopInput::Settled(message)).await),
                 None => this.settle(1),
             }
             if is_write {
@@ -212,19 +227,23 @@ impl Performer {
         });
     }
 
-    async fn answer(&self, id: RequestId, request: Request) -> Answer {
-        let tools = &self.0.tools;
-        match request {
+    /// Carries a request out.
+    ///
+    /// # Errors
+    /// What keeps it from being answered at all.
+    async fn answer(&self, id: RequestId, request: Request) -> Result<Answer, Failure> {
+        let services = &self.0.services;
+        Ok(match request {
             Request::Identify => {
                 // Makes the first token, so that the name is known; a failure shows at the first list.
-                drop(tools.tokens.token().await);
-                let identity = Box::new(tools.tokens.identity());
-                Answer::Identity { identity, notes: tools.tokens.notes() }
+                drop(services.tokens.token().await);
+                let identity = Box::new(services.tokens.identity());
+                Answer::Identity { identity, notes: services.tokens.notes() }
             }
             Request::NameProjects(ids) => Answer::ProjectNames(self.project_names(ids).await),
             Request::List(scope) => {
                 let _permit = self.0.reads.acquire().await;
-                let result = tools.ske.list(&scope).await.map(|listing| Listing {
+                let result = services.ske.list(&scope).await.map(|listing| Listing {
                     clusters: listing.clusters,
                     skipped: listing.skipped,
                     skew: listing.skew,
@@ -232,32 +251,32 @@ impl Performer {
                 Answer::Clusters(result)
             }
             Request::Read(id) => {
-                let read = tools.ske.get(&id).await;
+                let read = services.ske.get(&id).await;
                 Answer::Cluster(read.map(|reading| (Box::new(reading.cluster), reading.skew)))
             }
             Request::Rotate { step, shown, intent } => {
-                Answer::Rotation(match self.intend(*intent).await {
+                Answer::Rotation(match self.record_intent(*intent).await {
                     Ok(()) => self.rotate(&shown, step).await,
                     Err(failure) => RotateOutcome::NotSent(failure),
                 })
             }
             Request::Act { id, action, intent } => {
-                Answer::Action(match self.intend(*intent).await {
+                Answer::Action(match self.record_intent(*intent).await {
                     Ok(()) => match action {
-                        Action::WakeUp => tools.ske.wake_up(&id).await,
-                        Action::Reconcile => tools.ske.reconcile(&id).await,
+                        Action::WakeUp => services.ske.wake_up(&id).await,
+                        Action::Reconcile => services.ske.reconcile(&id).await,
                         Action::Rotate(_) | Action::Issue => Ok(None),
                     },
                     Err(failure) => Err(failure),
                 })
             }
             Request::FindStaticTokens(id) => {
-                let kubeconfigs = tools.kubeconfigs.clone();
-                Answer::StaticTokens(blocking(move || kubeconfigs.static_tokens(&id)).await)
+                let kubeconfigs = services.kubeconfigs.clone();
+                let find = move || kubeconfigs.static_tokens(&id);
+                Answer::StaticTokens(self.run_blocking("kubeconfigs of this machine", find).await?)
             }
             Request::Plan { file, context, known } => {
-                let kubeconfigs = tools.kubeconfigs.clone();
-                let plan = blocking(move || kubeconfigs.plan(&file, &context, &known)).await;
+                let plan = self.plan(file, context, known).await;
                 Answer::Plan(plan.map(Box::new))
             }
             Request::Issue { shown, kind, lifetime, file, intent } => {
@@ -265,41 +284,73 @@ impl Performer {
                 Answer::Kubeconfig(issued)
             }
             Request::Save { file, fresh, options, fingerprint } => {
-                Answer::Saved(match self.may_write() {
-                    Ok(()) => {
-                        tools
-                            .kubeconfigs
-                            .save(&file, &fresh, &options, fingerprint.as_deref())
-                            .await
-                    }
-                    Err(failure) => Err(NotSaved::Failed(failure)),
-                })
+                Answer::Saved(self.save(file, fresh, options, fingerprint).await)
             }
             Request::CopySecret(text) => {
-                Answer::Copied(tools.clipboard.copy(text.expose(), Some(id)).await)
+                Answer::Copied(services.clipboard.copy(text.expose(), Some(id)).await)
             }
-            Request::CopyText(text) => Answer::Copied(tools.clipboard.copy(&text, None).await),
+            Request::CopyText(text) => Answer::Copied(services.clipboard.copy(&text, None).await),
             Request::ClearClipboard(copy) => {
-                Answer::ClipboardCleared(tools.clipboard.clear(copy).await)
+                Answer::ClipboardCleared(services.clipboard.clear(copy).await)
             }
-            Request::Persist(kept, now) => self.persist(*kept, now).await,
+            Request::Persist(kept, now) => self.save_state(*kept, now).await?,
             Request::LoadCredentials => {
-                let credentials = match tools.state_folder.clone() {
-                    Some(folder) => blocking(move || state_file::credentials(&folder)).await,
+                let credentials = match services.state_folder.clone() {
+                    Some(folder) => {
+                        let name = folder.display().to_string();
+                        self.run_blocking(&name, move || state_file::credentials(&folder)).await?
+                    }
                     None => Credentials::default(),
                 };
                 Answer::Credentials { credentials, note: None }
             }
+            Request::ReadLog => Answer::Log(services.log.lines()),
             // Begun before, outside of any task.
             Request::Observe { .. } => {
                 Answer::Observed(ObserverEvent::Unavailable(Unavailable::Connecting))
             }
-        }
+        })
+    }
+
+    /// Work on files.
+    async fn run_blocking<T: Send + 'static>(
+        &self,
+        what: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        run_blocking(&self.0.services.clock, FILE_LIMIT, what, work).await
+    }
+
+    async fn plan(
+        &self,
+        file: FileTarget,
+        context: String,
+        known: ClusterIdentity,
+    ) -> Result<Plan, Failure> {
+        let kubeconfigs = self.0.services.kubeconfigs.clone();
+        let name = kubeconfigs.name(&file);
+        self.run_blocking(&name, move || kubeconfigs.plan(&file, &context, &known)).await?
+    }
+
+    async fn save(
+        &self,
+        file: FileTarget,
+        fresh: Arc<ParsedKubeconfig>,
+        options: MergeOptions,
+        fingerprint: Option<String>,
+    ) -> Result<Saved, NotSaved> {
+        self.may_write()?;
+        let Services { kubeconfigs, clock, .. } = &self.0.services;
+        let name = kubeconfigs.name(&file);
+        let files = kubeconfigs.clone();
+        let save = move || files.save(&file, &fresh, &options, fingerprint.as_deref());
+        let saved = retry_while_locked(clock, KUBECONFIG_LOCK_WAIT, &name, save).await?;
+        Ok(saved.into_result()?)
     }
 
     async fn project_names(&self, ids: Vec<ProjectId>) -> Vec<(ProjectId, String)> {
         let mut names = Vec::new();
-        if let Some(client) = self.0.tools.projects.as_ref() {
+        if let Some(client) = self.0.services.projects.as_ref() {
             for id in ids {
                 let _permit = self.0.reads.acquire().await;
                 if let Ok(name) = client.name(&id).await {
@@ -311,7 +362,7 @@ impl Performer {
     }
 
     fn may_write(&self) -> Result<(), Failure> {
-        if self.0.tools.read_only {
+        if self.0.services.read_only {
             Err(Failure::new(
                 FailureKind::NotPossible,
                 "read-only mode; nothing was sent or written",
@@ -324,27 +375,40 @@ impl Performer {
 
     /// Writes the journal before anything is sent. An action that cannot be written down is still carried
     /// out when the journal is absent by configuration, but not when writing it fails.
-    async fn intend(&self, intent: Record) -> Result<(), Failure> {
+    async fn record_intent(&self, intent: Record) -> Result<(), Failure> {
         self.may_write()?;
-        self.write_journal(intent).await.map_err(|failure| {
+        let note = self.append_record(intent).await.map_err(|failure| {
             Failure::new(failure.kind, format!("{}; nothing was sent", failure.sentence()))
                 .hint(failure.hint.unwrap_or_else(|| "Free the journal's folder".to_owned()))
-        })
-    }
-
-    async fn write_journal(&self, record: Record) -> Result<(), Failure> {
-        let Some(journal) = self.0.tools.journal.clone() else { return Ok(()) };
-        let note = blocking(move || journal.append(&record)).await?;
-        if let Some(note) = note
-            && !self.0.told_of_lock.swap(true, Ordering::SeqCst)
-        {
-            self.tell(Message::TaskFailed(Failure::new(FailureKind::File, note)));
+        })?;
+        if let Some(note) = note {
+            drop(self.0.sender.send(LoopInput::Message(Message::TaskFailed(note))).await);
         }
         Ok(())
     }
 
+    /// Appends to the journal; gives what is to be noted once of its lock.
+    async fn append_record(&self, record: Record) -> Result<Option<Failure>, Failure> {
+        let Services { journal: Some(journal), clock, .. } = &self.0.services else {
+            return Ok(None);
+        };
+        let _turn = self.0.journal_turn.lock().await;
+        let (name, record) = (journal.name(), Arc::new(record));
+        let (file, line) = (journal.clone(), Arc::clone(&record));
+        let append = move || file.append(&line);
+        if let Attempt::Locked(held) = retry_while_locked(clock, LOCK_WAIT, &name, append).await? {
+            let file = journal.clone();
+            self.run_blocking(&name, move || file.append_without_lock(&record)).await??;
+            if !self.0.lock_noted.swap(true, Ordering::SeqCst) {
+                let note = format!("{}; records are appended without it", held.message);
+                return Ok(Some(Failure::new(FailureKind::File, note)));
+            }
+        }
+        Ok(None)
+    }
+
     async fn rotate(&self, shown: &Cluster, step: Step) -> RotateOutcome {
-        let ske = &self.0.tools.ske;
+        let ske = &self.0.services.ske;
         let reading = match ske.get(&shown.id).await {
             Ok(reading) => reading,
             Err(failure) => return RotateOutcome::NotSent(failure),
@@ -369,17 +433,16 @@ impl Performer {
         file: Option<FileTarget>,
         intent: Record,
     ) -> Result<IssuedKubeconfig, Failure> {
-        let tools = &self.0.tools;
+        let services = &self.0.services;
         let id = &shown.id;
         // Refused before anything is asked for, if it could not be kept.
         if let Some(file) = file {
-            let kubeconfigs = tools.kubeconfigs.clone();
-            let (context, known) = (id.name.to_string(), ClusterIdentity::Address(id.clone()));
-            blocking(move || kubeconfigs.plan(&file, &context, &known)).await?;
+            let known = ClusterIdentity::Address(id.clone());
+            self.plan(file, id.name.to_string(), known).await?;
         }
         // What SKE shows before it is asked tells of which generation the answer is. Where it cannot be read, the
         // kubeconfig is still worth having.
-        let rotation = match tools.ske.get(id).await {
+        let rotation = match services.ske.get(id).await {
             Ok(reading) if shown.is_same_cluster(&reading.cluster) => {
                 Some(reading.cluster.rotation)
             }
@@ -387,11 +450,11 @@ impl Performer {
             Err(failure) if failure.kind == FailureKind::NotFound => return Err(failure),
             Err(_) => None,
         };
-        self.intend(intent).await?;
+        self.record_intent(intent).await?;
         let issued = match kind {
-            KubeconfigKind::Admin => tools.ske.issue(id, lifetime).await?,
-            KubeconfigKind::Login => tools.ske.login_kubeconfig(id).await?,
-            KubeconfigKind::Idp => tools.ske.idp_kubeconfig(id).await?,
+            KubeconfigKind::Admin => services.ske.issue(id, lifetime).await?,
+            KubeconfigKind::Login => services.ske.login_kubeconfig(id).await?,
+            KubeconfigKind::Idp => services.ske.idp_kubeconfig(id).await?,
         };
         let fresh = ParsedKubeconfig::read(kind, &issued.kubeconfig)?;
         let issuance = CredentialFacts::read(fresh.authorities(), fresh.client_certificate())
@@ -400,19 +463,87 @@ impl Performer {
         Ok(IssuedKubeconfig { fresh: Arc::new(fresh), expires: issued.expires, issuance })
     }
 
-    async fn persist(&self, kept: PersistedState, now: Timestamp) -> Answer {
+    async fn save_state(&self, kept: PersistedState, now: Timestamp) -> Result<Answer, Failure> {
         let credentials = kept.credentials.clone();
-        let Some(folder) = self.0.tools.state_folder.clone() else {
-            return Answer::Credentials { credentials, note: None };
+        let Services { state_folder: Some(folder), clock, .. } = &self.0.services else {
+            return Ok(Answer::Credentials { credentials, note: None });
         };
-        match blocking(move || state_file::save(&folder, &kept, now)).await {
-            Ok((credentials, note)) => Answer::Credentials { credentials, note },
+        let _turn = self.0.state_turn.lock().await;
+        let (name, place) = (folder.display().to_string(), folder.clone());
+        let save = move || state_file::save(&place, &kept, now);
+        let saved = retry_while_locked(clock, LOCK_WAIT, &name, save).await;
+        match saved.and_then(Attempt::into_result) {
+            Ok((credentials, note)) => Ok(Answer::Credentials { credentials, note }),
             // Said once: it is no reason to disturb an operator again and again.
-            Err(_) if self.0.broken_memory.swap(true, Ordering::SeqCst) => {
-                Answer::Credentials { credentials, note: None }
+            Err(_) if self.0.save_failed.swap(true, Ordering::SeqCst) => {
+                Ok(Answer::Credentials { credentials, note: None })
             }
-            Err(failure) => Answer::Broken(failure),
+            Err(failure) => Err(failure),
         }
+    }
+}
+
+/// What a request is about, for the log.
+fn kind(request: &Request) -> &'static str {
+    match request {
+        Request::Identify => "identify",
+        Request::NameProjects(_) => "name projects",
+        Request::List(_) => "list clusters",
+        Request::Read(_) => "read cluster",
+        Request::Rotate { .. } => "rotate",
+        Request::Act { .. } => "act",
+        Request::FindStaticTokens(_) => "find static tokens",
+        Request::Observe { .. } => "observe",
+        Request::Plan { .. } => "plan kubeconfig file",
+        Request::Issue { .. } => "issue kubeconfig",
+        Request::Save { .. } => "save kubeconfig",
+        Request::CopySecret(_) | Request::CopyText(_) => "copy",
+        Request::ClearClipboard(_) => "clear clipboard",
+        Request::Persist(..) => "save state",
+        Request::LoadCredentials => "load state",
+        Request::ReadLog => "read the log",
+    }
+}
+
+/// The failure in an answer, if it is one.
+fn failure(answer: &Answer) -> Option<&Failure> {
+    match answer {
+        Answer::Clusters(Err(failure))
+        | Answer::Cluster(Err(failure))
+        | Answer::Action(Err(failure))
+        | Answer::Plan(Err(failure))
+        | Answer::Kubeconfig(Err(failure))
+        | Answer::Copied(Err(failure))
+        | Answer::Saved(Err(NotSaved::Failed(failure)))
+        | Answer::Rotation(
+            RotateOutcome::NotSent(failure)
+            | RotateOutcome::Refused(failure)
+            | RotateOutcome::Unknown(failure, _),
+        )
+        | Answer::Broken(failure) => Some(failure),
+        Answer::Identity { .. }
+        | Answer::ProjectNames(_)
+        | Answer::Clusters(Ok(_))
+        | Answer::Cluster(Ok(_))
+        | Answer::Rotation(RotateOutcome::Accepted { .. } | RotateOutcome::Changed(_))
+        | Answer::Action(Ok(_))
+        | Answer::StaticTokens(_)
+        | Answer::Plan(Ok(_))
+        | Answer::Kubeconfig(Ok(_))
+        | Answer::Saved(Ok(_) | Err(NotSaved::Changed(_) | NotSaved::Taken(_)))
+        | Answer::Copied(Ok(_))
+        | Answer::ClipboardCleared(_)
+        | Answer::Credentials { .. }
+        | Answer::Log(_)
+        | Answer::Observed(_) => None,
+    }
+}
+
+fn log_outcome(failure: Option<&Failure>) {
+    if let Some(failure) = failure {
+        warn!(error = %failure, causes = causes(failure), "failed");
+    } else {
+        debug!("done");
     }
 }
 
@@ -422,53 +553,4 @@ fn created_again(id: &ClusterId) -> Failure {
         format!("{} was deleted and created again; nothing was asked for", id.name),
     )
     .hint("Close the form and look at the new cluster")
-}
-
-/// Awaits work in a task of its own, so that a defect in it becomes a message instead of silence.
-async fn guarded(
-    work: impl Future<Output = Option<Message>> + Send + 'static,
-    broken: impl FnOnce(Failure) -> Message,
-) -> Option<Message> {
-    tokio::spawn(work).await.unwrap_or_else(|_panic| {
-        let defect = Failure::new(FailureKind::Bug, "a task of skeys broke; the rest goes on")
-            .hint("Press r to read again; the report is in the state folder");
-        Some(broken(defect))
-    })
-}
-
-/// Awaits work that blocks. A defect in it is one of whoever awaits it.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime ends, and everything with it.
-            Err(_cancelled) => std::future::pending().await,
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::app::message::Message;
-    use crate::domain::failure::FailureKind;
-    use crate::runtime::perform::{blocking, guarded};
-
-    #[tokio::test]
-    async fn tty_01_a_panic_in_a_task_becomes_a_notice_and_the_rest_goes_on() {
-        let message = guarded(async { panic!("a defect") }, Message::TaskFailed).await;
-        let Some(Message::TaskFailed(failure)) = message else { panic!("{message:?}") };
-        assert_eq!(failure.kind, FailureKind::Bug);
-        assert!(guarded(async { None }, Message::TaskFailed).await.is_none());
-    }
-
-    #[tokio::test]
-    async fn tty_01_a_defect_in_work_that_blocks_is_one_of_its_task() {
-        let work = async {
-            let (): () = blocking(|| panic!("a defect")).await;
-            None
-        };
-        let message = guarded(work, Message::TaskFailed).await;
-        assert!(matches!(message, Some(Message::TaskFailed(_))), "{message:?}");
-    }
 }

@@ -1,23 +1,44 @@
-//! Signals that end the program, as messages.
+//! Signals that end the program or make it draw again.
 
-use tokio::sync::mpsc::UnboundedSender;
+use std::ffi::c_int;
+use std::io;
+
+use rustix::process::Signal;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::app::message::Message;
-use crate::runtime::perform::LoopInput;
+use crate::runtime::loop_input::{LoopInput, LoopSender};
 
-/// Turns TERM, INT and HUP into [`Message::Terminated`].
+/// Numbers of the signals that end the program: TERM, INT and HUP, but for those that are ignored from the outset
+/// (`nohup`, a job of a script).
+pub fn handled() -> impl Iterator<Item = c_int> {
+    let ignored = ignored();
+    let numbers = [Signal::TERM, Signal::INT, Signal::HUP].map(Signal::as_raw);
+    numbers.into_iter().filter(move |number| {
+        let bit = u32::try_from(number - 1).unwrap_or(0);
+        ignored.checked_shr(bit).unwrap_or(0) & 1 == 0
+    })
+}
+
+/// Signals that this process ignores, the first at the lowest bit; none where the system does not say.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// Turns the signals that end the program into [`Message::Terminated`].
 ///
 /// # Errors
 /// A handler cannot be installed.
-pub fn watch(sender: UnboundedSender<LoopInput>) -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
-        let mut stream = signal(kind)?;
+pub fn send_to_loop(sender: &LoopSender) -> io::Result<()> {
+    for number in handled() {
+        let mut stream = signal(SignalKind::from_raw(number))?;
         let sender = sender.clone();
         tokio::spawn(async move {
             while stream.recv().await.is_some() {
-                if sender.send(LoopInput::Message(Message::Terminated)).is_err() {
+                if sender.send(LoopInput::Message(Message::Terminated)).await.is_err() {
                     break;
                 }
             }
@@ -26,38 +47,15 @@ pub fn watch(sender: UnboundedSender<LoopInput>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Told whenever what is drawn may be gone: after `fg`, and when the terminal has another size. Where no handler can be
-/// installed, never.
-pub fn redraws() -> watch::Receiver<()> {
-    use rustix::process::Signal;
-    use tokio::signal::unix::{SignalKind, signal};
-    let (sender, receiver) = watch::channel(());
-    for kind in [SignalKind::from_raw(Signal::CONT.as_raw()), SignalKind::window_change()] {
-        let Ok(mut stream) = signal(kind) else { continue };
-        let sender = sender.clone();
-        tokio::spawn(
-            async move { while stream.recv().await.is_some() && sender.send(()).is_ok() {} },
-        );
-    }
-    receiver
-}
-
-/// Waits for TERM, INT or HUP and gives the signal's number; for commands without a screen. One that is ignored from
-/// the outset (`nohup`, a job of a script) stays ignored. Where no handler can be installed, the system's own way of
-/// ending holds.
-pub async fn ended() -> u8 {
-    use tokio::signal::unix::{SignalKind, signal};
-    let ignored = ignored();
+/// Waits for a signal that ends the program and gives its number; for commands without a screen. Where no handler can
+/// be installed, the system's own way of ending holds.
+pub async fn wait_for_end() -> u8 {
     let mut waits = Vec::new();
-    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
-        let bit = u32::try_from(kind.as_raw_value() - 1).unwrap_or(0);
-        if ignored.checked_shr(bit).unwrap_or(0) & 1 == 1 {
-            continue;
-        }
-        if let Ok(mut stream) = signal(kind) {
+    for number in handled() {
+        if let Ok(mut stream) = signal(SignalKind::from_raw(number)) {
             waits.push(Box::pin(async move {
                 stream.recv().await;
-                u8::try_from(kind.as_raw_value()).unwrap_or(0)
+                u8::try_from(number).unwrap_or(0)
             }));
         }
     }
@@ -67,9 +65,17 @@ pub async fn ended() -> u8 {
     futures_util::future::select_all(waits).await.0
 }
 
-/// Signals that this process ignores, the first at the lowest bit; none where the system does not say.
-fn ignored() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+/// Changes whenever what is drawn may be gone: after `fg`, and when the terminal has another size. Where no handler can
+/// be installed, never.
+pub fn watch_redraws() -> watch::Receiver<()> {
+    // Only that something changed counts, not how often.
+    let (sender, receiver) = watch::channel(());
+    for kind in [SignalKind::from_raw(Signal::CONT.as_raw()), SignalKind::window_change()] {
+        let Ok(mut stream) = signal(kind) else { continue };
+        let sender = sender.clone();
+        tokio::spawn(
+            async move { while stream.recv().await.is_some() && sender.send(()).is_ok() {} },
+        );
+    }
+    receiver
 }

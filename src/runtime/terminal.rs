@@ -1,6 +1,8 @@
 //! The real terminal: raw mode and alternate screen, undone once and only once on every way out.
 
+use std::fs::File;
 use std::io::{self, Stdout, Write};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,10 +17,11 @@ use crossterm::terminal::{
 use crossterm::{cursor, execute, queue};
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
+use rustix::termios::{QueueSelector, tcflush};
 
 use crate::app::session::window::WindowStatus;
 use crate::runtime::notify::{Notifier, PROGRESS_OFF};
-use crate::runtime::wipe;
+use crate::runtime::watchdog::Watchdog;
 use crate::store::private_file::{create_folder, replace, unobserved};
 
 /// Where frames go: the terminal of a person, or the one of a test.
@@ -70,12 +73,17 @@ pub trait Surface {
     /// The terminal is gone.
     fn suspend(&mut self) -> io::Result<()>;
 
-    /// Told when everything was taken in and drawn, and the loop waits until this monotonic moment.
-    fn waits(&mut self, _until: Option<Duration>) {}
+    /// Called when everything was taken in and drawn, and the loop waits until this monotonic moment.
+    fn wait_until(&mut self, _until: Option<Duration>) {}
+
+    /// Called when the program is about to end.
+    fn quit(&mut self) {}
 }
 
-/// Whether the terminal is in our hands. One flag for the loop, the panic hook and signals.
-static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether raw mode and alternate screen are on. One flag for the loop, the panic hook and the watchdog.
+static ENTERED: AtomicBool = AtomicBool::new(false);
+/// Whether somebody is restoring the terminal.
+static RESTORING: AtomicBool = AtomicBool::new(false);
 
 /// Whether the terminal's title is ours.
 static TITLED: AtomicBool = AtomicBool::new(false);
@@ -86,17 +94,18 @@ static PROGRESSED: AtomicBool = AtomicBool::new(false);
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
     mouse: bool,
+    watchdog: Watchdog,
 }
 
 impl Screen {
-    /// Takes the terminal: raw mode, alternate screen, bracketed paste.
+    /// Enters raw mode, alternate screen and bracketed paste.
     ///
     /// # Errors
     /// The terminal refuses.
-    pub fn take() -> io::Result<Self> {
+    pub fn enter(watchdog: Watchdog) -> io::Result<Self> {
         enter()?;
         let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
-        Ok(Self { terminal, mouse: false })
+        Ok(Self { terminal, mouse: false, watchdog })
     }
 }
 
@@ -108,32 +117,57 @@ impl Drop for Screen {
 
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
-    TAKEN.store(true, Ordering::SeqCst);
+    ENTERED.store(true, Ordering::SeqCst);
     // Hidden here and not by ratatui, whose own way complains on standard error when the terminal has died.
     execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)
 }
 
-/// Gives the terminal back. Does nothing if it is not ours; a dead terminal is no error here.
+/// Restores the terminal, once. Does nothing if it is as it was; a dead terminal is no error here.
 pub fn restore() {
-    if TAKEN.swap(false, Ordering::SeqCst) {
-        let mut out = io::stdout();
-        if TITLED.swap(false, Ordering::SeqCst) {
-            drop(out.write_all(b"\x1b[23;2t"));
-        }
-        if PROGRESSED.swap(false, Ordering::SeqCst) {
-            drop(out.write_all(PROGRESS_OFF.as_bytes()));
-        }
-        drop(queue!(
-            out,
-            EndSynchronizedUpdate,
-            DisableMouseCapture,
-            DisableBracketedPaste,
-            LeaveAlternateScreen,
-            cursor::Show
-        ));
-        drop(out.flush());
-        drop(disable_raw_mode());
+    if !ENTERED.load(Ordering::SeqCst) || RESTORING.swap(true, Ordering::SeqCst) {
+        return;
     }
+    // First, since it never waits for the terminal to take output.
+    drop(disable_raw_mode());
+    let mut out = io::stdout();
+    drop(out.write_all(&restore_sequence()));
+    drop(out.flush());
+    ENTERED.store(false, Ordering::SeqCst);
+    RESTORING.store(false, Ordering::SeqCst);
+}
+
+/// Restores the terminal although another thread may hang in writing to it: past the lock of standard output, and
+/// without what waits to be written.
+pub fn force_restore() {
+    if !ENTERED.load(Ordering::SeqCst) {
+        return;
+    }
+    drop(disable_raw_mode());
+    let out = io::stdout();
+    let _refused = tcflush(&out, QueueSelector::OFlush);
+    if let Ok(copy) = out.as_fd().try_clone_to_owned() {
+        drop(File::from(copy).write_all(&restore_sequence()));
+    }
+}
+
+fn restore_sequence() -> Vec<u8> {
+    let mut sequence = Vec::new();
+    if TITLED.swap(false, Ordering::SeqCst) {
+        sequence.extend(b"\x1b[23;2t");
+    }
+    if PROGRESSED.swap(false, Ordering::SeqCst) {
+        sequence.extend(PROGRESS_OFF.as_bytes());
+    }
+    // Into memory; this cannot fail.
+    drop(queue!(
+        sequence,
+        EndSynchronizedUpdate,
+        DisableMouseCapture,
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        cursor::Show
+    ));
+    sequence
 }
 
 impl Surface for Screen {
@@ -174,19 +208,32 @@ impl Surface for Screen {
         self.send(&sequence)
     }
 
+    fn quit(&mut self) {
+        self.watchdog.arm();
+    }
+
     fn suspend(&mut self) -> io::Result<()> {
         restore();
-        stop_here();
+        stop_process_group();
         enter()?;
         if self.mouse {
             execute!(io::stdout(), EnableMouseCapture)?;
         }
-        wipe(&mut self.terminal)
+        clear_screen(&mut self.terminal)
     }
 }
 
+/// Clears the screen and forgets what is on it, so that the next frame is written whole. The library's own way
+/// asks the terminal for its cursor and reads the answer, which belongs to whoever reads keys.
+pub fn clear_screen<B: Backend>(terminal: &mut Terminal<B>) -> Result<(), B::Error> {
+    terminal.backend_mut().clear()?;
+    // Resets the buffer of the last frame; the other one is clean.
+    terminal.swap_buffers();
+    Ok(())
+}
+
 /// Stops the process group as Ctrl-Z does in a shell; returns after `fg`.
-fn stop_here() {
+fn stop_process_group() {
     // The whole group, as the terminal would do it, so that a wrapping script stops too.
     let _refused = rustix::process::kill_current_process_group(rustix::process::Signal::TSTP);
 }
@@ -196,6 +243,8 @@ fn stop_here() {
 pub fn install_panic_hook(report_folder: Option<PathBuf>) {
     let main = std::thread::current().id();
     std::panic::set_hook(Box::new(move |info| {
+        let place = info.location().map(ToString::to_string);
+        tracing::error!(place, "panicked");
         let report = report_folder.as_ref().and_then(|folder| write_report(folder, info));
         if std::thread::current().id() == main {
             restore();

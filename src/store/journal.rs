@@ -12,7 +12,9 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::record::{Outcome, Record, without_duplicates};
 use crate::domain::text::clean;
-use crate::store::{bounded, private_file};
+use crate::store::files::{irregular_kind, open_regular};
+use crate::store::lock::{Attempt, FileLock, held};
+use crate::store::private_file::{self, failed};
 
 /// Bytes that are read from the end at most.
 const TAIL_BYTES: u64 = 1024 * 1024;
@@ -25,7 +27,7 @@ pub struct Journal {
 
 #[derive(Serialize, Deserialize)]
 struct Line {
-    #[serde(with = "crate::store::moment")]
+    #[serde(with = "crate::store::timestamp")]
     at: Timestamp,
     who: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,45 +52,54 @@ impl Journal {
     /// The journal in a folder; nothing is created until the first line.
     ///
     /// # Errors
-    /// Something else than a file stands there: nothing can be recorded.
+    /// The path is not a regular file: nothing can be recorded.
     pub fn open(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join("journal.jsonl");
-        match bounded::odd_kind(&path) {
-            None => Ok(Self { path }),
-            Some(kind) => {
-                let shown = clean(&path.display().to_string());
-                let text = format!("{shown} is {kind}; nothing is recorded in this run");
-                Err(Failure::new(FailureKind::File, text)
-                    .hint("Move it away, so that skeys can keep its journal there"))
-            }
-        }
+        let kind = irregular_kind(&path);
+        let journal = Self { path };
+        let Some(kind) = kind else { return Ok(journal) };
+        let text = format!("{} is {kind}; the journal is off for this run", journal.name());
+        Err(Failure::new(FailureKind::File, text)
+            .hint("Move it, so that skeys can create its journal there"))
     }
 
-    /// Appends one line in one write, under the file's lock if that can be had, and waits until it is on the disk. Gives
-    /// who holds the lock where it could not be had: a line is whole all the same, and no reason not to act.
+    /// The file as a person reads it.
+    pub fn name(&self) -> String {
+        clean(&self.path.display().to_string())
+    }
+
+    /// Appends one line in one write under the file's lock, and waits until it is on the disk.
     ///
     /// # Errors
     /// The line is not in the journal.
-    pub fn append(&self, record: &Record) -> Result<Option<String>, Failure> {
+    pub fn append(&self, record: &Record) -> Result<Attempt<()>, Failure> {
         if let Some(folder) = private_file::parent(&self.path) {
             private_file::create_folder(&folder)?;
         }
-        let mut line = serde_json::to_vec(&Line::from(record)).map_err(|error| {
-            Failure::new(FailureKind::Bug, format!("A line of the journal was not made: {error}"))
-        })?;
-        line.push(b'\n');
-        self.write(line).map_err(|error| private_file::failed("appending", &self.path, &error))
+        let lock = FileLock::try_acquire(&self.path)
+            .map_err(|error| failed("locking", &self.path, error))?;
+        Ok(match lock {
+            Some(_lock) => Attempt::Done(self.append_without_lock(record)?),
+            None => Attempt::Locked(held(&self.path)),
+        })
     }
 
-    fn write(&self, line: Vec<u8>) -> io::Result<Option<String>> {
+    /// Appends one line although another process holds the lock: a line is whole all the same.
+    ///
+    /// # Errors
+    /// The line is not in the journal.
+    pub fn append_without_lock(&self, record: &Record) -> Result<(), Failure> {
+        let mut line = serde_json::to_vec(&Line::from(record)).map_err(|error| {
+            Failure::new(FailureKind::Bug, format!("A journal record cannot be encoded: {error}"))
+        })?;
+        line.push(b'\n');
+        self.append_bytes(line).map_err(|error| failed("appending", &self.path, error))
+    }
+
+    fn append_bytes(&self, line: Vec<u8>) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600);
-        let mut file = bounded::open_regular(&self.path, &mut options)?;
-        let held = match bounded::lock(&file) {
-            Ok(()) => None,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Some(error.to_string()),
-            Err(error) => return Err(error),
-        };
+        let mut file = open_regular(&self.path, &mut options)?;
         let mut out = Vec::with_capacity(line.len() + 1);
         if file.seek(SeekFrom::End(0))? > 0 {
             let mut last = [0_u8];
@@ -100,18 +111,14 @@ impl Journal {
         }
         out.extend(line);
         file.write_all(&out)?;
-        file.sync_data()?;
-        Ok(held.map(|held| {
-            let shown = clean(&self.path.display().to_string());
-            format!("{shown}: {held}; records are appended without it")
-        }))
+        file.sync_data()
     }
 
     /// The last `count` records, oldest first, each change once, and a note when lines could not be read.
     pub fn tail(&self, count: usize) -> Result<(Vec<Record>, Option<String>), Failure> {
         let bytes = match self.last_bytes() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), None)),
-            other => other.map_err(|error| private_file::failed("reading", &self.path, &error))?,
+            other => other.map_err(|error| failed("reading", &self.path, error))?,
         };
         let text = String::from_utf8_lossy(&bytes);
         let mut broken = 0_usize;
@@ -128,16 +135,13 @@ impl Journal {
         records.reverse();
         let records = without_duplicates(records);
         let note = (broken > 0).then(|| {
-            format!(
-                "{}: {broken} torn or unknown line(s) of the journal were left out",
-                clean(&self.path.display().to_string())
-            )
+            format!("{}: {broken} truncated or unknown journal line(s) are skipped", self.name())
         });
         Ok((records, note))
     }
 
     fn last_bytes(&self) -> io::Result<Vec<u8>> {
-        let mut file = bounded::open_regular(&self.path, OpenOptions::new().read(true))?;
+        let mut file = open_regular(&self.path, OpenOptions::new().read(true))?;
         let length = file.metadata()?.len();
         let start = length.saturating_sub(TAIL_BYTES);
         file.seek(SeekFrom::Start(start))?;

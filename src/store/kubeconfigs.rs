@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -22,11 +22,9 @@ use crate::domain::kubeconfig::{
 };
 use crate::domain::shell;
 use crate::domain::text::{clean, plural};
-use crate::store::bounded::open_regular;
-use crate::store::private_file::{self, Observer, unobserved};
-
-const LOCK_WAIT: Duration = Duration::from_secs(10);
-const LOCK_PAUSE: Duration = Duration::from_millis(100);
+use crate::store::files::{irregular_kind, read_regular};
+use crate::store::lock::Attempt;
+use crate::store::private_file::{self, failed, unobserved};
 
 /// The kubeconfigs of this machine.
 #[derive(Debug, Clone)]
@@ -79,11 +77,8 @@ impl Kubeconfigs {
             return Ok(file.clone());
         }
         let home = self.home.as_ref().ok_or_else(|| {
-            Failure::new(
-                FailureKind::NotPossible,
-                "There is no home folder, and KUBECONFIG is not set",
-            )
-            .hint("Set HOME or KUBECONFIG, or choose a file of its own")
+            Failure::new(FailureKind::NotPossible, "No home folder and no KUBECONFIG is set")
+                .hint("Set HOME or KUBECONFIG, or save to a separate file")
         })?;
         Ok(home.join(".kube/config"))
     }
@@ -111,7 +106,7 @@ impl Kubeconfigs {
                     (Some(rest), Some(home)) => Ok(home.join(rest)),
                     (Some(_), None) => Err(Failure::new(
                         FailureKind::NotPossible,
-                        "There is no home folder that ~ could stand for",
+                        "~ cannot be expanded: no home folder is set",
                     )),
                     (None, _) => Ok(PathBuf::from(typed)),
                 }
@@ -124,9 +119,9 @@ impl Kubeconfigs {
         match &self.only_in {
             Some(folder) if !is_inside(folder, &target.path) => Err(Failure::new(
                 FailureKind::NotPossible,
-                format!("{} is not of this demo", self.shown(path)),
+                format!("{} does not belong to this demo", self.shown(path)),
             )
-            .hint(format!("The demo writes below {} only", self.shown(folder)))),
+            .hint(format!("The demo writes only below {}", self.shown(folder)))),
             _ => Ok(target),
         }
     }
@@ -159,7 +154,7 @@ impl Kubeconfigs {
         let mut plan = Plan { path: self.shown(path), ..Plan::default() };
         if target.link {
             let link = self.shown(&target.path);
-            plan.notes.push(format!("is a link to {link}, which is written; the link stays"));
+            plan.notes.push(format!("symlink to {link}; the target is written, the link is kept"));
             plan.link = Some(link);
         }
         let Some(data) = &target.data else {
@@ -186,14 +181,14 @@ impl Kubeconfigs {
                 .map_err(|why| self.unusable(path, &why))?;
             plan.others = survey.others;
             plan.taken = survey.taken;
-            plan.whose = survey.whose;
+            plan.owner = survey.owner;
             plan.names = survey.names;
             plan.blank = survey.blank;
             plan.current = survey.current;
             return Ok((plan, text));
         }
         plan.taken.push(format!("file {}", plan.path));
-        plan.whose = kubeconfig::owner_of_file(&text.unwrap_or_default(), known);
+        plan.owner = kubeconfig::owner_of_file(&text.unwrap_or_default(), known);
         Ok((plan, String::new()))
     }
 
@@ -202,36 +197,32 @@ impl Kubeconfigs {
             .hint(why.hint.clone().unwrap_or_else(|| "Save to a separate file instead".to_owned()))
     }
 
+    /// The file as a person reads it.
+    pub fn name(&self, file: &FileTarget) -> String {
+        let path = self.path(file);
+        path.map_or_else(|failure| failure.message, |path| self.shown(&path))
+    }
+
     /// Saves into a file. With `fingerprint` the file must still be the one that was planned for.
     ///
     /// # Errors
     /// [`NotSaved`]; nothing was changed then.
-    pub async fn save(
+    pub fn save(
         &self,
         file: &FileTarget,
         fresh: &ParsedKubeconfig,
         options: &MergeOptions,
         fingerprint: Option<&str>,
-    ) -> Result<Saved, NotSaved> {
-        self.save_observed(file, fresh, options, fingerprint, &|_| Ok(())).await
-    }
-
-    async fn save_observed(
-        &self,
-        file: &FileTarget,
-        fresh: &ParsedKubeconfig,
-        options: &MergeOptions,
-        fingerprint: Option<&str>,
-        observer: &(dyn Fn(private_file::WriteStep) -> io::Result<()> + Sync),
-    ) -> Result<Saved, NotSaved> {
-        let path = self.path(file).map_err(NotSaved::Failed)?;
-        let before = self.target(&path).map_err(NotSaved::Failed)?;
+    ) -> Result<Attempt<Saved>, NotSaved> {
+        let path = self.path(file)?;
+        let before = self.target(&path)?;
         if let Some(folder) = private_file::parent(&before.path) {
-            private_file::create_folder(&folder).map_err(NotSaved::Failed)?;
+            private_file::create_folder(&folder)?;
         }
-        // client-go locks the name that it was given, not the target of a link.
-        let _lock = self.lock(&path).await.map_err(NotSaved::Failed)?;
-        self.write(file, fresh, options, fingerprint, &path, observer)
+        match LockFile::try_create(&path)? {
+            Some(_lock) => self.write(file, fresh, options, fingerprint, &path).map(Attempt::Done),
+            None => Ok(Attempt::Locked(self.lock_held(&path))),
+        }
     }
 
     fn write(
@@ -241,18 +232,15 @@ impl Kubeconfigs {
         options: &MergeOptions,
         fingerprint: Option<&str>,
         path: &Path,
-        observer: Observer<'_>,
     ) -> Result<Saved, NotSaved> {
-        let target = self.target(path).map_err(NotSaved::Failed)?;
+        let target = self.target(path)?;
         let known = ClusterIdentity::Server(fresh.server().to_owned());
-        let (plan, text) = self
-            .plan_of(file, (&options.context, &known), path, &target)
-            .map_err(NotSaved::Failed)?;
+        let (plan, text) = self.plan_of(file, (&options.context, &known), path, &target)?;
         if plan.fingerprint.as_deref() != fingerprint {
             return Err(NotSaved::Changed(plan));
         }
         // Whoever agreed to replace did not know yet that it is another cluster's.
-        let another = matches!(plan.whose, EntryOwner::Another(_)) && !options.replace_another;
+        let another = matches!(plan.owner, EntryOwner::Another(_)) && !options.replace_another;
         if !plan.taken.is_empty() && (another || !options.replace) {
             return Err(NotSaved::Taken(plan));
         }
@@ -262,29 +250,27 @@ impl Kubeconfigs {
                 Ok(merged) => merged,
                 Err(MergeRefusal::Taken(_)) => return Err(NotSaved::Taken(plan)),
                 Err(MergeRefusal::Refused(why)) => {
-                    return Err(NotSaved::Failed(self.unusable(path, &why)));
+                    return Err(self.unusable(path, &why).into());
                 }
             };
             if plan.exists {
                 let mut name = target.path.clone().into_os_string();
                 name.push(".skeys-backup");
                 let backup = PathBuf::from(name);
-                private_file::replace(&backup, text.as_bytes(), &unobserved)
-                    .map_err(NotSaved::Failed)?;
-                notes.push(format!("the old file is kept as {}", self.shown(&backup)));
+                private_file::replace(&backup, text.as_bytes(), &unobserved)?;
+                notes.push(format!("backup: {}", self.shown(&backup)));
             }
             if plan.others > 0 {
                 notes.push(format!(
-                    "{} untouched",
+                    "{} unchanged",
                     plural(plan.others, "other context", "other contexts")
                 ));
             }
             merged.text
         } else {
-            kubeconfig::renamed(fresh, &options.context).map_err(NotSaved::Failed)?
+            kubeconfig::renamed(fresh, &options.context)?
         };
-        private_file::replace(&target.path, content.expose().as_bytes(), observer)
-            .map_err(NotSaved::Failed)?;
+        private_file::replace(&target.path, content.expose().as_bytes(), &unobserved)?;
         let place = KubeconfigLocation::File {
             path: plan.path,
             context: clean(&options.context),
@@ -293,26 +279,9 @@ impl Kubeconfigs {
         Ok(Saved { place, notes })
     }
 
-    async fn lock(&self, path: &Path) -> Result<Lock, Failure> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".lock");
-        let lock = PathBuf::from(name);
-        let end = self.clock.monotonic().saturating_add(LOCK_WAIT);
-        loop {
-            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&lock) {
-                Ok(_) => return Ok(Lock(lock)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(private_file::failed("locking", &lock, &error)),
-            }
-            if self.clock.monotonic() >= end {
-                return Err(self.held(&lock));
-            }
-            self.clock.sleep(LOCK_PAUSE).await;
-        }
-    }
-
-    fn held(&self, lock: &Path) -> Failure {
-        let age = fs::symlink_metadata(lock)
+    fn lock_held(&self, file: &Path) -> Failure {
+        let lock = LockFile::path(file);
+        let age = fs::symlink_metadata(&lock)
             .and_then(|data| data.modified())
             .ok()
             .and_then(|time| Timestamp::try_from(time).ok())
@@ -321,16 +290,14 @@ impl Kubeconfigs {
             || "of unknown age".to_owned(),
             |seconds| format!("{} old", humantime::format_duration(Duration::from_secs(seconds))),
         );
-        let shown = self.shown(lock);
-        let failure = Failure::new(
-            FailureKind::File,
-            format!("{shown}: the lock is held by another program; it is {age}"),
-        );
-        failure.hint(match self.in_shell(lock) {
+        let shown = self.shown(&lock);
+        let failure =
+            Failure::new(FailureKind::File, format!("{shown}: locked by another program ({age})"));
+        failure.hint(match self.in_shell(&lock) {
             Some(word) => {
-                format!("If no kubectl or other tool is writing this file, remove it: rm {word}")
+                format!("If no other program writes this file, remove the lock: rm {word}")
             }
-            None => "If no kubectl or other tool is writing this file, remove it".to_owned(),
+            None => "If no other program writes this file, remove the lock".to_owned(),
         })
     }
 
@@ -366,12 +333,31 @@ impl Kubeconfigs {
     }
 }
 
-/// The lock file; removed on drop, whatever happened.
-struct Lock(PathBuf);
+/// client-go's lock of a kubeconfig: it exists. Removed on drop, whatever happened.
+struct LockFile(PathBuf);
 
-impl Drop for Lock {
+impl LockFile {
+    /// client-go locks the name that it was given, not the target of a link.
+    fn path(file: &Path) -> PathBuf {
+        let mut name = file.as_os_str().to_owned();
+        name.push(".lock");
+        name.into()
+    }
+
+    /// `None` if it exists: another program holds the lock.
+    fn try_create(file: &Path) -> Result<Option<Self>, Failure> {
+        let path = Self::path(file);
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(_) => Ok(Some(Self(path))),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+            Err(error) => Err(failed("locking", &path, error)),
+        }
+    }
+}
+
+impl Drop for LockFile {
     fn drop(&mut self) {
-        // Nobody is left to be told; the next writer names a lock that stayed.
+        // Nothing can report it; the next writer reports a stale lock.
         drop(fs::remove_file(&self.0));
     }
 }
@@ -384,18 +370,8 @@ fn fingerprint(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD_NO_PAD.encode(Sha256::digest(bytes))
 }
 
-/// Reads a regular file of bounded size; a FIFO that took its place does not block.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let inner = || -> io::Result<Vec<u8>> {
-        let file = open_regular(path, OpenOptions::new().read(true))?;
-        let mut bytes = Vec::new();
-        file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-        if bytes.len() > MAX_BYTES {
-            return Err(io::Error::other("the file is larger than 16 MiB"));
-        }
-        Ok(bytes)
-    };
-    inner().map_err(|error| private_file::failed("reading", path, &error))
+    read_regular(path, MAX_BYTES as u64).map_err(|error| failed("reading", path, error))
 }
 
 fn refuse(path: &Path, why: &str) -> Failure {
@@ -428,31 +404,19 @@ fn target(path: &Path) -> Result<Target, Failure> {
     let real = match fs::canonicalize(path) {
         Ok(real) => real,
         Err(error) if link && error.kind() == io::ErrorKind::NotFound => {
-            return Err(refuse(path, "is a link that leads nowhere"));
+            return Err(refuse(path, "is a dangling symlink"));
         }
         Err(_) if link => {
-            return Err(refuse(path, "is a link that leads back to itself, or cannot be followed"));
+            return Err(refuse(path, "is a symlink loop, or cannot be resolved"));
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
-        Err(error) => return Err(private_file::failed("looking at it", path, &error)),
+        Err(error) => return Err(failed("reading its metadata", path, error)),
     };
     let data = fs::metadata(&real).ok();
     let me = rustix::process::geteuid().as_raw();
     if let Some(data) = &data {
-        let kind = data.file_type();
-        let word = if kind.is_dir() {
-            Some("is a folder")
-        } else if kind.is_fifo() {
-            Some("is a FIFO")
-        } else if kind.is_socket() {
-            Some("is a socket")
-        } else if kind.is_block_device() || kind.is_char_device() {
-            Some("is a device")
-        } else {
-            None
-        };
-        if let Some(word) = word {
-            return Err(refuse(path, word));
+        if let Some(kind) = irregular_kind(&real) {
+            return Err(refuse(path, &format!("is {kind}")));
         }
         if data.uid() != me {
             return Err(refuse(path, "belongs to another user"));
@@ -472,19 +436,16 @@ fn check_folder(path: &Path, real: &Path) -> Result<(), Failure> {
     while fs::symlink_metadata(&folder).is_err() {
         match private_file::parent(&folder) {
             Some(above) => folder = above,
-            None => return Err(refuse(path, "is in no folder that exists")),
+            None => return Err(refuse(path, "is in a folder that does not exist")),
         }
     }
-    let data = fs::metadata(&folder)
-        .map_err(|error| private_file::failed("looking at it", &folder, &error))?;
+    let data =
+        fs::metadata(&folder).map_err(|error| failed("reading its metadata", &folder, error))?;
     if !data.is_dir() {
         return Err(refuse(&folder, "is not a folder"));
     }
     if data.mode() & 0o002 != 0 && data.mode() & 0o1000 == 0 {
-        return Err(refuse(
-            path,
-            "is in a folder that everybody can write to, without the sticky bit",
-        ));
+        return Err(refuse(path, "is in a world-writable folder without the sticky bit"));
     }
     if data.mode() & 0o200 == 0
         || rustix::fs::access(&folder, Right::WRITE_OK | Right::EXEC_OK).is_err()

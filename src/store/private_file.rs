@@ -53,7 +53,7 @@ impl WriteStep {
     }
 }
 
-/// Is told before each step and can make it fail; production passes [`unobserved`].
+/// Called before each step, which it can make fail; production passes [`unobserved`].
 pub type Observer<'a> = &'a dyn Fn(WriteStep) -> io::Result<()>;
 
 /// The observer of production: nothing happens.
@@ -62,16 +62,17 @@ pub fn unobserved(_: WriteStep) -> io::Result<()> {
 }
 
 /// A failure with a file: what was tried, on which file, and the system's words.
-pub fn failed(what: &str, path: &Path, error: &io::Error) -> Failure {
+pub fn failed(what: &str, path: &Path, error: io::Error) -> Failure {
     let failure = Failure::new(
         FailureKind::File,
         format!("{}: {what} failed: {error}", clean(&path.display().to_string())),
     );
     let kind = error.kind();
+    let failure = failure.caused_by(error);
     if matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-        failure.hint("Make room on the disk and repeat; the old file is untouched")
+        failure.hint("Free disk space and retry; the old file is unchanged")
     } else if matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
-        failure.hint("Choose a place that this account may write to")
+        failure.hint("Choose a folder that this account may write to")
     } else {
         failure
     }
@@ -83,7 +84,7 @@ pub fn create_folder(folder: &Path) -> Result<(), Failure> {
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .map_err(|error| failed(WriteStep::Folder.word(), folder, &error))
+        .map_err(|error| failed(WriteStep::Folder.word(), folder, error))
 }
 
 /// Replaces a file; `path` must not be a symbolic link (resolve it first).
@@ -95,7 +96,7 @@ pub fn replace(path: &Path, content: &[u8], observer: Observer<'_>) -> Result<()
     let (Some(folder), Some(name)) = (parent(path), name) else {
         return Err(Failure::new(FailureKind::File, "This path does not name a file"));
     };
-    let at = |step: WriteStep, error: io::Error| failed(step.word(), path, &error);
+    let at = |step: WriteStep, error: io::Error| failed(step.word(), path, error);
     observer(WriteStep::Folder).map_err(|error| at(WriteStep::Folder, error))?;
     create_folder(&folder)?;
     remove_leftovers(&folder, &name);

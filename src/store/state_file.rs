@@ -1,9 +1,8 @@
 //! Reads and writes what is kept between runs.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -19,12 +18,14 @@ use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::persisted::PersistedState;
 use crate::domain::rotation::{Phase, Rotation};
 use crate::domain::text::clean;
-use crate::store::{bounded, private_file};
+use crate::store::files::read_regular;
+use crate::store::lock::{Attempt, FileLock, held};
+use crate::store::private_file::{self, failed};
 
 /// The version that this program writes.
 const VERSION: u32 = 2;
 const NAME: &str = "state.json";
-/// Locked while the file is read and written anew: the file itself is another one after each writing.
+/// Locked while the state file is rewritten: the file itself is replaced by each write.
 const LOCK: &str = "state.lock";
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -51,7 +52,7 @@ struct WireAccess {
     /// Since version 2; before, only the admin kind was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kind: Option<String>,
-    #[serde(with = "crate::store::moment")]
+    #[serde(with = "crate::store::timestamp")]
     issued: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
@@ -107,9 +108,9 @@ struct WireCertificate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     authority_key_id: Option<String>,
     serial: String,
-    #[serde(with = "crate::store::moment")]
+    #[serde(with = "crate::store::timestamp")]
     not_before: Timestamp,
-    #[serde(with = "crate::store::moment")]
+    #[serde(with = "crate::store::timestamp")]
     not_after: Timestamp,
 }
 
@@ -122,23 +123,24 @@ struct WireRotation {
     completed: Option<String>,
 }
 
-/// Reads what is kept. A file that cannot be used is set aside and told about; defaults are used then.
+/// Reads the state. An unusable file is moved aside with a note, and defaults are used.
 pub fn load(folder: &Path) -> (PersistedState, Option<String>) {
     if let Ok(kept) = usable(&folder.join(NAME)) {
         return (kept, None);
     }
-    // Nobody puts a good one in its place meanwhile.
-    match lock(folder) {
-        Ok(_lock) => load_locked(folder),
-        // Where nothing can be locked, nothing is moved.
-        Err(failure) => match usable(&folder.join(NAME)) {
-            Ok(kept) => (kept, None),
-            Err(why) => {
-                let shown = clean(&folder.join(NAME).display().to_string());
-                let note = format!("{shown}: {why}; defaults are used. {}", failure.message);
-                (PersistedState::default(), Some(note))
-            }
-        },
+    // Nobody puts a good one in its place meanwhile. Where nothing can be locked, nothing is moved.
+    let not_locked = match try_lock(folder) {
+        Ok(Some(_lock)) => return load_locked(folder),
+        Ok(None) => held(&folder.join(LOCK)),
+        Err(failure) => failure,
+    };
+    match usable(&folder.join(NAME)) {
+        Ok(kept) => (kept, None),
+        Err(why) => {
+            let shown = clean(&folder.join(NAME).display().to_string());
+            let note = format!("{shown}: {why}; defaults are used. {}", not_locked.message);
+            (PersistedState::default(), Some(note))
+        }
     }
 }
 
@@ -187,30 +189,23 @@ fn set_aside(folder: &Path, path: &Path, why: &str) -> String {
     }
     match fs::rename(path, &aside) {
         Ok(()) => format!(
-            "{shown}: {why}; it was set aside as {} and defaults are used",
+            "{shown}: {why}; moved to {}; defaults are used",
             clean(&aside.file_name().unwrap_or_default().to_string_lossy())
         ),
         Err(error) => {
-            format!("{shown}: {why}; it could not be set aside ({error}), defaults are used")
+            format!("{shown}: {why}; cannot be moved ({error}); defaults are used")
         }
     }
 }
 
-/// Held until dropped; the system lets go of it when the program ends, however it ends.
-fn lock(folder: &Path) -> Result<File, Failure> {
+fn try_lock(folder: &Path) -> Result<Option<FileLock>, Failure> {
     private_file::create_folder(folder)?;
     let path = folder.join(LOCK);
-    let mut options = OpenOptions::new();
-    bounded::open_regular(&path, options.write(true).create(true).truncate(false).mode(0o600))
-        .and_then(|file| bounded::lock(&file).map(|()| file))
-        .map_err(|error| private_file::failed("locking", &path, &error))
+    FileLock::try_acquire(&path).map_err(|error| failed("locking", &path, error))
 }
 
 fn read(path: &Path) -> io::Result<String> {
-    let file = bounded::open_regular(path, OpenOptions::new().read(true))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    read_regular(path, MAX_BYTES).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Replaces what is kept, atomically and privately. Kubeconfigs that another instance has kept meanwhile stay, those
@@ -219,14 +214,16 @@ pub fn save(
     folder: &Path,
     kept: &PersistedState,
     now: Timestamp,
-) -> Result<(Credentials, Option<String>), Failure> {
-    let _lock = lock(folder)?;
+) -> Result<Attempt<(Credentials, Option<String>)>, Failure> {
+    let Some(_lock) = try_lock(folder)? else {
+        return Ok(Attempt::Locked(held(&folder.join(LOCK))));
+    };
     let path = folder.join(NAME);
     if let Err(error) = read(&path)
         && error.kind() != io::ErrorKind::NotFound
     {
         // What may be readable again in a moment is not put away.
-        return Err(private_file::failed("reading", &path, &error));
+        return Err(failed("reading", &path, error));
     }
     let (there, note) = load_locked(folder);
     let mut credentials = there.credentials;
@@ -234,10 +231,10 @@ pub fn save(
     credentials.prune(now);
     let kept = PersistedState { credentials, ..kept.clone() };
     let content = serde_json::to_vec_pretty(&Wire::from(&kept)).map_err(|error| {
-        Failure::new(FailureKind::Bug, format!("What is kept was not written: {error}"))
+        Failure::new(FailureKind::Bug, format!("The state cannot be encoded: {error}"))
     })?;
     private_file::replace(&path, &content, &private_file::unobserved)?;
-    Ok((kept.credentials, note))
+    Ok(Attempt::Done((kept.credentials, note)))
 }
 
 impl From<Wire> for PersistedState {

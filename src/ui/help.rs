@@ -42,7 +42,7 @@ pub fn draw(
         .border_style(theme.role(Role::DialogBorder))
         .title(theme.title(vec![theme.part(" help ", Role::Title)]))
         .title(theme.title_right(vec![
-            theme.span(format!(" {} closes ", key_of(state, theme, Command::Back)), Tone::Dim),
+            theme.span(text::closes(key_of(state, theme, Command::Back)), Tone::Dim),
         ]));
     let inner = block.inner(place);
     frame.render_widget(block, place);

@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod fleet;
 pub mod help;
 pub mod kubeconfig;
+pub mod log;
 pub mod menus;
 pub mod nodes;
 pub mod rotation;
@@ -95,6 +96,10 @@ fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics:
     }
     if let Some(menu) = &state.menu {
         menus::list::draw(state, theme, frame, body, menu);
+    }
+    if let Some(log) = &state.log {
+        metrics.targets.clear();
+        log::draw(state, theme, frame, body, log, metrics);
     }
     if let Some(help) = state.help {
         metrics

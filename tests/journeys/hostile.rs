@@ -5,12 +5,12 @@ use std::fs;
 use crossterm::event::Event;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
-use crate::support::{Journey, PROJECT, SMALL, Setting};
+use crate::support::{Journey, PROJECT, SMALL, Setting, logged};
 
 const EVIL: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{1b}]52;c;ZXZpbA==\u{7}\u{202e}gnp\u{200b}.exe";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn host_01_escape_sequences_of_a_server_are_drawn_as_marks() {
+async fn host_01_escape_sequences_of_a_server_are_replaced() {
     let toml = EVIL
         .escape_default()
         .to_string()
@@ -45,7 +45,7 @@ async fn host_01_escape_sequences_of_a_server_are_drawn_as_marks() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn host_04_no_secret_is_on_the_screen_in_the_journal_or_in_the_memory() {
+async fn host_04_no_secret_is_on_the_screen_in_the_journal_the_state_or_the_log() {
     let mut journey = Journey::begin().await;
     let token = journey.simulator.exports().into_iter().find(|(n, _)| *n == "STACKIT_ACCESS_TOKEN");
     let token = token.unwrap().1;
@@ -66,6 +66,8 @@ async fn host_04_no_secret_is_on_the_screen_in_the_journal_or_in_the_memory() {
         "<esc>",
         ":",
         "<esc>",
+        "L",
+        "<esc>",
     ] {
         journey.press(keys).await;
         screens.push_str(&journey.screen());
@@ -77,6 +79,9 @@ async fn host_04_no_secret_is_on_the_screen_in_the_journal_or_in_the_memory() {
         .chain([token.as_str()])
         .collect();
     assert_eq!(canaries.len(), 2);
+    let log = logged().await;
+    assert!(log.contains("issue a kubeconfig for alpha") && log.contains("save kubeconfig"));
+    screens.push_str(&log);
     for entry in fs::read_dir(journey.path("state")).unwrap() {
         screens.push_str(&fs::read_to_string(entry.unwrap().path()).unwrap());
     }
@@ -86,7 +91,7 @@ async fn host_04_no_secret_is_on_the_screen_in_the_journal_or_in_the_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn file_16_a_broken_state_file_is_set_aside_and_told_once() {
+async fn file_16_a_broken_state_file_is_set_aside_and_reported_once() {
     let memory = Setting {
         prepare: Box::new(|home| {
             fs::create_dir_all(home.join("state")).unwrap();
@@ -95,14 +100,14 @@ async fn file_16_a_broken_state_file_is_set_aside_and_told_once() {
         ..Setting::default()
     };
     let mut journey = Journey::with(memory).await;
-    journey.says("set aside");
+    journey.says("defaults are used");
     journey.shows("alpha");
     let aside = fs::read_dir(journey.path("state")).unwrap().flatten();
     let aside: Vec<_> =
         aside.filter(|e| e.file_name().to_string_lossy().contains(".broken-")).collect();
     assert_eq!(aside.len(), 1);
     journey.press("<esc>").await;
-    journey.hides("set aside");
+    journey.hides("defaults are used");
     journey.press("T").await;
     assert!(journey.read("state/state.json").contains("\"theme\""));
 }
@@ -121,8 +126,30 @@ async fn tty_04_a_storm_of_resizes_draws_the_last_size_and_breaks_nothing() {
     journey.shows("delta");
 }
 
+#[tokio::test]
+async fn the_log_is_shown_on_a_key_and_read_again_while_it_is_open() {
+    let mut journey = Journey::begin().await;
+    journey.press("L").await;
+    journey.until("task{id=", 5).await;
+    journey.press("g").await;
+    journey.says("diagnostic log");
+    journey.press("<esc>").await;
+    journey.hides("diagnostic log");
+}
+
+#[tokio::test]
+async fn res_03_messages_without_end_keep_no_key_out() {
+    let mut journey = Journey::begin().await;
+    journey.flood();
+    journey.react("?").await;
+    journey.says("open or select");
+    journey.strike("<ctrl-z>");
+    journey.strike("<ctrl-c>");
+    journey.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tty_07_unasked_mouse_reports_do_nothing() {
+async fn tty_07_unrequested_mouse_reports_are_ignored() {
     use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
     let mut journey = Journey::begin().await;
     let before = journey.screen();
@@ -137,7 +164,7 @@ async fn tty_07_unasked_mouse_reports_do_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_29_a_server_that_quotes_the_token_cannot_bring_it_into_the_journal() {
+async fn api_29_a_token_quoted_by_the_server_is_redacted_in_the_journal() {
     let mut journey = Journey::begin().await;
     let exports = journey.simulator.exports();
     let token = &exports.iter().find(|(name, _)| *name == "STACKIT_ACCESS_TOKEN").unwrap().1;
@@ -157,6 +184,7 @@ async fn api_29_a_server_that_quotes_the_token_cannot_bring_it_into_the_journal(
     seen.push_str(&journey.words());
     seen.push_str(&journey.read("state/journal.jsonl"));
     assert!(seen.contains("bearer [redacted]"), "{seen}");
+    seen.push_str(&logged().await);
     for part in token.as_bytes().windows(12) {
         assert!(!seen.contains(std::str::from_utf8(part).unwrap()), "a part of the token is there");
     }

@@ -1,33 +1,32 @@
 //! Who skeys acts as: tokens that end, are refused, or are renewed.
 
-use skeys::testing::domain::secret::Secret;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
-use crate::support::{Journey, Setting, SignIn};
+use crate::support::{Journey, Setting};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn auth_02_a_token_that_ended_before_the_start_is_said_with_its_moment() {
+async fn auth_02_a_token_that_expired_before_the_start_is_reported_with_its_expiry() {
     // {"email":"ops-sa@acme","exp":1795528800}: 24 November 2026, 14:00:00 UTC, and it is two hours later.
     let payload = "eyJlbWFpbCI6Im9wcy1zYUBhY21lIiwiZXhwIjoxNzk1NTIxNjAwfQ";
-    let token = Secret::new(format!("eyJhbGciOiJSUzUxMiJ9.{payload}.c2ln"));
-    let setting = Setting { sign_in: SignIn::Token(token), ..Setting::default() };
+    let token = format!("eyJhbGciOiJSUzUxMiJ9.{payload}.c2ln");
+    let setting = Setting::default().set("STACKIT_ACCESS_TOKEN", &token);
     let mut journey = Journey::with(setting).await;
-    journey.says("the token of ops-sa@acme ended at 2026-11-24 12:00:00 UTC");
-    journey.says("Start skeys again with a new token in STACKIT_ACCESS_TOKEN.");
+    journey.says("the token of ops-sa@acme expired at 2026-11-24 12:00:00 UTC");
+    journey.says("Restart skeys with a new token in STACKIT_ACCESS_TOKEN.");
     journey.wait(30).await;
     assert!(journey.simulator.request_log().is_empty(), "a dead token is not sent");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn auth_04_a_401_in_the_middle_renews_once_and_goes_on() {
-    let mut journey = Journey::with(Setting { sign_in: SignIn::Key, ..Setting::default() }).await;
+async fn auth_04_a_401_renews_once_and_continues() {
+    let mut journey = Journey::with(Setting::default().with_key()).await;
     journey.shows("8 clusters");
     assert_eq!(journey.calls("POST", "/token"), 1);
     journey.simulator.revoke_tokens();
     journey.press("r").await;
     journey.shows("live");
     assert_eq!(journey.calls("POST", "/token"), 2);
-    // A start survives it as well: the 401 had no effect, so that it is sent anew.
+    // A start survives it as well: the 401 had no effect, so it is sent again.
     journey.press("/alpha<enter>R").await;
     journey.wait(60).await;
     journey.simulator.revoke_tokens();
@@ -38,7 +37,7 @@ async fn auth_04_a_401_in_the_middle_renews_once_and_goes_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn auth_04_refused_although_fresh_is_signed_out_with_the_data_kept() {
-    let mut journey = Journey::with(Setting { sign_in: SignIn::Key, ..Setting::default() }).await;
+    let mut journey = Journey::with(Setting::default().with_key()).await;
     let body = r#"{"code":"Unauthenticated","message":"token rejected","details":""}"#;
     journey.order(Fault::new("GET", "/clusters", None, FaultEffect::answer(401, body)));
     journey.press("r").await;
@@ -60,8 +59,7 @@ async fn auth_04_refused_although_fresh_is_signed_out_with_the_data_kept() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn auth_03_many_reads_at_the_end_of_a_token_share_one_renewal() {
-    let setting =
-        Setting { sign_in: SignIn::Key, regions: vec!["eu01", "eu02"], ..Setting::default() };
+    let setting = Setting::default().with_key().set("SKEYS_REGIONS", "eu01,eu02");
     let mut journey = Journey::with(setting).await;
     // The token lives for twelve hours.
     journey.clock.turn(std::time::Duration::from_mins(12 * 60 + 1));
@@ -72,9 +70,7 @@ async fn auth_03_many_reads_at_the_end_of_a_token_share_one_renewal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_header_says_who_by_which_source_and_until_when() {
-    let journey =
-        Journey::with(Setting { sign_in: SignIn::Key, size: (160, 40), ..Setting::default() })
-            .await;
+async fn the_header_shows_identity_source_and_expiry() {
+    let journey = Journey::with(Setting { size: (160, 40), ..Setting::default().with_key() }).await;
     journey.shows("as rehearsal@simulator (service-account key");
 }

@@ -1,4 +1,4 @@
-//! Drives the real loop: a person's keys, a screen to read, a clock to turn, the simulator behind it.
+//! Drives the real loop: keys, a screen, a manual clock, and the simulator.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -12,40 +12,60 @@ use std::time::Duration;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use futures_util::Stream;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use skeys::testing::Clock;
-use skeys::testing::app::keymap::Keymap;
-use skeys::testing::app::now::Now;
-use skeys::testing::app::settings::{ObservationScope, Settings};
-use skeys::testing::app::state::State;
-use skeys::testing::clients::auth::key::KeyText;
-use skeys::testing::clients::auth::{TokenSource, access_token, service_account_key};
-use skeys::testing::clients::http::Http;
-use skeys::testing::clients::projects::ProjectsClient;
-use skeys::testing::clients::ske::SkeClient;
-use skeys::testing::domain::cluster::{ProjectId, Region};
-use skeys::testing::domain::failure::{Failure, FailureKind};
+use skeys::testing::cli::{Dashboard, Flags, Machine, Places, load};
 use skeys::testing::domain::secret::Secret;
-use skeys::testing::runtime::clipboard::{Clipboard, ClipboardRoute};
-use skeys::testing::runtime::notify::Notifier;
-use skeys::testing::runtime::perform::{LoopInput, Performer, Services};
+use skeys::testing::runtime::clipboard::ClipboardRoute;
+use skeys::testing::runtime::log::{Log, LogBuffer};
+use skeys::testing::runtime::loop_input::{LoopInput, LoopSender};
+use skeys::testing::runtime::perform::Performer;
 use skeys::testing::runtime::terminal::Surface;
 use skeys::testing::simulator::faults::Fault;
 use skeys::testing::simulator::scene::Scene;
 use skeys::testing::simulator::{Simulator, SimulatorOptions, serve};
-use skeys::testing::store::journal::Journal;
-use skeys::testing::store::kubeconfigs::Kubeconfigs;
-use skeys::testing::store::state_file;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
 /// The moment at which every journey begins.
 pub fn start() -> Timestamp {
     "2026-11-24T14:00:00Z".parse().unwrap()
+}
+
+/// The log of all journeys, with everything that could be logged.
+static LOG: OnceCell<Log> = OnceCell::const_new();
+
+fn log_file() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("journeys.log")
+}
+
+async fn start_log() -> LogBuffer {
+    let start = async || {
+        drop(std::fs::remove_file(log_file()));
+        let level = tracing::level_filters::LevelFilter::TRACE;
+        Log::start(&Clock::machine(), level, Some(log_file())).await.unwrap()
+    };
+    LOG.get_or_init(start).await.buffer.clone()
+}
+
+/// Everything that was logged so far.
+pub async fn logged() -> String {
+    let mark = uuid::Uuid::new_v4().to_string();
+    tracing::info!(target: "skeys::journeys", mark);
+    for _ in 0..2_000 {
+        let old = std::fs::read_to_string(log_file().with_extension("log.1")).unwrap_or_default();
+        let text = std::fs::read_to_string(log_file()).unwrap_or_default();
+        if text.contains(&mark) {
+            return old + &text;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("the log is not written");
 }
 
 /// A journey under way.
@@ -59,7 +79,7 @@ pub struct Journey {
     performer: Performer,
     keyboard: Keyboard,
     screen: watch::Receiver<Buffer>,
-    incoming: mpsc::UnboundedSender<LoopInput>,
+    incoming: LoopSender,
     task: Option<JoinHandle<io::Result<Vec<Secret>>>>,
 }
 
@@ -67,17 +87,13 @@ pub struct Journey {
 pub struct Setting {
     pub scene: String,
     pub size: (u16, u16),
-    /// Journeys that are not about nodes look at no cluster, so that they can count their requests.
-    pub settings: Settings,
+    /// Variables of the environment, beside those that lead to the simulator. Journeys that are not about nodes observe
+    /// no cluster, so that they can count their requests.
+    pub variables: BTreeMap<&'static str, String>,
     pub projects: Option<usize>,
-    pub regions: Vec<&'static str>,
     /// How far this machine's clock is ahead of SKE's, in seconds.
     pub ahead: i64,
-    pub sign_in: SignIn,
-    pub kubeconfig_env: Option<String>,
     pub ways: Vec<ClipboardRoute>,
-    /// What the environment tells of the terminal.
-    pub terminal: BTreeMap<String, String>,
     pub prepare: Box<dyn Fn(&Path)>,
     /// Faults that are there from the first request on.
     pub faults: Vec<Fault>,
@@ -88,35 +104,51 @@ impl Default for Setting {
         Self {
             scene: SMALL.to_owned(),
             size: (120, 40),
-            settings: Settings { watch: ObservationScope::Never, ..Settings::defaults() },
+            variables: BTreeMap::new(),
             projects: None,
-            regions: vec!["eu01"],
             ahead: 0,
-            sign_in: SignIn::Given,
-            kubeconfig_env: None,
             ways: vec![ClipboardRoute::Terminal],
-            terminal: BTreeMap::new(),
             prepare: Box::new(|_home| {}),
             faults: Vec::new(),
         }
     }
 }
 
-/// How a journey signs in.
-pub enum SignIn {
-    /// With the token that the simulator prints.
-    Given,
-    /// With another token.
-    Token(Secret),
-    /// With a service-account key.
-    Key,
-}
+impl Setting {
+    /// Sets a variable of the environment; `~` in it is the journey's home.
+    pub fn set(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.insert(name, value.to_owned());
+        self
+    }
 
-fn account_key() -> String {
-    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
-    serde_json::json!({"id": "k", "credentials": {"kid": "kid-1", "iss": "rehearsal@simulator",
-        "sub": "s", "aud": "a", "privateKey": pair.serialize_pem()}})
-    .to_string()
+    /// Signs in with a service-account key instead of the token that the simulator prints.
+    pub fn with_key(self) -> Self {
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+        let key = serde_json::json!({"id": "k", "credentials": {"kid": "kid-1",
+            "iss": "rehearsal@simulator", "sub": "s", "aud": "a",
+            "privateKey": pair.serialize_pem()}});
+        self.set("STACKIT_SERVICE_ACCOUNT_KEY", &key.to_string()).set("STACKIT_ACCESS_TOKEN", "")
+    }
+
+    /// The environment of a person at this simulator.
+    fn environment(&self, simulator: &Simulator, home: &Path) -> BTreeMap<&'static str, String> {
+        let projects = simulator.projects().into_iter().map(|(id, _name)| id);
+        let projects: Vec<String> = projects.take(self.projects.unwrap_or(usize::MAX)).collect();
+        let fixed = [
+            ("LANG", "C.UTF-8"),
+            ("SKEYS_REGIONS", "eu01"),
+            ("SKEYS_POLL_CONCURRENCY", "4"),
+            ("SKEYS_KUBERNETES_WATCH", "never"),
+            ("SKEYS_NOTIFY_DESKTOP", "false"),
+        ];
+        let mut variables: BTreeMap<_, _> = simulator.exports().into_iter().collect();
+        variables.extend(fixed.map(|(name, value)| (name, value.to_owned())));
+        variables.insert("SKEYS_PROJECTS", projects.join(","));
+        let home = home.to_str().unwrap();
+        let own = self.variables.iter().map(|(name, value)| (*name, value.replace('~', home)));
+        variables.extend(own);
+        variables
+    }
 }
 
 /// Id of the project in [`SMALL`].
@@ -131,76 +163,36 @@ impl Journey {
         Self::with(Setting::default()).await
     }
 
-    /// Begins with a setting.
-    #[expect(clippy::too_many_lines, reason = "the wiring of the program, in one place")]
+    /// Begins with a setting: the program as `main` puts it together, but for the machine below it.
     pub async fn with(setting: Setting) -> Self {
         skeys::testing::clients::install_crypto();
+        let log = start_log().await;
         let clock = Clock::by_hand(start());
         let scene = Scene::parse(&setting.scene, "small.toml").unwrap();
         let options =
             SimulatorOptions { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
         let simulator = serve(options, clock.clone()).await.unwrap();
         let clock = clock.set_ahead(jiff::SignedDuration::from_secs(setting.ahead));
-        setting.faults.into_iter().for_each(|fault| simulator.inject_fault(fault));
         let home = tempfile::tempdir().unwrap();
         (setting.prepare)(home.path());
-        let exports: BTreeMap<_, _> = simulator.exports().into_iter().collect();
-        let http = Http::new(clock.clone(), None).unwrap();
-        let given = |secret| access_token::source(secret, "STACKIT_ACCESS_TOKEN");
-        let source = match setting.sign_in {
-            SignIn::Given => given(Secret::new(exports["STACKIT_ACCESS_TOKEN"].clone())),
-            SignIn::Token(secret) => given(secret),
-            SignIn::Key => service_account_key::source(
-                KeyText::Inline(Secret::new(account_key())),
-                None,
-                None,
-                &exports["STACKIT_TOKEN_BASEURL"],
-            ),
+        let variables = setting.environment(&simulator, home.path());
+        setting.faults.into_iter().for_each(|fault| simulator.inject_fault(fault));
+        let environment = |name: &str| variables.get(name).cloned();
+        let places = Places {
+            environment: &environment,
+            default_file: Some(home.path().join("config.toml")),
+            home: Some(home.path().to_owned()),
         };
-        let tokens = TokenSource::new(source, http.clone(), clock.clone()).unwrap();
-        let ske =
-            SkeClient::new(&exports["STACKIT_SKE_CUSTOM_ENDPOINT"], http.clone(), tokens.clone())
-                .unwrap();
-        let projects = ProjectsClient::new(
-            &exports["STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"],
-            http,
-            tokens.clone(),
-        )
-        .unwrap();
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let mut settings = setting.settings;
-        let wanted = setting.projects.unwrap_or(usize::MAX);
-        settings.projects = simulator
-            .projects()
-            .into_iter()
-            .take(wanted)
-            .map(|(id, _name)| (ProjectId::new(id), None))
-            .collect();
-        settings.regions = setting.regions.iter().map(Region::new).collect();
-        let tools = Services {
+        let machine = Machine {
             clock: clock.clone(),
-            ske,
-            tokens,
-            projects: Some(projects),
-            kubeconfigs: Kubeconfigs::new(
-                Some(home.path().to_owned()),
-                setting
-                    .kubeconfig_env
-                    .map(|text| text.replace('~', home.path().to_str().unwrap()).into()),
-                clock.clone(),
-            ),
-            journal: Some(Journal::open(&home.path().join("state")).unwrap()),
+            zone: TimeZone::UTC,
+            clipboard: setting.ways,
             state_folder: Some(home.path().join("state")),
-            clipboard: Clipboard::new(setting.ways, clock.clone(), sender.clone()),
-            notifier: Notifier::of(|name| setting.terminal.get(name).cloned(), false),
-            read_only: settings.read_only,
-            concurrency: 4,
+            log,
         };
-        let performer = Performer::new(tools, sender.clone());
-        let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
-        let (kept, note) = state_file::load(&home.path().join("state"));
-        let mut state = State::new(settings, Keymap::default(), kept, now, 7);
-        state.notices.errors.extend(note.map(|note| Failure::new(FailureKind::File, note)));
+        let loaded = load(&Flags::default(), &places).unwrap();
+        let dashboard = Dashboard::new(&loaded, &places, machine).await.unwrap();
+        let (performer, incoming) = (dashboard.performer.clone(), dashboard.sender.clone());
 
         let (publish, screen) = watch::channel(Buffer::empty(Rect::default()));
         let sent = Arc::new(Mutex::new(Vec::new()));
@@ -214,20 +206,8 @@ impl Journey {
             size: Arc::clone(&size),
         };
         let keyboard = Keyboard::default();
-        let task = tokio::spawn({
-            let (performer, clock, input) = (performer.clone(), clock.clone(), keyboard.clone());
-            async move {
-                skeys::testing::runtime::run(
-                    state,
-                    &mut surface,
-                    input,
-                    &performer,
-                    receiver,
-                    &clock,
-                )
-                .await
-            }
-        });
+        let input = keyboard.clone();
+        let task = tokio::spawn(async move { dashboard.run(&mut surface, input).await });
         let mut journey = Self {
             clock,
             simulator,
@@ -238,7 +218,7 @@ impl Journey {
             performer,
             keyboard,
             screen,
-            incoming: sender,
+            incoming,
             task: Some(task),
         };
         journey.settle().await;
@@ -291,7 +271,7 @@ impl Journey {
         }
     }
 
-    /// Lets virtual time pass in tenths of a second while something waits for it, until words are said.
+    /// Lets virtual time pass in tenths of a second while something waits for it, until a text is shown.
     pub async fn turn_until(&mut self, text: &str, tenths: u32) {
         for _ in 0..tenths {
             if self.words().contains(text) {
@@ -300,7 +280,6 @@ impl Journey {
             self.clock.turn(Duration::from_millis(100));
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
-        self.settle().await;
         self.says(text);
     }
 
@@ -396,7 +375,7 @@ impl Journey {
     }
 
     /// Lets virtual time pass until the running text holds these words.
-    pub async fn until_said(&mut self, text: &str, limit: u64) {
+    pub async fn until_text(&mut self, text: &str, limit: u64) {
         for _ in 0..limit {
             if self.words().contains(text) {
                 return;
@@ -494,7 +473,14 @@ impl Journey {
     /// Sends a message as a signal does.
     pub fn terminate(&self) {
         let message = skeys::testing::app::message::Message::Terminated;
-        drop(self.incoming.send(LoopInput::Message(message)));
+        self.incoming.try_send(LoopInput::Message(message)).unwrap();
+    }
+
+    /// Sends messages to the loop as fast as it takes them, until the program ends.
+    pub fn flood(&self) {
+        let incoming = self.incoming.clone();
+        let message = || LoopInput::Message(skeys::testing::app::message::Message::Ticked);
+        tokio::spawn(async move { while incoming.send(message()).await.is_ok() {} });
     }
 
     /// Waits for the end and gives back what would be printed.
@@ -567,7 +553,7 @@ impl Surface for TestSurface {
         Ok(())
     }
 
-    fn waits(&mut self, until: Option<Duration>) {
+    fn wait_until(&mut self, until: Option<Duration>) {
         *self.waits.lock().unwrap() = until;
     }
 }

@@ -49,7 +49,7 @@ fn buffers(terminal: &Terminal) -> Vec<String> {
 }
 
 #[test]
-fn clip_02_what_another_program_put_there_is_not_cleared() {
+fn clip_02_the_content_of_another_program_is_not_cleared() {
     let mut terminal = with_a_kubeconfig_copied();
     fs::write(terminal.home.path().join("buffers/2"), "of another program").unwrap();
     terminal.send(b"\x03");
@@ -58,7 +58,7 @@ fn clip_02_what_another_program_put_there_is_not_cleared() {
 }
 
 #[test]
-fn clip_02_what_we_copied_before_does_not_stay_in_the_stack_of_tmux() {
+fn clip_02_earlier_copies_do_not_stay_in_the_tmux_buffers() {
     let mut terminal = with_a_kubeconfig_copied();
     terminal.send(b"y");
     terminal.until("cluster name");
@@ -71,7 +71,7 @@ fn clip_02_what_we_copied_before_does_not_stay_in_the_stack_of_tmux() {
 }
 
 #[test]
-fn clip_03_what_is_ours_does_not_outlive_the_program() {
+fn clip_03_a_copied_kubeconfig_is_cleared_on_exit() {
     let mut terminal = with_a_kubeconfig_copied();
     terminal.send(b"\x03");
     assert_eq!(terminal.end_restored(), 0);
@@ -82,7 +82,7 @@ fn clip_03_what_is_ours_does_not_outlive_the_program() {
 const TELLTALE: &str = "#!/bin/sh\nenv >>\"$HOME/environment\"\ncat >/dev/null\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn host_12_no_child_gets_a_token_or_a_key_in_its_environment() {
+async fn host_12_neither_a_child_nor_the_log_gets_a_token_or_a_key() {
     let cloud = Cloud::begin().await;
     let home = tempfile::tempdir().unwrap();
     for name in ["tmux", "notify-send"] {
@@ -101,7 +101,8 @@ async fn host_12_no_child_gets_a_token_or_a_key_in_its_environment() {
         ("AWS_SECRET_ACCESS_KEY", "CANARY"),
         ("SKEYS_NOTIFY_DESKTOP", "true"),
     ]);
-    let mut terminal = Terminal::run_in(home, &[SKEYS], 140, 40, &environment);
+    let words = [SKEYS, "--log-file", "log", "--log-level", "trace"];
+    let mut terminal = Terminal::run_in(home, &words, 140, 40, &environment);
     terminal.until("5 clusters");
     // A cluster that is watched: its phase changes.
     terminal.send(b"/delta\rw");
@@ -113,9 +114,16 @@ async fn host_12_no_child_gets_a_token_or_a_key_in_its_environment() {
     terminal.until("→ PREPARED");
     let seen = terminal.home.path().join("environment");
     let text = fs::read_to_string(seen).unwrap();
+    terminal.send(b"q");
+    assert_eq!(terminal.end_restored(), 0);
+    let log = fs::read_to_string(terminal.home.path().join("log")).unwrap();
+    assert!(log.contains("child{program=\"tmux\"}") && log.contains("list the clusters"), "{log}");
     let token = &cloud.exports.iter().find(|(name, _)| *name == "STACKIT_ACCESS_TOKEN").unwrap().1;
     assert!(text.contains("TMUX=there"), "{text}");
     for secret in ["STACKIT", "CANARY", token.as_str()] {
         assert!(!text.contains(secret), "{secret} in\n{text}");
+    }
+    for secret in ["CANARY", token.as_str()] {
+        assert!(!log.contains(secret), "{secret} in\n{log}");
     }
 }

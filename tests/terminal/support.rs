@@ -131,6 +131,23 @@ impl Terminal {
         writer.flush().unwrap();
     }
 
+    /// The other end of the terminal, as the program sees it.
+    pub fn slave(&self) -> std::fs::File {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        // The terminal must not become this test's own.
+        let flags = i32::try_from(rustix::fs::OFlags::NOCTTY.bits()).unwrap();
+        let mut options = std::fs::OpenOptions::new();
+        let path = self.master.tty_name().unwrap();
+        options.read(true).write(true).custom_flags(flags).open(path).unwrap()
+    }
+
+    /// Lets the terminal take nothing more, as after Ctrl-S or when the connection to it hangs.
+    pub fn stop_output(&self) -> std::fs::File {
+        let slave = self.slave();
+        rustix::termios::tcflow(&slave, rustix::termios::Action::OOff).unwrap();
+        slave
+    }
+
     /// Gives the terminal another size.
     pub fn resize(&self, columns: u16, rows: u16) {
         self.seen.lock().unwrap().parser.screen_mut().set_size(cells(rows), cells(columns));

@@ -1,4 +1,4 @@
-//! A wait under way, the simulator behind it, and a clock that the test turns.
+//! A running wait, its simulator, and a manual clock.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,17 +8,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use skeys::testing::Clock;
 use skeys::testing::app::settings::{ColorDepth, ThemeChoice};
-use skeys::testing::cli::Goal;
 use skeys::testing::cli::wait::printer::{Form, Printer, Screen};
-use skeys::testing::cli::wait::tracker::PollIntervals;
 use skeys::testing::cli::wait::{IdleState, ObservationPolicy, Order, Services, run};
-use skeys::testing::clients::auth::key::KeyText;
-use skeys::testing::clients::auth::{TokenSource, access_token, service_account_key};
-use skeys::testing::clients::http::Http;
-use skeys::testing::clients::ske::SkeClient;
-use skeys::testing::domain::cluster::{ClusterId, ProjectId, Region, Scope};
+use skeys::testing::cli::{Flags, Goal, Places, WaitFor, load, prepare_wait};
+use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::domain::rotation::Step;
-use skeys::testing::domain::secret::Secret;
 use skeys::testing::runtime::notify::Notifier;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
@@ -69,28 +63,53 @@ impl Cloud {
         Self { clock, simulator }
     }
 
-    fn client(&self, sign_in: &SignIn) -> SkeClient {
-        let exports: BTreeMap<_, _> = self.simulator.exports().into_iter().collect();
-        let http = Http::new(self.clock.clone(), None).unwrap();
-        let source = match sign_in {
-            SignIn::Given => access_token::source(
-                Secret::new(exports["STACKIT_ACCESS_TOKEN"].clone()),
-                "STACKIT_ACCESS_TOKEN",
-            ),
-            SignIn::Key => service_account_key::source(
-                KeyText::Inline(Secret::new(account_key())),
-                None,
-                None,
-                &exports["STACKIT_TOKEN_BASEURL"],
-            ),
+    /// The program's own parts for a wait, as `main` puts them together.
+    fn prepare(
+        &self,
+        command: &WaitCommand<'_>,
+    ) -> impl Future<Output = (Order, Services)> + use<> {
+        let mut variables: BTreeMap<_, _> = self.simulator.exports().into_iter().collect();
+        let all = || self.simulator.projects().into_iter().map(|(id, _name)| id).collect();
+        let projects: Vec<String> = command.projects.clone().unwrap_or_else(all);
+        variables.insert("SKEYS_PROJECTS", projects.join(","));
+        variables.insert("SKEYS_REGIONS", command.regions.join(","));
+        match command.policy {
+            ObservationPolicy::AtNodes => {}
+            ObservationPolicy::NotConfigured => {
+                variables.insert("SKEYS_KUBERNETES_WATCH", "never".to_owned());
+            }
+            ObservationPolicy::NotReadOnly => {
+                variables.insert("SKEYS_READ_ONLY", "true".to_owned());
+            }
+        }
+        if matches!(command.sign_in, SignIn::Key) {
+            variables.remove("STACKIT_ACCESS_TOKEN");
+            variables.insert("STACKIT_SERVICE_ACCOUNT_KEY", account_key());
+        }
+        let wanted = WaitFor {
+            cluster: command.cluster.parse().unwrap(),
+            goal: command.goal,
+            timeout: command.timeout.map(Duration::from_secs),
         };
-        let tokens = TokenSource::new(source, http.clone(), self.clock.clone()).unwrap();
-        SkeClient::new(&exports["STACKIT_SKE_CUSTOM_ENDPOINT"], http, tokens).unwrap()
+        let clock = self.clock.clone();
+        async move {
+            let environment = |name: &str| variables.get(name).cloned();
+            let places = Places {
+                environment: &environment,
+                default_file: Some("/no/such/file".into()),
+                home: None,
+            };
+            let loaded = load(&Flags::default(), &places).unwrap();
+            let (order, services, _notes) =
+                prepare_wait(&loaded, &places, &wanted, clock).await.unwrap();
+            (order, services)
+        }
     }
 
     /// Starts or completes a rotation as another client does.
     pub async fn order(&self, name: &str, step: Step) {
-        self.client(&SignIn::Given).rotate(&id(name), step).await.unwrap();
+        let (_, services) = self.prepare(&command(name, Goal::Prepared)).await;
+        services.ske.rotate(&id(name), step).await.unwrap();
     }
 
     /// The same without a request.
@@ -123,38 +142,11 @@ impl Cloud {
     }
 
     /// Begins to wait.
-    pub fn wait(&self, words: Words<'_>) -> Waiting {
+    pub fn wait(&self, command: WaitCommand<'_>) -> RunningWait {
         let (out, err) = (Stream::default(), Stream::default());
         let (rests, rest) = watch::channel(IdleState { until: Duration::ZERO, asking: true });
-        let projects = words
-            .projects
-            .unwrap_or_else(|| self.simulator.projects().into_iter().map(|(id, _)| id).collect());
-        let scopes = projects.iter().flat_map(|project| {
-            words.regions.iter().map(move |region| Scope {
-                project: ProjectId::new(project),
-                region: Region::new(region),
-            })
-        });
-        let order = Order {
-            target: words.cluster.parse().unwrap(),
-            goal: words.goal,
-            timeout: words.timeout.map(Duration::from_secs),
-            scopes: scopes.collect(),
-        };
-        let tools = Services {
-            clock: self.clock.clone(),
-            ske: self.client(&words.sign_in),
-            cadence: PollIntervals {
-                running: Duration::from_secs(3),
-                idle: Duration::from_secs(30),
-            },
-            concurrency: 4,
-            looks: words.looks,
-            renews: matches!(words.sign_in, SignIn::Key),
-            redraws: watch::channel(()).1,
-            rests,
-        };
-        let form = match words.columns {
+        let prepared = self.prepare(&command);
+        let form = match command.columns {
             None => Form::Lines,
             Some(columns) => Form::Bar(Screen {
                 theme: Theme::new(ThemeChoice::Mono, None, ColorDepth::Sixteen, false),
@@ -171,9 +163,18 @@ impl Cloud {
                     Err(_) => std::future::pending().await,
                 }
             };
-            run(order, tools, &mut printer, stop).await
+            let (order, services) = prepared.await;
+            run(order, Services { rests, ..services }, &mut printer, stop).await
         });
-        Waiting { clock: self.clock.clone(), out, err, stride: 1, rest, signal: Some(signal), task }
+        RunningWait {
+            clock: self.clock.clone(),
+            out,
+            err,
+            stride: 1,
+            rest,
+            signal: Some(signal),
+            task,
+        }
     }
 }
 
@@ -192,28 +193,28 @@ fn account_key() -> String {
     .to_string()
 }
 
-/// What stands on the command line.
-pub struct Words<'a> {
+/// The command line.
+pub struct WaitCommand<'a> {
     pub cluster: &'a str,
     pub goal: Goal,
     pub timeout: Option<u64>,
     pub projects: Option<Vec<String>>,
     pub regions: Vec<&'a str>,
-    pub looks: ObservationPolicy,
+    pub policy: ObservationPolicy,
     pub sign_in: SignIn,
     /// Columns of the terminal, if there is one.
     pub columns: Option<usize>,
 }
 
-/// `skeys wait CLUSTER --for …` without looking at nodes, so that requests can be counted.
-pub fn words(cluster: &str, goal: Goal) -> Words<'_> {
-    Words {
+/// `skeys wait CLUSTER --for …` without observing nodes, so that requests can be counted.
+pub fn command(cluster: &str, goal: Goal) -> WaitCommand<'_> {
+    WaitCommand {
         cluster,
         goal,
         timeout: None,
         projects: None,
         regions: vec!["eu01"],
-        looks: ObservationPolicy::NotConfigured,
+        policy: ObservationPolicy::NotConfigured,
         sign_in: SignIn::Given,
         columns: None,
     }
@@ -255,8 +256,8 @@ impl io::Write for Stream {
     }
 }
 
-/// A wait under way.
-pub struct Waiting {
+/// A running wait.
+pub struct RunningWait {
     clock: Clock,
     pub out: Stream,
     pub err: Stream,
@@ -267,7 +268,7 @@ pub struct Waiting {
     task: JoinHandle<u8>,
 }
 
-impl Waiting {
+impl RunningWait {
     /// Waits until it rests: nothing is under way that does not take time, but for what an ordered delay holds.
     pub async fn settle(&self, cloud: &Cloud) {
         let mut quiet = 0;
@@ -347,7 +348,7 @@ impl Waiting {
         self.task.abort();
     }
 
-    /// Everything that was said.
+    /// Everything that was printed.
     pub fn all(&self) -> String {
         format!("--- out\n{}--- err\n{}", self.out.text(), self.err.text())
     }

@@ -1,4 +1,4 @@
-//! What a key asks for, and where keys are looked up.
+//! Commands, and the contexts in which keys are bound to them.
 
 /// What a key asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,10 +33,11 @@ pub enum Command {
     Rotate,
     Kubeconfig,
     Activity,
+    Log,
     Preview,
     WakeUp,
     Reconcile,
-    /// Be told of the cluster, or no longer.
+    /// Turn notifications about the cluster on or off.
     Watch,
     /// All events of the node under the cursor, or its summary.
     Events,
@@ -53,7 +54,7 @@ impl Command {
     }
 }
 
-/// Where keys are looked up.
+/// Where a key is bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyContext {
     Fleet,
@@ -87,7 +88,7 @@ impl KeyContext {
             Self::Cluster => "Cluster",
             Self::Activity => "Activity",
             Self::Menu => "Menus",
-            Self::Help => "Help",
+            Self::Help => "Help and log",
             Self::Dialog => "Dialogs",
             Self::Form => "Kubeconfig form",
             Self::Filter => "Filter",

@@ -8,20 +8,16 @@ use crate::app::nodes::text::{lasting, list, passed, place, sample};
 use crate::app::texts::texts;
 use crate::domain::cluster::ReportedError;
 use crate::domain::kubectl::Kubectl;
-use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::cause::{
     FullPool, MissingReplica, NameSample, NodeResource, ObjectName, PdbBlock, PdbFix, PdbStatus,
     VolumeBinding,
 };
 use crate::domain::roll::blocker::{Blocker, BlockerCause};
 use crate::domain::roll::classify::JoiningReason;
-use crate::domain::roll::durations::RollEstimate;
 use crate::domain::text::{clean, plural};
 
 texts! {
     SKE = "SKE";
-    stalled_without_reason(time) =
-        "No remaining node has changed for {time}; no blocker found.";
     node_blocked(brief, node, lasts) = "{brief} · {node} blocked {lasts}";
     and_more(count) = " and {count} more";
     of_owner(kind, name) = " of {kind} {name}";
@@ -341,15 +337,6 @@ pub fn why(blocker: &Blocker, now: Timestamp) -> String {
         BlockerCause::Maintenance { opens: Some(at) } => maintenance_opens_why(passed(now, *at)),
         BlockerCause::Maintenance { opens: None } => maintenance_open_why(brief(blocker)),
     }
-}
-
-/// Why a roll is stalled: the worst blocker, or that none is known.
-pub fn stall_reason(roll: &Roll, now: Timestamp) -> Option<String> {
-    let RollEstimate::Stalled { since: last } = roll.estimate else { return None };
-    Some(match roll.worst() {
-        Some(blocker) => why(blocker, now),
-        None => stalled_without_reason(passed(last, now)),
-    })
 }
 
 /// How to fix it, as sentences.

@@ -173,7 +173,7 @@ fn an_estimate_shows_whether_it_was_measured_and_whether_the_roll_is_blocked() {
     assert_texts("estimates", &out);
     let stalled = at_once(&preparing(), &snapshot(vec![draining(old("web-3", "eu01-3"), ago(47))]));
     assert!(text::stall(&stalled, now()).unwrap().contains("47m"));
-    assert!(blocker_text::stall_reason(&stalled, now()).unwrap().contains("47m"));
+    assert!(text::unexplained_stall(&stalled, now()).unwrap().contains("47m"));
 }
 
 #[test]

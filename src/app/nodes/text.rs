@@ -45,6 +45,7 @@ texts! {
     blocked(nodes) = "{nodes} blocked";
     ESTIMATED = "counts estimated";
     unchanged_for(time) = "no node has changed for {time}";
+    stalled_without_reason(time) = "No remaining node has changed for {time}; no blocker found.";
     STALLED = "rollout stalled";
     WAS_STALLED = "rollout was stalled";
     RESUMED = "rollout resumed";
@@ -297,6 +298,12 @@ pub fn summary(roll: &Roll, now: Timestamp) -> String {
 pub fn stall(roll: &Roll, now: Timestamp) -> Option<String> {
     let RollEstimate::Stalled { since: last } = roll.estimate else { return None };
     Some(unchanged_for(passed(last, now)))
+}
+
+/// That a stalled roll has no known blocker; `None` if it has one, or is not stalled.
+pub fn unexplained_stall(roll: &Roll, now: Timestamp) -> Option<String> {
+    let RollEstimate::Stalled { since: last } = roll.estimate else { return None };
+    roll.worst().is_none().then(|| stalled_without_reason(passed(last, now)))
 }
 
 /// "40–60m", "1h 20m–2h 40m", "5–10m": rounded outwards, so that it never claims more than is known.

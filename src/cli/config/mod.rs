@@ -13,7 +13,7 @@ use crate::cli::config::keys::{Key, keys};
 use crate::clients::auth::{self, AuthSettings, SourceConfig};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::secret::Secret;
-use crate::store::bounded;
+use crate::store::files;
 
 /// Content of `config.example.toml`.
 pub const EXAMPLE: &str = include_str!("../../../config.example.toml");
@@ -29,10 +29,11 @@ pub struct Config {
 /// Values by path, each with its origin.
 type Values = BTreeMap<&'static str, (Value, String)>;
 
-/// Where things are looked for.
+/// Where configuration is read from.
+#[derive(Clone)]
 pub struct Places<'a> {
     /// Reads a variable of the environment.
-    pub environment: &'a dyn Fn(&str) -> Option<String>,
+    pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
     pub default_file: Option<PathBuf>,
     /// The home folder, for `~`.
     pub home: Option<PathBuf>,
@@ -76,7 +77,7 @@ pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProb
             Err(found) => problems.extend(found),
         },
         (None, _) => notes.push(
-            "No home folder is known, so nothing is read from or kept in one; name a file with --config."
+            "No home folder is set: no configuration is read and no state is saved. Use --config to set a file."
                 .to_owned(),
         ),
     }
@@ -128,7 +129,7 @@ fn read_file(
     named: bool,
 ) -> Result<Option<BTreeMap<&'static str, Value>>, Vec<ConfigProblem>> {
     let name = path.display().to_string();
-    let text = bounded::read(path, MAX_BYTES).and_then(|bytes| {
+    let text = files::read(path, MAX_BYTES).and_then(|bytes| {
         String::from_utf8(bytes).map_err(|_not_text| std::io::Error::other("it is not UTF-8"))
     });
     match text {
@@ -177,7 +178,7 @@ impl Config {
             .collect();
         lines.push(match &self.auth {
             Some(source) => format!("signs in with {}", source.summary),
-            None => "cannot sign in: no token source is set".to_owned(),
+            None => "cannot sign in: no token source is configured".to_owned(),
         });
         lines
     }
@@ -258,6 +259,8 @@ fn apply_flags(flags: &Flags, values: &mut Values) {
         ("regions", "--region", some_list(&flags.region)),
         ("read_only", "--read-only", flags.read_only.then_some(Value::Switch(true))),
         ("display.theme", "--theme", flags.theme.clone().map(Value::Text)),
+        ("log.file", "--log-file", flags.log_file.clone().map(Value::Text)),
+        ("log.level", "--log-level", flags.log_level.clone().map(Value::Text)),
         ("display.ascii", "--ascii", flags.ascii.then(|| Value::Text("always".to_owned()))),
         ("display.utc", "--utc", flags.utc.then_some(Value::Switch(true))),
     ];
@@ -307,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_go_over_environment_over_file_over_defaults() {
+    fn flags_override_environment_file_and_defaults() {
         let file = "regions = [\"eu02\"]\nprojects = [\"from-file\"]\n[display]\nutc = true\n";
         let environment = [("STACKIT_PROJECT_ID", "from-environment"), ("STACKIT_REGION", "eu01")];
         let config = loaded(&Flags::default(), &environment, file).unwrap().config;
@@ -336,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn file_14_without_a_home_folder_it_runs_with_defaults_and_says_so() {
+    fn file_14_without_a_home_folder_defaults_apply_with_a_note() {
         let places = Places { environment: &|_| None, default_file: None, home: None };
         let loaded = load(&Flags::default(), &places).unwrap();
         assert_eq!(loaded.notes.len(), 1);

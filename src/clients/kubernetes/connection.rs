@@ -12,11 +12,13 @@ use http::header::{ACCEPT_ENCODING, DATE, HeaderMap, RETRY_AFTER};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use kube::client::Body;
+use tracing::Instrument as _;
 
 use crate::clients::kubernetes::access::CheckedKubeconfig;
 use crate::clients::kubernetes::error::{KubeError, Reason};
 use crate::clients::kubernetes::handshake::diagnose_handshake;
 use crate::clients::request::FIRST_BYTE;
+use crate::clients::request_log::RequestLog;
 use crate::clock::Clock;
 use crate::domain::cluster::ClusterName;
 use crate::domain::failure::Failure;
@@ -25,7 +27,7 @@ use crate::domain::failure::Failure;
 const WHOLE_ANSWER: Duration = Duration::from_mins(1);
 /// Most bytes of one page of a list.
 pub const PAGE_LIMIT: usize = 64 * 1024 * 1024;
-/// Most bytes of other answers and of the words of an error.
+/// Most bytes of other answers and of the text of an error.
 pub const ANSWER_LIMIT: usize = 1024 * 1024;
 /// No skew is known.
 const UNKNOWN: i64 = i64::MIN;
@@ -57,10 +59,8 @@ impl Connection {
         clock: Clock,
     ) -> Result<Arc<Self>, Failure> {
         let client = kube::Client::try_from(access.config().clone()).map_err(|_may_quote| {
-            KubeError::Unreachable(
-                "the proxy of this machine is of a kind that cannot be used".into(),
-            )
-            .failure(&cluster, access.host())
+            KubeError::Unreachable("the configured proxy type is not supported".into())
+                .failure(&cluster, access.host())
         })?;
         Ok(Arc::new(Self { client, access, cluster, clock, skew: AtomicI64::new(UNKNOWN) }))
     }
@@ -109,23 +109,37 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::get`].
-    pub async fn open(&self, mut request: http::Request<Vec<u8>>) -> Result<Body, KubeError> {
-        request.headers_mut().insert(ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
-        let sending = self.client.send(request.map(Body::from));
-        let response = match self.clock.timeout(FIRST_BYTE, sending).await {
-            Some(Ok(response)) => response,
-            Some(Err(error)) => return Err(KubeError::from_sending(error)),
-            None => return Err(KubeError::TimedOut(FIRST_BYTE)),
-        };
-        let (head, body) = response.into_parts();
+    pub async fn open(&self, request: http::Request<Vec<u8>>) -> Result<Body, KubeError> {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let log = RequestLog::begin(&self.clock, method.as_str(), self.access.host(), &path);
+        let response = self.send(request).instrument(log.span()).await;
+        match &response {
+            Ok(response) => log.answered(response.status().as_u16(), None),
+            Err(error) => log.failed(error),
+        }
+        let (head, body) = response?.into_parts();
         self.record_clock_skew(&head.headers);
         if head.status.is_success() {
             return Ok(body);
         }
-        // The status alone suffices if the words do not come.
-        let words = self.clock.timeout(FIRST_BYTE, read_body(body, ANSWER_LIMIT)).await;
-        let words = words.and_then(Result::ok).unwrap_or_default();
-        Err(KubeError::from_answer(head.status, retry_after(&head.headers), &words))
+        // The status alone suffices if the text do not come.
+        let text = self.clock.timeout(FIRST_BYTE, read_body(body, ANSWER_LIMIT)).await;
+        let text = text.and_then(Result::ok).unwrap_or_default();
+        Err(KubeError::from_answer(head.status, retry_after(&head.headers), &text))
+    }
+
+    /// Sends a request and waits until the answer begins.
+    async fn send(
+        &self,
+        mut request: http::Request<Vec<u8>>,
+    ) -> Result<http::Response<Body>, KubeError> {
+        request.headers_mut().insert(ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
+        let sending = self.client.send(request.map(Body::from));
+        match self.clock.timeout(FIRST_BYTE, sending).await {
+            Some(Ok(response)) => Ok(response),
+            Some(Err(error)) => Err(KubeError::from_sending(error)),
+            None => Err(KubeError::TimedOut(FIRST_BYTE)),
+        }
     }
 
     /// Whether the API server is ready (`/readyz`); `None` when it does not say. Any answer but 401 shows that it

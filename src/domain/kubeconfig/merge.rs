@@ -59,7 +59,7 @@ pub struct Survey {
     /// Entries of the wanted name, in words.
     pub taken: Vec<String>,
     /// Which cluster those belong to.
-    pub whose: EntryOwner,
+    pub owner: EntryOwner,
     /// Every name that an entry has.
     pub names: BTreeSet<String>,
     /// Whether there is nothing in it yet.
@@ -91,7 +91,7 @@ pub fn survey(existing: &str, context: &str, known: &ClusterIdentity) -> Result<
         }
         survey.names.extend(names.into_iter().flatten());
     }
-    survey.whose = owner_of_entries(&root, context, known);
+    survey.owner = owner_of_entries(&root, context, known);
     survey.current = root
         .entry("current-context")
         .and_then(|(_, value)| value.text())
@@ -120,12 +120,12 @@ fn owner_of_entries(root: &Node, context: &str, known: &ClusterIdentity) -> Entr
 
 /// If any is another one's, something of another one is lost.
 fn combine_owners(told: Vec<EntryOwner>) -> EntryOwner {
-    let rank = |whose: &EntryOwner| match whose {
+    let rank = |owner: &EntryOwner| match owner {
         EntryOwner::Another(_) => 0,
         EntryOwner::At(_) => 1,
         EntryOwner::Alike(_) => 2,
         EntryOwner::This => 3,
-        EntryOwner::Untold => 4,
+        EntryOwner::Unknown => 4,
     };
     told.into_iter().min_by_key(rank).unwrap_or_default()
 }
@@ -133,7 +133,7 @@ fn combine_owners(told: Vec<EntryOwner>) -> EntryOwner {
 /// Which cluster a whole file belongs to, when it is to be replaced.
 pub fn owner_of_file(existing: &str, known: &ClusterIdentity) -> EntryOwner {
     let text = existing.strip_prefix('\u{feff}').unwrap_or(existing);
-    let Ok(Some(root)) = read_root(text) else { return EntryOwner::Untold };
+    let Ok(Some(root)) = read_root(text) else { return EntryOwner::Unknown };
     let servers = items(&root, "clusters").iter().filter_map(server);
     combine_owners(servers.map(|server| owner_of_server(server, known)).collect())
 }
@@ -205,7 +205,7 @@ pub fn merge(
         existing.strip_prefix('\u{feff}').map_or(("", existing), |text| ("\u{feff}", text));
     let found =
         survey(text, &options.context, &ClusterIdentity::Server(fresh.server().to_owned()))?;
-    let another = matches!(found.whose, EntryOwner::Another(_)) && !options.replace_another;
+    let another = matches!(found.owner, EntryOwner::Another(_)) && !options.replace_another;
     if !found.taken.is_empty() && (another || !options.replace) {
         return Err(MergeRefusal::Taken(found.taken));
     }

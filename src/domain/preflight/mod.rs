@@ -111,7 +111,7 @@ fn find_access(step: Step, cluster: &Cluster, evidence: &Evidence, now: Timestam
         let left = access.expires.map(|at| since(now, at));
         return Finding::AccessHeld { step, left, place: access.place.clone() };
     }
-    let verdicts = evidence.credentials.judged(cluster, now);
+    let verdicts = evidence.credentials.verdicts(cluster, now);
     let unclear = verdicts.iter().find(|(_, verdict)| *verdict == Verdict::CannotTell);
     if let Some((access, _)) = unclear {
         let why = if cluster.rotation.initiated.is_none() {
@@ -128,7 +128,7 @@ fn find_access(step: Step, cluster: &Cluster, evidence: &Evidence, now: Timestam
 }
 
 fn find_breaking(cluster: &Cluster, evidence: &Evidence, now: Timestamp) -> Option<Finding> {
-    let verdicts = evidence.credentials.judged(cluster, now);
+    let verdicts = evidence.credentials.verdicts(cluster, now);
     let breaking: Vec<&Access> = verdicts
         .into_iter()
         .filter(|(_, verdict)| *verdict == Verdict::BreaksOnComplete)

@@ -324,9 +324,7 @@ impl Tab<'_> {
             let spans = vec![theme.span(sign, tone), Span::raw(" "), Span::raw(text)];
             lines.push(Line::from(cut_spans(spans, columns)));
         }
-        if let Some(text) =
-            blocker_text::stall_reason(self.roll, now).filter(|_| self.roll.worst().is_none())
-        {
+        if let Some(text) = text::unexplained_stall(self.roll, now) {
             for (index, text) in wrap(&text, columns.saturating_sub(2)).into_iter().enumerate() {
                 let lead = if index == 0 { "! " } else { "  " };
                 lines.push(Line::from(vec![theme.span(lead, Tone::Warn), Span::raw(text)]));

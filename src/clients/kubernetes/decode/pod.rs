@@ -38,9 +38,9 @@ pub fn pod(pod: &core::Pod) -> Option<Pod> {
         ready: condition("Ready", "True").is_some(),
         pending: phase == "Pending",
         unscheduled: condition("PodScheduled", "False").map(|condition| {
-            let words = some(condition.message.as_ref());
-            let words = words.or_else(|| because(condition.reason.as_ref(), None));
-            (at(condition.last_transition_time.as_ref()), words.unwrap_or_default())
+            let text = some(condition.message.as_ref());
+            let text = text.or_else(|| because(condition.reason.as_ref(), None));
+            (at(condition.last_transition_time.as_ref()), text.unwrap_or_default())
         }),
         finished,
         waiting: status.and_then(waiting),

@@ -1,7 +1,9 @@
 //! Every way in which the program ends or is interrupted.
 
 use rustix::process::Signal;
-use skeys::testing::runtime::terminal::{Screen, install_panic_hook};
+use rustix::termios::{LocalModes, tcgetattr};
+use skeys::testing::runtime::terminal::{Screen, Surface, force_restore, install_panic_hook};
+use skeys::testing::runtime::watchdog::Watchdog;
 
 use crate::support::{SKEYS, Terminal, closed_under_the_demo};
 
@@ -21,7 +23,7 @@ fn ended_well(mut terminal: Terminal, status: &str) {
 }
 
 #[test]
-fn quitting_gives_the_terminal_back() {
+fn quitting_restores_the_terminal() {
     let mut terminal = below_a_shell();
     terminal.send(b"q");
     ended_well(terminal, "status 0");
@@ -35,7 +37,7 @@ fn tty_02_ctrl_c_ends_it() {
 }
 
 #[test]
-fn tty_02_signals_end_it_with_the_terminal_restored() {
+fn tty_02_signals_restore_the_terminal_and_exit() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let mut terminal = Terminal::demo(100, 30);
         terminal.signal(signal);
@@ -93,14 +95,14 @@ fn child_that_panics() {
     }
     let home = std::env::var("HOME").unwrap();
     install_panic_hook(Some(std::path::Path::new(&home).join("state")));
-    let _screen = Screen::take().unwrap();
+    let _screen = Screen::enter(Watchdog::start(force_restore).unwrap()).unwrap();
     panic!("a defect for the test");
 }
 
 #[test]
-fn tty_01_a_panic_restores_the_screen_then_says_so_and_where_the_report_is() {
+fn tty_01_a_panic_restores_the_screen_and_names_the_report() {
     let me = std::env::current_exe().unwrap();
-    let words = [me.to_str().unwrap(), "--exact", "ending::child_that_panics", "--nocapture"];
+    let words = [me.to_str().unwrap(), "--exact", "exit::child_that_panics", "--nocapture"];
     let mut terminal = Terminal::run(&words, 100, 30, &[("SKEYS_CHILD_PANICS", "1")]);
     assert_eq!(terminal.end_restored(), 101);
     terminal.until("skeys stopped on a defect of its own; the terminal is restored.");
@@ -108,5 +110,46 @@ fn tty_01_a_panic_restores_the_screen_then_says_so_and_where_the_report_is() {
     let (left, said) = (bytes.find("\u{1b}[?1049l").unwrap(), bytes.find("skeys stopped").unwrap());
     assert!(left < said, "the sentence comes after the restore");
     let report = std::fs::read_to_string(terminal.home.path().join("state/panic.txt")).unwrap();
-    assert!(report.contains("a defect for the test") && report.contains("ending.rs"), "{report}");
+    assert!(report.contains("a defect for the test") && report.contains("exit.rs"), "{report}");
+}
+
+#[test]
+fn tty_15_a_signal_ends_it_although_the_terminal_takes_no_output() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let mut terminal = Terminal::demo(100, 30);
+        let slave = terminal.stop_output();
+        // Whatever it draws now hangs, and so would giving the terminal back.
+        terminal.send(b"?");
+        terminal.signal(signal);
+        let number = u32::try_from(signal.as_raw()).unwrap();
+        assert_eq!(terminal.end(), 128 + number, "{signal:?}");
+        let modes = tcgetattr(&slave).unwrap().local_modes;
+        assert!(modes.contains(LocalModes::ICANON | LocalModes::ECHO), "{modes:?}");
+    }
+}
+
+/// What the child process of the next test does: it is quit and does not end.
+#[test]
+fn child_that_hangs() {
+    if std::env::var_os("SKEYS_CHILD_HANGS").is_none() {
+        return;
+    }
+    let mut screen = Screen::enter(Watchdog::start(force_restore).unwrap()).unwrap();
+    screen.quit();
+    // A lock that is never given back, as one of standard output is while a terminal takes nothing.
+    let _locked = std::io::stdout().lock();
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test]
+fn tty_15_a_program_that_hangs_after_it_was_quit_is_ended_with_the_terminal_restored() {
+    let me = std::env::current_exe().unwrap();
+    let words = [me.to_str().unwrap(), "--exact", "exit::child_that_hangs", "--nocapture"];
+    let mut terminal = Terminal::run(&words, 100, 30, &[("SKEYS_CHILD_HANGS", "1")]);
+    assert_eq!(terminal.end_restored(), 1);
+    terminal.until("skeys did not end within 5 s after it was quit");
+    let modes = tcgetattr(terminal.slave()).unwrap().local_modes;
+    assert!(modes.contains(LocalModes::ICANON | LocalModes::ECHO), "{modes:?}");
 }

@@ -1,4 +1,4 @@
-//! Tests of saving kubeconfigs, the journal and what is kept, over real files.
+//! Tests of saving kubeconfigs, the journal and the state in real files.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -14,7 +14,7 @@ use crate::domain::failure::Failure;
 use crate::domain::fixtures::{cluster, issuance, now};
 use crate::domain::kubeconfig::{
     ClusterIdentity, EntryOwner, FileTarget, KubeconfigKind, MergeOptions, MergeRefusal, NotSaved,
-    ParsedKubeconfig, Plan, merge, renamed,
+    ParsedKubeconfig, Plan, Saved, merge, renamed,
 };
 use crate::domain::persisted::PersistedState;
 use crate::domain::record::{Outcome, Record};
@@ -22,6 +22,7 @@ use crate::domain::rotation::Phase;
 use crate::domain::secret::Secret;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
+use crate::store::lock::Attempt;
 use crate::store::private_file::{WriteStep, replace};
 use crate::store::state_file;
 
@@ -119,7 +120,7 @@ fn file_08_what_cannot_be_kept_is_refused_with_its_line() {
 }
 
 #[test]
-fn api_23_a_strange_answer_is_refused_without_showing_it() {
+fn api_23_an_unexpected_answer_is_refused_without_showing_it() {
     for (text, part) in [
         ("{{{".to_owned(), "invalid YAML"),
         (FRESH.replace("client-certificate-data: QUJD", "x: y"), "no client certificate"),
@@ -186,6 +187,11 @@ fn files(home: &Path, clock: &Clock) -> Kubeconfigs {
     Kubeconfigs::new(Some(home.to_owned()), None, clock.clone())
 }
 
+/// Merges a kubeconfig, where no lock is in the way.
+fn save(files: &Kubeconfigs, options: MergeOptions, seen: Option<&str>) -> Result<Saved, NotSaved> {
+    Ok(files.save(&FileTarget::Merge, &fresh(), &options, seen)?.into_result()?)
+}
+
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
@@ -199,59 +205,53 @@ fn home_with(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     (home, config)
 }
 
-#[tokio::test]
-async fn file_11_a_0644_file_with_ten_foreign_contexts_is_merged_without_loss() {
+#[test]
+fn file_11_a_0644_file_with_ten_foreign_contexts_is_merged_without_loss() {
     let (home, config) = home_with(&ten());
     let files = files(home.path(), &Clock::by_hand(now()));
     let plan = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     assert_eq!((plan.others, plan.current.as_deref()), (10, Some("x0")));
     assert!(plan.notes.contains(&"mode 0644 becomes 0600".to_owned()));
-    files
-        .save(&FileTarget::Merge, &fresh(), &options(false), plan.fingerprint.as_deref())
-        .await
-        .unwrap();
+    save(&files, options(false), plan.fingerprint.as_deref()).unwrap();
     assert!(keeps_lines(&ten(), &fs::read_to_string(&config).unwrap()));
     let backup = home.path().join(".kube/config.skeys-backup");
     assert_eq!((mode(&config), mode(&backup)), (0o600, 0o600));
     assert_eq!(fs::read_to_string(&backup).unwrap(), ten());
     assert!(!home.path().join(".kube/config.lock").exists());
     let again = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
-    let print = again.fingerprint.clone();
-    let taken = files.save(&FileTarget::Merge, &fresh(), &options(false), print.as_deref()).await;
+    let taken = save(&files, options(false), again.fingerprint.as_deref());
     assert!(matches!(taken, Err(NotSaved::Taken(plan)) if plan.taken.len() == 3), "file_09");
 }
 
-#[tokio::test]
-async fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
+#[test]
+fn entries_of_another_cluster_are_reported_and_replaced_only_with_consent() {
     let (home, config) = home_with("");
     let files = files(home.path(), &Clock::by_hand(now()));
-    let save = async |options: MergeOptions, plan: &Plan| {
-        let print = plan.fingerprint.clone();
-        files.save(&FileTarget::Merge, &fresh(), &options, print.as_deref()).await
-    };
+    let save =
+        |options: MergeOptions, plan: &Plan| save(&files, options, plan.fingerprint.as_deref());
     let blank = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
-    assert!(blank.blank && blank.whose == EntryOwner::Untold);
-    save(options(false), &blank).await.unwrap();
+    assert!(blank.blank && blank.owner == EntryOwner::Unknown);
+    save(options(false), &blank).unwrap();
     // Its own: one agreement is enough.
     let own = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
-    assert_eq!(own.whose, EntryOwner::Alike("shop in eu01".into()));
+    assert_eq!(own.owner, EntryOwner::Alike("shop in eu01".into()));
     assert!(!own.blank && own.names.contains("shop"));
-    save(options(true), &own).await.unwrap();
+    save(options(true), &own).unwrap();
     // The same name in another region.
     let text = fs::read_to_string(&config).unwrap().replace("eu01", "eu02");
     fs::write(&config, &text).unwrap();
     let other = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
-    assert_eq!(other.whose, EntryOwner::Another("shop in eu02".into()));
-    let saved = save(options(true), &other).await;
-    assert!(matches!(saved, Err(NotSaved::Taken(plan)) if plan.whose == other.whose));
+    assert_eq!(other.owner, EntryOwner::Another("shop in eu02".into()));
+    let saved = save(options(true), &other);
+    assert!(matches!(saved, Err(NotSaved::Taken(plan)) if plan.owner == other.owner));
     assert_eq!(fs::read_to_string(&config).unwrap(), text);
     let knew = MergeOptions { replace_another: true, ..options(true) };
-    save(knew, &other).await.unwrap();
+    save(knew, &other).unwrap();
     // A file of its own.
     let own_file = FileTarget::Own("~/one.yaml".into());
     fs::write(home.path().join("one.yaml"), &text).unwrap();
     let plan = files.plan(&own_file, "shop", &known()).unwrap();
-    assert_eq!(plan.whose, EntryOwner::Another("shop in eu02".into()));
+    assert_eq!(plan.owner, EntryOwner::Another("shop in eu02".into()));
     // Of several clusters in it, the others would be lost.
     let both = FRESH.replace(
         "contexts:",
@@ -259,29 +259,27 @@ async fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
     );
     fs::write(home.path().join("one.yaml"), &both).unwrap();
     let plan = files.plan(&own_file, "shop", &known()).unwrap();
-    assert_eq!(plan.whose, EntryOwner::Another("night in eu01".into()));
+    assert_eq!(plan.owner, EntryOwner::Another("night in eu01".into()));
     // A user of the name that another cluster's context uses.
     let shared = both.replace("users:", "- name: x\n  context: {cluster: other, user: u}\nusers:");
     fs::write(&config, &shared).unwrap();
     let plan = files.plan(&FileTarget::Merge, "u", &known()).unwrap();
-    assert_eq!(plan.whose, EntryOwner::Another("night in eu01".into()));
+    assert_eq!(plan.owner, EntryOwner::Another("night in eu01".into()));
 }
 
-#[tokio::test]
-async fn file_10_a_file_that_changed_is_shown_again() {
+#[test]
+fn file_10_a_file_that_changed_is_shown_again() {
     let (home, config) = home_with(&ten());
     let files = files(home.path(), &Clock::by_hand(now()));
     let plan = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     fs::write(&config, "kind: Config\n").unwrap();
-    let saved = files
-        .save(&FileTarget::Merge, &fresh(), &options(false), plan.fingerprint.as_deref())
-        .await;
+    let saved = save(&files, options(false), plan.fingerprint.as_deref());
     assert!(matches!(saved, Err(NotSaved::Changed(_))));
     assert_eq!(fs::read_to_string(&config).unwrap(), "kind: Config\n");
 }
 
-#[tokio::test]
-async fn file_04_a_stale_lock_is_told_and_stays() {
+#[test]
+fn file_04_a_stale_lock_is_reported_and_kept() {
     let (home, config) = home_with(&ten());
     let clock = Clock::by_hand(now());
     let files = files(home.path(), &clock);
@@ -290,26 +288,17 @@ async fn file_04_a_stale_lock_is_told_and_stays() {
     let two_days = std::time::SystemTime::from(now()) - Duration::from_hours(48);
     fs::File::options().write(true).open(&lock).unwrap().set_modified(two_days).unwrap();
     let plan = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
-    let (fresh, options) = (fresh(), options(false));
-    let saving = files.save(&FileTarget::Merge, &fresh, &options, plan.fingerprint.as_deref());
-    let turning = async {
-        loop {
-            clock.turn(Duration::from_millis(100));
-            tokio::task::yield_now().await;
-        }
-    };
-    let failure = tokio::select! {
-        saved = saving => match saved { Err(NotSaved::Failed(failure)) => failure, other => panic!("{other:?}") },
-        () = turning => unreachable!(),
-    };
+    let print = plan.fingerprint.as_deref();
+    let attempt = files.save(&FileTarget::Merge, &fresh(), &options(false), print).unwrap();
+    let failure = attempt.into_result().unwrap_err();
     assert!(failure.message.contains("2days"), "{failure}");
     assert!(failure.to_string().contains("rm ~/.kube/config.lock"), "{failure}");
     assert!(lock.exists());
     assert_eq!(fs::read_to_string(&config).unwrap(), ten());
 }
 
-#[tokio::test]
-async fn file_05_a_link_is_kept_and_its_target_written() {
+#[test]
+fn file_05_a_link_is_kept_and_its_target_written() {
     let (home, config) = home_with("");
     let dot = home.path().join("dotfile");
     fs::write(&dot, ten()).unwrap();
@@ -318,10 +307,7 @@ async fn file_05_a_link_is_kept_and_its_target_written() {
     let files = files(home.path(), &Clock::by_hand(now()));
     let plan = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
     assert!(plan.link.is_some());
-    files
-        .save(&FileTarget::Merge, &fresh(), &options(false), plan.fingerprint.as_deref())
-        .await
-        .unwrap();
+    save(&files, options(false), plan.fingerprint.as_deref()).unwrap();
     assert!(fs::symlink_metadata(&config).unwrap().is_symlink());
     assert!(fs::read_to_string(&dot).unwrap().contains("shop"));
 }
@@ -339,11 +325,11 @@ fn file_06_and_07_what_cannot_be_written_is_refused_before() {
     fs::set_permissions(at("shut"), fs::Permissions::from_mode(0o500)).unwrap();
     let files = files(home.path(), &Clock::by_hand(now()));
     for (path, part) in [
-        ("~/dangling", "leads nowhere"),
-        ("~/loop", "back to itself"),
+        ("~/dangling", "dangling symlink"),
+        ("~/loop", "symlink loop"),
         ("~/folder", "is a folder"),
         ("/dev/null", "is a device"),
-        ("~/open/x", "everybody"),
+        ("~/open/x", "world-writable"),
         ("~/shut/x", "read-only folder"),
     ] {
         let failure = files.plan(&FileTarget::Own(path.into()), "shop", &known()).unwrap_err();
@@ -377,7 +363,7 @@ fn file_16_a_state_that_cannot_be_used_is_set_aside() {
         assert_eq!(memory, PersistedState::default());
         assert!(note.unwrap().contains("state.json.broken-"));
         let kept = PersistedState { theme: Some("dark".into()), ..PersistedState::default() };
-        state_file::save(home.path(), &kept, now()).unwrap();
+        state_file::save(home.path(), &kept, now()).unwrap().into_result().unwrap();
         assert_eq!(state_file::load(home.path()), (kept, None));
         assert_eq!(mode(&home.path().join("state.json")), 0o600);
     }
@@ -400,7 +386,7 @@ fn access(name: &str, hours: i64) -> Access {
 }
 
 #[test]
-fn cred_02_what_certificates_say_is_kept_between_runs() {
+fn cred_02_certificates_are_persisted() {
     let home = tempfile::tempdir().unwrap();
     let subject = cluster("web", Phase::Prepared);
     let mut login = access("web", 8);
@@ -416,12 +402,12 @@ fn cred_02_what_certificates_say_is_kept_between_runs() {
     };
     let credentials = Credentials { accesses: vec![login, admin], references: vec![reference] };
     let kept = PersistedState { credentials, ..PersistedState::default() };
-    state_file::save(home.path(), &kept, now()).unwrap();
+    state_file::save(home.path(), &kept, now()).unwrap().into_result().unwrap();
     assert_eq!(state_file::load(home.path()), (kept, None));
 }
 
 #[test]
-fn file_16_what_version_1_kept_is_read() {
+fn file_16_a_state_file_of_version_1_is_read() {
     let home = tempfile::tempdir().unwrap();
     let text = r#"{"version":1,"accesses":[
         {"project":"p","region":"eu01","cluster":"a","created":"2026-11-24T14:02:11Z",
@@ -437,13 +423,13 @@ fn file_16_what_version_1_kept_is_read() {
 }
 
 #[test]
-fn file_16_what_another_instance_kept_is_not_erased() {
+fn file_16_entries_of_another_instance_are_not_erased() {
     let home = tempfile::tempdir().unwrap();
     let save = |theme: &str, accesses: &[Access]| {
         let theme = Some(theme.to_owned());
         let credentials = Credentials { accesses: accesses.to_vec(), ..Credentials::default() };
         let kept = PersistedState { credentials, theme, ..PersistedState::default() };
-        state_file::save(home.path(), &kept, now()).unwrap()
+        state_file::save(home.path(), &kept, now()).unwrap().into_result().unwrap()
     };
     let (a, b, ended) = (access("a", 8), access("b", 8), access("c", -1));
     save("dark", &[a.clone(), ended]);
@@ -466,7 +452,7 @@ fn file_16_many_instances_at_once_lose_nothing() {
                 let accesses = vec![access(&number.to_string(), 8)];
                 let credentials = Credentials { accesses, ..Credentials::default() };
                 let kept = PersistedState { credentials, ..PersistedState::default() };
-                state_file::save(&folder, &kept, now()).unwrap();
+                while let Attempt::Locked(_) = state_file::save(&folder, &kept, now()).unwrap() {}
             });
         }
     });
@@ -474,18 +460,20 @@ fn file_16_many_instances_at_once_lose_nothing() {
 }
 
 #[test]
-fn file_16_a_file_that_broke_meanwhile_is_set_aside_before_it_is_replaced() {
+fn file_16_a_file_that_became_unreadable_is_set_aside_before_it_is_replaced() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("state.json"), "{\"version\": 99}").unwrap();
     assert_eq!(state_file::credentials(home.path()), Credentials::default());
-    let (credentials, note) =
-        state_file::save(home.path(), &PersistedState::default(), now()).unwrap();
+    let (credentials, note) = state_file::save(home.path(), &PersistedState::default(), now())
+        .unwrap()
+        .into_result()
+        .unwrap();
     assert_eq!(credentials, Credentials::default());
     assert!(note.unwrap().contains("newer version"));
 }
 
 #[test]
-fn file_17_a_torn_line_is_ended_and_told() {
+fn file_17_a_torn_line_is_terminated_and_reported() {
     let home = tempfile::tempdir().unwrap();
     let journal = Journal::open(&home.path().join("new")).unwrap();
     let record = Record {
@@ -499,14 +487,14 @@ fn file_17_a_torn_line_is_ended_and_told() {
         expires: Some(now()),
         trace: None,
     };
-    journal.append(&record).unwrap();
+    assert_eq!(journal.append(&record), Ok(Attempt::Done(())));
     let path = home.path().join("new/journal.jsonl");
     let torn = fs::read_to_string(&path).unwrap() + "{\"at\": \"20";
     fs::write(&path, torn).unwrap();
-    journal.append(&record).unwrap();
+    assert_eq!(journal.append(&record), Ok(Attempt::Done(())));
     let (records, note) = journal.tail(5).unwrap();
     assert_eq!(records, [record.clone(), record]);
-    assert!(note.unwrap().contains("1 torn"));
+    assert!(note.unwrap().contains("1 truncated"));
     assert_eq!((mode(&path), mode(&home.path().join("new"))), (0o600, 0o700));
 }
 

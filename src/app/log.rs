@@ -1,0 +1,43 @@
+//! The diagnostic log on screen: an overlay that is read again every second while it is open.
+
+use std::time::Duration;
+
+use crate::app::context::UpdateContext;
+use crate::app::effect::Request;
+use crate::app::keymap::Command;
+use crate::app::motion::moved;
+use crate::app::requests::RequestOwner;
+use crate::app::screen::Metrics;
+
+/// How often the log is read while it is open.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The log, while it is open.
+#[derive(Debug, Clone, Default)]
+pub struct LogView {
+    /// Its latest lines, oldest first; `None` before they were read.
+    pub lines: Option<Vec<String>>,
+    /// First line on screen; `None` follows the end.
+    pub first: Option<usize>,
+    /// When it is read next, on the monotonic clock.
+    pub due: Duration,
+}
+
+/// Scrolls it; any other command closes it.
+pub fn run(log: &mut Option<LogView>, command: Command, metrics: &Metrics) {
+    let Some(open) = log else { return };
+    let last = metrics.scroll_last;
+    match moved(command, open.first.unwrap_or(last), metrics.page(), last) {
+        Some(next) => open.first = Some(next).filter(|next| *next < last),
+        None => *log = None,
+    }
+}
+
+/// Reads it where it is open and that is due.
+pub fn poll(log: &mut Option<LogView>, cx: &mut UpdateContext<'_>) {
+    let now = cx.shared.now.monotonic;
+    if let Some(open) = log.as_mut().filter(|open| open.due <= now) {
+        open.due = now.saturating_add(INTERVAL);
+        cx.request(RequestOwner::Log, Request::ReadLog);
+    }
+}

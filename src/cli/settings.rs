@@ -1,0 +1,97 @@
+//! What the dashboard needs from configuration and environment.
+
+use jiff::SignedDuration;
+
+use crate::app::settings::{Background, ColorDepth, ObservationScope, Settings, ThemeChoice};
+use crate::cli::config::Config;
+
+/// What the configuration and the environment say of the screen and of what is done by itself.
+pub fn read_settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Settings {
+    let set = |name: &str| environment(name).is_some_and(|value| !value.is_empty());
+    let theme = ThemeChoice::from_word(config.text("display.theme")).unwrap_or(ThemeChoice::Auto);
+    let theme = match theme {
+        ThemeChoice::Auto if set("NO_COLOR") => ThemeChoice::Mono,
+        chosen @ (ThemeChoice::Auto
+        | ThemeChoice::Dark
+        | ThemeChoice::Light
+        | ThemeChoice::HighContrast
+        | ThemeChoice::Mono) => chosen,
+    };
+    Settings {
+        protected: config.list("protected").to_vec(),
+        read_only: config.switch("read_only"),
+        overdue_after: SignedDuration::try_from(config.duration("overdue_after"))
+            .unwrap_or(SignedDuration::MAX),
+        poll_idle: config.duration("poll.idle"),
+        poll_running: config.duration("poll.running"),
+        watch: match config.text("kubernetes.watch") {
+            "never" => ObservationScope::Never,
+            "open" => ObservationScope::Open,
+            _ => ObservationScope::Running,
+        },
+        watch_limit: config.number("kubernetes.limit"),
+        lifetime: config.lifetime(),
+        destination: config.text("kubeconfig.destination").to_owned(),
+        folder: config.text("kubeconfig.folder").to_owned(),
+        make_current: config.switch("kubeconfig.make_current"),
+        clipboard_clear: config.duration("kubeconfig.clipboard_clear"),
+        theme,
+        depth: depth(environment),
+        background: background(environment("COLORFGBG").as_deref()),
+        ascii: match config.text("display.ascii") {
+            "always" => true,
+            "never" => false,
+            _ => !is_utf8(environment),
+        },
+        utc: config.switch("display.utc"),
+        mouse: config.switch("display.mouse"),
+        columns: config.list("display.columns").to_vec(),
+        sort: config.text("display.sort").to_owned(),
+        ..Settings::defaults()
+    }
+}
+
+/// How many colours the terminal shows, as far as its variables tell. Inside tmux and screen those of the terminal
+/// around them mean nothing.
+fn depth(environment: &dyn Fn(&str) -> Option<String>) -> ColorDepth {
+    let term = environment("TERM").unwrap_or_default();
+    let nested = environment("TMUX").is_some() || environment("STY").is_some();
+    let color = environment("COLORTERM").unwrap_or_default();
+    // xterm shows 24 bits since its version 331 and sets TERM to plain "xterm" all the same.
+    let xterm = environment("XTERM_VERSION")
+        .and_then(|text| text.strip_prefix("XTerm(")?.strip_suffix(')')?.parse::<u32>().ok());
+    if matches!(color.as_str(), "truecolor" | "24bit")
+        || term.ends_with("-direct")
+        || !nested && xterm.is_some_and(|version| version >= 331)
+    {
+        ColorDepth::Full
+    } else if term.contains("256color") {
+        ColorDepth::Indexed
+    } else {
+        ColorDepth::Sixteen
+    }
+}
+
+/// `COLORFGBG` ends in the background's colour number; terminals that set it tell light from dark.
+fn background(value: Option<&str>) -> Option<Background> {
+    match value.and_then(|value| value.rsplit(';').next()).and_then(|last| last.parse::<u8>().ok())
+    {
+        Some(7 | 15) => Some(Background::Light),
+        Some(0..=6 | 8) => Some(Background::Dark),
+        _ => None,
+    }
+}
+
+/// Whether the locale writes UTF-8; the first of the three variables that is set counts.
+fn is_utf8(environment: &dyn Fn(&str) -> Option<String>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| environment(name).filter(|value| !value.is_empty()));
+    match locale {
+        Some(locale) => {
+            let locale = locale.to_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        }
+        None => cfg!(target_os = "macos"),
+    }
+}

@@ -1,0 +1,153 @@
+//! Work that blocks or panics, as seen by a task: it ends, or there is a failure that names what did not.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+
+use crate::clock::{BlockingError, Clock};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::store::lock::Attempt;
+
+/// How long work on files may take; a disk that takes longer is told like one that is gone.
+pub const FILE_LIMIT: Duration = Duration::from_secs(10);
+/// A lock that another process holds is tried this often.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+/// Runs work that may block, away from the tasks. `what` names the file or the program that it is about.
+///
+/// # Errors
+/// It takes longer than `limit`, and may still come to its end; or it panicked.
+pub async fn run_blocking<T: Send + 'static>(
+    clock: &Clock,
+    limit: Duration,
+    what: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    clock.run_blocking(limit, work).await.map_err(|error| match error {
+        BlockingError::TimedOut => timed_out(what, limit),
+        BlockingError::Panicked => defect(what),
+    })
+}
+
+/// Repeats blocking work that finds a lock held, until it is done or `wait` is over.
+///
+/// # Errors
+/// As [`run_blocking`], and those of the work itself.
+pub async fn retry_while_locked<T, E>(
+    clock: &Clock,
+    wait: Duration,
+    what: &str,
+    work: impl Fn() -> Result<Attempt<T>, E> + Send + Sync + 'static,
+) -> Result<Attempt<T>, E>
+where
+    T: Send + 'static,
+    E: From<Failure> + Send + 'static,
+{
+    let end = clock.monotonic().saturating_add(wait);
+    let work = Arc::new(work);
+    loop {
+        let attempt = Arc::clone(&work);
+        let done = run_blocking(clock, FILE_LIMIT, what, move || attempt()).await??;
+        if matches!(done, Attempt::Done(_)) || clock.monotonic() >= end {
+            return Ok(done);
+        }
+        clock.sleep(LOCK_PAUSE).await;
+    }
+}
+
+/// Awaits work whose defects are to become failures instead of ending the task.
+///
+/// # Errors
+/// It panicked.
+pub async fn catch_panic<T>(what: &str, work: impl Future<Output = T>) -> Result<T, Failure> {
+    AssertUnwindSafe(work).catch_unwind().await.map_err(|_panic| defect(what))
+}
+
+/// The failure of a file or a program that does not answer.
+pub fn timed_out(what: &str, limit: Duration) -> Failure {
+    let text = format!("{what}: no answer within {} s", limit.as_secs());
+    Failure::new(FailureKind::File, text)
+        .hint("Check the disk, the network share or the program behind it")
+}
+
+fn defect(what: &str) -> Failure {
+    Failure::new(FailureKind::Bug, format!("{what}: a task of skeys panicked; the rest goes on"))
+        .hint("Press r to read again; the report is in the state folder")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use crate::clock::Clock;
+    use crate::domain::failure::{Failure, FailureKind};
+    use crate::runtime::blocking::{FILE_LIMIT, catch_panic, retry_while_locked, run_blocking};
+    use crate::store::files;
+    use crate::store::lock::Attempt;
+
+    /// Turns the clock while something waits for it, and while no thread is at work unless it `hangs`.
+    async fn turning<T>(clock: &Clock, hangs: bool, work: impl Future<Output = T>) -> T {
+        let turn = async {
+            loop {
+                if hangs || clock.racing() == 0 {
+                    clock.turn(Duration::from_secs(1));
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            () = turn => unreachable!(),
+        }
+    }
+
+    #[tokio::test]
+    async fn file_26_a_fifo_that_nobody_writes_is_named_after_a_while() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("fifo");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let reader = path.clone();
+        let reading = run_blocking(&clock, FILE_LIMIT, "token", move || files::read(&reader, 10));
+        let failure = turning(&clock, true, reading).await.unwrap_err();
+        assert_eq!(failure.message, "token: no answer within 10 s");
+        // The thread that was left alone ends with the writer.
+        drop(std::fs::File::create(&path).unwrap());
+    }
+
+    #[tokio::test]
+    async fn file_26_a_held_lock_is_tried_again_and_not_for_ever() {
+        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let wait = Duration::from_secs(3);
+        let tries = AtomicUsize::new(0);
+        let held = || Attempt::Locked(Failure::new(FailureKind::File, "held"));
+        let third = move || {
+            let is_third = tries.fetch_add(1, Ordering::SeqCst) == 2;
+            Ok(if is_third { Attempt::Done("done") } else { held() })
+        };
+        let done: Result<_, Failure> =
+            turning(&clock, false, retry_while_locked(&clock, wait * 10, "file", third)).await;
+        assert_eq!(done, Ok(Attempt::Done("done")));
+        let never = move || Ok(held());
+        let done: Result<_, Failure> =
+            turning(&clock, false, retry_while_locked(&clock, wait, "file", never)).await;
+        assert!(matches!(done, Ok(Attempt::Locked(_))), "{done:?}");
+    }
+
+    #[tokio::test]
+    async fn tty_01_a_panic_in_a_task_becomes_a_failure() {
+        let failure = catch_panic("list", async { panic!("a defect") }).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Bug);
+        assert_eq!(catch_panic("list", async { 7 }).await, Ok(7));
+        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let failure = run_blocking(&clock, FILE_LIMIT, "~/.kube/config", || panic!("a defect"));
+        let failure: Result<(), Failure> = failure.await;
+        assert!(failure.unwrap_err().message.starts_with("~/.kube/config: "));
+    }
+}

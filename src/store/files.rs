@@ -1,0 +1,95 @@
+//! Opens and reads files of the user. Nothing here waits for the other end of a FIFO, but for [`read`].
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+/// What a file is, where it is not a regular one ("a FIFO").
+pub fn irregular_kind(path: &Path) -> Option<&'static str> {
+    let kind = std::fs::metadata(path).ok()?.file_type();
+    if kind.is_file() {
+        None
+    } else if kind.is_dir() {
+        Some("a folder")
+    } else if kind.is_fifo() {
+        Some("a FIFO")
+    } else if kind.is_socket() {
+        Some("a socket")
+    } else {
+        Some("a device")
+    }
+}
+
+/// Opens a regular file.
+///
+/// # Errors
+/// The system's, or that it is another kind of file.
+pub fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let refused = || irregular_kind(path).map(|kind| io::Error::other(format!("it is {kind}")));
+    if let Some(refused) = refused() {
+        return Err(refused);
+    }
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = options.custom_flags(nonblocking).open(path)?;
+    // It may have been replaced.
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(refused().unwrap_or_else(|| io::Error::other("it is no regular file")))
+    }
+}
+
+/// Reads a regular file to its end.
+///
+/// # Errors
+/// The system's, that it is another kind of file, or that it is larger than `most` bytes.
+pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    read_limited(open_regular(path, OpenOptions::new().read(true))?, most)
+}
+
+/// Reads a file to its end; from a FIFO what its writer writes, however long that takes.
+///
+/// # Errors
+/// The system's, or that there are more than `most` bytes.
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    read_limited(File::open(path)?, most)
+}
+
+fn read_limited(file: File, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::other(format!("it is larger than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, OpenOptions};
+    use std::io::Write as _;
+
+    use crate::store::files::{open_regular, read, read_regular};
+
+    #[test]
+    fn file_26_a_fifo_is_refused_at_once_or_read_to_its_end() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("fifo");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let error = open_regular(&path, OpenOptions::new().append(true)).unwrap_err();
+        assert_eq!(error.to_string(), "it is a FIFO");
+        let writer = std::thread::spawn({
+            let path = path.clone();
+            move || File::create(path).unwrap().write_all(b"abc").unwrap()
+        });
+        assert_eq!(read(&path, 10).unwrap(), b"abc");
+        writer.join().unwrap();
+        let plain = home.path().join("plain");
+        std::fs::write(&plain, "12345678901").unwrap();
+        let error = read_regular(&plain, 10).unwrap_err();
+        assert!(error.to_string().contains("larger than 10 bytes"), "{error}");
+        assert_eq!(read(&plain, 11).unwrap().len(), 11);
+    }
+}

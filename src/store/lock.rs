@@ -1,0 +1,99 @@
+//! Locks of files. Nothing here waits for one: a caller that may wait tries again.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::text::clean;
+use crate::store::files::open_regular;
+
+/// What came of work that needs a lock.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Attempt<T> {
+    Done(T),
+    /// Nothing was done; says who holds the lock.
+    Locked(Failure),
+}
+
+impl<T> Attempt<T> {
+    /// What was done, for a caller that does not try again.
+    ///
+    /// # Errors
+    /// Another process holds the lock.
+    pub fn into_result(self) -> Result<T, Failure> {
+        match self {
+            Self::Done(done) => Ok(done),
+            Self::Locked(failure) => Err(failure),
+        }
+    }
+}
+
+/// The lock of a file, released when dropped; the system releases it when the program ends, however it ends.
+pub struct FileLock {
+    _file: File,
+}
+
+impl FileLock {
+    /// Locks a private file, which is created if it is missing; `None` while another process holds the lock.
+    ///
+    /// # Errors
+    /// The system's, or that it is no regular file.
+    pub fn try_acquire(path: &Path) -> io::Result<Option<Self>> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let file = open_regular(path, &mut options)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+/// The holder of a file's lock, as far as the system knows it.
+pub fn held(path: &Path) -> Failure {
+    let holder = holder(path).unwrap_or_else(|| "another process".to_owned());
+    let shown = clean(&path.display().to_string());
+    Failure::new(FailureKind::File, format!("{shown}: its lock is held by {holder}"))
+}
+
+fn holder(path: &Path) -> Option<String> {
+    let inode = std::fs::metadata(path).ok()?.ino().to_string();
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let process = locks.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        let process = words.nth(4)?;
+        let file = words.next()?;
+        (file.rsplit(':').next() == Some(&inode)).then(|| process.to_owned())
+    })?;
+    // In another namespace it has no number here.
+    process.parse::<u32>().ok().filter(|process| *process > 0)?;
+    let name = std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+    Some(match name.trim() {
+        "" => format!("process {process}"),
+        name => format!("process {process} ({name})"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::lock::{FileLock, held};
+
+    #[test]
+    fn file_26_the_holder_of_a_lock_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("locked");
+        let lock = FileLock::try_acquire(&path).unwrap();
+        assert!(lock.is_some());
+        assert!(FileLock::try_acquire(&path).unwrap().is_none());
+        let text = held(&path).message;
+        assert!(text.contains("locked: its lock is held by "), "{text}");
+        if cfg!(target_os = "linux") {
+            assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
+        }
+        drop(lock);
+        assert!(FileLock::try_acquire(&path).unwrap().is_some());
+    }
+}
