@@ -9,8 +9,8 @@ use crate::app::texts::texts;
 use crate::domain::cluster::ReportedError;
 use crate::domain::kubectl::Kubectl;
 use crate::domain::roll::blocker::cause::{
-    FullPool, MissingReplica, NameSample, NodeResource, ObjectName, PdbBlock, PdbFix, PdbStatus,
-    VolumeBinding,
+    EvictionBlock, FullPool, MissingReplica, NameSample, NodeResource, ObjectName, PdbBlock,
+    PdbFix, PdbStatus, VolumeBinding,
 };
 use crate::domain::roll::blocker::{Blocker, BlockerCause};
 use crate::domain::roll::classify::JoiningReason;
@@ -232,20 +232,7 @@ pub fn why(blocker: &Blocker, now: Timestamp) -> String {
     let node = blocker.node.as_ref().map(|node| node.short.as_str()).unwrap_or_default();
     let lasts = blocker.since.map(|began| lasting(began, now)).unwrap_or_default();
     match &blocker.cause {
-        BlockerCause::Pdb(block) => {
-            let unready = block.unready.as_deref().map(|reason| match reason {
-                "" => PODS_UNREADY.to_owned(),
-                reason => pods_unready(clean(reason)),
-            });
-            let missing = block.missing.as_ref().map(|missing| match missing {
-                MissingReplica::Unscheduled(pod, text) => replica_unscheduled(pod, message(text)),
-                MissingReplica::NotStarting(pod, text) => replica_not_starting(pod, message(text)),
-                MissingReplica::Rejected(service) => replica_rejected(service),
-            });
-            pdb_why(node, lasts, first_and_more(&block.pods), &block.budget, pdb_figures(block))
-                + &unready.unwrap_or_default()
-                + &missing.unwrap_or_default()
-        }
+        BlockerCause::Pdb(block) => pdb_reason(block, node, &lasts),
         BlockerCause::SeveralPdbs { pods, budgets } => {
             let names = list(budgets.iter().map(|name| clean(name)), 3);
             several_pdbs_why(several_pdbs(first_and_more(pods), budgets.len()), names)
@@ -274,23 +261,16 @@ pub fn why(blocker: &Blocker, now: Timestamp) -> String {
             terminating_pod_why(first_and_more(pods), lasts, held)
         }
         BlockerCause::GracePeriod { pods, until, limit } => {
-            let text = grace_period_why(first_and_more(pods), lasts, passed(now, *until));
-            text + &limit.map_or_else(String::new, |limit| match limit > now {
-                true => grace_period_limit(passed(now, limit)),
-                false => GRACE_PERIOD_FORCED.to_owned(),
-            })
+            let limit = limit.map_or_else(String::new, |limit| {
+                if limit > now {
+                    grace_period_limit(passed(now, limit))
+                } else {
+                    GRACE_PERIOD_FORCED.to_owned()
+                }
+            });
+            grace_period_why(first_and_more(pods), lasts, passed(now, *until)) + &limit
         }
-        BlockerCause::EvictionWebhook(block) => {
-            let names = block.configurations.iter();
-            let names = list(names.map(|(kind, name)| format!("{kind} {}", clean(name))), 3);
-            eviction_webhook_why(node, lasts, first_and_more(&block.pods), names)
-                + &block.dead.as_ref().map(eviction_webhook_dead).unwrap_or_default()
-                + &block
-                    .denial
-                    .as_ref()
-                    .map(|text| eviction_denied(clean(text.trim_end_matches('.'))))
-                    .unwrap_or_default()
-        }
+        BlockerCause::EvictionWebhook(block) => eviction_reason(block, node, &lasts),
         BlockerCause::PreservedNode { reason } => {
             preserved_node_why(node, lasts, reason.as_deref().map(message).unwrap_or_default())
         }
@@ -461,6 +441,32 @@ pub fn headline(blocker: &Blocker, now: Timestamp) -> String {
 /// The object that blocks, or who reports it ("PodDisruptionBudget payments/api", "SKE").
 pub fn object(blocker: &Blocker) -> String {
     blocker.object().map_or_else(|| SKE.to_owned(), |(kind, name)| format!("{kind} {name}"))
+}
+
+fn pdb_reason(block: &PdbBlock, node: &str, lasts: &str) -> String {
+    let unready = block.unready.as_deref().map(|reason| match reason {
+        "" => PODS_UNREADY.to_owned(),
+        reason => pods_unready(clean(reason)),
+    });
+    let missing = block.missing.as_ref().map(|missing| match missing {
+        MissingReplica::Unscheduled(pod, text) => replica_unscheduled(pod, message(text)),
+        MissingReplica::NotStarting(pod, text) => replica_not_starting(pod, message(text)),
+        MissingReplica::Rejected(service) => replica_rejected(service),
+    });
+    pdb_why(node, lasts, first_and_more(&block.pods), &block.budget, pdb_figures(block))
+        + &unready.unwrap_or_default()
+        + &missing.unwrap_or_default()
+}
+
+fn eviction_reason(block: &EvictionBlock, node: &str, lasts: &str) -> String {
+    let names = block.configurations.iter();
+    let names = list(names.map(|(kind, name)| format!("{kind} {}", clean(name))), 3);
+    let dead = block.dead.as_ref().map(eviction_webhook_dead);
+    let denial =
+        block.denial.as_deref().map(|text| eviction_denied(clean(text.trim_end_matches('.'))));
+    eviction_webhook_why(node, lasts, first_and_more(&block.pods), names)
+        + &dead.unwrap_or_default()
+        + &denial.unwrap_or_default()
 }
 
 fn pdb_figures(block: &PdbBlock) -> String {

@@ -197,7 +197,7 @@ pub struct Pod {
     pub unscheduled: Option<(Option<Timestamp>, String)>,
     /// `status.phase` is `Succeeded` or `Failed`.
     pub finished: bool,
-    /// Reason of the first container that waits for another one than to be created ("CrashLoopBackOff").
+    /// Reason of the first container that waits for another one than to be created (`CrashLoopBackOff`).
     pub waiting: Option<String>,
     /// `spec.terminationGracePeriodSeconds`; while it is being deleted, `metadata.deletionGracePeriodSeconds`.
     pub grace_seconds: i64,

@@ -206,7 +206,7 @@ fn find_missing<'a>(
     Some((None, MissingReplica::Rejected(rejecting?)))
 }
 
-/// Whether two pods are replicas of one workload. ReplicaSets of one Deployment differ in their last part only.
+/// Whether two pods are replicas of one workload. `ReplicaSet`s of one Deployment differ in their last part only.
 fn is_sibling(one: &Pod, other: &Pod) -> bool {
     match (&one.owner, &other.owner) {
         (Some(one), Some(other)) if one.kind == other.kind => {

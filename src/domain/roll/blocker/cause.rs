@@ -111,7 +111,7 @@ pub struct PdbBlock {
     /// `None` while its status is of an earlier spec.
     pub status: Option<PdbStatus>,
     pub fix: PdbFix,
-    /// What keeps the pods of the node that are not ready from running ("CrashLoopBackOff"), where none of them is
+    /// What keeps the pods of the node that are not ready from running (`CrashLoopBackOff`), where none of them is
     /// ready; empty while that is not known.
     pub unready: Option<String>,
     /// Why the replica that it waits for does not come.

@@ -154,11 +154,13 @@ fn k8s_18_webhooks_on_evictions_are_candidates_where_nothing_else_blocks_a_pod()
     }));
     let of = |seen: &ClusterSnapshot| {
         let roll = at_once(&preparing(), seen);
-        let found = roll.blockers.iter().find_map(|blocker| match &blocker.cause {
-            BlockerCause::EvictionWebhook(block) => Some(block.clone()),
-            _ => None,
-        });
-        found
+        roll.blockers.into_iter().find_map(|blocker| {
+            if let BlockerCause::EvictionWebhook(block) = blocker.cause {
+                Some(block)
+            } else {
+                None
+            }
+        })
     };
     let block = of(&seen).unwrap();
     assert_eq!(block.pods, sample(&["shop/front-1"]));
