@@ -154,6 +154,9 @@ texts! {
     unreadable_pdb_why(brief, reason, node) = "{brief} ({reason}); it may block pods on {node}.";
     UNREADABLE_PDB_FIX = "Check the PDB with kubectl.";
 
+    pdb_ahead(pdb) = "PodDisruptionBudget {pdb} will block a drain";
+    pdb_ahead_why(pdb, pods) =
+        "PodDisruptionBudget {pdb} allows no evictions; it covers pod {pods} on old nodes and will block their drain.";
     BARE_POD = "pod is not recreated";
     BARE_PODS = "pods are not recreated";
     bare_pods_why(brief, pods) = "{brief} (no controller): {pods}.";
@@ -216,6 +219,7 @@ pub fn brief(blocker: &Blocker) -> String {
             let of = of.map(|owner| of_owner(clean(&owner.kind), clean(&owner.name)));
             unschedulable(format!("{}{}", first_and_more(pods), of.unwrap_or_default()))
         }
+        BlockerCause::PdbAhead { budget, .. } => pdb_ahead(budget),
         BlockerCause::UnreadablePdb { budget, .. } => unreadable_pdb(budget),
         BlockerCause::BarePods(pods) => plural(pods.count, BARE_POD, BARE_PODS),
         BlockerCause::LocalData(pods) => plural(pods.count, LOCAL_DATA_POD, LOCAL_DATA_PODS),
@@ -303,6 +307,7 @@ pub fn why(blocker: &Blocker, now: Timestamp) -> String {
             });
             unschedulable_why(brief(blocker), lasts, message(text), volume.unwrap_or_default())
         }
+        BlockerCause::PdbAhead { budget, pods } => pdb_ahead_why(budget, first_and_more(pods)),
         BlockerCause::UnreadablePdb { reason, node, .. } => {
             unreadable_pdb_why(brief(blocker), clean(reason), node)
         }
@@ -361,6 +366,7 @@ pub fn fix(blocker: &Blocker) -> String {
         BlockerCause::EvictionWebhook(_) => EVICTION_WEBHOOK_FIX,
         BlockerCause::PreservedNode { .. } => PRESERVED_NODE_FIX,
         BlockerCause::OldNodeNotReady { .. } => LAST_RESORT,
+        BlockerCause::PdbAhead { .. } => PDB_ADD_ONE,
         BlockerCause::UnreadablePdb { .. } => UNREADABLE_PDB_FIX,
         BlockerCause::BarePods(_) => BARE_PODS_FIX,
         BlockerCause::LocalData(_) => LOCAL_DATA_FIX,
@@ -381,7 +387,7 @@ pub fn inspect(blocker: &Blocker) -> Option<Kubectl> {
     };
     let (_, object) = blocker.object().unwrap_or(("", ObjectName::new("", "")));
     match &blocker.cause {
-        BlockerCause::Pdb(_) => of("get pdb", &object, ""),
+        BlockerCause::Pdb(_) | BlockerCause::PdbAhead { .. } => of("get pdb", &object, ""),
         BlockerCause::SeveralPdbs { budgets, .. } => {
             of("get pdb", &ObjectName::new(&object.namespace, budgets.first()?), "")
         }

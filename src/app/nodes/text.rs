@@ -119,6 +119,10 @@ texts! {
     regression_template(pool) = "generation of pool {pool} corrected";
     regression_configuration(pool) = "configuration of pool {pool} changed";
     regression_node_lost(node) = "{node} no longer exists";
+    cordoned_new(pool, nodes) =
+        "pool {pool}: {nodes} cordoned; evicted pods cannot be scheduled there";
+    NEW_NODE = "new node is";
+    NEW_NODES = "new nodes are";
     regression_node_preserved(node) = "{node} failed and is preserved";
     regression_old_node(node) = "{node} of the old generation was added";
     regression_node_counted(node) = "{node} is no longer preserved";
@@ -509,6 +513,9 @@ pub fn note(note: &RollNote) -> String {
         RollNote::UnlistedPool(pool) => unlisted_pool(clean(pool)),
         RollNote::Preserved { pool, nodes } => {
             preserved_nodes(clean(pool), plural(*nodes, FAILED_NODE, FAILED_NODES))
+        }
+        RollNote::CordonedNew { pool, nodes } => {
+            cordoned_new(clean(pool), plural(*nodes, NEW_NODE, NEW_NODES))
         }
     }
 }

@@ -70,6 +70,8 @@ texts! {
     being_read(kinds) = "still reading from the cluster: {kinds}";
     kind_unknown(kind, why) = "{kind} unknown: {why}";
     counted(what, names) = "{what}: {names}";
+    CORDONED_NODE = "node is cordoned; evicted pods cannot be scheduled on it";
+    CORDONED_NODES = "nodes are cordoned; evicted pods cannot be scheduled on them";
     MISCONFIGURED_PDB =
         "PodDisruptionBudget allows no evictions and will block every drain of its nodes";
     MISCONFIGURED_PDBS =
@@ -194,6 +196,7 @@ pub fn finding(finding: &Finding) -> String {
             being_read(list(kinds.iter().map(|kind| (*kind).to_owned()), 2))
         }
         Finding::KindUnseen(kind, why) => kind_unknown(kind, unseen(why)),
+        Finding::CordonedNodes(nodes) => some(nodes, CORDONED_NODE, CORDONED_NODES),
         Finding::MisconfiguredPdbs(pdbs) => some(pdbs, MISCONFIGURED_PDB, MISCONFIGURED_PDBS),
         Finding::ExhaustedPdbs(pdbs) => some(pdbs, EXHAUSTED_PDB, EXHAUSTED_PDBS),
         Finding::UnreadablePdbs(pdbs) => some(pdbs, UNREADABLE_PDB, UNREADABLE_PDBS),

@@ -82,6 +82,8 @@ pub enum Finding {
     /// Kinds whose first list is under way.
     BeingRead(Vec<&'static str>),
     KindUnseen(&'static str, Unseen),
+    /// Nodes on which no pod can be scheduled, although the platform does not remove them.
+    CordonedNodes(NameSample),
     MisconfiguredPdbs(NameSample),
     ExhaustedPdbs(NameSample),
     UnreadablePdbs(NameSample),
@@ -151,6 +153,7 @@ impl Finding {
             | Self::DrainsFirst { .. }
             | Self::HibernationIn(_)
             | Self::MaintenanceIn(_)
+            | Self::CordonedNodes(_)
             | Self::MisconfiguredPdbs(_)
             | Self::ExhaustedPdbs(_)
             | Self::UncomputedPdbs(_)

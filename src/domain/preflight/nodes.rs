@@ -16,8 +16,9 @@ use crate::domain::roll::blocker::cause::{NameSample, ObjectName};
 use crate::domain::roll::blocker::pods::{bound_volumes, find_full_pools};
 use crate::domain::roll::blocker::webhooks::find_unanswered;
 use crate::domain::roll::calendar::{PlannedEvent, planned_events};
+use crate::domain::roll::classify::short_name;
 use crate::domain::roll::durations::{DurationRange, USUAL_NODE};
-use crate::domain::roll::generation::pool_of;
+use crate::domain::roll::generation::{CONTROL_PLANE, pool_of};
 use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::limits::{Limits, share, zones_that_drain_first};
 use crate::domain::snapshot::{Budget, ClusterSnapshot, Node, Pod, Selector, Unseen};
@@ -37,7 +38,8 @@ pub fn before_start(
         out.push(Finding::NodesToReplace { count, takes });
     }
     out.extend(cluster.pools.iter().filter_map(find_drains_first));
-    let within = expected.map(|(_, takes)| takes.high).unwrap_or_default();
+    // The control plane comes first.
+    let within = expected.map(|(_, takes)| takes.high).unwrap_or_default() + CONTROL_PLANE;
     out.extend(planned_events(cluster, now, within).into_iter().map(|event| match event {
         PlannedEvent::Hibernation(at) => Finding::HibernationIn(since(now, at)),
         PlannedEvent::Maintenance(at) => Finding::MaintenanceIn(since(now, at)),
@@ -49,6 +51,9 @@ pub fn before_start(
         return out;
     };
     find_unseen(snapshot, &mut out);
+    let cordoned = snapshot.nodes.iter().filter(|node| node.cordoned && node.terminating.is_none());
+    let cordoned = cordoned.map(|node| ObjectName::new("", &short_name(&node.name, &node.pool)));
+    push_some(cordoned.collect(), Finding::CordonedNodes, &mut out);
     find_pdbs(snapshot, &mut out);
     let unanswered = find_unanswered(snapshot).unwrap_or_default();
     for certain in [true, false] {

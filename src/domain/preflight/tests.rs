@@ -54,6 +54,38 @@ fn static_tokens_are_likely_exactly_where_there_is_evidence() {
 }
 
 #[test]
+fn k8s_25_a_hibernation_while_the_control_plane_is_renewed_is_a_finding_before_a_start() {
+    let mut subject = cluster(Phase::Completed);
+    // Ten minutes of nodes would end before.
+    subject.pools[0].zones.truncate(1);
+    let minute = |after| HibernationSchedule {
+        start: format!("{after} 14 * * *"),
+        end: String::new(),
+        timezone: "UTC".into(),
+    };
+    for (start, is_found) in [(14, true), (59, false)] {
+        subject.schedules = vec![minute(start)];
+        let found = before_start(&subject, Some(&ClusterSnapshot::default()), now());
+        let hibernates = found.iter().any(|found| matches!(found, Finding::HibernationIn(_)));
+        assert_eq!(hibernates, is_found, "14:{start}");
+    }
+}
+
+#[test]
+fn k8s_35_cordoned_nodes_are_a_finding_before_a_start() {
+    let mut seen = fixture("all_new");
+    let first = Arc::make_mut(seen.nodes.first_mut().unwrap());
+    first.cordoned = true;
+    let found = before_start(&cluster(Phase::Completed), Some(&seen), now());
+    let is_one =
+        |found: &Finding| matches!(found, Finding::CordonedNodes(nodes) if nodes.count == 1);
+    assert!(found.iter().any(is_one));
+    let roll = crate::domain::roll::tests::at_once(&cluster(Phase::Preparing), &seen);
+    let note = crate::domain::roll::RollNote::CordonedNew { pool: "web".into(), nodes: 1 };
+    assert!(roll.notes.contains(&note));
+}
+
+#[test]
 fn complete_lists_what_was_issued_before_the_start_as_breaking() {
     let subject = cluster(Phase::Prepared);
     let accesses = vec![access(&subject, false, "old.yaml"), access(&subject, true, "new.yaml")];

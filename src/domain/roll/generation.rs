@@ -13,7 +13,7 @@ use crate::domain::snapshot::{Node, Template, Templates};
 
 /// The control plane comes first and takes minutes; a node that was born later than this after the start with
 /// neither the old nor the wanted generation belongs to a template in between.
-const CONTROL_PLANE: SignedDuration = SignedDuration::from_mins(30);
+pub const CONTROL_PLANE: SignedDuration = SignedDuration::from_mins(30);
 
 /// Times of the API are in whole seconds.
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -213,7 +213,11 @@ impl TargetGeneration {
         let telling = tainted || (rolling && (start.is_some() || several));
         let name = candidates.last().filter(|_| telling).map(|(_, label)| (*label).to_owned());
         let young = start.is_some() && query.nodes.iter().any(|n| is_young_unlabelled(n, start));
-        let rolls = query.nodes.iter().any(|node| node.rolling);
+        let drains_since_start = |node: &Node| {
+            let began = node.terminating.as_ref().and_then(|terminating| terminating.since);
+            matches!((began, start), (Some(began), Some(start)) if began >= start)
+        };
+        let rolls = query.nodes.iter().any(|node| node.rolling || drains_since_start(node));
         let begun = !rolling || tainted || rolls || name.is_some() || young;
         Self {
             name,

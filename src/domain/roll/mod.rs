@@ -73,6 +73,8 @@ pub enum RollNote {
     UnlistedPool(String),
     /// Failed nodes of the pool that are preserved.
     Preserved { pool: String, nodes: usize },
+    /// New nodes of the pool on which no pod can be scheduled.
+    CordonedNew { pool: String, nodes: usize },
 }
 
 impl Roll {
@@ -215,6 +217,11 @@ fn find_notes(
         }
         if pool.counts.preserved > 0 {
             out.push(RollNote::Preserved { pool: name(), nodes: pool.counts.preserved });
+        }
+        let cordoned = pool.nodes().filter(|node| node.stage == NodeStage::New && node.cordoned);
+        match cordoned.count() {
+            0 => {}
+            nodes => out.push(RollNote::CordonedNew { pool: name(), nodes }),
         }
     }
     out

@@ -249,6 +249,14 @@ pub fn classify_pools(
         };
         out.push(pool(name, spec, query, history, clock));
     }
+    // The control plane comes first for all pools at once: where one has begun, so has one that cannot be read.
+    if out.iter().any(|pool| matches!(pool.state, PoolState::Rolling | PoolState::AllNew)) {
+        let unread = |pool: &&mut PoolRoll| {
+            let unread = pool.known_to_ske && !pool.estimate_reasons.is_empty();
+            unread && pool.state == PoolState::NotBegun
+        };
+        out.iter_mut().filter(unread).for_each(|pool| pool.state = PoolState::Rolling);
+    }
     out
 }
 

@@ -140,6 +140,21 @@ pub fn find<'a>(
         let cause = BlockerCause::SeveralPdbs { pods: pods.into_iter().collect(), budgets };
         out.push(Blocker::of_node(cause, node, node.since));
     }
+    let mut ahead: BTreeMap<(&str, &str), (&Budget, Vec<&Pod>)> = BTreeMap::new();
+    for pod in &pods.next {
+        if let [budget] = index.covering(pod).as_slice()
+            && is_misconfigured(budget)
+            && blocks_eviction(budget, pod)
+            && !held.values().any(|(_, blocking, _)| std::ptr::eq(*blocking, *budget))
+        {
+            let key = (&*budget.namespace, &*budget.name);
+            ahead.entry(key).or_insert((budget, Vec::new())).1.push(pod);
+        }
+    }
+    out.extend(ahead.into_values().map(|(budget, pods)| {
+        let pods = pods.into_iter().collect();
+        Blocker::new(BlockerCause::PdbAhead { budget: budget.into(), pods }, None)
+    }));
     let mut explained = HashSet::new();
     for (node, budget, held) in held.into_values() {
         let missing = find_missing(context, budget, &held, pods);

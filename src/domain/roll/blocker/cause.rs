@@ -86,6 +86,8 @@ pub enum BlockerCause {
     },
     /// A PodDisruptionBudget whose selector cannot be read, and why; it may cover pods of the node.
     UnreadablePdb { budget: ObjectName, reason: String, node: String },
+    /// A PodDisruptionBudget that can allow no eviction covers pods of nodes whose drain has not begun.
+    PdbAhead { budget: ObjectName, pods: NameSample },
     /// Pods of draining nodes that have no controller.
     BarePods(NameSample),
     /// Pods of draining nodes that have data in emptyDir or hostPath.
@@ -294,6 +296,7 @@ impl Blocker {
             | BlockerCause::UnschedulablePods { .. }
             | BlockerCause::Reported(_) => Severity::Delays,
             BlockerCause::UnreadablePdb { .. }
+            | BlockerCause::PdbAhead { .. }
             | BlockerCause::Webhook(_)
             | BlockerCause::BarePods(_)
             | BlockerCause::LocalData(_)
@@ -334,6 +337,7 @@ impl Blocker {
         let first = |pods: &NameSample| Some(("Pod", pods.first.first()?.clone()));
         match &self.cause {
             BlockerCause::Pdb(PdbBlock { budget, .. })
+            | BlockerCause::PdbAhead { budget, .. }
             | BlockerCause::UnreadablePdb { budget, .. } => {
                 Some(("PodDisruptionBudget", budget.clone()))
             }

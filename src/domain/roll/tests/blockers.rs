@@ -193,6 +193,27 @@ fn k8s_22_an_old_node_whose_kubelet_does_not_answer_is_named() {
 }
 
 #[test]
+fn k8s_24_a_pool_that_cannot_be_read_has_begun_where_it_drains_or_another_pool_rolls() {
+    use crate::domain::roll::progress::PoolState;
+    use crate::domain::snapshot::Templates;
+    let unmarked = |name: &str| Node { marked_for_deletion: false, ..old(name, "eu01-1") };
+    let state = |seen: &ClusterSnapshot, pool: &str| {
+        let roll = at_once(&preparing(), seen);
+        roll.pools.iter().find(|known| known.name == pool).unwrap().state
+    };
+    let mut seen = snapshot(vec![unmarked("a"), unmarked("b")]);
+    seen.templates = Templates::Forbidden;
+    assert_eq!(state(&seen, "web"), PoolState::NotBegun);
+    let mut drains = snapshot(vec![draining(unmarked("a"), ago(5)), unmarked("b")]);
+    drains.templates = Templates::Forbidden;
+    assert_eq!(state(&drains, "web"), PoolState::Rolling);
+    let mut other = old("c", "eu01-1");
+    other.pool = "db".into();
+    seen.nodes.push(Arc::new(draining(other, ago(5))));
+    assert_eq!(state(&seen, "web"), PoolState::Rolling, "the pool beside it rolls");
+}
+
+#[test]
 fn k8s_32_a_pod_of_a_daemon_set_is_no_pod_that_finds_no_node() {
     let mut seen = snapshot(vec![draining(old("a", "eu01-1"), ago(30))]);
     let mut waiting = pod("agent-1", None);

@@ -390,6 +390,27 @@ fn k8s_23_a_pending_pod_of_another_workload_is_not_called_a_replica() {
 }
 
 #[test]
+fn k8s_27_a_budget_that_never_allows_an_eviction_is_named_before_the_drain_of_its_node_begins() {
+    let mut budget = budget(0, 1, 1, 1);
+    let covered = pod("api-1", Some("a"));
+    let mut seen = snapshot(vec![old("a", "eu01-1"), old("b", "eu01-2")]);
+    seen.pods.push(Arc::new(covered.clone()));
+    seen.budgets.push(Arc::new(budget.clone()));
+    let roll = at_once(&preparing(), &seen);
+    let cause = &about(&roll, "payments/api").cause;
+    let pods = sample(&["payments/api-1"]);
+    assert_eq!(*cause, BlockerCause::PdbAhead { budget: (&budget).into(), pods });
+    assert_eq!(about(&roll, "payments/api").severity(), Severity::Note);
+    // Once the drain has begun, it is the blocker of the node and nothing else.
+    let mut seen = snapshot(vec![draining(old("a", "eu01-1"), ago(20)), old("b", "eu01-2")]);
+    seen.pods.push(Arc::new(covered));
+    seen.pods.push(Arc::new(pod("api-2", Some("b"))));
+    (budget.healthy, budget.expected, budget.desired) = (2, 2, 2);
+    seen.budgets.push(Arc::new(budget));
+    assert_eq!(kinds(&at_once(&preparing(), &seen)), ["Pdb", "BarePods"]);
+}
+
+#[test]
 fn k8s_30_a_budget_whose_status_cannot_be_computed_asks_for_no_replicas() {
     let message = "found no controllers for pod api-1".to_owned();
     assert_eq!(block_of("failed").fix, PdbFix::NotComputed(message));
