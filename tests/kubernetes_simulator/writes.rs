@@ -30,7 +30,7 @@ async fn a_node_can_be_cordoned_and_uncordoned_with_every_patch_type() {
     let open = json!({"spec": {"unschedulable": null}});
     let node = api.patch(&name, &params, &Patch::Strategic(open)).await.unwrap();
     assert_eq!(node.spec.as_ref().unwrap().unschedulable, None);
-    assert_eq!(node.spec.unwrap().taints, None);
+    assert_eq!(api.get(&name).await.unwrap().spec.unwrap().taints, None);
     let label = json!({"metadata": {"labels": {"team": "a"}, "annotations": {"note": "b"}}});
     let node = api.patch(&name, &params, &Patch::Merge(label)).await.unwrap();
     assert_eq!((&*node.labels()["team"], &*node.annotations()["note"]), ("a", "b"));
@@ -139,7 +139,9 @@ async fn a_drain_is_unblocked_by_more_pods_a_relaxed_budget_or_none() {
     let budget = loose.get("api").await.unwrap();
     assert_eq!(budget.status.unwrap().disruptions_allowed, 0);
     let patch = Patch::Merge(json!({"spec": {"minAvailable": null, "maxUnavailable": "100%"}}));
-    loose.patch("api", &PatchParams::default(), &patch).await.unwrap();
+    let changed = loose.patch("api", &PatchParams::default(), &patch).await.unwrap();
+    assert_eq!(changed.status.unwrap().observed_generation, Some(1));
+    cloud.clock.turn(std::time::Duration::from_secs(1));
     let budget = loose.get("api").await.unwrap();
     assert_eq!(budget.status.unwrap().disruptions_allowed, 1);
     assert_eq!(budget.metadata.generation, Some(2));
