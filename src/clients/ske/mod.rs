@@ -1,5 +1,6 @@
 //! The SKE API v2. Every request is sent once; a 401, which had no effect, is repeated with a renewed token.
 
+mod bounded;
 pub mod decode;
 #[cfg(test)]
 mod tests;
