@@ -133,8 +133,9 @@ Exit status:
   1    it cannot be: no such cluster, several of that name, deleted, nothing under way,
        no way to sign in, or nobody reads what is printed
   2    wrong usage or configuration
+  74   what is printed cannot be written, as on a full disk
   124  the time is over
-  130  ended by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP
+  130  ended by Ctrl-C; 143 by SIGTERM: 128 and the number of the signal
 
 A rotation goes on whatever becomes of skeys: start the same wait again to go on waiting.";
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use anyhow::Context;
 
 use crate::cli::args::SceneOptions;
+use crate::cli::output;
 use crate::clock::Clock;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::signals;
@@ -14,24 +15,25 @@ use crate::runtime::watchdog::Watchdog;
 use crate::simulator::scene::Scene;
 use crate::simulator::{SimulatorOptions, serve};
 
-/// Serves until TERM, INT or HUP.
+/// Serves until a signal ends it; gives the exit status.
 ///
 /// # Errors
-/// The scene is wrong, the address is taken, or nobody reads what is printed.
-pub async fn run(listen: SocketAddr, world: &SceneOptions) -> anyhow::Result<()> {
+/// The scene is wrong, or the address is taken.
+pub async fn run(listen: SocketAddr, world: &SceneOptions) -> anyhow::Result<u8> {
     let clock = Clock::machine();
     let scene = scene(world, &clock).await?;
     let options = SimulatorOptions { seed: world.seed, speed: world.speed, scene, listen };
     let simulator = serve(options, clock).await?;
     let mut out = std::io::stdout();
-    for (name, value) in simulator.exports() {
-        writeln!(out, "export {name}={value}").context("printing the addresses")?;
+    let mut lines = simulator.exports().into_iter();
+    let printed = lines.try_for_each(|(name, value)| writeln!(out, "export {name}={value}"));
+    if let Err(error) = printed.and_then(|()| out.flush()) {
+        return Ok(output::judge(Err(error), 1));
     }
-    out.flush().context("printing the addresses")?;
     let _watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
-    let _number = signals::wait_for_end().await;
+    let number = signals::wait_for_end().await;
     drop(simulator);
-    Ok(())
+    Ok(signals::exit_status(number))
 }
 
 /// The scene to play: a file, or the built-in fleet.

@@ -32,6 +32,7 @@ pub use crate::cli::commands::wait::status::ObservationPolicy;
 use crate::cli::commands::wait::status::WaitStatus;
 use crate::cli::commands::wait::target::Target;
 use crate::cli::commands::wait::tracker::{How, PollIntervals, WaitResult, WaitTracker};
+use crate::cli::output;
 use crate::clients::http::random;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
@@ -42,9 +43,10 @@ use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
 use crate::runtime::loop_input::{LoopInput, LoopReceiver, LoopSender, channel};
 use crate::runtime::observers::Observers;
+use crate::runtime::signals::exit_status;
 
 /// Exit status when the time is over, as timeout(1) has it.
-const TIMED_OUT: u8 = 124;
+pub const TIMED_OUT: u8 = 124;
 
 /// What is waited for.
 #[derive(Debug, Clone)]
@@ -90,8 +92,8 @@ enum Ended {
     Signal(u8),
 }
 
-/// Waits, says how it ended, and gives the exit status: 0 reached, 1 failed, 124 out of time, 128 and the number of the
-/// signal that `stop` brings.
+/// Waits, says how it ended, and gives the exit status: 0 reached, 1 failed, 74 not to be printed, 124 out of time, 128
+/// and the number of the signal that `stop` brings.
 pub async fn run(
     order: Order,
     tools: Services,
@@ -120,8 +122,16 @@ pub async fn run(
         Ok(ended) => wait.end(ended).await,
         Err(error) => Err(error),
     };
-    // Nobody reads what is said: a quiet end.
-    said.unwrap_or(1)
+    match said {
+        Ok(status) => status,
+        // Nobody reads what is said: a quiet end.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 1,
+        Err(error) => {
+            // Standard error may be what takes nothing.
+            drop(wait.printer.note(&output::sentence(&error)));
+            output::NOT_PRINTED
+        }
+    }
 }
 
 /// What is known so far.
@@ -416,7 +426,10 @@ impl<'a> Wait<'a> {
             let next = if waited < 120 { waited + 1 } else { (waited / 60 + 1) * 60 };
             self.began.monotonic.saturating_add(Duration::from_secs(next))
         });
-        [Some(due), told, anew, moves].into_iter().flatten().min().unwrap_or(due)
+        // Nothing tells that it is in the foreground again, unless it was stopped.
+        let shown = || now.monotonic.saturating_add(Duration::from_secs(1));
+        let shown = self.printer.is_in_background().then(shown);
+        [Some(due), told, anew, moves, shown].into_iter().flatten().min().unwrap_or(due)
     }
 
     /// Says how it ended.
@@ -442,7 +455,7 @@ impl<'a> Wait<'a> {
             Ended::Signal(number) => {
                 // The terminal may be what went away.
                 drop(self.printer.note(&format!("ended by a signal: {}", standing.sentence())));
-                return Ok(128_u8.saturating_add(number));
+                return Ok(exit_status(number));
             }
         };
         if let Some(notifier) = self.printer.ring(&self.seen.name, &told)? {

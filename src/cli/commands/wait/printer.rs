@@ -21,7 +21,7 @@ pub struct Screen {
     pub theme: Theme,
     /// What the terminal understands beside text.
     pub notifier: Notifier,
-    /// How many columns it has now.
+    /// How many columns it has now; none while it belongs to another program.
     pub columns: Box<dyn Fn() -> usize + Send>,
 }
 
@@ -66,6 +66,11 @@ impl Printer {
         matches!(self.form, Form::Bar(_))
     }
 
+    /// Whether the terminal belongs to another program: this one was begun with `&`, or goes on after `bg`.
+    pub fn is_in_background(&self) -> bool {
+        matches!(&self.form, Form::Bar(screen) if (screen.columns)() == 0)
+    }
+
     /// What was drawn may be gone: it is drawn anew the next time.
     pub fn forget(&mut self) {
         if matches!(self.form, Form::Bar(_)) {
@@ -84,8 +89,13 @@ impl Printer {
                 None => Ok(()),
             },
             Form::Bar(screen) => {
+                let columns = (screen.columns)();
+                if columns == 0 {
+                    self.drawn = None;
+                    return Ok(());
+                }
                 // The last column stays free: a cursor behind it would wrap.
-                let columns = (screen.columns)().saturating_sub(1);
+                let columns = columns.saturating_sub(1);
                 let line = bar::draw(standing, began, screen.theme, columns);
                 let mut out = String::new();
                 let progress = standing.progress();
@@ -145,6 +155,10 @@ impl Printer {
     /// Nobody takes what is written.
     pub fn wipe(&mut self) -> io::Result<()> {
         let Form::Bar(screen) = &self.form else { return Ok(()) };
+        if (screen.columns)() == 0 {
+            self.drawn = None;
+            return Ok(());
+        }
         let mut out = String::new();
         if self.progress != Progress::None {
             out.push_str(&screen.notifier.progress(Progress::None));
