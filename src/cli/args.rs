@@ -133,8 +133,9 @@ Exit status:
   1    cannot be reached: no such cluster, several of that name, deleted, no rotation in progress,
        no credentials, or the output is closed
   2    wrong usage or configuration
+  74   output cannot be written, for example because the disk is full
   124  timed out
-  130  interrupted by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP
+  130  interrupted by Ctrl-C; 143 by SIGTERM: 128 plus the signal number
 
 The rotation continues without skeys. To resume, run the same command again.";
 

@@ -5,10 +5,10 @@ pub mod args;
 pub mod commands;
 pub mod config;
 mod demo_folder;
+mod output;
 mod settings;
 pub mod wiring;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -17,12 +17,16 @@ use directories::{BaseDirs, ProjectDirs};
 use tracing::level_filters::LevelFilter;
 
 use crate::cli::args::{Arguments, Command, Flags, WaitFor};
+use crate::cli::commands::wait::TIMED_OUT;
 use crate::cli::commands::wait::target::Target;
 use crate::cli::config::{Loaded, Places, load};
 use crate::clients::auth::{SOURCES, SourceKind};
 use crate::clock::Clock;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::log::Log;
+use crate::runtime::stop;
+use crate::runtime::terminal::force_restore;
+use crate::runtime::watchdog::Watchdog;
 
 /// Exit status for wrong input.
 const USAGE: u8 = 2;
@@ -33,12 +37,14 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let status = if error.use_stderr() { USAGE } else { 0 };
-            // Nothing can be done if the output is closed.
-            drop(error.print());
-            return ExitCode::from(status);
+            return ExitCode::from(output::judge(error.print(), status));
         }
     };
     forbid_core_dumps();
+    if matches!(arguments.command, None | Some(Command::Demo(_))) {
+        // Before there are other threads.
+        stop::block();
+    }
     crate::clients::install_crypto();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -70,22 +76,19 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
                 commands::config::run(&command, flags, places)
             };
             Ok(match on_configuration(flags, places, run).await {
-                Ok(output) => {
-                    print(&output.out, &output.err);
-                    output.status
-                }
+                Ok(output) => output::print(&output.out, &output.err, output.status),
                 Err(status) => status,
             })
         }
         Some(Command::Simulate { listen, options }) => {
-            commands::simulate::run(listen, &options).await.map(|()| 0)
+            commands::simulate::run(listen, &options).await
         }
         Some(Command::Wait(arguments)) => wait(flags, places, &arguments).await,
         Some(Command::Demo(options)) => match read_configuration(flags, places.clone()).await {
             Ok(_) if let Some(problem) = terminal_problem() => anyhow::bail!(problem),
             Ok(loaded) => {
                 let log = start_log(&loaded, &places).await?;
-                wiring::demo(&loaded, &places, &options, log.buffer.clone()).await.map(|()| 0)
+                wiring::demo(&loaded, &places, &options, log.buffer.clone()).await
             }
             Err(status) => Ok(status),
         },
@@ -96,7 +99,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
                     anyhow::bail!(problem);
                 }
                 let log = start_log(&loaded, &places).await?;
-                wiring::dashboard(&loaded, &places, log.buffer.clone()).await.map(|()| 0)
+                wiring::dashboard(&loaded, &places, log.buffer.clone()).await
             }
             Err(status) => Ok(status),
         },
@@ -106,8 +109,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
 /// `skeys wait`, which has exit statuses of its own.
 async fn wait(flags: Flags, places: Places<'static>, arguments: &WaitFor) -> anyhow::Result<u8> {
     if let Some(problem) = arguments.cluster.contradiction(&flags.project, &flags.region) {
-        print("", &format!("skeys: {problem}\n"));
-        return Ok(USAGE);
+        return Ok(output::print("", &format!("skeys: {problem}\n"), USAGE));
+    }
+    let watchdog = Watchdog::start(force_restore)?;
+    if let Some(limit) = arguments.timeout {
+        watchdog.set_limit(limit, TIMED_OUT);
     }
     let loaded = match read_configuration(flags, places.clone()).await {
         Ok(loaded) => loaded,
@@ -119,7 +125,7 @@ async fn wait(flags: Flags, places: Places<'static>, arguments: &WaitFor) -> any
         anyhow::bail!(problem);
     }
     let _log = start_log(&loaded, &places).await?;
-    wiring::wait(&loaded, &places, arguments).await
+    wiring::wait(&loaded, &places, arguments, &watchdog).await
 }
 
 /// Starts the diagnostic log; it is whole when what this gives is dropped.
@@ -134,8 +140,7 @@ async fn start_log(loaded: &Loaded, places: &Places<'_>) -> anyhow::Result<Log> 
 }
 
 fn failed(problem: &str) -> ExitCode {
-    print("", &format!("skeys: {problem}\n"));
-    ExitCode::FAILURE
+    ExitCode::from(output::print("", &format!("skeys: {problem}\n"), 1))
 }
 
 /// Does something with the configuration file, which may be a FIFO or lie on a disk that does not answer. Says so
@@ -148,24 +153,18 @@ async fn on_configuration<T: Send + 'static>(
     let (file, _) = config::path(&flags, &places);
     let name = file.map_or_else(|| "configuration".to_owned(), |file| file.display().to_string());
     let work = move || work(&flags, &places);
-    run_blocking(&Clock::machine(), FILE_LIMIT, &name, work).await.map_err(|failure| {
-        print("", &format!("{failure}\n"));
-        USAGE
-    })
+    run_blocking(&Clock::machine(), FILE_LIMIT, &name, work)
+        .await
+        .map_err(|failure| output::print("", &format!("{failure}\n"), USAGE))
 }
 
 /// Reads the configuration, or says what is wrong and gives the exit status.
 async fn read_configuration(flags: Flags, places: Places<'static>) -> Result<Loaded, u8> {
     on_configuration(flags, places, load).await?.map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        print(
-            "",
-            &format!(
-                "{}\nskeys did not start. Fix the errors above; `skeys config check` lists them again.\n",
-                lines.join("\n")
-            ),
-        );
-        USAGE
+        let remedy =
+            "skeys did not start. Fix the errors above; `skeys config check` lists them again.";
+        output::print("", &format!("{}\n{remedy}\n", lines.join("\n")), USAGE)
     })
 }
 
@@ -206,13 +205,6 @@ fn terminal_problem() -> Option<String> {
         }
         _ => Some(format!("TERM is not set, so the terminal type is unknown; {hint}")),
     }
-}
-
-/// Prints; a closed pipe is not an error.
-fn print(out: &str, err: &str) {
-    drop(std::io::stdout().write_all(out.as_bytes()));
-    drop(std::io::stdout().flush());
-    drop(std::io::stderr().write_all(err.as_bytes()));
 }
 
 /// A core file would hold tokens and keys.

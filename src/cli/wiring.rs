@@ -1,8 +1,9 @@
 //! Puts the layers together: clients, store, runtime, for the real cloud or for the embedded simulator.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use crossterm::event::Event;
@@ -19,9 +20,10 @@ use crate::cli::args::{SceneOptions, WaitFor};
 use crate::cli::commands::simulate::scene;
 use crate::cli::commands::wait::printer::{self, Form, Printer};
 use crate::cli::commands::wait::tracker::PollIntervals;
-use crate::cli::commands::wait::{self, ObservationPolicy, Order};
+use crate::cli::commands::wait::{self, ObservationPolicy, Order, TIMED_OUT};
 use crate::cli::config::{Config, Loaded, Places, expand};
 use crate::cli::demo_folder::DemoFolder;
+use crate::cli::output;
 use crate::cli::settings::read_settings;
 use crate::clients::auth::{SourceConfig, TokenSource, access_token};
 use crate::clients::http::Http;
@@ -42,7 +44,7 @@ use crate::runtime::notify::Notifier;
 use crate::runtime::perform::{Performer, Services};
 use crate::runtime::terminal::{Screen, Surface, force_restore, install_panic_hook};
 use crate::runtime::watchdog::Watchdog;
-use crate::runtime::{input, loop_input, run, signals};
+use crate::runtime::{input, loop_input, run, signals, stop};
 use crate::simulator::{SimulatorOptions, serve};
 use crate::store::files;
 use crate::store::journal::Journal;
@@ -193,10 +195,11 @@ impl Dashboard {
         Box::pin(run(state, surface, input, &performer, receiver, &clock)).await
     }
 
-    /// Runs in the terminal of this process.
-    async fn show(self, report_folder: Option<PathBuf>) -> anyhow::Result<()> {
+    /// Runs in the terminal of this process; gives the exit status.
+    async fn show(self, report_folder: Option<PathBuf>) -> anyhow::Result<u8> {
         let watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
-        signals::send_to_loop(&self.sender).context("watching for signals")?;
+        let status = signals::send_to_loop(&self.sender).context("watching for signals")?;
+        stop::send_to_loop(&self.sender).context("watching for stops")?;
         install_panic_hook(report_folder);
         let asks_background = self.state.shared.theme == ThemeChoice::Auto;
         let mut screen = Screen::enter(watchdog).context("taking the terminal")?;
@@ -204,24 +207,25 @@ impl Dashboard {
             input::open(asks_background, self.sender.clone()).context("reading the terminal")?;
         let ended = self.run(&mut screen, input).await;
         drop(screen);
+        let mut status = status.load(Ordering::SeqCst);
         for text in ended.context("drawing on the terminal")? {
-            io::stdout().write_all(text.expose().as_bytes()).context("printing the kubeconfig")?;
+            status = output::print(text.expose(), "", status);
         }
-        Ok(())
+        Ok(status)
     }
 }
 
-/// Opens the dashboard on the configured SKE.
+/// Opens the dashboard on the configured SKE; gives the exit status.
 ///
 /// # Errors
 /// What keeps it from starting, or the terminal went away.
-pub async fn dashboard(loaded: &Loaded, places: &Places<'_>, log: LogBuffer) -> anyhow::Result<()> {
+pub async fn dashboard(loaded: &Loaded, places: &Places<'_>, log: LogBuffer) -> anyhow::Result<u8> {
     let machine = Machine::this(places.environment, log);
     let folder = machine.state_folder.clone();
     Dashboard::new(loaded, places, machine).await?.show(folder).await
 }
 
-/// Opens the dashboard on an embedded simulator. It knows the simulator's address and nothing else of it.
+/// Opens the dashboard on an embedded simulator; gives the exit status. It knows the simulator's address and nothing else of it.
 ///
 /// # Errors
 /// What keeps it from starting, or the terminal went away.
@@ -230,7 +234,7 @@ pub async fn demo(
     places: &Places<'_>,
     world: &SceneOptions,
     log: LogBuffer,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<u8> {
     let machine = Machine::this(places.environment, log);
     let clock = machine.clock.clone();
     let options = SimulatorOptions {
@@ -263,8 +267,8 @@ pub async fn demo(
     };
     drop(simulator);
     let left = run_blocking(&clock, FILE_LIMIT, "the folder of the demo", || folder.end()).await;
-    crate::cli::print("", &left?.unwrap_or_default());
-    ended
+    let status = ended?;
+    Ok(output::print("", &left?.unwrap_or_default(), status))
 }
 
 /// What is waited for, and with what; also notes worth a line.
@@ -313,7 +317,12 @@ pub async fn prepare_wait(
 ///
 /// # Errors
 /// What keeps it from starting.
-pub async fn wait(loaded: &Loaded, places: &Places<'_>, words: &WaitFor) -> anyhow::Result<u8> {
+pub async fn wait(
+    loaded: &Loaded,
+    places: &Places<'_>,
+    words: &WaitFor,
+    watchdog: &Watchdog,
+) -> anyhow::Result<u8> {
     let (order, services, notes) = prepare_wait(loaded, places, words, Clock::machine()).await?;
     let notifier = Notifier::of(places.environment, loaded.config.switch("notify.desktop"));
     let settings = read_settings(&loaded.config, places.environment);
@@ -322,7 +331,9 @@ pub async fn wait(loaded: &Loaded, places: &Places<'_>, words: &WaitFor) -> anyh
         // Nobody who reads it is no reason not to wait.
         drop(printer.note(&note));
     }
-    let _watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
+    if let Some(limit) = order.timeout {
+        watchdog.set_limit(limit, TIMED_OUT);
+    }
     Ok(wait::run(order, services, &mut printer, signals::wait_for_end()).await)
 }
 
@@ -348,8 +359,12 @@ fn printer(
     Printer::new(streams.0, streams.1, form, settings.ascii)
 }
 
-/// Columns of the terminal behind standard error; 80 where it does not tell.
+/// Columns of the terminal behind standard error; 80 where it does not tell, none while another program has it.
 fn columns_of_stderr() -> usize {
+    let group = rustix::termios::tcgetpgrp(io::stderr());
+    if group.is_ok_and(|group| group != rustix::process::getpgrp()) {
+        return 0;
+    }
     let told = rustix::termios::tcgetwinsize(io::stderr()).ok().map(|size| size.ws_col);
     told.filter(|columns| *columns > 0).map_or(80, usize::from)
 }

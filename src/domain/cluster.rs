@@ -205,8 +205,8 @@ pub struct ReportedError {
 impl fmt::Display for ReportedError {
     /// The server's words first: they say more than the code.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.message.is_empty() {
-            f.write_str(&self.code)
+        if self.message.is_empty() || self.code.is_empty() {
+            write!(f, "{}{}", self.message, self.code)
         } else {
             write!(f, "{} ({})", self.message, self.code)
         }

@@ -50,7 +50,9 @@ impl Kubectl {
     /// The command line; in a context if one is given that a shell can read back.
     pub fn line(&self, context: Option<&str>) -> String {
         let mut line = "kubectl".to_owned();
-        let context = context.and_then(quote).map(|context| format!("--context {context}"));
+        // With `=` it is a value and no option, whatever it begins with.
+        let joint = if context.is_some_and(|context| context.starts_with('-')) { "=" } else { " " };
+        let context = context.and_then(quote).map(|context| format!("--context{joint}{context}"));
         let namespace = self.namespace.as_ref().map(|namespace| format!("-n {namespace}"));
         let parts = [
             context.as_deref(),
@@ -100,5 +102,11 @@ mod tests {
             assert_eq!(line(None, "get node", name), None, "{name:?}");
         }
         assert_eq!(Kubectl::plain("get nodes").line(Some("a\nb")), "kubectl get nodes");
+    }
+
+    #[test]
+    fn host_10_a_context_is_not_read_as_an_option() {
+        let line = Kubectl::plain("get nodes").line(Some("--token=x"));
+        assert_eq!(line, "kubectl --context=--token=x get nodes");
     }
 }

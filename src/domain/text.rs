@@ -43,19 +43,29 @@ pub fn clean(text: &str) -> String {
     out
 }
 
-/// C1 controls, bidirectional controls, zero-width and other format characters.
+/// C1 controls, separators of lines, and all that Unicode calls ignorable by default: bidirectional controls, zero-width
+/// characters, variation selectors, fillers, tags. The blank of Braille looks like nothing, too.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{80}'..='\u{9f}'
         | '\u{ad}'
+        | '\u{34f}'
         | '\u{61c}'
-        | '\u{180e}'
+        | '\u{115f}'..='\u{1160}'
+        | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}'
+        | '\u{2800}'
+        | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}'
         | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}')
+        | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Columns that a text takes in a terminal.
@@ -108,6 +118,19 @@ pub fn plural(count: usize, one: &str, many: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
 }
 
+/// "199,900": a large number, in groups of three digits.
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -121,6 +144,14 @@ mod tests {
         assert_eq!(clean("one\r\ntwo"), "one two");
         assert_eq!(clean("as  it ~ is"), "as  it ~ is");
         assert!(clean(&"x".repeat(MAX_FOREIGN_TEXT + 1)).ends_with("x…"));
+    }
+
+    #[test]
+    fn host_11_invisible_letters_become_visible_marks() {
+        for c in "\u{3164}\u{115f}\u{1160}\u{ffa0}\u{fe0f}\u{e0041}\u{e0100}\u{34f}\u{2800}".chars()
+        {
+            assert_eq!(clean(&format!("a{c}b")), format!("a⟨U+{:04X}⟩b", u32::from(c)));
+        }
     }
 
     #[test]

@@ -13,6 +13,10 @@ pub enum LoopInput {
     Settled(Message),
     /// An escape sequence to be sent between frames.
     Send(String),
+    /// Somebody wants the process to stop, as Ctrl-Z does.
+    Stop,
+    /// The process was stopped and goes on.
+    Continued,
 }
 
 /// Sends to the event loop; waits while the loop is behind.

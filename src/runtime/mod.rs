@@ -11,6 +11,7 @@ pub mod notify;
 pub mod observers;
 pub mod perform;
 pub mod signals;
+pub mod stop;
 pub mod terminal;
 pub mod watchdog;
 
@@ -103,6 +104,16 @@ where
                     surface.send(&sequence)?;
                     continue;
                 }
+                LoopInput::Stop => {
+                    surface.suspend()?;
+                    frame.buffer = None;
+                    Message::Resumed
+                }
+                LoopInput::Continued => {
+                    surface.resume()?;
+                    frame.buffer = None;
+                    Message::Resumed
+                }
             };
             let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
             let effects = update(&mut state, now, message);
@@ -140,6 +151,7 @@ impl Shutdown<'_> {
                 message
             }
             LoopInput::Send(sequence) => return surface.send(&sequence),
+            LoopInput::Stop | LoopInput::Continued => return Ok(()),
         };
         if !matches!(message, Message::Answered(..)) {
             return Ok(());

@@ -2,6 +2,8 @@
 
 use std::ffi::c_int;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
@@ -10,12 +12,12 @@ use tokio::sync::watch;
 use crate::app::message::Message;
 use crate::runtime::loop_input::{LoopInput, LoopSender};
 
-/// Numbers of the signals that end the program: TERM, INT and HUP, but for those that are ignored from the outset
-/// (`nohup`, a job of a script).
+/// Numbers of the signals that end the program, but for those that are ignored from the outset (`nohup`, a job of a
+/// script).
 pub fn handled() -> impl Iterator<Item = c_int> {
     let ignored = ignored();
-    let numbers = [Signal::TERM, Signal::INT, Signal::HUP].map(Signal::as_raw);
-    numbers.into_iter().filter(move |number| {
+    let ends = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT, Signal::ABORT];
+    ends.map(Signal::as_raw).into_iter().filter(move |number| {
         let bit = u32::try_from(number - 1).unwrap_or(0);
         ignored.checked_shr(bit).unwrap_or(0) & 1 == 0
     })
@@ -28,23 +30,30 @@ fn ignored() -> u64 {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Turns the signals that end the program into [`Message::Terminated`].
+/// Exit status of a program that a signal ended, as shells have it.
+pub fn exit_status(number: u8) -> u8 {
+    128_u8.saturating_add(number)
+}
+
+/// Turns the signals that end the program into [`Message::Terminated`]. Gives the exit status that they ask for.
 ///
 /// # Errors
 /// A handler cannot be installed.
-pub fn send_to_loop(sender: &LoopSender) -> io::Result<()> {
+pub fn send_to_loop(sender: &LoopSender) -> io::Result<Arc<AtomicU8>> {
+    let status = Arc::new(AtomicU8::new(0));
     for number in handled() {
         let mut stream = signal(SignalKind::from_raw(number))?;
-        let sender = sender.clone();
+        let (sender, status) = (sender.clone(), Arc::clone(&status));
         tokio::spawn(async move {
             while stream.recv().await.is_some() {
+                status.store(exit_status(u8::try_from(number).unwrap_or(0)), Ordering::SeqCst);
                 if sender.send(LoopInput::Message(Message::Terminated)).await.is_err() {
                     break;
                 }
             }
         });
     }
-    Ok(())
+    Ok(status)
 }
 
 /// Waits for a signal that ends the program and gives its number; for commands without a screen. Where no handler can

@@ -17,10 +17,11 @@ use crossterm::terminal::{
 use crossterm::{cursor, execute, queue};
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
-use rustix::termios::{QueueSelector, tcflush};
+use rustix::termios::{LocalModes, QueueSelector, tcflush, tcgetattr};
 
 use crate::app::session::window::WindowStatus;
 use crate::runtime::notify::{Notifier, PROGRESS_OFF};
+use crate::runtime::stop::stop_process_group;
 use crate::runtime::watchdog::Watchdog;
 use crate::store::private_file::{create_folder, replace, unobserved};
 
@@ -73,6 +74,14 @@ pub trait Surface {
     /// The terminal is gone.
     fn suspend(&mut self) -> io::Result<()>;
 
+    /// Takes the terminal anew after the process was stopped: somebody else may have used it meanwhile.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    fn resume(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Called when everything was taken in and drawn, and the loop waits until this monotonic moment.
     fn wait_until(&mut self, _until: Option<Duration>) {}
 
@@ -94,6 +103,8 @@ static PROGRESSED: AtomicBool = AtomicBool::new(false);
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
     mouse: bool,
+    /// It was suspended and took the terminal back; the signal that says so is still to come.
+    is_back: bool,
     watchdog: Watchdog,
 }
 
@@ -105,12 +116,13 @@ impl Screen {
     pub fn enter(watchdog: Watchdog) -> io::Result<Self> {
         enter()?;
         let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
-        Ok(Self { terminal, mouse: false, watchdog })
+        Ok(Self { terminal, mouse: false, is_back: false, watchdog })
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
+        self.watchdog.leave();
         restore();
     }
 }
@@ -215,6 +227,23 @@ impl Surface for Screen {
     fn suspend(&mut self) -> io::Result<()> {
         restore();
         stop_process_group();
+        self.is_back = true;
+        self.take_back()
+    }
+
+    fn resume(&mut self) -> io::Result<()> {
+        let is_raw = tcgetattr(io::stdin())
+            .is_ok_and(|modes| !modes.local_modes.contains(LocalModes::ICANON));
+        if std::mem::take(&mut self.is_back) && is_raw {
+            return Ok(());
+        }
+        restore();
+        self.take_back()
+    }
+}
+
+impl Screen {
+    fn take_back(&mut self) -> io::Result<()> {
         enter()?;
         if self.mouse {
             execute!(io::stdout(), EnableMouseCapture)?;
@@ -230,12 +259,6 @@ pub fn clear_screen<B: Backend>(terminal: &mut Terminal<B>) -> Result<(), B::Err
     // Resets the buffer of the last frame; the other one is clean.
     terminal.swap_buffers();
     Ok(())
-}
-
-/// Stops the process group as Ctrl-Z does in a shell; returns after `fg`.
-fn stop_process_group() {
-    // The whole group, as the terminal would do it, so that a wrapping script stops too.
-    let _refused = rustix::process::kill_current_process_group(rustix::process::Signal::TSTP);
 }
 
 /// Installs the panic hook: a panic of the loop restores the screen first, then says one sentence and where

@@ -1,28 +1,45 @@
-//! Ends the process where the event loop cannot: some seconds after it was quit or got a signal. A thread of its own,
-//! which needs no task, no lock of standard output and no terminal that takes any.
+//! Ends the process where the event loop cannot: when it takes no notice of a signal or of the end of its time, or does
+//! not end after it was quit. A thread of its own, which needs no task, no lock of standard output and no terminal
+//! that takes any.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use signal_hook::{flag, low_level::pipe};
 
+use crate::clock::Clock;
 use crate::runtime::signals;
 
-/// How long the program may take to end by itself; it waits up to 4 s for answers and files.
+/// How long the program may take to notice a signal, or that its time is over.
+const NOTICE: Duration = Duration::from_millis(1_200);
+/// How long it may take to end after it was quit; it waits up to 4 s for answers and files.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long the terminal may take to be restored.
-const RESTORE_LIMIT: Duration = Duration::from_secs(2);
+const RESTORE_LIMIT: Duration = Duration::from_millis(400);
 /// Exit status when it was quit.
 const QUIT: usize = 1;
+/// What is sent to the thread; signals send another byte.
+const ARM: u8 = b'q';
+const LEAVE: u8 = b'l';
 
-/// Waits for the signals that end the program, and for [`Watchdog::arm`].
+/// Waits for the signals that end the program, and for what it is told.
 pub struct Watchdog {
     wake: UnixStream,
+    clock: Clock,
+    /// When the time of the program is over, and its exit status then.
+    limit: Arc<Mutex<Option<(Duration, u8)>>>,
+}
+
+/// Why the program should have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    TimeOver(u8),
+    Signal,
+    Quit,
 }
 
 impl Watchdog {
@@ -31,7 +48,7 @@ impl Watchdog {
     /// # Errors
     /// The thread, or a handler of a signal, cannot be made.
     pub fn start(restore: fn()) -> io::Result<Self> {
-        let (wake, mut woken) = UnixStream::pair()?;
+        let (wake, woken) = UnixStream::pair()?;
         let status = Arc::new(AtomicUsize::new(QUIT));
         for signal in signals::handled() {
             // Handlers run in this order: the status is there before the thread wakes up.
@@ -39,34 +56,106 @@ impl Watchdog {
             flag::register_usize(signal, Arc::clone(&status), 128 + number)?;
             pipe::register(signal, wake.try_clone()?)?;
         }
+        let watchdog = Self { wake, clock: Clock::machine(), limit: Arc::default() };
+        let (clock, limit) = (watchdog.clock.clone(), Arc::clone(&watchdog.limit));
         thread::Builder::new().name("watchdog".to_owned()).spawn(move || {
-            if woken.read_exact(&mut [0]).is_ok() {
-                thread::sleep(GRACE);
-                end_process(status.load(Ordering::SeqCst), restore);
-            }
+            let Some(cause) = watch(woken, &clock, &limit) else { return };
+            let status = match cause {
+                Cause::TimeOver(status) => usize::from(status),
+                Cause::Signal | Cause::Quit => status.load(Ordering::SeqCst),
+            };
+            end_process(cause, status, restore);
         })?;
-        Ok(Self { wake })
+        Ok(watchdog)
     }
 
     /// The program is about to end; where it does not, it is ended.
     pub fn arm(&self) {
+        self.send(ARM);
+    }
+
+    /// Nothing but the terminal is left to be restored.
+    pub fn leave(&self) {
+        self.send(LEAVE);
+    }
+
+    /// The program ends with this status after `limit`; where it does not, it is ended.
+    pub fn set_limit(&self, limit: Duration, status: u8) {
+        let end = self.clock.monotonic().saturating_add(limit);
+        *self.limit.lock().unwrap_or_else(PoisonError::into_inner) = Some((end, status));
+        self.send(0);
+    }
+
+    fn send(&self, byte: u8) {
         // Fails only when the thread has gone.
-        drop((&self.wake).write_all(&[0]));
+        drop((&self.wake).write_all(&[byte]));
     }
 }
 
-fn end_process(status: usize, restore: fn()) {
+/// Waits until the program should have ended, and says why.
+fn watch(
+    mut woken: UnixStream,
+    clock: &Clock,
+    limit: &Mutex<Option<(Duration, u8)>>,
+) -> Option<Cause> {
+    let mut end: Option<(Duration, Cause)> = None;
+    loop {
+        let left = end.map(|(end, _)| end.saturating_sub(clock.monotonic()));
+        // No time at all means none to the system, too.
+        woken.set_read_timeout(left.map(|left| left.max(Duration::from_millis(1)))).ok()?;
+        let mut byte = [0];
+        match woken.read(&mut byte) {
+            Ok(0) => return None,
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => {
+                let (at, cause) = end?;
+                if at <= clock.monotonic() {
+                    return Some(cause);
+                }
+            }
+        }
+        let within = |time: Duration| clock.monotonic().saturating_add(time);
+        let was_signalled = matches!(end, Some((_, Cause::Signal)));
+        end = match (byte[0], end) {
+            (0, None | Some((_, Cause::TimeOver(_)))) => {
+                let limit = *limit.lock().unwrap_or_else(PoisonError::into_inner);
+                limit.map(|(at, status)| (at.saturating_add(NOTICE), Cause::TimeOver(status)))
+            }
+            (0, end) => end,
+            (ARM, _) => {
+                let cause = if was_signalled { Cause::Signal } else { Cause::Quit };
+                Some((within(GRACE), cause))
+            }
+            (LEAVE, Some((at, Cause::Signal))) => {
+                Some((at.min(within(RESTORE_LIMIT)), Cause::Signal))
+            }
+            (LEAVE, end) => end,
+            // A signal; one that is repeated gives no new time.
+            (_, Some((at, Cause::Signal))) => Some((at, Cause::Signal)),
+            (_, Some((at, _))) => Some((at.min(within(NOTICE)), Cause::Signal)),
+            (_, None) => Some((within(NOTICE), Cause::Signal)),
+        };
+    }
+}
+
+fn end_process(cause: Cause, status: usize, restore: fn()) {
     tracing::error!(status, "ended by the watchdog");
     // One message, once.
     let (sender, restored) = mpsc::sync_channel(1);
     let work = move || {
         restore();
-        let reason = if status == QUIT { "it was quit" } else { "a signal" };
+        let what = match cause {
+            Cause::TimeOver(_) => "skeys did not end when its time was over".to_owned(),
+            Cause::Signal => "skeys did not end after a signal".to_owned(),
+            Cause::Quit => {
+                format!("skeys did not end within {} s after it was quit", GRACE.as_secs())
+            }
+        };
         drop(writeln!(
             io::stderr(),
-            "skeys did not end within {} s after {reason}: a terminal, a file or a program does not answer. \
+            "{what}: a terminal, a file or a program does not answer. \
              Rotations go on on the server; starting skeys again shows where they stand.",
-            GRACE.as_secs()
         ));
         sender.send(()).unwrap_or_default();
     };

@@ -14,7 +14,27 @@ async fn auth_02_a_token_that_expired_before_the_start_is_reported_with_its_expi
     journey.says("the token of ops-sa@acme expired at 2026-11-24 12:00:00 UTC");
     journey.says("Restart skeys with a new token in STACKIT_ACCESS_TOKEN.");
     journey.wait(30).await;
-    assert!(journey.simulator.request_log().is_empty(), "a dead token is not sent");
+    // SKE is asked for its time once, without the token.
+    let log = journey.simulator.request_log();
+    assert!(log.len() <= 1 && log.iter().all(|call| call.status == Some(401)), "{log:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auth_13_a_clock_a_day_ahead_is_said_where_it_ends_the_token() {
+    // The token of the test above, two hours after its end by this clock.
+    let payload = "eyJlbWFpbCI6Im9wcy1zYUBhY21lIiwiZXhwIjoxNzk1NTIxNjAwfQ";
+    let token = format!("eyJhbGciOiJSUzUxMiJ9.{payload}.c2ln");
+    let setting = Setting { ahead: 86_400, ..Setting::default() };
+    let journey = Journey::with(setting.set("STACKIT_ACCESS_TOKEN", &token)).await;
+    journey.says("expired at 2026-11-24 12:00:00 UTC");
+    journey.hides("by this machine's clock");
+    // Twelve hours after today's start by SKE's clock, and over by this one.
+    let payload = "eyJlbWFpbCI6Im9wcy1zYUBhY21lIiwiZXhwIjoxNzk1NTcyMDAwfQ";
+    let token = format!("eyJhbGciOiJSUzUxMiJ9.{payload}.c2ln");
+    let setting = Setting { ahead: 86_400, ..Setting::default() };
+    let journey = Journey::with(setting.set("STACKIT_ACCESS_TOKEN", &token)).await;
+    journey.says("by this machine's clock, which is about 1d ahead of SKE's");
+    journey.says("Set this machine's clock, then try again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -51,6 +51,78 @@ fn tty_04_the_first_key_after_a_resize_is_not_delayed() {
 }
 
 #[test]
+fn tty_13_a_sequence_whose_rest_is_late_is_no_keys() {
+    let mut terminal = Terminal::demo(120, 36);
+    let late = |terminal: &mut Terminal, first: &[u8], rest: &[u8], wait: u64| {
+        terminal.send(first);
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        terminal.send(rest);
+    };
+    for round in 0..30 {
+        late(&mut terminal, b"\x1b", b"[C", 1 + round);
+    }
+    // The end of a paste is cut, too; the keys in it would quit, or open dialogs.
+    for wait in [1, 10, 30] {
+        late(&mut terminal, b"\x1b", b"[200~RCqqy\r", wait);
+        late(&mut terminal, b"qq\x1b", b"[201~", wait);
+    }
+    // An answer of the terminal, and an arrow behind another key.
+    late(&mut terminal, b"\x1b", b"]11;rgb:1e1e/1e1e/1e1e\x1b\\", 10);
+    late(&mut terminal, b"j\x1b", b"[C", 10);
+    terminal.send(b"?");
+    terminal.until("select the columns");
+    terminal.send(b"\x1b");
+    terminal.wait_for("help closed", |screen| !screen.contents().contains("select the columns"));
+    terminal.until("32 clusters");
+    assert!(!String::from_utf8_lossy(&terminal.bytes()).contains("Reconcile "));
+    terminal.send(b"q");
+    assert_eq!(terminal.end_restored(), 0);
+}
+
+#[test]
+fn tty_19_answers_nobody_asked_for_do_nothing() {
+    let mut terminal = Terminal::demo(120, 36);
+    for answer in [
+        &b"\x1b[>41;377;0c"[..],
+        b"\x1b[?62;4;6;22c",
+        b"\x1bP>|qRC y(377)\x1b\\",
+        b"\x1bP1$rqRC\x1b\\",
+        b"\x1b_Gi=1;qRCy\x1b\\",
+        b"\x1b]52;c;cXVpdA==\x07",
+        b"\x1b]11;rgb:1e1e/qqqq",
+    ] {
+        terminal.send(answer);
+    }
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    terminal.send(b"?");
+    terminal.until("select the columns");
+    terminal.send(b"\x1b");
+    terminal.wait_for("help closed", |screen| !screen.contents().contains("select the columns"));
+    terminal.until("32 clusters");
+    terminal.send(b"q");
+    assert_eq!(terminal.end_restored(), 0);
+}
+
+#[test]
+fn tty_20_ctrl_c_ends_it_although_a_paste_never_ends() {
+    let mut terminal = Terminal::demo(120, 36);
+    terminal.send(b"\x1b[200~some text");
+    terminal.send(b"\x03");
+    assert_eq!(terminal.end_restored(), 0);
+}
+
+#[test]
+fn tty_20_a_paste_that_never_ends_ends_by_itself() {
+    let mut terminal = Terminal::demo(120, 36);
+    terminal.send(b"/\x1b[200~zzzy");
+    terminal.until("zzzy");
+    terminal.send(b"\x1b");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    terminal.send(b"q");
+    assert_eq!(terminal.end_restored(), 0);
+}
+
+#[test]
 fn a_terminal_that_is_too_small_shows_a_sentence() {
     let mut terminal = Terminal::run(&[SKEYS, "demo", "--theme", "dark"], 24, 5, &[]);
     terminal.until("30x8 at least; this is");

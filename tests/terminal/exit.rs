@@ -1,11 +1,16 @@
 //! Every way in which the program ends or is interrupted.
 
+use std::time::{Duration, Instant};
+
 use rustix::process::Signal;
 use rustix::termios::{LocalModes, tcgetattr};
 use skeys::testing::runtime::terminal::{Screen, Surface, force_restore, install_panic_hook};
 use skeys::testing::runtime::watchdog::Watchdog;
 
 use crate::support::{SKEYS, Terminal, closed_under_the_demo};
+
+/// Within this time it ends, whatever the terminal does: two seconds, and what a busy machine takes beside them.
+const SOON: Duration = Duration::from_secs(3);
 
 /// Runs the demo below a shell that afterwards says how it ended and how the terminal is set.
 fn below_a_shell() -> Terminal {
@@ -41,7 +46,22 @@ fn tty_02_signals_restore_the_terminal_and_exit() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let mut terminal = Terminal::demo(100, 30);
         terminal.signal(signal);
-        assert_eq!(terminal.end_restored(), 0, "{signal:?}");
+        assert_eq!(terminal.end_restored(), status_of(signal), "{signal:?}");
+    }
+}
+
+fn status_of(signal: Signal) -> u32 {
+    128 + u32::try_from(signal.as_raw()).unwrap()
+}
+
+#[test]
+fn tty_21_cli_07_quit_and_abort_end_it_with_the_terminal_restored() {
+    for signal in [Signal::QUIT, Signal::ABORT] {
+        let mut terminal = Terminal::demo(100, 30);
+        terminal.signal(signal);
+        assert_eq!(terminal.end_restored(), status_of(signal), "{signal:?}");
+        let modes = tcgetattr(terminal.slave()).unwrap().local_modes;
+        assert!(modes.contains(LocalModes::ICANON | LocalModes::ECHO), "{modes:?}");
     }
 }
 
@@ -50,7 +70,7 @@ fn tty_02_a_terminal_that_is_closed_leaves_no_process() {
     for hangup in [true, false] {
         let home = tempfile::tempdir().unwrap();
         let mut child = closed_under_the_demo(home.path(), hangup);
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
                 break status;
@@ -59,7 +79,7 @@ fn tty_02_a_terminal_that_is_closed_leaves_no_process() {
                 start.elapsed().as_secs() < 60,
                 "it goes on without a terminal; hangup: {hangup}"
             );
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         };
         assert_ne!(status.code(), Some(101), "a dead terminal is no defect");
     }
@@ -85,6 +105,63 @@ fn tty_03_ctrl_z_and_fg_with_a_resize_in_between() {
     terminal.send(b"q");
     terminal.until("ended 0");
     terminal.end_restored();
+}
+
+/// Runs the demo as a job of a shell that says when it has stopped, and begins it again after a line is read.
+fn as_a_job() -> (Terminal, rustix::process::Pid) {
+    let script = format!(
+        "set -m; '{SKEYS}' demo; echo \"stopped $?\"; stty -a; read -r line; fg >/dev/null; \
+         echo \"ended $?\""
+    );
+    let terminal = Terminal::run(&["bash", "-c", &script], 100, 30, &[]);
+    terminal.until("32 clusters");
+    let group = terminal.foreground();
+    (terminal, group)
+}
+
+#[test]
+fn tty_14_a_stop_from_outside_restores_the_terminal_and_goes_on_as_before() {
+    for signal in [Signal::TSTP, Signal::STOP] {
+        let (mut terminal, group) = as_a_job();
+        rustix::process::kill_process(group, signal).unwrap();
+        terminal.wait_for("the shell", |screen| {
+            // Nothing can be done before SIGSTOP.
+            (signal == Signal::STOP) == screen.alternate_screen()
+                && screen.contents().contains(&format!("stopped {}", 128 + signal.as_raw()))
+        });
+        terminal.send(b"\n");
+        terminal.wait_for("the dashboard", |screen| {
+            screen.alternate_screen()
+                && screen.rows(0, 100).nth(29).is_some_and(|row| row.contains("help"))
+                && !screen.contents().contains("stopped")
+        });
+        let modes = tcgetattr(terminal.slave()).unwrap().local_modes;
+        assert!(!modes.intersects(LocalModes::ICANON | LocalModes::ECHO), "{modes:?}");
+        terminal.send(b"?");
+        terminal.until("select the columns");
+        terminal.send(b"\x1b");
+        terminal
+            .wait_for("help closed", |screen| !screen.contents().contains("select the columns"));
+        terminal.send(b"q");
+        terminal.until("ended 0");
+        terminal.end_restored();
+    }
+}
+
+#[test]
+fn tty_14_sigcont_alone_draws_everything_again() {
+    let mut terminal = Terminal::demo(100, 30);
+    let slave = terminal.slave();
+    std::io::Write::write_all(&mut &slave, b"\x1b[2J\x1b[?1049l\x1b[?2004l").unwrap();
+    terminal.wait_for("what others write", |screen| !screen.alternate_screen());
+    terminal.signal(Signal::CONT);
+    terminal.wait_for("the dashboard", |screen| {
+        screen.alternate_screen()
+            && screen.bracketed_paste()
+            && screen.contents().contains("32 clusters")
+    });
+    terminal.send(b"q");
+    assert_eq!(terminal.end(), 0);
 }
 
 /// What the child process of the next test does: it takes the terminal as the program does, then panics.
@@ -120,9 +197,10 @@ fn tty_15_a_signal_ends_it_although_the_terminal_takes_no_output() {
         let slave = terminal.stop_output();
         // Whatever it draws now hangs, and so would giving the terminal back.
         terminal.send(b"?");
+        let start = Instant::now();
         terminal.signal(signal);
-        let number = u32::try_from(signal.as_raw()).unwrap();
-        assert_eq!(terminal.end(), 128 + number, "{signal:?}");
+        assert_eq!(terminal.end(), status_of(signal), "{signal:?}");
+        assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
         let modes = tcgetattr(&slave).unwrap().local_modes;
         assert!(modes.contains(LocalModes::ICANON | LocalModes::ECHO), "{modes:?}");
     }

@@ -52,6 +52,34 @@ fn file_14_a_read_only_home_does_not_prevent_running() {
     assert_eq!(terminal.end_restored(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auth_11_the_token_of_a_command_works_and_a_fifo_without_a_writer_keeps_nothing_from_ending()
+ {
+    let cloud = Cloud::begin().await;
+    cloud.put("delta", "PREPARED");
+    // It lists and reads, so that the token is needed more than once.
+    let script = format!(
+        "t=$STACKIT_ACCESS_TOKEN; unset STACKIT_ACCESS_TOKEN; \
+         '{SKEYS}' --token-file <(echo \"$t\") wait delta --for prepared; echo \"status $?\""
+    );
+    let environment = cloud.environment(&[]);
+    let terminal = Terminal::run(&["bash", "-c", &script], 120, 10, &environment);
+    terminal.until("status 0");
+    let make = "mkfifo never; exec ";
+    for words in ["wait delta --for prepared", ""] {
+        let script = format!("{make}'{SKEYS}' --token-file never {words}");
+        let mut terminal = Terminal::run(&["bash", "-c", &script], 120, 10, &environment);
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        let start = std::time::Instant::now();
+        terminal.signal(rustix::process::Signal::TERM);
+        terminal.end();
+        assert!(start.elapsed().as_secs() < 3, "{words}: {:?}", start.elapsed());
+        let mut terminal = Terminal::run(&["bash", "-c", &script], 120, 10, &environment);
+        assert_eq!(terminal.end(), 1);
+        terminal.until("the token in never: no answer within 10 s");
+    }
+}
+
 /// What the child of the next test does: it replaces a file and is killed at one step.
 #[test]
 fn child_that_is_killed() {

@@ -141,6 +141,12 @@ impl Terminal {
         options.read(true).write(true).custom_flags(flags).open(path).unwrap()
     }
 
+    /// The process group that has the terminal.
+    pub fn foreground(&self) -> rustix::process::Pid {
+        let group = self.master.process_group_leader().unwrap();
+        rustix::process::Pid::from_raw(group).unwrap()
+    }
+
     /// Lets the terminal take nothing more, as after Ctrl-S or when the connection to it hangs.
     pub fn stop_output(&self) -> std::fs::File {
         let slave = self.slave();

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -78,10 +79,10 @@ async fn tty_03_the_bar_is_redrawn_after_fg_and_after_a_resize() {
     terminal.until("bravo PREPARED");
     let drawn = || String::from_utf8_lossy(&terminal.bytes()).matches("bravo").count();
     let drawn_more_than = |before: usize| {
-        let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let patience = Instant::now() + Duration::from_secs(20);
         while drawn() <= before {
-            assert!(std::time::Instant::now() < patience, "{}", terminal.screen());
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            assert!(Instant::now() < patience, "{}", terminal.screen());
+            std::thread::sleep(Duration::from_millis(5));
         }
     };
     let before = drawn();
@@ -90,6 +91,40 @@ async fn tty_03_the_bar_is_redrawn_after_fg_and_after_a_resize() {
     let before = drawn();
     terminal.resize(32, 10);
     drawn_more_than(before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tty_18_nothing_is_drawn_while_it_is_in_the_background() {
+    let cloud = Cloud::begin().await;
+    let script = format!(
+        "set -m; '{SKEYS}' wait delta --for prepared & \
+         read -r line; echo mark-1; fg; echo mark-2; bg; read -r line; echo mark-3; fg; echo \"status $?\""
+    );
+    let mut terminal = Terminal::run(&["bash", "-c", &script], 100, 20, &cloud.environment(&[]));
+    let drawn = |terminal: &Terminal| {
+        String::from_utf8_lossy(&terminal.bytes()).matches("\r\u{1b}[K").count()
+    };
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(drawn(&terminal), 0, "{}", terminal.screen());
+    assert!(!terminal.bytes().contains(&0x1b), "{}", terminal.screen());
+    terminal.send(b"\n");
+    terminal.until("mark-1");
+    // It was not stopped: nothing tells it but a look at the terminal.
+    terminal.until("delta PREPARING");
+    terminal.send(b"\x1a");
+    terminal.until("mark-2");
+    let before = drawn(&terminal);
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(drawn(&terminal), before, "{}", terminal.screen());
+    terminal.send(b"\n");
+    terminal.until("mark-3");
+    let patience = Instant::now() + Duration::from_secs(20);
+    while drawn(&terminal) <= before {
+        assert!(Instant::now() < patience, "{}", terminal.screen());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    cloud.put("delta", "PREPARED");
+    terminal.until("status 0");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -152,7 +187,9 @@ async fn a_dumb_terminal_gets_lines() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tty_02_sigterm_exits_with_143_and_sigint_with_130() {
     let cloud = Cloud::begin().await;
-    for (number, status) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+    for (number, status) in
+        [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129), (Signal::QUIT, 131)]
+    {
         if is_ignored(number) {
             // Whoever runs the tests wants that, and the program inherits it.
             continue;
@@ -174,8 +211,54 @@ async fn tty_15_a_signal_ends_it_although_the_terminal_takes_no_output() {
     let mut terminal = Terminal::run(&words, 100, 30, &cloud.environment(&[]));
     terminal.until("PREPARING");
     let _slave = terminal.stop_output();
+    // It hangs in drawing the bar.
+    std::thread::sleep(Duration::from_millis(1_500));
+    let start = Instant::now();
     terminal.signal(Signal::TERM);
     assert_eq!(terminal.end(), 143);
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tty_15_the_time_is_over_although_the_terminal_takes_no_output() {
+    let cloud = Cloud::begin().await;
+    let words = [SKEYS, "wait", "delta", "--for", "prepared", "--timeout", "4s"];
+    let start = Instant::now();
+    let mut terminal = Terminal::run(&words, 100, 30, &cloud.environment(&[]));
+    terminal.until("PREPARING");
+    let _slave = terminal.stop_output();
+    assert_eq!(terminal.end(), 124);
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cli_06_a_full_device_is_told_and_has_a_status_of_its_own() {
+    let cloud = Cloud::begin().await;
+    let home = tempfile::tempdir().unwrap();
+    cloud.put("delta", "PREPARED");
+    for words in [
+        &["wait", "delta", "--for", "prepared"][..],
+        &["config", "path"],
+        &["config", "check"],
+        &["simulate", "--listen", "127.0.0.1:0"],
+        &["--help"],
+        &["wait", "--help"],
+        &["--version"],
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let child = Command::new(SKEYS)
+            .args(words)
+            .env_clear()
+            .env("HOME", home.path())
+            .envs(cloud.environment(&[]))
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (status, _, err) = ended(child);
+        assert_eq!(status, 74, "{words:?}: {err}");
+        assert!(err.contains("could not print: No space left on device"), "{words:?}: {err}");
+    }
 }
 
 /// Whether this process, and so whatever it begins, ignores a signal.
@@ -298,7 +381,7 @@ fn it_works_with_what_skeys_simulate_prints() {
     let (status, out, err) =
         plain(home.path(), &["wait", "bravo", "--for", "prepared"], &environment);
     signal(&server, Signal::TERM);
-    assert!(server.wait().unwrap().success(), "the simulator ends well");
+    assert_eq!(server.wait().unwrap().code(), Some(143));
     assert_eq!((status, err.as_str()), (0, ""));
     assert!(out.contains(" bravo PREPARED (already reached; started "), "{out}");
 }

@@ -35,13 +35,20 @@ pub fn names(fleet: &Fleet, id: &ClusterId) -> Vec<String> {
 
 /// A project's name as a part of a context's and a file's.
 fn name_part(text: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-    text.chars().map(plain).collect::<String>().trim_matches(['-', '.']).to_lowercase()
+    plain_word(text).to_lowercase()
 }
 
-/// The file of its own for a name.
+/// A text as a word that is neither a path, a hidden file nor an option.
+fn plain_word(text: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    text.chars().map(plain).collect::<String>().trim_matches(['-', '.']).to_owned()
+}
+
+/// The file of its own for a name; it lies in the configured folder, whatever the name is.
 pub fn file_of(settings: &Settings, name: &str) -> String {
-    format!("{}/{name}.yaml", settings.folder.trim_end_matches('/'))
+    let word = plain_word(name);
+    let word = if word.is_empty() { "kubeconfig" } else { &word };
+    format!("{}/{word}.yaml", settings.folder.trim_end_matches('/'))
 }
 
 /// A name that nothing has yet, as far as can be seen.
@@ -63,4 +70,44 @@ pub fn free_name(
     candidates
         .into_iter()
         .find(|name| form.context.value().trim() != name && !plan.names.contains(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use crate::app::kubeconfig::names::file_of;
+    use crate::app::settings::Settings;
+
+    fn file(name: &str) -> String {
+        file_of(&Settings { folder: "/home/me/kube/".to_owned(), ..Settings::defaults() }, name)
+    }
+
+    #[test]
+    fn host_10_a_cluster_cannot_choose_where_its_file_lies() {
+        for (name, path) in [
+            ("shop-prod", "/home/me/kube/shop-prod.yaml"),
+            ("../../.ssh/config", "/home/me/kube/ssh-config.yaml"),
+            ("a/../../b", "/home/me/kube/a-..-..-b.yaml"),
+            ("..", "/home/me/kube/kubeconfig.yaml"),
+            ("--output", "/home/me/kube/output.yaml"),
+        ] {
+            assert_eq!(file(name), path);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(crate::property_cases(256))]
+
+        #[test]
+        fn host_10_any_name_stays_in_the_folder(name in any::<String>()) {
+            let file = file(&name);
+            let path = Path::new(&file);
+            prop_assert_eq!(path.parent(), Some(Path::new("/home/me/kube")));
+            let name = path.file_name().unwrap().to_str().unwrap();
+            prop_assert!(!name.starts_with(['-', '.']), "{}", name);
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use anyhow::Context;
 
 use crate::cli::args::SceneOptions;
+use crate::cli::output;
 use crate::clock::Clock;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::signals;
@@ -14,25 +15,26 @@ use crate::runtime::watchdog::Watchdog;
 use crate::simulator::scene::Scene;
 use crate::simulator::{SimulatorOptions, serve};
 
-/// Serves until TERM, INT or HUP.
+/// Serves until a signal ends it; gives the exit status.
 ///
 /// # Errors
-/// The scene is invalid, the address is in use, or standard output is closed.
-pub async fn run(listen: SocketAddr, options: &SceneOptions) -> anyhow::Result<()> {
+/// The scene is invalid, or the address is in use.
+pub async fn run(listen: SocketAddr, options: &SceneOptions) -> anyhow::Result<u8> {
     let clock = Clock::machine();
     let scene = scene(options, &clock).await?;
     let &SceneOptions { seed, speed, .. } = options;
     let options = SimulatorOptions { seed, speed, scene, listen };
     let simulator = serve(options, clock).await?;
     let mut out = std::io::stdout();
-    for (name, value) in simulator.exports() {
-        writeln!(out, "export {name}={value}").context("printing the environment variables")?;
+    let mut lines = simulator.exports().into_iter();
+    let printed = lines.try_for_each(|(name, value)| writeln!(out, "export {name}={value}"));
+    if let Err(error) = printed.and_then(|()| out.flush()) {
+        return Ok(output::judge(Err(error), 1));
     }
-    out.flush().context("printing the environment variables")?;
     let _watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
-    let _number = signals::wait_for_end().await;
+    let number = signals::wait_for_end().await;
     drop(simulator);
-    Ok(())
+    Ok(signals::exit_status(number))
 }
 
 /// The scene to play: a file, or the built-in fleet.

@@ -12,25 +12,27 @@ mod tests;
 pub mod token_file;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clients::auth::claims::Claims;
 pub use crate::clients::auth::source::{AuthSettings, PathSetting, SourceConfig, SourceKind};
-use crate::clients::auth::source::{Granted, Source, Tokens};
+use crate::clients::auth::source::{Granted, Read, Source, Tokens};
 use crate::clients::http::Http;
-use crate::clock::Clock;
+use crate::clock::{BlockingError, Clock};
 use crate::domain::age;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::identity::Identity;
 use crate::domain::secret::Secret;
 
+/// Longest time to read a token file.
+const READ_LIMIT: Duration = Duration::from_secs(10);
 /// A token is renewed this long before its end.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_secs(60);
-/// After a failed renewal the endpoint is left alone for this long while the old token still works.
-const RENEWAL_PAUSE: SignedDuration = SignedDuration::from_secs(10);
+/// After a failed renewal the endpoint is left alone for this long; whoever asks meanwhile gets the same failure.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
 /// A token that was renewed because of a 401 and is refused again within this time means signed out.
 const FORCED_RENEWAL_PAUSE: Duration = Duration::from_secs(30);
 /// A source that ends within this time is warned of.
@@ -65,8 +67,12 @@ struct State {
     current: Option<Granted>,
     /// Monotonic moment of the last renewal that a 401 asked for.
     forced: Option<Duration>,
-    /// Moment before which a failed renewal is not repeated.
-    pause_until: Option<Timestamp>,
+    /// Why the last renewal failed, and the monotonic moment before which it is not repeated.
+    failed: Option<(Duration, Failure)>,
+    /// Alive while a file is read.
+    reading: Weak<()>,
+    /// By how much SKE's clock is ahead of this machine's, asked for where a token has ended.
+    skew: Option<SignedDuration>,
 }
 
 #[derive(Default)]
@@ -95,7 +101,7 @@ impl TokenSource {
             Tokens::Read(read) => claims::read(&read()?),
             Tokens::Issued(_) => Claims { who: source.account.clone(), until: None },
         };
-        let shown = Shown { claims, notes: std::mem::take(&mut source.notes), failing: None };
+        let shown = Shown { claims, notes: std::mem::take(&mut source.notes), ..Shown::default() };
         Ok(Self(Arc::new(Inner {
             source,
             clock,
@@ -115,7 +121,7 @@ impl TokenSource {
                 return Ok(secret.clone());
             }
             Tokens::Read(read) => {
-                let secret = read()?;
+                let secret = self.read(Arc::clone(read)).await?;
                 self.update_shown(&secret, None);
                 self.check_end(&secret)?;
                 return Ok(secret);
@@ -127,11 +133,14 @@ impl TokenSource {
         let lives = |held: &Granted, margin| {
             held.until.is_none_or(|until| until.duration_since(now) > margin)
         };
-        if let Some(held) = &state.current {
-            let paused = state.pause_until.is_some_and(|until| now < until);
-            if lives(held, RENEW_BEFORE) || paused && lives(held, SignedDuration::ZERO) {
-                return Ok(held.secret.clone());
-            }
+        let failed = self.failed_just_now(&state);
+        if let Some(held) = &state.current
+            && (lives(held, RENEW_BEFORE) || failed.is_some() && lives(held, SignedDuration::ZERO))
+        {
+            return Ok(held.secret.clone());
+        }
+        if let Some(failure) = failed {
+            return Err(failure);
         }
         match self.store_issued(issue().await, &mut state) {
             Ok(secret) => Ok(secret),
@@ -168,6 +177,9 @@ impl TokenSource {
             state.forced.is_some_and(|at| monotonic.saturating_sub(at) < FORCED_RENEWAL_PAUSE);
         if just_forced {
             return Err(signed_out(format!("it was renewed a moment ago: {remedy}")));
+        }
+        if let Some(failure) = self.failed_just_now(&state) {
+            return Err(failure);
         }
         let secret = self.store_issued(issue().await, &mut state)?;
         state.forced = Some(monotonic);
@@ -213,6 +225,12 @@ impl TokenSource {
         notes
     }
 
+    /// Why there is no use in asking for a token now.
+    fn failed_just_now(&self, state: &State) -> Option<Failure> {
+        let (until, failure) = state.failed.as_ref()?;
+        (self.0.clock.monotonic() < *until).then(|| failure.clone())
+    }
+
     /// Takes over what was issued.
     fn store_issued(
         &self,
@@ -223,14 +241,14 @@ impl TokenSource {
             Ok(granted) => {
                 self.update_shown(&granted.secret, granted.until);
                 self.lock_shown().notes.extend(granted.note.clone());
-                state.pause_until = None;
+                state.failed = None;
                 let secret = granted.secret.clone();
                 state.current = Some(granted);
                 Ok(secret)
             }
             Err(failure) => {
-                let now = self.0.clock.now();
-                state.pause_until = now.saturating_add(RENEWAL_PAUSE).ok();
+                let until = self.0.clock.monotonic().saturating_add(RENEWAL_PAUSE);
+                state.failed = Some((until, failure.clone()));
                 self.lock_shown().failing = Some(failure.to_string());
                 Err(failure)
             }
@@ -254,6 +272,59 @@ impl TokenSource {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Reads the token file, which may lie on a disk that does not answer: then no further thread waits for it.
+    async fn read(&self, read: Arc<Read>) -> Result<Secret, Failure> {
+        let mut state = self.0.state.lock().await;
+        if state.reading.strong_count() > 0 {
+            return Err(self.reading_failure(BlockingError::TimedOut));
+        }
+        let under_way = Arc::new(());
+        state.reading = Arc::downgrade(&under_way);
+        let work = move || {
+            let read = read();
+            drop(under_way);
+            read
+        };
+        let read = self.0.clock.run_blocking(READ_LIMIT, work).await;
+        read.map_err(|error| self.reading_failure(error))?
+    }
+
+    fn reading_failure(&self, error: BlockingError) -> Failure {
+        let (kind, reason) = match error {
+            BlockingError::TimedOut => {
+                (FailureKind::File, format!("no answer within {} s", READ_LIMIT.as_secs()))
+            }
+            BlockingError::Panicked => (FailureKind::Bug, "a task of skeys panicked".to_owned()),
+        };
+        Failure::new(kind, format!("could not read the {}: {reason}", self.0.source.name))
+            .hint(&self.0.source.remedy)
+    }
+
+    /// Says that a token has ended by this machine's clock alone, if that is so. `skew` asks by how much SKE's clock is
+    /// ahead of this machine's; one request does for all.
+    pub async fn explain_clock(
+        &self,
+        mut failure: Failure,
+        skew: impl Future<Output = Option<SignedDuration>>,
+    ) -> Failure {
+        let now = self.0.clock.now();
+        let until = self.lock_shown().claims.until;
+        let Some(until) = until.filter(|until| *until <= now) else { return failure };
+        let mut state = self.0.state.lock().await;
+        if state.skew.is_none() {
+            state.skew = skew.await;
+        }
+        let there = state.skew.and_then(|skew| now.saturating_add(skew).ok());
+        if let Some(there) = there.filter(|there| until > *there) {
+            failure.message.push_str(&format!(
+                " by this machine's clock, which is about {} ahead of SKE's",
+                age::long(now.duration_since(there))
+            ));
+            failure.hint = Some("set this machine's clock, then try again".to_owned());
+        }
+        failure
     }
 
     fn lock_shown(&self) -> std::sync::MutexGuard<'_, Shown> {

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::secret::Secret;
+use crate::domain::shell::argument;
 use crate::domain::text::clean;
 
 const LARGEST_FILE: u64 = 1024 * 1024;
@@ -37,6 +38,7 @@ pub fn read_file(path: &Path) -> Result<Secret, Failure> {
 pub fn warn_if_readable_by_others(path: &Path) -> Option<String> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
     let name = clean(&path.display().to_string());
-    (mode & 0o044 != 0)
-        .then(|| format!("{name} is readable by others (mode {mode:04o}): chmod 600 {name}"))
+    let remedy = argument(path.to_str().unwrap_or_default());
+    let remedy = remedy.map_or_else(String::new, |word| format!(": chmod 600 {word}"));
+    (mode & 0o044 != 0).then(|| format!("{name} is readable by others (mode {mode:04o}){remedy}"))
 }

@@ -92,12 +92,15 @@ pub struct Source {
     pub notes: Vec<String>,
 }
 
+/// Reads a token; may block.
+pub type Read = dyn Fn() -> Result<Secret, Failure> + Send + Sync;
+
 /// How a source comes by tokens.
 pub enum Tokens {
     /// It has this one and no other.
     Given(Secret),
-    /// Read each time, since it may be replaced.
-    Read(Box<dyn Fn() -> Result<Secret, Failure> + Send + Sync>),
+    /// Read each time, since it may be replaced. Reading may block.
+    Read(Arc<Read>),
     /// Each time a new one is issued.
     Issued(Box<dyn Fn() -> BoxFuture<'static, Result<Granted, Failure>> + Send + Sync>),
 }

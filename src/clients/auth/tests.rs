@@ -123,6 +123,40 @@ async fn a_key_is_exchanged_as_rs512_and_renewed_a_minute_before_the_end() {
 }
 
 #[tokio::test]
+async fn auth_11_a_fifo_is_read_once_and_a_file_that_hangs_has_a_time_limit() {
+    let make_fifo = |path: &std::path::Path| {
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (fifo, file) = (folder.path().join("fifo"), folder.path().join("token"));
+    make_fifo(&fifo);
+    let writer = std::thread::spawn({
+        let fifo = fifo.clone();
+        move || std::fs::write(fifo, "one\n")
+    });
+    let (source, ..) = from_config(token_file::source(fifo)).unwrap();
+    writer.join().unwrap().unwrap();
+    for _ in 0..2 {
+        assert_eq!(source.token().await.unwrap().expose(), "one");
+    }
+    std::fs::write(&file, "one\n").unwrap();
+    let (source, _, clock) = from_config(token_file::source(file.clone())).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    make_fifo(&file);
+    let turn = async {
+        tokio::task::yield_now().await;
+        clock.turn(Duration::from_secs(10));
+    };
+    let (token, ()) = futures_util::join!(source.token(), turn);
+    let failure = token.unwrap_err();
+    assert_eq!(failure.message, "could not read the token file: no answer within 10 s");
+    assert_eq!(source.token().await.unwrap_err(), failure, "no second thread waits for it");
+    // The thread that was left alone ends with the writer.
+    drop(std::fs::File::create(&file).unwrap());
+}
+
+#[tokio::test]
 async fn auth_03_fifty_reads_share_one_renewal() {
     let endpoint = Server::start(vec![granted("t1"), granted("t2"), granted("t3")]).await;
     let (source, ..) = from_config(inline(&key_json(None), Some(endpoint.base.clone()))).unwrap();
@@ -225,6 +259,52 @@ async fn auth_08_clock_skew_is_reported_when_the_endpoint_rejects_a_key() {
     assert_eq!(failure.kind, FailureKind::SignedOut);
     assert!(failure.message.contains("invalid assertion"), "{failure}");
     assert!(failure.message.contains("clock is about 10 min behind the server's"), "{failure}");
+}
+
+#[tokio::test]
+async fn auth_12_twenty_scopes_share_one_attempt_and_its_pause() {
+    let dead = || answer("503 Service Unavailable", "", "upstream connect error");
+    let server = Server::start(vec![dead(), dead(), granted("t1")]).await;
+    let (source, _, clock) =
+        from_config(inline(&key_json(None), Some(server.base.clone()))).unwrap();
+    let ask_all = || futures_util::future::join_all((0..20).map(|_| source.token()));
+    for _ in 0..2 {
+        for asked in ask_all().await {
+            assert!(asked.unwrap_err().message.contains("503"));
+        }
+    }
+    assert_eq!(server.count(), 1);
+    clock.turn(Duration::from_secs(10));
+    let refused = Secret::new("t0".to_owned());
+    let renewals = (0..20).map(|_| source.renew(&refused));
+    assert!(futures_util::future::join_all(renewals).await.iter().all(Result::is_err));
+    assert_eq!(server.count(), 2);
+    clock.turn(Duration::from_secs(10));
+    assert!(ask_all().await.iter().all(Result::is_ok));
+    assert_eq!(server.count(), 3);
+}
+
+#[tokio::test]
+async fn auth_13_a_token_that_ended_by_a_wrong_clock_is_told_with_how_wrong_it_is() {
+    for (ahead, told) in [
+        (Duration::from_hours(24), "by this machine's clock, which is about 1d ahead of SKE's"),
+        (Duration::from_mins(30), "the token expired at 2026"),
+    ] {
+        let there = now() - ahead;
+        let date = httpdate::fmt_http_date(there.into());
+        let refused = answer("401 Unauthorized", &format!("Date: {date}\r\n"), "{}");
+        let server = Server::start(vec![refused]).await;
+        // An hour old by this clock.
+        let exp = now().as_second() - 3_600;
+        let config = fixed(&jwt(&serde_json::json!({"exp": exp})));
+        let (source, http, _) = from_config(config).unwrap();
+        let client = SkeClient::new(&server.base, http, source).unwrap();
+        let failure = client.get(&ClusterId::new("p", "eu01", "a")).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::SignedOut);
+        assert!(failure.message.contains(told), "{failure}");
+        assert_eq!(failure.message.contains("clock"), ahead > Duration::from_hours(1), "{failure}");
+        assert!(!server.requests.lock().unwrap()[0].to_lowercase().contains("bearer"));
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A file that holds a token and may be replaced at any time.
 
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,16 +32,16 @@ pub fn source(path: PathBuf) -> SourceConfig {
     let summary = format!("the token in {shown}");
     let open = Arc::new(move |_: &_| {
         let (path, origin) = (path.clone(), shown.clone());
-        Ok(Source {
-            name: NAME.to_owned(),
-            notes: warn_if_readable_by_others(&path).into_iter().collect(),
-            tokens: Tokens::Read(Box::new(move || {
-                claims::check_token(read_file(&path)?.expose(), &origin)
-            })),
-            remedy: format!("write a new token to {shown}"),
-            account: None,
-            ends: None,
-        })
+        let notes = warn_if_readable_by_others(&path).into_iter().collect();
+        // A FIFO, as of `<(command)`, gives its token once.
+        let is_stream = fs::metadata(&path).is_ok_and(|data| !data.is_file());
+        let read = move || claims::check_token(read_file(&path)?.expose(), &origin);
+        let (tokens, remedy) = if is_stream {
+            (Tokens::Given(read()?), format!("start skeys again with a new token in {shown}"))
+        } else {
+            (Tokens::Read(Arc::new(read)), format!("write a new token to {shown}"))
+        };
+        Ok(Source { name: NAME.to_owned(), notes, tokens, remedy, account: None, ends: None })
     });
     SourceConfig { summary, open }
 }

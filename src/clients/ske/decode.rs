@@ -1,9 +1,13 @@
 //! From the JSON of the SKE API to the domain, item by item, so that one unreadable cluster never hides the others.
 
+use std::fmt;
+
 use jiff::Timestamp;
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::clients::ske::bounded::BoundedValue;
 use crate::clients::ske::wire;
 use crate::domain::cluster::{
     Cluster, ClusterId, ClusterName, ClusterState, HibernationSchedule, KubernetesVersion,
@@ -11,28 +15,25 @@ use crate::domain::cluster::{
 };
 use crate::domain::rotation::{Phase, Rotation};
 use crate::domain::secret::Secret;
-use crate::domain::text::clean;
+use crate::domain::text::{clean, grouped};
 
-/// Reads a `ListClustersResponse`: the clusters, and how many items had no usable name.
+/// Errors of one cluster that are kept.
+const MOST_PROBLEMS: usize = 100;
+/// Clusters of one project and region that are kept.
+const MOST_CLUSTERS: usize = 50_000;
+
+/// Reads a `ListClustersResponse`: the clusters, and how many items had no usable name or were too many.
 ///
 /// # Errors
 /// Where the text stops being a list of clusters; never the text itself.
 pub fn list(scope: &Scope, body: &[u8]) -> Result<(Vec<Cluster>, usize), String> {
-    let items =
-        serde_json::from_slice::<Items>(body).map_err(|error| describe_error(&error))?.items;
-    let items = items.unwrap_or_default();
-    let all = items.len();
-    let clusters: Vec<Cluster> = items
-        .into_iter()
-        .filter_map(|Lenient(item)| {
-            let item = item?;
-            let name = item.name.clone().filter(|name| is_usable_name(name))?;
-            let id = ClusterId { scope: scope.clone(), name: ClusterName::new(name) };
-            Some(cluster(id, item))
-        })
-        .collect();
-    let skipped = all.saturating_sub(clusters.len());
-    Ok((clusters, skipped))
+    let list: List = serde_json::from_slice(body).map_err(|error| describe_error(&error))?;
+    let Items { named, skipped } = list.items.unwrap_or_default();
+    let clusters = named.into_iter().map(|(name, item)| {
+        let id = ClusterId { scope: scope.clone(), name: ClusterName::new(name) };
+        cluster(id, item)
+    });
+    Ok((clusters.collect(), skipped))
 }
 
 /// Reads one cluster, which was asked for as `id`.
@@ -42,7 +43,7 @@ pub fn list(scope: &Scope, body: &[u8]) -> Result<(Vec<Cluster>, usize), String>
 pub fn one(id: &ClusterId, body: &[u8]) -> Result<Cluster, String> {
     let Lenient(item) = serde_json::from_slice(body).map_err(|error| describe_error(&error))?;
     let item = item.ok_or("it is not an object")?;
-    if item.name.as_deref().is_some_and(|name| name != id.name.as_str()) {
+    if item.cluster.name.as_deref().is_some_and(|name| name != id.name.as_str()) {
         return Err("it is another cluster".to_owned());
     }
     Ok(cluster(id.clone(), item))
@@ -64,22 +65,70 @@ pub fn kubeconfig(body: &[u8]) -> Result<(Secret, Option<Timestamp>), String> {
 }
 
 #[derive(Deserialize)]
+struct List {
+    items: Option<Items>,
+}
+
+/// The clusters that have a usable name, and how many others there are.
+#[derive(Default)]
 struct Items {
-    items: Option<Vec<Lenient>>,
+    named: Vec<(String, Item)>,
+    skipped: usize,
+}
+
+impl<'de> Deserialize<'de> for Items {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ItemsVisitor;
+
+        impl<'de> Visitor<'de> for ItemsVisitor {
+            type Value = Items;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items, A::Error> {
+                let mut items = Items::default();
+                while let Some(Lenient(item)) = list.next_element()? {
+                    let named = item.and_then(|item| {
+                        let name = item.cluster.name.clone();
+                        Some((name.filter(|name| is_usable_name(name))?, item))
+                    });
+                    match named.filter(|_| items.named.len() < MOST_CLUSTERS) {
+                        Some(named) => items.named.push(named),
+                        None => items.skipped = items.skipped.saturating_add(1),
+                    }
+                }
+                Ok(items)
+            }
+        }
+
+        deserializer.deserialize_seq(ItemsVisitor)
+    }
+}
+
+/// A cluster as it was sent, as far as it is kept.
+struct Item {
+    cluster: wire::Cluster,
+    /// Fields whose array was cut, and how many items it lost.
+    cut: Vec<(String, usize)>,
 }
 
 /// A cluster whose unreadable parts are left out; `None` when it is no object at all.
-struct Lenient(Option<wire::Cluster>);
+struct Lenient(Option<Item>);
 
 impl<'de> Deserialize<'de> for Lenient {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut value = Value::deserialize(deserializer)?;
-        drop_nulls(&mut value);
-        if let Ok(cluster) = wire::Cluster::deserialize(&value) {
-            return Ok(Self(value.is_object().then_some(cluster)));
+        let BoundedValue { mut value, cut } = BoundedValue::deserialize(deserializer)?;
+        if !value.is_object() {
+            return Ok(Self(None));
         }
-        prune::<wire::Cluster>(&mut value);
-        Ok(Self(wire::Cluster::deserialize(&value).ok().filter(|_| value.is_object())))
+        drop_nulls(&mut value);
+        let cluster = wire::Cluster::deserialize(&value).or_else(|_| {
+            prune::<wire::Cluster>(&mut value);
+            wire::Cluster::deserialize(&value)
+        });
+        Ok(Self(cluster.ok().map(|cluster| Item { cluster, cut })))
     }
 }
 
@@ -120,7 +169,8 @@ fn drop_nulls(value: &mut Value) {
     }
 }
 
-fn cluster(id: ClusterId, item: wire::Cluster) -> Cluster {
+fn cluster(id: ClusterId, item: Item) -> Cluster {
+    let Item { cluster: item, cut } = item;
     let status = item.status.unwrap_or_default();
     let rotation = status.credentials_rotation.clone().unwrap_or_default();
     Cluster {
@@ -140,7 +190,7 @@ fn cluster(id: ClusterId, item: wire::Cluster) -> Cluster {
             completed: rotation.last_completion_time.as_deref().and_then(parse_timestamp),
         },
         pools: item.nodepools.into_iter().map(pool).collect(),
-        problems: problems(&status),
+        problems: problems(&status, &cut),
         schedules: item
             .hibernation
             .unwrap_or_default()
@@ -176,8 +226,10 @@ fn pool(pool: wire::Nodepool) -> NodePool {
     }
 }
 
-/// `errors[]`, and the older `error` unless it says the same.
-fn problems(status: &wire::ClusterStatus) -> Vec<ReportedError> {
+/// `errors[]`, and the older `error` unless it says the same; at last what was left out of the cluster.
+fn problems(status: &wire::ClusterStatus, cut: &[(String, usize)]) -> Vec<ReportedError> {
+    let lost =
+        |field: &str| cut.iter().find(|(name, _)| name == field).map_or(0, |(_, lost)| *lost);
     let mut problems: Vec<ReportedError> = Vec::new();
     let older = status.error.iter().map(|error| {
         let message = error.message.as_deref().filter(|text| !text.is_empty());
@@ -198,6 +250,16 @@ fn problems(status: &wire::ClusterStatus) -> Vec<ReportedError> {
         if !repeats && !says_nothing {
             problems.push(problem);
         }
+    }
+    let more = lost("errors").saturating_add(problems.len().saturating_sub(MOST_PROBLEMS));
+    problems.truncate(MOST_PROBLEMS);
+    let note = |message: String| ReportedError { code: String::new(), message };
+    if more > 0 {
+        problems.push(note(format!("and {} more", grouped(more))));
+    }
+    let pools = lost("nodepools");
+    if pools > 0 {
+        problems.push(note(format!("and {} more node pools, which are not shown", grouped(pools))));
     }
     problems
 }
@@ -296,6 +358,34 @@ mod tests {
         let errors: Vec<_> =
             cluster.problems.iter().map(|problem| (&*problem.code, &*problem.message)).collect();
         assert_eq!(errors, [("A", "a"), ("B", "b")]);
+    }
+
+    #[test]
+    fn api_28_errors_and_pools_without_end_are_cut_and_counted() {
+        let errors: Vec<_> = (0..200_000)
+            .map(|n| serde_json::json!({"code": format!("SKE_{n}"), "message": "m"}))
+            .collect();
+        let pools = vec![serde_json::json!({}); 300_000];
+        let body = serde_json::json!({"items": [
+            {"name": "a", "nodepools": pools, "status": {"errors": errors, "hibernated": true}},
+            {"name": "b", "x": vec![vec![vec![0; 999]; 999]; 9], "status": {"error": {"code": "B"}}},
+        ]});
+        let (clusters, skipped) = list(&scope(), body.to_string().as_bytes()).unwrap();
+        assert_eq!((clusters.len(), skipped), (2, 0));
+        let [.., last_error, errors, pools] = &clusters[0].problems[..] else { unreachable!() };
+        assert_eq!(last_error.to_string(), "m (SKE_99)");
+        assert_eq!(errors.to_string(), "and 199,900 more");
+        assert_eq!(pools.to_string(), "and 299,000 more node pools, which are not shown");
+        assert_eq!((clusters[0].problems.len(), clusters[0].pools.len()), (102, 1_000));
+        assert!(clusters[0].hibernated);
+        assert_eq!(clusters[1].id.name.as_str(), "b");
+    }
+
+    #[test]
+    fn api_28_clusters_without_end_are_cut_and_counted() {
+        let body = format!("{{\"items\":[{}{{}}]}}", "{\"name\":\"a\"},".repeat(60_000));
+        let (clusters, skipped) = list(&scope(), body.as_bytes()).unwrap();
+        assert_eq!((clusters.len(), skipped), (50_000, 10_001));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The SKE API v2. Every request is sent once; a 401, which had no effect, is repeated with a renewed token.
 
+mod bounded;
 pub mod decode;
 #[cfg(test)]
 mod tests;
@@ -229,8 +230,13 @@ impl SkeClient {
     /// Sends with a token; after a 401, which had no effect, once more with a renewed one.
     async fn send(&self, request: &HttpRequest, permission: &str) -> Result<HttpResponse, Failure> {
         let mut request = request.clone();
-        let token =
-            self.tokens.token().await.map_err(|failure| mark_not_sent(&request, failure))?;
+        let token = match self.tokens.token().await {
+            Ok(token) => token,
+            Err(failure) => {
+                let failure = self.explain_clock(&request, failure).await;
+                return Err(mark_not_sent(&request, failure));
+            }
+        };
         request.bearer = Some(token.clone());
         let mut answer = self.http.send(&request).await?;
         if answer.status == 401 {
@@ -251,6 +257,15 @@ impl SkeClient {
             }
             Some(failure) => Err(failure),
         }
+    }
+
+    /// A token that has ended by this machine's clock may be good: SKE, asked without it, tells the time in its refusal.
+    async fn explain_clock(&self, request: &HttpRequest, failure: Failure) -> Failure {
+        if request.method != Method::GET {
+            return failure;
+        }
+        let skew = async { self.http.send(request).await.ok()?.skew };
+        self.tokens.explain_clock(failure, skew).await
     }
 
     fn cluster_request(

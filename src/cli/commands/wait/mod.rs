@@ -32,6 +32,7 @@ pub use crate::cli::commands::wait::status::ObservationPolicy;
 use crate::cli::commands::wait::status::WaitStatus;
 use crate::cli::commands::wait::target::Target;
 use crate::cli::commands::wait::tracker::{PollIntervals, Reached, WaitResult, WaitTracker};
+use crate::cli::output;
 use crate::clients::http::random;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
@@ -42,9 +43,10 @@ use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
 use crate::runtime::loop_input::{LoopInput, LoopReceiver, LoopSender, channel};
 use crate::runtime::observers::Observers;
+use crate::runtime::signals;
 
 /// Exit status after a timeout, as of timeout(1).
-const TIMED_OUT: u8 = 124;
+pub const TIMED_OUT: u8 = 124;
 
 /// What to wait for.
 #[derive(Debug, Clone)]
@@ -90,8 +92,8 @@ enum Ended {
     Signal(u8),
 }
 
-/// Waits, prints the result, and returns the exit status: 0 reached, 1 failed, 124 timed out, 128 plus the signal that
-/// `stop` resolves to.
+/// Waits, prints the result, and returns the exit status: 0 reached, 1 failed, 74 not printed, 124 timed out, 128 plus
+/// the signal that `stop` resolves to.
 pub async fn run(
     order: Order,
     services: Services,
@@ -120,8 +122,15 @@ pub async fn run(
         Ok(ended) => wait.report(ended).await,
         Err(error) => Err(error),
     };
-    // The output is closed, so nothing can be printed.
-    status.unwrap_or(1)
+    match status {
+        Ok(status) => status,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 1,
+        Err(error) => {
+            // Standard error may be what cannot be written.
+            drop(wait.printer.note(&output::sentence(&error)));
+            output::NOT_PRINTED
+        }
+    }
 }
 
 /// What is known so far.
@@ -417,7 +426,10 @@ impl<'a> Wait<'a> {
             let next = if waited < 120 { waited + 1 } else { (waited / 60 + 1) * 60 };
             self.began.monotonic.saturating_add(Duration::from_secs(next))
         });
-        [Some(due), outage, evaluation, redraw].into_iter().flatten().min().unwrap_or(due)
+        // Without a stop nothing says that the process is in the foreground again.
+        let shown = || now.monotonic.saturating_add(Duration::from_secs(1));
+        let shown = self.printer.is_in_background().then(shown);
+        [Some(due), outage, evaluation, redraw, shown].into_iter().flatten().min().unwrap_or(due)
     }
 
     /// Prints how the wait ended, and returns the exit status.
@@ -442,7 +454,7 @@ impl<'a> Wait<'a> {
             Ended::Signal(number) => {
                 // The terminal may be closed.
                 drop(self.printer.note(&text::interrupted(status.sentence())));
-                return Ok(128_u8.saturating_add(number));
+                return Ok(signals::exit_status(number));
             }
         };
         if let Some(notifier) = self.printer.notify(&self.state.name, &summary)? {

@@ -19,7 +19,7 @@ const CLEAR_LINE: &str = "\r\u{1b}[K";
 pub struct Screen {
     pub theme: Theme,
     pub notifier: Notifier,
-    /// Its current width.
+    /// Its current width; 0 while it belongs to another program.
     pub columns: Box<dyn Fn() -> usize + Send>,
 }
 
@@ -64,6 +64,11 @@ impl Printer {
         matches!(self.form, Form::Bar(_))
     }
 
+    /// Whether the terminal belongs to another program: this one was started with `&`, or continued with `bg`.
+    pub fn is_in_background(&self) -> bool {
+        matches!(&self.form, Form::Bar(screen) if (screen.columns)() == 0)
+    }
+
     /// Redraws the bar next time: the terminal may have lost it.
     pub fn invalidate(&mut self) {
         if matches!(self.form, Form::Bar(_)) {
@@ -82,9 +87,13 @@ impl Printer {
                 None => Ok(()),
             },
             Form::Bar(screen) => {
+                let columns = (screen.columns)();
+                if columns == 0 {
+                    self.drawn = None;
+                    return Ok(());
+                }
                 // The last column stays free, so that the cursor does not wrap.
-                let columns = (screen.columns)().saturating_sub(1);
-                let line = bar::draw(status, began, screen.theme, columns);
+                let line = bar::draw(status, began, screen.theme, columns.saturating_sub(1));
                 let mut out = String::new();
                 let progress = status.progress();
                 if progress != self.progress {
@@ -143,6 +152,10 @@ impl Printer {
     /// Standard output or standard error is closed.
     pub fn clear(&mut self) -> io::Result<()> {
         let Form::Bar(screen) = &self.form else { return Ok(()) };
+        if (screen.columns)() == 0 {
+            self.drawn = None;
+            return Ok(());
+        }
         let mut out = String::new();
         if self.progress != Progress::None {
             out.push_str(&screen.notifier.progress(Progress::None));

@@ -1,29 +1,25 @@
-//! Keys of a person, read in a thread of its own. The terminal is first asked for its background; late or
-//! unasked answers of the terminal are kept out of the keys.
+//! Keys of a person, read in a thread of its own. The terminal is first asked for its background.
 //!
-//! crossterm's own stream is not used: when the terminal dies, its reader spins inside the poll for ever, and the
-//! loop with it. Here the descriptor is watched first, and crossterm reads only what is there. Of its two ways to read
-//! it uses the one that asks (`use-dev-tty`): the other one is told of new bytes once, and forgets them when a resize
-//! comes at the same time.
+//! crossterm's own reader is not used: it takes an ESC that arrives alone for the key, waits for ever for the end of a
+//! paste, takes answers of the terminal for keys, and spins when the terminal dies.
+
+mod keys;
+mod parser;
 
 use std::io;
 use std::time::Duration;
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::Event;
 use futures_util::stream::{self, Stream};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::app::message::Message;
 use crate::app::settings::Background;
+use crate::runtime::input::parser::Parser;
 use crate::runtime::loop_input::{LoopInput, LoopSender};
 
 /// Longest wait for the terminal's answer, which takes a round trip to it. Keys typed before it came are lost.
 const ANSWER: Duration = Duration::from_millis(250);
-/// How long crossterm may look for what is there; with no time at all it does not look.
-const READ: Duration = Duration::from_millis(1);
-/// Longest answer of a terminal that is kept out, in keys.
-const LONGEST_ANSWER: usize = 64;
-
 /// Events that the thread has read and the loop has not taken: a fast paste without bracketing. When the loop is further
 /// behind, the thread waits, and what a person types stays in the terminal's own buffer.
 const CAPACITY: usize = 512;
@@ -75,29 +71,39 @@ fn query_background() -> Option<Background> {
 
 /// Reads until the terminal or the loop is gone.
 fn read_events(sender: &mpsc::Sender<io::Result<Event>>) -> io::Result<()> {
-    let mut answers = TerminalAnswers::default();
+    let mut parser = Parser::default();
+    let mut buffer = [0; 4096];
     loop {
-        wait_for_bytes()?;
-        while crossterm::event::poll(READ)? {
-            let event = crossterm::event::read()?;
-            let is_answer = matches!(event, Event::Key(key) if answers.takes(key));
-            if !is_answer && sender.blocking_send(Ok(event)).is_err() {
+        let events = if wait_for_bytes(parser.patience())? {
+            let read = match rustix::io::read(io::stdin(), &mut buffer) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::BrokenPipe)),
+                Ok(count) => buffer.get(..count).unwrap_or_default(),
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            parser.feed(read)
+        } else {
+            parser.expire()
+        };
+        for event in events {
+            if sender.blocking_send(Ok(event)).is_err() {
                 return Ok(());
             }
         }
     }
 }
 
-/// Waits until there is something to read.
+/// Waits until there is something to read, at most for `limit`; says whether there is.
 ///
 /// # Errors
 /// The terminal is gone.
-fn wait_for_bytes() -> io::Result<()> {
-    use rustix::event::{PollFd, PollFlags, poll};
+fn wait_for_bytes(limit: Option<Duration>) -> io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let stdin = io::stdin();
+    let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
     loop {
         let mut watched = [PollFd::new(&stdin, PollFlags::IN)];
-        match poll(&mut watched, None) {
+        match poll(&mut watched, limit.as_ref()) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
@@ -108,7 +114,10 @@ fn wait_for_bytes() -> io::Result<()> {
             return Err(io::Error::from(io::ErrorKind::BrokenPipe));
         }
         if found.revents().contains(PollFlags::IN) {
-            return Ok(());
+            return Ok(true);
+        }
+        if limit.is_some() {
+            return Ok(false);
         }
     }
 }
@@ -126,64 +135,4 @@ fn watch_size() -> io::Result<impl Stream<Item = io::Result<Event>>> {
             }
         }
     }))
-}
-
-/// Tells keys from an answer of the terminal (`ESC ] … BEL`, `ESC ] … ESC \`), which arrives as keys.
-#[derive(Debug, Default)]
-struct TerminalAnswers {
-    inside: Option<usize>,
-}
-
-impl TerminalAnswers {
-    /// Whether this key is part of an answer.
-    fn takes(&mut self, key: KeyEvent) -> bool {
-        let alt = key.modifiers.contains(KeyModifiers::ALT);
-        let Some(length) = self.inside else {
-            let begins = key.code == KeyCode::Char(']') && alt;
-            self.inside = begins.then_some(1);
-            return begins;
-        };
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        let ends =
-            (key.code == KeyCode::Char('\\') && alt) || (key.code == KeyCode::Char('g') && control);
-        // What cannot stand in an answer is a person's key.
-        let belongs = matches!(key.code, KeyCode::Char(c)
-            if c.is_ascii_hexdigit() || matches!(c, ';' | ':' | '/' | 'r' | 'g' | 'b'));
-        self.inside =
-            (!ends && belongs && length < LONGEST_ANSWER).then_some(length.saturating_add(1));
-        ends || belongs
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-
-    use crate::runtime::input::TerminalAnswers;
-
-    fn passed(keys: &[(char, KeyModifiers)]) -> String {
-        let mut answers = TerminalAnswers::default();
-        keys.iter()
-            .filter(|(c, held)| !answers.takes(KeyEvent::new(KeyCode::Char(*c), *held)))
-            .map(|(c, _)| *c)
-            .collect()
-    }
-
-    #[test]
-    fn tty_07_a_late_answer_of_the_terminal_is_no_keys() {
-        for end in [('\\', KeyModifiers::ALT), ('g', KeyModifiers::CONTROL)] {
-            let mut keys = vec![('j', KeyModifiers::NONE), (']', KeyModifiers::ALT)];
-            keys.extend("11;rgb:1e1e/1e1e/1e1e".chars().map(|c| (c, KeyModifiers::NONE)));
-            keys.push(end);
-            keys.extend("rK".chars().map(|c| (c, KeyModifiers::NONE)));
-            assert_eq!(passed(&keys), "jrK");
-        }
-    }
-
-    #[test]
-    fn tty_07_half_an_answer_does_not_eat_a_persons_keys() {
-        let mut keys = vec![(']', KeyModifiers::ALT)];
-        keys.extend("11;rqjk".chars().map(|c| (c, KeyModifiers::NONE)));
-        assert_eq!(passed(&keys), "qjk");
-    }
 }

@@ -1,0 +1,31 @@
+//! What commands print. A reader that has enough is no error; a device that takes nothing is one.
+
+use std::io::{self, ErrorKind, Write as _};
+
+/// Exit status when something could not be printed: `EX_IOERR` of sysexits(3).
+pub const NOT_PRINTED: u8 = 74;
+
+/// Prints to standard output and to standard error; gives the exit status, which is `status` if that works.
+pub fn print(out: &str, err: &str, status: u8) -> u8 {
+    let mut stdout = io::stdout();
+    let printed = stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush());
+    // Nothing can be done when nobody takes what goes wrong.
+    drop(io::stderr().write_all(err.as_bytes()));
+    judge(printed, status)
+}
+
+/// The exit status after printing: `status` if that worked or nobody reads it, else [`NOT_PRINTED`], which is told.
+pub fn judge(printed: io::Result<()>, status: u8) -> u8 {
+    match printed {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            drop(writeln!(io::stderr(), "skeys: {}", sentence(&error)));
+            NOT_PRINTED
+        }
+        Ok(()) | Err(_) => status,
+    }
+}
+
+/// What to say when something cannot be printed.
+pub fn sentence(error: &io::Error) -> String {
+    format!("could not print: {error}")
+}

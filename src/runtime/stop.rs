@@ -1,0 +1,61 @@
+//! Stopping and going on: Ctrl-Z, SIGTSTP of others, SIGCONT. The terminal is to be restored before the process stops, so
+//! that SIGTSTP is blocked and waited for; a handler in its place could not be taken back, and the shell would not see
+//! why the process stopped.
+
+use std::io;
+use std::thread;
+
+use nix::sys::signal::{SigSet, Signal};
+use rustix::process::kill_current_process_group;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::runtime::loop_input::{LoopInput, LoopSender};
+
+/// SIGTSTP alone.
+fn stop_signal() -> SigSet {
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGTSTP);
+    set
+}
+
+/// Blocks SIGTSTP in this thread and in all that are started by it from now on.
+pub fn block() {
+    // Fails only for numbers that are no signals.
+    let _ = stop_signal().thread_block();
+}
+
+/// Tells the loop when others want the process to stop, and when it goes on.
+///
+/// # Errors
+/// The thread, or the handler of SIGCONT, cannot be made.
+pub fn send_to_loop(sender: &LoopSender) -> io::Result<()> {
+    let stops = sender.clone();
+    thread::Builder::new().name("stop".to_owned()).spawn(move || {
+        while stop_signal().wait().is_ok() {
+            if stops.blocking_send(LoopInput::Stop).is_err() {
+                break;
+            }
+        }
+    })?;
+    let mut stream = signal(SignalKind::from_raw(Signal::SIGCONT as i32))?;
+    let sender = sender.clone();
+    tokio::spawn(async move {
+        while stream.recv().await.is_some() {
+            if sender.send(LoopInput::Continued).await.is_err() {
+                break;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Stops the process group as Ctrl-Z does in a shell; returns when it goes on. The whole group, as the terminal would
+/// do it, so that a wrapping script stops too.
+pub fn stop_process_group() {
+    let set = stop_signal();
+    let was_blocked = set.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_UNBLOCK);
+    let _refused = kill_current_process_group(rustix::process::Signal::TSTP);
+    if was_blocked.is_ok_and(|mask| mask.contains(Signal::SIGTSTP)) {
+        block();
+    }
+}
