@@ -1,4 +1,4 @@
-//! Holds the layers and the house rules: what a layer may import and name, file headers, documented items.
+//! Holds the layers and the house rules: what a layer may import and name, file headers, documented items, names of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -386,6 +386,83 @@ fn nothing_is_left_unfinished() {
                 problems.push(format!("src/{}:{}: {}", path.display(), number + 1, line.trim()));
             }
         }
+    }
+    complain(problems);
+}
+
+/// The IDs of faults that a name begins with, in the form of the list: API-01 and API-02 for `api_01_api_02_…`.
+fn fault_ids(mut name: &str) -> Vec<String> {
+    let mut ids = Vec::new();
+    while let Some((area, rest)) = name.split_once('_')
+        && let Some((number, rest)) = rest.split_once('_')
+        && area.starts_with(|c: char| c.is_ascii_lowercase())
+        && number.len() == 2
+        && number.chars().all(|c| c.is_ascii_digit())
+    {
+        ids.push(format!("{}-{number}", area.to_uppercase()));
+        name = rest;
+    }
+    ids
+}
+
+/// Every fault that names of functions begin with, and one of these functions with its file.
+fn named_faults() -> BTreeMap<String, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    source_files(&root.join("src"), &mut files);
+    source_files(&root.join("tests"), &mut files);
+    let mut named = BTreeMap::new();
+    for path in files {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let path = path.strip_prefix(root).unwrap().display();
+        for rest in text.split("fn ").skip(1) {
+            let name = rest.split(['(', '<']).next().unwrap_or_default();
+            let place = format!("{path}: {name}");
+            named.extend(fault_ids(name).into_iter().map(|id| (id, place.clone())));
+        }
+    }
+    named
+}
+
+#[test]
+fn every_id_in_the_name_of_a_test_is_in_the_list_of_faults() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults.md");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let named = named_faults();
+    let mut listed = BTreeSet::new();
+    let mut problems = Vec::new();
+    let mut marked = String::new();
+    for line in text.lines() {
+        let cells: Vec<&str> = line.split(" | ").collect();
+        let row = match cells[..] {
+            ["| ID" | "| ---", ..] => line.to_owned(),
+            [id, fault, outcome, _] => {
+                let name = id.trim_start_matches("| ");
+                if !listed.insert(name) {
+                    problems.push(format!("{name} is listed twice"));
+                }
+                let mark = if named.contains_key(name) { '✓' } else { '–' };
+                format!("{id} | {fault} | {outcome} | {mark} |")
+            }
+            _ => {
+                if line.starts_with('|') {
+                    problems.push(format!("not four cells: {line}"));
+                }
+                line.to_owned()
+            }
+        };
+        marked.push_str(&row);
+        marked.push('\n');
+    }
+    let unlisted = named.iter().filter(|(id, _)| !listed.contains(id.as_str()));
+    problems.extend(unlisted.map(|(id, place)| format!("{place}: {id} is not in tests/faults.md")));
+    if std::env::var_os("SKEYS_WRITE_FAULTS").is_some() {
+        std::fs::write(&file, marked).unwrap();
+    } else if marked != text {
+        let changed = marked.lines().zip(text.lines()).filter(|(new, old)| new != old);
+        problems.extend(changed.map(|(new, _)| format!("should be: {new}")));
+        problems
+            .push("write the marks: SKEYS_WRITE_FAULTS=1 cargo test --test architecture".into());
     }
     complain(problems);
 }

@@ -313,7 +313,7 @@ fn file_05_a_link_is_kept_and_its_target_written() {
 }
 
 #[test]
-fn file_06_and_07_what_cannot_be_written_is_refused_before() {
+fn file_06_file_07_what_cannot_be_written_is_refused_before() {
     let home = tempfile::tempdir().unwrap();
     let at = |name: &str| home.path().join(name);
     symlink("nowhere", at("dangling")).unwrap();

@@ -62,7 +62,7 @@ async fn a_list_is_read_with_token_path_and_skew() {
 }
 
 #[tokio::test]
-async fn api_01_03_statuses_of_a_list_become_kinds_and_hints() {
+async fn api_01_api_03_statuses_of_a_list_become_kinds_and_hints() {
     let body = r#"{"code":"Unimplemented","message":"unknown region","details":""}"#;
     let failure = list_failure(answer("501 Not Implemented", "x-trace-id: t1\r\n", body)).await;
     assert_eq!(failure.kind, FailureKind::NotOffered);
