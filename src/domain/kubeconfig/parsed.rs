@@ -12,6 +12,9 @@ use crate::domain::kubeconfig::emit;
 use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
+/// Cluster, context and user under one name, each with the list that it belongs to.
+pub(in crate::domain::kubeconfig) type Entries = [(&'static str, SecretValue); 3];
+
 /// How a kubeconfig signs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KubeconfigKind {
@@ -70,6 +73,7 @@ impl From<InvalidKubeconfig> for Failure {
 /// A checked kubeconfig. `Debug` shows no content.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ParsedKubeconfig {
+    kind: KubeconfigKind,
     text: Secret,
     server: String,
     authorities: String,
@@ -152,7 +156,12 @@ impl ParsedKubeconfig {
         let client = check_user(kind, user)?
             .map(|(certificate, key)| (certificate.to_owned(), Secret::new(key.to_owned())));
         let (server, authorities) = (server.to_owned(), authorities.to_owned());
-        Ok(Self { text: text.clone(), server, authorities, client })
+        Ok(Self { kind, text: text.clone(), server, authorities, client })
+    }
+
+    /// How it signs in.
+    pub fn kind(&self) -> KubeconfigKind {
+        self.kind
     }
 
     /// Address of the API server: https and a host, with a port if need be.
@@ -177,10 +186,7 @@ impl ParsedKubeconfig {
 
     /// The three entries under one name, by list. They are read from the text again, so that the key does not lie about
     /// in values meanwhile.
-    pub(in crate::domain::kubeconfig) fn entries(
-        &self,
-        name: &str,
-    ) -> Result<[(&'static str, SecretValue); 3], Failure> {
+    pub(in crate::domain::kubeconfig) fn entries(&self, name: &str) -> Result<Entries, Failure> {
         let root = values(&self.text)?;
         let Current { context, cluster, user } = Current::of(&root)?;
         let mut renamed = json!({ "cluster": name, "user": name });
@@ -193,6 +199,24 @@ impl ParsedKubeconfig {
             ("users", SecretValue::new(json!({ "name": name, "user": user }))),
         ])
     }
+}
+
+/// Entries like those that SKE issues, to find out whether a file can take them.
+pub(in crate::domain::kubeconfig) fn sample_entries(kind: KubeconfigKind, name: &str) -> Entries {
+    let user = match kind {
+        KubeconfigKind::Admin => {
+            json!({ "client-certificate-data": "QQ==", "client-key-data": "QQ==" })
+        }
+        KubeconfigKind::Login | KubeconfigKind::Idp => json!({ "exec": { "command": COMMAND } }),
+    };
+    let cluster =
+        json!({ "certificate-authority-data": "QQ==", "server": "https://sample.invalid" });
+    let context = json!({ "cluster": name, "user": name });
+    [
+        ("clusters", SecretValue::new(json!({ "cluster": cluster, "name": name }))),
+        ("contexts", SecretValue::new(json!({ "context": context, "name": name }))),
+        ("users", SecretValue::new(json!({ "name": name, "user": user }))),
+    ]
 }
 
 fn values(text: &Secret) -> Result<SecretValue, InvalidKubeconfig> {
@@ -209,6 +233,8 @@ fn values(text: &Secret) -> Result<SecretValue, InvalidKubeconfig> {
     Err(InvalidKubeconfig("is not a mapping".to_owned()))
 }
 
+/// The credential plugin of the kinds that hold no secret.
+const COMMAND: &str = "stackit";
 const FILE: &str = "refers to a local file";
 const IMPERSONATION: &str = "impersonates another user";
 const CREDENTIAL: &str = "has a kind of credential that SKE never issues";
@@ -292,7 +318,7 @@ fn check_user(
     let keys = [("client-certificate-data", CERTIFICATE), ("client-key-data", CERTIFICATE)];
     refuse_keys("user", user, &keys)?;
     match command.as_deref() {
-        Some("stackit") => Ok(None),
+        Some(COMMAND) => Ok(None),
         Some(other) => refuse_command(format!("runs {other} instead of stackit")),
         None => refuse_command("has no credential plugin".to_owned()),
     }
