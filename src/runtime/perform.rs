@@ -14,6 +14,7 @@ use crate::app::message::{Answer, IssuedKubeconfig, Listing, Message, RotateOutc
 use crate::app::requests::RequestId;
 use crate::app::rotation::outcome::invalidates_confirmation;
 use crate::clients::auth::TokenSource;
+use crate::clients::kubernetes::{Expected, check_server};
 use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
@@ -458,6 +459,8 @@ impl Performer {
             KubeconfigKind::Idp => services.ske.idp_kubeconfig(id).await?,
         };
         let fresh = ParsedKubeconfig::read(kind, &issued.kubeconfig)?;
+        let loopback = services.ske.is_on_loopback();
+        check_server(fresh.server(), &Expected { cluster: id.name.clone(), loopback })?;
         let issuance = CredentialFacts::read(fresh.authorities(), fresh.client_certificate())
             .ok()
             .map(|facts| Issuance { facts, rotation });

@@ -8,7 +8,7 @@ use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::domain::credential::{Access, Credentials, KubeconfigLocation};
 use skeys::testing::domain::kubeconfig::KubeconfigKind;
 use skeys::testing::domain::persisted::PersistedState;
-use skeys::testing::simulator::faults::{Fault, FaultEffect};
+use skeys::testing::simulator::faults::{Fault, FaultEffect, KubeconfigDefect};
 use skeys::testing::store::state_file;
 
 use crate::support::{Journey, PROJECT, Setting};
@@ -380,6 +380,35 @@ async fn file_10_a_file_that_changes_before_the_write_is_shown_again() {
     journey.press("<tab><enter>").await;
     journey.says("Kubeconfig of alpha →");
     assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_06_a_kubeconfig_that_leads_elsewhere_or_runs_something_else_is_not_kept() {
+    for defect in [
+        KubeconfigDefect::OtherHost,
+        KubeconfigDefect::Exec,
+        KubeconfigDefect::FilePath,
+        KubeconfigDefect::SkipVerify,
+    ] {
+        let mut journey = Journey::begin().await;
+        let effect = FaultEffect::DefectiveKubeconfig { defect };
+        journey.order(Fault::new("POST", "/kubeconfig", None, effect));
+        journey.press("/alpha<enter>K").await;
+        journey.press(&to_button(0)).await;
+        journey.says("The kubeconfig that SKE returned");
+        journey.says("Nothing was written");
+        assert!(!journey.path(".kube/config").exists(), "{defect:?}");
+    }
+    let text = "contexts: [{name: a, context: {cluster: c, user: u}}]\n\
+        clusters: [{name: c, cluster: {server: 'https://api.alpha.0a1b2c3d4e.s.ske.eu01.onstackit.cloud', certificate-authority-data: QUJD}}]\n\
+        users: [{name: u, user: {exec: {command: stackit, args: [ske, kubeconfig, login], env: [{name: A, value: b}]}}}]";
+    let mut journey = Journey::begin().await;
+    let effect = FaultEffect::Kubeconfig { text: text.to_owned() };
+    journey.order(Fault::new("GET", "/kubeconfig/login", None, effect));
+    journey.press("/alpha<enter>K<backtab><right>").await;
+    journey.press("<tab><tab><tab><tab><tab><enter>").await;
+    journey.says("gives stackit what SKE never does (user.exec.env)");
+    assert!(!journey.path(".kube/config").exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,6 +15,8 @@ pub use crate::domain::kubeconfig::merge::{
     MergeOptions, MergeQuery, MergeRefusal, Merged, combine_owners, contents_of_file,
     entries_named, merge, survey,
 };
-pub use crate::domain::kubeconfig::parsed::{KubeconfigKind, ParsedKubeconfig, renamed};
+pub use crate::domain::kubeconfig::parsed::{
+    InvalidKubeconfig, KubeconfigKind, ParsedKubeconfig, renamed,
+};
 pub use crate::domain::kubeconfig::plan::{FileTarget, NotSaved, Plan, Saved};
 pub use crate::domain::kubeconfig::tokens::static_tokens;
