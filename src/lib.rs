@@ -59,7 +59,7 @@ pub mod testing {
         };
     }
     pub mod store {
-        pub use crate::store::{private_file, state_file};
+        pub use crate::store::{kubeconfigs, private_file, state_file};
     }
     pub mod ui {
         pub use crate::ui::{theme, view};

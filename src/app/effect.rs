@@ -9,7 +9,7 @@ use crate::app::session::window::WindowStatus;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
 use crate::domain::kubeconfig::{
-    ClusterIdentity, FileTarget, KubeconfigKind, MergeOptions, ParsedKubeconfig,
+    FileTarget, KubeconfigKind, MergeOptions, MergeQuery, ParsedKubeconfig,
 };
 use crate::domain::lifetime::Lifetime;
 use crate::domain::persisted::PersistedState;
@@ -70,17 +70,15 @@ pub enum Request {
     /// See what a file looks like now and afterwards (`Plan`).
     Plan {
         file: FileTarget,
-        context: String,
-        /// Identifies the entries of this cluster.
-        known: ClusterIdentity,
+        query: MergeQuery,
     },
     /// Ask SKE for a kubeconfig, once (`Kubeconfig`).
     Issue {
         shown: Box<Cluster>,
         kind: KubeconfigKind,
         lifetime: Lifetime,
-        /// File that must be writable before anything is asked for.
-        file: Option<FileTarget>,
+        /// File that must take it before anything is asked for.
+        file: Option<(FileTarget, MergeQuery)>,
         intent: Box<Record>,
     },
     /// Write a kubeconfig (`Saved`).

@@ -95,7 +95,9 @@ fn server(request: RequestId) -> String {
 fn kubeconfig(kind: KubeconfigKind, request: RequestId) -> ParsedKubeconfig {
     let user = match kind {
         KubeconfigKind::Admin => "{client-certificate-data: QUJD, client-key-data: QUJD}",
-        KubeconfigKind::Login | KubeconfigKind::Idp => "{exec: {command: stackit}}",
+        KubeconfigKind::Login | KubeconfigKind::Idp => {
+            "{exec: {command: stackit, args: [ske, kubeconfig, login]}}"
+        }
     };
     let text = format!(
         "contexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\

@@ -49,6 +49,8 @@ use crate::simulator::{SimulatorOptions, serve};
 use crate::store::files;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
+use crate::store::leftovers;
+use crate::store::private_file::check_private;
 use crate::store::state_file;
 use crate::ui::theme::Theme;
 
@@ -137,6 +139,7 @@ impl Dashboard {
             anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  "))
         })?;
         let Machine { clock, zone, clipboard, state_folder, log } = machine;
+        let (state_folder, refused) = usable_folder(state_folder, &clock).await;
         let (http, tokens) = sign_in(cloud.source, config, places, &clock).await?;
         let ske = SkeClient::new(&cloud.ske, http.clone(), tokens.clone())?;
         let projects = ProjectsClient::new(&cloud.resource_manager, http, tokens.clone())?;
@@ -158,7 +161,7 @@ impl Dashboard {
             ske,
             tokens,
             projects: Some(projects),
-            kubeconfigs: cloud.kubeconfigs,
+            kubeconfigs: cloud.kubeconfigs.with_state_folder(state_folder.clone()),
             journal: stored.journal,
             state_folder,
             clipboard: Clipboard::new(clipboard, clock.clone(), sender.clone()),
@@ -173,7 +176,7 @@ impl Dashboard {
         let mut state = State::new(settings, keymap, stored.state, now, seed);
         // What happened before, below what happens now.
         state.activity.records.extend(stored.records);
-        let notes = stored.notes.into_iter().chain(loaded.notes.iter().cloned());
+        let notes = refused.into_iter().chain(stored.notes).chain(loaded.notes.iter().cloned());
         state.notices.errors.extend(notes.map(|note| Failure::new(FailureKind::File, note)));
         Ok(Self { state, performer, sender, receiver, clock })
     }
@@ -392,6 +395,7 @@ impl Stored {
     }
 
     fn read_files(folder: &Path) -> Self {
+        leftovers::remove_all(folder);
         let (state, note) = state_file::load(folder);
         let mut stored = Self { state, notes: note.into_iter().collect(), ..Self::default() };
         match Journal::open(folder) {
@@ -408,6 +412,24 @@ impl Stored {
             Err(failure) => stored.notes.push(failure.to_string()),
         }
         stored
+    }
+}
+
+/// The folder of state and journal, or why it is not used.
+async fn usable_folder(
+    folder: Option<PathBuf>,
+    clock: &Clock,
+) -> (Option<PathBuf>, Option<String>) {
+    let Some(folder) = folder else { return (None, None) };
+    let (name, path) = (folder.display().to_string(), folder.clone());
+    let checked = run_blocking(clock, FILE_LIMIT, &name, move || check_private(&path)).await;
+    match checked.and_then(|checked| checked) {
+        Ok(()) => (Some(folder), None),
+        Err(failure) => {
+            let hint = failure.hint.map(|hint| format!(". {hint}")).unwrap_or_default();
+            let text = format!("{}; state and journal are off for this run{hint}", failure.message);
+            (None, Some(text))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The types for tokens, keys and kubeconfigs. They cannot be printed or serialized, and are overwritten on drop.
 
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -56,6 +56,12 @@ impl Deref for SecretValue {
 
     fn deref(&self) -> &Value {
         &self.0
+    }
+}
+
+impl DerefMut for SecretValue {
+    fn deref_mut(&mut self) -> &mut Value {
+        &mut self.0
     }
 }
 

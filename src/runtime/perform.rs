@@ -14,6 +14,7 @@ use crate::app::message::{Answer, IssuedKubeconfig, Listing, Message, RotateOutc
 use crate::app::requests::RequestId;
 use crate::app::rotation::outcome::invalidates_confirmation;
 use crate::clients::auth::TokenSource;
+use crate::clients::kubernetes::{Expected, check_server};
 use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
@@ -22,8 +23,7 @@ use crate::domain::cluster::{Cluster, ClusterId, ProjectId};
 use crate::domain::credential::{CredentialFacts, Credentials, Issuance};
 use crate::domain::failure::{Failure, FailureKind, causes};
 use crate::domain::kubeconfig::{
-    ClusterIdentity, FileTarget, KubeconfigKind, MergeOptions, NotSaved, ParsedKubeconfig, Plan,
-    Saved,
+    FileTarget, KubeconfigKind, MergeOptions, MergeQuery, NotSaved, ParsedKubeconfig, Plan, Saved,
 };
 use crate::domain::lifetime::Lifetime;
 use crate::domain::persisted::PersistedState;
@@ -275,8 +275,8 @@ impl Performer {
                 let find = move || kubeconfigs.static_tokens(&id);
                 Answer::StaticTokens(self.run_blocking("kubeconfigs of this machine", find).await?)
             }
-            Request::Plan { file, context, known } => {
-                let plan = self.plan(file, context, known).await;
+            Request::Plan { file, query } => {
+                let plan = self.plan(file, query).await;
                 Answer::Plan(plan.map(Box::new))
             }
             Request::Issue { shown, kind, lifetime, file, intent } => {
@@ -321,15 +321,19 @@ impl Performer {
         run_blocking(&self.0.services.clock, FILE_LIMIT, what, work).await
     }
 
-    async fn plan(
-        &self,
-        file: FileTarget,
-        context: String,
-        known: ClusterIdentity,
-    ) -> Result<Plan, Failure> {
+    async fn plan(&self, file: FileTarget, query: MergeQuery) -> Result<Plan, Failure> {
         let kubeconfigs = self.0.services.kubeconfigs.clone();
         let name = kubeconfigs.name(&file);
-        self.run_blocking(&name, move || kubeconfigs.plan(&file, &context, &known)).await?
+        self.run_blocking(&name, move || kubeconfigs.plan(&file, &query)).await?
+    }
+
+    /// Whether a file can take a kubeconfig: nothing is issued that no file takes.
+    async fn check_file(&self, file: FileTarget, query: MergeQuery) -> Result<(), Failure> {
+        let Services { kubeconfigs, clock, .. } = &self.0.services;
+        let name = kubeconfigs.name(&file);
+        let files = kubeconfigs.clone();
+        let check = move || files.check(&file, &query);
+        retry_while_locked(clock, KUBECONFIG_LOCK_WAIT, &name, check).await?.into_result()
     }
 
     async fn save(
@@ -430,15 +434,13 @@ impl Performer {
         shown: &Cluster,
         kind: KubeconfigKind,
         lifetime: Lifetime,
-        file: Option<FileTarget>,
+        file: Option<(FileTarget, MergeQuery)>,
         intent: Record,
     ) -> Result<IssuedKubeconfig, Failure> {
         let services = &self.0.services;
         let id = &shown.id;
-        // Refused before anything is asked for, if it could not be kept.
-        if let Some(file) = file {
-            let known = ClusterIdentity::Address(id.clone());
-            self.plan(file, id.name.to_string(), known).await?;
+        if let Some((file, query)) = file {
+            self.check_file(file, query).await?;
         }
         // What SKE shows before it is asked tells of which generation the answer is. Where it cannot be read, the
         // kubeconfig is still worth having.
@@ -457,6 +459,8 @@ impl Performer {
             KubeconfigKind::Idp => services.ske.idp_kubeconfig(id).await?,
         };
         let fresh = ParsedKubeconfig::read(kind, &issued.kubeconfig)?;
+        let loopback = services.ske.is_on_loopback();
+        check_server(fresh.server(), &Expected { cluster: id.name.clone(), loopback })?;
         let issuance = CredentialFacts::read(fresh.authorities(), fresh.client_certificate())
             .ok()
             .map(|facts| Issuance { facts, rotation });

@@ -55,7 +55,9 @@ impl Journal {
     /// The path is not a regular file: nothing can be recorded.
     pub fn open(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join("journal.jsonl");
-        let kind = irregular_kind(&path);
+        // Whoever placed a link there would choose what is appended to.
+        let is_link = path.symlink_metadata().is_ok_and(|data| data.file_type().is_symlink());
+        let kind = if is_link { Some("a symbolic link") } else { irregular_kind(&path) };
         let journal = Self { path };
         let Some(kind) = kind else { return Ok(journal) };
         let text = format!("{} is {kind}; the journal is off for this run", journal.name());

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -17,14 +17,20 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::credential::{KubeconfigLocation, StaticToken};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{
-    self, ClusterIdentity, EntryOwner, FileTarget, MAX_BYTES, MergeOptions, MergeRefusal, NotSaved,
-    ParsedKubeconfig, Plan, Saved,
+    self, ClusterIdentity, EntryOwner, FileTarget, MAX_BYTES, MergeOptions, MergeQuery,
+    MergeRefusal, Merged, NotSaved, ParsedKubeconfig, Plan, Saved,
 };
 use crate::domain::shell;
 use crate::domain::text::{clean, plural};
 use crate::store::files::{irregular_kind, read_regular};
+use crate::store::leftovers;
 use crate::store::lock::Attempt;
-use crate::store::private_file::{self, failed, unobserved};
+use crate::store::private_file::{self, Observer, failed, unobserved};
+
+/// Ends the name of the copy of an old file.
+const BACKUP: &str = ".skeys-backup";
+/// Longest name of a file in bytes, on every usual file system.
+const MAX_NAME: usize = 255;
 
 /// The kubeconfigs of this machine.
 #[derive(Debug, Clone)]
@@ -33,6 +39,8 @@ pub struct Kubeconfigs {
     kubeconfig_env: Option<OsString>,
     /// Nothing outside of this folder is read or written.
     only_in: Option<PathBuf>,
+    /// Where folders that are written in are remembered.
+    state_folder: Option<PathBuf>,
     clock: Clock,
 }
 
@@ -46,19 +54,27 @@ struct Target {
 impl Kubeconfigs {
     /// `home` is the home folder, `kubeconfig_env` the value of `$KUBECONFIG`.
     pub fn new(home: Option<PathBuf>, kubeconfig_env: Option<OsString>, clock: Clock) -> Self {
-        Self { home, kubeconfig_env, only_in: None, clock }
+        Self { home, kubeconfig_env, only_in: None, state_folder: None, clock }
     }
 
     /// Kubeconfigs of a folder of their own, for a rehearsal: those of the person are neither read nor written. `home`
     /// is what `~` stands for.
     pub fn only_in(folder: PathBuf, home: Option<PathBuf>, clock: Clock) -> Self {
-        Self { home, kubeconfig_env: None, only_in: Some(folder), clock }
+        Self { home, kubeconfig_env: None, only_in: Some(folder), state_folder: None, clock }
     }
 
-    /// The parts of `$KUBECONFIG` as client-go reads them: empty ones and doubles left out, `~` kept as a name.
+    /// Remembers folders that are written in, so that the next run cleans up after a killed one.
+    #[must_use]
+    pub fn with_state_folder(self, state_folder: Option<PathBuf>) -> Self {
+        Self { state_folder, ..self }
+    }
+
+    /// The parts of `$KUBECONFIG` as client-go reads them: empty ones and doubles left out, `~` kept as a name; made
+    /// absolute.
     fn listed(&self) -> Vec<PathBuf> {
         let mut files: Vec<PathBuf> = Vec::new();
         for part in self.kubeconfig_env.iter().flat_map(std::env::split_paths) {
+            let part = absolute(&part).unwrap_or(part);
             if !part.as_os_str().is_empty() && !files.contains(&part) {
                 files.push(part);
             }
@@ -84,34 +100,66 @@ impl Kubeconfigs {
     }
 
     /// What a file looks like now; refuses what could not be written. Writes nothing.
-    pub fn plan(
-        &self,
-        file: &FileTarget,
-        context: &str,
-        known: &ClusterIdentity,
-    ) -> Result<Plan, Failure> {
+    pub fn plan(&self, file: &FileTarget, query: &MergeQuery) -> Result<Plan, Failure> {
         let path = self.path(file)?;
         let target = self.target(&path)?;
-        Ok(self.plan_of(file, (context, known), &path, &target)?.0)
+        Ok(self.plan_of(file, query, &path, &target)?.0)
+    }
+
+    /// Whether a kubeconfig can be saved now: the file takes it, and its folder a lock. Leaves nothing behind.
+    ///
+    /// # Errors
+    /// Why it cannot be saved.
+    pub fn check(&self, file: &FileTarget, query: &MergeQuery) -> Result<Attempt<()>, Failure> {
+        self.plan(file, query)?;
+        let path = self.path(file)?;
+        if private_file::parent(&path).is_none_or(|folder| !folder.exists()) {
+            return Ok(Attempt::Done(()));
+        }
+        Ok(match LockFile::try_create(&path)? {
+            Some(_lock) => Attempt::Done(()),
+            None => Attempt::Locked(self.lock_held(&path)),
+        })
     }
 
     fn path(&self, file: &FileTarget) -> Result<PathBuf, Failure> {
         match file {
             FileTarget::Merge => self.default_target(),
-            FileTarget::Own(typed) => {
-                if typed.trim().is_empty() {
-                    return Err(Failure::new(FailureKind::NotPossible, "A file needs a path"));
-                }
-                match (typed.strip_prefix("~/"), &self.home) {
-                    (Some(rest), Some(home)) => Ok(home.join(rest)),
-                    (Some(_), None) => Err(Failure::new(
-                        FailureKind::NotPossible,
-                        "~ cannot be expanded: no home folder is set",
-                    )),
-                    (None, _) => Ok(PathBuf::from(typed)),
-                }
-            }
+            FileTarget::Own(typed) => self.typed_path(typed.trim()),
         }
+    }
+
+    /// A typed path made absolute. Of what a shell expands, only the home folder is.
+    fn typed_path(&self, typed: &str) -> Result<PathBuf, Failure> {
+        let refused = |why: &str| {
+            Failure::new(FailureKind::NotPossible, format!("{} {why}", clean(typed)))
+                .hint("Type the path of a file")
+        };
+        if typed.is_empty() {
+            return Err(Failure::new(FailureKind::NotPossible, "A file needs a path"));
+        }
+        let (first, rest) = typed.split_once('/').map_or((typed, None), |(a, b)| (a, Some(b)));
+        let last = typed.rsplit('/').next().unwrap_or_default();
+        if ["", ".", "..", "~", "$HOME", "${HOME}"].contains(&last) {
+            return Err(refused("names a folder"));
+        }
+        let path = match (first, rest, &self.home) {
+            ("~" | "$HOME" | "${HOME}", Some(rest), Some(home)) => home.join(rest),
+            ("~" | "$HOME" | "${HOME}", ..) => {
+                return Err(refused("needs a home folder, and there is none"));
+            }
+            _ if first.starts_with('~') => {
+                return Err(refused(&format!(
+                    "begins with {}, which skeys does not expand",
+                    clean(first)
+                )));
+            }
+            _ if typed.contains('$') => {
+                return Err(refused("holds a variable, which skeys does not expand"));
+            }
+            _ => PathBuf::from(typed),
+        };
+        absolute(&path)
     }
 
     fn target(&self, path: &Path) -> Result<Target, Failure> {
@@ -147,49 +195,74 @@ impl Kubeconfigs {
     fn plan_of(
         &self,
         file: &FileTarget,
-        (context, known): (&str, &ClusterIdentity),
+        query: &MergeQuery,
         path: &Path,
         target: &Target,
-    ) -> Result<(Plan, String), Failure> {
+    ) -> Result<(Plan, Vec<u8>), Failure> {
         let mut plan = Plan { path: self.shown(path), ..Plan::default() };
         if target.link {
             let link = self.shown(&target.path);
             plan.notes.push(format!("symlink to {link}; the target is written, the link is kept"));
             plan.link = Some(link);
         }
+        if *file == FileTarget::Merge {
+            self.survey_later_files(&mut plan, query, &target.path);
+        }
         let Some(data) = &target.data else {
             plan.blank = true;
-            return Ok((plan, String::new()));
+            return Ok((plan, Vec::new()));
         };
         let bytes = read(&target.path)?;
         let mode = data.mode() & 0o7777;
         plan.exists = true;
         plan.mode = Some(mode);
-        plan.fingerprint = Some(fingerprint(&bytes));
         if mode & !0o600 != 0 {
             plan.notes.push(format!("mode {mode:04o} becomes {:04o}", mode & 0o600));
         }
-        let text = String::from_utf8(bytes);
-        if *file == FileTarget::Merge {
-            let text = text.map_err(|error| {
-                let at = error.utf8_error().valid_up_to();
-                let line =
-                    error.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
-                self.unusable(path, &kubeconfig_refusal(&format!("line {line}: it is not UTF-8")))
-            })?;
-            let survey = kubeconfig::survey(&text, context, known)
-                .map_err(|why| self.unusable(path, &why))?;
-            plan.others = survey.others;
-            plan.taken = survey.taken;
-            plan.owner = survey.owner;
-            plan.names = survey.names;
-            plan.blank = survey.blank;
-            plan.current = survey.current;
-            return Ok((plan, text));
+        if *file != FileTarget::Merge {
+            plan.fingerprint = Some(fingerprint(&plan, &bytes));
+            plan.taken.push(format!("file {}", plan.path));
+            let text = std::str::from_utf8(&bytes).unwrap_or_default();
+            (plan.owner, plan.lost) = kubeconfig::contents_of_file(text, &query.known);
+            plan.lost.retain(|name| *name != clean(&query.context));
+            return Ok((plan, bytes));
         }
-        plan.taken.push(format!("file {}", plan.path));
-        plan.owner = kubeconfig::owner_of_file(&text.unwrap_or_default(), known);
-        Ok((plan, String::new()))
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let before = bytes.iter().take(error.valid_up_to());
+            let line = before.filter(|byte| **byte == b'\n').count() + 1;
+            self.unusable(path, &kubeconfig_refusal(&format!("line {line}: not UTF-8")))
+        })?;
+        let survey = kubeconfig::survey(text, query).map_err(|why| self.unusable(path, &why))?;
+        plan.others = survey.others;
+        plan.taken.splice(..0, survey.taken);
+        plan.owner = kubeconfig::combine_owners(vec![plan.owner, survey.owner]);
+        plan.names.extend(survey.names);
+        plan.blank = survey.blank;
+        plan.current = survey.current;
+        plan.dropped = survey.dropped;
+        plan.fingerprint = Some(fingerprint(&plan, &[]));
+        Ok((plan, bytes))
+    }
+
+    /// kubectl takes an entry from the first file that has it: one of the same name in a later file would be hidden.
+    fn survey_later_files(&self, plan: &mut Plan, query: &MergeQuery, target: &Path) {
+        for file in self.listed() {
+            let Ok(real) = fs::canonicalize(&file) else { continue };
+            if real == target {
+                continue;
+            }
+            let text = read(&real).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            let (taken, owner) =
+                kubeconfig::entries_named(&text.unwrap_or_default(), &query.context, &query.known);
+            let shown = self.shown(&file);
+            if !taken.is_empty() {
+                plan.notes.push(format!(
+                    "kubectl reads this file first: the new entry hides those of {shown}"
+                ));
+            }
+            plan.taken.extend(taken.into_iter().map(|entry| format!("{entry} in {shown}")));
+            plan.owner = kubeconfig::combine_owners(vec![std::mem::take(&mut plan.owner), owner]);
+        }
     }
 
     fn unusable(&self, path: &Path, why: &Failure) -> Failure {
@@ -214,14 +287,42 @@ impl Kubeconfigs {
         options: &MergeOptions,
         fingerprint: Option<&str>,
     ) -> Result<Attempt<Saved>, NotSaved> {
+        self.save_observed(file, fresh, options, fingerprint, &unobserved)
+    }
+
+    /// [`Self::save`], told of each step of each replacement.
+    ///
+    /// # Errors
+    /// [`NotSaved`]; nothing was changed then.
+    pub fn save_observed(
+        &self,
+        file: &FileTarget,
+        fresh: &ParsedKubeconfig,
+        options: &MergeOptions,
+        fingerprint: Option<&str>,
+        observer: Observer<'_>,
+    ) -> Result<Attempt<Saved>, NotSaved> {
         let path = self.path(file)?;
         let before = self.target(&path)?;
         if let Some(folder) = private_file::parent(&before.path) {
             private_file::create_folder(&folder)?;
+            self.remember(&folder);
+        }
+        if let Some(folder) = private_file::parent(&path).filter(|_| before.link) {
+            self.remember(&folder);
         }
         match LockFile::try_create(&path)? {
-            Some(_lock) => self.write(file, fresh, options, fingerprint, &path).map(Attempt::Done),
+            Some(_lock) => {
+                self.write(file, fresh, options, fingerprint, (&path, observer)).map(Attempt::Done)
+            }
             None => Ok(Attempt::Locked(self.lock_held(&path))),
+        }
+    }
+
+    /// Where nothing can be remembered, a killed run leaves a private file, and no less can be saved.
+    fn remember(&self, folder: &Path) {
+        if let Some(state_folder) = &self.state_folder {
+            drop(leftovers::remember(state_folder, folder));
         }
     }
 
@@ -231,11 +332,16 @@ impl Kubeconfigs {
         fresh: &ParsedKubeconfig,
         options: &MergeOptions,
         fingerprint: Option<&str>,
-        path: &Path,
+        (path, observer): (&Path, Observer<'_>),
     ) -> Result<Saved, NotSaved> {
         let target = self.target(path)?;
-        let known = ClusterIdentity::Server(fresh.server().to_owned());
-        let (plan, text) = self.plan_of(file, (&options.context, &known), path, &target)?;
+        let query = MergeQuery {
+            context: options.context.clone(),
+            known: ClusterIdentity::Server(fresh.server().to_owned()),
+            kind: fresh.kind(),
+            make_current: options.make_current,
+        };
+        let (plan, old) = self.plan_of(file, &query, path, &target)?;
         if plan.fingerprint.as_deref() != fingerprint {
             return Err(NotSaved::Changed(plan));
         }
@@ -245,32 +351,33 @@ impl Kubeconfigs {
             return Err(NotSaved::Taken(plan));
         }
         let mut notes = plan.notes.clone();
-        let content = if *file == FileTarget::Merge {
-            let merged = match kubeconfig::merge(&text, fresh, options) {
-                Ok(merged) => merged,
+        let content = match file {
+            FileTarget::Merge => match merge(&old, fresh, options) {
+                Ok(merged) => merged.text,
                 Err(MergeRefusal::Taken(_)) => return Err(NotSaved::Taken(plan)),
                 Err(MergeRefusal::Refused(why)) => {
                     return Err(self.unusable(path, &why).into());
                 }
-            };
-            if plan.exists {
-                let mut name = target.path.clone().into_os_string();
-                name.push(".skeys-backup");
-                let backup = PathBuf::from(name);
-                private_file::replace(&backup, text.as_bytes(), &unobserved)?;
-                notes.push(format!("backup: {}", self.shown(&backup)));
-            }
-            if plan.others > 0 {
-                notes.push(format!(
-                    "{} unchanged",
-                    plural(plan.others, "other context", "other contexts")
-                ));
-            }
-            merged.text
-        } else {
-            kubeconfig::renamed(fresh, &options.context)?
+            },
+            FileTarget::Own(_) => kubeconfig::renamed(fresh, &options.context)?,
         };
-        private_file::replace(&target.path, content.expose().as_bytes(), &unobserved)?;
+        if plan.exists {
+            let mut name = target.path.clone().into_os_string();
+            name.push(BACKUP);
+            let backup = PathBuf::from(name);
+            notes.extend(private_file::replace(&backup, &old, observer)?);
+            notes.push(format!("backup: {}", self.shown(&backup)));
+        }
+        if plan.others > 0 {
+            notes.push(format!(
+                "{} untouched",
+                plural(plan.others, "other context", "other contexts")
+            ));
+        }
+        let content = content.expose().as_bytes();
+        if let Some(note) = private_file::replace(&target.path, content, observer)? {
+            notes.push(format!("saved, but {note}"));
+        }
         let place = KubeconfigLocation::File {
             path: plan.path,
             context: clean(&options.context),
@@ -333,6 +440,15 @@ impl Kubeconfigs {
     }
 }
 
+fn merge(
+    old: &[u8],
+    fresh: &ParsedKubeconfig,
+    options: &MergeOptions,
+) -> Result<Merged, MergeRefusal> {
+    let text = std::str::from_utf8(old).map_err(|_not_utf8| kubeconfig_refusal("not UTF-8"))?;
+    kubeconfig::merge(text, fresh, options)
+}
+
 /// client-go's lock of a kubeconfig: it exists. Removed on drop, whatever happened.
 struct LockFile(PathBuf);
 
@@ -347,8 +463,16 @@ impl LockFile {
     /// `None` if it exists: another program holds the lock.
     fn try_create(file: &Path) -> Result<Option<Self>, Failure> {
         let path = Self::path(file);
+        if leftovers::is_left_lock(&path) {
+            drop(fs::remove_file(&path));
+        }
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(_) => Ok(Some(Self(path))),
+            Ok(mut file) => {
+                let lock = Self(path);
+                file.write_all(leftovers::lock_content().as_bytes())
+                    .map_err(|error| failed("locking", &lock.0, error))?;
+                Ok(Some(lock))
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
             Err(error) => Err(failed("locking", &path, error)),
         }
@@ -366,8 +490,12 @@ fn kubeconfig_refusal(message: &str) -> Failure {
     Failure::new(FailureKind::File, message)
 }
 
-fn fingerprint(bytes: &[u8]) -> String {
-    base64::engine::general_purpose::STANDARD_NO_PAD.encode(Sha256::digest(bytes))
+/// Of what was shown of a file, and of `content` where all of it is replaced.
+fn fingerprint(plan: &Plan, content: &[u8]) -> String {
+    let shown = (&plan.link, plan.mode, plan.blank, &plan.taken, &plan.dropped);
+    let mut digest = Sha256::new_with_prefix(format!("{shown:?}"));
+    digest.update(content);
+    base64::engine::general_purpose::STANDARD_NO_PAD.encode(digest.finalize())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -377,6 +505,10 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 fn refuse(path: &Path, why: &str) -> Failure {
     Failure::new(FailureKind::File, format!("{} {why}", clean(&path.display().to_string())))
         .hint("Choose another file")
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| failed("finding the working folder", path, error))
 }
 
 /// Whether a path leads into a folder, whatever links and dots are on its way.
@@ -409,9 +541,17 @@ fn target(path: &Path) -> Result<Target, Failure> {
         Err(_) if link => {
             return Err(refuse(path, "is a symlink loop, or cannot be resolved"));
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            path.to_owned()
+        }
         Err(error) => return Err(failed("reading its metadata", path, error)),
     };
+    let name = real.file_name().map_or(0, |name| name.as_encoded_bytes().len());
+    if name + BACKUP.len() > MAX_NAME {
+        return Err(refuse(path, "cannot be kept beside a backup: its name is too long"));
+    }
     let data = fs::metadata(&real).ok();
     let me = rustix::process::geteuid().as_raw();
     if let Some(data) = &data {
@@ -421,12 +561,33 @@ fn target(path: &Path) -> Result<Target, Failure> {
         if data.uid() != me {
             return Err(refuse(path, "belongs to another user"));
         }
+        if is_mount(&real) {
+            return Err(refuse(
+                path,
+                "is a mount point, such as a bind-mounted file: it cannot be replaced",
+            ));
+        }
         if data.permissions().mode() & 0o200 == 0 {
             return Err(refuse(path, "is read-only"));
         }
     }
     check_folder(path, &real)?;
     Ok(Target { path: real, link, data })
+}
+
+/// Whether something is mounted on a file: no other one can be put in its place.
+fn is_mount(file: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+        statx(CWD, file, AtFlags::empty(), StatxFlags::TYPE)
+            .is_ok_and(|data| data.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let device = |path: &Path| fs::metadata(path).map(|data| data.dev()).ok();
+        private_file::parent(file).is_some_and(|folder| device(&folder) != device(file))
+    }
 }
 
 /// The nearest existing folder must be writable, and not by everybody without the sticky bit.

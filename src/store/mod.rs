@@ -3,6 +3,7 @@
 pub mod files;
 pub mod journal;
 pub mod kubeconfigs;
+pub mod leftovers;
 pub mod lock;
 pub mod private_file;
 pub mod state_file;

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::clean;
 
@@ -71,6 +73,8 @@ pub fn failed(what: &str, path: &Path, error: io::Error) -> Failure {
     let failure = failure.caused_by(error);
     if matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
         failure.hint("Free disk space and retry; the old file is unchanged")
+    } else if kind == io::ErrorKind::ResourceBusy {
+        failure.hint("A bind-mounted file cannot be replaced; choose another file")
     } else if matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
         failure.hint("Choose a folder that this account may write to")
     } else {
@@ -87,22 +91,26 @@ pub fn create_folder(folder: &Path) -> Result<(), Failure> {
         .map_err(|error| failed(WriteStep::Folder.word(), folder, error))
 }
 
-/// Replaces a file; `path` must not be a symbolic link (resolve it first).
+/// Replaces a file; `path` must not be a symbolic link (resolve it first). Gives what is to be said of a file that is
+/// replaced, but perhaps not yet on the disk.
 ///
 /// # Errors
-/// The step that failed; before [`WriteStep::Rename`] has happened the old file is untouched.
-pub fn replace(path: &Path, content: &[u8], observer: Observer<'_>) -> Result<(), Failure> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    let (Some(folder), Some(name)) = (parent(path), name) else {
+/// The step that failed: the old file is untouched.
+pub fn replace(
+    path: &Path,
+    content: &[u8],
+    observer: Observer<'_>,
+) -> Result<Option<String>, Failure> {
+    let (Some(folder), Some(_)) = (parent(path), path.file_name()) else {
         return Err(Failure::new(FailureKind::File, "This path does not name a file"));
     };
     let at = |step: WriteStep, error: io::Error| failed(step.word(), path, error);
     observer(WriteStep::Folder).map_err(|error| at(WriteStep::Folder, error))?;
     create_folder(&folder)?;
-    remove_leftovers(&folder, &name);
+    remove_leftovers(&folder);
     observer(WriteStep::Create).map_err(|error| at(WriteStep::Create, error))?;
     let (guard, mut file) =
-        Temporary::create(&folder, &name).map_err(|error| at(WriteStep::Create, error))?;
+        Temporary::create(&folder).map_err(|error| at(WriteStep::Create, error))?;
     observer(WriteStep::Owner)
         .and_then(|()| keep_owner(path, &file))
         .map_err(|error| at(WriteStep::Owner, error))?;
@@ -115,9 +123,18 @@ pub fn replace(path: &Path, content: &[u8], observer: Observer<'_>) -> Result<()
     observer(WriteStep::Rename)
         .and_then(|()| fs::rename(&guard.0, path))
         .map_err(|error| at(WriteStep::Rename, error))?;
-    observer(WriteStep::SyncFolder)
-        .and_then(|()| File::open(&folder)?.sync_all())
-        .map_err(|error| at(WriteStep::SyncFolder, error))
+    // The new file is there: whatever happens now, it is no failure of the replacement.
+    let synced = observer(WriteStep::SyncFolder).and_then(|()| File::open(&folder)?.sync_all());
+    Ok(synced.err().map(|error| {
+        let shown = clean(&folder.display().to_string());
+        let is_unsupported = error.kind() == io::ErrorKind::Unsupported
+            || error.raw_os_error() == Some(Errno::INVAL.raw_os_error());
+        if is_unsupported {
+            format!("the file system of {shown} cannot flush a folder; after a power failure the old file may be back")
+        } else {
+            format!("flushing the folder {shown} failed: {error}; after a power failure the old file may be back")
+        }
+    }))
 }
 
 /// The folder of a path; `.` for a bare name.
@@ -139,9 +156,9 @@ fn keep_owner(path: &Path, file: &File) -> io::Result<()> {
 struct Temporary(PathBuf);
 
 impl Temporary {
-    fn create(folder: &Path, name: &str) -> io::Result<(Self, File)> {
+    fn create(folder: &Path) -> io::Result<(Self, File)> {
         let suffix = uuid::Uuid::new_v4().simple().to_string();
-        let path = folder.join(format!(".{name}.skeys-{}-{suffix}", std::process::id()));
+        let path = folder.join(format!("{TEMPORARY}{}-{suffix}", std::process::id()));
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         Ok((Self(path), file))
     }
@@ -154,22 +171,53 @@ impl Drop for Temporary {
     }
 }
 
-/// Removes temporary files that a killed run left; those of a process that still lives stay.
-fn remove_leftovers(folder: &Path, name: &str) {
-    let start = format!(".{name}.skeys-");
+/// Begins the name of a temporary file; the process that writes it follows.
+const TEMPORARY: &str = ".skeys-";
+
+/// Removes temporary files of this user that a killed run left; those of a process that still lives stay.
+pub fn remove_leftovers(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
-        let file_name = entry.file_name();
-        let Some(rest) = file_name.to_str().and_then(|text| text.strip_prefix(&start)) else {
+        let name = entry.file_name();
+        let Some((process, suffix)) =
+            name.to_str().and_then(|name| name.strip_prefix(TEMPORARY)?.split_once('-'))
+        else {
             continue;
         };
-        let owner = rest.split('-').next().and_then(|text| text.parse::<i32>().ok());
-        let alive = owner
-            .and_then(rustix::process::Pid::from_raw)
-            .is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok());
-        let ours = owner.is_some() && entry.file_type().is_ok_and(|kind| kind.is_file());
-        if ours && !alive {
+        let is_suffix = suffix.len() == 32 && suffix.chars().all(|c| c.is_ascii_hexdigit());
+        let me = rustix::process::geteuid().as_raw();
+        let is_mine = fs::symlink_metadata(entry.path())
+            .is_ok_and(|data| data.file_type().is_file() && data.uid() == me);
+        if is_suffix && is_mine && is_dead(process) {
             drop(fs::remove_file(entry.path()));
         }
     }
+}
+
+/// Whether a text is the number of a process that does not live any more.
+pub fn is_dead(process: &str) -> bool {
+    let pid = process.parse::<i32>().ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(Errno::SRCH))
+}
+
+/// Refuses a folder in which others could put something else in the place of a file: one of another user, or one that
+/// everybody can write to.
+///
+/// # Errors
+/// Whose it is, or its mode.
+pub fn check_private(folder: &Path) -> Result<(), Failure> {
+    let Ok(data) = fs::metadata(folder) else { return Ok(()) };
+    let shown = clean(&folder.display().to_string());
+    let (why, hint) = if data.uid() != rustix::process::geteuid().as_raw() {
+        ("belongs to another user".to_owned(), format!("Give it to this account: chown {shown}"))
+    } else if data.mode() & 0o002 != 0 {
+        let mode = data.mode() & 0o7777;
+        (
+            format!("can be written by everybody (mode {mode:04o})"),
+            "Set its mode to 0700".to_owned(),
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(FailureKind::File, format!("{shown} {why}")).hint(hint))
 }

@@ -233,7 +233,8 @@ pub fn save(
     let content = serde_json::to_vec_pretty(&Wire::from(&kept)).map_err(|error| {
         Failure::new(FailureKind::Bug, format!("The state cannot be encoded: {error}"))
     })?;
-    private_file::replace(&path, &content, &private_file::unobserved)?;
+    // Whether it survives a power failure is not worth a word each time.
+    drop(private_file::replace(&path, &content, &private_file::unobserved)?);
     Ok(Attempt::Done((kept.credentials, note)))
 }
 

@@ -1,11 +1,13 @@
 //! Tests of saving kubeconfigs, the journal and the state in real files.
 
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use rustix::io::Errno;
 
 use crate::clock::Clock;
 use crate::domain::cluster::ClusterId;
@@ -13,8 +15,8 @@ use crate::domain::credential::{Access, Credentials, KubeconfigLocation, Referen
 use crate::domain::failure::Failure;
 use crate::domain::fixtures::{cluster, issuance, now};
 use crate::domain::kubeconfig::{
-    ClusterIdentity, EntryOwner, FileTarget, KubeconfigKind, MergeOptions, MergeRefusal, NotSaved,
-    ParsedKubeconfig, Plan, Saved, merge, renamed,
+    ClusterIdentity, EntryOwner, FileTarget, KubeconfigKind, MergeOptions, MergeQuery,
+    MergeRefusal, NotSaved, ParsedKubeconfig, Plan, Saved, merge, renamed,
 };
 use crate::domain::persisted::PersistedState;
 use crate::domain::record::{Outcome, Record};
@@ -22,8 +24,9 @@ use crate::domain::rotation::Phase;
 use crate::domain::secret::Secret;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
+use crate::store::leftovers;
 use crate::store::lock::Attempt;
-use crate::store::private_file::{WriteStep, replace};
+use crate::store::private_file::{WriteStep, check_private, replace};
 use crate::store::state_file;
 
 const FRESH: &str = "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- name: k\n  cluster:\n    server: https://api.shop.0a1b2c3d4e.s.ske.eu01.onstackit.cloud\n    certificate-authority-data: QUJD\ncontexts:\n- name: c\n  context: {cluster: k, user: u}\nusers:\n- name: u\n  user:\n    client-certificate-data: QUJD\n    client-key-data: U0VDUkVU\n";
@@ -36,8 +39,13 @@ fn options(replace: bool) -> MergeOptions {
     MergeOptions { context: "shop".into(), make_current: false, replace, replace_another: false }
 }
 
-fn known() -> ClusterIdentity {
-    ClusterIdentity::Address(ClusterId::new("p", "eu01", "shop"))
+fn query(context: &str) -> MergeQuery {
+    MergeQuery {
+        context: context.into(),
+        known: ClusterIdentity::Address(ClusterId::new("p", "eu01", "shop")),
+        kind: KubeconfigKind::Admin,
+        make_current: false,
+    }
 }
 
 fn ten() -> String {
@@ -107,7 +115,7 @@ fn file_08_what_cannot_be_kept_is_refused_with_its_line() {
         ("a: 1\na: 2\n", "line 2"),
         ("users:\n- name: a\n- name: a\n", "line 3"),
         ("users:\n\t- name: a\n", "line 2"),
-        ("users: &u\n- name: a\nother: *u\n", "anchor"),
+        ("users: &u\n- name: a\nother: *u\n", "line 2"),
         (deep.as_str(), "nested deeper"),
     ] {
         match merge(text, &fresh(), &options(false)) {
@@ -174,7 +182,7 @@ proptest! {
         if crlf { text = text.replace('\n', "\r\n"); }
         let options = MergeOptions { context: "Shop/1".into(), make_current: current, replace: false, replace_another: false };
         let merged = merge(&text, &fresh(), &options).unwrap();
-        let read: serde_json::Value = serde_saphyr::from_str(merged.text.expose()).unwrap();
+        let read: serde_json::Value = yaml_serde::from_str(merged.text.expose()).unwrap();
         prop_assert_eq!(read["users"].as_array().unwrap().len(), names.len() + 1);
         for (position, name) in names.iter().enumerate() {
             prop_assert_eq!(read["users"][position]["name"].as_str(), Some(name.as_str()));
@@ -209,7 +217,7 @@ fn home_with(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
 fn file_11_a_0644_file_with_ten_foreign_contexts_is_merged_without_loss() {
     let (home, config) = home_with(&ten());
     let files = files(home.path(), &Clock::by_hand(now()));
-    let plan = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
+    let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
     assert_eq!((plan.others, plan.current.as_deref()), (10, Some("x0")));
     assert!(plan.notes.contains(&"mode 0644 becomes 0600".to_owned()));
     save(&files, options(false), plan.fingerprint.as_deref()).unwrap();
@@ -218,7 +226,7 @@ fn file_11_a_0644_file_with_ten_foreign_contexts_is_merged_without_loss() {
     assert_eq!((mode(&config), mode(&backup)), (0o600, 0o600));
     assert_eq!(fs::read_to_string(&backup).unwrap(), ten());
     assert!(!home.path().join(".kube/config.lock").exists());
-    let again = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
+    let again = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
     let taken = save(&files, options(false), again.fingerprint.as_deref());
     assert!(matches!(taken, Err(NotSaved::Taken(plan)) if plan.taken.len() == 3), "file_09");
 }
@@ -229,18 +237,18 @@ fn entries_of_another_cluster_are_reported_and_replaced_only_with_consent() {
     let files = files(home.path(), &Clock::by_hand(now()));
     let save =
         |options: MergeOptions, plan: &Plan| save(&files, options, plan.fingerprint.as_deref());
-    let blank = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
+    let blank = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
     assert!(blank.blank && blank.owner == EntryOwner::Unknown);
     save(options(false), &blank).unwrap();
     // Its own: one agreement is enough.
-    let own = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
+    let own = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
     assert_eq!(own.owner, EntryOwner::Alike("shop in eu01".into()));
     assert!(!own.blank && own.names.contains("shop"));
     save(options(true), &own).unwrap();
     // The same name in another region.
     let text = fs::read_to_string(&config).unwrap().replace("eu01", "eu02");
     fs::write(&config, &text).unwrap();
-    let other = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
+    let other = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
     assert_eq!(other.owner, EntryOwner::Another("shop in eu02".into()));
     let saved = save(options(true), &other);
     assert!(matches!(saved, Err(NotSaved::Taken(plan)) if plan.owner == other.owner));
@@ -250,7 +258,7 @@ fn entries_of_another_cluster_are_reported_and_replaced_only_with_consent() {
     // A file of its own.
     let own_file = FileTarget::Own("~/one.yaml".into());
     fs::write(home.path().join("one.yaml"), &text).unwrap();
-    let plan = files.plan(&own_file, "shop", &known()).unwrap();
+    let plan = files.plan(&own_file, &query("shop")).unwrap();
     assert_eq!(plan.owner, EntryOwner::Another("shop in eu02".into()));
     // Of several clusters in it, the others would be lost.
     let both = FRESH.replace(
@@ -258,24 +266,92 @@ fn entries_of_another_cluster_are_reported_and_replaced_only_with_consent() {
         "- name: other\n  cluster:\n    server: https://api.night.ffffffffff.s.ske.eu01.onstackit.cloud\ncontexts:",
     );
     fs::write(home.path().join("one.yaml"), &both).unwrap();
-    let plan = files.plan(&own_file, "shop", &known()).unwrap();
+    let plan = files.plan(&own_file, &query("shop")).unwrap();
     assert_eq!(plan.owner, EntryOwner::Another("night in eu01".into()));
     // A user of the name that another cluster's context uses.
     let shared = both.replace("users:", "- name: x\n  context: {cluster: other, user: u}\nusers:");
     fs::write(&config, &shared).unwrap();
-    let plan = files.plan(&FileTarget::Merge, "u", &known()).unwrap();
+    let plan = files.plan(&FileTarget::Merge, &query("u")).unwrap();
     assert_eq!(plan.owner, EntryOwner::Another("night in eu01".into()));
 }
 
 #[test]
-fn file_10_a_file_that_changed_is_shown_again() {
+fn file_10_what_was_agreed_to_and_changed_is_shown_again() {
     let (home, config) = home_with(&ten());
     let files = files(home.path(), &Clock::by_hand(now()));
-    let plan = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
-    fs::write(&config, "kind: Config\n").unwrap();
-    let saved = save(&files, options(false), plan.fingerprint.as_deref());
-    assert!(matches!(saved, Err(NotSaved::Changed(_))));
-    assert_eq!(fs::read_to_string(&config).unwrap(), "kind: Config\n");
+    let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
+    let seen = plan.fingerprint.as_deref();
+    let linked = home.path().join("linked");
+    let changes: [&dyn Fn(); 4] = [
+        &|| fs::write(&config, "users: [{name: shop, user: {token: t}}]\n").unwrap(),
+        &|| fs::write(&config, "").unwrap(),
+        &|| fs::set_permissions(&config, fs::Permissions::from_mode(0o640)).unwrap(),
+        &|| {
+            fs::rename(&config, &linked).unwrap();
+            symlink(&linked, &config).unwrap();
+        },
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        change();
+        let before = fs::read(&config).unwrap();
+        let saved = save(&files, options(false), seen);
+        assert!(matches!(saved, Err(NotSaved::Changed(_))), "{number}");
+        assert_eq!(fs::read(&config).unwrap(), before);
+        drop(fs::remove_file(&config));
+        fs::write(&config, ten()).unwrap();
+        fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+}
+
+#[test]
+fn file_25_entries_of_others_written_meanwhile_are_kept_and_it_is_saved() {
+    let (home, config) = home_with(&ten());
+    let files = files(home.path(), &Clock::by_hand(now()));
+    let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
+    let more = format!("{}- {{name: meanwhile, user: {{token: t}}}} # kept\n", ten());
+    fs::write(&config, &more).unwrap();
+    save(&files, options(false), plan.fingerprint.as_deref()).unwrap();
+    let merged = fs::read_to_string(&config).unwrap();
+    assert!(keeps_lines(&more, &merged) && merged.contains("name: shop"), "{merged}");
+    assert_eq!(fs::read_to_string(home.path().join(".kube/config.skeys-backup")).unwrap(), more);
+}
+
+#[test]
+fn cred_07_a_file_that_holds_more_says_what_is_lost_and_is_kept() {
+    let (home, config) = home_with(&ten());
+    let files = files(home.path(), &Clock::by_hand(now()));
+    let own = FileTarget::Own("~/.kube/config".into());
+    let plan = files.plan(&own, &query("x3")).unwrap();
+    assert_eq!(plan.lost.len(), 9, "{:?}", plan.lost);
+    let options = MergeOptions { context: "x3".into(), replace_another: true, ..options(true) };
+    let seen = plan.fingerprint.as_deref();
+    files.save(&own, &fresh(), &options, seen).unwrap().into_result().unwrap();
+    assert!(!fs::read_to_string(&config).unwrap().contains("x4"));
+    assert_eq!(fs::read_to_string(home.path().join(".kube/config.skeys-backup")).unwrap(), ten());
+}
+
+#[test]
+fn cred_08_a_name_in_a_later_file_is_asked_about() {
+    let home = tempfile::tempdir().unwrap();
+    let (one, two) = (home.path().join("one"), home.path().join("two"));
+    let entry = "- {name: shop, cluster: {server: 'https://api.shop.0a1b2c3d4e.s.ske.eu02.onstackit.cloud'}}";
+    for first in ["", "kind: Config\n"] {
+        fs::write(&one, first).unwrap();
+        fs::write(&two, format!("clusters:\n{entry}\n")).unwrap();
+        let listed = std::env::join_paths([&one, &two]).unwrap();
+        let clock = Clock::by_hand(now());
+        let files = Kubeconfigs::new(Some(home.path().to_owned()), Some(listed), clock);
+        let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
+        assert_eq!(plan.taken, ["cluster shop in ~/two"]);
+        assert_eq!(plan.owner, EntryOwner::Another("shop in eu02".into()));
+        let seen = plan.fingerprint.as_deref();
+        assert!(matches!(save(&files, options(false), seen), Err(NotSaved::Taken(_))));
+        assert_eq!(fs::read_to_string(&one).unwrap(), first);
+        let agreed = MergeOptions { replace_another: true, ..options(true) };
+        save(&files, agreed, seen).unwrap();
+        assert!(fs::read_to_string(&one).unwrap().contains("name: shop"));
+        assert!(fs::read_to_string(&two).unwrap().contains(entry));
+    }
 }
 
 #[test]
@@ -287,7 +363,7 @@ fn file_04_a_stale_lock_is_reported_and_kept() {
     fs::write(&lock, "").unwrap();
     let two_days = std::time::SystemTime::from(now()) - Duration::from_hours(48);
     fs::File::options().write(true).open(&lock).unwrap().set_modified(two_days).unwrap();
-    let plan = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
+    let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
     let print = plan.fingerprint.as_deref();
     let attempt = files.save(&FileTarget::Merge, &fresh(), &options(false), print).unwrap();
     let failure = attempt.into_result().unwrap_err();
@@ -305,7 +381,7 @@ fn file_05_a_link_is_kept_and_its_target_written() {
     fs::remove_file(&config).unwrap();
     symlink(&dot, &config).unwrap();
     let files = files(home.path(), &Clock::by_hand(now()));
-    let plan = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
+    let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
     assert!(plan.link.is_some());
     save(&files, options(false), plan.fingerprint.as_deref()).unwrap();
     assert!(fs::symlink_metadata(&config).unwrap().is_symlink());
@@ -332,26 +408,205 @@ fn file_06_file_07_what_cannot_be_written_is_refused_before() {
         ("~/open/x", "world-writable"),
         ("~/shut/x", "read-only folder"),
     ] {
-        let failure = files.plan(&FileTarget::Own(path.into()), "shop", &known()).unwrap_err();
+        let failure = files.plan(&FileTarget::Own(path.into()), &query("shop")).unwrap_err();
         assert!(failure.message.contains(part), "{path}: {failure}");
     }
 }
 
+/// What the system can answer to a step.
+const ERRNOS: [Errno; 13] = [
+    Errno::IO,
+    Errno::NOSPC,
+    Errno::ACCESS,
+    Errno::ROFS,
+    Errno::DQUOT,
+    Errno::STALE,
+    Errno::MFILE,
+    Errno::PERM,
+    Errno::INVAL,
+    Errno::NOTSUP,
+    Errno::BUSY,
+    Errno::NAMETOOLONG,
+    Errno::FBIG,
+];
+
 #[test]
-fn file_01_a_full_disk_at_each_step_leaves_the_old_file_and_names_the_step() {
-    for step in WriteStep::ALL {
+fn file_01_and_20_every_fault_at_every_step_leaves_one_whole_file_and_is_told_truly() {
+    for (step, errno) in WriteStep::ALL.into_iter().flat_map(|s| ERRNOS.map(|errno| (s, errno))) {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("f");
         fs::write(&file, "old").unwrap();
-        let full = |now: WriteStep| {
-            if now == step { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
-        };
-        let failure = replace(&file, b"new", &full).unwrap_err();
-        assert!(failure.message.contains(step.word()), "{failure}");
-        let expected = if step == WriteStep::SyncFolder { "new" } else { "old" };
-        assert_eq!(fs::read_to_string(&file).unwrap(), expected);
-        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "{step:?}");
+        let fault = |now: WriteStep| if now == step { Err(errno.into()) } else { Ok(()) };
+        let told = replace(&file, b"new", &fault);
+        if step == WriteStep::SyncFolder {
+            let note = told.unwrap().unwrap();
+            let is_usual = matches!(errno, Errno::INVAL | Errno::NOTSUP);
+            assert_eq!(note.contains("cannot flush a folder"), is_usual, "{note}");
+            assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        } else {
+            let failure = told.unwrap_err();
+            assert!(failure.message.contains(step.word()), "{failure}");
+            assert_eq!(fs::read_to_string(&file).unwrap(), "old");
+        }
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "{step:?} {errno}");
     }
+}
+
+#[test]
+fn file_21_a_fault_in_a_save_is_told_truly_and_the_backup_stays_the_true_old_file() {
+    // A save replaces two files: the backup, then the kubeconfig.
+    for (write, step) in [1, 2].into_iter().flat_map(|n| WriteStep::ALL.map(|step| (n, step))) {
+        for errno in ERRNOS {
+            let (home, config) = home_with(&ten());
+            let files = files(home.path(), &Clock::by_hand(now()));
+            let backup = home.path().join(".kube/config.skeys-backup");
+            let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
+            let writes = Cell::new(0);
+            let fault = |now: WriteStep| {
+                writes.set(writes.get() + u32::from(now == WriteStep::Folder));
+                if now == step && writes.get() == write { Err(errno.into()) } else { Ok(()) }
+            };
+            let seen = plan.fingerprint.as_deref();
+            let target = FileTarget::Merge;
+            let saved = files.save_observed(&target, &fresh(), &options(false), seen, &fault);
+            let content = fs::read_to_string(&config).unwrap();
+            if step == WriteStep::SyncFolder {
+                let saved = saved.unwrap().into_result().unwrap();
+                let is_told = saved.notes.iter().any(|note| note.contains("after a power failure"));
+                let is_saved = saved.notes.iter().any(|note| note.starts_with("saved, but"));
+                assert!(is_told && is_saved == (write == 2), "{:?}", saved.notes);
+                assert!(content.contains("name: shop"));
+                assert_eq!(fs::read_to_string(&backup).unwrap(), ten());
+            } else {
+                assert!(matches!(saved, Err(NotSaved::Failed(_))), "{step:?} {errno}");
+                assert_eq!(content, ten());
+                save(&files, options(false), seen).unwrap();
+                assert_eq!(fs::read_to_string(&backup).unwrap(), ten(), "after a retry");
+            }
+            assert_eq!(fs::read_dir(home.path().join(".kube")).unwrap().count(), 2);
+        }
+    }
+}
+
+#[test]
+fn file_23_what_a_shell_would_expand_is_expanded_or_refused_and_paths_are_absolute() {
+    let home = tempfile::tempdir().unwrap();
+    let here = std::env::current_dir().unwrap();
+    let files = files(home.path(), &Clock::by_hand(now()));
+    let plan = |typed: &str| files.plan(&FileTarget::Own(typed.into()), &query("shop"));
+    for (typed, shown) in [
+        ("~/a", "~/a".to_owned()),
+        ("$HOME/a", "~/a".to_owned()),
+        ("${HOME}/a b", "~/a b".to_owned()),
+        (" ~/a ", "~/a".to_owned()),
+        ("target/a", here.join("target/a").display().to_string()),
+    ] {
+        assert_eq!(plan(typed).unwrap().path, shown, "{typed}");
+    }
+    for (typed, why) in [
+        ("~root/a", "~root"),
+        ("~root", "~root"),
+        ("$XDG_CONFIG_HOME/a", "variable"),
+        ("a/${USER}", "variable"),
+        ("~", "names a folder"),
+        ("$HOME", "names a folder"),
+        ("~/", "names a folder"),
+        ("~/a/", "names a folder"),
+        ("~/a/..", "names a folder"),
+        (".", "names a folder"),
+        ("", "needs a path"),
+    ] {
+        let failure = plan(typed).unwrap_err();
+        assert!(failure.message.contains(why), "{typed}: {failure}");
+    }
+    // client-go expands nothing: what is listed is a name in the working folder.
+    let listed = Some("~/config:$HOME/x".into());
+    let files = Kubeconfigs::new(Some(home.path().to_owned()), listed, Clock::by_hand(now()));
+    assert_eq!(files.default_target().unwrap(), here.join("$HOME/x"));
+}
+
+#[test]
+fn cred_09_a_name_without_room_for_a_backup_is_refused_before() {
+    let home = tempfile::tempdir().unwrap();
+    let files = files(home.path(), &Clock::by_hand(now()));
+    for (length, is_possible) in [(1, true), (242, true), (243, false), (255, false), (256, false)]
+    {
+        let own = FileTarget::Own(format!("~/{}", "a".repeat(length)));
+        assert_eq!(files.plan(&own, &query("shop")).is_ok(), is_possible, "{length}");
+        if is_possible {
+            for _ in 0..2 {
+                let seen = files.plan(&own, &query("shop")).unwrap().fingerprint;
+                let saved = files.save(&own, &fresh(), &options(true), seen.as_deref());
+                saved.unwrap().into_result().unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn file_27_what_a_killed_run_left_is_removed_wherever_it_lies() {
+    let home = tempfile::tempdir().unwrap();
+    let (state, far) = (home.path().join("state"), home.path().join("far/away"));
+    let files = files(home.path(), &Clock::by_hand(now())).with_state_folder(Some(state.clone()));
+    let own = FileTarget::Own("~/far/away/a.yaml".into());
+    files.save(&own, &fresh(), &options(false), None).unwrap().into_result().unwrap();
+    // No process has the greatest number.
+    let (dead, alive) = (i32::MAX.unsigned_abs(), std::process::id());
+    let temporary = |process: u32| far.join(format!(".skeys-{process}-{}", "0a".repeat(16)));
+    let lock = |name: &str, process: u32| {
+        let content = leftovers::lock_content().replace(&alive.to_string(), &process.to_string());
+        fs::write(far.join(name), content).unwrap();
+    };
+    fs::write(temporary(dead), "a key").unwrap();
+    fs::write(temporary(alive), "another one is at work").unwrap();
+    fs::write(far.join(format!(".skeys-{dead}-mine")), "of the person").unwrap();
+    fs::write(far.join("kubectl.lock"), "").unwrap();
+    lock("dead.lock", dead);
+    lock("alive.lock", alive);
+    leftovers::remove_all(&state);
+    let mut left: Vec<_> = fs::read_dir(&far)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    let mut expected = vec![
+        format!(".skeys-{alive}-{}", "0a".repeat(16)),
+        format!(".skeys-{dead}-mine"),
+        "a.yaml".to_owned(),
+        "alive.lock".to_owned(),
+        "kubectl.lock".to_owned(),
+    ];
+    expected.sort();
+    assert_eq!(left, expected);
+    // Its own lock is in nobody's way either.
+    lock("a.yaml.lock", dead);
+    let seen = files.plan(&own, &query("shop")).unwrap().fingerprint;
+    let saved = files.save(&own, &fresh(), &options(true), seen.as_deref());
+    assert!(matches!(saved, Ok(Attempt::Done(_))), "{saved:?}");
+}
+
+#[test]
+fn file_28_a_folder_or_a_link_that_others_control_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    assert_eq!(check_private(&home.path().join("missing")), Ok(()));
+    assert_eq!(check_private(home.path()), Ok(()));
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let failure = check_private(home.path()).unwrap_err();
+    assert!(failure.message.contains("can be written by everybody (mode 0777)"), "{failure}");
+    let foreign = if rustix::process::geteuid().is_root() {
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        std::os::unix::fs::chown(home.path(), Some(65_534), None).unwrap();
+        home.path()
+    } else {
+        Path::new("/")
+    };
+    let failure = check_private(foreign).unwrap_err();
+    assert!(failure.message.contains("belongs to another user"), "{failure}");
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("elsewhere"), "").unwrap();
+    symlink("elsewhere", folder.path().join("journal.jsonl")).unwrap();
+    let failure = Journal::open(folder.path()).unwrap_err();
+    assert!(failure.message.contains("is a symbolic link; the journal is off"), "{failure}");
 }
 
 #[test]

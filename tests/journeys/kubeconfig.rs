@@ -8,7 +8,7 @@ use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::domain::credential::{Access, Credentials, KubeconfigLocation};
 use skeys::testing::domain::kubeconfig::KubeconfigKind;
 use skeys::testing::domain::persisted::PersistedState;
-use skeys::testing::simulator::faults::{Fault, FaultEffect};
+use skeys::testing::simulator::faults::{Fault, FaultEffect, KubeconfigDefect};
 use skeys::testing::store::state_file;
 
 use crate::support::{Journey, PROJECT, Setting};
@@ -264,7 +264,7 @@ async fn file_04_a_lock_of_another_program_is_waited_for_then_named_and_left_alo
     journey.says("rm ~/.kube/config.lock");
     assert!(journey.path(".kube/config.lock").exists());
     assert_eq!(journey.read(".kube/config"), FOREIGN);
-    // Nothing is lost: it can still be saved elsewhere, without another one being issued.
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 0, "cred_09: known before anything is issued");
     fs::remove_file(journey.path(".kube/config.lock")).unwrap();
     journey.press("<enter>").await;
     journey.press("<tab><enter>").await;
@@ -372,15 +372,163 @@ async fn file_10_a_file_that_changes_before_the_write_is_shown_again() {
     .await;
     journey.press("/alpha<enter>K").await;
     journey.says("10 other contexts");
+    fs::set_permissions(journey.path(".kube/config"), fs::Permissions::from_mode(0o640)).unwrap();
+    journey.press(&to_button(0)).await;
+    journey.shows("The file changed on disk");
+    assert_eq!(journey.read(".kube/config"), FOREIGN);
+    journey.says("mode 0640 becomes 0600");
+    journey.press("<tab><enter>").await;
+    journey.says("Kubeconfig of alpha →");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_06_a_kubeconfig_that_leads_elsewhere_or_runs_something_else_is_not_kept() {
+    for defect in [
+        KubeconfigDefect::OtherHost,
+        KubeconfigDefect::Exec,
+        KubeconfigDefect::FilePath,
+        KubeconfigDefect::SkipVerify,
+    ] {
+        let mut journey = Journey::begin().await;
+        let effect = FaultEffect::DefectiveKubeconfig { defect };
+        journey.order(Fault::new("POST", "/kubeconfig", None, effect));
+        journey.press("/alpha<enter>K").await;
+        journey.press(&to_button(0)).await;
+        journey.says("The kubeconfig that SKE returned");
+        journey.says("Nothing was written");
+        assert!(!journey.path(".kube/config").exists(), "{defect:?}");
+    }
+    let text = "contexts: [{name: a, context: {cluster: c, user: u}}]\n\
+        clusters: [{name: c, cluster: {server: 'https://api.alpha.0a1b2c3d4e.s.ske.eu01.onstackit.cloud', certificate-authority-data: QUJD}}]\n\
+        users: [{name: u, user: {exec: {command: stackit, args: [ske, kubeconfig, login], env: [{name: A, value: b}]}}}]";
+    let mut journey = Journey::begin().await;
+    let effect = FaultEffect::Kubeconfig { text: text.to_owned() };
+    journey.order(Fault::new("GET", "/kubeconfig/login", None, effect));
+    journey.press("/alpha<enter>K<backtab><right>").await;
+    journey.press("<tab><tab><tab><tab><tab><enter>").await;
+    journey.says("gives stackit what SKE never does (user.exec.env)");
+    assert!(!journey.path(".kube/config").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_25_entries_of_others_written_while_the_form_is_open_are_kept() {
+    let mut journey = Journey::with(Setting {
+        prepare: Box::new(|home| write(&home.join(".kube/config"), FOREIGN, 0o600)),
+        ..Setting::default()
+    })
+    .await;
+    journey.press("/alpha<enter>K").await;
+    journey.says("10 other contexts");
     let changed = FOREIGN.replace("foreign-9", "renamed-9");
     fs::write(journey.path(".kube/config"), &changed).unwrap();
     journey.press(&to_button(0)).await;
-    journey.shows("The file changed on disk");
-    assert_eq!(journey.read(".kube/config"), changed);
-    journey.press("<tab><enter>").await;
     journey.says("Kubeconfig of alpha →");
-    assert!(journey.read(".kube/config").contains("renamed-9"));
-    assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
+    let merged = journey.read(".kube/config");
+    assert!(changed.lines().all(|line| merged.lines().any(|other| other == line)), "{merged}");
+    assert_eq!(journey.read(".kube/config.skeys-backup"), changed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_22_a_renewal_keeps_what_the_person_added_and_says_what_it_cannot() {
+    let mut journey = Journey::begin().await;
+    journey.press("/alpha<enter>K").await;
+    journey.press(&to_button(0)).await;
+    let own = journey
+        .read(".kube/config")
+        .replace("    server:", "    proxy-url: socks5://localhost:1080 # mine\n    server:")
+        .replace("    user: alpha\n", "    user: alpha\n    namespace: my-service\n")
+        .replace("    client-key-data:", "    token: old\n    client-key-data:");
+    write(&journey.path(".kube/config"), &own, 0o600);
+    journey.press("K").await;
+    journey.says("not kept: token of user alpha");
+    journey.press(&to_button(0)).await;
+    journey.press("<tab><tab><enter>").await;
+    journey.says("Kubeconfig of alpha →");
+    let renewed = journey.read(".kube/config");
+    assert_ne!(renewed, own);
+    assert!(renewed.contains("    proxy-url: socks5://localhost:1080 # mine\n"), "{renewed}");
+    assert!(renewed.contains("    namespace: my-service\n"), "{renewed}");
+    assert!(!renewed.contains("token"), "{renewed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_07_replacing_a_file_says_how_many_contexts_are_lost() {
+    let mut journey = Journey::with(Setting {
+        prepare: Box::new(|home| write(&home.join(".kube/ske/alpha.yaml"), FOREIGN, 0o600)),
+        ..Setting::default()
+    })
+    .await;
+    journey.press("/alpha<enter>K").await;
+    journey.press(&to_button(1)).await;
+    journey.says("Its 10 other contexts will be lost: foreign-1");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 0);
+    journey.press("<tab><tab><enter>").await;
+    journey.press("<tab><tab><enter>").await;
+    journey.says("backup: ~/.kube/ske/alpha.yaml.skeys-backup");
+    assert_eq!(journey.read(".kube/ske/alpha.yaml.skeys-backup"), FOREIGN);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_08_a_name_in_a_later_file_is_asked_about_as_within_one() {
+    let mut journey = Journey::with(Setting {
+        prepare: Box::new(|home| {
+            write(&home.join("one"), "kind: Config\n", 0o600);
+            write(&home.join("two"), &FOREIGN.replace("foreign-3", "alpha"), 0o600);
+        }),
+        ..Setting::default().set("KUBECONFIG", "~/one:~/two")
+    })
+    .await;
+    journey.press("/alpha<enter>K").await;
+    journey.says("user alpha in ~/two");
+    journey.says("hides those of ~/two");
+    journey.press(&to_button(0)).await;
+    journey.says("Replace?");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 0);
+    assert_eq!(journey.read("one"), "kind: Config\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_09_a_file_that_cannot_take_it_is_named_before_ske_is_asked() {
+    for (text, why) in [
+        ("kind: Config\nx: &x []\nusers: *x\n", "line 3: users is not a list"),
+        (
+            "users:\n- {name: alpha, user: &u {token: t}}\n- {name: b, user: *u}\n",
+            "line 2: user alpha",
+        ),
+        ("users: [{name: a}, {name: a}]\n", "line 1: duplicate name a in users"),
+        ("kind: Config\n---\nkind: Config\n", "line 3: more than one YAML document"),
+        ("{kind: Config, users: [\n", "invalid YAML"),
+    ] {
+        let mut journey = Journey::with(Setting {
+            prepare: Box::new(move |home| write(&home.join(".kube/config"), text, 0o600)),
+            ..Setting::default()
+        })
+        .await;
+        journey.press("/alpha<enter>K").await;
+        journey.says(why);
+        journey.press(&to_button(0)).await;
+        assert_eq!(journey.calls("POST", "/kubeconfig"), 0, "{why}");
+        assert_eq!(journey.read(".kube/config"), text);
+    }
+    let long = format!("~/{}", "a".repeat(250));
+    for (path, why) in [
+        ("~/folder/", "names a folder"),
+        (long.as_str(), "name is too long"),
+        ("~someone/config", "~someone"),
+        ("$XDG/config", "$XDG"),
+        ("~/.kube/config/x", "is not a folder"),
+    ] {
+        let mut journey = Journey::with(Setting {
+            prepare: Box::new(|home| write(&home.join(".kube/config"), "", 0o600)),
+            ..Setting::default()
+        })
+        .await;
+        journey.press(&format!("/alpha<enter>K<tab><down><tab><ctrl-u>{path}")).await;
+        journey.says(why);
+        journey.press("<tab><tab><tab><enter>").await;
+        assert_eq!(journey.calls("POST", "/kubeconfig"), 0, "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use skeys::testing::Clock;
+use skeys::testing::domain::cluster::ClusterId;
+use skeys::testing::domain::kubeconfig::{
+    ClusterIdentity, FileTarget, KubeconfigKind, MergeOptions, MergeQuery, ParsedKubeconfig,
+};
+use skeys::testing::domain::secret::Secret;
+use skeys::testing::store::kubeconfigs::Kubeconfigs;
 use skeys::testing::store::private_file::{WriteStep, replace, unobserved};
 
 use crate::support::{Cloud, SKEYS, Terminal, plain};
@@ -210,4 +217,128 @@ async fn file_26_held_locks_and_fifos_do_not_prevent_starting() {
     let (status, _, err) = plain(home.path(), &["--config", "mine.toml", "demo"], &[]);
     assert_eq!(status, 2);
     assert!(err.contains("mine.toml: no answer within 10 s"), "{err}");
+}
+
+/// What the child of the next test does: it is killed between writing a kubeconfig and renaming it.
+#[test]
+fn child_that_is_killed_while_it_saves() {
+    let Ok(home) = std::env::var("SKEYS_CHILD_HOME") else { return };
+    let home = Path::new(&home);
+    let files = Kubeconfigs::new(Some(home.to_owned()), None, Clock::machine())
+        .with_state_folder(Some(home.join(".local/state/skeys")));
+    let fresh = Secret::new(FRESH.to_owned());
+    let fresh = ParsedKubeconfig::read(KubeconfigKind::Admin, &fresh).unwrap();
+    let context = "shop".to_owned();
+    let options =
+        MergeOptions { context, make_current: false, replace: false, replace_another: false };
+    let kill = |at: WriteStep| {
+        if at == WriteStep::Rename {
+            let me = rustix::process::getpid();
+            rustix::process::kill_process(me, rustix::process::Signal::KILL).unwrap();
+        }
+        Ok(())
+    };
+    let own = FileTarget::Own("~/far/away/shop.yaml".into());
+    drop(files.save_observed(&own, &fresh, &options, None, &kill));
+}
+
+const FRESH: &str = "clusters: [{name: k, cluster: {server: 'https://api.example', certificate-authority-data: QUJD}}]\n\
+    contexts: [{name: c, context: {cluster: k, user: u}}]\n\
+    users: [{name: u, user: {client-certificate-data: QUJD, client-key-data: U0VDUkVU}}]\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_27_the_next_run_removes_the_key_and_the_lock_that_a_killed_one_left() {
+    let cloud = Cloud::begin().await;
+    let home = tempfile::tempdir().unwrap();
+    let me = std::env::current_exe().unwrap();
+    let output = std::process::Command::new(&me)
+        .args(["--exact", "files::child_that_is_killed_while_it_saves"])
+        .env("SKEYS_CHILD_HOME", home.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), None, "killed");
+    let far = home.path().join("far/away");
+    let left = |folder: &Path| -> Vec<_> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    assert_eq!(left(&far).len(), 2, "a temporary file with a key, and the lock: {:?}", left(&far));
+    let mut terminal = Terminal::run_in(home, &[SKEYS], 140, 40, &cloud.environment(&[]));
+    terminal.until("5 clusters");
+    terminal.send(b"q");
+    assert_eq!(terminal.end_restored(), 0);
+    assert_eq!(left(&terminal.home.path().join("far/away")), Vec::<std::path::PathBuf>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_28_a_state_folder_that_others_can_write_and_a_linked_journal_are_refused_and_said() {
+    let cloud = Cloud::begin().await;
+    let run = |home, shows: &[&str]| {
+        let mut terminal = Terminal::run_in(home, &[SKEYS], 140, 40, &cloud.environment(&[]));
+        terminal.until("5 clusters");
+        for text in shows {
+            terminal.until(text);
+        }
+        terminal.send(b"T");
+        terminal.send(b"q");
+        assert_eq!(terminal.end_restored(), 0);
+        terminal
+    };
+    let folder = |home: &Path| {
+        let folder = home.join(".local/state/skeys");
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    };
+    let home = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder(home.path()), fs::Permissions::from_mode(0o777)).unwrap();
+    let ended = run(home, &["can be written by everybody", "state and journal are off"]);
+    assert_eq!(fs::read_dir(folder(ended.home.path())).unwrap().count(), 0);
+    let home = tempfile::tempdir().unwrap();
+    let linked = home.path().join("elsewhere");
+    fs::write(&linked, "mine\n").unwrap();
+    let journal = folder(home.path()).join("journal.jsonl");
+    std::os::unix::fs::symlink(&linked, journal).unwrap();
+    let ended = run(home, &["is a symbolic link; the journal is off"]);
+    assert_eq!(fs::read_to_string(ended.home.path().join("elsewhere")).unwrap(), "mine\n");
+}
+
+/// What the child of the next test does: it looks at a file that is mounted.
+#[test]
+fn child_that_looks_at_a_mounted_file() {
+    let Ok(home) = std::env::var("SKEYS_CHILD_MOUNTED") else { return };
+    let files = Kubeconfigs::new(Some(home.into()), None, Clock::machine());
+    let query = MergeQuery {
+        context: "shop".to_owned(),
+        known: ClusterIdentity::Address(ClusterId::new("p", "eu01", "shop")),
+        kind: KubeconfigKind::Admin,
+        make_current: false,
+    };
+    let failure = files.plan(&FileTarget::Merge, &query).unwrap_err();
+    assert!(failure.message.contains("is a mount point"), "{failure}");
+    println!("refused as a mount point");
+}
+
+#[test]
+fn cred_09_a_bind_mounted_file_is_refused_before_and_said() {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join(".kube/config");
+    fs::create_dir_all(config.parent().unwrap()).unwrap();
+    fs::write(&config, "").unwrap();
+    let unshare = |script: &str| {
+        std::process::Command::new("unshare")
+            .args(["--mount", "--map-root-user", "sh", "-c", script])
+            .args(["sh".as_ref(), config.as_os_str(), std::env::current_exe().unwrap().as_os_str()])
+            .env("SKEYS_CHILD_MOUNTED", home.path())
+            .output()
+    };
+    // Not every machine lets a test mount something.
+    let mount = "mount --bind \"$1\" \"$1\"";
+    if !unshare(mount).is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    let look = format!(
+        "{mount} && exec \"$2\" --nocapture --exact files::child_that_looks_at_a_mounted_file"
+    );
+    let output = unshare(&look).unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("refused as a mount point"), "{text}");
 }

@@ -10,7 +10,9 @@ use crate::app::requests::{DialogId, RequestId};
 use crate::app::shared::Guard;
 use crate::domain::cluster::Cluster;
 use crate::domain::failure::Failure;
-use crate::domain::kubeconfig::{ClusterIdentity, EntryOwner, FileTarget, KubeconfigKind, Plan};
+use crate::domain::kubeconfig::{
+    ClusterIdentity, EntryOwner, FileTarget, KubeconfigKind, MergeQuery, Plan,
+};
 use crate::domain::lifetime::{Lifetime, LifetimeError};
 
 /// The kubeconfig form.
@@ -105,6 +107,8 @@ pub struct NameConflict {
     pub names: Vec<String>,
     /// Which cluster they belong to.
     pub owner: EntryOwner,
+    /// Contexts that are lost with the file.
+    pub lost: Vec<String>,
     /// Another name that is free, as far as can be seen.
     pub other: Option<String>,
 }
@@ -153,7 +157,17 @@ impl KubeconfigForm {
         self.destination.target(self.path.value())
     }
 
-    /// The plan, once the destination is checked.
+    /// What is to be merged, as far as it is known.
+    pub fn query(&self) -> MergeQuery {
+        MergeQuery {
+            context: self.context.value().trim().to_owned(),
+            known: self.known(),
+            kind: self.kind,
+            make_current: self.make_current,
+        }
+    }
+
+    /// What the file looks like, once it was looked at.
     pub fn plan(&self) -> Option<&Plan> {
         match &self.plan {
             PlanState::Ready(plan) => Some(plan),
@@ -167,7 +181,7 @@ impl KubeconfigForm {
     }
 
     /// What is known of the cluster: its server, once a kubeconfig is issued.
-    pub fn known(&self) -> ClusterIdentity {
+    fn known(&self) -> ClusterIdentity {
         match &self.issued {
             Some((_, held)) => ClusterIdentity::Server(held.issued.fresh.server().to_owned()),
             None => ClusterIdentity::Address(self.cluster.id.clone()),

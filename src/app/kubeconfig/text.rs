@@ -64,7 +64,7 @@ texts! {
     HIBERNATED = "the cluster is hibernated: the kubeconfig works after wake-up";
     creates(file) = "Creates {file} (mode 0600)";
     changes(file, mode) = "{file}, mode {mode}; a backup is kept";
-    replaces(file, mode) = "{file} exists (mode {mode}); skeys asks before replacing it";
+    replaces(file, mode) = "{file} exists (mode {mode}); skeys asks before replacing it; a backup is kept";
     link_to(target) = "→ symbolic link to {target}";
     ASKS_BEFORE_REPLACING = "skeys asks before replacing";
     exists_already(owner, names, what) = "! already exists{owner}: {names}; {what}";
@@ -74,7 +74,9 @@ texts! {
     SAVING = "saving …";
     ISSUED_KEPT = "The kubeconfig is issued and held in memory; choose a destination.";
     another_name(name) = " Another name: {name}.";
-    ask_replace(owner, names, other) = "Already exists{owner}: {names}. Replace?{other}";
+    ask_replace(owner, names, lost, other) = "Already exists{owner}: {names}. Replace?{lost}{other}";
+    loses(contexts, names) = " Its {contexts} will be lost: {names}. A backup is kept.";
+    not_kept(fields) = "! not kept: {fields}";
     ASK_CLOSE = "The form has changes. Close it?";
     ASK_DISCARD = "The issued kubeconfig is not saved. Discard it?";
     STOP_WAITING = "Stop waiting";

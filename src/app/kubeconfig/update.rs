@@ -85,11 +85,7 @@ fn plan(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
         form.plan_request = RequestId::default();
         return;
     };
-    let plan = Request::Plan {
-        file,
-        context: form.context.value().trim().to_owned(),
-        known: form.known(),
-    };
+    let plan = Request::Plan { file, query: form.query() };
     form.plan_request = cx.request(RequestOwner::Plan(form.id), plan);
     form.plan = PlanState::Checking;
 }
@@ -142,6 +138,7 @@ fn ask_about_conflict(form: &mut KubeconfigForm, fleet: &Fleet, cx: &UpdateConte
     let conflict = NameConflict {
         names: plan.taken.clone(),
         owner: plan.owner.clone(),
+        lost: plan.lost.clone(),
         other: free_name(fleet, &cx.shared.settings, form, plan),
     };
     form.ask(FormQuestion::NameConflict(conflict), cx.shared.guard());
@@ -258,6 +255,7 @@ fn edit(
             let kinds = [KubeconfigKind::Admin, KubeconfigKind::Login, KubeconfigKind::Idp];
             form.kind = neighbour(&kinds, form.kind, forward);
             form.touched = true;
+            plan(kubeconfig, cx);
         }
         (KubeconfigField::Lifetime, _) if sideways && !is_issued => form.choose_preset(forward),
         (KubeconfigField::Destination, _) if turns => {
@@ -268,6 +266,7 @@ fn edit(
         (KubeconfigField::MakeCurrent, _) if switches && !form.becomes_current() => {
             form.make_current = !form.make_current;
             form.touched = true;
+            plan(kubeconfig, cx);
         }
         (KubeconfigField::Cancel | KubeconfigField::Confirm, _) if sideways => {
             let buttons = [KubeconfigField::Cancel, KubeconfigField::Confirm];
@@ -420,7 +419,8 @@ fn issue(form: &mut KubeconfigForm, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
         KubeconfigKind::Login | KubeconfigKind::Idp => text::log_request(kind.word()),
     };
     let id = cluster.id.clone();
-    let (shown, file) = (Box::new(cluster.clone()), form.target());
+    let file = form.target().map(|file| (file, form.query()));
+    let shown = Box::new(cluster.clone());
     let owner = RequestOwner::Kubeconfig(Box::new(KubeconfigRequest {
         cluster,
         kind,

@@ -71,7 +71,10 @@ fn init(path: &Path, force: bool) -> Output {
         .map_or(Ok(()), |folder| private_file::create_folder(&folder))
         .and_then(|()| private_file::replace(path, EXAMPLE.as_bytes(), &private_file::unobserved));
     match written {
-        Ok(()) => Output::success(format!("Written: {}\n", path.display())),
+        Ok(note) => {
+            let note = note.map(|note| format!("Note: {note}\n")).unwrap_or_default();
+            Output::success(format!("Written: {}\n{note}", path.display()))
+        }
         Err(failure) => Output::failure(format!("{failure}\n"), 1),
     }
 }

@@ -13,7 +13,7 @@ use crate::clients::http::is_loopback;
 use crate::domain::cluster::ClusterName;
 use crate::domain::credential::{ClientCertificate, CredentialFacts, decode_certificates};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::kubeconfig::{KubeconfigKind, ParsedKubeconfig};
+use crate::domain::kubeconfig::{InvalidKubeconfig, KubeconfigKind, ParsedKubeconfig};
 use crate::domain::secret::Secret;
 use crate::domain::text::clean;
 
@@ -63,7 +63,8 @@ impl CheckedKubeconfig {
         crate::clients::install_crypto();
         let parsed = ParsedKubeconfig::read(KubeconfigKind::Admin, text)
             .map_err(|invalid| refuse(invalid.to_string()))?;
-        let url = server(parsed.server(), expected).map_err(refuse)?;
+        let url = check_server(parsed.server(), expected)
+            .map_err(|invalid| refuse(invalid.to_string()))?;
         let facts = CredentialFacts::read(parsed.authorities(), parsed.client_certificate())
             .map_err(|error| refuse(format!("cannot be read: {error}")))?;
         let life = facts.client.as_ref().map_or(SHORTEST_LIFE, life);
@@ -99,9 +100,13 @@ impl CheckedKubeconfig {
 }
 
 /// The server's address, if it is where this cluster's API server can be.
-fn server(text: &str, expected: &Expected) -> Result<Url, String> {
-    let url = Url::parse(text)
-        .map_err(|_no_url| "has no usable server address (cluster.server)".to_owned())?;
+///
+/// # Errors
+/// It leads elsewhere.
+pub fn check_server(text: &str, expected: &Expected) -> Result<Url, InvalidKubeconfig> {
+    let refuse = |reason: String| InvalidKubeconfig::new("cluster.server", reason);
+    let url =
+        Url::parse(text).map_err(|_no_url| refuse("has no usable server address".to_owned()))?;
     let is_expected = if is_loopback(&url) {
         expected.loopback
     } else {
@@ -111,9 +116,7 @@ fn server(text: &str, expected: &Expected) -> Result<Url, String> {
         return Ok(url);
     }
     let host = host_and_port(&url);
-    Err(format!(
-        "points to https://{host}, which is not an address of this cluster (cluster.server)"
-    ))
+    Err(refuse(format!("points to https://{host}, which is not an address of this cluster")))
 }
 
 /// `api.<name>.<hex>.s.ske.<region>.onstackit.cloud`: exact at both ends and in the cluster's name, tolerant between.

@@ -19,4 +19,5 @@ pub mod store;
 mod tests;
 mod watcher;
 
+pub use crate::clients::kubernetes::access::{Expected, check_server};
 pub use crate::clients::kubernetes::observe::{ObserverTarget, observe};

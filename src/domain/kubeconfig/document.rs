@@ -1,10 +1,16 @@
-//! Reads a YAML document into a tree of byte spans, and into values with an independent reader.
+//! Reads a YAML document into a tree of byte spans, and into values by a reader of another family: a port of libyaml, as
+//! kubectl has one.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{
+    Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess as _, Visitor,
+};
+use serde_json::{Map, Number, Value};
 use zeroize::Zeroizing;
 
 use crate::domain::failure::{Failure, FailureKind};
@@ -15,6 +21,8 @@ use crate::domain::text::clean;
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Deepest nesting that is read.
 pub const MAX_DEPTH: usize = 64;
+/// Most values that are read once every alias is expanded.
+const MAX_VALUES: usize = 1_000_000;
 
 /// A refusal of a file's text.
 pub fn file_failure(message: impl Into<String>) -> Failure {
@@ -36,9 +44,14 @@ pub enum Content {
 /// A node with its place in the text.
 pub struct Node {
     pub content: Content,
-    /// Bytes, without trailing blanks and comments.
+    /// Bytes, without trailing blanks and comments. That of a block scalar begins below its header and ends with its last
+    /// line.
     pub span: Range<usize>,
     pub line: usize,
+    /// Whether it is a block scalar.
+    pub block_scalar: bool,
+    /// How many values it holds, itself included, with every alias expanded.
+    values: usize,
 }
 
 impl Node {
@@ -73,9 +86,9 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
     if text.len() > MAX_BYTES {
         return Err(file_failure("the file is larger than 16 MiB"));
     }
-    let mut documents = 0;
-    let mut root = None;
+    let mut root: Option<Node> = None;
     let mut open: Vec<OpenNode> = Vec::new();
+    let mut anchors: HashMap<usize, usize> = HashMap::new();
     for next in Parser::new_from_str(text) {
         let (event, span) = next.map_err(|error| {
             file_failure(format!(
@@ -84,43 +97,57 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
                 clean(&error.info())
             ))
         })?;
+        let line = span.start.line();
+        let leaf = |content, block_scalar, values| -> Result<Node, Failure> {
+            Ok(Node { content, span: byte_range(&span)?, line, block_scalar, values })
+        };
         let done = match event {
-            Event::DocumentStart(..) => {
-                documents += 1;
-                if documents > 1 {
-                    return Err(file_failure(format!(
-                        "line {}: more than one YAML document",
-                        span.start.line()
-                    )));
-                }
+            Event::DocumentStart(_, Some(version)) if (version.major, version.minor) != (1, 1) => {
+                return Err(file_failure(format!(
+                    "line {line}: kubectl does not read YAML {}.{}",
+                    version.major, version.minor
+                )));
+            }
+            Event::MappingStart(style, anchor, _) => {
+                open.push(OpenNode::new(true, style, anchor, &span)?);
                 None
             }
-            Event::MappingStart(style, ..) => {
-                open.push(OpenNode::new(true, style, &span)?);
-                None
-            }
-            Event::SequenceStart(style, ..) => {
-                open.push(OpenNode::new(false, style, &span)?);
+            Event::SequenceStart(style, anchor, _) => {
+                open.push(OpenNode::new(false, style, anchor, &span)?);
                 None
             }
             Event::MappingEnd | Event::SequenceEnd => match open.pop() {
-                Some(finished) => Some(finished.close(&span)?),
+                Some(finished) => {
+                    let anchor = finished.anchor;
+                    let node = finished.close(&span)?;
+                    anchors.insert(anchor, node.values);
+                    Some(node)
+                }
                 None => None,
             },
-            Event::Scalar(value, style, ..) => {
+            Event::Scalar(value, style, anchor, _) => {
                 let plain = matches!(style, ScalarStyle::Plain);
-                Some(Node {
-                    content: Content::Scalar(value.into_owned().into(), plain),
-                    span: byte_range(&span)?,
-                    line: span.start.line(),
-                })
+                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                anchors.insert(anchor, 1);
+                let mut node =
+                    leaf(Content::Scalar(value.into_owned().into(), plain), is_block, 1)?;
+                if is_block {
+                    // The parser counts the indentation of what follows.
+                    let inside = text.get(node.span.clone()).unwrap_or_default();
+                    if let Some(last) = inside.rfind(['\n', '\r']) {
+                        node.span.end = node.span.start + last + 1;
+                    }
+                }
+                Some(node)
             }
-            Event::Alias(_) | Event::UnresolvedAlias(_) => Some(Node {
-                content: Content::Alias,
-                span: byte_range(&span)?,
-                line: span.start.line(),
-            }),
-            Event::StreamStart
+            Event::Alias(anchor) => {
+                // One that refers to what it is a part of has no end.
+                let values = anchors.get(&anchor).copied().unwrap_or(MAX_VALUES + 1);
+                Some(leaf(Content::Alias, false, values)?)
+            }
+            Event::UnresolvedAlias(_) => Some(leaf(Content::Alias, false, 1)?),
+            Event::DocumentStart(..)
+            | Event::StreamStart
             | Event::StreamEnd
             | Event::DocumentEnd
             | Event::Anchor(..)
@@ -129,15 +156,26 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
         };
         if open.len() > MAX_DEPTH {
             return Err(file_failure(format!(
-                "line {}: nested deeper than {MAX_DEPTH} levels",
-                span.start.line()
+                "line {line}: nested deeper than {MAX_DEPTH} levels"
             )));
         }
-        if let Some(node) = done {
-            match open.last_mut() {
-                Some(parent) => parent.children.push(node),
-                None => root = Some(node),
+        let Some(node) = done else { continue };
+        if node.values > MAX_VALUES {
+            return Err(file_failure(format!(
+                "line {}: its aliases expand to more than {MAX_VALUES} values",
+                node.line
+            )));
+        }
+        match open.last_mut() {
+            Some(parent) => parent.children.push(node),
+            // kubectl ends at a document mark; nothing may follow it that a person could miss.
+            None if root.is_some() && !node.is_null() => {
+                return Err(file_failure(format!(
+                    "line {}: more than one YAML document",
+                    node.line
+                )));
             }
+            None => root = Some(root.unwrap_or(node)),
         }
     }
     Ok(root.filter(|root| !(root.is_null() && root.span.is_empty())))
@@ -146,15 +184,17 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
 struct OpenNode {
     map: bool,
     flow: bool,
+    anchor: usize,
     start: usize,
     line: usize,
     children: Vec<Node>,
 }
 
 impl OpenNode {
-    fn new(map: bool, style: StructureStyle, span: &Span) -> Result<Self, Failure> {
+    fn new(map: bool, style: StructureStyle, anchor: usize, span: &Span) -> Result<Self, Failure> {
         Ok(Self {
             map,
+            anchor,
             flow: matches!(style, StructureStyle::Flow),
             start: byte_range(span)?.start,
             line: span.start.line(),
@@ -169,12 +209,13 @@ impl OpenNode {
         } else {
             self.children.last().map_or(self.start, |last| last.span.end.max(self.start))
         };
+        let values = self.children.iter().map(|child| child.values).fold(1, usize::saturating_add);
         let content = if self.map {
             Content::Map(map_entries(self.children)?, self.flow)
         } else {
             Content::List(self.children, self.flow)
         };
-        Ok(Node { content, span: self.start..end, line: self.line })
+        Ok(Node { content, span: self.start..end, line: self.line, block_scalar: false, values })
     }
 }
 
@@ -202,18 +243,117 @@ fn byte_range(span: &Span) -> Result<Range<usize>, Failure> {
         .ok_or_else(|| Failure::new(FailureKind::Bug, "the YAML parser returned no byte positions"))
 }
 
-/// The text as values, read by a reader that shares no code with the splicing.
+/// The first document of the text as values, read by a reader that shares no code with the splicing.
 ///
 /// # Errors
-/// The reader's sentence, cleaned.
+/// Where it cannot be read; more than one document.
 pub fn parse_values(text: &str) -> Result<SecretValue, Failure> {
-    if text.trim().is_empty() {
+    let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    if text.split(['\n', '\r']).all(is_blank) {
         return Ok(SecretValue::new(Value::Null));
     }
-    let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options(text, options).map(SecretValue::new).map_err(|error| {
-        // Only the place is repeated: the sentence of the reader may quote a secret.
-        let place = error.location().map(|at| format!("line {}: ", at.line())).unwrap_or_default();
-        file_failure(format!("{place}invalid YAML"))
-    })
+    let mut first = None;
+    for document in yaml_serde::Deserializer::from_str(text) {
+        let values = AnyValue::deserialize(document).map_err(|error| {
+            // Only the place is repeated: the sentence of the reader may quote a secret.
+            let place =
+                error.location().map(|at| format!("line {}: ", at.line())).unwrap_or_default();
+            file_failure(format!("{place}invalid YAML"))
+        })?;
+        let values = SecretValue::new(values.0);
+        if first.is_some() && !values.is_null() {
+            return Err(file_failure("more than one YAML document"));
+        }
+        first.get_or_insert(values);
+    }
+    Ok(first.unwrap_or_else(|| SecretValue::new(Value::Null)))
+}
+
+/// Begins a text that stands for what JSON has no value for: large and infinite numbers, tags, keys that are no text.
+const MARK: char = '\0';
+
+/// Any YAML value, as JSON. What JSON does not have is a marked text, which no text of a file is equal to.
+struct AnyValue(Value);
+
+impl<'de> Deserialize<'de> for AnyValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyVisitor).map(Self)
+    }
+}
+
+struct AnyVisitor;
+
+impl AnyVisitor {
+    fn marked(text: impl fmt::Display) -> Value {
+        Value::String(format!("{MARK}{text}"))
+    }
+}
+
+impl<'de> Visitor<'de> for AnyVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Value, E> {
+        Ok(Self::marked(value))
+    }
+
+    fn visit_u128<E>(self, value: u128) -> Result<Value, E> {
+        Ok(Self::marked(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or_else(|| Self::marked(value), Value::Number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        let is_marked = text.starts_with(MARK);
+        Ok(if is_marked { Self::marked(format_args!("{MARK}{text}")) } else { text.into() })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(AnyValue(item)) = items.next_element()? {
+            values.push(item);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut values = Map::new();
+        while let Some((AnyValue(key), AnyValue(value))) = entries.next_entry()? {
+            let key = match key.as_str() {
+                Some(key) => key.to_owned(),
+                None => format!("{MARK}{key}"),
+            };
+            if values.insert(key, value).is_some() {
+                return Err(A::Error::custom("a key is there twice"));
+            }
+        }
+        Ok(Value::Object(values))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Value, A::Error> {
+        let (tag, value) = tagged.variant::<String>()?;
+        let AnyValue(value) = value.newtype_variant()?;
+        Ok(Value::Object([(format!("{MARK}{tag}"), value)].into_iter().collect()))
+    }
 }

@@ -6,13 +6,17 @@ mod entry_owner;
 mod merge;
 mod parsed;
 mod plan;
+mod splice;
 mod tokens;
 
 pub use crate::domain::kubeconfig::document::MAX_BYTES;
 pub use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner};
 pub use crate::domain::kubeconfig::merge::{
-    MergeOptions, MergeRefusal, merge, owner_of_file, survey,
+    MergeOptions, MergeQuery, MergeRefusal, Merged, combine_owners, contents_of_file,
+    entries_named, merge, survey,
 };
-pub use crate::domain::kubeconfig::parsed::{KubeconfigKind, ParsedKubeconfig, renamed};
+pub use crate::domain::kubeconfig::parsed::{
+    InvalidKubeconfig, KubeconfigKind, ParsedKubeconfig, renamed,
+};
 pub use crate::domain::kubeconfig::plan::{FileTarget, NotSaved, Plan, Saved};
 pub use crate::domain::kubeconfig::tokens::static_tokens;

@@ -12,6 +12,9 @@ use crate::domain::kubeconfig::emit;
 use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
+/// Cluster, context and user under one name, each with the list that it belongs to.
+pub(in crate::domain::kubeconfig) type Entries = [(&'static str, SecretValue); 3];
+
 /// How a kubeconfig signs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KubeconfigKind {
@@ -47,7 +50,8 @@ const MAX_BYTES: usize = 1024 * 1024;
 pub struct InvalidKubeconfig(String);
 
 impl InvalidKubeconfig {
-    fn new(field: &str, reason: impl fmt::Display) -> Self {
+    /// A field, and what is wrong with it, as it follows "the kubeconfig".
+    pub fn new(field: &str, reason: impl fmt::Display) -> Self {
         Self(format!("{reason} ({field})"))
     }
 }
@@ -70,6 +74,7 @@ impl From<InvalidKubeconfig> for Failure {
 /// A checked kubeconfig. `Debug` shows no content.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ParsedKubeconfig {
+    kind: KubeconfigKind,
     text: Secret,
     server: String,
     authorities: String,
@@ -152,7 +157,12 @@ impl ParsedKubeconfig {
         let client = check_user(kind, user)?
             .map(|(certificate, key)| (certificate.to_owned(), Secret::new(key.to_owned())));
         let (server, authorities) = (server.to_owned(), authorities.to_owned());
-        Ok(Self { text: text.clone(), server, authorities, client })
+        Ok(Self { kind, text: text.clone(), server, authorities, client })
+    }
+
+    /// How it signs in.
+    pub fn kind(&self) -> KubeconfigKind {
+        self.kind
     }
 
     /// Address of the API server: https and a host, with a port if need be.
@@ -177,10 +187,7 @@ impl ParsedKubeconfig {
 
     /// The three entries under one name, by list. They are read from the text again, so that the key does not lie about
     /// in values meanwhile.
-    pub(in crate::domain::kubeconfig) fn entries(
-        &self,
-        name: &str,
-    ) -> Result<[(&'static str, SecretValue); 3], Failure> {
+    pub(in crate::domain::kubeconfig) fn entries(&self, name: &str) -> Result<Entries, Failure> {
         let root = values(&self.text)?;
         let Current { context, cluster, user } = Current::of(&root)?;
         let mut renamed = json!({ "cluster": name, "user": name });
@@ -193,6 +200,24 @@ impl ParsedKubeconfig {
             ("users", SecretValue::new(json!({ "name": name, "user": user }))),
         ])
     }
+}
+
+/// Entries like those that SKE issues, to find out whether a file can take them.
+pub(in crate::domain::kubeconfig) fn sample_entries(kind: KubeconfigKind, name: &str) -> Entries {
+    let user = match kind {
+        KubeconfigKind::Admin => {
+            json!({ "client-certificate-data": "QQ==", "client-key-data": "QQ==" })
+        }
+        KubeconfigKind::Login | KubeconfigKind::Idp => json!({ "exec": { "command": COMMAND } }),
+    };
+    let cluster =
+        json!({ "certificate-authority-data": "QQ==", "server": "https://sample.invalid" });
+    let context = json!({ "cluster": name, "user": name });
+    [
+        ("clusters", SecretValue::new(json!({ "cluster": cluster, "name": name }))),
+        ("contexts", SecretValue::new(json!({ "context": context, "name": name }))),
+        ("users", SecretValue::new(json!({ "name": name, "user": user }))),
+    ]
 }
 
 fn values(text: &Secret) -> Result<SecretValue, InvalidKubeconfig> {
@@ -209,6 +234,8 @@ fn values(text: &Secret) -> Result<SecretValue, InvalidKubeconfig> {
     Err(InvalidKubeconfig("is not a mapping".to_owned()))
 }
 
+/// The credential plugin of the kinds that hold no secret.
+const COMMAND: &str = "stackit";
 const FILE: &str = "refers to a local file";
 const IMPERSONATION: &str = "impersonates another user";
 const CREDENTIAL: &str = "has a kind of credential that SKE never issues";
@@ -292,10 +319,43 @@ fn check_user(
     let keys = [("client-certificate-data", CERTIFICATE), ("client-key-data", CERTIFICATE)];
     refuse_keys("user", user, &keys)?;
     match command.as_deref() {
-        Some("stackit") => Ok(None),
+        Some(COMMAND) => check_exec(kind, user.get("exec").unwrap_or(&Value::Null)).map(|()| None),
         Some(other) => refuse_command(format!("runs {other} instead of stackit")),
         None => refuse_command("has no credential plugin".to_owned()),
     }
+}
+
+/// Lets `stackit ske kubeconfig login` pass, as SKE issues it: kubectl would run anything else as the person.
+fn check_exec(kind: KubeconfigKind, exec: &Value) -> Result<(), InvalidKubeconfig> {
+    let refuse = |key: &str, reason: &str| {
+        Err(InvalidKubeconfig::new(&format!("user.exec.{}", clean(key)), reason))
+    };
+    let args = exec.get("args").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let args: Vec<&str> = args.iter().map(|arg| arg.as_str().unwrap_or_default()).collect();
+    match (args.as_slice(), kind) {
+        (["ske", "kubeconfig", "login"], _)
+        | (["ske", "kubeconfig", "login", "--idp"], KubeconfigKind::Idp) => {}
+        _ => return refuse("args", "runs stackit with other arguments than ske kubeconfig login"),
+    }
+    for (key, value) in exec.as_object().into_iter().flatten() {
+        let text = value.as_str();
+        let is_known = match key.as_str() {
+            "command" => text == Some(COMMAND),
+            "args" => true,
+            "apiVersion" => text.is_some_and(|text| {
+                matches!(text.strip_prefix("client.authentication.k8s.io/"), Some("v1" | "v1beta1"))
+            }),
+            "installHint" => text.is_some_and(|text| clean(text) == text),
+            "interactiveMode" => matches!(text, Some("Never" | "IfAvailable" | "Always")),
+            "provideClusterInfo" => value.is_boolean(),
+            "env" => value.as_array().is_some_and(Vec::is_empty),
+            _ => false,
+        };
+        if !is_known && !value.is_null() {
+            return refuse(key, "gives stackit what SKE never does");
+        }
+    }
+    Ok(())
 }
 
 /// A minimal kubeconfig of its own, with cluster, user and context under one name, which is current.
@@ -330,7 +390,7 @@ mod tests {
     use crate::domain::secret::Secret;
 
     const CERTIFICATE: &str = "client-certificate-data: QUJD, client-key-data: U0VDUkVU";
-    const COMMAND: &str = "exec: {command: stackit}";
+    const COMMAND: &str = "exec: {command: stackit, args: [ske, kubeconfig, login]}";
 
     fn text(cluster: &str, user: &str) -> String {
         format!(
@@ -406,6 +466,7 @@ mod tests {
             (CERTIFICATE, "user.client-certificate-data"),
             ("exec: {command: evil}", "user.exec"),
             ("exec: {command: stackit}, token: abc", "user.token"),
+            ("exec: {command: stackit}", "user.exec.args"),
             ("", "user.exec"),
         ] {
             let refusal = read(KubeconfigKind::Login, text(&good, user)).unwrap_err();
@@ -415,6 +476,44 @@ mod tests {
         let large = ParsedKubeconfig::read(KubeconfigKind::Admin, &Secret::new(large)).unwrap_err();
         let sentence = Failure::from(large).sentence();
         assert_eq!(sentence, "The kubeconfig that SKE returned is larger than 1 MiB");
+    }
+
+    #[test]
+    fn cred_06_only_the_known_command_with_its_known_arguments_passes() {
+        let good = cluster("https://api.example", "");
+        let exec = |more: &str| text(&good, &format!("exec: {{command: stackit{more}}}"));
+        let args = ", args: [ske, kubeconfig, login]";
+        for (more, field) in [
+            ("", "args"),
+            (", args: [ske, kubeconfig, login, --idp]", "args"),
+            (", args: [ske, kubeconfig, login, --verbosity, debug]", "args"),
+            (", args: [ske, kubeconfig, login, 1]", "args"),
+            (", args: ske kubeconfig login", "args"),
+            (&format!("{args}, env: [{{name: LD_PRELOAD, value: /tmp/x}}]"), "env"),
+            (&format!("{args}, env: {{}}"), "env"),
+            (&format!("{args}, apiVersion: example.com/v1"), "apiVersion"),
+            (&format!("{args}, installHint: \"a\\eb\""), "installHint"),
+            (&format!("{args}, interactiveMode: Maybe"), "interactiveMode"),
+            (&format!("{args}, unknown: x"), "unknown"),
+        ] {
+            let refusal = read(KubeconfigKind::Login, exec(more)).expect_err(more);
+            assert!(refusal.ends_with(&format!(" (user.exec.{field})")), "{refusal}: {more}");
+        }
+        let whole = format!(
+            "{args}, env: null, apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, \
+             provideClusterInfo: true, installHint: Install the STACKIT CLI"
+        );
+        assert!(read(KubeconfigKind::Login, exec(&whole)).is_ok());
+        let idp = exec(", args: [ske, kubeconfig, login, --idp]");
+        assert!(read(KubeconfigKind::Idp, idp).is_ok());
+        for server in
+            ["https://api.exam\u{1b}ple", "https://api.exam\nple", "https://u@api.example"]
+        {
+            let text = text(&cluster("SERVER", ""), CERTIFICATE);
+            let text = text.replace("'SERVER'", &serde_json::Value::from(server).to_string());
+            let refusal = read(KubeconfigKind::Admin, text).expect_err(server);
+            assert!(refusal.ends_with(" (cluster.server)"), "{refusal}");
+        }
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub struct Plan {
     pub mode: Option<u32>,
     /// Contexts of other names, which stay untouched.
     pub others: usize,
+    /// Contexts that are lost when a file of its own is replaced.
+    pub lost: Vec<String>,
+    /// Fields of replaced entries that are not kept ("token of user shop").
+    pub dropped: Vec<String>,
     /// Entries of the wanted name that exist already ("context shop", "user shop").
     pub taken: Vec<String>,
     /// Which cluster those belong to.
@@ -38,7 +42,8 @@ pub struct Plan {
     /// `current-context` now.
     pub current: Option<String>,
     pub notes: Vec<String>,
-    /// SHA-256 of the content; `None` when the file does not exist.
+    /// SHA-256 of what a person agrees to: the link, the mode, and the entries that are replaced, or the whole file.
+    /// `None` when the file does not exist.
     pub fingerprint: Option<String>,
 }
 

@@ -44,7 +44,7 @@ pub fn read(request: &HttpRequest, versions: &[&str], kind: &str) -> Result<Valu
         }
         "application/yaml" => {
             let text = String::from_utf8_lossy(body);
-            serde_saphyr::from_str(&text).map_err(|error| unrecognized(error.to_string()))?
+            yaml_serde::from_str(&text).map_err(|error| unrecognized(error.to_string()))?
         }
         "application/vnd.kubernetes.protobuf" => {
             protobuf::read(body).ok_or_else(|| unrecognized("unknown message".to_owned()))?

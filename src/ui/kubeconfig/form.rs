@@ -369,8 +369,14 @@ impl Sheet<'_> {
         if !plan.taken.is_empty() {
             let what = if self.form.replace { "replaced" } else { text::ASKS_BEFORE_REPLACING };
             let names = names(&plan.taken);
-            let whose = plan.owner.words();
-            texts.push((text::exists_already(&whose, &names, what), Tone::Warn));
+            let owner = plan.owner.words();
+            texts.push((text::exists_already(&owner, &names, what), Tone::Warn));
+        }
+        if !plan.dropped.is_empty() {
+            texts.push((text::not_kept(names(&plan.dropped)), Tone::Warn));
+        }
+        if !plan.lost.is_empty() {
+            texts.push((lost(&plan.lost).trim().to_owned(), Tone::Warn));
         }
         if plan.others > 0 && self.form.destination.merges() {
             let others = plural(plan.others, "other context", "other contexts");
@@ -447,13 +453,21 @@ fn question_words(question: &FormQuestion) -> String {
         FormQuestion::OneWay => ONE_WAY.to_owned(),
         FormQuestion::NameConflict(taken) => {
             let names = names(&taken.names);
-            let whose = taken.owner.words();
+            let owner = taken.owner.words();
             let other = taken.other.as_ref().map(|name| text::another_name(clean(name)));
-            text::ask_replace(&whose, &names, other.unwrap_or_default())
+            text::ask_replace(&owner, &names, lost(&taken.lost), other.unwrap_or_default())
         }
         FormQuestion::Discard => text::ASK_CLOSE.to_owned(),
         FormQuestion::Lose => text::ASK_DISCARD.to_owned(),
     }
+}
+
+/// What is lost when a file of its own is replaced.
+fn lost(contexts: &[String]) -> String {
+    if contexts.is_empty() {
+        return String::new();
+    }
+    text::loses(plural(contexts.len(), "other context", "other contexts"), names(contexts))
 }
 
 /// The buttons that the form has in its present stage.

@@ -365,7 +365,8 @@ fn kubeconfig_form() {
     }));
     let (owner, other) =
         (EntryOwner::Another("shop-prod in eu02".into()), Some("shop-prod-eu01".into()));
-    let question = FormQuestion::NameConflict(NameConflict { names, owner, other });
+    let question =
+        FormQuestion::NameConflict(NameConflict { names, owner, lost: Vec::new(), other });
     taken.stage = KubeconfigFormStage::Asking { question, answer: 0 };
     let taken = issuing(taken);
     snapshot_at("form_taken", &taken, 80, 24);

@@ -17,7 +17,7 @@ use crate::domain::snapshot::{
 };
 
 fn read<K: DeserializeOwned, T>(decode: fn(&K) -> Option<T>, yaml: &str) -> Option<T> {
-    let value: Value = serde_saphyr::from_str(yaml).unwrap();
+    let value: Value = yaml_serde::from_str(yaml).unwrap();
     decode(&serde_json::from_value(value).unwrap())
 }
 
@@ -420,7 +420,7 @@ fn snapshot(yaml: &str) -> ClusterSnapshot {
     fn item<K: DeserializeOwned, T>(decode: fn(&K) -> Option<T>, item: &Value) -> Option<Arc<T>> {
         decode(&serde_json::from_value(item.clone()).unwrap()).map(Arc::new)
     }
-    let list: Value = serde_saphyr::from_str(yaml).unwrap();
+    let list: Value = yaml_serde::from_str(yaml).unwrap();
     let mut snapshot =
         ClusterSnapshot { templates: Templates::Forbidden, ..ClusterSnapshot::default() };
     for object in list["items"].as_array().unwrap() {

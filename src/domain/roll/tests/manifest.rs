@@ -16,7 +16,7 @@ use crate::domain::snapshot::{
 
 /// A fixture's snapshot, and the stage that each node's annotation `test.skeys/stage` expects.
 pub fn load(yaml: &str) -> (ClusterSnapshot, BTreeMap<String, String>) {
-    let list: Value = serde_saphyr::from_str(yaml).unwrap();
+    let list: Value = yaml_serde::from_str(yaml).unwrap();
     assert_eq!(text(&list, "/kind"), "List");
     let mut snapshot =
         ClusterSnapshot { templates: Templates::Forbidden, ..ClusterSnapshot::default() };
@@ -338,7 +338,7 @@ fn fixtures_are_valid_kubernetes_manifests() {
         serde_json::from_value::<T>(item.clone()).unwrap_or_else(|error| panic!("{error}: {item}"));
     }
     for (_, yaml) in super::stages::FIXTURES {
-        let list: Value = serde_saphyr::from_str(yaml).unwrap();
+        let list: Value = yaml_serde::from_str(yaml).unwrap();
         for item in list["items"].as_array().unwrap() {
             match text(item, "/kind").as_str() {
                 "Node" => takes::<v1::Node>(item),

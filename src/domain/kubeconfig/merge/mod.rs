@@ -1,0 +1,546 @@
+//! Merges an issued kubeconfig into the user's file. Bytes outside of what changes stay, and every step is read again and
+//! compared: the result has the expected values or the file is refused, with the line of the file as it is.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use crate::domain::failure::Failure;
+use crate::domain::kubeconfig::document::{self, Content, Node, file_failure};
+use crate::domain::kubeconfig::emit;
+use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner, owner_of_server};
+use crate::domain::kubeconfig::parsed::{
+    Entries, KubeconfigKind, ParsedKubeconfig, check_context_name, sample_entries,
+};
+use crate::domain::kubeconfig::splice::{Place, Splice, usual_line_end};
+use crate::domain::secret::{Secret, SecretValue};
+use crate::domain::text::clean;
+
+/// How to merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergeOptions {
+    /// Name of context, cluster and user in the file.
+    pub context: String,
+    /// Whether it becomes the current context.
+    pub make_current: bool,
+    /// Whether entries of that name are replaced.
+    pub replace: bool,
+    /// Whether they are even when they belong to another cluster.
+    pub replace_another: bool,
+}
+
+/// A merged file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// The whole new text.
+    pub text: Secret,
+    /// Fields of replaced entries that are gone ("token of user shop").
+    pub dropped: Vec<String>,
+}
+
+/// Why a merge was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MergeRefusal {
+    /// Entries of that name exist ("context shop").
+    Taken(Vec<String>),
+    /// The file cannot be changed safely; the sentence says why, with the line if known.
+    Refused(Failure),
+}
+
+impl From<Failure> for MergeRefusal {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
+    }
+}
+
+/// What is to be merged, as far as it is known before it is issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergeQuery {
+    /// Name of context, cluster and user in the file.
+    pub context: String,
+    /// Which cluster it is for.
+    pub known: ClusterIdentity,
+    pub kind: KubeconfigKind,
+    /// Whether it becomes the current context.
+    pub make_current: bool,
+}
+
+/// What a file holds, for showing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Survey {
+    /// Contexts of other names.
+    pub others: usize,
+    /// Entries of the wanted name, in words.
+    pub taken: Vec<String>,
+    /// Which cluster those belong to.
+    pub owner: EntryOwner,
+    /// Every name that an entry has.
+    pub names: BTreeSet<String>,
+    /// Whether there is nothing in it yet.
+    pub blank: bool,
+    /// `current-context`, cleaned.
+    pub current: Option<String>,
+    /// Fields of replaced entries that will be gone ("token of user shop").
+    pub dropped: Vec<String>,
+}
+
+const LISTS: [(&str, &str); 3] =
+    [("clusters", "cluster"), ("contexts", "context"), ("users", "user")];
+
+/// Looks at a file for entries under a name, and merges a sample, so that a file that cannot be merged into is known
+/// before anything is issued.
+///
+/// # Errors
+/// Why the file cannot be merged into, with its line.
+pub fn survey(existing: &str, query: &MergeQuery) -> Result<Survey, Failure> {
+    check_context_name(&query.context)?;
+    let file = ReadFile::read(without_mark(existing).1)?;
+    let mut survey = survey_entries(&file, &query.context, &query.known)?;
+    let entries = sample_entries(query.kind, &query.context);
+    survey.dropped = merge_entries(file, entries, &query.context, query.make_current, &survey)?.1;
+    Ok(survey)
+}
+
+/// Entries of a name in a file that is only read, in words, and which cluster they belong to. A file that cannot be
+/// read has none.
+pub fn entries_named(
+    existing: &str,
+    context: &str,
+    known: &ClusterIdentity,
+) -> (Vec<String>, EntryOwner) {
+    let survey = ReadFile::read(without_mark(existing).1)
+        .and_then(|file| survey_entries(&file, context, known))
+        .unwrap_or_default();
+    (survey.taken, survey.owner)
+}
+
+fn survey_entries(
+    file: &ReadFile<'_>,
+    context: &str,
+    known: &ClusterIdentity,
+) -> Result<Survey, Failure> {
+    let mut survey = Survey { blank: file.root.is_none(), ..Survey::default() };
+    for (list, word) in LISTS {
+        let names = file.names(list)?;
+        if names.contains(&context) {
+            survey.taken.push(format!("{word} {}", clean(context)));
+        }
+        if list == "contexts" {
+            survey.others = names.iter().filter(|name| **name != context).count();
+        }
+        let named = names.into_iter().filter(|name| !name.is_empty());
+        survey.names.extend(named.map(ToOwned::to_owned));
+    }
+    survey.owner = owner_of_entries(&file.values, context, known);
+    survey.current = file
+        .values
+        .get("current-context")
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty())
+        .map(clean);
+    Ok(survey)
+}
+
+/// Which cluster the entries of a name belong to: the cluster of that name, or the one that its context uses.
+fn owner_of_entries(values: &Value, context: &str, known: &ClusterIdentity) -> EntryOwner {
+    // Another context may use what is to be replaced.
+    let used = items(values, "contexts").iter().filter_map(|entry| {
+        let uses = entry.get("context")?;
+        let text = |field: &str| uses.get(field).and_then(Value::as_str);
+        let is_named = name_of(entry) == Some(context);
+        let is_used = [text("user"), text("cluster")].contains(&Some(context));
+        text("cluster").filter(|_| is_named || is_used)
+    });
+    let told = std::iter::once(context)
+        .chain(used)
+        .filter_map(|name| {
+            server(items(values, "clusters").iter().find(|entry| name_of(entry) == Some(name))?)
+        })
+        .map(|server| owner_of_server(server, known))
+        .collect();
+    combine_owners(told)
+}
+
+/// If any is another one's, something of another one is lost.
+pub fn combine_owners(told: Vec<EntryOwner>) -> EntryOwner {
+    let rank = |owner: &EntryOwner| match owner {
+        EntryOwner::Another(_) => 0,
+        EntryOwner::At(_) => 1,
+        EntryOwner::Alike(_) => 2,
+        EntryOwner::This => 3,
+        EntryOwner::Unknown => 4,
+    };
+    told.into_iter().min_by_key(rank).unwrap_or_default()
+}
+
+/// Which cluster a whole file belongs to when it is to be replaced, and the contexts in it.
+pub fn contents_of_file(existing: &str, known: &ClusterIdentity) -> (EntryOwner, Vec<String>) {
+    let Ok(values) = document::parse_values(without_mark(existing).1) else {
+        return (EntryOwner::Unknown, Vec::new());
+    };
+    let servers = items(&values, "clusters").iter().filter_map(server);
+    let owner = combine_owners(servers.map(|server| owner_of_server(server, known)).collect());
+    let contexts = items(&values, "contexts").iter().filter_map(name_of).map(clean).collect();
+    (owner, contexts)
+}
+
+fn without_mark(text: &str) -> (&str, &str) {
+    text.strip_prefix('\u{feff}').map_or(("", text), |text| ("\u{feff}", text))
+}
+
+fn items<'a>(values: &'a Value, list: &str) -> &'a [Value] {
+    values.get(list).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn name_of(entry: &Value) -> Option<&str> {
+    entry.get("name").and_then(Value::as_str)
+}
+
+fn server(entry: &Value) -> Option<&str> {
+    entry.get("cluster")?.get("server")?.as_str()
+}
+
+/// A file as both readers see it.
+struct ReadFile<'a> {
+    text: &'a str,
+    /// `None` where there is nothing in it.
+    root: Option<Node>,
+    values: SecretValue,
+}
+
+impl<'a> ReadFile<'a> {
+    fn read(text: &'a str) -> Result<Self, Failure> {
+        let root = document::parse_tree(text)?;
+        let values = document::parse_values(text)?;
+        if let Some(root) = &root {
+            if !matches!(root.content, Content::Map(..)) || !values.is_object() {
+                return Err(file_failure(format!("line {}: not a mapping", root.line)));
+            }
+            check_readable(root, &values)?;
+        }
+        Ok(Self { text, root, values })
+    }
+
+    fn list(&self, list: &str) -> Option<&Node> {
+        Some(&self.root.as_ref()?.entry(list)?.1)
+    }
+
+    /// The names in a list, in order; refuses lists that are not lists, and names that are there twice.
+    fn names(&self, list: &str) -> Result<Vec<&str>, Failure> {
+        let Some(value) = self.list(list) else { return Ok(Vec::new()) };
+        let nodes = match &value.content {
+            Content::List(nodes, _) => nodes,
+            Content::Scalar(..) | Content::Map(..) | Content::Alias => {
+                return match self.values.get(list) {
+                    Some(Value::Null) | None if !matches!(value.content, Content::Alias) => {
+                        Ok(Vec::new())
+                    }
+                    _ => Err(file_failure(format!("line {}: {list} is not a list", value.line))),
+                };
+            }
+        };
+        let mut seen: HashMap<&str, usize> = HashMap::new();
+        let mut names = Vec::with_capacity(nodes.len());
+        for (node, entry) in nodes.iter().zip(items(&self.values, list)) {
+            let name = match entry.get("name") {
+                Some(Value::String(name)) => name.as_str(),
+                None | Some(Value::Null) => "",
+                Some(_) => {
+                    let line = node.entry("name").map_or(node.line, |(_, name)| name.line);
+                    return Err(file_failure(format!(
+                        "line {line}: a name in {list} is not a string; quote it"
+                    )));
+                }
+            };
+            if let Some(first) = seen.insert(name, node.line) {
+                return Err(file_failure(format!(
+                    "line {}: duplicate name {} in {list} (first in line {first})",
+                    node.line,
+                    if name.is_empty() { "\"\"".to_owned() } else { clean(name) }
+                )));
+            }
+            names.push(name);
+        }
+        Ok(names)
+    }
+
+    /// The line of what a change is about.
+    fn line_of(&self, list: &str, position: Option<usize>) -> usize {
+        match self.list(list) {
+            Some(Node { content: Content::List(nodes, _), line, .. }) => {
+                position.and_then(|position| nodes.get(position)).map_or(*line, |node| node.line)
+            }
+            Some(node) => node.line,
+            None => self.root.as_ref().map_or(1, |root| root.line),
+        }
+    }
+}
+
+/// Refuses what kubectl does not read, although it is YAML.
+fn check_readable(root: &Node, values: &Value) -> Result<(), Failure> {
+    for (key, expected) in [("apiVersion", "v1"), ("kind", "Config")] {
+        let found = values.get(key).and_then(Value::as_str).unwrap_or_default();
+        if let Some((_, node)) = root.entry(key)
+            && !found.is_empty()
+            && found != expected
+        {
+            return Err(file_failure(format!(
+                "line {}: {key} is {}; kubectl reads only {expected}",
+                node.line,
+                clean(found)
+            )));
+        }
+    }
+    match not_finite(root) {
+        Some(line) => Err(file_failure(format!(
+            "line {line}: kubectl does not read infinite or undefined numbers"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The line of a number that JSON does not have.
+fn not_finite(node: &Node) -> Option<usize> {
+    match &node.content {
+        Content::Scalar(text, true) => {
+            let text = text.trim_start_matches(['+', '-']).to_ascii_lowercase();
+            matches!(text.as_str(), ".inf" | ".nan").then_some(node.line)
+        }
+        Content::Scalar(..) | Content::Alias => None,
+        Content::List(items, _) => items.iter().find_map(not_finite),
+        Content::Map(entries, _) => {
+            entries.iter().find_map(|(key, value)| not_finite(key).or_else(|| not_finite(value)))
+        }
+    }
+}
+
+/// Merges. Nothing but the three entries (and current-context, when asked) changes.
+///
+/// # Errors
+/// [`MergeRefusal`].
+pub fn merge(
+    existing: &str,
+    fresh: &ParsedKubeconfig,
+    options: &MergeOptions,
+) -> Result<Merged, MergeRefusal> {
+    check_context_name(&options.context)?;
+    let (mark, text) = without_mark(existing);
+    let file = ReadFile::read(text)?;
+    let known = ClusterIdentity::Server(fresh.server().to_owned());
+    let found = survey_entries(&file, &options.context, &known)?;
+    let another = matches!(found.owner, EntryOwner::Another(_)) && !options.replace_another;
+    if !found.taken.is_empty() && (another || !options.replace) {
+        return Err(MergeRefusal::Taken(found.taken));
+    }
+    let entries = fresh.entries(&options.context)?;
+    let (text, dropped) =
+        merge_entries(file, entries, &options.context, options.make_current, &found)?;
+    Ok(Merged { text: Secret::new(format!("{mark}{}", *text)), dropped })
+}
+
+/// The merged text, and which fields of replaced entries are gone.
+fn merge_entries(
+    file: ReadFile<'_>,
+    entries: Entries,
+    context: &str,
+    make_current: bool,
+    found: &Survey,
+) -> Result<(Zeroizing<String>, Vec<String>), Failure> {
+    if file.root.is_none() {
+        return Ok((new_document(file.text, &entries, context)?, Vec::new()));
+    }
+    // What the person added to an entry of this cluster stays.
+    let keeps = !matches!(found.owner, EntryOwner::Another(_));
+    let mut dropped = Vec::new();
+    let mut text = Zeroizing::new(file.text.to_owned());
+    for ((list, entry), (_, word)) in entries.iter().zip(LISTS) {
+        let position = file.names(list)?.iter().position(|name| *name == context);
+        let old = position.and_then(|position| items(&file.values, list).get(position));
+        let wanted = match old {
+            Some(old) if keeps => with_own_fields(old, entry, word),
+            Some(_) | None => SecretValue::new((**entry).clone()),
+        };
+        if let Some(old) = old {
+            let keys = old.get(word).and_then(Value::as_object).map(Map::keys);
+            let is_gone = |key: &&String| wanted.get(word).is_none_or(|new| new.get(key).is_none());
+            let words = |key: &String| format!("{} of {word} {}", clean(key), clean(context));
+            dropped.extend(keys.into_iter().flatten().filter(is_gone).map(words));
+        }
+        let change = Change::Entry { list, position, wanted: &wanted, keeps };
+        text = change.apply(&text).ok_or_else(|| {
+            unsafe_change(file.line_of(list, position), &format!("{word} {}", clean(context)))
+        })?;
+    }
+    if make_current {
+        text = Change::Current(context).apply(&text).ok_or_else(|| {
+            let line = file.line_of("current-context", None);
+            unsafe_change(line, "current-context")
+        })?;
+    }
+    Ok((text, dropped))
+}
+
+fn unsafe_change(line: usize, what: &str) -> Failure {
+    file_failure(format!(
+        "line {line}: {what} cannot be changed safely: other entries would change; they may share a YAML anchor"
+    ))
+    .hint("Save to a separate file instead")
+}
+
+/// One step of a merge.
+enum Change<'a> {
+    /// An entry of a list, instead of the one at a position or as a new one.
+    Entry {
+        list: &'a str,
+        position: Option<usize>,
+        wanted: &'a Value,
+        keeps: bool,
+    },
+    Current(&'a str),
+}
+
+impl Change<'_> {
+    /// The changed text. It was read again, and has the values that it must have.
+    fn apply(&self, text: &str) -> Option<Zeroizing<String>> {
+        let file = ReadFile::read(text).ok()?;
+        let root = file.root.as_ref()?;
+        [Place::Last, Place::First].into_iter().find_map(|place| {
+            let expected = self.expected(&file.values, place)?;
+            let mut splice = Splice::new(text, root);
+            self.splice(&mut splice, &file, place)?;
+            let out = splice.apply()?;
+            let is_expected = document::parse_values(&out).is_ok_and(|values| values == expected)
+                && document::parse_tree(&out).is_ok();
+            is_expected.then_some(out)
+        })
+    }
+
+    fn expected(&self, before: &Value, place: Place) -> Option<SecretValue> {
+        let mut root = SecretValue::new(before.clone());
+        let fields = root.as_object_mut()?;
+        match self {
+            Change::Current(context) => {
+                fields.insert("current-context".to_owned(), json!(context));
+            }
+            Change::Entry { list, position, wanted, .. } => {
+                let list = fields.entry(*list).or_insert(Value::Null);
+                if list.is_null() {
+                    *list = json!([]);
+                }
+                let items = list.as_array_mut()?;
+                match position {
+                    Some(position) => *items.get_mut(*position)? = (*wanted).clone(),
+                    None if place == Place::First => items.insert(0, (*wanted).clone()),
+                    None => items.push((*wanted).clone()),
+                }
+            }
+        }
+        Some(root)
+    }
+
+    fn splice(&self, splice: &mut Splice<'_>, file: &ReadFile<'_>, place: Place) -> Option<()> {
+        let (list, position, wanted, keeps) = match self {
+            Change::Current(context) => {
+                return splice.set_root("current-context", &json!(context), place);
+            }
+            Change::Entry { list, position, wanted, keeps } => (*list, *position, *wanted, *keeps),
+        };
+        let Some(position) = position else { return splice.add_item(list, wanted, place) };
+        let node = file.list(list)?;
+        let Content::List(nodes, _) = &node.content else { return None };
+        let (item, old) = (nodes.get(position)?, items(&file.values, list).get(position)?);
+        if keeps {
+            return splice.patch(item, old, wanted);
+        }
+        splice.replace_item(node, item, wanted);
+        Some(())
+    }
+}
+
+/// Fields that decide where to connect and how to sign in: those of the issued kubeconfig, or none.
+const ISSUED_FIELDS: [&str; 16] = [
+    "auth-provider",
+    "server",
+    "certificate-authority",
+    "certificate-authority-data",
+    "insecure-skip-tls-verify",
+    "cluster",
+    "user",
+    "client-certificate",
+    "client-certificate-data",
+    "client-key",
+    "client-key-data",
+    "token",
+    "tokenFile",
+    "username",
+    "password",
+    "exec",
+];
+
+/// The issued entry with what the person added to the old one: namespace, proxy, extensions and the like.
+fn with_own_fields(old: &Value, issued: &Value, word: &str) -> SecretValue {
+    let mut entry = SecretValue::new(issued.clone());
+    let (Some(fields), Some(old)) = (entry.as_object_mut(), old.as_object()) else { return entry };
+    for (key, value) in old {
+        fields.entry(key).or_insert_with(|| value.clone());
+    }
+    let inner = (
+        fields.get_mut(word).and_then(Value::as_object_mut),
+        old.get(word).and_then(Value::as_object),
+    );
+    if let (Some(fields), Some(old)) = inner {
+        let own = old.iter().filter(|(key, _)| !ISSUED_FIELDS.contains(&key.as_str()));
+        for (key, value) in own {
+            let value = match (key.as_str(), fields.get(key), value) {
+                ("extensions", Some(Value::Array(issued)), Value::Array(own)) => {
+                    extended(own, issued)
+                }
+                _ => value.clone(),
+            };
+            fields.insert(key.clone(), value);
+        }
+    }
+    entry
+}
+
+/// Extensions of the person, with those of the issued kubeconfig.
+fn extended(own: &[Value], issued: &[Value]) -> Value {
+    let mut all = own.to_vec();
+    for extension in issued {
+        match all.iter_mut().find(|other| other.get("name") == extension.get("name")) {
+            Some(other) => *other = extension.clone(),
+            None => all.push(extension.clone()),
+        }
+    }
+    Value::Array(all)
+}
+
+/// A kubeconfig behind what is there, which holds nothing.
+fn new_document(
+    text: &str,
+    entries: &Entries,
+    context: &str,
+) -> Result<Zeroizing<String>, Failure> {
+    let mut fields = Map::from_iter([
+        ("apiVersion".to_owned(), json!("v1")),
+        ("kind".to_owned(), json!("Config")),
+        ("current-context".to_owned(), json!(context)),
+    ]);
+    for (list, entry) in entries {
+        fields.insert((*list).to_owned(), json!([**entry]));
+    }
+    let expected = SecretValue::new(Value::Object(fields));
+    let is_line = text.is_empty() || text.ends_with(['\n', '\r']);
+    let body = format!("{}{}\n", if is_line { "" } else { "\n" }, emit::block(&expected, 0));
+    let body = Zeroizing::new(body.replace('\n', usual_line_end(text)));
+    let out = Zeroizing::new(format!("{text}{}", *body));
+    if document::parse_values(&out).is_ok_and(|values| values == expected) {
+        return Ok(out);
+    }
+    let lines = text.lines().count().max(1);
+    Err(unsafe_change(lines, "a first entry"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,306 @@
+//! Merges into files as people have them. A reader of another family than the one that writes is the judge: `yaml_serde`.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+
+use crate::domain::cluster::ClusterId;
+use crate::domain::failure::Failure;
+use crate::domain::kubeconfig::document::parse_values;
+use crate::domain::kubeconfig::{
+    ClusterIdentity, KubeconfigKind, MergeOptions, MergeQuery, MergeRefusal, ParsedKubeconfig,
+    merge, survey,
+};
+use crate::domain::secret::Secret;
+
+const SERVER: &str = "https://api.alpha.0a1b2c3d4e.s.ske.eu01.onstackit.cloud";
+
+fn fresh(kind: KubeconfigKind) -> ParsedKubeconfig {
+    let user = match kind {
+        KubeconfigKind::Admin => "client-certificate-data: TkVX, client-key-data: TkVX",
+        KubeconfigKind::Login | KubeconfigKind::Idp => {
+            "exec: {apiVersion: client.authentication.k8s.io/v1, command: stackit, args: [ske, kubeconfig, login]}"
+        }
+    };
+    let text = format!(
+        "clusters: [{{name: k, cluster: {{server: '{SERVER}', certificate-authority-data: TkVX}}}}]\n\
+         contexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
+         users: [{{name: u, user: {{{user}}}}}]\n"
+    );
+    ParsedKubeconfig::read(kind, &Secret::new(text)).unwrap()
+}
+
+fn options(context: &str, make_current: bool) -> MergeOptions {
+    MergeOptions { context: context.into(), make_current, replace: true, replace_another: true }
+}
+
+fn query(context: &str, kind: KubeconfigKind, make_current: bool) -> MergeQuery {
+    let known = ClusterIdentity::Address(ClusterId::new("p", "eu01", "alpha"));
+    MergeQuery { context: context.into(), known, kind, make_current }
+}
+
+/// Merges, and checks what holds for every file: what the sample of the survey tells, that foreign entries have the same
+/// values, and that no line is lost.
+fn merged(text: &str, context: &str, make_current: bool) -> Result<String, Failure> {
+    let told = survey(text, &query(context, KubeconfigKind::Admin, make_current));
+    let fresh = fresh(KubeconfigKind::Admin);
+    let merged = match merge(text, &fresh, &options(context, make_current)) {
+        Ok(merged) => merged.text.expose().to_owned(),
+        Err(MergeRefusal::Refused(failure)) => {
+            assert!(told.is_err(), "known only after issuing: {failure}\n{text}");
+            return Err(failure);
+        }
+        Err(MergeRefusal::Taken(taken)) => panic!("{taken:?}"),
+    };
+    assert!(told.is_ok(), "{told:?}");
+    let (before, after) = (parse_values(text).unwrap(), parse_values(&merged).unwrap());
+    for (list, _) in super::LISTS {
+        assert_eq!(others(&before, list, context), others(&after, list, context), "{merged}");
+        let is_own = |entry: &&Value| entry["name"] == json!(context);
+        assert_eq!(super::items(&after, list).iter().filter(is_own).count(), 1, "{merged}");
+    }
+    for (key, value) in before.as_object().into_iter().flatten() {
+        if !["clusters", "contexts", "users", "current-context"].contains(&key.as_str()) {
+            assert_eq!(Some(value), after.get(key), "{key}\n{merged}");
+        }
+    }
+    let current = after.get("current-context");
+    if make_current || before.is_null() {
+        assert_eq!(current, Some(&json!(context)));
+    } else {
+        assert_eq!(current, before.get("current-context"));
+    }
+    Ok(merged)
+}
+
+fn others(values: &Value, list: &str, context: &str) -> Vec<Value> {
+    let foreign = |entry: &&Value| entry.get("name") != Some(&json!(context));
+    super::items(values, list).iter().filter(foreign).cloned().collect()
+}
+
+/// Every line of the old text is still there, in order, with its line end; one more may end the last line.
+fn keeps_lines(old: &str, new: &str) -> bool {
+    let mut lines = new.split_inclusive(['\n', '\r']);
+    old.split_inclusive(['\n', '\r']).all(|line| {
+        lines.any(|other| other == line || other.trim_end_matches(['\n', '\r']) == line)
+    })
+}
+
+const HEAD: &str = "apiVersion: v1\nkind: Config\n";
+const ONE: &str = "clusters:\n- {name: b, cluster: {server: \"https://h\"}}\n\
+                   contexts:\n- {name: b, context: {cluster: b, user: b}}\n";
+
+proptest! {
+    #![proptest_config(crate::property_cases(256))]
+
+    #[test]
+    fn file_19_a_value_at_the_end_of_the_file_is_equal_afterwards(
+        style in "[|>][+-]?|", lines in proptest::collection::vec("(abc| def|)", 1..4),
+        end in "(|\n|\n\n|\n  |\n       |\n\n   \n|\r\n|\r\n\r\n|\r)",
+        has_users_last in any::<bool>(), crlf in any::<bool>(), current in any::<bool>(),
+    ) {
+        let body = format!("\n      {}", lines.join("\n      "));
+        let token = if style.is_empty() { format!("'x{body}'") } else { format!("{style}{body}") };
+        let users = format!("users:\n- name: b\n  user:\n    token: {token}");
+        let mut text = if has_users_last {
+            format!("{HEAD}{ONE}{users}{end}")
+        } else {
+            format!("{HEAD}{users}{end}")
+        };
+        if crlf { text = text.replace("\r\n", "\n").replace('\n', "\r\n"); }
+        // What kubectl cannot read is no file that has a value to keep.
+        prop_assume!(parse_values(&text).is_ok());
+        let merged = merged(&text, "alpha", current);
+        let merged = merged.unwrap_or_else(|failure| panic!("{failure}\n{text:?}"));
+        prop_assert!(keeps_lines(&text, &merged), "{text:?}\n{merged:?}");
+    }
+
+    #[test]
+    fn file_24_any_mix_of_styles_is_kept_or_refused_with_a_line(
+        dash in select(&["- ", "-\n  ", "-   ", "- &a\n  "][..]), pad in 0_usize..4,
+        line_end in select(&["\n", "\r\n", "\r"][..]),
+        tail in select(&["", "---\n", "...\n", "---\n# end\n", "# end"][..]),
+        current in select(&["", "current-context: |-\n  b\n", "current-context: >\n  b\n\n", "current-context: # none\n",
+            "current-context: ~\n", "current-context: 'b' # c\n", "x: &x b\ncurrent-context: *x\n"][..]),
+        current_last in any::<bool>(), make_current in any::<bool>(), own in any::<bool>(),
+    ) {
+        let pad = " ".repeat(pad);
+        let name = if own { "alpha" } else { "b" };
+        let inside = " ".repeat(if dash.contains('\n') { 2 } else { dash.len() });
+        let item = |field: &str| {
+            let item = format!("{dash}name: {name}\n{inside}{field}: {{server: 'https://h', user: b, token: t}}");
+            format!("{pad}{}\n", item.replace('\n', &format!("\n{pad}")))
+        };
+        let mut text = format!("{HEAD}{}", if current_last { "" } else { current });
+        for (list, field) in super::LISTS { text.push_str(&format!("{list}: # list\n{}", item(field))); }
+        text.push_str(if current_last { current } else { "" });
+        text.push_str(tail);
+        let text = text.replace('\n', line_end);
+        let merged = merged(&text, "alpha", make_current);
+        let merged = merged.unwrap_or_else(|failure| panic!("{failure}\n{text}"));
+        if !own && !make_current {
+            prop_assert!(keeps_lines(&text, &merged), "{text}\n{merged}");
+        }
+        prop_assert!(line_end != "\r" || !merged.contains('\n'), "{merged:?}");
+    }
+}
+
+#[test]
+fn file_19_a_token_in_a_block_scalar_at_the_end_gains_no_line_end() {
+    let text = format!("{HEAD}{ONE}users:\n- name: b\n  user:\n    token: |\n      abc123");
+    let merged = merged(&text, "alpha", false).unwrap();
+    assert!(merged.ends_with("\n      abc123"), "{merged}");
+    let values = parse_values(&merged).unwrap();
+    assert_eq!(values["users"][1]["user"]["token"], "abc123");
+}
+
+const CUSTOM: &str = "apiVersion: v1
+kind: Config
+clusters:
+- name: alpha # mine
+  cluster:
+    # the proxy of the team
+    proxy-url: socks5://localhost:1080
+    server: SERVER # given
+    certificate-authority-data: T0xE
+    tls-server-name: alpha.internal
+    extensions: [{name: mine, extension: {note: keep}}]
+contexts:
+- context:
+    cluster: alpha
+    user: alpha
+    namespace: my-service # where I work
+    extensions:
+    - name: mine
+      extension: {note: keep}
+  name: alpha
+users:
+- name: alpha
+  user: # secret
+    client-certificate-data: T0xE
+    client-key-data: |
+      T0xE
+    as: someone
+    token: old
+- name: other
+  user: {token: t}
+";
+
+#[test]
+fn file_22_what_a_person_added_to_an_entry_of_the_cluster_stays() {
+    let text = CUSTOM.replace("SERVER", SERVER);
+    let renewed = merged(&text, "alpha", false).unwrap();
+    let expected = text
+        .replace("    client-key-data: |\n      T0xE\n", "    client-key-data: TkVX\n")
+        .replace("T0xE", "TkVX")
+        .replace("    token: old\n", "");
+    assert_eq!(renewed, expected);
+    let told = survey(&text, &query("alpha", KubeconfigKind::Admin, false)).unwrap();
+    assert_eq!(told.dropped, ["token of user alpha"], "named before");
+    // In flow style, and as JSON.
+    let flow = format!(
+        "{{clusters: [{{name: alpha, cluster: {{proxy-url: p, server: '{SERVER}', certificate-authority-data: T0xE}}}}],\n \
+         contexts: [{{name: alpha, context: {{cluster: alpha, user: alpha, namespace: mine}}}}], # c\n \
+         users: [{{\"name\": \"alpha\", \"user\": {{\"token\": \"x\", \"client-certificate-data\": \"T0xE\"}}}}]}}\n"
+    );
+    let renewed = merged(&flow, "alpha", false).unwrap();
+    assert_eq!(
+        renewed,
+        flow.replace("T0xE}}],", "\"TkVX\"}}],")
+            .replace("\"token\": \"x\", ", "")
+            .replace("\"T0xE\"}", "\"TkVX\", \"client-key-data\":\"TkVX\"}")
+    );
+    // Another kind: the certificate goes, what is the person's stays.
+    let login = merge(&text, &fresh(KubeconfigKind::Login), &options("alpha", false)).unwrap();
+    let values = parse_values(login.text.expose()).unwrap();
+    assert_eq!(values["users"][0]["user"]["exec"]["command"], "stackit");
+    assert_eq!(values["users"][0]["user"]["as"], "someone");
+    assert_eq!(values["users"][0]["user"].get("client-key-data"), None);
+    assert_eq!(values["contexts"][0]["context"]["namespace"], "my-service");
+    // Of another cluster nothing is taken over.
+    let another = text.replace("eu01", "eu02");
+    let replaced = merged(&another, "alpha", false).unwrap();
+    assert!(!replaced.contains("proxy-url") && replaced.contains("name: other"), "{replaced}");
+}
+
+#[test]
+fn file_24_comments_below_the_last_entry_stay_with_it() {
+    let text = "users:\n  - name: b\n    user: {token: t}\n    # about b\n  # about b, too\n\n# about clusters\nclusters:\n\
+                - name: b\n  cluster: {server: h}\n  # of b\n# contexts\ncontexts:\n- name: b\n#- name: gone\n\n# end\n";
+    let merged = merged(text, "alpha", false).unwrap();
+    for kept in [
+        "    # about b\n  # about b, too\n  - name: alpha\n",
+        "  # of b\n- cluster:",
+        "# contexts\ncontexts:\n- name: b\n#- name: gone\n- context:",
+    ] {
+        assert!(merged.contains(kept), "{kept}\nin\n{merged}");
+    }
+    assert!(merged.ends_with("\n\n# end\n"), "{merged}");
+}
+
+#[test]
+fn file_24_mixed_line_ends_stay_and_new_lines_have_the_usual_one() {
+    let text = format!("{HEAD}{ONE}").replacen('\n', "\r\n", 1);
+    let once = merged(&text, "alpha", false).unwrap();
+    assert!(keeps_lines(&text, &once));
+    assert_eq!(once.matches('\r').count(), 1, "{once:?}");
+}
+
+#[test]
+fn file_24_a_mark_at_the_end_begins_no_second_document() {
+    for end in ["---\n", "---", "...\n", "---\n# nothing\n", "...\n---\n"] {
+        let once = merged(&format!("{HEAD}{ONE}{end}"), "alpha", true).unwrap();
+        assert!(once.ends_with(end), "{once}");
+    }
+}
+
+#[test]
+fn file_24_what_is_refused_is_refused_with_the_persons_own_line() {
+    let mut bomb = String::new();
+    for (before, name) in ('a'..='l').zip('b'..='m') {
+        bomb.push_str(&format!("{name}: &{name} [{}]\n", vec![format!("*{before}"); 9].join(",")));
+    }
+    for (text, line, part) in [
+        ("kind: Config\nusers:\n- {name: 1e3, user: {}}\n".to_owned(), 3, "not a string"),
+        ("a: 1\n---\nb: 2\n".to_owned(), 3, "more than one"),
+        ("users: &u\n- name: a\nother: *u\n".to_owned(), 2, "anchor"),
+        (
+            CUSTOM
+                .replace("SERVER", SERVER)
+                .replace("data: T0xE\n    tls", "data: &ca T0xE\n    x: *ca\n    tls"),
+            4,
+            "anchor",
+        ),
+        (
+            "kind: Config\nx: &u {name: alpha, user: {token: t}}\nusers:\n- *u\n".to_owned(),
+            4,
+            "anchor",
+        ),
+        ("x: &list\n- {name: a}\nusers: *list\n".to_owned(), 3, "not a list"),
+        ("kind: Config\ncontexts: {}\n".to_owned(), 2, "not a list"),
+        ("kind: Config\nusers:\n- {}\n- ~\n".to_owned(), 4, "duplicate name \"\" in users"),
+        ("%YAML 1.2\n---\nkind: Config\n".to_owned(), 2, "YAML 1.2"),
+        ("kind: KubeConfig\n".to_owned(), 1, "only Config"),
+        ("kind: Config\nx: [.inf]\n".to_owned(), 2, "infinite"),
+        ("# a \u{2028} b\nkind: Config\n".to_owned(), 3, "invalid YAML"),
+        (format!("kind: Config\na: &a [x,x]\n{bomb}"), 8, "expand"),
+        ("kind: Config\nx: &x [*x]\n".to_owned(), 2, ""),
+    ] {
+        let failure = merged(&text, "alpha", true).expect_err(&text);
+        let start = format!("line {line}: ");
+        assert!(
+            failure.message.starts_with(&start),
+            "{} instead of {start}\n{text}",
+            failure.message
+        );
+        assert!(failure.message.contains(part), "{}", failure.message);
+    }
+}
+
+#[test]
+fn file_24_values_that_json_does_not_have_stay_as_they_are() {
+    let extensions = "extensions: [{name: x, extension: {a: 18446744073709551616, b: !!binary QUJD, 1: yes, c: !t 2.50}}]\n";
+    let text = format!("{extensions}{HEAD}{ONE}");
+    let merged = merged(&text, "alpha", true).unwrap();
+    assert!(merged.starts_with(extensions), "{merged}");
+}

@@ -1,0 +1,384 @@
+//! Changes single places of a YAML text; every other byte stays.
+
+use std::ops::Range;
+
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use crate::domain::kubeconfig::document::{Content, Node};
+use crate::domain::kubeconfig::emit;
+use crate::domain::secret::SecretValue;
+
+/// Where something new goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Behind what is there.
+    Last,
+    /// Before it: where the end of the file belongs to a value, as in a block scalar without a final line end.
+    First,
+}
+
+/// What takes the place of a part of the text; a key may be in it.
+type Edit = (Range<usize>, Zeroizing<String>);
+
+const LINE_ENDS: [char; 2] = ['\n', '\r'];
+
+/// A text, and what is to be changed in it.
+pub struct Splice<'a> {
+    text: &'a str,
+    root: &'a Node,
+    line_end: &'static str,
+    edits: Vec<Edit>,
+}
+
+impl<'a> Splice<'a> {
+    /// Nothing is changed yet.
+    pub fn new(text: &'a str, root: &'a Node) -> Self {
+        Self { text, root, line_end: usual_line_end(text), edits: Vec::new() }
+    }
+
+    /// The changed text; `None` where two changes overlap.
+    pub fn apply(mut self) -> Option<Zeroizing<String>> {
+        self.edits.sort_by_key(|(range, _)| (range.start, range.end));
+        let inserted: usize = self.edits.iter().map(|(_, insert)| insert.len()).sum();
+        // Grown by pieces, it would leave copies behind.
+        let mut out = Zeroizing::new(String::with_capacity(self.text.len() + inserted));
+        let mut from = 0;
+        for (range, insert) in &self.edits {
+            out.push_str(self.text.get(from..range.start)?);
+            out.push_str(insert);
+            from = range.end;
+        }
+        out.push_str(self.text.get(from..)?);
+        Some(out)
+    }
+
+    /// Replaces a range; line ends become those of the file.
+    fn edit(&mut self, range: Range<usize>, insert: impl Into<Zeroizing<String>>) {
+        let mut insert = insert.into();
+        if self.line_end != "\n" {
+            insert = insert.replace('\n', self.line_end).into();
+        }
+        self.edits.push((range, insert));
+    }
+
+    fn before(&self, position: usize) -> &'a str {
+        self.text.get(..position).unwrap_or_default()
+    }
+
+    fn line_start(&self, position: usize) -> usize {
+        self.before(position).rfind(LINE_ENDS).map_or(0, |at| at + 1)
+    }
+
+    /// Text between the start of the line and a position.
+    fn lead(&self, position: usize) -> &'a str {
+        self.text.get(self.line_start(position)..position).unwrap_or_default()
+    }
+
+    fn column(&self, position: usize) -> usize {
+        self.lead(position).chars().count()
+    }
+
+    /// Where the line of a position ends, behind its line end; a position behind a line end is there already.
+    fn line_after(&self, position: usize) -> usize {
+        if self.before(position).ends_with(LINE_ENDS) {
+            return position;
+        }
+        self.next_line(position)
+    }
+
+    fn next_line(&self, position: usize) -> usize {
+        let rest = self.text.get(position..).unwrap_or_default();
+        match rest.find(LINE_ENDS) {
+            Some(at) if rest.get(at..).is_some_and(|rest| rest.starts_with("\r\n")) => {
+                position + at + 2
+            }
+            Some(at) => position + at + 1,
+            None => self.text.len(),
+        }
+    }
+
+    /// Behind what ends at a position and the comments below that belong to it: those that are indented, or that follow
+    /// it without a blank line and do not stand directly above something else.
+    fn behind(&self, position: usize, indent: usize) -> usize {
+        let mut end = self.line_after(position);
+        let (mut at, mut touching, mut is_touched) = (end, None, true);
+        while at < self.text.len() {
+            let next = self.next_line(at);
+            let line = self.text.get(at..next).unwrap_or_default();
+            let content = line.trim_start_matches([' ', '\t']);
+            if content.starts_with('#') {
+                if line.len() - content.len() >= indent.max(1) {
+                    (end, touching) = (next, None);
+                } else if is_touched {
+                    touching = Some(next);
+                }
+            } else if content.trim().is_empty() {
+                is_touched = false;
+                end = touching.take().unwrap_or(end);
+            } else {
+                return end;
+            }
+            at = next;
+        }
+        touching.unwrap_or(end)
+    }
+
+    fn insert_lines(&mut self, at: usize, lines: &str) {
+        let before = self.before(at);
+        let is_line = before.is_empty() || before.ends_with(LINE_ENDS);
+        let text = if is_line { format!("{lines}\n") } else { format!("\n{lines}") };
+        self.edit(at..at, text);
+    }
+
+    /// Adds an item to the list under a key of the root; a missing list is created.
+    pub fn add_item(&mut self, list: &str, item: &Value, place: Place) -> Option<()> {
+        let Some((key, value)) = self.root.entry(list) else {
+            let lists = SecretValue::new(Value::Array(vec![item.clone()]));
+            return self.add_key(self.root, list, &lists, place);
+        };
+        let items = match &value.content {
+            Content::List(items, _) => items.as_slice(),
+            Content::Scalar(..) | Content::Map(..) | Content::Alias => &[],
+        };
+        let (Some(first), Some(last)) = (items.first(), items.last()) else {
+            return self.fill_list(key, value, item);
+        };
+        if matches!(value.content, Content::List(_, true)) {
+            let neighbour = if place == Place::Last { last } else { first };
+            let lead = self.lead(neighbour.span.start);
+            let text = self.flow_item(neighbour, item);
+            let separator = if !lead.is_empty() && lead.trim().is_empty() {
+                format!(",\n{lead}")
+            } else if self.before(neighbour.span.start).ends_with([',', '[']) {
+                ",".to_owned()
+            } else {
+                ", ".to_owned()
+            };
+            match place {
+                Place::Last => self.edit(last.span.end..last.span.end, separator + &text),
+                Place::First => self.edit(first.span.start..first.span.start, text + &separator),
+            }
+            return Some(());
+        }
+        let dash = self.dash(value)?;
+        let indent = self.column(dash);
+        let at = match place {
+            Place::Last => self.behind(value.span.end, indent),
+            Place::First => self.line_start(dash),
+        };
+        self.insert_lines(
+            at,
+            &format!("{}- {}", " ".repeat(indent), emit::block(item, indent + 2)),
+        );
+        Some(())
+    }
+
+    /// The first dash of a block list, when it is the first of its line: the parser names it, or what is behind it.
+    fn dash(&self, list: &Node) -> Option<usize> {
+        let start = list.span.start;
+        let dash = if self.text.get(start..)?.starts_with('-') {
+            start
+        } else {
+            self.before(start).rfind('-')?
+        };
+        let between = self.text.get(dash..start)?.trim_start_matches('-');
+        (self.lead(dash).trim().is_empty() && between.trim().is_empty()).then_some(dash)
+    }
+
+    /// An item as JSON, over several lines if its neighbour is.
+    fn flow_item(&self, neighbour: &Node, item: &Value) -> String {
+        let lead = self.lead(neighbour.span.start);
+        let several =
+            self.text.get(neighbour.span.clone()).is_some_and(|text| text.contains(LINE_ENDS));
+        if several && lead.trim().is_empty() {
+            return serde_json::to_string_pretty(item)
+                .unwrap_or_else(|_| item.to_string())
+                .replace('\n', &format!("\n{lead}"));
+        }
+        item.to_string()
+    }
+
+    fn is_flow_root(&self) -> bool {
+        matches!(self.root.content, Content::Map(_, true))
+    }
+
+    fn behind_colon(&self, key: &Node) -> Option<usize> {
+        let colon = self.text.get(key.span.end..)?.find(':')?;
+        Some(key.span.end + colon + 1)
+    }
+
+    /// Puts the first item into a null or empty list.
+    fn fill_list(&mut self, key: &Node, value: &Node, item: &Value) -> Option<()> {
+        let start = self.behind_colon(key)?;
+        let end = if value.span.is_empty() { start } else { value.span.end.max(start) };
+        if self.is_flow_root() {
+            self.edit(start..end, format!(" [{item}]"));
+        } else {
+            let indent = self.column(key.span.start);
+            let item = emit::block(item, indent + 2);
+            self.edit(start..end, format!("\n{}- {item}", " ".repeat(indent)));
+        }
+        Some(())
+    }
+
+    /// Replaces an item of a list whole.
+    pub fn replace_item(&mut self, list: &Node, item: &Node, new: &Value) {
+        let in_flow = matches!(list.content, Content::List(_, true));
+        let start = item.span.start;
+        let is_flow = self.text.get(start..).is_some_and(|rest| rest.starts_with(['{', '*']));
+        let mut text = if in_flow || is_flow {
+            self.flow_item(item, new)
+        } else {
+            emit::block(new, self.column(start))
+        };
+        if self.before(item.span.end).ends_with(LINE_ENDS) {
+            text.push('\n');
+        }
+        self.edit(item.span.clone(), text);
+    }
+
+    /// Sets a key of the root.
+    pub fn set_root(&mut self, key: &str, new: &Value, place: Place) -> Option<()> {
+        match self.root.entry(key) {
+            Some((key, value)) => self.replace_value(key, value, new, self.is_flow_root()),
+            None => self.add_key(self.root, key, new, place),
+        }
+    }
+
+    /// Changes a mapping from its old values to new ones, by the fewest places; keys and values that stay are not touched.
+    pub fn patch(&mut self, map: &Node, old: &Value, new: &Value) -> Option<()> {
+        let (Content::Map(entries, flow), Value::Object(old), Value::Object(new)) =
+            (&map.content, old, new)
+        else {
+            return None;
+        };
+        self.remove_keys(entries, new, *flow);
+        for (key, value) in entries {
+            let name = key.text()?;
+            match (old.get(name), new.get(name)) {
+                (Some(old), Some(new)) if old == new => {}
+                (Some(old), Some(new)) => {
+                    let is_map =
+                        matches!(&value.content, Content::Map(entries, _) if !entries.is_empty());
+                    if is_map && new.as_object().is_some_and(|new| keeps_a_key(old, new)) {
+                        self.patch(value, old, new)?;
+                    } else {
+                        self.replace_value(key, value, new, *flow)?;
+                    }
+                }
+                (_, None) => {}
+                (None, Some(_)) => return None,
+            }
+        }
+        for (key, value) in new.iter().filter(|(key, _)| !old.contains_key(*key)) {
+            self.add_key(map, key, value, Place::Last)?;
+        }
+        Some(())
+    }
+
+    fn replace_value(&mut self, key: &Node, value: &Node, new: &Value, flow: bool) -> Option<()> {
+        let colon = self.behind_colon(key)?;
+        let is_scalar = matches!(value.content, Content::Scalar(..) | Content::Alias);
+        let in_place = (is_scalar || is_flow(value)) && !value.span.is_empty();
+        if in_place && !value.block_scalar && !(new.is_object() && is_scalar) {
+            self.edit(value.span.clone(), inline(new, flow));
+            return Some(());
+        }
+        let end = if value.span.is_empty() { colon } else { value.span.end.max(colon) };
+        let ended = end > colon && self.before(end).ends_with(LINE_ENDS);
+        let mut text = self.value_text(key, new, flow);
+        text.push_str(if ended { "\n" } else { "" });
+        self.edit(colon..end, text);
+        Some(())
+    }
+
+    /// What stands behind the colon of a key.
+    fn value_text(&self, key: &Node, value: &Value, flow: bool) -> String {
+        let is_filled = value.as_object().is_some_and(|fields| !fields.is_empty());
+        if flow || !is_filled {
+            return format!(" {}", inline(value, flow));
+        }
+        let indent = self.column(key.span.start) + 2;
+        format!("\n{}{}", " ".repeat(indent), emit::block(value, indent))
+    }
+
+    /// Removes the keys of a mapping that new values do not have.
+    fn remove_keys(&mut self, entries: &[(Node, Node)], new: &Map<String, Value>, flow: bool) {
+        let stays = |(key, _): &(Node, Node)| key.text().is_some_and(|key| new.contains_key(key));
+        let end = |(key, value): &(Node, Node)| value.span.end.max(key.span.end);
+        let mut kept = entries.iter().rfind(|entry| stays(entry));
+        for (position, entry) in entries.iter().enumerate().filter(|(_, entry)| !stays(entry)) {
+            let start = entry.0.span.start;
+            let is_behind = kept.is_none_or(|kept| kept.0.span.start < start);
+            if !flow && self.lead(start).trim().is_empty() {
+                self.edit(self.line_start(start)..self.line_after(end(entry)), String::new());
+            } else if !is_behind && let Some((next, _)) = entries.get(position + 1) {
+                self.edit(start..next.span.start, String::new());
+            } else if let (Some(last_kept), Some(last)) = (kept.take(), entries.last()) {
+                // With the comma before it; nothing is left behind it.
+                self.edit(end(last_kept)..end(last), String::new());
+            }
+        }
+    }
+
+    fn add_key(&mut self, map: &Node, key: &str, value: &Value, place: Place) -> Option<()> {
+        let Content::Map(entries, flow) = &map.content else { return None };
+        let entry =
+            SecretValue::new(Value::Object(Map::from_iter([(key.to_owned(), value.clone())])));
+        if *flow {
+            let text = Zeroizing::new(entry.to_string());
+            let inside = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
+            match (entries.first(), entries.last(), place) {
+                (_, Some((key, last)), Place::Last) => {
+                    let end = last.span.end.max(key.span.end);
+                    self.edit(end..end, format!(", {inside}"));
+                }
+                (Some((first, _)), ..) => {
+                    self.edit(first.span.start..first.span.start, format!("{inside}, "));
+                }
+                (None, ..) => self.edit(map.span.start + 1..map.span.start + 1, inside.to_owned()),
+            }
+            return Some(());
+        }
+        let (first, _) = entries.first()?;
+        let indent = self.column(first.span.start);
+        let at = match place {
+            Place::Last if std::ptr::eq(map, self.root) => self.behind(map.span.end, indent),
+            Place::Last => self.line_after(map.span.end),
+            Place::First => self.line_start(first.span.start),
+        };
+        self.insert_lines(at, &format!("{}{}", " ".repeat(indent), emit::block(&entry, indent)));
+        Some(())
+    }
+}
+
+fn is_flow(node: &Node) -> bool {
+    matches!(node.content, Content::List(_, true) | Content::Map(_, true))
+}
+
+fn keeps_a_key(old: &Value, new: &Map<String, Value>) -> bool {
+    old.as_object().is_some_and(|old| old.keys().any(|key| new.contains_key(key)))
+}
+
+/// A value that ends on the line it begins on.
+fn inline(value: &Value, flow: bool) -> String {
+    match value.as_str() {
+        Some(text) if !flow => emit::scalar(text),
+        _ => value.to_string(),
+    }
+}
+
+/// The line end that most lines of a text have.
+pub fn usual_line_end(text: &str) -> &'static str {
+    let both = text.matches("\r\n").count();
+    let line_feeds = text.matches('\n').count() - both;
+    let returns = text.matches('\r').count() - both;
+    if both > line_feeds.max(returns) {
+        "\r\n"
+    } else if returns > line_feeds {
+        "\r"
+    } else {
+        "\n"
+    }
+}
