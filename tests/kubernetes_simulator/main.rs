@@ -14,4 +14,5 @@ mod changes;
 mod credentials;
 mod lists;
 mod trouble;
+mod truth;
 mod watches;
