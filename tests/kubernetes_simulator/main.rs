@@ -10,9 +10,9 @@
 
 mod support;
 
-mod changes;
 mod credentials;
+mod faults;
 mod lists;
-mod trouble;
-mod truth;
+mod refusals;
 mod watches;
+mod writes;

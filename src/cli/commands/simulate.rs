@@ -17,17 +17,18 @@ use crate::simulator::{SimulatorOptions, serve};
 /// Serves until TERM, INT or HUP.
 ///
 /// # Errors
-/// The scene is wrong, the address is taken, or nobody reads what is printed.
-pub async fn run(listen: SocketAddr, world: &SceneOptions) -> anyhow::Result<()> {
+/// The scene is invalid, the address is in use, or standard output is closed.
+pub async fn run(listen: SocketAddr, options: &SceneOptions) -> anyhow::Result<()> {
     let clock = Clock::machine();
-    let scene = scene(world, &clock).await?;
-    let options = SimulatorOptions { seed: world.seed, speed: world.speed, scene, listen };
+    let scene = scene(options, &clock).await?;
+    let &SceneOptions { seed, speed, .. } = options;
+    let options = SimulatorOptions { seed, speed, scene, listen };
     let simulator = serve(options, clock).await?;
     let mut out = std::io::stdout();
     for (name, value) in simulator.exports() {
-        writeln!(out, "export {name}={value}").context("printing the addresses")?;
+        writeln!(out, "export {name}={value}").context("printing the environment variables")?;
     }
-    out.flush().context("printing the addresses")?;
+    out.flush().context("printing the environment variables")?;
     let _watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
     let _number = signals::wait_for_end().await;
     drop(simulator);
@@ -37,9 +38,9 @@ pub async fn run(listen: SocketAddr, world: &SceneOptions) -> anyhow::Result<()>
 /// The scene to play: a file, or the built-in fleet.
 ///
 /// # Errors
-/// The file cannot be read, or is wrong; line and field are named.
-pub async fn scene(world: &SceneOptions, clock: &Clock) -> anyhow::Result<Scene> {
-    let Some(path) = world.scene.clone() else {
+/// The file cannot be read or is invalid; the error names line and field.
+pub async fn scene(options: &SceneOptions, clock: &Clock) -> anyhow::Result<Scene> {
+    let Some(path) = options.scene.clone() else {
         return Ok(Scene::fleet()?);
     };
     let name = path.display().to_string();

@@ -96,7 +96,7 @@ pub struct Source {
 pub enum Tokens {
     /// It has this one and no other.
     Given(Secret),
-    /// It is read anew each time: somebody may put another one there.
+    /// Read each time, since it may be replaced.
     Read(Box<dyn Fn() -> Result<Secret, Failure> + Send + Sync>),
     /// Each time a new one is issued.
     Issued(Box<dyn Fn() -> BoxFuture<'static, Result<Granted, Failure>> + Send + Sync>),
