@@ -169,6 +169,34 @@ impl Fault {
         self
     }
 
+    /// Refuses what cannot be done: statuses that are no answer, sizes that do not fit, headers that are none.
+    ///
+    /// # Errors
+    /// The sentence says which field, and why.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other effects have no limits")]
+    pub fn check(&self) -> Result<(), String> {
+        let is_header = |text: &str| http::HeaderValue::from_str(text).is_ok();
+        match &self.effect {
+            FaultEffect::Answer { status, .. } if !(200..=599).contains(status) => {
+                Err(format!("status is {status}; an answer has 200 to 599"))
+            }
+            FaultEffect::Answer { retry_after: Some(text), .. } if !is_header(text) => {
+                Err("retry_after is no value of a header".to_owned())
+            }
+            FaultEffect::Answer { content_type, .. } if !is_header(content_type) => {
+                Err("content_type is no value of a header".to_owned())
+            }
+            FaultEffect::Huge { bytes } if *bytes > LARGEST_ANSWER => {
+                Err(format!("bytes is {bytes}; at most {LARGEST_ANSWER} are sent"))
+            }
+            FaultEffect::Delay { milliseconds } if *milliseconds > LONGEST_DELAY => {
+                Err(format!("milliseconds is {milliseconds}; at most {LONGEST_DELAY} are waited"))
+            }
+            _ if self.times == Some(0) => Err("times is 0; the fault would never apply".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
     fn applies(&self, method: &str, paths: &[String], now: Timestamp) -> bool {
         let of_cluster = paths.first().is_some_and(|path| path.starts_with(KUBERNETES));
         of_cluster == self.path.starts_with(KUBERNETES)
@@ -182,6 +210,10 @@ impl Fault {
     }
 }
 
+/// The largest answer that a fault makes up, bytes.
+const LARGEST_ANSWER: usize = 256 * 1024 * 1024;
+/// The longest delay of a request, milliseconds.
+const LONGEST_DELAY: u64 = 24 * 3_600_000;
 const KUBERNETES: &str = "kubernetes/";
 
 /// The paths by which a fault may name a request to a cluster's Kubernetes API.

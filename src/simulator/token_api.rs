@@ -72,7 +72,9 @@ impl AccessTokens {
         let account = claims.get("iss").and_then(Value::as_str).unwrap_or(ACCOUNT).to_owned();
         let token = self.issue(&account, now);
         let body = json!({
-            "access_token": token, "expires_in": LIFETIME_SECONDS, "scope": "", "token_type": "Bearer",
+            // Deprecated, but the official SDKs want it to be there.
+            "access_token": token, "refresh_token": token, "expires_in": LIFETIME_SECONDS, "scope": "",
+            "token_type": "Bearer",
         });
         (200, body)
     }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::answers::{message, shape};
-use crate::real_server::{RealServer, assets};
+use crate::real_server::{RealServer, assets, say};
 use crate::requests::{Request, all, intended};
 use crate::server::{Answer, Server};
 use crate::simulated_server::SimulatedServer;
@@ -87,13 +87,13 @@ async fn sim_the_simulator_answers_as_kube_apiserver_does() {
         std::fs::write(path, &report).unwrap();
     }
     for (topic, (all, equal)) in topics {
-        eprintln!("{topic}: {equal} of {all} equal");
+        say(&format!("{topic}: {equal} of {all} equal"));
     }
-    eprintln!(
+    say(&format!(
         "{} requests compared, {equal} equal, {} differ as intended; {same_message} of {refusals} messages equal",
         requests.len(),
         intended.len()
-    );
+    ));
     assert!(unknown.is_empty(), "intended differences of unknown requests: {unknown:?}");
     assert!(report.is_empty(), "{report}");
     assert!(requests.len() >= LEAST, "only {} requests", requests.len());

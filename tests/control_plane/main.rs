@@ -6,7 +6,6 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    clippy::print_stderr,
     reason = "tests say what went wrong by panicking, start programs, and wait for them in real milliseconds"
 )]
 

@@ -1,5 +1,6 @@
 //! etcd and kube-apiserver as processes of this test.
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -51,12 +52,17 @@ impl Drop for RealServer {
     }
 }
 
+/// Writes a line that is seen even if the test passes.
+pub fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").unwrap();
+}
+
 /// The folder with the programs; `None`, and a line that says so, if there is none.
 pub fn assets() -> Option<PathBuf> {
     let folder = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
     if folder.is_none() {
-        eprintln!(
-            "LEFT OUT: KUBEBUILDER_ASSETS is not set, so nothing is compared with a real kube-apiserver"
+        say(
+            "LEFT OUT: KUBEBUILDER_ASSETS is not set, so nothing is compared with a real kube-apiserver",
         );
     }
     folder

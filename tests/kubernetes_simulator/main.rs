@@ -13,5 +13,6 @@ mod support;
 mod credentials;
 mod faults;
 mod lists;
+mod refusals;
 mod watches;
 mod writes;

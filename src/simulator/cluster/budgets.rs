@@ -142,7 +142,8 @@ impl DataPlane {
         };
         let (pods, healthy) = (count(&|_| true), count(&|pod| pod.healthy));
         let revision = workload.revision;
-        let updated = count(&|pod| pod.revision == revision);
+        let active = count(&|pod| !pod.deleted);
+        let updated = count(&|pod| !pod.deleted && pod.revision == revision);
         let replicas = workload.scene.replicas;
         if let Some(kind) = controller_kind(workload.scene.kind) {
             let nodes = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
@@ -150,7 +151,7 @@ impl DataPlane {
                 if let Some(controller) = object.controller_mut() {
                     controller.replicas =
                         if kind == ObjectKind::DaemonSet { nodes } else { replicas };
-                    (controller.pods, controller.ready) = (pods, healthy);
+                    (controller.pods, controller.ready) = (active, healthy);
                     (controller.updated, controller.revision) = (updated, revision);
                 }
             });

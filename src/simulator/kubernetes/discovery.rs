@@ -112,6 +112,14 @@ fn listed(resource: &Resource) -> Value {
         "name": plural, "singularName": plural.trim_end_matches('s'), "namespaced": namespaced, "kind": name,
         "verbs": verbs,
     });
+    let is_usual = matches!(
+        *plural,
+        "pods" | "services" | "daemonsets" | "deployments" | "replicasets" | "statefulsets"
+    );
+    if is_usual {
+        // What `kubectl get all` shows.
+        set(&mut entry, "categories", json!(["all"]));
+    }
     if let Some(name) = resource.short_name {
         set(&mut entry, "shortNames", json!([name]));
     }

@@ -194,5 +194,6 @@ fn pod_cells(meta: &ObjectMeta, pod: &StoredPod, old: &str, view: &ObjectView) -
     };
     let node = pod.node.as_deref().map_or("<none>".into(), |node| view.node_name(node));
     let ready = if pod.ready.0 { "1/1" } else { "0/1" };
-    json!([&*meta.key.name, ready, status, "0", old, "<none>", node, "<none>", "<none>"])
+    let address = pod.started.map_or_else(|| "<none>".into(), |_| render_pod::address(pod.number));
+    json!([&*meta.key.name, ready, status, "0", old, address, node, "<none>", "<none>"])
 }
