@@ -431,7 +431,7 @@ const ERRNOS: [Errno; 13] = [
 ];
 
 #[test]
-fn file_01_and_20_every_fault_at_every_step_leaves_one_whole_file_and_is_told_truly() {
+fn file_01_file_20_every_fault_at_every_step_leaves_one_whole_file_and_is_reported() {
     for (step, errno) in WriteStep::ALL.into_iter().flat_map(|s| ERRNOS.map(|errno| (s, errno))) {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("f");

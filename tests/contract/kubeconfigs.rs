@@ -43,7 +43,7 @@ fn foreign(config: &Value, context: &str) -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn file_19_and_24_kubectl_reads_the_same_of_every_case_before_and_after() {
+fn file_19_file_24_kubectl_reads_the_same_of_every_case_before_and_after() {
     let Some(folder) = std::env::var_os("SKEYS_KUBECONFIG_CASES") else { return };
     let fresh = ParsedKubeconfig::read(KubeconfigKind::Admin, &Secret::new(FRESH.into())).unwrap();
     let scratch = tempfile::tempdir().unwrap();

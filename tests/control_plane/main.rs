@@ -6,6 +6,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::explicit_write,
     reason = "tests say what went wrong by panicking, start programs, and wait for them in real milliseconds"
 )]
 
