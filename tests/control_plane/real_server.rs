@@ -54,7 +54,8 @@ impl Drop for RealServer {
 
 /// Writes a line that is seen even if the test passes.
 pub fn say(line: &str) {
-    writeln!(std::io::stderr(), "{line}").unwrap();
+    // Not `eprintln!`, whose lines are shown only if a test fails.
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 /// The folder with the programs; `None`, and a line that says so, if there is none.
