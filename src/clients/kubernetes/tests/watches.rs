@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::clients::kubernetes::tests::cluster::{EVENTS, FakeCluster, Handshake, NODES, PODS};
 use crate::clients::kubernetes::tests::lists::node;
 use crate::clients::kubernetes::tests::view::{View, quiet};
+use crate::domain::snapshot::Unseen;
 
 async fn with_nodes(number: usize) -> (FakeCluster, View) {
     let fake = FakeCluster::start(Handshake::Lenient).await;
@@ -63,6 +64,20 @@ async fn watches_that_tell_one_line_and_end_are_opened_more_and_more_rarely() {
     fake.rules(|rules| rules.short_lived_watches = false);
     fake.put(NODES, node("m", "m"));
     view.turning_until("the new node", |view| view.snapshot().nodes.len() == 2).await;
+}
+
+#[tokio::test]
+async fn api_30_a_watch_that_adds_nodes_without_end_is_bounded_and_said() {
+    let (fake, view) = with_nodes(3).await;
+    for number in 0..6_000 {
+        fake.put(NODES, node(&format!("m{number}"), &format!("v{number}")));
+    }
+    view.turning_until("the bound", |view| view.snapshot().nodes.len() == 5_000).await;
+    let unseen = Unseen::Partly("only 5000 of them are kept".to_owned());
+    view.turning_until("the sentence", |view| view.snapshot().unseen.get("nodes") == Some(&unseen))
+        .await;
+    view.turn(5).await;
+    assert_eq!(view.snapshot().nodes.len(), 5_000);
 }
 
 #[tokio::test]
