@@ -1,4 +1,4 @@
-//! What looking at a large cluster costs: 1,000 nodes, 20,000 pods, 500 budgets, each beside the naive way.
+//! What observing a large cluster costs: 1,000 nodes, 20,000 pods, 500 budgets, each beside the naive way.
 //!
 //! `cargo bench --bench nodes` measures; with `-- --quick` it only shows that everything runs. The cluster's API is the
 //! simulator's, in a process of its own; whoever looks at it for the first figures is another process, too.
@@ -58,12 +58,12 @@ use crate::measure::{
 };
 
 /// Says to this program that it is the one who looks, and how.
-const LOOK: &str = "--look";
+const OBSERVE: &str = "--observe";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if let Some(at) = arguments.iter().position(|argument| argument == LOOK) {
-        return look(arguments.get(at + 1).unwrap());
+    if let Some(at) = arguments.iter().position(|argument| argument == OBSERVE) {
+        return print_usage(arguments.get(at + 1).unwrap());
     }
     let bench = Bench::begin();
     let cloud = Cloud::of(&scene());
@@ -136,7 +136,7 @@ impl First {
     /// Looks once from a process of its own.
     fn seen(cloud: &Cloud, how: &str) -> Self {
         let output = Command::new(std::env::current_exe().unwrap())
-            .args([LOOK, how])
+            .args([OBSERVE, how])
             .envs(cloud.exports.iter().map(|(name, value)| (name, value)))
             .output()
             .unwrap();
@@ -179,14 +179,14 @@ fn first_list(bench: &Bench, cloud: &Cloud) {
 }
 
 /// The one who looks: prints what it saw.
-fn look(how: &str) {
+fn print_usage(how: &str) {
     let first = Runtime::new().unwrap().block_on(async {
         let ske = ske(|name| std::env::var(name).ok());
         let cluster = ske.get(&id("large")).await.unwrap().cluster;
         let before = (mebibytes("self", "VmRSS"), processor_time("self"));
         let start = Instant::now();
         match how {
-            "observer" => first_picture(ske, cluster, start, before).await,
+            "observer" => first_snapshot(ske, cluster, start, before).await,
             _ => first_objects(&ske, start, before).await,
         }
     });
@@ -209,9 +209,9 @@ fn used(nodes: Duration, whole: Duration, before: Before, kept: impl Debug) -> F
     first
 }
 
-async fn first_picture(ske: SkeClient, cluster: Cluster, start: Instant, before: Before) -> First {
+async fn first_snapshot(ske: SkeClient, cluster: Cluster, start: Instant, before: Before) -> First {
     let (_readings, receiver) = watch::channel(cluster);
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (sender, mut events) = mpsc::unbounded_channel();
     let subject = ObserverTarget {
         cluster: receiver,
         ske_on_loopback: ske.is_on_loopback(),
@@ -221,12 +221,12 @@ async fn first_picture(ske: SkeClient, cluster: Cluster, start: Instant, before:
         let ske = ske.clone();
         async move { ske.issue_short_lived(&id("large")).await }
     };
-    let looking = tokio::spawn(observe(subject, issue, Clock::machine(), move |sighting| {
-        drop(tell.send(sighting));
+    let task = tokio::spawn(observe(subject, issue, Clock::machine(), move |event| {
+        drop(sender.send(event));
     }));
     let mut nodes = None;
     let snapshot = loop {
-        if let ObserverEvent::Snapshot(snapshot) = told.recv().await.unwrap() {
+        if let ObserverEvent::Snapshot(snapshot) = events.recv().await.unwrap() {
             nodes.get_or_insert(start.elapsed());
             if snapshot.unseen.is_empty() {
                 break snapshot;
@@ -239,7 +239,7 @@ async fn first_picture(ske: SkeClient, cluster: Cluster, start: Instant, before:
     // Lists end at different moments; what the last of them leaves behind is freed.
     tokio::time::sleep(Duration::from_millis(300)).await;
     let first = used(nodes.unwrap(), whole, before, &snapshot);
-    looking.abort();
+    task.abort();
     first
 }
 

@@ -361,6 +361,21 @@ fn every_public_item_is_documented() {
     complain(problems);
 }
 
+/// Cases that failed once are kept where cargo packages nothing else: below `tests`.
+#[test]
+fn property_tests_keep_their_failed_cases_below_tests() {
+    let mut problems = Vec::new();
+    for (path, text) in sources() {
+        for block in text.split("proptest! {\n").skip(1) {
+            let first = block.lines().next().unwrap_or_default().trim();
+            if !(first.starts_with("#![proptest_config(") && first.contains("property_cases(")) {
+                problems.push(format!("src/{}: {first}: use property_cases", path.display()));
+            }
+        }
+    }
+    complain(problems);
+}
+
 #[test]
 fn nothing_is_left_unfinished() {
     let marks = ["todo!(", "unimplemented!(", "FIXME", "XXX"];

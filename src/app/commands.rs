@@ -308,7 +308,7 @@ pub fn end_program(state: &mut State, out: &mut Outbox) {
     context!(state, out).terminal(TerminalEffect::Quit { print });
 }
 
-/// Keeps between runs what is to be kept, as it stands.
+/// Saves the persisted state.
 pub fn persist(state: &mut State, out: &mut Outbox) {
     let persisted = crate::domain::persisted::PersistedState {
         credentials: state.credentials.clone(),
@@ -408,10 +408,10 @@ mod tests {
     use crate::domain::record::Outcome;
     use crate::domain::rotation::Phase;
 
-    fn remember(state: &mut State, name: Option<&str>, text: &str) {
+    fn add_record(state: &mut State, name: Option<&str>, text: &str) {
         let id = name.map(|name| cluster(name, Phase::Never).id);
         let cx = context!(state, &mut Outbox::default());
-        cx.remember(cx.record(id.as_ref(), "phase", Outcome::Seen, text));
+        cx.add_record(cx.record(id.as_ref(), "phase", Outcome::Seen, text));
     }
 
     fn machine() -> State {
@@ -433,32 +433,32 @@ mod tests {
     }
 
     #[test]
-    fn the_cursor_of_the_activity_stays_on_its_record_and_on_top_follows_what_comes() {
+    fn the_activity_cursor_stays_on_its_record_and_at_the_top_follows_new_records() {
         let mut state = machine();
         for text in ["a", "b", "c", "d", "e"] {
-            remember(&mut state, None, text);
+            add_record(&mut state, None, text);
         }
         press(&mut state, &[Command::Activity]);
         assert_eq!(chosen(&state), "e", "the newest");
-        remember(&mut state, None, "f");
+        add_record(&mut state, None, "f");
         assert_eq!(chosen(&state), "f");
         press(&mut state, &[Command::Down, Command::PageDown]);
         assert_eq!((chosen(&state), state.activity.scroll), ("b", 2));
-        remember(&mut state, None, "g");
+        add_record(&mut state, None, "g");
         assert_eq!(chosen(&state), "b");
         press(&mut state, &[Command::Last]);
         assert_eq!(chosen(&state), "a");
         for _ in 0..ACTIVITY_LIMIT - 1 {
-            remember(&mut state, None, "later");
+            add_record(&mut state, None, "later");
         }
         assert_eq!(chosen(&state), "g", "what made room gives the cursor to the oldest");
         press(&mut state, &[Command::First]);
-        remember(&mut state, None, "newest");
+        add_record(&mut state, None, "newest");
         assert_eq!(chosen(&state), "newest");
     }
 
     #[test]
-    fn enter_opens_an_entry_and_goes_back_before_the_screen_is_left() {
+    fn back_closes_an_open_record_before_it_leaves_the_screen() {
         let mut state = machine();
         press(&mut state, &[Command::Activity, Command::Open]);
         assert!(!state.activity.open);
@@ -466,7 +466,7 @@ mod tests {
             state.notices.toast.as_ref().map(|t| t.text.as_str()),
             Some(text::OPEN_NO_ENTRY)
         );
-        remember(&mut state, None, "a");
+        add_record(&mut state, None, "a");
         press(&mut state, &[Command::Open]);
         assert!(state.activity.open);
         press(&mut state, &[Command::Back]);
@@ -476,11 +476,11 @@ mod tests {
     }
 
     #[test]
-    fn the_tab_of_a_cluster_has_its_records_alone_and_copies_the_one_under_the_cursor() {
+    fn the_activity_tab_shows_one_cluster_and_copies_the_selected_record() {
         let mut state = machine();
-        remember(&mut state, Some("web"), "first");
-        remember(&mut state, Some("other"), "of another");
-        remember(&mut state, Some("web"), "second");
+        add_record(&mut state, Some("web"), "first");
+        add_record(&mut state, Some("other"), "of another");
+        add_record(&mut state, Some("web"), "second");
         let id = cluster("web", Phase::Never).id;
         state.screen = Screen::Cluster { id, created: None, tab: Tab::Activity };
         press(&mut state, &[Command::Down]);

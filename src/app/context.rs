@@ -43,12 +43,12 @@ macro_rules! context {
 pub(in crate::app) use context;
 
 impl UpdateContext<'_> {
-    /// Says what became of something that the person did.
+    /// Shows the result of a user action.
     pub fn toast(&mut self, text: impl Into<String>) {
         self.notices.answer(self.shared.now, text.into());
     }
 
-    /// Says what was observed.
+    /// Shows an observation.
     pub fn observation(&mut self, text: impl Into<String>) {
         self.notices.observation(self.shared.now, text.into());
     }
@@ -58,7 +58,7 @@ impl UpdateContext<'_> {
         self.notices.error(failure);
     }
 
-    /// Tells the other features.
+    /// Raises an event for the other features.
     pub fn raise(&mut self, event: Event) {
         self.out.events.push_back(event);
     }
@@ -128,14 +128,14 @@ impl UpdateContext<'_> {
         }
     }
 
-    /// Keeps a record in the activity.
-    pub fn remember(&mut self, record: Record) {
+    /// Adds a record to the activity.
+    pub fn add_record(&mut self, record: Record) {
         self.activity.push(record);
     }
 
-    /// Keeps a record in the activity and the journal.
+    /// Adds a record to the activity and the journal.
     pub fn journal(&mut self, record: Record) {
-        self.remember(record.clone());
+        self.add_record(record.clone());
         self.effect(Effect::Journal(Box::new(record)));
     }
 }

@@ -1,4 +1,4 @@
-//! Everything the machine can ask of the world: data only.
+//! Effects and requests of the app, as data.
 
 use std::sync::Arc;
 
@@ -22,11 +22,11 @@ use crate::domain::secret::Secret;
 pub enum Effect {
     /// Something that is answered by `Message::Answered` under its number.
     Request(RequestId, Request),
-    /// A newer reading of SKE for whoever observes this cluster.
+    /// A newer reading for the observer of this cluster.
     Reading(Box<Cluster>),
     /// Observe a cluster no longer.
     Unobserve(ClusterId),
-    /// Tell a person who may be looking elsewhere: bell, terminal, desktop.
+    /// Notify the user: bell, terminal, desktop.
     Notify {
         title: String,
         text: String,
@@ -71,7 +71,7 @@ pub enum Request {
     Plan {
         file: FileTarget,
         context: String,
-        /// What is known of the cluster, to tell its entries from those of another one.
+        /// Identifies the entries of this cluster.
         known: ClusterIdentity,
     },
     /// Ask SKE for a kubeconfig, once (`Kubeconfig`).

@@ -1,4 +1,4 @@
-//! What one feature has to say to the others. The dispatcher hands each event to the features that it concerns, so that
+//! Events between features. The dispatcher passes each event to the features that it concerns, so that
 //! no feature calls another.
 
 use jiff::SignedDuration;
@@ -9,7 +9,7 @@ use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::{Access, Reference};
 use crate::domain::failure::Failure;
 
-/// What one feature has to say to the others.
+/// An event between features.
 #[derive(Debug, Clone)]
 pub enum Event {
     ClusterRead {
@@ -35,7 +35,7 @@ pub enum Event {
     RowsChanged,
     /// SKE answered (`None`) or refused the token.
     SignIn(Option<Failure>),
-    /// To be told to whoever watches the cluster, wherever they look.
+    /// To notify users who watch the cluster.
     Announce {
         cluster: ClusterId,
         text: String,
@@ -44,7 +44,7 @@ pub enum Event {
     StaticTokensAgreed(ClusterId),
     /// A person got a kubeconfig.
     KubeconfigDelivered(Box<Access>),
-    /// A kubeconfig that skeys got for itself tells generations of credentials apart.
+    /// A kubeconfig of an observer identifies a generation of credentials.
     GenerationObserved(Box<Reference>),
     /// Something that is kept between runs was changed.
     PreferencesChanged,

@@ -31,7 +31,7 @@ pub enum Message {
     Terminated,
     /// The answer to a request (`Effect::Request`).
     Answered(RequestId, Answer),
-    /// A task failed that nobody waits for (journal, notification), or a task broke.
+    /// A task without a requester failed (journal, notification), or a task panicked.
     TaskFailed(Failure),
 }
 
@@ -41,7 +41,7 @@ pub enum Answer {
     /// To `Request::Identify`.
     Identity {
         identity: Box<Identity>,
-        /// What should be said once.
+        /// A message to show once.
         notes: Vec<String>,
     },
     /// To `Request::NameProjects`: those that have a name.
@@ -70,7 +70,7 @@ pub enum Answer {
     Credentials {
         /// Kubeconfigs that are kept now, whichever instance of the program issued them.
         credentials: Credentials,
-        /// What should be said of the file.
+        /// A message about the file.
         note: Option<String>,
     },
     /// To `Request::ReadLog`: lines, oldest first.

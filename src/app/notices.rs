@@ -1,4 +1,4 @@
-//! What is said at the bottom of the screen: a line that goes away by itself, errors that stay.
+//! Messages at the bottom of the screen: a toast that expires, errors that stay.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,7 +11,7 @@ const TOAST: Duration = Duration::from_secs(6);
 /// Errors kept until dismissed; older ones go.
 const ERROR_LIMIT: usize = 20;
 
-/// What is said at the bottom of the screen.
+/// Messages at the bottom of the screen.
 #[derive(Debug, Clone, Default)]
 pub struct Notices {
     pub toast: Option<Toast>,
@@ -19,7 +19,7 @@ pub struct Notices {
     pub errors: VecDeque<Failure>,
 }
 
-/// A line that goes away by itself.
+/// A message that expires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Toast {
     pub text: String,

@@ -1,4 +1,4 @@
-//! The moment at which a message is handled, on two clocks.
+//! The time at which a message is handled, on two clocks.
 
 use std::time::Duration;
 
@@ -15,16 +15,16 @@ pub struct Now {
 
 /// A wall clock that moved this much more or less than the monotonic one has jumped.
 const JUMP: SignedDuration = SignedDuration::from_secs(30);
-/// Whoever wakes this much later than was meant was asleep.
-const ASLEEP: Duration = Duration::from_secs(30);
+/// Waking up later than planned by this much means a suspend.
+const SUSPENDED: Duration = Duration::from_secs(30);
 
 impl Now {
-    /// Whether the wall clock jumped since then: somebody set it, or the machine slept.
+    /// Whether the wall clock jumped since then: it was set, or the machine was suspended.
     pub fn has_jumped_since(self, before: Self) -> bool {
         (self.wall.duration_since(before.wall) - self.monotonic_since(before)).abs() > JUMP
     }
 
-    /// Time since a moment, by the clock that shows more: the monotonic one may stand still while the machine sleeps.
+    /// Time since then, by the clock that shows more: the monotonic one may stop during a suspend.
     pub fn longest_since(self, before: Self) -> SignedDuration {
         self.monotonic_since(before).max(self.wall.duration_since(before.wall))
     }
@@ -36,10 +36,10 @@ impl Now {
 
     /// Whether this is so long after a moment of the monotonic clock that nothing was done in between.
     pub fn overslept(self, meant: Duration) -> bool {
-        self.monotonic.saturating_sub(meant) > ASLEEP
+        self.monotonic.saturating_sub(meant) > SUSPENDED
     }
 
-    /// The moment on the monotonic clock at which the wall clock will show `at`, if nobody sets it.
+    /// The monotonic time at which the wall clock will show `at`, unless it is set.
     pub fn monotonic_at(self, at: Timestamp) -> Duration {
         let ahead = Duration::try_from(at.duration_since(self.wall)).unwrap_or(Duration::ZERO);
         self.monotonic.saturating_add(ahead)

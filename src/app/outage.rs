@@ -1,5 +1,5 @@
-//! A stretch of time in which SKE could not be asked: since when, why, and when it is asked again. One rule for the
-//! dashboard's lists and for `skeys wait`; moments and chance are handed in.
+//! A time in which reads from SKE fail: since when, why, and when the next one is due. The same rule serves the
+//! dashboard and `skeys wait`. Times and randomness are arguments.
 
 use std::time::Duration;
 
@@ -7,27 +7,27 @@ use crate::app::now::Now;
 use crate::domain::backoff::{SIGNED_OUT, retry};
 use crate::domain::failure::{Failure, FailureKind};
 
-/// Shorter outages are not worth a word.
-pub const WORTH_A_WORD: Duration = Duration::from_secs(20);
+/// Shorter outages are not reported.
+pub const REPORT_AFTER: Duration = Duration::from_secs(20);
 
-/// SKE could not be asked since then.
+/// A time in which reads from SKE fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outage {
     pub since: Now,
     pub failure: Failure,
     failures: u32,
-    /// Since when it fails in a way that does not pass by itself, on the monotonic clock.
+    /// Since when it fails in a way that is not transient, on the monotonic clock.
     pub refused: Option<Duration>,
 }
 
 impl Outage {
-    /// An outage that begins.
+    /// An outage that begins with this failure.
     pub fn new(failure: Failure, now: Now) -> Self {
         let refused = (!failure.is_transient()).then_some(now.monotonic);
         Self { since: now, failure, failures: 1, refused }
     }
 
-    /// The outage that goes on, or begins, with a further failure.
+    /// The outage after a further failure.
     pub fn after(before: Option<Self>, failure: Failure, now: Now) -> Self {
         let Some(mut outage) = before else { return Self::new(failure, now) };
         outage.failures = outage.failures.saturating_add(1);
@@ -37,18 +37,18 @@ impl Outage {
         outage
     }
 
-    /// The moment from which it is worth a word, on the monotonic clock.
-    pub fn told_from(&self) -> Duration {
-        self.since.monotonic.saturating_add(WORTH_A_WORD)
+    /// When it is long enough to be reported, on the monotonic clock.
+    pub fn reported_from(&self) -> Duration {
+        self.since.monotonic.saturating_add(REPORT_AFTER)
     }
 
-    /// Whether it is worth a word.
-    pub fn is_told(&self, now: Now) -> bool {
-        now.monotonic >= self.told_from()
+    /// Whether it is long enough to be reported.
+    pub fn is_reported(&self, now: Now) -> bool {
+        now.monotonic >= self.reported_from()
     }
 
-    /// When SKE is asked again, on the monotonic clock, and not before a server's Retry-After. `idle`: the usual
-    /// interval. `renews`: the source of the token can bring another one. `random` lies in 0..1.
+    /// When the next read is due, on the monotonic clock, not before a server's Retry-After. `idle`: the usual
+    /// interval. `renews`: the source of the token can provide another one. `random` lies in 0..1.
     pub fn next(&self, now: Now, idle: Duration, renews: bool, random: f64) -> Duration {
         let wait = if renews && self.failure.kind == FailureKind::SignedOut {
             SIGNED_OUT
@@ -81,14 +81,14 @@ mod tests {
     }
 
     #[test]
-    fn a_short_outage_is_not_worth_a_word() {
+    fn a_short_outage_is_not_reported() {
         let again = Failure::new(FailureKind::Unreachable, "no route");
         let subject = Outage::after(Some(outage(FailureKind::Server)), again, after(19));
-        assert!(!subject.is_told(after(19)) && subject.is_told(after(20)));
+        assert!(!subject.is_reported(after(19)) && subject.is_reported(after(20)));
     }
 
     #[test]
-    fn api_09_asking_backs_off_and_keeps_to_what_the_server_asks_for() {
+    fn api_09_retries_back_off_and_respect_retry_after() {
         let idle = Duration::from_secs(30);
         let mut subject = outage(FailureKind::Server);
         assert_eq!(subject.next(after(0), idle, false, 0.0), Duration::from_millis(500));

@@ -71,9 +71,9 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Plays the world: keeps requests that wait for an answer, and answers one when told to.
+/// Holds pending requests and answers them on command.
 #[derive(Clone)]
-struct World {
+struct Environment {
     clusters: BTreeMap<ClusterId, Cluster>,
     waiting: Vec<(RequestId, Request)>,
     /// What was answered, to be answered again.
@@ -87,7 +87,7 @@ struct World {
 /// Clusters that may be observed at once.
 const LIMIT: usize = 2;
 
-/// The server of a kubeconfig tells which request brought it.
+/// The server of a kubeconfig identifies its request.
 fn server(request: RequestId) -> String {
     format!("https://api.{}.example", request.0)
 }
@@ -106,7 +106,7 @@ fn kubeconfig(kind: KubeconfigKind, request: RequestId) -> ParsedKubeconfig {
     ParsedKubeconfig::read(kind, &Secret::new(text)).unwrap()
 }
 
-impl World {
+impl Environment {
     fn new(clusters: impl IntoIterator<Item = Cluster>) -> Self {
         Self {
             clusters: clusters.into_iter().map(|cluster| (cluster.id.clone(), cluster)).collect(),
@@ -179,10 +179,10 @@ impl World {
     }
 
     /// What one of the observers sees.
-    fn observe(&self, dice: u8) -> Option<Message> {
-        let (_, request) = self.observed.iter().nth(usize::from(dice) % LIMIT)?;
+    fn observe(&self, seed: u8) -> Option<Message> {
+        let (_, request) = self.observed.iter().nth(usize::from(seed) % LIMIT)?;
         let broken = Failure::new(FailureKind::Unreachable, "no answer");
-        let sighting = match dice / 4 % 8 {
+        let sighting = match seed / 4 % 8 {
             0 => ObserverEvent::Unavailable(Unavailable::Connecting),
             1 => ObserverEvent::Unavailable(Unavailable::Unreachable(broken)),
             2 => ObserverEvent::Unavailable(Unavailable::OneWay),
@@ -347,16 +347,17 @@ fn snapshot(nodes: u8) -> ClusterSnapshot {
     snapshot
 }
 
-fn machine() -> (State, World) {
+fn machine() -> (State, Environment) {
     let phases = [Phase::Never, Phase::Prepared, Phase::Completed, Phase::Preparing];
     let clusters = ["web", "box", "pod", "ore"].into_iter().zip(phases);
-    let world = World::new(clusters.map(|(name, phase)| fixtures::cluster(name, phase)));
+    let environment =
+        Environment::new(clusters.map(|(name, phase)| fixtures::cluster(name, phase)));
     let mut settings = Settings::defaults();
     settings.projects = vec![(ProjectId::new("5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21"), None)];
     settings.regions = vec![Region::new("eu01")];
     settings.watch_limit = LIMIT;
     let now = Now { wall: now(), monotonic: Duration::ZERO };
-    (State::new(settings, Keymap::default(), PersistedState::default(), now, 3), world)
+    (State::new(settings, Keymap::default(), PersistedState::default(), now, 3), environment)
 }
 
 fn press(code: KeyCode) -> Message {
@@ -364,7 +365,11 @@ fn press(code: KeyCode) -> Message {
 }
 
 /// Puts the cursor on a cluster and opens its form, as far as nothing lies over the screen.
-fn open_form(state: &mut State, world: &mut World, id: ClusterId) -> Result<(), TestCaseError> {
+fn open_form(
+    state: &mut State,
+    environment: &mut Environment,
+    id: ClusterId,
+) -> Result<(), TestCaseError> {
     if state.is_covered()
         || state.view.filter_before.is_some()
         || !state.fleet.entries.contains_key(&id)
@@ -375,25 +380,25 @@ fn open_form(state: &mut State, world: &mut World, id: ClusterId) -> Result<(), 
     state.view.cursor = Some(id);
     state.view.cursor_moved = true;
     let effects = update(state, state.shared.now, press(KeyCode::Char('K')));
-    world.take(state, effects)
+    environment.take(state, effects)
 }
 
-/// Lets the focus of an open form be on its acting button, with a destination that was looked at, and presses it.
-fn confirm(state: &mut State, world: &mut World) -> Result<(), TestCaseError> {
+/// Focuses the button of an open form, answers its check of the destination, and presses it.
+fn confirm(state: &mut State, environment: &mut Environment) -> Result<(), TestCaseError> {
     let now =
         Now { monotonic: state.shared.now.monotonic + Duration::from_secs(1), ..state.shared.now };
     let Some(form) = &mut state.kubeconfig.form else { return Ok(()) };
     form.focus = KubeconfigField::Confirm;
-    let look = form.plan_request;
-    if let Some(at) = world.waiting.iter().position(|(request, _)| *request == look) {
-        world.waiting.remove(at);
+    let request = form.plan_request;
+    if let Some(at) = environment.waiting.iter().position(|(waiting, _)| *waiting == request) {
+        environment.waiting.remove(at);
         let plan = Plan { path: "~/.kube/config".into(), ..Plan::default() };
-        let seen = Message::Answered(look, Answer::Plan(Ok(Box::new(plan))));
+        let seen = Message::Answered(request, Answer::Plan(Ok(Box::new(plan))));
         let effects = update(state, now, seen);
-        world.take(state, effects)?;
+        environment.take(state, effects)?;
     }
     let effects = update(state, now, press(KeyCode::Enter));
-    world.take(state, effects)
+    environment.take(state, effects)
 }
 
 /// What the machine knows and shows, without the moment.
@@ -414,8 +419,8 @@ fn changes_nothing(state: &mut State, now: Now, message: Message) -> Result<(), 
     Ok(())
 }
 
-fn invariants(state: &State, world: &World) -> Result<(), TestCaseError> {
-    prop_assert!(state.nodes.observing.keys().eq(world.observed.keys()));
+fn invariants(state: &State, environment: &Environment) -> Result<(), TestCaseError> {
+    prop_assert!(state.nodes.observing.keys().eq(environment.observed.keys()));
     let roll = |entry: &&Entry| entry.cluster.rotation.phase == Phase::Preparing;
     let rolling = state.fleet.entries.values().filter(roll).map(|e| &e.cluster.id);
     prop_assert!(state.fleet.rolling.iter().eq(rolling));
@@ -423,25 +428,26 @@ fn invariants(state: &State, world: &World) -> Result<(), TestCaseError> {
     prop_assert!(state.notices.errors.len() <= 20 && state.activity.records.len() <= 500);
     prop_assert!(next_wake(state).is_none_or(|wake| wake >= state.shared.now.monotonic));
     prop_assert!(state.view.shown.iter().all(|id| state.fleet.entries.contains_key(id)));
-    // Every kubeconfig is where it belongs, whoever waited for it.
+    // Every kubeconfig belongs to its requester.
     for (request, held) in &state.kubeconfig.unsaved {
         prop_assert_eq!(held.issued.fresh.server(), server(*request));
-        prop_assert_eq!(&world.issued[request], &held.request.cluster.id);
+        prop_assert_eq!(&environment.issued[request], &held.request.cluster.id);
     }
     if let Some(form) = &state.kubeconfig.form
         && let Some((request, held)) = &form.issued
     {
-        prop_assert_eq!(&world.issued[request], &form.cluster.id, "another cluster's");
+        prop_assert_eq!(&environment.issued[request], &form.cluster.id, "another cluster's");
         prop_assert_eq!(held.issued.fresh.server(), server(*request));
     }
-    // What the machine waits for is what the world has to answer.
+    // What the machine waits for is what the environment has to answer.
     let open: Vec<RequestId> = state
         .requests
         .open()
         .filter(|(_, owner)| !matches!(owner, RequestOwner::Observer(_)))
         .map(|(request, _)| request)
         .collect();
-    let mut waiting: Vec<RequestId> = world.waiting.iter().map(|(request, _)| *request).collect();
+    let mut waiting: Vec<RequestId> =
+        environment.waiting.iter().map(|(request, _)| *request).collect();
     waiting.sort_unstable();
     prop_assert_eq!(open, waiting);
     Ok(())
@@ -451,12 +457,12 @@ proptest! {
     #![proptest_config(crate::property_cases(300))]
 
     #[test]
-    fn cred_01_no_sequence_of_messages_breaks_the_machine(
+    fn cred_01_no_sequence_of_messages_breaks_an_invariant(
         events in prop::collection::vec(event(), 1..160)
     ) {
-        let (mut state, mut world) = machine();
+        let (mut state, mut environment) = machine();
         let effects = begin(&mut state);
-        world.take(&state, effects)?;
+        environment.take(&state, effects)?;
         for event in events {
             let mut now = state.shared.now;
             now.monotonic += Duration::from_millis(450);
@@ -469,9 +475,9 @@ proptest! {
                     press(code)
                 }
                 Event::Issue(which) => {
-                    let id = world.clusters.keys().nth(usize::from(which) % 4).unwrap().clone();
-                    open_form(&mut state, &mut world, id)?;
-                    confirm(&mut state, &mut world)?;
+                    let id = environment.clusters.keys().nth(usize::from(which) % 4).unwrap().clone();
+                    open_form(&mut state, &mut environment, id)?;
+                    confirm(&mut state, &mut environment)?;
                     continue;
                 }
                 Event::Pass(seconds) => {
@@ -484,30 +490,30 @@ proptest! {
                     now.wall = now.wall.saturating_add(SignedDuration::from_secs(seconds)).unwrap();
                     Message::Ticked
                 }
-                Event::Answer(which, how) => match world.answer(usize::from(which), how) {
+                Event::Answer(which, how) => match environment.answer(usize::from(which), how) {
                     Some(message) => message,
                     None => continue,
                 },
                 Event::Again(which, false) => {
-                    if let Some(message) = world.again(which, false) {
+                    if let Some(message) = environment.again(which, false) {
                         let effects = update(&mut state, now, Message::Ticked);
-                        world.take(&state, effects)?;
+                        environment.take(&state, effects)?;
                         changes_nothing(&mut state, now, message)?;
                     }
                     continue;
                 }
-                Event::Again(which, true) => match world.again(which, true) {
-                    // Whoever waited is told of a defect.
-                    Some(message) if !world.waiting.is_empty() => {
-                        let (_, request) = world.waiting.remove(0);
+                Event::Again(which, true) => match environment.again(which, true) {
+                    // The requester is informed of a defect.
+                    Some(message) if !environment.waiting.is_empty() => {
+                        let (_, request) = environment.waiting.remove(0);
                         if let Request::Rotate { shown, .. } = request {
-                            world.rotations.remove(&shown.id);
+                            environment.rotations.remove(&shown.id);
                         }
                         message
                     }
                     _ => continue,
                 },
-                Event::Observe(dice) => match world.observe(dice) {
+                Event::Observe(seed) => match environment.observe(seed) {
                     Some(message) => message,
                     None => continue,
                 },
@@ -519,9 +525,9 @@ proptest! {
                 matches!(effect, Effect::Request(_, Request::Rotate { .. }))
             });
             prop_assert!(writes.count() == 0 || pressed_enter, "a write without a confirmation");
-            world.take(&state, effects)?;
+            environment.take(&state, effects)?;
             settle(&mut state);
-            invariants(&state, &world)?;
+            invariants(&state, &environment)?;
             if state.session.quitting {
                 break;
             }
@@ -534,12 +540,12 @@ proptest! {
             .iter()
             .any(|effect| matches!(effect, Effect::Terminal(TerminalEffect::Quit { .. })));
         prop_assert!(quits || effects.is_empty());
-        let asked = world.waiting.iter().filter(|(_, request)| {
+        let asked = environment.waiting.iter().filter(|(_, request)| {
             matches!(request, Request::Rotate { .. } | Request::Act { .. } | Request::Issue { .. })
         });
         let expected = asked.count() + state.kubeconfig.unsaved.len();
-        let told = unanswered(&mut state);
-        prop_assert_eq!(told.len(), expected);
+        let reported = unanswered(&mut state);
+        prop_assert_eq!(reported.len(), expected);
         prop_assert!(state.kubeconfig.unsaved.is_empty());
     }
 }
@@ -572,17 +578,21 @@ const NEXT: [Next; 9] = [
 
 impl Next {
     /// Carries it out; `false` if it cannot happen here.
-    fn happen(self, state: &mut State, world: &mut World) -> Result<bool, TestCaseError> {
-        let id = |index: usize| world.clusters.keys().nth(index).unwrap().clone();
+    fn happen(
+        self,
+        state: &mut State,
+        environment: &mut Environment,
+    ) -> Result<bool, TestCaseError> {
+        let id = |index: usize| environment.clusters.keys().nth(index).unwrap().clone();
         match self {
             Self::Open(index) if !state.is_covered() => {
                 let id = id(index);
-                open_form(state, world, id)?;
+                open_form(state, environment, id)?;
             }
             Self::OpenRotation(index) if !state.is_covered() => {
                 state.view.cursor = Some(id(index));
                 let effects = update(state, state.shared.now, press(KeyCode::Char('R')));
-                world.take(state, effects)?;
+                environment.take(state, effects)?;
             }
             Self::Confirm
                 if state
@@ -591,17 +601,17 @@ impl Next {
                     .as_ref()
                     .is_some_and(|form| matches!(form.stage, KubeconfigFormStage::Editing)) =>
             {
-                confirm(state, world)?;
+                confirm(state, environment)?;
             }
             Self::Esc if state.has_dialog() => {
                 let effects = update(state, state.shared.now, press(KeyCode::Esc));
-                world.take(state, effects)?;
+                environment.take(state, effects)?;
             }
             Self::Oldest | Self::Newest => {
-                let of_dialogs: Vec<usize> = (0..world.waiting.len())
+                let of_dialogs: Vec<usize> = (0..environment.waiting.len())
                     .filter(|at| {
                         matches!(
-                            world.waiting[*at].1,
+                            environment.waiting[*at].1,
                             Request::Issue { .. } | Request::Save { .. } | Request::Plan { .. }
                         )
                     })
@@ -613,26 +623,26 @@ impl Next {
                 let at = if newest { of_dialogs.last() } else { of_dialogs.first() };
                 let Some(at) = at else { return Ok(false) };
                 // Everything works: what goes wrong is the order alone.
-                let Some(message) = world.answer(*at, 7) else { return Ok(false) };
+                let Some(message) = environment.answer(*at, 7) else { return Ok(false) };
                 let effects = update(state, state.shared.now, message);
-                world.take(state, effects)?;
+                environment.take(state, effects)?;
             }
             Self::Again => {
-                let Some((id, answer)) = world.past.last().cloned() else { return Ok(false) };
+                let Some((id, answer)) = environment.past.last().cloned() else { return Ok(false) };
                 changes_nothing(state, state.shared.now, Message::Answered(id, answer))?;
             }
             Self::Open(_) | Self::OpenRotation(_) | Self::Confirm | Self::Esc => return Ok(false),
         }
         settle(state);
-        invariants(state, world)?;
+        invariants(state, environment)?;
         Ok(true)
     }
 }
 
-/// Walks every order of at most so many messages, with a copy of the world for each branch.
+/// Walks every order of at most so many messages, with a copy of the environment for each branch.
 fn walk(
     state: &State,
-    world: &World,
+    environment: &Environment,
     left: usize,
     path: &mut Vec<Next>,
     walked: &mut usize,
@@ -641,14 +651,14 @@ fn walk(
         return Ok(());
     }
     for next in NEXT {
-        let (mut state, mut world) = (state.clone(), world.clone());
+        let (mut state, mut environment) = (state.clone(), environment.clone());
         path.push(next);
         let happened = next
-            .happen(&mut state, &mut world)
+            .happen(&mut state, &mut environment)
             .map_err(|error| TestCaseError::fail(format!("{error} after {path:?}")))?;
         if happened {
             *walked += 1;
-            walk(&state, &world, left - 1, path, walked)?;
+            walk(&state, &environment, left - 1, path, walked)?;
         }
         path.pop();
     }
@@ -669,9 +679,9 @@ fn cred_01_every_order_of_seven_messages_about_two_clusters_and_two_dialogs_keep
         }
         state.view.outdated = true;
         settle(&mut state);
-        let world = World::new(clusters.clone());
+        let environment = Environment::new(clusters.clone());
         let mut walked = 0;
-        walk(&state, &world, 7, &mut Vec::new(), &mut walked).unwrap();
+        walk(&state, &environment, 7, &mut Vec::new(), &mut walked).unwrap();
         assert!(walked > 1_000, "only {walked} steps were walked");
     }
 }

@@ -22,23 +22,23 @@ pub struct Settings {
     pub read_only: bool,
     /// Credentials older than this are overdue.
     pub overdue_after: SignedDuration,
-    /// Interval of lists while nothing runs.
+    /// Poll interval while no rotation runs.
     pub poll_idle: Duration,
     /// Interval of reads of a cluster on screen while a step runs.
     pub poll_running: Duration,
-    /// Which clusters are looked at through their own API.
+    /// Which clusters are observed through their own API.
     pub watch: ObservationScope,
-    /// How many clusters are looked at at once, at most.
+    /// Most clusters observed concurrently.
     pub watch_limit: usize,
     /// Lifetime that the kubeconfig form begins with.
     pub lifetime: Lifetime,
     /// Destination that the kubeconfig form begins with, by its word.
     pub destination: String,
-    /// Folder for kubeconfigs in files of their own, as written in the configuration.
+    /// Folder for separate kubeconfig files, as written in the configuration.
     pub folder: String,
     /// Whether the form begins with "make it the current context".
     pub make_current: bool,
-    /// How long a kubeconfig stays in the clipboard.
+    /// Time until a kubeconfig is cleared from the clipboard.
     pub clipboard_clear: Duration,
     pub theme: ThemeChoice,
     pub depth: ColorDepth,
@@ -54,9 +54,9 @@ pub struct Settings {
     pub columns: Vec<String>,
     /// Sort key of the fleet, by column id or "attention".
     pub sort: String,
-    /// How the clipboard is reached, in words ("tmux", "terminal (OSC 52)", "desktop").
+    /// How the clipboard is reached ("tmux", "terminal (OSC 52)", "desktop").
     pub clipboard_way: String,
-    /// Whether this is a rehearsal on the embedded simulator.
+    /// Whether this is a demo on the embedded simulator.
     pub rehearsal: bool,
 }
 

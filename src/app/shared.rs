@@ -30,7 +30,7 @@ pub struct Shared {
     pub background: Option<Background>,
     pub utc: bool,
     pub mouse: bool,
-    /// Keys pressed so far; tells a held-down key from a decision.
+    /// Keys pressed so far, to distinguish a key repeat from a decision.
     pub key_count: u64,
 }
 
@@ -56,7 +56,7 @@ impl Shared {
     }
 }
 
-/// Tells a decision from a held-down key or one typed ahead.
+/// Distinguishes a decision from a key repeat or a key typed ahead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guard {
     pub keys: u64,

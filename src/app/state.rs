@@ -209,7 +209,7 @@ impl State {
             || self.session.quit_dialog.is_some()
     }
 
-    /// Where keys of the screen itself are looked up.
+    /// Key context of the screen.
     pub fn screen_context(&self) -> KeyContext {
         match self.screen {
             Screen::Fleet => KeyContext::Fleet,
@@ -218,7 +218,7 @@ impl State {
         }
     }
 
-    /// Where a key is looked up now.
+    /// The current key context.
     pub fn context(&self) -> KeyContext {
         if self.session.quit_dialog.is_some() {
             KeyContext::Dialog

@@ -23,7 +23,7 @@ texts! {
     copied(how, what) = "{how}: {what}.";
     CLIPBOARD_CLEARED = "Clipboard cleared.";
     CLIPBOARD_KEPT = "Clipboard not cleared: it no longer holds the kubeconfig, or it cannot be read.";
-    WRONG_ANSWER = "a request got the answer of another one";
+    WRONG_ANSWER = "a request received the answer to another request";
     CLUSTER_DELETED = "the cluster was deleted";
     CLUSTER_NOT_LISTED = "the cluster is no longer listed";
     TOKEN_ACCEPTED = "Token accepted again.";

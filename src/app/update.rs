@@ -186,7 +186,7 @@ fn paste(state: &mut State, out: &mut Outbox, text: &str) {
     }
 }
 
-/// Hands an answer to whoever asked. One that nobody asked for, or that came before, changes nothing.
+/// Passes an answer to its requester. An unexpected or repeated answer changes nothing.
 fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Answer) {
     let owner = match (state.requests.owner(request), &answer) {
         (Some(owner @ RequestOwner::Observer(_)), Answer::Observed(_)) => Some(owner.clone()),
@@ -285,7 +285,7 @@ fn rotated(
     rotation::outcome::answered(&mut state.rotation, &state.fleet, sent, outcome, cx);
 }
 
-/// A request ended by a defect of this program: whoever asked is told, and what it did is not known.
+/// A request ended in a panic: its requester is informed, and its effect is unknown.
 fn broken(
     state: &mut State,
     out: &mut Outbox,
@@ -336,13 +336,13 @@ fn broken(
     }
 }
 
-/// Clusters that somebody looks at or acts on: their rows stay although they are not listed any more.
+/// Clusters in use: their rows stay although they are no longer listed.
 fn in_use(state: &State) -> Vec<ClusterId> {
     let places = [state.view.cursor.as_ref(), state.dialog_cluster(), state.screen.cluster()];
     places.into_iter().flatten().cloned().collect()
 }
 
-/// Hands what one feature has to say to the others, until nobody says anything more.
+/// Passes events to the features concerned, until no more are raised.
 fn dispatch_events(state: &mut State, out: &mut Outbox) {
     while let Some(event) = out.events.pop_front() {
         dispatch(state, out, event);
@@ -415,10 +415,10 @@ fn forget(state: &mut State, out: &mut Outbox, id: &ClusterId, why: &str) {
     rotation::outcome::forget(&mut state.rotation, id);
     let cx = context!(state, out);
     delivery::forget(&mut state.kubeconfig, id, why, cx);
-    observing::forget(&mut state.nodes, id, cx);
+    observing::remove(&mut state.nodes, id, cx);
 }
 
-/// Other kubeconfigs are known: rows and the open dialog judge again.
+/// The known kubeconfigs changed: updates rows and the open dialog.
 fn credentials_changed(state: &mut State) {
     state.view.outdated = true;
     let (credentials, skew) = (&state.credentials, state.fleet.skew);
@@ -433,7 +433,7 @@ fn poll(state: &mut State, out: &mut Outbox) {
     delivery::clear_clipboard(&mut state.kubeconfig, now.monotonic, cx);
     polling::poll(&mut state.fleet, cx);
     log::poll(&mut state.log, cx);
-    rotation::outcome::follow(&mut state.rotation, &state.fleet, cx);
+    rotation::outcome::advance(&mut state.rotation, &state.fleet, cx);
     if let Some(id) = polled_cluster(state).filter(|_| state.cluster.due <= now.monotonic) {
         state.cluster.due = now.monotonic.saturating_add(state.shared.settings.poll_running);
         context!(state, out).read_cluster(&id, RequestId::default());
@@ -447,7 +447,7 @@ fn polled_cluster(state: &State) -> Option<ClusterId> {
     runs.then(|| entry.cluster.id.clone())
 }
 
-/// Clusters whose nodes somebody looks at, or is about to replace.
+/// Clusters whose nodes are on screen, or about to be replaced.
 fn observed_on_screen(state: &State) -> Vec<ClusterId> {
     let mut ids = Vec::new();
     if let Some(dialog) = &state.rotation.dialog
@@ -466,7 +466,7 @@ fn observed_on_screen(state: &State) -> Vec<ClusterId> {
     ids
 }
 
-/// Tells an open dialog what is seen of its cluster's nodes now, or why nothing is.
+/// Updates the nodes in an open dialog, or why they are unavailable.
 fn show_nodes_in_dialog(state: &mut State) {
     let Some(dialog) = &state.rotation.dialog else { return };
     let id = &dialog.shown.id;
@@ -532,7 +532,7 @@ fn redraw_after(state: &State) -> Duration {
     if seconds_matter { Duration::from_secs(1) } else { Duration::from_mins(1) }
 }
 
-/// What is written down of requests that nobody will answer any more, since the program ends.
+/// Journal records of requests that are unanswered at exit.
 pub fn unanswered(state: &mut State) -> Vec<Record> {
     let mut out = Outbox::default();
     let cx = context!(state, &mut out);

@@ -1,4 +1,4 @@
-//! Words of the command line.
+//! The command line.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,50 +9,50 @@ use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum,
 use crate::cli::commands::wait::target::Target;
 use crate::clients::auth::{PathSetting, SOURCES};
 
-/// Rotates the credentials of STACKIT Kubernetes Engine clusters, and shows where each rotation stands.
+/// Rotates the credentials of STACKIT Kubernetes Engine clusters and shows the status of each rotation
 #[derive(Debug, Parser)]
 #[command(name = "skeys", version, about, max_term_width = 100)]
 pub struct Arguments {
-    /// Options of every command.
+    /// Global options.
     #[command(flatten)]
     pub flags: Flags,
-    /// What to do; without a command the dashboard opens.
+    /// Without a command, the dashboard opens.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// Options that go over environment and file. No option takes a token: arguments are visible to others.
+/// Options that override environment and file. No option takes a token: arguments are visible to other users.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Options of every command")]
+#[command(next_help_heading = "Global options")]
 pub struct Flags {
-    /// Project id to list; repeat it for several
+    /// Project ID to list; repeatable
     #[arg(long, global = true, value_name = "ID")]
     pub project: Vec<String>,
-    /// Region to ask; repeat it for several
+    /// Region to list; repeatable
     #[arg(long, global = true, value_name = "REGION")]
     pub region: Vec<String>,
     /// Configuration file
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Send and write nothing
+    /// Send only reads; save no kubeconfig
     #[arg(long, global = true)]
     pub read_only: bool,
-    /// Those of the token sources.
+    /// Flags of the token sources.
     #[command(flatten)]
     pub auth: AuthFlags,
-    /// Colours
+    /// Colour theme
     #[arg(long, global = true, value_parser = ["auto", "dark", "light", "high-contrast", "mono"], hide_possible_values = false)]
     pub theme: Option<String>,
     /// Draw with ASCII only
     #[arg(long, global = true)]
     pub ascii: bool,
-    /// Show moments in UTC
+    /// Show times in UTC
     #[arg(long, global = true)]
     pub utc: bool,
-    /// File for a diagnostic log; nothing secret gets into it
+    /// File of the diagnostic log, which contains no secrets
     #[arg(long, global = true, value_name = "FILE")]
     pub log_file: Option<String>,
-    /// How much is logged
+    /// Log level
     #[arg(long, global = true, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
     pub log_level: Option<String>,
 }
@@ -95,63 +95,63 @@ impl FromArgMatches for AuthFlags {
     }
 }
 
-/// What to do instead of opening the dashboard on the real SKE.
+/// What to run instead of the dashboard on SKE.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Open the dashboard on an embedded simulator: rehearse without an account
+    /// Open the dashboard on an embedded simulator, without an account
     Demo(SceneOptions),
-    /// Serve the simulator for other clients until Ctrl-C, and print how to reach it
+    /// Serve the simulator to other clients until Ctrl-C, and print its environment variables
     Simulate {
-        /// Address to listen on; port 0 picks a free one
+        /// Address to listen on; port 0 selects a free one
         #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
-        /// What is simulated.
+        /// The simulated clusters.
         #[command(flatten)]
-        world: SceneOptions,
+        options: SceneOptions,
     },
-    /// Wait without a screen until a rotation is prepared or completed
+    /// Wait without a dashboard until a rotation is prepared or completed
     ///
-    /// At a terminal it draws a bar on standard error and prints one line on standard output when it is over; elsewhere
-    /// (and where TERM is dumb) it prints one line for each change on standard output.
+    /// In a terminal, skeys draws a bar on standard error and prints one line on standard output at the end. Elsewhere,
+    /// and where TERM is dumb, it prints one line for each change on standard output.
     ///
-    /// For some minutes after a start was accepted SKE may still show the phase from before it. So where nothing is
-    /// under way, it waits 5 minutes for SKE to show a start and then fails. A rotation that was seen under way, or was
-    /// started since, and goes past PREPARED counts as prepared; that is said. A cluster that is COMPLETED at the first
-    /// look counts as completed. Outages are told and waited through; so are blocked drains, phases that skeys does not
-    /// know, and clusters on which SKE gave up.
+    /// For some minutes after an accepted start, SKE may still show the previous phase. If no rotation is in progress,
+    /// skeys waits 5 minutes for SKE to show a start, then fails. A rotation that was observed in progress, or started
+    /// during the wait, counts as prepared once it is past PREPARED; the output says so. A cluster that is COMPLETED on
+    /// the first read counts as completed. Outages, blocked drains, unknown phases, and clusters on which SKE gave up are
+    /// reported and do not end the wait.
     #[command(after_help = WAIT_STATUS)]
     Wait(WaitFor),
-    /// The configuration: where it is, whether it is right, a first one
+    /// Show, check or create the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
 }
 
-/// What the exit status of `skeys wait` means.
+/// Help on the exit status of `skeys wait`.
 const WAIT_STATUS: &str = "\
 Exit status:
-  0    it is there
-  1    it cannot be: no such cluster, several of that name, deleted, nothing under way,
-       no way to sign in, or nobody reads what is printed
+  0    reached
+  1    cannot be reached: no such cluster, several of that name, deleted, no rotation in progress,
+       no credentials, or the output is closed
   2    wrong usage or configuration
-  74   what is printed cannot be written, as on a full disk
-  124  the time is over
-  130  ended by Ctrl-C; 143 by SIGTERM: 128 and the number of the signal
+  74   the output cannot be written, as on a full disk
+  124  timed out
+  130  interrupted by Ctrl-C; 143 by SIGTERM: 128 plus the number of the signal
 
-A rotation goes on whatever becomes of skeys: start the same wait again to go on waiting.";
+The rotation continues without skeys. To resume, run the same command again.";
 
-/// What is waited for.
+/// Arguments of `skeys wait`.
 #[derive(Debug, Clone, Args)]
 pub struct WaitFor {
     /// Name of the cluster, or PROJECT/REGION/NAME
     ///
-    /// A name is looked for in all projects and regions that are configured, or that --project and --region name. One
-    /// that two clusters bear is refused.
+    /// A name is searched in all configured projects and regions, or in those of --project and --region. A name of two
+    /// clusters is refused.
     #[arg(value_name = "CLUSTER")]
     pub cluster: Target,
     /// Phase to wait for
     #[arg(long = "for", value_name = "PHASE", value_enum, ignore_case = true)]
     pub goal: Goal,
-    /// How long to wait at most, such as 90m or "2h 30m"; for ever if it is not given
+    /// Longest time to wait, for example 90m or "2h 30m"; unlimited by default
     #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]
     pub timeout: Option<Duration>,
 }
@@ -159,19 +159,19 @@ pub struct WaitFor {
 /// A phase that can be waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Goal {
-    /// All nodes are new; old and new credentials both work
+    /// All nodes are new; old and new credentials work
     Prepared,
-    /// The old credentials have stopped working
+    /// Old credentials no longer work
     Completed,
 }
 
-/// What is simulated.
+/// The simulated clusters.
 #[derive(Debug, Clone, Args)]
 pub struct SceneOptions {
-    /// Number that everything random follows from
+    /// Seed of everything random
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
-    /// How many times faster than in reality nodes are replaced and steps pass
+    /// How many times faster than in reality rotations run
     #[arg(long, default_value_t = 30.0, value_parser = parse_speed)]
     pub speed: f64,
     /// Scene file (TOML) instead of the built-in fleet
@@ -179,16 +179,16 @@ pub struct SceneOptions {
     pub scene: Option<PathBuf>,
 }
 
-/// What to do with the configuration.
+/// Commands on the configuration file.
 #[derive(Debug, Clone, Subcommand)]
 pub enum ConfigCommand {
-    /// Print the path of the file
+    /// Print its path
     Path,
-    /// Read everything and print each value with its origin, or what is wrong
+    /// Print each value with its origin, or each error with its location
     Check,
-    /// Write a commented file with every key at its default
+    /// Write a file with every key commented out at its default
     Init {
-        /// Replace a file that is there
+        /// Replace an existing file
         #[arg(long)]
         force: bool,
     },
@@ -197,14 +197,14 @@ pub enum ConfigCommand {
 fn parse_speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(speed) if speed.is_finite() && (0.01..=100_000.0).contains(&speed) => Ok(speed),
-        _ => Err("it must be a number from 0.01 to 100000".to_owned()),
+        _ => Err("expected a number from 0.01 to 100000".to_owned()),
     }
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration < Duration::from_secs(1) {
-        return Err("it must be 1s at least".to_owned());
+        return Err("expected at least 1s".to_owned());
     }
     Ok(duration)
 }
@@ -228,6 +228,6 @@ mod tests {
             );
         }
         let parsed = Arguments::try_parse_from(["skeys", "demo", "--speed", "600"]).unwrap();
-        assert!(matches!(parsed.command, Some(Command::Demo(world)) if world.speed > 599.0));
+        assert!(matches!(parsed.command, Some(Command::Demo(options)) if options.speed > 599.0));
     }
 }

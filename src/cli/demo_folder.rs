@@ -52,7 +52,7 @@ impl DemoFolder {
         self.path.join("state")
     }
 
-    /// Ends it: what nobody needs any more goes. Gives what a person is told of the rest.
+    /// Removes what is no longer needed, and returns a message about the rest.
     pub fn end(self) -> Option<String> {
         // What cannot be removed is removed by a later demo.
         drop(fs::remove_dir_all(self.state()));
@@ -67,7 +67,7 @@ impl DemoFolder {
             "The kubeconfigs of this demo are in {folder}; yours were not touched.\n\
              Its clusters ended with it. While a demo runs, use them from another terminal:\n  \
              KUBECONFIG={file} kubectl get nodes\n\
-             For clusters that stay, run `skeys simulate`. The next demo removes this folder.\n"
+             For clusters that keep running, use `skeys simulate`. The next demo removes this folder.\n"
         ))
     }
 
@@ -100,7 +100,7 @@ mod tests {
     use crate::cli::demo_folder::DemoFolder;
 
     #[test]
-    fn cred_10_a_demo_leaves_its_kubeconfigs_alone_and_says_where_they_are() {
+    fn cred_10_a_demo_keeps_its_kubeconfigs_and_prints_their_path() {
         let base = tempfile::tempdir().unwrap();
         // No process has this number.
         let ended = base.path().join("demo-2147483646");

@@ -80,13 +80,15 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
                 Err(status) => status,
             })
         }
-        Some(Command::Simulate { listen, world }) => commands::simulate::run(listen, &world).await,
-        Some(Command::Wait(words)) => wait(flags, places, &words).await,
-        Some(Command::Demo(world)) => match read_configuration(flags, places.clone()).await {
+        Some(Command::Simulate { listen, options }) => {
+            commands::simulate::run(listen, &options).await
+        }
+        Some(Command::Wait(arguments)) => wait(flags, places, &arguments).await,
+        Some(Command::Demo(options)) => match read_configuration(flags, places.clone()).await {
             Ok(_) if let Some(problem) = terminal_problem() => anyhow::bail!(problem),
             Ok(loaded) => {
                 let log = start_log(&loaded, &places).await?;
-                wiring::demo(&loaded, &places, &world, log.buffer.clone()).await
+                wiring::demo(&loaded, &places, &options, log.buffer.clone()).await
             }
             Err(status) => Ok(status),
         },
@@ -105,25 +107,25 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
 }
 
 /// `skeys wait`, which has exit statuses of its own.
-async fn wait(flags: Flags, places: Places<'static>, words: &WaitFor) -> anyhow::Result<u8> {
-    if let Some(problem) = words.cluster.contradiction(&flags.project, &flags.region) {
+async fn wait(flags: Flags, places: Places<'static>, arguments: &WaitFor) -> anyhow::Result<u8> {
+    if let Some(problem) = arguments.cluster.contradiction(&flags.project, &flags.region) {
         return Ok(output::print("", &format!("skeys: {problem}\n"), USAGE));
     }
     let watchdog = Watchdog::start(force_restore)?;
-    if let Some(limit) = words.timeout {
+    if let Some(limit) = arguments.timeout {
         watchdog.set_limit(limit, TIMED_OUT);
     }
     let loaded = match read_configuration(flags, places.clone()).await {
         Ok(loaded) => loaded,
         Err(status) => return Ok(status),
     };
-    let is_whole = matches!(words.cluster, Target::Whole(_));
+    let is_whole = matches!(arguments.cluster, Target::Whole(_));
     if let Some(problem) = no_sign_in(&loaded).or_else(|| no_project(&loaded).filter(|_| !is_whole))
     {
         anyhow::bail!(problem);
     }
     let _log = start_log(&loaded, &places).await?;
-    wiring::wait(&loaded, &places, words, &watchdog).await
+    wiring::wait(&loaded, &places, arguments, &watchdog).await
 }
 
 /// Starts the diagnostic log; it is whole when what this gives is dropped.
@@ -160,7 +162,8 @@ async fn on_configuration<T: Send + 'static>(
 async fn read_configuration(flags: Flags, places: Places<'static>) -> Result<Loaded, u8> {
     on_configuration(flags, places, load).await?.map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        let remedy = "skeys did not start; correct the above, or see `skeys config check`.";
+        let remedy =
+            "skeys did not start. Fix the errors above; `skeys config check` lists them again.";
         output::print("", &format!("{}\n{remedy}\n", lines.join("\n")), USAGE)
     })
 }
@@ -172,7 +175,7 @@ fn no_sign_in(loaded: &Loaded) -> Option<String> {
     }
     let ways: Vec<String> = SOURCES.iter().map(SourceKind::describe_settings).collect();
     Some(format!(
-        "no way to sign in was found. Looked for:\n  {}\n\
+        "no credentials found. Checked:\n  {}\n\
          Set STACKIT_ACCESS_TOKEN (for example with `stackit auth get-access-token`) or a service-account key. \
          To try skeys without an account: skeys demo",
         ways.join("\n  ")
@@ -182,7 +185,7 @@ fn no_sign_in(loaded: &Loaded) -> Option<String> {
 /// Why nothing can be listed, if no project is named.
 fn no_project(loaded: &Loaded) -> Option<String> {
     loaded.config.list("projects").is_empty().then(|| {
-        "no project is named. Use --project ID, STACKIT_PROJECT_ID, or `projects` in the configuration \
+        "no project is set. Use --project ID, STACKIT_PROJECT_ID, or `projects` in the configuration \
          (`skeys config path`). To try skeys without an account: skeys demo"
             .to_owned()
     })
@@ -198,9 +201,9 @@ fn terminal_problem() -> Option<String> {
     match std::env::var("TERM") {
         Ok(term) if !term.is_empty() && term != "dumb" => None,
         Ok(term) if term == "dumb" => {
-            Some(format!("TERM is dumb: this terminal cannot place the cursor; {hint}"))
+            Some(format!("TERM is dumb: the dashboard needs cursor positioning; {hint}"))
         }
-        _ => Some(format!("TERM is not set, so the terminal's abilities are unknown; {hint}")),
+        _ => Some(format!("TERM is not set, so the terminal type is unknown; {hint}")),
     }
 }
 

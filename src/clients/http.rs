@@ -68,7 +68,7 @@ impl Http {
             builder.build().map_err(|error| {
                 let message = format!("could not set up TLS: {}", describe_error(&error));
                 Failure::new(FailureKind::NotPossible, message)
-                    .hint("check the certificates of this machine and the extra ones in the configuration")
+                    .hint("check the system certificates and endpoints.ca_file")
                     .caused_by(error)
             })
         };
@@ -162,7 +162,7 @@ impl Http {
             Some(Err(failure)) => Err(answer.decorate(failure)),
             None => {
                 let detail = format!(
-                    "the answer of {} was not complete in time ({} bytes received)",
+                    "the answer of {} timed out ({} bytes received)",
                     request.host(),
                     body.len()
                 );
@@ -181,7 +181,7 @@ impl Http {
             cooldowns.remove(&key);
             return Ok(());
         }
-        let detail = format!("{} asked to wait; nothing was sent", request.host());
+        let detail = format!("{} requests a pause; nothing was sent", request.host());
         let mut failure = request.failure(FailureKind::RateLimited, detail);
         let left = SignedDuration::try_from(left).unwrap_or(SignedDuration::ZERO);
         failure.retry_at = self.clock.now().saturating_add(left).ok();
@@ -209,7 +209,7 @@ fn build(request: &HttpRequest) -> Result<reqwest::Request, Failure> {
             |_holds_the_token| {
                 request.failure(
                     FailureKind::SignedOut,
-                    "the token holds characters that an HTTP header cannot carry",
+                    "the token contains characters that are invalid in an HTTP header",
                 )
             },
         )?;
@@ -231,14 +231,14 @@ fn build(request: &HttpRequest) -> Result<reqwest::Request, Failure> {
 pub fn safe_url(text: &str, what: &str) -> Result<Url, Failure> {
     let refuse = |reason: &str| {
         Failure::new(FailureKind::NotPossible, format!("{what} {} {reason}", clean(text)))
-            .hint("write it as https://HOST; http is for this machine alone")
+            .hint("use https://HOST; http is allowed only for loopback")
     };
     let url =
         Url::parse(text.trim()).map_err(|error| refuse(&format!("is not a URL ({error})")))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Failure::new(
             FailureKind::NotPossible,
-            format!("{what} holds a user name or password"),
+            format!("{what} contains a user name or password"),
         ));
     }
     match url.scheme() {
@@ -264,9 +264,9 @@ fn read_certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, Failure> {
     let refuse = || {
         Failure::new(
             FailureKind::File,
-            "the extra certificate authority holds no readable certificate",
+            "the extra certificate authority contains no readable certificate",
         )
-        .hint("it must be one or more certificates in PEM form")
+        .hint("endpoints.ca_file must contain PEM certificates")
     };
     match reqwest::Certificate::from_pem_bundle(pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
@@ -293,8 +293,7 @@ fn sending_failure(request: &HttpRequest, error: &reqwest::Error) -> Failure {
     let failure =
         request.failure(kind, format!("could not connect to {host}; nothing was sent ({reason})"));
     if reason.contains("certificate") {
-        failure
-            .hint("if the network has its own certificate authority, name it in the configuration")
+        failure.hint("if the network has its own certificate authority, set endpoints.ca_file")
     } else {
         failure.hint("check the network, the proxy and the address")
     }
@@ -311,7 +310,7 @@ fn redirect_failure(
         .and_then(|value| value.to_str().ok())
         .and_then(|text| request.url.join(text).ok())
         .map_or_else(
-            || "an unnamed place".to_owned(),
+            || "an unnamed location".to_owned(),
             // Query and user part may hold secrets of a login page.
             |url| {
                 let host = url.host_str().unwrap_or("?");
@@ -327,7 +326,7 @@ fn redirect_failure(
                 request.host()
             ),
         )
-        .hint("check the address of the API and whether a proxy wants a login")
+        .hint("check the API address, and whether a proxy requires a login")
 }
 
 async fn read_body(
@@ -361,7 +360,7 @@ async fn read_body(
                 let of = announced
                     .map_or_else(|| "an unknown number".to_owned(), |bytes| bytes.to_string());
                 let detail = format!(
-                    "the answer was cut: {} bytes received of {of} ({})",
+                    "the answer was truncated: {} bytes received of {of} ({})",
                     body.len(),
                     describe_error(&error)
                 );

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn the_number_of_redacted_secrets_is_bounded() {
         let redactor = Redactor::default();
         for number in 0..100 {
             redactor.learn(&Secret::new(format!("a-token-of-many-{number}")));

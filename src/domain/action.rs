@@ -51,7 +51,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Hibernated => f.write_str("the cluster is hibernated; wake it up first"),
-            Self::Hibernating => f.write_str("the cluster is falling asleep; wake it up first"),
+            Self::Hibernating => f.write_str("the cluster is hibernating; wake it up first"),
             Self::WakingUp => f.write_str("the cluster is waking up; wait until it is healthy"),
             Self::Creating => f.write_str("the cluster is being created"),
             Self::Deleting => f.write_str("the cluster is being deleted"),
@@ -59,23 +59,23 @@ impl fmt::Display for Refusal {
                 f.write_str("a rotation is running: nodes are being replaced")
             }
             Self::Phase(Step::Start, Phase::Prepared) => {
-                f.write_str("a rotation is PREPARED and waits to be completed")
+                f.write_str("a rotation is PREPARED; complete it first")
             }
             Self::Phase(Step::Start, Phase::Completing) => {
                 f.write_str("a rotation is being completed")
             }
             Self::Phase(Step::Complete, Phase::Preparing) => {
-                f.write_str("nodes are still being replaced; it can be completed once PREPARED")
+                f.write_str("nodes are still being replaced; wait for PREPARED")
             }
             Self::Phase(Step::Complete, Phase::Completing) => {
-                f.write_str("it is being completed already")
+                f.write_str("the rotation is already being completed")
             }
             Self::Phase(Step::Complete, Phase::Never | Phase::Completed) => {
-                f.write_str("no rotation is open; start one first")
+                f.write_str("no rotation is in progress; start one first")
             }
             Self::Phase(step, phase) => write!(f, "cannot {step} in phase {}", phase.word()),
             Self::Unknown(what, text) if text.is_empty() => {
-                write!(f, "unknown {what}: SKE does not state it")
+                write!(f, "unknown {what}: SKE does not report it")
             }
             Self::Unknown(what, text) => write!(f, "unknown {what} {text}"),
             Self::NotHibernated => f.write_str("the cluster is not hibernated"),

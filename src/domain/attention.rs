@@ -174,22 +174,22 @@ mod tests {
         let mut subject = cluster("a", Phase::Preparing);
         subject.state = ClusterState::Unhealthy;
         let ago = |minutes| now().saturating_sub(SignedDuration::from_mins(minutes)).unwrap();
-        subject.remember(None, ago(20));
+        subject.carry_over(None, ago(20));
         assert_eq!(attention(&subject, now(), OVERDUE), Attention::Running);
         subject.rotation.initiated = Some(ago(13 * 60));
         assert_eq!(attention(&subject, now(), OVERDUE), Attention::Stuck);
         let mut again = subject.clone();
         for minutes in [16, 12, 8, 4, 0] {
             let before = again.clone();
-            again.remember(Some(&before), ago(minutes));
+            again.carry_over(Some(&before), ago(minutes));
         }
         assert_eq!(attention(&again, now(), OVERDUE), Attention::Stuck);
-        let mut slept = subject.clone();
-        slept.remember(Some(&subject), now());
-        assert_eq!(attention(&slept, now(), OVERDUE), Attention::Running, "nobody looked");
+        let mut suspended = subject.clone();
+        suspended.carry_over(Some(&subject), now());
+        assert_eq!(attention(&suspended, now(), OVERDUE), Attention::Running, "nobody looked");
         subject.state = ClusterState::Reconciling;
-        subject.remember(Some(&again), ago(1));
-        again.remember(Some(&subject), now());
+        subject.carry_over(Some(&again), ago(1));
+        again.carry_over(Some(&subject), now());
         assert_eq!(attention(&again, now(), OVERDUE), Attention::Running, "it flickers");
     }
 

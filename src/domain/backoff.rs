@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_goes_on_failing_is_asked_as_in_quiet_times() {
+    fn a_failing_server_is_retried_at_the_idle_interval_at_most() {
         let idle = Duration::from_secs(45);
         assert_eq!(retry(1, idle, 0.0), Duration::from_millis(500));
         assert_eq!(retry(4, idle, 1.0), Duration::from_secs(4));

@@ -286,7 +286,7 @@ impl Cluster {
     }
 
     /// Takes over what only several readings tell; `before`: the reading before this one, which was made at `at`.
-    pub fn remember(&mut self, before: Option<&Self>, at: Timestamp) {
+    pub fn carry_over(&mut self, before: Option<&Self>, at: Timestamp) {
         let known = before.and_then(|before| before.unhealthy);
         // What it was while nobody could read it is not known.
         let known = known.filter(|(_, last)| at.duration_since(*last) < WITHOUT_BREAK);
@@ -325,14 +325,14 @@ mod tests {
     use crate::domain::rotation::Phase;
 
     #[test]
-    fn versions_are_ordered_by_number_and_strange_ones_are_kept() {
+    fn versions_are_ordered_by_number_and_unknown_ones_are_kept() {
         assert!(KubernetesVersion::new("1.9.1") < KubernetesVersion::new("1.33.0"));
         assert!(KubernetesVersion::new("1.26.15").may_have_static_tokens());
         assert!(!KubernetesVersion::new("1.27.0").may_have_static_tokens());
-        let strange = KubernetesVersion::new("next");
-        assert_eq!(strange.as_str(), "next");
-        assert!(!strange.is_known());
-        assert!(strange.may_have_static_tokens(), "what is not known may");
+        let unknown = KubernetesVersion::new("next");
+        assert_eq!(unknown.as_str(), "next");
+        assert!(!unknown.is_known());
+        assert!(unknown.may_have_static_tokens(), "what is not known may");
     }
 
     #[test]

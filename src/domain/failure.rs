@@ -211,7 +211,7 @@ mod tests {
     use crate::domain::failure::{Failure, FailureKind};
 
     #[test]
-    fn a_cause_is_for_the_log_and_no_part_of_what_is_said() {
+    fn a_cause_is_logged_and_not_shown() {
         let plain = Failure::new(FailureKind::Server, "it broke");
         let caused = plain.clone().caused_by(std::io::Error::other("the disk"));
         assert_eq!((&caused, caused.full_text()), (&plain, plain.full_text()));

@@ -99,16 +99,16 @@ impl fmt::Display for Lifetime {
     }
 }
 
-/// Why a lifetime was not taken.
+/// Why a text is not a lifetime.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LifetimeError {
-    #[error("say how long it should live, for example 8h: 1h to 180d")]
+    #[error("enter a lifetime from 1h to 180d, for example 8h")]
     Empty,
-    #[error("{0} is too short: 1h to 180d")]
+    #[error("{0} is too short; allowed: 1h to 180d")]
     TooShort(String),
-    #[error("{0} is too long: 1h to 180d (6 months)")]
+    #[error("{0} is too long; allowed: 1h to 180d (6 months)")]
     TooLong(String),
-    #[error("{text} is not a duration ({reason}): write 8h, 1d 12h or 30d, from 1h to 180d")]
+    #[error("{text} is not a duration ({reason}); enter 1h to 180d, for example 8h, 1d 12h or 30d")]
     Unreadable {
         /// What was typed.
         text: String,
@@ -128,10 +128,13 @@ mod tests {
         assert_eq!(Lifetime::parse("1h"), Ok(Lifetime::MIN));
         assert_eq!(Lifetime::parse("180d"), Ok(Lifetime::MAX));
         assert_eq!(Lifetime::parse("6 months"), Ok(Lifetime::MAX));
-        assert_eq!(Lifetime::parse("45m").unwrap_err().to_string(), "45m is too short: 1h to 180d");
+        assert_eq!(
+            Lifetime::parse("45m").unwrap_err().to_string(),
+            "45m is too short; allowed: 1h to 180d"
+        );
         assert_eq!(
             Lifetime::parse("181d").unwrap_err().to_string(),
-            "181d is too long: 1h to 180d (6 months)"
+            "181d is too long; allowed: 1h to 180d (6 months)"
         );
         assert_eq!(Lifetime::parse("  "), Err(LifetimeError::Empty));
         assert!(Lifetime::parse("8 parsecs").unwrap_err().to_string().contains("1h to 180d"));

@@ -138,7 +138,7 @@ mod tests {
     use crate::domain::record::{Outcome, Record, without_duplicates};
 
     #[test]
-    fn a_change_that_two_instances_saw_is_told_once() {
+    fn a_change_that_two_instances_saw_is_shown_once() {
         let seen = |minutes: i64, name: &str, text: &str| Record {
             at: now() + SignedDuration::from_mins(minutes),
             who: "ops".into(),

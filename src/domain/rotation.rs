@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_an_earlier_time_is_told_from_a_later_one() {
+    fn an_earlier_answer_is_distinguished_from_a_later_one() {
         let rotation =
             |phase: Phase, initiated, completed| Rotation { phase, initiated, completed };
         let (one, two, three) = (at(100), at(200), at(300));

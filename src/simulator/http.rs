@@ -4,15 +4,13 @@ use std::io;
 
 use futures_util::StreamExt;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, Limited, StreamBody};
+use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
-use hyper::{Request, Response};
+use hyper::{HeaderMap, Request, Response};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::simulator::faults::{FaultEffect, find_effect};
-
-const BODY_LIMIT: usize = 1024 * 1024;
 
 /// Body of a response.
 pub type ResponseBody = UnsyncBoxBody<Bytes, io::Error>;
@@ -25,6 +23,8 @@ pub struct ResponseDraft {
     pub status: u16,
     pub content_type: String,
     pub retry_after: Option<String>,
+    /// Texts of `Warning` headers.
+    pub warnings: Vec<String>,
     pub body: Vec<u8>,
 }
 
@@ -32,7 +32,7 @@ impl ResponseDraft {
     /// A response without `Retry-After`.
     pub fn new(status: u16, content_type: &str, body: String) -> Self {
         let (content_type, body) = (content_type.to_owned(), body.into_bytes());
-        Self { status, content_type, retry_after: None, body }
+        Self { status, content_type, retry_after: None, warnings: Vec::new(), body }
     }
 
     /// The response that a fault injects instead of the true one.
@@ -64,6 +64,10 @@ impl ResponseDraft {
         if let Some(retry_after) = self.retry_after {
             response = response.header("retry-after", retry_after);
         }
+        for warning in &self.warnings {
+            let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
+            response = response.header("warning", format!("299 - \"{text}\""));
+        }
         let mut body = self.body;
         let body = match find_effect!(effects, FaultEffect::Truncate { bytes } => *bytes) {
             Some(bytes) => {
@@ -84,7 +88,8 @@ impl ResponseDraft {
 
 impl From<JsonResponse> for ResponseDraft {
     fn from((status, json): JsonResponse) -> Self {
-        Self::new(status, "application/json", json.to_string())
+        let retry_after = json.pointer("/details/retryAfterSeconds").map(Value::to_string);
+        Self { retry_after, ..Self::new(status, "application/json", json.to_string()) }
     }
 }
 
@@ -102,26 +107,46 @@ pub struct HttpRequest {
     pub bearer: Option<String>,
     pub accept: String,
     pub content_type: String,
+    pub headers: HeaderMap,
     pub body: Vec<u8>,
+    /// Whether the body was longer than the limit, and is left out.
+    pub too_large: bool,
 }
 
 impl HttpRequest {
-    /// Reads a request; an error if its body is too large, or the connection broke.
-    pub async fn read(incoming: Request<Incoming>) -> io::Result<Self> {
-        let (head, body) = incoming.into_parts();
+    /// Reads a request with a body of so many bytes at most; an error if the connection broke.
+    pub async fn read(incoming: Request<Incoming>, limit: usize) -> io::Result<Self> {
+        let (head, mut incoming) = incoming.into_parts();
         let header = |name: &str| {
             let value = head.headers.get(name).and_then(|value| value.to_str().ok());
             value.unwrap_or_default()
         };
-        let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(io::Error::other)?;
+        let (mut body, mut too_large) = (Vec::new(), false);
+        while let Some(frame) = incoming.frame().await {
+            let Ok(data) = frame.map_err(io::Error::other)?.into_data() else { continue };
+            // What is too much is read, but not kept, so that the client gets to read the answer.
+            too_large |= body.len() + data.len() > limit;
+            if too_large {
+                body.clear();
+            } else {
+                body.extend_from_slice(&data);
+            }
+        }
         Ok(Self {
             method: head.method.to_string(),
-            path: head.uri.path().to_owned(),
+            path: percent_encoding::percent_decode_str(head.uri.path())
+                .decode_utf8_lossy()
+                .into_owned(),
             query: parse_form(head.uri.query().unwrap_or("").as_bytes()),
-            bearer: header("authorization").strip_prefix("Bearer ").map(str::to_owned),
+            bearer: header("authorization")
+                .split_once(' ')
+                .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+                .map(|(_, token)| token.trim().to_owned()),
             accept: header("accept").to_owned(),
             content_type: header("content-type").to_owned(),
-            body: body.to_bytes().to_vec(),
+            headers: head.headers.clone(),
+            body,
+            too_large,
         })
     }
 

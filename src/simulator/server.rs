@@ -21,6 +21,8 @@ use crate::simulator::rules::ApiError;
 use crate::simulator::state::{RequestRecord, Shared, SimulatorState};
 use crate::simulator::{projects_api, ske_api};
 
+/// Longer bodies are refused, bytes.
+const BODY_LIMIT: usize = 1024 * 1024;
 /// Answers up to this size are logged, bytes.
 const LOGGED_ANSWER_LIMIT: usize = 256 * 1024;
 
@@ -49,7 +51,7 @@ async fn handle(
     shared: Arc<Shared>,
     incoming: Request<Incoming>,
 ) -> io::Result<Response<ResponseBody>> {
-    let request = HttpRequest::read(incoming).await?;
+    let request = HttpRequest::read(incoming, BODY_LIMIT).await?;
     let (effects, now) = shared.receive(&request.method, std::slice::from_ref(&request.path)).await;
     let mut state = shared.lock();
     let drops = find_effect!(effects, FaultEffect::Drop {} => ()).is_some();
@@ -87,6 +89,9 @@ fn dispatch(
     let HttpRequest { method, query, bearer, body, .. } = request;
     let authenticated = bearer.as_ref().is_some_and(|bearer| state.tokens.is_valid(bearer, now));
     let not_found = || ApiError::not_found("Not Found").into();
+    if request.too_large {
+        return ApiError::new(413, "Invalid argument", "the body is too large").into();
+    }
     match (method.as_str(), request.segments().as_slice()) {
         ("POST", ["token"]) => state.tokens.exchange(&parse_form(body), now),
         ("POST", ["_simulator", "faults"]) => match serde_json::from_slice::<Fault>(body) {

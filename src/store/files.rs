@@ -32,7 +32,7 @@ pub fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> 
     }
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
     let file = options.custom_flags(nonblocking).open(path)?;
-    // Another one may stand there by now.
+    // It may have been replaced.
     if file.metadata()?.is_file() {
         Ok(file)
     } else {

@@ -27,7 +27,7 @@ pub struct Journal {
 
 #[derive(Serialize, Deserialize)]
 struct Line {
-    #[serde(with = "crate::store::moment")]
+    #[serde(with = "crate::store::timestamp")]
     at: Timestamp,
     who: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,15 +52,15 @@ impl Journal {
     /// The journal in a folder; nothing is created until the first line.
     ///
     /// # Errors
-    /// Something else than a file stands there: nothing can be recorded.
+    /// The path is not a regular file: nothing can be recorded.
     pub fn open(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join("journal.jsonl");
         let kind = irregular_kind(&path);
         let journal = Self { path };
         let Some(kind) = kind else { return Ok(journal) };
-        let text = format!("{} is {kind}; nothing is recorded in this run", journal.name());
+        let text = format!("{} is {kind}; the journal is off for this run", journal.name());
         Err(Failure::new(FailureKind::File, text)
-            .hint("Move it away, so that skeys can keep its journal there"))
+            .hint("Move it, so that skeys can create its journal there"))
     }
 
     /// The file as a person reads it.
@@ -90,7 +90,7 @@ impl Journal {
     /// The line is not in the journal.
     pub fn append_without_lock(&self, record: &Record) -> Result<(), Failure> {
         let mut line = serde_json::to_vec(&Line::from(record)).map_err(|error| {
-            Failure::new(FailureKind::Bug, format!("A line of the journal was not made: {error}"))
+            Failure::new(FailureKind::Bug, format!("A journal record cannot be encoded: {error}"))
         })?;
         line.push(b'\n');
         self.append_bytes(line).map_err(|error| failed("appending", &self.path, error))
@@ -135,10 +135,7 @@ impl Journal {
         records.reverse();
         let records = without_duplicates(records);
         let note = (broken > 0).then(|| {
-            format!(
-                "{}: {broken} torn or unknown line(s) of the journal were left out",
-                self.name()
-            )
+            format!("{}: {broken} truncated or unknown journal line(s) are skipped", self.name())
         });
         Ok((records, note))
     }

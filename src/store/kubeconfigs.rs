@@ -77,11 +77,8 @@ impl Kubeconfigs {
             return Ok(file.clone());
         }
         let home = self.home.as_ref().ok_or_else(|| {
-            Failure::new(
-                FailureKind::NotPossible,
-                "There is no home folder, and KUBECONFIG is not set",
-            )
-            .hint("Set HOME or KUBECONFIG, or choose a file of its own")
+            Failure::new(FailureKind::NotPossible, "No home folder and no KUBECONFIG is set")
+                .hint("Set HOME or KUBECONFIG, or save to a separate file")
         })?;
         Ok(home.join(".kube/config"))
     }
@@ -109,7 +106,7 @@ impl Kubeconfigs {
                     (Some(rest), Some(home)) => Ok(home.join(rest)),
                     (Some(_), None) => Err(Failure::new(
                         FailureKind::NotPossible,
-                        "There is no home folder that ~ could stand for",
+                        "~ cannot be expanded: no home folder is set",
                     )),
                     (None, _) => Ok(PathBuf::from(typed)),
                 }
@@ -122,9 +119,9 @@ impl Kubeconfigs {
         match &self.only_in {
             Some(folder) if !is_inside(folder, &target.path) => Err(Failure::new(
                 FailureKind::NotPossible,
-                format!("{} is not of this demo", self.shown(path)),
+                format!("{} does not belong to this demo", self.shown(path)),
             )
-            .hint(format!("The demo writes below {} only", self.shown(folder)))),
+            .hint(format!("The demo writes only below {}", self.shown(folder)))),
             _ => Ok(target),
         }
     }
@@ -157,7 +154,7 @@ impl Kubeconfigs {
         let mut plan = Plan { path: self.shown(path), ..Plan::default() };
         if target.link {
             let link = self.shown(&target.path);
-            plan.notes.push(format!("is a link to {link}, which is written; the link stays"));
+            plan.notes.push(format!("symlink to {link}; the target is written, the link is kept"));
             plan.link = Some(link);
         }
         let Some(data) = &target.data else {
@@ -184,21 +181,20 @@ impl Kubeconfigs {
                 .map_err(|why| self.unusable(path, &why))?;
             plan.others = survey.others;
             plan.taken = survey.taken;
-            plan.whose = survey.whose;
+            plan.owner = survey.owner;
             plan.names = survey.names;
             plan.blank = survey.blank;
             plan.current = survey.current;
             return Ok((plan, text));
         }
         plan.taken.push(format!("file {}", plan.path));
-        plan.whose = kubeconfig::owner_of_file(&text.unwrap_or_default(), known);
+        plan.owner = kubeconfig::owner_of_file(&text.unwrap_or_default(), known);
         Ok((plan, String::new()))
     }
 
     fn unusable(&self, path: &Path, why: &Failure) -> Failure {
-        Failure::new(FailureKind::File, format!("{}: {}", self.shown(path), why.message)).hint(
-            why.hint.clone().unwrap_or_else(|| "Save into a file of its own instead".to_owned()),
-        )
+        Failure::new(FailureKind::File, format!("{}: {}", self.shown(path), why.message))
+            .hint(why.hint.clone().unwrap_or_else(|| "Save to a separate file instead".to_owned()))
     }
 
     /// The file as a person reads it.
@@ -244,7 +240,7 @@ impl Kubeconfigs {
             return Err(NotSaved::Changed(plan));
         }
         // Whoever agreed to replace did not know yet that it is another cluster's.
-        let another = matches!(plan.whose, EntryOwner::Another(_)) && !options.replace_another;
+        let another = matches!(plan.owner, EntryOwner::Another(_)) && !options.replace_another;
         if !plan.taken.is_empty() && (another || !options.replace) {
             return Err(NotSaved::Taken(plan));
         }
@@ -262,11 +258,11 @@ impl Kubeconfigs {
                 name.push(".skeys-backup");
                 let backup = PathBuf::from(name);
                 private_file::replace(&backup, text.as_bytes(), &unobserved)?;
-                notes.push(format!("the old file is kept as {}", self.shown(&backup)));
+                notes.push(format!("backup: {}", self.shown(&backup)));
             }
             if plan.others > 0 {
                 notes.push(format!(
-                    "{} untouched",
+                    "{} unchanged",
                     plural(plan.others, "other context", "other contexts")
                 ));
             }
@@ -295,15 +291,13 @@ impl Kubeconfigs {
             |seconds| format!("{} old", humantime::format_duration(Duration::from_secs(seconds))),
         );
         let shown = self.shown(&lock);
-        let failure = Failure::new(
-            FailureKind::File,
-            format!("{shown}: the lock is held by another program; it is {age}"),
-        );
+        let failure =
+            Failure::new(FailureKind::File, format!("{shown}: locked by another program ({age})"));
         failure.hint(match self.in_shell(&lock) {
             Some(word) => {
-                format!("If no kubectl or other tool is writing this file, remove it: rm {word}")
+                format!("If no other program writes this file, remove the lock: rm {word}")
             }
-            None => "If no kubectl or other tool is writing this file, remove it".to_owned(),
+            None => "If no other program writes this file, remove the lock".to_owned(),
         })
     }
 
@@ -363,7 +357,7 @@ impl LockFile {
 
 impl Drop for LockFile {
     fn drop(&mut self) {
-        // Nobody is left to be told; the next writer names a lock that stayed.
+        // Nothing can report it; the next writer reports a stale lock.
         drop(fs::remove_file(&self.0));
     }
 }
@@ -410,10 +404,10 @@ fn target(path: &Path) -> Result<Target, Failure> {
     let real = match fs::canonicalize(path) {
         Ok(real) => real,
         Err(error) if link && error.kind() == io::ErrorKind::NotFound => {
-            return Err(refuse(path, "is a link that leads nowhere"));
+            return Err(refuse(path, "is a dangling symlink"));
         }
         Err(_) if link => {
-            return Err(refuse(path, "is a link that leads back to itself, or cannot be followed"));
+            return Err(refuse(path, "is a symlink loop, or cannot be resolved"));
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
         Err(error) => return Err(failed("reading its metadata", path, error)),
@@ -442,7 +436,7 @@ fn check_folder(path: &Path, real: &Path) -> Result<(), Failure> {
     while fs::symlink_metadata(&folder).is_err() {
         match private_file::parent(&folder) {
             Some(above) => folder = above,
-            None => return Err(refuse(path, "is in no folder that exists")),
+            None => return Err(refuse(path, "is in a folder that does not exist")),
         }
     }
     let data =
@@ -451,10 +445,7 @@ fn check_folder(path: &Path, real: &Path) -> Result<(), Failure> {
         return Err(refuse(&folder, "is not a folder"));
     }
     if data.mode() & 0o002 != 0 && data.mode() & 0o1000 == 0 {
-        return Err(refuse(
-            path,
-            "is in a folder that everybody can write to, without the sticky bit",
-        ));
+        return Err(refuse(path, "is in a world-writable folder without the sticky bit"));
     }
     if data.mode() & 0o200 == 0
         || rustix::fs::access(&folder, Right::WRITE_OK | Right::EXEC_OK).is_err()

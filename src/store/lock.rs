@@ -52,7 +52,7 @@ impl FileLock {
     }
 }
 
-/// Says who holds the lock of a file, as far as the system tells.
+/// The holder of a file's lock, as far as the system knows it.
 pub fn held(path: &Path) -> Failure {
     let holder = holder(path).unwrap_or_else(|| "another process".to_owned());
     let shown = clean(&path.display().to_string());
@@ -82,7 +82,7 @@ mod tests {
     use crate::store::lock::{FileLock, held};
 
     #[test]
-    fn file_26_whoever_holds_a_lock_is_named() {
+    fn file_26_the_holder_of_a_lock_is_named() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("locked");
         let lock = FileLock::try_acquire(&path).unwrap();

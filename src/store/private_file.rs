@@ -53,7 +53,7 @@ impl WriteStep {
     }
 }
 
-/// Is told before each step and can make it fail; production passes [`unobserved`].
+/// Called before each step, which it can make fail; production passes [`unobserved`].
 pub type Observer<'a> = &'a dyn Fn(WriteStep) -> io::Result<()>;
 
 /// The observer of production: nothing happens.
@@ -70,9 +70,9 @@ pub fn failed(what: &str, path: &Path, error: io::Error) -> Failure {
     let kind = error.kind();
     let failure = failure.caused_by(error);
     if matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-        failure.hint("Make room on the disk and repeat; the old file is untouched")
+        failure.hint("Free disk space and retry; the old file is unchanged")
     } else if matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
-        failure.hint("Choose a place that this account may write to")
+        failure.hint("Choose a folder that this account may write to")
     } else {
         failure
     }

@@ -25,7 +25,7 @@ use crate::store::private_file::{self, failed};
 /// The version that this program writes.
 const VERSION: u32 = 2;
 const NAME: &str = "state.json";
-/// Locked while the file is read and written anew: the file itself is another one after each writing.
+/// Locked while the state file is rewritten: the file itself is replaced by each write.
 const LOCK: &str = "state.lock";
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -52,7 +52,7 @@ struct WireAccess {
     /// Since version 2; before, only the admin kind was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kind: Option<String>,
-    #[serde(with = "crate::store::moment")]
+    #[serde(with = "crate::store::timestamp")]
     issued: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
@@ -108,9 +108,9 @@ struct WireCertificate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     authority_key_id: Option<String>,
     serial: String,
-    #[serde(with = "crate::store::moment")]
+    #[serde(with = "crate::store::timestamp")]
     not_before: Timestamp,
-    #[serde(with = "crate::store::moment")]
+    #[serde(with = "crate::store::timestamp")]
     not_after: Timestamp,
 }
 
@@ -123,7 +123,7 @@ struct WireRotation {
     completed: Option<String>,
 }
 
-/// Reads what is kept. A file that cannot be used is set aside and told about; defaults are used then.
+/// Reads the state. An unusable file is moved aside with a note, and defaults are used.
 pub fn load(folder: &Path) -> (PersistedState, Option<String>) {
     if let Ok(kept) = usable(&folder.join(NAME)) {
         return (kept, None);
@@ -189,11 +189,11 @@ fn set_aside(folder: &Path, path: &Path, why: &str) -> String {
     }
     match fs::rename(path, &aside) {
         Ok(()) => format!(
-            "{shown}: {why}; it was set aside as {} and defaults are used",
+            "{shown}: {why}; moved to {}; defaults are used",
             clean(&aside.file_name().unwrap_or_default().to_string_lossy())
         ),
         Err(error) => {
-            format!("{shown}: {why}; it could not be set aside ({error}), defaults are used")
+            format!("{shown}: {why}; cannot be moved ({error}); defaults are used")
         }
     }
 }
@@ -231,7 +231,7 @@ pub fn save(
     credentials.prune(now);
     let kept = PersistedState { credentials, ..kept.clone() };
     let content = serde_json::to_vec_pretty(&Wire::from(&kept)).map_err(|error| {
-        Failure::new(FailureKind::Bug, format!("What is kept was not written: {error}"))
+        Failure::new(FailureKind::Bug, format!("The state cannot be encoded: {error}"))
     })?;
     private_file::replace(&path, &content, &private_file::unobserved)?;
     Ok(Attempt::Done((kept.credentials, note)))

@@ -156,13 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn a_spread_line_keeps_its_right_end() {
+    fn a_spread_line_keeps_its_right_side() {
         let line = spread(vec![Span::raw("a long left end")], vec![Span::raw("right")], 12);
         assert_eq!(line.to_string(), "a lon… right");
     }
 
     #[test]
-    fn wrapped_text_that_is_cut_says_so() {
+    fn truncated_text_ends_in_an_ellipsis() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap_to("one two three", 7, 1), ["one …"]);
     }

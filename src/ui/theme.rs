@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn monochrome_has_no_colour_and_still_tells_urgent_from_calm() {
+    fn monochrome_distinguishes_urgency_without_colour() {
         let mono = theme(ThemeChoice::Mono);
         assert!(TONES.iter().all(|tone| mono.tone(*tone).fg.is_none()));
         assert!(ROLES.iter().all(|role| mono.role(*role).fg.is_none()));

@@ -90,7 +90,7 @@ async fn simulator(clock: &Clock) -> Simulator {
 }
 
 #[tokio::test]
-async fn sim_02_the_product_offers_what_the_platform_accepts_and_nothing_else() {
+async fn sim_02_the_product_offers_exactly_what_the_platform_accepts() {
     skeys::testing::clients::install_crypto();
     let clock = Clock::by_hand("2026-11-24T14:00:00Z".parse().unwrap());
     let simulator = simulator(&clock).await;

@@ -7,7 +7,7 @@ use crate::support::{Journey, Setting};
 const TO_CLIPBOARD: &str = "<tab><down><down><tab><tab><tab><enter>";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clip_01_without_a_desktop_the_terminal_gets_it_and_that_is_what_is_said() {
+async fn clip_01_without_a_desktop_the_terminal_is_used_and_named() {
     let mut journey = Journey::begin().await;
     journey.press("/alpha<enter>K").await;
     journey.press(TO_CLIPBOARD).await;
@@ -25,7 +25,7 @@ async fn clip_01_without_a_desktop_the_terminal_gets_it_and_that_is_what_is_said
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clip_01_a_way_that_does_not_work_gives_way_to_the_next() {
+async fn clip_01_a_failing_route_falls_back_to_the_next() {
     // There is no tmux server in a test; whatever the reason, the terminal is next.
     let setting = Setting {
         ways: vec![ClipboardRoute::Tmux, ClipboardRoute::Terminal],
@@ -34,11 +34,11 @@ async fn clip_01_a_way_that_does_not_work_gives_way_to_the_next() {
     let mut journey = Journey::with(setting).await;
     journey.press("/alpha<enter>K").await;
     journey.press(TO_CLIPBOARD).await;
-    journey.until_said("Sent to the terminal (OSC 52)", 5).await;
+    journey.until_text("Sent to the terminal (OSC 52)", 5).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clip_03_quitting_before_the_time_clears_it_on_the_way_out() {
+async fn clip_03_quitting_clears_the_clipboard() {
     let mut journey = Journey::begin().await;
     journey.press("/alpha<enter>K").await;
     journey.press(TO_CLIPBOARD).await;
@@ -48,7 +48,7 @@ async fn clip_03_quitting_before_the_time_clears_it_on_the_way_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clip_01_no_way_at_all_offers_a_file_and_keeps_what_was_issued() {
+async fn clip_01_without_a_route_the_kubeconfig_is_kept_and_a_file_offered() {
     let mut journey = Journey::with(Setting { ways: Vec::new(), ..Setting::default() }).await;
     journey.press("/alpha<enter>K").await;
     journey.press(TO_CLIPBOARD).await;

@@ -16,7 +16,7 @@ const ISSUE: &str = "<tab><tab><tab><tab><tab><enter>";
 /// From the open dialog of a start to its button.
 const START: &str = "<tab><enter>";
 
-/// What stands under each context of a merged file: its server, and what its certificates say.
+/// The server and certificates of each context of a merged file.
 fn contexts(text: &str) -> BTreeMap<String, (String, CredentialFacts)> {
     let names = text.lines().filter_map(|line| line.strip_prefix("  name: "));
     names
@@ -40,7 +40,7 @@ fn issuer<'a>(contexts: &'a BTreeMap<String, (String, CredentialFacts)>, name: &
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cred_01_the_kubeconfig_of_one_cluster_is_never_filed_under_another() {
+async fn cred_01_a_kubeconfig_is_never_stored_under_another_cluster() {
     let mut journey = Journey::begin().await;
     journey.order(Fault::delay("/clusters/alpha/kubeconfig", 9));
     journey.order(Fault::delay("/clusters/nova/kubeconfig", 14));
@@ -57,7 +57,7 @@ async fn cred_01_the_kubeconfig_of_one_cluster_is_never_filed_under_another() {
     // The first rotation has given alpha's authority a name of its own.
     assert_eq!(issuer(&found, "nova"), "CN=kubernetes-client");
     assert_eq!(found.len(), 1, "{text}");
-    // Alpha's came, and is told with its own name and end.
+    // Alpha's answer is shown with its own name and expiry.
     journey.says("The kubeconfig of alpha is not saved, expires in 7h 59m");
     journey.press("/<ctrl-u>alpha<enter>K").await;
     journey.says("issued; expires Tue 24 Nov 2026 22:00");
@@ -70,7 +70,7 @@ async fn cred_01_the_kubeconfig_of_one_cluster_is_never_filed_under_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cred_01_of_two_lifetimes_of_one_cluster_each_fills_its_own_form() {
+async fn cred_01_two_requests_of_one_cluster_answer_their_own_forms() {
     let mut journey = Journey::begin().await;
     let slow = |times, seconds| {
         let mut fault = Fault::delay("/clusters/alpha/kubeconfig", seconds);
@@ -93,7 +93,7 @@ async fn cred_01_of_two_lifetimes_of_one_cluster_each_fills_its_own_form() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cred_02_a_kubeconfig_from_seconds_before_the_start_is_known_whatever_the_clocks_say() {
+async fn cred_02_a_kubeconfig_issued_just_before_the_start_is_recognised_despite_clock_skew() {
     // With the clock a day ahead the token would have ended by it.
     for ahead in [60, -60, 600, -600, 39_600, -86_400] {
         let mut journey = Journey::with(Setting { ahead, ..Setting::default() }).await;
@@ -108,8 +108,8 @@ async fn cred_02_a_kubeconfig_from_seconds_before_the_start_is_known_whatever_th
         journey.until_slowly("PREPARED", 30, 200).await;
         journey.press("R").await;
         journey.says("no kubeconfig issued by skeys since the start");
-        journey.says("1 kubeconfig issued by skeys before the start will break");
-        assert!(!journey.words().contains("you hold a kubeconfig"), "{ahead}");
+        journey.says("1 kubeconfig issued by skeys before the start will stop working");
+        assert!(!journey.words().contains("you have a kubeconfig"), "{ahead}");
         journey.press("<esc>1").await;
         journey.says("BREAKS on complete");
         // One that is issued now outlives it, whatever the clocks say.
@@ -117,12 +117,12 @@ async fn cred_02_a_kubeconfig_from_seconds_before_the_start_is_known_whatever_th
         journey.press("<tab><tab><tab><enter>").await;
         journey.says("context alpha-new");
         journey.press("R").await;
-        journey.says("you hold a kubeconfig issued after the start, valid for");
+        journey.says("you have a kubeconfig issued after the start, valid for");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cred_03_what_a_completed_rotation_ended_is_dead_everywhere() {
+async fn cred_03_credentials_ended_by_a_rotation_are_dead_on_every_screen() {
     let mut journey = Journey::with(Setting { size: (150, 40), ..Setting::default() }).await;
     journey.press("/alpha<enter>K<ctrl-u>180d").await;
     journey.press(ISSUE).await;
@@ -137,13 +137,13 @@ async fn cred_03_what_a_completed_rotation_ended_is_dead_everywhere() {
     journey.says("○ 1 get access");
     journey.says("yours ended with the rotation");
     journey.press("R").await;
-    journey.says("no kubeconfig issued by skeys is valid");
+    journey.says("no valid kubeconfig issued by skeys");
     journey.press("<esc><esc>").await;
     journey.hides("179d");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cred_04_what_was_replaced_in_its_place_warns_of_nothing() {
+async fn cred_04_a_replaced_kubeconfig_causes_no_warning() {
     let mut journey = Journey::begin().await;
     journey.press("/alpha<enter>K").await;
     journey.press(ISSUE).await;
@@ -159,12 +159,12 @@ async fn cred_04_what_was_replaced_in_its_place_warns_of_nothing() {
     journey.says("keeps working after complete");
     journey.hides("BREAKS");
     journey.press("R").await;
-    journey.says("you hold a kubeconfig issued after the start");
-    assert!(!journey.words().contains("will break"), "{}", journey.screen());
+    journey.says("you have a kubeconfig issued after the start");
+    assert!(!journey.words().contains("will stop working"), "{}", journey.screen());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cred_11_what_comes_back_while_the_program_ends_is_in_the_journal() {
+async fn cred_11_an_answer_during_exit_is_in_the_journal() {
     let mut journey = Journey::begin().await;
     journey.order(Fault::delay("/clusters/alpha/kubeconfig", 1));
     journey.press("/alpha<enter>K").await;
@@ -183,7 +183,7 @@ async fn cred_11_what_comes_back_while_the_program_ends_is_in_the_journal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cred_11_what_does_not_come_back_in_time_is_written_down_as_unknown() {
+async fn cred_11_a_missing_answer_at_exit_is_logged_as_unknown() {
     let mut journey = Journey::begin().await;
     journey.order(Fault::delay("/clusters/alpha/kubeconfig", 50));
     journey.press("/alpha<enter>K").await;

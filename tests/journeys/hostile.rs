@@ -10,7 +10,7 @@ use crate::support::{Journey, PROJECT, SMALL, Setting, logged};
 const EVIL: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{1b}]52;c;ZXZpbA==\u{7}\u{202e}gnp\u{200b}.exe";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn host_01_escape_sequences_of_a_server_are_drawn_as_marks() {
+async fn host_01_escape_sequences_of_a_server_are_replaced() {
     let toml = EVIL
         .escape_default()
         .to_string()
@@ -91,7 +91,7 @@ async fn host_04_no_secret_is_on_the_screen_in_the_journal_the_state_or_the_log(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn file_16_a_broken_state_file_is_set_aside_and_told_once() {
+async fn file_16_a_broken_state_file_is_set_aside_and_reported_once() {
     let memory = Setting {
         prepare: Box::new(|home| {
             fs::create_dir_all(home.join("state")).unwrap();
@@ -100,14 +100,14 @@ async fn file_16_a_broken_state_file_is_set_aside_and_told_once() {
         ..Setting::default()
     };
     let mut journey = Journey::with(memory).await;
-    journey.says("set aside");
+    journey.says("defaults are used");
     journey.shows("alpha");
     let aside = fs::read_dir(journey.path("state")).unwrap().flatten();
     let aside: Vec<_> =
         aside.filter(|e| e.file_name().to_string_lossy().contains(".broken-")).collect();
     assert_eq!(aside.len(), 1);
     journey.press("<esc>").await;
-    journey.hides("set aside");
+    journey.hides("defaults are used");
     journey.press("T").await;
     assert!(journey.read("state/state.json").contains("\"theme\""));
 }
@@ -149,7 +149,7 @@ async fn res_03_messages_without_end_keep_no_key_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tty_07_unasked_mouse_reports_do_nothing() {
+async fn tty_07_unrequested_mouse_reports_are_ignored() {
     use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
     let mut journey = Journey::begin().await;
     let before = journey.screen();
@@ -164,7 +164,7 @@ async fn tty_07_unasked_mouse_reports_do_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_29_a_server_that_quotes_the_token_cannot_bring_it_into_the_journal() {
+async fn api_29_a_token_quoted_by_the_server_is_redacted_in_the_journal() {
     let mut journey = Journey::begin().await;
     let exports = journey.simulator.exports();
     let token = &exports.iter().find(|(name, _)| *name == "STACKIT_ACCESS_TOKEN").unwrap().1;

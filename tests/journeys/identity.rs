@@ -5,14 +5,14 @@ use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use crate::support::{Journey, Setting};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn auth_02_a_token_that_ended_before_the_start_is_said_with_its_moment() {
+async fn auth_02_a_token_that_expired_before_the_start_is_reported_with_its_expiry() {
     // {"email":"ops-sa@acme","exp":1795528800}: 24 November 2026, 14:00:00 UTC, and it is two hours later.
     let payload = "eyJlbWFpbCI6Im9wcy1zYUBhY21lIiwiZXhwIjoxNzk1NTIxNjAwfQ";
     let token = format!("eyJhbGciOiJSUzUxMiJ9.{payload}.c2ln");
     let setting = Setting::default().set("STACKIT_ACCESS_TOKEN", &token);
     let mut journey = Journey::with(setting).await;
-    journey.says("the token of ops-sa@acme ended at 2026-11-24 12:00:00 UTC");
-    journey.says("Start skeys again with a new token in STACKIT_ACCESS_TOKEN.");
+    journey.says("the token of ops-sa@acme expired at 2026-11-24 12:00:00 UTC");
+    journey.says("Restart skeys with a new token in STACKIT_ACCESS_TOKEN.");
     journey.wait(30).await;
     // SKE is asked for its time once, without the token.
     let log = journey.simulator.request_log();
@@ -26,7 +26,7 @@ async fn auth_13_a_clock_a_day_ahead_is_said_where_it_ends_the_token() {
     let token = format!("eyJhbGciOiJSUzUxMiJ9.{payload}.c2ln");
     let setting = Setting { ahead: 86_400, ..Setting::default() };
     let journey = Journey::with(setting.set("STACKIT_ACCESS_TOKEN", &token)).await;
-    journey.says("ended at 2026-11-24 12:00:00 UTC");
+    journey.says("expired at 2026-11-24 12:00:00 UTC");
     journey.hides("by this machine's clock");
     // Twelve hours after today's start by SKE's clock, and over by this one.
     let payload = "eyJlbWFpbCI6Im9wcy1zYUBhY21lIiwiZXhwIjoxNzk1NTcyMDAwfQ";
@@ -38,7 +38,7 @@ async fn auth_13_a_clock_a_day_ahead_is_said_where_it_ends_the_token() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn auth_04_a_401_in_the_middle_renews_once_and_goes_on() {
+async fn auth_04_a_401_renews_once_and_continues() {
     let mut journey = Journey::with(Setting::default().with_key()).await;
     journey.shows("8 clusters");
     assert_eq!(journey.calls("POST", "/token"), 1);
@@ -46,7 +46,7 @@ async fn auth_04_a_401_in_the_middle_renews_once_and_goes_on() {
     journey.press("r").await;
     journey.shows("live");
     assert_eq!(journey.calls("POST", "/token"), 2);
-    // A start survives it as well: the 401 had no effect, so that it is sent anew.
+    // A start survives it as well: the 401 had no effect, so it is sent again.
     journey.press("/alpha<enter>R").await;
     journey.wait(60).await;
     journey.simulator.revoke_tokens();
@@ -90,7 +90,7 @@ async fn auth_03_many_reads_at_the_end_of_a_token_share_one_renewal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_header_says_who_by_which_source_and_until_when() {
+async fn the_header_shows_identity_source_and_expiry() {
     let journey = Journey::with(Setting { size: (160, 40), ..Setting::default().with_key() }).await;
     journey.shows("as rehearsal@simulator (service-account key");
 }

@@ -113,7 +113,7 @@ async fn a_file_of_its_own_is_private_and_asks_before_it_replaces() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn standard_output_gets_it_after_the_end_and_not_before() {
+async fn standard_output_gets_the_kubeconfig_on_exit() {
     let mut journey = Journey::begin().await;
     journey.press("/alpha<enter>K").await;
     journey.press(&to_button(3)).await;
@@ -127,12 +127,12 @@ async fn standard_output_gets_it_after_the_end_and_not_before() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lifetime_outside_the_limits_is_refused_before_anything_is_asked() {
+async fn a_lifetime_outside_the_limits_is_refused_without_a_request() {
     let mut journey = Journey::begin().await;
     journey.press("/alpha<enter>K").await;
     for (typed, said) in [
-        ("45m", "45m is too short: 1h to 180d"),
-        ("181d", "181d is too long: 1h to 180d (6 months)"),
+        ("45m", "45m is too short; allowed: 1h to 180d"),
+        ("181d", "181d is too long; allowed: 1h to 180d (6 months)"),
         ("soon", "is not a duration"),
     ] {
         journey.press(&format!("<ctrl-u>{typed}")).await;
@@ -152,7 +152,7 @@ async fn a_lifetime_outside_the_limits_is_refused_before_anything_is_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_21_a_shorter_life_than_asked_is_shown_as_the_server_returned_it() {
+async fn api_21_a_shorter_lifetime_is_shown_as_returned() {
     let mut journey = Journey::begin().await;
     journey.press("/short<enter>K").await;
     journey.press(&to_button(0)).await;
@@ -160,7 +160,7 @@ async fn api_21_a_shorter_life_than_asked_is_shown_as_the_server_returned_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cluster_with_static_tokens_is_asked_for_before_the_one_way_switch() {
+async fn disabling_static_tokens_asks_for_consent() {
     let mut journey = Journey::begin().await;
     journey.press("/legacy<enter>K").await;
     journey.says("may still offer static-token kubeconfigs");
@@ -178,14 +178,14 @@ async fn a_cluster_with_static_tokens_is_asked_for_before_the_one_way_switch() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_23_a_strange_kubeconfig_is_refused_with_a_sentence_and_nothing_is_written() {
+async fn api_23_an_unexpected_kubeconfig_is_refused_and_not_written() {
     for (text, said) in [
         ("apiVersion: v1\nkind: Config\n", "has no context"),
         ("[this, is, no, mapping]", "is not a mapping"),
-        ("a: [unclosed", "was refused"),
+        ("a: [unclosed", "cannot be parsed: line 1: invalid YAML"),
         (
             "contexts: [{name: a, context: {}}, {name: b, context: {}}]",
-            "has 2 contexts and does not say which one to use",
+            "has 2 contexts and no current-context",
         ),
         (
             "contexts: [{name: a, context: {cluster: c, user: u}}]\n\
@@ -209,7 +209,7 @@ async fn api_23_a_strange_kubeconfig_is_refused_with_a_sentence_and_nothing_is_w
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_22_what_nobody_waits_for_any_more_is_kept_and_offered_for_saving() {
+async fn api_22_a_late_kubeconfig_is_kept_and_offered_for_saving() {
     let mut journey = Journey::begin().await;
     journey.order(Fault::delay("/kubeconfig", 50));
     journey.press("/alpha<enter>K").await;
@@ -232,7 +232,7 @@ async fn api_22_what_nobody_waits_for_any_more_is_kept_and_offered_for_saving() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_22_a_slow_refusal_is_told_with_its_cluster_and_what_may_have_been_issued() {
+async fn api_22_a_late_failure_names_its_cluster_and_what_may_have_been_issued() {
     let mut journey = Journey::begin().await;
     journey.order(Fault::new("POST", "/kubeconfig", None, FaultEffect::DropAfter {}));
     journey.order(Fault::delay("/kubeconfig", 10));
@@ -260,7 +260,7 @@ async fn file_04_a_lock_of_another_program_is_waited_for_then_named_and_left_alo
     journey.clock.turn(std::time::Duration::from_secs(1));
     journey.settle().await;
     journey.strike("<enter>");
-    journey.turn_until("the lock is held by another program", 200).await;
+    journey.turn_until("locked by another program", 200).await;
     journey.says("rm ~/.kube/config.lock");
     assert!(journey.path(".kube/config.lock").exists());
     assert_eq!(journey.read(".kube/config"), FOREIGN);
@@ -273,7 +273,7 @@ async fn file_04_a_lock_of_another_program_is_waited_for_then_named_and_left_alo
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn file_05_a_link_into_another_folder_is_said_followed_and_kept() {
+async fn file_05_a_symlink_is_shown_followed_and_kept() {
     let mut journey = Journey::with(Setting {
         prepare: Box::new(|home| {
             write(&home.join("dotfiles/kube.yaml"), FOREIGN, 0o600);
@@ -284,7 +284,7 @@ async fn file_05_a_link_into_another_folder_is_said_followed_and_kept() {
     })
     .await;
     journey.press("/alpha<enter>K").await;
-    journey.says("is a link to ~/dotfiles/kube.yaml");
+    journey.says("symlink to ~/dotfiles/kube.yaml");
     journey.press(&to_button(0)).await;
     journey.says("Kubeconfig of alpha →");
     assert!(fs::symlink_metadata(journey.path(".kube/config")).unwrap().is_symlink());
@@ -330,8 +330,8 @@ async fn file_09_a_name_that_is_taken_is_asked_about_and_never_half_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_turns_out_to_be_another_clusters_is_asked_about_again() {
-    // It looks like this cluster's by name and region; only the issued kubeconfig tells that it is not.
+async fn an_entry_of_another_cluster_is_asked_about_again() {
+    // It looks like this cluster's by name and region; only the issued kubeconfig shows that it is not.
     let text = FOREIGN
         .replace("{cluster: foreign-2, user: foreign-1}", "{cluster: foreign-2, user: foreign-2}")
         .replace("{cluster: foreign-3, user: foreign-1}", "{cluster: foreign-3, user: foreign-2}")
@@ -358,7 +358,7 @@ async fn what_turns_out_to_be_another_clusters_is_asked_about_again() {
     let merged = journey.read(".kube/config");
     assert!(before.lines().all(|line| merged.lines().any(|other| other == line)), "{merged}");
     assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
-    // A renewal is told as one.
+    // A renewal is shown as one.
     journey.press("K<tab><tab>-eu01").await;
     journey.says("already exists, for this cluster");
 }
@@ -392,11 +392,11 @@ async fn login_and_idp_kubeconfigs_hold_no_secret_and_say_why_not() {
     let text = journey.read(".kube/config");
     assert!(text.contains("command: stackit") && !text.contains("client-key-data"));
     journey.press("K<backtab><right><right>").await;
-    journey.says("IDP access as disabled for this cluster; it may refuse");
+    journey.says("IDP access as disabled for this cluster; SKE may refuse");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_question_whether_to_leave_keeps_what_lies_below_it() {
+async fn the_quit_dialog_keeps_the_form_below() {
     let mut journey = Journey::with(Setting { ways: Vec::new(), ..Setting::default() }).await;
     journey.press("/alpha<enter>K").await;
     journey.press("<tab><down><down><tab><tab><tab><enter>").await;
@@ -459,7 +459,7 @@ async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
     journey.says("/elsewhere.yaml");
     journey.press("<esc>T").await;
     assert!(journey.read("state/state.json").contains("/elsewhere.yaml"), "it was erased");
-    // Made anew under its name, it is another cluster: nothing was issued for that one.
+    // A recreated cluster is another one: nothing was issued for it.
     journey.simulator.with_cloud(|cloud| {
         cloud.recreate(
             &ClusterId::new(PROJECT, "eu01", "bravo"),
@@ -468,5 +468,5 @@ async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
     });
     journey.until("deleted and recreated", 60).await;
     journey.press("<esc>R").await;
-    journey.says("no kubeconfig issued by skeys is valid");
+    journey.says("no valid kubeconfig issued by skeys");
 }

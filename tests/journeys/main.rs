@@ -1,4 +1,4 @@
-//! Whole journeys: keys in, screen out, real HTTP to the simulator, time turned by hand.
+//! Journeys: keys in, screen out, real HTTP to the simulator, a manual clock.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,17 +9,17 @@
     reason = "tests say what went wrong by panicking, and wait for the machine in real milliseconds"
 )]
 
-mod inside;
+mod notifications;
+mod simulated_cluster;
 mod support;
-mod told;
 
 mod clipboard;
 mod credentials;
 mod hostile;
 mod identity;
 mod kubeconfig;
-mod looking;
 mod nodes;
+mod observing;
 mod outage;
 mod pictures;
 mod rotation;

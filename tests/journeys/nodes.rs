@@ -8,7 +8,7 @@ use serde_json::json;
 use skeys::testing::app::settings::ObservationScope;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
-use crate::inside::{client, looking};
+use crate::simulated_cluster::{client, observing};
 use crate::support::{Journey, Setting};
 
 /// A cluster that was rotated a while ago, with more lines of its description.
@@ -28,7 +28,7 @@ fn rolling(name: &str) -> String {
 
 /// A tall terminal, so that every pool and zone is in it.
 fn tall(clusters: &str) -> Setting {
-    Setting { size: (132, 64), ..looking(ObservationScope::Running, clusters) }
+    Setting { size: (132, 64), ..observing(ObservationScope::Running, clusters) }
 }
 
 /// Every zone of every pool of the farm.
@@ -38,7 +38,7 @@ fn everywhere() -> Vec<(&'static str, &'static str)> {
 }
 
 #[tokio::test]
-async fn a_roll_is_shown_node_by_node_as_it_happens_from_start_to_prepared() {
+async fn a_roll_is_shown_node_by_node_from_start_to_prepared() {
     // One pool rolls by surge, in one the later zones drain before they create, one is small.
     let farm = rotated(
         "farm",
@@ -49,16 +49,18 @@ async fn a_roll_is_shown_node_by_node_as_it_happens_from_start_to_prepared() {
     journey.press("/farm<enter>R<tab><enter>").await;
     journey.press("<enter>").await;
     journey.press("3").await;
-    journey.until_so("a picture", (5, 60), |journey| journey.headline().is_some()).await;
+    journey.until_holds("a picture", (5, 60), |journey| journey.headline().is_some()).await;
     let (mut before, mut changes) = (None, 0);
     for round in 0..400 {
         journey.pass(10, 1).await;
         if journey.phase("farm") == "PREPARED" {
             break;
         }
-        journey.until_shown(|j| Some(j.truth("farm").figure()), Journey::headline).await;
+        journey.until_shown(|j| Some(j.expected("farm").progress()), Journey::headline).await;
         let (truths, drawn) = (places.clone(), places.clone());
-        journey.until_shown(move |j| j.truths("farm", &truths), move |j| j.drawn(&drawn)).await;
+        journey
+            .until_shown(move |j| j.expected_by_zone("farm", &truths), move |j| j.drawn(&drawn))
+            .await;
         // Nothing looks done before SKE says so, not even when all nodes are new.
         journey.hides("100 %");
         journey.hides("all 15 nodes new");
@@ -66,7 +68,7 @@ async fn a_roll_is_shown_node_by_node_as_it_happens_from_start_to_prepared() {
         before = journey.headline();
         if round % 20 == 0 {
             journey.press("<esc>").await;
-            journey.until_true("farm").await;
+            journey.until_expected("farm").await;
             let row = journey.row("farm");
             assert!(row.contains("preparing") && row.contains('▱'), "{row}");
             journey.press("<enter>3").await;
@@ -82,13 +84,13 @@ async fn a_roll_is_shown_node_by_node_as_it_happens_from_start_to_prepared() {
 
 /// Whether a budget holds up a drain, as the machine controller knows it.
 fn is_blocked(journey: &Journey) -> bool {
-    journey.inside("held", |cluster| {
+    journey.with_cluster("held", |cluster| {
         cluster.data_plane.machines().any(|machine| machine.blocked.is_some())
     })
 }
 
 #[tokio::test]
-async fn a_blocked_drain_is_named_freed_through_the_api_and_the_outlook_comes_back() {
+async fn a_blocked_drain_is_named_and_the_estimate_returns_once_it_is_unblocked() {
     let held = rotated(
         "held",
         "pools = [{ name = \"web\", nodes = 6 }]\nblocked = [\"web\", \"eu01-1\", \"payments/api\"]",
@@ -97,17 +99,17 @@ async fn a_blocked_drain_is_named_freed_through_the_api_and_the_outlook_comes_ba
     journey.press("/held<enter>R<tab><enter>").await;
     journey.press("<enter>").await;
     journey.press("3").await;
-    journey.until_so("a drain that is blocked", (10, 300), is_blocked).await;
+    journey.until_holds("a drain that is blocked", (10, 300), is_blocked).await;
     // Named by the cluster's own API, long before SKE reports it.
     journey.until("blocked by PodDisruptionBudget payments/api", 2).await;
-    let node = journey.inside("held", |cluster| {
+    let node = journey.with_cluster("held", |cluster| {
         let mut machines = cluster.data_plane.machines();
         machines.find(|machine| machine.blocked.is_some()).unwrap().name.to_string()
     });
     let short = &node[node.find("web-z1-").unwrap()..];
-    journey.says("held: PodDisruptionBudget payments/api never lets a pod go");
+    journey.says("held: PodDisruptionBudget payments/api allows no evictions");
     journey.shows(&format!("{short} blocked"));
-    journey.shows("once it moves");
+    journey.shows("once unblocked");
     journey.shows("✗ 1 blocked");
     journey.shows("kubectl -n payments get pdb api");
     assert!(journey.drawn(&[("web", "eu01-1")])[0].draining >= 1);
@@ -116,12 +118,12 @@ async fn a_blocked_drain_is_named_freed_through_the_api_and_the_outlook_comes_ba
     let pods: Api<Pod> = Api::namespaced(client(&text).await, "payments");
     let there = pods.list(&ListParams::default()).await.unwrap();
     pods.delete(&there.items[0].name_any(), &DeleteParams::default()).await.unwrap();
-    journey.until("held: the roll goes on", 60).await;
-    journey.hides("once it moves");
+    journey.until("held: rollout resumed", 60).await;
+    journey.hides("once unblocked");
     journey.hides("✗ 1 blocked");
     journey.shows(" left ");
     let gone = |journey: &Journey| {
-        journey.inside("held", |cluster| {
+        journey.with_cluster("held", |cluster| {
             cluster
                 .data_plane
                 .node_histories
@@ -129,35 +131,35 @@ async fn a_blocked_drain_is_named_freed_through_the_api_and_the_outlook_comes_ba
                 .any(|history| *history.name == *node && history.gone.is_some())
         })
     };
-    journey.until_so("the node is gone", (10, 60), gone).await;
-    journey.until_shown(|j| Some(j.truth("held").figure()), Journey::headline).await;
+    journey.until_holds("the node is gone", (10, 60), gone).await;
+    journey.until_shown(|j| Some(j.expected("held").progress()), Journey::headline).await;
 }
 
 #[tokio::test]
-async fn a_zone_without_capacity_is_named_until_there_is_some() {
+async fn a_zone_without_capacity_is_named_until_capacity_returns() {
     let full = rotated("full", "pools = [{ name = \"web\", nodes = 6 }]");
     let mut journey = Journey::with(tall(&full)).await;
     journey.press("/full<enter>R<tab><enter>").await;
     journey.press("<enter>").await;
     journey.press("3").await;
-    journey.until_so("a new node", (10, 100), |journey| journey.truth("full").new > 0).await;
-    journey.inside("full", |cluster| cluster.set_capacity("web", false));
+    journey.until_holds("a new node", (10, 100), |journey| journey.expected("full").new > 0).await;
+    journey.with_cluster("full", |cluster| cluster.set_capacity("web", false));
     // What SKE reports comes first, then what is missing is seen; they are one thing.
     journey.until_slowly("SKE reports SKE_NODE_NO_VALID_HOST_FOUND", 10, 120).await;
-    journey.until_slowly("✗ no new node comes in pool web in eu01-", 10, 120).await;
+    journey.until_slowly("✗ no new node for pool web in eu01-", 10, 120).await;
     journey.hides("SKE reports SKE_NODE_NO_VALID_HOST_FOUND");
     journey.shows("(SKE_NODE_NO_VALID_HOST_FOUND)");
-    journey.says("once it moves");
-    journey.shows("It moves when there is room for this machine");
-    journey.inside("full", |cluster| cluster.set_capacity("web", true));
-    journey.until("full: the roll goes on", 600).await;
-    journey.hides("no new node comes");
-    journey.until_shown(|j| Some(j.truth("full").figure()), Journey::headline).await;
+    journey.says("once unblocked");
+    journey.shows("Unblocks when the zone has capacity");
+    journey.with_cluster("full", |cluster| cluster.set_capacity("web", true));
+    journey.until("full: rollout resumed", 600).await;
+    journey.hides("no new node for");
+    journey.until_shown(|j| Some(j.expected("full").progress()), Journey::headline).await;
     journey.until_slowly("all 6 nodes new", 20, 200).await;
 }
 
 #[tokio::test]
-async fn a_webhook_that_nobody_answers_for_is_named_by_its_service_until_somebody_does() {
+async fn a_webhook_without_endpoints_is_named_by_its_service() {
     let guard = rotated(
         "guard",
         "pools = [{ name = \"web\", nodes = 9 }]\n\
@@ -170,28 +172,28 @@ async fn a_webhook_that_nobody_answers_for_is_named_by_its_service_until_somebod
     journey.press("/guard<enter>R<tab><enter>").await;
     journey.press("<enter>").await;
     journey.press("3").await;
-    journey.until_so("a new node", (10, 100), |journey| journey.truth("guard").new > 0).await;
+    journey.until_holds("a new node", (10, 100), |journey| journey.expected("guard").new > 0).await;
     journey.hides("no endpoints");
     deployments.patch_scale("webhook", &PatchParams::default(), &scale(0)).await.unwrap();
     journey.until("✗ webhook service policy/webhook has no endpoints", 300).await;
-    journey.shows("nodes meanwhile");
-    journey.shows("(ValidatingWebhookConfiguration webhook)");
+    journey.shows("nodes, and new nodes may not join");
+    journey.shows("ValidatingWebhookConfiguration webhook");
     journey.shows("kubectl -n policy describe service webhook");
-    journey.shows("once it moves");
-    journey.until_said("guard: webhook service policy/webhook has no endpoints", 10).await;
+    journey.shows("once unblocked");
+    journey.until_text("guard: webhook service policy/webhook has no endpoints", 10).await;
     journey.pass(60, 10).await;
     let none_joins = |journey: &Journey| {
-        let truth = journey.truth("guard");
-        (truth.joining, truth.new)
+        let expected = journey.expected("guard");
+        (expected.joining, expected.new)
     };
     assert_eq!(none_joins(&journey).0, 0, "who asked before is ready by now");
     let stands = none_joins(&journey);
     journey.pass(60, 10).await;
     assert_eq!(none_joins(&journey), stands);
-    journey.until_shown(|j| Some(j.truth("guard").figure()), Journey::headline).await;
+    journey.until_shown(|j| Some(j.expected("guard").progress()), Journey::headline).await;
 
     deployments.patch_scale("webhook", &PatchParams::default(), &scale(1)).await.unwrap();
-    journey.until("guard: the roll goes on", 600).await;
+    journey.until("guard: rollout resumed", 600).await;
     journey.hides("no endpoints");
     journey.until_slowly("all 9 nodes new", 20, 300).await;
 }
@@ -202,7 +204,7 @@ async fn oddly(path: &str, effect: FaultEffect) -> Journey {
     setting.faults.push(Fault::for_cluster("odd", path, effect));
     let mut journey = Journey::with(setting).await;
     journey.press("<enter>3").await;
-    journey.until_so("a picture", (5, 100), |journey| journey.headline().is_some()).await;
+    journey.until_holds("a picture", (5, 100), |journey| journey.headline().is_some()).await;
     journey
 }
 
@@ -213,26 +215,26 @@ async fn stays_true(journey: &mut Journey) {
         if journey.phase("odd") != "PREPARING" {
             return;
         }
-        journey.until_shown(|j| Some(j.truth("odd").figure()), Journey::headline).await;
+        journey.until_shown(|j| Some(j.expected("odd").progress()), Journey::headline).await;
     }
 }
 
 #[tokio::test]
-async fn k8s_05_where_secrets_are_forbidden_the_figures_are_right_and_called_estimates() {
+async fn k8s_05_without_secrets_counts_are_right_and_marked_as_estimates() {
     let mut journey = oddly("/api/v1/namespaces/kube-system/secrets", FaultEffect::Forbid {}).await;
-    journey.says("estimated: Secrets may not be read, so taints and ages of nodes are used");
+    journey.says("estimated: from node taints and ages (no permission to read Secrets)");
     stays_true(&mut journey).await;
 }
 
 #[tokio::test]
-async fn k8s_06_where_labels_are_absent_the_figures_are_right_and_called_estimates() {
+async fn k8s_06_without_labels_counts_are_right_and_marked_as_estimates() {
     let mut journey = oddly("", FaultEffect::StripLabels {}).await;
-    journey.says("estimated: nodes without a generation label are judged by their age");
+    journey.says("estimated: nodes without a generation label are classified by age");
     stays_true(&mut journey).await;
 }
 
 #[tokio::test]
-async fn k8s_08_names_and_messages_with_escape_bytes_are_drawn_as_marks() {
+async fn k8s_08_escape_bytes_in_names_and_messages_are_replaced() {
     let mut journey = oddly("", FaultEffect::EscapeBytes {}).await;
     for keys in ["", "e", "<esc>", "<enter>2", "1", "4", "3"] {
         journey.press(keys).await;
@@ -246,30 +248,30 @@ async fn k8s_08_names_and_messages_with_escape_bytes_are_drawn_as_marks() {
 }
 
 #[tokio::test]
-async fn k8s_14_a_clock_that_is_five_minutes_off_is_noted_and_ages_stay_true() {
+async fn k8s_14_clock_skew_is_shown_and_ages_are_corrected() {
     for seconds in [300, -300] {
         let mut journey = oddly("", FaultEffect::ClockSkew { seconds }).await;
         let word = if seconds > 0 { "ahead of" } else { "behind" };
         journey.says(&format!("the cluster's clock is 5m {word} this machine's"));
         stays_true(&mut journey).await;
         // No drain is granted more than two hours by our clock.
-        journey.hides("forced in 2h ");
+        journey.hides("force-drained in 2h ");
     }
 }
 
 #[tokio::test]
-async fn k8s_12_a_second_roll_while_prepared_is_called_another_one() {
+async fn k8s_12_a_second_roll_while_prepared_is_labelled_another_roll() {
     let prepared = "[[projects.clusters]]\nname = \"again\"\nphase = \"PREPARED\"\ninitiated_ago = \"5h\"\n\
         completed_ago = \"120d\"\npools = [{ name = \"web\", nodes = 6 }]\n";
     let mut journey = Journey::with(tall(prepared)).await;
     journey.press("<enter>3").await;
     journey.until("all 6 nodes new", 10).await;
     let now = journey.clock.now();
-    journey.inside("again", |cluster| cluster.roll_again(now));
-    journey.until("another roll", 60).await;
+    journey.with_cluster("again", |cluster| cluster.roll_again(now));
+    journey.until("another rollout", 60).await;
     for _ in 0..20 {
         journey.pass(20, 1).await;
-        journey.until_shown(|j| Some(j.truth("again").figure()), Journey::headline).await;
+        journey.until_shown(|j| Some(j.expected("again").progress()), Journey::headline).await;
         journey.hides("stalled");
     }
     journey.press("<esc>").await;

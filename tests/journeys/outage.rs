@@ -1,4 +1,4 @@
-//! Regions, projects and connections that fail: the rest goes on, old rows stay with their age, recovery is told.
+//! Regions, projects and connections that fail: the rest works, rows stay with their age, recovery is logged.
 
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
@@ -25,7 +25,7 @@ fn two_projects() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_01_a_region_that_is_not_offered_is_no_failure_of_the_others() {
+async fn api_01_a_region_without_ske_does_not_affect_the_others() {
     let scene = SMALL.replace("regions = [\"eu01\", \"eu02\"]", "regions = [\"eu01\"]");
     let setting = Setting { scene, ..Setting::default() }.set("SKEYS_REGIONS", "eu01,eu99");
     let mut journey = Journey::with(setting).await;
@@ -49,7 +49,7 @@ async fn api_01_a_region_that_is_not_offered_is_no_failure_of_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_01_a_region_that_was_listed_and_is_unknown_now_fails_and_its_rows_are_old() {
+async fn api_01_a_region_that_disappears_fails_and_its_rows_become_stale() {
     let mut journey = Journey::begin().await;
     journey.shows("● alpha");
     let body = r#"{"code":"Unimplemented","message":"unknown region","details":""}"#;
@@ -78,7 +78,7 @@ async fn api_02_a_project_without_ske_is_named_and_the_rest_is_intact() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_04_an_outage_keeps_the_rows_with_age_and_next_try_and_tells_its_end_once() {
+async fn api_04_an_outage_keeps_rows_with_age_and_next_retry_and_logs_recovery_once() {
     let mut journey = Journey::begin().await;
     let page = "upstream connect error or disconnect/reset before headers";
     journey.order(Fault::new("GET", "/regions/", None, text(503, page, "text/plain", None)));
@@ -112,20 +112,20 @@ async fn api_05_a_login_page_is_named_and_never_drawn() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_06_a_cut_answer_names_the_bytes_keeps_the_rows_and_is_tried_again() {
+async fn api_06_a_truncated_answer_names_the_bytes_keeps_rows_and_is_retried() {
     let mut journey = Journey::begin().await;
     journey.order(Fault::new("GET", "/clusters", Some(3), FaultEffect::Truncate { bytes: 700 }));
     let before = journey.simulator.request_log().len();
     journey.press("r").await;
-    journey.says("the answer was cut: 700 bytes received of");
+    journey.says("the answer was truncated: 700 bytes received of");
     journey.shows("alpha");
     journey.until("live", 60).await;
-    journey.hides("was cut");
+    journey.hides("was truncated");
     assert!(journey.simulator.request_log().len() > before + 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_07_unknown_words_are_shown_as_sent_and_switch_actions_off() {
+async fn api_07_unknown_values_are_shown_as_sent_and_disable_actions() {
     let mut journey = Journey::begin().await;
     journey.order(Fault::new("GET", "/clusters", None, FaultEffect::UnknownValues {}));
     journey.press("r").await;
@@ -150,7 +150,7 @@ async fn api_08_a_list_of_seventy_mebibytes_is_refused_with_a_sentence() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_09_a_server_that_asks_to_wait_is_not_asked_earlier() {
+async fn api_09_retry_after_is_respected() {
     for header in ["30", "Tue, 24 Nov 2026 14:00:35 GMT"] {
         let mut journey = Journey::begin().await;
         journey.wait(4).await;

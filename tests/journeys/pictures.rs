@@ -1,6 +1,6 @@
 //! The pictures of the README: the real program on the demo's world, as SVG.
 //!
-//! `SKEYS_DRAW_PICTURES=1 cargo test --test journeys pictures` draws them anew into `assets/pictures`.
+//! `SKEYS_DRAW_PICTURES=1 cargo test --test journeys pictures` redraws them into `assets/pictures`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -28,7 +28,7 @@ const LIGHT: Paper =
     Paper { name: "-light", theme: ThemeChoice::Light, back: "#fbfbf8", ink: "#1f2430" };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_pictures_show_the_program_as_it_is() {
+async fn the_pictures_match_the_program() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/pictures");
     let redraw = std::env::var_os("SKEYS_DRAW_PICTURES").is_some();
     let mut old = Vec::new();
@@ -54,7 +54,7 @@ async fn all_is_seen(journey: &mut Journey, text: &str) {
         words.contains(text) && !words.contains("not read yet")
     };
     let began = journey.clock.monotonic();
-    journey.until_so(text, (1, 30), is_seen).await;
+    journey.until_holds(text, (1, 30), is_seen).await;
     // Always as long, however long the first lists took.
     let passed = journey.clock.monotonic().saturating_sub(began).as_secs();
     journey.pass(1, 35_u64.saturating_sub(passed)).await;
@@ -98,7 +98,9 @@ async fn draw_all() -> Vec<(String, String)> {
             }
             drawn.push((format!("{name}{}", paper.name), picture));
         };
-        journey.until_so("nodes", (1, 60), |journey| journey.row("pay-prod").contains('▰')).await;
+        journey
+            .until_holds("nodes", (1, 60), |journey| journey.row("pay-prod").contains('▰'))
+            .await;
         // So many seconds after the start, however long the first lists took.
         let passed = journey.clock.monotonic().as_secs();
         journey.pass(1, 90 - passed).await;
@@ -140,12 +142,20 @@ fn svg(buffer: &Buffer, paper: &Paper) -> String {
             let first = cells[column];
             let run = cells[column..]
                 .iter()
-                .take_while(|cell| look(cell, paper) == look(first, paper) && alike(first, cell))
+                .take_while(|cell| {
+                    cell_style(cell, paper) == cell_style(first, paper) && alike(first, cell)
+                })
                 .count()
                 .max(1);
             let text: String =
                 cells[column..column + run].iter().map(|cell| cell.symbol()).collect();
-            paint(&mut out, (u16::try_from(column).unwrap(), row), run, &text, &look(first, paper));
+            paint(
+                &mut out,
+                (u16::try_from(column).unwrap(), row),
+                run,
+                &text,
+                &cell_style(first, paper),
+            );
             column += run;
         }
     }
@@ -165,14 +175,14 @@ fn alike(first: &Cell, next: &Cell) -> bool {
 }
 
 #[derive(PartialEq)]
-struct Look {
+struct CellStyle {
     ink: String,
     back: Option<String>,
     bold: bool,
     underlined: bool,
 }
 
-fn look(cell: &Cell, paper: &Paper) -> Look {
+fn cell_style(cell: &Cell, paper: &Paper) -> CellStyle {
     let css = |color: Color| {
         if let Color::Rgb(r, g, b) = color {
             return Some(format!("#{r:02x}{g:02x}{b:02x}"));
@@ -186,7 +196,7 @@ fn look(cell: &Cell, paper: &Paper) -> Look {
         let ground = back.unwrap_or_else(|| paper.back.to_owned());
         back = Some(std::mem::replace(&mut ink, ground));
     }
-    Look {
+    CellStyle {
         ink,
         back,
         bold: cell.modifier.contains(Modifier::BOLD),
@@ -194,7 +204,7 @@ fn look(cell: &Cell, paper: &Paper) -> Look {
     }
 }
 
-fn paint(out: &mut String, (column, row): (u16, u16), run: usize, text: &str, look: &Look) {
+fn paint(out: &mut String, (column, row): (u16, u16), run: usize, text: &str, look: &CellStyle) {
     let wide = u16::try_from(run).unwrap();
     let (x, y) = (at(column, CELL.0), at(row, CELL.1));
     if let Some(back) = &look.back {

@@ -17,7 +17,7 @@ fn id(name: &str) -> ClusterId {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_goes_from_start_to_completed_by_keys_alone() {
+async fn a_rotation_runs_from_start_to_completed_with_keys_alone() {
     let mut journey = Journey::begin().await;
     journey.press("/alpha<enter>R").await;
     journey.shows("Start credentials rotation");
@@ -60,7 +60,7 @@ async fn a_step_is_refused_in_each_forbidden_state_with_its_reason() {
         ("delta", None, "Complete: nodes are still being replaced"),
         ("foxtrot", None, "Start: a rotation is being completed"),
         ("echo", None, "Start: the cluster is hibernated; wake it up first"),
-        ("alpha", Some("STATE_HIBERNATING"), "Start: the cluster is falling asleep"),
+        ("alpha", Some("STATE_HIBERNATING"), "Start: the cluster is hibernating"),
         ("alpha", Some("STATE_WAKINGUP"), "Start: the cluster is waking up"),
         ("alpha", Some("STATE_CREATING"), "Start: the cluster is being created"),
         ("alpha", Some("STATE_DELETING"), "Start: the cluster is being deleted"),
@@ -82,7 +82,7 @@ async fn a_step_is_refused_in_each_forbidden_state_with_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_11_after_202_stale_reads_are_waited_for_and_never_an_error() {
+async fn api_11_stale_reads_after_202_are_not_an_error() {
     let mut journey = Journey::begin().await;
     journey.order(Fault::new("POST", START, Some(1), FaultEffect::Stale { milliseconds: 60_000 }));
     journey.press("/alpha<enter>R<tab><enter>").await;
@@ -98,7 +98,7 @@ async fn api_11_after_202_stale_reads_are_waited_for_and_never_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_12_a_start_whose_answer_is_lost_is_read_back_and_found() {
+async fn api_12_a_start_with_a_lost_answer_is_read_back_and_found() {
     let mut journey = Journey::begin().await;
     journey.order(Fault::new("POST", START, Some(1), FaultEffect::DropAfter {}));
     journey.press("/alpha<enter>R<tab><enter>").await;
@@ -117,7 +117,7 @@ async fn api_13_a_start_that_never_arrived_is_read_back_and_may_be_repeated() {
     journey.says("Checking whether the rotation started");
     journey.wait(170).await;
     journey.says("Checking whether the rotation started");
-    journey.until_said("SKE shows no started rotation. You can start it again.", 30).await;
+    journey.until_text("SKE shows no started rotation. You can start it again.", 30).await;
     assert_eq!(journey.calls("POST", START), 1);
     // Again, through the whole dialog.
     journey.press("<enter>R").await;
@@ -137,7 +137,7 @@ async fn api_14_an_outcome_that_cannot_be_read_back_is_unknown_until_reads_work_
     journey.order_after(1, Fault::new("GET", "", None, FaultEffect::Drop {}));
     journey.press("<enter>").await;
     journey.says("Checking whether the rotation started");
-    journey.until_said("Result unknown: SKE does not answer. skeys does not send the", 200).await;
+    journey.until_text("Result unknown: SKE does not answer. skeys does not send the", 200).await;
     journey.press("<enter>R").await;
     journey.says("unknown whether the start took effect");
     assert_eq!(journey.calls("POST", START), 1);
@@ -147,7 +147,7 @@ async fn api_14_an_outcome_that_cannot_be_read_back_is_unknown_until_reads_work_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_15_a_refusal_keeps_the_servers_words_until_it_is_dismissed() {
+async fn api_15_a_refusal_keeps_the_servers_message_until_dismissed() {
     let mut journey = Journey::begin().await;
     let body = r#"{"code":"FailedPrecondition","message":"an encryption key rotation is under way","details":""}"#;
     journey.order(Fault::new("POST", START, Some(1), FaultEffect::answer(400, body)));
@@ -164,7 +164,7 @@ async fn api_15_a_refusal_keeps_the_servers_words_until_it_is_dismissed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_16_a_phase_that_changes_under_the_dialog_is_shown_and_nothing_is_sent() {
+async fn api_16_a_phase_change_while_a_dialog_is_open_is_shown_and_nothing_is_sent() {
     let mut journey = Journey::begin().await;
     journey.press("/alpha<enter>R").await;
     journey.shows("Start credentials rotation");
@@ -198,7 +198,7 @@ async fn api_17_a_deleted_cluster_stays_on_screen_as_no_longer_listed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_18_a_cluster_made_anew_under_the_same_name_is_another_one() {
+async fn api_18_a_recreated_cluster_of_the_same_name_is_another_one() {
     let mut journey = Journey::begin().await;
     journey.press("/bravo<enter><space>").await;
     journey.press("R").await;
@@ -259,7 +259,7 @@ async fn api_19_the_same_name_in_two_projects_and_regions_is_never_mixed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_26_the_selection_stays_on_its_cluster_when_the_order_of_lists_changes() {
+async fn api_26_the_selection_stays_on_its_cluster_when_the_list_order_changes() {
     let mut journey = Journey::begin().await;
     journey.press("<down><down><down>").await;
     let chosen = journey.cursor_line();
@@ -291,7 +291,7 @@ async fn tty_09_a_held_enter_confirms_nothing_in_a_dialog_that_opens() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tty_08_a_paste_never_confirms_and_is_not_taken_as_the_name() {
+async fn tty_08_a_paste_never_confirms_and_is_not_accepted_as_the_name() {
     let mut journey = Journey::begin().await;
     journey.press("/bravo<enter>R").await;
     journey.paste("bravo\n").await;
@@ -310,7 +310,7 @@ async fn tty_08_a_paste_never_confirms_and_is_not_taken_as_the_name() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn host_05_complete_wants_the_exact_name() {
+async fn host_05_complete_needs_the_exact_name() {
     let mut journey = Journey::begin().await;
     for (typed, said) in [
         ("brav", "the name is not bravo"),
@@ -375,7 +375,7 @@ async fn host_08_read_only_sends_no_post_and_writes_no_kubeconfig() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn time_01_a_jump_of_the_wall_clock_keeps_ages_right_and_storms_nobody() {
+async fn time_01_a_wall_clock_jump_keeps_ages_right_without_extra_requests() {
     let mut journey = Journey::begin().await;
     journey.wait(5).await;
     let before = journey.simulator.request_log().len();
@@ -399,7 +399,7 @@ async fn time_01_a_jump_of_the_wall_clock_keeps_ages_right_and_storms_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_protected_cluster_wants_its_name_for_a_start_too() {
+async fn a_protected_cluster_needs_its_name_for_a_start() {
     let setting = Setting::default().set("SKEYS_PROTECTED", "alph*");
     let mut journey = Journey::with(setting).await;
     journey.press("/alpha<enter>R<tab><tab><enter>").await;
@@ -411,7 +411,7 @@ async fn a_protected_cluster_wants_its_name_for_a_start_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sleeping_cluster_is_woken_up_and_can_then_be_started() {
+async fn a_hibernated_cluster_is_woken_up_and_can_then_be_rotated() {
     let mut journey = Journey::begin().await;
     journey.press("/echo<enter>W").await;
     journey.shows("Wake up");
@@ -426,7 +426,7 @@ async fn a_sleeping_cluster_is_woken_up_and_can_then_be_started() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_termination_while_a_start_is_under_way_waits_for_its_answer_and_ends() {
+async fn termination_waits_for_the_answer_of_a_start() {
     let mut journey = Journey::begin().await;
     journey.press("/alpha<enter>R<tab>").await;
     journey.order(Fault::new("POST", START, Some(1), FaultEffect::Delay { milliseconds: 1_500 }));
@@ -441,7 +441,7 @@ async fn a_termination_while_a_start_is_under_way_waits_for_its_answer_and_ends(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn file_26_a_held_lock_of_the_journal_is_named_and_keeps_no_step_from_being_sent() {
+async fn file_26_a_locked_journal_is_reported_and_stops_no_step() {
     let mut journey = Journey::begin().await;
     let journal = journey.path("state/journal.jsonl");
     std::fs::create_dir_all(journal.parent().unwrap()).unwrap();

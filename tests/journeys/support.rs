@@ -1,4 +1,4 @@
-//! Drives the real loop: a person's keys, a screen to read, a clock to turn, the simulator behind it.
+//! Drives the real loop: keys, a screen, a manual clock, and the simulator.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -271,7 +271,7 @@ impl Journey {
         }
     }
 
-    /// Lets virtual time pass in tenths of a second while something waits for it, until words are said.
+    /// Lets virtual time pass in tenths of a second while something waits for it, until a text is shown.
     pub async fn turn_until(&mut self, text: &str, tenths: u32) {
         for _ in 0..tenths {
             if self.words().contains(text) {
@@ -375,7 +375,7 @@ impl Journey {
     }
 
     /// Lets virtual time pass until the running text holds these words.
-    pub async fn until_said(&mut self, text: &str, limit: u64) {
+    pub async fn until_text(&mut self, text: &str, limit: u64) {
         for _ in 0..limit {
             if self.words().contains(text) {
                 return;

@@ -100,7 +100,7 @@ fn pinning(kubeconfig: &str, authority: &str) -> String {
 }
 
 #[tokio::test]
-async fn credentials_live_and_die_as_the_matrix_says() {
+async fn credentials_are_valid_exactly_as_the_matrix_says() {
     let cloud = Cloud::with(CLUSTER).await;
     // Before the start.
     let (status, old_way) = cloud.old_credentials("legacy").await;
@@ -197,7 +197,7 @@ fn line(kubeconfig: &str) -> String {
 }
 
 #[tokio::test]
-async fn credentials_end_by_the_simulators_clock() {
+async fn credentials_expire_by_the_simulators_clock() {
     let cloud = Cloud::calm().await;
     let text = cloud.kubeconfig("alpha").await;
     let client = client(&text).await;
@@ -207,7 +207,7 @@ async fn credentials_end_by_the_simulators_clock() {
 }
 
 #[tokio::test]
-async fn a_token_lives_as_long_as_was_asked_for() {
+async fn a_token_is_valid_as_long_as_requested() {
     let cloud = Cloud::with(CLUSTER).await;
     let admin = cloud.client("legacy").await;
     let api = Api::<ServiceAccount>::namespaced(admin.clone(), "ci");
@@ -250,7 +250,7 @@ impl rustls::client::ResolvesClientCert for Hints {
 }
 
 #[tokio::test]
-async fn the_server_hints_at_the_authorities_that_it_accepts_and_speaks_http_2() {
+async fn the_server_sends_accepted_authorities_and_speaks_http_2() {
     let cloud = Cloud::calm().await;
     let hinted = || async {
         let text = cloud.kubeconfig("alpha").await;

@@ -102,7 +102,7 @@ async fn every_kind_can_be_read_as_its_type() {
 }
 
 #[tokio::test]
-async fn pages_are_parts_of_one_version() {
+async fn pages_share_one_resource_version() {
     let cloud = Cloud::calm().await;
     let client = cloud.client("alpha").await;
     let api = Api::<Pod>::all(client);
@@ -167,7 +167,7 @@ async fn selectors_narrow_lists() {
 }
 
 #[tokio::test]
-async fn tables_have_the_columns_that_people_know() {
+async fn tables_have_the_columns_of_kubectl() {
     let cloud = Cloud::calm().await;
     let client = cloud.client("alpha").await;
     for (path, columns) in [
@@ -218,7 +218,7 @@ async fn metadata_alone_holds_no_secret() {
 }
 
 #[tokio::test]
-async fn the_server_tells_about_itself() {
+async fn the_server_serves_version_and_health() {
     let cloud = Cloud::calm().await;
     let client = cloud.client("alpha").await;
     assert_eq!(client.apiserver_version().await.unwrap().git_version, "v1.33.4");

@@ -10,8 +10,8 @@
 
 mod support;
 
-mod changes;
 mod credentials;
+mod faults;
 mod lists;
-mod trouble;
 mod watches;
+mod writes;

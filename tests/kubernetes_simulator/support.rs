@@ -94,7 +94,7 @@ impl Cloud {
         panic!("it does not come");
     }
 
-    /// Waits until every watch has told what happened.
+    /// Waits until every watch has sent its events.
     pub async fn settle(&self) {
         for _ in 0..10_000 {
             if self.simulator.lagging_watches() == 0 {
@@ -144,7 +144,7 @@ pub async fn client(text: &str) -> Client {
     let kubeconfig = Kubeconfig::from_yaml(text).unwrap();
     let options = KubeConfigOptions::default();
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
-    // Else kube-rs asks again for ever on its own when it is told 429, 503 or 504.
+    // Otherwise kube-rs retries 429, 503 and 504 without a limit.
     config.default_retry = false;
     Client::try_from(config).unwrap()
 }

@@ -116,7 +116,7 @@ async fn a_watch_resumes_where_another_one_ended() {
 }
 
 #[tokio::test]
-async fn without_a_version_a_watch_begins_with_what_is_there() {
+async fn without_a_version_a_watch_starts_with_existing_objects() {
     let cloud = Cloud::calm().await;
     let api = Api::<Node>::all(cloud.client("alpha").await);
     let mut stream = api.watch(&WatchParams::default(), "0").await.unwrap().boxed();
@@ -126,7 +126,7 @@ async fn without_a_version_a_watch_begins_with_what_is_there() {
 }
 
 #[tokio::test]
-async fn bookmarks_come_every_minute_and_a_watch_ends_in_time() {
+async fn bookmarks_are_sent_every_minute_and_a_watch_times_out() {
     let cloud = Cloud::calm().await;
     let api = Api::<Node>::all(cloud.client("alpha").await);
     let list = api.list(&ListParams::default()).await.unwrap();
@@ -143,7 +143,7 @@ async fn bookmarks_come_every_minute_and_a_watch_ends_in_time() {
 }
 
 #[tokio::test]
-async fn a_compaction_sends_whoever_resumes_back_to_a_list() {
+async fn a_compaction_answers_a_resumed_watch_with_410() {
     let cloud = Cloud::calm().await;
     let client = cloud.client("alpha").await;
     let api = Api::<Node>::all(client.clone());
@@ -156,7 +156,7 @@ async fn a_compaction_sends_whoever_resumes_back_to_a_list() {
     let Some(Ok(WatchEvent::Error(status))) = next(&mut stream).await else { panic!() };
     assert_eq!((status.code, &*status.reason), (410, "Expired"));
     assert!(next(&mut stream).await.is_none());
-    // A continued list is told so as an answer.
+    // A continued list gets it as an answer.
     let pods = Api::<Pod>::all(client);
     let page = pods.list(&ListParams::default().limit(2)).await.unwrap();
     let mut fault = Fault::for_cluster("alpha", "api/v1/pods", FaultEffect::Compact {});
@@ -164,7 +164,7 @@ async fn a_compaction_sends_whoever_resumes_back_to_a_list() {
     cloud.simulator.inject_fault(fault);
     let rest = ListParams::default().limit(2).continue_token(&page.metadata.continue_.unwrap());
     assert_eq!(crate::support::code(pods.list(&rest).await), 410);
-    // And a reflector that is told so lists again.
+    // And a reflector that gets it lists again.
     let mut reflector = std::pin::pin!(watcher(api, watcher::Config::default()));
     loop {
         if let Some(Ok(watcher::Event::InitDone)) = next(&mut reflector).await {
@@ -174,7 +174,7 @@ async fn a_compaction_sends_whoever_resumes_back_to_a_list() {
 }
 
 #[tokio::test]
-async fn ordered_cuts_end_a_watch_in_the_middle() {
+async fn injected_cuts_end_a_watch_mid_stream() {
     let cloud = Cloud::calm().await;
     let api = Api::<Node>::all(cloud.client("alpha").await);
     let version =

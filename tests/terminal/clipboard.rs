@@ -49,7 +49,7 @@ fn buffers(terminal: &Terminal) -> Vec<String> {
 }
 
 #[test]
-fn clip_02_what_another_program_put_there_is_not_cleared() {
+fn clip_02_the_content_of_another_program_is_not_cleared() {
     let mut terminal = with_a_kubeconfig_copied();
     fs::write(terminal.home.path().join("buffers/2"), "of another program").unwrap();
     terminal.send(b"\x03");
@@ -58,7 +58,7 @@ fn clip_02_what_another_program_put_there_is_not_cleared() {
 }
 
 #[test]
-fn clip_02_what_we_copied_before_does_not_stay_in_the_stack_of_tmux() {
+fn clip_02_earlier_copies_do_not_stay_in_the_tmux_buffers() {
     let mut terminal = with_a_kubeconfig_copied();
     terminal.send(b"y");
     terminal.until("cluster name");
@@ -71,7 +71,7 @@ fn clip_02_what_we_copied_before_does_not_stay_in_the_stack_of_tmux() {
 }
 
 #[test]
-fn clip_03_what_is_ours_does_not_outlive_the_program() {
+fn clip_03_a_copied_kubeconfig_is_cleared_on_exit() {
     let mut terminal = with_a_kubeconfig_copied();
     terminal.send(b"\x03");
     assert_eq!(terminal.end_restored(), 0);
@@ -106,7 +106,7 @@ async fn host_12_neither_a_child_nor_the_log_gets_a_token_or_a_key() {
     terminal.until("5 clusters");
     // A cluster that is watched: its phase changes.
     terminal.send(b"/delta\rw");
-    terminal.until("delta: you are told");
+    terminal.until("delta: notifications on");
     terminal.send(b"y\r");
     terminal.until("cluster name.");
     cloud.put("delta", "PREPARED");

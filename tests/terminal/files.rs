@@ -9,7 +9,7 @@ use skeys::testing::store::private_file::{WriteStep, replace, unobserved};
 use crate::support::{Cloud, SKEYS, Terminal, plain};
 
 #[test]
-fn file_15_a_wrong_configuration_is_named_with_file_line_and_column_and_nothing_starts() {
+fn file_15_a_wrong_configuration_is_named_with_line_and_column_and_nothing_starts() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("mine.toml");
     fs::write(&file, "read_only = true\n[poll]\n  idel = \"30s\"\nidle = \"soon\"\n").unwrap();
@@ -43,7 +43,7 @@ fn config_path_init_and_check_work_together() {
 }
 
 #[test]
-fn file_14_a_home_that_cannot_be_written_does_not_keep_it_from_running() {
+fn file_14_a_read_only_home_does_not_prevent_running() {
     let home = tempfile::tempdir().unwrap();
     let mut terminal =
         Terminal::run_in(home, &[SKEYS, "demo"], 100, 30, &[("XDG_STATE_HOME", "/proc/nowhere")]);
@@ -129,7 +129,7 @@ fn file_02_a_kill_at_any_step_leaves_the_old_or_the_new_file_whole_and_private()
 }
 
 #[test]
-fn cred_10_a_demo_keeps_its_kubeconfigs_to_itself_and_leaves_the_persons_alone() {
+fn cred_10_a_demo_does_not_touch_the_users_kubeconfigs() {
     let home = tempfile::tempdir().unwrap();
     let mine = home.path().join(".kube/config");
     fs::create_dir_all(mine.parent().unwrap()).unwrap();
@@ -144,7 +144,7 @@ fn cred_10_a_demo_keeps_its_kubeconfigs_to_itself_and_leaves_the_persons_alone()
     terminal.until("/kube/config");
     // A path outside is refused, however it is written.
     terminal.send(b"\t\x1b[B\t\x15~/.kube/config");
-    terminal.until("is not of this demo");
+    terminal.until("does not belong to this demo");
     terminal.send(b"\x1b[Z\x1b[A\t\t\t\t");
     terminal.until("/kube/config (mode 0600)");
     // Buttons that have just appeared take no key.
@@ -167,7 +167,7 @@ fn cred_10_a_demo_keeps_its_kubeconfigs_to_itself_and_leaves_the_persons_alone()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn file_26_locks_that_are_held_and_fifos_keep_nothing_from_starting() {
+async fn file_26_held_locks_and_fifos_do_not_prevent_starting() {
     let cloud = Cloud::begin().await;
     let make_fifo = |path: &Path| {
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
@@ -182,7 +182,7 @@ async fn file_26_locks_that_are_held_and_fifos_keep_nothing_from_starting() {
         let mut terminal = Terminal::run_in(home, &[SKEYS], 140, 40, &cloud.environment(&[]));
         terminal.until("5 clusters");
         terminal.until(shows);
-        // It acts: another theme is kept, or told not to be.
+        // It works: another theme is saved, or the failure is shown.
         terminal.send(b"T");
         terminal.send(b"q");
         assert_eq!(terminal.end_restored(), 0);
@@ -198,7 +198,7 @@ async fn file_26_locks_that_are_held_and_fifos_keep_nothing_from_starting() {
     run(home, "5 clusters");
     let home = tempfile::tempdir().unwrap();
     make_fifo(&folder(home.path()).join("journal.jsonl"));
-    run(home, "journal.jsonl is a FIFO; nothing is recorded in this run");
+    run(home, "journal.jsonl is a FIFO; the journal is off for this run");
     let home = tempfile::tempdir().unwrap();
     for name in ["state.lock", "state.json"] {
         make_fifo(&folder(home.path()).join(name));

@@ -13,7 +13,7 @@
 mod support;
 
 mod clipboard;
-mod ending;
+mod display;
+mod exit;
 mod files;
-mod manners;
 mod wait;

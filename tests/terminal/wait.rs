@@ -51,7 +51,7 @@ fn first_line(child: &mut Child) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_a_pipe_it_prints_plain_lines_and_ends_with_zero() {
+async fn in_a_pipe_it_prints_plain_lines_and_exits_with_0() {
     let cloud = Cloud::begin().await;
     let home = tempfile::tempdir().unwrap();
     let mut child = begin_wait(&cloud, home.path(), "delta");
@@ -71,7 +71,7 @@ async fn in_a_pipe_it_prints_plain_lines_and_ends_with_zero() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tty_03_the_bar_is_drawn_anew_after_fg_and_after_a_resize() {
+async fn tty_03_the_bar_is_redrawn_after_fg_and_after_a_resize() {
     let cloud = Cloud::begin().await;
     let words = [SKEYS, "wait", "bravo", "--for", "completed"];
     // Too narrow for the time that was waited, so that nothing else makes it draw.
@@ -150,7 +150,7 @@ async fn at_a_terminal_it_draws_a_bar_and_leaves_one_line() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tty_10_tty_11_without_colours_and_in_ascii_where_only_that_can_be_drawn() {
+async fn tty_10_tty_11_no_color_and_ascii_are_respected() {
     let cloud = Cloud::begin().await;
     for (more, is_plain) in [
         (&[("NO_COLOR", "1")][..], false),
@@ -161,7 +161,7 @@ async fn tty_10_tty_11_without_colours_and_in_ascii_where_only_that_can_be_drawn
         terminal.until("of 4 nodes new");
         terminal.send(b"\x03");
         assert_eq!(terminal.end(), 130);
-        terminal.until("ended by a signal: delta is PREPARING");
+        terminal.until("interrupted by a signal: delta is PREPARING");
         let bytes = terminal.bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         assert!(!is_plain || bytes.is_ascii(), "{text:?}");
@@ -179,13 +179,13 @@ async fn a_dumb_terminal_gets_lines() {
     let words = [SKEYS, "wait", "bravo", "--for", "completed", "--timeout", "2s"];
     let mut terminal = Terminal::run(&words, 120, 10, &cloud.environment(&[("TERM", "dumb")]));
     assert_eq!(terminal.end(), 124);
-    terminal.until("bravo PREPARED (somebody must complete it)");
-    terminal.until("out of time after 2s: bravo is PREPARED");
+    terminal.until("bravo PREPARED (waiting for someone to complete the rotation)");
+    terminal.until("timed out after 2s: bravo is PREPARED");
     assert!(!terminal.bytes().contains(&0x1b));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tty_02_sigterm_ends_it_with_143_and_sigint_with_130() {
+async fn tty_02_sigterm_exits_with_143_and_sigint_with_130() {
     let cloud = Cloud::begin().await;
     for (number, status) in
         [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129), (Signal::QUIT, 131)]
@@ -200,7 +200,7 @@ async fn tty_02_sigterm_ends_it_with_143_and_sigint_with_130() {
         signal(&child, number);
         let (code, _, err) = ended(child);
         assert_eq!(code, status, "{err}");
-        assert!(err.contains("skeys: ended by a signal: delta is PREPARING"), "{err}");
+        assert!(err.contains("skeys: interrupted by a signal: delta is PREPARING"), "{err}");
     }
 }
 
@@ -270,7 +270,7 @@ fn is_ignored(signal: Signal) -> bool {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_ignored_from_the_outset_does_not_end_it() {
+async fn inherited_ignored_signals_stay_ignored() {
     let cloud = Cloud::begin().await;
     let home = tempfile::tempdir().unwrap();
     let mut deaf = Command::new("/bin/sh");
@@ -285,7 +285,7 @@ async fn what_is_ignored_from_the_outset_does_not_end_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cli_01_a_reader_that_has_enough_ends_it_without_a_word() {
+async fn cli_01_a_closed_pipe_ends_it_silently() {
     let cloud = Cloud::begin().await;
     let home = tempfile::tempdir().unwrap();
     let mut child = begin_wait(&cloud, home.path(), "delta");
@@ -297,7 +297,7 @@ async fn cli_01_a_reader_that_has_enough_ends_it_without_a_word() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cli_04_killed_and_started_again_it_comes_to_the_right_end() {
+async fn cli_04_killed_and_restarted_it_ends_correctly() {
     let cloud = Cloud::begin().await;
     let home = tempfile::tempdir().unwrap();
     let mut child = begin_wait(&cloud, home.path(), "delta");
@@ -313,7 +313,7 @@ async fn cli_04_killed_and_started_again_it_comes_to_the_right_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cli_05_names_are_narrowed_by_flags_and_addresses_stand_alone() {
+async fn cli_05_flags_narrow_names_and_addresses_need_none() {
     let cloud = Cloud::begin().await;
     let wait = |words: &[&str]| {
         let words = [&["wait", "--for", "prepared"], words].concat();
@@ -323,18 +323,18 @@ async fn cli_05_names_are_narrowed_by_flags_and_addresses_stand_alone() {
     let (status, out, err) = wait(&["twin", "--region", "eu01", "--region", "eu02"]);
     assert_eq!((status, out.as_str()), (1, ""));
     assert!(err.contains(&format!("{PROJECT}/eu01/twin, {PROJECT}/eu02/twin")), "{err}");
-    assert!(err.contains("Narrow with --region, or write one of these"), "{err}");
+    assert!(err.contains("Select one with --region, or by its full address"), "{err}");
     assert_eq!(wait(&["twin", "--region", "eu02"]).0, 0);
     let address = format!("{PROJECT}/eu02/twin");
     assert_eq!(wait(&[&address]).0, 0, "the configured region is no contradiction");
     let (status, _, err) = wait(&[&address, "--region", "eu01"]);
     assert_eq!(status, 2);
-    assert!(err.contains("is not what --region narrows to"), "{err}");
+    assert!(err.contains("contradicts --region"), "{err}");
     assert_eq!(wait(&["nobody"]).0, 1);
 }
 
 #[test]
-fn wrong_usage_ends_with_two_and_what_it_cannot_do_without_is_named() {
+fn wrong_usage_exits_with_2_and_names_what_is_missing() {
     let home = tempfile::tempdir().unwrap();
     for words in [
         &["wait", "--for", "prepared"][..],
@@ -350,10 +350,10 @@ fn wrong_usage_ends_with_two_and_what_it_cannot_do_without_is_named() {
     let wait = ["wait", "alpha", "--for", "prepared"];
     let (status, _, err) = plain(home.path(), &wait, &[("STACKIT_PROJECT_ID", "p")]);
     assert_eq!(status, 1);
-    assert!(err.contains("no way to sign in was found"), "{err}");
+    assert!(err.contains("no credentials found"), "{err}");
     let (status, _, err) = plain(home.path(), &wait, &[("STACKIT_ACCESS_TOKEN", "t")]);
     assert_eq!(status, 1);
-    assert!(err.contains("no project is named"), "{err}");
+    assert!(err.contains("no project is set"), "{err}");
     let (status, out, _) = plain(home.path(), &["wait", "--help"], &[]);
     assert_eq!(status, 0);
     for text in ["PROJECT/REGION/NAME", "Exit status:", "124", "5 minutes", "prepared"] {
@@ -383,5 +383,5 @@ fn it_works_with_what_skeys_simulate_prints() {
     signal(&server, Signal::TERM);
     assert_eq!(server.wait().unwrap().code(), Some(143));
     assert_eq!((status, err.as_str()), (0, ""));
-    assert!(out.contains(" bravo PREPARED (so already at the first look; started "), "{out}");
+    assert!(out.contains(" bravo PREPARED (already reached; started "), "{out}");
 }

@@ -10,8 +10,8 @@
 
 mod support;
 
-mod ending;
-mod finding;
+mod exit;
 mod nodes;
+mod outage;
 mod phases;
-mod trouble;
+mod target;

@@ -1,14 +1,14 @@
-//! Nodes are looked at while they are replaced, and only then.
+//! Nodes are observed while they are replaced, and only then.
 
 use skeys::testing::cli::Goal;
 use skeys::testing::cli::wait::ObservationPolicy;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
 
-use crate::support::{Cloud, SCENE, Words, id, words};
+use crate::support::{Cloud, SCENE, WaitCommand, command, id};
 
-fn looking(cluster: &str) -> Words<'_> {
-    Words { looks: ObservationPolicy::AtNodes, ..words(cluster, Goal::Prepared) }
+fn observing(cluster: &str) -> WaitCommand<'_> {
+    WaitCommand { policy: ObservationPolicy::AtNodes, ..command(cluster, Goal::Prepared) }
 }
 
 fn kubeconfigs(cloud: &Cloud) -> usize {
@@ -17,10 +17,10 @@ fn kubeconfigs(cloud: &Cloud) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_change_of_the_figure_is_one_line_and_none_is_repeated() {
+async fn each_change_of_progress_prints_one_line() {
     let cloud = Cloud::with(SCENE, 2.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(looking("alpha"));
+    let mut wait = cloud.wait(observing("alpha"));
     assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
     let lines = wait.out.lines();
     let rests: Vec<&str> = lines.iter().map(|line| line.split_once(' ').unwrap().1).collect();
@@ -38,10 +38,10 @@ async fn each_change_of_the_figure_is_one_line_and_none_is_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_passed_in_the_background_is_no_standstill() {
+async fn time_while_suspended_is_not_a_stall() {
     let cloud = Cloud::with(SCENE, 4.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(looking("alpha"));
+    let mut wait = cloud.wait(observing("alpha"));
     wait.until(&cloud, "PREPARING 1 of ", 1_200).await;
     wait.stride = 7_200;
     wait.pass(&cloud, 7_200).await;
@@ -51,9 +51,9 @@ async fn what_passed_in_the_background_is_no_standstill() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_sleep_it_is_looked_at_anew() {
+async fn after_a_suspend_observing_restarts() {
     let cloud = Cloud::begin().await;
-    let mut wait = cloud.wait(looking("delta"));
+    let mut wait = cloud.wait(observing("delta"));
     wait.until(&cloud, "1 node blocked; PDB payments/api", 600).await;
     // The one it has would be renewed after two thirds of its ten minutes; then there is a fresh one.
     let first = kubeconfigs(&cloud);
@@ -72,23 +72,23 @@ async fn after_a_sleep_it_is_looked_at_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_holds_the_roll_up_is_told_and_ends_nothing() {
+async fn a_blocker_is_logged_and_the_wait_continues() {
     let cloud = Cloud::begin().await;
-    let mut wait = cloud.wait(Words { timeout: Some(1_800), ..looking("delta") });
+    let mut wait = cloud.wait(WaitCommand { timeout: Some(1_800), ..observing("delta") });
     wait.until(&cloud, "1 node blocked; PDB payments/api", 600).await;
     let lines = wait.out.lines();
     assert!(lines.last().unwrap().contains("PDB payments/api"), "{lines:#?}");
     assert_eq!(wait.end(&cloud, 1_800).await, 124, "{}", wait.all());
     let said = wait.err.text();
-    assert!(said.contains("skeys: out of time after 30m: delta is PREPARING, "), "{said}");
-    assert!(said.contains("1 node blocked; the rotation goes on without skeys"), "{said}");
+    assert!(said.contains("skeys: timed out after 30m: delta is PREPARING, "), "{said}");
+    assert!(said.contains("1 node blocked; the rotation continues without skeys"), "{said}");
     let lines = wait.out.lines();
     assert!(lines.iter().any(|line| line.contains("SKE reports SKE_NODE_MISCONFIGURED_PDB")));
     assert!(lines.len() < 12, "time alone makes no line: {lines:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn that_its_nodes_cannot_be_seen_is_told_once_and_the_phase_goes_on_being_read() {
+async fn unavailable_nodes_are_logged_once_and_reads_continue() {
     let cloud = Cloud::with(SCENE, 4.0).await;
     cloud.simulator.inject_fault(Fault::for_cluster(
         "alpha",
@@ -96,22 +96,22 @@ async fn that_its_nodes_cannot_be_seen_is_told_once_and_the_phase_goes_on_being_
         FaultEffect::Unreachable { hang: false },
     ));
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(looking("alpha"));
+    let mut wait = cloud.wait(observing("alpha"));
     assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
     let lines = wait.out.lines();
     assert_eq!(lines.len(), 3, "{lines:#?}");
-    assert!(lines[1].contains("alpha PREPARING (nodes cannot be seen: "), "{lines:#?}");
+    assert!(lines[1].contains("alpha PREPARING (cannot read nodes: "), "{lines:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_leave_no_kubeconfig_is_asked_for() {
-    for (looks, why) in [
+async fn without_permission_no_kubeconfig_is_requested() {
+    for (policy, why) in [
         (ObservationPolicy::NotReadOnly, "read-only"),
         (ObservationPolicy::NotConfigured, "watch is never"),
     ] {
         let cloud = Cloud::with(SCENE, 10.0).await;
         cloud.step("alpha", ClusterOperation::StartRotation);
-        let mut wait = cloud.wait(Words { looks, ..words("alpha", Goal::Prepared) });
+        let mut wait = cloud.wait(WaitCommand { policy, ..command("alpha", Goal::Prepared) });
         assert_eq!(wait.end(&cloud, 1_200).await, 0, "{}", wait.all());
         assert!(wait.out.lines()[0].contains(why), "{}", wait.all());
         assert!(cloud.simulator.request_log().iter().all(|call| call.method == "GET"));
@@ -119,22 +119,22 @@ async fn without_leave_no_kubeconfig_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clusters_whose_nodes_are_not_replaced_are_not_looked_at_and_one_way_ones_never() {
+async fn only_preparing_clusters_without_static_tokens_are_observed() {
     for (cluster, goal) in
         [("legacy", Goal::Prepared), ("alpha", Goal::Prepared), ("bravo", Goal::Completed)]
     {
         let cloud = Cloud::begin().await;
-        let wait = cloud.wait(Words { goal, ..looking(cluster) });
+        let wait = cloud.wait(WaitCommand { goal, ..observing(cluster) });
         wait.pass(&cloud, 120).await;
         assert_eq!(kubeconfigs(&cloud), 0, "{cluster}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn looking_ends_with_the_roll() {
+async fn observing_ends_with_the_roll() {
     let cloud = Cloud::with(SCENE, 10.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let wait = cloud.wait(Words { goal: Goal::Completed, ..looking("alpha") });
+    let wait = cloud.wait(WaitCommand { goal: Goal::Completed, ..observing("alpha") });
     wait.until(&cloud, "alpha PREPARED", 1_800).await;
     let asked = kubeconfigs(&cloud);
     assert!(asked > 0);

@@ -1,22 +1,22 @@
-//! What is waited for comes, was there already, or cannot come.
+//! The phase is reached, was already reached, or cannot be reached.
 
 use skeys::testing::cli::Goal;
 use skeys::testing::domain::rotation::Step;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
 
-use crate::support::{Cloud, Words, id, words};
+use crate::support::{Cloud, WaitCommand, command, id};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_is_waited_for_until_it_is_prepared() {
+async fn a_wait_for_prepared_ends_when_prepared() {
     let cloud = Cloud::with(crate::support::SCENE, 10.0).await;
     cloud.order("alpha", Step::Start).await;
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     assert_eq!(wait.end(&cloud, 1_200).await, 0, "{}", wait.all());
     let lines = wait.out.lines();
     assert_eq!(
         lines[0],
-        "2026-11-24T14:00:00Z alpha PREPARING (nodes are not looked at: kubernetes.watch is never)"
+        "2026-11-24T14:00:00Z alpha PREPARING (nodes not observed: kubernetes.watch is never)"
     );
     assert_eq!(lines.len(), 2, "{lines:#?}");
     assert!(lines[1].contains("Z alpha PREPARED (started 2026-11-24T14:00:00Z; waited "));
@@ -24,13 +24,16 @@ async fn a_start_is_waited_for_until_it_is_prepared() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_completion_is_waited_for_through_the_phases_before_it() {
+async fn a_wait_for_completed_passes_all_phases() {
     let cloud = Cloud::begin().await;
-    let mut wait = cloud.wait(words("bravo", Goal::Completed));
+    let mut wait = cloud.wait(command("bravo", Goal::Completed));
     wait.stride = 5;
     wait.pass(&cloud, 3_600).await;
     let lines = wait.out.lines();
-    assert_eq!(lines, ["2026-11-24T14:00:00Z bravo PREPARED (somebody must complete it)"]);
+    assert_eq!(
+        lines,
+        ["2026-11-24T14:00:00Z bravo PREPARED (waiting for someone to complete the rotation)"]
+    );
     // While a person must act, SKE is asked seldom.
     let asked = cloud.calls("GET");
     assert!((100..160).contains(&asked), "{asked} reads in an hour");
@@ -43,36 +46,36 @@ async fn a_completion_is_waited_for_through_the_phases_before_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_so_already_ends_at_once() {
+async fn a_phase_that_is_already_reached_ends_the_wait() {
     let cloud = Cloud::begin().await;
     for (cluster, goal) in [("bravo", Goal::Prepared), ("alpha", Goal::Completed)] {
-        let mut wait = cloud.wait(words(cluster, goal));
+        let mut wait = cloud.wait(command(cluster, goal));
         assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
-        assert!(wait.out.text().contains("so already at the first look"), "{}", wait.all());
+        assert!(wait.out.text().contains("already reached"), "{}", wait.all());
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_11_reads_that_stay_stale_for_three_minutes_after_a_start_are_survived() {
+async fn api_11_stale_reads_for_three_minutes_after_a_start_do_not_end_the_wait() {
     for cluster in ["alpha", "legacy"] {
         let cloud = Cloud::with(crate::support::SCENE, 10.0).await;
         let stale = FaultEffect::Stale { milliseconds: 180_000 };
         cloud.simulator.inject_fault(Fault::new("POST", "start-credentials-rotation", None, stale));
         cloud.order(cluster, Step::Start).await;
-        let mut wait = cloud.wait(words(cluster, Goal::Prepared));
+        let mut wait = cloud.wait(command(cluster, Goal::Prepared));
         wait.pass(&cloud, 179).await;
         let lines = wait.out.lines();
         assert_eq!(lines.len(), 1, "{lines:#?}");
-        assert!(lines[0].contains("(nothing is under way so far; "), "{lines:#?}");
+        assert!(lines[0].contains("(no rotation in progress; "), "{lines:#?}");
         assert_eq!(wait.end(&cloud, 1_200).await, 0, "{}", wait.all());
         assert_eq!(cloud.calls("POST"), 1, "nothing is sent by the wait");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_nothing_was_started_the_wait_fails_after_five_minutes_and_says_so() {
+async fn without_a_start_the_wait_fails_after_five_minutes() {
     let cloud = Cloud::begin().await;
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.pass(&cloud, 299).await;
     assert!(!wait.is_over());
     assert_eq!(wait.end(&cloud, 10).await, 1, "{}", wait.all());
@@ -80,20 +83,20 @@ async fn where_nothing_was_started_the_wait_fails_after_five_minutes_and_says_so
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_that_went_past_prepared_between_two_looks_counts_and_that_is_said() {
+async fn a_rotation_past_prepared_between_two_reads_counts_with_a_remark() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.settle(&cloud).await;
     cloud.put("alpha", "PREPARED");
     cloud.step("alpha", ClusterOperation::CompleteRotation);
     assert_eq!(wait.end(&cloud, 10).await, 0, "{}", wait.all());
     let last = wait.out.lines().pop().unwrap();
-    assert!(last.contains(" alpha COMPLETING (went past PREPARED; started 2026-"), "{last}");
+    assert!(last.contains(" alpha COMPLETING (passed PREPARED; started 2026-"), "{last}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_07_a_phase_that_nobody_knows_is_shown_and_waited_through() {
+async fn api_07_an_unknown_phase_is_printed_and_the_wait_continues() {
     let cloud = Cloud::begin().await;
     cloud.simulator.inject_fault(Fault::new(
         "GET",
@@ -101,13 +104,13 @@ async fn api_07_a_phase_that_nobody_knows_is_shown_and_waited_through() {
         None,
         FaultEffect::UnknownValues {},
     ));
-    let mut wait = cloud.wait(words("bravo", Goal::Prepared));
+    let mut wait = cloud.wait(command("bravo", Goal::Prepared));
     wait.pass(&cloud, 600).await;
     let lines = wait.out.lines();
     assert_eq!(lines.len(), 1, "{lines:#?}");
     assert!(
         lines[0].contains(
-            " bravo WAITING_FOR_WORKERS_ROLLOUT (skeys does not know this phase and waits for another; \
+            " bravo WAITING_FOR_WORKERS_ROLLOUT (phase unknown to skeys; waiting for another; \
              SKE reports SKE_BRAND_NEW: a code that nobody knows yet)"
         ),
         "{lines:#?}"
@@ -120,7 +123,8 @@ async fn api_07_a_phase_that_nobody_knows_is_shown_and_waited_through() {
 async fn a_cluster_by_its_full_address_needs_no_list() {
     let cloud = Cloud::begin().await;
     let address = format!("{}/eu02/twin", crate::support::PROJECT);
-    let mut wait = cloud.wait(Words { regions: Vec::new(), ..words(&address, Goal::Prepared) });
+    let mut wait =
+        cloud.wait(WaitCommand { regions: Vec::new(), ..command(&address, Goal::Prepared) });
     assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
     let log = cloud.simulator.request_log();
     assert_eq!(log.len(), 1);
@@ -128,20 +132,23 @@ async fn a_cluster_by_its_full_address_needs_no_list() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_17_a_cluster_that_goes_is_told_and_ends_the_wait() {
+async fn api_17_a_deleted_cluster_is_reported_and_ends_the_wait() {
     let cloud = Cloud::begin().await;
-    let mut wait = cloud.wait(words("delta", Goal::Prepared));
+    let mut wait = cloud.wait(command("delta", Goal::Prepared));
     wait.pass(&cloud, 10).await;
     cloud.simulator.with_cloud(|cloud| cloud.delete(&id("delta")));
     assert_eq!(wait.end(&cloud, 10).await, 1, "{}", wait.all());
     let said = wait.err.text();
-    assert!(said.contains("eu01/delta is gone") && said.contains("it was PREPARING"), "{said}");
+    assert!(
+        said.contains("eu01/delta is no longer listed") && said.contains("phase PREPARING"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_18_a_cluster_that_is_made_anew_under_its_name_ends_the_wait() {
+async fn api_18_a_recreated_cluster_ends_the_wait() {
     let cloud = Cloud::begin().await;
-    let mut wait = cloud.wait(words("delta", Goal::Prepared));
+    let mut wait = cloud.wait(command("delta", Goal::Prepared));
     wait.pass(&cloud, 10).await;
     let now = cloud.clock.now();
     cloud.simulator.with_cloud(|cloud| cloud.recreate(&id("delta"), now));

@@ -1,4 +1,4 @@
-//! A wait under way, the simulator behind it, and a clock that the test turns.
+//! A running wait, its simulator, and a manual clock.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -67,13 +67,16 @@ impl Cloud {
     }
 
     /// The program's own parts for a wait, as `main` puts them together.
-    fn prepare(&self, words: &Words<'_>) -> impl Future<Output = (Order, Services)> + use<> {
+    fn prepare(
+        &self,
+        command: &WaitCommand<'_>,
+    ) -> impl Future<Output = (Order, Services)> + use<> {
         let mut variables: BTreeMap<_, _> = self.simulator.exports().into_iter().collect();
         let all = || self.simulator.projects().into_iter().map(|(id, _name)| id).collect();
-        let projects: Vec<String> = words.projects.clone().unwrap_or_else(all);
+        let projects: Vec<String> = command.projects.clone().unwrap_or_else(all);
         variables.insert("SKEYS_PROJECTS", projects.join(","));
-        variables.insert("SKEYS_REGIONS", words.regions.join(","));
-        match words.looks {
+        variables.insert("SKEYS_REGIONS", command.regions.join(","));
+        match command.policy {
             ObservationPolicy::AtNodes => {}
             ObservationPolicy::NotConfigured => {
                 variables.insert("SKEYS_KUBERNETES_WATCH", "never".to_owned());
@@ -82,14 +85,14 @@ impl Cloud {
                 variables.insert("SKEYS_READ_ONLY", "true".to_owned());
             }
         }
-        if matches!(words.sign_in, SignIn::Key) {
+        if matches!(command.sign_in, SignIn::Key) {
             variables.remove("STACKIT_ACCESS_TOKEN");
             variables.insert("STACKIT_SERVICE_ACCOUNT_KEY", account_key());
         }
         let wanted = WaitFor {
-            cluster: words.cluster.parse().unwrap(),
-            goal: words.goal,
-            timeout: words.timeout.map(Duration::from_secs),
+            cluster: command.cluster.parse().unwrap(),
+            goal: command.goal,
+            timeout: command.timeout.map(Duration::from_secs),
         };
         let clock = self.clock.clone();
         async move {
@@ -108,7 +111,7 @@ impl Cloud {
 
     /// Starts or completes a rotation as another client does.
     pub async fn order(&self, name: &str, step: Step) {
-        let (_, services) = self.prepare(&words(name, Goal::Prepared)).await;
+        let (_, services) = self.prepare(&command(name, Goal::Prepared)).await;
         services.ske.rotate(&id(name), step).await.unwrap();
     }
 
@@ -142,11 +145,11 @@ impl Cloud {
     }
 
     /// Begins to wait.
-    pub fn wait(&self, words: Words<'_>) -> Waiting {
+    pub fn wait(&self, command: WaitCommand<'_>) -> RunningWait {
         let (out, err) = (Stream::default(), Stream::default());
         let (rests, rest) = watch::channel(IdleState { until: Duration::ZERO, asking: true });
-        let prepared = self.prepare(&words);
-        let form = match words.columns {
+        let prepared = self.prepare(&command);
+        let form = match command.columns {
             None => Form::Lines,
             Some(columns) => Form::Bar(Screen {
                 theme: Theme::new(ThemeChoice::Mono, None, ColorDepth::Sixteen, false),
@@ -166,7 +169,15 @@ impl Cloud {
             let (order, services) = prepared.await;
             run(order, Services { rests, ..services }, &mut printer, stop).await
         });
-        Waiting { clock: self.clock.clone(), out, err, stride: 1, rest, signal: Some(signal), task }
+        RunningWait {
+            clock: self.clock.clone(),
+            out,
+            err,
+            stride: 1,
+            rest,
+            signal: Some(signal),
+            task,
+        }
     }
 }
 
@@ -185,28 +196,28 @@ fn account_key() -> String {
     .to_string()
 }
 
-/// What stands on the command line.
-pub struct Words<'a> {
+/// The command line.
+pub struct WaitCommand<'a> {
     pub cluster: &'a str,
     pub goal: Goal,
     pub timeout: Option<u64>,
     pub projects: Option<Vec<String>>,
     pub regions: Vec<&'a str>,
-    pub looks: ObservationPolicy,
+    pub policy: ObservationPolicy,
     pub sign_in: SignIn,
     /// Columns of the terminal, if there is one.
     pub columns: Option<usize>,
 }
 
-/// `skeys wait CLUSTER --for …` without looking at nodes, so that requests can be counted.
-pub fn words(cluster: &str, goal: Goal) -> Words<'_> {
-    Words {
+/// `skeys wait CLUSTER --for …` without observing nodes, so that requests can be counted.
+pub fn command(cluster: &str, goal: Goal) -> WaitCommand<'_> {
+    WaitCommand {
         cluster,
         goal,
         timeout: None,
         projects: None,
         regions: vec!["eu01"],
-        looks: ObservationPolicy::NotConfigured,
+        policy: ObservationPolicy::NotConfigured,
         sign_in: SignIn::Given,
         columns: None,
     }
@@ -248,8 +259,8 @@ impl io::Write for Stream {
     }
 }
 
-/// A wait under way.
-pub struct Waiting {
+/// A running wait.
+pub struct RunningWait {
     clock: Clock,
     pub out: Stream,
     pub err: Stream,
@@ -260,7 +271,7 @@ pub struct Waiting {
     task: JoinHandle<u8>,
 }
 
-impl Waiting {
+impl RunningWait {
     /// Waits until it rests: nothing is under way that does not take time, but for what an ordered delay holds.
     pub async fn settle(&self, cloud: &Cloud) {
         let (mut quiet, mut raced, mut patience) = (0, 0, 0);
@@ -348,7 +359,7 @@ impl Waiting {
         self.task.abort();
     }
 
-    /// Everything that was said.
+    /// Everything that was printed.
     pub fn all(&self) -> String {
         format!("--- out\n{}--- err\n{}", self.out.text(), self.err.text())
     }

@@ -49,7 +49,7 @@ impl Activity {
             .collect()
     }
 
-    /// Place of the cursor among these records. Whoever stood on one that is gone stands on the one next to it.
+    /// Index of the cursor among these records; next to a removed one.
     pub fn place(&self, records: &[(usize, &Record)]) -> usize {
         let Some(cursor) = self.cursor else { return 0 };
         let newer = records.partition_point(|(number, _)| *number > cursor);

@@ -16,8 +16,8 @@ texts! {
     BREAKS_ON_COMPLETE = "BREAKS on complete";
     SURVIVES = "keeps working after complete";
     WORKS = "until the next rotation is completed";
-    WORKS_SHORT = "until the next";
-    CANNOT_TELL = "cannot be told";
+    WORKS_SHORT = "until next rotation";
+    CANNOT_TELL = "unknown";
     SURVIVES_SHORT = "keeps working";
     NOT_READ = "not read yet";
     not_listed(time) = "no longer listed since {time}; the data shown is from the last read";

@@ -24,7 +24,7 @@ pub struct Column {
     pub title: &'static str,
     /// Fewest and most columns of text.
     pub width: (u16, u16),
-    /// Whether numbers stand at the right.
+    /// Whether it is right-aligned.
     pub right: bool,
     /// Width of the table from which on it is shown.
     pub from: u16,
@@ -215,7 +215,7 @@ fn urgency(row: &Row<'_>) -> SortValue<'static> {
     SortValue::Ranked(group, at.unwrap_or(Timestamp::MAX))
 }
 
-/// Most nodes left first, as they are seen; else as far as pools tell.
+/// Most nodes left first, as observed, otherwise by pool sizes.
 fn nodes_left(row: &Row<'_>) -> SortValue<'static> {
     SortValue::Number(match row.cluster().rotation.phase {
         Phase::Preparing => {
@@ -232,7 +232,7 @@ fn nodes_left(row: &Row<'_>) -> SortValue<'static> {
 pub fn glyph(row: &Row<'_>) -> Cell {
     let cluster = row.cluster();
     let ascii = row.source.shared.settings.ascii;
-    let pick = |fine, plain| if ascii { plain } else { fine };
+    let pick = |unicode, plain| if ascii { plain } else { unicode };
     if row.entry.gone.is_some() {
         return Cell::new(pick("∅", "-"), Tone::Dim);
     }
@@ -250,7 +250,7 @@ pub fn glyph(row: &Row<'_>) -> Cell {
 
 /// Glyph of a phase.
 pub fn phase_glyph(phase: &Phase, ascii: bool) -> Cell {
-    let pick = |fine, plain| if ascii { plain } else { fine };
+    let pick = |unicode, plain| if ascii { plain } else { unicode };
     match phase {
         Phase::Never => Cell::new(pick("◌", "."), Tone::Dim),
         Phase::Preparing => Cell::new(pick("◔", "/"), Tone::Busy),
@@ -261,7 +261,7 @@ pub fn phase_glyph(phase: &Phase, ascii: bool) -> Cell {
     }
 }
 
-/// The phase, or how a sent step stands.
+/// The phase, or the status of a sent step.
 pub fn phase_cell(row: &Row<'_>) -> Cell {
     let phase = &row.cluster().rotation.phase;
     if row.entry.gone.is_some() {
@@ -332,12 +332,12 @@ fn next_cell(row: &Row<'_>) -> Cell {
     Cell::new(text, tone)
 }
 
-/// How long the best kubeconfig still works; "?" where only some are known of which that cannot be told.
+/// How long the best kubeconfig still works; "?" if that is unknown for all.
 fn access_cell(row: &Row<'_>) -> Cell {
     let (credentials, cluster, now) = (row.source.credentials, row.cluster(), row.server_now());
     let Some((access, verdict)) = credentials.best(cluster, now) else {
-        let judged = credentials.judged(cluster, now);
-        let unclear = judged.iter().any(|(_, verdict)| *verdict == Verdict::CannotTell);
+        let verdicts = credentials.verdicts(cluster, now);
+        let unclear = verdicts.iter().any(|(_, verdict)| *verdict == Verdict::CannotTell);
         return if unclear { Cell::new("?", Tone::Warn) } else { Cell::dash() };
     };
     let Some(expires) = access.expires else {
@@ -356,7 +356,7 @@ fn time_left(row: &Row<'_>) -> Option<String> {
     text::time_left(observed.roll.as_ref().filter(|_| rolls)?.estimate)
 }
 
-/// How far the roll is: a bar, the progress and, with room for it, how long it still takes; or why none can be told.
+/// Progress of the roll: a bar, counts and, if it fits, time left; or why it is unknown.
 fn roll_cell(row: &Row<'_>, room: usize) -> Cell {
     let observed = row.observed();
     let roll = observed.and_then(|observed| observed.roll.as_ref());

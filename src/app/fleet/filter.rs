@@ -28,7 +28,7 @@ enum Term {
     Marked,
 }
 
-/// What a filter looks at beside the cluster.
+/// What a filter matches besides the cluster.
 #[derive(Debug, Clone, Copy)]
 pub struct FilterRow<'a> {
     pub cluster: &'a Cluster,
@@ -207,13 +207,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_holds_the_text_as_typed_comes_before_one_that_only_fits() {
+    fn an_exact_substring_ranks_before_a_fuzzy_match() {
         let clusters = [cluster("e-commerc-h", Phase::Never), cluster("echo", Phase::Never)];
         assert_eq!(names("ech", &clusters), ["echo", "e-commerc-h"]);
     }
 
     #[test]
-    fn words_that_mean_something_are_no_problem() {
+    fn valid_terms_cause_no_problem() {
         for known in PHASES.split(", ") {
             assert!(problems(&format!("phase:{known}")).is_empty());
         }

@@ -87,7 +87,7 @@ pub fn schedule_after_success(
     }
 }
 
-/// A list failed: keep rows, tell, and say when to try again.
+/// A list failed: keeps rows, reports it, and schedules a retry.
 pub fn schedule_after_failure(
     fleet: &mut Fleet,
     scope: &Scope,

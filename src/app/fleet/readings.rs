@@ -129,7 +129,7 @@ fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateCo
     cx.journal(record);
 }
 
-/// Another cluster stands under the same name. Kubeconfigs of the old one are known for what they are: `Access::is_of`.
+/// The cluster was recreated. Kubeconfigs of the old one are recognised by `Access::is_of`.
 fn log_replacement(fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) {
     let text = text::RECREATED;
     cx.toast(text::of_cluster(fleet.label(id), text));
@@ -162,32 +162,32 @@ fn remove_missing(
     }
 }
 
-/// The cluster is no longer there, whichever read says so first: told once. Says whether this was the first.
+/// Marks the cluster as no longer listed and logs it once. Returns whether this was the first time.
 fn mark_missing(fleet: &mut Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) -> bool {
     let Some(entry) = fleet.entries.get_mut(id).filter(|entry| entry.gone.is_none()) else {
         return false;
     };
     entry.gone = Some(cx.shared.now.wall);
     let record = cx.record(Some(id), "phase", Outcome::Seen, text::NOT_LISTED);
-    cx.remember(record);
+    cx.add_record(record);
     cx.raise(Event::ClusterMissing(id.clone()));
     cx.raise(Event::RowsChanged);
     true
 }
 
-/// A scope works again: said once.
+/// Logs once that a scope works again.
 fn log_recovery(fleet: &Fleet, scope: &Scope, cx: &mut UpdateContext<'_>) {
     let status = fleet.scopes.get(scope).map(|entry| &entry.status);
     let Some(ScopeStatus::Failing(outage)) = status else { return };
     let lasted = long(since(outage.since.wall, cx.shared.now.wall));
     let project = fleet.project_name(&scope.project);
     let text = text::recovered(project, &scope.region, lasted);
-    if outage.is_told(cx.shared.now) {
+    if outage.is_reported(cx.shared.now) {
         cx.observation(text.clone());
     }
     let mut record = cx.record(None, "connection", Outcome::Seen, text);
     record.trace.clone_from(&outage.failure.trace);
-    cx.remember(record);
+    cx.add_record(record);
 }
 
 #[cfg(test)]
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn api_17_a_cluster_that_a_single_read_misses_is_told_as_gone_once() {
+    fn api_17_a_missing_cluster_is_logged_once() {
         let mut settings = Settings::defaults();
         let web = cluster("web", Phase::Never);
         settings.projects = vec![(ProjectId::new(web.id.project().as_str()), None)];

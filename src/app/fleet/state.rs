@@ -31,7 +31,7 @@ pub struct Entry {
 impl Entry {
     /// A cluster that was read for the first time.
     pub fn new(mut cluster: Cluster, seen: Now, sequence: RequestId) -> Self {
-        cluster.remember(None, seen.wall);
+        cluster.carry_over(None, seen.wall);
         Self { cluster, seen, sequence, gone: None, older: None, phase_seen: None, name_rank: 0 }
     }
 
@@ -51,7 +51,7 @@ impl Entry {
         if self.older.is_some() {
             read.rotation = self.cluster.rotation.clone();
         }
-        read.remember(Some(&self.cluster), now.wall);
+        read.carry_over(Some(&self.cluster), now.wall);
         (self.seen, self.sequence, self.gone) = (now, sequence, None);
         if read == self.cluster {
             return Change::Nothing;
@@ -118,7 +118,7 @@ impl Default for ScopeState {
 pub struct Fleet {
     /// Clusters by address. [`Fleet::put`] and [`Fleet::forget`] add and remove.
     pub entries: BTreeMap<ClusterId, Entry>,
-    /// Those whose nodes are being replaced, so that nobody has to look for them.
+    /// Clusters whose nodes are being replaced, cached.
     pub rolling: BTreeSet<ClusterId>,
     pub scopes: BTreeMap<Scope, ScopeState>,
     /// Names of projects, where they are known.
@@ -259,7 +259,7 @@ mod tests {
     use crate::domain::rotation::Phase;
 
     #[test]
-    fn api_19_a_name_is_told_with_what_sets_it_apart_from_others() {
+    fn api_19_a_label_names_what_distinguishes_the_cluster() {
         let mut fleet = Fleet::new(1);
         fleet.projects.insert(ProjectId::new("p-2"), "payments".to_owned());
         let at = Now { wall: now(), monotonic: Duration::ZERO };

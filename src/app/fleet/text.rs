@@ -30,7 +30,7 @@ texts! {
     access_expires(duration) = "expires in {duration}";
     access_without_expiry(kind) = "{kind}, never expires";
     BREAKS_ON_COMPLETE = "BREAKS on complete";
-    ACCESS_UNKNOWN = "cannot be told";
+    ACCESS_UNKNOWN = "unknown";
     NO_ACCESS = "none issued by skeys";
     retry_after(time) = "SKE allows the next request at {time}";
     RETRYING = "retrying";

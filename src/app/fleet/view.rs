@@ -24,7 +24,7 @@ pub struct FleetView {
     /// Whether the preview is shown where there is width for it.
     pub preview: bool,
     pub cursor: Option<ClusterId>,
-    /// Whether somebody put the cursor there; before that it stays on top while lists arrive.
+    /// Whether the user moved the cursor; until then it stays on top while lists arrive.
     pub cursor_moved: bool,
     /// First row on screen.
     pub offset: usize,
@@ -99,7 +99,7 @@ impl FleetView {
         self.shown.iter().position(|id| id == cursor)
     }
 
-    /// Makes counts and shown rows anew: data changed. `rank_names` comes before.
+    /// Recomputes counts and shown rows after data changed. Call `rank_names` first.
     pub fn arrange(&mut self, source: RowSource<'_>, page: usize) {
         self.outdated = false;
         self.counts = Counts::default();
@@ -109,7 +109,7 @@ impl FleetView {
         self.select(source, page);
     }
 
-    /// Makes the shown rows anew and keeps the cursor on its cluster: filter, order or marks changed.
+    /// Recomputes the shown rows after filter, order or marks changed, and keeps the cursor on its cluster.
     pub fn select(&mut self, source: RowSource<'_>, page: usize) {
         let row = self.cursor_row();
         self.shown = self.ordered(source);

@@ -73,7 +73,7 @@ pub const BINDINGS: &[Binding] = bindings! {
     "preview", Command::Preview, &[Fleet], ["p"], "preview", None, "show or hide the preview";
     "activity", Command::Activity, ON_CLUSTER, ["A"], "activity", Some(75), "show the activity log";
     "wake-up", Command::WakeUp, ON_CLUSTER, ["W"], "wake up", Some(25), "wake up a hibernated cluster";
-    "reconcile", Command::Reconcile, ON_CLUSTER, ["C"], "reconcile", None, "request a reconcile of the cluster";
+    "reconcile", Command::Reconcile, ON_CLUSTER, ["C"], "reconcile", None, "reconcile the cluster with its configuration";
     "watch", Command::Watch, ON_CLUSTER, ["w"], "watch", Some(65),
         "turn notifications about this cluster on or off: bell, desktop, window title";
     "events", Command::Events, &[Cluster], ["e"], "details", Some(46),
@@ -102,7 +102,7 @@ pub const BINDINGS: &[Binding] = bindings! {
     "accept", Command::Open, &[KeyContext::Filter], ["enter"], "apply", Some(10), "apply the filter";
     "quit", Command::Quit, &[Fleet, Cluster, Activity, Menu, Help], ["q"], "quit", None, "go back; in the fleet: quit";
     "interrupt", Command::Interrupt, &KeyContext::ALL, ["ctrl-c"], "quit", None,
-        "quit; asks first while a request is under way";
+        "quit; asks first while a request is pending";
     "redraw", Command::Redraw, &KeyContext::ALL, ["ctrl-l"], "redraw", None, "redraw the screen";
     "suspend", Command::Suspend, &KeyContext::ALL, ["ctrl-z"], "suspend", None, "suspend; fg resumes";
 };

@@ -1,4 +1,4 @@
-//! What a key asks for, and where keys are looked up.
+//! Commands, and the contexts in which keys are bound to them.
 
 /// What a key asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,7 +37,7 @@ pub enum Command {
     Preview,
     WakeUp,
     Reconcile,
-    /// Be told of the cluster, or no longer.
+    /// Turn notifications about the cluster on or off.
     Watch,
     /// All events of the node under the cursor, or its summary.
     Events,
@@ -54,7 +54,7 @@ impl Command {
     }
 }
 
-/// Where keys are looked up.
+/// Where a key is bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyContext {
     Fleet,

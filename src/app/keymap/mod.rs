@@ -29,7 +29,7 @@ impl Keymap {
         let mut problems: Vec<String> = changes
             .keys()
             .filter(|id| !BINDINGS.iter().any(|binding| binding.id == id.as_str()))
-            .map(|id| format!("keys.{id}: there is no such command"))
+            .map(|id| format!("keys.{id}: unknown command"))
             .collect();
         let mut map = Self { by_key: BTreeMap::new(), keys: BTreeMap::new() };
         for binding in BINDINGS {
@@ -44,7 +44,7 @@ impl Keymap {
                 for context in binding.contexts {
                     if let Some(other) = map.by_key.insert((*context, key.clone()), binding) {
                         problems.push(format!(
-                            "key {key} means both {} and {} in {}",
+                            "key {key} is bound to both {} and {} in {}",
                             other.id,
                             binding.id,
                             context.title()
@@ -93,12 +93,12 @@ mod tests {
     use crate::app::keymap::{BINDINGS, Command, KeyContext, Keymap};
 
     #[test]
-    fn no_key_means_two_things_in_one_place() {
+    fn no_key_is_bound_twice_in_one_context() {
         assert!(Keymap::new(&BTreeMap::new()).is_ok());
     }
 
     #[test]
-    fn ids_are_unique_and_every_binding_has_words() {
+    fn ids_are_unique_and_every_binding_has_a_description() {
         let mut ids: Vec<_> = BINDINGS.iter().map(|binding| binding.id).collect();
         ids.sort_unstable();
         ids.dedup();

@@ -27,7 +27,7 @@ pub struct Delivery {
     pub dialog: DialogId,
 }
 
-/// SKE answered, or did not. What it issued is kept until it is saved or dropped, whoever waits for it.
+/// Takes in the answer of SKE. An issued kubeconfig is held until it is saved or discarded.
 pub fn issued(
     kubeconfig: &mut KubeconfigState,
     fleet: &Fleet,
@@ -97,14 +97,14 @@ pub fn deliver(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateC
     let sent = match (form.target(), &form.destination.route) {
         (Some(file), _) => {
             let plan = form.plan();
-            let told = plan.is_some_and(|plan| plan.whose.names_another());
+            let is_shown = plan.is_some_and(|plan| plan.owner.names_another());
             Ok(Request::Save {
                 file,
                 options: MergeOptions {
                     context,
                     make_current: form.make_current,
                     replace: form.replace,
-                    replace_another: form.replace && told,
+                    replace_another: form.replace && is_shown,
                 },
                 fingerprint: plan.and_then(|plan| plan.fingerprint.clone()),
                 fresh,
@@ -136,7 +136,7 @@ pub fn delivered(
     fleet: &Fleet,
     (brought_by, dialog): (RequestId, DialogId),
     place: KubeconfigLocation,
-    said: Option<String>,
+    copied: Option<String>,
     notes: Vec<String>,
     cx: &mut UpdateContext<'_>,
 ) {
@@ -147,9 +147,9 @@ pub fn delivered(
     let (cluster, expires) = (&held.request.cluster, held.issued.expires);
     let label = fleet.label(&cluster.id);
     let is_stdout = place == KubeconfigLocation::Stdout;
-    let words = if is_stdout { text::STDOUT_AFTER_EXIT.to_owned() } else { place.words() };
-    let mut text =
-        said.map_or_else(|| text::delivered(&label, &words), |said| text::copied(&said, &label));
+    let destination = if is_stdout { text::STDOUT_AFTER_EXIT.to_owned() } else { place.words() };
+    let mut text = copied
+        .map_or_else(|| text::delivered(&label, &destination), |how| text::copied(&how, &label));
     if let Some(at) = expires {
         text.push_str(&text::expiring_at(cx.shared.zone().full(at)));
     }
@@ -161,7 +161,8 @@ pub fn delivered(
         text.push_str(&note);
     }
     cx.toast(text);
-    let record = cx.record(Some(&cluster.id), "save", Outcome::Done, text::log_delivered(&words));
+    let record =
+        cx.record(Some(&cluster.id), "save", Outcome::Done, text::log_delivered(&destination));
     cx.journal(record.about(brought_by, None));
     cx.raise(Event::KubeconfigDelivered(Box::new(Access {
         cluster: cluster.id.clone(),

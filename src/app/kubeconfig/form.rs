@@ -32,7 +32,7 @@ pub struct KubeconfigForm {
     pub make_current: bool,
     pub focus: KubeconfigField,
     pub plan: PlanState,
-    /// The last look at the file.
+    /// The last check of the file.
     pub plan_request: RequestId,
     pub stage: KubeconfigFormStage,
     /// What was issued and is not saved yet, and the request that brought it.
@@ -66,7 +66,7 @@ pub enum KubeconfigField {
 /// What is known about the file to be written.
 #[derive(Debug, Clone)]
 pub enum PlanState {
-    Looking,
+    Checking,
     Ready(Box<Plan>),
     /// It cannot be written, and why.
     Impossible(Failure),
@@ -89,7 +89,7 @@ pub enum KubeconfigFormStage {
 /// Questions of the form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FormQuestion {
-    /// Issuing switches static tokens off for ever.
+    /// Issuing permanently disables static tokens.
     OneWay,
     /// Entries of that name exist.
     NameConflict(NameConflict),
@@ -104,7 +104,7 @@ pub struct NameConflict {
     /// The entries, or the file, in words.
     pub names: Vec<String>,
     /// Which cluster they belong to.
-    pub whose: EntryOwner,
+    pub owner: EntryOwner,
     /// Another name that is free, as far as can be seen.
     pub other: Option<String>,
 }
@@ -153,11 +153,11 @@ impl KubeconfigForm {
         self.destination.target(self.path.value())
     }
 
-    /// What the file looks like, once it was looked at.
+    /// The plan, once the destination is checked.
     pub fn plan(&self) -> Option<&Plan> {
         match &self.plan {
             PlanState::Ready(plan) => Some(plan),
-            PlanState::Looking | PlanState::Impossible(_) => None,
+            PlanState::Checking | PlanState::Impossible(_) => None,
         }
     }
 
@@ -190,7 +190,7 @@ impl KubeconfigForm {
         }
         match &self.plan {
             PlanState::Impossible(failure) => Some(failure.to_string()),
-            PlanState::Looking => Some(text::CHECKING_DESTINATION.to_owned()),
+            PlanState::Checking => Some(text::CHECKING_DESTINATION.to_owned()),
             PlanState::Ready(_) => None,
         }
     }

@@ -62,7 +62,7 @@ pub fn free_name(
     let longest = candidates.last().cloned().unwrap_or_default();
     candidates.extend((2..100).map(|number| format!("{longest}-{number}")));
     if form.destination.has_path() {
-        // Whether a file is there is not known before it is looked at: the next one after the present one.
+        // Whether a file exists is unknown until it is checked: the name after the present one.
         let is_present = |name: &String| form.path.value().trim() == file_of(settings, name);
         let at = candidates.iter().position(is_present);
         return candidates.into_iter().nth(at.map_or(0, |at| at + 1));

@@ -45,7 +45,7 @@ texts! {
     TITLE = "New kubeconfig";
     KIND_ADMIN = "cluster-admin; expires automatically";
     KIND_LOGIN = "the stackit CLI signs in on each use; contains no secret";
-    KIND_IDP = "signs in through the identity provider; grants no rights by itself";
+    KIND_IDP = "signs in through the identity provider; grants no permissions on its own";
     preset_hint(keys) = "   {keys} preset";
     issued_until(time) = "issued; expires {time}";
     valid_until(time) = "expires {time} at the latest";
@@ -60,7 +60,7 @@ texts! {
     MAKE_CURRENT_SHORT = "make it current";
     NO_FILE = "no file is written";
     COPIES_REMAIN = "admin credential: clipboard managers and scrollback may keep copies";
-    IDP_OFF = "SKE reports IDP access as disabled for this cluster; it may refuse";
+    IDP_OFF = "SKE reports IDP access as disabled for this cluster; SKE may refuse";
     HIBERNATED = "the cluster is hibernated: the kubeconfig works after wake-up";
     creates(file) = "Creates {file} (mode 0600)";
     changes(file, mode) = "{file}, mode {mode}; a backup is kept";
@@ -72,7 +72,7 @@ texts! {
     ISSUED_UNSAVED = "The kubeconfig is issued but not saved yet.";
     requesting(age) = "requesting from SKE …{age}";
     SAVING = "saving …";
-    ISSUED_KEPT = "The kubeconfig is issued and kept; choose a destination.";
+    ISSUED_KEPT = "The kubeconfig is issued and held in memory; choose a destination.";
     another_name(name) = " Another name: {name}.";
     ask_replace(owner, names, other) = "Already exists{owner}: {names}. Replace?{other}";
     ASK_CLOSE = "The form has changes. Close it?";

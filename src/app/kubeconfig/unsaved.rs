@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use crate::app::message::IssuedKubeconfig;
 use crate::app::requests::KubeconfigRequest;
 
-/// A granted end that is earlier than asked by more than this is said.
+/// An expiry that is earlier than requested by more than this is reported.
 const CLAMP_TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
 
 /// A kubeconfig that was issued and is nowhere yet.

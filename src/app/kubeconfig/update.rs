@@ -63,7 +63,7 @@ pub fn open(
         context: Input::new(name),
         make_current: settings.make_current,
         focus,
-        plan: PlanState::Looking,
+        plan: PlanState::Checking,
         plan_request: RequestId::default(),
         stage: KubeconfigFormStage::Editing,
         issued,
@@ -91,10 +91,10 @@ fn plan(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
         known: form.known(),
     };
     form.plan_request = cx.request(RequestOwner::Plan(form.id), plan);
-    form.plan = PlanState::Looking;
+    form.plan = PlanState::Checking;
 }
 
-/// The file was looked at.
+/// Takes in the plan.
 pub fn planned(
     form: &mut KubeconfigForm,
     fleet: &Fleet,
@@ -105,21 +105,21 @@ pub fn planned(
         Err(failure) => PlanState::Impossible(failure),
         Ok(mut plan) => {
             if let Some(owner) = remembered_owner(form, fleet, credentials, &plan) {
-                plan.whose = owner;
+                plan.owner = owner;
             }
             PlanState::Ready(plan)
         }
     }
 }
 
-/// Where no address tells for sure, this program may remember what it put there.
+/// The owner by what skeys saved there, if no address identifies it.
 fn remembered_owner(
     form: &KubeconfigForm,
     fleet: &Fleet,
     credentials: &Credentials,
     plan: &Plan,
 ) -> Option<EntryOwner> {
-    if matches!(plan.whose, EntryOwner::This | EntryOwner::Another(_)) || plan.taken.is_empty() {
+    if matches!(plan.owner, EntryOwner::This | EntryOwner::Another(_)) || plan.taken.is_empty() {
         return None;
     }
     let place = KubeconfigLocation::File {
@@ -141,7 +141,7 @@ fn ask_about_conflict(form: &mut KubeconfigForm, fleet: &Fleet, cx: &UpdateConte
     let Some(plan) = form.plan() else { return };
     let conflict = NameConflict {
         names: plan.taken.clone(),
-        whose: plan.whose.clone(),
+        owner: plan.owner.clone(),
         other: free_name(fleet, &cx.shared.settings, form, plan),
     };
     form.ask(FormQuestion::NameConflict(conflict), cx.shared.guard());

@@ -96,7 +96,7 @@ mod tests {
     use crate::domain::rotation::Phase;
 
     #[test]
-    fn host_09_what_is_copied_as_a_command_runs_nothing_of_a_clusters_name() {
+    fn host_09_copied_commands_quote_cluster_names() {
         for (name, context, segment) in [
             ("shop;touch x;#", "--context 'shop;touch x;#' ", "clusters/shop%3Btouch%20x%3B%23/"),
             ("a$(touch x)", "--context 'a$(touch x)' ", "clusters/a%24%28touch%20x%29/"),

@@ -1,4 +1,4 @@
-//! The commands that can be looked for by name.
+//! The command palette.
 
 use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext};
 
@@ -16,7 +16,7 @@ pub fn commands(context: KeyContext, query: &str) -> Vec<&'static Binding> {
         .collect()
 }
 
-/// Whether a command is looked for by its name: one does not move about that way, nor open the palette from within.
+/// Whether the palette lists a command: all but navigation and the palette itself.
 fn is_named(command: Command) -> bool {
     !matches!(
         command,

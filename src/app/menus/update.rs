@@ -16,7 +16,7 @@ use crate::app::menus::palette::commands;
 use crate::app::menus::state::{Menu, MenuItems, optional_columns};
 use crate::app::motion::moved;
 
-/// A key while a list is open. `below`: where the keys of the screen under it are looked up.
+/// A key while a menu is open. `below`: the key context of the screen behind it.
 pub fn key(
     menu: &mut Option<Menu>,
     view: &mut FleetView,

@@ -1,4 +1,4 @@
-//! Blockers in words, the same for dashboard, headless output and notifications.
+//! The texts about blockers, the same for dashboard, headless output and notifications.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,8 @@ use crate::app::texts::texts;
 use crate::domain::cluster::ReportedError;
 use crate::domain::kubectl::Kubectl;
 use crate::domain::roll::blocker::cause::{
-    FullPool, NameSample, NodeResource, ObjectName, PdbBlock, PdbFix, PdbStatus, VolumeBinding,
+    EvictionBlock, FullPool, MissingReplica, NameSample, NodeResource, ObjectName, PdbBlock,
+    PdbFix, PdbStatus, VolumeBinding,
 };
 use crate::domain::roll::blocker::{Blocker, BlockerCause};
 use crate::domain::roll::classify::JoiningReason;
@@ -21,137 +22,174 @@ texts! {
     and_more(count) = " and {count} more";
     of_owner(kind, name) = " of {kind} {name}";
 
-    pdb_misconfigured(pdb) = "PodDisruptionBudget {pdb} never lets a pod go";
-    pdb_exhausted(pdb) = "PodDisruptionBudget {pdb} allows 0";
+    pdb_misconfigured(pdb) = "PodDisruptionBudget {pdb} allows no evictions";
+    pdb_exhausted(pdb) = "PodDisruptionBudget {pdb} allows no evictions now";
     pdb_why(node, lasts, pods, pdb, status) =
-        "{node} waits {lasts}: pod {pods} may not be evicted, PodDisruptionBudget {pdb} {status}.";
-    pdb_status(desired, healthy) = "allows 0 (needs {desired} healthy, has {healthy})";
+        "{node} has been blocked for {lasts}: pod {pods} cannot be evicted; PDB {pdb} {status}.";
+    pdb_status(desired, healthy) = "allows no evictions (needs {desired} healthy, has {healthy})";
     pdb_status_of(desired, healthy, expected) =
-        "allows 0 (needs {desired} healthy, has {healthy} of {expected})";
-    PDB_NOT_OBSERVED = "was changed and is not computed anew yet";
-    replica_unscheduled(pod, message) = " Replica {pod} finds no node{message}.";
-    pdb_relax_rule(rule) = "It moves only when the budget is loosened: {rule} lets no pod go.";
-    PDB_RELAX = "It moves only when the budget is loosened.";
-    PDB_ADD_ONE =
-        "It moves when the workload has one more ready replica, or the budget is loosened.";
-    pdb_add(count) =
-        "It moves when the workload has {count} more ready replicas, or the budget is loosened.";
-    PDB_AWAIT_ONE = "It moves when one more replica is ready.";
-    pdb_await(count) = "It moves when {count} more replicas are ready.";
-    PDB_BY_HAND =
-        "Deleting the pod goes past the budget and leaves one fewer until another is ready.";
+        "allows no evictions (needs {desired} healthy, has {healthy} of {expected})";
+    PDB_NOT_OBSERVED = "changed and its status is not updated yet";
+    replica_unscheduled(pod, message) = " Replica {pod} cannot be scheduled{message}.";
+    replica_not_starting(pod, message) = " Replica {pod} does not start{message}.";
+    replica_rejected(service) =
+        " The API server rejects new pods of the namespace: webhook service {service} has no endpoints.";
+    PODS_UNREADY = " These pods are not ready.";
+    pods_unready(reason) = " These pods are not ready ({reason}).";
+    PDB_NOT_COMPUTED = "has no computed status";
+    PDB_UNMANAGED = "counts no pods; its pods have no controller";
+    pdb_not_computed(message) = "To unblock: fix or delete the PDB; its controller reports: {message}.";
+    PDB_UNMANAGED_FIX = "To unblock: delete the PDB, or run its pods by a controller.";
+    PDB_REPAIR_ONE = "To unblock: repair or delete one pod that is not ready, or relax the PDB. More replicas do not help: maxUnavailable applies to them, too.";
+    pdb_repair(count) = "To unblock: repair or delete {count} pods that are not ready, or relax the PDB. More replicas do not help: maxUnavailable applies to them, too.";
+    PDB_ALLOW_UNREADY = "With unhealthyPodEvictionPolicy AlwaysAllow the PDB does not block pods that are not ready. Deleting such a pod costs no ready replica.";
+    pdb_relax_rule(rule) = "To unblock: relax the PDB; {rule} allows no evictions.";
+    PDB_RELAX = "To unblock: relax the PDB.";
+    PDB_ADD_ONE = "To unblock: add one ready replica, or relax the PDB.";
+    pdb_add(count) = "To unblock: add {count} ready replicas, or relax the PDB.";
+    PDB_AWAIT_ONE = "Unblocks when one more replica is ready.";
+    pdb_await(count) = "Unblocks when {count} more replicas are ready.";
+    PDB_DELETE_POD = "Deleting the pod bypasses the PDB; one replica fewer until it is replaced.";
 
-    several_pdbs(pods, count) = "pod {pods} is under {count} PodDisruptionBudgets";
-    several_pdbs_why(brief, pdbs) = "{brief} ({pdbs}); such a pod cannot be evicted.";
-    SEVERAL_PDBS_FIX = "It moves when only one of them covers the pod.";
+    several_pdbs(pods, count) = "pod {pods} is covered by {count} PodDisruptionBudgets";
+    several_pdbs_why(brief, pdbs) = "{brief} ({pdbs}) and cannot be evicted.";
+    SEVERAL_PDBS_FIX = "To unblock: change the PDBs so that only one covers the pod.";
 
     PREPARING_TOO_LONG = "PREPARING for more than 12h and unhealthy";
     preparing_too_long_why(lasts) =
-        "PREPARING for {lasts} and unhealthy: the platform may have stopped trying.";
-    PREPARING_TOO_LONG_FIX =
-        "Ask SKE to reconcile the cluster; that likely makes the platform try again.";
+        "PREPARING for {lasts} and unhealthy: the platform may have stopped retrying.";
+    PREPARING_TOO_LONG_FIX = "Reconcile the cluster; the platform then likely retries.";
 
     webhook(service) = "webhook service {service} has no endpoints";
     webhook_refuses(service, lasts, configurations, resources) =
-        "Service {service} has had no endpoints for {lasts}, and must be asked ({configurations}): the API server refuses {resources} meanwhile, and new nodes may not join.";
+        "Service {service} has had no endpoints for {lasts}; required by {configurations} (failurePolicy Fail). The API server rejects {resources}, and new nodes may not join.";
     webhook_may_refuse(service, lasts, configurations, resources) =
-        "Service {service} has had no endpoints for {lasts}, and must be asked ({configurations}): the API server may refuse {resources} meanwhile; whether the webhook is asked cannot be judged from here.";
+        "Service {service} has had no endpoints for {lasts}; required by {configurations} (failurePolicy Fail). The API server may reject {resources}; whether the webhook applies is unknown.";
     WEBHOOK_FIX =
-        "It moves when a pod of the service is ready. Where that pod itself is refused, or nobody needs the webhook any more, its configuration has to go, or to ignore failures (failurePolicy).";
+        "Unblocks when a pod of the service is ready. If the webhook rejects that pod, or is no longer needed: delete its configuration, or set failurePolicy Ignore.";
     NODES = "nodes";
     NODE_CERTIFICATES = "node certificates";
     NODE_LEASES = "node leases";
     SYSTEM_LEASES = "leases in kube-system";
     SYSTEM_PODS = "pods in kube-system";
 
-    no_new_node(place) = "no new node comes in {place}";
-    no_new_node_why(place, lasts, left) = "{place} waits {lasts}: {left} and no new one comes.";
-    NODE_MISSING = "node is missing";
-    NODES_MISSING = "nodes are missing";
-    OLD_NODE_LEFT = "old node is left";
-    OLD_NODES_LEFT = "old nodes are left";
-    NO_NEW_NODE_FIX = "It moves when a new machine can be made there.";
+    no_new_node(place) = "no new node for {place}";
+    no_new_node_why(place, lasts, left) = "{place}: no new node for {lasts}; {left}.";
+    NODE_MISSING = "node missing";
+    NODES_MISSING = "nodes missing";
+    OLD_NODE_LEFT = "old node left";
+    OLD_NODES_LEFT = "old nodes left";
+    NO_NEW_NODE_FIX = "Unblocks when a new machine can be created.";
 
     reported(code) = "SKE reports {code}";
     reported_why(code, message) = "SKE reports {code}: {message}.";
-    REPORTED_FIX = "Look at what SKE says.";
-    REPORTED_PDB_FIX =
-        "It moves when the PodDisruptionBudget lets a pod go: one more replica, or a looser budget.";
+    REPORTED_FIX = "See the SKE error message.";
+    REPORTED_PDB_FIX = "To unblock: add one ready replica, or relax the PDB.";
     NO_VALID_HOST_FIX =
-        "It moves when there is room for this machine type in this zone; another type or zone may have it.";
-    NO_ADDRESSES_FIX = "It moves when addresses of the network become free.";
-    QUOTA_FIX = "It moves when the project's quota allows another machine.";
-    NO_MACHINE_TYPE_FIX = "It moves when the pool gets a machine type that exists.";
+        "Unblocks when the zone has capacity for this machine type; another type or zone may have it.";
+    NO_ADDRESSES_FIX = "Unblocks when the network has free IP addresses.";
+    QUOTA_FIX = "Unblocks when the project quota allows another machine.";
+    NO_MACHINE_TYPE_FIX = "To unblock: change the pool's machine type to one that exists.";
 
-    hung_pod(pod) = "pod {pod} hangs in its deletion";
-    hung_pod_why(pods, lasts, finalizers) = "pod {pods} should have been gone {lasts} ago{finalizers}.";
-    held_by_finalizers(names) = ", held by {names}";
-    HUNG_POD_FIX = "It moves when its node confirms that its containers and mounts are gone.";
-    FINALIZER_FIX = "It moves when the owner of the finalizer takes it off.";
+    terminating_pod(pod) = "pod {pod} is stuck in Terminating";
+    terminating_pod_why(pods, lasts, finalizers) =
+        "pod {pods} should have been deleted {lasts} ago{finalizers}.";
+    with_finalizers(names) = "; finalizers: {names}";
+    TERMINATING_POD_FIX = "Unblocks when the kubelet confirms that containers and mounts are gone.";
+    FINALIZER_FIX = "Unblocks when the owner of the finalizer removes it.";
     LAST_RESORT =
-        "As a last resort, deleting the Node object makes the platform remove and replace the machine; its pods go without a drain.";
+        "Last resort: delete the Node object; the platform then removes and replaces the machine without a drain.";
+
+    grace_period(pod) = "pod {pod} has a long termination grace period";
+    grace_period_why(pods, lasts, left) =
+        "pod {pods} has been terminating for {lasts} and may take another {left}, its grace period.";
+    grace_period_limit(time) = " The drain is forced in {time} (Gardener default 2h).";
+    GRACE_PERIOD_FORCED = " The drain is past 2h, the Gardener default.";
+    GRACE_PERIOD_FIX =
+        "Unblocks when the pod exits. To speed up: stop what it waits for, or delete the pod with a shorter grace period.";
+
+    eviction_webhook(pod) = "webhooks may deny the eviction of pod {pod}";
+    eviction_webhook_why(node, lasts, pods, configurations) =
+        "{node} has been draining for {lasts}: no PDB blocks pod {pods}, but it is not evicted. Called for evictions: {configurations}.";
+    eviction_webhook_dead(service) = " Service {service} has no endpoints.";
+    eviction_denied(message) = " Latest event: {message}.";
+    EVICTION_WEBHOOK_FIX =
+        "To unblock: fix the webhook, or remove pods/eviction from its rules.";
+
+    PRESERVED_NODE = "failed machine is preserved";
+    preserved_node_why(node, lasts, reason) =
+        "{node} has not been ready for {lasts}{reason}; it is preserved, so the platform does not replace it.";
+    PRESERVED_NODE_FIX =
+        "To unblock: remove the annotation node.machine.sapcloud.io/preserve from the node.";
+    OLD_NODE_NOT_READY = "old node is not ready";
+    old_node_not_ready_why(node, lasts, reason) =
+        "{node} has not been ready for {lasts}{reason}; its pods cannot confirm that they have ended.";
 
     volume(name) = "volume {name} does not detach";
     volume_why(brief, lasts, message) = "{brief}{lasts}{message}.";
-    FROM_GONE_NODE = " from a node that is gone";
-    since_lasting(lasts) = ", since {lasts}";
-    VOLUME_FIX = "It moves when the volume is detached; pods that use it elsewhere wait as well.";
+    FROM_REMOVED_NODE = " from a removed node";
+    volume_lasting(lasts) = " (for {lasts})";
+    VOLUME_FIX = "Unblocks when the volume is detached; pods on other nodes that use it wait, too.";
 
-    NODE_NOT_CONFIGURED = "the new node has not applied its configuration";
+    NODE_NOT_CONFIGURED = "new node has not applied its configuration";
     node_not_configured_why(node, lasts) = "{node} has not applied its pool's configuration for {lasts}";
     NODE_NOT_CONFIGURED_FIX =
-        "It moves when the node has applied it; the node does that by itself.";
-    NODE_NOT_READY = "the new node is not ready";
-    node_not_ready_why(node, lasts) = "{node} is not ready for {lasts}";
+        "Unblocks when the node has applied its configuration; no action is needed.";
+    NODE_NOT_READY = "new node is not ready";
+    node_not_ready_why(node, lasts) = "{node} has not been ready for {lasts}";
     SYSTEM_PODS_NOT_READY = ": its system pods are not ready";
     NODE_NOT_READY_FIX =
-        "It moves when the node is ready; the platform replaces a machine that stays away.";
+        "Unblocks when the node is ready; the platform replaces a machine that stays not ready.";
 
-    unschedulable(pods) = "pod {pods} finds no node";
-    unschedulable_why(brief, lasts, message, volume) = "{brief}, for {lasts}{message}.{volume}";
-    bound_to_node(volume) = " Its volume {volume} stays on one node.";
+    unschedulable(pods) = "pod {pods} cannot be scheduled";
+    unschedulable_why(brief, lasts, message, volume) =
+        "{brief}, pending for {lasts}{message}.{volume}";
+    bound_to_node(volume) = " Its volume {volume} is bound to one node.";
     bound_to_zones(volume, zones) = " Its volume {volume} is bound to {zones}.";
-    BOUND_TO_NODE_FIX = "It moves when that node is back, or the pod gets another volume.";
-    bound_to_zones_fix(zones) = "It moves when a node in {zones} has room for it.";
-    UNSCHEDULABLE_FIX = "It moves when a node has room for it.";
+    BOUND_TO_NODE_FIX = "Unblocks when that node is back, or the pod gets another volume.";
+    bound_to_zones_fix(zones) = "Unblocks when a node in {zones} has room for the pod.";
+    UNSCHEDULABLE_FIX = "Unblocks when a node has room for the pod.";
 
-    unreadable_pdb(pdb) = "PodDisruptionBudget {pdb} cannot be judged";
-    unreadable_pdb_why(brief, reason, node) = "{brief} ({reason}); it may hold pods on {node}.";
-    UNREADABLE_PDB_FIX = "Look at it by hand.";
+    unreadable_pdb(pdb) = "PodDisruptionBudget {pdb} cannot be evaluated";
+    unreadable_pdb_why(brief, reason, node) = "{brief} ({reason}); it may block pods on {node}.";
+    UNREADABLE_PDB_FIX = "Check the PDB with kubectl.";
 
-    BARE_POD = "pod does not come back";
-    BARE_PODS = "pods do not come back";
-    bare_pods_why(brief, pods) = "{brief}, nothing controls them: {pods}.";
-    BARE_PODS_FIX = "Make them anew elsewhere, if they are needed.";
+    pdb_ahead(pdb) = "PodDisruptionBudget {pdb} will block a drain";
+    pdb_ahead_why(pdb, pods) =
+        "PodDisruptionBudget {pdb} allows no evictions; it covers pod {pods} on old nodes and will block their drain.";
+    BARE_POD = "pod is not recreated";
+    BARE_PODS = "pods are not recreated";
+    bare_pods_why(brief, pods) = "{brief} (no controller): {pods}.";
+    BARE_PODS_FIX = "Recreate them on another node, if needed.";
     LOCAL_DATA_POD = "pod loses local data";
     LOCAL_DATA_PODS = "pods lose local data";
     local_data_why(brief, pods) = "{brief} (emptyDir or hostPath): {pods}.";
-    LOCAL_DATA_FIX = "Copy it before the pods go, if it is needed.";
-    local_volume(volume) = "volume {volume} stays on its node";
+    LOCAL_DATA_FIX = "Copy the data before the drain, if needed.";
+    local_volume(volume) = "volume {volume} is bound to its node";
     local_volume_why(pod, node, volume) =
-        "pod {pod} on {node} uses volume {volume}, which stays on its node; the pod cannot start elsewhere with it.";
-    LOCAL_VOLUME_FIX = "Copy the data to a volume that can follow the pod.";
+        "pod {pod} uses volume {volume}, which is bound to {node}; the pod cannot start elsewhere with it.";
+    LOCAL_VOLUME_FIX = "Copy the data to a volume that is not bound to a node.";
 
     pool_at_maximum(pool, maximum) = "pool {pool} is at its maximum of {maximum}";
     pool_at_maximum_in(pool, zones) = "pool {pool} is at its maximum in {zones}";
     zone_maximum(zone, maximum) = "{zone} ({maximum})";
-    at_maximum_why(brief) = "{brief}; the autoscaler adds no node there for pods that find none.";
-    AT_MAXIMUM_FIX = "It moves when a pool may have more nodes, or pods need less.";
+    at_maximum_why(brief) = "{brief}; the autoscaler adds no node there for unschedulable pods.";
+    AT_MAXIMUM_FIX = "To unblock: raise a pool's maximum, or lower the pods' requests.";
 
-    HIBERNATION = "hibernation is scheduled before the nodes are done";
+    HIBERNATION = "hibernation is scheduled before the rollout ends";
     hibernation_refused(left) =
-        "Hibernation is scheduled in {left}, before the nodes are done; the platform's rules refuse it while a rotation runs, what SKE does then is not known.";
+        "Hibernation is scheduled in {left}, before the rollout ends. The platform's rules forbid it during a rotation; what SKE does then is unknown.";
     hibernation_meanwhile(left) =
-        "Hibernation is scheduled in {left}, before the nodes are done; the cluster would fall asleep in the middle of this roll.";
+        "Hibernation is scheduled in {left}, before the rollout ends; the cluster would hibernate during this rollout.";
     HIBERNATION_REFUSED_FIX =
-        "If it is refused, the cluster stays awake; sleep it by hand later, if it should.";
-    HIBERNATION_FIX = "Move the schedule, if the roll should be done before.";
+        "If hibernation is refused, the cluster keeps running; hibernate it later.";
+    HIBERNATION_FIX = "Postpone the schedule, if the rollout should end first.";
     MAINTENANCE_OPEN = "the maintenance window is open";
-    MAINTENANCE_OPENS = "the maintenance window opens before the nodes are done";
-    maintenance_open_why(brief) = "{brief}; an update made in it may replace nodes once more.";
+    MAINTENANCE_OPENS = "the maintenance window opens before the rollout ends";
+    maintenance_open_why(brief) = "{brief}; an update in it may replace nodes again.";
     maintenance_opens_why(left) =
-        "The maintenance window opens in {left}, before the nodes are done; an update made in it may replace nodes once more.";
-    MAINTENANCE_FIX = "Nothing to do, unless an update is due.";
+        "The maintenance window opens in {left}, before the rollout ends; an update in it may replace nodes again.";
+    MAINTENANCE_FIX = "No action needed, unless an update is due.";
 }
 
 const MISCONFIGURED_PDB: &str = "SKE_NODE_MISCONFIGURED_PDB";
@@ -166,7 +204,11 @@ pub fn brief(blocker: &Blocker) -> String {
         BlockerCause::Webhook(block) => webhook(&block.service),
         BlockerCause::NoNewNode { .. } => no_new_node(place(blocker.place.as_ref())),
         BlockerCause::Reported(problem) => reported(clean(&problem.code)),
-        BlockerCause::HungPods { pods, .. } => hung_pod(first(pods)),
+        BlockerCause::HungPods { pods, .. } => terminating_pod(first(pods)),
+        BlockerCause::GracePeriod { pods, .. } => grace_period(first(pods)),
+        BlockerCause::EvictionWebhook(block) => eviction_webhook(first(&block.pods)),
+        BlockerCause::PreservedNode { .. } => PRESERVED_NODE.to_owned(),
+        BlockerCause::OldNodeNotReady { .. } => OLD_NODE_NOT_READY.to_owned(),
         BlockerCause::Volume { volume: name, .. } => volume(clean(name)),
         BlockerCause::NodeNotReady { why: Some(JoiningReason::Configuring), .. } => {
             NODE_NOT_CONFIGURED.to_owned()
@@ -177,6 +219,7 @@ pub fn brief(blocker: &Blocker) -> String {
             let of = of.map(|owner| of_owner(clean(&owner.kind), clean(&owner.name)));
             unschedulable(format!("{}{}", first_and_more(pods), of.unwrap_or_default()))
         }
+        BlockerCause::PdbAhead { budget, .. } => pdb_ahead(budget),
         BlockerCause::UnreadablePdb { budget, .. } => unreadable_pdb(budget),
         BlockerCause::BarePods(pods) => plural(pods.count, BARE_POD, BARE_PODS),
         BlockerCause::LocalData(pods) => plural(pods.count, LOCAL_DATA_POD, LOCAL_DATA_PODS),
@@ -193,13 +236,7 @@ pub fn why(blocker: &Blocker, now: Timestamp) -> String {
     let node = blocker.node.as_ref().map(|node| node.short.as_str()).unwrap_or_default();
     let lasts = blocker.since.map(|began| lasting(began, now)).unwrap_or_default();
     match &blocker.cause {
-        BlockerCause::Pdb(block) => {
-            let unscheduled = block.unscheduled.as_ref();
-            let unscheduled =
-                unscheduled.map(|(pod, text)| replica_unscheduled(pod, message(text)));
-            pdb_why(node, lasts, first_and_more(&block.pods), &block.budget, pdb_figures(block))
-                + &unscheduled.unwrap_or_default()
-        }
+        BlockerCause::Pdb(block) => pdb_reason(block, node, &lasts),
         BlockerCause::SeveralPdbs { pods, budgets } => {
             let names = list(budgets.iter().map(|name| clean(name)), 3);
             several_pdbs_why(several_pdbs(first_and_more(pods), budgets.len()), names)
@@ -224,12 +261,29 @@ pub fn why(blocker: &Blocker, now: Timestamp) -> String {
         }
         BlockerCause::HungPods { pods, finalizers } => {
             let names = list(finalizers.iter().map(|name| clean(name)), 3);
-            let held = if names.is_empty() { names } else { held_by_finalizers(names) };
-            hung_pod_why(first_and_more(pods), lasts, held)
+            let held = if names.is_empty() { names } else { with_finalizers(names) };
+            terminating_pod_why(first_and_more(pods), lasts, held)
+        }
+        BlockerCause::GracePeriod { pods, until, limit } => {
+            let limit = limit.map_or_else(String::new, |limit| {
+                if limit > now {
+                    grace_period_limit(passed(now, limit))
+                } else {
+                    GRACE_PERIOD_FORCED.to_owned()
+                }
+            });
+            grace_period_why(first_and_more(pods), lasts, passed(now, *until)) + &limit
+        }
+        BlockerCause::EvictionWebhook(block) => eviction_reason(block, node, &lasts),
+        BlockerCause::PreservedNode { reason } => {
+            preserved_node_why(node, lasts, reason.as_deref().map(message).unwrap_or_default())
+        }
+        BlockerCause::OldNodeNotReady { reason } => {
+            old_node_not_ready_why(node, lasts, reason.as_deref().map(message).unwrap_or_default())
         }
         BlockerCause::Volume { error, .. } => {
-            let from = if node.is_empty() { FROM_GONE_NODE } else { "" };
-            let lasts = blocker.since.map(|_| since_lasting(lasts)).unwrap_or_default();
+            let from = if node.is_empty() { FROM_REMOVED_NODE } else { "" };
+            let lasts = blocker.since.map(|_| volume_lasting(lasts)).unwrap_or_default();
             let error = error.as_deref().map(message).unwrap_or_default();
             volume_why(brief(blocker) + from, lasts, error)
         }
@@ -253,6 +307,7 @@ pub fn why(blocker: &Blocker, now: Timestamp) -> String {
             });
             unschedulable_why(brief(blocker), lasts, message(text), volume.unwrap_or_default())
         }
+        BlockerCause::PdbAhead { budget, pods } => pdb_ahead_why(budget, first_and_more(pods)),
         BlockerCause::UnreadablePdb { reason, node, .. } => {
             unreadable_pdb_why(brief(blocker), clean(reason), node)
         }
@@ -269,20 +324,29 @@ pub fn why(blocker: &Blocker, now: Timestamp) -> String {
     }
 }
 
-/// What a person can do, as sentences.
+/// How to fix it, as sentences.
 pub fn fix(blocker: &Blocker) -> String {
     if let Some(fix) = blocker.reported.iter().rev().find_map(capacity_fix) {
         return fix.to_owned();
     }
     let fix = match &blocker.cause {
-        BlockerCause::Pdb(block) => return format!("{} {PDB_BY_HAND}", pdb_fix(&block.fix)),
+        BlockerCause::Pdb(block) => {
+            // Where no replacement could come, deleting a pod that serves is no remedy.
+            let more = match (&block.unready, &block.missing) {
+                (Some(_), _) => Some(PDB_ALLOW_UNREADY),
+                (None, Some(_)) => None,
+                (None, None) => Some(PDB_DELETE_POD),
+            };
+            let fix = pdb_fix(&block.fix);
+            return more.map_or_else(|| fix.clone(), |more| format!("{fix} {more}"));
+        }
         BlockerCause::UnschedulablePods {
             volume: Some(VolumeBinding { zones: Some(zones), .. }),
             ..
         } => return bound_to_zones_fix(zone_names(zones)),
-        BlockerCause::SeveralPdbs { .. } => return format!("{SEVERAL_PDBS_FIX} {PDB_BY_HAND}"),
+        BlockerCause::SeveralPdbs { .. } => return format!("{SEVERAL_PDBS_FIX} {PDB_DELETE_POD}"),
         BlockerCause::HungPods { finalizers, .. } => {
-            let fix = if finalizers.is_empty() { HUNG_POD_FIX } else { FINALIZER_FIX };
+            let fix = if finalizers.is_empty() { TERMINATING_POD_FIX } else { FINALIZER_FIX };
             return format!("{fix} {LAST_RESORT}");
         }
         BlockerCause::NodeNotReady { why, .. } => {
@@ -298,6 +362,11 @@ pub fn fix(blocker: &Blocker) -> String {
         BlockerCause::Webhook(_) => WEBHOOK_FIX,
         BlockerCause::NoNewNode { .. } => NO_NEW_NODE_FIX,
         BlockerCause::Volume { .. } => VOLUME_FIX,
+        BlockerCause::GracePeriod { .. } => GRACE_PERIOD_FIX,
+        BlockerCause::EvictionWebhook(_) => EVICTION_WEBHOOK_FIX,
+        BlockerCause::PreservedNode { .. } => PRESERVED_NODE_FIX,
+        BlockerCause::OldNodeNotReady { .. } => LAST_RESORT,
+        BlockerCause::PdbAhead { .. } => PDB_ADD_ONE,
         BlockerCause::UnreadablePdb { .. } => UNREADABLE_PDB_FIX,
         BlockerCause::BarePods(_) => BARE_PODS_FIX,
         BlockerCause::LocalData(_) => LOCAL_DATA_FIX,
@@ -318,19 +387,29 @@ pub fn inspect(blocker: &Blocker) -> Option<Kubectl> {
     };
     let (_, object) = blocker.object().unwrap_or(("", ObjectName::new("", "")));
     match &blocker.cause {
-        BlockerCause::Pdb(_) => of("get pdb", &object, ""),
+        BlockerCause::Pdb(_) | BlockerCause::PdbAhead { .. } => of("get pdb", &object, ""),
         BlockerCause::SeveralPdbs { budgets, .. } => {
             of("get pdb", &ObjectName::new(&object.namespace, budgets.first()?), "")
         }
         BlockerCause::UnreadablePdb { .. } => of("get pdb", &object, "-o yaml"),
         BlockerCause::Webhook(_) => of("describe service", &object, ""),
-        BlockerCause::HungPods { .. } | BlockerCause::UnschedulablePods { .. } => {
-            of("describe pod", &object, "")
+        BlockerCause::HungPods { .. }
+        | BlockerCause::GracePeriod { .. }
+        | BlockerCause::UnschedulablePods { .. } => of("describe pod", &object, ""),
+        BlockerCause::EvictionWebhook(block) => {
+            let (kind, name) = block.configurations.first()?;
+            let kind = match *kind {
+                "MutatingWebhookConfiguration" => "get mutatingwebhookconfiguration",
+                _ => "get validatingwebhookconfiguration",
+            };
+            of(kind, &ObjectName::new("", name), "-o yaml")
         }
         BlockerCause::BarePods(_) | BlockerCause::LocalData(_) => of("get pod", &object, "-o wide"),
         BlockerCause::Volume { .. } => of("get volumeattachment", &object, "-o yaml"),
         BlockerCause::LocalVolume { .. } => of("get pv", &object, "-o yaml"),
-        BlockerCause::NodeNotReady { .. } => of("describe node", &object, ""),
+        BlockerCause::NodeNotReady { .. }
+        | BlockerCause::PreservedNode { .. }
+        | BlockerCause::OldNodeNotReady { .. } => of("describe node", &object, ""),
         BlockerCause::NoNewNode { .. } => {
             let (pool, zone) = blocker.place.as_ref()?;
             Kubectl::nodes_of(pool, zone)
@@ -349,7 +428,7 @@ pub fn inspect(blocker: &Blocker) -> Option<Kubectl> {
     }
 }
 
-/// "PDB payments/api allows no evictions · web-7 blocked 47m": one line for the fleet and for whoever waits. The cause
+/// "PDB payments/api allows no evictions · web-7 blocked 47m": one line for the fleet and for `wait`. The cause
 /// comes first, so that a narrow screen does not cut it off.
 pub fn headline(blocker: &Blocker, now: Timestamp) -> String {
     let lasts = blocker.since.map(|began| lasting(began, now));
@@ -365,9 +444,35 @@ pub fn headline(blocker: &Blocker, now: Timestamp) -> String {
     }
 }
 
-/// The object that blocks, or who tells of it ("PodDisruptionBudget payments/api", "SKE").
+/// The object that blocks, or who reports it ("PodDisruptionBudget payments/api", "SKE").
 pub fn object(blocker: &Blocker) -> String {
     blocker.object().map_or_else(|| SKE.to_owned(), |(kind, name)| format!("{kind} {name}"))
+}
+
+fn pdb_reason(block: &PdbBlock, node: &str, lasts: &str) -> String {
+    let unready = block.unready.as_deref().map(|reason| match reason {
+        "" => PODS_UNREADY.to_owned(),
+        reason => pods_unready(clean(reason)),
+    });
+    let missing = block.missing.as_ref().map(|missing| match missing {
+        MissingReplica::Unscheduled(pod, text) => replica_unscheduled(pod, message(text)),
+        MissingReplica::NotStarting(pod, text) => replica_not_starting(pod, message(text)),
+        MissingReplica::Rejected(service) => replica_rejected(service),
+    });
+    pdb_why(node, lasts, first_and_more(&block.pods), &block.budget, pdb_figures(block))
+        + &unready.unwrap_or_default()
+        + &missing.unwrap_or_default()
+}
+
+fn eviction_reason(block: &EvictionBlock, node: &str, lasts: &str) -> String {
+    let names = block.configurations.iter();
+    let names = list(names.map(|(kind, name)| format!("{kind} {}", clean(name))), 3);
+    let dead = block.dead.as_ref().map(eviction_webhook_dead);
+    let denial =
+        block.denial.as_deref().map(|text| eviction_denied(clean(text.trim_end_matches('.'))));
+    eviction_webhook_why(node, lasts, first_and_more(&block.pods), names)
+        + &dead.unwrap_or_default()
+        + &denial.unwrap_or_default()
 }
 
 fn pdb_figures(block: &PdbBlock) -> String {
@@ -375,7 +480,11 @@ fn pdb_figures(block: &PdbBlock) -> String {
         Some(PdbStatus { desired, healthy, expected }) if block.misconfigured => {
             pdb_status_of(desired, healthy, expected)
         }
-        Some(PdbStatus { desired, healthy, .. }) => pdb_status(desired, healthy),
+        Some(PdbStatus { desired, healthy, .. }) if block.fix != PdbFix::UnmanagedPods => {
+            pdb_status(desired, healthy)
+        }
+        Some(_) => PDB_UNMANAGED.to_owned(),
+        None if matches!(block.fix, PdbFix::NotComputed(_)) => PDB_NOT_COMPUTED.to_owned(),
         None => PDB_NOT_OBSERVED.to_owned(),
     }
 }
@@ -388,10 +497,14 @@ fn pdb_fix(fix: &PdbFix) -> String {
         PdbFix::AddReplicas(count) => pdb_add(count),
         PdbFix::AwaitReplicas(1) => PDB_AWAIT_ONE.to_owned(),
         PdbFix::AwaitReplicas(count) => pdb_await(count),
+        PdbFix::RepairReplicas(1) => PDB_REPAIR_ONE.to_owned(),
+        PdbFix::RepairReplicas(count) => pdb_repair(count),
+        PdbFix::NotComputed(message) => pdb_not_computed(clean(message.trim_end_matches('.'))),
+        PdbFix::UnmanagedPods => PDB_UNMANAGED_FIX.to_owned(),
     }
 }
 
-/// What makes room for a machine, where SKE reports that there is none.
+/// How to get capacity for a machine, where SKE reports that there is none.
 fn capacity_fix(problem: &ReportedError) -> Option<&'static str> {
     match problem.code.as_str() {
         "SKE_NODE_NO_VALID_HOST_FOUND" => Some(NO_VALID_HOST_FIX),
@@ -404,14 +517,14 @@ fn capacity_fix(problem: &ReportedError) -> Option<&'static str> {
 
 /// "nodes, pods in kube-system": what webhooks make the API server refuse.
 pub fn resources(refused: &BTreeSet<NodeResource>) -> String {
-    let words = refused.iter().map(|resource| match resource {
+    let names = refused.iter().map(|resource| match resource {
         NodeResource::Nodes => NODES,
         NodeResource::NodeCertificates => NODE_CERTIFICATES,
         NodeResource::NodeLeases => NODE_LEASES,
         NodeResource::SystemLeases => SYSTEM_LEASES,
         NodeResource::SystemPods => SYSTEM_PODS,
     });
-    words.collect::<Vec<_>>().join(", ")
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// "pool web is at its maximum of 6", "pool web is at its maximum in eu01-2 (2)".
@@ -438,7 +551,7 @@ fn first_and_more(pods: &NameSample) -> String {
     }
 }
 
-/// ": 0/5 nodes are available", the words of the cluster behind ours.
+/// ": 0/5 nodes are available": the message of the cluster after our text.
 fn message(text: &str) -> String {
     let text = clean(text.trim_end_matches('.'));
     if text.is_empty() { text } else { format!(": {text}") }

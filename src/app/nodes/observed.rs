@@ -1,4 +1,4 @@
-//! One cluster as it was observed: the newest snapshot of it, and how its roll stands.
+//! One cluster as it was observed: the newest snapshot of it, and its roll.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,29 +26,29 @@ pub struct ObservedCluster {
     pub live: bool,
     /// Why there is no newer snapshot, and since when that is so.
     pub trouble: Option<(Unavailable, Timestamp)>,
-    /// How the roll stood when it was last read.
+    /// The roll when it was last evaluated.
     pub roll: Option<Roll>,
     /// When the roll was last read, on the monotonic clock.
     pub read: Duration,
-    /// Whether it was announced that something holds the roll up, and not yet that it goes on.
+    /// Whether a blocked or stalled roll was announced, and its end not yet.
     pub held_announced: bool,
 }
 
-/// A roll is read anew this often while nothing comes, since a standstill is told by time alone.
+/// A roll is evaluated this often without new snapshots, since a stall shows only by time.
 const REEVALUATE: Duration = Duration::from_secs(5);
 
 impl ObservedCluster {
-    /// When the roll is to be read anew, on the monotonic clock; `None` while nothing is seen.
+    /// When the roll is evaluated next, on the monotonic clock; `None` while the cluster is not observed.
     pub fn next_evaluation(&self) -> Option<Duration> {
         self.live.then(|| self.read.saturating_add(REEVALUATE))
     }
 
-    /// Whether that moment has come.
+    /// Whether the next evaluation is due.
     pub fn is_due(&self, now: Now) -> bool {
         self.next_evaluation().is_some_and(|at| at <= now.monotonic)
     }
 
-    /// SKE showed the cluster: the roll is read in its light.
+    /// Applies a reading of SKE and evaluates the roll.
     pub fn take_reading(&mut self, cluster: &Cluster, now: Now) {
         let snapshot = self.snapshot.clone().filter(|_| self.live);
         let roll = snapshot.and_then(|snapshot| self.tracker.observe(cluster, &snapshot, now.wall));
@@ -56,14 +56,14 @@ impl ObservedCluster {
         self.held_announced &= cluster.rotation.phase == Phase::Preparing;
     }
 
-    /// The observer told something; whether there is a new snapshot.
+    /// Applies an event of the observer; returns whether there is a new snapshot.
     pub fn take_event(&mut self, cluster: &Cluster, event: ObserverEvent, now: Now) -> bool {
         match event {
             ObserverEvent::Unavailable(trouble) => {
                 // One outage may have many reasons, one after the other.
                 let since = self.trouble.as_ref().map_or(now.wall, |(_, since)| *since);
                 self.trouble = Some((trouble, since));
-                self.lose_sight(now);
+                self.stop_watching(now);
                 false
             }
             ObserverEvent::Snapshot(snapshot) => {
@@ -86,8 +86,8 @@ impl ObservedCluster {
         }
     }
 
-    /// Reads the roll anew, as of the moment at which the snapshot was last known to hold: nobody knows what has become
-    /// of nodes that are not seen, least of all that they stand still.
+    /// Evaluates the roll as of the time at which the snapshot was last known to hold: nodes that are not observed may
+    /// have changed since.
     pub fn evaluate(&mut self, cluster: &Cluster, now: Now) {
         self.read = now.monotonic;
         let at = self.as_of(now.wall);
@@ -107,12 +107,12 @@ impl ObservedCluster {
         }
     }
 
-    /// The moment of which the snapshot is.
+    /// The time of the snapshot.
     pub fn as_of(&self, now: Timestamp) -> Timestamp {
         self.seen.filter(|_| !self.live).map_or(now, |seen| seen.wall)
     }
 
-    /// The clock was set back to `now`: no remembered moment lies ahead of it any more.
+    /// The clock was set back to `now`: no recorded time is later.
     pub fn rewind(&mut self, now: Timestamp) {
         self.tracker.rewind(now);
         if let Some((_, since)) = &mut self.trouble {
@@ -123,13 +123,13 @@ impl ObservedCluster {
         }
     }
 
-    /// Nobody observes, and nothing rolls: the snapshot, which may be large, is dropped.
+    /// Drops the snapshot, which may be large, when the cluster is not observed and nothing rolls.
     pub fn drop_snapshot(&mut self) {
         self.snapshot = None;
     }
 
-    /// The snapshot is not watched any more: what it said of now and of later no longer holds.
-    pub fn lose_sight(&mut self, now: Now) {
+    /// The snapshot is no longer watched: its estimates no longer hold.
+    pub fn stop_watching(&mut self, now: Now) {
         if std::mem::take(&mut self.live) {
             self.seen = Some(now);
         }
@@ -140,7 +140,7 @@ impl ObservedCluster {
         let prepared = self.tracker.prepared_at();
         let held_then = prepared.zip(self.seen).is_some_and(|(at, seen)| seen.wall >= at);
         let Some(roll) = &mut self.roll else { return };
-        // SKE says that all nodes are new, and the snapshot is from before that: it does not tell how many they are.
+        // SKE says that all nodes are new, and the snapshot is from before that: it does not show how many they are.
         let done = roll.rotation.is_some_and(|progress| progress.done);
         if done && roll.counts.old_left() > 0 && !held_then {
             roll.rotation = None;
@@ -158,7 +158,7 @@ impl ObservedCluster {
         }
     }
 
-    /// Whether the roll stands still or something is named that holds it up.
+    /// Whether the roll is stalled or has a blocker.
     pub fn is_held(&self) -> bool {
         self.roll.as_ref().is_some_and(|roll| {
             matches!(roll.estimate, RollEstimate::Stalled { .. })

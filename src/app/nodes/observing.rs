@@ -1,4 +1,4 @@
-//! Which clusters are observed, what came of it, and what is announced when a roll stands still or moves on.
+//! Which clusters are observed, what came of it, and the announcement of stalled and resumed rolls.
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ use crate::domain::roll::Roll;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::ObserverEvent;
 
-/// A cluster that nobody needs any more is observed for this much longer, so that going back and forth asks for no
+/// A cluster that is no longer needed is observed for this much longer, so that going back and forth requests no
 /// further kubeconfig.
 const LINGER: Duration = Duration::from_secs(45);
 
 /// The clusters that should be observed, the most needed first, within the bound; and how many of them, from the first
-/// on, somebody asked for. `on_screen`: those whose nodes somebody looks at, or is about to replace.
+/// on, the user asked for. `on_screen`: those whose nodes are shown, or about to be replaced.
 fn wanted(
     nodes: &NodesState,
     fleet: &Fleet,
@@ -32,7 +32,7 @@ fn wanted(
     settings: &Settings,
 ) -> (Vec<ClusterId>, usize) {
     if settings.read_only || settings.watch == ObservationScope::Never {
-        // Asking for a kubeconfig is a request that changes something.
+        // Requesting a kubeconfig is a write.
         return (Vec::new(), 0);
     }
     let mut found: Vec<ClusterId> = Vec::new();
@@ -51,7 +51,7 @@ fn wanted(
     take(&mut found, &mut nodes.watched.iter().filter(|id| fleet.rolls(id)));
     let asked_for = found.len();
     if settings.watch == ObservationScope::Running {
-        // Who is observed keeps its place: neither filter nor order of the rows may cost kubeconfigs.
+        // Observed clusters come first: neither filter nor order of the rows may cost kubeconfigs.
         let rest = nodes.observing.keys().chain(&fleet.rolling);
         take(&mut found, &mut rest.filter(|id| fleet.rolls(id)));
     }
@@ -84,7 +84,7 @@ pub fn plan(
     let is_new = |id: &&ClusterId| !nodes.observing.contains_key(*id);
     let urgent = wanted.iter().take(asked_for).filter(is_new).count();
     let missing: Vec<ClusterId> = wanted.iter().filter(is_new).cloned().collect();
-    // Who is asked for takes the place of who lingers; the others wait until that is over.
+    // Requested clusters replace lingering ones; the others wait until those end.
     let mut free = settings.watch_limit.saturating_sub(nodes.observing.len() - ended.len());
     for (id, observation) in &nodes.observing {
         if free >= urgent {
@@ -111,11 +111,11 @@ fn drop_snapshot_if_over(nodes: &mut NodesState, fleet: &Fleet, id: &ClusterId) 
     }
 }
 
-/// Begins to observe. It takes an admin kubeconfig, so that the journal tells of it; the activity is for what happens.
+/// Begins to observe. It takes an admin kubeconfig, so that it is written to the journal, but not to the activity.
 fn begin(nodes: &mut NodesState, fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) {
     let Some(cluster) = fleet.cluster(id).cloned() else { return };
     let agreed = nodes.agreed.contains(id);
-    let record = cx.record(Some(id), "look", Outcome::Intended, text::OBSERVING_RECORD);
+    let record = cx.record(Some(id), "observe", Outcome::Intended, text::OBSERVING_RECORD);
     cx.effect(Effect::Journal(Box::new(record)));
     let observe = Request::Observe { cluster: Box::new(cluster), agreed };
     let request = cx.request(RequestOwner::Observer(id.clone()), observe);
@@ -124,12 +124,12 @@ fn begin(nodes: &mut NodesState, fleet: &Fleet, id: &ClusterId, cx: &mut UpdateC
     nodes.observed.entry(id.clone()).or_default();
 }
 
-/// What was seen stays, as old as it is; what it said of now does not. Says whether it was observed.
+/// Ends an observation; the snapshot stays, with its age. Returns whether the cluster was observed.
 fn end(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) -> bool {
     let Some(ended) = nodes.observing.remove(id) else { return false };
     cx.requests.end(ended.request);
     if let Some(observed) = nodes.observed.get_mut(id) {
-        observed.lose_sight(cx.shared.now);
+        observed.stop_watching(cx.shared.now);
     }
     if ended.held {
         cx.raise(Event::RowsChanged);
@@ -138,20 +138,19 @@ fn end(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) -> bo
     true
 }
 
-/// The wall clock was set back: what was remembered must not lie ahead, or nothing would count until then.
+/// The wall clock was set back: recorded times in the future would hide every change until then.
 pub fn rewind(nodes: &mut NodesState, now: Now) {
     for observed in nodes.observed.values_mut() {
         observed.rewind(now.wall);
     }
 }
 
-/// Time passed in which nothing could be seen, since the machine or the program was asleep: observing begins again.
-/// `before`: the last moment at which anything was seen.
+/// Restarts the observers after the machine or the program was suspended. `before`: the last time of an observation.
 pub fn restart(nodes: &mut NodesState, fleet: &Fleet, before: Now, cx: &mut UpdateContext<'_>) {
     let observing: Vec<ClusterId> = nodes.observing.keys().cloned().collect();
     for id in observing {
         if let Some(observed) = nodes.observed.get_mut(&id) {
-            observed.lose_sight(before);
+            observed.stop_watching(before);
         }
         let lingers = nodes.observing.get(&id).is_some_and(|one| one.left.is_some());
         end(nodes, &id, cx);
@@ -161,7 +160,7 @@ pub fn restart(nodes: &mut NodesState, fleet: &Fleet, before: Now, cx: &mut Upda
     }
 }
 
-/// A person agreed that asking for a kubeconfig switches static tokens off: the observer may ask now.
+/// The user agreed that requesting a kubeconfig disables static tokens: the observer may request one now.
 pub fn agree(nodes: &mut NodesState, fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) {
     nodes.agreed.insert(id.clone());
     if end(nodes, id, cx) {
@@ -169,15 +168,15 @@ pub fn agree(nodes: &mut NodesState, fleet: &Fleet, id: &ClusterId, cx: &mut Upd
     }
 }
 
-/// Another cluster stands under this address, or none: what was seen is no longer about it.
-pub fn forget(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) {
+/// Removes what was observed: the cluster was deleted, or replaced by another one of its name.
+pub fn remove(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) {
     nodes.observed.remove(id);
     nodes.watched.remove(id);
     nodes.agreed.remove(id);
     end(nodes, id, cx);
 }
 
-/// SKE showed the cluster: its observer learns of it, and the roll is evaluated in its light.
+/// Passes a reading of SKE to the observer and evaluates the roll.
 pub fn cluster_read(
     nodes: &mut NodesState,
     fleet: &Fleet,
@@ -194,12 +193,12 @@ pub fn cluster_read(
     if let Some(observation) = nodes.observing.get_mut(&cluster.id) {
         observation.held &= cluster.rotation.phase == Phase::Preparing;
     }
-    // The roll was evaluated anew, so that it may show what time alone tells.
+    // The roll was evaluated, so that a stall may show.
     detect_changes(nodes, fleet, &cluster.id, cx);
     cx.effect(Effect::Reading(Box::new(cluster.clone())));
 }
 
-/// An observer told something.
+/// Applies an event of an observer.
 pub fn observed(
     nodes: &mut NodesState,
     fleet: &Fleet,
@@ -217,14 +216,14 @@ pub fn observed(
     }
     let snapshot = observed.snapshot.as_ref();
     if let Some(issuance) = snapshot.and_then(|snapshot| snapshot.control_plane.issuance.clone()) {
-        // The kubeconfig that skeys got for itself tells generations of credentials apart.
+        // The kubeconfig that skeys requested for itself distinguishes generations of credentials.
         let reference = Reference { cluster: id.clone(), created: cluster.created, issuance };
         cx.raise(Event::GenerationObserved(Box::new(reference)));
     }
     detect_changes(nodes, fleet, id, cx);
 }
 
-/// Evaluates the rolls that were evaluated a while ago: a standstill is told by time alone.
+/// Evaluates the rolls that are due: a stall shows only by time.
 pub fn reevaluate(nodes: &mut NodesState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
     let now = cx.shared.now;
     let is_due = |id: &ClusterId, nodes: &NodesState| {
@@ -245,14 +244,14 @@ pub fn next_wake(nodes: &NodesState, fleet: &Fleet) -> Option<Duration> {
     nodes
         .observed
         .iter()
-        // A roll that is over stands still for ever.
+        // A roll that is over does not change.
         .filter(|(id, _)| nodes.observing.contains_key(*id) && fleet.rolls(id))
         .filter_map(|(_, observed)| observed.next_evaluation())
         .chain(nodes.observing.values().filter_map(|one| Some(one.left?.saturating_add(LINGER))))
         .min()
 }
 
-/// Announces that a roll stands still or moves on, as far as it is seen now.
+/// Announces a stalled or resumed roll.
 fn detect_changes(
     nodes: &mut NodesState,
     fleet: &Fleet,
@@ -268,16 +267,16 @@ fn detect_changes(
     let held = rolling && observed.is_held();
     let unknown = observed.snapshot.as_ref().is_some_and(|snapshot| !snapshot.tells_drains());
     if observed.held_announced && !held && unknown && observed.tracker.has_blocked() {
-        // What held a node is not seen any more, which does not mean that it is gone.
+        // A blocker that is no longer visible may still exist.
         return;
     }
     let announced = std::mem::replace(&mut observed.held_announced, held);
     let text = match (announced, held) {
         (false, true) => {
             let worst = observed.roll.as_ref().and_then(Roll::worst);
-            worst.map_or_else(|| text::STANDS_STILL.to_owned(), blocker_text::brief)
+            worst.map_or_else(|| text::STALLED.to_owned(), blocker_text::brief)
         }
-        (true, false) if rolling => text::GOES_ON.to_owned(),
+        (true, false) if rolling => text::RESUMED.to_owned(),
         _ => String::new(),
     };
     let progress = observed.roll.as_ref().and_then(Roll::progress).filter(|_| rolling);
@@ -297,7 +296,7 @@ fn detect_changes(
     cx.journal(record);
 }
 
-/// Tells whoever watches this cluster, wherever they look.
+/// Sends a notification about a watched cluster.
 pub fn announce(
     nodes: &NodesState,
     fleet: &Fleet,
@@ -309,7 +308,7 @@ pub fn announce(
         return;
     }
     let label = fleet.label(id);
-    // Whoever looks elsewhere has nothing else to tell it by: the region is always there.
+    // A notification has no other context: it always names the region.
     let title =
         if label == id.name.as_str() { format!("{label} ({})", id.region()) } else { label };
     cx.effect(Effect::Notify { title, text });
@@ -394,7 +393,7 @@ mod tests {
         found.collect()
     }
 
-    fn told(effects: &[Effect]) -> Vec<&str> {
+    fn notified(effects: &[Effect]) -> Vec<&str> {
         let found = effects.iter().filter_map(|effect| {
             if let Effect::Notify { text, .. } = effect { Some(text.as_str()) } else { None }
         });
@@ -441,13 +440,13 @@ mod tests {
         }))
     }
 
-    fn sight(state: &mut State, name: &str, sighting: ObserverEvent) -> Vec<Effect> {
+    fn observe_event(state: &mut State, name: &str, event: ObserverEvent) -> Vec<Effect> {
         let number = state.nodes.observing.get(&id(name)).map_or(RequestId(0), |one| one.request);
-        pass(state, 1, Message::Answered(number, Answer::Observed(sighting)))
+        pass(state, 1, Message::Answered(number, Answer::Observed(event)))
     }
 
     #[test]
-    fn those_that_roll_are_looked_at_up_to_the_limit_and_the_open_one_first() {
+    fn rolling_clusters_are_observed_up_to_the_limit_and_the_open_one_first() {
         let rolling = ["a1", "b2", "c3", "d4"].map(|name| (name, Phase::Preparing));
         let mut state = machine(&rolling, |settings| settings.watch_limit = 2);
         let effects = pass(&mut state, 1, Message::Ticked);
@@ -459,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resting_cluster_is_looked_at_only_while_its_nodes_are_on_screen_and_a_while_longer() {
+    fn an_idle_cluster_is_observed_only_while_its_nodes_are_on_screen_and_a_while_longer() {
         let mut state = machine(&[("shop", Phase::Completed)], |_| {});
         assert_eq!(begun(&pass(&mut state, 1, Message::Ticked)), [""; 0]);
         open(&mut state, "shop", Tab::Overview);
@@ -473,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_looked_at_in_read_only_mode_or_when_the_configuration_says_never() {
+    fn nothing_is_observed_in_read_only_mode_or_when_the_configuration_says_never() {
         let forbid: [fn(&mut Settings); 2] = [
             |settings| settings.read_only = true,
             |settings| settings.watch = ObservationScope::Never,
@@ -488,48 +487,56 @@ mod tests {
     }
 
     #[test]
-    fn a_standstill_and_its_end_are_told_once_and_only_who_watches_is_notified() {
+    fn a_stall_and_its_end_are_logged_once_and_notified_only_for_watched_clusters() {
         let mut state = machine(&[("shop", Phase::Preparing), ("pay", Phase::Preparing)], |_| {});
         state.nodes.watched.insert(id("shop"));
         pass(&mut state, 1, Message::Ticked);
-        assert_eq!(told(&sight(&mut state, "shop", snapshot(10))), [""; 0]);
+        assert_eq!(notified(&observe_event(&mut state, "shop", snapshot(10))), [""; 0]);
         for name in ["shop", "pay"] {
-            let effects = sight(&mut state, name, snapshot(47));
-            let expected: &[&str] = if name == "shop" { &["the roll stands still"] } else { &[] };
-            assert_eq!(told(&effects), expected);
+            let effects = observe_event(&mut state, name, snapshot(47));
+            let expected: &[&str] = if name == "shop" { &["rollout stalled"] } else { &[] };
+            assert_eq!(notified(&effects), expected);
             assert!(state.nodes.is_held(&id(name)));
-            assert_eq!(told(&sight(&mut state, name, snapshot(47))), [""; 0], "told twice");
+            assert_eq!(
+                notified(&observe_event(&mut state, name, snapshot(47))),
+                [""; 0],
+                "notified twice"
+            );
         }
         settle(&mut state);
         assert_eq!(state.view.counts.stuck, 2);
-        let effects = sight(&mut state, "shop", snapshot(1));
-        assert_eq!(told(&effects), ["the roll goes on"]);
+        let effects = observe_event(&mut state, "shop", snapshot(1));
+        assert_eq!(notified(&effects), ["rollout resumed"]);
         settle(&mut state);
         assert_eq!(state.view.counts.stuck, 1);
     }
 
     #[test]
-    fn time_alone_makes_a_standstill_but_not_while_nothing_is_seen() {
+    fn a_stall_shows_by_time_but_not_while_nothing_is_observed() {
         let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
         pass(&mut state, 1, Message::Ticked);
-        sight(&mut state, "shop", snapshot(10));
+        observe_event(&mut state, "shop", snapshot(10));
         let failure = Failure::new(FailureKind::Unreachable, "no answer");
-        sight(&mut state, "shop", ObserverEvent::Unavailable(Unavailable::Unreachable(failure)));
+        observe_event(
+            &mut state,
+            "shop",
+            ObserverEvent::Unavailable(Unavailable::Unreachable(failure)),
+        );
         pass(&mut state, 7_200, Message::Ticked);
         let roll = state.nodes.observed[&id("shop")].roll.clone().unwrap();
         assert_eq!(roll.estimate, RollEstimate::Unknown);
         assert!(!state.nodes.is_held(&id("shop")));
         assert_eq!(roll.counts.new, 2, "what was seen stays");
-        sight(&mut state, "shop", snapshot(10));
+        observe_event(&mut state, "shop", snapshot(10));
         assert!(state.nodes.is_held(&id("shop")));
     }
 
     #[test]
-    fn a_standstill_is_told_however_often_ske_answers() {
+    fn a_stall_is_announced_however_often_ske_answers() {
         let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
         state.nodes.watched.insert(id("shop"));
         pass(&mut state, 1, Message::Ticked);
-        sight(&mut state, "shop", snapshot(0));
+        observe_event(&mut state, "shop", snapshot(0));
         let mut effects = Vec::new();
         for number in 0..600 {
             let mut answer = state.fleet.cluster(&id("shop")).unwrap().clone();
@@ -539,17 +546,21 @@ mod tests {
             effects.extend(pass(&mut state, 3, Message::Answered(request, read)));
             effects.extend(pass(&mut state, 0, Message::Ticked));
         }
-        assert_eq!(told(&effects), ["the roll stands still"]);
+        assert_eq!(notified(&effects), ["rollout stalled"]);
         assert!(state.nodes.is_held(&id("shop")));
     }
 
     #[test]
-    fn prepared_that_comes_while_nothing_is_seen_makes_no_count_of_an_old_picture() {
+    fn prepared_while_nothing_is_observed_makes_no_count_of_an_old_snapshot() {
         let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
         pass(&mut state, 1, Message::Ticked);
-        sight(&mut state, "shop", snapshot(10));
+        observe_event(&mut state, "shop", snapshot(10));
         let failure = Failure::new(FailureKind::Unreachable, "no answer");
-        sight(&mut state, "shop", ObserverEvent::Unavailable(Unavailable::Unreachable(failure)));
+        observe_event(
+            &mut state,
+            "shop",
+            ObserverEvent::Unavailable(Unavailable::Unreachable(failure)),
+        );
         let mut answer = state.fleet.cluster(&id("shop")).unwrap().clone();
         answer.rotation.phase = Phase::Prepared;
         let read = Answer::Cluster(Ok((Box::new(answer), SignedDuration::ZERO)));
@@ -560,10 +571,10 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_let_go_when_nobody_looks_and_nothing_rolls() {
+    fn a_snapshot_is_dropped_when_it_is_not_observed_and_nothing_rolls() {
         let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
         pass(&mut state, 1, Message::Ticked);
-        sight(&mut state, "shop", snapshot(10));
+        observe_event(&mut state, "shop", snapshot(10));
         read(&mut state, "shop", Phase::Prepared);
         assert!(state.nodes.observed[&id("shop")].snapshot.is_some(), "it lingers");
         pass(&mut state, 1, Message::Ticked);
@@ -575,26 +586,26 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_blinds_nobody() {
+    fn a_clock_that_is_set_back_hides_no_change() {
         let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
         pass(&mut state, 1, Message::Ticked);
-        sight(&mut state, "shop", snapshot(10));
+        observe_event(&mut state, "shop", snapshot(10));
         let back = Now {
             wall: state.shared.now.wall.checked_sub(SignedDuration::from_mins(30)).unwrap(),
             monotonic: state.shared.now.monotonic + Duration::from_secs(1),
         };
         update(&mut state, back, Message::Ticked);
-        sight(&mut state, "shop", snapshot(10));
+        observe_event(&mut state, "shop", snapshot(10));
         let watched = state.nodes.observed[&id("shop")].tracker.history().watched_since;
-        assert_eq!(watched, Some(back.wall), "what is remembered does not lie ahead");
+        assert_eq!(watched, Some(back.wall), "no recorded time is in the future");
         pass(&mut state, 3 * 3_600, Message::Ticked);
-        assert!(state.nodes.is_held(&id("shop")), "and a standstill shows in time");
+        assert!(state.nodes.is_held(&id("shop")), "and a stall shows in time");
     }
 
     #[test]
-    fn what_comes_late_from_an_observer_that_was_ended_is_left_out() {
+    fn late_events_of_an_ended_observer_are_ignored() {
         let mut state = machine(&[("shop", Phase::Completed)], |_| {});
-        sight(&mut state, "shop", snapshot(10));
+        observe_event(&mut state, "shop", snapshot(10));
         assert!(state.nodes.observed.is_empty());
     }
 
@@ -605,16 +616,16 @@ mod tests {
     }
 
     #[test]
-    fn an_old_answer_of_ske_turns_no_phase_back_and_rings_nothing() {
+    fn an_old_answer_of_ske_resets_no_phase_and_notifies_nobody() {
         let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
         state.nodes.watched.insert(id("shop"));
-        assert_eq!(told(&read(&mut state, "shop", Phase::Prepared)), ["PREPARED"]);
+        assert_eq!(notified(&read(&mut state, "shop", Phase::Prepared)), ["PREPARED"]);
         for _ in 0..3 {
-            assert_eq!(told(&read(&mut state, "shop", Phase::Preparing)), [""; 0]);
+            assert_eq!(notified(&read(&mut state, "shop", Phase::Preparing)), [""; 0]);
             assert_eq!(state.fleet.entries[&id("shop")].cluster.rotation.phase, Phase::Prepared);
-            assert_eq!(told(&read(&mut state, "shop", Phase::Prepared)), [""; 0]);
+            assert_eq!(notified(&read(&mut state, "shop", Phase::Prepared)), [""; 0]);
         }
-        // What SKE goes on saying is the truth.
+        // What SKE keeps reporting is true.
         read(&mut state, "shop", Phase::Preparing);
         pass(&mut state, 601, Message::Ticked);
         read(&mut state, "shop", Phase::Preparing);
@@ -623,7 +634,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_was_slept_through_is_no_standstill() {
+    fn time_of_a_suspension_is_no_stall() {
         let failure = Failure::new(FailureKind::Unreachable, "no answer");
         let other = Message::Answered(
             RequestId(0),
@@ -636,10 +647,10 @@ mod tests {
             let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
             state.nodes.watched.insert(id("shop"));
             pass(&mut state, 1, Message::Ticked);
-            sight(&mut state, "shop", snapshot(5));
+            observe_event(&mut state, "shop", snapshot(5));
             assert!(state.nodes.observed[&id("shop")].live);
             let old = state.nodes.observing[&id("shop")].request;
-            // In the background the monotonic clock goes on; while the machine sleeps it does not.
+            // In the background the monotonic clock runs; while the machine is suspended it does not.
             state.session.suspended = suspended.then_some(state.shared.now);
             let later = Now {
                 wall: state.shared.now.wall.checked_add(SignedDuration::from_hours(2)).unwrap(),
@@ -647,20 +658,20 @@ mod tests {
                     + Duration::from_secs(if suspended { 7_200 } else { 1 }),
             };
             let effects = update(&mut state, later, wakes);
-            assert_eq!((told(&effects), ended(&effects)), (vec![], vec!["shop"]));
-            assert_eq!(begun(&effects), ["shop"], "it is looked at anew");
+            assert_eq!((notified(&effects), ended(&effects)), (vec![], vec!["shop"]));
+            assert_eq!(begun(&effects), ["shop"], "it is observed again");
             assert!(!state.nodes.observed[&id("shop")].live);
             assert_eq!(state.unseen(&id("shop")), Some(text::CONNECTING.to_owned()));
-            assert_eq!(told(&pass(&mut state, 10, Message::Ticked)), [""; 0]);
-            // What the look before it saw comes too late.
+            assert_eq!(notified(&pass(&mut state, 10, Message::Ticked)), [""; 0]);
+            // Events of the ended observer are too late.
             let late = Message::Answered(old, Answer::Observed(snapshot(47)));
-            assert_eq!(told(&pass(&mut state, 1, late)), [""; 0]);
+            assert_eq!(notified(&pass(&mut state, 1, late)), [""; 0]);
             assert!(!state.nodes.observed[&id("shop")].live);
         }
     }
 
     #[test]
-    fn going_back_and_forth_at_the_limit_asks_for_no_further_kubeconfig() {
+    fn going_back_and_forth_at_the_limit_requests_no_further_kubeconfig() {
         let rolling = [("a1", Phase::Preparing), ("b2", Phase::Preparing), ("x", Phase::Completed)];
         let mut state = machine(&rolling, |settings| settings.watch_limit = 2);
         assert_eq!(begun(&pass(&mut state, 1, Message::Ticked)), ["a1", "b2"]);
@@ -674,33 +685,33 @@ mod tests {
         }
         state.screen = Screen::Fleet;
         pass(&mut state, 1, Message::Ticked);
-        assert_eq!(begun(&pass(&mut state, 46, Message::Ticked)), ["b2"], "its turn comes again");
+        assert_eq!(begun(&pass(&mut state, 46, Message::Ticked)), ["b2"], "it is observed again");
     }
 
     #[test]
-    fn what_was_told_is_not_told_again_because_somebody_looked_away() {
+    fn an_announcement_is_not_repeated_after_an_interruption() {
         let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
         state.nodes.watched.insert(id("shop"));
         pass(&mut state, 1, Message::Ticked);
-        assert_eq!(told(&sight(&mut state, "shop", snapshot(47))), ["the roll stands still"]);
+        assert_eq!(notified(&observe_event(&mut state, "shop", snapshot(47))), ["rollout stalled"]);
         state.shared.settings.read_only = true;
         assert_eq!(ended(&pass(&mut state, 1, Message::Ticked)), ["shop"]);
-        assert!(!state.nodes.is_held(&id("shop")), "nobody knows");
+        assert!(!state.nodes.is_held(&id("shop")), "it is unknown");
         state.shared.settings.read_only = false;
         pass(&mut state, 1, Message::Ticked);
-        assert_eq!(told(&sight(&mut state, "shop", snapshot(47))), [""; 0]);
+        assert_eq!(notified(&observe_event(&mut state, "shop", snapshot(47))), [""; 0]);
         assert!(state.nodes.is_held(&id("shop")));
-        assert_eq!(told(&sight(&mut state, "shop", snapshot(1))), ["the roll goes on"]);
+        assert_eq!(notified(&observe_event(&mut state, "shop", snapshot(1))), ["rollout resumed"]);
     }
 
     #[test]
-    fn a_blocker_that_is_not_seen_any_more_is_not_told_to_be_gone() {
+    fn a_blocker_that_is_no_longer_visible_is_not_announced_as_resolved() {
         let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
         state.nodes.watched.insert(id("shop"));
         pass(&mut state, 1, Message::Ticked);
-        let ObserverEvent::Snapshot(stands) = snapshot(10) else { panic!("a snapshot") };
+        let ObserverEvent::Snapshot(original) = snapshot(10) else { panic!("a snapshot") };
         let with = |change: &dyn Fn(&mut ClusterSnapshot)| {
-            let mut snapshot = (*stands).clone();
+            let mut snapshot = (*original).clone();
             change(&mut snapshot);
             ObserverEvent::Snapshot(Arc::new(snapshot))
         };
@@ -709,30 +720,37 @@ mod tests {
             snapshot.pods.push(Arc::new(pod));
             snapshot.budgets.push(Arc::new(budget(0, 1, 1, 1)));
         };
-        let brief = "PodDisruptionBudget payments/api never lets a pod go";
-        assert_eq!(told(&sight(&mut state, "shop", with(&held))), [brief]);
-        let blind = |snapshot: &mut ClusterSnapshot| {
+        let brief = "PodDisruptionBudget payments/api allows no evictions";
+        assert_eq!(notified(&observe_event(&mut state, "shop", with(&held))), [brief]);
+        let unread = |snapshot: &mut ClusterSnapshot| {
             snapshot.unseen.insert("pods", Unseen::Failing("no answer".into()));
         };
-        assert_eq!(told(&sight(&mut state, "shop", with(&blind))), [""; 0]);
-        assert_eq!(told(&sight(&mut state, "shop", with(&held))), [""; 0]);
-        assert_eq!(told(&sight(&mut state, "shop", with(&|_| {}))), ["the roll goes on"]);
+        assert_eq!(notified(&observe_event(&mut state, "shop", with(&unread))), [""; 0]);
+        assert_eq!(notified(&observe_event(&mut state, "shop", with(&held))), [""; 0]);
+        assert_eq!(
+            notified(&observe_event(&mut state, "shop", with(&|_| {}))),
+            ["rollout resumed"]
+        );
     }
 
     #[test]
-    fn a_dialog_shows_only_what_is_seen_now() {
+    fn a_dialog_shows_only_what_is_observed_now() {
         let mut state = machine(&[("shop", Phase::Prepared)], |_| {});
         open(&mut state, "shop", Tab::Nodes);
         pass(&mut state, 1, Message::Ticked);
-        sight(&mut state, "shop", snapshot(5));
+        observe_event(&mut state, "shop", snapshot(5));
         pass(&mut state, 1, Message::Key(KeyEvent::from(KeyCode::Char('R'))));
         let evidence = |state: &State| state.rotation.dialog.as_ref().unwrap().evidence.clone();
         assert!(evidence(&state).snapshot.is_some() && evidence(&state).unseen.is_none());
         let failure = Failure::new(FailureKind::Unreachable, "no answer");
-        sight(&mut state, "shop", ObserverEvent::Unavailable(Unavailable::Unreachable(failure)));
+        observe_event(
+            &mut state,
+            "shop",
+            ObserverEvent::Unavailable(Unavailable::Unreachable(failure)),
+        );
         assert!(evidence(&state).snapshot.is_none());
         assert!(evidence(&state).unseen.unwrap().contains("no answer"));
-        sight(&mut state, "shop", snapshot(5));
+        observe_event(&mut state, "shop", snapshot(5));
         assert!(evidence(&state).snapshot.is_some());
     }
 }

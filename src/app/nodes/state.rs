@@ -23,9 +23,9 @@ pub struct NodesState {
     pub observed: BTreeMap<ClusterId, ObservedCluster>,
     /// Clusters that are observed now.
     pub observing: BTreeMap<ClusterId, Observation>,
-    /// Clusters that somebody wants to be told about.
+    /// Clusters with notifications on.
     pub watched: BTreeSet<ClusterId>,
-    /// Clusters of which a person agreed that static tokens are switched off.
+    /// Clusters for which the user agreed to disable static tokens.
     pub agreed: BTreeSet<ClusterId>,
     /// The node under the cursor of the tab, by uid.
     pub cursor: Option<String>,
@@ -38,25 +38,25 @@ pub struct NodesState {
 /// A cluster that is observed now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observation {
-    /// Its request: what others saw before it does not count.
+    /// Its request: events of earlier ones do not count.
     pub request: RequestId,
-    /// When the last one who needed it went away, on the monotonic clock; `None` while it is needed.
+    /// Since when it is no longer needed, on the monotonic clock; `None` while it is needed.
     pub left: Option<Duration>,
-    /// Whether a person agreed that asking for a kubeconfig switches static tokens off.
+    /// Whether the user agreed that requesting a kubeconfig disables static tokens.
     pub agreed: bool,
-    /// Whether it shows that something holds the roll up.
+    /// Whether the roll is stalled or has a blocker.
     pub held: bool,
     /// Nodes that it shows still to be replaced.
     pub remaining: Option<usize>,
 }
 
 impl NodesState {
-    /// The tab begins at its top, with the node that needs a person most.
+    /// Resets the tab to its top, with the most urgent node.
     pub fn rewind(&mut self) {
         (self.cursor, self.in_full, self.scroll) = (None, false, 0);
     }
 
-    /// Whether something holds a cluster's roll up, as its own API shows it.
+    /// Whether a cluster's roll is stalled or has a blocker, as its own API shows.
     pub fn is_held(&self, id: &ClusterId) -> bool {
         self.observing.get(id).is_some_and(|observation| observation.held)
     }
@@ -71,12 +71,12 @@ impl NodesState {
         self.observed.get(id).filter(|observed| observed.live)?.snapshot.clone()
     }
 
-    /// How a cluster's roll stood when it was last read.
+    /// A cluster's roll when it was last evaluated.
     pub fn roll(&self, id: &ClusterId) -> Option<&Roll> {
         self.observed.get(id)?.roll.as_ref()
     }
 
-    /// The node under the cursor of the tab: the chosen one, else the first that needs a person.
+    /// The node under the cursor of the tab: the chosen one, else the most urgent one.
     pub fn node_at_cursor(&self, id: &ClusterId) -> Option<&NodeRoll> {
         let roll = self.roll(id)?;
         let find = |holds: &dyn Fn(&NodeRoll) -> bool| roll.nodes().find(|node| holds(node));
@@ -95,18 +95,18 @@ impl NodesState {
             .or_else(|| roll.nodes().next())
     }
 
-    /// What holds a cluster's roll up, in one line; how old that is when nothing newer is seen.
-    pub fn held_up(&self, id: &ClusterId, now: Timestamp) -> Option<String> {
+    /// Why a cluster's roll is blocked, in one line; with its age when it is not observed now.
+    pub fn blocked_text(&self, id: &ClusterId, now: Timestamp) -> Option<String> {
         let observed = self.observed.get(id).filter(|_| self.is_held(id))?;
         let roll = observed.roll.as_ref()?;
         let at = observed.as_of(now);
         let text = roll.worst().map(|worst| blocker_text::headline(worst, at));
         let text = text.or_else(|| text::stall(roll, at).filter(|_| observed.live));
-        let text = text.unwrap_or_else(|| text::STOOD_STILL.to_owned());
+        let text = text.unwrap_or_else(|| text::WAS_STALLED.to_owned());
         Some(if observed.live { text } else { text::as_of_ago(text, text::passed(at, now)) })
     }
 
-    /// Why nothing newer is seen of a cluster's nodes, as a sentence without a full stop; `None` while they are seen.
+    /// Why a cluster's nodes are not observed now, as a sentence without a full stop; `None` while they are.
     pub fn unseen(
         &self,
         id: &ClusterId,

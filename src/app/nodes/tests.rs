@@ -1,4 +1,4 @@
-//! Rolls, nodes and blockers in words.
+//! The texts of rolls, nodes and blockers.
 
 use std::fmt::Write as _;
 
@@ -22,7 +22,7 @@ use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Unseen};
 
-/// Watches a snapshot for longer than anything is given time.
+/// Watches a snapshot until every time limit has passed.
 fn watched(subject: &Cluster, seen: &ClusterSnapshot) -> (Roll, RollTracker) {
     let mut tracker = RollTracker::default();
     for minutes in [40, 39, 20, 0] {
@@ -32,14 +32,14 @@ fn watched(subject: &Cluster, seen: &ClusterSnapshot) -> (Roll, RollTracker) {
     (Roll::read(subject, seen, tracker.history(), now()), tracker)
 }
 
-fn assert_words(name: &str, words: &str) {
+fn assert_texts(name: &str, texts: &str) {
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-        insta::assert_snapshot!(name, words);
+        insta::assert_snapshot!(name, texts);
     });
 }
 
 #[test]
-fn every_roll_of_the_fixtures_in_words() {
+fn the_texts_of_every_fixture_as_a_roll() {
     let mut out = String::new();
     let problem = |code: &str| ReportedError { code: code.into(), message: "no host".into() };
     let mut with_problems = preparing();
@@ -80,11 +80,11 @@ fn every_roll_of_the_fixtures_in_words() {
             }
         }
     }
-    assert_words("rolls", &out);
+    assert_texts("rolls", &out);
 }
 
 #[test]
-fn every_finding_of_the_fixtures_in_words() {
+fn the_texts_of_every_fixture_as_findings() {
     let mut out = String::new();
     let mut write = |name: &str, found| {
         writeln!(out, "# {name}").unwrap();
@@ -102,7 +102,7 @@ fn every_finding_of_the_fixtures_in_words() {
         seen.unseen.insert("pods", Unseen::Failing("forbidden".into()));
         write(&format!("complete, {name}"), before_complete(&prepared, &seen, now()));
     }
-    assert_words("findings", &out);
+    assert_texts("findings", &out);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn progress_is_written_by_rule() {
 }
 
 #[test]
-fn an_estimate_tells_whether_it_was_measured_and_whether_the_roll_is_blocked() {
+fn an_estimate_shows_whether_it_was_measured_and_whether_the_roll_is_blocked() {
     let minutes = SignedDuration::from_mins;
     let remaining = |blocked, from_usual| RollEstimate::Remaining {
         range: DurationRange { low: minutes(41), high: minutes(58) },
@@ -170,14 +170,14 @@ fn an_estimate_tells_whether_it_was_measured_and_whether_the_roll_is_blocked() {
     ] {
         writeln!(out, "{:?}", shown(estimate)).unwrap();
     }
-    assert_words("estimates", &out);
+    assert_texts("estimates", &out);
     let stalled = at_once(&preparing(), &snapshot(vec![draining(old("web-3", "eu01-3"), ago(47))]));
     assert!(text::stall(&stalled, now()).unwrap().contains("47m"));
     assert!(text::unexplained_stall(&stalled, now()).unwrap().contains("47m"));
 }
 
 #[test]
-fn a_drain_past_the_default_timeout_tells_so() {
+fn a_drain_past_the_default_timeout_is_marked() {
     let seen = fixture("every_stage");
     let mut roll = Roll::read(&preparing(), &seen, &RollHistory::default(), now());
     let nodes = roll.pools.iter_mut().flat_map(|pool| &mut pool.zones);

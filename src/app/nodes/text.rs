@@ -1,4 +1,4 @@
-//! Rolls and nodes in words, the same for dashboard, fleet column, headless output and notifications.
+//! The texts about rolls and nodes, the same for dashboard, fleet column, headless output and notifications.
 
 use std::collections::BTreeSet;
 
@@ -32,152 +32,201 @@ texts! {
     some_new(new, total) = "{new} of {total} nodes new";
     done(numbers) = "done {numbers}";
 
-    NODES_UNSEEN = "nodes cannot be seen";
-    usually(range) = "usually {range} a node";
+    NODES_NOT_VISIBLE = "nodes not visible";
+    usually(range) = "usually {range} per node";
     about_left(range) = "about {range} left";
-    about_once_it_moves(range) = "about {range} once it moves";
-    estimate_left(range) = "estimate {range} left";
-    estimate_once_it_moves(range) = "estimate {range} once it moves";
+    about_once_unblocked(range) = "about {range} once unblocked";
+    estimate_left(range) = "estimated {range} left";
+    estimate_once_unblocked(range) = "estimated {range} once unblocked";
     stalled(time) = "stalled {time}";
-    FINISHING = "waiting for SKE to say PREPARED";
-    worst_case_of(time) =
-        "at worst {time}, if every machine and every drain used Gardener's default limits";
-    NO_ROLL = "no roll";
+    FINISHING = "waiting for SKE to report PREPARED";
+    worst_case_of(time) = "worst case {time} (every drain times out; Gardener defaults)";
+    NO_ROLL = "no rollout";
     blocked(nodes) = "{nodes} blocked";
-    ESTIMATED = "estimated";
+    ESTIMATED = "counts estimated";
     unchanged_for(time) = "no node has changed for {time}";
-    stalled_without_reason(time) =
-        "No node that is left has changed for {time}, and nothing that is seen holds it up.";
-    STANDS_STILL = "the roll stands still";
-    STOOD_STILL = "the roll stood still";
-    GOES_ON = "the roll goes on";
+    stalled_without_reason(time) = "No remaining node has changed for {time}; no blocker found.";
+    STALLED = "rollout stalled";
+    WAS_STALLED = "rollout was stalled";
+    RESUMED = "rollout resumed";
     as_of_ago(text, time) = "{text} (as of {time} ago)";
 
     STAGE_BLOCKED = "blocked";
     STAGE_DRAINING = "draining";
     STAGE_NEW = "new";
-    STAGE_LEAVING = "leaving";
+    STAGE_REMOVING = "removing";
     STAGE_JOINING = "joining";
     STAGE_CORDONED = "cordoned";
     STAGE_OLD = "old";
     STAGE_PRESERVED = "preserved";
     draining_blocked(draining, blocked) = "{draining} draining ({blocked} blocked)";
-    FORCED_OVERDUE = "past Gardener's default limit of 2h; SKE's is not known";
-    forced_in(time) = "forced in {time}, if Gardener's default of 2h holds";
+    FORCED_OVERDUE = "past Gardener's default drain timeout of 2h; SKE's is unknown";
+    forced_in(time) = "force-drained in {time} (Gardener default 2h)";
     not_ready_because(reason) = "not ready: {reason}";
     NOT_READY = "not ready";
-    SYSTEM_PODS_START = "its system pods start";
-    CONFIGURING = "it applies its configuration";
-    removed_because(reason) = "removed again: {reason}";
-    REMOVED = "removed again: it failed, or the autoscaler takes it away";
-    CORDONED = "unschedulable, but not being removed";
+    SYSTEM_PODS_STARTING = "system pods are starting";
+    CONFIGURING = "applying its configuration";
+    removed_because(reason) = "new node is removed: {reason}";
+    REMOVED = "new node is removed: failed, or autoscaler scale-down";
+    CORDONED = "unschedulable, not being removed";
     UNSCHEDULABLE = "unschedulable";
-    PRESERVED = "failed and kept on purpose; not counted";
+    PRESERVED = "failed node; not counted";
 
-    POOL_NOT_BEGUN = "control plane first, nodes not begun";
+    POOL_NOT_BEGUN = "control plane first; nodes not started";
     POOL_ALL_NEW = "all nodes new";
-    POOL_MISSING = "no nodes seen";
-    POOL_ANOTHER_ROLL = "another roll";
+    POOL_MISSING = "no nodes found";
+    POOL_ANOTHER_ROLL = "another rollout";
     surge_and_unavailable(surge, unavailable) = "surge {surge}, unavailable {unavailable}";
-    DRAINS_FIRST_FORCED =
-        "; no share of either, so a node is drained before its replacement exists";
+    DRAINS_FIRST_FORCED = "; both shares are 0: a node is drained before its replacement exists";
     DRAINS_FIRST = "; a node is drained before its replacement exists";
 
-    EXACT = "exact: each node says which generation it is of";
+    EXACT = "exact (from node generation labels)";
     estimated_because(reasons) = "estimated: {reasons}";
-    TEMPLATES_UNREAD = "the templates of the pools are not read yet";
-    SECRETS_FORBIDDEN = "Secrets may not be read, so taints and ages of nodes are used";
-    NO_TEMPLATE = "a pool has no template, so taints and ages of nodes are used";
-    TEMPLATES_LAG = "the list of templates is older than the list of nodes";
-    LABELS_ABSENT = "nodes without a generation label are judged by their age";
-    START_UNKNOWN = "SKE does not say when the rotation started";
+    TEMPLATES_UNREAD = "pool templates not read yet";
+    SECRETS_FORBIDDEN = "from node taints and ages (no permission to read Secrets)";
+    NO_TEMPLATE = "from node taints and ages (a pool has no template)";
+    TEMPLATES_LAG = "the template list is older than the node list";
+    LABELS_ABSENT = "nodes without a generation label are classified by age";
+    START_UNKNOWN = "SKE does not report when the rotation started";
 
     STEP_ACCEPTED = "accepted";
-    STEP_CONTROL_PLANE = "control plane renewing";
-    STEP_SECRETS = "Secrets written anew";
-    STEP_NODES = "nodes rolling";
+    STEP_CONTROL_PLANE = "control plane update";
+    STEP_SECRETS = "Secret re-encryption";
+    STEP_NODES = "node rollout";
     STEP_PREPARED = "PREPARED";
-    API_SERVER_NOT_READY = "the API server is not ready";
-    NEW_AUTHORITY = "the new certificate authority is there";
-    NEW_AUTHORITY_OLD_KEY =
-        "the new certificate authority is there, the new signing key is not accepted yet";
+    API_SERVER_NOT_READY = "API server not ready";
+    NEW_AUTHORITY = "new CA in the CA bundle";
+    NEW_AUTHORITY_OLD_KEY = "new CA in the CA bundle; new signing key not accepted yet";
     some_of(done, total) = "{done} of {total}";
 
     ROTATION_STARTED = "rotation started";
-    nodes_began(pool) = "pool {pool}: nodes begin";
-    another_roll(pool) = "pool {pool}: another roll, nodes are replaced once more";
-    reconfigured(pool) = "pool {pool}: nodes are to apply a changed configuration";
+    nodes_began(pool) = "pool {pool}: node rollout started";
+    another_roll(pool) = "pool {pool}: another rollout; nodes are replaced again";
+    reconfigured(pool) = "pool {pool}: configuration changed; nodes are applying it";
     node_joining(node) = "{node} joining";
     node_ready(node, took) = "{node} ready{took}";
     node_draining(node) = "{node} draining";
     node_cordoned(node) = "{node} cordoned";
-    node_gone(node, took) = "{node} gone{took}";
-    node_leaving(node) = "{node} is being removed again";
-    node_not_ready(node) = "{node} is not ready any more";
+    node_removed(node, took) = "{node} removed{took}";
+    node_being_removed(node) = "{node} is being removed";
+    node_not_ready(node) = "{node} is no longer ready";
     node_blocked_by(node, kind, name) = "{node} blocked by {kind} {name}";
-    node_unblocked(node) = "{node} goes on";
-    progress_fell(to, from, causes) = "{to} after {from}: {causes}";
+    node_unblocked(node) = "{node} unblocked";
+    progress_regressed(to, from, causes) = "{to}, down from {from}: {causes}";
     after(time) = " after {time}";
-    FELL_BY_PHASE = "SKE shows another phase";
-    fell_by_roll(pool) = "pool {pool} is replaced once more";
-    fell_by_template(pool) = "the generation of pool {pool} is known differently now";
-    fell_by_configuration(pool) = "nodes of pool {pool} are to apply a changed configuration";
-    fell_by_loss(node) = "{node} is gone";
-    fell_by_kept_node(node) = "{node} failed and is kept";
-    fell_by_old_node(node) = "{node} of the old generation was added";
-    fell_by_counted_node(node) = "{node} is no longer kept";
+    REGRESSION_PHASE = "SKE reports another phase";
+    regression_another_roll(pool) = "nodes of pool {pool} are replaced again";
+    regression_template(pool) = "generation of pool {pool} corrected";
+    regression_configuration(pool) = "configuration of pool {pool} changed";
+    regression_node_lost(node) = "{node} no longer exists";
+    cordoned_new(pool, nodes) =
+        "pool {pool}: {nodes} cordoned; evicted pods cannot be scheduled there";
+    NEW_NODE = "new node is";
+    NEW_NODES = "new nodes are";
+    regression_node_preserved(node) = "{node} failed and is preserved";
+    regression_old_node(node) = "{node} of the old generation was added";
+    regression_node_counted(node) = "{node} is no longer preserved";
 
-    clock_ahead(time) =
-        "the cluster's clock is {time} ahead of this machine's; ages are corrected by that";
-    clock_behind(time) =
-        "the cluster's clock is {time} behind this machine's; ages are corrected by that";
+    clock_ahead(time) = "the cluster's clock is {time} ahead of this machine's; ages are corrected";
+    clock_behind(time) = "the cluster's clock is {time} behind this machine's; ages are corrected";
     kind_unseen(kind, why, consequence) = "{kind}: {why}{consequence}";
-    OLD_OR_INCOMPLETE = "; what is shown may be old or incomplete";
-    WEBHOOKS_UNKNOWN = "; whether a webhook keeps nodes from joining cannot be told";
-    ROLL_UNSEEN = "; the roll cannot be seen";
-    DRAINS_UNSEEN = "; what holds a drain cannot be named";
-    PDBS_UNKNOWN = "; whether one holds a drain cannot be told";
-    changed_since_start(pool) =
-        "pool {pool} was changed since the start; its nodes are replaced once more";
-    not_of_rotation(pool) = "pool {pool}: another roll, not part of the rotation";
-    unlisted_pool(pool) = "SKE does not list pool {pool}; it may have been removed";
-    preserved_nodes(pool, nodes) = "pool {pool}: {nodes} kept on purpose, not counted";
-    FAILED_NODE = "failed node is";
-    FAILED_NODES = "failed nodes are";
+    STALE_OR_INCOMPLETE = "; the data shown may be stale or incomplete";
+    WEBHOOKS_NOT_VISIBLE = "; blocking webhooks cannot be detected";
+    ROLL_NOT_VISIBLE = "; the rollout is not visible";
+    BLOCKERS_NOT_VISIBLE = "; drain blockers cannot be detected";
+    changed_since_start(pool) = "pool {pool} changed after the start; its nodes are replaced again";
+    not_of_rotation(pool) = "pool {pool}: another rollout, not part of the rotation";
+    unlisted_pool(pool) = "pool {pool} is not listed by SKE; it may have been removed";
+    preserved_nodes(pool, nodes) = "pool {pool}: {nodes} preserved, not counted";
+    FAILED_NODE = "failed node";
+    FAILED_NODES = "failed nodes";
     NOT_READ_YET = "not read yet";
 
-    NODES_WITHOUT_POOL = "the nodes without a pool";
-    nodes_without_pool_in(zone) = "the nodes without a pool in {zone}";
+    NODES_WITHOUT_POOL = "nodes without a pool";
+    nodes_without_pool_in(zone) = "nodes without a pool in {zone}";
     of_pool(pool) = "pool {pool}";
     of_pool_in(pool, zone) = "pool {pool} in {zone}";
 
-    CONNECTING = "looking at the cluster's own API";
-    NOT_ACCEPTED_YET =
-        "the API server and the fresh credentials do not fit together yet; tried again by itself";
-    CREDENTIALS_REFUSED = "the API server refuses us";
-    NO_ACCESS = "SKE gives no kubeconfig";
-    KUBECONFIG_REFUSED = "the kubeconfig is not used";
-    UNREACHABLE = "the API server cannot be reached";
-    HIBERNATED = "the cluster sleeps; it has no API server now";
+    CONNECTING = "connecting to the cluster's API server";
+    NOT_ACCEPTED_YET = "the new credentials and the API server do not match yet; retrying";
+    CREDENTIALS_REFUSED = "the API server rejects the credentials";
+    NO_ACCESS = "SKE issues no kubeconfig";
+    KUBECONFIG_REFUSED = "kubeconfig rejected";
+    UNREACHABLE = "the API server is unreachable";
+    HIBERNATED = "hibernated: the API server is off";
     ONE_WAY =
-        "not looked at: asking for a kubeconfig may switch static tokens off for ever; issue one yourself if that is wanted";
-    READ_ONLY =
-        "nodes are not looked at in read-only mode: that takes a kubeconfig, and asking for one is a request that changes something";
-    SWITCHED_OFF = "nodes are not looked at: the configuration says kubernetes.watch = \"never\"";
+        "observing nodes needs a kubeconfig, which permanently disables static tokens; issue one yourself to proceed";
+    READ_ONLY = "observing nodes needs a kubeconfig; read-only mode requests none";
+    SWITCHED_OFF = "observing nodes is off: kubernetes.watch = \"never\" in the configuration";
     limit_reached(count) =
-        "not looked at: {count} clusters are looked at already, the most that the configuration allows (kubernetes.limit)";
-    NOT_OBSERVED = "not looked at now";
+        "not observed: {count} clusters are already observed, the configured maximum (kubernetes.limit)";
+    NOT_OBSERVED = "not observed now";
     new_narrow(progress) = "{progress} new";
-    SHORT_NOT_OBSERVED = "not watched";
-    SHORT_CONNECTING = "looking";
-    SHORT_NOT_ACCEPTED_YET = "login waits";
-    SHORT_CREDENTIALS_REFUSED = "login refused";
+    SHORT_NOT_OBSERVED = "not observed";
+    SHORT_CONNECTING = "connecting";
+    SHORT_NOT_ACCEPTED_YET = "retrying";
+    SHORT_CREDENTIALS_REFUSED = "login rejected";
     SHORT_NO_ACCESS = "no access";
     SHORT_UNREACHABLE = "unreachable";
-    SHORT_HIBERNATED = "asleep";
-    SHORT_ONE_WAY = "not asked";
+    SHORT_HIBERNATED = "hibernated";
+    SHORT_ONE_WAY = "not checked";
+    reported_bounds(minimum, maximum) = "SKE reports {minimum}–{maximum} nodes.";
+    pool_bounds(pool, minimum, maximum, zones) = "{pool}  {minimum}–{maximum} nodes  {zones}";
+    USUAL_NODE_TIME = "Usually 7–10m per node; several at a time if surge allows.";
+    measured_node(time, count) = "{time} per node here (median of {count})";
+    and_more_lines(count) = "  and {count} more";
+    lines_hidden(lines, key) = "… {lines}: {key}";
+    LINE = "more line";
+    LINES = "more lines";
+    TITLE = " nodes ";
+    TIMELINE_TITLE = " timeline ";
+    LIVE = " live ";
+    title_as_of(age) = " as of {age} ago ";
+
+    NO_POOL = "no pool";
+    NO_ZONE = "no zone";
+    DRAINS_BEFORE_ADDING = "drains before adding";
+    percent(number) = "{number} %";
+
+    LABEL_BLOCKER = "blocker";
+    LABEL_NOTE = "note";
+    LABEL_WHY = "why";
+    LABEL_FIX = "fix";
+    LABEL_INSPECT = "inspect";
+    LABEL_SKE_ERROR = "SKE error";
+    LABEL_POOL = "pool";
+    LABEL_STATE = "state";
+    LABEL_VERSION = "version";
+    LABEL_ESTIMATED = "estimated";
+    LABEL_PODS = "pods";
+    LABEL_EVENTS = "events";
+    blocked_for(time) = "for {time}";
+    PLACE_UNKNOWN = "unknown (no label on the node)";
+    created(at, age) = "created {at}, {age} ago";
+    BY_AGE_ONLY = "by age only: the node has no generation label";
+    NO_EVENTS = "none (events are kept for about an hour)";
+    no_events_read(why) = "none read ({why})";
+    events_unreadable(why) = "cannot be read: {why}";
+    PODS_UNREADABLE = "cannot be read";
+    ALL_EVICTED = "all evicted";
+    pods_to_evict(pods) = "{pods} to evict";
+    daemon_set_pods(pods) = " · {pods} of DaemonSets remain";
+    POD = "pod";
+    PODS = "pods";
+    more_pods(count) = "and {count} more";
+    pod_overdue(time) = "deletion overdue by {time}";
+    POD_TERMINATING = "terminating";
+    POD_PENDING = "pending";
+    POD_READY = "ready";
+
+    notifications_on(cluster, phases, nodes) = "{cluster}: notifications on ({phases}{nodes}).";
+    notifications_off(cluster) = "{cluster}: notifications off.";
+    NOTIFY_COMPLETED = "completed";
+    NOTIFY_PREPARED = "PREPARED, completed";
+    NOTIFY_NODES = ", blocked, resumed";
+    NOTIFY_NO_NODES = "; nodes are not observed";
     OBSERVING_RECORD =
-        "nodes are looked at, with admin kubeconfigs of ten minutes that stay in memory";
+        "observing nodes with admin kubeconfigs valid for ten minutes, in memory only";
 }
 
 /// "9 of 15 nodes new", "all 24 nodes new", "no nodes".
@@ -199,18 +248,18 @@ pub fn progress_narrow(progress: RollProgress) -> String {
     if progress.done { done(numbers) } else { numbers }
 }
 
-/// "about 40–60m left", "usually 7–10m a node", "stalled 47m"; `None` when there is nothing to wait for.
+/// "about 40–60m left", "usually 7–10m per node", "stalled 47m"; `None` when there is nothing to wait for.
 pub fn estimate(estimate: RollEstimate, now: Timestamp) -> Option<String> {
     match estimate {
         RollEstimate::Idle | RollEstimate::Done => None,
-        RollEstimate::Unknown => Some(NODES_UNSEEN.to_owned()),
+        RollEstimate::Unknown => Some(NODES_NOT_VISIBLE.to_owned()),
         RollEstimate::NotBegun | RollEstimate::NodesMissing => Some(usually(range(USUAL_NODE))),
         RollEstimate::Remaining { range: left, blocked, from_usual, .. } => {
             let text = match (from_usual, blocked) {
                 (false, false) => about_left,
-                (false, true) => about_once_it_moves,
+                (false, true) => about_once_unblocked,
                 (true, false) => estimate_left,
-                (true, true) => estimate_once_it_moves,
+                (true, true) => estimate_once_unblocked,
             };
             Some(text(range(left)))
         }
@@ -219,14 +268,13 @@ pub fn estimate(estimate: RollEstimate, now: Timestamp) -> Option<String> {
     }
 }
 
-/// The longest that it can take; `None` while that cannot be told.
+/// The longest that it can take; `None` while that is unknown.
 pub fn worst_case(estimate: RollEstimate) -> Option<String> {
     let RollEstimate::Remaining { worst_case, .. } = estimate else { return None };
     Some(worst_case_of(long(worst_case)))
 }
 
-/// "40–60m", or "~20–30m" where it is made of what is usual: the time that is left, where there is room for no more
-/// words; `None` while the roll is blocked.
+/// "40–60m", or "~20–30m" where it is the usual time: the time left, for a narrow column; `None` while the roll is blocked.
 pub fn time_left(estimate: RollEstimate) -> Option<String> {
     let RollEstimate::Remaining { range: left, blocked: false, from_usual, .. } = estimate else {
         return None;
@@ -256,7 +304,7 @@ pub fn stall(roll: &Roll, now: Timestamp) -> Option<String> {
     Some(unchanged_for(passed(last, now)))
 }
 
-/// Says that no blocker of a stalled roll is known; `None` if one is, or the roll goes on.
+/// That a stalled roll has no known blocker; `None` if it has one, or is not stalled.
 pub fn unexplained_stall(roll: &Roll, now: Timestamp) -> Option<String> {
     let RollEstimate::Stalled { since: last } = roll.estimate else { return None };
     roll.worst().is_none().then(|| stalled_without_reason(passed(last, now)))
@@ -284,13 +332,13 @@ pub fn range(range: DurationRange) -> String {
     }
 }
 
-/// The word for a stage; the glyphs are the screen's.
+/// The name of a stage; glyphs are chosen by the UI.
 pub fn stage(node: &NodeRoll) -> &'static str {
     match node.stage {
         NodeStage::Draining if node.blocked => STAGE_BLOCKED,
         NodeStage::Draining => STAGE_DRAINING,
         NodeStage::New => STAGE_NEW,
-        NodeStage::Leaving => STAGE_LEAVING,
+        NodeStage::Leaving => STAGE_REMOVING,
         NodeStage::Joining => STAGE_JOINING,
         NodeStage::Cordoned => STAGE_CORDONED,
         NodeStage::Old => STAGE_OLD,
@@ -298,7 +346,7 @@ pub fn stage(node: &NodeRoll) -> &'static str {
     }
 }
 
-/// What there is to know of a node beside its stage, in a clause; `None` when the stage says it all.
+/// More about a node in its stage, in a clause; `None` when the stage says it all.
 pub fn stage_detail(node: &NodeRoll, now: Timestamp) -> Option<String> {
     Some(match (node.stage, &node.reason) {
         (NodeStage::Draining, _) => match node.deadline? {
@@ -308,7 +356,7 @@ pub fn stage_detail(node: &NodeRoll, now: Timestamp) -> Option<String> {
         (NodeStage::Joining, reason) => match (node.joining_reason, reason) {
             (Some(JoiningReason::NotReady), Some(reason)) => not_ready_because(reason),
             (Some(JoiningReason::NotReady) | None, _) => NOT_READY.to_owned(),
-            (Some(JoiningReason::Starting), _) => SYSTEM_PODS_START.to_owned(),
+            (Some(JoiningReason::Starting), _) => SYSTEM_PODS_STARTING.to_owned(),
             (Some(JoiningReason::Configuring), _) => CONFIGURING.to_owned(),
         },
         (NodeStage::Leaving, Some(reason)) => removed_because(reason),
@@ -332,7 +380,7 @@ pub fn counts(counts: NodeCounts) -> String {
         (counts.draining, draining),
         (counts.cordoned, format!("{} {STAGE_CORDONED}", counts.cordoned)),
         (counts.old, format!("{} {STAGE_OLD}", counts.old)),
-        (counts.leaving, format!("{} {STAGE_LEAVING}", counts.leaving)),
+        (counts.leaving, format!("{} {STAGE_REMOVING}", counts.leaving)),
         (counts.preserved, format!("{} {STAGE_PRESERVED}", counts.preserved)),
     ];
     let parts: Vec<String> =
@@ -390,14 +438,14 @@ pub fn start_step(name: StartStepName) -> &'static str {
     }
 }
 
-/// What shows of a step of the start.
+/// What is visible of a step of the start.
 pub fn start_step_detail(detail: StartStepDetail) -> String {
     match detail {
         StartStepDetail::ApiServerNotReady => API_SERVER_NOT_READY.to_owned(),
         StartStepDetail::NewAuthority { only_old_key: true } => NEW_AUTHORITY_OLD_KEY.to_owned(),
         StartStepDetail::NewAuthority { .. } => NEW_AUTHORITY.to_owned(),
         StartStepDetail::Secrets { done, total } => some_of(done, total),
-        StartStepDetail::NodesUnseen => NODES_UNSEEN.to_owned(),
+        StartStepDetail::NodesUnseen => NODES_NOT_VISIBLE.to_owned(),
         StartStepDetail::Nodes(new) => progress(new),
     }
 }
@@ -416,47 +464,46 @@ pub fn timeline_event(event: &TimelineEvent) -> String {
         TimelineEvent::Ready { node, took: time } => node_ready(node, took(time)),
         TimelineEvent::Draining { node } => node_draining(node),
         TimelineEvent::Cordoned { node } => node_cordoned(node),
-        TimelineEvent::Gone { node, took: time } => node_gone(node, took(time)),
-        TimelineEvent::Leaving { node } => node_leaving(node),
+        TimelineEvent::Gone { node, took: time } => node_removed(node, took(time)),
+        TimelineEvent::Leaving { node } => node_being_removed(node),
         TimelineEvent::NotReady { node } => node_not_ready(node),
         TimelineEvent::Blocked { node, by: (kind, name) } => node_blocked_by(node, kind, name),
         TimelineEvent::Unblocked { node } => node_unblocked(node),
-        TimelineEvent::ProgressFell { from, to, causes } => {
+        TimelineEvent::ProgressRegressed { from, to, causes } => {
             let causes: Vec<String> = causes.iter().map(regression_cause).collect();
-            progress_fell(progress_narrow(*to), progress_narrow(*from), causes.join(", "))
+            progress_regressed(progress_narrow(*to), progress_narrow(*from), causes.join(", "))
         }
     }
 }
 
 fn regression_cause(cause: &RegressionCause) -> String {
     match cause {
-        RegressionCause::Phase => FELL_BY_PHASE.to_owned(),
-        RegressionCause::AnotherRoll(pool) => fell_by_roll(clean(pool)),
-        RegressionCause::OtherTemplate(pool) => fell_by_template(clean(pool)),
-        RegressionCause::Reconfigured(pool) => fell_by_configuration(clean(pool)),
-        RegressionCause::NodeLost(node) => fell_by_loss(node),
+        RegressionCause::Phase => REGRESSION_PHASE.to_owned(),
+        RegressionCause::AnotherRoll(pool) => regression_another_roll(clean(pool)),
+        RegressionCause::OtherTemplate(pool) => regression_template(clean(pool)),
+        RegressionCause::Reconfigured(pool) => regression_configuration(clean(pool)),
+        RegressionCause::NodeLost(node) => regression_node_lost(node),
         RegressionCause::NodeNotReady(node) => node_not_ready(node),
-        RegressionCause::NodeLeaving(node) => node_leaving(node),
-        RegressionCause::NodeKept(node) => fell_by_kept_node(node),
-        RegressionCause::OldNodeAdded(node) => fell_by_old_node(node),
-        RegressionCause::NodeCountsAgain(node) => fell_by_counted_node(node),
+        RegressionCause::NodeLeaving(node) => node_being_removed(node),
+        RegressionCause::NodePreserved(node) => regression_node_preserved(node),
+        RegressionCause::OldNodeAdded(node) => regression_old_node(node),
+        RegressionCause::NodeCountsAgain(node) => regression_node_counted(node),
     }
 }
 
-/// What a reader should know of the counts.
+/// What qualifies the counts.
 pub fn note(note: &RollNote) -> String {
     match note {
         RollNote::ClockSkew(skew) if skew.is_positive() => clock_ahead(long(*skew)),
         RollNote::ClockSkew(skew) => clock_behind(long(skew.abs())),
         RollNote::Unseen { kind, why, nothing_known } => {
             let consequence = match *kind {
-                _ if !nothing_known => OLD_OR_INCOMPLETE,
-                "nodes" => ROLL_UNSEEN,
-                "pods" => DRAINS_UNSEEN,
-                "poddisruptionbudgets" => PDBS_UNKNOWN,
+                _ if !nothing_known => STALE_OR_INCOMPLETE,
+                "nodes" => ROLL_NOT_VISIBLE,
+                "pods" | "poddisruptionbudgets" => BLOCKERS_NOT_VISIBLE,
                 "endpointslices"
                 | "validatingwebhookconfigurations"
-                | "mutatingwebhookconfigurations" => WEBHOOKS_UNKNOWN,
+                | "mutatingwebhookconfigurations" => WEBHOOKS_NOT_VISIBLE,
                 _ => "",
             };
             kind_unseen(kind, unseen(why), consequence)
@@ -466,6 +513,9 @@ pub fn note(note: &RollNote) -> String {
         RollNote::UnlistedPool(pool) => unlisted_pool(clean(pool)),
         RollNote::Preserved { pool, nodes } => {
             preserved_nodes(clean(pool), plural(*nodes, FAILED_NODE, FAILED_NODES))
+        }
+        RollNote::CordonedNew { pool, nodes } => {
+            cordoned_new(clean(pool), plural(*nodes, NEW_NODE, NEW_NODES))
         }
     }
 }
@@ -478,7 +528,7 @@ pub fn unseen(why: &Unseen) -> String {
     }
 }
 
-/// Why a cluster's own API shows nothing, as a sentence without a full stop.
+/// Why a cluster's nodes are not visible, as a sentence without a full stop.
 pub fn unavailable(why: &Unavailable) -> String {
     let failed = |what: &str, failure: &Failure| {
         let advice = failure.advice().map(|advice| format!(". {advice}"));
@@ -496,7 +546,7 @@ pub fn unavailable(why: &Unavailable) -> String {
     }
 }
 
-/// The same in a word or two.
+/// The same for a narrow column.
 pub fn unavailable_narrow(why: &Unavailable) -> &'static str {
     match why {
         Unavailable::Connecting => SHORT_CONNECTING,
@@ -515,7 +565,7 @@ pub fn lasting(began: Since, now: Timestamp) -> String {
     if began.at_least { at_least(lasted) } else { lasted }
 }
 
-/// "47m": the time between two moments.
+/// "47m": the time between two timestamps.
 pub fn passed(from: Timestamp, to: Timestamp) -> String {
     long(since(from, to))
 }

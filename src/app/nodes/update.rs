@@ -5,6 +5,7 @@ use crate::app::fleet::state::Fleet;
 use crate::app::keymap::Command;
 use crate::app::motion::moved;
 use crate::app::nodes::state::NodesState;
+use crate::app::nodes::text;
 use crate::app::screen::Metrics;
 use crate::app::settings::ObservationScope;
 use crate::domain::cluster::ClusterId;
@@ -31,13 +32,13 @@ pub fn run(nodes: &mut NodesState, id: &ClusterId, command: Command, metrics: &M
 
 /// Shows the node under the cursor alone, or all of them again.
 pub fn toggle_in_full(nodes: &mut NodesState, id: &ClusterId) {
-    // It stays this node, whatever becomes of it.
+    // It stays this node, whatever its stage.
     nodes.cursor = nodes.node_at_cursor(id).map(|node| node.uid.clone());
     nodes.in_full = !nodes.in_full;
     nodes.scroll = 0;
 }
 
-/// Begins or ends telling of a cluster.
+/// Turns the notifications about a cluster on or off.
 pub fn toggle_watch(
     nodes: &mut NodesState,
     fleet: &Fleet,
@@ -46,19 +47,19 @@ pub fn toggle_watch(
 ) {
     let label = fleet.label(id);
     if nodes.watched.remove(id) {
-        cx.toast(format!("{label}: no longer watched."));
+        cx.toast(text::notifications_off(label));
         return;
     }
     nodes.watched.insert(id.clone());
     let settings = &cx.shared.settings;
-    let events = if settings.read_only || settings.watch == ObservationScope::Never {
-        ". Its nodes are not looked at"
+    let nodes = if settings.read_only || settings.watch == ObservationScope::Never {
+        text::NOTIFY_NO_NODES
     } else {
-        ", held up or moves on"
+        text::NOTIFY_NODES
     };
-    let goals = match fleet.cluster(id).map(|cluster| &cluster.rotation.phase) {
-        Some(Phase::Prepared | Phase::Completing) => "completed",
-        _ => "PREPARED, completed",
+    let phases = match fleet.cluster(id).map(|cluster| &cluster.rotation.phase) {
+        Some(Phase::Prepared | Phase::Completing) => text::NOTIFY_COMPLETED,
+        _ => text::NOTIFY_PREPARED,
     };
-    cx.toast(format!("{label}: you are told when it is {goals}{events}."));
+    cx.toast(text::notifications_on(label, phases, nodes));
 }

@@ -78,7 +78,7 @@ impl RotationDialogStage {
 }
 
 impl RotationDialog {
-    /// Judges anew what is known before the step.
+    /// Runs the preflight again.
     pub fn update_findings(&mut self, now: Timestamp) {
         self.findings = findings(self.step, &self.shown, &self.evidence, now);
     }

@@ -1,4 +1,4 @@
-//! What is known before a step, in words.
+//! The texts of the findings of a preflight.
 
 use crate::app::nodes::blocker_text::{full_pool, resources};
 use crate::app::nodes::text::{list, progress, range, sample, unseen};
@@ -8,114 +8,120 @@ use crate::domain::age::long;
 use crate::domain::cluster::ClusterState;
 use crate::domain::preflight::{AccessDoubt, Finding, StaticTokens};
 use crate::domain::roll::blocker::cause::NameSample;
-use crate::domain::rotation::Step;
+use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{clean, plural};
 
 texts! {
     static_tokens_found(count, context, file) =
         "{count} found on this machine: context {context} in {file}";
     and_more(text, count) = "{text} and {count} more";
-    static_tokens_of_version(version) = "version {version} still has them";
-    STATIC_TOKENS_UNKNOWN_VERSION = "its version cannot be read here, so they may be in use";
+    static_tokens_of_version(version) = "version {version} still issues them";
+    STATIC_TOKENS_UNKNOWN_VERSION = "the version is unknown, so they may be in use";
     STATIC_TOKENS_NEVER_ROTATED = "this cluster was never rotated, so they may be in use";
-    STATIC_TOKENS_NONE_FOUND = "none found on this machine; others cannot be seen from here";
-    STATIC_TOKENS_UNSEEN = "others cannot be seen from here";
+    STATIC_TOKENS_NONE_FOUND = "none found on this machine; others cannot be checked from here";
+    STATIC_TOKENS_NOT_VISIBLE = "they cannot be checked from here";
 
-    allowed(phase, step) = "phase is {phase}, {step} is allowed";
-    HEALTHY = "SKE reports the cluster healthy";
-    UNHEALTHY = "SKE reports the cluster unhealthy; look before you go on";
+    NEVER_ROTATED_ALLOWED = "never rotated; ready to start";
+    allowed(phase, step) = "phase {phase}; ready to {step}";
+    HEALTHY = "SKE reports the cluster as healthy";
+    UNHEALTHY = "SKE reports the cluster as unhealthy; check it before you continue";
     RECONCILING = "another operation is running (reconciling)";
-    state(word) = "state is {word}";
+    state(word) = "SKE reports the cluster as {word}";
     reported(code, message) = "SKE reports {code}: {message}";
-    times(why) = "the times that SKE shows are doubtful: {why}";
-    access_held(left, place) = "you hold a kubeconfig{left} ({place})";
+    times(why) = "SKE reports doubtful times: {why}";
+    access_held(left, place) = "you have a kubeconfig{left} ({place})";
     access_held_since_start(left, place) =
-        "you hold a kubeconfig issued after the start{left} ({place})";
+        "you have a kubeconfig issued after the start{left} ({place})";
     valid_for(time) = ", valid for {time}";
     access_unclear(place, why) =
-        "whether the kubeconfig in {place} works cannot be told: {why}; Esc, then K to issue one";
+        "kubeconfig in {place} may not work: {why}; Esc, then K to issue one";
     access_unclear_after_complete(place, why) =
-        "whether the kubeconfig in {place} keeps working after complete cannot be told: {why}; Esc, then K to issue one";
-    START_UNKNOWN = "SKE does not state when the rotation started";
-    NOT_RECORDED = "an earlier version of skeys issued it and kept nothing of its certificates";
-    CERTIFICATES =
-        "its certificates do not show whether it is from before or after the start";
-    NO_ACCESS_ONE_WAY = "no kubeconfig of this cluster was issued by skeys";
-    NO_ACCESS = "no kubeconfig issued by skeys is valid; Esc, then K to issue one";
+        "kubeconfig in {place} may stop working on complete: {why}; Esc, then K to issue one";
+    START_UNKNOWN = "SKE does not report when the rotation started";
+    NOT_RECORDED = "an earlier version of skeys issued it without recording its certificates";
+    CERTIFICATES = "its certificates do not show whether it was issued before or after the start";
+    NO_ACCESS_ONE_WAY = "skeys has issued no kubeconfig for this cluster";
+    NO_ACCESS = "no valid kubeconfig issued by skeys; Esc, then K to issue one";
     NO_ACCESS_SINCE_START =
         "no kubeconfig issued by skeys since the start; Esc, then K to issue one";
     breaking(kubeconfigs, place) =
-        "{kubeconfigs} issued by skeys before the start will break ({place})";
+        "{kubeconfigs} issued by skeys before the start will stop working ({place})";
     KUBECONFIG = "kubeconfig";
     KUBECONFIGS = "kubeconfigs";
-    nodes_unseen(why) = "nodes and pods cannot be seen: {why}";
+    nodes_not_checked(why) = "nodes not checked: {why}";
     OTHER_CLIENTS = "clients outside this machine cannot be checked from here";
 
-    nodes_to_replace(nodes, range) = "{nodes} to replace, usually {range} in all if nothing blocks";
+    nodes_to_replace(nodes, range) =
+        "{nodes} to replace, usually {range} in total if nothing blocks";
     NODE = "node";
     NODES = "nodes";
     drains_first(pool, surge, unavailable, zones, drain) =
-        "pool {pool}: surge {surge} + unavailable {unavailable} over {zones} zones; {drain} a node before its replacement exists";
+        "pool {pool}: surge {surge} + unavailable {unavailable} across {zones} zones; {drain} a node before its replacement exists";
     zone_drains(zone) = "{zone} drains";
     zones_drain(zones) = "{zones} drain";
     hibernation(time) =
-        "hibernation is scheduled in {time}, before the nodes are likely done; the platform's rules refuse it while a rotation runs, what SKE does then is not known";
-    MAINTENANCE_OPEN =
-        "the maintenance window is open; an update made in it may replace nodes once more";
+        "hibernation is scheduled in {time}, likely before the rollout ends; the platform's rules forbid it during a rotation, what SKE does then is unknown";
+    MAINTENANCE_OPEN = "the maintenance window is open; an update in it may replace nodes again";
     maintenance(time) =
-        "the maintenance window opens in {time}, before the nodes are likely done; an update made in it may replace nodes once more";
-    unreadable_schedule(text) = "hibernation is scheduled ({text}); when, cannot be read here";
-    CAPACITY = "free capacity and quota cannot be seen from here";
+        "the maintenance window opens in {time}, likely before the rollout ends; an update in it may replace nodes again";
+    unreadable_schedule(text) = "hibernation is scheduled ({text}); the time cannot be parsed";
+    CAPACITY = "free capacity and quota cannot be checked from here";
     PDBS_NOT_VISIBLE = "PodDisruptionBudgets: not visible in the SKE API";
-    being_read(kinds) = "the cluster is being read, a moment more: {kinds}";
-    kind_unseen(kind, why) = "{kind} are not known: {why}";
+    being_read(kinds) = "still reading from the cluster: {kinds}";
+    kind_unknown(kind, why) = "{kind} unknown: {why}";
     counted(what, names) = "{what}: {names}";
+    CORDONED_NODE = "node is cordoned; evicted pods cannot be scheduled on it";
+    CORDONED_NODES = "nodes are cordoned; evicted pods cannot be scheduled on them";
     MISCONFIGURED_PDB =
-        "PodDisruptionBudget never lets a pod go and will hold every drain of its nodes";
+        "PodDisruptionBudget allows no evictions and will block every drain of its nodes";
     MISCONFIGURED_PDBS =
-        "PodDisruptionBudgets never let a pod go and will hold every drain of their nodes";
-    EXHAUSTED_PDB = "PodDisruptionBudget allows no eviction now";
-    EXHAUSTED_PDBS = "PodDisruptionBudgets allow no eviction now";
-    UNREADABLE_PDB = "PodDisruptionBudget cannot be judged";
-    UNREADABLE_PDBS = "PodDisruptionBudgets cannot be judged";
-    POD_UNDER_SEVERAL_PDBS = "pod is under more than one PodDisruptionBudget and cannot be evicted";
+        "PodDisruptionBudgets allow no evictions and will block every drain of their nodes";
+    EXHAUSTED_PDB = "PodDisruptionBudget allows no evictions now";
+    EXHAUSTED_PDBS = "PodDisruptionBudgets allow no evictions now";
+    UNREADABLE_PDB = "PodDisruptionBudget cannot be evaluated";
+    UNREADABLE_PDBS = "PodDisruptionBudgets cannot be evaluated";
+    POD_UNDER_SEVERAL_PDBS = "pod is covered by several PodDisruptionBudgets and cannot be evicted";
     PODS_UNDER_SEVERAL_PDBS =
-        "pods are under more than one PodDisruptionBudget and cannot be evicted";
-    NO_PDB_BLOCKS = "no PodDisruptionBudget stands in the way now";
+        "pods are covered by several PodDisruptionBudgets and cannot be evicted";
+    UNCOMPUTED_PDB = "PodDisruptionBudget has no computed status and blocks eviction";
+    UNCOMPUTED_PDBS = "PodDisruptionBudgets have no computed status and block eviction";
+    LONG_GRACE_POD = "pod has a termination grace period of 10m or more and may delay its node";
+    LONG_GRACE_PODS =
+        "pods have termination grace periods of 10m or more and may delay their nodes";
+    NO_PDB_BLOCKS = "no PodDisruptionBudget blocks eviction";
     webhook(refuses, resources) =
-        "service has no endpoints for the webhooks that must ask it, and the API server {refuses} {resources}";
+        "service required by webhooks has no endpoints; the API server {refuses} {resources}";
     webhooks(refuses) =
-        "services have no endpoints for the webhooks that must ask them, and the API server {refuses} what new nodes need";
-    REFUSES = "refuses";
-    MAY_REFUSE = "may refuse";
-    SINGLE_REPLICA = "workload with a single replica pauses while its pod moves";
-    SINGLE_REPLICAS = "workloads with a single replica pause while their pods move";
-    BARE_POD = "pod has no controller and does not come back";
-    BARE_PODS = "pods have no controller and do not come back";
-    LOCAL_VOLUME = "pod uses a volume that stays on its node and cannot start elsewhere";
-    LOCAL_VOLUMES = "pods use volumes that stay on their node and cannot start elsewhere";
-    LOCAL_DATA = "pod loses what it keeps in emptyDir or hostPath";
-    LOCAL_DATA_PODS = "pods lose what they keep in emptyDir or hostPath";
-    pool_at_maximum(pool) = "{pool}; no node is added there for pods that find none";
+        "services required by webhooks have no endpoints; the API server {refuses} what new nodes need";
+    REFUSES = "rejects";
+    MAY_REFUSE = "may reject";
+    SINGLE_REPLICA = "workload has a single replica and is unavailable while its pod restarts";
+    SINGLE_REPLICAS =
+        "workloads have a single replica and are unavailable while their pods restart";
+    BARE_POD = "pod has no controller and is not recreated";
+    BARE_PODS = "pods have no controller and are not recreated";
+    LOCAL_VOLUME = "pod uses a volume that is bound to its node and cannot start elsewhere";
+    LOCAL_VOLUMES = "pods use volumes that are bound to their node and cannot start elsewhere";
+    LOCAL_DATA = "pod loses its emptyDir or hostPath data";
+    LOCAL_DATA_PODS = "pods lose their emptyDir or hostPath data";
+    pool_at_maximum(pool) = "{pool}; the autoscaler adds no node there for unschedulable pods";
 
     nodes_since_start(count) = "{count} of {count} nodes were created after the start";
-    NODE_BEFORE_START = "node was created before the start and may not outlive complete";
-    NODES_BEFORE_START = "nodes were created before the start and may not outlive complete";
+    NODE_BEFORE_START = "node was created before the start and may fail after complete";
+    NODES_BEFORE_START = "nodes were created before the start and may fail after complete";
     NODE_AGE_NO_START =
-        "whether the nodes were created after the start cannot be told: SKE does not state when it was";
+        "node ages cannot be checked: SKE does not report when the rotation started";
     node_age_unknown(nodes, names) =
-        "whether {nodes} created after the start cannot be told: {names}";
-    NODE_WAS = "node was";
-    NODES_WERE = "nodes were";
+        "{nodes} may predate the start (creation time unknown): {names}";
     another_roll(progress) =
-        "another roll is under way ({progress}); it is not part of the rotation";
+        "another rollout is running ({progress}); it is not part of the rotation";
     NODE_NOT_READY = "node is not ready";
     NODES_NOT_READY = "nodes are not ready";
-    UNSCHEDULABLE_POD = "pod finds no node";
-    UNSCHEDULABLE_PODS = "pods find no node";
+    UNSCHEDULABLE_POD = "pod cannot be scheduled";
+    UNSCHEDULABLE_PODS = "pods cannot be scheduled";
 }
 
-/// What is known of static tokens, as a clause.
+/// Whether static tokens are in use, as a clause.
 pub fn static_tokens(tokens: &StaticTokens) -> String {
     match tokens {
         StaticTokens::Found(count, first) => {
@@ -126,13 +132,16 @@ pub fn static_tokens(tokens: &StaticTokens) -> String {
         StaticTokens::UnknownVersion => STATIC_TOKENS_UNKNOWN_VERSION.to_owned(),
         StaticTokens::NeverRotated => STATIC_TOKENS_NEVER_ROTATED.to_owned(),
         StaticTokens::Unlikely { searched: true } => STATIC_TOKENS_NONE_FOUND.to_owned(),
-        StaticTokens::Unlikely { .. } => STATIC_TOKENS_UNSEEN.to_owned(),
+        StaticTokens::Unlikely { .. } => STATIC_TOKENS_NOT_VISIBLE.to_owned(),
     }
 }
 
 /// One line of the preflight, in one clause without a full stop.
 pub fn finding(finding: &Finding) -> String {
     match finding {
+        Finding::Allowed { phase: Phase::Never, step: Step::Start } => {
+            NEVER_ROTATED_ALLOWED.to_owned()
+        }
         Finding::Allowed { phase, step } => allowed(phase.word(), step),
         Finding::Refused(refusal) => refusal.to_string(),
         Finding::State(ClusterState::Healthy) => HEALTHY.to_owned(),
@@ -166,7 +175,7 @@ pub fn finding(finding: &Finding) -> String {
             let more = if *count > 1 { ", …" } else { "" };
             breaking(plural(*count, KUBECONFIG, KUBECONFIGS), first.words() + more)
         }
-        Finding::NodesUnseen(why) => nodes_unseen(why),
+        Finding::NodesUnseen(why) => nodes_not_checked(why),
         Finding::OtherClients => OTHER_CLIENTS.to_owned(),
 
         Finding::NodesToReplace { count, takes } => {
@@ -186,10 +195,13 @@ pub fn finding(finding: &Finding) -> String {
         Finding::BeingRead(kinds) => {
             being_read(list(kinds.iter().map(|kind| (*kind).to_owned()), 2))
         }
-        Finding::KindUnseen(kind, why) => kind_unseen(kind, unseen(why)),
+        Finding::KindUnseen(kind, why) => kind_unknown(kind, unseen(why)),
+        Finding::CordonedNodes(nodes) => some(nodes, CORDONED_NODE, CORDONED_NODES),
         Finding::MisconfiguredPdbs(pdbs) => some(pdbs, MISCONFIGURED_PDB, MISCONFIGURED_PDBS),
         Finding::ExhaustedPdbs(pdbs) => some(pdbs, EXHAUSTED_PDB, EXHAUSTED_PDBS),
         Finding::UnreadablePdbs(pdbs) => some(pdbs, UNREADABLE_PDB, UNREADABLE_PDBS),
+        Finding::UncomputedPdbs(pdbs) => some(pdbs, UNCOMPUTED_PDB, UNCOMPUTED_PDBS),
+        Finding::LongGracePeriods(pods) => some(pods, LONG_GRACE_POD, LONG_GRACE_PODS),
         Finding::PodsUnderSeveralPdbs(pods) => {
             some(pods, POD_UNDER_SEVERAL_PDBS, PODS_UNDER_SEVERAL_PDBS)
         }
@@ -208,7 +220,7 @@ pub fn finding(finding: &Finding) -> String {
         Finding::NodesBeforeStart(nodes) => some(nodes, NODE_BEFORE_START, NODES_BEFORE_START),
         Finding::NodesOfUnknownAge(None) => NODE_AGE_NO_START.to_owned(),
         Finding::NodesOfUnknownAge(Some(nodes)) => {
-            node_age_unknown(plural(nodes.count, NODE_WAS, NODES_WERE), sample(nodes))
+            node_age_unknown(plural(nodes.count, NODE, NODES), sample(nodes))
         }
         Finding::AnotherRoll(new) => another_roll(progress(*new)),
         Finding::NodesNotReady(count) => plural(*count, NODE_NOT_READY, NODES_NOT_READY),

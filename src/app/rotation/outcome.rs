@@ -26,9 +26,9 @@ const READ_BACK_QUICK: Duration = Duration::from_secs(2);
 const READ_BACK_SLOW_AT: Duration = Duration::from_secs(150);
 /// Reads come this often after half a minute.
 const READ_BACK_SLOW: Duration = Duration::from_secs(5);
-/// After this long an accepted step that does not show is worth a word.
+/// An accepted step that does not show is reported after this long.
 const GRACE: Duration = Duration::from_mins(3);
-/// A reading tells at the end of a read-back that nothing happened if it is not older than this.
+/// A reading proves at the end of a read-back that nothing happened if it is not older than this.
 const FRESH: Duration = Duration::from_secs(15);
 /// Said of an accepted step until a reading shows it.
 const WAITING: &str = text::WAITING;
@@ -58,7 +58,7 @@ pub fn answered(
 ) {
     let sent = Sent { id, step, request };
     let waits = |pending: &&mut Pending| pending.request == request;
-    // Where another cluster stands under the name, or none, nobody waits; the journal still tells.
+    // A recreated or missing cluster has no pending step; the journal records the outcome.
     let pending = rotation.pending.get_mut(id).filter(waits);
     let waited_for = pending.is_some();
     let ignore_reads_through = cx.requests.last();
@@ -67,7 +67,7 @@ pub fn answered(
         RotateOutcome::Accepted { trace, skew } => {
             sent.log(Outcome::Done, text::LOG_ACCEPTED, trace, cx);
             let Some(pending) = pending else { return };
-            pending.stage = PendingStage::Accepted { at: now.wall, told: false };
+            pending.stage = PendingStage::Accepted { at: now.wall, reported: false };
             pending.skew = skew;
             pending.ignore_reads_through = ignore_reads_through;
             pending.due = now.monotonic.saturating_add(Duration::from_secs(1));
@@ -143,7 +143,7 @@ fn fail(
     }
 }
 
-/// It is known what became of the step, or that nobody will find out.
+/// The outcome of the step is known, or will stay unknown.
 fn settle(
     rotation: &mut RotationState,
     fleet: &Fleet,
@@ -194,8 +194,8 @@ fn settle_pending(
     cx: &mut UpdateContext<'_>,
 ) {
     let id = &cluster.id;
-    let tells = |pending: &&mut Pending| pending.ignore_reads_through < request;
-    let Some(pending) = rotation.pending.get_mut(id).filter(tells) else { return };
+    let is_later = |pending: &&mut Pending| pending.ignore_reads_through < request;
+    let Some(pending) = rotation.pending.get_mut(id).filter(is_later) else { return };
     if pending.skew.is_zero() {
         pending.skew = skew;
     }
@@ -349,7 +349,7 @@ pub fn rearm(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
 }
 
 /// Follows sent steps: reads what is due, and ends what has waited long enough.
-pub fn follow(rotation: &mut RotationState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+pub fn advance(rotation: &mut RotationState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
     let now = cx.shared.now.monotonic;
     let is_due = |pending: &Pending| pending.next_wake().is_some_and(|at| at <= now);
     let due: Vec<ClusterId> = rotation
@@ -374,9 +374,9 @@ fn follow_one(
     let sent = Sent { id, step: pending.step, request: pending.request };
     match &mut pending.stage {
         PendingStage::Sending | PendingStage::Lost => return,
-        PendingStage::Accepted { at, told } => {
+        PendingStage::Accepted { at, reported } => {
             let late = now.saturating_sub(pending.asked.monotonic) > GRACE;
-            if late && !std::mem::replace(told, true) {
+            if late && !std::mem::replace(reported, true) {
                 cx.toast(text::still_waiting(fleet.label(id), cx.shared.zone().clock(*at)));
             }
             let wait = if late { READ_BACK_SLOW * 3 } else { cx.shared.settings.poll_running };
@@ -461,7 +461,7 @@ mod tests {
             due: at(0).monotonic,
         };
         state.rotation.pending.insert(shown.id.clone(), pending);
-        let mut told = Vec::new();
+        let mut texts = Vec::new();
         for second in 0..=READ_BACK.as_secs() {
             let mut effects = update(&mut state, at(second), Message::Ticked);
             let reads: Vec<RequestId> = effects
@@ -480,16 +480,16 @@ mod tests {
                 let read = Message::Answered(request, Answer::Cluster(answer));
                 effects.extend(update(&mut state, at(second), read));
             }
-            told.extend(effects.into_iter().filter_map(|effect| match effect {
+            texts.extend(effects.into_iter().filter_map(|effect| match effect {
                 Effect::Journal(record) => Some(Record::clone(&record).outcome),
                 _ => None,
             }));
         }
-        told
+        texts
     }
 
     #[test]
-    fn a_dialog_is_checked_by_what_was_asked_after_it_was_opened() {
+    fn only_a_read_sent_after_opening_confirms_a_dialog() {
         let shown = cluster("shop", Phase::Completed);
         let at = Now { wall: now(), monotonic: Duration::from_secs(1_000) };
         let mut state =

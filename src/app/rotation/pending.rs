@@ -24,14 +24,14 @@ pub struct Pending {
     pub before: Rotation,
     /// The server's clock minus ours.
     pub skew: SignedDuration,
-    /// Reads begun up to this one do not tell about it.
+    /// Reads up to this one were sent before it.
     pub ignore_reads_through: RequestId,
     pub stage: PendingStage,
     /// When the cluster is read next, on the monotonic clock.
     pub due: Duration,
 }
 
-/// How a sent step stands.
+/// The status of a sent step.
 #[derive(Debug, Clone)]
 pub enum PendingStage {
     /// Re-reading, then sending.
@@ -39,8 +39,8 @@ pub enum PendingStage {
     /// Accepted with 202; the reads do not show it yet.
     Accepted {
         at: Timestamp,
-        /// Whether the long wait was told.
-        told: bool,
+        /// Whether the long wait was reported.
+        reported: bool,
     },
     /// No clear answer; reading back to find out.
     ReadingBack {
@@ -49,7 +49,7 @@ pub enum PendingStage {
         /// When a reading last showed nothing of it, on the monotonic clock.
         seen: Option<Duration>,
     },
-    /// Reading back did not tell either; the next read that works will.
+    /// Reading back failed; the next successful read decides.
     Lost,
 }
 
@@ -64,7 +64,7 @@ impl Pending {
         }
     }
 
-    /// Whether nobody knows whether it was sent or took effect.
+    /// Whether it is unknown whether it was sent or took effect.
     pub fn is_under_way(&self) -> bool {
         matches!(self.stage, PendingStage::Sending | PendingStage::ReadingBack { .. })
     }

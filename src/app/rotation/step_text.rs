@@ -1,4 +1,4 @@
-//! What comes next in a rotation, in a few words.
+//! The texts of the next steps, of stuck steps and of inconsistent times.
 
 use crate::app::texts::texts;
 use crate::domain::age::long;
@@ -6,25 +6,25 @@ use crate::domain::attention::{NextStep, Stuck};
 use crate::domain::rotation::InconsistentTimes;
 
 texts! {
-    INSPECT_BLOCKER = "look at the blocker";
-    UNKNOWN_PHASE = "look: unknown phase";
+    INSPECT_BLOCKER = "inspect the blocker";
+    UNKNOWN_PHASE = "check: unknown phase";
     AWAIT_NODES = "wait for the nodes";
     wait_for(time) = "wait, {time} left";
     AWAIT_COMPLETION = "wait";
     UPDATE_CLIENTS = "update clients, complete";
-    UNHEALTHY = "look: unhealthy";
+    UNHEALTHY = "check: unhealthy";
     START_OVERDUE = "start: overdue";
     OVERDUE_LATER = "overdue, not possible now";
 
-    gave_up(time) = "preparing for {time} and unhealthy; reconcile it";
+    gave_up(time) = "preparing for {time} and unhealthy; reconcile the cluster";
 
-    TIME_IN_FUTURE = "a moment lies in the future";
-    START_AFTER_COMPLETION = "started after it was completed";
-    START_MISSING = "the moment of the start is missing";
-    COMPLETION_MISSING = "the moment of the completion is missing";
+    TIME_IN_FUTURE = "a time is in the future";
+    START_AFTER_COMPLETION = "the start is later than the completion";
+    START_MISSING = "the start time is missing";
+    COMPLETION_MISSING = "the completion time is missing";
 }
 
-/// What somebody would do next.
+/// The next step, in a few words.
 pub fn next_step(step: &NextStep) -> String {
     match step {
         NextStep::InspectBlocker => INSPECT_BLOCKER.to_owned(),

@@ -25,7 +25,7 @@ texts! {
     LOG_HAPPENED = "read back: the step happened";
     RECREATED = "the cluster was deleted and recreated";
     phase_changed(before, after) = "the phase changed from {before} to {after}";
-    TIMES_CHANGED = "the rotation times changed: somebody else acted";
+    TIMES_CHANGED = "the rotation times changed: someone else acted";
     state_changed(before, after) = "the state changed from {before} to {after}";
     not_listed(cluster) = "{cluster} is no longer listed";
     MAYBE_DELETED = "The cluster may have been deleted";
@@ -45,7 +45,7 @@ texts! {
     pending_sending(step) = "the {step} request is being sent";
     pending_accepted(time, waited) = "accepted at {time}; waiting for SKE to show the change for {waited}";
     pending_read_back(step, left) = "checking whether the {step} took effect, for up to {left}";
-    pending_lost(step) = "unknown whether the {step} took effect; the next successful read tells";
+    pending_lost(step) = "unknown whether the {step} took effect until the next successful read";
     START_TITLE = "Start credentials rotation";
     START_STEP = "step 2 of 4";
     COMPLETE_TITLE = "Complete credentials rotation";
@@ -95,7 +95,7 @@ texts! {
     key_refused(key, action, reason) = "{key}  {action}: not now, {reason}";
     since(duration) = "  {duration} ago";
     for_duration(duration) = "  for {duration}";
-    doubtful_times(reason) = "SKE reports doubtful times: {reason}";
+    doubtful_times(reason) = "SKE reports inconsistent times: {reason}";
     as_of(duration) = "as of {duration} ago: ";
     USUAL_NODE_TIME = "7–10m per node; several at a time if surge allows";
     nodes_fixed(count, pools) = "{count} in {pools}";
@@ -107,7 +107,7 @@ texts! {
     ACCESS_OLD = "yours was issued before the start";
     access_expires(duration) = "yours expires in {duration}";
     access_kind(kind) = "yours: {kind}";
-    ACCESS_UNKNOWN = "whether yours works cannot be told";
+    ACCESS_UNKNOWN = "unknown whether yours works";
     ACCESS_DEAD = "yours ended with the rotation";
     ACCESS_NONE = "none issued by skeys";
     SENT = "sent; see below";

@@ -174,7 +174,7 @@ fn press(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
     match &dialog.stage {
         RotationDialogStage::Asking => send(rotation, cx),
         RotationDialogStage::Changed(_) => {
-            // The person has seen the change: ask anew on what is shown now.
+            // The user has seen the change: ask again for the current state.
             match permits(&dialog.shown, Action::Rotate(dialog.step)) {
                 Err(refusal) => cx.toast(refusal.to_string()),
                 Ok(()) => dialog.stage = RotationDialogStage::Asking,
@@ -232,7 +232,7 @@ fn copy(dialog: &RotationDialog, cx: &mut UpdateContext<'_>) {
     }
 }
 
-/// Static-token kubeconfigs on this machine were looked for.
+/// Takes in the static-token kubeconfigs of this machine.
 pub fn tokens_found(
     rotation: &mut RotationState,
     id: DialogId,
@@ -268,7 +268,7 @@ mod tests {
     use crate::app::rotation::update::name_problem;
 
     #[test]
-    fn host_05_only_the_exact_name_is_taken_and_the_reason_is_said() {
+    fn host_05_only_the_exact_name_is_accepted_with_a_reason_otherwise() {
         assert_eq!(name_problem("shop-prod", "shop-prod"), None);
         assert!(name_problem("Shop-prod", "shop-prod").unwrap().contains("case"));
         assert!(name_problem("shop-prod ", "shop-prod").unwrap().contains("space"));

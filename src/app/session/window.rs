@@ -1,4 +1,4 @@
-//! What is told of the watched clusters outside the screen: window title and terminal progress.
+//! Window title and terminal progress for watched clusters.
 
 use crate::app::fleet::state::Fleet;
 use crate::app::nodes::state::NodesState;
@@ -26,7 +26,7 @@ pub enum Progress {
     Held(u8),
 }
 
-/// What is told of the watched clusters: the first that is held up, else the first that rolls, else the first.
+/// The watched cluster for title and progress: the first blocked one, else the first rolling one, else the first.
 pub fn window_status(fleet: &Fleet, nodes: &NodesState) -> Option<WindowStatus> {
     let rank = |id: &&ClusterId| (!nodes.is_held(id), !fleet.rolls(id));
     let id = nodes.watched.iter().min_by_key(rank)?;
@@ -40,7 +40,7 @@ pub fn window_status(fleet: &Fleet, nodes: &NodesState) -> Option<WindowStatus> 
         None => title.push_str(&clean(phase.word())),
     }
     if held {
-        title.push_str(" held up");
+        title.push_str(" blocked");
     }
     let percent = progress.map(|progress| u8::try_from(progress.percent()).unwrap_or(99));
     let progress = match (phase.is_running(), percent, held) {

@@ -18,11 +18,11 @@ pub struct Output {
 }
 
 impl Output {
-    fn fine(out: String) -> Self {
+    fn success(out: String) -> Self {
         Self { out, err: String::new(), status: 0 }
     }
 
-    fn wrong(err: String, status: u8) -> Self {
+    fn failure(err: String, status: u8) -> Self {
         Self { out: String::new(), err, status }
     }
 }
@@ -31,11 +31,11 @@ impl Output {
 pub fn run(command: &ConfigCommand, flags: &Flags, places: &Places<'_>) -> Output {
     let (path, _) = path(flags, places);
     let Some(path) = path else {
-        let text = "No home folder is known; name a file with --config or SKEYS_CONFIG.\n";
-        return Output::wrong(text.to_owned(), 1);
+        let text = "No home folder is set; use --config or SKEYS_CONFIG.\n";
+        return Output::failure(text.to_owned(), 1);
     };
     match command {
-        ConfigCommand::Path => Output::fine(format!("{}\n", path.display())),
+        ConfigCommand::Path => Output::success(format!("{}\n", path.display())),
         ConfigCommand::Check => check(flags, places),
         ConfigCommand::Init { force } => init(&path, *force),
     }
@@ -51,28 +51,28 @@ fn check(flags: &Flags, places: &Places<'_>) -> Output {
                 out.push('\n');
             }
             match crate::app::keymap::Keymap::new(&loaded.config.keys()) {
-                Ok(_) => Output::fine(out),
-                Err(problems) => Output::wrong(problems.join("\n") + "\n", 2),
+                Ok(_) => Output::success(out),
+                Err(problems) => Output::failure(problems.join("\n") + "\n", 2),
             }
         }
         Err(problems) => {
             let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            Output::wrong(lines.join("\n") + "\n", 2)
+            Output::failure(lines.join("\n") + "\n", 2)
         }
     }
 }
 
 fn init(path: &Path, force: bool) -> Output {
     if path.exists() && !force {
-        let text = format!("{} exists; --force replaces it.\n", path.display());
-        return Output::wrong(text, 1);
+        let text = format!("{} already exists; use --force to replace it.\n", path.display());
+        return Output::failure(text, 1);
     }
     let written = private_file::parent(path)
         .map_or(Ok(()), |folder| private_file::create_folder(&folder))
         .and_then(|()| private_file::replace(path, EXAMPLE.as_bytes(), &private_file::unobserved));
     match written {
-        Ok(()) => Output::fine(format!("Written: {}\n", path.display())),
-        Err(failure) => Output::wrong(format!("{failure}\n"), 1),
+        Ok(()) => Output::success(format!("Written: {}\n", path.display())),
+        Err(failure) => Output::failure(format!("{failure}\n"), 1),
     }
 }
 
@@ -109,6 +109,6 @@ mod tests {
         let places = Places { environment: &|_| None, default_file: Some(file), home: None };
         let checked = run(&ConfigCommand::Check, &Flags::default(), &places);
         assert_eq!(checked.status, 2);
-        assert!(checked.err.contains("key K means both"), "{}", checked.err);
+        assert!(checked.err.contains("key K is bound to both"), "{}", checked.err);
     }
 }

@@ -18,11 +18,12 @@ use crate::simulator::{SimulatorOptions, serve};
 /// Serves until a signal ends it; gives the exit status.
 ///
 /// # Errors
-/// The scene is wrong, or the address is taken.
-pub async fn run(listen: SocketAddr, world: &SceneOptions) -> anyhow::Result<u8> {
+/// The scene is invalid, or the address is in use.
+pub async fn run(listen: SocketAddr, options: &SceneOptions) -> anyhow::Result<u8> {
     let clock = Clock::machine();
-    let scene = scene(world, &clock).await?;
-    let options = SimulatorOptions { seed: world.seed, speed: world.speed, scene, listen };
+    let scene = scene(options, &clock).await?;
+    let &SceneOptions { seed, speed, .. } = options;
+    let options = SimulatorOptions { seed, speed, scene, listen };
     let simulator = serve(options, clock).await?;
     let mut out = std::io::stdout();
     let mut lines = simulator.exports().into_iter();
@@ -39,9 +40,9 @@ pub async fn run(listen: SocketAddr, world: &SceneOptions) -> anyhow::Result<u8>
 /// The scene to play: a file, or the built-in fleet.
 ///
 /// # Errors
-/// The file cannot be read, or is wrong; line and field are named.
-pub async fn scene(world: &SceneOptions, clock: &Clock) -> anyhow::Result<Scene> {
-    let Some(path) = world.scene.clone() else {
+/// The file cannot be read or is invalid; the error names line and field.
+pub async fn scene(options: &SceneOptions, clock: &Clock) -> anyhow::Result<Scene> {
+    let Some(path) = options.scene.clone() else {
         return Ok(Scene::fleet()?);
     };
     let name = path.display().to_string();

@@ -98,7 +98,7 @@ impl Reader<'_> {
     fn unknown(&mut self, at: usize, value: &Spanned<DeValue<'_>>, path: &str, is_section: bool) {
         if is_section {
             let what = kind_of(value.get_ref());
-            let text = format!("{path} is {what}; it is a section: write [{path}]");
+            let text = format!("{path} is {what}; expected a section: [{path}]");
             self.problem(value.span().start, text);
             return;
         }
@@ -115,7 +115,7 @@ impl Reader<'_> {
 }
 
 fn check(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
-    let wrong = |what: &str| format!("{} is {what}; it must be {}", key.path, key.kind.describe());
+    let wrong = |what: &str| format!("{} is {what}; expected {}", key.path, key.kind.describe());
     match (key.kind, value.get_ref()) {
         (ValueKind::Switch, DeValue::Boolean(on)) => Ok(Value::Switch(*on)),
         (ValueKind::Number(..), DeValue::Integer(number)) => {
@@ -125,20 +125,22 @@ fn check(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
         }
         (ValueKind::List, DeValue::Array(items)) => items
             .iter()
-            .map(|item| text_of(item).ok_or_else(|| wrong("a list with something that is no text")))
+            .map(|item| {
+                text_of(item).ok_or_else(|| wrong("a list with an item that is not a string"))
+            })
             .collect::<Result<_, _>>()
             .map(Value::List),
         (ValueKind::Keys, DeValue::Table(table)) => {
             let mut keys = BTreeMap::new();
             for (name, value) in table {
                 let DeValue::Array(items) = value.get_ref() else {
-                    return Err(wrong(&format!("not right at {}", name.get_ref())));
+                    return Err(wrong(&format!("invalid at {}", name.get_ref())));
                 };
                 let list = items
                     .iter()
                     .map(|item| {
                         text_of(item)
-                            .ok_or_else(|| wrong(&format!("not right at {}", name.get_ref())))
+                            .ok_or_else(|| wrong(&format!("invalid at {}", name.get_ref())))
                     })
                     .collect::<Result<_, _>>()?;
                 keys.insert(name.get_ref().to_string(), list);
@@ -163,10 +165,10 @@ fn text_of(value: &Spanned<DeValue<'_>>) -> Option<String> {
 
 fn kind_of(value: &DeValue<'_>) -> &'static str {
     match value {
-        DeValue::String(_) => "a text",
+        DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a number",
-        DeValue::Float(_) => "a number with a fraction",
-        DeValue::Boolean(_) => "true or false",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
@@ -179,7 +181,7 @@ fn check_number(key: &Key, number: i64) -> Result<Value, String> {
     {
         return Ok(Value::Number(number));
     }
-    Err(format!("{} is {number}; it must be {}", key.path, key.kind.describe()))
+    Err(format!("{} is {number}; expected {}", key.path, key.kind.describe()))
 }
 
 /// Reads a value from text, as variables and flags give it and as most values stand in the file.
@@ -188,7 +190,7 @@ fn check_number(key: &Key, number: i64) -> Result<Value, String> {
 /// What is wrong and what would be right, without the place.
 pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
     let shown = clean(text);
-    let wrong = || format!("{} is \"{shown}\"; it must be {}", key.path, key.kind.describe());
+    let wrong = || format!("{} is \"{shown}\"; expected {}", key.path, key.kind.describe());
     match key.kind {
         ValueKind::Switch => match text {
             "true" | "1" | "yes" => Ok(Value::Switch(true)),
@@ -254,13 +256,13 @@ mod tests {
         assert_eq!(
             problems("read_only = true\n\n[poll]\n  idel = \"30s\"\n"),
             [
-                "config.toml:4:3: unknown key poll.idel; did you mean poll.idle? (Interval of lists while nothing runs)"
+                "config.toml:4:3: unknown key poll.idel; did you mean poll.idle? (Poll interval while no rotation runs)"
             ]
         );
         assert_eq!(
             problems("reed_only = true"),
             [
-                "config.toml:1:1: unknown key reed_only; did you mean read_only? (Send and write nothing)"
+                "config.toml:1:1: unknown key reed_only; did you mean read_only? (Send only reads; save no kubeconfig)"
             ]
         );
     }
@@ -271,12 +273,12 @@ mod tests {
             "read_only = \"yes\"\noverdue_after = \"180 parsecs\"\n[poll]\nconcurrency = 99\nidle = \"1s\"\n[display]\ntheme = \"drak\"\n[kubeconfig]\nlifetime = \"45m\"\n",
         );
         let expected = [
-            "config.toml:1:13: read_only is a text; it must be true or false",
-            "config.toml:2:17: overdue_after is \"180 parsecs\"; it must be a duration",
-            "config.toml:4:15: poll.concurrency is 99; it must be a whole number from 1 to 32",
-            "config.toml:5:8: poll.idle is \"1s\"; it must be a duration from 10s",
-            "config.toml:7:9: display.theme is \"drak\"; it must be one of",
-            "config.toml:9:12: kubeconfig.lifetime: 45m is too short: 1h to 180d",
+            "config.toml:1:13: read_only is a string; expected true or false",
+            "config.toml:2:17: overdue_after is \"180 parsecs\"; expected a duration",
+            "config.toml:4:15: poll.concurrency is 99; expected a whole number from 1 to 32",
+            "config.toml:5:8: poll.idle is \"1s\"; expected a duration from 10s",
+            "config.toml:7:9: display.theme is \"drak\"; expected one of",
+            "config.toml:9:12: kubeconfig.lifetime: 45m is too short; allowed: 1h to 180d",
         ];
         assert_eq!(found.len(), expected.len(), "{found:#?}");
         for (found, expected) in found.iter().zip(expected) {

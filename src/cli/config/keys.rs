@@ -58,135 +58,135 @@ const KEYS: &[Key] = &[
         ["SKEYS_PROJECTS", "STACKIT_PROJECT_ID"],
         ValueKind::List,
         "[]",
-        "Ids of the projects to list"
+        "IDs of the projects to list"
     ),
     key!(
         "regions",
         ["SKEYS_REGIONS", "STACKIT_REGION"],
         ValueKind::List,
         "[\"eu01\", \"eu02\"]",
-        "Regions to ask in each project"
+        "Regions to list in each project"
     ),
     key!(
         "protected",
         ["SKEYS_PROTECTED"],
         ValueKind::List,
         "[]",
-        "Globs of cluster names whose start wants the name typed, too"
+        "Glob patterns of cluster names; starting their rotation requires typing the name"
     ),
-    key!("read_only", ["SKEYS_READ_ONLY"], ValueKind::Switch, "false", "Send and write nothing"),
+    key!(
+        "read_only",
+        ["SKEYS_READ_ONLY"],
+        ValueKind::Switch,
+        "false",
+        "Send only reads; save no kubeconfig"
+    ),
     key!(
         "overdue_after",
         ["SKEYS_OVERDUE_AFTER"],
         ValueKind::Duration(DAY, Duration::from_hours(24 * 3650)),
         "\"180d\"",
-        "Credentials older than this are called overdue"
+        "Credentials older than this are overdue"
     ),
     key!(
         "poll.idle",
         ["SKEYS_POLL_IDLE"],
         ValueKind::Duration(Duration::from_secs(10), Duration::from_hours(1)),
         "\"30s\"",
-        "Interval of lists while nothing runs"
+        "Poll interval while no rotation runs"
     ),
     key!(
         "poll.running",
         ["SKEYS_POLL_RUNNING"],
         ValueKind::Duration(SECOND, Duration::from_mins(5)),
         "\"3s\"",
-        "Interval of reads of the open cluster while a step runs"
+        "Poll interval of the open cluster while a step runs"
     ),
     key!(
         "poll.concurrency",
         ["SKEYS_POLL_CONCURRENCY"],
         ValueKind::Number(1, 32),
         "6",
-        "Reads under way at once"
+        "Concurrent reads"
     ),
     key!(
         "kubernetes.watch",
         ["SKEYS_KUBERNETES_WATCH"],
         ValueKind::Word(&["running", "open", "never"]),
         "\"running\"",
-        "Which clusters are looked at through their own API: those whose nodes roll, only the open one, none"
+        "Which clusters are observed through their own API: those with rolling nodes, only the open one, or none"
     ),
     key!(
         "kubernetes.limit",
         ["SKEYS_KUBERNETES_LIMIT"],
         ValueKind::Number(1, 32),
         "6",
-        "Clusters looked at at once"
+        "Clusters observed concurrently"
     ),
     key!(
         "notify.desktop",
         ["SKEYS_NOTIFY_DESKTOP"],
         ValueKind::Switch,
         "true",
-        "Tell the desktop of watched clusters, where there is one"
+        "Desktop notifications for watched clusters"
     ),
     key!(
         "kubeconfig.lifetime",
         ["SKEYS_KUBECONFIG_LIFETIME"],
         ValueKind::Lifetime,
         "\"8h\"",
-        "Lifetime that the form begins with"
+        "Default lifetime in the form"
     ),
     key!(
         "kubeconfig.destination",
         ["SKEYS_KUBECONFIG_DESTINATION"],
         ValueKind::Word(&destination::WORDS),
         "\"merge\"",
-        "Destination that the form begins with"
+        "Default destination in the form"
     ),
     key!(
         "kubeconfig.folder",
         ["SKEYS_KUBECONFIG_FOLDER"],
         ValueKind::Path,
         "\"~/.kube/ske\"",
-        "Folder for kubeconfigs in files of their own"
+        "Folder for separate kubeconfig files"
     ),
     key!(
         "kubeconfig.make_current",
         ["SKEYS_KUBECONFIG_MAKE_CURRENT"],
         ValueKind::Switch,
         "false",
-        "Begin with \"make it the current context\" ticked"
+        "Preselect \"make it the current context\""
     ),
     key!(
         "kubeconfig.clipboard_clear",
         ["SKEYS_KUBECONFIG_CLIPBOARD_CLEAR"],
         ValueKind::Duration(Duration::from_secs(5), Duration::from_mins(10)),
         "\"45s\"",
-        "How long a kubeconfig stays in the clipboard"
+        "Time until a kubeconfig is cleared from the clipboard"
     ),
     key!(
         "display.theme",
         ["SKEYS_DISPLAY_THEME"],
         ValueKind::Word(&["auto", "dark", "light", "high-contrast", "mono"]),
         "\"auto\"",
-        "Colours"
+        "Colour theme"
     ),
     key!(
         "display.ascii",
         ["SKEYS_DISPLAY_ASCII"],
         ValueKind::Word(&["auto", "always", "never"]),
         "\"auto\"",
-        "Draw with ASCII only; auto goes by the locale"
+        "Draw with ASCII only; auto depends on the locale"
     ),
-    key!("display.utc", ["SKEYS_DISPLAY_UTC"], ValueKind::Switch, "false", "Show moments in UTC"),
-    key!(
-        "display.mouse",
-        ["SKEYS_DISPLAY_MOUSE"],
-        ValueKind::Switch,
-        "false",
-        "Begin with the mouse on"
-    ),
+    key!("display.utc", ["SKEYS_DISPLAY_UTC"], ValueKind::Switch, "false", "Show times in UTC"),
+    key!("display.mouse", ["SKEYS_DISPLAY_MOUSE"], ValueKind::Switch, "false", "Enable the mouse"),
     key!(
         "display.columns",
         ["SKEYS_DISPLAY_COLUMNS"],
         ValueKind::List,
         "[]",
-        "Columns of the fleet by id; empty means all that fit"
+        "Columns of the fleet by ID; empty: all that fit"
     ),
     key!(
         "display.sort",
@@ -206,57 +206,51 @@ const KEYS: &[Key] = &[
             "next"
         ]),
         "\"attention\"",
-        "Order of the fleet"
+        "Sort order of the fleet"
     ),
     key!(
         "endpoints.ske",
         ["SKEYS_ENDPOINTS_SKE", "STACKIT_SKE_CUSTOM_ENDPOINT"],
         ValueKind::Text,
         "\"https://ske.api.stackit.cloud\"",
-        "SKE API"
+        "URL of the SKE API"
     ),
     key!(
         "endpoints.token",
         ["SKEYS_ENDPOINTS_TOKEN", "STACKIT_TOKEN_BASEURL"],
         ValueKind::Text,
         "\"\"",
-        "Token endpoint; empty means the one in the key, or STACKIT's"
+        "URL of the token endpoint; empty: the one in the key, or STACKIT's"
     ),
     key!(
         "endpoints.resource_manager",
         ["SKEYS_ENDPOINTS_RESOURCE_MANAGER", "STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"],
         ValueKind::Text,
         "\"https://resource-manager.api.stackit.cloud\"",
-        "Resource manager API, for the names of projects"
+        "URL of the resource manager API, for project names"
     ),
     key!(
         "endpoints.ca_file",
         ["SKEYS_ENDPOINTS_CA_FILE"],
         ValueKind::Path,
         "\"\"",
-        "Further certificate authority (PEM), beside the system's"
+        "Certificate authority (PEM) in addition to the system's"
     ),
     key!(
         "log.file",
         ["SKEYS_LOG_FILE"],
         ValueKind::Path,
         "\"\"",
-        "File for a diagnostic log, without anything secret; empty means none"
+        "File of the diagnostic log, which contains no secrets; empty: none"
     ),
     key!(
         "log.level",
         ["SKEYS_LOG_LEVEL"],
         ValueKind::Word(&["error", "warn", "info", "debug", "trace"]),
         "\"info\"",
-        "How much is logged"
+        "Log level"
     ),
-    key!(
-        "keys",
-        [],
-        ValueKind::Keys,
-        "{}",
-        "Keys by command; a command that is named gets these keys instead of its own"
-    ),
+    key!("keys", [], ValueKind::Keys, "{}", "Keys by command, instead of the defaults"),
 ];
 
 /// Every key of the configuration.
@@ -297,9 +291,9 @@ impl ValueKind {
             ),
             Self::Number(least, most) => format!("a whole number from {least} to {most}"),
             Self::Word(words) => format!("one of {}", words.join(", ")),
-            Self::Text => "a text".to_owned(),
+            Self::Text => "a string".to_owned(),
             Self::Path => "the path of a file or folder".to_owned(),
-            Self::List => "a list of texts".to_owned(),
+            Self::List => "a list of strings".to_owned(),
             Self::Lifetime => "a lifetime from 1h to 180d, such as \"8h\"".to_owned(),
             Self::Keys => "a table of lists, such as rotate = [\"R\"]".to_owned(),
         }

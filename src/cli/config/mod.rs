@@ -29,7 +29,7 @@ pub struct Config {
 /// Values by path, each with its origin.
 type Values = BTreeMap<&'static str, (Value, String)>;
 
-/// Where things are looked for.
+/// Where configuration is read from.
 #[derive(Clone)]
 pub struct Places<'a> {
     /// Reads a variable of the environment.
@@ -77,7 +77,7 @@ pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProb
             Err(found) => problems.extend(found),
         },
         (None, _) => notes.push(
-            "No home folder is known, so nothing is read from or kept in one; name a file with --config."
+            "No home folder is set: no configuration is read and no state is saved. Use --config to set a file."
                 .to_owned(),
         ),
     }
@@ -178,7 +178,7 @@ impl Config {
             .collect();
         lines.push(match &self.auth {
             Some(source) => format!("signs in with {}", source.summary),
-            None => "cannot sign in: no token source is set".to_owned(),
+            None => "cannot sign in: no token source is configured".to_owned(),
         });
         lines
     }
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_go_over_environment_over_file_over_defaults() {
+    fn flags_override_environment_file_and_defaults() {
         let file = "regions = [\"eu02\"]\nprojects = [\"from-file\"]\n[display]\nutc = true\n";
         let environment = [("STACKIT_PROJECT_ID", "from-environment"), ("STACKIT_REGION", "eu01")];
         let config = loaded(&Flags::default(), &environment, file).unwrap().config;
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn file_14_without_a_home_folder_it_runs_with_defaults_and_says_so() {
+    fn file_14_without_a_home_folder_defaults_apply_with_a_note() {
         let places = Places { environment: &|_| None, default_file: None, home: None };
         let loaded = load(&Flags::default(), &places).unwrap();
         assert_eq!(loaded.notes.len(), 1);

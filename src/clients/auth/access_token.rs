@@ -26,7 +26,7 @@ pub fn source(secret: Secret, origin: &str) -> SourceConfig {
             name: origin.clone(),
             tokens: Tokens::Given(claims::check_token(secret.expose(), &origin)?),
             // What a process was given at its start cannot be changed from outside.
-            remedy: format!("start skeys again with a new token in {origin}"),
+            remedy: format!("restart skeys with a new token in {origin}"),
             account: None,
             ends: None,
             notes: Vec::new(),

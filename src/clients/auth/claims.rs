@@ -1,4 +1,4 @@
-//! What a token says about itself, decoded without verification; and whether a header can carry it.
+//! Claims of a token, decoded without verification, and whether a header can carry it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -48,7 +48,7 @@ pub fn check_token(token: &str, origin: &str) -> Result<Secret, Failure> {
     let token = token.trim();
     let refuse = |what: &str| {
         Failure::new(FailureKind::SignedOut, format!("the token of {} {what}", clean(origin)))
-            .hint("set it again, as one line without blanks")
+            .hint("set it as one line without spaces")
     };
     if token.is_empty() {
         return Err(refuse("is empty"));
@@ -57,7 +57,7 @@ pub fn check_token(token: &str, origin: &str) -> Result<Secret, Failure> {
         return Err(refuse("has line breaks inside"));
     }
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(refuse("holds characters that an HTTP header cannot carry"));
+        return Err(refuse("contains characters that are invalid in an HTTP header"));
     }
     Ok(Secret::new(token.to_owned()))
 }

@@ -117,7 +117,7 @@ impl Exchange {
             .map_err(|_may_quote_the_token| wrong("it is not JSON with an access_token"))?;
         let secret = Secret::new(token.access_token);
         let secret = claims::check_token(secret.expose(), "the token endpoint")?;
-        // Counted on our clock, so that a clock that is off does not renew for ever.
+        // By our clock, so that clock skew does not renew repeatedly.
         let until = token
             .expires_in
             .and_then(|value| value.as_i64().or_else(|| value.as_str()?.parse().ok()))
@@ -131,7 +131,7 @@ impl Exchange {
     }
 }
 
-/// An exchange without effect can be repeated: an endpoint out of reach passes by itself.
+/// An exchange without effect can be repeated: an unreachable endpoint is transient.
 fn as_transient(mut failure: Failure) -> Failure {
     if failure.kind == FailureKind::NotPossible {
         failure.kind = FailureKind::Unreachable;
@@ -155,7 +155,7 @@ fn explain_refusal(answer: &HttpResponse, mut failure: Failure) -> Failure {
             "{}; this machine's clock is about {minutes} min {direction} the server's",
             failure.message
         );
-        failure.hint = Some("set this machine's clock, then try again".to_owned());
+        failure.hint = Some("set this machine's clock, then retry".to_owned());
     }
     failure
 }

@@ -95,9 +95,8 @@ impl ServiceAccountKey {
                 format!("{origin}: the field credentials.privateKey"),
             ),
             (None, None) => {
-                return Err(refuse("the field credentials.privateKey is missing".to_owned()).hint(
-                    "name the private key's file as well, or save the key together with it",
-                ));
+                return Err(refuse("the field credentials.privateKey is missing".to_owned())
+                    .hint("set auth.private_key, or save the key file with its private key"));
             }
         };
         let wrong_pem = || {
@@ -105,7 +104,7 @@ impl ServiceAccountKey {
                 FailureKind::File,
                 format!("{pem_origin} is not an RSA private key in PEM form"),
             )
-            .hint("it begins with -----BEGIN PRIVATE KEY----- and is saved with its line ends")
+            .hint("it starts with -----BEGIN PRIVATE KEY----- and keeps its line breaks")
         };
         http.learn_secret(&pem);
         let signer = EncodingKey::from_rsa_pem(pem.expose().as_bytes())

@@ -159,7 +159,7 @@ impl TokenSource {
         let remedy = &self.0.source.remedy;
         let signed_out = |hint: String| {
             let claims = self.lock_shown().claims.clone();
-            let message = format!("{} was refused", describe_token(&claims));
+            let message = format!("{} was rejected", describe_token(&claims));
             Failure::new(FailureKind::SignedOut, message).hint(hint)
         };
         let Tokens::Issued(issue) = &self.0.source.tokens else {
@@ -267,7 +267,7 @@ impl TokenSource {
         let claims = claims::read(secret);
         match claims.until {
             Some(until) if until <= self.0.clock.now() => {
-                let message = format!("{} ended at {}", describe_token(&claims), age::utc(until));
+                let message = format!("{} expired at {}", describe_token(&claims), age::utc(until));
                 Err(Failure::new(FailureKind::SignedOut, message).hint(&self.0.source.remedy))
             }
             Some(_) | None => Ok(()),

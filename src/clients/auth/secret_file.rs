@@ -34,7 +34,7 @@ pub fn read_file(path: &Path) -> Result<Secret, Failure> {
     }
 }
 
-/// A warning if somebody besides the owner can read a secret file.
+/// A warning if others than the owner can read a secret file.
 pub fn warn_if_readable_by_others(path: &Path) -> Option<String> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
     let name = clean(&path.display().to_string());

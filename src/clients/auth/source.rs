@@ -99,7 +99,7 @@ pub type Read = dyn Fn() -> Result<Secret, Failure> + Send + Sync;
 pub enum Tokens {
     /// It has this one and no other.
     Given(Secret),
-    /// It is read anew each time: somebody may put another one there. Reading may block.
+    /// Read each time, since it may be replaced. May block.
     Read(Arc<Read>),
     /// Each time a new one is issued.
     Issued(Box<dyn Fn() -> BoxFuture<'static, Result<Granted, Failure>> + Send + Sync>),

@@ -59,7 +59,7 @@ fn refusal(config: SourceConfig) -> Failure {
 }
 
 #[tokio::test]
-async fn auth_02_an_ended_token_is_told_with_its_own_moment() {
+async fn auth_02_an_expired_token_is_reported_with_its_expiry() {
     let exp = now().as_second() - 60;
     let token = jwt(&serde_json::json!({"email": "ops-sa@sa.stackit.cloud", "exp": exp}));
     let (source, ..) = from_config(fixed(&token)).unwrap();
@@ -67,27 +67,27 @@ async fn auth_02_an_ended_token_is_told_with_its_own_moment() {
     assert_eq!(failure.kind, FailureKind::SignedOut);
     let ended = now().saturating_sub(jiff::SignedDuration::from_mins(1)).unwrap();
     let ended = ended.strftime("%Y-%m-%d %H:%M:%S UTC");
-    assert_eq!(failure.message, format!("the token of ops-sa@sa.stackit.cloud ended at {ended}"));
-    let remedy = "start skeys again with a new token in STACKIT_ACCESS_TOKEN";
+    assert_eq!(failure.message, format!("the token of ops-sa@sa.stackit.cloud expired at {ended}"));
+    let remedy = "restart skeys with a new token in STACKIT_ACCESS_TOKEN";
     assert_eq!(failure.hint.as_deref(), Some(remedy));
 }
 
 #[tokio::test]
-async fn auth_04_a_refused_token_is_told_with_its_account_if_that_is_known() {
+async fn auth_04_a_rejected_token_is_reported_with_its_account() {
     let known = jwt(&serde_json::json!({"email": "ops-sa@sa.stackit.cloud"}));
-    for (token, told) in [
-        (known.as_str(), "the token of ops-sa@sa.stackit.cloud was refused"),
-        ("opaque", "the token was refused"),
+    for (token, expected) in [
+        (known.as_str(), "the token of ops-sa@sa.stackit.cloud was rejected"),
+        ("opaque", "the token was rejected"),
     ] {
         let (source, ..) = from_config(fixed(token)).unwrap();
         let failure = source.renew(&Secret::new(token.to_owned())).await.unwrap_err();
-        assert_eq!(failure.message, told);
-        assert!(failure.to_string().contains("refused. Start skeys again with a new token in"));
+        assert_eq!(failure.message, expected);
+        assert!(failure.to_string().contains("rejected. Restart skeys with a new token in"));
     }
     let exp = now().as_second() - 60;
     let (source, ..) = from_config(fixed(&jwt(&serde_json::json!({"exp": exp})))).unwrap();
     let ended = source.token().await.unwrap_err();
-    assert!(ended.message.starts_with("the token ended at "), "{}", ended.message);
+    assert!(ended.message.starts_with("the token expired at "), "{}", ended.message);
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn auth_04_a_refused_fresh_token_is_renewed_once_then_signed_out() {
 }
 
 #[tokio::test]
-async fn auth_05_a_key_unknown_to_its_own_endpoint_is_tried_at_the_default_once() {
+async fn auth_05_a_key_its_endpoint_rejects_is_tried_at_the_default_once() {
     let body = r#"{"error":{"code":400,"message":"Key with kid kid-1 was not found","status":"Bad Request"}}"#;
     let own = Server::start(vec![answer("400 Bad Request", JSON, body)]).await;
     let default = Server::start(vec![granted("t1"), granted("t2")]).await;
@@ -217,7 +217,7 @@ async fn auth_06_a_failing_endpoint_does_not_end_a_token_that_still_works() {
 }
 
 #[test]
-fn auth_07_a_broken_key_names_file_field_and_remedy_and_shows_nothing() {
+fn auth_07_a_broken_key_is_reported_with_file_field_and_fix_without_its_content() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key.json");
     let read = |text: &str| {
@@ -249,7 +249,7 @@ fn auth_07_a_broken_key_names_file_field_and_remedy_and_shows_nothing() {
 }
 
 #[tokio::test]
-async fn auth_08_a_clock_that_is_off_is_said_when_the_endpoint_refuses() {
+async fn auth_08_clock_skew_is_reported_when_the_endpoint_rejects_a_key() {
     let date = httpdate::fmt_http_date((now() + Duration::from_mins(10)).into());
     let body = r#"{"error":{"code":400,"message":"invalid assertion","status":"Bad Request"}}"#;
     let server =
@@ -288,7 +288,7 @@ async fn auth_12_twenty_scopes_share_one_attempt_and_its_pause() {
 async fn auth_13_a_token_that_ended_by_a_wrong_clock_is_told_with_how_wrong_it_is() {
     for (ahead, told) in [
         (Duration::from_hours(24), "by this machine's clock, which is about 1d ahead of SKE's"),
-        (Duration::from_mins(30), "the token ended at 2026"),
+        (Duration::from_mins(30), "the token expired at 2026"),
     ] {
         let there = now() - ahead;
         let date = httpdate::fmt_http_date(there.into());
@@ -310,7 +310,7 @@ async fn auth_13_a_token_that_ended_by_a_wrong_clock_is_told_with_how_wrong_it_i
 #[tokio::test]
 async fn auth_10_tokens_that_no_header_can_carry_are_refused() {
     for (token, expected) in
-        [("canary\nb", "line breaks"), ("canary\u{7}", "cannot carry"), (" ", "empty")]
+        [("canary\nb", "line breaks"), ("canary\u{7}", "invalid in an HTTP header"), (" ", "empty")]
     {
         let failure = refusal(fixed(token));
         assert!(failure.message.contains(expected), "{failure}");
@@ -332,7 +332,7 @@ async fn a_token_file_is_read_again_when_it_changes() {
 }
 
 #[tokio::test]
-async fn auth_03_fifty_reads_with_an_ended_token_all_go_on_after_one_renewal() {
+async fn auth_03_fifty_reads_with_an_expired_token_continue_after_one_renewal() {
     let api = axum::Router::new().fallback(|headers: http::HeaderMap| async move {
         let renewed = headers.get("authorization").is_some_and(|value| value == "Bearer t2");
         let status = if renewed { 200 } else { 401 };
@@ -369,7 +369,7 @@ async fn a_post_answered_401_is_repeated_once_with_a_renewed_token() {
 }
 
 #[tokio::test]
-async fn a_post_without_a_token_certainly_did_nothing() {
+async fn a_post_without_a_token_is_not_sent() {
     let endpoint = Server::start(vec![answer("503 Unavailable", "", "")]).await;
     let api = Server::start(vec![answer("202 Accepted", "", "{}")]).await;
     let (source, http, _) =

@@ -16,7 +16,7 @@ const FILE: PathSetting = PathSetting {
     key: "auth.token_file",
     environment: &["SKEYS_AUTH_TOKEN_FILE"],
     flag: Some("token-file"),
-    help: "File with an access token; read again when it changes",
+    help: "File with an access token; reread when it changes",
 };
 
 /// See the module.

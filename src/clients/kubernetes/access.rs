@@ -58,7 +58,7 @@ impl CheckedKubeconfig {
             let message =
                 format!("the kubeconfig that SKE returned for {} {reason}", expected.cluster);
             Failure::new(FailureKind::Format, format!("{}; it is not used", clean(&message)))
-                .hint("Nothing was run or sent because of it. Report this to STACKIT if it stays")
+                .hint("Nothing was executed or sent. Report this to STACKIT if it persists")
         };
         crate::clients::install_crypto();
         let parsed = ParsedKubeconfig::read(KubeconfigKind::Admin, text)
@@ -68,12 +68,11 @@ impl CheckedKubeconfig {
             .map_err(|error| refuse(format!("cannot be read: {error}")))?;
         let life = facts.client.as_ref().map_or(SHORTEST_LIFE, life);
         let host = host_and_port(&url);
-        let config = config(&url, &parsed).ok_or_else(|| {
-            refuse("holds an address that cannot be used (cluster.server)".to_owned())
-        })?;
+        let config = config(&url, &parsed)
+            .ok_or_else(|| refuse("has an unusable address (cluster.server)".to_owned()))?;
         // Says early, and in our words, that a key does not fit or an authority is none.
         config.rustls_client_config().map_err(|_may_quote| {
-            refuse("has a certificate or key that cannot be used (user.client-key-data)".to_owned())
+            refuse("has an unusable certificate or key (user.client-key-data)".to_owned())
         })?;
         Ok(Self { config, host, facts, life })
     }
@@ -112,7 +111,9 @@ fn server(text: &str, expected: &Expected) -> Result<Url, String> {
         return Ok(url);
     }
     let host = host_and_port(&url);
-    Err(format!("leads to https://{host}, which is no address of this cluster (cluster.server)"))
+    Err(format!(
+        "points to https://{host}, which is not an address of this cluster (cluster.server)"
+    ))
 }
 
 /// `api.<name>.<hex>.s.ske.<region>.onstackit.cloud`: exact at both ends and in the cluster's name, tolerant between.

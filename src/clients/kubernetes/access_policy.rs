@@ -15,7 +15,7 @@ const SETTLING: SignedDuration = SignedDuration::from_mins(15);
 pub struct AccessPolicy {
     hibernates: bool,
     one_way: bool,
-    /// Where the rotation stands.
+    /// The rotation.
     pub phase: Phase,
     initiated: Option<Timestamp>,
 }
@@ -68,7 +68,7 @@ mod tests {
     use crate::domain::snapshot::Unavailable;
 
     #[test]
-    fn k8s_13_a_sleeping_cluster_is_not_asked_and_one_that_wakes_is() {
+    fn k8s_13_no_kubeconfig_is_requested_for_a_hibernated_cluster() {
         let mut cluster = cluster("shop", Phase::Prepared);
         for (state, hibernated, hibernates) in [
             (ClusterState::Healthy, false, false),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_way_switch_needs_a_word() {
+    fn disabling_static_tokens_needs_consent() {
         let mut cluster = cluster("shop", Phase::Never);
         cluster.version = KubernetesVersion::new("1.26.1");
         assert_eq!(AccessPolicy::of(&cluster).refusal(false), Some(Unavailable::OneWay));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn k8s_01_settling_ends_and_a_start_that_lies_ahead_counts() {
+    fn k8s_01_the_settling_period_ends_and_a_future_start_counts() {
         let mut cluster = cluster("shop", Phase::Preparing);
         let mut settles = |minutes: i64| {
             cluster.rotation.initiated = now().checked_sub(SignedDuration::from_mins(minutes)).ok();

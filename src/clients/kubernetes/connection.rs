@@ -27,7 +27,7 @@ use crate::domain::failure::Failure;
 const WHOLE_ANSWER: Duration = Duration::from_mins(1);
 /// Most bytes of one page of a list.
 pub const PAGE_LIMIT: usize = 64 * 1024 * 1024;
-/// Most bytes of other answers and of the words of an error.
+/// Most bytes of other answers and of the text of an error.
 pub const ANSWER_LIMIT: usize = 1024 * 1024;
 /// No skew is known.
 const UNKNOWN: i64 = i64::MIN;
@@ -59,10 +59,8 @@ impl Connection {
         clock: Clock,
     ) -> Result<Arc<Self>, Failure> {
         let client = kube::Client::try_from(access.config().clone()).map_err(|_may_quote| {
-            KubeError::Unreachable(
-                "the proxy of this machine is of a kind that cannot be used".into(),
-            )
-            .failure(&cluster, access.host())
+            KubeError::Unreachable("the configured proxy type is not supported".into())
+                .failure(&cluster, access.host())
         })?;
         Ok(Arc::new(Self { client, access, cluster, clock, skew: AtomicI64::new(UNKNOWN) }))
     }
@@ -124,10 +122,10 @@ impl Connection {
         if head.status.is_success() {
             return Ok(body);
         }
-        // The status alone suffices if the words do not come.
-        let words = self.clock.timeout(FIRST_BYTE, read_body(body, ANSWER_LIMIT)).await;
-        let words = words.and_then(Result::ok).unwrap_or_default();
-        Err(KubeError::from_answer(head.status, retry_after(&head.headers), &words))
+        // The status alone suffices if the text do not come.
+        let text = self.clock.timeout(FIRST_BYTE, read_body(body, ANSWER_LIMIT)).await;
+        let text = text.and_then(Result::ok).unwrap_or_default();
+        Err(KubeError::from_answer(head.status, retry_after(&head.headers), &text))
     }
 
     /// Sends a request and waits until the answer begins.

@@ -19,7 +19,7 @@ use crate::domain::rotation::Phase;
 /// Poll interval while a step runs, and otherwise.
 const INTERVAL_RUNNING: Duration = Duration::from_secs(30);
 const INTERVAL_IDLE: Duration = Duration::from_mins(2);
-/// Secrets are counted up to this many pages; with more nothing is said.
+/// Secrets are counted up to this many pages; beyond that the count is unknown.
 const MOST_PAGES: usize = 40;
 /// Label that a Secret gets when it is written with the new key (Gardener).
 const KEY_NAME: &str = "credentials.gardener.cloud/key-name";

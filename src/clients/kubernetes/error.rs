@@ -12,29 +12,29 @@ use crate::domain::cluster::ClusterName;
 use crate::domain::failure::{Cause, Failure, FailureKind};
 use crate::domain::text::clean;
 
-/// A reason in words, which are cleaned and hold no secret, and the error that they were taken from.
+/// A reason in text, which are cleaned and hold no secret, and the error that they were taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    words: String,
+    text: String,
     cause: Cause,
 }
 
 impl Reason {
     /// The innermost reasons of an error.
     pub fn of(error: impl Error + Send + Sync + 'static) -> Self {
-        Self { words: describe_error(&error), cause: Cause::new(error) }
+        Self { text: describe_error(&error), cause: Cause::new(error) }
     }
 }
 
 impl From<&str> for Reason {
     fn from(text: &str) -> Self {
-        Self { words: shorten(text), cause: Cause::default() }
+        Self { text: shorten(text), cause: Cause::default() }
     }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words)
+        f.write_str(&self.text)
     }
 }
 
@@ -52,7 +52,7 @@ pub enum KubeError {
     Unreachable(#[source] Reason),
     /// Somebody answers whose certificate none of the kubeconfig's authorities signed: the authorities were replaced
     /// meanwhile, or a proxy opens TLS.
-    #[error("its certificate is not this cluster's ({0})")]
+    #[error("the server certificate is not this cluster's ({0})")]
     Untrusted(#[source] Reason),
     /// The connection ended before an answer. With TLS 1.3 a refused client certificate looks the same at first:
     /// the alert comes after the client believes that it is connected.
@@ -62,26 +62,26 @@ pub enum KubeError {
     #[error("no answer within {} s", .0.as_secs())]
     TimedOut(Duration),
     /// HTTP 401, or the handshake was ended because of our certificate.
-    #[error("it refuses the credentials ({0})")]
+    #[error("credentials rejected ({0})")]
     Refused(#[source] Reason),
     /// HTTP 403.
-    #[error("it forbids this ({0})")]
+    #[error("forbidden ({0})")]
     Forbidden(String),
     /// HTTP 404, 405 or 501: this server does not serve this.
-    #[error("it does not serve this ({0})")]
+    #[error("not served ({0})")]
     NotServed(String),
     /// HTTP 410, or an event with that code: the place to go on from is no longer remembered.
-    #[error("it no longer remembers where the last read ended ({0})")]
+    #[error("resource version expired ({0})")]
     Gone(String),
     /// HTTP 429, with the time to wait if it is stated.
-    #[error("it asks to slow down")]
+    #[error("too many requests")]
     Busy(Option<Duration>),
     /// Any other status.
     #[error("{message} (HTTP {code})")]
     Status {
         /// HTTP status.
         code: u16,
-        /// The server's words.
+        /// The server's text.
         message: String,
     },
     /// The answer is not what the API describes.
@@ -98,7 +98,7 @@ impl KubeError {
         let text = serde_json::from_slice::<kube::core::Status>(body).map_or_else(
             |_no_status| {
                 if body.trim_ascii_start().first() == Some(&b'<') {
-                    "a web page, perhaps of a proxy".to_owned()
+                    "a web page, possibly from a proxy".to_owned()
                 } else {
                     shorten(&String::from_utf8_lossy(body))
                 }
@@ -167,7 +167,7 @@ impl KubeError {
                 }
                 Some(tls) => (tls.to_string(), Self::Unreachable),
             };
-        Ok(variant(Reason { words: shorten(&text), cause: Cause::new(error) }))
+        Ok(variant(Reason { text: shorten(&text), cause: Cause::new(error) }))
     }
 
     /// Whether the server could not be asked at all, so that the connection itself may be broken.
@@ -214,13 +214,13 @@ impl KubeError {
         let failure = Failure::new(kind, clean(&message)).caused_by(self.clone());
         match self {
             Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => failure.hint(
-                "Check the network, a proxy in between, and that the cluster's access control list admits this machine",
+                "Check the network, the proxy, and the cluster's access control list",
             ),
             Self::Untrusted(_) => failure.hint(
-                "Tried again with a fresh kubeconfig. If it stays, a proxy may open TLS: let this host pass",
+                "skeys retries with a new kubeconfig. If this persists, a proxy may intercept TLS: exclude this host",
             ),
             Self::Refused(_) => failure.hint(
-                "Tried again by itself. If it stays, check in the portal that the cluster is healthy",
+                "skeys retries. If this persists, check in the portal that the cluster is healthy",
             ),
             Self::Forbidden(_) => failure.hint("The account's kubeconfig lacks this permission"),
             Self::NotServed(_)

@@ -50,9 +50,9 @@ pub async fn diagnose_handshake(access: &CheckedKubeconfig, clock: &Clock) -> Op
             let without = stranger.rustls_client_config().ok()?;
             match attempt_handshake(access, without, clock).await {
                 // It talks to a stranger, or asks the stranger for a certificate: it is there, and ours is the reason.
-                HandshakeEnd::Open | HandshakeEnd::Failed(KubeError::Refused(_)) => {
-                    Some(KubeError::Refused("it closes the connection at our certificate".into()))
-                }
+                HandshakeEnd::Open | HandshakeEnd::Failed(KubeError::Refused(_)) => Some(
+                    KubeError::Refused("connection closed after the client certificate".into()),
+                ),
                 HandshakeEnd::Closed => None,
                 HandshakeEnd::Failed(error) => Some(error),
             }
@@ -69,7 +69,7 @@ async fn attempt_handshake(
     let host = address.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = address.port_u16().unwrap_or(443);
     let Ok(name) = ServerName::try_from(host.clone()) else {
-        return HandshakeEnd::Failed(KubeError::Unreachable("its name is no host name".into()));
+        return HandshakeEnd::Failed(KubeError::Unreachable("invalid host name".into()));
     };
     let connecting = async {
         let stream = TcpStream::connect((host.as_str(), port)).await?;

@@ -74,14 +74,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn k8s_02_blank_lines_and_one_that_was_cut_by_the_end_are_left_out() {
+    async fn k8s_02_blank_and_truncated_lines_are_omitted() {
         assert_eq!(read(b"one\r\n\n \ntwo\nthr").await.unwrap(), ["one", "two"]);
         assert!(read(b"").await.unwrap().is_empty());
         assert!(read(b"cut").await.unwrap().is_empty());
     }
 
     #[tokio::test]
-    async fn a_line_that_is_no_text_is_refused() {
+    async fn a_line_that_is_not_utf_8_is_refused() {
         assert!(matches!(read(b"\xff\xfe\n").await, Err(KubeError::Format(_))));
     }
 

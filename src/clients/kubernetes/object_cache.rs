@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn k8s_10_an_object_made_anew_is_counted_once_and_a_late_end_of_the_old_one_spares_it() {
+    fn k8s_10_a_recreated_object_counts_once_and_survives_a_late_delete_of_the_old_one() {
         let mut object_cache = ObjectCache::default();
         assert!(object_cache.put(item("a", "old", Some(1))));
         assert!(

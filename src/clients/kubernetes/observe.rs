@@ -37,7 +37,7 @@ pub struct ObserverTarget {
     pub one_way_agreed: bool,
 }
 
-/// Observes a cluster until the future is dropped; it never ends by itself, and everything it does ends with it.
+/// Observes a cluster until the future is dropped, which also ends its tasks.
 ///
 /// `issue` asks SKE for a kubeconfig that lives ten minutes; it stays in memory and is asked for again after two
 /// thirds of its life, when the phase changes, and once after a refusal. `sink` gets [`ObserverEvent::Unavailable`] when

@@ -67,15 +67,10 @@ pub fn nodes() -> WatchedResource<Node> {
     WatchedResource::new(ResourceKind::Nodes, "/api/v1/nodes", 10, read, |store| &mut store.nodes)
 }
 
-/// `v1 Pod` that has not finished.
+/// `v1 Pod`: finished ones, too, since they may keep a node from being removed.
 pub fn pods() -> WatchedResource<Pod> {
     let read = |text: &str| decode_object::<core::Pod, _>(text, decode::pod);
-    WatchedResource {
-        fields: Some("status.phase!=Succeeded,status.phase!=Failed"),
-        ..WatchedResource::new(ResourceKind::Pods, "/api/v1/pods", 200, read, |store| {
-            &mut store.pods
-        })
-    }
+    WatchedResource::new(ResourceKind::Pods, "/api/v1/pods", 200, read, |store| &mut store.pods)
 }
 
 /// `policy/v1 PodDisruptionBudget`.

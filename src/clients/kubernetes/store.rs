@@ -309,8 +309,8 @@ impl Store {
                 ListStatus::Seen(Some(missing)) => Unseen::Partly(missing.clone()),
                 // `Templates::Forbidden` says this.
                 ListStatus::Forbidden(_) if *resource_kind == ResourceKind::Templates => continue,
-                ListStatus::Forbidden(words) => Unseen::Failing(format!("forbidden ({words})")),
-                ListStatus::Failing(words) => Unseen::Failing(words.clone()),
+                ListStatus::Forbidden(text) => Unseen::Failing(format!("forbidden ({text})")),
+                ListStatus::Failing(text) => Unseen::Failing(text.clone()),
             };
             unseen.insert(resource_kind.name(), why);
         }
@@ -324,7 +324,7 @@ mod tests {
     use crate::domain::snapshot::Unseen;
 
     #[test]
-    fn a_list_that_was_short_is_short_after_its_watch_broke_and_goes_on() {
+    fn a_truncated_list_stays_truncated_after_its_watch_is_reopened() {
         let mut store = Store::default();
         store.set_status(
             ResourceKind::Pods,

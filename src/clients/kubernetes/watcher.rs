@@ -187,8 +187,8 @@ impl<T: PartialEq> Watcher<'_, T> {
         let is_denied = matches!(error, KubeError::Forbidden(_) | KubeError::NotServed(_));
         // A server that has just started may forbid what it allows a moment later.
         if !patient || is_denied && !context.store().is_listed(kind) {
-            let status = if let KubeError::Forbidden(words) = error {
-                ListStatus::Forbidden(words.clone())
+            let status = if let KubeError::Forbidden(text) = error {
+                ListStatus::Forbidden(text.clone())
             } else {
                 ListStatus::Failing(error.to_string())
             };
@@ -297,14 +297,14 @@ impl<T: PartialEq> Watcher<'_, T> {
         let mut lines = lines(body);
         let began = self.context.clock.monotonic();
         let oldest = began.saturating_add(OLDEST_WATCH);
-        let mut heard = began;
+        let mut last_event = began;
         let mut productive = false;
         loop {
             tokio::select! {
                 biased;
                 line = lines.try_next() => match line {
                     Ok(Some(line)) => {
-                        heard = self.context.clock.monotonic();
+                        last_event = self.context.clock.monotonic();
                         self.apply_event(&line, version)?;
                         (productive, self.failures) = (true, 0);
                     }
@@ -320,19 +320,19 @@ impl<T: PartialEq> Watcher<'_, T> {
                             self.short_lived = self.short_lived.saturating_add(1);
                             return Ok(WatchEnd::ShortLived);
                         }
-                        return ended.and(Err(KubeError::Broken("a watch ended at once".into())));
+                        return ended.and(Err(KubeError::Broken("a watch ended immediately".into())));
                     }
                     Err(error) => return Err(error),
                 },
                 Ok(()) = self.connections.changed() => return Ok(WatchEnd::Ended),
-                () = self.context.clock.sleep_until(heard.saturating_add(SILENCE).min(oldest)) => {
+                () = self.context.clock.sleep_until(last_event.saturating_add(SILENCE).min(oldest)) => {
                     if self.context.clock.monotonic() >= oldest {
                         return Ok(WatchEnd::Ended);
                     }
                     if let Some(end) = self.compare_with_list(&mut lines, version).await? {
                         return Ok(end);
                     }
-                    heard = self.context.clock.monotonic();
+                    last_event = self.context.clock.monotonic();
                 }
             }
         }

@@ -44,7 +44,7 @@ pub fn one(id: &ClusterId, body: &[u8]) -> Result<Cluster, String> {
     let Lenient(item) = serde_json::from_slice(body).map_err(|error| describe_error(&error))?;
     let item = item.ok_or("it is not an object")?;
     if item.cluster.name.as_deref().is_some_and(|name| name != id.name.as_str()) {
-        return Err("it describes a cluster of another name".to_owned());
+        return Err("it is another cluster".to_owned());
     }
     Ok(cluster(id.clone(), item))
 }
@@ -60,7 +60,7 @@ pub fn kubeconfig(body: &[u8]) -> Result<(Secret, Option<Timestamp>), String> {
         .kubeconfig
         .map(Secret::new)
         .filter(|text| !text.expose().trim().is_empty())
-        .ok_or("there is no kubeconfig in it")?;
+        .ok_or("it has no kubeconfig")?;
     Ok((text, answer.expiration_timestamp.as_deref().and_then(parse_timestamp)))
 }
 
@@ -301,7 +301,7 @@ fn is_usable_name(name: &str) -> bool {
 /// Line and column only: messages of serde may quote the text.
 fn describe_error(error: &serde_json::Error) -> String {
     let what = match error.classify() {
-        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Eof => "truncated JSON",
         serde_json::error::Category::Data => "a field has another type",
         serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is not JSON",
     };
@@ -352,12 +352,12 @@ mod tests {
     }
 
     #[test]
-    fn the_older_error_is_told_beside_the_newer_ones() {
+    fn the_deprecated_error_is_listed_beside_the_new_ones() {
         let body = br#"{"status":{"errors":[{"code":"A","message":"a"}],"error":{"code":"B","details":"b"}}}"#;
         let cluster = one(&ClusterId::new("p", "eu01", "x"), body).unwrap();
-        let told: Vec<_> =
+        let errors: Vec<_> =
             cluster.problems.iter().map(|problem| (&*problem.code, &*problem.message)).collect();
-        assert_eq!(told, [("A", "a"), ("B", "b")]);
+        assert_eq!(errors, [("A", "a"), ("B", "b")]);
     }
 
     #[test]

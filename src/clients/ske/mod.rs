@@ -93,7 +93,7 @@ impl SkeClient {
         request.limit = LIST_LIMIT;
         let answer = self.send(&request, "ske.cluster.list").await.map_err(|failure| {
             if failure.kind == FailureKind::NotFound {
-                failure.hint("SKE may not be enabled in this project, or the project is gone")
+                failure.hint("SKE may not be enabled in this project, or the project was deleted")
             } else {
                 failure
             }
@@ -158,7 +158,7 @@ impl SkeClient {
     /// # Errors
     /// As [`SkeClient::rotate`]: where the outcome is unknown, one may have been issued, which ends by itself.
     pub async fn issue_short_lived(&self, id: &ClusterId) -> Result<KubeconfigResponse, Failure> {
-        let purpose = format!("get access to the nodes of {id}");
+        let purpose = format!("issue a kubeconfig for observing {id}");
         self.issue_for(id, &purpose, SHORT_LIFE_SECONDS).await
     }
 
@@ -298,7 +298,7 @@ impl SkeClient {
     /// Every element stays one element: a name can never change which endpoint is meant.
     fn url(&self, path: &[&str]) -> Result<Url, Failure> {
         if let Some(element) = path.iter().find(|element| matches!(**element, "" | "." | "..")) {
-            let message = format!("\"{element}\" is no project, region or cluster");
+            let message = format!("\"{element}\" is not a valid project, region or cluster");
             return Err(Failure::new(FailureKind::NotPossible, message));
         }
         let mut url = self.base.clone();

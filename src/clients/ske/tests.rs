@@ -82,7 +82,7 @@ async fn api_01_03_statuses_of_a_list_become_kinds_and_hints() {
 }
 
 #[tokio::test]
-async fn api_04_a_plain_text_503_keeps_its_words() {
+async fn api_04_a_plain_text_503_keeps_its_message() {
     let failure =
         list_failure(answer("503 Unavailable", "", "upstream connect error\u{1b}[2J")).await;
     assert_eq!(failure.kind, FailureKind::Server);
@@ -158,7 +158,7 @@ async fn api_10_a_silent_server_ends_in_a_time_out() {
 }
 
 #[tokio::test]
-async fn api_12_a_post_is_sent_once_although_the_connection_breaks() {
+async fn api_12_a_post_is_sent_once_when_the_connection_breaks() {
     let server = Server::start(vec!["reset".into()]).await;
     let (client, ..) = client(&server.base);
     let failure = client.rotate(&id(), Step::Start).await.unwrap_err();
@@ -167,7 +167,7 @@ async fn api_12_a_post_is_sent_once_although_the_connection_breaks() {
 }
 
 #[tokio::test]
-async fn api_13_a_post_that_finds_no_connection_certainly_did_nothing() {
+async fn api_13_a_post_without_a_connection_is_not_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -203,7 +203,7 @@ async fn api_24_a_redirect_is_not_followed_and_the_token_stays() {
 }
 
 #[tokio::test]
-async fn host_04_a_kubeconfig_is_handed_out_without_showing() {
+async fn host_04_a_kubeconfig_is_returned_without_debug_output() {
     let body = r#"{"kubeconfig":"canary-kubeconfig","expirationTimestamp":"2026-11-24T16:00:00Z"}"#;
     let server = Server::start(vec![answer("200 OK", JSON, body)]).await;
     let (client, http, _) = client(&server.base);
@@ -216,7 +216,7 @@ async fn host_04_a_kubeconfig_is_handed_out_without_showing() {
 }
 
 #[tokio::test]
-async fn the_kubeconfig_for_our_own_use_lives_for_ten_minutes() {
+async fn the_observers_kubeconfig_is_valid_for_ten_minutes() {
     let server = Server::start(vec![answer("200 OK", JSON, r#"{"kubeconfig":"x"}"#)]).await;
     let (client, ..) = client(&server.base);
     assert!(client.is_on_loopback());
@@ -225,7 +225,7 @@ async fn the_kubeconfig_for_our_own_use_lives_for_ten_minutes() {
 }
 
 #[test]
-fn addresses_that_would_leak_the_token_are_refused() {
+fn endpoints_that_would_leak_the_token_are_refused() {
     let (good, http, _) = client("http://127.0.0.1:1");
     for base in ["http://ske.example", "ftp://127.0.0.1", "nonsense", "https://a:b@ske.example"] {
         assert!(SkeClient::new(base, http.clone(), good.tokens.clone()).is_err(), "{base}");

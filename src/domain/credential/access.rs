@@ -45,7 +45,7 @@ impl KubeconfigLocation {
             Self::File { path, context, .. } => format!("{path}, context {context}"),
             Self::Clipboard => "clipboard".to_owned(),
             Self::Stdout => "standard output".to_owned(),
-            Self::Other(words) => words.clone(),
+            Self::Other(text) => text.clone(),
         }
     }
 

@@ -75,8 +75,8 @@ pub enum CertificateError {
 impl fmt::Display for CertificateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Authority => "certificate-authority-data holds no readable certificate",
-            Self::Client => "client-certificate-data holds no readable certificate",
+            Self::Authority => "certificate-authority-data contains no valid certificate",
+            Self::Client => "client-certificate-data contains no valid certificate",
         })
     }
 }

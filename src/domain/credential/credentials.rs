@@ -46,7 +46,7 @@ impl Credentials {
     }
 
     /// The kubeconfigs that the user got for a cluster, each with its verdict, oldest first.
-    pub fn judged(&self, cluster: &Cluster, now: Timestamp) -> Vec<(&Access, Verdict)> {
+    pub fn verdicts(&self, cluster: &Cluster, now: Timestamp) -> Vec<(&Access, Verdict)> {
         let mine: Vec<&Access> = self.accesses.iter().filter(|a| a.is_of(cluster)).collect();
         if mine.is_empty() {
             return Vec::new();
@@ -57,21 +57,24 @@ impl Credentials {
             .filter_map(|access| access.issuance.as_ref())
             .chain(references.map(|reference| &reference.issuance))
             .collect();
-        let judge = |access: &Access| {
+        let verdict = |access: &Access| {
             let verdict = verdict(access, &known, &cluster.rotation, now);
             // It may be of an earlier cluster of that name.
             let is_unsure = access.created != cluster.created && verdict != Verdict::Expired;
             if is_unsure { Verdict::CannotTell } else { verdict }
         };
-        mine.into_iter().map(|access| (access, judge(access))).collect()
+        mine.into_iter().map(|access| (access, verdict(access))).collect()
     }
 
     /// The one to count on: of those that certainly work now one that outlasts an open rotation if there is one, and
     /// of those the one that lives longest.
     pub fn best(&self, cluster: &Cluster, now: Timestamp) -> Option<(&Access, Verdict)> {
-        self.judged(cluster, now).into_iter().filter(|(_, verdict)| verdict.works_now()).max_by_key(
-            |(access, verdict)| (verdict.lasts(), access.expires.unwrap_or(Timestamp::MAX)),
-        )
+        self.verdicts(cluster, now)
+            .into_iter()
+            .filter(|(_, verdict)| verdict.works_now())
+            .max_by_key(|(access, verdict)| {
+                (verdict.lasts(), access.expires.unwrap_or(Timestamp::MAX))
+            })
     }
 
     /// Adds what the user got. What was in its place before is gone.

@@ -136,7 +136,7 @@ fn rotation(phase: Phase, initiated: i64, completed: Option<i64>) -> Rotation {
 }
 
 fn verdicts(credentials: &Credentials, subject: &Cluster) -> Vec<Verdict> {
-    credentials.judged(subject, now()).into_iter().map(|(_, verdict)| verdict).collect()
+    credentials.verdicts(subject, now()).into_iter().map(|(_, verdict)| verdict).collect()
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn cred_03_what_a_completed_rotation_ended_is_dead_and_no_access() {
 }
 
 #[test]
-fn cred_04_what_is_replaced_in_its_place_is_gone_and_goes_on_telling_generations_apart() {
+fn cred_04_a_replaced_access_is_removed_and_still_identifies_generations() {
     let mut subject = cluster("web", Phase::Completed);
     subject.rotation = rotation(Phase::Completed, 0, Some(500));
     let before = Issuance { facts: facts(Some(1), &[1]), rotation: Some(subject.rotation.clone()) };
@@ -229,7 +229,7 @@ fn cred_05_without_the_moment_of_the_start_nothing_is_promised() {
 }
 
 #[test]
-fn cred_05_what_earlier_versions_wrote_down_cannot_be_told_once_a_rotation_was_started() {
+fn cred_05_records_of_earlier_versions_are_unknown_after_a_start() {
     let mut subject = cluster("web", Phase::Never);
     subject.rotation = Rotation { phase: Phase::Never, initiated: None, completed: None };
     let credentials =

@@ -71,7 +71,7 @@ impl Node {
 /// What is wrong, with its line: syntax, several documents, duplicate keys, too deep, too large.
 pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
     if text.len() > MAX_BYTES {
-        return Err(file_failure("it is larger than 16 MiB"));
+        return Err(file_failure("the file is larger than 16 MiB"));
     }
     let mut documents = 0;
     let mut root = None;
@@ -79,7 +79,7 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
     for next in Parser::new_from_str(text) {
         let (event, span) = next.map_err(|error| {
             file_failure(format!(
-                "line {}: it cannot be read as YAML: {}",
+                "line {}: invalid YAML: {}",
                 error.marker().line(),
                 clean(&error.info())
             ))
@@ -89,7 +89,7 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
                 documents += 1;
                 if documents > 1 {
                     return Err(file_failure(format!(
-                        "line {}: it holds several documents",
+                        "line {}: more than one YAML document",
                         span.start.line()
                     )));
                 }
@@ -129,7 +129,7 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
         };
         if open.len() > MAX_DEPTH {
             return Err(file_failure(format!(
-                "line {}: it is nested deeper than {MAX_DEPTH}",
+                "line {}: nested deeper than {MAX_DEPTH} levels",
                 span.start.line()
             )));
         }
@@ -187,7 +187,7 @@ fn map_entries(children: Vec<Node>) -> Result<Vec<(Node, Node)>, Failure> {
             && let Some(first) = seen.insert(name.to_owned(), key.line)
         {
             return Err(file_failure(format!(
-                "line {}: the key {} is there twice (first in line {first})",
+                "line {}: duplicate key {} (first in line {first})",
                 key.line,
                 clean(name)
             )));
@@ -199,7 +199,7 @@ fn map_entries(children: Vec<Node>) -> Result<Vec<(Node, Node)>, Failure> {
 
 fn byte_range(span: &Span) -> Result<Range<usize>, Failure> {
     span.byte_range()
-        .ok_or_else(|| Failure::new(FailureKind::Bug, "the YAML reader gave no byte positions"))
+        .ok_or_else(|| Failure::new(FailureKind::Bug, "the YAML parser returned no byte positions"))
 }
 
 /// The text as values, read by a reader that shares no code with the splicing.
@@ -214,6 +214,6 @@ pub fn parse_values(text: &str) -> Result<SecretValue, Failure> {
     serde_saphyr::from_str_with_options(text, options).map(SecretValue::new).map_err(|error| {
         // Only the place is repeated: the sentence of the reader may quote a secret.
         let place = error.location().map(|at| format!("line {}: ", at.line())).unwrap_or_default();
-        file_failure(format!("{place}it cannot be read as YAML"))
+        file_failure(format!("{place}invalid YAML"))
     })
 }

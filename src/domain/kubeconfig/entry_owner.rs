@@ -17,7 +17,7 @@ pub enum ClusterIdentity {
 pub enum EntryOwner {
     /// No address tells.
     #[default]
-    Untold,
+    Unknown,
     /// A server of which nothing else can be told.
     At(String),
     /// A cluster of this name in this region; another project may have one, too.
@@ -31,7 +31,7 @@ impl EntryOwner {
     /// ", for another cluster (shop-prod in eu02)": behind what is there; empty when nothing tells.
     pub fn words(&self) -> String {
         match self {
-            Self::Untold => String::new(),
+            Self::Unknown => String::new(),
             Self::At(who) | Self::Alike(who) => format!(", for {who}"),
             Self::This => ", for this cluster".to_owned(),
             Self::Another(who) => format!(", for another cluster ({who})"),

@@ -59,7 +59,7 @@ pub struct Survey {
     /// Entries of the wanted name, in words.
     pub taken: Vec<String>,
     /// Which cluster those belong to.
-    pub whose: EntryOwner,
+    pub owner: EntryOwner,
     /// Every name that an entry has.
     pub names: BTreeSet<String>,
     /// Whether there is nothing in it yet.
@@ -91,7 +91,7 @@ pub fn survey(existing: &str, context: &str, known: &ClusterIdentity) -> Result<
         }
         survey.names.extend(names.into_iter().flatten());
     }
-    survey.whose = owner_of_entries(&root, context, known);
+    survey.owner = owner_of_entries(&root, context, known);
     survey.current = root
         .entry("current-context")
         .and_then(|(_, value)| value.text())
@@ -120,12 +120,12 @@ fn owner_of_entries(root: &Node, context: &str, known: &ClusterIdentity) -> Entr
 
 /// If any is another one's, something of another one is lost.
 fn combine_owners(told: Vec<EntryOwner>) -> EntryOwner {
-    let rank = |whose: &EntryOwner| match whose {
+    let rank = |owner: &EntryOwner| match owner {
         EntryOwner::Another(_) => 0,
         EntryOwner::At(_) => 1,
         EntryOwner::Alike(_) => 2,
         EntryOwner::This => 3,
-        EntryOwner::Untold => 4,
+        EntryOwner::Unknown => 4,
     };
     told.into_iter().min_by_key(rank).unwrap_or_default()
 }
@@ -133,7 +133,7 @@ fn combine_owners(told: Vec<EntryOwner>) -> EntryOwner {
 /// Which cluster a whole file belongs to, when it is to be replaced.
 pub fn owner_of_file(existing: &str, known: &ClusterIdentity) -> EntryOwner {
     let text = existing.strip_prefix('\u{feff}').unwrap_or(existing);
-    let Ok(Some(root)) = read_root(text) else { return EntryOwner::Untold };
+    let Ok(Some(root)) = read_root(text) else { return EntryOwner::Unknown };
     let servers = items(&root, "clusters").iter().filter_map(server);
     combine_owners(servers.map(|server| owner_of_server(server, known)).collect())
 }
@@ -159,7 +159,7 @@ fn read_root(text: &str) -> Result<Option<Node>, Failure> {
     match &root {
         None => Ok(None),
         Some(node) if matches!(node.content, Content::Map(..)) => Ok(root),
-        Some(node) => Err(file_failure(format!("line {}: it is not a mapping", node.line))),
+        Some(node) => Err(file_failure(format!("line {}: not a mapping", node.line))),
     }
 }
 
@@ -181,7 +181,7 @@ fn names(root: &Node, list: &str) -> Result<Vec<Option<String>>, Failure> {
             && let Some(first) = seen.insert(name, item.line)
         {
             return Err(file_failure(format!(
-                "line {}: {list} has the name {} twice (first in line {first})",
+                "line {}: duplicate name {} in {list} (first in line {first})",
                 item.line,
                 clean(name)
             )));
@@ -205,7 +205,7 @@ pub fn merge(
         existing.strip_prefix('\u{feff}').map_or(("", existing), |text| ("\u{feff}", text));
     let found =
         survey(text, &options.context, &ClusterIdentity::Server(fresh.server().to_owned()))?;
-    let another = matches!(found.whose, EntryOwner::Another(_)) && !options.replace_another;
+    let another = matches!(found.owner, EntryOwner::Another(_)) && !options.replace_another;
     if !found.taken.is_empty() && (another || !options.replace) {
         return Err(MergeRefusal::Taken(found.taken));
     }
@@ -239,17 +239,16 @@ pub fn merge(
     let after = document::parse_values(&out).map_err(|failure| unsafe_change(&failure.message))?;
     document::parse_tree(&out).map_err(|failure| unsafe_change(&failure.message))?;
     if after != expected {
-        return Err(unsafe_change(
-            "other entries would change, perhaps because they share an anchor",
-        )
-        .into());
+        return Err(
+            unsafe_change("other entries would change; they may share a YAML anchor").into()
+        );
     }
     Ok(Merged { text: Secret::new(format!("{mark}{}", *out)), replaced: found.taken })
 }
 
 fn unsafe_change(why: &str) -> Failure {
-    Failure::new(FailureKind::File, format!("it cannot be changed without damage: {why}"))
-        .hint("Save into a file of its own instead")
+    Failure::new(FailureKind::File, format!("the file cannot be changed safely: {why}"))
+        .hint("Save to a separate file instead")
 }
 
 /// The values that the merged file must have.
@@ -299,7 +298,7 @@ fn apply(text: &str, mut edits: Vec<Edit>) -> Result<Zeroizing<String>, Failure>
     // Grown by pieces, it would leave copies behind.
     let mut out = Zeroizing::new(String::with_capacity(text.len() + inserted));
     let mut from = 0;
-    let inner = || unsafe_change("its parts overlap");
+    let inner = || unsafe_change("edits overlap");
     for (range, insert) in edits {
         out.push_str(text.get(from..range.start).ok_or_else(inner)?);
         out.push_str(&insert);
@@ -387,7 +386,7 @@ impl<'a> Splice<'a> {
             return Ok(Some((last.span.end..last.span.end, self.ends(text))));
         }
         let indent = self.dash(items).ok_or_else(|| {
-            unsafe_change(&format!("line {}: {list} is written in an unusual way", value.line))
+            unsafe_change(&format!("line {}: unsupported formatting of {list}", value.line))
         })?;
         let line = format!("{}- {}", " ".repeat(indent), emit::block(entry, indent + 2));
         Ok(Some(self.lines_after(value.span.end, &line)))

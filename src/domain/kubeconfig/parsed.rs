@@ -62,7 +62,7 @@ impl fmt::Display for InvalidKubeconfig {
 impl From<InvalidKubeconfig> for Failure {
     fn from(InvalidKubeconfig(reason): InvalidKubeconfig) -> Self {
         Self::new(FailureKind::Refused, format!("The kubeconfig that SKE returned {reason}")).hint(
-            "Nothing was written. Issue another one, or report this to STACKIT; this one ends by itself",
+            "Nothing was written. Issue another one, or report this to STACKIT; this one expires automatically",
         )
     }
 }
@@ -97,18 +97,18 @@ impl<'a> Current<'a> {
             (_, []) => return Err(InvalidKubeconfig::new("contexts", "has no context")),
             (Some(current), _) => current,
             (None, [only]) => filled(only, "name").ok_or_else(|| {
-                InvalidKubeconfig::new("contexts.name", "has a context without a name")
+                InvalidKubeconfig::new("contexts.name", "has a context with no name")
             })?,
             (None, several) => {
                 let number = several.len();
                 return Err(InvalidKubeconfig::new(
                     "current-context",
-                    format_args!("has {number} contexts and does not say which one to use"),
+                    format_args!("has {number} contexts and no current-context"),
                 ));
             }
         };
         let context = named(root, "contexts", name, "context").ok_or_else(|| {
-            InvalidKubeconfig::new("current-context", "names a current-context that is not in it")
+            InvalidKubeconfig::new("current-context", "has a current-context that does not exist")
         })?;
         let of_context = |list: &'static str, field: &'static str| {
             filled(context, field).and_then(|name| named(root, list, name, field)).ok_or_else(
@@ -202,17 +202,17 @@ fn values(text: &Secret) -> Result<SecretValue, InvalidKubeconfig> {
     }
     let root = document::parse_tree(plain)
         .and_then(|_| document::parse_values(plain))
-        .map_err(|failure| InvalidKubeconfig(format!("was refused: {}", failure.message)))?;
+        .map_err(|failure| InvalidKubeconfig(format!("cannot be parsed: {}", failure.message)))?;
     if root.is_object() || root.is_null() {
         return Ok(root);
     }
     Err(InvalidKubeconfig("is not a mapping".to_owned()))
 }
 
-const FILE: &str = "names a file of this machine";
-const PERSON: &str = "acts as another user";
-const CREDENTIAL: &str = "signs in by a way that SKE never issues";
-const CERTIFICATE: &str = "has a certificate, which one of this kind never has";
+const FILE: &str = "refers to a local file";
+const IMPERSONATION: &str = "impersonates another user";
+const CREDENTIAL: &str = "has a kind of credential that SKE never issues";
+const CERTIFICATE: &str = "has a client certificate, which this kind never has";
 
 /// Refuses an entry ("cluster") that has one of these keys, for the reason beside it.
 fn refuse_keys(
@@ -232,21 +232,21 @@ fn check_cluster(cluster: &Value) -> Result<(&str, &str), InvalidKubeconfig> {
         |key: &str, reason: &str| Err(InvalidKubeconfig::new(&format!("cluster.{key}"), reason));
     let server = filled(cluster, "server").unwrap_or_default();
     let Some(address) = server.strip_prefix("https://") else {
-        return refuse("server", "names a server without https");
+        return refuse("server", "has a server URL without https");
     };
     let host = address.strip_suffix('/').unwrap_or(address);
     let is_of_host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
     if host.is_empty() || !host.chars().all(is_of_host) {
-        return refuse("server", "names a server by more than a host and a port");
+        return refuse("server", "has a server URL with more than a host and a port");
     }
     let skip = "insecure-skip-tls-verify";
     if has(cluster, skip) && cluster.get(skip) != Some(&Value::Bool(false)) {
-        return refuse(skip, "switches the check of the server's certificate off");
+        return refuse(skip, "disables verification of the server certificate");
     }
-    let renames = "has the server's certificate checked under another name";
+    let renames = "verifies the server certificate under another name";
     let keys = [
         ("certificate-authority", FILE),
-        ("proxy-url", "names a proxy"),
+        ("proxy-url", "sets a proxy"),
         ("tls-server-name", renames),
     ];
     refuse_keys("cluster", cluster, &keys)?;
@@ -269,10 +269,10 @@ fn check_user(
         ("username", CREDENTIAL),
         ("password", CREDENTIAL),
         ("auth-provider", CREDENTIAL),
-        ("as", PERSON),
-        ("as-uid", PERSON),
-        ("as-groups", PERSON),
-        ("as-user-extra", PERSON),
+        ("as", IMPERSONATION),
+        ("as-uid", IMPERSONATION),
+        ("as-groups", IMPERSONATION),
+        ("as-user-extra", IMPERSONATION),
     ];
     refuse_keys("user", user, &keys)?;
     let command = user.get("exec").and_then(|exec| filled(exec, "command")).map(clean);
@@ -281,7 +281,7 @@ fn check_user(
         if has(user, "exec") {
             let what =
                 command.map_or("a command".to_owned(), |command| format!("the command {command}"));
-            return refuse_command(format!("runs {what}, which an admin one never does"));
+            return refuse_command(format!("runs {what}, which an admin kubeconfig never does"));
         }
         let data = |key: &'static str, reason: &str| {
             filled(user, key).ok_or_else(|| InvalidKubeconfig::new(&format!("user.{key}"), reason))
@@ -294,7 +294,7 @@ fn check_user(
     match command.as_deref() {
         Some("stackit") => Ok(None),
         Some(other) => refuse_command(format!("runs {other} instead of stackit")),
-        None => refuse_command("does not say how to sign in".to_owned()),
+        None => refuse_command("has no credential plugin".to_owned()),
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Plan {
     /// Entries of the wanted name that exist already ("context shop", "user shop").
     pub taken: Vec<String>,
     /// Which cluster those belong to.
-    pub whose: EntryOwner,
+    pub owner: EntryOwner,
     /// Every name that an entry of the file has.
     pub names: BTreeSet<String>,
     /// Whether there is no kubeconfig yet: what is merged becomes the current context.

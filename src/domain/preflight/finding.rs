@@ -13,7 +13,7 @@ use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::{InconsistentTimes, Phase, Step};
 use crate::domain::snapshot::Unseen;
 
-/// How a finding is meant.
+/// The mark of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FindingMark {
     Fine,
@@ -35,7 +35,7 @@ pub enum Finding {
     State(ClusterState),
     Reported(ReportedError),
     Times(InconsistentTimes),
-    /// A kubeconfig that works, and for `complete` one that goes on to work; for how long.
+    /// A kubeconfig that works, and for `complete` one that keeps working; for how long.
     AccessHeld {
         step: Step,
         left: Option<SignedDuration>,
@@ -82,9 +82,15 @@ pub enum Finding {
     /// Kinds whose first list is under way.
     BeingRead(Vec<&'static str>),
     KindUnseen(&'static str, Unseen),
+    /// Nodes on which no pod can be scheduled, although the platform does not remove them.
+    CordonedNodes(NameSample),
     MisconfiguredPdbs(NameSample),
     ExhaustedPdbs(NameSample),
     UnreadablePdbs(NameSample),
+    /// Their status cannot be computed, or counts no pods.
+    UncomputedPdbs(NameSample),
+    /// Pods that may stay on a drained node for long.
+    LongGracePeriods(NameSample),
     PodsUnderSeveralPdbs(NameSample),
     NoPdbBlocks,
     /// Services without endpoints that webhooks call, and what that makes the API server refuse.
@@ -101,25 +107,25 @@ pub enum Finding {
 
     NodesSinceStart(usize),
     NodesBeforeStart(NameSample),
-    /// Nodes without a moment of creation; `None`: SKE does not state the start.
+    /// Nodes without a creation time; `None`: SKE does not report the start.
     NodesOfUnknownAge(Option<NameSample>),
     AnotherRoll(RollProgress),
     NodesNotReady(usize),
     UnschedulablePods(NameSample),
 }
 
-/// Why nothing tells what becomes of a kubeconfig.
+/// Why the verdict on a kubeconfig is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessDoubt {
     StartUnknown,
-    /// An earlier version of skeys issued it and kept nothing of its certificates.
+    /// An earlier version of skeys issued it without recording its certificates.
     NotRecorded,
     /// Its certificates do not show whether it is from before or after the start.
     Certificates,
 }
 
 impl Finding {
-    /// How it is meant.
+    /// Its mark.
     pub fn mark(&self) -> FindingMark {
         match self {
             Self::Allowed { .. }
@@ -147,8 +153,11 @@ impl Finding {
             | Self::DrainsFirst { .. }
             | Self::HibernationIn(_)
             | Self::MaintenanceIn(_)
+            | Self::CordonedNodes(_)
             | Self::MisconfiguredPdbs(_)
             | Self::ExhaustedPdbs(_)
+            | Self::UncomputedPdbs(_)
+            | Self::LongGracePeriods(_)
             | Self::PodsUnderSeveralPdbs(_)
             | Self::Webhooks { .. }
             | Self::SingleReplicas(_)

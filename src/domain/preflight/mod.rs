@@ -22,11 +22,11 @@ use crate::domain::snapshot::ClusterSnapshot;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
     pub credentials: Credentials,
-    /// Static-token kubeconfigs for this cluster found in the user's kubeconfig files; `None` while nobody has looked.
+    /// Static-token kubeconfigs for this cluster found in the user's kubeconfig files; `None` while they are not read.
     pub static_tokens: Option<Vec<StaticToken>>,
-    /// SKE's clock minus this machine's: what SKE issued ends by its own.
+    /// SKE's clock minus this machine's: what SKE issued expires by its clock.
     pub skew: SignedDuration,
-    /// What the cluster's own API shows now; `None` while nobody observes it, or it cannot be reached.
+    /// What the cluster's own API shows now; `None` while it is not observed or not reachable.
     pub snapshot: Option<Arc<ClusterSnapshot>>,
     /// Why there is no snapshot, in a clause.
     pub unseen: Option<String>,
@@ -41,14 +41,14 @@ pub enum StaticTokens {
     OldVersion(KubernetesVersion),
     UnknownVersion,
     NeverRotated,
-    /// Nothing tells of any; whether this machine was searched.
+    /// No evidence of any; whether this machine was searched.
     Unlikely {
         searched: bool,
     },
 }
 
 impl StaticTokens {
-    /// Finds out what is known of static tokens.
+    /// Determines what is known of static tokens.
     pub fn find(cluster: &Cluster, evidence: &Evidence) -> Self {
         let found = evidence.static_tokens.as_deref().unwrap_or_default();
         if let Some(first) = found.first() {
@@ -99,7 +99,7 @@ pub fn findings(
             out.push(Finding::OtherClients);
         }
     }
-    // What nobody can know must not push out what is known.
+    // Unknowable findings come last, so that they do not push known ones off the screen.
     out.sort_by_key(|finding| finding.mark() == FindingMark::Unknowable);
     out
 }
@@ -111,8 +111,8 @@ fn find_access(step: Step, cluster: &Cluster, evidence: &Evidence, now: Timestam
         let left = access.expires.map(|at| since(now, at));
         return Finding::AccessHeld { step, left, place: access.place.clone() };
     }
-    let judged = evidence.credentials.judged(cluster, now);
-    let unclear = judged.iter().find(|(_, verdict)| *verdict == Verdict::CannotTell);
+    let verdicts = evidence.credentials.verdicts(cluster, now);
+    let unclear = verdicts.iter().find(|(_, verdict)| *verdict == Verdict::CannotTell);
     if let Some((access, _)) = unclear {
         let why = if cluster.rotation.initiated.is_none() {
             AccessDoubt::StartUnknown
@@ -123,13 +123,13 @@ fn find_access(step: Step, cluster: &Cluster, evidence: &Evidence, now: Timestam
         };
         return Finding::AccessUnclear { step, place: access.place.clone(), why };
     }
-    // Asking for one would disable the static tokens before anybody was warned.
+    // Asking for one would disable the static tokens before the warning.
     Finding::NoAccess { step, one_way: step == Step::Start && cluster.issuing_is_one_way() }
 }
 
 fn find_breaking(cluster: &Cluster, evidence: &Evidence, now: Timestamp) -> Option<Finding> {
-    let judged = evidence.credentials.judged(cluster, now);
-    let breaking: Vec<&Access> = judged
+    let verdicts = evidence.credentials.verdicts(cluster, now);
+    let breaking: Vec<&Access> = verdicts
         .into_iter()
         .filter(|(_, verdict)| *verdict == Verdict::BreaksOnComplete)
         .map(|(access, _)| access)

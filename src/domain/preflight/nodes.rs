@@ -1,4 +1,4 @@
-//! What a snapshot tells before a step: what will block the nodes, what is lost, and what is planned meanwhile.
+//! Findings from a snapshot before a step: what will block nodes, what is lost, and what is planned meanwhile.
 //!
 //! Counts with the first names; every list is bounded. Pods of `kube-system` are the platform's and left out, but for
 //! PodDisruptionBudgets, which block a drain wherever they are.
@@ -16,13 +16,17 @@ use crate::domain::roll::blocker::cause::{NameSample, ObjectName};
 use crate::domain::roll::blocker::pods::{bound_volumes, find_full_pools};
 use crate::domain::roll::blocker::webhooks::find_unanswered;
 use crate::domain::roll::calendar::{PlannedEvent, planned_events};
+use crate::domain::roll::classify::short_name;
 use crate::domain::roll::durations::{DurationRange, USUAL_NODE};
-use crate::domain::roll::generation::pool_of;
+use crate::domain::roll::generation::{CONTROL_PLANE, pool_of};
 use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::limits::{Limits, share, zones_that_drain_first};
 use crate::domain::snapshot::{Budget, ClusterSnapshot, Node, Pod, Selector, Unseen};
 
-/// Before start: everything the nodes will meet. Without a snapshot, what the SKE API alone tells.
+/// A termination grace period from which on it matters for the time that a node takes.
+const LONG_GRACE_SECONDS: i64 = 600;
+
+/// Before start: everything that concerns the nodes. Without a snapshot, what the SKE API alone reports.
 pub fn before_start(
     cluster: &Cluster,
     snapshot: Option<&ClusterSnapshot>,
@@ -34,7 +38,8 @@ pub fn before_start(
         out.push(Finding::NodesToReplace { count, takes });
     }
     out.extend(cluster.pools.iter().filter_map(find_drains_first));
-    let within = expected.map(|(_, takes)| takes.high).unwrap_or_default();
+    // The control plane comes first.
+    let within = expected.map(|(_, takes)| takes.high).unwrap_or_default() + CONTROL_PLANE;
     out.extend(planned_events(cluster, now, within).into_iter().map(|event| match event {
         PlannedEvent::Hibernation(at) => Finding::HibernationIn(since(now, at)),
         PlannedEvent::Maintenance(at) => Finding::MaintenanceIn(since(now, at)),
@@ -46,6 +51,9 @@ pub fn before_start(
         return out;
     };
     find_unseen(snapshot, &mut out);
+    let cordoned = snapshot.nodes.iter().filter(|node| node.cordoned && node.terminating.is_none());
+    let cordoned = cordoned.map(|node| ObjectName::new("", &short_name(&node.name, &node.pool)));
+    push_some(cordoned.collect(), Finding::CordonedNodes, &mut out);
     find_pdbs(snapshot, &mut out);
     let unanswered = find_unanswered(snapshot).unwrap_or_default();
     for certain in [true, false] {
@@ -63,7 +71,7 @@ pub fn before_start(
     out
 }
 
-/// Before complete: whether every node is new, and what else the snapshot tells of the nodes.
+/// Before complete: whether every node is new, and what else the snapshot shows of the nodes.
 pub fn before_complete(
     cluster: &Cluster,
     snapshot: &ClusterSnapshot,
@@ -77,7 +85,7 @@ pub fn before_complete(
     }
     let roll = Roll::read(cluster, snapshot, &RollHistory::default(), now);
     let counted = roll.counts.seen() - roll.counts.preserved;
-    // Both moments as they were written: one of them brought to our clock would not compare with the other.
+    // Both times by the cluster's clock: one converted to ours would not compare with the other.
     let named = |wanted: &dyn Fn(&Node) -> bool| -> NameSample {
         let chosen = snapshot.nodes.iter().filter(|node| wanted(node));
         let names: BTreeSet<&str> = chosen.map(|node| node.name.as_str()).collect();
@@ -152,7 +160,7 @@ fn find_drains_first(pool: &NodePool) -> Option<Finding> {
 }
 
 fn find_unseen(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
-    // Nothing here is read off events.
+    // No finding is made from events.
     let kinds = snapshot.unseen.iter().filter(|(kind, _)| **kind != "events");
     let (unread, others): (Vec<_>, Vec<_>) = kinds.partition(|(_, why)| **why == Unseen::Unread);
     out.extend(others.into_iter().map(|(kind, why)| Finding::KindUnseen(kind, why.clone())));
@@ -171,11 +179,26 @@ fn find_pdbs(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
     let covers =
         |budget: &Budget| budget.expected > 0 && !matches!(budget.selector, Selector::Nothing);
     let misconfigured = named(&|budget| is_misconfigured(budget) && covers(budget));
-    let exhausted = named(&|b| b.allowed <= 0 && !is_misconfigured(b) && covers(b));
+    let pods: Vec<&Pod> = all_pods(snapshot).filter(|pod| !pod.stays_on_its_node()).collect();
+    let matches = |budget: &Budget| {
+        let of_budget = |pod: &&Pod| {
+            pod.namespace == budget.namespace && budget.selector.matches(&pod.labels) == Some(true)
+        };
+        pods.iter().any(of_budget)
+    };
+    let uncomputed = |budget: &Budget| {
+        budget.allowed <= 0
+            && (budget.sync_failure.is_some()
+                || (budget.observed && budget.expected == 0 && matches(budget)))
+    };
+    let exhausted =
+        named(&|b| b.allowed <= 0 && !is_misconfigured(b) && covers(b) && !uncomputed(b));
+    let uncomputed = named(&uncomputed);
     let unreadable = named(&|budget| matches!(budget.selector, Selector::Unreadable(_)));
-    let none = misconfigured.count + exhausted.count + unreadable.count == 0;
+    let none = misconfigured.count + exhausted.count + unreadable.count + uncomputed.count == 0;
     push_some(misconfigured, Finding::MisconfiguredPdbs, out);
     push_some(exhausted, Finding::ExhaustedPdbs, out);
+    push_some(uncomputed, Finding::UncomputedPdbs, out);
     push_some(unreadable, Finding::UnreadablePdbs, out);
     if snapshot.is_blind_to("pods") {
         return;
@@ -211,6 +234,8 @@ fn find_workloads(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
     };
     let has_data = |pod: &&Pod| pod.local_data && pod.owner.is_some();
     let pods = || user_pods(snapshot);
+    let stays_long = |pod: &&Pod| pod.grace_seconds >= LONG_GRACE_SECONDS;
+    push_some(pods().filter(stays_long).collect(), Finding::LongGracePeriods, out);
     push_some(pods().filter(|pod| pod.owner.is_none()).collect(), Finding::BarePods, out);
     push_some(pods().filter(is_bound).collect(), Finding::PodsWithLocalVolumes, out);
     push_some(pods().filter(has_data).collect(), Finding::PodsWithLocalData, out);
@@ -222,11 +247,11 @@ fn push_some(found: NameSample, finding: fn(NameSample) -> Finding, out: &mut Ve
     }
 }
 
-/// Pods of the users that a drain moves.
+/// Pods of users that a drain evicts.
 fn user_pods(snapshot: &ClusterSnapshot) -> impl Iterator<Item = &Pod> {
     all_pods(snapshot).filter(|pod| pod.namespace != "kube-system" && !pod.stays_on_its_node())
 }
 
 fn all_pods(snapshot: &ClusterSnapshot) -> impl Iterator<Item = &Pod> {
-    snapshot.pods.iter().map(|pod| &**pod)
+    snapshot.pods.iter().map(|pod| &**pod).filter(|pod| !pod.finished)
 }

@@ -54,6 +54,38 @@ fn static_tokens_are_likely_exactly_where_there_is_evidence() {
 }
 
 #[test]
+fn k8s_25_a_hibernation_while_the_control_plane_is_renewed_is_a_finding_before_a_start() {
+    let mut subject = cluster(Phase::Completed);
+    // Ten minutes of nodes would end before.
+    subject.pools[0].zones.truncate(1);
+    let minute = |after| HibernationSchedule {
+        start: format!("{after} 14 * * *"),
+        end: String::new(),
+        timezone: "UTC".into(),
+    };
+    for (start, is_found) in [(14, true), (59, false)] {
+        subject.schedules = vec![minute(start)];
+        let found = before_start(&subject, Some(&ClusterSnapshot::default()), now());
+        let hibernates = found.iter().any(|found| matches!(found, Finding::HibernationIn(_)));
+        assert_eq!(hibernates, is_found, "14:{start}");
+    }
+}
+
+#[test]
+fn k8s_35_cordoned_nodes_are_a_finding_before_a_start() {
+    let mut seen = fixture("all_new");
+    let first = Arc::make_mut(seen.nodes.first_mut().unwrap());
+    first.cordoned = true;
+    let found = before_start(&cluster(Phase::Completed), Some(&seen), now());
+    let is_one =
+        |found: &Finding| matches!(found, Finding::CordonedNodes(nodes) if nodes.count == 1);
+    assert!(found.iter().any(is_one));
+    let roll = crate::domain::roll::tests::at_once(&cluster(Phase::Preparing), &seen);
+    let note = crate::domain::roll::RollNote::CordonedNew { pool: "web".into(), nodes: 1 };
+    assert!(roll.notes.contains(&note));
+}
+
+#[test]
 fn complete_lists_what_was_issued_before_the_start_as_breaking() {
     let subject = cluster(Phase::Prepared);
     let accesses = vec![access(&subject, false, "old.yaml"), access(&subject, true, "new.yaml")];
@@ -64,7 +96,7 @@ fn complete_lists_what_was_issued_before_the_start_as_breaking() {
     assert!(found.contains(&Finding::BreakingAccesses { count: 1, first: places[0].clone() }));
     let held = |finding: &&Finding| matches!(finding, Finding::AccessHeld { place, .. } if *place == places[1]);
     assert_eq!(found.iter().find(held).unwrap().mark(), FindingMark::Fine);
-    assert_eq!(found.last(), Some(&Finding::OtherClients), "what nobody can know comes last");
+    assert_eq!(found.last(), Some(&Finding::OtherClients), "unknowable findings come last");
 }
 
 #[test]
@@ -83,7 +115,7 @@ fn cred_05_without_the_moment_of_the_start_a_kubeconfig_is_no_tick() {
 }
 
 #[test]
-fn without_a_snapshot_the_ske_api_alone_tells() {
+fn without_a_snapshot_only_the_ske_api_counts() {
     let mut subject = cluster(Phase::Never);
     subject.pools[0].max_surge = 1;
     let drains_first = Finding::DrainsFirst {
@@ -115,7 +147,7 @@ fn budgets_that_will_block_a_drain_are_counted_and_named() {
 }
 
 #[test]
-fn workloads_that_suffer_are_counted_and_named() {
+fn affected_workloads_are_counted_and_named() {
     let subject = cluster(Phase::Completed);
     let found = before_start(&subject, Some(&fixture("held_by_pods")), now());
     for finding in [
@@ -198,7 +230,7 @@ fn kinds_that_cannot_be_listed_are_unknowable() {
 }
 
 #[test]
-fn complete_tells_whether_every_node_is_new() {
+fn complete_shows_whether_every_node_is_new() {
     let subject = cluster(Phase::Prepared);
     let found = |snapshot: &ClusterSnapshot| before_complete(&subject, snapshot, now());
     assert_eq!(found(&fixture("all_new")), [Finding::NodesSinceStart(3)]);
@@ -211,10 +243,10 @@ fn complete_tells_whether_every_node_is_new() {
     let is_waiting =
         |finding: &Finding| matches!(finding, Finding::UnschedulablePods(pods) if pods.count == 2);
     assert!(waiting.iter().any(is_waiting), "{waiting:?}");
-    let mut blind = fixture("all_new");
-    blind.nodes.clear();
-    blind.unseen.insert("nodes", failing("forbidden"));
-    assert_eq!(found(&blind), [Finding::KindUnseen("nodes", failing("forbidden"))]);
+    let mut unread = fixture("all_new");
+    unread.nodes.clear();
+    unread.unseen.insert("nodes", failing("forbidden"));
+    assert_eq!(found(&unread), [Finding::KindUnseen("nodes", failing("forbidden"))]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What each node is doing in the roll, from one snapshot; what only time tells is added by the history.
+//! The stage of each node in the roll, from one snapshot; the history adds since when.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,7 +12,7 @@ pub const DRAIN_TIMEOUT: SignedDuration = SignedDuration::from_hours(2);
 /// The machine controller gives up on a machine that has not joined after this long by default.
 pub const CREATION_TIMEOUT: SignedDuration = SignedDuration::from_mins(20);
 
-/// What a node does in the roll.
+/// The stage of a node in the roll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NodeStage {
     /// Of the wanted generation, ready, and its template applied.
@@ -22,11 +22,11 @@ pub enum NodeStage {
     Joining,
     /// Of the old generation, its pods are being evicted.
     Draining,
-    /// Of the old generation, unschedulable, but the platform does not remove it: perhaps somebody cordoned it.
+    /// Of the old generation, unschedulable, but the platform does not remove it: an administrator may have cordoned it.
     Cordoned,
-    /// Of the old generation, waiting for its turn.
+    /// Of the old generation, not being replaced yet.
     Old,
-    /// Failed and kept on purpose; shown, not counted.
+    /// Failed and preserved; shown, not counted.
     Preserved,
 }
 
@@ -51,22 +51,22 @@ pub enum JoiningReason {
     Configuring,
 }
 
-/// A moment from which something counts.
+/// When a state began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Since {
-    /// The moment, by our clock.
+    /// The time, by our clock.
     pub at: Timestamp,
     /// It may have been so for longer: this is only when it was first seen.
     pub at_least: bool,
 }
 
 impl Since {
-    /// A moment that the cluster tells, or that was watched.
+    /// A time that the cluster reports, or that was observed.
     pub fn exact(at: Timestamp) -> Self {
         Self { at, at_least: false }
     }
 
-    /// A moment at which it was seen to be so already.
+    /// The time at which the state was first seen; it may have begun earlier.
     pub fn at_least(at: Timestamp) -> Self {
         Self { at, at_least: true }
     }
@@ -81,23 +81,27 @@ pub struct NodeRoll {
     pub name: String,
     /// The name from its pool on ("web-z1-5f7d9-abcde"), safe to draw.
     pub short: String,
-    /// Pool; empty when the node does not tell.
+    /// Pool; empty when the node has no label.
     pub pool: String,
-    /// Zone; empty when the node does not tell.
+    /// Zone; empty when the node has no label.
     pub zone: String,
     pub stage: NodeStage,
     /// Since when it is in this stage, where that is known.
     pub since: Option<Since>,
     /// While it drains: when the platform forces it by its default limit, by our clock.
     pub deadline: Option<Timestamp>,
-    /// While it drains: something named in the roll's blockers holds it.
+    /// While it drains: one of the roll's blockers blocks it.
     pub blocked: bool,
     /// While it joins: why it does not count as new yet.
     pub joining_reason: Option<JoiningReason>,
-    /// Its own words on why it is not ready, or is being removed; safe to draw.
+    /// Its own reason why it is not ready, or is being removed; safe to draw.
     pub reason: Option<String>,
+    /// Whether it is of the old generation, whatever its stage.
+    pub of_old_generation: bool,
+    /// While it is not ready: since when, by our clock, and its reason; safe to draw.
+    pub not_ready: Option<(Option<Timestamp>, Option<String>)>,
     pub cordoned: bool,
-    /// Its generation was judged by its age only.
+    /// Its generation is known by its age only.
     pub estimated: bool,
     /// Version of Kubernetes, safe to draw.
     pub version: String,
@@ -105,7 +109,7 @@ pub struct NodeRoll {
     pub created: Option<Timestamp>,
 }
 
-/// What a node does, given the generation that its pool is meant to have.
+/// The stage of a node, given the target generation of its pool.
 fn classify(node: &Node, wanted: &TargetGeneration, compares_checksums: bool) -> NodeStage {
     if node.preserved && !node.ready {
         NodeStage::Preserved
@@ -158,7 +162,7 @@ impl NodeRoll {
         let waits_for = (stage == NodeStage::Joining)
             .then(|| joining_reason(node, wanted, compares_checksums))
             .flatten();
-        let told = match stage {
+        let reported = match stage {
             // It may have been ready for long before its template changed in place.
             NodeStage::Joining if waits_for == Some(JoiningReason::Configuring) => None,
             NodeStage::New | NodeStage::Preserved => node.ready_changed,
@@ -182,13 +186,18 @@ impl NodeRoll {
             pool: pool.to_owned(),
             zone: zone.to_owned(),
             stage,
-            since: told.map(|at| Since::exact(clock.ours(at))),
+            since: reported.map(|at| Since::exact(clock.ours(at))),
             deadline: drain_began
                 .filter(|_| stage == NodeStage::Draining)
                 .and_then(|at| clock.ours(at).checked_add(DRAIN_TIMEOUT).ok()),
             blocked: false,
             joining_reason: waits_for,
             reason: reason.filter(|text| !text.is_empty()).map(clean),
+            of_old_generation: wanted.is_old(node),
+            not_ready: (!node.ready).then(|| {
+                let at = node.ready_changed.map(|at| clock.ours(at));
+                (at, node.not_ready_because.as_deref().map(clean))
+            }),
             cordoned: node.cordoned,
             estimated: wanted.judges_by_age(node),
             version: clean(&node.version),

@@ -1,4 +1,4 @@
-//! Brings moments of the cluster's clock to ours, so that ages and deadlines can be compared.
+//! Converts times of the cluster's clock to ours, so that ages and deadlines can be compared.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,7 +9,7 @@ const NOISE: SignedDuration = SignedDuration::from_secs(30);
 /// From here on the difference is shown.
 const NOTICEABLE: SignedDuration = SignedDuration::from_mins(2);
 
-/// The two clocks at one moment: ours, and how far the cluster's is from it.
+/// The two clocks at one time: ours, and how far the cluster's is from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClusterClock {
     now: Timestamp,
@@ -23,22 +23,22 @@ impl ClusterClock {
         Self { now, skew: if skew.abs() < NOISE { SignedDuration::ZERO } else { skew } }
     }
 
-    /// This moment, by our clock.
+    /// The current time, by our clock.
     pub fn now(self) -> Timestamp {
         self.now
     }
 
-    /// A past moment of the cluster, by our clock; never later than now.
+    /// A past time of the cluster, by our clock; never later than now.
     pub fn ours(self, at: Timestamp) -> Timestamp {
         self.planned(at).min(self.now)
     }
 
-    /// A moment of the cluster that may lie ahead, by our clock.
+    /// A time of the cluster that may be in the future, by our clock.
     pub fn planned(self, at: Timestamp) -> Timestamp {
         at.checked_sub(self.skew).unwrap_or(at)
     }
 
-    /// How long ago a moment of the cluster is; never negative.
+    /// How long ago a time of the cluster is; never negative.
     pub fn age(self, at: Timestamp) -> SignedDuration {
         since(self.planned(at), self.now)
     }

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// What replacing a node usually takes, from creation to the old one being gone.
+/// What replacing a node usually takes, from creation to removal of the old one.
 pub const USUAL_NODE: DurationRange =
     DurationRange { low: SignedDuration::from_mins(7), high: SignedDuration::from_mins(10) };
 /// The part of it that evicting pods and removing the machine takes.
 const USUAL_DRAIN: DurationRange =
     DurationRange { low: SignedDuration::from_mins(3), high: SignedDuration::from_mins(5) };
-/// A shorter standstill is normal.
+/// A shorter time without a change is normal.
 const LEAST_STALL: SignedDuration = SignedDuration::from_mins(10);
 /// Durations kept of each kind.
 const MAX_SAMPLES: usize = 256;
@@ -38,11 +38,11 @@ impl DurationRange {
 pub enum RollEstimate {
     /// Nothing rolls.
     Idle,
-    /// Its nodes cannot be seen.
+    /// Its nodes are not visible.
     Unknown,
     /// The control plane comes first.
     NotBegun,
-    /// Nodes that should exist are not seen, and nothing else tells how long it takes.
+    /// Nodes that should exist are not visible, so that nothing can be measured.
     NodesMissing,
     Remaining {
         /// If nothing more blocks.
@@ -51,7 +51,7 @@ pub enum RollEstimate {
         worst_case: SignedDuration,
         /// A part of it is blocked; the range counts from when that ends.
         blocked: bool,
-        /// Too few nodes were replaced to measure: the range is made of what is usual.
+        /// Too few nodes were replaced to measure: the range is the usual one.
         from_usual: bool,
     },
     /// No node has changed since then (by our clock), longer than is normal in this roll.
@@ -113,7 +113,7 @@ impl DurationSamples {
 pub struct ReplacementTimes {
     /// From a new node's creation until it was ready.
     pub joins: DurationSamples,
-    /// From the begin of an old node's drain until it was gone.
+    /// From the begin of an old node's drain until it was removed.
     pub drains: DurationSamples,
 }
 

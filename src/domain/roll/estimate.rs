@@ -13,7 +13,7 @@ use crate::domain::roll::progress::{PoolRoll, PoolState, ZoneRoll};
 /// Nodes that must have become new before their times make an estimate.
 const ENOUGH: usize = 2;
 
-/// Estimates when these pools will be done. `watched_since` is when the first snapshot came.
+/// Estimates when these pools will be done. `watched_since` is when the first snapshot arrived.
 pub fn estimate(
     pools: &[PoolRoll],
     times: &ReplacementTimes,
@@ -59,7 +59,7 @@ pub fn estimate(
 }
 
 /// Whether nothing changed here for longer than the limit. A gap before the watch began does not count: either a node
-/// tells that it is in its stage for so long, or it was watched for so long.
+/// reports that it is in its stage for so long, or it was watched for so long.
 fn is_stalled(
     zone: &ZoneRoll,
     limit: SignedDuration,
@@ -67,11 +67,11 @@ fn is_stalled(
     now: Timestamp,
 ) -> bool {
     let longer = |at: Option<Timestamp>| at.is_some_and(|at| since(at, now) > limit);
-    let told = zone.nodes.iter().any(|node| {
+    let reported = zone.nodes.iter().any(|node| {
         matches!(node.stage, NodeStage::Draining | NodeStage::Joining)
             && longer(node.since.map(|since| since.at))
     });
-    longer(zone.changed.or(watched_since)) && (told || longer(watched_since))
+    longer(zone.changed.or(watched_since)) && (reported || longer(watched_since))
 }
 
 fn remaining(zone: &ZoneRoll, batch: DurationRange, now: Timestamp) -> DurationRange {

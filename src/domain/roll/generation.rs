@@ -1,6 +1,6 @@
 //! Which generation a pool's nodes are meant to have, and how that is known.
 //!
-//! Gardener asks two things of a node: does it carry the taint of an old machine set, and is its label the name of
+//! Gardener asks two things of a node: does it have the taint of an old machine set, and is its label the name of
 //! the pool's present template (`nodeToBeDeleted`). The same two markers are used here, so that skeys agrees with
 //! the platform; where one of them cannot be read, it is inferred and said to be an estimate.
 
@@ -13,12 +13,12 @@ use crate::domain::snapshot::{Node, Template, Templates};
 
 /// The control plane comes first and takes minutes; a node that was born later than this after the start with
 /// neither the old nor the wanted generation belongs to a template in between.
-const CONTROL_PLANE: SignedDuration = SignedDuration::from_mins(30);
+pub const CONTROL_PLANE: SignedDuration = SignedDuration::from_mins(30);
 
-/// Moments of the API count whole seconds.
+/// Times of the API are in whole seconds.
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
-/// Where the rotation stands, as far as nodes are concerned.
+/// The stage of the rotation, as far as nodes are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RolloutStage {
     /// None was ever started.
@@ -48,7 +48,7 @@ pub fn rollout_stage(rotation: &Rotation) -> RolloutStage {
 /// Why a progress is an estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EstimateReason {
-    /// The templates were not looked at yet.
+    /// The templates are not read yet.
     TemplatesUnread,
     /// Reading Secrets is forbidden.
     SecretsForbidden,
@@ -56,7 +56,7 @@ pub enum EstimateReason {
     NoTemplate,
     /// The list of templates is older than the list of nodes.
     TemplatesLag,
-    /// Nodes without the generation label are judged by their age.
+    /// Nodes without the generation label are classified by their age.
     LabelsAbsent,
     /// SKE does not say when the rotation started.
     StartUnknown,
@@ -65,15 +65,15 @@ pub enum EstimateReason {
 /// Which generation a pool is meant to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetGeneration {
-    /// Name of the template, as nodes carry it in their label; `None` when it cannot be told.
+    /// Name of the template, as nodes carry it in their label; `None` when it is unknown.
     pub name: Option<String>,
     /// Checksum that a node reports once it has applied the template.
     pub checksum: Option<String>,
-    /// When the template was made.
+    /// When the template was created.
     pub created: Option<Timestamp>,
-    /// Whether the nodes' turn has come; before, every node is old although none is marked.
+    /// Whether replacing nodes has begun; before, every node is old although none is marked.
     pub begun: bool,
-    /// Whether the pool is replaced for another reason than the rotation, or once more within it.
+    /// Whether the pool is replaced for another reason than the rotation, or again within it.
     pub another: bool,
     /// Why this is an estimate; empty when it is exact.
     pub estimate_reasons: BTreeSet<EstimateReason>,
@@ -87,7 +87,7 @@ pub struct GenerationQuery<'a> {
     pub pool: &'a str,
     pub nodes: &'a [&'a Node],
     pub templates: &'a Templates,
-    /// Phase and moments.
+    /// Phase and times.
     pub rotation: &'a Rotation,
     /// Name of the first template that this rotation made for the pool, if that was seen.
     pub first: Option<&'a str>,
@@ -117,8 +117,8 @@ impl GenerationQuery<'_> {
     }
 }
 
-fn born_before(node: &Node, moment: Option<Timestamp>) -> bool {
-    matches!((node.created, moment), (Some(created), Some(moment)) if created < moment)
+fn born_before(node: &Node, start: Option<Timestamp>) -> bool {
+    matches!((node.created, start), (Some(created), Some(start)) if created < start)
 }
 
 /// Newest template of a pool.
@@ -209,11 +209,15 @@ impl TargetGeneration {
             .collect();
         candidates.sort_unstable();
         let several = candidates.iter().map(|(_, label)| label).collect::<BTreeSet<_>>().len() > 1;
-        // Without taints nothing can be told but by the start of a rotation that still runs.
+        // Without taints only the start of a rotation that still runs decides.
         let telling = tainted || (rolling && (start.is_some() || several));
         let name = candidates.last().filter(|_| telling).map(|(_, label)| (*label).to_owned());
         let young = start.is_some() && query.nodes.iter().any(|n| is_young_unlabelled(n, start));
-        let rolls = query.nodes.iter().any(|node| node.rolling);
+        let drains_since_start = |node: &Node| {
+            let began = node.terminating.as_ref().and_then(|terminating| terminating.since);
+            matches!((began, start), (Some(began), Some(start)) if began >= start)
+        };
+        let rolls = query.nodes.iter().any(|node| node.rolling || drains_since_start(node));
         let begun = !rolling || tainted || rolls || name.is_some() || young;
         Self {
             name,
@@ -244,7 +248,7 @@ impl TargetGeneration {
         }
     }
 
-    /// Whether a node's generation is told by its age only.
+    /// Whether a node's generation is known by its age only.
     pub fn judges_by_age(&self, node: &Node) -> bool {
         self.begun
             && !node.marked_for_deletion
@@ -252,12 +256,12 @@ impl TargetGeneration {
             && self.cutoff.is_some()
     }
 
-    /// A pool is replaced "once more" when nodes of a generation in between are old again.
+    /// A pool is replaced again when nodes of a generation in between are old again.
     fn is_another(&self, query: GenerationQuery<'_>) -> bool {
         let is_first = self.name.is_some() && self.name.as_deref() == query.first;
         let start = query.start();
         if !query.is_rolling() {
-            // What is older than the start is a list that lags: the phase says that it is gone.
+            // Nodes older than the start are of a list that lags: by the phase they are removed.
             return query.nodes.iter().any(|node| {
                 self.is_old(node)
                     && !born_before(node, start)
@@ -316,7 +320,7 @@ fn lags(template: &Template, query: GenerationQuery<'_>) -> bool {
 }
 
 /// The pool of a node: its label, else the pool whose template it carries, else the one among `pools` that its
-/// generation names (`gardener-node-agent-<pool>-<16 hex>`); empty when nothing tells.
+/// generation names (`gardener-node-agent-<pool>-<16 hex>`); empty when nothing names it.
 pub fn pool_of<'a>(
     node: &'a Node,
     templates: &'a Templates,

@@ -1,4 +1,4 @@
-//! What earlier snapshots of a roll showed and one snapshot cannot tell. Plain data that the tracker keeps up to date.
+//! What earlier snapshots of a roll showed. Plain data that the tracker updates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::domain::snapshot::{Budget, Templates};
 /// What earlier snapshots showed. Its size follows the nodes and pools that exist.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RollHistory {
-    /// When the first snapshot of this rotation came, by our clock.
+    /// When the first snapshot of this rotation arrived, by our clock.
     pub watched_since: Option<Timestamp>,
     /// Nodes of the last snapshot by uid.
     pub nodes: BTreeMap<String, NodeHistory>,
@@ -56,7 +56,7 @@ pub struct NodeHistory {
 }
 
 impl RollHistory {
-    /// The clock was set back: no moment lies ahead of `now` any more.
+    /// The clock was set back: moves every time after `now` to `now`.
     pub fn rewind(&mut self, now: Timestamp) {
         let nodes = self
             .nodes
@@ -74,7 +74,7 @@ impl RollHistory {
         }
     }
 
-    /// Nobody watched for a while: what is seen next may have been so for longer.
+    /// Observation was interrupted: the next states may have begun earlier than they are seen.
     pub fn begin_watch(&mut self) {
         (self.budgets_seen, self.endpoints_seen) = (false, false);
     }
@@ -94,7 +94,7 @@ impl RollHistory {
         self.exhausted_budgets.get(&budget.into()).copied()
     }
 
-    /// Notes which PodDisruptionBudgets allow no eviction at a moment.
+    /// Records which PodDisruptionBudgets allow no eviction.
     pub fn note_budgets(&mut self, budgets: &[Arc<Budget>], at: Timestamp) {
         let first = !std::mem::replace(&mut self.budgets_seen, true);
         let exhausted = budgets.iter().filter(|budget| budget.allowed <= 0);
@@ -107,7 +107,7 @@ impl RollHistory {
         self.unanswered.get(service).copied()
     }
 
-    /// Notes which services that webhooks call have no endpoints at a moment.
+    /// Records which services that webhooks call have no endpoints.
     pub fn note_services(&mut self, services: impl Iterator<Item = ObjectName>, at: Timestamp) {
         let first = !std::mem::replace(&mut self.endpoints_seen, true);
         keep_since(&mut self.unanswered, services, Since { at, at_least: first });
@@ -118,7 +118,7 @@ impl RollHistory {
         self.reported.get(&problem.code).copied()
     }
 
-    /// Notes what SKE reports at a moment; in the `first` reading of a watch it may have been so for longer.
+    /// Records the errors that SKE reports; those of the `first` reading may have begun earlier.
     pub fn note_problems(&mut self, problems: &[ReportedError], at: Timestamp, first: bool) {
         let codes = problems.iter().map(|problem| problem.code.clone());
         keep_since(&mut self.reported, codes, Since { at, at_least: first });
@@ -129,7 +129,7 @@ impl RollHistory {
         self.configurations.get(pool).map(|(_, since)| *since)
     }
 
-    /// Notes the templates at a moment. Returns the pools whose template changed in place.
+    /// Records the templates. Returns the pools whose template changed in place.
     pub fn note_templates(&mut self, templates: &Templates, at: Timestamp) -> Vec<String> {
         let Templates::Known(list) = templates else { return Vec::new() };
         let mut before = std::mem::take(&mut self.configurations);
@@ -162,7 +162,7 @@ impl RollHistory {
     }
 }
 
-/// Keeps the moments of what is still so; what is new is so since `now`.
+/// Keeps the times of entries that are still there; new ones begin at `now`.
 fn keep_since<K: Ord>(known: &mut BTreeMap<K, Since>, keys: impl Iterator<Item = K>, now: Since) {
     let mut before = std::mem::take(known);
     for key in keys {

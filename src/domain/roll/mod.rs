@@ -1,7 +1,7 @@
 //! The node roll: what each node does, how far pools are, when it will be done, and what blocks it.
 //!
-//! A [`tracker::RollTracker`] is shown every snapshot and keeps the history that one snapshot cannot tell; [`Roll::read`]
-//! reads a snapshot in its light. Pure data: the words are in `app::nodes`. The facts behind the rules are Gardener's and
+//! A [`tracker::RollTracker`] observes every snapshot and keeps the history; [`Roll::read`] reads a snapshot with
+//! that history. Pure data: the texts are in `app::nodes`. The facts behind the rules are Gardener's and
 //! its machine controller's, which SKE runs on; what could only be inferred is marked as an estimate.
 
 pub mod blocker;
@@ -39,7 +39,7 @@ use crate::domain::roll::progress::{NodeCounts, PoolRoll, RollProgress, classify
 use crate::domain::roll::start_steps::{StartStep, read_steps};
 use crate::domain::snapshot::{ClusterSnapshot, Unseen};
 
-/// A roll at one moment.
+/// A roll at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roll {
     /// Pools in SKE's order, then those that only nodes name.
@@ -58,25 +58,27 @@ pub struct Roll {
     pub notes: Vec<RollNote>,
 }
 
-/// What a reader should know of the counts.
+/// What qualifies the counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RollNote {
     /// The cluster's clock is so far ahead of ours; negative if behind.
     ClockSkew(SignedDuration),
     /// A kind ("nodes") is not known as it is now, or not at all.
     Unseen { kind: &'static str, why: Unseen, nothing_known: bool },
-    /// The pool was changed since the start: its nodes are replaced once more before PREPARED.
+    /// The pool was changed since the start: its nodes are replaced again before PREPARED.
     ChangedSinceStart(String),
     /// The pool's nodes are replaced for another reason than the rotation.
     AnotherRoll(String),
     /// SKE does not list the pool.
     UnlistedPool(String),
-    /// Failed nodes of the pool that are kept on purpose.
+    /// Failed nodes of the pool that are preserved.
     Preserved { pool: String, nodes: usize },
+    /// New nodes of the pool on which no pod can be scheduled.
+    CordonedNew { pool: String, nodes: usize },
 }
 
 impl Roll {
-    /// Reads a snapshot in the light of what was seen before. `now` is our clock's.
+    /// Reads a snapshot with the history before it. `now` is our clock's.
     pub fn read(
         cluster: &Cluster,
         snapshot: &ClusterSnapshot,
@@ -215,6 +217,11 @@ fn find_notes(
         }
         if pool.counts.preserved > 0 {
             out.push(RollNote::Preserved { pool: name(), nodes: pool.counts.preserved });
+        }
+        let cordoned = pool.nodes().filter(|node| node.stage == NodeStage::New && node.cordoned);
+        match cordoned.count() {
+            0 => {}
+            nodes => out.push(RollNote::CordonedNew { pool: name(), nodes }),
         }
     }
     out

@@ -16,7 +16,7 @@ use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::limits::Limits;
 use crate::domain::snapshot::{ClusterSnapshot, Node};
 
-/// Nodes by what they do. Every node that was seen is in exactly one field, but for `blocked`.
+/// Nodes by stage. Every node that was seen is in exactly one field, but for `blocked`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NodeCounts {
     /// New and ready.
@@ -29,11 +29,11 @@ pub struct NodeCounts {
     pub cordoned: usize,
     /// Old, pods being evicted; includes the blocked ones.
     pub draining: usize,
-    /// Among the draining ones: held up by something that is named.
+    /// Among the draining ones: held by a named blocker.
     pub blocked: usize,
-    /// New, but being removed again.
+    /// New, but being removed.
     pub leaving: usize,
-    /// Failed and kept on purpose.
+    /// Failed and preserved.
     pub preserved: usize,
 }
 
@@ -83,7 +83,7 @@ pub struct RollProgress {
     pub new: usize,
     /// Nodes that are still to be replaced.
     pub old: usize,
-    /// Nodes that are on neither side: they join, or go again.
+    /// Nodes that are on neither side: joining or being removed.
     pub between: usize,
     /// The phase says that all nodes are new; no count can say that.
     pub done: bool,
@@ -135,7 +135,7 @@ pub struct ZoneRoll {
     /// Its nodes: new ones first, then by age.
     pub nodes: Vec<NodeRoll>,
     pub counts: NodeCounts,
-    /// When a node here last changed its stage, or its turn came, by our clock, as far as known.
+    /// When a node here last changed its stage, or replacing began, by our clock, as far as known.
     pub changed: Option<Timestamp>,
 }
 
@@ -150,7 +150,7 @@ impl ZoneRoll {
         self.counts.old_left() + self.counts.joining + self.counts.leaving > 0
     }
 
-    /// When a node here last changed its stage, as far as the nodes themselves tell.
+    /// When a node here last changed its stage, as far as the nodes themselves show.
     fn last_change(&self) -> Option<Timestamp> {
         self.nodes
             .iter()
@@ -188,7 +188,7 @@ pub struct PoolRoll {
     /// Whether SKE lists the pool; one that was removed still has nodes for a while.
     pub known_to_ske: bool,
     pub state: PoolState,
-    /// Its nodes are replaced for another reason than the rotation, or once more within it.
+    /// Its nodes are replaced for another reason than the rotation, or again within it.
     pub another: bool,
     /// Zones in SKE's order, then those that only nodes name.
     pub zones: Vec<ZoneRoll>,
@@ -198,7 +198,7 @@ pub struct PoolRoll {
     pub estimate: RollEstimate,
     /// Why the counts are estimates; empty when they are exact.
     pub estimate_reasons: BTreeSet<EstimateReason>,
-    /// When the wanted template was made, by our clock.
+    /// When the wanted template was created, by our clock.
     pub template_created: Option<Timestamp>,
     /// Name of the wanted template.
     pub template: Option<String>,
@@ -249,6 +249,14 @@ pub fn classify_pools(
         };
         out.push(pool(name, spec, query, history, clock));
     }
+    // The control plane comes first for all pools at once: where one has begun, so has one that cannot be read.
+    if out.iter().any(|pool| matches!(pool.state, PoolState::Rolling | PoolState::AllNew)) {
+        let unread = |pool: &&mut PoolRoll| {
+            let unread = pool.known_to_ske && !pool.estimate_reasons.is_empty();
+            unread && pool.state == PoolState::NotBegun
+        };
+        out.iter_mut().filter(unread).for_each(|pool| pool.state = PoolState::Rolling);
+    }
     out
 }
 
@@ -266,10 +274,10 @@ fn pool(
         let watched = history.since(&seen.uid, seen.stage);
         seen.since = match (seen.since, watched) {
             // It was ready before, and was seen to fail.
-            (Some(told), Some(watched)) if seen.stage == NodeStage::Joining => {
-                Some(told.max(watched))
+            (Some(reported), Some(watched)) if seen.stage == NodeStage::Joining => {
+                Some(reported.max(watched))
             }
-            (told, watched) => told.or(watched),
+            (reported, watched) => reported.or(watched),
         };
         if seen.joining_reason == Some(JoiningReason::Configuring)
             && let Some(asked) = history.configured_since(name)
@@ -284,7 +292,7 @@ fn pool(
         .into_iter()
         .map(|mut zone| {
             let seen = zone.last_change().max(history.change(name, &zone.name));
-            // Before its template was made, a zone had nothing to wait for.
+            // Before its template was created, a zone had nothing to wait for.
             zone.changed = seen.max(template_created);
             zone
         })

@@ -1,11 +1,11 @@
-//! When and why the share of new nodes falls.
+//! When and why the share of new nodes decreases.
 
 use crate::domain::roll::classify::{JoiningReason, NodeRoll, NodeStage};
 use crate::domain::roll::progress::{PoolRoll, RollProgress};
 use crate::domain::roll::timeline::RegressionCause;
 
-/// Whether the share of new nodes fell, compared without rounding.
-pub fn has_fallen(before: RollProgress, after: RollProgress) -> bool {
+/// Whether the share of new nodes decreased, compared without rounding.
+pub fn has_regressed(before: RollProgress, after: RollProgress) -> bool {
     match (before.done, after.done) {
         (_, true) => false,
         (true, false) => true,
@@ -18,7 +18,7 @@ pub fn has_fallen(before: RollProgress, after: RollProgress) -> bool {
     }
 }
 
-/// Why a node's change lets the share of new nodes fall, if it does.
+/// Why a node's change decreases the share of new nodes, if it does.
 pub fn find_cause(
     pool: &PoolRoll,
     node: &NodeRoll,
@@ -34,7 +34,9 @@ pub fn find_cause(
         }
         (Some(NodeStage::New), NodeStage::Joining) => Some(RegressionCause::NodeNotReady(name())),
         (Some(NodeStage::New), NodeStage::Leaving) => Some(RegressionCause::NodeLeaving(name())),
-        (Some(NodeStage::New), NodeStage::Preserved) => Some(RegressionCause::NodeKept(name())),
+        (Some(NodeStage::New), NodeStage::Preserved) => {
+            Some(RegressionCause::NodePreserved(name()))
+        }
         (
             Some(NodeStage::New | NodeStage::Joining | NodeStage::Leaving),
             NodeStage::Old | NodeStage::Cordoned | NodeStage::Draining,

@@ -1,4 +1,4 @@
-//! The steps of a start, from being accepted to PREPARED, as far as they show.
+//! The steps of a start, from being accepted to PREPARED, as far as they are visible.
 //!
 //! The order is Gardener's start flow: control plane, then Secrets, then nodes. Only the phase says PREPARED.
 
@@ -23,7 +23,7 @@ pub enum StartStepName {
     Prepared,
 }
 
-/// Where a step stands.
+/// The state of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartStepState {
     Done,
@@ -32,7 +32,7 @@ pub enum StartStepState {
     Unknown,
 }
 
-/// A step, where it stands, and what shows of it.
+/// A step, its state, and what is visible of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartStep {
     pub name: StartStepName,
@@ -40,7 +40,7 @@ pub struct StartStep {
     pub detail: Option<StartStepDetail>,
 }
 
-/// What shows of a step.
+/// What is visible of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartStepDetail {
     ApiServerNotReady,
@@ -111,7 +111,7 @@ fn plane_detail(plane: &ControlPlane) -> Option<StartStepDetail> {
     renewed.then_some(StartStepDetail::NewAuthority { only_old_key: plane.signing_keys == Some(1) })
 }
 
-/// The mark on rewritten Secrets is taken off again at the end, so that none may mean before or after.
+/// The label of rewritten Secrets is removed at the end, so that no label means before or after.
 fn secrets(
     plane: &ControlPlane,
     begun: bool,

@@ -1,4 +1,4 @@
-//! What happened in a roll, in order and bounded: phases, nodes, what was blocked, and why progress fell.
+//! The events of a roll, in order and bounded: phases, nodes, blockers, and why progress regressed.
 
 use std::collections::VecDeque;
 
@@ -8,29 +8,29 @@ use crate::domain::roll::blocker::cause::ObjectReference;
 use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::Phase;
 
-/// Entries kept; the oldest go first.
+/// Entries kept; the oldest are dropped first.
 pub const MAX_ENTRIES: usize = 400;
-/// Causes kept for one fall of progress.
+/// Causes kept for one regression.
 const MAX_CAUSES: usize = 6;
 
 /// One line of the timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimelineEntry {
-    /// When, by our clock: the cluster's own moment where it tells one, else when it was seen.
+    /// When, by our clock: the cluster's own time where it reports one, else when it was seen.
     pub at: Timestamp,
     pub what: TimelineEvent,
 }
 
-/// What happened. Nodes go by their short names.
+/// What happened. Nodes have their short names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TimelineEvent {
     /// The rotation is in this phase; `at` is when it was seen, but for PREPARING, when it started.
     Phase(Phase),
-    /// The first new template of a pool was made: its nodes' turn.
+    /// The first new template of a pool was created: its nodes are replaced next.
     NodesBegan { pool: String },
     /// The configuration of the pool's nodes was changed in place.
     Reconfigured { pool: String },
-    /// The pool's nodes are replaced for another reason, or once more.
+    /// The pool's nodes are replaced for another reason, or again.
     AnotherRoll { pool: String },
     /// A new node has registered.
     Joining { node: String },
@@ -50,16 +50,16 @@ pub enum TimelineEvent {
         /// From the begin of its drain, where that was seen.
         took: Option<SignedDuration>,
     },
-    /// A new node is being removed again.
+    /// A new node is being removed.
     Leaving { node: String },
-    /// A new node that was ready is not any more.
+    /// A new node that was ready is no longer ready.
     NotReady { node: String },
     /// A drain is blocked.
     Blocked { node: String, by: ObjectReference },
-    /// A drain that was blocked goes on.
+    /// A drain is no longer blocked.
     Unblocked { node: String },
-    /// The share of new nodes fell.
-    ProgressFell {
+    /// The share of new nodes decreased.
+    ProgressRegressed {
         from: RollProgress,
         to: RollProgress,
         /// Why; at least one, the first few.
@@ -67,28 +67,28 @@ pub enum TimelineEvent {
     },
 }
 
-/// Why the share of new nodes fell. Nodes go by their short names.
+/// Why the share of new nodes decreased. Nodes have their short names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegressionCause {
-    /// The phase is a word that says less than the one before.
+    /// The phase is an earlier or an unknown one.
     Phase,
-    /// The pool is replaced once more, or for another reason.
+    /// The pool is replaced again, or for another reason.
     AnotherRoll(String),
-    /// Which generation the pool is meant to have is known differently now.
+    /// The target generation of the pool was corrected.
     OtherTemplate(String),
-    /// The configuration of the pool's nodes was changed in place; they are to apply it.
+    /// The configuration of the pool's nodes was changed in place; they still have to apply it.
     Reconfigured(String),
-    /// A new node is gone.
+    /// A new node no longer exists.
     NodeLost(String),
-    /// A new node is not ready any more.
+    /// A new node is no longer ready.
     NodeNotReady(String),
-    /// A new node is being removed again.
+    /// A new node is being removed.
     NodeLeaving(String),
-    /// A new node failed and is kept on purpose.
-    NodeKept(String),
+    /// A new node failed and is preserved.
+    NodePreserved(String),
     /// A node of the old generation was added.
     OldNodeAdded(String),
-    /// A node of the old generation that was kept on purpose counts again.
+    /// A node of the old generation is no longer preserved and counts again.
     NodeCountsAgain(String),
 }
 
@@ -97,7 +97,7 @@ pub enum RegressionCause {
 pub struct Timeline(VecDeque<TimelineEntry>);
 
 impl Timeline {
-    /// Puts an entry where its moment belongs; among equal moments, last.
+    /// Inserts an entry by its time; among equal times, last.
     pub fn add(&mut self, at: Timestamp, what: TimelineEvent) {
         let place = self.0.partition_point(|entry| entry.at <= at);
         self.0.insert(place, TimelineEntry { at, what });
@@ -106,7 +106,7 @@ impl Timeline {
         }
     }
 
-    /// Adds a fall of progress.
+    /// Adds a regression of progress.
     pub fn add_regression(
         &mut self,
         at: Timestamp,
@@ -116,7 +116,7 @@ impl Timeline {
     ) {
         causes.dedup();
         causes.truncate(MAX_CAUSES);
-        self.add(at, TimelineEvent::ProgressFell { from, to, causes });
+        self.add(at, TimelineEvent::ProgressRegressed { from, to, causes });
     }
 
     /// All entries, oldest first.

@@ -1,7 +1,7 @@
-//! Tracks a roll over time: which nodes went, how long each step took, when something last changed, and what happened.
+//! Tracks a roll over time: removed nodes, how long each step took, when something last changed, and the timeline.
 //!
-//! It is about one rotation of one cluster: when SKE shows another start, it begins anew. Snapshots that are older than
-//! the newest one are left out; answers of SKE that are older than what is known never come here.
+//! It is about one rotation of one cluster: when SKE shows another start, it starts again. Snapshots that are older than
+//! the newest one are ignored; older readings of SKE are dropped before.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -16,18 +16,18 @@ use crate::domain::roll::clock_skew::ClusterClock;
 use crate::domain::roll::generation::{EstimateReason, RolloutStage, rollout_stage};
 use crate::domain::roll::history::{NodeHistory, RollHistory};
 use crate::domain::roll::progress::{PoolRoll, PoolState, RollProgress, classify_pools};
-use crate::domain::roll::regression::{find_cause, has_fallen};
+use crate::domain::roll::regression::{find_cause, has_regressed};
 use crate::domain::roll::timeline::{RegressionCause, Timeline, TimelineEvent};
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Templates};
 
 /// A node that took longer to become ready was ready before and failed in between.
 const LONGEST_JOIN: SignedDuration = SignedDuration::from_mins(40);
-/// A drain that seems to have taken longer ended while nobody watched.
+/// A drain that seems to have taken longer ended while the cluster was not observed.
 const LONGEST_DRAIN: SignedDuration = SignedDuration::from_hours(6);
-/// Snapshots that follow each other faster than this tell when something happened.
+/// Snapshots that follow each other faster than this show when something happened.
 const CLOSE: SignedDuration = SignedDuration::from_mins(2);
-/// Nodes that went and may turn out not to have gone.
+/// Removed nodes that may turn out to exist still.
 const MAX_GONE: usize = 256;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +55,8 @@ pub struct RollTracker {
 }
 
 impl RollTracker {
-    /// Takes a snapshot that was taken at `at` (our clock), beside the newest reading of SKE, and reads the roll as of
-    /// then. `None` when it was left out because a newer one is known.
+    /// Applies a snapshot of `at` (our clock) with the newest reading of SKE, and reads the roll as of
+    /// then. `None` when it is ignored because a newer one is known.
     pub fn observe(
         &mut self,
         cluster: &Cluster,
@@ -89,11 +89,10 @@ impl RollTracker {
         self.last = self.last.max(Some(at));
     }
 
-    /// The clock was set back to `now`: no remembered moment lies ahead of it any more. The timeline keeps what was
-    /// written into it.
+    /// The clock was set back to `now`: no recorded time is later. The timeline does not change.
     pub fn rewind(&mut self, now: Timestamp) {
-        for moment in [&mut self.last, &mut self.prepared_at] {
-            *moment = moment.map(|at| at.min(now));
+        for time in [&mut self.last, &mut self.prepared_at] {
+            *time = time.map(|at| at.min(now));
         }
         self.history.rewind(now);
     }
@@ -113,7 +112,7 @@ impl RollTracker {
         self.prepared_at
     }
 
-    /// Begins anew if the reading is of another rotation than the one that was watched.
+    /// Starts again if the reading is of another rotation than the one that was watched.
     fn reset_for(&mut self, cluster: &Cluster) {
         let initiated = cluster.rotation.initiated;
         let seen = RotationId { cluster: cluster.id.clone(), created: cluster.created, initiated };
@@ -269,7 +268,7 @@ impl RollTracker {
                 let zone = (node.pool.clone(), node.zone.clone());
                 self.history.changes.insert(zone, clock.now());
             }
-            // The pool's line says it for all of its nodes.
+            // The pool's entry covers all of its nodes.
             let quiet = reconfigures || reconfigured && node.stage == NodeStage::New;
             let took =
                 if quiet { None } else { self.measure_join(pool, node, before, first, clock) };
@@ -300,7 +299,7 @@ impl RollTracker {
         );
     }
 
-    /// A uid never comes back: if it does, the list in between was short of it.
+    /// A uid is never used again: if it is, the list in between was incomplete.
     fn forget_gone(&mut self, uid: &str) -> bool {
         let Some(place) = self.gone.iter().position(|gone| gone == uid) else { return false };
         self.gone.remove(place);
@@ -325,12 +324,12 @@ impl RollTracker {
             return None;
         }
         let created = node.created?;
-        let told = node.since.filter(|since| !since.at_least).map(|since| since.at);
+        let reported = node.since.filter(|since| !since.at_least).map(|since| since.at);
         let close = self.was_close(clock);
-        // System pods come after the kubelet: if the change itself was watched, that is the truer moment.
+        // System pods come after the kubelet: if the change itself was watched, that time is more exact.
         let watched =
             (!first && before == Some(NodeStage::Joining) && close).then_some(clock.now());
-        let took = watched.or(told)?.duration_since(created);
+        let took = watched.or(reported)?.duration_since(created);
         let plausible = took > SignedDuration::ZERO && took <= LONGEST_JOIN;
         if !plausible {
             return None;
@@ -339,8 +338,8 @@ impl RollTracker {
         Some(took)
     }
 
-    /// Writes a change of a node into the timeline. What was so before the watch is written with the cluster's own
-    /// moment, or not at all.
+    /// Writes a change of a node into the timeline. What happened before the watch is written with the cluster's own
+    /// time, or not at all.
     fn add_stage_change(
         &mut self,
         pool: &PoolRoll,
@@ -353,8 +352,10 @@ impl RollTracker {
         if !rolls(pool) {
             return;
         }
-        let told = node.since.filter(|since| !since.at_least).map(|since| since.at);
-        let Some(at) = (if first { told } else { told.or(Some(clock.now())) }) else { return };
+        let reported = node.since.filter(|since| !since.at_least).map(|since| since.at);
+        let Some(at) = (if first { reported } else { reported.or(Some(clock.now())) }) else {
+            return;
+        };
         let name = node.short.clone();
         let what = match (node.stage, before) {
             (NodeStage::New, _) => TimelineEvent::Ready { node: name, took },
@@ -381,7 +382,7 @@ impl RollTracker {
         if self.gone.len() == MAX_GONE {
             self.gone.pop_front();
         }
-        // Else it may have gone at any moment since the last snapshot.
+        // Else it may have been removed at any time since the last snapshot.
         let took = track
             .drain_began
             .filter(|_| self.was_close(clock))
@@ -400,7 +401,7 @@ impl RollTracker {
         self.gone.push_back(uid);
     }
 
-    /// Nodes that were held when that was last known.
+    /// Nodes that were blocked when that was last known.
     pub fn has_blocked(&self) -> bool {
         !self.blocked.is_empty()
     }
@@ -446,7 +447,7 @@ impl RollTracker {
         let now = (roll.rotation, roll.another);
         for (before, after) in [(self.progress.0, now.0), (self.progress.1, now.1)] {
             if let (Some(before), Some(after)) = (before, after)
-                && has_fallen(before, after)
+                && has_regressed(before, after)
             {
                 let mut causes = causes.clone();
                 if before.done && !after.done {

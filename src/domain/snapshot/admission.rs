@@ -2,23 +2,25 @@
 
 use crate::domain::snapshot::labels::{Labels, Selector};
 
-/// The webhooks of one configuration that make the API server refuse what they cannot be asked about
-/// (`admissionregistration.k8s.io/v1`); the others are left out.
+/// The webhooks of one configuration that may keep a roll up (`admissionregistration.k8s.io/v1`); the others are left
+/// out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admission {
     /// `ValidatingWebhookConfiguration` or `MutatingWebhookConfiguration`.
     pub kind: &'static str,
     /// `metadata.name`.
     pub name: String,
-    /// `webhooks` with `failurePolicy: Fail`, a service of the cluster, and rules about creating or updating.
+    /// `webhooks` with rules about creating or updating.
     pub webhooks: Vec<Webhook>,
 }
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// `clientConfig.service`.
-    pub service: Service,
+    /// `clientConfig.service`; `None` for one outside of the cluster.
+    pub service: Option<Service>,
+    /// `failurePolicy` is `Ignore`: the API server goes on without an answer.
+    pub ignores_failures: bool,
     /// `rules` about creating or updating what is served as `v1`; one of them must fit.
     pub rules: Vec<Rule>,
     /// `namespaceSelector`; objects without a namespace are caught whatever it says.

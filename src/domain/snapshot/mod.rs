@@ -20,7 +20,7 @@ pub struct ClusterSnapshot {
     pub nodes: Vec<Arc<Node>>,
     /// Which node generation each pool is meant to have.
     pub templates: Templates,
-    /// Pods by namespace and name; finished ones are left out.
+    /// Pods by namespace and name; of finished ones only those that are being deleted.
     pub pods: Vec<Arc<Pod>>,
     /// PodDisruptionBudgets by namespace and name.
     pub budgets: Vec<Arc<Budget>>,
@@ -195,6 +195,12 @@ pub struct Pod {
     pub pending: bool,
     /// Condition `PodScheduled` is false: since when, and the scheduler's words.
     pub unscheduled: Option<(Option<Timestamp>, String)>,
+    /// `status.phase` is `Succeeded` or `Failed`.
+    pub finished: bool,
+    /// Reason of the first container that waits for another one than to be created (`CrashLoopBackOff`).
+    pub waiting: Option<String>,
+    /// `spec.terminationGracePeriodSeconds`; while it is being deleted, `metadata.deletionGracePeriodSeconds`.
+    pub grace_seconds: i64,
     /// `metadata.deletionTimestamp`: the moment by which it should be gone, grace period included.
     pub deleted_by: Option<Timestamp>,
     /// `metadata.finalizers`.
@@ -247,6 +253,8 @@ pub struct Budget {
     pub observed: bool,
     /// Number of `status.disruptedPods`.
     pub disrupted: usize,
+    /// Message of the condition `DisruptionAllowed` with the reason `SyncFailed`: the figures cannot be computed.
+    pub sync_failure: Option<String>,
     /// `spec.unhealthyPodEvictionPolicy` is `AlwaysAllow`: pods that are not ready may always be evicted.
     pub always_lets_unready_go: bool,
 }

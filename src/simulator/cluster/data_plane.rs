@@ -136,6 +136,7 @@ impl DataPlane {
             Task::VolumesAttached(pod) => self.mark_attached(&pod, at),
             Task::VolumeDetached(volume) => self.mark_detached(&volume, at),
             Task::RunAutoscaler => self.run_autoscaler(at),
+            Task::ObserveBudget(budget) => self.observe_budget(&budget),
             // `SimulatedCluster` runs these.
             Task::Rotation(_)
             | Task::ApiServerStarted

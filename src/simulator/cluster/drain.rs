@@ -83,7 +83,9 @@ impl DataPlane {
             }
             match self.evict(key, None, at) {
                 Ok(()) => volume_moves |= has_volumes,
-                Err(EvictionRefusal::Budget { budget, .. }) => {
+                Err(
+                    EvictionRefusal::Budget { budget, .. } | EvictionRefusal::Unobserved(budget),
+                ) => {
                     blocked.get_or_insert(budget);
                 }
                 Err(EvictionRefusal::SeveralBudgets | EvictionRefusal::NotFound) => {}

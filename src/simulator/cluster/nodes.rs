@@ -138,21 +138,19 @@ impl DataPlane {
         self.nodes.insert(Arc::clone(name), info);
     }
 
-    /// Stores a node that a client changed; cordoning adds the taint that goes with it.
-    pub(super) fn replace_node(&mut self, mut object: StoredObject, at: Timestamp) {
-        let name = Arc::clone(&object.meta.key.name);
-        let was = self.store.node(&name).map(|node| node.unschedulable);
-        let Some(node) = object.node_mut() else { return };
-        let is = node.unschedulable;
-        if is {
-            add_unschedulable_taint(node, at);
-        } else {
-            node.remove_taint(UNSCHEDULABLE_TAINT);
-        }
-        self.edit_node(&name, |stored| *stored = object);
-        if was != Some(is) {
+    /// A client changed a node: the node controller adds the taint that goes with cordoning.
+    pub(super) fn follow_node(&mut self, name: &Arc<str>, was: bool, is: bool, at: Timestamp) {
+        self.edit_node(name, |object| {
+            let Some(node) = object.node_mut() else { return };
+            if is {
+                add_unschedulable_taint(node, at);
+            } else {
+                node.remove_taint(UNSCHEDULABLE_TAINT);
+            }
+        });
+        if was != is {
             let reason = if is { "NodeNotSchedulable" } else { "NodeSchedulable" };
-            self.node_status_event(&name, at, reason);
+            self.node_status_event(name, at, reason);
         }
     }
 

@@ -10,6 +10,9 @@ use jiff::Timestamp;
 /// Labels or annotations.
 pub type LabelMap = BTreeMap<Cow<'static, str>, Arc<str>>;
 
+/// Annotation of DaemonSets: the generation of the template.
+pub const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
 /// The kinds that are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ObjectKind {
@@ -25,6 +28,7 @@ pub enum ObjectKind {
     PersistentVolumeClaim,
     Pod,
     Budget,
+    ReplicaSet,
     Secret,
     Service,
     ServiceAccount,
@@ -232,6 +236,8 @@ pub struct StoredPod {
     pub started: Option<Timestamp>,
     /// Condition `Ready`, and since when.
     pub ready: (bool, Timestamp),
+    /// Revision of its workload's template.
+    pub revision: u32,
     /// Number from which its address follows.
     pub number: u32,
 }
@@ -309,8 +315,12 @@ pub struct StoredBudget {
     pub app: Arc<str>,
     pub min_available: Option<IntOrPercent>,
     pub max_unavailable: Option<IntOrPercent>,
-    /// `metadata.generation`, which is observed at once.
+    /// `spec.unhealthyPodEvictionPolicy`.
+    pub unhealthy_policy: Option<String>,
+    /// `metadata.generation`.
     pub generation: u32,
+    /// `status.observedGeneration`.
+    pub observed: u32,
     pub allowed: u32,
     pub healthy: u32,
     pub desired: u32,
@@ -318,13 +328,21 @@ pub struct StoredBudget {
 }
 
 impl StoredBudget {
+    /// Whether another one has the same spec.
+    pub fn has_same_spec(&self, other: &Self) -> bool {
+        self.app == other.app
+            && self.min_available == other.min_available
+            && self.max_unavailable == other.max_unavailable
+            && self.unhealthy_policy == other.unhealthy_policy
+    }
+
     /// Whether it blocks every drain forever (machine-controller-manager: `isMisconfiguredPdb`).
     pub fn is_misconfigured(&self) -> bool {
         self.expected > 0 && self.healthy >= self.expected && self.allowed == 0
     }
 }
 
-/// A `Deployment`, `StatefulSet` or `DaemonSet`.
+/// A `Deployment`, `ReplicaSet`, `StatefulSet` or `DaemonSet`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredController {
     pub kind: ObjectKind,
@@ -335,6 +353,12 @@ pub struct StoredController {
     pub replicas: u32,
     pub pods: u32,
     pub ready: u32,
+    /// Pods of the present template.
+    pub updated: u32,
+    /// Revision of the template, which each change of its annotations raises.
+    pub revision: u32,
+    /// `spec.template.metadata.annotations`.
+    pub template_annotations: LabelMap,
     /// `metadata.generation`, which is observed at once.
     pub generation: u32,
 }
@@ -382,6 +406,8 @@ pub struct StoredWebhook {
     /// `clientConfig.service`.
     pub service: ObjectKey,
     pub failure_policy: Arc<str>,
+    /// `metadata.generation`.
+    pub generation: u32,
 }
 
 macro_rules! bodies {
@@ -414,6 +440,28 @@ bodies! {
 }
 
 impl StoredObject {
+    /// A change of the spec raises `metadata.generation`.
+    pub fn raise_generation(&mut self, before: &Self) {
+        match (&mut self.body, &before.body) {
+            (ObjectBody::Budget(budget), ObjectBody::Budget(before)) => {
+                budget.generation = before.generation + u32::from(!budget.has_same_spec(before));
+            }
+            (ObjectBody::Controller(controller), ObjectBody::Controller(before)) => {
+                let restarts = controller.template_annotations != before.template_annotations;
+                let scales = controller.replicas != before.replicas;
+                controller.generation = before.generation + u32::from(restarts || scales);
+                if controller.kind == ObjectKind::DaemonSet {
+                    let number = controller.generation.to_string();
+                    self.meta.annotations.insert(TEMPLATE_GENERATION.into(), number.into());
+                }
+            }
+            (ObjectBody::ValidatingWebhook(webhook), ObjectBody::ValidatingWebhook(before)) => {
+                webhook.generation = before.generation + u32::from(webhook != before);
+            }
+            _ => {}
+        }
+    }
+
     /// A label.
     pub fn label(&self, key: &str) -> Option<&str> {
         self.meta.labels.get(key).map(AsRef::as_ref)

@@ -5,20 +5,28 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::simulator::cluster::budgets::TEMPLATE_HASH;
 use crate::simulator::cluster::data_plane::DataPlane;
 use crate::simulator::cluster::events::NewEvent;
 use crate::simulator::cluster::objects::{
-    Deletion, LocalStorage, ObjectBody, ObjectKey, ObjectKind, StoredObject, StoredPod,
+    Deletion, LocalStorage, ObjectBody, ObjectKey, ObjectKind, StoredController, StoredObject,
+    StoredPod,
 };
 use crate::simulator::cluster::task_queue::{PodId, Task};
 use crate::simulator::scene::WorkloadKind;
 use crate::simulator::speed::scale;
+
+/// How long the disruption controller takes to see a changed budget.
+const BUDGET_OBSERVED_AFTER: SignedDuration = SignedDuration::from_millis(500);
 
 impl DataPlane {
     /// Creates the pods that a workload lacks, and deletes surplus ones.
     pub(super) fn reconcile_pods(&mut self, number: usize, at: Timestamp) {
         let Some(workload) = self.workloads.get(number) else { return };
         match workload.scene.kind {
+            WorkloadKind::Deployment if !workload.earlier.is_empty() => {
+                self.roll_deployment(number, at);
+            }
             WorkloadKind::Deployment => {
                 let is_alive = |key: &&ObjectKey| {
                     let object = self.store.get(ObjectKind::Pod, key);
@@ -51,6 +59,7 @@ impl DataPlane {
                 for key in surplus {
                     self.delete_pod(&key, None, at);
                 }
+                self.replace_one_pod(number, at);
             }
             WorkloadKind::DaemonSet => {
                 let served =
@@ -64,8 +73,60 @@ impl DataPlane {
                         self.start_containers(&key, at);
                     }
                 }
+                self.replace_one_pod(number, at);
             }
             WorkloadKind::Bare => {}
+        }
+    }
+
+    /// Replaces the pods of earlier templates of a Deployment, with `maxSurge` and `maxUnavailable` of a quarter.
+    fn roll_deployment(&mut self, number: usize, at: Timestamp) {
+        let Some(workload) = self.workloads.get(number) else { return };
+        let (revision, wanted) = (workload.revision, workload.scene.replicas as usize);
+        let mut alive: Vec<(bool, bool, ObjectKey)> = Vec::new();
+        for key in &workload.pods {
+            let Some(object) = self.store.get(ObjectKind::Pod, key) else { continue };
+            let Some(pod) = object.pod().filter(|_| object.meta.deletion.is_none()) else {
+                continue;
+            };
+            alive.push((pod.revision == revision, pod.ready.0, key.clone()));
+        }
+        let new = alive.iter().filter(|(new, ..)| *new).count();
+        let most = wanted + wanted.div_ceil(4);
+        let created = wanted.saturating_sub(new).min(most.saturating_sub(alive.len()));
+        for _ in 0..created {
+            self.create_pod(number, None, at);
+        }
+        let ready = alive.iter().filter(|(_, ready, _)| *ready).count();
+        let mut spare = ready.saturating_sub(wanted - wanted / 4);
+        // Those that are not ready go first.
+        alive.sort_by_key(|(_, ready, _)| *ready);
+        for (_, ready, key) in alive.iter().filter(|(new, ..)| !new) {
+            if !ready || spare > 0 {
+                spare -= usize::from(*ready);
+                self.delete_pod(key, None, at);
+            }
+        }
+        for (.., key) in alive.iter().filter(|(new, ..)| *new).skip(wanted) {
+            self.delete_pod(key, None, at);
+        }
+    }
+
+    /// Deletes one pod of an earlier template, the last by name, if all pods are ready.
+    fn replace_one_pod(&mut self, number: usize, at: Timestamp) {
+        let Some(workload) = self.workloads.get(number) else { return };
+        let is_ready = |key: &ObjectKey| {
+            let object = self.store.get(ObjectKind::Pod, key);
+            object.is_some_and(|object| {
+                object.meta.deletion.is_none() && object.pod().is_some_and(|pod| pod.ready.0)
+            })
+        };
+        let is_old = |key: &&ObjectKey| {
+            self.store.pod(key).is_some_and(|pod| pod.revision < workload.revision)
+        };
+        let Some(old) = workload.pods.iter().rfind(is_old).cloned() else { return };
+        if workload.pods.iter().all(is_ready) {
+            self.delete_pod(&old, None, at);
         }
     }
 
@@ -114,6 +175,7 @@ impl DataPlane {
             unschedulable: None,
             started: None,
             ready: (false, at),
+            revision: workload.revision,
             number: self.last_number,
         };
         let (kind, owner) = (workload.scene.kind, workload.owner.clone());
@@ -124,7 +186,7 @@ impl DataPlane {
         match (kind, &owner) {
             (WorkloadKind::Deployment, Some(owner)) => {
                 let hash = owner.name.rsplit('-').next().unwrap_or_default();
-                meta.labels.insert("pod-template-hash".into(), hash.into());
+                meta.labels.insert(TEMPLATE_HASH.into(), hash.into());
             }
             (WorkloadKind::StatefulSet, _) => {
                 let name = Arc::clone(&key.name);
@@ -176,6 +238,7 @@ impl DataPlane {
         let event = NewEvent::normal("kubelet", "Started", "Started container main");
         self.pod_event(&id.key, at, event);
         self.dirty.budgets.insert(number);
+        self.dirty.workloads.insert(number);
     }
 
     /// Deletes a pod as the API does: it stops within its grace period.
@@ -246,34 +309,90 @@ impl DataPlane {
         self.resume_drain(node, at);
     }
 
-    /// Stores an object that a client changed, and reconciles what depends on it.
-    pub fn replace(&mut self, mut object: StoredObject, at: Timestamp) {
+    /// A pod that its controller's selector does not match any more belongs to nobody, and is replaced.
+    fn release_pod(&mut self, object: &mut StoredObject) {
+        let Some(number) = object.pod().map(|pod| pod.workload) else { return };
+        let Some(workload) = self.workloads.get_mut(number) else { return };
+        self.dirty.budgets.insert(number);
+        if object.label("app") != Some(&*workload.key.name)
+            && workload.pods.remove(&object.meta.key)
+        {
+            object.meta.owner = None;
+            self.dirty.workloads.insert(number);
+        }
+    }
+
+    /// Stores an object that a client changed, and reconciles what depends on it. Returns the version of the change.
+    pub fn replace(&mut self, mut object: StoredObject, at: Timestamp) -> u64 {
         let (kind, key) = (object.body.kind(), object.meta.key.clone());
-        if kind == ObjectKind::Node {
-            self.replace_node(object, at);
-            self.settle(at);
-            return;
+        let before = self.store.get(kind, &key).map(Arc::clone);
+        if kind == ObjectKind::Pod
+            && before.as_ref().is_some_and(|before| before.meta.labels != object.meta.labels)
+        {
+            self.release_pod(&mut object);
         }
-        if let Some(budget) = object.budget_mut() {
-            budget.generation += 1;
-            self.dirty.budgets.extend(self.budgets.get(&key));
-        }
-        if let Some(controller) = object.controller_mut() {
-            controller.generation += 1;
-            let number = controller.workload;
-            if let Some(workload) = self.workloads.get_mut(number) {
-                workload.scene.replicas = controller.replicas;
-                self.dirty.workloads.insert(number);
-                self.dirty.budgets.insert(number);
+        self.store.edit(kind, &key, |stored| *stored = object.clone());
+        let version = self.store.version();
+        match (&object.body, before.as_ref().map(|before| &before.body)) {
+            (ObjectBody::Node(node), Some(ObjectBody::Node(before))) => {
+                self.follow_node(&key.name, before.unschedulable, node.unschedulable, at);
             }
+            (ObjectBody::Budget(budget), Some(ObjectBody::Budget(before)))
+                if !budget.has_same_spec(before) =>
+            {
+                self.budgets.remove(&key);
+                for (number, workload) in self.workloads.iter_mut().enumerate() {
+                    workload.budgets.retain(|known| *known != key);
+                    let is_covered =
+                        workload.key.namespace == key.namespace && workload.key.name == budget.app;
+                    if is_covered {
+                        workload.budgets.push(key.clone());
+                        self.budgets.insert(key.clone(), number);
+                    }
+                }
+                let observed = self.speed.after(at, BUDGET_OBSERVED_AFTER);
+                self.tasks.add(observed, Task::ObserveBudget(key.clone()));
+            }
+            (ObjectBody::Controller(controller), Some(ObjectBody::Controller(before))) => {
+                self.follow_controller(&key, controller, before, at);
+            }
+            _ => {}
         }
-        let removed = kind == ObjectKind::Pod
-            && object.meta.finalizers.is_empty()
+        let is_gone = object.meta.finalizers.is_empty()
             && object.meta.deletion.is_some_and(|deletion| deletion.by <= at);
-        self.store.edit(kind, &key, |stored| *stored = object);
-        if removed {
+        if is_gone && kind == ObjectKind::Pod {
             self.remove_pod(&key, at);
+        } else if is_gone {
+            self.delete_object(kind, &key, at);
         }
         self.settle(at);
+        version
+    }
+
+    /// A client scaled a controller, or changed its template.
+    fn follow_controller(
+        &mut self,
+        key: &ObjectKey,
+        controller: &StoredController,
+        before: &StoredController,
+        at: Timestamp,
+    ) {
+        let number = controller.workload;
+        let Some(workload) = self.workloads.get_mut(number) else { return };
+        if controller.kind != ObjectKind::DaemonSet {
+            workload.scene.replicas = controller.replicas;
+        }
+        self.dirty.workloads.insert(number);
+        self.dirty.budgets.insert(number);
+        if controller.template_annotations != before.template_annotations {
+            workload.begin_revision(&mut self.rng);
+            let revision = workload.revision;
+            self.store.edit(controller.kind, key, |object| {
+                if let Some(controller) = object.controller_mut() {
+                    controller.revision = revision;
+                }
+            });
+            self.create_replica_set(number, at);
+        }
     }
 }

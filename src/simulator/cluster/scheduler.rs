@@ -141,14 +141,16 @@ impl DataPlane {
         at: Timestamp,
     ) -> Arc<str> {
         let claim = pod.sibling(Arc::clone(claim));
-        let meta = self.new_meta(claim.clone(), at);
+        let mut meta = self.new_meta(claim.clone(), at);
+        meta.finalizers.push("kubernetes.io/pvc-protection".to_owned());
         let name: Arc<str> = match node {
             Some(_) => format!("local-pv-{}", self.rng.hex(8)).into(),
             None => format!("pvc-{}", meta.uid).into(),
         };
         let body = ObjectBody::PersistentVolumeClaim(Arc::clone(&name));
         self.store.put(StoredObject { meta, body });
-        let meta = self.new_meta(ObjectKey::global(Arc::clone(&name)), at);
+        let mut meta = self.new_meta(ObjectKey::global(Arc::clone(&name)), at);
+        meta.finalizers.push("kubernetes.io/pv-protection".to_owned());
         let volume = StoredVolume { claim, zone: Arc::clone(zone), node: node.cloned() };
         self.store.put(StoredObject { meta, body: ObjectBody::PersistentVolume(volume) });
         name

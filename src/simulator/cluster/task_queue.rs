@@ -34,6 +34,8 @@ pub enum Task {
     VolumesAttached(PodId),
     VolumeDetached(ObjectKey),
     RunAutoscaler,
+    /// The disruption controller sees a changed budget.
+    ObserveBudget(ObjectKey),
 }
 
 /// Steps of a rotation, in the order in which the platform takes them.

@@ -29,7 +29,7 @@ impl DataPlane {
         meta.labels.insert(SERVICE_NAME.into(), Arc::clone(name));
         self.store.put(StoredObject { meta, body: ObjectBody::EndpointSlice(Vec::new()) });
         let meta = self.new_meta(ObjectKey::global(Arc::clone(name)), at);
-        let webhook = StoredWebhook { service, failure_policy: "Fail".into() };
+        let webhook = StoredWebhook { service, failure_policy: "Fail".into(), generation: 1 };
         self.store.put(StoredObject { meta, body: ObjectBody::ValidatingWebhook(webhook) });
     }
 

@@ -14,8 +14,12 @@ pub struct Workload {
     pub key: ObjectKey,
     pub scene: SceneWorkload,
     pub budgets: Vec<ObjectKey>,
-    /// The owner of its pods.
+    /// The owner of its new pods.
     pub owner: Option<OwnerReference>,
+    /// ReplicaSets of earlier templates, oldest first.
+    pub earlier: Vec<OwnerReference>,
+    /// Revision of the template.
+    pub revision: u32,
     pub pods: BTreeSet<ObjectKey>,
 }
 
@@ -43,7 +47,18 @@ impl Workload {
             _ => key.sibling(format!("{name}-{number}")),
         };
         let budgets = (1..=scene.budgets).filter(|_| has_budget).map(budget).collect();
-        Self { budgets, owner, pods: BTreeSet::new(), scene, key }
+        let (earlier, pods) = (Vec::new(), BTreeSet::new());
+        Self { budgets, owner, earlier, revision: 1, pods, scene, key }
+    }
+
+    /// The template has changed: new pods have another revision, and a Deployment another ReplicaSet.
+    pub fn begin_revision(&mut self, rng: &mut Rng) {
+        self.revision += 1;
+        if let Some(owner) = self.owner.as_mut().filter(|owner| owner.kind == "ReplicaSet") {
+            self.earlier.push(owner.clone());
+            owner.name = format!("{}-{}", self.key.name, rng.name_suffix(9)).into();
+            owner.uid = rng.uid().into();
+        }
     }
 }
 

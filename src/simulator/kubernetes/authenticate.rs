@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
 use jiff::Timestamp;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
@@ -9,21 +10,9 @@ use serde_json::Value;
 
 use crate::simulator::cluster::SimulatedCluster;
 use crate::simulator::cluster::objects::{ObjectKey, ObjectKind};
-
-/// An authenticated user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserInfo {
-    pub name: String,
-    pub groups: Vec<String>,
-    pub admin: bool,
-}
-
-impl UserInfo {
-    fn new(name: String, mut groups: Vec<String>, admin: bool) -> Self {
-        groups.push("system:authenticated".to_owned());
-        Self { name, groups, admin }
-    }
-}
+use crate::simulator::http::{HttpRequest, ResponseDraft};
+use crate::simulator::kubernetes::authorize::RequestAttributes;
+use crate::simulator::kubernetes::user::{AUTHENTICATED, UserInfo};
 
 /// The user of a request, by the cluster's own clock. Certificates that are younger than `least_age`, in seconds, are
 /// not accepted yet.
@@ -37,6 +26,89 @@ pub fn authenticate(
 ) -> Option<UserInfo> {
     authenticate_certificate(verifier, chain, now, least_age)
         .or_else(|| authenticate_token(cluster, bearer?, now))
+}
+
+/// The user whom a request acts as: its own, or the one of its `Impersonate-` headers.
+///
+/// # Errors
+/// The user may not impersonate anybody, or nobody is named.
+pub fn impersonate(
+    cluster: &SimulatedCluster,
+    user: UserInfo,
+    request: &HttpRequest,
+) -> Result<UserInfo, ResponseDraft> {
+    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let all = |name: &str| request.headers.get_all(name).iter().map(text).collect::<Vec<_>>();
+    let Some(name) = all("impersonate-user").into_iter().next().filter(|name| !name.is_empty())
+    else {
+        let others = others_requested(request);
+        if others.is_empty() {
+            return Ok(user);
+        }
+        let message = format!(
+            "Internal Server Error: \"{}\": requested [{}] without impersonating a user\n",
+            request.path,
+            others.join(" ")
+        );
+        return Err(ResponseDraft::new(500, "text/plain; charset=utf-8", message));
+    };
+    if !user.admin {
+        let attributes = RequestAttributes {
+            verb: "impersonate".to_owned(),
+            resource: "users".to_owned(),
+            name,
+            ..RequestAttributes::default()
+        };
+        return Err(attributes.forbidden(&user).into());
+    }
+    let mut groups = all("impersonate-group");
+    let mut admin = groups.iter().any(|group| is_admin_group(group));
+    if let Some(account) = name.strip_prefix("system:serviceaccount:") {
+        admin |= cluster.data_plane.admins.contains(&name);
+        if groups.is_empty() {
+            let namespace = account.split(':').next().unwrap_or_default();
+            groups = account_groups(namespace);
+        }
+    }
+    if name == "system:anonymous" {
+        groups.push("system:unauthenticated".to_owned());
+        return Ok(UserInfo { name, groups, admin });
+    }
+    groups.retain(|group| group != AUTHENTICATED);
+    Ok(UserInfo::new(name, groups, admin))
+}
+
+/// What else than a user is to be impersonated, as kube-apiserver writes references.
+fn others_requested(request: &HttpRequest) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, value) in &request.headers {
+        let value = value.to_str().unwrap_or_default();
+        match name.as_str() {
+            "impersonate-group" => found.push(format!("{{Group  {value}    }}")),
+            "impersonate-uid" => {
+                found.push(format!("{{UID  {value}  authentication.k8s.io/v1  }}"));
+            }
+            other => {
+                if let Some(key) = other.strip_prefix("impersonate-extra-") {
+                    let reference =
+                        format!("{{UserExtra  {value}  authentication.k8s.io/v1  {key}}}");
+                    found.push(reference);
+                }
+            }
+        }
+    }
+    found
+}
+
+fn is_admin_group(group: &str) -> bool {
+    matches!(
+        group,
+        "gardener.cloud:system:admins" | "gardener.cloud:project:admins" | "system:masters"
+    )
+}
+
+fn account_groups(namespace: &str) -> Vec<String> {
+    vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")]
 }
 
 fn authenticate_certificate(
@@ -61,12 +133,7 @@ fn authenticate_certificate(
         .iter_organization()
         .filter_map(|group| group.as_str().ok().map(str::to_owned))
         .collect();
-    let admin = groups.iter().any(|group| {
-        matches!(
-            group.as_str(),
-            "gardener.cloud:system:admins" | "gardener.cloud:project:admins" | "system:masters"
-        )
-    });
+    let admin = groups.iter().any(|group| is_admin_group(group));
     Some(UserInfo::new(user, groups, admin))
 }
 
@@ -89,8 +156,7 @@ fn authenticate_token(
     };
     let user = text("sub").filter(|_| known)?.to_owned();
     let namespace = user.split(':').nth(2).unwrap_or_default();
-    let groups =
-        vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
+    let groups = account_groups(namespace);
     let admin = cluster.data_plane.admins.contains(&user);
     Some(UserInfo::new(user, groups, admin))
 }

@@ -59,6 +59,24 @@ pub fn route(path: &[&str], version: &str) -> Option<JsonResponse> {
     Some((200, answer))
 }
 
+/// Whether a path is that of a document of discovery.
+pub fn is_document(path: &[&str]) -> bool {
+    match path {
+        ["api" | "apis"] | ["api", "v1"] => true,
+        ["apis", group] | ["apis", group, "v1"] => GROUPS.contains(group),
+        _ => false,
+    }
+}
+
+/// Whether a path lies below a group that is served.
+pub fn is_below_group(path: &[&str]) -> bool {
+    match path {
+        ["api", ..] => true,
+        ["apis", group, ..] => GROUPS.contains(group),
+        _ => false,
+    }
+}
+
 fn describe(group: &str) -> Value {
     let version = json!({"groupVersion": format!("{group}/v1"), "version": "v1"});
     json!({
@@ -80,7 +98,12 @@ fn resources(group: &str, group_version: &str) -> Value {
         }
         entry
     }));
-    json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": found})
+    let mut list =
+        json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": found});
+    if !group.is_empty() {
+        set(&mut list, "apiVersion", json!("v1"));
+    }
+    list
 }
 
 fn listed(resource: &Resource) -> Value {

@@ -15,14 +15,19 @@ use crate::simulator::cluster::SimulatedCluster;
 use crate::simulator::cluster::objects::ObjectKind;
 use crate::simulator::faults::{FaultEffect, find_effect, kubernetes_paths};
 use crate::simulator::http::{HttpRequest, JsonResponse, ResponseBody, ResponseDraft, date_header};
-use crate::simulator::kubernetes::authenticate::{UserInfo, authenticate};
+use crate::simulator::kubernetes::authenticate::{authenticate, impersonate};
+use crate::simulator::kubernetes::authorize::RequestAttributes;
 use crate::simulator::kubernetes::object_view::ObjectView;
 use crate::simulator::kubernetes::read_objects::{ReadOutcome, WatchOptions, read};
 use crate::simulator::kubernetes::request::RequestTarget;
 use crate::simulator::kubernetes::tls::TlsMaterial;
+use crate::simulator::kubernetes::user::UserInfo;
 use crate::simulator::kubernetes::watch::WatchStream;
 use crate::simulator::kubernetes::{change_objects, discovery, review, status};
 use crate::simulator::state::{RequestRecord, Shared, SimulatorState};
+
+/// Longer bodies are refused, bytes.
+const BODY_LIMIT: usize = 3 * 1024 * 1024;
 
 /// What the requests of one connection have in common.
 #[derive(Debug)]
@@ -51,7 +56,7 @@ pub async fn handle(
     connection: Arc<ApiConnection>,
     incoming: Request<Incoming>,
 ) -> io::Result<Response<ResponseBody>> {
-    let request = HttpRequest::read(incoming).await?;
+    let request = HttpRequest::read(incoming, BODY_LIMIT).await?;
     let id = &connection.id;
     let paths = kubernetes_paths(id, &request.path);
     let (effects, now) = shared.receive(&request.method, &paths).await;
@@ -60,7 +65,7 @@ pub async fn handle(
     let mut outcome = RequestOutcome::Reset;
     if find_effect!(effects, FaultEffect::Drop {} => ()).is_none() {
         outcome = dispatch(&mut state, &connection, &request, &effects, now)
-            .unwrap_or_else(RequestOutcome::from);
+            .unwrap_or_else(RequestOutcome::Answer);
     }
     if find_effect!(effects, FaultEffect::DropAfter {} => ()).is_some() {
         outcome = RequestOutcome::Reset;
@@ -115,7 +120,7 @@ fn dispatch(
     request: &HttpRequest,
     effects: &[FaultEffect],
     now: Timestamp,
-) -> Result<RequestOutcome, JsonResponse> {
+) -> Result<RequestOutcome, ResponseDraft> {
     let (cloud, faults, id) = (&mut state.cloud, &state.faults, &connection.id);
     let Some(cluster) = cloud.cluster_mut(id) else { return Ok(RequestOutcome::Reset) };
     cluster.advance(now);
@@ -135,6 +140,17 @@ fn dispatch(
     let (chain, bearer) = (connection.chain.as_slice(), request.bearer.as_deref());
     let user = authenticate(cluster, verifier, chain, bearer, view.clock(), least_age)
         .ok_or_else(status::unauthorized)?;
+    let user = impersonate(cluster, user, request)?;
+    let attributes = RequestAttributes::of(request);
+    if !attributes.are_allowed(&user) {
+        return Err(attributes.forbidden(&user).into());
+    }
+    if request.too_large {
+        return Err(status::too_large(BODY_LIMIT).into());
+    }
+    if request.path.contains("//") {
+        return Err(status::no_path().into());
+    }
     let path = request.segments();
     let compacted = find_effect!(effects, FaultEffect::Compact {} => ()).is_some();
     if compacted {
@@ -145,18 +161,30 @@ fn dispatch(
     if let Some(draft) = answer_without_resource(cluster, &user, &path, request, is_forbidden)? {
         return Ok(RequestOutcome::Answer(draft));
     }
-    let target = RequestTarget::find(&path).ok_or_else(status::no_path)?;
-    if !user.admin || find_effect!(effects, FaultEffect::Forbid {} => ()).is_some() {
-        return Err(status::forbidden(&user.name, verb(request, target), target));
+    let Some(target) = RequestTarget::find(&path) else {
+        return Err(if discovery::is_document(&path) {
+            status::no_method().into()
+        } else if discovery::is_below_group(&path) {
+            status::no_path().into()
+        } else {
+            not_found_as_text()
+        });
+    };
+    if find_effect!(effects, FaultEffect::Forbid {} => ()).is_some() {
+        return Err(attributes.forbidden(&user).into());
+    }
+    if !target.knows_subresource() {
+        return Err(status::no_path().into());
     }
     if compacted && !request.value("continue").is_empty() {
         let message =
             "The provided continue parameter is too old to display a consistent list result.";
-        return Err(status::gone(message));
+        return Err(status::gone(message).into());
     }
     cluster.data_plane.remove_expired_events(now);
-    if request.method == "GET" && target.subresource.is_empty() {
-        return Ok(match read(&cluster.data_plane.store, target, request, view)? {
+    if request.method == "GET" && matches!(target.subresource, "" | "status") {
+        let streams_lists = streams_lists(&cluster.scene.version);
+        return Ok(match read(&cluster.data_plane.store, target, request, view, streams_lists)? {
             ReadOutcome::Answer(answer) => answer.into(),
             ReadOutcome::Watch(options) => {
                 RequestOutcome::Watch(Box::new(WatchOptions { compacted, ..*options }))
@@ -165,25 +193,22 @@ fn dispatch(
     }
     let answer = match (request.method.as_str(), target.resource.kind, target.subresource) {
         ("POST", ObjectKind::ServiceAccount, "token") => {
-            review::create_token(cluster, target, request, view)
+            review::create_token(cluster, target, request, view).map(Into::into)
         }
         _ => change_objects::change(cluster, target, request, view),
     };
     cluster.notify_changed();
-    answer.map(Into::into)
+    answer.map(RequestOutcome::Answer).map_err(Into::into)
 }
 
-fn verb(request: &HttpRequest, target: RequestTarget<'_>) -> &'static str {
-    match (request.method.as_str(), target.name.is_empty()) {
-        ("GET", _) if request.is_on("watch") => "watch",
-        ("GET", true) => "list",
-        ("GET", false) => "get",
-        ("POST", _) => "create",
-        ("PUT", _) => "update",
-        ("PATCH", _) => "patch",
-        ("DELETE", true) => "deletecollection",
-        _ => "delete",
-    }
+/// Whether the feature gate `WatchList` is on by default.
+fn streams_lists(version: &str) -> bool {
+    let minor = version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
+    minor.is_some_and(|minor| minor == 32 || minor >= 34)
+}
+
+fn not_found_as_text() -> ResponseDraft {
+    ResponseDraft::new(404, "text/plain; charset=utf-8", "404 page not found\n".to_owned())
 }
 
 /// Answers what every authenticated user may request.
@@ -198,10 +223,17 @@ fn answer_without_resource(
         ("POST", ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"]) => {
             review::review_access(user, request, is_forbidden)?.into()
         }
-        ("POST", ["apis", "authentication.k8s.io", "v1", "selfsubjectreviews"]) => {
-            review::review_self(user).into()
+        (
+            _,
+            ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"]
+            | ["apis", "authentication.k8s.io", "v1", "selfsubjectreviews"],
+        ) if request.method != "POST" => {
+            return Err(status::no_method());
         }
-        ("GET", ["healthz" | "livez" | "readyz", ..]) => {
+        ("POST", ["apis", "authentication.k8s.io", "v1", "selfsubjectreviews"]) => {
+            review::review_self(user, request)?.into()
+        }
+        (_, ["healthz" | "livez" | "readyz"] | ["healthz" | "livez" | "readyz", "ping"]) => {
             ResponseDraft::new(200, "text/plain; charset=utf-8", "ok".to_owned())
         }
         ("GET", ["openid", "v1", "jwks"]) => {

@@ -5,13 +5,18 @@
 )]
 
 mod authenticate;
+mod authorize;
+mod body;
 mod change_objects;
 mod discovery;
+mod field_error;
 mod handler;
 mod json;
 pub mod listener;
 mod object_view;
 mod object_writer;
+mod options;
+mod patch;
 pub mod ports;
 mod protobuf;
 mod read_objects;
@@ -21,8 +26,11 @@ mod render_pod;
 mod request;
 mod resources;
 mod review;
+mod scale;
 mod selectors;
 mod status;
 mod table;
 mod tls;
+mod user;
+mod validation;
 mod watch;

@@ -8,7 +8,7 @@ use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::object_view::ObjectView;
 use crate::simulator::kubernetes::request::ResponseFormat;
 use crate::simulator::kubernetes::resources::Resource;
-use crate::simulator::kubernetes::status::failure;
+use crate::simulator::kubernetes::status::{bad_request, failure, not_acceptable};
 use crate::simulator::kubernetes::table::IncludeObject;
 use crate::simulator::kubernetes::{render, table};
 
@@ -24,20 +24,38 @@ pub struct ObjectWriter {
 pub struct ListPage<'a> {
     pub objects: Vec<&'a StoredObject>,
     pub version: u64,
-    /// The `continue` token of the next page, and the number of objects on later pages.
-    pub next: Option<(String, usize)>,
+    /// The `continue` token of the next page, and the number of objects on later pages if it is known.
+    pub next: Option<(String, Option<usize>)>,
 }
 
 impl ObjectWriter {
-    /// A writer in the format that a request accepts.
+    /// A writer in the format that a request accepts, of a list or of single objects.
     pub fn new(
         resource: &'static Resource,
         request: &HttpRequest,
         view: ObjectView,
+        is_list: bool,
     ) -> Result<Self, JsonResponse> {
-        let message = "only the following media types are accepted: application/json";
-        let format = request.format().ok_or_else(|| failure(406, "NotAcceptable", message))?;
-        Ok(Self { resource, format, view })
+        let format = request.format().ok_or_else(|| not_acceptable(&request.accept))?;
+        let include = request.value("includeObject");
+        let group = resource.group.split('.').next().filter(|group| !group.is_empty());
+        let kind = format!("*{}.{}", group.unwrap_or("core"), resource.name);
+        let (asked, is_a) = match format {
+            ResponseFormat::Metadata if is_list => ("PartialObjectMetadata", "a list"),
+            ResponseFormat::MetadataList if !is_list => ("PartialObjectMetadataList", "not a list"),
+            ResponseFormat::Table(..)
+                if !matches!(include, "" | "None" | "Metadata" | "Object") =>
+            {
+                return Err(bad_request(format!(
+                    "Unable to convert to Table as requested: includeObject: Invalid value: \"{include}\": must be 'Metadata', 'Object', 'None', or empty"
+                )));
+            }
+            _ => return Ok(Self { resource, format, view }),
+        };
+        let list = if is_list { "List" } else { "" };
+        let message =
+            format!("you requested {asked}, but the requested object is {is_a} ({kind}{list})");
+        Err(failure(406, "NotAcceptable", &message))
     }
 
     /// A writer of objects in full.
@@ -60,10 +78,10 @@ impl ObjectWriter {
         })
     }
 
-    fn table(&self, rows: Vec<Value>, metadata: Value, with_columns: bool) -> Value {
+    fn table(&self, rows: Vec<Value>, version: &str, metadata: Value, with_columns: bool) -> Value {
         let columns = if with_columns { table::definitions(self.resource.kind) } else { json!([]) };
         json!({
-            "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
+            "kind": "Table", "apiVersion": version, "metadata": metadata,
             "columnDefinitions": columns, "rows": rows,
         })
     }
@@ -81,10 +99,12 @@ impl ObjectWriter {
     pub fn one(&self, object: &StoredObject, version: u64, first: bool) -> Value {
         match self.format {
             ResponseFormat::Object => self.full(object, version),
-            ResponseFormat::Metadata => self.metadata(object, version),
-            ResponseFormat::Table(include) => {
+            ResponseFormat::Metadata | ResponseFormat::MetadataList => {
+                self.metadata(object, version)
+            }
+            ResponseFormat::Table(include, api) => {
                 let metadata = json!({"resourceVersion": version.to_string()});
-                self.table(vec![self.row(object, version, include)], metadata, first)
+                self.table(vec![self.row(object, version, include)], api, metadata, first)
             }
         }
     }
@@ -94,7 +114,9 @@ impl ObjectWriter {
         let mut metadata = json!({"resourceVersion": page.version.to_string()});
         if let Some((token, remaining)) = &page.next {
             set(&mut metadata, "continue", json!(token));
-            set(&mut metadata, "remainingItemCount", json!(remaining));
+            if let Some(remaining) = remaining {
+                set(&mut metadata, "remainingItemCount", json!(remaining));
+            }
         }
         let objects = page.objects.iter().map(|object| (*object, object.meta.version));
         match self.format {
@@ -107,7 +129,7 @@ impl ObjectWriter {
                     "metadata": metadata, "items": items,
                 })
             }
-            ResponseFormat::Metadata => {
+            ResponseFormat::Metadata | ResponseFormat::MetadataList => {
                 let items: Vec<Value> =
                     objects.map(|(object, version)| self.metadata(object, version)).collect();
                 json!({
@@ -115,24 +137,28 @@ impl ObjectWriter {
                     "metadata": metadata, "items": items,
                 })
             }
-            ResponseFormat::Table(include) => {
+            ResponseFormat::Table(include, api) => {
                 let rows = objects.map(|(object, version)| self.row(object, version, include));
-                self.table(rows.collect(), metadata, true)
+                self.table(rows.collect(), api, metadata, true)
             }
         }
     }
 
-    /// The object of a `BOOKMARK`, which has a version only.
-    pub fn bookmark(&self, version: u64) -> Value {
-        let metadata = json!({"resourceVersion": version.to_string(), "creationTimestamp": null});
+    /// The object of a `BOOKMARK`, which has a version only; the one after the initial events says that it is.
+    pub fn bookmark(&self, version: u64, initial: bool) -> Value {
+        let mut metadata =
+            json!({"resourceVersion": version.to_string(), "creationTimestamp": null});
+        if initial {
+            set(&mut metadata, "annotations", json!({"k8s.io/initial-events-end": "true"}));
+        }
         match self.format {
             ResponseFormat::Object => json!({
                 "kind": self.resource.name, "apiVersion": self.resource.api_version(), "metadata": metadata,
             }),
-            ResponseFormat::Metadata => json!({
+            ResponseFormat::Metadata | ResponseFormat::MetadataList => json!({
                 "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
             }),
-            ResponseFormat::Table(_) => self.table(Vec::new(), metadata, false),
+            ResponseFormat::Table(_, api) => self.table(Vec::new(), api, metadata, false),
         }
     }
 }

@@ -13,37 +13,72 @@ type Field<'a> = (u64, Option<u64>, &'a [u8]);
 /// Decodes a body; `None` if it is no such message.
 pub fn read(body: &[u8]) -> Option<Value> {
     let envelope = fields(body.strip_prefix(MAGIC)?)?;
-    let kind = bytes(&envelope, 1).and_then(|meta| string(bytes(&fields(meta)?, 2)?))?;
-    let message = fields(bytes(&envelope, 2)?)?;
-    // The second field of all of them is the spec.
-    let spec = bytes(&message, 2).and_then(fields);
-    Some(match kind.as_str() {
-        "SelfSubjectAccessReview" => {
-            let names =
-                ["namespace", "verb", "group", "version", "resource", "subresource", "name"];
-            let attributes = bytes(&spec?, 1).and_then(fields).unwrap_or_default();
-            let attributes: Map<String, Value> = (1..)
-                .zip(names)
-                .filter_map(|(number, name)| Some((name, string(bytes(&attributes, number)?)?)))
-                .map(|(name, value)| (name.to_owned(), value.into()))
-                .collect();
-            json!({"spec": {"resourceAttributes": attributes}})
-        }
-        "TokenRequest" => {
-            let fields = spec.unwrap_or_default();
-            let mut spec = json!({"audiences": strings(&fields, 1)});
-            if let Some(seconds) = number(&fields, 4) {
-                set(&mut spec, "expirationSeconds", json!(seconds));
-            }
-            json!({"spec": spec})
-        }
-        "Eviction" => match delete_options(&spec.unwrap_or_default()) {
-            Value::Object(options) if options.is_empty() => json!({}),
-            options => json!({"deleteOptions": options}),
-        },
+    let type_meta = fields(bytes(&envelope, 1)?)?;
+    let message = fields(bytes(&envelope, 2).unwrap_or_default())?;
+    let kind = texts(&type_meta, &["apiVersion", "kind"]);
+    let name = kind.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let mut found = match name {
         "DeleteOptions" => delete_options(&message),
-        _ => json!({}),
-    })
+        "Eviction" => {
+            let options = bytes(&message, 2).map(fields);
+            match options {
+                Some(options) => json!({"deleteOptions": delete_options(&options?)}),
+                None => json!({}),
+            }
+        }
+        "SelfSubjectAccessReview" => json!({"spec": access_spec(&spec(&message)?)?}),
+        "SelfSubjectReview" => json!({}),
+        "TokenRequest" => json!({"spec": token_spec(&spec(&message)?)?}),
+        _ => return None,
+    };
+    // The first field of all but `DeleteOptions` is the metadata.
+    if name != "DeleteOptions" {
+        let metadata = fields(bytes(&message, 1).unwrap_or_default())?;
+        set(&mut found, "metadata", texts(&metadata, &["name", "", "namespace"]));
+    }
+    for field in ["apiVersion", "kind"] {
+        set(&mut found, field, kind.get(field).cloned().unwrap_or_default());
+    }
+    Some(found)
+}
+
+fn spec<'a>(message: &[Field<'a>]) -> Option<Vec<Field<'a>>> {
+    fields(bytes(message, 2).unwrap_or_default())
+}
+
+/// The fields with text, by their numbers from 1.
+fn texts(message: &[Field<'_>], names: &[&str]) -> Value {
+    let pairs = (1..).zip(names).filter(|(_, name)| !name.is_empty());
+    let text = |number| string(bytes(message, number)?).filter(|text| !text.is_empty());
+    let found: Map<String, Value> = pairs
+        .filter_map(|(number, name)| Some(((*name).to_owned(), text(number)?.into())))
+        .collect();
+    Value::Object(found)
+}
+
+fn access_spec(spec: &[Field<'_>]) -> Option<Value> {
+    let mut found = json!({});
+    if let Some(attributes) = bytes(spec, 1) {
+        let names = ["namespace", "verb", "group", "version", "resource", "subresource", "name"];
+        set(&mut found, "resourceAttributes", texts(&fields(attributes)?, &names));
+    }
+    if let Some(attributes) = bytes(spec, 2) {
+        let attributes = texts(&fields(attributes)?, &["path", "verb"]);
+        set(&mut found, "nonResourceAttributes", attributes);
+    }
+    Some(found)
+}
+
+fn token_spec(spec: &[Field<'_>]) -> Option<Value> {
+    let mut found = json!({"audiences": strings(spec, 1)});
+    if let Some(bound) = bytes(spec, 3) {
+        let names = ["kind", "apiVersion", "name", "uid"];
+        set(&mut found, "boundObjectRef", texts(&fields(bound)?, &names));
+    }
+    if let Some(seconds) = number(spec, 4) {
+        set(&mut found, "expirationSeconds", json!(seconds));
+    }
+    Some(found)
 }
 
 fn delete_options(message: &[Field<'_>]) -> Value {
@@ -51,9 +86,15 @@ fn delete_options(message: &[Field<'_>]) -> Value {
     if let Some(seconds) = number(message, 1) {
         set(&mut options, "gracePeriodSeconds", json!(seconds));
     }
-    let uid = bytes(message, 2).and_then(fields).and_then(|uid| string(bytes(&uid, 1)?));
-    if let Some(uid) = uid {
-        set(&mut options, "preconditions", json!({"uid": uid}));
+    if let Some(preconditions) = bytes(message, 2).and_then(fields) {
+        let preconditions = texts(&preconditions, &["uid", "resourceVersion"]);
+        set(&mut options, "preconditions", preconditions);
+    }
+    if let Some(orphan) = number(message, 3) {
+        set(&mut options, "orphanDependents", json!(orphan != 0));
+    }
+    if let Some(policy) = bytes(message, 4).and_then(string) {
+        set(&mut options, "propagationPolicy", json!(policy));
     }
     let dry_run = strings(message, 5);
     if !dry_run.is_empty() {
@@ -133,34 +174,54 @@ mod tests {
         [b"k8s\0".to_vec(), field(1, &meta), field(2, raw)].concat()
     }
 
+    fn with_kind(kind: &str, mut fields: serde_json::Value) -> serde_json::Value {
+        fields["apiVersion"] = "x/v1".into();
+        fields["kind"] = kind.into();
+        fields
+    }
+
     #[test]
     fn what_kubectl_sends_is_read() {
         let attributes = [field(1, b"shop"), field(2, b"list"), field(5, b"secrets")].concat();
-        let review = message("SelfSubjectAccessReview", &field(2, &field(1, &attributes)));
+        let kind = "SelfSubjectAccessReview";
+        let review = message(kind, &field(2, &field(1, &attributes)));
         let expected = json!({"namespace": "shop", "verb": "list", "resource": "secrets"});
-        assert_eq!(read(&review).unwrap(), json!({"spec": {"resourceAttributes": expected}}));
+        let expected = json!({"metadata": {}, "spec": {"resourceAttributes": expected}});
+        assert_eq!(read(&review).unwrap(), with_kind(kind, expected));
+        let path = field(2, &[field(1, b"/healthz"), field(2, b"get")].concat());
+        let expected = json!({"path": "/healthz", "verb": "get"});
+        let expected = json!({"metadata": {}, "spec": {"nonResourceAttributes": expected}});
+        assert_eq!(read(&message(kind, &field(2, &path))).unwrap(), with_kind(kind, expected));
         let spec = [field(1, b"vault"), vec![4 << 3, 0x90, 0x1c]].concat();
-        let spec_field = message("TokenRequest", &field(2, &spec));
+        let token = message("TokenRequest", &field(2, &spec));
         let expected = json!({"audiences": ["vault"], "expirationSeconds": 3_600});
-        assert_eq!(read(&spec_field).unwrap(), json!({"spec": expected}));
-        let eviction = message("Eviction", &field(2, &[1 << 3, 7]));
-        let expected = json!({"deleteOptions": {"gracePeriodSeconds": 7}});
-        assert_eq!(read(&eviction).unwrap(), expected);
-        let tried = message("Eviction", &field(2, &field(5, b"All")));
-        assert_eq!(read(&tried).unwrap(), json!({"deleteOptions": {"dryRun": ["All"]}}));
-        let options = [vec![1 << 3, 7], field(2, &field(1, b"u-1")), field(5, b"All")].concat();
-        let expected = json!({
-            "gracePeriodSeconds": 7, "preconditions": {"uid": "u-1"}, "dryRun": ["All"],
+        let expected = json!({"metadata": {}, "spec": expected});
+        assert_eq!(read(&token).unwrap(), with_kind("TokenRequest", expected));
+        let metadata = [field(1, b"web"), field(3, b"shop")].concat();
+        let wanted = [field(1, b"u-1"), field(2, b"17")].concat();
+        let options =
+            [vec![1 << 3, 7], field(2, &wanted), field(4, b"Orphan"), field(5, b"All")].concat();
+        let decoded = json!({
+            "gracePeriodSeconds": 7, "preconditions": {"uid": "u-1", "resourceVersion": "17"},
+            "propagationPolicy": "Orphan", "dryRun": ["All"],
         });
-        assert_eq!(read(&message("DeleteOptions", &options)).unwrap(), expected);
+        let eviction = [field(1, &metadata), field(2, &options)].concat();
+        let expected =
+            json!({"metadata": {"name": "web", "namespace": "shop"}, "deleteOptions": decoded});
+        let found = read(&message("Eviction", &eviction)).unwrap();
+        assert_eq!(found, with_kind("Eviction", expected));
+        let found = read(&message("DeleteOptions", &options)).unwrap();
+        assert_eq!(found, with_kind("DeleteOptions", decoded));
     }
 
     #[test]
     fn what_is_cut_or_something_else_is_refused() {
         assert_eq!(read(b"{}"), None);
+        assert_eq!(read(&message("Pod", &field(1, b""))), None);
         let whole = message("Eviction", &field(2, &[1 << 3, 7]));
         for length in 5..whole.len() {
-            assert_eq!(read(&whole[..length]), None, "{length}");
+            let cut = read(&whole[..length]);
+            assert!(cut.is_none_or(|cut| cut.get("deleteOptions").is_none()), "{length}");
         }
     }
 }

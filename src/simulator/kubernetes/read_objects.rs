@@ -11,9 +11,10 @@ use crate::simulator::cluster::store::{ObjectStore, UnavailableVersion};
 use crate::simulator::http::{HttpRequest, JsonResponse};
 use crate::simulator::kubernetes::object_view::ObjectView;
 use crate::simulator::kubernetes::object_writer::{ListPage, ObjectWriter};
+use crate::simulator::kubernetes::options::ListOptions;
 use crate::simulator::kubernetes::request::RequestTarget;
 use crate::simulator::kubernetes::selectors::ObjectSelector;
-use crate::simulator::kubernetes::status::{bad_request, gone, invalid_option, not_found, too_new};
+use crate::simulator::kubernetes::status::{bad_request, gone, internal_error, not_found, too_new};
 
 /// The options of a watch.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct WatchOptions {
     /// The version to start after; `None` starts with the present objects.
     pub after: Option<u64>,
     pub bookmarks: bool,
+    /// Whether the present objects come first, and a bookmark after them.
+    pub initial_events: bool,
     pub timeout: Option<u64>,
     /// Whether all past versions are compacted, whatever they are.
     pub compacted: bool,
@@ -34,48 +37,73 @@ pub enum ReadOutcome {
     Watch(Box<WatchOptions>),
 }
 
-/// Reads the target of a request, or refuses it.
+/// Reads the target of a request, or refuses it; `streams_lists` says whether a list can be sent as a watch.
 pub fn read(
     store: &ObjectStore,
     target: RequestTarget<'_>,
     request: &HttpRequest,
     view: ObjectView,
+    streams_lists: bool,
 ) -> Result<ReadOutcome, JsonResponse> {
     let RequestTarget { resource, namespace, name, .. } = target;
-    let writer = ObjectWriter::new(resource, request, view)?;
-    let watches = request.is_on("watch");
-    if !name.is_empty() && !watches {
+    let is_list = name.is_empty() && !request.is_on("watch");
+    let writer = ObjectWriter::new(resource, request, view, is_list)?;
+    if !name.is_empty() {
+        check_not_newer(parse_version(request.value("resourceVersion"))?, store.version())?;
         let object = store.get(resource.kind, &ObjectKey::new(namespace, name));
         let object = object.ok_or_else(|| not_found(resource, name))?;
         return Ok(ReadOutcome::Answer((200, writer.one(object, object.meta.version, true))));
     }
+    let options = ListOptions::read(request, streams_lists)?;
     let (labels, fields) = (request.value("labelSelector"), request.value("fieldSelector"));
-    let mut selector =
+    let selector =
         ObjectSelector::new(resource.name, namespace, labels, fields).map_err(bad_request)?;
-    if !name.is_empty() {
-        selector = selector.named(name);
-    }
-    let number = |name: &str| request.number(name).map_err(bad_request);
-    let (version, limit) = (number("resourceVersion")?, number("limit")?);
-    let timeout = number("timeoutSeconds")?;
-    if request.is_on("sendInitialEvents") {
-        let why =
-            "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled";
-        return Err(invalid_option("sendInitialEvents", why));
-    }
-    if watches {
+    if options.watch {
+        let version = match options.initial_events {
+            Some(true) => None,
+            Some(false) if options.version.is_empty() => Some(store.version()),
+            _ => parse_version(&options.version)?,
+        };
         return Ok(ReadOutcome::Watch(Box::new(WatchOptions {
             writer,
             selector,
             after: version.filter(|version| *version > 0),
-            bookmarks: request.is_on("allowWatchBookmarks"),
-            timeout,
+            bookmarks: options.bookmarks,
+            // A client that begins with the present objects and wants bookmarks gets one after them, too.
+            initial_events: options.initial_events.unwrap_or(
+                streams_lists && options.bookmarks && matches!(&*options.version, "" | "0"),
+            ),
+            timeout: options.timeout,
             compacted: false,
         })));
     }
-    let exact = request.value("resourceVersionMatch") == "Exact";
-    let token = request.value("continue");
-    list(store, &writer, &selector, token, version, exact, limit).map(ReadOutcome::Answer)
+    list(store, &writer, &selector, request.value("continue"), &options).map(ReadOutcome::Answer)
+}
+
+/// A version of a request.
+fn parse_version(text: &str) -> Result<Option<u64>, JsonResponse> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let why = format!("strconv.ParseUint: parsing \"{text}\": invalid syntax");
+    let wrong = format!("resourceVersion: Invalid value: \"{text}\": {why}");
+    text.parse::<u64>().ok().map(Some).ok_or_else(|| internal_error(&wrong))
+}
+
+/// A version of a list, which is refused differently.
+fn list_version(text: &str) -> Result<Option<u64>, JsonResponse> {
+    parse_version(text).map_err(|(_, body)| {
+        let message = body.get("message").and_then(Value::as_str).unwrap_or_default();
+        bad_request(message)
+    })
+}
+
+/// Refuses a version that has not been reached yet.
+fn check_not_newer(version: Option<u64>, current: u64) -> Result<(), JsonResponse> {
+    match version.filter(|version| *version > current) {
+        Some(version) => Err(too_new(version, current)),
+        None => Ok(()),
+    }
 }
 
 fn list(
@@ -83,22 +111,27 @@ fn list(
     writer: &ObjectWriter,
     selector: &ObjectSelector,
     token: &str,
-    version: Option<u64>,
-    exact: bool,
-    limit: Option<u64>,
+    options: &ListOptions,
 ) -> Result<JsonResponse, JsonResponse> {
-    let (at, after) = match (token, version) {
-        ("", Some(version)) if version > store.version() => {
-            return Err(too_new(version, store.version()));
+    let (at, after) = if token.is_empty() {
+        let version = list_version(&options.version)?;
+        check_not_newer(version, store.version())?;
+        match version {
+            Some(version) if options.exact => (version, None),
+            _ => (store.version(), None),
         }
-        ("", Some(version)) if exact => (version, None),
-        ("", _) => (store.version(), None),
-        (token, _) => {
-            let (version, key) =
-                read_token(token).ok_or_else(|| bad_request("continue key is not valid"))?;
-            (version, Some(key))
+    } else {
+        if !matches!(&*options.version, "" | "0") {
+            return Err(bad_request(
+                "specifying resource version is not allowed when using continue",
+            ));
         }
+        let (version, key) =
+            read_token(token).ok_or_else(|| bad_request("continue key is not valid"))?;
+        (version, Some(key))
     };
+    // Version 0 is answered from the cache, which knows no limits.
+    let limit = options.limit.filter(|_| options.version != "0");
     let stored = store.list_at(writer.resource.kind, at).map_err(|unavailable| {
         match unavailable {
             UnavailableVersion::TooOld(_) if after.is_some() => gone(
@@ -112,13 +145,20 @@ fn list(
         }
     })?;
     let is_later = |object: &&Arc<StoredObject>| {
-        after.as_ref().is_none_or(|after| object.meta.key > *after) && selector.matches(object)
+        let key = &object.meta.key;
+        let is_after = |after: &ObjectKey| match selector.namespace() {
+            "" => key > after,
+            // The token of a namespace continues any other one by name.
+            _ => key.name > after.name,
+        };
+        after.as_ref().is_none_or(is_after) && selector.matches(object)
     };
     let mut rest = stored.iter().filter(is_later).map(|object| &**object);
-    let limit = limit.filter(|limit| *limit > 0).and_then(|limit| usize::try_from(limit).ok());
     let objects: Vec<&StoredObject> = rest.by_ref().take(limit.unwrap_or(usize::MAX)).collect();
     let next = match (rest.count(), objects.last()) {
-        (remaining @ 1.., Some(last)) => Some((write_token(at, &last.meta.key), remaining)),
+        (remaining @ 1.., Some(last)) => {
+            Some((write_token(at, &last.meta.key), selector.is_everything().then_some(remaining)))
+        }
         _ => None,
     };
     Ok((200, writer.list(&ListPage { objects, version: at, next })))

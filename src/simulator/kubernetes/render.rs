@@ -31,7 +31,7 @@ pub fn object(object: &StoredObject, version: u64, view: &ObjectView) -> Map<Str
         }),
         ObjectBody::Pod(pod) => render_pod::body(&object.meta, pod, view),
         ObjectBody::Budget(budget) => render_budget(&object.meta, budget, view),
-        ObjectBody::Controller(controller) => render_controller(controller),
+        ObjectBody::Controller(controller) => render_controller(&object.meta, controller, view),
         ObjectBody::Secret(secret) => {
             let encode = |text: &String| base64::engine::general_purpose::STANDARD.encode(text);
             let data: Map<String, Value> = secret
@@ -79,10 +79,15 @@ pub fn metadata(object: &StoredObject, version: u64, view: &ObjectView) -> Value
     put("uid", json!(&*meta.uid));
     put("resourceVersion", json!(version.to_string()));
     put("creationTimestamp", view.time(meta.created));
-    let generation = object.budget().map(|budget| budget.generation);
-    if let Some(generation) =
-        generation.or_else(|| object.controller().map(|controller| controller.generation))
-    {
+    let generation = match &object.body {
+        ObjectBody::Budget(budget) => Some(budget.generation),
+        ObjectBody::Controller(controller) => Some(controller.generation),
+        // Nothing of a pod's spec changes here but that it is being deleted.
+        ObjectBody::Pod(_) => Some(1 + u32::from(meta.deletion.is_some())),
+        ObjectBody::ValidatingWebhook(webhook) => Some(webhook.generation),
+        _ => None,
+    };
+    if let Some(generation) = generation {
         put("generation", json!(generation));
     }
     if !meta.labels.is_empty() {
@@ -194,6 +199,9 @@ fn render_budget(meta: &ObjectMeta, budget: &StoredBudget, view: &ObjectView) ->
     } else if let Some(least) = &budget.min_available {
         set(&mut spec, "minAvailable", json!(least));
     }
+    if let Some(policy) = &budget.unhealthy_policy {
+        set(&mut spec, "unhealthyPodEvictionPolicy", json!(policy));
+    }
     let (status, reason) =
         if budget.allowed > 0 { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
     json!({
@@ -201,40 +209,110 @@ fn render_budget(meta: &ObjectMeta, budget: &StoredBudget, view: &ObjectView) ->
         "status": {
             "disruptionsAllowed": budget.allowed, "currentHealthy": budget.healthy,
             "desiredHealthy": budget.desired, "expectedPods": budget.expected,
-            "observedGeneration": budget.generation,
+            "observedGeneration": budget.observed,
             "conditions": [{
                 "type": "DisruptionAllowed", "status": status, "reason": reason, "message": "",
-                "lastTransitionTime": view.time(meta.created), "observedGeneration": budget.generation,
+                "lastTransitionTime": view.time(meta.created), "observedGeneration": budget.observed,
             }],
         },
     })
 }
 
-fn render_controller(controller: &StoredController) -> Value {
-    let StoredController { app, replicas, pods, ready, generation, .. } = controller;
-    let labels = json!({"app": &**app});
+fn render_controller(meta: &ObjectMeta, controller: &StoredController, view: &ObjectView) -> Value {
+    let StoredController { app, replicas, pods, ready, updated, generation, .. } = controller;
+    let mut labels = json!({"app": &**app});
+    if let (ObjectKind::ReplicaSet, Some(hash)) =
+        (controller.kind, meta.labels.get("pod-template-hash"))
+    {
+        set(&mut labels, "pod-template-hash", json!(&**hash));
+    }
     let container = json!({"name": "main", "image": format!("registry.example/{app}:1.4.2")});
+    let mut template = json!({"labels": labels});
+    if !controller.template_annotations.is_empty() {
+        set(&mut template, "annotations", texts(&controller.template_annotations, view));
+    }
     let mut spec = json!({
         "selector": {"matchLabels": labels},
-        "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        "template": {"metadata": template, "spec": {"containers": [container]}},
     });
-    let status = if controller.kind == ObjectKind::DaemonSet {
-        json!({
-            "desiredNumberScheduled": replicas, "currentNumberScheduled": pods, "numberMisscheduled": 0,
-            "numberReady": ready, "numberAvailable": ready, "updatedNumberScheduled": pods,
-            "observedGeneration": generation,
-        })
-    } else {
+    let replicas_status = json!({
+        "replicas": pods, "readyReplicas": ready, "availableReplicas": ready,
+        "observedGeneration": generation,
+    });
+    if controller.kind != ObjectKind::DaemonSet {
         set(&mut spec, "replicas", json!(replicas));
-        if controller.kind == ObjectKind::StatefulSet {
-            set(&mut spec, "serviceName", json!(&**app));
+    }
+    let quarter = json!({"maxSurge": "25%", "maxUnavailable": "25%"});
+    let status = match controller.kind {
+        ObjectKind::DaemonSet => {
+            let one = json!({"maxSurge": 0, "maxUnavailable": 1});
+            set(
+                &mut spec,
+                "updateStrategy",
+                json!({"type": "RollingUpdate", "rollingUpdate": one}),
+            );
+            json!({
+                "desiredNumberScheduled": replicas, "currentNumberScheduled": pods, "numberMisscheduled": 0,
+                "numberReady": ready, "numberAvailable": ready, "updatedNumberScheduled": updated,
+                "observedGeneration": generation,
+            })
         }
-        json!({
-            "replicas": pods, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": pods,
-            "observedGeneration": generation,
-        })
+        ObjectKind::Deployment => {
+            set(&mut spec, "strategy", json!({"type": "RollingUpdate", "rollingUpdate": quarter}));
+            let mut status = replicas_status;
+            set(&mut status, "updatedReplicas", json!(updated));
+            set(&mut status, "conditions", deployment_conditions(meta, controller, view));
+            status
+        }
+        ObjectKind::StatefulSet => {
+            set(&mut spec, "serviceName", json!(&**app));
+            let rolling = json!({"partition": 0});
+            let strategy = json!({"type": "RollingUpdate", "rollingUpdate": rolling});
+            set(&mut spec, "updateStrategy", strategy);
+            let revision = |number: u32| format!("{}-{number}", meta.key.name);
+            let current =
+                if updated == pods { controller.revision } else { controller.revision - 1 };
+            let mut status = replicas_status;
+            set(&mut status, "updatedReplicas", json!(updated));
+            set(&mut status, "currentReplicas", json!(pods));
+            set(&mut status, "currentRevision", json!(revision(current)));
+            set(&mut status, "updateRevision", json!(revision(controller.revision)));
+            status
+        }
+        _ => replicas_status,
     };
     json!({"spec": spec, "status": status})
+}
+
+fn deployment_conditions(
+    meta: &ObjectMeta,
+    controller: &StoredController,
+    view: &ObjectView,
+) -> Value {
+    let StoredController { replicas, ready, updated, pods, .. } = controller;
+    let is_available = *ready >= replicas - replicas / 4;
+    let is_complete = updated == replicas && pods == replicas && ready == replicas;
+    let at = view.time(meta.created);
+    let condition = |kind: &str, is_true: bool, reason: &str, message: &str| {
+        json!({
+            "type": kind, "status": if is_true { "True" } else { "False" }, "reason": reason, "message": message,
+            "lastUpdateTime": at, "lastTransitionTime": at,
+        })
+    };
+    let available = if is_available {
+        ("MinimumReplicasAvailable", "Deployment has minimum availability.")
+    } else {
+        ("MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+    };
+    let progressing = if is_complete {
+        ("NewReplicaSetAvailable", "ReplicaSet has successfully progressed.")
+    } else {
+        ("ReplicaSetUpdated", "ReplicaSet is progressing.")
+    };
+    json!([
+        condition("Available", is_available, available.0, available.1),
+        condition("Progressing", true, progressing.0, progressing.1),
+    ])
 }
 
 /// Address of a service.

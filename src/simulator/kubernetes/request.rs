@@ -1,9 +1,7 @@
 //! A request to an API server: its query and body, and the object or collection of its path.
 
-use serde_json::Value;
-
+use crate::simulator::cluster::objects::ObjectKind;
 use crate::simulator::http::HttpRequest;
-use crate::simulator::kubernetes::protobuf;
 use crate::simulator::kubernetes::resources::Resource;
 use crate::simulator::kubernetes::table::IncludeObject;
 
@@ -13,26 +11,10 @@ impl HttpRequest {
         self.query.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
-    /// Whether a flag of the query is set.
+    /// Whether a flag of the query is set: to anything but "false" and "0".
     pub fn is_on(&self, name: &str) -> bool {
-        matches!(self.value(name), "true" | "1")
-    }
-
-    /// A number of the query.
-    pub fn number(&self, name: &str) -> Result<Option<u64>, String> {
-        let text = self.value(name);
-        if text.is_empty() {
-            return Ok(None);
-        }
-        text.parse().map(Some).map_err(|error| format!("{name} \"{text}\": {error}"))
-    }
-
-    /// The body, decoded from JSON or protobuf.
-    pub fn json(&self) -> Result<Value, String> {
-        if let Some(value) = protobuf::read(&self.body) {
-            return Ok(value);
-        }
-        serde_json::from_slice(&self.body).map_err(|error| error.to_string())
+        let value = self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+        value.is_some_and(|value| !value.eq_ignore_ascii_case("false") && value != "0")
     }
 
     /// The format that `Accept` prefers; `None` if the server supports none of them.
@@ -60,10 +42,10 @@ impl HttpRequest {
             }
             match (as_, version) {
                 ("", _) => Some(ResponseFormat::Object),
-                ("Table", "v1") => Some(ResponseFormat::Table(include)),
-                ("PartialObjectMetadata" | "PartialObjectMetadataList", "v1") => {
-                    Some(ResponseFormat::Metadata)
-                }
+                ("Table", "v1") => Some(ResponseFormat::Table(include, "meta.k8s.io/v1")),
+                ("Table", "v1beta1") => Some(ResponseFormat::Table(include, "meta.k8s.io/v1beta1")),
+                ("PartialObjectMetadata", "v1") => Some(ResponseFormat::Metadata),
+                ("PartialObjectMetadataList", "v1") => Some(ResponseFormat::MetadataList),
                 _ => None,
             }
         })
@@ -75,7 +57,27 @@ impl HttpRequest {
 pub enum ResponseFormat {
     Object,
     Metadata,
-    Table(IncludeObject),
+    MetadataList,
+    /// A table in a version of its API.
+    Table(IncludeObject, &'static str),
+}
+
+fn has_status(kind: ObjectKind) -> bool {
+    matches!(
+        kind,
+        ObjectKind::Budget
+            | ObjectKind::DaemonSet
+            | ObjectKind::Deployment
+            | ObjectKind::Namespace
+            | ObjectKind::Node
+            | ObjectKind::PersistentVolume
+            | ObjectKind::PersistentVolumeClaim
+            | ObjectKind::Pod
+            | ObjectKind::ReplicaSet
+            | ObjectKind::Service
+            | ObjectKind::StatefulSet
+            | ObjectKind::VolumeAttachment
+    )
 }
 
 /// The object or collection that a path names.
@@ -90,6 +92,18 @@ pub struct RequestTarget<'a> {
 }
 
 impl<'a> RequestTarget<'a> {
+    /// Whether the resource has the subresource, if one is named.
+    pub fn knows_subresource(&self) -> bool {
+        match (self.resource.kind, self.subresource) {
+            (_, "")
+            | (ObjectKind::Pod, "eviction")
+            | (ObjectKind::ServiceAccount, "token")
+            | (ObjectKind::Deployment | ObjectKind::StatefulSet, "scale") => true,
+            (kind, "status") => has_status(kind),
+            _ => false,
+        }
+    }
+
     /// Finds the target of a path.
     pub fn find(path: &[&'a str]) -> Option<Self> {
         let (group, rest) = match path {
@@ -161,9 +175,12 @@ mod tests {
         assert_eq!(format(""), Some(ResponseFormat::Object));
         assert_eq!(format("application/json, */*"), Some(ResponseFormat::Object));
         let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
-        assert_eq!(format(kubectl), Some(ResponseFormat::Table(IncludeObject::Metadata)));
+        assert_eq!(
+            format(kubectl),
+            Some(ResponseFormat::Table(IncludeObject::Metadata, "meta.k8s.io/v1"))
+        );
         let metadata = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-        assert_eq!(format(metadata), Some(ResponseFormat::Metadata));
+        assert_eq!(format(metadata), Some(ResponseFormat::MetadataList));
         let proto = "application/vnd.kubernetes.protobuf,application/json";
         assert_eq!(format(proto), Some(ResponseFormat::Object));
         assert_eq!(format("application/yaml"), None);

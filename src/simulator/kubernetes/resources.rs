@@ -50,8 +50,9 @@ resources! {
     ADMISSION, MutatingWebhook "MutatingWebhookConfiguration" "mutatingwebhookconfigurations" false None, READ;
     ADMISSION, ValidatingWebhook "ValidatingWebhookConfiguration" "validatingwebhookconfigurations" false None,
         READ_DELETE_PATCH;
-    "apps", DaemonSet "DaemonSet" "daemonsets" true Some("ds"), READ;
+    "apps", DaemonSet "DaemonSet" "daemonsets" true Some("ds"), READ_PATCH;
     "apps", Deployment "Deployment" "deployments" true Some("deploy"), READ_PATCH;
+    "apps", ReplicaSet "ReplicaSet" "replicasets" true Some("rs"), READ;
     "apps", StatefulSet "StatefulSet" "statefulsets" true Some("sts"), READ_PATCH;
     "discovery.k8s.io", EndpointSlice "EndpointSlice" "endpointslices" true None, READ;
     "policy", Budget "PodDisruptionBudget" "poddisruptionbudgets" true Some("pdb"), READ_DELETE_PATCH;

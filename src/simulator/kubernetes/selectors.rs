@@ -1,6 +1,9 @@
 //! Label and field selectors of lists and watches.
 
+use std::fmt;
+
 use crate::simulator::cluster::objects::{ObjectBody, StoredObject};
+use crate::simulator::kubernetes::validation::{label_value, qualified_name};
 
 /// The objects that a request selects.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +21,8 @@ enum Requirement {
     NotIn(String, Vec<String>),
     Exists(String),
     Absent(String),
+    Greater(String, i64),
+    Less(String, i64),
 }
 
 impl ObjectSelector {
@@ -46,10 +51,14 @@ impl ObjectSelector {
         Ok(selector)
     }
 
-    /// Selects only the object of this name.
-    pub fn named(mut self, name: &str) -> Self {
-        self.fields.push(("metadata.name".to_owned(), true, name.to_owned()));
-        self
+    /// Empty for all namespaces.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Whether it selects all objects of its namespace.
+    pub fn is_everything(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
     }
 
     /// Whether it selects an object.
@@ -74,13 +83,27 @@ impl Requirement {
             }
             Self::Exists(key) => object.label(key).is_some(),
             Self::Absent(key) => object.label(key).is_none(),
+            Self::Greater(key, least) => number_label(object, key).is_some_and(|n| n > *least),
+            Self::Less(key, most) => number_label(object, key).is_some_and(|n| n < *most),
         }
     }
 }
 
+fn number_label(object: &StoredObject, key: &str) -> Option<i64> {
+    object.label(key)?.parse().ok()
+}
+
 fn is_supported(kind: &str, key: &str) -> bool {
     let of_kind: &[&str] = match kind {
-        "Pod" => &["spec.nodeName", "status.phase", "spec.restartPolicy", "spec.schedulerName"],
+        "Pod" => &[
+            "spec.nodeName",
+            "status.phase",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.nominatedNodeName",
+        ],
         "Node" => &["spec.unschedulable"],
         "Event" => &[
             "involvedObject.kind",
@@ -108,8 +131,9 @@ fn field<'a>(object: &'a StoredObject, key: &str) -> &'a str {
         ("status.phase", ObjectBody::Namespace) => "Active",
         ("spec.restartPolicy", _) => "Always",
         ("spec.schedulerName", _) => "default-scheduler",
+        ("spec.serviceAccountName", _) => "default",
         ("spec.unschedulable", ObjectBody::Node(node)) if node.unschedulable => "true",
-        ("spec.unschedulable", ObjectBody::Node(_)) => "false",
+        ("spec.hostNetwork", _) | ("spec.unschedulable", ObjectBody::Node(_)) => "false",
         ("involvedObject.kind", ObjectBody::Event(event)) => event.kind,
         ("involvedObject.namespace", ObjectBody::Event(event)) => &event.involved.namespace,
         ("involvedObject.name", ObjectBody::Event(event)) => &event.involved.name,
@@ -122,43 +146,161 @@ fn field<'a>(object: &'a StoredObject, key: &str) -> &'a str {
     }
 }
 
-/// Parses `a=b,c!=d,e in (f, g),h notin (i),j,!k`.
+/// Parses the label selector of a request.
 fn requirements(text: &str) -> Result<Vec<Requirement>, String> {
-    let mut depth = 0_usize;
-    let is_separator = |c: char| {
-        match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ => {}
+    let mut parser = SelectorParser { rest: text };
+    let mut found = Vec::new();
+    loop {
+        match parser.peek() {
+            Token::End => return Ok(found),
+            Token::Word(_) | Token::Symbol("!") => {}
+            Token::Symbol(symbol) => {
+                return Err(format!(
+                    "found '{symbol}', expected: !, identifier, or 'end of string'"
+                ));
+            }
         }
-        c == ',' && depth == 0
-    };
-    let terms = text.split(is_separator).map(str::trim).filter(|term| !term.is_empty());
-    terms.map(requirement).collect()
+        let requirement = parser.requirement();
+        found.push(requirement.map_err(|why| format!("unable to parse requirement: {why}"))?);
+        match parser.next() {
+            Token::End => return Ok(found),
+            Token::Symbol(",") => match parser.peek() {
+                Token::Word(_) | Token::Symbol("!") => {}
+                other => return Err(format!("found '{other}', expected: identifier after ','")),
+            },
+            other => return Err(format!("found '{other}', expected: ',' or 'end of string'")),
+        }
+    }
 }
 
-fn requirement(term: &str) -> Result<Requirement, String> {
-    let wrong = || format!("unable to parse requirement: found '{term}'");
-    let own = |text: &str| text.trim().to_owned();
-    let list = |text: &str| -> Result<Vec<String>, String> {
-        let list = text.trim().strip_prefix('(').and_then(|text| text.strip_suffix(')'));
-        Ok(list.ok_or_else(wrong)?.split(',').map(own).collect())
-    };
-    Ok(if let Some(key) = term.strip_prefix('!') {
-        Requirement::Absent(own(key))
-    } else if let Some((key, values)) = term.split_once(" notin ") {
-        Requirement::NotIn(own(key), list(values)?)
-    } else if let Some((key, values)) = term.split_once(" in ") {
-        Requirement::In(own(key), list(values)?)
-    } else if let Some((key, value)) = term.split_once("!=") {
-        Requirement::NotIn(own(key), vec![own(value)])
-    } else if let Some((key, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
-        Requirement::In(own(key), vec![own(value)])
-    } else if term.contains(char::is_whitespace) || term.contains('(') {
-        return Err(wrong());
-    } else {
-        Requirement::Exists(term.to_owned())
-    })
+#[derive(Clone, Copy)]
+enum Token<'a> {
+    Word(&'a str),
+    Symbol(&'a str),
+    End,
+}
+
+impl fmt::Display for Token<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Word(text) | Self::Symbol(text) => f.write_str(text),
+            Self::End => Ok(()),
+        }
+    }
+}
+
+/// Reads a label selector as `labels.Parse` of apimachinery does.
+struct SelectorParser<'a> {
+    rest: &'a str,
+}
+
+impl<'a> SelectorParser<'a> {
+    fn peek(&self) -> Token<'a> {
+        let mut copy = SelectorParser { rest: self.rest };
+        copy.next()
+    }
+
+    fn next(&mut self) -> Token<'a> {
+        let rest = self.rest.trim_start();
+        let is_special = |c: char| "=!(),><".contains(c);
+        let symbols = ["==", "!=", "=", "!", "(", ")", ",", ">", "<"];
+        let symbol = symbols.into_iter().find(|symbol| rest.starts_with(symbol));
+        let length = symbol.map_or_else(
+            || rest.find(|c: char| is_special(c) || c.is_whitespace()).unwrap_or(rest.len()),
+            str::len,
+        );
+        let (token, rest) = rest.split_at(length);
+        self.rest = rest;
+        match symbol {
+            _ if token.is_empty() => Token::End,
+            Some(_) => Token::Symbol(token),
+            None => Token::Word(token),
+        }
+    }
+
+    fn requirement(&mut self) -> Result<Requirement, String> {
+        let mut token = self.next();
+        let negated = matches!(token, Token::Symbol("!"));
+        if negated {
+            token = self.next();
+        }
+        let Token::Word(key) = token else {
+            return Err(format!("found '{token}', expected: identifier"));
+        };
+        if let Some(why) = qualified_name(key).first() {
+            return Err(format!("<nil>: Invalid value: \"{key}\": {why}"));
+        }
+        let own = key.to_owned();
+        if negated {
+            return Ok(Requirement::Absent(own));
+        }
+        if matches!(self.peek(), Token::End | Token::Symbol(",")) {
+            return Ok(Requirement::Exists(own));
+        }
+        let operator = self.next();
+        let values = match operator {
+            Token::Word("in" | "notin") => self.values()?,
+            Token::Symbol("=" | "==" | "!=" | ">" | "<") => vec![self.exact_value()?],
+            other => {
+                return Err(format!("found '{other}', expected: in, notin, =, ==, !=, gt, lt"));
+            }
+        };
+        let number = |values: &[String]| {
+            let value = values.first().map_or("", String::as_str);
+            let why = "for 'Gt', 'Lt' operators, the value must be an integer";
+            let wrong = || format!("values[0]: Invalid value: \"{value}\": {why}");
+            value.parse::<i64>().ok().ok_or_else(wrong)
+        };
+        for (index, value) in values.iter().enumerate() {
+            if let Some(why) = label_value(value).first() {
+                return Err(format!("values[{index}][{key}]: Invalid value: \"{value}\": {why}"));
+            }
+        }
+        Ok(match operator {
+            Token::Word("notin") | Token::Symbol("!=") => Requirement::NotIn(own, values),
+            Token::Symbol(">") => Requirement::Greater(own, number(&values)?),
+            Token::Symbol("<") => Requirement::Less(own, number(&values)?),
+            _ => Requirement::In(own, values),
+        })
+    }
+
+    fn exact_value(&mut self) -> Result<String, String> {
+        match self.peek() {
+            Token::End | Token::Symbol(",") => Ok(String::new()),
+            Token::Word(value) => {
+                self.next();
+                Ok(value.to_owned())
+            }
+            other @ Token::Symbol(_) => Err(format!("found '{other}', expected: identifier")),
+        }
+    }
+
+    fn values(&mut self) -> Result<Vec<String>, String> {
+        let open = self.next();
+        if !matches!(open, Token::Symbol("(")) {
+            return Err(format!("found '{open}' expected: '('"));
+        }
+        let mut found = Vec::new();
+        loop {
+            match self.next() {
+                Token::Word(value) => {
+                    found.push(value.to_owned());
+                    match self.next() {
+                        Token::Symbol(",") => {}
+                        Token::Symbol(")") => return Ok(found),
+                        other => return Err(format!("found '{other}', expected: ',' or ')'")),
+                    }
+                }
+                // A value that is left out is the empty one.
+                Token::Symbol(",") => found.push(String::new()),
+                Token::Symbol(")") => {
+                    found.push(String::new());
+                    return Ok(found);
+                }
+                other => return Err(format!("found '{other}', expected: ',', ')' or identifier")),
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use crate::simulator::http::JsonResponse;
 use crate::simulator::kubernetes::json::set;
-use crate::simulator::kubernetes::request::RequestTarget;
 use crate::simulator::kubernetes::resources::Resource;
 
 /// A failure.
@@ -31,24 +30,71 @@ pub fn unauthorized() -> JsonResponse {
     failure(401, "Unauthorized", "Unauthorized")
 }
 
-/// 403.
-pub fn forbidden(user: &str, verb: &str, target: RequestTarget<'_>) -> JsonResponse {
-    let Resource { plural, group, .. } = target.resource;
-    let scope = match target.namespace {
-        "" => "at the cluster scope".to_owned(),
-        namespace => format!("in the namespace \"{namespace}\""),
-    };
-    let message = format!(
-        "{plural} is forbidden: User \"{user}\" cannot {verb} resource \"{plural}\" in API group \"{group}\" {scope}"
-    );
-    detailed_failure(403, "Forbidden", &message, json!({"kind": plural}))
-}
-
 /// 404 of an object.
 pub fn not_found(resource: &Resource, name: &str) -> JsonResponse {
     let message = format!("{} \"{name}\" not found", resource.qualified());
-    let details = json!({"name": name, "kind": resource.plural});
-    detailed_failure(404, "NotFound", &message, details)
+    detailed_failure(404, "NotFound", &message, details_of(resource, name))
+}
+
+fn details_of(resource: &Resource, name: &str) -> Value {
+    let mut details = json!({"name": name, "kind": resource.plural});
+    if !resource.group.is_empty() {
+        set(&mut details, "group", json!(resource.group));
+    }
+    details
+}
+
+/// 415.
+pub fn unsupported_media_type(accepted: &[&str]) -> JsonResponse {
+    let message = format!(
+        "the body of the request was in an unknown format - accepted media types include: {}",
+        accepted.join(", ")
+    );
+    failure(415, "UnsupportedMediaType", &message)
+}
+
+/// 413.
+pub fn too_large(limit: usize) -> JsonResponse {
+    let message = format!("Request entity too large: limit is {limit}");
+    failure(413, "RequestEntityTooLarge", &message)
+}
+
+/// 406: none of the accepted formats is written here.
+pub fn not_acceptable(accepted: &str) -> JsonResponse {
+    if accepted.contains("application/json") {
+        // In JSON, but as nothing that it can be converted to.
+        let message = "only the following media types are accepted: application/json";
+        return failure(406, "NotAcceptable", message);
+    }
+    let message = "406: Not Acceptable\n\nAvailable representations: application/json";
+    detailed_failure(406, "NotAcceptable", message, json!({}))
+}
+
+/// 415 of a patch, whose kinds the router knows.
+pub fn unsupported_patch() -> JsonResponse {
+    detailed_failure(415, "UnsupportedMediaType", "415: Unsupported Media Type", json!({}))
+}
+
+/// 500, as kube-apiserver answers an error that it did not foresee; it has no reason.
+pub fn internal_error(message: &str) -> JsonResponse {
+    let body = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": message, "code": 500,
+    });
+    (500, body)
+}
+
+/// 409: a precondition does not hold. Its details name the kind, not the resource.
+pub fn failed_precondition(resource: &Resource, name: &str, why: &str) -> JsonResponse {
+    let Resource { name: kind, group, .. } = *resource;
+    let mut details = json!({"name": name, "kind": kind});
+    let mut qualified = kind.to_owned();
+    if !group.is_empty() {
+        set(&mut details, "group", json!(group));
+        qualified = format!("{kind}.{group}");
+    }
+    let message = format!("Operation cannot be fulfilled on {qualified} \"{name}\": {why}");
+    detailed_failure(409, "Conflict", &message, details)
 }
 
 /// 404 of a path.
@@ -60,7 +106,7 @@ pub fn no_path() -> JsonResponse {
 /// 405.
 pub fn no_method() -> JsonResponse {
     let message = "the server does not allow this method on the requested resource";
-    failure(405, "MethodNotAllowed", message)
+    detailed_failure(405, "MethodNotAllowed", message, json!({}))
 }
 
 /// 400.
@@ -70,9 +116,9 @@ pub fn bad_request(message: impl AsRef<str>) -> JsonResponse {
 
 /// 409.
 pub fn conflict(resource: &Resource, name: &str, why: &str) -> JsonResponse {
-    let plural = resource.plural;
-    let message = format!("Operation cannot be fulfilled on {plural} \"{name}\": {why}");
-    failure(409, "Conflict", &message)
+    let qualified = resource.qualified();
+    let message = format!("Operation cannot be fulfilled on {qualified} \"{name}\": {why}");
+    detailed_failure(409, "Conflict", &message, details_of(resource, name))
 }
 
 /// 410: the version is compacted; the client has to list again.
@@ -91,15 +137,4 @@ pub fn too_new(version: u64, current: u64) -> JsonResponse {
     let cause =
         json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"});
     detailed_failure(504, "Timeout", &message, json!({"causes": [cause], "retryAfterSeconds": 1}))
-}
-
-/// A list option that this server does not support.
-pub fn invalid_option(field: &str, why: &str) -> JsonResponse {
-    let message = format!("ListOptions.meta.k8s.io \"\" is invalid: {field}: Forbidden: {why}");
-    let why = format!("Forbidden: {why}");
-    let details = json!({
-        "group": "meta.k8s.io", "kind": "ListOptions",
-        "causes": [{"reason": "FieldValueForbidden", "message": why, "field": field}],
-    });
-    detailed_failure(422, "Invalid", &message, details)
 }

@@ -19,7 +19,7 @@ pub enum IncludeObject {
     Object,
 }
 
-/// Names of the columns; those with an asterisk are shown with `-o wide` only.
+/// Names of the columns: those with an asterisk are shown with `-o wide` only, `#` stands for a number, `?` for a boolean.
 fn columns(kind: ObjectKind) -> &'static str {
     match kind {
         ObjectKind::ConfigMap => "Name,Data,Age",
@@ -31,26 +31,29 @@ fn columns(kind: ObjectKind) -> &'static str {
             "Name,Status,Roles,Age,Version,*Internal-IP,*External-IP,*OS-Image,*Kernel-Version,*Container-Runtime"
         }
         ObjectKind::PersistentVolume => {
-            "Name,Capacity,Access Modes,Reclaim Policy,Status,Claim,StorageClass,VolumeAttributesClass,Reason,Age"
+            "Name,Capacity,Access Modes,Reclaim Policy,Status,Claim,StorageClass,VolumeAttributesClass,Reason,Age,*VolumeMode"
         }
         ObjectKind::PersistentVolumeClaim => {
-            "Name,Status,Volume,Capacity,Access Modes,StorageClass,VolumeAttributesClass,Age"
+            "Name,Status,Volume,Capacity,Access Modes,StorageClass,VolumeAttributesClass,Age,*VolumeMode"
         }
         ObjectKind::Pod => {
             "Name,Ready,Status,Restarts,Age,*IP,*Node,*Nominated Node,*Readiness Gates"
         }
-        ObjectKind::Budget => "Name,Min Available,Max Unavailable,Allowed Disruptions,Age",
+        ObjectKind::Budget => "Name,Min Available,Max Unavailable,Allowed Disruptions#,Age",
         ObjectKind::DaemonSet => {
-            "Name,Desired,Current,Ready,Up-to-date,Available,Node Selector,Age"
+            "Name,Desired#,Current#,Ready#,Up-to-date#,Available#,Node Selector,Age,*Containers,*Images,*Selector"
         }
-        ObjectKind::Deployment => "Name,Ready,Up-to-date,Available,Age",
-        ObjectKind::StatefulSet => "Name,Ready,Age",
+        ObjectKind::Deployment => {
+            "Name,Ready,Up-to-date,Available,Age,*Containers,*Images,*Selector"
+        }
+        ObjectKind::ReplicaSet => "Name,Desired#,Current#,Ready#,Age,*Containers,*Images,*Selector",
+        ObjectKind::StatefulSet => "Name,Ready,Age,*Containers,*Images",
         ObjectKind::Secret => "Name,Type,Data,Age",
         ObjectKind::Service => "Name,Type,Cluster-IP,External-IP,Port(s),Age,*Selector",
         ObjectKind::EndpointSlice => "Name,AddressType,Ports,Endpoints,Age",
-        ObjectKind::MutatingWebhook | ObjectKind::ValidatingWebhook => "Name,Webhooks,Age",
+        ObjectKind::MutatingWebhook | ObjectKind::ValidatingWebhook => "Name,Webhooks#,Age",
         ObjectKind::ServiceAccount => "Name,Secrets,Age",
-        ObjectKind::VolumeAttachment => "Name,Attacher,PV,Node,Attached,Age",
+        ObjectKind::VolumeAttachment => "Name,Attacher,PV,Node,Attached?,Age",
     }
 }
 
@@ -58,13 +61,12 @@ fn columns(kind: ObjectKind) -> &'static str {
 pub fn definitions(kind: ObjectKind) -> Value {
     let definition = |column: &str| {
         let (name, priority) = column.strip_prefix('*').map_or((column, 0), |name| (name, 1));
-        let format = if name == "Name" { "name" } else { "" };
-        let kind = match name {
-            "Restarts" | "Data" | "Secrets" | "Webhooks" | "Allowed Disruptions" | "Count" => {
-                "integer"
-            }
-            _ => "string",
+        let (name, kind) = match (name.strip_suffix('#'), name.strip_suffix('?')) {
+            (Some(name), _) => (name, "integer"),
+            (_, Some(name)) => (name, "boolean"),
+            _ => (name, "string"),
         };
+        let format = if matches!(name, "Name" | "Attacher") { "name" } else { "" };
         json!({"name": name, "type": kind, "format": format, "description": "", "priority": priority})
     };
     columns(kind).split(',').map(definition).collect()
@@ -91,11 +93,23 @@ fn cells(object: &StoredObject, view: &ObjectView) -> Value {
         ObjectBody::PersistentVolume(volume) => {
             let class = if volume.node.is_some() { "local" } else { "premium-perf1-stackit" };
             let claim = format!("{}/{}", volume.claim.namespace, volume.claim.name);
-            json!([name, "20Gi", "RWO", "Delete", "Bound", claim, class, "<unset>", "", old])
+            json!([
+                name,
+                "20Gi",
+                "RWO",
+                "Delete",
+                "Bound",
+                claim,
+                class,
+                "<unset>",
+                "",
+                old,
+                "Filesystem"
+            ])
         }
         ObjectBody::PersistentVolumeClaim(volume) => {
             let class = "premium-perf1-stackit";
-            json!([name, "Bound", &**volume, "20Gi", "RWO", class, "<unset>", old])
+            json!([name, "Bound", &**volume, "20Gi", "RWO", class, "<unset>", old, "Filesystem"])
         }
         ObjectBody::Pod(pod) => pod_cells(meta, pod, &old, view),
         ObjectBody::Budget(budget) => {
@@ -108,14 +122,21 @@ fn cells(object: &StoredObject, view: &ObjectView) -> Value {
             json!([name, min, max, budget.allowed, old])
         }
         ObjectBody::Controller(controller) => {
-            let StoredController { replicas, pods, ready, .. } = controller;
+            let StoredController { app, replicas, pods, ready, updated, .. } = controller;
             let ratio = format!("{ready}/{replicas}");
+            let (image, selector) = (format!("registry.example/{app}:1.4.2"), format!("app={app}"));
             match controller.kind {
-                ObjectKind::DaemonSet => {
-                    json!([name, replicas, pods, ready, pods, ready, "<none>", old])
+                ObjectKind::DaemonSet => json!([
+                    name, replicas, pods, ready, updated, ready, "<none>", old, "main", image,
+                    selector
+                ]),
+                ObjectKind::Deployment => {
+                    json!([name, ratio, updated, ready, old, "main", image, selector])
                 }
-                ObjectKind::Deployment => json!([name, ratio, pods, ready, old]),
-                _ => json!([name, ratio, old]),
+                ObjectKind::ReplicaSet => {
+                    json!([name, replicas, pods, ready, old, "main", image, selector])
+                }
+                _ => json!([name, ratio, old, "main", image]),
             }
         }
         ObjectBody::Secret(secret) => json!([name, secret.kind, secret.data.len(), old]),

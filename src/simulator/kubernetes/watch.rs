@@ -17,10 +17,11 @@ use crate::simulator::cluster::objects::StoredObject;
 use crate::simulator::cluster::store::StoreChange;
 use crate::simulator::kubernetes::read_objects::WatchOptions;
 use crate::simulator::kubernetes::status;
-use crate::simulator::speed::later;
+use crate::simulator::speed::{earlier, later};
 use crate::simulator::state::{Shared, WatchProgress};
 
 const BOOKMARK_EVERY: SignedDuration = SignedDuration::from_secs(60);
+const BOOKMARK_BEFORE_END: SignedDuration = SignedDuration::from_secs(2);
 /// The server closes a watch after this long unless the client says otherwise.
 const TIMEOUT_SECONDS: u64 = 1_800;
 /// Changes that are written at once.
@@ -63,6 +64,13 @@ enum NextStep {
     End,
 }
 
+/// Every minute, and shortly before the server closes the watch.
+fn next_bookmark(now: Timestamp, end: Timestamp) -> Timestamp {
+    let last = earlier(end, BOOKMARK_BEFORE_END);
+    let next = later(now, BOOKMARK_EVERY);
+    if last > now { next.min(last) } else { next }
+}
+
 impl WatchStream {
     /// Opens a watch; a fault may reset it after so many seconds.
     pub fn open(
@@ -74,6 +82,7 @@ impl WatchStream {
         now: Timestamp,
     ) -> Self {
         let after = |seconds: u64| now.saturating_add(Duration::from_secs(seconds)).ok();
+        let end = after(options.timeout.unwrap_or(TIMEOUT_SECONDS)).unwrap_or(Timestamp::MAX);
         let store = &cluster.data_plane.store;
         let mut stream = Self {
             id: cluster.id.clone(),
@@ -81,9 +90,9 @@ impl WatchStream {
             version: options.after.unwrap_or(store.version()),
             lines: VecDeque::new(),
             first: true,
-            end: after(options.timeout.unwrap_or(TIMEOUT_SECONDS)).unwrap_or(Timestamp::MAX),
+            end,
             reset: reset_after.and_then(after),
-            bookmark: later(now, BOOKMARK_EVERY),
+            bookmark: next_bookmark(now, end),
             changes: cluster.subscribe(),
             registration: WatchRegistration { shared: Arc::clone(shared), number },
             ended: false,
@@ -100,6 +109,10 @@ impl WatchStream {
                     if stream.options.selector.matches(object) {
                         stream.write_event("ADDED", object, object.meta.version);
                     }
+                }
+                if stream.options.initial_events {
+                    let bookmark = stream.options.writer.bookmark(stream.version, true);
+                    stream.write_line("BOOKMARK", bookmark);
                 }
             }
         }
@@ -125,9 +138,8 @@ impl WatchStream {
             (None, Some(after)) => self.write_event("ADDED", after, change.version),
             (Some(_), Some(after)) => self.write_event("MODIFIED", after, change.version),
             (Some(before), None) => {
-                // An object that is not selected any more is shown as it is now.
-                let shown = change.after.as_ref().unwrap_or(before);
-                self.write_event("DELETED", shown, change.version);
+                // An object that is not selected any more is shown as it was when it was.
+                self.write_event("DELETED", before, change.version);
             }
             (None, None) => {}
         }
@@ -186,9 +198,9 @@ impl WatchStream {
             return NextStep::Reset;
         }
         self.ended = self.end <= now;
-        if self.options.bookmarks && (self.ended || self.bookmark <= now) {
-            self.bookmark = later(now, BOOKMARK_EVERY);
-            let bookmark = self.options.writer.bookmark(self.version);
+        if self.options.bookmarks && self.bookmark <= now {
+            self.bookmark = next_bookmark(now, self.end);
+            let bookmark = self.options.writer.bookmark(self.version, false);
             self.write_line("BOOKMARK", bookmark);
         }
         if let Some(step) = self.buffered() {

@@ -13,7 +13,7 @@ use crate::ui::widgets::facts::Facts;
 
 /// Columns from which on there is room for the day and for longer names.
 const WIDE: usize = 60;
-/// Columns of a name that can be told apart from others, at least and at most, on narrow and on wide screens.
+/// Least and most columns of a distinguishable name, on narrow and on wide screens.
 const NAMES: [(usize, usize); 2] = [(11, 17), (14, 30)];
 
 /// Records as lines of so many columns. `with_cluster` is off where all are about the same one.

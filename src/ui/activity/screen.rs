@@ -26,9 +26,9 @@ use crate::ui::text::{cells, spread, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::{header, scrollbar};
 
-/// Columns from which on the entry stands beside the list.
+/// Columns from which the entry is beside the list.
 const BESIDE: u16 = 120;
-/// Rows from which on it stands below.
+/// Rows from which it is below.
 const BELOW: u16 = 14;
 /// Rows from which on a list has a border.
 const BORDER: u16 = 9;

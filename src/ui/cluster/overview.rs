@@ -170,7 +170,7 @@ fn zones_text(pool: &NodePool) -> String {
 /// Kubeconfigs that skeys issued for it, and what *complete* does to them.
 pub fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let now = state.server_now();
-    let mut judged = state.credentials.judged(&entry.cluster, now);
+    let mut judged = state.credentials.verdicts(&entry.cluster, now);
     judged.sort_by_key(|(access, _)| std::cmp::Reverse(access.expires.unwrap_or(Timestamp::MAX)));
     if judged.is_empty() {
         return vec![Line::from(theme.span(text::NO_KUBECONFIGS, Tone::Dim))];

@@ -1,4 +1,4 @@
-//! One cluster: what it is, where its rotation stands, what happened to it.
+//! The cluster screen: header, tabs, and the content of the selected tab.
 //!
 //! ```text
 //!  skeys  FLEET › shop › shop-prod                                        WRITE  ● live 2s
@@ -192,7 +192,7 @@ fn rotation_lines(
     let next = sentences::next(entry, state);
     let lead = format!("  ▸ {}: ", next.lead);
     let indent = width(&lead);
-    // A notice above says already that it is gone.
+    // A notice above already says that it is no longer listed.
     let said = if entry.gone.is_some() { "" } else { next.text.as_str() };
     let words = wrap(said, columns.saturating_sub(indent));
     for (index, text) in words.into_iter().enumerate() {
@@ -217,7 +217,7 @@ fn rotation_lines(
     if roomy {
         known.blank();
     }
-    sentences::problems(sentences::untold(entry, state, &next), "SKE reports", &mut known);
+    sentences::problems(sentences::other_problems(entry, state, &next), "SKE reports", &mut known);
     if rolls {
         known.blank();
         sentences::key_line(entry, state, theme, 0, &mut known);
@@ -238,7 +238,7 @@ fn rotation_lines(
     lines
 }
 
-/// What somebody who does this once a year wants to know at this point.
+/// Advice for the current phase.
 fn advice(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let text = match entry.cluster.rotation.phase {
         Phase::Never | Phase::Completed => text::ADVICE_START,

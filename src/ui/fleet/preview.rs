@@ -73,7 +73,7 @@ fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line
     facts.blank();
     access_facts(entry, state, theme, &mut facts);
     facts.blank();
-    sentences::problems(sentences::untold(entry, state, &next), "SKE", &mut facts);
+    sentences::problems(sentences::other_problems(entry, state, &next), "SKE", &mut facts);
     facts.into_lines()
 }
 

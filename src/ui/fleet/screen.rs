@@ -352,7 +352,7 @@ fn aside_border(state: &State, theme: Theme, columns: usize) -> Line<'static> {
     if line.spans.is_empty() { line } else { theme.title(line.spans) }
 }
 
-/// What stands in the place of rows: still reading, none there, none that matches.
+/// The text instead of rows: loading, no clusters, no match.
 fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let fleet = &state.fleet;
     let hidden = fleet.entries.len();
@@ -408,6 +408,6 @@ fn bottom(state: &State, theme: Theme, rows: u16) -> Vec<Span<'static>> {
         Span::raw(" "),
         theme.part(entry.cluster.id.name.as_str().to_owned(), Role::Title),
         Span::raw("  "),
-        theme.span(next.said(), next.tone),
+        theme.span(next.with_lead(), next.tone),
     ]
 }

@@ -369,7 +369,7 @@ impl Sheet<'_> {
         if !plan.taken.is_empty() {
             let what = if self.form.replace { "replaced" } else { text::ASKS_BEFORE_REPLACING };
             let names = names(&plan.taken);
-            let whose = plan.whose.words();
+            let whose = plan.owner.words();
             texts.push((text::exists_already(&whose, &names, what), Tone::Warn));
         }
         if plan.others > 0 && self.form.destination.merges() {
@@ -388,14 +388,14 @@ impl Sheet<'_> {
         lines
     }
 
-    /// What stands directly above the buttons: the problem, the question, or how far it is.
+    /// The line above the buttons: a problem, a question, or the status.
     fn bottom(&self) -> Vec<Line<'static>> {
         let theme = self.theme;
         match &self.form.stage {
             KubeconfigFormStage::Editing => match self.form.problem() {
                 // Said beside the field.
                 Some(_) if self.lifetime_is_wrong() => Vec::new(),
-                Some(_) if matches!(self.form.plan, PlanState::Looking) => {
+                Some(_) if matches!(self.form.plan, PlanState::Checking) => {
                     marked(theme, "→", Tone::Dim, text::CHECKING_DESTINATION, self.columns)
                 }
                 Some(problem) => marked(theme, "!", Tone::Warn, &clean(&problem), self.columns),
@@ -447,7 +447,7 @@ fn question_words(question: &FormQuestion) -> String {
         FormQuestion::OneWay => ONE_WAY.to_owned(),
         FormQuestion::NameConflict(taken) => {
             let names = names(&taken.names);
-            let whose = taken.whose.words();
+            let whose = taken.owner.words();
             let other = taken.other.as_ref().map(|name| text::another_name(clean(name)));
             text::ask_replace(&whose, &names, other.unwrap_or_default())
         }

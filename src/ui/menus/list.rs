@@ -157,7 +157,7 @@ fn line(
     if chosen { line.patch_style(theme.role(Role::Selected)) } else { line }
 }
 
-/// The lines, and what is to be said of them all.
+/// The items, and a hint for all of them.
 fn items(state: &State, theme: Theme, area: Rect, menu: &Menu) -> (Vec<Item>, String) {
     let items = match &menu.items {
         MenuItems::Sort => COLUMNS

@@ -1,11 +1,11 @@
-//! One node in facts: what it does, what holds it up and what would free it, its pods while it drains, its events.
+//! One node in facts: its state, its blockers with their fix, its pods while it drains, its events.
 //!
 //! ```text
 //! ╭─ web-z2-aaaaa-77777 ────────────────────── ✗ blocked 47m ─╮
 //! │ pool      web · eu01-2                                    │
-//! │ held by   PodDisruptionBudget payments/api allows 0       │
-//! │ frees     One more ready replica of payments/api.         │
-//! │ look      kubectl -n payments get pdb api                 │
+//! │ blocker   PodDisruptionBudget payments/api allows no …    │
+//! │ fix       To unblock: add one ready replica, or relax …   │
+//! │ inspect   kubectl -n payments get pdb api                 │
 //! ```
 
 use std::cmp::Reverse;
@@ -33,7 +33,7 @@ use crate::ui::widgets::facts::Facts;
 /// Columns of the labels.
 const LABEL: usize = 10;
 
-/// What a node does and for how long ("✗ blocked 47m").
+/// The stage of a node and for how long ("✗ blocked 47m").
 pub fn stage(node: &NodeRoll, now: Timestamp, theme: Theme) -> Vec<Span<'static>> {
     let (glyph, tone) = sign(node);
     let lasts = node.since.filter(|_| node.stage != NodeStage::Old);
@@ -42,7 +42,7 @@ pub fn stage(node: &NodeRoll, now: Timestamp, theme: Theme) -> Vec<Span<'static>
     vec![theme.span(word, tone)]
 }
 
-/// What concerns a node: what is named to hold it, then what holds its zone or the whole roll.
+/// The blockers of a node, then those of its zone and of the whole roll.
 pub fn concerning<'a>(roll: &'a Roll, node: &NodeRoll) -> Vec<&'a Blocker> {
     let own = roll.blockers_of(node);
     let around = roll.blockers.iter().filter(|blocker| {
@@ -56,7 +56,7 @@ pub fn concerning<'a>(roll: &'a Roll, node: &NodeRoll) -> Vec<&'a Blocker> {
     own.chain(around).collect()
 }
 
-/// The node, with at most so many of its events. Durations end at the moment of which the snapshot is.
+/// The node, with at most so many of its events. Durations end at the time of the snapshot.
 pub fn lines(
     node: &NodeRoll,
     observed: &ObservedCluster,
@@ -84,11 +84,11 @@ pub fn lines(
     let found = events_of(node, &on_node, snapshot);
     if found.is_empty() {
         let text = match snapshot.unseen.get("events") {
-            Some(Unseen::Partly(reason)) => format!("none that was read ({})", clean(reason)),
-            Some(reason) => format!("cannot be read: {}", text::unseen(reason)),
-            None => "none; a cluster keeps them for about an hour".to_owned(),
+            Some(Unseen::Partly(reason)) => text::no_events_read(clean(reason)),
+            Some(reason) => text::events_unreadable(text::unseen(reason)),
+            None => text::NO_EVENTS.to_owned(),
         };
-        facts.text("events", &text, Tone::Dim);
+        facts.text(text::LABEL_EVENTS, &text, Tone::Dim);
     }
     for event in found.into_iter().take(events) {
         event_line(event, node, snapshot, (state, now), &mut facts);
@@ -110,55 +110,54 @@ fn identity(
         .flat_map(|pool| &pool.zones)
         .find(|zone| zone.name == node.zone);
     let place = match (node.pool.as_str(), node.zone.as_str()) {
-        ("", "") => "not told by the node".to_owned(),
+        ("", "") => text::PLACE_UNKNOWN.to_owned(),
         (pool, "") => clean(pool),
         ("", zone) => clean(zone),
         (pool, zone) => clean(&format!("{pool} · {zone}")),
     };
-    facts.fact("pool", vec![Span::raw(place)]);
+    facts.fact(text::LABEL_POOL, vec![Span::raw(place)]);
     if let Some(limits) = zone.and_then(|zone| zone.limits) {
         facts.text("", &text::limits(limits), Tone::Dim);
     }
     if let Some(detail) = text::stage_detail(node, now) {
-        facts.text("state", &detail, Tone::Plain);
+        facts.text(text::LABEL_STATE, &detail, Tone::Plain);
     }
     let created = node.created.map(|at| {
-        let made = format!("made {}, {} ago", state.zone().short(at), long(since(at, now)));
-        vec![theme.span(format!("   {made}"), Tone::Dim)]
+        let created = text::created(state.zone().short(at), long(since(at, now)));
+        vec![theme.span(format!("   {created}"), Tone::Dim)]
     });
     let mut version = vec![vec![Span::raw(node.version.clone())]];
     version.extend(created);
-    facts.fact("version", as_fits(version, facts.room()));
+    facts.fact(text::LABEL_VERSION, as_fits(version, facts.room()));
     if node.estimated {
-        facts.text("judged", "by its age only: its generation label is missing", Tone::Warn);
+        facts.text(text::LABEL_ESTIMATED, text::BY_AGE_ONLY, Tone::Warn);
     }
 }
 
 /// A blocker in full.
 pub fn held_by(blocker: &Blocker, now: Timestamp, theme: Theme, facts: &mut Facts) {
-    let held = if blocker.node.is_some() { "held by" } else { "held up" };
     let (label, tone) = match blocker.severity() {
-        Severity::Blocks => (held, Tone::Bad),
-        Severity::Delays => (held, Tone::Warn),
-        Severity::Note => ("note", Tone::Plain),
+        Severity::Blocks => (text::LABEL_BLOCKER, Tone::Bad),
+        Severity::Delays => (text::LABEL_BLOCKER, Tone::Warn),
+        Severity::Note => (text::LABEL_NOTE, Tone::Plain),
     };
     facts.text(label, &blocker_text::brief(blocker), tone);
     if let Some(began) = blocker.since {
-        let text = format!("for {}", text::lasting(began, now));
+        let text = text::blocked_for(text::lasting(began, now));
         facts.fact("", vec![theme.span(text, Tone::Dim)]);
     }
     remedy(blocker, now, theme, facts);
 }
 
-/// Why it holds, what would free it, a command, and what SKE says of the same.
+/// Why it blocks, how to fix it, a command to inspect it, and the SKE errors about it.
 pub fn remedy(blocker: &Blocker, now: Timestamp, theme: Theme, facts: &mut Facts) {
-    facts.text("why", &blocker_text::why(blocker, now), Tone::Plain);
-    facts.text("frees", &blocker_text::fix(blocker), Tone::Plain);
+    facts.text(text::LABEL_WHY, &blocker_text::why(blocker, now), Tone::Plain);
+    facts.text(text::LABEL_FIX, &blocker_text::fix(blocker), Tone::Plain);
     if let Some(command) = blocker_text::inspect(blocker) {
-        facts.fact("look", vec![theme.span(command.line(None), Tone::Plain)]);
+        facts.fact(text::LABEL_INSPECT, vec![theme.span(command.line(None), Tone::Plain)]);
     }
     for problem in blocker.reported.iter().take(2) {
-        facts.text("SKE says", &problem.to_string(), Tone::Dim);
+        facts.text(text::LABEL_SKE_ERROR, &problem.to_string(), Tone::Dim);
     }
 }
 
@@ -167,7 +166,7 @@ fn pods_on<'a>(node: &NodeRoll, snapshot: &'a ClusterSnapshot) -> Vec<&'a Pod> {
     snapshot.pods.iter().map(AsRef::as_ref).filter(here).collect()
 }
 
-/// Pods of a node that is being emptied: those that must still go, the longest waiting first.
+/// Pods of a draining node: those still to evict, the longest waiting first.
 fn pods(
     on_node: &[&Pod],
     snapshot: &ClusterSnapshot,
@@ -176,43 +175,43 @@ fn pods(
     facts: &mut Facts,
 ) {
     if snapshot.is_blind_to("pods") {
-        facts.text("pods", "cannot be read", Tone::Warn);
+        facts.text(text::LABEL_PODS, text::PODS_UNREADABLE, Tone::Warn);
         return;
     }
-    let mut going: Vec<&Pod> =
+    let mut to_evict: Vec<&Pod> =
         on_node.iter().copied().filter(|pod| !pod.stays_on_its_node()).collect();
-    let staying = on_node.len() - going.len();
-    going.sort_by_key(|pod| (pod.deleted_by.is_none(), pod.deleted_by, pod.created));
-    let stays = match staying {
+    let remaining = on_node.len() - to_evict.len();
+    to_evict.sort_by_key(|pod| (pod.deleted_by.is_none(), pod.deleted_by, pod.created));
+    let remain = match remaining {
         0 => String::new(),
-        count => format!(" · {} of DaemonSets stay", plural(count, "pod", "pods")),
+        count => text::daemon_set_pods(plural(count, text::POD, text::PODS)),
     };
-    let text = match going.len() {
-        0 => format!("all evicted{stays}"),
-        count => format!("{} still to go{stays}", plural(count, "pod", "pods")),
+    let text = match to_evict.len() {
+        0 => text::ALL_EVICTED.to_owned(),
+        count => text::pods_to_evict(plural(count, text::POD, text::PODS)),
     };
-    facts.fact("pods", vec![Span::raw(text)]);
+    facts.fact(text::LABEL_PODS, vec![Span::raw(text + &remain)]);
     let clock = ClusterClock::new(now, snapshot.skew_seconds);
-    for pod in going.iter().take(6) {
-        let (word, tone) = pod_word(pod, clock);
+    for pod in to_evict.iter().take(6) {
+        let (word, tone) = pod_state(pod, clock);
         let name = clean(&format!("{}/{}", pod.namespace, pod.name));
         let name = cut_middle(&name, facts.room().saturating_sub(width(&word) + 2));
         facts.fact("", vec![Span::raw(name), theme.span(format!("  {word}"), tone)]);
     }
-    if going.len() > 6 {
-        facts.fact("", vec![theme.span(format!("and {} more", going.len() - 6), Tone::Dim)]);
+    if to_evict.len() > 6 {
+        facts.fact("", vec![theme.span(text::more_pods(to_evict.len() - 6), Tone::Dim)]);
     }
 }
 
-fn pod_word(pod: &Pod, clock: ClusterClock) -> (String, Tone) {
+fn pod_state(pod: &Pod, clock: ClusterClock) -> (String, Tone) {
     match pod.deleted_by {
         Some(by) if clock.planned(by) < clock.now() => {
-            (format!("should have gone {} ago", long(clock.age(by))), Tone::Bad)
+            (text::pod_overdue(long(clock.age(by))), Tone::Bad)
         }
-        Some(_) => ("being deleted".to_owned(), Tone::Busy),
-        None if pod.pending => ("pending".to_owned(), Tone::Dim),
-        None if pod.ready => ("ready".to_owned(), Tone::Dim),
-        None => ("not ready".to_owned(), Tone::Warn),
+        Some(_) => (text::POD_TERMINATING.to_owned(), Tone::Busy),
+        None if pod.pending => (text::POD_PENDING.to_owned(), Tone::Dim),
+        None if pod.ready => (text::POD_READY.to_owned(), Tone::Dim),
+        None => (text::NOT_READY.to_owned(), Tone::Warn),
     }
 }
 
@@ -268,17 +267,17 @@ mod tests {
     use crate::domain::roll::clock_skew::ClusterClock;
     use crate::domain::snapshot::Pod;
     use crate::ui::fixtures::{ago, rolls};
-    use crate::ui::nodes::node::pod_word;
+    use crate::ui::nodes::node::pod_state;
 
     #[test]
-    fn a_pod_that_is_still_there_says_since_when_it_should_not_be() {
+    fn a_terminating_pod_shows_how_long_its_deletion_is_overdue() {
         let deleted = |deleted_by| Pod { deleted_by, ..rolls::pod("api-1", "web-1") };
         for (pod, word) in [
             (deleted(None), "ready"),
-            (deleted(Some(ago(-1))), "being deleted"),
-            (deleted(Some(ago(5))), "should have gone 5m ago"),
+            (deleted(Some(ago(-1))), "terminating"),
+            (deleted(Some(ago(5))), "deletion overdue by 5m"),
         ] {
-            assert_eq!(pod_word(&pod, ClusterClock::new(now(), 0)).0, word);
+            assert_eq!(pod_state(&pod, ClusterClock::new(now(), 0)).0, word);
         }
     }
 }

@@ -40,7 +40,7 @@ pub struct Grid<'a> {
 #[derive(Debug)]
 enum Row<'a> {
     Drawn(Line<'static>),
-    /// Parts, and what is said at the end of the line if there is room.
+    /// Parts, and a note at the end of the line if there is room.
     Parts(Vec<Part<'a>>, Option<&'static str>),
 }
 
@@ -98,8 +98,8 @@ impl<'a> Grid<'a> {
         self.chosen == Some(node.uid.as_str())
     }
 
-    /// Notes that these nodes are in the next line.
-    fn look_for_chosen(&mut self, nodes: &[NodeRoll]) {
+    /// Puts the cursor on the next line if the chosen node is one of these.
+    fn place_cursor(&mut self, nodes: &[NodeRoll]) {
         if nodes.iter().any(|node| self.is_chosen(node)) {
             self.cursor = self.rows.len();
         }
@@ -123,14 +123,14 @@ pub fn sign(node: &NodeRoll) -> (&'static str, Tone) {
 /// What every sign means, with how many there are of it; those that do not occur are left out.
 pub fn legend(counts: NodeCounts, theme: Theme, columns: usize) -> Vec<Span<'static>> {
     let parts = [
-        ("■", Tone::Good, counts.new, "new"),
-        ("▣", Tone::Busy, counts.joining, "joining"),
-        ("▢", Tone::Busy, counts.draining.saturating_sub(counts.blocked), "draining"),
-        ("✗", Tone::Bad, counts.blocked, "blocked"),
-        ("▥", Tone::Warn, counts.cordoned, "cordoned"),
-        ("□", Tone::Dim, counts.old, "old"),
-        ("▤", Tone::Warn, counts.leaving, "leaving"),
-        ("◆", Tone::Dim, counts.preserved, "preserved"),
+        ("■", Tone::Good, counts.new, text::STAGE_NEW),
+        ("▣", Tone::Busy, counts.joining, text::STAGE_JOINING),
+        ("▢", Tone::Busy, counts.draining.saturating_sub(counts.blocked), text::STAGE_DRAINING),
+        ("✗", Tone::Bad, counts.blocked, text::STAGE_BLOCKED),
+        ("▥", Tone::Warn, counts.cordoned, text::STAGE_CORDONED),
+        ("□", Tone::Dim, counts.old, text::STAGE_OLD),
+        ("▤", Tone::Warn, counts.leaving, text::STAGE_REMOVING),
+        ("◆", Tone::Dim, counts.preserved, text::STAGE_PRESERVED),
     ];
     let gap = if columns >= 60 { "   " } else { "  " };
     let mut spans: Vec<Span<'static>> = Vec::new();
@@ -145,7 +145,7 @@ pub fn legend(counts: NodeCounts, theme: Theme, columns: usize) -> Vec<Span<'sta
         spans.push(Span::raw(format!(" {count} {word}")));
     }
     if spans.is_empty() {
-        spans.push(theme.span("no nodes", Tone::Dim));
+        spans.push(theme.span(text::NO_NODES, Tone::Dim));
     }
     cut_spans(spans, columns)
 }
@@ -153,7 +153,7 @@ pub fn legend(counts: NodeCounts, theme: Theme, columns: usize) -> Vec<Span<'sta
 /// Bar, progress, percent and estimate, as far as they fit.
 pub fn summary(roll: &Roll, now: Timestamp, theme: Theme, columns: usize) -> Vec<Span<'static>> {
     let estimate = text::estimate(roll.estimate, now).map(|text| {
-        let tone = outlook_tone(roll);
+        let tone = estimate_tone(roll);
         vec![Span::raw("   "), theme.span(text, tone)]
     });
     let Some(progress) = roll.progress() else {
@@ -176,7 +176,7 @@ pub fn summary(roll: &Roll, now: Timestamp, theme: Theme, columns: usize) -> Vec
     ];
     parts.extend(estimate);
     if !progress.done {
-        let percent = format!("   {} %", progress.percent());
+        let percent = format!("   {}", text::percent(progress.percent()));
         parts.push(vec![theme.span(percent, Tone::Dim)]);
     }
     as_fits(parts, columns)
@@ -188,7 +188,7 @@ pub fn summary_short(roll: &Roll, theme: Theme) -> Vec<Span<'static>> {
         return vec![Span::raw(text::counts(roll.counts))];
     };
     let tone = if roll.counts.blocked > 0 { Tone::Bad } else { bar_tone(progress.done) };
-    let text = format!(" {} new", text::progress_narrow(progress));
+    let text = format!(" {}", text::new_narrow(text::progress_narrow(progress)));
     vec![theme.span(bar(progress, 8), tone), theme.part(text, Role::Title)]
 }
 
@@ -196,7 +196,7 @@ fn bar_tone(done: bool) -> Tone {
     if done { Tone::Good } else { Tone::Busy }
 }
 
-fn outlook_tone(roll: &Roll) -> Tone {
+fn estimate_tone(roll: &Roll) -> Tone {
     match roll.estimate {
         RollEstimate::Stalled { .. } => Tone::Bad,
         RollEstimate::Remaining { blocked: true, .. } | RollEstimate::Unknown => Tone::Warn,
@@ -223,7 +223,7 @@ pub fn steps(steps: &[StartStep], theme: Theme, columns: usize) -> Vec<Line<'sta
     steps.iter().map(line).collect()
 }
 
-/// The step that is under way, in one line; else the first whose turn has not come.
+/// The step that is under way, in one line; else the first that is not done.
 pub fn step_now(steps: &[StartStep], theme: Theme, columns: usize) -> Vec<Span<'static>> {
     let now = steps.iter().find(|step| step.state == StartStepState::Now);
     let step = now.or_else(|| steps.iter().find(|step| step.state != StartStepState::Done));
@@ -271,7 +271,7 @@ pub fn pools<'a>(
         for zone in &pool.zones {
             let lead = format!("  {}  ", pad_end(&zone_name(zone), zone_columns));
             let note = if zone.is_unfinished() && zone.limits.is_some_and(Limits::drains_first) {
-                "drains before it adds"
+                text::DRAINS_BEFORE_ADDING
             } else {
                 ""
             };
@@ -279,14 +279,14 @@ pub fn pools<'a>(
             let room = (columns.saturating_sub(width(&lead) + 1) / 2).max(1);
             for (row, nodes) in zone.nodes.chunks(room).enumerate() {
                 let lead = if row == 0 { lead.clone() } else { " ".repeat(width(&lead)) };
-                grid.look_for_chosen(nodes);
+                grid.place_cursor(nodes);
                 let parts = vec![Part::Text(theme.span(lead, Tone::Dim)), Part::Nodes(nodes)];
                 grid.rows.push(Row::Parts(parts, Some(if row == 0 { note } else { "" })));
             }
             if zone.nodes.is_empty() {
                 grid.rows.push(Row::Drawn(Line::from(vec![
                     theme.span(lead, Tone::Dim),
-                    theme.span(" no nodes", Tone::Dim),
+                    theme.span(format!(" {}", text::NO_NODES), Tone::Dim),
                 ])));
             }
         }
@@ -312,7 +312,7 @@ pub fn pools_low<'a>(
             Part::Text(Span::raw(pad_end(&pool_name(pool), name))),
             Part::Text(theme.part(progress, Role::Title)),
         ];
-        let left = pool_outlook(pool, now).filter(|_| columns >= 60);
+        let left = pool_estimate(pool, now).filter(|_| columns >= 60);
         if let Some(left) = left.filter(|left| head + width(left) + 30 < columns) {
             parts.push(Part::Text(theme.span(format!("  {left}"), Tone::Dim)));
         }
@@ -327,7 +327,7 @@ pub fn pools_low<'a>(
                 if row > 0 {
                     grid.rows.push(Row::Parts(std::mem::replace(&mut parts, vec![indent()]), None));
                 }
-                grid.look_for_chosen(nodes);
+                grid.place_cursor(nodes);
                 parts.push(Part::Nodes(nodes));
             }
         }
@@ -341,8 +341,8 @@ fn names(roll: &Roll) -> usize {
     roll.pools.iter().map(|pool| width(&pool_name(pool))).max().unwrap_or(0)
 }
 
-/// What is to be expected of a pool: its state where that says all, else how long it takes.
-fn pool_outlook(pool: &PoolRoll, now: Timestamp) -> Option<String> {
+/// The state of a pool where that says all, else how long it still takes.
+fn pool_estimate(pool: &PoolRoll, now: Timestamp) -> Option<String> {
     let settled = matches!(pool.state, PoolState::Settled | PoolState::Empty);
     text::pool_state(pool)
         .map(str::to_owned)
@@ -352,11 +352,11 @@ fn pool_outlook(pool: &PoolRoll, now: Timestamp) -> Option<String> {
 
 /// A pool's name as it is drawn; pool names have at most 15 characters.
 fn pool_name(pool: &PoolRoll) -> String {
-    if pool.name.is_empty() { "no pool".to_owned() } else { cut_middle(&clean(&pool.name), 15) }
+    if pool.name.is_empty() { text::NO_POOL.to_owned() } else { cut_middle(&clean(&pool.name), 15) }
 }
 
 fn zone_name(zone: &ZoneRoll) -> String {
-    if zone.name.is_empty() { "no zone".to_owned() } else { cut_middle(&clean(&zone.name), 12) }
+    if zone.name.is_empty() { text::NO_ZONE.to_owned() } else { cut_middle(&clean(&zone.name), 12) }
 }
 
 fn pool_line(
@@ -382,14 +382,15 @@ fn pool_line(
         parts.push(vec![Span::raw("  "), theme.span(bar(pool.progress, cells), tone)]);
         parts.push(vec![Span::raw(format!("  {}", text::progress_narrow(pool.progress)))]);
     }
-    if let Some(text) = pool_outlook(pool, now) {
+    if let Some(text) = pool_estimate(pool, now) {
         parts.push(vec![theme.span(format!("   {text}"), Tone::Dim)]);
     }
     let left = as_fits(parts, columns);
-    let limits =
-        cluster.pools.iter().find(|known| known.name == pool.name).map(|known| {
-            format!("surge {}, unavailable {}", known.max_surge, known.max_unavailable)
-        });
+    let limits = cluster
+        .pools
+        .iter()
+        .find(|known| known.name == pool.name)
+        .map(|known| text::surge_and_unavailable(known.max_surge, known.max_unavailable));
     let right = limits.map_or_else(Vec::new, |text| vec![theme.span(text, Tone::Dim)]);
     let fits = spans_width(&left) + spans_width(&right) + 3 <= columns;
     spread(left, if fits { right } else { Vec::new() }, columns)

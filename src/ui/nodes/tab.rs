@@ -1,10 +1,10 @@
-//! The nodes tab of a cluster: pools and zones, the node under the cursor, what happened.
+//! The nodes tab of a cluster: pools and zones, the node under the cursor, the timeline.
 //!
 //! ```text
 //! ╭─ nodes ──────────────────────────────────────────────╮╭─ web-z2-aaaaa-77777 ──── ✗ blocked 47m ─╮
-//! │ ▰▰▰▰▰▰▰▰▰▰▱▱▱▱▱▱  9 of 15 nodes new   stalled 47m    ││ held by   PodDisruptionBudget …         │
-//! │                                                      ││ frees     One more ready replica …      │
-//! │ web    ▰▰▰▰▰▰▰▱▱▱▱▱  7/12                            ││ look      kubectl -n payments get pdb … │
+//! │ ▰▰▰▰▰▰▰▰▰▰▱▱▱▱▱▱  9 of 15 nodes new   stalled 47m    ││ blocker   PodDisruptionBudget …         │
+//! │                                                      ││ fix       To unblock: add one ready …   │
+//! │ web    ▰▰▰▰▰▰▰▱▱▱▱▱  7/12                            ││ inspect   kubectl -n payments get pdb … │
 //! │   eu01-1   ■ ■ ■ □                                   ││                                         │
 //! ╰──────────────────────────────────────────────────────╯╰─────────────────────────────────────────╯
 //! ╭─ timeline ─────────────────────────────────────────────────────────────────────────────────────╮
@@ -57,7 +57,7 @@ pub fn draw(
     let observed = state.nodes.observed.get(&entry.cluster.id);
     let seen = observed.and_then(|observed| Some((observed, observed.roll.as_ref()?)));
     let Some((observed, roll)) = seen else {
-        nothing_seen(state, theme, frame, area, entry);
+        draw_without_roll(state, theme, frame, area, entry);
         return;
     };
     let now = observed.as_of(state.shared.now.wall);
@@ -69,9 +69,15 @@ pub fn draw(
     }
 }
 
-/// Why nothing is seen, and what there is to know without.
-fn nothing_seen(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, entry: &Entry) {
-    let inner = pane(theme, frame, area, vec![theme.part(" nodes ", Role::Title)], Vec::new());
+/// Why no nodes are visible, and what SKE reports.
+fn draw_without_roll(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    entry: &Entry,
+) {
+    let inner = pane(theme, frame, area, vec![theme.part(text::TITLE, Role::Title)], Vec::new());
     let columns = usize::from(inner.width);
     let (bad, text) = match state.unseen(&entry.cluster.id) {
         Some(text) => (is_bad(state, entry), text),
@@ -92,24 +98,26 @@ fn nothing_seen(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, 
         .iter()
         .map(|pool| {
             let zones = pool.zones.join(" ");
-            format!("{}  {}–{} nodes  {zones}", pool.name, pool.minimum, pool.maximum)
+            text::pool_bounds(&pool.name, pool.minimum, pool.maximum, zones)
         })
         .collect();
     lines.push(Line::default());
-    let known = format!("What SKE tells: {min}–{max} nodes may be there.");
-    lines.push(Line::from(theme.span(known, Tone::Dim)));
+    lines.push(Line::from(theme.span(text::reported_bounds(min, max), Tone::Dim)));
     lines.extend(
         pools.into_iter().map(|text| Line::from(theme.span(format!("  {text}"), Tone::Dim))),
     );
     if entry.cluster.rotation.phase == Phase::Preparing {
         lines.push(Line::default());
-        let text = "A node usually takes 7–10m, several at once where surge allows it.";
-        lines.extend(wrap(text, columns).into_iter().map(|t| Line::from(theme.span(t, Tone::Dim))));
+        lines.extend(
+            wrap(text::USUAL_NODE_TIME, columns)
+                .into_iter()
+                .map(|t| Line::from(theme.span(t, Tone::Dim))),
+        );
     }
     frame.render_widget(Text::from(lines), inner);
 }
 
-/// Whether a person has to know why nothing is seen; looking and sleeping are no trouble.
+/// Whether no nodes are visible because of an error; connecting and hibernation are none.
 fn is_bad(state: &State, entry: &Entry) -> bool {
     let trouble =
         state.nodes.observed.get(&entry.cluster.id).and_then(|seen| seen.trouble.as_ref());
@@ -150,7 +158,7 @@ struct Tab<'a> {
     entry: &'a Entry,
     observed: &'a ObservedCluster,
     roll: &'a Roll,
-    /// The moment of which the snapshot is.
+    /// The time of the snapshot.
     now: Timestamp,
 }
 
@@ -166,7 +174,7 @@ impl Tab<'_> {
         self.pools(frame, inner);
         self.node(frame, right, metrics);
         if below > 0 {
-            let title = vec![self.theme.part(" timeline ", Role::Title)];
+            let title = vec![self.theme.part(text::TIMELINE_TITLE, Role::Title)];
             let inner = pane(self.theme, frame, timeline_area, title, Vec::new());
             let (columns, rows) = (usize::from(inner.width), usize::from(inner.height));
             let tracker = &self.observed.tracker;
@@ -217,17 +225,17 @@ impl Tab<'_> {
     }
 
     fn title(&self) -> Vec<Span<'static>> {
-        vec![self.theme.part(" nodes ", Role::Title)]
+        vec![self.theme.part(text::TITLE, Role::Title)]
     }
 
-    /// Whether what is shown is the present, at the right of the border.
+    /// Live, or the age of the snapshot, at the right of the border.
     fn freshness(&self) -> Vec<Span<'static>> {
         let now = self.state.shared.now.wall;
         let age = self.observed.seen.map(|seen| long(since(seen.wall, now)));
         match (self.state.unseen(&self.entry.cluster.id), age) {
-            (Some(_), Some(age)) => vec![self.theme.span(format!(" as of {age} ago "), Tone::Warn)],
+            (Some(_), Some(age)) => vec![self.theme.span(text::title_as_of(age), Tone::Warn)],
             (Some(_), None) => Vec::new(),
-            (None, _) => vec![self.theme.span(" live ", Tone::Good)],
+            (None, _) => vec![self.theme.span(text::LIVE, Tone::Good)],
         }
     }
 
@@ -239,7 +247,7 @@ impl Tab<'_> {
             })
     }
 
-    /// What is wrong with the snapshot; the bar; the legend or, before the nodes begin, the steps.
+    /// Why the snapshot is stale; the bar; the legend or, before nodes are replaced, the steps.
     fn head(&self, columns: usize, rows: usize) -> Vec<Line<'static>> {
         let (theme, now) = (self.theme, self.now);
         let mut lines = Vec::new();
@@ -264,7 +272,7 @@ impl Tab<'_> {
         lines
     }
 
-    /// Head, pools, what holds the roll up, and notes.
+    /// Head, pools, blockers and notes.
     fn pools(&self, frame: &mut Frame<'_>, area: Rect) {
         let (columns, rows) = (usize::from(area.width), usize::from(area.height));
         let mut head = vec![Line::default()];
@@ -302,7 +310,7 @@ impl Tab<'_> {
         scrollbar::draw(self.theme, frame, bar, first, all);
     }
 
-    /// What holds the roll up, one line each; what to know of the progress.
+    /// Blockers, one line each; notes; how the estimate was made.
     fn foot(&self, columns: usize, rows: usize) -> Vec<Line<'static>> {
         let (theme, now) = (self.theme, self.now);
         let mut lines = Vec::new();
@@ -329,12 +337,7 @@ impl Tab<'_> {
         let mut facts = Vec::new();
         let times = &self.observed.tracker.history().times;
         if times.joins.len() >= 3 {
-            let text = format!(
-                "a node takes {} here ({} measured)",
-                long(times.median()),
-                times.joins.len()
-            );
-            facts.push(text);
+            facts.push(text::measured_node(long(times.median()), times.joins.len()));
         }
         facts.extend(text::worst_case(self.roll.estimate));
         facts.push(text::basis(&self.roll.estimate_reasons));
@@ -342,7 +345,7 @@ impl Tab<'_> {
         if lines.len() > room {
             let more = lines.len() - (room - 1);
             lines.truncate(room - 1);
-            lines.push(Line::from(theme.span(format!("  and {more} more"), Tone::Dim)));
+            lines.push(Line::from(theme.span(text::and_more_lines(more), Tone::Dim)));
         }
         for text in facts {
             for line in wrap_to(&text, columns, 2) {
@@ -417,10 +420,10 @@ impl Tab<'_> {
             return (lines.into_iter().skip(first).take(rows).collect(), first);
         }
         if lines.len() > rows && rows > 1 {
-            let more = plural(lines.len() - rows + 1, "more line", "more lines");
+            let more = plural(lines.len() - rows + 1, text::LINE, text::LINES);
             let key = footer::key_of(self.state, self.theme, Command::Events);
             lines.truncate(rows - 1);
-            lines.push(Line::from(self.theme.span(format!("… {more}: {key}"), Tone::Dim)));
+            lines.push(Line::from(self.theme.span(text::lines_hidden(more, key), Tone::Dim)));
         }
         lines.truncate(rows);
         (lines, 0)

@@ -1,4 +1,4 @@
-//! What happened in a roll, newest first: time, sign, words.
+//! The timeline of a roll, newest first: time, sign, text.
 
 use jiff::Timestamp;
 use ratatui::text::{Line, Span};
@@ -32,7 +32,7 @@ fn line(entry: &TimelineEntry, state: &State, theme: Theme, columns: usize) -> L
         theme.span(pad_end(&time, if columns >= 60 { 13 } else { 9 }), Tone::Dim),
         theme.span(sign, tone),
         Span::raw(" "),
-        Span::styled(text::timeline_event(&entry.what), theme.soft(words_tone(&entry.what))),
+        Span::styled(text::timeline_event(&entry.what), theme.soft(text_tone(&entry.what))),
     ];
     Line::from(cut_spans(spans, columns))
 }
@@ -54,17 +54,17 @@ fn sign(what: &TimelineEvent) -> (String, Tone) {
         TimelineEvent::Unblocked { .. } => ("✓", Tone::Good),
         TimelineEvent::NotReady { .. }
         | TimelineEvent::AnotherRoll { .. }
-        | TimelineEvent::ProgressFell { .. } => ("!", Tone::Warn),
+        | TimelineEvent::ProgressRegressed { .. } => ("!", Tone::Warn),
     };
     (sign.to_owned(), tone)
 }
 
-fn words_tone(what: &TimelineEvent) -> Tone {
+fn text_tone(what: &TimelineEvent) -> Tone {
     match what {
         TimelineEvent::Blocked { .. } => Tone::Bad,
         TimelineEvent::NotReady { .. }
         | TimelineEvent::AnotherRoll { .. }
-        | TimelineEvent::ProgressFell { .. } => Tone::Warn,
+        | TimelineEvent::ProgressRegressed { .. } => Tone::Warn,
         TimelineEvent::Gone { .. } => Tone::Dim,
         TimelineEvent::Phase(_)
         | TimelineEvent::NodesBegan { .. }

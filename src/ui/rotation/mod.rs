@@ -1,4 +1,4 @@
-//! Where a rotation stands, and the dialog of its steps.
+//! The rotation tab, and the dialog of its steps.
 
 pub mod dialog;
 pub mod sentences;

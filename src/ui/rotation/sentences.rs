@@ -39,9 +39,9 @@ impl Next {
         Self { lead, text: text.into(), tone }
     }
 
-    /// Word and sentence together, where the sentence does not speak for itself.
-    pub fn said(&self) -> String {
-        if matches!(self.lead, "next" | "held up") {
+    /// The sentence, with its lead unless that is clear from the sentence.
+    pub fn with_lead(&self) -> String {
+        if matches!(self.lead, "next" | "blocked") {
             self.text.clone()
         } else {
             format!("{}: {}", self.lead, self.text)
@@ -60,8 +60,8 @@ pub fn next(entry: &Entry, state: &State) -> Next {
     if let Some(pending) = state.rotation.pending.get(&cluster.id) {
         return Next::new("sent", pending_sentence(state, pending), Tone::Busy);
     }
-    if let Some(held) = state.nodes.held_up(&cluster.id, now) {
-        return Next::new("held up", held, Tone::Bad);
+    if let Some(held) = state.nodes.blocked_text(&cluster.id, now) {
+        return Next::new("blocked", held, Tone::Bad);
     }
     if let Some(reason) = stuck(cluster, now) {
         return Next::new("stuck", step_text::stuck(reason), Tone::Bad);
@@ -97,13 +97,13 @@ pub fn next(entry: &Entry, state: &State) -> Next {
     }
 }
 
-/// How long the nodes still take, where that can be told.
+/// How long the nodes still take, if known.
 fn estimate(entry: &Entry, state: &State) -> Option<String> {
     let observed = state.nodes.observed.get(&entry.cluster.id)?;
     nodes_text::estimate(observed.roll.as_ref()?.estimate, state.shared.now.wall)
 }
 
-/// How a sent step stands, in the words of the whole product.
+/// The status of a sent step.
 pub fn pending_sentence(state: &State, pending: &Pending) -> String {
     let done = match pending.step {
         Step::Start => text::ROTATION_STARTED,
@@ -215,7 +215,7 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
     if let Some(worst) = roll.worst() {
         facts.blank();
         if state.nodes.is_held(&entry.cluster.id) {
-            // What holds it is said above.
+            // The blocker is shown above.
             node::remedy(worst, now, theme, facts);
         } else {
             node::held_by(worst, now, theme, facts);
@@ -230,7 +230,7 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
     true
 }
 
-/// What SKE tells of the nodes, and why nothing else is known.
+/// What SKE reports about nodes, and why nothing else is known.
 fn nodes_unseen(entry: &Entry, state: &State, facts: &mut Facts) {
     let phase = &entry.cluster.rotation.phase;
     facts.fact("nodes", vec![Span::raw(nodes(entry))]);
@@ -250,8 +250,8 @@ pub fn nodes(entry: &Entry) -> String {
     if min == max { text::nodes_fixed(max, &pools) } else { text::nodes_range(min, max, &pools) }
 }
 
-/// Errors that SKE reports and that neither `next` nor what holds the roll up tells already.
-pub fn untold<'a>(entry: &'a Entry, state: &State, next: &Next) -> Vec<&'a ReportedError> {
+/// Reported errors that neither `next` nor a blocker shows.
+pub fn other_problems<'a>(entry: &'a Entry, state: &State, next: &Next) -> Vec<&'a ReportedError> {
     let observed = state.nodes.observed.get(&entry.cluster.id);
     let worst = observed.and_then(|observed| observed.roll.as_ref()?.worst());
     let beside = worst.map_or(&[][..], |worst| &worst.reported);

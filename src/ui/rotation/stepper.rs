@@ -1,4 +1,4 @@
-//! The four steps of a rotation and where a cluster stands among them.
+//! The four steps of a rotation, and the current one.
 //!
 //! ```text
 //!  ✓ 1 get access ━━━━━━━ ✓ 2 start ━━━━━━━━━━━━ ● 3 update clients ┄┄┄┄ ○ 4 complete
@@ -18,7 +18,7 @@ use crate::domain::text::{plural, width};
 use crate::ui::text::{blanks, cut_spans, pad_end, wrap_to};
 use crate::ui::theme::{Role, Theme};
 
-/// How one step stands.
+/// The status of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepMark {
     Done,
@@ -72,13 +72,13 @@ pub fn own_access<'a>(entry: &Entry, state: &'a State) -> Option<(&'a Access, Ve
     state.credentials.best(&entry.cluster, state.server_now())
 }
 
-/// Whether nothing tells if the kubeconfigs that skeys issued work.
+/// Whether it is unknown if issued kubeconfigs work.
 pub fn is_unclear(entry: &Entry, state: &State) -> bool {
     has(entry, state, Verdict::CannotTell)
 }
 
 fn has(entry: &Entry, state: &State, wanted: Verdict) -> bool {
-    let judged = state.credentials.judged(&entry.cluster, state.server_now());
+    let judged = state.credentials.verdicts(&entry.cluster, state.server_now());
     judged.iter().any(|(_, verdict)| *verdict == wanted)
 }
 
@@ -148,7 +148,7 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
 }
 
 fn clients_words(entry: &Entry, state: &State) -> String {
-    let judged = state.credentials.judged(&entry.cluster, state.server_now());
+    let judged = state.credentials.verdicts(&entry.cluster, state.server_now());
     let breaking =
         judged.iter().filter(|(_, verdict)| *verdict == Verdict::BreaksOnComplete).count();
     match breaking {

@@ -1,6 +1,6 @@
 //! Drawings of every screen at three sizes, and what must hold at every size and in every theme.
 
-mod used;
+mod interaction;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
@@ -166,7 +166,7 @@ fn fleet_in_trouble() {
 }
 
 #[test]
-fn auth_01_signed_out_is_told_and_rows_stay() {
+fn auth_01_signed_out_is_shown_and_rows_stay() {
     let mut state = fleet();
     let failure = Failure::new(FailureKind::SignedOut, "expired")
         .hint("Run `stackit auth login`, then press r");
@@ -198,7 +198,7 @@ fn nodes_tab() {
 }
 
 #[test]
-fn the_roll_is_seen_in_fleet_and_rotation() {
+fn the_roll_is_shown_in_fleet_and_rotation() {
     let mut state = rolls::stalled();
     let pay = id(&state, "pay-prod");
     state.nodes.watched.insert(pay.clone());
@@ -242,12 +242,12 @@ fn cluster_tabs() {
 }
 
 #[test]
-fn a_sent_step_is_told_in_every_stage() {
+fn a_sent_step_is_shown_in_every_stage() {
     let mut state = opened("web-stage", Tab::Rotation);
     let cluster_id = id(&state, "web-stage");
     let stages = [
         (PendingStage::Sending, "Sending"),
-        (PendingStage::Accepted { at: ago(1), told: false }, "Accepted at 14:01:11"),
+        (PendingStage::Accepted { at: ago(1), reported: false }, "Accepted at 14:01:11"),
         (
             PendingStage::ReadingBack { until: std::time::Duration::ZERO, seen: None },
             "Checking whether the rotation started",
@@ -320,7 +320,7 @@ fn complete_dialog() {
 }
 
 #[test]
-fn the_warning_the_name_and_the_buttons_are_seen_at_every_size() {
+fn warning_name_and_buttons_are_visible_at_every_size() {
     for (columns, rows) in SIZES {
         let complete = text(
             &rotating("shop-prod", Step::Complete, RotationDialogStage::Asking),
@@ -359,13 +359,13 @@ fn kubeconfig_form() {
         mode: Some(0o644),
         others: 11,
         taken: names.clone(),
-        whose: EntryOwner::Another("shop-prod in eu02".into()),
+        owner: EntryOwner::Another("shop-prod in eu02".into()),
         notes: vec!["mode 0644 is tightened to 0600".into()],
         ..Plan::default()
     }));
-    let (whose, other) =
+    let (owner, other) =
         (EntryOwner::Another("shop-prod in eu02".into()), Some("shop-prod-eu01".into()));
-    let question = FormQuestion::NameConflict(NameConflict { names, whose, other });
+    let question = FormQuestion::NameConflict(NameConflict { names, owner, other });
     taken.stage = KubeconfigFormStage::Asking { question, answer: 0 };
     let taken = issuing(taken);
     snapshot_at("form_taken", &taken, 80, 24);
@@ -398,7 +398,7 @@ fn kubeconfig_form() {
 }
 
 #[test]
-fn moments_of_the_form_carry_zone_and_utc() {
+fn times_in_the_form_have_zone_and_utc() {
     let mut state = issuing(form("shop-prod"));
     let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(1));
     state.shared.settings.local_zone = DisplayZone::new(zone);
@@ -488,7 +488,7 @@ fn the_log_follows_its_end_until_it_is_scrolled() {
 }
 
 #[test]
-fn moments_in_the_activity_are_shown_in_the_zone_of_whoever_reads() {
+fn times_in_the_activity_are_local() {
     let mut state = fleet();
     state.screen = Screen::Activity(Box::new(Screen::Fleet));
     if let Some(record) = state.activity.records.back_mut() {
@@ -528,7 +528,7 @@ fn activity_newest_first() {
 }
 
 #[test]
-fn messages_stand_above_the_keys() {
+fn messages_are_above_the_keys() {
     let mut state = fleet();
     state.notices.toast = Some(Toast {
         text: "Copied. Cleared in 45s.".into(),
@@ -551,7 +551,7 @@ fn messages_stand_above_the_keys() {
 }
 
 #[test]
-fn tty_05_too_small_says_counts_and_the_worst_cluster() {
+fn tty_05_a_tiny_terminal_shows_counts_and_the_worst_cluster() {
     snapshot_at("too_small", &fleet(), 29, 7);
     snapshot_at("too_small", &fleet(), 60, 3);
     assert!(text(&fleet(), 29, 7).contains("pay-prod"));
@@ -575,7 +575,7 @@ fn only_visible_rows_are_drawn() {
 }
 
 #[test]
-fn a_click_means_the_row_of_the_whole_list() {
+fn a_click_selects_the_row_of_the_scrolled_list() {
     let mut state = many(500);
     state.view.offset = 100;
     state.view.cursor = Some(state.view.shown[105].clone());
@@ -596,7 +596,7 @@ fn a_long_overview_can_be_scrolled() {
 }
 
 #[test]
-fn the_cursor_is_on_the_screen_wherever_the_offset_is() {
+fn the_cursor_is_visible_at_every_offset() {
     let mut state = many(500);
     for (offset, cursor) in [(0, 499), (499, 0), (9_999, 250), (100, 101), (490, 499)] {
         state.view.offset = offset;
@@ -686,7 +686,7 @@ fn tty_09_ascii_mode_draws_nothing_else() {
 }
 
 #[test]
-fn the_header_says_what_may_be_done_and_where() {
+fn the_header_shows_mode_and_endpoint() {
     let mut state = fleet();
     let head = |state: &State| text(state, 100, 30).lines().next().unwrap().to_owned();
     assert!(head(&state).contains("WRITE") && !head(&state).contains("DEMO"));
@@ -698,7 +698,7 @@ fn the_header_says_what_may_be_done_and_where() {
 }
 
 #[test]
-fn after_a_sleep_nothing_is_called_live_and_its_age_is_not_that_of_the_waking_hours() {
+fn after_a_suspend_nothing_is_live_and_ages_include_it() {
     let mut state = fleet();
     let woken = Now {
         wall: state.shared.now.wall.checked_add(jiff::SignedDuration::from_hours(8)).unwrap(),
@@ -717,7 +717,7 @@ fn after_a_sleep_nothing_is_called_live_and_its_age_is_not_that_of_the_waking_ho
 }
 
 #[test]
-fn every_finding_can_be_scrolled_to_where_the_name_is_to_be_typed() {
+fn every_finding_can_be_scrolled_to_in_the_complete_dialog() {
     let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Asking);
     let mut seen = String::new();
     for _ in 0..20 {
@@ -739,7 +739,7 @@ fn every_finding_can_be_scrolled_to_where_the_name_is_to_be_typed() {
 }
 
 #[test]
-fn prepared_is_not_said_to_last_longer_than_was_seen() {
+fn prepared_lasts_only_since_it_was_first_read() {
     let mut state = fleet();
     state.view.cursor = Some(id(&state, "shop-prod"));
     assert!(!text(&state, 140, 40).contains("PREPARED  for"));
@@ -749,7 +749,7 @@ fn prepared_is_not_said_to_last_longer_than_was_seen() {
 }
 
 #[test]
-fn what_lies_under_a_dialog_cannot_be_clicked() {
+fn a_dialog_blocks_clicks_behind_it() {
     let (_, metrics) =
         drawn(&rotating("shop-prod", Step::Complete, RotationDialogStage::Asking), 80, 24);
     let what: Vec<_> = metrics.targets.iter().map(|target| target.what).collect();
@@ -757,7 +757,7 @@ fn what_lies_under_a_dialog_cannot_be_clicked() {
 }
 
 #[test]
-fn the_footer_shows_what_is_forbidden_now_where_it_always_stands_and_dimmed() {
+fn unavailable_keys_are_dimmed_in_place() {
     let mut state = fleet();
     state.shared.theme = ThemeChoice::Dark;
     // The style of a key, if it is offered.

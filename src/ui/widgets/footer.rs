@@ -1,4 +1,4 @@
-//! The last lines of every screen: what was said last, and the keys that do something now.
+//! The last lines of every screen: the latest message, and the available keys.
 //!
 //! ```text
 //!  ! SKE refused the start: another operation is running          esc dismiss · y copy
@@ -34,7 +34,7 @@ pub struct BottomLine {
 /// Hints that are shown at most.
 const HINTS: usize = 7;
 
-/// Lines of what goes away by itself at most.
+/// Most lines of a toast.
 const TOAST_LINES: usize = 3;
 
 /// The first key of a command as it is drawn.

@@ -1,4 +1,4 @@
-//! What is wrong with the reading itself: signed out, failing places, waits; and what is merely worth a word.
+//! Notices about reading SKE: signed out, failing scopes, rate limits, and remarks.
 
 use jiff::SignedDuration;
 use ratatui::text::{Line, Span};
@@ -168,7 +168,7 @@ fn marked(theme: Theme, text: &str, columns: usize, rows: usize) -> Vec<Line<'st
     behind(theme.span(" ✗ ", Tone::Bad), text, columns.saturating_sub(4), rows)
 }
 
-/// What is no trouble and still worth a word: regions that are not offered, items that could not be read.
+/// Remarks: regions without SKE, items that could not be read.
 pub fn asides(state: &State) -> Vec<String> {
     let mut regions: Vec<&str> = state
         .fleet

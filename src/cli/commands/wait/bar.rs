@@ -1,14 +1,13 @@
-//! One line that is drawn again and again, for people at a terminal: name, phase, bar, progress, what holds it up, and
-//! how long it has been waited. Pure; it takes at most the columns that it is given.
+//! One line that is redrawn at a terminal: name, phase, bar, progress, blocker, waiting time. Pure.
 
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::app::cell::Tone;
 use crate::app::fleet::columns::bar;
 use crate::app::now::Now;
-use crate::cli::commands::wait::lines::trouble;
-use crate::cli::commands::wait::outage_text::brief;
+use crate::cli::commands::wait::lines::unavailable;
 use crate::cli::commands::wait::status::WaitStatus;
+use crate::cli::commands::wait::text;
 use crate::domain::roll::Roll;
 use crate::domain::rotation::Phase;
 use crate::domain::text::{clean, cut_end, width};
@@ -17,18 +16,17 @@ use crate::ui::theme::{Theme, plain};
 /// Cells of the bar.
 const CELLS: usize = 10;
 
-/// A piece of text and what it means.
 type Part = (String, Tone);
 
-/// The line for so many columns, with its colours.
-pub fn draw(standing: &WaitStatus<'_>, began: Now, theme: Theme, columns: usize) -> String {
+/// The line in at most so many columns, with colours.
+pub fn draw(status: &WaitStatus<'_>, began: Now, theme: Theme, columns: usize) -> String {
     let shown = |parts: Vec<Part>| -> Vec<Part> {
         let as_drawn = |text: String| if theme.ascii { plain(&clean(&text)) } else { clean(&text) };
         parts.into_iter().map(|(text, tone)| (as_drawn(text), tone)).collect()
     };
-    let mut forms = forms(standing, began).into_iter().map(shown);
+    let mut variants = variants(status, began).into_iter().map(shown);
     let mut last = Vec::new();
-    let fitting = forms.by_ref().find(|parts| {
+    let fitting = variants.by_ref().find(|parts| {
         let fits = columns_of(parts) <= columns;
         if !fits {
             last.clone_from(parts);
@@ -39,45 +37,45 @@ pub fn draw(standing: &WaitStatus<'_>, began: Now, theme: Theme, columns: usize)
     parts.into_iter().map(|(text, tone)| painted(&text, theme.tone(tone))).collect()
 }
 
-/// The line in its forms, the widest first: waiting time goes before the bar, the bar before what holds the roll up.
-fn forms(standing: &WaitStatus<'_>, began: Now) -> Vec<Vec<Part>> {
-    let phase = match standing.phase() {
-        Some(phase) => (standing.phase_word(), tone_of(phase)),
-        None => ("looking for it".to_owned(), Tone::Dim),
+/// Variants of the line, the widest first: waiting time is dropped before the bar, the bar before the blocker.
+fn variants(status: &WaitStatus<'_>, began: Now) -> Vec<Vec<Part>> {
+    let phase = match status.phase() {
+        Some(phase) => (status.phase_word(), tone_of(phase)),
+        None => (text::SEARCHING.to_owned(), Tone::Dim),
     };
-    let head = vec![(format!("{} ", standing.name), Tone::Plain), phase];
-    let said = said(standing);
-    let tone = if standing.is_held() { Tone::Bad } else { Tone::Busy };
-    let cells = standing.rolling().and_then(Roll::progress).map(|progress| bar(progress, CELLS));
+    let head = vec![(format!("{} ", status.name), Tone::Plain), phase];
+    let details = details(status);
+    let tone = if status.is_held() { Tone::Bad } else { Tone::Busy };
+    let cells = status.rolling().and_then(Roll::progress).map(|progress| bar(progress, CELLS));
     let cells = cells.map(|cells| vec![blank(), (cells, tone)]).unwrap_or_default();
-    let waited = vec![(format!("  waited {}", standing.waited(began)), Tone::Dim)];
-    let least = [head.clone(), said.clone()].concat();
-    let with_bar = [head, cells, said].concat();
+    let waited = vec![(text::waited_column(status.waited(began)), Tone::Dim)];
+    let least = [head.clone(), details.clone()].concat();
+    let with_bar = [head, cells, details].concat();
     let full = [with_bar.clone(), waited].concat();
     vec![full, with_bar, least]
 }
 
-/// Progress, and the most urgent of what holds it up, what keeps from seeing more, and what is special about the phase.
-fn said(standing: &WaitStatus<'_>) -> Vec<Part> {
-    let now = standing.now;
-    let summary = standing.summary();
-    if let Some(outage) = standing.outage.filter(|outage| outage.is_told(now)) {
+/// Progress, and the most urgent of blocker, outage, unavailable nodes and remark about the phase.
+fn details(status: &WaitStatus<'_>) -> Vec<Part> {
+    let now = status.now;
+    let summary = status.summary();
+    if let Some(outage) = status.outage.filter(|outage| outage.is_reported(now)) {
         let summary = summary.map(|summary| (summary, Tone::Dim));
-        return joined([Some((brief(outage, now), Tone::Warn)), summary]);
+        return joined([Some((text::lasting(outage, now), Tone::Warn)), summary]);
     }
-    // A minute of trouble is normal while the API server renews itself.
-    let lasts = trouble(standing).is_some();
-    let of_trouble = |wanted: bool| standing.trouble_remark().filter(|_| lasts == wanted);
-    let urgent = standing.headline().map(|headline| (headline, Tone::Bad)).or_else(|| {
-        let remark = of_trouble(true).or_else(|| standing.state_remark());
+    // A minute without nodes is normal while the API server is renewed.
+    let lasts = unavailable(status).is_some();
+    let of_nodes = |lasting: bool| status.unavailable_remark().filter(|_| lasts == lasting);
+    let urgent = status.headline().map(|headline| (headline, Tone::Bad)).or_else(|| {
+        let remark = of_nodes(true).or_else(|| status.state_remark());
         remark
-            .or_else(|| standing.problem_remarks().into_iter().next())
+            .or_else(|| status.problem_remarks().into_iter().next())
             .map(|remark| (remark, Tone::Warn))
     });
     let quiet = || {
-        let phase = standing.phase_remark().or_else(|| of_trouble(false));
-        let looks = standing.is_rolling() && standing.roll().is_none();
-        phase.or_else(|| looks.then(|| "looking at the nodes".to_owned()))
+        let phase = status.phase_remark().or_else(|| of_nodes(false));
+        let is_reading = status.is_rolling() && status.roll().is_none();
+        phase.or_else(|| is_reading.then(|| text::READING_NODES.to_owned()))
     };
     let remark = urgent.or_else(|| quiet().map(|remark| (remark, Tone::Dim)));
     joined([summary.map(|summary| (summary, Tone::Plain)), remark])
@@ -127,7 +125,7 @@ fn cut(parts: Vec<Part>, columns: usize, ascii: bool) -> Vec<Part> {
     out
 }
 
-/// A text in a style, for a terminal that is not drawn cell by cell.
+/// A text with the escape sequences of a style.
 fn painted(text: &str, style: Style) -> String {
     let mut codes: Vec<String> = Vec::new();
     for (modifier, code) in [

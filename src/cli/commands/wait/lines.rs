@@ -1,14 +1,14 @@
-//! One line for each change, for logs and pipes: nothing is printed that was printed before, and nothing while only
-//! time passes. Pure.
+//! One line for each change, for logs and pipes. Time alone prints nothing, and nothing is printed twice. Pure.
 
+use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
 
 use crate::app::nodes::blocker_text;
-use crate::app::nodes::text;
+use crate::app::nodes::text::progress;
 use crate::app::now::Now;
 use crate::app::outage::Outage;
-use crate::cli::commands::wait::outage_text::{begun, over};
-use crate::cli::commands::wait::status::{WaitStatus, halting, problems};
+use crate::cli::commands::wait::status::{WaitStatus, problems, stopping_state};
+use crate::cli::commands::wait::text;
 use crate::domain::age::since;
 use crate::domain::attention::{Stuck, stuck};
 use crate::domain::cluster::{ClusterState, ReportedError};
@@ -17,151 +17,144 @@ use crate::domain::roll::durations::RollEstimate;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::Unavailable;
 
-/// An API server that renews itself is away for a moment now and then; that its nodes cannot be seen is told after
-/// this.
-pub const TROUBLE_PATIENCE: Duration = Duration::from_mins(1);
+/// An API server is briefly unreachable while it is renewed; unavailable nodes are printed after this.
+const UNAVAILABLE_DELAY: Duration = Duration::from_mins(1);
 
-/// What concerns nodes comes in pieces at first and in bursts later; it is told together, no sooner than this after the
-/// last line.
-pub const TOGETHER: Duration = Duration::from_secs(3);
+/// Nodes change in bursts; such changes are printed together, at the earliest this long after the last line.
+const NODE_CHANGE_INTERVAL: Duration = Duration::from_secs(3);
 
-/// What makes a new line when it changes. How long something lasts is not in it.
+/// What prints a new line when it changes. Durations are not part of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Sign {
+struct LineState {
     phase: Option<Phase>,
-    at_rest: bool,
-    /// As it is read: what it does not show is no change.
+    is_idle: bool,
+    /// As printed: what it does not show is no change.
     progress: Option<String>,
     blocked: usize,
     blocker: Option<(String, String)>,
     stalled: bool,
-    state: Option<ClusterState>,
+    stopped: Option<ClusterState>,
     problems: Vec<String>,
     gave_up: bool,
-    trouble: Option<&'static str>,
+    unavailable: Option<Discriminant<Unavailable>>,
     outage: bool,
 }
 
-impl Sign {
-    fn of(standing: &WaitStatus<'_>) -> Self {
-        let roll = standing.rolling();
+impl LineState {
+    fn of(status: &WaitStatus<'_>) -> Self {
+        let roll = status.rolling();
         let worst = roll.and_then(Roll::worst);
-        let cluster = standing.cluster;
+        let cluster = status.cluster;
         Self {
-            phase: standing.phase().cloned(),
-            at_rest: standing.at_rest,
-            progress: roll.and_then(Roll::progress).map(text::progress),
+            phase: status.phase().cloned(),
+            is_idle: status.is_idle,
+            progress: roll.and_then(Roll::progress).map(progress),
             blocked: roll.map_or(0, |roll| roll.counts.blocked),
             blocker: worst.map(|worst| {
                 let node = worst.node.as_ref().map(|node| node.full.clone());
                 (node.unwrap_or_default(), blocker_text::brief(worst))
             }),
             stalled: roll.is_some_and(|roll| matches!(roll.estimate, RollEstimate::Stalled { .. })),
-            state: cluster.and_then(|cluster| halting(&cluster.state)).cloned(),
+            stopped: cluster.and_then(|cluster| stopping_state(&cluster.state)).cloned(),
             problems: cluster
-                .map(|cluster| problems(cluster).map(timeless).collect())
+                .map(|cluster| problems(cluster).map(without_digits).collect())
                 .unwrap_or_default(),
             gave_up: cluster.is_some_and(|cluster| {
-                matches!(stuck(cluster, standing.now.wall), Some(Stuck::GaveUp(_)))
+                matches!(stuck(cluster, status.now.wall), Some(Stuck::GaveUp(_)))
             }),
-            trouble: trouble(standing),
-            outage: standing.outage.is_some_and(|outage| outage.is_told(standing.now)),
+            unavailable: unavailable(status),
+            outage: status.outage.is_some_and(|outage| outage.is_reported(status.now)),
         }
     }
 
-    /// Whether it differs in nothing but what nodes do.
+    /// Whether only nodes differ.
     fn differs_by_nodes(&self, other: &Self) -> bool {
         let Self { progress, blocked, blocker, stalled, .. } = other.clone();
         Self { progress, blocked, blocker, stalled, ..self.clone() } == *other
     }
 }
 
-/// What SKE reports without numbers, which may count something that goes on.
-fn timeless(problem: &ReportedError) -> String {
+/// A reported error without its digits, which may count a duration.
+fn without_digits(problem: &ReportedError) -> String {
     let message: String = problem.message.chars().filter(|c| !c.is_ascii_digit()).collect();
     format!("{} {message}", problem.code)
 }
 
-/// The kind of trouble that keeps its nodes from being seen, once it has lasted.
-pub fn trouble(standing: &WaitStatus<'_>) -> Option<&'static str> {
-    let (trouble, began) = standing.observed.trouble.as_ref().filter(|_| standing.is_rolling())?;
-    let lasted = Duration::try_from(since(*began, standing.now.wall)).unwrap_or_default();
-    if lasted < TROUBLE_PATIENCE {
-        return None;
-    }
-    match trouble {
-        Unavailable::Connecting => None,
-        Unavailable::NotAcceptedYet { .. } => Some("not yet"),
-        Unavailable::CredentialsRefused(_) => Some("refused"),
-        Unavailable::NoAccess(_) => Some("no access"),
-        Unavailable::KubeconfigRefused(_) => Some("strange"),
-        Unavailable::Unreachable(_) => Some("unreachable"),
-        Unavailable::Hibernated => Some("asleep"),
-        Unavailable::OneWay => Some("one way"),
-    }
+/// Why nodes cannot be read, once it has lasted.
+pub fn unavailable(status: &WaitStatus<'_>) -> Option<Discriminant<Unavailable>> {
+    let (why, began) = status.observed.trouble.as_ref().filter(|_| status.is_rolling())?;
+    let lasted = Duration::try_from(since(*began, status.now.wall)).unwrap_or_default();
+    let is_shown = lasted >= UNAVAILABLE_DELAY && *why != Unavailable::Connecting;
+    is_shown.then(|| discriminant(why))
 }
 
 /// What was printed last.
 #[derive(Debug, Default)]
 pub struct Lines {
-    last: Option<Sign>,
-    told: Duration,
-    /// What there will be to say once the outage is over.
+    last: Option<LineState>,
+    printed_at: Duration,
+    /// The printed outage whose end is not printed yet.
     outage: Option<Outage>,
 }
 
 impl Lines {
-    /// The line that is due, if something changed.
-    pub fn tell(&mut self, standing: &WaitStatus<'_>) -> Option<String> {
-        let mut sign = Sign::of(standing);
+    /// The line to print, if something changed.
+    pub fn next_line(&mut self, status: &WaitStatus<'_>) -> Option<String> {
+        let mut state = LineState::of(status);
         let before = self.last.clone().unwrap_or_default();
-        if sign.outage {
-            // That nodes cannot be seen either may be the same outage.
-            sign.trouble = before.trouble;
+        if state.outage {
+            // Unavailable nodes may be the same outage.
+            state.unavailable = before.unavailable;
         }
-        // In a long roll the state flickers, and with it whether SKE goes on trying.
-        sign.gave_up |= before.gave_up && sign.phase == before.phase;
-        let now = standing.now.monotonic;
-        let too_soon = self.last.is_some() && now.saturating_sub(self.told) < TOGETHER;
-        if sign == before || too_soon && sign.differs_by_nodes(&before) {
+        // In a long roll the state alternates, and with it whether SKE seems to have given up.
+        state.gave_up |= before.gave_up && state.phase == before.phase;
+        let now = status.now.monotonic;
+        let too_soon =
+            self.last.is_some() && now.saturating_sub(self.printed_at) < NODE_CHANGE_INTERVAL;
+        if state == before || too_soon && state.differs_by_nodes(&before) {
             return None;
         }
-        let remarks = self.remarks(standing, &before, &sign);
-        self.last = Some(sign);
-        self.told = now;
-        Some(standing.line(&remarks))
+        let remarks = self.remarks(status, &before, &state);
+        self.last = Some(state);
+        self.printed_at = now;
+        Some(status.line(&remarks))
     }
 
-    /// The outage that was told is over without any line since; told with the last one.
-    pub fn owed(&mut self, now: Now) -> Option<String> {
-        self.outage.take().map(|outage| over(&outage, now))
+    /// The end of the printed outage, for the last line.
+    pub fn recovery(&mut self, now: Now) -> Option<String> {
+        self.outage.take().map(|outage| text::over(&outage, now))
     }
 
-    fn remarks(&mut self, standing: &WaitStatus<'_>, before: &Sign, sign: &Sign) -> Vec<String> {
+    fn remarks(
+        &mut self,
+        status: &WaitStatus<'_>,
+        before: &LineState,
+        state: &LineState,
+    ) -> Vec<String> {
         let mut remarks = Vec::new();
-        if sign.outage && !before.outage {
-            self.outage = standing.outage.cloned();
-            remarks.extend(standing.outage.map(begun));
+        if state.outage && !before.outage {
+            self.outage = status.outage.cloned();
+            remarks.extend(status.outage.map(text::begun));
         }
-        if !sign.outage {
-            remarks.extend(self.owed(standing.now));
+        if !state.outage {
+            remarks.extend(self.recovery(status.now));
         }
-        if sign.phase != before.phase || sign.at_rest != before.at_rest {
-            remarks.extend(standing.phase_remark());
+        if state.phase != before.phase || state.is_idle != before.is_idle {
+            remarks.extend(status.phase_remark());
         }
-        if sign.state != before.state {
-            remarks.extend(standing.state());
+        if state.stopped != before.stopped {
+            remarks.extend(status.state());
         }
-        if sign.problems.is_empty() && !before.problems.is_empty() {
-            remarks.push("SKE reports no error any more".to_owned());
+        if state.problems.is_empty() && !before.problems.is_empty() {
+            remarks.push(text::NO_MORE_ERRORS.to_owned());
         }
-        if sign.problems != before.problems || sign.gave_up != before.gave_up {
-            remarks.extend(standing.problem_remarks());
+        if state.problems != before.problems || state.gave_up != before.gave_up {
+            remarks.extend(status.problem_remarks());
         }
-        if sign.trouble != before.trouble {
-            match sign.trouble {
-                Some(_) => remarks.extend(standing.trouble_remark()),
-                None if standing.is_rolling() => remarks.push("nodes are seen again".to_owned()),
+        if state.unavailable != before.unavailable {
+            match state.unavailable {
+                Some(_) => remarks.extend(status.unavailable_remark()),
+                None if status.is_rolling() => remarks.push(text::NODES_AVAILABLE.to_owned()),
                 None => {}
             }
         }

@@ -1,16 +1,16 @@
-//! `skeys wait`: waits without a screen until a rotation is prepared or completed.
+//! `skeys wait`: waits without a dashboard until a rotation is prepared or completed.
 //!
-//! It finds the cluster ([`search`]), reads it again and again, looks at its nodes while they are replaced, and shows
-//! what changes ([`printer`]). What a reading means is decided in [`tracker`]. Nothing is sent that changes something,
-//! but for the kubeconfigs of ten minutes that looking at nodes takes.
+//! It finds the cluster ([`search`]), polls it, observes its nodes while they are replaced, and prints changes
+//! ([`printer`]). [`tracker`] decides when the wait is over. The only writes are the ten-minute kubeconfigs for
+//! observing nodes.
 
 mod bar;
 mod lines;
-mod outage_text;
 pub mod printer;
 mod search;
 mod status;
 pub mod target;
+mod text;
 pub mod tracker;
 
 use std::io;
@@ -27,11 +27,11 @@ use crate::app::outage::Outage;
 use crate::app::requests::RequestId;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::printer::Printer;
-use crate::cli::commands::wait::search::{Found, Search};
+use crate::cli::commands::wait::search::{Search, SearchResult};
 pub use crate::cli::commands::wait::status::ObservationPolicy;
 use crate::cli::commands::wait::status::WaitStatus;
 use crate::cli::commands::wait::target::Target;
-use crate::cli::commands::wait::tracker::{How, PollIntervals, WaitResult, WaitTracker};
+use crate::cli::commands::wait::tracker::{PollIntervals, Reached, WaitResult, WaitTracker};
 use crate::cli::output;
 use crate::clients::http::random;
 use crate::clients::ske::SkeClient;
@@ -43,66 +43,66 @@ use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
 use crate::runtime::loop_input::{LoopInput, LoopReceiver, LoopSender, channel};
 use crate::runtime::observers::Observers;
-use crate::runtime::signals::exit_status;
+use crate::runtime::signals;
 
-/// Exit status when the time is over, as timeout(1) has it.
+/// Exit status after a timeout, as of timeout(1).
 pub const TIMED_OUT: u8 = 124;
 
-/// What is waited for.
+/// What to wait for.
 #[derive(Debug, Clone)]
 pub struct Order {
     pub target: Target,
     pub goal: Goal,
-    /// How long at most; for ever if it is not given.
+    /// None: no limit.
     pub timeout: Option<Duration>,
-    /// Where a name is looked for.
+    /// Where a name is searched.
     pub scopes: Vec<Scope>,
 }
 
-/// What it is done with.
+/// What a wait works with.
 pub struct Services {
     pub clock: Clock,
     pub ske: SkeClient,
     pub cadence: PollIntervals,
-    /// Lists under way at once, at most.
+    /// Most concurrent lists.
     pub concurrency: usize,
     pub looks: ObservationPolicy,
-    /// Whether the source of the token can bring another one.
+    /// Whether the source of the token can provide another one.
     pub renews: bool,
-    /// Tells that what is drawn may be gone.
+    /// Changes when the terminal may have lost the bar.
     pub redraws: watch::Receiver<()>,
-    /// Told whenever it rests.
+    /// Set whenever the wait is idle, for tests.
     pub rests: watch::Sender<IdleState>,
 }
 
-/// Until when it rests, for whoever turns the clock.
+/// Until when a wait is idle, for tests that turn the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct IdleState {
     /// On the monotonic clock.
     pub until: Duration,
-    /// Whether an answer of SKE is awaited meanwhile.
+    /// Whether a request to SKE is pending.
     pub asking: bool,
 }
 
-/// How a wait ended.
+/// How the wait ended.
 enum Ended {
-    Reached(How),
+    Reached(Reached),
     Failed(String),
     TimedOut(Duration),
     Signal(u8),
 }
 
-/// Waits, says how it ended, and gives the exit status: 0 reached, 1 failed, 74 not to be printed, 124 out of time, 128
-/// and the number of the signal that `stop` brings.
+/// Waits, prints the result, and returns the exit status: 0 reached, 1 failed, 74 output not written, 124 timed out, 128
+/// plus the signal that `stop` resolves to.
 pub async fn run(
     order: Order,
-    tools: Services,
+    services: Services,
     printer: &mut Printer,
     stop: impl Future<Output = u8>,
 ) -> u8 {
-    let clock = tools.clock.clone();
+    let clock = services.clock.clone();
     let deadline = order.timeout.map(|limit| (clock.monotonic().saturating_add(limit), limit));
-    let out_of_time = async {
+    let timeout = async {
         match deadline {
             Some((at, limit)) => {
                 clock.sleep_until(at).await;
@@ -111,23 +111,23 @@ pub async fn run(
             None => std::future::pending().await,
         }
     };
-    let mut wait = Wait::new(order, tools, printer);
+    let mut wait = Wait::new(order, services, printer);
     let ended = tokio::select! {
         biased;
         signal = stop => Ok(Ended::Signal(signal)),
-        ended = wait.attend() => ended,
-        limit = out_of_time => Ok(Ended::TimedOut(limit)),
+        ended = wait.wait() => ended,
+        limit = timeout => Ok(Ended::TimedOut(limit)),
     };
-    let said = match ended {
-        Ok(ended) => wait.end(ended).await,
+    let status = match ended {
+        Ok(ended) => wait.report(ended).await,
         Err(error) => Err(error),
     };
-    match said {
+    match status {
         Ok(status) => status,
-        // Nobody reads what is said: a quiet end.
+        // The output is closed, so nothing can be printed.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 1,
         Err(error) => {
-            // Standard error may be what takes nothing.
+            // Standard error may be what cannot be written.
             drop(wait.printer.note(&output::sentence(&error)));
             output::NOT_PRINTED
         }
@@ -135,29 +135,29 @@ pub async fn run(
 }
 
 /// What is known so far.
-struct Seen {
+struct WaitState {
     name: String,
     goal: Goal,
-    looks: ObservationPolicy,
+    policy: ObservationPolicy,
     search: Option<Search>,
     tracker: Option<WaitTracker>,
     observed: ObservedCluster,
 }
 
-impl Seen {
+impl WaitState {
     fn outage(&self) -> Option<&Outage> {
         let searching = self.search.as_ref().and_then(Search::outage);
         self.tracker.as_ref().map_or(searching, WaitTracker::outage)
     }
 
-    fn standing(&self, now: Now) -> WaitStatus<'_> {
+    fn status(&self, now: Now) -> WaitStatus<'_> {
         WaitStatus {
             name: &self.name,
             goal: self.goal,
             cluster: self.tracker.as_ref().and_then(WaitTracker::latest),
-            at_rest: self.tracker.as_ref().is_some_and(WaitTracker::is_at_rest),
+            is_idle: self.tracker.as_ref().is_some_and(WaitTracker::is_idle),
             observed: &self.observed,
-            looks: self.looks,
+            policy: self.policy,
             outage: self.outage(),
             now,
         }
@@ -167,98 +167,99 @@ impl Seen {
 struct Wait<'a> {
     target: Target,
     scopes: Vec<Scope>,
-    tools: Services,
+    services: Services,
     printer: &'a mut Printer,
     began: Now,
-    seen: Seen,
+    state: WaitState,
     observers: Observers,
-    /// Number of the look under way, and of the last one.
-    looking: Option<RequestId>,
-    looks: RequestId,
-    /// When it rested last, and until when it meant to.
-    rested: (Now, Duration),
+    /// The running observer, and the last one.
+    observing: Option<RequestId>,
+    last_observer: RequestId,
+    /// When the last pause began, and when it was to end.
+    pause: (Now, Duration),
     sender: LoopSender,
-    sightings: LoopReceiver,
+    events: LoopReceiver,
 }
 
 impl<'a> Wait<'a> {
-    fn new(order: Order, tools: Services, printer: &'a mut Printer) -> Self {
-        let (sender, sightings) = channel();
-        let seen = Seen {
+    fn new(order: Order, services: Services, printer: &'a mut Printer) -> Self {
+        let (sender, events) = channel();
+        let state = WaitState {
             name: order.target.name(),
             goal: order.goal,
-            looks: tools.looks,
+            policy: services.looks,
             search: None,
             tracker: None,
             observed: ObservedCluster::default(),
         };
-        let began = now(&tools.clock);
+        let began = now(&services.clock);
         Self {
             target: order.target,
             scopes: order.scopes,
             began,
-            rested: (began, Duration::MAX),
-            tools,
+            pause: (began, Duration::MAX),
+            services,
             printer,
-            seen,
+            state,
             observers: Observers::default(),
-            looking: None,
-            looks: RequestId(0),
+            observing: None,
+            last_observer: RequestId(0),
             sender,
-            sightings,
+            events,
         }
     }
 
     fn now(&self) -> Now {
-        now(&self.tools.clock)
+        now(&self.services.clock)
     }
 
-    /// Waits until it is over, unless it is dropped before.
-    async fn attend(&mut self) -> io::Result<Ended> {
+    /// Waits until the goal is reached or cannot be reached.
+    async fn wait(&mut self) -> io::Result<Ended> {
         match self.target.clone() {
-            Target::Whole(id) => self.watch(id, None).await,
+            Target::Whole(id) => self.poll(id, None).await,
             Target::Name(name) => match self.find(name).await? {
-                Ok((id, cluster)) => self.watch(id, cluster).await,
+                Ok((id, cluster)) => self.poll(id, cluster).await,
                 Err(sentence) => Ok(Ended::Failed(sentence)),
             },
         }
     }
 
-    /// Finds the cluster of a name. Every project and region must have answered, or another one may have it, too; the
-    /// cluster is handed over as it was read where that took one round, for else it may be another by now.
+    /// Finds the cluster of a name, with its reading if the search took one round; otherwise the reading is too old.
     async fn find(
         &mut self,
         name: ClusterName,
     ) -> io::Result<Result<(ClusterId, Option<Cluster>), String>> {
         let mut first = true;
-        // It stays where the end of the wait finds it, whenever that comes.
-        self.seen.search = Some(Search::new(name, self.scopes.iter().cloned()));
-        while let Some(search) = &mut self.seen.search {
-            ask(search, &self.tools).await;
-            match search.stands() {
-                Found::One(cluster) => {
-                    if let Some(doubt) = search.doubt() {
-                        self.printer.note(&doubt)?;
+        // In the state, so that a timeout can report it.
+        self.state.search = Some(Search::new(name, self.scopes.iter().cloned()));
+        while let Some(search) = &mut self.state.search {
+            list_unanswered(search, &self.services).await;
+            match search.result() {
+                SearchResult::One(cluster) => {
+                    if let Some(warning) = search.unlistable_warning() {
+                        self.printer.note(&warning)?;
                     }
                     return Ok(Ok((cluster.id.clone(), first.then_some(*cluster))));
                 }
-                Found::Failed(sentence) => return Ok(Err(sentence)),
-                Found::NotYet => first = false,
+                SearchResult::Failed(sentence) => return Ok(Err(sentence)),
+                SearchResult::Pending => first = false,
             }
-            let due = search.next(now(&self.tools.clock), self.tools.cadence.idle, random());
+            let due =
+                search.next_round(now(&self.services.clock), self.services.cadence.idle, random());
             while self.now().monotonic < due {
-                self.rest_until(due, false)?.await;
+                self.pause_until(due, false)?.await;
             }
         }
-        Ok(Err("the search was lost".to_owned()))
+        Ok(Err(text::SEARCH_ENDED.to_owned()))
     }
 
     /// Reads the cluster until the wait is over.
-    async fn watch(&mut self, id: ClusterId, first: Option<Cluster>) -> io::Result<Ended> {
-        self.seen.tracker = Some(WaitTracker::new(self.seen.goal, id.clone(), self.tools.renews));
+    async fn poll(&mut self, id: ClusterId, first: Option<Cluster>) -> io::Result<Ended> {
+        self.state.tracker =
+            Some(WaitTracker::new(self.state.goal, id.clone(), self.services.renews));
         let mut due = self.now().monotonic;
         if let Some(cluster) = first {
-            if let Some(ended) = self.take(Ok(cluster)) {
+            if let Some(ended) = self.take_reading(Ok(cluster)) {
                 return Ok(ended);
             }
             due = self.next_read();
@@ -266,181 +267,185 @@ impl<'a> Wait<'a> {
         let mut reading: Fuse<BoxFuture<'static, Result<Cluster, Failure>>> = Fuse::terminated();
         loop {
             if reading.is_terminated() && due <= self.now().monotonic {
-                reading = read(self.tools.ske.clone(), id.clone()).boxed().fuse();
+                reading = read(self.services.ske.clone(), id.clone()).boxed().fuse();
             }
             let asking = !reading.is_terminated();
-            let rest = self.rest_until(if asking { Duration::MAX } else { due }, asking)?;
+            let pause = self.pause_until(if asking { Duration::MAX } else { due }, asking)?;
             tokio::select! {
                 biased;
                 result = &mut reading, if asking => {
-                    if let Some(ended) = self.take(result) {
+                    if let Some(ended) = self.take_reading(result) {
                         return Ok(ended);
                     }
                     due = self.next_read();
                 }
-                Some(incoming) = self.sightings.recv() => self.hear(incoming),
-                () = rest => {}
+                Some(incoming) = self.events.recv() => self.take_observation(incoming),
+                () = pause => {}
             }
         }
     }
 
-    /// A reading came, or not; `Some` when that ends the wait.
-    fn take(&mut self, result: Result<Cluster, Failure>) -> Option<Ended> {
+    /// Takes in a reading or a failure; `Some` when that ends the wait.
+    fn take_reading(&mut self, result: Result<Cluster, Failure>) -> Option<Ended> {
         let now = self.now();
-        let tracker = self.seen.tracker.as_mut()?;
+        let tracker = self.state.tracker.as_mut()?;
         let before = tracker.latest().cloned();
-        let verdict = match result {
-            Ok(cluster) => tracker.reading(cluster, now),
-            Err(failure) => tracker.failure(failure, now),
+        let result = match result {
+            Ok(cluster) => tracker.take_reading(cluster, now),
+            Err(failure) => tracker.take_failure(failure, now),
         };
         if let Some(cluster) =
             tracker.latest().cloned().filter(|_| tracker.latest() != before.as_ref())
         {
-            if self.seen.observed.snapshot.is_some() {
-                self.seen.observed.take_reading(&cluster, now);
+            if self.state.observed.snapshot.is_some() {
+                self.state.observed.take_reading(&cluster, now);
             }
-            self.look(cluster);
+            self.update_observer(cluster);
         }
-        match verdict {
-            WaitResult::GoesOn => None,
-            WaitResult::Reached(how) => Some(Ended::Reached(how)),
+        match result {
+            WaitResult::Continue => None,
+            WaitResult::Reached(reached) => Some(Ended::Reached(reached)),
             WaitResult::Failed(sentence) => Some(Ended::Failed(sentence)),
         }
     }
 
     fn next_read(&self) -> Duration {
         let now = self.now();
-        let next = |tracker: &WaitTracker| tracker.next(now, self.tools.cadence, random());
-        self.seen.tracker.as_ref().map_or(now.monotonic, next)
+        let next = |tracker: &WaitTracker| tracker.next_read(now, self.services.cadence, random());
+        self.state.tracker.as_ref().map_or(now.monotonic, next)
     }
 
-    /// Begins and ends looking at the nodes, as the phase asks for.
-    fn look(&mut self, cluster: Cluster) {
-        // The one-way switch cannot be meant while nodes are replaced; asked all the same, since it is for ever.
-        let wanted = self.tools.looks == ObservationPolicy::AtNodes
+    /// Starts or stops observing nodes, as the phase needs it.
+    fn update_observer(&mut self, cluster: Cluster) {
+        // Nodes are not replaced while static tokens exist; checked nevertheless, since disabling them is permanent.
+        let wanted = self.services.looks == ObservationPolicy::AtNodes
             && cluster.rotation.phase == Phase::Preparing
             && !cluster.issuing_is_one_way();
-        match (self.looking.is_some(), wanted) {
+        match (self.observing.is_some(), wanted) {
             (false, true) => {
-                let Services { ske, clock, .. } = &self.tools;
-                let number = RequestId(self.looks.0.saturating_add(1));
-                (self.looks, self.looking) = (number, Some(number));
+                let Services { ske, clock, .. } = &self.services;
+                let number = RequestId(self.last_observer.0.saturating_add(1));
+                (self.last_observer, self.observing) = (number, Some(number));
                 self.observers.begin(cluster, (number, false), ske, clock, &self.sender);
             }
             (true, true) => self.observers.reading(cluster),
             (true, false) => {
                 self.observers.end(&cluster.id);
-                self.seen.observed.lose_sight(now(&self.tools.clock));
-                self.looking = None;
+                self.state.observed.stop_watching(now(&self.services.clock));
+                self.observing = None;
             }
             (false, false) => {}
         }
     }
 
-    /// The machine or the program was asleep: what was seen before is not of now, and it is looked at anew.
-    fn slept(&mut self, before: Now) {
-        self.seen.observed.lose_sight(before);
+    /// The machine or the program was suspended: observed nodes are old, and observing restarts.
+    fn handle_suspend(&mut self, before: Now) {
+        self.state.observed.stop_watching(before);
         let now = self.now().wall;
         if now < before.wall {
-            self.seen.observed.rewind(now);
+            self.state.observed.rewind(now);
         }
-        if let Some(tracker) = &mut self.seen.tracker {
-            tracker.slept();
+        if let Some(tracker) = &mut self.state.tracker {
+            tracker.handle_suspend();
         }
-        let latest = self.seen.tracker.as_ref().and_then(WaitTracker::latest).cloned();
-        if let Some(cluster) = latest.filter(|_| self.looking.is_some()) {
+        let latest = self.state.tracker.as_ref().and_then(WaitTracker::latest).cloned();
+        if let Some(cluster) = latest.filter(|_| self.observing.is_some()) {
             self.observers.end(&cluster.id);
-            self.looking = None;
-            self.look(cluster);
+            self.observing = None;
+            self.update_observer(cluster);
         }
     }
 
-    /// Somebody looked at the nodes.
-    fn hear(&mut self, incoming: LoopInput) {
+    /// Takes in an event of the observer.
+    fn take_observation(&mut self, incoming: LoopInput) {
         let now = self.now();
-        let cluster = self.seen.tracker.as_ref().and_then(WaitTracker::latest);
+        let cluster = self.state.tracker.as_ref().and_then(WaitTracker::latest);
         let (Some(cluster), LoopInput::Message(message)) = (cluster, incoming) else { return };
-        let (number, sighting) =
-            if let Message::Answered(number, Answer::Observed(sighting)) = message {
-                (Some(number), sighting)
-            } else if let Message::TaskFailed(failure) = message {
-                (self.looking, ObserverEvent::Unavailable(Unavailable::NoAccess(failure)))
-            } else {
-                return;
-            };
-        // What an earlier look saw comes too late.
-        if number.is_none() || number != self.looking {
+        let (number, event) = if let Message::Answered(number, Answer::Observed(event)) = message {
+            (Some(number), event)
+        } else if let Message::TaskFailed(failure) = message {
+            (self.observing, ObserverEvent::Unavailable(Unavailable::NoAccess(failure)))
+        } else {
+            return;
+        };
+        // Events of an earlier observer are too late.
+        if number.is_none() || number != self.observing {
             return;
         }
-        self.seen.observed.take_event(cluster, sighting, now);
+        self.state.observed.take_event(cluster, event, now);
     }
 
-    /// Shows how things stand and gives what ends when something is due, at the latest at `due`.
-    fn rest_until(
+    /// Shows the status and returns a future that ends when something is due, at the latest at `due`.
+    fn pause_until(
         &mut self,
         due: Duration,
         asking: bool,
     ) -> io::Result<impl Future<Output = ()> + use<>> {
         let now = self.now();
-        if self.tools.redraws.has_changed().unwrap_or(false) {
-            self.tools.redraws.mark_unchanged();
-            self.printer.forget();
+        if self.services.redraws.has_changed().unwrap_or(false) {
+            self.services.redraws.mark_unchanged();
+            self.printer.invalidate();
         }
-        let (before, meant) = self.rested;
-        if now.has_jumped_since(before) || now.overslept(meant) {
-            self.slept(before);
+        let (before, planned) = self.pause;
+        if now.has_jumped_since(before) || now.overslept(planned) {
+            self.handle_suspend(before);
         }
-        let observed = &mut self.seen.observed;
-        if let Some(cluster) = self.seen.tracker.as_ref().and_then(WaitTracker::latest)
+        let observed = &mut self.state.observed;
+        if let Some(cluster) = self.state.tracker.as_ref().and_then(WaitTracker::latest)
             && observed.is_due(now)
         {
             observed.evaluate(cluster, now);
         }
-        self.printer.show(&self.seen.standing(now), self.began)?;
-        let until = self.wake(now, due);
-        self.rested = (now, until);
-        self.tools.rests.send_replace(IdleState { until, asking });
-        let clock = self.tools.clock.clone();
-        let mut redraws = self.tools.redraws.clone();
-        let told = async move {
+        self.printer.show(&self.state.status(now), self.began)?;
+        let until = self.next_due(now, due);
+        self.pause = (now, until);
+        self.services.rests.send_replace(IdleState { until, asking });
+        let clock = self.services.clock.clone();
+        let mut redraws = self.services.redraws.clone();
+        let redraw = async move {
             if redraws.changed().await.is_err() {
-                // Nobody is left to tell.
+                // No redraw can follow.
                 std::future::pending::<()>().await;
             }
         };
         Ok(async move {
             tokio::select! {
                 () = clock.sleep_until(until) => {}
-                () = told => {}
+                () = redraw => {}
             }
         })
     }
 
-    /// When something is due that is no answer.
-    fn wake(&self, now: Now, due: Duration) -> Duration {
-        let told = self.seen.outage().map(Outage::told_from).filter(|at| *at > now.monotonic);
-        let anew = self.looking.and_then(|_| self.seen.observed.next_evaluation());
-        let moves = self.printer.moves().then(|| {
+    /// When the status changes without an answer, at the latest `due`.
+    fn next_due(&self, now: Now, due: Duration) -> Duration {
+        let outage =
+            self.state.outage().map(Outage::reported_from).filter(|at| *at > now.monotonic);
+        let evaluation = self.observing.and_then(|_| self.state.observed.next_evaluation());
+        let redraw = self.printer.is_live().then(|| {
             // Waiting times count seconds in the first two minutes and minutes afterwards.
             let waited = now.monotonic.saturating_sub(self.began.monotonic).as_secs();
             let next = if waited < 120 { waited + 1 } else { (waited / 60 + 1) * 60 };
             self.began.monotonic.saturating_add(Duration::from_secs(next))
         });
-        // Nothing tells that it is in the foreground again, unless it was stopped.
-        let shown = || now.monotonic.saturating_add(Duration::from_secs(1));
-        let shown = self.printer.is_in_background().then(shown);
-        [Some(due), told, anew, moves, shown].into_iter().flatten().min().unwrap_or(due)
+        // No signal tells of a change to the foreground, unless the process was stopped.
+        let foreground = || now.monotonic.saturating_add(Duration::from_secs(1));
+        let foreground = self.printer.is_in_background().then(foreground);
+        [Some(due), outage, evaluation, redraw, foreground]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(due)
     }
 
-    /// Says how it ended.
-    async fn end(&mut self, ended: Ended) -> io::Result<u8> {
+    /// Prints how the wait ended, and returns the exit status.
+    async fn report(&mut self, ended: Ended) -> io::Result<u8> {
         self.observers = Observers::default();
         let now = self.now();
-        let standing = self.seen.standing(now);
-        let (status, told) = match ended {
-            Ended::Reached(how) => {
-                self.printer.reached(&standing, how, self.began)?;
-                (0, standing.phase_word())
+        let status = self.state.status(now);
+        let (exit_status, summary) = match ended {
+            Ended::Reached(reached) => {
+                self.printer.reached(&status, reached, self.began)?;
+                (0, status.phase_word())
             }
             Ended::Failed(sentence) => {
                 self.printer.note(&sentence)?;
@@ -448,20 +453,19 @@ impl<'a> Wait<'a> {
             }
             Ended::TimedOut(limit) => {
                 let limit = long(limit.try_into().unwrap_or_default());
-                self.printer
-                    .note(&format!("out of time after {limit}: {}", standing.sentence()))?;
-                (TIMED_OUT, format!("out of time after {limit}"))
+                self.printer.note(&text::timed_out_at(&limit, status.sentence()))?;
+                (TIMED_OUT, text::timed_out(limit))
             }
             Ended::Signal(number) => {
-                // The terminal may be what went away.
-                drop(self.printer.note(&format!("ended by a signal: {}", standing.sentence())));
-                return Ok(exit_status(number));
+                // The terminal may be closed.
+                drop(self.printer.note(&text::interrupted(status.sentence())));
+                return Ok(signals::exit_status(number));
             }
         };
-        if let Some(notifier) = self.printer.ring(&self.seen.name, &told)? {
-            notifier.notify_desktop(&self.seen.name, &told, &self.tools.clock).await;
+        if let Some(notifier) = self.printer.notify(&self.state.name, &summary)? {
+            notifier.notify_desktop(&self.state.name, &summary, &self.services.clock).await;
         }
-        Ok(status)
+        Ok(exit_status)
     }
 }
 
@@ -469,23 +473,23 @@ fn now(clock: &Clock) -> Now {
     Now { wall: clock.now(), monotonic: clock.monotonic() }
 }
 
-/// Lists what was not listed yet, several places at once. Two of a name do not end it: all of them are to be named.
-async fn ask(search: &mut Search, tools: &Services) {
-    tools.rests.send_replace(IdleState { until: Duration::MAX, asking: true });
+/// Lists the scopes that have not answered. Two matches do not end it, so that the error can name all of them.
+async fn list_unanswered(search: &mut Search, services: &Services) {
+    services.rests.send_replace(IdleState { until: Duration::MAX, asking: true });
     let lists = search.unanswered().into_iter().map(|scope| async move {
-        let listed = tools.ske.list(&scope).await.map(|listing| listing.clusters);
+        let listed = services.ske.list(&scope).await.map(|listing| listing.clusters);
         (scope, listed)
     });
-    let mut lists = stream::iter(lists).buffer_unordered(tools.concurrency.max(1));
+    let mut lists = stream::iter(lists).buffer_unordered(services.concurrency.max(1));
     while let Some((scope, result)) = lists.next().await {
-        search.listed(&scope, result, now(&tools.clock));
-        if search.is_hopeless() {
+        search.take_list(&scope, result, now(&services.clock));
+        if search.has_failed() {
             return;
         }
     }
 }
 
-/// Reads a cluster. That it is not there must be said by the list, too.
+/// Reads a cluster. It counts as missing only if the list omits it, too.
 async fn read(ske: SkeClient, id: ClusterId) -> Result<Cluster, Failure> {
     let missing = match ske.get(&id).await {
         Ok(reading) => return Ok(reading.cluster),
@@ -494,7 +498,7 @@ async fn read(ske: SkeClient, id: ClusterId) -> Result<Cluster, Failure> {
     };
     match ske.list(&id.scope).await {
         Ok(listing) => listing.clusters.into_iter().find(|other| other.id == id).ok_or(missing),
-        // Who may read clusters need not be allowed to list them.
+        // The account may be allowed to read clusters but not to list them.
         Err(failure) if matches!(failure.kind, FailureKind::NotFound | FailureKind::Forbidden) => {
             Err(missing)
         }

@@ -1,5 +1,4 @@
-//! Where a wait speaks: lines on standard output, or a bar on standard error, and the end of it. It keeps what was said,
-//! so that nothing is said twice.
+//! Prints a wait: lines on standard output or a bar on standard error, and the result.
 
 use std::io::{self, Write};
 
@@ -8,30 +7,29 @@ use crate::app::session::window::Progress;
 use crate::cli::commands::wait::bar;
 use crate::cli::commands::wait::lines::Lines;
 use crate::cli::commands::wait::status::WaitStatus;
-use crate::cli::commands::wait::tracker::How;
+use crate::cli::commands::wait::tracker::Reached;
 use crate::domain::text::clean;
 use crate::runtime::notify::Notifier;
 use crate::ui::theme::{Theme, plain};
 
-/// Back to the first column, and everything from there to the end of the line away.
-const WIPE: &str = "\r\u{1b}[K";
+/// Moves to the first column and clears the line.
+const CLEAR_LINE: &str = "\r\u{1b}[K";
 
 /// A terminal that a bar is drawn on.
 pub struct Screen {
     pub theme: Theme,
-    /// What the terminal understands beside text.
     pub notifier: Notifier,
-    /// How many columns it has now; none while it belongs to another program.
+    /// Its current width; 0 while another process group has the terminal.
     pub columns: Box<dyn Fn() -> usize + Send>,
 }
 
-/// The form in which a wait shows how things stand.
+/// How a wait shows its status.
 pub enum Form {
     Lines,
     Bar(Screen),
 }
 
-/// Speaks for one wait.
+/// Prints one wait.
 pub struct Printer {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
@@ -61,31 +59,31 @@ impl Printer {
         }
     }
 
-    /// Whether it draws what changes by time alone.
-    pub fn moves(&self) -> bool {
+    /// Whether it draws what changes with time alone.
+    pub fn is_live(&self) -> bool {
         matches!(self.form, Form::Bar(_))
     }
 
-    /// Whether the terminal belongs to another program: this one was begun with `&`, or goes on after `bg`.
+    /// Whether another process group has the terminal: after `&` or `bg`.
     pub fn is_in_background(&self) -> bool {
         matches!(&self.form, Form::Bar(screen) if (screen.columns)() == 0)
     }
 
-    /// What was drawn may be gone: it is drawn anew the next time.
-    pub fn forget(&mut self) {
+    /// Redraws the bar next time: the terminal may have lost it.
+    pub fn invalidate(&mut self) {
         if matches!(self.form, Form::Bar(_)) {
             self.drawn = None;
         }
     }
 
-    /// Shows how things stand, if that looks different from what was shown.
+    /// Shows the status if it differs from what is shown.
     ///
     /// # Errors
-    /// Nobody takes what is written.
-    pub fn show(&mut self, standing: &WaitStatus<'_>, began: Now) -> io::Result<()> {
+    /// Standard output or standard error is closed.
+    pub fn show(&mut self, status: &WaitStatus<'_>, began: Now) -> io::Result<()> {
         match &self.form {
-            Form::Lines => match self.lines.tell(standing) {
-                Some(line) => self.say(&line),
+            Form::Lines => match self.lines.next_line(status) {
+                Some(line) => self.print(&line),
                 None => Ok(()),
             },
             Form::Bar(screen) => {
@@ -94,17 +92,17 @@ impl Printer {
                     self.drawn = None;
                     return Ok(());
                 }
-                // The last column stays free: a cursor behind it would wrap.
+                // The last column stays free, so that the cursor does not wrap.
                 let columns = columns.saturating_sub(1);
-                let line = bar::draw(standing, began, screen.theme, columns);
+                let line = bar::draw(status, began, screen.theme, columns);
                 let mut out = String::new();
-                let progress = standing.progress();
+                let progress = status.progress();
                 if progress != self.progress {
                     out.push_str(&screen.notifier.progress(progress));
                     self.progress = progress;
                 }
                 if self.drawn.as_ref() != Some(&line) {
-                    out.push_str(&format!("{WIPE}{line}"));
+                    out.push_str(&format!("{CLEAR_LINE}{line}"));
                     self.drawn = Some(line);
                 }
                 if out.is_empty() {
@@ -116,32 +114,32 @@ impl Printer {
         }
     }
 
-    /// Says something that does not concern how the rotation stands, on standard error.
+    /// Prints a message on standard error.
     ///
     /// # Errors
-    /// Nobody takes what is written.
+    /// Standard output or standard error is closed.
     pub fn note(&mut self, text: &str) -> io::Result<()> {
-        self.wipe()?;
-        let line = self.as_drawn(text);
+        self.clear()?;
+        let line = self.printable(text);
         writeln!(self.err, "skeys: {line}")?;
         self.err.flush()
     }
 
-    /// Says how a wait ended well, on standard output.
+    /// Prints the result on standard output.
     ///
     /// # Errors
-    /// Nobody takes what is written.
-    pub fn reached(&mut self, standing: &WaitStatus<'_>, how: How, began: Now) -> io::Result<()> {
-        self.wipe()?;
-        let owed = self.lines.owed(standing.now);
-        self.say(&standing.reached(how, began, owed))
+    /// Standard output or standard error is closed.
+    pub fn reached(&mut self, status: &WaitStatus<'_>, how: Reached, began: Now) -> io::Result<()> {
+        self.clear()?;
+        let recovery = self.lines.recovery(status.now);
+        self.print(&status.reached(how, began, recovery))
     }
 
-    /// Rings, and tells the terminal that it is over; a person may look elsewhere.
+    /// Rings the bell and sends a terminal notification.
     ///
     /// # Errors
-    /// Nobody takes what is written.
-    pub fn ring(&mut self, title: &str, text: &str) -> io::Result<Option<Notifier>> {
+    /// Standard output or standard error is closed.
+    pub fn notify(&mut self, title: &str, text: &str) -> io::Result<Option<Notifier>> {
         let Form::Bar(screen) = &self.form else { return Ok(None) };
         let notifier = screen.notifier;
         self.err.write_all(notifier.sequence(title, text).as_bytes())?;
@@ -149,11 +147,11 @@ impl Printer {
         Ok(Some(notifier))
     }
 
-    /// Takes the bar and the terminal's progress away.
+    /// Clears the bar and the terminal's progress.
     ///
     /// # Errors
-    /// Nobody takes what is written.
-    pub fn wipe(&mut self) -> io::Result<()> {
+    /// Standard output or standard error is closed.
+    pub fn clear(&mut self) -> io::Result<()> {
         let Form::Bar(screen) = &self.form else { return Ok(()) };
         if (screen.columns)() == 0 {
             self.drawn = None;
@@ -165,19 +163,19 @@ impl Printer {
             self.progress = Progress::None;
         }
         if self.drawn.take().is_some() {
-            out.push_str(WIPE);
+            out.push_str(CLEAR_LINE);
         }
         self.err.write_all(out.as_bytes())?;
         self.err.flush()
     }
 
-    fn say(&mut self, line: &str) -> io::Result<()> {
-        let line = self.as_drawn(line);
+    fn print(&mut self, line: &str) -> io::Result<()> {
+        let line = self.printable(line);
         writeln!(self.out, "{line}")?;
         self.out.flush()
     }
 
-    fn as_drawn(&self, text: &str) -> String {
+    fn printable(&self, text: &str) -> String {
         let text = clean(text);
         if self.ascii { plain(&text) } else { text }
     }

@@ -1,5 +1,5 @@
-//! Which listed cluster a name means. A name that two clusters bear is refused, never guessed, so that every project
-//! and region must have answered before a single one counts. Pure; lists are handed in.
+//! Finds the one cluster of a name. An ambiguous name is refused, so every project and region must have answered before
+//! a match counts. Pure: lists are arguments.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,14 +7,15 @@ use std::time::Duration;
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::cli::commands::wait::target::address;
+use crate::cli::commands::wait::text;
 use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Region, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::{clean, plural};
 
-/// Names that differ in no more letters are offered instead of one that is not there.
-const NEAR: usize = 2;
-/// Names that are offered at most.
-const MOST_NEAR: usize = 3;
+/// Edit distance up to which a name is suggested.
+const SIMILAR_DISTANCE: usize = 2;
+/// Most names that are suggested.
+const MOST_SIMILAR: usize = 3;
 
 /// A search under way.
 #[derive(Debug)]
@@ -24,19 +25,19 @@ pub struct Search {
     unanswered: BTreeSet<Scope>,
     found: Vec<Cluster>,
     names: BTreeSet<String>,
-    /// Where there is nothing to be seen for this account, and why.
-    blind: Vec<(Scope, Failure)>,
-    /// What no list can help against.
-    hopeless: Option<Failure>,
+    /// Scopes that this account cannot list, and why.
+    unlistable: Vec<(Scope, Failure)>,
+    /// A failure that no further list can resolve.
+    fatal: Option<Failure>,
     outage: Option<Outage>,
 }
 
-/// How a search stands.
+/// The state of a search.
 #[derive(Debug)]
-pub enum Found {
-    NotYet,
+pub enum SearchResult {
+    Pending,
     One(Box<Cluster>),
-    /// It is none, or several, or it cannot be found out: a sentence.
+    /// None, several, or a fatal failure: a sentence.
     Failed(String),
 }
 
@@ -50,30 +51,30 @@ impl Search {
             scopes,
             found: Vec::new(),
             names: BTreeSet::new(),
-            blind: Vec::new(),
-            hopeless: None,
+            unlistable: Vec::new(),
+            fatal: None,
             outage: None,
         }
     }
 
-    /// What is still to be listed.
+    /// Scopes still to be listed.
     pub fn unanswered(&self) -> Vec<Scope> {
         self.unanswered.iter().cloned().collect()
     }
 
-    /// Since when a list cannot be had.
+    /// Since when lists fail.
     pub fn outage(&self) -> Option<&Outage> {
         self.outage.as_ref()
     }
 
-    /// When the rest is asked again, on the monotonic clock. `random` lies in 0..1.
-    pub fn next(&self, now: Now, idle: Duration, random: f64) -> Duration {
+    /// When the unanswered scopes are listed again, on the monotonic clock. `random` lies in 0..1.
+    pub fn next_round(&self, now: Now, idle: Duration, random: f64) -> Duration {
         let again = |outage: &Outage| outage.next(now, idle, false, random);
         self.outage.as_ref().map_or(now.monotonic.saturating_add(idle), again)
     }
 
-    /// A list came, or not.
-    pub fn listed(&mut self, scope: &Scope, result: Result<Vec<Cluster>, Failure>, now: Now) {
+    /// Takes in the answer for a scope.
+    pub fn take_list(&mut self, scope: &Scope, result: Result<Vec<Cluster>, Failure>, now: Now) {
         match result {
             Ok(clusters) => {
                 self.unanswered.remove(scope);
@@ -89,107 +90,95 @@ impl Search {
                     failure.kind,
                     FailureKind::NotOffered | FailureKind::NotFound | FailureKind::Forbidden
                 ) {
-                    self.blind.push((scope.clone(), failure));
+                    self.unlistable.push((scope.clone(), failure));
                 } else {
-                    self.hopeless.get_or_insert(failure);
+                    self.fatal.get_or_insert(failure);
                 }
             }
         }
     }
 
-    /// Whether no further list can help.
-    pub fn is_hopeless(&self) -> bool {
-        self.hopeless.is_some()
+    /// Whether a failure ended the search.
+    pub fn has_failed(&self) -> bool {
+        self.fatal.is_some()
     }
 
-    /// How it stands.
-    pub fn stands(&self) -> Found {
+    /// What the search has found so far.
+    pub fn result(&self) -> SearchResult {
         if self.found.len() > 1 {
-            return Found::Failed(self.several());
+            return SearchResult::Failed(self.ambiguous());
         }
-        if let Some(failure) = &self.hopeless {
-            return Found::Failed(failure.to_string());
+        if let Some(failure) = &self.fatal {
+            return SearchResult::Failed(failure.to_string());
         }
         match self.found.first() {
-            _ if !self.unanswered.is_empty() => Found::NotYet,
-            Some(cluster) => Found::One(Box::new(cluster.clone())),
-            None => Found::Failed(self.none()),
+            _ if !self.unanswered.is_empty() => SearchResult::Pending,
+            Some(cluster) => SearchResult::One(Box::new(cluster.clone())),
+            None => SearchResult::Failed(self.not_found()),
         }
     }
 
-    /// Where another cluster of the name may be that this account cannot see, in a sentence.
-    pub fn doubt(&self) -> Option<String> {
+    /// Where another cluster of the name may exist that this account cannot list, in a sentence.
+    pub fn unlistable_warning(&self) -> Option<String> {
         let hidden = |failure: &Failure| failure.kind == FailureKind::Forbidden;
-        let places = self.blind_places(hidden);
-        (!places.is_empty()).then(|| {
-            let name = clean(self.name.as_str());
-            format!("whether another {name} is there cannot be told from here: {places}")
-        })
+        let scopes = self.unlistable_scopes(hidden);
+        (!scopes.is_empty()).then(|| text::unlistable_elsewhere(clean(self.name.as_str()), scopes))
     }
 
-    fn several(&self) -> String {
+    fn ambiguous(&self) -> String {
         let ids: Vec<&ClusterId> = self.found.iter().map(|cluster| &cluster.id).collect();
         let projects: BTreeSet<_> = ids.iter().map(|id| id.project()).collect();
         let regions: BTreeSet<_> = ids.iter().map(|id| id.region()).collect();
         let flags = match (projects.len() > 1, regions.len() > 1) {
-            (true, false) => "--project",
-            (false, _) => "--region",
-            (true, true) => "--project, --region or both",
+            (true, false) => text::FLAG_PROJECT,
+            (false, _) => text::FLAG_REGION,
+            (true, true) => text::FLAGS_BOTH,
         };
-        let mut places: Vec<String> = ids.into_iter().map(address).collect();
-        places.sort_unstable();
-        let least = if self.unanswered.is_empty() { "" } else { "at least " };
-        format!(
-            "{least}{} clusters are called {}: {}. Narrow with {flags}, or write one of these instead of the name",
-            places.len(),
-            clean(self.name.as_str()),
-            places.join(", ")
-        )
+        let mut addresses: Vec<String> = ids.into_iter().map(address).collect();
+        addresses.sort_unstable();
+        let mut count = addresses.len().to_string();
+        if !self.unanswered.is_empty() {
+            count = text::at_least(count);
+        }
+        text::ambiguous(count, clean(self.name.as_str()), addresses.join(", "), flags)
     }
 
-    fn none(&self) -> String {
+    fn not_found(&self) -> String {
         if self.scopes.is_empty() {
-            return "no project and region is looked at; name both, or write the cluster's full address"
-                .to_owned();
+            return text::NO_SCOPES.to_owned();
         }
         let projects: BTreeSet<_> = self.scopes.iter().map(|scope| &scope.project).collect();
         let regions: BTreeSet<_> = self.scopes.iter().map(|scope| scope.region.as_str()).collect();
         let regions = regions.into_iter().map(clean).collect::<Vec<_>>().join(", ");
-        let mut text = format!(
-            "no cluster is called {} in {} ({regions})",
-            clean(self.name.as_str()),
-            match projects.first() {
-                Some(only) if projects.len() == 1 => clean(&format!("project {only}")),
-                _ => plural(projects.len(), "project", "projects"),
-            }
-        );
-        let mut near: Vec<&String> = self
-            .names
-            .iter()
-            .filter(|name| strsim::damerau_levenshtein(name, self.name.as_str()) <= NEAR)
-            .collect();
-        near.truncate(MOST_NEAR);
-        if !near.is_empty() {
-            let near: Vec<String> = near.into_iter().map(|name| clean(name)).collect();
-            text.push_str(&format!("; there is {}", near.join(", ")));
-        }
-        let nowhere = self.regions_not_offered();
-        if !nowhere.is_empty() {
-            text.push_str(&format!("; not offered here: {}", nowhere.join(", ")));
-        }
-        let places = self.blind_places(|failure| failure.kind != FailureKind::NotOffered);
-        if !places.is_empty() {
-            text.push_str(&format!("; not seen from here: {places}"));
-        }
-        text
+        let projects = match projects.first() {
+            Some(only) if projects.len() == 1 => text::project(clean(only.as_str())),
+            _ => plural(projects.len(), "project", "projects"),
+        };
+        let is_similar = |name: &&String| {
+            strsim::damerau_levenshtein(name, self.name.as_str()) <= SIMILAR_DISTANCE
+        };
+        let similar = self.names.iter().filter(is_similar).take(MOST_SIMILAR);
+        let similar = similar.map(|name| clean(name)).collect::<Vec<_>>().join(", ");
+        let not_offered = self.regions_not_offered().join(", ");
+        let unlistable = self.unlistable_scopes(|why| why.kind != FailureKind::NotOffered);
+        let optional = |list: String, sentence: fn(String) -> String| {
+            if list.is_empty() { list } else { sentence(list) }
+        };
+        [
+            text::no_such_name(clean(self.name.as_str()), projects, regions),
+            optional(similar, text::similar),
+            optional(not_offered, text::not_offered),
+            optional(unlistable, text::unlistable),
+        ]
+        .concat()
     }
 
-    /// Regions that are offered in none of the projects; their names may be wrong.
+    /// Regions without SKE in any of the projects; their names may be wrong.
     fn regions_not_offered(&self) -> Vec<String> {
         let refused = |scope: &Scope| {
-            self.blind
+            self.unlistable
                 .iter()
-                .any(|(blind, failure)| blind == scope && failure.kind == FailureKind::NotOffered)
+                .any(|(other, why)| other == scope && why.kind == FailureKind::NotOffered)
         };
         let regions: BTreeSet<&Region> = self.scopes.iter().map(|scope| &scope.region).collect();
         regions
@@ -201,16 +190,14 @@ impl Search {
             .collect()
     }
 
-    fn blind_places(&self, counts: impl Fn(&Failure) -> bool) -> String {
-        let places =
-            self.blind.iter().filter(|(_, failure)| counts(failure)).map(|(scope, why)| {
-                let hint = why.hint.as_ref().map_or_else(String::new, |hint| format!("; {hint}"));
-                clean(&format!(
-                    "project {} in {} ({}{hint})",
-                    scope.project, scope.region, why.message
-                ))
-            });
-        places.collect::<Vec<_>>().join(", ")
+    fn unlistable_scopes(&self, counts: impl Fn(&Failure) -> bool) -> String {
+        let counting = self.unlistable.iter().filter(|(_, failure)| counts(failure));
+        let scopes = counting.map(|(scope, why)| {
+            let hint = why.hint.as_ref().map_or_else(String::new, text::and);
+            let why = format!("{}{hint}", why.message);
+            clean(&text::scope(&scope.project, &scope.region, why))
+        });
+        scopes.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -219,7 +206,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::app::now::Now;
-    use crate::cli::commands::wait::search::{Found, Search};
+    use crate::cli::commands::wait::search::{Search, SearchResult};
     use crate::domain::cluster::{Cluster, ClusterId, ClusterName, ProjectId, Region, Scope};
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures;
@@ -238,8 +225,8 @@ mod tests {
         Cluster { id, ..fixtures::cluster(name, Phase::Prepared) }
     }
 
-    /// What a search for "shop" says when these places hold these names, or fail.
-    fn searched(places: &[(Scope, Result<&[&str], FailureKind>)]) -> (Search, Found) {
+    /// What a search for "shop" finds when these scopes have these names, or fail.
+    fn searched(places: &[(Scope, Result<&[&str], FailureKind>)]) -> (Search, SearchResult) {
         let scopes = places.iter().map(|(scope, _)| scope.clone());
         let mut search = Search::new(ClusterName::new("shop"), scopes);
         for (scope, result) in places {
@@ -247,49 +234,52 @@ mod tests {
                 Ok(names) => Ok(names.iter().map(|name| cluster(scope, name)).collect()),
                 Err(kind) => Err(Failure::new(*kind, "HTTP 4xx")),
             };
-            search.listed(scope, result, now());
+            search.take_list(scope, result, now());
         }
-        let found = search.stands();
+        let found = search.result();
         (search, found)
     }
 
     #[track_caller]
-    fn failed(found: Found) -> String {
-        let Found::Failed(text) = found else { panic!("{found:?}") };
+    fn failed(found: SearchResult) -> String {
+        let SearchResult::Failed(text) = found else { panic!("{found:?}") };
         text
     }
 
     #[test]
-    fn cli_05_a_name_that_two_clusters_bear_is_refused_and_both_are_listed_with_what_narrows() {
+    fn cli_05_an_ambiguous_name_is_refused_with_candidates_and_flags() {
         let two = |first: Scope, second: Scope| {
             failed(searched(&[(first, Ok(&["shop", "other"])), (second, Ok(&["shop"]))]).1)
         };
         let text = two(scope("p-1", "eu01"), scope("p-2", "eu01"));
         assert_eq!(
             text,
-            "2 clusters are called shop: p-1/eu01/shop, p-2/eu01/shop. \
-             Narrow with --project, or write one of these instead of the name"
+            "2 clusters are named shop: p-1/eu01/shop, p-2/eu01/shop. \
+             Select one with --project, or by its full address"
         );
         let text = two(scope("p-1", "eu02"), scope("p-1", "eu01"));
-        assert!(text.contains("p-1/eu01/shop, p-1/eu02/shop. Narrow with --region, or"), "{text}");
+        assert!(
+            text.contains("p-1/eu01/shop, p-1/eu02/shop. Select one with --region, or"),
+            "{text}"
+        );
         let text = two(scope("p-1", "eu01"), scope("p-2", "eu02"));
-        assert!(text.contains("Narrow with --project, --region or both, or"), "{text}");
+        assert!(text.contains("Select one with --project, --region or both, or"), "{text}");
     }
 
     #[test]
-    fn cli_05_one_cluster_counts_only_when_every_place_has_answered() {
+    fn cli_05_a_match_counts_only_after_every_scope_has_answered() {
         let (here, there) = (scope("p-1", "eu01"), scope("p-1", "eu02"));
         let places = [(here, Ok(&["shop"][..])), (there.clone(), Err(FailureKind::Server))];
         let (mut search, found) = searched(&places);
-        assert!(matches!(found, Found::NotYet));
+        assert!(matches!(found, SearchResult::Pending));
         assert_eq!(search.unanswered(), std::slice::from_ref(&there));
         assert!(search.outage().is_some());
-        search.listed(&there, Ok(vec![cluster(&there, "shop")]), now());
-        assert!(failed(search.stands()).starts_with("2 clusters are called shop"));
+        search.take_list(&there, Ok(vec![cluster(&there, "shop")]), now());
+        assert!(failed(search.result()).starts_with("2 clusters are named shop"));
     }
 
     #[test]
-    fn cli_05_two_are_enough_to_refuse_but_not_to_say_that_there_are_no_more() {
+    fn cli_05_two_matches_are_refused_as_at_least_two() {
         let text = failed(
             searched(&[
                 (scope("p-1", "eu01"), Ok(&["shop"])),
@@ -298,29 +288,29 @@ mod tests {
             ])
             .1,
         );
-        assert!(text.starts_with("at least 2 clusters are called shop: p-1/eu01/shop"), "{text}");
+        assert!(text.starts_with("at least 2 clusters are named shop: p-1/eu01/shop"), "{text}");
     }
 
     #[test]
-    fn a_name_must_be_exact_and_near_ones_are_offered() {
+    fn a_name_must_be_exact_and_similar_names_are_suggested() {
         let places = [(scope("p-1", "eu01"), Ok(&["shop-prod", "shap", "Shop"][..]))];
         let text = failed(searched(&places).1);
-        assert_eq!(text, "no cluster is called shop in project p-1 (eu01); there is Shop, shap");
+        assert_eq!(text, "no cluster is named shop in project p-1 (eu01); similar: Shop, shap");
     }
 
     #[test]
-    fn api_01_api_02_regions_and_projects_without_ske_hold_no_cluster() {
+    fn api_01_api_02_regions_and_projects_without_ske_have_no_clusters() {
         let (search, found) = searched(&[
             (scope("p-1", "eu01"), Ok(&["shop"])),
             (scope("p-1", "eu02"), Err(FailureKind::NotOffered)),
             (scope("p-2", "eu01"), Err(FailureKind::NotFound)),
         ]);
-        assert!(matches!(found, Found::One(cluster) if cluster.id.name.as_str() == "shop"));
-        assert_eq!(search.doubt(), None);
+        assert!(matches!(found, SearchResult::One(cluster) if cluster.id.name.as_str() == "shop"));
+        assert_eq!(search.unlistable_warning(), None);
     }
 
     #[test]
-    fn api_01_a_region_that_is_offered_nowhere_is_told_when_the_name_is_not_found() {
+    fn api_01_a_region_without_ske_is_named_if_the_cluster_is_not_found() {
         let text = failed(
             searched(&[
                 (scope("p-1", "eu01"), Ok(&[])),
@@ -334,8 +324,8 @@ mod tests {
         );
         assert_eq!(
             text,
-            "no cluster is called shop in 2 projects (eu01, eu02, eu03, eu09); \
-             not offered here: eu03, eu09"
+            "no cluster is named shop in 2 projects (eu01, eu02, eu03, eu09); \
+             not available: eu03, eu09"
         );
     }
 
@@ -345,10 +335,10 @@ mod tests {
             [(scope("p-1", "eu01"), Ok(names)), (scope("p-2", "eu01"), Err(FailureKind::Forbidden))]
         };
         let (search, found) = searched(&places(&["shop"]));
-        assert!(matches!(found, Found::One(_)));
-        assert!(search.doubt().unwrap().contains("project p-2 in eu01 (HTTP 4xx)"));
+        assert!(matches!(found, SearchResult::One(_)));
+        assert!(search.unlistable_warning().unwrap().contains("project p-2 in eu01 (HTTP 4xx)"));
         let text = failed(searched(&places(&[])).1);
-        assert!(text.contains("in 2 projects (eu01); not seen from here: project p-2"), "{text}");
+        assert!(text.contains("in 2 projects (eu01); cannot list project p-2"), "{text}");
     }
 
     #[test]
@@ -358,12 +348,12 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_named_twice_is_one_place() {
+    fn a_repeated_scope_counts_once() {
         let place = scope("p-1", "eu01");
         let scopes = [scope("p-1", "eu01"), scope("p-1", "eu01")];
         let mut search = Search::new(ClusterName::new("shop"), scopes);
         assert_eq!(search.unanswered().len(), 1);
-        search.listed(&place, Ok(vec![cluster(&place, "shop")]), now());
-        assert!(matches!(search.stands(), Found::One(_)));
+        search.take_list(&place, Ok(vec![cluster(&place, "shop")]), now());
+        assert!(matches!(search.result(), SearchResult::One(_)));
     }
 }

@@ -1,17 +1,18 @@
-//! What CLUSTER on the command line means: a name, or a cluster's full address. Nothing is asked for here.
+//! The CLUSTER argument: a name, or a cluster's full address.
 
 use std::fmt;
 use std::str::FromStr;
 
+use crate::cli::commands::wait::text;
 use crate::domain::cluster::{ClusterId, ClusterName};
 use crate::domain::text::clean;
 
-/// The cluster that is meant.
+/// The cluster to wait for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// The only one of this name in the projects and regions that are looked at.
+    /// The only one of this name in the configured projects and regions.
     Name(ClusterName),
-    /// This one: `project/region/name`.
+    /// `project/region/name`.
     Whole(ClusterId),
 }
 
@@ -21,12 +22,12 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, String> {
         let parts: Vec<&str> = text.split('/').collect();
         if parts.iter().any(|part| part.trim().is_empty()) {
-            return Err("a part of it is empty".to_owned());
+            return Err(text::EMPTY_PART.to_owned());
         }
         match parts.as_slice() {
             [name] => Ok(Self::Name(ClusterName::new(name))),
             [project, region, name] => Ok(Self::Whole(ClusterId::new(project, region, name))),
-            _ => Err("write NAME or PROJECT/REGION/NAME".to_owned()),
+            _ => Err(text::TARGET_FORM.to_owned()),
         }
     }
 }
@@ -41,30 +42,30 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// Name of the cluster, safe to draw.
+    /// Name of the cluster, without control characters.
     pub fn name(&self) -> String {
         let (Self::Name(name) | Self::Whole(ClusterId { name, .. })) = self;
         clean(name.as_str())
     }
 
-    /// Why flags that narrow cannot be meant together with it; a name leaves room for them.
+    /// Why `--project` or `--region` exclude a full address, if they do.
     pub fn contradiction(&self, projects: &[String], regions: &[String]) -> Option<String> {
         let Self::Whole(id) = self else { return None };
         let lacks = |given: &[String], own: &str| {
             !given.is_empty() && !given.iter().any(|given| given == own)
         };
         let flag = if lacks(projects, id.project().as_str()) {
-            "--project"
+            text::FLAG_PROJECT
         } else if lacks(regions, id.region().as_str()) {
-            "--region"
+            text::FLAG_REGION
         } else {
             return None;
         };
-        Some(format!("{self} is not what {flag} narrows to; leave one of the two away"))
+        Some(text::contradicts(self, flag))
     }
 }
 
-/// `project/region/name`, safe to draw, as the command line takes it.
+/// `project/region/name`, without control characters.
 pub fn address(id: &ClusterId) -> String {
     clean(&format!("{}/{}/{}", id.project(), id.region(), id.name))
 }
@@ -75,7 +76,7 @@ mod tests {
     use crate::domain::cluster::{ClusterId, ClusterName};
 
     #[test]
-    fn a_cluster_is_a_name_or_a_full_address_and_nothing_between() {
+    fn a_target_is_a_name_or_a_full_address() {
         let name = "shop-prod".parse::<Target>().unwrap();
         assert_eq!(name, Target::Name(ClusterName::new("shop-prod")));
         let whole = "p-1/eu01/shop-prod".parse::<Target>().unwrap();
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_that_do_not_hold_the_address_contradict_it() {
+    fn flags_that_exclude_the_address_contradict_it() {
         let whole: Target = "p-1/eu01/shop-prod".parse().unwrap();
         let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
         assert_eq!(whole.contradiction(&[], &[]), None);
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn host_01_a_name_with_escape_bytes_is_drawn_as_marks() {
+    fn host_01_escape_bytes_in_a_name_are_replaced() {
         let target: Target = "a\u{1b}]0;x\u{7}".parse().unwrap();
         assert_eq!(target.to_string(), "a␛]0;x␇");
         assert_eq!(address(&ClusterId::new("p", "r", "\u{1b}")), "p/r/␛");

@@ -13,7 +13,7 @@ use crate::clients::kubernetes::decode::budget::selector;
 use crate::clients::kubernetes::decode::{label, labels, some, text};
 use crate::domain::snapshot::Selector;
 use crate::domain::snapshot::admission::{
-    Admission, Endpoints, Namespace, Rule, Service, Webhook, WebhookScope,
+    Admission, Endpoints, Namespace, Operation, Rule, Service, Webhook, WebhookScope,
 };
 use crate::domain::text::clean;
 
@@ -62,16 +62,21 @@ fn admission(kind: &'static str, meta: &ObjectMeta, webhooks: Vec<Webhook>) -> O
     (!webhooks.is_empty()).then_some(Admission { kind, name, webhooks })
 }
 
-/// `None` for one that ignores failures (absent means `Fail`), that asks outside of the cluster, or that is not about
-/// creating or updating.
+/// `None` for one that is not about creating or updating. An absent `failurePolicy` means `Fail`.
 fn webhook(written: &Written<'_>) -> Option<Webhook> {
-    if written.failure_policy == Some("Ignore") {
-        return None;
-    }
-    let service = written.client.service.as_ref()?;
+    let ignores_failures = written.failure_policy == Some("Ignore");
+    let service = written.client.service.as_ref();
     let rules: Vec<Rule> = written.rules.iter().filter_map(rule).collect();
-    (!rules.is_empty()).then(|| Webhook {
-        service: Service { namespace: clean(&service.namespace), name: clean(&service.name) },
+    // Whoever is asked about nothing but what may fail keeps nothing up, but for those that may deny an eviction.
+    let may_deny =
+        rules.iter().any(|rule| rule.is_about(Operation::Create, "", "pods/eviction", true));
+    let matters = (service.is_some() && !ignores_failures) || may_deny;
+    (!rules.is_empty() && matters).then(|| Webhook {
+        service: service.map(|service| Service {
+            namespace: clean(&service.namespace),
+            name: clean(&service.name),
+        }),
+        ignores_failures,
         rules,
         namespaces: or_everything(written.namespaces),
         objects: or_everything(written.objects),

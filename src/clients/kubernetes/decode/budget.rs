@@ -24,6 +24,12 @@ pub fn budget(budget: &PodDisruptionBudget) -> Option<Budget> {
         desired: status.map_or(0, |status| status.desired_healthy),
         expected: status.map_or(0, |status| status.expected_pods),
         observed: status.is_some_and(|status| status.observed_generation == meta.generation),
+        sync_failure: status
+            .and_then(|status| status.conditions.as_deref())
+            .unwrap_or_default()
+            .iter()
+            .find(|found| found.type_ == "DisruptionAllowed" && found.reason == "SyncFailed")
+            .map(|found| clean(&found.message)),
         always_lets_unready_go: spec.and_then(|spec| spec.unhealthy_pod_eviction_policy.as_deref())
             == Some("AlwaysAllow"),
         disrupted: status

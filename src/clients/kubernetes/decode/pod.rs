@@ -8,12 +8,13 @@ use crate::domain::text::clean;
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
-/// Reads a pod; finished ones are left out.
+/// Reads a pod; a finished one is left out, unless something keeps it from being deleted.
 pub fn pod(pod: &core::Pod) -> Option<Pod> {
     let meta = &pod.metadata;
     let status = pod.status.as_ref();
     let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or_default();
-    if matches!(phase, "Succeeded" | "Failed") {
+    let finished = matches!(phase, "Succeeded" | "Failed");
+    if finished && meta.deletion_timestamp.is_none() {
         return None;
     }
     let spec = pod.spec.as_ref();
@@ -37,10 +38,16 @@ pub fn pod(pod: &core::Pod) -> Option<Pod> {
         ready: condition("Ready", "True").is_some(),
         pending: phase == "Pending",
         unscheduled: condition("PodScheduled", "False").map(|condition| {
-            let words = some(condition.message.as_ref());
-            let words = words.or_else(|| because(condition.reason.as_ref(), None));
-            (at(condition.last_transition_time.as_ref()), words.unwrap_or_default())
+            let text = some(condition.message.as_ref());
+            let text = text.or_else(|| because(condition.reason.as_ref(), None));
+            (at(condition.last_transition_time.as_ref()), text.unwrap_or_default())
         }),
+        finished,
+        waiting: status.and_then(waiting),
+        grace_seconds: meta
+            .deletion_grace_period_seconds
+            .or_else(|| spec?.termination_grace_period_seconds)
+            .unwrap_or(30),
         deleted_by: at(meta.deletion_timestamp.as_ref()),
         finalizers: meta.finalizers.iter().flatten().map(|name| clean(name)).collect(),
         claims: volumes.iter().filter_map(|volume| claim(&name, volume)).collect(),
@@ -48,6 +55,15 @@ pub fn pod(pod: &core::Pod) -> Option<Pod> {
         mirror: meta.annotations.as_ref().is_some_and(|all| all.contains_key(MIRROR)),
         name,
     })
+}
+
+/// Why a container does not run, where that is more than that it is being created.
+fn waiting(status: &core::PodStatus) -> Option<String> {
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses);
+    let reasons = containers
+        .flatten()
+        .filter_map(|container| some(container.state.as_ref()?.waiting.as_ref()?.reason.as_ref()));
+    reasons.into_iter().find(|reason| !matches!(&**reason, "ContainerCreating" | "PodInitializing"))
 }
 
 /// The claim behind a volume; one of a generic ephemeral volume is named after pod and volume.

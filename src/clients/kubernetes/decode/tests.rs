@@ -63,7 +63,7 @@ status:
 "#;
 
 #[test]
-fn a_node_that_is_being_replaced_is_read_with_all_its_marks() {
+fn a_node_under_replacement_is_decoded_in_full() {
     let node = node(OLD_NODE);
     assert_eq!(
         node,
@@ -93,7 +93,7 @@ fn a_node_that_is_being_replaced_is_read_with_all_its_marks() {
 }
 
 #[test]
-fn k8s_06_a_node_without_labels_taints_or_conditions_is_read_all_the_same() {
+fn k8s_06_a_node_without_labels_taints_or_conditions_is_decoded() {
     let bare = node("{metadata: {name: n1}}");
     assert_eq!((bare.name.as_str(), bare.pool.as_str(), bare.zone.as_str()), ("n1", "", ""));
     assert!(bare.generation.is_none() && bare.created.is_none() && bare.terminating.is_none());
@@ -114,7 +114,7 @@ fn k8s_06_a_node_without_labels_taints_or_conditions_is_read_all_the_same() {
 }
 
 #[test]
-fn a_joining_node_and_a_kept_one_are_told_by_taint_condition_and_annotation() {
+fn joining_and_preserved_nodes_are_recognised() {
     let joining = node(
         "{metadata: {name: n1}, spec: {taints: [{key: node.gardener.cloud/critical-components-not-ready, effect: NoSchedule}]}}",
     );
@@ -132,7 +132,7 @@ fn a_joining_node_and_a_kept_one_are_told_by_taint_condition_and_annotation() {
 }
 
 #[test]
-fn k8s_08_escape_bytes_never_leave_the_decoder() {
+fn k8s_08_the_decoder_replaces_escape_bytes() {
     let evil = "a\\u001b]52;c;eA==\\u0007\\u202e";
     let node = node(&format!(
         "{{metadata: {{name: \"{evil}\", uid: \"{evil}\", labels: {{worker.gardener.cloud/pool: \"{evil}\"}}}}, \
@@ -160,7 +160,7 @@ fn k8s_08_escape_bytes_never_leave_the_decoder() {
 }
 
 #[test]
-fn a_pod_is_read_with_what_holds_it_and_what_it_would_lose() {
+fn a_pod_is_decoded_with_owner_volumes_and_local_data() {
     let pod = pod(r#"
 metadata:
   name: db-0
@@ -193,7 +193,7 @@ status:
 }
 
 #[test]
-fn finished_pods_are_left_out_and_pending_ones_say_why() {
+fn finished_pods_are_omitted_and_pending_ones_have_a_reason() {
     for phase in ["Succeeded", "Failed"] {
         let yaml = format!("{{metadata: {{name: p}}, status: {{phase: {phase}}}}}");
         assert!(read(decode::pod, &yaml).is_none());
@@ -267,7 +267,7 @@ fn a_budget_is_read_with_its_figures_and_whether_they_are_current() {
 }
 
 #[test]
-fn volumes_that_can_go_anywhere_are_left_out() {
+fn volumes_without_node_affinity_are_omitted() {
     let volume = |yaml: &str| -> Option<BoundVolume> { read(decode::bound_volume, yaml) };
     assert!(volume("{metadata: {name: v}, spec: {nfs: {path: /, server: s}}}").is_none());
     assert!(volume("{metadata: {name: v}}").is_none());
@@ -408,7 +408,7 @@ proptest! {
 }
 
 #[test]
-fn one_strange_object_does_not_hide_the_others() {
+fn one_malformed_object_does_not_hide_the_others() {
     let page = resources::nodes()
         .decode_page(br#"{"metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":5}},{"metadata":{"name":"n","uid":"u"}},[]]}"#)
         .unwrap();
@@ -457,7 +457,7 @@ fn snapshot(yaml: &str) -> ClusterSnapshot {
 }
 
 #[test]
-fn the_fixtures_of_the_roll_are_read_by_the_program_as_their_tests_read_them() {
+fn the_decoder_reads_the_roll_fixtures_as_their_tests_do() {
     for (name, yaml) in FIXTURES {
         let (expected, _) = load(yaml);
         let found = snapshot(yaml);

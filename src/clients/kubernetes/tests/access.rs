@@ -34,7 +34,7 @@ fn read(text: &str) -> Result<CheckedKubeconfig, String> {
 }
 
 #[tokio::test]
-async fn an_issued_kubeconfig_is_taken_with_its_facts_and_shows_nothing() {
+async fn an_issued_kubeconfig_is_checked_without_showing_its_secrets() {
     let text = issued(SERVER).await;
     let access = read(&text).unwrap();
     assert_eq!(access.host(), "api.shop.0f3c9a.s.ske.eu01.onstackit.cloud");
@@ -67,7 +67,7 @@ async fn a_bundle_of_two_authorities_is_counted() {
 }
 
 #[tokio::test]
-async fn k8s_09_what_an_issued_kubeconfig_never_holds_is_refused() {
+async fn k8s_09_a_kubeconfig_with_unexpected_content_is_refused() {
     let text = issued(SERVER).await;
     let user = |extra: &str| text.replace("user: {client", &format!("user: {{{extra}, client"));
     let cluster =
@@ -79,36 +79,36 @@ async fn k8s_09_what_an_issued_kubeconfig_never_holds_is_refused() {
         (user("tokenFile: /etc/passwd"), "tokenFile"),
         (user("client-certificate: /etc/passwd"), "client-certificate"),
         (user("client-key: /etc/passwd"), "client-key"),
-        (user("as: root"), "acts as another user"),
-        (user("as-groups: [system:masters]"), "acts as another user"),
-        (user("as-uid: '0'"), "acts as another user"),
-        (user("as-user-extra: {a: [b]}"), "acts as another user"),
-        (cluster("certificate-authority: /etc/passwd"), "names a file of this machine"),
-        (cluster("insecure-skip-tls-verify: true"), "switches the check"),
-        (cluster("insecure-skip-tls-verify: 'false'"), "switches the check"),
-        (cluster("proxy-url: http://evil.example"), "names a proxy"),
+        (user("as: root"), "impersonates another user"),
+        (user("as-groups: [system:masters]"), "impersonates another user"),
+        (user("as-uid: '0'"), "impersonates another user"),
+        (user("as-user-extra: {a: [b]}"), "impersonates another user"),
+        (cluster("certificate-authority: /etc/passwd"), "refers to a local file"),
+        (cluster("insecure-skip-tls-verify: true"), "disables verification"),
+        (cluster("insecure-skip-tls-verify: 'false'"), "disables verification"),
+        (cluster("proxy-url: http://evil.example"), "sets a proxy"),
         (cluster("tls-server-name: evil.example"), "under another name"),
-        (cluster("server: 'https://a.example'"), "server is there twice"),
-        (format!("{text}---\n{text}"), "several documents"),
+        (cluster("server: 'https://a.example'"), "duplicate key server"),
+        (format!("{text}---\n{text}"), "more than one YAML document"),
         (format!("{text}x: {}{}", "[".repeat(70), "]".repeat(70)), "nested deeper"),
         (format!("{text}# {}", "x".repeat(1 << 20)), "larger than 1 MiB"),
         (text.replace("client-key-data", "other"), "has no client key"),
         (text.replace("client-certificate-data", "other"), "has no client certificate"),
         (text.replace("certificate-authority-data", "other"), "has no certificate authority"),
-        (text.replace("client-key-data: ", "client-key-data: QUJD"), "cannot be used"),
+        (text.replace("client-key-data: ", "client-key-data: QUJD"), "unusable"),
         (
             text.replace("client-certificate-data: ", "client-certificate-data: '*'#"),
-            "cannot be read",
+            "invalid YAML",
         ),
-        (text.replace("current-context: main", "current-context: gone"), "not in it"),
+        (text.replace("current-context: main", "current-context: gone"), "does not exist"),
         (
             text.replace("contexts: [", "contexts: [{name: b}, ")
                 .replace("current-context: main", ""),
             "has 2 contexts",
         ),
         (text.replace("cluster: c,", "cluster: d,"), "has no cluster"),
-        ("[".into(), "cannot be read as YAML"),
-        ("\u{0}".into(), "cannot be read as YAML"),
+        ("[".into(), "invalid YAML"),
+        ("\u{0}".into(), "invalid YAML"),
         (String::new(), ""),
         ("kind: Config".into(), "has no context"),
     ];
@@ -125,7 +125,7 @@ async fn k8s_09_what_an_issued_kubeconfig_never_holds_is_refused() {
 }
 
 #[tokio::test]
-async fn k8s_09_only_an_address_of_this_cluster_is_taken() {
+async fn k8s_09_only_an_address_of_this_cluster_is_accepted() {
     let text = issued(SERVER).await;
     let cases = [
         ("https://api.shop.0f3c9a.s.ske.eu02.onstackit.cloud", true),
@@ -162,7 +162,7 @@ async fn k8s_09_only_an_address_of_this_cluster_is_taken() {
 }
 
 #[tokio::test]
-async fn a_connection_tells_whether_the_server_is_ready() {
+async fn a_connection_reports_whether_the_server_is_ready() {
     let fake = FakeCluster::start(Handshake::Lenient).await;
     let clock = Clock::by_hand(now());
     let connect =
@@ -183,11 +183,11 @@ async fn a_connection_tells_whether_the_server_is_ready() {
     let failure = connection.failure(&connection.ready().await.unwrap_err());
     assert_eq!(failure.kind, FailureKind::Unreachable);
     assert!(failure.message.contains("certificate is not this cluster's"), "{failure}");
-    assert!(find_source::<rustls::Error>(&failure).is_some(), "the log is told all of it");
+    assert!(find_source::<rustls::Error>(&failure).is_some(), "the log gets the whole chain");
 }
 
 #[tokio::test]
-async fn k8s_15_the_handshake_tells_a_refusal_from_an_outage() {
+async fn k8s_15_the_handshake_distinguishes_a_refusal_from_an_outage() {
     let clock = Clock::machine();
     for (handshake, refused) in
         [(Handshake::Strict, true), (Handshake::Curt, true), (Handshake::Lenient, false)]

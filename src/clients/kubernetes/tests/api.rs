@@ -70,9 +70,9 @@ impl FakeCluster {
             (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
         let busy = Busy::new(&self.in_flight);
         let rules = {
-            let mut world = self.world();
-            world.requests.push((credential, format!("{path}?{query}")));
-            world.rules.clone()
+            let mut state = self.state();
+            state.requests.push((credential, format!("{path}?{query}")));
+            state.rules.clone()
         };
         let is_watch = query.contains("watch=true");
         let hangs = rules.hangs.is_some_and(|start| path.starts_with(start));
@@ -120,11 +120,11 @@ impl FakeCluster {
             parameter(query, "limit").and_then(|limit| limit.parse().ok()).unwrap_or(usize::MAX);
         let limit = rules.page.unwrap_or(limit).min(limit);
         let mut changed = self.changed.subscribe();
-        while self.world().rules.hold_page.is_some_and(|from| start / limit.max(1) >= from) {
+        while self.state().rules.hold_page.is_some_and(|from| start / limit.max(1) >= from) {
             changed.changed().await.unwrap();
         }
-        let world = self.world();
-        let all: Vec<&Value> = world
+        let state = self.state();
+        let all: Vec<&Value> = state
             .objects
             .iter()
             .filter(|(known, _)| **known == path || path == "/api/v1/secrets" && **known == SECRETS)
@@ -137,7 +137,7 @@ impl FakeCluster {
             String::new()
         };
         let version =
-            if rules.unversioned_lists { String::new() } else { world.version.to_string() };
+            if rules.unversioned_lists { String::new() } else { state.version.to_string() };
         whole(
             200,
             json!({"kind": "List", "metadata": {"resourceVersion": version, "continue": next}, "items": page}),
@@ -153,15 +153,15 @@ impl FakeCluster {
         let from: u64 =
             parameter(query, "resourceVersion").and_then(|text| text.parse().ok()).unwrap_or(0);
         let (cuts, forgotten) = {
-            let world = self.world();
-            (world.cuts, world.forgotten)
+            let state = self.state();
+            (state.cuts, state.forgotten)
         };
         let (sender, receiver) = mpsc::unbounded_channel::<Bytes>();
         if from < forgotten {
             let gone = json!({"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}});
             sender.send(Bytes::from(format!("{gone}\n"))).unwrap();
-        } else if self.world().rules.short_lived_watches {
-            let version = self.world().version.to_string();
+        } else if self.state().rules.short_lived_watches {
+            let version = self.state().version.to_string();
             let here = json!({"type": "BOOKMARK", "object": {"kind": "X", "metadata": {"resourceVersion": version}}});
             sender.send(Bytes::from(format!("{here}\n"))).unwrap();
         } else {
@@ -184,15 +184,15 @@ impl FakeCluster {
         let mut changed = self.changed.subscribe();
         loop {
             let news: Vec<String> = {
-                let world = self.world();
-                let later = world.log.iter().filter(|(version, known, verb, _)| {
+                let state = self.state();
+                let later = state.log.iter().filter(|(version, known, verb, _)| {
                     (*version > from || *verb == "BOOKMARK" && *version == from) && *known == path
                 });
                 let lines = later.map(|(_, _, verb, object)| {
                     format!("{}\n", json!({"type": verb, "object": object}))
                 });
                 let lines = lines.collect();
-                from = world.version;
+                from = state.version;
                 lines
             };
             if !is_held_back {
@@ -206,7 +206,7 @@ impl FakeCluster {
                     }
                 }
             }
-            if self.world().cuts > cuts {
+            if self.state().cuts > cuts {
                 return;
             }
             tokio::select! {

@@ -55,9 +55,9 @@ pub struct Rules {
     pub date: Option<String>,
 }
 
-/// What the server holds.
+/// State of the server.
 #[derive(Default)]
-pub struct World {
+pub struct ServerState {
     /// Of the last change.
     pub version: u64,
     /// By path, then namespace and name.
@@ -79,8 +79,8 @@ pub struct World {
 pub struct FakeCluster {
     /// Where it listens on loopback.
     pub port: u16,
-    world: Arc<Mutex<World>>,
-    /// Tells of every change of the world.
+    state: Arc<Mutex<ServerState>>,
+    /// Changes with every change of the state.
     pub changed: watch::Sender<()>,
     /// What is under way.
     pub in_flight: Arc<AtomicI64>,
@@ -138,14 +138,14 @@ impl FakeCluster {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let this = Self {
             port: listener.local_addr().unwrap().port(),
-            world: Arc::default(),
+            state: Arc::default(),
             changed: watch::Sender::new(()),
             in_flight: Arc::default(),
             authority: Arc::new(servers.pem()),
             clients: Arc::new(clients),
             is_curt: matches!(handshake, Handshake::Curt),
         };
-        this.world().version = 100;
+        this.state().version = 100;
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let server = this.clone();
         tokio::spawn(async move {
@@ -153,7 +153,7 @@ impl FakeCluster {
                 let (stream, _) = listener.accept().await.unwrap();
                 // Small writes would wait for delayed acknowledgements.
                 stream.set_nodelay(true).unwrap();
-                if server.world().rules.away {
+                if server.state().rules.away {
                     continue;
                 }
                 tokio::spawn(server.clone().converse(acceptor.clone(), stream));
@@ -162,14 +162,14 @@ impl FakeCluster {
         this
     }
 
-    /// The world, for a moment.
-    pub fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap()
+    /// The state, for a moment.
+    pub fn state(&self) -> MutexGuard<'_, ServerState> {
+        self.state.lock().unwrap()
     }
 
     /// Changes the rules from now on.
     pub fn rules(&self, change: impl FnOnce(&mut Rules)) {
-        change(&mut self.world().rules);
+        change(&mut self.state().rules);
         self.changed.send_replace(());
     }
 
@@ -180,8 +180,8 @@ impl FakeCluster {
 
     /// Requests whose path and query hold all words.
     pub fn count(&self, words: &[&str]) -> usize {
-        let world = self.world();
-        world
+        let state = self.state();
+        state
             .requests
             .iter()
             .filter(|(_, path)| words.iter().all(|word| path.contains(word)))
@@ -190,79 +190,79 @@ impl FakeCluster {
 
     /// All requests, to be printed.
     pub fn ledger(&self) -> String {
-        let world = self.world();
+        let state = self.state();
         let lines: Vec<String> =
-            world.requests.iter().map(|(number, path)| format!("{number} {path}")).collect();
+            state.requests.iter().map(|(number, path)| format!("{number} {path}")).collect();
         lines.join("\n")
     }
 
     /// Requests made with a credential.
     pub fn count_of(&self, credential: u64) -> usize {
-        self.world().requests.iter().filter(|(number, _)| *number == credential).count()
+        self.state().requests.iter().filter(|(number, _)| *number == credential).count()
     }
 
     /// Adds or changes an object.
     pub fn put(&self, path: &'static str, mut object: Value) {
-        let mut world = self.world();
-        world.version += 1;
-        object["metadata"]["resourceVersion"] = world.version.to_string().into();
+        let mut state = self.state();
+        state.version += 1;
+        object["metadata"]["resourceVersion"] = state.version.to_string().into();
         let key = key(&object);
-        let known = world.objects.entry(path).or_default().insert(key, object.clone());
+        let known = state.objects.entry(path).or_default().insert(key, object.clone());
         let verb = if known.is_some() { "MODIFIED" } else { "ADDED" };
-        let version = world.version;
-        world.log.push((version, path, verb, object));
-        drop(world);
+        let version = state.version;
+        state.log.push((version, path, verb, object));
+        drop(state);
         self.changed.send_replace(());
     }
 
     /// Takes an object away.
     pub fn delete(&self, path: &'static str, name: &str) {
-        let mut world = self.world();
-        let objects = world.objects.entry(path).or_default();
+        let mut state = self.state();
+        let objects = state.objects.entry(path).or_default();
         let Some(key) = objects.keys().find(|(_, known)| known == name).cloned() else { return };
         let mut object = objects.remove(&key).unwrap();
-        world.version += 1;
-        object["metadata"]["resourceVersion"] = world.version.to_string().into();
-        let version = world.version;
-        world.log.push((version, path, "DELETED", object));
-        drop(world);
+        state.version += 1;
+        object["metadata"]["resourceVersion"] = state.version.to_string().into();
+        let version = state.version;
+        state.log.push((version, path, "DELETED", object));
+        drop(state);
         self.changed.send_replace(());
     }
 
     /// Ends every watch that is open now.
     pub fn cut(&self) {
-        self.world().cuts += 1;
+        self.state().cuts += 1;
         self.changed.send_replace(());
     }
 
     /// Tells watches of a kind that nothing changed in it up to now.
     pub fn bookmark(&self, path: &'static str) {
-        let mut world = self.world();
-        let version = world.version;
+        let mut state = self.state();
+        let version = state.version;
         let object =
             serde_json::json!({"kind": "X", "metadata": {"resourceVersion": version.to_string()}});
-        world.log.push((version, path, "BOOKMARK", object));
-        drop(world);
+        state.log.push((version, path, "BOOKMARK", object));
+        drop(state);
         self.changed.send_replace(());
     }
 
     /// Forgets everything before the present version.
     pub fn forget_the_past(&self) {
-        let mut world = self.world();
-        world.forgotten = world.version;
+        let mut state = self.state();
+        state.forgotten = state.version;
     }
 
     /// Forgets how it came to be as it is: every older version is gone.
     pub fn forget(&self) {
-        let mut world = self.world();
-        world.version += 1;
-        world.forgotten = world.version;
+        let mut state = self.state();
+        state.version += 1;
+        state.forgotten = state.version;
     }
 
     /// Names and uids of a kind, in order.
     pub fn uids(&self, path: &'static str) -> Vec<(String, String)> {
-        let world = self.world();
-        let objects = world.objects.get(path).into_iter().flat_map(BTreeMap::values);
+        let state = self.state();
+        let objects = state.objects.get(path).into_iter().flat_map(BTreeMap::values);
         let text = |object: &Value, field: &str| {
             object["metadata"][field].as_str().unwrap_or_default().to_owned()
         };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::clients::kubernetes::tests::cluster::{
     EVENTS, FakeCluster, Handshake, NODES, PODS, SECRETS,
 };
-use crate::clients::kubernetes::tests::view::{View, quiet, started};
+use crate::clients::kubernetes::tests::observer::{TestObserver, quiet, started};
 use crate::domain::snapshot::{ObserverEvent, Templates, Unavailable, Unseen};
 
 /// A node of pool `web`.
@@ -30,7 +30,7 @@ async fn small() -> FakeCluster {
 }
 
 #[tokio::test]
-async fn a_first_snapshot_has_every_kind_and_the_signs_of_the_control_plane() {
+async fn the_first_snapshot_has_every_kind_and_the_control_plane() {
     let fake = small().await;
     fake.put(PODS, json!({"metadata": {"name": "p", "namespace": "shop", "uid": "p"}, "status": {"phase": "Running"}}));
     fake.put(PODS, json!({"metadata": {"name": "q", "namespace": "shop", "uid": "q"}, "status": {"phase": "Failed"}}));
@@ -45,13 +45,14 @@ async fn a_first_snapshot_has_every_kind_and_the_signs_of_the_control_plane() {
         "/api/v1/persistentvolumes",
         json!({"metadata": {"name": "v", "uid": "v"}, "spec": {"local": {"path": "/"}}}),
     );
-    let view = View::of(&fake, quiet());
-    view.until("all kinds", |view| {
-        let snapshot = view.snapshot();
-        snapshot.unseen.is_empty() && snapshot.control_plane.signing_keys.is_some()
-    })
-    .await;
-    let snapshot = view.snapshot();
+    let observer = TestObserver::of(&fake, quiet());
+    observer
+        .until("all kinds", |observer| {
+            let snapshot = observer.snapshot();
+            snapshot.unseen.is_empty() && snapshot.control_plane.signing_keys.is_some()
+        })
+        .await;
+    let snapshot = observer.snapshot();
     assert_eq!((snapshot.nodes.len(), snapshot.pods.len(), snapshot.events.len()), (1, 1, 2));
     assert_eq!(
         (snapshot.budgets.len(), snapshot.attachments.len(), snapshot.volumes.len()),
@@ -65,12 +66,12 @@ async fn a_first_snapshot_has_every_kind_and_the_signs_of_the_control_plane() {
     assert!(issuance.rotation.is_some(), "what SKE showed before it was asked for");
     assert_eq!(snapshot.control_plane.reencrypted, None, "counted only while it happens");
     assert!(matches!(
-        view.told.lock().unwrap()[0],
+        observer.events.lock().unwrap()[0],
         ObserverEvent::Unavailable(Unavailable::Connecting)
     ));
     assert_eq!(fake.count(&["/secrets", "limit=500"]), 1, "only those of kube-system");
     let of_workers = ["/secrets", "labelSelector=gardener.cloud%2Frole%3Doperating-system-config"];
-    view.until("listed and watched", |_| fake.count(&of_workers) == 2).await;
+    observer.until("listed and watched", |_| fake.count(&of_workers) == 2).await;
 }
 
 #[tokio::test]
@@ -79,134 +80,146 @@ async fn a_long_list_is_read_in_pages() {
     for number in 0..1_200 {
         fake.put(NODES, node(&format!("m{number:04}"), &format!("{number}")));
     }
-    let view = View::of(&fake, quiet());
-    view.until("1201 nodes", |view| view.snapshot().nodes.len() == 1_201).await;
+    let observer = TestObserver::of(&fake, quiet());
+    observer.until("1201 nodes", |observer| observer.snapshot().nodes.len() == 1_201).await;
     assert_eq!(fake.count(&[NODES, "limit=500"]), 3);
 }
 
 #[tokio::test]
-async fn k8s_05_where_secrets_are_forbidden_the_rest_goes_on() {
+async fn k8s_05_forbidden_secrets_do_not_stop_other_kinds() {
     let fake = small().await;
     fake.rules(|rules| {
         rules.statuses.insert("/api/v1/namespaces/kube-system/secrets", 403);
     });
-    let view = View::of(&fake, quiet());
-    view.until("a snapshot", |view| view.snapshot().nodes.len() == 1).await;
-    assert_eq!(view.snapshot().templates, Templates::Forbidden);
-    view.until("only that is missing", |view| view.snapshot().unseen.is_empty()).await;
+    let observer = TestObserver::of(&fake, quiet());
+    observer.until("a snapshot", |observer| observer.snapshot().nodes.len() == 1).await;
+    assert_eq!(observer.snapshot().templates, Templates::Forbidden);
+    observer.until("only that is missing", |observer| observer.snapshot().unseen.is_empty()).await;
     fake.rules(|rules| rules.statuses.clear());
-    view.turning_until("allowed later", |view| {
-        matches!(view.snapshot().templates, Templates::Known(_))
-    })
-    .await;
+    observer
+        .turning_until("allowed later", |observer| {
+            matches!(observer.snapshot().templates, Templates::Known(_))
+        })
+        .await;
 }
 
 #[tokio::test]
-async fn kinds_that_are_forbidden_not_served_or_broken_are_named_and_come_back() {
+async fn forbidden_unserved_or_broken_kinds_are_named_and_recover() {
     let fake = small().await;
     fake.rules(|rules| {
         rules.statuses.insert("/api/v1/pods", 403);
         rules.statuses.insert("/apis/policy/", 404);
         rules.statuses.insert("/apis/storage.k8s.io/", 500);
     });
-    let view = View::of(&fake, quiet());
-    view.turning_until("three are named", |view| {
-        let unseen = view.snapshot().unseen.clone();
-        unseen.get("pods").is_some_and(|why| format!("{why:?}").contains("forbidden"))
-            && unseen
-                .get("poddisruptionbudgets")
-                .is_some_and(|why| format!("{why:?}").contains("serve"))
-            && unseen.get("volumeattachments").is_some_and(|why| format!("{why:?}").contains("500"))
-    })
-    .await;
-    assert_eq!(view.snapshot().nodes.len(), 1);
-    assert!(!view.troubles().iter().any(|trouble| *trouble != Unavailable::Connecting));
+    let observer = TestObserver::of(&fake, quiet());
+    observer
+        .turning_until("three are named", |observer| {
+            let unseen = observer.snapshot().unseen.clone();
+            unseen.get("pods").is_some_and(|why| format!("{why:?}").contains("forbidden"))
+                && unseen
+                    .get("poddisruptionbudgets")
+                    .is_some_and(|why| format!("{why:?}").contains("serve"))
+                && unseen
+                    .get("volumeattachments")
+                    .is_some_and(|why| format!("{why:?}").contains("500"))
+        })
+        .await;
+    assert_eq!(observer.snapshot().nodes.len(), 1);
+    assert!(!observer.unavailable().iter().any(|trouble| *trouble != Unavailable::Connecting));
     fake.rules(|rules| rules.statuses.clear());
-    view.turning_until("all is well", |view| view.snapshot().unseen.is_empty()).await;
+    observer.turning_until("all is well", |observer| observer.snapshot().unseen.is_empty()).await;
 }
 
 #[tokio::test]
-async fn one_list_that_hangs_holds_the_snapshot_back_only_until_it_has_timed_out_once() {
+async fn a_hanging_list_delays_the_snapshot_by_one_timeout() {
     let fake = small().await;
     fake.rules(|rules| rules.hangs = Some(SECRETS));
-    let view = View::of(&fake, quiet());
-    let before = view.clock.monotonic();
-    view.turning_until("nodes", |view| view.snapshot().nodes.len() == 1).await;
-    let took = view.clock.monotonic().saturating_sub(before);
+    let observer = TestObserver::of(&fake, quiet());
+    let before = observer.clock.monotonic();
+    observer.turning_until("nodes", |observer| observer.snapshot().nodes.len() == 1).await;
+    let took = observer.clock.monotonic().saturating_sub(before);
     assert!((15..25).contains(&took.as_secs()), "{took:?}");
-    assert_eq!(view.snapshot().templates, Templates::Unread);
-    assert!(view.snapshot().unseen.contains_key("secrets"));
+    assert_eq!(observer.snapshot().templates, Templates::Unread);
+    assert!(observer.snapshot().unseen.contains_key("secrets"));
     fake.rules(|rules| rules.hangs = None);
-    view.turning_until("all", |view| view.snapshot().unseen.is_empty()).await;
+    observer.turning_until("all", |observer| observer.snapshot().unseen.is_empty()).await;
 }
 
 #[tokio::test]
-async fn secrets_are_counted_while_they_are_encrypted_anew_and_not_afterwards() {
+async fn secrets_are_counted_only_while_they_are_re_encrypted() {
     let fake = small().await;
-    let view = View::of(&fake, started(2));
-    view.until("counted", |view| view.snapshot().control_plane.reencrypted == Some((1, 1))).await;
+    let observer = TestObserver::of(&fake, started(2));
+    observer
+        .until("counted", |observer| observer.snapshot().control_plane.reencrypted == Some((1, 1)))
+        .await;
     let mut marked_for_deletion = node("n1", "u1");
     marked_for_deletion["spec"] = json!({"taints": [{"key": "deployment.machine.sapcloud.io/prefer-no-schedule", "effect": "PreferNoSchedule"}]});
     fake.put(NODES, marked_for_deletion);
-    view.until("the roll began", |view| view.snapshot().nodes[0].marked_for_deletion).await;
-    view.turn(40).await;
+    observer
+        .until("the roll began", |observer| observer.snapshot().nodes[0].marked_for_deletion)
+        .await;
+    observer.turn(40).await;
     let before = fake.count(&["/api/v1/secrets"]);
-    view.turn(100).await;
+    observer.turn(100).await;
     assert_eq!(fake.count(&["/api/v1/secrets"]), before);
 }
 
 #[tokio::test]
-async fn k8s_14_the_clock_of_the_cluster_is_compared_with_ours() {
+async fn k8s_14_clock_skew_is_measured() {
     let fake = small().await;
     let date = crate::domain::fixtures::now() + Duration::from_mins(5);
     fake.rules(|rules| rules.date = Some(httpdate::fmt_http_date(date.into())));
-    let view = View::of(&fake, quiet());
-    view.until("a snapshot", |view| !view.snapshots().is_empty()).await;
-    let skew = view.snapshot().skew_seconds;
+    let observer = TestObserver::of(&fake, quiet());
+    observer.until("a snapshot", |observer| !observer.snapshots().is_empty()).await;
+    let skew = observer.snapshot().skew_seconds;
     assert!((295..=300).contains(&skew), "{skew}");
 }
 
 #[tokio::test]
-async fn an_idle_cluster_is_left_alone() {
+async fn an_idle_cluster_causes_no_requests() {
     let fake = small().await;
-    let view = View::of(&fake, quiet());
-    view.until("all kinds", |view| {
-        view.snapshot().unseen.is_empty() && view.snapshot().control_plane.signing_keys.is_some()
-    })
-    .await;
-    let (sent, told) = (fake.count(&[]), view.snapshots().len());
+    let observer = TestObserver::of(&fake, quiet());
+    observer
+        .until("all kinds", |observer| {
+            observer.snapshot().unseen.is_empty()
+                && observer.snapshot().control_plane.signing_keys.is_some()
+        })
+        .await;
+    let (sent, snapshots) = (fake.count(&[]), observer.snapshots().len());
     for _ in 0..100 {
-        view.settle().await;
+        observer.settle().await;
     }
-    assert_eq!((fake.count(&[]), view.snapshots().len()), (sent, told));
-    view.turn(60).await;
+    assert_eq!((fake.count(&[]), observer.snapshots().len()), (sent, snapshots));
+    observer.turn(60).await;
     assert!(fake.count(&[]) - sent <= 6, "only the pulse: {}", fake.ledger());
 }
 
 #[tokio::test]
-async fn snapshots_come_only_with_changes_and_not_too_often() {
+async fn snapshots_are_sent_on_changes_at_a_limited_rate() {
     let fake = small().await;
-    let view = View::of(&fake, quiet());
-    view.until("all kinds", |view| {
-        view.snapshot().unseen.is_empty() && view.snapshot().control_plane.signing_keys.is_some()
-    })
-    .await;
-    let before = view.snapshots().len();
+    let observer = TestObserver::of(&fake, quiet());
+    observer
+        .until("all kinds", |observer| {
+            observer.snapshot().unseen.is_empty()
+                && observer.snapshot().control_plane.signing_keys.is_some()
+        })
+        .await;
+    let before = observer.snapshots().len();
     for round in 0..50 {
         let mut heartbeat = node("n1", "u1");
         heartbeat["metadata"]["annotations"] = json!({"heartbeat": round});
         fake.put(NODES, heartbeat);
     }
-    view.turn(10).await;
-    assert_eq!(view.snapshots().len(), before, "nothing that is shown changed");
+    observer.turn(10).await;
+    assert_eq!(observer.snapshots().len(), before, "nothing that is shown changed");
     for number in 0..50 {
         fake.put(NODES, node(&format!("m{number}"), &format!("{number}")));
-        view.settle().await;
+        observer.settle().await;
     }
-    let told = view.snapshots().len() - before;
-    assert!(told <= 1, "{told} snapshots while the clock stood still");
-    view.until("all nodes", |view| view.snapshot().nodes.len() == 51).await;
-    assert!(view.snapshots().len() - before <= 2);
+    let snapshots = observer.snapshots().len() - before;
+    assert!(snapshots <= 1, "{snapshots} snapshots while the clock stood still");
+    observer.until("all nodes", |observer| observer.snapshot().nodes.len() == 51).await;
+    assert!(observer.snapshots().len() - before <= 2);
 }
 
 #[tokio::test]
@@ -227,19 +240,20 @@ async fn k8s_07_a_large_cluster_is_read_in_pages_and_small_changes_cost_little()
         fake.put("/apis/policy/v1/poddisruptionbudgets", json!({"metadata": {"name": format!("b{number}"), "namespace": "ns1", "uid": format!("b{number}")},
             "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": format!("a{number}")}}}}));
     }
-    let view = View::of(&fake, quiet());
-    view.until("nodes before pods", |view| view.snapshot().nodes.len() == 1_000).await;
-    let first = std::sync::Arc::clone(&view.snapshots()[0]);
+    let observer = TestObserver::of(&fake, quiet());
+    observer.until("nodes before pods", |observer| observer.snapshot().nodes.len() == 1_000).await;
+    let first = std::sync::Arc::clone(&observer.snapshots()[0]);
     assert_eq!(first.unseen.get("pods"), Some(&Unseen::Unread));
-    view.until("everything", |view| {
-        view.snapshot().pods.len() == 20_000 && view.snapshot().budgets.len() == 500
-    })
-    .await;
+    observer
+        .until("everything", |observer| {
+            observer.snapshot().pods.len() == 20_000 && observer.snapshot().budgets.len() == 500
+        })
+        .await;
     assert_eq!(fake.count(&[PODS, "limit=500"]), 40);
-    let before = view.snapshot();
+    let before = observer.snapshot();
     fake.put(NODES, node("n0000", "another"));
-    view.until("one changed", |view| view.snapshot().nodes[0].uid == "another").await;
-    let after = view.snapshot();
+    observer.until("one changed", |observer| observer.snapshot().nodes[0].uid == "another").await;
+    let after = observer.snapshot();
     assert!(
         std::sync::Arc::ptr_eq(&before.pods[7], &after.pods[7])
             && std::sync::Arc::ptr_eq(&before.nodes[7], &after.nodes[7])

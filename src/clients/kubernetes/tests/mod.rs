@@ -1,9 +1,9 @@
-//! A whole look at a cluster over TLS: what is told, in which order, and what is sent for it.
+//! Observing a cluster over TLS: events, their order, and the requests for them.
 
 mod access;
 mod api;
 mod cluster;
 mod credentials;
 mod lists;
-mod view;
+mod observer;
 mod watches;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use crate::domain::age::since;
 use crate::domain::roll::blocker::cause::{
-    Blocker, BlockerCause, ObjectName, PdbBlock, PdbFix, PdbStatus,
+    Blocker, BlockerCause, MissingReplica, ObjectName, PdbBlock, PdbFix, PdbStatus,
 };
 use crate::domain::roll::blocker::context::{BlockerContext, PATIENCE, RelevantPods};
+use crate::domain::roll::blocker::webhooks;
 use crate::domain::roll::classify::{NodeRoll, Since};
-use crate::domain::snapshot::{Budget, Pod, Requirement, Selector};
+use crate::domain::snapshot::{Budget, Event, Pod, Requirement, Selector};
 
 /// Budgets by namespace and by one label that they require, so that a pod is compared with the few that may
 /// cover it and not with all.
@@ -84,7 +85,7 @@ pub fn is_misconfigured(budget: &Budget) -> bool {
 }
 
 /// Whether the eviction API refuses a pod because of its only PodDisruptionBudget. Pending pods, and pods that are being
-/// deleted, may always go; pods that are not ready may go while enough others are healthy.
+/// deleted, can always be evicted; pods that are not ready can while enough others are healthy.
 pub fn blocks_eviction(budget: &Budget, pod: &Pod) -> bool {
     if pod.pending || pod.deleted_by.is_some() {
         return false;
@@ -117,7 +118,7 @@ pub fn find<'a>(
         match index.covering(pod).as_slice() {
             [] => {}
             [budget] => {
-                // The replica that was evicted before may have to come back first.
+                // The replica that was evicted before may have to become ready first.
                 let lasts = began(context, node, budget)
                     .is_some_and(|began| since(began.at, context.clock.now()) >= PATIENCE);
                 if blocks_eviction(budget, pod) && (is_misconfigured(budget) || lasts) {
@@ -139,24 +140,39 @@ pub fn find<'a>(
         let cause = BlockerCause::SeveralPdbs { pods: pods.into_iter().collect(), budgets };
         out.push(Blocker::of_node(cause, node, node.since));
     }
+    let mut ahead: BTreeMap<(&str, &str), (&Budget, Vec<&Pod>)> = BTreeMap::new();
+    for pod in &pods.next {
+        if let [budget] = index.covering(pod).as_slice()
+            && is_misconfigured(budget)
+            && blocks_eviction(budget, pod)
+            && !held.values().any(|(_, blocking, _)| std::ptr::eq(*blocking, *budget))
+        {
+            let key = (&*budget.namespace, &*budget.name);
+            ahead.entry(key).or_insert((budget, Vec::new())).1.push(pod);
+        }
+    }
+    out.extend(ahead.into_values().map(|(budget, pods)| {
+        let pods = pods.into_iter().collect();
+        Blocker::new(BlockerCause::PdbAhead { budget: budget.into(), pods }, None)
+    }));
     let mut explained = HashSet::new();
     for (node, budget, held) in held.into_values() {
-        let waiting = pods.pending.iter().map(|(pod, _)| *pod).find(|pod| {
-            pod.namespace == budget.namespace && budget.selector.matches(&pod.labels) == Some(true)
-        });
-        explained.extend(waiting.map(|pod| pod.uid.as_str()));
-        let message = |pod: &Pod| pod.unscheduled.clone().map(|(_, message)| message);
+        let missing = find_missing(context, budget, &held, pods);
+        explained.extend(missing.as_ref().and_then(|(pod, _)| *pod).map(|pod| pod.uid.as_str()));
+        let unready = held.iter().all(|pod| !pod.ready);
+        let waiting = held.iter().find_map(|pod| pod.waiting.clone()).unwrap_or_default();
         let cause = BlockerCause::Pdb(PdbBlock {
             budget: budget.into(),
             misconfigured: is_misconfigured(budget),
+            fix: find_fix(budget, unready),
             pods: held.into_iter().collect(),
-            status: budget.observed.then_some(PdbStatus {
+            status: (budget.observed && budget.sync_failure.is_none()).then_some(PdbStatus {
                 desired: budget.desired,
                 healthy: budget.healthy,
                 expected: budget.expected,
             }),
-            fix: find_fix(budget),
-            unscheduled: waiting.map(|pod| (pod.into(), message(pod).unwrap_or_default())),
+            unready: unready.then_some(waiting),
+            missing: missing.map(|(_, missing)| missing),
         });
         out.push(Blocker::of_node(cause, node, began(context, node, budget)));
     }
@@ -171,21 +187,85 @@ pub fn find<'a>(
     explained
 }
 
+/// Why the replica that a budget waits for does not come, and the pod that does not.
+fn find_missing<'a>(
+    context: &BlockerContext<'a>,
+    budget: &Budget,
+    held: &[&Pod],
+    pods: &RelevantPods<'a>,
+) -> Option<(Option<&'a Pod>, MissingReplica)> {
+    let is_replica = |pod: &Pod| {
+        let of_owner = held.iter().any(|held| is_sibling(held, pod));
+        of_owner
+            && pod.namespace == budget.namespace
+            && budget.selector.matches(&pod.labels) == Some(true)
+    };
+    let unscheduled = pods.pending.iter().map(|(pod, _)| *pod).find(|pod| is_replica(pod));
+    if let Some(pod) = unscheduled {
+        let message = pod.unscheduled.clone().map(|(_, message)| message).unwrap_or_default();
+        return Some((Some(pod), MissingReplica::Unscheduled(pod.into(), message)));
+    }
+    let placed = |pod: &&Pod| pod.pending && pod.node.is_some() && pod.deleted_by.is_none();
+    let starting = context.snapshot.pods.iter().map(|pod| &**pod).filter(placed);
+    for pod in starting.filter(|pod| is_replica(pod)) {
+        let is_about = |event: &&Arc<Event>| {
+            event.warning && event.name == pod.name && event.namespace == pod.namespace
+        };
+        if let Some(event) = context.snapshot.events.iter().rev().find(is_about) {
+            let text = format!("{}: {}", event.reason, event.message);
+            return Some((Some(pod), MissingReplica::NotStarting(pod.into(), text)));
+        }
+    }
+    let fewer = budget.observed && budget.healthy < budget.expected;
+    let rejecting = fewer.then(|| webhooks::rejecting_pods(context.snapshot, &budget.namespace))?;
+    Some((None, MissingReplica::Rejected(rejecting?)))
+}
+
+/// Whether two pods are replicas of one workload. `ReplicaSet`s of one Deployment differ in their last part only.
+fn is_sibling(one: &Pod, other: &Pod) -> bool {
+    match (&one.owner, &other.owner) {
+        (Some(one), Some(other)) if one.kind == other.kind => {
+            let workload = |name: &str| name.rsplit_once('-').map(|(name, _)| name.to_owned());
+            one.name == other.name
+                || (one.kind == "ReplicaSet" && workload(&one.name) == workload(&other.name))
+        }
+        _ => false,
+    }
+}
+
 /// Since when a budget blocks a node: it drains, and the budget allows nothing. A budget that was exhausted when it was
-/// first seen is taken to have been so all along.
+/// first seen counts as exhausted from the start.
 fn began(context: &BlockerContext<'_>, node: &NodeRoll, budget: &Budget) -> Option<Since> {
     let exhausted = context.history.exhausted_since(budget).filter(|since| !since.at_least);
     node.since.map(|drains| exhausted.map_or(drains, |exhausted| drains.max(exhausted)))
 }
 
-/// Finds what lets a budget allow one eviction.
-pub fn find_fix(budget: &Budget) -> PdbFix {
+/// Finds what lets a budget allow one eviction; `unready`: of pods that are not ready, which may go as soon as enough
+/// others are.
+pub fn find_fix(budget: &Budget, unready: bool) -> PdbFix {
+    if let Some(message) = &budget.sync_failure {
+        return PdbFix::NotComputed(message.clone());
+    }
+    if budget.observed && budget.expected == 0 && budget.desired == 0 {
+        return PdbFix::UnmanagedPods;
+    }
     let rule = |name: &str, value: &Option<String>, never: &[&str]| {
         let value = value.as_deref().filter(|value| never.contains(value))?;
         Some(format!("{name} {value}"))
     };
     let never = rule("maxUnavailable", &budget.max_unavailable, &["0", "0%"])
         .or_else(|| rule("minAvailable", &budget.min_available, &["100%"]));
+    let until_ready = budget.desired.saturating_sub(budget.healthy);
+    if unready && until_ready > 0 && budget.desired > 0 {
+        let further = budget.max_unavailable.is_none();
+        return if further && until_ready > budget.expected - budget.healthy {
+            PdbFix::AddReplicas(until_ready.into())
+        } else if further {
+            PdbFix::AwaitReplicas(until_ready)
+        } else {
+            PdbFix::RepairReplicas(until_ready)
+        };
+    }
     if never.is_some() {
         return PdbFix::Relax(never);
     }
@@ -193,10 +273,15 @@ pub fn find_fix(budget: &Budget) -> PdbFix {
     if enough > i64::from(budget.expected) || is_misconfigured(budget) {
         return PdbFix::AddReplicas((enough - i64::from(budget.healthy)).max(1));
     }
-    PdbFix::AwaitReplicas(budget.desired.saturating_add(1).saturating_sub(budget.healthy).max(1))
+    let count = budget.desired.saturating_add(1).saturating_sub(budget.healthy).max(1);
+    if budget.max_unavailable.is_some() {
+        PdbFix::RepairReplicas(count)
+    } else {
+        PdbFix::AwaitReplicas(count)
+    }
 }
 
-/// The fewest pods, no fewer than there should be, of which one may go when all are ready. A percentage asks for
+/// The fewest pods, no fewer than there should be, of which one can be evicted when all are ready. A percentage asks for
 /// more of more pods, and the platform rounds up.
 fn enough(budget: &Budget) -> Option<i64> {
     let percent = |text: &Option<String>| {

@@ -17,7 +17,7 @@ pub enum Severity {
     Blocks,
     /// It may end by itself, but has lasted too long.
     Delays,
-    /// It blocks nothing; take note.
+    /// It blocks nothing.
     Note,
 }
 
@@ -62,8 +62,17 @@ pub enum BlockerCause {
     NoNewNode { old_left: usize, missing: usize },
     /// SKE reports an error of which the cluster itself shows nothing.
     Reported(ReportedError),
-    /// Pods that should be gone by now; the finalizers of the first.
+    /// Pods that should be deleted by now; the finalizers of the first.
     HungPods { pods: NameSample, finalizers: Vec<String> },
+    /// Pods that are being deleted may stay until their grace period is over; the last of them until then. The
+    /// platform's drain limit, where the node drains.
+    GracePeriod { pods: NameSample, until: Timestamp, limit: Option<Timestamp> },
+    /// Pods that nothing else blocks are not evicted, and webhooks are asked about evictions.
+    EvictionWebhook(EvictionBlock),
+    /// A machine that failed is preserved on purpose, and no other one replaces it.
+    PreservedNode { reason: Option<String> },
+    /// A node that is to be removed has not been ready for long; its reason.
+    OldNodeNotReady { reason: Option<String> },
     /// A volume does not detach.
     Volume { volume: String, attachment: String, error: Option<String> },
     /// A new node does not become ready; its own reason, and its system pods that are not ready.
@@ -77,6 +86,8 @@ pub enum BlockerCause {
     },
     /// A PodDisruptionBudget whose selector cannot be read, and why; it may cover pods of the node.
     UnreadablePdb { budget: ObjectName, reason: String, node: String },
+    /// A PodDisruptionBudget that can allow no eviction covers pods of nodes whose drain has not begun.
+    PdbAhead { budget: ObjectName, pods: NameSample },
     /// Pods of draining nodes that have no controller.
     BarePods(NameSample),
     /// Pods of draining nodes that have data in emptyDir or hostPath.
@@ -91,19 +102,33 @@ pub enum BlockerCause {
     Maintenance { opens: Option<Timestamp> },
 }
 
-/// A PodDisruptionBudget that allows no eviction, and what it holds.
+/// A PodDisruptionBudget that allows no eviction, and the pods that it blocks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PdbBlock {
     pub budget: ObjectName,
     /// It can never allow an eviction as it is.
     pub misconfigured: bool,
-    /// The pods of the node that may not be evicted.
+    /// The pods of the node that cannot be evicted.
     pub pods: NameSample,
     /// `None` while its status is of an earlier spec.
     pub status: Option<PdbStatus>,
     pub fix: PdbFix,
-    /// A replica that cannot be scheduled, and the scheduler's message.
-    pub unscheduled: Option<(ObjectName, String)>,
+    /// What keeps the pods of the node that are not ready from running (`CrashLoopBackOff`), where none of them is
+    /// ready; empty while that is not known.
+    pub unready: Option<String>,
+    /// Why the replica that it waits for does not come.
+    pub missing: Option<MissingReplica>,
+}
+
+/// Why a replica does not come.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MissingReplica {
+    /// It cannot be scheduled, and the scheduler's message.
+    Unscheduled(ObjectName, String),
+    /// It is scheduled and does not start, and the latest warning about that.
+    NotStarting(ObjectName, String),
+    /// The API server rejects new pods of its namespace: a webhook's service has no endpoints.
+    Rejected(ObjectName),
 }
 
 /// Pods that a PodDisruptionBudget counts.
@@ -123,6 +148,12 @@ pub enum PdbFix {
     AddReplicas(i64),
     /// So many of its replicas must become ready.
     AwaitReplicas(i32),
+    /// So many of its replicas must become ready, and further ones do not help: `maxUnavailable` counts from all.
+    RepairReplicas(i32),
+    /// The disruption controller cannot compute its status, and its message.
+    NotComputed(String),
+    /// Its pods have no controller that it could count by.
+    UnmanagedPods,
 }
 
 /// A service without endpoints that must be called about what new nodes need.
@@ -134,6 +165,18 @@ pub struct WebhookBlock {
     pub refused: BTreeSet<NodeResource>,
     /// Whether the webhook is certainly called; conditions and some selectors cannot be evaluated here.
     pub certain: bool,
+}
+
+/// Webhooks that are asked before a pod is evicted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EvictionBlock {
+    pub pods: NameSample,
+    /// Kind and name of their configurations.
+    pub configurations: BTreeSet<(&'static str, String)>,
+    /// The service of one of them, which has no endpoints.
+    pub dead: Option<ObjectName>,
+    /// What the latest event says about a denial.
+    pub denial: Option<String>,
 }
 
 /// What the API server must accept so that a node joins.
@@ -239,15 +282,21 @@ impl Blocker {
             | BlockerCause::SeveralPdbs { .. }
             | BlockerCause::PreparingTooLong
             | BlockerCause::Webhook(WebhookBlock { certain: true, .. })
+            | BlockerCause::EvictionWebhook(EvictionBlock { dead: Some(_), .. })
+            | BlockerCause::PreservedNode { .. }
             | BlockerCause::NoNewNode { .. } => Severity::Blocks,
             BlockerCause::Reported(problem) if problem.blocks_roll() => Severity::Blocks,
             BlockerCause::Pdb(_)
             | BlockerCause::HungPods { .. }
+            | BlockerCause::GracePeriod { .. }
+            | BlockerCause::EvictionWebhook(_)
+            | BlockerCause::OldNodeNotReady { .. }
             | BlockerCause::Volume { .. }
             | BlockerCause::NodeNotReady { .. }
             | BlockerCause::UnschedulablePods { .. }
             | BlockerCause::Reported(_) => Severity::Delays,
             BlockerCause::UnreadablePdb { .. }
+            | BlockerCause::PdbAhead { .. }
             | BlockerCause::Webhook(_)
             | BlockerCause::BarePods(_)
             | BlockerCause::LocalData(_)
@@ -263,13 +312,15 @@ impl Blocker {
         self.severity() == Severity::Blocks
     }
 
-    /// Whether it keeps pods on a draining node.
+    /// Whether it blocks the eviction of pods from a draining node.
     pub fn blocks_drain(&self) -> bool {
         let of_pods = matches!(
             self.cause,
             BlockerCause::Pdb(_)
                 | BlockerCause::SeveralPdbs { .. }
                 | BlockerCause::HungPods { .. }
+                | BlockerCause::GracePeriod { .. }
+                | BlockerCause::EvictionWebhook(_)
                 | BlockerCause::Volume { .. }
         );
         of_pods && self.node.is_some()
@@ -280,17 +331,20 @@ impl Blocker {
         self.place.as_ref().is_none_or(|(waiting, _)| waiting == pool)
     }
 
-    /// The object that blocks; `None` where SKE alone tells of it.
+    /// The object that blocks; `None` where only SKE reports it.
     pub fn object(&self) -> Option<ObjectReference> {
         let cluster_wide = |name: &str| ObjectName::new("", name);
         let first = |pods: &NameSample| Some(("Pod", pods.first.first()?.clone()));
         match &self.cause {
             BlockerCause::Pdb(PdbBlock { budget, .. })
+            | BlockerCause::PdbAhead { budget, .. }
             | BlockerCause::UnreadablePdb { budget, .. } => {
                 Some(("PodDisruptionBudget", budget.clone()))
             }
             BlockerCause::SeveralPdbs { pods, .. }
             | BlockerCause::HungPods { pods, .. }
+            | BlockerCause::GracePeriod { pods, .. }
+            | BlockerCause::EvictionWebhook(EvictionBlock { pods, .. })
             | BlockerCause::UnschedulablePods { pods, .. }
             | BlockerCause::BarePods(pods)
             | BlockerCause::LocalData(pods) => first(pods),
@@ -301,7 +355,9 @@ impl Blocker {
             BlockerCause::LocalVolume { volume, .. } => {
                 Some(("PersistentVolume", cluster_wide(volume)))
             }
-            BlockerCause::NodeNotReady { .. } => {
+            BlockerCause::NodeNotReady { .. }
+            | BlockerCause::PreservedNode { .. }
+            | BlockerCause::OldNodeNotReady { .. } => {
                 Some(("Node", cluster_wide(&self.node.as_ref()?.full)))
             }
             BlockerCause::NoNewNode { .. } => {

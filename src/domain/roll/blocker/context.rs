@@ -1,4 +1,4 @@
-//! What blockers are looked for in.
+//! The data in which blockers are found.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,10 @@ use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::progress::PoolRoll;
 use crate::domain::snapshot::{ClusterSnapshot, Pod};
 
-/// What is normal for a moment, since a pod may be moving, is a blocker when it lasts this long.
+/// What is normal briefly, while a pod restarts, is a blocker when it lasts this long.
 pub const PATIENCE: SignedDuration = SignedDuration::from_mins(3);
 
-/// What blockers are looked for in.
+/// The data in which blockers are found.
 #[derive(Debug, Clone, Copy)]
 pub struct BlockerContext<'a> {
     pub cluster: &'a Cluster,
@@ -42,8 +42,10 @@ impl BlockerContext<'_> {
 
 /// The pods that matter for a roll, found in one pass over all pods.
 pub struct RelevantPods<'a> {
-    /// Pods that a drain must move, of old nodes and of new ones that are removed again.
+    /// Pods that a drain must move, of old nodes and of new ones that are being removed.
     pub leaving: Vec<(&'a Pod, &'a NodeRoll)>,
+    /// Pods that a drain of an old node would have to evict, while it has not begun.
+    pub next: Vec<&'a Pod>,
     /// Pods on joining nodes that are not ready, by the node's name.
     pub starting: HashMap<&'a str, Vec<&'a Pod>>,
     /// Pods that cannot be scheduled, since when, by our clock.
@@ -57,10 +59,21 @@ impl<'a> RelevantPods<'a> {
             .pools
             .iter()
             .flat_map(PoolRoll::nodes)
-            .filter(|node| is_drained(node) || node.stage == NodeStage::Joining)
+            .filter(|node| {
+                is_drained(node)
+                    || matches!(
+                        node.stage,
+                        NodeStage::Joining | NodeStage::Old | NodeStage::Cordoned
+                    )
+            })
             .map(|node| (node.name.as_str(), node))
             .collect();
-        let mut out = Self { leaving: Vec::new(), starting: HashMap::new(), pending: Vec::new() };
+        let mut out = Self {
+            leaving: Vec::new(),
+            next: Vec::new(),
+            starting: HashMap::new(),
+            pending: Vec::new(),
+        };
         for pod in &context.snapshot.pods {
             if let Some((since, _)) = &pod.unscheduled
                 && pod.pending
@@ -73,6 +86,8 @@ impl<'a> RelevantPods<'a> {
             };
             if is_drained(node) && !pod.stays_on_its_node() {
                 out.leaving.push((pod, node));
+            } else if node.stage.is_old() && !pod.stays_on_its_node() {
+                out.next.push(pod);
             } else if node.stage == NodeStage::Joining && !pod.ready {
                 out.starting.entry(&node.name).or_default().push(pod);
             }

@@ -1,7 +1,7 @@
 //! What blocks a roll: the object, since when, and what was detected.
 //!
-//! Only what a snapshot and the SKE API show counts. What SKE reports is put beside what the cluster shows of the same,
-//! so that nothing is listed twice. A new blocker is a function that finds it, a variant of [`BlockerCause`] with its
+//! Only what a snapshot and the SKE API show counts. An error that SKE reports is attached to the blocker that the
+//! cluster shows for it, so that nothing is listed twice. A new blocker is a function that finds it, a variant of [`BlockerCause`] with its
 //! severity, and its texts in `app::nodes`.
 
 pub mod budgets;
@@ -34,7 +34,7 @@ pub fn find_blockers(context: &BlockerContext<'_>) -> Vec<Blocker> {
     let index = BudgetIndex::of(&context.snapshot.budgets);
     let mut out = Vec::new();
     let explained = budgets::find(context, &pods, &index, &mut out);
-    pods::find(context, &pods, &explained, &mut out);
+    pods::find(context, &pods, (&index, &explained), &mut out);
     let kept_away = webhooks::find(context, &mut out);
     nodes::find(context, &pods, kept_away, &mut out);
     reported::find(context, &mut out);
@@ -42,7 +42,7 @@ pub fn find_blockers(context: &BlockerContext<'_>) -> Vec<Blocker> {
     out
 }
 
-/// What blocks a drain comes before what may have to do with the roll.
+/// Blockers of a drain come before those that may concern the roll.
 fn order(blocker: &Blocker) -> (Severity, bool, Timestamp, &BlockerCause) {
     let since = blocker.since.map_or(Timestamp::MAX, |since| since.at);
     (blocker.severity(), !blocker.blocks_drain(), since, &blocker.cause)

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use crate::domain::age::since;
 use crate::domain::roll::blocker::cause::{Blocker, BlockerCause};
-use crate::domain::roll::blocker::context::{BlockerContext, RelevantPods};
+use crate::domain::roll::blocker::context::{BlockerContext, PATIENCE, RelevantPods};
 use crate::domain::roll::blocker::reported::is_about_capacity;
 use crate::domain::roll::classify::{NodeRoll, NodeStage, Since};
 use crate::domain::roll::progress::{PoolRoll, PoolState, ZoneRoll};
@@ -13,7 +13,7 @@ use crate::domain::snapshot::Pod;
 /// The machine controller waits this long by default for a new machine's health.
 const NODE_PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 
-/// Finds them. Where something else is known to keep nodes away, it is not repeated that none joins.
+/// Finds them. Where another blocker prevents nodes from joining, a missing node is not listed again.
 pub fn find(
     context: &BlockerContext<'_>,
     pods: &RelevantPods<'_>,
@@ -22,6 +22,7 @@ pub fn find(
 ) {
     for pool in context.pools {
         for zone in &pool.zones {
+            out.extend(zone.nodes.iter().filter_map(|node| find_failed(context, node)));
             for node in zone.nodes.iter().filter(|node| node.stage == NodeStage::Joining) {
                 let starting = pods.starting.get(node.name.as_str());
                 let starting = starting.map(Vec::as_slice).unwrap_or_default();
@@ -49,6 +50,21 @@ fn find_not_ready(
     Some(Blocker::of_node(cause, node, Some(began)))
 }
 
+/// A failed machine that is preserved, and an old node whose kubelet does not answer: its pods cannot confirm that they
+/// have ended.
+fn find_failed(context: &BlockerContext<'_>, node: &NodeRoll) -> Option<Blocker> {
+    let reason = node.reason.clone();
+    if node.stage == NodeStage::Preserved && !node.of_old_generation {
+        let began = node.since.filter(|began| context.has_lasted(*began, PATIENCE))?;
+        return Some(Blocker::of_node(BlockerCause::PreservedNode { reason }, node, Some(began)));
+    }
+    let (at, reason) = node.not_ready.clone().filter(|_| node.stage.is_old())?;
+    let began = Since::exact(at?);
+    context
+        .has_lasted(began, NODE_PATIENCE)
+        .then(|| Blocker::of_node(BlockerCause::OldNodeNotReady { reason }, node, Some(began)))
+}
+
 /// Machines cannot be seen before they register as nodes: where nothing is under way for long and nodes are still to
 /// be replaced, or missing, none joins.
 fn find_missing(context: &BlockerContext<'_>, pool: &PoolRoll, zone: &ZoneRoll) -> Option<Blocker> {
@@ -68,7 +84,7 @@ fn find_missing(context: &BlockerContext<'_>, pool: &PoolRoll, zone: &ZoneRoll) 
     let now = context.clock.now();
     let long_watched = watched.is_some_and(|at| since(at, now) > NODE_PATIENCE);
     let is_reported = context.cluster.problems.iter().any(is_about_capacity);
-    // A node that went before the watch began left no trace: then only SKE's word counts.
+    // A node that was removed before the watch began left no trace: then only SKE's report counts.
     if !context.has_lasted(began, NODE_PATIENCE) || !(long_watched || is_reported) {
         return None;
     }

@@ -1,34 +1,41 @@
-//! Pods and volumes that keep a node from going, or that do not survive its going.
+//! Pods and volumes that block the removal of a node, or do not survive it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::Cluster;
-use crate::domain::roll::blocker::cause::{Blocker, BlockerCause, FullPool, VolumeBinding};
+use crate::domain::roll::blocker::budgets::{BudgetIndex, blocks_eviction};
+use crate::domain::roll::blocker::cause::{
+    Blocker, BlockerCause, EvictionBlock, FullPool, ObjectName, VolumeBinding,
+};
 use crate::domain::roll::blocker::context::{BlockerContext, PATIENCE, RelevantPods, is_drained};
+use crate::domain::roll::blocker::webhooks;
 use crate::domain::roll::classify::{NodeRoll, Since};
 use crate::domain::roll::progress::{PoolRoll, ZoneRoll};
-use crate::domain::snapshot::{Attachment, BoundVolume, Pod};
+use crate::domain::snapshot::{Attachment, BoundVolume, Event, Pod};
 
-/// A pod that exists so long after its grace period is over hangs.
+/// A pod that exists so long after its grace period is stuck in Terminating.
 const HUNG_AFTER: SignedDuration = SignedDuration::from_mins(2);
 /// The machine controller waits this long by default for a drain's volumes.
 const VOLUME_PATIENCE: SignedDuration = SignedDuration::from_mins(2);
 /// Groups of unschedulable pods that are listed.
 const MAX_GROUPS: usize = 20;
 
-/// Pods with the moment that counts for them, by our clock.
+/// Pods with the time that counts for them, by our clock.
 type Dated<'a> = Vec<(Timestamp, &'a Pod)>;
 
 /// Finds them. `explained` are unscheduled pods that a PodDisruptionBudget's blocker names already.
 pub fn find(
     context: &BlockerContext<'_>,
     pods: &RelevantPods<'_>,
-    explained: &HashSet<&str>,
+    (index, explained): (&BudgetIndex<'_>, &HashSet<&str>),
     out: &mut Vec<Blocker>,
 ) {
     find_hung(context, pods, out);
+    find_grace_periods(context, pods, out);
+    find_denied_evictions(context, pods, index, out);
     find_volumes(context, out);
     find_unschedulable(context, pods, explained, out);
     find_lost(pods, out);
@@ -52,6 +59,100 @@ fn find_hung(context: &BlockerContext<'_>, pods: &RelevantPods<'_>, out: &mut Ve
         };
         out.push(Blocker::of_node(cause, node, Some(Since::exact(by))));
     }
+}
+
+/// Pods that were evicted and may stay for long, since they ask for it.
+fn find_grace_periods(
+    context: &BlockerContext<'_>,
+    pods: &RelevantPods<'_>,
+    out: &mut Vec<Blocker>,
+) {
+    let mut by_node: BTreeMap<&str, (&NodeRoll, Dated<'_>)> = BTreeMap::new();
+    for (pod, node) in &pods.leaving {
+        let Some((began, until)) = deletion(context, pod) else { continue };
+        if until > context.clock.now() && context.has_lasted(Since::exact(began), PATIENCE) {
+            by_node.entry(&node.name).or_insert((node, Vec::new())).1.push((until, pod));
+        }
+    }
+    for (node, mut pods) in by_node.into_values() {
+        pods.sort_by_key(|(until, pod)| (std::cmp::Reverse(*until), &pod.name));
+        let Some((until, last)) = pods.first().copied() else { continue };
+        let began = deletion(context, last).map(|(began, _)| Since::exact(began));
+        let pods = pods.into_iter().map(|(_, pod)| pod).collect();
+        let cause = BlockerCause::GracePeriod { pods, until, limit: node.deadline };
+        out.push(Blocker::of_node(cause, node, began));
+    }
+}
+
+/// Pods of a draining node that should have been evicted by now and are not being deleted, though no budget covers them:
+/// then the webhooks that are asked about evictions are the candidates.
+fn find_denied_evictions(
+    context: &BlockerContext<'_>,
+    pods: &RelevantPods<'_>,
+    index: &BudgetIndex<'_>,
+    out: &mut Vec<Blocker>,
+) {
+    if !tells_evictions(context) {
+        return;
+    }
+    let mut by_node: BTreeMap<&str, (&NodeRoll, Vec<&Pod>)> = BTreeMap::new();
+    for (pod, node) in &pods.leaving {
+        let drains = node.since.filter(|began| context.has_lasted(*began, PATIENCE));
+        let is_free = pod.deleted_by.is_none()
+            && !pod.finished
+            && index.unreadable(&pod.namespace).is_empty()
+            && !matches!(index.covering(pod).as_slice(), [budget] if blocks_eviction(budget, pod))
+            && index.covering(pod).len() < 2;
+        if drains.is_some() && is_free {
+            by_node.entry(&node.name).or_insert((node, Vec::new())).1.push(pod);
+        }
+    }
+    for (node, held) in by_node.into_values() {
+        let mut configurations = BTreeSet::new();
+        let mut dead = None;
+        let mut named = Vec::new();
+        for pod in held {
+            let asked = webhooks::asked_about_eviction(context.snapshot, pod);
+            if asked.is_empty() {
+                continue;
+            }
+            named.push(pod);
+            for (kind, name, service) in asked {
+                configurations.insert((kind, name.to_owned()));
+                dead = dead.or(service);
+            }
+        }
+        if named.is_empty() {
+            continue;
+        }
+        let is_denial = |event: &&Arc<Event>| {
+            let of_pod = named.iter().any(|pod| {
+                event.kind == "Pod" && event.name == pod.name && event.namespace == pod.namespace
+            });
+            (of_pod || (event.kind == "Node" && event.name == node.name))
+                && event.message.contains("admission webhook")
+        };
+        let denial = context.snapshot.events.iter().rev().find(is_denial);
+        let cause = BlockerCause::EvictionWebhook(EvictionBlock {
+            pods: named.iter().copied().collect(),
+            configurations,
+            dead: dead.map(|service| ObjectName::new(&service.namespace, &service.name)),
+            denial: denial.map(|event| event.message.clone()),
+        });
+        out.push(Blocker::of_node(cause, node, node.since));
+    }
+}
+
+/// Whether budgets and pods are known, so that whatever is not explained by them has another cause.
+fn tells_evictions(context: &BlockerContext<'_>) -> bool {
+    context.snapshot.tells_drains() && !context.snapshot.is_being_read()
+}
+
+/// When the deletion of a pod was asked for, and until when the pod may stay, by our clock.
+fn deletion(context: &BlockerContext<'_>, pod: &Pod) -> Option<(Timestamp, Timestamp)> {
+    let until = context.clock.planned(pod.deleted_by?);
+    let began = until.checked_sub(SignedDuration::from_secs(pod.grace_seconds)).ok()?;
+    Some((began, until))
 }
 
 fn find_volumes(context: &BlockerContext<'_>, out: &mut Vec<Blocker>) {
@@ -102,7 +203,9 @@ fn find_unschedulable(
     let (mut any, mut zones) = (false, BTreeSet::new());
     for (pod, began) in &pods.pending {
         let Some(began) = began else { continue };
-        if !context.has_lasted(Since::exact(*began), PATIENCE) || context.is_older(*began) {
+        // A pod of a DaemonSet waits for its own node only.
+        let is_of_others = pod.stays_on_its_node() || context.is_older(*began);
+        if is_of_others || !context.has_lasted(Since::exact(*began), PATIENCE) {
             continue;
         }
         any = true;
@@ -143,7 +246,7 @@ fn unschedulable(
         .iter()
         .find_map(|claim| bound.get(&(pod.namespace.as_str(), claim.as_str())))
         .filter(|volume| volume.on_node || !volume.zones.is_empty());
-    // Which pool could take it cannot be told where there are several.
+    // With several pools it is unknown which could take the pod.
     let place = match (context.pools, volume.map(|volume| volume.zones.as_slice())) {
         ([pool], Some([zone])) => Some((pool.name.clone(), zone.clone())),
         _ => None,
@@ -199,7 +302,7 @@ pub fn find_full_pools(
     found.collect()
 }
 
-/// Machines of a zone that count against its maximum: those that the roll adds for a while do not.
+/// Machines of a zone that count against its maximum: those that the roll adds temporarily do not.
 fn machines(zone: &ZoneRoll) -> usize {
     let counts = zone.counts;
     let surge = zone.limits.map_or(0, |limits| usize::try_from(limits.surge).unwrap_or(0));
@@ -210,7 +313,8 @@ fn machines(zone: &ZoneRoll) -> usize {
 
 fn find_lost(pods: &RelevantPods<'_>, out: &mut Vec<Blocker>) {
     let mut add = |lost: &dyn Fn(&Pod) -> bool, cause: fn(_) -> BlockerCause| {
-        let lost: Vec<_> = pods.leaving.iter().filter(|(pod, _)| lost(pod)).collect();
+        let kept = pods.leaving.iter().filter(|(pod, _)| !pod.finished);
+        let lost: Vec<_> = kept.filter(|(pod, _)| lost(pod)).collect();
         let Some((_, node)) = lost.first() else { return };
         let cause = cause(lost.iter().map(|(pod, _)| *pod).collect());
         out.push(if lost.iter().all(|(_, other)| other.name == node.name) {

@@ -1,4 +1,4 @@
-//! What only the SKE API tells: its errors, put beside what the cluster shows of them, and what is planned.
+//! Errors of the SKE API, attached to what the cluster shows of them, and planned events.
 
 use crate::domain::attention;
 use crate::domain::cluster::ReportedError;
@@ -8,7 +8,7 @@ use crate::domain::roll::calendar::{PlannedEvent, planned_events};
 use crate::domain::roll::classify::Since;
 use crate::domain::roll::estimate::longest_remaining;
 
-/// Adds what SKE tells to what was found in the cluster.
+/// Adds what SKE reports to what was found in the cluster.
 pub fn find(context: &BlockerContext<'_>, out: &mut Vec<Blocker>) {
     let (cluster, now) = (context.cluster, context.clock.now());
     if attention::gave_up(cluster, now).is_some() {
@@ -34,7 +34,7 @@ pub fn find(context: &BlockerContext<'_>, out: &mut Vec<Blocker>) {
     }
 }
 
-/// Whether SKE says that no machine can be created.
+/// Whether SKE reports that no machine can be created.
 pub fn is_about_capacity(problem: &ReportedError) -> bool {
     matches!(
         problem.code.as_str(),

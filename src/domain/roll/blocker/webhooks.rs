@@ -1,6 +1,6 @@
 //! Admission webhooks whose service has no endpoints: the API server refuses what they must admit.
 //!
-//! Only what a joining node needs counts: Gardener judges webhooks by a longer list of the same kind (its
+//! Only what a joining node needs counts: Gardener checks webhooks against a longer list of the same kind (its
 //! `botanist/matchers`).
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -11,7 +11,7 @@ use crate::domain::roll::blocker::cause::{
 use crate::domain::roll::blocker::context::{BlockerContext, PATIENCE};
 use crate::domain::roll::progress::{PoolRoll, PoolState};
 use crate::domain::snapshot::admission::Operation::{self, Create, Update};
-use crate::domain::snapshot::admission::{Rule, Service, Webhook};
+use crate::domain::snapshot::admission::{Admission, Rule, Service, Webhook};
 use crate::domain::snapshot::{ClusterSnapshot, Labels, Pod, Requirement, Selector};
 
 /// The platform's namespace, and the one of the nodes' leases.
@@ -43,7 +43,7 @@ const REQUESTS: [NodeRequest; 12] = [
 
 impl WebhookBlock {
     /// Whether nodes cannot even register.
-    fn keeps_nodes_away(&self) -> bool {
+    fn blocks_registration(&self) -> bool {
         use NodeResource::{NodeCertificates, NodeLeases, Nodes};
         let refused = |resource| self.refused.contains(&resource);
         self.certain && [Nodes, NodeCertificates, NodeLeases].into_iter().any(refused)
@@ -51,31 +51,19 @@ impl WebhookBlock {
 }
 
 /// Finds services without endpoints that webhooks must call about what nodes need, those that certainly refuse
-/// something first. `None` while that cannot be told: where endpoints are not known in full, any service may have some,
+/// something first. `None` while that is unknown: where endpoints are not known in full, any service may have some,
 /// and a list that is still to be read may bring more.
 pub fn find_unanswered(snapshot: &ClusterSnapshot) -> Option<Vec<WebhookBlock>> {
-    if snapshot.is_being_read() || !snapshot.is_whole("endpointslices") {
-        return None;
-    }
-    let serving: HashSet<&Service> = snapshot
-        .endpoints
-        .iter()
-        .filter(|endpoints| endpoints.serves)
-        .map(|endpoints| &endpoints.service)
-        .collect();
-    let webhooks = snapshot.admissions.iter().flat_map(|admission| {
-        admission.webhooks.iter().map(move |webhook| (&**admission, webhook))
-    });
-    let mut dead = webhooks.filter(|(_, webhook)| !serving.contains(&webhook.service)).peekable();
-    if dead.peek().is_none() {
+    let dead = dead_webhooks(snapshot)?;
+    if dead.is_empty() {
         return Some(Vec::new());
     }
     let selected = SelectedObjects::of(snapshot);
     let mut found: BTreeMap<&Service, Calls> = BTreeMap::new();
-    for (admission, webhook) in dead {
+    for (admission, webhook, service) in dead {
         for request in &REQUESTS {
             let Some(certain) = selected.is_called(webhook, request) else { continue };
-            let calls = found.entry(&webhook.service).or_default();
+            let calls = found.entry(service).or_default();
             calls.configurations.insert((admission.kind, admission.name.clone()));
             if certain { &mut calls.certain } else { &mut calls.unclear }.insert(request.0);
         }
@@ -91,6 +79,69 @@ pub fn find_unanswered(snapshot: &ClusterSnapshot) -> Option<Vec<WebhookBlock>> 
         .collect();
     found.sort_by_key(|webhook| !webhook.certain);
     Some(found)
+}
+
+/// Webhooks that must answer and cannot: their service has no endpoints. `None` while that is unknown.
+fn dead_webhooks(snapshot: &ClusterSnapshot) -> Option<Vec<(&Admission, &Webhook, &Service)>> {
+    if snapshot.is_being_read() || !snapshot.is_whole("endpointslices") {
+        return None;
+    }
+    let serving: HashSet<&Service> = snapshot
+        .endpoints
+        .iter()
+        .filter(|endpoints| endpoints.serves)
+        .map(|endpoints| &endpoints.service)
+        .collect();
+    let dead = all_webhooks(snapshot).filter_map(|(admission, webhook)| {
+        let service = webhook.service.as_ref().filter(|service| !serving.contains(*service))?;
+        (!webhook.ignores_failures).then_some((admission, webhook, service))
+    });
+    Some(dead.collect())
+}
+
+fn all_webhooks(snapshot: &ClusterSnapshot) -> impl Iterator<Item = (&Admission, &Webhook)> {
+    snapshot
+        .admissions
+        .iter()
+        .flat_map(|admission| admission.webhooks.iter().map(move |webhook| (&**admission, webhook)))
+}
+
+/// The service without endpoints because of which the API server rejects every new pod of a namespace.
+pub fn rejecting_pods(snapshot: &ClusterSnapshot, namespace: &str) -> Option<ObjectName> {
+    let selected = SelectedObjects::of(snapshot);
+    let (.., service) = dead_webhooks(snapshot)?.into_iter().find(|(_, webhook, _)| {
+        let about_pods = |rule: &Rule| rule.is_about(Create, "", "pods", true);
+        let everything = matches!(&webhook.objects, Selector::Labels(all) if all.is_empty());
+        webhook.rules.iter().any(about_pods)
+            && everything
+            && !webhook.conditional
+            && selected.selects_namespace(&webhook.namespaces, namespace) == Some(true)
+    })?;
+    Some(ObjectName::new(&service.namespace, &service.name))
+}
+
+/// The webhook configurations that may deny the eviction of a pod: kind and name, and the service where it has no
+/// endpoints.
+pub fn asked_about_eviction<'a>(
+    snapshot: &'a ClusterSnapshot,
+    pod: &Pod,
+) -> Vec<(&'static str, &'a str, Option<&'a Service>)> {
+    let selected = SelectedObjects::of(snapshot);
+    let dead = dead_webhooks(snapshot).unwrap_or_default();
+    let may_be_asked = |webhook: &Webhook| {
+        webhook.rules.iter().any(|rule| rule.is_about(Create, "", "pods/eviction", true))
+            && selected.selects_namespace(&webhook.namespaces, &pod.namespace) != Some(false)
+    };
+    let asked = all_webhooks(snapshot).filter(|(_, webhook)| may_be_asked(webhook));
+    let mut out: Vec<_> = asked
+        .map(|(admission, webhook)| {
+            let is_dead = dead.iter().any(|(_, other, _)| std::ptr::eq(*other, webhook));
+            (admission.kind, admission.name.as_str(), webhook.service.as_ref().filter(|_| is_dead))
+        })
+        .collect();
+    out.sort_unstable();
+    out.dedup();
+    out
 }
 
 /// What the webhooks of one service are, or may be, called about.
@@ -135,7 +186,7 @@ impl<'a> SelectedObjects<'a> {
         Some(in_namespace.is_some() && object.is_some() && !webhook.conditional)
     }
 
-    /// Whether a selector matches a namespace; `None` when that cannot be told.
+    /// Whether a selector matches a namespace; `None` when that is unknown.
     fn selects_namespace(&self, selector: &Selector, namespace: &str) -> Option<bool> {
         if let Some(labels) = self.namespaces.get(namespace) {
             return selector.matches(labels);
@@ -147,7 +198,7 @@ impl<'a> SelectedObjects<'a> {
         only_by_name(all).then(|| selector.matches(&Labels::from_iter([known])))?
     }
 
-    /// Whether a selector matches what is needed; `None` when that cannot be told. Which labels a new node will have
+    /// Whether a selector matches what is needed; `None` when that is unknown. Which labels a new node will have
     /// is not known; of pods, those of `DaemonSet`s are needed on every node; the rest has no labels.
     fn selects_object(&self, selector: &Selector, needed: NodeResource) -> Option<bool> {
         if matches!(selector, Selector::Labels(all) if all.is_empty()) {
@@ -157,10 +208,10 @@ impl<'a> SelectedObjects<'a> {
             NodeResource::Nodes => None,
             NodeResource::SystemPods => {
                 let takes = |pod: &&&Pod| selector.matches(&pod.labels) == Some(true);
-                let mut taken = self.system_pods.as_ref()?.iter().filter(takes).peekable();
-                match taken.peek() {
+                let mut selected = self.system_pods.as_ref()?.iter().filter(takes).peekable();
+                match selected.peek() {
                     None => Some(false),
-                    Some(_) => taken.any(|pod| pod.stays_on_its_node()).then_some(true),
+                    Some(_) => selected.any(|pod| pod.stays_on_its_node()).then_some(true),
                 }
             }
             NodeResource::NodeCertificates
@@ -170,7 +221,7 @@ impl<'a> SelectedObjects<'a> {
     }
 }
 
-/// Finds those that have lasted too long, while nodes are still to join. Returns whether they keep nodes away.
+/// Finds those that have lasted too long, while nodes are still to join. Returns whether they prevent nodes from joining.
 pub fn find(context: &BlockerContext<'_>, out: &mut Vec<Blocker>) -> bool {
     let is_awaited = |pool: &PoolRoll| {
         pool.state == PoolState::Missing || pool.counts.old_left() + pool.counts.joining > 0
@@ -182,7 +233,7 @@ pub fn find(context: &BlockerContext<'_>, out: &mut Vec<Blocker>) -> bool {
     for webhook in find_unanswered(context.snapshot).unwrap_or_default() {
         let Some(began) = context.history.unanswered_since(&webhook.service) else { continue };
         if context.has_lasted(began, PATIENCE) {
-            away |= webhook.keeps_nodes_away();
+            away |= webhook.blocks_registration();
             out.push(Blocker::new(BlockerCause::Webhook(webhook), Some(began)));
         }
     }

@@ -18,7 +18,9 @@ use crate::domain::roll::tests::tracking::{NEW, draining, joining, node, old, sn
 use crate::domain::roll::tests::{ago, at_once, cluster};
 use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
-use crate::domain::snapshot::{Budget, ClusterSnapshot, Node, OwnerReference, Pod, Unseen};
+use crate::domain::snapshot::{
+    Budget, ClusterSnapshot, Event, Node, OwnerReference, Pod, Selector, Unseen,
+};
 
 /// The fixtures' cluster while nodes roll.
 pub fn preparing() -> Cluster {
@@ -66,14 +68,14 @@ fn problem(code: &str, message: &str) -> ReportedError {
 fn what_ske_reports_is_shown_even_when_nodes_cannot_be_seen() {
     let mut subject = preparing();
     subject.problems = vec![problem("SKE_NODE_MISCONFIGURED_PDB", "payments/api")];
-    let mut blind = ClusterSnapshot::default();
-    blind.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
+    let mut unread = ClusterSnapshot::default();
+    unread.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
     subject.pools.clear();
-    assert_eq!(kinds(&at_once(&subject, &blind)), ["Reported"]);
+    assert_eq!(kinds(&at_once(&subject, &unread)), ["Reported"]);
 }
 
 #[test]
-fn pods_and_volumes_that_hang_or_do_not_survive_are_named() {
+fn pods_and_volumes_that_are_stuck_or_do_not_survive_are_named() {
     let roll = at_once(&preparing(), &fixture("held_by_pods"));
     let causes: Vec<BlockerCause> = roll.blockers.iter().map(|one| one.cause.clone()).collect();
     let no_room = "0/5 nodes are available: 3 node(s) had volume node affinity conflict.";
@@ -114,7 +116,116 @@ fn pods_and_volumes_that_hang_or_do_not_survive_are_named() {
 }
 
 #[test]
-fn full_pools_are_named_only_when_pods_find_no_node() {
+fn k8s_16_a_pod_with_a_long_grace_period_is_named_with_its_end_and_the_drain_limit() {
+    let roll = at_once(&preparing(), &fixture("slow_drains"));
+    let blocker = about(&roll, "queue/worker-1");
+    let until = "2026-11-25T13:20:11Z".parse().unwrap();
+    let limit = Some("2026-11-24T15:15:11Z".parse().unwrap());
+    let pods = sample(&["queue/worker-1"]);
+    assert_eq!(blocker.cause, BlockerCause::GracePeriod { pods, until, limit });
+    assert_eq!(blocker.since, Some(Since::exact(ago(42))));
+    assert!(blocker.blocks_drain());
+}
+
+#[test]
+fn k8s_17_a_finished_pod_that_a_finalizer_keeps_is_named_and_other_finished_ones_are_not() {
+    let seen = fixture("slow_drains");
+    assert!(seen.pods.iter().all(|pod| pod.name != "report-0"), "nothing keeps it");
+    let roll = at_once(&preparing(), &seen);
+    let finalizers = vec!["example.com/archive".to_owned()];
+    let pods = sample(&["batch/report-1"]);
+    assert_eq!(about(&roll, "batch/report-1").cause, BlockerCause::HungPods { pods, finalizers });
+}
+
+#[test]
+fn k8s_18_webhooks_on_evictions_are_candidates_where_nothing_else_blocks_a_pod() {
+    let mut seen = fixture("slow_drains");
+    let denial = "admission webhook \"guard.example.com\" denied the request: not today";
+    seen.events.push(Arc::new(Event {
+        uid: "e".into(),
+        at: Some(ago(1)),
+        kind: "Pod".into(),
+        namespace: "shop".into(),
+        name: "front-1".into(),
+        reason: "EvictionFailed".into(),
+        message: denial.into(),
+        warning: true,
+        count: 9,
+    }));
+    let of = |seen: &ClusterSnapshot| {
+        let roll = at_once(&preparing(), seen);
+        roll.blockers.into_iter().find_map(|blocker| {
+            if let BlockerCause::EvictionWebhook(block) = blocker.cause {
+                Some(block)
+            } else {
+                None
+            }
+        })
+    };
+    let block = of(&seen).unwrap();
+    assert_eq!(block.pods, sample(&["shop/front-1"]));
+    let names: Vec<&str> = block.configurations.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(names, ["drain-policy", "eviction-guard"]);
+    assert_eq!(block.dead, Some(ObjectName::new("policy", "drains")));
+    assert_eq!(block.denial.as_deref(), Some(denial));
+    // A budget that blocks the pod explains it alone.
+    let mut guard = budget(0, 1, 1, 1);
+    guard.namespace = "shop".into();
+    guard.selector = Selector::Labels(Vec::new());
+    seen.budgets.push(Arc::new(guard));
+    assert_eq!(of(&seen), None);
+}
+
+#[test]
+fn k8s_21_a_failed_machine_that_is_preserved_is_the_blocker() {
+    let roll = at_once(&preparing(), &fixture("slow_drains"));
+    let blocker = about(&roll, "shoot--f00--shop-web-z3-bbbbb-33333");
+    assert!(matches!(&blocker.cause, BlockerCause::PreservedNode { reason: Some(_) }));
+    assert_eq!(blocker.severity(), Severity::Blocks);
+}
+
+#[test]
+fn k8s_22_an_old_node_whose_kubelet_does_not_answer_is_named() {
+    let roll = at_once(&preparing(), &fixture("slow_drains"));
+    let blocker = about(&roll, "shoot--f00--shop-web-z1-aaaaa-11111");
+    assert!(matches!(&blocker.cause, BlockerCause::OldNodeNotReady { reason: Some(_) }));
+    assert_eq!(blocker.since, Some(Since::exact(ago(240))));
+}
+
+#[test]
+fn k8s_24_a_pool_that_cannot_be_read_has_begun_where_it_drains_or_another_pool_rolls() {
+    use crate::domain::roll::progress::PoolState;
+    use crate::domain::snapshot::Templates;
+    let unmarked = |name: &str| Node { marked_for_deletion: false, ..old(name, "eu01-1") };
+    let state = |seen: &ClusterSnapshot, pool: &str| {
+        let roll = at_once(&preparing(), seen);
+        roll.pools.iter().find(|known| known.name == pool).unwrap().state
+    };
+    let mut seen = snapshot(vec![unmarked("a"), unmarked("b")]);
+    seen.templates = Templates::Forbidden;
+    assert_eq!(state(&seen, "web"), PoolState::NotBegun);
+    let mut drains = snapshot(vec![draining(unmarked("a"), ago(5)), unmarked("b")]);
+    drains.templates = Templates::Forbidden;
+    assert_eq!(state(&drains, "web"), PoolState::Rolling);
+    let mut other = old("c", "eu01-1");
+    other.pool = "db".into();
+    seen.nodes.push(Arc::new(draining(other, ago(5))));
+    assert_eq!(state(&seen, "web"), PoolState::Rolling, "the pool beside it rolls");
+}
+
+#[test]
+fn k8s_32_a_pod_of_a_daemon_set_is_no_pod_that_finds_no_node() {
+    let mut seen = snapshot(vec![draining(old("a", "eu01-1"), ago(30))]);
+    let mut waiting = pod("agent-1", None);
+    waiting.pending = true;
+    waiting.owner = Some(OwnerReference { kind: "DaemonSet".into(), name: "agent".into() });
+    waiting.unscheduled = Some((Some(ago(20)), "0/5 nodes are available".into()));
+    seen.pods.push(Arc::new(waiting));
+    assert!(!kinds(&at_once(&preparing(), &seen)).contains(&"UnschedulablePods".to_owned()));
+}
+
+#[test]
+fn full_pools_are_named_only_when_pods_cannot_be_scheduled() {
     let mut subject = preparing();
     (subject.pools[0].minimum, subject.pools[0].maximum) = (2, 3);
     subject.pools[0].max_surge = 0;
@@ -124,7 +235,7 @@ fn full_pools_are_named_only_when_pods_find_no_node() {
 }
 
 #[test]
-fn nodes_that_the_roll_adds_for_a_while_do_not_count_against_the_maximum() {
+fn nodes_that_the_roll_adds_temporarily_do_not_count_against_the_maximum() {
     let subject = preparing();
     let new = |name: &str, zone: &str| node(name, zone, ago(50), NEW);
     let asked = BTreeSet::from(["eu01-1", "eu01-2"]);
@@ -152,13 +263,13 @@ fn nodes_that_the_roll_adds_for_a_while_do_not_count_against_the_maximum() {
     assert_eq!(full(five()), in_one());
     let joins = joining(new("web-2", "eu01-1"));
     assert_eq!(full(with(joins)), in_one(), "it is there for the roll only");
-    assert_eq!(full(with(draining(new("web-2", "eu01-1"), ago(5)))), in_one(), "it goes");
+    assert_eq!(full(with(draining(new("web-2", "eu01-1"), ago(5)))), in_one(), "it is removed");
     assert_eq!(full(with(old("web-2", "eu01-1"))), in_all());
     let surge = vec![draining(old("web-0", "eu01-1"), ago(1)), old("web-2", "eu01-1")];
     assert_eq!(full([five(), surge].concat()), in_all());
 }
 
-/// Watches a fixture long enough that what does not come is missed.
+/// Watches a fixture long enough that missing nodes become blockers.
 fn watched(subject: &Cluster, seen: &ClusterSnapshot) -> Roll {
     let mut tracker = RollTracker::default();
     for minutes in [30, 15, 0] {
@@ -168,7 +279,7 @@ fn watched(subject: &Cluster, seen: &ClusterSnapshot) -> Roll {
 }
 
 #[test]
-fn new_nodes_that_do_not_come_or_do_not_get_ready_are_named() {
+fn new_nodes_that_do_not_join_or_do_not_become_ready_are_named() {
     let seen = fixture("no_new_node");
     let roll = watched(&preparing(), &seen);
     assert_eq!(kinds(&roll), ["NoNewNode", "NodeNotReady"]);
@@ -185,11 +296,11 @@ fn new_nodes_that_do_not_come_or_do_not_get_ready_are_named() {
     );
     assert_eq!(roll.blockers[1].since, Some(Since::exact(ago(22))));
     let fresh = at_once(&preparing(), &seen);
-    assert_eq!(kinds(&fresh), ["NodeNotReady"], "nobody has watched long enough yet");
+    assert_eq!(kinds(&fresh), ["NodeNotReady"], "not watched for long enough yet");
 }
 
 #[test]
-fn what_ske_reports_is_put_beside_what_the_cluster_shows() {
+fn what_ske_reports_is_attached_to_what_the_cluster_shows() {
     let mut subject = preparing();
     subject.problems = vec![
         problem("SKE_NODE_NO_VALID_HOST_FOUND", "no host for c1.4 in eu01-2"),
@@ -210,7 +321,7 @@ fn what_ske_reports_is_put_beside_what_the_cluster_shows() {
 }
 
 #[test]
-fn since_when_ske_reports_something_is_remembered() {
+fn since_when_ske_reports_something_is_recorded() {
     let mut subject = preparing();
     let seen = snapshot(vec![old("web-1", "eu01-1")]);
     let mut tracker = RollTracker::default();
@@ -228,7 +339,7 @@ fn since_when_ske_reports_something_is_remembered() {
     assert_eq!(
         about(&roll, "SKE_OBSERVABILITY_INSTANCE_NOT_FOUND").since,
         Some(Since::at_least(ago(10))),
-        "nobody watched meanwhile"
+        "not observed meanwhile"
     );
     subject.problems.clear();
     tracker.observe(&subject, &seen, ago(5));
@@ -236,7 +347,7 @@ fn since_when_ske_reports_something_is_remembered() {
 }
 
 #[test]
-fn a_new_node_that_goes_again_is_held_by_the_same_things() {
+fn a_new_node_that_is_removed_is_blocked_by_the_same_things() {
     for name in ["blocked_by_budgets", "held_by_pods"] {
         let seen = fixture(name);
         let mut again = seen.clone();
@@ -257,7 +368,7 @@ fn a_new_node_that_goes_again_is_held_by_the_same_things() {
 fn half_a_day_of_preparing_and_unhealthy_asks_for_a_reconcile() {
     let mut subject = preparing();
     subject.state = ClusterState::Unhealthy;
-    subject.remember(None, ago(20));
+    subject.carry_over(None, ago(20));
     subject.rotation.initiated = Some(ago(13 * 60));
     let seen = snapshot(vec![old("web-1", "eu01-1")]);
     let roll = at_once(&subject, &seen);
@@ -288,7 +399,7 @@ fn what_is_planned_before_the_nodes_are_done_is_noted() {
 }
 
 #[test]
-fn hibernation_is_told_apart_by_whether_the_rotation_runs() {
+fn hibernation_differs_by_whether_the_rotation_runs() {
     let schedules = vec![HibernationSchedule {
         start: "5 14 * * *".into(),
         end: "0 6 * * *".into(),
@@ -327,7 +438,7 @@ fn worse_things_come_first_and_the_list_is_bounded() {
 }
 
 #[test]
-fn what_keeps_a_node_comes_first_and_what_is_older_than_the_roll_is_not_of_it() {
+fn blockers_of_a_node_come_first_and_those_older_than_the_roll_are_left_out() {
     let mut seen = fixture("blocked_by_budgets");
     seen.budgets.retain(|budget| budget.name == "api");
     let waiting = |name: &str, since| Pod {

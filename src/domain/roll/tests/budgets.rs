@@ -7,7 +7,9 @@ use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::budgets::{
     BudgetIndex, blocks_eviction, find_fix, is_misconfigured,
 };
-use crate::domain::roll::blocker::cause::{ObjectName, PdbBlock, PdbFix, PdbStatus};
+use crate::domain::roll::blocker::cause::{
+    MissingReplica, ObjectName, PdbBlock, PdbFix, PdbStatus,
+};
 use crate::domain::roll::blocker::{Blocker, BlockerCause, Severity};
 use crate::domain::roll::classify::Since;
 use crate::domain::roll::tests::blockers::{about, kinds, object, preparing, sample};
@@ -17,7 +19,7 @@ use crate::domain::roll::tests::{ago, at_once};
 use crate::domain::roll::timeline::TimelineEvent;
 use crate::domain::roll::tracker::RollTracker;
 use crate::domain::snapshot::{
-    Budget, ClusterSnapshot, Labels, Node, Pod, Requirement, Selector, Unseen,
+    Budget, ClusterSnapshot, Event, Labels, Node, Pod, Requirement, Selector, Unseen,
 };
 
 #[test]
@@ -52,7 +54,8 @@ fn k8s_11_every_kind_of_budget_is_matched_rightly_or_called_unreadable() {
             pods: sample(&["payments/api-6f9"]),
             status: status(3, 3, 4),
             fix: PdbFix::AwaitReplicas(1),
-            unscheduled: None,
+            unready: None,
+            missing: None,
         }
     );
     assert_eq!(of("shop/db").fix, PdbFix::Relax(Some("maxUnavailable 0".into())));
@@ -66,7 +69,7 @@ fn k8s_11_every_kind_of_budget_is_matched_rightly_or_called_unreadable() {
 }
 
 #[test]
-fn a_budget_is_given_time_before_it_is_called_a_blocker() {
+fn a_budget_blocks_only_after_some_time() {
     let mut early = fixture("blocked_by_budgets");
     for node in &mut early.nodes {
         if node.terminating.is_some() {
@@ -80,7 +83,7 @@ fn a_budget_is_given_time_before_it_is_called_a_blocker() {
 }
 
 #[test]
-fn a_budget_that_lets_pods_go_one_by_one_is_no_blocker() {
+fn a_budget_that_allows_one_eviction_at_a_time_is_no_blocker() {
     let subject = preparing();
     let with = |allowed| {
         let mut seen = fixture("blocked_by_budgets");
@@ -101,7 +104,7 @@ fn a_budget_that_lets_pods_go_one_by_one_is_no_blocker() {
 }
 
 #[test]
-fn a_budget_that_is_read_later_than_the_nodes_is_taken_to_have_been_tight_all_along() {
+fn a_budget_that_is_read_later_than_the_nodes_counts_as_exhausted_from_the_start() {
     let subject = preparing();
     let seen = fixture("blocked_by_budgets");
     let mut unread = seen.clone();
@@ -115,26 +118,26 @@ fn a_budget_that_is_read_later_than_the_nodes_is_taken_to_have_been_tight_all_al
 }
 
 #[test]
-fn a_budget_that_became_tight_while_nobody_watched_may_have_been_so_for_longer() {
+fn a_budget_exhausted_during_an_interruption_may_have_been_exhausted_for_longer() {
     let subject = preparing();
-    let tight = fixture("blocked_by_budgets");
-    let mut loose = tight.clone();
-    for budget in &mut loose.budgets {
+    let exhausted = fixture("blocked_by_budgets");
+    let mut relaxed = exhausted.clone();
+    for budget in &mut relaxed.budgets {
         *budget = Arc::new(Budget { allowed: 1, ..(**budget).clone() });
     }
     let mut tracker = RollTracker::default();
-    tracker.observe(&subject, &loose, ago(60));
-    let mut unread = tight.clone();
+    tracker.observe(&subject, &relaxed, ago(60));
+    let mut unread = exhausted.clone();
     unread.unseen.insert("poddisruptionbudgets", Unseen::Unread);
     unread.budgets.clear();
     tracker.observe(&subject, &unread, ago(1));
-    tracker.observe(&subject, &tight, now());
-    let roll = Roll::read(&subject, &tight, tracker.history(), now());
+    tracker.observe(&subject, &exhausted, now());
+    let roll = Roll::read(&subject, &exhausted, tracker.history(), now());
     assert_eq!(about(&roll, "payments/api").since, Some(Since::exact(ago(47))), "as the drain");
 }
 
 #[test]
-fn a_node_is_not_called_free_because_its_pods_are_read_anew() {
+fn a_node_stays_blocked_while_its_pods_are_listed_again() {
     let subject = preparing();
     let seen = fixture("blocked_by_budgets");
     let mut unread = seen.clone();
@@ -177,6 +180,7 @@ pub fn budget(allowed: i32, healthy: i32, desired: i32, expected: i32) -> Budget
         expected,
         observed: true,
         disrupted: 0,
+        sync_failure: None,
         always_lets_unready_go: false,
     }
 }
@@ -198,6 +202,9 @@ pub fn pod(name: &str, node: Option<&str>) -> Pod {
         ready: true,
         pending: false,
         unscheduled: None,
+        finished: false,
+        waiting: None,
+        grace_seconds: 30,
         deleted_by: None,
         finalizers: Vec::new(),
         claims: Vec::new(),
@@ -223,15 +230,15 @@ fn the_fix_of_a_budget_counts_percentages_as_the_platform_does() {
         (least("700%", budget(0, 3, 21, 3)), PdbFix::AddReplicas(19)),
         (least("3", budget(0, 3, 3, 3)), PdbFix::AddReplicas(1)),
         (least("500", budget(0, 3, 500, 3)), PdbFix::AddReplicas(498)),
-        (most("30%", budget(0, 2, 2, 3)), PdbFix::AwaitReplicas(1)),
+        (most("30%", budget(0, 2, 2, 3)), PdbFix::RepairReplicas(1)),
         (most("0%", budget(0, 3, 3, 3)), relax("maxUnavailable 0%")),
-        (most("1", budget(0, 2, 2, 3)), PdbFix::AwaitReplicas(1)),
+        (most("1", budget(0, 2, 2, 3)), PdbFix::RepairReplicas(1)),
     ] {
-        assert_eq!(find_fix(&budget), fix, "{budget:?}");
+        assert_eq!(find_fix(&budget, false), fix, "{budget:?}");
     }
     // No sum overflows.
     for number in [i32::MIN, i32::MAX] {
-        find_fix(&least("50%", budget(i32::MIN, number, number, number)));
+        find_fix(&least("50%", budget(i32::MIN, number, number, number)), false);
     }
 }
 
@@ -265,7 +272,7 @@ fn a_budget_blocks_what_the_eviction_api_refuses() {
         assert_eq!(blocks_eviction(&budget, pod), expected, "{budget:?} {pod:?}");
     }
     assert!(is_misconfigured(&budget(0, 3, 3, 3)));
-    assert!(!is_misconfigured(&budget(0, 3, 3, 4)), "one replica is missing: it may come");
+    assert!(!is_misconfigured(&budget(0, 3, 3, 4)), "one replica is missing: it may become ready");
     assert!(!is_misconfigured(&budget(0, 0, 0, 0)));
     assert!(!is_misconfigured(&Budget { observed: false, ..budget(0, 3, 3, 3) }));
     assert!(!is_misconfigured(&Budget { disrupted: 1, ..budget(0, 3, 3, 3) }));
@@ -313,15 +320,114 @@ fn a_replica_that_cannot_be_scheduled_is_named_beside_its_budget_and_not_again()
     let mut seen = fixture("blocked_by_budgets");
     let mut waiting = pod("api-9zz", None);
     waiting.pending = true;
+    let held = seen.pods.iter().find(|pod| pod.name == "api-6f9").unwrap();
+    waiting.owner.clone_from(&held.owner);
     waiting.unscheduled =
         Some((Some(ago(20)), "0/5 nodes are available: 5 Insufficient cpu.".into()));
     seen.pods.push(Arc::new(waiting));
     let roll = at_once(&preparing(), &seen);
     let BlockerCause::Pdb(block) = &about(&roll, "payments/api").cause else { panic!("no budget") };
-    let (pod, message) = block.unscheduled.as_ref().unwrap();
+    let Some(MissingReplica::Unscheduled(pod, message)) = &block.missing else { panic!("none") };
     assert_eq!(pod.to_string(), "payments/api-9zz");
     assert!(message.ends_with("5 Insufficient cpu."));
     assert!(!kinds(&roll).contains(&"UnschedulablePods".to_owned()));
+}
+
+fn block_of(name: &str) -> PdbBlock {
+    let roll = at_once(&preparing(), &fixture("unhealthy_budgets"));
+    let blocker = about(&roll, &format!("{name}/guard"));
+    let BlockerCause::Pdb(block) = &blocker.cause else { panic!("{name}") };
+    block.clone()
+}
+
+#[test]
+fn k8s_19_unready_pods_need_as_many_ready_replicas_as_are_missing_and_name_their_crash_loop() {
+    let block = block_of("crash");
+    assert_eq!(block.fix, PdbFix::AwaitReplicas(1), "up to desired, not beyond");
+    assert_eq!(block.unready.as_deref(), Some("CrashLoopBackOff"));
+    let many = budget(0, 1, 5, 3);
+    let least = |number: &str| Budget { min_available: Some(number.into()), ..many.clone() };
+    assert_eq!(find_fix(&least("5"), true), PdbFix::AddReplicas(4), "two unready, four missing");
+}
+
+#[test]
+fn k8s_20_the_reason_why_a_replica_does_not_come_is_named_beside_the_budget() {
+    let rejecting = Some(MissingReplica::Rejected(ObjectName::new("images", "check")));
+    assert_eq!(block_of("rejected").missing, rejecting);
+    let mut seen = fixture("unhealthy_budgets");
+    let held = seen.pods.iter().find(|pod| pod.namespace == "most").unwrap();
+    let starting = Pod {
+        name: "api-2".into(),
+        node: Some("web-9".into()),
+        pending: true,
+        ready: false,
+        ..(**held).clone()
+    };
+    seen.pods.push(Arc::new(starting));
+    seen.events.push(Arc::new(Event {
+        uid: "e".into(),
+        at: Some(ago(3)),
+        kind: "Pod".into(),
+        namespace: "most".into(),
+        name: "api-2".into(),
+        reason: "FailedAttachVolume".into(),
+        message: "Multi-Attach error for volume pv-1".into(),
+        warning: true,
+        count: 3,
+    }));
+    let roll = at_once(&preparing(), &seen);
+    let BlockerCause::Pdb(block) = &about(&roll, "most/guard").cause else { panic!("no budget") };
+    let Some(MissingReplica::NotStarting(pod, text)) = &block.missing else { panic!("nothing") };
+    assert_eq!(pod.to_string(), "most/api-2");
+    assert!(text.starts_with("FailedAttachVolume: Multi-Attach"), "{text}");
+}
+
+#[test]
+fn k8s_23_a_pending_pod_of_another_workload_is_not_called_a_replica() {
+    assert_eq!(block_of("broad").missing, None);
+    let roll = at_once(&preparing(), &fixture("unhealthy_budgets"));
+    assert!(kinds(&roll).contains(&"UnschedulablePods".to_owned()), "it is named by itself");
+}
+
+#[test]
+fn k8s_27_a_budget_that_never_allows_an_eviction_is_named_before_the_drain_of_its_node_begins() {
+    let mut budget = budget(0, 1, 1, 1);
+    let covered = pod("api-1", Some("a"));
+    let mut seen = snapshot(vec![old("a", "eu01-1"), old("b", "eu01-2")]);
+    seen.pods.push(Arc::new(covered.clone()));
+    seen.budgets.push(Arc::new(budget.clone()));
+    let roll = at_once(&preparing(), &seen);
+    let cause = &about(&roll, "payments/api").cause;
+    let pods = sample(&["payments/api-1"]);
+    assert_eq!(*cause, BlockerCause::PdbAhead { budget: (&budget).into(), pods });
+    assert_eq!(about(&roll, "payments/api").severity(), Severity::Note);
+    // Once the drain has begun, it is the blocker of the node and nothing else.
+    let mut seen = snapshot(vec![draining(old("a", "eu01-1"), ago(20)), old("b", "eu01-2")]);
+    seen.pods.push(Arc::new(covered));
+    seen.pods.push(Arc::new(pod("api-2", Some("b"))));
+    (budget.healthy, budget.expected, budget.desired) = (2, 2, 2);
+    seen.budgets.push(Arc::new(budget));
+    assert_eq!(kinds(&at_once(&preparing(), &seen)), ["Pdb", "BarePods"]);
+}
+
+#[test]
+fn k8s_30_a_budget_whose_status_cannot_be_computed_asks_for_no_replicas() {
+    let message = "found no controllers for pod api-1".to_owned();
+    assert_eq!(block_of("failed").fix, PdbFix::NotComputed(message));
+    assert_eq!(block_of("failed").status, None);
+    assert_eq!(block_of("unmanaged").fix, PdbFix::UnmanagedPods);
+}
+
+#[test]
+fn k8s_36_under_max_unavailable_replicas_are_repaired_and_not_added() {
+    assert_eq!(block_of("most").fix, PdbFix::RepairReplicas(1));
+    for (figures, fix) in [
+        (budget(0, 3, 3, 4), PdbFix::RepairReplicas(1)),
+        (budget(0, 1, 3, 4), PdbFix::RepairReplicas(3)),
+    ] {
+        let figures = Budget { max_unavailable: Some("1".into()), ..figures };
+        assert_eq!(find_fix(&figures, false), fix);
+    }
 }
 
 /// 1,000 nodes, 20,000 pods, 500 budgets in one namespace (K8S-07).

@@ -29,7 +29,7 @@ fn mins(low: i64, high: i64) -> DurationRange {
 }
 
 #[test]
-fn the_estimate_is_made_of_what_is_usual_until_two_nodes_were_replaced() {
+fn the_estimate_is_the_usual_one_until_two_nodes_were_replaced() {
     let one = snapshot(vec![ready("web-1", "eu01-1", 20, 16), old("web-2", "eu01-2")]);
     let roll = watched(&one, &[0]);
     assert!(matches!(
@@ -68,7 +68,7 @@ fn the_slowest_zone_counts_and_its_batches_follow_each_other() {
 }
 
 #[test]
-fn a_stall_stops_the_countdown_and_has_a_moment() {
+fn a_stall_stops_the_countdown_and_has_a_time() {
     let nodes = vec![
         ready("web-1", "eu01-1", 70, 66),
         ready("web-2", "eu01-2", 75, 71),
@@ -94,7 +94,7 @@ fn a_roll_that_is_blocked_before_anything_was_measured_takes_the_usual_time() {
 }
 
 #[test]
-fn what_changed_before_the_watch_began_is_no_stall() {
+fn a_change_before_the_watch_is_no_stall() {
     let nodes = vec![
         ready("web-1", "eu01-1", 70, 66),
         ready("web-2", "eu01-2", 75, 71),
@@ -107,7 +107,7 @@ fn what_changed_before_the_watch_began_is_no_stall() {
 }
 
 #[test]
-fn a_pool_whose_turn_has_just_come_is_not_stalled() {
+fn a_pool_that_has_just_begun_is_not_stalled() {
     // The control plane took an hour of the watch; the pool's template is two minutes old.
     let mut begun = snapshot(vec![old("web-1", "eu01-1"), old("web-2", "eu01-2")]);
     let Templates::Known(templates) = &mut begun.templates else { panic!("no templates") };

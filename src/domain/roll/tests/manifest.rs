@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::snapshot::admission::{
-    Admission, Endpoints, Namespace, Rule, Service, Webhook, WebhookScope,
+    Admission, Endpoints, Namespace, Operation, Rule, Service, Webhook, WebhookScope,
 };
 use crate::domain::snapshot::{
     Attachment, BoundVolume, Budget, ClusterSnapshot, Node, OwnerReference, Pod, Requirement,
@@ -36,7 +36,12 @@ pub fn load(yaml: &str) -> (ClusterSnapshot, BTreeMap<String, String>) {
                     snapshot.templates = Templates::Known(vec![template]);
                 }
             }
-            "Pod" => snapshot.pods.push(Arc::new(pod(item))),
+            "Pod" => {
+                let pod = pod(item);
+                snapshot
+                    .pods
+                    .extend((!pod.finished || pod.deleted_by.is_some()).then_some(Arc::new(pod)));
+            }
             "PodDisruptionBudget" => snapshot.budgets.push(Arc::new(budget(item))),
             "VolumeAttachment" => snapshot.attachments.push(Arc::new(attachment(item))),
             "PersistentVolume" => snapshot.volumes.push(Arc::new(volume(item))),
@@ -67,7 +72,7 @@ fn name(item: &Value) -> String {
     text(item, "/metadata/name")
 }
 
-fn moment(value: &Value, pointer: &str) -> Option<Timestamp> {
+fn time(value: &Value, pointer: &str) -> Option<Timestamp> {
     optional(value, pointer).map(|text| text.parse().unwrap())
 }
 
@@ -96,7 +101,7 @@ fn node(item: &Value) -> Node {
         name: name(item),
         pool: label(item, "worker.gardener.cloud/pool").unwrap_or_default(),
         zone: label(item, "topology.kubernetes.io/zone").unwrap_or_default(),
-        created: moment(item, "/metadata/creationTimestamp"),
+        created: time(item, "/metadata/creationTimestamp"),
         generation: label(item, "worker.gardener.cloud/gardener-node-agent-secret-name"),
         checksum: annotation(item, "checksum/cloud-config-data"),
         version: label(item, "worker.gardener.cloud/kubernetes-version").unwrap_or_default(),
@@ -104,11 +109,11 @@ fn node(item: &Value) -> Node {
         rolling: false,
         cordoned: item["spec"]["unschedulable"] == true,
         terminating: condition(item, "Terminating").map(|condition| Terminating {
-            since: moment(condition, "/lastTransitionTime"),
+            since: time(condition, "/lastTransitionTime"),
             reason: text(condition, "/reason"),
         }),
         ready: is_ready,
-        ready_changed: moment(ready, "/lastTransitionTime"),
+        ready_changed: time(ready, "/lastTransitionTime"),
         not_ready_because: (!is_ready)
             .then(|| format!("{}: {}", text(ready, "/reason"), text(ready, "/message"))),
         still_joining: tainted("node.gardener.cloud/critical-components-not-ready")
@@ -122,7 +127,7 @@ fn template(item: &Value) -> Template {
     Template {
         name: name(item),
         pool: label(item, "worker.gardener.cloud/pool").unwrap(),
-        created: moment(item, "/metadata/creationTimestamp"),
+        created: time(item, "/metadata/creationTimestamp"),
         checksum: annotation(item, "checksum/data-script"),
     }
 }
@@ -140,11 +145,22 @@ fn pod(item: &Value) -> Pod {
         labels: labels.map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect(),
         node: optional(item, "/spec/nodeName"),
         owner: owner.map(|o| OwnerReference { kind: text(o, "/kind"), name: text(o, "/name") }),
-        created: moment(item, "/metadata/creationTimestamp"),
+        created: time(item, "/metadata/creationTimestamp"),
         ready: condition(item, "Ready").is_some_and(|c| c["status"] == "True"),
         pending: item["status"]["phase"] == "Pending",
-        unscheduled: scheduled.map(|c| (moment(c, "/lastTransitionTime"), text(c, "/message"))),
-        deleted_by: moment(item, "/metadata/deletionTimestamp"),
+        unscheduled: scheduled.map(|c| (time(c, "/lastTransitionTime"), text(c, "/message"))),
+        finished: matches!(text(item, "/status/phase").as_str(), "Succeeded" | "Failed"),
+        waiting: array(item, "/status/containerStatuses")
+            .iter()
+            .find_map(|container| optional(container, "/state/waiting/reason")),
+        grace_seconds: [
+            "/metadata/deletionGracePeriodSeconds",
+            "/spec/terminationGracePeriodSeconds",
+        ]
+        .iter()
+        .find_map(|at| item.pointer(at)?.as_i64())
+        .unwrap_or(30),
+        deleted_by: time(item, "/metadata/deletionTimestamp"),
         finalizers: finalizers.map(|f| f.as_str().unwrap().to_owned()).collect(),
         claims: volumes
             .iter()
@@ -176,6 +192,10 @@ fn budget(item: &Value) -> Budget {
         expected: number("/status/expectedPods"),
         observed: item["status"]["observedGeneration"] == item["metadata"]["generation"],
         disrupted: 0,
+        sync_failure: array(item, "/status/conditions")
+            .iter()
+            .find(|condition| condition["reason"] == "SyncFailed")
+            .map(|condition| text(condition, "/message")),
         always_lets_unready_go: item["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow",
     }
 }
@@ -217,7 +237,7 @@ fn attachment(item: &Value) -> Attachment {
         name: name(item),
         node: text(item, "/spec/nodeName"),
         volume: text(item, "/spec/source/persistentVolumeName"),
-        detaching_since: moment(item, "/metadata/deletionTimestamp"),
+        detaching_since: time(item, "/metadata/deletionTimestamp"),
         detach_error: optional(item, "/status/detachError/message"),
     }
 }
@@ -267,9 +287,16 @@ fn admission(kind: &'static str, item: &Value) -> Option<Arc<Admission>> {
                 },
             })
             .collect();
-        if hook["failurePolicy"] != "Ignore" && of_service.is_object() && !rules.is_empty() {
+        let ignores_failures = hook["failurePolicy"] == "Ignore";
+        let may_deny =
+            rules.iter().any(|rule| rule.is_about(Operation::Create, "", "pods/eviction", true));
+        let must_answer = !ignores_failures && of_service.is_object();
+        if (must_answer || may_deny) && !rules.is_empty() {
             webhooks.push(Webhook {
-                service: service(text(of_service, "/namespace"), text(of_service, "/name")),
+                service: of_service
+                    .is_object()
+                    .then(|| service(text(of_service, "/namespace"), text(of_service, "/name"))),
+                ignores_failures,
                 rules,
                 namespaces: or_all(&hook["namespaceSelector"]),
                 objects: or_all(&hook["objectSelector"]),
@@ -302,7 +329,7 @@ fn namespace(item: &Value) -> Option<Arc<Namespace>> {
 }
 
 #[test]
-fn fixtures_are_manifests_that_the_kubernetes_types_take() {
+fn fixtures_are_valid_kubernetes_manifests() {
     use k8s_openapi::api::{
         admissionregistration::v1 as admission, core::v1, discovery::v1 as discovery,
         policy::v1 as policy, storage::v1 as storage,

@@ -9,7 +9,7 @@ use crate::domain::cluster::{Cluster, NodePool};
 use crate::domain::roll::Roll;
 use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::progress::RollProgress;
-use crate::domain::roll::regression::has_fallen;
+use crate::domain::roll::regression::has_regressed;
 use crate::domain::roll::tests::tracking::{NEW, draining, joining, node, old, snapshot, template};
 use crate::domain::roll::tests::{ago, cluster};
 use crate::domain::roll::timeline::TimelineEvent;
@@ -158,9 +158,9 @@ fn sometimes() -> impl Strategy<Value = Turn> {
     ]
 }
 
-fn falls(tracker: &RollTracker) -> usize {
+fn regressions(tracker: &RollTracker) -> usize {
     let entries = tracker.timeline().entries();
-    entries.filter(|entry| matches!(entry.what, TimelineEvent::ProgressFell { .. })).count()
+    entries.filter(|entry| matches!(entry.what, TimelineEvent::ProgressRegressed { .. })).count()
 }
 
 proptest! {
@@ -191,7 +191,7 @@ proptest! {
     }
 
     #[test]
-    fn progress_falls_only_with_a_named_cause(
+    fn progress_regresses_only_with_a_named_cause(
         rounds in proptest::collection::vec((slots(), any::<u8>()), 1..12),
     ) {
         let subject = cluster(Phase::Preparing);
@@ -201,18 +201,18 @@ proptest! {
         for (slots, kind) in rounds {
             at -= 3;
             let snapshot = seen(&slots, kind);
-            let before = falls(&tracker);
+            let before = regressions(&tracker);
             tracker.observe(&subject, &snapshot, ago(at));
             if snapshot.templates == Templates::Unread {
                 continue;
             }
             let now = Roll::read(&subject, &snapshot, tracker.history(), ago(at)).rotation.unwrap();
-            let fell = shown.is_some_and(|shown| now.fraction() < shown.fraction());
-            if fell {
-                prop_assert_eq!(falls(&tracker), before + 1);
+            let regressed = shown.is_some_and(|shown| now.fraction() < shown.fraction());
+            if regressed {
+                prop_assert_eq!(regressions(&tracker), before + 1);
             }
             for entry in tracker.timeline().entries() {
-                if let TimelineEvent::ProgressFell { causes, .. } = &entry.what {
+                if let TimelineEvent::ProgressRegressed { causes, .. } = &entry.what {
                     prop_assert!(!causes.is_empty(), "{:?}", entry);
                 }
             }
@@ -246,20 +246,20 @@ proptest! {
             changed[place] = slot;
             let subject = two_pools(phase.clone());
             let snapshot = both(&web, &db);
-            let before = falls(&tracker);
+            let before = regressions(&tracker);
             tracker.observe(&subject, &snapshot, ago(at));
             if snapshot.templates == Templates::Unread {
                 continue;
             }
             let roll = Roll::read(&subject, &snapshot, tracker.history(), ago(at));
-            let fell = |shown: Option<RollProgress>, now: Option<RollProgress>| {
-                matches!((shown, now), (Some(shown), Some(now)) if has_fallen(shown, now))
+            let regressed = |shown: Option<RollProgress>, now: Option<RollProgress>| {
+                matches!((shown, now), (Some(shown), Some(now)) if has_regressed(shown, now))
             };
-            let fallen = [fell(shown.0, roll.rotation), fell(shown.1, roll.another)];
-            let fallen = fallen.into_iter().filter(|fell| *fell).count();
-            prop_assert_eq!(falls(&tracker), before + fallen);
+            let regressed_counts = [regressed(shown.0, roll.rotation), regressed(shown.1, roll.another)];
+            let regressed_counts = regressed_counts.into_iter().filter(|regressed| *regressed).count();
+            prop_assert_eq!(regressions(&tracker), before + regressed_counts);
             for entry in tracker.timeline().entries() {
-                if let TimelineEvent::ProgressFell { causes, .. } = &entry.what {
+                if let TimelineEvent::ProgressRegressed { causes, .. } = &entry.what {
                     prop_assert!(!causes.is_empty(), "{:?}", entry);
                 }
             }
@@ -268,7 +268,7 @@ proptest! {
     }
 
     #[test]
-    fn only_the_end_state_decides_the_figures(
+    fn only_the_end_state_decides_the_counts(
         rounds in proptest::collection::vec((slots(), any::<u8>()), 0..8),
         turned in any::<bool>(),
         (last, kind) in (slots(), any::<u8>()),

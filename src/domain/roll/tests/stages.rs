@@ -1,4 +1,4 @@
-//! Every row of the classification, from manifests; the expected stage stands in each node's annotation.
+//! Every row of the classification, from manifests; the expected stage is in each node's annotation.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ macro_rules! fixtures {
 }
 
 /// All manifests by name.
-pub const FIXTURES: [(&str, &str); 19] = fixtures![
+pub const FIXTURES: [(&str, &str); 21] = fixtures![
     "control_plane_first",
     "every_stage",
     "labels_absent",
@@ -40,6 +40,8 @@ pub const FIXTURES: [(&str, &str); 19] = fixtures![
     "pools",
     "never_rotated",
     "blocked_by_budgets",
+    "unhealthy_budgets",
+    "slow_drains",
     "budget_in_percent",
     "held_by_pods",
     "no_new_node",
@@ -52,7 +54,7 @@ pub fn fixture(name: &str) -> ClusterSnapshot {
     load(yaml).0
 }
 
-fn word(node: &NodeRoll) -> &'static str {
+fn stage_name(node: &NodeRoll) -> &'static str {
     match node.stage {
         NodeStage::New => "new",
         NodeStage::Leaving => "leaving",
@@ -71,7 +73,7 @@ fn checked(name: &str, phase: Phase) -> Roll {
     let roll = at_once(&cluster(phase), &snapshot);
     assert_eq!(roll.counts.seen(), expected.len(), "{name}: every node is counted once");
     for node in roll.nodes() {
-        assert_eq!(word(node), expected[&node.name], "{name}: {}", node.name);
+        assert_eq!(stage_name(node), expected[&node.name], "{name}: {}", node.name);
     }
     roll
 }
@@ -110,7 +112,7 @@ fn every_node_of_every_fixture_is_in_its_expected_stage() {
 }
 
 #[test]
-fn before_the_nodes_begin_nothing_is_new_and_the_steps_say_why() {
+fn before_nodes_are_replaced_nothing_is_new_and_the_steps_show_why() {
     let roll = checked("control_plane_first", Phase::Preparing);
     let progress = roll.rotation.unwrap();
     assert_eq!((progress.percent(), progress.new, progress.total()), (0, 0, 3));
@@ -184,7 +186,7 @@ fn stages_carry_since_when_and_why() {
     assert_eq!(node("88888").joining_reason, Some(JoiningReason::Starting));
     assert_eq!(node("99999").joining_reason, Some(JoiningReason::Starting));
     assert_eq!(node("aaaaa").joining_reason, Some(JoiningReason::Configuring));
-    assert!(node("66666").cordoned, "a new node that somebody cordoned is still new");
+    assert!(node("66666").cordoned, "a new node that was cordoned is still new");
     assert_eq!(
         roll.counts,
         NodeCounts {
@@ -286,7 +288,7 @@ fn k8s_06_without_a_start_nothing_is_called_new_by_its_age() {
     snapshot.templates = Templates::Forbidden;
     let roll = at_once(&subject, &snapshot);
     assert!(roll.estimate_reasons.contains(&EstimateReason::StartUnknown));
-    let shown: Vec<_> = roll.nodes().map(|node| (node.short.as_str(), word(node))).collect();
+    let shown: Vec<_> = roll.nodes().map(|node| (node.short.as_str(), stage_name(node))).collect();
     assert_eq!(
         shown,
         [
@@ -304,13 +306,17 @@ fn k8s_06_without_a_start_nothing_is_called_new_by_its_age() {
         clean.marked_for_deletion = false;
         *node = std::sync::Arc::new(clean);
     }
-    let untold = at_once(&subject, &snapshot);
-    assert_eq!(untold.pools[0].state, PoolState::NotBegun, "nothing says that nodes have begun");
-    assert_eq!(untold.rotation.unwrap().new, 0);
+    let unreported = at_once(&subject, &snapshot);
+    assert_eq!(
+        unreported.pools[0].state,
+        PoolState::NotBegun,
+        "nothing says that nodes have begun"
+    );
+    assert_eq!(unreported.rotation.unwrap().new, 0);
 }
 
 #[test]
-fn pools_without_nodes_unknown_pools_and_strays_have_their_place() {
+fn pools_without_nodes_unknown_pools_and_stray_nodes_are_listed() {
     let mut subject = cluster(Phase::Preparing);
     let pool = |name: &str, minimum| NodePool {
         name: name.into(),
@@ -359,7 +365,7 @@ fn a_cluster_that_was_never_rotated_has_no_roll() {
 }
 
 #[test]
-fn nodes_that_cannot_be_listed_are_unknown_not_gone() {
+fn nodes_that_cannot_be_listed_are_unknown_not_removed() {
     let mut snapshot = fixture("every_stage");
     snapshot.nodes.clear();
     snapshot.unseen.insert("nodes", Unseen::Failing("forbidden".into()));

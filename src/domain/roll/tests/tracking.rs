@@ -50,7 +50,7 @@ pub fn old(name: &str, zone: &str) -> Node {
     node(name, zone, ago(60 * 24 * 30), OLD)
 }
 
-/// A node whose drain began at a moment.
+/// A node whose drain began at a time.
 pub fn draining(node: Node, since: Timestamp) -> Node {
     let terminating = Terminating { since: Some(since), reason: "MachineDeleted".into() };
     Node { terminating: Some(terminating), cordoned: true, ..node }
@@ -82,10 +82,10 @@ fn happened(tracker: &RollTracker) -> Vec<TimelineEvent> {
     tracker.timeline().entries().map(|entry| entry.what.clone()).collect()
 }
 
-/// Why progress fell, each time.
+/// Why progress regressed, each time.
 fn regressions(tracker: &RollTracker) -> Vec<Vec<RegressionCause>> {
     let causes = happened(tracker).into_iter().filter_map(|event| {
-        let TimelineEvent::ProgressFell { causes, .. } = event else { return None };
+        let TimelineEvent::ProgressRegressed { causes, .. } = event else { return None };
         Some(causes)
     });
     causes.collect()
@@ -106,7 +106,7 @@ fn preparing() -> Cluster {
 const ZONE: &str = "eu01-1";
 
 #[test]
-fn a_replacement_is_recorded_from_joining_to_gone() {
+fn a_replacement_is_recorded_from_joining_to_removal() {
     let subject = preparing();
     let mut tracker = RollTracker::default();
     let born = node("web-2", ZONE, ago(20), NEW);
@@ -151,7 +151,7 @@ fn a_replacement_is_recorded_from_joining_to_gone() {
 }
 
 #[test]
-fn a_drain_that_ended_while_nobody_watched_is_not_measured() {
+fn a_drain_that_ended_unobserved_is_not_measured() {
     let subject = preparing();
     let mut tracker = RollTracker::default();
     let leaves = draining(old("web-1", ZONE), ago(60));
@@ -207,7 +207,7 @@ fn k8s_03_older_snapshots_are_left_out() {
 }
 
 #[test]
-fn the_same_snapshot_again_changes_nothing_but_the_moment() {
+fn the_same_snapshot_again_changes_only_the_time() {
     let subject = preparing();
     let seen = snapshot(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
     let mut once = RollTracker::default();
@@ -219,21 +219,21 @@ fn the_same_snapshot_again_changes_nothing_but_the_moment() {
 }
 
 #[test]
-fn a_start_whose_moment_shows_before_its_phase_is_rolling_once_it_shows() {
+fn a_start_whose_time_shows_before_its_phase_rolls_once_the_phase_shows() {
     let mut tracker = RollTracker::default();
     let seen = snapshot(vec![old("web-1", ZONE)]);
-    let mut moment = cluster(Phase::Completed);
-    moment.rotation.initiated = Some(ago(11));
-    let roll = tracker.observe(&moment, &seen, ago(10)).unwrap();
+    let mut subject = cluster(Phase::Completed);
+    subject.rotation.initiated = Some(ago(11));
+    let roll = tracker.observe(&subject, &seen, ago(10)).unwrap();
     assert_eq!(roll.rotation, None, "it was not seen to begin");
-    moment.rotation.phase = Phase::Preparing;
-    let roll = tracker.observe(&moment, &seen, ago(9)).unwrap();
+    subject.rotation.phase = Phase::Preparing;
+    let roll = tracker.observe(&subject, &seen, ago(9)).unwrap();
     assert!(!roll.rotation.unwrap().done);
-    moment.rotation.phase = Phase::Prepared;
-    assert!(tracker.observe(&moment, &seen, ago(8)).unwrap().rotation.unwrap().done);
+    subject.rotation.phase = Phase::Prepared;
+    assert!(tracker.observe(&subject, &seen, ago(8)).unwrap().rotation.unwrap().done);
     assert_eq!(tracker.prepared_at(), Some(ago(8)));
-    moment.rotation.phase = Phase::Preparing;
-    tracker.observe(&moment, &seen, ago(7)).unwrap();
+    subject.rotation.phase = Phase::Preparing;
+    tracker.observe(&subject, &seen, ago(7)).unwrap();
     assert_eq!(tracker.prepared_at(), None, "what SKE says in the end is so");
     assert_eq!(regressions(&tracker).last(), Some(&vec![RegressionCause::Phase]));
 }
@@ -249,9 +249,9 @@ fn snapshots_count_again_after_the_clock_was_set_back() {
     assert!(tracker.observe(&subject, &seen, ago(70)).is_none(), "it is older");
     tracker.rewind(ago(70));
     tracker.observe(&subject, &fewer, ago(69)).unwrap();
-    let memory = tracker.history();
+    let history = tracker.history();
     assert_eq!(
-        (memory.watched_since, memory.change("web", "eu01-1")),
+        (history.watched_since, history.change("web", "eu01-1")),
         (Some(ago(70)), Some(ago(70)))
     );
 }
@@ -270,13 +270,13 @@ fn another_start_begins_a_new_history() {
     other.created = Some(ago(60));
     assert!(
         tracker.observe(&other, &seen, ago(3)).is_some(),
-        "a cluster made anew under the same name"
+        "a cluster recreated under the same name"
     );
     assert_eq!(tracker.history().watched_since, Some(ago(3)));
 }
 
 #[test]
-fn a_watch_that_begins_in_the_middle_reads_what_the_nodes_tell() {
+fn a_watch_that_begins_in_the_middle_reads_what_the_nodes_report() {
     let subject = preparing();
     let new = |name: &str, zone: &str, created, ready| Node {
         ready_changed: Some(ago(ready)),
@@ -307,14 +307,14 @@ fn a_watch_that_begins_in_the_middle_reads_what_the_nodes_tell() {
 }
 
 #[test]
-fn snapshots_without_nodes_or_templates_are_not_taken_for_empty_clusters() {
+fn snapshots_without_nodes_or_templates_do_not_count_as_empty_clusters() {
     let subject = preparing();
     let mut tracker = RollTracker::default();
     let seen = snapshot(vec![old("web-1", ZONE)]);
     tracker.observe(&subject, &seen, ago(10));
-    let mut blind = snapshot(Vec::new());
-    blind.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
-    assert!(tracker.observe(&subject, &blind, ago(9)).is_some());
+    let mut unread = snapshot(Vec::new());
+    unread.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
+    assert!(tracker.observe(&subject, &unread, ago(9)).is_some());
     let mut unread = snapshot(Vec::new());
     unread.templates = Templates::Unread;
     assert!(tracker.observe(&subject, &unread, ago(8)).is_some());
@@ -322,7 +322,7 @@ fn snapshots_without_nodes_or_templates_are_not_taken_for_empty_clusters() {
 }
 
 #[test]
-fn a_fall_of_the_figure_names_its_causes() {
+fn a_regression_names_its_causes() {
     let subject = preparing();
     let new = |name: &str| node(name, ZONE, ago(50), NEW);
     let mut tracker = RollTracker::default();

@@ -22,7 +22,7 @@ use crate::domain::rotation::Phase;
 use crate::domain::snapshot::admission::Endpoints;
 use crate::domain::snapshot::{ClusterSnapshot, Unseen};
 
-/// The same snapshot, with what stands behind one service changed.
+/// The same snapshot, with the endpoints of one service changed.
 fn with_endpoints(snapshot: &ClusterSnapshot, namespace: &str, serves: bool) -> ClusterSnapshot {
     let mut snapshot = snapshot.clone();
     for endpoints in &mut snapshot.endpoints {
@@ -80,7 +80,7 @@ fn webhooks_without_endpoints_that_nodes_need_are_named_by_their_service() {
 }
 
 #[test]
-fn a_webhook_whose_pod_moves_is_given_time_each_time() {
+fn a_webhook_blocks_only_after_some_time_each_time() {
     let dead = fixture("webhooks_unanswered");
     let alive = with_endpoints(&with_endpoints(&dead, "policy", true), "agents", true);
     let names = |snapshots: &[(i64, &ClusterSnapshot)]| -> Vec<String> {
@@ -88,14 +88,14 @@ fn a_webhook_whose_pod_moves_is_given_time_each_time() {
         let stops = of_webhooks(&roll).into_iter().filter(|(blocker, _)| blocker.stops());
         stops.map(|(_, webhook)| webhook.service.to_string()).collect()
     };
-    assert!(names(&[(40, &alive), (2, &dead), (0, &dead)]).is_empty(), "its pod may be moving");
+    assert!(names(&[(40, &alive), (2, &dead), (0, &dead)]).is_empty(), "its pod may be restarting");
     assert_eq!(names(&[(40, &alive), (4, &dead), (0, &dead)]).len(), 2);
     assert!(names(&[(40, &dead), (5, &alive), (2, &dead), (0, &dead)]).is_empty());
     assert!(names(&[(40, &dead), (0, &alive)]).is_empty());
 }
 
 #[test]
-fn where_something_is_not_read_in_full_nothing_is_found_and_nothing_is_forgotten() {
+fn where_something_is_not_read_in_full_nothing_is_found_and_nothing_is_dropped() {
     let whole = fixture("webhooks_unanswered");
     let without = |kind: &'static str, why: Unseen, empty: fn(&mut ClusterSnapshot)| {
         let mut snapshot = whole.clone();
@@ -108,7 +108,7 @@ fn where_something_is_not_read_in_full_nothing_is_found_and_nothing_is_forgotten
         without("endpointslices", partly, |snapshot| snapshot.endpoints.truncate(1)),
         without("endpointslices", Unseen::Unread, |snapshot| snapshot.endpoints.clear()),
         without("endpointslices", Unseen::Failing("403".into()), |p| p.endpoints.clear()),
-        // The lists of another look come one by one.
+        // The lists of another observation arrive one by one.
         without("validatingwebhookconfigurations", Unseen::Unread, |p| p.admissions.clear()),
         without("pods", Unseen::Unread, |snapshot| snapshot.pods.clear()),
         without("namespaces", Unseen::Unread, |snapshot| snapshot.namespaces.clear()),
@@ -132,7 +132,7 @@ fn where_something_is_not_read_in_full_nothing_is_found_and_nothing_is_forgotten
 }
 
 #[test]
-fn a_namespace_is_judged_by_its_labels_and_only_its_name_is_known_without_them() {
+fn a_namespace_is_matched_by_its_labels_and_by_its_name_without_them() {
     let services = |snapshot: &ClusterSnapshot| -> Vec<(String, bool)> {
         let all = find_unanswered(snapshot).unwrap();
         all.iter().map(|one| (one.service.to_string(), one.certain)).collect()
@@ -142,19 +142,19 @@ fn a_namespace_is_judged_by_its_labels_and_only_its_name_is_known_without_them()
     let unclear = ["images/check", "rare/asked"].map(|place| (place.to_owned(), false));
     assert_eq!(services(&snapshot), [known.clone(), unclear].concat());
     snapshot.namespaces.clear();
-    let blind = services(&snapshot);
-    assert_eq!(blind[..2], known);
+    let unread = services(&snapshot);
+    assert_eq!(unread[..2], known);
     for place in ["mesh/injector", "spares/webhook"] {
-        assert!(blind.contains(&(place.to_owned(), false)), "its label is not known: {blind:?}");
+        assert!(unread.contains(&(place.to_owned(), false)), "its label is not known: {unread:?}");
     }
 }
 
 #[test]
-fn what_keeps_nodes_away_is_listed_once_and_only_while_nodes_are_to_join() {
+fn what_prevents_joining_is_listed_once_and_only_while_nodes_are_to_join() {
     let mut dead = fixture("webhooks_unanswered");
     let none_comes = |roll: &Roll| kinds(roll).contains(&"NoNewNode".to_owned());
     let roll = watched(&preparing(), &[(40, &dead), (20, &dead), (0, &dead)]);
-    assert!(!none_comes(&roll), "it is the webhook that keeps them away");
+    assert!(!none_comes(&roll), "the webhook prevents them from joining");
     let alive = with_endpoints(&dead, "policy", true);
     assert!(none_comes(&watched(&preparing(), &[(40, &alive), (20, &alive), (0, &alive)])));
     dead.nodes.retain(|node| !node.marked_for_deletion);

@@ -1,4 +1,4 @@
-//! The line that is drawn again and again.
+//! The bar.
 
 use proptest::prelude::*;
 
@@ -33,7 +33,7 @@ fn drawn(scene: &Scene, second: u64, columns: usize) -> String {
 }
 
 #[test]
-fn it_shows_name_phase_bar_figure_outlook_and_how_long_it_was_waited() {
+fn the_bar_shows_name_phase_progress_estimate_and_waiting_time() {
     assert_eq!(
         drawn(&Scene::rolling(seen(9)), 720, 120),
         "shop-prod PREPARING ▰▰▰▰▰▰▱▱▱▱ 9 of 15 nodes new, about 40–60m left  waited 12m"
@@ -41,31 +41,34 @@ fn it_shows_name_phase_bar_figure_outlook_and_how_long_it_was_waited() {
 }
 
 #[test]
-fn what_holds_it_up_stays_longest_when_there_is_little_room() {
+fn the_blocker_is_cut_last_in_a_narrow_terminal() {
     let held = Scene::rolling(blocked(9));
     let whole = "shop-prod PREPARING ▰▰▰▰▰▰▱▱▱▱ 9 of 15 nodes new, about 40–60m left, 1 node blocked; \
-                 PDB payments/api allows 0 · web-7 blocked 48m  waited 90s";
+                 PDB payments/api allows no evictions now · web-7 blocked 48m  waited 90s";
     assert_eq!(drawn(&held, 90, 200), whole);
     let columns = width(whole);
     assert_eq!(drawn(&held, 90, columns - 1), whole.strip_suffix("  waited 90s").unwrap());
     let without_bar = drawn(&held, 90, columns - 20);
     assert!(without_bar.starts_with("shop-prod PREPARING 9 of 15"), "{without_bar}");
-    assert!(without_bar.ends_with("payments/api allows 0 · web-7 blocked 48m"), "{without_bar}");
+    assert!(
+        without_bar.ends_with("payments/api allows no evictions now · web-7 blocked 48m"),
+        "{without_bar}"
+    );
     assert_eq!(drawn(&held, 90, 40), "shop-prod PREPARING 9 of 15 nodes new, …");
     assert_eq!(drawn(&held, 90, 0), "");
 }
 
 #[test]
-fn an_outage_and_a_search_are_said() {
+fn the_bar_shows_outages_and_searches() {
     let failure = Failure::new(FailureKind::Server, "HTTP 503");
     let outage = Some(Outage::new(failure, after(0)));
     let out = Scene { outage, ..Scene::rolling(seen(9)) };
     let text = drawn(&out, 300, 120);
-    assert!(text.contains("SKE cannot be read for 5m: HTTP 503; 9 of 15"), "{text}");
-    assert!(!drawn(&out, 10, 120).contains("503"), "a hiccup is not told");
+    assert!(text.contains("SKE reads failing for 5m: HTTP 503; 9 of 15"), "{text}");
+    assert!(!drawn(&out, 10, 120).contains("503"), "a short outage is not shown");
     let mut search = Scene::new(Phase::Never);
     search.cluster = None;
-    assert_eq!(drawn(&search, 1, 80), "shop-prod looking for it  waited 1s");
+    assert_eq!(drawn(&search, 1, 80), "shop-prod searching  waited 1s");
 }
 
 #[test]
@@ -83,7 +86,7 @@ fn tty_11_ascii_is_ascii() {
 fn without_colours_nothing_is_coloured() {
     let coloured =
         |choice| draw(&Scene::rolling(blocked(9)).at(90), after(0), theme(choice, false), 200);
-    assert!(coloured(ThemeChoice::Auto).contains("\u{1b}[1;31m"), "what holds it up is red");
+    assert!(coloured(ThemeChoice::Auto).contains("\u{1b}[1;31m"), "the blocker is red");
     let mono = coloured(ThemeChoice::Mono);
     for part in mono.split("\u{1b}[").skip(1) {
         let codes = part.split_once('m').unwrap().0;
@@ -95,7 +98,7 @@ fn without_colours_nothing_is_coloured() {
 }
 
 #[test]
-fn the_terminal_is_told_how_far_it_is() {
+fn terminal_progress_follows_the_roll() {
     assert_eq!(Scene::rolling(seen(9)).at(0).progress(), Progress::Percent(60));
     assert_eq!(Scene::rolling(blocked(9)).at(0).progress(), Progress::Held(60));
     assert_eq!(Scene::new(Phase::Completing).at(0).progress(), Progress::Unknown);

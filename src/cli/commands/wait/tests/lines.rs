@@ -5,7 +5,7 @@ use crate::cli::args::Goal;
 use crate::cli::commands::wait::lines::Lines;
 use crate::cli::commands::wait::status::ObservationPolicy;
 use crate::cli::commands::wait::tests::{Scene, after, ago, blocked, seen};
-use crate::cli::commands::wait::tracker::How;
+use crate::cli::commands::wait::tracker::Reached;
 use crate::domain::cluster::{ClusterState, ReportedError};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::roll::durations::RollEstimate;
@@ -13,10 +13,10 @@ use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{Templates, Unavailable, Unseen};
 
-/// Lines for scenes at these seconds.
-fn told(scenes: &[(u64, &Scene)]) -> Vec<String> {
+/// Lines printed for scenes at these seconds.
+fn printed(scenes: &[(u64, &Scene)]) -> Vec<String> {
     let mut lines = Lines::default();
-    scenes.iter().filter_map(|(second, scene)| lines.tell(&scene.at(*second))).collect()
+    scenes.iter().filter_map(|(second, scene)| lines.next_line(&scene.at(*second))).collect()
 }
 
 fn unreachable() -> Failure {
@@ -24,15 +24,15 @@ fn unreachable() -> Failure {
 }
 
 #[test]
-fn a_line_says_when_what_phase_and_how_far() {
+fn a_line_has_time_name_phase_and_progress() {
     assert_eq!(
-        told(&[(49, &Scene::rolling(seen(9)))]),
+        printed(&[(49, &Scene::rolling(seen(9)))]),
         ["2026-11-24T14:03:00Z shop-prod PREPARING 9 of 15 nodes new, about 40–60m left"]
     );
 }
 
 #[test]
-fn time_alone_makes_no_line_and_a_node_does() {
+fn time_alone_prints_no_line_and_a_node_does() {
     let (nine, ten) = (Scene::rolling(seen(9)), Scene::rolling(seen(10)));
     let mut later = Scene::rolling(seen(9));
     if let Some(RollEstimate::Remaining { range, .. }) =
@@ -40,24 +40,24 @@ fn time_alone_makes_no_line_and_a_node_does() {
     {
         range.high += jiff::SignedDuration::from_mins(60);
     }
-    let lines = told(&[(0, &nine), (600, &nine), (700, &later), (800, &ten), (900, &ten)]);
+    let lines = printed(&[(0, &nine), (600, &nine), (700, &later), (800, &ten), (900, &ten)]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
     assert!(lines[1].starts_with("2026-11-24T14:15:31Z shop-prod PREPARING 10 of 15"), "{lines:?}");
 }
 
 #[test]
-fn what_held_a_roll_up_does_not_go_on_lasting_while_nothing_is_seen() {
+fn the_age_of_a_blocker_stops_while_nodes_are_unobserved() {
     let mut away = Scene::rolling(blocked(9));
     assert!(away.at(2_400).is_held());
     assert!(away.at(2_400).headline().unwrap().ends_with("blocked 1h 27m"));
     away.observed.seen = Some(after(0));
     away.observed.live = false;
     assert!(away.at(2_400).headline().unwrap().ends_with("blocked 47m"));
-    assert!(!away.at(2_400).is_held(), "nobody knows");
+    assert!(!away.at(2_400).is_held(), "not known while unobserved");
 }
 
 #[test]
-fn nothing_is_said_of_nodes_before_everything_was_read() {
+fn nodes_are_omitted_until_every_kind_is_listed() {
     let mut again = Scene::rolling(blocked(9));
     let mut snapshot = (**again.observed.snapshot.as_ref().unwrap()).clone();
     snapshot.unseen.insert("pods", Unseen::Unread);
@@ -66,36 +66,36 @@ fn nothing_is_said_of_nodes_before_everything_was_read() {
 }
 
 #[test]
-fn nodes_that_change_at_once_are_told_together() {
+fn node_changes_in_quick_succession_share_a_line() {
     let scenes: Vec<Scene> = (0..6).map(|new| Scene::rolling(seen(new))).collect();
     let mut times: Vec<(u64, &Scene)> = (100..).zip(&scenes).collect();
     times.push((108, &scenes[5]));
-    let lines = told(&times);
+    let lines = printed(&times);
     let progress: Vec<&str> = lines.iter().filter_map(|line| line.split(' ').nth(3)).collect();
     assert_eq!(progress, ["0", "3", "5"]);
-    // A phase is told at once.
+    // A phase is printed immediately.
     let prepared = Scene::new(Phase::Prepared);
-    assert_eq!(told(&[(0, &scenes[5]), (1, &prepared)]).len(), 2);
+    assert_eq!(printed(&[(0, &scenes[5]), (1, &prepared)]).len(), 2);
 }
 
 #[test]
-fn what_is_seen_in_pieces_is_not_told_before_old_and_new_nodes_can_be_told_apart() {
+fn nodes_are_omitted_until_templates_are_read() {
     let mut early = Scene::rolling(seen(15));
     if let Some(snapshot) = &mut early.observed.snapshot {
         std::sync::Arc::make_mut(snapshot).templates = Templates::Unread;
     }
-    assert_eq!(told(&[(0, &early)]), ["2026-11-24T14:02:11Z shop-prod PREPARING"]);
+    assert_eq!(printed(&[(0, &early)]), ["2026-11-24T14:02:11Z shop-prod PREPARING"]);
 }
 
 #[test]
-fn a_blocker_is_told_when_it_comes_and_when_it_goes_with_its_age_then() {
+fn a_blocker_is_printed_when_it_appears_and_when_it_is_gone() {
     let (free, held) = (Scene::rolling(seen(9)), Scene::rolling(blocked(9)));
-    let lines = told(&[(0, &free), (60, &held), (3_600, &held), (3_660, &free)]);
+    let lines = printed(&[(0, &free), (60, &held), (3_600, &held), (3_660, &free)]);
     assert_eq!(lines.len(), 3, "{lines:#?}");
     assert!(
         lines[1].ends_with(
             "9 of 15 nodes new, about 40–60m left, 1 node blocked; \
-             PDB payments/api allows 0 · web-7 blocked 48m"
+             PDB payments/api allows no evictions now · web-7 blocked 48m"
         ),
         "{lines:#?}"
     );
@@ -103,60 +103,60 @@ fn a_blocker_is_told_when_it_comes_and_when_it_goes_with_its_age_then() {
 }
 
 #[test]
-fn a_standstill_is_told_once() {
+fn a_stall_is_printed_once() {
     let mut still = Scene::rolling(seen(9));
     if let Some(roll) = &mut still.observed.roll {
         roll.estimate = RollEstimate::Stalled { since: ago(20) };
     }
-    let lines = told(&[(0, &Scene::rolling(seen(9))), (60, &still), (600, &still)]);
+    let lines = printed(&[(0, &Scene::rolling(seen(9))), (60, &still), (600, &still)]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
     assert!(lines[1].ends_with("9 of 15 nodes new, stalled 21m"), "{lines:#?}");
 }
 
 #[test]
-fn cli_03_an_outage_is_told_once_when_it_begins_and_once_when_it_ends() {
+fn cli_03_the_start_and_the_end_of_an_outage_are_printed_once() {
     let well = Scene::rolling(seen(9));
     let outage = Outage::new(unreachable(), after(100));
     let out = Scene { outage: Some(outage), ..Scene::rolling(seen(9)) };
     let times = [(0, &well), (100, &out), (110, &out), (120, &out), (600, &out), (1_300, &well)];
-    let lines = told(&times);
+    let lines = printed(&times);
     assert_eq!(lines.len(), 3, "{lines:#?}");
     assert!(
         lines[1].ends_with(
-            "(SKE cannot be read since 2026-11-24T14:03:51Z: no route to host; retrying)"
+            "(SKE reads failing since 2026-11-24T14:03:51Z: no route to host; retrying)"
         ),
         "{lines:#?}"
     );
-    assert!(lines[2].ends_with("(SKE answers again after 20m)"), "{lines:#?}");
-    // A hiccup is no outage.
-    assert_eq!(told(&[(0, &well), (100, &out), (103, &well)]).len(), 1);
+    assert!(lines[2].ends_with("(SKE reads succeed again after 20m)"), "{lines:#?}");
+    // A short failure is not an outage.
+    assert_eq!(printed(&[(0, &well), (100, &out), (103, &well)]).len(), 1);
 }
 
 #[test]
-fn nodes_go_on_being_told_in_an_outage_and_its_own_trouble_is_not_told_again() {
+fn an_outage_of_ske_does_not_hide_node_changes() {
     let outage = || Some(Outage::new(unreachable(), after(0)));
     let out = Scene { outage: outage(), ..Scene::rolling(seen(9)) };
     let more = Scene { outage: outage(), ..Scene::rolling(seen(10)) };
     let mut blind = Scene { outage: outage(), ..Scene::rolling(seen(10)) };
     blind.observed.trouble = Some((Unavailable::NoAccess(unreachable()), after(100).wall));
-    let lines = told(&[(30, &out), (60, &more), (300, &blind)]);
+    let lines = printed(&[(30, &out), (60, &more), (300, &blind)]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
     assert!(lines[1].ends_with("10 of 15 nodes new, about 40–60m left"), "{lines:#?}");
 }
 
 #[test]
-fn that_nodes_cannot_be_seen_is_told_when_it_lasts_and_when_it_is_over() {
+fn unavailable_nodes_are_printed_after_a_minute_and_again_on_recovery() {
     let well = Scene::rolling(seen(9));
     let mut blind = Scene::rolling(seen(9));
     blind.observed.trouble = Some((Unavailable::Unreachable(unreachable()), after(10).wall));
-    let lines = told(&[(0, &well), (10, &blind), (69, &blind), (70, &blind), (90, &well)]);
+    let lines = printed(&[(0, &well), (10, &blind), (69, &blind), (70, &blind), (90, &well)]);
     assert_eq!(lines.len(), 3, "{lines:#?}");
-    assert!(lines[1].ends_with("(nodes cannot be seen: no route to host)"), "{lines:#?}");
-    assert!(lines[2].ends_with("(nodes are seen again)"), "{lines:#?}");
+    assert!(lines[1].ends_with("(cannot read nodes: no route to host)"), "{lines:#?}");
+    assert!(lines[2].ends_with("(nodes can be read again)"), "{lines:#?}");
 }
 
 #[test]
-fn what_ske_reports_is_told_once_and_numbers_in_it_are_no_change() {
+fn a_reported_error_is_printed_once_even_if_numbers_in_it_change() {
     let well = Scene::new(Phase::Preparing);
     let reporting = |message: &str| {
         let mut scene = Scene::new(Phase::Preparing);
@@ -168,7 +168,7 @@ fn what_ske_reports_is_told_once_and_numbers_in_it_are_no_change() {
     };
     let (first, second) =
         (reporting("payments/api waits 12m"), reporting("payments/api waits 13m"));
-    let lines = told(&[(0, &well), (60, &first), (120, &second)]);
+    let lines = printed(&[(0, &well), (60, &first), (120, &second)]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
     assert!(
         lines[1].ends_with("(SKE reports SKE_NODE_MISCONFIGURED_PDB: payments/api waits 12m)"),
@@ -177,7 +177,7 @@ fn what_ske_reports_is_told_once_and_numbers_in_it_are_no_change() {
 }
 
 #[test]
-fn what_a_line_does_not_show_makes_none() {
+fn a_change_that_is_not_shown_prints_no_line() {
     let (mut few, mut more) = (Scene::rolling(seen(9)), Scene::rolling(seen(9)));
     for (scene, joining) in [(&mut few, 1), (&mut more, 2)] {
         if let Some(RollProgress { between, .. }) =
@@ -187,12 +187,12 @@ fn what_a_line_does_not_show_makes_none() {
         }
     }
     assert_ne!(few.observed.roll.as_ref().unwrap(), more.observed.roll.as_ref().unwrap());
-    let lines = told(&[(0, &few), (60, &more)]);
+    let lines = printed(&[(0, &few), (60, &more)]);
     assert_eq!(lines.len(), 1, "{lines:#?}");
 }
 
 #[test]
-fn what_is_over_is_told_with_what_it_was() {
+fn the_end_of_a_state_or_error_is_printed() {
     let well = Scene::new(Phase::Preparing);
     let (mut asleep, mut reporting) = (Scene::new(Phase::Preparing), Scene::new(Phase::Preparing));
     if let (Some(one), Some(other)) = (&mut asleep.cluster, &mut reporting.cluster) {
@@ -200,36 +200,37 @@ fn what_is_over_is_told_with_what_it_was() {
         let (code, message) = ("SKE_QUOTA".to_owned(), "no floating IP is left".to_owned());
         other.problems.push(ReportedError { code, message });
     }
-    let lines = told(&[(0, &well), (60, &asleep), (120, &well), (180, &reporting), (240, &well)]);
+    let lines =
+        printed(&[(0, &well), (60, &asleep), (120, &well), (180, &reporting), (240, &well)]);
     let ends: Vec<&str> =
         lines.iter().map(|line| line.split_once(" PREPARING").unwrap().1.trim()).collect();
     assert_eq!(
         ends,
         [
             "",
-            "(the cluster is hibernating)",
-            "(the cluster is healthy)",
+            "(cluster is hibernating)",
+            "(cluster is healthy)",
             "(SKE reports SKE_QUOTA: no floating IP is left)",
-            "(SKE reports no error any more)",
+            "(SKE reports no more errors)",
         ]
     );
 }
 
 #[test]
-fn that_ske_seems_to_have_given_up_is_told_once() {
+fn a_stuck_preparation_is_printed_once() {
     let mut tired = Scene::new(Phase::Preparing);
     if let Some(cluster) = &mut tired.cluster {
         cluster.state = ClusterState::Unhealthy;
-        cluster.remember(None, ago(20));
+        cluster.carry_over(None, ago(20));
         cluster.rotation.initiated = Some(ago(13 * 60));
     }
     let mut flickering = Scene::new(Phase::Preparing);
     flickering.cluster.clone_from(&tired.cluster);
     if let Some(cluster) = &mut flickering.cluster {
         cluster.state = ClusterState::Reconciling;
-        cluster.remember(tired.cluster.as_ref(), ago(1));
+        cluster.carry_over(tired.cluster.as_ref(), ago(1));
     }
-    let lines = told(&[
+    let lines = printed(&[
         (0, &tired),
         (3_600, &tired),
         (7_200, &tired),
@@ -237,15 +238,18 @@ fn that_ske_seems_to_have_given_up_is_told_once() {
         (7_320, &tired),
     ]);
     assert_eq!(lines.len(), 1, "{lines:#?}");
-    assert!(lines[0].contains("preparing for 13h and unhealthy; reconcile it"), "{lines:#?}");
+    assert!(
+        lines[0].contains("preparing for 13h and unhealthy; reconcile the cluster"),
+        "{lines:#?}"
+    );
 }
 
 #[test]
-fn phases_say_what_is_special_about_them() {
+fn phases_have_their_remarks() {
     let line = |change: &dyn Fn(&mut Scene), phase: Phase| {
         let mut scene = Scene::new(phase);
         change(&mut scene);
-        let (_, text) = told(&[(0, &scene)])
+        let (_, text) = printed(&[(0, &scene)])
             .pop()
             .unwrap()
             .split_once(' ')
@@ -257,19 +261,19 @@ fn phases_say_what_is_special_about_them() {
     assert_eq!(line(plain, Phase::Completing), "shop-prod COMPLETING");
     assert_eq!(
         line(&|scene| scene.goal = Goal::Completed, Phase::Prepared),
-        "shop-prod PREPARED (somebody must complete it)"
+        "shop-prod PREPARED (waiting for someone to complete the rotation)"
     );
     assert_eq!(
-        line(&|scene| scene.looks = ObservationPolicy::NotReadOnly, Phase::Preparing),
-        "shop-prod PREPARING (nodes are not looked at: read-only)"
+        line(&|scene| scene.policy = ObservationPolicy::NotReadOnly, Phase::Preparing),
+        "shop-prod PREPARING (nodes not observed: read-only mode)"
     );
     assert_eq!(
-        line(&|scene| scene.at_rest = true, Phase::Never),
-        "shop-prod NEVER (nothing is under way so far; a start that was accepted may take 5m to show)"
+        line(&|scene| scene.is_idle = true, Phase::Never),
+        "shop-prod NEVER (no rotation in progress; an accepted start may take 5m to show)"
     );
     assert_eq!(
         line(plain, Phase::Unknown("GOING ON".into())),
-        "shop-prod GOING_ON (skeys does not know this phase and waits for another)"
+        "shop-prod GOING_ON (phase unknown to skeys; waiting for another)"
     );
     assert!(line(plain, Phase::Unknown(String::new())).starts_with("shop-prod UNSTATED ("));
     let asleep = |scene: &mut Scene| {
@@ -277,68 +281,72 @@ fn phases_say_what_is_special_about_them() {
             cluster.state = ClusterState::Hibernated;
         }
     };
-    assert_eq!(line(&asleep, Phase::Preparing), "shop-prod PREPARING (the cluster is hibernated)");
+    assert_eq!(line(&asleep, Phase::Preparing), "shop-prod PREPARING (cluster is hibernated)");
 }
 
 #[test]
-fn before_the_cluster_is_found_only_an_outage_is_told() {
+fn during_the_search_only_outages_are_printed() {
     let mut search = Scene::new(Phase::Never);
     search.cluster = None;
-    assert!(told(&[(0, &search), (60, &search)]).is_empty());
+    assert!(printed(&[(0, &search), (60, &search)]).is_empty());
     search.outage = Some(Outage::new(unreachable(), after(0)));
-    let lines = told(&[(30, &search)]);
-    assert!(lines[0].starts_with("2026-11-24T14:02:41Z shop-prod - (SKE cannot be"), "{lines:?}");
+    let lines = printed(&[(30, &search)]);
+    assert!(
+        lines[0].starts_with("2026-11-24T14:02:41Z shop-prod - (SKE reads failing"),
+        "{lines:?}"
+    );
 }
 
 #[test]
-fn host_01_words_of_the_server_cannot_reach_the_terminal() {
+fn host_01_control_characters_of_the_server_are_replaced() {
     let mut scene = Scene::new(Phase::Unknown("EVIL\u{1b}[2J\nNEXT".into()));
     if let Some(cluster) = &mut scene.cluster {
         let message = "\u{1b}]0;title\u{7}\u{202e}".repeat(200);
         cluster.problems.push(ReportedError { code: "C\r".into(), message });
     }
-    let lines = told(&[(0, &scene)]);
+    let lines = printed(&[(0, &scene)]);
     assert!(lines[0].chars().all(|c| !c.is_control()), "{lines:?}");
     assert!(lines[0].contains("EVIL␛[2J_NEXT") && lines[0].len() < 2_000, "{lines:?}");
 }
 
 #[test]
-fn the_last_line_says_how_it_was_reached() {
-    let reached = |phase: Phase, how: How| Scene::new(phase).at(3_480).reached(how, after(0), None);
+fn the_last_line_names_how_the_phase_was_reached() {
+    let reached =
+        |phase: Phase, how: Reached| Scene::new(phase).at(3_480).reached(how, after(0), None);
     assert_eq!(
-        reached(Phase::Prepared, How::Seen),
+        reached(Phase::Prepared, Reached::DuringWait),
         "2026-11-24T15:00:11Z shop-prod PREPARED (started 2026-11-24T11:02:11Z; waited 58m)"
     );
     assert_eq!(
-        reached(Phase::Completing, How::Past),
+        reached(Phase::Completing, Reached::Passed),
         "2026-11-24T15:00:11Z shop-prod COMPLETING \
-         (went past PREPARED; started 2026-11-24T11:02:11Z; waited 58m)"
+         (passed PREPARED; started 2026-11-24T11:02:11Z; waited 58m)"
     );
     assert_eq!(
-        reached(Phase::Completed, How::Already),
-        "2026-11-24T15:00:11Z shop-prod COMPLETED (so already at the first look; \
+        reached(Phase::Completed, Reached::BeforeWait),
+        "2026-11-24T15:00:11Z shop-prod COMPLETED (already reached; \
          started 2026-11-12T14:02:11Z; completed 2026-11-13T14:02:11Z)"
     );
 }
 
 #[test]
-fn the_last_sentence_says_where_it_stands() {
+fn the_last_sentence_has_the_current_status() {
     assert_eq!(
         Scene::rolling(blocked(9)).at(60).sentence(),
         "shop-prod is PREPARING, 9 of 15 nodes new, about 40–60m left, 1 node blocked; \
-         the rotation goes on without skeys"
+         the rotation continues without skeys"
     );
     assert_eq!(Scene::new(Phase::Prepared).at(60).sentence(), "shop-prod is PREPARED");
     let outage = Some(Outage::new(unreachable(), after(0)));
     let lost = Scene { outage, ..Scene::new(Phase::Completing) };
-    assert!(lost.at(600).sentence().ends_with("; SKE cannot be read for 10m: no route to host"));
+    assert!(lost.at(600).sentence().ends_with("; SKE reads failing for 10m: no route to host"));
     let sought = Scene { cluster: None, ..Scene::new(Phase::Never) };
-    assert_eq!(sought.at(60).sentence(), "shop-prod was not found so far");
+    assert_eq!(sought.at(60).sentence(), "shop-prod not found yet");
     let outage = Some(Outage::new(unreachable(), after(0)));
     let unasked = Scene { cluster: None, outage, ..Scene::new(Phase::Never) };
-    // However short: it is why nothing was found.
+    // Of any length: it is why nothing was found.
     assert_eq!(
         unasked.at(5).sentence(),
-        "shop-prod was not found so far; SKE cannot be read for 5s: no route to host"
+        "shop-prod not found yet; SKE reads failing for 5s: no route to host"
     );
 }

@@ -1,4 +1,4 @@
-//! Tests of what a wait decides and says, without anything to be asked.
+//! Tests of what a wait decides and prints, without a server.
 
 mod bar;
 mod lines;
@@ -14,6 +14,7 @@ use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::status::{ObservationPolicy, WaitStatus};
+use crate::cli::commands::wait::text;
 use crate::domain::cluster::Cluster;
 use crate::domain::fixtures;
 use crate::domain::roll::Roll;
@@ -40,7 +41,7 @@ fn cluster(phase: Phase) -> Cluster {
     fixtures::cluster("shop", phase)
 }
 
-/// What was seen when so many nodes of 15 are new, and 40 to 60 minutes are left.
+/// An observed roll: so many nodes of 15 are new, and 40 to 60 minutes are left.
 fn seen(new: usize) -> ObservedCluster {
     let roll = Roll {
         pools: Vec::new(),
@@ -71,7 +72,7 @@ fn seen(new: usize) -> ObservedCluster {
     }
 }
 
-/// The same, with a drain that a PodDisruptionBudget has held up since the begin.
+/// The same, with a drain that a PodDisruptionBudget blocks.
 fn blocked(new: usize) -> ObservedCluster {
     let mut observed = seen(new);
     if let Some(roll) = &mut observed.roll {
@@ -83,7 +84,8 @@ fn blocked(new: usize) -> ObservedCluster {
             pods: NameSample { count: 0, first: Vec::new() },
             status: None,
             fix: PdbFix::AwaitReplicas(1),
-            unscheduled: None,
+            unready: None,
+            missing: None,
         });
         let name = |name: &str| name.to_owned();
         roll.blockers.push(Blocker {
@@ -95,14 +97,14 @@ fn blocked(new: usize) -> ObservedCluster {
     observed
 }
 
-/// How things stand, all of it.
+/// The parts of a `WaitStatus`.
 struct Scene {
     cluster: Option<Cluster>,
     observed: ObservedCluster,
     outage: Option<Outage>,
     goal: Goal,
-    looks: ObservationPolicy,
-    at_rest: bool,
+    policy: ObservationPolicy,
+    is_idle: bool,
 }
 
 impl Scene {
@@ -112,8 +114,8 @@ impl Scene {
             observed: ObservedCluster::default(),
             outage: None,
             goal: Goal::Prepared,
-            looks: ObservationPolicy::AtNodes,
-            at_rest: false,
+            policy: ObservationPolicy::AtNodes,
+            is_idle: false,
         }
     }
 
@@ -126,11 +128,20 @@ impl Scene {
             name: "shop-prod",
             goal: self.goal,
             cluster: self.cluster.as_ref(),
-            at_rest: self.at_rest,
+            is_idle: self.is_idle,
             observed: &self.observed,
-            looks: self.looks,
+            policy: self.policy,
             outage: self.outage.as_ref(),
             now: after(seconds),
         }
     }
+}
+
+#[test]
+fn texts() {
+    let all =
+        text::ALL.iter().fold(String::new(), |all, (name, text)| all + name + ": " + text + "\n");
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("texts", all);
+    });
 }

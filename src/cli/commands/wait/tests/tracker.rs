@@ -7,14 +7,16 @@ use proptest::prelude::*;
 
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::tests::{after, ago, cluster};
-use crate::cli::commands::wait::tracker::{GRACE, How, PollIntervals, WaitResult, WaitTracker};
+use crate::cli::commands::wait::tracker::{
+    PollIntervals, Reached, START_GRACE, WaitResult, WaitTracker,
+};
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::rotation::{Phase, Rotation};
 
-const SEEN: WaitResult = WaitResult::Reached(How::Seen);
-const PAST: WaitResult = WaitResult::Reached(How::Past);
-const ALREADY: WaitResult = WaitResult::Reached(How::Already);
+const REACHED: WaitResult = WaitResult::Reached(Reached::DuringWait);
+const PASSED: WaitResult = WaitResult::Reached(Reached::Passed);
+const ALREADY_REACHED: WaitResult = WaitResult::Reached(Reached::BeforeWait);
 
 fn tracker(goal: Goal) -> WaitTracker {
     WaitTracker::new(goal, cluster(Phase::Never).id, false)
@@ -26,8 +28,8 @@ fn rotated(phase: Phase, started: Option<i64>, completed: Option<i64>) -> Cluste
     Cluster { rotation, ..cluster(Phase::Never) }
 }
 
-/// At rest since yesterday.
-fn rested() -> Cluster {
+/// Completed yesterday.
+fn idle() -> Cluster {
     rotated(Phase::Completed, Some(1_500), Some(1_440))
 }
 
@@ -40,12 +42,12 @@ fn failure(kind: FailureKind) -> Failure {
     Failure::new(kind, "HTTP 5xx")
 }
 
-/// Verdicts of readings ten seconds apart.
-fn verdicts(goal: Goal, readings: &[Cluster]) -> Vec<WaitResult> {
+/// Results of readings ten seconds apart.
+fn results(goal: Goal, readings: &[Cluster]) -> Vec<WaitResult> {
     let mut tracker = tracker(goal);
     (0..)
         .zip(readings)
-        .map(|(n, reading)| tracker.reading(reading.clone(), after(10 * n)))
+        .map(|(n, reading)| tracker.take_reading(reading.clone(), after(10 * n)))
         .collect()
 }
 
@@ -56,10 +58,10 @@ fn reason(verdict: WaitResult) -> String {
 }
 
 #[test]
-fn prepared_is_reached_when_it_is_seen_and_at_the_first_look() {
+fn prepared_is_reached_during_the_wait_and_on_the_first_read() {
     let steps = [under_way(Phase::Preparing), under_way(Phase::Prepared)];
-    assert_eq!(verdicts(Goal::Prepared, &steps), [WaitResult::GoesOn, SEEN]);
-    assert_eq!(verdicts(Goal::Prepared, &steps[1..]), [ALREADY]);
+    assert_eq!(results(Goal::Prepared, &steps), [WaitResult::Continue, REACHED]);
+    assert_eq!(results(Goal::Prepared, &steps[1..]), [ALREADY_REACHED]);
 }
 
 #[test]
@@ -70,171 +72,181 @@ fn completed_waits_through_all_phases_before_it() {
         under_way(Phase::Completing),
         rotated(Phase::Completed, Some(1), Some(0)),
     ];
-    let goes_on = WaitResult::GoesOn;
+    let goes_on = WaitResult::Continue;
     assert_eq!(
-        verdicts(Goal::Completed, &steps),
-        [goes_on.clone(), goes_on.clone(), goes_on, SEEN]
+        results(Goal::Completed, &steps),
+        [goes_on.clone(), goes_on.clone(), goes_on, REACHED]
     );
-    assert_eq!(verdicts(Goal::Completed, &[rested()]), [ALREADY]);
+    assert_eq!(results(Goal::Completed, &[idle()]), [ALREADY_REACHED]);
 }
 
 #[test]
-fn api_11_stale_reads_after_a_start_are_survived() {
-    for before in [rested(), rotated(Phase::Never, None, None)] {
+fn api_11_stale_reads_after_a_start_do_not_end_the_wait() {
+    for before in [idle(), rotated(Phase::Never, None, None)] {
         let mut tracker = tracker(Goal::Prepared);
         for second in (0..180).step_by(3) {
-            assert_eq!(tracker.reading(before.clone(), after(second)), WaitResult::GoesOn);
-            assert!(tracker.is_at_rest());
+            assert_eq!(tracker.take_reading(before.clone(), after(second)), WaitResult::Continue);
+            assert!(tracker.is_idle());
         }
-        assert_eq!(tracker.reading(under_way(Phase::Preparing), after(180)), WaitResult::GoesOn);
-        assert!(!tracker.is_at_rest());
-        assert_eq!(tracker.reading(under_way(Phase::Prepared), after(4_000)), SEEN);
+        assert_eq!(
+            tracker.take_reading(under_way(Phase::Preparing), after(180)),
+            WaitResult::Continue
+        );
+        assert!(!tracker.is_idle());
+        assert_eq!(tracker.take_reading(under_way(Phase::Prepared), after(4_000)), REACHED);
     }
 }
 
 #[test]
-fn answers_of_different_age_in_turns_do_not_turn_the_wait_back() {
+fn alternating_stale_answers_do_not_reset_the_wait() {
     for goal in [Goal::Prepared, Goal::Completed] {
-        let steps = [under_way(Phase::Preparing), rested(), under_way(Phase::Preparing), rested()];
-        assert!(verdicts(goal, &steps).iter().all(|verdict| *verdict == WaitResult::GoesOn));
+        let steps = [under_way(Phase::Preparing), idle(), under_way(Phase::Preparing), idle()];
+        assert!(results(goal, &steps).iter().all(|verdict| *verdict == WaitResult::Continue));
     }
     let mut tracker = tracker(Goal::Completed);
-    tracker.reading(under_way(Phase::Completing), after(0));
-    tracker.reading(under_way(Phase::Prepared), after(3));
+    tracker.take_reading(under_way(Phase::Completing), after(0));
+    tracker.take_reading(under_way(Phase::Prepared), after(3));
     assert_eq!(tracker.latest().unwrap().rotation.phase, Phase::Completing);
 }
 
 #[test]
-fn a_phase_that_shows_before_its_moment_is_no_old_answer_and_the_old_one_is() {
+fn a_phase_that_precedes_its_timestamp_is_not_stale() {
     // SKE shows the phase of the start, and the moments of the rotation before.
     let mut tracker = tracker(Goal::Completed);
     let early = rotated(Phase::Preparing, Some(1_500), Some(1_440));
-    assert_eq!(tracker.reading(early, after(0)), WaitResult::GoesOn);
-    assert_eq!(tracker.reading(rested(), after(3)), WaitResult::GoesOn, "not completed by this");
+    assert_eq!(tracker.take_reading(early, after(0)), WaitResult::Continue);
+    assert_eq!(
+        tracker.take_reading(idle(), after(3)),
+        WaitResult::Continue,
+        "not completed by this"
+    );
     // It shows the moment of the start, and the phase of the rotation before.
     let early = rotated(Phase::Completed, Some(1), Some(1_440));
     for goal in [Goal::Prepared, Goal::Completed] {
-        assert_eq!(verdicts(goal, std::slice::from_ref(&early)), [WaitResult::GoesOn]);
+        assert_eq!(results(goal, std::slice::from_ref(&early)), [WaitResult::Continue]);
     }
 }
 
 #[test]
-fn api_20_moments_that_contradict_the_phase_for_too_long_are_wrong_and_the_phase_holds() {
+fn api_20_the_phase_wins_over_contradicting_timestamps_after_the_grace_period() {
     let doubtful = rotated(Phase::Completed, Some(1), Some(1_440));
-    let late = after(GRACE.as_secs());
+    let late = after(START_GRACE.as_secs());
     let mut completed = tracker(Goal::Completed);
-    completed.reading(doubtful.clone(), after(0));
-    assert_eq!(completed.reading(doubtful.clone(), late), SEEN);
+    completed.take_reading(doubtful.clone(), after(0));
+    assert_eq!(completed.take_reading(doubtful.clone(), late), REACHED);
     let mut prepared = tracker(Goal::Prepared);
-    prepared.reading(doubtful.clone(), after(0));
-    assert!(reason(prepared.reading(doubtful, late)).contains("no rotation of"));
+    prepared.take_reading(doubtful.clone(), after(0));
+    assert!(reason(prepared.take_reading(doubtful, late)).contains("has no rotation in progress"));
 }
 
 #[test]
-fn old_answers_that_never_end_are_the_truth() {
+fn persistent_old_answers_are_accepted() {
     let mut tracker = tracker(Goal::Completed);
-    tracker.reading(under_way(Phase::Preparing), after(0));
-    assert_eq!(tracker.reading(rested(), after(3)), WaitResult::GoesOn);
-    assert_eq!(tracker.reading(rested(), after(602)), WaitResult::GoesOn);
-    assert_eq!(tracker.reading(rested(), after(603)), SEEN);
+    tracker.take_reading(under_way(Phase::Preparing), after(0));
+    assert_eq!(tracker.take_reading(idle(), after(3)), WaitResult::Continue);
+    assert_eq!(tracker.take_reading(idle(), after(602)), WaitResult::Continue);
+    assert_eq!(tracker.take_reading(idle(), after(603)), REACHED);
 }
 
 #[test]
-fn where_nothing_is_under_way_the_wait_fails_after_its_grace() {
+fn without_a_rotation_the_wait_fails_after_the_grace_period() {
     let mut completed = tracker(Goal::Prepared);
-    let grace = GRACE.as_secs();
-    assert_eq!(completed.reading(rested(), after(0)), WaitResult::GoesOn);
-    assert_eq!(completed.reading(rested(), after(grace - 1)), WaitResult::GoesOn);
-    let text = reason(completed.reading(rested(), after(grace)));
+    let grace = START_GRACE.as_secs();
+    assert_eq!(completed.take_reading(idle(), after(0)), WaitResult::Continue);
+    assert_eq!(completed.take_reading(idle(), after(grace - 1)), WaitResult::Continue);
+    let text = reason(completed.take_reading(idle(), after(grace)));
     assert_eq!(
         text,
-        "no rotation of 5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21/eu01/shop is under way: the last one was \
-         started 2026-11-23T13:02:11Z and completed 2026-11-23T14:02:11Z, and SKE has shown no start for 5m. \
-         Start one first"
+        "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21/eu01/shop has no rotation in progress: last started \
+         2026-11-23T13:02:11Z, completed 2026-11-23T14:02:11Z; SKE has shown no start for 5m. \
+         Start a rotation first"
     );
     for goal in [Goal::Prepared, Goal::Completed] {
         let mut never = tracker(goal);
         let cluster = rotated(Phase::Never, None, None);
-        assert_eq!(never.reading(cluster.clone(), after(0)), WaitResult::GoesOn);
-        assert!(reason(never.reading(cluster, after(grace))).contains("there never was one"));
+        assert_eq!(never.take_reading(cluster.clone(), after(0)), WaitResult::Continue);
+        assert!(reason(never.take_reading(cluster, after(grace))).contains("never rotated"));
     }
 }
 
 #[test]
-fn an_outage_begins_the_grace_anew() {
+fn an_outage_restarts_the_grace_period() {
     let mut tracker = tracker(Goal::Prepared);
-    tracker.reading(rested(), after(0));
-    tracker.failure(failure(FailureKind::Server), after(10));
-    assert_eq!(tracker.reading(rested(), after(1_200)), WaitResult::GoesOn);
-    // A hiccup does not.
-    tracker.failure(failure(FailureKind::Server), after(1_300));
-    assert_eq!(tracker.reading(rested(), after(1_301)), WaitResult::GoesOn);
-    assert_eq!(tracker.reading(rested(), after(1_499)), WaitResult::GoesOn);
-    reason(tracker.reading(rested(), after(1_500)));
+    tracker.take_reading(idle(), after(0));
+    tracker.take_failure(failure(FailureKind::Server), after(10));
+    assert_eq!(tracker.take_reading(idle(), after(1_200)), WaitResult::Continue);
+    // A short one does not.
+    tracker.take_failure(failure(FailureKind::Server), after(1_300));
+    assert_eq!(tracker.take_reading(idle(), after(1_301)), WaitResult::Continue);
+    assert_eq!(tracker.take_reading(idle(), after(1_499)), WaitResult::Continue);
+    reason(tracker.take_reading(idle(), after(1_500)));
 }
 
 #[test]
-fn a_sleep_begins_the_grace_anew() {
+fn a_suspend_restarts_the_grace_period() {
     let mut tracker = tracker(Goal::Prepared);
-    assert_eq!(tracker.reading(rested(), after(0)), WaitResult::GoesOn);
-    tracker.slept();
+    assert_eq!(tracker.take_reading(idle(), after(0)), WaitResult::Continue);
+    tracker.handle_suspend();
     assert_eq!(
-        tracker.reading(rested(), after(660)),
-        WaitResult::GoesOn,
+        tracker.take_reading(idle(), after(660)),
+        WaitResult::Continue,
         "two readings are no five minutes"
     );
-    assert_eq!(tracker.reading(under_way(Phase::Preparing), after(700)), WaitResult::GoesOn);
+    assert_eq!(tracker.take_reading(under_way(Phase::Preparing), after(700)), WaitResult::Continue);
 }
 
 #[test]
-fn a_rotation_that_was_seen_and_went_past_prepared_counts() {
+fn an_observed_rotation_past_prepared_counts() {
     let done = rotated(Phase::Completed, Some(1), Some(0));
-    let outcome = |readings: &[Cluster]| verdicts(Goal::Prepared, readings).pop().unwrap();
-    assert_eq!(outcome(&[under_way(Phase::Preparing), under_way(Phase::Completing)]), PAST);
-    assert_eq!(outcome(&[under_way(Phase::Preparing), done.clone()]), PAST);
+    let outcome = |readings: &[Cluster]| results(Goal::Prepared, readings).pop().unwrap();
+    assert_eq!(outcome(&[under_way(Phase::Preparing), under_way(Phase::Completing)]), PASSED);
+    assert_eq!(outcome(&[under_way(Phase::Preparing), done.clone()]), PASSED);
     // It began and ended while SKE could not be asked.
-    assert_eq!(outcome(&[rested(), done.clone()]), PAST);
-    assert_eq!(outcome(&[rotated(Phase::Never, None, None), done.clone()]), PAST);
+    assert_eq!(outcome(&[idle(), done.clone()]), PASSED);
+    assert_eq!(outcome(&[rotated(Phase::Never, None, None), done.clone()]), PASSED);
     // Nobody can tell any more when it was prepared, only that it was.
-    assert_eq!(outcome(&[under_way(Phase::Completing)]), PAST);
+    assert_eq!(outcome(&[under_way(Phase::Completing)]), PASSED);
     // Completed when the wait began: another rotation may be meant.
-    assert_eq!(outcome(&[done]), WaitResult::GoesOn);
+    assert_eq!(outcome(&[done]), WaitResult::Continue);
 }
 
 #[test]
-fn api_07_a_phase_that_nobody_knows_is_waited_through() {
-    let strange = || under_way(Phase::Unknown("WAITING_FOR_WORKERS_ROLLOUT".into()));
+fn api_07_an_unknown_phase_does_not_end_the_wait() {
+    let unknown = || under_way(Phase::Unknown("WAITING_FOR_WORKERS_ROLLOUT".into()));
     let mut tracker = tracker(Goal::Prepared);
     for hour in 0..48 {
-        assert_eq!(tracker.reading(strange(), after(hour * 3_600)), WaitResult::GoesOn);
+        assert_eq!(tracker.take_reading(unknown(), after(hour * 3_600)), WaitResult::Continue);
     }
-    assert_eq!(tracker.reading(under_way(Phase::Prepared), after(180_000)), SEEN);
+    assert_eq!(tracker.take_reading(under_way(Phase::Prepared), after(180_000)), REACHED);
     // The same words for a cluster that rests: its completion is no newer than what was seen.
     let hiccup = rotated(Phase::Unknown(String::new()), Some(1_500), Some(1_440));
-    assert_eq!(verdicts(Goal::Prepared, &[hiccup, rested()]).pop(), Some(WaitResult::GoesOn));
+    assert_eq!(results(Goal::Prepared, &[hiccup, idle()]).pop(), Some(WaitResult::Continue));
 }
 
 #[test]
-fn a_cluster_that_is_stuck_unhealthy_asleep_or_being_deleted_ends_nothing() {
+fn unhealthy_hibernated_or_deleting_clusters_do_not_end_the_wait() {
     for state in [ClusterState::Unhealthy, ClusterState::Hibernated, ClusterState::Deleting] {
         let stuck = Cluster { state, ..under_way(Phase::Preparing) };
         let mut tracker = tracker(Goal::Prepared);
-        assert_eq!(tracker.reading(stuck.clone(), after(0)), WaitResult::GoesOn);
-        assert_eq!(tracker.reading(stuck, after(50 * 3_600)), WaitResult::GoesOn);
+        assert_eq!(tracker.take_reading(stuck.clone(), after(0)), WaitResult::Continue);
+        assert_eq!(tracker.take_reading(stuck, after(50 * 3_600)), WaitResult::Continue);
     }
 }
 
 #[test]
-fn api_17_a_cluster_is_gone_when_it_is_missing_twice_in_a_row() {
+fn api_17_a_cluster_missing_twice_in_a_row_is_gone() {
     let mut tracker = tracker(Goal::Prepared);
     let missing = || failure(FailureKind::NotFound);
-    tracker.reading(under_way(Phase::Preparing), after(0));
-    assert_eq!(tracker.failure(missing(), after(3)), WaitResult::GoesOn);
+    tracker.take_reading(under_way(Phase::Preparing), after(0));
+    assert_eq!(tracker.take_failure(missing(), after(3)), WaitResult::Continue);
     assert!(tracker.outage().is_none(), "a missing cluster is no outage");
-    tracker.reading(under_way(Phase::Preparing), after(6));
-    assert_eq!(tracker.failure(missing(), after(9)), WaitResult::GoesOn);
-    let text = reason(tracker.failure(missing(), after(12)));
-    assert!(text.contains("eu01/shop is gone") && text.contains("was PREPARING"), "{text}");
+    tracker.take_reading(under_way(Phase::Preparing), after(6));
+    assert_eq!(tracker.take_failure(missing(), after(9)), WaitResult::Continue);
+    let text = reason(tracker.take_failure(missing(), after(12)));
+    assert!(
+        text.contains("eu01/shop is no longer listed") && text.contains("phase PREPARING"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -242,78 +254,83 @@ fn a_full_address_without_a_cluster_is_not_found() {
     let mut tracker = tracker(Goal::Prepared);
     let mut missing = failure(FailureKind::NotFound);
     missing.trace = Some("t-1".into());
-    assert_eq!(tracker.failure(missing.clone(), after(0)), WaitResult::GoesOn);
-    let text = reason(tracker.failure(missing, after(3)));
-    assert!(text.starts_with("there is no 5f1c") && text.ends_with("(trace id t-1)"), "{text}");
+    assert_eq!(tracker.take_failure(missing.clone(), after(0)), WaitResult::Continue);
+    let text = reason(tracker.take_failure(missing, after(3)));
+    assert!(
+        text.starts_with("5f1c")
+            && text.contains(" not found: ")
+            && text.ends_with("(trace id t-1)"),
+        "{text}"
+    );
 }
 
 #[test]
-fn api_18_a_cluster_that_is_made_anew_is_another_one() {
+fn api_18_a_recreated_cluster_is_another_one() {
     let mut tracker = tracker(Goal::Completed);
-    tracker.reading(under_way(Phase::Preparing), after(0));
-    let anew = Cluster { created: Some(after(60).wall), ..rotated(Phase::Never, None, None) };
-    let text = reason(tracker.reading(anew, after(70)));
+    tracker.take_reading(under_way(Phase::Preparing), after(0));
+    let recreated = Cluster { created: Some(after(60).wall), ..rotated(Phase::Never, None, None) };
+    let text = reason(tracker.take_reading(recreated, after(70)));
     assert!(text.contains("recreated at 2026-11-24T14:03:11Z"), "{text}");
 }
 
 #[test]
-fn cli_03_an_outage_ends_nothing_however_long_it_is() {
+fn cli_03_an_outage_of_any_length_does_not_end_the_wait() {
     let mut tracker = tracker(Goal::Prepared);
-    tracker.reading(under_way(Phase::Preparing), after(0));
+    tracker.take_reading(under_way(Phase::Preparing), after(0));
     for second in (3..86_400).step_by(60) {
         let kinds = [FailureKind::Unreachable, FailureKind::Server, FailureKind::RateLimited];
         for kind in kinds {
-            assert_eq!(tracker.failure(failure(kind), after(second)), WaitResult::GoesOn);
+            assert_eq!(tracker.take_failure(failure(kind), after(second)), WaitResult::Continue);
         }
     }
     assert!(tracker.outage().is_some());
-    assert_eq!(tracker.reading(under_way(Phase::Prepared), after(86_400)), SEEN);
+    assert_eq!(tracker.take_reading(under_way(Phase::Prepared), after(86_400)), REACHED);
     assert!(tracker.outage().is_none());
 }
 
 #[test]
-fn auth_04_a_token_that_is_refused_at_first_fails_and_later_has_some_time() {
+fn auth_04_a_rejected_token_fails_the_first_read_and_later_ones_after_a_while() {
     let refused = || failure(FailureKind::SignedOut);
-    assert_eq!(reason(tracker(Goal::Prepared).failure(refused(), after(0))), "HTTP 5xx");
+    assert_eq!(reason(tracker(Goal::Prepared).take_failure(refused(), after(0))), "HTTP 5xx");
     for (renews, patience) in [(false, 30), (true, 600)] {
         let mut tracker = WaitTracker::new(Goal::Prepared, cluster(Phase::Never).id, renews);
-        tracker.reading(under_way(Phase::Preparing), after(0));
-        assert_eq!(tracker.failure(refused(), after(10)), WaitResult::GoesOn);
-        assert_eq!(tracker.failure(refused(), after(9 + patience)), WaitResult::GoesOn);
-        reason(tracker.failure(refused(), after(10 + patience)));
+        tracker.take_reading(under_way(Phase::Preparing), after(0));
+        assert_eq!(tracker.take_failure(refused(), after(10)), WaitResult::Continue);
+        assert_eq!(tracker.take_failure(refused(), after(9 + patience)), WaitResult::Continue);
+        reason(tracker.take_failure(refused(), after(10 + patience)));
     }
 }
 
 #[test]
-fn a_missing_permission_fails_at_first_and_has_some_time_later() {
+fn a_missing_permission_fails_the_first_read_and_later_ones_after_a_while() {
     let refused = || failure(FailureKind::Forbidden);
-    reason(tracker(Goal::Prepared).failure(refused(), after(0)));
+    reason(tracker(Goal::Prepared).take_failure(refused(), after(0)));
     let mut tracker = tracker(Goal::Prepared);
-    tracker.reading(under_way(Phase::Preparing), after(0));
-    assert_eq!(tracker.failure(refused(), after(3)), WaitResult::GoesOn);
-    reason(tracker.failure(refused(), after(33)));
+    tracker.take_reading(under_way(Phase::Preparing), after(0));
+    assert_eq!(tracker.take_failure(refused(), after(3)), WaitResult::Continue);
+    reason(tracker.take_failure(refused(), after(33)));
 }
 
 #[test]
-fn reads_come_often_while_a_step_runs_and_seldom_while_a_person_must_act() {
+fn reads_are_frequent_while_a_step_runs_and_rare_otherwise() {
     let cadence = PollIntervals { running: Duration::from_secs(3), idle: Duration::from_secs(30) };
     let seconds = |cluster: Cluster| {
         let mut tracker = tracker(Goal::Completed);
-        tracker.reading(cluster, after(100));
-        tracker.next(after(100), cadence, 0.5).as_secs() - 100
+        tracker.take_reading(cluster, after(100));
+        tracker.next_read(after(100), cadence, 0.5).as_secs() - 100
     };
-    assert_eq!(tracker(Goal::Prepared).next(after(0), cadence, 0.5).as_secs(), 3);
+    assert_eq!(tracker(Goal::Prepared).next_read(after(0), cadence, 0.5).as_secs(), 3);
     assert_eq!(seconds(under_way(Phase::Preparing)), 3);
     assert_eq!(seconds(under_way(Phase::Completing)), 3);
     assert_eq!(seconds(rotated(Phase::Never, None, None)), 3);
     assert_eq!(seconds(under_way(Phase::Prepared)), 30);
     assert_eq!(seconds(under_way(Phase::Unknown("X".into()))), 10);
     let mut tracker = tracker(Goal::Prepared);
-    tracker.reading(under_way(Phase::Preparing), after(0));
+    tracker.take_reading(under_way(Phase::Preparing), after(0));
     let mut limited = failure(FailureKind::RateLimited);
     limited.retry_at = Some(after(130).wall);
-    tracker.failure(limited, after(100));
-    assert_eq!(tracker.next(after(100), cadence, 0.5).as_secs(), 130, "Retry-After is kept");
+    tracker.take_failure(limited, after(100));
+    assert_eq!(tracker.next_read(after(100), cadence, 0.5).as_secs(), 130, "Retry-After is kept");
 }
 
 fn phases() -> impl Strategy<Value = Phase> {
@@ -337,7 +354,7 @@ proptest! {
     /// Whatever SKE shows in whatever order: the goal is reached only by a reading that shows it or what follows it,
     /// the phase that is known is one that was shown, and a read is due at some time.
     #[test]
-    fn a_goal_is_reached_only_by_what_shows_it(
+    fn only_a_reading_of_the_goal_or_past_it_reaches_it(
         readings in proptest::collection::vec((phases(), moments(), moments(), 1_u64..900), 1..40),
         to_completed in any::<bool>(),
     ) {
@@ -349,9 +366,9 @@ proptest! {
         for (phase, started, completed, wait) in readings {
             second += wait;
             shown.push(phase.clone());
-            match tracker.reading(rotated(phase.clone(), started, completed), after(second)) {
-                WaitResult::GoesOn => {}
-                WaitResult::Reached(How::Past) => {
+            match tracker.take_reading(rotated(phase.clone(), started, completed), after(second)) {
+                WaitResult::Continue => {}
+                WaitResult::Reached(Reached::Passed) => {
                     prop_assert!(!to_completed);
                     prop_assert!(matches!(phase, Phase::Completing | Phase::Completed));
                     break;
@@ -366,13 +383,13 @@ proptest! {
                 }
             }
             prop_assert!(shown.contains(&tracker.latest().unwrap().rotation.phase));
-            prop_assert!(tracker.next(after(second), cadence, 0.5) > after(second).monotonic);
+            prop_assert!(tracker.next_read(after(second), cadence, 0.5) > after(second).monotonic);
         }
     }
 }
 
 #[test]
-fn moments_of_the_tests_are_where_they_seem_to_be() {
+fn the_timestamps_of_these_tests_are_consistent() {
     let at = |cluster: Cluster| cluster.rotation.initiated.unwrap();
     let begin: Timestamp = after(0).wall;
     assert_eq!(begin.duration_since(at(under_way(Phase::Preparing))), SignedDuration::from_mins(1));

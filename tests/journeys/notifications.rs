@@ -1,16 +1,16 @@
-//! What a person who looks elsewhere is told of the clusters they watch: bell, notification, window title, progress.
+//! Notifications about watched clusters: bell, notification, window title, progress.
 
 use skeys::testing::app::settings::ObservationScope;
 use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::simulator::cluster::objects::ObjectKey;
 use skeys::testing::simulator::rules::ClusterOperation;
 
-use crate::inside::looking;
+use crate::simulated_cluster::observing;
 use crate::support::{Journey, PROJECT, Setting};
 
 const HELD: &str = "blocked = [\"web\", \"eu01-1\", \"payments/api\"]\n";
 
-/// Two clusters that were rotated a while ago, in a terminal that these variables tell of.
+/// Two clusters that were rotated a while ago, in a terminal with these variables.
 fn twins(more: &str, terminal: &[(&'static str, &str)]) -> Setting {
     let cluster = |name: &str| {
         format!(
@@ -18,7 +18,7 @@ fn twins(more: &str, terminal: &[(&'static str, &str)]) -> Setting {
              pools = [{{ name = \"web\", nodes = 3 }}]\n{more}"
         )
     };
-    let setting = looking(ObservationScope::Running, &(cluster("mine") + &cluster("other")));
+    let setting = observing(ObservationScope::Running, &(cluster("mine") + &cluster("other")));
     terminal.iter().fold(setting, |setting, (name, value)| setting.set(name, value))
 }
 
@@ -46,31 +46,31 @@ fn both_are(phase: &'static str) -> impl Fn(&Journey) -> bool {
 }
 
 #[tokio::test]
-async fn whoever_watches_is_told_of_prepared_and_completed_and_of_no_other_cluster() {
+async fn watched_clusters_notify_on_prepared_and_completed() {
     let mut journey = Journey::with(twins("", &[("TERM_PROGRAM", "iTerm.app")])).await;
     assert!(sent(&journey).is_empty());
     journey.press("/mine<enter>w").await;
-    journey.says("mine: you are told when it is PREPARED, completed, held up or moves on.");
+    journey.says("mine: notifications on (PREPARED, completed, blocked, resumed).");
     assert_eq!(sent(&journey), ["\u{1b}]2;skeys: mine completed\u{7}"], "the title alone");
     step(&journey, ClusterOperation::StartRotation);
-    journey.until_so("PREPARED", (20, 200), both_are("PREPARED")).await;
+    journey.until_holds("PREPARED", (20, 200), both_are("PREPARED")).await;
     journey.pass(10, 3).await;
     assert_eq!(rings(&journey), ["\u{7}\u{1b}]9;mine (eu01): PREPARED\u{7}"]);
     step(&journey, ClusterOperation::CompleteRotation);
-    journey.until_so("COMPLETED", (10, 200), both_are("COMPLETED")).await;
+    journey.until_holds("COMPLETED", (10, 200), both_are("COMPLETED")).await;
     journey.pass(10, 3).await;
     assert_eq!(rings(&journey), ["\u{7}\u{1b}]9;mine (eu01): completed\u{7}"]);
     // Nobody watches any more: the title is given back, and nothing rings.
     journey.press("w").await;
     assert_eq!(sent(&journey), ["\u{1b}[23;2t"]);
     step(&journey, ClusterOperation::StartRotation);
-    journey.until_so("PREPARED", (20, 200), both_are("PREPARED")).await;
+    journey.until_holds("PREPARED", (20, 200), both_are("PREPARED")).await;
     journey.pass(10, 3).await;
     assert!(sent(&journey).is_empty());
 }
 
 #[tokio::test]
-async fn a_standstill_and_its_end_ring_and_stand_in_title_and_progress() {
+async fn a_stall_and_its_end_ring_and_show_in_title_and_progress() {
     let ghostty = [("TERM_PROGRAM", "ghostty")];
     let mut journey = Journey::with(twins(HELD, &ghostty)).await;
     journey.press("/mine<enter>w").await;
@@ -79,19 +79,19 @@ async fn a_standstill_and_its_end_ring_and_stand_in_title_and_progress() {
         let sent = journey.sent.lock().unwrap();
         sent.iter().any(|text| text.starts_with('\u{7}'))
     };
-    journey.until_so("it rings", (10, 200), rolls).await;
+    journey.until_holds("it rings", (10, 200), rolls).await;
     let all = sent(&journey);
     let ring: Vec<&String> = all.iter().filter(|text| text.starts_with('\u{7}')).collect();
-    let held = "PodDisruptionBudget payments/api never lets a pod go";
+    let held = "PodDisruptionBudget payments/api allows no evictions";
     assert_eq!(ring, [&format!("\u{7}\u{1b}]9;mine (eu01): {held}\u{7}")]);
     // Before: how far it is; now: that it is held up, in the words of the figure on screen.
     assert!(
         all.contains(&"\u{1b}]2;skeys: mine 0/3\u{7}\u{1b}]9;4;1;0\u{7}".to_owned()),
         "{all:#?}"
     );
-    let (new, total) = journey.figure("mine").unwrap();
+    let (new, total) = journey.progress("mine").unwrap();
     let title = format!(
-        "\u{1b}]2;skeys: mine {new}/{total} held up\u{7}\u{1b}]9;4;2;{}\u{7}",
+        "\u{1b}]2;skeys: mine {new}/{total} blocked\u{7}\u{1b}]9;4;2;{}\u{7}",
         new * 100 / total
     );
     assert!(all.contains(&title), "{title:?} {all:#?}");
@@ -99,12 +99,12 @@ async fn a_standstill_and_its_end_ring_and_stand_in_title_and_progress() {
     assert!(rings(&journey).is_empty(), "once is enough");
     for name in ["mine", "other"] {
         let budget = ObjectKey::new("payments", "api");
-        journey.inside(name, |cluster| cluster.data_plane.delete_budget(&budget));
+        journey.with_cluster(name, |cluster| cluster.data_plane.delete_budget(&budget));
     }
-    // In the log; the line below tells of whichever cluster moved first.
-    journey.until("mine           the roll goes on", 60).await;
-    assert_eq!(rings(&journey), ["\u{7}\u{1b}]9;mine (eu01): the roll goes on\u{7}"]);
-    journey.until_so("PREPARED", (20, 200), both_are("PREPARED")).await;
+    // In the log; the line below names the cluster that moved first.
+    journey.until("mine           rollout resumed", 60).await;
+    assert_eq!(rings(&journey), ["\u{7}\u{1b}]9;mine (eu01): rollout resumed\u{7}"]);
+    journey.until_holds("PREPARED", (20, 200), both_are("PREPARED")).await;
     journey.pass(10, 3).await;
     let all = sent(&journey);
     let last = all.iter().rev().find(|text| text.contains("]2;")).unwrap();
@@ -113,17 +113,17 @@ async fn a_standstill_and_its_end_ring_and_stand_in_title_and_progress() {
 }
 
 #[tokio::test]
-async fn the_title_has_the_figure_that_is_on_screen_at_every_step() {
+async fn the_title_has_the_progress_on_screen() {
     let mut journey = Journey::with(twins("", &[("TERM", "xterm-256color")])).await;
     journey.press("/mine<enter>w").await;
     step(&journey, ClusterOperation::StartRotation);
-    journey.until_so("a figure", (5, 60), |journey| journey.figure("mine").is_some()).await;
+    journey.until_holds("a figure", (5, 60), |journey| journey.progress("mine").is_some()).await;
     let mut titles = Vec::new();
     while journey.phase("mine") == "PREPARING" {
         journey.pass(10, 1).await;
         titles.extend(sent(&journey));
         if let Some((new, total)) =
-            journey.figure("mine").filter(|_| !journey.row("mine").contains("done"))
+            journey.progress("mine").filter(|_| !journey.row("mine").contains("done"))
         {
             let title = format!("\u{1b}]2;skeys: mine {new}/{total}\u{7}");
             assert_eq!(titles.last(), Some(&title), "{}", journey.screen());
@@ -140,7 +140,7 @@ async fn behind_a_multiplexer_only_bell_and_title_are_sent() {
     let mut journey = Journey::with(twins("", &variables)).await;
     journey.press("/mine<enter>w").await;
     step(&journey, ClusterOperation::StartRotation);
-    journey.until_so("PREPARED", (20, 200), both_are("PREPARED")).await;
+    journey.until_holds("PREPARED", (20, 200), both_are("PREPARED")).await;
     journey.pass(10, 3).await;
     let all = sent(&journey);
     assert_eq!(all.iter().filter(|text| *text == "\u{7}").count(), 1, "{all:#?}");

@@ -1,4 +1,4 @@
-//! Ordered faults, hibernation, and a server that is not there.
+//! Injected faults, hibernation, and an unreachable server.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn a_hibernated_cluster_has_no_server_until_it_wakes_on_the_same_port() {
     api.list(&ListParams::default()).await.unwrap();
     let mut stream = api.watch(&WatchParams::default(), "0").await.unwrap().boxed();
     cloud.see("alpha", |cluster| cluster.set_state("STATE_HIBERNATED"));
-    // The watch is cut, and nobody answers any more.
+    // The watch is cut, and the server no longer answers.
     while let Some(Ok(_)) = stream.next().await {}
     let refused = api.list(&ListParams::default()).await.unwrap_err();
     assert!(!matches!(refused, kube::Error::Api(_)), "{refused:?}");
@@ -45,7 +45,7 @@ fn port(kubeconfig: &str) -> &str {
 }
 
 #[tokio::test]
-async fn a_server_can_be_away_for_a_while() {
+async fn a_server_can_be_unreachable_for_a_while() {
     let cloud = Cloud::calm().await;
     let api = Api::<Node>::all(cloud.client("alpha").await);
     api.list(&ListParams::default()).await.unwrap();
@@ -107,7 +107,7 @@ async fn resources_can_be_forbidden_and_nothing_else_changes() {
 }
 
 #[tokio::test]
-async fn nodes_can_look_older_hostile_and_out_of_time() {
+async fn nodes_can_have_missing_labels_escape_bytes_and_clock_skew() {
     let cloud = Cloud::calm().await;
     let client = cloud.client("alpha").await;
     let nodes = Api::<Node>::all(client.clone());
@@ -191,7 +191,7 @@ async fn requests_can_be_delayed_dropped_and_truncated() {
 }
 
 #[tokio::test]
-async fn strange_kubeconfigs_can_be_ordered() {
+async fn defective_kubeconfigs_can_be_injected() {
     let cloud = Cloud::calm().await;
     for (defect, sign) in [
         (KubeconfigDefect::Exec, "command: touch"),
@@ -208,7 +208,7 @@ async fn strange_kubeconfigs_can_be_ordered() {
 }
 
 #[tokio::test]
-async fn twenty_thousand_pods_come_in_pages() {
+async fn twenty_thousand_pods_are_listed_in_pages() {
     let cloud = Cloud::with(
         "[[projects.clusters]]\nname = \"huge\"\nusual_workloads = false\n\
          pools = [{ name = \"web\", nodes = 1000, surge = 30 }]\n\

@@ -1,30 +1,32 @@
-//! How a wait ends before what it waits for is there, and how it shows itself at a terminal.
+//! Ways in which a wait ends early, and its output in a terminal.
 
 use skeys::testing::cli::Goal;
 use skeys::testing::cli::wait::ObservationPolicy;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
 
-use crate::support::{Cloud, SCENE, Words, words};
+use crate::support::{Cloud, SCENE, WaitCommand, command};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_time_is_over_with_124_and_where_it_stands_is_said() {
+async fn a_timeout_exits_with_124_and_prints_the_status() {
     let cloud = Cloud::begin().await;
-    let mut wait = cloud.wait(Words { timeout: Some(5_400), ..words("bravo", Goal::Completed) });
+    let mut wait =
+        cloud.wait(WaitCommand { timeout: Some(5_400), ..command("bravo", Goal::Completed) });
     wait.stride = 30;
     wait.pass(&cloud, 5_399).await;
     assert!(!wait.is_over());
     assert_eq!(wait.end(&cloud, 1).await, 124);
-    assert_eq!(wait.err.text(), "skeys: out of time after 1h 30m: bravo is PREPARED\n");
+    assert_eq!(wait.err.text(), "skeys: timed out after 1h 30m: bravo is PREPARED\n");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_time_is_over_while_an_answer_is_awaited_and_while_the_cluster_is_looked_for() {
+async fn a_timeout_ends_pending_requests_and_searches() {
     let cloud = Cloud::begin().await;
     cloud.simulator.inject_fault(Fault::delay("/clusters", 3_600));
-    let mut wait = cloud.wait(Words { timeout: Some(5), ..words("bravo", Goal::Completed) });
+    let mut wait =
+        cloud.wait(WaitCommand { timeout: Some(5), ..command("bravo", Goal::Completed) });
     assert_eq!(wait.end(&cloud, 6).await, 124, "{}", wait.all());
-    assert_eq!(wait.err.text(), "skeys: out of time after 5s: bravo was not found so far\n");
+    assert_eq!(wait.err.text(), "skeys: timed out after 5s: bravo not found yet\n");
     // Nor is it lost why nothing was found, when the end comes in the middle of another try.
     cloud.simulator.clear_faults();
     cloud.simulator.inject_fault(Fault::new(
@@ -36,69 +38,70 @@ async fn the_time_is_over_while_an_answer_is_awaited_and_while_the_cluster_is_lo
     let mut slow = Fault::delay("/clusters", 3_600);
     slow.after = 2;
     cloud.simulator.inject_fault(slow);
-    let mut wait = cloud.wait(Words { timeout: Some(10), ..words("bravo", Goal::Completed) });
+    let mut wait =
+        cloud.wait(WaitCommand { timeout: Some(10), ..command("bravo", Goal::Completed) });
     assert_eq!(wait.end(&cloud, 11).await, 124, "{}", wait.all());
     let said = wait.err.text();
-    assert!(said.contains("bravo was not found so far; SKE cannot be read for"), "{said}");
+    assert!(said.contains("bravo not found yet; SKE reads failing for"), "{said}");
     assert!(said.contains("HTTP 503"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tty_02_signals_end_it_at_once_whatever_it_does() {
+async fn tty_02_signals_end_it_immediately() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     for (number, status) in [(2, 130), (15, 143), (1, 129)] {
-        let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+        let mut wait = cloud.wait(command("alpha", Goal::Prepared));
         wait.settle(&cloud).await;
         wait.signal(number);
         assert_eq!(wait.end(&cloud, 0).await, status, "{}", wait.all());
         let said = wait.err.text();
         assert_eq!(
             said,
-            "skeys: ended by a signal: alpha is PREPARING; the rotation goes on without skeys\n"
+            "skeys: interrupted by a signal: alpha is PREPARING; the rotation continues without skeys\n"
         );
     }
     cloud.simulator.inject_fault(Fault::delay("/clusters", 3_600));
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.settle(&cloud).await;
     wait.signal(15);
     assert_eq!(wait.end(&cloud, 0).await, 143, "{}", wait.all());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cli_04_a_wait_that_was_killed_and_is_started_again_has_the_right_result() {
+async fn cli_04_a_restarted_wait_has_the_right_result() {
     let cloud = Cloud::with(SCENE, 4.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
     // Killed at several points on the way, and begun again from nothing but what the API shows.
     for seconds in [1, 60, 300, 900] {
-        let wait = cloud.wait(words("alpha", Goal::Prepared));
+        let wait = cloud.wait(command("alpha", Goal::Prepared));
         wait.pass(&cloud, seconds).await;
         wait.kill();
         if wait.out.text().contains(" PREPARED ") {
             break;
         }
     }
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
     // What was prepared meanwhile is seen at the first look, what was completed as well.
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
     cloud.step("alpha", ClusterOperation::CompleteRotation);
-    let wait = cloud.wait(words("alpha", Goal::Completed));
+    let wait = cloud.wait(command("alpha", Goal::Completed));
     wait.pass(&cloud, 10).await;
     wait.kill();
-    let mut past = cloud.wait(words("alpha", Goal::Prepared));
+    let mut past = cloud.wait(command("alpha", Goal::Prepared));
     assert_eq!(past.end(&cloud, 0).await, 0, "{}", past.all());
-    assert!(past.out.text().contains("went past PREPARED"), "{}", past.all());
-    let mut wait = cloud.wait(words("alpha", Goal::Completed));
+    assert!(past.out.text().contains("passed PREPARED"), "{}", past.all());
+    let mut wait = cloud.wait(command("alpha", Goal::Completed));
     assert_eq!(wait.end(&cloud, 900).await, 0, "{}", wait.all());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cli_01_an_output_that_nobody_reads_ends_it_quietly() {
+async fn cli_01_a_closed_output_ends_it_silently() {
     let cloud = Cloud::with(SCENE, 10.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.settle(&cloud).await;
     wait.out.close();
     assert_eq!(wait.end(&cloud, 1_200).await, 1, "{}", wait.all());
@@ -106,12 +109,12 @@ async fn cli_01_an_output_that_nobody_reads_ends_it_quietly() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bar_is_drawn_in_one_line_of_standard_error_and_the_end_is_one_line_of_standard_output() {
+async fn the_bar_is_one_line_on_standard_error_and_the_result_one_on_standard_output() {
     let cloud = Cloud::with(SCENE, 4.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let looks = ObservationPolicy::AtNodes;
+    let policy = ObservationPolicy::AtNodes;
     let mut wait =
-        cloud.wait(Words { looks, columns: Some(100), ..words("alpha", Goal::Prepared) });
+        cloud.wait(WaitCommand { policy, columns: Some(100), ..command("alpha", Goal::Prepared) });
     assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
     let lines = wait.out.lines();
     assert_eq!(lines.len(), 1, "{lines:#?}");
@@ -135,21 +138,24 @@ async fn a_bar_is_drawn_in_one_line_of_standard_error_and_the_end_is_one_line_of
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bar_is_taken_away_before_anything_else_is_said() {
+async fn the_bar_is_cleared_before_other_output() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let words =
-        || Words { columns: Some(80), timeout: Some(150), ..words("alpha", Goal::Prepared) };
-    let mut wait = cloud.wait(words());
+    let with_bar = || WaitCommand {
+        columns: Some(80),
+        timeout: Some(150),
+        ..command("alpha", Goal::Prepared)
+    };
+    let mut wait = cloud.wait(with_bar());
     assert_eq!(wait.end(&cloud, 151).await, 124);
     let drawn = wait.err.text();
-    let end = "\u{1b}]9;4;0;0\u{7}\r\u{1b}[Kskeys: out of time after 2m: alpha is PREPARING; \
-               the rotation goes on without skeys\n\u{7}";
+    let end = "\u{1b}]9;4;0;0\u{7}\r\u{1b}[Kskeys: timed out after 2m: alpha is PREPARING; \
+               the rotation continues without skeys\n\u{7}";
     assert!(drawn.ends_with(end), "{drawn:?}");
     // Waiting time counts seconds for two minutes, then minutes.
     assert!(drawn.contains("waited 119s") && drawn.contains("waited 2m"), "{drawn:?}");
     assert_eq!(drawn.matches("waited 2m").count(), 1, "{drawn:?}");
-    let mut wait = cloud.wait(words());
+    let mut wait = cloud.wait(with_bar());
     wait.settle(&cloud).await;
     wait.signal(2);
     assert_eq!(wait.end(&cloud, 0).await, 130);

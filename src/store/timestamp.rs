@@ -1,4 +1,4 @@
-//! Writes moments as RFC 3339 text in UTC.
+//! Serialises timestamps as RFC 3339 text in UTC.
 
 use jiff::Timestamp;
 use serde::de::Error;

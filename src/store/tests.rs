@@ -1,4 +1,4 @@
-//! Tests of saving kubeconfigs, the journal and what is kept, over real files.
+//! Tests of saving kubeconfigs, the journal and the state in real files.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -102,7 +102,7 @@ fn file_08_styles_are_kept_and_merging_again_gives_the_same() {
 fn file_08_what_cannot_be_kept_is_refused_with_its_line() {
     let deep = format!("a: {}{}", "[".repeat(70), "]".repeat(70));
     for (text, part) in [
-        ("a: 1\n---\nb: 2\n", "several documents"),
+        ("a: 1\n---\nb: 2\n", "more than one YAML document"),
         ("- a\n", "not a mapping"),
         ("a: 1\na: 2\n", "line 2"),
         ("users:\n- name: a\n- name: a\n", "line 3"),
@@ -120,9 +120,9 @@ fn file_08_what_cannot_be_kept_is_refused_with_its_line() {
 }
 
 #[test]
-fn api_23_a_strange_answer_is_refused_without_showing_it() {
+fn api_23_an_unexpected_answer_is_refused_without_showing_it() {
     for (text, part) in [
-        ("{{{".to_owned(), "cannot be read as YAML"),
+        ("{{{".to_owned(), "invalid YAML"),
         (FRESH.replace("client-certificate-data: QUJD", "x: y"), "no client certificate"),
         (
             FRESH
@@ -137,7 +137,7 @@ fn api_23_a_strange_answer_is_refused_without_showing_it() {
         ),
         (
             FRESH.replace("    server", "    insecure-skip-tls-verify: true\n    server"),
-            "switches the check",
+            "disables verification",
         ),
     ] {
         let invalid =
@@ -224,26 +224,26 @@ fn file_11_a_0644_file_with_ten_foreign_contexts_is_merged_without_loss() {
 }
 
 #[test]
-fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
+fn entries_of_another_cluster_are_reported_and_replaced_only_with_consent() {
     let (home, config) = home_with("");
     let files = files(home.path(), &Clock::by_hand(now()));
     let save =
         |options: MergeOptions, plan: &Plan| save(&files, options, plan.fingerprint.as_deref());
     let blank = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
-    assert!(blank.blank && blank.whose == EntryOwner::Untold);
+    assert!(blank.blank && blank.owner == EntryOwner::Unknown);
     save(options(false), &blank).unwrap();
     // Its own: one agreement is enough.
     let own = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
-    assert_eq!(own.whose, EntryOwner::Alike("shop in eu01".into()));
+    assert_eq!(own.owner, EntryOwner::Alike("shop in eu01".into()));
     assert!(!own.blank && own.names.contains("shop"));
     save(options(true), &own).unwrap();
     // The same name in another region.
     let text = fs::read_to_string(&config).unwrap().replace("eu01", "eu02");
     fs::write(&config, &text).unwrap();
     let other = files.plan(&FileTarget::Merge, "shop", &known()).unwrap();
-    assert_eq!(other.whose, EntryOwner::Another("shop in eu02".into()));
+    assert_eq!(other.owner, EntryOwner::Another("shop in eu02".into()));
     let saved = save(options(true), &other);
-    assert!(matches!(saved, Err(NotSaved::Taken(plan)) if plan.whose == other.whose));
+    assert!(matches!(saved, Err(NotSaved::Taken(plan)) if plan.owner == other.owner));
     assert_eq!(fs::read_to_string(&config).unwrap(), text);
     let knew = MergeOptions { replace_another: true, ..options(true) };
     save(knew, &other).unwrap();
@@ -251,7 +251,7 @@ fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
     let own_file = FileTarget::Own("~/one.yaml".into());
     fs::write(home.path().join("one.yaml"), &text).unwrap();
     let plan = files.plan(&own_file, "shop", &known()).unwrap();
-    assert_eq!(plan.whose, EntryOwner::Another("shop in eu02".into()));
+    assert_eq!(plan.owner, EntryOwner::Another("shop in eu02".into()));
     // Of several clusters in it, the others would be lost.
     let both = FRESH.replace(
         "contexts:",
@@ -259,12 +259,12 @@ fn entries_of_another_cluster_are_told_and_replaced_only_by_who_knew() {
     );
     fs::write(home.path().join("one.yaml"), &both).unwrap();
     let plan = files.plan(&own_file, "shop", &known()).unwrap();
-    assert_eq!(plan.whose, EntryOwner::Another("night in eu01".into()));
+    assert_eq!(plan.owner, EntryOwner::Another("night in eu01".into()));
     // A user of the name that another cluster's context uses.
     let shared = both.replace("users:", "- name: x\n  context: {cluster: other, user: u}\nusers:");
     fs::write(&config, &shared).unwrap();
     let plan = files.plan(&FileTarget::Merge, "u", &known()).unwrap();
-    assert_eq!(plan.whose, EntryOwner::Another("night in eu01".into()));
+    assert_eq!(plan.owner, EntryOwner::Another("night in eu01".into()));
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn file_10_a_file_that_changed_is_shown_again() {
 }
 
 #[test]
-fn file_04_a_stale_lock_is_told_and_stays() {
+fn file_04_a_stale_lock_is_reported_and_kept() {
     let (home, config) = home_with(&ten());
     let clock = Clock::by_hand(now());
     let files = files(home.path(), &clock);
@@ -325,11 +325,11 @@ fn file_06_and_07_what_cannot_be_written_is_refused_before() {
     fs::set_permissions(at("shut"), fs::Permissions::from_mode(0o500)).unwrap();
     let files = files(home.path(), &Clock::by_hand(now()));
     for (path, part) in [
-        ("~/dangling", "leads nowhere"),
-        ("~/loop", "back to itself"),
+        ("~/dangling", "dangling symlink"),
+        ("~/loop", "symlink loop"),
         ("~/folder", "is a folder"),
         ("/dev/null", "is a device"),
-        ("~/open/x", "everybody"),
+        ("~/open/x", "world-writable"),
         ("~/shut/x", "read-only folder"),
     ] {
         let failure = files.plan(&FileTarget::Own(path.into()), "shop", &known()).unwrap_err();
@@ -386,7 +386,7 @@ fn access(name: &str, hours: i64) -> Access {
 }
 
 #[test]
-fn cred_02_what_certificates_say_is_kept_between_runs() {
+fn cred_02_certificates_are_persisted() {
     let home = tempfile::tempdir().unwrap();
     let subject = cluster("web", Phase::Prepared);
     let mut login = access("web", 8);
@@ -407,7 +407,7 @@ fn cred_02_what_certificates_say_is_kept_between_runs() {
 }
 
 #[test]
-fn file_16_what_version_1_kept_is_read() {
+fn file_16_a_state_file_of_version_1_is_read() {
     let home = tempfile::tempdir().unwrap();
     let text = r#"{"version":1,"accesses":[
         {"project":"p","region":"eu01","cluster":"a","created":"2026-11-24T14:02:11Z",
@@ -423,7 +423,7 @@ fn file_16_what_version_1_kept_is_read() {
 }
 
 #[test]
-fn file_16_what_another_instance_kept_is_not_erased() {
+fn file_16_entries_of_another_instance_are_not_erased() {
     let home = tempfile::tempdir().unwrap();
     let save = |theme: &str, accesses: &[Access]| {
         let theme = Some(theme.to_owned());
@@ -460,7 +460,7 @@ fn file_16_many_instances_at_once_lose_nothing() {
 }
 
 #[test]
-fn file_16_a_file_that_broke_meanwhile_is_set_aside_before_it_is_replaced() {
+fn file_16_a_file_that_became_unreadable_is_set_aside_before_it_is_replaced() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("state.json"), "{\"version\": 99}").unwrap();
     assert_eq!(state_file::credentials(home.path()), Credentials::default());
@@ -473,7 +473,7 @@ fn file_16_a_file_that_broke_meanwhile_is_set_aside_before_it_is_replaced() {
 }
 
 #[test]
-fn file_17_a_torn_line_is_ended_and_told() {
+fn file_17_a_torn_line_is_terminated_and_reported() {
     let home = tempfile::tempdir().unwrap();
     let journal = Journal::open(&home.path().join("new")).unwrap();
     let record = Record {
@@ -494,7 +494,7 @@ fn file_17_a_torn_line_is_ended_and_told() {
     assert_eq!(journal.append(&record), Ok(Attempt::Done(())));
     let (records, note) = journal.tail(5).unwrap();
     assert_eq!(records, [record.clone(), record]);
-    assert!(note.unwrap().contains("1 torn"));
+    assert!(note.unwrap().contains("1 truncated"));
     assert_eq!((mode(&path), mode(&home.path().join("new"))), (0o600, 0o700));
 }
 

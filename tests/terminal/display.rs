@@ -1,9 +1,9 @@
-//! What the program does with terminals that are small, dumb, colourless or none at all.
+//! Terminals that are small, dumb, without colours, or absent.
 
 use crate::support::{SKEYS, Terminal, plain};
 
 #[test]
-fn a_key_moves_and_opens_and_help_is_made_from_the_keymap() {
+fn keys_move_and_open_and_help_lists_the_keymap() {
     let mut terminal = Terminal::demo(120, 36);
     terminal.send(b"/shop-stage\r\r");
     terminal.until("FLEET \u{203a} shop \u{203a} shop-stage");
@@ -32,7 +32,7 @@ fn tty_04_a_thousand_resizes_end_in_the_last_size() {
 }
 
 #[test]
-fn tty_04_the_first_key_after_a_resize_is_not_held_back() {
+fn tty_04_the_first_key_after_a_resize_is_not_delayed() {
     let mut terminal = Terminal::demo(100, 30);
     for round in 0..5_u16 {
         terminal.resize(90 + round, 25);
@@ -123,7 +123,7 @@ fn tty_20_a_paste_that_never_ends_ends_by_itself() {
 }
 
 #[test]
-fn a_terminal_that_is_too_small_is_told_so_in_a_sentence() {
+fn a_terminal_that_is_too_small_shows_a_sentence() {
     let mut terminal = Terminal::run(&[SKEYS, "demo", "--theme", "dark"], 24, 5, &[]);
     terminal.until("30x8 at least; this is");
     terminal.send(b"q");
@@ -131,7 +131,7 @@ fn a_terminal_that_is_too_small_is_told_so_in_a_sentence() {
 }
 
 #[test]
-fn tty_05_without_a_terminal_it_says_so_and_ends_with_one() {
+fn tty_05_without_a_terminal_it_exits_with_1_and_a_reason() {
     let home = tempfile::tempdir().unwrap();
     let (status, out, err) = plain(home.path(), &["demo"], &[]);
     assert_eq!((status, out.as_str()), (1, ""));
@@ -222,7 +222,7 @@ fn a_scene_that_is_missing_is_named_before_the_terminal_is_touched() {
 }
 
 #[test]
-fn auth_01_without_any_way_to_sign_in_all_are_listed_and_the_demo_is_offered() {
+fn auth_01_without_credentials_all_sources_are_listed_and_the_demo_suggested() {
     let mut terminal = Terminal::run(&[SKEYS, "--project", "p"], 100, 30, &[]);
     assert_eq!(terminal.end(), 1);
     for text in ["STACKIT_ACCESS_TOKEN", "--token-file", "service-account key", "skeys demo"] {
@@ -231,7 +231,7 @@ fn auth_01_without_any_way_to_sign_in_all_are_listed_and_the_demo_is_offered() {
 }
 
 #[test]
-fn the_command_line_says_what_there_is() {
+fn the_help_lists_commands_and_flags() {
     let home = tempfile::tempdir().unwrap();
     let (status, out, _) = plain(home.path(), &["--help"], &[]);
     assert_eq!(status, 0);

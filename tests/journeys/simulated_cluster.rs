@@ -1,4 +1,4 @@
-//! Clusters from inside: what the simulator knows that happened to their nodes, what their own APIs were asked, and
+//! Simulated clusters: the history of their nodes, the requests to their own APIs, and
 //! clients of those APIs beside the dashboard.
 
 use std::collections::BTreeSet;
@@ -15,9 +15,9 @@ use skeys::testing::simulator::state::RequestRecord;
 
 use crate::support::{Journey, PROJECT, Setting};
 
-/// What really is, as a dashboard should show it.
+/// Nodes as the simulator has them and the dashboard should show them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Truth {
+pub struct ExpectedNodes {
     /// New and ready.
     pub new: usize,
     /// New, not ready yet.
@@ -28,45 +28,45 @@ pub struct Truth {
     pub old: usize,
 }
 
-impl Truth {
+impl ExpectedNodes {
     /// New ones and all that count, as "9/15" has them.
-    pub fn figure(self) -> (usize, usize) {
+    pub fn progress(self) -> (usize, usize) {
         (self.new, self.new + self.draining + self.old)
     }
 }
 
 /// A world of one project.
-pub fn world(clusters: &str) -> String {
+pub fn scene(clusters: &str) -> String {
     format!("regions = [\"eu01\"]\n[[projects]]\nid = \"{PROJECT}\"\nname = \"shop\"\n{clusters}")
 }
 
-/// A setting in which clusters of one project are looked at.
-pub fn looking(watch: ObservationScope, clusters: &str) -> Setting {
+/// A setting in which clusters of one project are observed.
+pub fn observing(watch: ObservationScope, clusters: &str) -> Setting {
     let word = match watch {
         ObservationScope::Running => "running",
         ObservationScope::Open => "open",
         ObservationScope::Never => "never",
     };
-    let setting = Setting { scene: world(clusters), size: (132, 40), ..Setting::default() };
+    let setting = Setting { scene: scene(clusters), size: (132, 40), ..Setting::default() };
     setting.set("SKEYS_KUBERNETES_WATCH", word)
 }
 
 impl Journey {
     /// Looks at a cluster of the first project, or changes it.
-    pub fn inside<T>(&self, name: &str, see: impl FnOnce(&mut SimulatedCluster) -> T) -> T {
+    pub fn with_cluster<T>(&self, name: &str, see: impl FnOnce(&mut SimulatedCluster) -> T) -> T {
         let id = ClusterId::new(PROJECT, "eu01", name);
         self.simulator.with_cloud(|cloud| see(cloud.cluster_mut(&id).unwrap()))
     }
 
     /// Phase of a cluster as the API writes it.
     pub fn phase(&self, name: &str) -> String {
-        self.inside(name, |cluster| cluster.phase.clone())
+        self.with_cluster(name, |cluster| cluster.phase.clone())
     }
 
-    /// What really is now, in one zone of one pool each.
-    pub fn truths(&self, name: &str, places: &[(&str, &str)]) -> Vec<Truth> {
+    /// What the simulator has now, in one zone of one pool each.
+    pub fn expected_by_zone(&self, name: &str, places: &[(&str, &str)]) -> Vec<ExpectedNodes> {
         let now = self.clock.now();
-        self.inside(name, |cluster| {
+        self.with_cluster(name, |cluster| {
             let (all, template) = (&cluster.data_plane.node_histories, cluster.data_plane.template);
             // Until the nodes' turn has come there is one generation only, which is to go.
             let begun = all.iter().any(|history| history.template != template);
@@ -77,28 +77,31 @@ impl Journey {
                 let NodeCounts { old, draining, joining, ready, .. } =
                     count_nodes(&histories, template, now);
                 if cluster.phase == "PREPARING" && !begun {
-                    return Truth { old: ready, ..Truth::default() };
+                    return ExpectedNodes { old: ready, ..ExpectedNodes::default() };
                 }
-                Truth { new: ready, joining, draining, old }
+                ExpectedNodes { new: ready, joining, draining, old }
             };
             places.iter().map(of).collect()
         })
     }
 
-    /// What really is now.
-    pub fn truth(&self, name: &str) -> Truth {
-        let places: BTreeSet<(String, String)> = self.inside(name, |cluster| {
+    /// What the simulator has now.
+    pub fn expected(&self, name: &str) -> ExpectedNodes {
+        let places: BTreeSet<(String, String)> = self.with_cluster(name, |cluster| {
             let place =
                 |history: &NodeHistory| (history.pool.to_string(), history.zone.to_string());
             cluster.data_plane.node_histories.iter().map(place).collect()
         });
         let places: Vec<_> = places.iter().map(|(pool, zone)| (&**pool, &**zone)).collect();
-        self.truths(name, &places).into_iter().fold(Truth::default(), |sum, truth| Truth {
-            new: sum.new + truth.new,
-            joining: sum.joining + truth.joining,
-            draining: sum.draining + truth.draining,
-            old: sum.old + truth.old,
-        })
+        self.expected_by_zone(name, &places).into_iter().fold(
+            ExpectedNodes::default(),
+            |sum, expected| ExpectedNodes {
+                new: sum.new + expected.new,
+                joining: sum.joining + expected.joining,
+                draining: sum.draining + expected.draining,
+                old: sum.old + expected.old,
+            },
+        )
     }
 
     /// The row of a cluster in the fleet.
@@ -113,7 +116,7 @@ impl Journey {
     }
 
     /// New nodes and all, as the row of a cluster in the fleet shows them.
-    pub fn figure(&self, name: &str) -> Option<(usize, usize)> {
+    pub fn progress(&self, name: &str) -> Option<(usize, usize)> {
         let row = self.row(name);
         row.split_whitespace().find_map(|word| {
             let (new, all) = word.split_once('/')?;
@@ -130,7 +133,7 @@ impl Journey {
     }
 
     /// The nodes of zones, each of a pool, as the nodes tab draws them: one sign for each.
-    pub fn drawn(&self, places: &[(&str, &str)]) -> Vec<Truth> {
+    pub fn drawn(&self, places: &[(&str, &str)]) -> Vec<ExpectedNodes> {
         let screen = self.screen();
         let left = screen.lines().filter_map(|line| line.strip_prefix('│')?.split('│').next());
         let left: Vec<&str> = left.map(str::trim).collect();
@@ -141,7 +144,7 @@ impl Journey {
             let row = rows.find(|line| word(line) == *zone);
             let row = row.unwrap_or_else(|| panic!("{pool} in {zone} is not drawn\n{screen}"));
             let count = |signs: &[char]| row.chars().filter(|c| signs.contains(c)).count();
-            Truth {
+            ExpectedNodes {
                 new: count(&['■']),
                 joining: count(&['▣']),
                 draining: count(&['▢', '✗']),
@@ -155,7 +158,7 @@ impl Journey {
     #[track_caller]
     pub fn until_shown<'a, T: PartialEq + std::fmt::Debug>(
         &'a mut self,
-        truth: impl Fn(&Self) -> T + 'a,
+        expected: impl Fn(&Self) -> T + 'a,
         shown: impl Fn(&Self) -> T + 'a,
     ) -> impl Future<Output = ()> + 'a {
         let caller = std::panic::Location::caller();
@@ -165,24 +168,24 @@ impl Journey {
                     self.clock.turn(Duration::from_millis(300));
                     self.settle().await;
                 }
-                if truth(self) == shown(self) {
+                if expected(self) == shown(self) {
                     return;
                 }
             }
-            let (truth, shown, screen) = (truth(self), shown(self), self.screen());
-            panic!("{caller}: {shown:?} instead of {truth:?} at {}\n{screen}", self.clock.now());
+            let (expected, shown, screen) = (expected(self), shown(self), self.screen());
+            panic!("{caller}: {shown:?} instead of {expected:?} at {}\n{screen}", self.clock.now());
         }
     }
 
     /// Lets at most two pictures come, until the fleet shows what really is.
     #[track_caller]
-    pub fn until_true<'a>(&'a mut self, name: &'a str) -> impl Future<Output = ()> + 'a {
-        self.until_shown(|j| Some(j.truth(name).figure()), |j| j.figure(name))
+    pub fn until_expected<'a>(&'a mut self, name: &'a str) -> impl Future<Output = ()> + 'a {
+        self.until_shown(|j| Some(j.expected(name).progress()), |j| j.progress(name))
     }
 
     /// Lets virtual time pass in steps until something holds; panics after so many of them.
     #[track_caller]
-    pub fn until_so<'a>(
+    pub fn until_holds<'a>(
         &'a mut self,
         what: &'a str,
         (step, steps): (u64, u64),
@@ -238,7 +241,7 @@ impl Journey {
         self.order(Fault::for_cluster(name, path, effect).for_seconds(seconds));
     }
 
-    /// Asks SKE for a kubeconfig, as somebody else does.
+    /// Requests a kubeconfig as another client.
     pub async fn ask_kubeconfig(&self, name: &str) -> String {
         let exports: std::collections::BTreeMap<_, _> =
             self.simulator.exports().into_iter().collect();

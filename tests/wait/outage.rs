@@ -1,16 +1,16 @@
-//! Outages, refusals and odd answers are told once and waited through; what cannot get better ends the wait.
+//! Outages, refusals and unexpected answers are printed once; permanent failures end the wait.
 
 use skeys::testing::cli::Goal;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
 
-use crate::support::{Cloud, SCENE, SignIn, Words, words};
+use crate::support::{Cloud, SCENE, SignIn, WaitCommand, command};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cli_03_a_wait_goes_on_over_an_outage_of_twenty_minutes_and_prints_it_once() {
+async fn cli_03_a_wait_survives_an_outage_of_twenty_minutes_and_prints_it_once() {
     let cloud = Cloud::with(SCENE, 0.5).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.pass(&cloud, 60).await;
     // The network is gone first, then a gateway answers for SKE, then it is asked for patience.
     cloud.simulator.inject_fault(Fault::new("GET", "", None, FaultEffect::Drop {}));
@@ -26,9 +26,12 @@ async fn cli_03_a_wait_goes_on_over_an_outage_of_twenty_minutes_and_prints_it_on
     assert_eq!(wait.end(&cloud, 7_200).await, 0, "{}", wait.all());
     let lines = wait.out.lines();
     assert_eq!(lines.len(), 4, "{lines:#?}");
-    assert!(lines[1].contains("alpha PREPARING (SKE cannot be read since 2026-11-24T14:01:0"));
+    assert!(lines[1].contains("alpha PREPARING (SKE reads failing since 2026-11-24T14:01:0"));
     assert!(lines[1].ends_with("; retrying)"), "{lines:#?}");
-    assert!(lines[2].ends_with(" alpha PREPARING (SKE answers again after 20m)"), "{lines:#?}");
+    assert!(
+        lines[2].ends_with(" alpha PREPARING (SKE reads succeed again after 20m)"),
+        "{lines:#?}"
+    );
     assert!(lines[3].contains(" alpha PREPARED ("), "{lines:#?}");
     assert_eq!(wait.err.text(), "");
 }
@@ -37,7 +40,7 @@ async fn cli_03_a_wait_goes_on_over_an_outage_of_twenty_minutes_and_prints_it_on
 async fn an_outage_does_not_make_requests_pile_up() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let wait = cloud.wait(words("alpha", Goal::Prepared));
+    let wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.pass(&cloud, 10).await;
     let before = cloud.calls("GET");
     cloud.out(503);
@@ -47,10 +50,10 @@ async fn an_outage_does_not_make_requests_pile_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_end_that_comes_with_the_first_answer_after_an_outage_tells_both() {
+async fn the_last_line_names_an_outage_that_ended_with_it() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.pass(&cloud, 10).await;
     cloud.out(503);
     wait.stride = 10;
@@ -58,14 +61,16 @@ async fn an_end_that_comes_with_the_first_answer_after_an_outage_tells_both() {
     cloud.simulator.clear_faults();
     assert_eq!(wait.end(&cloud, 60).await, 0, "{}", wait.all());
     let last = wait.out.lines().pop().unwrap();
-    assert!(last.contains(" alpha PREPARED (") && last.contains("; SKE answers again after 1h"));
+    assert!(
+        last.contains(" alpha PREPARED (") && last.contains("; SKE reads succeed again after 1h")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn single_odd_answers_are_neither_told_nor_fatal() {
+async fn single_unexpected_answers_are_neither_printed_nor_fatal() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let wait = cloud.wait(words("alpha", Goal::Prepared));
+    let wait = cloud.wait(command("alpha", Goal::Prepared));
     let not_found = r#"{"code":"NotFound","message":"cluster \"alpha\": not found","details":""}"#;
     for effect in [
         FaultEffect::Drop {},
@@ -89,10 +94,10 @@ async fn single_odd_answers_are_neither_told_nor_fatal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_09_a_server_that_asks_to_wait_is_not_asked_earlier() {
+async fn api_09_retry_after_is_respected() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let wait = cloud.wait(words("alpha", Goal::Prepared));
+    let wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.pass(&cloud, 10).await;
     let limited = FaultEffect::Answer {
         status: 429,
@@ -110,10 +115,10 @@ async fn api_09_a_server_that_asks_to_wait_is_not_asked_earlier() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_10_a_slow_answer_ends_in_time_and_asking_goes_on() {
+async fn api_10_a_slow_answer_times_out_and_polling_continues() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.pass(&cloud, 10).await;
     cloud.simulator.inject_fault(Fault::delay("/clusters/alpha", 40));
     wait.pass(&cloud, 120).await;
@@ -126,10 +131,11 @@ async fn api_10_a_slow_answer_ends_in_time_and_asking_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn auth_03_tokens_that_end_meanwhile_are_renewed_without_a_word() {
+async fn auth_03_expired_tokens_are_renewed_silently() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(Words { sign_in: SignIn::Key, ..words("alpha", Goal::Prepared) });
+    let mut wait =
+        cloud.wait(WaitCommand { sign_in: SignIn::Key, ..command("alpha", Goal::Prepared) });
     wait.pass(&cloud, 60).await;
     cloud.simulator.revoke_tokens();
     wait.stride = 10;
@@ -141,29 +147,26 @@ async fn auth_03_tokens_that_end_meanwhile_are_renewed_without_a_word() {
 async fn auth_04_a_token_that_cannot_be_renewed_ends_the_wait_with_a_hint() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.pass(&cloud, 60).await;
     cloud.simulator.revoke_tokens();
     assert_eq!(wait.end(&cloud, 120).await, 1, "{}", wait.all());
     let said = wait.err.text();
-    assert!(said.contains("was refused") && said.contains("STACKIT_ACCESS_TOKEN"), "{said}");
+    assert!(said.contains("was rejected") && said.contains("STACKIT_ACCESS_TOKEN"), "{said}");
     // At the first look there is nothing to be patient for.
     for cluster in ["alpha".to_owned(), format!("{}/eu01/alpha", crate::support::PROJECT)] {
-        let mut wait = cloud.wait(words(&cluster, Goal::Prepared));
+        let mut wait = cloud.wait(command(&cluster, Goal::Prepared));
         assert_eq!(wait.end(&cloud, 0).await, 1, "{}", wait.all());
-        assert!(
-            wait.err.text().contains(". Start skeys again with a new token in"),
-            "{}",
-            wait.all()
-        );
+        assert!(wait.err.text().contains(". Restart skeys with a new token in"), "{}", wait.all());
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn auth_06_a_token_endpoint_that_is_away_is_an_outage() {
+async fn auth_06_an_unreachable_token_endpoint_is_an_outage() {
     let cloud = Cloud::begin().await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(Words { sign_in: SignIn::Key, ..words("alpha", Goal::Prepared) });
+    let mut wait =
+        cloud.wait(WaitCommand { sign_in: SignIn::Key, ..command("alpha", Goal::Prepared) });
     wait.pass(&cloud, 60).await;
     cloud.simulator.inject_fault(Fault::new("POST", "/token", None, FaultEffect::Drop {}));
     cloud.simulator.revoke_tokens();
@@ -180,7 +183,7 @@ async fn no_token_is_ever_printed() {
     let exports = cloud.simulator.exports();
     let (_, token) = exports.iter().find(|(name, _)| *name == "STACKIT_ACCESS_TOKEN").unwrap();
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let mut wait = cloud.wait(words("alpha", Goal::Prepared));
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.pass(&cloud, 30).await;
     cloud.out(500);
     wait.pass(&cloud, 60).await;

@@ -1,4 +1,4 @@
-//! Menus, the form and the filter as they are used: keys in, screen out.
+//! Menus, the form and the filter: keys in, screen out.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -40,7 +40,7 @@ fn on_shop() -> State {
 }
 
 #[test]
-fn a_form_that_was_only_walked_through_closes_without_a_question() {
+fn an_unchanged_form_closes_without_a_question() {
     let mut state = issuing(form("shop-prod"));
     for code in [KeyCode::Right, KeyCode::Down, KeyCode::Tab, KeyCode::Up, KeyCode::Home] {
         // A preset to the right is a change; everything else is a walk.
@@ -73,7 +73,7 @@ fn arrows_leave_a_text_field_for_its_neighbours() {
 }
 
 #[test]
-fn a_moment_is_said_once_where_the_zone_is_utc_by_another_name() {
+fn a_time_is_shown_once_where_the_zone_equals_utc() {
     let mut state = issuing(form("shop-prod"));
     let zone = jiff::tz::TimeZone::posix("GMT0").unwrap();
     state.shared.settings.local_zone = crate::domain::age::DisplayZone::new(zone);
@@ -82,7 +82,7 @@ fn a_moment_is_said_once_where_the_zone_is_utc_by_another_name() {
 }
 
 #[test]
-fn space_chooses_in_every_menu_that_takes_no_text() {
+fn space_selects_in_every_menu_without_text_input() {
     let mut state = on_shop();
     write(&mut state, "s");
     press(&mut state, KeyCode::Down);
@@ -101,7 +101,7 @@ fn space_chooses_in_every_menu_that_takes_no_text() {
 }
 
 #[test]
-fn the_footer_of_a_menu_says_what_its_keys_do() {
+fn the_footer_of_a_menu_describes_its_keys() {
     for (key, said, unsaid) in [
         ("s", vec!["⏎ select", "esc cancel"], vec!["open"]),
         ("c", vec!["space toggle", "esc close"], vec!["open", "select"]),
@@ -117,7 +117,7 @@ fn the_footer_of_a_menu_says_what_its_keys_do() {
 }
 
 #[test]
-fn the_palette_lists_what_is_done_not_how_one_moves() {
+fn the_palette_lists_actions_without_navigation() {
     let mut state = on_shop();
     write(&mut state, ":");
     let drawn = text(&state, 140, 60);
@@ -156,7 +156,7 @@ fn the_line_under_the_cursor_is_shown_in_full() {
 }
 
 #[test]
-fn the_columns_menu_says_what_is_shown_on_this_screen() {
+fn the_columns_menu_marks_columns_that_are_hidden_here() {
     let mut state = on_shop();
     write(&mut state, "c");
     let line = |state: &State, title: &str, columns: u16| {
@@ -174,7 +174,7 @@ fn the_columns_menu_says_what_is_shown_on_this_screen() {
 }
 
 #[test]
-fn a_filter_word_that_means_nothing_is_said_to() {
+fn an_invalid_filter_term_is_reported() {
     for (typed, said) in [
         ("phase:foo", "foo is not a phase: never, preparing, prepared, completing, completed"),
         ("state:foo", "foo is not a state: healthy,"),
@@ -200,7 +200,7 @@ fn a_filter_word_that_means_nothing_is_said_to() {
 }
 
 #[test]
-fn nothing_is_offered_for_a_cluster_where_no_row_is() {
+fn cluster_actions_are_unavailable_without_a_row() {
     let mut state = on_shop();
     write(&mut state, "/nosuchname");
     press(&mut state, KeyCode::Enter);
@@ -210,7 +210,7 @@ fn nothing_is_offered_for_a_cluster_where_no_row_is() {
 }
 
 #[test]
-fn the_clipboard_says_when_it_is_cleared() {
+fn clearing_the_clipboard_is_reported() {
     let mut state = issuing(form("shop-prod"));
     for way in ["tmux buffer and terminal", "terminal (OSC 52)", "this machine's clipboard"] {
         state.shared.settings.clipboard_way = way.to_owned();
@@ -228,13 +228,13 @@ fn planned(state: &mut State, plan: Plan) {
     update(state, now, Message::Answered(request, Answer::Plan(Ok(Box::new(plan)))));
 }
 
-fn taken(whose: EntryOwner) -> Plan {
+fn taken(owner: EntryOwner) -> Plan {
     let names = ["shop-prod", "shop-prod-eu01"].map(str::to_owned);
     Plan {
         path: "~/.kube/config".to_owned(),
         exists: true,
         taken: vec!["context shop-prod".to_owned()],
-        whose,
+        owner,
         names: names.into_iter().collect(),
         ..Plan::default()
     }
@@ -252,9 +252,9 @@ fn context_and_path(state: &State) -> (String, String) {
 }
 
 #[test]
-fn what_another_cluster_has_is_told_from_what_this_one_has() {
+fn entries_of_another_cluster_are_distinguished() {
     for (whose, said) in [
-        (EntryOwner::Untold, "Already exists: context"),
+        (EntryOwner::Unknown, "Already exists: context"),
         (
             EntryOwner::Alike("shop-prod in eu01".into()),
             "Already exists, for shop-prod in eu01: context",
@@ -287,7 +287,7 @@ fn what_another_cluster_has_is_told_from_what_this_one_has() {
 }
 
 #[test]
-fn what_this_program_put_there_is_remembered() {
+fn entries_that_skeys_saved_are_recognised() {
     for (name, said) in
         [("shop-prod", "for this cluster"), ("night", "for another cluster (night in")]
     {
@@ -301,13 +301,13 @@ fn what_this_program_put_there_is_remembered() {
         };
         state.credentials.accesses = vec![access];
         write(&mut state, "K");
-        planned(&mut state, taken(EntryOwner::Untold));
+        planned(&mut state, taken(EntryOwner::Unknown));
         assert!(flat(&state).contains(said), "{said} in\n{}", flat(&state));
     }
 }
 
 #[test]
-fn names_tell_clusters_of_one_name_apart() {
+fn suggested_names_distinguish_clusters_of_one_name() {
     let mut state = on_shop();
     let mine = id(&state, "shop-prod");
     let add = |state: &mut State, project: &str, region: &str| {
@@ -328,7 +328,7 @@ fn names_tell_clusters_of_one_name_apart() {
 }
 
 #[test]
-fn the_first_context_of_a_new_file_becomes_current_and_cannot_be_chosen_not_to() {
+fn the_first_context_of_a_new_file_always_becomes_current() {
     let mut state = on_shop();
     write(&mut state, "K");
     planned(&mut state, Plan { path: "~/.kube/config".into(), blank: true, ..Plan::default() });
@@ -340,7 +340,7 @@ fn the_first_context_of_a_new_file_becomes_current_and_cannot_be_chosen_not_to()
 }
 
 #[test]
-fn an_entry_that_is_read_stays_whatever_comes() {
+fn an_open_record_stays_when_new_ones_arrive() {
     let mut state = fleet();
     let record = |text: &str| Record {
         at: state.shared.now.wall,
@@ -363,7 +363,7 @@ fn an_entry_that_is_read_stays_whatever_comes() {
 }
 
 #[test]
-fn what_was_asked_for_is_kept_though_the_cluster_is_missed_meanwhile() {
+fn a_requested_kubeconfig_is_kept_if_the_cluster_is_missing() {
     use crate::app::kubeconfig::form::KubeconfigFormStage;
     let mut state = asking(form("shop-prod"), 1);
     let id = id(&state, "shop-prod");

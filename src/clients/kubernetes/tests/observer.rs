@@ -1,4 +1,4 @@
-//! Somebody who looks at a cluster in a test: a clock turned by hand, and what was told so far.
+//! An observer in a test, with a manual clock and its events so far.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,14 +21,14 @@ use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
 /// Real time after which a test gives up.
 const PATIENCE: u32 = 3_000;
 
-/// The one who looks.
-pub struct View {
+/// An observer under test.
+pub struct TestObserver {
     pub fake: FakeCluster,
     pub clock: Clock,
     /// What SKE says of the cluster.
     pub cluster: watch::Sender<Cluster>,
-    /// Everything that was told.
-    pub told: Arc<Mutex<Vec<ObserverEvent>>>,
+    /// All events so far.
+    pub events: Arc<Mutex<Vec<ObserverEvent>>>,
     issued: Arc<AtomicU64>,
     /// Why SKE gives no kubeconfig, if so.
     pub refuse_issue: Arc<Mutex<Option<Failure>>>,
@@ -37,7 +37,7 @@ pub struct View {
     task: JoinHandle<()>,
 }
 
-impl Drop for View {
+impl Drop for TestObserver {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -56,17 +56,17 @@ pub fn started(minutes: i64) -> Cluster {
     cluster
 }
 
-impl View {
-    /// Begins to look.
+impl TestObserver {
+    /// Starts observing.
     pub fn of(fake: &FakeCluster, cluster: Cluster) -> Self {
-        Self::agreeing(fake, cluster, false)
+        Self::with_consent(fake, cluster, false)
     }
 
-    /// Begins to look with a person's word about the one-way switch.
-    pub fn agreeing(fake: &FakeCluster, cluster: Cluster, one_way_agreed: bool) -> Self {
+    /// Starts observing, with or without consent to disable static tokens.
+    pub fn with_consent(fake: &FakeCluster, cluster: Cluster, one_way_agreed: bool) -> Self {
         let clock = Clock::by_hand(fixtures::now());
         let (sender, receiver) = watch::channel(cluster);
-        let (told, issued) =
+        let (events, issued) =
             (Arc::<Mutex<Vec<ObserverEvent>>>::default(), Arc::new(AtomicU64::new(0)));
         let refuse_issue = Arc::<Mutex<Option<Failure>>>::default();
         let kubeconfig = Arc::<Mutex<Option<Secret>>>::default();
@@ -88,13 +88,14 @@ impl View {
         };
         let subject = ObserverTarget { cluster: receiver, ske_on_loopback: true, one_way_agreed };
         let task = tokio::spawn({
-            let (clock, told) = (clock.clone(), Arc::clone(&told));
+            let (clock, events) = (clock.clone(), Arc::clone(&events));
             async move {
-                observe(subject, issue, clock, move |event| told.lock().unwrap().push(event)).await;
+                observe(subject, issue, clock, move |event| events.lock().unwrap().push(event))
+                    .await;
             }
         });
         let fake = fake.clone();
-        Self { fake, clock, cluster: sender, told, issued, refuse_issue, kubeconfig, task }
+        Self { fake, clock, cluster: sender, events, issued, refuse_issue, kubeconfig, task }
     }
 
     /// Kubeconfigs that were asked for.
@@ -102,10 +103,11 @@ impl View {
         self.issued.load(Ordering::SeqCst)
     }
 
-    /// The snapshots that were told.
+    /// All snapshots so far.
     pub fn snapshots(&self) -> Vec<Arc<ClusterSnapshot>> {
-        let told = self.told.lock().unwrap();
-        told.iter()
+        let events = self.events.lock().unwrap();
+        events
+            .iter()
             .filter_map(|event| match event {
                 ObserverEvent::Snapshot(snapshot) => Some(Arc::clone(snapshot)),
                 ObserverEvent::Unavailable(_) => None,
@@ -113,10 +115,11 @@ impl View {
             .collect()
     }
 
-    /// The troubles that were told.
-    pub fn troubles(&self) -> Vec<Unavailable> {
-        let told = self.told.lock().unwrap();
-        told.iter()
+    /// All reasons so far why it was unavailable.
+    pub fn unavailable(&self) -> Vec<Unavailable> {
+        let events = self.events.lock().unwrap();
+        events
+            .iter()
             .filter_map(|event| match event {
                 ObserverEvent::Unavailable(trouble) => Some(trouble.clone()),
                 ObserverEvent::Snapshot(_) => None,
@@ -129,9 +132,9 @@ impl View {
         self.snapshots().last().cloned().unwrap_or_default()
     }
 
-    /// What was told last, if it was trouble.
+    /// The last event, if it is a reason why it is unavailable.
     pub fn trouble(&self) -> Option<Unavailable> {
-        match self.told.lock().unwrap().last() {
+        match self.events.lock().unwrap().last() {
             Some(ObserverEvent::Unavailable(trouble)) => Some(trouble.clone()),
             Some(ObserverEvent::Snapshot(_)) | None => None,
         }
@@ -160,7 +163,7 @@ impl View {
             self.settle().await;
             self.clock.turn(by);
         }
-        let (troubles, snapshot) = (self.troubles(), self.snapshot());
+        let (troubles, snapshot) = (self.unavailable(), self.snapshot());
         panic!(
             "{what}: never; {} kubeconfigs, troubles {troubles:#?}, {} nodes, unseen {:?}",
             self.issued(),

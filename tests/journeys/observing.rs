@@ -1,4 +1,4 @@
-//! Looking at clusters through their own API when that is hard or not allowed: watches that break, servers that are
+//! Observing clusters through their own API when that is hard or not allowed: watches that break, servers that are
 //! away, certificates that are refused, and the bounds of what is asked for.
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use skeys::testing::simulator::faults::{Fault, FaultEffect, KubeconfigDefect};
 use skeys::testing::simulator::rules::ClusterOperation;
 use skeys::testing::simulator::state::RequestRecord;
 
-use crate::inside::{client, looking};
+use crate::simulated_cluster::{client, observing};
 use crate::support::{Journey, PROJECT};
 
 const NODES: &str = "/api/v1/nodes";
@@ -33,7 +33,7 @@ fn calm(name: &str) -> String {
 }
 
 async fn watching(clusters: &str) -> Journey {
-    Journey::with(looking(ObservationScope::Running, clusters)).await
+    Journey::with(observing(ObservationScope::Running, clusters)).await
 }
 
 /// Somebody else carries a step out.
@@ -50,21 +50,21 @@ async fn break_connections(journey: &mut Journey, name: &str) {
 }
 
 #[tokio::test]
-async fn whoever_rolls_is_looked_at_from_the_first_list_on_whatever_the_filter_shows() {
+async fn rolling_clusters_are_observed_from_the_first_list_regardless_of_the_filter() {
     let mut journey = watching(&(rolling("delta") + &calm("alpha"))).await;
     assert_eq!(journey.issued("delta"), 1, "no time has passed");
-    journey.until_true("delta").await;
+    journey.until_expected("delta").await;
     journey.press("/alpha<enter>").await;
     journey.hides("delta");
     journey.pass(10, 12).await;
     journey.press("/<ctrl-u><enter>").await;
-    journey.until_true("delta").await;
+    journey.until_expected("delta").await;
     assert_eq!((journey.issued("delta"), journey.simulator.open_watches()), (1, 12));
 }
 
 #[tokio::test]
-async fn whoever_is_looked_at_keeps_its_place_when_the_order_of_the_fleet_changes() {
-    let setting = looking(ObservationScope::Running, &(rolling("left") + &rolling("right")));
+async fn observed_clusters_stay_observed_when_the_order_of_the_fleet_changes() {
+    let setting = observing(ObservationScope::Running, &(rolling("left") + &rolling("right")));
     let mut journey = Journey::with(setting.set("SKEYS_KUBERNETES_LIMIT", "1")).await;
     let both = |journey: &Journey| (journey.issued("left"), journey.issued("right"));
     let first = both(&journey);
@@ -78,12 +78,12 @@ async fn whoever_is_looked_at_keeps_its_place_when_the_order_of_the_fleet_change
 }
 
 #[tokio::test]
-async fn what_holds_a_roll_up_is_told_when_everything_was_read_and_not_before() {
+async fn blockers_are_reported_only_after_every_kind_is_read() {
     let held = "[[projects.clusters]]\nname = \"held\"\nphase = \"PREPARING\"\ninitiated_ago = \"40m\"\n\
         completed_ago = \"120d\"\nprogress = 0.3\npools = [{ name = \"web\", nodes = 9 }]\n\
         blocked = [\"web\", \"eu01-1\", \"payments/api\"]\n";
     let mut journey = watching(held).await;
-    journey.until("held: PodDisruptionBudget payments/api never lets a pod go", 5).await;
+    journey.until("held: PodDisruptionBudget payments/api allows no evictions", 5).await;
     journey.pass(10, 6).await;
     let journal = journey.read("state/journal.jsonl");
     let told: Vec<&str> =
@@ -95,15 +95,15 @@ async fn what_holds_a_roll_up_is_told_when_everything_was_read_and_not_before() 
 #[tokio::test]
 async fn k8s_02_watches_that_are_cut_every_five_seconds_lose_and_double_nothing() {
     let mut journey = watching(&rolling("delta")).await;
-    journey.until_true("delta").await;
+    journey.until_expected("delta").await;
     journey.trouble("delta", "", FaultEffect::CutWatches { seconds: 5 }, 900);
     break_connections(&mut journey, "delta").await;
-    let start = journey.truth("delta");
+    let start = journey.expected("delta");
     for _ in 0..60 {
         journey.pass(10, 1).await;
-        journey.until_true("delta").await;
+        journey.until_expected("delta").await;
     }
-    assert_ne!(journey.truth("delta"), start);
+    assert_ne!(journey.expected("delta"), start);
     assert!(journey.watched("delta", NODES) > 60, "{} watches", journey.watched("delta", NODES));
     assert_eq!(journey.lists("delta", NODES), 1, "where it was is remembered");
     assert!(journey.issued("delta") <= 2, "and no credentials are asked for because of it");
@@ -112,8 +112,8 @@ async fn k8s_02_watches_that_are_cut_every_five_seconds_lose_and_double_nothing(
 #[tokio::test]
 async fn k8s_03_a_version_that_is_gone_costs_one_list_and_turns_nothing_back() {
     let mut journey = watching(&rolling("delta")).await;
-    journey.until_true("delta").await;
-    let mut before = journey.figure("delta").unwrap();
+    journey.until_expected("delta").await;
+    let mut before = journey.progress("delta").unwrap();
     for round in 1..=3 {
         let mut fault = Fault::for_cluster("delta", NODES, FaultEffect::Compact {});
         fault.times = Some(1);
@@ -121,8 +121,8 @@ async fn k8s_03_a_version_that_is_gone_costs_one_list_and_turns_nothing_back() {
         break_connections(&mut journey, "delta").await;
         for _ in 0..15 {
             journey.pass(10, 1).await;
-            journey.until_true("delta").await;
-            let now = journey.figure("delta").unwrap();
+            journey.until_expected("delta").await;
+            let now = journey.progress("delta").unwrap();
             assert!(now.0 >= before.0, "{before:?} → {now:?}");
             before = now;
         }
@@ -133,7 +133,7 @@ async fn k8s_03_a_version_that_is_gone_costs_one_list_and_turns_nothing_back() {
 #[tokio::test]
 async fn k8s_03_a_server_that_forgets_all_the_time_is_not_stormed() {
     let mut journey = watching(&rolling("delta")).await;
-    journey.until_true("delta").await;
+    journey.until_expected("delta").await;
     journey.trouble("delta", NODES, FaultEffect::Compact {}, 600);
     break_connections(&mut journey, "delta").await;
     journey.pass(10, 60).await;
@@ -142,33 +142,33 @@ async fn k8s_03_a_server_that_forgets_all_the_time_is_not_stormed() {
     journey.pass(10, 4).await;
     for _ in 0..20 {
         journey.pass(10, 1).await;
-        journey.until_true("delta").await;
+        journey.until_expected("delta").await;
     }
 }
 
 #[tokio::test]
-async fn k8s_04_a_server_that_is_away_leaves_the_last_picture_with_its_age_and_the_rest_alone() {
+async fn k8s_04_an_unreachable_server_keeps_the_last_snapshot_with_its_age() {
     let mut journey = watching(&(rolling("delta") + &rolling("other"))).await;
-    journey.until_true("delta").await;
-    let last = journey.figure("delta").unwrap();
+    journey.until_expected("delta").await;
+    let last = journey.progress("delta").unwrap();
     journey.trouble("delta", "", FaultEffect::Unreachable { hang: false }, 1_000);
     let asked = journey.issued("delta");
     for _ in 0..96 {
         journey.pass(10, 1).await;
-        assert_eq!(journey.figure("delta"), Some(last), "the last picture stays");
-        journey.until_true("other").await;
+        assert_eq!(journey.progress("delta"), Some(last), "the last picture stays");
+        journey.until_expected("other").await;
         journey.shows("live");
     }
-    // What nobody sees is not told.
+    // Unobserved changes are not reported.
     journey.hides("delta: ");
     journey.shows("✗ 0 stuck");
     journey.press("/delta<enter><enter>3").await;
-    journey.says("The API server cannot be reached: the API server of delta");
+    journey.says("The API server is unreachable: the API server of delta");
     journey.shows(" as of 15m ago ");
-    assert_ne!(journey.truth("delta").figure(), last, "meanwhile the roll went on");
+    assert_ne!(journey.expected("delta").progress(), last, "meanwhile the roll went on");
     assert_eq!(journey.issued("delta"), asked, "no kubeconfig helps against that");
     // It comes back: everything is as it is now, at once.
-    journey.until_so("live", (1, 120), |journey| journey.screen().contains("─ live ─")).await;
+    journey.until_holds("live", (1, 120), |journey| journey.screen().contains("─ live ─")).await;
     for _ in 0..30 {
         journey.hides("does not detach");
         journey.clock.turn(Duration::from_millis(300));
@@ -177,23 +177,23 @@ async fn k8s_04_a_server_that_is_away_leaves_the_last_picture_with_its_age_and_t
     journey.press("<esc>").await;
     for _ in 0..10 {
         journey.pass(10, 1).await;
-        journey.until_true("delta").await;
+        journey.until_expected("delta").await;
     }
 }
 
 #[tokio::test]
-async fn k8s_01_certificates_that_are_not_accepted_yet_are_said_and_tried_again() {
+async fn k8s_01_certificates_that_are_not_accepted_yet_are_reported_and_retried() {
     let mut journey = watching(&calm("alpha")).await;
     step(&journey, "alpha", ClusterOperation::StartRotation);
-    journey.until("login waits", 60).await;
+    journey.until("retrying", 60).await;
     journey.press("<enter>3").await;
-    journey.says("The API server and the fresh credentials do not fit together yet; tried again");
+    journey.says("The new credentials and the API server do not match yet; retrying");
     journey.press("<esc>").await;
     let early = journey.clock.now();
-    journey.until_so("a figure", (5, 60), |journey| journey.figure("alpha").is_some()).await;
+    journey.until_holds("a figure", (5, 60), |journey| journey.progress("alpha").is_some()).await;
     let waited = journey.clock.now().duration_since(early).as_secs();
     assert!((60..300).contains(&waited), "{waited} s");
-    journey.until_true("alpha").await;
+    journey.until_expected("alpha").await;
     assert_eq!(journey.issued("alpha"), 1, "the same ones, again and again");
     let refused = journey.asked("alpha", "/readyz");
     let refused = refused.iter().filter(|call| call.status == Some(401)).count();
@@ -201,14 +201,14 @@ async fn k8s_01_certificates_that_are_not_accepted_yet_are_said_and_tried_again(
 }
 
 #[tokio::test]
-async fn k8s_07_a_thousand_nodes_and_five_hundred_budgets_come_in_pages_and_are_drawn_at_once() {
+async fn k8s_07_a_thousand_nodes_and_five_hundred_budgets_are_listed_in_pages() {
     let huge = "[[projects.clusters]]\nname = \"huge\"\nphase = \"PREPARING\"\ninitiated_ago = \"2h\"\n\
         completed_ago = \"120d\"\nprogress = 0.5\nusual_workloads = false\n\
         pools = [{ name = \"web\", nodes = 1000, surge = 30 }]\n\
         [[projects.clusters.workloads]]\nnamespace = \"load\"\nname = \"app\"\nrepeat = 500\nreplicas = 3\n\
         cpu = 50\nmax_unavailable = 1\n";
     let mut journey = watching(huge).await;
-    journey.until_true("huge").await;
+    journey.until_expected("huge").await;
     let pages = |journey: &Journey, path: &str| {
         let asked = journey.asked("huge", path);
         let limited =
@@ -220,19 +220,19 @@ async fn k8s_07_a_thousand_nodes_and_five_hundred_budgets_come_in_pages_and_are_
     let lists = journey.lists("huge", NODES);
     for _ in 0..6 {
         journey.pass(10, 1).await;
-        journey.until_true("huge").await;
+        journey.until_expected("huge").await;
     }
     assert_eq!(journey.lists("huge", NODES), lists, "what changes is told one by one");
     journey.press("<enter>").await;
     for key in ["3", "<down>", "<down>", "e", "2", "3"] {
         journey.react(key).await;
     }
-    let (new, all) = journey.truth("huge").figure();
+    let (new, all) = journey.expected("huge").progress();
     journey.shows(&format!("{new} of {all} nodes new"));
 }
 
 #[tokio::test]
-async fn k8s_09_a_kubeconfig_that_nobody_should_use_is_refused() {
+async fn k8s_09_an_unsafe_kubeconfig_is_refused() {
     for defect in [
         KubeconfigDefect::Exec,
         KubeconfigDefect::FilePath,
@@ -245,7 +245,7 @@ async fn k8s_09_a_kubeconfig_that_nobody_should_use_is_refused() {
         step(&journey, "alpha", ClusterOperation::StartRotation);
         journey.until("no access", 60).await;
         journey.press("<enter>3").await;
-        journey.says("The kubeconfig is not used: the kubeconfig that SKE returned for alpha");
+        journey.says("Kubeconfig rejected: the kubeconfig that SKE returned for alpha");
         journey.pass(10, 60).await;
         assert!(journey.asked("alpha", "").is_empty(), "{defect:?}");
         assert!(
@@ -257,10 +257,10 @@ async fn k8s_09_a_kubeconfig_that_nobody_should_use_is_refused() {
 }
 
 #[tokio::test]
-async fn k8s_13_a_cluster_that_falls_asleep_while_it_is_looked_at_is_left_alone() {
+async fn k8s_13_a_cluster_that_hibernates_while_observed_gets_no_requests() {
     let mut journey = watching(&rolling("delta")).await;
-    journey.until_true("delta").await;
-    journey.inside("delta", |cluster| cluster.set_state("STATE_HIBERNATED"));
+    journey.until_expected("delta").await;
+    journey.with_cluster("delta", |cluster| cluster.set_state("STATE_HIBERNATED"));
     journey.pass(10, 6).await;
     let (issued, asked) = (journey.issued("delta"), journey.asked("delta", "").len());
     journey.pass(10, 60).await;
@@ -269,45 +269,45 @@ async fn k8s_13_a_cluster_that_falls_asleep_while_it_is_looked_at_is_left_alone(
     journey.hides("delta: ");
     journey.shows("✗ 0 stuck");
     journey.press("<enter>3").await;
-    journey.says("The cluster sleeps; it has no API server now");
+    journey.says("Hibernated: the API server is off");
 }
 
 #[tokio::test]
-async fn k8s_15_a_handshake_that_is_refused_is_said_as_refused_not_as_unreachable() {
-    let mut setting = looking(ObservationScope::Running, &rolling("delta"));
+async fn k8s_15_a_rejected_handshake_is_shown_as_rejected_not_as_unreachable() {
+    let mut setting = observing(ObservationScope::Running, &rolling("delta"));
     // Long enough after its start that fresh certificates should be accepted.
     setting.faults.push(Fault::for_cluster("delta", "", FaultEffect::RefuseHandshake {}));
     let mut journey = Journey::with(setting).await;
-    journey.until("refused", 5).await;
+    journey.until("login rejected", 5).await;
     for _ in 0..12 {
         journey.pass(10, 1).await;
-        journey.shows("refused");
+        journey.shows("login rejected");
         journey.hides("unreachable");
     }
     assert_eq!(journey.issued("delta"), 2, "one fresh kubeconfig is tried");
     journey.simulator.clear_faults();
     journey.pass(10, 7).await;
-    journey.until_true("delta").await;
+    journey.until_expected("delta").await;
 }
 
 #[tokio::test]
-async fn old_credentials_end_with_complete_and_new_ones_and_the_dashboard_go_on() {
+async fn complete_ends_old_credentials_and_observing_continues() {
     let mut journey = watching(&calm("alpha")).await;
     let old = journey.ask_kubeconfig("alpha").await;
     works(&old).await.unwrap();
     step(&journey, "alpha", ClusterOperation::StartRotation);
-    journey.until_so("PREPARED", (20, 200), |j| j.phase("alpha") == "PREPARED").await;
+    journey.until_holds("PREPARED", (20, 200), |j| j.phase("alpha") == "PREPARED").await;
     let new = journey.ask_kubeconfig("alpha").await;
     works(&old).await.unwrap();
     works(&new).await.unwrap();
-    // The nodes tab keeps looking when nothing rolls any more.
+    // The nodes tab keeps observing when nothing rolls any more.
     journey.press("<enter>3").await;
     journey.until("all 3 nodes new", 20).await;
     journey.press("R").await;
     journey.press("alpha<tab><tab><enter>").await;
-    journey.until_so("COMPLETED", (5, 400), |j| j.phase("alpha") == "COMPLETED").await;
+    journey.until_holds("COMPLETED", (5, 400), |j| j.phase("alpha") == "COMPLETED").await;
     works(&new).await.unwrap();
-    // Whoever knows the new authorities is told; who pins the old ones meets a stranger.
+    // New authorities work; clients that pin the old ones reject the server.
     let line = |text: &str| {
         let mut lines = text.lines();
         lines.find(|line| line.contains("certificate-authority-data")).unwrap().to_owned()
@@ -328,10 +328,10 @@ async fn works(text: &str) -> Result<(), kube::Error> {
 }
 
 #[tokio::test]
-async fn a_one_way_switch_is_never_thrown_by_looking() {
+async fn observing_never_disables_static_tokens() {
     let legacy = "[[projects.clusters]]\nname = \"legacy\"\nphase = \"NEVER\"\nversion = \"1.26.15\"\nage = \"800d\"\n";
     for watch in [ObservationScope::Running, ObservationScope::Open] {
-        let mut journey = Journey::with(looking(watch, legacy)).await;
+        let mut journey = Journey::with(observing(watch, legacy)).await;
         journey.press("/legacy<enter>w").await;
         journey.pass(10, 6).await;
         for tab in ["1", "2", "3", "4", "3"] {
@@ -339,8 +339,7 @@ async fn a_one_way_switch_is_never_thrown_by_looking() {
             journey.press(tab).await;
             journey.pass(10, 3).await;
         }
-        journey
-            .says("Not looked at: asking for a kubeconfig may switch static tokens off for ever");
+        journey.says("needs a kubeconfig, which permanently disables static tokens");
         journey.press("R").await;
         journey.pass(10, 3).await;
         assert_eq!(journey.issued("legacy"), 0);
@@ -349,20 +348,20 @@ async fn a_one_way_switch_is_never_thrown_by_looking() {
 }
 
 #[tokio::test]
-async fn read_only_mode_asks_for_nothing_that_changes_something() {
-    let setting = looking(ObservationScope::Running, &(rolling("delta") + &calm("alpha")));
+async fn read_only_mode_sends_only_reads() {
+    let setting = observing(ObservationScope::Running, &(rolling("delta") + &calm("alpha")));
     let mut journey = Journey::with(setting.set("SKEYS_READ_ONLY", "true")).await;
     journey.press("/delta<enter>w<enter>3").await;
     journey.pass(10, 30).await;
-    journey.says("Nodes are not looked at in read-only mode");
+    journey.says("Observing nodes needs a kubeconfig; read-only mode");
     assert!(journey.simulator.request_log().iter().all(|call| call.method == "GET"));
     assert_eq!(journey.simulator.open_watches(), 0);
 }
 
 #[tokio::test]
-async fn no_more_clusters_are_looked_at_than_the_limit_allows() {
+async fn the_limit_bounds_observed_clusters() {
     let all: Vec<String> = (1..=5).map(|number| format!("roll-{number}")).collect();
-    let setting = looking(
+    let setting = observing(
         ObservationScope::Running,
         &all.iter().map(|name| rolling(name)).collect::<String>(),
     );
@@ -374,9 +373,9 @@ async fn no_more_clusters_are_looked_at_than_the_limit_allows() {
     assert_eq!(looked_at(&journey).len(), 2);
     assert_eq!(journey.simulator.open_watches(), 24, "twelve kinds each");
     let last = all.iter().find(|name| journey.issued(name) == 0).unwrap().clone();
-    // Who opens another one looks at it, and one of the others gives way.
+    // Opening another one observes it instead of one of the others.
     journey.press(&format!("/{last}<enter><enter>3")).await;
-    journey.until_shown(|j| Some(j.truth(&last).figure()), Journey::headline).await;
+    journey.until_shown(|j| Some(j.expected(&last).progress()), Journey::headline).await;
     assert_eq!(journey.issued(&last), 1);
     assert_eq!(journey.simulator.open_watches(), 24);
     journey.pass(10, 12).await;
@@ -384,8 +383,8 @@ async fn no_more_clusters_are_looked_at_than_the_limit_allows() {
 }
 
 #[tokio::test]
-async fn leaving_and_coming_back_soon_asks_for_no_other_kubeconfig() {
-    let mut journey = Journey::with(looking(ObservationScope::Open, &rolling("delta"))).await;
+async fn returning_soon_reuses_the_kubeconfig() {
+    let mut journey = Journey::with(observing(ObservationScope::Open, &rolling("delta"))).await;
     journey.pass(10, 3).await;
     assert_eq!(journey.issued("delta"), 0, "nobody looks at it");
     journey.press("<enter>3").await;
@@ -411,11 +410,11 @@ async fn leaving_and_coming_back_soon_asks_for_no_other_kubeconfig() {
 }
 
 #[tokio::test]
-async fn res_03_keys_are_answered_at_once_while_every_task_is_slow() {
+async fn res_03_keys_are_handled_while_every_task_is_slow() {
     let many = "[[projects.clusters]]\nname = \"calm\"\nrepeat = 300\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n";
     let rolls = ["roll-1", "roll-2", "roll-3", "roll-4"].map(rolling).concat();
     let mut journey = watching(&(rolls + many)).await;
-    journey.until_true("roll-1").await;
+    journey.until_expected("roll-1").await;
     journey.order(Fault::delay("", 3_600));
     journey.order(Fault::delay("kubernetes/*/", 3_600));
     // Lists, reads, the pulse and the renewal of every look are due and get no answer.
@@ -426,7 +425,7 @@ async fn res_03_keys_are_answered_at_once_while_every_task_is_slow() {
         "{} requests are held",
         journey.simulator.delayed_requests()
     );
-    // What a key costs is measured in the benches; here it waits for nobody.
+    // The benches measure what a key costs; here it waits for no task.
     for (keys, shown) in [
         ("1", "1 OVERVIEW"),
         ("2", "2 ROTATION"),

@@ -28,7 +28,7 @@ fn ended_well(mut terminal: Terminal, status: &str) {
 }
 
 #[test]
-fn quitting_gives_the_terminal_back() {
+fn quitting_restores_the_terminal() {
     let mut terminal = below_a_shell();
     terminal.send(b"q");
     ended_well(terminal, "status 0");
@@ -42,7 +42,7 @@ fn tty_02_ctrl_c_ends_it() {
 }
 
 #[test]
-fn tty_02_signals_end_it_with_the_terminal_restored() {
+fn tty_02_signals_restore_the_terminal_and_exit() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let mut terminal = Terminal::demo(100, 30);
         terminal.signal(signal);
@@ -177,9 +177,9 @@ fn child_that_panics() {
 }
 
 #[test]
-fn tty_01_a_panic_restores_the_screen_then_says_so_and_where_the_report_is() {
+fn tty_01_a_panic_restores_the_screen_and_names_the_report() {
     let me = std::env::current_exe().unwrap();
-    let words = [me.to_str().unwrap(), "--exact", "ending::child_that_panics", "--nocapture"];
+    let words = [me.to_str().unwrap(), "--exact", "exit::child_that_panics", "--nocapture"];
     let mut terminal = Terminal::run(&words, 100, 30, &[("SKEYS_CHILD_PANICS", "1")]);
     assert_eq!(terminal.end_restored(), 101);
     terminal.until("skeys stopped on a defect of its own; the terminal is restored.");
@@ -187,7 +187,7 @@ fn tty_01_a_panic_restores_the_screen_then_says_so_and_where_the_report_is() {
     let (left, said) = (bytes.find("\u{1b}[?1049l").unwrap(), bytes.find("skeys stopped").unwrap());
     assert!(left < said, "the sentence comes after the restore");
     let report = std::fs::read_to_string(terminal.home.path().join("state/panic.txt")).unwrap();
-    assert!(report.contains("a defect for the test") && report.contains("ending.rs"), "{report}");
+    assert!(report.contains("a defect for the test") && report.contains("exit.rs"), "{report}");
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn child_that_hangs() {
 #[test]
 fn tty_15_a_program_that_hangs_after_it_was_quit_is_ended_with_the_terminal_restored() {
     let me = std::env::current_exe().unwrap();
-    let words = [me.to_str().unwrap(), "--exact", "ending::child_that_hangs", "--nocapture"];
+    let words = [me.to_str().unwrap(), "--exact", "exit::child_that_hangs", "--nocapture"];
     let mut terminal = Terminal::run(&words, 100, 30, &[("SKEYS_CHILD_HANGS", "1")]);
     assert_eq!(terminal.end_restored(), 1);
     terminal.until("skeys did not end within 5 s after it was quit");

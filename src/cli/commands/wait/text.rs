@@ -1,0 +1,113 @@
+//! Texts of `skeys wait`: lines, the bar, the result, and why a wait ends early.
+
+use jiff::Timestamp;
+
+use crate::app::now::Now;
+use crate::app::outage::Outage;
+use crate::app::texts::texts;
+use crate::domain::age::{long, since};
+use crate::domain::rotation::Rotation;
+
+texts! {
+    UNSTATED = "UNSTATED";
+    NO_PHASE = "-";
+    line(time, name, phase) = "{time} {name} {phase}";
+    remarks(list) = " ({list})";
+    no_rotation_yet(grace) = "no rotation in progress; an accepted start may take {grace} to show";
+    READ_ONLY = "nodes not observed: read-only mode";
+    NOT_CONFIGURED = "nodes not observed: kubernetes.watch is never";
+    AWAITS_COMPLETE = "waiting for someone to complete the rotation";
+    UNKNOWN_PHASE = "phase unknown to skeys; waiting for another";
+    cluster_state(state) = "cluster is {state}";
+    nodes_unavailable(why) = "cannot read nodes: {why}";
+    NODES_AVAILABLE = "nodes can be read again";
+    NOT_ACCEPTED_YET = "the API server does not accept new credentials yet";
+    HIBERNATED = "the cluster is hibernated";
+    ONE_WAY = "that needs a kubeconfig, which permanently disables static tokens";
+    reported(code, message) = "SKE reports {code}: {message}";
+    NO_MORE_ERRORS = "SKE reports no more errors";
+
+    outage_begun(time, why) = "SKE reads failing since {time}: {why}; retrying";
+    outage_ended(lasted) = "SKE reads succeed again after {lasted}";
+    outage_lasting(lasted, why) = "SKE reads failing for {lasted}: {why}";
+
+    SEARCHING = "searching";
+    READING_NODES = "reading nodes";
+    waited_column(time) = "  waited {time}";
+    waited(time) = "waited {time}";
+    ALREADY_REACHED = "already reached";
+    PAST_PREPARED = "passed PREPARED";
+    started(time) = "started {time}";
+    completed(time) = "completed {time}";
+    inconsistent_times(why) = "inconsistent times: {why}";
+
+    status(name, phase) = "{name} is {phase}";
+    not_found_yet(name) = "{name} not found yet";
+    and(clause) = "; {clause}";
+    comma(clause) = ", {clause}";
+    CONTINUES = "; the rotation continues without skeys";
+    timed_out(limit) = "timed out after {limit}";
+    timed_out_at(limit, status) = "timed out after {limit}: {status}";
+    interrupted(status) = "interrupted by a signal: {status}";
+
+    no_rotation(address, last, grace) =
+        "{address} has no rotation in progress: {last}; SKE has shown no start for {grace}. Start a rotation first";
+    last_completed(started, completed) = "last started {started}, completed {completed}";
+    last_started(started) = "last started {started}";
+    NEVER_ROTATED = "never rotated";
+    no_longer_listed(address, phase) = "{address} is no longer listed by SKE; last phase {phase}";
+    not_found(address, failure) = "{address} not found: {failure}";
+    recreated(address, when) = "{address} was deleted and recreated{when}; this is another cluster";
+    at(time) = " at {time}";
+    with_trace(failure, trace) = "{failure} (trace id {trace})";
+
+    ambiguous(count, name, addresses, flags) =
+        "{count} clusters are named {name}: {addresses}. Select one with {flags}, or by its full address";
+    at_least(count) = "at least {count}";
+    FLAG_PROJECT = "--project";
+    FLAG_REGION = "--region";
+    FLAGS_BOTH = "--project, --region or both";
+    unlistable_elsewhere(name, scopes) =
+        "another {name} may exist where clusters cannot be listed: {scopes}";
+    NO_SCOPES = "no project or region is configured; set both, or use PROJECT/REGION/NAME";
+    no_such_name(name, projects, regions) = "no cluster is named {name} in {projects} ({regions})";
+    project(id) = "project {id}";
+    similar(names) = "; similar: {names}";
+    not_offered(regions) = "; not available: {regions}";
+    unlistable(scopes) = "; cannot list {scopes}";
+    scope(project, region, why) = "project {project} in {region} ({why})";
+    SEARCH_ENDED = "the search ended unexpectedly";
+
+    EMPTY_PART = "one part is empty";
+    TARGET_FORM = "expected NAME or PROJECT/REGION/NAME";
+    contradicts(address, flag) = "{address} contradicts {flag}; remove one of them";
+}
+
+/// "SKE reads failing since 2026-11-24T14:03:00Z: …; retrying".
+pub fn begun(outage: &Outage) -> String {
+    outage_begun(moment(outage.since.wall), outage.failure.message.trim_end_matches('.'))
+}
+
+/// "SKE reads succeed again after 20m".
+pub fn over(outage: &Outage, now: Now) -> String {
+    outage_ended(long(since(outage.since.wall, now.wall)))
+}
+
+/// "SKE reads failing for 12m: …", for a line that is redrawn.
+pub fn lasting(outage: &Outage, now: Now) -> String {
+    outage_lasting(long(since(outage.since.wall, now.wall)), &outage.failure.message)
+}
+
+/// "last started …, completed …".
+pub fn last_rotation(rotation: &Rotation) -> String {
+    match (rotation.initiated, rotation.completed) {
+        (Some(started), Some(completed)) => last_completed(moment(started), moment(completed)),
+        (Some(started), None) => last_started(moment(started)),
+        (None, _) => NEVER_ROTATED.to_owned(),
+    }
+}
+
+/// A time for programs: RFC 3339 in UTC, whole seconds.
+pub fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -1,0 +1,20 @@
+//! The user whom a request comes from.
+
+/// The group of every authenticated user.
+pub const AUTHENTICATED: &str = "system:authenticated";
+
+/// An authenticated user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserInfo {
+    pub name: String,
+    pub groups: Vec<String>,
+    pub admin: bool,
+}
+
+impl UserInfo {
+    /// A user with the groups that its credential names, and the one of all authenticated users.
+    pub fn new(name: String, mut groups: Vec<String>, admin: bool) -> Self {
+        groups.push(AUTHENTICATED.to_owned());
+        Self { name, groups, admin }
+    }
+}
