@@ -13,7 +13,8 @@
 mod measure;
 
 use std::hint::black_box;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossterm::event::KeyCode;
@@ -43,6 +44,7 @@ fn main() {
     keys(&bench);
     decoding(&bench);
     first_frame(&bench);
+    bytes(&bench);
     resting(&bench);
 }
 
@@ -189,8 +191,9 @@ fn first_frame(bench: &Bench) {
 /// The binary in a terminal of its own, which nobody reads but this bench.
 struct InTerminal {
     child: Box<dyn portable_pty::Child + Send + Sync>,
-    reader: Box<dyn std::io::Read + Send>,
-    parser: vt100::Parser,
+    /// What is on it, and how many bytes came.
+    seen: Arc<Mutex<(vt100::Parser, usize)>>,
+    writer: Box<dyn std::io::Write + Send>,
     _master: Box<dyn portable_pty::MasterPty + Send>,
     _home: tempfile::TempDir,
 }
@@ -211,20 +214,40 @@ impl InTerminal {
         }
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
-        let reader = pair.master.try_clone_reader().unwrap();
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let writer = pair.master.take_writer().unwrap();
         let cells = |count| std::num::NonZeroU16::new(count).unwrap();
         let parser = vt100::Parser::new(cells(40), cells(140), 0);
-        Self { child, reader, parser, _master: pair.master, _home: home }
+        let seen = Arc::new(Mutex::new((parser, 0)));
+        let shared = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 8_192];
+            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                let mut seen = shared.lock().unwrap();
+                seen.0.process(buffer.get(..count).unwrap_or_default());
+                seen.1 += count;
+            }
+        });
+        Self { child, seen, writer, _master: pair.master, _home: home }
+    }
+
+    /// Presses a key and gives the bytes that come for it.
+    fn bytes_of(&mut self, key: &[u8]) -> usize {
+        self.writer.write_all(key).unwrap();
+        self.bytes_within(Duration::from_millis(600))
+    }
+
+    /// The bytes that come within a time.
+    fn bytes_within(&self, time: Duration) -> usize {
+        let before = self.seen.lock().unwrap().1;
+        std::thread::sleep(time);
+        self.seen.lock().unwrap().1 - before
     }
 
     /// Reads until the screen shows a text.
-    fn until(&mut self, text: &str) {
-        let mut buffer = [0; 8_192];
-        while !self.parser.screen().contents().contains(text) {
-            let count = self.reader.read(&mut buffer).unwrap();
-            assert!(count > 0, "it ended:\n{}", self.parser.screen().contents());
-            let bytes: Vec<u8> = buffer.iter().take(count).copied().collect();
-            self.parser.process(&bytes);
+    fn until(&self, text: &str) {
+        while !self.seen.lock().unwrap().0.screen().contents().contains(text) {
+            std::thread::sleep(Duration::from_micros(100));
         }
     }
 }
@@ -238,11 +261,35 @@ impl Drop for InTerminal {
 
 fn start_once() -> (Duration, Duration) {
     let start = Instant::now();
-    let mut terminal = InTerminal::start(&["demo"], &[]);
+    let terminal = InTerminal::start(&["demo"], &[]);
     terminal.until("skeys");
     let frame = start.elapsed();
     terminal.until("32 clusters");
     (frame, start.elapsed())
+}
+
+/// Bytes that a terminal of 140x40 gets for what a person does (TTY-22), and while nobody does anything.
+fn bytes(bench: &Bench) {
+    let mut terminal = InTerminal::start(&["demo", "--speed", "1"], &[]);
+    terminal.until("32 clusters");
+    std::thread::sleep(Duration::from_secs(3));
+    let show = |name: &str, count: usize| println!("{name:<52} {count:>10} B");
+    let moves = if bench.quick { 1 } else { 10 };
+    show(
+        "bytes for a key that moves",
+        median((0..moves).map(|_| terminal.bytes_of(b"j")).collect()),
+    );
+    show("… for opening a dialog, with what it covers faded", terminal.bytes_of(b"K"));
+    terminal.bytes_of(b"\x1b");
+    terminal.bytes_of(b"\r");
+    show(
+        "… for another tab",
+        median([b"2", b"3", b"1"].map(|key| terminal.bytes_of(key)).to_vec()),
+    );
+    terminal.bytes_of(b"\x1b");
+    let seconds = if bench.quick { 1 } else { 60 };
+    let idle = terminal.bytes_within(Duration::from_secs(seconds));
+    show(&format!("… for {seconds} s in which nobody does anything"), idle);
 }
 
 /// Memory and processor time of a dashboard that watches 1,000 clusters in which nothing happens.
@@ -251,7 +298,7 @@ fn resting(bench: &Bench) {
         "regions = [\"eu01\"]\n[[projects]]\nid = \"p\"\nname = \"p\"\n[[projects.clusters]]\n\
          name = \"c\"\nrepeat = 1000\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n",
     );
-    let mut terminal = InTerminal::start(&[], &cloud.exports);
+    let terminal = InTerminal::start(&[], &cloud.exports);
     terminal.until("1000 clusters");
     let process = terminal.child.process_id().unwrap().to_string();
     let seconds = if bench.quick { 1 } else { 30 };

@@ -114,6 +114,8 @@ pub enum ObservationScope {
 /// How many colours a terminal shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColorDepth {
+    /// No colours, whatever the theme (`NO_COLOR`).
+    None,
     /// The sixteen that the user chose.
     Sixteen,
     /// The 256 of xterm.

@@ -54,6 +54,9 @@ pub fn read_settings(config: &Config, environment: &dyn Fn(&str) -> Option<Strin
 /// How many colours the terminal shows, as far as its variables tell. Inside tmux and screen those of the terminal
 /// around them mean nothing.
 fn depth(environment: &dyn Fn(&str) -> Option<String>) -> ColorDepth {
+    if environment("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+        return ColorDepth::None;
+    }
     let term = environment("TERM").unwrap_or_default();
     let nested = environment("TMUX").is_some() || environment("STY").is_some();
     let color = environment("COLORTERM").unwrap_or_default();

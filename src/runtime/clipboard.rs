@@ -21,6 +21,8 @@ use crate::runtime::loop_input::{LoopInput, LoopSender};
 const OSC_52_LIMIT: usize = 74_994;
 /// Buffers of tmux that are looked through; it keeps 50 unless told otherwise.
 const MOST_BUFFERS: usize = 100;
+/// Characters of one string that GNU screen passes on; old ones take 255 bytes.
+const SCREEN_STRING: usize = 200;
 /// How long tmux or the desktop may take.
 const TOOL_LIMIT: Duration = Duration::from_secs(2);
 
@@ -31,6 +33,8 @@ pub enum ClipboardRoute {
     Tmux,
     /// OSC 52 to the terminal, which also works over ssh.
     Terminal,
+    /// The same past GNU screen, which drops what it does not know unless it is wrapped.
+    Screen,
     /// The clipboard of this machine's desktop.
     Desktop,
 }
@@ -48,7 +52,9 @@ impl ClipboardRoute {
         if display && !remote {
             routes.push(Self::Desktop);
         }
-        routes.push(Self::Terminal);
+        // tmux inside of screen would not pass the wrapper on.
+        let in_screen = set("STY") && !set("TMUX");
+        routes.push(if in_screen { Self::Screen } else { Self::Terminal });
         routes
     }
 
@@ -57,6 +63,7 @@ impl ClipboardRoute {
         match self {
             Self::Tmux => "tmux buffer and terminal",
             Self::Terminal => "terminal (OSC 52)",
+            Self::Screen => "terminal (OSC 52 past screen)",
             Self::Desktop => "this machine's clipboard",
         }
     }
@@ -107,7 +114,9 @@ impl Clipboard {
                 ClipboardRoute::Tmux => {
                     self.tmux(&["load-buffer", "-w", "-"], text).await.map(|_output| ())
                 }
-                ClipboardRoute::Terminal => self.send_to_terminal(text).await,
+                ClipboardRoute::Terminal | ClipboardRoute::Screen => {
+                    self.send_to_terminal(*route, text).await
+                }
                 ClipboardRoute::Desktop => {
                     let (text, is_secret) = (Zeroizing::new(text.to_owned()), secret.is_some());
                     self.with_desktop(move |clipboard| {
@@ -123,7 +132,9 @@ impl Clipboard {
                     self.replace_secret(*route, text, secret).await;
                     let (how, can_check) = match route {
                         ClipboardRoute::Tmux => ("Sent to the terminal (tmux)", true),
-                        ClipboardRoute::Terminal => ("Sent to the terminal (OSC 52)", false),
+                        ClipboardRoute::Terminal | ClipboardRoute::Screen => {
+                            ("Sent to the terminal (OSC 52)", false)
+                        }
                         ClipboardRoute::Desktop => ("Copied", true),
                     };
                     return Ok(Copied { how: how.to_owned(), can_check });
@@ -177,9 +188,8 @@ impl Clipboard {
                 self.delete_from_tmux(ours).await;
                 blanked
             }
-            ClipboardRoute::Terminal => {
-                let clear = LoopInput::Send("\u{1b}]52;c;!\u{7}".to_owned());
-                self.terminal.send(clear).await.is_ok()
+            ClipboardRoute::Terminal | ClipboardRoute::Screen => {
+                self.terminal.send(LoopInput::Send(osc_52(route, "!"))).await.is_ok()
             }
             ClipboardRoute::Desktop => {
                 let clear = move |clipboard: &mut arboard::Clipboard| {
@@ -191,14 +201,14 @@ impl Clipboard {
         }
     }
 
-    async fn send_to_terminal(&self, text: &str) -> Result<(), Failure> {
+    async fn send_to_terminal(&self, route: ClipboardRoute, text: &str) -> Result<(), Failure> {
         let refuse = |why: String| Failure::new(FailureKind::Clipboard, why);
         let encoded = base64::engine::general_purpose::STANDARD.encode(text);
         if encoded.len() > OSC_52_LIMIT {
             return Err(refuse(format!("{} bytes are more than terminals take", text.len())));
         }
         self.terminal
-            .send(LoopInput::Send(format!("\u{1b}]52;c;{encoded}\u{7}")))
+            .send(LoopInput::Send(osc_52(route, &encoded)))
             .await
             .map_err(|_closed| refuse("the terminal is gone".to_owned()))
     }
@@ -242,6 +252,17 @@ impl Clipboard {
             Failure::new(FailureKind::Clipboard, error.to_string()).caused_by(error)
         })
     }
+}
+
+/// The sequence that sets the clipboard. screen passes what stands in its own strings on as it is, if each is short.
+fn osc_52(route: ClipboardRoute, encoded: &str) -> String {
+    let sequence = format!("\u{1b}]52;c;{encoded}\u{7}");
+    if route != ClipboardRoute::Screen {
+        return sequence;
+    }
+    let characters: Vec<char> = sequence.chars().collect();
+    let wrap = |part: &[char]| format!("\u{1b}P{}\u{1b}\\", part.iter().collect::<String>());
+    characters.chunks(SCREEN_STRING).map(wrap).collect()
 }
 
 #[cfg(not(target_os = "macos"))]
@@ -304,6 +325,26 @@ mod tests {
         assert_eq!(sequence, "\u{1b}]52;c;YWJj\u{7}");
         assert!(clipboard.clear(RequestId(1)).await);
         assert!(!clipboard.clear(RequestId(1)).await, "cleared once only");
+    }
+
+    #[tokio::test]
+    async fn tty_16_screen_gets_osc_52_in_strings_that_it_passes_on() {
+        assert_eq!(available(&["STY"]), [ClipboardRoute::Screen]);
+        let (sender, mut receiver) = channel();
+        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let clipboard = Clipboard::new(vec![ClipboardRoute::Screen], clock, sender);
+        clipboard.copy(&"a".repeat(600), Some(RequestId(1))).await.unwrap();
+        assert!(clipboard.clear(RequestId(1)).await);
+        let encoded = "YWFh".repeat(200);
+        for expected in [format!("\u{1b}]52;c;{encoded}\u{7}"), "\u{1b}]52;c;!\u{7}".to_owned()] {
+            let Some(LoopInput::Send(sequence)) = receiver.recv().await else { unreachable!() };
+            let strings: Vec<&str> = sequence.split_inclusive("\u{1b}\\").collect();
+            assert!(strings.iter().all(|string| string.len() < 256), "{strings:?}");
+            let content = |string: &&str| {
+                string.strip_prefix("\u{1b}P").unwrap().strip_suffix("\u{1b}\\").unwrap().to_owned()
+            };
+            assert_eq!(strings.iter().map(content).collect::<String>(), expected);
+        }
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 pub mod blocking;
 pub mod child;
 pub mod clipboard;
+pub mod frame_writer;
 pub mod input;
 pub mod log;
 pub mod loop_input;
@@ -24,6 +25,7 @@ use crossterm::event::{Event, KeyEventKind};
 use futures_util::{Stream, StreamExt};
 use ratatui::backend::Backend;
 use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Modifier};
 
 use crate::app::effect::{Effect, TerminalEffect};
 use crate::app::message::Message;
@@ -32,6 +34,7 @@ use crate::app::state::State;
 use crate::app::update::{begin, next_wake, settle, unanswered, update};
 use crate::clock::Clock;
 use crate::domain::secret::Secret;
+use crate::runtime::frame_writer::is_blank;
 use crate::runtime::loop_input::{CAPACITY, LoopInput, LoopReceiver};
 use crate::runtime::perform::Performer;
 use crate::runtime::terminal::{Surface, clear_screen};
@@ -110,7 +113,9 @@ where
                     Message::Resumed
                 }
                 LoopInput::Continued => {
-                    surface.resume()?;
+                    if !surface.resume()? {
+                        continue;
+                    }
                     frame.buffer = None;
                     Message::Resumed
                 }
@@ -291,6 +296,7 @@ impl LastFrame {
             state.shared.metrics = metrics;
         }
         let terminal = surface.terminal();
+        strip_blanks(terminal.current_buffer_mut());
         let same = self.buffer.as_ref() == Some(terminal.current_buffer_mut());
         if same {
             terminal.current_buffer_mut().reset();
@@ -303,5 +309,13 @@ impl LastFrame {
         terminal.swap_buffers();
         terminal.backend_mut().flush().map_err(io::Error::other)?;
         surface.end_frame()
+    }
+}
+
+/// Nothing but the background of a blank is seen: it is not written for anything else.
+fn strip_blanks(buffer: &mut Buffer) {
+    for cell in buffer.content.iter_mut().filter(|cell| is_blank(cell)) {
+        cell.fg = Color::Reset;
+        cell.modifier = Modifier::empty();
     }
 }

@@ -10,16 +10,18 @@ use std::time::Duration;
 use crossterm::event::{
     DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
 };
+use crossterm::style::ResetColor;
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    disable_raw_mode, enable_raw_mode,
+    EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    enable_raw_mode,
 };
 use crossterm::{cursor, execute, queue};
 use ratatui::Terminal;
-use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::backend::Backend;
 use rustix::termios::{LocalModes, QueueSelector, tcflush, tcgetattr};
 
 use crate::app::session::window::WindowStatus;
+use crate::runtime::frame_writer::FrameWriter;
 use crate::runtime::notify::{Notifier, PROGRESS_OFF};
 use crate::runtime::stop::stop_process_group;
 use crate::runtime::watchdog::Watchdog;
@@ -37,13 +39,17 @@ pub trait Surface {
     ///
     /// # Errors
     /// The terminal is gone.
-    fn begin_frame(&mut self) -> io::Result<()>;
+    fn begin_frame(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Called after a frame was written.
     ///
     /// # Errors
     /// The terminal is gone.
-    fn end_frame(&mut self) -> io::Result<()>;
+    fn end_frame(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Sends an escape sequence between frames.
     ///
@@ -74,12 +80,13 @@ pub trait Surface {
     /// The terminal is gone.
     fn suspend(&mut self) -> io::Result<()>;
 
-    /// Takes the terminal anew after the process was stopped: somebody else may have used it meanwhile.
+    /// Takes the terminal anew after the process was stopped: somebody else may have used it meanwhile. Says whether
+    /// that was still to be done.
     ///
     /// # Errors
     /// The terminal is gone.
-    fn resume(&mut self) -> io::Result<()> {
-        Ok(())
+    fn resume(&mut self) -> io::Result<bool> {
+        Ok(false)
     }
 
     /// Called when everything was taken in and drawn, and the loop waits until this monotonic moment.
@@ -101,7 +108,7 @@ static PROGRESSED: AtomicBool = AtomicBool::new(false);
 
 /// The terminal of a person.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<FrameWriter<Stdout>>,
     mouse: bool,
     /// It was suspended and took the terminal back; the signal that says so is still to come.
     is_back: bool,
@@ -115,7 +122,7 @@ impl Screen {
     /// The terminal refuses.
     pub fn enter(watchdog: Watchdog) -> io::Result<Self> {
         enter()?;
-        let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        let terminal = Terminal::new(FrameWriter::new(io::stdout()))?;
         Ok(Self { terminal, mouse: false, is_back: false, watchdog })
     }
 }
@@ -174,6 +181,7 @@ fn restore_sequence() -> Vec<u8> {
     drop(queue!(
         sequence,
         EndSynchronizedUpdate,
+        ResetColor,
         DisableMouseCapture,
         DisableBracketedPaste,
         LeaveAlternateScreen,
@@ -183,18 +191,10 @@ fn restore_sequence() -> Vec<u8> {
 }
 
 impl Surface for Screen {
-    type Backend = CrosstermBackend<Stdout>;
+    type Backend = FrameWriter<Stdout>;
 
     fn terminal(&mut self) -> &mut Terminal<Self::Backend> {
         &mut self.terminal
-    }
-
-    fn begin_frame(&mut self) -> io::Result<()> {
-        queue!(io::stdout(), BeginSynchronizedUpdate)
-    }
-
-    fn end_frame(&mut self) -> io::Result<()> {
-        execute!(io::stdout(), EndSynchronizedUpdate)
     }
 
     fn send(&mut self, sequence: &str) -> io::Result<()> {
@@ -231,14 +231,14 @@ impl Surface for Screen {
         self.take_back()
     }
 
-    fn resume(&mut self) -> io::Result<()> {
+    fn resume(&mut self) -> io::Result<bool> {
         let is_raw = tcgetattr(io::stdin())
             .is_ok_and(|modes| !modes.local_modes.contains(LocalModes::ICANON));
         if std::mem::take(&mut self.is_back) && is_raw {
-            return Ok(());
+            return Ok(false);
         }
         restore();
-        self.take_back()
+        self.take_back().map(|()| true)
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Theme {
     pub ascii: bool,
     /// Whether fine colours are replaced by the nearest of xterm's 256.
     pub indexed: bool,
+    /// Whether only bold, underline and the like tell things apart.
+    pub colorless: bool,
 }
 
 /// The colours of a theme; `None` is the user's own foreground.
@@ -69,7 +71,8 @@ impl Theme {
             (ThemeChoice::Auto, Some(Background::Light)) => ThemeChoice::Light,
             (chosen, _) => chosen,
         };
-        Self { choice, ascii, indexed: depth == ColorDepth::Indexed }
+        let (indexed, colorless) = (depth == ColorDepth::Indexed, depth == ColorDepth::None);
+        Self { choice, ascii, indexed, colorless }
     }
 
     /// A colour in 24 bits, or the one of xterm's 256 that is nearest to it.
@@ -78,7 +81,8 @@ impl Theme {
     }
 
     fn palette(self) -> Palette {
-        match self.choice {
+        let choice = if self.colorless { ThemeChoice::Mono } else { self.choice };
+        match choice {
             // Of the sixteen, those that stand out on black and on white alike; the background stays unknown.
             ThemeChoice::Auto => Palette {
                 accent: Some(Color::Cyan),
@@ -357,7 +361,7 @@ mod tests {
     ];
 
     fn theme(choice: ThemeChoice) -> Theme {
-        Theme { choice, ascii: false, indexed: false }
+        Theme { choice, ascii: false, indexed: false, colorless: false }
     }
 
     #[test]
@@ -368,6 +372,22 @@ mod tests {
             }
             for role in ROLES {
                 assert_eq!(theme(choice).role(role).bg, None, "{choice:?} {role:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn tty_17_without_colours_every_theme_keeps_what_is_no_colour() {
+        for choice in ThemeChoice::ALL {
+            let with = theme(choice);
+            let without = Theme { colorless: true, ..with };
+            for (painted, plain) in TONES
+                .map(|tone| (with.tone(tone), without.tone(tone)))
+                .into_iter()
+                .chain(ROLES.map(|role| (with.role(role), without.role(role))))
+            {
+                assert_eq!((plain.fg, plain.bg), (None, None), "{choice:?}");
+                assert!(plain.add_modifier.contains(painted.add_modifier), "{choice:?}");
             }
         }
     }

@@ -168,20 +168,27 @@ fn tty_11_a_locale_without_utf_8_is_drawn_in_ascii() {
 }
 
 #[test]
-fn no_color_draws_without_colours() {
-    let mut terminal = Terminal::run(&[SKEYS, "demo"], 100, 30, &[("NO_COLOR", "1")]);
-    terminal.until("pay-prod");
-    terminal.send(b"q");
-    assert_eq!(terminal.end_restored(), 0);
-    let text = String::from_utf8_lossy(&terminal.bytes()).into_owned();
-    for part in text.split("\u{1b}[").skip(1) {
-        let Some((numbers, _)) = part.split_once('m') else { continue };
-        if !numbers.chars().all(|c| c.is_ascii_digit() || c == ';') {
-            continue;
+fn tty_17_no_color_draws_without_colours_in_every_theme() {
+    for theme in ["auto", "dark", "light", "high-contrast", "mono"] {
+        let words = [SKEYS, "demo", "--theme", theme];
+        let mut terminal = Terminal::run(&words, 100, 30, &[("NO_COLOR", "1")]);
+        terminal.until("pay-prod");
+        terminal.send(b"q");
+        assert_eq!(terminal.end_restored(), 0);
+        let text = String::from_utf8_lossy(&terminal.bytes()).into_owned();
+        let mut is_bold = false;
+        for part in text.split("\u{1b}[").skip(1) {
+            let Some((numbers, _)) = part.split_once('m') else { continue };
+            if !numbers.chars().all(|c| c.is_ascii_digit() || c == ';') {
+                continue;
+            }
+            for number in numbers.split(';').filter_map(|number| number.parse::<u16>().ok()) {
+                let colour = matches!(number, 30..=38 | 40..=48 | 90..=97 | 100..=107);
+                assert!(!colour, "{theme}: a colour: {numbers}");
+                is_bold |= number == 1;
+            }
         }
-        let first = numbers.split(';').next().unwrap_or("").parse::<u16>().unwrap_or(0);
-        let colour = matches!(first, 30..=38 | 40..=48 | 90..=97 | 100..=107);
-        assert!(!colour, "a colour: {numbers}");
+        assert!(is_bold, "{theme}");
     }
 }
 

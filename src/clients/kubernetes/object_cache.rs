@@ -70,6 +70,11 @@ impl<T: PartialEq> ObjectCache<T> {
         true
     }
 
+    /// Whether an object is new to a cache that has `most` objects already.
+    pub fn is_too_many(&self, key: &Key, most: usize) -> bool {
+        self.objects.len() >= most && !self.objects.contains_key(key)
+    }
+
     /// Takes an object away; one of the same name that was made since then stays.
     pub fn remove(&mut self, key: &Key, uid: &str) -> bool {
         let is_it = self.objects.get(key).is_some_and(|cached| cached.uid == uid || uid.is_empty());

@@ -54,10 +54,17 @@ impl<T> WatchedResource<T> {
     }
 }
 
-/// `v1 Node`.
+impl<T> WatchedResource<T> {
+    /// Objects that are kept at most, whether a list or a watch brings them.
+    pub fn most_objects(&self) -> usize {
+        self.most_pages.saturating_mul(usize::try_from(PAGE).unwrap_or(usize::MAX))
+    }
+}
+
+/// `v1 Node`; as many as Kubernetes itself is made for.
 pub fn nodes() -> WatchedResource<Node> {
     let read = |text: &str| decode_object::<core::Node, _>(text, decode::node);
-    WatchedResource::new(ResourceKind::Nodes, "/api/v1/nodes", 20, read, |store| &mut store.nodes)
+    WatchedResource::new(ResourceKind::Nodes, "/api/v1/nodes", 10, read, |store| &mut store.nodes)
 }
 
 /// `v1 Pod`: finished ones, too, since they may keep a node from being removed.

@@ -238,10 +238,13 @@ impl<T: PartialEq> Watcher<'_, T> {
             let body = connection.read(request, PAGE_LIMIT).await?;
             let page = self.resource.decode_page(&body)?;
             listed.items.extend(page.items);
+            let is_too_long = listed.items.len() > self.resource.most_objects();
+            listed.items.truncate(self.resource.most_objects());
             listed.version = page.version.or(listed.version);
             unreadable += page.unreadable;
-            next = page.next;
-            if next.is_none() {
+            // A server may ignore how many objects a page is to have.
+            next = page.next.or_else(|| is_too_long.then(String::new));
+            if next.is_none() || is_too_long {
                 break;
             }
         }
@@ -370,14 +373,24 @@ impl<T: PartialEq> Watcher<'_, T> {
         Ok(changed.then_some(WatchEnd::Useless))
     }
 
+    /// Puts an object in the store, unless there are too many; returns whether anything changed.
+    fn put(&self, item: Item<T>) -> bool {
+        let (cache, kind) = (self.resource.cache, self.resource.resource_kind);
+        let most = self.resource.most_objects();
+        let mut store = self.context.store();
+        if !cache(&mut store).is_too_many(&item.key, most) {
+            return cache(&mut store).put(item);
+        }
+        store.set_status(kind, ListStatus::Seen(Some(format!("only {most} of them are kept"))));
+        false
+    }
+
     /// Applies one line of a watch to the store.
     fn apply_event(&self, line: &str, version: &mut String) -> Result<(), KubeError> {
         let Some(change) = self.resource.decode_event(line)? else { return Ok(()) };
         let cache = self.resource.cache;
         let (at, changed) = match change {
-            WatchEvent::Put(item) => {
-                (item.version.clone(), cache(&mut self.context.store()).put(item))
-            }
+            WatchEvent::Put(item) => (item.version.clone(), self.put(item)),
             WatchEvent::Remove(item) => {
                 let changed = cache(&mut self.context.store()).remove(&item.key, &item.uid);
                 (item.version, changed)

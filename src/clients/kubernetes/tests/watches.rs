@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::clients::kubernetes::tests::cluster::{EVENTS, FakeCluster, Handshake, NODES, PODS};
 use crate::clients::kubernetes::tests::lists::node;
 use crate::clients::kubernetes::tests::observer::{TestObserver, quiet};
+use crate::domain::snapshot::Unseen;
 
 async fn with_nodes(number: usize) -> (FakeCluster, TestObserver) {
     let fake = FakeCluster::start(Handshake::Lenient).await;
@@ -65,6 +66,23 @@ async fn watches_that_end_after_one_line_are_reopened_with_backoff() {
     fake.rules(|rules| rules.short_lived_watches = false);
     fake.put(NODES, node("m", "m"));
     observer.turning_until("the new node", |observer| observer.snapshot().nodes.len() == 2).await;
+}
+
+#[tokio::test]
+async fn api_30_a_watch_that_adds_nodes_without_end_is_bounded_and_said() {
+    let (fake, observer) = with_nodes(3).await;
+    for number in 0..6_000 {
+        fake.put(NODES, node(&format!("m{number}"), &format!("v{number}")));
+    }
+    observer.turning_until("the bound", |observer| observer.snapshot().nodes.len() == 5_000).await;
+    let unseen = Unseen::Partly("only 5000 of them are kept".to_owned());
+    observer
+        .turning_until("the sentence", |observer| {
+            observer.snapshot().unseen.get("nodes") == Some(&unseen)
+        })
+        .await;
+    observer.turn(5).await;
+    assert_eq!(observer.snapshot().nodes.len(), 5_000);
 }
 
 #[tokio::test]

@@ -1,0 +1,385 @@
+//! Draws frames with few bytes: a style is changed by what differs from the one before, blanks are drawn in any, and the
+//! cursor moves the shortest way, which may be over what is there. Each frame is written at once, and assumes nothing
+//! about cursor and style of the terminal.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
+use ratatui::buffer::Cell;
+use ratatui::layout::{Position, Size};
+use ratatui::style::{Color, Modifier};
+use unicode_width::UnicodeWidthStr as _;
+
+/// A frame of more bytes is shown at once or not at all, where the terminal can do that.
+const SMALL: usize = 256;
+/// Cells that are written again rather than jumped over: a jump takes more bytes.
+const SHORT_GAP: u16 = 3;
+const BEGIN_SYNCHRONIZED: &[u8] = b"\x1b[?2026h";
+const END_SYNCHRONIZED: &[u8] = b"\x1b[?2026l";
+
+/// How characters are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Pen {
+    foreground: Color,
+    background: Color,
+    modifier: Modifier,
+}
+
+/// Writes frames to a terminal.
+pub struct FrameWriter<W: Write> {
+    inner: CrosstermBackend<W>,
+    frame: Vec<u8>,
+    /// What the terminal shows, as far as it was drawn since it was cleared.
+    shown: BTreeMap<(u16, u16), Cell>,
+}
+
+impl<W: Write> FrameWriter<W> {
+    /// Writes to `out`.
+    pub fn new(out: W) -> Self {
+        Self { inner: CrosstermBackend::new(out), frame: Vec::new(), shown: BTreeMap::new() }
+    }
+
+    /// Moves the cursor.
+    fn go(&mut self, from: Option<Position>, to: Position, pen: Option<Pen>) {
+        if let (Some(from), Some(pen)) = (from, pen)
+            && from.y == to.y
+            && from.x < to.x
+            && to.x - from.x <= SHORT_GAP
+        {
+            let gap: Option<Vec<&Cell>> = (from.x..to.x)
+                .map(|x| self.shown.get(&(to.y, x)).filter(|cell| pen.draws(cell)))
+                .collect();
+            if let Some(gap) = gap {
+                for cell in gap {
+                    self.frame.extend_from_slice(cell.symbol().as_bytes());
+                }
+                return;
+            }
+        }
+        move_to(&mut self.frame, from, to);
+    }
+}
+
+impl Pen {
+    fn of(cell: &Cell) -> Self {
+        Self { foreground: cell.fg, background: cell.bg, modifier: cell.modifier }
+    }
+
+    /// Whether a cell looks right when it is drawn with this pen: only the background of a blank is seen.
+    fn draws(self, cell: &Cell) -> bool {
+        let pen = Self::of(cell);
+        pen == self
+            || pen.background == self.background
+                && is_blank(cell)
+                && !self.modifier.intersects(SEEN_ON_BLANKS)
+    }
+}
+
+/// What is seen of a style where there is no letter.
+const SEEN_ON_BLANKS: Modifier =
+    Modifier::REVERSED.union(Modifier::UNDERLINED).union(Modifier::CROSSED_OUT);
+
+/// Whether nothing but the background of a cell is seen.
+pub fn is_blank(cell: &Cell) -> bool {
+    cell.symbol() == " " && !cell.modifier.intersects(SEEN_ON_BLANKS)
+}
+
+impl<W: Write> Backend for FrameWriter<W> {
+    type Error = io::Error;
+
+    fn draw<'a, I>(&mut self, content: I) -> io::Result<()>
+    where
+        I: Iterator<Item = (u16, u16, &'a Cell)>,
+    {
+        let mut pen = None;
+        let mut cursor = None;
+        for (x, y, cell) in content {
+            self.go(cursor, Position { x, y }, pen);
+            if !pen.is_some_and(|pen: Pen| pen.draws(cell)) {
+                change_pen(&mut self.frame, pen, Pen::of(cell));
+                pen = Some(Pen::of(cell));
+            }
+            self.frame.extend_from_slice(cell.symbol().as_bytes());
+            let columns = u16::try_from(cell.symbol().width()).unwrap_or(1);
+            cursor = Some(Position { x: x.saturating_add(columns), y });
+            if columns == 1 {
+                self.shown.insert((y, x), cell.clone());
+            } else {
+                // A gap must not end inside of a wide character.
+                for x in x..x.saturating_add(columns.max(1)) {
+                    self.shown.remove(&(y, x));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let frame = std::mem::take(&mut self.frame);
+        let whole = if frame.len() > SMALL {
+            [BEGIN_SYNCHRONIZED, &frame, END_SYNCHRONIZED].concat()
+        } else {
+            frame
+        };
+        self.inner.write_all(&whole)?;
+        Backend::flush(&mut self.inner)
+    }
+
+    fn hide_cursor(&mut self) -> io::Result<()> {
+        self.inner.hide_cursor()
+    }
+
+    fn show_cursor(&mut self) -> io::Result<()> {
+        self.inner.show_cursor()
+    }
+
+    fn get_cursor_position(&mut self) -> io::Result<Position> {
+        self.inner.get_cursor_position()
+    }
+
+    fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
+        self.inner.set_cursor_position(position)
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        self.clear_region(ClearType::All)
+    }
+
+    fn clear_region(&mut self, region: ClearType) -> io::Result<()> {
+        self.shown.clear();
+        // Terminals fill with the colour of the pen.
+        self.inner.write_all(b"\x1b[0m")?;
+        self.inner.clear_region(region)
+    }
+
+    fn size(&self) -> io::Result<Size> {
+        self.inner.size()
+    }
+
+    fn window_size(&mut self) -> io::Result<WindowSize> {
+        self.inner.window_size()
+    }
+}
+
+/// Moves the cursor from where it is, if that is known.
+fn move_to(out: &mut Vec<u8>, from: Option<Position>, to: Position) {
+    let absolute = format!("\x1b[{};{}H", to.y.saturating_add(1), to.x.saturating_add(1));
+    let right = |columns: u16| match columns {
+        0 => String::new(),
+        1 => "\x1b[C".to_owned(),
+        columns => format!("\x1b[{columns}C"),
+    };
+    let relative = match from {
+        Some(from) if from == to => return,
+        Some(from) if from.y == to.y && from.x < to.x => Some(right(to.x - from.x)),
+        // In raw mode a line feed goes straight down.
+        Some(from) if from.y.saturating_add(1) == to.y => Some(format!("\r\n{}", right(to.x))),
+        Some(_) | None => None,
+    };
+    let shorter = relative.filter(|relative| relative.len() < absolute.len());
+    out.extend_from_slice(shorter.unwrap_or(absolute).as_bytes());
+}
+
+/// Changes the style from the one before, if that is known.
+fn change_pen(out: &mut Vec<u8>, from: Option<Pen>, to: Pen) {
+    if from == Some(to) {
+        return;
+    }
+    let anew = [vec!["0".to_owned()], changes(Pen::default(), to)].concat().join(";");
+    let changed = from.map(|from| changes(from, to).join(";"));
+    let codes = changed.filter(|changed| changed.len() <= anew.len()).unwrap_or(anew);
+    out.extend_from_slice(format!("\x1b[{codes}m").as_bytes());
+}
+
+fn changes(from: Pen, to: Pen) -> Vec<String> {
+    // Off before on: one code takes both bold and dim away.
+    const MODIFIERS: [(Modifier, &str, &str); 9] = [
+        (Modifier::BOLD, "1", "22"),
+        (Modifier::DIM, "2", "22"),
+        (Modifier::ITALIC, "3", "23"),
+        (Modifier::UNDERLINED, "4", "24"),
+        (Modifier::SLOW_BLINK, "5", "25"),
+        (Modifier::RAPID_BLINK, "6", "25"),
+        (Modifier::REVERSED, "7", "27"),
+        (Modifier::HIDDEN, "8", "28"),
+        (Modifier::CROSSED_OUT, "9", "29"),
+    ];
+    let mut codes: Vec<String> = Vec::new();
+    let removed = from.modifier.difference(to.modifier);
+    let mut left = from.modifier.intersection(to.modifier);
+    for (modifier, _, off) in MODIFIERS {
+        if removed.contains(modifier) && !codes.iter().any(|code| code == off) {
+            codes.push(off.to_owned());
+            left = left.difference(match off {
+                "22" => Modifier::BOLD | Modifier::DIM,
+                "25" => Modifier::SLOW_BLINK | Modifier::RAPID_BLINK,
+                _ => modifier,
+            });
+        }
+    }
+    let added = to.modifier.difference(left);
+    codes.extend(
+        MODIFIERS
+            .iter()
+            .filter(|(one, ..)| added.contains(*one))
+            .map(|(_, on, _)| (*on).to_owned()),
+    );
+    if from.foreground != to.foreground {
+        codes.push(color(to.foreground, 30));
+    }
+    if from.background != to.background {
+        codes.push(color(to.background, 40));
+    }
+    codes
+}
+
+/// The code of a colour; `base` is 30 for the foreground and 40 for the background.
+fn color(color: Color, base: u8) -> String {
+    let number = match color {
+        Color::Reset => 9,
+        Color::Rgb(r, g, b) => return format!("{};2;{r};{g};{b}", base + 8),
+        Color::Indexed(number) => return format!("{};5;{number}", base + 8),
+        Color::Black => 0,
+        Color::Red => 1,
+        Color::Green => 2,
+        Color::Yellow => 3,
+        Color::Blue => 4,
+        Color::Magenta => 5,
+        Color::Cyan => 6,
+        Color::Gray => 7,
+        Color::DarkGray => 60,
+        Color::LightRed => 61,
+        Color::LightGreen => 62,
+        Color::LightYellow => 63,
+        Color::LightBlue => 64,
+        Color::LightMagenta => 65,
+        Color::LightCyan => 66,
+        Color::White => 67,
+    };
+    (base + number).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+
+    use proptest::prelude::*;
+    use ratatui::backend::Backend as _;
+    use ratatui::buffer::{Buffer, Cell};
+    use ratatui::layout::Rect;
+    use ratatui::style::{Color, Modifier};
+
+    use crate::runtime::frame_writer::{FrameWriter, Pen, SMALL, changes};
+
+    const AREA: Rect = Rect { x: 0, y: 0, width: 8, height: 4 };
+
+    /// Writes one screen after the other.
+    fn written(screens: &[&Buffer]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut writer = FrameWriter::new(&mut bytes);
+        let mut before = Buffer::empty(screens[0].area);
+        for screen in screens {
+            writer.draw(before.diff(screen).into_iter()).unwrap();
+            writer.flush().unwrap();
+            before = (*screen).clone();
+        }
+        bytes
+    }
+
+    /// What is written when one screen becomes another.
+    fn change(before: &Buffer, after: &Buffer) -> String {
+        let bytes = written(&[before, after]).split_off(written(&[before]).len());
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn cells() -> impl Strategy<Value = Vec<Cell>> {
+        let color = prop_oneof![
+            Just(Color::Reset),
+            Just(Color::Red),
+            Just(Color::LightBlue),
+            any::<u8>().prop_map(|number| Color::Indexed(number.max(16))),
+            any::<[u8; 3]>().prop_map(|[r, g, b]| Color::Rgb(r, g, b)),
+        ];
+        let modifier = prop::sample::subsequence(
+            vec![Modifier::BOLD, Modifier::ITALIC, Modifier::UNDERLINED, Modifier::REVERSED],
+            0..4,
+        );
+        let cell =
+            ("[a-c ]", color.clone(), color, modifier).prop_map(|(symbol, fg, bg, modifiers)| {
+                let mut cell = Cell::default();
+                cell.set_symbol(&symbol).set_fg(fg).set_bg(bg);
+                cell.modifier = modifiers.into_iter().fold(Modifier::empty(), |all, one| all | one);
+                cell
+            });
+        prop::collection::vec(cell, AREA.area() as usize)
+    }
+
+    fn buffer(content: Vec<Cell>) -> Buffer {
+        Buffer { area: AREA, content }
+    }
+
+    /// What a terminal shows, cell by cell.
+    fn shown(parser: &vt100::Parser) -> Vec<String> {
+        let cells = (0..AREA.height).flat_map(|y| (0..AREA.width).map(move |x| (y, x)));
+        let text = |(y, x)| {
+            let cell = parser.screen().cell(y, x).unwrap();
+            // What was never written looks like a blank.
+            let letter = if cell.has_contents() { cell.contents() } else { " " };
+            let (bold, italic) = (cell.bold(), cell.italic());
+            let (underline, inverse) = (cell.underline(), cell.inverse());
+            if letter == " " && !underline && !inverse {
+                return format!("{:?}", cell.bgcolor());
+            }
+            let colors = (cell.fgcolor(), cell.bgcolor());
+            format!("{letter} {colors:?} {bold} {italic} {underline} {inverse}")
+        };
+        cells.map(text).collect()
+    }
+
+    fn terminal() -> vt100::Parser {
+        let size = |count| NonZeroU16::new(count).unwrap();
+        vt100::Parser::new(size(AREA.height), size(AREA.width), 0)
+    }
+
+    #[test]
+    fn tty_22_a_frame_is_written_with_what_differs() {
+        let before = Buffer::with_lines(["one two", "three"]);
+        let mut after = Buffer::with_lines(["ONE two", "threE"]);
+        after.content[0].modifier = Modifier::BOLD;
+        after.content[1].modifier = Modifier::BOLD;
+        assert_eq!(change(&before, &after), "\u{1b}[1;1H\u{1b}[0;1mON\u{1b}[0mE\u{1b}[2;5HE");
+        assert_eq!(change(&after, &after), "");
+        // A short gap is written again, a long one is jumped over.
+        let gaps = Buffer::with_lines(["One two", "ThreE"]);
+        assert_eq!(change(&before, &gaps), "\u{1b}[1;1H\u{1b}[0mO\r\nThreE");
+        let all = Modifier::BOLD | Modifier::DIM;
+        let pen = |modifier| Pen { modifier, ..Pen::default() };
+        assert_eq!(changes(pen(all), pen(Modifier::BOLD)), ["22", "1"]);
+        let long = Buffer::with_lines(["x".repeat(SMALL + 1)]);
+        let bytes = written(&[&long]);
+        assert!(bytes.starts_with(b"\x1b[?2026h") && bytes.ends_with(b"\x1b[?2026l"));
+    }
+
+    proptest! {
+        #![proptest_config(crate::property_cases(256))]
+
+        #[test]
+        fn tty_22_a_terminal_shows_what_was_drawn(first in cells(), second in cells()) {
+            let (empty, first, second) = (Buffer::empty(AREA), buffer(first), buffer(second));
+            let mut steps = terminal();
+            steps.process(&written(&[&first, &second]));
+            // Each cell by itself, with its whole style.
+            let mut whole = terminal();
+            for (x, y, cell) in empty.diff(&second) {
+                let mut alone = Vec::new();
+                let mut backend = ratatui::backend::CrosstermBackend::new(&mut alone);
+                backend.draw([(x, y, cell)].into_iter()).unwrap();
+                whole.process(&alone);
+            }
+            for (step, one) in shown(&steps).iter().zip(shown(&whole)) {
+                prop_assert_eq!(step, &one);
+            }
+        }
+    }
+}
