@@ -57,7 +57,7 @@ pub struct Settings {
     /// How the clipboard is reached ("tmux", "terminal (OSC 52)", "desktop").
     pub clipboard_way: String,
     /// Whether this is a demo on the embedded simulator.
-    pub rehearsal: bool,
+    pub demo: bool,
 }
 
 impl Settings {
@@ -94,7 +94,7 @@ impl Settings {
             columns: Vec::new(),
             sort: "attention".to_owned(),
             clipboard_way: "desktop".to_owned(),
-            rehearsal: false,
+            demo: false,
         }
     }
 }

@@ -87,8 +87,8 @@ struct Cloud {
     resource_manager: String,
     projects: Vec<String>,
     kubeconfigs: Kubeconfigs,
-    /// For a rehearsal: its folder for kubeconfigs in files of their own.
-    rehearsal: Option<String>,
+    /// For the demo: its folder for kubeconfigs in files of their own.
+    demo_folder: Option<String>,
 }
 
 /// A dashboard that is ready to run.
@@ -123,7 +123,7 @@ impl Dashboard {
                 (places.environment)("KUBECONFIG").map(Into::into),
                 machine.clock.clone(),
             ),
-            rehearsal: None,
+            demo_folder: None,
         };
         Self::on(cloud, loaded, places, machine).await
     }
@@ -147,8 +147,8 @@ impl Dashboard {
         settings.projects = cloud.projects.iter().map(|id| (ProjectId::new(id), None)).collect();
         settings.ske = cloud.ske;
         settings.regions = config.list("regions").iter().map(Region::new).collect();
-        settings.rehearsal = cloud.rehearsal.is_some();
-        settings.folder = cloud.rehearsal.unwrap_or(settings.folder);
+        settings.demo = cloud.demo_folder.is_some();
+        settings.folder = cloud.demo_folder.unwrap_or(settings.folder);
         settings.clipboard_way = clipboard.first().map_or("", |route| route.word()).to_owned();
         settings.local_zone = DisplayZone::new(zone);
         let stored = match state_folder.clone() {
@@ -249,19 +249,19 @@ pub async fn demo(
     let simulator = serve(options, clock.clone()).await?;
     let exports: BTreeMap<&str, String> = simulator.exports().into_iter().collect();
     let export = |name: &str| exports.get(name).cloned().unwrap_or_default();
-    // What a rehearsal writes stays apart from the person's kubeconfigs, journal and state.
+    // What the demo writes stays apart from the person's kubeconfigs, journal and state.
     let (base, home) = (machine.state_folder.clone(), places.home.clone());
     let create = move || DemoFolder::create(base.as_deref(), home);
     let folder = run_blocking(&clock, FILE_LIMIT, "the folder for the demo", create)
         .await?
         .context("creating a folder for the demo")?;
     let cloud = Cloud {
-        source: access_token::source(Secret::new(export("STACKIT_ACCESS_TOKEN")), "rehearsal"),
+        source: access_token::source(Secret::new(export("STACKIT_ACCESS_TOKEN")), "demo"),
         ske: export("STACKIT_SKE_CUSTOM_ENDPOINT"),
         resource_manager: export("STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"),
         projects: simulator.projects().into_iter().map(|(id, _name)| id).collect(),
         kubeconfigs: Kubeconfigs::only_in(folder.kubeconfigs(), places.home.clone(), clock.clone()),
-        rehearsal: Some(folder.own_files()),
+        demo_folder: Some(folder.own_files()),
     };
     let machine = Machine { state_folder: Some(folder.state()), ..machine };
     let ended = match Dashboard::on(cloud, loaded, places, machine).await {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::simulator::cloud::SimulatedCloud;
 use crate::simulator::http::JsonResponse;
 
-const PARENT: &str = "rehearsal-organization-q7t3k1xy";
+const PARENT: &str = "demo-organization-q7t3k1xy";
 const PARENT_ID: &str = "0d3f7c11-5b7e-4a37-9c76-3f0e5a0d9b10";
 
 /// Answers a request to a path below `/v2`; `None` if this API has no such path.

@@ -306,7 +306,7 @@ mod tests {
     use crate::simulator::scene::Scene;
 
     #[test]
-    fn the_shipped_fleet_holds_what_a_rehearsal_needs() {
+    fn the_shipped_fleet_holds_what_the_demo_needs() {
         let scene = Scene::fleet().unwrap();
         let all: Vec<_> = scene.projects.iter().flat_map(|p| &p.clusters).collect();
         assert!((28..=40).contains(&all.len()), "{}", all.len());

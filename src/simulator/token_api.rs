@@ -9,7 +9,7 @@ use crate::simulator::speed::later;
 
 const LIFETIME_SECONDS: i64 = 12 * 3_600;
 /// The account of every client that does not name one.
-pub const ACCOUNT: &str = "rehearsal@simulator";
+pub const ACCOUNT: &str = "demo@simulator";
 
 /// Tokens that were issued, with their expiry.
 #[derive(Debug, Default)]

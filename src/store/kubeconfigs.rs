@@ -57,7 +57,7 @@ impl Kubeconfigs {
         Self { home, kubeconfig_env, only_in: None, state_folder: None, clock }
     }
 
-    /// Kubeconfigs of a folder of their own, for a rehearsal: those of the person are neither read nor written. `home`
+    /// Kubeconfigs of a folder of their own, for the demo: those of the person are neither read nor written. `home`
     /// is what `~` stands for.
     pub fn only_in(folder: PathBuf, home: Option<PathBuf>, clock: Clock) -> Self {
         Self { home, kubeconfig_env: None, only_in: Some(folder), state_folder: None, clock }

@@ -15,7 +15,7 @@ use crate::server::Server;
 
 const START_LIMIT: Duration = Duration::from_mins(3);
 /// The user of kubeconfigs that Gardener issues, and its group.
-const USER: &str = "gardener.cloud:admin:rehearsal@simulator";
+const USER: &str = "gardener.cloud:admin:demo@simulator";
 const ADMINS: &str = "gardener.cloud:system:admins";
 /// Kinds that are copied, in an order in which they can be created; whether they have a status to be written.
 const COPIED: &[(&str, &str, bool)] = &[

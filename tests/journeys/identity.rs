@@ -92,5 +92,5 @@ async fn auth_03_many_reads_at_the_end_of_a_token_share_one_renewal() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_header_shows_identity_source_and_expiry() {
     let journey = Journey::with(Setting { size: (160, 40), ..Setting::default().with_key() }).await;
-    journey.shows("as rehearsal@simulator (service-account key");
+    journey.shows("as demo@simulator (service-account key");
 }

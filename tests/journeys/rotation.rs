@@ -49,7 +49,7 @@ async fn a_rotation_runs_from_start_to_completed_with_keys_alone() {
         assert!(outcomes[0].contains("\"outcome\":\"intended\""), "{journal}");
         assert!(outcomes[1].contains("\"outcome\":\"done\""), "{journal}");
         assert!(outcomes[1].contains("\"trace\":"), "{journal}");
-        assert!(outcomes[1].contains("rehearsal@simulator"), "{journal}");
+        assert!(outcomes[1].contains("demo@simulator"), "{journal}");
     }
 }
 

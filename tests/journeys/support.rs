@@ -125,7 +125,7 @@ impl Setting {
     pub fn with_key(self) -> Self {
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
         let key = serde_json::json!({"id": "k", "credentials": {"kid": "kid-1",
-            "iss": "rehearsal@simulator", "sub": "s", "aud": "a",
+            "iss": "demo@simulator", "sub": "s", "aud": "a",
             "privateKey": pair.serialize_pem()}});
         self.set("STACKIT_SERVICE_ACCOUNT_KEY", &key.to_string()).set("STACKIT_ACCESS_TOKEN", "")
     }

@@ -191,7 +191,7 @@ pub enum SignIn {
 
 fn account_key() -> String {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
-    serde_json::json!({"id": "k", "credentials": {"kid": "kid-1", "iss": "rehearsal@simulator",
+    serde_json::json!({"id": "k", "credentials": {"kid": "kid-1", "iss": "demo@simulator",
         "sub": "s", "aud": "a", "privateKey": pair.serialize_pem()}})
     .to_string()
 }

@@ -8,10 +8,10 @@ use crate::app::text;
 use crate::domain::age::{long, narrow};
 use crate::ui::theme::{Role, Theme};
 
-/// Whether anything may be changed, whether this is a rehearsal, and how old what one sees is.
+/// Whether anything may be changed, whether this is the demo, and how old what one sees is.
 pub fn status(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
-    if state.shared.settings.rehearsal {
+    if state.shared.settings.demo {
         spans.push(theme.part("DEMO", Role::Accent));
         spans.push(Span::raw("  "));
     }
