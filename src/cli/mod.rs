@@ -37,7 +37,7 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let status = if error.use_stderr() { USAGE } else { 0 };
-            return ExitCode::from(output::judge(error.print(), status));
+            return ExitCode::from(output::exit_status(error.print(), status));
         }
     };
     forbid_core_dumps();

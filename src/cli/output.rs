@@ -11,11 +11,11 @@ pub fn print(out: &str, err: &str, status: u8) -> u8 {
     let printed = stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush());
     // Nothing can be done when nobody takes what goes wrong.
     drop(io::stderr().write_all(err.as_bytes()));
-    judge(printed, status)
+    exit_status(printed, status)
 }
 
 /// The exit status after printing: `status` if that worked or nobody reads it, else [`NOT_PRINTED`], which is told.
-pub fn judge(printed: io::Result<()>, status: u8) -> u8 {
+pub fn exit_status(printed: io::Result<()>, status: u8) -> u8 {
     match printed {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             drop(writeln!(io::stderr(), "skeys: {}", sentence(&error)));

@@ -49,8 +49,8 @@ use crate::simulator::{SimulatorOptions, serve};
 use crate::store::files;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
-use crate::store::leftovers;
 use crate::store::private_file::check_private;
+use crate::store::stale_files;
 use crate::store::state_file;
 use crate::ui::theme::Theme;
 
@@ -395,7 +395,7 @@ impl Stored {
     }
 
     fn read_files(folder: &Path) -> Self {
-        leftovers::remove_all(folder);
+        stale_files::remove_all(folder);
         let (state, note) = state_file::load(folder);
         let mut stored = Self { state, notes: note.into_iter().collect(), ..Self::default() };
         match Journal::open(folder) {

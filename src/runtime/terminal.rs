@@ -277,7 +277,7 @@ pub fn install_panic_hook(report_folder: Option<PathBuf>) {
             drop(writeln!(
                 err,
                 "skeys stopped on a defect of its own; the terminal is restored.{place} \
-                 Rotations go on on the server; starting skeys again shows where they stand."
+                 Rotations continue on the server; start skeys again to see their phase."
             ));
         }
     }));

@@ -155,7 +155,7 @@ fn end_process(cause: Cause, status: usize, restore: fn()) {
         drop(writeln!(
             io::stderr(),
             "{what}: a terminal, a file or a program does not answer. \
-             Rotations go on on the server; starting skeys again shows where they stand.",
+             Rotations continue on the server; start skeys again to see their phase.",
         ));
         sender.send(()).unwrap_or_default();
     };

@@ -23,9 +23,9 @@ use crate::domain::kubeconfig::{
 use crate::domain::shell;
 use crate::domain::text::{clean, plural};
 use crate::store::files::{irregular_kind, read_regular};
-use crate::store::leftovers;
 use crate::store::lock::Attempt;
 use crate::store::private_file::{self, Observer, failed, unobserved};
+use crate::store::stale_files;
 
 /// Ends the name of the copy of an old file.
 const BACKUP: &str = ".skeys-backup";
@@ -322,7 +322,7 @@ impl Kubeconfigs {
     /// Where nothing can be remembered, a killed run leaves a private file, and no less can be saved.
     fn remember(&self, folder: &Path) {
         if let Some(state_folder) = &self.state_folder {
-            drop(leftovers::remember(state_folder, folder));
+            drop(stale_files::record_folder(state_folder, folder));
         }
     }
 
@@ -463,13 +463,13 @@ impl LockFile {
     /// `None` if it exists: another program holds the lock.
     fn try_create(file: &Path) -> Result<Option<Self>, Failure> {
         let path = Self::path(file);
-        if leftovers::is_left_lock(&path) {
+        if stale_files::is_stale_lock(&path) {
             drop(fs::remove_file(&path));
         }
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
             Ok(mut file) => {
                 let lock = Self(path);
-                file.write_all(leftovers::lock_content().as_bytes())
+                file.write_all(stale_files::lock_content().as_bytes())
                     .map_err(|error| failed("locking", &lock.0, error))?;
                 Ok(Some(lock))
             }

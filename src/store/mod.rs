@@ -3,9 +3,9 @@
 pub mod files;
 pub mod journal;
 pub mod kubeconfigs;
-pub mod leftovers;
 pub mod lock;
 pub mod private_file;
+pub mod stale_files;
 pub mod state_file;
 #[cfg(test)]
 mod tests;

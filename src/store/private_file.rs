@@ -107,7 +107,7 @@ pub fn replace(
     let at = |step: WriteStep, error: io::Error| failed(step.word(), path, error);
     observer(WriteStep::Folder).map_err(|error| at(WriteStep::Folder, error))?;
     create_folder(&folder)?;
-    remove_leftovers(&folder);
+    remove_stale_files(&folder);
     observer(WriteStep::Create).map_err(|error| at(WriteStep::Create, error))?;
     let (guard, mut file) =
         Temporary::create(&folder).map_err(|error| at(WriteStep::Create, error))?;
@@ -175,7 +175,7 @@ impl Drop for Temporary {
 const TEMPORARY: &str = ".skeys-";
 
 /// Removes temporary files of this user that a killed run left; those of a process that still lives stay.
-pub fn remove_leftovers(folder: &Path) {
+pub fn remove_stale_files(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();

@@ -24,9 +24,9 @@ use crate::domain::rotation::Phase;
 use crate::domain::secret::Secret;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
-use crate::store::leftovers;
 use crate::store::lock::Attempt;
 use crate::store::private_file::{WriteStep, check_private, replace};
+use crate::store::stale_files;
 use crate::store::state_file;
 
 const FRESH: &str = "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- name: k\n  cluster:\n    server: https://api.shop.0a1b2c3d4e.s.ske.eu01.onstackit.cloud\n    certificate-authority-data: QUJD\ncontexts:\n- name: c\n  context: {cluster: k, user: u}\nusers:\n- name: u\n  user:\n    client-certificate-data: QUJD\n    client-key-data: U0VDUkVU\n";
@@ -554,7 +554,7 @@ fn file_27_what_a_killed_run_left_is_removed_wherever_it_lies() {
     let (dead, alive) = (i32::MAX.unsigned_abs(), std::process::id());
     let temporary = |process: u32| far.join(format!(".skeys-{process}-{}", "0a".repeat(16)));
     let lock = |name: &str, process: u32| {
-        let content = leftovers::lock_content().replace(&alive.to_string(), &process.to_string());
+        let content = stale_files::lock_content().replace(&alive.to_string(), &process.to_string());
         fs::write(far.join(name), content).unwrap();
     };
     fs::write(temporary(dead), "a key").unwrap();
@@ -563,7 +563,7 @@ fn file_27_what_a_killed_run_left_is_removed_wherever_it_lies() {
     fs::write(far.join("kubectl.lock"), "").unwrap();
     lock("dead.lock", dead);
     lock("alive.lock", alive);
-    leftovers::remove_all(&state);
+    stale_files::remove_all(&state);
     let mut left: Vec<_> = fs::read_dir(&far)
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())

@@ -241,11 +241,16 @@ pub fn progress(progress: RollProgress) -> String {
 
 /// "9/15", "done 24/24", "no nodes": progress for a narrow column.
 pub fn progress_narrow(progress: RollProgress) -> String {
-    if progress.total() == 0 {
-        return NO_NODES.to_owned();
+    let numbers = new_of_total(progress);
+    if progress.done && progress.total() > 0 { done(numbers) } else { numbers }
+}
+
+/// "3/5", of a roll or a pool.
+pub fn new_of_total(progress: RollProgress) -> String {
+    match progress.total() {
+        0 => NO_NODES.to_owned(),
+        total => format!("{}/{total}", progress.new),
     }
-    let numbers = format!("{}/{}", progress.new, progress.total());
-    if progress.done { done(numbers) } else { numbers }
 }
 
 /// "about 40–60m left", "usually 7–10m per node", "stalled 47m"; `None` when there is nothing to wait for.

@@ -29,7 +29,7 @@ pub async fn run(listen: SocketAddr, options: &SceneOptions) -> anyhow::Result<u
     let mut lines = simulator.exports().into_iter();
     let printed = lines.try_for_each(|(name, value)| writeln!(out, "export {name}={value}"));
     if let Err(error) = printed.and_then(|()| out.flush()) {
-        return Ok(output::judge(Err(error), 1));
+        return Ok(output::exit_status(Err(error), 1));
     }
     let _watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
     let number = signals::wait_for_end().await;

@@ -85,7 +85,7 @@ pub struct RollProgress {
     pub old: usize,
     /// Nodes that are on neither side: joining or being removed.
     pub between: usize,
-    /// The phase says that all nodes are new; no count can say that.
+    /// All nodes are new: of the roll the phase says so, of a pool its nodes do.
     pub done: bool,
 }
 
@@ -303,8 +303,8 @@ fn pool(
     }
     let state = state(spec, counts, &wanted, rollout_stage(query.rotation));
     let progress = match state {
-        PoolState::Settled | PoolState::Empty => RollProgress::finished(counts),
-        PoolState::NotBegun | PoolState::Rolling | PoolState::AllNew | PoolState::Missing => {
+        PoolState::Settled | PoolState::Empty | PoolState::AllNew => RollProgress::finished(counts),
+        PoolState::NotBegun | PoolState::Rolling | PoolState::Missing => {
             RollProgress::counted(counts)
         }
     };

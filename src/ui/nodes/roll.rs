@@ -306,7 +306,7 @@ pub fn pools_low<'a>(
     let name = names(roll);
     let indent = || Part::Text(blanks((name + 1).min(columns / 4)));
     for pool in &roll.pools {
-        let progress = format!(" {}", text::progress_narrow(pool.progress));
+        let progress = format!(" {}", text::new_of_total(pool.progress));
         let head = name + width(&progress);
         let mut parts = vec![
             Part::Text(Span::raw(pad_end(&pool_name(pool), name))),
@@ -368,11 +368,7 @@ fn pool_line(
     columns: usize,
 ) -> Line<'static> {
     let settled = matches!(pool.state, PoolState::Settled | PoolState::Empty);
-    let tone = if pool.counts.blocked > 0 {
-        Tone::Bad
-    } else {
-        bar_tone(matches!(pool.state, PoolState::AllNew | PoolState::Settled))
-    };
+    let tone = if pool.counts.blocked > 0 { Tone::Bad } else { bar_tone(pool.progress.done) };
     let mut parts = vec![vec![theme.part(pad_end(&pool_name(pool), name), Role::Title)]];
     if settled {
         let text = text::counts(pool.counts);
@@ -380,7 +376,7 @@ fn pool_line(
     } else {
         let cells = if columns >= 64 { 12 } else { 6 };
         parts.push(vec![Span::raw("  "), theme.span(bar(pool.progress, cells), tone)]);
-        parts.push(vec![Span::raw(format!("  {}", text::progress_narrow(pool.progress)))]);
+        parts.push(vec![Span::raw(format!("  {}", text::new_of_total(pool.progress)))]);
     }
     if let Some(text) = pool_estimate(pool, now) {
         parts.push(vec![theme.span(format!("   {text}"), Tone::Dim)]);

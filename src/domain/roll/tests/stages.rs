@@ -106,6 +106,8 @@ fn every_node_of_every_fixture_is_in_its_expected_stage() {
         let progress = roll.rotation.unwrap();
         assert_eq!((progress.new, progress.total()), (new, total), "{name}");
         assert_eq!(roll.pools[0].state, state, "{name}");
+        let is_full = roll.pools[0].progress.percent() == 100;
+        assert_eq!(is_full, matches!(state, AllNew | Settled), "{name}");
         let estimate_reasons: BTreeSet<EstimateReason> = estimate_reasons.iter().copied().collect();
         assert_eq!(roll.estimate_reasons, estimate_reasons, "{name}");
     }

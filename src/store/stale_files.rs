@@ -1,4 +1,4 @@
-//! Remembers in which folders files of the person are replaced, so that the next run removes what a killed one left there.
+//! Records the folders in which files are replaced, so that the next run removes what a killed one left there.
 
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
@@ -14,11 +14,11 @@ use crate::store::private_file;
 const NAME: &str = "written-folders";
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Remembers a folder before something is written in it.
+/// Records a folder before something is written in it.
 ///
 /// # Errors
-/// It is not remembered.
-pub fn remember(state_folder: &Path, folder: &Path) -> io::Result<()> {
+/// It cannot be recorded.
+pub fn record_folder(state_folder: &Path, folder: &Path) -> io::Result<()> {
     let folder = std::path::absolute(folder)?;
     if folders(state_folder).contains(&folder) {
         return Ok(());
@@ -39,12 +39,12 @@ fn folders(state_folder: &Path) -> Vec<PathBuf> {
 
 /// Removes what killed runs left: temporary files, in which a key can be, and locks.
 pub fn remove_all(state_folder: &Path) {
-    private_file::remove_leftovers(state_folder);
+    private_file::remove_stale_files(state_folder);
     for folder in folders(state_folder) {
-        private_file::remove_leftovers(&folder);
+        private_file::remove_stale_files(&folder);
         let files = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
         for lock in files.filter(|path| path.extension().is_some_and(|end| end == "lock")) {
-            if is_left_lock(&lock) {
+            if is_stale_lock(&lock) {
                 // A later writer names one that stays.
                 drop(fs::remove_file(lock));
             }
@@ -58,7 +58,7 @@ pub fn lock_content() -> String {
 }
 
 /// Whether a lock is one of skeys on this machine that does not live any more.
-pub fn is_left_lock(lock: &Path) -> bool {
+pub fn is_stale_lock(lock: &Path) -> bool {
     let bytes = read_regular(lock, 1024).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let mut words = text.trim().splitn(3, ' ');
