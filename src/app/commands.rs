@@ -15,6 +15,7 @@ use crate::app::fleet::row::row_source;
 use crate::app::fleet::{self, polling};
 use crate::app::help::{self, Help};
 use crate::app::keymap::{Command, KeyContext};
+use crate::app::kubeconfig::update::RenewedEntry;
 use crate::app::log::{self, LogView};
 use crate::app::menus::copy::copy_items;
 use crate::app::menus::palette::commands;
@@ -26,8 +27,10 @@ use crate::app::screen::{Clickable, Screen};
 use crate::app::session::quit::{self, QuitDialog};
 use crate::app::state::State;
 use crate::app::text;
-use crate::app::{actions, activity, kubeconfig, nodes, rotation, session};
+use crate::app::{actions, activity, credentials, kubeconfig, nodes, rotation, session};
 use crate::domain::action::Action;
+use crate::domain::cluster::Cluster;
+use crate::domain::credential::KubeconfigLocation;
 use crate::domain::preflight::Evidence;
 use crate::domain::rotation::Phase;
 
@@ -93,8 +96,9 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
         Command::Rotate => open_rotation(state, out),
         Command::Kubeconfig => {
             if let Some(cluster) = state.subject().map(|entry| entry.cluster.clone()) {
-                let cx = context!(state, out);
-                kubeconfig::update::open(&mut state.kubeconfig, &state.fleet, cluster, cx);
+                let renewed = renewed_entry(state, &cluster);
+                let (kubeconfig, fleet) = (&mut state.kubeconfig, &state.fleet);
+                kubeconfig::update::open(kubeconfig, fleet, cluster, renewed, context!(state, out));
             }
         }
         Command::WakeUp => open_action(state, Action::WakeUp),
@@ -112,6 +116,18 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
         }
         _ => on_screen(state, out, command),
     }
+}
+
+/// The entry under the cursor of the credentials tab, if SKE can issue one of its kind in its place.
+fn renewed_entry(state: &State, cluster: &Cluster) -> Option<RenewedEntry> {
+    if state.screen.tab() != Some(Tab::Credentials) {
+        return None;
+    }
+    let known = state.known_credentials(cluster);
+    let known = known.get(state.inventory.cursor.min(known.len().saturating_sub(1)))?;
+    let KubeconfigLocation::File { path, context, .. } = &known.place else { return None };
+    let kind = known.kind.issued_as()?;
+    Some(RenewedEntry { kind, file: path.clone(), context: context.clone() })
 }
 
 /// Whether a command that cannot be carried out says why; the others do nothing then.
@@ -147,6 +163,9 @@ fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
             (Command::Events, _) => nodes::update::toggle_in_full(&mut state.nodes, id),
             (Command::Open, _) => activity::update::toggle_open(&mut state.activity, Some(id)),
             (_, Tab::Nodes) => nodes::update::run(&mut state.nodes, id, command, metrics),
+            (_, Tab::Credentials) => {
+                credentials::update::run(&mut state.inventory, command, metrics);
+            }
             (_, Tab::Activity) => {
                 activity::update::run(&mut state.activity, Some(id), command, metrics);
             }
@@ -161,6 +180,7 @@ fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
 fn rewind(state: &mut State) {
     state.cluster.scroll = 0;
     state.nodes.scroll = 0;
+    state.inventory.rewind();
     state.activity.rewind();
 }
 
@@ -184,6 +204,7 @@ fn open_cluster(state: &mut State, out: &mut Outbox) {
     rewind(state);
     state.nodes.rewind();
     context!(state, out).read_cluster(&id, RequestId::default());
+    read_inventory(state, out);
 }
 
 /// One thing per press, the loudest first.
@@ -219,6 +240,12 @@ fn refresh(state: &mut State, out: &mut Outbox) {
         cx.read_cluster(id, RequestId::default());
     }
     cx.request(RequestOwner::Identity, Request::Identify);
+    read_inventory(state, out);
+}
+
+/// Reads the kubeconfig files of this machine anew.
+pub fn read_inventory(state: &mut State, out: &mut Outbox) {
+    credentials::update::read(&state.credentials, context!(state, out));
 }
 
 fn open_rotation(state: &mut State, out: &mut Outbox) {
@@ -227,11 +254,12 @@ fn open_rotation(state: &mut State, out: &mut Outbox) {
     let evidence = Evidence {
         credentials: state.credentials.of(&cluster),
         skew: state.fleet.skew,
-        static_tokens: None,
+        files: state.inventory.files.clone(),
         snapshot: state.nodes.current_snapshot(&cluster.id),
         unseen: state.unseen(&cluster.id),
     };
     let project = state.fleet.project_name(cluster.id.project()).to_owned();
+    read_inventory(state, out);
     let cx = context!(state, out);
     rotation::update::open(&mut state.rotation, step, (cluster, project), evidence, cx);
 }

@@ -59,8 +59,8 @@ pub enum Request {
         action: Action,
         intent: Box<Record>,
     },
-    /// Look for static-token kubeconfigs of a cluster on this machine (`StaticTokens`).
-    FindStaticTokens(ClusterId),
+    /// Read which credentials the kubeconfig files of this machine hold, and these files (`Inventory`).
+    ReadInventory(Vec<String>),
     /// Observe a cluster through its own API until `Effect::Unobserve` (`ObservedCluster`, again and again).
     Observe {
         cluster: Box<Cluster>,
@@ -117,7 +117,7 @@ impl Request {
             | Self::NameProjects(_)
             | Self::List(_)
             | Self::Read(_)
-            | Self::FindStaticTokens(_)
+            | Self::ReadInventory(_)
             | Self::Observe { .. }
             | Self::Plan { .. }
             | Self::CopySecret(_)

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::app::requests::RequestId;
 use crate::app::settings::Background;
 use crate::domain::cluster::{Cluster, ProjectId};
-use crate::domain::credential::{Credentials, Issuance, StaticToken};
+use crate::domain::credential::{Credentials, FoundFile, Issuance};
 use crate::domain::failure::Failure;
 use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{NotSaved, ParsedKubeconfig, Plan, Saved};
@@ -54,8 +54,8 @@ pub enum Answer {
     Rotation(RotateOutcome),
     /// To `Request::Act`: the trace id.
     Action(Result<Option<String>, Failure>),
-    /// To `Request::FindStaticTokens`.
-    StaticTokens(Vec<StaticToken>),
+    /// To `Request::ReadInventory`.
+    Inventory(Vec<FoundFile>),
     /// To `Request::Plan`: what the destination looks like.
     Plan(Result<Box<Plan>, Failure>),
     /// To `Request::Issue`.

@@ -8,6 +8,7 @@ pub mod cell;
 pub mod cluster;
 pub mod commands;
 pub mod context;
+pub mod credentials;
 pub mod effect;
 pub mod event;
 pub mod fleet;

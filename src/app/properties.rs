@@ -25,9 +25,7 @@ use crate::domain::credential::{Credentials, KubeconfigLocation};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{self, now};
 use crate::domain::identity::Identity;
-use crate::domain::kubeconfig::{
-    FileTarget, KubeconfigKind, NotSaved, ParsedKubeconfig, Plan, Saved,
-};
+use crate::domain::kubeconfig::{KubeconfigKind, NotSaved, ParsedKubeconfig, Plan, Saved};
 use crate::domain::persisted::PersistedState;
 use crate::domain::rotation::Phase;
 use crate::domain::secret::Secret;
@@ -252,7 +250,7 @@ impl Environment {
                 })
             }
             Request::Act { .. } => Answer::Action(if works { Ok(None) } else { Err(broken()) }),
-            Request::FindStaticTokens(_) => Answer::StaticTokens(Vec::new()),
+            Request::ReadInventory(_) => Answer::Inventory(Vec::new()),
             Request::Observe { .. } => {
                 Answer::Observed(ObserverEvent::Unavailable(Unavailable::Connecting))
             }
@@ -276,7 +274,7 @@ impl Environment {
                     place: KubeconfigLocation::File {
                         path: "~/.kube/config".into(),
                         context: options.context,
-                        whole: file != FileTarget::Merge,
+                        whole: !file.merges(),
                     },
                     notes: Vec::new(),
                 }),

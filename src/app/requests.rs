@@ -41,8 +41,8 @@ pub enum RequestOwner {
         cluster: ClusterId,
         action: Action,
     },
-    /// Static tokens on this machine, for a rotation dialog.
-    StaticTokens(DialogId),
+    /// The kubeconfig files of this machine.
+    Inventory,
     /// What a destination looks like, for a kubeconfig form.
     Plan(DialogId),
     Kubeconfig(Box<KubeconfigRequest>),

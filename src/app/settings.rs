@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use crate::domain::age::DisplayZone;
 use crate::domain::cluster::{ClusterName, ProjectId, Region};
 use crate::domain::lifetime::Lifetime;
+use crate::domain::text::matches_glob;
 
 /// Settings of one run. They do not change while it runs; what the user toggles lives in the state.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub struct Settings {
     pub destination: String,
     /// Folder for separate kubeconfig files, as written in the configuration.
     pub folder: String,
+    /// More kubeconfig files to look at; the last part of a path may have `*` and `?`.
+    pub search: Vec<String>,
     /// Whether the form begins with "make it the current context".
     pub make_current: bool,
     /// Time until a kubeconfig is cleared from the clipboard.
@@ -82,6 +85,7 @@ impl Settings {
             lifetime: Lifetime::PRESETS.get(1).map_or(Lifetime::MIN, |(_, lifetime)| *lifetime),
             destination: "merge".to_owned(),
             folder: "~/.kube/ske".to_owned(),
+            search: Vec::new(),
             make_current: false,
             clipboard_clear: Duration::from_secs(45),
             theme: ThemeChoice::Auto,
@@ -170,44 +174,5 @@ impl ThemeChoice {
     pub fn next(self) -> Self {
         let at = Self::ALL.iter().position(|choice| *choice == self).unwrap_or(0);
         Self::ALL.get(at + 1).copied().unwrap_or(Self::Auto)
-    }
-}
-
-/// Matches `*` (any run) and `?` (one character); the whole text must match.
-fn matches_glob(glob: &str, text: &str) -> bool {
-    let mut pattern = glob.chars();
-    match pattern.next() {
-        None => text.is_empty(),
-        Some('*') => {
-            let rest = pattern.as_str();
-            text.char_indices()
-                .map(|(at, _)| at)
-                .chain([text.len()])
-                .any(|at| text.get(at..).is_some_and(|tail| matches_glob(rest, tail)))
-        }
-        Some(wanted) => {
-            let mut chars = text.chars();
-            chars.next().is_some_and(|c| wanted == '?' || wanted == c)
-                && matches_glob(pattern.as_str(), chars.as_str())
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::app::settings::matches_glob;
-
-    #[test]
-    fn globs_match_whole_names() {
-        for (glob, text, expected) in [
-            ("*-prod", "shop-prod", true),
-            ("*-prod", "shop-prod2", false),
-            ("pay?", "pay1", true),
-            ("pay?", "pay", false),
-            ("*", "", true),
-            ("", "a", false),
-        ] {
-            assert_eq!(matches_glob(glob, text), expected, "{glob} {text}");
-        }
     }
 }

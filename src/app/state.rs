@@ -7,6 +7,7 @@ use crate::app::actions::dialog::ActionDialog;
 use crate::app::activity::state::Activity;
 use crate::app::cluster::state::ClusterView;
 use crate::app::cluster::tabs::Tab;
+use crate::app::credentials::state::InventoryState;
 use crate::app::fleet::columns::{COLUMNS, Column};
 use crate::app::fleet::row::{Row, RowSource, row_source};
 use crate::app::fleet::state::{Entry, Fleet, ScopeState, ScopeStatus};
@@ -27,8 +28,8 @@ use crate::app::session::state::Session;
 use crate::app::settings::{Settings, ThemeChoice};
 use crate::app::shared::Shared;
 use crate::domain::age::DisplayZone;
-use crate::domain::cluster::{ClusterId, Scope};
-use crate::domain::credential::Credentials;
+use crate::domain::cluster::{Cluster, ClusterId, Scope};
+use crate::domain::credential::{Credentials, KnownCredential};
 use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
 use crate::domain::roll::classify::NodeRoll;
@@ -52,6 +53,8 @@ pub struct State {
     pub activity: Activity,
     /// Kubeconfigs that this program knows of.
     pub credentials: Credentials,
+    /// What the kubeconfig files of this machine hold.
+    pub inventory: InventoryState,
     pub rotation: RotationState,
     pub kubeconfig: KubeconfigState,
     pub action: Option<ActionDialog>,
@@ -121,6 +124,7 @@ impl State {
             cluster: ClusterView::default(),
             nodes: NodesState::default(),
             activity: Activity::default(),
+            inventory: InventoryState::default(),
             rotation: RotationState::default(),
             kubeconfig: KubeconfigState::default(),
             action: None,
@@ -162,6 +166,14 @@ impl State {
     /// The step that is due for that cluster.
     pub fn due_step(&self) -> Option<Step> {
         self.subject()?.cluster.rotation.phase.due_step()
+    }
+
+    /// Every credential that is known for a cluster.
+    pub fn known_credentials(&self, cluster: &Cluster) -> Vec<KnownCredential> {
+        let files = self.inventory.files.as_ref().map_or(&[][..], |files| files.as_slice());
+        let snapshot = self.nodes.current_snapshot(&cluster.id);
+        let keys = snapshot.as_ref().and_then(|seen| seen.control_plane.signing_keys.as_ref());
+        self.credentials.inventory(cluster, files, keys, self.server_now())
     }
 
     /// Why nothing newer is seen of a cluster's nodes; `None` while they are seen.

@@ -59,6 +59,8 @@ texts! {
     PRESS_STAY = "stay";
     PRESS_CLOSE = "close";
     PRESS_CANCEL = "cancel";
+    PRESS_ACCEPT = "accept";
+    PRESS_NOT_ACCEPT = "take back";
     PRESS_CONFIRM = "confirm";
     PRESS_NEXT_FIELD = "next field";
     PRESS_ISSUE = "issue";

@@ -1,11 +1,13 @@
 //! The only place where state changes: `update` takes what happened, hands it to the features that it concerns, and
 //! says what to do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 use jiff::SignedDuration;
 
+use crate::app::cluster::tabs::Tab;
 use crate::app::commands::{self, action_key, end_program, persist, quit_key};
 use crate::app::context::{Outbox, context};
 use crate::app::effect::{Effect, Request, TerminalEffect};
@@ -50,6 +52,7 @@ pub fn begin(state: &mut State) -> Vec<Effect> {
     }
     polling::poll(&mut state.fleet, cx);
     log::poll(&mut state.log, cx);
+    commands::read_inventory(state, &mut out);
     out.effects
 }
 
@@ -220,8 +223,10 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
         (RequestOwner::Action { cluster, action }, Answer::Action(result)) => {
             actions::update::answered(&state.fleet, (&cluster, action, request), result, cx);
         }
-        (RequestOwner::StaticTokens(dialog), Answer::StaticTokens(found)) => {
-            rotation::update::tokens_found(&mut state.rotation, dialog, found, cx);
+        (RequestOwner::Inventory, Answer::Inventory(files)) => {
+            let files = Arc::new(files);
+            rotation::update::inventory_read(&mut state.rotation, &files, cx);
+            state.inventory.files = Some(files);
         }
         (RequestOwner::Plan(dialog), Answer::Plan(result)) => {
             let form = state.kubeconfig.form_of(dialog);
@@ -327,7 +332,7 @@ fn broken(
         }
         RequestOwner::Identity
         | RequestOwner::ProjectNames
-        | RequestOwner::StaticTokens(_)
+        | RequestOwner::Inventory
         | RequestOwner::Copy(_)
         | RequestOwner::ClearClipboard
         | RequestOwner::Log
@@ -397,6 +402,7 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
             state.credentials.put(*access);
             credentials_changed(state);
             persist(state, out);
+            commands::read_inventory(state, out);
         }
         Event::GenerationObserved(reference) => {
             if state.credentials.note(*reference) {
@@ -459,7 +465,7 @@ fn observed_on_screen(state: &State) -> Vec<ClusterId> {
         let rolls = state.fleet.cluster(id).is_some_and(|cluster| {
             matches!(cluster.rotation.phase, Phase::Preparing | Phase::Prepared)
         });
-        if rolls || *tab == crate::app::cluster::tabs::Tab::Nodes {
+        if rolls || matches!(tab, Tab::Nodes | Tab::Credentials) {
             ids.push(id.clone());
         }
     }
@@ -473,7 +479,7 @@ fn show_nodes_in_dialog(state: &mut State) {
     let (snapshot, unseen) = (state.nodes.current_snapshot(id), state.unseen(id));
     let Some(dialog) = &mut state.rotation.dialog else { return };
     let is_same = match (&dialog.evidence.snapshot, &snapshot) {
-        (Some(known), Some(snapshot)) => std::sync::Arc::ptr_eq(known, snapshot),
+        (Some(known), Some(snapshot)) => Arc::ptr_eq(known, snapshot),
         (None, None) => true,
         _ => false,
     };
@@ -555,7 +561,7 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
             | RequestOwner::ProjectNames
             | RequestOwner::Clusters(_)
             | RequestOwner::Cluster(_)
-            | RequestOwner::StaticTokens(_)
+            | RequestOwner::Inventory
             | RequestOwner::Plan(_)
             | RequestOwner::Copy(_)
             | RequestOwner::ClearClipboard

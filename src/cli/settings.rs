@@ -33,6 +33,7 @@ pub fn read_settings(config: &Config, environment: &dyn Fn(&str) -> Option<Strin
         lifetime: config.lifetime(),
         destination: config.text("kubeconfig.destination").to_owned(),
         folder: config.text("kubeconfig.folder").to_owned(),
+        search: config.list("kubeconfig.search").to_vec(),
         make_current: config.switch("kubeconfig.make_current"),
         clipboard_clear: config.duration("kubeconfig.clipboard_clear"),
         theme,

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use crate::domain::cluster::{Cluster, ClusterId, ClusterState, KubernetesVersion, NodePool};
 use crate::domain::credential::{
-    Access, ClientCertificate, CredentialFacts, Issuance, KeyHash, KubeconfigLocation,
+    Access, ClientCertificate, CredentialFacts, FoundContext, FoundFile, Issuance, KeyHash,
+    KubeconfigLocation, SignIn, SigningKeys, Trust,
 };
 use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::rotation::{Phase, Rotation};
@@ -60,8 +61,29 @@ pub fn issuance(signer: u8, authorities: &[u8], rotation: Option<Rotation>) -> I
         not_before: now() - hours(1),
         not_after: now() + hours(9),
     };
-    let authorities = authorities.iter().filter_map(key).collect();
-    Issuance { facts: CredentialFacts { client: Some(client), authorities }, rotation }
+    let facts = CredentialFacts {
+        client: Some(client),
+        newest: authorities.last().and_then(key),
+        authorities: authorities.iter().filter_map(key).collect(),
+        ..CredentialFacts::default()
+    };
+    Issuance { facts, rotation }
+}
+
+/// So many keys that sign tokens of service accounts.
+pub fn signing_keys(count: usize) -> SigningKeys {
+    SigningKeys { accepted: (1..=count).map(|key| format!("k{key}")).collect(), signing: None }
+}
+
+/// A file of this machine with one context, for a cluster of that server.
+pub fn found_file(path: &str, server: &str, trust: Trust, sign_in: SignIn) -> FoundFile {
+    let context = FoundContext {
+        context: "web".to_owned(),
+        server: server.to_owned(),
+        trust,
+        sign_in: vec![sign_in],
+    };
+    FoundFile { path: path.to_owned(), wide_mode: None, contexts: Ok(vec![context]) }
 }
 
 /// A kubeconfig that a person got for a cluster an hour ago and that lives for nine more, issued after its last start or

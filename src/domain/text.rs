@@ -131,11 +131,31 @@ pub fn grouped(number: usize) -> String {
     out
 }
 
+/// Matches `*` (any run) and `?` (one character); the whole text must match.
+pub fn matches_glob(glob: &str, text: &str) -> bool {
+    let mut pattern = glob.chars();
+    match pattern.next() {
+        None => text.is_empty(),
+        Some('*') => {
+            let rest = pattern.as_str();
+            text.char_indices()
+                .map(|(at, _)| at)
+                .chain([text.len()])
+                .any(|at| text.get(at..).is_some_and(|tail| matches_glob(rest, tail)))
+        }
+        Some(wanted) => {
+            let mut chars = text.chars();
+            chars.next().is_some_and(|c| wanted == '?' || wanted == c)
+                && matches_glob(pattern.as_str(), chars.as_str())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use crate::domain::text::{MAX_FOREIGN_TEXT, clean, cut_end, cut_middle, width};
+    use crate::domain::text::{MAX_FOREIGN_TEXT, clean, cut_end, cut_middle, matches_glob, width};
 
     #[test]
     fn host_01_escape_sequences_become_visible_marks() {
@@ -176,6 +196,20 @@ mod tests {
             let text = clean(&text);
             prop_assert!(width(&cut_middle(&text, columns)) <= columns);
             prop_assert!(width(&cut_end(&text, columns)) <= columns);
+        }
+    }
+
+    #[test]
+    fn globs_match_whole_names() {
+        for (glob, text, expected) in [
+            ("*-prod", "shop-prod", true),
+            ("*-prod", "shop-prod2", false),
+            ("pay?", "pay1", true),
+            ("pay?", "pay", false),
+            ("*", "", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(matches_glob(glob, text), expected, "{glob} {text}");
         }
     }
 }

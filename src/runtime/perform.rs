@@ -20,7 +20,7 @@ use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId};
-use crate::domain::credential::{CredentialFacts, Credentials, Issuance};
+use crate::domain::credential::{Credentials, Issuance};
 use crate::domain::failure::{Failure, FailureKind, causes};
 use crate::domain::kubeconfig::{
     FileTarget, KubeconfigKind, MergeOptions, MergeQuery, NotSaved, ParsedKubeconfig, Plan, Saved,
@@ -270,10 +270,10 @@ impl Performer {
                     Err(failure) => Err(failure),
                 })
             }
-            Request::FindStaticTokens(id) => {
+            Request::ReadInventory(more) => {
                 let kubeconfigs = services.kubeconfigs.clone();
-                let find = move || kubeconfigs.static_tokens(&id);
-                Answer::StaticTokens(self.run_blocking("kubeconfigs of this machine", find).await?)
+                let find = move || kubeconfigs.find_all(&more);
+                Answer::Inventory(self.run_blocking("kubeconfigs of this machine", find).await?)
             }
             Request::Plan { file, query } => {
                 let plan = self.plan(file, query).await;
@@ -461,9 +461,7 @@ impl Performer {
         let fresh = ParsedKubeconfig::read(kind, &issued.kubeconfig)?;
         let loopback = services.ske.is_on_loopback();
         check_server(fresh.server(), &Expected { cluster: id.name.clone(), loopback })?;
-        let issuance = CredentialFacts::read(fresh.authorities(), fresh.client_certificate())
-            .ok()
-            .map(|facts| Issuance { facts, rotation });
+        let issuance = fresh.facts().ok().map(|facts| Issuance { facts, rotation });
         Ok(IssuedKubeconfig { fresh: Arc::new(fresh), expires: issued.expires, issuance })
     }
 
@@ -496,7 +494,7 @@ fn kind(request: &Request) -> &'static str {
         Request::Read(_) => "read cluster",
         Request::Rotate { .. } => "rotate",
         Request::Act { .. } => "act",
-        Request::FindStaticTokens(_) => "find static tokens",
+        Request::ReadInventory(_) => "read kubeconfigs",
         Request::Observe { .. } => "observe",
         Request::Plan { .. } => "plan kubeconfig file",
         Request::Issue { .. } => "issue kubeconfig",
@@ -531,7 +529,7 @@ fn failure(answer: &Answer) -> Option<&Failure> {
         | Answer::Cluster(Ok(_))
         | Answer::Rotation(RotateOutcome::Accepted { .. } | RotateOutcome::Changed(_))
         | Answer::Action(Ok(_))
-        | Answer::StaticTokens(_)
+        | Answer::Inventory(_)
         | Answer::Plan(Ok(_))
         | Answer::Kubeconfig(Ok(_))
         | Answer::Saved(Ok(_) | Err(NotSaved::Changed(_) | NotSaved::Taken(_)))

@@ -1,4 +1,4 @@
-//! Plans and saves kubeconfigs into files under client-go's lock, and looks for static tokens in those of this machine.
+//! Plans and saves kubeconfigs into files under client-go's lock.
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
@@ -13,8 +13,7 @@ use rustix::fs::Access as Right;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
-use crate::domain::cluster::ClusterId;
-use crate::domain::credential::{KubeconfigLocation, StaticToken};
+use crate::domain::credential::KubeconfigLocation;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{
     self, ClusterIdentity, EntryOwner, FileTarget, MAX_BYTES, MergeOptions, MergeQuery,
@@ -71,7 +70,7 @@ impl Kubeconfigs {
 
     /// The parts of `$KUBECONFIG` as client-go reads them: empty ones and doubles left out, `~` kept as a name; made
     /// absolute.
-    fn listed(&self) -> Vec<PathBuf> {
+    pub(super) fn listed(&self) -> Vec<PathBuf> {
         let mut files: Vec<PathBuf> = Vec::new();
         for part in self.kubeconfig_env.iter().flat_map(std::env::split_paths) {
             let part = absolute(&part).unwrap_or(part);
@@ -125,8 +124,24 @@ impl Kubeconfigs {
     fn path(&self, file: &FileTarget) -> Result<PathBuf, Failure> {
         match file {
             FileTarget::Merge => self.default_target(),
-            FileTarget::Own(typed) => self.typed_path(typed.trim()),
+            FileTarget::MergeInto(typed) | FileTarget::Own(typed) => self.typed_path(typed.trim()),
         }
+    }
+
+    /// The folder in which kubeconfigs usually are.
+    pub(super) fn usual_folder(&self) -> Option<PathBuf> {
+        let in_home = || self.home.as_ref().map(|home| home.join(".kube"));
+        self.only_in.clone().or_else(in_home)
+    }
+
+    /// A file in shown form (`~/…`), where it may be read.
+    pub(super) fn path_of_shown(&self, shown: &str) -> Option<PathBuf> {
+        let path = match (shown.strip_prefix("~/"), &self.home) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => PathBuf::from(shown),
+        };
+        let may_read = self.only_in.as_ref().is_none_or(|folder| is_inside(folder, &path));
+        (path.is_absolute() && may_read).then_some(path)
     }
 
     /// A typed path made absolute. Of what a shell expands, only the home folder is.
@@ -184,7 +199,7 @@ impl Kubeconfigs {
         }
     }
 
-    fn shown(&self, path: &Path) -> String {
+    pub(super) fn shown(&self, path: &Path) -> String {
         let short = self.home.as_ref().and_then(|home| path.strip_prefix(home).ok());
         clean(
             &short
@@ -219,7 +234,7 @@ impl Kubeconfigs {
         if mode & !0o600 != 0 {
             plan.notes.push(format!("mode {mode:04o} becomes {:04o}", mode & 0o600));
         }
-        if *file != FileTarget::Merge {
+        if !file.merges() {
             plan.fingerprint = Some(fingerprint(&plan, &bytes));
             plan.taken.push(format!("file {}", plan.path));
             let text = std::str::from_utf8(&bytes).unwrap_or_default();
@@ -352,7 +367,7 @@ impl Kubeconfigs {
         }
         let mut notes = plan.notes.clone();
         let content = match file {
-            FileTarget::Merge => match merge(&old, fresh, options) {
+            FileTarget::Merge | FileTarget::MergeInto(_) => match merge(&old, fresh, options) {
                 Ok(merged) => merged.text,
                 Err(MergeRefusal::Taken(_)) => return Err(NotSaved::Taken(plan)),
                 Err(MergeRefusal::Refused(why)) => {
@@ -381,7 +396,7 @@ impl Kubeconfigs {
         let place = KubeconfigLocation::File {
             path: plan.path,
             context: clean(&options.context),
-            whole: *file != FileTarget::Merge,
+            whole: !file.merges(),
         };
         Ok(Saved { place, notes })
     }
@@ -406,37 +421,6 @@ impl Kubeconfigs {
             }
             None => "If no other program writes this file, remove the lock".to_owned(),
         })
-    }
-
-    /// Contexts of this machine that use a static token for a cluster. What cannot be read is skipped.
-    pub fn static_tokens(&self, cluster: &ClusterId) -> Vec<StaticToken> {
-        let mut files = self.listed();
-        let in_home = || self.home.as_ref().map(|home| home.join(".kube"));
-        if let Some(folder) = self.only_in.clone().or_else(in_home) {
-            if files.is_empty() {
-                files.push(folder.join("config"));
-            }
-            let mut more: Vec<PathBuf> =
-                fs::read_dir(&folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
-            more.sort();
-            files.extend(more.into_iter().filter(|path| {
-                path.extension().is_some_and(|end| end == "yaml" || end == "yml" || end == "conf")
-            }));
-        }
-        let mut seen = Vec::new();
-        let mut found = Vec::new();
-        for file in files {
-            let Ok(real) = fs::canonicalize(&file) else { continue };
-            if seen.contains(&real) || !fs::metadata(&real).is_ok_and(|data| data.is_file()) {
-                continue;
-            }
-            let text = read(&real).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            seen.push(real);
-            for context in kubeconfig::static_tokens(&text.unwrap_or_default(), cluster) {
-                found.push(StaticToken { file: self.shown(&file), context });
-            }
-        }
-        found
     }
 }
 

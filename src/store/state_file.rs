@@ -95,7 +95,11 @@ struct WireReference {
 
 #[derive(Serialize, Deserialize)]
 struct WireIssuance {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    server: String,
     authorities: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    newest: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client: Option<WireCertificate>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -389,7 +393,9 @@ impl WireIssuance {
             initiated: moment(rotation.initiated.as_ref()),
             completed: moment(rotation.completed.as_ref()),
         });
-        Some(Issuance { facts: CredentialFacts { client, authorities }, rotation })
+        let newest = self.newest.and_then(|key| KeyHash::parse(&key));
+        let facts = CredentialFacts { server: clean(&self.server), client, authorities, newest };
+        Some(Issuance { facts, rotation })
     }
 }
 
@@ -397,6 +403,8 @@ impl From<&Issuance> for WireIssuance {
     fn from(issuance: &Issuance) -> Self {
         let facts = &issuance.facts;
         Self {
+            server: facts.server.clone(),
+            newest: facts.newest.as_ref().map(|key| key.as_str().to_owned()),
             authorities: facts.authorities.iter().map(|key| key.as_str().to_owned()).collect(),
             client: facts.client.as_ref().map(|client| WireCertificate {
                 issuer: client.issuer.clone(),

@@ -4,6 +4,7 @@
 pub mod actions;
 pub mod activity;
 pub mod cluster;
+pub mod credentials;
 pub mod fleet;
 pub mod help;
 pub mod kubeconfig;

@@ -28,8 +28,7 @@ fn contexts(text: &str) -> BTreeMap<String, (String, CredentialFacts)> {
                 .collect();
             let text = lines.join("\n");
             let fresh = ParsedKubeconfig::read(KubeconfigKind::Admin, &Secret::new(text)).ok()?;
-            let facts =
-                CredentialFacts::read(fresh.authorities(), fresh.client_certificate()).unwrap();
+            let facts = fresh.facts().unwrap();
             Some((name.to_owned(), (fresh.server().to_owned(), facts)))
         })
         .collect()

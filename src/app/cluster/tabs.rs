@@ -6,14 +6,16 @@ pub enum Tab {
     Overview,
     Rotation,
     Nodes,
+    Credentials,
     Activity,
 }
 
 /// The tabs in the order of the screen, with their titles.
-pub const TABS: [(Tab, &str); 4] = [
+pub const TABS: [(Tab, &str); 5] = [
     (Tab::Overview, "overview"),
     (Tab::Rotation, "rotation"),
     (Tab::Nodes, "nodes"),
+    (Tab::Credentials, "credentials"),
     (Tab::Activity, "activity"),
 ];
 

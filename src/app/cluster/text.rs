@@ -11,14 +11,7 @@ texts! {
     IDP_ON = "enabled";
     IDP_OFF = "disabled";
     NO_POOLS = "no node pools";
-    NO_KUBECONFIGS = "skeys has issued no kubeconfig for this cluster";
-    DEAD = "dead: issued before the last rotation";
-    BREAKS_ON_COMPLETE = "BREAKS on complete";
-    SURVIVES = "keeps working after complete";
-    WORKS = "until the next rotation is completed";
-    WORKS_SHORT = "until next rotation";
-    CANNOT_TELL = "unknown";
-    SURVIVES_SHORT = "keeps working";
+    NO_KUBECONFIGS = "no kubeconfig for this cluster on this machine";
     NOT_READ = "not read yet";
     not_listed(time) = "no longer listed since {time}; the data shown is from the last read";
     completed(duration) = " completed {duration} ago ";

@@ -27,6 +27,8 @@ pub struct KubeconfigForm {
     pub kind: KubeconfigKind,
     pub lifetime: Input,
     pub destination: &'static Destination,
+    /// The file whose entry is renewed, instead of the one that is usually merged into.
+    pub renewed_file: Option<String>,
     /// Path of the file, as typed.
     pub path: Input,
     /// Name of context, user and cluster in the file.
@@ -154,7 +156,10 @@ impl KubeconfigForm {
 
     /// The file that is written, if one is.
     pub fn target(&self) -> Option<FileTarget> {
-        self.destination.target(self.path.value())
+        match &self.renewed_file {
+            Some(file) if self.destination.merges() => Some(FileTarget::MergeInto(file.clone())),
+            _ => self.destination.target(self.path.value()),
+        }
     }
 
     /// What is to be merged, as far as it is known.

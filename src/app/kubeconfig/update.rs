@@ -32,15 +32,32 @@ use crate::domain::text::clean;
 /// Longest text in a field, in characters.
 const FIELD_LIMIT: usize = 256;
 
-/// Opens the form for a cluster.
+/// An entry of a kubeconfig that is issued anew in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenewedEntry {
+    pub kind: KubeconfigKind,
+    /// The file in shown form (`~/…`).
+    pub file: String,
+    pub context: String,
+}
+
+/// Opens the form for a cluster; for the renewal of an entry if one is given.
 pub fn open(
     kubeconfig: &mut KubeconfigState,
     fleet: &Fleet,
     cluster: Cluster,
+    renewed: Option<RenewedEntry>,
     cx: &mut UpdateContext<'_>,
 ) {
     let settings = &cx.shared.settings;
     let name = names(fleet, &cluster.id).into_iter().next().unwrap_or_default();
+    let merge = || Destination::named("merge");
+    let destination =
+        renewed.as_ref().map_or(Destination::named(&settings.destination), |_| merge());
+    let (kind, name, renewed_file) = match renewed {
+        Some(RenewedEntry { kind, file, context }) => (kind, context, Some(file)),
+        None => (KubeconfigKind::Admin, name, None),
+    };
     // One that is there already and nowhere yet comes before another one.
     let issued = kubeconfig
         .unsaved
@@ -49,7 +66,7 @@ pub fn open(
         .find(|(_, held)| held.request.cluster.is_same_cluster(&cluster))
         .map(|(request, held)| (*request, held.clone()));
     let asked = issued.as_ref().map(|(_, held)| &held.request);
-    let kind = asked.map_or(KubeconfigKind::Admin, |asked| asked.kind);
+    let kind = asked.map_or(kind, |asked| asked.kind);
     let lifetime = asked.map_or(settings.lifetime, |asked| asked.lifetime);
     let focus =
         if issued.is_some() { KubeconfigField::Destination } else { KubeconfigField::Lifetime };
@@ -58,7 +75,8 @@ pub fn open(
         project: fleet.project_name(cluster.id.project()).to_owned(),
         kind,
         lifetime: Input::new(lifetime.to_string()),
-        destination: Destination::named(&settings.destination),
+        destination,
+        renewed_file,
         path: Input::new(file_of(settings, &name)),
         context: Input::new(name),
         make_current: settings.make_current,

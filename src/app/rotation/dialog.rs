@@ -31,6 +31,8 @@ pub struct RotationDialog {
     pub typed: Input,
     /// Why the typed text was not taken.
     pub typed_note: Option<String>,
+    /// What *complete* breaks, as the person accepted it.
+    pub accepted: Vec<Finding>,
     pub focus: Focus,
     pub stage: RotationDialogStage,
     /// Begins with each stage: a held-down key must not confirm.
@@ -39,10 +41,12 @@ pub struct RotationDialog {
     pub scroll: u16,
 }
 
-/// Which of two buttons, or the text field, has the focus.
+/// Which of two buttons, the text field, or the box to tick has the focus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Focus {
     Name,
+    /// Accepting what breaks.
+    Accept,
     Cancel,
     Confirm,
 }
@@ -83,6 +87,16 @@ impl RotationDialog {
         self.findings = findings(self.step, &self.shown, &self.evidence, now);
     }
 
+    /// What the step breaks, as far as is known.
+    pub fn breaking(&self) -> Vec<Finding> {
+        self.findings.iter().filter(|finding| finding.breaks()).cloned().collect()
+    }
+
+    /// Whether the person has accepted everything that the step breaks now.
+    pub fn is_accepted(&self) -> bool {
+        self.accepted == self.breaking()
+    }
+
     /// Another stage begins, in which nothing is confirmed by a key that was pressed before.
     pub fn enter(&mut self, stage: RotationDialogStage, guard: Guard) {
         self.stage = stage;
@@ -96,15 +110,18 @@ impl RotationDialog {
         self.focus = Focus::Cancel;
         self.typed = Input::default();
         self.typed_note = None;
+        self.accepted = Vec::new();
     }
 
     /// Moves the focus to the next or the previous place.
     pub fn step_focus(&mut self, forward: bool) {
-        let places: &[Focus] = if self.wants_name {
-            &[Focus::Name, Focus::Cancel, Focus::Confirm]
-        } else {
-            &[Focus::Cancel, Focus::Confirm]
+        let has_place = |place: &Focus| match place {
+            Focus::Name => self.wants_name,
+            Focus::Accept => self.findings.iter().any(Finding::breaks),
+            Focus::Cancel | Focus::Confirm => true,
         };
-        self.focus = crate::app::motion::neighbour(places, self.focus, forward);
+        let places = [Focus::Name, Focus::Accept, Focus::Cancel, Focus::Confirm];
+        let places: Vec<Focus> = places.into_iter().filter(has_place).collect();
+        self.focus = crate::app::motion::neighbour(&places, self.focus, forward);
     }
 }

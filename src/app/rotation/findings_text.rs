@@ -6,14 +6,14 @@ use crate::app::rotation::step_text::inconsistent_times;
 use crate::app::texts::texts;
 use crate::domain::age::long;
 use crate::domain::cluster::ClusterState;
+use crate::domain::credential::KubeconfigLocation;
 use crate::domain::preflight::{AccessDoubt, Finding, StaticTokens};
 use crate::domain::roll::blocker::cause::NameSample;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{clean, plural};
 
 texts! {
-    static_tokens_found(count, context, file) =
-        "{count} found on this machine: context {context} in {file}";
+    static_tokens_found(count, place) = "{count} found on this machine: {place}";
     and_more(text, count) = "{text} and {count} more";
     static_tokens_of_version(version) = "version {version} still issues them";
     STATIC_TOKENS_UNKNOWN_VERSION = "the version is unknown, so they may be in use";
@@ -44,8 +44,21 @@ texts! {
     NO_ACCESS = "no valid kubeconfig issued by skeys; Esc, then K to issue one";
     NO_ACCESS_SINCE_START =
         "no kubeconfig issued by skeys since the start; Esc, then K to issue one";
-    breaking(kubeconfigs, place) =
-        "{kubeconfigs} issued by skeys before the start will stop working ({place})";
+    breaking(credentials, places) = "{credentials} of this machine will stop working: {places}";
+    unclear(credentials, places) =
+        "{credentials} of this machine cannot be judged and may stop working: {places}";
+    FILES_UNREAD = "still reading the kubeconfig files of this machine";
+    TOKEN_IN_USE =
+        "service-account token from before the start was used since and will stop working";
+    TOKENS_IN_USE =
+        "service-account tokens from before the start were used since and will stop working";
+    UNUSED_TOKEN = "service-account token from before the start may stop working; no use since";
+    UNUSED_TOKENS = "service-account tokens from before the start may stop working; no use since";
+    OLD_AUTHORITY_POD =
+        "pod started before its namespace got the new certificate authority and may fail after complete";
+    OLD_AUTHORITY_PODS =
+        "pods started before their namespace got the new certificate authority and may fail after complete";
+    restart(finding, commands) = "{finding}; restart: {commands}";
     KUBECONFIG = "kubeconfig";
     KUBECONFIGS = "kubeconfigs";
     nodes_not_checked(why) = "nodes not checked: {why}";
@@ -125,7 +138,7 @@ texts! {
 pub fn static_tokens(tokens: &StaticTokens) -> String {
     match tokens {
         StaticTokens::Found(count, first) => {
-            let text = static_tokens_found(count, &first.context, &first.file);
+            let text = static_tokens_found(count, first.words());
             if *count == 1 { text } else { and_more(text, count - 1) }
         }
         StaticTokens::OldVersion(version) => static_tokens_of_version(version.as_str()),
@@ -171,9 +184,17 @@ pub fn finding(finding: &Finding) -> String {
         Finding::NoAccess { one_way: true, .. } => NO_ACCESS_ONE_WAY.to_owned(),
         Finding::NoAccess { step: Step::Start, .. } => NO_ACCESS.to_owned(),
         Finding::NoAccess { step: Step::Complete, .. } => NO_ACCESS_SINCE_START.to_owned(),
-        Finding::BreakingAccesses { count, first } => {
-            let more = if *count > 1 { ", …" } else { "" };
-            breaking(plural(*count, KUBECONFIG, KUBECONFIGS), first.words() + more)
+        Finding::BreakingCredentials(places) => breaking(kubeconfigs(places), places_of(places)),
+        Finding::UnclearCredentials(places) => unclear(kubeconfigs(places), places_of(places)),
+        Finding::FilesUnread => FILES_UNREAD.to_owned(),
+        Finding::TokensInUse(tokens) => some(tokens, TOKEN_IN_USE, TOKENS_IN_USE),
+        Finding::UnusedTokens(tokens) => some(tokens, UNUSED_TOKEN, UNUSED_TOKENS),
+        Finding::PodsWithOldAuthority { pods, restart: commands } => {
+            let text = some(pods, OLD_AUTHORITY_POD, OLD_AUTHORITY_PODS);
+            match commands.as_slice() {
+                [] => text,
+                commands => restart(text, list(commands.iter().map(|c| c.line(None)), 2)),
+            }
         }
         Finding::NodesUnseen(why) => nodes_not_checked(why),
         Finding::OtherClients => OTHER_CLIENTS.to_owned(),
@@ -226,6 +247,14 @@ pub fn finding(finding: &Finding) -> String {
         Finding::NodesNotReady(count) => plural(*count, NODE_NOT_READY, NODES_NOT_READY),
         Finding::UnschedulablePods(pods) => some(pods, UNSCHEDULABLE_POD, UNSCHEDULABLE_PODS),
     }
+}
+
+fn kubeconfigs(places: &[KubeconfigLocation]) -> String {
+    plural(places.len(), KUBECONFIG, KUBECONFIGS)
+}
+
+fn places_of(places: &[KubeconfigLocation]) -> String {
+    list(places.iter().map(KubeconfigLocation::words), 2)
 }
 
 /// How many there are of something, and the first of them.

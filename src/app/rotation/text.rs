@@ -41,6 +41,7 @@ texts! {
     READ_ONLY = "read-only mode";
     refused(step, reason) = "{step}: {reason}";
     log_request(step) = "{step} credentials rotation";
+    log_accepted(request, findings) = "{request}; accepted: {findings}";
     API_CALL = "API call";
     pending_sending(step) = "the {step} request is being sent";
     pending_accepted(time, waited) = "accepted at {time}; waiting for SKE to show the change for {waited}";
@@ -72,6 +73,9 @@ texts! {
     ROTATION_COMPLETED = "the rotation was completed";
     checking_effect(effect) = "The connection broke before SKE answered. Checking whether {effect} …";
     type_name(name, step) = "type {name} to {step}: ";
+    accept(findings) = "accept what breaks ({findings})";
+    FINDING = "finding";
+    FINDINGS = "findings";
     NAME_COMPLETE = "the name matches";
     NAME_WRONG = "not the name";
     characters_left(characters) = "{characters} to go";

@@ -4,6 +4,7 @@
     reason = "keys and commands that mean nothing here are ignored"
 )]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -14,17 +15,17 @@ use crate::app::context::UpdateContext;
 use crate::app::effect::Request;
 use crate::app::keymap::Command;
 use crate::app::motion::moved;
-use crate::app::requests::{DialogId, RequestOwner};
+use crate::app::requests::RequestOwner;
 use crate::app::rotation::dialog::{Focus, RotationDialog, RotationDialogStage};
 use crate::app::rotation::pending::{Pending, PendingStage};
 use crate::app::rotation::state::RotationState;
-use crate::app::rotation::text;
+use crate::app::rotation::{findings_text, text};
 use crate::app::shared::Shared;
 use crate::domain::action::{Action, permits};
 use crate::domain::age::{long, since};
 use crate::domain::api_call::api_call;
 use crate::domain::cluster::Cluster;
-use crate::domain::credential::StaticToken;
+use crate::domain::credential::FoundFile;
 use crate::domain::preflight::Evidence;
 use crate::domain::rotation::Step;
 
@@ -57,6 +58,7 @@ pub fn open(
         wants_name,
         typed: Input::default(),
         typed_note: None,
+        accepted: Vec::new(),
         focus: Focus::Cancel,
         stage: RotationDialogStage::Checking,
         guard: cx.shared.guard(),
@@ -64,7 +66,6 @@ pub fn open(
     };
     opened.update_findings(cx.shared.now.wall);
     rotation.dialog = Some(Box::new(opened));
-    cx.request(RequestOwner::StaticTokens(dialog), Request::FindStaticTokens(id.clone()));
     // Another instance may have issued one meanwhile.
     cx.request(RequestOwner::PersistedState, Request::LoadCredentials);
     // A read that began before the dialog does not count as its check.
@@ -167,7 +168,14 @@ fn press(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
         dialog.typed_note = Some(problem);
         return;
     }
-    if dialog.focus == Focus::Name {
+    if dialog.focus == Focus::Accept {
+        dialog.accepted = if dialog.is_accepted() { Vec::new() } else { dialog.breaking() };
+    }
+    if !dialog.is_accepted() {
+        dialog.focus = Focus::Accept;
+        return;
+    }
+    if dialog.focus != Focus::Confirm {
         dialog.focus = Focus::Confirm;
         return;
     }
@@ -205,7 +213,12 @@ fn send(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
     let id = shown.id.clone();
     let (before, shown) = (shown.rotation.clone(), Box::new(shown.clone()));
     let owner = RequestOwner::Rotation { cluster: id.clone(), step };
-    let intent = (step.verb(), text::log_request(step));
+    let accepted: Vec<String> = dialog.accepted.iter().map(findings_text::finding).collect();
+    let log = match accepted.as_slice() {
+        [] => text::log_request(step),
+        accepted => text::log_accepted(text::log_request(step), accepted.join("; ")),
+    };
+    let intent = (step.verb(), log);
     let request =
         cx.request_logged(owner, &id, intent, |intent| Request::Rotate { step, shown, intent });
     let pending = Pending {
@@ -232,15 +245,14 @@ fn copy(dialog: &RotationDialog, cx: &mut UpdateContext<'_>) {
     }
 }
 
-/// Takes in the static-token kubeconfigs of this machine.
-pub fn tokens_found(
+/// Takes in the kubeconfig files of this machine.
+pub fn inventory_read(
     rotation: &mut RotationState,
-    id: DialogId,
-    found: Vec<StaticToken>,
+    files: &Arc<Vec<FoundFile>>,
     cx: &UpdateContext<'_>,
 ) {
-    if let Some(dialog) = rotation.dialog.as_deref_mut().filter(|dialog| dialog.id == id) {
-        dialog.evidence.static_tokens = Some(found);
+    if let Some(dialog) = rotation.dialog.as_deref_mut() {
+        dialog.evidence.files = Some(Arc::clone(files));
         dialog.update_findings(cx.shared.now.wall);
     }
 }

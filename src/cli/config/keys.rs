@@ -152,6 +152,13 @@ const KEYS: &[Key] = &[
         "Folder for separate kubeconfig files"
     ),
     key!(
+        "kubeconfig.search",
+        ["SKEYS_KUBECONFIG_SEARCH"],
+        ValueKind::List,
+        "[]",
+        "More kubeconfig files to look for credentials in; the file name may have * and ?"
+    ),
+    key!(
         "kubeconfig.make_current",
         ["SKEYS_KUBECONFIG_MAKE_CURRENT"],
         ValueKind::Switch,

@@ -65,8 +65,7 @@ impl CheckedKubeconfig {
             .map_err(|invalid| refuse(invalid.to_string()))?;
         let url = check_server(parsed.server(), expected)
             .map_err(|invalid| refuse(invalid.to_string()))?;
-        let facts = CredentialFacts::read(parsed.authorities(), parsed.client_certificate())
-            .map_err(|error| refuse(format!("cannot be read: {error}")))?;
+        let facts = parsed.facts().map_err(|error| refuse(format!("cannot be read: {error}")))?;
         let life = facts.client.as_ref().map_or(SHORTEST_LIFE, life);
         let host = host_and_port(&url);
         let config = config(&url, &parsed)

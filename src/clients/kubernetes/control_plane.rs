@@ -1,20 +1,24 @@
 //! Signs of the steps that come before the nodes: keys that sign tokens, and Secrets that were encrypted anew.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use kube::core::{PartialObjectMeta, Request};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
-use crate::clients::kubernetes::connection::{Connection, PAGE_LIMIT};
+use crate::clients::kubernetes::connection::{ANSWER_LIMIT, Connection, PAGE_LIMIT};
 use crate::clients::kubernetes::context::{ObserverContext, wait_for_connection};
 use crate::clients::kubernetes::error::KubeError;
 use crate::clients::kubernetes::resources::PAGE;
 use crate::domain::cluster::Cluster;
+use crate::domain::credential::SigningKeys;
+use crate::domain::kubeconfig::token_facts;
 use crate::domain::rotation::Phase;
+use crate::domain::text::clean;
 
 /// Poll interval while a step runs, and otherwise.
 const INTERVAL_RUNNING: Duration = Duration::from_secs(30);
@@ -30,7 +34,7 @@ pub async fn watch_control_plane(context: &ObserverContext, mut cluster: watch::
     loop {
         let connection = wait_for_connection(&mut connections).await;
         // What cannot be read stays unknown; the connection manager reports why.
-        let keys = connection.get("/openid/v1/jwks").await.ok().and_then(|body| count_keys(&body));
+        let keys = connection.get("/openid/v1/jwks").await.ok().and_then(|body| key_ids(&body));
         let (phase, start) = {
             let cluster = cluster.borrow_and_update();
             (cluster.rotation.phase.clone(), cluster.rotation.initiated)
@@ -39,9 +43,18 @@ pub async fn watch_control_plane(context: &ObserverContext, mut cluster: watch::
             && start.is_none_or(|start| !context.store().node_replacement_began(start));
         let reencrypted =
             if counts { count_secrets(&connection).await.ok().flatten() } else { None };
+        let signing = match &keys {
+            // One key needs no second look.
+            Some(keys) if keys.len() > 1 => signing_key(&connection).await,
+            _ => None,
+        };
         context.update(|store| {
             store.update_control_plane(|plane| {
-                plane.signing_keys = keys.or(plane.signing_keys);
+                if let Some(accepted) = keys {
+                    let known = plane.signing_keys.take().and_then(|known| known.signing);
+                    let signing = signing.or(known).filter(|key| accepted.contains(key));
+                    plane.signing_keys = Some(SigningKeys { accepted, signing });
+                }
                 if counts || phase != Phase::Preparing {
                     plane.reencrypted = reencrypted;
                 }
@@ -66,13 +79,40 @@ async fn wait_for_phase_change(cluster: &mut watch::Receiver<Cluster>, phase: &P
     }
 }
 
-fn count_keys(body: &[u8]) -> Option<usize> {
+/// Every `kid` of a JWKS; a key without one counts as "".
+fn key_ids(body: &[u8]) -> Option<BTreeSet<String>> {
     #[derive(Deserialize)]
-    struct Keys<'a> {
-        #[serde(borrow)]
-        keys: Vec<&'a RawValue>,
+    struct Keys {
+        keys: Vec<Key>,
     }
-    serde_json::from_slice::<Keys<'_>>(body).ok().map(|keys| keys.keys.len())
+    #[derive(Deserialize)]
+    struct Key {
+        #[serde(default)]
+        kid: String,
+    }
+    let keys = serde_json::from_slice::<Keys>(body).ok()?.keys;
+    Some(keys.iter().map(|key| clean(&key.kid)).collect())
+}
+
+/// Which key signs now, as a fresh token of ten minutes shows. Of it only the header is looked at.
+async fn signing_key(connection: &Connection) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow)]
+        status: Status<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Status<'a> {
+        token: &'a str,
+    }
+    let body = r#"{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{"expirationSeconds":600}}"#;
+    let request = http::Request::post("/api/v1/namespaces/default/serviceaccounts/default/token")
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(body.as_bytes().to_vec())
+        .ok()?;
+    let answer = Zeroizing::new(connection.read(request, ANSWER_LIMIT).await.ok()?);
+    let answer: Answer<'_> = serde_json::from_slice(&answer).ok()?;
+    token_facts(answer.status.token)?.key_id
 }
 
 /// How many Secrets carry the label, and how many there are; metadata alone is asked for.

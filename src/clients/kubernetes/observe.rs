@@ -88,6 +88,9 @@ pub async fn observe<F, Fut>(
     parts.push(Box::pin(watch_resource(resources::mutating_webhooks(), &context)));
     parts.push(Box::pin(watch_resource(resources::endpoints(), &context)));
     parts.push(Box::pin(watch_resource(resources::namespaces(), &context)));
+    parts.push(Box::pin(watch_resource(resources::token_secrets(), &context)));
+    parts.push(Box::pin(watch_resource(resources::service_accounts(), &context)));
+    parts.push(Box::pin(watch_resource(resources::root_bundles(), &context)));
     parts.push(Box::pin(watch_resource(resources::node_events(), &context)));
     parts.push(Box::pin(watch_resource(resources::pod_events(), &context)));
     parts.push(Box::pin(watch_control_plane(&context, cluster)));

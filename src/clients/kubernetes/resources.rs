@@ -19,7 +19,10 @@ use crate::clients::kubernetes::error::KubeError;
 use crate::clients::kubernetes::object_cache::{Item, Key};
 use crate::clients::kubernetes::store::{ObjectCaches, ResourceKind};
 use crate::domain::snapshot::admission::{Admission, Endpoints, Namespace};
-use crate::domain::snapshot::{Attachment, BoundVolume, Budget, Event, Node, Pod, Template};
+use crate::domain::snapshot::{
+    Attachment, BoundVolume, Budget, Event, Node, Pod, RootBundle, ServiceAccount, Template,
+    TokenSecret,
+};
 
 /// Objects per page.
 pub const PAGE: u32 = 500;
@@ -192,6 +195,43 @@ pub fn templates() -> WatchedResource<Template> {
             read,
             |store| &mut store.templates,
         )
+    }
+}
+
+/// Metadata of the Secrets with tokens of service accounts.
+pub fn token_secrets() -> WatchedResource<TokenSecret> {
+    let read = |text: &str| {
+        decode_object::<PartialObjectMeta<core::Secret>, _>(text, decode::token_secret)
+    };
+    WatchedResource {
+        fields: Some("type=kubernetes.io/service-account-token"),
+        metadata_only: true,
+        ..WatchedResource::new(ResourceKind::TokenSecrets, "/api/v1/secrets", 20, read, |store| {
+            &mut store.token_secrets
+        })
+    }
+}
+
+/// `v1 ServiceAccount`.
+pub fn service_accounts() -> WatchedResource<ServiceAccount> {
+    let read = |text: &str| decode_object::<core::ServiceAccount, _>(text, decode::service_account);
+    WatchedResource::new(
+        ResourceKind::ServiceAccounts,
+        "/api/v1/serviceaccounts",
+        40,
+        read,
+        |store| &mut store.service_accounts,
+    )
+}
+
+/// `v1 ConfigMap` `kube-root-ca.crt` of every namespace.
+pub fn root_bundles() -> WatchedResource<RootBundle> {
+    let read = |text: &str| decode_object::<core::ConfigMap, _>(text, decode::root_bundle);
+    WatchedResource {
+        fields: Some("metadata.name=kube-root-ca.crt"),
+        ..WatchedResource::new(ResourceKind::RootBundles, "/api/v1/configmaps", 20, read, |store| {
+            &mut store.root_bundles
+        })
     }
 }
 

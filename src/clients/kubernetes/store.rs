@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::clients::kubernetes::object_cache::ObjectCache;
 use crate::domain::snapshot::admission::{Admission, Endpoints, Namespace};
 use crate::domain::snapshot::{
-    Attachment, BoundVolume, Budget, ClusterSnapshot, ControlPlane, Event, Node, Pod, Template,
-    Templates, Unavailable, Unseen,
+    Attachment, BoundVolume, Budget, ClusterSnapshot, ControlPlane, Event, Node, Pod, RootBundle,
+    ServiceAccount, Template, Templates, TokenSecret, Unavailable, Unseen,
 };
 
 /// Events that are kept, of nodes and of pods each.
@@ -32,12 +32,15 @@ pub enum ResourceKind {
     MutatingWebhooks,
     Endpoints,
     Namespaces,
+    TokenSecrets,
+    ServiceAccounts,
+    RootBundles,
     NodeEvents,
     PodEvents,
 }
 
 impl ResourceKind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 15] = [
         Self::Nodes,
         Self::Templates,
         Self::Pods,
@@ -48,6 +51,9 @@ impl ResourceKind {
         Self::MutatingWebhooks,
         Self::Endpoints,
         Self::Namespaces,
+        Self::TokenSecrets,
+        Self::ServiceAccounts,
+        Self::RootBundles,
         Self::NodeEvents,
         Self::PodEvents,
     ];
@@ -70,6 +76,9 @@ impl ResourceKind {
             Self::MutatingWebhooks => "mutatingwebhookconfigurations",
             Self::Endpoints => "endpointslices",
             Self::Namespaces => "namespaces",
+            Self::TokenSecrets => "token secrets",
+            Self::ServiceAccounts => "serviceaccounts",
+            Self::RootBundles => "configmaps",
             Self::NodeEvents | Self::PodEvents => "events",
         }
     }
@@ -112,6 +121,9 @@ pub struct Store {
     pub mutating_webhooks: ObjectCache<Admission>,
     pub endpoints: ObjectCache<Endpoints>,
     pub namespaces: ObjectCache<Namespace>,
+    pub token_secrets: ObjectCache<TokenSecret>,
+    pub service_accounts: ObjectCache<ServiceAccount>,
+    pub root_bundles: ObjectCache<RootBundle>,
     pub node_events: ObjectCache<Event>,
     pub pod_events: ObjectCache<Event>,
     control_plane: ControlPlane,
@@ -137,6 +149,9 @@ impl Default for Store {
             mutating_webhooks: ObjectCache::default(),
             endpoints: ObjectCache::default(),
             namespaces: ObjectCache::default(),
+            token_secrets: ObjectCache::default(),
+            service_accounts: ObjectCache::default(),
+            root_bundles: ObjectCache::default(),
             node_events: events(),
             pod_events: events(),
             control_plane: ControlPlane::default(),
@@ -283,6 +298,9 @@ impl Store {
                 .collect(),
             endpoints: self.endpoints.all().map(Arc::clone).collect(),
             namespaces: self.namespaces.all().map(Arc::clone).collect(),
+            token_secrets: self.token_secrets.all().map(Arc::clone).collect(),
+            service_accounts: self.service_accounts.all().map(Arc::clone).collect(),
+            root_bundles: self.root_bundles.all().map(Arc::clone).collect(),
             events,
             control_plane: self.control_plane.clone(),
             unseen: self.unseen(),

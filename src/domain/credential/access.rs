@@ -77,10 +77,3 @@ impl Access {
 pub(super) fn is_same(ours: Option<Timestamp>, theirs: Option<Timestamp>) -> bool {
     ours.zip(theirs).is_none_or(|(ours, theirs)| ours == theirs)
 }
-
-/// A kubeconfig of this machine that uses a static token for a cluster: it dies at *start*.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StaticToken {
-    pub file: String,
-    pub context: String,
-}

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer as _, ParsedExtension, X509Certificate};
 
+use crate::domain::kubeconfig::server_address;
 use crate::domain::text::clean;
 
 /// SHA-256 of a public key (DER of `SubjectPublicKeyInfo`), in lower-case hex. Two certificates of one key have one.
@@ -54,13 +55,17 @@ impl ClientCertificate {
     }
 }
 
-/// What the certificates of one kubeconfig say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What one kubeconfig says: its certificates, and where it leads.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CredentialFacts {
+    /// Host and port of its API server; empty in what earlier versions wrote down.
+    pub server: String,
     /// The client certificate; `None` in kubeconfigs that sign in another way.
     pub client: Option<ClientCertificate>,
     /// Keys of `certificate-authority-data`: two between start and complete, else one.
     pub authorities: BTreeSet<KeyHash>,
+    /// The one of them whose certificate begins last, if only one does.
+    pub newest: Option<KeyHash>,
 }
 
 /// Which certificate could not be read. It never quotes what was read.
@@ -82,41 +87,70 @@ impl fmt::Display for CertificateError {
 }
 
 impl CredentialFacts {
-    /// Reads `certificate-authority-data` and `client-certificate-data`, both base64 of PEM.
+    /// Reads `server`, `certificate-authority-data` and `client-certificate-data`; both data are base64 of PEM.
     ///
     /// # Errors
     /// Which of the two holds something that is no certificate.
-    pub fn read(authorities: &str, client: Option<&str>) -> Result<Self, CertificateError> {
-        let authorities: BTreeSet<KeyHash> = decode_certificates(authorities)
-            .and_then(|ders| ders.iter().map(|der| key_hash(der)).collect())
+    pub fn read(
+        server: &str,
+        authorities: &str,
+        client: Option<&str>,
+    ) -> Result<Self, CertificateError> {
+        let authorities = decode_base64(authorities)
+            .and_then(|pem| read_authorities(&pem))
             .ok_or(CertificateError::Authority)?;
-        let client = match client {
-            None => None,
-            Some(text) => Some(
-                decode_certificates(text)
-                    .and_then(|ders| ders.iter().map(|der| client_certificate(der)).collect())
-                    .and_then(|chain: Vec<_>| chain.into_iter().next())
-                    .ok_or(CertificateError::Client)?,
-            ),
-        };
-        Ok(Self { client, authorities })
+        let client = client
+            .map(|text| decode_base64(text).and_then(|pem| read_client(&pem)))
+            .map(|client| client.ok_or(CertificateError::Client))
+            .transpose()?;
+        let newest = newest(&authorities);
+        let authorities = authorities.into_iter().map(|(key, _)| key).collect();
+        Ok(Self { server: server_address(server), client, authorities, newest })
     }
+}
+
+/// The only one that begins last.
+fn newest(authorities: &[(KeyHash, i64)]) -> Option<KeyHash> {
+    let last = authorities.iter().map(|(_, begins)| *begins).max()?;
+    let mut latest = authorities.iter().filter(|(_, begins)| *begins == last).map(|(key, _)| key);
+    let first = latest.next()?;
+    latest.all(|other| other == first).then(|| first.clone())
 }
 
 /// The certificates (DER) in base64 of PEM, at least one; `None` if anything else is in it.
 pub fn decode_certificates(text: &str) -> Option<Vec<Vec<u8>>> {
+    decode_base64(text).and_then(|pem| decode_pem(&pem))
+}
+
+/// What a field that ends with `-data` holds.
+pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
     // YAML may fold long values over lines.
     let text: String = text.split_whitespace().collect();
-    let pem = STANDARD.decode(text).ok()?;
-    let blocks: Vec<Pem> = Pem::iter_from_buffer(&pem).collect::<Result<_, _>>().ok()?;
+    STANDARD.decode(text).ok()
+}
+
+fn decode_pem(pem: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let blocks: Vec<Pem> = Pem::iter_from_buffer(pem).collect::<Result<_, _>>().ok()?;
     let are_certificates = blocks.iter().all(|block| block.label == "CERTIFICATE");
     let ders: Vec<Vec<u8>> = blocks.into_iter().map(|block| block.contents).collect();
     (are_certificates && !ders.is_empty()).then_some(ders)
 }
 
-fn key_hash(der: &[u8]) -> Option<KeyHash> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    Some(KeyHash::of(certificate.public_key().raw))
+/// Keys of the certificates in a PEM, each with the second from which on it holds; `None` if anything else is in it.
+pub fn read_authorities(pem: &[u8]) -> Option<Vec<(KeyHash, i64)>> {
+    let authority = |der: Vec<u8>| {
+        let (_, certificate) = X509Certificate::from_der(&der).ok()?;
+        let begins = certificate.validity().not_before.timestamp();
+        Some((KeyHash::of(certificate.public_key().raw), begins))
+    };
+    decode_pem(pem)?.into_iter().map(authority).collect()
+}
+
+/// The first certificate of a PEM, as a client certificate; the others are its chain.
+pub fn read_client(pem: &[u8]) -> Option<ClientCertificate> {
+    let chain: Option<Vec<_>> =
+        decode_pem(pem)?.iter().map(|der| client_certificate(der)).collect();
+    chain?.into_iter().next()
 }
 
 fn client_certificate(der: &[u8]) -> Option<ClientCertificate> {

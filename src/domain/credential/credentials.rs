@@ -45,18 +45,23 @@ impl Credentials {
         }
     }
 
+    /// What SKE issued for a cluster, as far as its certificates were recorded.
+    pub fn known_of(&self, cluster: &Cluster) -> Vec<&Issuance> {
+        let accesses = self.accesses.iter().filter(|access| access.is_of(cluster));
+        let references = self.references.iter().filter(|reference| reference.is_of(cluster));
+        accesses
+            .filter_map(|access| access.issuance.as_ref())
+            .chain(references.map(|reference| &reference.issuance))
+            .collect()
+    }
+
     /// The kubeconfigs that the user got for a cluster, each with its verdict, oldest first.
     pub fn verdicts(&self, cluster: &Cluster, now: Timestamp) -> Vec<(&Access, Verdict)> {
         let mine: Vec<&Access> = self.accesses.iter().filter(|a| a.is_of(cluster)).collect();
         if mine.is_empty() {
             return Vec::new();
         }
-        let references = self.references.iter().filter(|reference| reference.is_of(cluster));
-        let known: Vec<&Issuance> = mine
-            .iter()
-            .filter_map(|access| access.issuance.as_ref())
-            .chain(references.map(|reference| &reference.issuance))
-            .collect();
+        let known = self.known_of(cluster);
         let verdict = |access: &Access| {
             let verdict = verdict(access, &known, &cluster.rotation, now);
             // It may be of an earlier cluster of that name.

@@ -27,6 +27,8 @@ impl Issuance {
     pub fn tells_same(&self, other: &Self) -> bool {
         self.signer() == other.signer()
             && self.facts.authorities == other.facts.authorities
+            && self.facts.newest == other.facts.newest
+            && self.facts.server == other.facts.server
             && self.rotation == other.rotation
     }
 
@@ -57,6 +59,15 @@ pub fn generation(subject: &Issuance, known: &[&Issuance], rotation: &Rotation) 
     let Some(signer) = subject.signer() else {
         return if own == Generation::Unknown { by_authorities(subject, of) } else { own };
     };
+    by_signer(own, signer, of)
+}
+
+/// `own`: what is known without the signer.
+fn by_signer<'a, Known: Iterator<Item = &'a Issuance>>(
+    own: Generation,
+    signer: &str,
+    of: impl Fn(Generation) -> Known,
+) -> Generation {
     let signers = |wanted| of(wanted).filter_map(Issuance::signer).collect::<BTreeSet<_>>();
     let (current, previous) = (signers(Generation::Current), signers(Generation::Previous));
     match (own, current.contains(signer), previous.contains(signer)) {
@@ -69,6 +80,76 @@ pub fn generation(subject: &Issuance, known: &[&Issuance], rotation: &Rotation) 
         // SKE signs with one authority at a time.
         (Generation::Unknown, false, false) if !current.is_empty() => Generation::Previous,
         (own, false, false) => own,
+    }
+}
+
+/// Of which generation a client certificate is that may have been made by anyone: by its signer alone.
+pub fn signer_generation(signer: &str, known: &[&Issuance], rotation: &Rotation) -> Generation {
+    by_signer(Generation::Unknown, signer, |wanted| references(known, rotation, wanted))
+}
+
+/// What those kubeconfigs that are known to be of one generation say. Before the first start there is only one.
+fn references<'a>(
+    known: &[&'a Issuance],
+    rotation: &Rotation,
+    wanted: Generation,
+) -> impl Iterator<Item = &'a Issuance> {
+    let generation = |issuance: &Issuance| match (&rotation.phase, &issuance.rotation) {
+        (Phase::Never, Some(before)) if before.phase == Phase::Never => Generation::Current,
+        (Phase::Never, _) => Generation::Unknown,
+        _ => by_its_own_request(issuance, rotation),
+    };
+    known
+        .iter()
+        .copied()
+        .filter(move |issuance| generation(issuance) == wanted)
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+/// Which cluster authorities a bundle holds, seen from the last start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bundle {
+    /// The authority that the API server has after *complete*.
+    Newest,
+    /// An authority of this cluster, but not that one.
+    Older,
+    /// No authority of this cluster.
+    Foreign,
+    Unknown,
+}
+
+/// Compares a bundle with those of kubeconfigs that SKE issued.
+pub fn bundle(keys: &BTreeSet<KeyHash>, known: &[&Issuance], rotation: &Rotation) -> Bundle {
+    let keys_of = |wanted: Generation| -> BTreeSet<&KeyHash> {
+        references(known, rotation, wanted).flat_map(|known| &known.facts.authorities).collect()
+    };
+    let (current, old) = (keys_of(Generation::Current), keys_of(Generation::Previous));
+    let dated = references(known, rotation, Generation::Current)
+        .find_map(|known| known.facts.newest.as_ref());
+    let new: BTreeSet<&KeyHash> = match dated {
+        Some(key) => BTreeSet::from([key]),
+        None => current.difference(&old).copied().collect(),
+    };
+    let holds = |some: &BTreeSet<&KeyHash>| some.iter().any(|key| keys.contains(*key));
+    if new.len() == 1 {
+        return match (holds(&new), holds(&current) || holds(&old)) {
+            (true, _) => Bundle::Newest,
+            (false, true) => Bundle::Older,
+            (false, false) => Bundle::Foreign,
+        };
+    }
+    let is_open = matches!(rotation.phase, Phase::Preparing | Phase::Prepared | Phase::Completing);
+    if current.is_empty() {
+        // The new authority is in none of the bundles from before it.
+        let is_older = is_open && !keys.is_empty() && keys.iter().all(|key| old.contains(key));
+        return if is_older { Bundle::Older } else { Bundle::Unknown };
+    }
+    // Which of them is the new one is not known.
+    match (current.iter().all(|key| keys.contains(*key)), holds(&current)) {
+        (true, _) => Bundle::Newest,
+        (false, false) => Bundle::Foreign,
+        (false, true) => Bundle::Unknown,
     }
 }
 

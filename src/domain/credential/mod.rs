@@ -3,15 +3,28 @@
 mod access;
 mod certificate;
 mod credentials;
+mod found;
 mod generation;
+mod in_cluster;
+mod inventory;
+mod judge;
+#[cfg(test)]
+mod judge_tests;
 #[cfg(test)]
 mod tests;
 mod verdict;
 
-pub use crate::domain::credential::access::{Access, KubeconfigLocation, StaticToken};
+pub use crate::domain::credential::access::{Access, KubeconfigLocation};
 pub use crate::domain::credential::certificate::{
-    ClientCertificate, CredentialFacts, KeyHash, decode_certificates,
+    CertificateError, ClientCertificate, CredentialFacts, KeyHash, decode_base64,
+    decode_certificates, read_authorities, read_client,
 };
 pub use crate::domain::credential::credentials::{Credentials, Reference};
-pub use crate::domain::credential::generation::Issuance;
+pub use crate::domain::credential::found::{FoundContext, FoundFile, SignIn, TokenFacts, Trust};
+pub use crate::domain::credential::generation::{Bundle, Generation, Issuance};
+pub use crate::domain::credential::in_cluster::{
+    StaleToken, pods_with_old_authority, restarted_by, stale_tokens,
+};
+pub use crate::domain::credential::inventory::{CredentialKind, KnownCredential};
+pub use crate::domain::credential::judge::{Evidence, SigningKeys};
 pub use crate::domain::credential::verdict::Verdict;

@@ -30,6 +30,7 @@ fn facts(signer: Option<usize>, authorities: &[usize]) -> CredentialFacts {
             not_after: now(),
         }),
         authorities: authorities.iter().map(|number| key(*number)).collect(),
+        ..CredentialFacts::default()
     }
 }
 
@@ -294,7 +295,8 @@ fn certificates_are_read_as_their_authority_made_them() {
     };
     let one = encode(&old.pem());
     let both = encode(&format!("{}{}", old.pem(), new.pem()));
-    let read = |bundle: &str, client: &str| CredentialFacts::read(bundle, Some(client)).unwrap();
+    let read =
+        |bundle: &str, client: &str| CredentialFacts::read("", bundle, Some(client)).unwrap();
     let before = read(&one, &client(&old, true));
     let after = read(&both, &client(&new, true));
     assert_eq!((before.authorities.len(), after.authorities.len()), (1, 2));
@@ -310,9 +312,9 @@ fn certificates_are_read_as_their_authority_made_them() {
         "!!",
         &encode("-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n"),
     ] {
-        assert!(CredentialFacts::read(broken, None).is_err(), "{broken}");
-        assert!(CredentialFacts::read(&one, Some(broken)).is_err(), "{broken}");
+        assert!(CredentialFacts::read("", broken, None).is_err(), "{broken}");
+        assert!(CredentialFacts::read("", &one, Some(broken)).is_err(), "{broken}");
     }
-    let keys: BTreeSet<_> = CredentialFacts::read(&both, None).unwrap().authorities;
+    let keys: BTreeSet<_> = CredentialFacts::read("", &both, None).unwrap().authorities;
     assert_eq!(keys.len(), 2);
 }

@@ -13,6 +13,8 @@ pub enum Verdict {
     Expired,
     /// Issued before a rotation that was completed: the API server refuses it.
     Dead,
+    /// A static token: it works until the next rotation is started.
+    BreaksOnStart,
     /// It works until this rotation is completed.
     BreaksOnComplete,
     /// Issued after the start: it outlives this rotation.
@@ -25,7 +27,10 @@ pub enum Verdict {
 impl Verdict {
     /// Whether it certainly works now.
     pub fn works_now(self) -> bool {
-        matches!(self, Self::BreaksOnComplete | Self::SurvivesComplete | Self::Works)
+        matches!(
+            self,
+            Self::BreaksOnStart | Self::BreaksOnComplete | Self::SurvivesComplete | Self::Works
+        )
     }
 
     /// Whether it certainly works now and after the rotation that is open, if one is.

@@ -45,20 +45,17 @@ impl EntryOwner {
 }
 
 /// Which cluster a server belongs to.
-pub(in crate::domain::kubeconfig) fn owner_of_server(
-    server: &str,
-    known: &ClusterIdentity,
-) -> EntryOwner {
-    let found = address(server);
+pub fn owner_of_server(server: &str, known: &ClusterIdentity) -> EntryOwner {
+    let found = server_address(server);
     let who = || match ske(&found) {
         Some((name, region)) => format!("{} in {}", clean(name), clean(region)),
         None => clean(&found),
     };
     match known {
-        ClusterIdentity::Server(server) if address(server) == found => EntryOwner::This,
+        ClusterIdentity::Server(server) if server_address(server) == found => EntryOwner::This,
         ClusterIdentity::Server(server) => {
             // Two of one name and region differ in the rest.
-            let mine = address(server);
+            let mine = server_address(server);
             let named = ske(&mine).is_some_and(|mine| ske(&found) != Some(mine));
             EntryOwner::Another(if named { who() } else { clean(&found) })
         }
@@ -73,7 +70,7 @@ pub(in crate::domain::kubeconfig) fn owner_of_server(
 }
 
 /// Host and port of a server, in small letters, without what may be a password.
-fn address(server: &str) -> String {
+pub fn server_address(server: &str) -> String {
     let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = host.rsplit('@').next().unwrap_or_default();
@@ -88,12 +85,6 @@ fn ske(host: &str) -> Option<(&str, &str)> {
     let region = place.strip_suffix(".onstackit.cloud")?;
     let is_id = id.len() == 10 && id.chars().all(|c| c.is_ascii_hexdigit());
     (is_id && !name.is_empty() && !region.contains('.')).then_some((name, region))
-}
-
-/// Whether a server is one of SKE for a cluster of this name and region.
-pub(in crate::domain::kubeconfig) fn is_server_of(server: &str, cluster: &ClusterId) -> bool {
-    let known = ClusterIdentity::Address(cluster.clone());
-    matches!(owner_of_server(server, &known), EntryOwner::Alike(_))
 }
 
 #[cfg(test)]

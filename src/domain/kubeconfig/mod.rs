@@ -1,5 +1,6 @@
 //! Kubeconfigs: what SKE issued, where one can go, and how one is merged into the user's file.
 
+mod contexts;
 mod document;
 mod emit;
 mod entry_owner;
@@ -7,10 +8,12 @@ mod merge;
 mod parsed;
 mod plan;
 mod splice;
-mod tokens;
 
+pub use crate::domain::kubeconfig::contexts::{FileReader, read_contexts, token_facts};
 pub use crate::domain::kubeconfig::document::MAX_BYTES;
-pub use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner};
+pub use crate::domain::kubeconfig::entry_owner::{
+    ClusterIdentity, EntryOwner, owner_of_server, server_address,
+};
 pub use crate::domain::kubeconfig::merge::{
     MergeOptions, MergeQuery, MergeRefusal, Merged, combine_owners, contents_of_file,
     entries_named, merge, survey,
@@ -19,4 +22,3 @@ pub use crate::domain::kubeconfig::parsed::{
     InvalidKubeconfig, KubeconfigKind, ParsedKubeconfig, renamed,
 };
 pub use crate::domain::kubeconfig::plan::{FileTarget, NotSaved, Plan, Saved};
-pub use crate::domain::kubeconfig::tokens::static_tokens;

@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::domain::credential::{CertificateError, CredentialFacts};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::document;
 use crate::domain::kubeconfig::emit;
@@ -178,6 +179,14 @@ impl ParsedKubeconfig {
     /// `client-certificate-data` of its user, base64 of PEM; kinds without a secret have none.
     pub fn client_certificate(&self) -> Option<&str> {
         self.client.as_ref().map(|(certificate, _)| certificate.as_str())
+    }
+
+    /// What its certificates say.
+    ///
+    /// # Errors
+    /// Which of its fields holds no certificate.
+    pub fn facts(&self) -> Result<CredentialFacts, CertificateError> {
+        CredentialFacts::read(&self.server, &self.authorities, self.client_certificate())
     }
 
     /// `client-key-data` of its user, base64 of PEM; kinds without a secret have none.

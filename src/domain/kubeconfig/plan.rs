@@ -11,8 +11,17 @@ use crate::domain::kubeconfig::entry_owner::EntryOwner;
 pub enum FileTarget {
     /// Into the first file of `$KUBECONFIG`, or `~/.kube/config`.
     Merge,
+    /// Among the entries of this file; the path as typed, `~` allowed.
+    MergeInto(String),
     /// Into a file of its own; the path as typed, `~` allowed.
     Own(String),
+}
+
+impl FileTarget {
+    /// Whether what else is in the file stays.
+    pub fn merges(&self) -> bool {
+        matches!(self, Self::Merge | Self::MergeInto(_))
+    }
 }
 
 /// What a file looks like now and what saving changes; safe to show.

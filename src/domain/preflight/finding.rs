@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use crate::domain::action::Refusal;
 use crate::domain::cluster::{ClusterState, ReportedError};
 use crate::domain::credential::KubeconfigLocation;
+use crate::domain::kubectl::Kubectl;
 use crate::domain::roll::blocker::cause::{FullPool, NameSample, NodeResource};
 use crate::domain::roll::durations::DurationRange;
 use crate::domain::roll::progress::RollProgress;
@@ -51,10 +52,20 @@ pub enum Finding {
         step: Step,
         one_way: bool,
     },
-    /// Kubeconfigs from before the start; where the first of them is.
-    BreakingAccesses {
-        count: usize,
-        first: KubeconfigLocation,
+    /// Credentials of this machine that stop working on *complete*.
+    BreakingCredentials(Vec<KubeconfigLocation>),
+    /// Credentials of this machine of which that cannot be told.
+    UnclearCredentials(Vec<KubeconfigLocation>),
+    /// The kubeconfig files of this machine are not read yet.
+    FilesUnread,
+    /// Tokens of service accounts from before the start that were used since.
+    TokensInUse(NameSample),
+    /// Such tokens that were not used since, as far as is known.
+    UnusedTokens(NameSample),
+    /// Pods that may not know the new cluster authority, and the commands that restart them.
+    PodsWithOldAuthority {
+        pods: NameSample,
+        restart: Vec<Kubectl>,
     },
     /// Nodes and pods cannot be seen, and why, in a clause.
     NodesUnseen(String),
@@ -125,6 +136,17 @@ pub enum AccessDoubt {
 }
 
 impl Finding {
+    /// Whether *complete* takes something away from somebody, so that it is agreed to by itself.
+    pub fn breaks(&self) -> bool {
+        matches!(
+            self,
+            Self::BreakingCredentials(_)
+                | Self::TokensInUse(_)
+                | Self::PodsWithOldAuthority { .. }
+                | Self::NodesBeforeStart(_)
+        )
+    }
+
     /// Its mark.
     pub fn mark(&self) -> FindingMark {
         match self {
@@ -138,6 +160,8 @@ impl Finding {
             Self::AccessUnclear { .. }
             | Self::NodesUnseen(_)
             | Self::OtherClients
+            | Self::UnclearCredentials(_)
+            | Self::FilesUnread
             | Self::UnreadableSchedule(_)
             | Self::Capacity
             | Self::PdbsNotVisible
@@ -149,7 +173,10 @@ impl Finding {
             | Self::Reported(_)
             | Self::Times(_)
             | Self::NoAccess { .. }
-            | Self::BreakingAccesses { .. }
+            | Self::BreakingCredentials(_)
+            | Self::TokensInUse(_)
+            | Self::UnusedTokens(_)
+            | Self::PodsWithOldAuthority { .. }
             | Self::DrainsFirst { .. }
             | Self::HibernationIn(_)
             | Self::MaintenanceIn(_)

@@ -1,5 +1,6 @@
 //! What is known before a step: findings that forbid, warn, or say what cannot be known from here.
 
+mod credentials;
 pub mod finding;
 pub mod nodes;
 #[cfg(test)]
@@ -14,7 +15,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::action::{Action, permits};
 use crate::domain::age::since;
 use crate::domain::cluster::{Cluster, KubernetesVersion};
-use crate::domain::credential::{Access, Credentials, StaticToken, Verdict};
+use crate::domain::credential::{
+    Credentials, FoundFile, KnownCredential, KubeconfigLocation, SignIn, Verdict,
+};
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::snapshot::ClusterSnapshot;
 
@@ -22,8 +25,8 @@ use crate::domain::snapshot::ClusterSnapshot;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
     pub credentials: Credentials,
-    /// Static-token kubeconfigs for this cluster found in the user's kubeconfig files; `None` while they are not read.
-    pub static_tokens: Option<Vec<StaticToken>>,
+    /// The kubeconfig files of this machine; `None` while they are not read.
+    pub files: Option<Arc<Vec<FoundFile>>>,
     /// SKE's clock minus this machine's: what SKE issued expires by its clock.
     pub skew: SignedDuration,
     /// What the cluster's own API shows now; `None` while it is not observed or not reachable.
@@ -36,7 +39,7 @@ pub struct Evidence {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StaticTokens {
     /// Found on this machine: how many, and the first.
-    Found(usize, StaticToken),
+    Found(usize, KubeconfigLocation),
     /// The version still issues them.
     OldVersion(KubernetesVersion),
     UnknownVersion,
@@ -50,9 +53,14 @@ pub enum StaticTokens {
 impl StaticTokens {
     /// Determines what is known of static tokens.
     pub fn find(cluster: &Cluster, evidence: &Evidence) -> Self {
-        let found = evidence.static_tokens.as_deref().unwrap_or_default();
-        if let Some(first) = found.first() {
-            Self::Found(found.len(), first.clone())
+        let files = evidence.files.as_ref().map_or(&[][..], |files| files.as_slice());
+        let mut found = evidence
+            .credentials
+            .contexts_of(cluster, files)
+            .filter(|(_, context)| context.sign_in.contains(&SignIn::StaticToken))
+            .map(|(file, context)| context.place(file));
+        if let Some(first) = found.next() {
+            Self::Found(found.count() + 1, first)
         } else if !cluster.version.is_known() {
             Self::UnknownVersion
         } else if cluster.version.may_have_static_tokens() {
@@ -60,7 +68,7 @@ impl StaticTokens {
         } else if cluster.rotation.phase == Phase::Never {
             Self::NeverRotated
         } else {
-            Self::Unlikely { searched: evidence.static_tokens.is_some() }
+            Self::Unlikely { searched: evidence.files.is_some() }
         }
     }
 
@@ -85,8 +93,11 @@ pub fn findings(
     out.extend(cluster.problems.iter().cloned().map(Finding::Reported));
     let there = now.saturating_add(evidence.skew).unwrap_or(now);
     out.extend(cluster.rotation.inconsistent_times(there).map(Finding::Times));
-    out.push(find_access(step, cluster, evidence, there));
     let snapshot = evidence.snapshot.as_deref();
+    let keys = snapshot.and_then(|snapshot| snapshot.control_plane.signing_keys.as_ref());
+    let files = evidence.files.as_ref().map_or(&[][..], |files| files.as_slice());
+    let known = evidence.credentials.inventory(cluster, files, keys, there);
+    out.push(find_access(step, cluster, &known, there));
     if let (None, Some(why)) = (snapshot, &evidence.unseen) {
         out.push(Finding::NodesUnseen(why.clone()));
     }
@@ -95,45 +106,63 @@ pub fn findings(
         Step::Complete => {
             let found = snapshot.map(|snapshot| nodes::before_complete(cluster, snapshot, now));
             out.extend(found.unwrap_or_default());
-            out.extend(find_breaking(cluster, evidence, there));
+            out.extend(
+                snapshot.into_iter().flat_map(|seen| credentials::in_cluster(cluster, seen)),
+            );
+            out.extend(find_breaking(&known));
+            out.extend(evidence.files.is_none().then_some(Finding::FilesUnread));
             out.push(Finding::OtherClients);
         }
     }
-    // Unknowable findings come last, so that they do not push known ones off the screen.
-    out.sort_by_key(|finding| finding.mark() == FindingMark::Unknowable);
+    // What needs a person comes first: the smallest screen shows only that.
+    out.sort_by_key(|finding| match finding.mark() {
+        FindingMark::Refused => 0,
+        FindingMark::Note if finding.breaks() => 1,
+        FindingMark::Note => 2,
+        FindingMark::Unknowable => 3,
+        FindingMark::Fine => 4,
+    });
     out
 }
 
-fn find_access(step: Step, cluster: &Cluster, evidence: &Evidence, now: Timestamp) -> Finding {
-    let held = evidence.credentials.best(cluster, now);
-    let held = held.filter(|(_, verdict)| step == Step::Start || verdict.lasts());
-    if let Some((access, _)) = held {
-        let left = access.expires.map(|at| since(now, at));
-        return Finding::AccessHeld { step, left, place: access.place.clone() };
+fn find_access(
+    step: Step,
+    cluster: &Cluster,
+    known: &[KnownCredential],
+    now: Timestamp,
+) -> Finding {
+    let held = known
+        .iter()
+        .filter(|known| known.verdict.works_now())
+        .filter(|known| step == Step::Start || known.verdict.lasts())
+        .max_by_key(|known| (known.verdict.lasts(), known.expires.unwrap_or(Timestamp::MAX)));
+    if let Some(known) = held {
+        let left = known.expires.map(|at| since(now, at));
+        return Finding::AccessHeld { step, left, place: known.place.clone() };
     }
-    let verdicts = evidence.credentials.verdicts(cluster, now);
-    let unclear = verdicts.iter().find(|(_, verdict)| *verdict == Verdict::CannotTell);
-    if let Some((access, _)) = unclear {
+    let unclear = known.iter().find(|known| known.verdict == Verdict::CannotTell);
+    if let Some(known) = unclear {
         let why = if cluster.rotation.initiated.is_none() {
             AccessDoubt::StartUnknown
-        } else if access.issuance.is_none() {
+        } else if known.is_unrecorded() {
             AccessDoubt::NotRecorded
         } else {
             AccessDoubt::Certificates
         };
-        return Finding::AccessUnclear { step, place: access.place.clone(), why };
+        return Finding::AccessUnclear { step, place: known.place.clone(), why };
     }
     // Asking for one would disable the static tokens before the warning.
     Finding::NoAccess { step, one_way: step == Step::Start && cluster.issuing_is_one_way() }
 }
 
-fn find_breaking(cluster: &Cluster, evidence: &Evidence, now: Timestamp) -> Option<Finding> {
-    let verdicts = evidence.credentials.verdicts(cluster, now);
-    let breaking: Vec<&Access> = verdicts
-        .into_iter()
-        .filter(|(_, verdict)| *verdict == Verdict::BreaksOnComplete)
-        .map(|(access, _)| access)
-        .collect();
-    let first = breaking.first()?.place.clone();
-    Some(Finding::BreakingAccesses { count: breaking.len(), first })
+/// What stops working on this machine, and what cannot be judged.
+fn find_breaking(known: &[KnownCredential]) -> impl Iterator<Item = Finding> {
+    let places = |verdict: Verdict| -> Vec<KubeconfigLocation> {
+        let found = known.iter().filter(|known| known.verdict == verdict);
+        found.map(|known| known.place.clone()).collect()
+    };
+    let (breaking, unclear) = (places(Verdict::BreaksOnComplete), places(Verdict::CannotTell));
+    let breaking = (!breaking.is_empty()).then_some(Finding::BreakingCredentials(breaking));
+    let unclear = (!unclear.is_empty()).then_some(Finding::UnclearCredentials(unclear));
+    breaking.into_iter().chain(unclear)
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use crate::domain::cluster::{Cluster, HibernationSchedule, KubernetesVersion};
-use crate::domain::credential::{Credentials, StaticToken};
-use crate::domain::fixtures::{access, now};
+use crate::domain::credential::{Credentials, SignIn, Trust};
+use crate::domain::fixtures::{access, found_file, now};
 use crate::domain::preflight::nodes::{before_complete, before_start, nodes_to_replace};
 use crate::domain::preflight::{
     AccessDoubt, Evidence, Finding, FindingMark, StaticTokens, findings,
@@ -29,7 +29,7 @@ fn failing(why: &str) -> Unseen {
 
 #[test]
 fn static_tokens_are_likely_exactly_where_there_is_evidence() {
-    let searched = Evidence { static_tokens: Some(Vec::new()), ..Evidence::default() };
+    let searched = Evidence { files: Some(Arc::default()), ..Evidence::default() };
     let resting = cluster(Phase::Completed);
     let of_version = |version: &str| Cluster {
         version: KubernetesVersion::new(version),
@@ -46,9 +46,14 @@ fn static_tokens_are_likely_exactly_where_there_is_evidence() {
         assert_eq!(found, expected);
         assert_eq!(found.are_likely(), !matches!(found, StaticTokens::Unlikely { .. }));
     }
-    let token = StaticToken { file: "~/.kube/config".into(), context: "shop".into() };
-    let found = Evidence { static_tokens: Some(vec![token.clone()]), ..Evidence::default() };
-    assert_eq!(StaticTokens::find(&resting, &found), StaticTokens::Found(1, token));
+    let server = format!("api.{}.0a1b2c3d4e.s.ske.eu01.onstackit.cloud", resting.id.name);
+    let file = |path, server| found_file(path, server, Trust::System, SignIn::StaticToken);
+    let files = vec![file("~/.kube/config", &server), file("other", "api.example")];
+    let found = Evidence { files: Some(Arc::new(files)), ..Evidence::default() };
+    let StaticTokens::Found(1, place) = StaticTokens::find(&resting, &found) else {
+        panic!("one is found")
+    };
+    assert_eq!(place.words(), "~/.kube/config, context web");
     let unsearched = StaticTokens::find(&resting, &Evidence::default());
     assert_eq!(unsearched, StaticTokens::Unlikely { searched: false });
 }
@@ -93,10 +98,10 @@ fn complete_lists_what_was_issued_before_the_start_as_breaking() {
     let credentials = Credentials { accesses, ..Credentials::default() };
     let evidence = Evidence { credentials, ..Evidence::default() };
     let found = findings(Step::Complete, &subject, &evidence, now());
-    assert!(found.contains(&Finding::BreakingAccesses { count: 1, first: places[0].clone() }));
+    assert!(found.contains(&Finding::BreakingCredentials(vec![places[0].clone()])));
     let held = |finding: &&Finding| matches!(finding, Finding::AccessHeld { place, .. } if *place == places[1]);
     assert_eq!(found.iter().find(held).unwrap().mark(), FindingMark::Fine);
-    assert_eq!(found.last(), Some(&Finding::OtherClients), "unknowable findings come last");
+    assert_eq!(found.first().map(Finding::breaks), Some(true), "what breaks comes first");
 }
 
 #[test]

@@ -98,7 +98,7 @@ pub fn read_steps(
 }
 
 fn control_plane(plane: &ControlPlane, begun: bool) -> StartStepState {
-    let has_new_key = plane.signing_keys.is_some_and(|keys| keys > 1);
+    let has_new_key = plane.signing_keys.as_ref().is_some_and(|keys| keys.accepted.len() > 1);
     let rewrites = plane.reencrypted.is_some_and(|(done, _)| done > 0);
     if begun || has_new_key || rewrites { StartStepState::Done } else { StartStepState::Now }
 }
@@ -108,7 +108,9 @@ fn plane_detail(plane: &ControlPlane) -> Option<StartStepDetail> {
         return Some(StartStepDetail::ApiServerNotReady);
     }
     let renewed = plane.issuance.as_ref().is_some_and(Issuance::has_both_authorities);
-    renewed.then_some(StartStepDetail::NewAuthority { only_old_key: plane.signing_keys == Some(1) })
+    renewed.then_some(StartStepDetail::NewAuthority {
+        only_old_key: plane.signing_keys.as_ref().is_some_and(|keys| keys.accepted.len() == 1),
+    })
 }
 
 /// The label of rewritten Secrets is removed at the end, so that no label means before or after.

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
-use crate::domain::credential::Issuance;
+use crate::domain::credential::{Issuance, SigningKeys};
 use crate::domain::failure::Failure;
 use crate::domain::snapshot::admission::{Admission, Endpoints, Namespace};
 pub use crate::domain::snapshot::labels::{Labels, Requirement, Selector};
@@ -34,6 +35,12 @@ pub struct ClusterSnapshot {
     pub endpoints: Vec<Arc<Endpoints>>,
     /// Namespaces in which the platform keeps what nodes need.
     pub namespaces: Vec<Arc<Namespace>>,
+    /// Secrets with tokens of service accounts, without the tokens.
+    pub token_secrets: Vec<Arc<TokenSecret>>,
+    /// Service accounts that list such Secrets.
+    pub service_accounts: Vec<Arc<ServiceAccount>>,
+    /// Which authorities the pods of each namespace get.
+    pub root_bundles: Vec<Arc<RootBundle>>,
     /// Late events, oldest first, bounded.
     pub events: Vec<Arc<Event>>,
     /// Signs of the steps before the nodes begin.
@@ -84,6 +91,9 @@ impl ClusterSnapshot {
             "mutatingwebhookconfigurations" => !self.has_admission("MutatingWebhookConfiguration"),
             "endpointslices" => self.endpoints.is_empty(),
             "namespaces" => self.namespaces.is_empty(),
+            "token secrets" => self.token_secrets.is_empty(),
+            "serviceaccounts" => self.service_accounts.is_empty(),
+            "configmaps" => self.root_bundles.is_empty(),
             "events" => self.events.is_empty(),
             _ => true,
         };
@@ -172,8 +182,45 @@ pub struct Template {
     pub checksum: Option<String>,
 }
 
-/// A pod (`v1 Pod`).
+/// A Secret of type `kubernetes.io/service-account-token`, without its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenSecret {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// Annotation `kubernetes.io/service-account.name`; empty when absent.
+    pub account: String,
+    /// `metadata.creationTimestamp`.
+    pub created: Option<Timestamp>,
+    /// Label `kubernetes.io/legacy-token-last-used`: a day in UTC.
+    pub last_used: Option<Date>,
+}
+
+/// A service account (`v1 ServiceAccount`) that lists Secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceAccount {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `secrets[].name`.
+    pub secrets: Vec<String>,
+}
+
+/// The `ConfigMap` `kube-root-ca.crt` of a namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootBundle {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// Certificates in `ca.crt`.
+    pub authorities: usize,
+    /// The last of `metadata.managedFields[].time`.
+    pub written: Option<Timestamp>,
+}
+
+/// A pod (`v1 Pod`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pod {
     /// `metadata.uid`.
     pub uid: String,
@@ -314,8 +361,8 @@ pub struct Event {
 pub struct ControlPlane {
     /// `/readyz` answered well; `None` while not asked.
     pub ready: Option<bool>,
-    /// Keys in `/openid/v1/jwks`: two between start and complete.
-    pub signing_keys: Option<usize>,
+    /// Keys in `/openid/v1/jwks`; `None` while they are not read.
+    pub signing_keys: Option<SigningKeys>,
     /// What the certificates of the newest kubeconfig that skeys got for itself say, and the rotation before it was asked for.
     pub issuance: Option<Issuance>,
     /// Secrets that carry the new encryption key's label, and all of them; `None` when not counted.

@@ -17,8 +17,8 @@ use crate::app::fleet::state::Entry;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::NodePool;
-use crate::domain::credential::Verdict;
 use crate::domain::text::{cut_middle, width};
+use crate::ui::credentials::{tab, table};
 use crate::ui::fleet::preview;
 use crate::ui::rotation::sentences;
 use crate::ui::text::{blanks, cut_spans, pad_end, pad_start, spans_width};
@@ -47,6 +47,8 @@ pub fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<
     out.extend(pools(entry, theme, columns));
     out.push(Line::default());
     out.extend(accesses(entry, state, theme, columns));
+    out.push(Line::default());
+    out.extend(tab::what_rotates(entry, theme, columns));
     out
 }
 
@@ -167,46 +169,13 @@ fn zones_text(pool: &NodePool) -> String {
     pool.zones.join(" ")
 }
 
-/// Kubeconfigs that skeys issued for it, and what *complete* does to them.
+/// Credentials of this machine for it, and what becomes of each.
 pub fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let now = state.server_now();
-    let mut judged = state.credentials.verdicts(&entry.cluster, now);
-    judged.sort_by_key(|(access, _)| std::cmp::Reverse(access.expires.unwrap_or(Timestamp::MAX)));
-    if judged.is_empty() {
+    let mut known = state.known_credentials(&entry.cluster);
+    known.sort_by_key(|known| std::cmp::Reverse(known.expires.unwrap_or(Timestamp::MAX)));
+    known.truncate(6);
+    if known.is_empty() {
         return vec![Line::from(theme.span(text::NO_KUBECONFIGS, Tone::Dim))];
     }
-    let wide = columns >= 90;
-    let place = columns.saturating_sub(if wide { 52 } else { 28 }).clamp(8, 60);
-    let mut lines = vec![Line::from(theme.part(
-        format!("{}  {}  {}", pad_end("KUBECONFIG", place), pad_end("ENDS", 11), "STATUS"),
-        Role::Label,
-    ))];
-    for (access, verdict) in judged.into_iter().take(6) {
-        let ends = match access.expires {
-            None => "—".to_owned(),
-            Some(at) if verdict == Verdict::Expired => format!("{} ago", long(since(at, now))),
-            Some(at) => format!("in {}", long(since(now, at))),
-        };
-        let (words, narrow, tone) = verdict_words(verdict);
-        let verdict = if wide { words } else { narrow };
-        let spans = vec![
-            Span::raw(pad_end(&cut_middle(&access.place.words(), place), place)),
-            Span::raw(format!("  {}", pad_end(&ends, 11))),
-            theme.span(format!("  {verdict}"), tone),
-        ];
-        lines.push(Line::from(cut_spans(spans, columns)));
-    }
-    lines
-}
-
-/// A verdict in a clause, and where there is little room.
-fn verdict_words(verdict: Verdict) -> (&'static str, &'static str, Tone) {
-    match verdict {
-        Verdict::Expired => ("expired", "expired", Tone::Dim),
-        Verdict::Dead => (text::DEAD, "dead", Tone::Bad),
-        Verdict::BreaksOnComplete => (text::BREAKS_ON_COMPLETE, "BREAKS", Tone::Bad),
-        Verdict::SurvivesComplete => (text::SURVIVES, text::SURVIVES_SHORT, Tone::Good),
-        Verdict::Works => (text::WORKS, text::WORKS_SHORT, Tone::Plain),
-        Verdict::CannotTell => (text::CANNOT_TELL, text::CANNOT_TELL, Tone::Warn),
-    }
+    table::lines(&known, state, theme, columns, None)
 }

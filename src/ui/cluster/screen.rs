@@ -29,7 +29,7 @@ use crate::ui::text::{blanks, cells, spread, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
 use crate::ui::widgets::{header, notices, scrollbar};
-use crate::ui::{activity, nodes};
+use crate::ui::{activity, credentials, nodes};
 
 /// Draws the screen.
 pub fn draw(
@@ -55,6 +55,10 @@ pub fn draw(
         nodes::tab::draw(state, theme, frame, body, entry, metrics);
         return;
     }
+    if let (Tab::Credentials, Some(entry)) = (tab, entry) {
+        credentials::tab::draw(state, theme, frame, body, entry, metrics);
+        return;
+    }
     if tab == Tab::Activity {
         activity::screen::draw_records(state, theme, frame, body, metrics);
         return;
@@ -74,7 +78,7 @@ pub fn draw(
     }
     let columns = usize::from(inner.width);
     let lines = match (tab, entry) {
-        (_, None) | (Tab::Nodes | Tab::Activity, _) => {
+        (_, None) | (Tab::Nodes | Tab::Credentials | Tab::Activity, _) => {
             vec![Line::from(theme.span(text::NOT_READ, Tone::Dim))]
         }
         (Tab::Overview, Some(entry)) => overview::lines(entry, state, theme, columns),
@@ -126,11 +130,18 @@ fn draw_head(
         left.push(theme.part("  PROTECTED", Role::Title));
     }
     let first = spread(left, header::status(state, theme, columns), columns);
-    let tight = columns < 44;
-    let mut tabs = vec![blanks(usize::from(!tight))];
-    let mut at = usize::from(!tight);
+    let gap = if columns >= 60 { "   " } else { " " };
+    let all: usize = TABS.iter().map(|(_, title)| width(title) + 2 + gap.len()).sum();
+    // Where not all titles fit, only that of the open tab is written.
+    let fits = all < columns;
+    let mut tabs = vec![Span::raw(" ")];
+    let mut at = 1;
     for (index, (each, title)) in TABS.into_iter().enumerate() {
-        let title = if each == tab { title.to_uppercase() } else { title.to_owned() };
+        let title = match each == tab {
+            true => title.to_uppercase(),
+            false if fits => title.to_owned(),
+            false => String::new(),
+        };
         let wide = width(&title) + 2;
         metrics.targets.push(ClickTarget {
             area: (area.x + cells(at), area.y + 1, cells(wide), 1),
@@ -138,20 +149,16 @@ fn draw_head(
         });
         tabs.push(theme.span(format!("{} ", index + 1), Tone::Dim));
         tabs.push(if each == tab { theme.part(title, Role::Accent) } else { Span::raw(title) });
-        let gap = if columns >= 60 { "   " } else { " " };
         tabs.push(Span::raw(gap));
         at += wide + gap.len();
     }
-    let right = entry.filter(|_| columns >= 60).map_or_else(Vec::new, |entry| {
+    let right = entry.map(|entry| {
         let cluster = &entry.cluster;
-        let text = format!(
-            "{} · {} · {} ",
-            cluster.version.as_str(),
-            cluster.id.region(),
-            cluster.state.word()
-        );
-        vec![theme.span(text, Tone::Dim)]
+        let (version, region) = (cluster.version.as_str(), cluster.id.region());
+        format!("{version} · {region} · {} ", cluster.state.word())
     });
+    let right = right.filter(|right| at + width(right) <= columns);
+    let right = right.map(|right| theme.span(right, Tone::Dim)).into_iter().collect();
     frame.render_widget(Text::from(vec![first, spread(tabs, right, columns)]), area);
 }
 

@@ -335,11 +335,11 @@ fn stage_lines(
 ) -> Vec<Line<'static>> {
     match &dialog.stage {
         RotationDialogStage::Checking | RotationDialogStage::Asking => {
-            name_lines(theme, dialog, columns)
+            question_lines(theme, dialog, columns)
         }
         RotationDialogStage::Changed(text) => {
             let mut lines = marked(theme, "!", Tone::Attention, text, columns);
-            lines.extend(name_lines(theme, dialog, columns));
+            lines.extend(question_lines(theme, dialog, columns));
             lines
         }
         RotationDialogStage::Sending => {
@@ -361,6 +361,24 @@ fn stage_lines(
         }
         RotationDialogStage::Failed(_) | RotationDialogStage::Settled(_) => Vec::new(),
     }
+}
+
+/// The name field, and the box to tick where something breaks.
+fn question_lines(theme: Theme, dialog: &RotationDialog, columns: usize) -> Vec<Line<'static>> {
+    let mut lines = name_lines(theme, dialog, columns);
+    let breaking = dialog.findings.iter().filter(|finding| finding.breaks()).count();
+    if breaking > 0 {
+        let focused = dialog.focus == Focus::Accept;
+        let (mark, tone) =
+            if dialog.is_accepted() { ("[x] ", Tone::Plain) } else { ("[ ] ", Tone::Bad) };
+        let words = text::accept(plural(breaking, text::FINDING, text::FINDINGS));
+        let spans = vec![
+            if focused { theme.part("▸ ", Role::Accent) } else { Span::raw("  ") },
+            theme.span(format!("{mark}{words}"), tone),
+        ];
+        lines.push(Line::from(cut_spans(spans, columns)));
+    }
+    lines
 }
 
 fn name_lines(theme: Theme, dialog: &RotationDialog, columns: usize) -> Vec<Line<'static>> {
@@ -429,7 +447,9 @@ fn buttons(dialog: &RotationDialog) -> Vec<Button<'static>> {
             Step::Complete => text::COMPLETE,
         },
         focused: dialog.focus == Focus::Confirm,
-        ready: named && !matches!(dialog.stage, RotationDialogStage::Checking),
+        ready: named
+            && dialog.is_accepted()
+            && !matches!(dialog.stage, RotationDialogStage::Checking),
         click: Some(Clickable::Confirm),
     };
     vec![away("Cancel", dialog.focus == Focus::Cancel), confirm]

@@ -42,7 +42,7 @@ use crate::domain::rotation::Step;
 use crate::domain::snapshot::Unavailable;
 use crate::ui::fixtures::{
     ago, arrange, asking, drawn, empty, failing, fleet, form, id, issuing, keymap_with, live, many,
-    opened, outage, refusal, rolls, rotating, text,
+    opened, outage, refusal, rolls, rotating, text, with_credentials,
 };
 use crate::ui::theme::{Theme, plain};
 
@@ -72,13 +72,14 @@ fn guard() -> Guard {
 fn texts() {
     use crate::app::rotation::step_text;
     use crate::app::{
-        actions, activity, cluster, fleet, kubeconfig, menus, nodes, rotation, session,
+        actions, activity, cluster, credentials, fleet, kubeconfig, menus, nodes, rotation, session,
     };
-    let features: [(&str, &[(&str, &str)]); 13] = [
+    let features: [(&str, &[(&str, &str)]); 14] = [
         ("in common", crate::app::text::ALL),
         ("actions", actions::text::ALL),
         ("activity", activity::text::ALL),
         ("cluster", cluster::text::ALL),
+        ("credentials", credentials::text::ALL),
         ("fleet", fleet::text::ALL),
         ("kubeconfig", kubeconfig::text::ALL),
         ("menus", menus::text::ALL),
@@ -229,6 +230,11 @@ fn cluster_tabs() {
     snapshot("overview", &opened("shop-prod", Tab::Overview));
     snapshot("rotation_prepared", &opened("shop-prod", Tab::Rotation));
     snapshot("rotation_stuck", &opened("pay-prod", Tab::Rotation));
+    snapshot("credentials", &with_credentials("shop-prod"));
+    let mut second = with_credentials("shop-prod");
+    second.inventory.cursor = 1;
+    snapshot_at("credentials_breaking", &second, 80, 24);
+    snapshot_at("credentials_none", &opened("web-stage", Tab::Credentials), 80, 24);
     snapshot("cluster_activity", &opened("shop-prod", Tab::Activity));
     snapshot_at("rotation_never", &opened("legacy-7", Tab::Rotation), 80, 24);
     snapshot_at("rotation_completed", &opened("web-stage", Tab::Rotation), 80, 24);

@@ -271,6 +271,8 @@ fn press_label(state: &State) -> Option<&'static str> {
         return Some(match dialog.focus {
             _ if !dialog.stage.is_open() => text::PRESS_CLOSE,
             Focus::Name => text::PRESS_NEXT_FIELD,
+            Focus::Accept if dialog.is_accepted() => text::PRESS_NOT_ACCEPT,
+            Focus::Accept => text::PRESS_ACCEPT,
             Focus::Cancel => text::PRESS_CANCEL,
             Focus::Confirm => dialog.step.verb(),
         });

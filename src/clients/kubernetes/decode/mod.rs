@@ -9,6 +9,7 @@ mod pod;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ pub use crate::clients::kubernetes::decode::event::{node_event, pod_event};
 pub use crate::clients::kubernetes::decode::node::{node, template};
 pub use crate::clients::kubernetes::decode::pod::pod;
 pub use crate::clients::kubernetes::decode::storage::{attachment, bound_volume};
+pub use crate::clients::kubernetes::decode::tokens::{root_bundle, service_account, token_secret};
 use crate::domain::snapshot::Labels;
 use crate::domain::text::clean;
 

@@ -35,7 +35,9 @@ fn accept(fake: &FakeCluster, credentials: &[u64]) {
 async fn first_snapshot(observer: &TestObserver) {
     observer
         .until("a snapshot", |observer| {
-            observer.snapshot().nodes.len() == 1 && observer.snapshot().unseen.is_empty()
+            let snapshot = observer.snapshot();
+            let plane = &snapshot.control_plane;
+            snapshot.nodes.len() == 1 && snapshot.unseen.is_empty() && plane.signing_keys.is_some()
         })
         .await;
 }

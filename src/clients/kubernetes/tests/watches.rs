@@ -16,7 +16,11 @@ async fn with_nodes(number: usize) -> (FakeCluster, TestObserver) {
     let observer = TestObserver::of(&fake, quiet());
     observer
         .until("a snapshot", |observer| {
-            observer.snapshot().nodes.len() == number && observer.snapshot().unseen.is_empty()
+            let snapshot = observer.snapshot();
+            let plane = &snapshot.control_plane;
+            snapshot.nodes.len() == number
+                && snapshot.unseen.is_empty()
+                && plane.signing_keys.is_some()
         })
         .await;
     (fake, observer)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 
 use crate::domain::cluster::NodePool;
-use crate::domain::fixtures::{issuance, now};
+use crate::domain::fixtures::{issuance, now, signing_keys};
 use crate::domain::roll::classify::{JoiningReason, NodeRoll, NodeStage, Since};
 use crate::domain::roll::durations::RollEstimate;
 use crate::domain::roll::generation::EstimateReason;
@@ -136,8 +136,8 @@ fn before_nodes_are_replaced_nothing_is_new_and_the_steps_show_why() {
 #[test]
 fn steps_follow_the_signs_of_the_control_plane() {
     let mut snapshot = fixture("control_plane_first");
-    let mut step = |keys, reencrypted| {
-        snapshot.control_plane.signing_keys = keys;
+    let mut step = |keys: Option<usize>, reencrypted| {
+        snapshot.control_plane.signing_keys = keys.map(signing_keys);
         snapshot.control_plane.reencrypted = reencrypted;
         let roll = at_once(&cluster(Phase::Preparing), &snapshot);
         let secrets = &roll.steps[2];
@@ -157,8 +157,8 @@ fn steps_follow_the_signs_of_the_control_plane() {
     assert_eq!(step(Some(2), None), (StartStepState::Done, StartStepState::Unknown, None));
     snapshot.control_plane.issuance = Some(issuance(2, &[1, 2], None));
     snapshot.control_plane.reencrypted = None;
-    let mut detail = |keys| {
-        snapshot.control_plane.signing_keys = keys;
+    let mut detail = |keys: Option<usize>| {
+        snapshot.control_plane.signing_keys = keys.map(signing_keys);
         at_once(&cluster(Phase::Preparing), &snapshot).steps[1].detail
     };
     let authority = |only_old_key| Some(StartStepDetail::NewAuthority { only_old_key });

@@ -1,0 +1,186 @@
+//! Texts about credentials: what becomes of them, and why.
+
+use crate::app::texts::texts;
+use crate::domain::credential::{Bundle, Evidence, Generation, StaleToken, Verdict};
+use crate::domain::rotation::Phase;
+
+texts! {
+    TITLE_MACHINE = "KUBECONFIGS OF THIS MACHINE";
+    TITLE_CLUSTER = "IN THE CLUSTER";
+    TITLE_ROTATES = "WHAT ROTATES";
+    COLUMN_CREDENTIAL = "CREDENTIAL";
+    COLUMN_PLACE = "FILE AND CONTEXT";
+    COLUMN_ENDS = "ENDS";
+    COLUMN_STATUS = "STATUS";
+    COLUMN_NOW = "NOW";
+    ON_START = "ON START";
+    ON_COMPLETE = "ON COMPLETE";
+    READING = "reading the kubeconfig files";
+    NONE_FOUND = "none found for this cluster";
+    unreadable_file(path, why) = "{path}: not read: {why}";
+    wide_mode(path, mode) = "{path}: mode {mode} lets others than its owner read it; chmod 600";
+    NOT_LISTED = "Kubeconfigs of other people and machines cannot be listed by anyone.";
+    NOTHING_IN_CLUSTER = "no service-account token from before the start, no pod with the old authority alone";
+    NO_ROTATION = "nothing stops working before a rotation is started";
+    not_seen(why) = "not checked: {why}";
+
+    EXPIRED = "expired";
+    DEAD = "no longer works";
+    BREAKS_ON_START = "works; BREAKS on start";
+    BREAKS_ON_START_SHORT = "BREAKS on start";
+    BREAKS_ON_COMPLETE = "works; BREAKS on complete";
+    BREAKS_ON_COMPLETE_SHORT = "BREAKS";
+    SURVIVES = "keeps working after complete";
+    SURVIVES_SHORT = "keeps working";
+    WORKS = "works until the next rotation is completed";
+    WORKS_SHORT = "works";
+    CANNOT_TELL = "unknown";
+
+    SIGNED_NOW = "signed by the client authority in use";
+    SIGNED_BEFORE = "signed by an older client authority";
+    SIGNER_UNKNOWN = "which client authority signed it is not known without a new kubeconfig to compare with";
+    TRUSTS_NEWEST = "trusts the certificate authority that stays";
+    TRUSTS_OLDER = "trusts only the old certificate authority of the cluster";
+    TRUSTS_FOREIGN = "trusts none of the certificate authorities of this cluster";
+    TRUST_UNKNOWN = "which certificate authority it trusts is not known without a new kubeconfig to compare with";
+    TRUSTS_SYSTEM = "has no certificate authority; the system's ones decide";
+    NOT_VERIFIED = "does not verify the server certificate";
+    STATIC_TOKEN = "static token; start disables these";
+    static_token_of_version(version) = "static token, which Kubernetes {version} no longer issues";
+    TOKEN_SIGNED_NOW = "signed with the service-account key in use";
+    TOKEN_SIGNED_BEFORE = "signed with the old service-account key";
+    TOKEN_KEY_UNKNOWN = "which service-account key signed it is not known while the cluster is not observed";
+    TOKEN_KEY_GONE = "signed with a key that the cluster no longer accepts";
+    other_token(issuer) = "token of {issuer}; the cluster's rotation does not end it";
+    STACKIT_PLUGIN = "the stackit CLI signs in; it may use a cached certificate for up to 30m";
+    other_plugin(command) = "{command} signs in; the cluster's rotation does not decide whether it works";
+    other_sign_in(what) = "{what}; cannot be judged";
+    NO_SIGN_IN = "names no credential";
+    cannot_read(field) = "cannot be read: {field}";
+    DATED_AFTER = "its dates are from after the start, which is no proof";
+    DATED_BEFORE = "its dates are from before the start, which is no proof";
+    ROTATION_UNCLEAR = "SKE does not report phase and start of the rotation";
+    NOT_RECORDED = "an earlier version of skeys issued it without recording its certificates";
+    ITS_RECORD = "as recorded when skeys issued it";
+
+    token(name, account) = "service-account token {name} ({account})";
+    TOKEN_BREAKS = "stops working on complete";
+    TOKEN_MAY_BREAK = "may stop working on complete: made within an hour of the start";
+    TOKEN_REPLACED = "a newer one exists beside it";
+    TOKEN_NOT_REPLACED = "it is not made anew";
+    token_used(day) = "last used {day}";
+    TOKEN_USED_SINCE = "since the start";
+    TOKEN_NOT_USED = "no use recorded";
+    old_authority(pods) = "{pods}: started before the namespace got the new certificate authority; restart before complete";
+
+    KUBECONFIGS = "kubeconfigs";
+    AUTHORITIES = "certificate authorities";
+    SIGNING_KEY = "service-account key";
+    ENCRYPTION_KEY = "etcd encryption key";
+    NOW_KUBECONFIGS = "valid until they expire";
+    NOW_ONE = "one";
+    NOW_BOTH = "old and new";
+    NOW_REMOVING = "the old one is being removed";
+    START_KUBECONFIGS = "earlier ones stay valid; static tokens stop working";
+    START_NEW = "a new one is added";
+    START_ENCRYPTION = "a new one is added; Secrets are encrypted with it";
+    COMPLETE_KUBECONFIGS = "those from before the start stop working";
+    COMPLETE_AUTHORITIES = "the old ones are removed (cluster and client)";
+    COMPLETE_SIGNING = "the old one and its tokens stop working";
+    COMPLETE_ENCRYPTION = "the old one is removed";
+}
+
+/// A verdict in a clause, and where there is little room.
+pub fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::Expired => (EXPIRED, EXPIRED),
+        Verdict::Dead => (DEAD, DEAD),
+        Verdict::BreaksOnStart => (BREAKS_ON_START, BREAKS_ON_START_SHORT),
+        Verdict::BreaksOnComplete => (BREAKS_ON_COMPLETE, BREAKS_ON_COMPLETE_SHORT),
+        Verdict::SurvivesComplete => (SURVIVES, SURVIVES_SHORT),
+        Verdict::Works => (WORKS, WORKS_SHORT),
+        Verdict::CannotTell => (CANNOT_TELL, CANNOT_TELL),
+    }
+}
+
+/// Why, in clauses.
+pub fn evidence(all: &[Evidence]) -> String {
+    if all.is_empty() {
+        return ITS_RECORD.to_owned();
+    }
+    all.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+fn one(evidence: &Evidence) -> String {
+    let text = match evidence {
+        Evidence::Expired => EXPIRED,
+        Evidence::Signer(Generation::Current) => SIGNED_NOW,
+        Evidence::Signer(Generation::Previous) => SIGNED_BEFORE,
+        Evidence::Signer(Generation::Unknown) => SIGNER_UNKNOWN,
+        Evidence::Bundle(Bundle::Newest) => TRUSTS_NEWEST,
+        Evidence::Bundle(Bundle::Older) => TRUSTS_OLDER,
+        Evidence::Bundle(Bundle::Foreign) => TRUSTS_FOREIGN,
+        Evidence::Bundle(Bundle::Unknown) => TRUST_UNKNOWN,
+        Evidence::SystemAuthorities => TRUSTS_SYSTEM,
+        Evidence::NotVerified => NOT_VERIFIED,
+        Evidence::StaticToken => STATIC_TOKEN,
+        Evidence::StaticTokenOfVersion(version) => return static_token_of_version(version),
+        Evidence::TokenKey(Generation::Current) => TOKEN_SIGNED_NOW,
+        Evidence::TokenKey(Generation::Previous) => TOKEN_SIGNED_BEFORE,
+        Evidence::TokenKey(Generation::Unknown) => TOKEN_KEY_UNKNOWN,
+        Evidence::TokenKeyGone => TOKEN_KEY_GONE,
+        Evidence::OtherToken(issuer) => return other_token(issuer),
+        Evidence::StackitPlugin => STACKIT_PLUGIN,
+        Evidence::OtherPlugin(command) => return other_plugin(command),
+        Evidence::OtherSignIn(what) => return other_sign_in(what),
+        Evidence::NoSignIn => NO_SIGN_IN,
+        Evidence::Unreadable(field) => return cannot_read(field),
+        Evidence::Dates { after_start: true } => DATED_AFTER,
+        Evidence::Dates { after_start: false } => DATED_BEFORE,
+        Evidence::RotationUnclear => ROTATION_UNCLEAR,
+        Evidence::NotRecorded => NOT_RECORDED,
+    };
+    text.to_owned()
+}
+
+/// A token of a service account, and what becomes of it.
+pub fn stale_token(stale: &StaleToken) -> String {
+    let name = token(format_args!("{}/{}", stale.namespace, stale.name), &stale.account);
+    let breaks = match stale.generation {
+        Generation::Unknown => TOKEN_MAY_BREAK,
+        Generation::Current | Generation::Previous => TOKEN_BREAKS,
+    };
+    let replaced = if stale.is_replaced { TOKEN_REPLACED } else { TOKEN_NOT_REPLACED };
+    let mut used = stale.last_used.map_or_else(|| TOKEN_NOT_USED.to_owned(), token_used);
+    if stale.used_since_start {
+        used = format!("{used}, {TOKEN_USED_SINCE}");
+    }
+    format!("{name}: {breaks}; {replaced}; {used}")
+}
+
+/// What rotates: its name, what is in use now, and what the next step does to it. The heading of the last column first.
+pub fn what_rotates(
+    phase: &Phase,
+) -> (&'static str, [(&'static str, &'static str, &'static str); 4]) {
+    let (now, is_open) = match phase {
+        Phase::Preparing | Phase::Prepared => (NOW_BOTH, true),
+        Phase::Completing => (NOW_REMOVING, true),
+        Phase::Never | Phase::Completed | Phase::Unknown(_) => (NOW_ONE, false),
+    };
+    if is_open {
+        let rows = [
+            (KUBECONFIGS, NOW_KUBECONFIGS, COMPLETE_KUBECONFIGS),
+            (AUTHORITIES, now, COMPLETE_AUTHORITIES),
+            (SIGNING_KEY, now, COMPLETE_SIGNING),
+            (ENCRYPTION_KEY, now, COMPLETE_ENCRYPTION),
+        ];
+        return (ON_COMPLETE, rows);
+    }
+    let rows = [
+        (KUBECONFIGS, NOW_KUBECONFIGS, START_KUBECONFIGS),
+        (AUTHORITIES, now, START_NEW),
+        (SIGNING_KEY, now, START_NEW),
+        (ENCRYPTION_KEY, now, START_ENCRYPTION),
+    ];
+    (ON_START, rows)
+}

@@ -1,0 +1,250 @@
+//! Credentials inside a cluster that a rotation ends, or that some pods do not know yet. Judged by metadata alone:
+//! tokens never leave the cluster.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::cluster::Cluster;
+use crate::domain::credential::generation::Generation;
+use crate::domain::rotation::Phase;
+use crate::domain::snapshot::{ClusterSnapshot, Pod, TokenSecret};
+
+/// Clocks of SKE and of the cluster may differ by this much.
+const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+/// The signing key changes within this time after the start.
+const KEY_CHANGE: SignedDuration = SignedDuration::from_hours(1);
+
+/// The token of a service account in a Secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaleToken {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// Name of the service account.
+    pub account: String,
+    /// [`Generation::Previous`]: it stops working on *complete*; [`Generation::Unknown`]: it may.
+    pub generation: Generation,
+    /// Whether Kubernetes made it and a newer one is beside it. One that a person made is not made anew.
+    pub is_replaced: bool,
+    /// Day of the last use in UTC, as the API server recorded it.
+    pub last_used: Option<Date>,
+    /// Whether that day is the day of the start, or later.
+    pub used_since_start: bool,
+}
+
+/// Tokens in Secrets that *complete* ends, or may end; those in use first. Empty while no rotation is open.
+pub fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleToken> {
+    let rotation = &cluster.rotation;
+    let is_open = matches!(rotation.phase, Phase::Preparing | Phase::Prepared | Phase::Completing);
+    let Some(start) = rotation.initiated.filter(|_| is_open) else { return Vec::new() };
+    let day = start.to_zoned(TimeZone::UTC).date();
+    let mut stale: Vec<StaleToken> = snapshot
+        .token_secrets
+        .iter()
+        .filter_map(|secret| {
+            let is_replaced = is_replaced(secret, snapshot);
+            let generation = match secret.created {
+                _ if is_replaced => Generation::Previous,
+                None => Generation::Unknown,
+                Some(created) => generation(created, start),
+            };
+            // The newest that Kubernetes lists is the one that it made after the start.
+            let is_new = generation == Generation::Current
+                || generation == Generation::Unknown && is_listed(secret, snapshot);
+            (!is_new).then(|| StaleToken {
+                namespace: secret.namespace.clone(),
+                name: secret.name.clone(),
+                account: secret.account.clone(),
+                generation,
+                is_replaced,
+                last_used: secret.last_used,
+                used_since_start: secret.last_used.is_some_and(|used| used >= day),
+            })
+        })
+        .collect();
+    stale.sort_by_key(|token| (!token.used_since_start, token.is_replaced));
+    stale
+}
+
+fn generation(created: Timestamp, start: Timestamp) -> Generation {
+    let after = created.duration_since(start);
+    if after < -TOLERANCE {
+        Generation::Previous
+    } else if after > KEY_CHANGE {
+        Generation::Current
+    } else {
+        Generation::Unknown
+    }
+}
+
+fn is_listed(secret: &TokenSecret, snapshot: &ClusterSnapshot) -> bool {
+    listed_with(secret, snapshot).is_some()
+}
+
+/// The Secrets of the account that lists it.
+fn listed_with<'a>(secret: &TokenSecret, snapshot: &'a ClusterSnapshot) -> Option<&'a [String]> {
+    let account = snapshot
+        .service_accounts
+        .iter()
+        .find(|account| account.namespace == secret.namespace && account.name == secret.account)?;
+    account.secrets.contains(&secret.name).then_some(&account.secrets)
+}
+
+/// Whether the account that lists it lists a later one, too.
+fn is_replaced(secret: &TokenSecret, snapshot: &ClusterSnapshot) -> bool {
+    let listed = listed_with(secret, snapshot).unwrap_or_default();
+    listed.len() > 1
+        && snapshot.token_secrets.iter().any(|other| {
+            other.namespace == secret.namespace
+                && listed.contains(&other.name)
+                && other.created > secret.created
+        })
+}
+
+/// Pods that began before their namespace got the new cluster authority: until they are restarted they may know the old
+/// one alone, and fail after *complete* (`kube-root-ca.crt`, gardener/gardener#15301). Both moments are of the
+/// cluster's own clock. Empty unless the new authority is there.
+pub fn pods_with_old_authority(snapshot: &ClusterSnapshot) -> Vec<&Pod> {
+    let written = |namespace: &str| {
+        let bundles = snapshot.root_bundles.iter();
+        let bundle = bundles.filter(|bundle| bundle.authorities > 1);
+        bundle.filter(|bundle| bundle.namespace == namespace).find_map(|bundle| bundle.written)
+    };
+    snapshot
+        .pods
+        .iter()
+        .map(|pod| &**pod)
+        .filter(|pod| {
+            !pod.finished && !pod.mirror && pod.deleted_by.is_none() && pod.node.is_some()
+        })
+        .filter(|pod| match (pod.created, written(&pod.namespace)) {
+            (Some(created), Some(written)) => created < written,
+            _ => false,
+        })
+        .collect()
+}
+
+/// What `kubectl rollout restart` restarts a pod by ("deployment/web"); `None` for pods that it cannot restart.
+pub fn restarted_by(pod: &Pod) -> Option<String> {
+    let owner = pod.owner.as_ref()?;
+    match owner.kind.as_str() {
+        // Its name is that of the Deployment and a hash.
+        "ReplicaSet" => {
+            owner.name.rsplit_once('-').map(|(deployment, _)| format!("deployment/{deployment}"))
+        }
+        "StatefulSet" => Some(format!("statefulset/{}", owner.name)),
+        "DaemonSet" => Some(format!("daemonset/{}", owner.name)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::SignedDuration;
+    use jiff::civil::date;
+
+    use crate::domain::credential::Generation;
+    use crate::domain::credential::in_cluster::{
+        pods_with_old_authority, restarted_by, stale_tokens,
+    };
+    use crate::domain::fixtures::cluster;
+    use crate::domain::rotation::Phase;
+    use crate::domain::snapshot::{
+        ClusterSnapshot, OwnerReference, Pod, RootBundle, ServiceAccount, TokenSecret,
+    };
+
+    fn secret(name: &str, account: &str, minutes: i64) -> Arc<TokenSecret> {
+        let start = cluster("web", Phase::Prepared).rotation.initiated.unwrap();
+        Arc::new(TokenSecret {
+            namespace: "ci".into(),
+            name: name.into(),
+            account: account.into(),
+            created: Some(start + SignedDuration::from_mins(minutes)),
+            last_used: None,
+        })
+    }
+
+    #[test]
+    fn k8s_29_tokens_from_before_the_start_are_found_and_those_in_use_come_first() {
+        let subject = cluster("web", Phase::Prepared);
+        let used = TokenSecret {
+            last_used: Some(date(2026, 11, 24)),
+            ..(*secret("b", "own", -900)).clone()
+        };
+        let snapshot = ClusterSnapshot {
+            token_secrets: vec![
+                secret("listed-old", "listed", -900),
+                secret("listed-new", "listed", 10),
+                secret("a", "own", -900),
+                Arc::new(used),
+                secret("unclear", "own", 10),
+                secret("after", "own", 120),
+            ],
+            service_accounts: vec![Arc::new(ServiceAccount {
+                namespace: "ci".into(),
+                name: "listed".into(),
+                secrets: vec!["listed-old".into(), "listed-new".into()],
+            })],
+            ..ClusterSnapshot::default()
+        };
+        let stale = stale_tokens(&subject, &snapshot);
+        let told: Vec<_> = stale
+            .iter()
+            .map(|t| (t.name.as_str(), t.generation, t.is_replaced, t.used_since_start))
+            .collect();
+        let (old, unclear) = (Generation::Previous, Generation::Unknown);
+        assert_eq!(
+            told,
+            [
+                ("b", old, false, true),
+                ("a", old, false, false),
+                ("unclear", unclear, false, false),
+                ("listed-old", old, true, false),
+            ]
+        );
+        for phase in [Phase::Never, Phase::Completed, Phase::Unknown("X".into())] {
+            assert!(stale_tokens(&cluster("web", phase), &snapshot).is_empty());
+        }
+        let mut undated = subject;
+        undated.rotation.initiated = None;
+        assert!(stale_tokens(&undated, &snapshot).is_empty());
+    }
+
+    #[test]
+    fn k8s_29_pods_that_began_before_the_new_authority_are_found() {
+        let written = cluster("web", Phase::Prepared).rotation.initiated.unwrap();
+        let pod = |name: &str, minutes: i64, kind: &str| {
+            let owner = OwnerReference { kind: kind.into(), name: format!("{name}-7d9f8c6b5d") };
+            Arc::new(Pod {
+                namespace: "shop".into(),
+                name: name.into(),
+                created: Some(written + SignedDuration::from_mins(minutes)),
+                node: Some("n1".into()),
+                owner: Some(owner),
+                ..Pod::default()
+            })
+        };
+        let bundle = |authorities| {
+            vec![Arc::new(RootBundle {
+                namespace: "shop".into(),
+                authorities,
+                written: Some(written),
+            })]
+        };
+        let mut snapshot = ClusterSnapshot {
+            pods: vec![pod("early", -1, "ReplicaSet"), pod("late", 1, "ReplicaSet")],
+            root_bundles: bundle(2),
+            ..ClusterSnapshot::default()
+        };
+        let found: Vec<&Pod> = pods_with_old_authority(&snapshot);
+        assert_eq!(found.iter().map(|pod| pod.name.as_str()).collect::<Vec<_>>(), ["early"]);
+        assert_eq!(restarted_by(found[0]).as_deref(), Some("deployment/early"));
+        assert_eq!(restarted_by(&pod("x", 0, "Job")), None);
+        snapshot.root_bundles = bundle(1);
+        assert!(pods_with_old_authority(&snapshot).is_empty(), "the new one is not there yet");
+    }
+}

@@ -1,0 +1,191 @@
+//! Every credential for one cluster that is known on this machine: what its kubeconfig files hold, and what was issued
+//! elsewhere.
+
+use jiff::Timestamp;
+
+use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::credential::access::{Access, KubeconfigLocation};
+use crate::domain::credential::credentials::Credentials;
+use crate::domain::credential::found::{FoundContext, FoundFile, SignIn, Trust};
+use crate::domain::credential::generation::Issuance;
+use crate::domain::credential::judge::{Basis, Evidence, SigningKeys};
+use crate::domain::credential::verdict::Verdict;
+use crate::domain::kubeconfig::{ClusterIdentity, EntryOwner, KubeconfigKind, owner_of_server};
+
+/// One credential for a cluster, with its verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownCredential {
+    pub place: KubeconfigLocation,
+    pub kind: CredentialKind,
+    /// When it ends by itself, by SKE's clock.
+    pub expires: Option<Timestamp>,
+    pub verdict: Verdict,
+    /// Why; empty for what the record of its issuing decides.
+    pub evidence: Vec<Evidence>,
+    /// Permission bits of its file, where others than its owner may read or write it.
+    pub wide_mode: Option<u32>,
+}
+
+/// What kind of credential it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CredentialKind {
+    ClientCertificate,
+    StaticToken,
+    ServiceAccountToken,
+    OtherToken,
+    StackitPlugin { is_idp: bool },
+    OtherPlugin,
+    Other,
+    None,
+}
+
+impl CredentialKind {
+    /// The word for tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ClientCertificate => "client certificate",
+            Self::StaticToken => "static token",
+            Self::ServiceAccountToken => "service-account token",
+            Self::OtherToken => "OIDC token",
+            Self::StackitPlugin { is_idp: false } => "stackit login",
+            Self::StackitPlugin { is_idp: true } => "stackit login --idp",
+            Self::OtherPlugin => "exec plugin",
+            Self::Other => "other",
+            Self::None => "none",
+        }
+    }
+
+    /// The kind that SKE issues in its place; `None` for what a person chose otherwise.
+    pub fn issued_as(self) -> Option<KubeconfigKind> {
+        match self {
+            Self::ClientCertificate | Self::StaticToken => Some(KubeconfigKind::Admin),
+            Self::StackitPlugin { is_idp: false } => Some(KubeconfigKind::Login),
+            Self::StackitPlugin { is_idp: true } => Some(KubeconfigKind::Idp),
+            Self::ServiceAccountToken
+            | Self::OtherToken
+            | Self::OtherPlugin
+            | Self::Other
+            | Self::None => None,
+        }
+    }
+
+    fn of(found: &FoundContext) -> Self {
+        match found.sign_in.first() {
+            None => Self::None,
+            Some(SignIn::Certificate(_)) => Self::ClientCertificate,
+            Some(SignIn::StaticToken) => Self::StaticToken,
+            Some(SignIn::ServiceAccountToken(_)) => Self::ServiceAccountToken,
+            Some(SignIn::OtherToken(_)) => Self::OtherToken,
+            Some(SignIn::Plugin { stackit: Some(kind), .. }) => Self::of_issued(*kind),
+            Some(SignIn::Plugin { stackit: None, .. }) => Self::OtherPlugin,
+            Some(SignIn::Other(_) | SignIn::Unreadable(_)) => Self::Other,
+        }
+    }
+
+    fn of_issued(kind: KubeconfigKind) -> Self {
+        match kind {
+            KubeconfigKind::Admin => Self::ClientCertificate,
+            KubeconfigKind::Login => Self::StackitPlugin { is_idp: false },
+            KubeconfigKind::Idp => Self::StackitPlugin { is_idp: true },
+        }
+    }
+}
+
+impl KnownCredential {
+    /// Whether an earlier version issued it and did not record its certificates.
+    pub fn is_unrecorded(&self) -> bool {
+        self.evidence.contains(&Evidence::NotRecorded)
+    }
+}
+
+impl FoundContext {
+    /// Where it is.
+    pub fn place(&self, file: &FoundFile) -> KubeconfigLocation {
+        let (path, context) = (file.path.clone(), self.context.clone());
+        KubeconfigLocation::File { path, context, whole: false }
+    }
+}
+
+impl Credentials {
+    /// The contexts of files that lead to a cluster.
+    pub fn contexts_of<'a>(
+        &self,
+        cluster: &Cluster,
+        files: &'a [FoundFile],
+    ) -> impl Iterator<Item = (&'a FoundFile, &'a FoundContext)> {
+        let (id, known) = (cluster.id.clone(), self.known_of(cluster));
+        let contexts =
+            files.iter().flat_map(|file| file.contexts.iter().flatten().map(move |c| (file, c)));
+        contexts.filter(move |(_, found)| leads_to(found, &id, &known))
+    }
+
+    /// Every credential for a cluster: the contexts of the files that lead to it, then what went elsewhere and was not
+    /// seen in a file. `now`: by SKE's clock.
+    pub fn inventory(
+        &self,
+        cluster: &Cluster,
+        files: &[FoundFile],
+        keys: Option<&SigningKeys>,
+        now: Timestamp,
+    ) -> Vec<KnownCredential> {
+        let basis = Basis::new(cluster, self.known_of(cluster), keys, now);
+        let judged = self.contexts_of(cluster, files).map(|(file, found)| {
+            let (verdict, evidence) = basis.judge(found);
+            KnownCredential {
+                place: found.place(file),
+                kind: CredentialKind::of(found),
+                expires: found.sign_in.iter().filter_map(SignIn::expires).max(),
+                verdict,
+                evidence,
+                wide_mode: file.wide_mode,
+            }
+        });
+        let mut rows: Vec<KnownCredential> = judged.collect();
+        // A file that was read tells itself what is in it.
+        let was_read = |access: &Access| match &access.place {
+            KubeconfigLocation::File { path, .. } => {
+                files.iter().any(|file| file.path == *path && file.contexts.is_ok())
+            }
+            KubeconfigLocation::Clipboard
+            | KubeconfigLocation::Stdout
+            | KubeconfigLocation::Other(_) => false,
+        };
+        let verdicts = self.verdicts(cluster, now).into_iter();
+        rows.extend(verdicts.filter(|(access, _)| !was_read(access)).map(|(access, verdict)| {
+            KnownCredential {
+                place: access.place.clone(),
+                kind: CredentialKind::of_issued(access.kind),
+                expires: access.expires,
+                verdict,
+                evidence: access
+                    .issuance
+                    .is_none()
+                    .then_some(Evidence::NotRecorded)
+                    .into_iter()
+                    .collect(),
+                wide_mode: None,
+            }
+        }));
+        rows
+    }
+}
+
+/// Whether a context leads to a cluster: by its server, where SKE named it, else by an authority that both trust, else by
+/// the name and region in the server's address.
+fn leads_to(found: &FoundContext, id: &ClusterId, known: &[&Issuance]) -> bool {
+    let servers = known.iter().map(|issuance| &issuance.facts.server).filter(|s| !s.is_empty());
+    let mut servers = servers.peekable();
+    let is_named = servers.peek().is_some();
+    if servers.any(|server| *server == found.server) {
+        return true;
+    }
+    let shares_authority = match &found.trust {
+        Trust::Authorities(keys) => {
+            known.iter().any(|issuance| !issuance.facts.authorities.is_disjoint(keys))
+        }
+        Trust::Anything | Trust::System | Trust::Unreadable(_) => false,
+    };
+    let identity = ClusterIdentity::Address(id.clone());
+    shares_authority
+        || (!is_named && matches!(owner_of_server(&found.server, &identity), EntryOwner::Alike(_)))
+}

@@ -1,0 +1,239 @@
+//! Judges a credential that was found on this machine, whoever made it: by its signer, its key and the authorities that
+//! it trusts, compared with kubeconfigs that SKE issued.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::cluster::{Cluster, KubernetesVersion};
+use crate::domain::credential::certificate::ClientCertificate;
+use crate::domain::credential::found::{FoundContext, SignIn, TokenFacts, Trust};
+use crate::domain::credential::generation::{
+    Bundle, Generation, Issuance, bundle, signer_generation,
+};
+use crate::domain::credential::verdict::Verdict;
+use crate::domain::rotation::{Phase, Rotation};
+
+/// Moments of SKE this close to each other tell no order.
+const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// The keys that sign tokens of service accounts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SigningKeys {
+    /// Every `kid` of `/openid/v1/jwks`: two between start and complete, else one.
+    pub accepted: BTreeSet<String>,
+    /// The one that signs now, as a fresh token shows; `None` where none was asked for.
+    pub signing: Option<String>,
+}
+
+/// Why a verdict is what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Evidence {
+    /// It ended by itself.
+    Expired,
+    /// The client authority in use signed it, or an older one did.
+    Signer(Generation),
+    /// Which of the cluster's authorities it trusts.
+    Bundle(Bundle),
+    /// It trusts the authorities of the operating system.
+    SystemAuthorities,
+    /// It accepts any server certificate.
+    NotVerified,
+    /// A token that is no JWT.
+    StaticToken,
+    /// Such a token for a version that issues none.
+    StaticTokenOfVersion(String),
+    /// The key in use signed it, or an older one did.
+    TokenKey(Generation),
+    /// No key of the cluster signed it.
+    TokenKeyGone,
+    /// A JWT of this issuer, not of the cluster.
+    OtherToken(String),
+    /// The `stackit` CLI signs in, and may go on using a certificate from before for half an hour.
+    StackitPlugin,
+    /// This command signs in.
+    OtherPlugin(String),
+    /// A way to sign in that certificates do not decide.
+    OtherSignIn(String),
+    NoSignIn,
+    /// The field that cannot be read.
+    Unreadable(String),
+    /// By its dates alone it is from after the last start, or before it; no proof.
+    Dates {
+        after_start: bool,
+    },
+    /// SKE does not say when the rotation started, or in which phase it is.
+    RotationUnclear,
+    /// An earlier version of skeys issued it without recording its certificates.
+    NotRecorded,
+}
+
+/// What is known of a cluster to judge by.
+pub(super) struct Basis<'a> {
+    rotation: &'a Rotation,
+    version: &'a KubernetesVersion,
+    /// What SKE issued for this very cluster.
+    known: Vec<&'a Issuance>,
+    keys: Option<&'a SigningKeys>,
+    /// By SKE's clock.
+    now: Timestamp,
+}
+
+impl<'a> Basis<'a> {
+    pub(super) fn new(
+        cluster: &'a Cluster,
+        known: Vec<&'a Issuance>,
+        keys: Option<&'a SigningKeys>,
+        now: Timestamp,
+    ) -> Self {
+        Self { rotation: &cluster.rotation, version: &cluster.version, known, keys, now }
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.rotation.phase, Phase::Preparing | Phase::Prepared | Phase::Completing)
+    }
+
+    /// Whether phase and times say which generation is in use.
+    fn is_clear(&self) -> bool {
+        match self.rotation.phase {
+            Phase::Unknown(_) => false,
+            Phase::Never => true,
+            Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Completed => {
+                self.rotation.initiated.is_some() && !self.rotation.contradicts_completion()
+            }
+        }
+    }
+
+    /// What becomes of something of a generation.
+    fn verdict(&self, generation: Generation) -> Verdict {
+        match (generation, self.is_open()) {
+            (Generation::Unknown, _) => Verdict::CannotTell,
+            (Generation::Current, true) => Verdict::SurvivesComplete,
+            (Generation::Current, false) => Verdict::Works,
+            (Generation::Previous, true) => Verdict::BreaksOnComplete,
+            (Generation::Previous, false) => Verdict::Dead,
+        }
+    }
+
+    /// Judges a context by everything it needs: a server certificate that it accepts, and one way to sign in.
+    pub(super) fn judge(&self, found: &FoundContext) -> (Verdict, Vec<Evidence>) {
+        let ways = found.sign_in.iter().map(|way| self.judge_sign_in(way));
+        let none = (Verdict::CannotTell, vec![Evidence::NoSignIn]);
+        // One way that is accepted is enough.
+        let (by_user, mut evidence) =
+            ways.max_by_key(|(verdict, _)| rank(*verdict)).unwrap_or(none);
+        if by_user == Verdict::Expired {
+            return (by_user, evidence);
+        }
+        let (by_server, reason) = self.judge_trust(&found.trust);
+        evidence.push(reason);
+        let worse = if rank(by_server) < rank(by_user) { by_server } else { by_user };
+        if self.is_clear() || worse == Verdict::BreaksOnStart {
+            return (worse, evidence);
+        }
+        (Verdict::CannotTell, vec![Evidence::RotationUnclear])
+    }
+
+    fn judge_trust(&self, trust: &Trust) -> (Verdict, Evidence) {
+        match trust {
+            Trust::Authorities(keys) => {
+                let held = bundle(keys, &self.known, self.rotation);
+                let verdict = match held {
+                    Bundle::Newest => self.verdict(Generation::Current),
+                    Bundle::Older => self.verdict(Generation::Previous),
+                    // What is issued meanwhile no longer tells the old authority.
+                    Bundle::Foreign if self.rotation.phase == Phase::Completing => {
+                        Verdict::BreaksOnComplete
+                    }
+                    Bundle::Foreign => Verdict::Dead,
+                    Bundle::Unknown => Verdict::CannotTell,
+                };
+                (verdict, Evidence::Bundle(held))
+            }
+            Trust::Anything => (self.verdict(Generation::Current), Evidence::NotVerified),
+            Trust::System => (Verdict::CannotTell, Evidence::SystemAuthorities),
+            Trust::Unreadable(why) => (Verdict::CannotTell, Evidence::Unreadable(why.clone())),
+        }
+    }
+
+    fn judge_sign_in(&self, way: &SignIn) -> (Verdict, Vec<Evidence>) {
+        if way.expires().is_some_and(|expires| expires <= self.now) {
+            return (Verdict::Expired, vec![Evidence::Expired]);
+        }
+        let unknown = |why| (Verdict::CannotTell, vec![why]);
+        match way {
+            SignIn::Certificate(certificate) => self.judge_certificate(certificate),
+            SignIn::StaticToken => self.judge_static_token(),
+            SignIn::ServiceAccountToken(token) => self.judge_account_token(token),
+            // The server's certificate decides: what signs in is not part of the rotation.
+            SignIn::Plugin { stackit: Some(_), .. } => {
+                (self.verdict(Generation::Current), vec![Evidence::StackitPlugin])
+            }
+            SignIn::Plugin { command, .. } => unknown(Evidence::OtherPlugin(command.clone())),
+            SignIn::OtherToken(token) => unknown(Evidence::OtherToken(token.issuer.clone())),
+            SignIn::Other(what) => unknown(Evidence::OtherSignIn(what.clone())),
+            SignIn::Unreadable(why) => unknown(Evidence::Unreadable(why.clone())),
+        }
+    }
+
+    fn judge_certificate(&self, certificate: &ClientCertificate) -> (Verdict, Vec<Evidence>) {
+        let generation = signer_generation(certificate.signer(), &self.known, self.rotation);
+        let mut evidence = vec![Evidence::Signer(generation)];
+        if generation == Generation::Unknown
+            && let Some(start) = self.rotation.initiated
+        {
+            // Both moments are SKE's own; this machine's clock takes no part.
+            let distance = certificate.not_before.duration_since(start);
+            if distance.abs() > TOLERANCE {
+                evidence.push(Evidence::Dates { after_start: distance.is_positive() });
+            }
+        }
+        (self.verdict(generation), evidence)
+    }
+
+    fn judge_static_token(&self) -> (Verdict, Vec<Evidence>) {
+        let has_begun = self.is_open() || self.rotation.initiated.is_some();
+        if has_begun {
+            return (Verdict::Dead, vec![Evidence::StaticToken]);
+        }
+        if self.rotation.phase == Phase::Never && self.version.may_have_static_tokens() {
+            return (Verdict::BreaksOnStart, vec![Evidence::StaticToken]);
+        }
+        let version = self.version.as_str().to_owned();
+        (Verdict::CannotTell, vec![Evidence::StaticTokenOfVersion(version)])
+    }
+
+    fn judge_account_token(&self, token: &TokenFacts) -> (Verdict, Vec<Evidence>) {
+        let unknown = Evidence::TokenKey(Generation::Unknown);
+        let (Some(keys), Some(key)) = (self.keys, &token.key_id) else {
+            return (Verdict::CannotTell, vec![unknown]);
+        };
+        if !keys.accepted.contains(key) {
+            return (Verdict::Dead, vec![Evidence::TokenKeyGone]);
+        }
+        let generation = match &keys.signing {
+            Some(signing) if signing == key => Generation::Current,
+            Some(_) => Generation::Previous,
+            None if keys.accepted.len() == 1 && !self.is_open() => Generation::Current,
+            None => Generation::Unknown,
+        };
+        // A key from before that is still accepted works until complete, whatever the phase shows.
+        let verdict = match generation {
+            Generation::Previous => Verdict::BreaksOnComplete,
+            Generation::Current | Generation::Unknown => self.verdict(generation),
+        };
+        (verdict, vec![Evidence::TokenKey(generation)])
+    }
+}
+
+/// From the worst to the best: of what is needed together the worst counts, of what is enough alone the best.
+fn rank(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Expired => 0,
+        Verdict::Dead => 1,
+        Verdict::BreaksOnStart => 2,
+        Verdict::BreaksOnComplete => 3,
+        Verdict::CannotTell => 4,
+        Verdict::SurvivesComplete | Verdict::Works => 5,
+    }
+}

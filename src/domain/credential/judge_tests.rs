@@ -1,0 +1,275 @@
+//! Verdicts about credentials that were found, against a model of what the API server does.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+
+use crate::domain::cluster::{Cluster, KubernetesVersion};
+use crate::domain::credential::judge::Basis;
+use crate::domain::credential::{
+    ClientCertificate, CredentialFacts, Credentials, Evidence, FoundContext, Generation, Issuance,
+    KeyHash, Reference, SignIn, SigningKeys, TokenFacts, Trust, Verdict,
+};
+use crate::domain::fixtures::{cluster, found_file, now};
+use crate::domain::kubeconfig::KubeconfigKind;
+use crate::domain::rotation::{Phase, Rotation};
+
+fn key(number: usize) -> KeyHash {
+    KeyHash::parse(&format!("{number:064x}")).unwrap()
+}
+
+fn keys(numbers: &[usize]) -> BTreeSet<KeyHash> {
+    numbers.iter().map(|number| key(*number)).collect()
+}
+
+fn certificate(signer: usize) -> ClientCertificate {
+    ClientCertificate {
+        issuer: format!("CN=client-{signer}"),
+        authority_key_id: Some(format!("{signer:04x}")),
+        serial: "01".into(),
+        not_before: now(),
+        not_after: now() + SignedDuration::from_hours(1_000),
+    }
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+}
+
+/// A cluster whose rotations so far were completed, or of which the last one is in this phase. Generation 0 is the
+/// first.
+fn moment(rotations: usize, phase: Phase) -> Rotation {
+    let number = i64::try_from(rotations).unwrap();
+    let is_open = matches!(phase, Phase::Preparing | Phase::Prepared | Phase::Completing);
+    let completed = if is_open { number - 1 } else { number };
+    Rotation {
+        phase: if rotations == 0 { Phase::Never } else { phase },
+        initiated: (number > 0).then(|| at(number * 1_000)),
+        completed: (completed > 0).then(|| at(completed * 1_000 + 500)),
+    }
+}
+
+/// What SKE issues then: its generation and the authorities in its bundle.
+fn issued(rotations: usize, phase: &Phase, dated: bool) -> Issuance {
+    let both = rotations > 0 && matches!(phase, Phase::Preparing | Phase::Prepared);
+    let authorities = if both { vec![rotations - 1, rotations] } else { vec![rotations] };
+    Issuance {
+        facts: CredentialFacts {
+            client: Some(certificate(rotations)),
+            authorities: keys(&authorities),
+            newest: dated.then(|| key(rotations)),
+            ..CredentialFacts::default()
+        },
+        rotation: Some(moment(rotations, phase.clone())),
+    }
+}
+
+fn found(trust: Trust, sign_in: Vec<SignIn>) -> FoundContext {
+    FoundContext { context: "web".into(), server: "api.example".into(), trust, sign_in }
+}
+
+const PHASES: [Phase; 4] = [Phase::Preparing, Phase::Prepared, Phase::Completing, Phase::Completed];
+
+proptest! {
+    #![proptest_config(crate::property_cases(3_000))]
+
+    /// Whatever is pinned with whatever certificate, and whatever is known: what is promised comes true.
+    #[test]
+    fn cred_02_what_is_found_is_never_judged_wrongly(
+        (rotations, phase) in (0_usize..4, prop::sample::select(PHASES.to_vec())),
+        (signer, pinned) in (0_usize..4, prop::collection::btree_set(0_usize..4, 1..4)),
+        references in prop::collection::vec(
+            (0_usize..4, prop::sample::select(PHASES.to_vec()), any::<bool>()), 0..4),
+        token_key in 0_usize..4,
+    ) {
+        let mut subject = cluster("web", Phase::Never);
+        subject.rotation = moment(rotations, phase.clone());
+        // Nothing is known of what SKE did not issue yet.
+        let order = |phase: &Phase| PHASES.iter().position(|other| other == phase);
+        let known: Vec<Issuance> = references
+            .iter()
+            .filter(|(number, then, _)| {
+                *number < rotations || (*number == rotations && order(then) <= order(&phase))
+            })
+            .map(|(number, then, dated)| issued(*number, then, *dated))
+            .collect();
+        let known: Vec<&Issuance> = known.iter().collect();
+        let is_open = rotations > 0 && phase != Phase::Completed;
+        let both = rotations > 0 && matches!(phase, Phase::Preparing | Phase::Prepared);
+        let accepted: Vec<usize> = if both { vec![rotations - 1, rotations] } else { vec![rotations] };
+        let signing = SigningKeys {
+            accepted: accepted.iter().map(ToString::to_string).collect(),
+            signing: Some(rotations.to_string()),
+        };
+        let basis = Basis::new(&subject, known, Some(&signing), now());
+        let token = TokenFacts { key_id: Some(token_key.to_string()), ..TokenFacts::default() };
+        let trust = Trust::Authorities(pinned.iter().map(|number| key(*number)).collect());
+        let ways = [
+            (SignIn::Certificate(certificate(signer)), signer),
+            (SignIn::ServiceAccountToken(token), token_key),
+        ];
+        for (way, generation) in ways {
+            let (verdict, evidence) = basis.judge(&found(trust.clone(), vec![way.clone()]));
+            let lasts = generation == rotations && pinned.contains(&rotations);
+            let old = rotations.wrapping_sub(1);
+            // While it completes, the API server may be of either generation; the keys are read from it.
+            let is_token = matches!(way, SignIn::ServiceAccountToken(_));
+            let is_accepted = accepted.contains(&generation)
+                || is_open && !is_token && generation == old;
+            let works = is_accepted
+                && (pinned.contains(&rotations) || is_open && pinned.contains(&old));
+            match verdict {
+                Verdict::SurvivesComplete => prop_assert!(is_open && lasts, "{evidence:?}"),
+                Verdict::Works => prop_assert!(!is_open && lasts, "{evidence:?}"),
+                Verdict::BreaksOnComplete => prop_assert!(is_open && !lasts, "{evidence:?}"),
+                Verdict::Dead => prop_assert!(!works, "{evidence:?}"),
+                Verdict::CannotTell => {}
+                Verdict::Expired | Verdict::BreaksOnStart => prop_assert!(false, "{verdict:?}"),
+            }
+        }
+    }
+}
+
+/// The rows of the matrix of what a rotation ends, with a kubeconfig of now to compare with.
+#[test]
+fn each_kind_of_credential_has_the_verdict_of_the_matrix() {
+    let judge = |rotation: Rotation, version: &str, trust: Trust, way: SignIn| {
+        let mut subject = cluster("web", Phase::Never);
+        subject.version = KubernetesVersion::new(version);
+        let number = usize::from(rotation.initiated.is_some());
+        let reference = issued(number, &rotation.phase, true);
+        subject.rotation = rotation;
+        let accepted = if number == 0 { vec!["0"] } else { vec!["0", "1"] };
+        let keys = SigningKeys {
+            accepted: accepted.into_iter().map(str::to_owned).collect(),
+            signing: Some(number.to_string()),
+        };
+        Basis::new(&subject, vec![&reference], Some(&keys), now()).judge(&found(trust, vec![way])).0
+    };
+    let pins = |numbers: &[usize]| Trust::Authorities(keys(numbers));
+    let token = |key: &str| {
+        SignIn::ServiceAccountToken(TokenFacts {
+            key_id: Some(key.into()),
+            ..TokenFacts::default()
+        })
+    };
+    let login =
+        || SignIn::Plugin { command: "stackit".into(), stackit: Some(KubeconfigKind::Login) };
+    let (never, prepared) = (moment(0, Phase::Never), moment(1, Phase::Prepared));
+    let completed = moment(1, Phase::Completed);
+    let old = || SignIn::Certificate(certificate(0));
+    let new = || SignIn::Certificate(certificate(1));
+    for (what, before, open, after) in [
+        ("from before the start", (pins(&[0]), old()), Verdict::BreaksOnComplete, Verdict::Dead),
+        ("from after it", (pins(&[0, 1]), new()), Verdict::SurvivesComplete, Verdict::Works),
+        ("login from before", (pins(&[0]), login()), Verdict::BreaksOnComplete, Verdict::Dead),
+        ("login from after", (pins(&[0, 1]), login()), Verdict::SurvivesComplete, Verdict::Works),
+        (
+            "token of the old key",
+            (pins(&[0, 1]), token("0")),
+            Verdict::BreaksOnComplete,
+            Verdict::BreaksOnComplete,
+        ),
+        (
+            "token of the new key",
+            (pins(&[0, 1]), token("1")),
+            Verdict::SurvivesComplete,
+            Verdict::Works,
+        ),
+        ("token of no key", (pins(&[0, 1]), token("9")), Verdict::Dead, Verdict::Dead),
+        (
+            "new, pinned to the old authority",
+            (pins(&[0]), new()),
+            Verdict::BreaksOnComplete,
+            Verdict::Dead,
+        ),
+        (
+            "old, without any check",
+            (Trust::Anything, old()),
+            Verdict::BreaksOnComplete,
+            Verdict::Dead,
+        ),
+        ("of another cluster", (pins(&[7]), new()), Verdict::Dead, Verdict::Dead),
+        ("trusting the system", (Trust::System, new()), Verdict::CannotTell, Verdict::CannotTell),
+        ("static token", (pins(&[0]), SignIn::StaticToken), Verdict::Dead, Verdict::Dead),
+    ] {
+        let (trust, way) = before;
+        let told = judge(prepared.clone(), "1.33.4", trust.clone(), way.clone());
+        assert_eq!(told, open, "{what} while prepared");
+        assert_eq!(judge(completed.clone(), "1.33.4", trust, way), after, "{what} afterwards");
+    }
+    let at_first = |version, way| judge(never.clone(), version, pins(&[0]), way);
+    assert_eq!(at_first("1.33.4", old()), Verdict::Works);
+    assert_eq!(at_first("1.26.4", SignIn::StaticToken), Verdict::BreaksOnStart);
+    assert_eq!(at_first("1.33.4", SignIn::StaticToken), Verdict::CannotTell);
+    assert_eq!(at_first("1.33.4", token("0")), Verdict::Works);
+}
+
+#[test]
+fn cred_05_without_phase_or_start_nothing_is_promised() {
+    let reference = issued(1, &Phase::Prepared, true);
+    for phase in [Phase::Preparing, Phase::Prepared, Phase::Completed, Phase::Unknown("X".into())] {
+        let mut subject = cluster("web", Phase::Never);
+        subject.rotation = Rotation { phase, initiated: None, completed: None };
+        let basis = Basis::new(&subject, vec![&reference], None, now());
+        let trust = Trust::Authorities(keys(&[0, 1]));
+        let (verdict, evidence) =
+            basis.judge(&found(trust, vec![SignIn::Certificate(certificate(1))]));
+        assert_eq!((verdict, evidence), (Verdict::CannotTell, vec![Evidence::RotationUnclear]));
+    }
+}
+
+#[test]
+fn cred_02_dates_are_no_proof_and_one_way_that_works_is_enough() {
+    let mut subject = cluster("web", Phase::Prepared);
+    subject.rotation = moment(1, Phase::Prepared);
+    let basis = Basis::new(&subject, Vec::new(), None, now());
+    let trust = Trust::Authorities(keys(&[0]));
+    let (verdict, evidence) = basis.judge(&found(trust, vec![SignIn::Certificate(certificate(0))]));
+    assert_eq!(verdict, Verdict::CannotTell);
+    assert!(evidence.contains(&Evidence::Signer(Generation::Unknown)));
+    assert!(evidence.contains(&Evidence::Dates { after_start: true }));
+    let reference = issued(1, &Phase::Prepared, true);
+    let basis = Basis::new(&subject, vec![&reference], None, now());
+    let both = vec![SignIn::Certificate(certificate(0)), SignIn::Certificate(certificate(1))];
+    let trust = Trust::Authorities(keys(&[0, 1]));
+    assert_eq!(basis.judge(&found(trust, both)).0, Verdict::SurvivesComplete);
+    let ended = ClientCertificate { not_after: now(), ..certificate(1) };
+    let trust = Trust::Authorities(keys(&[7]));
+    let told = basis.judge(&found(trust, vec![SignIn::Certificate(ended)]));
+    assert_eq!(told, (Verdict::Expired, vec![Evidence::Expired]));
+}
+
+#[test]
+fn the_inventory_holds_what_leads_to_the_cluster_and_what_went_elsewhere() {
+    let subject = cluster("web", Phase::Prepared);
+    let mut credentials = Credentials::default();
+    let server = "api.web.0a1b2c3d4e.s.ske.eu01.onstackit.cloud";
+    let way = || SignIn::Certificate(certificate(1));
+    let pins = |number| Trust::Authorities(keys(&[number]));
+    let files = [
+        found_file("by-name", server, Trust::System, way()),
+        found_file("by-authority", "localhost:6443", pins(1), way()),
+        found_file("another", "api.example", pins(7), way()),
+    ];
+    let paths = |credentials: &Credentials, subject: &Cluster| -> Vec<String> {
+        let rows = credentials.inventory(subject, &files, None, now());
+        rows.iter().map(|row| row.place.words()).collect()
+    };
+    assert_eq!(paths(&credentials, &subject), ["by-name, context web"]);
+    // Once SKE named the server, a name alike is another cluster's.
+    let mut issuance = issued(1, &Phase::Prepared, true);
+    issuance.facts.server = "api.web.ffffffffff.s.ske.eu01.onstackit.cloud".into();
+    let (cluster, created) = (subject.id.clone(), subject.created);
+    credentials.note(Reference { cluster, created, issuance });
+    assert_eq!(paths(&credentials, &subject), ["by-authority, context web"]);
+    for path in ["by-name", "gone.yaml"] {
+        credentials.put(crate::domain::fixtures::access(&subject, true, path));
+    }
+    assert_eq!(
+        paths(&credentials, &subject),
+        ["by-authority, context web", "gone.yaml, context web"],
+        "what a file no longer holds is gone, what was not read may be there"
+    );
+}

@@ -1,0 +1,45 @@
+//! Findings about the credentials inside a cluster before it is completed.
+
+use std::collections::BTreeSet;
+
+use crate::domain::cluster::Cluster;
+use crate::domain::credential::{StaleToken, pods_with_old_authority, restarted_by, stale_tokens};
+use crate::domain::kubectl::Kubectl;
+use crate::domain::preflight::finding::Finding;
+use crate::domain::roll::blocker::cause::{NameSample, ObjectName};
+use crate::domain::snapshot::ClusterSnapshot;
+
+/// Tokens that *complete* ends, pods that may not know the new authority, and what of both cannot be seen.
+pub fn in_cluster(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<Finding> {
+    let tokens = stale_tokens(cluster, snapshot);
+    let named = |is_wanted: fn(&&StaleToken) -> bool| -> NameSample {
+        let wanted = tokens.iter().filter(is_wanted);
+        wanted.map(|token| ObjectName::new(&token.namespace, &token.name)).collect()
+    };
+    let (used, unused) = (named(|token| token.used_since_start), named(|t| !t.used_since_start));
+    let mut out = Vec::new();
+    if used.count > 0 {
+        out.push(Finding::TokensInUse(used));
+    }
+    if unused.count > 0 {
+        out.push(Finding::UnusedTokens(unused));
+    }
+    let pods = pods_with_old_authority(snapshot);
+    if !pods.is_empty() {
+        let workloads: BTreeSet<(&str, String)> = pods
+            .iter()
+            .filter_map(|pod| Some((pod.namespace.as_str(), restarted_by(pod)?)))
+            .collect();
+        let restart = workloads.iter().filter_map(|(namespace, workload)| {
+            Kubectl::about(Some(namespace), "rollout restart", workload, "")
+        });
+        let restart = restart.collect();
+        out.push(Finding::PodsWithOldAuthority { pods: pods.into_iter().collect(), restart });
+    }
+    for kind in ["token secrets", "configmaps"] {
+        if let Some(why) = snapshot.unseen.get(kind) {
+            out.push(Finding::KindUnseen(kind, why.clone()));
+        }
+    }
+    out
+}

@@ -1,0 +1,173 @@
+//! Finds the kubeconfig files of this machine and reads which credentials they hold. Nothing that they name is run.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::domain::credential::FoundFile;
+use crate::domain::kubeconfig::{MAX_BYTES, read_contexts};
+use crate::domain::text::{clean, matches_glob};
+use crate::store::files::read_regular;
+use crate::store::kubeconfigs::Kubeconfigs;
+
+/// Most files that are read.
+const MOST_FILES: usize = 1_000;
+/// Most bytes of a certificate or token that a kubeconfig names.
+const NAMED_LIMIT: u64 = 1024 * 1024;
+/// Ends of names of kubeconfigs.
+const ENDS: [&str; 3] = ["yaml", "yml", "conf"];
+
+impl Kubeconfigs {
+    /// The kubeconfig files of this machine: those of `$KUBECONFIG`, `~/.kube/config`, `~/.kube/*.yaml`, `*.yml` and
+    /// `*.conf`, and `more`: what skeys wrote, in shown form, and paths from the configuration, of which the last part
+    /// may have `*` and `?`. What does not exist is left out, what cannot be read is there with its reason.
+    pub fn find_all(&self, more: &[String]) -> Vec<FoundFile> {
+        let mut candidates = self.listed();
+        if let Some(folder) = self.usual_folder() {
+            candidates.push(folder.join("config"));
+            candidates.extend(entries(&folder, |name| {
+                let end = Path::new(name).extension().and_then(OsStr::to_str);
+                end.is_some_and(|end| ENDS.contains(&end))
+            }));
+        }
+        for path in more.iter().filter_map(|shown| self.path_of_shown(shown)) {
+            let (folder, pattern) = (path.parent(), path.file_name().and_then(OsStr::to_str));
+            match (folder, pattern) {
+                (Some(folder), Some(pattern)) if pattern.contains(['*', '?']) => {
+                    let matches = |name: &str| matches_glob(pattern, name);
+                    candidates.extend(entries(folder, matches));
+                }
+                _ => candidates.push(path),
+            }
+        }
+        let mut seen = Vec::new();
+        let mut found = Vec::new();
+        for file in candidates {
+            // Several names may lead to one file.
+            let real = match fs::canonicalize(&file) {
+                Ok(real) if seen.contains(&real) => continue,
+                Ok(real) => real,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(_) => file.clone(),
+            };
+            seen.push(real);
+            found.push(self.read_one(&file));
+            if found.len() == MOST_FILES {
+                break;
+            }
+        }
+        found
+    }
+
+    fn read_one(&self, file: &Path) -> FoundFile {
+        let mode = fs::metadata(file).map(|data| data.permissions().mode() & 0o777).ok();
+        FoundFile {
+            path: self.shown(file),
+            wide_mode: mode.filter(|mode| mode & !0o600 != 0),
+            contexts: read_text(file).and_then(|text| {
+                read_contexts(&text, &|named| read_named(file, named))
+                    .map_err(|failure| failure.message)
+            }),
+        }
+    }
+}
+
+/// Files of a folder whose names are wanted, by name.
+fn entries(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries
+        .filter(|entry| entry.file_name().to_str().is_some_and(&is_wanted))
+        .map(|entry| entry.path())
+        .collect();
+    files.sort();
+    files
+}
+
+fn read_text(file: &Path) -> Result<Zeroizing<String>, String> {
+    let bytes = read_regular(file, MAX_BYTES as u64).map_err(|error| error.to_string())?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Zeroizing::new(text)),
+        Err(error) => {
+            drop(Zeroizing::new(error.into_bytes()));
+            Err("not UTF-8".to_owned())
+        }
+    }
+}
+
+/// A file that a kubeconfig names, relative to the folder of the kubeconfig, as for kubectl.
+fn read_named(kubeconfig: &Path, named: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+    let folder = kubeconfig.parent().unwrap_or(Path::new("/"));
+    let bytes = read_regular(&folder.join(named), NAMED_LIMIT);
+    bytes.map(Zeroizing::new).map_err(|error| clean(&error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use crate::clock::Clock;
+    use crate::domain::credential::{FoundFile, SignIn};
+    use crate::store::kubeconfigs::Kubeconfigs;
+
+    fn kubeconfig(context: &str, user: &str) -> String {
+        format!(
+            "clusters: [{{name: c, cluster: {{server: 'https://one.example'}}}}]\n\
+             users: [{{name: u, user: {{{user}}}}}]\n\
+             contexts: [{{name: {context}, context: {{cluster: c, user: u}}}}]\n"
+        )
+    }
+
+    #[test]
+    fn every_kubeconfig_is_found_once_and_an_unreadable_one_stops_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let kube = home.path().join(".kube");
+        fs::create_dir_all(kube.join("ske")).unwrap();
+        let write = |name: &str, text: &str| {
+            let path = kube.join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            path
+        };
+        let config = write("config", &kubeconfig("main", "token: abc"));
+        fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
+        write("prod.yaml", &kubeconfig("prod", "tokenFile: prod.token"));
+        write("prod.token", "abc");
+        write("broken.conf", "clusters: [");
+        write("not-utf8.yml", "");
+        fs::write(kube.join("not-utf8.yml"), b"a: \xff").unwrap();
+        write("notes.txt", "no kubeconfig");
+        write("ske/one.kubeconfig", &kubeconfig("own", "tokenFile: /gone"));
+        write("ske/two.kubeconfig", &kubeconfig("two", ""));
+        symlink(&config, kube.join("zz.yaml")).unwrap();
+        let list = format!("{}:/gone", kube.join("zz.yaml").display());
+        let clock = Clock::machine();
+        let kubeconfigs = Kubeconfigs::new(Some(home.path().to_owned()), Some(list.into()), clock);
+        let more = ["~/.kube/ske/o*.kubeconfig".to_owned(), "~/.kube/config".to_owned()];
+        let found = kubeconfigs.find_all(&more);
+        let shown: Vec<(&str, String)> = found
+            .iter()
+            .map(|FoundFile { path, contexts, .. }| {
+                let contexts = contexts.as_ref().map(|contexts| contexts[0].context.clone());
+                (path.as_str(), contexts.unwrap_or_else(Clone::clone))
+            })
+            .collect();
+        assert_eq!(shown[0], ("~/.kube/zz.yaml", "main".to_owned()), "under its first name");
+        assert!(
+            shown[1].0 == "~/.kube/broken.conf" && shown[1].1.starts_with("line 1"),
+            "{shown:?}"
+        );
+        assert_eq!(shown[2], ("~/.kube/not-utf8.yml", "not UTF-8".to_owned()));
+        assert_eq!(shown[3], ("~/.kube/prod.yaml", "prod".to_owned()));
+        assert_eq!(shown[4], ("~/.kube/ske/one.kubeconfig", "own".to_owned()));
+        assert_eq!(shown.len(), 5);
+        assert_eq!(found[0].wide_mode, Some(0o644));
+        let way = |at: usize| &found[at].contexts.as_ref().unwrap()[0].sign_in[0];
+        assert_eq!(*way(3), SignIn::StaticToken, "a file that it names is read beside it");
+        assert!(matches!(way(4), SignIn::Unreadable(why) if why.starts_with("tokenFile /gone: ")));
+    }
+}

@@ -1,0 +1,78 @@
+//! Rows of credentials: kind, place, end, and what becomes of each.
+//!
+//! ```text
+//! CREDENTIAL           FILE AND CONTEXT                   ENDS     STATUS
+//! client certificate   ~/.kube/config, context shop-prod  in 9h    works; BREAKS on complete
+//! ```
+
+use ratatui::text::{Line, Span};
+
+use crate::app::cell::Tone;
+use crate::app::credentials::text;
+use crate::app::state::State;
+use crate::domain::age::{long, since};
+use crate::domain::credential::{KnownCredential, Verdict};
+use crate::domain::text::{cut_middle, width};
+use crate::ui::text::{cut_spans, pad_end};
+use crate::ui::theme::{Role, Theme};
+
+/// From this width on there is room for the kind, and for a verdict in full.
+const WIDE: usize = 100;
+
+/// A heading and a line for each credential; the selected one is marked.
+pub fn lines(
+    known: &[KnownCredential],
+    state: &State,
+    theme: Theme,
+    columns: usize,
+    selected: Option<usize>,
+) -> Vec<Line<'static>> {
+    let wide = columns >= WIDE;
+    let kind = if wide { 23 } else { 0 };
+    let ends_columns = if columns < 60 { 7 } else { 10 };
+    let places = known.iter().map(|known| width(&known.place.words()));
+    let status = if wide { 41 } else { 16 };
+    let room = columns.saturating_sub(kind + ends_columns + status + 6).max(8);
+    let place = places.max().unwrap_or(0).max(width(text::COLUMN_PLACE)).min(room);
+    let heading = format!(
+        "  {}{}  {}  {}",
+        pad_end(if wide { text::COLUMN_CREDENTIAL } else { "" }, kind),
+        pad_end(text::COLUMN_PLACE, place),
+        pad_end(text::COLUMN_ENDS, ends_columns),
+        text::COLUMN_STATUS,
+    );
+    let heading = Line::from(cut_spans(vec![theme.part(heading, Role::Label)], columns));
+    let rows = known.iter().enumerate().map(|(at, known)| {
+        let (words, short) = text::verdict(known.verdict);
+        let is_selected = selected == Some(at);
+        let spans = vec![
+            if is_selected { theme.part("▸ ", Role::Accent) } else { Span::raw("  ") },
+            theme.span(pad_end(if wide { known.kind.word() } else { "" }, kind), Tone::Dim),
+            Span::raw(pad_end(&cut_middle(&known.place.words(), place), place)),
+            Span::raw(format!("  {}  ", pad_end(&ends(known, state), ends_columns))),
+            theme.span(if wide { words } else { short }, tone(known.verdict)),
+        ];
+        Line::from(cut_spans(spans, columns))
+    });
+    std::iter::once(heading).chain(rows).collect()
+}
+
+fn ends(known: &KnownCredential, state: &State) -> String {
+    let now = state.server_now();
+    match known.expires {
+        None => "—".to_owned(),
+        Some(at) if at <= now => format!("{} ago", long(since(at, now))),
+        Some(at) => format!("in {}", long(since(now, at))),
+    }
+}
+
+/// How loud a verdict is.
+pub fn tone(verdict: Verdict) -> Tone {
+    match verdict {
+        Verdict::Expired => Tone::Dim,
+        Verdict::Dead | Verdict::BreaksOnStart | Verdict::BreaksOnComplete => Tone::Bad,
+        Verdict::SurvivesComplete => Tone::Good,
+        Verdict::Works => Tone::Plain,
+        Verdict::CannotTell => Tone::Warn,
+    }
+}
