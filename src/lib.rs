@@ -32,10 +32,10 @@ pub mod testing {
         pub use crate::app::{fleet, keymap, message, now, requests, settings, state, update};
     }
     pub mod cli {
-        pub use crate::cli::args::{Flags, Goal, WaitFor};
+        pub use crate::cli::args::{CredentialsOf, Flags, Format, Goal, WaitFor};
         pub use crate::cli::commands::wait;
         pub use crate::cli::config::{Places, load};
-        pub use crate::cli::wiring::{Dashboard, Machine, prepare_wait};
+        pub use crate::cli::wiring::{Dashboard, Machine, credentials, prepare_wait};
     }
     pub mod clients {
         pub use crate::clients::{auth, http, install_crypto, kubernetes, projects, ske};

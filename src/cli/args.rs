@@ -121,6 +121,12 @@ pub enum Command {
     /// reported and do not end the wait.
     #[command(after_help = WAIT_STATUS)]
     Wait(WaitFor),
+    /// List every credential for a cluster that can be found, and what a rotation does to it
+    ///
+    /// Reads the kubeconfig files of this machine and, with a kubeconfig of ten minutes that stays in memory, the cluster
+    /// itself. Verdicts compare certificates and keys. Nothing that a kubeconfig names is run; no secret is printed.
+    #[command(after_help = CREDENTIALS_STATUS)]
+    Credentials(CredentialsOf),
     /// Show, check or create the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -138,6 +144,42 @@ Exit status:
   130  interrupted by Ctrl-C; 143 by SIGTERM: 128 plus the signal number
 
 The rotation continues without skeys. To resume, run the same command again.";
+
+/// Help on the exit status of `skeys credentials`.
+const CREDENTIALS_STATUS: &str = "\
+Exit status:
+  0   nothing that is known stops working on complete
+  1   the cluster cannot be found or read
+  2   wrong usage or configuration
+  3   something stops working on start or complete, does not work any more, or was judged wrongly";
+
+/// Arguments of `skeys credentials`.
+#[derive(Debug, Clone, Args)]
+pub struct CredentialsOf {
+    /// Name of the cluster, or PROJECT/REGION/NAME
+    #[arg(value_name = "CLUSTER")]
+    pub cluster: Target,
+    /// Try each certificate and token against the cluster: a handshake and one read
+    #[arg(long)]
+    pub r#try: bool,
+    /// Output format
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "table"
+    )]
+    pub format: Format,
+}
+
+/// How a report is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+    Markdown,
+}
 
 /// Arguments of `skeys wait`.
 #[derive(Debug, Clone, Args)]

@@ -16,7 +16,7 @@ use clap::Parser;
 use directories::{BaseDirs, ProjectDirs};
 use tracing::level_filters::LevelFilter;
 
-use crate::cli::args::{Arguments, Command, Flags, WaitFor};
+use crate::cli::args::{Arguments, Command, CredentialsOf, Flags, WaitFor};
 use crate::cli::commands::wait::TIMED_OUT;
 use crate::cli::commands::wait::target::Target;
 use crate::cli::config::{Loaded, Places, load};
@@ -84,6 +84,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
             commands::simulate::run(listen, &options).await
         }
         Some(Command::Wait(arguments)) => wait(flags, places, &arguments).await,
+        Some(Command::Credentials(arguments)) => credentials(flags, places, &arguments).await,
         Some(Command::Demo(options)) => match read_configuration(flags, places.clone()).await {
             Ok(_) if let Some(problem) = terminal_problem() => anyhow::bail!(problem),
             Ok(loaded) => {
@@ -126,6 +127,32 @@ async fn wait(flags: Flags, places: Places<'static>, arguments: &WaitFor) -> any
     }
     let _log = start_log(&loaded, &places).await?;
     wiring::wait(&loaded, &places, arguments, &watchdog).await
+}
+
+/// `skeys credentials`.
+async fn credentials(
+    flags: Flags,
+    places: Places<'static>,
+    arguments: &CredentialsOf,
+) -> anyhow::Result<u8> {
+    if let Some(problem) = arguments.cluster.contradiction(&flags.project, &flags.region) {
+        return Ok(output::print("", &format!("skeys: {problem}\n"), USAGE));
+    }
+    let loaded = match read_configuration(flags, places.clone()).await {
+        Ok(loaded) => loaded,
+        Err(status) => return Ok(status),
+    };
+    let is_whole = matches!(arguments.cluster, Target::Whole(_));
+    if let Some(problem) = no_sign_in(&loaded).or_else(|| no_project(&loaded).filter(|_| !is_whole))
+    {
+        anyhow::bail!(problem);
+    }
+    let _log = start_log(&loaded, &places).await?;
+    let machine = (Clock::machine(), state_folder());
+    match wiring::credentials(&loaded, &places, arguments, machine).await? {
+        Ok((report, status)) => Ok(output::print(&report, "", status)),
+        Err(problem) => anyhow::bail!(problem),
+    }
 }
 
 /// Starts the diagnostic log; it is whole when what this gives is dropped.

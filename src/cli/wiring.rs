@@ -16,7 +16,8 @@ use crate::app::keymap::Keymap;
 use crate::app::now::Now;
 use crate::app::settings::{ObservationScope, Settings, ThemeChoice};
 use crate::app::state::State;
-use crate::cli::args::{SceneOptions, WaitFor};
+use crate::cli::args::{CredentialsOf, SceneOptions, WaitFor};
+use crate::cli::commands::credentials;
 use crate::cli::commands::simulate::scene;
 use crate::cli::commands::wait::printer::{self, Form, Printer};
 use crate::cli::commands::wait::tracker::PollIntervals;
@@ -288,15 +289,11 @@ pub async fn prepare_wait(
     let (http, tokens) = sign_in(source(config)?, config, places, &clock).await?;
     let ske = SkeClient::new(config.text("endpoints.ske"), http, tokens.clone())?;
     let settings = read_settings(config, places.environment);
-    let regions: Vec<Region> = config.list("regions").iter().map(Region::new).collect();
-    let scopes = config.list("projects").iter().map(ProjectId::new).flat_map(|project| {
-        regions.iter().map(move |region| Scope { project: project.clone(), region: region.clone() })
-    });
     let order = Order {
         target: words.cluster.clone(),
         goal: words.goal,
         timeout: words.timeout,
-        scopes: scopes.collect(),
+        scopes: scopes(config),
     };
     let services = wait::Services {
         clock,
@@ -338,6 +335,57 @@ pub async fn wait(
         watchdog.set_limit(limit, TIMED_OUT);
     }
     Ok(wait::run(order, services, &mut printer, signals::wait_for_end()).await)
+}
+
+/// Reports the credentials of a cluster; gives the report and the exit status, or why there is none.
+///
+/// # Errors
+/// What keeps it from starting.
+pub async fn credentials(
+    loaded: &Loaded,
+    places: &Places<'_>,
+    words: &CredentialsOf,
+    (clock, state_folder): (Clock, Option<PathBuf>),
+) -> anyhow::Result<Result<(String, u8), String>> {
+    let config = &loaded.config;
+    let (http, tokens) = sign_in(source(config)?, config, places, &clock).await?;
+    let settings = read_settings(config, places.environment);
+    let kubeconfig = (places.environment)("KUBECONFIG").map(Into::into);
+    let kubeconfigs = Kubeconfigs::new(places.home.clone(), kubeconfig, clock.clone());
+    let search = settings.search.clone();
+    let tries = words.r#try.then(|| kubeconfigs.clone());
+    let read = move || {
+        let recorded = state_folder.as_deref().map(state_file::credentials).unwrap_or_default();
+        let more = search.into_iter().chain(recorded.files()).collect::<Vec<_>>();
+        (kubeconfigs.find_all(&more), recorded)
+    };
+    let (files, recorded) =
+        run_blocking(&clock, FILE_LIMIT, "kubeconfigs of this machine", read).await?;
+    let services = credentials::Services {
+        ske: SkeClient::new(config.text("endpoints.ske"), http, tokens)?,
+        concurrency: config.number("poll.concurrency"),
+        observes: !settings.read_only && settings.watch != ObservationScope::Never,
+        tries,
+        credentials: recorded,
+        files,
+        clock,
+    };
+    let order = credentials::Order {
+        target: words.cluster.clone(),
+        scopes: scopes(config),
+        format: words.format,
+    };
+    Ok(credentials::run(order, services).await)
+}
+
+/// Where clusters are searched: every configured project in every configured region.
+fn scopes(config: &Config) -> Vec<Scope> {
+    let regions: Vec<Region> = config.list("regions").iter().map(Region::new).collect();
+    let projects = config.list("projects").iter().map(ProjectId::new);
+    let in_regions = |project: ProjectId| {
+        regions.iter().map(move |region| Scope { project: project.clone(), region: region.clone() })
+    };
+    projects.flat_map(in_regions).collect()
 }
 
 /// A bar where standard error is a terminal that can draw one, else lines.

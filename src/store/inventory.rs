@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::credential::FoundFile;
 use crate::domain::kubeconfig::{MAX_BYTES, read_contexts};
+use crate::domain::secret::Secret;
 use crate::domain::text::{clean, matches_glob};
 use crate::store::files::read_regular;
 use crate::store::kubeconfigs::Kubeconfigs;
@@ -61,6 +62,15 @@ impl Kubeconfigs {
             }
         }
         found
+    }
+
+    /// The text of a kubeconfig in shown form, to try what it holds.
+    ///
+    /// # Errors
+    /// Why it cannot be read, in a clause.
+    pub fn read_file(&self, shown: &str) -> Result<Secret, String> {
+        let path = self.path_of_shown(shown).ok_or_else(|| "its path is not known".to_owned())?;
+        read_text(&path).map(|text| Secret::new(text.to_string()))
     }
 
     fn read_one(&self, file: &Path) -> FoundFile {
@@ -120,6 +130,30 @@ mod tests {
              users: [{{name: u, user: {{{user}}}}}]\n\
              contexts: [{{name: {context}, context: {{cluster: c, user: u}}}}]\n"
         )
+    }
+
+    #[test]
+    fn file_12_a_hostile_kubeconfig_is_listed_with_its_reason_and_costs_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let kube = home.path().join(".kube");
+        fs::create_dir_all(&kube).unwrap();
+        let bomb: String = (1..40)
+            .map(|at| format!("a{at}: &a{at} [*a{0}, *a{0}]\n", at - 1))
+            .fold("a0: &a0 [x]\n".to_owned(), |text, line| text + &line);
+        fs::write(kube.join("1-bomb.yaml"), bomb).unwrap();
+        fs::write(kube.join("2-deep.yaml"), "[".repeat(100)).unwrap();
+        let large = fs::File::create(kube.join("3-large.yaml")).unwrap();
+        large.set_len(100 * 1024 * 1024).unwrap();
+        fs::create_dir(kube.join("4-folder.yaml")).unwrap();
+        fs::write(kube.join("5-good.yaml"), kubeconfig("good", "token: abc")).unwrap();
+        let kubeconfigs = Kubeconfigs::new(Some(home.path().to_owned()), None, Clock::machine());
+        let found = kubeconfigs.find_all(&[]);
+        let why = |at: usize| found[at].contexts.as_ref().unwrap_err().as_str();
+        assert!(why(0).contains("aliases expand to more than"), "{}", why(0));
+        assert!(why(1).contains("nested deeper than"), "{}", why(1));
+        assert!(why(2).contains("larger than"), "{}", why(2));
+        assert_eq!(why(3), "it is a folder");
+        assert_eq!(found[4].contexts.as_ref().unwrap()[0].context, "good");
     }
 
     #[test]

@@ -107,7 +107,7 @@ async fn cred_02_a_kubeconfig_issued_just_before_the_start_is_recognised_despite
         journey.until_slowly("PREPARED", 30, 200).await;
         journey.press("R").await;
         journey.says("no kubeconfig issued by skeys since the start");
-        journey.says("1 kubeconfig issued by skeys before the start will stop working");
+        journey.says("1 kubeconfig of this machine will stop working");
         assert!(!journey.words().contains("you have a kubeconfig"), "{ahead}");
         journey.press("<esc>1").await;
         journey.says("BREAKS on complete");
@@ -128,10 +128,10 @@ async fn cred_03_credentials_ended_by_a_rotation_are_dead_on_every_screen() {
     journey.press("<enter>R").await;
     journey.press(START).await;
     journey.until_slowly("PREPARED", 30, 200).await;
-    journey.press("Ralpha<enter><enter>").await;
+    journey.press("Ralpha<enter><enter><enter>").await;
     journey.until_slowly("completed", 10, 200).await;
     journey.press("1").await;
-    journey.says("dead: issued before the last rotation");
+    journey.says("no longer works");
     journey.press("2").await;
     journey.says("○ 1 get access");
     journey.says("yours ended with the rotation");

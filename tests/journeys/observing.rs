@@ -59,7 +59,7 @@ async fn rolling_clusters_are_observed_from_the_first_list_regardless_of_the_fil
     journey.pass(10, 12).await;
     journey.press("/<ctrl-u><enter>").await;
     journey.until_expected("delta").await;
-    assert_eq!((journey.issued("delta"), journey.simulator.open_watches()), (1, 12));
+    assert_eq!((journey.issued("delta"), journey.simulator.open_watches()), (1, 15));
 }
 
 #[tokio::test]
@@ -304,7 +304,7 @@ async fn complete_ends_old_credentials_and_observing_continues() {
     journey.press("<enter>3").await;
     journey.until("all 3 nodes new", 20).await;
     journey.press("R").await;
-    journey.press("alpha<tab><tab><enter>").await;
+    journey.press("alpha<enter><enter><enter>").await;
     journey.until_holds("COMPLETED", (5, 400), |j| j.phase("alpha") == "COMPLETED").await;
     works(&new).await.unwrap();
     // New authorities work; clients that pin the old ones reject the server.
@@ -371,13 +371,13 @@ async fn the_limit_bounds_observed_clusters() {
         all.iter().filter(|name| journey.issued(name) > 0).cloned().collect()
     };
     assert_eq!(looked_at(&journey).len(), 2);
-    assert_eq!(journey.simulator.open_watches(), 24, "twelve kinds each");
+    assert_eq!(journey.simulator.open_watches(), 30, "fifteen kinds each");
     let last = all.iter().find(|name| journey.issued(name) == 0).unwrap().clone();
     // Opening another one observes it instead of one of the others.
     journey.press(&format!("/{last}<enter><enter>3")).await;
     journey.until_shown(|j| Some(j.expected(&last).progress()), Journey::headline).await;
     assert_eq!(journey.issued(&last), 1);
-    assert_eq!(journey.simulator.open_watches(), 24);
+    assert_eq!(journey.simulator.open_watches(), 30);
     journey.pass(10, 12).await;
     assert_eq!(looked_at(&journey).len(), 3, "and keeps its place");
 }
@@ -389,7 +389,7 @@ async fn returning_soon_reuses_the_kubeconfig() {
     assert_eq!(journey.issued("delta"), 0, "nobody looks at it");
     journey.press("<enter>3").await;
     journey.pass(10, 2).await;
-    assert_eq!((journey.issued("delta"), journey.simulator.open_watches()), (1, 12));
+    assert_eq!((journey.issued("delta"), journey.simulator.open_watches()), (1, 15));
     for _ in 0..5 {
         journey.press("<esc>").await;
         journey.pass(10, 4).await;

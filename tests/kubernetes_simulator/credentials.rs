@@ -14,7 +14,7 @@ use skeys::testing::simulator::rules::ClusterOperation;
 use crate::support::{Cloud, ask, client, code, with_token};
 
 /// How a credential does.
-async fn does(client: &Client) -> &'static str {
+pub async fn does(client: &Client) -> &'static str {
     match Api::<Node>::all(client.clone()).list(&ListParams::default()).await {
         Ok(_) => "works",
         Err(kube::Error::Api(status)) if status.code == 401 => {
@@ -38,7 +38,7 @@ async fn does(client: &Client) -> &'static str {
     }
 }
 
-async fn token_of(client: &Client, namespace: &str, name: &str) -> String {
+pub async fn token_of(client: &Client, namespace: &str, name: &str) -> String {
     let secret = Api::<Secret>::namespaced(client.clone(), namespace).get(name).await.unwrap();
     String::from_utf8(secret.data.unwrap()["token"].0.clone()).unwrap()
 }
@@ -50,11 +50,11 @@ async fn listed(client: &Client) -> Vec<String> {
     account.unwrap().secrets.unwrap().into_iter().filter_map(|secret| secret.name).collect()
 }
 
-const CLUSTER: &str = "[[projects.clusters]]\nname = \"legacy\"\nphase = \"NEVER\"\nversion = \"1.26.15\"\n\
+pub const CLUSTER: &str = "[[projects.clusters]]\nname = \"legacy\"\nphase = \"NEVER\"\nversion = \"1.26.15\"\n\
     age = \"800d\"\npools = [{ name = \"web\", nodes = 3 }]\n\
     service_accounts = [{ namespace = \"ci\", name = \"robot\", admin = true }]\n";
 
-async fn issue_token(client: &Client) -> String {
+pub async fn issue_token(client: &Client) -> String {
     let request = TokenRequest {
         spec: TokenRequestSpec { expiration_seconds: Some(90_000), ..TokenRequestSpec::default() },
         ..TokenRequest::default()
@@ -73,7 +73,7 @@ async fn keys(client: &Client) -> usize {
 }
 
 /// Takes the certificate authorities out of a kubeconfig, one by one.
-fn authorities(kubeconfig: &str) -> Vec<String> {
+pub fn authorities(kubeconfig: &str) -> Vec<String> {
     let engine = base64::engine::general_purpose::STANDARD;
     let data = kubeconfig
         .lines()
@@ -86,7 +86,7 @@ fn authorities(kubeconfig: &str) -> Vec<String> {
         .collect()
 }
 
-fn pinning(kubeconfig: &str, authority: &str) -> String {
+pub fn pinning(kubeconfig: &str, authority: &str) -> String {
     kubeconfig
         .lines()
         .map(|line| {

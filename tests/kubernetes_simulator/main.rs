@@ -14,5 +14,6 @@ mod credentials;
 mod faults;
 mod lists;
 mod refusals;
+mod verdicts;
 mod watches;
 mod writes;

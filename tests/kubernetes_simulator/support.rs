@@ -27,7 +27,7 @@ pub fn start() -> Timestamp {
 pub struct Cloud {
     pub clock: Clock,
     pub simulator: Simulator,
-    exports: BTreeMap<&'static str, String>,
+    pub exports: BTreeMap<&'static str, String>,
     http: reqwest::Client,
 }
 

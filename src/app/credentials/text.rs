@@ -12,6 +12,8 @@ texts! {
     COLUMN_PLACE = "FILE AND CONTEXT";
     COLUMN_ENDS = "ENDS";
     COLUMN_STATUS = "STATUS";
+    COLUMN_TRIED = "TRIED";
+    COLUMN_WHY = "WHY";
     COLUMN_NOW = "NOW";
     ON_START = "ON START";
     ON_COMPLETE = "ON COMPLETE";
@@ -19,10 +21,14 @@ texts! {
     NONE_FOUND = "none found for this cluster";
     unreadable_file(path, why) = "{path}: not read: {why}";
     wide_mode(path, mode) = "{path}: mode {mode} lets others than its owner read it; chmod 600";
+    contradicted(place, tried) = "{place}: {tried}, against the verdict; report this";
+    tried_because(place, tried, why) = "{place}: {tried}: {why}";
     NOT_LISTED = "Kubeconfigs of other people and machines cannot be listed by anyone.";
     NOTHING_IN_CLUSTER = "no service-account token from before the start, no pod with the old authority alone";
     NO_ROTATION = "nothing stops working before a rotation is started";
     not_seen(why) = "not checked: {why}";
+    cluster_not_seen(why) = "the cluster itself was not checked: {why}";
+    kind_not_seen(kind, why) = "{kind} not checked: {why}";
 
     EXPIRED = "expired";
     DEAD = "no longer works";
@@ -69,7 +75,7 @@ texts! {
     TOKEN_REPLACED = "a newer one exists beside it";
     TOKEN_NOT_REPLACED = "it is not made anew";
     token_used(day) = "last used {day}";
-    TOKEN_USED_SINCE = "since the start";
+    TOKEN_USED_SINCE = "on the day of the start or later";
     TOKEN_NOT_USED = "no use recorded";
     old_authority(pods) = "{pods}: started before the namespace got the new certificate authority; restart before complete";
 

@@ -7,17 +7,11 @@ use crate::app::keymap::Command;
 use crate::app::motion::moved;
 use crate::app::requests::RequestOwner;
 use crate::app::screen::Metrics;
-use crate::domain::credential::{Credentials, KubeconfigLocation};
+use crate::domain::credential::Credentials;
 
 /// Reads the files anew: the usual ones, the configured ones, and those that skeys wrote.
 pub fn read(credentials: &Credentials, cx: &mut UpdateContext<'_>) {
-    let written = credentials.accesses.iter().filter_map(|access| match &access.place {
-        KubeconfigLocation::File { path, .. } => Some(path.clone()),
-        KubeconfigLocation::Clipboard
-        | KubeconfigLocation::Stdout
-        | KubeconfigLocation::Other(_) => None,
-    });
-    let more = cx.shared.settings.search.iter().cloned().chain(written).collect();
+    let more = cx.shared.settings.search.iter().cloned().chain(credentials.files()).collect();
     cx.request(RequestOwner::Inventory, Request::ReadInventory(more));
 }
 

@@ -49,11 +49,11 @@ texts! {
         "{credentials} of this machine cannot be judged and may stop working: {places}";
     FILES_UNREAD = "still reading the kubeconfig files of this machine";
     TOKEN_IN_USE =
-        "service-account token from before the start was used since and will stop working";
+        "service-account token from before the start was used on its day or later and will stop working";
     TOKENS_IN_USE =
-        "service-account tokens from before the start were used since and will stop working";
-    UNUSED_TOKEN = "service-account token from before the start may stop working; no use since";
-    UNUSED_TOKENS = "service-account tokens from before the start may stop working; no use since";
+        "service-account tokens from before the start were used on its day or later and will stop working";
+    UNUSED_TOKEN = "service-account token from before the start may stop working; no later use recorded";
+    UNUSED_TOKENS = "service-account tokens from before the start may stop working; no later use recorded";
     OLD_AUTHORITY_POD =
         "pod started before its namespace got the new certificate authority and may fail after complete";
     OLD_AUTHORITY_PODS =

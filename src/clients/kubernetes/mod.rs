@@ -17,7 +17,9 @@ pub mod resources;
 pub mod store;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod watcher;
 
 pub use crate::clients::kubernetes::access::{Expected, check_server};
 pub use crate::clients::kubernetes::observe::{ObserverTarget, observe};
+pub use crate::clients::kubernetes::trial::try_credential;

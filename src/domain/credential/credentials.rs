@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::domain::cluster::{Cluster, ClusterId};
-use crate::domain::credential::access::{Access, is_same};
+use crate::domain::credential::access::{Access, KubeconfigLocation, is_same};
 use crate::domain::credential::generation::Issuance;
 use crate::domain::credential::verdict::{Verdict, verdict};
 
@@ -43,6 +43,17 @@ impl Credentials {
             accesses: self.accesses.iter().filter(|a| a.is_of(cluster)).cloned().collect(),
             references: references.cloned().collect(),
         }
+    }
+
+    /// The files that kubeconfigs were saved to, in shown form.
+    pub fn files(&self) -> Vec<String> {
+        let file = |access: &Access| match &access.place {
+            KubeconfigLocation::File { path, .. } => Some(path.clone()),
+            KubeconfigLocation::Clipboard
+            | KubeconfigLocation::Stdout
+            | KubeconfigLocation::Other(_) => None,
+        };
+        self.accesses.iter().filter_map(file).collect()
     }
 
     /// What SKE issued for a cluster, as far as its certificates were recorded.

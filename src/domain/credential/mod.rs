@@ -12,6 +12,7 @@ mod judge;
 mod judge_tests;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod verdict;
 
 pub use crate::domain::credential::access::{Access, KubeconfigLocation};
@@ -27,4 +28,5 @@ pub use crate::domain::credential::in_cluster::{
 };
 pub use crate::domain::credential::inventory::{CredentialKind, KnownCredential};
 pub use crate::domain::credential::judge::{Evidence, SigningKeys};
+pub use crate::domain::credential::trial::Trial;
 pub use crate::domain::credential::verdict::Verdict;

@@ -7,7 +7,7 @@
 mod bar;
 mod lines;
 pub mod printer;
-mod search;
+pub mod search;
 mod status;
 pub mod target;
 mod text;
@@ -232,7 +232,9 @@ impl<'a> Wait<'a> {
         // In the state, so that a timeout can report it.
         self.state.search = Some(Search::new(name, self.scopes.iter().cloned()));
         while let Some(search) = &mut self.state.search {
-            list_unanswered(search, &self.services).await;
+            let Services { ske, concurrency, clock, rests, .. } = &self.services;
+            rests.send_replace(IdleState { until: Duration::MAX, asking: true });
+            list_scopes(search, ske, *concurrency, clock).await;
             match search.result() {
                 SearchResult::One(cluster) => {
                     if let Some(warning) = search.unlistable_warning() {
@@ -469,15 +471,14 @@ fn now(clock: &Clock) -> Now {
 }
 
 /// Lists the scopes that have not answered. Two matches do not end it, so that the error can name all of them.
-async fn list_unanswered(search: &mut Search, services: &Services) {
-    services.rests.send_replace(IdleState { until: Duration::MAX, asking: true });
+pub async fn list_scopes(search: &mut Search, ske: &SkeClient, concurrency: usize, clock: &Clock) {
     let lists = search.unanswered().into_iter().map(|scope| async move {
-        let listed = services.ske.list(&scope).await.map(|listing| listing.clusters);
+        let listed = ske.list(&scope).await.map(|listing| listing.clusters);
         (scope, listed)
     });
-    let mut lists = stream::iter(lists).buffer_unordered(services.concurrency.max(1));
+    let mut lists = stream::iter(lists).buffer_unordered(concurrency.max(1));
     while let Some((scope, result)) = lists.next().await {
-        search.take_list(&scope, result, now(&services.clock));
+        search.take_list(&scope, result, now(clock));
         if search.has_failed() {
             return;
         }

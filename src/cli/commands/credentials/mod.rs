@@ -1,0 +1,243 @@
+//! `skeys credentials`: every credential for a cluster that can be found, and what a rotation does to it.
+
+mod render;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+
+use crate::app::nodes::text::unavailable;
+use crate::cli::args::Format;
+use crate::cli::commands::wait::list_scopes;
+use crate::cli::commands::wait::search::{Search, SearchResult};
+use crate::cli::commands::wait::target::Target;
+use crate::clients::kubernetes::{ObserverTarget, observe, try_credential};
+use crate::clients::ske::SkeClient;
+use crate::clock::Clock;
+use crate::domain::cluster::{Cluster, ClusterName, Scope};
+use crate::domain::credential::{
+    Credentials, FoundFile, KnownCredential, KubeconfigLocation, Reference, StaleToken, Trial,
+    Verdict, pods_with_old_authority, restarted_by, stale_tokens,
+};
+use crate::domain::kubectl::Kubectl;
+use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
+use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
+use crate::store::kubeconfigs::Kubeconfigs;
+
+/// Exit status when something stops working on *complete*, or does so already.
+pub const BREAKS: u8 = 3;
+/// How long a cluster's own API is waited for.
+const OBSERVE_LIMIT: Duration = Duration::from_mins(1);
+
+/// Which cluster, and where it is searched.
+pub struct Order {
+    pub target: Target,
+    pub scopes: Vec<Scope>,
+    pub format: Format,
+}
+
+/// What the command works with.
+pub struct Services {
+    pub clock: Clock,
+    pub ske: SkeClient,
+    /// Most concurrent lists.
+    pub concurrency: usize,
+    /// Whether the cluster's own API is read, with a kubeconfig of ten minutes that stays in memory.
+    pub observes: bool,
+    /// Reads a kubeconfig file in shown form, if credentials are to be tried.
+    pub tries: Option<Kubeconfigs>,
+    /// What skeys recorded.
+    pub credentials: Credentials,
+    /// The kubeconfig files of this machine.
+    pub files: Vec<FoundFile>,
+}
+
+/// Everything that is known of the credentials of a cluster.
+struct Report {
+    cluster: Cluster,
+    now: Timestamp,
+    known: Vec<(KnownCredential, Option<Trial>)>,
+    files: Vec<FoundFile>,
+    inside: Result<Inside, String>,
+}
+
+/// What the cluster's own API shows.
+struct Inside {
+    tokens: Vec<StaleToken>,
+    /// Pods that may not know the new authority, as `namespace/name`, and what restarts them.
+    pods: Vec<String>,
+    restart: Vec<Kubectl>,
+    /// Kinds that could not be read in full, and why.
+    unseen: BTreeMap<&'static str, String>,
+}
+
+impl Report {
+    /// Whether something that is known stops working on *complete*, or does so already.
+    fn breaks(&self) -> bool {
+        let ends = |(known, trial): &(KnownCredential, Option<Trial>)| {
+            matches!(
+                known.verdict,
+                Verdict::Dead | Verdict::BreaksOnStart | Verdict::BreaksOnComplete
+            ) || trial.as_ref().is_some_and(|trial| trial.contradicts(known.verdict))
+        };
+        let inside = self.inside.as_ref().ok();
+        self.known.iter().any(ends)
+            || inside.is_some_and(|inside| !inside.tokens.is_empty() || !inside.pods.is_empty())
+    }
+}
+
+/// Finds and judges the credentials; gives what is printed and the exit status: 0, or [`BREAKS`].
+///
+/// # Errors
+/// The cluster cannot be found or read.
+pub async fn run(order: Order, mut services: Services) -> Result<(String, u8), String> {
+    let cluster = find(order.target, order.scopes, &services).await?;
+    let seen = if services.observes {
+        observe_once(&cluster, &services).await
+    } else {
+        Err("not observed: read-only mode, or kubernetes.watch is never".to_owned())
+    };
+    if let Ok(snapshot) = &seen
+        && let Some(issuance) = snapshot.control_plane.issuance.clone()
+    {
+        let (cluster, created) = (cluster.id.clone(), cluster.created);
+        services.credentials.note(Reference { cluster, created, issuance });
+    }
+    let now = services.clock.now();
+    let keys = seen.as_ref().ok().and_then(|seen| seen.control_plane.signing_keys.as_ref());
+    let mut known = Vec::new();
+    for one in services.credentials.inventory(&cluster, &services.files, keys, now) {
+        let trial = match &services.tries {
+            Some(kubeconfigs) => Some(try_one(&one, kubeconfigs, &services.clock).await),
+            None => None,
+        };
+        known.push((one, trial));
+    }
+    let inside = seen.map(|snapshot| inside(&cluster, &snapshot));
+    let report = Report { cluster, now, known, files: services.files, inside };
+    let status = if report.breaks() { BREAKS } else { 0 };
+    Ok((render::report(&report, order.format), status))
+}
+
+async fn try_one(known: &KnownCredential, kubeconfigs: &Kubeconfigs, clock: &Clock) -> Trial {
+    let KubeconfigLocation::File { path, context, .. } = &known.place else {
+        return Trial::NotTried("it is in no file".to_owned());
+    };
+    let (files, shown) = (kubeconfigs.clone(), path.clone());
+    let text = run_blocking(clock, FILE_LIMIT, path, move || files.read_file(&shown)).await;
+    match text.map_err(|failure| failure.message).and_then(|text| text) {
+        Ok(text) => try_credential(&text, context, clock).await,
+        Err(why) => Trial::NotTried(why),
+    }
+}
+
+async fn find(target: Target, scopes: Vec<Scope>, services: &Services) -> Result<Cluster, String> {
+    match target {
+        Target::Whole(id) => {
+            let read = services.ske.get(&id).await;
+            read.map(|reading| reading.cluster).map_err(|failure| failure.to_string())
+        }
+        Target::Name(name) => find_named(name, scopes, services).await,
+    }
+}
+
+async fn find_named(
+    name: ClusterName,
+    scopes: Vec<Scope>,
+    services: &Services,
+) -> Result<Cluster, String> {
+    let clock = &services.clock;
+    let mut search = Search::new(name, scopes);
+    list_scopes(&mut search, &services.ske, services.concurrency, clock).await;
+    match search.result() {
+        SearchResult::One(cluster) => Ok(*cluster),
+        SearchResult::Failed(sentence) => Err(sentence),
+        SearchResult::Pending => {
+            let failure = search.outage().map(|outage| outage.failure.to_string());
+            Err(failure.unwrap_or_else(|| "not all projects answered; try again".to_owned()))
+        }
+    }
+}
+
+/// The first snapshot with everything that verdicts need.
+async fn observe_once(
+    cluster: &Cluster,
+    services: &Services,
+) -> Result<Arc<ClusterSnapshot>, String> {
+    let (_readings, reader) = watch::channel(cluster.clone());
+    let target = ObserverTarget {
+        cluster: reader,
+        ske_on_loopback: services.ske.is_on_loopback(),
+        one_way_agreed: false,
+    };
+    let last: Mutex<Option<ObserverEvent>> = Mutex::new(None);
+    let arrived = Notify::new();
+    let sink = |event| {
+        *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(event);
+        arrived.notify_one();
+    };
+    let take = || last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let issue = || services.ske.issue_short_lived(&cluster.id);
+    let enough = async {
+        loop {
+            arrived.notified().await;
+            match take() {
+                Some(ObserverEvent::Snapshot(snapshot)) if is_enough(&snapshot) => {
+                    return Ok(snapshot);
+                }
+                Some(ObserverEvent::Unavailable(why)) if !is_temporary(&why) => {
+                    return Err(unavailable(&why));
+                }
+                _ => {}
+            }
+        }
+    };
+    let observing = observe(target, issue, services.clock.clone(), sink);
+    tokio::select! {
+        result = enough => result,
+        () = observing => Err("not observed".to_owned()),
+        () = services.clock.sleep(OBSERVE_LIMIT) => match take() {
+            Some(ObserverEvent::Snapshot(snapshot)) => Ok(snapshot),
+            Some(ObserverEvent::Unavailable(why)) => Err(unavailable(&why)),
+            None => Err("no answer within a minute".to_owned()),
+        },
+    }
+}
+
+fn is_enough(snapshot: &ClusterSnapshot) -> bool {
+    !snapshot.is_being_read()
+        && snapshot.control_plane.issuance.is_some()
+        && snapshot.control_plane.signing_keys.is_some()
+}
+
+/// Whether it is worth waiting.
+fn is_temporary(why: &Unavailable) -> bool {
+    matches!(why, Unavailable::Connecting | Unavailable::NotAcceptedYet { .. })
+}
+
+fn inside(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Inside {
+    let pods = pods_with_old_authority(snapshot);
+    let mut workloads: Vec<(&str, String)> =
+        pods.iter().filter_map(|pod| Some((pod.namespace.as_str(), restarted_by(pod)?))).collect();
+    workloads.sort();
+    workloads.dedup();
+    let unseen = ["token secrets", "serviceaccounts", "configmaps", "pods"];
+    let unseen = unseen.into_iter().filter_map(|kind| {
+        let why = snapshot.unseen.get(kind)?;
+        Some((kind, crate::app::nodes::text::unseen(why)))
+    });
+    Inside {
+        tokens: stale_tokens(cluster, snapshot),
+        pods: pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect(),
+        restart: workloads
+            .iter()
+            .filter_map(|(namespace, workload)| {
+                Kubectl::about(Some(namespace), "rollout restart", workload, "")
+            })
+            .collect(),
+        unseen: unseen.collect(),
+    }
+}

@@ -1,0 +1,137 @@
+//! What `skeys credentials` foretells of real credentials, and what becomes of them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde_json::Value;
+use skeys::testing::cli::{CredentialsOf, Flags, Format, Places, credentials, load};
+use skeys::testing::simulator::rules::ClusterOperation;
+
+use crate::credentials::{CLUSTER, authorities, does, issue_token, pinning, token_of};
+use crate::support::{Cloud, PROJECT, client, with_token};
+
+/// The report of a cluster, by this machine's clock so many seconds ahead of SKE's.
+async fn report(cloud: &Cloud, home: &Path, ahead: i64) -> (Value, u8) {
+    let mut variables: BTreeMap<&str, String> = cloud.exports.clone();
+    variables.insert("SKEYS_PROJECTS", PROJECT.to_owned());
+    variables.insert("SKEYS_REGIONS", "eu01".to_owned());
+    let environment = |name: &str| variables.get(name).cloned();
+    let places = Places {
+        environment: &environment,
+        default_file: Some("/no/such/file".into()),
+        home: Some(home.to_owned()),
+    };
+    let loaded = load(&Flags::default(), &places).unwrap();
+    let cluster = "legacy".parse().unwrap();
+    let words = CredentialsOf { cluster, r#try: true, format: Format::Json };
+    let clock = cloud.clock.set_ahead(SignedDuration::from_secs(ahead));
+    let asked = credentials(&loaded, &places, &words, (clock, None));
+    let turning = async {
+        loop {
+            cloud.clock.turn(Duration::from_millis(100));
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let (text, status) = tokio::select! {
+        report = asked => report.unwrap().unwrap(),
+        () = turning => unreachable!(),
+    };
+    (serde_json::from_str(&text).unwrap(), status)
+}
+
+/// What trying showed is what the verdict says, of each.
+fn check_trials(report: &Value) {
+    for row in report["credentials"].as_array().unwrap() {
+        let works = !["dead", "expired"].contains(&row["status"].as_str().unwrap());
+        let tried = if works { "accepted" } else { "refused" };
+        assert_eq!(row["tried"], tried, "{report:#}");
+        assert_eq!(row["contradicted"], false);
+    }
+}
+
+/// The status of each file of the report.
+fn statuses(report: &Value) -> BTreeMap<String, String> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let credentials = report["credentials"].as_array().unwrap();
+    let rows = credentials.iter().map(|row| (text(&row["file"]), text(&row["status"])));
+    rows.map(|(file, status)| (file.replace("~/.kube/", "").replace(".yaml", ""), status)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_02_what_is_foretold_of_real_credentials_comes_true_whatever_the_clock_says() {
+    for ahead in [0, 600, -600] {
+        let cloud = Cloud::with(CLUSTER).await;
+        let (_, old_way) = cloud.old_credentials("legacy").await;
+        let old = cloud.kubeconfig("legacy").await;
+        let admin = client(&old).await;
+        let secret = token_of(&admin, "shop", "deployer-token").await;
+        let requested = issue_token(&admin).await;
+        cloud.begin("legacy", ClusterOperation::StartRotation);
+        cloud.until("legacy", |cluster| cluster.phase == "PREPARED").await;
+        let new = cloud.kubeconfig("legacy").await;
+        let (newest, oldest) = (&authorities(&new)[0], &authorities(&old)[0]);
+        let requested_after = issue_token(&client(&new).await).await;
+        let texts = BTreeMap::from([
+            ("static", old_way["kubeconfig"].as_str().unwrap().to_owned()),
+            ("old", old.clone()),
+            ("old-in-both", pinning_all(&old, &new)),
+            ("new", new.clone()),
+            ("new-to-old", pinning(&new, oldest)),
+            ("secret", with_token(&new, &secret)),
+            ("requested", with_token(&new, &requested)),
+            ("requested-after", with_token(&new, &requested_after)),
+        ]);
+        let home = tempfile::tempdir().unwrap();
+        let kube = home.path().join(".kube");
+        std::fs::create_dir(&kube).unwrap();
+        for (name, text) in &texts {
+            std::fs::write(kube.join(format!("{name}.yaml")), text).unwrap();
+        }
+        let (prepared, status) = report(&cloud, home.path(), ahead).await;
+        let foretold = statuses(&prepared);
+        check_trials(&prepared);
+        assert_eq!(status, 3, "something breaks");
+        let expected = [
+            ("static", "dead"),
+            ("old", "breaks_on_complete"),
+            ("old-in-both", "breaks_on_complete"),
+            ("new", "survives_complete"),
+            ("new-to-old", "breaks_on_complete"),
+            ("secret", "breaks_on_complete"),
+            ("requested", "breaks_on_complete"),
+            ("requested-after", "survives_complete"),
+        ];
+        let expected = expected.map(|(name, status)| (name.to_owned(), status.to_owned()));
+        assert_eq!(foretold, BTreeMap::from(expected), "{prepared:#}");
+        for (name, text) in &texts {
+            let works = does(&client(text).await).await == "works";
+            assert_eq!(works, foretold[*name] != "dead", "{name} while PREPARED");
+        }
+        let tokens = prepared["in_cluster"]["tokens"].as_array().unwrap();
+        assert!(tokens.iter().any(|token| token["secret"] == "deployer-token"), "{prepared:#}");
+
+        cloud.begin("legacy", ClusterOperation::CompleteRotation);
+        cloud.until("legacy", |cluster| cluster.phase == "COMPLETED").await;
+        let (completed, _) = report(&cloud, home.path(), ahead).await;
+        let told = statuses(&completed);
+        check_trials(&completed);
+        for (name, text) in &texts {
+            let works = does(&client(text).await).await == "works";
+            assert_eq!(works, foretold[*name] == "survives_complete", "{name} as foretold");
+            let is_right = told[*name] == if works { "works" } else { "dead" };
+            assert!(is_right, "{name} is {}, {completed:#}", told[*name]);
+        }
+        assert_eq!(newest, &authorities(&cloud.kubeconfig("legacy").await)[0]);
+    }
+}
+
+/// The first kubeconfig with the authorities of the second.
+fn pinning_all(kubeconfig: &str, other: &str) -> String {
+    let field = |text: &str| {
+        let is_it = |line: &&str| line.trim().starts_with("certificate-authority-data");
+        text.lines().find(is_it).unwrap().to_owned()
+    };
+    kubeconfig.replace(&field(kubeconfig), &field(other))
+}
