@@ -15,7 +15,7 @@ use skeys::testing::simulator::{Simulator, SimulatorOptions, serve};
 /// The binary under test.
 pub const SKEYS: &str = env!("CARGO_BIN_EXE_skeys");
 /// No wait is longer; none takes as long unless something is wrong.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(3);
 
 /// A terminal with a program in it.
 pub struct Terminal {
