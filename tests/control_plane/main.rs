@@ -13,13 +13,16 @@
 
 mod answers;
 mod authority;
+mod cluster;
 mod comparison;
 mod kubeconfigs;
 mod machines;
+mod outage;
 mod processes;
 mod real_server;
 mod requests;
 mod rotation;
+mod screen;
 mod server;
 mod simulated_server;
 mod ske;

@@ -115,8 +115,8 @@ impl SharedPlane {
     }
 
     /// Starts a control plane with its controllers and the role of admin kubeconfigs.
-    pub async fn with_controllers(assets: &Path) -> Self {
-        let plane = Self::start(assets, &[]).await;
+    pub async fn with_controllers(assets: &Path, flags: &[&str]) -> Self {
+        let plane = Self::start(assets, flags).await;
         plane.allow_admins().await;
         plane.lock().run_controllers();
         plane
@@ -157,6 +157,18 @@ impl SharedPlane {
             self.lock().check(start);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// Starts the API server again, with the keys it had or with other ones.
+    pub async fn restart(&self, with_new_keys: bool) {
+        self.lock().change_generations(|plane| {
+            if with_new_keys {
+                plane.rotations += 1;
+                plane.generations = vec![Generation::new(plane.rotations)];
+            }
+        });
+        self.wait_until_ready().await;
+        self.lock().run_controllers();
     }
 
     /// Begins a rotation: new keys beside the old ones.
@@ -210,6 +222,11 @@ impl ControlPlane {
             process.kill().unwrap();
             process.wait().unwrap();
         }
+    }
+
+    /// Ends the API server as a machine that fails does.
+    pub fn stop_api_server(&mut self) {
+        self.stop("kube-apiserver");
     }
 
     /// Starts the API server with the present keys.

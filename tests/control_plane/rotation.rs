@@ -1,61 +1,21 @@
 //! A whole rotation in which authorities and signing keys really change, driven with the built program.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::kubeconfigs::{Verdict, request_token, try_context, try_identity, try_token};
 use crate::machines::{Machines, ZONES, items, until};
 use crate::processes::{SharedPlane, assets};
-use crate::ske::{Rotation, Ske};
+use crate::screen::{completed, in_background, press, until_right, until_said};
+use crate::ske::Ske;
 use crate::terminal::{SKEYS, Terminal};
 use crate::workloads::{create_namespace, deploy, limit, until_budget, until_ready};
 
 const API: (&str, &str) = ("payments", "api");
 const SHOP: (&str, &str) = ("shop", "shop");
-/// A button that has just appeared takes no key for a moment.
-const GUARD: Duration = Duration::from_millis(600);
-
 /// The user whose tokens are tried.
 const ACCOUNT: &str = "system:serviceaccount:default:default";
-
-/// A rotation that was completed long ago.
-pub fn completed() -> Rotation {
-    let ago = |days: i64| Some(Timestamp::now() - SignedDuration::from_hours(24 * days));
-    Rotation { phase: "COMPLETED", initiated: ago(200), completed: ago(199) }
-}
-
-/// Types keys one by one, as a person does.
-pub fn press(terminal: &mut Terminal, keys: &[&str]) {
-    for key in keys {
-        std::thread::sleep(GUARD);
-        terminal.send(key.as_bytes());
-    }
-}
-
-/// The screen as running text.
-fn words(screen: &str) -> String {
-    let text = screen.replace(|c: char| ('\u{2500}'..='\u{257f}').contains(&c), " ");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Waits until the running text of the screen holds these words.
-#[track_caller]
-pub fn until_said(terminal: &Terminal, text: &str) {
-    terminal.wait_for(text, |screen| words(&screen.contents()).contains(text));
-}
-
-/// The same of the pane at the right, which shows the node under the cursor.
-#[track_caller]
-fn until_beside(terminal: &Terminal, text: &str) {
-    terminal.wait_for(text, |screen| {
-        let screen = screen.contents();
-        let lines = screen.lines().filter_map(|line| Some(line.split_once("││")?.1));
-        words(&lines.collect::<Vec<_>>().join("\n")).contains(text)
-    });
-}
 
 /// Waits until the row of a context says this about it.
 #[track_caller]
@@ -80,12 +40,6 @@ async fn until_root_authorities(plane: &SharedPlane, count: usize) {
     .await;
 }
 
-/// Runs something beside the test, which itself waits for a terminal.
-fn in_background(run: impl AsyncFnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
-    let runtime = tokio::runtime::Handle::current();
-    std::thread::spawn(move || runtime.block_on(run()))
-}
-
 /// What the platform does when a rotation is requested.
 async fn rotate(plane: SharedPlane, machines: Arc<Machines>, ske: Arc<Ske>) {
     ske.until_requested("start").await;
@@ -102,7 +56,7 @@ async fn rotate(plane: SharedPlane, machines: Arc<Machines>, ske: Arc<Ske>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_whole_rotation_ends_old_credentials_and_skeys_says_so() {
     let Some(assets) = assets() else { return };
-    let plane = SharedPlane::with_controllers(&assets).await;
+    let plane = SharedPlane::with_controllers(&assets, &[]).await;
     let machines = Machines::start(&plane);
     machines.describe(1).await;
     for zone in [ZONES[0], ZONES[0], ZONES[1]] {
@@ -133,10 +87,10 @@ async fn a_whole_rotation_ends_old_credentials_and_skeys_says_so() {
     terminal.until("preparing");
     press(&mut terminal, &["\r", "3"]);
     until_said(&terminal, "blocked by PodDisruptionBudget payments/api");
-    until_beside(&terminal, "blocker PodDisruptionBudget payments/api allows no evictions");
-    until_beside(&terminal, "allows no evictions (needs 1 healthy, has 1 of 1).");
+    until_right(&terminal, "blocker PodDisruptionBudget payments/api allows no evictions");
+    until_right(&terminal, "allows no evictions (needs 1 healthy, has 1 of 1).");
     // What the screen advises helps.
-    until_beside(&terminal, "fix To unblock: add one ready replica, or relax the PDB.");
+    until_right(&terminal, "fix To unblock: add one ready replica, or relax the PDB.");
     let path = "/apis/apps/v1/namespaces/payments/deployments/api/scale";
     let scale = json!({"spec": {"replicas": 2}});
     assert_eq!(plane.admin().write("PATCH", path, "merge-patch+json", &scale).await.code, 200);
